@@ -1,0 +1,106 @@
+//! The only seam between the solver's loop and the hardware.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::methods::Stage;
+use crate::operators::Operator;
+use crate::problem::Factors;
+
+/// Arithmetic of the iteration. Diagnostics are computed in f64 whatever this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Precision {
+    #[default]
+    F32,
+    F64,
+}
+
+impl Precision {
+    /// Unit roundoff: 2⁻²⁴ or 2⁻⁵³.
+    pub fn unit_roundoff(self) -> f64 {
+        match self {
+            Self::F32 => f32::EPSILON as f64 / 2.0,
+            Self::F64 => f64::EPSILON / 2.0,
+        }
+    }
+}
+
+/// What an engine is loaded with.
+#[derive(Clone)]
+pub struct Load<'a> {
+    pub operator: Arc<dyn Operator + 'a>,
+    pub recipe: &'static [Stage],
+    pub batch: usize,
+    /// Columns of the widest trial; narrower ones are padded with zero columns.
+    pub search_rank: usize,
+}
+
+/// Where and how an engine runs, for reports.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// `reference`, `cpu` or `gpu`.
+    pub backend: String,
+    /// The processor or the graphics adapter.
+    pub adapter: String,
+    /// Driver name and version, where there is one.
+    pub driver: String,
+    /// Whether the adapter is a software one (llvmpipe, SwiftShader).
+    pub software_adapter: bool,
+    pub precision: Precision,
+    /// Host threads, or 1.
+    pub threads: usize,
+    /// The kernel variant: with the same device, seed and variant a run repeats bit for bit.
+    pub variant: String,
+    /// Bytes of measurement data read by one iteration.
+    pub operator_bytes_per_iteration: f64,
+    /// Bytes held for the measurement data, in how many panels.
+    pub operator_bytes: u64,
+    pub panels: usize,
+}
+
+/// A gradient at an arbitrary pair, for the laws.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// (batch, m): eᵢ = ⟨Aᵢ, L Rᵀ⟩ − targetᵢ.
+    pub residual: Vec<f64>,
+    /// (batch, n1, k): Σ wᵢ eᵢ Aᵢ V.
+    pub left: Vec<f64>,
+    /// (batch, n2, k): Σ wᵢ eᵢ Aᵢᵀ W; empty for symmetric models.
+    pub right: Vec<f64>,
+}
+
+/// A loaded problem on some hardware. The factor is at iteration t; `residuals` evaluates the gradient there and the
+/// next `advance` starts from it, so that watching a run costs no extra pass over the measurements.
+pub trait Engine: Send {
+    fn info(&self) -> &EngineInfo;
+
+    /// Targets and weights, (batch, m) each. Weight 0 leaves a measurement out of the gradient; its residual is still
+    /// computed.
+    fn set_observations(&mut self, target: &[f64], weights: &[f64]) -> Result<()>;
+
+    /// μ·s of each trial.
+    fn set_steps(&mut self, steps: &[f64]) -> Result<()>;
+
+    /// The current factors, (batch, n, k).
+    fn set_factors(&mut self, factors: &Factors) -> Result<()>;
+
+    /// Only active trials move; a frozen one keeps its factor bit for bit.
+    fn set_active(&mut self, active: &[bool]) -> Result<()>;
+
+    /// Runs the recipe `iterations` times. Returns when the work is done.
+    fn advance(&mut self, iterations: usize) -> Result<()>;
+
+    /// eᵢ at the current factor, (batch, m); rows of frozen trials are stale.
+    fn residuals(&mut self) -> Result<Vec<f64>>;
+
+    /// The current factors.
+    fn factors(&mut self) -> Result<Factors>;
+
+    /// The gradient at `point` with the adjoint applied to `applied`, through the same kernels as the iteration; the
+    /// current factors are left as they are. Both have the loaded batch and search rank.
+    fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation>;
+}

@@ -1,0 +1,63 @@
+//! The one error type of the crate. Every variant says what was found, what is allowed, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+/// Result of every fallible function of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong. Reaching a limit, diverging or being interrupted are not errors: see [`crate::Status`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting or argument lies outside its allowed values. `name` is the setting's identifier (`search_rank`), which
+    /// on the command line is the flag of the same name (`--search-rank`).
+    #[error("{name}: found {found}; allowed: {allowed}. {fix}")]
+    Invalid { name: String, found: String, allowed: String, fix: String },
+
+    /// A file was read but does not hold what is needed.
+    #[error("{}: found {found}; allowed: {allowed}. {fix}", path.display())]
+    File { path: PathBuf, found: String, allowed: String, fix: String },
+
+    /// The operating system refused a file operation.
+    #[error("{}: {source}. {fix}", path.display())]
+    Io { path: PathBuf, source: std::io::Error, fix: String },
+
+    /// A combination that is understood but that this version (or this machine) cannot run.
+    #[error("{what} is not supported. {fix}")]
+    Unsupported { what: String, fix: String },
+
+    /// No graphics adapter matches the request.
+    #[error(
+        "backend: no GPU adapter matches '{wanted}'; found: {available}. Install a Vulkan, Metal or DX12 driver \
+         (on Debian, mesa-vulkan-drivers is a software one), pick a listed name, or use the backend 'cpu'"
+    )]
+    NoAdapter { wanted: String, available: String },
+
+    /// The device refused or failed: out of memory, lost, a pipeline that did not compile.
+    #[error("{adapter}: {message}. {fix}")]
+    Device { adapter: String, message: String, fix: String },
+}
+
+impl Error {
+    pub(crate) fn invalid(
+        name: impl Into<String>,
+        found: impl ToString,
+        allowed: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self::Invalid { name: name.into(), found: found.to_string(), allowed: allowed.into(), fix: fix.into() }
+    }
+
+    pub(crate) fn file(
+        path: &Path,
+        found: impl Into<String>,
+        allowed: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self::File { path: path.to_owned(), found: found.into(), allowed: allowed.into(), fix: fix.into() }
+    }
+
+    pub(crate) fn io(path: &Path, source: std::io::Error, fix: impl Into<String>) -> Self {
+        Self::Io { path: path.to_owned(), source, fix: fix.into() }
+    }
+}

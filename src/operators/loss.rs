@@ -1,0 +1,44 @@
+//! The scalar loss ρ of a residual.
+
+use serde::{Deserialize, Serialize};
+
+use crate::real::Real;
+
+/// ρ in f = c·Σ wᵢ·ρ(eᵢ), with c = s/2 for symmetric models and s for rectangular ones (so `Square` gives the usual
+/// (s/4)‖e‖² and (s/2)‖e‖²).
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Loss {
+    /// ρ(e) = e²/2
+    #[default]
+    Square,
+    /// ρ(e) = |e|
+    L1,
+    /// ρ(e) = e²/2 where |e| ≤ δ, δ|e| − δ²/2 beyond
+    Huber { delta: f64 },
+}
+
+impl Loss {
+    /// ρ(e).
+    #[inline(always)]
+    pub fn value(self, e: f64) -> f64 {
+        match self {
+            Self::Square => 0.5 * e * e,
+            Self::L1 => e.abs(),
+            Self::Huber { delta } if e.abs() <= delta => 0.5 * e * e,
+            Self::Huber { delta } => delta * e.abs() - 0.5 * delta * delta,
+        }
+    }
+
+    /// ρ′(e), with ρ′(0) = 0 for `L1`.
+    #[inline(always)]
+    pub fn derivative<T: Real>(self, e: T) -> T {
+        match self {
+            Self::Square => e,
+            Self::L1 if e == T::ZERO => T::ZERO,
+            Self::L1 => T::from_f64(e.to_f64().signum()),
+            Self::Huber { delta } => T::from_f64(e.to_f64().clamp(-delta, delta)),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Measurement operators `A(Z)ᵢ = ⟨Aᵢ, Z⟩`: the contract every ensemble fulfils, and the registry of those built in.
+//!
+//! One room per operator: its data, its definition ([`Operator::sensing_matrix`]), the obvious sequential twin in f64
+//! (the three functions of the trait), optionally a fast host kernel and a WGSL shader. Everything else in the crate
+//! sees the trait only.
+
+pub mod dense;
+mod kernel;
+mod loss;
+mod registry;
+
+use std::ops::Range;
+
+use crate::problem::{Factors, Shape};
+
+pub use dense::{Dense, Layout, Storage};
+pub(crate) use kernel::TwinKernel;
+pub use kernel::{HostKernel, Pair, TrialPass};
+pub use loss::Loss;
+pub use registry::{CaseSize, REGISTRY, Registration};
+
+/// What one iteration of gradient descent costs in an operator.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Bytes of measurement data read; each stored byte counts once.
+    pub bytes: f64,
+    /// Floating-point operations over the measurement data, all trials together.
+    pub flops: f64,
+}
+
+/// Everything a gradient needs on one shard. The evaluation point and the matrices the adjoint is applied to are
+/// separate because line searches need A at one pair and A* on another; gradient descent passes the same pair twice.
+#[derive(Clone, Copy)]
+pub struct GradientRequest<'a> {
+    /// (L, R): eᵢ = ⟨Aᵢ, L Rᵀ⟩ − targetᵢ.
+    pub point: &'a Factors,
+    /// (W, V): the outputs are Σ wᵢρ′(eᵢ) Aᵢ V (V = `applied.right`) and Σ wᵢρ′(eᵢ) Aᵢᵀ W (W = `applied.left`).
+    pub applied: &'a Factors,
+    /// (batch, shard length).
+    pub target: &'a [f64],
+    /// (batch, shard length), or all ones.
+    pub weights: Option<&'a [f64]>,
+    pub loss: Loss,
+}
+
+/// Where [`Operator::gradient`] puts its results. `loss`, `left` and `right` are added to, so that shards sum.
+pub struct GradientOutput<'a> {
+    /// (batch): Σ wᵢ ρ(eᵢ).
+    pub loss: &'a mut [f64],
+    /// (batch, n1, k): Σ wᵢ ρ′(eᵢ) Aᵢ V.
+    pub left: &'a mut [f64],
+    /// (batch, n2, k): Σ wᵢ ρ′(eᵢ) Aᵢᵀ W, where wanted.
+    pub right: Option<&'a mut [f64]>,
+    /// (batch, shard length): eᵢ, where wanted. Overwritten.
+    pub residual: Option<&'a mut [f64]>,
+}
+
+/// A linear measurement operator on n1×n2 matrices. Object safe; implement it outside the crate to solve with your own
+/// ensemble on the Reference and Cpu backends, and run [`crate::laws::check`] on it.
+///
+/// All functions are sequential: engines split the work by shards, which are disjoint ranges of measurements that
+/// cover 0..m in order. The number of shards must depend on the problem only, never on the machine, because results
+/// are summed in shard order and must not change with the thread count.
+pub trait Operator: Send + Sync {
+    /// One word, for reports.
+    fn name(&self) -> &str;
+
+    /// Model and size of the unknown.
+    fn shape(&self) -> Shape;
+
+    /// m.
+    fn measurements(&self) -> usize;
+
+    /// s, such that s·A*A ≈ identity on low-rank matrices with all m measurements in use.
+    fn normalization(&self) -> f64;
+
+    /// Number of shards, at least 1.
+    fn shards(&self) -> usize {
+        1
+    }
+
+    /// The measurements of one shard.
+    fn shard_range(&self, shard: usize) -> Range<usize> {
+        let _ = shard;
+        0..self.measurements()
+    }
+
+    /// Definition: Aᵢ as a dense n1×n2 matrix, row-major; symmetric for symmetric models.
+    fn sensing_matrix(&self, i: usize) -> Vec<f64>;
+
+    /// ⟨Aᵢ, L Rᵀ⟩ for i in the shard: `out` is (batch, shard length), overwritten.
+    fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]);
+
+    /// Adds Σ rᵢ Aᵢ V over the shard to `out` (batch, n1, k), with V = `applied.right` (n2×k) and `residual`
+    /// (batch, shard length).
+    fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]);
+
+    /// Adds Σ rᵢ Aᵢᵀ W over the shard to `out` (batch, n2, k), with W = `applied.left` (n1×k). Symmetric models with
+    /// one factor never call it; the default serves them.
+    fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+        assert!(
+            self.shape().is_symmetric() && applied.is_single(),
+            "an operator on rectangular matrices implements adjoint_apply_transposed"
+        );
+        self.adjoint_apply(shard, residual, applied, out);
+    }
+
+    /// Loss and gradient over one shard. The default composes `forward` and `adjoint_apply` (two passes over the
+    /// data); override it where one pass serves both.
+    fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
+        let length = self.shard_range(shard).len();
+        let mut e = vec![0.0; request.point.batch() * length];
+        self.forward(shard, request.point, &mut e);
+        for (e, t) in e.iter_mut().zip(request.target) {
+            *e -= t;
+        }
+        let weight = |index: usize| request.weights.map_or(1.0, |w| w[index]);
+        if length > 0 {
+            for (trial, e) in e.chunks(length).enumerate() {
+                output.loss[trial] += (e.iter().enumerate())
+                    .map(|(i, &e)| weight(trial * length + i) * request.loss.value(e))
+                    .sum::<f64>();
+            }
+        }
+        let r: Vec<f64> = e.iter().enumerate().map(|(index, &e)| weight(index) * request.loss.derivative(e)).collect();
+        self.adjoint_apply(shard, &r, request.applied, output.left);
+        if let Some(right) = output.right.as_deref_mut() {
+            self.adjoint_apply_transposed(shard, &r, request.applied, right);
+        }
+        if let Some(residual) = output.residual.as_deref_mut() {
+            residual.copy_from_slice(&e);
+        }
+    }
+
+    /// Cost of one gradient over all shards.
+    fn cost(&self, batch: usize, search_rank: usize) -> Cost {
+        let entries = self.measurements() as f64 * self.shape().dimension() as f64;
+        let _ = search_rank;
+        Cost { bytes: entries * 8.0, flops: 4.0 * entries * batch as f64 }
+    }
+
+    /// Whether E‖A(Z)‖²·s = ‖Z‖_F² over the ensemble, so that held-out residuals estimate the relative error.
+    fn is_isotropic(&self) -> bool {
+        false
+    }
+
+    /// Fast single-precision kernel; the Cpu backend runs the f64 functions above where there is none.
+    fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
+        None
+    }
+
+    /// Fast double-precision kernel.
+    fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
+        None
+    }
+
+    /// Shader and data for the Gpu backend, which refuses operators without one.
+    fn gpu(&self) -> Option<&dyn GpuSource> {
+        None
+    }
+}
+
+/// How an operator's shader is specialised and fed: plain data, no GPU types.
+#[derive(Clone, Debug)]
+pub struct GpuPlan {
+    /// WGSL text with entries `forward` and `adjoint_apply` under the binding law of `shaders/README.md`.
+    pub shader: &'static str,
+    /// Words (4 bytes) of one stored row, padded to a multiple of 64 so that every row may start a binding.
+    pub row_words: usize,
+}
+
+/// The GPU side of an operator whose data is one row per measurement.
+pub trait GpuSource {
+    fn plan(&self) -> GpuPlan;
+
+    /// Writes rows `rows` as little-endian words, each padded with zeros to `row_words`: `out` has
+    /// `rows.len()·row_words` words.
+    fn write_rows(&self, rows: Range<usize>, out: &mut [u32]);
+}
+
+/// Borrowed operators are operators, so that an engine can be lent one.
+impl<O: Operator + ?Sized> Operator for &O {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+    fn shape(&self) -> Shape {
+        (**self).shape()
+    }
+    fn measurements(&self) -> usize {
+        (**self).measurements()
+    }
+    fn normalization(&self) -> f64 {
+        (**self).normalization()
+    }
+    fn shards(&self) -> usize {
+        (**self).shards()
+    }
+    fn shard_range(&self, shard: usize) -> Range<usize> {
+        (**self).shard_range(shard)
+    }
+    fn sensing_matrix(&self, i: usize) -> Vec<f64> {
+        (**self).sensing_matrix(i)
+    }
+    fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
+        (**self).forward(shard, point, out);
+    }
+    fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+        (**self).adjoint_apply(shard, residual, applied, out);
+    }
+    fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+        (**self).adjoint_apply_transposed(shard, residual, applied, out);
+    }
+    fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
+        (**self).gradient(shard, request, output);
+    }
+    fn cost(&self, batch: usize, search_rank: usize) -> Cost {
+        (**self).cost(batch, search_rank)
+    }
+    fn is_isotropic(&self) -> bool {
+        (**self).is_isotropic()
+    }
+    fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
+        (**self).kernel_f32()
+    }
+    fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
+        (**self).kernel_f64()
+    }
+    fn gpu(&self) -> Option<&dyn GpuSource> {
+        (**self).gpu()
+    }
+}

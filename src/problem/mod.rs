@@ -1,0 +1,11 @@
+//! What is to be recovered: shapes, batched factors, ground truths, observations.
+
+mod factors;
+mod packed;
+pub(crate) mod random;
+mod shape;
+
+pub use factors::{Factors, MatrixView};
+pub(crate) use packed::pack_symmetric_part;
+pub use packed::{packed_index, packed_len};
+pub use shape::{Model, Shape};
