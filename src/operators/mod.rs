@@ -178,54 +178,61 @@ pub trait GpuSource {
     fn write_rows(&self, rows: Range<usize>, out: &mut [u32]);
 }
 
-/// Borrowed operators are operators, so that an engine can be lent one.
-impl<O: Operator + ?Sized> Operator for &O {
-    fn name(&self) -> &str {
-        (**self).name()
-    }
-    fn shape(&self) -> Shape {
-        (**self).shape()
-    }
-    fn measurements(&self) -> usize {
-        (**self).measurements()
-    }
-    fn normalization(&self) -> f64 {
-        (**self).normalization()
-    }
-    fn shards(&self) -> usize {
-        (**self).shards()
-    }
-    fn shard_range(&self, shard: usize) -> Range<usize> {
-        (**self).shard_range(shard)
-    }
-    fn sensing_matrix(&self, i: usize) -> Vec<f64> {
-        (**self).sensing_matrix(i)
-    }
-    fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
-        (**self).forward(shard, point, out);
-    }
-    fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        (**self).adjoint_apply(shard, residual, applied, out);
-    }
-    fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        (**self).adjoint_apply_transposed(shard, residual, applied, out);
-    }
-    fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
-        (**self).gradient(shard, request, output);
-    }
-    fn cost(&self, batch: usize, search_rank: usize) -> Cost {
-        (**self).cost(batch, search_rank)
-    }
-    fn is_isotropic(&self) -> bool {
-        (**self).is_isotropic()
-    }
-    fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
-        (**self).kernel_f32()
-    }
-    fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
-        (**self).kernel_f64()
-    }
-    fn gpu(&self) -> Option<&dyn GpuSource> {
-        (**self).gpu()
-    }
+/// What points to an operator is one: an engine can be lent one, and several problems can share one.
+macro_rules! delegate {
+    ($pointer:ty) => {
+        impl<O: Operator + ?Sized> Operator for $pointer {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+            fn shape(&self) -> Shape {
+                (**self).shape()
+            }
+            fn measurements(&self) -> usize {
+                (**self).measurements()
+            }
+            fn normalization(&self) -> f64 {
+                (**self).normalization()
+            }
+            fn shards(&self) -> usize {
+                (**self).shards()
+            }
+            fn shard_range(&self, shard: usize) -> Range<usize> {
+                (**self).shard_range(shard)
+            }
+            fn sensing_matrix(&self, i: usize) -> Vec<f64> {
+                (**self).sensing_matrix(i)
+            }
+            fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
+                (**self).forward(shard, point, out);
+            }
+            fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+                (**self).adjoint_apply(shard, residual, applied, out);
+            }
+            fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+                (**self).adjoint_apply_transposed(shard, residual, applied, out);
+            }
+            fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
+                (**self).gradient(shard, request, output);
+            }
+            fn cost(&self, batch: usize, search_rank: usize) -> Cost {
+                (**self).cost(batch, search_rank)
+            }
+            fn is_isotropic(&self) -> bool {
+                (**self).is_isotropic()
+            }
+            fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
+                (**self).kernel_f32()
+            }
+            fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
+                (**self).kernel_f64()
+            }
+            fn gpu(&self) -> Option<&dyn GpuSource> {
+                (**self).gpu()
+            }
+        }
+    };
 }
+
+delegate!(&O);
+delegate!(std::sync::Arc<O>);

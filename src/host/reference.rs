@@ -1,0 +1,161 @@
+//! The oracle: f64, one thread, the operators' twins as they are written.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
+use crate::error::Result;
+use crate::methods::Stage;
+use crate::operators::{GradientOutput, GradientRequest, Loss, Operator};
+use crate::problem::Factors;
+
+struct Reference<'a> {
+    operator: Arc<dyn Operator + 'a>,
+    recipe: &'static [Stage],
+    info: EngineInfo,
+    batch: usize,
+    search_rank: usize,
+    target: Vec<f64>,
+    weights: Vec<f64>,
+    steps: Vec<f64>,
+    active: Vec<bool>,
+    factor: Vec<f64>,
+    gradient: Option<Evaluation>,
+}
+
+pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
+    let operator = load.operator.clone();
+    let cost = operator.cost(load.batch, load.search_rank);
+    let info = EngineInfo {
+        backend: "reference".into(),
+        adapter: "processor".into(),
+        driver: String::new(),
+        software_adapter: false,
+        precision: Precision::F64,
+        threads: 1,
+        variant: format!("{}/twin", operator.name()),
+        operator_bytes_per_iteration: cost.bytes,
+        operator_bytes: cost.bytes as u64,
+        panels: 1,
+    };
+    let (n, m) = (operator.shape().rows(), operator.measurements());
+    Ok(Box::new(Reference {
+        operator,
+        recipe: load.recipe,
+        info,
+        batch: load.batch,
+        search_rank: load.search_rank,
+        target: vec![0.0; load.batch * m],
+        weights: vec![1.0; load.batch * m],
+        steps: vec![0.0; load.batch],
+        active: vec![true; load.batch],
+        factor: vec![0.0; load.batch * n * load.search_rank],
+        gradient: None,
+    }))
+}
+
+/// The columns `range` of a (batch, m) array.
+fn columns(values: &[f64], m: usize, range: &Range<usize>) -> Vec<f64> {
+    values.chunks(m).flat_map(|row| &row[range.clone()]).copied().collect()
+}
+
+impl Reference<'_> {
+    fn gradient(&self, point: &Factors, applied: &Factors) -> Evaluation {
+        let (shape, m) = (self.operator.shape(), self.operator.measurements());
+        let k = self.search_rank;
+        let mut residual = vec![0.0; self.batch * m];
+        let mut left = vec![0.0; self.batch * shape.rows() * k];
+        let mut right = vec![0.0; if shape.is_symmetric() { 0 } else { self.batch * shape.columns() * k }];
+        for shard in 0..self.operator.shards() {
+            let range = self.operator.shard_range(shard);
+            let target = columns(&self.target, m, &range);
+            let weights = columns(&self.weights, m, &range);
+            let mut e = vec![0.0; self.batch * range.len()];
+            let request =
+                GradientRequest { point, applied, target: &target, weights: Some(&weights), loss: Loss::Square };
+            let mut output = GradientOutput {
+                loss: &mut vec![0.0; self.batch],
+                left: &mut left,
+                right: if right.is_empty() { None } else { Some(&mut right) },
+                residual: Some(&mut e),
+            };
+            self.operator.gradient(shard, &request, &mut output);
+            for (trial, e) in e.chunks(range.len()).enumerate() {
+                residual[trial * m + range.start..trial * m + range.end].copy_from_slice(e);
+            }
+        }
+        Evaluation { residual, left, right }
+    }
+
+    fn refresh(&mut self) -> Result<()> {
+        if self.gradient.is_none() {
+            let factors = self.factors()?;
+            self.gradient = Some(self.gradient(&factors, &factors));
+        }
+        Ok(())
+    }
+}
+
+impl Engine for Reference<'_> {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn set_observations(&mut self, target: &[f64], weights: &[f64]) -> Result<()> {
+        self.target.copy_from_slice(target);
+        self.weights.copy_from_slice(weights);
+        self.gradient = None;
+        Ok(())
+    }
+
+    fn set_steps(&mut self, steps: &[f64]) -> Result<()> {
+        self.steps.copy_from_slice(steps);
+        Ok(())
+    }
+
+    fn set_factors(&mut self, factors: &Factors) -> Result<()> {
+        self.factor.copy_from_slice(factors.left_data());
+        self.gradient = None;
+        Ok(())
+    }
+
+    fn set_active(&mut self, active: &[bool]) -> Result<()> {
+        self.active.copy_from_slice(active);
+        Ok(())
+    }
+
+    fn advance(&mut self, iterations: usize) -> Result<()> {
+        for _ in 0..iterations {
+            for stage in self.recipe {
+                match stage {
+                    Stage::Gradient => self.refresh()?,
+                    // U ← U − μ s A*(w∘e) U
+                    Stage::Descend => {
+                        let Some(gradient) = self.gradient.take() else { continue };
+                        let size = self.factor.len() / self.batch;
+                        for trial in (0..self.batch).filter(|&trial| self.active[trial]) {
+                            let at = trial * size..(trial + 1) * size;
+                            for (u, d) in self.factor[at.clone()].iter_mut().zip(&gradient.left[at]) {
+                                *u -= self.steps[trial] * d;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn residuals(&mut self) -> Result<Vec<f64>> {
+        self.refresh()?;
+        Ok(self.gradient.as_ref().map(|g| g.residual.clone()).unwrap_or_default())
+    }
+
+    fn factors(&mut self) -> Result<Factors> {
+        Factors::symmetric(self.batch, self.operator.shape().rows(), self.search_rank, self.factor.clone())
+    }
+
+    fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {
+        Ok(self.gradient(point, applied))
+    }
+}

@@ -1,0 +1,55 @@
+//! The few dense decompositions the host needs, through faer, on row-major slices in f64.
+
+use faer::{Mat, MatRef, Side};
+
+use crate::error::{Error, Result};
+
+pub(crate) fn view(rows: usize, columns: usize, data: &[f64]) -> MatRef<'_, f64> {
+    MatRef::from_row_major_slice(data, rows, columns)
+}
+
+fn row_major(matrix: MatRef<'_, f64>) -> Vec<f64> {
+    (0..matrix.nrows()).flat_map(|i| (0..matrix.ncols()).map(move |j| matrix[(i, j)])).collect()
+}
+
+/// Singular values, largest first; min(rows, columns) of them.
+///
+/// # Errors
+/// [`Error::Invalid`] where an entry is not finite.
+pub(crate) fn singular_values(rows: usize, columns: usize, data: &[f64]) -> Result<Vec<f64>> {
+    if data.iter().any(|v| !v.is_finite()) {
+        return Err(not_finite());
+    }
+    // Tall matrices: the triangular factor has the same singular values and is much smaller.
+    let m = view(rows, columns, data);
+    if rows > 2 * columns && columns > 0 {
+        return m.qr().thin_R().to_owned().singular_values().map_err(|_| not_finite());
+    }
+    m.singular_values().map_err(|_| not_finite())
+}
+
+/// Eigenvalues (ascending) and eigenvectors (columns, row-major n×n) of a symmetric matrix.
+///
+/// # Errors
+/// [`Error::Invalid`] where an entry is not finite.
+pub(crate) fn symmetric_eigen(n: usize, data: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    if data.iter().any(|v| !v.is_finite()) {
+        return Err(not_finite());
+    }
+    let eigen = view(n, n, data).self_adjoint_eigen(Side::Lower).map_err(|_| not_finite())?;
+    Ok(((0..n).map(|i| eigen.S()[i]).collect(), row_major(eigen.U())))
+}
+
+/// An orthonormal basis of the column space of a matrix with full column rank, rows×columns row-major.
+pub(crate) fn orthonormal_columns(rows: usize, columns: usize, data: &[f64]) -> Vec<f64> {
+    row_major(view(rows, columns, data).qr().compute_thin_Q().as_ref())
+}
+
+/// R of the QR decomposition, min(rows, columns)×columns.
+pub(crate) fn triangular_factor(matrix: &Mat<f64>) -> Mat<f64> {
+    matrix.qr().thin_R().to_owned()
+}
+
+fn not_finite() -> Error {
+    Error::invalid("matrix", "a NaN or infinite entry", "finite entries", "the run diverged or the input is broken")
+}

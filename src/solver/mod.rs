@@ -1,0 +1,201 @@
+//! The loop: plan, load, then observe and advance until every trial has a status.
+
+mod plan;
+mod problem;
+mod settings;
+mod solution;
+mod stall;
+mod watch;
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use crate::backend::Backend;
+use crate::engine::{Engine, EngineInfo, Load};
+use crate::error::{Error, Result};
+
+use plan::Plan;
+pub use plan::TrialParameters;
+pub use problem::Problem;
+pub use settings::{Holdout, Init, Schedule, Settings, Stop, Trial};
+pub use solution::{Solution, Status, Timing, TraceRow, TrialSolution};
+use watch::{Moment, TrialWatch};
+
+/// What an observer sees at every scheduled iteration.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    pub iteration: usize,
+    pub max_iterations: usize,
+    /// Since the iteration began.
+    pub seconds: f64,
+    /// Trials still running, before this observation.
+    pub active: usize,
+    /// This observation of each of them.
+    pub rows: &'a [TraceRow],
+}
+
+/// A problem loaded on a backend: validated, uploaded and compiled once. Owns what it needs and can be sent to another
+/// thread.
+pub struct Solver {
+    problem: Problem,
+    settings: Settings,
+    plan: Plan,
+    engine: Box<dyn Engine>,
+    setup_seconds: f64,
+}
+
+impl Solver {
+    /// Validates everything, chooses what was left automatic, uploads the operator and compiles its kernels.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for bad settings, [`Error::Unsupported`] for an operator, precision or model the backend
+    /// does not run, [`Error::Device`] where the device refuses.
+    pub fn new(problem: Problem, settings: Settings, backend: Backend) -> Result<Self> {
+        let started = Instant::now();
+        if settings.stop.relative_error.is_some() && (0..problem.instances()).any(|j| problem.truth(j).is_none()) {
+            return Err(Error::invalid(
+                "stop_relative_error",
+                "a target but no truth",
+                "a target where the truth is known",
+                "attach a truth, or stop by residual, loss or a held-out share",
+            ));
+        }
+        let plan = plan::plan(&problem, &settings)?;
+        let load = Load {
+            operator: problem.operator().clone(),
+            recipe: settings.method.recipe(),
+            batch: plan.trials.len(),
+            search_rank: plan.start.search_rank(),
+        };
+        let mut engine = backend.load(&load, settings.precision)?;
+        engine.set_observations(&plan.target, &plan.weights)?;
+        Ok(Self { problem, settings, plan, engine, setup_seconds: started.elapsed().as_secs_f64() })
+    }
+
+    /// Where and how it will run.
+    pub fn engine(&self) -> &EngineInfo {
+        self.engine.info()
+    }
+
+    /// Automatic choices and doubts, in sentences.
+    pub fn notices(&self) -> &[String] {
+        &self.plan.notices
+    }
+
+    /// The concrete trials.
+    pub fn trials(&self) -> &[TrialParameters] {
+        &self.plan.trials
+    }
+
+    /// Replaces the observations without uploading the operator again; automatic values are chosen anew, truths are
+    /// forgotten. For a problem of several instances see [`Solver::set_observations_batch`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong length or non-finite entries.
+    pub fn set_observations(&mut self, observations: &[f64]) -> Result<()> {
+        self.set_observations_batch(vec![observations.to_vec()])
+    }
+
+    /// Replaces the observations of every instance.
+    ///
+    /// # Errors
+    /// As [`Solver::set_observations`].
+    pub fn set_observations_batch(&mut self, observations: Vec<Vec<f64>>) -> Result<()> {
+        let started = Instant::now();
+        let mut problem = self.problem.clone();
+        problem.replace_observations(observations)?;
+        if self.settings.stop.relative_error.is_some() {
+            let fix = "new observations come without a truth: stop by residual instead";
+            return Err(Error::invalid("stop_relative_error", "a target", "no such target here", fix));
+        }
+        self.plan = plan::plan(&problem, &self.settings)?;
+        self.problem = problem;
+        self.engine.set_observations(&self.plan.target, &self.plan.weights)?;
+        self.setup_seconds = started.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Solves from the start.
+    ///
+    /// # Errors
+    /// Device failures. Limits, stalls and divergence are [`Status`]es.
+    pub fn solve(&mut self) -> Result<Solution> {
+        self.solve_with(|_| ControlFlow::Continue(()))
+    }
+
+    /// [`Solver::solve`] under an observer, called at every scheduled iteration; `Break` ends every running trial as
+    /// [`Status::Interrupted`] with its iterate of that moment.
+    ///
+    /// # Errors
+    /// As [`Solver::solve`].
+    pub fn solve_with(&mut self, mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
+        let (n, m) = (self.problem.operator().shape().rows(), self.problem.operator().measurements());
+        let (plan, stop, engine) = (&self.plan, &self.settings.stop, &mut self.engine);
+        let unit_roundoff = engine.info().precision.unit_roundoff();
+        let mut watches: Vec<TrialWatch<'_>> = (plan.trials.iter().zip(&plan.held_out))
+            .map(|(p, held_out)| {
+                let rows = p.trial * m..(p.trial + 1) * m;
+                let truth = self.problem.truth(p.instance);
+                let (target, weights) = (&plan.target[rows.clone()], &plan.weights[rows]);
+                TrialWatch::new(p, target, weights, held_out, truth, stop, unit_roundoff * (n as f64).sqrt())
+            })
+            .collect();
+        let mut active = vec![true; watches.len()];
+        let mut trace = Vec::new();
+        let mut iteration = 0;
+        let mut engine_seconds = 0.0;
+        engine.set_steps(&plan.steps)?;
+        engine.set_factors(&plan.start)?;
+        engine.set_active(&active)?;
+
+        let started = Instant::now();
+        loop {
+            let residuals = engine.residuals()?;
+            let factors = engine.factors()?;
+            let moment = Moment {
+                iteration,
+                seconds: started.elapsed().as_secs_f64(),
+                residuals: &residuals,
+                factors: &factors,
+            };
+            let rows: Vec<TraceRow> = (watches.par_iter_mut().zip(&active))
+                .filter(|(_, active)| **active)
+                .map(|(watch, _)| watch.observe(&moment))
+                .collect::<Result<_>>()?;
+            trace.extend_from_slice(&rows);
+            let progress = Progress {
+                iteration,
+                max_iterations: stop.max_iterations,
+                seconds: moment.seconds,
+                active: rows.len(),
+                rows: &rows,
+            };
+            if observer(&progress).is_break() {
+                watches.iter_mut().filter(|w| w.status.is_none()).for_each(|w| w.status = Some(Status::Interrupted));
+            }
+            let now: Vec<bool> = watches.iter().map(|watch| watch.status.is_none()).collect();
+            if now.iter().all(|active| !active) {
+                break;
+            }
+            if now != active {
+                engine.set_active(&now)?;
+                active = now;
+            }
+            let next = self.settings.observe.next(iteration).min(stop.max_iterations);
+            let before = Instant::now();
+            engine.advance(next - iteration)?;
+            engine_seconds += before.elapsed().as_secs_f64();
+            iteration = next;
+        }
+        let timing = Timing {
+            setup: self.setup_seconds,
+            solve: started.elapsed().as_secs_f64(),
+            seconds_per_iteration: engine_seconds / iteration.max(1) as f64,
+            operator_bytes_per_iteration: engine.info().operator_bytes_per_iteration,
+        };
+        let trials = watches.into_iter().map(|watch| watch.finish(n)).collect::<Result<_>>()?;
+        Ok(Solution { trials, trace, timing, engine: engine.info().clone(), notices: plan.notices.clone() })
+    }
+}

@@ -1,0 +1,246 @@
+//! Turns settings and a problem into concrete trials: every automatic value is chosen here, and said.
+
+use std::collections::HashMap;
+
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::host;
+use crate::problem::Factors;
+use crate::problem::random::{Purpose, normals, stream};
+use crate::solver::problem::Problem;
+use crate::solver::settings::{Init, Settings, Trial};
+
+/// What one trial was run with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialParameters {
+    /// Number in the batch, from 0.
+    pub trial: usize,
+    /// Observation vector, from 0.
+    pub instance: usize,
+    /// k.
+    pub search_rank: usize,
+    /// μ.
+    pub step_size: f64,
+    /// α; absent for given factors.
+    pub init_scale: Option<f64>,
+    /// Seed of the start; absent for given factors.
+    pub seed: Option<u64>,
+    /// The first so many measurements are used,
+    pub rows: usize,
+    /// of which so many are held out.
+    pub holdout_rows: usize,
+    /// s of this trial's training measurements: s·m/(rows − holdout_rows).
+    pub normalization: f64,
+}
+
+/// Concrete trials and what an engine is fed with.
+pub(crate) struct Plan {
+    pub trials: Vec<TrialParameters>,
+    /// (batch, m): 1 for training measurements, else 0.
+    pub weights: Vec<f64>,
+    /// Held-out measurements of each trial.
+    pub held_out: Vec<Vec<usize>>,
+    /// (batch, m)
+    pub target: Vec<f64>,
+    pub start: Factors,
+    /// μ·s of each trial.
+    pub steps: Vec<f64>,
+    /// Sentences about automatic choices and doubtful input.
+    pub notices: Vec<String>,
+}
+
+/// Default of `search_rank` where n is larger.
+const DEFAULT_SEARCH_RANK: usize = 20;
+/// α over √‖s·A*(y)‖ where α is automatic.
+const AUTOMATIC_SCALE: f64 = 1e-6;
+
+pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
+    settings.validate()?;
+    let operator = problem.operator();
+    let (n, m) = (operator.shape().rows(), operator.measurements());
+    let given: Vec<Trial> = if settings.trials.is_empty() {
+        (0..problem.instances()).map(|j| Trial::default().instance(j)).collect()
+    } else {
+        settings.trials.clone()
+    };
+    let batch = given.len();
+    let mut notices = Vec::new();
+    let given_factors = match &settings.init {
+        Init::Given(factors) => Some(check_given(factors, n, batch, settings)?),
+        _ => None,
+    };
+
+    let mut norms = Norms { problem, known: HashMap::new() };
+    let (mut trials, mut weights, mut held_out) = (Vec::new(), vec![0.0; batch * m], Vec::new());
+    for (trial, wanted) in given.iter().enumerate() {
+        let instance = wanted.instance.unwrap_or(0);
+        if instance >= problem.instances() {
+            let allowed = format!("0 to {}", problem.instances() - 1);
+            return Err(Error::invalid("instance", instance, allowed, "the problem has no such observation vector"));
+        }
+        let rows = wanted.rows.unwrap_or(m);
+        if rows == 0 || rows > m {
+            return Err(Error::invalid("rows", rows, format!("1 to m = {m}"), "a trial uses the first rows"));
+        }
+        let search_rank = match (&given_factors, wanted.search_rank.or(settings.search_rank)) {
+            (Some(factors), _) => factors.search_rank(),
+            (None, Some(k)) => k,
+            (None, None) => DEFAULT_SEARCH_RANK.min(n),
+        };
+        if search_rank == 0 {
+            return Err(Error::invalid("search_rank", 0, "at least 1", "use a bound on the rank you expect"));
+        }
+        let held = hold_out(settings, rows)?;
+        let training = rows - held.len();
+        let row = &mut weights[trial * m..(trial + 1) * m];
+        row[..rows].fill(1.0);
+        held.iter().for_each(|&i| row[i] = 0.0);
+        let normalization = operator.normalization() * m as f64 / training as f64;
+
+        let key = (instance, rows);
+        let step_size = match wanted.step_size.or(settings.step_size) {
+            Some(step) => step,
+            None => 0.25 / norms.get(key, row, normalization, "step_size")?,
+        };
+        let (init_scale, seed) = match (&settings.init, wanted.init_scale) {
+            (Init::Given(_), _) => (None, None),
+            (Init::SmallRandom { seed, .. }, Some(scale)) | (Init::Automatic { seed }, Some(scale)) => {
+                (Some(scale), Some(wanted.seed.unwrap_or(*seed)))
+            }
+            (Init::SmallRandom { scale, seed }, None) => (Some(*scale), Some(wanted.seed.unwrap_or(*seed))),
+            (Init::Automatic { seed }, None) => {
+                let scale = AUTOMATIC_SCALE * norms.get(key, row, normalization, "init_scale")?.sqrt();
+                (Some(scale), Some(wanted.seed.unwrap_or(*seed)))
+            }
+        };
+        trials.push(TrialParameters {
+            trial,
+            instance,
+            search_rank,
+            step_size,
+            init_scale,
+            seed,
+            rows,
+            holdout_rows: held.len(),
+            normalization,
+        });
+        held_out.push(held);
+    }
+    say(&given, settings, n, &trials, &mut notices);
+    let target = trials.iter().flat_map(|t| problem.observations(t.instance).unwrap_or_default()).copied().collect();
+    let steps = trials.iter().map(|t| t.step_size * t.normalization).collect();
+    let start = match given_factors {
+        Some(factors) => factors,
+        None => small_random(n, &trials)?,
+    };
+    Ok(Plan { trials, weights, held_out, target, start, steps, notices })
+}
+
+/// ‖s·A*(y)‖ of an instance's first rows, computed once for each pair that needs it.
+struct Norms<'a> {
+    problem: &'a Problem,
+    known: HashMap<(usize, usize), f64>,
+}
+
+impl Norms<'_> {
+    fn get(&mut self, key: (usize, usize), weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
+        if let Some(norm) = self.known.get(&key) {
+            return Ok(*norm);
+        }
+        let y = self.problem.observations(key.0).unwrap_or_default();
+        let weighted: Vec<f64> = y.iter().zip(weights).map(|(y, w)| w * y).collect();
+        let norm = normalization * host::adjoint_norm(&**self.problem.operator(), &weighted)?;
+        if !(norm.is_finite() && norm > 0.0) {
+            return Err(Error::invalid(
+                name,
+                format!("nothing, and observations with ‖s·A*(y)‖ = {norm}"),
+                "an explicit value where the data give no scale",
+                "give it explicitly; if all observations are zero, so is the matrix",
+            ));
+        }
+        self.known.insert(key, norm);
+        Ok(norm)
+    }
+}
+
+fn check_given(factors: &Factors, n: usize, batch: usize, settings: &Settings) -> Result<Factors> {
+    let asked = settings.search_rank.or(settings.trials.iter().find_map(|t| t.search_rank));
+    if asked.is_some_and(|k| k != factors.search_rank()) {
+        let fix = "leave search_rank out where the start is given";
+        let found = format!("{}", asked.unwrap_or_default());
+        return Err(Error::invalid("search_rank", found, format!("{}, as given", factors.search_rank()), fix));
+    }
+    if factors.rows() != n || !factors.is_single() || !(factors.batch() == 1 || factors.batch() == batch) {
+        return Err(Error::invalid(
+            "init",
+            format!("factors of shape ({}, {}, {})", factors.batch(), factors.rows(), factors.search_rank()),
+            format!("(1 or {batch}, {n}, k)"),
+            "give one start, or one for each trial",
+        ));
+    }
+    if factors.search_rank() == 0 || factors.left_data().iter().any(|v| !v.is_finite()) {
+        return Err(Error::invalid("init", "an empty or non-finite start", "finite numbers", "repair the start"));
+    }
+    let data = if factors.batch() == batch { factors.left_data().to_vec() } else { factors.left_data().repeat(batch) };
+    Factors::symmetric(batch, n, factors.search_rank(), data)
+}
+
+/// The held-out measurements among the first `rows`, ascending: a function of the seed, the share and `rows` only.
+fn hold_out(settings: &Settings, rows: usize) -> Result<Vec<usize>> {
+    let Some(holdout) = settings.holdout else { return Ok(Vec::new()) };
+    let count = ((rows as f64 * holdout.fraction).round() as usize).max(1);
+    if count >= rows {
+        return Err(Error::invalid(
+            "holdout",
+            format!("{count} of {rows} measurements"),
+            "fewer than all of them",
+            "lower the share or bring more measurements",
+        ));
+    }
+    let mut order: Vec<usize> = (0..rows).collect();
+    order.shuffle(&mut stream(holdout.seed, Purpose::Holdout, rows as u64));
+    order.truncate(count);
+    order.sort_unstable();
+    Ok(order)
+}
+
+/// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns.
+fn small_random(n: usize, trials: &[TrialParameters]) -> Result<Factors> {
+    let widest = trials.iter().map(|t| t.search_rank).max().unwrap_or(1);
+    let mut data = Vec::with_capacity(trials.len() * n * widest);
+    for t in trials {
+        let std = t.init_scale.unwrap_or(0.0) / (t.search_rank as f64).sqrt();
+        let drawn = normals(t.seed.unwrap_or(0), Purpose::Init, std, n * t.search_rank);
+        for row in drawn.chunks(t.search_rank) {
+            data.extend_from_slice(row);
+            data.extend(std::iter::repeat_n(0.0, widest - t.search_rank));
+        }
+    }
+    Factors::symmetric(trials.len(), n, widest, data)
+}
+
+/// Says the automatic choices aloud.
+fn say(given: &[Trial], settings: &Settings, n: usize, trials: &[TrialParameters], notices: &mut Vec<String>) {
+    let span = |values: Vec<f64>| {
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if low == high { format!("{low:.4e}") } else { format!("{low:.4e} to {high:.4e}") }
+    };
+    let unset = |of: fn(&Trial) -> bool| -> Vec<usize> { (0..given.len()).filter(|&i| !of(&given[i])).collect() };
+    let steps = unset(|t| t.step_size.is_some());
+    if settings.step_size.is_none() && !steps.is_empty() {
+        let values = span(steps.iter().map(|&i| trials[i].step_size).collect());
+        notices.push(format!("step_size {values}: chosen as 1/(4 ‖s·A*(y)‖)"));
+    }
+    let scales = unset(|t| t.init_scale.is_some());
+    if matches!(settings.init, Init::Automatic { .. }) && !scales.is_empty() {
+        let values = span(scales.iter().filter_map(|&i| trials[i].init_scale).collect());
+        notices.push(format!("init_scale {values}: chosen as {AUTOMATIC_SCALE:e} √‖s·A*(y)‖"));
+    }
+    let ranks = unset(|t| t.search_rank.is_some());
+    if settings.search_rank.is_none() && !matches!(settings.init, Init::Given(_)) && !ranks.is_empty() {
+        notices.push(format!("search_rank {}: chosen as min(n, {DEFAULT_SEARCH_RANK})", DEFAULT_SEARCH_RANK.min(n)));
+    }
+}

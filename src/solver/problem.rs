@@ -1,0 +1,194 @@
+//! An operator, what it observed, and the truth where it is known.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::host;
+use crate::operators::Operator;
+use crate::problem::Truth;
+use crate::problem::random::{Purpose, normal, stream};
+
+/// One observation vector and the truth it came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Instance {
+    pub observations: Vec<f64>,
+    pub truth: Option<Truth>,
+}
+
+/// A recovery problem: one operator, one or several observation vectors (instances) of it.
+///
+/// A trial of [`crate::Settings`] solves one instance; by default every instance gets one trial.
+#[derive(Clone)]
+pub struct Problem {
+    operator: Arc<dyn Operator>,
+    instances: Vec<Instance>,
+}
+
+impl Problem {
+    /// y = A(M) for a known truth, computed in f64 from the matrices as they are stored. `operator` may be an
+    /// `Arc<Dense>`, so that several problems share it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the sizes differ.
+    pub fn measure(operator: impl Operator + 'static, truth: Truth) -> Result<Self> {
+        Self::measure_all(operator, vec![truth])
+    }
+
+    /// Several truths measured by one operator, an instance each.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where sizes differ or there is no truth.
+    pub fn measure_all(operator: impl Operator + 'static, truths: Vec<Truth>) -> Result<Self> {
+        let operator: Arc<dyn Operator> = Arc::new(operator);
+        let instances = truths
+            .into_iter()
+            .map(|truth| {
+                check_truth(&*operator, &truth)?;
+                Ok(Instance { observations: host::measure(&*operator, &truth.as_factors()?), truth: Some(truth) })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Self::validated(operator, instances)
+    }
+
+    /// Own observations y (length m).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong length or a non-finite entry (its index is named); [`Error::Unsupported`] for a
+    /// model that is not solved yet.
+    pub fn new(operator: impl Operator + 'static, observations: impl Into<Vec<f64>>) -> Result<Self> {
+        Self::batch(operator, vec![observations.into()])
+    }
+
+    /// Several observation vectors of one operator, an instance each.
+    ///
+    /// # Errors
+    /// As [`Problem::new`]; also where there are none.
+    pub fn batch(operator: impl Operator + 'static, observations: Vec<Vec<f64>>) -> Result<Self> {
+        let instances = observations.into_iter().map(|observations| Instance { observations, truth: None }).collect();
+        Self::validated(Arc::new(operator), instances)
+    }
+
+    fn validated(operator: Arc<dyn Operator>, instances: Vec<Instance>) -> Result<Self> {
+        operator.shape().validate()?;
+        operator.shape().require_solvable()?;
+        if operator.measurements() == 0 {
+            return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
+        }
+        if instances.is_empty() {
+            return Err(Error::invalid("observations", "none", "at least one vector", "give y"));
+        }
+        for instance in &instances {
+            check_observations(&instance.observations, operator.measurements())?;
+        }
+        Ok(Self { operator, instances })
+    }
+
+    /// Adds independent N(0, std²) noise to every observation; instance j uses stream j of `seed`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless 0 ≤ std < ∞.
+    pub fn with_noise(mut self, std: f64, seed: u64) -> Result<Self> {
+        if !(std.is_finite() && std >= 0.0) {
+            return Err(Error::invalid("noise_std", std, "a finite number of at least 0", "give the noise's std"));
+        }
+        for (j, instance) in self.instances.iter_mut().enumerate() {
+            let mut rng = stream(seed, Purpose::Noise, j as u64);
+            instance.observations.iter_mut().for_each(|y| *y += std * normal(&mut rng));
+        }
+        Ok(self)
+    }
+
+    /// Attaches truths to own observations: one for all instances, or one each.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the sizes or the counts differ.
+    pub fn with_truths(mut self, truths: Vec<Truth>) -> Result<Self> {
+        let (found, wanted) = (truths.len(), self.instances.len());
+        if found != 1 && found != wanted {
+            return Err(Error::invalid("truth", found, format!("1 or {wanted}"), "give one truth per instance"));
+        }
+        for (j, instance) in self.instances.iter_mut().enumerate() {
+            let truth = truths[j.min(found - 1)].clone();
+            check_truth(&*self.operator, &truth)?;
+            instance.truth = Some(truth);
+        }
+        Ok(self)
+    }
+
+    /// [`Problem::with_truths`] for one truth.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the sizes differ.
+    pub fn with_truth(self, truth: Truth) -> Result<Self> {
+        self.with_truths(vec![truth])
+    }
+
+    pub fn operator(&self) -> &Arc<dyn Operator> {
+        &self.operator
+    }
+
+    /// Number of observation vectors.
+    pub fn instances(&self) -> usize {
+        self.instances.len()
+    }
+
+    /// y of one instance.
+    pub fn observations(&self, instance: usize) -> Option<&[f64]> {
+        self.instances.get(instance).map(|i| i.observations.as_slice())
+    }
+
+    /// The truth of one instance.
+    pub fn truth(&self, instance: usize) -> Option<&Truth> {
+        self.instances.get(instance)?.truth.as_ref()
+    }
+
+    /// Replaces all observations; truths go unless the observations are measured from them again.
+    pub(crate) fn replace_observations(&mut self, observations: Vec<Vec<f64>>) -> Result<()> {
+        if observations.len() != self.instances.len() {
+            return Err(Error::invalid(
+                "observations",
+                format!("{} vectors", observations.len()),
+                format!("{} vectors", self.instances.len()),
+                "a loaded solver keeps its number of instances",
+            ));
+        }
+        for y in &observations {
+            check_observations(y, self.operator.measurements())?;
+        }
+        self.instances = observations.into_iter().map(|observations| Instance { observations, truth: None }).collect();
+        Ok(())
+    }
+}
+
+fn check_observations(y: &[f64], m: usize) -> Result<()> {
+    if y.len() != m {
+        return Err(Error::invalid(
+            "observations",
+            format!("{} numbers", y.len()),
+            format!("{m} numbers, one per measurement"),
+            "give the observations that belong to these matrices",
+        ));
+    }
+    match y.iter().position(|v| !v.is_finite()) {
+        Some(at) => Err(Error::invalid(
+            "observations",
+            format!("{} at index {at}", y[at]),
+            "finite numbers",
+            "repair or drop that measurement",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_truth(operator: &dyn Operator, truth: &Truth) -> Result<()> {
+    let (found, wanted) = (truth.shape(), operator.shape());
+    if (found.rows(), found.columns()) != (wanted.rows(), wanted.columns()) {
+        return Err(Error::invalid(
+            "truth",
+            format!("a {found} matrix"),
+            format!("a {wanted} matrix"),
+            "the truth must have the size of the unknown",
+        ));
+    }
+    Ok(())
+}

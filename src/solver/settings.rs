@@ -1,0 +1,316 @@
+//! What a run is asked to do, with its defaults, checked before any work.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Precision;
+use crate::error::{Error, Result};
+use crate::methods::Method;
+use crate::problem::Factors;
+
+/// Where the iteration starts.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Init {
+    /// U₀ = α·G with Gᵢⱼ ~ N(0, 1/k): entries of standard deviation α/√k.
+    SmallRandom { scale: f64, seed: u64 },
+    /// `SmallRandom` with α = 1e-6·√‖s·A*(y)‖, far enough down that the start limits the result no more than single
+    /// precision does. ‖s·A*(y)‖ estimates ‖M‖ = ‖X‖².
+    Automatic { seed: u64 },
+    /// Given factors, (1, n, k) for all trials or (batch, n, k).
+    Given(Factors),
+}
+
+impl Default for Init {
+    fn default() -> Self {
+        Self::Automatic { seed: 0 }
+    }
+}
+
+/// When results are looked at: stop rules, traces and callbacks run at these iterations, on every backend the same.
+/// Iteration 0 and the last one always belong to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Every so many iterations.
+    Every(usize),
+    /// Every iteration to 10, then about twelve times a decade.
+    Log,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::Every(10)
+    }
+}
+
+impl Schedule {
+    /// The first scheduled iteration after `iteration`.
+    pub fn next(self, iteration: usize) -> usize {
+        match self {
+            Self::Every(j) => (iteration / j.max(1) + 1) * j.max(1),
+            Self::Log if iteration < 10 => iteration + 1,
+            // 10^(j/12), rounded; consecutive values differ by at least 2 from 10 on.
+            Self::Log => {
+                let mut j = (12.0 * (iteration as f64).log10()).floor();
+                loop {
+                    let candidate = 10f64.powf(j / 12.0).round() as usize;
+                    if candidate > iteration {
+                        return candidate;
+                    }
+                    j += 1.0;
+                }
+            }
+        }
+    }
+}
+
+/// Stop rules. Targets (`relative_error`, `loss`, `residual`) are met together: a trial converges when every one that
+/// was asked for is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stop {
+    /// ‖UUᵀ − M‖_F/‖M‖_F at most this; needs a truth.
+    pub relative_error: Option<f64>,
+    /// Training loss at most this.
+    pub loss: Option<f64>,
+    /// ‖r‖/‖y‖ over the training measurements at most this.
+    pub residual: Option<f64>,
+    /// Wall-clock limit of the iteration in seconds.
+    pub time: Option<f64>,
+    /// Iterations at most.
+    pub max_iterations: usize,
+    /// Window of the stall rule, in iterations; `None` never calls a run stalled.
+    pub stall_window: Option<usize>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self {
+            relative_error: None,
+            loss: None,
+            residual: None,
+            time: None,
+            max_iterations: 5_000,
+            stall_window: Some(200),
+        }
+    }
+}
+
+impl Stop {
+    pub fn relative_error(mut self, target: f64) -> Self {
+        self.relative_error = Some(target);
+        self
+    }
+
+    pub fn loss(mut self, target: f64) -> Self {
+        self.loss = Some(target);
+        self
+    }
+
+    pub fn residual(mut self, target: f64) -> Self {
+        self.residual = Some(target);
+        self
+    }
+
+    pub fn time(mut self, seconds: f64) -> Self {
+        self.time = Some(seconds);
+        self
+    }
+
+    pub fn max_iterations(mut self, iterations: usize) -> Self {
+        self.max_iterations = iterations;
+        self
+    }
+
+    pub fn stall_window(mut self, iterations: Option<usize>) -> Self {
+        self.stall_window = iterations;
+        self
+    }
+
+    /// Whether any target was asked for.
+    pub fn has_target(&self) -> bool {
+        self.relative_error.is_some() || self.loss.is_some() || self.residual.is_some()
+    }
+}
+
+/// One trial's deviations from the run's settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Trial {
+    pub(crate) instance: Option<usize>,
+    pub(crate) step_size: Option<f64>,
+    pub(crate) init_scale: Option<f64>,
+    pub(crate) seed: Option<u64>,
+    pub(crate) search_rank: Option<usize>,
+    pub(crate) rows: Option<usize>,
+}
+
+impl Trial {
+    /// Which observation vector (and truth) of the problem, counted from 0.
+    pub fn instance(mut self, instance: usize) -> Self {
+        self.instance = Some(instance);
+        self
+    }
+
+    /// μ.
+    pub fn step_size(mut self, step_size: f64) -> Self {
+        self.step_size = Some(step_size);
+        self
+    }
+
+    /// α.
+    pub fn init_scale(mut self, init_scale: f64) -> Self {
+        self.init_scale = Some(init_scale);
+        self
+    }
+
+    /// Seed of the start.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// k.
+    pub fn search_rank(mut self, search_rank: usize) -> Self {
+        self.search_rank = Some(search_rank);
+        self
+    }
+
+    /// Use the first so many measurements only.
+    pub fn rows(mut self, rows: usize) -> Self {
+        self.rows = Some(rows);
+        self
+    }
+}
+
+/// Settings of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    pub(crate) method: Method,
+    pub(crate) search_rank: Option<usize>,
+    pub(crate) step_size: Option<f64>,
+    pub(crate) init: Init,
+    pub(crate) stop: Stop,
+    pub(crate) observe: Schedule,
+    pub(crate) holdout: Option<Holdout>,
+    pub(crate) precision: Precision,
+    pub(crate) trials: Vec<Trial>,
+}
+
+/// A share of the measurements kept out of training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Holdout {
+    pub fraction: f64,
+    pub seed: u64,
+}
+
+impl Settings {
+    /// Defaults: search rank min(n, 20), step 1/(4‖s·A*(y)‖), automatic small random start of seed 0, 5000 iterations,
+    /// a look every 10, single precision, one trial an instance.
+    pub fn new(method: Method) -> Self {
+        Self { method, ..Self::default() }
+    }
+
+    /// k. Default: min(n, 20).
+    pub fn search_rank(mut self, search_rank: usize) -> Self {
+        self.search_rank = Some(search_rank);
+        self
+    }
+
+    /// μ. Default: 1/(4‖s·A*(y)‖), a quarter of the inverse of the estimated ‖M‖.
+    pub fn step_size(mut self, step_size: f64) -> Self {
+        self.step_size = Some(step_size);
+        self
+    }
+
+    pub fn init(mut self, init: Init) -> Self {
+        self.init = init;
+        self
+    }
+
+    pub fn stop(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    pub fn observe(mut self, schedule: Schedule) -> Self {
+        self.observe = schedule;
+        self
+    }
+
+    /// Keeps `fraction` of each trial's measurements, drawn with `seed`, out of training: their loss is traced, the
+    /// iterate where it was lowest is kept, and for isotropic ensembles it estimates the relative error.
+    pub fn holdout(mut self, fraction: f64, seed: u64) -> Self {
+        self.holdout = Some(Holdout { fraction, seed });
+        self
+    }
+
+    /// Arithmetic of the Cpu and Gpu backends; Reference is always f64.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// A batch: trials that share the operator and advance together.
+    pub fn trials(mut self, trials: impl IntoIterator<Item = Trial>) -> Self {
+        self.trials = trials.into_iter().collect();
+        self
+    }
+
+    /// Checks what does not depend on the problem.
+    pub(crate) fn validate(&self) -> Result<()> {
+        let positive = |name: &str, value: Option<f64>, fix: &str| match value {
+            Some(v) if !(v.is_finite() && v > 0.0) => Err(Error::invalid(name, v, "a positive finite number", fix)),
+            _ => Ok(()),
+        };
+        let nonnegative = |name: &str, value: Option<f64>| match value {
+            Some(v) if v.is_nan() || v < 0.0 => {
+                Err(Error::invalid(name, v, "a number of at least 0", "leave it out to do without it"))
+            }
+            _ => Ok(()),
+        };
+        let step_fix = "leave it out for the automatic step 1/(4‖s·A*(y)‖)";
+        let scale_fix = "leave it out for an automatic scale; at 0 gradient descent never moves";
+        positive("step_size", self.step_size, step_fix)?;
+        if let Init::SmallRandom { scale, .. } = self.init {
+            positive("init_scale", Some(scale), scale_fix)?;
+        }
+        for trial in &self.trials {
+            positive("step_size", trial.step_size, step_fix)?;
+            positive("init_scale", trial.init_scale, scale_fix)?;
+        }
+        nonnegative("stop_relative_error", self.stop.relative_error)?;
+        nonnegative("stop_loss", self.stop.loss)?;
+        nonnegative("stop_residual", self.stop.residual)?;
+        nonnegative("stop_time", self.stop.time)?;
+        if let Some(Holdout { fraction, .. }) = self.holdout
+            && !(fraction > 0.0 && fraction < 1.0)
+        {
+            let fix = "0.1 keeps a tenth of the measurements aside";
+            return Err(Error::invalid("holdout", fraction, "a share between 0 and 1, both excluded", fix));
+        }
+        if self.observe == Schedule::Every(0) {
+            return Err(Error::invalid("observe", "every:0", "every:J with J ≥ 1, or log", "use every:10"));
+        }
+        if self.stop.stall_window == Some(0) {
+            return Err(Error::invalid("stall_window", 0, "at least 1", "leave it out, or give a window"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_grow_and_are_exact() {
+        assert_eq!(Schedule::Every(10).next(0), 10);
+        assert_eq!(Schedule::Every(10).next(13), 20);
+        assert_eq!(Schedule::Every(1).next(7), 8);
+        let mut points = vec![0];
+        while *points.last().unwrap() < 1000 {
+            points.push(Schedule::Log.next(*points.last().unwrap()));
+        }
+        assert_eq!(&points[..14], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 18]);
+        assert!(points.contains(&100) && points.contains(&1000), "{points:?}");
+    }
+}

@@ -1,0 +1,159 @@
+//! What a run returns.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::EngineInfo;
+use crate::problem::MatrixView;
+use crate::solver::plan::TrialParameters;
+
+/// How a trial ended. Data, not an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Status {
+    /// Every requested target was reached.
+    Converged,
+    /// The iterations ran out.
+    IterationLimit,
+    /// The time ran out.
+    TimeLimit,
+    /// Over a window the loss was flat and no singular value of U grew by more than 1 %.
+    Stalled,
+    /// The loss became non-finite or rose a hundredfold above its start; the last good iterate is kept.
+    Diverged,
+    /// The observer asked to stop.
+    Interrupted,
+}
+
+impl Status {
+    /// One sentence for people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Converged => "every requested target was reached",
+            Self::IterationLimit => "the iteration limit was reached",
+            Self::TimeLimit => "the time limit was reached",
+            Self::Stalled => "the loss is flat and no singular value grows any more",
+            Self::Diverged => "the loss blew up: the step size is too large; the last good iterate is kept",
+            Self::Interrupted => "interrupted; the iterate of that moment is kept",
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Converged => "Converged",
+            Self::IterationLimit => "IterationLimit",
+            Self::TimeLimit => "TimeLimit",
+            Self::Stalled => "Stalled",
+            Self::Diverged => "Diverged",
+            Self::Interrupted => "Interrupted",
+        })
+    }
+}
+
+/// One observation of one trial.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TraceRow {
+    pub trial: usize,
+    pub iteration: usize,
+    /// Since the iteration began.
+    pub seconds: f64,
+    /// (s/4)·Σ eᵢ² over the training measurements.
+    pub train_loss: f64,
+    /// ‖e‖/‖y‖ over the training measurements.
+    pub relative_residual: f64,
+    /// ‖UUᵀ − M‖_F/‖M‖_F, with a truth.
+    pub relative_error: Option<f64>,
+    /// (s/4)·Σ eᵢ² over the held-out measurements, with s for their number.
+    pub holdout_loss: Option<f64>,
+}
+
+/// One trial's result. Losses, errors and spectrum belong to the returned factor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrialSolution {
+    pub parameters: TrialParameters,
+    pub status: Status,
+    /// Iterations carried out.
+    pub iterations: usize,
+    /// Iteration of the returned factor: the last one, or the best by held-out loss, or the last good one.
+    pub kept_iteration: usize,
+    pub train_loss: f64,
+    pub relative_residual: f64,
+    pub relative_error: Option<f64>,
+    pub holdout_loss: Option<f64>,
+    /// ‖e‖/‖y‖ over the held-out measurements: for isotropic ensembles an estimate of the relative error (noise in y
+    /// counts into it).
+    pub estimated_relative_error: Option<f64>,
+    /// Singular values of U, largest first.
+    pub singular_values: Vec<f64>,
+    /// The rank the spectrum suggests, see [`crate::diagnostics::estimated_rank`].
+    pub estimated_rank: usize,
+    pub(crate) n: usize,
+    pub(crate) left: Vec<f64>,
+}
+
+impl TrialSolution {
+    /// U, n×k.
+    pub fn left(&self) -> MatrixView<'_> {
+        MatrixView::new(self.n, self.parameters.search_rank, &self.left).expect("the solver stores n·k numbers")
+    }
+
+    /// U Uᵀ, n×n row-major.
+    pub fn to_dense(&self) -> Vec<f64> {
+        let n = self.n;
+        (0..n * n).map(|at| self.entry(at / n, at % n)).collect()
+    }
+
+    /// Entries (i, j) of U Uᵀ.
+    ///
+    /// # Panics
+    /// Where an index is n or more, as slices do.
+    pub fn entries(&self, at: &[(usize, usize)]) -> Vec<f64> {
+        at.iter().map(|&(i, j)| self.entry(i, j)).collect()
+    }
+
+    fn entry(&self, i: usize, j: usize) -> f64 {
+        let u = self.left();
+        u.row(i).iter().zip(u.row(j)).map(|(a, b)| a * b).sum()
+    }
+}
+
+/// Where the time went, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Automatic choices, upload, compilation.
+    pub setup: f64,
+    /// The loop, observations included.
+    pub solve: f64,
+    /// Time of the engine over iterations carried out.
+    pub seconds_per_iteration: f64,
+    /// Measurement data read by one iteration.
+    pub operator_bytes_per_iteration: f64,
+}
+
+/// The result of a run: one [`TrialSolution`] a trial.
+#[derive(Clone, Debug)]
+pub struct Solution {
+    pub trials: Vec<TrialSolution>,
+    /// Observations of all trials, by iteration and then by trial.
+    pub trace: Vec<TraceRow>,
+    pub timing: Timing,
+    pub engine: EngineInfo,
+    /// Automatic choices and doubts, in sentences.
+    pub notices: Vec<String>,
+}
+
+impl Solution {
+    /// The trial with the lowest held-out loss, or the lowest training loss where nothing is held out. Losses of
+    /// trials that use different measurements are compared as they are.
+    pub fn best(&self) -> &TrialSolution {
+        let score = |t: &TrialSolution| {
+            let loss = t.holdout_loss.unwrap_or(t.train_loss);
+            (t.status == Status::Diverged, if loss.is_nan() { f64::INFINITY } else { loss })
+        };
+        self.trials
+            .iter()
+            .min_by(|a, b| score(a).partial_cmp(&score(b)).unwrap_or(std::cmp::Ordering::Equal))
+            .expect("a run has at least one trial")
+    }
+}
