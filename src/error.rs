@@ -33,6 +33,10 @@ pub enum Error {
     )]
     NoAdapter { wanted: String, available: String },
 
+    /// An operator breaks laws that every operator obeys, so its results cannot be trusted.
+    #[error("operator {operator} breaks {violations}. Compare its functions with sensing_matrix, its definition")]
+    Law { operator: String, violations: String },
+
     /// The device refused or failed: out of memory, lost, a pipeline that did not compile.
     #[error("{adapter}: {message}. {fix}")]
     Device { adapter: String, message: String, fix: String },

@@ -1,0 +1,180 @@
+//! Laws of an operator on an engine.
+
+use std::sync::Arc;
+
+use crate::engine::{Engine, Evaluation, Load};
+use crate::laws::Place;
+use crate::laws::expected::{Expected, Numbers, Probe, different, outside};
+use crate::laws::operator::Outcome;
+use crate::methods::Method;
+use crate::operators::Operator;
+use crate::problem::Factors;
+
+fn words(error: crate::Error) -> String {
+    error.to_string()
+}
+
+fn load<'a>(
+    place: &Place,
+    operator: &'a dyn Operator,
+    batch: usize,
+    search_rank: usize,
+) -> Result<Box<dyn Engine + 'a>, String> {
+    let load = Load { operator: Arc::new(operator), recipe: Method::GradientDescent.recipe(), batch, search_rank };
+    place.load(&load).map_err(words)
+}
+
+fn run(engine: &mut dyn Engine, probe: &Probe) -> Result<Evaluation, String> {
+    engine.set_observations(&probe.target, &probe.weights).map_err(words)?;
+    engine.evaluate(&probe.point, &probe.applied).map_err(words)
+}
+
+/// (batch, k, single) of the cases: one column, an odd number, more columns than rows.
+fn cases(operator: &dyn Operator) -> Vec<(usize, usize, bool)> {
+    let n = operator.shape().rows();
+    let wide = if n <= 64 { n + 2 } else { 20 };
+    vec![(1, 1, true), (3, 3, false), (2, wide, true)]
+}
+
+/// Residuals and gradients are those of the definition, within the running error bound of the engine's precision.
+pub(crate) fn within_bound(operator: &dyn Operator, place: &Place) -> Outcome {
+    for (seed, (batch, k, single)) in cases(operator).into_iter().enumerate() {
+        let probe = Probe::new(operator, batch, k, single, Numbers::Real, 10 + seed as u64).map_err(words)?;
+        let mut engine = load(place, operator, batch, k)?;
+        // The definition is itself evaluated in f64: twice its roundoff covers both where the engine is f64 too.
+        let expected = Expected::new(operator, &probe, 2.0 * engine.info().precision.unit_roundoff());
+        let found = run(&mut *engine, &probe)?;
+        outside("residual", &found.residual, &expected.residual, &expected.residual_bound)?;
+        outside("gradient", &found.left, &expected.left, &expected.left_bound)?;
+    }
+    Ok(())
+}
+
+/// Where all Aᵢ are integers, integer factors and targets give the definition's numbers exactly.
+pub(crate) fn exact_on_integers(operator: &dyn Operator, place: &Place) -> Outcome {
+    let integral = |i: usize| operator.sensing_matrix(i).iter().all(|a| a.fract() == 0.0);
+    if !(0..operator.measurements()).all(integral) {
+        return Ok(());
+    }
+    for (seed, (batch, k, single)) in cases(operator).into_iter().enumerate() {
+        let k = k.min(3);
+        let probe = Probe::new(operator, batch, k, single, Numbers::Integer, 20 + seed as u64).map_err(words)?;
+        let expected = Expected::new(operator, &probe, 0.0);
+        if expected.largest_sum >= f64::from(1 << 24) {
+            return Err(format!("the case is too large to be exact in f32: sums reach {:e}", expected.largest_sum));
+        }
+        let mut engine = load(place, operator, batch, k)?;
+        let found = run(&mut *engine, &probe)?;
+        different("residual", &found.residual, &expected.residual)?;
+        different("gradient", &found.left, &expected.left)?;
+    }
+    Ok(())
+}
+
+/// One iteration moves U to U − step·D, starts from the gradient an observation left behind, and leaves frozen trials
+/// alone to the bit.
+pub(crate) fn one_step(operator: &dyn Operator, place: &Place) -> Outcome {
+    let (batch, k) = (3, 2);
+    let probe = Probe::new(operator, batch, k, true, Numbers::Real, 30).map_err(words)?;
+    if !probe.point.is_single() {
+        return Ok(());
+    }
+    let mut engine = load(place, operator, batch, k)?;
+    let u = 2.0 * engine.info().precision.unit_roundoff();
+    let expected = Expected::new(operator, &probe, u);
+    let scale = expected.left.iter().fold(1.0_f64, |a, v| a.max(v.abs()));
+    // Powers of two: the step itself is exact.
+    let steps: Vec<f64> = (0..batch).map(|b| 2f64.powi(-(b as i32)) / scale.log2().ceil().exp2()).collect();
+    let size = operator.shape().rows() * k;
+    let start = probe.point.left_data();
+    let (mut wanted, mut bound) = (start.to_vec(), vec![0.0; start.len()]);
+    for at in 0..start.len() {
+        let (trial, d) = (at / size, expected.left[at]);
+        if trial != 1 {
+            wanted[at] -= steps[trial] * d;
+            bound[at] = steps[trial] * expected.left_bound[at] + 2.0 * u * (start[at].abs() + (steps[trial] * d).abs());
+        }
+    }
+    let mut stepped = |observe_first: bool| -> Result<Vec<f64>, String> {
+        engine.set_observations(&probe.target, &probe.weights).map_err(words)?;
+        engine.set_steps(&steps).map_err(words)?;
+        engine.set_factors(&probe.point).map_err(words)?;
+        engine.set_active(&[true, true, true]).map_err(words)?;
+        if observe_first {
+            let residual = engine.residuals().map_err(words)?;
+            outside("observed residual", &residual, &expected.residual, &expected.residual_bound)?;
+        }
+        engine.set_active(&[true, false, true]).map_err(words)?;
+        engine.advance(1).map_err(words)?;
+        Ok(engine.factors().map_err(words)?.left_data().to_vec())
+    };
+    let found = stepped(false)?;
+    outside("factor after one step", &found, &wanted, &bound)?;
+    let again = stepped(true)?;
+    different("factor after an observed step", &again, &found)
+}
+
+/// The same evaluation twice gives the same bits.
+pub(crate) fn repeats(operator: &dyn Operator, place: &Place) -> Outcome {
+    let probe = Probe::new(operator, 2, 3, true, Numbers::Real, 40).map_err(words)?;
+    let first = run(&mut *load(place, operator, 2, 3)?, &probe)?;
+    let mut engine = load(place, operator, 2, 3)?;
+    for _ in 0..2 {
+        let again = run(&mut *engine, &probe)?;
+        different("residual", &again.residual, &first.residual)?;
+        different("gradient", &again.left, &first.left)?;
+    }
+    Ok(())
+}
+
+/// A batch of three gives bit for bit what three single evaluations give; a trial padded with zero columns stays
+/// within the bound, and its padding stays zero.
+pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> Outcome {
+    let (batch, k, m) = (3, 2, operator.measurements());
+    let probe = Probe::new(operator, batch, k, true, Numbers::Real, 50).map_err(words)?;
+    let together = run(&mut *load(place, operator, batch, k)?, &probe)?;
+    let size = together.left.len() / batch;
+    let mut single = load(place, operator, 1, k)?;
+    for trial in 0..batch {
+        let alone = run(&mut *single, &probe.trial(trial, m).map_err(words)?)?;
+        different(
+            &format!("trial {trial}: residual"),
+            &together.residual[trial * m..(trial + 1) * m],
+            &alone.residual,
+        )?;
+        different(&format!("trial {trial}: gradient"), &together.left[trial * size..(trial + 1) * size], &alone.left)?;
+    }
+    if !probe.point.is_single() {
+        return Ok(());
+    }
+    let wide = k + 3;
+    let padded: Vec<f64> = (probe.point.left_data().chunks(k))
+        .flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0.0, wide - k)))
+        .collect();
+    let point = Factors::symmetric(batch, operator.shape().rows(), wide, padded).map_err(words)?;
+    let padded = Probe { applied: point.clone(), point, target: probe.target.clone(), weights: probe.weights.clone() };
+    let mut engine = load(place, operator, batch, wide)?;
+    let expected = Expected::new(operator, &padded, 2.0 * engine.info().precision.unit_roundoff());
+    let found = run(&mut *engine, &padded)?;
+    outside("padded gradient", &found.left, &expected.left, &expected.left_bound)?;
+    if (found.left.chunks(wide)).any(|row| row[k..].iter().any(|v| *v != 0.0)) {
+        return Err("the gradient of a zero column is not zero".into());
+    }
+    Ok(())
+}
+
+/// An iteration reads the measurement data a whole number of times, and what it holds is at least what it declares.
+pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> Outcome {
+    let engine = load(place, operator, 1, 1)?;
+    let info = engine.info();
+    let (read, held) = (info.operator_bytes_per_iteration, info.operator_bytes as f64);
+    if held == 0.0 && read == 0.0 {
+        return Ok(());
+    }
+    let passes = read / held;
+    if passes.fract() == 0.0 && (1.0..=2.0).contains(&passes) {
+        Ok(())
+    } else {
+        Err(format!("an iteration reads {read} bytes of {held} held: {passes} passes"))
+    }
+}

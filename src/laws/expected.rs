@@ -1,0 +1,187 @@
+//! What the definition says a gradient is, and how far rounding may take an implementation from it.
+
+use rand::RngExt;
+
+use crate::error::Result as Fallible;
+use crate::operators::Operator;
+use crate::problem::Factors;
+use crate::problem::random::{Purpose, normal, stream};
+
+/// Numbers to evaluate an operator at.
+pub(crate) struct Probe {
+    pub point: Factors,
+    pub applied: Factors,
+    /// (batch, m)
+    pub target: Vec<f64>,
+    /// (batch, m)
+    pub weights: Vec<f64>,
+}
+
+/// What kind of numbers a probe holds.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Numbers {
+    /// Normal, rounded to f32 so that every engine starts from the same ones; a tenth of the weights 0.
+    Real,
+    /// Factors in {−1, 0, 1}, targets in −3…3, weights 0 or 1.
+    Integer,
+}
+
+impl Probe {
+    /// A probe; the point is a true pair (L ≠ R) unless `single`.
+    pub(crate) fn new(
+        operator: &dyn Operator,
+        batch: usize,
+        search_rank: usize,
+        single: bool,
+        numbers: Numbers,
+        seed: u64,
+    ) -> Fallible<Self> {
+        let (shape, m) = (operator.shape(), operator.measurements());
+        let mut rng = stream(seed, Purpose::Laws, 0);
+        let mut draw = |count: usize, width: i8| -> Vec<f64> {
+            (0..count)
+                .map(|_| match numbers {
+                    Numbers::Real => f64::from(normal(&mut rng) as f32),
+                    Numbers::Integer => f64::from(rng.random_range(-width..=width)),
+                })
+                .collect()
+        };
+        let (left, right) = (batch * shape.rows() * search_rank, batch * shape.columns() * search_rank);
+        let factors = |l: Vec<f64>, r: Option<Vec<f64>>| match r {
+            None => Factors::symmetric(batch, shape.rows(), search_rank, l),
+            Some(r) => Factors::pair(batch, shape, search_rank, l, r),
+        };
+        let single = single && shape.is_symmetric();
+        let l = draw(left, 1);
+        let r = (!single).then(|| draw(right, 1));
+        let point = factors(l, r)?;
+        let applied = if single {
+            point.clone()
+        } else {
+            let l = draw(left, 1);
+            factors(l, Some(draw(right, 1)))?
+        };
+        let target = draw(batch * m, 3);
+        let weights = (0..batch * m).map(|i| if i % 10 == 7 { 0.0 } else { 1.0 }).collect();
+        Ok(Self { point, applied, target, weights })
+    }
+
+    /// One trial of a batch.
+    pub(crate) fn trial(&self, trial: usize, m: usize) -> Fallible<Self> {
+        let rows = trial * m..(trial + 1) * m;
+        Ok(Self {
+            point: one(&self.point, trial)?,
+            applied: one(&self.applied, trial)?,
+            target: self.target[rows.clone()].to_vec(),
+            weights: self.weights[rows].to_vec(),
+        })
+    }
+}
+
+fn one(factors: &Factors, trial: usize) -> Fallible<Factors> {
+    let (l, r) = (factors.left(trial), factors.right(trial));
+    if factors.is_single() {
+        Factors::symmetric(1, l.rows(), l.columns(), l.as_slice().to_vec())
+    } else {
+        let shape = crate::problem::Shape::asymmetric(l.rows(), r.rows());
+        Factors::pair(1, shape, l.columns(), l.as_slice().to_vec(), r.as_slice().to_vec())
+    }
+}
+
+/// Values by the definition, in f64, each with the sum of magnitudes its rounding error is proportional to.
+pub(crate) struct Expected {
+    pub residual: Vec<f64>,
+    pub left: Vec<f64>,
+    /// Running error bounds for unit roundoff `u`.
+    pub residual_bound: Vec<f64>,
+    pub left_bound: Vec<f64>,
+    /// Largest sum of magnitudes anywhere: below 2²⁴, integers stay exact in f32.
+    pub largest_sum: f64,
+}
+
+impl Expected {
+    /// eᵢ = ⟨Aᵢ, LRᵀ⟩ − tᵢ and D = Σ wᵢeᵢAᵢV from [`Operator::sensing_matrix`], nothing else.
+    ///
+    /// Bounds: with γ = c·u, c the number of operations behind a number, |δeᵢ| ≤ γ·(⟨|Aᵢ|, |L||R|ᵀ⟩ + |tᵢ|) and
+    /// |δD| ≤ Σᵢ wᵢ|Aᵢ|(|δeᵢ| + γ|eᵢ|)·|V|. Sums below the smallest normal number may be flushed to zero.
+    pub(crate) fn new(operator: &dyn Operator, probe: &Probe, unit_roundoff: f64) -> Self {
+        let (shape, m) = (operator.shape(), operator.measurements());
+        let (n1, n2) = (shape.rows(), shape.columns());
+        let (batch, k) = (probe.point.batch(), probe.point.search_rank());
+        let forward_operations = (n1 * n2 + k + 8) as f64;
+        let adjoint_operations = (m + n2 + 8) as f64;
+        let tiny = f64::from(f32::MIN_POSITIVE) * (n1 * n2 + m) as f64;
+        let mut out = Self {
+            residual: vec![0.0; batch * m],
+            left: vec![0.0; batch * n1 * k],
+            residual_bound: vec![0.0; batch * m],
+            left_bound: vec![0.0; batch * n1 * k],
+            largest_sum: 0.0,
+        };
+        for trial in 0..batch {
+            let (l, r) = (probe.point.left(trial), probe.point.right(trial));
+            let v = probe.applied.right(trial);
+            let product = |of: fn(f64) -> f64| -> Vec<f64> {
+                (0..n1 * n2)
+                    .map(|at| l.row(at / n2).iter().zip(r.row(at % n2)).map(|(a, b)| of(*a) * of(*b)).sum())
+                    .collect()
+            };
+            let (z, z_abs) = (product(|x| x), product(f64::abs));
+            let (mut g, mut g_err, mut g_abs) = (vec![0.0; n1 * n2], vec![0.0; n1 * n2], vec![0.0; n1 * n2]);
+            for i in 0..m {
+                let a = operator.sensing_matrix(i);
+                let at = trial * m + i;
+                let (t, w) = (probe.target[at], probe.weights[at]);
+                let e = a.iter().zip(&z).map(|(a, z)| a * z).sum::<f64>() - t;
+                let magnitude = a.iter().zip(&z_abs).map(|(a, z)| a.abs() * z).sum::<f64>() + t.abs();
+                let bound = forward_operations * unit_roundoff * magnitude + tiny;
+                out.residual[at] = e;
+                out.residual_bound[at] = bound;
+                out.largest_sum = out.largest_sum.max(magnitude);
+                for (q, a) in a.iter().enumerate() {
+                    g[q] += w * e * a;
+                    g_abs[q] += w * e.abs() * a.abs();
+                    g_err[q] += w * a.abs() * (bound + adjoint_operations * unit_roundoff * e.abs());
+                }
+            }
+            for i in 0..n1 {
+                for c in 0..k {
+                    let at = (trial * n1 + i) * k + c;
+                    let mut sum = 0.0;
+                    for j in 0..n2 {
+                        let x = v.row(j)[c];
+                        out.left[at] += g[i * n2 + j] * x;
+                        out.left_bound[at] += g_err[i * n2 + j] * x.abs();
+                        sum += g_abs[i * n2 + j] * x.abs();
+                    }
+                    out.left_bound[at] += adjoint_operations * unit_roundoff * sum + tiny;
+                    out.largest_sum = out.largest_sum.max(sum);
+                }
+            }
+        }
+        out
+    }
+}
+
+/// The first value outside its bound (or not finite), in words.
+pub(crate) fn outside(what: &str, found: &[f64], expected: &[f64], bound: &[f64]) -> Result<(), String> {
+    if found.len() != expected.len() {
+        return Err(format!("{what}: {} numbers instead of {}", found.len(), expected.len()));
+    }
+    for (at, ((f, e), b)) in found.iter().zip(expected).zip(bound).enumerate() {
+        // Written so that NaN fails.
+        if !((f - e).abs() <= *b) {
+            return Err(format!("{what}[{at}] = {f:e}, expected {e:e} within {b:e}"));
+        }
+    }
+    Ok(())
+}
+
+/// The first difference in bits, in words.
+pub(crate) fn different(what: &str, found: &[f64], expected: &[f64]) -> Result<(), String> {
+    match found.iter().zip(expected).position(|(f, e)| f.to_bits() != e.to_bits() && !(*f == 0.0 && *e == 0.0)) {
+        None if found.len() == expected.len() => Ok(()),
+        None => Err(format!("{what}: {} numbers instead of {}", found.len(), expected.len())),
+        Some(at) => Err(format!("{what}[{at}] = {:e}, expected exactly {:e}", found[at], expected[at])),
+    }
+}

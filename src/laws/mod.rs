@@ -1,0 +1,142 @@
+//! The laws every operator obeys on every engine, as functions: the crate's conformance tests, `lowrank check` and
+//! users' own operators run the same code.
+//!
+//! Tolerances are computed from the data (running error bounds), never typed in; see [`check`] for the one call a
+//! custom operator needs.
+
+mod engine;
+mod expected;
+mod operator;
+
+use crate::backend::Backend;
+use crate::engine::{Engine, Load, Precision};
+use crate::error::{Error, Result};
+use crate::operators::Operator;
+
+/// Where laws are checked: a backend with its options.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// For people: `cpu f32`, `gpu:llvmpipe, small panels`.
+    pub name: String,
+    pub backend: Backend,
+    pub precision: Precision,
+}
+
+impl Place {
+    pub fn new(name: impl Into<String>, backend: Backend, precision: Precision) -> Self {
+        Self { name: name.into(), backend, precision }
+    }
+
+    /// The backends every machine has.
+    pub fn host() -> Vec<Self> {
+        vec![
+            Self::new("reference f64", Backend::Reference, Precision::F64),
+            Self::new("cpu f32", Backend::Cpu, Precision::F32),
+            Self::new("cpu f64", Backend::Cpu, Precision::F64),
+        ]
+    }
+
+    pub(crate) fn load<'a>(&self, load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
+        self.backend.load(load, self.precision)
+    }
+}
+
+type Outcome = std::result::Result<(), String>;
+
+/// A law of the operator's own functions.
+#[derive(Clone, Copy)]
+pub struct OperatorLaw {
+    pub name: &'static str,
+    run: fn(&dyn Operator) -> Outcome,
+}
+
+/// A law of the operator on an engine.
+#[derive(Clone, Copy)]
+pub struct EngineLaw {
+    pub name: &'static str,
+    run: fn(&dyn Operator, &Place) -> Outcome,
+}
+
+impl OperatorLaw {
+    /// Checks the law. The error says in words what was found and what was expected.
+    ///
+    /// # Errors
+    /// The violation.
+    pub fn check(&self, operator: &dyn Operator) -> std::result::Result<(), String> {
+        (self.run)(operator)
+    }
+}
+
+impl EngineLaw {
+    /// Checks the law at a place.
+    ///
+    /// # Errors
+    /// The violation, or what kept the engine from running.
+    pub fn check(&self, operator: &dyn Operator, place: &Place) -> std::result::Result<(), String> {
+        (self.run)(operator, place)
+    }
+}
+
+/// Laws of the definition and its f64 twin.
+pub const OPERATOR_LAWS: &[OperatorLaw] = &[
+    OperatorLaw { name: "shards partition", run: operator::shards_partition },
+    OperatorLaw { name: "definition is twin", run: operator::definition_is_twin },
+    OperatorLaw { name: "adjoint identity", run: operator::adjoint_identity },
+    OperatorLaw { name: "bilinearity", run: operator::bilinearity },
+    OperatorLaw { name: "gradient is derivative", run: operator::gradient_is_derivative },
+    OperatorLaw { name: "isometry", run: operator::isometry },
+];
+
+/// Laws of an engine.
+pub const ENGINE_LAWS: &[EngineLaw] = &[
+    EngineLaw { name: "within the bound", run: engine::within_bound },
+    EngineLaw { name: "exact on integers", run: engine::exact_on_integers },
+    EngineLaw { name: "one step", run: engine::one_step },
+    EngineLaw { name: "repeats", run: engine::repeats },
+    EngineLaw { name: "batch is singles", run: engine::batch_is_singles },
+    EngineLaw { name: "declared bytes", run: engine::declared_bytes },
+];
+
+/// One law's outcome.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub law: &'static str,
+    /// `definition`, or the name of the [`Place`].
+    pub place: String,
+    /// What was wrong, if anything.
+    pub violation: Option<String>,
+}
+
+/// All laws of one operator, on its own functions and at each place.
+pub fn verdicts(operator: &dyn Operator, places: &[Place]) -> Vec<Verdict> {
+    let own = OPERATOR_LAWS.iter().map(|law| Verdict {
+        law: law.name,
+        place: "definition".into(),
+        violation: law.check(operator).err(),
+    });
+    let engines = places.iter().flat_map(|place| {
+        ENGINE_LAWS.iter().map(|law| Verdict {
+            law: law.name,
+            place: place.name.clone(),
+            violation: law.check(operator, place).err(),
+        })
+    });
+    own.chain(engines).collect()
+}
+
+/// Runs every law on an operator (of a small size: definitions are evaluated entry by entry) with the Reference and
+/// Cpu backends. Returns how many held.
+///
+/// # Errors
+/// [`Error::Law`] naming every violation.
+pub fn check(operator: &dyn Operator) -> Result<usize> {
+    let verdicts = verdicts(operator, &Place::host());
+    let violations: Vec<String> = (verdicts.iter())
+        .filter_map(|v| v.violation.as_ref().map(|why| format!("{} ({}): {why}", v.law, v.place)))
+        .collect();
+    if violations.is_empty() {
+        Ok(verdicts.len())
+    } else {
+        Err(Error::Law { operator: operator.name().to_owned(), violations: violations.join("; ") })
+    }
+}
