@@ -243,16 +243,17 @@ impl NpyArray {
         self.in_place(Kind::F64)
     }
 
-    fn in_place<T: bytemuck::Pod>(&self, kind: Kind) -> Option<&[T]> {
+    /// The array in place as `T`, the type of `kind`.
+    pub(crate) fn in_place<T: bytemuck::Pod>(&self, kind: Kind) -> Option<&[T]> {
         let readable = self.dtype.kind == kind && !self.dtype.big_endian && !self.fortran;
         if readable && cfg!(target_endian = "little") { bytemuck::try_cast_slice(self.data()).ok() } else { None }
     }
 
-    /// The map and the offset of the first number; `None` for an array in memory.
-    pub(crate) fn into_map(self) -> Option<(Mmap, usize)> {
+    /// The map and the offset of the first number; an array in memory comes back as it is.
+    pub(crate) fn into_map(self) -> std::result::Result<(Mmap, usize), Self> {
         match self.bytes {
-            Bytes::Mapped(map) => Some((map, self.offset)),
-            Bytes::Owned(_) => None,
+            Bytes::Mapped(map) => Ok((map, self.offset)),
+            Bytes::Owned(_) => Err(self),
         }
     }
 
