@@ -31,9 +31,9 @@ fn every_type_order_and_byte_order_numpy_writes_reads_as_the_same_numbers() {
         let mut second = vec![f64::NAN; 12];
         array.block(1..2, &mut second).unwrap();
         assert_eq!(second, expected[12..], "{name}: block");
-        for i in 0..24 {
+        for (i, &value) in expected.iter().enumerate() {
             let index = [i / 12, i / 4 % 3, i % 4];
-            assert_eq!(array.get(&index), Some(expected[i]), "{name}: {index:?}");
+            assert_eq!(array.get(&index), Some(value), "{name}: {index:?}");
         }
         assert_eq!(array.get(&[0, 3, 0]), None);
         assert_eq!(array.get(&[0, 0]), None);

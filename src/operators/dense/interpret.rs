@@ -11,15 +11,16 @@ use crate::problem::{Model, Shape};
 pub(super) fn interpret(array: &NpyArray, options: &OpenOptions) -> Result<(Shape, Layout)> {
     let path = array.path();
     let symmetric = options.model != Model::Asymmetric;
-    if let Some((n1, n2)) = options.shape {
-        if symmetric && n1 != n2 {
-            return Err(Error::invalid(
-                "shape",
-                format!("{n1},{n2}"),
-                format!("n,n for the symmetric model {}", model_name(options.model)),
-                "Say --model asymmetric for a rectangular unknown",
-            ));
-        }
+    if let Some((n1, n2)) = options.shape
+        && symmetric
+        && n1 != n2
+    {
+        return Err(Error::invalid(
+            "shape",
+            format!("{n1},{n2}"),
+            format!("n,n for the symmetric model {}", model_name(options.model)),
+            "Say --model asymmetric for a rectangular unknown",
+        ));
     }
     if !symmetric && options.layout == Some(Layout::Packed) {
         return Err(Error::invalid(
@@ -183,4 +184,26 @@ fn triangle(n: usize) -> Option<usize> {
 /// The largest n with n(n+1)/2 ≤ width.
 fn triangle_root(width: usize) -> usize {
     (((8 * width as u128 + 1).isqrt() - 1) / 2) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triangle_roots_are_exact_at_and_around_every_triangle() {
+        for n in [1_usize, 2, 3, 8, 49, 288, 65_535, 3_000_000_000] {
+            let width = triangle(n).unwrap();
+            assert_eq!((triangle_root(width - 1), triangle_root(width), triangle_root(width + 1)), (n - 1, n, n));
+        }
+        assert_eq!(triangle(usize::MAX), None);
+        assert!(triangle(triangle_root(usize::MAX)).is_none_or(|width| width < usize::MAX));
+    }
+
+    #[test]
+    fn suggested_widths_lie_on_both_sides() {
+        let text = nearest(usize::MAX, triangle_root(usize::MAX), None);
+        assert!(text.contains("(n = 4294967296)"), "{text}");
+        assert!(nearest(5, 2, Some(Layout::Packed)).ends_with("3 (n = 2) or 6 (n = 3)"));
+    }
 }

@@ -234,13 +234,15 @@ fn convert_row<T: Real>(
         *out = T::from_f64(value);
         let stored = out.to_f64();
         if !stored.is_finite() {
-            let (i, j) = if layout == Layout::Packed { (row, at) } else { packed_position(shape.rows(), at) };
-            let place = if layout == Layout::Packed { "measurement, position" } else { "row, column" };
+            let place = match layout {
+                Layout::Packed => format!("position {at}"),
+                Layout::Full => format!("entry {:?}", packed_position(shape.rows(), at)),
+            };
             return Err(Error::file(
                 array.path(),
-                format!("{value:e} in measurement {row} (counted from 0), at [{i}, {j}] ({place})"),
+                format!("{value:e} in measurement {row} (counted from 0), {place}"),
                 format!("numbers that float{} holds", 8 * size_of::<T>()),
-                "Say --storage f64, or scale the matrices and the observations down",
+                "Say --storage f64, or scale matrices and observations down together",
             ));
         }
         if stored != value {
