@@ -3,6 +3,7 @@ pub mod diagnostics;
 pub mod engine;
 mod error;
 mod host;
+pub mod io;
 pub mod laws;
 mod linalg;
 pub mod methods;

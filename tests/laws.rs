@@ -104,7 +104,8 @@ fn broken(fault: Fault) -> Broken {
 #[test]
 fn an_honest_operator_passes_every_law() {
     let held = laws::check(&broken(Fault::None)).unwrap();
-    assert_eq!(held, laws::OPERATOR_LAWS.len() + 3 * laws::ENGINE_LAWS.len());
+    // Every law but exactness on integers, which Gaussian matrices have none of.
+    assert_eq!(held, laws::OPERATOR_LAWS.len() + 3 * (laws::ENGINE_LAWS.len() - 1));
 }
 
 #[test]

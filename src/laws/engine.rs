@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::engine::{Engine, Evaluation, Load};
-use crate::laws::Place;
 use crate::laws::expected::{Expected, Numbers, Probe, different, outside};
-use crate::laws::operator::Outcome;
+use crate::laws::{Held, Outcome, Place};
 use crate::methods::Method;
 use crate::operators::Operator;
 use crate::problem::Factors;
@@ -47,14 +46,14 @@ pub(crate) fn within_bound(operator: &dyn Operator, place: &Place) -> Outcome {
         outside("residual", &found.residual, &expected.residual, &expected.residual_bound)?;
         outside("gradient", &found.left, &expected.left, &expected.left_bound)?;
     }
-    Ok(())
+    Ok(Held::Holds)
 }
 
 /// Where all Aᵢ are integers, integer factors and targets give the definition's numbers exactly.
 pub(crate) fn exact_on_integers(operator: &dyn Operator, place: &Place) -> Outcome {
     let integral = |i: usize| operator.sensing_matrix(i).iter().all(|a| a.fract() == 0.0);
     if !(0..operator.measurements()).all(integral) {
-        return Ok(());
+        return Ok(Held::NotApplicable);
     }
     for (seed, (batch, k, single)) in cases(operator).into_iter().enumerate() {
         let k = k.min(3);
@@ -68,7 +67,7 @@ pub(crate) fn exact_on_integers(operator: &dyn Operator, place: &Place) -> Outco
         different("residual", &found.residual, &expected.residual)?;
         different("gradient", &found.left, &expected.left)?;
     }
-    Ok(())
+    Ok(Held::Holds)
 }
 
 /// One iteration moves U to U − step·D, starts from the gradient an observation left behind, and leaves frozen trials
@@ -77,7 +76,7 @@ pub(crate) fn one_step(operator: &dyn Operator, place: &Place) -> Outcome {
     let (batch, k) = (3, 2);
     let probe = Probe::new(operator, batch, k, true, Numbers::Real, 30).map_err(words)?;
     if !probe.point.is_single() {
-        return Ok(());
+        return Ok(Held::NotApplicable);
     }
     let mut engine = load(place, operator, batch, k)?;
     let u = 2.0 * engine.info().precision.unit_roundoff();
@@ -111,7 +110,8 @@ pub(crate) fn one_step(operator: &dyn Operator, place: &Place) -> Outcome {
     let found = stepped(false)?;
     outside("factor after one step", &found, &wanted, &bound)?;
     let again = stepped(true)?;
-    different("factor after an observed step", &again, &found)
+    different("factor after an observed step", &again, &found)?;
+    Ok(Held::Holds)
 }
 
 /// The same evaluation twice gives the same bits.
@@ -124,7 +124,7 @@ pub(crate) fn repeats(operator: &dyn Operator, place: &Place) -> Outcome {
         different("residual", &again.residual, &first.residual)?;
         different("gradient", &again.left, &first.left)?;
     }
-    Ok(())
+    Ok(Held::Holds)
 }
 
 /// A batch of three gives bit for bit what three single evaluations give; a trial padded with zero columns stays
@@ -145,7 +145,7 @@ pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> Outcom
         different(&format!("trial {trial}: gradient"), &together.left[trial * size..(trial + 1) * size], &alone.left)?;
     }
     if !probe.point.is_single() {
-        return Ok(());
+        return Ok(Held::Holds);
     }
     let wide = k + 3;
     let padded: Vec<f64> = (probe.point.left_data().chunks(k))
@@ -160,7 +160,7 @@ pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> Outcom
     if (found.left.chunks(wide)).any(|row| row[k..].iter().any(|v| *v != 0.0)) {
         return Err("the gradient of a zero column is not zero".into());
     }
-    Ok(())
+    Ok(Held::Holds)
 }
 
 /// An iteration reads the measurement data a whole number of times, and what it holds is at least what it declares.
@@ -169,11 +169,11 @@ pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> Outcome 
     let info = engine.info();
     let (read, held) = (info.operator_bytes_per_iteration, info.operator_bytes as f64);
     if held == 0.0 && read == 0.0 {
-        return Ok(());
+        return Ok(Held::NotApplicable);
     }
     let passes = read / held;
     if passes.fract() == 0.0 && (1.0..=2.0).contains(&passes) {
-        Ok(())
+        Ok(Held::Holds)
     } else {
         Err(format!("an iteration reads {read} bytes of {held} held: {passes} passes"))
     }

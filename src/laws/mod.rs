@@ -41,7 +41,16 @@ impl Place {
     }
 }
 
-type Outcome = std::result::Result<(), String>;
+/// Whether a law said anything about an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    Holds,
+    /// The law is about something this operator does not claim or have.
+    NotApplicable,
+}
+
+/// What checking a law gives; the error is the violation in words.
+pub type Outcome = std::result::Result<Held, String>;
 
 /// A law of the operator's own functions.
 #[derive(Clone, Copy)]
@@ -62,7 +71,7 @@ impl OperatorLaw {
     ///
     /// # Errors
     /// The violation.
-    pub fn check(&self, operator: &dyn Operator) -> std::result::Result<(), String> {
+    pub fn check(&self, operator: &dyn Operator) -> Outcome {
         (self.run)(operator)
     }
 }
@@ -72,7 +81,7 @@ impl EngineLaw {
     ///
     /// # Errors
     /// The violation, or what kept the engine from running.
-    pub fn check(&self, operator: &dyn Operator, place: &Place) -> std::result::Result<(), String> {
+    pub fn check(&self, operator: &dyn Operator, place: &Place) -> Outcome {
         (self.run)(operator, place)
     }
 }
@@ -103,8 +112,7 @@ pub struct Verdict {
     pub law: &'static str,
     /// `definition`, or the name of the [`Place`].
     pub place: String,
-    /// What was wrong, if anything.
-    pub violation: Option<String>,
+    pub outcome: Outcome,
 }
 
 /// All laws of one operator, on its own functions and at each place.
@@ -112,13 +120,13 @@ pub fn verdicts(operator: &dyn Operator, places: &[Place]) -> Vec<Verdict> {
     let own = OPERATOR_LAWS.iter().map(|law| Verdict {
         law: law.name,
         place: "definition".into(),
-        violation: law.check(operator).err(),
+        outcome: law.check(operator),
     });
     let engines = places.iter().flat_map(|place| {
         ENGINE_LAWS.iter().map(|law| Verdict {
             law: law.name,
             place: place.name.clone(),
-            violation: law.check(operator, place).err(),
+            outcome: law.check(operator, place),
         })
     });
     own.chain(engines).collect()
@@ -132,10 +140,10 @@ pub fn verdicts(operator: &dyn Operator, places: &[Place]) -> Vec<Verdict> {
 pub fn check(operator: &dyn Operator) -> Result<usize> {
     let verdicts = verdicts(operator, &Place::host());
     let violations: Vec<String> = (verdicts.iter())
-        .filter_map(|v| v.violation.as_ref().map(|why| format!("{} ({}): {why}", v.law, v.place)))
+        .filter_map(|v| v.outcome.as_ref().err().map(|why| format!("{} ({}): {why}", v.law, v.place)))
         .collect();
     if violations.is_empty() {
-        Ok(verdicts.len())
+        Ok(verdicts.iter().filter(|v| v.outcome == Ok(Held::Holds)).count())
     } else {
         Err(Error::Law { operator: operator.name().to_owned(), violations: violations.join("; ") })
     }

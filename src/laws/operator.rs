@@ -4,7 +4,7 @@ use crate::laws::expected::{Expected, Numbers, Probe, outside};
 use crate::operators::{GradientOutput, GradientRequest, Loss, Operator};
 use crate::problem::Factors;
 
-pub(crate) type Outcome = std::result::Result<(), String>;
+use crate::laws::{Held, Outcome};
 
 fn words(error: crate::Error) -> String {
     error.to_string()
@@ -76,7 +76,7 @@ pub(crate) fn shards_partition(operator: &dyn Operator) -> Outcome {
         next = range.end;
     }
     if next == operator.measurements() {
-        Ok(())
+        Ok(Held::Holds)
     } else {
         Err(format!("the shards end at {next} of {} measurements", operator.measurements()))
     }
@@ -97,7 +97,7 @@ pub(crate) fn definition_is_twin(operator: &dyn Operator) -> Outcome {
         let applied = adjoint(operator, &r, &probe.applied);
         outside("adjoint_apply", &applied, &expected.left, &expected.left_bound)?;
     }
-    Ok(())
+    Ok(Held::Holds)
 }
 
 /// ⟨A(LRᵀ), r⟩ = ⟨L, A*(r)R⟩.
@@ -111,7 +111,8 @@ pub(crate) fn adjoint_identity(operator: &dyn Operator) -> Outcome {
     let operations = (operator.shape().rows() * operator.shape().columns() + operator.measurements()) as f64;
     // Magnitudes of the inner sums are not seen here; √ of the operations stands for their growth.
     let bound = 8.0 * operations * f64::EPSILON * operations.sqrt() * (size(&e, r) + size(l, &applied));
-    outside("⟨A(LRᵀ), r⟩", &[dot(&e, r)], &[dot(l, &applied)], &[bound])
+    outside("⟨A(LRᵀ), r⟩", &[dot(&e, r)], &[dot(l, &applied)], &[bound])?;
+    Ok(Held::Holds)
 }
 
 /// A((L₁ + 2L₂)Rᵀ) = A(L₁Rᵀ) + 2·A(L₂Rᵀ).
@@ -127,7 +128,8 @@ pub(crate) fn bilinearity(operator: &dyn Operator) -> Outcome {
         .collect();
     let operations = (operator.shape().rows() * operator.shape().columns() + 8) as f64;
     let scale = whole.iter().fold(1.0_f64, |a, v| a.max(v.abs()));
-    outside("A((L₁+2L₂)Rᵀ)", &whole, &parts, &vec![16.0 * operations * f64::EPSILON * scale; parts.len()])
+    outside("A((L₁+2L₂)Rᵀ)", &whole, &parts, &vec![16.0 * operations * f64::EPSILON * scale; parts.len()])?;
+    Ok(Held::Holds)
 }
 
 /// Central differences of the loss along a direction equal ⟨gradient, direction⟩, for each ρ.
@@ -187,7 +189,7 @@ pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> Outcome {
         let bound = 1e-4 * along.abs() + 1e-5 * value[0].abs() + 1e-7;
         outside(&format!("slope of {loss:?}"), &[slope], &[along], &[bound])?;
     }
-    Ok(())
+    Ok(Held::Holds)
 }
 
 /// E‖A(Z)‖²·s = ‖Z‖² where the operator says so: the mean of ⟨Aᵢ, Z⟩²·s·m/‖Z‖² over i is 1 within five standard
@@ -195,7 +197,7 @@ pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> Outcome {
 pub(crate) fn isometry(operator: &dyn Operator) -> Outcome {
     let m = operator.measurements();
     if !operator.is_isotropic() || m < 100 {
-        return Ok(());
+        return Ok(Held::NotApplicable);
     }
     let probe = Probe::new(operator, 1, 2, true, Numbers::Real, 8).map_err(words)?;
     let (l, r) = (probe.point.left(0), probe.point.right(0));
@@ -208,5 +210,6 @@ pub(crate) fn isometry(operator: &dyn Operator) -> Outcome {
     let mean = samples.iter().sum::<f64>() / m as f64;
     let variance = samples.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (m - 1) as f64;
     let bound = 5.0 * (variance / m as f64).sqrt();
-    outside("mean of s·m·⟨Aᵢ,Z⟩²/‖Z‖²", &[mean], &[1.0], &[bound])
+    outside("mean of s·m·⟨Aᵢ,Z⟩²/‖Z‖²", &[mean], &[1.0], &[bound])?;
+    Ok(Held::Holds)
 }

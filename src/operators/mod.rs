@@ -17,7 +17,7 @@ pub use dense::{Dense, Layout, Storage};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
 pub use loss::Loss;
-pub use registry::{CaseSize, REGISTRY, Registration};
+pub use registry::{CASES, REGISTRY, Registration};
 
 /// What one iteration of gradient descent costs in an operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -5,14 +5,8 @@ use crate::error::Result;
 use crate::operators::{Dense, Operator};
 use crate::problem::Shape;
 
-/// Size of a conformance case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CaseSize {
-    pub n: usize,
-    pub measurements: usize,
-    pub search_rank: usize,
-    pub batch: usize,
-}
+/// (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
+pub const CASES: &[(usize, usize)] = &[(1, 1), (2, 3), (3, 257), (16, 64), (17, 131), (31, 40), (61, 255)];
 
 /// What the crate knows of an operator without having an instance of it.
 pub struct Registration {

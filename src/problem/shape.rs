@@ -31,6 +31,11 @@ impl Shape {
         Self { model: Model::Psd, rows: n, columns: n }
     }
 
+    /// Any model; for readers, which validate afterwards.
+    pub(crate) fn new(model: Model, rows: usize, columns: usize) -> Self {
+        Self { model, rows, columns }
+    }
+
     /// A rectangular n1×n2 unknown.
     pub fn asymmetric(n1: usize, n2: usize) -> Self {
         Self { model: Model::Asymmetric, rows: n1, columns: n2 }

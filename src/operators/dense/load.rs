@@ -1,17 +1,289 @@
 //! Opening sensing matrices from a file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::error::Result;
-use crate::operators::dense::Dense;
+use rayon::prelude::*;
 
-#[derive(Default)]
-pub struct OpenOptions {}
+use super::interpret::interpret;
+use super::{Data, Dense, Layout, Normalization, Rows, Storage, store};
+use crate::error::{Error, Result};
+use crate::io::{Kind, NpyArray};
+use crate::problem::{Model, Shape, pack_symmetric_part};
+use crate::real::Real;
+
+/// How a file of sensing matrices is to be read. The default takes everything from the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenOptions {
+    pub model: Model,
+    /// Needed where the width of a two-dimensional array can be read in two ways.
+    pub layout: Option<Layout>,
+    /// (n1, n2) of the unknown matrix.
+    pub shape: Option<(usize, usize)>,
+    /// `None` is the file's own type: `float32` stays `f32`, everything else becomes `f64`.
+    pub storage: Option<Storage>,
+    pub normalization: Normalization,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { model: Model::Psd, layout: None, shape: None, storage: None, normalization: Normalization::InverseCount }
+    }
+}
+
+/// Sensing matrices from a file, and what was found on the way.
 pub struct DenseFile {
     pub operator: Dense,
+    pub path: PathBuf,
+    /// Shape of the array in the file.
+    pub shape: Vec<usize>,
+    /// NumPy's name of the number type in the file.
+    pub dtype: String,
+    /// How the rows were read.
+    pub layout: Layout,
+    /// dim/Σ‖Aᵢ‖_F², see [`Dense::implied_normalization`].
+    pub implied_normalization: f64,
+    /// Sentences that a user should see: matrices that were symmetrised, numbers that were rounded, a normalisation
+    /// that does not fit.
+    pub notices: Vec<String>,
 }
-impl OpenOptions {
-    pub fn open(&self, _path: &Path) -> Result<DenseFile> {
-        Err(crate::Error::Unsupported { what: "opening files".into(), fix: "use from_rows".into() })
+
+impl DenseFile {
+    /// `A.npy, shape (1000, 20, 20), float32`, for messages about files that must fit this one.
+    pub fn describe(&self) -> String {
+        format!("{}, shape {}, {}", self.path.display(), crate::io::shape_text(&self.shape), self.dtype)
     }
+}
+
+/// Agreement of s with the data within which they are called isotropic, and beyond which a notice is given.
+const AGREEMENT: f64 = 0.1;
+
+impl OpenOptions {
+    /// Opens a `.npy` array of shape (m, n, n), (m, n²) or packed (m, n(n+1)/2): numbers of any size and byte order, C
+    /// or Fortran order. Full matrices are symmetrised in f64 and rounded once. Packed little-endian rows in C order
+    /// and in the storage type are used in place, in the mapped file, which must not change meanwhile.
+    ///
+    /// The operator calls itself isotropic where the implied normalisation is within 10 % of s. That is a heuristic: it
+    /// sees the mean size of the matrices and not whether they cover all directions.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::File`] for what cannot be read, has no or two readings as matrices, is not finite, or
+    /// overflows the storage type; [`Error::Unsupported`] for models that this version does not solve.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<DenseFile> {
+        let array = NpyArray::open(path)?;
+        let (shape, layout) = interpret(&array, self)?;
+        let dtype = array.dtype();
+        let (path, file_shape) = (array.path().to_owned(), array.shape().to_vec());
+        let measurements = array.rows();
+        let natural = if dtype.kind == Kind::F32 { Storage::F32 } else { Storage::F64 };
+        let (rows, findings) = match self.storage.unwrap_or(natural) {
+            Storage::F32 => load::<f32>(array, shape, layout)?,
+            Storage::F64 => load::<f64>(array, shape, layout)?,
+        };
+        let mut operator =
+            Dense { shape, measurements, rows, normalization: 1.0 / measurements as f64, isotropic: false };
+        let implied = operator.implied_normalization();
+        let s = self.normalization.resolve(measurements, implied)?;
+        operator.normalization = s;
+        operator.isotropic = (implied / s - 1.0).abs() <= AGREEMENT;
+        let mut notices = findings.notices(dtype.fits_f32());
+        notices.extend(self.normalization_notice(measurements, implied));
+        let dtype = dtype.to_string();
+        Ok(DenseFile { operator, path, shape: file_shape, dtype, layout, implied_normalization: implied, notices })
+    }
+
+    fn normalization_notice(&self, measurements: usize, implied: f64) -> Option<String> {
+        let ratio = 1.0 / (implied * measurements as f64);
+        if self.normalization != Normalization::InverseCount || (ratio - 1.0).abs() <= AGREEMENT {
+            return None;
+        }
+        if !implied.is_finite() {
+            return Some("normalization: every sensing matrix is zero, so nothing can be recovered".into());
+        }
+        Some(format!(
+            "normalization: the mean of |A_i|^2 over the dimension is {ratio:.4}, where s = 1/m = {:.4e} assumes 1; if \
+             the matrices are isotropic, s = {implied:.4e} fits them: --normalization auto (or --normalization \
+             {implied:.6e})",
+            1.0 / measurements as f64
+        ))
+    }
+}
+
+/// What was seen while the rows were read.
+#[derive(Clone, Copy, Default)]
+struct Findings {
+    /// Largest |A − Aᵀ| over the largest |A| of a matrix, and that matrix.
+    asymmetry: (f64, usize),
+    /// Largest relative rounding error, and its row.
+    rounding: (f64, usize),
+}
+
+impl Findings {
+    fn merge(self, other: Self) -> Self {
+        let larger = |a: (f64, usize), b: (f64, usize)| if b.0 > a.0 { b } else { a };
+        Self { asymmetry: larger(self.asymmetry, other.asymmetry), rounding: larger(self.rounding, other.rounding) }
+    }
+
+    fn notices(&self, file_fits_f32: bool) -> Vec<String> {
+        let mut notices = Vec::new();
+        if self.asymmetry.0 > 0.0 {
+            notices.push(format!(
+                "matrices: not symmetric, so their symmetric parts are used, which measure a symmetric unknown alike; \
+                 the largest relative asymmetry is {:.3e}, in matrix {}",
+                self.asymmetry.0, self.asymmetry.1
+            ));
+        }
+        // Symmetric parts of f32 numbers round too, but nothing of the file is lost that was a measurement.
+        if self.rounding.0 > 0.0 && !file_fits_f32 {
+            notices.push(format!(
+                "storage: numbers were rounded to float32; the largest relative error is {:.3e}, in matrix {} \
+                 (--storage f64 keeps them)",
+                self.rounding.0, self.rounding.1
+            ));
+        }
+        notices
+    }
+}
+
+/// Rows as the operator holds them.
+fn load<T: Real>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Rows, Findings)> {
+    let kind = if size_of::<T>() == 4 { Kind::F32 } else { Kind::F64 };
+    let array = match (layout, array.in_place::<T>(kind)) {
+        (Layout::Packed, Some(values)) => {
+            if let Some(at) = values.par_iter().position_first(|v| !v.to_f64().is_finite()) {
+                return Err(not_finite(&array, at, values[at].to_f64()));
+            }
+            let count = values.len();
+            match array.into_map() {
+                Ok((map, offset)) if kind == Kind::F32 => {
+                    return Ok((Rows::F32(Data::Mapped { map, offset, count }), Findings::default()));
+                }
+                Ok((map, offset)) => {
+                    return Ok((Rows::F64(Data::Mapped { map, offset, count }), Findings::default()));
+                }
+                Err(array) => array,
+            }
+        }
+        _ => array,
+    };
+    let (values, findings) = convert::<T>(&array, shape, layout)?;
+    Ok((store(values), findings))
+}
+
+/// Reads block by block, in parallel; a block of rows is all that is ever held in f64.
+fn convert<T: Real>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<(Vec<T>, Findings)> {
+    let (m, width, p) = (array.rows(), array.row_len(), shape.dimension());
+    let mut values = Vec::new();
+    m.checked_mul(p).and_then(|count| values.try_reserve_exact(count).ok()).ok_or_else(|| {
+        Error::file(
+            array.path(),
+            format!("{m} matrices of {p} numbers"),
+            format!("matrices that fit in memory at {} bytes a number", size_of::<T>()),
+            "Use fewer measurements or --storage f32, or store packed rows in that type: they are read in place",
+        )
+    })?;
+    values.resize(m * p, T::ZERO);
+    // In Fortran order the rows of a block lie side by side in the file, so a block has many; 2^21 numbers of scratch
+    // a thread and 8 rows are the compromise where rows are long.
+    let block = if array.is_fortran() { ((1 << 21) / width).clamp(8, 4096) } else { ((1 << 16) / width).max(1) };
+    let blocks: Vec<Result<Findings>> = values
+        .par_chunks_mut(block * p)
+        .enumerate()
+        .map_init(Vec::new, |scratch, (index, out)| {
+            let first = index * block;
+            let rows = out.len() / p;
+            scratch.resize(rows * width, 0.0);
+            array.block(first..first + rows, scratch)?;
+            let mut findings = Findings::default();
+            let mut packed = vec![0.0; p];
+            for (i, (full, out)) in scratch.chunks(width).zip(out.chunks_mut(p)).enumerate() {
+                findings = findings.merge(convert_row(array, shape, layout, first + i, full, &mut packed, out)?);
+            }
+            Ok(findings)
+        })
+        .collect();
+    // In the order of the rows, so that the error named is the first in the file for every thread count.
+    let mut findings = Findings::default();
+    for block in blocks {
+        findings = findings.merge(block?);
+    }
+    Ok((values, findings))
+}
+
+fn convert_row<T: Real>(
+    array: &NpyArray,
+    shape: Shape,
+    layout: Layout,
+    row: usize,
+    full: &[f64],
+    packed: &mut [f64],
+    out: &mut [T],
+) -> Result<Findings> {
+    if let Some(at) = full.iter().position(|v| !v.is_finite()) {
+        return Err(not_finite(array, row * full.len() + at, full[at]));
+    }
+    let mut findings = Findings::default();
+    match layout {
+        Layout::Packed => packed.copy_from_slice(full),
+        Layout::Full => {
+            let n = shape.rows();
+            pack_symmetric_part(n, |i, j| full[i * n + j], packed);
+            findings.asymmetry = (relative_asymmetry(n, full), row);
+        }
+    }
+    for (at, (&value, out)) in packed.iter().zip(out.iter_mut()).enumerate() {
+        *out = T::from_f64(value);
+        let stored = out.to_f64();
+        if !stored.is_finite() {
+            let place = match layout {
+                Layout::Packed => format!("position {at}"),
+                Layout::Full => format!("entry {:?}", packed_position(shape.rows(), at)),
+            };
+            return Err(Error::file(
+                array.path(),
+                format!("{value:e} in measurement {row} (counted from 0), {place}"),
+                format!("numbers that float{} holds", 8 * size_of::<T>()),
+                "Say --storage f64, or scale matrices and observations down together",
+            ));
+        }
+        if stored != value {
+            let error = ((stored - value) / value).abs();
+            if error > findings.rounding.0 {
+                findings.rounding = (error, row);
+            }
+        }
+    }
+    Ok(findings)
+}
+
+fn relative_asymmetry(n: usize, full: &[f64]) -> f64 {
+    let (mut difference, mut largest) = (0.0_f64, 0.0_f64);
+    for i in 0..n {
+        for j in i..n {
+            let (a, b) = (full[i * n + j], full[j * n + i]);
+            difference = difference.max((a - b).abs());
+            largest = largest.max(a.abs()).max(b.abs());
+        }
+    }
+    if difference > 0.0 { difference / largest } else { 0.0 }
+}
+
+/// (i, j) of a packed position; only for messages.
+fn packed_position(n: usize, mut at: usize) -> (usize, usize) {
+    for i in 0..n {
+        if at < n - i {
+            return (i, i + at);
+        }
+        at -= n - i;
+    }
+    (n, n)
+}
+
+fn not_finite(array: &NpyArray, flat: usize, value: f64) -> Error {
+    let row = flat / array.row_len().max(1);
+    Error::file(
+        array.path(),
+        format!("{value} in measurement {row} (counted from 0), at index {} of the array", array.index_text(flat)),
+        "finite numbers",
+        "Repair that measurement, or drop it and its observation",
+    )
 }

@@ -5,7 +5,9 @@
 //! an iteration reads, and reading them is what an iteration costs.
 
 mod fused;
+mod interpret;
 mod load;
+mod normalization;
 mod twin;
 
 use std::ops::Range;
@@ -22,6 +24,7 @@ use crate::problem::{Factors, Shape, pack_symmetric_part};
 use crate::real::Real;
 
 pub use load::{DenseFile, OpenOptions};
+pub use normalization::Normalization;
 
 /// How given sensing matrices are laid out: one row a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,68 @@
+//! What was read, for reports: path, digest, shape, type.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::npy::{NpyArray, open_regular};
+use super::npz;
+use crate::error::{Error, Result};
+
+/// One input file as a report states it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputInfo {
+    pub path: PathBuf,
+    /// SHA-256 of the whole file in lower-case hexadecimal, what `sha256sum` prints.
+    pub sha256: String,
+    /// Shape of the array; empty for an archive.
+    pub shape: Vec<usize>,
+    /// NumPy's name of the number type (`float32`), or `npz`.
+    pub dtype: String,
+}
+
+impl InputInfo {
+    /// Digest of a mapped `.npy` file; of an array in memory, of its bytes.
+    pub fn of(array: &NpyArray) -> Self {
+        let mut hash = Sha256::new();
+        // In pieces, so that pages that have been hashed can be dropped again.
+        for piece in array.file_bytes().chunks(1 << 20) {
+            hash.update(piece);
+        }
+        Self {
+            path: array.path().to_owned(),
+            sha256: hexadecimal(&hash.finalize()),
+            shape: array.shape().to_vec(),
+            dtype: array.dtype().to_string(),
+        }
+    }
+
+    /// Digest of a `.npy` file or `.npz` archive.
+    ///
+    /// # Errors
+    /// As [`NpyArray::open`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        if !npz::is_archive(path)? {
+            return Ok(Self::of(&NpyArray::open(path)?));
+        }
+        let mut file = open_regular(path)?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => hash.update(&buffer[..count]),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::io(path, e, "Check the disk")),
+            }
+        }
+        let sha256 = hexadecimal(&hash.finalize());
+        Ok(Self { path: path.to_owned(), sha256, shape: Vec::new(), dtype: "npz".into() })
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,185 @@
+//! Number types of NumPy arrays and their conversion to `f64`.
+
+use serde::{Deserialize, Serialize};
+
+/// Numeric types that are read. Complex numbers, strings, dates, objects and records are refused by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Bool,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    F16,
+    F32,
+    F64,
+}
+
+/// A numeric type and its byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DType {
+    pub kind: Kind,
+    pub big_endian: bool,
+}
+
+impl DType {
+    /// Bytes of one number.
+    pub fn bytes(self) -> usize {
+        match self.kind {
+            Kind::Bool | Kind::I8 | Kind::U8 => 1,
+            Kind::I16 | Kind::U16 | Kind::F16 => 2,
+            Kind::I32 | Kind::U32 | Kind::F32 => 4,
+            Kind::I64 | Kind::U64 | Kind::F64 => 8,
+        }
+    }
+
+    /// Whether every value of this type is an `f32`.
+    pub fn fits_f32(self) -> bool {
+        !matches!(self.kind, Kind::F64 | Kind::I32 | Kind::U32 | Kind::I64 | Kind::U64)
+    }
+}
+
+impl std::fmt::Display for DType {
+    /// NumPy's name, `float32`; a byte order that is not little-endian is appended: `float32 big-endian`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Bool => "bool",
+            Kind::I8 => "int8",
+            Kind::I16 => "int16",
+            Kind::I32 => "int32",
+            Kind::I64 => "int64",
+            Kind::U8 => "uint8",
+            Kind::U16 => "uint16",
+            Kind::U32 => "uint32",
+            Kind::U64 => "uint64",
+            Kind::F16 => "float16",
+            Kind::F32 => "float32",
+            Kind::F64 => "float64",
+        })?;
+        if self.big_endian { f.write_str(" big-endian") } else { Ok(()) }
+    }
+}
+
+/// One number of a file. `None` where the value is an integer that `f64` does not hold exactly.
+pub(super) trait Element {
+    const BYTES: usize;
+    fn little(bytes: &[u8]) -> Option<f64>;
+    fn big(bytes: &[u8]) -> Option<f64>;
+}
+
+/// A slice of the right length as an array; zeros otherwise, which no caller can reach.
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.try_into().unwrap_or([0; N])
+}
+
+macro_rules! element {
+    ($($type:ty, $bytes:literal, $value:ident => $convert:expr;)*) => {$(
+        impl Element for $type {
+            const BYTES: usize = $bytes;
+            #[inline(always)]
+            fn little(bytes: &[u8]) -> Option<f64> {
+                let $value = <$type>::from_le_bytes(array(bytes));
+                $convert
+            }
+            #[inline(always)]
+            fn big(bytes: &[u8]) -> Option<f64> {
+                let $value = <$type>::from_be_bytes(array(bytes));
+                $convert
+            }
+        }
+    )*};
+}
+
+/// 2⁵³: up to here every integer is an `f64`.
+const EXACT: u64 = 1 << 53;
+
+element! {
+    i8, 1, v => Some(f64::from(v));
+    i16, 2, v => Some(f64::from(v));
+    i32, 4, v => Some(f64::from(v));
+    i64, 8, v => (v.unsigned_abs() <= EXACT).then_some(v as f64);
+    u8, 1, v => Some(f64::from(v));
+    u16, 2, v => Some(f64::from(v));
+    u32, 4, v => Some(f64::from(v));
+    u64, 8, v => (v <= EXACT).then_some(v as f64);
+    half::f16, 2, v => Some(v.to_f64());
+    f32, 4, v => Some(f64::from(v));
+    f64, 8, v => Some(v);
+}
+
+/// A boolean byte.
+pub(super) struct Truth;
+
+impl Element for Truth {
+    const BYTES: usize = 1;
+    #[inline(always)]
+    fn little(bytes: &[u8]) -> Option<f64> {
+        Some(if bytes.first() == Some(&0) { 0.0 } else { 1.0 })
+    }
+    #[inline(always)]
+    fn big(bytes: &[u8]) -> Option<f64> {
+        Self::little(bytes)
+    }
+}
+
+/// Runs `$body` with `$type` the element type of `$dtype`.
+macro_rules! with_element {
+    ($dtype:expr, $type:ident => $body:expr) => {
+        match $dtype.kind {
+            $crate::io::Kind::Bool => {
+                type $type = $crate::io::element::Truth;
+                $body
+            }
+            $crate::io::Kind::I8 => {
+                type $type = i8;
+                $body
+            }
+            $crate::io::Kind::I16 => {
+                type $type = i16;
+                $body
+            }
+            $crate::io::Kind::I32 => {
+                type $type = i32;
+                $body
+            }
+            $crate::io::Kind::I64 => {
+                type $type = i64;
+                $body
+            }
+            $crate::io::Kind::U8 => {
+                type $type = u8;
+                $body
+            }
+            $crate::io::Kind::U16 => {
+                type $type = u16;
+                $body
+            }
+            $crate::io::Kind::U32 => {
+                type $type = u32;
+                $body
+            }
+            $crate::io::Kind::U64 => {
+                type $type = u64;
+                $body
+            }
+            $crate::io::Kind::F16 => {
+                type $type = half::f16;
+                $body
+            }
+            $crate::io::Kind::F32 => {
+                type $type = f32;
+                $body
+            }
+            $crate::io::Kind::F64 => {
+                type $type = f64;
+                $body
+            }
+        }
+    };
+}
+pub(super) use with_element;

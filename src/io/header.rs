@@ -1,0 +1,193 @@
+//! The header of a `.npy` file, checked before it is believed.
+
+use std::path::Path;
+
+use npyz::{NpyHeader, Order, TypeChar};
+
+use super::element::{DType, Kind};
+use crate::error::{Error, Result};
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+const SAVE: &str = "Write the array with numpy.save(path, array)";
+/// A header of a numeric array is about a hundred bytes; NumPy itself refuses to parse more than 10 000.
+const LONGEST_HEADER: usize = 10_000;
+
+/// What a header says.
+pub(super) struct Header {
+    pub shape: Vec<usize>,
+    pub dtype: DType,
+    pub fortran: bool,
+    /// Where the numbers begin.
+    pub offset: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// Reads the header at the start of `bytes`, the whole file, and checks that the numbers are all there.
+///
+/// Bytes after the last number are tolerated, as NumPy does.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
+    let (start, end) = text_range(path, bytes)?;
+    check_text(path, &bytes[start..end])?;
+    let header = NpyHeader::from_reader(&bytes[..end])
+        .map_err(|e| Error::file(path, format!("a header that cannot be read ({e})"), "a NumPy array header", SAVE))?;
+    let dtype = numeric(path, &header.dtype())?;
+    let shape = header.shape().iter().map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>();
+    let wanted = shape.as_ref().and_then(|s| s.iter().try_fold(1_usize, |product, &d| product.checked_mul(d)));
+    let (Some(shape), Some(count)) = (shape, wanted) else {
+        return Err(too_large(path));
+    };
+    let (wanted, found) = (count.checked_mul(dtype.bytes()), bytes.len() - end);
+    match wanted {
+        Some(wanted) if wanted <= found => {}
+        _ => {
+            let text = super::shape_text(&shape);
+            let wanted = wanted.map_or("more than 2^64".into(), |w| w.to_string());
+            return Err(Error::file(
+                path,
+                format!("{found} bytes of numbers after the header"),
+                format!("{wanted} bytes, as the header says (shape {text}, {dtype})"),
+                "The file is truncated: copy or write it again",
+            ));
+        }
+    }
+    Ok(Header { shape, dtype, fortran: header.order() == Order::Fortran, offset: end, count })
+}
+
+/// Where the header text lies.
+fn text_range(path: &Path, bytes: &[u8]) -> Result<(usize, usize)> {
+    if bytes.len() < 10 || &bytes[..6] != MAGIC {
+        let first = &bytes[..bytes.len().min(8)];
+        let found = match bytes {
+            [] => "an empty file".to_owned(),
+            [b'P', b'K', ..] => "a zip archive (.npz?)".to_owned(),
+            _ if MAGIC.starts_with(first) || first.starts_with(MAGIC) => {
+                format!("the first {} bytes of a .npy file and no more", bytes.len())
+            }
+            _ => format!("a file that begins with \"{}\"", first.escape_ascii()),
+        };
+        let fix = if bytes.starts_with(b"PK") {
+            "Save one array with numpy.save(path, array); .npz archives are read for observations, truths and factors"
+        } else {
+            SAVE
+        };
+        return Err(Error::file(path, found, "a NumPy .npy file (\"\\x93NUMPY\" first)", fix));
+    }
+    let (start, length) = match (bytes[6], bytes[7]) {
+        (1, 0) => (10, usize::from(u16::from_le_bytes([bytes[8], bytes[9]]))),
+        (2 | 3, 0) if bytes.len() >= 12 => {
+            (12, u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize)
+        }
+        (2 | 3, 0) => (12, 0),
+        (major, minor) => {
+            return Err(Error::file(path, format!(".npy format {major}.{minor}"), "format 1.0, 2.0 or 3.0", SAVE));
+        }
+    };
+    let left = bytes.len().saturating_sub(start);
+    if length > left || bytes.len() < start {
+        return Err(Error::file(
+            path,
+            format!("{left} bytes after the first {start}"),
+            format!("a header of {length} bytes there, as the file says"),
+            "The file is truncated or damaged: copy or write it again",
+        ));
+    }
+    if length > LONGEST_HEADER {
+        let found = format!("a header of {length} bytes");
+        return Err(Error::file(path, found, format!("at most {LONGEST_HEADER} bytes (a plain array)"), SAVE));
+    }
+    Ok((start, start + length))
+}
+
+/// Lets through only what a plain array's header holds, so that the parser behind it sees no deep nesting, no
+/// arithmetic and no product of dimensions that overflows: it recurses, and multiplies without checking.
+fn check_text(path: &Path, text: &[u8]) -> Result<()> {
+    let damaged = |what: String| {
+        let allowed = "a header like {'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }";
+        Error::file(path, what, allowed, SAVE)
+    };
+    if text.contains(&b'[') {
+        return Err(Error::file(
+            path,
+            "a structured or date dtype",
+            "bool, integers of 1 to 8 bytes, float16, float32, float64",
+            "Save one plain field: numpy.save(path, array['field'].astype('f8'))",
+        ));
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b" \n\t'\"{}():,_<>|=".contains(&b);
+    if let Some(at) = text.iter().position(|&b| !plain(b)) {
+        return Err(damaged(format!("the byte \"{}\" at position {at} of the header", text[at].escape_ascii())));
+    }
+    for bracket in [b'(', b'{'] {
+        if text.iter().filter(|&&b| b == bracket).count() > 1 {
+            return Err(damaged(format!("more than one '{}' in the header", char::from(bracket))));
+        }
+    }
+    let mut product = 1_u64;
+    let mut at = 0;
+    while at < text.len() {
+        let digits = text[at..].iter().take_while(|b| b.is_ascii_digit()).count();
+        if digits > 0 {
+            if text.get(at + digits).is_some_and(|&b| b.is_ascii_alphabetic() || b == b'_') {
+                return Err(damaged("a number with letters in the header".into()));
+            }
+            let number = std::str::from_utf8(&text[at..at + digits]).ok().and_then(|t| t.parse::<u64>().ok());
+            // The item size of the dtype is one of the factors: this bounds the bytes, and every partial product.
+            product = number.and_then(|number| product.checked_mul(number.max(1))).ok_or_else(|| too_large(path))?;
+        }
+        at += digits.max(1);
+    }
+    Ok(())
+}
+
+fn too_large(path: &Path) -> Error {
+    Error::file(
+        path,
+        "a header whose shape has more than 2^64 bytes",
+        "a shape that the file can hold",
+        "The header is damaged: write the file again with numpy.save(path, array)",
+    )
+}
+
+/// The numeric type, or why it is not one.
+fn numeric(path: &Path, dtype: &npyz::DType) -> Result<DType> {
+    let refuse = |found: String, fix: &str| {
+        Err(Error::file(path, found, "bool, integers of 1 to 8 bytes, float16, float32, float64", fix))
+    };
+    let npyz::DType::Plain(text) = dtype else {
+        return refuse(
+            "a structured dtype".into(),
+            "Save one plain field: numpy.save(path, array['field'].astype('f8'))",
+        );
+    };
+    let kind = match (text.type_char(), text.size_field()) {
+        (TypeChar::Bool, 1) => Kind::Bool,
+        (TypeChar::Int, 1) => Kind::I8,
+        (TypeChar::Int, 2) => Kind::I16,
+        (TypeChar::Int, 4) => Kind::I32,
+        (TypeChar::Int, 8) => Kind::I64,
+        (TypeChar::Uint, 1) => Kind::U8,
+        (TypeChar::Uint, 2) => Kind::U16,
+        (TypeChar::Uint, 4) => Kind::U32,
+        (TypeChar::Uint, 8) => Kind::U64,
+        (TypeChar::Float, 2) => Kind::F16,
+        (TypeChar::Float, 4) => Kind::F32,
+        (TypeChar::Float, 8) => Kind::F64,
+        (TypeChar::Complex, size) => {
+            return refuse(
+                format!("complex numbers (complex{})", size.saturating_mul(8)),
+                "Lift the problem to real numbers: a Hermitian n x n unknown H = P + iQ becomes the symmetric 2n x 2n \
+                 [[P, -Q], [Q, P]], and a measurement z = a + ib becomes two real ones, a and b: stack the real and \
+                 imaginary parts of y, and give two real 2n x 2n matrices for each complex one",
+            );
+        }
+        (TypeChar::Object, _) => {
+            return refuse("Python objects (dtype object)".into(), "Save numbers: array.astype('f8')");
+        }
+        (TypeChar::ByteStr | TypeChar::UnicodeStr, _) => {
+            return refuse(format!("strings (dtype {text})"), "Save numbers: array.astype('f8')");
+        }
+        _ => return refuse(format!("dtype {text}"), "Convert before saving: array.astype('f8')"),
+    };
+    Ok(DType { kind, big_endian: text.endianness() == npyz::Endianness::Big })
+}

@@ -1,0 +1,31 @@
+//! Files: NumPy arrays in, NumPy arrays out, and output files that appear whole or not at all.
+//!
+//! Every reader checks what a file claims against the bytes that are there before it allocates, and every message names
+//! the file, what was found, what is allowed and what to do.
+
+mod digest;
+mod element;
+mod header;
+mod npy;
+mod npz;
+mod observations;
+mod output;
+mod truth;
+mod write;
+
+pub use digest::InputInfo;
+pub use element::{DType, Kind};
+pub use npy::{NpyArray, open_array};
+pub use npz::{npz_names, read_npz, write_npz};
+pub use observations::read_observations;
+pub use output::{OutputFile, ensure_not_input};
+pub use truth::{FactorArray, read_factor, read_truth_matrix};
+pub use write::{NpyNumber, NpyWriter, write_npy_f32, write_npy_f64};
+
+/// Formats a shape as NumPy prints it: `(3,)`, `(2, 4)`.
+pub(crate) fn shape_text(shape: &[usize]) -> String {
+    match shape {
+        [one] => format!("({one},)"),
+        _ => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}

@@ -1,0 +1,339 @@
+//! A NumPy array in a mapped file or in memory, read as `f64`.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+
+use super::element::{DType, Element, Kind, with_element};
+use super::{header, npz, shape_text};
+use crate::error::{Error, Result};
+
+enum Bytes {
+    Mapped(Mmap),
+    Owned(Vec<u8>),
+}
+
+/// A numeric NumPy array: a mapped `.npy` file, or the bytes of one (an entry of an `.npz` archive).
+///
+/// The header has been checked against the bytes: every element is there. Leading-axis slices ("rows") are read in
+/// row-major order whatever the order of the file.
+pub struct NpyArray {
+    path: PathBuf,
+    bytes: Bytes,
+    offset: usize,
+    shape: Vec<usize>,
+    dtype: DType,
+    fortran: bool,
+}
+
+impl NpyArray {
+    /// Maps a `.npy` file. Bytes after the array are ignored, as NumPy does.
+    ///
+    /// A mapped file must not shrink while it is read: the operating system ends a process that reads past its end.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be opened; [`Error::File`] where it is not a `.npy` file of numbers, is
+    /// truncated, or has a header that claims more than is there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = open_regular(path)?;
+        // SAFETY: the map is private to this value and read-only, and all access goes through slices of its length.
+        // What remains is that another process may change or cut the file meanwhile; the documentation says so, and
+        // every number is a valid bit pattern of its type, whatever it changes to.
+        let map = unsafe { Mmap::map(&file) }
+            .map_err(|e| Error::io(path, e, "Copy the file to a local disk, from where it can be memory-mapped"))?;
+        Self::with_bytes(path, Bytes::Mapped(map))
+    }
+
+    /// Reads the bytes of a `.npy` file. `label` stands for the path in messages.
+    ///
+    /// # Errors
+    /// [`Error::File`], as [`NpyArray::open`].
+    pub fn from_bytes(label: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self> {
+        Self::with_bytes(&label.into(), Bytes::Owned(bytes))
+    }
+
+    fn with_bytes(path: &Path, bytes: Bytes) -> Result<Self> {
+        let header = header::parse(path, bytes.as_slice())?;
+        Ok(Self {
+            path: path.to_owned(),
+            bytes,
+            offset: header.offset,
+            fortran: header.fortran && header.shape.len() > 1 && header.count > 0,
+            shape: header.shape,
+            dtype: header.dtype,
+        })
+    }
+
+    /// The file, or `archive.npz:name` for an entry.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lengths of the axes; empty for a scalar.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Whether the first axis varies fastest in the file.
+    pub fn is_fortran(&self) -> bool {
+        self.fortran
+    }
+
+    /// The whole file or entry, header included.
+    pub fn file_bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        // `header::parse` has checked the product.
+        self.shape.iter().product()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Length of the leading axis; 1 for a scalar.
+    pub fn rows(&self) -> usize {
+        self.shape.first().copied().unwrap_or(1)
+    }
+
+    /// Elements of one leading-axis slice; 0 for an empty array.
+    pub fn row_len(&self) -> usize {
+        self.len().checked_div(self.rows()).unwrap_or(0)
+    }
+
+    /// One element; `None` outside the array. Integers beyond 2⁵³ are rounded here, while [`NpyArray::block`] refuses
+    /// them.
+    pub fn get(&self, index: &[usize]) -> Option<f64> {
+        if index.len() != self.shape.len() || index.iter().zip(&self.shape).any(|(i, n)| i >= n) {
+            return None;
+        }
+        let horner = |flat: usize, (&i, &n): (&usize, &usize)| flat * n + i;
+        let flat = if self.fortran {
+            index.iter().zip(&self.shape).rev().fold(0, horner)
+        } else {
+            index.iter().zip(&self.shape).fold(0, horner)
+        };
+        let size = self.dtype.bytes();
+        let bytes = self.data().get(flat * size..(flat + 1) * size)?;
+        with_element!(self.dtype, E => decode::<E>(bytes, self.dtype.big_endian)).or_else(|| self.rounded(bytes))
+    }
+
+    fn rounded(&self, bytes: &[u8]) -> Option<f64> {
+        let mut bytes: [u8; 8] = bytes.try_into().ok()?;
+        if self.dtype.big_endian {
+            bytes.reverse();
+        }
+        match self.dtype.kind {
+            Kind::I64 => Some(i64::from_le_bytes(bytes) as f64),
+            Kind::U64 => Some(u64::from_le_bytes(bytes) as f64),
+            _ => None,
+        }
+    }
+
+    /// Fills `out` with the leading-axis slices `rows`, each in row-major order.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the rows are not there or `out` has another length; [`Error::File`] for an integer
+    /// beyond ±2⁵³, which `f64` would round, with its index.
+    pub fn block(&self, rows: Range<usize>, out: &mut [f64]) -> Result<()> {
+        let width = self.row_len();
+        let wanted = rows.len().checked_mul(width);
+        if rows.end > self.rows() || rows.start > rows.end || wanted != Some(out.len()) {
+            return Err(Error::invalid(
+                "rows",
+                format!("{rows:?} into {} numbers", out.len()),
+                format!("a range within 0..{} and {width} numbers a row", self.rows()),
+                "ask for rows that the array has",
+            ));
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        let big = self.dtype.big_endian;
+        let inexact = with_element!(self.dtype, E => {
+            if self.fortran {
+                self.fortran_block::<E>(rows.clone(), out)
+            } else {
+                let bytes = &self.data()[rows.start * width * E::BYTES..rows.end * width * E::BYTES];
+                first_failure(bytes.chunks_exact(E::BYTES).zip(out.iter_mut()).map(|(bytes, out)| {
+                    decode::<E>(bytes, big).map(|value| *out = value)
+                }))
+            }
+        });
+        match inexact {
+            None => Ok(()),
+            Some(at) => Err(Error::file(
+                &self.path,
+                format!("an integer beyond 2^53 at index {}", self.index_text(rows.start * width + at)),
+                "integers that a double holds exactly (up to 9007199254740992)",
+                "Scale the data, or round knowingly: array.astype('f8')",
+            )),
+        }
+    }
+
+    /// Walks the file column by column, each column's part for these rows being contiguous. Returns the first position
+    /// in `out` of an integer that does not fit.
+    fn fortran_block<E: Element>(&self, rows: Range<usize>, out: &mut [f64]) -> Option<usize> {
+        let (height, width) = (self.rows(), self.row_len());
+        let inner = &self.shape[1..];
+        let mut strides = vec![1; inner.len()];
+        for axis in (1..inner.len()).rev() {
+            strides[axis - 1] = strides[axis] * inner[axis];
+        }
+        let mut index = vec![0; inner.len()];
+        let mut position = 0;
+        let mut inexact = None;
+        for column in 0..width {
+            let start = column * height;
+            let bytes = &self.data()[(start + rows.start) * E::BYTES..(start + rows.end) * E::BYTES];
+            for (row, bytes) in bytes.chunks_exact(E::BYTES).enumerate() {
+                let at = row * width + position;
+                match decode::<E>(bytes, self.dtype.big_endian) {
+                    Some(value) => out[at] = value,
+                    None => inexact = Some(inexact.map_or(at, |first: usize| first.min(at))),
+                }
+            }
+            for axis in 0..inner.len() {
+                index[axis] += 1;
+                position += strides[axis];
+                if index[axis] < inner[axis] {
+                    break;
+                }
+                position -= strides[axis] * inner[axis];
+                index[axis] = 0;
+            }
+        }
+        inexact
+    }
+
+    /// All elements in row-major order.
+    ///
+    /// # Errors
+    /// As [`NpyArray::block`]; [`Error::File`] where they do not fit in memory.
+    pub fn to_vec(&self) -> Result<Vec<f64>> {
+        let mut values = Vec::new();
+        values.try_reserve_exact(self.len()).map_err(|_| {
+            let found = format!("{} numbers", self.len());
+            Error::file(&self.path, found, "an array that fits in memory as float64", "Use a smaller array")
+        })?;
+        values.resize(self.len(), 0.0);
+        if !values.is_empty() {
+            self.block(0..self.rows(), &mut values)?;
+        }
+        Ok(values)
+    }
+
+    /// The array in place, where the file holds aligned little-endian `float32` in C order.
+    pub fn as_f32_slice(&self) -> Option<&[f32]> {
+        self.in_place(Kind::F32)
+    }
+
+    /// The array in place, where the file holds aligned little-endian `float64` in C order.
+    pub fn as_f64_slice(&self) -> Option<&[f64]> {
+        self.in_place(Kind::F64)
+    }
+
+    /// The array in place as `T`, the type of `kind`.
+    pub(crate) fn in_place<T: bytemuck::Pod>(&self, kind: Kind) -> Option<&[T]> {
+        let readable = self.dtype.kind == kind && !self.dtype.big_endian && !self.fortran;
+        if readable && cfg!(target_endian = "little") { bytemuck::try_cast_slice(self.data()).ok() } else { None }
+    }
+
+    /// The map and the offset of the first number; an array in memory comes back as it is.
+    pub(crate) fn into_map(self) -> std::result::Result<(Mmap, usize), Self> {
+        match self.bytes {
+            Bytes::Mapped(map) => Ok((map, self.offset)),
+            Bytes::Owned(_) => Err(self),
+        }
+    }
+
+    /// Position in row-major order as an index: `[3, 0, 2]`.
+    pub(crate) fn index_text(&self, flat: usize) -> String {
+        let mut rest = flat;
+        let mut index: Vec<String> = Vec::new();
+        for &n in self.shape.iter().rev() {
+            index.push((rest % n.max(1)).to_string());
+            rest /= n.max(1);
+        }
+        index.reverse();
+        format!("[{}]", index.join(", "))
+    }
+
+    /// `A.npy, shape (3, 2), float64`.
+    pub fn describe(&self) -> String {
+        format!("{}, shape {}, {}", self.path.display(), shape_text(&self.shape), self.dtype)
+    }
+
+    /// Refuses the first NaN or infinity of `values`, all elements in row-major order.
+    pub(crate) fn require_finite(&self, values: &[f64]) -> Result<()> {
+        match values.iter().position(|v| !v.is_finite()) {
+            None => Ok(()),
+            Some(at) => Err(Error::file(
+                &self.path,
+                format!("{} at index {}", values[at], self.index_text(at)),
+                "finite numbers",
+                "Repair or drop that entry",
+            )),
+        }
+    }
+
+    fn data(&self) -> &[u8] {
+        &self.bytes.as_slice()[self.offset..self.offset + self.len() * self.dtype.bytes()]
+    }
+}
+
+impl std::fmt::Debug for NpyArray {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NpyArray({})", self.describe())
+    }
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+#[inline(always)]
+fn decode<E: Element>(bytes: &[u8], big_endian: bool) -> Option<f64> {
+    if big_endian { E::big(bytes) } else { E::little(bytes) }
+}
+
+fn first_failure(mut results: impl Iterator<Item = Option<()>>) -> Option<usize> {
+    results.position(|result| result.is_none())
+}
+
+/// Opens a `.npy` file, or one array of an `.npz` archive: the first of `names` that it has, or its only one.
+///
+/// # Errors
+/// As [`NpyArray::open`] and [`super::read_npz`].
+pub fn open_array(path: impl AsRef<Path>, names: &[&str]) -> Result<NpyArray> {
+    let path = path.as_ref();
+    if npz::is_archive(path)? { npz::read_first(path, names) } else { NpyArray::open(path) }
+}
+
+/// Opens an existing regular file: a directory cannot be mapped, and a pipe has no end to check a header against.
+pub(super) fn open_regular(path: &Path) -> Result<File> {
+    let fix = match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => "Check its permissions",
+        Ok(meta) => {
+            let found = if meta.is_dir() { "a directory" } else { "a pipe or device" };
+            return Err(Error::file(path, found, "a regular file", "Name a file on disk"));
+        }
+        Err(_) => "Check the path",
+    };
+    File::open(path).map_err(|e| Error::io(path, e, fix))
+}

@@ -1,0 +1,126 @@
+//! `.npz` archives: zip files with one `.npy` file an array.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use super::npy::{NpyArray, open_regular};
+use super::write::write_npy_f64;
+use crate::error::{Error, Result};
+
+/// An entry is decompressed into memory. This many bytes is far beyond observations and factors, and stops an archive
+/// that unpacks without end.
+const LARGEST_ENTRY: u64 = 1 << 33;
+
+/// Whether the file begins as a zip archive does.
+pub(super) fn is_archive(path: &Path) -> Result<bool> {
+    let mut first = Vec::with_capacity(2);
+    open_regular(path)?.take(2).read_to_end(&mut first).map_err(|e| Error::io(path, e, "Check the file"))?;
+    Ok(first == b"PK")
+}
+
+fn open(path: &Path) -> Result<ZipArchive<BufReader<File>>> {
+    ZipArchive::new(BufReader::new(open_regular(path)?)).map_err(|e| damaged(path, &e))
+}
+
+fn damaged(path: &Path, e: &ZipError) -> Error {
+    let found = format!("an archive that cannot be read ({e})");
+    Error::file(path, found, "an .npz archive, stored or deflated", "Write it again with numpy.savez(path, name=array)")
+}
+
+/// Names of the arrays in an `.npz` archive, in its order and without `.npy`.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::File`] where the file cannot be read or is not a zip archive.
+pub fn npz_names(path: impl AsRef<Path>) -> Result<Vec<String>> {
+    let path = path.as_ref();
+    let archive = open(path)?;
+    let mut names = Vec::new();
+    for name in archive.file_names() {
+        let name = name.map_err(|e| damaged(path, &e))?;
+        if let Some(name) = name.strip_suffix(".npy") {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Reads one array of an `.npz` archive (written by `numpy.savez`, `numpy.savez_compressed` or [`write_npz`]).
+///
+/// Memory grows with the bytes that are really there, never with what the archive declares.
+///
+/// # Errors
+/// [`Error::File`] where the archive has no such array (the message lists those it has), is damaged, or where the
+/// entry is not a `.npy` file of numbers.
+pub fn read_npz(path: impl AsRef<Path>, name: &str) -> Result<NpyArray> {
+    let path = path.as_ref();
+    let mut archive = open(path)?;
+    let entry = match archive.by_name(&format!("{name}.npy")) {
+        Ok(entry) => entry,
+        Err(ZipError::FileNotFound) => {
+            return Err(Error::file(
+                path,
+                format!("no array '{name}' (it holds: {})", npz_names(path)?.join(", ")),
+                format!("an archive with '{name}'"),
+                format!("Save it with numpy.savez(path, {name}=array)"),
+            ));
+        }
+        Err(e) => return Err(damaged(path, &e)),
+    };
+    let mut bytes = Vec::new();
+    entry.take(LARGEST_ENTRY + 1).read_to_end(&mut bytes).map_err(|e| damaged(path, &ZipError::Io(e)))?;
+    if bytes.len() as u64 > LARGEST_ENTRY {
+        return Err(Error::file(
+            path,
+            format!("an array '{name}' of more than {LARGEST_ENTRY} bytes"),
+            "arrays that are unpacked into memory",
+            "Save it alone with numpy.save(path, array): .npy files are memory-mapped",
+        ));
+    }
+    NpyArray::from_bytes(label(path, name), bytes)
+}
+
+/// The first of `names` that the archive has, or its only array.
+pub(super) fn read_first(path: &Path, names: &[&str]) -> Result<NpyArray> {
+    let present = npz_names(path)?;
+    if let Some(name) = names.iter().find(|name| present.iter().any(|p| p == *name)) {
+        return read_npz(path, name);
+    }
+    match present.as_slice() {
+        [only] => read_npz(path, only),
+        _ => Err(Error::file(
+            path,
+            format!("the arrays [{}]", present.join(", ")),
+            format!("an array named {}, or a single one", names.join(" or ")),
+            "Rename it: numpy.savez(path, name=array)",
+        )),
+    }
+}
+
+fn label(path: &Path, name: &str) -> PathBuf {
+    let mut label = path.as_os_str().to_owned();
+    label.push(":");
+    label.push(name);
+    label.into()
+}
+
+/// Writes arrays of `f64`, (name, shape, row-major numbers), as an uncompressed `.npz` archive that `numpy.load`
+/// reads. The bytes depend on the arrays alone: no date is stored.
+///
+/// # Errors
+/// Those of `writer`; `InvalidInput` where a shape and its numbers differ or a name occurs twice.
+pub fn write_npz(writer: &mut impl Write, arrays: &[(&str, &[usize], &[f64])]) -> std::io::Result<()> {
+    let mut archive = ZipWriter::new_stream(writer);
+    for (name, shape, values) in arrays {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .large_file(size_of_val(*values) as u64 + 1024 >= u64::from(u32::MAX));
+        archive.start_file(format!("{name}.npy"), options).map_err(std::io::Error::from)?;
+        write_npy_f64(&mut archive, shape, values)?;
+    }
+    archive.finish().map_err(std::io::Error::from)?.into_inner().flush()
+}

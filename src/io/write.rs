@@ -1,0 +1,118 @@
+//! Writing `.npy` files.
+
+use std::io::{Error, ErrorKind, Result, Write};
+
+use super::shape_text;
+
+mod sealed {
+    pub trait Sealed {
+        const DESCR: &'static str;
+        type Bytes: AsRef<[u8]>;
+        fn bytes(self) -> Self::Bytes;
+    }
+    impl Sealed for f32 {
+        const DESCR: &'static str = "<f4";
+        type Bytes = [u8; 4];
+        fn bytes(self) -> [u8; 4] {
+            self.to_le_bytes()
+        }
+    }
+    impl Sealed for f64 {
+        const DESCR: &'static str = "<f8";
+        type Bytes = [u8; 8];
+        fn bytes(self) -> [u8; 8] {
+            self.to_le_bytes()
+        }
+    }
+}
+
+/// Numbers that are written: `f32` and `f64`.
+pub trait NpyNumber: Copy + sealed::Sealed {}
+impl NpyNumber for f32 {}
+impl NpyNumber for f64 {}
+
+/// Writes an array piece by piece, so that an array produced row by row is never held whole.
+pub struct NpyWriter<W, T> {
+    writer: W,
+    left: usize,
+    number: std::marker::PhantomData<T>,
+}
+
+impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
+    /// Writes the header of a little-endian array in C order.
+    ///
+    /// # Errors
+    /// Those of `writer`; `InvalidInput` where the shape has more elements than fit in `usize`.
+    pub fn new(mut writer: W, shape: &[usize]) -> Result<Self> {
+        let left = shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+        let left = left.ok_or_else(|| mismatch(format!("shape {} is too large", shape_text(shape))))?;
+        let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", T::DESCR, shape_text(shape));
+        // Ten bytes go before; the numbers start at a multiple of 64, so that they can be mapped in place.
+        let padding = 64 - (10 + text.len() + 1) % 64;
+        text.extend(std::iter::repeat_n(' ', padding % 64));
+        text.push('\n');
+        let length = u16::try_from(text.len()).map_err(|_| mismatch("a shape with too many axes".into()))?;
+        writer.write_all(b"\x93NUMPY\x01\x00")?;
+        writer.write_all(&length.to_le_bytes())?;
+        writer.write_all(text.as_bytes())?;
+        Ok(Self { writer, left, number: std::marker::PhantomData })
+    }
+
+    /// Appends numbers in row-major order.
+    ///
+    /// # Errors
+    /// Those of the writer; `InvalidInput` beyond the end of the shape.
+    pub fn write(&mut self, values: &[T]) -> Result<()> {
+        self.left = self
+            .left
+            .checked_sub(values.len())
+            .ok_or_else(|| mismatch(format!("{} numbers where {} remain", values.len(), self.left)))?;
+        let mut buffer = Vec::with_capacity(values.len().min(8192) * size_of::<T>());
+        for chunk in values.chunks(8192) {
+            buffer.clear();
+            for &value in chunk {
+                buffer.extend_from_slice(value.bytes().as_ref());
+            }
+            self.writer.write_all(&buffer)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the array and returns the writer.
+    ///
+    /// # Errors
+    /// `InvalidInput` where numbers are missing.
+    pub fn finish(self) -> Result<W> {
+        if self.left > 0 {
+            return Err(mismatch(format!("{} numbers are missing", self.left)));
+        }
+        Ok(self.writer)
+    }
+}
+
+fn mismatch(what: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("array to write: {what}; give as many numbers as the shape says"))
+}
+
+fn write_all<T: NpyNumber>(writer: &mut impl Write, shape: &[usize], values: &[T]) -> Result<()> {
+    let mut array = NpyWriter::new(writer, shape)?;
+    array.write(values)?;
+    array.finish()?;
+    Ok(())
+}
+
+/// Writes an array of `f32`, little-endian, C order.
+///
+/// # Errors
+/// Those of `writer`; `InvalidInput` where shape and numbers differ.
+pub fn write_npy_f32(writer: &mut impl Write, shape: &[usize], values: &[f32]) -> Result<()> {
+    write_all(writer, shape, values)
+}
+
+/// Writes an array of `f64`, little-endian, C order.
+///
+/// # Errors
+/// Those of `writer`; `InvalidInput` where shape and numbers differ.
+pub fn write_npy_f64(writer: &mut impl Write, shape: &[usize], values: &[f64]) -> Result<()> {
+    write_all(writer, shape, values)
+}

@@ -1,0 +1,121 @@
+//! The choice of s for matrices from a file.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Where s comes from: the factor for which s·A*A is about the identity. Written `1/m`, `1`, `auto` or as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Normalization {
+    /// 1/m: entries such that E⟨Aᵢ, Z⟩² = ‖Z‖_F², as the Gaussian ensemble has.
+    #[default]
+    InverseCount,
+    /// 1: the scale is already in the matrices.
+    One,
+    /// dim/Σ‖Aᵢ‖_F²: what the data imply if they are isotropic.
+    Auto,
+    /// The user's own, positive and finite.
+    Value(f64),
+}
+
+impl Normalization {
+    /// s for `measurements` matrices that imply `implied` (see [`super::Dense::implied_normalization`]).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it is not positive and finite, as for `auto` with matrices that are all zero.
+    pub fn resolve(self, measurements: usize, implied: f64) -> Result<f64> {
+        let s = match self {
+            Self::InverseCount => 1.0 / measurements as f64,
+            Self::One => 1.0,
+            Self::Auto => implied,
+            Self::Value(s) => s,
+        };
+        if s.is_finite() && s > 0.0 { Ok(s) } else { Err(invalid(format!("{self} = {s}"))) }
+    }
+}
+
+fn invalid(found: String) -> Error {
+    Error::invalid(
+        "normalization",
+        found,
+        "1/m, 1, auto or a positive finite number",
+        "Leave it out for 1/m, or say auto to take it from the matrices",
+    )
+}
+
+impl fmt::Display for Normalization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InverseCount => f.write_str("1/m"),
+            Self::One => f.write_str("1"),
+            Self::Auto => f.write_str("auto"),
+            Self::Value(s) => write!(f, "{s:?}"),
+        }
+    }
+}
+
+impl FromStr for Normalization {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.trim() {
+            "1/m" => Ok(Self::InverseCount),
+            "1" => Ok(Self::One),
+            "auto" => Ok(Self::Auto),
+            number => match number.parse::<f64>() {
+                Ok(s) if s.is_finite() && s > 0.0 => Ok(Self::Value(s)),
+                _ => Err(invalid(format!("'{text}'"))),
+            },
+        }
+    }
+}
+
+impl TryFrom<String> for Normalization {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Normalization> for String {
+    fn from(normalization: Normalization) -> Self {
+        normalization.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_value_are_inverse() {
+        for value in
+            [Normalization::InverseCount, Normalization::One, Normalization::Auto, Normalization::Value(2.5e-9)]
+        {
+            assert_eq!(value.to_string().parse::<Normalization>().unwrap(), value);
+            let json = serde_json::to_string(&value).unwrap();
+            assert_eq!(serde_json::from_str::<Normalization>(&json).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_positive_number_is_refused_by_name() {
+        for text in ["", "0", "-1", "nan", "inf", "1/n", "m"] {
+            let message = text.parse::<Normalization>().unwrap_err().to_string();
+            assert!(message.starts_with("normalization: ") && message.contains("auto"), "{message}");
+        }
+    }
+
+    #[test]
+    fn zero_matrices_have_no_automatic_normalization() {
+        assert!(Normalization::Auto.resolve(3, f64::INFINITY).is_err());
+        assert_eq!(Normalization::Auto.resolve(3, 0.25).unwrap(), 0.25);
+        assert_eq!(Normalization::InverseCount.resolve(4, 9.0).unwrap(), 0.25);
+        assert_eq!(Normalization::One.resolve(4, 9.0).unwrap(), 1.0);
+    }
+}
