@@ -86,6 +86,9 @@ fn version_2_and_3_headers_are_read() {
 fn header_texts_made_to_break_a_parser_are_refused_quickly() {
     let deep = "(".repeat(9_000);
     let braces = "{".repeat(9_000);
+    // Before a parser that recurses sees them.
+    assert_refused(open(raw(&deep, &[])), &["more than one '('"]);
+    assert_refused(open(raw(&braces, &[])), &["more than one '{'"]);
     for header in [
         deep.as_str(),
         &braces,
