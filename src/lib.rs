@@ -2,6 +2,7 @@ mod backend;
 pub mod diagnostics;
 pub mod engine;
 mod error;
+pub mod gpu;
 mod host;
 pub mod io;
 pub mod laws;
@@ -10,6 +11,7 @@ pub mod methods;
 pub mod operators;
 pub mod problem;
 mod real;
+pub mod report;
 pub mod solver;
 
 pub use backend::Backend;

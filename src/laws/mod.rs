@@ -11,6 +11,7 @@ mod operator;
 use crate::backend::Backend;
 use crate::engine::{Engine, Load, Precision};
 use crate::error::{Error, Result};
+use crate::gpu;
 use crate::operators::Operator;
 
 /// Where laws are checked: a backend with its options.
@@ -20,11 +21,16 @@ pub struct Place {
     pub name: String,
     pub backend: Backend,
     pub precision: Precision,
+    /// Of the Gpu backend.
+    pub options: gpu::Options,
 }
+
+/// Panels so small that every case of the conformance tests needs several.
+const SMALL_PANEL_BYTES: u64 = 4096;
 
 impl Place {
     pub fn new(name: impl Into<String>, backend: Backend, precision: Precision) -> Self {
-        Self { name: name.into(), backend, precision }
+        Self { name: name.into(), backend, precision, options: gpu::Options::default() }
     }
 
     /// The backends every machine has.
@@ -36,8 +42,40 @@ impl Place {
         ]
     }
 
+    /// A graphics adapter, once as it is and once with panels of a few rows; both with poisoned outputs and guard
+    /// words, so that a number that was not written or one too many is seen.
+    pub fn adapter(device: &gpu::Device) -> Vec<Self> {
+        let name = format!("gpu:{}", device.name());
+        let place = |suffix: &str, panel_bytes| Self {
+            options: gpu::Options { panel_bytes, paranoid: true, ..gpu::Options::default() },
+            ..Self::new(format!("{name}{suffix}"), Backend::Gpu(device.clone()), Precision::F32)
+        };
+        vec![place("", None), place(", small panels", Some(SMALL_PANEL_BYTES))]
+    }
+
+    /// Every backend and adapter of this machine, and sentences about adapters that cannot be opened.
+    pub fn everywhere() -> (Vec<Self>, Vec<String>) {
+        let (mut places, mut notices) = (Self::host(), Vec::new());
+        let adapters = gpu::list_adapters();
+        if adapters.is_empty() {
+            notices.push("no GPU adapter on this machine: only the backends reference and cpu are checked".into());
+        }
+        let mut seen = Vec::new();
+        for adapter in adapters {
+            if seen.contains(&adapter.name) {
+                continue;
+            }
+            match gpu::Device::open(Some(&adapter.name)) {
+                Ok(device) => places.extend(Self::adapter(&device)),
+                Err(error) => notices.push(format!("{} is left out: {error}", adapter.name)),
+            }
+            seen.push(adapter.name);
+        }
+        (places, notices)
+    }
+
     pub(crate) fn load<'a>(&self, load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
-        self.backend.load(load, self.precision)
+        self.backend.load(load, self.precision, &self.options)
     }
 }
 

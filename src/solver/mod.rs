@@ -69,7 +69,7 @@ impl Solver {
             batch: plan.trials.len(),
             search_rank: plan.start.search_rank(),
         };
-        let mut engine = backend.load(&load, settings.precision)?;
+        let mut engine = backend.load(&load, settings.precision, &crate::gpu::Options::default())?;
         engine.set_observations(&plan.target, &plan.weights)?;
         Ok(Self { problem, settings, plan, engine, setup_seconds: started.elapsed().as_secs_f64() })
     }

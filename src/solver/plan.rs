@@ -57,7 +57,7 @@ const DEFAULT_SEARCH_RANK: usize = 20;
 const AUTOMATIC_SCALE: f64 = 1e-6;
 
 pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
-    settings.validate()?;
+    settings.check()?;
     let operator = problem.operator();
     let (n, m) = (operator.shape().rows(), operator.measurements());
     let given: Vec<Trial> = if settings.trials.is_empty() {
@@ -89,9 +89,6 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
             (None, Some(k)) => k,
             (None, None) => DEFAULT_SEARCH_RANK.min(n),
         };
-        if search_rank == 0 {
-            return Err(Error::invalid("search_rank", 0, "at least 1", "use a bound on the rank you expect"));
-        }
         let held = hold_out(settings, rows)?;
         let training = rows - held.len();
         let row = &mut weights[trial * m..(trial + 1) * m];

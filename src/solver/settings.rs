@@ -255,8 +255,11 @@ impl Settings {
         self
     }
 
-    /// Checks what does not depend on the problem.
-    pub(crate) fn validate(&self) -> Result<()> {
+    /// Checks what does not depend on the problem; [`crate::Solver::new`] does so too.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the setting, what was found and what is allowed.
+    pub fn check(&self) -> Result<()> {
         let positive = |name: &str, value: Option<f64>, fix: &str| match value {
             Some(v) if !(v.is_finite() && v > 0.0) => Err(Error::invalid(name, v, "a positive finite number", fix)),
             _ => Ok(()),
@@ -276,6 +279,10 @@ impl Settings {
         for trial in &self.trials {
             positive("step_size", trial.step_size, step_fix)?;
             positive("init_scale", trial.init_scale, scale_fix)?;
+        }
+        if self.search_rank == Some(0) || self.trials.iter().any(|t| t.search_rank == Some(0)) {
+            let fix = "use a bound on the rank you expect";
+            return Err(Error::invalid("search_rank", 0, "at least 1", fix));
         }
         nonnegative("stop_relative_error", self.stop.relative_error)?;
         nonnegative("stop_loss", self.stop.loss)?;

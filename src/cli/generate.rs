@@ -1,0 +1,142 @@
+//! `lowrank generate`: a synthetic problem as files.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use lowrank::io::{NpyWriter, OutputFile, write_npy_f64};
+use lowrank::operators::{Dense, Operator};
+use lowrank::problem::{packed_index, synthetic};
+use lowrank::{Error, Problem, Result};
+use serde_json::json;
+
+use super::solve::write_json;
+use super::{Ending, said};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// See `lowrank list operators`
+    #[arg(long, default_value = "dense")]
+    operator: String,
+    /// Size of the unknown n×n matrix
+    #[arg(long)]
+    n: usize,
+    /// Rank r* of the truth
+    #[arg(long)]
+    rank: usize,
+    /// Number of measurements m
+    #[arg(long)]
+    measurements: usize,
+    /// κ of X; κ(M) = κ²
+    #[arg(long, default_value_t = 1.0)]
+    condition_number: f64,
+    /// Standard deviation of the noise on y
+    #[arg(long, default_value_t = 0.0)]
+    noise_std: f64,
+    /// Seed of the truth, the operator and the noise, where they have none of their own
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[arg(long)]
+    truth_seed: Option<u64>,
+    #[arg(long)]
+    operator_seed: Option<u64>,
+    #[arg(long)]
+    noise_seed: Option<u64>,
+    /// packed: upper triangles (m, n(n+1)/2); full: (m, n, n)
+    #[arg(long, default_value = "packed")]
+    layout: String,
+    /// Directory for A.npy, y.npy, X.npy and problem.json; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<Ending> {
+    if args.operator != "dense" {
+        return Err(invalid("operator", &args.operator, "dense"));
+    }
+    let full = match args.layout.as_str() {
+        "packed" => false,
+        "full" => true,
+        other => return Err(invalid("layout", other, "packed or full")),
+    };
+    let seeds = [args.truth_seed, args.operator_seed, args.noise_seed].map(|seed| seed.unwrap_or(args.seed));
+    let [truth_seed, operator_seed, noise_seed] = seeds;
+    let truth =
+        synthetic::psd(args.n).rank(args.rank).condition_number(args.condition_number).seed(truth_seed).build()?;
+    let (shape, m) = (truth.shape(), args.measurements);
+    std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
+        path: args.out.clone(),
+        source,
+        fix: "Name a directory that can be made".into(),
+    })?;
+    let file = |name: &str| OutputFile::create(args.out.join(name));
+    let (mut a, mut y, mut x, description) = (file("A.npy")?, file("y.npy")?, file("X.npy")?, file("problem.json")?);
+
+    let operator = std::sync::Arc::new(Dense::gaussian(shape, m, operator_seed)?);
+    let problem = Problem::measure(operator.clone(), truth.clone())?.with_noise(args.noise_std, noise_seed)?;
+    let written = write_matrices(&mut a, &operator, full);
+    a.check(written)?;
+    let written = write_npy_f64(&mut y, &[m], problem.observations(0).unwrap_or_default());
+    y.check(written)?;
+    let factor = truth.factor().map(|x| x.as_slice().to_vec()).unwrap_or_default();
+    let written = write_npy_f64(&mut x, &[args.n, args.rank], &factor);
+    x.check(written)?;
+    let layout = &args.layout;
+    let value = json!({
+        "operator": args.operator, "model": "psd", "n": args.n, "rank": args.rank, "measurements": m,
+        "condition_number": args.condition_number, "noise_std": args.noise_std, "layout": layout,
+        "normalization": operator.normalization(), "dtype": "float32",
+        "seeds": { "truth": truth_seed, "operator": operator_seed, "noise": noise_seed },
+        "version": env!("CARGO_PKG_VERSION"),
+        "argv": std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+    });
+    a.finish()?;
+    y.finish()?;
+    x.finish()?;
+    write_json(description, &value)?;
+
+    let at = |name: &str| args.out.join(name).display().to_string();
+    let mut out = std::io::stdout().lock();
+    said(writeln!(
+        out,
+        "{}  {m} {layout} {shape} matrices, seed {operator_seed}\n{}  observations, noise {} (seed {noise_seed})\n\
+         {}  truth of rank {}, condition number {} (seed {truth_seed})\n{}\n\nsolve it with\n  \
+         lowrank solve --matrices {} --observations {} --truth {}",
+        at("A.npy"),
+        at("y.npy"),
+        args.noise_std,
+        at("X.npy"),
+        args.rank,
+        args.condition_number,
+        at("problem.json"),
+        at("A.npy"),
+        at("y.npy"),
+        at("X.npy"),
+    ))?;
+    Ok(Ending::Done)
+}
+
+fn invalid(name: &str, found: &str, allowed: &str) -> Error {
+    Error::Invalid {
+        name: name.into(),
+        found: format!("'{found}'"),
+        allowed: allowed.into(),
+        fix: "pick one of them".into(),
+    }
+}
+
+/// Row by row, so that the full matrices are never held at once.
+fn write_matrices(writer: &mut OutputFile, operator: &Dense, full: bool) -> std::io::Result<()> {
+    let (n, m, p) = (operator.shape().rows(), operator.measurements(), operator.shape().dimension());
+    let shape: &[usize] = if full { &[m, n, n] } else { &[m, p] };
+    let mut npy = NpyWriter::<_, f32>::new(writer, shape)?;
+    let mut row = vec![0.0_f32; if full { n * n } else { p }];
+    for i in 0..m {
+        let packed = operator.packed_row(i);
+        for (at, value) in row.iter_mut().enumerate() {
+            // Stored in f32: the conversion back is exact.
+            *value = packed[if full { packed_index(n, at / n, at % n) } else { at }] as f32;
+        }
+        npy.write(&row)?;
+    }
+    npy.finish().map(|_| ())
+}

@@ -1,0 +1,72 @@
+//! `lowrank list devices|operators|methods`.
+
+use std::io::Write;
+
+use lowrank::Result;
+use lowrank::methods::METHODS;
+use lowrank::operators::REGISTRY;
+
+use super::{Ending, said};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[arg(value_enum)]
+    what: What,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum What {
+    Devices,
+    Operators,
+    Methods,
+}
+
+pub fn run(args: &Args) -> Result<Ending> {
+    let mut out = std::io::stdout().lock();
+    match args.what {
+        What::Devices => {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            said(writeln!(out, "{:<12} {}", "cpu", format_args!("{threads} threads, f32 or f64")))?;
+            said(writeln!(out, "{:<12} {}", "reference", "one thread, f64: the oracle"))?;
+            for adapter in lowrank::gpu::list_adapters() {
+                let software = if adapter.software { ", a software adapter" } else { "" };
+                said(writeln!(
+                    out,
+                    "{:<12} {} ({}, {}{software}){}{}",
+                    "gpu",
+                    adapter.name,
+                    adapter.backend,
+                    adapter.kind,
+                    if adapter.driver.is_empty() { "" } else { ", driver " },
+                    adapter.driver
+                ))?;
+            }
+        }
+        What::Operators => {
+            for r in REGISTRY {
+                said(writeln!(
+                    out,
+                    "{}\n  {}\n  measures       {}\n  normalization  {}\n  bytes          {} an iteration\n  flops          {} an \
+                     iteration\n  backends       {}",
+                    r.name,
+                    r.summary,
+                    r.formula,
+                    r.normalization,
+                    r.bytes_per_iteration,
+                    r.flops_per_iteration,
+                    r.backends
+                ))?;
+            }
+        }
+        What::Methods => {
+            for m in METHODS {
+                said(writeln!(
+                    out,
+                    "{}\n  {}\n  parameters  {}\n  source      {}",
+                    m.word, m.formula, m.parameters, m.source
+                ))?;
+            }
+        }
+    }
+    Ok(Ending::Done)
+}

@@ -1,0 +1,107 @@
+//! Parse, run, exit code. Results go to the standard output, progress and remarks to the standard error.
+//!
+//! Exit codes: 0 done and every requested target reached; 1 finished, but a target was missed, a run diverged or was
+//! interrupted, or a law failed; 2 bad usage, input or device.
+
+mod check;
+mod demo;
+mod generate;
+mod grid;
+mod list;
+mod progress;
+mod solve;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use lowrank::{Error, Result};
+
+/// Recover a low-rank matrix from linear measurements, by gradient descent from a small random start.
+#[derive(Parser)]
+#[command(name = "lowrank", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The setting of the small-initialisation paper end to end, in seconds
+    Demo(demo::Args),
+    /// Write a synthetic problem: matrices, observations, truth
+    Generate(generate::Args),
+    /// Recover a matrix from measurement files
+    Solve(Box<solve::Args>),
+    /// Check the laws that every operator obeys, on this machine's backends
+    Check(check::Args),
+    /// List what there is
+    List(list::Args),
+}
+
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Done,
+    /// A target was missed, a run diverged or was interrupted, a law failed.
+    Missed,
+}
+
+/// Runs the command line and gives its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let (name, outcome) = match cli.command {
+        Command::Demo(args) => ("demo", demo::run(&args)),
+        Command::Generate(args) => ("generate", generate::run(&args)),
+        Command::Solve(args) => ("solve", solve::run(&args)),
+        Command::Check(args) => ("check", check::run(&args)),
+        Command::List(args) => ("list", list::run(&args)),
+    };
+    match outcome {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::Missed) => ExitCode::from(1),
+        // Whoever reads the output has seen enough.
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            // A closed standard error leaves nothing to do.
+            let _ = writeln!(std::io::stderr(), "error: {}", message(name, &error));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The library names settings (`search_rank`); here they are flags (`--search-rank`).
+fn message(command: &str, error: &Error) -> String {
+    let text = error.to_string();
+    let Some((name, rest)) = text.split_once(": ") else { return text };
+    let flag = name.replace('_', "-");
+    let known = Cli::command()
+        .find_subcommand(command)
+        .is_some_and(|c| c.get_arguments().any(|a| a.get_long() == Some(flag.as_str())));
+    if known { format!("--{flag}: {rest}") } else { text }
+}
+
+/// Names the standard output in its errors.
+fn said(result: std::io::Result<()>) -> Result<()> {
+    result.map_err(|source| Error::Io {
+        path: "standard output".into(),
+        source,
+        fix: "Check where the output goes".into(),
+    })
+}
+
+/// A flag that Ctrl-C sets. The library installs no signal handler; this program does.
+fn interrupt() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let in_handler = flag.clone();
+    // Where no handler can be installed, Ctrl-C ends the program as it always does.
+    let _ = ctrlc::set_handler(move || in_handler.store(true, Ordering::SeqCst));
+    flag
+}
+
+/// Remarks, on the standard error.
+fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr(), "note: {text}");
+}

@@ -1,0 +1,75 @@
+//! The files of a run, opened before the work and put in place after it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use lowrank::io::{InputInfo, OutputFile};
+use lowrank::report::{RunReport, write_factors, write_trace, write_trials};
+use lowrank::{Error, Result, Solution};
+use serde_json::Value;
+
+pub struct Outputs {
+    factors: Option<OutputFile>,
+    report: Option<OutputFile>,
+    trace: Option<OutputFile>,
+    trials: Option<OutputFile>,
+}
+
+impl Outputs {
+    pub fn create(
+        factors: &Option<PathBuf>,
+        report: &Option<PathBuf>,
+        trace: &Option<PathBuf>,
+        trials: &Option<PathBuf>,
+    ) -> Result<Self> {
+        let paths: Vec<&Path> = [factors, report, trace, trials].into_iter().flatten().map(PathBuf::as_path).collect();
+        if let Some(twice) = paths.iter().enumerate().find(|(i, p)| paths[..*i].contains(p)).map(|(_, p)| p) {
+            return Err(Error::File {
+                path: twice.to_path_buf(),
+                found: "two outputs of that name".into(),
+                allowed: "a file for each output".into(),
+                fix: "Give --out, --report, --trace and --trials different names".into(),
+            });
+        }
+        let open = |path: &Option<PathBuf>| path.as_ref().map(OutputFile::create).transpose();
+        Ok(Self { factors: open(factors)?, report: open(report)?, trace: open(trace)?, trials: open(trials)? })
+    }
+
+    pub fn write(
+        self,
+        solution: &Solution,
+        settings: Value,
+        seeds: Value,
+        inputs: Vec<InputInfo>,
+        notices: Vec<String>,
+    ) -> Result<()> {
+        if let Some(mut file) = self.factors {
+            let written = write_factors(&mut file, solution);
+            file.check(written)?;
+            file.finish()?;
+        }
+        if let Some(mut file) = self.trace {
+            let written = write_trace(&mut file, &solution.trace);
+            file.check(written)?;
+            file.finish()?;
+        }
+        if let Some(mut file) = self.trials {
+            let written = write_trials(&mut file, solution);
+            file.check(written)?;
+            file.finish()?;
+        }
+        if let Some(file) = self.report {
+            let argv = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+            write_json(file, &RunReport::new(solution, settings, argv, seeds, inputs, notices))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a value as indented JSON and finishes the file.
+pub fn write_json(mut file: OutputFile, value: &impl serde::Serialize) -> Result<()> {
+    let written = serde_json::to_writer_pretty(&mut file, value).map_err(std::io::Error::from);
+    let written = written.and_then(|()| writeln!(file));
+    file.check(written)?;
+    file.finish()
+}

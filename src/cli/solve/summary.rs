@@ -1,0 +1,109 @@
+//! What a person sees of a run.
+
+use std::io::Write;
+
+use lowrank::engine::EngineInfo;
+use lowrank::{Result, Solution, TrialParameters, TrialSolution};
+
+use crate::cli::{remark, said};
+
+/// One line before the work, on the standard error: what runs where.
+pub fn announce(engine: &EngineInfo, n: usize, m: usize, trials: &[TrialParameters]) {
+    let seeds: Vec<String> = trials.iter().filter_map(|t| t.seed).map(|s| s.to_string()).collect();
+    let seeds = match seeds.len() {
+        0 => "given start".to_owned(),
+        1..=8 => format!("seed {}", seeds.join(", ")),
+        count => format!("{count} seeds from {} to {}", seeds[0], seeds[count - 1]),
+    };
+    remark(&format!(
+        "{n}x{n}, {m} measurements, {} trial{}, {seeds}; on {}: {}{} ({}, {} thread{})",
+        trials.len(),
+        if trials.len() == 1 { "" } else { "s" },
+        engine.backend,
+        engine.adapter,
+        if engine.software_adapter { ", a software adapter" } else { "" },
+        format!("{:?}", engine.precision).to_lowercase(),
+        engine.threads,
+        if engine.threads == 1 { "" } else { "s" },
+    ));
+}
+
+fn optional(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".into(), |v| format!("{v:.3e}"))
+}
+
+/// The result, on the standard output: a list for one trial, a table for several.
+pub fn print(solution: &Solution) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let text = match solution.trials.as_slice() {
+        [one] => single(one),
+        many => table(many, solution.best().parameters.trial),
+    };
+    said(write!(out, "{text}"))?;
+    let timing = solution.timing;
+    let per = timing.seconds_per_iteration;
+    let gigabytes = if per > 0.0 { timing.operator_bytes_per_iteration / per / 1e9 } else { 0.0 };
+    said(writeln!(
+        out,
+        "time              {:.3} s setup, {:.3} s solve, {:.3e} s an iteration ({gigabytes:.1} GB/s of measurements)",
+        timing.setup, timing.solve, per
+    ))?;
+    said(out.flush())
+}
+
+fn single(t: &TrialSolution) -> String {
+    let leading: Vec<String> = t.singular_values.iter().take(8).map(|v| format!("{v:.3e}")).collect();
+    let more = if t.singular_values.len() > 8 { " …" } else { "" };
+    let mut lines = vec![
+        format!("status            {}: {}", t.status, t.status.sentence()),
+        format!("iterations        {}", t.iterations),
+        format!("train loss        {:.6e}", t.train_loss),
+        format!("relative residual {:.6e}", t.relative_residual),
+    ];
+    if let Some(error) = t.relative_error {
+        lines.push(format!("relative error    {error:.6e}"));
+    }
+    if let (Some(loss), Some(estimate)) = (t.holdout_loss, t.estimated_relative_error) {
+        lines.push(format!("held-out loss     {loss:.6e} (lowest, at iteration {})", t.kept_iteration));
+        lines.push(format!("estimated error   {estimate:.6e} (from held-out residuals)"));
+    }
+    lines.push(format!("estimated rank    {} of {} columns", t.estimated_rank, t.parameters.search_rank));
+    lines.push(format!("singular values   {}{more}", leading.join(" ")));
+    lines.join("\n") + "\n"
+}
+
+fn table(trials: &[TrialSolution], best: usize) -> String {
+    let mut text = format!(
+        "{:>5} {:>4} {:>10} {:>10} {:>6} {:>14} {:>10} {:>10} {:>10} {:>10} {:>5}\n",
+        "trial",
+        "k",
+        "step_size",
+        "init_scale",
+        "seed",
+        "status",
+        "iterations",
+        "train_loss",
+        "rel_error",
+        "held_out",
+        "rank"
+    );
+    for t in trials {
+        let p = &t.parameters;
+        text.push_str(&format!(
+            "{:>5} {:>4} {:>10.3e} {:>10} {:>6} {:>14} {:>10} {:>10.3e} {:>10} {:>10} {:>5}{}\n",
+            p.trial,
+            p.search_rank,
+            p.step_size,
+            optional(p.init_scale),
+            p.seed.map_or_else(|| "-".into(), |s| s.to_string()),
+            t.status,
+            t.iterations,
+            t.train_loss,
+            optional(t.relative_error),
+            optional(t.holdout_loss),
+            t.estimated_rank,
+            if p.trial == best { "  best" } else { "" },
+        ));
+    }
+    text
+}

@@ -1,0 +1,135 @@
+//! `report.json`: everything needed to say what was run, where, and what came out.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::engine::{EngineInfo, Precision};
+use crate::io::InputInfo;
+use crate::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};
+
+/// One trial's parameters and result. Numbers that are not finite are written as null.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrialReport {
+    #[serde(flatten)]
+    pub parameters: TrialParameters,
+    pub status: Status,
+    pub iterations: usize,
+    pub kept_iteration: usize,
+    pub train_loss: Option<f64>,
+    pub relative_residual: Option<f64>,
+    pub relative_error: Option<f64>,
+    pub holdout_loss: Option<f64>,
+    pub estimated_relative_error: Option<f64>,
+    pub singular_values: Vec<f64>,
+    pub estimated_rank: usize,
+}
+
+impl From<&TrialSolution> for TrialReport {
+    fn from(t: &TrialSolution) -> Self {
+        let finite = |v: f64| Some(v).filter(|v| v.is_finite());
+        Self {
+            parameters: t.parameters.clone(),
+            status: t.status,
+            iterations: t.iterations,
+            kept_iteration: t.kept_iteration,
+            train_loss: finite(t.train_loss),
+            relative_residual: finite(t.relative_residual),
+            relative_error: t.relative_error.and_then(finite),
+            holdout_loss: t.holdout_loss.and_then(finite),
+            estimated_relative_error: t.estimated_relative_error.and_then(finite),
+            singular_values: t.singular_values.clone(),
+            estimated_rank: t.estimated_rank,
+        }
+    }
+}
+
+/// The program and the machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    pub version: String,
+    /// Of the source the program was built from; `unknown` outside a checkout.
+    pub commit: String,
+    pub backend: String,
+    pub adapter: String,
+    pub driver: String,
+    pub software_adapter: bool,
+    pub precision: Precision,
+    pub threads: usize,
+    pub variant: String,
+    pub panels: usize,
+    pub debug_build: bool,
+    pub os: String,
+    pub architecture: String,
+}
+
+impl Environment {
+    /// Of this program on this machine with that engine.
+    pub fn new(engine: &EngineInfo) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: env!("LOWRANK_COMMIT").into(),
+            backend: engine.backend.clone(),
+            adapter: engine.adapter.clone(),
+            driver: engine.driver.clone(),
+            software_adapter: engine.software_adapter,
+            precision: engine.precision,
+            threads: engine.threads,
+            variant: engine.variant.clone(),
+            panels: engine.panels,
+            debug_build: cfg!(debug_assertions),
+            os: std::env::consts::OS.into(),
+            architecture: std::env::consts::ARCH.into(),
+        }
+    }
+}
+
+/// The whole report. The first four values are those of the best trial.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunReport {
+    pub status: Status,
+    pub iterations: usize,
+    pub train_loss: Option<f64>,
+    /// Null without a truth.
+    pub relative_error: Option<f64>,
+    /// Number of the best trial: lowest held-out loss, or lowest training loss.
+    pub best_trial: usize,
+    pub trials: Vec<TrialReport>,
+    /// The flags as they were understood, defaults included.
+    pub settings: Value,
+    pub argv: Vec<String>,
+    /// Every seed that took part.
+    pub seeds: Value,
+    pub inputs: Vec<InputInfo>,
+    pub environment: Environment,
+    pub timing: Timing,
+    pub notices: Vec<String>,
+}
+
+impl RunReport {
+    /// A report of a finished run.
+    pub fn new(
+        solution: &Solution,
+        settings: Value,
+        argv: Vec<String>,
+        seeds: Value,
+        inputs: Vec<InputInfo>,
+        notices: Vec<String>,
+    ) -> Self {
+        let best = TrialReport::from(solution.best());
+        Self {
+            status: best.status,
+            iterations: best.iterations,
+            train_loss: best.train_loss,
+            relative_error: best.relative_error,
+            best_trial: best.parameters.trial,
+            trials: solution.trials.iter().map(TrialReport::from).collect(),
+            settings,
+            argv,
+            seeds,
+            inputs,
+            environment: Environment::new(&solution.engine),
+            timing: solution.timing,
+            notices,
+        }
+    }
+}

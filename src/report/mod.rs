@@ -1,0 +1,33 @@
+//! What a run leaves behind: a JSON report, a trace, a table of trials, the factors.
+
+mod json;
+mod plot;
+mod tables;
+
+pub use json::{Environment, RunReport, TrialReport};
+pub use plot::{Curve, Figure, Quantity};
+pub use tables::{write_trace, write_trials};
+
+use std::io::Write;
+
+use crate::io::write_npz;
+use crate::solver::Solution;
+
+/// Writes `left` as (batch, n, k), narrower trials padded with zero columns: an archive `numpy.load` reads and a solve
+/// can start from.
+///
+/// # Errors
+/// Those of `writer`.
+pub fn write_factors(writer: &mut impl Write, solution: &Solution) -> std::io::Result<()> {
+    let widest = solution.trials.iter().map(|t| t.parameters.search_rank).max().unwrap_or(0);
+    let n = solution.trials.first().map_or(0, |t| t.left().rows());
+    let mut left = Vec::with_capacity(solution.trials.len() * n * widest);
+    for trial in &solution.trials {
+        let u = trial.left();
+        for i in 0..n {
+            left.extend_from_slice(u.row(i));
+            left.extend(std::iter::repeat_n(0.0, widest - u.columns()));
+        }
+    }
+    write_npz(writer, &[("left", &[solution.trials.len(), n, widest], &left)])
+}

@@ -1,0 +1,71 @@
+//! Every law over every operator × case × backend × adapter, from the one registry.
+
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Outcome, Place};
+use lowrank::operators::{CASES, Operator, REGISTRY, Registration};
+use lowrank::problem::Shape;
+
+mod common;
+
+type Shared = Arc<OnceLock<Box<dyn Operator>>>;
+
+fn held(outcome: Outcome) -> Result<(), Failed> {
+    match outcome {
+        Ok(Held::Holds) => Ok(()),
+        Ok(Held::NotApplicable) => Err("the law did not apply: this test checked nothing".into()),
+        Err(why) => Err(why.into()),
+    }
+}
+
+/// The instance, made when the first of its tests runs.
+fn instance(
+    shared: &Shared,
+    make: fn(Shape, usize, u64) -> lowrank::Result<Box<dyn Operator>>,
+    n: usize,
+    m: usize,
+) -> &dyn Operator {
+    &**shared.get_or_init(|| make(Shape::psd(n), m, 11).expect("a registered operator can be made at every case"))
+}
+
+fn add_case(trials: &mut Vec<Trial>, registration: &'static Registration, n: usize, m: usize, places: &[Place]) {
+    let (random, integers): (Shared, Shared) = Default::default();
+    let name = |place: &str, law: &str| format!("{} n={n} m={m}, {place}: {law}", registration.name);
+    for law in OPERATOR_LAWS {
+        // Five standard errors mean something from a hundred samples on.
+        if law.name == "isometry" && m < 100 {
+            continue;
+        }
+        let shared = random.clone();
+        trials.push(Trial::test(name("definition", law.name), move || {
+            held(law.check(instance(&shared, registration.random, n, m)))
+        }));
+    }
+    for place in places {
+        for law in ENGINE_LAWS {
+            let exact = law.name == "exact on integers";
+            let make = if exact { registration.integers } else { registration.random };
+            let (shared, place) = (if exact { integers.clone() } else { random.clone() }, place.clone());
+            trials.push(Trial::test(name(&place.name.clone(), law.name), move || {
+                held(law.check(instance(&shared, make, n, m), &place))
+            }));
+        }
+    }
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut places = Place::host();
+    for device in common::devices() {
+        places.extend(Place::adapter(&device));
+    }
+    let mut trials = Vec::new();
+    for registration in REGISTRY {
+        for &(n, m) in CASES {
+            add_case(&mut trials, registration, n, m, &places);
+        }
+    }
+    trials.extend(common::missing_adapter("conformance"));
+    libtest_mimic::run(&arguments, trials).exit();
+}
