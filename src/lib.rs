@@ -1,5 +1,6 @@
 pub mod engine;
 mod error;
+pub mod gpu;
 pub mod methods;
 pub mod operators;
 pub mod problem;
