@@ -1,0 +1,105 @@
+// dense: A_i symmetric, one packed row of P numbers a measurement, padded with zeros to ROW_WORDS.
+//
+//   forward         e[b, i]  = Σ_q a[i, q]·z[b, q] − target[b, i]           one workgroup per (row of the panel, tile)
+//   adjoint_apply   sums[s, b, q] (+)= Σ_i a[i, q]·weight[b, i]·e[b, i]   one thread per (split s, tile, column q),
+//                                        over the rows i ≡ s (mod SPLITS) of the panel, in order
+//
+// A tile is TILE slots: a row is read once for all trials of a tile. Row i belongs to the same split whatever the
+// panels are, and a split adds its rows in order, so neither the panels nor the batch change a sum.
+
+struct Panel {
+    first: u32,     // measurement of the panel's first row
+    rows: u32,
+    overwrite: u32, // 1 in the first panel: `sums` holds nothing yet
+    unused: u32,
+}
+
+// slots[0] = number of active trials, slots[1 + slot] = trial
+@group(0) @binding(0) var<storage, read> slots: array<u32>;
+
+@group(1) @binding(0) var<storage, read> z: array<Lane>;                // (tiles, P)
+@group(1) @binding(1) var<storage, read> observed: array<f32>;          // (BATCH, M)
+@group(1) @binding(2) var<storage, read_write> residual_out: array<f32>; // (BATCH, M)
+
+@group(1) @binding(3) var<storage, read> residual: array<f32>;          // (BATCH, M)
+@group(1) @binding(4) var<storage, read> weight: array<f32>;            // (BATCH, M)
+@group(1) @binding(5) var<storage, read_write> sums: array<Lane>;    // (SPLITS, tiles, P)
+
+@group(2) @binding(0) var<storage, read> data: array<f32>;              // (rows, ROW_WORDS)
+@group(2) @binding(1) var<uniform> panel: Panel;
+
+@compute @workgroup_size(256)
+fn forward(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) extent: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    // The tile runs fastest: workgroups that share a row are neighbours and find it in the cache.
+    let tiles = ceil_div(slots[0], TILE);
+    let index = linear_index(workgroup, extent);
+    let row = index / tiles;
+    let tile = index % tiles;
+    if (row >= panel.rows) {
+        return;
+    }
+    var dot = lane_zero();
+    for (var q = thread; q < P; q += 256u) {
+        dot = lane_fma(data[row * ROW_WORDS + q], z[tile * P + q], dot);
+    }
+    let sum = workgroup_sum(thread, dot);
+    let slot = tile * TILE + thread;
+    if (thread < TILE && slot < slots[0]) {
+        let at = slots[1u + slot] * M + panel.first + row;
+        residual_out[at] = lane_get(sum, thread) - observed[at];
+    }
+}
+
+@compute @workgroup_size(256)
+fn adjoint_apply(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) extent: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let count = slots[0];
+    let tiles = ceil_div(count, TILE);
+    let blocks = ceil_div(P, 256u);
+    let index = linear_index(workgroup, extent);
+    let tile = index % tiles;
+    let q = (index / tiles) % blocks * 256u + thread;
+    let split = index / tiles / blocks;
+    if (split >= SPLITS) {
+        return;
+    }
+    let column = min(q, P - 1u);
+    let at = (split * tiles + tile) * P + column;
+    var sum = lane_zero();
+    if (panel.overwrite == 0u) {
+        sum = sums[at];
+    }
+    // The panel's first row of this split: (first + row) mod SPLITS = split.
+    let start = (split + SPLITS - panel.first % SPLITS) % SPLITS;
+    for (var begin = start; begin < panel.rows; begin += 256u * SPLITS) {
+        // Thread t stages r = weight·e of the t-th row from `begin`, one number per trial of the tile.
+        let mine = begin + thread * SPLITS;
+        var r = lane_zero();
+        if (mine < panel.rows) {
+            for (var l = 0u; l < TILE; l += 1u) {
+                let slot = tile * TILE + l;
+                if (slot < count) {
+                    let source = slots[1u + slot] * M + panel.first + mine;
+                    r = lane_with(r, l, weight[source] * residual[source]);
+                }
+            }
+        }
+        scratch[thread] = r;
+        workgroupBarrier();
+        let staged = min(256u, ceil_div(panel.rows - begin, SPLITS));
+        for (var t = 0u; t < staged; t += 1u) {
+            sum = lane_fma(data[(begin + t * SPLITS) * ROW_WORDS + column], scratch[t], sum);
+        }
+        workgroupBarrier();
+    }
+    if (q < P) {
+        sums[at] = sum;
+    }
+}

@@ -1,0 +1,27 @@
+// A lane holds one number for each of TILE trials, so that one read of the measurement data serves them all.
+// All four lane files define the same functions; the host puts in the one whose TILE fits the batch.
+
+const TILE: u32 = 1u;
+alias Lane = f32;
+
+fn lane_zero() -> Lane {
+    return 0.0;
+}
+
+// a·x + acc, trial by trial.
+fn lane_fma(a: f32, x: Lane, acc: Lane) -> Lane {
+    return fma(a, x, acc);
+}
+
+fn lane_add(a: Lane, b: Lane) -> Lane {
+    return a + b;
+}
+
+fn lane_get(lane: Lane, l: u32) -> f32 {
+    return lane;
+}
+
+// `lane` with the number of trial l replaced.
+fn lane_with(lane: Lane, l: u32, value: f32) -> Lane {
+    return value;
+}

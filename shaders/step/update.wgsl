@@ -1,0 +1,26 @@
+// U ← U − step·D for the active trials.
+//
+// Grid: one thread per (slot, entry of U), workgroups of 256 that belong to one slot.
+
+@group(0) @binding(0) var<storage, read> slots: array<u32>;
+@group(1) @binding(0) var<storage, read> step_sizes: array<f32>;              // (BATCH): μ·s
+@group(1) @binding(1) var<storage, read> direction: array<f32>;         // (BATCH, N, K)
+@group(1) @binding(2) var<storage, read_write> factor: array<f32>;      // (BATCH, N, K)
+
+@compute @workgroup_size(256)
+fn update(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) extent: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let blocks = ceil_div(N * K, 256u);
+    let index = linear_index(workgroup, extent);
+    let slot = index / blocks;
+    let entry = index % blocks * 256u + thread;
+    if (slot >= slots[0] || entry >= N * K) {
+        return;
+    }
+    let trial = slots[1u + slot];
+    let at = trial * N * K + entry;
+    factor[at] = fma(-step_sizes[trial], direction[at], factor[at]);
+}

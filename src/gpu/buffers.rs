@@ -1,0 +1,174 @@
+//! Buffers, panels and transfers.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::gpu::device::Device;
+use crate::operators::GpuSource;
+
+/// Words behind an output in paranoid mode.
+pub(super) const GUARD_WORDS: usize = 64;
+/// Rows travel to the device in pieces of about this many bytes, which bounds the memory taken on the host.
+const UPLOAD_BYTES: usize = 16 << 20;
+/// Largest binding used, whatever the adapter offers: some drivers count bytes in 32 bits with a sign.
+const LARGEST_BINDING: u64 = i32::MAX as u64;
+
+/// A storage buffer of `words` 4-byte words, and guard words behind them where asked for.
+pub(super) struct Storage {
+    pub(super) label: &'static str,
+    pub(super) words: usize,
+    pub(super) buffer: wgpu::Buffer,
+}
+
+impl Storage {
+    /// # Errors
+    /// [`Error::Device`] where the adapter cannot bind as much, or has no memory left.
+    pub(super) fn new(device: &Device, label: &'static str, words: usize, guarded: bool) -> Result<Self> {
+        let guard = if guarded { GUARD_WORDS } else { 0 };
+        let size = (words as u64).saturating_add(guard as u64).saturating_mul(4);
+        let limit = largest_binding(device);
+        if size > limit {
+            return Err(device.error(
+                format!("{label} needs {size} bytes in one buffer and the adapter binds at most {limit}"),
+                "use a smaller batch or a smaller problem, or the backend 'cpu'",
+            ));
+        }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        Ok(Self { label, words, buffer: device.raw().create_buffer(&descriptor) })
+    }
+
+    /// Overwrites the whole content with f64 numbers, rounded to f32.
+    pub(super) fn write_rounded(&self, device: &Device, values: &[f64]) {
+        let rounded: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+        device.queue().write_buffer(&self.buffer, 0, bytemuck::cast_slice(&rounded));
+    }
+}
+
+/// Bytes that one binding may have, a multiple of 256.
+pub(super) fn largest_binding(device: &Device) -> u64 {
+    let limits = device.raw().limits();
+    limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(LARGEST_BINDING) / 256 * 256
+}
+
+/// The first `words` words of a buffer, read through a mapped copy.
+///
+/// # Errors
+/// [`Error::Device`].
+pub(super) fn read(device: &Device, source: &wgpu::Buffer, words: usize) -> Result<Vec<f32>> {
+    let size = words as u64 * 4;
+    let staging = device.raw().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("readback"),
+        size,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let mut encoder = device.raw().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    encoder.copy_buffer_to_buffer(source, 0, &staging, 0, size);
+    device.queue().submit([encoder.finish()]);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
+        // The receiver lives until this function returns, which waits for the callback.
+        let _ = sender.send(mapped);
+    });
+    device.wait()?;
+    let fix = "start again, or use the backend 'cpu'";
+    // Where threads share the device, another one's wait may be the one that runs the callback, a moment from now.
+    match receiver.recv_timeout(Duration::from_secs(10)) {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => return Err(device.error(format!("reading back failed: {e}"), fix)),
+        Err(_) => return Err(device.error("reading back failed: the driver did not answer", fix)),
+    }
+    let view = staging.get_mapped_range(..).map_err(|e| device.error(format!("reading back failed: {e}"), fix))?;
+    let values = bytemuck::pod_collect_to_vec(&view);
+    drop(view);
+    staging.unmap();
+    Ok(values)
+}
+
+/// Some rows of the measurement data, in one binding.
+pub(super) struct Panel {
+    pub(super) rows: usize,
+    pub(super) data: wgpu::Buffer,
+    /// The struct `Panel` of the operator's shader.
+    pub(super) uniform: wgpu::Buffer,
+}
+
+/// Rows of each panel: as many as fit `bytes`, at least one, in order.
+pub(super) fn panel_ranges(measurements: usize, row_bytes: usize, bytes: u64) -> Vec<Range<usize>> {
+    let rows = usize::try_from(bytes / row_bytes.max(1) as u64).unwrap_or(usize::MAX).clamp(1, measurements.max(1));
+    (0..measurements).step_by(rows).map(|first| first..measurements.min(first + rows)).collect()
+}
+
+/// Uploads every row, panel by panel. `panel_bytes` forces smaller panels than the adapter needs.
+///
+/// # Errors
+/// [`Error::Device`] where a row does not fit a binding or memory runs out.
+pub(super) fn upload_panels(
+    device: &Device,
+    source: &dyn GpuSource,
+    row_words: usize,
+    measurements: usize,
+    panel_bytes: Option<u64>,
+) -> Result<Vec<Panel>> {
+    let limit = largest_binding(device);
+    let row_bytes = row_words * 4;
+    if row_bytes as u64 > limit {
+        return Err(device.error(
+            format!("one measurement needs {row_bytes} bytes and the adapter binds at most {limit}"),
+            "use another adapter or the backend 'cpu'",
+        ));
+    }
+    let ranges = panel_ranges(measurements, row_bytes, panel_bytes.unwrap_or(limit).min(limit));
+    ranges.into_iter().map(|range| upload_panel(device, source, row_words, range)).collect()
+}
+
+fn upload_panel(device: &Device, source: &dyn GpuSource, row_words: usize, range: Range<usize>) -> Result<Panel> {
+    let row_bytes = row_words * 4;
+    device.checked("uploading the measurements", || {
+        let word = |value: usize| u32::try_from(value).map_err(|_| too_many(value));
+        let header = [word(range.start)?, word(range.len())?, u32::from(range.start == 0), 0];
+        let create = |label, size, usage| {
+            let usage = usage | wgpu::BufferUsages::COPY_DST;
+            device.raw().create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size,
+                usage,
+                mapped_at_creation: false,
+            })
+        };
+        let data = create("measurements", (range.len() * row_bytes) as u64, wgpu::BufferUsages::STORAGE);
+        let uniform = create("panel", size_of_val(&header) as u64, wgpu::BufferUsages::UNIFORM);
+        device.queue().write_buffer(&uniform, 0, bytemuck::cast_slice(&header));
+        let step = (UPLOAD_BYTES / row_bytes).clamp(1, range.len());
+        let mut words = vec![0_u32; step * row_words];
+        for first in range.clone().step_by(step) {
+            let rows = first..range.end.min(first + step);
+            let words = &mut words[..rows.len() * row_words];
+            source.write_rows(rows, words);
+            let offset = (first - range.start) * row_bytes;
+            device.queue().write_buffer(&data, offset as u64, bytemuck::cast_slice(words));
+            // A submission hands the copy over; without one the copies of a whole panel would pile up on the host.
+            device.queue().submit([]);
+            device.wait()?;
+        }
+        Ok(Panel { rows: range.len(), data, uniform })
+    })
+}
+
+fn too_many(found: usize) -> Error {
+    Error::invalid("measurements", found, "at most 2³² − 1 on the backend 'gpu'", "use the backend 'cpu'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::panel_ranges;
+
+    #[test]
+    fn panels_cover_all_rows_in_order() {
+        assert_eq!(panel_ranges(5, 256, 512), [0..2, 2..4, 4..5]);
+        assert_eq!(panel_ranges(5, 256, 1), [0..1, 1..2, 2..3, 3..4, 4..5]);
+        assert_eq!(panel_ranges(5, 256, u64::MAX), [0..5]);
+    }
+}

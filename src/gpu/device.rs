@@ -1,0 +1,246 @@
+//! Adapters and devices, and every fault of theirs turned into an [`Error`].
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Threads per workgroup that the kernels use; every WebGPU adapter has them.
+const WORKGROUP_THREADS: u32 = 256;
+/// Storage buffers that one kernel binds.
+const STORAGE_BUFFERS: u32 = 5;
+/// Workgroup memory that one kernel uses, in bytes.
+const WORKGROUP_BYTES: u32 = 8 << 10;
+
+/// One adapter as `lowrank list devices` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdapterSummary {
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12` or `gl`.
+    pub backend: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
+    pub kind: String,
+    /// Whether it runs on the CPU (llvmpipe, SwiftShader).
+    pub software: bool,
+}
+
+impl AdapterSummary {
+    fn new(info: &wgpu::AdapterInfo) -> Self {
+        let (kind, _) = kind(info.device_type);
+        Self {
+            name: info.name.clone(),
+            backend: info.backend.to_str().to_owned(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            kind: kind.to_owned(),
+            software: info.device_type == wgpu::DeviceType::Cpu,
+        }
+    }
+}
+
+/// The word for a device type and its place in the order of preference.
+fn kind(device_type: wgpu::DeviceType) -> (&'static str, usize) {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => ("discrete", 0),
+        wgpu::DeviceType::IntegratedGpu => ("integrated", 1),
+        wgpu::DeviceType::VirtualGpu => ("virtual", 2),
+        // OpenGL drivers often do not say what they are.
+        wgpu::DeviceType::Other => ("other", 3),
+        wgpu::DeviceType::Cpu => ("software", 4),
+    }
+}
+
+/// Adapters that can run the kernels, best first: discrete, integrated, virtual, other, software. OpenGL is asked only
+/// where no native interface answers (its libraries write to stderr where there is no display), or where
+/// `WGPU_BACKEND` names it.
+fn adapters() -> Vec<wgpu::Adapter> {
+    match wgpu::Backends::from_env() {
+        Some(chosen) => adapters_of(chosen),
+        None => {
+            let native = adapters_of(wgpu::Backends::all() - wgpu::Backends::GL);
+            if native.is_empty() { adapters_of(wgpu::Backends::GL) } else { native }
+        }
+    }
+}
+
+fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    adapters.retain(|adapter| {
+        let limits = adapter.limits();
+        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+            && limits.max_compute_invocations_per_workgroup >= WORKGROUP_THREADS
+            && limits.max_compute_workgroup_size_x >= WORKGROUP_THREADS
+            && limits.max_storage_buffers_per_shader_stage >= STORAGE_BUFFERS
+            && limits.max_compute_workgroup_storage_size >= WORKGROUP_BYTES
+    });
+    adapters.sort_by_key(|adapter| kind(adapter.get_info().device_type).1);
+    adapters
+}
+
+/// The adapters that can run the kernels, best first. Empty where there is no driver.
+pub fn list_adapters() -> Vec<AdapterSummary> {
+    adapters().iter().map(|adapter| AdapterSummary::new(&adapter.get_info())).collect()
+}
+
+/// An open graphics device. A handle: clones share it.
+#[derive(Clone, Debug)]
+pub struct Device {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    adapter: AdapterSummary,
+    faults: Arc<Mutex<Faults>>,
+}
+
+/// What drivers report outside error scopes.
+#[derive(Debug, Default)]
+struct Faults {
+    lost: Option<String>,
+    uncaptured: Option<String>,
+}
+
+fn lock(faults: &Mutex<Faults>) -> MutexGuard<'_, Faults> {
+    // The strings stay whole even if a thread panicked while it held the lock.
+    faults.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Device {
+    /// Opens the best adapter, or the best one whose name contains `name` (in any case).
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`], naming the adapters there are; [`Error::Device`] where the driver refuses to open it.
+    pub fn open(name: Option<&str>) -> Result<Self> {
+        let adapters = adapters();
+        let matches = |adapter: &&wgpu::Adapter| {
+            name.is_none_or(|name| adapter.get_info().name.to_lowercase().contains(&name.to_lowercase()))
+        };
+        let Some(adapter) = adapters.iter().find(matches) else {
+            let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
+            return Err(Error::NoAdapter {
+                wanted: name.unwrap_or("any").to_owned(),
+                available: if names.is_empty() { "none".to_owned() } else { names.join(", ") },
+            });
+        };
+        let summary = AdapterSummary::new(&adapter.get_info());
+        // The baseline everywhere, and buffers as big as the adapter has them.
+        let limits = adapter.limits();
+        let required_limits = wgpu::Limits {
+            max_buffer_size: limits.max_buffer_size,
+            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            ..wgpu::Limits::default().or_worse_values_from(&limits)
+        };
+        let descriptor = wgpu::DeviceDescriptor { label: Some("lowrank"), required_limits, ..Default::default() };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| Error::Device {
+            adapter: summary.name.clone(),
+            message: format!("the driver refused to open the device: {e}"),
+            fix: "close other programs that use it, update the driver, or use the backend 'cpu'".into(),
+        })?;
+        let faults = Arc::new(Mutex::new(Faults::default()));
+        let sink = Arc::clone(&faults);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            lock(&sink).uncaptured.get_or_insert(error.to_string());
+        }));
+        let sink = Arc::clone(&faults);
+        device.set_device_lost_callback(move |reason, message| {
+            lock(&sink).lost.get_or_insert(format!("{reason:?} {message}"));
+        });
+        Ok(Self { inner: Arc::new(Inner { device, queue, adapter: summary, faults }) })
+    }
+
+    /// Wraps a device that the caller already has. Its handlers for uncaptured errors and for device loss stay the
+    /// caller's; everything done here runs in error scopes all the same.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, adapter_info: &wgpu::AdapterInfo) -> Self {
+        let adapter = AdapterSummary::new(adapter_info);
+        Self { inner: Arc::new(Inner { device, queue, adapter, faults: Arc::default() }) }
+    }
+
+    /// The adapter's name.
+    pub fn name(&self) -> &str {
+        &self.inner.adapter.name
+    }
+
+    /// Driver name and version.
+    pub fn driver(&self) -> &str {
+        &self.inner.adapter.driver
+    }
+
+    /// Whether the adapter runs on the CPU (llvmpipe, SwiftShader).
+    pub fn is_software(&self) -> bool {
+        self.inner.adapter.software
+    }
+
+    /// What is known of the adapter.
+    pub fn summary(&self) -> &AdapterSummary {
+        &self.inner.adapter
+    }
+
+    pub(super) fn raw(&self) -> &wgpu::Device {
+        &self.inner.device
+    }
+
+    pub(super) fn queue(&self) -> &wgpu::Queue {
+        &self.inner.queue
+    }
+
+    /// An [`Error::Device`] of this adapter.
+    pub(super) fn error(&self, message: impl Into<String>, fix: impl Into<String>) -> Error {
+        Error::Device { adapter: self.name().to_owned(), message: message.into(), fix: fix.into() }
+    }
+
+    /// Runs `work` with every fault of the device caught: validation, out of memory, internal, loss.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`Error::Device`]. `phase` says what was being done.
+    pub(super) fn checked<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let device = self.raw();
+        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        // wgpu panics where a driver reports a fault that it has no error for (a device lost while waiting).
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        let validation = pollster::block_on(validation.pop());
+        let memory = pollster::block_on(memory.pop());
+        let internal = pollster::block_on(internal.pop());
+        let mut faults = lock(&self.inner.faults);
+        if let Some(lost) = &faults.lost {
+            let fix = "the driver reset the device or it was removed: start again, with a smaller problem if it \
+                       happens again, or use the backend 'cpu'";
+            return Err(self.error(format!("device lost while {phase}: {lost}"), fix));
+        }
+        if memory.is_some() {
+            let fix = "use a smaller batch or fewer measurements, close other programs that use the device, or use the \
+                       backend 'cpu'";
+            return Err(self.error(format!("out of device memory while {phase}"), fix));
+        }
+        let message = validation.or(internal).map(|error| error.to_string()).or_else(|| faults.uncaptured.take());
+        if let Some(message) = message {
+            let fix = "update the driver or use the backend 'cpu'; if it persists this is a bug of lowrank";
+            return Err(self.error(format!("error while {phase}: {message}"), fix));
+        }
+        drop(faults);
+        outcome.unwrap_or_else(|panic| {
+            let message = (panic.downcast_ref::<String>().map(String::as_str))
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("unknown fault");
+            Err(self.error(format!("fault while {phase}: {message}"), "update the driver, or use the backend 'cpu'"))
+        })
+    }
+
+    /// Waits until everything submitted is done.
+    pub(super) fn wait(&self) -> Result<()> {
+        match self.raw().poll(wgpu::PollType::wait_indefinitely()) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(self.error(format!("waiting failed: {e}"), "start again, or use the backend 'cpu'")),
+        }
+    }
+}

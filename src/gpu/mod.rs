@@ -1,0 +1,15 @@
+//! The GPU engine: the same iteration as WGSL kernels on any adapter that wgpu reaches (Vulkan, Metal, DirectX 12,
+//! OpenGL ES), in single precision. The only module that knows wgpu.
+
+mod buffers;
+mod device;
+mod engine;
+mod paranoia;
+mod pipelines;
+mod resources;
+mod shaders;
+
+pub use device::{AdapterSummary, Device, list_adapters};
+pub use engine::{Options, load};
+#[doc(hidden)]
+pub use shaders::{Module, Mutation, composed_modules};

@@ -1,0 +1,42 @@
+//! Poison and guard words: evidence that kernels write all of their outputs and nothing beside them.
+
+use crate::error::Result;
+use crate::gpu::buffers::{GUARD_WORDS, Storage, read};
+use crate::gpu::device::Device;
+
+/// A quiet NaN that arithmetic does not produce on its own, but hands on if a kernel reads it.
+const POISON: u32 = 0x7FD0_DEAD;
+/// A number, not a NaN: a kernel that copies what it reads there writes something else.
+const GUARD: u32 = 0xC2F6_E979;
+
+/// Fills outputs and their guard words.
+pub(super) fn poison(device: &Device, outputs: &[&Storage]) {
+    for output in outputs {
+        device.queue().write_buffer(&output.buffer, 0, bytemuck::cast_slice(&vec![POISON; output.words]));
+        guard(device, output);
+    }
+}
+
+/// Fills the guard words only.
+pub(super) fn guard(device: &Device, output: &Storage) {
+    let words = [GUARD; GUARD_WORDS];
+    device.queue().write_buffer(&output.buffer, output.words as u64 * 4, bytemuck::cast_slice(&words));
+}
+
+/// # Errors
+/// [`crate::Error::Device`] where a guard word changed or, in `outputs`, a word still holds the poison.
+pub(super) fn inspect(device: &Device, outputs: &[&Storage], guarded: &[&Storage]) -> Result<()> {
+    let fix = "this is a bug of a kernel or of the driver: report it, and use the backend 'cpu'";
+    for (storage, written) in outputs.iter().map(|s| (s, true)).chain(guarded.iter().map(|s| (s, false))) {
+        let words = read(device, &storage.buffer, storage.words + GUARD_WORDS)?;
+        let (content, guard) = words.split_at(storage.words);
+        if let Some(at) = guard.iter().position(|word| word.to_bits() != GUARD) {
+            let message = format!("{}: word {at} behind the end was overwritten", storage.label);
+            return Err(device.error(message, fix));
+        }
+        if let Some(at) = content.iter().position(|word| written && word.to_bits() == POISON) {
+            return Err(device.error(format!("{}: word {at} was not written", storage.label), fix));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! What an engine holds on the device: buffers, and the bind groups that hand them to the kernels.
+
+use crate::error::Result;
+use crate::gpu::buffers::{Panel, Storage};
+use crate::gpu::device::Device;
+use crate::gpu::pipelines::{Kernel, Kernels};
+use crate::gpu::shaders::Sizes;
+
+/// Everything on the device that a kernel reads or writes, besides the panels. Trial-major where not said otherwise.
+pub(super) struct Buffers {
+    /// (1 + batch): the number of active trials, then their indices.
+    pub(super) slots: Storage,
+    /// (batch, n, k): the current factor.
+    pub(super) factor: Storage,
+    /// (batch, n, k) each: the arguments of `evaluate`.
+    pub(super) left: Storage,
+    pub(super) right: Storage,
+    pub(super) applied: Storage,
+    /// (batch, m)
+    pub(super) target: Storage,
+    pub(super) weight: Storage,
+    pub(super) residual: Storage,
+    /// (batch)
+    pub(super) step: Storage,
+    /// (tiles, p, tile)
+    pub(super) z: Storage,
+    /// (splits, tiles, p, tile)
+    pub(super) sums: Storage,
+    /// (tiles·tile, p)
+    pub(super) packed: Storage,
+    /// (batch, n, k): D.
+    pub(super) direction: Storage,
+}
+
+impl Buffers {
+    pub(super) fn new(device: &Device, sizes: &Sizes, guarded: bool) -> Result<Self> {
+        let Sizes { n, k, p, m, batch, splits, tile, .. } = *sizes;
+        let words = |factors: &[usize]| factors.iter().fold(1_usize, |all, &f| all.saturating_mul(f));
+        let padded = sizes.tiles(batch) * tile;
+        let (factor, rows, packed) = (words(&[batch, n, k]), words(&[batch, m]), words(&[padded, p]));
+        let sums = words(&[splits, padded, p]);
+        device.checked("allocating buffers", || {
+            let input = |label, words| Storage::new(device, label, words, false);
+            let output = |label, words| Storage::new(device, label, words, guarded);
+            Ok(Self {
+                slots: input("slots", 1 + batch)?,
+                factor: output("factor", factor)?,
+                left: input("left", factor)?,
+                right: input("right", factor)?,
+                applied: input("applied", factor)?,
+                target: input("target", rows)?,
+                weight: input("weight", rows)?,
+                residual: output("residual", rows)?,
+                step: input("step", batch)?,
+                z: output("z", packed)?,
+                sums: output("partial sums", sums)?,
+                packed: output("packed gradient", packed)?,
+                direction: output("direction", factor)?,
+            })
+        })
+    }
+
+    /// What `evaluate` writes.
+    pub(super) fn outputs(&self) -> [&Storage; 5] {
+        [&self.z, &self.residual, &self.sums, &self.packed, &self.direction]
+    }
+}
+
+/// One set of bind groups for each way the kernels are called.
+pub(super) struct Bindings {
+    pub(super) slots: wgpu::BindGroup,
+    pub(super) outer_current: wgpu::BindGroup,
+    pub(super) outer_single: wgpu::BindGroup,
+    pub(super) outer_pair: wgpu::BindGroup,
+    pub(super) forward: wgpu::BindGroup,
+    pub(super) adjoint: wgpu::BindGroup,
+    pub(super) reduce: wgpu::BindGroup,
+    pub(super) product_current: wgpu::BindGroup,
+    pub(super) product_applied: wgpu::BindGroup,
+    pub(super) update: wgpu::BindGroup,
+    pub(super) panels: Vec<wgpu::BindGroup>,
+}
+
+impl Bindings {
+    pub(super) fn new(device: &Device, kernels: &Kernels, buffers: &Buffers, panels: &[Panel]) -> Result<Self> {
+        device.checked("binding buffers", || {
+            let bind = |kernel: &Kernel, operands: &[&Storage]| {
+                let operands: Vec<&wgpu::Buffer> = operands.iter().map(|storage| &storage.buffer).collect();
+                kernel.bind(device, &operands)
+            };
+            let b = buffers;
+            Ok(Self {
+                slots: kernels.bind_slots(device, &b.slots.buffer),
+                outer_current: bind(&kernels.outer_single, &[&b.factor, &b.factor, &b.z]),
+                outer_single: bind(&kernels.outer_single, &[&b.left, &b.left, &b.z]),
+                outer_pair: bind(&kernels.outer_pair, &[&b.left, &b.right, &b.z]),
+                forward: bind(&kernels.forward, &[&b.z, &b.target, &b.residual]),
+                adjoint: bind(&kernels.adjoint, &[&b.residual, &b.weight, &b.sums]),
+                reduce: bind(&kernels.reduce, &[&b.sums, &b.packed]),
+                product_current: bind(&kernels.product, &[&b.packed, &b.factor, &b.direction]),
+                product_applied: bind(&kernels.product, &[&b.packed, &b.applied, &b.direction]),
+                update: bind(&kernels.update, &[&b.step, &b.direction, &b.factor]),
+                panels: panels.iter().map(|panel| kernels.bind_panel(device, &panel.data, &panel.uniform)).collect(),
+            })
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! Every shader module is parsed and validated without a GPU, under the capabilities of core WebGPU.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use lowrank::gpu::{Module, composed_modules};
+use lowrank::operators::REGISTRY;
+use lowrank::problem::Shape;
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+/// Every module of every operator at several sizes: all lane widths, k past a block, m past one grid dimension.
+fn all_modules() -> Vec<Module> {
+    let mut modules = Vec::new();
+    for registration in REGISTRY.iter().filter(|registration| registration.backends.contains("gpu")) {
+        for (n, m, k, batch) in [(1, 1, 1, 1), (2, 3, 5, 2), (17, 257, 16, 3), (61, 40, 33, 8), (3, 70_000, 1, 9)] {
+            let operator = (registration.random)(Shape::psd(n), m, 1).expect("a small operator");
+            modules.extend(composed_modules(operator.as_ref(), k, batch).expect("a registered shader"));
+        }
+    }
+    assert!(!modules.is_empty());
+    modules
+}
+
+fn parse(module: &Module) -> naga::Module {
+    let complain = |message: String| panic!("{}: {message}\n{}", module.name, module.text);
+    let parsed = naga::front::wgsl::parse_str(&module.text).unwrap_or_else(|e| complain(e.to_string()));
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    if let Err(e) = validator.validate(&parsed) {
+        complain(e.emit_to_string(&module.text));
+    }
+    parsed
+}
+
+#[test]
+fn every_module_is_valid_within_core_webgpu_limits() {
+    for module in all_modules() {
+        let parsed = parse(&module);
+        assert!(!parsed.entry_points.is_empty(), "{} has no entry", module.name);
+        for entry in &parsed.entry_points {
+            assert_ne!(entry.name, "main", "entries are verbs");
+            let threads: u32 = entry.workgroup_size.iter().product();
+            assert!((1..=256).contains(&threads), "{}: {threads} threads", entry.name);
+        }
+        let mut layouter = naga::proc::Layouter::default();
+        layouter.update(parsed.to_ctx()).expect("valid types have layouts");
+        let in_space = |space: naga::AddressSpace| {
+            parsed.global_variables.iter().filter(move |(_, variable)| variable.space == space)
+        };
+        // Over the whole module: an entry uses at most that.
+        let bytes: u32 = in_space(naga::AddressSpace::WorkGroup).map(|(_, v)| layouter[v.ty].size).sum();
+        assert!(bytes <= 16 << 10, "{}: {bytes} bytes of workgroup memory", module.name);
+        let storage = parsed.global_variables.iter();
+        let storage = storage.filter(|(_, v)| matches!(v.space, naga::AddressSpace::Storage { .. })).count();
+        assert!(storage <= 8, "{}: {storage} storage buffers", module.name);
+    }
+}
+
+#[test]
+fn inputs_are_bound_read_only_and_outputs_are_the_last_operand_of_a_kernel() {
+    for module in all_modules() {
+        let parsed = parse(&module);
+        let writable = |variable: &naga::GlobalVariable| matches!(variable.space, naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE));
+        let outputs = parsed.global_variables.iter().filter(|(_, variable)| writable(variable)).count();
+        assert_eq!(outputs, parsed.entry_points.len(), "{}: one output per entry", module.name);
+        for (_, variable) in parsed.global_variables.iter() {
+            let group = variable.binding.map(|binding| binding.group);
+            assert!(!writable(variable) || group == Some(1), "{}: outputs are operands (group 1)", module.name);
+        }
+    }
+}
+
+#[test]
+fn every_shader_file_is_part_of_a_module() {
+    let used: BTreeSet<String> = all_modules().into_iter().flat_map(|module| module.files).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let mut found = BTreeSet::new();
+    for folder in std::fs::read_dir(&root).expect("shaders/").map(|entry| entry.expect("an entry").path()) {
+        if !folder.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            let name = file.strip_prefix(&root).expect("inside").to_string_lossy().replace('\\', "/");
+            found.insert(name);
+        }
+    }
+    assert_eq!(found, used);
+}
