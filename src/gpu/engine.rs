@@ -63,13 +63,19 @@ struct GpuEngine {
 /// Factors, observations and steps are zero until they are set; all trials are active.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for operators without a shader and rectangular models; [`Error::Invalid`] for an empty batch
-/// or search rank; [`Error::Device`] where the adapter's limits or memory do not suffice or a kernel does not compile.
+/// [`Error::Unsupported`] for operators without a shader and rectangular models; [`Error::Invalid`] for an empty batch,
+/// search rank or row; [`Error::Device`] where the adapter's limits or memory do not suffice or a kernel does not compile.
 pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<dyn Engine>> {
     let operator = load.operator.as_ref();
     let source = source_of(operator)?;
     let plan = source.plan();
-    for (name, size) in [("batch", load.batch), ("search_rank", load.search_rank)] {
+    let counts = [
+        ("batch", load.batch),
+        ("search_rank", load.search_rank),
+        ("measurements", operator.measurements()),
+        ("row_words", plan.row_words),
+    ];
+    for (name, size) in counts {
         if size == 0 || u32::try_from(size).is_err() {
             return Err(Error::invalid(name, size, "1 to 2³² − 1", "give at least 1"));
         }
