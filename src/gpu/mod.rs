@@ -4,6 +4,7 @@
 mod buffers;
 mod device;
 mod engine;
+mod iteration;
 mod paranoia;
 mod pipelines;
 mod resources;
