@@ -43,8 +43,22 @@ fn forward(
         return;
     }
     var dot = lane_zero();
-    for (var q = thread; q < P; q += 256u) {
-        dot = lane_fma(data[row * ROW_WORDS + q], z[tile * P + q], dot);
+    let start = row * ROW_WORDS;
+    var q = thread;
+    // Four numbers a thread at a time, unrolled here because compilers may not: four reads of `data` under way, added in
+    // the same order as one by one.
+    for (; q + 768u < P; q += 1024u) {
+        let a0 = data[start + q];
+        let a1 = data[start + q + 256u];
+        let a2 = data[start + q + 512u];
+        let a3 = data[start + q + 768u];
+        dot = lane_fma(a0, z[tile * P + q], dot);
+        dot = lane_fma(a1, z[tile * P + q + 256u], dot);
+        dot = lane_fma(a2, z[tile * P + q + 512u], dot);
+        dot = lane_fma(a3, z[tile * P + q + 768u], dot);
+    }
+    for (; q < P; q += 256u) {
+        dot = lane_fma(data[start + q], z[tile * P + q], dot);
     }
     let sum = workgroup_sum(thread, dot);
     let slot = tile * TILE + thread;
@@ -77,8 +91,8 @@ fn adjoint_apply(
         sum = sums[at];
     }
     // The panel's first row of this split: (first + row) mod SPLITS = split.
-    let start = (split + SPLITS - panel.first % SPLITS) % SPLITS;
-    for (var begin = start; begin < panel.rows; begin += 256u * SPLITS) {
+    let phase = (split + SPLITS - panel.first % SPLITS) % SPLITS;
+    for (var begin = phase; begin < panel.rows; begin += 256u * SPLITS) {
         // Thread t stages r = weight·e of the t-th row from `begin`, one number per trial of the tile.
         let mine = begin + thread * SPLITS;
         var r = lane_zero();
@@ -86,16 +100,32 @@ fn adjoint_apply(
             for (var l = 0u; l < TILE; l += 1u) {
                 let slot = tile * TILE + l;
                 if (slot < count) {
-                    let source = slots[1u + slot] * M + panel.first + mine;
-                    r = lane_with(r, l, weight[source] * residual[source]);
+                    let row = slots[1u + slot] * M + panel.first + mine;
+                    r = lane_with(r, l, weight[row] * residual[row]);
                 }
             }
         }
         scratch[thread] = r;
         workgroupBarrier();
         let staged = min(256u, ceil_div(panel.rows - begin, SPLITS));
-        for (var t = 0u; t < staged; t += 1u) {
-            sum = lane_fma(data[(begin + t * SPLITS) * ROW_WORDS + column], scratch[t], sum);
+        let next = SPLITS * ROW_WORDS;
+        var source = begin * ROW_WORDS + column;
+        var t = 0u;
+        // Unrolled like the loop of `forward`.
+        for (; t + 4u <= staged; t += 4u) {
+            let a0 = data[source];
+            let a1 = data[source + next];
+            let a2 = data[source + 2u * next];
+            let a3 = data[source + 3u * next];
+            sum = lane_fma(a0, scratch[t], sum);
+            sum = lane_fma(a1, scratch[t + 1u], sum);
+            sum = lane_fma(a2, scratch[t + 2u], sum);
+            sum = lane_fma(a3, scratch[t + 3u], sum);
+            source += 4u * next;
+        }
+        for (; t < staged; t += 1u) {
+            sum = lane_fma(data[source], scratch[t], sum);
+            source += next;
         }
         workgroupBarrier();
     }

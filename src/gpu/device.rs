@@ -54,8 +54,7 @@ fn kind(device_type: wgpu::DeviceType) -> (&'static str, usize) {
 }
 
 /// Adapters that can run the kernels, best first: discrete, integrated, virtual, other, software. OpenGL is asked only
-/// where no native interface answers (its libraries write to stderr where there is no display), or where
-/// `WGPU_BACKEND` names it.
+/// where no native interface answers, because it would show the same devices again, or where `WGPU_BACKEND` names it.
 fn adapters() -> Vec<wgpu::Adapter> {
     match wgpu::Backends::from_env() {
         Some(chosen) => adapters_of(chosen),
@@ -145,23 +144,27 @@ impl Device {
             message: format!("the driver refused to open the device: {e}"),
             fix: "close other programs that use it, update the driver, or use the backend 'cpu'".into(),
         })?;
-        let faults = Arc::new(Mutex::new(Faults::default()));
-        let sink = Arc::clone(&faults);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        let opened = Self::wrap(device, queue, summary);
+        let sink = Arc::clone(&opened.inner.faults);
+        opened.inner.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             lock(&sink).uncaptured.get_or_insert(error.to_string());
         }));
+        Ok(opened)
+    }
+
+    /// Wraps a device that the caller already has. Its handler for uncaptured errors stays the caller's; its callback
+    /// for device loss is replaced, because wgpu reports a loss in no other way and a solver must not go on after it.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, adapter_info: &wgpu::AdapterInfo) -> Self {
+        Self::wrap(device, queue, AdapterSummary::new(adapter_info))
+    }
+
+    fn wrap(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterSummary) -> Self {
+        let faults = Arc::new(Mutex::new(Faults::default()));
         let sink = Arc::clone(&faults);
         device.set_device_lost_callback(move |reason, message| {
             lock(&sink).lost.get_or_insert(format!("{reason:?} {message}"));
         });
-        Ok(Self { inner: Arc::new(Inner { device, queue, adapter: summary, faults }) })
-    }
-
-    /// Wraps a device that the caller already has. Its handlers for uncaptured errors and for device loss stay the
-    /// caller's; everything done here runs in error scopes all the same.
-    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, adapter_info: &wgpu::AdapterInfo) -> Self {
-        let adapter = AdapterSummary::new(adapter_info);
-        Self { inner: Arc::new(Inner { device, queue, adapter, faults: Arc::default() }) }
+        Self { inner: Arc::new(Inner { device, queue, adapter, faults }) }
     }
 
     /// The adapter's name.

@@ -6,17 +6,16 @@ use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
 use crate::error::{Error, Result};
 use crate::gpu::buffers::{Panel, Storage, read, upload_panels};
 use crate::gpu::device::Device;
+use crate::gpu::iteration::{At, LONG_SUBMISSION};
 use crate::gpu::paranoia;
-use crate::gpu::pipelines::{Kernel, Kernels, fold};
+use crate::gpu::pipelines::Kernels;
 use crate::gpu::resources::{Bindings, Buffers};
 use crate::gpu::shaders::{Mutation, Sizes, modules, source_of};
 use crate::methods::Stage;
 use crate::problem::Factors;
 
-/// Submissions grow while they take less than this; drivers reset a device that is silent for about two seconds.
+/// Submissions grow while they take less than this.
 const SHORT_SUBMISSION: Duration = Duration::from_millis(100);
-/// Submissions shrink where they take longer than this.
-const LONG_SUBMISSION: Duration = Duration::from_millis(400);
 /// Dispatches of one submission at most: every one of them takes host memory until it is done.
 const DISPATCHES: usize = 1 << 14;
 
@@ -32,30 +31,20 @@ pub struct Options {
     pub mutations: Vec<Mutation>,
 }
 
-/// Where a gradient is evaluated, and what the adjoint is applied to.
-#[derive(Clone, Copy)]
-enum At {
-    /// Both the current factor.
-    Current,
-    /// The buffers of `evaluate`, with L = R or not.
-    Single,
-    Pair,
-}
-
-struct GpuEngine {
-    device: Device,
+pub(super) struct GpuEngine {
+    pub(super) device: Device,
     info: EngineInfo,
     recipe: &'static [Stage],
-    sizes: Sizes,
-    kernels: Kernels,
-    buffers: Buffers,
-    bindings: Bindings,
-    panels: Vec<Panel>,
+    pub(super) sizes: Sizes,
+    pub(super) kernels: Kernels,
+    pub(super) buffers: Buffers,
+    pub(super) bindings: Bindings,
+    pub(super) panels: Vec<Panel>,
     active: Vec<bool>,
     /// The residual and direction buffers hold the gradient at the current factor.
     fresh: bool,
-    /// Iterations of the next submission.
-    pace: usize,
+    /// Iterations of the next submission; 0 until one is known to be short enough for a submission of its own.
+    pub(super) pace: usize,
     paranoid: bool,
 }
 
@@ -63,13 +52,19 @@ struct GpuEngine {
 /// Factors, observations and steps are zero until they are set; all trials are active.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for operators without a shader and rectangular models; [`Error::Invalid`] for an empty batch
-/// or search rank; [`Error::Device`] where the adapter's limits or memory do not suffice or a kernel does not compile.
+/// [`Error::Unsupported`] for operators without a shader and rectangular models; [`Error::Invalid`] for an empty batch,
+/// search rank or row; [`Error::Device`] where the adapter's limits or memory do not suffice or a kernel does not compile.
 pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<dyn Engine>> {
     let operator = load.operator.as_ref();
     let source = source_of(operator)?;
     let plan = source.plan();
-    for (name, size) in [("batch", load.batch), ("search_rank", load.search_rank)] {
+    let counts = [
+        ("batch", load.batch),
+        ("search_rank", load.search_rank),
+        ("measurements", operator.measurements()),
+        ("row_words", plan.row_words),
+    ];
+    for (name, size) in counts {
         if size == 0 || u32::try_from(size).is_err() {
             return Err(Error::invalid(name, size, "1 to 2³² − 1", "give at least 1"));
         }
@@ -104,7 +99,7 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
         panels,
         active: vec![true; sizes.batch],
         fresh: false,
-        pace: 1,
+        pace: 0,
         paranoid: options.paranoid,
     };
     engine.set_active(&vec![true; sizes.batch])?;
@@ -129,62 +124,6 @@ impl GpuEngine {
         words.extend(trials);
         words[0] = words.len() as u32 - 1;
         self.device.queue().write_buffer(&self.buffers.slots.buffer, 0, bytemuck::cast_slice(&words));
-    }
-
-    fn dispatch(
-        &self,
-        pass: &mut wgpu::ComputePass<'_>,
-        kernel: &Kernel,
-        operands: &wgpu::BindGroup,
-        panel: Option<usize>,
-        workgroups: &[usize],
-    ) -> Result<()> {
-        let count = workgroups.iter().fold(1_u64, |all, &count| all.saturating_mul(count as u64));
-        let [x, y, z] = fold(&self.device, count)?;
-        pass.set_pipeline(&kernel.pipeline);
-        pass.set_bind_group(0, &self.bindings.slots, &[]);
-        pass.set_bind_group(1, operands, &[]);
-        if let Some(panel) = panel {
-            pass.set_bind_group(2, &self.bindings.panels[panel], &[]);
-        }
-        pass.dispatch_workgroups(x, y, z);
-        Ok(())
-    }
-
-    /// r = A(L Rᵀ) − y and D = A*(w∘r)·V for the `count` trials in the slots: one dispatch per operator kernel and
-    /// panel, one per step.
-    fn gradient(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, at: At) -> Result<()> {
-        let (b, k) = (&self.bindings, &self.kernels);
-        let Sizes { n, k: columns, p, splits, tile, .. } = self.sizes;
-        let tiles = self.sizes.tiles(count);
-        let blocks = n.div_ceil(16);
-        let (outer, point, product) = match at {
-            At::Current => (&k.outer_single, &b.outer_current, &b.product_current),
-            At::Single => (&k.outer_single, &b.outer_single, &b.product_applied),
-            At::Pair => (&k.outer_pair, &b.outer_pair, &b.product_applied),
-        };
-        self.dispatch(pass, outer, point, None, &[tiles * tile, blocks, blocks])?;
-        for (index, panel) in self.panels.iter().enumerate() {
-            self.dispatch(pass, &k.forward, &b.forward, Some(index), &[tiles, panel.rows])?;
-            self.dispatch(pass, &k.adjoint, &b.adjoint, Some(index), &[splits, tiles, p.div_ceil(256)])?;
-        }
-        self.dispatch(pass, &k.reduce, &b.reduce, None, &[(tiles * p).div_ceil(256)])?;
-        self.dispatch(pass, &k.product, product, None, &[count, blocks, columns.div_ceil(16)])
-    }
-
-    fn descend(&self, pass: &mut wgpu::ComputePass<'_>, count: usize) -> Result<()> {
-        let blocks = (self.sizes.n * self.sizes.k).div_ceil(256);
-        self.dispatch(pass, &self.kernels.update, &self.bindings.update, None, &[count, blocks])
-    }
-
-    /// Records `work` in one compute pass, submits it and waits.
-    fn submit(&self, phase: &str, work: impl FnOnce(&mut wgpu::ComputePass<'_>) -> Result<()>) -> Result<()> {
-        self.device.checked(phase, || {
-            let mut encoder = self.device.raw().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            work(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()))?;
-            self.device.queue().submit([encoder.finish()]);
-            self.device.wait()
-        })
     }
 
     fn read(&self, storage: &Storage) -> Result<Vec<f64>> {
@@ -219,9 +158,9 @@ impl GpuEngine {
     }
 
     /// The gradient for all trials with the arguments in the buffers of `evaluate`.
-    fn run_evaluation(&self, at: At) -> Result<Evaluation> {
+    fn run_evaluation(&mut self, at: At) -> Result<Evaluation> {
+        self.run_gradient("evaluating a gradient", self.sizes.batch, at)?;
         let buffers = &self.buffers;
-        self.submit("evaluating a gradient", |pass| self.gradient(pass, self.sizes.batch, at))?;
         if self.paranoid {
             let inspect = || paranoia::inspect(&self.device, &buffers.outputs(), &[&buffers.factor]);
             self.device.checked("inspecting outputs", inspect)?;
@@ -276,25 +215,34 @@ impl Engine for GpuEngine {
         let longest = (DISPATCHES / (2 * self.panels.len() + 4)).max(1);
         let mut left = iterations;
         while left > 0 {
-            let now = self.pace.min(longest).min(left);
+            let now = self.pace.clamp(1, longest).min(left);
             let begin = Instant::now();
             // The gradient at the current factor is used up, whatever becomes of the submission.
             let mut fresh = std::mem::take(&mut self.fresh);
-            self.submit("iterating", |pass| {
-                for stage in (0..now).flat_map(|_| self.recipe) {
+            let skip = |stage: &Stage, fresh: &mut bool| *stage == Stage::Gradient && std::mem::take(fresh);
+            if self.pace == 0 {
+                for stage in self.recipe.iter().filter(|stage| !skip(stage, &mut fresh)) {
                     match stage {
-                        Stage::Gradient if std::mem::take(&mut fresh) => {}
-                        Stage::Gradient => self.gradient(pass, count, At::Current)?,
-                        Stage::Descend => self.descend(pass, count)?,
+                        Stage::Gradient => self.run_gradient("iterating", count, At::Current)?,
+                        Stage::Descend => self.submit("iterating", |pass| self.descend(pass, count))?,
                     }
                 }
-                Ok(())
-            })?;
-            let took = begin.elapsed();
-            if took > LONG_SUBMISSION {
-                self.pace = (self.pace / 2).max(1);
-            } else if took < SHORT_SUBMISSION && now == self.pace {
-                self.pace = (2 * self.pace).min(longest);
+            } else {
+                self.submit("iterating", |pass| {
+                    for stage in (0..now).flat_map(|_| self.recipe).filter(|stage| !skip(stage, &mut fresh)) {
+                        match stage {
+                            Stage::Gradient => self.gradient(pass, count, At::Current)?,
+                            Stage::Descend => self.descend(pass, count)?,
+                        }
+                    }
+                    Ok(())
+                })?;
+                let took = begin.elapsed();
+                if took > LONG_SUBMISSION {
+                    self.pace /= 2;
+                } else if took < SHORT_SUBMISSION && now == self.pace {
+                    self.pace = (2 * self.pace).min(longest);
+                }
             }
             left -= now;
         }
@@ -304,7 +252,7 @@ impl Engine for GpuEngine {
     fn residuals(&mut self) -> Result<Vec<f64>> {
         let count = self.count();
         if !self.fresh && count > 0 {
-            self.submit("evaluating residuals", |pass| self.gradient(pass, count, At::Current))?;
+            self.run_gradient("evaluating residuals", count, At::Current)?;
             self.fresh = true;
         }
         self.read(&self.buffers.residual)

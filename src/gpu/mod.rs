@@ -4,10 +4,14 @@
 mod buffers;
 mod device;
 mod engine;
+mod iteration;
 mod paranoia;
 mod pipelines;
 mod resources;
 mod shaders;
+
+/// The version of wgpu that [`Device::from_wgpu`] takes its types from.
+pub use wgpu;
 
 pub use device::{AdapterSummary, Device, list_adapters};
 pub use engine::{Options, load};

@@ -1,0 +1,226 @@
+//! Problems with reproducible numbers, what the operator's own f64 functions make of them, and error bounds.
+
+use std::sync::Arc;
+
+use libtest_mimic::Failed;
+use lowrank::engine::{Engine, Evaluation, Load};
+use lowrank::gpu::{Device, Options, load};
+use lowrank::methods::Stage;
+use lowrank::operators::{Dense, GradientOutput, GradientRequest, Layout, Loss, Operator};
+use lowrank::problem::{Factors, Shape};
+
+pub type Outcome = Result<(), Failed>;
+
+const RECIPE: &[Stage] = &[Stage::Gradient, Stage::Descend];
+
+/// Reproducible numbers in [-1, 1) that f32 holds exactly.
+pub struct Stream(pub u64);
+
+impl Stream {
+    pub fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from((self.0 >> 48) as u16) / 32_768.0 - 1.0
+    }
+
+    pub fn take(&mut self, count: usize) -> Vec<f64> {
+        (0..count).map(|_| self.next()).collect()
+    }
+}
+
+/// A problem and the numbers to run it with.
+pub struct Case {
+    pub operator: Arc<Dense>,
+    pub k: usize,
+    pub batch: usize,
+    pub factors: Factors,
+    pub target: Vec<f64>,
+    pub weights: Vec<f64>,
+    pub steps: Vec<f64>,
+}
+
+impl Case {
+    pub fn new(n: usize, m: usize, k: usize, batch: usize) -> Self {
+        let mut stream = Stream(9);
+        Self {
+            operator: Arc::new(Dense::gaussian(Shape::psd(n), m, 3).expect("a small operator")),
+            k,
+            batch,
+            factors: Factors::symmetric(batch, n, k, stream.take(batch * n * k)).expect("sizes"),
+            target: stream.take(batch * m),
+            weights: stream.take(batch * m).into_iter().map(f64::abs).collect(),
+            steps: stream.take(batch).into_iter().map(|s| s.abs() / (8 * m * n) as f64).collect(),
+        }
+    }
+
+    /// Trial `trial` alone.
+    pub fn single(&self, trial: usize) -> Self {
+        let (n, m) = (self.operator.shape().rows(), self.operator.measurements());
+        let rows = trial * m..(trial + 1) * m;
+        Self {
+            operator: Arc::clone(&self.operator),
+            k: self.k,
+            batch: 1,
+            factors: Factors::symmetric(1, n, self.k, self.factors.left(trial).as_slice().to_vec()).expect("sizes"),
+            target: self.target[rows.clone()].to_vec(),
+            weights: self.weights[rows].to_vec(),
+            steps: vec![self.steps[trial]],
+        }
+    }
+
+    /// Loaded, in paranoid mode.
+    pub fn load(&self, device: &Device, options: Options) -> Result<Box<dyn Engine>, lowrank::Error> {
+        let problem = Load { operator: self.operator.clone(), recipe: RECIPE, batch: self.batch, search_rank: self.k };
+        let mut engine = load(device, &problem, &Options { paranoid: true, ..options })?;
+        engine.set_observations(&self.target, &self.weights)?;
+        engine.set_steps(&self.steps)?;
+        engine.set_factors(&self.factors)?;
+        Ok(engine)
+    }
+
+    /// A true pair (L, R) and another factor V.
+    pub fn pair(&self) -> (Factors, Factors) {
+        let (shape, mut stream) = (self.operator.shape(), Stream(77));
+        let size = self.batch * shape.rows() * self.k;
+        let pair = Factors::pair(self.batch, shape, self.k, stream.take(size), stream.take(size)).expect("sizes");
+        (pair, Factors::symmetric(self.batch, shape.rows(), self.k, stream.take(size)).expect("sizes"))
+    }
+
+    /// The gradient as the operator's own f64 functions give it.
+    pub fn expected(&self, point: &Factors, applied: &Factors) -> Evaluation {
+        gradient(self.operator.as_ref(), point, applied, &self.target, &self.weights)
+    }
+
+    /// Bounds on the rounding errors of `residual` and `left` in f32, from the data: u·(number of roundings) times
+    /// the sums of absolute values, and the residual's own error carried through the adjoint.
+    pub fn bounds(&self, point: &Factors, applied: &Factors, expected: &Evaluation) -> Evaluation {
+        let (n, m, k) = (self.operator.shape().rows(), self.operator.measurements(), self.k);
+        let p = self.operator.shape().dimension();
+        let rows: Vec<f64> = (0..m).flat_map(|i| self.operator.packed_row(i)).map(f64::abs).collect();
+        let magnitude = Dense::from_rows(Shape::psd(n), Layout::Packed, &rows).expect("the same sizes");
+        let (point, applied) = (absolute(point), absolute(applied));
+        let unit = f64::from(f32::EPSILON) / 2.0;
+        let depth = (k + p.div_ceil(256) + 16) as f64 * unit;
+        let plus: Vec<f64> = self.target.iter().map(|y| -y.abs()).collect();
+        let sums = gradient(&magnitude, &point, &applied, &plus, &vec![0.0; plus.len()]).residual;
+        let residual: Vec<f64> = sums.iter().map(|sum| depth * sum).collect();
+        let deep = (m + n + 70) as f64 * unit;
+        // Σ_i w_i·(Δe_i + deep·|e_i|)·|A_i||V|, with the adjoint of |A| applied to that.
+        let shifted: Vec<f64> = expected
+            .residual
+            .iter()
+            .zip(&residual)
+            .map(|(e, error)| 1.01 * (error + deep * (e.abs() + error)))
+            .collect();
+        let mut left = vec![0.0; self.batch * n * k];
+        for shard in 0..magnitude.shards() {
+            let range = magnitude.shard_range(shard);
+            let r: Vec<f64> = (0..self.batch)
+                .flat_map(|b| range.clone().map(move |i| b * m + i))
+                .map(|at| self.weights[at].abs() * shifted[at])
+                .collect();
+            magnitude.adjoint_apply(shard, &r, &applied, &mut left);
+        }
+        Evaluation { residual, left, right: Vec::new() }
+    }
+}
+
+pub fn absolute(factors: &Factors) -> Factors {
+    let shape = Shape::psd(factors.rows());
+    let abs = |data: &[f64]| data.iter().map(|v| v.abs()).collect::<Vec<f64>>();
+    let (left, right) = (abs(factors.left_data()), abs(factors.right_data()));
+    Factors::pair(factors.batch(), shape, factors.search_rank(), left, right).expect("sizes")
+}
+
+/// All shards of the operator's own gradient, in f64.
+pub fn gradient(
+    operator: &dyn Operator,
+    point: &Factors,
+    applied: &Factors,
+    target: &[f64],
+    weights: &[f64],
+) -> Evaluation {
+    let (batch, m) = (point.batch(), operator.measurements());
+    let mut residual = vec![0.0; batch * m];
+    let mut left = vec![0.0; batch * point.rows() * point.search_rank()];
+    for shard in 0..operator.shards() {
+        let range = operator.shard_range(shard);
+        let pick = |all: &[f64]| -> Vec<f64> {
+            (0..batch).flat_map(|b| all[b * m + range.start..b * m + range.end].to_vec()).collect()
+        };
+        let (target, weights) = (pick(target), pick(weights));
+        let mut part = vec![0.0; target.len()];
+        let request = GradientRequest { point, applied, target: &target, weights: Some(&weights), loss: Loss::Square };
+        let mut loss = vec![0.0; batch];
+        operator.gradient(
+            shard,
+            &request,
+            &mut GradientOutput { loss: &mut loss, left: &mut left, right: None, residual: Some(&mut part) },
+        );
+        for (b, part) in part.chunks(range.len()).enumerate() {
+            residual[b * m + range.start..b * m + range.end].copy_from_slice(part);
+        }
+    }
+    Evaluation { residual, left, right: Vec::new() }
+}
+
+pub fn within(what: &str, found: &[f64], expected: &[f64], bound: &[f64]) -> Outcome {
+    if found.len() != expected.len() {
+        return Err(format!("{what}: {} numbers instead of {}", found.len(), expected.len()).into());
+    }
+    for (at, ((found, expected), bound)) in found.iter().zip(expected).zip(bound).enumerate() {
+        let error = (found - expected).abs();
+        if error.is_nan() || error > *bound {
+            return Err(format!("{what}[{at}]: {found}, expected {expected} within {bound:e}").into());
+        }
+    }
+    Ok(())
+}
+
+pub fn same(what: &str, found: &[f64], expected: &[f64]) -> Outcome {
+    let differ = |(a, b): (&f64, &f64)| a.to_bits() != b.to_bits();
+    match found.iter().zip(expected).position(differ) {
+        _ if found.len() != expected.len() => Err(format!("{what}: lengths differ").into()),
+        Some(at) => Err(format!("{what}[{at}]: {} is not {} bit for bit", found[at], expected[at]).into()),
+        None => Ok(()),
+    }
+}
+
+pub fn check_gradient(case: &Case, engine: &mut dyn Engine, point: &Factors, applied: &Factors) -> Outcome {
+    let found = engine.evaluate(point, applied)?;
+    let expected = case.expected(point, applied);
+    let bounds = case.bounds(point, applied, &expected);
+    let label = format!(
+        "n {} m {} k {} batch {}",
+        case.operator.shape().rows(),
+        case.operator.measurements(),
+        case.k,
+        case.batch
+    );
+    within(&format!("residual, {label}"), &found.residual, &expected.residual, &bounds.residual)?;
+    within(&format!("left, {label}"), &found.left, &expected.left, &bounds.left)?;
+    if found.right.is_empty() { Ok(()) } else { Err("a symmetric model has no right gradient".into()) }
+}
+
+/// One iteration from the case's factors is U − step·D for the active trials, with D as `evaluate` gives it.
+pub fn check_step(case: &Case, engine: &mut dyn Engine, active: &[bool]) -> Outcome {
+    let gradient = engine.evaluate(&case.factors, &case.factors)?;
+    // Another evaluation, so that a kernel that leaves something out does not find the right numbers of the last one.
+    let (pair, applied) = case.pair();
+    engine.evaluate(&pair, &applied)?;
+    engine.set_active(active)?;
+    engine.advance(1)?;
+    let old = case.factors.left_data();
+    let step = |at: usize| {
+        let trial = at / (old.len() / case.batch);
+        if active[trial] { f64::from(case.steps[trial] as f32) } else { 0.0 }
+    };
+    let expected: Vec<f64> = (0..old.len()).map(|at| old[at] - step(at) * gradient.left[at]).collect();
+    // A product and a difference, each rounded once; a frozen factor is exact.
+    let bound: Vec<f64> = (0..old.len())
+        .map(|at| match step(at) {
+            0.0 => 0.0,
+            step => f64::from(f32::EPSILON) * (old[at].abs() + 2.0 * (step * gradient.left[at]).abs()),
+        })
+        .collect();
+    within("factor", engine.factors()?.left_data(), &expected, &bound)
+}

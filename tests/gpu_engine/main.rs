@@ -1,0 +1,335 @@
+//! The GPU engine against the definition of the operator, and its own laws: panels, batches, repetition, freezing.
+//! Without an adapter the trials are reported as ignored, or fail where `LOWRANK_REQUIRE_GPU=1`.
+
+mod case;
+mod mutations;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use case::{Case, Outcome, Stream, check_gradient, check_step, same, within};
+use libtest_mimic::{Arguments, Failed, Trial};
+use lowrank::engine::Load;
+use lowrank::gpu::{Device, Options, list_adapters, load, wgpu};
+use lowrank::operators::{Dense, Layout, Operator};
+use lowrank::problem::{Factors, Shape};
+
+type Test = fn(&Device) -> Outcome;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let tests: &[(&str, Test)] = &[
+        ("agrees_with_the_definition_n1", |device| agrees(device, 1)),
+        ("agrees_with_the_definition_n2", |device| agrees(device, 2)),
+        ("agrees_with_the_definition_n17", |device| agrees(device, 17)),
+        ("agrees_with_the_definition_n61", |device| agrees(device, 61)),
+        ("more_measurements_than_a_grid_dimension", many_measurements),
+        ("exact_on_integers", exact_on_integers),
+        ("panels_change_nothing", panels_change_nothing),
+        ("a_batch_is_its_singles", a_batch_is_its_singles),
+        ("repeats_bit_for_bit", repeats),
+        ("a_frozen_trial_keeps_its_bits", frozen),
+        ("advance_five_is_five_times_advance_one", five),
+        ("watching_changes_nothing", watching),
+        ("evaluate_leaves_the_factors_alone", evaluate_is_pure),
+        ("weights_leave_measurements_out", weights),
+        ("a_step_is_the_formula", one_step),
+        ("wrong_sizes_are_refused", wrong_sizes),
+        ("an_operator_without_a_shader_is_refused", host_only),
+        ("a_lost_device_is_an_error", lost),
+        ("adapters_are_found_by_name", by_name),
+        ("broken_kernels_are_seen", mutations::all_are_seen),
+    ];
+    let device = Device::open(None);
+    let required = std::env::var("LOWRANK_REQUIRE_GPU").is_ok_and(|value| value == "1");
+    let trials = tests.iter().map(|&(name, test)| {
+        let (name, missing) = match &device {
+            Ok(device) => (format!("{name} [{}]", device.name()), false),
+            Err(_) => (format!("{name} [no adapter]"), true),
+        };
+        let device = device.as_ref().map(Device::clone).map_err(ToString::to_string);
+        Trial::test(name, move || test(&device?)).with_ignored_flag(missing && !required)
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+fn agrees(device: &Device, n: usize) -> Outcome {
+    for (m, k, batch) in [(1, 1, 1), (1, 3, 3), (3, n + 2, 1), (3, 1, 3), (257, 3, 1), (257, n + 2, 3), (33, 17, 9)] {
+        let case = Case::new(n, m, k, batch);
+        let mut engine = case.load(device, Options::default())?;
+        check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+        let (pair, applied) = case.pair();
+        check_gradient(&case, engine.as_mut(), &pair, &applied)?;
+    }
+    Ok(())
+}
+
+fn many_measurements(device: &Device) -> Outcome {
+    let case = Case::new(2, 65_537, 2, 2);
+    let mut engine = case.load(device, Options::default())?;
+    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)
+}
+
+fn exact_on_integers(device: &Device) -> Outcome {
+    for (n, m, k, batch) in [(1, 1, 1, 1), (17, 257, 3, 3), (61, 97, 5, 8)] {
+        let mut case = Case::new(n, m, k, batch);
+        let integers = |values: Vec<f64>| values.into_iter().map(|v| (2.0 * v).round()).collect::<Vec<f64>>();
+        let mut stream = Stream(4);
+        let rows = integers(stream.take(m * n * (n + 1) / 2));
+        case.operator = Arc::new(Dense::from_rows(Shape::psd(n), Layout::Packed, &rows)?);
+        let size = batch * n * k;
+        case.factors = Factors::symmetric(batch, n, k, integers(stream.take(size)))?;
+        case.target = integers(case.target);
+        case.weights = integers(case.weights);
+        let shape = case.operator.shape();
+        let pair = Factors::pair(batch, shape, k, integers(stream.take(size)), integers(stream.take(size)))?;
+        let mut engine = case.load(device, Options::default())?;
+        for point in [&case.factors, &pair] {
+            let found = engine.evaluate(point, &case.factors)?;
+            let expected = case.expected(point, &case.factors);
+            let largest = expected.left.iter().fold(0.0_f64, |all, v| all.max(v.abs()));
+            assert!(largest < f64::from(1 << 24), "the case is too large to be exact");
+            // == and not bits: the sign of a zero may differ.
+            within("residual", &found.residual, &expected.residual, &vec![0.0; batch * m])?;
+            within("left", &found.left, &expected.left, &vec![0.0; size])?;
+        }
+    }
+    Ok(())
+}
+
+fn panels_change_nothing(device: &Device) -> Outcome {
+    // 61·62/2 = 1891 numbers, padded to 1920 words a row.
+    let case = Case::new(61, 257, 3, 3);
+    let mut whole = case.load(device, Options::default())?;
+    let expected = whole.evaluate(&case.factors, &case.factors)?;
+    for (panel_bytes, panels) in [(1, 257), (7 * 1920 * 4, 37), (1 << 30, 1)] {
+        let mut engine = case.load(device, Options { panel_bytes: Some(panel_bytes), ..Options::default() })?;
+        if engine.info().panels != panels {
+            return Err(format!("{} panels instead of {panels}", engine.info().panels).into());
+        }
+        check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+        // A split adds its rows in the same order whatever the panels are.
+        let found = engine.evaluate(&case.factors, &case.factors)?;
+        same("residual", &found.residual, &expected.residual)?;
+        same("left", &found.left, &expected.left)?;
+    }
+    Ok(())
+}
+
+fn a_batch_is_its_singles(device: &Device) -> Outcome {
+    for batch in [2, 3, 8, 9] {
+        let case = Case::new(17, 129, 3, batch);
+        let mut engine = case.load(device, Options::default())?;
+        engine.advance(3)?;
+        let (residuals, factors) = (engine.residuals()?, engine.factors()?);
+        for trial in 0..batch {
+            let mut alone = case.single(trial).load(device, Options::default())?;
+            alone.advance(3)?;
+            same("residual", &residuals[trial * 129..(trial + 1) * 129], &alone.residuals()?)?;
+            same("factor", factors.left(trial).as_slice(), alone.factors()?.left_data())?;
+        }
+    }
+    Ok(())
+}
+
+fn repeats(device: &Device) -> Outcome {
+    let case = Case::new(17, 129, 3, 2);
+    let run = || -> Result<Factors, Failed> {
+        let mut engine = case.load(device, Options::default())?;
+        engine.advance(7)?;
+        Ok(engine.factors()?)
+    };
+    same("factors", run()?.left_data(), run()?.left_data())
+}
+
+fn frozen(device: &Device) -> Outcome {
+    let case = Case::new(17, 129, 3, 9);
+    let mut engine = case.load(device, Options::default())?;
+    engine.advance(1)?;
+    let before = engine.factors()?;
+    let active: Vec<bool> = (0..9).map(|trial| trial % 4 == 1).collect();
+    engine.set_active(&active)?;
+    engine.advance(2)?;
+    let after = engine.factors()?;
+    let mut all = case.load(device, Options::default())?;
+    all.advance(3)?;
+    let expected = all.factors()?;
+    for (trial, &active) in active.iter().enumerate() {
+        let source = if active { &expected } else { &before };
+        same("factor", after.left(trial).as_slice(), source.left(trial).as_slice())?;
+    }
+    engine.set_active(&[false; 9])?;
+    engine.advance(2)?;
+    engine.residuals()?;
+    same("all frozen", engine.factors()?.left_data(), after.left_data())
+}
+
+fn five(device: &Device) -> Outcome {
+    let case = Case::new(17, 129, 3, 2);
+    let mut at_once = case.load(device, Options::default())?;
+    at_once.advance(5)?;
+    let mut one_by_one = case.load(device, Options::default())?;
+    for _ in 0..5 {
+        one_by_one.advance(1)?;
+    }
+    same("factors", at_once.factors()?.left_data(), one_by_one.factors()?.left_data())
+}
+
+fn watching(device: &Device) -> Outcome {
+    let case = Case::new(17, 129, 3, 2);
+    let mut unseen = case.load(device, Options::default())?;
+    unseen.advance(4)?;
+    let mut watched = case.load(device, Options::default())?;
+    watched.residuals()?;
+    watched.advance(1)?;
+    watched.residuals()?;
+    watched.evaluate(&case.factors, &case.factors)?;
+    watched.advance(2)?;
+    let first = watched.residuals()?;
+    same("residuals", &watched.residuals()?, &first)?;
+    watched.set_active(&[true, true])?;
+    watched.advance(1)?;
+    same("factors", watched.factors()?.left_data(), unseen.factors()?.left_data())?;
+    // New observations make a gradient stale.
+    watched.residuals()?;
+    watched.set_observations(&vec![0.0; 2 * 129], &vec![1.0; 2 * 129])?;
+    unseen.set_observations(&vec![0.0; 2 * 129], &vec![1.0; 2 * 129])?;
+    watched.advance(1)?;
+    unseen.advance(1)?;
+    same("new observations", watched.factors()?.left_data(), unseen.factors()?.left_data())
+}
+
+fn evaluate_is_pure(device: &Device) -> Outcome {
+    let case = Case::new(17, 129, 3, 2);
+    let mut engine = case.load(device, Options::default())?;
+    engine.set_active(&[true, false])?;
+    let (pair, applied) = case.pair();
+    check_gradient(&case, engine.as_mut(), &pair, &applied)?;
+    same("factors", engine.factors()?.left_data(), case.factors.left_data())?;
+    engine.advance(1)?;
+    same("frozen factor", engine.factors()?.left(1).as_slice(), case.factors.left(1).as_slice())
+}
+
+fn weights(device: &Device) -> Outcome {
+    let mut case = Case::new(17, 129, 3, 2);
+    for (at, weight) in case.weights.iter_mut().enumerate() {
+        *weight = f64::from(u8::from(at % 129 < 64));
+    }
+    let mut engine = case.load(device, Options::default())?;
+    let kept = engine.evaluate(&case.factors, &case.factors)?;
+    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+    for (at, target) in case.target.iter_mut().enumerate() {
+        *target = if at % 129 < 64 { *target } else { 1000.0 };
+    }
+    engine.set_observations(&case.target, &case.weights)?;
+    let changed = engine.evaluate(&case.factors, &case.factors)?;
+    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+    same("left", &changed.left, &kept.left)
+}
+
+fn one_step(device: &Device) -> Outcome {
+    let case = Case::new(17, 129, 19, 3);
+    check_step(&case, case.load(device, Options::default())?.as_mut(), &[true, false, true])
+}
+
+fn wrong_sizes(device: &Device) -> Outcome {
+    let case = Case::new(5, 7, 2, 2);
+    let mut engine = case.load(device, Options::default())?;
+    let refused = [
+        engine.set_factors(&Factors::symmetric(1, 5, 2, vec![0.0; 10])?).is_err(),
+        engine.set_factors(&case.pair().0).is_err(),
+        engine.set_steps(&[1.0]).is_err(),
+        engine.set_observations(&[0.0; 13], &[0.0; 14]).is_err(),
+        engine.set_active(&[true]).is_err(),
+        engine.evaluate(&case.factors, &Factors::symmetric(2, 5, 1, vec![0.0; 10])?).is_err(),
+        Case::new(5, 7, 0, 1).load(device, Options::default()).is_err(),
+        Case::new(5, 7, 1, 0).load(device, Options::default()).is_err(),
+    ];
+    match refused.iter().position(|refused| !refused) {
+        Some(at) => Err(format!("call {at} was accepted").into()),
+        None => Ok(()),
+    }
+}
+
+/// An operator that somebody wrote for the CPU only: the dense one without its shader.
+struct HostOnly(Dense);
+
+impl Operator for HostOnly {
+    fn name(&self) -> &str {
+        "host-only"
+    }
+    fn shape(&self) -> Shape {
+        self.0.shape()
+    }
+    fn measurements(&self) -> usize {
+        self.0.measurements()
+    }
+    fn normalization(&self) -> f64 {
+        self.0.normalization()
+    }
+    fn sensing_matrix(&self, i: usize) -> Vec<f64> {
+        self.0.sensing_matrix(i)
+    }
+    fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
+        self.0.forward(shard, point, out);
+    }
+    fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+        self.0.adjoint_apply(shard, residual, applied, out);
+    }
+}
+
+fn host_only(device: &Device) -> Outcome {
+    let operator = Arc::new(HostOnly(Dense::gaussian(Shape::psd(3), 4, 1)?));
+    let problem = Load { operator, recipe: &[], batch: 1, search_rank: 1 };
+    match load(device, &problem, &Options::default()) {
+        Err(error @ lowrank::Error::Unsupported { .. }) if error.to_string().contains("'cpu'") => Ok(()),
+        other => Err(format!("{:?}", other.err()).into()),
+    }
+}
+
+/// A device of the caller's own, with no more than core WebGPU limits; then it is destroyed under the engine.
+fn lost(device: &Device) -> Outcome {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let found = adapters.into_iter().find(|adapter| adapter.get_info().name == device.name());
+    let adapter = found.ok_or("the adapter is gone")?;
+    let descriptor = wgpu::DeviceDescriptor {
+        required_limits: wgpu::Limits::default().or_worse_values_from(&adapter.limits()),
+        ..Default::default()
+    };
+    let (raw, queue) = pollster::block_on(adapter.request_device(&descriptor))?;
+    let own = Device::from_wgpu(raw.clone(), queue, &adapter.get_info());
+    let case = Case::new(5, 7, 2, 2);
+    let mut engine = case.load(&own, Options::default())?;
+    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+    raw.destroy();
+    let outcomes = [
+        ("advance", engine.advance(1).err()),
+        ("residuals", engine.residuals().err()),
+        ("factors", engine.factors().err()),
+        ("evaluate", engine.evaluate(&case.factors, &case.factors).err()),
+        ("set_steps", engine.set_steps(&case.steps).err()),
+        ("load", case.load(&own, Options::default()).err()),
+    ];
+    for (call, error) in outcomes {
+        match error {
+            Some(lowrank::Error::Device { .. }) => {}
+            other => return Err(format!("{call} on a destroyed device: {other:?}").into()),
+        }
+    }
+    Ok(())
+}
+
+fn by_name(device: &Device) -> Outcome {
+    let name = device.name().to_uppercase();
+    if Device::open(Some(&name))?.name() != device.name() {
+        return Err("an adapter is not found by its name in capitals".into());
+    }
+    match Device::open(Some("no such adapter")) {
+        Err(lowrank::Error::NoAdapter { available, .. }) if available.contains(device.name()) => {}
+        other => return Err(format!("a wrong name must list the adapters: {other:?}").into()),
+    }
+    let listed = list_adapters();
+    let first = listed.first().ok_or("no adapter is listed")?;
+    if first != device.summary() { Err("the best adapter is not the first of the list".into()) } else { Ok(()) }
+}
