@@ -1,3 +1,73 @@
+//! Recovers a low-rank matrix M from linear measurements y_i = ⟨A_i, M⟩ by factorised gradient descent from a small
+//! random start, on the CPU or on any GPU. The README shows how to use it; this page says how it is built.
+//!
+//! # The problem and its words
+//!
+//! | symbol | meaning | identifier |
+//! |---|---|---|
+//! | M = X Xᵀ | the unknown n×n positive semidefinite matrix of rank r* | [`problem::Truth`], `rank` |
+//! | A(Z)ᵢ = ⟨Aᵢ, Z⟩ | measurement operator, unnormalised | [`operators::Operator`], `forward` |
+//! | A*(r) = Σ rᵢAᵢ | its adjoint, always applied to a thin matrix | `adjoint_apply` |
+//! | s | s·A*A ≈ identity on low-rank matrices; 1/m for the Gaussian ensemble | `normalization` |
+//! | r = A(UUᵀ) − y | residual | `residual` |
+//! | f = (s/4)‖r‖² | training loss | `train_loss` |
+//! | U ← U − μ·s·A*(r)·U | gradient descent | `step_size` = μ |
+//! | U₀ = α·G, Gᵢⱼ ~ N(0, 1/k) | small random start | `init_scale` = α |
+//! | k, κ | columns of U; condition number of X (κ(M) = κ²) | `search_rank`, `condition_number` |
+//! | ‖UUᵀ − M‖_F/‖M‖_F | test error | `relative_error` |
+//!
+//! Symmetric Aᵢ are stored packed: the upper triangle row by row, p = n(n+1)/2 numbers, entries as they are; the factor 2
+//! of off-diagonal entries is applied where Z is packed. That halves the bytes an iteration reads, and reading them is
+//! what an iteration costs.
+//!
+//! # The house
+//!
+//! Imports run one way; `tests/architecture.rs` checks it. From the bottom up:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`Error`] | the one error type: what was found, what is allowed, what to do |
+//! | `real`, `linalg` | f32 or f64; the few decompositions, through faer |
+//! | [`problem`] | shapes, batched factors, packed indices, truths, random streams |
+//! | [`io`] | NumPy arrays in and out; outputs that appear whole or not at all |
+//! | [`operators`] | the contract of a measurement ensemble, and one room for each |
+//! | [`methods`] | algorithms as lists of stages |
+//! | [`engine`] | the only seam between the loop and the hardware |
+//! | `host`, [`gpu`] | the engines: Reference and Cpu; WGSL kernels through wgpu |
+//! | [`Backend`] | a place to compute, as a value |
+//! | [`laws`] | what every operator obeys on every engine |
+//! | [`diagnostics`] | test error, spectra, rank estimates |
+//! | [`solver`] | settings, the loop, stop rules, solutions |
+//! | [`report`] | report.json, trace.csv, trials.csv, figures |
+//!
+//! The command line (`src/cli`) uses the public library only.
+//!
+//! **An operator is one room**: `src/operators/<name>` holds its data, its definition
+//! ([`operators::Operator::sensing_matrix`]), the obvious sequential f64 twin, a fast host kernel
+//! ([`operators::HostKernel`]) and how its shader is fed; `shaders/operators/<name>.wgsl` holds the kernels; one entry in
+//! [`operators::REGISTRY`] makes it appear in the conformance tests, `lowrank check` and `lowrank list operators`. The
+//! work is split by *shards* (disjoint ranges of measurements, a function of the problem and not of the machine); every
+//! shard has its own accumulators, which are summed in shard order, so results do not depend on the thread count.
+//!
+//! **A batch is part of every contract.** Trials share the operator and advance together; each has its own
+//! observations, truth, start, step, search rank and number of measurements, ends with its own [`Status`] and then
+//! keeps its factor. A narrower trial is padded with zero columns, which stay zero. A batch gives bit for bit what single
+//! runs give.
+//!
+//! **Watching costs no pass.** An engine that was asked for residuals has the gradient at that point and starts its next
+//! iteration from it.
+//!
+//! **Backends.** `Reference` is f64, sequential, the twins as written: the oracle. `Cpu` reads each block of rows from
+//! memory once and uses it twice from cache. `Gpu` runs two kernels a panel (forward, adjoint); panels exist because a
+//! binding holds 128 MiB on the smallest adapters. Nothing is read back inside an iteration, and many iterations go into
+//! one submission. `Auto` takes a real GPU if there is one and the Cpu backend otherwise.
+//!
+//! **Laws before speed.** [`laws::check`] runs on your own operators what the conformance tests run on the built-in
+//! ones: the twin is the definition, the adjoint is one, the gradient is a derivative, engines agree with the definition
+//! within a running error bound computed from the data, and exactly on integers.
+//!
+//! The library prints nothing, installs no signal handler, does not fall back silently, and does not panic on input.
+
 mod backend;
 pub mod diagnostics;
 pub mod engine;
@@ -23,3 +93,8 @@ pub use solver::{
     Init, Problem, Progress, Schedule, Settings, Solution, Solver, Status, Stop, TraceRow, Trial, TrialParameters,
     TrialSolution,
 };
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -27,7 +27,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         What::Devices => {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
             said(writeln!(out, "{:<12} {}", "cpu", format_args!("{threads} threads, f32 or f64")))?;
-            said(writeln!(out, "{:<12} {}", "reference", "one thread, f64: the oracle"))?;
+            said(writeln!(out, "{:<12} one thread, f64: the oracle", "reference"))?;
             for adapter in lowrank::gpu::list_adapters() {
                 let software = if adapter.software { ", a software adapter" } else { "" };
                 said(writeln!(

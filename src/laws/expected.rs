@@ -169,8 +169,7 @@ pub(crate) fn outside(what: &str, found: &[f64], expected: &[f64], bound: &[f64]
         return Err(format!("{what}: {} numbers instead of {}", found.len(), expected.len()));
     }
     for (at, ((f, e), b)) in found.iter().zip(expected).zip(bound).enumerate() {
-        // Written so that NaN fails.
-        if !((f - e).abs() <= *b) {
+        if (f - e).is_nan() || (f - e).abs() > *b {
             return Err(format!("{what}[{at}] = {f:e}, expected {e:e} within {b:e}"));
         }
     }

@@ -107,9 +107,8 @@ fn mixed_dot<S: Real, T: Real>(a: &[S], z: &[T]) -> T {
     }
     let mut width = LANES / 2;
     while width > 0 {
-        for lane in 0..width {
-            lanes[lane] = lanes[lane] + lanes[lane + width];
-        }
+        let (low, high) = lanes.split_at_mut(width);
+        low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
         width /= 2;
     }
     lanes[0]

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The one test command: makes sure that there is a Vulkan driver (a software one will do), then builds and tests
+# everything. A GPU test that finds no adapter fails here instead of being ignored.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# The Mesa device-selection layer complains on stderr where this is unset.
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
+
+have_driver() {
+    local driver
+    for driver in /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json; do
+        [ -e "$driver" ] && return 0
+    done
+    [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ]
+}
+
+case "$(uname -s)" in
+Linux)
+    if ! have_driver; then
+        if command -v apt-get >/dev/null; then
+            echo "No Vulkan driver: installing Mesa's, which has a software one (llvmpipe)"
+            sudo=""
+            [ "$(id -u)" = 0 ] || sudo=sudo
+            $sudo apt-get update -qq
+            $sudo apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers libvulkan1
+        else
+            echo "No Vulkan driver. Install one with a software device (llvmpipe), then run this again:" >&2
+            echo "  Fedora: dnf install mesa-vulkan-drivers    Arch: pacman -S vulkan-swrast vulkan-icd-loader" >&2
+            exit 2
+        fi
+    fi
+    ;;
+*) ;; # Metal and DirectX 12 come with the system.
+esac
+
+export LOWRANK_REQUIRE_GPU=1
+# The release profile throughout: what `cargo run --release` built is not built again.
+cargo test --release --all-targets "$@"
+cargo test --release --doc "$@"
+for example in examples/*.rs; do
+    name="$(basename "$example" .rs)"
+    echo "example $name"
+    cargo run --release --quiet --example "$name"
+done

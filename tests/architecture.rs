@@ -1,0 +1,125 @@
+//! The house rules that the compiler does not check: which module may import which, where wgpu may be named, who may
+//! print, how long a file may be.
+
+use std::path::{Path, PathBuf};
+
+/// Modules from the bottom up. A module imports from those before it only.
+const ORDER: &[&str] = &[
+    "error",
+    "real",
+    "linalg",
+    "problem",
+    "io",
+    "operators",
+    "methods",
+    "engine",
+    "host",
+    "gpu",
+    "backend",
+    "laws",
+    "diagnostics",
+    "solver",
+    "report",
+    "cli",
+];
+
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    assert!(found.len() > 30, "the sources were not found");
+    found
+}
+
+/// The top-level module a file belongs to.
+fn module(path: &Path) -> String {
+    let relative = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    relative.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// Lines of code: no comments, and nothing from the unit tests on.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    let end = text.find("#[cfg(test)]").unwrap_or(text.len());
+    text[..end].lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn imports_run_one_way() {
+    let rank = |name: &str| ORDER.iter().position(|m| *m == name);
+    let mut edges = 0;
+    for (path, text) in sources() {
+        let from = module(&path);
+        if from == "lib" || from == "main" {
+            continue;
+        }
+        let own = rank(&from).unwrap_or_else(|| panic!("{from} has no place in ORDER"));
+        let whole: String = code(&text).collect::<Vec<_>>().join("\n");
+        for at in whole.match_indices("crate::").map(|(at, _)| at + "crate::".len()) {
+            // `use crate::{gpu, host};` names several.
+            let rest = &whole[at..];
+            let names: Vec<&str> = match rest.strip_prefix('{') {
+                Some(list) => {
+                    list[..list.find('}').unwrap()].split(',').map(|n| n.split("::").next().unwrap().trim()).collect()
+                }
+                None => vec![rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()],
+            };
+            for to in names {
+                let Some(other) = rank(to) else { continue };
+                if from == "cli" && to != "cli" {
+                    continue;
+                }
+                edges += usize::from(own != other);
+                assert!(other <= own, "{} imports {to}, which is above {from}", path.display());
+            }
+        }
+    }
+    assert!(edges > 40, "only {edges} imports were seen: the test reads them wrongly");
+}
+
+#[test]
+fn wgpu_is_named_in_one_place() {
+    for (path, text) in sources().into_iter().filter(|(path, _)| module(path) != "gpu") {
+        assert!(code(&text).all(|line| !line.contains("wgpu")), "{} names wgpu", path.display());
+    }
+}
+
+#[test]
+fn the_library_prints_nothing_and_installs_no_handler() {
+    for (path, text) in sources().into_iter().filter(|(path, _)| !["cli", "main"].contains(&module(path).as_str())) {
+        for word in ["println!", "eprintln!", "print!(", "eprint!(", "dbg!", "ctrlc::", "process::exit"] {
+            assert!(code(&text).all(|line| !line.contains(word)), "{} has {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn unsafe_is_counted() {
+    let uses: Vec<String> = sources()
+        .iter()
+        .flat_map(|(path, text)| {
+            code(text)
+                .filter(|line| line.contains("unsafe "))
+                .map(|line| format!("{}: {line}", path.display()))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    // Mapping a file: sound while nobody changes it, which no program can promise.
+    assert_eq!(uses.len(), 1, "{uses:#?}");
+}
+
+#[test]
+fn files_fit_in_a_head() {
+    for (path, text) in sources() {
+        assert!(text.lines().count() <= 450, "{} has {} lines", path.display(), text.lines().count());
+    }
+}
