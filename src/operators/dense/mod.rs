@@ -1,7 +1,7 @@
 //! `dense`: stored sensing matrices, a Gaussian ensemble or the user's own.
 //!
 //! Symmetric matrices are stored packed (upper triangle row by row, p = n(n+1)/2 numbers a measurement, never
-//! rescaled), so that ⟨Aᵢ, Z⟩ = Σ_{j≤l} Aᵢ[j,l]·z[j,l] with z = Z on the diagonal and 2·Z beside it. That halves the bytes
+//! rescaled), so that ⟨Aᵢ, Z⟩ = Σ a_q·z_q over the upper triangle, with z = Z on the diagonal and 2·Z beside it. That halves the bytes
 //! an iteration reads, and reading them is what an iteration costs.
 
 mod fused;
