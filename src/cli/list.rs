@@ -32,11 +32,12 @@ pub fn run(args: &Args) -> Result<Ending> {
                 let software = if adapter.software { ", a software adapter" } else { "" };
                 said(writeln!(
                     out,
-                    "{:<12} {} ({}, {}{software}){}{}",
+                    "{:<12} {} ({}, {}{software}, {}){}{}",
                     "gpu",
                     adapter.name,
                     adapter.backend,
                     adapter.kind,
+                    if adapter.double_precision { "f32 or f64" } else { "f32" },
                     if adapter.driver.is_empty() { "" } else { ", driver " },
                     adapter.driver
                 ))?;

@@ -169,6 +169,7 @@ impl<'a> TrialWatch<'a> {
             estimated_relative_error: kept.estimated_relative_error,
             estimated_rank: diagnostics::estimated_rank(&singular_values),
             singular_values,
+            remark: None,
             n,
             left: kept.factor,
         })

@@ -70,9 +70,12 @@ pub struct Args {
     /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
     #[arg(long, default_value = "auto", help_heading = "Method")]
     backend: String,
-    /// f32 or f64 arithmetic (reference is always f64)
+    /// f32 or f64 arithmetic (reference is always f64; gpu where the adapter has it)
     #[arg(long, default_value = "f32", help_heading = "Method")]
     precision: String,
+    /// f16, f32 or f64: type the matrices are held in [default: f32; what the file holds with --precision f64 or reference]
+    #[arg(long, value_name = "TYPE", help_heading = "Method")]
+    storage: Option<String>,
 
     #[arg(long, value_name = "N", default_value_t = 5000, help_heading = "When to stop")]
     max_iterations: usize,
@@ -121,7 +124,12 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Ending> {
     // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
     let (settings, axes) = settings(args)?;
-    let backend = Backend::from_word(&args.backend)?;
+    let precision = word("precision", &args.precision, PRECISIONS)?;
+    let backend = match args.backend.as_str() {
+        "auto" => Backend::auto_for(precision)?,
+        word => Backend::from_word(word)?,
+    };
+    backend.require(precision)?;
     let options = open_options(args)?;
     let inputs = inputs(args);
     for output in [&args.out, &args.report, &args.trace, &args.trials].into_iter().flatten() {
@@ -156,6 +164,9 @@ pub fn run(args: &Args) -> Result<Ending> {
     }
     Ok(ending(&solution, args))
 }
+
+const PRECISIONS: &[(&str, Precision)] = &[("f32", Precision::F32), ("f64", Precision::F64)];
+const STORAGES: &[(&str, Storage)] = &[("f16", Storage::F16), ("f32", Storage::F32), ("f64", Storage::F64)];
 
 /// Parameter axes of the batch.
 struct Axes {
@@ -215,7 +226,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
         allowed: lowrank::methods::METHODS.iter().map(|m| m.word).collect::<Vec<_>>().join(", "),
         fix: "`lowrank list methods` describes them".into(),
     })?;
-    let precision = word("precision", &args.precision, &[("f32", Precision::F32), ("f64", Precision::F64)])?;
+    let precision = word("precision", &args.precision, PRECISIONS)?;
     let axes = Axes {
         search_ranks: axis("search_rank", &args.search_rank)?,
         step_sizes: axis("step_size", &args.step_size)?,
@@ -282,11 +293,12 @@ fn open_options(args: &Args) -> Result<OpenOptions> {
     };
     // Reference keeps the file's own type, as does double precision; single precision rounds once, here.
     let single = args.precision == "f32" && args.backend != "reference";
+    let storage = args.storage.as_ref().map(|text| word("storage", text, STORAGES)).transpose()?;
     Ok(OpenOptions {
         model: word("model", &args.model, &models)?,
         layout: args.layout.as_ref().map(|text| word("layout", text, &layouts)).transpose()?,
         shape,
-        storage: single.then_some(Storage::F32),
+        storage: storage.or(single.then_some(Storage::F32)),
         normalization: args.normalization.parse::<Normalization>()?,
     })
 }
@@ -332,6 +344,7 @@ fn described(args: &Args, s: f64) -> Value {
         "search_rank": args.search_rank, "step_size": args.step_size,
         "init_scale": args.init_scale, "seed": args.seed,
         "method": args.method, "backend": args.backend, "precision": args.precision,
+        "storage": args.storage,
         "max_iterations": args.max_iterations,
         "stop_relative_error": args.stop_relative_error, "stop_loss": args.stop_loss,
         "stop_residual": args.stop_residual, "stop_time": args.stop_time, "stall_window": args.stall_window,
