@@ -20,12 +20,7 @@ fn held(outcome: Outcome) -> Result<(), Failed> {
 }
 
 /// The instance, made when the first of its tests runs.
-fn instance(
-    shared: &Shared,
-    make: Make,
-    n: usize,
-    m: usize,
-) -> &dyn Operator {
+fn instance(shared: &Shared, make: Make, n: usize, m: usize) -> &dyn Operator {
     &**shared.get_or_init(|| make(Shape::psd(n), m, 11).expect("a registered operator can be made at every case"))
 }
 

@@ -2,10 +2,10 @@
 //! make at least one law fail, or the laws are too weak. One source serves both precisions, so one is enough.
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use lowrank::Precision;
 use lowrank::gpu::{Device, Mutation};
 use lowrank::laws::{ENGINE_LAWS, Place};
 use lowrank::operators::{Operator, REGISTRY};
-use lowrank::Precision;
 use lowrank::problem::Shape;
 
 mod common;
@@ -36,7 +36,10 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("the halves of a word are swapped", broken(HALF, "pair.x, pair.y", "pair.y, pair.x")),
     ("a row's scale is forgotten", broken(HALF, "return value * real", "return value + 0.0 * real")),
     ("a row's scale is another row's", broken(HALF, "data[start + ceil_div(P, 2u)]", "data[ceil_div(P, 2u)]")),
-    ("the odd half at the end of a row is dropped", broken(HALF, "data[start + q / 2u]", "data[start + min(q, P - 2u) / 2u]")),
+    (
+        "the odd half at the end of a row is dropped",
+        broken(HALF, "data[start + q / 2u]", "data[start + min(q, P - 2u) / 2u]"),
+    ),
     ("outer product drops a column block", broken(OUTER, "first < K; first", "first + 16u <= K; first")),
     ("outer product forgets the factor 2", broken(OUTER, "2.0 * direct", "direct")),
     ("outer product takes L for R", broken(OUTER, "direct + crossed", "2.0 * direct")),

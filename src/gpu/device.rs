@@ -210,7 +210,8 @@ impl Device {
             .filter(|adapter| adapter.double_precision)
             .map(|adapter| format!("'gpu:{}'", adapter.name))
             .collect();
-        let others = if others.is_empty() { String::new() } else { format!(" (or {}, which has it)", others.join(", ")) };
+        let others =
+            if others.is_empty() { String::new() } else { format!(" (or {}, which has it)", others.join(", ")) };
         Err(Error::Unsupported {
             what: format!("precision f64 on the adapter '{}' without 64-bit shader numbers", self.name()),
             fix: format!("use the backend 'cpu'{others}, or precision f32"),

@@ -58,16 +58,12 @@ pub const REGISTRY: &[Registration] = &[Registration {
         Variant {
             name: "f16",
             random: |shape, m, seed| Ok(Box::new(Dense::gaussian_stored(shape, m, seed, Storage::F16)?)),
-            integers: |shape, m, seed| {
-                Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F16)?))
-            },
+            integers: |shape, m, seed| Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F16)?)),
         },
         Variant {
             name: "f64",
             random: |shape, m, seed| Ok(Box::new(Dense::gaussian_stored(shape, m, seed, Storage::F64)?)),
-            integers: |shape, m, seed| {
-                Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F64)?))
-            },
+            integers: |shape, m, seed| Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F64)?)),
         },
     ],
 }];
