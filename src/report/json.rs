@@ -62,6 +62,8 @@ pub struct Environment {
     pub storage: Option<Storage>,
     pub threads: usize,
     pub variant: String,
+    /// Bytes held for the measurement data, padding included, in how many panels.
+    pub operator_bytes: u64,
     pub panels: usize,
     pub debug_build: bool,
     pub os: String,
@@ -82,6 +84,7 @@ impl Environment {
             storage: engine.storage,
             threads: engine.threads,
             variant: engine.variant.clone(),
+            operator_bytes: engine.operator_bytes,
             panels: engine.panels,
             debug_build: cfg!(debug_assertions),
             os: std::env::consts::OS.into(),
