@@ -142,6 +142,11 @@ impl Solver {
                 TrialWatch::new(p, target, weights, held_out, truth, stop, unit_roundoff * (n as f64).sqrt())
             })
             .collect();
+        for (watch, spectrum) in watches.iter_mut().zip(&plan.spectra) {
+            if let Some(spectrum) = spectrum {
+                watch.diagnose(spectrum.clone(), plan.start.left(watch.trial()))?;
+            }
+        }
         let mut active = vec![true; watches.len()];
         let mut trace = Vec::new();
         let mut iteration = 0;

@@ -192,6 +192,7 @@ pub struct Settings {
     pub(crate) observe: Schedule,
     pub(crate) holdout: Option<Holdout>,
     pub(crate) precision: Precision,
+    pub(crate) diagnose: bool,
     pub(crate) trials: Vec<Trial>,
 }
 
@@ -246,6 +247,15 @@ impl Settings {
     /// Arithmetic of the Cpu and Gpu backends; Reference is always f64.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
+        self
+    }
+
+    /// Follows trials that have a truth through the three phases: every observation then carries a
+    /// [`crate::diagnostics::Diagnosis`] (angles, singular values, the power-iteration twin) and every result its
+    /// [`crate::diagnostics::Phases`]. Costs one pass over the measurements at the start and two thin SVDs of U an
+    /// observation.
+    pub fn diagnose(mut self, diagnose: bool) -> Self {
+        self.diagnose = diagnose;
         self
     }
 

@@ -134,7 +134,9 @@ pub fn run(args: &Args) -> Result<Ending> {
     let (problem, s) = problem(args, file)?;
     let (n, m) = (problem.operator().shape().rows(), problem.operator().measurements());
     notices.push(format!("normalization s = {s:.4e} ({})", args.normalization));
-    let settings = start(args, settings, n)?.trials(axes.trials(problem.instances()));
+    // Angles and phases are computed where they are written somewhere.
+    let diagnose = args.trace.is_some() || args.report.is_some();
+    let settings = start(args, settings, n)?.trials(axes.trials(problem.instances())).diagnose(diagnose);
     let mut solver = Solver::new(problem, settings, backend)?;
     notices.extend(solver.notices().iter().cloned());
     if !args.quiet {

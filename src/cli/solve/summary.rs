@@ -67,6 +67,16 @@ fn single(t: &TrialSolution) -> String {
         lines.push(format!("held-out loss     {loss:.6e} (lowest, at iteration {})", t.kept_iteration));
         lines.push(format!("estimated error   {estimate:.6e} (from held-out residuals)"));
     }
+    if let Some(phases) = &t.phases {
+        let time = |t: Option<usize>| t.map_or_else(|| "-".into(), |t| t.to_string());
+        lines.push(format!(
+            "phases            aligned from {} (t_*), grown at {} (t_1), left its power-iteration twin at {}",
+            time(phases.t_star),
+            time(phases.t_1),
+            time(phases.t_twin)
+        ));
+        lines.extend(phases.reasons.iter().map(|reason| format!("                  {reason}")));
+    }
     lines.push(format!("estimated rank    {} of {} columns", t.estimated_rank, t.parameters.search_rank));
     lines.push(format!("singular values   {}{more}", leading.join(" ")));
     lines.join("\n") + "\n"
