@@ -2,10 +2,12 @@
 
 mod json;
 mod plot;
+mod readable;
 mod tables;
 
 pub use json::{Environment, RunReport, TrialReport};
 pub use plot::{Curve, Figure, Quantity};
+pub use readable::{readable, readable_seconds};
 pub use tables::{write_trace, write_trials};
 
 use std::io::Write;
