@@ -27,7 +27,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`Error`] | the one error type: what was found, what is allowed, what to do |
-//! | `real`, `linalg` | f32 or f64; the few decompositions, through faer |
+//! | `real`, `linalg`, `text` | f32 or f64; the few decompositions, through faer; numbers for people |
 //! | [`problem`] | shapes, batched factors, packed indices, truths, random streams |
 //! | [`io`] | NumPy arrays in and out; outputs that appear whole or not at all |
 //! | [`operators`] | the contract of a measurement ensemble, and one room for each |
@@ -83,6 +83,7 @@ pub mod problem;
 mod real;
 pub mod report;
 pub mod solver;
+mod text;
 
 pub use backend::Backend;
 pub use engine::Precision;

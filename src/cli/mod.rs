@@ -29,15 +29,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The setting of the small-initialisation paper end to end, in seconds
+    /// Recover a random matrix and show how: start here, it takes seconds
     Demo(demo::Args),
-    /// Write a synthetic problem: matrices, observations, truth
+    /// Write a synthetic problem: sensing matrices, observations, truth
     Generate(generate::Args),
     /// Recover a matrix from measurement files
     Solve(Box<solve::Args>),
-    /// Check the laws that every operator obeys, on this machine's backends
+    /// Check on this machine's backends the laws that every operator obeys
     Check(check::Args),
-    /// List what there is
+    /// List devices, operators or methods
     List(list::Args),
 }
 
@@ -96,8 +96,14 @@ fn said(result: std::io::Result<()>) -> Result<()> {
 fn interrupt() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let in_handler = flag.clone();
+    // The first asks the loop to stop and write what it has; the second is from someone who will not wait for that.
+    let handler = move || {
+        if in_handler.swap(true, Ordering::SeqCst) {
+            std::process::exit(1);
+        }
+    };
     // Where no handler can be installed, Ctrl-C ends the program as it always does.
-    let _ = ctrlc::set_handler(move || in_handler.store(true, Ordering::SeqCst));
+    let _ = ctrlc::set_handler(handler);
     flag
 }
 

@@ -4,6 +4,7 @@ mod json;
 mod plot;
 mod tables;
 
+pub use crate::text::{readable, readable_seconds};
 pub use json::{Environment, RunReport, TrialReport};
 pub use plot::{Curve, Figure, Quantity};
 pub use tables::{write_trace, write_trials};

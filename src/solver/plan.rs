@@ -12,6 +12,7 @@ use crate::problem::random::{Purpose, normals, stream};
 use crate::problem::{Factors, Truth};
 use crate::solver::problem::Problem;
 use crate::solver::settings::{Init, Settings, Trial};
+use crate::text::readable;
 
 /// What one trial was run with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -176,18 +177,17 @@ impl Spectra<'_> {
 }
 
 fn check_given(factors: &Factors, n: usize, batch: usize, settings: &Settings) -> Result<Factors> {
-    let asked = settings.search_rank.or(settings.trials.iter().find_map(|t| t.search_rank));
-    if asked.is_some_and(|k| k != factors.search_rank()) {
+    let mut asked = settings.search_rank.into_iter().chain(settings.trials.iter().filter_map(|t| t.search_rank));
+    if let Some(found) = asked.find(|k| *k != factors.search_rank()) {
         let fix = "leave search_rank out where the start is given";
-        let found = format!("{}", asked.unwrap_or_default());
         return Err(Error::invalid("search_rank", found, format!("{}, as given", factors.search_rank()), fix));
     }
     if factors.rows() != n || !factors.is_single() || !(factors.batch() == 1 || factors.batch() == batch) {
         return Err(Error::invalid(
             "init",
             format!("factors of shape ({}, {}, {})", factors.batch(), factors.rows(), factors.search_rank()),
-            format!("(1 or {batch}, {n}, k)"),
-            "give one start, or one for each trial",
+            if batch == 1 { format!("(1, {n}, k)") } else { format!("(1 or {batch}, {n}, k)") },
+            format!("give one start, or one for each of the {batch} trials"),
         ));
     }
     if factors.search_rank() == 0 || factors.left_data().iter().any(|v| !v.is_finite()) {
@@ -236,7 +236,7 @@ fn say(given: &[Trial], settings: &Settings, n: usize, trials: &[TrialParameters
     let span = |values: Vec<f64>| {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if low == high { format!("{low:.4e}") } else { format!("{low:.4e} to {high:.4e}") }
+        if low == high { readable(low) } else { format!("{} to {}", readable(low), readable(high)) }
     };
     let unset = |of: fn(&Trial) -> bool| -> Vec<usize> { (0..given.len()).filter(|&i| !of(&given[i])).collect() };
     let steps = unset(|t| t.step_size.is_some());

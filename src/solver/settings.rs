@@ -265,6 +265,11 @@ impl Settings {
         self
     }
 
+    /// The start as it was set.
+    pub fn chosen_init(&self) -> &Init {
+        &self.init
+    }
+
     /// Checks what does not depend on the problem; [`crate::Solver::new`] does so too.
     ///
     /// # Errors

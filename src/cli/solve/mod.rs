@@ -10,6 +10,7 @@ use lowrank::io::{InputInfo, ensure_not_input, read_factor, read_observations, r
 use lowrank::operators::Operator;
 use lowrank::operators::dense::{DenseFile, Layout, Normalization, OpenOptions, Storage};
 use lowrank::problem::{Factors, Model, Truth};
+use lowrank::report::readable;
 use lowrank::{
     Backend, Error, Init, Method, Precision, Problem, Result, Schedule, Settings, Solution, Solver, Status, Stop, Trial,
 };
@@ -20,7 +21,7 @@ use super::{Ending, grid, interrupt, remark};
 use outputs::Outputs;
 pub use outputs::write_json;
 
-/// Flags of `solve`. Lists and ranges (`1:8`, `a:b:step`, `log:1e-1:1e-7:7`) of --init-scale, --seed, --search-rank and
+/// Lists and ranges (`1:8`, `a:b:step`, `log:1e-1:1e-7:7`) of --init-scale, --seed, --search-rank and
 /// --step-size make one batch, their cartesian product.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
@@ -36,114 +37,128 @@ pub struct Args {
     /// Known matrix M (n, n), to report the test error
     #[arg(long, value_name = "M.npy", help_heading = "Measurements")]
     truth_matrix: Option<PathBuf>,
-    /// psd (asymmetric and signed are named but not solved yet)
-    #[arg(long, default_value = "psd", help_heading = "Measurements")]
+    /// psd: symmetric without negative eigenvalues; other models are refused
+    #[arg(long, value_name = "NAME", default_value = "psd", help_heading = "Measurements")]
     model: String,
-    /// packed or full, where the width of the matrices can be read both ways
-    #[arg(long, help_heading = "Measurements")]
+    /// packed or full, needed only where the width of the matrices can be read both ways [default: from the file]
+    #[arg(long, value_name = "NAME", help_heading = "Measurements")]
     layout: Option<String>,
-    /// n1,n2 of the unknown matrix, where the width can be read both ways
+    /// n,n of the unknown matrix, another way to settle the width [default: from the file]
     #[arg(long, value_name = "n1,n2", help_heading = "Measurements")]
     shape: Option<String>,
-    /// s, such that s·A*A is about the identity: 1/m, 1, auto, or a number
-    #[arg(long, default_value = "1/m", help_heading = "Measurements")]
+    /// Scale s that makes s·A*A about the identity: 1/m (entries of variance 1), 1, auto, or a number
+    #[arg(long, value_name = "s", allow_hyphen_values = true, default_value = "1/m", help_heading = "Measurements")]
     normalization: String,
 
-    /// Columns k of U [default: min(n, 20)]
-    #[arg(long, value_name = "LIST", help_heading = "Method")]
+    /// Columns k of U, at least the rank you expect [default: min(n, 20)]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
     search_rank: Option<String>,
-    /// μ [default: 1/(4 ‖s·A*(y)‖)]
+    /// Step size μ of U ← U − μ·s·A*(A(UUᵀ) − y)·U [default: 1/(4 ‖s·A*(y)‖)]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
     step_size: Option<String>,
-    /// α of the start, entries N(0, α²/k) [default: 1e-6 √‖s·A*(y)‖]
+    /// Size α of the random start, entries N(0, α²/k) [default: 1e-6 √‖s·A*(y)‖]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
     init_scale: Option<String>,
-    /// Seed of the start [default: 0]
-    #[arg(long, value_name = "LIST", help_heading = "Method")]
+    /// Seed of the random start [default: 0]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
     seed: Option<String>,
-    /// Given start: U0.npy (n, k) or (batch, n, k), or factors.npz
+    /// Start from these factors instead: U0.npy (n, k) or (batch, n, k), or the factors.npz of another run
     #[arg(long, value_name = "FILE", conflicts_with_all = ["init_scale", "seed"], help_heading = "Method")]
     init: Option<PathBuf>,
-    /// gd; see `lowrank list methods`
-    #[arg(long, default_value = "gd", help_heading = "Method")]
+    /// gd: gradient descent; see `lowrank list methods`
+    #[arg(long, value_name = "NAME", default_value = "gd", help_heading = "Method")]
     method: String,
     /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
-    #[arg(long, default_value = "auto", help_heading = "Method")]
+    #[arg(long, value_name = "NAME", default_value = "auto", help_heading = "Method")]
     backend: String,
-    /// f32 or f64 arithmetic (reference is always f64)
-    #[arg(long, default_value = "f32", help_heading = "Method")]
+    /// f32 or f64 arithmetic (reference is always f64, gpu always f32)
+    #[arg(long, value_name = "TYPE", default_value = "f32", help_heading = "Method")]
     precision: String,
 
-    #[arg(long, value_name = "N", default_value_t = 5000, help_heading = "When to stop")]
+    /// Iterations at most
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 5000,
+        help_heading = "When to stop"
+    )]
     max_iterations: usize,
     /// Stop at ‖UUᵀ−M‖/‖M‖ ≤ e; needs a truth
-    #[arg(long, value_name = "e", help_heading = "When to stop")]
+    #[arg(long, value_name = "e", allow_negative_numbers = true, help_heading = "When to stop")]
     stop_relative_error: Option<f64>,
     /// Stop at a training loss ≤ f
-    #[arg(long, value_name = "f", help_heading = "When to stop")]
+    #[arg(long, value_name = "f", allow_negative_numbers = true, help_heading = "When to stop")]
     stop_loss: Option<f64>,
-    /// Stop at ‖r‖/‖y‖ ≤ e
-    #[arg(long, value_name = "e", help_heading = "When to stop")]
+    /// Stop at a relative residual ‖A(UUᵀ)−y‖/‖y‖ ≤ e
+    #[arg(long, allow_negative_numbers = true, value_name = "e", help_heading = "When to stop")]
     stop_residual: Option<f64>,
     /// Stop after so many seconds of iterating
-    #[arg(long, value_name = "SECONDS", help_heading = "When to stop")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, help_heading = "When to stop")]
     stop_time: Option<f64>,
     /// Iterations over which a flat loss and a still spectrum count as stalled; 0 never does
     #[arg(long, value_name = "N", default_value_t = 200, help_heading = "When to stop")]
     stall_window: usize,
     /// Keep this share of the measurements aside, return the iterate that predicts them best, estimate the error
-    #[arg(long, value_name = "SHARE", help_heading = "When to stop")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "When to stop")]
     holdout: Option<f64>,
-    /// Seed of that choice
+    /// Seed of the choice of held-out measurements
     #[arg(long, value_name = "SEED", default_value_t = 0, help_heading = "When to stop")]
     holdout_seed: u64,
-    /// When to look, trace and test the stop rules: every:J or log
-    #[arg(long, default_value = "every:10", help_heading = "When to stop")]
+    /// When to trace and to test the stop rules: every:J iterations, or log (about twelve times a decade)
+    #[arg(long, value_name = "WHEN", default_value = "every:10", help_heading = "When to stop")]
     observe: String,
 
     /// Factors, .npz with `left` (batch, n, k)
-    #[arg(long, value_name = "factors.npz", help_heading = "Output (- is the standard output)")]
+    #[arg(long, value_name = "factors.npz", help_heading = "Output (each optional; - is the standard output)")]
     out: Option<PathBuf>,
     /// Report of the run, JSON
-    #[arg(long, value_name = "run.json", help_heading = "Output (- is the standard output)")]
+    #[arg(long, value_name = "run.json", help_heading = "Output (each optional; - is the standard output)")]
     report: Option<PathBuf>,
     /// Every observation of every trial, CSV
-    #[arg(long, value_name = "trace.csv", help_heading = "Output (- is the standard output)")]
+    #[arg(long, value_name = "trace.csv", help_heading = "Output (each optional; - is the standard output)")]
     trace: Option<PathBuf>,
     /// Parameters and result of every trial, CSV
-    #[arg(long, value_name = "trials.csv", help_heading = "Output (- is the standard output)")]
+    #[arg(long, value_name = "trials.csv", help_heading = "Output (each optional; - is the standard output)")]
     trials: Option<PathBuf>,
-    /// No remarks and no progress
-    #[arg(long, short, help_heading = "Output (- is the standard output)")]
+    /// No notes and no progress
+    #[arg(long, short, help_heading = "Output (each optional; - is the standard output)")]
     quiet: bool,
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
     // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
     let (settings, axes) = settings(args)?;
-    let backend = Backend::from_word(&args.backend)?;
     let options = open_options(args)?;
+    let backend = Backend::from_word(&args.backend)?;
     let inputs = inputs(args);
     for output in [&args.out, &args.report, &args.trace, &args.trials].into_iter().flatten() {
         ensure_not_input(output, &inputs)?;
     }
+    // Before there are temporary files, which a signal would leave behind.
+    let interrupted = interrupt();
     let outputs = Outputs::create(&args.out, &args.report, &args.trace, &args.trials)?;
 
     let file = options.open(&args.matrices)?;
     let mut notices = file.notices.clone();
     let (problem, s) = problem(args, file)?;
     let (n, m) = (problem.operator().shape().rows(), problem.operator().measurements());
-    notices.push(format!("normalization s = {s:.4e} ({})", args.normalization));
+    notices.push(format!("normalization {}: s as --normalization {} has it", readable(s), args.normalization));
+    let settings = start(args, settings, n)?;
+    let mut trials = axes.trials(problem.instances());
+    if let (Init::Given(starts), [one]) = (settings.chosen_init(), trials.as_slice()) {
+        // A batch of starts, as another run leaves it, goes on as a batch.
+        trials = vec![*one; starts.batch()];
+    }
     // Angles and phases are computed where they are written somewhere.
     let diagnose = args.trace.is_some() || args.report.is_some();
-    let settings = start(args, settings, n)?.trials(axes.trials(problem.instances())).diagnose(diagnose);
+    let settings = settings.trials(trials).diagnose(diagnose);
     let mut solver = Solver::new(problem, settings, backend)?;
     notices.extend(solver.notices().iter().cloned());
     if !args.quiet {
         notices.iter().for_each(|notice| remark(notice));
         summary::announce(solver.engine(), n, m, solver.trials());
     }
-    let interrupted = interrupt();
     let bar = Bar::new(&interrupted, !args.quiet);
     let solution = solver.solve_with(|progress| bar.observe(progress))?;
     bar.finish();
@@ -282,10 +297,17 @@ fn open_options(args: &Args) -> Result<OpenOptions> {
             }
         }
     };
+    let model = word("model", &args.model, &models)?;
+    if model != Model::Psd {
+        return Err(Error::Unsupported {
+            what: format!("--model {}", args.model),
+            fix: "This version recovers positive semidefinite matrices: say --model psd, or leave it out".into(),
+        });
+    }
     // Reference keeps the file's own type, as does double precision; single precision rounds once, here.
     let single = args.precision == "f32" && args.backend != "reference";
     Ok(OpenOptions {
-        model: word("model", &args.model, &models)?,
+        model,
         layout: args.layout.as_ref().map(|text| word("layout", text, &layouts)).transpose()?,
         shape,
         storage: single.then_some(Storage::F32),

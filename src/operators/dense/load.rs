@@ -136,7 +136,7 @@ impl Findings {
         if self.rounding.0 > 0.0 && !file_fits_f32 {
             notices.push(format!(
                 "storage: numbers were rounded to float32; the largest relative error is {:.3e}, in matrix {} \
-                 (--storage f64 keeps them)",
+                 (--precision f64 keeps them)",
                 self.rounding.0, self.rounding.1
             ));
         }
@@ -178,7 +178,7 @@ fn convert<T: Real>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<(V
             array.path(),
             format!("{m} matrices of {p} numbers"),
             format!("matrices that fit in memory at {} bytes a number", size_of::<T>()),
-            "Use fewer measurements or --storage f32, or store packed rows in that type: they are read in place",
+            "Use fewer measurements or --precision f32, or store packed rows in that type: they are read in place",
         )
     })?;
     values.resize(m * p, T::ZERO);
@@ -242,7 +242,7 @@ fn convert_row<T: Real>(
                 array.path(),
                 format!("{value:e} in measurement {row} (counted from 0), {place}"),
                 format!("numbers that float{} holds", 8 * size_of::<T>()),
-                "Say --storage f64, or scale matrices and observations down together",
+                "Say --precision f64, or scale matrices and observations down together",
             ));
         }
         if stored != value {
