@@ -34,12 +34,20 @@ enum Command {
     /// Write a synthetic problem: sensing matrices, observations, truth
     Generate(generate::Args),
     /// Recover a matrix from measurement files
+    #[command(after_help = SOLVE_NOTES)]
     Solve(Box<solve::Args>),
     /// Check on this machine's backends the laws that every operator obeys
     Check(check::Args),
     /// List devices, operators or methods
     List(list::Args),
 }
+
+const SOLVE_NOTES: &str = "\
+A LIST is one number, a list 1,2,5, an inclusive range (1:8, or 0.1:0.5:0.1 with a step), or log:1e-1:1e-7:7 for seven
+values evenly spaced in their logarithm. Several lists make one batch of trials: every combination of their values.
+
+Exit codes: 0 done, every target reached; 1 finished, but a target was missed, a trial diverged, or Ctrl-C;
+2 a flag, a file or a device was refused.";
 
 /// How a command that did not fail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
