@@ -8,6 +8,7 @@ const ORDER: &[&str] = &[
     "error",
     "real",
     "linalg",
+    "text",
     "problem",
     "io",
     "operators",
