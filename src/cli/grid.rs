@@ -32,7 +32,7 @@ macro_rules! whole {
         impl Scalar for $type {
             fn of(value: f64) -> Option<Self> {
                 let rounded = value.round();
-                (rounded >= 0.0 && rounded < 9.0e15).then_some(rounded as $type)
+                (0.0..9.0e15).contains(&rounded).then_some(rounded as $type)
             }
             fn value(self) -> f64 {
                 self as f64
