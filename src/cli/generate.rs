@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lowrank::io::{NpyWriter, OutputFile, write_npy_f64};
 use lowrank::operators::{Dense, Operator};
-use lowrank::problem::{packed_index, synthetic};
+use lowrank::problem::{Truth, packed_index, synthetic};
 use lowrank::{Error, Problem, Result};
 use serde_json::json;
 
@@ -62,22 +62,30 @@ pub fn run(args: &Args) -> Result<Ending> {
         other => return Err(invalid("layout", other, "packed or full")),
     };
     let seeds = [args.truth_seed, args.operator_seed, args.noise_seed].map(|seed| seed.unwrap_or(args.seed));
-    let [truth_seed, operator_seed, noise_seed] = seeds;
     let truth =
-        synthetic::psd(args.n).rank(args.rank).condition_number(args.condition_number).seed(truth_seed).build()?;
-    let (shape, m) = (truth.shape(), args.measurements);
-    // Before a directory is made: a refusal leaves nothing behind.
-    if m == 0 {
-        return Err(refused("measurements", m, "at least 1", "give at least one measurement"));
-    }
+        synthetic::psd(args.n).rank(args.rank).condition_number(args.condition_number).seed(seeds[0]).build()?;
+    // Before the matrices are drawn, which can take long.
     if !(args.noise_std.is_finite() && args.noise_std >= 0.0) {
         return Err(refused("noise_std", args.noise_std, "a finite number of at least 0", "leave it out for none"));
     }
+    let made = !args.out.exists();
     std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
         path: args.out.clone(),
         source,
         fix: "Name a directory that can be made with --out".into(),
     })?;
+    write(args, full, seeds, truth).inspect_err(|_| {
+        if made {
+            // A refusal leaves nothing behind; a directory with something in it stays.
+            let _ = std::fs::remove_dir(&args.out);
+        }
+    })
+}
+
+/// Draws the problem and writes its files. `seeds` are those of the truth, the operator and the noise.
+fn write(args: &Args, full: bool, seeds: [u64; 3], truth: Truth) -> Result<Ending> {
+    let [truth_seed, operator_seed, noise_seed] = seeds;
+    let (shape, m) = (truth.shape(), args.measurements);
     let file = |name: &str| OutputFile::create(args.out.join(name));
     let (mut a, mut y, mut x, description) = (file("A.npy")?, file("y.npy")?, file("X.npy")?, file("problem.json")?);
 
@@ -110,7 +118,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         out,
         "{}  {m} {layout} {shape} matrices, seed {operator_seed}\n{}  observations, noise {} (seed {noise_seed})\n\
          {}  truth of rank {}, condition number {} (seed {truth_seed})\n{}\n\nsolve it with\n  \
-         lowrank solve --matrices {} --observations {} --truth {}",
+         lowrank solve --matrices {} --observations {} --truth {}{}",
         at("A.npy"),
         at("y.npy"),
         args.noise_std,
@@ -121,6 +129,8 @@ pub fn run(args: &Args) -> Result<Ending> {
         at("A.npy"),
         at("y.npy"),
         at("X.npy"),
+        // Some widths can be read both ways; three axes cannot.
+        if full { "" } else { " --layout packed" },
     ))?;
     Ok(Ending::Done)
 }

@@ -30,8 +30,8 @@ pub fn run(args: &Args) -> Result<Ending> {
     match args.what {
         What::Devices => {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            said(writeln!(out, "{:<12} {}", "cpu", format_args!("{threads} threads, f32 or f64")))?;
-            said(writeln!(out, "{:<12} one thread, f64: slow, what the others are compared with", "reference"))?;
+            said(writeln!(out, "cpu          {threads} threads, f32 or f64"))?;
+            said(writeln!(out, "reference    one thread, f64: slow, what the others are compared with"))?;
             for adapter in lowrank::gpu::list_adapters() {
                 said(writeln!(
                     out,

@@ -42,12 +42,14 @@ enum Command {
     List(list::Args),
 }
 
+// One line a paragraph: clap wraps it to the terminal.
 const SOLVE_NOTES: &str = "\
-A LIST is one number, a list 1,2,5, an inclusive range (1:8, or 0.1:0.5:0.1 with a step), or log:1e-1:1e-7:7 for seven
-values evenly spaced in their logarithm. Several lists make one batch of trials: every combination of their values.
+A LIST is one number, a list 1,2,5, an inclusive range (1:8, or 0.1:0.5:0.1 with a step), or log:1e-1:1e-7:7 for \
+seven values evenly spaced in their logarithm. Several lists make one batch of trials: every combination of their \
+values.
 
-Exit codes: 0 done, every target reached; 1 finished, but a target was missed, a trial diverged, or Ctrl-C;
-2 a flag, a file or a device was refused.";
+Exit codes: 0 done, every target reached; 1 finished, but a target was missed, a trial diverged, or Ctrl-C; 2 a flag, \
+a file or a device was refused.";
 
 /// How a command that did not fail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

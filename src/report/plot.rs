@@ -60,6 +60,8 @@ impl Figure<'_> {
         let (low, high) = if high > 0.0 { (low, high) } else { (1.0, 10.0) };
         // Whole decades, so that the labels are powers of ten.
         let (bottom, top) = (10f64.powf(low.log10().floor()), 10f64.powf((high * 1.0001).log10().ceil()));
+        // A hair more, or the library's rounding leaves out the label at an end.
+        let (bottom, top) = (bottom * (1.0 - 1e-9), top * (1.0 + 1e-9));
 
         let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
         root.fill(&WHITE)?;

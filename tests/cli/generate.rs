@@ -3,7 +3,8 @@
 use crate::{Dir, close, distance};
 
 fn generate(dir: &Dir, name: &str, more: &str) {
-    let base = format!("generate --n 8 --rank 2 --measurements 40 --out {name} {more}");
+    let more = if more.contains("--measurements") { more.to_owned() } else { format!("--measurements 40 {more}") };
+    let base = format!("generate --n 8 --rank 2 --out {name} {more}");
     dir.run(&base.split_whitespace().collect::<Vec<_>>()).done();
 }
 

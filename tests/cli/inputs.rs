@@ -2,7 +2,7 @@
 
 use crate::{Dir, M, N, distance, npy};
 
-const FLAGS: &str = "--search-rank 3 --step-size 0.2 --init-scale 0.01 --max-iterations 40 --precision f64 --out f.npz";
+const FLAGS: &str = "--search-rank 3 --init-scale 0.01 --max-iterations 40 --precision f64 --out f.npz";
 
 fn solution(dir: &Dir, more: &str) -> Vec<f64> {
     dir.solve(&format!("{FLAGS} {more}")).done();
@@ -65,7 +65,7 @@ fn integers_and_doubles_are_read() {
     let shape = format!("({M}, {p})");
     let doubles: Vec<f64> = integers.iter().map(|v| f64::from(*v)).collect();
     dir.write_f64("A.npy", &[M, p], &doubles);
-    let flags = "--step-size 1e-3 --normalization auto";
+    let flags = "--normalization auto";
     let of_doubles = solution(&dir, flags);
     let bytes: Vec<u8> = integers.iter().flat_map(|v| v.to_le_bytes()).collect();
     dir.write("A.npy", &npy("<i2", &shape, &bytes));

@@ -24,10 +24,10 @@ pub const RANK: usize = 2;
 pub const M: usize = 120;
 
 /// A directory that goes away with the test; commands run in it.
-pub struct Dir(tempfile::TempDir);
+pub(crate) struct Dir(tempfile::TempDir);
 
 /// What a run said.
-pub struct Said {
+pub(crate) struct Said {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,

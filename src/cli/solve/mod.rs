@@ -1,5 +1,6 @@
 //! `lowrank solve`: files in, factors and reports out.
 
+mod flags;
 mod outputs;
 mod summary;
 
@@ -18,113 +19,9 @@ use serde_json::{Value, json};
 
 use super::progress::Bar;
 use super::{Ending, grid, interrupt, remark};
+pub use flags::Args;
 use outputs::Outputs;
 pub use outputs::write_json;
-
-/// Lists and ranges (`1:8`, `a:b:step`, `log:1e-1:1e-7:7`) of --init-scale, --seed, --search-rank and
-/// --step-size make one batch, their cartesian product.
-#[derive(clap::Args, Clone, Debug)]
-pub struct Args {
-    /// Sensing matrices, .npy: (m, n, n), (m, n²), or packed (m, n(n+1)/2) upper triangles row by row
-    #[arg(long, value_name = "A.npy", help_heading = "Measurements")]
-    matrices: PathBuf,
-    /// Observations, .npy: (m,), (m, 1), or (b, m) for several vectors
-    #[arg(long, value_name = "y.npy", help_heading = "Measurements")]
-    observations: PathBuf,
-    /// Known factor X with M = X Xᵀ, to report the test error: X.npy (n, r), or factors.npz holding `left`
-    #[arg(long, value_name = "FILE", conflicts_with = "truth_matrix", help_heading = "Measurements")]
-    truth: Option<PathBuf>,
-    /// Known matrix M (n, n), to report the test error
-    #[arg(long, value_name = "M.npy", help_heading = "Measurements")]
-    truth_matrix: Option<PathBuf>,
-    /// psd: symmetric without negative eigenvalues; other models are refused
-    #[arg(long, value_name = "NAME", default_value = "psd", help_heading = "Measurements")]
-    model: String,
-    /// packed or full, needed only where the width of the matrices can be read both ways [default: from the file]
-    #[arg(long, value_name = "NAME", help_heading = "Measurements")]
-    layout: Option<String>,
-    /// n,n of the unknown matrix, another way to settle the width [default: from the file]
-    #[arg(long, value_name = "n1,n2", help_heading = "Measurements")]
-    shape: Option<String>,
-    /// Scale s that makes s·A*A about the identity: 1/m (entries of variance 1), 1, auto, or a number
-    #[arg(long, value_name = "s", allow_hyphen_values = true, default_value = "1/m", help_heading = "Measurements")]
-    normalization: String,
-
-    /// Columns k of U, at least the rank you expect [default: min(n, 20)]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
-    search_rank: Option<String>,
-    /// Step size μ of U ← U − μ·s·A*(A(UUᵀ) − y)·U [default: 1/(4 ‖s·A*(y)‖)]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
-    step_size: Option<String>,
-    /// Size α of the random start, entries N(0, α²/k) [default: 1e-6 √‖s·A*(y)‖]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
-    init_scale: Option<String>,
-    /// Seed of the random start [default: 0]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
-    seed: Option<String>,
-    /// Start from these factors instead: U0.npy (n, k) or (batch, n, k), or the factors.npz of another run
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["init_scale", "seed"], help_heading = "Method")]
-    init: Option<PathBuf>,
-    /// gd: gradient descent; see `lowrank list methods`
-    #[arg(long, value_name = "NAME", default_value = "gd", help_heading = "Method")]
-    method: String,
-    /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
-    #[arg(long, value_name = "NAME", default_value = "auto", help_heading = "Method")]
-    backend: String,
-    /// f32 or f64 arithmetic (reference is always f64, gpu always f32)
-    #[arg(long, value_name = "TYPE", default_value = "f32", help_heading = "Method")]
-    precision: String,
-
-    /// Iterations at most
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        default_value_t = 5000,
-        help_heading = "When to stop"
-    )]
-    max_iterations: usize,
-    /// Stop at ‖UUᵀ−M‖/‖M‖ ≤ e; needs a truth
-    #[arg(long, value_name = "e", allow_negative_numbers = true, help_heading = "When to stop")]
-    stop_relative_error: Option<f64>,
-    /// Stop at a training loss ≤ f
-    #[arg(long, value_name = "f", allow_negative_numbers = true, help_heading = "When to stop")]
-    stop_loss: Option<f64>,
-    /// Stop at a relative residual ‖A(UUᵀ)−y‖/‖y‖ ≤ e
-    #[arg(long, allow_negative_numbers = true, value_name = "e", help_heading = "When to stop")]
-    stop_residual: Option<f64>,
-    /// Stop after so many seconds of iterating
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, help_heading = "When to stop")]
-    stop_time: Option<f64>,
-    /// Iterations over which a flat loss and a still spectrum count as stalled; 0 never does
-    #[arg(long, value_name = "N", default_value_t = 200, help_heading = "When to stop")]
-    stall_window: usize,
-    /// Keep this share of the measurements aside, return the iterate that predicts them best, estimate the error
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "When to stop")]
-    holdout: Option<f64>,
-    /// Seed of the choice of held-out measurements
-    #[arg(long, value_name = "SEED", default_value_t = 0, help_heading = "When to stop")]
-    holdout_seed: u64,
-    /// When to trace and to test the stop rules: every:J iterations, or log (about twelve times a decade)
-    #[arg(long, value_name = "WHEN", default_value = "every:10", help_heading = "When to stop")]
-    observe: String,
-
-    /// Factors, .npz with `left` (batch, n, k)
-    #[arg(long, value_name = "factors.npz", help_heading = "Output (each optional; - is the standard output)")]
-    out: Option<PathBuf>,
-    /// Report of the run, JSON
-    #[arg(long, value_name = "run.json", help_heading = "Output (each optional; - is the standard output)")]
-    report: Option<PathBuf>,
-    /// Every observation of every trial, CSV
-    #[arg(long, value_name = "trace.csv", help_heading = "Output (each optional; - is the standard output)")]
-    trace: Option<PathBuf>,
-    /// Parameters and result of every trial, CSV
-    #[arg(long, value_name = "trials.csv", help_heading = "Output (each optional; - is the standard output)")]
-    trials: Option<PathBuf>,
-    /// No notes and no progress
-    #[arg(long, short, help_heading = "Output (each optional; - is the standard output)")]
-    quiet: bool,
-}
 
 pub fn run(args: &Args) -> Result<Ending> {
     // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.

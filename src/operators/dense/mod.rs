@@ -127,9 +127,15 @@ impl Dense {
     /// As [`Dense::gaussian`].
     pub fn gaussian_stored(shape: Shape, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
         require_packed(shape, measurements)?;
-        fn fill<T: Real>(shape: Shape, measurements: usize, seed: u64) -> Data<T> {
+        fn fill<T: Real>(shape: Shape, measurements: usize, seed: u64) -> Result<Data<T>> {
             let (n, p) = (shape.rows(), shape.dimension());
-            let mut values = vec![T::ZERO; measurements * p];
+            let mut values = Vec::new();
+            let reserved = measurements.checked_mul(p).and_then(|count| values.try_reserve_exact(count).ok());
+            reserved.ok_or_else(|| {
+                let found = format!("{measurements} matrices of {p} numbers, {} bytes each", size_of::<T>());
+                Error::invalid("measurements", found, "what fits in memory", "lower the number or the size n")
+            })?;
+            values.resize(measurements * p, T::ZERO);
             values.par_chunks_mut(p).enumerate().for_each(|(i, row)| {
                 let mut rng = stream(seed, Purpose::Operator, i as u64);
                 let mut q = 0;
@@ -141,11 +147,11 @@ impl Dense {
                     q += n - j;
                 }
             });
-            Data::Owned(values)
+            Ok(Data::Owned(values))
         }
         let rows = match storage {
-            Storage::F32 => Rows::F32(fill(shape, measurements, seed)),
-            Storage::F64 => Rows::F64(fill(shape, measurements, seed)),
+            Storage::F32 => Rows::F32(fill(shape, measurements, seed)?),
+            Storage::F64 => Rows::F64(fill(shape, measurements, seed)?),
         };
         Ok(Self { shape, measurements, rows, normalization: 1.0 / measurements as f64, isotropic: true })
     }
