@@ -28,7 +28,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("adjoint drops the last staged row", broken(DENSE, "t < staged", "t + 1u < staged")),
     ("adjoint adds to a stale sum", broken(DENSE, "panel.overwrite == 0u", "panel.overwrite < 2u")),
     ("adjoint overwrites earlier panels", broken(DENSE, "panel.overwrite == 0u", "panel.overwrite == 2u")),
-    ("adjoint ignores the weights", broken(DENSE, "weight[source] * residual[source]", "residual[source]")),
+    ("adjoint ignores the weights", broken(DENSE, "weight[row] * residual[row]", "residual[row]")),
     ("adjoint reads another panel's residuals", broken(DENSE, "* M + panel.first + mine", "* M + mine")),
     ("adjoint mixes trials", broken(DENSE, "r = lane_with(r, l,", "r = lane_with(r, 0u,")),
     ("outer product drops a column block", broken(OUTER, "first < K; first", "first + 16u <= K; first")),
