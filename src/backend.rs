@@ -12,7 +12,7 @@ pub enum Backend {
     Reference,
     /// All cores, f32 or f64.
     Cpu,
-    /// A graphics adapter, f32.
+    /// A graphics adapter, f32, or f64 where it has 64-bit shader numbers.
     Gpu(gpu::Device),
 }
 
@@ -25,6 +25,26 @@ impl Backend {
         match gpu::Device::open(None) {
             Ok(device) if !device.is_software() => Ok(Self::Gpu(device)),
             _ => Ok(Self::Cpu),
+        }
+    }
+
+    /// [`Backend::auto`] for a precision: a real GPU that computes in it, and otherwise the Cpu backend.
+    ///
+    /// # Errors
+    /// As [`Backend::auto`].
+    pub fn auto_for(precision: Precision) -> Result<Self> {
+        let chosen = Self::auto()?;
+        Ok(if chosen.require(precision).is_ok() { chosen } else { Self::Cpu })
+    }
+
+    /// Whether it computes in that precision; Reference computes in f64 whatever is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for double precision on an adapter without it.
+    pub fn require(&self, precision: Precision) -> Result<()> {
+        match self {
+            Self::Reference | Self::Cpu => Ok(()),
+            Self::Gpu(device) => device.require(precision),
         }
     }
 
@@ -55,7 +75,8 @@ impl Backend {
     /// Loads an engine. `options` concern the Gpu backend only.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for double precision or an operator without a shader on a GPU; [`Error::Device`].
+    /// [`Error::Unsupported`] for an operator without a shader, or double precision on an adapter without it;
+    /// [`Error::Device`].
     pub(crate) fn load<'a>(
         &self,
         load: &Load<'a>,
@@ -65,11 +86,7 @@ impl Backend {
         match self {
             Self::Reference => host::load_reference(load),
             Self::Cpu => host::load_cpu(load, precision),
-            Self::Gpu(_) if precision != Precision::F32 => Err(Error::Unsupported {
-                what: "precision f64 on the backend gpu".into(),
-                fix: "use precision f32 there, or the backend cpu".into(),
-            }),
-            Self::Gpu(device) => gpu::load(device, load, options),
+            Self::Gpu(device) => gpu::load(device, load, &gpu::Options { precision, ..options.clone() }),
         }
     }
 }

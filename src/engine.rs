@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::methods::Stage;
-use crate::operators::Operator;
+use crate::operators::{Operator, Storage};
 use crate::problem::Factors;
 
 /// Arithmetic of the iteration. Diagnostics are computed in f64 whatever this is.
@@ -51,6 +51,8 @@ pub struct EngineInfo {
     /// Whether the adapter is a software one (llvmpipe, SwiftShader).
     pub software_adapter: bool,
     pub precision: Precision,
+    /// Number type of the measurement data that it reads; null for operators that store none.
+    pub storage: Option<Storage>,
     /// Host threads, or 1.
     pub threads: usize,
     /// The kernel variant: with the same device, seed and variant a run repeats bit for bit.

@@ -1,10 +1,10 @@
-//! Every law over every operator × case × backend × adapter, from the one registry.
+//! Every law over every operator (and its variants) × case × backend × precision × adapter, from the one registry.
 
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Outcome, Place};
-use lowrank::operators::{CASES, Operator, REGISTRY, Registration};
+use lowrank::operators::{CASES, Make, Operator, REGISTRY, VARIANT_CASES};
 use lowrank::problem::Shape;
 
 mod common;
@@ -20,18 +20,21 @@ fn held(outcome: Outcome) -> Result<(), Failed> {
 }
 
 /// The instance, made when the first of its tests runs.
-fn instance(
-    shared: &Shared,
-    make: fn(Shape, usize, u64) -> lowrank::Result<Box<dyn Operator>>,
-    n: usize,
-    m: usize,
-) -> &dyn Operator {
+fn instance(shared: &Shared, make: Make, n: usize, m: usize) -> &dyn Operator {
     &**shared.get_or_init(|| make(Shape::psd(n), m, 11).expect("a registered operator can be made at every case"))
 }
 
-fn add_case(trials: &mut Vec<Trial>, registration: &'static Registration, n: usize, m: usize, places: &[Place]) {
+/// What is checked: its name, and how a random and an integer instance are made.
+struct Subject {
+    name: String,
+    random: Make,
+    integers: Make,
+}
+
+fn add_case(trials: &mut Vec<Trial>, subject: &Subject, n: usize, m: usize, places: &[Place]) {
     let (random, integers): (Shared, Shared) = Default::default();
-    let name = |place: &str, law: &str| format!("{} n={n} m={m}, {place}: {law}", registration.name);
+    let (make_random, make_integers) = (subject.random, subject.integers);
+    let name = |place: &str, law: &str| format!("{} n={n} m={m}, {place}: {law}", subject.name);
     for law in OPERATOR_LAWS {
         // Five standard errors mean something from a hundred samples on.
         if law.name == "isometry" && m < 100 {
@@ -39,13 +42,13 @@ fn add_case(trials: &mut Vec<Trial>, registration: &'static Registration, n: usi
         }
         let shared = random.clone();
         trials.push(Trial::test(name("definition", law.name), move || {
-            held(law.check(instance(&shared, registration.random, n, m)))
+            held(law.check(instance(&shared, make_random, n, m)))
         }));
     }
     for place in places {
         for law in ENGINE_LAWS {
             let exact = law.name == "exact on integers";
-            let make = if exact { registration.integers } else { registration.random };
+            let make = if exact { make_integers } else { make_random };
             let (shared, place) = (if exact { integers.clone() } else { random.clone() }, place.clone());
             trials.push(Trial::test(name(&place.name.clone(), law.name), move || {
                 held(law.check(instance(&shared, make, n, m), &place))
@@ -62,8 +65,17 @@ fn main() {
     }
     let mut trials = Vec::new();
     for registration in REGISTRY {
+        let name = registration.name;
+        let subject = Subject { name: name.into(), random: registration.random, integers: registration.integers };
         for &(n, m) in CASES {
-            add_case(&mut trials, registration, n, m, &places);
+            add_case(&mut trials, &subject, n, m, &places);
+        }
+        for variant in registration.variants {
+            let name = format!("{name} in {}", variant.name);
+            let subject = Subject { name, random: variant.random, integers: variant.integers };
+            for &(n, m) in VARIANT_CASES {
+                add_case(&mut trials, &subject, n, m, &places);
+            }
         }
     }
     trials.extend(common::missing_adapter("conformance"));

@@ -1,7 +1,8 @@
 //! For each kernel, broken copies: a dropped tail, a swapped index, a stale buffer, a forgotten term. Every one must
-//! make at least one law fail, or the laws are too weak.
+//! make at least one law fail, or the laws are too weak. One source serves both precisions, so one is enough.
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use lowrank::Precision;
 use lowrank::gpu::{Device, Mutation};
 use lowrank::laws::{ENGINE_LAWS, Place};
 use lowrank::operators::{Operator, REGISTRY};
@@ -15,6 +16,7 @@ const fn broken(file: &'static str, find: &'static str, replace: &'static str) -
 
 const DENSE: &str = "operators/dense.wgsl";
 const OUTER: &str = "step/outer_product.wgsl";
+const HALF: &str = "storage/f16.wgsl";
 const REDUCE: &str = "step/reduce.wgsl";
 const PRODUCT: &str = "step/gradient_product.wgsl";
 const UPDATE: &str = "step/update.wgsl";
@@ -31,6 +33,13 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("adjoint ignores the weights", broken(DENSE, "weight[row] * residual[row]", "residual[row]")),
     ("adjoint reads another panel's residuals", broken(DENSE, "* M + panel.first + mine", "* M + mine")),
     ("adjoint mixes trials", broken(DENSE, "r = lane_with(r, l,", "r = lane_with(r, 0u,")),
+    ("the halves of a word are swapped", broken(HALF, "pair.x, pair.y", "pair.y, pair.x")),
+    ("a row's scale is forgotten", broken(HALF, "return value * real", "return value + 0.0 * real")),
+    ("a row's scale is another row's", broken(HALF, "data[start + ceil_div(P, 2u)]", "data[ceil_div(P, 2u)]")),
+    (
+        "the odd half at the end of a row is dropped",
+        broken(HALF, "data[start + q / 2u]", "data[start + min(q, P - 2u) / 2u]"),
+    ),
     ("outer product drops a column block", broken(OUTER, "first < K; first", "first + 16u <= K; first")),
     ("outer product forgets the factor 2", broken(OUTER, "2.0 * direct", "direct")),
     ("outer product takes L for R", broken(OUTER, "direct + crossed", "2.0 * direct")),
@@ -49,13 +58,16 @@ const MUTATIONS: &[(&str, Mutation)] = &[
 ];
 
 /// Seventeen rows: one past a 16×16 block; 131 measurements in several panels.
-fn instances() -> Vec<Box<dyn Operator>> {
+fn instances(half: bool) -> Vec<Box<dyn Operator>> {
     let dense = REGISTRY.iter().find(|r| r.name == "dense").unwrap();
-    vec![(dense.random)(Shape::psd(17), 131, 5).unwrap(), (dense.integers)(Shape::psd(17), 131, 5).unwrap()]
+    let variant = dense.variants.iter().find(|variant| half && variant.name == "f16");
+    let (random, integers) = variant.map_or((dense.random, dense.integers), |v| (v.random, v.integers));
+    [random, integers].iter().map(|make| make(Shape::psd(17), 131, 5).unwrap()).collect()
 }
 
 fn violations(place: &Place) -> Vec<String> {
-    instances()
+    let half = place.options.mutations.iter().any(|mutation| mutation.file == HALF);
+    instances(half)
         .iter()
         .flat_map(|operator| {
             ENGINE_LAWS.iter().filter_map(|law| Some((law.name, law.check(&**operator, place).err()?)))
@@ -65,7 +77,9 @@ fn violations(place: &Place) -> Vec<String> {
 }
 
 fn mutated(device: &Device, mutations: Vec<Mutation>) -> Place {
-    let mut place = Place::adapter(device).pop().expect("the small-panel place");
+    let mut place = (Place::adapter(device).into_iter())
+        .find(|place| place.precision == Precision::F32 && place.options.panel_bytes.is_some())
+        .expect("the small-panel place");
     place.options.mutations = mutations;
     place
 }

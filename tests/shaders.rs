@@ -1,30 +1,44 @@
-//! Every shader module is parsed and validated without a GPU, under the capabilities of core WebGPU.
+//! Every shader module is parsed and validated without a GPU, under the capabilities of core WebGPU, and for double
+//! precision with 64-bit numbers on top of them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use lowrank::Precision;
 use lowrank::gpu::{Module, composed_modules};
 use lowrank::operators::REGISTRY;
 use lowrank::problem::Shape;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
-/// Every module of every operator at several sizes: all lane widths, k past a block, m past one grid dimension.
-fn all_modules() -> Vec<Module> {
+/// Every module of every operator and variant at several sizes: all lane widths, k past a block, m past one grid
+/// dimension.
+fn modules_in(precision: Precision) -> Vec<Module> {
     let mut modules = Vec::new();
     for registration in REGISTRY.iter().filter(|registration| registration.backends.contains("gpu")) {
         for (n, m, k, batch) in [(1, 1, 1, 1), (2, 3, 5, 2), (17, 257, 16, 3), (61, 40, 33, 8), (3, 70_000, 1, 9)] {
-            let operator = (registration.random)(Shape::psd(n), m, 1).expect("a small operator");
-            modules.extend(composed_modules(operator.as_ref(), k, batch).expect("a registered shader"));
+            for make in registration.variants.iter().map(|variant| variant.random).chain([registration.random]) {
+                let operator = make(Shape::psd(n), m, 1).expect("a small operator");
+                modules.extend(composed_modules(operator.as_ref(), k, batch, precision).expect("a registered shader"));
+            }
         }
     }
     assert!(!modules.is_empty());
     modules
 }
 
+fn all_modules() -> Vec<Module> {
+    [Precision::F32, Precision::F64].into_iter().flat_map(modules_in).collect()
+}
+
+/// What a module may use beside core WebGPU.
+fn capabilities(module: &Module) -> Capabilities {
+    if module.text.starts_with("alias real = f64;") { Capabilities::FLOAT64 } else { Capabilities::empty() }
+}
+
 fn parse(module: &Module) -> naga::Module {
     let complain = |message: String| panic!("{}: {message}\n{}", module.name, module.text);
     let parsed = naga::front::wgsl::parse_str(&module.text).unwrap_or_else(|e| complain(e.to_string()));
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities(module));
     if let Err(e) = validator.validate(&parsed) {
         complain(e.emit_to_string(&module.text));
     }

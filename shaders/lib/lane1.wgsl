@@ -2,14 +2,14 @@
 // All four lane files define the same functions; the host puts in the one whose TILE fits the batch.
 
 const TILE: u32 = 1u;
-alias Lane = f32;
+alias Lane = real;
 
 fn lane_zero() -> Lane {
     return 0.0;
 }
 
 // a·x + acc, trial by trial.
-fn lane_fma(a: f32, x: Lane, acc: Lane) -> Lane {
+fn lane_fma(a: real, x: Lane, acc: Lane) -> Lane {
     return fma(a, x, acc);
 }
 
@@ -17,11 +17,11 @@ fn lane_add(a: Lane, b: Lane) -> Lane {
     return a + b;
 }
 
-fn lane_get(lane: Lane, l: u32) -> f32 {
+fn lane_get(lane: Lane, l: u32) -> real {
     return lane;
 }
 
 // `lane` with the number of trial l replaced.
-fn lane_with(lane: Lane, l: u32, value: f32) -> Lane {
+fn lane_with(lane: Lane, l: u32, value: real) -> Lane {
     return value;
 }

@@ -2,8 +2,8 @@
 
 const TILE: u32 = 8u;
 struct Lane {
-    low: vec4<f32>,
-    high: vec4<f32>,
+    low: vec4<real>,
+    high: vec4<real>,
 }
 
 fn lane_zero() -> Lane {
@@ -11,15 +11,15 @@ fn lane_zero() -> Lane {
 }
 
 // a·x + acc, trial by trial.
-fn lane_fma(a: f32, x: Lane, acc: Lane) -> Lane {
-    return Lane(fma(vec4<f32>(a), x.low, acc.low), fma(vec4<f32>(a), x.high, acc.high));
+fn lane_fma(a: real, x: Lane, acc: Lane) -> Lane {
+    return Lane(fma(vec4<real>(a), x.low, acc.low), fma(vec4<real>(a), x.high, acc.high));
 }
 
 fn lane_add(a: Lane, b: Lane) -> Lane {
     return Lane(a.low + b.low, a.high + b.high);
 }
 
-fn lane_get(lane: Lane, l: u32) -> f32 {
+fn lane_get(lane: Lane, l: u32) -> real {
     if (l < 4u) {
         return lane.low[l];
     }
@@ -27,7 +27,7 @@ fn lane_get(lane: Lane, l: u32) -> f32 {
 }
 
 // `lane` with the number of trial l replaced.
-fn lane_with(lane: Lane, l: u32, value: f32) -> Lane {
+fn lane_with(lane: Lane, l: u32, value: real) -> Lane {
     var result = lane;
     if (l < 4u) {
         result.low[l] = value;

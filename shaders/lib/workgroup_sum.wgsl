@@ -1,6 +1,6 @@
 // Sum over the 256 threads of a workgroup by a fixed binary tree: the order of additions depends on nothing.
 
-// 256·32 bytes = 8 KiB at most. Kernels may use it themselves before or after a sum, behind a barrier.
+// 256·32 bytes = 8 KiB at most, 16 KiB where real is f64. Kernels may use it themselves before or after a sum, behind a barrier.
 var<workgroup> scratch: array<Lane, 256>;
 
 // Every thread of the workgroup calls it; the sum is returned to all of them.

@@ -1,4 +1,5 @@
-// dense: A_i symmetric, one packed row of P numbers a measurement, padded with zeros to ROW_WORDS.
+// dense: A_i symmetric, one packed row of P numbers a measurement, padded with zeros to ROW_WORDS: a[i, q] =
+// scaled(i, stored(i, q)), as a file of `storage` reads them. Sums are taken over stored(i, q) and scaled once.
 //
 //   forward         e[b, i]  = Σ_q a[i, q]·z[b, q] − target[b, i]           one workgroup per (row of the panel, tile)
 //   adjoint_apply   sums[s, b, q] (+)= Σ_i a[i, q]·weight[b, i]·e[b, i]   one thread per (split s, tile, column q),
@@ -18,14 +19,14 @@ struct Panel {
 @group(0) @binding(0) var<storage, read> slots: array<u32>;
 
 @group(1) @binding(0) var<storage, read> z: array<Lane>;                // (tiles, P)
-@group(1) @binding(1) var<storage, read> observed: array<f32>;          // (BATCH, M)
-@group(1) @binding(2) var<storage, read_write> residual_out: array<f32>; // (BATCH, M)
+@group(1) @binding(1) var<storage, read> observed: array<real>;          // (BATCH, M)
+@group(1) @binding(2) var<storage, read_write> residual_out: array<real>; // (BATCH, M)
 
-@group(1) @binding(3) var<storage, read> residual: array<f32>;          // (BATCH, M)
-@group(1) @binding(4) var<storage, read> weight: array<f32>;            // (BATCH, M)
+@group(1) @binding(3) var<storage, read> residual: array<real>;          // (BATCH, M)
+@group(1) @binding(4) var<storage, read> weight: array<real>;            // (BATCH, M)
 @group(1) @binding(5) var<storage, read_write> sums: array<Lane>;    // (SPLITS, tiles, P)
 
-@group(2) @binding(0) var<storage, read> data: array<f32>;              // (rows, ROW_WORDS)
+// Group 2, binding 0, the rows, is declared by the file of `storage`.
 @group(2) @binding(1) var<uniform> panel: Panel;
 
 @compute @workgroup_size(256)
@@ -48,23 +49,23 @@ fn forward(
     // Four numbers a thread at a time, unrolled here because compilers may not: four reads of `data` under way, added in
     // the same order as one by one.
     for (; q + 768u < P; q += 1024u) {
-        let a0 = data[start + q];
-        let a1 = data[start + q + 256u];
-        let a2 = data[start + q + 512u];
-        let a3 = data[start + q + 768u];
+        let a0 = stored(start, q);
+        let a1 = stored(start, q + 256u);
+        let a2 = stored(start, q + 512u);
+        let a3 = stored(start, q + 768u);
         dot = lane_fma(a0, z[tile * P + q], dot);
         dot = lane_fma(a1, z[tile * P + q + 256u], dot);
         dot = lane_fma(a2, z[tile * P + q + 512u], dot);
         dot = lane_fma(a3, z[tile * P + q + 768u], dot);
     }
     for (; q < P; q += 256u) {
-        dot = lane_fma(data[start + q], z[tile * P + q], dot);
+        dot = lane_fma(stored(start, q), z[tile * P + q], dot);
     }
     let sum = workgroup_sum(thread, dot);
     let slot = tile * TILE + thread;
     if (thread < TILE && slot < slots[0]) {
         let at = slots[1u + slot] * M + panel.first + row;
-        residual_out[at] = lane_get(sum, thread) - observed[at];
+        residual_out[at] = scaled(start, lane_get(sum, thread)) - observed[at];
     }
 }
 
@@ -93,7 +94,7 @@ fn adjoint_apply(
     // The panel's first row of this split: (first + row) mod SPLITS = split.
     let phase = (split + SPLITS - panel.first % SPLITS) % SPLITS;
     for (var begin = phase; begin < panel.rows; begin += 256u * SPLITS) {
-        // Thread t stages r = weight·e of the t-th row from `begin`, one number per trial of the tile.
+        // Thread t stages r = weight·e of the t-th row from `begin`, scaled, one number per trial of the tile.
         let mine = begin + thread * SPLITS;
         var r = lane_zero();
         if (mine < panel.rows) {
@@ -101,7 +102,7 @@ fn adjoint_apply(
                 let slot = tile * TILE + l;
                 if (slot < count) {
                     let row = slots[1u + slot] * M + panel.first + mine;
-                    r = lane_with(r, l, weight[row] * residual[row]);
+                    r = lane_with(r, l, scaled(mine * ROW_WORDS, weight[row] * residual[row]));
                 }
             }
         }
@@ -109,14 +110,14 @@ fn adjoint_apply(
         workgroupBarrier();
         let staged = min(256u, ceil_div(panel.rows - begin, SPLITS));
         let next = SPLITS * ROW_WORDS;
-        var source = begin * ROW_WORDS + column;
+        var source = begin * ROW_WORDS;
         var t = 0u;
         // Unrolled like the loop of `forward`.
         for (; t + 4u <= staged; t += 4u) {
-            let a0 = data[source];
-            let a1 = data[source + next];
-            let a2 = data[source + 2u * next];
-            let a3 = data[source + 3u * next];
+            let a0 = stored(source, column);
+            let a1 = stored(source + next, column);
+            let a2 = stored(source + 2u * next, column);
+            let a3 = stored(source + 3u * next, column);
             sum = lane_fma(a0, scratch[t], sum);
             sum = lane_fma(a1, scratch[t + 1u], sum);
             sum = lane_fma(a2, scratch[t + 2u], sum);
@@ -124,7 +125,7 @@ fn adjoint_apply(
             source += 4u * next;
         }
         for (; t < staged; t += 1u) {
-            sum = lane_fma(data[source], scratch[t], sum);
+            sum = lane_fma(stored(source, column), scratch[t], sum);
             source += next;
         }
         workgroupBarrier();

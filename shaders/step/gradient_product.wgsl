@@ -3,12 +3,12 @@
 // Grid: one 16×16 workgroup per (slot, block of rows i, block of columns c).
 
 @group(0) @binding(0) var<storage, read> slots: array<u32>;
-@group(1) @binding(0) var<storage, read> packed: array<f32>;            // (slots, P)
-@group(1) @binding(1) var<storage, read> applied: array<f32>;           // (BATCH, N, K)
-@group(1) @binding(2) var<storage, read_write> direction: array<f32>;   // (BATCH, N, K)
+@group(1) @binding(0) var<storage, read> packed: array<real>;            // (slots, P)
+@group(1) @binding(1) var<storage, read> applied: array<real>;           // (BATCH, N, K)
+@group(1) @binding(2) var<storage, read_write> direction: array<real>;   // (BATCH, N, K)
 
-var<workgroup> g_block: array<f32, 256>; // row i of the block · 16 + j
-var<workgroup> v_block: array<f32, 256>; // j · 16 + column c of the block
+var<workgroup> g_block: array<real, 256>; // row i of the block · 16 + j
+var<workgroup> v_block: array<real, 256>; // j · 16 + column c of the block
 
 @compute @workgroup_size(16, 16)
 fn gradient_product(
@@ -27,7 +27,7 @@ fn gradient_product(
     let c = index % column_blocks * 16u + local.x;
     let base = slots[1u + slot] * N * K;
     let thread = local.y * 16u + local.x;
-    var sum = 0.0;
+    var sum: real = 0.0;
     for (var first = 0u; first < N; first += 16u) {
         let j_of_g = first + local.x;
         let j_of_v = first + local.y;

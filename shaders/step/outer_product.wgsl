@@ -6,15 +6,15 @@
 // only pad the last tile are written with zeros.
 
 @group(0) @binding(0) var<storage, read> slots: array<u32>;
-@group(1) @binding(0) var<storage, read> left: array<f32>;      // (BATCH, N, K)
-@group(1) @binding(1) var<storage, read> right: array<f32>;     // (BATCH, N, K)
-@group(1) @binding(2) var<storage, read_write> z: array<f32>;   // (tiles, P, TILE)
+@group(1) @binding(0) var<storage, read> left: array<real>;      // (BATCH, N, K)
+@group(1) @binding(1) var<storage, read> right: array<real>;     // (BATCH, N, K)
+@group(1) @binding(2) var<storage, read_write> z: array<real>;   // (tiles, P, TILE)
 
 // 16 columns of the block's 16 rows of L and R: index = row·16 + column.
-var<workgroup> left_i: array<f32, 256>;
-var<workgroup> right_i: array<f32, 256>;
-var<workgroup> left_j: array<f32, 256>;
-var<workgroup> right_j: array<f32, 256>;
+var<workgroup> left_i: array<real, 256>;
+var<workgroup> right_i: array<real, 256>;
+var<workgroup> left_j: array<real, 256>;
+var<workgroup> right_j: array<real, 256>;
 
 @compute @workgroup_size(16, 16)
 fn outer_product(
@@ -35,8 +35,8 @@ fn outer_product(
     let thread = local.y * 16u + local.x;
     let load_i = block_i * 16u + local.y;
     let load_j = block_j * 16u + local.y;
-    var direct = 0.0;
-    var crossed = 0.0;
+    var direct: real = 0.0;
+    var crossed: real = 0.0;
     for (var first = 0u; first < K; first += 16u) {
         let column = first + local.x;
         let in_i = load_i < N && column < K;

@@ -4,7 +4,7 @@
 
 @group(0) @binding(0) var<storage, read> slots: array<u32>;
 @group(1) @binding(0) var<storage, read> sums: array<Lane>;      // (SPLITS, tiles, P)
-@group(1) @binding(1) var<storage, read_write> packed: array<f32>;  // (tiles·TILE, P)
+@group(1) @binding(1) var<storage, read_write> packed: array<real>;  // (tiles·TILE, P)
 
 @compute @workgroup_size(256)
 fn reduce(

@@ -3,9 +3,9 @@
 // Grid: one thread per (slot, entry of U), workgroups of 256 that belong to one slot.
 
 @group(0) @binding(0) var<storage, read> slots: array<u32>;
-@group(1) @binding(0) var<storage, read> step_sizes: array<f32>;              // (BATCH): μ·s
-@group(1) @binding(1) var<storage, read> direction: array<f32>;         // (BATCH, N, K)
-@group(1) @binding(2) var<storage, read_write> factor: array<f32>;      // (BATCH, N, K)
+@group(1) @binding(0) var<storage, read> step_sizes: array<real>;              // (BATCH): μ·s
+@group(1) @binding(1) var<storage, read> direction: array<real>;         // (BATCH, N, K)
+@group(1) @binding(2) var<storage, read_write> factor: array<real>;      // (BATCH, N, K)
 
 @compute @workgroup_size(256)
 fn update(

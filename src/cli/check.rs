@@ -4,7 +4,7 @@ use std::io::Write;
 
 use lowrank::Result;
 use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
-use lowrank::operators::{CASES, Operator, REGISTRY};
+use lowrank::operators::{CASES, Operator, REGISTRY, VARIANT_CASES};
 use lowrank::problem::Shape;
 
 use super::{Ending, remark, said};
@@ -59,6 +59,13 @@ pub fn run(args: &Args) -> Result<Ending> {
             let shape = Shape::psd(n);
             cases.push((format!("n={n} m={m}"), (registration.random)(shape, m, 1)?));
             cases.push((format!("n={n} m={m}, integers"), (registration.integers)(shape, m, 1)?));
+        }
+        for variant in registration.variants {
+            for &(n, m) in VARIANT_CASES {
+                let (shape, name) = (Shape::psd(n), format!("{} n={n} m={m}", variant.name));
+                cases.push((format!("{name}, integers"), (variant.integers)(shape, m, 1)?));
+                cases.push((name, (variant.random)(shape, m, 1)?));
+            }
         }
         said(writeln!(out, "{} ({} problems)", registration.name, cases.len()))?;
         for law in OPERATOR_LAWS {

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use lowrank::io::{NpyWriter, OutputFile, write_npy_f64};
-use lowrank::operators::{Dense, Operator};
+use lowrank::io::{NpyNumber, NpyWriter, OutputFile, write_npy_f64};
+use lowrank::operators::{Dense, Operator, Storage};
 use lowrank::problem::{Truth, packed_index, synthetic};
 use lowrank::{Error, Problem, Result};
 use serde_json::json;
@@ -47,6 +47,9 @@ pub struct Args {
     /// packed: upper triangles (m, n(n+1)/2); full: (m, n, n)
     #[arg(long, value_name = "NAME", default_value = "packed")]
     layout: String,
+    /// Type of the matrices: f32, f64, or f16 (numbers that half precision holds, in a float32 file)
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    storage: String,
     /// Directory for A.npy, y.npy, X.npy and problem.json; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -61,6 +64,12 @@ pub fn run(args: &Args) -> Result<Ending> {
         "full" => true,
         other => return Err(invalid("layout", other, "packed or full")),
     };
+    let storage = match args.storage.as_str() {
+        "f16" => Storage::F16,
+        "f32" => Storage::F32,
+        "f64" => Storage::F64,
+        other => return Err(invalid("storage", other, "f16, f32 or f64")),
+    };
     let seeds = [args.truth_seed, args.operator_seed, args.noise_seed].map(|seed| seed.unwrap_or(args.seed));
     let truth =
         synthetic::psd(args.n).rank(args.rank).condition_number(args.condition_number).seed(seeds[0]).build()?;
@@ -74,7 +83,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         source,
         fix: "Name a directory that can be made with --out".into(),
     })?;
-    write(args, full, seeds, truth).inspect_err(|_| {
+    write(args, full, storage, seeds, truth).inspect_err(|_| {
         if made {
             // A refusal leaves nothing behind; a directory with something in it stays.
             let _ = std::fs::remove_dir(&args.out);
@@ -83,15 +92,19 @@ pub fn run(args: &Args) -> Result<Ending> {
 }
 
 /// Draws the problem and writes its files. `seeds` are those of the truth, the operator and the noise.
-fn write(args: &Args, full: bool, seeds: [u64; 3], truth: Truth) -> Result<Ending> {
+fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Truth) -> Result<Ending> {
     let [truth_seed, operator_seed, noise_seed] = seeds;
     let (shape, m) = (truth.shape(), args.measurements);
     let file = |name: &str| OutputFile::create(args.out.join(name));
     let (mut a, mut y, mut x, description) = (file("A.npy")?, file("y.npy")?, file("X.npy")?, file("problem.json")?);
 
-    let operator = std::sync::Arc::new(Dense::gaussian(shape, m, operator_seed)?);
+    let operator = std::sync::Arc::new(Dense::gaussian_stored(shape, m, operator_seed, storage)?);
     let problem = Problem::measure(operator.clone(), truth.clone())?.with_noise(args.noise_std, noise_seed)?;
-    let written = write_matrices(&mut a, &operator, full);
+    // What half precision holds, single precision holds exactly.
+    let (written, dtype) = match storage {
+        Storage::F64 => (write_matrices(&mut a, &operator, full, |v| v), "float64"),
+        _ => (write_matrices(&mut a, &operator, full, |v| v as f32), "float32"),
+    };
     a.check(written)?;
     let written = write_npy_f64(&mut y, &[m], problem.observations(0).unwrap_or_default());
     y.check(written)?;
@@ -102,7 +115,7 @@ fn write(args: &Args, full: bool, seeds: [u64; 3], truth: Truth) -> Result<Endin
     let value = json!({
         "operator": args.operator, "model": "psd", "n": args.n, "rank": args.rank, "measurements": m,
         "condition_number": args.condition_number, "noise_std": args.noise_std, "layout": layout,
-        "normalization": operator.normalization(), "dtype": "float32",
+        "normalization": operator.normalization(), "dtype": dtype, "storage": args.storage,
         "seeds": { "truth": truth_seed, "operator": operator_seed, "noise": noise_seed },
         "version": env!("CARGO_PKG_VERSION"),
         "argv": std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>(),
@@ -144,16 +157,20 @@ fn refused(name: &str, found: impl std::fmt::Display, allowed: &str, fix: &str) 
 }
 
 /// Row by row, so that the full matrices are never held at once.
-fn write_matrices(writer: &mut OutputFile, operator: &Dense, full: bool) -> std::io::Result<()> {
+fn write_matrices<T: NpyNumber + Default>(
+    writer: &mut OutputFile,
+    operator: &Dense,
+    full: bool,
+    number: fn(f64) -> T,
+) -> std::io::Result<()> {
     let (n, m, p) = (operator.shape().rows(), operator.measurements(), operator.shape().dimension());
     let shape: &[usize] = if full { &[m, n, n] } else { &[m, p] };
-    let mut npy = NpyWriter::<_, f32>::new(writer, shape)?;
-    let mut row = vec![0.0_f32; if full { n * n } else { p }];
+    let mut npy = NpyWriter::<_, T>::new(writer, shape)?;
+    let mut row = vec![T::default(); if full { n * n } else { p }];
     for i in 0..m {
         let packed = operator.packed_row(i);
         for (at, value) in row.iter_mut().enumerate() {
-            // Stored in f32: the conversion back is exact.
-            *value = packed[if full { packed_index(n, at / n, at % n) } else { at }] as f32;
+            *value = number(packed[if full { packed_index(n, at / n, at % n) } else { at }]);
         }
         npy.write(&row)?;
     }

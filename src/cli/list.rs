@@ -35,11 +35,12 @@ pub fn run(args: &Args) -> Result<Ending> {
             for adapter in lowrank::gpu::list_adapters() {
                 said(writeln!(
                     out,
-                    "{:<12} {} ({}, {}){}{}",
+                    "{:<12} {} ({}, {}, {}){}{}",
                     "gpu",
                     adapter.name,
                     adapter.backend,
                     adapter.kind,
+                    if adapter.double_precision { "f32 or f64" } else { "f32" },
                     if adapter.driver.is_empty() { "" } else { ", driver " },
                     adapter.driver
                 ))?;

@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::gpu::device::Device;
-use crate::operators::GpuSource;
+use crate::operators::{GpuPlan, GpuSource};
 
 /// Words behind an output in paranoid mode.
 pub(super) const GUARD_WORDS: usize = 64;
@@ -14,17 +15,34 @@ const UPLOAD_BYTES: usize = 16 << 20;
 /// Largest binding used, whatever the adapter offers: some drivers count bytes in 32 bits with a sign.
 const LARGEST_BINDING: u64 = i32::MAX as u64;
 
+/// Words of one number that kernels compute with.
+pub(super) fn real_words(precision: Precision) -> usize {
+    match precision {
+        Precision::F32 => 1,
+        Precision::F64 => 2,
+    }
+}
+
 /// A storage buffer of `words` 4-byte words, and guard words behind them where asked for.
 pub(super) struct Storage {
     pub(super) label: &'static str,
     pub(super) words: usize,
+    /// Words of one of its numbers.
+    pub(super) number_words: usize,
     pub(super) buffer: wgpu::Buffer,
 }
 
 impl Storage {
     /// # Errors
     /// [`Error::Device`] where the adapter cannot bind as much, or has no memory left.
-    pub(super) fn new(device: &Device, label: &'static str, words: usize, guarded: bool) -> Result<Self> {
+    pub(super) fn new(
+        device: &Device,
+        label: &'static str,
+        numbers: usize,
+        number_words: usize,
+        guarded: bool,
+    ) -> Result<Self> {
+        let words = numbers.saturating_mul(number_words);
         let guard = if guarded { GUARD_WORDS } else { 0 };
         let size = (words as u64).saturating_add(guard as u64).saturating_mul(4);
         let limit = largest_binding(device);
@@ -36,13 +54,35 @@ impl Storage {
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-        Ok(Self { label, words, buffer: device.raw().create_buffer(&descriptor) })
+        Ok(Self { label, words, number_words, buffer: device.raw().create_buffer(&descriptor) })
     }
 
-    /// Overwrites the whole content with f64 numbers, rounded to f32.
+    /// How many numbers it holds.
+    pub(super) fn numbers(&self) -> usize {
+        self.words / self.number_words
+    }
+
+    /// Overwrites the whole content with numbers, rounded to f32 where it holds those.
     pub(super) fn write_rounded(&self, device: &Device, values: &[f64]) {
-        let rounded: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-        device.queue().write_buffer(&self.buffer, 0, bytemuck::cast_slice(&rounded));
+        if self.number_words == 2 {
+            device.queue().write_buffer(&self.buffer, 0, bytemuck::cast_slice(values));
+        } else {
+            let rounded: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+            device.queue().write_buffer(&self.buffer, 0, bytemuck::cast_slice(&rounded));
+        }
+    }
+
+    /// The whole content.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub(super) fn read_numbers(&self, device: &Device) -> Result<Vec<f64>> {
+        let words = read(device, &self.buffer, self.words)?;
+        Ok(if self.number_words == 2 {
+            words.chunks_exact(2).map(|w| f64::from_bits(u64::from(w[1]) << 32 | u64::from(w[0]))).collect()
+        } else {
+            words.into_iter().map(|w| f64::from(f32::from_bits(w))).collect()
+        })
     }
 }
 
@@ -56,7 +96,7 @@ pub(super) fn largest_binding(device: &Device) -> u64 {
 ///
 /// # Errors
 /// [`Error::Device`].
-pub(super) fn read(device: &Device, source: &wgpu::Buffer, words: usize) -> Result<Vec<f32>> {
+pub(super) fn read(device: &Device, source: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
     let size = words as u64 * 4;
     let staging = device.raw().create_buffer(&wgpu::BufferDescriptor {
         label: Some("readback"),
@@ -108,12 +148,12 @@ pub(super) fn panel_ranges(measurements: usize, row_bytes: usize, bytes: u64) ->
 pub(super) fn upload_panels(
     device: &Device,
     source: &dyn GpuSource,
-    row_words: usize,
+    plan: &GpuPlan,
     measurements: usize,
     panel_bytes: Option<u64>,
 ) -> Result<Vec<Panel>> {
     let limit = largest_binding(device);
-    let row_bytes = row_words * 4;
+    let row_bytes = plan.row_words * 4;
     if row_bytes as u64 > limit {
         return Err(device.error(
             format!("one measurement needs {row_bytes} bytes and the adapter binds at most {limit}"),
@@ -121,11 +161,11 @@ pub(super) fn upload_panels(
         ));
     }
     let ranges = panel_ranges(measurements, row_bytes, panel_bytes.unwrap_or(limit).min(limit));
-    ranges.into_iter().map(|range| upload_panel(device, source, row_words, range)).collect()
+    ranges.into_iter().map(|range| upload_panel(device, source, plan, range)).collect()
 }
 
-fn upload_panel(device: &Device, source: &dyn GpuSource, row_words: usize, range: Range<usize>) -> Result<Panel> {
-    let row_bytes = row_words * 4;
+fn upload_panel(device: &Device, source: &dyn GpuSource, plan: &GpuPlan, range: Range<usize>) -> Result<Panel> {
+    let row_bytes = plan.row_words * 4;
     device.checked("uploading the measurements", || {
         let word = |value: usize| u32::try_from(value).map_err(|_| too_many(value));
         let header = [word(range.start)?, word(range.len())?, u32::from(range.start == 0), 0];
@@ -142,11 +182,11 @@ fn upload_panel(device: &Device, source: &dyn GpuSource, row_words: usize, range
         let uniform = create("panel", size_of_val(&header) as u64, wgpu::BufferUsages::UNIFORM);
         device.queue().write_buffer(&uniform, 0, bytemuck::cast_slice(&header));
         let step = (UPLOAD_BYTES / row_bytes).clamp(1, range.len());
-        let mut words = vec![0_u32; step * row_words];
+        let mut words = vec![0_u32; step * plan.row_words];
         for first in range.clone().step_by(step) {
             let rows = first..range.end.min(first + step);
-            let words = &mut words[..rows.len() * row_words];
-            source.write_rows(rows, words);
+            let words = &mut words[..rows.len() * plan.row_words];
+            source.write_rows(plan, rows, words);
             let offset = (first - range.start) * row_bytes;
             device.queue().write_buffer(&data, offset as u64, bytemuck::cast_slice(words));
             // A submission hands the copy over; without one the copies of a whole panel would pile up on the host.

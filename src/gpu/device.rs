@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Precision;
 use crate::error::{Error, Result};
 
 /// Threads per workgroup that the kernels use; every WebGPU adapter has them.
@@ -26,10 +27,12 @@ pub struct AdapterSummary {
     pub kind: String,
     /// Whether it runs on the CPU (llvmpipe, SwiftShader).
     pub software: bool,
+    /// Whether its shaders compute in double precision too.
+    pub double_precision: bool,
 }
 
 impl AdapterSummary {
-    fn new(info: &wgpu::AdapterInfo) -> Self {
+    fn new(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Self {
         let (kind, _) = kind(info.device_type);
         Self {
             name: info.name.clone(),
@@ -37,6 +40,7 @@ impl AdapterSummary {
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
             kind: kind.to_owned(),
             software: info.device_type == wgpu::DeviceType::Cpu,
+            double_precision: features.contains(wgpu::Features::SHADER_F64),
         }
     }
 }
@@ -84,7 +88,7 @@ fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
 
 /// The adapters that can run the kernels, best first. Empty where there is no driver.
 pub fn list_adapters() -> Vec<AdapterSummary> {
-    adapters().iter().map(|adapter| AdapterSummary::new(&adapter.get_info())).collect()
+    adapters().iter().map(|adapter| AdapterSummary::new(&adapter.get_info(), adapter.features())).collect()
 }
 
 /// An open graphics device. A handle: clones share it.
@@ -130,7 +134,7 @@ impl Device {
                 available: if names.is_empty() { "none".to_owned() } else { names.join(", ") },
             });
         };
-        let summary = AdapterSummary::new(&adapter.get_info());
+        let summary = AdapterSummary::new(&adapter.get_info(), adapter.features());
         // The baseline everywhere, and buffers as big as the adapter has them.
         let limits = adapter.limits();
         let required_limits = wgpu::Limits {
@@ -138,7 +142,12 @@ impl Device {
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
             ..wgpu::Limits::default().or_worse_values_from(&limits)
         };
-        let descriptor = wgpu::DeviceDescriptor { label: Some("lowrank"), required_limits, ..Default::default() };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("lowrank"),
+            required_limits,
+            required_features: adapter.features() & wgpu::Features::SHADER_F64,
+            ..Default::default()
+        };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| Error::Device {
             adapter: summary.name.clone(),
             message: format!("the driver refused to open the device: {e}"),
@@ -154,8 +163,10 @@ impl Device {
 
     /// Wraps a device that the caller already has. Its handler for uncaptured errors stays the caller's; its callback
     /// for device loss is replaced, because wgpu reports a loss in no other way and a solver must not go on after it.
+    /// Double precision needs a device that was requested with `Features::SHADER_F64`.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, adapter_info: &wgpu::AdapterInfo) -> Self {
-        Self::wrap(device, queue, AdapterSummary::new(adapter_info))
+        let features = device.features();
+        Self::wrap(device, queue, AdapterSummary::new(adapter_info, features))
     }
 
     fn wrap(device: wgpu::Device, queue: wgpu::Queue, adapter: AdapterSummary) -> Self {
@@ -185,6 +196,26 @@ impl Device {
     /// What is known of the adapter.
     pub fn summary(&self) -> &AdapterSummary {
         &self.inner.adapter
+    }
+
+    /// Whether this device computes in that precision.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for double precision without 64-bit shader numbers, naming what has them.
+    pub fn require(&self, precision: Precision) -> Result<()> {
+        if precision == Precision::F32 || self.summary().double_precision {
+            return Ok(());
+        }
+        let others: Vec<String> = (list_adapters().into_iter())
+            .filter(|adapter| adapter.double_precision)
+            .map(|adapter| format!("'gpu:{}'", adapter.name))
+            .collect();
+        let others =
+            if others.is_empty() { String::new() } else { format!(" (or {}, which has it)", others.join(", ")) };
+        Err(Error::Unsupported {
+            what: format!("precision f64 on the adapter '{}' without 64-bit shader numbers", self.name()),
+            fix: format!("use the backend 'cpu'{others}, or precision f32"),
+        })
     }
 
     pub(super) fn raw(&self) -> &wgpu::Device {

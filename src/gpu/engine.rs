@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
 use crate::error::{Error, Result};
-use crate::gpu::buffers::{Panel, Storage, read, upload_panels};
+use crate::gpu::buffers::{Panel, Storage, upload_panels};
 use crate::gpu::device::Device;
 use crate::gpu::iteration::{At, LONG_SUBMISSION};
 use crate::gpu::paranoia;
 use crate::gpu::pipelines::Kernels;
 use crate::gpu::resources::{Bindings, Buffers};
-use crate::gpu::shaders::{Mutation, Sizes, modules, source_of};
+use crate::gpu::shaders::{Mutation, Sizes, modules, source_of, widest};
 use crate::methods::Stage;
 use crate::problem::Factors;
 
@@ -22,6 +22,8 @@ const DISPATCHES: usize = 1 << 14;
 /// How a problem is loaded.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Of the arithmetic. Double needs an adapter with 64-bit shader numbers, see [`Device::require`].
+    pub precision: Precision,
     /// Forces panels of at most this many bytes, but of a row at least. Default: as large as the adapter binds.
     pub panel_bytes: Option<u64>,
     /// Fills every output with a NaN before each `evaluate`, and fails afterwards where one was not overwritten or
@@ -52,12 +54,14 @@ pub(super) struct GpuEngine {
 /// Factors, observations and steps are zero until they are set; all trials are active.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for operators without a shader and rectangular models; [`Error::Invalid`] for an empty batch,
+/// [`Error::Unsupported`] for operators without a shader, rectangular models, and double precision on an adapter without
+/// it; [`Error::Invalid`] for an empty batch,
 /// search rank or row; [`Error::Device`] where the adapter's limits or memory do not suffice or a kernel does not compile.
 pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<dyn Engine>> {
     let operator = load.operator.as_ref();
     let source = source_of(operator)?;
-    let plan = source.plan();
+    device.require(options.precision)?;
+    let plan = source.plan(widest(options.precision));
     let counts = [
         ("batch", load.batch),
         ("search_rank", load.search_rank),
@@ -69,18 +73,19 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
             return Err(Error::invalid(name, size, "1 to 2³² − 1", "give at least 1"));
         }
     }
-    let sizes = Sizes::new(operator, &plan, load.search_rank, load.batch);
+    let sizes = Sizes::new(operator, &plan, load.search_rank, load.batch, options.precision);
     let kernels = Kernels::new(device, &modules(&sizes, operator.name(), &plan, &options.mutations)?)?;
     let buffers = Buffers::new(device, &sizes, options.paranoid)?;
-    let panels = upload_panels(device, source, sizes.row_words, sizes.m, options.panel_bytes)?;
+    let panels = upload_panels(device, source, &plan, sizes.m, options.panel_bytes)?;
     let bindings = Bindings::new(device, &kernels, &buffers, &panels)?;
-    let stored = sizes.m as f64 * sizes.p as f64 * 4.0;
+    let stored = sizes.m as f64 * plan.row_bytes as f64;
     let info = EngineInfo {
         backend: "gpu".into(),
         adapter: device.name().into(),
         driver: device.driver().into(),
         software_adapter: device.is_software(),
-        precision: Precision::F32,
+        precision: options.precision,
+        storage: plan.storage,
         threads: 1,
         variant: format!("{}/two-kernel/tile{}/splits{}", operator.name(), sizes.tile, sizes.splits),
         // forward and adjoint_apply each read every row once per tile of trials.
@@ -127,14 +132,13 @@ impl GpuEngine {
     }
 
     fn read(&self, storage: &Storage) -> Result<Vec<f64>> {
-        let values = self.device.checked("reading back", || read(&self.device, &storage.buffer, storage.words))?;
-        Ok(values.into_iter().map(f64::from).collect())
+        self.device.checked("reading back", || storage.read_numbers(&self.device))
     }
 
     fn write(&self, storage: &Storage, name: &str, values: &[f64]) -> Result<()> {
-        if values.len() != storage.words {
+        if values.len() != storage.numbers() {
             let found = format!("{} numbers", values.len());
-            return Err(Error::invalid(name, found, format!("{} numbers", storage.words), "check batch and sizes"));
+            return Err(Error::invalid(name, found, format!("{} numbers", storage.numbers()), "check batch and sizes"));
         }
         self.device.checked("uploading", || {
             storage.write_rounded(&self.device, values);

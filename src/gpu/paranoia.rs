@@ -4,8 +4,9 @@ use crate::error::Result;
 use crate::gpu::buffers::{GUARD_WORDS, Storage, read};
 use crate::gpu::device::Device;
 
-/// A quiet NaN that arithmetic does not produce on its own, but hands on if a kernel reads it.
-const POISON: u32 = 0x7FD0_DEAD;
+/// A quiet NaN that arithmetic does not produce on its own, but hands on if a kernel reads it; as f32, and as f64 where
+/// two such words stand side by side.
+const POISON: u32 = 0x7FFF_DEAD;
 /// A number, not a NaN: a kernel that copies what it reads there writes something else.
 const GUARD: u32 = 0xC2F6_E979;
 
@@ -30,12 +31,13 @@ pub(super) fn inspect(device: &Device, outputs: &[&Storage], guarded: &[&Storage
     for (storage, written) in outputs.iter().map(|s| (s, true)).chain(guarded.iter().map(|s| (s, false))) {
         let words = read(device, &storage.buffer, storage.words + GUARD_WORDS)?;
         let (content, guard) = words.split_at(storage.words);
-        if let Some(at) = guard.iter().position(|word| word.to_bits() != GUARD) {
+        if let Some(at) = guard.iter().position(|&word| word != GUARD) {
             let message = format!("{}: word {at} behind the end was overwritten", storage.label);
             return Err(device.error(message, fix));
         }
-        if let Some(at) = content.iter().position(|word| written && word.to_bits() == POISON) {
-            return Err(device.error(format!("{}: word {at} was not written", storage.label), fix));
+        let mut numbers = content.chunks(storage.number_words);
+        if let Some(at) = numbers.position(|number| written && number.iter().all(|&word| word == POISON)) {
+            return Err(device.error(format!("{}: number {at} was not written", storage.label), fix));
         }
     }
     Ok(())

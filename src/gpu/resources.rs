@@ -1,7 +1,7 @@
 //! What an engine holds on the device: buffers, and the bind groups that hand them to the kernels.
 
 use crate::error::Result;
-use crate::gpu::buffers::{Panel, Storage};
+use crate::gpu::buffers::{Panel, Storage, real_words};
 use crate::gpu::device::Device;
 use crate::gpu::pipelines::{Kernel, Kernels};
 use crate::gpu::shaders::Sizes;
@@ -35,15 +35,16 @@ pub(super) struct Buffers {
 impl Buffers {
     pub(super) fn new(device: &Device, sizes: &Sizes, guarded: bool) -> Result<Self> {
         let Sizes { n, k, p, m, batch, splits, tile, .. } = *sizes;
-        let words = |factors: &[usize]| factors.iter().fold(1_usize, |all, &f| all.saturating_mul(f));
+        let count = |factors: &[usize]| factors.iter().fold(1_usize, |all, &f| all.saturating_mul(f));
         let padded = sizes.tiles(batch) * tile;
-        let (factor, rows, packed) = (words(&[batch, n, k]), words(&[batch, m]), words(&[padded, p]));
-        let sums = words(&[splits, padded, p]);
+        let (factor, rows, packed) = (count(&[batch, n, k]), count(&[batch, m]), count(&[padded, p]));
+        let sums = count(&[splits, padded, p]);
         device.checked("allocating buffers", || {
-            let input = |label, words| Storage::new(device, label, words, false);
-            let output = |label, words| Storage::new(device, label, words, guarded);
+            let real = real_words(sizes.precision);
+            let input = |label, count| Storage::new(device, label, count, real, false);
+            let output = |label, count| Storage::new(device, label, count, real, guarded);
             Ok(Self {
-                slots: input("slots", 1 + batch)?,
+                slots: Storage::new(device, "slots", 1 + batch, 1, false)?,
                 factor: output("factor", factor)?,
                 left: input("left", factor)?,
                 right: input("right", factor)?,

@@ -1,8 +1,9 @@
 //! Shader text as plain data: which files make up a module, and the constants they are specialised with. Nothing here
 //! needs a device, so that tests can validate every module without one.
 
+use crate::engine::Precision;
 use crate::error::{Error, Result};
-use crate::operators::{GpuPlan, GpuSource, Operator};
+use crate::operators::{GpuPlan, GpuSource, Operator, Storage};
 use crate::problem::packed_len;
 
 /// Replaces `find` by `replace` in one shader file before it is compiled, to show that the tests see a broken kernel.
@@ -33,6 +34,9 @@ const LANES: [(usize, File); 4] = [
     (4, file!("lib/lane4.wgsl")),
     (8, file!("lib/lane8.wgsl")),
 ];
+const STORAGE_F16: File = file!("storage/f16.wgsl");
+const STORAGE_F32: File = file!("storage/f32.wgsl");
+const STORAGE_F64: File = file!("storage/f64.wgsl");
 const OUTER_PRODUCT: File = file!("step/outer_product.wgsl");
 const REDUCE: File = file!("step/reduce.wgsl");
 const GRADIENT_PRODUCT: File = file!("step/gradient_product.wgsl");
@@ -41,6 +45,8 @@ const UPDATE: File = file!("step/update.wgsl");
 /// Everything the kernels are specialised with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
+    /// Arithmetic: what `real` stands for.
+    pub precision: Precision,
     /// Rows of the factor.
     pub n: usize,
     /// Columns of the factor.
@@ -59,14 +65,20 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    pub(super) fn new(operator: &dyn Operator, plan: &GpuPlan, search_rank: usize, batch: usize) -> Self {
+    pub(super) fn new(
+        operator: &dyn Operator,
+        plan: &GpuPlan,
+        search_rank: usize,
+        batch: usize,
+        precision: Precision,
+    ) -> Self {
         let (n, m) = (operator.shape().rows(), operator.measurements());
         let p = packed_len(n);
         // About a thousand workgroups fill any GPU. At least 32 rows a split keep the traffic of the partial sums
         // (written, then read) below a sixteenth of that of the rows.
         let splits = 1024_usize.div_ceil(p.div_ceil(256)).min(m / 32).clamp(1, 64);
         let tile = LANES.iter().map(|&(tile, _)| tile).find(|&tile| tile >= batch).unwrap_or(8);
-        Self { n, k: search_rank, p, row_words: plan.row_words, m, batch, splits, tile }
+        Self { precision, n, k: search_rank, p, row_words: plan.row_words, m, batch, splits, tile }
     }
 
     /// Tiles that hold `count` trials.
@@ -75,9 +87,13 @@ impl Sizes {
     }
 
     fn prelude(&self, single: bool) -> String {
-        let Self { n, k, p, row_words, m, batch, splits, tile: _ } = self;
+        let Self { precision, n, k, p, row_words, m, batch, splits, tile: _ } = self;
+        let real = match precision {
+            Precision::F32 => "f32",
+            Precision::F64 => "f64",
+        };
         format!(
-            "const N: u32 = {n}u;\nconst K: u32 = {k}u;\nconst P: u32 = {p}u;\nconst ROW_WORDS: u32 = {row_words}u;\n\
+            "alias real = {real};\nconst N: u32 = {n}u;\nconst K: u32 = {k}u;\nconst P: u32 = {p}u;\nconst ROW_WORDS: u32 = {row_words}u;\n\
              const M: u32 = {m}u;\nconst BATCH: u32 = {batch}u;\nconst SPLITS: u32 = {splits}u;\n\
              const SINGLE: bool = {single};\n"
         )
@@ -111,21 +127,28 @@ pub(super) struct Modules {
 pub(super) fn modules(sizes: &Sizes, operator: &str, plan: &GpuPlan, mutations: &[Mutation]) -> Result<Modules> {
     let operator_path = format!("operators/{operator}.wgsl");
     let lane = LANES.iter().find(|&&(tile, _)| tile == sizes.tile).map_or(LANES[0].1, |&(_, file)| file);
-    let compose = |name, single, extra: Option<File>, last: (&str, &str)| -> Result<Module> {
+    let storage = match plan.storage {
+        None => None,
+        Some(Storage::F16) => Some(STORAGE_F16),
+        Some(Storage::F32) => Some(STORAGE_F32),
+        Some(Storage::F64) => Some(STORAGE_F64),
+    };
+    let compose = |name, single, extra: &[File], last: (&str, &str)| -> Result<Module> {
         let mut module = Module { name, files: Vec::new(), text: sizes.prelude(single) };
-        for (path, text) in LIBRARY.into_iter().chain([lane]).chain(extra).chain([last]) {
+        for (path, text) in LIBRARY.into_iter().chain([lane]).chain(extra.iter().copied()).chain([last]) {
             module.text.push_str(&mutate(path, text, mutations)?);
             module.files.push(path.to_owned());
         }
         Ok(module)
     };
+    let operator_files: Vec<File> = [WORKGROUP_SUM].into_iter().chain(storage).collect();
     let modules = Modules {
-        single: compose("outer_product (single)", true, None, OUTER_PRODUCT)?,
-        pair: compose("outer_product (pair)", false, None, OUTER_PRODUCT)?,
-        operator: compose("operator", true, Some(WORKGROUP_SUM), (&operator_path, plan.shader))?,
-        reduce: compose("reduce", true, None, REDUCE)?,
-        gradient_product: compose("gradient_product", true, None, GRADIENT_PRODUCT)?,
-        update: compose("update", true, None, UPDATE)?,
+        single: compose("outer_product (single)", true, &[], OUTER_PRODUCT)?,
+        pair: compose("outer_product (pair)", false, &[], OUTER_PRODUCT)?,
+        operator: compose("operator", true, &operator_files, (&operator_path, plan.shader))?,
+        reduce: compose("reduce", true, &[], REDUCE)?,
+        gradient_product: compose("gradient_product", true, &[], GRADIENT_PRODUCT)?,
+        update: compose("update", true, &[], UPDATE)?,
     };
     // A mutation of a file that no module contains would leave the test that uses it green for nothing.
     let all = modules.all();
@@ -169,12 +192,25 @@ fn mutation_error(mutation: &Mutation, found: &str) -> Error {
 /// # Errors
 /// [`Error::Unsupported`] for operators without a shader.
 #[doc(hidden)]
-pub fn composed_modules(operator: &dyn Operator, search_rank: usize, batch: usize) -> Result<Vec<Module>> {
-    let plan = source_of(operator)?.plan();
-    let sizes = Sizes::new(operator, &plan, search_rank, batch);
+pub fn composed_modules(
+    operator: &dyn Operator,
+    search_rank: usize,
+    batch: usize,
+    precision: Precision,
+) -> Result<Vec<Module>> {
+    let plan = source_of(operator)?.plan(widest(precision));
+    let sizes = Sizes::new(operator, &plan, search_rank, batch, precision);
     let Modules { single, pair, operator: kernels, reduce, gradient_product, update } =
         modules(&sizes, operator.name(), &plan, &[])?;
     Ok(vec![single, pair, kernels, reduce, gradient_product, update])
+}
+
+/// The widest number type that is worth reading.
+pub(super) fn widest(precision: Precision) -> Storage {
+    match precision {
+        Precision::F32 => Storage::F32,
+        Precision::F64 => Storage::F64,
+    }
 }
 
 pub(super) fn source_of(operator: &dyn Operator) -> Result<&dyn GpuSource> {

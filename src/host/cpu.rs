@@ -116,6 +116,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             driver: String::new(),
             software_adapter: false,
             precision: T::PRECISION,
+            storage: operator.stored_in(),
             threads: rayon::current_num_threads(),
             variant: format!("{}/{}", operator.name(), if fast { "fused" } else { "twin" }),
             operator_bytes_per_iteration: cost.bytes,

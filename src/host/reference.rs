@@ -32,6 +32,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         driver: String::new(),
         software_adapter: false,
         precision: Precision::F64,
+        storage: operator.stored_in(),
         threads: 1,
         variant: format!("{}/twin", operator.name()),
         operator_bytes_per_iteration: cost.bytes,

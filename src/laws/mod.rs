@@ -42,15 +42,21 @@ impl Place {
         ]
     }
 
-    /// A graphics adapter, once as it is and once with panels of a few rows; both with poisoned outputs and guard
-    /// words, so that a number that was not written or one too many is seen.
+    /// A graphics adapter in each precision it has, once as it is and once with panels of a few rows; all with poisoned
+    /// outputs and guard words, so that a number that was not written or one too many is seen.
     pub fn adapter(device: &gpu::Device) -> Vec<Self> {
         let name = format!("gpu:{}", device.name());
-        let place = |suffix: &str, panel_bytes| Self {
+        let place = |suffix: &str, precision, panel_bytes| Self {
             options: gpu::Options { panel_bytes, paranoid: true, ..gpu::Options::default() },
-            ..Self::new(format!("{name}{suffix}"), Backend::Gpu(device.clone()), Precision::F32)
+            ..Self::new(format!("{name}{suffix}"), Backend::Gpu(device.clone()), precision)
         };
-        vec![place("", None), place(", small panels", Some(SMALL_PANEL_BYTES))]
+        let mut places =
+            vec![place("", Precision::F32, None), place(", small panels", Precision::F32, Some(SMALL_PANEL_BYTES))];
+        if device.require(Precision::F64).is_ok() {
+            places.push(place(", f64", Precision::F64, None));
+            places.push(place(", f64, small panels", Precision::F64, Some(SMALL_PANEL_BYTES)));
+        }
+        places
     }
 
     /// Every backend and adapter of this machine, and sentences about adapters that cannot be opened.

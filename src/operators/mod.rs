@@ -17,7 +17,7 @@ pub use dense::{Dense, Layout, Storage};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
 pub use loss::Loss;
-pub use registry::{CASES, REGISTRY, Registration};
+pub use registry::{CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
 
 /// What one iteration of gradient descent costs in an operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -139,6 +139,11 @@ pub trait Operator: Send + Sync {
         Cost { bytes: entries * 8.0, flops: 4.0 * entries * batch as f64 }
     }
 
+    /// Number type in which the measurement data are held, where they are numbers.
+    fn stored_in(&self) -> Option<Storage> {
+        None
+    }
+
     /// Whether E‖A(Z)‖²·s = ‖Z‖_F² over the ensemble, so that held-out residuals estimate the relative error.
     fn is_isotropic(&self) -> bool {
         false
@@ -167,15 +172,20 @@ pub struct GpuPlan {
     pub shader: &'static str,
     /// Words (4 bytes) of one stored row, padded to a multiple of 64 so that every row may start a binding.
     pub row_words: usize,
+    /// Bytes of one row without the padding: what reading it costs.
+    pub row_bytes: usize,
+    /// The file of `shaders/storage` that reads numbers of a row; `None` for shaders that read their words themselves.
+    pub storage: Option<Storage>,
 }
 
 /// The GPU side of an operator whose data is one row per measurement.
 pub trait GpuSource {
-    fn plan(&self) -> GpuPlan;
+    /// `widest` is the type that the arithmetic is in: wider numbers would be rounded where they are read.
+    fn plan(&self, widest: Storage) -> GpuPlan;
 
-    /// Writes rows `rows` as little-endian words, each padded with zeros to `row_words`: `out` has
+    /// Writes rows `rows` as little-endian words, each padded with zeros to `plan.row_words`: `out` has
     /// `rows.len()·row_words` words.
-    fn write_rows(&self, rows: Range<usize>, out: &mut [u32]);
+    fn write_rows(&self, plan: &GpuPlan, rows: Range<usize>, out: &mut [u32]);
 }
 
 /// What points to an operator is one: an engine can be lent one, and several problems can share one.
@@ -217,6 +227,9 @@ macro_rules! delegate {
             }
             fn cost(&self, batch: usize, search_rank: usize) -> Cost {
                 (**self).cost(batch, search_rank)
+            }
+            fn stored_in(&self) -> Option<Storage> {
+                (**self).stored_in()
             }
             fn is_isotropic(&self) -> bool {
                 (**self).is_isotropic()

@@ -2,11 +2,27 @@
 //! benches, `lowrank check` and `lowrank list operators`.
 
 use crate::error::Result;
-use crate::operators::{Dense, Operator};
+use crate::operators::{Dense, Operator, Storage};
 use crate::problem::Shape;
 
 /// (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
 pub const CASES: &[(usize, usize)] = &[(1, 1), (2, 3), (3, 257), (16, 64), (17, 131), (31, 40), (61, 255)];
+
+/// Those of [`CASES`] at which the variants of an operator are checked too: odd and even row lengths, a row that is longer
+/// than a workgroup.
+pub const VARIANT_CASES: &[(usize, usize)] = &[(2, 3), (17, 131), (31, 40)];
+
+/// Makes an instance from a shape, a number of measurements and a seed.
+pub type Make = fn(Shape, usize, u64) -> Result<Box<dyn Operator>>;
+
+/// Another way in which an operator holds its data, under the same laws.
+pub struct Variant {
+    pub name: &'static str,
+    /// As [`Registration::random`].
+    pub random: Make,
+    /// As [`Registration::integers`].
+    pub integers: Make,
+}
 
 /// What the crate knows of an operator without having an instance of it.
 pub struct Registration {
@@ -21,9 +37,10 @@ pub struct Registration {
     /// Backends that run it.
     pub backends: &'static str,
     /// A random instance, as its ensemble defines it.
-    pub random: fn(Shape, usize, u64) -> Result<Box<dyn Operator>>,
+    pub random: Make,
     /// An instance whose entries are small integers, on which every backend must be exact.
-    pub integers: fn(Shape, usize, u64) -> Result<Box<dyn Operator>>,
+    pub integers: Make,
+    pub variants: &'static [Variant],
 }
 
 /// Every built-in operator.
@@ -32,9 +49,21 @@ pub const REGISTRY: &[Registration] = &[Registration {
     summary: "stored sensing matrices: Gaussian from a seed, or your own from a .npy file",
     formula: "<A_i, Z>, A_i symmetric, upper triangle stored",
     normalization: "1/m (Gaussian; own matrices: --normalization)",
-    bytes_per_iteration: "4 m n(n+1)/2 (f32)",
+    bytes_per_iteration: "4 m n(n+1)/2 (f32; half or twice that in f16, f64)",
     flops_per_iteration: "4 m n(n+1)/2 per trial",
     backends: "reference, cpu, gpu",
     random: |shape, measurements, seed| Ok(Box::new(Dense::gaussian(shape, measurements, seed)?)),
     integers: |shape, measurements, seed| Ok(Box::new(Dense::small_integers(shape, measurements, seed)?)),
+    variants: &[
+        Variant {
+            name: "f16",
+            random: |shape, m, seed| Ok(Box::new(Dense::gaussian_stored(shape, m, seed, Storage::F16)?)),
+            integers: |shape, m, seed| Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F16)?)),
+        },
+        Variant {
+            name: "f64",
+            random: |shape, m, seed| Ok(Box::new(Dense::gaussian_stored(shape, m, seed, Storage::F64)?)),
+            integers: |shape, m, seed| Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F64)?)),
+        },
+    ],
 }];

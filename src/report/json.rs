@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::diagnostics::Phases;
 use crate::engine::{EngineInfo, Precision};
 use crate::io::InputInfo;
+use crate::operators::Storage;
 use crate::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};
 
 /// One trial's parameters and result. Numbers that are not finite are written as null.
@@ -14,6 +15,8 @@ pub struct TrialReport {
     #[serde(flatten)]
     pub parameters: TrialParameters,
     pub status: Status,
+    /// What there is to say beside the status; see [`TrialSolution::remark`].
+    pub remark: Option<String>,
     pub iterations: usize,
     pub kept_iteration: usize,
     pub train_loss: Option<f64>,
@@ -34,6 +37,7 @@ impl From<&TrialSolution> for TrialReport {
         Self {
             parameters: t.parameters.clone(),
             status: t.status,
+            remark: t.remark.clone(),
             iterations: t.iterations,
             kept_iteration: t.kept_iteration,
             train_loss: finite(t.train_loss),
@@ -59,6 +63,8 @@ pub struct Environment {
     pub driver: String,
     pub software_adapter: bool,
     pub precision: Precision,
+    /// Number type of the measurement data; null for operators that store none.
+    pub storage: Option<Storage>,
     pub threads: usize,
     pub variant: String,
     pub panels: usize,
@@ -78,6 +84,7 @@ impl Environment {
             driver: engine.driver.clone(),
             software_adapter: engine.software_adapter,
             precision: engine.precision,
+            storage: engine.storage,
             threads: engine.threads,
             variant: engine.variant.clone(),
             panels: engine.panels,

@@ -200,7 +200,9 @@ impl Solver {
             seconds_per_iteration: engine_seconds / iteration.max(1) as f64,
             operator_bytes_per_iteration: engine.info().operator_bytes_per_iteration,
         };
-        let trials = watches.into_iter().map(|watch| watch.finish(n)).collect::<Result<_>>()?;
+        let mut trials = watches.into_iter().map(|watch| watch.finish(n)).collect::<Result<Vec<_>>>()?;
+        let precision = engine.info().precision;
+        trials.iter_mut().for_each(|trial| trial.remark = trial.floor_remark(precision));
         Ok(Solution { trials, trace, timing, engine: engine.info().clone(), notices: plan.notices.clone() })
     }
 }

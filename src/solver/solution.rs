@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::{Diagnosis, Phases};
-use crate::engine::EngineInfo;
+use crate::engine::{EngineInfo, Precision};
 use crate::problem::MatrixView;
 use crate::solver::plan::TrialParameters;
 
@@ -93,6 +93,8 @@ pub struct TrialSolution {
     pub estimated_rank: usize,
     /// The times t_*, t_1 and t_twin, where the run was diagnosed.
     pub phases: Option<Phases>,
+    /// A sentence beside the status: that single precision is what ended the descent.
+    pub remark: Option<String>,
     pub(crate) n: usize,
     pub(crate) left: Vec<f64>,
 }
@@ -120,6 +122,23 @@ impl TrialSolution {
     fn entry(&self, i: usize, j: usize) -> f64 {
         let u = self.left();
         u.row(i).iter().zip(u.row(j)).map(|(a, b)| a * b).sum()
+    }
+}
+
+/// Relative residuals below this are rounding in single precision: each of them sums some 10⁴ products of unit roundoff
+/// 6·10⁻⁸ with random signs.
+const SINGLE_PRECISION_FLOOR: f64 = 1e-6;
+
+impl TrialSolution {
+    /// What the status alone would let a user blame the method or the device for.
+    pub(crate) fn floor_remark(&self, precision: Precision) -> Option<String> {
+        let ended = matches!(self.status, Status::Stalled | Status::IterationLimit);
+        (ended && precision == Precision::F32 && self.relative_residual < SINGLE_PRECISION_FLOOR).then(|| {
+            format!(
+                "single-precision floor reached (relative residual {:.0e}): --precision f64 goes on",
+                self.relative_residual
+            )
+        })
     }
 }
 

@@ -194,6 +194,7 @@ impl<'a> TrialWatch<'a> {
             estimated_rank: diagnostics::estimated_rank(&singular_values),
             singular_values,
             phases: self.diagnostics.map(|d| d.phases()),
+            remark: None,
             n,
             left: kept.factor,
         })

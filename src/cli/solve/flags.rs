@@ -52,9 +52,12 @@ pub struct Args {
     /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
     #[arg(long, value_name = "NAME", default_value = "auto", help_heading = "Method")]
     pub backend: String,
-    /// f32 or f64 arithmetic (reference is always f64, gpu always f32)
+    /// f32 or f64 arithmetic (reference is always f64; gpu has f64 where the adapter has it)
     #[arg(long, value_name = "TYPE", default_value = "f32", help_heading = "Method")]
     pub precision: String,
+    /// f16, f32 or f64, in which the matrices are held [default: f32; with --precision f64 or reference, the file's]
+    #[arg(long, value_name = "TYPE", help_heading = "Method")]
+    pub storage: Option<String>,
 
     /// Iterations at most
     #[arg(

@@ -27,7 +27,12 @@ pub fn run(args: &Args) -> Result<Ending> {
     // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
     let (settings, axes) = settings(args)?;
     let options = open_options(args)?;
-    let backend = Backend::from_word(&args.backend)?;
+    let precision = word("precision", &args.precision, PRECISIONS)?;
+    let backend = match args.backend.as_str() {
+        "auto" => Backend::auto_for(precision)?,
+        word => Backend::from_word(word)?,
+    };
+    backend.require(precision)?;
     let inputs = inputs(args);
     for output in [&args.out, &args.report, &args.trace, &args.trials].into_iter().flatten() {
         ensure_not_input(output, &inputs)?;
@@ -70,6 +75,9 @@ pub fn run(args: &Args) -> Result<Ending> {
     }
     Ok(ending(&solution, args))
 }
+
+const PRECISIONS: &[(&str, Precision)] = &[("f32", Precision::F32), ("f64", Precision::F64)];
+const STORAGES: &[(&str, Storage)] = &[("f16", Storage::F16), ("f32", Storage::F32), ("f64", Storage::F64)];
 
 /// Parameter axes of the batch.
 struct Axes {
@@ -129,7 +137,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
         allowed: lowrank::methods::METHODS.iter().map(|m| m.word).collect::<Vec<_>>().join(", "),
         fix: "`lowrank list methods` describes them".into(),
     })?;
-    let precision = word("precision", &args.precision, &[("f32", Precision::F32), ("f64", Precision::F64)])?;
+    let precision = word("precision", &args.precision, PRECISIONS)?;
     let axes = Axes {
         search_ranks: axis("search_rank", &args.search_rank)?,
         step_sizes: axis("step_size", &args.step_size)?,
@@ -203,11 +211,12 @@ fn open_options(args: &Args) -> Result<OpenOptions> {
     }
     // Reference keeps the file's own type, as does double precision; single precision rounds once, here.
     let single = args.precision == "f32" && args.backend != "reference";
+    let storage = args.storage.as_ref().map(|text| word("storage", text, STORAGES)).transpose()?;
     Ok(OpenOptions {
         model,
         layout: args.layout.as_ref().map(|text| word("layout", text, &layouts)).transpose()?,
         shape,
-        storage: single.then_some(Storage::F32),
+        storage: storage.or(single.then_some(Storage::F32)),
         normalization: args.normalization.parse::<Normalization>()?,
     })
 }
@@ -252,7 +261,7 @@ fn described(args: &Args, s: f64) -> Value {
         "normalization": args.normalization, "normalization_value": s,
         "search_rank": args.search_rank, "step_size": args.step_size,
         "init_scale": args.init_scale, "seed": args.seed,
-        "method": args.method, "backend": args.backend, "precision": args.precision,
+        "method": args.method, "backend": args.backend, "precision": args.precision, "storage": args.storage,
         "max_iterations": args.max_iterations,
         "stop_relative_error": args.stop_relative_error, "stop_loss": args.stop_loss,
         "stop_residual": args.stop_residual, "stop_time": args.stop_time, "stall_window": args.stall_window,

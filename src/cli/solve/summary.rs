@@ -31,10 +31,19 @@ pub fn announce(engine: &EngineInfo, n: usize, m: usize, trials: &[TrialParamete
         engine.backend,
         engine.adapter,
         if engine.software_adapter { ", a software adapter" } else { "" },
-        format!("{:?}", engine.precision).to_lowercase(),
+        numbers(engine),
         engine.threads,
         if engine.threads == 1 { "" } else { "s" },
     ));
+}
+
+/// `f32`, or `f64 on f16 matrices` where they are held in another type.
+fn numbers(engine: &EngineInfo) -> String {
+    let precision = format!("{:?}", engine.precision).to_lowercase();
+    match engine.storage.map(|storage| storage.word()).filter(|storage| *storage != precision) {
+        Some(storage) => format!("{precision} on {storage} matrices"),
+        None => precision,
+    }
 }
 
 fn optional(value: Option<f64>) -> String {
@@ -71,6 +80,9 @@ fn single(t: &TrialSolution) -> String {
         format!("train loss        {}", readable(t.train_loss)),
         format!("relative residual {}", readable(t.relative_residual)),
     ];
+    if let Some(remark) = &t.remark {
+        lines.insert(1, format!("remark            {remark}"));
+    }
     if let Some(error) = t.relative_error {
         lines.push(format!("relative error    {}", readable(error)));
     }
@@ -125,6 +137,11 @@ fn table(trials: &[TrialSolution], best: usize) -> String {
             t.estimated_rank,
             if p.trial == best { "  best" } else { "" },
         ));
+    }
+    for t in trials {
+        if let Some(remark) = &t.remark {
+            text.push_str(&format!("trial {}: {remark}\n", t.parameters.trial));
+        }
     }
     text
 }

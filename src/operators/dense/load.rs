@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::interpret::interpret;
-use super::{Data, Dense, Layout, Normalization, Rows, Storage, store};
+use super::storage::{Data, Rows, Storage, Stored};
+use super::{Dense, Layout, Normalization};
 use crate::error::{Error, Result};
 use crate::io::{Kind, NpyArray};
 use crate::problem::{Model, Shape, pack_symmetric_part};
-use crate::real::Real;
 
 /// How a file of sensing matrices is to be read. The default takes everything from the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +75,9 @@ impl OpenOptions {
         let (path, file_shape) = (array.path().to_owned(), array.shape().to_vec());
         let measurements = array.rows();
         let natural = if dtype.kind == Kind::F32 { Storage::F32 } else { Storage::F64 };
-        let (rows, findings) = match self.storage.unwrap_or(natural) {
+        let storage = self.storage.unwrap_or(natural);
+        let (rows, findings) = match storage {
+            Storage::F16 => load::<half::f16>(array, shape, layout)?,
             Storage::F32 => load::<f32>(array, shape, layout)?,
             Storage::F64 => load::<f64>(array, shape, layout)?,
         };
@@ -85,7 +87,7 @@ impl OpenOptions {
         let s = self.normalization.resolve(measurements, implied)?;
         operator.normalization = s;
         operator.isotropic = (implied / s - 1.0).abs() <= AGREEMENT;
-        let mut notices = findings.notices(dtype.fits_f32());
+        let mut notices = findings.notices(storage, dtype.fits_f32());
         notices.extend(self.normalization_notice(measurements, implied));
         let dtype = dtype.to_string();
         Ok(DenseFile { operator, path, shape: file_shape, dtype, layout, implied_normalization: implied, notices })
@@ -113,7 +115,7 @@ impl OpenOptions {
 struct Findings {
     /// Largest |A − Aᵀ| over the largest |A| of a matrix, and that matrix.
     asymmetry: (f64, usize),
-    /// Largest relative rounding error, and its row.
+    /// Largest rounding error, relative to the number or in half precision to the row's largest, and its row.
     rounding: (f64, usize),
 }
 
@@ -123,7 +125,7 @@ impl Findings {
         Self { asymmetry: larger(self.asymmetry, other.asymmetry), rounding: larger(self.rounding, other.rounding) }
     }
 
-    fn notices(&self, file_fits_f32: bool) -> Vec<String> {
+    fn notices(&self, storage: Storage, file_fits_f32: bool) -> Vec<String> {
         let mut notices = Vec::new();
         if self.asymmetry.0 > 0.0 {
             notices.push(format!(
@@ -132,8 +134,16 @@ impl Findings {
                 self.asymmetry.0, self.asymmetry.1
             ));
         }
+        if self.rounding.0 > 0.0 && storage == Storage::F16 {
+            notices.push(format!(
+                "storage: the given matrices were rounded to half precision; the largest error is {:.3e} of the largest \
+                 entry of its matrix, in matrix {}. Observations of the matrices as they were cannot be fitted beyond a \
+                 relative residual of about that size (--storage f32 keeps 24 bits)",
+                self.rounding.0, self.rounding.1
+            ));
+        }
         // Symmetric parts of f32 numbers round too, but nothing of the file is lost that was a measurement.
-        if self.rounding.0 > 0.0 && !file_fits_f32 {
+        if self.rounding.0 > 0.0 && storage == Storage::F32 && !file_fits_f32 {
             notices.push(format!(
                 "storage: numbers were rounded to float32; the largest relative error is {:.3e}, in matrix {} \
                  (--precision f64 keeps them)",
@@ -145,16 +155,21 @@ impl Findings {
 }
 
 /// Rows as the operator holds them.
-fn load<T: Real>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Rows, Findings)> {
-    let kind = if size_of::<T>() == 4 { Kind::F32 } else { Kind::F64 };
-    let array = match (layout, array.in_place::<T>(kind)) {
+fn load<T: Stored>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Rows, Findings)> {
+    let kind = match T::STORAGE {
+        // Half-precision rows have scales, which a file has not.
+        Storage::F16 => None,
+        Storage::F32 => Some(Kind::F32),
+        Storage::F64 => Some(Kind::F64),
+    };
+    let array = match (layout, kind.and_then(|kind| array.in_place::<T>(kind))) {
         (Layout::Packed, Some(values)) => {
-            if let Some(at) = values.par_iter().position_first(|v| !v.to_f64().is_finite()) {
-                return Err(not_finite(&array, at, values[at].to_f64()));
+            if let Some(at) = values.par_iter().position_first(|v| !v.widen().is_finite()) {
+                return Err(not_finite(&array, at, values[at].widen()));
             }
             let count = values.len();
             match array.into_map() {
-                Ok((map, offset)) if kind == Kind::F32 => {
+                Ok((map, offset)) if T::STORAGE == Storage::F32 => {
                     return Ok((Rows::F32(Data::Mapped { map, offset, count }), Findings::default()));
                 }
                 Ok((map, offset)) => {
@@ -165,12 +180,12 @@ fn load<T: Real>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Rows,
         }
         _ => array,
     };
-    let (values, findings) = convert::<T>(&array, shape, layout)?;
-    Ok((store(values), findings))
+    let (values, scales, findings) = convert::<T>(&array, shape, layout)?;
+    Ok((T::rows(values, scales), findings))
 }
 
 /// Reads block by block, in parallel; a block of rows is all that is ever held in f64.
-fn convert<T: Real>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<(Vec<T>, Findings)> {
+fn convert<T: Stored>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<(Vec<T>, Vec<f32>, Findings)> {
     let (m, width, p) = (array.rows(), array.row_len(), shape.dimension());
     let mut values = Vec::new();
     m.checked_mul(p).and_then(|count| values.try_reserve_exact(count).ok()).ok_or_else(|| {
@@ -181,14 +196,16 @@ fn convert<T: Real>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<(V
             "Use fewer measurements or --precision f32, or store packed rows in that type: they are read in place",
         )
     })?;
-    values.resize(m * p, T::ZERO);
+    values.resize(m * p, T::zeroed());
+    let mut scales = vec![1.0; m];
     // In Fortran order the rows of a block lie side by side in the file, so a block has many; 2^21 numbers of scratch
     // a thread and 8 rows are the compromise where rows are long.
     let block = if array.is_fortran() { ((1 << 21) / width).clamp(8, 4096) } else { ((1 << 16) / width).max(1) };
     let blocks: Vec<Result<Findings>> = values
         .par_chunks_mut(block * p)
+        .zip(scales.par_chunks_mut(block))
         .enumerate()
-        .map_init(Vec::new, |scratch, (index, out)| {
+        .map_init(Vec::new, |scratch, (index, (out, scales))| {
             let first = index * block;
             let rows = out.len() / p;
             scratch.resize(rows * width, 0.0);
@@ -196,7 +213,9 @@ fn convert<T: Real>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<(V
             let mut findings = Findings::default();
             let mut packed = vec![0.0; p];
             for (i, (full, out)) in scratch.chunks(width).zip(out.chunks_mut(p)).enumerate() {
-                findings = findings.merge(convert_row(array, shape, layout, first + i, full, &mut packed, out)?);
+                let (scale, found) = convert_row(array, shape, layout, first + i, full, &mut packed, out)?;
+                scales[i] = scale;
+                findings = findings.merge(found);
             }
             Ok(findings)
         })
@@ -206,10 +225,11 @@ fn convert<T: Real>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<(V
     for block in blocks {
         findings = findings.merge(block?);
     }
-    Ok((values, findings))
+    Ok((values, scales, findings))
 }
 
-fn convert_row<T: Real>(
+/// The row's scale, and what was seen.
+fn convert_row<T: Stored>(
     array: &NpyArray,
     shape: Shape,
     layout: Layout,
@@ -217,7 +237,7 @@ fn convert_row<T: Real>(
     full: &[f64],
     packed: &mut [f64],
     out: &mut [T],
-) -> Result<Findings> {
+) -> Result<(f32, Findings)> {
     if let Some(at) = full.iter().position(|v| !v.is_finite()) {
         return Err(not_finite(array, row * full.len() + at, full[at]));
     }
@@ -230,29 +250,29 @@ fn convert_row<T: Real>(
             findings.asymmetry = (relative_asymmetry(n, full), row);
         }
     }
-    for (at, (&value, out)) in packed.iter().zip(out.iter_mut()).enumerate() {
-        *out = T::from_f64(value);
-        let stored = out.to_f64();
-        if !stored.is_finite() {
-            let place = match layout {
-                Layout::Packed => format!("position {at}"),
-                Layout::Full => format!("entry {:?}", packed_position(shape.rows(), at)),
-            };
-            return Err(Error::file(
-                array.path(),
-                format!("{value:e} in measurement {row} (counted from 0), {place}"),
-                format!("numbers that float{} holds", 8 * size_of::<T>()),
-                "Say --precision f64, or scale matrices and observations down together",
-            ));
-        }
+    let scale = T::round_row(packed, out).map_err(|at| {
+        let place = match layout {
+            Layout::Packed => format!("position {at}"),
+            Layout::Full => format!("entry {:?}", packed_position(shape.rows(), at)),
+        };
+        Error::file(
+            array.path(),
+            format!("{:e} in measurement {row} (counted from 0), {place}", packed[at]),
+            format!("numbers that float{} holds", 8 * size_of::<T>()),
+            "Say --storage f64, or scale matrices and observations down together",
+        )
+    })?;
+    let largest = packed.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
+    for (&value, out) in packed.iter().zip(out.iter()) {
+        let stored = f64::from(scale) * out.widen();
         if stored != value {
-            let error = ((stored - value) / value).abs();
+            let error = (stored - value).abs() / if T::STORAGE == Storage::F16 { largest } else { value.abs() };
             if error > findings.rounding.0 {
                 findings.rounding = (error, row);
             }
         }
     }
-    Ok(findings)
+    Ok((scale, findings))
 }
 
 fn relative_asymmetry(n: usize, full: &[f64]) -> f64 {

@@ -3,11 +3,18 @@
 //! Symmetric matrices are stored packed (upper triangle row by row, p = n(n+1)/2 numbers a measurement, never
 //! rescaled), so that ⟨Aᵢ, Z⟩ = Σ a_q·z_q over the upper triangle, with z = Z on the diagonal and 2·Z beside it. That halves the bytes
 //! an iteration reads, and reading them is what an iteration costs.
+//!
+//! [`Storage`] is the number type the rows are held in, apart from the precision of the arithmetic. The operator *is*
+//! what is stored: its definition, its twin, every kernel and [`crate::Problem::measure`] read the same numbers. So half
+//! precision, a_q = 2^e·h_q with one exponent e a row, halves the bytes again and costs no accuracy where y is measured
+//! with it: it is another random matrix, as good as the one before the rounding. Rounding matrices to which y was
+//! measured before is another matter: it leaves a residual of about 2⁻¹² of y, and the user is told.
 
 mod fused;
 mod interpret;
 mod load;
 mod normalization;
+mod storage;
 mod twin;
 
 use std::ops::Range;
@@ -25,6 +32,8 @@ use crate::real::Real;
 
 pub use load::{DenseFile, OpenOptions};
 pub use normalization::Normalization;
+pub use storage::Storage;
+use storage::{Data, Rows, Stored, round_rows_to, with_rows};
 
 /// How given sensing matrices are laid out: one row a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,71 +44,6 @@ pub enum Layout {
     /// All n1·n2 entries, row-major.
     Full,
 }
-
-/// Number type in which the measurements are held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Storage {
-    #[default]
-    F32,
-    F64,
-}
-
-impl Storage {
-    /// Bytes of one number.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F64 => 8,
-        }
-    }
-}
-
-/// Numbers held in memory or in a mapped file.
-enum Data<T> {
-    Owned(Vec<T>),
-    /// Row-major little-endian packed rows, straight from a file.
-    Mapped {
-        map: memmap2::Mmap,
-        offset: usize,
-        count: usize,
-    },
-}
-
-impl<T: Real> Data<T> {
-    fn as_slice(&self) -> &[T] {
-        match self {
-            Self::Owned(values) => values,
-            // `load` only maps what is aligned, little-endian and long enough.
-            Self::Mapped { map, offset, count } => {
-                bytemuck::cast_slice(&map[*offset..*offset + *count * size_of::<T>()])
-            }
-        }
-    }
-}
-
-enum Rows {
-    F32(Data<f32>),
-    F64(Data<f64>),
-}
-
-/// Runs `$body` with `$rows: &[S]`, S the storage type.
-macro_rules! with_rows {
-    ($dense:expr, $rows:ident => $body:expr) => {
-        match &$dense.rows {
-            $crate::operators::dense::Rows::F32(data) => {
-                let $rows = data.as_slice();
-                $body
-            }
-            $crate::operators::dense::Rows::F64(data) => {
-                let $rows = data.as_slice();
-                $body
-            }
-        }
-    };
-}
-use with_rows;
 
 /// Stored sensing matrices.
 pub struct Dense {
@@ -127,32 +71,28 @@ impl Dense {
     /// As [`Dense::gaussian`].
     pub fn gaussian_stored(shape: Shape, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
         require_packed(shape, measurements)?;
-        fn fill<T: Real>(shape: Shape, measurements: usize, seed: u64) -> Result<Data<T>> {
-            let (n, p) = (shape.rows(), shape.dimension());
-            let mut values = Vec::new();
-            let reserved = measurements.checked_mul(p).and_then(|count| values.try_reserve_exact(count).ok());
-            reserved.ok_or_else(|| {
-                let found = format!("{measurements} matrices of {p} numbers, {} bytes each", size_of::<T>());
-                Error::invalid("measurements", found, "what fits in memory", "lower the number or the size n")
-            })?;
-            values.resize(measurements * p, T::ZERO);
-            values.par_chunks_mut(p).enumerate().for_each(|(i, row)| {
-                let mut rng = stream(seed, Purpose::Operator, i as u64);
-                let mut q = 0;
-                for j in 0..n {
-                    row[q] = T::from_f64(normal(&mut rng));
-                    for entry in &mut row[q + 1..q + n - j] {
-                        *entry = T::from_f64(normal(&mut rng) * std::f64::consts::FRAC_1_SQRT_2);
-                    }
-                    q += n - j;
-                }
-            });
-            Ok(Data::Owned(values))
+        let (n, p) = (shape.rows(), shape.dimension());
+        // Refused here: a failed allocation of the rows would end the program.
+        let mut room: Vec<u8> = Vec::new();
+        let bytes = measurements.checked_mul(p).and_then(|count| count.checked_mul(storage.bytes()));
+        if bytes.and_then(|bytes| room.try_reserve_exact(bytes).ok()).is_none() {
+            let found = format!("{measurements} matrices of {p} numbers, {} bytes each", storage.bytes());
+            return Err(Error::invalid("measurements", found, "what fits in memory", "lower the number or the size n"));
         }
-        let rows = match storage {
-            Storage::F32 => Rows::F32(fill(shape, measurements, seed)?),
-            Storage::F64 => Rows::F64(fill(shape, measurements, seed)?),
+        drop(room);
+        let fill = |i: usize, row: &mut [f64]| {
+            let mut rng = stream(seed, Purpose::Operator, i as u64);
+            let mut q = 0;
+            for j in 0..n {
+                row[q] = normal(&mut rng);
+                for entry in &mut row[q + 1..q + n - j] {
+                    *entry = normal(&mut rng) * std::f64::consts::FRAC_1_SQRT_2;
+                }
+                q += n - j;
+            }
         };
+        let rows = round_rows_to(storage, measurements, p, fill)
+            .expect("normal numbers are far from the largest half-precision number");
         Ok(Self { shape, measurements, rows, normalization: 1.0 / measurements as f64, isotropic: true })
     }
 
@@ -256,29 +196,13 @@ impl Dense {
             }
             sum
         };
-        let total: f64 = with_rows!(self, rows => {
-            let sums: Vec<f64> =
-                rows.par_chunks(p).map(|row| per_row(&mut row.iter().map(|v| v.to_f64()))).collect();
+        let total: f64 = with_rows!(self, rows, scales => {
+            let sums: Vec<f64> = (rows.par_chunks(p).enumerate())
+                .map(|(i, row)| per_row(&mut row.iter().map(|v| scales.of(i) * v.widen())))
+                .collect();
             sums.iter().sum()
         });
         if total > 0.0 { p as f64 / total } else { f64::INFINITY }
-    }
-
-    /// Number type of the stored matrices.
-    pub fn storage(&self) -> Storage {
-        match self.rows {
-            Rows::F32(_) => Storage::F32,
-            Rows::F64(_) => Storage::F64,
-        }
-    }
-
-    /// Packed row `i` in f64.
-    ///
-    /// # Panics
-    /// Where `i ≥ m`, as slices do.
-    pub fn packed_row(&self, i: usize) -> Vec<f64> {
-        let p = self.shape.dimension();
-        with_rows!(self, rows => rows[i * p..(i + 1) * p].iter().map(|v| v.to_f64()).collect())
     }
 }
 
@@ -346,7 +270,12 @@ impl Operator for Dense {
     fn cost(&self, batch: usize, _search_rank: usize) -> Cost {
         let entries = self.measurements as f64 * self.shape.dimension() as f64;
         // Forward and adjoint: a multiplication and an addition each per stored number and trial.
-        Cost { bytes: entries * self.storage().bytes() as f64, flops: 4.0 * entries * batch as f64 }
+        let overhead = self.measurements as f64 * self.storage().row_overhead() as f64;
+        Cost { bytes: entries * self.storage().bytes() as f64 + overhead, flops: 4.0 * entries * batch as f64 }
+    }
+
+    fn stored_in(&self) -> Option<Storage> {
+        Some(self.storage())
     }
 
     fn is_isotropic(&self) -> bool {
@@ -367,23 +296,51 @@ impl Operator for Dense {
 }
 
 impl GpuSource for Dense {
-    fn plan(&self) -> GpuPlan {
+    /// Rows in the narrower of the two types: what f32 arithmetic would round anyway need not be read in f64.
+    fn plan(&self, widest: Storage) -> GpuPlan {
+        let (p, storage) = (self.shape.dimension(), self.storage().min(widest));
+        let row_bytes = p * storage.bytes() + storage.row_overhead();
+        // The scale has a word of its own behind the words of the numbers.
+        let words = (p * storage.bytes()).div_ceil(4) + storage.row_overhead() / 4;
         GpuPlan {
             shader: include_str!("../../../shaders/operators/dense.wgsl"),
-            row_words: self.shape.dimension().next_multiple_of(64),
+            row_words: words.next_multiple_of(64),
+            row_bytes,
+            storage: Some(storage),
         }
     }
 
-    fn write_rows(&self, rows: Range<usize>, out: &mut [u32]) {
+    fn write_rows(&self, plan: &GpuPlan, rows: Range<usize>, out: &mut [u32]) {
         let p = self.shape.dimension();
-        let stride = p.next_multiple_of(64);
-        with_rows!(self, values => {
-            out.par_chunks_mut(stride).zip(values[rows.start * p..rows.end * p].par_chunks(p)).for_each(|(out, row)| {
-                out[p..].fill(0);
-                for (out, v) in out.iter_mut().zip(row) {
-                    *out = (v.to_f64() as f32).to_bits();
+        let single = plan.storage != Some(Storage::F64);
+        let each = |out: &mut [u32], i: usize| {
+            out.fill(0);
+            match &self.rows {
+                Rows::F16 { data, scales } => {
+                    let (words, rest) = out.split_at_mut(p.div_ceil(2));
+                    for (word, pair) in words.iter_mut().zip(data[i * p..(i + 1) * p].chunks(2)) {
+                        // The first of two in the low half, as unpack2x16float has it.
+                        *word = pair.iter().rev().fold(0, |word, h| word << 16 | u32::from(h.to_bits()));
+                    }
+                    rest[0] = scales[i].to_bits();
                 }
-            });
-        });
+                Rows::F32(data) => {
+                    let row = &data.as_slice()[i * p..(i + 1) * p];
+                    out.iter_mut().zip(row).for_each(|(out, v)| *out = v.to_bits());
+                }
+                Rows::F64(data) if single => {
+                    let row = &data.as_slice()[i * p..(i + 1) * p];
+                    out.iter_mut().zip(row).for_each(|(out, &v)| *out = (v as f32).to_bits());
+                }
+                Rows::F64(data) => {
+                    let row = &data.as_slice()[i * p..(i + 1) * p];
+                    for (out, v) in out.chunks_exact_mut(2).zip(row) {
+                        let bits = v.to_bits();
+                        out.copy_from_slice(&[bits as u32, (bits >> 32) as u32]);
+                    }
+                }
+            }
+        };
+        out.par_chunks_mut(plan.row_words).zip(rows).for_each(|(out, i)| each(out, i));
     }
 }

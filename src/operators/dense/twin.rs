@@ -1,10 +1,10 @@
 //! The definition of `dense` and its sequential twin: f64, one measurement after the other, nothing shared with the
 //! fast paths it judges.
 
-use crate::operators::dense::{Dense, with_rows};
+use crate::operators::dense::Dense;
+use crate::operators::dense::storage::{Stored, with_rows};
 use crate::operators::{GradientOutput, GradientRequest, Operator};
 use crate::problem::{Factors, MatrixView, packed_index};
-use crate::real::Real;
 
 /// Aᵢ, row-major, from its packed row.
 pub(super) fn sensing_matrix(dense: &Dense, i: usize) -> Vec<f64> {
@@ -45,21 +45,23 @@ fn add_product(packed: &[f64], v: MatrixView<'_>, out: &mut [f64]) {
     }
 }
 
-fn inner<S: Real>(row: &[S], z: &[f64]) -> f64 {
-    row.iter().zip(z).map(|(a, z)| a.to_f64() * z).sum()
+/// Σ a_q·z_q with a_q = scale·row_q.
+fn inner<S: Stored>(scale: f64, row: &[S], z: &[f64]) -> f64 {
+    row.iter().zip(z).map(|(a, z)| scale * a.widen() * z).sum()
 }
 
-fn axpy<S: Real>(r: f64, row: &[S], g: &mut [f64]) {
+/// g += r·a
+fn axpy<S: Stored>(r: f64, scale: f64, row: &[S], g: &mut [f64]) {
     for (g, a) in g.iter_mut().zip(row) {
-        *g += r * a.to_f64();
+        *g += r * (scale * a.widen());
     }
 }
 
-/// Rows of one shard.
+/// Scales and rows of one shard.
 macro_rules! shard_rows {
-    ($dense:expr, $shard:expr, $rows:ident) => {{
+    ($dense:expr, $shard:expr, $rows:ident, $scales:ident) => {{
         let (p, range) = ($dense.shape.dimension(), $dense.shard_range($shard));
-        $rows[range.start * p..range.end * p].chunks_exact(p)
+        range.clone().map(move |i| $scales.of(i)).zip($rows[range.start * p..range.end * p].chunks_exact(p))
     }};
 }
 
@@ -67,8 +69,10 @@ pub(super) fn forward(dense: &Dense, shard: usize, point: &Factors, out: &mut [f
     let length = dense.shard_range(shard).len();
     for (trial, out) in out.chunks_mut(length).enumerate() {
         let z = packed_point(point.left(trial), point.right(trial));
-        with_rows!(dense, rows => for (out, row) in out.iter_mut().zip(shard_rows!(dense, shard, rows)) {
-            *out = inner(row, &z);
+        with_rows!(dense, rows, scales => {
+            for (out, (scale, row)) in out.iter_mut().zip(shard_rows!(dense, shard, rows, scales)) {
+                *out = inner(scale, row, &z);
+            }
         });
     }
 }
@@ -78,8 +82,10 @@ pub(super) fn adjoint_apply(dense: &Dense, shard: usize, residual: &[f64], appli
     for (trial, r) in residual.chunks(length).enumerate() {
         let v = applied.right(trial);
         let mut g = vec![0.0; dense.shape.dimension()];
-        with_rows!(dense, rows => for (&r, row) in r.iter().zip(shard_rows!(dense, shard, rows)) {
-            axpy(r, row, &mut g);
+        with_rows!(dense, rows, scales => {
+            for (&r, (scale, row)) in r.iter().zip(shard_rows!(dense, shard, rows, scales)) {
+                axpy(r, scale, row, &mut g);
+            }
         });
         let size = v.rows() * v.columns();
         add_product(&g, v, &mut out[trial * size..(trial + 1) * size]);
@@ -92,15 +98,17 @@ pub(super) fn gradient(dense: &Dense, shard: usize, request: &GradientRequest<'_
     for trial in 0..request.point.batch() {
         let z = packed_point(request.point.left(trial), request.point.right(trial));
         let mut g = vec![0.0; dense.shape.dimension()];
-        with_rows!(dense, rows => for (i, row) in shard_rows!(dense, shard, rows).enumerate() {
-            let at = trial * length + i;
-            let weight = request.weights.map_or(1.0, |w| w[at]);
-            let e = inner(row, &z) - request.target[at];
-            if let Some(residual) = output.residual.as_deref_mut() {
-                residual[at] = e;
+        with_rows!(dense, rows, scales => {
+            for (i, (scale, row)) in shard_rows!(dense, shard, rows, scales).enumerate() {
+                let at = trial * length + i;
+                let weight = request.weights.map_or(1.0, |w| w[at]);
+                let e = inner(scale, row, &z) - request.target[at];
+                if let Some(residual) = output.residual.as_deref_mut() {
+                    residual[at] = e;
+                }
+                output.loss[trial] += weight * request.loss.value(e);
+                axpy(weight * request.loss.derivative(e), scale, row, &mut g);
             }
-            output.loss[trial] += weight * request.loss.value(e);
-            axpy(weight * request.loss.derivative(e), row, &mut g);
         });
         // Aᵢ is symmetric, so AᵢᵀW is the same product.
         let (v, w) = (request.applied.right(trial), request.applied.left(trial));

@@ -1,0 +1,413 @@
+//! How the packed rows are held: in half, single or double precision.
+//!
+//! Half precision has 11 significant bits and a range of 2⁻²⁴ … 65 504, so every row has one scale, a power of two: the
+//! row's largest entry is stored in [2¹⁴, 2¹⁵] and a_q = scale·stored_q. Multiplying by a power of two is exact, which
+//! makes every stored number an f32, and makes all places (twin, host kernels, shaders, which multiply whole sums by
+//! the scale) read the same matrix. What falls below 2⁻¹⁴ after scaling, that is below 2⁻²⁹ of the row's largest entry,
+//! is stored as zero: half precision would hold it as a subnormal number, which devices may flush when they unpack it.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::operators::dense::Dense;
+use crate::real::Real;
+
+/// Number type in which the measurements are held; from the narrowest to the widest. Arithmetic has its own,
+/// [`crate::Precision`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Storage {
+    /// Half precision with a power-of-two scale a measurement: 11 significant bits.
+    F16,
+    #[default]
+    F32,
+    F64,
+}
+
+impl Storage {
+    /// Bytes of one number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F16 => 2,
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+
+    /// Bytes that a measurement takes beside its numbers: the scale.
+    pub fn row_overhead(self) -> usize {
+        if self == Self::F16 { size_of::<f32>() } else { 0 }
+    }
+
+    /// `f16`, `f32` or `f64`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::F16 => "f16",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+        }
+    }
+}
+
+impl std::fmt::Display for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// Numbers held in memory or in a mapped file.
+pub(super) enum Data<T> {
+    Owned(Vec<T>),
+    /// Row-major little-endian packed rows, straight from a file.
+    Mapped {
+        map: memmap2::Mmap,
+        offset: usize,
+        count: usize,
+    },
+}
+
+impl<T: bytemuck::Pod> Data<T> {
+    pub(super) fn as_slice(&self) -> &[T] {
+        match self {
+            Self::Owned(values) => values,
+            // `load` only maps what is aligned, little-endian and long enough.
+            Self::Mapped { map, offset, count } => {
+                bytemuck::cast_slice(&map[*offset..*offset + *count * size_of::<T>()])
+            }
+        }
+    }
+}
+
+/// All packed rows.
+pub(super) enum Rows {
+    F16 {
+        data: Vec<f16>,
+        /// One a measurement.
+        scales: Vec<f32>,
+    },
+    F32(Data<f32>),
+    F64(Data<f64>),
+}
+
+/// Scales of the rows; 1 where they have none.
+#[derive(Clone, Copy)]
+pub(super) struct Scales<'a>(pub(super) Option<&'a [f32]>);
+
+impl Scales<'_> {
+    pub(super) fn of(self, row: usize) -> f64 {
+        self.0.map_or(1.0, |scales| f64::from(scales[row]))
+    }
+}
+
+/// Runs `$body` with `$rows: &[S]`, S the storage type, and `$scales: Scales`: entry q of row i is
+/// `scales.of(i)·rows[i·p + q].widen()`.
+macro_rules! with_rows {
+    ($dense:expr, $rows:ident, $scales:ident => $body:expr) => {
+        match &$dense.rows {
+            $crate::operators::dense::storage::Rows::F16 { data, scales } => {
+                let ($rows, $scales) = (data.as_slice(), $crate::operators::dense::storage::Scales(Some(scales)));
+                $body
+            }
+            $crate::operators::dense::storage::Rows::F32(data) => {
+                let ($rows, $scales) = (data.as_slice(), $crate::operators::dense::storage::Scales(None));
+                $body
+            }
+            $crate::operators::dense::storage::Rows::F64(data) => {
+                let ($rows, $scales) = (data.as_slice(), $crate::operators::dense::storage::Scales(None));
+                $body
+            }
+        }
+    };
+}
+pub(super) use with_rows;
+
+/// A type that rows are held in. Apart from [`Real`], the types that engines compute in: half precision is stored and
+/// never computed in.
+pub(super) trait Stored: bytemuck::Pod + Send + Sync {
+    const STORAGE: Storage;
+
+    /// Without the row's scale. Exact.
+    fn widen(self) -> f64;
+
+    /// Rounds a row of finite numbers to nearest, ties to even, and returns its scale.
+    ///
+    /// # Errors
+    /// The position of the first number that overflows.
+    fn round_row(values: &[f64], out: &mut [Self]) -> std::result::Result<f32, usize>;
+
+    /// Rounded rows and their scales as an operator holds them.
+    fn rows(values: Vec<Self>, scales: Vec<f32>) -> Rows;
+}
+
+impl Stored for f16 {
+    const STORAGE: Storage = Storage::F16;
+
+    fn widen(self) -> f64 {
+        self.to_f64()
+    }
+
+    fn round_row(values: &[f64], out: &mut [Self]) -> std::result::Result<f32, usize> {
+        let largest = values.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
+        let exponent = (binary_exponent(largest) - TOP_EXPONENT).clamp(SMALLEST_SCALE, LARGEST_SCALE);
+        let (scale, inverse) = (power_of_two(exponent), power_of_two(-exponent));
+        for (at, (&value, out)) in values.iter().zip(out).enumerate() {
+            let rounded = round_to_half(value * inverse);
+            // What f32 does not hold could not be multiplied out by engines that compute in it.
+            if !((rounded * scale) as f32).is_finite() {
+                return Err(at);
+            }
+            *out = f16::from_f64(rounded);
+        }
+        Ok(scale as f32)
+    }
+
+    fn rows(values: Vec<Self>, scales: Vec<f32>) -> Rows {
+        Rows::F16 { data: values, scales }
+    }
+}
+
+impl Stored for f32 {
+    const STORAGE: Storage = Storage::F32;
+
+    fn widen(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn round_row(values: &[f64], out: &mut [Self]) -> std::result::Result<f32, usize> {
+        values.iter().zip(out.iter_mut()).for_each(|(&value, out)| *out = value as f32);
+        out.iter().position(|v| !v.is_finite()).map_or(Ok(1.0), Err)
+    }
+
+    fn rows(values: Vec<Self>, _scales: Vec<f32>) -> Rows {
+        Rows::F32(Data::Owned(values))
+    }
+}
+
+impl Stored for f64 {
+    const STORAGE: Storage = Storage::F64;
+
+    fn widen(self) -> f64 {
+        self
+    }
+
+    fn round_row(values: &[f64], out: &mut [Self]) -> std::result::Result<f32, usize> {
+        out.copy_from_slice(values);
+        Ok(1.0)
+    }
+
+    fn rows(values: Vec<Self>, _scales: Vec<f32>) -> Rows {
+        Rows::F64(Data::Owned(values))
+    }
+}
+
+/// The largest entry of a row is stored in [2¹⁴, 2¹⁵], a factor 2 below the largest half-precision number.
+const TOP_EXPONENT: i32 = 14;
+/// Down to 2⁻¹⁴·2⁻¹¹² = 2⁻¹²⁶ a stored number is a normal f32, which no device flushes.
+const SMALLEST_SCALE: i32 = -112;
+/// Up to 2¹⁵·2¹¹³ = 2¹²⁸ reaches past the largest f32.
+const LARGEST_SCALE: i32 = 113;
+
+/// e with 2^e ≤ x < 2^(e+1) for normal x; −1023 for smaller ones.
+fn binary_exponent(x: f64) -> i32 {
+    ((x.abs().to_bits() >> 52) as i32) - 1023
+}
+
+/// 2^e for −1022 ≤ e ≤ 1023.
+fn power_of_two(e: i32) -> f64 {
+    f64::from_bits(((e + 1023) as u64) << 52)
+}
+
+/// The nearest number of 11 significant bits, ties to even; 0 below 2⁻¹⁴. By hand, because conversions through f32, as
+/// hardware offers them, round twice.
+fn round_to_half(x: f64) -> f64 {
+    let exponent = binary_exponent(x);
+    if !(-30..=20).contains(&exponent) {
+        return if exponent < 0 { 0.0 } else { x };
+    }
+    let unit = power_of_two(exponent - 10);
+    let rounded = (x / unit).round_ties_even() * unit;
+    if rounded.abs() < power_of_two(-14) { 0.0 } else { rounded }
+}
+
+/// Rows `first..` as numbers to compute with: out = scale·row. Exact, and the same numbers for f32 as for f64.
+pub(super) fn widen_rows<T: Real>(data: &[f16], scales: &[f32], p: usize, out: &mut [T]) {
+    let mut block = [0.0_f32; 256];
+    for ((row, &scale), out) in data.chunks_exact(p).zip(scales).zip(out.chunks_exact_mut(p)) {
+        for (row, out) in row.chunks(block.len()).zip(out.chunks_mut(256)) {
+            let block = &mut block[..row.len()];
+            // Eight at a time where the processor can.
+            row.convert_to_f32_slice(block);
+            for (out, &v) in out.iter_mut().zip(block.iter()) {
+                *out = T::from_f64(f64::from(v * scale));
+            }
+        }
+    }
+}
+
+/// `m` rows of `p` numbers, each made in f64 by `fill` and rounded once.
+///
+/// # Errors
+/// (row, position) of the first number that overflows, and that number.
+pub(super) fn round_rows<S: Stored>(
+    m: usize,
+    p: usize,
+    fill: impl Fn(usize, &mut [f64]) + Sync,
+) -> std::result::Result<Rows, (usize, usize, f64)> {
+    let mut values = vec![S::zeroed(); m * p];
+    let mut scales = vec![1.0_f32; m];
+    let failures: Vec<_> = (values.par_chunks_mut(p).zip(scales.par_iter_mut()).enumerate())
+        .map_init(
+            || vec![0.0; p],
+            |row, (i, (out, scale))| {
+                fill(i, row);
+                match S::round_row(row, out) {
+                    Ok(found) => *scale = found,
+                    Err(at) => return Some((i, at, row[at])),
+                }
+                None
+            },
+        )
+        .filter_map(|failure| failure)
+        .collect();
+    match failures.first() {
+        Some(&first) => Err(first),
+        None => Ok(S::rows(values, scales)),
+    }
+}
+
+/// [`round_rows`] in a type chosen at run time.
+pub(super) fn round_rows_to(
+    storage: Storage,
+    m: usize,
+    p: usize,
+    fill: impl Fn(usize, &mut [f64]) + Sync,
+) -> std::result::Result<Rows, (usize, usize, f64)> {
+    match storage {
+        Storage::F16 => round_rows::<f16>(m, p, fill),
+        Storage::F32 => round_rows::<f32>(m, p, fill),
+        Storage::F64 => round_rows::<f64>(m, p, fill),
+    }
+}
+
+impl Dense {
+    /// Number type of the stored matrices.
+    pub fn storage(&self) -> Storage {
+        match self.rows {
+            Rows::F16 { .. } => Storage::F16,
+            Rows::F32(_) => Storage::F32,
+            Rows::F64(_) => Storage::F64,
+        }
+    }
+
+    /// The same matrices held in another type, rounded once to nearest. Observations measured before the rounding no
+    /// longer fit exactly: with [`Storage::F16`] to about 2⁻¹² of them. [`crate::Problem::measure`] with the result gives
+    /// observations of what is stored.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an entry that the type does not hold, with its row and position.
+    pub fn with_storage(mut self, storage: Storage) -> Result<Self> {
+        if storage == self.storage() {
+            return Ok(self);
+        }
+        let p = self.shape.dimension();
+        let fill = |i: usize, row: &mut [f64]| row.copy_from_slice(&self.packed_row(i));
+        self.rows = round_rows_to(storage, self.measurements, p, fill).map_err(|(row, at, value)| {
+            Error::invalid(
+                "storage",
+                format!("{value:e} at row {row}, position {at}"),
+                format!("numbers that {storage} holds"),
+                "keep the matrices in f64, or scale matrices and observations down together",
+            )
+        })?;
+        Ok(self)
+    }
+
+    /// Packed row `i` in f64.
+    ///
+    /// # Panics
+    /// Where `i ≥ m`, as slices do.
+    pub fn packed_row(&self, i: usize) -> Vec<f64> {
+        let p = self.shape.dimension();
+        with_rows!(self, rows, scales => {
+            let scale = scales.of(i);
+            rows[i * p..(i + 1) * p].iter().map(|v| scale * v.widen()).collect()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(values: &[f64]) -> (f32, Vec<f64>) {
+        let mut out = vec![f16::ZERO; values.len()];
+        let scale = f16::round_row(values, &mut out).unwrap();
+        (scale, out.iter().map(|v| f64::from(scale) * v.widen()).collect())
+    }
+
+    #[test]
+    fn halves_round_to_nearest_ties_to_even_and_once() {
+        let unit = 2f64.powi(-10);
+        for (value, wanted) in [
+            (1.0 + 0.5 * unit, 1.0),
+            (1.0 + 1.5 * unit, 1.0 + 2.0 * unit),
+            // A conversion through f32 would round this down to the tie, and the tie to even.
+            (1.0 + 0.5 * unit + 2f64.powi(-40), 1.0 + unit),
+            (-1.0 - 2.5 * unit, -1.0 - 2.0 * unit),
+            (2.0 - 0.1 * unit, 2.0),
+        ] {
+            assert_eq!(stored(&[value]).1, [wanted], "{value:e}");
+        }
+    }
+
+    #[test]
+    fn a_row_keeps_eleven_bits_of_its_entries_at_any_size() {
+        for size in [1e-30, 3e-5, 1.0, 7e4, 1e38] {
+            let row: Vec<f64> = (1..200).map(|i| size * (f64::from(i) * 0.7).sin()).collect();
+            let (scale, found) = stored(&row);
+            assert_eq!(f64::from(scale).log2().fract(), 0.0);
+            for (v, f) in row.iter().zip(found) {
+                assert!((v - f).abs() <= 2f64.powi(-11) * v.abs(), "{v:e} {f:e}");
+            }
+        }
+        // Below 2⁻²⁹ of the largest there is nothing.
+        assert_eq!(stored(&[1.0, 2f64.powi(-28), 2f64.powi(-30)]).1, [1.0, 2f64.powi(-28), 0.0]);
+        assert_eq!(stored(&[0.0, 0.0]).1, [0.0, 0.0]);
+    }
+
+    #[test]
+    fn every_integer_up_to_2048_is_exact_and_so_is_what_was_stored_before() {
+        let row: Vec<f64> = (-2048..=2048).map(f64::from).collect();
+        assert_eq!(stored(&row).1, row);
+        let (_, once) = stored(&[0.1, -0.7, 1e-3]);
+        assert_eq!(stored(&once).1, once);
+    }
+
+    #[test]
+    fn what_f32_does_not_hold_is_refused() {
+        let mut out = [f16::ZERO; 2];
+        assert_eq!(f16::round_row(&[1.0, 4e38], &mut out), Err(1));
+        assert_eq!(f16::round_row(&[-f64::from(f32::MAX), 0.0], &mut out), Err(0));
+        assert_eq!(f16::round_row(&[1e300, 1e301], &mut out), Err(0));
+        assert_eq!(f32::round_row(&[1.0, 4e38], &mut [0.0_f32; 2]), Err(1));
+        // So small that nothing is left.
+        assert_eq!(stored(&[1e-300]).1, [0.0]);
+    }
+
+    #[test]
+    fn the_fast_widening_is_the_definition() {
+        let (m, p) = (3, 300);
+        let value = |i: usize, q: usize| ((i * p + q) as f64 * 0.37).cos() * 10f64.powi(3 * i as i32 - 4);
+        let rows = round_rows::<f16>(m, p, |i, row| (0..p).for_each(|q| row[q] = value(i, q)));
+        let Ok(Rows::F16 { data, scales }) = rows else { panic!("half precision was asked for") };
+        let mut found = vec![0.0_f32; m * p];
+        widen_rows(&data, &scales, p, &mut found);
+        for (at, f) in found.iter().enumerate() {
+            assert_eq!(f64::from(*f), f64::from(scales[at / p]) * data[at].widen());
+        }
+    }
+}
