@@ -59,7 +59,8 @@
 //!
 //! **Backends.** `Reference` is f64, sequential, the twins as written: the oracle. `Cpu` reads each block of rows from
 //! memory once and uses it twice from cache. `Gpu` runs two kernels a panel (forward, adjoint); panels exist because a
-//! binding holds 128 MiB on the smallest adapters. Nothing is read back inside an iteration, and many iterations go into
+//! binding holds 128 MiB on the smallest adapters. One shader source serves both precisions (`alias real = f32|f64`), and
+//! one small file a storage type reads the rows. Nothing is read back inside an iteration, and many iterations go into
 //! one submission. `Auto` takes a real GPU if there is one and the Cpu backend otherwise.
 //!
 //! **Laws before speed.** [`laws::check`] runs on your own operators what the conformance tests run on the built-in

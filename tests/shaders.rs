@@ -30,9 +30,12 @@ fn all_modules() -> Vec<Module> {
     [Precision::F32, Precision::F64].into_iter().flat_map(modules_in).collect()
 }
 
-/// What a module may use beside core WebGPU.
+/// What a module may use. unpack2x16float is core WebGPU; naga counts it apart for old versions of OpenGL ES.
 fn capabilities(module: &Module) -> Capabilities {
-    if module.text.starts_with("alias real = f64;") { Capabilities::FLOAT64 } else { Capabilities::empty() }
+    let mut allowed = Capabilities::empty();
+    allowed.set(Capabilities::FLOAT64, module.text.starts_with("alias real = f64;"));
+    allowed.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, module.files.iter().any(|file| file == "storage/f16.wgsl"));
+    allowed
 }
 
 fn parse(module: &Module) -> naga::Module {
