@@ -38,6 +38,7 @@
 //! | [`laws`] | what every operator obeys on every engine |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
+//! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
 //! | [`report`] | report.json, trace.csv, trials.csv, figures |
 //!
 //! The command line (`src/cli`) uses the public library only.
@@ -83,6 +84,7 @@ pub mod problem;
 mod real;
 pub mod report;
 pub mod solver;
+pub mod sweep;
 
 pub use backend::Backend;
 pub use engine::Precision;

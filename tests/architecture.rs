@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "laws",
     "diagnostics",
     "solver",
+    "sweep",
     "report",
     "cli",
 ];

@@ -10,6 +10,7 @@ mod grid;
 mod list;
 mod progress;
 mod solve;
+mod sweep;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ enum Command {
     Generate(generate::Args),
     /// Recover a matrix from measurement files
     Solve(Box<solve::Args>),
+    /// Success rates over a grid of problems: phase transitions, as a map and tables
+    Sweep(Box<sweep::Args>),
     /// Check the laws that every operator obeys, on this machine's backends
     Check(check::Args),
     /// List what there is
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ("demo", demo::run(&args)),
         Command::Generate(args) => ("generate", generate::run(&args)),
         Command::Solve(args) => ("solve", solve::run(&args)),
+        Command::Sweep(args) => ("sweep", sweep::run(&args)),
         Command::Check(args) => ("check", check::run(&args)),
         Command::List(args) => ("list", list::run(&args)),
     };
