@@ -38,6 +38,7 @@
 //! | [`laws`] | what every operator obeys on every engine |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
+//! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
 //! | [`report`] | report.json, trace.csv, trials.csv, figures |
 //!
 //! The command line (`src/cli`) uses the public library only.
@@ -84,6 +85,7 @@ pub mod problem;
 mod real;
 pub mod report;
 pub mod solver;
+pub mod sweep;
 mod text;
 
 pub use backend::Backend;

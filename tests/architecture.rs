@@ -20,6 +20,7 @@ const ORDER: &[&str] = &[
     "laws",
     "diagnostics",
     "solver",
+    "sweep",
     "report",
     "cli",
 ];

@@ -10,6 +10,7 @@ mod grid;
 mod list;
 mod progress;
 mod solve;
+mod sweep;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     /// Recover a matrix from measurement files
     #[command(after_help = SOLVE_NOTES)]
     Solve(Box<solve::Args>),
+    /// Success rates over a grid of problems: phase transitions, as a map and tables
+    Sweep(Box<sweep::Args>),
     /// Check on this machine's backends the laws that every operator obeys
     Check(check::Args),
     /// List devices, operators or methods
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ("demo", demo::run(&args)),
         Command::Generate(args) => ("generate", generate::run(&args)),
         Command::Solve(args) => ("solve", solve::run(&args)),
+        Command::Sweep(args) => ("sweep", sweep::run(&args)),
         Command::Check(args) => ("check", check::run(&args)),
         Command::List(args) => ("list", list::run(&args)),
     };

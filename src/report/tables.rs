@@ -4,7 +4,7 @@ use std::io::{Result, Write};
 
 use crate::solver::{Solution, TraceRow};
 
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     value.filter(|v| v.is_finite()).map(|v| format!("{v:e}")).unwrap_or_default()
 }
 
