@@ -129,9 +129,9 @@ pub fn run(args: &Args) -> Result<Ending> {
     let finished = outputs::Finished { sweep: &sweep, results: &results, plan: &plan, journal: &journal, notices };
     let map = finished.write(&args.out, args.batch, resumed, seconds)?;
     let mut out = std::io::stdout().lock();
-    said(write!(
+    said(writeln!(
         out,
-        "{map}in {}: sweep.html (a page), heatmap.svg, cells.csv, sweep.csv, sweep.json\n",
+        "{map}in {}: sweep.html (a page), heatmap.svg, cells.csv, sweep.csv, sweep.json",
         args.out.display()
     ))?;
     said(out.flush())?;
