@@ -142,16 +142,20 @@ impl Heatmap {
             let fill = if count == 0 { WHITE } else { color(rate) };
             root.draw(&Rectangle::new([corner, (corner.0 + w, corner.1 + h)], fill.filled()))?;
             root.draw(&Rectangle::new([corner, (corner.0 + w, corner.1 + h)], WHITE.stroke_width(1)))?;
-            // Digits need about 8 pixels each.
-            let digits = successes.to_string();
-            if count > 0 && w >= 8 * digits.len() as i32 + 6 && h >= 16 {
-                let ink = if rate > 0.55 { WHITE } else { INK };
-                text(root, &digits, (corner.0 + w / 2, corner.1 + h / 2), 13, ink, HPos::Center)?;
-            }
         }
         root.draw(&Rectangle::new([(left, top), (left + width, top + height)], SOFT.stroke_width(1)))?;
         if let Some(line) = &panel.line {
             self.line(root, frame, line, (left, top))?;
+        }
+        // After the line, which must not hide them. Digits need about 8 pixels each.
+        for (at, &(successes, count)) in panel.counts.iter().enumerate() {
+            let digits = successes.to_string();
+            if count > 0 && w >= 8 * digits.len() as i32 + 6 && h >= 16 {
+                let ink = if successes as f64 > 0.55 * count as f64 { WHITE } else { INK };
+                let (column, row) = ((at % nx) as i32, (at / nx) as i32);
+                let middle = (left + column * w + w / 2, top + height - row * h - h / 2);
+                text(root, &digits, middle, 13, ink, HPos::Center)?;
+            }
         }
         let every = labels_apart(&self.x, w);
         for (column, &value) in self.x.iter().enumerate().step_by(every) {

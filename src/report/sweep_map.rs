@@ -60,7 +60,8 @@ pub fn success_map(grid: &Grid, cells: &[CellSummary]) -> Heatmap {
         y_label: y.label().into(),
         x: xs,
         y: ys,
-        line_label: "degrees of freedom m = n r − r(r−1)/2: nothing succeeds to its left".into(),
+        line_label: "degrees of freedom m = n r − r(r−1)/2: to its left there are fewer measurements than unknowns"
+            .into(),
         notes,
         panels,
     }

@@ -39,7 +39,8 @@ impl Finished<'_> {
         };
         let solving: f64 = self.results.iter().flatten().map(|o| o.seconds).sum();
         let argv: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
-        let command = argv.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" ");
+        let arguments = argv.iter().skip(1).map(|a| quoted(a)).collect::<Vec<_>>();
+        let command = format!("lowrank {}", arguments.join(" "));
         let environment = self.environment(solving);
         let page = SweepPage {
             grid,
