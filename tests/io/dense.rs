@@ -195,6 +195,45 @@ fn rounding_is_reported_and_overflow_refused() {
 }
 
 #[test]
+fn half_precision_is_announced_and_what_it_does_not_hold_is_refused() {
+    let files = Files::new();
+    let half = OpenOptions { storage: Some(Storage::F16), ..defaults() };
+    // 1 + 2^-12 lies a quarter of a unit above 1; the largest entry of its matrix is 2.
+    let bytes = npy("<f4", false, "(2, 3)", &f32_bytes(&[1.0, 0.5, 2.0, 1.0 + 2f32.powi(-12), -2.0, 1e-3]));
+    let file = open(&files, &bytes, &half).unwrap();
+    assert_eq!(file.operator.storage(), Storage::F16);
+    assert_eq!(file.operator.packed_row(0), [1.0, 0.5, 2.0]);
+    assert_eq!(file.operator.packed_row(1)[..2], [1.0, -2.0]);
+    let notice = file.notices.iter().find(|n| n.starts_with("storage")).expect("a notice about the rounding");
+    assert!(
+        notice.contains(&format!("{:.3e} of the largest", 2f64.powi(-13))) && notice.contains("matrix 1"),
+        "{notice}"
+    );
+    // What half precision holds is not rounded, in any layout.
+    for bytes in [
+        npy("<f8", false, "(3, 2, 2)", &f64_bytes(&MATRICES)),
+        npy("<f8", false, "(3, 3)", &f64_bytes(&PACKED.concat())),
+        npy("<f2", false, "(2, 3)", &[0, 60, 0, 56, 0, 64, 1, 60, 0, 64, 255, 123]),
+    ] {
+        let exact = open(&files, &bytes, &OpenOptions { storage: Some(Storage::F64), ..defaults() }).unwrap();
+        let file = open(&files, &bytes, &half).unwrap();
+        assert!(!file.notices.iter().any(|n| n.starts_with("storage")), "{:?}", file.notices);
+        for i in 0..file.operator.measurements() {
+            assert_eq!(file.operator.packed_row(i), exact.operator.packed_row(i), "matrix {i}");
+        }
+    }
+    // A scale a matrix reaches as far as f32 does, and no further.
+    let wide = npy("<f8", false, "(2, 3)", &f64_bytes(&[1e38, 1.0, 2.0, 1e-30, 2e-30, 0.0]));
+    let file = open(&files, &wide, &half).unwrap();
+    assert_eq!(file.operator.packed_row(0)[1], 0.0);
+    assert!((file.operator.packed_row(1)[1] / 2e-30 - 1.0).abs() < 2f64.powi(-11));
+    let large = npy("<f8", false, "(2, 3)", &f64_bytes(&[1.0, 0.5, 2.0, 1.0, 1e39, 1.0]));
+    assert_refused(open(&files, &large, &half), &["1e39", "measurement 1 ", "position 1", "float16", "--storage f64"]);
+    let full = npy("<f8", false, "(1, 2, 2)", &f64_bytes(&[1.0, f64::NAN, 0.0, 1.0]));
+    assert_refused(open(&files, &full, &half), &["NaN", "measurement 0 "]);
+}
+
+#[test]
 fn a_normalization_that_does_not_fit_is_pointed_out() {
     let files = Files::new();
     // Two matrices with |A|^2 = 3 over a space of dimension 3: 1/m fits. Doubled, it is off by 4.
