@@ -38,7 +38,8 @@
 //! | [`laws`] | what every operator obeys on every engine |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
-//! | [`report`] | report.json, trace.csv, trials.csv, figures |
+//! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page |
+//! | [`reproduce`] | published experiments: settings → runs → claims and figures |
 //!
 //! The command line (`src/cli`) uses the public library only.
 //!
@@ -82,6 +83,7 @@ pub mod operators;
 pub mod problem;
 mod real;
 pub mod report;
+pub mod reproduce;
 pub mod solver;
 
 pub use backend::Backend;

@@ -20,6 +20,7 @@ const ORDER: &[&str] = &[
     "diagnostics",
     "solver",
     "report",
+    "reproduce",
     "cli",
 ];
 

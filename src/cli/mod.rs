@@ -1,7 +1,7 @@
 //! Parse, run, exit code. Results go to the standard output, progress and remarks to the standard error.
 //!
 //! Exit codes: 0 done and every requested target reached; 1 finished, but a target was missed, a run diverged or was
-//! interrupted, or a law failed; 2 bad usage, input or device.
+//! interrupted, or a law or a claim failed; 2 bad usage, input or device.
 
 mod check;
 mod demo;
@@ -9,6 +9,7 @@ mod generate;
 mod grid;
 mod list;
 mod progress;
+mod reproduce;
 mod solve;
 
 use std::io::Write;
@@ -35,6 +36,8 @@ enum Command {
     Generate(generate::Args),
     /// Recover a matrix from measurement files
     Solve(Box<solve::Args>),
+    /// Run a paper's experiments again: figures, data, and a table of claims with verdicts
+    Reproduce(Box<reproduce::Args>),
     /// Check the laws that every operator obeys, on this machine's backends
     Check(check::Args),
     /// List what there is
@@ -45,7 +48,7 @@ enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Done,
-    /// A target was missed, a run diverged or was interrupted, a law failed.
+    /// A target was missed, a run diverged or was interrupted, a law or a claim failed.
     Missed,
 }
 
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ("demo", demo::run(&args)),
         Command::Generate(args) => ("generate", generate::run(&args)),
         Command::Solve(args) => ("solve", solve::run(&args)),
+        Command::Reproduce(args) => ("reproduce", reproduce::run(&args)),
         Command::Check(args) => ("check", check::run(&args)),
         Command::List(args) => ("list", list::run(&args)),
     };

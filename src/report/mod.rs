@@ -1,11 +1,14 @@
 //! What a run leaves behind: a JSON report, a trace, a table of trials, the factors.
 
+mod html;
 mod json;
 mod plot;
 mod tables;
 
+pub use html::{Page, escaped};
 pub use json::{Environment, RunReport, TrialReport};
-pub use plot::{Curve, Figure, Quantity};
+pub(crate) use plot::quantile;
+pub use plot::{Axis, Band, BoxAt, Curve, Figure, Mark, Panel, Quantity, Series, Style, panels_to_svg};
 pub use tables::{write_trace, write_trials};
 
 use std::io::Write;
