@@ -39,7 +39,8 @@
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
 //! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
-//! | [`report`] | report.json, trace.csv, trials.csv, figures |
+//! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page |
+//! | [`reproduce`] | published experiments: settings → runs → claims and figures |
 //!
 //! The command line (`src/cli`) uses the public library only.
 //!
@@ -84,6 +85,7 @@ pub mod operators;
 pub mod problem;
 mod real;
 pub mod report;
+pub mod reproduce;
 pub mod solver;
 pub mod sweep;
 mod text;

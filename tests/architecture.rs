@@ -22,6 +22,7 @@ const ORDER: &[&str] = &[
     "solver",
     "sweep",
     "report",
+    "reproduce",
     "cli",
 ];
 

@@ -1,7 +1,7 @@
 //! Parse, run, exit code. Results go to the standard output, progress and remarks to the standard error.
 //!
 //! Exit codes: 0 done and every requested target reached; 1 finished, but a target was missed, a run diverged or was
-//! interrupted, or a law failed; 2 bad usage, input or device.
+//! interrupted, or a law or a claim failed; 2 bad usage, input or device.
 
 mod check;
 mod demo;
@@ -9,6 +9,7 @@ mod generate;
 mod grid;
 mod list;
 mod progress;
+mod reproduce;
 mod solve;
 mod sweep;
 
@@ -39,6 +40,8 @@ enum Command {
     Solve(Box<solve::Args>),
     /// Success rates over a grid of problems: phase transitions, as a map and tables
     Sweep(Box<sweep::Args>),
+    /// Run a paper's experiments again: figures, data, and a table of claims with verdicts
+    Reproduce(Box<reproduce::Args>),
     /// Check on this machine's backends the laws that every operator obeys
     Check(check::Args),
     /// List devices, operators or methods
@@ -58,7 +61,7 @@ a file or a device was refused.";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Done,
-    /// A target was missed, a run diverged or was interrupted, a law failed.
+    /// A target was missed, a run diverged or was interrupted, a law or a claim failed.
     Missed,
 }
 
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Generate(args) => ("generate", generate::run(&args)),
         Command::Solve(args) => ("solve", solve::run(&args)),
         Command::Sweep(args) => ("sweep", sweep::run(&args)),
+        Command::Reproduce(args) => ("reproduce", reproduce::run(&args)),
         Command::Check(args) => ("check", check::run(&args)),
         Command::List(args) => ("list", list::run(&args)),
     };
