@@ -27,7 +27,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`Error`] | the one error type: what was found, what is allowed, what to do |
-//! | `real`, `linalg` | f32 or f64; the few decompositions, through faer |
+//! | `real`, `linalg`, `text` | f32 or f64; the few decompositions, through faer; numbers for people |
 //! | [`problem`] | shapes, batched factors, packed indices, truths, random streams |
 //! | [`io`] | NumPy arrays in and out; outputs that appear whole or not at all |
 //! | [`operators`] | the contract of a measurement ensemble, and one room for each |
@@ -38,7 +38,9 @@
 //! | [`laws`] | what every operator obeys on every engine |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
-//! | [`report`] | report.json, trace.csv, trials.csv, figures |
+//! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
+//! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page |
+//! | [`reproduce`] | published experiments: settings → runs → claims and figures |
 //!
 //! The command line (`src/cli`) uses the public library only.
 //!
@@ -83,7 +85,10 @@ pub mod operators;
 pub mod problem;
 mod real;
 pub mod report;
+pub mod reproduce;
 pub mod solver;
+pub mod sweep;
+mod text;
 
 pub use backend::Backend;
 pub use engine::Precision;

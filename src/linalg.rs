@@ -53,3 +53,19 @@ pub(crate) fn triangular_factor(matrix: &Mat<f64>) -> Mat<f64> {
 fn not_finite() -> Error {
     Error::invalid("matrix", "a NaN or infinite entry", "finite entries", "the run diverged or the input is broken")
 }
+
+/// All singular values, largest first, and the leading `rank` left singular vectors (rows×min(rank, count) row-major).
+///
+/// # Errors
+/// [`Error::Invalid`] where an entry is not finite.
+pub(crate) fn left_singular(rows: usize, columns: usize, data: &[f64], rank: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+    if data.iter().any(|v| !v.is_finite()) {
+        return Err(not_finite());
+    }
+    let svd = view(rows, columns, data).thin_svd().map_err(|_| not_finite())?;
+    let count = rows.min(columns);
+    let values = (0..count).map(|i| svd.S()[i]).collect();
+    let wanted = rank.min(count);
+    let u = svd.U();
+    Ok((values, (0..rows * wanted).map(|at| u[(at / wanted, at % wanted)]).collect()))
+}

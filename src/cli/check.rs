@@ -11,10 +11,10 @@ use super::{Ending, remark, said};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Check only this operator; see `lowrank list operators`
-    #[arg(long)]
+    /// Check only this operator; see `lowrank list operators` [default: all]
+    #[arg(long, value_name = "NAME")]
     operator: Option<String>,
-    /// Check only places whose name contains this: reference, cpu, gpu, an adapter's name
+    /// Check only backends whose name contains this: reference, cpu, gpu, an adapter's name [default: all]
     #[arg(long, value_name = "TEXT")]
     place: Option<String>,
 }

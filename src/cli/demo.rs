@@ -16,11 +16,11 @@ use super::{Ending, interrupt, remark, said};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Directory for the results
+    /// Directory for the results; made if it is not there
     #[arg(long, value_name = "DIR", default_value = "lowrank-demo")]
     out: PathBuf,
-    /// auto, reference, cpu, gpu, or gpu:NAME
-    #[arg(long, default_value = "auto")]
+    /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
+    #[arg(long, value_name = "NAME", default_value = "auto")]
     backend: String,
     /// Seed of the truth, the measurements and the start
     #[arg(long, default_value_t = 1)]
@@ -44,6 +44,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         source,
         fix: "Name a directory that can be made with --out".into(),
     })?;
+    let interrupted = interrupt();
     let file = |name: &str| OutputFile::create(args.out.join(name));
     let mut files = (file("factors.npz")?, file("X.npy")?, file("trace.csv")?, file("error.svg")?);
     let report = file("run.json")?;
@@ -66,7 +67,6 @@ pub fn run(args: &Args) -> Result<Ending> {
     let mut solver = Solver::new(Problem::measure(operator, truth)?, settings, backend)?;
     let engine = solver.engine();
     remark(&format!("on {}: {}, seed {}", engine.backend, engine.adapter, args.seed));
-    let interrupted = interrupt();
     let bar = Bar::new(&interrupted, true);
     let solution = solver.solve_with(|progress| bar.observe(progress))?;
     bar.finish();

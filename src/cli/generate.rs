@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lowrank::io::{NpyNumber, NpyWriter, OutputFile, write_npy_f64};
 use lowrank::operators::{Dense, Operator, Storage};
-use lowrank::problem::{packed_index, synthetic};
+use lowrank::problem::{Truth, packed_index, synthetic};
 use lowrank::{Error, Problem, Result};
 use serde_json::json;
 
@@ -14,35 +14,38 @@ use super::{Ending, said};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// See `lowrank list operators`
-    #[arg(long, default_value = "dense")]
+    /// Kind of measurements; see `lowrank list operators`
+    #[arg(long, value_name = "NAME", default_value = "dense")]
     operator: String,
     /// Size of the unknown n×n matrix
-    #[arg(long)]
+    #[arg(long, value_name = "n")]
     n: usize,
-    /// Rank r* of the truth
-    #[arg(long)]
+    /// Rank of the unknown matrix, at most n
+    #[arg(long, value_name = "r")]
     rank: usize,
-    /// Number of measurements m
-    #[arg(long)]
+    /// Number of measurements
+    #[arg(long, value_name = "m")]
     measurements: usize,
-    /// κ of X; κ(M) = κ²
-    #[arg(long, default_value_t = 1.0)]
+    /// Condition number κ of the factor X; that of M = X Xᵀ is κ²
+    #[arg(long, value_name = "κ", allow_negative_numbers = true, default_value_t = 1.0)]
     condition_number: f64,
     /// Standard deviation of the noise on y
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, value_name = "σ", allow_negative_numbers = true, default_value_t = 0.0)]
     noise_std: f64,
     /// Seed of the truth, the operator and the noise, where they have none of their own
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    #[arg(long)]
+    /// Seed of the truth alone [default: that of --seed]
+    #[arg(long, value_name = "SEED")]
     truth_seed: Option<u64>,
-    #[arg(long)]
+    /// Seed of the measurements alone [default: that of --seed]
+    #[arg(long, value_name = "SEED")]
     operator_seed: Option<u64>,
-    #[arg(long)]
+    /// Seed of the noise alone [default: that of --seed]
+    #[arg(long, value_name = "SEED")]
     noise_seed: Option<u64>,
     /// packed: upper triangles (m, n(n+1)/2); full: (m, n, n)
-    #[arg(long, default_value = "packed")]
+    #[arg(long, value_name = "NAME", default_value = "packed")]
     layout: String,
     /// Type of the matrices: f32, f64, or f16 (numbers that half precision holds, in a float32 file)
     #[arg(long, value_name = "TYPE", default_value = "f32")]
@@ -68,15 +71,30 @@ pub fn run(args: &Args) -> Result<Ending> {
         other => return Err(invalid("storage", other, "f16, f32 or f64")),
     };
     let seeds = [args.truth_seed, args.operator_seed, args.noise_seed].map(|seed| seed.unwrap_or(args.seed));
-    let [truth_seed, operator_seed, noise_seed] = seeds;
     let truth =
-        synthetic::psd(args.n).rank(args.rank).condition_number(args.condition_number).seed(truth_seed).build()?;
-    let (shape, m) = (truth.shape(), args.measurements);
+        synthetic::psd(args.n).rank(args.rank).condition_number(args.condition_number).seed(seeds[0]).build()?;
+    // Before the matrices are drawn, which can take long.
+    if !(args.noise_std.is_finite() && args.noise_std >= 0.0) {
+        return Err(refused("noise_std", args.noise_std, "a finite number of at least 0", "leave it out for none"));
+    }
+    let made = !args.out.exists();
     std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
         path: args.out.clone(),
         source,
-        fix: "Name a directory that can be made".into(),
+        fix: "Name a directory that can be made with --out".into(),
     })?;
+    write(args, full, storage, seeds, truth).inspect_err(|_| {
+        if made {
+            // A refusal leaves nothing behind; a directory with something in it stays.
+            let _ = std::fs::remove_dir(&args.out);
+        }
+    })
+}
+
+/// Draws the problem and writes its files. `seeds` are those of the truth, the operator and the noise.
+fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Truth) -> Result<Ending> {
+    let [truth_seed, operator_seed, noise_seed] = seeds;
+    let (shape, m) = (truth.shape(), args.measurements);
     let file = |name: &str| OutputFile::create(args.out.join(name));
     let (mut a, mut y, mut x, description) = (file("A.npy")?, file("y.npy")?, file("X.npy")?, file("problem.json")?);
 
@@ -113,7 +131,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         out,
         "{}  {m} {layout} {shape} matrices, seed {operator_seed}\n{}  observations, noise {} (seed {noise_seed})\n\
          {}  truth of rank {}, condition number {} (seed {truth_seed})\n{}\n\nsolve it with\n  \
-         lowrank solve --matrices {} --observations {} --truth {}",
+         lowrank solve --matrices {} --observations {} --truth {}{}",
         at("A.npy"),
         at("y.npy"),
         args.noise_std,
@@ -124,17 +142,18 @@ pub fn run(args: &Args) -> Result<Ending> {
         at("A.npy"),
         at("y.npy"),
         at("X.npy"),
+        // Some widths can be read both ways; three axes cannot.
+        if full { "" } else { " --layout packed" },
     ))?;
     Ok(Ending::Done)
 }
 
 fn invalid(name: &str, found: &str, allowed: &str) -> Error {
-    Error::Invalid {
-        name: name.into(),
-        found: format!("'{found}'"),
-        allowed: allowed.into(),
-        fix: "pick one of them".into(),
-    }
+    refused(name, format!("'{found}'"), allowed, "pick one of them")
+}
+
+fn refused(name: &str, found: impl std::fmt::Display, allowed: &str, fix: &str) -> Error {
+    Error::Invalid { name: name.into(), found: found.to_string(), allowed: allowed.into(), fix: fix.into() }
 }
 
 /// Row by row, so that the full matrices are never held at once.

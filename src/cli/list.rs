@@ -10,14 +10,18 @@ use super::{Ending, said};
 
 #[derive(clap::Args)]
 pub struct Args {
+    /// What to list
     #[arg(value_enum)]
     what: What,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum What {
+    /// Backends and graphics adapters of this machine
     Devices,
+    /// Kinds of measurements
     Operators,
+    /// Algorithms
     Methods,
 }
 
@@ -26,13 +30,12 @@ pub fn run(args: &Args) -> Result<Ending> {
     match args.what {
         What::Devices => {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            said(writeln!(out, "{:<12} {}", "cpu", format_args!("{threads} threads, f32 or f64")))?;
-            said(writeln!(out, "{:<12} one thread, f64: the oracle", "reference"))?;
+            said(writeln!(out, "cpu          {threads} threads, f32 or f64"))?;
+            said(writeln!(out, "reference    one thread, f64: slow, what the others are compared with"))?;
             for adapter in lowrank::gpu::list_adapters() {
-                let software = if adapter.software { ", a software adapter" } else { "" };
                 said(writeln!(
                     out,
-                    "{:<12} {} ({}, {}{software}, {}){}{}",
+                    "{:<12} {} ({}, {}, {}){}{}",
                     "gpu",
                     adapter.name,
                     adapter.backend,

@@ -1,7 +1,7 @@
 //! Parse, run, exit code. Results go to the standard output, progress and remarks to the standard error.
 //!
 //! Exit codes: 0 done and every requested target reached; 1 finished, but a target was missed, a run diverged or was
-//! interrupted, or a law failed; 2 bad usage, input or device.
+//! interrupted, or a law or a claim failed; 2 bad usage, input or device.
 
 mod check;
 mod demo;
@@ -9,7 +9,9 @@ mod generate;
 mod grid;
 mod list;
 mod progress;
+mod reproduce;
 mod solve;
+mod sweep;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -29,23 +31,37 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The setting of the small-initialisation paper end to end, in seconds
+    /// Recover a random matrix and show how: start here, it takes seconds
     Demo(demo::Args),
-    /// Write a synthetic problem: matrices, observations, truth
+    /// Write a synthetic problem: sensing matrices, observations, truth
     Generate(generate::Args),
     /// Recover a matrix from measurement files
+    #[command(after_help = SOLVE_NOTES)]
     Solve(Box<solve::Args>),
-    /// Check the laws that every operator obeys, on this machine's backends
+    /// Success rates over a grid of problems: phase transitions, as a map and tables
+    Sweep(Box<sweep::Args>),
+    /// Run a paper's experiments again: figures, data, and a table of claims with verdicts
+    Reproduce(Box<reproduce::Args>),
+    /// Check on this machine's backends the laws that every operator obeys
     Check(check::Args),
-    /// List what there is
+    /// List devices, operators or methods
     List(list::Args),
 }
+
+// One line a paragraph: clap wraps it to the terminal.
+const SOLVE_NOTES: &str = "\
+A LIST is one number, a list 1,2,5, an inclusive range (1:8, or 0.1:0.5:0.1 with a step), or log:1e-1:1e-7:7 for \
+seven values evenly spaced in their logarithm. Several lists make one batch of trials: every combination of their \
+values.
+
+Exit codes: 0 done, every target reached; 1 finished, but a target was missed, a trial diverged, or Ctrl-C; 2 a flag, \
+a file or a device was refused.";
 
 /// How a command that did not fail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Done,
-    /// A target was missed, a run diverged or was interrupted, a law failed.
+    /// A target was missed, a run diverged or was interrupted, a law or a claim failed.
     Missed,
 }
 
@@ -56,6 +72,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ("demo", demo::run(&args)),
         Command::Generate(args) => ("generate", generate::run(&args)),
         Command::Solve(args) => ("solve", solve::run(&args)),
+        Command::Sweep(args) => ("sweep", sweep::run(&args)),
+        Command::Reproduce(args) => ("reproduce", reproduce::run(&args)),
         Command::Check(args) => ("check", check::run(&args)),
         Command::List(args) => ("list", list::run(&args)),
     };
@@ -96,8 +114,14 @@ fn said(result: std::io::Result<()>) -> Result<()> {
 fn interrupt() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let in_handler = flag.clone();
+    // The first asks the loop to stop and write what it has; the second is from someone who will not wait for that.
+    let handler = move || {
+        if in_handler.swap(true, Ordering::SeqCst) {
+            std::process::exit(1);
+        }
+    };
     // Where no handler can be installed, Ctrl-C ends the program as it always does.
-    let _ = ctrlc::set_handler(move || in_handler.store(true, Ordering::SeqCst));
+    let _ = ctrlc::set_handler(handler);
     flag
 }
 

@@ -32,6 +32,11 @@ impl<'a> Bar<'a> {
         if errors.is_finite() {
             message.push_str(&format!("  error {errors:.2e}"));
         }
+        if let [row] = progress.rows
+            && let Some(diagnosis) = row.diagnosis
+        {
+            message.push_str(&format!("  phase {}", diagnosis.phase.numeral()));
+        }
         if progress.active > 1 {
             message.push_str(&format!("  {} trials running", progress.active));
         }

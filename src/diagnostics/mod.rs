@@ -1,10 +1,22 @@
 //! Pure functions of factors: test error, spectra, rank estimates. Always in f64.
 
+mod paper;
+mod phases;
+mod spectrum;
+mod subspace;
+mod twin;
+
 use faer::Mat;
 
 use crate::error::Result;
 use crate::linalg;
 use crate::problem::{MatrixView, Truth};
+
+pub use paper::{Diagnosis, PaperDiagnostics};
+pub use phases::{ALIGNED, Phase, PhaseClock, PhaseInput, Phases, TWIN_LEFT, phases};
+pub use spectrum::Spectrum;
+pub use subspace::{SignalAndNoise, leading_left, signal_and_noise, sine_of_largest_angle};
+pub use twin::{PowerTwin, TwinFactor};
 
 /// ‖U Uᵀ − M‖_F / ‖M‖_F.
 ///

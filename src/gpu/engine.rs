@@ -203,7 +203,10 @@ impl Engine for GpuEngine {
             let allowed = format!("{} flags", self.sizes.batch);
             return Err(Error::invalid("active", format!("{} flags", active.len()), allowed, "one flag per trial"));
         }
-        self.fresh = false;
+        // D and the residuals lie by trial: they stay good for those that go on, but one that wakes up has none.
+        if active.iter().zip(&self.active).any(|(new, old)| *new && !*old) {
+            self.fresh = false;
+        }
         self.active = active.to_vec();
         self.device.checked("choosing trials", || {
             self.write_slots(&self.active);

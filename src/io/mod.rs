@@ -18,7 +18,7 @@ pub use element::{DType, Kind};
 pub use npy::{NpyArray, open_array};
 pub use npz::{npz_names, read_npz, write_npz};
 pub use observations::read_observations;
-pub use output::{OutputFile, ensure_not_input};
+pub use output::{OutputFile, ensure_not_input, same_file};
 pub use truth::{FactorArray, read_factor, read_truth_matrix};
 pub use write::{NpyNumber, NpyWriter, write_npy_f32, write_npy_f64};
 

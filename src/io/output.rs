@@ -203,7 +203,8 @@ pub fn ensure_not_input<P: AsRef<Path>>(output: impl AsRef<Path>, inputs: &[P]) 
     Ok(())
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
+/// Whether two paths name one file, however they are spelled; also where it does not exist yet.
+pub fn same_file(a: &Path, b: &Path) -> bool {
     #[cfg(unix)]
     if let (Ok(a), Ok(b)) = (std::fs::metadata(a), std::fs::metadata(b)) {
         use std::os::unix::fs::MetadataExt;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::diagnostics::Phases;
 use crate::engine::{EngineInfo, Precision};
 use crate::io::InputInfo;
 use crate::operators::Storage;
@@ -25,6 +26,9 @@ pub struct TrialReport {
     pub estimated_relative_error: Option<f64>,
     pub singular_values: Vec<f64>,
     pub estimated_rank: usize,
+    /// t_*, t_1, t_twin and why one is null; only for diagnosed trials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phases: Option<Phases>,
 }
 
 impl From<&TrialSolution> for TrialReport {
@@ -43,6 +47,7 @@ impl From<&TrialSolution> for TrialReport {
             estimated_relative_error: t.estimated_relative_error.and_then(finite),
             singular_values: t.singular_values.clone(),
             estimated_rank: t.estimated_rank,
+            phases: t.phases.clone(),
         }
     }
 }

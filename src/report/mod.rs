@@ -1,11 +1,24 @@
-//! What a run leaves behind: a JSON report, a trace, a table of trials, the factors.
+//! What a run leaves behind: a JSON report, a trace, a table of trials, the factors; what a sweep leaves behind: tables,
+//! a map of success rates, a page.
 
+mod heatmap;
+mod html;
 mod json;
 mod plot;
+mod sweep_map;
+mod sweep_page;
+mod sweep_tables;
 mod tables;
 
+pub use crate::text::{readable, readable_seconds};
+pub use heatmap::{Heatmap, Panel as HeatmapPanel};
+pub use html::{Page, escaped};
 pub use json::{Environment, RunReport, TrialReport};
-pub use plot::{Curve, Figure, Quantity};
+pub(crate) use plot::quantile;
+pub use plot::{Axis, Band, BoxAt, Curve, Figure, Mark, Panel, Quantity, Series, Style, panels_to_svg};
+pub use sweep_map::success_map;
+pub use sweep_page::{SweepPage, sweep_page};
+pub use sweep_tables::{write_cells, write_solves};
 pub use tables::{write_trace, write_trials};
 
 use std::io::Write;

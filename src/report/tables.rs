@@ -4,7 +4,7 @@ use std::io::{Result, Write};
 
 use crate::solver::{Solution, TraceRow};
 
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     value.filter(|v| v.is_finite()).map(|v| format!("{v:e}")).unwrap_or_default()
 }
 
@@ -13,11 +13,16 @@ fn number(value: Option<f64>) -> String {
 /// # Errors
 /// Those of `writer`.
 pub fn write_trace(writer: &mut impl Write, rows: &[TraceRow]) -> Result<()> {
-    writeln!(writer, "trial,iteration,seconds,train_loss,relative_residual,relative_error,holdout_loss")?;
+    writeln!(
+        writer,
+        "trial,iteration,seconds,train_loss,relative_residual,relative_error,holdout_loss,sigma_rank,sigma_next,\
+         angle_truth,angle_spectral,power_angle_truth,power_angle_spectral,power_distance,noise_norm,phase,signal_min"
+    )?;
     for row in rows {
+        let d = row.diagnosis.as_ref();
         writeln!(
             writer,
-            "{},{},{:.6},{},{},{},{}",
+            "{},{},{:.6},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             row.trial,
             row.iteration,
             row.seconds,
@@ -25,6 +30,16 @@ pub fn write_trace(writer: &mut impl Write, rows: &[TraceRow]) -> Result<()> {
             number(Some(row.relative_residual)),
             number(row.relative_error),
             number(row.holdout_loss),
+            number(d.map(|d| d.sigma_rank)),
+            number(d.and_then(|d| d.sigma_next)),
+            number(d.and_then(|d| d.angle_truth)),
+            number(d.and_then(|d| d.angle_spectral)),
+            number(d.and_then(|d| d.power_angle_truth)),
+            number(d.and_then(|d| d.power_angle_spectral)),
+            number(d.and_then(|d| d.power_distance)),
+            number(d.map(|d| d.noise_norm)),
+            d.map(|d| d.phase.number().to_string()).unwrap_or_default(),
+            number(d.map(|d| d.signal_min)),
         )?;
     }
     Ok(())

@@ -117,6 +117,24 @@ impl Solver {
         Ok(())
     }
 
+    /// Goes over to other observations, truths and trials of the same operator without loading it again. Says whether
+    /// it could: the number of trials and the widest search rank must be those that were loaded.
+    pub(crate) fn reload(&mut self, problem: &Problem, settings: &Settings) -> Result<bool> {
+        let started = Instant::now();
+        let plan = plan::plan(problem, settings)?;
+        let same = plan.start.batch() == self.plan.start.batch()
+            && plan.start.search_rank() == self.plan.start.search_rank()
+            && problem.operator().measurements() == self.problem.operator().measurements()
+            && problem.operator().shape() == self.problem.operator().shape()
+            && (settings.method, settings.precision) == (self.settings.method, self.settings.precision);
+        if same {
+            self.engine.set_observations(&plan.target, &plan.weights)?;
+            (self.plan, self.problem, self.settings) = (plan, problem.clone(), settings.clone());
+            self.setup_seconds = started.elapsed().as_secs_f64();
+        }
+        Ok(same)
+    }
+
     /// Solves from the start.
     ///
     /// # Errors
@@ -142,6 +160,11 @@ impl Solver {
                 TrialWatch::new(p, target, weights, held_out, truth, stop, unit_roundoff * (n as f64).sqrt())
             })
             .collect();
+        for (watch, spectrum) in watches.iter_mut().zip(&plan.spectra) {
+            if let Some(spectrum) = spectrum {
+                watch.diagnose(spectrum.clone(), plan.start.left(watch.trial()))?;
+            }
+        }
         let mut active = vec![true; watches.len()];
         let mut trace = Vec::new();
         let mut iteration = 0;

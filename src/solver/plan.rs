@@ -1,16 +1,18 @@
 //! Turns settings and a problem into concrete trials: every automatic value is chosen here, and said.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostics::Spectrum;
 use crate::error::{Error, Result};
-use crate::host;
-use crate::problem::Factors;
 use crate::problem::random::{Purpose, normals, stream};
+use crate::problem::{Factors, Truth};
 use crate::solver::problem::Problem;
 use crate::solver::settings::{Init, Settings, Trial};
+use crate::text::readable;
 
 /// What one trial was run with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,8 @@ pub(crate) struct Plan {
     pub weights: Vec<f64>,
     /// Held-out measurements of each trial.
     pub held_out: Vec<Vec<usize>>,
+    /// Spectrum of P of each trial that is diagnosed.
+    pub spectra: Vec<Option<Arc<Spectrum>>>,
     /// (batch, m)
     pub target: Vec<f64>,
     pub start: Factors,
@@ -72,8 +76,9 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         _ => None,
     };
 
-    let mut norms = Norms { problem, known: HashMap::new() };
-    let (mut trials, mut weights, mut held_out) = (Vec::new(), vec![0.0; batch * m], Vec::new());
+    let mut spectra = Spectra { problem, known: HashMap::new() };
+    let (mut trials, mut weights, mut held_out, mut spectra_of) =
+        (Vec::new(), vec![0.0; batch * m], Vec::new(), Vec::new());
     for (trial, wanted) in given.iter().enumerate() {
         let instance = wanted.instance.unwrap_or(0);
         if instance >= problem.instances() {
@@ -99,7 +104,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         let key = (instance, rows);
         let step_size = match wanted.step_size.or(settings.step_size) {
             Some(step) => step,
-            None => 0.25 / norms.get(key, row, normalization, "step_size")?,
+            None => 0.25 / spectra.norm(key, row, normalization, "step_size")?,
         };
         let (init_scale, seed) = match (&settings.init, wanted.init_scale) {
             (Init::Given(_), _) => (None, None),
@@ -108,7 +113,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
             }
             (Init::SmallRandom { scale, seed }, None) => (Some(*scale), Some(wanted.seed.unwrap_or(*seed))),
             (Init::Automatic { seed }, None) => {
-                let scale = AUTOMATIC_SCALE * norms.get(key, row, normalization, "init_scale")?.sqrt();
+                let scale = AUTOMATIC_SCALE * spectra.norm(key, row, normalization, "init_scale")?.sqrt();
                 (Some(scale), Some(wanted.seed.unwrap_or(*seed)))
             }
         };
@@ -124,6 +129,8 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
             normalization,
         });
         held_out.push(held);
+        let diagnosed = settings.diagnose && problem.truth(instance).is_some();
+        spectra_of.push(if diagnosed { Some(spectra.get(key, row, normalization)?) } else { None });
     }
     say(&given, settings, n, &trials, &mut notices);
     let target = trials.iter().flat_map(|t| problem.observations(t.instance).unwrap_or_default()).copied().collect();
@@ -132,23 +139,31 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         Some(factors) => factors,
         None => small_random(n, &trials)?,
     };
-    Ok(Plan { trials, weights, held_out, target, start, steps, notices })
+    Ok(Plan { trials, weights, held_out, spectra: spectra_of, target, start, steps, notices })
 }
 
-/// ‖s·A*(y)‖ of an instance's first rows, computed once for each pair that needs it.
-struct Norms<'a> {
+/// The spectrum of s·A*(w∘y) for each instance and number of rows that needs it, computed once.
+struct Spectra<'a> {
     problem: &'a Problem,
-    known: HashMap<(usize, usize), f64>,
+    known: HashMap<(usize, usize), Arc<Spectrum>>,
 }
 
-impl Norms<'_> {
-    fn get(&mut self, key: (usize, usize), weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
-        if let Some(norm) = self.known.get(&key) {
-            return Ok(*norm);
+impl Spectra<'_> {
+    fn get(&mut self, key: (usize, usize), weights: &[f64], normalization: f64) -> Result<Arc<Spectrum>> {
+        if let Some(spectrum) = self.known.get(&key) {
+            return Ok(spectrum.clone());
         }
         let y = self.problem.observations(key.0).unwrap_or_default();
         let weighted: Vec<f64> = y.iter().zip(weights).map(|(y, w)| w * y).collect();
-        let norm = normalization * host::adjoint_norm(&**self.problem.operator(), &weighted)?;
+        let rank = self.problem.truth(key.0).and_then(Truth::rank).unwrap_or(1);
+        let spectrum = Arc::new(Spectrum::new(&**self.problem.operator(), &weighted, normalization, rank)?);
+        self.known.insert(key, spectrum.clone());
+        Ok(spectrum)
+    }
+
+    /// ‖s·A*(y)‖, from which the setting `name` is chosen.
+    fn norm(&mut self, key: (usize, usize), weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
+        let norm = self.get(key, weights, normalization)?.norm();
         if !(norm.is_finite() && norm > 0.0) {
             return Err(Error::invalid(
                 name,
@@ -157,24 +172,22 @@ impl Norms<'_> {
                 "give it explicitly; if all observations are zero, so is the matrix",
             ));
         }
-        self.known.insert(key, norm);
         Ok(norm)
     }
 }
 
 fn check_given(factors: &Factors, n: usize, batch: usize, settings: &Settings) -> Result<Factors> {
-    let asked = settings.search_rank.or(settings.trials.iter().find_map(|t| t.search_rank));
-    if asked.is_some_and(|k| k != factors.search_rank()) {
+    let mut asked = settings.search_rank.into_iter().chain(settings.trials.iter().filter_map(|t| t.search_rank));
+    if let Some(found) = asked.find(|k| *k != factors.search_rank()) {
         let fix = "leave search_rank out where the start is given";
-        let found = format!("{}", asked.unwrap_or_default());
         return Err(Error::invalid("search_rank", found, format!("{}, as given", factors.search_rank()), fix));
     }
     if factors.rows() != n || !factors.is_single() || !(factors.batch() == 1 || factors.batch() == batch) {
         return Err(Error::invalid(
             "init",
             format!("factors of shape ({}, {}, {})", factors.batch(), factors.rows(), factors.search_rank()),
-            format!("(1 or {batch}, {n}, k)"),
-            "give one start, or one for each trial",
+            if batch == 1 { format!("(1, {n}, k)") } else { format!("(1 or {batch}, {n}, k)") },
+            format!("give one start, or one for each of the {batch} trials"),
         ));
     }
     if factors.search_rank() == 0 || factors.left_data().iter().any(|v| !v.is_finite()) {
@@ -223,7 +236,7 @@ fn say(given: &[Trial], settings: &Settings, n: usize, trials: &[TrialParameters
     let span = |values: Vec<f64>| {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if low == high { format!("{low:.4e}") } else { format!("{low:.4e} to {high:.4e}") }
+        if low == high { readable(low) } else { format!("{} to {}", readable(low), readable(high)) }
     };
     let unset = |of: fn(&Trial) -> bool| -> Vec<usize> { (0..given.len()).filter(|&i| !of(&given[i])).collect() };
     let steps = unset(|t| t.step_size.is_some());

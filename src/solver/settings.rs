@@ -192,6 +192,7 @@ pub struct Settings {
     pub(crate) observe: Schedule,
     pub(crate) holdout: Option<Holdout>,
     pub(crate) precision: Precision,
+    pub(crate) diagnose: bool,
     pub(crate) trials: Vec<Trial>,
 }
 
@@ -249,10 +250,24 @@ impl Settings {
         self
     }
 
+    /// Follows trials that have a truth through the three phases: every observation then carries a
+    /// [`crate::diagnostics::Diagnosis`] (angles, singular values, the power-iteration twin) and every result its
+    /// [`crate::diagnostics::Phases`]. Costs one pass over the measurements at the start and two thin SVDs of U an
+    /// observation.
+    pub fn diagnose(mut self, diagnose: bool) -> Self {
+        self.diagnose = diagnose;
+        self
+    }
+
     /// A batch: trials that share the operator and advance together.
     pub fn trials(mut self, trials: impl IntoIterator<Item = Trial>) -> Self {
         self.trials = trials.into_iter().collect();
         self
+    }
+
+    /// The start as it was set.
+    pub fn chosen_init(&self) -> &Init {
+        &self.init
     }
 
     /// Checks what does not depend on the problem; [`crate::Solver::new`] does so too.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostics::{Diagnosis, Phases};
 use crate::engine::{EngineInfo, Precision};
 use crate::problem::MatrixView;
 use crate::solver::plan::TrialParameters;
@@ -66,6 +67,8 @@ pub struct TraceRow {
     pub relative_error: Option<f64>,
     /// (s/4)·Σ eᵢ² over the held-out measurements, with s for their number.
     pub holdout_loss: Option<f64>,
+    /// Angles, singular values and phase, where [`crate::Settings::diagnose`] asked for them and there is a truth.
+    pub diagnosis: Option<Diagnosis>,
 }
 
 /// One trial's result. Losses, errors and spectrum belong to the returned factor.
@@ -88,6 +91,8 @@ pub struct TrialSolution {
     pub singular_values: Vec<f64>,
     /// The rank the spectrum suggests, see [`crate::diagnostics::estimated_rank`].
     pub estimated_rank: usize,
+    /// The times t_*, t_1 and t_twin, where the run was diagnosed.
+    pub phases: Option<Phases>,
     /// A sentence beside the status: that single precision is what ended the descent.
     pub remark: Option<String>,
     pub(crate) n: usize,

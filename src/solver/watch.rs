@@ -1,6 +1,8 @@
 //! One trial under observation: its metrics, its stop rules, and the iterate worth keeping.
 
-use crate::diagnostics;
+use std::sync::Arc;
+
+use crate::diagnostics::{self, PaperDiagnostics, Spectrum};
 use crate::error::Result;
 use crate::problem::{Factors, MatrixView, Truth};
 use crate::solver::plan::TrialParameters;
@@ -21,6 +23,7 @@ pub(crate) struct TrialWatch<'a> {
     /// ‖y‖² over training and over held-out measurements.
     norms: (f64, f64),
     stall: StallWatch,
+    diagnostics: Option<PaperDiagnostics>,
     first_loss: Option<f64>,
     kept: Option<Kept>,
     pub(crate) status: Option<Status>,
@@ -65,11 +68,26 @@ impl<'a> TrialWatch<'a> {
             stop,
             norms: (training, held),
             stall,
+            diagnostics: None,
             first_loss: None,
             kept: None,
             status: None,
             iterations: 0,
         }
+    }
+
+    pub(crate) fn trial(&self) -> usize {
+        self.parameters.trial
+    }
+
+    /// Follows the trial through the phases, from the spectrum of its P and its start.
+    pub(crate) fn diagnose(&mut self, spectrum: Arc<Spectrum>, start: MatrixView<'_>) -> Result<()> {
+        if let Some(truth) = self.truth {
+            let start_factor = trimmed(start, self.parameters.search_rank);
+            let view = MatrixView::new(start.rows(), self.parameters.search_rank, &start_factor)?;
+            self.diagnostics = Some(PaperDiagnostics::new(truth, spectrum, self.parameters.step_size, view)?);
+        }
+        Ok(())
     }
 
     /// Measures the trial, updates what is kept, and applies the stop rules.
@@ -85,6 +103,11 @@ impl<'a> TrialWatch<'a> {
         let view = MatrixView::new(moment.factors.rows(), p.search_rank, &factor)?;
         // s of the held-out measurements: s·m over their number, as for the training ones.
         let all = p.normalization * (p.rows - p.holdout_rows) as f64;
+        let finite = training.is_finite() && factor.iter().all(|v| v.is_finite());
+        let diagnosis = match &mut self.diagnostics {
+            Some(diagnostics) if finite => Some(diagnostics.observe(moment.iteration, view)?),
+            _ => None,
+        };
         let row = TraceRow {
             trial: p.trial,
             iteration: moment.iteration,
@@ -93,11 +116,11 @@ impl<'a> TrialWatch<'a> {
             relative_residual: ratio(training, self.norms.0),
             relative_error: self.truth.map(|truth| diagnostics::relative_error(view, truth)).transpose()?,
             holdout_loss: (!self.held_out.is_empty()).then(|| all / self.held_out.len() as f64 / 4.0 * held),
+            diagnosis,
         };
         self.iterations = moment.iteration;
         let first = *self.first_loss.get_or_insert(row.train_loss);
         let scale = first.max(p.normalization / 4.0 * self.norms.0);
-        let finite = row.train_loss.is_finite() && factor.iter().all(|v| v.is_finite());
         if !finite || row.train_loss > BLOW_UP * scale {
             self.status = Some(Status::Diverged);
             if self.kept.is_some() {
@@ -150,6 +173,7 @@ impl<'a> TrialWatch<'a> {
                 relative_residual: f64::NAN,
                 relative_error: None,
                 holdout_loss: None,
+                diagnosis: None,
             },
             estimated_relative_error: None,
             factor: vec![0.0; n * self.parameters.search_rank],
@@ -169,6 +193,7 @@ impl<'a> TrialWatch<'a> {
             estimated_relative_error: kept.estimated_relative_error,
             estimated_rank: diagnostics::estimated_rank(&singular_values),
             singular_values,
+            phases: self.diagnostics.map(|d| d.phases()),
             remark: None,
             n,
             left: kept.factor,

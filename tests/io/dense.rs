@@ -188,7 +188,7 @@ fn rounding_is_reported_and_overflow_refused() {
     );
     assert!(!open(&files, &bytes, &defaults()).unwrap().notices.iter().any(|n| n.contains("rounded")));
     let large = npy("<f8", false, "(2, 3)", &f64_bytes(&[1.0, 0.5, 2.0, 1.0, 1e39, 1.0]));
-    assert_refused(open(&files, &large, &single), &["1e39", "measurement 1 ", "position 1", "--storage f64"]);
+    assert_refused(open(&files, &large, &single), &["1e39", "measurement 1 ", "position 1", "--precision f64"]);
     open(&files, &large, &defaults()).unwrap();
     let full = npy("<f8", false, "(1, 2, 2)", &f64_bytes(&[1.0, 0.0, 0.0, 1e39]));
     assert_refused(open(&files, &full, &single), &["1e39", "measurement 0 ", "entry (1, 1)"]);

@@ -1,5 +1,6 @@
 //! `lowrank solve`: files in, factors and reports out.
 
+mod flags;
 mod outputs;
 mod summary;
 
@@ -10,6 +11,7 @@ use lowrank::io::{InputInfo, ensure_not_input, read_factor, read_observations, r
 use lowrank::operators::Operator;
 use lowrank::operators::dense::{DenseFile, Layout, Normalization, OpenOptions, Storage};
 use lowrank::problem::{Factors, Model, Truth};
+use lowrank::report::readable;
 use lowrank::{
     Backend, Error, Init, Method, Precision, Problem, Result, Schedule, Settings, Solution, Solver, Status, Stop, Trial,
 };
@@ -17,139 +19,48 @@ use serde_json::{Value, json};
 
 use super::progress::Bar;
 use super::{Ending, grid, interrupt, remark};
+pub use flags::Args;
 use outputs::Outputs;
 pub use outputs::write_json;
-
-/// Flags of `solve`. Lists and ranges (`1:8`, `a:b:step`, `log:1e-1:1e-7:7`) of --init-scale, --seed, --search-rank and
-/// --step-size make one batch, their cartesian product.
-#[derive(clap::Args, Clone, Debug)]
-pub struct Args {
-    /// Sensing matrices, .npy: (m, n, n), (m, n²), or packed (m, n(n+1)/2) upper triangles row by row
-    #[arg(long, value_name = "A.npy", help_heading = "Measurements")]
-    matrices: PathBuf,
-    /// Observations, .npy: (m,), (m, 1), or (b, m) for several vectors
-    #[arg(long, value_name = "y.npy", help_heading = "Measurements")]
-    observations: PathBuf,
-    /// Known factor X with M = X Xᵀ, to report the test error: X.npy (n, r), or factors.npz holding `left`
-    #[arg(long, value_name = "FILE", conflicts_with = "truth_matrix", help_heading = "Measurements")]
-    truth: Option<PathBuf>,
-    /// Known matrix M (n, n), to report the test error
-    #[arg(long, value_name = "M.npy", help_heading = "Measurements")]
-    truth_matrix: Option<PathBuf>,
-    /// psd (asymmetric and signed are named but not solved yet)
-    #[arg(long, default_value = "psd", help_heading = "Measurements")]
-    model: String,
-    /// packed or full, where the width of the matrices can be read both ways
-    #[arg(long, help_heading = "Measurements")]
-    layout: Option<String>,
-    /// n1,n2 of the unknown matrix, where the width can be read both ways
-    #[arg(long, value_name = "n1,n2", help_heading = "Measurements")]
-    shape: Option<String>,
-    /// s, such that s·A*A is about the identity: 1/m, 1, auto, or a number
-    #[arg(long, default_value = "1/m", help_heading = "Measurements")]
-    normalization: String,
-
-    /// Columns k of U [default: min(n, 20)]
-    #[arg(long, value_name = "LIST", help_heading = "Method")]
-    search_rank: Option<String>,
-    /// μ [default: 1/(4 ‖s·A*(y)‖)]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
-    step_size: Option<String>,
-    /// α of the start, entries N(0, α²/k) [default: 1e-6 √‖s·A*(y)‖]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
-    init_scale: Option<String>,
-    /// Seed of the start [default: 0]
-    #[arg(long, value_name = "LIST", help_heading = "Method")]
-    seed: Option<String>,
-    /// Given start: U0.npy (n, k) or (batch, n, k), or factors.npz
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["init_scale", "seed"], help_heading = "Method")]
-    init: Option<PathBuf>,
-    /// gd; see `lowrank list methods`
-    #[arg(long, default_value = "gd", help_heading = "Method")]
-    method: String,
-    /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
-    #[arg(long, default_value = "auto", help_heading = "Method")]
-    backend: String,
-    /// f32 or f64 arithmetic (reference is always f64; gpu where the adapter has it)
-    #[arg(long, default_value = "f32", help_heading = "Method")]
-    precision: String,
-    /// f16, f32 or f64: type the matrices are held in [default: f32; what the file holds with --precision f64 or reference]
-    #[arg(long, value_name = "TYPE", help_heading = "Method")]
-    storage: Option<String>,
-
-    #[arg(long, value_name = "N", default_value_t = 5000, help_heading = "When to stop")]
-    max_iterations: usize,
-    /// Stop at ‖UUᵀ−M‖/‖M‖ ≤ e; needs a truth
-    #[arg(long, value_name = "e", help_heading = "When to stop")]
-    stop_relative_error: Option<f64>,
-    /// Stop at a training loss ≤ f
-    #[arg(long, value_name = "f", help_heading = "When to stop")]
-    stop_loss: Option<f64>,
-    /// Stop at ‖r‖/‖y‖ ≤ e
-    #[arg(long, value_name = "e", help_heading = "When to stop")]
-    stop_residual: Option<f64>,
-    /// Stop after so many seconds of iterating
-    #[arg(long, value_name = "SECONDS", help_heading = "When to stop")]
-    stop_time: Option<f64>,
-    /// Iterations over which a flat loss and a still spectrum count as stalled; 0 never does
-    #[arg(long, value_name = "N", default_value_t = 200, help_heading = "When to stop")]
-    stall_window: usize,
-    /// Keep this share of the measurements aside, return the iterate that predicts them best, estimate the error
-    #[arg(long, value_name = "SHARE", help_heading = "When to stop")]
-    holdout: Option<f64>,
-    /// Seed of that choice
-    #[arg(long, value_name = "SEED", default_value_t = 0, help_heading = "When to stop")]
-    holdout_seed: u64,
-    /// When to look, trace and test the stop rules: every:J or log
-    #[arg(long, default_value = "every:10", help_heading = "When to stop")]
-    observe: String,
-
-    /// Factors, .npz with `left` (batch, n, k)
-    #[arg(long, value_name = "factors.npz", help_heading = "Output (- is the standard output)")]
-    out: Option<PathBuf>,
-    /// Report of the run, JSON
-    #[arg(long, value_name = "run.json", help_heading = "Output (- is the standard output)")]
-    report: Option<PathBuf>,
-    /// Every observation of every trial, CSV
-    #[arg(long, value_name = "trace.csv", help_heading = "Output (- is the standard output)")]
-    trace: Option<PathBuf>,
-    /// Parameters and result of every trial, CSV
-    #[arg(long, value_name = "trials.csv", help_heading = "Output (- is the standard output)")]
-    trials: Option<PathBuf>,
-    /// No remarks and no progress
-    #[arg(long, short, help_heading = "Output (- is the standard output)")]
-    quiet: bool,
-}
 
 pub fn run(args: &Args) -> Result<Ending> {
     // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
     let (settings, axes) = settings(args)?;
+    let options = open_options(args)?;
     let precision = word("precision", &args.precision, PRECISIONS)?;
     let backend = match args.backend.as_str() {
         "auto" => Backend::auto_for(precision)?,
         word => Backend::from_word(word)?,
     };
     backend.require(precision)?;
-    let options = open_options(args)?;
     let inputs = inputs(args);
     for output in [&args.out, &args.report, &args.trace, &args.trials].into_iter().flatten() {
         ensure_not_input(output, &inputs)?;
     }
+    // Before there are temporary files, which a signal would leave behind.
+    let interrupted = interrupt();
     let outputs = Outputs::create(&args.out, &args.report, &args.trace, &args.trials)?;
 
     let file = options.open(&args.matrices)?;
     let mut notices = file.notices.clone();
     let (problem, s) = problem(args, file)?;
     let (n, m) = (problem.operator().shape().rows(), problem.operator().measurements());
-    notices.push(format!("normalization s = {s:.4e} ({})", args.normalization));
-    let settings = start(args, settings, n)?.trials(axes.trials(problem.instances()));
+    notices.push(format!("normalization {}: s as --normalization {} has it", readable(s), args.normalization));
+    let settings = start(args, settings, n)?;
+    let mut trials = axes.trials(problem.instances());
+    if let (Init::Given(starts), [one]) = (settings.chosen_init(), trials.as_slice()) {
+        // A batch of starts, as another run leaves it, goes on as a batch.
+        trials = vec![*one; starts.batch()];
+    }
+    // Angles and phases are computed where they are written somewhere.
+    let diagnose = args.trace.is_some() || args.report.is_some();
+    let settings = settings.trials(trials).diagnose(diagnose);
     let mut solver = Solver::new(problem, settings, backend)?;
     notices.extend(solver.notices().iter().cloned());
     if !args.quiet {
         notices.iter().for_each(|notice| remark(notice));
         summary::announce(solver.engine(), n, m, solver.trials());
     }
-    let interrupted = interrupt();
     let bar = Bar::new(&interrupted, !args.quiet);
     let solution = solver.solve_with(|progress| bar.observe(progress))?;
     bar.finish();
@@ -291,11 +202,18 @@ fn open_options(args: &Args) -> Result<OpenOptions> {
             }
         }
     };
+    let model = word("model", &args.model, &models)?;
+    if model != Model::Psd {
+        return Err(Error::Unsupported {
+            what: format!("--model {}", args.model),
+            fix: "This version recovers positive semidefinite matrices: say --model psd, or leave it out".into(),
+        });
+    }
     // Reference keeps the file's own type, as does double precision; single precision rounds once, here.
     let single = args.precision == "f32" && args.backend != "reference";
     let storage = args.storage.as_ref().map(|text| word("storage", text, STORAGES)).transpose()?;
     Ok(OpenOptions {
-        model: word("model", &args.model, &models)?,
+        model,
         layout: args.layout.as_ref().map(|text| word("layout", text, &layouts)).transpose()?,
         shape,
         storage: storage.or(single.then_some(Storage::F32)),
@@ -343,8 +261,7 @@ fn described(args: &Args, s: f64) -> Value {
         "normalization": args.normalization, "normalization_value": s,
         "search_rank": args.search_rank, "step_size": args.step_size,
         "init_scale": args.init_scale, "seed": args.seed,
-        "method": args.method, "backend": args.backend, "precision": args.precision,
-        "storage": args.storage,
+        "method": args.method, "backend": args.backend, "precision": args.precision, "storage": args.storage,
         "max_iterations": args.max_iterations,
         "stop_relative_error": args.stop_relative_error, "stop_loss": args.stop_loss,
         "stop_residual": args.stop_residual, "stop_time": args.stop_time, "stall_window": args.stall_window,

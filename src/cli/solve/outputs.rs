@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use lowrank::io::{InputInfo, OutputFile};
+use lowrank::io::{InputInfo, OutputFile, same_file};
 use lowrank::report::{RunReport, write_factors, write_trace, write_trials};
 use lowrank::{Error, Result, Solution};
 use serde_json::Value;
@@ -23,7 +23,8 @@ impl Outputs {
         trials: &Option<PathBuf>,
     ) -> Result<Self> {
         let paths: Vec<&Path> = [factors, report, trace, trials].into_iter().flatten().map(PathBuf::as_path).collect();
-        if let Some(twice) = paths.iter().enumerate().find(|(i, p)| paths[..*i].contains(p)).map(|(_, p)| p) {
+        let twice = (1..paths.len()).find(|&i| paths[..i].iter().any(|p| *p == paths[i] || same_file(p, paths[i])));
+        if let Some(twice) = twice.map(|i| paths[i]) {
             return Err(Error::File {
                 path: twice.to_path_buf(),
                 found: "two outputs of that name".into(),

@@ -3,16 +3,25 @@
 use std::io::Write;
 
 use lowrank::engine::EngineInfo;
+use lowrank::report::{readable, readable_seconds};
 use lowrank::{Result, Solution, TrialParameters, TrialSolution};
 
 use crate::cli::{remark, said};
 
 /// One line before the work, on the standard error: what runs where.
 pub fn announce(engine: &EngineInfo, n: usize, m: usize, trials: &[TrialParameters]) {
-    let seeds: Vec<String> = trials.iter().filter_map(|t| t.seed).map(|s| s.to_string()).collect();
+    // Each once, in the order of the trials.
+    let mut seeds: Vec<u64> = Vec::new();
+    for seed in trials.iter().filter_map(|t| t.seed) {
+        if !seeds.contains(&seed) {
+            seeds.push(seed);
+        }
+    }
+    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let seeds = match seeds.len() {
         0 => "given start".to_owned(),
-        1..=8 => format!("seed {}", seeds.join(", ")),
+        1 => format!("seed {}", seeds[0]),
+        2..=8 => format!("seeds {}", seeds.join(", ")),
         count => format!("{count} seeds from {} to {}", seeds[0], seeds[count - 1]),
     };
     remark(&format!(
@@ -38,7 +47,7 @@ fn numbers(engine: &EngineInfo) -> String {
 }
 
 fn optional(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".into(), |v| format!("{v:.3e}"))
+    value.map_or_else(|| "-".into(), readable)
 }
 
 /// The result, on the standard output: a list for one trial, a table for several.
@@ -54,30 +63,42 @@ pub fn print(solution: &Solution) -> Result<()> {
     let gigabytes = if per > 0.0 { timing.operator_bytes_per_iteration / per / 1e9 } else { 0.0 };
     said(writeln!(
         out,
-        "time              {:.3} s setup, {:.3} s solve, {:.3e} s an iteration ({gigabytes:.1} GB/s of measurements)",
-        timing.setup, timing.solve, per
+        "time              {} setup, {} solve, {} per iteration (reading {gigabytes:.1} GB/s of measurements)",
+        readable_seconds(timing.setup),
+        readable_seconds(timing.solve),
+        readable_seconds(per),
     ))?;
     said(out.flush())
 }
 
 fn single(t: &TrialSolution) -> String {
-    let leading: Vec<String> = t.singular_values.iter().take(8).map(|v| format!("{v:.3e}")).collect();
+    let leading: Vec<String> = t.singular_values.iter().take(8).map(|v| readable(*v)).collect();
     let more = if t.singular_values.len() > 8 { " …" } else { "" };
     let mut lines = vec![
         format!("status            {}: {}", t.status, t.status.sentence()),
         format!("iterations        {}", t.iterations),
-        format!("train loss        {:.6e}", t.train_loss),
-        format!("relative residual {:.6e}", t.relative_residual),
+        format!("train loss        {}", readable(t.train_loss)),
+        format!("relative residual {}", readable(t.relative_residual)),
     ];
     if let Some(remark) = &t.remark {
         lines.insert(1, format!("remark            {remark}"));
     }
     if let Some(error) = t.relative_error {
-        lines.push(format!("relative error    {error:.6e}"));
+        lines.push(format!("relative error    {}", readable(error)));
     }
     if let (Some(loss), Some(estimate)) = (t.holdout_loss, t.estimated_relative_error) {
-        lines.push(format!("held-out loss     {loss:.6e} (lowest, at iteration {})", t.kept_iteration));
-        lines.push(format!("estimated error   {estimate:.6e} (from held-out residuals)"));
+        lines.push(format!("held-out loss     {} (lowest, at iteration {})", readable(loss), t.kept_iteration));
+        lines.push(format!("estimated error   {} (from held-out residuals)", readable(estimate)));
+    }
+    if let Some(phases) = &t.phases {
+        let time = |t: Option<usize>| t.map_or_else(|| "-".into(), |t| t.to_string());
+        lines.push(format!(
+            "phases            aligned from {} (t_*), grown at {} (t_1), left its power-iteration twin at {}",
+            time(phases.t_star),
+            time(phases.t_1),
+            time(phases.t_twin)
+        ));
+        lines.extend(phases.reasons.iter().map(|reason| format!("                  {reason}")));
     }
     lines.push(format!("estimated rank    {} of {} columns", t.estimated_rank, t.parameters.search_rank));
     lines.push(format!("singular values   {}{more}", leading.join(" ")));
@@ -102,15 +123,15 @@ fn table(trials: &[TrialSolution], best: usize) -> String {
     for t in trials {
         let p = &t.parameters;
         text.push_str(&format!(
-            "{:>5} {:>4} {:>10.3e} {:>10} {:>6} {:>14} {:>10} {:>10.3e} {:>10} {:>10} {:>5}{}\n",
+            "{:>5} {:>4} {:>10} {:>10} {:>6} {:>14} {:>10} {:>10} {:>10} {:>10} {:>5}{}\n",
             p.trial,
             p.search_rank,
-            p.step_size,
+            readable(p.step_size),
             optional(p.init_scale),
             p.seed.map_or_else(|| "-".into(), |s| s.to_string()),
             t.status,
             t.iterations,
-            t.train_loss,
+            readable(t.train_loss),
             optional(t.relative_error),
             optional(t.holdout_loss),
             t.estimated_rank,

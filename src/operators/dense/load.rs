@@ -146,7 +146,7 @@ impl Findings {
         if self.rounding.0 > 0.0 && storage == Storage::F32 && !file_fits_f32 {
             notices.push(format!(
                 "storage: numbers were rounded to float32; the largest relative error is {:.3e}, in matrix {} \
-                 (--storage f64 keeps them)",
+                 (--precision f64 keeps them)",
                 self.rounding.0, self.rounding.1
             ));
         }
@@ -193,7 +193,7 @@ fn convert<T: Stored>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<
             array.path(),
             format!("{m} matrices of {p} numbers"),
             format!("matrices that fit in memory at {} bytes a number", size_of::<T>()),
-            "Use fewer measurements or --storage f32, or store packed rows in that type: they are read in place",
+            "Use fewer measurements or --precision f32, or store packed rows in that type: they are read in place",
         )
     })?;
     values.resize(m * p, T::zeroed());

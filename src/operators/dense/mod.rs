@@ -71,7 +71,15 @@ impl Dense {
     /// As [`Dense::gaussian`].
     pub fn gaussian_stored(shape: Shape, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
         require_packed(shape, measurements)?;
-        let n = shape.rows();
+        let (n, p) = (shape.rows(), shape.dimension());
+        // Refused here: a failed allocation of the rows would end the program.
+        let mut room: Vec<u8> = Vec::new();
+        let bytes = measurements.checked_mul(p).and_then(|count| count.checked_mul(storage.bytes()));
+        if bytes.and_then(|bytes| room.try_reserve_exact(bytes).ok()).is_none() {
+            let found = format!("{measurements} matrices of {p} numbers, {} bytes each", storage.bytes());
+            return Err(Error::invalid("measurements", found, "what fits in memory", "lower the number or the size n"));
+        }
+        drop(room);
         let fill = |i: usize, row: &mut [f64]| {
             let mut rng = stream(seed, Purpose::Operator, i as u64);
             let mut q = 0;
@@ -83,7 +91,7 @@ impl Dense {
                 q += n - j;
             }
         };
-        let rows = round_rows_to(storage, measurements, shape.dimension(), fill)
+        let rows = round_rows_to(storage, measurements, p, fill)
             .expect("normal numbers are far from the largest half-precision number");
         Ok(Self { shape, measurements, rows, normalization: 1.0 / measurements as f64, isotropic: true })
     }

@@ -1,0 +1,111 @@
+//! Flags of `solve`, and their help.
+
+use std::path::PathBuf;
+
+/// Lists and ranges (`1:8`, `a:b:step`, `log:1e-1:1e-7:7`) of --init-scale, --seed, --search-rank and
+/// --step-size make one batch, their cartesian product.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Sensing matrices, .npy: (m, n, n), (m, n²), or packed (m, n(n+1)/2) upper triangles row by row
+    #[arg(long, value_name = "A.npy", help_heading = "Measurements")]
+    pub matrices: PathBuf,
+    /// Observations, .npy: (m,), (m, 1), or (b, m) for several vectors
+    #[arg(long, value_name = "y.npy", help_heading = "Measurements")]
+    pub observations: PathBuf,
+    /// Known factor X with M = X Xᵀ, to report the test error: X.npy (n, r), or factors.npz holding `left`
+    #[arg(long, value_name = "FILE", conflicts_with = "truth_matrix", help_heading = "Measurements")]
+    pub truth: Option<PathBuf>,
+    /// Known matrix M (n, n), to report the test error
+    #[arg(long, value_name = "M.npy", help_heading = "Measurements")]
+    pub truth_matrix: Option<PathBuf>,
+    /// psd: symmetric without negative eigenvalues; other models are refused
+    #[arg(long, value_name = "NAME", default_value = "psd", help_heading = "Measurements")]
+    pub model: String,
+    /// packed or full, needed only where the width of the matrices can be read both ways [default: from the file]
+    #[arg(long, value_name = "NAME", help_heading = "Measurements")]
+    pub layout: Option<String>,
+    /// n,n of the unknown matrix, another way to settle the width [default: from the file]
+    #[arg(long, value_name = "n1,n2", help_heading = "Measurements")]
+    pub shape: Option<String>,
+    /// Scale s that makes s·A*A about the identity: 1/m (entries of variance 1), 1, auto, or a number
+    #[arg(long, value_name = "s", allow_hyphen_values = true, default_value = "1/m", help_heading = "Measurements")]
+    pub normalization: String,
+
+    /// Columns k of U, at least the rank you expect [default: min(n, 20)]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
+    pub search_rank: Option<String>,
+    /// Step size μ of U ← U − μ·s·A*(A(UUᵀ) − y)·U [default: 1/(4 ‖s·A*(y)‖)]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
+    pub step_size: Option<String>,
+    /// Size α of the random start, entries N(0, α²/k) [default: 1e-6 √‖s·A*(y)‖]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
+    pub init_scale: Option<String>,
+    /// Seed of the random start [default: 0]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
+    pub seed: Option<String>,
+    /// Start from these factors instead: U0.npy (n, k) or (batch, n, k), or the factors.npz of another run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["init_scale", "seed"], help_heading = "Method")]
+    pub init: Option<PathBuf>,
+    /// gd: gradient descent; see `lowrank list methods`
+    #[arg(long, value_name = "NAME", default_value = "gd", help_heading = "Method")]
+    pub method: String,
+    /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
+    #[arg(long, value_name = "NAME", default_value = "auto", help_heading = "Method")]
+    pub backend: String,
+    /// f32 or f64 arithmetic (reference is always f64; gpu has f64 where the adapter has it)
+    #[arg(long, value_name = "TYPE", default_value = "f32", help_heading = "Method")]
+    pub precision: String,
+    /// f16, f32 or f64, in which the matrices are held [default: f32; with --precision f64 or reference, the file's]
+    #[arg(long, value_name = "TYPE", help_heading = "Method")]
+    pub storage: Option<String>,
+
+    /// Iterations at most
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value_t = 5000,
+        help_heading = "When to stop"
+    )]
+    pub max_iterations: usize,
+    /// Stop at ‖UUᵀ−M‖/‖M‖ ≤ e; needs a truth
+    #[arg(long, value_name = "e", allow_negative_numbers = true, help_heading = "When to stop")]
+    pub stop_relative_error: Option<f64>,
+    /// Stop at a training loss ≤ f
+    #[arg(long, value_name = "f", allow_negative_numbers = true, help_heading = "When to stop")]
+    pub stop_loss: Option<f64>,
+    /// Stop at a relative residual ‖A(UUᵀ)−y‖/‖y‖ ≤ e
+    #[arg(long, allow_negative_numbers = true, value_name = "e", help_heading = "When to stop")]
+    pub stop_residual: Option<f64>,
+    /// Stop after so many seconds of iterating
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, help_heading = "When to stop")]
+    pub stop_time: Option<f64>,
+    /// Iterations over which a flat loss and a still spectrum count as stalled; 0 never does
+    #[arg(long, value_name = "N", default_value_t = 200, help_heading = "When to stop")]
+    pub stall_window: usize,
+    /// Keep this share of the measurements aside, return the iterate that predicts them best, estimate the error
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "When to stop")]
+    pub holdout: Option<f64>,
+    /// Seed of the choice of held-out measurements
+    #[arg(long, value_name = "SEED", default_value_t = 0, help_heading = "When to stop")]
+    pub holdout_seed: u64,
+    /// When to trace and to test the stop rules: every:J iterations, or log (about twelve times a decade)
+    #[arg(long, value_name = "WHEN", default_value = "every:10", help_heading = "When to stop")]
+    pub observe: String,
+
+    /// Factors, .npz with `left` (batch, n, k)
+    #[arg(long, value_name = "factors.npz", help_heading = "Output (each optional; - is the standard output)")]
+    pub out: Option<PathBuf>,
+    /// Report of the run, JSON
+    #[arg(long, value_name = "run.json", help_heading = "Output (each optional; - is the standard output)")]
+    pub report: Option<PathBuf>,
+    /// Every observation of every trial, CSV
+    #[arg(long, value_name = "trace.csv", help_heading = "Output (each optional; - is the standard output)")]
+    pub trace: Option<PathBuf>,
+    /// Parameters and result of every trial, CSV
+    #[arg(long, value_name = "trials.csv", help_heading = "Output (each optional; - is the standard output)")]
+    pub trials: Option<PathBuf>,
+    /// No notes and no progress
+    #[arg(long, short, help_heading = "Output (each optional; - is the standard output)")]
+    pub quiet: bool,
+}

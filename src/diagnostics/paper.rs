@@ -1,0 +1,154 @@
+//! One observation of a run against its truth and its power-iteration twin: the quantities of arXiv 2106.15013.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostics::phases::{ALIGNED, Phase, PhaseClock, PhaseInput, Phases};
+use crate::diagnostics::spectrum::Spectrum;
+use crate::diagnostics::subspace::{leading_left, signal_and_noise, sine_of_largest_angle};
+use crate::diagnostics::twin::PowerTwin;
+use crate::error::Result;
+use crate::linalg;
+use crate::problem::{MatrixView, Truth};
+
+/// Singular values of the truth below this share of the largest are zero.
+const RANK_TOLERANCE: f64 = 1e-8;
+
+/// What one observation shows; fields are absent where they do not apply.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// σ_{r*}(U_t).
+    pub sigma_rank: f64,
+    /// σ_{r*+1}(U_t), the largest of the surplus; absent where k ≤ r*.
+    pub sigma_next: Option<f64>,
+    /// angle(X, L_t), L_t the span of the leading r* left singular vectors of U_t; sines throughout.
+    pub angle_truth: Option<f64>,
+    /// angle(L, L_t), L the span of the leading r* eigenvectors of P.
+    pub angle_spectral: Option<f64>,
+    /// angle(X, L̃_t) for the power-iteration twin.
+    pub power_angle_truth: Option<f64>,
+    /// angle(L, L̃_t).
+    pub power_angle_spectral: Option<f64>,
+    /// ‖U_t − Ũ_t‖_F/‖Ũ_t‖_F.
+    pub power_distance: Option<f64>,
+    /// ‖U_t W_⊥‖, the noise part.
+    pub noise_norm: f64,
+    /// σ_min(V_XᵀU_t), the signal part.
+    pub signal_min: f64,
+    pub phase: Phase,
+}
+
+/// What does not change during a run: the truth's subspace, P's, and the twin.
+pub struct PaperDiagnostics {
+    /// V_X, n×r*.
+    basis: Vec<f64>,
+    rank: usize,
+    sigma_min: f64,
+    leading: Vec<f64>,
+    twin: Option<PowerTwin>,
+    clock: PhaseClock,
+}
+
+impl PaperDiagnostics {
+    /// For a truth, the spectrum of P = s·A*(y), a step size and the start U₀ (n×k).
+    ///
+    /// # Errors
+    /// Those of the decompositions.
+    pub fn new(truth: &Truth, spectrum: Arc<Spectrum>, step_size: f64, start: MatrixView<'_>) -> Result<Self> {
+        let (basis, sigma) = truth_basis(truth)?;
+        let rank = sigma.len();
+        let sigma_min = sigma.last().copied().unwrap_or(0.0);
+        Ok(Self {
+            leading: spectrum.leading(rank),
+            twin: PowerTwin::new(spectrum, step_size, start),
+            clock: PhaseClock::new(sigma_min, ALIGNED),
+            basis,
+            rank,
+            sigma_min,
+        })
+    }
+
+    /// r*.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// σ_min(X).
+    pub fn sigma_min(&self) -> f64 {
+        self.sigma_min
+    }
+
+    /// angle(X, L), the plateau of angle(X, L_t) during phase II.
+    ///
+    /// # Errors
+    /// Those of the decompositions.
+    pub fn angle_of_spectral_space(&self) -> Result<f64> {
+        sine_of_largest_angle(self.basis.len() / self.rank.max(1), &self.basis, &self.leading)
+    }
+
+    /// Diagnoses U_t; observations come in order.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a non-finite factor.
+    pub fn observe(&mut self, iteration: usize, factor: MatrixView<'_>) -> Result<Diagnosis> {
+        let n = factor.rows();
+        let (sigma, leading) = leading_left(factor, self.rank)?;
+        // Angles compare subspaces of the same dimension.
+        let whole = factor.columns() >= self.rank && self.rank > 0;
+        let angle = |v: &[f64], w: &[f64]| whole.then(|| sine_of_largest_angle(n, v, w)).transpose();
+        let split = signal_and_noise(factor, &self.basis)?;
+        let (mut power_angle_truth, mut power_angle_spectral, mut power_distance) = (None, None, None);
+        if let Some(twin) = &self.twin {
+            let power = twin.at(iteration);
+            let view = MatrixView::new(n, factor.columns(), &power.scaled)?;
+            power_distance = Some(power.relative_distance(factor));
+            let (_, power_leading) = leading_left(view, self.rank)?;
+            power_angle_truth = angle(&self.basis, &power_leading)?;
+            power_angle_spectral = angle(&self.leading, &power_leading)?;
+        }
+        let angle_spectral = angle(&self.leading, &leading)?;
+        let phase = self.clock.observe(&PhaseInput {
+            iteration,
+            angle_spectral,
+            signal_min: Some(split.signal_min),
+            noise_norm: Some(split.noise_norm),
+            power_distance,
+        });
+        Ok(Diagnosis {
+            sigma_rank: sigma.get(self.rank.saturating_sub(1)).copied().unwrap_or(0.0),
+            sigma_next: sigma.get(self.rank).copied(),
+            angle_truth: angle(&self.basis, &leading)?,
+            angle_spectral,
+            power_angle_truth,
+            power_angle_spectral,
+            power_distance,
+            noise_norm: split.noise_norm,
+            signal_min: split.signal_min,
+            phase,
+        })
+    }
+
+    /// The times found so far.
+    pub fn phases(&self) -> Phases {
+        self.clock.phases()
+    }
+}
+
+/// An orthonormal basis of col(X) and the nonzero singular values of X, largest first.
+fn truth_basis(truth: &Truth) -> Result<(Vec<f64>, Vec<f64>)> {
+    let n = truth.shape().rows();
+    let (sigma, vectors) = match truth.factor() {
+        Some(x) => linalg::left_singular(n, x.columns(), x.as_slice(), x.columns())?,
+        None => {
+            let (values, vectors) = linalg::symmetric_eigen(n, &truth.to_matrix())?;
+            let sigma = values.iter().rev().map(|v| v.max(0.0).sqrt()).collect();
+            (sigma, vectors.chunks(n).flat_map(|row| row.iter().rev().copied().collect::<Vec<_>>()).collect())
+        }
+    };
+    let tolerance = RANK_TOLERANCE * sigma.first().copied().unwrap_or(0.0);
+    let rank = sigma.iter().filter(|s| **s > tolerance).count();
+    let columns = sigma.len().max(1);
+    let basis = vectors.chunks(columns).flat_map(|row| &row[..rank]).copied().collect();
+    Ok((basis, sigma[..rank].to_vec()))
+}

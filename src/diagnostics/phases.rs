@@ -1,0 +1,191 @@
+//! The three phases of small random initialisation, as computable times.
+
+use serde::{Deserialize, Serialize};
+
+/// Phase of one observation: I spectral alignment, II saddle avoidance, III local refinement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Phase {
+    /// Before t_*: the iterates turn towards L, the span P's leading eigenvectors.
+    #[serde(rename = "1")]
+    Alignment,
+    /// From t_* to t_1: the aligned directions grow from the size of the start to that of the truth.
+    #[serde(rename = "2")]
+    SaddleAvoidance,
+    /// From t_1 on.
+    #[serde(rename = "3")]
+    Refinement,
+}
+
+impl Phase {
+    /// I, II or III.
+    pub fn numeral(self) -> &'static str {
+        match self {
+            Self::Alignment => "I",
+            Self::SaddleAvoidance => "II",
+            Self::Refinement => "III",
+        }
+    }
+
+    /// 1, 2 or 3.
+    pub fn number(self) -> u8 {
+        self as u8 + 1
+    }
+}
+
+/// Sine of the angle(L, L_t) below which a run counts as aligned.
+pub const ALIGNED: f64 = 0.1;
+/// ‖U_t − Ũ_t‖/‖Ũ_t‖ above which the power-iteration twin has been left.
+pub const TWIN_LEFT: f64 = 0.1;
+
+/// What [`PhaseClock`] needs of one observation; `None` where it does not apply.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PhaseInput {
+    pub iteration: usize,
+    /// angle(L, L_t) as a sine.
+    pub angle_spectral: Option<f64>,
+    /// σ_min(V_XᵀU_t).
+    pub signal_min: Option<f64>,
+    /// ‖U_t W_⊥‖.
+    pub noise_norm: Option<f64>,
+    /// ‖U_t − Ũ_t‖/‖Ũ_t‖.
+    pub power_distance: Option<f64>,
+}
+
+/// The times of a run, at the resolution of its observations. A time that does not exist is null, with the reason.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Phases {
+    /// t_* = min{t : angle(L, L_t) ≤ `aligned`}, before t_1.
+    pub t_star: Option<usize>,
+    /// t_1 = min{t : σ_min(V_XᵀU_t) ≥ σ_min(X)/√10}.
+    pub t_1: Option<usize>,
+    /// min{t : ‖U_t − Ũ_t‖ > `twin_left`·‖Ũ_t‖}.
+    pub t_twin: Option<usize>,
+    /// ‖U W_⊥‖ at t_1, which must be small against the signal for the phases to mean what they say.
+    pub noise_at_t_1: Option<f64>,
+    pub aligned: f64,
+    pub twin_left: f64,
+    /// Why a time is null.
+    pub reasons: Vec<String>,
+}
+
+/// Follows one run; observations come in order.
+#[derive(Clone, Debug)]
+pub struct PhaseClock {
+    /// σ_min(X)/√10.
+    threshold: f64,
+    aligned: f64,
+    phases: Phases,
+    smallest_angle: Option<f64>,
+}
+
+impl PhaseClock {
+    /// For a truth whose factor has smallest nonzero singular value `sigma_min`; `aligned` is the threshold of t_*, by
+    /// default [`ALIGNED`].
+    pub fn new(sigma_min: f64, aligned: f64) -> Self {
+        Self { threshold: sigma_min / 10f64.sqrt(), aligned, phases: Phases::default(), smallest_angle: None }
+    }
+
+    /// Takes in one observation and says in which phase it lies.
+    pub fn observe(&mut self, input: &PhaseInput) -> Phase {
+        let p = &mut self.phases;
+        if p.t_1.is_none() && input.signal_min.is_some_and(|s| s >= self.threshold) {
+            p.t_1 = Some(input.iteration);
+            p.noise_at_t_1 = input.noise_norm;
+        }
+        if let Some(angle) = input.angle_spectral {
+            if p.t_1.is_none_or(|t| t == input.iteration) {
+                self.smallest_angle = Some(self.smallest_angle.map_or(angle, |a: f64| a.min(angle)));
+            }
+            // Aligned at the very observation of t_1 still counts: phase II is then empty.
+            if p.t_star.is_none() && angle <= self.aligned && p.t_1.is_none_or(|t| t == input.iteration) {
+                p.t_star = Some(input.iteration);
+            }
+        }
+        if p.t_twin.is_none() && input.power_distance.is_some_and(|d| d > TWIN_LEFT) {
+            p.t_twin = Some(input.iteration);
+        }
+        match (p.t_star, p.t_1) {
+            (_, Some(_)) => Phase::Refinement,
+            (Some(_), None) => Phase::SaddleAvoidance,
+            (None, None) => Phase::Alignment,
+        }
+    }
+
+    /// The times so far, with reasons for those that are null.
+    pub fn phases(&self) -> Phases {
+        let mut phases = Phases { aligned: self.aligned, twin_left: TWIN_LEFT, ..self.phases.clone() };
+        if phases.t_star.is_none() {
+            phases.reasons.push(match self.smallest_angle {
+                Some(angle) => format!(
+                    "t_star: angle(L, L_t) was {angle:.3} at best before t_1, above {}: the start is too large or the \
+                     measurements are too few for a spectral phase",
+                    self.aligned
+                ),
+                None => "t_star: angle(L, L_t) was not observed before t_1".into(),
+            });
+        }
+        if phases.t_1.is_none() {
+            phases.reasons.push("t_1: the signal did not reach σ_min(X)/√10 in this run".into());
+        }
+        if phases.t_twin.is_none() {
+            phases.reasons.push("t_twin: U_t did not leave its power-iteration twin in this run".into());
+        }
+        phases
+    }
+}
+
+/// The phases of a finished trace.
+pub fn phases(sigma_min: f64, aligned: f64, observations: &[PhaseInput]) -> Phases {
+    let mut clock = PhaseClock::new(sigma_min, aligned);
+    observations.iter().for_each(|input| {
+        clock.observe(input);
+    });
+    clock.phases()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(iteration: usize, angle: f64, signal: f64, distance: f64) -> PhaseInput {
+        PhaseInput {
+            iteration,
+            angle_spectral: Some(angle),
+            signal_min: Some(signal),
+            noise_norm: Some(1e-3),
+            power_distance: Some(distance),
+        }
+    }
+
+    #[test]
+    fn times_of_a_made_up_trace() {
+        let rows = [
+            row(0, 0.9, 1e-6, 0.0),
+            row(10, 0.08, 1e-4, 0.01),
+            row(20, 0.01, 0.1, 0.2),
+            row(30, 0.2, 0.4, 5.0),
+            row(40, 0.05, 1.0, 50.0),
+        ];
+        let found = phases(1.0, ALIGNED, &rows);
+        assert_eq!((found.t_star, found.t_1, found.t_twin), (Some(10), Some(30), Some(20)));
+        assert!(found.reasons.is_empty());
+        let mut clock = PhaseClock::new(1.0, ALIGNED);
+        let numerals: Vec<_> = rows.iter().map(|r| clock.observe(r).numeral()).collect();
+        assert_eq!(numerals, ["I", "II", "II", "III", "III"]);
+    }
+
+    #[test]
+    fn an_alignment_after_t_1_is_none_and_the_reason_is_given() {
+        let rows = [row(0, 0.9, 0.5, 0.0), row(10, 0.05, 1.0, 0.5)];
+        let found = phases(1.0, ALIGNED, &rows);
+        assert_eq!((found.t_star, found.t_1, found.t_twin), (None, Some(0), Some(10)));
+        assert!(found.reasons[0].starts_with("t_star: angle(L, L_t) was 0.900"), "{:?}", found.reasons);
+    }
+
+    #[test]
+    fn a_short_run_has_no_times() {
+        let found = phases(1.0, ALIGNED, &[row(0, 0.9, 1e-6, 0.0)]);
+        assert_eq!((found.t_star, found.t_1, found.t_twin), (None, None, None));
+        assert_eq!(found.reasons.len(), 3);
+    }
+}

@@ -1,0 +1,112 @@
+//! The spectrum of P = s·A*(y), what the first iterations see of the problem.
+
+use crate::error::Result;
+use crate::host;
+use crate::linalg::{orthonormal_columns, symmetric_eigen, view};
+use crate::operators::Operator;
+use crate::problem::Factors;
+use crate::problem::random::{Purpose, normals};
+
+/// Up to this n, P is found by one application to the identity (which costs what one power step costs) and decomposed
+/// completely; above it only its leading eigenpairs are, by subspace iteration.
+const LARGEST_FORMED: usize = 1024;
+/// Steps of that iteration; the leading eigenvalue is then right to about a per cent, from below.
+const STEPS: usize = 16;
+
+/// Eigenpairs of P = s·Σ wᵢyᵢAᵢ, largest eigenvalue first.
+#[derive(Clone, Debug)]
+pub struct Spectrum {
+    n: usize,
+    values: Vec<f64>,
+    /// n×values.len(), row-major, columns orthonormal.
+    vectors: Vec<f64>,
+}
+
+impl Spectrum {
+    /// The spectrum for weighted observations w∘y (length m). Complete for n ≤ 1024; otherwise `wanted` leading pairs (at
+    /// least 8).
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] where P is not finite.
+    pub fn new(operator: &dyn Operator, weighted: &[f64], s: f64, wanted: usize) -> Result<Self> {
+        let n = operator.shape().rows();
+        let scale = |values: &mut Vec<f64>| values.iter_mut().for_each(|v| *v *= s);
+        if n <= LARGEST_FORMED {
+            let mut identity = vec![0.0; n * n];
+            identity.iter_mut().step_by(n + 1).for_each(|v| *v = 1.0);
+            let mut p = host::adjoint(operator, weighted, &Factors::symmetric(1, n, n, identity)?);
+            scale(&mut p);
+            let (values, vectors) = symmetric_eigen(n, &p)?;
+            return Ok(Self::descending(n, values, vectors));
+        }
+        let columns = (2 * wanted).max(8).min(n);
+        let mut v = normals(0, Purpose::Laws, 1.0, n * columns);
+        let mut ritz = (vec![], vec![]);
+        for _ in 0..STEPS {
+            let q = orthonormal_columns(n, columns, &v);
+            v = host::adjoint(operator, weighted, &Factors::symmetric(1, n, columns, q.clone())?);
+            scale(&mut v);
+            // Rayleigh–Ritz: QᵀPQ = W Θ Wᵀ, vectors QW.
+            let small = view(n, columns, &q).transpose() * view(n, columns, &v);
+            let small: Vec<f64> = (0..columns * columns).map(|at| small[(at / columns, at % columns)]).collect();
+            let (values, w) = symmetric_eigen(columns, &small)?;
+            let qw = view(n, columns, &q) * view(columns, columns, &w);
+            ritz = (values, (0..n * columns).map(|at| qw[(at / columns, at % columns)]).collect());
+        }
+        Ok(Self::descending(n, ritz.0, ritz.1))
+    }
+
+    fn descending(n: usize, ascending: Vec<f64>, vectors: Vec<f64>) -> Self {
+        let count = ascending.len();
+        let vectors = vectors.chunks(count).flat_map(|row| row.iter().rev().copied().collect::<Vec<_>>()).collect();
+        Self { n, values: ascending.into_iter().rev().collect(), vectors }
+    }
+
+    /// n.
+    pub fn size(&self) -> usize {
+        self.n
+    }
+
+    /// λ₁ ≥ λ₂ ≥ …
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Whether all n pairs are there.
+    pub fn is_complete(&self) -> bool {
+        self.values.len() == self.n
+    }
+
+    /// ‖P‖.
+    pub fn norm(&self) -> f64 {
+        self.values.iter().fold(0.0, |a, v| a.max(v.abs()))
+    }
+
+    /// An orthonormal basis of L, the span of the leading `rank` eigenvectors, n×rank row-major.
+    pub fn leading(&self, rank: usize) -> Vec<f64> {
+        let (count, rank) = (self.values.len(), rank.min(self.values.len()));
+        self.vectors.chunks(count).flat_map(|row| &row[..rank]).copied().collect()
+    }
+
+    /// The eigenvectors, n×count row-major.
+    pub(crate) fn vectors(&self) -> &[f64] {
+        &self.vectors
+    }
+
+    /// ‖P − M‖ for a truth M (n×n row-major), where the spectrum is complete.
+    ///
+    /// # Errors
+    /// Those of the eigenvalue decomposition.
+    pub fn distance_to(&self, truth: &[f64]) -> Result<Option<f64>> {
+        if !self.is_complete() {
+            return Ok(None);
+        }
+        let n = self.n;
+        let v = view(n, n, &self.vectors);
+        let scaled = faer::Mat::from_fn(n, n, |i, j| v[(i, j)] * self.values[j]);
+        let p = scaled * v.transpose();
+        let difference: Vec<f64> = (0..n * n).map(|at| p[(at / n, at % n)] - truth[at]).collect();
+        let (values, _) = symmetric_eigen(n, &difference)?;
+        Ok(Some(values.iter().fold(0.0, |a, v| a.max(v.abs()))))
+    }
+}

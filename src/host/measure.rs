@@ -1,0 +1,37 @@
+//! A and A* for one matrix, on the host in f64 whatever backend iterates, so that automatic choices and diagnostics do
+//! not depend on it.
+
+use rayon::prelude::*;
+
+use crate::operators::Operator;
+use crate::problem::Factors;
+
+/// A(L Rᵀ) for one trial, all m.
+pub(crate) fn measure(operator: &dyn Operator, point: &Factors) -> Vec<f64> {
+    let parts: Vec<Vec<f64>> = (0..operator.shards())
+        .into_par_iter()
+        .map(|shard| {
+            let mut out = vec![0.0; operator.shard_range(shard).len()];
+            operator.forward(shard, point, &mut out);
+            out
+        })
+        .collect();
+    parts.concat()
+}
+
+/// A*(r)·V for one trial, summed in shard order: n×k row-major.
+pub(crate) fn adjoint(operator: &dyn Operator, residual: &[f64], applied: &Factors) -> Vec<f64> {
+    let parts: Vec<Vec<f64>> = (0..operator.shards())
+        .into_par_iter()
+        .map(|shard| {
+            let mut out = vec![0.0; operator.shape().rows() * applied.search_rank()];
+            operator.adjoint_apply(shard, &residual[operator.shard_range(shard)], applied, &mut out);
+            out
+        })
+        .collect();
+    let mut sum = vec![0.0; operator.shape().rows() * applied.search_rank()];
+    for part in parts {
+        sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+    }
+    sum
+}

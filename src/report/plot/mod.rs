@@ -1,0 +1,200 @@
+//! Figures as SVG text: panels with linear or logarithmic axes, curves, points, boxes, shaded bands and marks.
+
+mod draw;
+mod figure;
+mod ticks;
+
+pub use figure::{Curve, Figure};
+
+use plotters::style::RGBColor;
+
+/// What a curve shows; the same quantity has the same colour in every figure. Colours of Okabe and Ito, which readers
+/// with colour vision deficiencies can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    TestError,
+    Residual,
+    Loss,
+    /// A singular value, or how far one is from where it should be.
+    Signal,
+    /// The angle to the truth's column space.
+    AngleTruth,
+    /// The angle to the leading eigenvectors of P.
+    AngleSpectral,
+    /// A prediction, a bound: what was not measured.
+    Theory,
+}
+
+impl Quantity {
+    pub(crate) fn color(self) -> RGBColor {
+        match self {
+            Self::TestError => RGBColor(0, 114, 178),
+            Self::Residual => RGBColor(213, 94, 0),
+            Self::Loss => RGBColor(0, 158, 115),
+            Self::Signal => RGBColor(204, 121, 167),
+            Self::AngleTruth => RGBColor(213, 94, 0),
+            Self::AngleSpectral => RGBColor(86, 130, 220),
+            Self::Theory => RGBColor(110, 110, 110),
+        }
+    }
+}
+
+/// One axis. Values that a logarithmic axis cannot show are left out.
+#[derive(Clone, Debug, Default)]
+pub struct Axis {
+    pub label: String,
+    pub log: bool,
+    /// Lowest and highest value; from the data where absent.
+    pub range: Option<(f64, f64)>,
+    /// Labelled positions; chosen where empty.
+    pub ticks: Vec<(f64, String)>,
+}
+
+impl Axis {
+    pub fn linear(label: impl Into<String>) -> Self {
+        Self { label: label.into(), ..Self::default() }
+    }
+
+    pub fn log(label: impl Into<String>) -> Self {
+        Self { label: label.into(), log: true, ..Self::default() }
+    }
+
+    pub fn range(mut self, low: f64, high: f64) -> Self {
+        self.range = Some((low, high));
+        self
+    }
+
+    pub fn ticks(mut self, ticks: Vec<(f64, String)>) -> Self {
+        self.ticks = ticks;
+        self
+    }
+}
+
+/// How a series is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    Line,
+    Dashed,
+    Points,
+    /// Circles without a filling: points that are shown but not used.
+    Hollow,
+}
+
+/// Points (x, y) of one quantity; those that are not finite are left out.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// Text of the legend; none where empty.
+    pub label: String,
+    pub color: Quantity,
+    pub style: Style,
+    pub points: Vec<(f64, f64)>,
+}
+
+/// A shaded range of x with a short name.
+#[derive(Clone, Debug)]
+pub struct Band {
+    pub from: f64,
+    pub to: f64,
+    pub label: String,
+    /// 0, 1, 2, …: neighbours have different shades.
+    pub shade: usize,
+}
+
+/// A vertical line with a short name.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    pub at: f64,
+    pub label: String,
+}
+
+/// A box over one x: median, quartiles, and every value as a point.
+#[derive(Clone, Debug)]
+pub struct BoxAt {
+    pub at: f64,
+    pub values: Vec<f64>,
+    pub color: Quantity,
+}
+
+/// One pair of axes and what is drawn between them.
+#[derive(Clone, Debug, Default)]
+pub struct Panel {
+    pub title: String,
+    pub x: Axis,
+    pub y: Axis,
+    pub bands: Vec<Band>,
+    pub marks: Vec<Mark>,
+    pub series: Vec<Series>,
+    pub boxes: Vec<BoxAt>,
+}
+
+/// Panels below each other as one SVG document.
+///
+/// # Errors
+/// The plotting library's message.
+pub fn panels_to_svg(panels: &[Panel]) -> std::result::Result<String, String> {
+    draw::draw(panels).map_err(|e| e.to_string())
+}
+
+/// Quartiles and median of some values: linear between order statistics.
+pub(crate) fn quantile(values: &[f64], share: f64) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| !v.is_nan()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    let at = share.clamp(0.0, 1.0) * last as f64;
+    let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    // Equal neighbours may be infinite: their difference would be NaN.
+    Some(if low == high { low } else { low + (at - at.floor()) * (high - low) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn panel() -> Panel {
+        Panel {
+            title: "a title".into(),
+            x: Axis::log("start"),
+            y: Axis::log("error"),
+            bands: vec![Band { from: 1e-3, to: 1e-2, label: "II".into(), shade: 1 }],
+            marks: vec![Mark { at: 1e-2, label: "t_twin".into() }],
+            series: vec![Series {
+                label: "measured".into(),
+                color: Quantity::TestError,
+                style: Style::Points,
+                points: vec![(1e-3, 1e-5), (1e-1, 1e-2), (0.0, 1.0), (1.0, f64::NAN)],
+            }],
+            boxes: vec![],
+        }
+    }
+
+    #[test]
+    fn a_panel_shows_its_parts_and_leaves_out_what_an_axis_cannot_show() {
+        let svg = panels_to_svg(&[panel(), panel()]).unwrap();
+        for text in ["a title", "start", "error", ">II<", "t_twin", "measured", "1e-3"] {
+            assert!(svg.contains(text), "{text}: {svg}");
+        }
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        // Two panels of two usable points each, and a legend entry each.
+        assert_eq!(svg.matches("<circle").count(), 2 * (2 + 1));
+    }
+
+    #[test]
+    fn empty_and_degenerate_panels_are_drawn() {
+        let mut one = panel();
+        one.series[0].points = vec![(1e-3, 1e-5)];
+        for panel in [Panel::default(), one] {
+            let svg = panels_to_svg(&[panel]).unwrap();
+            assert!(svg.contains("<svg") && !svg.contains("NaN"), "{svg}");
+        }
+    }
+
+    #[test]
+    fn a_box_has_its_quartiles() {
+        assert_eq!(quantile(&[4.0, 1.0, 3.0, 2.0], 0.5), Some(2.5));
+        assert_eq!(quantile(&[1.0, f64::INFINITY, f64::INFINITY], 0.75), Some(f64::INFINITY));
+        assert_eq!(quantile(&[], 0.5), None);
+        let boxes = vec![BoxAt { at: 2.0, values: vec![1.0, 2.0, 3.0], color: Quantity::TestError }];
+        let svg = panels_to_svg(&[Panel { boxes, ..Panel::default() }]).unwrap();
+        assert_eq!(svg.matches("<circle").count(), 3);
+    }
+}

@@ -1,0 +1,155 @@
+//! Claims and verdicts: pure functions of what was run, in `shapes` (one run) and `rates` (many).
+
+use serde::{Deserialize, Serialize};
+
+use crate::reproduce::facts::Facts;
+use crate::reproduce::runs::Results;
+use crate::reproduce::{rates, shapes};
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Holds,
+    Fails,
+    /// The claim is about another setting than this run's; the reason says how.
+    NotApplicable,
+}
+
+impl Verdict {
+    /// For tables.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Fails => "fails",
+            Self::NotApplicable => "not applicable",
+        }
+    }
+}
+
+/// A number or a short text; null where there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    Number(f64),
+    Text(String),
+    None,
+}
+
+impl Value {
+    /// A finite number, or null: JSON has no NaN.
+    pub fn number(value: impl Into<Option<f64>>) -> Self {
+        value.into().filter(|v| v.is_finite()).map_or(Self::None, Self::Number)
+    }
+
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(v) if *v != 0.0 && (v.abs() < 1e-3 || v.abs() >= 1e5) => write!(f, "{v:.2e}"),
+            Self::Number(v) if v.fract() == 0.0 => write!(f, "{v}"),
+            Self::Number(v) => write!(f, "{v:.3}"),
+            Self::Text(text) => f.write_str(text),
+            Self::None => f.write_str("–"),
+        }
+    }
+}
+
+/// One row of `claims.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    pub id: String,
+    /// With the tolerance.
+    pub statement: String,
+    pub source: String,
+    pub expected: Value,
+    pub measured: Value,
+    pub verdict: Verdict,
+    /// Why it fails or does not apply, or what was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+pub(super) const PAPER: &str = "arXiv 2106.15013";
+/// Consequences of the paper's analysis that were computed independently, not statements of the paper.
+pub(super) const COMPUTED: &str = "consequence of the analysis in arXiv 2106.15013, computed independently";
+
+/// A claim about to be judged.
+pub(super) struct Draft {
+    id: String,
+    statement: String,
+    source: &'static str,
+    expected: Value,
+}
+
+impl Draft {
+    pub(super) fn new(id: &str, source: &'static str, expected: Value, statement: impl Into<String>) -> Self {
+        Self { id: id.into(), statement: statement.into(), source, expected }
+    }
+
+    fn end(self, measured: Value, verdict: Verdict, reason: Option<String>) -> Claim {
+        let Self { id, statement, source, expected } = self;
+        Claim { id, statement, source: source.into(), expected, measured, verdict, reason }
+    }
+
+    pub(super) fn not_applicable(self, measured: Value, reason: impl Into<String>) -> Claim {
+        self.end(measured, Verdict::NotApplicable, Some(reason.into()))
+    }
+
+    pub(super) fn fails(self, measured: Value, reason: impl Into<String>) -> Claim {
+        self.end(measured, Verdict::Fails, Some(reason.into()))
+    }
+
+    /// Holds or fails; `note` is kept either way.
+    pub(super) fn judge(self, measured: Value, holds: bool, note: Option<String>) -> Claim {
+        self.end(measured, if holds { Verdict::Holds } else { Verdict::Fails }, note)
+    }
+}
+
+/// Every claim that the runs allow to judge.
+pub(super) fn claims(results: &Results) -> Vec<Claim> {
+    let facts: Option<&Facts> = (results.phases.as_ref().map(|r| &r.facts))
+        .or(results.scale.as_ref().map(|r| &r.facts))
+        .or(results.width.as_ref().map(|r| &r.facts));
+    let mut claims = Vec::new();
+    claims.extend(facts.map(shapes::distance));
+    if let Some(run) = &results.phases {
+        if results.wants_phases {
+            claims.extend([shapes::angle_shape(run), shapes::error_shape(run), shapes::plateau(run)]);
+        }
+        claims.extend([shapes::twin_agrees(run), shapes::twin_outlives(run)]);
+    }
+    if let Some(run) = &results.times {
+        claims.extend([rates::alignment_time(run), rates::growth_time(run)]);
+    }
+    if let Some(run) = &results.scale {
+        claims.extend([rates::test_slope(run), rates::train_slope(run)]);
+    }
+    claims.extend(results.slopes.iter().map(rates::test_slope));
+    claims.extend(results.skipped.iter().map(|(factor, reason)| rates::skipped(*factor, reason)));
+    if let Some(run) = &results.width {
+        claims.extend([rates::width_median(run), rates::width_spread(run)]);
+    }
+    claims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_print_briefly_and_never_as_nan() {
+        let shown = |v: f64| Value::number(v).to_string();
+        assert_eq!([shown(0.25), shown(12.0), shown(1.4e-7), shown(0.0)], ["0.250", "12", "1.40e-7", "0"]);
+        assert_eq!(Value::number(f64::NAN), Value::None);
+        let claim = Draft::new("a", PAPER, Value::number(f64::INFINITY), "b").judge(Value::text("c"), true, None);
+        let json = serde_json::to_string(&claim).unwrap();
+        assert!(json.contains("\"expected\":null") && json.contains("\"verdict\":\"holds\""), "{json}");
+        assert!(!json.contains("reason"));
+        assert_eq!(serde_json::from_str::<Claim>(&json).unwrap(), claim);
+    }
+}

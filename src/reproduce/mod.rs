@@ -1,0 +1,84 @@
+//! Published experiments, run again: settings → runs → pure functions from traces to claims and figures → files.
+//!
+//! [`Ss21`] is Stöger & Soltanolkotabi, arXiv 2106.15013: X ∈ R^{n×r*} with orthonormal columns, m = 10·n·r* symmetric
+//! Gaussian measurements, μ = 1/4, U₀ with entries N(0, α²/k). The setting is the paper's *as we could reconstruct it*.
+//! Four experiments: the phases of a run, the run beside its power-iteration twin Ũ_t = (I + μP)ᵗU₀, the final error
+//! against the scale α of the start, and the iterations needed against the width k.
+
+mod claims;
+mod facts;
+mod figures;
+mod fit;
+mod page;
+mod rates;
+mod runs;
+mod settings;
+mod shapes;
+mod write;
+
+pub use claims::{Claim, Value, Verdict};
+pub use facts::Facts;
+pub use figures::FigureData;
+pub use fit::{Line, fit_line};
+pub use runs::{Moment, PhaseRun, Results, ScalePoint, ScaleRun, Stage, StartTime, TimesRun, WidthRun, WidthTrial};
+pub use settings::{Experiment, Ss21};
+pub use write::{SCRIPTS, write};
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Backend;
+use crate::error::Result;
+use crate::report::Environment;
+
+/// Time of one stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageTime {
+    pub stage: String,
+    pub seconds: f64,
+}
+
+/// What a study leaves: figures with their data and a table of claims.
+#[derive(Clone, Debug)]
+pub struct Study {
+    pub settings: Ss21,
+    pub results: Results,
+    pub figures: Vec<FigureData>,
+    pub claims: Vec<Claim>,
+    pub environment: Option<Environment>,
+    pub times: Vec<StageTime>,
+    /// Stopped by the observer: later experiments are missing.
+    pub interrupted: bool,
+}
+
+impl Study {
+    /// Whether a claim was tested and found wrong.
+    pub fn any_failed(&self) -> bool {
+        self.claims.iter().any(|c| c.verdict == Verdict::Fails)
+    }
+}
+
+/// Runs the experiments, draws the figures, judges the claims.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for impossible sizes, those of the backend, and the plotting library's.
+pub fn reproduce(
+    settings: &Ss21,
+    experiments: &[Experiment],
+    backend: &Backend,
+    observer: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
+) -> Result<Study> {
+    let outcome = runs::run(settings, experiments, backend, observer)?;
+    let figures = figures::figures(settings, &outcome.results)?;
+    let claims = claims::claims(&outcome.results);
+    Ok(Study {
+        settings: settings.clone(),
+        results: outcome.results,
+        figures,
+        claims,
+        environment: outcome.environment,
+        times: outcome.times,
+        interrupted: outcome.interrupted,
+    })
+}

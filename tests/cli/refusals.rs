@@ -1,0 +1,181 @@
+//! Flags that are refused: exit code 2, a message that names the flag, and nothing written.
+
+use crate::{Dir, N};
+
+const OUTPUTS: &str = "--out factors.npz --report run.json --trace trace.csv --trials trials.csv";
+
+/// Runs a refused command and checks that the directory is as it was.
+#[track_caller]
+pub fn refused(dir: &Dir, args: &str, fragments: &[&str]) {
+    let before = dir.names();
+    let said = dir.run(&args.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(said.code, Some(2), "{args}\nstdout: {}\nstderr: {}", said.stdout, said.stderr);
+    for fragment in fragments {
+        assert!(said.stderr.contains(fragment), "{args}\n'{fragment}' is missing in: {}", said.stderr);
+    }
+    assert_eq!(said.stdout, "", "{args}");
+    assert_eq!(dir.names(), before, "{args}: files were left");
+}
+
+/// [`refused`] for a `solve` with every output.
+#[track_caller]
+pub fn refused_solve(dir: &Dir, more: &str, fragments: &[&str]) {
+    refused(dir, &format!("solve --matrices A.npy --observations y.npy --backend cpu {OUTPUTS} {more}"), fragments);
+}
+
+#[test]
+fn values_outside_their_range_name_the_flag_and_what_is_allowed() {
+    let dir = Dir::with_problem();
+    for (flags, fragments) in [
+        ("--search-rank 0", &["--search-rank", "found 0", "at least 1"][..]),
+        ("--search-rank 3,0", &["--search-rank", "found 0", "at least 1"]),
+        ("--search-rank -3", &["--search-rank", "'-3'", "whole numbers"]),
+        ("--search-rank 2.5", &["--search-rank", "'2.5'", "whole numbers"]),
+        ("--step-size 0", &["--step-size", "found 0", "positive"]),
+        ("--step-size -1", &["--step-size", "found -1", "positive"]),
+        ("--step-size 0.1,-1", &["--step-size", "found -1", "positive"]),
+        ("--step-size nan", &["--step-size", "found NaN", "positive"]),
+        ("--step-size inf", &["--step-size", "found inf", "positive"]),
+        ("--step-size big", &["--step-size", "'big'", "1:8"]),
+        ("--step-size 1:2", &["--step-size", "'1:2'", "a:b:step"]),
+        ("--step-size 1:0:0.1", &["--step-size", "'1:0:0.1'"]),
+        ("--init-scale 0", &["--init-scale", "found 0", "positive"]),
+        ("--init-scale -1e-3", &["--init-scale", "found -0.001", "positive"]),
+        ("--init-scale log:0:1:3", &["--init-scale", "log:0:1:3", "log:a:b:count"]),
+        ("--seed -1", &["--seed", "'-1'", "whole numbers"]),
+        ("--seed 1:999999999", &["--seed", "1:999999999"]),
+        ("--holdout 0", &["--holdout", "found 0", "between 0 and 1"]),
+        ("--holdout 1", &["--holdout", "found 1", "between 0 and 1"]),
+        ("--holdout -0.1", &["--holdout", "found -0.1", "between 0 and 1"]),
+        ("--holdout 1.5", &["--holdout", "found 1.5", "between 0 and 1"]),
+        ("--holdout nan", &["--holdout", "found NaN", "between 0 and 1"]),
+        ("--holdout 0.999", &["--holdout", "120 of 120", "lower the share"]),
+        ("--stop-loss -1", &["--stop-loss", "found -1", "at least 0"]),
+        ("--stop-residual nan", &["--stop-residual", "found NaN", "at least 0"]),
+        ("--stop-time -5", &["--stop-time", "found -5", "at least 0"]),
+        ("--truth X.npy --stop-relative-error -1", &["--stop-relative-error", "found -1", "at least 0"]),
+        ("--stop-relative-error 1e-3", &["--stop-relative-error", "no truth", "--truth-matrix"]),
+        ("--observe every:0", &["--observe", "every:0", "log"]),
+        ("--observe sometimes", &["--observe", "'sometimes'", "every:J"]),
+        ("--max-iterations -1", &["--max-iterations", "-1"]),
+        ("--max-iterations 1.5", &["--max-iterations", "1.5"]),
+    ] {
+        refused_solve(&dir, flags, fragments);
+    }
+}
+
+#[test]
+fn unknown_words_are_answered_with_the_known_ones() {
+    let dir = Dir::with_problem();
+    for (flags, fragments) in [
+        ("--method newton", &["--method", "'newton'", "gd", "lowrank list methods"][..]),
+        ("--model rectangular", &["--model", "'rectangular'", "psd"]),
+        ("--model asymmetric", &["--model asymmetric", "not supported", "--model psd"]),
+        ("--model signed", &["--model signed", "not supported", "--model psd"]),
+        ("--layout upper", &["--layout", "'upper'", "packed, full"]),
+        ("--normalization half", &["--normalization", "'half'", "auto"]),
+        ("--normalization 0", &["--normalization", "'0'", "positive"]),
+        ("--normalization -1", &["--normalization", "'-1'", "positive"]),
+        ("--precision f16", &["--precision", "'f16'", "f32, f64"]),
+        ("--shape 10", &["--shape", "'10'", "n1,n2"]),
+        ("--shape 10,0", &["--shape", "'10,0'", "positive"]),
+        ("--shape 10,x", &["--shape", "'10,x'", "n1,n2"]),
+        ("--shape 10,12", &["--shape", "10,12", "n,n"]),
+        ("--unknown 1", &["--unknown"]),
+    ] {
+        refused_solve(&dir, flags, fragments);
+    }
+    let base = format!("solve --matrices A.npy --observations y.npy {OUTPUTS}");
+    refused(&dir, &format!("{base} --backend tpu"), &["--backend", "'tpu'", "reference, cpu, gpu", "list devices"]);
+    refused(&dir, &format!("{base} --backend gpu:nothing-of-that-name"), &["--backend", "nothing-of-that-name", "cpu"]);
+    refused(&dir, "solve --observations y.npy", &["--matrices"]);
+    refused(&dir, "solve --matrices A.npy", &["--observations"]);
+    refused(&dir, "dissolve", &["dissolve"]);
+    refused(&dir, "list things", &["things", "devices"]);
+    refused(&dir, "check --operator sparse", &["--operator", "'sparse'", "dense"]);
+    refused(&dir, "check --place moon", &["--place", "'moon'", "cpu f64"]);
+    refused(&dir, "demo --backend tpu --out demo", &["--backend", "'tpu'"]);
+}
+
+#[test]
+fn flags_that_exclude_each_other_are_named() {
+    let dir = Dir::with_problem();
+    dir.write_f64("U.npy", &[N, 3], &[0.1; 3 * N]);
+    dir.write_f64("UU.npy", &[2, N, 3], &[0.1; 6 * N]);
+    for (flags, fragments) in [
+        ("--init U.npy --init-scale 0.1", &["--init <FILE>", "--init-scale"][..]),
+        ("--init U.npy --seed 1", &["--init <FILE>", "--seed"]),
+        ("--truth X.npy --truth-matrix X.npy", &["--truth <FILE>", "--truth-matrix"]),
+        ("--init U.npy --search-rank 4", &["--search-rank", "found 4", "3, as given"]),
+        ("--init U.npy --search-rank 3,4", &["--search-rank", "found 4", "3, as given"]),
+        ("--init UU.npy --step-size 0.1,0.2,0.3", &["--init", "(2, 10, 3)", "(1 or 3, 10, k)"]),
+    ] {
+        refused_solve(&dir, flags, fragments);
+    }
+}
+
+#[test]
+fn outputs_are_refused_before_the_work_starts() {
+    let dir = Dir::with_problem();
+    std::fs::create_dir(dir.path("folder")).unwrap();
+    dir.write("locked.csv", b"old");
+    let mut permissions = std::fs::metadata(dir.path("locked.csv")).unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(dir.path("locked.csv"), permissions).unwrap();
+    std::fs::hard_link(dir.path("y.npy"), dir.path("link.npy")).unwrap();
+    // So many iterations that a run that started would be cut by the time limit of the test.
+    let base = "solve --matrices A.npy --observations y.npy --truth X.npy --backend cpu --max-iterations 1000000000 \
+                --stall-window 0";
+    for (flags, fragments) in [
+        ("--out nowhere/factors.npz", &["nowhere/factors.npz", "Create the directory"][..]),
+        ("--report run.json --trace nowhere/trace.csv", &["nowhere/trace.csv"]),
+        ("--out folder", &["folder", "a directory"]),
+        ("--out A.npy/factors.npz", &["A.npy/factors.npz", "a directory"]),
+        ("--trace locked.csv", &["locked.csv", "read-only"]),
+        ("--out A.npy", &["A.npy", "also the input", "never overwritten"]),
+        ("--trace ./y.npy", &["./y.npy", "also the input y.npy"]),
+        ("--report folder/../X.npy", &["also the input X.npy"]),
+        ("--trials link.npy", &["link.npy", "also the input y.npy"]),
+        ("--out a.npz --report a.npz", &["a.npz", "two outputs", "--trials"]),
+        ("--out a.npz --report ./a.npz", &["a.npz", "two outputs"]),
+        ("--trace folder/t.csv --trials folder/../folder/t.csv", &["t.csv", "two outputs"]),
+        ("--trace - --report -", &["-", "two outputs"]),
+    ] {
+        refused(&dir, &format!("{base} {flags}"), fragments);
+    }
+    assert_eq!(dir.text("locked.csv"), "old");
+    assert!(std::fs::read_dir(dir.path("folder")).unwrap().next().is_none());
+}
+
+#[test]
+fn a_refused_run_leaves_older_results_as_they_were() {
+    let dir = Dir::with_problem();
+    dir.solve(&format!("--max-iterations 5 {OUTPUTS}")).done();
+    let before = dir.text("run.json");
+    dir.write_f64("y.npy", &[3], &[1.0, 2.0, 3.0]);
+    refused_solve(&dir, "", &["y.npy", "(3,)"]);
+    assert_eq!(dir.text("run.json"), before);
+}
+
+#[test]
+fn problems_that_cannot_be_generated_make_no_directory() {
+    let dir = Dir::new();
+    for (flags, fragments) in [
+        ("--n 0 --rank 1 --measurements 5", &["found 0"][..]),
+        ("--n 5 --rank 0 --measurements 5", &["--rank", "found 0"]),
+        ("--n 5 --rank 6 --measurements 5", &["--rank", "found 6"]),
+        ("--n 5 --rank 2 --measurements 0", &["--measurements", "found 0", "at least 1"]),
+        ("--n 5 --rank 2 --measurements 5 --noise-std -1", &["--noise-std", "found -1", "at least 0"]),
+        ("--n 5 --rank 2 --measurements 5 --noise-std nan", &["--noise-std", "found NaN"]),
+        ("--n 5 --rank 2 --measurements 5 --condition-number 0.5", &["--condition-number", "found 0.5"]),
+        ("--n 5 --rank 2 --measurements 5 --condition-number -2", &["--condition-number", "found -2"]),
+        ("--n 5 --rank 2 --measurements 5 --layout half", &["--layout", "'half'", "packed or full"]),
+        ("--n 5 --rank 2 --measurements 5 --operator sparse", &["--operator", "'sparse'", "dense"]),
+        ("--n -5 --rank 2 --measurements 5", &["-5"]),
+        ("--n 3000 --rank 2 --measurements 9000000000000000", &["--measurements", "9000000000000000"]),
+    ] {
+        refused(&dir, &format!("generate {flags} --out problem"), fragments);
+    }
+    dir.write("file", b"");
+    refused(&dir, "generate --n 5 --rank 2 --measurements 5 --out file/problem", &["file/problem"]);
+}
