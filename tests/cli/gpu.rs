@@ -27,9 +27,18 @@ fn a_run_on_an_adapter_agrees_with_the_reference() {
     let environment = &dir.json("run.json")["environment"];
     assert_eq!((&environment["backend"], &environment["precision"]), (&"gpu".into(), &"f32".into()));
     assert!(!environment["adapter"].as_str().unwrap().is_empty());
-    crate::refusals::refused(
-        &dir,
-        "solve --matrices A.npy --observations y.npy --backend gpu --precision f64 --out new.npz",
-        &["precision f64", "cpu"],
-    );
+    if lowrank::gpu::list_adapters()[0].double_precision {
+        let twice = run("gpu --precision f64 --storage f64");
+        assert!(distance(&twice, &oracle) < 1e-9);
+        let environment = &dir.json("run.json")["environment"];
+        assert_eq!((&environment["precision"], &environment["storage"]), (&"f64".into(), &"f64".into()));
+    } else {
+        crate::refusals::refused(
+            &dir,
+            "solve --matrices A.npy --observations y.npy --backend gpu --precision f64 --out new.npz",
+            &["precision f64", "cpu"],
+        );
+    }
+    assert!(distance(&run("gpu --storage f16"), &oracle) < 1e-2);
+    assert_eq!(dir.json("run.json")["environment"]["storage"], "f16");
 }

@@ -55,7 +55,7 @@ pub struct Args {
     /// f32 or f64 arithmetic (reference is always f64; gpu has f64 where the adapter has it)
     #[arg(long, value_name = "TYPE", default_value = "f32", help_heading = "Method")]
     pub precision: String,
-    /// f16, f32 or f64, in which the matrices are held [default: f32; with --precision f64 or reference, the file's]
+    /// f16, f32 or f64: number type that holds the matrices [default: f32, or the file's own in double precision]
     #[arg(long, value_name = "TYPE", help_heading = "Method")]
     pub storage: Option<String>,
 

@@ -259,7 +259,7 @@ fn convert_row<T: Stored>(
             array.path(),
             format!("{:e} in measurement {row} (counted from 0), {place}", packed[at]),
             format!("numbers that float{} holds", 8 * size_of::<T>()),
-            "Say --storage f64, or scale matrices and observations down together",
+            "Say --precision f64 --storage f64, or scale matrices and observations down together",
         )
     })?;
     let largest = packed.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
