@@ -36,7 +36,7 @@ esac
 
 export LOWRANK_REQUIRE_GPU=1
 # The release profile throughout: what `cargo run --release` built is not built again.
-cargo test --release --all-targets "$@"
+cargo test --release --lib --bins --tests "$@"
 cargo test --release --doc "$@"
 for example in examples/*.rs; do
     name="$(basename "$example" .rs)"
