@@ -23,6 +23,8 @@ pub enum Quantity {
     AngleSpectral,
     /// A prediction, a bound: what was not measured.
     Theory,
+    /// The test error in the first, second, … of several settings: shades of its colour.
+    TestErrorIn(u8),
 }
 
 impl Quantity {
@@ -32,9 +34,12 @@ impl Quantity {
             Self::Residual => RGBColor(213, 94, 0),
             Self::Loss => RGBColor(0, 158, 115),
             Self::Signal => RGBColor(204, 121, 167),
-            Self::AngleTruth => RGBColor(213, 94, 0),
-            Self::AngleSpectral => RGBColor(86, 130, 220),
+            Self::AngleTruth => RGBColor(158, 72, 16),
+            Self::AngleSpectral => RGBColor(94, 84, 196),
             Self::Theory => RGBColor(110, 110, 110),
+            Self::TestErrorIn(0) => RGBColor(110, 186, 232),
+            Self::TestErrorIn(1) => RGBColor(0, 114, 178),
+            Self::TestErrorIn(_) => RGBColor(0, 48, 92),
         }
     }
 }
@@ -74,6 +79,8 @@ impl Axis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     Line,
+    /// Broad and pale, for a line on which another lies.
+    Broad,
     Dashed,
     Points,
     /// Circles without a filling: points that are shown but not used.
@@ -170,7 +177,7 @@ mod tests {
     #[test]
     fn a_panel_shows_its_parts_and_leaves_out_what_an_axis_cannot_show() {
         let svg = panels_to_svg(&[panel(), panel()]).unwrap();
-        for text in ["a title", "start", "error", ">II<", "t_twin", "measured", "1e-3"] {
+        for text in ["a title", "start", "error", "\nII\n", "t_twin", "measured", "1e-3"] {
             assert!(svg.contains(text), "{text}: {svg}");
         }
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
