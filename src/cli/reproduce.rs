@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// α of the phases, spectral and width experiments [default: 1/(70 n²)]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     init_scale: Option<f64>,
     /// k of the phases and spectral experiments [default: 20]
     #[arg(long)]

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::reproduce::data::Results;
 use crate::reproduce::facts::Facts;
-use crate::reproduce::runs::Results;
 use crate::reproduce::{rates, shapes};
 
 /// What became of a claim.

@@ -84,6 +84,12 @@ impl Facts {
         (1.0 + self.step_size * self.lambda_rank).ln()
     }
 
+    /// ln(1 + μλ_{r*}(P))/ln(1 + μλ₁(P)): the share of t_1 after which the strongest direction has grown.
+    pub fn head_start(&self) -> f64 {
+        let share = self.growth() / (1.0 + self.step_size * self.lambda_first).ln();
+        if share.is_finite() { share.clamp(0.0, 1.0) } else { 1.0 }
+    }
+
     /// Iterations by which t_1 is later for each decade of α.
     pub fn iterations_per_decade(&self) -> f64 {
         std::f64::consts::LN_10 / self.growth()

@@ -6,6 +6,7 @@
 //! against the scale α of the start, and the iterations needed against the width k.
 
 mod claims;
+mod data;
 mod facts;
 mod figures;
 mod fit;
@@ -17,10 +18,10 @@ mod shapes;
 mod write;
 
 pub use claims::{Claim, Value, Verdict};
+pub use data::{Moment, PhaseRun, Results, ScalePoint, ScaleRun, Stage, StartTime, TimesRun, WidthRun, WidthTrial};
 pub use facts::Facts;
 pub use figures::FigureData;
 pub use fit::{Line, fit_line};
-pub use runs::{Moment, PhaseRun, Results, ScalePoint, ScaleRun, Stage, StartTime, TimesRun, WidthRun, WidthTrial};
 pub use settings::{Experiment, Ss21};
 pub use write::{SCRIPTS, write};
 

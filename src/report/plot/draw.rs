@@ -129,6 +129,9 @@ fn series(chart: &mut Chart<'_, '_>, panel: &Panel, x: &Scale, y: &Scale) -> Res
             Style::Line => {
                 chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?;
             }
+            Style::Broad => {
+                chart.draw_series(LineSeries::new(points, color.mix(0.4).stroke_width(6)))?;
+            }
             Style::Dashed => {
                 chart.draw_series(DashedLineSeries::new(points, 7, 5, color.stroke_width(2)))?;
             }
@@ -152,6 +155,7 @@ fn entries(area: &Area<'_>, panel: &Panel) -> Result<(), Failure> {
         let line = vec![(0, middle), (26, middle)];
         match series.style {
             Style::Line => area.draw(&PathElement::new(line, color.stroke_width(3)))?,
+            Style::Broad => area.draw(&PathElement::new(line, color.mix(0.4).stroke_width(6)))?,
             Style::Dashed => {
                 area.draw(&PathElement::new(vec![(0, middle), (10, middle)], color.stroke_width(3)))?;
                 area.draw(&PathElement::new(vec![(16, middle), (26, middle)], color.stroke_width(3)))?;

@@ -23,6 +23,8 @@ pub enum Quantity {
     AngleSpectral,
     /// A prediction, a bound: what was not measured.
     Theory,
+    /// The test error in the first, second, … of several settings: shades of its colour.
+    TestErrorIn(u8),
 }
 
 impl Quantity {
@@ -32,9 +34,12 @@ impl Quantity {
             Self::Residual => RGBColor(213, 94, 0),
             Self::Loss => RGBColor(0, 158, 115),
             Self::Signal => RGBColor(204, 121, 167),
-            Self::AngleTruth => RGBColor(213, 94, 0),
-            Self::AngleSpectral => RGBColor(86, 130, 220),
+            Self::AngleTruth => RGBColor(158, 72, 16),
+            Self::AngleSpectral => RGBColor(94, 84, 196),
             Self::Theory => RGBColor(110, 110, 110),
+            Self::TestErrorIn(0) => RGBColor(110, 186, 232),
+            Self::TestErrorIn(1) => RGBColor(0, 114, 178),
+            Self::TestErrorIn(_) => RGBColor(0, 48, 92),
         }
     }
 }
@@ -74,6 +79,8 @@ impl Axis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     Line,
+    /// Broad and pale, for a line on which another lies.
+    Broad,
     Dashed,
     Points,
     /// Circles without a filling: points that are shown but not used.

@@ -1,0 +1,198 @@
+//! `lowrank reproduce ss21` through the program: files, claims, exit codes.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+struct Ran {
+    code: i32,
+    directory: tempfile::TempDir,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.directory.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// (id, verdict) of every claim; a NaN or an infinity in the file would not parse.
+    fn verdicts(&self) -> Vec<(String, String)> {
+        let claims: Vec<Value> = serde_json::from_str(&self.text("claims.json")).unwrap();
+        let word = |c: &Value, key: &str| c[key].as_str().unwrap_or_else(|| panic!("{key}: {c}")).to_owned();
+        for claim in &claims {
+            assert!(!word(claim, "statement").is_empty() && word(claim, "source").contains("2106.15013"), "{claim}");
+            assert!(claim.get("expected").is_some() && claim.get("measured").is_some(), "{claim}");
+            assert!(claim["verdict"] != "not_applicable" || claim["reason"].is_string(), "{claim}");
+        }
+        claims.iter().map(|c| (word(c, "id"), word(c, "verdict"))).collect()
+    }
+
+    fn with(&self, verdict: &str) -> Vec<String> {
+        self.verdicts().into_iter().filter(|v| v.1 == verdict).map(|v| v.0).collect()
+    }
+}
+
+/// Sizes at which everything takes a second or two.
+const TINY: &str = "--quick --n 40 --rank 2 --slope-size 30 --backend cpu";
+
+fn reproduce(words: &str) -> Ran {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("made/by/it");
+    let output = Command::cargo_bin("lowrank")
+        .unwrap()
+        .args(["reproduce", "ss21"])
+        .args(words.split_whitespace())
+        .arg("--out")
+        .arg(&out)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let moved = tempfile::tempdir().unwrap();
+    if out.exists() {
+        for entry in std::fs::read_dir(&out).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, moved.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    Ran {
+        code: output.status.code().unwrap(),
+        directory: moved,
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+fn exists(directory: &Path, name: &str) -> bool {
+    std::fs::metadata(directory.join(name)).is_ok_and(|meta| meta.len() > 100)
+}
+
+#[test]
+fn the_whole_study_leaves_its_files_and_its_claims_hold() {
+    let ran = reproduce(&format!("all {TINY} --seed 3"));
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    for name in ["phases", "spectral", "times", "scale", "slopes", "width"] {
+        for suffix in ["svg", "csv", "py"] {
+            assert!(exists(ran.directory.path(), &format!("{name}.{suffix}")), "{name}.{suffix}");
+        }
+        assert!(!ran.text(&format!("{name}.csv")).contains("NaN"), "{name}");
+    }
+    let (holds, others) = (ran.with("holds"), ran.with("not_applicable"));
+    for id in [
+        "angle-shape",
+        "error-shape",
+        "plateau",
+        "twin-angles",
+        "twin-outlives-alignment",
+        "t-star-constant",
+        "t-1-per-decade",
+        "test-slope",
+        "train-slope",
+        "test-slope-5",
+        "test-slope-10",
+        "test-slope-40",
+        "width-median",
+        "width-spread",
+    ] {
+        assert!(holds.iter().any(|h| h == id), "{id}: {}", ran.stdout);
+    }
+    // n = 40 has no sharp spectral edge.
+    assert_eq!(others, ["p-distance"]);
+    // As many lines as starts: seven widths (2, 4, 8, 16, 20, 40, 80), eight seeds.
+    assert_eq!(ran.text("width.csv").lines().count(), 1 + 7 * 8);
+}
+
+#[test]
+fn the_page_stands_alone_and_says_how_it_was_made() {
+    let ran = reproduce(&format!("spectral {TINY} --seed 12"));
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let page = ran.text("report.html");
+    for outside in ["http:", "https:", "src=", "href=", "url(", "@import", "<script", "<link"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    for text in
+        ["as we could", "What you see", "<svg", "t_twin", "n = 40, r* = 2, m = 800", "single precision", "holds"]
+    {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(page.contains("lowrank reproduce ss21 spectral --quick") && page.contains("--seed 12"));
+    assert!(!page.contains("NaN") && !page.contains("exact setting"));
+    assert!(exists(ran.directory.path(), "spectral.csv") && !exists(ran.directory.path(), "width.csv"));
+}
+
+/// A start of 0.5 has no spectral phase: claims fail, and the program says so by its exit code.
+#[test]
+fn a_large_start_fails() {
+    let ran = reproduce(&format!("phases {TINY} --seed 4 --init-scale 0.5"));
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    let fails = ran.with("fails");
+    assert!(["error-shape", "plateau"].iter().all(|id| fails.iter().any(|f| f == id)), "{}", ran.stdout);
+    // What the start has no part in still holds.
+    assert!(ran.with("holds").iter().any(|id| id == "t-star-constant"), "{}", ran.stdout);
+}
+
+/// κ = 3 at m = 10·n·r*: the weakest direction drowns in the noise of P, which is no failure of the claims.
+#[test]
+fn an_ill_conditioned_truth_is_outside_and_a_mild_one_inside() {
+    let far = reproduce(&format!("phases {TINY} --rank 3 --condition-number 3 --seed 2").replace("--rank 2 ", ""));
+    assert_eq!(far.code, 0, "{}\n{}", far.stdout, far.stderr);
+    assert!(far.with("fails").is_empty() && far.with("holds").is_empty(), "{}", far.stdout);
+    assert!(far.text("claims.json").contains("the measurements are too few for this condition number"));
+    let mild = reproduce(&format!("phases {TINY} --condition-number 1.3 --seed 5"));
+    assert_eq!(mild.code, 0, "{}\n{}", mild.stdout, mild.stderr);
+    assert!(mild.with("holds").iter().any(|id| id == "plateau"), "{}", mild.stdout);
+}
+
+#[test]
+fn a_grid_too_short_for_a_slope_is_not_judged() {
+    let ran = reproduce(&format!("scale {TINY} --scales 1e-2,1e-3 --seed 6"));
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.with("fails").is_empty() && ran.with("not_applicable").iter().any(|id| id == "test-slope"));
+    assert!(ran.stdout.contains("a slope needs 3"), "{}", ran.stdout);
+}
+
+#[test]
+fn few_starts_are_not_judged() {
+    let ran = reproduce(&format!("width {TINY} --starts 2 --widths 2,4 --seed 7"));
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.text("width.csv").lines().count(), 1 + 2 * 2);
+    assert!(ran.with("not_applicable").iter().any(|id| id == "width-median"), "{}", ran.stdout);
+}
+
+#[test]
+fn hostile_sizes_give_a_message_or_a_verdict() {
+    for (words, code, text) in [
+        ("all --quick --rank 200", 2, "--rank: found 200"),
+        ("all --quick --rank 0", 2, "--rank"),
+        ("all --quick --n 0", 2, "--n"),
+        ("all --quick --measurements 0", 2, "--measurements"),
+        ("all --quick --init-scale -1", 2, "--init-scale"),
+        ("all --quick --condition-number 0.5", 2, "--condition-number"),
+        ("all --quick --starts 0", 2, "--starts"),
+        ("all --quick --precision f16", 2, "--precision"),
+        ("all --quick --scales a", 2, "--scales"),
+        ("everything --quick", 2, "experiment"),
+        ("all --quick --backend abacus", 2, "--backend"),
+        ("all --quick --n 1 --rank 1 --backend cpu", 0, ""),
+        ("all --quick --n 3 --rank 3 --backend cpu", 0, ""),
+        ("phases --quick --n 30 --rank 1 --measurements 1 --backend cpu", 0, ""),
+        ("width --quick --n 25 --rank 2 --measurements 20 --backend cpu", 0, ""),
+        ("phases --quick --n 30 --rank 4 --search-rank 2 --backend reference", 1, ""),
+    ] {
+        let ran = reproduce(words);
+        let all = format!("{words}: {}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
+        assert!(!all.contains("panicked") && ran.stderr.contains(text), "{all}");
+        assert_eq!(ran.code, code, "{all}");
+        if code < 2 {
+            ran.verdicts();
+            let page = ran.text("report.html");
+            assert!(!page.contains("NaN") && !page.contains(">inf"), "{all}");
+        } else {
+            assert!(!exists(ran.directory.path(), "claims.json"), "{all}");
+        }
+    }
+    let other = Command::cargo_bin("lowrank").unwrap().args(["reproduce", "another"]).output().unwrap();
+    assert_eq!(other.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("ss21"));
+}
