@@ -178,7 +178,8 @@ fn hostile_sizes_give_a_message_or_a_verdict() {
         ("all --quick --n 3 --rank 3 --backend cpu", 0, ""),
         ("phases --quick --n 30 --rank 1 --measurements 1 --backend cpu", 0, ""),
         ("width --quick --n 25 --rank 2 --measurements 20 --backend cpu", 0, ""),
-        ("phases --quick --n 30 --rank 4 --search-rank 2 --backend reference", 1, ""),
+        ("phases --quick --n 30 --rank 4 --search-rank 2 --backend cpu", 1, ""),
+        ("spectral --quick --n 20 --rank 1 --backend reference", 0, ""),
     ] {
         let ran = reproduce(words);
         let all = format!("{words}: {}\n{}\n{}", ran.code, ran.stdout, ran.stderr);

@@ -245,8 +245,9 @@ pub(super) fn width_spread(run: &WidthRun) -> Claim {
         if low.is_infinite() { f64::NAN } else { high - low }
     };
     let (first, others) = (spread(&exact), wide.iter().map(|g| (g.0, spread(&g.1))).collect::<Vec<_>>());
-    let list = others.iter().map(|s| format!("{:.0}", s.1)).collect::<Vec<_>>().join(", ");
-    let measured = Value::text(format!("{first:.0} at k = r*; {list} at k ≥ 2r*"));
+    let shown = |v: f64| if v.is_finite() { format!("{v:.0}") } else { "unknown".into() };
+    let list = others.iter().map(|s| shown(s.1)).collect::<Vec<_>>().join(", ");
+    let measured = Value::text(format!("{} at k = r*; {list} at k ≥ 2r*", shown(first)));
     if let Some(reason) = run.facts.outside() {
         return draft.not_applicable(measured, reason);
     }
