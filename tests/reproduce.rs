@@ -150,6 +150,11 @@ fn a_grid_too_short_for_a_slope_is_not_judged() {
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.with("fails").is_empty() && ran.with("not_applicable").iter().any(|id| id == "test-slope"));
     assert!(ran.stdout.contains("a slope needs 3"), "{}", ran.stdout);
+    let words = format!("scale {TINY} --scales 1e-2,1e-3 --seed 6").replace("--slope-size 30", "--slope-size 1");
+    let none = reproduce(&words);
+    assert_eq!(none.code, 0, "{}\n{}", none.stdout, none.stderr);
+    assert!(none.stdout.contains("n = 1 of the extra runs is below r* = 2"), "{}", none.stdout);
+    assert!(!exists(none.directory.path(), "slopes.csv"));
 }
 
 #[test]

@@ -90,7 +90,10 @@ pub(crate) fn run(
         for &factor in &settings.slope_factors {
             let rows = factor * settings.slope_size * settings.rank;
             let bytes = rows.saturating_mul(packed_len(settings.slope_size)).saturating_mul(4);
-            if bytes > MOST_BYTES || settings.rank > settings.slope_size {
+            if settings.rank > settings.slope_size {
+                let size = settings.slope_size;
+                results.skipped.push((factor, format!("n = {size} of the extra runs is below r* = {}", settings.rank)));
+            } else if bytes > MOST_BYTES {
                 let reason = format!("{rows} matrices would take {:.1} GiB", bytes as f64 / f64::from(1 << 30));
                 results.skipped.push((factor, reason));
             } else {
