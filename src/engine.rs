@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::methods::Stage;
 use crate::operators::{Operator, Storage};
 use crate::problem::Factors;
@@ -37,6 +37,21 @@ pub struct Load<'a> {
     pub batch: usize,
     /// Columns of the widest trial; narrower ones are padded with zero columns.
     pub search_rank: usize,
+    /// Kernel variant to use whatever the engine would choose; refused where the engine has none of that name.
+    pub variant: Option<String>,
+}
+
+/// A kernel variant that was timed on the loaded data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub variant: String,
+    /// One gradient.
+    pub milliseconds: f64,
+}
+
+/// The refusal of a variant that an engine does not have.
+pub(crate) fn unknown_variant(found: &str, allowed: &[&str]) -> Error {
+    Error::invalid("variant", format!("'{found}'"), allowed.join(", "), "leave it out for the engine's own choice")
 }
 
 /// Where and how an engine runs, for reports.
@@ -57,6 +72,8 @@ pub struct EngineInfo {
     pub threads: usize,
     /// The kernel variant: with the same device, seed and variant a run repeats bit for bit.
     pub variant: String,
+    /// What the variant was chosen from, with the times that decided; empty where nothing was timed.
+    pub candidates: Vec<Candidate>,
     /// Bytes of measurement data read by one iteration.
     pub operator_bytes_per_iteration: f64,
     /// Bytes held for the measurement data, in how many panels.

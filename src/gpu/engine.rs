@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::{Error, Result};
 use crate::gpu::buffers::{Panel, Storage, upload_panels};
 use crate::gpu::device::Device;
@@ -60,6 +60,9 @@ pub(super) struct GpuEngine {
 pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<dyn Engine>> {
     let operator = load.operator.as_ref();
     let source = source_of(operator)?;
+    if let Some(variant) = load.variant.as_deref().filter(|variant| *variant != "two-kernel") {
+        return Err(unknown_variant(variant, &["two-kernel"]));
+    }
     device.require(options.precision)?;
     let plan = source.plan(widest(options.precision));
     let counts = [
@@ -88,6 +91,7 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
         storage: plan.storage,
         threads: 1,
         variant: format!("{}/two-kernel/tile{}/splits{}", operator.name(), sizes.tile, sizes.splits),
+        candidates: Vec::new(),
         // forward and adjoint_apply each read every row once per tile of trials.
         operator_bytes_per_iteration: 2.0 * stored * sizes.tiles(sizes.batch) as f64,
         operator_bytes: (sizes.m * sizes.row_words) as u64 * 4,

@@ -119,6 +119,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             storage: operator.stored_in(),
             threads: rayon::current_num_threads(),
             variant: format!("{}/{}", operator.name(), if fast { "fused" } else { "twin" }),
+            candidates: Vec::new(),
             operator_bytes_per_iteration: cost.bytes,
             operator_bytes: cost.bytes as u64,
             panels: 1,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::Result;
 use crate::methods::Stage;
 use crate::operators::{GradientOutput, GradientRequest, Loss, Operator};
@@ -24,6 +24,9 @@ struct Reference<'a> {
 }
 
 pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
+    if let Some(variant) = load.variant.as_deref().filter(|variant| *variant != "twin") {
+        return Err(unknown_variant(variant, &["twin"]));
+    }
     let operator = load.operator.clone();
     let cost = operator.cost(load.batch, load.search_rank);
     let info = EngineInfo {
@@ -35,6 +38,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         storage: operator.stored_in(),
         threads: 1,
         variant: format!("{}/twin", operator.name()),
+        candidates: Vec::new(),
         operator_bytes_per_iteration: cost.bytes,
         operator_bytes: cost.bytes as u64,
         panels: 1,

@@ -19,7 +19,8 @@ fn load<'a>(
     batch: usize,
     search_rank: usize,
 ) -> Result<Box<dyn Engine + 'a>, String> {
-    let load = Load { operator: Arc::new(operator), recipe: Method::GradientDescent.recipe(), batch, search_rank };
+    let recipe = Method::GradientDescent.recipe();
+    let load = Load { operator: Arc::new(operator), recipe, batch, search_rank, variant: place.variant.clone() };
     place.load(&load).map_err(words)
 }
 

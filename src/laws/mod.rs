@@ -21,6 +21,8 @@ pub struct Place {
     pub name: String,
     pub backend: Backend,
     pub precision: Precision,
+    /// Kernel variant; `None` for the engine's own choice.
+    pub variant: Option<String>,
     /// Of the Gpu backend.
     pub options: gpu::Options,
 }
@@ -30,7 +32,7 @@ const SMALL_PANEL_BYTES: u64 = 4096;
 
 impl Place {
     pub fn new(name: impl Into<String>, backend: Backend, precision: Precision) -> Self {
-        Self { name: name.into(), backend, precision, options: gpu::Options::default() }
+        Self { name: name.into(), backend, precision, variant: None, options: gpu::Options::default() }
     }
 
     /// The backends every machine has.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::diagnostics::Phases;
-use crate::engine::{EngineInfo, Precision};
+use crate::engine::{Candidate, EngineInfo, Precision};
 use crate::io::InputInfo;
 use crate::operators::Storage;
 use crate::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};
@@ -67,6 +67,8 @@ pub struct Environment {
     pub storage: Option<Storage>,
     pub threads: usize,
     pub variant: String,
+    /// Kernel variants that were timed before the run.
+    pub candidates: Vec<Candidate>,
     /// Bytes held for the measurement data, padding included, in how many panels.
     pub operator_bytes: u64,
     pub panels: usize,
@@ -89,6 +91,7 @@ impl Environment {
             storage: engine.storage,
             threads: engine.threads,
             variant: engine.variant.clone(),
+            candidates: engine.candidates.clone(),
             operator_bytes: engine.operator_bytes,
             panels: engine.panels,
             debug_build: cfg!(debug_assertions),

@@ -68,6 +68,7 @@ impl Solver {
             recipe: settings.method.recipe(),
             batch: plan.trials.len(),
             search_rank: plan.start.search_rank(),
+            variant: settings.variant.clone(),
         };
         let mut engine = backend.load(&load, settings.precision, &crate::gpu::Options::default())?;
         engine.set_observations(&plan.target, &plan.weights)?;
@@ -126,7 +127,8 @@ impl Solver {
             && plan.start.search_rank() == self.plan.start.search_rank()
             && problem.operator().measurements() == self.problem.operator().measurements()
             && problem.operator().shape() == self.problem.operator().shape()
-            && (settings.method, settings.precision) == (self.settings.method, self.settings.precision);
+            && (settings.method, settings.precision) == (self.settings.method, self.settings.precision)
+            && settings.variant == self.settings.variant;
         if same {
             self.engine.set_observations(&plan.target, &plan.weights)?;
             (self.plan, self.problem, self.settings) = (plan, problem.clone(), settings.clone());

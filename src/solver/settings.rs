@@ -192,6 +192,7 @@ pub struct Settings {
     pub(crate) observe: Schedule,
     pub(crate) holdout: Option<Holdout>,
     pub(crate) precision: Precision,
+    pub(crate) variant: Option<String>,
     pub(crate) diagnose: bool,
     pub(crate) trials: Vec<Trial>,
 }
@@ -247,6 +248,13 @@ impl Settings {
     /// Arithmetic of the Cpu and Gpu backends; Reference is always f64.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
+        self
+    }
+
+    /// Forces a kernel variant of the backend, by the names that [`crate::engine::EngineInfo::candidates`] and the refusal of a
+    /// wrong name give. Default: the fastest that the machine has.
+    pub fn variant(mut self, variant: impl Into<String>) -> Self {
+        self.variant = Some(variant.into());
         self
     }
 

@@ -69,7 +69,13 @@ impl Case {
 
     /// Loaded, in paranoid mode.
     pub fn load(&self, device: &Device, options: Options) -> Result<Box<dyn Engine>, lowrank::Error> {
-        let problem = Load { operator: self.operator.clone(), recipe: RECIPE, batch: self.batch, search_rank: self.k };
+        let problem = Load {
+            operator: self.operator.clone(),
+            recipe: RECIPE,
+            batch: self.batch,
+            search_rank: self.k,
+            variant: None,
+        };
         let mut engine = load(device, &problem, &Options { paranoid: true, ..options })?;
         engine.set_observations(&self.target, &self.weights)?;
         engine.set_steps(&self.steps)?;

@@ -58,6 +58,9 @@ pub struct Args {
     /// f16, f32 or f64: number type that holds the matrices [default: f32, or the file's own in double precision]
     #[arg(long, value_name = "TYPE", help_heading = "Method")]
     pub storage: Option<String>,
+    /// Kernel variant of the backend, instead of the one it would choose; a wrong name lists them
+    #[arg(long, value_name = "NAME", help_heading = "Method")]
+    pub variant: Option<String>,
 
     /// Iterations at most
     #[arg(

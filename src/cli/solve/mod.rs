@@ -164,6 +164,9 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     if let Some(share) = args.holdout {
         settings = settings.holdout(share, args.holdout_seed);
     }
+    if let Some(variant) = &args.variant {
+        settings = settings.variant(variant.as_str());
+    }
     // What can be refused without the problem is refused before any file is opened.
     settings.clone().trials(axes.trials(1)).check()?;
     Ok((settings, axes))
@@ -262,6 +265,7 @@ fn described(args: &Args, s: f64) -> Value {
         "search_rank": args.search_rank, "step_size": args.step_size,
         "init_scale": args.init_scale, "seed": args.seed,
         "method": args.method, "backend": args.backend, "precision": args.precision, "storage": args.storage,
+        "variant": args.variant,
         "max_iterations": args.max_iterations,
         "stop_relative_error": args.stop_relative_error, "stop_loss": args.stop_loss,
         "stop_residual": args.stop_residual, "stop_time": args.stop_time, "stall_window": args.stall_window,
