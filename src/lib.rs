@@ -72,6 +72,7 @@
 //! The library prints nothing, installs no signal handler, does not fall back silently, and does not panic on input.
 
 mod backend;
+pub mod bench;
 pub mod diagnostics;
 pub mod engine;
 mod error;
@@ -86,6 +87,7 @@ pub mod problem;
 mod real;
 pub mod report;
 pub mod reproduce;
+mod simd;
 pub mod solver;
 pub mod sweep;
 mod text;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done and every requested target reached; 1 finished, but a target was missed, a run diverged or was
 //! interrupted, or a law or a claim failed; 2 bad usage, input or device.
 
+mod bench;
 mod check;
 mod demo;
 mod generate;
@@ -44,6 +45,8 @@ enum Command {
     Reproduce(Box<reproduce::Args>),
     /// Check on this machine's backends the laws that every operator obeys
     Check(check::Args),
+    /// Time iterations on this machine, beside what its memory allows
+    Bench(bench::Args),
     /// List devices, operators or methods
     List(list::Args),
 }
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => ("sweep", sweep::run(&args)),
         Command::Reproduce(args) => ("reproduce", reproduce::run(&args)),
         Command::Check(args) => ("check", check::run(&args)),
+        Command::Bench(args) => ("bench", bench::run(&args)),
         Command::List(args) => ("list", list::run(&args)),
     };
     match outcome {

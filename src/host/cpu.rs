@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::{Error, Result};
 use crate::methods::Stage;
-use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass, TwinKernel};
+use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass, TwinKernel};
 use crate::problem::Factors;
 use crate::real::{Real, convert};
 
@@ -51,6 +51,7 @@ struct Cpu<'a, T> {
     /// (batch, n, k)
     factor: Vec<T>,
     work: Work<T>,
+    set: InstructionSet,
     /// Whether `work` holds the gradient at `factor`.
     fresh: bool,
 }
@@ -60,12 +61,15 @@ struct Work<T> {
     shards: Vec<Shard<T>>,
     /// (batch, point length)
     points: Vec<T>,
+    /// (batch, scratch length)
+    scratch: Vec<T>,
     /// (batch, accumulator length)
     sums: Vec<T>,
     /// (batch, n1, k)
     left: Vec<T>,
     /// (batch, n2, k), empty for symmetric models
     right: Vec<T>,
+    threads: Threads,
 }
 
 /// Runs `$body` with `$kernel: &dyn HostKernel<T>` for the operator.
@@ -86,8 +90,8 @@ macro_rules! with_kernel {
 
 pub(crate) fn load<'a>(load: &Load<'a>, precision: Precision) -> Result<Box<dyn Engine + 'a>> {
     Ok(match precision {
-        Precision::F32 => Box::new(Cpu::<f32>::new(load)),
-        Precision::F64 => Box::new(Cpu::<f64>::new(load)),
+        Precision::F32 => Box::new(Cpu::<f32>::new(load)?),
+        Precision::F64 => Box::new(Cpu::<f64>::new(load)?),
     })
 }
 
@@ -102,13 +106,30 @@ fn processor() -> String {
         .unwrap_or_else(|| format!("{} processor", std::env::consts::ARCH))
 }
 
+/// The instruction set and its name: the one asked for, or the best there is. Operators without a fast kernel have the
+/// twin alone.
+fn choose(fast: bool, variant: Option<&str>) -> Result<(InstructionSet, &'static str)> {
+    let available = InstructionSet::available();
+    let choices: Vec<(InstructionSet, &str)> = match fast {
+        true => available.iter().map(|set| (*set, set.word())).collect(),
+        false => vec![(available[0], "twin")],
+    };
+    match variant {
+        None => Ok(choices[0]),
+        Some(found) => (choices.iter().find(|(_, word)| *word == found).copied())
+            .ok_or_else(|| unknown_variant(found, &choices.iter().map(|(_, word)| *word).collect::<Vec<_>>())),
+    }
+}
+
 impl<'a, T: HostReal> Cpu<'a, T> {
-    fn new(load: &Load<'a>) -> Self {
+    fn new(load: &Load<'a>) -> Result<Self> {
         let operator = load.operator.clone();
         let (batch, k, shape) = (load.batch, load.search_rank, operator.shape());
-        let (fast, point_len, accumulator_len) = with_kernel!(&*operator, kernel => {
-            (T::kernel(&*operator).is_some(), kernel.point_len(k), kernel.accumulator_len(k))
+        let fast = T::kernel(&*operator).is_some();
+        let (point_len, accumulator_len, scratch_len) = with_kernel!(&*operator, kernel => {
+            (kernel.point_len(k), kernel.accumulator_len(k), kernel.scratch_len(k))
         });
+        let (set, variant) = choose(fast, load.variant.as_deref())?;
         let cost = operator.cost(batch, k);
         let info = EngineInfo {
             backend: "cpu".into(),
@@ -118,7 +139,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             precision: T::PRECISION,
             storage: operator.stored_in(),
             threads: rayon::current_num_threads(),
-            variant: format!("{}/{}", operator.name(), if fast { "fused" } else { "twin" }),
+            variant: format!("{}/{variant}", operator.name()),
             candidates: Vec::new(),
             operator_bytes_per_iteration: cost.bytes,
             operator_bytes: cost.bytes as u64,
@@ -140,11 +161,13 @@ impl<'a, T: HostReal> Cpu<'a, T> {
         let work = Work {
             shards,
             points: vec![T::ZERO; batch * point_len],
+            scratch: vec![T::ZERO; batch * scratch_len],
             sums: vec![T::ZERO; batch * accumulator_len],
             left: vec![T::ZERO; batch * shape.rows() * k],
             right: vec![T::ZERO; if shape.is_symmetric() { 0 } else { batch * shape.columns() * k }],
+            threads: Threads::new(&*operator, batch, k),
         };
-        Self {
+        Ok(Self {
             recipe: load.recipe,
             info,
             batch,
@@ -153,15 +176,16 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             active: vec![true; batch],
             factor: vec![T::ZERO; batch * shape.rows() * k],
             work,
+            set,
             fresh: false,
             operator,
-        }
+        })
     }
 
     fn refresh(&mut self) {
         if !self.fresh {
             let pairs = pairs(self.batch, self.search_rank, &self.factor, &self.factor);
-            with_kernel!(&*self.operator, kernel => self.work.gradient(kernel, &pairs, &pairs, &self.active));
+            with_kernel!(&*self.operator, kernel => self.work.gradient(kernel, self.set, &pairs, &pairs, &self.active));
             self.fresh = true;
         }
     }
@@ -207,19 +231,25 @@ impl<T: HostReal> Work<T> {
     fn gradient(
         &mut self,
         kernel: &dyn HostKernel<T>,
+        set: InstructionSet,
         point: &[Pair<'_, T>],
         applied: &[Pair<'_, T>],
         active: &[bool],
     ) {
         let batch = point.len();
-        let (point_len, accumulator_len) = (self.points.len() / batch, self.sums.len() / batch);
-        (self.points.par_chunks_mut(point_len), point, active).into_par_iter().for_each(|(out, &pair, &active)| {
-            if active {
-                kernel.prepare(pair, out);
-            }
-        });
+        let parts = |len: usize| (len / batch).max(1);
+        let (point_len, scratch_len) = (parts(self.points.len()), self.scratch.len() / batch);
+        let accumulator_len = parts(self.sums.len());
+        let (left_len, right_len) = (parts(self.left.len()), self.right.len() / batch);
+        let threads = self.threads;
+
+        let points = self.points.chunks_mut(point_len).zip(pieces(&mut self.scratch, scratch_len, batch));
+        let running = points.enumerate().filter(|(trial, _)| active[*trial]).collect();
+        each(threads.trials, running, |(trial, (out, scratch))| kernel.prepare(point[trial], scratch, out));
+
         let points = &self.points;
-        self.shards.par_iter_mut().enumerate().for_each(|(index, shard)| {
+        let shards = self.shards.iter_mut().enumerate().collect();
+        each(threads.shards, shards, |(index, shard): (usize, &mut Shard<T>)| {
             let length = shard.range.len();
             let mut trials: Vec<TrialPass<'_, T>> = (shard.residual.chunks_mut(length))
                 .zip(shard.accumulator.chunks_mut(accumulator_len))
@@ -237,38 +267,59 @@ impl<T: HostReal> Work<T> {
                     }
                 })
                 .collect();
-            kernel.pass(index, Loss::Square, &mut trials);
+            kernel.pass(set, index, Loss::Square, &mut trials);
         });
+
         let shards = &self.shards;
-        self.sums.par_chunks_mut(accumulator_len).enumerate().filter(|(trial, _)| active[*trial]).for_each(
-            |(trial, sum)| {
-                let of = trial * accumulator_len..(trial + 1) * accumulator_len;
-                for (index, shard) in shards.iter().enumerate() {
-                    let part = &shard.accumulator[of.clone()];
-                    if index == 0 {
-                        sum.copy_from_slice(part);
-                    } else {
-                        sum.iter_mut().zip(part).for_each(|(sum, &v)| *sum += v);
-                    }
-                }
-            },
-        );
-        let size = self.left.len() / batch;
-        let rights: Vec<Option<&mut [T]>> = if self.right.is_empty() {
-            (0..batch).map(|_| None).collect()
-        } else {
-            let size = self.right.len() / batch;
-            self.right.chunks_mut(size).map(Some).collect()
-        };
-        let sums = &self.sums;
-        (self.left.par_chunks_mut(size), rights, applied, active).into_par_iter().enumerate().for_each(
-            |(trial, (left, right, &applied, &active))| {
-                if active {
-                    kernel.finish(&sums[trial * accumulator_len..(trial + 1) * accumulator_len], applied, left, right);
-                }
-            },
-        );
+        let sums = self.sums.chunks_mut(accumulator_len).zip(pieces(&mut self.scratch, scratch_len, batch));
+        let left = self.left.chunks_mut(left_len);
+        let right = pieces(&mut self.right, right_len, batch);
+        let outputs = sums.zip(left.zip(right)).enumerate().filter(|(trial, _)| active[*trial]).collect();
+        each(threads.trials, outputs, |(trial, ((sum, scratch), (left, right)))| {
+            let of = trial * accumulator_len..(trial + 1) * accumulator_len;
+            sum.copy_from_slice(&shards[0].accumulator[of.clone()]);
+            for shard in &shards[1..] {
+                sum.iter_mut().zip(&shard.accumulator[of.clone()]).for_each(|(sum, &v)| *sum += v);
+            }
+            kernel.finish(sum, scratch, applied[trial], left, (!right.is_empty()).then_some(right));
+        });
     }
+}
+
+/// What is worth handing to several threads: waking them takes longer than a few thousand operations do.
+#[derive(Clone, Copy)]
+struct Threads {
+    shards: bool,
+    trials: bool,
+}
+
+impl Threads {
+    const WORTHWHILE: f64 = 4e5;
+
+    fn new(operator: &dyn Operator, batch: usize, search_rank: usize) -> Self {
+        let (n, k) = (operator.shape().rows() as f64, search_rank as f64);
+        Self {
+            shards: operator.cost(batch, search_rank).flops > Self::WORTHWHILE,
+            trials: batch as f64 * n * n * k > Self::WORTHWHILE,
+        }
+    }
+}
+
+fn each<I: Send>(parallel: bool, items: Vec<I>, f: impl Fn(I) + Send + Sync) {
+    if parallel && items.len() > 1 {
+        items.into_par_iter().for_each(f);
+    } else {
+        items.into_iter().for_each(f);
+    }
+}
+
+/// `count` pieces of `len` numbers each, which may be none.
+fn pieces<T>(mut values: &mut [T], len: usize, count: usize) -> impl Iterator<Item = &mut [T]> {
+    (0..count).map(move |_| {
+        let (first, rest) = std::mem::take(&mut values).split_at_mut(len);
+        values = rest;
+        first
+    })
 }
 
 impl<T: HostReal> Engine for Cpu<'_, T> {
@@ -347,7 +398,7 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
         let point = pairs(batch, k, &data[0], if point.is_single() { &data[0] } else { &data[1] });
         let applied = pairs(batch, k, &data[2], &data[3]);
         let all = vec![true; batch];
-        with_kernel!(&*self.operator, kernel => self.work.gradient(kernel, &point, &applied, &all));
+        with_kernel!(&*self.operator, kernel => self.work.gradient(kernel, self.set, &point, &applied, &all));
         self.fresh = false;
         Ok(Evaluation {
             residual: self.all_residuals(),

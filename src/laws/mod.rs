@@ -12,7 +12,7 @@ use crate::backend::Backend;
 use crate::engine::{Engine, Load, Precision};
 use crate::error::{Error, Result};
 use crate::gpu;
-use crate::operators::Operator;
+use crate::operators::{InstructionSet, Operator};
 
 /// Where laws are checked: a backend with its options.
 #[derive(Clone, Debug)]
@@ -37,11 +37,19 @@ impl Place {
 
     /// The backends every machine has.
     pub fn host() -> Vec<Self> {
-        vec![
+        let mut places = vec![
             Self::new("reference f64", Backend::Reference, Precision::F64),
             Self::new("cpu f32", Backend::Cpu, Precision::F32),
             Self::new("cpu f64", Backend::Cpu, Precision::F64),
-        ]
+        ];
+        // The first is the one that the backend chooses.
+        for set in InstructionSet::available().into_iter().skip(1) {
+            for (name, precision) in [("f32", Precision::F32), ("f64", Precision::F64)] {
+                let name = format!("cpu {name}, {}", set.word());
+                places.push(Self { variant: Some(set.word().into()), ..Self::new(name, Backend::Cpu, precision) });
+            }
+        }
+        places
     }
 
     /// A graphics adapter in each precision it has, once as it is and once with panels of a few rows; all with poisoned
@@ -128,6 +136,10 @@ impl EngineLaw {
     /// # Errors
     /// The violation, or what kept the engine from running.
     pub fn check(&self, operator: &dyn Operator, place: &Place) -> Outcome {
+        // An operator without a kernel of its own has no variants of it.
+        if place.variant.is_some() && matches!(place.backend, Backend::Cpu) && operator.kernel_f32().is_none() {
+            return Ok(Held::NotApplicable);
+        }
         (self.run)(operator, place)
     }
 }

@@ -3,6 +3,7 @@
 use crate::operators::{GradientOutput, GradientRequest, Loss, Operator};
 use crate::problem::Factors;
 use crate::real::{Real, convert};
+use crate::simd::InstructionSet;
 
 /// One trial's pair (L, R), row-major; for one factor both are the same slice.
 #[derive(Clone, Copy)]
@@ -34,18 +35,31 @@ pub trait HostKernel<T: Real>: Send + Sync {
     /// Length of a prepared point.
     fn point_len(&self, search_rank: usize) -> usize;
 
+    /// Numbers of working memory that `prepare` and `finish` are given; what it holds before does not matter.
+    fn scratch_len(&self, _search_rank: usize) -> usize {
+        0
+    }
+
     /// Brings L Rᵀ into the form `pass` reads (for dense: packed, weighted).
-    fn prepare(&self, point: Pair<'_, T>, out: &mut [T]);
+    fn prepare(&self, point: Pair<'_, T>, scratch: &mut [T], out: &mut [T]);
 
     /// Length of an accumulator.
     fn accumulator_len(&self, search_rank: usize) -> usize;
 
     /// For each trial: eᵢ = ⟨Aᵢ, L Rᵀ⟩ − targetᵢ over the shard, and the accumulator of Σ wᵢ ρ′(eᵢ) Aᵢ.
-    fn pass(&self, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]);
+    /// `set` is the instruction set to use; the order of every sum must not depend on the other trials.
+    fn pass(&self, set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]);
 
     /// Turns a summed accumulator into Σ wᵢ ρ′(eᵢ) Aᵢ V (and Σ wᵢ ρ′(eᵢ) Aᵢᵀ W), overwriting the outputs. `applied`
     /// is (W, V) as (left, right).
-    fn finish(&self, accumulator: &[T], applied: Pair<'_, T>, left: &mut [T], right: Option<&mut [T]>);
+    fn finish(
+        &self,
+        accumulator: &[T],
+        scratch: &mut [T],
+        applied: Pair<'_, T>,
+        left: &mut [T],
+        right: Option<&mut [T]>,
+    );
 }
 
 /// Runs an operator's f64 functions behind the kernel contract; the accumulator is the gradient itself.
@@ -70,7 +84,7 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
         (shape.rows() + shape.columns()) * search_rank
     }
 
-    fn prepare(&self, point: Pair<'_, T>, out: &mut [T]) {
+    fn prepare(&self, point: Pair<'_, T>, _scratch: &mut [T], out: &mut [T]) {
         let (left, right) = out.split_at_mut(point.left.len());
         left.copy_from_slice(point.left);
         right.copy_from_slice(point.right);
@@ -82,7 +96,7 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
         (shape.rows() + right) * search_rank
     }
 
-    fn pass(&self, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
+    fn pass(&self, _set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
         for trial in trials {
             let search_rank = trial.applied.search_rank;
             let (left, right) = trial.point.split_at(trial.applied.left.len());
@@ -102,7 +116,14 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
         }
     }
 
-    fn finish(&self, accumulator: &[T], _applied: Pair<'_, T>, left: &mut [T], right: Option<&mut [T]>) {
+    fn finish(
+        &self,
+        accumulator: &[T],
+        _scratch: &mut [T],
+        _applied: Pair<'_, T>,
+        left: &mut [T],
+        right: Option<&mut [T]>,
+    ) {
         let (a, b) = accumulator.split_at(left.len());
         left.copy_from_slice(a);
         if let Some(right) = right {

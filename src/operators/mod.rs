@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use crate::problem::{Factors, Shape};
 
+pub use crate::simd::InstructionSet;
 pub use dense::{Dense, Layout, Storage};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};

@@ -15,6 +15,8 @@ mod interpret;
 mod load;
 mod normalization;
 mod storage;
+mod stream;
+mod tile;
 mod twin;
 
 use std::ops::Range;
@@ -145,6 +147,34 @@ impl Dense {
             }
         };
         let rows = store(packed);
+        Ok(Self { shape, measurements, rows, normalization: 1.0 / measurements as f64, isotropic: false })
+    }
+
+    /// Numbers made as cheaply as they can be, uniform in [−1, 1): for timing, where what they are does not matter.
+    ///
+    /// # Errors
+    /// As [`Dense::gaussian`].
+    #[doc(hidden)]
+    pub fn noise(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
+        Self::noise_stored(shape, measurements, seed, Storage::F32)
+    }
+
+    /// [`Dense::noise`] in a chosen storage type.
+    ///
+    /// # Errors
+    /// As [`Dense::gaussian`].
+    #[doc(hidden)]
+    pub fn noise_stored(shape: Shape, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
+        require_packed(shape, measurements)?;
+        let fill = |i: usize, row: &mut [f64]| {
+            let mut state = seed.wrapping_add(i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+            for entry in row {
+                state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+                *entry = (state >> 40) as f64 / f64::from(1 << 23) - 1.0;
+            }
+        };
+        let rows = round_rows_to(storage, measurements, shape.dimension(), fill)
+            .expect("numbers below 1 are far from the largest half-precision number");
         Ok(Self { shape, measurements, rows, normalization: 1.0 / measurements as f64, isotropic: false })
     }
 

@@ -7,13 +7,11 @@
 //! is stored as zero: half precision would hold it as a subnormal number, which devices may flush when they unpack it.
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::operators::dense::Dense;
-use crate::real::Real;
 
 /// Number type in which the measurements are held; from the narrowest to the widest. Arithmetic has its own,
 /// [`crate::Precision`].
@@ -233,21 +231,6 @@ fn round_to_half(x: f64) -> f64 {
     if rounded.abs() < power_of_two(-14) { 0.0 } else { rounded }
 }
 
-/// Rows `first..` as numbers to compute with: out = scale·row. Exact, and the same numbers for f32 as for f64.
-pub(super) fn widen_rows<T: Real>(data: &[f16], scales: &[f32], p: usize, out: &mut [T]) {
-    let mut block = [0.0_f32; 256];
-    for ((row, &scale), out) in data.chunks_exact(p).zip(scales).zip(out.chunks_exact_mut(p)) {
-        for (row, out) in row.chunks(block.len()).zip(out.chunks_mut(256)) {
-            let block = &mut block[..row.len()];
-            // Eight at a time where the processor can.
-            row.convert_to_f32_slice(block);
-            for (out, &v) in out.iter_mut().zip(block.iter()) {
-                *out = T::from_f64(f64::from(v * scale));
-            }
-        }
-    }
-}
-
 /// `m` rows of `p` numbers, each made in f64 by `fill` and rounded once.
 ///
 /// # Errors
@@ -396,18 +379,5 @@ mod tests {
         assert_eq!(f32::round_row(&[1.0, 4e38], &mut [0.0_f32; 2]), Err(1));
         // So small that nothing is left.
         assert_eq!(stored(&[1e-300]).1, [0.0]);
-    }
-
-    #[test]
-    fn the_fast_widening_is_the_definition() {
-        let (m, p) = (3, 300);
-        let value = |i: usize, q: usize| ((i * p + q) as f64 * 0.37).cos() * 10f64.powi(3 * i as i32 - 4);
-        let rows = round_rows::<f16>(m, p, |i, row| (0..p).for_each(|q| row[q] = value(i, q)));
-        let Ok(Rows::F16 { data, scales }) = rows else { panic!("half precision was asked for") };
-        let mut found = vec![0.0_f32; m * p];
-        widen_rows(&data, &scales, p, &mut found);
-        for (at, f) in found.iter().enumerate() {
-            assert_eq!(f64::from(*f), f64::from(scales[at / p]) * data[at].widen());
-        }
     }
 }

@@ -1,0 +1,159 @@
+//! Measured speed: the time of an iteration of a loaded engine, beside what the machine's memory allows.
+//!
+//! Times are medians over several samples of several iterations each. Bytes count every stored number of the
+//! measurements once an iteration, however often a kernel reads it, and flops count the products with them, 4 a number and trial: rates
+//! compare programs that do the same work, not the instructions they spend on it.
+
+mod limit;
+mod scale;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Backend;
+use crate::engine::{Candidate, Load, Precision};
+use crate::error::Result;
+use crate::gpu;
+use crate::methods::Method;
+use crate::operators::{Operator, Storage};
+use crate::problem::Factors;
+
+pub use limit::{ReadLimit, ReadProbe, ReadTest};
+pub use scale::{Exponent, SCALE_AXES, ScaleAxis, scale};
+
+/// What is timed.
+#[derive(Clone)]
+pub struct Case {
+    pub operator: Arc<dyn Operator>,
+    pub batch: usize,
+    pub search_rank: usize,
+    pub backend: Backend,
+    pub precision: Precision,
+    /// Forces a kernel variant.
+    pub variant: Option<String>,
+}
+
+/// How long a case is timed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Effort {
+    pub samples: usize,
+    /// Of one sample, at least; one sample has at least one iteration.
+    pub seconds: f64,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { samples: 5, seconds: 0.3 }
+    }
+}
+
+/// What one iteration costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    pub operator: String,
+    pub n: usize,
+    pub measurements: usize,
+    pub search_rank: usize,
+    pub batch: usize,
+    pub storage: Option<Storage>,
+    pub precision: Precision,
+    pub backend: String,
+    pub adapter: String,
+    pub software_adapter: bool,
+    pub variant: String,
+    pub candidates: Vec<Candidate>,
+    pub iterations: usize,
+    /// Median, fastest and slowest sample.
+    pub milliseconds: f64,
+    pub fastest: f64,
+    pub slowest: f64,
+    pub gigabytes_per_second: f64,
+    pub gigaflops: f64,
+    /// What memory gave in between the samples, where that was measured.
+    pub limit: Option<ReadLimit>,
+}
+
+impl Measurement {
+    /// Of the rate at which memory is read.
+    pub fn share_of_limit(&self) -> Option<f64> {
+        self.limit.as_ref().map(|limit| self.gigabytes_per_second / limit.gigabytes_per_second())
+    }
+}
+
+/// Times iterations of gradient descent. With `probe_bytes` every sample is followed by a round of a [`ReadProbe`].
+///
+/// # Errors
+/// Those of loading and of the device.
+pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) -> Result<Measurement> {
+    let operator = &case.operator;
+    let (n, m) = (operator.shape().rows(), operator.measurements());
+    let load = Load {
+        operator: operator.clone(),
+        recipe: Method::GradientDescent.recipe(),
+        batch: case.batch,
+        search_rank: case.search_rank,
+        variant: case.variant.clone(),
+    };
+    let mut engine = case.backend.load(&load, case.precision, &gpu::Options::default())?;
+    engine.set_observations(&vec![0.5; case.batch * m], &vec![1.0; case.batch * m])?;
+    // Steps so short that nothing grows: the arithmetic is the same for all finite numbers that are not subnormal.
+    engine.set_steps(&vec![1e-12; case.batch])?;
+    let entries = (0..case.batch * n * case.search_rank).map(|i| (i % 97) as f64 / 97.0 - 0.5).collect();
+    engine.set_factors(&Factors::symmetric(case.batch, n, case.search_rank, entries)?)?;
+    engine.set_active(&vec![true; case.batch])?;
+
+    // Warmed up and paced at once: iterations are doubled until a sample is long enough.
+    let mut iterations = 1;
+    loop {
+        let begin = Instant::now();
+        engine.advance(iterations)?;
+        let took = begin.elapsed().as_secs_f64();
+        if took >= effort.seconds {
+            break;
+        }
+        let wanted = (effort.seconds / took.max(1e-9) * iterations as f64 * 1.1).ceil();
+        iterations = (wanted as usize).clamp(iterations + 1, iterations * 16);
+    }
+    let mut probe = probe_bytes.map(ReadProbe::new);
+    let mut times = Vec::with_capacity(effort.samples);
+    for _ in 0..effort.samples.max(1) {
+        let begin = Instant::now();
+        engine.advance(iterations)?;
+        times.push(begin.elapsed().as_secs_f64() / iterations as f64);
+        if let Some(probe) = &mut probe {
+            probe.round();
+        }
+    }
+    let seconds = median(&mut times);
+    let cost = operator.cost(case.batch, case.search_rank);
+    let info = engine.info();
+    Ok(Measurement {
+        operator: operator.name().to_owned(),
+        n,
+        measurements: m,
+        search_rank: case.search_rank,
+        batch: case.batch,
+        storage: info.storage,
+        precision: info.precision,
+        backend: info.backend.clone(),
+        adapter: info.adapter.clone(),
+        software_adapter: info.software_adapter,
+        variant: info.variant.clone(),
+        candidates: info.candidates.clone(),
+        iterations,
+        milliseconds: seconds * 1e3,
+        fastest: times[0] * 1e3,
+        slowest: times[times.len() - 1] * 1e3,
+        gigabytes_per_second: cost.bytes / seconds * 1e-9,
+        gigaflops: cost.flops / seconds * 1e-9,
+        limit: probe.map(|probe| probe.limit()),
+    })
+}
+
+/// Sorts, and gives the middle value.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,224 @@
+//! `lowrank bench limit|iteration|scale`: speed on this machine.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lowrank::bench::{Case, Effort, Measurement, ReadLimit, ReadProbe, SCALE_AXES, scale, time_iterations};
+use lowrank::io::OutputFile;
+use lowrank::operators::{Dense, Storage};
+use lowrank::problem::Shape;
+use lowrank::{Backend, Error, Precision, Result};
+
+use super::{Ending, grid, said};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// What to time
+    #[arg(value_enum, default_value = "iteration")]
+    what: What,
+    /// Rows and columns of the unknown matrix
+    #[arg(long, value_name = "LIST", default_value = "200")]
+    n: String,
+    /// Measurements m
+    #[arg(long, value_name = "LIST", default_value = "10000")]
+    measurements: String,
+    /// Columns k of the factor
+    #[arg(long, value_name = "LIST", default_value = "20")]
+    search_rank: String,
+    /// Trials that share the measurements
+    #[arg(long, value_name = "LIST", default_value = "1")]
+    batch: String,
+    /// f16, f32 or f64, or several with commas: number type that holds the matrices
+    #[arg(long, value_name = "TYPES", default_value = "f32")]
+    storage: String,
+    /// f32 or f64 arithmetic
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    precision: String,
+    /// auto, reference, cpu, gpu, or gpu:NAME
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    backend: String,
+    /// Kernel variant of the backend, instead of the one it would choose
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+    /// Samples of each case; the median counts
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    samples: usize,
+    /// Length of a sample at least
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.3)]
+    seconds: f64,
+    /// Megabytes of the read test that is taken between the samples, backend cpu; 0 leaves it out
+    #[arg(long, value_name = "MB", default_value_t = 800)]
+    read: usize,
+    /// Table, CSV; - is the standard output
+    #[arg(long, value_name = "bench.csv")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// How fast memory is read: the limit of an iteration over stored matrices
+    Limit,
+    /// One iteration of gradient descent, for every combination of the sizes given
+    Iteration,
+    /// Growth of an iteration's time with n, m, k and the batch: fitted exponents beside the theory
+    Scale,
+}
+
+pub fn run(args: &Args) -> Result<Ending> {
+    let invalid = |name: &str, found: &str, allowed: &str| Error::Invalid {
+        name: name.into(),
+        found: format!("'{found}'"),
+        allowed: allowed.into(),
+        fix: "pick one of them".into(),
+    };
+    let precision = match args.precision.as_str() {
+        "f32" => Precision::F32,
+        "f64" => Precision::F64,
+        other => return Err(invalid("precision", other, "f32 or f64")),
+    };
+    let storages = (args.storage.split(','))
+        .map(|word| {
+            [Storage::F16, Storage::F32, Storage::F64]
+                .into_iter()
+                .find(|storage| storage.word() == word)
+                .ok_or_else(|| invalid("storage", word, "f16, f32, f64"))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    if !(args.seconds > 0.0 && args.seconds.is_finite()) || args.samples == 0 {
+        let found = format!("{} samples of {} s", args.samples, args.seconds);
+        return Err(invalid("samples", &found, "at least one sample of more than 0 s"));
+    }
+    let effort = Effort { samples: args.samples, seconds: args.seconds };
+    let sizes = |name: &str, text: &str| grid::parse::<usize>(name, text);
+    let (ns, ms) = (sizes("n", &args.n)?, sizes("measurements", &args.measurements)?);
+    let (ks, batches) = (sizes("search_rank", &args.search_rank)?, sizes("batch", &args.batch)?);
+    let backend = match args.backend.as_str() {
+        "auto" => Backend::auto_for(precision)?,
+        word => Backend::from_word(word)?,
+    };
+    backend.require(precision)?;
+    // Opened before the work: a path that cannot be written should not cost the minutes that the work takes.
+    let file = args.out.as_ref().map(OutputFile::create).transpose()?;
+    let alone = args.out.as_deref() == Some(Path::new("-"));
+    let mut out: Box<dyn Write> = if alone { Box::new(std::io::sink()) } else { Box::new(std::io::stdout()) };
+
+    // Memory sets the limit of the processor; a graphics card has its own memory.
+    let probe_bytes = (matches!(backend, Backend::Cpu) && args.read > 0).then(|| args.read << 20);
+    let mut measured = Vec::new();
+    match args.what {
+        What::Limit => {
+            let Some(bytes) = probe_bytes else {
+                return Err(invalid("backend", &args.backend, "cpu, whose memory the read test measures"));
+            };
+            let mut probe = ReadProbe::new(bytes);
+            (0..args.samples).for_each(|_| probe.round());
+            said(print_limit(&mut out, &probe.limit()))?;
+        }
+        What::Iteration => {
+            said(writeln!(out, "{HEADING}"))?;
+            for &n in &ns {
+                for &m in &ms {
+                    for &storage in &storages {
+                        let operator = Arc::new(Dense::noise_stored(Shape::psd(n), m, 1, storage)?);
+                        for &search_rank in &ks {
+                            for &batch in &batches {
+                                let (operator, backend) = (operator.clone(), backend.clone());
+                                let variant = args.variant.clone();
+                                let case = Case { operator, batch, search_rank, backend, precision, variant };
+                                let result = time_iterations(&case, effort, probe_bytes)?;
+                                said(print_row(&mut out, &result))?;
+                                measured.push(result);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        What::Scale => {
+            for axis in SCALE_AXES {
+                let fit = scale(axis, &backend, precision, effort)?;
+                said(writeln!(out, "time ~ {}^{:.2}    (theory {})", fit.name, fit.measured, fit.theory))?;
+                said(writeln!(out, "{HEADING}"))?;
+                for point in &fit.points {
+                    said(print_row(&mut out, point))?;
+                }
+                measured.extend(fit.points);
+            }
+        }
+    }
+    if let Some(mut file) = file {
+        let written = write_csv(&mut file, &measured);
+        file.check(written)?;
+        file.finish()?;
+    }
+    Ok(Ending::Done)
+}
+
+const HEADING: &str =
+    "     n       m     k  batch  storage  precision   ms/iteration    GB/s  of limit  GFLOP/s  variant";
+
+fn print_limit(out: &mut impl Write, limit: &ReadLimit) -> std::io::Result<()> {
+    writeln!(out, "reading {:.2} GB of memory, GB/s (median)", limit.bytes as f64 * 1e-9)?;
+    for test in &limit.tests {
+        let (threads, streams) = (test.threads, test.streams);
+        writeln!(out, "  {threads:>2} threads, {streams} streams each   {:>6.1}", test.gigabytes_per_second)?;
+    }
+    writeln!(out, "limit: {:.1} GB/s", limit.gigabytes_per_second())
+}
+
+fn print_row(out: &mut impl Write, m: &Measurement) -> std::io::Result<()> {
+    let share = m.share_of_limit().map_or("-".into(), |share| format!("{:.0} %", 100.0 * share));
+    let storage = m.storage.map_or("-", Storage::word);
+    let precision = format!("{:?}", m.precision).to_lowercase();
+    writeln!(
+        out,
+        "{:>6} {:>7} {:>5} {:>6}  {:>7}  {:>9} {:>14.4} {:>7.1}  {:>8}  {:>7.1}  {}",
+        m.n,
+        m.measurements,
+        m.search_rank,
+        m.batch,
+        storage,
+        precision,
+        m.milliseconds,
+        m.gigabytes_per_second,
+        share,
+        m.gigaflops,
+        m.variant
+    )?;
+    out.flush()
+}
+
+fn write_csv(out: &mut impl Write, rows: &[Measurement]) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "n,measurements,search_rank,batch,storage,precision,backend,adapter,software_adapter,variant,iterations,\
+         milliseconds,fastest,slowest,gigabytes_per_second,gigaflops,limit_gigabytes_per_second,share_of_limit"
+    )?;
+    for m in rows {
+        let empty = || String::new();
+        writeln!(
+            out,
+            "{},{},{},{},{},{},{},\"{}\",{},{},{},{},{},{},{},{},{},{}",
+            m.n,
+            m.measurements,
+            m.search_rank,
+            m.batch,
+            m.storage.map_or("", Storage::word),
+            format!("{:?}", m.precision).to_lowercase(),
+            m.backend,
+            m.adapter.replace('"', "'"),
+            m.software_adapter,
+            m.variant,
+            m.iterations,
+            m.milliseconds,
+            m.fastest,
+            m.slowest,
+            m.gigabytes_per_second,
+            m.gigaflops,
+            m.limit.as_ref().map_or_else(empty, |limit| limit.gigabytes_per_second().to_string()),
+            m.share_of_limit().map_or_else(empty, |share| share.to_string()),
+        )?;
+    }
+    Ok(())
+}

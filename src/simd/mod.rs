@@ -1,0 +1,247 @@
+//! Vectors of 64 bytes, on the instruction set that is chosen at run time: AVX-512, AVX2 with FMA and F16C, or plain
+//! arrays, which compile to NEON with fused multiply-add on aarch64.
+//!
+//! Every kernel adds in units of 64 bytes (16 numbers in f32, 8 in f64) and sums a unit by halves. So the order of a sum
+//! does not depend on the instruction set, and its bits do so only through the fused multiply-add that `portable` does
+//! without on x86-64.
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use half::f16;
+
+use crate::real::Real;
+
+/// An instruction set that the kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InstructionSet {
+    /// What every processor of the architecture has.
+    Portable,
+    /// AVX2, FMA and F16C.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 F, BW, CD, DQ and VL.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl InstructionSet {
+    /// Those of this processor, the best one first.
+    pub fn available() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(pulp::x86::V4::try_new().map(|_| Self::Avx512));
+            all.extend(x86::Avx2::try_new().map(|_| Self::Avx2));
+        }
+        all.push(Self::Portable);
+        all
+    }
+
+    /// `avx512`, `avx2`, `neon` or `portable`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Portable if cfg!(target_arch = "aarch64") => "neon",
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+        }
+    }
+}
+
+/// A type that units are computed in.
+pub(crate) trait Unit: Real {
+    /// 64 bytes of numbers.
+    type Chunk: bytemuck::Pod + Send + Sync + AsMut<[Self]>;
+    const ZEROS: Self::Chunk;
+    fn chunks(values: &[Self]) -> (&[Self::Chunk], &[Self]);
+    fn chunks_mut(values: &mut [Self]) -> (&mut [Self::Chunk], &mut [Self]);
+}
+
+/// Arithmetic on units.
+pub(crate) trait Arithmetic<T: Unit>: Copy + Send + Sync {
+    type V: Copy;
+    /// Whether there are 32 registers of a whole unit, and not 16 of half a unit.
+    const WIDE: bool;
+    fn splat(self, value: T) -> Self::V;
+    fn load(self, chunk: &T::Chunk) -> Self::V;
+    fn store(self, v: Self::V) -> T::Chunk;
+    /// a·b + c.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+
+    /// The sum of a unit, by halves.
+    #[inline(always)]
+    fn sum(self, v: Self::V) -> T {
+        let mut chunk = self.store(v);
+        let lanes = chunk.as_mut();
+        let mut width = lanes.len() / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
+}
+
+/// Reads stored numbers as units.
+pub(crate) trait Widen<S: Stored<T>, T: Unit>: Arithmetic<T> {
+    fn widen(self, chunk: &S::Chunk) -> Self::V;
+}
+
+/// A number type in which measurements are kept and which kernels read as `T`.
+pub(crate) trait Stored<T: Unit>: Copy + Send + Sync + 'static {
+    /// As many numbers as a unit of `T` has.
+    type Chunk: Send + Sync;
+    fn chunks(values: &[Self]) -> (&[Self::Chunk], &[Self]);
+    fn number(self) -> T;
+    /// Runs a task on an instruction set; on `Portable` where this processor lacks it.
+    fn run<K: Task<Self, T>>(set: InstructionSet, task: K) -> K::Output;
+}
+
+/// A computation that is compiled once for every instruction set. Everything it calls must be `#[inline(always)]`.
+pub(crate) trait Task<S: Stored<T>, T: Unit> {
+    type Output;
+    fn run<A: Widen<S, T>>(self, simd: A) -> Self::Output;
+}
+
+#[derive(Clone, Copy)]
+struct Portable;
+
+macro_rules! portable {
+    ($t:ty, $len:literal) => {
+        impl Unit for $t {
+            type Chunk = [$t; $len];
+            const ZEROS: Self::Chunk = [0.0; $len];
+            #[inline(always)]
+            fn chunks(values: &[Self]) -> (&[Self::Chunk], &[Self]) {
+                values.as_chunks()
+            }
+            #[inline(always)]
+            fn chunks_mut(values: &mut [Self]) -> (&mut [Self::Chunk], &mut [Self]) {
+                values.as_chunks_mut()
+            }
+        }
+
+        impl Arithmetic<$t> for Portable {
+            type V = [$t; $len];
+            const WIDE: bool = false;
+            #[inline(always)]
+            fn splat(self, value: $t) -> Self::V {
+                [value; $len]
+            }
+            #[inline(always)]
+            fn load(self, chunk: &[$t; $len]) -> Self::V {
+                *chunk
+            }
+            #[inline(always)]
+            fn store(self, v: Self::V) -> [$t; $len] {
+                v
+            }
+            #[inline(always)]
+            fn fma(self, a: Self::V, b: Self::V, mut c: Self::V) -> Self::V {
+                for i in 0..$len {
+                    // On aarch64 an instruction; on x86-64 without FMA it would be a slow call.
+                    c[i] = if cfg!(target_arch = "aarch64") { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] };
+                }
+                c
+            }
+        }
+    };
+}
+
+portable!(f32, 16);
+portable!(f64, 8);
+
+macro_rules! stored {
+    ($s:ty, $t:ty, $len:literal, $number:expr) => {
+        impl Stored<$t> for $s {
+            type Chunk = [$s; $len];
+            #[inline(always)]
+            fn chunks(values: &[Self]) -> (&[Self::Chunk], &[Self]) {
+                values.as_chunks()
+            }
+            #[inline(always)]
+            fn number(self) -> $t {
+                $number(self)
+            }
+            fn run<K: Task<Self, $t>>(set: InstructionSet, task: K) -> K::Output {
+                match set {
+                    #[cfg(target_arch = "x86_64")]
+                    InstructionSet::Avx512 => match pulp::x86::V4::try_new() {
+                        Some(token) => token.vectorize(x86::Call::new(task, token)),
+                        None => task.run(Portable),
+                    },
+                    #[cfg(target_arch = "x86_64")]
+                    InstructionSet::Avx2 => match x86::Avx2::try_new() {
+                        Some(token) => token.vectorize(x86::Call::new(task, token)),
+                        None => task.run(Portable),
+                    },
+                    InstructionSet::Portable => task.run(Portable),
+                }
+            }
+        }
+
+        impl Widen<$s, $t> for Portable {
+            #[inline(always)]
+            fn widen(self, chunk: &[$s; $len]) -> [$t; $len] {
+                chunk.map($number)
+            }
+        }
+    };
+}
+
+stored!(f32, f32, 16, |v: f32| v);
+stored!(f64, f64, 8, |v: f64| v);
+stored!(f32, f64, 8, |v: f32| f64::from(v));
+stored!(f64, f32, 16, |v: f64| v as f32);
+stored!(f16, f32, 16, half_to_single);
+stored!(f16, f64, 8, |v: f16| f64::from(half_to_single(v)));
+
+/// A finite half-precision number, by integer steps that compilers turn into vector instructions: the bits moved to
+/// where f32 has them, and the difference of the exponents' offsets, 127 − 15 = 112, multiplied out. That also holds
+/// for subnormal numbers.
+#[inline(always)]
+fn half_to_single(v: f16) -> f32 {
+    const OFFSET: f32 = f32::from_bits((127 + 112) << 23);
+    let bits = u32::from(v.to_bits());
+    let magnitude = f32::from_bits((bits & 0x7fff) << 13) * OFFSET;
+    f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Everything<'a>(&'a [f16]);
+
+    impl<T: Unit> Task<f16, T> for Everything<'_>
+    where
+        f16: Stored<T>,
+    {
+        type Output = Vec<T>;
+        #[inline(always)]
+        fn run<A: Widen<f16, T>>(self, simd: A) -> Vec<T> {
+            let (chunks, _) = <f16 as Stored<T>>::chunks(self.0);
+            chunks.iter().flat_map(|chunk| simd.store(simd.widen(chunk)).as_mut().to_vec()).collect()
+        }
+    }
+
+    #[test]
+    fn every_finite_half_number_is_read_exactly() {
+        let all: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).filter(|v| v.is_finite()).collect();
+        for set in InstructionSet::available() {
+            let single: Vec<f32> = <f16 as Stored<f32>>::run(set, Everything(&all));
+            let double: Vec<f64> = <f16 as Stored<f64>>::run(set, Everything(&all));
+            assert!(single.len() == all.len() && double.len() == all.len());
+            for (i, v) in all.iter().enumerate() {
+                assert_eq!(single[i].to_bits(), v.to_f32().to_bits(), "{} {v}", set.word());
+                assert_eq!(double[i].to_bits(), v.to_f64().to_bits(), "{} {v}", set.word());
+            }
+        }
+    }
+}
