@@ -105,7 +105,17 @@ pub struct Args {
     /// Parameters and result of every trial, CSV
     #[arg(long, value_name = "trials.csv", help_heading = "Output (each optional; - is the standard output)")]
     pub trials: Option<PathBuf>,
+    /// Factors at every observation, .npz with `iterations` (T,) and `factors` (T, batch, n, k)
+    #[arg(long, value_name = "U.npz", help_heading = "Output (each optional; - is the standard output)")]
+    pub snapshots: Option<PathBuf>,
     /// No notes and no progress
     #[arg(long, short, help_heading = "Output (each optional; - is the standard output)")]
     pub quiet: bool,
+}
+
+impl Args {
+    /// The outputs that were asked for.
+    pub fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.out, &self.report, &self.trace, &self.trials, &self.snapshots].into_iter().flatten()
+    }
 }

@@ -34,12 +34,12 @@ pub fn run(args: &Args) -> Result<Ending> {
     };
     backend.require(precision)?;
     let inputs = inputs(args);
-    for output in [&args.out, &args.report, &args.trace, &args.trials].into_iter().flatten() {
+    for output in args.outputs() {
         ensure_not_input(output, &inputs)?;
     }
     // Before there are temporary files, which a signal would leave behind.
     let interrupted = interrupt();
-    let outputs = Outputs::create(&args.out, &args.report, &args.trace, &args.trials)?;
+    let mut outputs = Outputs::create(args)?;
 
     let file = options.open(&args.matrices)?;
     let mut notices = file.notices.clone();
@@ -61,8 +61,12 @@ pub fn run(args: &Args) -> Result<Ending> {
         notices.iter().for_each(|notice| remark(notice));
         summary::announce(solver.engine(), n, m, solver.trials());
     }
+    outputs.prepare(args, &solver)?;
     let bar = Bar::new(&interrupted, !args.quiet);
-    let solution = solver.solve_with(|progress| bar.observe(progress))?;
+    let solution = solver.solve_with(|progress| {
+        outputs.record(progress);
+        bar.observe(progress)
+    })?;
     bar.finish();
 
     let digests = match args.report {
@@ -275,7 +279,7 @@ fn seeds(args: &Args, solution: &Solution) -> Value {
 }
 
 fn outputs_use_stdout(args: &Args) -> bool {
-    [&args.out, &args.report, &args.trace, &args.trials].into_iter().flatten().any(|p| p == Path::new("-"))
+    args.outputs().any(|p| p == Path::new("-"))
 }
 
 fn ending(solution: &Solution, args: &Args) -> Ending {
