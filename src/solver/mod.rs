@@ -177,6 +177,8 @@ impl Solver {
         for (watch, spectrum) in watches.iter_mut().zip(&plan.spectra) {
             if let Some(spectrum) = spectrum {
                 watch.diagnose(spectrum.clone(), plan.start.left(watch.trial()))?;
+            } else if self.settings.diagnose {
+                watch.diagnose_without_truth();
             }
         }
         let mut active = vec![true; watches.len()];
@@ -234,6 +236,11 @@ impl Solver {
             operator_bytes_per_iteration: engine.info().operator_bytes_per_iteration,
         };
         let mut trials = watches.into_iter().map(|watch| watch.finish(n)).collect::<Result<Vec<_>>>()?;
+        for row in &mut trace {
+            if let Some(proxy) = trials[row.trial].phases_proxy.as_ref().filter(|proxy| proxy.t_1.is_some()) {
+                row.phase_proxy = proxy.phase(row.iteration);
+            }
+        }
         let precision = engine.info().precision;
         trials.iter_mut().for_each(|trial| trial.remark = trial.floor_remark(precision));
         Ok(Solution { trials, trace, timing, engine: engine.info().clone(), notices: plan.notices.clone() })

@@ -52,8 +52,8 @@ pub fn run(args: &Args) -> Result<Ending> {
         // A batch of starts, as another run leaves it, goes on as a batch.
         trials = vec![*one; starts.batch()];
     }
-    // Angles and phases are computed where they are written somewhere.
-    let diagnose = args.trace.is_some() || args.report.is_some();
+    // Angles and phases are computed where they are shown or written.
+    let diagnose = args.trace.is_some() || args.report.is_some() || trials.len() == 1;
     let settings = settings.trials(trials).diagnose(diagnose);
     let mut solver = Solver::new(problem, settings, backend)?;
     notices.extend(solver.notices().iter().cloned());
