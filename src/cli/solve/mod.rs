@@ -85,6 +85,7 @@ const STORAGES: &[(&str, Storage)] = &[("f16", Storage::F16), ("f32", Storage::F
 
 /// Parameter axes of the batch.
 struct Axes {
+    rows: Vec<Option<usize>>,
     search_ranks: Vec<Option<usize>>,
     step_sizes: Vec<Option<f64>>,
     init_scales: Vec<Option<f64>>,
@@ -95,12 +96,13 @@ impl Axes {
     /// The cartesian product, the seed running fastest and the observation vector slowest.
     fn trials(&self, instances: usize) -> Vec<Trial> {
         let mut trials = Vec::new();
-        for instance in 0..instances {
+        for (instance, rows) in (0..instances).flat_map(|i| self.rows.iter().map(move |rows| (i, rows))) {
             for k in &self.search_ranks {
                 for mu in &self.step_sizes {
                     for alpha in &self.init_scales {
                         for seed in &self.seeds {
                             let mut trial = Trial::default().instance(instance);
+                            trial = rows.map_or(trial, |rows| trial.rows(rows));
                             trial = k.map_or(trial, |k| trial.search_rank(k));
                             trial = mu.map_or(trial, |mu| trial.step_size(mu));
                             trial = alpha.map_or(trial, |alpha| trial.init_scale(alpha));
@@ -143,6 +145,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     })?;
     let precision = word("precision", &args.precision, PRECISIONS)?;
     let axes = Axes {
+        rows: axis("rows", &args.rows)?,
         search_ranks: axis("search_rank", &args.search_rank)?,
         step_sizes: axis("step_size", &args.step_size)?,
         init_scales: axis("init_scale", &args.init_scale)?,
@@ -263,7 +266,7 @@ fn described(args: &Args, s: f64) -> Value {
         "truth": path(&args.truth), "truth_matrix": path(&args.truth_matrix), "init": path(&args.init),
         "model": args.model, "layout": args.layout, "shape": args.shape,
         "normalization": args.normalization, "normalization_value": s,
-        "search_rank": args.search_rank, "step_size": args.step_size,
+        "rows": args.rows, "search_rank": args.search_rank, "step_size": args.step_size,
         "init_scale": args.init_scale, "seed": args.seed,
         "method": args.method, "backend": args.backend, "precision": args.precision, "storage": args.storage,
         "max_iterations": args.max_iterations,
