@@ -1,5 +1,6 @@
 //! The diagnostics of a run against what is known of the paper's setting.
 
+use lowrank::diagnostics::{Phase, PhaseProxy, Phases};
 use lowrank::operators::Dense;
 use lowrank::problem::synthetic;
 use lowrank::{Backend, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Stop};
@@ -79,4 +80,81 @@ fn surplus_directions_and_narrow_factors_are_told_apart() {
     let narrow = run(30, 2, 2.0, 1e-4, 1, 1, 10);
     let d = narrow.trace[5].diagnosis.unwrap();
     assert!(d.angle_truth.is_none() && d.signal_min == 0.0, "{d:?}");
+}
+
+/// The same problem with and without its truth, observed every `every` iterations: true times, proxy, and the rows'
+/// phases in the second run.
+fn with_and_without(
+    (n, rank, k): (usize, usize, usize),
+    condition_number: f64,
+    scale: f64,
+    seed: u64,
+    every: usize,
+) -> (Phases, PhaseProxy, Vec<(usize, Option<Phase>)>) {
+    let truth = synthetic::psd(n).rank(rank).condition_number(condition_number).seed(seed).build().unwrap();
+    let operator = Dense::gaussian(truth.shape(), 10 * n * rank, seed + 50).unwrap();
+    let operator = std::sync::Arc::new(operator);
+    let known = Problem::measure(operator.clone(), truth).unwrap();
+    let unknown = Problem::new(operator, known.observations(0).unwrap().to_vec()).unwrap();
+    let settings = Settings::new(Method::GradientDescent)
+        .search_rank(k)
+        .step_size(0.25)
+        .init(Init::SmallRandom { scale, seed: seed + 90 })
+        .observe(Schedule::Every(every))
+        .diagnose(true)
+        .stop(Stop::default().max_iterations(if condition_number > 1.0 { 420 } else { 200 }).stall_window(None));
+    let solve = |problem| Solver::new(problem, settings.clone(), Backend::Cpu).unwrap().solve().unwrap();
+    let (with, without) = (solve(known), solve(unknown));
+    assert!(with.best().phases_proxy.is_none() && with.trace.iter().all(|r| r.phase_proxy.is_none()));
+    assert!(without.best().phases.is_none() && without.trace.iter().all(|r| r.diagnosis.is_none()));
+    let rows = without.trace.iter().map(|r| (r.iteration, r.phase_proxy)).collect();
+    (with.best().phases.clone().unwrap(), without.best().phases_proxy.clone().unwrap(), rows)
+}
+
+/// Seeds that the thresholds were not looked at with. t_1 within one iteration; t_* within five where the directions grow
+/// together and there is a surplus, and not given where there is no true one.
+#[test]
+fn the_proxy_agrees_with_the_truth() {
+    for (seed, n, rank) in [(31, 40, 2), (32, 50, 2), (33, 45, 3), (34, 60, 3)] {
+        for condition_number in [1.0, 2.0] {
+            for k in [rank, 2 * rank, n] {
+                let case = format!("seed {seed}, n = {n}, r* = {rank}, κ = {condition_number}, k = {k}");
+                let (phases, proxy, rows) = with_and_without((n, rank, k), condition_number, 1e-5, seed, 1);
+                let (one, guess) = (phases.t_1.unwrap(), proxy.t_1.unwrap_or_else(|| panic!("{case}: {proxy:?}")));
+                assert!(one.abs_diff(guess) <= 1 && proxy.group == Some(rank), "{case}: {phases:?} {proxy:?}");
+                let lag = proxy.recognised_at.unwrap() - one;
+                assert!(lag <= if condition_number > 1.0 { 60 } else { 15 }, "{case}: {proxy:?}");
+                match (condition_number == 1.0 && k > rank, proxy.t_star) {
+                    (true, Some(star)) => {
+                        assert!(star.abs_diff(phases.t_star.unwrap()) <= 5, "{case}: {phases:?} {proxy:?}")
+                    }
+                    (true, None) => panic!("{case}: {proxy:?}"),
+                    (false, star) => assert_eq!(star, None, "{case}: {phases:?} {proxy:?}"),
+                }
+                for (t, phase) in rows {
+                    assert_eq!(phase, proxy.phase(t), "{case}, t = {t}");
+                    assert_eq!(phase == Some(Phase::Refinement), t >= guess, "{case}, t = {t}");
+                }
+            }
+        }
+    }
+}
+
+/// At every tenth iteration, the default, t_1 is off by one observation at most.
+#[test]
+fn the_proxy_sees_as_far_as_the_observations() {
+    for (seed, condition_number) in [(41, 1.0), (42, 2.0)] {
+        let (phases, proxy, _) = with_and_without((40, 2, 12), condition_number, 1e-4, seed, 10);
+        assert!(phases.t_1.unwrap().abs_diff(proxy.t_1.unwrap()) <= 10, "{phases:?} {proxy:?}");
+    }
+}
+
+#[test]
+fn the_proxy_is_silent_where_it_cannot_tell() {
+    // Too large a start; fewer columns than the rank.
+    for (sizes, scale) in [((40, 2, 20), 0.5), ((40, 3, 2), 1e-5)] {
+        let (_, proxy, rows) = with_and_without(sizes, 1.0, scale, 51, 1);
+        assert_eq!((proxy.t_1, proxy.t_star, proxy.reasons.len()), (None, None, 2), "{proxy:?}");
+        assert!(rows.iter().all(|(_, phase)| *phase != Some(Phase::Refinement)));
+    }
 }

@@ -1,15 +1,13 @@
 //! Storage and precision in whole runs: half precision costs no accuracy where y is measured with it, double precision
 //! goes past the floor of single precision on every backend that has it, and what cannot be had is refused.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use lowrank::gpu::{Device, wgpu};
 use lowrank::operators::{Dense, Layout, Operator, Storage};
 use lowrank::problem::{Shape, synthetic};
-use lowrank::{
-    Backend, Error, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop, TraceRow,
-};
+use lowrank::{Backend, Error, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop};
 
 mod common;
 
@@ -70,20 +68,35 @@ fn double_goes_on(backend: &Backend) -> Outcome {
     Ok(())
 }
 
-/// α = 10⁻⁷, far below what single precision resolves at the end: the same error as Reference at the same iteration.
-fn agrees_with_reference(backend: &Backend, seed: u64) -> Outcome {
-    let truth = synthetic::psd(40).rank(2).seed(seed).build()?;
-    let operator = Dense::gaussian(truth.shape(), 1_600, seed + 10)?;
-    let problem = Problem::measure(operator, truth)?;
-    let run = |backend: &Backend| {
-        let settings = gd(20, 1e-7, seed, 200).precision(Precision::F64).observe(Schedule::Every(20));
-        solve(&problem, settings, backend)
-    };
-    let errors =
-        |trace: &[TraceRow]| trace.iter().map(|row| row.relative_error.unwrap_or(f64::NAN)).collect::<Vec<_>>();
-    let (wanted, found) = (errors(&run(&Backend::Reference)?.trace), errors(&run(backend)?.trace));
-    ensure(wanted.len() == 11 && wanted[10] < 1e-6, || format!("the run was meant to recover: {wanted:?}"))?;
-    ensure(wanted.iter().zip(&found).all(|(w, f)| (f - w).abs() <= 0.05 * w), || format!("{wanted:?}\n{found:?}"))
+/// Seeds of truth, measurements and start at α = 10⁻⁷; errors are compared every twenty of 200 iterations, t_1 being near 70.
+const SEEDS: [u64; 5] = [21, 22, 23, 24, 25];
+
+fn tiny_start(backend: &Backend, seed: u64) -> Result<Vec<f64>, Failed> {
+    let truth = synthetic::psd(36).rank(2).seed(seed).build()?;
+    let operator = Dense::gaussian(truth.shape(), 1_080, seed + 10)?;
+    let settings = gd(10, 1e-7, seed, 200).precision(Precision::F64).observe(Schedule::Every(20));
+    let solution = solve(&Problem::measure(operator, truth)?, settings, backend)?;
+    Ok(solution.trace.iter().map(|row| row.relative_error.unwrap_or(f64::NAN)).collect())
+}
+
+/// Far below what single precision resolves: the error of Reference at the same iteration and seed, within 5 %, and for
+/// half of the seeds at most 3·10⁻⁸ at the end.
+fn agrees_with_reference(backend: &Backend) -> Outcome {
+    static REFERENCE: OnceLock<Vec<Result<Vec<f64>, String>>> = OnceLock::new();
+    let reference = REFERENCE.get_or_init(|| {
+        let failed = |e: Failed| e.message().unwrap_or("failed").to_owned();
+        SEEDS.iter().map(|&seed| tiny_start(&Backend::Reference, seed).map_err(failed)).collect()
+    });
+    let mut ends = Vec::new();
+    for (&seed, wanted) in SEEDS.iter().zip(reference) {
+        let (wanted, found) = (wanted.clone()?, tiny_start(backend, seed)?);
+        ensure(wanted.len() == 11 && found.len() == 11, || format!("{} and {} rows", wanted.len(), found.len()))?;
+        let near = wanted.iter().zip(&found).all(|(w, f)| (f - w).abs() <= 0.05 * w);
+        ensure(near, || format!("seed {seed}: Reference {wanted:?}\n{found:?}"))?;
+        ends.push(found[10]);
+    }
+    ends.sort_by(f64::total_cmp);
+    ensure(ends[2] <= 3e-8, || format!("errors at the end: {ends:?}"))
 }
 
 /// Half precision and the same numbers in single precision give the same bits: the scale is exact.
@@ -172,10 +185,7 @@ fn main() {
         add("half precision is single, bit for bit".into(), Box::new(half_is_single_bit_for_bit));
         if double {
             add("double precision goes on".into(), Box::new(double_goes_on));
-            for seed in [1, 2] {
-                let test = move |backend: &Backend| agrees_with_reference(backend, seed);
-                add(format!("the error of Reference, seed {seed}"), Box::new(test));
-            }
+            add("the error of Reference from a start of 1e-7".into(), Box::new(agrees_with_reference));
         }
     }
     tests.extend(common::missing_adapter("precision"));

@@ -77,6 +77,7 @@ fn the_whole_study_leaves_its_files_and_its_claims_hold() {
             assert!(exists(ran.directory.path(), &format!("{name}.{suffix}")), "{name}.{suffix}");
         }
         assert!(!ran.text(&format!("{name}.csv")).contains("NaN"), "{name}");
+        assert!(ran.text(&format!("{name}.svg")).contains("T = "), "{name}: the stop time");
     }
     let (holds, others) = (ran.with("holds"), ran.with("not_applicable"));
     for id in [
@@ -175,6 +176,18 @@ fn hostile_sizes_give_a_message_or_a_verdict() {
         ("all --quick --init-scale -1", 2, "--init-scale"),
         ("all --quick --condition-number 0.5", 2, "--condition-number"),
         ("all --quick --starts 0", 2, "--starts"),
+        ("width --quick --starts 99999999", 2, "--starts: found 99999999"),
+        ("width --quick --widths 0", 2, "--widths: found 0"),
+        ("width --quick --widths 4,99999999999", 2, "GiB of factors"),
+        ("all --quick --n 30:60:10", 2, "one value is allowed"),
+        ("phases --quick --condition-number nan", 2, "--condition-number"),
+        ("phases --n 100000000 --rank 1", 2, "--measurements"),
+        ("scale --quick --n 30 --rank 2 --measurements 1 --slope-size 20 --backend cpu", 0, ""),
+        ("width --quick --n 30 --rank 2 --measurements 1 --backend cpu", 0, ""),
+        ("width --quick --n 30 --rank 4 --widths 1:4 --backend cpu", 0, ""),
+        ("phases --quick --n 30 --rank 2 --condition-number 1e200 --backend cpu", 0, ""),
+        ("phases --quick --n 30 --rank 2 --init-scale 1e200 --backend cpu", 1, ""),
+        ("phases --quick --n 30 --rank 2 --init-scale 1e-300 --backend cpu", 1, ""),
         ("all --quick --precision f16", 2, "--precision"),
         ("all --quick --scales a", 2, "--scales"),
         ("everything --quick", 2, "experiment"),

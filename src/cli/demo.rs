@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "auto")]
     backend: String,
     /// Seed of the truth, the measurements and the start
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_parser = crate::cli::grid::single::<u64>, default_value_t = 1)]
     seed: u64,
 }
 

@@ -18,31 +18,31 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "dense")]
     operator: String,
     /// Size of the unknown n×n matrix
-    #[arg(long, value_name = "n")]
+    #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "n")]
     n: usize,
     /// Rank of the unknown matrix, at most n
-    #[arg(long, value_name = "r")]
+    #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "r")]
     rank: usize,
     /// Number of measurements
-    #[arg(long, value_name = "m")]
+    #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "m")]
     measurements: usize,
     /// Condition number κ of the factor X; that of M = X Xᵀ is κ²
-    #[arg(long, value_name = "κ", allow_negative_numbers = true, default_value_t = 1.0)]
+    #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "κ", allow_negative_numbers = true, default_value_t = 1.0)]
     condition_number: f64,
     /// Standard deviation of the noise on y
-    #[arg(long, value_name = "σ", allow_negative_numbers = true, default_value_t = 0.0)]
+    #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "σ", allow_negative_numbers = true, default_value_t = 0.0)]
     noise_std: f64,
     /// Seed of the truth, the operator and the noise, where they have none of their own
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(long, value_parser = crate::cli::grid::single::<u64>, value_name = "SEED", default_value_t = 0)]
     seed: u64,
     /// Seed of the truth alone [default: that of --seed]
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_parser = crate::cli::grid::single::<u64>, value_name = "SEED")]
     truth_seed: Option<u64>,
     /// Seed of the measurements alone [default: that of --seed]
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_parser = crate::cli::grid::single::<u64>, value_name = "SEED")]
     operator_seed: Option<u64>,
     /// Seed of the noise alone [default: that of --seed]
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_parser = crate::cli::grid::single::<u64>, value_name = "SEED")]
     noise_seed: Option<u64>,
     /// packed: upper triangles (m, n(n+1)/2); full: (m, n, n)
     #[arg(long, value_name = "NAME", default_value = "packed")]

@@ -32,10 +32,12 @@ impl<'a> Bar<'a> {
         if errors.is_finite() {
             message.push_str(&format!("  error {errors:.2e}"));
         }
-        if let [row] = progress.rows
-            && let Some(diagnosis) = row.diagnosis
-        {
-            message.push_str(&format!("  phase {}", diagnosis.phase.numeral()));
+        if let [row] = progress.rows {
+            match (row.diagnosis, row.phase_proxy) {
+                (Some(diagnosis), _) => message.push_str(&format!("  phase {}", diagnosis.phase.numeral())),
+                (None, Some(phase)) => message.push_str(&format!("  phase (proxy) {}", phase.numeral())),
+                (None, None) => {}
+            }
         }
         if progress.active > 1 {
             message.push_str(&format!("  {} trials running", progress.active));

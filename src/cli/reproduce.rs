@@ -25,25 +25,25 @@ pub struct Args {
     #[arg(long)]
     quick: bool,
     /// Size of the unknown n×n matrix [default: 200, or 100 with --quick]
-    #[arg(long)]
+    #[arg(long, value_parser = grid::single::<usize>)]
     n: Option<usize>,
     /// Rank r* of the truth [default: 5, or 3 with --quick]
-    #[arg(long)]
+    #[arg(long, value_parser = grid::single::<usize>)]
     rank: Option<usize>,
     /// Number of measurements m [default: 10·n·r*]
-    #[arg(long)]
+    #[arg(long, value_parser = grid::single::<usize>)]
     measurements: Option<usize>,
     /// κ of X
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, value_parser = grid::single::<f64>, default_value_t = 1.0)]
     condition_number: f64,
     /// Seed of truth, measurements and start; the width experiment starts from this seed and those after it
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_parser = grid::single::<u64>, default_value_t = 1)]
     seed: u64,
     /// α of the phases, spectral and width experiments [default: 1/(70 n²)]
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = grid::single::<f64>, allow_negative_numbers = true)]
     init_scale: Option<f64>,
     /// k of the phases and spectral experiments [default: 20]
-    #[arg(long)]
+    #[arg(long, value_parser = grid::single::<usize>)]
     search_rank: Option<usize>,
     /// α of the scale experiment: a list or log:1e-1:1e-7:7
     #[arg(long)]
@@ -52,10 +52,10 @@ pub struct Args {
     #[arg(long)]
     widths: Option<String>,
     /// Starts for each width
-    #[arg(long)]
+    #[arg(long, value_parser = grid::single::<usize>)]
     starts: Option<usize>,
     /// n of the extra scale runs at m = 5, 10 and 40·n·r*
-    #[arg(long)]
+    #[arg(long, value_parser = grid::single::<usize>)]
     slope_size: Option<usize>,
     /// auto, reference, cpu, gpu, or gpu:NAME
     #[arg(long, default_value = "auto")]

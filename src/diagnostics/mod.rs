@@ -2,6 +2,7 @@
 
 mod paper;
 mod phases;
+mod proxy;
 mod spectrum;
 mod subspace;
 mod twin;
@@ -14,6 +15,7 @@ use crate::problem::{MatrixView, Truth};
 
 pub use paper::{Diagnosis, PaperDiagnostics};
 pub use phases::{ALIGNED, Phase, PhaseClock, PhaseInput, Phases, TWIN_LEFT, phases};
+pub use proxy::{FELL, GAP, GROWN, PhaseProxy, ProxyClock, QUIET, SPENT, STILL};
 pub use spectrum::Spectrum;
 pub use subspace::{SignalAndNoise, leading_left, signal_and_noise, sine_of_largest_angle};
 pub use twin::{PowerTwin, TwinFactor};

@@ -10,15 +10,18 @@ mod npy;
 mod npz;
 mod observations;
 mod output;
+mod spool;
 mod truth;
 mod write;
 
 pub use digest::InputInfo;
 pub use element::{DType, Kind};
 pub use npy::{NpyArray, open_array};
+pub(crate) use npz::{LARGEST_ENTRY, NpzWriter};
 pub use npz::{npz_names, read_npz, write_npz};
 pub use observations::read_observations;
 pub use output::{OutputFile, ensure_not_input, same_file};
+pub(crate) use spool::Spool;
 pub use truth::{FactorArray, read_factor, read_truth_matrix};
 pub use write::{NpyNumber, NpyWriter, write_npy_f32, write_npy_f64};
 

@@ -5,7 +5,7 @@ use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use zip::result::ZipError;
-use zip::write::SimpleFileOptions;
+use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::npy::{NpyArray, open_regular};
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 /// An entry is decompressed into memory. This many bytes is far beyond observations and factors, and stops an archive
 /// that unpacks without end.
-const LARGEST_ENTRY: u64 = 1 << 33;
+pub(crate) const LARGEST_ENTRY: u64 = 1 << 33;
 
 /// Whether the file begins as a zip archive does.
 pub(super) fn is_archive(path: &Path) -> Result<bool> {
@@ -114,13 +114,31 @@ fn label(path: &Path, name: &str) -> PathBuf {
 /// # Errors
 /// Those of `writer`; `InvalidInput` where a shape and its numbers differ or a name occurs twice.
 pub fn write_npz(writer: &mut impl Write, arrays: &[(&str, &[usize], &[f64])]) -> std::io::Result<()> {
-    let mut archive = ZipWriter::new_stream(writer);
+    let mut archive = NpzWriter::new(writer);
     for (name, shape, values) in arrays {
+        write_npy_f64(archive.begin(name, size_of_val(*values) as u64)?, shape, values)?;
+    }
+    archive.finish()
+}
+
+/// Writes an uncompressed `.npz` archive array by array, so that none of them has to be in memory.
+pub(crate) struct NpzWriter<W: Write>(ZipWriter<StreamWriter<W>>);
+
+impl<W: Write> NpzWriter<W> {
+    pub(crate) fn new(writer: W) -> Self {
+        Self(ZipWriter::new_stream(writer))
+    }
+
+    /// Begins an array; what is written next is its `.npy` file, with about `bytes` bytes of numbers.
+    pub(crate) fn begin(&mut self, name: &str, bytes: u64) -> std::io::Result<&mut impl Write> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
-            .large_file(size_of_val(*values) as u64 + 1024 >= u64::from(u32::MAX));
-        archive.start_file(format!("{name}.npy"), options).map_err(std::io::Error::from)?;
-        write_npy_f64(&mut archive, shape, values)?;
+            .large_file(bytes + 1024 >= u64::from(u32::MAX));
+        self.0.start_file(format!("{name}.npy"), options).map_err(std::io::Error::from)?;
+        Ok(&mut self.0)
     }
-    archive.finish().map_err(std::io::Error::from)?.into_inner().flush()
+
+    pub(crate) fn finish(self) -> std::io::Result<()> {
+        self.0.finish().map_err(std::io::Error::from)?.into_inner().flush()
+    }
 }

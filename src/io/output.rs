@@ -164,14 +164,14 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-fn create_beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
+pub(super) fn create_beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
         let mut name = OsString::from(".");
         name.push(target.file_name().unwrap_or_default());
         name.push(format!(".{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
         let temporary = parent(target).join(name);
-        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
             Ok(file) => return Ok((temporary, file)),
             // Left by a process that was killed and had the same id.
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}

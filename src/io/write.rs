@@ -17,6 +17,13 @@ mod sealed {
             self.to_le_bytes()
         }
     }
+    impl Sealed for i64 {
+        const DESCR: &'static str = "<i8";
+        type Bytes = [u8; 8];
+        fn bytes(self) -> [u8; 8] {
+            self.to_le_bytes()
+        }
+    }
     impl Sealed for f64 {
         const DESCR: &'static str = "<f8";
         type Bytes = [u8; 8];
@@ -26,10 +33,11 @@ mod sealed {
     }
 }
 
-/// Numbers that are written: `f32` and `f64`.
+/// Numbers that are written: `f32`, `f64` and `i64`.
 pub trait NpyNumber: Copy + sealed::Sealed {}
 impl NpyNumber for f32 {}
 impl NpyNumber for f64 {}
+impl NpyNumber for i64 {}
 
 /// Writes an array piece by piece, so that an array produced row by row is never held whole.
 pub struct NpyWriter<W, T> {
@@ -43,9 +51,14 @@ impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
     ///
     /// # Errors
     /// Those of `writer`; `InvalidInput` where the shape has more elements than fit in `usize`.
-    pub fn new(mut writer: W, shape: &[usize]) -> Result<Self> {
+    pub fn new(writer: W, shape: &[usize]) -> Result<Self> {
         let left = shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
         let left = left.ok_or_else(|| mismatch(format!("shape {} is too large", shape_text(shape))))?;
+        Ok(Self { writer: Self::header(writer, shape)?, left, number: std::marker::PhantomData })
+    }
+
+    /// Writes the header alone and gives the writer back, for numbers that are bytes already.
+    pub(crate) fn header(mut writer: W, shape: &[usize]) -> Result<W> {
         let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", T::DESCR, shape_text(shape));
         // Ten bytes go before; the numbers start at a multiple of 64, so that they can be mapped in place.
         let padding = 64 - (10 + text.len() + 1) % 64;
@@ -55,7 +68,7 @@ impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
         writer.write_all(b"\x93NUMPY\x01\x00")?;
         writer.write_all(&length.to_le_bytes())?;
         writer.write_all(text.as_bytes())?;
-        Ok(Self { writer, left, number: std::marker::PhantomData })
+        Ok(writer)
     }
 
     /// Appends numbers in row-major order.

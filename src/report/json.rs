@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::diagnostics::Phases;
+use crate::diagnostics::{PhaseProxy, Phases};
 use crate::engine::{Candidate, EngineInfo, Precision};
 use crate::io::InputInfo;
 use crate::operators::Storage;
@@ -29,6 +29,9 @@ pub struct TrialReport {
     /// t_*, t_1, t_twin and why one is null; only for diagnosed trials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phases: Option<Phases>,
+    /// What stands in for them where there is no truth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phases_proxy: Option<PhaseProxy>,
 }
 
 impl From<&TrialSolution> for TrialReport {
@@ -48,6 +51,7 @@ impl From<&TrialSolution> for TrialReport {
             singular_values: t.singular_values.clone(),
             estimated_rank: t.estimated_rank,
             phases: t.phases.clone(),
+            phases_proxy: t.phases_proxy.clone(),
         }
     }
 }

@@ -16,13 +16,14 @@ pub fn write_trace(writer: &mut impl Write, rows: &[TraceRow]) -> Result<()> {
     writeln!(
         writer,
         "trial,iteration,seconds,train_loss,relative_residual,relative_error,holdout_loss,sigma_rank,sigma_next,\
-         angle_truth,angle_spectral,power_angle_truth,power_angle_spectral,power_distance,noise_norm,phase,signal_min"
+         angle_truth,angle_spectral,power_angle_truth,power_angle_spectral,power_distance,noise_norm,phase,signal_min,\
+         phase_proxy"
     )?;
     for row in rows {
         let d = row.diagnosis.as_ref();
         writeln!(
             writer,
-            "{},{},{:.6},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{:.6},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             row.trial,
             row.iteration,
             row.seconds,
@@ -40,6 +41,7 @@ pub fn write_trace(writer: &mut impl Write, rows: &[TraceRow]) -> Result<()> {
             number(d.map(|d| d.noise_norm)),
             d.map(|d| d.phase.number().to_string()).unwrap_or_default(),
             number(d.map(|d| d.signal_min)),
+            row.phase_proxy.map(|p| p.number().to_string()).unwrap_or_default(),
         )?;
     }
     Ok(())

@@ -47,6 +47,7 @@ pub struct TimesRun {
     pub facts: Facts,
     pub search_rank: usize,
     pub precision: Precision,
+    pub stop_time: usize,
     pub starts: Vec<StartTime>,
 }
 

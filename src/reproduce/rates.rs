@@ -276,7 +276,7 @@ mod tests {
         let starts = (3..=9)
             .map(|d| StartTime { init_scale: 10f64.powi(-(d as i32)), phases: phases(star(d), one(d)) })
             .collect();
-        TimesRun { facts: typical(), search_rank: 20, precision: Precision::F32, starts }
+        TimesRun { facts: typical(), search_rank: 20, precision: Precision::F32, stop_time: 120, starts }
     }
 
     #[test]

@@ -246,7 +246,8 @@ impl<F: FnMut(&Moment<'_>) -> ControlFlow<()>> Runner<'_, F> {
             .map(|(t, &init_scale)| StartTime { init_scale, phases: t.phases.clone().unwrap_or_default() })
             .collect();
         let precision = solution.engine.precision;
-        Ok(Some(TimesRun { facts: case.facts.clone(), search_rank: s.search_rank, precision, starts }))
+        let (facts, search_rank) = (case.facts.clone(), s.search_rank);
+        Ok(Some(TimesRun { facts, search_rank, precision, stop_time: iterations, starts }))
     }
 
     fn scale(&mut self, case: &Case, search_rank: usize, part: Part) -> Result<Option<ScaleRun>> {

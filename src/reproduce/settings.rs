@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Precision;
 use crate::error::{Error, Result};
 
+/// Starts of one width.
+const MOST_STARTS: usize = 1000;
+
 /// One of the paper's four experiments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -135,6 +138,13 @@ impl Ss21 {
                 return Err(Error::invalid(name, "none", "at least one", bound));
             }
         }
+        if self.widths.contains(&0) {
+            return Err(Error::invalid("widths", 0, "at least 1", "a factor has columns"));
+        }
+        if self.starts > MOST_STARTS {
+            let allowed = format!("1 to {MOST_STARTS}");
+            return Err(Error::invalid("starts", self.starts, allowed, "they run as one batch: 8 show the spread"));
+        }
         // The other settings are checked by the solver; these feed formulas before it sees them.
         let positive = [("step_size", self.step_size), ("init_scale", self.init_scale), ("target", self.target)];
         let scales = self.scales.iter().chain(&self.time_scales).map(|v| ("scales", *v));
@@ -176,6 +186,8 @@ mod tests {
         assert!(bad(|s| s.rank = 21).starts_with("rank: found 21"));
         assert!(bad(|s| s.measurements = 0).starts_with("measurements"));
         assert!(bad(|s| s.widths.clear()).starts_with("widths"));
+        assert!(bad(|s| s.widths.push(0)).starts_with("widths: found 0"));
+        assert!(bad(|s| s.starts = 1001).starts_with("starts: found 1001"));
         assert!(bad(|s| s.init_scale = f64::NAN).starts_with("init_scale"));
         assert!(bad(|s| s.scales.push(-1.0)).starts_with("scales"));
     }

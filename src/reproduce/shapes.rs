@@ -216,6 +216,7 @@ pub(crate) mod tests {
                 relative_residual: 1.0,
                 relative_error: Some(if t < 58 { 0.98 } else { 1e-6 }),
                 holdout_loss: None,
+                phase_proxy: None,
                 diagnosis: Some(diagnosis),
             }
         };

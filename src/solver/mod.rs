@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use crate::backend::Backend;
 use crate::engine::{Engine, EngineInfo, Load};
 use crate::error::{Error, Result};
+use crate::problem::Factors;
 
 use plan::Plan;
 pub use plan::TrialParameters;
@@ -34,6 +35,9 @@ pub struct Progress<'a> {
     pub active: usize,
     /// This observation of each of them.
     pub rows: &'a [TraceRow],
+    /// The factors of all trials, (batch, n, k); narrower trials are padded with zero columns, and a trial that has ended
+    /// keeps its last factor.
+    pub factors: &'a Factors,
 }
 
 /// A problem loaded on a backend: validated, uploaded and compiled once. Owns what it needs and can be sent to another
@@ -88,6 +92,16 @@ impl Solver {
     /// The concrete trials.
     pub fn trials(&self) -> &[TrialParameters] {
         &self.plan.trials
+    }
+
+    /// How many observations a run makes at most, and the (batch, n, k) of its factors.
+    pub(crate) fn observations_at_most(&self) -> (usize, [usize; 3]) {
+        let (last, start) = (self.settings.stop.max_iterations, &self.plan.start);
+        let points = match self.settings.observe {
+            Schedule::Every(j) => last.div_ceil(j.max(1)) + 1,
+            Schedule::Log => std::iter::successors(Some(0), |&t| (t < last).then(|| Schedule::Log.next(t))).count(),
+        };
+        (points, [start.batch(), start.rows(), start.search_rank()])
     }
 
     /// Replaces the observations without uploading the operator again; automatic values are chosen anew, truths are
@@ -165,6 +179,8 @@ impl Solver {
         for (watch, spectrum) in watches.iter_mut().zip(&plan.spectra) {
             if let Some(spectrum) = spectrum {
                 watch.diagnose(spectrum.clone(), plan.start.left(watch.trial()))?;
+            } else if self.settings.diagnose {
+                watch.diagnose_without_truth();
             }
         }
         let mut active = vec![true; watches.len()];
@@ -196,6 +212,7 @@ impl Solver {
                 seconds: moment.seconds,
                 active: rows.len(),
                 rows: &rows,
+                factors: &factors,
             };
             if observer(&progress).is_break() {
                 watches.iter_mut().filter(|w| w.status.is_none()).for_each(|w| w.status = Some(Status::Interrupted));
@@ -221,6 +238,11 @@ impl Solver {
             operator_bytes_per_iteration: engine.info().operator_bytes_per_iteration,
         };
         let mut trials = watches.into_iter().map(|watch| watch.finish(n)).collect::<Result<Vec<_>>>()?;
+        for row in &mut trace {
+            if let Some(proxy) = trials[row.trial].phases_proxy.as_ref().filter(|proxy| proxy.t_1.is_some()) {
+                row.phase_proxy = proxy.phase(row.iteration);
+            }
+        }
         let precision = engine.info().precision;
         trials.iter_mut().for_each(|trial| trial.remark = trial.floor_remark(precision));
         Ok(Solution { trials, trace, timing, engine: engine.info().clone(), notices: plan.notices.clone() })

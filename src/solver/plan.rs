@@ -57,6 +57,8 @@ pub(crate) struct Plan {
 
 /// Default of `search_rank` where n is larger.
 const DEFAULT_SEARCH_RANK: usize = 20;
+/// Factors of all trials take at most 16 GiB.
+const MOST_FACTORS: f64 = (1_u64 << 34) as f64;
 /// α over √‖s·A*(y)‖ where α is automatic.
 const AUTOMATIC_SCALE: f64 = 1e-6;
 
@@ -219,6 +221,19 @@ fn hold_out(settings: &Settings, rows: usize) -> Result<Vec<usize>> {
 /// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns.
 fn small_random(n: usize, trials: &[TrialParameters]) -> Result<Factors> {
     let widest = trials.iter().map(|t| t.search_rank).max().unwrap_or(1);
+    let bytes = 8.0 * trials.len() as f64 * n as f64 * widest as f64;
+    if bytes > MOST_FACTORS {
+        return Err(Error::invalid(
+            "search_rank",
+            format!(
+                "{widest} for {} trials of n = {n}, {:.0} GiB of factors",
+                trials.len(),
+                bytes / MOST_FACTORS * 16.0
+            ),
+            "at most 16 GiB",
+            "lower it (n columns already hold any solution), or run fewer trials at a time",
+        ));
+    }
     let mut data = Vec::with_capacity(trials.len() * n * widest);
     for t in trials {
         let std = t.init_scale.unwrap_or(0.0) / (t.search_rank as f64).sqrt();

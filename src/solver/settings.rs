@@ -261,7 +261,7 @@ impl Settings {
     /// Follows trials that have a truth through the three phases: every observation then carries a
     /// [`crate::diagnostics::Diagnosis`] (angles, singular values, the power-iteration twin) and every result its
     /// [`crate::diagnostics::Phases`]. Costs one pass over the measurements at the start and two thin SVDs of U an
-    /// observation.
+    /// observation. Trials without a truth get a [`crate::diagnostics::PhaseProxy`], from one SVD an observation.
     pub fn diagnose(mut self, diagnose: bool) -> Self {
         self.diagnose = diagnose;
         self

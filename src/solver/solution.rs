@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::diagnostics::{Diagnosis, Phases};
+use crate::diagnostics::{Diagnosis, Phase, PhaseProxy, Phases};
 use crate::engine::{EngineInfo, Precision};
 use crate::problem::MatrixView;
 use crate::solver::plan::TrialParameters;
@@ -69,6 +69,9 @@ pub struct TraceRow {
     pub holdout_loss: Option<f64>,
     /// Angles, singular values and phase, where [`crate::Settings::diagnose`] asked for them and there is a truth.
     pub diagnosis: Option<Diagnosis>,
+    /// Without a truth: a guess at the phase, where [`crate::Settings::diagnose`] asked for it. While the run goes on it
+    /// is what can be told so far, afterwards what [`PhaseProxy`] found in hindsight.
+    pub phase_proxy: Option<Phase>,
 }
 
 /// One trial's result. Losses, errors and spectrum belong to the returned factor.
@@ -93,6 +96,8 @@ pub struct TrialSolution {
     pub estimated_rank: usize,
     /// The times t_*, t_1 and t_twin, where the run was diagnosed.
     pub phases: Option<Phases>,
+    /// What stands in for them without a truth.
+    pub phases_proxy: Option<PhaseProxy>,
     /// A sentence beside the status: that single precision is what ended the descent.
     pub remark: Option<String>,
     pub(crate) n: usize,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::diagnostics::{self, PaperDiagnostics, Spectrum};
+use crate::diagnostics::{self, PaperDiagnostics, ProxyClock, Spectrum};
 use crate::error::Result;
 use crate::problem::{Factors, MatrixView, Truth};
 use crate::solver::plan::TrialParameters;
@@ -24,6 +24,9 @@ pub(crate) struct TrialWatch<'a> {
     norms: (f64, f64),
     stall: StallWatch,
     diagnostics: Option<PaperDiagnostics>,
+    /// Where there is no truth.
+    proxy: Option<ProxyClock>,
+    resolution: f64,
     first_loss: Option<f64>,
     kept: Option<Kept>,
     pub(crate) status: Option<Status>,
@@ -69,6 +72,8 @@ impl<'a> TrialWatch<'a> {
             norms: (training, held),
             stall,
             diagnostics: None,
+            proxy: None,
+            resolution,
             first_loss: None,
             kept: None,
             status: None,
@@ -90,6 +95,11 @@ impl<'a> TrialWatch<'a> {
         Ok(())
     }
 
+    /// Follows what can be told of the phases without a truth.
+    pub(crate) fn diagnose_without_truth(&mut self) {
+        self.proxy = Some(ProxyClock::new(self.parameters.step_size, self.resolution));
+    }
+
     /// Measures the trial, updates what is kept, and applies the stop rules.
     pub(crate) fn observe(&mut self, moment: &Moment<'_>) -> Result<TraceRow> {
         let m = self.target.len();
@@ -108,15 +118,21 @@ impl<'a> TrialWatch<'a> {
             Some(diagnostics) if finite => Some(diagnostics.observe(moment.iteration, view)?),
             _ => None,
         };
+        let train_loss = p.normalization / 4.0 * training;
+        let phase_proxy = match &mut self.proxy {
+            Some(proxy) if finite => proxy.observe(moment.iteration, train_loss, &diagnostics::singular_values(view)?),
+            _ => None,
+        };
         let row = TraceRow {
             trial: p.trial,
             iteration: moment.iteration,
             seconds: moment.seconds,
-            train_loss: p.normalization / 4.0 * training,
+            train_loss,
             relative_residual: ratio(training, self.norms.0),
             relative_error: self.truth.map(|truth| diagnostics::relative_error(view, truth)).transpose()?,
             holdout_loss: (!self.held_out.is_empty()).then(|| all / self.held_out.len() as f64 / 4.0 * held),
             diagnosis,
+            phase_proxy,
         };
         self.iterations = moment.iteration;
         let first = *self.first_loss.get_or_insert(row.train_loss);
@@ -174,6 +190,7 @@ impl<'a> TrialWatch<'a> {
                 relative_error: None,
                 holdout_loss: None,
                 diagnosis: None,
+                phase_proxy: None,
             },
             estimated_relative_error: None,
             factor: vec![0.0; n * self.parameters.search_rank],
@@ -194,6 +211,7 @@ impl<'a> TrialWatch<'a> {
             estimated_rank: diagnostics::estimated_rank(&singular_values),
             singular_values,
             phases: self.diagnostics.map(|d| d.phases()),
+            phases_proxy: self.proxy.map(|proxy| proxy.finish()),
             remark: None,
             n,
             left: kept.factor,

@@ -112,3 +112,19 @@ fn a_batch_of_factors_goes_on_as_a_batch() {
     assert_eq!(shape, [3, N, 3]);
     assert!(distance(&twice, &whole) < 1e-12);
 }
+
+#[test]
+fn rows_use_the_first_measurements() {
+    let dir = Dir::with_problem();
+    let flags = "--search-rank 3 --step-size 0.2 --init-scale 0.01 --max-iterations 30 --precision f64";
+    dir.solve(&format!("{flags} --rows 80:120:40 --out batch.npz --trials trials.csv")).done();
+    let rows: Vec<String> = table(&dir.text("trials.csv")).iter().map(|row| row["rows"].clone()).collect();
+    assert_eq!(rows, ["80", "120"]);
+    // The same as files that hold no more.
+    let ((shape, a), (_, y)) = (dir.array("A.npy"), dir.array("y.npy"));
+    dir.write_f64("A.npy", &[80, shape[1]], &a[..80 * shape[1]]);
+    dir.write_f64("y.npy", &[80], &y[..80]);
+    dir.solve(&format!("{flags} --layout packed --out one.npz")).done();
+    let (_, batch) = dir.factors("batch.npz");
+    assert!(distance(&batch[..3 * N], &dir.factors("one.npz").1) < 1e-12);
+}

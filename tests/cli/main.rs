@@ -8,6 +8,7 @@ mod inputs;
 mod process;
 mod refusals;
 mod refused_files;
+mod snapshots;
 mod solve;
 
 use std::path::{Path, PathBuf};

@@ -59,6 +59,13 @@ fn values_outside_their_range_name_the_flag_and_what_is_allowed() {
         ("--observe sometimes", &["--observe", "'sometimes'", "every:J"]),
         ("--max-iterations -1", &["--max-iterations", "-1"]),
         ("--max-iterations 1.5", &["--max-iterations", "1.5"]),
+        ("--max-iterations 10,20", &["--max-iterations", "'10,20'", "one value", "run once for each"]),
+        ("--holdout 0.1:0.3:0.1", &["--holdout", "one value"]),
+        ("--stop-residual 1e-2,1e-3", &["--stop-residual", "one value"]),
+        ("--rows 0", &["--rows", "found 0", "1 to m = 120"]),
+        ("--rows 60,121", &["--rows", "found 121", "1 to m = 120"]),
+        ("--rows x", &["--rows", "'x'", "whole numbers"]),
+        ("--search-rank 99999999999", &["--search-rank", "99999999999", "GiB"]),
     ] {
         refused_solve(&dir, flags, fragments);
     }
@@ -136,6 +143,9 @@ fn outputs_are_refused_before_the_work_starts() {
         ("--trace ./y.npy", &["./y.npy", "also the input y.npy"]),
         ("--report folder/../X.npy", &["also the input X.npy"]),
         ("--trials link.npy", &["link.npy", "also the input y.npy"]),
+        ("--snapshots X.npy", &["X.npy", "also the input"]),
+        ("--snapshots nowhere/U.npz", &["nowhere/U.npz", "Create the directory"]),
+        ("--out a.npz --snapshots folder/../a.npz", &["a.npz", "two outputs", "--snapshots"]),
         ("--out a.npz --report a.npz", &["a.npz", "two outputs", "--trials"]),
         ("--out a.npz --report ./a.npz", &["a.npz", "two outputs"]),
         ("--trace folder/t.csv --trials folder/../folder/t.csv", &["t.csv", "two outputs"]),
@@ -172,6 +182,8 @@ fn problems_that_cannot_be_generated_make_no_directory() {
         ("--n 5 --rank 2 --measurements 5 --layout half", &["--layout", "'half'", "packed or full"]),
         ("--n 5 --rank 2 --measurements 5 --operator sparse", &["--operator", "'sparse'", "dense"]),
         ("--n -5 --rank 2 --measurements 5", &["-5"]),
+        ("--n 5 --rank 1:2 --measurements 5", &["--rank", "one value"]),
+        ("--n 5 --rank 2 --measurements 5 --seed 1,2", &["--seed", "one value"]),
         ("--n 3000 --rank 2 --measurements 9000000000000000", &["--measurements", "9000000000000000"]),
     ] {
         refused(&dir, &format!("generate {flags} --out problem"), fragments);

@@ -1,6 +1,6 @@
 //! One trial: factors, report, trace and the words on the terminal agree with each other and with the truth.
 
-use crate::{Dir, M, N, close, distance, product, table};
+use crate::{Dir, M, N, RANK, close, distance, product, table};
 
 const GOOD: &str = "--truth X.npy --search-rank 5 --stop-relative-error 1e-5 --out factors.npz --report run.json \
                     --trace trace.csv --trials trials.csv";
@@ -202,4 +202,24 @@ fn backends_agree() {
     assert!(distance(&run("--backend cpu --precision f64", "f64.npz"), &oracle) < 1e-10);
     assert!(distance(&run("--backend cpu", "f32.npz"), &oracle) < 1e-4);
     assert!(distance(&run("--backend auto", "auto.npz"), &oracle) < 1e-4);
+}
+
+#[test]
+fn phases_without_a_truth_are_called_a_proxy() {
+    let dir = Dir::with_problem();
+    let flags =
+        "--observe every:1 --max-iterations 200 --step-size 0.2 --search-rank 6 --trace trace.csv --report run.json";
+    let said = dir.solve(flags).done();
+    assert!(said.stdout.contains("phases (proxy)") && !said.stdout.contains("phases   "), "{}", said.stdout);
+    let guess = dir.json("run.json")["trials"][0]["phases_proxy"].clone();
+    let guessed = |row: &std::collections::HashMap<String, String>| row["phase_proxy"] == "3";
+    let rows = table(&dir.text("trace.csv"));
+    assert!(rows.iter().all(|row| row["phase"].is_empty()) && guess["group"] == RANK);
+    assert_eq!(rows.iter().position(guessed), guess["t_1"].as_u64().map(|t| t as usize));
+    let said = dir.solve(&format!("{flags} --truth X.npy")).done();
+    assert!(said.stdout.contains("phases   ") && !said.stdout.contains("proxy"), "{}", said.stdout);
+    let trial = dir.json("run.json")["trials"][0].clone();
+    assert!(trial.get("phases_proxy").is_none());
+    assert!(trial["phases"]["t_1"].as_u64().unwrap().abs_diff(guess["t_1"].as_u64().unwrap()) <= 1);
+    assert!(table(&dir.text("trace.csv")).iter().all(|row| row["phase_proxy"].is_empty() && !row["phase"].is_empty()));
 }

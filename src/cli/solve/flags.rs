@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-/// Lists and ranges (`1:8`, `a:b:step`, `log:1e-1:1e-7:7`) of --init-scale, --seed, --search-rank and
-/// --step-size make one batch, their cartesian product.
+/// Lists and ranges (`1:8`, `a:b:step`, `log:1e-1:1e-7:7`) of --init-scale, --seed, --search-rank, --step-size and
+/// --rows make one batch, their cartesian product.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Sensing matrices, .npy: (m, n, n), (m, n²), or packed (m, n(n+1)/2) upper triangles row by row
@@ -18,6 +18,9 @@ pub struct Args {
     /// Known matrix M (n, n), to report the test error
     #[arg(long, value_name = "M.npy", help_heading = "Measurements")]
     pub truth_matrix: Option<PathBuf>,
+    /// Use only so many measurements, the first ones [default: all]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Measurements")]
+    pub rows: Option<String>,
     /// psd: symmetric without negative eigenvalues; other models are refused
     #[arg(long, value_name = "NAME", default_value = "psd", help_heading = "Measurements")]
     pub model: String,
@@ -64,7 +67,7 @@ pub struct Args {
 
     /// Iterations at most
     #[arg(
-        long,
+        long, value_parser = crate::cli::grid::single::<usize>,
         value_name = "N",
         allow_negative_numbers = true,
         default_value_t = 5000,
@@ -72,25 +75,25 @@ pub struct Args {
     )]
     pub max_iterations: usize,
     /// Stop at ‖UUᵀ−M‖/‖M‖ ≤ e; needs a truth
-    #[arg(long, value_name = "e", allow_negative_numbers = true, help_heading = "When to stop")]
+    #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "e", allow_negative_numbers = true, help_heading = "When to stop")]
     pub stop_relative_error: Option<f64>,
     /// Stop at a training loss ≤ f
-    #[arg(long, value_name = "f", allow_negative_numbers = true, help_heading = "When to stop")]
+    #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "f", allow_negative_numbers = true, help_heading = "When to stop")]
     pub stop_loss: Option<f64>,
     /// Stop at a relative residual ‖A(UUᵀ)−y‖/‖y‖ ≤ e
-    #[arg(long, allow_negative_numbers = true, value_name = "e", help_heading = "When to stop")]
+    #[arg(long, value_parser = crate::cli::grid::single::<f64>, allow_negative_numbers = true, value_name = "e", help_heading = "When to stop")]
     pub stop_residual: Option<f64>,
     /// Stop after so many seconds of iterating
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, help_heading = "When to stop")]
+    #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "SECONDS", allow_negative_numbers = true, help_heading = "When to stop")]
     pub stop_time: Option<f64>,
     /// Iterations over which a flat loss and a still spectrum count as stalled; 0 never does
-    #[arg(long, value_name = "N", default_value_t = 200, help_heading = "When to stop")]
+    #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "N", default_value_t = 200, help_heading = "When to stop")]
     pub stall_window: usize,
     /// Keep this share of the measurements aside, return the iterate that predicts them best, estimate the error
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "When to stop")]
+    #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "SHARE", allow_negative_numbers = true, help_heading = "When to stop")]
     pub holdout: Option<f64>,
     /// Seed of the choice of held-out measurements
-    #[arg(long, value_name = "SEED", default_value_t = 0, help_heading = "When to stop")]
+    #[arg(long, value_parser = crate::cli::grid::single::<u64>, value_name = "SEED", default_value_t = 0, help_heading = "When to stop")]
     pub holdout_seed: u64,
     /// When to trace and to test the stop rules: every:J iterations, or log (about twelve times a decade)
     #[arg(long, value_name = "WHEN", default_value = "every:10", help_heading = "When to stop")]
@@ -108,7 +111,17 @@ pub struct Args {
     /// Parameters and result of every trial, CSV
     #[arg(long, value_name = "trials.csv", help_heading = "Output (each optional; - is the standard output)")]
     pub trials: Option<PathBuf>,
+    /// Factors at every observation, .npz with `iterations` (T,) and `factors` (T, batch, n, k)
+    #[arg(long, value_name = "U.npz", help_heading = "Output (each optional; - is the standard output)")]
+    pub snapshots: Option<PathBuf>,
     /// No notes and no progress
     #[arg(long, short, help_heading = "Output (each optional; - is the standard output)")]
     pub quiet: bool,
+}
+
+impl Args {
+    /// The outputs that were asked for.
+    pub fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.out, &self.report, &self.trace, &self.trials, &self.snapshots].into_iter().flatten()
+    }
 }

@@ -34,12 +34,12 @@ pub fn run(args: &Args) -> Result<Ending> {
     };
     backend.require(precision)?;
     let inputs = inputs(args);
-    for output in [&args.out, &args.report, &args.trace, &args.trials].into_iter().flatten() {
+    for output in args.outputs() {
         ensure_not_input(output, &inputs)?;
     }
     // Before there are temporary files, which a signal would leave behind.
     let interrupted = interrupt();
-    let outputs = Outputs::create(&args.out, &args.report, &args.trace, &args.trials)?;
+    let mut outputs = Outputs::create(args)?;
 
     let file = options.open(&args.matrices)?;
     let mut notices = file.notices.clone();
@@ -52,8 +52,8 @@ pub fn run(args: &Args) -> Result<Ending> {
         // A batch of starts, as another run leaves it, goes on as a batch.
         trials = vec![*one; starts.batch()];
     }
-    // Angles and phases are computed where they are written somewhere.
-    let diagnose = args.trace.is_some() || args.report.is_some();
+    // Angles and phases are computed where they are shown or written.
+    let diagnose = args.trace.is_some() || args.report.is_some() || trials.len() == 1;
     let settings = settings.trials(trials).diagnose(diagnose);
     let mut solver = Solver::new(problem, settings, backend)?;
     notices.extend(solver.notices().iter().cloned());
@@ -61,8 +61,12 @@ pub fn run(args: &Args) -> Result<Ending> {
         notices.iter().for_each(|notice| remark(notice));
         summary::announce(solver.engine(), n, m, solver.trials());
     }
+    outputs.prepare(args, &solver)?;
     let bar = Bar::new(&interrupted, !args.quiet);
-    let solution = solver.solve_with(|progress| bar.observe(progress))?;
+    let solution = solver.solve_with(|progress| {
+        outputs.record(progress);
+        bar.observe(progress)
+    })?;
     bar.finish();
 
     let digests = match args.report {
@@ -81,6 +85,7 @@ const STORAGES: &[(&str, Storage)] = &[("f16", Storage::F16), ("f32", Storage::F
 
 /// Parameter axes of the batch.
 struct Axes {
+    rows: Vec<Option<usize>>,
     search_ranks: Vec<Option<usize>>,
     step_sizes: Vec<Option<f64>>,
     init_scales: Vec<Option<f64>>,
@@ -91,12 +96,13 @@ impl Axes {
     /// The cartesian product, the seed running fastest and the observation vector slowest.
     fn trials(&self, instances: usize) -> Vec<Trial> {
         let mut trials = Vec::new();
-        for instance in 0..instances {
+        for (instance, rows) in (0..instances).flat_map(|i| self.rows.iter().map(move |rows| (i, rows))) {
             for k in &self.search_ranks {
                 for mu in &self.step_sizes {
                     for alpha in &self.init_scales {
                         for seed in &self.seeds {
                             let mut trial = Trial::default().instance(instance);
+                            trial = rows.map_or(trial, |rows| trial.rows(rows));
                             trial = k.map_or(trial, |k| trial.search_rank(k));
                             trial = mu.map_or(trial, |mu| trial.step_size(mu));
                             trial = alpha.map_or(trial, |alpha| trial.init_scale(alpha));
@@ -139,6 +145,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     })?;
     let precision = word("precision", &args.precision, PRECISIONS)?;
     let axes = Axes {
+        rows: axis("rows", &args.rows)?,
         search_ranks: axis("search_rank", &args.search_rank)?,
         step_sizes: axis("step_size", &args.step_size)?,
         init_scales: axis("init_scale", &args.init_scale)?,
@@ -262,7 +269,7 @@ fn described(args: &Args, s: f64) -> Value {
         "truth": path(&args.truth), "truth_matrix": path(&args.truth_matrix), "init": path(&args.init),
         "model": args.model, "layout": args.layout, "shape": args.shape,
         "normalization": args.normalization, "normalization_value": s,
-        "search_rank": args.search_rank, "step_size": args.step_size,
+        "rows": args.rows, "search_rank": args.search_rank, "step_size": args.step_size,
         "init_scale": args.init_scale, "seed": args.seed,
         "method": args.method, "backend": args.backend, "precision": args.precision, "storage": args.storage,
         "variant": args.variant,
@@ -279,7 +286,7 @@ fn seeds(args: &Args, solution: &Solution) -> Value {
 }
 
 fn outputs_use_stdout(args: &Args) -> bool {
-    [&args.out, &args.report, &args.trace, &args.trials].into_iter().flatten().any(|p| p == Path::new("-"))
+    args.outputs().any(|p| p == Path::new("-"))
 }
 
 fn ending(solution: &Solution, args: &Args) -> Ending {

@@ -4,36 +4,54 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use lowrank::io::{InputInfo, OutputFile, same_file};
-use lowrank::report::{RunReport, write_factors, write_trace, write_trials};
-use lowrank::{Error, Result, Solution};
+use lowrank::report::{RunReport, Snapshots, write_factors, write_trace, write_trials};
+use lowrank::{Error, Progress, Result, Solution, Solver};
 use serde_json::Value;
+
+use super::Args;
 
 pub struct Outputs {
     factors: Option<OutputFile>,
     report: Option<OutputFile>,
     trace: Option<OutputFile>,
     trials: Option<OutputFile>,
+    snapshots: Option<OutputFile>,
+    kept: Option<Snapshots>,
 }
 
 impl Outputs {
-    pub fn create(
-        factors: &Option<PathBuf>,
-        report: &Option<PathBuf>,
-        trace: &Option<PathBuf>,
-        trials: &Option<PathBuf>,
-    ) -> Result<Self> {
-        let paths: Vec<&Path> = [factors, report, trace, trials].into_iter().flatten().map(PathBuf::as_path).collect();
+    pub fn create(args: &Args) -> Result<Self> {
+        let paths: Vec<&Path> = args.outputs().map(PathBuf::as_path).collect();
         let twice = (1..paths.len()).find(|&i| paths[..i].iter().any(|p| *p == paths[i] || same_file(p, paths[i])));
         if let Some(twice) = twice.map(|i| paths[i]) {
             return Err(Error::File {
                 path: twice.to_path_buf(),
                 found: "two outputs of that name".into(),
                 allowed: "a file for each output".into(),
-                fix: "Give --out, --report, --trace and --trials different names".into(),
+                fix: "Give --out, --report, --trace, --trials and --snapshots different names".into(),
             });
         }
         let open = |path: &Option<PathBuf>| path.as_ref().map(OutputFile::create).transpose();
-        Ok(Self { factors: open(factors)?, report: open(report)?, trace: open(trace)?, trials: open(trials)? })
+        Ok(Self {
+            factors: open(&args.out)?,
+            report: open(&args.report)?,
+            trace: open(&args.trace)?,
+            trials: open(&args.trials)?,
+            snapshots: open(&args.snapshots)?,
+            kept: None,
+        })
+    }
+
+    /// What has to be there while the solver runs.
+    pub fn prepare(&mut self, args: &Args, solver: &Solver) -> Result<()> {
+        self.kept = args.snapshots.as_ref().map(|path| Snapshots::create(path, solver)).transpose()?;
+        Ok(())
+    }
+
+    pub fn record(&mut self, progress: &Progress<'_>) {
+        if let Some(kept) = &mut self.kept {
+            kept.record(progress);
+        }
     }
 
     pub fn write(
@@ -62,6 +80,12 @@ impl Outputs {
         if let Some(file) = self.report {
             let argv = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
             write_json(file, &RunReport::new(solution, settings, argv, seeds, inputs, notices))?;
+        }
+        // Last: where the disk was too small for the snapshots, the rest is there.
+        if let (Some(mut file), Some(kept)) = (self.snapshots, self.kept) {
+            let written = kept.write(&mut file);
+            file.check(written)?;
+            file.finish()?;
         }
         Ok(())
     }

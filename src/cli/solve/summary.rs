@@ -100,6 +100,17 @@ fn single(t: &TrialSolution) -> String {
         ));
         lines.extend(phases.reasons.iter().map(|reason| format!("                  {reason}")));
     }
+    if let Some(proxy) = &t.phases_proxy {
+        match (proxy.t_1, proxy.group) {
+            (Some(one), Some(group)) => {
+                let star = proxy.t_star.map_or_else(String::new, |star| format!("aligned from {star}, "));
+                lines.push(format!(
+                    "phases (proxy)    {star}grown at {one}: {group} singular values of U, without a truth to compare with"
+                ));
+            }
+            _ => lines.push("phases (proxy)    not told: local refinement was not recognised in this run".into()),
+        }
+    }
     lines.push(format!("estimated rank    {} of {} columns", t.estimated_rank, t.parameters.search_rank));
     lines.push(format!("singular values   {}{more}", leading.join(" ")));
     lines.join("\n") + "\n"

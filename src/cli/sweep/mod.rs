@@ -45,22 +45,22 @@ pub struct Args {
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Grid")]
     step_size: Option<String>,
     /// Solves of each cell, with different truths, noise and starts
-    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Grid")]
+    #[arg(long, value_parser = grid::single::<usize>, value_name = "N", default_value_t = 20, help_heading = "Grid")]
     repetitions: usize,
 
     /// A solve succeeds, and stops, at ‖UUᵀ−M‖/‖M‖ ≤ e
-    #[arg(long, value_name = "e", default_value_t = 1e-3, allow_hyphen_values = true, help_heading = "Solves")]
+    #[arg(long, value_parser = grid::single::<f64>, value_name = "e", default_value_t = 1e-3, allow_hyphen_values = true, help_heading = "Solves")]
     success: f64,
-    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Solves")]
+    #[arg(long, value_parser = grid::single::<usize>, value_name = "N", default_value_t = 2000, help_heading = "Solves")]
     max_iterations: usize,
     /// Iterations over which a flat loss and a still spectrum count as stalled; 0 never does
-    #[arg(long, value_name = "N", default_value_t = 200, help_heading = "Solves")]
+    #[arg(long, value_parser = grid::single::<usize>, value_name = "N", default_value_t = 200, help_heading = "Solves")]
     stall_window: usize,
     /// A fresh operator for every repetition instead of one for each n
     #[arg(long, help_heading = "Solves")]
     vary_operator: bool,
     /// Seed from which all others are derived
-    #[arg(long, default_value_t = 0, help_heading = "Solves")]
+    #[arg(long, value_parser = grid::single::<u64>, default_value_t = 0, help_heading = "Solves")]
     seed: u64,
     /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
     #[arg(long, default_value = "auto", help_heading = "Solves")]
@@ -69,7 +69,7 @@ pub struct Args {
     #[arg(long, default_value = "f32", help_heading = "Solves")]
     precision: String,
     /// Trials that advance together at most; results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Solves")]
+    #[arg(long, value_parser = grid::single::<usize>, value_name = "N", default_value_t = 64, help_heading = "Solves")]
     batch: usize,
 
     /// Directory for sweep.csv, cells.csv, heatmap.svg, sweep.html, sweep.json and the journal; made if it is not there

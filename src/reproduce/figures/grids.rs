@@ -34,7 +34,7 @@ pub(super) fn times(settings: &Ss21, run: &TimesRun) -> Result<FigureData> {
     };
     let high = ones.iter().chain(&stars).map(|p| p.1).fold(10.0, f64::max);
     let panel = Panel {
-        title: "Alignment takes the same time from every start, growth does not".into(),
+        title: format!("Alignment takes the same time from every start, growth does not (to T = {})", run.stop_time),
         x: scale_axis(run.starts.iter().map(|s| s.init_scale)),
         y: Axis::linear("iterations").range(0.0, 1.1 * high),
         series: vec![
@@ -50,12 +50,12 @@ pub(super) fn times(settings: &Ss21, run: &TimesRun) -> Result<FigureData> {
         let _ = writeln!(csv, "{:e},{},{},{}", start.init_scale, whole(p.t_star), whole(p.t_1), whole(p.t_twin));
     }
     let caption = format!(
-        "t_* and t_1 against α. {}; k = {}, start seed {}, {}; every run to the first iteration at which all have passed \
-         t_1. The dashed line has the slope ln10/ln(1 + μλ_r*(P)).",
+        "t_* and t_1 against α. {}; k = {}, start seed {}, {}; stop time T = {} for every run. The dashed line has the slope ln10/ln(1 + μλ_r*(P)).",
         setting(&run.facts, settings),
         run.search_rank,
         settings.seed,
         single(run.precision),
+        run.stop_time,
     );
     let svg = drawn(&[panel])?;
     Ok(FigureData { name: "times", title: "What the scale of the start changes", caption, svg, csv })
@@ -157,7 +157,7 @@ pub(super) fn scale(settings: &Ss21, run: &ScaleRun) -> Result<FigureData> {
 
 pub(super) fn slopes(settings: &Ss21, runs: &[ScaleRun]) -> Result<FigureData> {
     let mut panel = Panel {
-        title: "More measurements, steeper".into(),
+        title: "More measurements, steeper: final errors at the stop times T (dashed: predicted slopes)".into(),
         x: scale_axis(runs.iter().flat_map(|r| r.points.iter().map(|p| p.init_scale))),
         y: Axis::log("test error"),
         ..Panel::default()
@@ -169,7 +169,8 @@ pub(super) fn slopes(settings: &Ss21, runs: &[ScaleRun]) -> Result<FigureData> {
         let fitted = errors(run, true);
         let predicted = run.facts.exponent().filter(|e| e.is_finite());
         let label = format!(
-            "m = {factor}·n·r*: {}\n(dashed: {} predicted)",
+            "m = {factor}·n·r*, T = {}\n{} (dashed: {})",
+            run.stop_time,
             slope_text(test_line(run)),
             predicted_text(&run.facts)
         );
@@ -206,7 +207,7 @@ pub(super) fn width(settings: &Ss21, run: &WidthRun) -> Result<FigureData> {
         groups.iter().map(|g| (g.0 as f64, if g.0 == rank { format!("{} = r*", g.0) } else { g.0.to_string() }));
     let (narrow, wide) = (groups.first().map_or(1, |g| g.0) as f64, groups.last().map_or(10, |g| g.0) as f64);
     let panel = Panel {
-        title: format!("Iterations to a test error of {:e}: only k = r* is slow", run.target),
+        title: format!("Iterations to a test error of {:e} (stopped there, or at T = {})", run.target, run.limit),
         x: Axis::log("columns k of U").range(0.75 * narrow, 1.33 * wide).ticks(ticks.collect()),
         y: Axis::linear("iterations").range((low - 4.0).max(0.0).floor(), high + 4.0),
         boxes: (groups.iter())

@@ -13,6 +13,11 @@ fn over_time(run: &PhaseRun, of: impl Fn(&TraceRow) -> Option<f64>) -> Vec<(f64,
     run.trace.iter().filter_map(|r| Some((r.iteration as f64, of(r)?))).collect()
 }
 
+/// The stop time T.
+fn end(run: &PhaseRun) -> usize {
+    run.trace.last().map_or(0, |r| r.iteration)
+}
+
 /// |σ_{r*}(U_t) − σ_{r*}(X)|/σ_{r*}(X)
 fn signal_gap(run: &PhaseRun, row: &TraceRow) -> Option<f64> {
     Some((row.diagnosis?.sigma_rank - run.facts.sigma_min).abs() / run.facts.sigma_min)
@@ -20,7 +25,7 @@ fn signal_gap(run: &PhaseRun, row: &TraceRow) -> Option<f64> {
 
 /// Phases I, II and III as far as their times exist.
 fn bands(run: &PhaseRun) -> Vec<Band> {
-    let end = run.trace.last().map_or(0, |r| r.iteration) as f64;
+    let end = end(run) as f64;
     let band = |from: f64, to: f64, shade: usize| Band { from, to, label: ["I", "II", "III"][shade].into(), shade };
     match (run.phases.t_star.map(|t| t as f64), run.phases.t_1.map(|t| t as f64)) {
         (Some(star), Some(one)) => vec![band(0.0, star, 0), band(star, one, 1), band(one, end, 2)],
@@ -33,7 +38,7 @@ fn bands(run: &PhaseRun) -> Vec<Band> {
 pub(super) fn phases(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
     let line = Style::Line;
     let errors = Panel {
-        title: "Errors: a plateau, then a fall".into(),
+        title: format!("Errors: a plateau, then a fall (to T = {})", end(run)),
         x: Axis::linear("iteration t"),
         y: Axis::log("relative error, loss"),
         bands: bands(run),
@@ -50,7 +55,7 @@ pub(super) fn phases(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
         ..Panel::default()
     };
     let angles = Panel {
-        title: "Angles: towards the spectral subspace L first, then to the truth X".into(),
+        title: format!("Angles: towards the spectral subspace L first, then to the truth X (to T = {})", end(run)),
         x: Axis::linear("iteration t"),
         y: Axis::linear("sine of the angle").range(0.0, 1.15),
         bands: bands(run),
@@ -77,7 +82,7 @@ pub(super) fn phases(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
         );
     }
     let caption = format!(
-        "The three phases of one run. {}; k = {}, α = {:.3e}, start seed {}, {}; {} iterations. Phase I (alignment) ends at \
+        "The three phases of one run. {}; k = {}, α = {:.3e}, start seed {}, {}; stop time T = {}. Phase I (alignment) ends at \
          t_* = {}, where angle(L, L_t) ≤ {}; phase II (saddle avoidance) at t_1 = {}, where σ_min(V_XᵀU_t) ≥ σ_min(X)/√10; \
          phase III is local refinement. L is the span of the leading r* eigenvectors of P = s·A*(y), L_t that of the leading \
          left singular vectors of U_t.",
@@ -86,7 +91,7 @@ pub(super) fn phases(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
         run.init_scale,
         settings.seed,
         single(run.precision),
-        run.trace.last().map_or(0, |r| r.iteration),
+        end(run),
         shown(run.phases.t_star),
         run.phases.aligned,
         shown(run.phases.t_1),
@@ -97,7 +102,7 @@ pub(super) fn phases(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
 
 /// angle(X, L) as a dashed line.
 fn plateau_line(run: &PhaseRun) -> Series {
-    let end = run.trace.last().map_or(0, |r| r.iteration) as f64;
+    let end = end(run) as f64;
     let angle = run.facts.angle;
     curve(&format!("angle(X, L) = {angle:.3}"), Quantity::Theory, Style::Dashed, vec![(0.0, angle), (end, angle)])
 }
@@ -109,7 +114,7 @@ pub(super) fn spectral(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
     }
     let at = |of: fn(crate::diagnostics::Diagnosis) -> Option<f64>| over_time(run, |r| of(r.diagnosis?));
     let panel = Panel {
-        title: "Gradient descent and power iteration from the same start".into(),
+        title: format!("Gradient descent and power iteration from the same start (to T = {})", end(run)),
         x: Axis::linear("iteration t"),
         y: Axis::linear("sine of the angle").range(0.0, 1.15),
         bands: bands(run),
@@ -143,13 +148,14 @@ pub(super) fn spectral(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
     }
     let caption = format!(
         "The run of the first figure beside its power-iteration twin Ũ_t = (I + μP)ᵗU₀, which is what gradient descent would \
-         do if the residual stayed at −y. {}; k = {}, α = {:.3e}, start seed {}, {}. The curves lie on each other until \
+         do if the residual stayed at −y. {}; k = {}, α = {:.3e}, start seed {}, {}; stop time T = {}. The curves lie on each other until \
          t_twin = {}, the first t with ‖U_t − Ũ_t‖ > {}‖Ũ_t‖; alignment is complete before, at t_* = {}.",
         setting(&run.facts, settings),
         run.search_rank,
         run.init_scale,
         settings.seed,
         single(run.precision),
+        end(run),
         shown(run.phases.t_twin),
         run.phases.twin_left,
         shown(run.phases.t_star),

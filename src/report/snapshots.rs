@@ -1,0 +1,96 @@
+//! The factors at every observation, as an archive.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::io::{LARGEST_ENTRY, NpyWriter, NpzWriter, Spool};
+use crate::solver::{Progress, Solver};
+
+/// Keeps the factors at the observation points of a run, on the disk and not in memory, and writes them as one `.npz`
+/// with `iterations` (T,) and `factors` (T, batch, n, k), both as NumPy reads them. Narrower trials are padded with zero
+/// columns; a trial that has ended keeps its last factor (under a held-out share that need not be the one that the
+/// solution returns).
+///
+/// ```no_run
+/// # fn run(mut solver: lowrank::Solver) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::ops::ControlFlow::Continue;
+/// let mut snapshots = lowrank::report::Snapshots::create("U.npz", &solver)?;
+/// solver.solve_with(|progress| {
+///     snapshots.record(progress);
+///     Continue(())
+/// })?;
+/// let mut file = lowrank::io::OutputFile::create("U.npz")?;
+/// snapshots.write(&mut file)?;
+/// file.finish()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Snapshots {
+    spool: Spool,
+    iterations: Vec<i64>,
+    /// (batch, n, k)
+    shape: [usize; 3],
+    failed: Option<std::io::Error>,
+}
+
+impl Snapshots {
+    /// Prepares the snapshots of a run of `solver`; `output` says on whose disk they wait.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the array could exceed 8 GiB, the most that is read back, [`Error::Io`] where there can
+    /// be no temporary file.
+    pub fn create(output: impl AsRef<Path>, solver: &Solver) -> Result<Self> {
+        let (points, shape) = solver.observations_at_most();
+        let bytes = [points, shape[0], shape[1], shape[2]].iter().fold(8.0, |product, &d| product * d as f64);
+        if bytes > LARGEST_ENTRY as f64 {
+            let [batch, n, k] = shape;
+            return Err(Error::invalid(
+                "snapshots",
+                format!("up to {points} snapshots of ({batch}, {n}, {k}) factors, {:.1} GiB", gibibytes(bytes)),
+                format!("at most {:.0} GiB", gibibytes(LARGEST_ENTRY as f64)),
+                "look less often (--observe log, or a larger J in every:J) or lower --max-iterations",
+            ));
+        }
+        Ok(Self { spool: Spool::create(output.as_ref())?, iterations: Vec::new(), shape, failed: None })
+    }
+
+    /// Keeps the factors of this observation. A failure to write does not end the run; [`Snapshots::write`] returns it.
+    pub fn record(&mut self, progress: &Progress<'_>) {
+        if self.failed.is_some() {
+            return;
+        }
+        for numbers in progress.factors.left_data().chunks(8192) {
+            let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+            if let Err(error) = self.spool.write_all(&bytes) {
+                self.failed = Some(error);
+                return;
+            }
+        }
+        self.iterations.push(progress.iteration as i64);
+    }
+
+    /// Writes the archive.
+    ///
+    /// # Errors
+    /// Those of `writer` and of the temporary file.
+    pub fn write(mut self, writer: &mut impl Write) -> std::io::Result<()> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let [batch, n, k] = self.shape;
+        let points = self.iterations.len();
+        let mut archive = NpzWriter::new(writer);
+        let mut array = NpyWriter::new(archive.begin("iterations", 8 * points as u64)?, &[points])?;
+        array.write(&self.iterations)?;
+        array.finish()?;
+        let bytes = 8 * (points * batch * n * k) as u64;
+        self.spool.copy_to(NpyWriter::<_, f64>::header(archive.begin("factors", bytes)?, &[points, batch, n, k])?)?;
+        archive.finish()
+    }
+}
+
+fn gibibytes(bytes: f64) -> f64 {
+    bytes / f64::from(1 << 30)
+}
