@@ -8,16 +8,6 @@
 // A tile is TILE slots: a row is read once for all trials of a tile. Row i belongs to the same split whatever the
 // panels are, and a split adds its rows in order, so neither the panels nor the batch change a sum.
 
-struct Panel {
-    first: u32,     // measurement of the panel's first row
-    rows: u32,
-    overwrite: u32, // 1 in the first panel: `sums` holds nothing yet
-    unused: u32,
-}
-
-// slots[0] = number of active trials, slots[1 + slot] = trial
-@group(0) @binding(0) var<storage, read> slots: array<u32>;
-
 @group(1) @binding(0) var<storage, read> z: array<Lane>;                // (tiles, P)
 @group(1) @binding(1) var<storage, read> observed: array<real>;          // (BATCH, M)
 @group(1) @binding(2) var<storage, read_write> residual_out: array<real>; // (BATCH, M)
@@ -25,9 +15,6 @@ struct Panel {
 @group(1) @binding(3) var<storage, read> residual: array<real>;          // (BATCH, M)
 @group(1) @binding(4) var<storage, read> weight: array<real>;            // (BATCH, M)
 @group(1) @binding(5) var<storage, read_write> sums: array<Lane>;    // (SPLITS, tiles, P)
-
-// Group 2, binding 0, the rows, is declared by the file of `storage`.
-@group(2) @binding(1) var<uniform> panel: Panel;
 
 @compute @workgroup_size(256)
 fn forward(
