@@ -154,8 +154,8 @@ fn adjoint_apply(
                 let slot = tile * TILE + l;
                 var factor: real = 0.0;
                 if (measurement >= panel.first && measurement < end && slot < count) {
-                    let of = slots[1u + slot] * M + measurement;
-                    factor = scaled((measurement - panel.first) * ROW_WORDS, weight[of] * residual[of]);
+                    let source = slots[1u + slot] * M + measurement;
+                    factor = scaled((measurement - panel.first) * ROW_WORDS, weight[source] * residual[source]);
                 }
                 slab[factors + at % HEIGHT * TILE + l] = factor;
             }

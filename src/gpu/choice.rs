@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Candidate, Load};
+use crate::engine::{Candidate, Load, Precision};
 use crate::error::Result;
 use crate::gpu::buffers::{Panel, short_panel};
 use crate::gpu::device::Device;
 use crate::gpu::engine::Options;
 use crate::gpu::program::{At, Program};
-use crate::gpu::shaders::modules;
+use crate::gpu::shaders::{modules, source_of, widest};
 use crate::gpu::sizes::Sizes;
 use crate::gpu::variant::{Abilities, Extent, Variant};
-use crate::operators::GpuPlan;
+use crate::operators::{GpuPlan, Operator};
 
 /// Measurement data that a timed gradient reads at most: more than the caches of any GPU hold, and little enough that a slow
 /// one takes milliseconds; of software adapters, what fits in a few of those.
@@ -21,6 +21,16 @@ const TIMED_BYTES_SOFTWARE: usize = 4 << 20;
 const TIMED: Duration = Duration::from_millis(2);
 /// Submissions timed, after one to warm up.
 const SAMPLES: usize = 3;
+
+/// Names of the kernel variants that the operator may be loaded with on this device: strategies, then exact variants.
+///
+/// # Errors
+/// [`crate::Error::Unsupported`] for operators without a shader.
+pub fn variants(device: &Device, operator: &dyn Operator, batch: usize, precision: Precision) -> Result<Vec<String>> {
+    let plan = source_of(operator)?.plan(widest(precision));
+    let extent = Extent::new(operator.shape().dimension(), operator.measurements(), batch, precision, &plan);
+    Ok(Variant::names(&extent, &device.abilities()))
+}
 
 /// The program of the forced variant, or of the fastest candidate with the times of all.
 ///

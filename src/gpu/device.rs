@@ -199,6 +199,11 @@ impl Device {
         self.inner.adapter.software
     }
 
+    /// Whether kernel variants with subgroup operations run on it.
+    pub fn has_subgroups(&self) -> bool {
+        self.abilities().subgroup
+    }
+
     /// What is known of the adapter.
     pub fn summary(&self) -> &AdapterSummary {
         &self.inner.adapter

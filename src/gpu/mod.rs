@@ -17,6 +17,7 @@ mod variant;
 /// The version of wgpu that [`Device::from_wgpu`] takes its types from.
 pub use wgpu;
 
+pub use choice::variants;
 pub use device::{AdapterSummary, Device, list_adapters};
 pub use engine::{Options, load};
 #[doc(hidden)]

@@ -90,7 +90,7 @@ pub(super) const TWO_KERNEL: Variant =
 /// Workgroup memory that core WebGPU grants.
 const WORKGROUP_BYTES: usize = 16 << 10;
 /// Below this many bytes of measurement data nothing is timed.
-const WORTH_TIMING: u64 = 1 << 20;
+const WORTH_TIMING: u64 = 4 << 20;
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -198,17 +198,26 @@ impl Variant {
         allowed
     }
 
+    /// Names of what may be asked for: strategies, then exact variants.
+    pub(super) fn names(extent: &Extent, abilities: &Abilities) -> Vec<String> {
+        let allowed = Self::allowed(extent, abilities);
+        let default =
+            |v: &&Self| Self::default_of(v.strategy, extent, abilities) == Some(Self { subgroup: false, ..**v });
+        let short = allowed.iter().filter(default).map(|v| {
+            let subgroup = if v.subgroup { "+subgroup" } else { "" };
+            format!("{}{subgroup}", v.strategy.word())
+        });
+        let exact = allowed.iter().filter(|v| v.strategy != TwoKernel).map(ToString::to_string);
+        short.chain(exact).collect()
+    }
+
     /// The variant of that name, as [`crate::engine::EngineInfo::variant`] has it or with less in it.
     ///
     /// # Errors
     /// [`Error::Invalid`], listing what there is, or saying why it does not fit.
     pub(super) fn forced(name: &str, operator: &str, extent: &Extent, abilities: &Abilities) -> Result<Self> {
         let short = name.strip_prefix(operator).and_then(|rest| rest.strip_prefix('/')).unwrap_or(name);
-        let allowed = || -> Vec<String> {
-            let strategies = Strategy::ALL.iter().filter(|s| Self::default_of(**s, extent, abilities).is_some());
-            let exact = Self::allowed(extent, abilities).into_iter().skip(1).map(|variant| variant.to_string());
-            strategies.map(|s| s.word().to_owned()).chain(exact).collect()
-        };
+        let allowed = || Self::names(extent, abilities);
         let refuse =
             |allowed: Vec<String>| Err(unknown_variant(name, &allowed.iter().map(String::as_str).collect::<Vec<_>>()));
         let Ok(Name { strategy, details, splits, subgroup }) = short.parse() else { return refuse(allowed()) };
@@ -322,7 +331,7 @@ mod tests {
         let refused = |name: &str, n: usize| {
             Variant::forced(name, "dense", &extent(n, 1), &portable).expect_err(name).to_string()
         };
-        assert!(refused("three-kernel", 50).contains("two-kernel, one-pass, row-resident, tiled"));
+        assert!(refused("three-kernel", 50).contains("two-kernel, one-pass, row-resident, tiled, one-pass/"));
         assert!(refused("one-pass/256", 50).contains("one-pass/256x2"));
         assert!(refused("tiled/5", 50).contains("tiled/8"));
         assert!(refused("row-resident", 500).contains("registers"));
