@@ -7,7 +7,6 @@ use crate::gpu::pipelines::{Kernel, Kernels, RowKernels, fold};
 use crate::gpu::resources::{Bindings, Buffers};
 use crate::gpu::shaders::Modules;
 use crate::gpu::sizes::Sizes;
-use crate::gpu::variant::Strategy;
 
 /// Where a gradient is evaluated, and what the adjoint is applied to.
 #[derive(Clone, Copy)]
@@ -102,16 +101,12 @@ impl Program {
     /// e of the panel's rows, and their share of A*(w∘e).
     pub(super) fn panel(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, index: usize) -> Result<()> {
         let b = &self.bindings;
-        let Sizes { p, splits, variant, .. } = self.sizes;
+        let Sizes { p, splits, .. } = self.sizes;
         let (tiles, rows) = (self.sizes.tiles(count), self.bindings.panels[index].1);
         match &self.kernels.rows {
             RowKernels::One(gradient) => self.dispatch(pass, gradient, &b.rows[0], Some(index), &[splits, count]),
             RowKernels::Two { forward, adjoint } => {
-                // Rows and columns that a workgroup of either kernel covers.
-                let (high, wide) = match variant.strategy {
-                    Strategy::Tiled => (8 * variant.rows, 32 * variant.rows),
-                    _ => (1, 256),
-                };
+                let (high, wide) = self.sizes.covered();
                 self.dispatch(pass, forward, &b.rows[0], Some(index), &[tiles, rows.div_ceil(high)])?;
                 self.dispatch(pass, adjoint, &b.rows[1], Some(index), &[splits, tiles, p.div_ceil(wide)])
             }

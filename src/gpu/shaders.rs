@@ -134,7 +134,7 @@ fn repeat(text: &str, sizes: &Sizes) -> String {
     let mut out = String::with_capacity(2 * text.len());
     let mut push = |line: &str, j: usize| {
         let line = line.replace("$j", &j.to_string());
-        let rows = if line.contains("$r") { sizes.variant.rows } else { 1 };
+        let rows = if line.contains("$r") { sizes.rows() } else { 1 };
         for r in 0..rows {
             out.push_str(&line.replace("$r", &r.to_string()));
             out.push('\n');

@@ -34,6 +34,8 @@ pub(super) struct Sizes {
     pub splits: usize,
     /// Trials served by one read of the measurement data.
     pub tile: usize,
+    /// [`GpuPlan::forward_rows`]
+    pub forward_rows: usize,
 }
 
 impl Sizes {
@@ -59,7 +61,9 @@ impl Sizes {
             Strategy::Tiled => (fitting(&TILES), p, 512_usize.div_ceil(p.div_ceil(128)).min(m / 64).clamp(1, 64)),
         };
         let splits = variant.splits.unwrap_or(splits);
-        Self { variant, precision, n, k: search_rank, p, row_words: plan.row_words, m, batch, stride, splits, tile }
+        let GpuPlan { row_words, forward_rows, .. } = *plan;
+        let k = search_rank;
+        Self { variant, precision, n, k, p, row_words, m, batch, stride, splits, tile, forward_rows }
     }
 
     /// Tiles that hold `count` trials.
@@ -78,6 +82,19 @@ impl Sizes {
         ((128 / words).max(8), (64 / words).max(1))
     }
 
+    /// Rows and columns that a workgroup of forward and of adjoint_apply covers.
+    pub(super) fn covered(&self) -> (usize, usize) {
+        match self.variant.strategy {
+            Strategy::Tiled => (8 * self.variant.rows, 32 * self.variant.rows),
+            _ => (self.forward_rows, 256),
+        }
+    }
+
+    /// How many lines a line with `$r` stands for.
+    pub(super) fn rows(&self) -> usize {
+        if self.variant.strategy == Strategy::TwoKernel { self.forward_rows } else { self.variant.rows }
+    }
+
     /// How often the blocks `//@ repeat NAME` of a shader are repeated.
     pub(super) fn repetitions(&self, name: &str) -> usize {
         let (depth, height) = self.slabs();
@@ -92,7 +109,7 @@ impl Sizes {
 
     /// Constants at the head of every module.
     pub(super) fn prelude(&self, single: bool) -> String {
-        let Self { variant, precision, n, k, p, row_words, m, batch, stride, splits, tile } = self;
+        let Self { variant, precision, n, k, p, row_words, m, batch, stride, splits, tile, forward_rows: _ } = self;
         let real = match precision {
             Precision::F32 => "f32",
             Precision::F64 => "f64",
@@ -105,7 +122,7 @@ impl Sizes {
             .into_iter()
             .for_each(|(name, value)| size(name, *value));
         match variant.strategy {
-            Strategy::TwoKernel => {}
+            Strategy::TwoKernel => size("ROWS", self.rows()),
             Strategy::OnePass | Strategy::RowResident => {
                 size("THREADS", variant.threads);
                 size("ROWS", variant.rows);

@@ -249,7 +249,7 @@ impl Variant {
         all.retain(|variant| match variant.strategy {
             TwoKernel => true,
             OnePass | RowResident => extent.batch <= 4,
-            Tiled => extent.batch > 4,
+            Tiled => extent.batch > if variant.rows == 4 { 1 } else { 4 },
         });
         if abilities.software {
             // Every kernel costs a software adapter tenths of a second to compile, and it gains little from choice.
@@ -345,13 +345,19 @@ mod tests {
     fn candidates_are_few_and_fit_the_batch() {
         for (n, batch) in [(50, 1), (200, 1), (200, 4), (200, 64), (1000, 1)] {
             let found = Variant::candidates(&extent(n, batch), &DESKTOP, 1 << 30);
-            assert!((1..=9).contains(&found.len()), "{found:?}");
+            assert!((1..=10).contains(&found.len()), "{found:?}");
             assert_eq!(found[0], TWO_KERNEL);
         }
         let has = |n, batch, strategy| {
             Variant::candidates(&extent(n, batch), &DESKTOP, 1 << 30).iter().any(|v| v.strategy == strategy)
         };
-        assert!(has(200, 1, RowResident) && has(200, 1, OnePass) && !has(200, 1, Tiled) && has(200, 64, Tiled));
+        assert!(
+            has(200, 1, RowResident)
+                && has(200, 1, OnePass)
+                && !has(200, 1, Tiled)
+                && has(400, 2, Tiled)
+                && has(200, 64, Tiled)
+        );
         assert!(has(300, 1, OnePass) && !has(300, 1, RowResident) && !has(400, 1, OnePass));
         assert_eq!(Variant::candidates(&extent(200, 1), &DESKTOP, 1000), [TWO_KERNEL]);
     }

@@ -178,6 +178,8 @@ pub struct GpuPlan {
     pub storage: Option<Storage>,
     /// Whether a row is the packed Aᵢ itself, as `storage` reads it: that opens the strategies of `shaders/rows`.
     pub packed_rows: bool,
+    /// Rows that a workgroup of `forward` takes; its text has lines with `$r` if it is not 1.
+    pub forward_rows: usize,
 }
 
 /// The GPU side of an operator whose data is one row per measurement.

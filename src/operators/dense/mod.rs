@@ -308,6 +308,7 @@ impl GpuSource for Dense {
             row_bytes,
             storage: Some(storage),
             packed_rows: true,
+            forward_rows: 4,
         }
     }
 
