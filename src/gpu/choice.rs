@@ -16,7 +16,7 @@ use crate::operators::{GpuPlan, Operator};
 /// Measurement data that a timed gradient reads at most: more than the caches of any GPU hold, and little enough that a slow
 /// one takes milliseconds; of software adapters, what fits in a few of those.
 const TIMED_BYTES: usize = 512 << 20;
-const TIMED_BYTES_SOFTWARE: usize = 4 << 20;
+const TIMED_BYTES_SOFTWARE: usize = 2 << 20;
 /// A timed submission repeats the gradient until it takes about this long, so that submitting and waiting do not count.
 const TIMED: Duration = Duration::from_millis(2);
 /// Submissions timed, after one to warm up.
