@@ -54,16 +54,19 @@
 //! **A batch is part of every contract.** Trials share the operator and advance together; each has its own
 //! observations, truth, start, step, search rank and number of measurements, ends with its own [`Status`] and then
 //! keeps its factor. A narrower trial is padded with zero columns, which stay zero. A batch gives bit for bit what single
-//! runs give.
+//! runs give (on a GPU: with the same kernel variant).
 //!
 //! **Watching costs no pass.** An engine that was asked for residuals has the gradient at that point and starts its next
 //! iteration from it.
 //!
 //! **Backends.** `Reference` is f64, sequential, the twins as written: the oracle. `Cpu` reads each block of rows from
-//! memory once and uses it twice from cache. `Gpu` runs two kernels a panel (forward, adjoint); panels exist because a
-//! binding holds 128 MiB on the smallest adapters. One shader source serves both precisions (`alias real = f32|f64`), and
-//! one small file a storage type reads the rows. Nothing is read back inside an iteration, and many iterations go into
-//! one submission. `Auto` takes a real GPU if there is one and the Cpu backend otherwise.
+//! memory once and uses it twice from cache. `Gpu` has several kernel variants: two kernels a panel (forward, adjoint); one
+//! kernel whose workgroups own rows and use each twice, from cache or from registers; tiled matrix products for batches.
+//! Those that fit are timed on the loaded data, the fastest one runs, and `--variant` forces one; with the same variant a
+//! run repeats bit for bit. Panels exist because a binding holds 128 MiB on the smallest adapters. One shader source serves
+//! both precisions (`alias real = f32|f64`), and one small file a storage type reads the rows. Nothing is read back inside
+//! an iteration, and many iterations go into one submission. `Auto` takes a real GPU if there is one and the Cpu backend
+//! otherwise.
 //!
 //! **Laws before speed.** [`laws::check`] runs on your own operators what the conformance tests run on the built-in
 //! ones: the twin is the definition, the adjoint is one, the gradient is a derivative, engines agree with the definition

@@ -1,7 +1,6 @@
 // A lane holds one number for each of TILE trials, so that one read of the measurement data serves them all.
-// All four lane files define the same functions; the host puts in the one whose TILE fits the batch.
+// All four lane files define the same functions; the host puts in the one of TILE, which fits the batch.
 
-const TILE: u32 = 1u;
 alias Lane = real;
 
 fn lane_zero() -> Lane {

@@ -1,6 +1,5 @@
 // A lane holds one number for each of TILE trials; see lane1.wgsl.
 
-const TILE: u32 = 2u;
 alias Lane = vec2<real>;
 
 fn lane_zero() -> Lane {

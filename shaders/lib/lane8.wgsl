@@ -1,6 +1,5 @@
 // A lane holds one number for each of TILE trials; see lane1.wgsl.
 
-const TILE: u32 = 8u;
 struct Lane {
     low: vec4<real>,
     high: vec4<real>,

@@ -1,22 +1,16 @@
 // dense: A_i symmetric, one packed row of P numbers a measurement, padded with zeros to ROW_WORDS: a[i, q] =
 // scaled(i, stored(i, q)), as a file of `storage` reads them. Sums are taken over stored(i, q) and scaled once.
 //
-//   forward         e[b, i]  = Σ_q a[i, q]·z[b, q] − target[b, i]           one workgroup per (row of the panel, tile)
+//   forward         e[b, i]  = Σ_q a[i, q]·z[b, q] − target[b, i]   one workgroup per (ROWS rows of the panel, tile)
 //   adjoint_apply   sums[s, b, q] (+)= Σ_i a[i, q]·weight[b, i]·e[b, i]   one thread per (split s, tile, column q),
 //                                        over the rows i ≡ s (mod SPLITS) of the panel, in order
 //
+// Memory: each row once a pass and tile; z from cache, once for ROWS rows, because it is as long as a row and would cost a
+// GPU's cache as much as the rows cost its memory; sums 2·SPLITS·P·TILE a panel. Registers: ROWS·TILE sums (forward), TILE
+// (adjoint_apply).
+//
 // A tile is TILE slots: a row is read once for all trials of a tile. Row i belongs to the same split whatever the
 // panels are, and a split adds its rows in order, so neither the panels nor the batch change a sum.
-
-struct Panel {
-    first: u32,     // measurement of the panel's first row
-    rows: u32,
-    overwrite: u32, // 1 in the first panel: `sums` holds nothing yet
-    unused: u32,
-}
-
-// slots[0] = number of active trials, slots[1 + slot] = trial
-@group(0) @binding(0) var<storage, read> slots: array<u32>;
 
 @group(1) @binding(0) var<storage, read> z: array<Lane>;                // (tiles, P)
 @group(1) @binding(1) var<storage, read> observed: array<real>;          // (BATCH, M)
@@ -26,47 +20,49 @@ struct Panel {
 @group(1) @binding(4) var<storage, read> weight: array<real>;            // (BATCH, M)
 @group(1) @binding(5) var<storage, read_write> sums: array<Lane>;    // (SPLITS, tiles, P)
 
-// Group 2, binding 0, the rows, is declared by the file of `storage`.
-@group(2) @binding(1) var<uniform> panel: Panel;
-
 @compute @workgroup_size(256)
 fn forward(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) extent: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    // The tile runs fastest: workgroups that share a row are neighbours and find it in the cache.
+    // The tile runs fastest: workgroups that share rows are neighbours and find them in the cache.
     let tiles = ceil_div(slots[0], TILE);
     let index = linear_index(workgroup, extent);
-    let row = index / tiles;
+    let first = index / tiles * ROWS;
     let tile = index % tiles;
-    if (row >= panel.rows) {
+    if (first >= panel.rows) {
         return;
     }
-    var dot = lane_zero();
-    let start = row * ROW_WORDS;
+    let start_$r = min(first + $ru, panel.rows - 1u) * ROW_WORDS;
+    var dot_$r = lane_zero();
     var q = thread;
-    // Four numbers a thread at a time, unrolled here because compilers may not: four reads of `data` under way, added in
-    // the same order as one by one.
-    for (; q + 768u < P; q += 1024u) {
-        let a0 = stored(start, q);
-        let a1 = stored(start, q + 256u);
-        let a2 = stored(start, q + 512u);
-        let a3 = stored(start, q + 768u);
-        dot = lane_fma(a0, z[tile * P + q], dot);
-        dot = lane_fma(a1, z[tile * P + q + 256u], dot);
-        dot = lane_fma(a2, z[tile * P + q + 512u], dot);
-        dot = lane_fma(a3, z[tile * P + q + 768u], dot);
+    // Unrolled here because compilers may not: 2·ROWS reads of `data` under way, added in the same order as one by one.
+    for (; q + 256u < P; q += 512u) {
+        let x0 = z[tile * P + q];
+        let x1 = z[tile * P + q + 256u];
+        let near_$r = stored(start_$r, q);
+        let far_$r = stored(start_$r, q + 256u);
+        dot_$r = lane_fma(near_$r, x0, dot_$r);
+        dot_$r = lane_fma(far_$r, x1, dot_$r);
     }
     for (; q < P; q += 256u) {
-        dot = lane_fma(stored(start, q), z[tile * P + q], dot);
+        let x = z[tile * P + q];
+        dot_$r = lane_fma(stored(start_$r, q), x, dot_$r);
     }
-    let sum = workgroup_sum(thread, dot);
+    finish(thread, tile, first + $ru, dot_$r);
+}
+
+// e of a row, from every thread's share of the sums.
+fn finish(thread: u32, tile: u32, row: u32, share: Lane) {
+    let sum = workgroup_sum(thread, share);
     let slot = tile * TILE + thread;
-    if (thread < TILE && slot < slots[0]) {
+    if (row < panel.rows && thread < TILE && slot < slots[0]) {
         let at = slots[1u + slot] * M + panel.first + row;
-        residual_out[at] = scaled(start, lane_get(sum, thread)) - observed[at];
+        residual_out[at] = scaled(row * ROW_WORDS, lane_get(sum, thread)) - observed[at];
     }
+    // The next sum overwrites what this one is read from.
+    workgroupBarrier();
 }
 
 @compute @workgroup_size(256)

@@ -3,12 +3,12 @@
 //   z[q(i,i)] = l_i·r_i        z[q(i,j)] = l_i·r_j + l_j·r_i  for i < j        (2·u_i·u_j where L = R = U, SINGLE)
 //
 // Grid: one 16×16 workgroup per (slot, block of i, block of j); blocks below the diagonal return at once. Slots that
-// only pad the last tile are written with zeros.
+// only pad the last tile, and the STRIDE − P numbers behind the last, are written with zeros.
 
 @group(0) @binding(0) var<storage, read> slots: array<u32>;
 @group(1) @binding(0) var<storage, read> left: array<real>;      // (BATCH, N, K)
 @group(1) @binding(1) var<storage, read> right: array<real>;     // (BATCH, N, K)
-@group(1) @binding(2) var<storage, read_write> z: array<real>;   // (tiles, P, TILE)
+@group(1) @binding(2) var<storage, read_write> z: array<real>;   // (tiles, STRIDE, TILE)
 
 // 16 columns of the block's 16 rows of L and R: index = row·16 + column.
 var<workgroup> left_i: array<real, 256>;
@@ -63,6 +63,11 @@ fn outer_product(
     if (i <= j && j < N) {
         let off_diagonal = select(direct + crossed, 2.0 * direct, SINGLE);
         let value = select(off_diagonal, direct, i == j);
-        z[(slot / TILE * P + packed_index(i, j)) * TILE + slot % TILE] = select(0.0, value, slot < count);
+        z[(slot / TILE * STRIDE + packed_index(i, j)) * TILE + slot % TILE] = select(0.0, value, slot < count);
+    }
+    if (i == N - 1u && j == N - 1u) {
+        for (var q = P; q < STRIDE; q += 1u) {
+            z[(slot / TILE * STRIDE + q) * TILE + slot % TILE] = 0.0;
+        }
     }
 }

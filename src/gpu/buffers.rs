@@ -1,5 +1,6 @@
 //! Buffers, panels and transfers.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(super) struct Storage {
     /// Words of one of its numbers.
     pub(super) number_words: usize,
     pub(super) buffer: wgpu::Buffer,
+    /// What it is read back through; made by the first read and kept.
+    staging: RefCell<Option<wgpu::Buffer>>,
 }
 
 impl Storage {
@@ -54,7 +57,8 @@ impl Storage {
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-        Ok(Self { label, words, number_words, buffer: device.raw().create_buffer(&descriptor) })
+        let buffer = device.raw().create_buffer(&descriptor);
+        Ok(Self { label, words, number_words, buffer, staging: RefCell::new(None) })
     }
 
     /// How many numbers it holds.
@@ -77,7 +81,10 @@ impl Storage {
     /// # Errors
     /// [`Error::Device`].
     pub(super) fn read_numbers(&self, device: &Device) -> Result<Vec<f64>> {
-        let words = read(device, &self.buffer, self.words)?;
+        // Not put back after a failure: it may still be mapped.
+        let staging = self.staging.take().unwrap_or_else(|| staging(device, self.words));
+        let words = read_through(device, &self.buffer, &staging)?;
+        self.staging.replace(Some(staging));
         Ok(if self.number_words == 2 {
             words.chunks_exact(2).map(|w| f64::from_bits(u64::from(w[1]) << 32 | u64::from(w[0]))).collect()
         } else {
@@ -92,20 +99,27 @@ pub(super) fn largest_binding(device: &Device) -> u64 {
     limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(LARGEST_BINDING) / 256 * 256
 }
 
-/// The first `words` words of a buffer, read through a mapped copy.
+/// The first `words` words of a buffer.
 ///
 /// # Errors
 /// [`Error::Device`].
 pub(super) fn read(device: &Device, source: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
-    let size = words as u64 * 4;
-    let staging = device.raw().create_buffer(&wgpu::BufferDescriptor {
+    read_through(device, source, &staging(device, words))
+}
+
+fn staging(device: &Device, words: usize) -> wgpu::Buffer {
+    device.raw().create_buffer(&wgpu::BufferDescriptor {
         label: Some("readback"),
-        size,
+        size: words as u64 * 4,
         usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
-    });
+    })
+}
+
+/// As much of a buffer as `staging` holds, which is unmapped before and after.
+fn read_through(device: &Device, source: &wgpu::Buffer, staging: &wgpu::Buffer) -> Result<Vec<u32>> {
     let mut encoder = device.raw().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    encoder.copy_buffer_to_buffer(source, 0, &staging, 0, size);
+    encoder.copy_buffer_to_buffer(source, 0, staging, 0, staging.size());
     device.queue().submit([encoder.finish()]);
     let (sender, receiver) = std::sync::mpsc::channel();
     staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
@@ -167,20 +181,13 @@ pub(super) fn upload_panels(
 fn upload_panel(device: &Device, source: &dyn GpuSource, plan: &GpuPlan, range: Range<usize>) -> Result<Panel> {
     let row_bytes = plan.row_words * 4;
     device.checked("uploading the measurements", || {
-        let word = |value: usize| u32::try_from(value).map_err(|_| too_many(value));
-        let header = [word(range.start)?, word(range.len())?, u32::from(range.start == 0), 0];
-        let create = |label, size, usage| {
-            let usage = usage | wgpu::BufferUsages::COPY_DST;
-            device.raw().create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size,
-                usage,
-                mapped_at_creation: false,
-            })
-        };
-        let data = create("measurements", (range.len() * row_bytes) as u64, wgpu::BufferUsages::STORAGE);
-        let uniform = create("panel", size_of_val(&header) as u64, wgpu::BufferUsages::UNIFORM);
-        device.queue().write_buffer(&uniform, 0, bytemuck::cast_slice(&header));
+        let uniform = header(device, range.clone())?;
+        let data = device.raw().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("measurements"),
+            size: (range.len() * row_bytes) as u64,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
         let step = (UPLOAD_BYTES / row_bytes).clamp(1, range.len());
         let mut words = vec![0_u32; step * plan.row_words];
         for first in range.clone().step_by(step) {
@@ -194,6 +201,28 @@ fn upload_panel(device: &Device, source: &dyn GpuSource, plan: &GpuPlan, range: 
             device.wait()?;
         }
         Ok(Panel { rows: range.len(), data, uniform })
+    })
+}
+
+/// The struct `Panel` of the shaders for these rows.
+fn header(device: &Device, rows: Range<usize>) -> Result<wgpu::Buffer> {
+    let word = |value: usize| u32::try_from(value).map_err(|_| too_many(value));
+    let words = [word(rows.start)?, word(rows.len())?, u32::from(rows.start == 0), 0];
+    let uniform = device.raw().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("panel"),
+        size: size_of_val(&words) as u64,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    device.queue().write_buffer(&uniform, 0, bytemuck::cast_slice(&words));
+    Ok(uniform)
+}
+
+/// The first `rows` rows of the first panel, or all of it, without a copy.
+pub(super) fn short_panel(device: &Device, panel: &Panel, rows: usize) -> Result<Panel> {
+    device.checked("preparing the choice of kernels", || {
+        let rows = rows.min(panel.rows);
+        Ok(Panel { rows, data: panel.data.clone(), uniform: header(device, 0..rows)? })
     })
 }
 

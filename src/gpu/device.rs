@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
+use crate::gpu::variant::Abilities;
 
-/// Threads per workgroup that the kernels use; every WebGPU adapter has them.
+/// Threads per workgroup that every strategy can do with; every WebGPU adapter has them.
 const WORKGROUP_THREADS: u32 = 256;
 /// Storage buffers that one kernel binds.
-const STORAGE_BUFFERS: u32 = 5;
+const STORAGE_BUFFERS: u32 = 7;
 /// Workgroup memory that one kernel uses, in bytes.
-const WORKGROUP_BYTES: u32 = 8 << 10;
+const WORKGROUP_BYTES: u32 = 16 << 10;
+/// The widest workgroup that some kernel variants use where the adapter has it.
+const WIDEST_WORKGROUP: u32 = 1024;
 
 /// One adapter as `lowrank list devices` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,17 +138,19 @@ impl Device {
             });
         };
         let summary = AdapterSummary::new(&adapter.get_info(), adapter.features());
-        // The baseline everywhere, and buffers as big as the adapter has them.
+        // The baseline everywhere, and buffers and workgroups as big as the adapter has them.
         let limits = adapter.limits();
         let required_limits = wgpu::Limits {
             max_buffer_size: limits.max_buffer_size,
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup.min(WIDEST_WORKGROUP),
+            max_compute_workgroup_size_x: limits.max_compute_workgroup_size_x.min(WIDEST_WORKGROUP),
             ..wgpu::Limits::default().or_worse_values_from(&limits)
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("lowrank"),
             required_limits,
-            required_features: adapter.features() & wgpu::Features::SHADER_F64,
+            required_features: adapter.features() & (wgpu::Features::SHADER_F64 | wgpu::Features::SUBGROUP),
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| Error::Device {
@@ -163,7 +168,8 @@ impl Device {
 
     /// Wraps a device that the caller already has. Its handler for uncaptured errors stays the caller's; its callback
     /// for device loss is replaced, because wgpu reports a loss in no other way and a solver must not go on after it.
-    /// Double precision needs a device that was requested with `Features::SHADER_F64`.
+    /// Double precision needs a device that was requested with `Features::SHADER_F64`; some kernel variants need
+    /// `Features::SUBGROUP` or workgroups of more than 256 threads.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, adapter_info: &wgpu::AdapterInfo) -> Self {
         let features = device.features();
         Self::wrap(device, queue, AdapterSummary::new(adapter_info, features))
@@ -193,6 +199,11 @@ impl Device {
         self.inner.adapter.software
     }
 
+    /// Whether kernel variants with subgroup operations run on it.
+    pub fn has_subgroups(&self) -> bool {
+        self.abilities().subgroup
+    }
+
     /// What is known of the adapter.
     pub fn summary(&self) -> &AdapterSummary {
         &self.inner.adapter
@@ -216,6 +227,16 @@ impl Device {
             what: format!("precision f64 on the adapter '{}' without 64-bit shader numbers", self.name()),
             fix: format!("use the backend 'cpu'{others}, or precision f32"),
         })
+    }
+
+    /// What decides which kernel variants there are.
+    pub(super) fn abilities(&self) -> Abilities {
+        let limits = self.raw().limits();
+        Abilities {
+            threads: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize,
+            subgroup: self.raw().features().contains(wgpu::Features::SUBGROUP),
+            software: self.is_software(),
+        }
     }
 
     pub(super) fn raw(&self) -> &wgpu::Device {

@@ -2,20 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
 use crate::error::{Error, Result};
-use crate::gpu::buffers::{Panel, Storage, upload_panels};
+use crate::gpu::buffers::{Storage, upload_panels};
+use crate::gpu::choice::choose;
 use crate::gpu::device::Device;
-use crate::gpu::iteration::{At, LONG_SUBMISSION};
 use crate::gpu::paranoia;
-use crate::gpu::pipelines::Kernels;
-use crate::gpu::resources::{Bindings, Buffers};
-use crate::gpu::shaders::{Mutation, Sizes, modules, source_of, widest};
+use crate::gpu::program::{At, Program};
+use crate::gpu::shaders::{Mutation, source_of, widest};
+use crate::gpu::sizes::Sizes;
 use crate::methods::Stage;
 use crate::problem::Factors;
 
 /// Submissions grow while they take less than this.
 const SHORT_SUBMISSION: Duration = Duration::from_millis(100);
+/// Submissions shrink where they take longer than this: drivers reset a device that is silent for about two seconds.
+const LONG_SUBMISSION: Duration = Duration::from_millis(400);
 /// Dispatches of one submission at most: every one of them takes host memory until it is done.
 const DISPATCHES: usize = 1 << 14;
 
@@ -33,20 +35,16 @@ pub struct Options {
     pub mutations: Vec<Mutation>,
 }
 
-pub(super) struct GpuEngine {
-    pub(super) device: Device,
+struct GpuEngine {
+    device: Device,
     info: EngineInfo,
     recipe: &'static [Stage],
-    pub(super) sizes: Sizes,
-    pub(super) kernels: Kernels,
-    pub(super) buffers: Buffers,
-    pub(super) bindings: Bindings,
-    pub(super) panels: Vec<Panel>,
+    program: Program,
     active: Vec<bool>,
     /// The residual and direction buffers hold the gradient at the current factor.
     fresh: bool,
     /// Iterations of the next submission; 0 until one is known to be short enough for a submission of its own.
-    pub(super) pace: usize,
+    pace: usize,
     paranoid: bool,
 }
 
@@ -60,9 +58,6 @@ pub(super) struct GpuEngine {
 pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<dyn Engine>> {
     let operator = load.operator.as_ref();
     let source = source_of(operator)?;
-    if let Some(variant) = load.variant.as_deref().filter(|variant| *variant != "two-kernel") {
-        return Err(unknown_variant(variant, &["two-kernel"]));
-    }
     device.require(options.precision)?;
     let plan = source.plan(widest(options.precision));
     let counts = [
@@ -76,11 +71,11 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
             return Err(Error::invalid(name, size, "1 to 2³² − 1", "give at least 1"));
         }
     }
-    let sizes = Sizes::new(operator, &plan, load.search_rank, load.batch, options.precision);
-    let kernels = Kernels::new(device, &modules(&sizes, operator.name(), &plan, &options.mutations)?)?;
-    let buffers = Buffers::new(device, &sizes, options.paranoid)?;
-    let panels = upload_panels(device, source, &plan, sizes.m, options.panel_bytes)?;
-    let bindings = Bindings::new(device, &kernels, &buffers, &panels)?;
+    let panels = upload_panels(device, source, &plan, operator.measurements(), options.panel_bytes)?;
+    let (program, candidates) = choose(device, load, &plan, options, &panels)?;
+    let sizes = program.sizes;
+    // Kernels that own rows read them once, the others twice; every tile of trials reads them anew.
+    let passes = if sizes.variant.strategy.owns_rows() { 1 } else { 2 } * sizes.tiles(sizes.batch);
     let stored = sizes.m as f64 * plan.row_bytes as f64;
     let info = EngineInfo {
         backend: "gpu".into(),
@@ -90,10 +85,9 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
         precision: options.precision,
         storage: plan.storage,
         threads: 1,
-        variant: format!("{}/two-kernel/tile{}/splits{}", operator.name(), sizes.tile, sizes.splits),
-        candidates: Vec::new(),
-        // forward and adjoint_apply each read every row once per tile of trials.
-        operator_bytes_per_iteration: 2.0 * stored * sizes.tiles(sizes.batch) as f64,
+        variant: format!("{}/{}", operator.name(), sizes.name()),
+        candidates,
+        operator_bytes_per_iteration: stored * passes as f64,
         operator_bytes: (sizes.m * sizes.row_words) as u64 * 4,
         panels: panels.len(),
     };
@@ -101,11 +95,7 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
         device: device.clone(),
         info,
         recipe: load.recipe,
-        sizes,
-        kernels,
-        buffers,
-        bindings,
-        panels,
+        program,
         active: vec![true; sizes.batch],
         fresh: false,
         pace: 0,
@@ -114,7 +104,7 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
     engine.set_active(&vec![true; sizes.batch])?;
     if engine.paranoid {
         engine.device.checked("writing guard words", || {
-            paranoia::guard(&engine.device, &engine.buffers.factor);
+            paranoia::guard(&engine.device, &engine.program.buffers.factor);
             Ok(())
         })?;
     }
@@ -124,15 +114,6 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
 impl GpuEngine {
     fn count(&self) -> usize {
         self.active.iter().filter(|&&active| active).count()
-    }
-
-    /// Tells the kernels which trials there are.
-    fn write_slots(&self, active: &[bool]) {
-        let trials = (0_u32..).zip(active).filter(|&(_, &active)| active).map(|(trial, _)| trial);
-        let mut words = vec![0];
-        words.extend(trials);
-        words[0] = words.len() as u32 - 1;
-        self.device.queue().write_buffer(&self.buffers.slots.buffer, 0, bytemuck::cast_slice(&words));
     }
 
     fn read(&self, storage: &Storage) -> Result<Vec<f64>> {
@@ -151,7 +132,7 @@ impl GpuEngine {
     }
 
     fn require_sizes(&self, name: &str, factors: &Factors) -> Result<()> {
-        let Sizes { n, k, batch, .. } = self.sizes;
+        let Sizes { n, k, batch, .. } = self.program.sizes;
         let found = (factors.batch(), factors.rows(), factors.columns(), factors.search_rank());
         if found == (batch, n, n, k) {
             return Ok(());
@@ -165,10 +146,29 @@ impl GpuEngine {
         ))
     }
 
+    /// One gradient and nothing else: in one submission, or, until that is known to be short enough, in one submission
+    /// per panel.
+    fn run_gradient(&mut self, phase: &str, count: usize, at: At) -> Result<()> {
+        let program = &self.program;
+        if self.pace > 0 {
+            return program.submit(phase, |pass| program.gradient(pass, count, at));
+        }
+        let begin = Instant::now();
+        program.submit(phase, |pass| program.outer_product(pass, count, at))?;
+        for index in 0..program.panels() {
+            program.submit(phase, |pass| program.panel(pass, count, index))?;
+        }
+        program.submit(phase, |pass| program.product(pass, count, at))?;
+        if begin.elapsed() < LONG_SUBMISSION {
+            self.pace = 1;
+        }
+        Ok(())
+    }
+
     /// The gradient for all trials with the arguments in the buffers of `evaluate`.
     fn run_evaluation(&mut self, at: At) -> Result<Evaluation> {
-        self.run_gradient("evaluating a gradient", self.sizes.batch, at)?;
-        let buffers = &self.buffers;
+        self.run_gradient("evaluating a gradient", self.program.sizes.batch, at)?;
+        let buffers = &self.program.buffers;
         if self.paranoid {
             let inspect = || paranoia::inspect(&self.device, &buffers.outputs(), &[&buffers.factor]);
             self.device.checked("inspecting outputs", inspect)?;
@@ -185,12 +185,12 @@ impl Engine for GpuEngine {
 
     fn set_observations(&mut self, target: &[f64], weights: &[f64]) -> Result<()> {
         self.fresh = false;
-        self.write(&self.buffers.target, "observations", target)?;
-        self.write(&self.buffers.weight, "weights", weights)
+        self.write(&self.program.buffers.target, "observations", target)?;
+        self.write(&self.program.buffers.weight, "weights", weights)
     }
 
     fn set_steps(&mut self, steps: &[f64]) -> Result<()> {
-        self.write(&self.buffers.step, "step_size", steps)
+        self.write(&self.program.buffers.step, "step_size", steps)
     }
 
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
@@ -199,12 +199,12 @@ impl Engine for GpuEngine {
             return Err(Error::invalid("factors", "a pair (L, R)", "one factor U", "this model iterates U Uᵀ"));
         }
         self.fresh = false;
-        self.write(&self.buffers.factor, "factors", factors.left_data())
+        self.write(&self.program.buffers.factor, "factors", factors.left_data())
     }
 
     fn set_active(&mut self, active: &[bool]) -> Result<()> {
-        if active.len() != self.sizes.batch {
-            let allowed = format!("{} flags", self.sizes.batch);
+        if active.len() != self.program.sizes.batch {
+            let allowed = format!("{} flags", self.program.sizes.batch);
             return Err(Error::invalid("active", format!("{} flags", active.len()), allowed, "one flag per trial"));
         }
         // D and the residuals lie by trial: they stay good for those that go on, but one that wakes up has none.
@@ -213,7 +213,7 @@ impl Engine for GpuEngine {
         }
         self.active = active.to_vec();
         self.device.checked("choosing trials", || {
-            self.write_slots(&self.active);
+            self.program.write_slots(&self.active);
             Ok(())
         })
     }
@@ -223,7 +223,7 @@ impl Engine for GpuEngine {
         if count == 0 {
             return Ok(());
         }
-        let longest = (DISPATCHES / (2 * self.panels.len() + 4)).max(1);
+        let longest = (DISPATCHES / self.program.dispatches()).max(1);
         let mut left = iterations;
         while left > 0 {
             let now = self.pace.clamp(1, longest).min(left);
@@ -235,15 +235,15 @@ impl Engine for GpuEngine {
                 for stage in self.recipe.iter().filter(|stage| !skip(stage, &mut fresh)) {
                     match stage {
                         Stage::Gradient => self.run_gradient("iterating", count, At::Current)?,
-                        Stage::Descend => self.submit("iterating", |pass| self.descend(pass, count))?,
+                        Stage::Descend => self.program.submit("iterating", |pass| self.program.descend(pass, count))?,
                     }
                 }
             } else {
-                self.submit("iterating", |pass| {
+                self.program.submit("iterating", |pass| {
                     for stage in (0..now).flat_map(|_| self.recipe).filter(|stage| !skip(stage, &mut fresh)) {
                         match stage {
-                            Stage::Gradient => self.gradient(pass, count, At::Current)?,
-                            Stage::Descend => self.descend(pass, count)?,
+                            Stage::Gradient => self.program.gradient(pass, count, At::Current)?,
+                            Stage::Descend => self.program.descend(pass, count)?,
                         }
                     }
                     Ok(())
@@ -266,12 +266,12 @@ impl Engine for GpuEngine {
             self.run_gradient("evaluating residuals", count, At::Current)?;
             self.fresh = true;
         }
-        self.read(&self.buffers.residual)
+        self.read(&self.program.buffers.residual)
     }
 
     fn factors(&mut self) -> Result<Factors> {
-        let Sizes { n, k, batch, .. } = self.sizes;
-        Factors::symmetric(batch, n, k, self.read(&self.buffers.factor)?)
+        let Sizes { n, k, batch, .. } = self.program.sizes;
+        Factors::symmetric(batch, n, k, self.read(&self.program.buffers.factor)?)
     }
 
     fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {
@@ -279,21 +279,21 @@ impl Engine for GpuEngine {
         self.require_sizes("applied", applied)?;
         self.fresh = false;
         let at = if point.is_single() { At::Single } else { At::Pair };
-        self.write(&self.buffers.left, "point", point.left_data())?;
+        self.write(&self.program.buffers.left, "point", point.left_data())?;
         if !point.is_single() {
-            self.write(&self.buffers.right, "point", point.right_data())?;
+            self.write(&self.program.buffers.right, "point", point.right_data())?;
         }
-        self.write(&self.buffers.applied, "applied", applied.right_data())?;
+        self.write(&self.program.buffers.applied, "applied", applied.right_data())?;
         self.device.checked("preparing an evaluation", || {
-            self.write_slots(&vec![true; self.sizes.batch]);
+            self.program.write_slots(&vec![true; self.program.sizes.batch]);
             if self.paranoid {
-                paranoia::poison(&self.device, &self.buffers.outputs());
+                paranoia::poison(&self.device, &self.program.buffers.outputs());
             }
             Ok(())
         })?;
         let evaluation = self.run_evaluation(at);
         self.device.checked("choosing trials", || {
-            self.write_slots(&self.active);
+            self.program.write_slots(&self.active);
             Ok(())
         })?;
         evaluation

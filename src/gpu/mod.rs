@@ -3,17 +3,21 @@
 //! which `real` stands for either. The only module that knows wgpu.
 
 mod buffers;
+mod choice;
 mod device;
 mod engine;
-mod iteration;
 mod paranoia;
 mod pipelines;
+mod program;
 mod resources;
 mod shaders;
+mod sizes;
+mod variant;
 
 /// The version of wgpu that [`Device::from_wgpu`] takes its types from.
 pub use wgpu;
 
+pub use choice::variants;
 pub use device::{AdapterSummary, Device, list_adapters};
 pub use engine::{Options, load};
 #[doc(hidden)]

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::gpu::device::Device;
 use crate::gpu::shaders::{Module, Modules};
+use crate::gpu::variant::Strategy;
 
 /// How a kernel uses an operand.
 #[derive(Clone, Copy)]
@@ -20,14 +21,21 @@ pub(super) struct Kernel {
     first_binding: u32,
 }
 
+/// The kernels that read the measurement data.
+pub(super) enum RowKernels {
+    /// One pass over a panel each.
+    Two { forward: Kernel, adjoint: Kernel },
+    /// Residuals and partial sums in one dispatch a panel.
+    One(Kernel),
+}
+
 /// Every kernel of the iteration.
 pub(super) struct Kernels {
     slots: wgpu::BindGroupLayout,
     panel: wgpu::BindGroupLayout,
     pub(super) outer_single: Kernel,
     pub(super) outer_pair: Kernel,
-    pub(super) forward: Kernel,
-    pub(super) adjoint: Kernel,
+    pub(super) rows: RowKernels,
     pub(super) reduce: Kernel,
     pub(super) product: Kernel,
     pub(super) update: Kernel,
@@ -56,7 +64,7 @@ impl Kernels {
     ///
     /// # Errors
     /// [`Error::Device`] with the message of the shader compiler.
-    pub(super) fn new(device: &Device, modules: &Modules) -> Result<Self> {
+    pub(super) fn new(device: &Device, modules: &Modules, strategy: Strategy) -> Result<Self> {
         device.checked("compiling the kernels", || {
             let slots = layout(device, "slots", &[storage(0, Read)]);
             let uniform = entry(1, wgpu::BufferBindingType::Uniform);
@@ -91,11 +99,18 @@ impl Kernels {
                 Kernel { pipeline, operands, first_binding: first }
             };
             let operator = compile(&modules.operator);
+            let rows = if strategy.owns_rows() {
+                RowKernels::One(kernel(&operator, "gradient", 0, &[Read, Read, Read, Write, Write], Some(&panel)))
+            } else {
+                RowKernels::Two {
+                    forward: kernel(&operator, "forward", 0, &[Read, Read, Write], Some(&panel)),
+                    adjoint: kernel(&operator, "adjoint_apply", 3, &[Read, Read, Write], Some(&panel)),
+                }
+            };
             Ok(Self {
+                rows,
                 outer_single: kernel(&compile(&modules.single), "outer_product", 0, &[Read, Read, Write], None),
                 outer_pair: kernel(&compile(&modules.pair), "outer_product", 0, &[Read, Read, Write], None),
-                forward: kernel(&operator, "forward", 0, &[Read, Read, Write], Some(&panel)),
-                adjoint: kernel(&operator, "adjoint_apply", 3, &[Read, Read, Write], Some(&panel)),
                 reduce: kernel(&compile(&modules.reduce), "reduce", 0, &[Read, Write], None),
                 product: kernel(&compile(&modules.gradient_product), "gradient_product", 0, &[Read, Read, Write], None),
                 update: kernel(&compile(&modules.update), "update", 0, &[Read, Read, Write], None),

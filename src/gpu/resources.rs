@@ -3,8 +3,8 @@
 use crate::error::Result;
 use crate::gpu::buffers::{Panel, Storage, real_words};
 use crate::gpu::device::Device;
-use crate::gpu::pipelines::{Kernel, Kernels};
-use crate::gpu::shaders::Sizes;
+use crate::gpu::pipelines::{Kernel, Kernels, RowKernels};
+use crate::gpu::sizes::Sizes;
 
 /// Everything on the device that a kernel reads or writes, besides the panels. Trial-major where not said otherwise.
 pub(super) struct Buffers {
@@ -22,9 +22,9 @@ pub(super) struct Buffers {
     pub(super) residual: Storage,
     /// (batch)
     pub(super) step: Storage,
-    /// (tiles, p, tile)
+    /// (tiles, stride, tile)
     pub(super) z: Storage,
-    /// (splits, tiles, p, tile)
+    /// (splits, tiles, stride, tile)
     pub(super) sums: Storage,
     /// (tiles·tile, p)
     pub(super) packed: Storage,
@@ -34,11 +34,11 @@ pub(super) struct Buffers {
 
 impl Buffers {
     pub(super) fn new(device: &Device, sizes: &Sizes, guarded: bool) -> Result<Self> {
-        let Sizes { n, k, p, m, batch, splits, tile, .. } = *sizes;
+        let Sizes { n, k, p, m, batch, stride, splits, tile, .. } = *sizes;
         let count = |factors: &[usize]| factors.iter().fold(1_usize, |all, &f| all.saturating_mul(f));
         let padded = sizes.tiles(batch) * tile;
         let (factor, rows, packed) = (count(&[batch, n, k]), count(&[batch, m]), count(&[padded, p]));
-        let sums = count(&[splits, padded, p]);
+        let (z, sums) = (count(&[padded, stride]), count(&[splits, padded, stride]));
         device.checked("allocating buffers", || {
             let real = real_words(sizes.precision);
             let input = |label, count| Storage::new(device, label, count, real, false);
@@ -53,7 +53,7 @@ impl Buffers {
                 weight: input("weight", rows)?,
                 residual: output("residual", rows)?,
                 step: input("step", batch)?,
-                z: output("z", packed)?,
+                z: output("z", z)?,
                 sums: output("partial sums", sums)?,
                 packed: output("packed gradient", packed)?,
                 direction: output("direction", factor)?,
@@ -73,13 +73,14 @@ pub(super) struct Bindings {
     pub(super) outer_current: wgpu::BindGroup,
     pub(super) outer_single: wgpu::BindGroup,
     pub(super) outer_pair: wgpu::BindGroup,
-    pub(super) forward: wgpu::BindGroup,
-    pub(super) adjoint: wgpu::BindGroup,
+    /// One for each kernel that reads the measurement data.
+    pub(super) rows: Vec<wgpu::BindGroup>,
     pub(super) reduce: wgpu::BindGroup,
     pub(super) product_current: wgpu::BindGroup,
     pub(super) product_applied: wgpu::BindGroup,
     pub(super) update: wgpu::BindGroup,
-    pub(super) panels: Vec<wgpu::BindGroup>,
+    /// One for each panel, and how many rows it has.
+    pub(super) panels: Vec<(wgpu::BindGroup, usize)>,
 }
 
 impl Bindings {
@@ -95,13 +96,22 @@ impl Bindings {
                 outer_current: bind(&kernels.outer_single, &[&b.factor, &b.factor, &b.z]),
                 outer_single: bind(&kernels.outer_single, &[&b.left, &b.left, &b.z]),
                 outer_pair: bind(&kernels.outer_pair, &[&b.left, &b.right, &b.z]),
-                forward: bind(&kernels.forward, &[&b.z, &b.target, &b.residual]),
-                adjoint: bind(&kernels.adjoint, &[&b.residual, &b.weight, &b.sums]),
+                rows: match &kernels.rows {
+                    RowKernels::Two { forward, adjoint } => vec![
+                        bind(forward, &[&b.z, &b.target, &b.residual]),
+                        bind(adjoint, &[&b.residual, &b.weight, &b.sums]),
+                    ],
+                    RowKernels::One(gradient) => {
+                        vec![bind(gradient, &[&b.z, &b.target, &b.weight, &b.residual, &b.sums])]
+                    }
+                },
                 reduce: bind(&kernels.reduce, &[&b.sums, &b.packed]),
                 product_current: bind(&kernels.product, &[&b.packed, &b.factor, &b.direction]),
                 product_applied: bind(&kernels.product, &[&b.packed, &b.applied, &b.direction]),
                 update: bind(&kernels.update, &[&b.step, &b.direction, &b.factor]),
-                panels: panels.iter().map(|panel| kernels.bind_panel(device, &panel.data, &panel.uniform)).collect(),
+                panels: (panels.iter())
+                    .map(|panel| (kernels.bind_panel(device, &panel.data, &panel.uniform), panel.rows))
+                    .collect(),
             })
         })
     }

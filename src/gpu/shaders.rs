@@ -3,8 +3,9 @@
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
+use crate::gpu::sizes::Sizes;
+use crate::gpu::variant::{Abilities, Extent, Strategy, Variant};
 use crate::operators::{GpuPlan, GpuSource, Operator, Storage};
-use crate::problem::packed_len;
 
 /// Replaces `find` by `replace` in one shader file before it is compiled, to show that the tests see a broken kernel.
 #[doc(hidden)]
@@ -26,7 +27,9 @@ macro_rules! file {
     };
 }
 
-const LIBRARY: [File; 2] = [file!("lib/grid.wgsl"), file!("lib/packed.wgsl")];
+const GRID: File = file!("lib/grid.wgsl");
+const PACKED: File = file!("lib/packed.wgsl");
+const PANEL: File = file!("lib/panel.wgsl");
 const WORKGROUP_SUM: File = file!("lib/workgroup_sum.wgsl");
 const LANES: [(usize, File); 4] = [
     (1, file!("lib/lane1.wgsl")),
@@ -37,68 +40,18 @@ const LANES: [(usize, File); 4] = [
 const STORAGE_F16: File = file!("storage/f16.wgsl");
 const STORAGE_F32: File = file!("storage/f32.wgsl");
 const STORAGE_F64: File = file!("storage/f64.wgsl");
+const QUADS_F16: File = file!("storage/quads_f16.wgsl");
+const QUADS_F32: File = file!("storage/quads_f32.wgsl");
+const QUADS_F64: File = file!("storage/quads_f64.wgsl");
+const SUM_PORTABLE: File = file!("rows/sum_portable.wgsl");
+const SUM_SUBGROUP: File = file!("rows/sum_subgroup.wgsl");
+const ONE_PASS: File = file!("rows/one_pass.wgsl");
+const ROW_RESIDENT: File = file!("rows/row_resident.wgsl");
+const TILED: File = file!("rows/tiled.wgsl");
 const OUTER_PRODUCT: File = file!("step/outer_product.wgsl");
 const REDUCE: File = file!("step/reduce.wgsl");
 const GRADIENT_PRODUCT: File = file!("step/gradient_product.wgsl");
 const UPDATE: File = file!("step/update.wgsl");
-
-/// Everything the kernels are specialised with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sizes {
-    /// Arithmetic: what `real` stands for.
-    pub precision: Precision,
-    /// Rows of the factor.
-    pub n: usize,
-    /// Columns of the factor.
-    pub k: usize,
-    /// p = n(n+1)/2.
-    pub p: usize,
-    /// Words from one stored row to the next.
-    pub row_words: usize,
-    /// Measurements.
-    pub m: usize,
-    pub batch: usize,
-    /// Partial sums of the adjoint; a function of n and m only, so that a trial's bits do not depend on the batch.
-    pub splits: usize,
-    /// Trials served by one read of the measurement data.
-    pub tile: usize,
-}
-
-impl Sizes {
-    pub(super) fn new(
-        operator: &dyn Operator,
-        plan: &GpuPlan,
-        search_rank: usize,
-        batch: usize,
-        precision: Precision,
-    ) -> Self {
-        let (n, m) = (operator.shape().rows(), operator.measurements());
-        let p = packed_len(n);
-        // About a thousand workgroups fill any GPU. At least 32 rows a split keep the traffic of the partial sums
-        // (written, then read) below a sixteenth of that of the rows.
-        let splits = 1024_usize.div_ceil(p.div_ceil(256)).min(m / 32).clamp(1, 64);
-        let tile = LANES.iter().map(|&(tile, _)| tile).find(|&tile| tile >= batch).unwrap_or(8);
-        Self { precision, n, k: search_rank, p, row_words: plan.row_words, m, batch, splits, tile }
-    }
-
-    /// Tiles that hold `count` trials.
-    pub(super) fn tiles(&self, count: usize) -> usize {
-        count.div_ceil(self.tile)
-    }
-
-    fn prelude(&self, single: bool) -> String {
-        let Self { precision, n, k, p, row_words, m, batch, splits, tile: _ } = self;
-        let real = match precision {
-            Precision::F32 => "f32",
-            Precision::F64 => "f64",
-        };
-        format!(
-            "alias real = {real};\nconst N: u32 = {n}u;\nconst K: u32 = {k}u;\nconst P: u32 = {p}u;\nconst ROW_WORDS: u32 = {row_words}u;\n\
-             const M: u32 = {m}u;\nconst BATCH: u32 = {batch}u;\nconst SPLITS: u32 = {splits}u;\n\
-             const SINGLE: bool = {single};\n"
-        )
-    }
-}
 
 /// One WGSL module, ready to compile.
 #[doc(hidden)]
@@ -116,7 +69,7 @@ pub(super) struct Modules {
     pub single: Module,
     /// outer_product with L ≠ R.
     pub pair: Module,
-    /// The operator's forward and adjoint_apply.
+    /// forward and adjoint_apply, or gradient: what reads the measurement data.
     pub operator: Module,
     pub reduce: Module,
     pub gradient_product: Module,
@@ -125,30 +78,23 @@ pub(super) struct Modules {
 
 /// Prelude and files, one after the other, with the mutations of those files applied.
 pub(super) fn modules(sizes: &Sizes, operator: &str, plan: &GpuPlan, mutations: &[Mutation]) -> Result<Modules> {
-    let operator_path = format!("operators/{operator}.wgsl");
-    let lane = LANES.iter().find(|&&(tile, _)| tile == sizes.tile).map_or(LANES[0].1, |&(_, file)| file);
-    let storage = match plan.storage {
-        None => None,
-        Some(Storage::F16) => Some(STORAGE_F16),
-        Some(Storage::F32) => Some(STORAGE_F32),
-        Some(Storage::F64) => Some(STORAGE_F64),
-    };
-    let compose = |name, single, extra: &[File], last: (&str, &str)| -> Result<Module> {
+    let compose = |name, single, files: &[(&str, &str)]| -> Result<Module> {
         let mut module = Module { name, files: Vec::new(), text: sizes.prelude(single) };
-        for (path, text) in LIBRARY.into_iter().chain([lane]).chain(extra.iter().copied()).chain([last]) {
-            module.text.push_str(&mutate(path, text, mutations)?);
-            module.files.push(path.to_owned());
+        for (path, text) in files {
+            module.text.push_str(&repeat(&mutate(path, text, mutations)?, sizes));
+            module.files.push((*path).to_owned());
         }
         Ok(module)
     };
-    let operator_files: Vec<File> = [WORKGROUP_SUM].into_iter().chain(storage).collect();
+    let step = |name, single, last: File| compose(name, single, &[GRID, PACKED, last]);
+    let operator_path = format!("operators/{operator}.wgsl");
     let modules = Modules {
-        single: compose("outer_product (single)", true, &[], OUTER_PRODUCT)?,
-        pair: compose("outer_product (pair)", false, &[], OUTER_PRODUCT)?,
-        operator: compose("operator", true, &operator_files, (&operator_path, plan.shader))?,
-        reduce: compose("reduce", true, &[], REDUCE)?,
-        gradient_product: compose("gradient_product", true, &[], GRADIENT_PRODUCT)?,
-        update: compose("update", true, &[], UPDATE)?,
+        single: step("outer_product (single)", true, OUTER_PRODUCT)?,
+        pair: step("outer_product (pair)", false, OUTER_PRODUCT)?,
+        operator: compose("operator", true, &operator_files(sizes, &operator_path, plan))?,
+        reduce: step("reduce", true, REDUCE)?,
+        gradient_product: step("gradient_product", true, GRADIENT_PRODUCT)?,
+        update: step("update", true, UPDATE)?,
     };
     // A mutation of a file that no module contains would leave the test that uses it green for nothing.
     let all = modules.all();
@@ -158,6 +104,56 @@ pub(super) fn modules(sizes: &Sizes, operator: &str, plan: &GpuPlan, mutations: 
         }
     }
     Ok(modules)
+}
+
+/// The files of the kernels that read the measurement data.
+fn operator_files<'a>(sizes: &Sizes, path: &'a str, plan: &GpuPlan) -> Vec<(&'a str, &'a str)> {
+    let storage = |f16, f32, f64| match plan.storage {
+        None => None,
+        Some(Storage::F16) => Some(f16),
+        Some(Storage::F32) => Some(f32),
+        Some(Storage::F64) => Some(f64),
+    };
+    let numbers = storage(STORAGE_F16, STORAGE_F32, STORAGE_F64);
+    let quads = storage(QUADS_F16, QUADS_F32, QUADS_F64);
+    let lane = LANES.iter().find(|&&(tile, _)| tile == sizes.tile).map_or(LANES[0].1, |&(_, file)| file);
+    let sum = if sizes.variant.subgroup { SUM_SUBGROUP } else { SUM_PORTABLE };
+    let (data, rest) = match sizes.variant.strategy {
+        Strategy::TwoKernel => (numbers, vec![PACKED, lane, WORKGROUP_SUM, (path, plan.shader)]),
+        Strategy::OnePass => (quads, vec![sum, ONE_PASS]),
+        Strategy::RowResident => (quads, vec![sum, ROW_RESIDENT]),
+        Strategy::Tiled => (numbers, vec![TILED]),
+    };
+    [GRID, PANEL].into_iter().chain(data).chain(rest).collect()
+}
+
+/// Unrolls: lines between `//@ repeat NAME` and `//@ end` are repeated with 0, 1, … for `$j`, as often as the size NAME
+/// says, and a line with `$r` with 0, 1, … below the size ROWS for `$r`. Compilers unroll loops or not, and what a loop
+/// indexes then lies in memory instead of registers.
+fn repeat(text: &str, sizes: &Sizes) -> String {
+    let mut out = String::with_capacity(2 * text.len());
+    let mut push = |line: &str, j: usize| {
+        let line = line.replace("$j", &j.to_string());
+        let rows = if line.contains("$r") { sizes.rows() } else { 1 };
+        for r in 0..rows {
+            out.push_str(&line.replace("$r", &r.to_string()));
+            out.push('\n');
+        }
+    };
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        match line.trim_start().strip_prefix("//@ repeat ") {
+            Some(name) => {
+                let block: Vec<&str> = lines.by_ref().take_while(|line| line.trim() != "//@ end").collect();
+                for j in 0..sizes.repetitions(name) {
+                    block.iter().for_each(|line| push(line, j));
+                }
+            }
+            None if line.trim_start().starts_with("//") => {}
+            None => push(line, 0),
+        }
+    }
+    out
 }
 
 impl Modules {
@@ -187,7 +183,8 @@ fn mutation_error(mutation: &Mutation, found: &str) -> Error {
     )
 }
 
-/// Every module that [`load`](super::load) would compile for `operator`, for tests that validate them without a device.
+/// Every module that [`load`](super::load) could compile for `operator` on an adapter with everything that kernels ask
+/// for, for tests that validate them without a device.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for operators without a shader.
@@ -199,10 +196,15 @@ pub fn composed_modules(
     precision: Precision,
 ) -> Result<Vec<Module>> {
     let plan = source_of(operator)?.plan(widest(precision));
-    let sizes = Sizes::new(operator, &plan, search_rank, batch, precision);
-    let Modules { single, pair, operator: kernels, reduce, gradient_product, update } =
-        modules(&sizes, operator.name(), &plan, &[])?;
-    Ok(vec![single, pair, kernels, reduce, gradient_product, update])
+    let mut all = Vec::new();
+    let extent = Extent::new(operator.shape().dimension(), operator.measurements(), batch, precision, &plan);
+    for variant in Variant::allowed(&extent, &Abilities { threads: 1024, subgroup: true, software: false }) {
+        let sizes = Sizes::new(operator, &plan, search_rank, batch, precision, variant);
+        let Modules { single, pair, operator: kernels, reduce, gradient_product, update } =
+            modules(&sizes, operator.name(), &plan, &[])?;
+        all.extend([single, pair, kernels, reduce, gradient_product, update]);
+    }
+    Ok(all)
 }
 
 /// The widest number type that is worth reading.

@@ -12,7 +12,7 @@ use crate::backend::Backend;
 use crate::engine::{Engine, Load, Precision};
 use crate::error::{Error, Result};
 use crate::gpu;
-use crate::operators::{InstructionSet, Operator};
+use crate::operators::{InstructionSet, Operator, Storage};
 
 /// Where laws are checked: a backend with its options.
 #[derive(Clone, Debug)]
@@ -52,21 +52,46 @@ impl Place {
         places
     }
 
-    /// A graphics adapter in each precision it has, once as it is and once with panels of a few rows; all with poisoned
-    /// outputs and guard words, so that a number that was not written or one too many is seen.
+    /// A graphics adapter in each precision it has, once as it is and once with panels of a few rows, and each kernel
+    /// variant in turn; all with poisoned outputs and guard words, so that a number that was not written or one too many
+    /// is seen.
     pub fn adapter(device: &gpu::Device) -> Vec<Self> {
-        let name = format!("gpu:{}", device.name());
-        let place = |suffix: &str, precision, panel_bytes| Self {
-            options: gpu::Options { panel_bytes, paranoid: true, ..gpu::Options::default() },
-            ..Self::new(format!("{name}{suffix}"), Backend::Gpu(device.clone()), precision)
+        let place = |precision, variant: Option<&str>, panel_bytes: Option<u64>| {
+            let words = [
+                (precision == Precision::F64).then(|| "f64".to_owned()),
+                variant.map(str::to_owned),
+                panel_bytes.map(|_| "small panels".to_owned()),
+            ];
+            let words: String = words.into_iter().flatten().map(|word| format!(", {word}")).collect();
+            let name = format!("gpu:{}{words}", device.name());
+            Self {
+                options: gpu::Options { panel_bytes, paranoid: true, ..gpu::Options::default() },
+                variant: variant.map(str::to_owned),
+                ..Self::new(name, Backend::Gpu(device.clone()), precision)
+            }
         };
-        let mut places =
-            vec![place("", Precision::F32, None), place(", small panels", Precision::F32, Some(SMALL_PANEL_BYTES))];
-        if device.require(Precision::F64).is_ok() {
-            places.push(place(", f64", Precision::F64, None));
-            places.push(place(", f64, small panels", Precision::F64, Some(SMALL_PANEL_BYTES)));
+        // Without being forced, problems as small as the cases run `two-kernel`.
+        let (small, own_rows) = (Some(SMALL_PANEL_BYTES), ["one-pass", "row-resident"]);
+        let mut places = Vec::new();
+        for precision in [Precision::F32, Precision::F64].into_iter().filter(|p| device.require(*p).is_ok()) {
+            places.extend([None, small].map(|panels| place(precision, None, panels)));
+            places.extend(own_rows.into_iter().chain(["tiled"]).map(|variant| place(precision, Some(variant), small)));
         }
+        let widest = own_rows.map(|word| if device.has_subgroups() { format!("{word}+subgroup") } else { word.into() });
+        let whole = widest.into_iter().chain(["tiled/8".into()]);
+        places.extend(whole.map(|variant| place(Precision::F32, Some(&variant), None)));
         places
+    }
+
+    /// Whether there is something to check at this place: where it forces a kernel variant, the operator must have it and
+    /// hold its numbers in the place's precision or a shorter one that only this precision reads.
+    pub fn applies_to(&self, operator: &dyn Operator) -> bool {
+        let Some(variant) = &self.variant else { return true };
+        let Backend::Gpu(device) = &self.backend else { return operator.kernel_f32().is_some() };
+        let double = operator.stored_in() == Some(Storage::F64);
+        double == (self.precision == Precision::F64)
+            && gpu::variants(device, operator, 1, self.precision)
+                .is_ok_and(|names| names.iter().any(|name| name == variant))
     }
 
     /// Every backend and adapter of this machine, and sentences about adapters that cannot be opened.
@@ -131,13 +156,12 @@ impl OperatorLaw {
 }
 
 impl EngineLaw {
-    /// Checks the law at a place.
+    /// Checks the law at a place; it says nothing where the operator lacks the variant that the place forces.
     ///
     /// # Errors
     /// The violation, or what kept the engine from running.
     pub fn check(&self, operator: &dyn Operator, place: &Place) -> Outcome {
-        // An operator without a kernel of its own has no variants of it.
-        if place.variant.is_some() && matches!(place.backend, Backend::Cpu) && operator.kernel_f32().is_none() {
+        if !place.applies_to(operator) {
             return Ok(Held::NotApplicable);
         }
         (self.run)(operator, place)

@@ -177,6 +177,10 @@ pub struct GpuPlan {
     pub row_bytes: usize,
     /// The file of `shaders/storage` that reads numbers of a row; `None` for shaders that read their words themselves.
     pub storage: Option<Storage>,
+    /// Whether a row is the packed Aᵢ itself, as `storage` reads it: that opens the strategies of `shaders/rows`.
+    pub packed_rows: bool,
+    /// Rows that a workgroup of `forward` takes; its text has lines with `$r` if it is not 1.
+    pub forward_rows: usize,
 }
 
 /// The GPU side of an operator whose data is one row per measurement.

@@ -36,6 +36,8 @@ pub struct Case {
     pub target: Vec<f64>,
     pub weights: Vec<f64>,
     pub steps: Vec<f64>,
+    /// Kernel variant to force.
+    pub variant: Option<String>,
 }
 
 impl Case {
@@ -49,7 +51,12 @@ impl Case {
             target: stream.take(batch * m),
             weights: stream.take(batch * m).into_iter().map(f64::abs).collect(),
             steps: stream.take(batch).into_iter().map(|s| s.abs() / (8 * m * n) as f64).collect(),
+            variant: None,
         }
+    }
+
+    pub fn forced(self, variant: &str) -> Self {
+        Self { variant: Some(variant.to_owned()), ..self }
     }
 
     /// Trial `trial` alone.
@@ -64,6 +71,7 @@ impl Case {
             target: self.target[rows.clone()].to_vec(),
             weights: self.weights[rows].to_vec(),
             steps: vec![self.steps[trial]],
+            variant: self.variant.clone(),
         }
     }
 
@@ -74,7 +82,7 @@ impl Case {
             recipe: RECIPE,
             batch: self.batch,
             search_rank: self.k,
-            variant: None,
+            variant: self.variant.clone(),
         };
         let mut engine = load(device, &problem, &Options { paranoid: true, ..options })?;
         engine.set_observations(&self.target, &self.weights)?;
@@ -105,7 +113,8 @@ impl Case {
         let magnitude = Dense::from_rows(Shape::psd(n), Layout::Packed, &rows).expect("the same sizes");
         let (point, applied) = (absolute(point), absolute(applied));
         let unit = f64::from(f32::EPSILON) / 2.0;
-        let depth = (k + p.div_ceil(256) + 16) as f64 * unit;
+        // A row's products are added by 64 threads or more, whose sums are added by trees and chains of 32 or fewer.
+        let depth = (k + p.div_ceil(64) + 40) as f64 * unit;
         let plus: Vec<f64> = self.target.iter().map(|y| -y.abs()).collect();
         let sums = gradient(&magnitude, &point, &applied, &plus, &vec![0.0; plus.len()]).residual;
         let residual: Vec<f64> = sums.iter().map(|sum| depth * sum).collect();

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use case::{Case, Outcome, Stream, check_gradient, check_step, same, within};
 use libtest_mimic::{Arguments, Failed, Trial};
+use lowrank::Precision;
 use lowrank::engine::Load;
-use lowrank::gpu::{Device, Options, list_adapters, load, wgpu};
+use lowrank::gpu::{Device, Options, list_adapters, load, variants, wgpu};
 use lowrank::operators::{Dense, Layout, Operator};
 use lowrank::problem::{Factors, Shape};
 
@@ -24,10 +25,22 @@ fn main() -> ExitCode {
         ("agrees_with_the_definition_n61", |device| agrees(device, 61)),
         ("more_measurements_than_a_grid_dimension", many_measurements),
         ("exact_on_integers", exact_on_integers),
-        ("panels_change_nothing", panels_change_nothing),
-        ("a_batch_is_its_singles", a_batch_is_its_singles),
+        ("every_variant_agrees_with_the_definition", every_variant),
+        ("panels_change_nothing", |device| panels_change_nothing(device, "two-kernel")),
+        ("panels_change_nothing_one_pass", |device| panels_change_nothing(device, "one-pass/64x4")),
+        ("panels_change_nothing_row_resident", |device| panels_change_nothing(device, "row-resident/128x2")),
+        ("panels_change_nothing_tiled", |device| panels_change_nothing(device, "tiled")),
+        ("a_batch_is_its_singles", |device| a_batch_is_its_singles(device, "two-kernel", &[2, 3, 8, 9])),
+        ("a_batch_is_its_singles_one_pass", |device| a_batch_is_its_singles(device, "one-pass", &[3])),
+        ("a_batch_is_its_singles_row_resident", |device| a_batch_is_its_singles(device, "row-resident", &[3])),
+        ("a_batch_is_its_singles_tiled", |device| a_batch_is_its_singles(device, "tiled", &[9, 33])),
+        ("numbers_of_a_variant_do_not_change_bits", same_bits),
+        ("a_large_problem_is_timed", timed),
+        ("a_wrong_variant_is_refused", wrong_variant),
         ("repeats_bit_for_bit", repeats),
-        ("a_frozen_trial_keeps_its_bits", frozen),
+        ("a_frozen_trial_keeps_its_bits", |device| frozen(device, "two-kernel")),
+        ("a_frozen_trial_keeps_its_bits_one_pass", |device| frozen(device, "one-pass")),
+        ("a_frozen_trial_keeps_its_bits_tiled", |device| frozen(device, "tiled")),
         ("advance_five_is_five_times_advance_one", five),
         ("watching_changes_nothing", watching),
         ("evaluate_leaves_the_factors_alone", evaluate_is_pure),
@@ -95,9 +108,85 @@ fn exact_on_integers(device: &Device) -> Outcome {
     Ok(())
 }
 
-fn panels_change_nothing(device: &Device) -> Outcome {
+/// Every variant that the size allows: workgroups of 64 to 1024 threads, one to four rows in flight.
+fn every_variant(device: &Device) -> Outcome {
+    for (n, m) in [(61, 131), (90, 40)] {
+        let case = Case::new(n, m, 3, 2);
+        let names = variants(device, case.operator.as_ref(), 2, Precision::F32)?;
+        if !["two-kernel", "one-pass", "row-resident", "tiled"].iter().all(|word| names.iter().any(|n| n == word)) {
+            return Err(format!("a strategy is missing: {names:?}").into());
+        }
+        for name in names {
+            let case = Case::new(n, m, 3, 2).forced(&name);
+            let mut engine = case.load(device, Options::default())?;
+            check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+            // What is reported loads the same kernels again.
+            let reported = engine.info().variant.clone();
+            if !reported.starts_with("dense/") {
+                return Err(reported.into());
+            }
+            let again = Case::new(n, m, 3, 2).forced(&reported);
+            let mut again = again.load(device, Options::default())?;
+            let (found, expected) = (again.residuals()?, engine.residuals()?);
+            same(&format!("{reported} for {name}"), &found, &expected)?;
+            if again.info() != engine.info() {
+                return Err(format!("{name}: {:?} is not {:?}", again.info(), engine.info()).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rows in flight and the sizes of tiles are about speed: a trial's sums are added in the same order.
+fn same_bits(device: &Device) -> Outcome {
+    let run = |variant: &str| -> Result<Factors, Failed> {
+        let case = Case::new(37, 203, 3, 3).forced(variant);
+        let mut engine = case.load(device, Options::default())?;
+        engine.advance(3)?;
+        Ok(engine.factors()?)
+    };
+    for [one, other] in [
+        ["one-pass/128x1", "one-pass/128x3"],
+        ["one-pass/64x2", "row-resident/64x1"],
+        ["row-resident/256x1", "row-resident/256x4"],
+        ["tiled/4", "tiled/8"],
+    ] {
+        same(other, run(one)?.left_data(), run(other)?.left_data())?;
+    }
+    Ok(())
+}
+
+/// Enough data to be worth it: the choice and its times are reported, and a run goes on with the winner.
+fn timed(device: &Device) -> Outcome {
+    let case = Case::new(61, 700, 2, 1);
+    let mut engine = case.load(device, Options { panel_bytes: Some(1 << 20), ..Options::default() })?;
+    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+    let info = engine.info();
+    let chosen = info.variant.strip_prefix("dense/").ok_or("no operator in the name")?;
+    let positive = info.candidates.iter().all(|candidate| candidate.milliseconds > 0.0);
+    if info.candidates.len() < 3 || !positive || !info.candidates.iter().any(|c| c.variant == chosen) {
+        return Err(format!("{chosen} out of {:?}", info.candidates).into());
+    }
+    if Case::new(5, 7, 2, 2).load(device, Options::default())?.info().candidates.is_empty() {
+        Ok(())
+    } else {
+        Err("a small problem was timed".into())
+    }
+}
+
+fn wrong_variant(device: &Device) -> Outcome {
+    for (name, wanted) in [("three-kernel", "one-pass"), ("tiled/5", "tiled/8"), ("one-pass/2048x1", "threads")] {
+        match Case::new(61, 40, 2, 1).forced(name).load(device, Options::default()) {
+            Err(error @ lowrank::Error::Invalid { .. }) if error.to_string().contains(wanted) => {}
+            other => return Err(format!("{name}: {:?}", other.err()).into()),
+        }
+    }
+    Ok(())
+}
+
+fn panels_change_nothing(device: &Device, variant: &str) -> Outcome {
     // 61·62/2 = 1891 numbers, padded to 1920 words a row.
-    let case = Case::new(61, 257, 3, 3);
+    let case = Case::new(61, 257, 3, 3).forced(variant);
     let mut whole = case.load(device, Options::default())?;
     let expected = whole.evaluate(&case.factors, &case.factors)?;
     for (panel_bytes, panels) in [(1, 257), (7 * 1920 * 4, 37), (1 << 30, 1)] {
@@ -114,9 +203,9 @@ fn panels_change_nothing(device: &Device) -> Outcome {
     Ok(())
 }
 
-fn a_batch_is_its_singles(device: &Device) -> Outcome {
-    for batch in [2, 3, 8, 9] {
-        let case = Case::new(17, 129, 3, batch);
+fn a_batch_is_its_singles(device: &Device, variant: &str, batches: &[usize]) -> Outcome {
+    for &batch in batches {
+        let case = Case::new(17, 129, 3, batch).forced(variant);
         let mut engine = case.load(device, Options::default())?;
         engine.advance(3)?;
         let (residuals, factors) = (engine.residuals()?, engine.factors()?);
@@ -140,8 +229,8 @@ fn repeats(device: &Device) -> Outcome {
     same("factors", run()?.left_data(), run()?.left_data())
 }
 
-fn frozen(device: &Device) -> Outcome {
-    let case = Case::new(17, 129, 3, 9);
+fn frozen(device: &Device, variant: &str) -> Outcome {
+    let case = Case::new(17, 129, 3, 9).forced(variant);
     let mut engine = case.load(device, Options::default())?;
     engine.advance(1)?;
     let before = engine.factors()?;

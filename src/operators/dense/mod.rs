@@ -337,6 +337,8 @@ impl GpuSource for Dense {
             row_words: words.next_multiple_of(64),
             row_bytes,
             storage: Some(storage),
+            packed_rows: true,
+            forward_rows: 4,
         }
     }
 

@@ -1,0 +1,141 @@
+//! What the kernels are specialised with.
+
+use crate::engine::Precision;
+use crate::gpu::buffers::real_words;
+use crate::gpu::variant::{Strategy, Variant};
+use crate::operators::{GpuPlan, Operator};
+use crate::problem::packed_len;
+
+/// Trials that the tiles of the two-kernel strategy hold.
+const LANES: [usize; 4] = [1, 2, 4, 8];
+/// Trials that the tiles of the tiled strategy hold.
+const TILES: [usize; 3] = [8, 16, 32];
+
+/// Everything the kernels are specialised with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizes {
+    pub variant: Variant,
+    /// Arithmetic: what `real` stands for.
+    pub precision: Precision,
+    /// Rows of the factor.
+    pub n: usize,
+    /// Columns of the factor.
+    pub k: usize,
+    /// p = n(n+1)/2.
+    pub p: usize,
+    /// Words from one stored row to the next.
+    pub row_words: usize,
+    /// Measurements.
+    pub m: usize,
+    pub batch: usize,
+    /// Numbers from one tile of z or of a partial sum to the next, over TILE: p, or more where four are read at once.
+    pub stride: usize,
+    /// Partial sums of the adjoint; a function of n and m only, so that a trial's bits do not depend on the batch.
+    pub splits: usize,
+    /// Trials served by one read of the measurement data.
+    pub tile: usize,
+    /// [`GpuPlan::forward_rows`]
+    pub forward_rows: usize,
+}
+
+impl Sizes {
+    pub(super) fn new(
+        operator: &dyn Operator,
+        plan: &GpuPlan,
+        search_rank: usize,
+        batch: usize,
+        precision: Precision,
+        variant: Variant,
+    ) -> Self {
+        let (n, m) = (operator.shape().rows(), operator.measurements());
+        let p = packed_len(n);
+        let fitting = |tiles: &[usize]| *tiles.iter().find(|&&tile| tile >= batch).unwrap_or(&tiles[tiles.len() - 1]);
+        let (tile, stride, splits) = match variant.strategy {
+            // About a thousand workgroups fill any GPU. At least 32 rows a split keep the traffic of the partial sums
+            // (written, then read) below a sixteenth of that of the rows.
+            Strategy::TwoKernel => (fitting(&LANES), p, 1024_usize.div_ceil(p.div_ceil(256)).min(m / 32).clamp(1, 64)),
+            // Twice the 132 multiprocessors of the largest GPUs: one or two workgroups on each come out even. At least
+            // eight rows each, so that the sums cost a quarter of the rows at most.
+            Strategy::OnePass | Strategy::RowResident => (1, p.next_multiple_of(4), (m / 8).clamp(1, 264)),
+            // About five hundred workgroups a tile, of 64 rows each or more.
+            Strategy::Tiled => (fitting(&TILES), p, 512_usize.div_ceil(p.div_ceil(128)).min(m / 64).clamp(1, 64)),
+        };
+        let splits = variant.splits.unwrap_or(splits);
+        let GpuPlan { row_words, forward_rows, .. } = *plan;
+        let k = search_rank;
+        Self { variant, precision, n, k, p, row_words, m, batch, stride, splits, tile, forward_rows }
+    }
+
+    /// Tiles that hold `count` trials.
+    pub(super) fn tiles(&self, count: usize) -> usize {
+        count.div_ceil(self.tile)
+    }
+
+    /// The variant's full name.
+    pub(super) fn name(&self) -> String {
+        Variant { splits: Some(self.splits), ..self.variant }.to_string()
+    }
+
+    /// Columns of a slab of the tiled forward kernel and rows of one of its adjoint: 128 and 64 numbers a thread's row.
+    fn slabs(&self) -> (usize, usize) {
+        let words = self.variant.rows.max(4) * real_words(self.precision);
+        ((128 / words).max(8), (64 / words).max(1))
+    }
+
+    /// Rows and columns that a workgroup of forward and of adjoint_apply covers.
+    pub(super) fn covered(&self) -> (usize, usize) {
+        match self.variant.strategy {
+            Strategy::Tiled => (8 * self.variant.rows, 32 * self.variant.rows),
+            _ => (self.forward_rows, 256),
+        }
+    }
+
+    /// How many lines a line with `$r` stands for.
+    pub(super) fn rows(&self) -> usize {
+        if self.variant.strategy == Strategy::TwoKernel { self.forward_rows } else { self.variant.rows }
+    }
+
+    /// How often the blocks `//@ repeat NAME` of a shader are repeated.
+    pub(super) fn repetitions(&self, name: &str) -> usize {
+        let (depth, height) = self.slabs();
+        match name.trim() {
+            "SLICES" => self.stride / 4 / self.variant.threads,
+            "STEPS" => depth / 4,
+            "HEIGHT" => height,
+            // The shader then lacks its numbers and does not compile.
+            _ => 0,
+        }
+    }
+
+    /// Constants at the head of every module.
+    pub(super) fn prelude(&self, single: bool) -> String {
+        let Self { variant, precision, n, k, p, row_words, m, batch, stride, splits, tile, forward_rows: _ } = self;
+        let real = match precision {
+            Precision::F32 => "f32",
+            Precision::F64 => "f64",
+        };
+        let mut text = format!("alias real = {real};\nconst SINGLE: bool = {single};\n");
+        let mut size = |name: &str, value: usize| text.push_str(&format!("const {name}: u32 = {value}u;\n"));
+        let general = [("N", n), ("K", k), ("P", p), ("ROW_WORDS", row_words), ("M", m), ("BATCH", batch)];
+        general.into_iter().for_each(|(name, value)| size(name, *value));
+        [("STRIDE", stride), ("SPLITS", splits), ("TILE", tile)]
+            .into_iter()
+            .for_each(|(name, value)| size(name, *value));
+        match variant.strategy {
+            Strategy::TwoKernel => size("ROWS", self.rows()),
+            Strategy::OnePass | Strategy::RowResident => {
+                size("THREADS", variant.threads);
+                size("ROWS", variant.rows);
+                size("QUADS", stride / 4);
+                size("SLICES", self.repetitions("SLICES"));
+            }
+            Strategy::Tiled => {
+                let (depth, height) = self.slabs();
+                size("WIDE", variant.rows);
+                size("DEPTH", depth);
+                size("HEIGHT", height);
+            }
+        }
+        text
+    }
+}
