@@ -1,0 +1,39 @@
+"""One gradient descent iteration as one would write it in NumPy: full matrices and packed ones; a batch with two GEMMs."""
+import numpy as np
+
+from worker import Problem, agree, arguments, serve
+
+args = arguments()
+problem = Problem(args)
+n, m, k, batch, y, step = problem.n, problem.m, problem.k, problem.batch, problem.y, problem.step
+A, F = problem.packed, problem.full()
+rows, columns, twice = problem.rows, problem.columns, problem.twice
+U = problem.start
+
+
+def full():
+    e = F @ (U[0] @ U[0].T).ravel() - y[0]
+    return (e @ F).reshape(n, n) @ U[0]
+
+
+def packed():
+    e = A @ (twice * (U[0] @ U[0].T)[rows, columns]) - y[0]
+    G = np.zeros((n, n), np.float32)
+    G[rows, columns] = e @ A
+    G = np.triu(G) + np.triu(G, 1).T
+    return G @ U[0]
+
+
+def full_batch():
+    Z = np.einsum("bik,bjk->ijb", U, U, optimize=True).reshape(n * n, batch)
+    E = F @ Z - y.T
+    G = (F.T @ E).reshape(n, n, batch)
+    return np.matmul(np.moveaxis(G, 2, 0), U)
+
+
+agree(full(), packed())
+programs = {"numpy_full": lambda: U[0] - step * full(), "numpy_packed": lambda: U[0] - step * packed()}
+if batch > 1:
+    agree(full(), full_batch()[0])
+    programs = {"numpy_full_batch": lambda: U - step * full_batch()}
+serve(f"NumPy {np.__version__}", programs, args.seconds)

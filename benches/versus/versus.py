@@ -1,0 +1,182 @@
+"""Times one gradient descent iteration of lowrank beside what people write in NumPy, JAX and PyTorch, in one run.
+
+Every round takes one sample of every program, one after the other, and of how fast memory is read; medians over the rounds
+count. Programs that are not installed are named and left out. usage: see run.sh
+"""
+import argparse
+import csv
+import io
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--sizes", default="50:1000:50,100:3000:20,200:10000:20", help="n:m:k, with commas between")
+parser.add_argument("--batch", type=int, default=32, help="trials of the batch, timed at the last size")
+parser.add_argument("--rounds", type=int, default=5)
+parser.add_argument("--seconds", type=float, default=0.3, help="length of a sample")
+parser.add_argument("--peers", default="numpy,jax,torch")
+parser.add_argument("--out", type=Path, help="folder for results.csv, environment.json and README.md")
+parser.add_argument("--readme", type=Path, help="file whose numbers between the markers are replaced")
+args = parser.parse_args()
+lowrank = ROOT / "target" / "release" / "lowrank"
+
+
+def python_with(module):
+    """The first interpreter that has the module: this one, or the system's."""
+    for python in dict.fromkeys([sys.executable, "/usr/bin/python3", shutil.which("python3")]):
+        if python and subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0:
+            return python
+    return None
+
+
+class Worker:
+    def __init__(self, peer, size, batch):
+        python = python_with(peer)
+        self.process = None
+        if python is None:
+            return
+        words = [*map(str, size), "--batch", str(batch), "--seconds", str(args.seconds)]
+        self.process = subprocess.Popen(
+            [python, HERE / "peers" / f"{peer}_gd.py", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.version = self.answer()["ready"]
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"a peer program ended early with code {self.process.wait()}")
+        return json.loads(line)
+
+    def sample(self):
+        self.process.stdin.write("sample\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def close(self):
+        self.process.communicate("stop\n")
+
+
+def own(size, batch, read):
+    n, m, k = size
+    command = [lowrank, "bench", "iteration", "--backend", "cpu", "--n", n, "--measurements", m, "--search-rank", k]
+    command += ["--storage", "f32,f16" if batch == 1 else "f32", "--batch", batch, "--samples", 1]
+    command += ["--seconds", args.seconds, "--read", read, "--out", "-"]
+    output = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True).stdout
+    return list(csv.DictReader(io.StringIO(output)))
+
+
+def processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+sizes = [tuple(int(part) for part in size.split(":")) for size in args.sizes.split(",")]
+cases = [(size, 1) for size in sizes] + ([(sizes[-1], args.batch)] if args.batch > 1 else [])
+rows, versions, variant = [], {}, ""
+for size, batch in cases:
+    peers = [peer for peer in args.peers.split(",") if peer and (batch == 1 or peer == "numpy")]
+    workers = {peer: Worker(peer, size, batch) for peer in peers}
+    times, limits = {}, []
+    for peer, worker in workers.items():
+        versions[peer] = worker.version if worker.process else "not installed: left out"
+    for _ in range(args.rounds):
+        for worker in workers.values():
+            if worker.process:
+                for name, milliseconds in worker.sample().items():
+                    times.setdefault(name, []).append(milliseconds)
+        for row in own(size, batch, 800):
+            times.setdefault(f"lowrank_{row['storage']}", []).append(float(row["milliseconds"]))
+            limits.append(float(row["limit_gigabytes_per_second"]))
+            variant = row["variant"]
+    for worker in workers.values():
+        if worker.process:
+            worker.close()
+    limit = statistics.median(limits)
+    n, m, k = size
+    for name, samples in times.items():
+        milliseconds = statistics.median(samples)
+        packed = m * n * (n + 1) / 2 * (2 if name == "lowrank_f16" else 4) / milliseconds / 1e6
+        rows.append(
+            {
+                "n": n, "measurements": m, "search_rank": k, "batch": batch, "program": name,
+                "milliseconds": f"{milliseconds:.4f}", "fastest": f"{min(samples):.4f}", "slowest": f"{max(samples):.4f}",
+                "times_lowrank_f32": f"{milliseconds / statistics.median(times['lowrank_f32']):.2f}",
+                "packed_gigabytes_per_second": f"{packed:.2f}", "limit_gigabytes_per_second": f"{limit:.2f}",
+                "share_of_limit": f"{packed / limit:.3f}" if name.startswith("lowrank") and batch == 1 else "",
+            }
+        )
+        print(f"n={n} m={m} k={k} batch={batch}  {name:<18} {milliseconds:>10.3f} ms", flush=True)
+
+LABELS = {
+    "lowrank_f32": "**lowrank**", "lowrank_f16": "**lowrank**, f16 storage", "numpy_full": "NumPy, full matrices",
+    "numpy_packed": "NumPy, packed", "jax_full": "JAX, full matrices", "jax_packed": "JAX, packed",
+    "jax_autodiff": "JAX, differentiated", "torch_full": "PyTorch, full matrices", "torch_packed": "PyTorch, packed",
+    "torch_autograd": "PyTorch, autograd", "numpy_full_batch": "NumPy, full, two GEMMs",
+}
+
+
+def table(size, batch):
+    n, m, k = size
+    mine = [row for row in rows if (row["n"], row["measurements"], row["search_rank"], row["batch"]) == (n, m, k, batch)]
+    title = f"n = {n}, m = {m}, k = {k}" + (f", {batch} trials" if batch > 1 else "")
+    lines = [f"| {title} | ms an iteration | times lowrank f32 | of the read limit |", "|---|---|---|---|"]
+    for row in sorted(mine, key=lambda row: float(row["milliseconds"])):
+        share = f"{100 * float(row['share_of_limit']):.0f} %" if row["share_of_limit"] else ""
+        name, times = LABELS.get(row["program"], row["program"]), row["times_lowrank_f32"]
+        lines.append(f"| {name} | {float(row['milliseconds']):.3g} | {times} | {share} |")
+    if batch > 1:
+        single = [row for row in rows if row["batch"] == 1 and row["program"] == "numpy_full" and row["n"] == n]
+        own_time = [row for row in mine if row["program"] == "lowrank_f32"]
+        if single and own_time:
+            looped = batch * float(single[0]["milliseconds"])
+            ratio = looped / float(own_time[0]["milliseconds"])
+            lines.append(f"| NumPy, full matrices, {batch} runs | {looped:.3g} | {ratio:.2f} | |")
+    return "\n".join(lines)
+
+
+commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+command = "bash benches/versus/run.sh"
+environment = {
+    "date": str(date.today()), "commit": commit, "command": command, "processor": processor(),
+    "cores": os.cpu_count(), "system": platform.platform(), "variant": variant, "programs": versions, "rounds": args.rounds,
+}
+limit = statistics.median(float(row["limit_gigabytes_per_second"]) for row in rows)
+left_out = [f"{peer} is {version}" for peer, version in versions.items() if "left out" in version]
+programs = ", ".join(version for version in versions.values() if "left out" not in version)
+text = (
+    f"Milliseconds of one gradient descent iteration, single precision, {environment['date']}, {environment['processor']}, "
+    f"{environment['cores']} cores, variant `{variant}`, against {programs}"
+    + (f" ({'; '.join(left_out)})" if left_out else "")
+    + f". Medians of {args.rounds} rounds in which all programs take turns; `{command}` remakes them. The limit is the "
+    f"fastest read test of the same rounds, {limit:.1f} GB/s here, and counts every byte of the packed matrices once.\n\n"
+    + "\n\n".join(table(size, batch) for size, batch in cases)
+)
+print("\n" + text)
+if args.out:
+    args.out.mkdir(parents=True, exist_ok=True)
+    with open(args.out / "results.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    (args.out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+    (args.out / "README.md").write_text(f"# One iteration on {environment['processor']}\n\n{text}\n")
+if args.readme:
+    begin, end = "<!-- numbers: written by benches/versus/run.sh -->", "<!-- end of numbers -->"
+    whole = args.readme.read_text()
+    if begin not in whole or end not in whole:
+        sys.exit(f"{args.readme} lacks the markers {begin} … {end}")
+    head, tail = whole.split(begin)[0], whole.split(end)[1]
+    args.readme.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
