@@ -21,14 +21,17 @@ ROOT = HERE.parent.parent
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--sizes", default="50:1000:50,100:3000:20,200:10000:20", help="n:m:k, with commas between")
-parser.add_argument("--batch", type=int, default=32, help="trials of the batch, timed at the last size")
+parser.add_argument("--batches", default="32", help="trials of the batches timed at the last size, with commas between")
+parser.add_argument("--backend", default="cpu", help="of lowrank")
+parser.add_argument("--device", default="cpu", help="of PyTorch: cpu or cuda")
+parser.add_argument("--read", type=int, default=800, help="megabytes of the memory test")
+parser.add_argument("--lowrank", type=Path, default=ROOT / "target" / "release" / "lowrank")
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--seconds", type=float, default=0.3, help="length of a sample")
 parser.add_argument("--peers", default="numpy,jax,torch")
 parser.add_argument("--out", type=Path, help="folder for results.csv, environment.json and README.md")
 parser.add_argument("--readme", type=Path, help="file whose numbers between the markers are replaced")
 args = parser.parse_args()
-lowrank = ROOT / "target" / "release" / "lowrank"
 
 
 def python_with(module):
@@ -45,7 +48,7 @@ class Worker:
         self.process = None
         if python is None:
             return
-        words = [*map(str, size), "--batch", str(batch), "--seconds", str(args.seconds)]
+        words = [*map(str, size), "--batch", str(batch), "--seconds", str(args.seconds), "--device", args.device]
         self.process = subprocess.Popen(
             [python, HERE / "peers" / f"{peer}_gd.py", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -66,11 +69,11 @@ class Worker:
         self.process.communicate("stop\n")
 
 
-def own(size, batch, read):
+def own(size, batch):
     n, m, k = size
-    command = [lowrank, "bench", "iteration", "--backend", "cpu", "--n", n, "--measurements", m, "--search-rank", k]
+    command = [args.lowrank, "bench", "iteration", "--backend", args.backend, "--n", n, "--measurements", m, "--search-rank", k]
     command += ["--storage", "f32,f16" if batch == 1 else "f32", "--batch", batch, "--samples", 1]
-    command += ["--seconds", args.seconds, "--read", read, "--out", "-"]
+    command += ["--seconds", args.seconds, "--read", args.read, "--out", "-"]
     output = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True).stdout
     return list(csv.DictReader(io.StringIO(output)))
 
@@ -84,10 +87,11 @@ def processor():
 
 
 sizes = [tuple(int(part) for part in size.split(":")) for size in args.sizes.split(",")]
-cases = [(size, 1) for size in sizes] + ([(sizes[-1], args.batch)] if args.batch > 1 else [])
-rows, versions, variant = [], {}, ""
+batches = [int(batch) for batch in args.batches.split(",") if batch]
+cases = [(size, 1) for size in sizes] + [(sizes[-1], batch) for batch in batches if batch > 1]
+rows, versions, variants, adapter, software = [], {}, [], "", False
 for size, batch in cases:
-    peers = [peer for peer in args.peers.split(",") if peer and (batch == 1 or peer == "numpy")]
+    peers = [peer for peer in args.peers.split(",") if peer and (batch == 1 or peer != "jax")]
     workers = {peer: Worker(peer, size, batch) for peer in peers}
     times, limits = {}, []
     for peer, worker in workers.items():
@@ -97,10 +101,12 @@ for size, batch in cases:
             if worker.process:
                 for name, milliseconds in worker.sample().items():
                     times.setdefault(name, []).append(milliseconds)
-        for row in own(size, batch, 800):
+        for row in own(size, batch):
             times.setdefault(f"lowrank_{row['storage']}", []).append(float(row["milliseconds"]))
             limits.append(float(row["limit_gigabytes_per_second"]))
-            variant = row["variant"]
+            adapter, software = row["adapter"], row["software_adapter"] == "true"
+            if row["variant"] not in variants:
+                variants.append(row["variant"])
     for worker in workers.values():
         if worker.process:
             worker.close()
@@ -124,7 +130,11 @@ LABELS = {
     "lowrank_f32": "**lowrank**", "lowrank_f16": "**lowrank**, f16 storage", "numpy_full": "NumPy, full matrices",
     "numpy_packed": "NumPy, packed", "jax_full": "JAX, full matrices", "jax_packed": "JAX, packed",
     "jax_autodiff": "JAX, differentiated", "torch_full": "PyTorch, full matrices", "torch_packed": "PyTorch, packed",
-    "torch_autograd": "PyTorch, autograd", "numpy_full_batch": "NumPy, full, two GEMMs",
+    "torch_autograd": "PyTorch, autograd", "torch_full_graph": "PyTorch, full matrices, CUDA graph",
+    "torch_packed_graph": "PyTorch, packed, CUDA graph", "torch_full_compiled": "PyTorch, full matrices, compiled",
+    "numpy_full_batch": "NumPy, full, two GEMMs", "torch_full_batch": "PyTorch, full, two GEMMs",
+    "torch_packed_batch": "PyTorch, packed, two GEMMs", "torch_full_batch_graph": "PyTorch, full, two GEMMs, CUDA graph",
+    "torch_packed_batch_graph": "PyTorch, packed, two GEMMs, CUDA graph",
 }
 
 
@@ -132,36 +142,41 @@ def table(size, batch):
     n, m, k = size
     mine = [row for row in rows if (row["n"], row["measurements"], row["search_rank"], row["batch"]) == (n, m, k, batch)]
     title = f"n = {n}, m = {m}, k = {k}" + (f", {batch} trials" if batch > 1 else "")
-    lines = [f"| {title} | ms an iteration | times lowrank f32 | of the read limit |", "|---|---|---|---|"]
+    lines = [f"| {title} | ms an iteration | times lowrank f32 | of the limit |", "|---|---|---|---|"]
     for row in sorted(mine, key=lambda row: float(row["milliseconds"])):
         share = f"{100 * float(row['share_of_limit']):.0f} %" if row["share_of_limit"] else ""
         name, times = LABELS.get(row["program"], row["program"]), row["times_lowrank_f32"]
         lines.append(f"| {name} | {float(row['milliseconds']):.3g} | {times} | {share} |")
     if batch > 1:
-        single = [row for row in rows if row["batch"] == 1 and row["program"] == "numpy_full" and row["n"] == n]
+        looped_peers = [name for name in ("numpy_full", "torch_full_graph", "torch_full") if name in {r["program"] for r in rows}]
+        single = [row for row in rows if row["batch"] == 1 and row["program"] in looped_peers[:1] and row["n"] == n]
         own_time = [row for row in mine if row["program"] == "lowrank_f32"]
         if single and own_time:
             looped = batch * float(single[0]["milliseconds"])
             ratio = looped / float(own_time[0]["milliseconds"])
-            lines.append(f"| NumPy, full matrices, {batch} runs | {looped:.3g} | {ratio:.2f} | |")
+            lines.append(f"| {LABELS[single[0]['program']]}, {batch} runs | {looped:.3g} | {ratio:.2f} | |")
     return "\n".join(lines)
 
 
 commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-command = "bash benches/versus/run.sh"
+command = "bash benches/versus/run.sh" if args.backend == "cpu" else "bash benches/gpu.sh"
 environment = {
     "date": str(date.today()), "commit": commit, "command": command, "processor": processor(),
-    "cores": os.cpu_count(), "system": platform.platform(), "variant": variant, "programs": versions, "rounds": args.rounds,
+    "cores": os.cpu_count(), "system": platform.platform(), "adapter": adapter, "software_adapter": software,
+    "variants": variants, "programs": versions, "rounds": args.rounds,
 }
 limit = statistics.median(float(row["limit_gigabytes_per_second"]) for row in rows)
 left_out = [f"{peer} is {version}" for peer, version in versions.items() if "left out" in version]
 programs = ", ".join(version for version in versions.values() if "left out" not in version)
+where = f"{adapter}, {environment['cores']} cores" if args.backend == "cpu" else adapter
+warning = "**A software adapter: these numbers say nothing about a GPU.** " if software else ""
+tested = "read test" if args.backend == "cpu" else "copy (bytes read and written)"
 text = (
-    f"Milliseconds of one gradient descent iteration, single precision, {environment['date']}, {environment['processor']}, "
-    f"{environment['cores']} cores, variant `{variant}`, against {programs}"
+    f"{warning}Milliseconds of one gradient descent iteration, single precision, {environment['date']}, {where}, "
+    f"variants `{'`, `'.join(variants)}`, against {programs}"
     + (f" ({'; '.join(left_out)})" if left_out else "")
     + f". Medians of {args.rounds} rounds in which all programs take turns; `{command}` remakes them. The limit is the "
-    f"fastest read test of the same rounds, {limit:.1f} GB/s here, and counts every byte of the packed matrices once.\n\n"
+    f"fastest {tested} of the same rounds, {limit:.1f} GB/s here, and counts every byte of the packed matrices once.\n\n"
     + "\n\n".join(table(size, batch) for size, batch in cases)
 )
 print("\n" + text)
@@ -172,7 +187,7 @@ if args.out:
         writer.writeheader()
         writer.writerows(rows)
     (args.out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
-    (args.out / "README.md").write_text(f"# One iteration on {environment['processor']}\n\n{text}\n")
+    (args.out / "README.md").write_text(f"# One iteration on {adapter}\n\n{text}\n")
 if args.readme:
     begin, end = "<!-- numbers: written by benches/versus/run.sh -->", "<!-- end of numbers -->"
     whole = args.readme.read_text()

@@ -20,7 +20,7 @@ use crate::methods::Method;
 use crate::operators::{Operator, Storage};
 use crate::problem::Factors;
 
-pub use limit::{ReadLimit, ReadProbe, ReadTest};
+pub use limit::{Limit, Probe, RateTest};
 pub use scale::{Exponent, SCALE_AXES, ScaleAxis, scale};
 
 /// What is timed.
@@ -71,8 +71,8 @@ pub struct Measurement {
     pub slowest: f64,
     pub gigabytes_per_second: f64,
     pub gigaflops: f64,
-    /// What memory gave in between the samples, where that was measured.
-    pub limit: Option<ReadLimit>,
+    /// What memory gave between the samples, where that was measured.
+    pub limit: Option<Limit>,
 }
 
 impl Measurement {
@@ -82,7 +82,7 @@ impl Measurement {
     }
 }
 
-/// Times iterations of gradient descent. With `probe_bytes` every sample is followed by a round of a [`ReadProbe`].
+/// Times iterations of gradient descent. With `probe_bytes` every sample is followed by a round of a [`Probe`].
 ///
 /// # Errors
 /// Those of loading and of the device.
@@ -116,14 +116,14 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
         let wanted = (effort.seconds / took.max(1e-9) * iterations as f64 * 1.1).ceil();
         iterations = (wanted as usize).clamp(iterations + 1, iterations * 16);
     }
-    let mut probe = probe_bytes.map(ReadProbe::new);
+    let mut probe = probe_bytes.and_then(|bytes| Probe::new(&case.backend, bytes));
     let mut times = Vec::with_capacity(effort.samples);
     for _ in 0..effort.samples.max(1) {
         let begin = Instant::now();
         engine.advance(iterations)?;
         times.push(begin.elapsed().as_secs_f64() / iterations as f64);
         if let Some(probe) = &mut probe {
-            probe.round();
+            probe.round()?;
         }
     }
     let seconds = median(&mut times);

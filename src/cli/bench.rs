@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lowrank::bench::{Case, Effort, Measurement, ReadLimit, ReadProbe, SCALE_AXES, scale, time_iterations};
+use lowrank::bench::{Case, Effort, Measurement, Limit, Probe, SCALE_AXES, scale, time_iterations};
 use lowrank::io::OutputFile;
 use lowrank::operators::{Dense, Storage};
 use lowrank::problem::Shape;
@@ -47,7 +47,7 @@ pub struct Args {
     /// Length of a sample at least
     #[arg(long, value_name = "SECONDS", default_value_t = 0.3)]
     seconds: f64,
-    /// Megabytes of the read test that is taken between the samples, backend cpu; 0 leaves it out
+    /// Megabytes that the test of the memory goes over between the samples; 0 leaves it out
     #[arg(long, value_name = "MB", default_value_t = 800)]
     read: usize,
     /// Table, CSV; - is the standard output
@@ -57,7 +57,7 @@ pub struct Args {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum What {
-    /// How fast memory is read: the limit of an iteration over stored matrices
+    /// How fast memory is read (cpu) or copied (gpu): the limit of an iteration over stored matrices
     Limit,
     /// One iteration of gradient descent, for every combination of the sizes given
     Iteration,
@@ -103,16 +103,15 @@ pub fn run(args: &Args) -> Result<Ending> {
     let alone = args.out.as_deref() == Some(Path::new("-"));
     let mut out: Box<dyn Write> = if alone { Box::new(std::io::sink()) } else { Box::new(std::io::stdout()) };
 
-    // Memory sets the limit of the processor; a graphics card has its own memory.
-    let probe_bytes = (matches!(backend, Backend::Cpu) && args.read > 0).then(|| args.read << 20);
+    let probe_bytes = (args.read > 0).then(|| args.read << 20);
     let mut measured = Vec::new();
     match args.what {
         What::Limit => {
-            let Some(bytes) = probe_bytes else {
-                return Err(invalid("backend", &args.backend, "cpu, whose memory the read test measures"));
+            let Some(mut probe) = probe_bytes.and_then(|bytes| Probe::new(&backend, bytes)) else {
+                let found = format!("{} with --read {}", args.backend, args.read);
+                return Err(invalid("backend", &found, "cpu, gpu or gpu:NAME, with --read above 0"));
             };
-            let mut probe = ReadProbe::new(bytes);
-            (0..args.samples).for_each(|_| probe.round());
+            (0..args.samples).try_for_each(|_| probe.round())?;
             said(print_limit(&mut out, &probe.limit()))?;
         }
         What::Iteration => {
@@ -158,11 +157,10 @@ pub fn run(args: &Args) -> Result<Ending> {
 const HEADING: &str =
     "     n       m     k  batch  storage  precision   ms/iteration    GB/s  of limit  GFLOP/s  variant";
 
-fn print_limit(out: &mut impl Write, limit: &ReadLimit) -> std::io::Result<()> {
-    writeln!(out, "reading {:.2} GB of memory, GB/s (median)", limit.bytes as f64 * 1e-9)?;
+fn print_limit(out: &mut impl Write, limit: &Limit) -> std::io::Result<()> {
+    writeln!(out, "going over {:.2} GB of memory, GB/s (median)", limit.bytes as f64 * 1e-9)?;
     for test in &limit.tests {
-        let (threads, streams) = (test.threads, test.streams);
-        writeln!(out, "  {threads:>2} threads, {streams} streams each   {:>6.1}", test.gigabytes_per_second)?;
+        writeln!(out, "  {:<38} {:>8.1}", test.name, test.gigabytes_per_second)?;
     }
     writeln!(out, "limit: {:.1} GB/s", limit.gigabytes_per_second())
 }

@@ -4,6 +4,7 @@
 
 mod buffers;
 mod choice;
+mod copy;
 mod device;
 mod engine;
 mod paranoia;
@@ -18,6 +19,7 @@ mod variant;
 pub use wgpu;
 
 pub use choice::variants;
+pub(crate) use copy::copy_times;
 pub use device::{AdapterSummary, Device, list_adapters};
 pub use engine::{Options, load};
 #[doc(hidden)]
