@@ -22,15 +22,18 @@ if grep -qE '^gpu.*\((vulkan|metal|dx12|gl), [^)]*(discrete|integrated|virtual|o
     sizes="200:10000:20" batches=64 read=1000 seconds=0.3 rounds=5 limit_s=150
     scan_n="100,200,300,500,700,1000" scan_batches="1,4,16,64,256" entries=500000000
 else
-    echo "only software adapters here: toy sizes"
-    sizes="20:200:5" batches=4 read=16 seconds=0.02 rounds=2 limit_s=150
+    echo "only software adapters here: toy sizes, and the laws are left to the tests"
+    sizes="20:200:5" batches=4 read=16 seconds=0.02 rounds=2 limit_s=0
     scan_n="10,40" scan_batches="1,8" entries=100000
 fi
 
 said "the laws on this driver"
-# A law that fails is worth the rest of the numbers: it is recorded, and the script goes on.
-timeout "$limit_s" "$LOWRANK" check --place gpu >"$out/check.txt" 2>&1 || echo "the check failed or ran out of time" >>"$out/check.txt"
-tail -n 1 "$out/check.txt"
+# A law that fails is recorded, and the script goes on: the numbers may say why.
+if [ "$limit_s" -gt 0 ]; then
+    timeout "$limit_s" "$LOWRANK" check --place gpu >"$out/check.txt" 2>&1 ||
+        echo "the check failed or ran out of time" >>"$out/check.txt"
+    tail -n 1 "$out/check.txt"
+fi
 
 said "memory"
 "$LOWRANK" bench limit --backend "$backend" --read "$read" | tee "$out/limit.txt"
@@ -58,5 +61,11 @@ for n in ${scan_n//,/ }; do
     first=0
 done
 rm -f "$out/scan.part"
-[ ! -e "$out/scan.csv" ] || cut -d, -f1,2,4,5,10,12,15,18 "$out/scan.csv" | column -s, -t
+[ ! -e "$out/scan.csv" ] || python3 - "$out/scan.csv" <<'TABLE'
+import csv, sys
+for row in csv.DictReader(open(sys.argv[1])):
+    share = f"{100 * float(row['share_of_limit']):.0f} %" if row["share_of_limit"] else "-"
+    print(f"n={row['n']:<5} m={row['measurements']:<6} batch={row['batch']:<4} {row['storage']}  {float(row['milliseconds']):>10.3f} ms"
+          f"  {float(row['gigabytes_per_second']):>8.1f} GB/s  {share:>5} of the copy rate  {row['variant']}")
+TABLE
 said "done: $out"

@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.."
 # The Mesa device-selection layer complains on stderr where this is unset.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
 
+sudo=""
+[ "$(id -u)" = 0 ] || sudo=sudo
+
 have_driver() {
     local driver
     for driver in /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json; do
@@ -20,8 +23,6 @@ Linux)
     if ! have_driver; then
         if command -v apt-get >/dev/null; then
             echo "No Vulkan driver: installing Mesa's, which has a software one (llvmpipe)"
-            sudo=""
-            [ "$(id -u)" = 0 ] || sudo=sudo
             $sudo apt-get update -qq
             $sudo apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers libvulkan1
         else
@@ -43,3 +44,15 @@ for example in examples/*.rs; do
     echo "example $name"
     cargo run --release --quiet --example "$name"
 done
+
+# The benches in miniature: that they run, not how fast.
+cargo bench --bench iteration -- --quick
+if ! python3 -c 'import numpy' 2>/dev/null && command -v apt-get >/dev/null; then
+    echo "No NumPy: installing it for the comparison with it"
+    $sudo apt-get install -y -qq --no-install-recommends python3-numpy || python3 -m pip install --quiet numpy
+fi
+cargo build --release --quiet
+miniature="$(mktemp -d)"
+python3 benches/versus/versus.py --sizes 20:60:5 --batches 4 --rounds 1 --seconds 0.01 --read 16 --out "$miniature"
+bash benches/gpu.sh "$miniature/gpu"
+rm -rf "$miniature"

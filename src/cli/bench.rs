@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lowrank::bench::{Case, Effort, Measurement, Limit, Probe, SCALE_AXES, scale, time_iterations};
+use lowrank::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, scale, time_iterations};
 use lowrank::io::OutputFile;
 use lowrank::operators::{Dense, Storage};
 use lowrank::problem::Shape;

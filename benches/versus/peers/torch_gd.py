@@ -82,14 +82,13 @@ programs = {
 if batch > 1:
     agree(full(U[0], 1.0).cpu(), full_batch(U, 1.0)[0].cpu())
     agree(packed(U[0], 1.0).cpu(), packed_batch(U, 1.0)[0].cpu())
-    programs["torch_full_batch"] = lambda: done(full_batch(U))
-    programs["torch_packed_batch"] = lambda: done(packed_batch(U))
-if cuda:
+    programs = {"torch_full_batch": lambda: done(full_batch(U)), "torch_packed_batch": lambda: done(packed_batch(U))}
+if cuda and batch > 1:
+    programs["torch_full_batch_graph"] = graph(full_batch, U)
+    programs["torch_packed_batch_graph"] = graph(packed_batch, U)
+elif cuda:
     programs["torch_full_graph"] = graph(full, U[0])
     programs["torch_packed_graph"] = graph(packed, U[0])
-    if batch > 1:
-        programs["torch_full_batch_graph"] = graph(full_batch, U)
-        programs["torch_packed_batch_graph"] = graph(packed_batch, U)
     try:
         compiled = torch.compile(full, dynamic=False)
         compiled(U[0])

@@ -9,10 +9,12 @@ use crate::operators::dense::stream::{ShardRows, add_tail, settle, total};
 use crate::operators::{Loss, TrialPass};
 use crate::simd::{Stored, Task, Unit, Widen};
 
-/// Bytes of rows that go together: with two uses each they should still be in the second-level cache.
-const GROUP_BYTES: usize = 3 << 19;
-/// Rows of a group at most.
+/// Bytes of rows that go together: they should still be in the second- or third-level cache when they are used again. Larger
+/// groups go over the points and the accumulators less often.
+const GROUP_BYTES: usize = 4 << 20;
+/// Rows of a group at most, and what their number is a multiple of: the rows of the larger tiles.
 const GROUP_ROWS: usize = 48;
+const TILE_ROWS: usize = 4;
 /// Units of a row between two stores of the partial sums: the points of some trials stay in the first-level cache.
 const SPAN: usize = 32;
 /// Units of an accumulator in registers.
@@ -31,7 +33,7 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Tile<'_, '_, S, T> {
     fn run<A: Widen<S, T>>(self, simd: A) {
         let Self { rows, loss, trials } = self;
         let (p, batch) = (rows.p, trials.len());
-        let group = (GROUP_BYTES / (p * size_of::<S>())).clamp(4, GROUP_ROWS);
+        let group = (GROUP_BYTES / (p * size_of::<S>())).clamp(TILE_ROWS, GROUP_ROWS) / TILE_ROWS * TILE_ROWS;
         let mut sums = vec![T::ZEROS; group * batch];
         let mut factors = vec![T::ZERO; group * batch];
         for first in (0..rows.count()).step_by(group) {
