@@ -49,7 +49,7 @@ done
 cargo bench --bench iteration -- --quick
 if ! python3 -c 'import numpy' 2>/dev/null && command -v apt-get >/dev/null; then
     echo "No NumPy: installing it for the comparison with it"
-    $sudo apt-get install -y -qq --no-install-recommends python3-numpy || python3 -m pip install --quiet numpy
+    { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-numpy; } || python3 -m pip install --quiet numpy
 fi
 cargo build --release --quiet
 miniature="$(mktemp -d)"

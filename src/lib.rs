@@ -28,6 +28,7 @@
 //! |---|---|
 //! | [`Error`] | the one error type: what was found, what is allowed, what to do |
 //! | `real`, `linalg`, `text` | f32 or f64; the few decompositions, through faer; numbers for people |
+//! | `simd` | vectors of 64 bytes on AVX-512, AVX2, NEON or plain registers, chosen at run time |
 //! | [`problem`] | shapes, batched factors, packed indices, truths, random streams |
 //! | [`io`] | NumPy arrays in and out; outputs that appear whole or not at all |
 //! | [`operators`] | the contract of a measurement ensemble, and one room for each |
@@ -36,6 +37,7 @@
 //! | `host`, [`gpu`] | the engines: Reference and Cpu; WGSL kernels through wgpu |
 //! | [`Backend`] | a place to compute, as a value |
 //! | [`laws`] | what every operator obeys on every engine |
+//! | [`bench`] | the time of an iteration, beside what the memory gives |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
 //! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
@@ -60,7 +62,9 @@
 //! iteration from it.
 //!
 //! **Backends.** `Reference` is f64, sequential, the twins as written: the oracle. `Cpu` reads each block of rows from
-//! memory once and uses it twice from cache. `Gpu` has several kernel variants: two kernels a panel (forward, adjoint); one
+//! memory once and uses it twice from cache: for one trial the dot products of a block run beside the accumulation of the block
+//! before it, for several both are tiled matrix products. Sums have one order whatever the instruction set, the blocks and
+//! the other trials are. `Gpu` has several kernel variants: two kernels a panel (forward, adjoint); one
 //! kernel whose workgroups own rows and use each twice, from cache or from registers; tiled matrix products for batches.
 //! Those that fit are timed on the loaded data, the fastest one runs, and `--variant` forces one; with the same variant a
 //! run repeats bit for bit. Panels exist because a binding holds 128 MiB on the smallest adapters. One shader source serves

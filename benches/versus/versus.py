@@ -37,7 +37,7 @@ args = parser.parse_args()
 def python_with(module):
     """The first interpreter that has the module: this one, or the system's."""
     for python in dict.fromkeys([sys.executable, "/usr/bin/python3", shutil.which("python3")]):
-        if python and subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0:
+        if python and subprocess.run([python, "-c", f"import numpy, {module}"], capture_output=True).returncode == 0:
             return python
     return None
 

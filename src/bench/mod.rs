@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Backend;
 use crate::engine::{Candidate, Load, Precision};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu;
 use crate::methods::Method;
 use crate::operators::{Operator, Storage};
@@ -85,9 +85,14 @@ impl Measurement {
 /// Times iterations of gradient descent. With `probe_bytes` every sample is followed by a round of a [`Probe`].
 ///
 /// # Errors
-/// Those of loading and of the device.
+/// [`Error::Invalid`] for an empty batch or search rank; those of loading and of the device.
 pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) -> Result<Measurement> {
     let operator = &case.operator;
+    for (name, size) in [("batch", case.batch), ("search_rank", case.search_rank)] {
+        if size == 0 {
+            return Err(Error::invalid(name, 0, "at least 1", "give at least 1"));
+        }
+    }
     let (n, m) = (operator.shape().rows(), operator.measurements());
     let load = Load {
         operator: operator.clone(),

@@ -1,6 +1,7 @@
 //! Real runs of the program on small problems: files, messages, exit codes, signals and pipes.
 
 mod batch;
+mod bench;
 mod commands;
 mod generate;
 mod gpu;
