@@ -54,7 +54,6 @@ fn one(area: &Area<'_>, panel: &Panel) -> Result<(), Failure> {
         .caption(&panel.title, (FONT, px(19)).into_font().color(&INK))
         .margin(px(10))
         .margin_right(px(18))
-        .top_x_label_area_size(px(8))
         .x_label_area_size(px(48))
         .y_label_area_size(px(78))
         .build_cartesian_2d(x.clone(), y.clone())?;
