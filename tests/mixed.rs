@@ -106,21 +106,27 @@ fn tiny_start(backend: &Backend) -> Outcome {
     ensure(ends.iter().filter(|end| **end < 1e-7).count() >= 3, || format!("{ends:?}"))
 }
 
-/// Never worse than f32: any rank, any storage, noise.
+/// Never worse than f32: any rank, any storage, noise; of the combinations, those a software adapter has time for.
 fn never_worse(backend: &Backend) -> Outcome {
-    for seed in 1..=4 {
-        for storage in [Storage::F16, Storage::F32, Storage::F64] {
-            let clean = problem(20, 2, 500, seed, storage)?;
-            let noisy = clean.clone().with_noise(1e-3, seed)?;
-            for (problem, noise) in [(&clean, false), (&noisy, true)] {
-                for (k, scale) in [(2, 1e-5), (4, 1e-7), (20, 1e-7), (20, 1e-2)] {
-                    let settings = gd(k, scale, seed, 300).observe(Schedule::Every(50));
-                    let single = error(solve(problem, settings.clone(), backend)?.best())?;
-                    let found = error(mixed(problem, settings, backend)?.best())?;
-                    ensure(found <= 1.01 * single, || {
-                        format!("{storage}, seed {seed}, k = {k}, noise {noise}: {found:e}, in f32 {single:e}")
-                    })?;
-                }
+    const STORAGES: [Storage; 3] = [Storage::F16, Storage::F32, Storage::F64];
+    let adapter = matches!(backend, Backend::Gpu(_));
+    let starts = [(2, 1e-5), (4, 1e-7), (20, 1e-7), (20, 1e-2)];
+    let trials = starts.map(|(k, scale)| Trial::default().search_rank(k).init_scale(scale));
+    for (seed, storage) in (1..=4).flat_map(|seed| STORAGES.map(|storage| (seed, storage))) {
+        if adapter && STORAGES.iter().position(|s| *s == storage) != Some(seed as usize % 4) {
+            continue;
+        }
+        let clean = problem(20, 2, 500, seed, storage)?;
+        let noisy = clean.clone().with_noise(1e-3, seed)?;
+        for (problem, noise) in [(&clean, false), (&noisy, true)] {
+            let settings = gd(2, 1.0, seed, 300).observe(Schedule::Every(50)).trials(trials);
+            let single = solve(problem, settings.clone(), backend)?;
+            let found = mixed(problem, settings, backend)?;
+            for ((single, found), (k, scale)) in single.trials.iter().zip(&found.trials).zip(starts) {
+                let (single, found) = (error(single)?, error(found)?);
+                ensure(found <= 1.01 * single, || {
+                    format!("{storage}, seed {seed}, k = {k}, {scale:e}, noise {noise}: {found:e}, in f32 {single:e}")
+                })?;
             }
         }
     }
