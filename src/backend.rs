@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, Load, Precision};
 use crate::error::{Error, Result};
-use crate::{gpu, host};
+use crate::{gpu, host, mixed};
 
 /// A place to compute, as a value.
 #[derive(Clone, Debug)]
@@ -10,9 +10,9 @@ use crate::{gpu, host};
 pub enum Backend {
     /// f64, one thread, the operators' definitions as written: the oracle. Slow on purpose.
     Reference,
-    /// All cores, f32 or f64.
+    /// All cores, f32, f64 or mixed.
     Cpu,
-    /// A graphics adapter, f32, or f64 where it has 64-bit shader numbers.
+    /// A graphics adapter, f32 or mixed, or f64 where it has 64-bit shader numbers.
     Gpu(gpu::Device),
 }
 
@@ -83,6 +83,13 @@ impl Backend {
         precision: Precision,
         options: &gpu::Options,
     ) -> Result<Box<dyn Engine + 'a>> {
+        if precision == Precision::Mixed && !matches!(self, Self::Reference) {
+            let inner = self.load(load, Precision::F32, options)?;
+            // A kernel variant is one of the inner engine; on the Cpu backend the other one has it too.
+            let variant = load.variant.clone().filter(|_| matches!(self, Self::Cpu));
+            let exact = host::load_cpu(&Load { variant, ..load.clone() }, Precision::F64)?;
+            return Ok(mixed::new(load, inner, exact));
+        }
         match self {
             Self::Reference => host::load_reference(load),
             Self::Cpu => host::load_cpu(load, precision),

@@ -17,15 +17,31 @@ pub enum Precision {
     #[default]
     F32,
     F64,
+    /// f32 increments around an f64 centre: the speed of f32, the accuracy of f64, no 64-bit hardware on the device.
+    Mixed,
 }
 
 impl Precision {
-    /// Unit roundoff: 2⁻²⁴ or 2⁻⁵³.
+    /// Unit roundoff of the factors and residuals it ends with: 2⁻²⁴ or 2⁻⁵³.
     pub fn unit_roundoff(self) -> f64 {
         match self {
             Self::F32 => f32::EPSILON as f64 / 2.0,
-            Self::F64 => f64::EPSILON / 2.0,
+            Self::F64 | Self::Mixed => f64::EPSILON / 2.0,
         }
+    }
+
+    /// The word of `--precision` and of reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::Mixed => "mixed",
+        }
+    }
+
+    /// The precision of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::F32, Self::F64, Self::Mixed].into_iter().find(|precision| precision.word() == word)
     }
 }
 
@@ -107,6 +123,14 @@ pub trait Engine: Send {
     /// The current factors, (batch, n, k).
     fn set_factors(&mut self, factors: &Factors) -> Result<()>;
 
+    /// From now on the iteration moves increments V around the centre U₀, and the factors of this engine are V:
+    ///
+    /// e = A((2U₀ + V)Vᵀ) − target,   V ← V − step·A*(w∘e)(U₀ + V)
+    ///
+    /// The symmetric part of (2U₀ + V)Vᵀ is UUᵀ − U₀U₀ᵀ at U = U₀ + V, so that with the target y − A(U₀U₀ᵀ) this is the
+    /// iteration at U, and its rounding errors are in proportion to V.
+    fn set_centre(&mut self, centre: &Factors) -> Result<()>;
+
     /// Only active trials move; a frozen one keeps its factor bit for bit.
     fn set_active(&mut self, active: &[bool]) -> Result<()>;
 
@@ -122,4 +146,10 @@ pub trait Engine: Send {
     /// The gradient at `point` with the adjoint applied to `applied`, through the same kernels as the iteration; the
     /// current factors are left as they are. Both have the loaded batch and search rank.
     fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation>;
+
+    /// Passes over the measurement data in f64 since the factors were set, beside those of the iterations; `None` where
+    /// the engine makes none.
+    fn f64_passes(&self) -> Option<usize> {
+        None
+    }
 }

@@ -34,6 +34,7 @@
 //! | [`operators`] | the contract of a measurement ensemble, and one room for each |
 //! | [`methods`] | algorithms as lists of stages |
 //! | [`engine`] | the only seam between the loop and the hardware |
+//! | `mixed` | an engine of mixed precision made of two others |
 //! | `host`, [`gpu`] | the engines: Reference and Cpu; WGSL kernels through wgpu |
 //! | [`Backend`] | a place to compute, as a value |
 //! | [`laws`] | what every operator obeys on every engine |
@@ -72,6 +73,17 @@
 //! an iteration, and many iterations go into one submission. `Auto` takes a real GPU if there is one and the Cpu backend
 //! otherwise.
 //!
+//! **Mixed precision.** The iteration moves U = U₀ + V by its increment V in f32 around a centre U₀ in f64:
+//!
+//! ```text
+//! e = A((2U₀ + V)Vᵀ) + c,   c = A(U₀U₀ᵀ) − y in f64,   V ← V − μ·s·A*(e)(U₀ + V)
+//! ```
+//!
+//! Rounding errors are in proportion to V instead of U. Where ‖e − c‖ has become a hundred times ‖e‖ the centre moves to U and V to 0,
+//! which costs one pass over the measurement data in f64, on the host. The limit is that of f64, for e that goes to zero; where
+//! it does not (noise, fewer columns than the rank), errors are single precision's share of e. A is what is stored: the
+//! device may read it rounded to f32, which recentring makes up for, but y has to belong to what the host holds.
+//!
 //! **Laws before speed.** [`laws::check`] runs on your own operators what the conformance tests run on the built-in
 //! ones: the twin is the definition, the adjoint is one, the gradient is a derivative, engines agree with the definition
 //! within a running error bound computed from the data, and exactly on integers.
@@ -89,6 +101,7 @@ pub mod io;
 pub mod laws;
 mod linalg;
 pub mod methods;
+mod mixed;
 pub mod operators;
 pub mod problem;
 mod real;

@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "operators",
     "methods",
     "engine",
+    "mixed",
     "host",
     "gpu",
     "backend",

@@ -22,6 +22,7 @@ const HALF: &str = "storage/f16.wgsl";
 const REDUCE: &str = "step/reduce.wgsl";
 const PRODUCT: &str = "step/gradient_product.wgsl";
 const UPDATE: &str = "step/update.wgsl";
+const AROUND: &str = "step/around_centre.wgsl";
 const ONE: &str = "rows/one_pass.wgsl";
 const RESIDENT: &str = "rows/row_resident.wgsl";
 const PORTABLE: &str = "rows/sum_portable.wgsl";
@@ -76,6 +77,12 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("update takes another trial's step", broken(UPDATE, "step_sizes[trial]", "step_sizes[slot]")),
     ("update moves frozen trials", broken(UPDATE, "let trial = slots[1u + slot]", "let trial = slot")),
     ("update skips the last entry", broken(UPDATE, "entry >= N * K", "entry + 1u >= N * K")),
+    ("around a centre the factor 2 is forgotten", broken(AROUND, "fma(2.0, u, v)", "u + v")),
+    ("around a centre V is forgotten in the left factor", broken(AROUND, "fma(2.0, u, v)", "2.0 * u")),
+    ("around a centre the adjoint is applied to V", broken(AROUND, "applied[at] = u + v", "applied[at] = v")),
+    ("around a centre what the adjoint is applied to is stale", broken(AROUND, "applied[at] = u + v;", "")),
+    ("around a centre the left factor's last entry is stale", broken(AROUND, "entry >= N * K", "entry + 1u >= N * K")),
+    ("around a centre trials are mixed", broken(AROUND, "slots[1u + slot] * N", "slot * N")),
     ("packed rows are off by one", broken("lib/packed.wgsl", "2u * N - a + 1u", "2u * N - a")),
     ("one-pass drops the rest of a row", broken(ONE, "rest + thread < QUADS", "rest + thread + 1u < QUADS")),
     ("one-pass multiplies with another quad", broken(ONE, "let x_$j = z[z_at + $ju * THREADS]", "let x_$j = z[z_at]")),

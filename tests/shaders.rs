@@ -90,9 +90,9 @@ fn inputs_are_bound_read_only_and_outputs_are_the_last_operand_of_a_kernel() {
             .filter(|(group, ..)| *group == 1)
             .collect();
         operands.sort();
-        // gradient writes residuals and sums; forward and adjoint_apply have three operands each.
+        // gradient writes residuals and sums, around_centre a pair; forward and adjoint_apply have three operands each.
         let pattern: String = operands.iter().map(|(_, _, writes)| if *writes { 'w' } else { 'r' }).collect();
-        assert!(["rw", "rrw", "rrwrrw", "rrrww"].contains(&pattern.as_str()), "{}: {pattern}", module.name);
+        assert!(["rw", "rrw", "rrww", "rrwrrw", "rrrww"].contains(&pattern.as_str()), "{}: {pattern}", module.name);
         for (_, variable) in parsed.global_variables.iter() {
             let group = variable.binding.map(|binding| binding.group);
             assert!(!writable(variable) || group == Some(1), "{}: outputs are operands (group 1)", module.name);

@@ -32,7 +32,7 @@ pub struct Args {
     /// f16, f32 or f64, or several with commas: number type that holds the matrices
     #[arg(long, value_name = "TYPES", default_value = "f32")]
     storage: String,
-    /// f32 or f64 arithmetic
+    /// f32, f64 or mixed arithmetic
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     precision: String,
     /// auto, reference, cpu, gpu, or gpu:NAME
@@ -72,11 +72,8 @@ pub fn run(args: &Args) -> Result<Ending> {
         allowed: allowed.into(),
         fix: "pick one of them".into(),
     };
-    let precision = match args.precision.as_str() {
-        "f32" => Precision::F32,
-        "f64" => Precision::F64,
-        other => return Err(invalid("precision", other, "f32 or f64")),
-    };
+    let precision = Precision::from_word(&args.precision)
+        .ok_or_else(|| invalid("precision", &args.precision, "f32, f64 or mixed"))?;
     let storages = (args.storage.split(','))
         .map(|word| {
             [Storage::F16, Storage::F32, Storage::F64]

@@ -30,7 +30,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     match args.what {
         What::Devices => {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            said(writeln!(out, "cpu          {threads} threads, f32 or f64"))?;
+            said(writeln!(out, "cpu          {threads} threads, f32, f64 or mixed"))?;
             said(writeln!(out, "reference    one thread, f64: slow, what the others are compared with"))?;
             for adapter in lowrank::gpu::list_adapters() {
                 said(writeln!(
@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<Ending> {
                     adapter.name,
                     adapter.backend,
                     adapter.kind,
-                    if adapter.double_precision { "f32 or f64" } else { "f32" },
+                    if adapter.double_precision { "f32, f64 or mixed" } else { "f32 or mixed" },
                     if adapter.driver.is_empty() { "" } else { ", driver " },
                     adapter.driver
                 ))?;

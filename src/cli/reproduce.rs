@@ -60,7 +60,7 @@ pub struct Args {
     /// auto, reference, cpu, gpu, or gpu:NAME
     #[arg(long, default_value = "auto")]
     backend: String,
-    /// f32 or f64, for all experiments [default: f64 for scale (f32 on a GPU), f32 for the others]
+    /// f32, f64 or mixed, for all experiments [default: f64 for scale (f32 on a GPU), f32 for the others]
     #[arg(long)]
     precision: Option<String>,
 }
@@ -107,12 +107,10 @@ fn settings(args: &Args) -> Result<Ss21> {
     if let Some(text) = &args.widths {
         settings.widths = grid::parse("widths", text)?;
     }
-    settings.precision = match args.precision.as_deref() {
-        None => None,
-        Some("f32") => Some(Precision::F32),
-        Some("f64") => Some(Precision::F64),
-        Some(other) => return Err(invalid("precision", other, "f32 or f64")),
-    };
+    if let Some(text) = &args.precision {
+        let known = Precision::from_word(text).ok_or_else(|| invalid("precision", text, "f32, f64 or mixed"))?;
+        settings.precision = Some(known);
+    }
     Ok(settings)
 }
 

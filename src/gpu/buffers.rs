@@ -19,7 +19,7 @@ const LARGEST_BINDING: u64 = i32::MAX as u64;
 /// Words of one number that kernels compute with.
 pub(super) fn real_words(precision: Precision) -> usize {
     match precision {
-        Precision::F32 => 1,
+        Precision::F32 | Precision::Mixed => 1,
         Precision::F64 => 2,
     }
 }

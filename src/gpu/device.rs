@@ -214,7 +214,7 @@ impl Device {
     /// # Errors
     /// [`Error::Unsupported`] for double precision without 64-bit shader numbers, naming what has them.
     pub fn require(&self, precision: Precision) -> Result<()> {
-        if precision == Precision::F32 || self.summary().double_precision {
+        if precision != Precision::F64 || self.summary().double_precision {
             return Ok(());
         }
         let others: Vec<String> = (list_adapters().into_iter())
@@ -225,7 +225,7 @@ impl Device {
             if others.is_empty() { String::new() } else { format!(" (or {}, which has it)", others.join(", ")) };
         Err(Error::Unsupported {
             what: format!("precision f64 on the adapter '{}' without 64-bit shader numbers", self.name()),
-            fix: format!("use the backend 'cpu'{others}, or precision f32"),
+            fix: format!("use the backend 'cpu'{others}, or precision mixed, which needs none"),
         })
     }
 

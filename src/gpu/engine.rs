@@ -41,6 +41,8 @@ struct GpuEngine {
     recipe: &'static [Stage],
     program: Program,
     active: Vec<bool>,
+    /// Where the iteration evaluates the gradient: `Current` or `Centred`.
+    at: At,
     /// The residual and direction buffers hold the gradient at the current factor.
     fresh: bool,
     /// Iterations of the next submission; 0 until one is known to be short enough for a submission of its own.
@@ -97,6 +99,7 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
         recipe: load.recipe,
         program,
         active: vec![true; sizes.batch],
+        at: At::Current,
         fresh: false,
         pace: 0,
         paranoid: options.paranoid,
@@ -104,7 +107,8 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
     engine.set_active(&vec![true; sizes.batch])?;
     if engine.paranoid {
         engine.device.checked("writing guard words", || {
-            paranoia::guard(&engine.device, &engine.program.buffers.factor);
+            let buffers = &engine.program.buffers;
+            buffers.written().iter().for_each(|output| paranoia::guard(&engine.device, output));
             Ok(())
         })?;
     }
@@ -170,7 +174,7 @@ impl GpuEngine {
         self.run_gradient("evaluating a gradient", self.program.sizes.batch, at)?;
         let buffers = &self.program.buffers;
         if self.paranoid {
-            let inspect = || paranoia::inspect(&self.device, &buffers.outputs(), &[&buffers.factor]);
+            let inspect = || paranoia::inspect(&self.device, &buffers.outputs(), &buffers.written());
             self.device.checked("inspecting outputs", inspect)?;
         }
         let (residual, left) = (self.read(&buffers.residual)?, self.read(&buffers.direction)?);
@@ -200,6 +204,12 @@ impl Engine for GpuEngine {
         }
         self.fresh = false;
         self.write(&self.program.buffers.factor, "factors", factors.left_data())
+    }
+
+    fn set_centre(&mut self, centre: &Factors) -> Result<()> {
+        self.require_sizes("centre", centre)?;
+        (self.fresh, self.at) = (false, At::Centred);
+        self.write(&self.program.buffers.centre, "centre", centre.left_data())
     }
 
     fn set_active(&mut self, active: &[bool]) -> Result<()> {
@@ -234,7 +244,7 @@ impl Engine for GpuEngine {
             if self.pace == 0 {
                 for stage in self.recipe.iter().filter(|stage| !skip(stage, &mut fresh)) {
                     match stage {
-                        Stage::Gradient => self.run_gradient("iterating", count, At::Current)?,
+                        Stage::Gradient => self.run_gradient("iterating", count, self.at)?,
                         Stage::Descend => self.program.submit("iterating", |pass| self.program.descend(pass, count))?,
                     }
                 }
@@ -242,7 +252,7 @@ impl Engine for GpuEngine {
                 self.program.submit("iterating", |pass| {
                     for stage in (0..now).flat_map(|_| self.recipe).filter(|stage| !skip(stage, &mut fresh)) {
                         match stage {
-                            Stage::Gradient => self.program.gradient(pass, count, At::Current)?,
+                            Stage::Gradient => self.program.gradient(pass, count, self.at)?,
                             Stage::Descend => self.program.descend(pass, count)?,
                         }
                     }
@@ -263,7 +273,7 @@ impl Engine for GpuEngine {
     fn residuals(&mut self) -> Result<Vec<f64>> {
         let count = self.count();
         if !self.fresh && count > 0 {
-            self.run_gradient("evaluating residuals", count, At::Current)?;
+            self.run_gradient("evaluating residuals", count, self.at)?;
             self.fresh = true;
         }
         self.read(&self.program.buffers.residual)

@@ -1,6 +1,6 @@
 //! The GPU engine: the same iteration as WGSL kernels on any adapter that wgpu reaches (Vulkan, Metal, DirectX 12,
 //! OpenGL ES), in single precision, or in double where the adapter has 64-bit shader numbers: one source for both, in
-//! which `real` stands for either. The only module that knows wgpu.
+//! which `real` stands for either. Mixed precision runs the single one around a centre. The only module that knows wgpu.
 
 mod buffers;
 mod choice;

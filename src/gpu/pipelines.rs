@@ -39,6 +39,7 @@ pub(super) struct Kernels {
     pub(super) reduce: Kernel,
     pub(super) product: Kernel,
     pub(super) update: Kernel,
+    pub(super) around_centre: Kernel,
 }
 
 fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
@@ -114,6 +115,10 @@ impl Kernels {
                 reduce: kernel(&compile(&modules.reduce), "reduce", 0, &[Read, Write], None),
                 product: kernel(&compile(&modules.gradient_product), "gradient_product", 0, &[Read, Read, Write], None),
                 update: kernel(&compile(&modules.update), "update", 0, &[Read, Read, Write], None),
+                around_centre: {
+                    let operands = [Read, Read, Write, Write];
+                    kernel(&compile(&modules.around_centre), "around_centre", 0, &operands, None)
+                },
                 slots,
                 panel,
             })

@@ -13,6 +13,8 @@ use crate::gpu::sizes::Sizes;
 pub(super) enum At {
     /// Both the current factor.
     Current,
+    /// The pair and the matrix that belong to the current factor as an increment around the centre.
+    Centred,
     /// The buffers of `evaluate`, with L = R or not.
     Single,
     Pair,
@@ -52,9 +54,9 @@ impl Program {
         self.bindings.panels.len()
     }
 
-    /// Dispatches of one iteration.
+    /// Dispatches of one iteration at most.
     pub(super) fn dispatches(&self) -> usize {
-        4 + self.bindings.rows.len() * self.panels()
+        5 + self.bindings.rows.len() * self.panels()
     }
 
     /// Tells the kernels which trials there are.
@@ -93,6 +95,11 @@ impl Program {
             At::Current => (&k.outer_single, &b.outer_current),
             At::Single => (&k.outer_single, &b.outer_single),
             At::Pair => (&k.outer_pair, &b.outer_pair),
+            At::Centred => {
+                let blocks = (self.sizes.n * self.sizes.k).div_ceil(256);
+                self.dispatch(pass, &k.around_centre, &b.around_centre, None, &[count, blocks])?;
+                (&k.outer_pair, &b.outer_centred)
+            }
         };
         let blocks = self.sizes.n.div_ceil(16);
         self.dispatch(pass, kernel, operands, None, &[self.sizes.tiles(count) * self.sizes.tile, blocks, blocks])
@@ -119,7 +126,7 @@ impl Program {
         let Sizes { n, k, stride, tile, .. } = self.sizes;
         let operands = match at {
             At::Current => &b.product_current,
-            At::Single | At::Pair => &b.product_applied,
+            At::Single | At::Pair | At::Centred => &b.product_applied,
         };
         let numbers = self.sizes.tiles(count) * tile * stride;
         self.dispatch(pass, &kernels.reduce, &b.reduce, None, &[numbers.div_ceil(32)])?;

@@ -12,7 +12,9 @@ pub(super) struct Buffers {
     pub(super) slots: Storage,
     /// (batch, n, k): the current factor.
     pub(super) factor: Storage,
-    /// (batch, n, k) each: the arguments of `evaluate`.
+    /// (batch, n, k): where the factor is an increment around it.
+    pub(super) centre: Storage,
+    /// (batch, n, k) each: the arguments of `evaluate`; around a centre, those of the iteration.
     pub(super) left: Storage,
     pub(super) right: Storage,
     pub(super) applied: Storage,
@@ -46,9 +48,10 @@ impl Buffers {
             Ok(Self {
                 slots: Storage::new(device, "slots", 1 + batch, 1, false)?,
                 factor: output("factor", factor)?,
-                left: input("left", factor)?,
+                centre: input("centre", factor)?,
+                left: output("left", factor)?,
                 right: input("right", factor)?,
-                applied: input("applied", factor)?,
+                applied: output("applied", factor)?,
                 target: input("target", rows)?,
                 weight: input("weight", rows)?,
                 residual: output("residual", rows)?,
@@ -59,6 +62,11 @@ impl Buffers {
                 direction: output("direction", factor)?,
             })
         })
+    }
+
+    /// What only iterations write.
+    pub(super) fn written(&self) -> [&Storage; 3] {
+        [&self.factor, &self.left, &self.applied]
     }
 
     /// What `evaluate` writes.
@@ -73,6 +81,8 @@ pub(super) struct Bindings {
     pub(super) outer_current: wgpu::BindGroup,
     pub(super) outer_single: wgpu::BindGroup,
     pub(super) outer_pair: wgpu::BindGroup,
+    pub(super) around_centre: wgpu::BindGroup,
+    pub(super) outer_centred: wgpu::BindGroup,
     /// One for each kernel that reads the measurement data.
     pub(super) rows: Vec<wgpu::BindGroup>,
     pub(super) reduce: wgpu::BindGroup,
@@ -96,6 +106,8 @@ impl Bindings {
                 outer_current: bind(&kernels.outer_single, &[&b.factor, &b.factor, &b.z]),
                 outer_single: bind(&kernels.outer_single, &[&b.left, &b.left, &b.z]),
                 outer_pair: bind(&kernels.outer_pair, &[&b.left, &b.right, &b.z]),
+                around_centre: bind(&kernels.around_centre, &[&b.centre, &b.factor, &b.left, &b.applied]),
+                outer_centred: bind(&kernels.outer_pair, &[&b.left, &b.factor, &b.z]),
                 rows: match &kernels.rows {
                     RowKernels::Two { forward, adjoint } => vec![
                         bind(forward, &[&b.z, &b.target, &b.residual]),

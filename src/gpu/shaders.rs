@@ -52,6 +52,7 @@ const OUTER_PRODUCT: File = file!("step/outer_product.wgsl");
 const REDUCE: File = file!("step/reduce.wgsl");
 const GRADIENT_PRODUCT: File = file!("step/gradient_product.wgsl");
 const UPDATE: File = file!("step/update.wgsl");
+const AROUND_CENTRE: File = file!("step/around_centre.wgsl");
 
 /// One WGSL module, ready to compile.
 #[doc(hidden)]
@@ -74,6 +75,7 @@ pub(super) struct Modules {
     pub reduce: Module,
     pub gradient_product: Module,
     pub update: Module,
+    pub around_centre: Module,
 }
 
 /// Prelude and files, one after the other, with the mutations of those files applied.
@@ -95,6 +97,7 @@ pub(super) fn modules(sizes: &Sizes, operator: &str, plan: &GpuPlan, mutations: 
         reduce: step("reduce", true, REDUCE)?,
         gradient_product: step("gradient_product", true, GRADIENT_PRODUCT)?,
         update: step("update", true, UPDATE)?,
+        around_centre: step("around_centre", true, AROUND_CENTRE)?,
     };
     // A mutation of a file that no module contains would leave the test that uses it green for nothing.
     let all = modules.all();
@@ -157,8 +160,9 @@ fn repeat(text: &str, sizes: &Sizes) -> String {
 }
 
 impl Modules {
-    fn all(&self) -> [&Module; 6] {
-        [&self.single, &self.pair, &self.operator, &self.reduce, &self.gradient_product, &self.update]
+    fn all(&self) -> [&Module; 7] {
+        let Self { single, pair, operator, reduce, gradient_product, update, around_centre } = self;
+        [single, pair, operator, reduce, gradient_product, update, around_centre]
     }
 }
 
@@ -200,9 +204,7 @@ pub fn composed_modules(
     let extent = Extent::new(operator.shape().dimension(), operator.measurements(), batch, precision, &plan);
     for variant in Variant::allowed(&extent, &Abilities { threads: 1024, subgroup: true, software: false }) {
         let sizes = Sizes::new(operator, &plan, search_rank, batch, precision, variant);
-        let Modules { single, pair, operator: kernels, reduce, gradient_product, update } =
-            modules(&sizes, operator.name(), &plan, &[])?;
-        all.extend([single, pair, kernels, reduce, gradient_product, update]);
+        all.extend(modules(&sizes, operator.name(), &plan, &[])?.all().map(Module::clone));
     }
     Ok(all)
 }
@@ -210,7 +212,7 @@ pub fn composed_modules(
 /// The widest number type that is worth reading.
 pub(super) fn widest(precision: Precision) -> Storage {
     match precision {
-        Precision::F32 => Storage::F32,
+        Precision::F32 | Precision::Mixed => Storage::F32,
         Precision::F64 => Storage::F64,
     }
 }

@@ -111,7 +111,7 @@ impl Sizes {
     pub(super) fn prelude(&self, single: bool) -> String {
         let Self { variant, precision, n, k, p, row_words, m, batch, stride, splits, tile, forward_rows: _ } = self;
         let real = match precision {
-            Precision::F32 => "f32",
+            Precision::F32 | Precision::Mixed => "f32",
             Precision::F64 => "f64",
         };
         let mut text = format!("alias real = {real};\nconst SINGLE: bool = {single};\n");

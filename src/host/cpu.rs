@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::{Error, Result};
+use crate::host::centre::Centre;
 use crate::methods::Stage;
 use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass, TwinKernel};
 use crate::problem::Factors;
@@ -50,6 +51,8 @@ struct Cpu<'a, T> {
     active: Vec<bool>,
     /// (batch, n, k)
     factor: Vec<T>,
+    /// Where `factor` is an increment around it.
+    centre: Option<Centre<T>>,
     work: Work<T>,
     set: InstructionSet,
     /// Whether `work` holds the gradient at `factor`.
@@ -90,7 +93,7 @@ macro_rules! with_kernel {
 
 pub(crate) fn load<'a>(load: &Load<'a>, precision: Precision) -> Result<Box<dyn Engine + 'a>> {
     Ok(match precision {
-        Precision::F32 => Box::new(Cpu::<f32>::new(load)?),
+        Precision::F32 | Precision::Mixed => Box::new(Cpu::<f32>::new(load)?),
         Precision::F64 => Box::new(Cpu::<f64>::new(load)?),
     })
 }
@@ -175,6 +178,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             steps: vec![T::ZERO; batch],
             active: vec![true; batch],
             factor: vec![T::ZERO; batch * shape.rows() * k],
+            centre: None,
             work,
             set,
             fresh: false,
@@ -184,8 +188,15 @@ impl<'a, T: HostReal> Cpu<'a, T> {
 
     fn refresh(&mut self) {
         if !self.fresh {
-            let pairs = pairs(self.batch, self.search_rank, &self.factor, &self.factor);
-            with_kernel!(&*self.operator, kernel => self.work.gradient(kernel, self.set, &pairs, &pairs, &self.active));
+            let (left, applied) = match &mut self.centre {
+                Some(centre) => centre.around(&self.factor),
+                None => (&self.factor[..], &self.factor[..]),
+            };
+            let point = pairs(self.batch, self.search_rank, left, &self.factor);
+            let applied = pairs(self.batch, self.search_rank, applied, applied);
+            with_kernel!(&*self.operator, kernel => {
+                self.work.gradient(kernel, self.set, &point, &applied, &self.active)
+            });
             self.fresh = true;
         }
     }
@@ -349,6 +360,12 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
 
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
         self.factor = convert(factors.left_data());
+        self.fresh = false;
+        Ok(())
+    }
+
+    fn set_centre(&mut self, centre: &Factors) -> Result<()> {
+        self.centre = Some(Centre::new(centre.left_data()));
         self.fresh = false;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Engines on the processor: the sequential f64 oracle and the production path.
 
+mod centre;
 mod cpu;
 mod measure;
 mod reference;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::Result;
+use crate::host::centre::Centre;
 use crate::methods::Stage;
 use crate::operators::{GradientOutput, GradientRequest, Loss, Operator};
 use crate::problem::Factors;
@@ -20,6 +21,8 @@ struct Reference<'a> {
     steps: Vec<f64>,
     active: Vec<bool>,
     factor: Vec<f64>,
+    /// Where `factor` is an increment around it.
+    centre: Option<Centre<f64>>,
     gradient: Option<Evaluation>,
 }
 
@@ -55,6 +58,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         steps: vec![0.0; load.batch],
         active: vec![true; load.batch],
         factor: vec![0.0; load.batch * n * load.search_rank],
+        centre: None,
         gradient: None,
     }))
 }
@@ -95,7 +99,16 @@ impl Reference<'_> {
     fn refresh(&mut self) -> Result<()> {
         if self.gradient.is_none() {
             let factors = self.factors()?;
-            self.gradient = Some(self.gradient(&factors, &factors));
+            let (batch, shape, k) = (self.batch, self.operator.shape(), self.search_rank);
+            self.gradient = Some(match &mut self.centre {
+                Some(centre) => {
+                    let (left, applied) = centre.around(&self.factor);
+                    let point = Factors::pair(batch, shape, k, left.to_vec(), self.factor.clone())?;
+                    let applied = Factors::symmetric(batch, shape.rows(), k, applied.to_vec())?;
+                    self.gradient(&point, &applied)
+                }
+                None => self.gradient(&factors, &factors),
+            });
         }
         Ok(())
     }
@@ -120,6 +133,12 @@ impl Engine for Reference<'_> {
 
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
         self.factor.copy_from_slice(factors.left_data());
+        self.gradient = None;
+        Ok(())
+    }
+
+    fn set_centre(&mut self, centre: &Factors) -> Result<()> {
+        self.centre = Some(Centre::new(centre.left_data()));
         self.gradient = None;
         Ok(())
     }

@@ -74,31 +74,62 @@ pub(crate) fn exact_on_integers(operator: &dyn Operator, place: &Place) -> Outco
 /// One iteration moves U to U − step·D, starts from the gradient an observation left behind, and leaves frozen trials
 /// alone to the bit.
 pub(crate) fn one_step(operator: &dyn Operator, place: &Place) -> Outcome {
-    let (batch, k) = (3, 2);
-    let probe = Probe::new(operator, batch, k, true, Numbers::Real, 30).map_err(words)?;
+    let probe = Probe::new(operator, 3, 2, true, Numbers::Real, 30).map_err(words)?;
     if !probe.point.is_single() {
         return Ok(Held::NotApplicable);
     }
+    step(operator, place, &probe, &probe.point, None)
+}
+
+/// The same of an increment V around a centre U₀, with D and the residuals at the pair (2U₀ + V, V) and the adjoint
+/// applied to U₀ + V.
+pub(crate) fn increments(operator: &dyn Operator, place: &Place) -> Outcome {
+    let (batch, k, shape) = (3, 2, operator.shape());
+    // Integers, so that neither sum is rounded.
+    let draw = |seed| Probe::new(operator, batch, k, true, Numbers::Integer, seed).map_err(words);
+    let (centre, Probe { point: increment, target, weights, .. }) = (draw(31)?.point, draw(32)?);
+    if !centre.is_single() {
+        return Ok(Held::NotApplicable);
+    }
+    let sum = |times: f64| -> Vec<f64> {
+        centre.left_data().iter().zip(increment.left_data()).map(|(u, v)| times * u + v).collect()
+    };
+    let point = Factors::pair(batch, shape, k, sum(2.0), increment.left_data().to_vec()).map_err(words)?;
+    let applied = Factors::symmetric(batch, shape.rows(), k, sum(1.0)).map_err(words)?;
+    step(operator, place, &Probe { point, applied, target, weights }, &increment, Some(&centre))
+}
+
+/// `probe` says where the gradient of the iteration at `start` is to be evaluated.
+fn step(operator: &dyn Operator, place: &Place, probe: &Probe, start: &Factors, centre: Option<&Factors>) -> Outcome {
+    let (batch, k) = (start.batch(), start.search_rank());
     let mut engine = load(place, operator, batch, k)?;
     let u = 2.0 * engine.info().precision.unit_roundoff();
-    let expected = Expected::new(operator, &probe, u);
+    let expected = Expected::new(operator, probe, u);
     let scale = expected.left.iter().fold(1.0_f64, |a, v| a.max(v.abs()));
     // Powers of two: the step itself is exact.
     let steps: Vec<f64> = (0..batch).map(|b| 2f64.powi(-(b as i32)) / scale.log2().ceil().exp2()).collect();
     let size = operator.shape().rows() * k;
-    let start = probe.point.left_data();
-    let (mut wanted, mut bound) = (start.to_vec(), vec![0.0; start.len()]);
-    for at in 0..start.len() {
+    let values = start.left_data();
+    let (mut wanted, mut bound) = (values.to_vec(), vec![0.0; values.len()]);
+    for at in 0..values.len() {
         let (trial, d) = (at / size, expected.left[at]);
         if trial != 1 {
             wanted[at] -= steps[trial] * d;
-            bound[at] = steps[trial] * expected.left_bound[at] + 2.0 * u * (start[at].abs() + (steps[trial] * d).abs());
+            bound[at] =
+                steps[trial] * expected.left_bound[at] + 2.0 * u * (values[at].abs() + (steps[trial] * d).abs());
         }
+    }
+    if let Some(centre) = centre {
+        // What an iteration elsewhere leaves behind must not matter.
+        engine.set_centre(start).map_err(words)?;
+        engine.set_factors(centre).map_err(words)?;
+        engine.advance(1).map_err(words)?;
+        engine.set_centre(centre).map_err(words)?;
     }
     let mut stepped = |observe_first: bool| -> Result<Vec<f64>, String> {
         engine.set_observations(&probe.target, &probe.weights).map_err(words)?;
         engine.set_steps(&steps).map_err(words)?;
-        engine.set_factors(&probe.point).map_err(words)?;
+        engine.set_factors(start).map_err(words)?;
         engine.set_active(&[true, true, true]).map_err(words)?;
         if observe_first {
             let residual = engine.residuals().map_err(words)?;

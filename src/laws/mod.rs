@@ -183,6 +183,7 @@ pub const ENGINE_LAWS: &[EngineLaw] = &[
     EngineLaw { name: "within the bound", run: engine::within_bound },
     EngineLaw { name: "exact on integers", run: engine::exact_on_integers },
     EngineLaw { name: "one step", run: engine::one_step },
+    EngineLaw { name: "increments around a centre", run: engine::increments },
     EngineLaw { name: "repeats", run: engine::repeats },
     EngineLaw { name: "batch is singles", run: engine::batch_is_singles },
     EngineLaw { name: "declared bytes", run: engine::declared_bytes },

@@ -72,7 +72,8 @@ pub(super) fn growth_time(run: &TimesRun) -> Claim {
 fn precision_floor(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => 3e-6,
-        Precision::F64 => 1e-13,
+        // Mixed ends where f64 does.
+        Precision::F64 | Precision::Mixed => 1e-13,
     }
 }
 

@@ -236,6 +236,7 @@ impl Solver {
             solve: started.elapsed().as_secs_f64(),
             seconds_per_iteration: engine_seconds / iteration.max(1) as f64,
             operator_bytes_per_iteration: engine.info().operator_bytes_per_iteration,
+            f64_passes: engine.f64_passes(),
         };
         let mut trials = watches.into_iter().map(|watch| watch.finish(n)).collect::<Result<Vec<_>>>()?;
         for row in &mut trace {

@@ -140,7 +140,7 @@ impl TrialSolution {
         let ended = matches!(self.status, Status::Stalled | Status::IterationLimit);
         (ended && precision == Precision::F32 && self.relative_residual < SINGLE_PRECISION_FLOOR).then(|| {
             format!(
-                "single-precision floor reached (relative residual {:.0e}): --precision f64 goes on",
+                "single-precision floor reached (relative residual {:.0e}): --precision mixed or f64 goes on",
                 self.relative_residual
             )
         })
@@ -158,6 +158,9 @@ pub struct Timing {
     pub seconds_per_iteration: f64,
     /// Measurement data read by one iteration.
     pub operator_bytes_per_iteration: f64,
+    /// Mixed precision: passes over the measurement data in f64, beside those of the iterations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub f64_passes: Option<usize>,
 }
 
 /// The result of a run: one [`TrialSolution`] a trial.

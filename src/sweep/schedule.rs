@@ -103,7 +103,12 @@ const SHARDS: f64 = 16.0;
 /// Bytes of one trial: accumulators and the packed point in the working precision, observations and residuals in f64 and
 /// in it, factors and the truth.
 fn trial_bytes(grid: &Grid, n: usize, rows: usize, search_rank: usize) -> f64 {
-    let word = if grid.precision == crate::Precision::F32 { 4.0 } else { 8.0 };
+    // Of the numbers that engines compute with; mixed precision has an engine of either kind.
+    let word = match grid.precision {
+        crate::Precision::F32 => 4.0,
+        crate::Precision::F64 => 8.0,
+        crate::Precision::Mixed => 12.0,
+    };
     let (p, m, factor) = (Shape::psd(n).dimension() as f64, rows as f64, (n * search_rank) as f64);
     (SHARDS + 2.0) * p * word + m * (6.0 * 8.0 + 3.0 * word) + factor * (4.0 * 8.0 + 3.0 * word)
 }

@@ -55,10 +55,11 @@ pub struct Args {
     /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
     #[arg(long, value_name = "NAME", default_value = "auto", help_heading = "Method")]
     pub backend: String,
-    /// f32 or f64 arithmetic (reference is always f64; gpu has f64 where the adapter has it)
+    /// f32, f64 or mixed arithmetic: mixed iterates in f32 around an f64 centre, at the speed of the one and to the accuracy of
+    /// the other (reference is always f64; gpu has f64 where the adapter has it, and mixed everywhere)
     #[arg(long, value_name = "TYPE", default_value = "f32", help_heading = "Method")]
     pub precision: String,
-    /// f16, f32 or f64: number type that holds the matrices [default: f32, or the file's own in double precision]
+    /// f16, f32 or f64: number type that holds the matrices [default: f32, or the file's own with --precision f64 or mixed]
     #[arg(long, value_name = "TYPE", help_heading = "Method")]
     pub storage: Option<String>,
     /// Kernel variant of the backend, instead of the one it would choose; a wrong name lists them

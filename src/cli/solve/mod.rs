@@ -80,7 +80,8 @@ pub fn run(args: &Args) -> Result<Ending> {
     Ok(ending(&solution, args))
 }
 
-const PRECISIONS: &[(&str, Precision)] = &[("f32", Precision::F32), ("f64", Precision::F64)];
+const PRECISIONS: &[(&str, Precision)] =
+    &[("f32", Precision::F32), ("f64", Precision::F64), ("mixed", Precision::Mixed)];
 const STORAGES: &[(&str, Storage)] = &[("f16", Storage::F16), ("f32", Storage::F32), ("f64", Storage::F64)];
 
 /// Parameter axes of the batch.
@@ -219,7 +220,7 @@ fn open_options(args: &Args) -> Result<OpenOptions> {
             fix: "This version recovers positive semidefinite matrices: say --model psd, or leave it out".into(),
         });
     }
-    // Reference keeps the file's own type, as does double precision; single precision rounds once, here.
+    // Reference keeps the file's own type, as do double and mixed precision; single precision rounds once, here.
     let single = args.precision == "f32" && args.backend != "reference";
     let storage = args.storage.as_ref().map(|text| word("storage", text, STORAGES)).transpose()?;
     Ok(OpenOptions {

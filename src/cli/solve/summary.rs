@@ -68,6 +68,9 @@ pub fn print(solution: &Solution) -> Result<()> {
         readable_seconds(timing.solve),
         readable_seconds(per),
     ))?;
+    if let Some(passes) = timing.f64_passes {
+        said(writeln!(out, "f64 passes        {passes} over the measurements, beside those of the iterations"))?;
+    }
     said(out.flush())
 }
 

@@ -65,7 +65,7 @@ pub struct Args {
     /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
     #[arg(long, default_value = "auto", help_heading = "Solves")]
     backend: String,
-    /// f32 or f64 arithmetic (reference is always f64)
+    /// f32, f64 or mixed arithmetic (reference is always f64; mixed: f32 around an f64 centre)
     #[arg(long, default_value = "f32", help_heading = "Solves")]
     precision: String,
     /// Trials that advance together at most; results do not depend on it
@@ -142,18 +142,12 @@ fn grid(args: &Args) -> Result<Grid> {
     fn optional<T: grid::Scalar>(name: &str, text: &Option<String>) -> Result<Vec<T>> {
         text.as_ref().map_or_else(|| Ok(Vec::new()), |text| grid::parse(name, text))
     }
-    let precision = match args.precision.as_str() {
-        "f32" => Precision::F32,
-        "f64" => Precision::F64,
-        other => {
-            return Err(Error::Invalid {
-                name: "precision".into(),
-                found: format!("'{other}'"),
-                allowed: "f32 or f64".into(),
-                fix: "pick one of them".into(),
-            });
-        }
-    };
+    let precision = Precision::from_word(&args.precision).ok_or_else(|| Error::Invalid {
+        name: "precision".into(),
+        found: format!("'{}'", args.precision),
+        allowed: "f32, f64 or mixed".into(),
+        fix: "pick one of them".into(),
+    })?;
     Ok(Grid {
         n: grid::parse("n", &args.n)?,
         rank: grid::parse("rank", &args.rank)?,

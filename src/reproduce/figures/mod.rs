@@ -57,6 +57,7 @@ fn single(precision: Precision) -> &'static str {
     match precision {
         Precision::F32 => "single precision",
         Precision::F64 => "double precision",
+        Precision::Mixed => "mixed precision",
     }
 }
 
