@@ -190,7 +190,7 @@ fn rules(backend: &Backend) -> Outcome {
     })?;
     // Stalled where the rounding of f64 is reached, not before.
     let stop = Stop::default().max_iterations(3000);
-    let stalled = mixed(&clean, gd(2, 1e-6, 1, 1).stop(stop.clone()), backend)?;
+    let stalled = mixed(&clean, gd(2, 1e-6, 1, 1).stop(stop), backend)?;
     let best = stalled.best();
     ensure(best.status == Status::Stalled && error(best)? < 1e-14, || {
         format!("{}, {:?}", best.status, best.relative_error)
