@@ -38,7 +38,7 @@
 //! | `host`, [`gpu`] | the engines: Reference and Cpu; WGSL kernels through wgpu |
 //! | [`Backend`] | a place to compute, as a value |
 //! | [`laws`] | what every operator obeys on every engine |
-//! | [`bench`] | the time of an iteration, beside what the memory gives |
+//! | [`mod@bench`] | the time of an iteration, beside what the memory gives |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
 //! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
