@@ -27,6 +27,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`Error`] | the one error type: what was found, what is allowed, what to do |
+//! | [`memory`] | what something will take, by part, and what there is |
 //! | `real`, `linalg`, `text` | f32 or f64; the few decompositions, through faer; numbers for people |
 //! | [`problem`] | shapes, batched factors, packed indices, truths, random streams |
 //! | [`io`] | NumPy arrays in and out; outputs that appear whole or not at all |
@@ -84,6 +85,7 @@ mod host;
 pub mod io;
 pub mod laws;
 mod linalg;
+pub mod memory;
 pub mod methods;
 pub mod operators;
 pub mod problem;

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::{Error, Result};
+use crate::memory::{Memory, Part, Place, product};
 use crate::methods::Stage;
 use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass, TwinKernel};
 use crate::problem::Factors;
@@ -121,6 +122,24 @@ fn choose(fast: bool, variant: Option<&str>) -> Result<(InstructionSet, &'static
     }
 }
 
+/// What an engine holds besides the operator; `lengths` are those of a prepared point, an accumulator and the scratch.
+fn held<T>(operator: &dyn Operator, batch: usize, k: usize, lengths: [usize; 3]) -> Memory {
+    let (shape, m, shards) = (operator.shape(), operator.measurements(), operator.shards());
+    let [point, accumulator, scratch] = lengths;
+    let sides = shape.rows() * 2 + if shape.is_symmetric() { 0 } else { shape.columns() };
+    let part = |name: &str, numbers: &[usize]| {
+        Part::new(name, Place::Host, product(numbers).saturating_mul(size_of::<T>() as u64))
+    };
+    Memory {
+        parts: vec![
+            part(&format!("accumulators of {shards} shards"), &[batch, shards, accumulator]),
+            part("packed iterates and gradients", &[batch, point + accumulator + scratch]),
+            part("observations, weights and residuals", &[batch, m, 3]),
+            part("factors and gradients", &[batch, sides, k]),
+        ],
+    }
+}
+
 impl<'a, T: HostReal> Cpu<'a, T> {
     fn new(load: &Load<'a>) -> Result<Self> {
         let operator = load.operator.clone();
@@ -130,6 +149,8 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             (kernel.point_len(k), kernel.accumulator_len(k), kernel.scratch_len(k))
         });
         let (set, variant) = choose(fast, load.variant.as_deref())?;
+        let memory = held::<T>(&*operator, batch, k, [point_len, accumulator_len, scratch_len]);
+        memory.require("batch", "Run fewer trials at a time")?;
         let cost = operator.cost(batch, k);
         let info = EngineInfo {
             backend: "cpu".into(),
@@ -144,6 +165,10 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             operator_bytes_per_iteration: cost.bytes,
             operator_bytes: cost.bytes as u64,
             panels: 1,
+            streamed_panels: 0,
+            streamed_bytes_per_iteration: 0,
+            memory,
+            notices: Vec::new(),
         };
         let shards = (0..operator.shards())
             .map(|shard| {
