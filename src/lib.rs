@@ -64,7 +64,9 @@
 //! memory once and uses it twice from cache. `Gpu` has several kernel variants: two kernels a panel (forward, adjoint); one
 //! kernel whose workgroups own rows and use each twice, from cache or from registers; tiled matrix products for batches.
 //! Those that fit are timed on the loaded data, the fastest one runs, and `--variant` forces one; with the same variant a
-//! run repeats bit for bit. Panels exist because a binding holds 128 MiB on the smallest adapters. One shader source serves
+//! run repeats bit for bit. Panels exist because a binding holds 128 MiB on the smallest adapters; those that do not fit the
+//! device's memory are streamed through two buffers in every iteration, the host writing one while the device works on the
+//! other, and change no sum. Rows in a mapped file are read from there and never copied. One shader source serves
 //! both precisions (`alias real = f32|f64`), and one small file a storage type reads the rows. Nothing is read back inside
 //! an iteration, and many iterations go into one submission. `Auto` takes a real GPU if there is one and the Cpu backend
 //! otherwise.

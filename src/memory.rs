@@ -116,7 +116,10 @@ pub fn parse_size(name: &str, text: &str) -> Result<u64> {
     };
     let value = number.parse::<f64>().ok().zip(factor).map(|(number, factor)| (number * factor).floor());
     // 2⁶⁴ is the first number that u64 does not hold.
-    value.filter(|bytes| (1.0..18_446_744_073_709_551_616.0).contains(bytes)).map(|bytes| bytes as u64).ok_or_else(refused)
+    value
+        .filter(|bytes| (1.0..18_446_744_073_709_551_616.0).contains(bytes))
+        .map(|bytes| bytes as u64)
+        .ok_or_else(refused)
 }
 
 /// Bytes that this program can still take without swapping: what Linux calls available, or less where a control group
@@ -167,17 +170,22 @@ fn available_under(root: &Path) -> Option<u64> {
         // A group's parents limit it too. Inside a container the path may be the host's and lead nowhere: then the
         // container's own group is at the base.
         let own = base.join(path.trim_start_matches('/'));
-        own.ancestors().take_while(|group| group.starts_with(&base)).filter_map(|group| {
-            let number = |name: &str| std::fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
-            // `max` is no number: no limit.
-            let (limit, usage) = (number(limit)?, number(usage)?);
-            // Pages of files are counted as used and given back where they are needed.
-            let stat = std::fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
-            let given_back: u64 = (cache.iter())
-                .filter_map(|name| stat.lines().find_map(|line| line.strip_prefix(name))?.trim().parse::<u64>().ok())
-                .sum();
-            Some(limit.saturating_sub(usage.saturating_sub(given_back)))
-        }).min()
+        own.ancestors()
+            .take_while(|group| group.starts_with(&base))
+            .filter_map(|group| {
+                let number = |name: &str| std::fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
+                // `max` is no number: no limit.
+                let (limit, usage) = (number(limit)?, number(usage)?);
+                // Pages of files are counted as used and given back where they are needed.
+                let stat = std::fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+                let given_back: u64 = (cache.iter())
+                    .filter_map(|name| {
+                        stat.lines().find_map(|line| line.strip_prefix(name))?.trim().parse::<u64>().ok()
+                    })
+                    .sum();
+                Some(limit.saturating_sub(usage.saturating_sub(given_back)))
+            })
+            .min()
     });
     Some(limits.min().map_or(system, |limit| limit.min(system)))
 }
@@ -200,7 +208,9 @@ mod tests {
         ] {
             assert_eq!(parse_size("device_memory", text).unwrap(), bytes, "{text}");
         }
-        for text in ["", "G", "0", "0G", "-1G", "8X", "8GG", "8Gx", "8iB", "1e9", "nan", "inf", "1..5G", "99999999T", "8 G i"] {
+        for text in
+            ["", "G", "0", "0G", "-1G", "8X", "8GG", "8Gx", "8iB", "1e9", "nan", "inf", "1..5G", "99999999T", "8 G i"]
+        {
             let error = parse_size("device_memory", text).unwrap_err().to_string();
             assert!(error.starts_with("device_memory: ") && error.contains(&format!("'{text}'")), "{error}");
         }

@@ -106,7 +106,8 @@ impl Probe {
         };
         let moved = self.bytes as f64 * if matches!(self.kind, Kind::Copies(_)) { 2e-9 } else { 1e-9 };
         let taken = names.into_iter().zip(&self.times).filter(|(_, times)| !times.is_empty());
-        let tests = taken.map(|(name, times)| RateTest { name, gigabytes_per_second: moved / median(&mut times.clone()) });
+        let tests =
+            taken.map(|(name, times)| RateTest { name, gigabytes_per_second: moved / median(&mut times.clone()) });
         Limit { bytes: self.bytes, tests: tests.collect() }
     }
 }

@@ -28,12 +28,7 @@ pub(super) struct Placed<'a> {
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a limit or a variant that cannot be; [`crate::Error::Device`].
-pub(super) fn place<'a>(
-    device: &Device,
-    load: &Load<'a>,
-    plan: &GpuPlan,
-    options: &Options,
-) -> Result<Placed<'a>> {
+pub(super) fn place<'a>(device: &Device, load: &Load<'a>, plan: &GpuPlan, options: &Options) -> Result<Placed<'a>> {
     let (m, row_bytes) = (load.operator.measurements(), plan.row_words * 4);
     let sizes = considered(device, load, plan, options)?;
     let panel = largest_panel(device, plan, options.panel_bytes)?;

@@ -168,10 +168,7 @@ impl Program {
         self.device.checked(phase, || self.record(work))
     }
 
-    fn record(
-        &self,
-        work: impl FnOnce(&mut wgpu::ComputePass<'_>) -> Result<()>,
-    ) -> Result<wgpu::SubmissionIndex> {
+    fn record(&self, work: impl FnOnce(&mut wgpu::ComputePass<'_>) -> Result<()>) -> Result<wgpu::SubmissionIndex> {
         let mut encoder = self.device.raw().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         work(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()))?;
         Ok(self.device.queue().submit([encoder.finish()]))

@@ -63,9 +63,8 @@ impl Buffers {
         let Counts { factor, rows, packed, z, sums } = Counts::new(sizes);
         let real = 4 * real_words(sizes.precision);
         let part = |name: &str, counts: &[(usize, usize)]| {
-            let bytes = counts.iter().fold(0_u64, |all, &(many, count)| {
-                all.saturating_add(product(&[many, count, real]))
-            });
+            let bytes =
+                counts.iter().fold(0_u64, |all, &(many, count)| all.saturating_add(product(&[many, count, real])));
             Part::new(name, Place::Device, bytes)
         };
         Memory {
