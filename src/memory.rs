@@ -59,7 +59,7 @@ impl Memory {
         let mut parts: Vec<&Part> = self.parts.iter().filter(|part| part.place == Place::Host).collect();
         parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
         let most: Vec<String> =
-            parts.iter().take(2).map(|part| format!("{} {}", readable_bytes(part.bytes), part.name)).collect();
+            parts.iter().take(2).map(|part| format!("{} for {}", readable_bytes(part.bytes), part.name)).collect();
         Err(Error::Memory {
             name: name.to_owned(),
             needed: readable_bytes(needed),
@@ -245,7 +245,7 @@ mod tests {
         let error = memory.require_of(Some(24_000_000_000), "batch", "Run fewer trials").unwrap_err().to_string();
         assert_eq!(
             error,
-            "batch: needs 50.1 GB of memory (49.1 GB accumulators, 1.0 GB factors) and 24.0 GB are free here. Run fewer \
+            "batch: needs 50.1 GB of memory (49.1 GB for accumulators, 1.0 GB for factors) and 24.0 GB are free here. Run fewer \
              trials"
         );
     }

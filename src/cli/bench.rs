@@ -108,7 +108,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let alone = args.out.as_deref() == Some(Path::new("-"));
     let mut out: Box<dyn Write> = if alone { Box::new(std::io::sink()) } else { Box::new(std::io::stdout()) };
 
-    let probe_bytes = (args.read > 0).then(|| args.read << 20);
+    let probe_bytes = (args.read > 0).then_some(args.read << 20);
     let mut measured = Vec::new();
     match args.what {
         What::Limit => {

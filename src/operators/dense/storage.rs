@@ -100,7 +100,9 @@ pub(super) enum Rows {
 pub(super) fn require_room(m: usize, p: usize, storage: Storage, name: &str, fix: &str) -> Result<()> {
     let bytes =
         |storage: Storage| product(&[m, p, storage.bytes()]).saturating_add(product(&[m, storage.row_overhead()]));
-    let memory = Memory { parts: vec![Part::new(format!("matrices in {storage}"), Place::Host, bytes(storage))] };
+    let memory = Memory {
+        parts: vec![Part::new(format!("{m} matrices of {p} numbers in {storage}"), Place::Host, bytes(storage))],
+    };
     let narrower: String = ([Storage::F32, Storage::F16].iter())
         .filter(|other| **other < storage)
         .map(|other| format!("use --storage {other} ({}), ", readable_bytes(bytes(*other))))
@@ -108,7 +110,14 @@ pub(super) fn require_room(m: usize, p: usize, storage: Storage, name: &str, fix
     let fix = format!("{narrower}{}{fix}", if narrower.is_empty() { "" } else { "or " });
     let mut letters = fix.chars();
     let fix = letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default();
-    memory.require(name, fix)
+    memory.require(name, fix.clone())?;
+    // Where the system does not say what is free, an allocation that cannot be is still refused.
+    let mut room: Vec<u8> = Vec::new();
+    let wanted = usize::try_from(bytes(storage)).ok();
+    if wanted.and_then(|bytes| room.try_reserve_exact(bytes).ok()).is_some() {
+        return Ok(());
+    }
+    Err(Error::invalid(name, format!("{m} matrices of {p} numbers in {storage}"), "what fits in memory", fix))
 }
 
 /// Scales of the rows; 1 where they have none.
