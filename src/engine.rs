@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::memory::Memory;
 use crate::methods::Stage;
 use crate::operators::{Operator, Storage};
 use crate::problem::Factors;
@@ -95,6 +96,14 @@ pub struct EngineInfo {
     /// Bytes held for the measurement data, in how many panels.
     pub operator_bytes: u64,
     pub panels: usize,
+    /// How many of the panels do not stay on the device but are brought to it anew in every iteration, and the bytes that
+    /// travel for it.
+    pub streamed_panels: usize,
+    pub streamed_bytes_per_iteration: u64,
+    /// What the engine holds, and where.
+    pub memory: Memory,
+    /// What it chose that was not asked for, in sentences.
+    pub notices: Vec<String>,
 }
 
 /// A gradient at an arbitrary pair, for the laws.

@@ -37,6 +37,11 @@ pub enum Error {
     #[error("operator {operator} breaks {violations}. Compare its functions with sensing_matrix, its definition")]
     Law { operator: String, violations: String },
 
+    /// What was asked for would take more memory than there is; refused before it is taken. `name` is a setting, as in
+    /// [`Error::Invalid`].
+    #[error("{name}: needs {needed} of memory ({parts}) and {available} are free here. {fix}")]
+    Memory { name: String, needed: String, parts: String, available: String, fix: String },
+
     /// The device refused or failed: out of memory, lost, a pipeline that did not compile.
     #[error("{adapter}: {message}. {fix}")]
     Device { adapter: String, message: String, fix: String },

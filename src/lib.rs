@@ -27,6 +27,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`Error`] | the one error type: what was found, what is allowed, what to do |
+//! | [`memory`] | what something will take, by part, and what there is |
 //! | `real`, `linalg`, `text` | f32 or f64; the few decompositions, through faer; numbers for people |
 //! | `simd` | vectors of 64 bytes on AVX-512, AVX2, NEON or plain registers, chosen at run time |
 //! | [`problem`] | shapes, batched factors, packed indices, truths, random streams |
@@ -68,7 +69,9 @@
 //! the other trials are. `Gpu` has several kernel variants: two kernels a panel (forward, adjoint); one
 //! kernel whose workgroups own rows and use each twice, from cache or from registers; tiled matrix products for batches.
 //! Those that fit are timed on the loaded data, the fastest one runs, and `--variant` forces one; with the same variant a
-//! run repeats bit for bit. Panels exist because a binding holds 128 MiB on the smallest adapters. One shader source serves
+//! run repeats bit for bit. Panels exist because a binding holds 128 MiB on the smallest adapters; those that do not fit the
+//! device's memory are streamed through two buffers in every iteration, the host writing one while the device works on the
+//! other, and change no sum. Rows in a mapped file are read from there and never copied. One shader source serves
 //! both precisions (`alias real = f32|f64`), and one small file a storage type reads the rows. Nothing is read back inside
 //! an iteration, and many iterations go into one submission. `Auto` takes a real GPU if there is one and the Cpu backend
 //! otherwise.
@@ -100,6 +103,7 @@ mod host;
 pub mod io;
 pub mod laws;
 mod linalg;
+pub mod memory;
 pub mod methods;
 mod mixed;
 pub mod operators;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Modules from the bottom up. A module imports from those before it only.
 const ORDER: &[&str] = &[
     "error",
+    "memory",
     "real",
     "simd",
     "linalg",

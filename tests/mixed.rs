@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use libtest_mimic::{Arguments, Failed, Trial as Test};
+use lowrank::memory::Place;
 use lowrank::operators::{Dense, Operator, Storage};
 use lowrank::problem::{MatrixView, synthetic};
 use lowrank::{
@@ -225,10 +226,26 @@ fn reference_is_double() -> Outcome {
     })
 }
 
+/// Matrices that are brought to the device for every gradient change nothing.
+fn streams(backend: &Backend) -> Outcome {
+    let problem = problem(24, 2, 700, 5, Storage::F32)?;
+    let settings = gd(2, 1e-6, 5, 200).precision(Precision::Mixed).variant("two-kernel");
+    let mut resident = Solver::new(problem.clone(), settings.clone(), backend.clone())?;
+    let all = resident.engine().memory.bytes(Place::Device);
+    let mut streamed = Solver::new(problem, settings.device_memory(all - (400 << 10)), backend.clone())?;
+    ensure(streamed.engine().streamed_panels > 0, || format!("{:?}", streamed.engine()))?;
+    let (one, other) = (resident.solve()?, streamed.solve()?);
+    ensure(factor(one.best()) == factor(other.best()), || "streaming changed the factor".into())
+}
+
 fn main() {
     let arguments = Arguments::from_args();
     let mut tests = vec![Test::test("reference is double", reference_is_double)];
     let devices = common::devices();
+    for device in devices.clone() {
+        let name = format!("streams, gpu:{}", device.name());
+        tests.push(Test::test(name, move || streams(&Backend::Gpu(device.clone()))));
+    }
     let backends = [("cpu".to_owned(), Backend::Cpu)].into_iter();
     for (name, backend) in backends.chain(devices.into_iter().map(|d| (format!("gpu:{}", d.name()), Backend::Gpu(d)))) {
         let mut add = |what: &str, test: fn(&Backend) -> Outcome| {

@@ -16,6 +16,7 @@ use crate::backend::Backend;
 use crate::engine::{Candidate, Load, Precision};
 use crate::error::{Error, Result};
 use crate::gpu;
+use crate::memory::Place;
 use crate::methods::Method;
 use crate::operators::{Operator, Storage};
 use crate::problem::Factors;
@@ -33,6 +34,8 @@ pub struct Case {
     pub precision: Precision,
     /// Forces a kernel variant.
     pub variant: Option<String>,
+    /// Limits the device memory of the Gpu backend, see [`crate::Settings::device_memory`].
+    pub device_memory: Option<u64>,
 }
 
 /// How long a case is timed.
@@ -71,6 +74,10 @@ pub struct Measurement {
     pub slowest: f64,
     pub gigabytes_per_second: f64,
     pub gigaflops: f64,
+    /// Host memory of the operator and the engine, as predicted; of files, none.
+    pub predicted_bytes: u64,
+    /// What the program's memory grew by at most, where that was measured.
+    pub peak_bytes: Option<u64>,
     /// What memory gave between the samples, where that was measured.
     pub limit: Option<Limit>,
 }
@@ -101,7 +108,8 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
         search_rank: case.search_rank,
         variant: case.variant.clone(),
     };
-    let mut engine = case.backend.load(&load, case.precision, &gpu::Options::default())?;
+    let options = gpu::Options { memory_bytes: case.device_memory, ..gpu::Options::default() };
+    let mut engine = case.backend.load(&load, case.precision, &options)?;
     engine.set_observations(&vec![0.5; case.batch * m], &vec![1.0; case.batch * m])?;
     // Steps so short that nothing grows: the arithmetic is the same for all finite numbers that are not subnormal.
     engine.set_steps(&vec![1e-12; case.batch])?;
@@ -153,6 +161,11 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
         slowest: times[times.len() - 1] * 1e3,
         gigabytes_per_second: cost.bytes / seconds * 1e-9,
         gigaflops: cost.flops / seconds * 1e-9,
+        predicted_bytes: (operator.memory().iter().chain(&info.memory.parts))
+            .filter(|part| part.place == Place::Host)
+            .map(|part| part.bytes)
+            .sum(),
+        peak_bytes: None,
         limit: probe.map(|probe| probe.limit()),
     })
 }

@@ -8,6 +8,7 @@ use crate::backend::Backend;
 use crate::bench::{Case, Effort, Measurement, time_iterations};
 use crate::engine::Precision;
 use crate::error::Result;
+use crate::memory;
 use crate::operators::Dense;
 use crate::problem::Shape;
 
@@ -53,9 +54,17 @@ pub struct Exponent {
 ///
 /// # Errors
 /// Those of [`time_iterations`].
-pub fn scale(axis: &ScaleAxis, backend: &Backend, precision: Precision, effort: Effort) -> Result<Exponent> {
+pub fn scale(
+    axis: &ScaleAxis,
+    backend: &Backend,
+    precision: Precision,
+    effort: Effort,
+    device_memory: Option<u64>,
+) -> Result<Exponent> {
     let mut points = Vec::new();
     for &[n, m, search_rank, batch] in axis.points {
+        // What was there before the operator is no part of the prediction.
+        let before = memory::resident().filter(|_| memory::reset_peak());
         let case = Case {
             operator: Arc::new(Dense::noise(Shape::psd(n), m, 1)?),
             batch,
@@ -63,8 +72,11 @@ pub fn scale(axis: &ScaleAxis, backend: &Backend, precision: Precision, effort: 
             backend: backend.clone(),
             precision,
             variant: None,
+            device_memory,
         };
-        points.push(time_iterations(&case, effort, None)?);
+        let mut point = time_iterations(&case, effort, None)?;
+        point.peak_bytes = before.zip(memory::peak()).map(|(before, peak)| peak.saturating_sub(before));
+        points.push(point);
     }
     let size = |p: &Measurement| match axis.name {
         "n" => p.n,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lowrank::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, scale, time_iterations};
 use lowrank::io::OutputFile;
+use lowrank::memory::{parse_size, readable_bytes};
 use lowrank::operators::{Dense, Storage};
 use lowrank::problem::Shape;
 use lowrank::{Backend, Error, Precision, Result};
@@ -41,6 +42,9 @@ pub struct Args {
     /// Kernel variant of the backend, instead of the one it would choose
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
+    /// Device memory to get along with, such as 8G; measurements beyond it are streamed [default: all there is]
+    #[arg(long, value_name = "SIZE")]
+    device_memory: Option<String>,
     /// Samples of each case; the median counts
     #[arg(long, value_name = "N", default_value_t = 5)]
     samples: usize,
@@ -90,6 +94,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let sizes = |name: &str, text: &str| grid::parse::<usize>(name, text);
     let (ns, ms) = (sizes("n", &args.n)?, sizes("measurements", &args.measurements)?);
     let (ks, batches) = (sizes("search_rank", &args.search_rank)?, sizes("batch", &args.batch)?);
+    let device_memory = args.device_memory.as_ref().map(|text| parse_size("device_memory", text)).transpose()?;
     let backend = match args.backend.as_str() {
         "auto" => Backend::auto_for(precision)?,
         word => Backend::from_word(word)?,
@@ -121,7 +126,8 @@ pub fn run(args: &Args) -> Result<Ending> {
                             for &batch in &batches {
                                 let (operator, backend) = (operator.clone(), backend.clone());
                                 let variant = args.variant.clone();
-                                let case = Case { operator, batch, search_rank, backend, precision, variant };
+                                let case =
+                                    Case { operator, batch, search_rank, backend, precision, variant, device_memory };
                                 let result = time_iterations(&case, effort, probe_bytes)?;
                                 said(print_row(&mut out, &result))?;
                                 measured.push(result);
@@ -133,11 +139,14 @@ pub fn run(args: &Args) -> Result<Ending> {
         }
         What::Scale => {
             for axis in SCALE_AXES {
-                let fit = scale(axis, &backend, precision, effort)?;
+                let fit = scale(axis, &backend, precision, effort, device_memory)?;
                 said(writeln!(out, "time ~ {}^{:.2}    (theory {})", fit.name, fit.measured, fit.theory))?;
                 said(writeln!(out, "{HEADING}"))?;
                 for point in &fit.points {
                     said(print_row(&mut out, point))?;
+                    let predicted = readable_bytes(point.predicted_bytes);
+                    let peak = point.peak_bytes.map_or_else(|| "not known".into(), readable_bytes);
+                    said(writeln!(out, "        memory: {predicted} predicted, {peak} at the peak"))?;
                 }
                 measured.extend(fit.points);
             }

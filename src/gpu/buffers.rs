@@ -12,7 +12,7 @@ use crate::operators::{GpuPlan, GpuSource};
 /// Words behind an output in paranoid mode.
 pub(super) const GUARD_WORDS: usize = 64;
 /// Rows travel to the device in pieces of about this many bytes, which bounds the memory taken on the host.
-const UPLOAD_BYTES: usize = 16 << 20;
+pub(super) const UPLOAD_BYTES: usize = 16 << 20;
 /// Largest binding used, whatever the adapter offers: some drivers count bytes in 32 bits with a sign.
 const LARGEST_BINDING: u64 = i32::MAX as u64;
 
@@ -142,6 +142,7 @@ fn read_through(device: &Device, source: &wgpu::Buffer, staging: &wgpu::Buffer) 
 }
 
 /// Some rows of the measurement data, in one binding.
+#[derive(Clone)]
 pub(super) struct Panel {
     pub(super) rows: usize,
     pub(super) data: wgpu::Buffer,
@@ -149,23 +150,37 @@ pub(super) struct Panel {
     pub(super) uniform: wgpu::Buffer,
 }
 
-/// Rows of each panel: as many as fit `bytes`, at least one, in order.
-pub(super) fn panel_ranges(measurements: usize, row_bytes: usize, bytes: u64) -> Vec<Range<usize>> {
-    let rows = usize::try_from(bytes / row_bytes.max(1) as u64).unwrap_or(usize::MAX).clamp(1, measurements.max(1));
-    (0..measurements).step_by(rows).map(|first| first..measurements.min(first + rows)).collect()
+impl Panel {
+    /// Room for the rows `range`, which are not there yet.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for more rows than shaders count.
+    pub(super) fn empty(device: &Device, plan: &GpuPlan, range: Range<usize>) -> Result<Self> {
+        let data = device.raw().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("measurements"),
+            size: (range.len() * plan.row_words * 4) as u64,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        Ok(Self { rows: range.len(), data, uniform: header(device, range)? })
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.data.size()
+    }
 }
 
-/// Uploads every row, panel by panel. `panel_bytes` forces smaller panels than the adapter needs.
+/// Panels over `rows`, in order: as many as fit `bytes` each, but one at least.
+pub(super) fn panel_ranges(rows: Range<usize>, row_bytes: usize, bytes: u64) -> Vec<Range<usize>> {
+    let each = usize::try_from(bytes / row_bytes.max(1) as u64).unwrap_or(usize::MAX).clamp(1, rows.len().max(1));
+    rows.clone().step_by(each).map(|first| first..rows.end.min(first + each)).collect()
+}
+
+/// Bytes of a panel at most: as many as the adapter binds, or fewer where `panel_bytes` forces that.
 ///
 /// # Errors
-/// [`Error::Device`] where a row does not fit a binding or memory runs out.
-pub(super) fn upload_panels(
-    device: &Device,
-    source: &dyn GpuSource,
-    plan: &GpuPlan,
-    measurements: usize,
-    panel_bytes: Option<u64>,
-) -> Result<Vec<Panel>> {
+/// [`Error::Device`] where a row does not fit a binding.
+pub(super) fn largest_panel(device: &Device, plan: &GpuPlan, panel_bytes: Option<u64>) -> Result<u64> {
     let limit = largest_binding(device);
     let row_bytes = plan.row_words * 4;
     if row_bytes as u64 > limit {
@@ -174,48 +189,72 @@ pub(super) fn upload_panels(
             "use another adapter or the backend 'cpu'",
         ));
     }
-    let ranges = panel_ranges(measurements, row_bytes, panel_bytes.unwrap_or(limit).min(limit));
-    ranges.into_iter().map(|range| upload_panel(device, source, plan, range)).collect()
+    Ok(panel_bytes.unwrap_or(limit).min(limit))
 }
 
-fn upload_panel(device: &Device, source: &dyn GpuSource, plan: &GpuPlan, range: Range<usize>) -> Result<Panel> {
-    let row_bytes = plan.row_words * 4;
+/// A panel with the rows `range`.
+///
+/// # Errors
+/// [`Error::Device`] where memory runs out.
+pub(super) fn upload_panel(
+    device: &Device,
+    source: &dyn GpuSource,
+    plan: &GpuPlan,
+    range: Range<usize>,
+) -> Result<Panel> {
     device.checked("uploading the measurements", || {
-        let uniform = header(device, range.clone())?;
-        let data = device.raw().create_buffer(&wgpu::BufferDescriptor {
-            label: Some("measurements"),
-            size: (range.len() * row_bytes) as u64,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let step = (UPLOAD_BYTES / row_bytes).clamp(1, range.len());
-        let mut words = vec![0_u32; step * plan.row_words];
-        for first in range.clone().step_by(step) {
-            let rows = first..range.end.min(first + step);
-            let words = &mut words[..rows.len() * plan.row_words];
-            source.write_rows(plan, rows, words);
-            let offset = (first - range.start) * row_bytes;
-            device.queue().write_buffer(&data, offset as u64, bytemuck::cast_slice(words));
+        let panel = Panel::empty(device, plan, range.clone())?;
+        let mut words = vec![0; (UPLOAD_BYTES / (plan.row_words * 4)).clamp(1, range.len()) * plan.row_words];
+        write_panel(device, source, plan, range, &panel, &mut words, true)?;
+        Ok(panel)
+    })
+}
+
+/// Writes the rows `range` through `words`, in pieces of as many rows as those hold. Without `at_once` the copies wait on
+/// the host for the next submission.
+pub(super) fn write_panel(
+    device: &Device,
+    source: &dyn GpuSource,
+    plan: &GpuPlan,
+    range: Range<usize>,
+    panel: &Panel,
+    words: &mut [u32],
+    at_once: bool,
+) -> Result<()> {
+    let step = words.len() / plan.row_words;
+    for first in range.clone().step_by(step) {
+        let rows = first..range.end.min(first + step);
+        let words = &mut words[..rows.len() * plan.row_words];
+        source.write_rows(plan, rows, words);
+        let offset = (first - range.start) * plan.row_words * 4;
+        device.queue().write_buffer(&panel.data, offset as u64, bytemuck::cast_slice(words));
+        if at_once {
             // A submission hands the copy over; without one the copies of a whole panel would pile up on the host.
             device.queue().submit([]);
             device.wait()?;
         }
-        Ok(Panel { rows: range.len(), data, uniform })
-    })
+    }
+    Ok(())
 }
 
 /// The struct `Panel` of the shaders for these rows.
 fn header(device: &Device, rows: Range<usize>) -> Result<wgpu::Buffer> {
-    let word = |value: usize| u32::try_from(value).map_err(|_| too_many(value));
-    let words = [word(rows.start)?, word(rows.len())?, u32::from(rows.start == 0), 0];
     let uniform = device.raw().create_buffer(&wgpu::BufferDescriptor {
         label: Some("panel"),
-        size: size_of_val(&words) as u64,
+        size: 16,
         usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     });
-    device.queue().write_buffer(&uniform, 0, bytemuck::cast_slice(&words));
+    write_header(device, &uniform, rows)?;
     Ok(uniform)
+}
+
+/// Says which rows a panel holds from now on.
+pub(super) fn write_header(device: &Device, uniform: &wgpu::Buffer, rows: Range<usize>) -> Result<()> {
+    let word = |value: usize| u32::try_from(value).map_err(|_| too_many(value));
+    let words = [word(rows.start)?, word(rows.len())?, u32::from(rows.start == 0), 0];
+    device.queue().write_buffer(uniform, 0, bytemuck::cast_slice(&words));
+    Ok(())
 }
 
 /// The first `rows` rows of the first panel, or all of it, without a copy.
@@ -236,8 +275,10 @@ mod tests {
 
     #[test]
     fn panels_cover_all_rows_in_order() {
-        assert_eq!(panel_ranges(5, 256, 512), [0..2, 2..4, 4..5]);
-        assert_eq!(panel_ranges(5, 256, 1), [0..1, 1..2, 2..3, 3..4, 4..5]);
-        assert_eq!(panel_ranges(5, 256, u64::MAX).first(), Some(&(0..5)));
+        assert_eq!(panel_ranges(0..5, 256, 512), [0..2, 2..4, 4..5]);
+        assert_eq!(panel_ranges(0..5, 256, 1), [0..1, 1..2, 2..3, 3..4, 4..5]);
+        assert_eq!(panel_ranges(0..5, 256, u64::MAX).first(), Some(&(0..5)));
+        assert_eq!(panel_ranges(3..6, 256, 512), [3..5, 5..6]);
+        assert!(panel_ranges(3..3, 256, 512).is_empty());
     }
 }

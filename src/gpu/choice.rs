@@ -8,9 +8,11 @@ use crate::gpu::buffers::{Panel, short_panel};
 use crate::gpu::device::Device;
 use crate::gpu::engine::Options;
 use crate::gpu::program::{At, Program};
+use crate::gpu::resources::Buffers;
 use crate::gpu::shaders::{modules, source_of, widest};
 use crate::gpu::sizes::Sizes;
 use crate::gpu::variant::{Abilities, Extent, Variant};
+use crate::memory::Place;
 use crate::operators::{GpuPlan, Operator};
 
 /// Measurement data that a timed gradient reads at most: more than the caches of any GPU hold, and little enough that a slow
@@ -32,43 +34,69 @@ pub fn variants(device: &Device, operator: &dyn Operator, batch: usize, precisio
     Ok(Variant::names(&extent, &device.abilities()))
 }
 
-/// The program of the forced variant, or of the fastest candidate with the times of all.
+/// The forced variant alone, or those that are to be timed, the one that always fits first. Where there is a limit on
+/// memory, no other one whose buffers take more than a quarter of it.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a variant that does not exist or fit.
+pub(super) fn considered(device: &Device, load: &Load<'_>, plan: &GpuPlan, options: &Options) -> Result<Vec<Sizes>> {
+    let (operator, abilities) = (load.operator.as_ref(), device.abilities());
+    let (p, m) = (operator.shape().dimension(), operator.measurements());
+    let extent = Extent::new(p, m, load.batch, options.precision, plan);
+    let variants = match &load.variant {
+        Some(name) => vec![Variant::forced(name, operator.name(), &extent, &abilities)?],
+        None => Variant::candidates(&extent, &abilities, (m * plan.row_words) as u64 * 4),
+    };
+    let sizes = |variant| Sizes::new(operator, plan, load.search_rank, load.batch, options.precision, variant);
+    let mut found: Vec<Sizes> = variants.into_iter().map(sizes).collect();
+    if let (Some(limit), Some(first)) = (options.memory_bytes, found.first().copied()) {
+        found.retain(|sizes| *sizes == first || working_bytes(sizes) <= limit / 4);
+    }
+    Ok(found)
+}
+
+/// Bytes that a variant takes on the device beside the measurement data.
+pub(super) fn working_bytes(sizes: &Sizes) -> u64 {
+    Buffers::memory(sizes).bytes(Place::Device)
+}
+
+/// Bytes that the choice among them takes on the device beside the measurement data: two have their buffers at a time.
+pub(super) fn reserve(considered: &[Sizes]) -> u64 {
+    let mut bytes: Vec<u64> = considered.iter().map(working_bytes).collect();
+    bytes.sort_unstable();
+    bytes.iter().rev().take(2).fold(0, |all, &bytes| all.saturating_add(bytes))
+}
+
+/// The program of the only variant considered, or of the fastest one with the times of all.
 ///
 /// Times are taken around a wait, which every adapter can do; timestamp queries are optional in WebGPU and would measure the
 /// same thing here, where a submission is many gradients long.
 ///
 /// # Errors
-/// [`crate::Error::Invalid`] for a variant that does not exist or fit, [`crate::Error::Device`].
+/// [`crate::Error::Device`].
 pub(super) fn choose(
     device: &Device,
     load: &Load<'_>,
     plan: &GpuPlan,
     options: &Options,
+    considered: &[Sizes],
     panels: &[Panel],
 ) -> Result<(Program, Vec<Candidate>)> {
     let (operator, abilities) = (load.operator.as_ref(), device.abilities());
-    let (p, m) = (operator.shape().dimension(), operator.measurements());
-    let extent = Extent::new(p, m, load.batch, options.precision, plan);
-    let build = |variant: Variant, panels: &[Panel]| {
-        let sizes = Sizes::new(operator, plan, load.search_rank, load.batch, options.precision, variant);
+    let build = |sizes: Sizes, panels: &[Panel]| {
         let modules = modules(&sizes, operator.name(), plan, &options.mutations)?;
         Program::new(device, sizes, &modules, panels, options.paranoid)
     };
-    if let Some(name) = &load.variant {
-        let variant = Variant::forced(name, operator.name(), &extent, &abilities)?;
-        return Ok((build(variant, panels)?, Vec::new()));
-    }
-    let candidates = Variant::candidates(&extent, &abilities, (m * plan.row_words) as u64 * 4);
-    if let [only] = candidates[..] {
+    if let [only] = considered[..] {
         return Ok((build(only, panels)?, Vec::new()));
     }
     let bytes = if abilities.software { TIMED_BYTES_SOFTWARE } else { TIMED_BYTES };
     let short = [short_panel(device, &panels[0], (bytes / (plan.row_words * 4)).max(1))?];
     let mut timed = Vec::new();
     let mut best: Option<(Program, f64)> = None;
-    for variant in candidates {
+    for &sizes in considered {
         // The first candidate always fits; without memory or a working compiler for another one there is still that.
-        let outcome = build(variant, &short).and_then(|program| Ok((time(&program, &abilities)?, program)));
+        let outcome = build(sizes, &short).and_then(|program| Ok((time(&program, &abilities)?, program)));
         let (milliseconds, program) = match outcome {
             Err(error) if best.is_none() => return Err(error),
             Err(_) => continue,
@@ -81,7 +109,7 @@ pub(super) fn choose(
     }
     match best {
         Some((program, _)) => Ok((program.over(panels)?, timed)),
-        None => Ok((build(crate::gpu::variant::TWO_KERNEL, panels)?, timed)),
+        None => Ok((build(considered[0], panels)?, timed)),
     }
 }
 

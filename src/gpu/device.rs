@@ -18,6 +18,9 @@ const WORKGROUP_BYTES: u32 = 16 << 10;
 /// The widest workgroup that some kernel variants use where the adapter has it.
 const WIDEST_WORKGROUP: u32 = 1024;
 
+/// How the message of an error begins where the device had no memory left.
+const OUT_OF_MEMORY: &str = "out of device memory";
+
 /// One adapter as `lowrank list devices` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdapterSummary {
@@ -273,9 +276,7 @@ impl Device {
             return Err(self.error(format!("device lost while {phase}: {lost}"), fix));
         }
         if memory.is_some() {
-            let fix = "use a smaller batch or fewer measurements, close other programs that use the device, or use the \
-                       backend 'cpu'";
-            return Err(self.error(format!("out of device memory while {phase}"), fix));
+            return Err(self.out_of_memory(phase));
         }
         let message = validation.or(internal).map(|error| error.to_string()).or_else(|| faults.uncaptured.take());
         if let Some(message) = message {
@@ -291,11 +292,28 @@ impl Device {
         })
     }
 
+    /// The error of [`Device::checked`] where memory ran out.
+    pub(super) fn out_of_memory(&self, phase: &str) -> Error {
+        let fix = "use a smaller batch or fewer measurements, close other programs that use the device, or use the \
+                   backend 'cpu'";
+        self.error(format!("{OUT_OF_MEMORY} while {phase}"), fix)
+    }
+
     /// Waits until everything submitted is done.
     pub(super) fn wait(&self) -> Result<()> {
-        match self.raw().poll(wgpu::PollType::wait_indefinitely()) {
+        self.wait_for(None)
+    }
+
+    /// Waits until a submission is done, or all.
+    pub(super) fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        match self.raw().poll(wgpu::PollType::Wait { submission_index, timeout: None }) {
             Ok(_) => Ok(()),
             Err(e) => Err(self.error(format!("waiting failed: {e}"), "start again, or use the backend 'cpu'")),
         }
     }
+}
+
+/// Whether that is what the device ran into.
+pub(super) fn is_out_of_memory(error: &Error) -> bool {
+    matches!(error, Error::Device { message, .. } if message.starts_with(OUT_OF_MEMORY))
 }

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
 use crate::error::{Error, Result};
-use crate::gpu::buffers::{Storage, upload_panels};
-use crate::gpu::choice::choose;
+use crate::gpu::buffers::Storage;
 use crate::gpu::device::Device;
 use crate::gpu::paranoia;
+use crate::gpu::place::{Placed, held, place};
 use crate::gpu::program::{At, Program};
 use crate::gpu::shaders::{Mutation, source_of, widest};
 use crate::gpu::sizes::Sizes;
+use crate::gpu::stream::Stream;
 use crate::methods::Stage;
 use crate::problem::Factors;
 
@@ -28,18 +29,26 @@ pub struct Options {
     pub precision: Precision,
     /// Forces panels of at most this many bytes, but of a row at least. Default: as large as the adapter binds.
     pub panel_bytes: Option<u64>,
+    /// Device memory to get along with, for everything that an engine holds there. Measurement data beyond it are brought
+    /// to the device in every iteration. Default: all there is, and where it runs out while they are loaded, the same.
+    pub memory_bytes: Option<u64>,
     /// Fills every output with a NaN before each `evaluate`, and fails afterwards where one was not overwritten or
     /// where a kernel wrote past an end. Slow: for tests.
     pub paranoid: bool,
     #[doc(hidden)]
     pub mutations: Vec<Mutation>,
+    /// Makes the device run out of memory where the panels take more than this: for tests.
+    #[doc(hidden)]
+    pub fails_beyond: Option<u64>,
 }
 
-struct GpuEngine {
+struct GpuEngine<'a> {
     device: Device,
     info: EngineInfo,
     recipe: &'static [Stage],
     program: Program,
+    /// What of the measurement data is not on the device.
+    stream: Option<Stream<'a>>,
     active: Vec<bool>,
     /// Where the iteration evaluates the gradient: `Current` or `Centred`.
     at: At,
@@ -57,7 +66,7 @@ struct GpuEngine {
 /// [`Error::Unsupported`] for operators without a shader, rectangular models, and double precision on an adapter without
 /// it; [`Error::Invalid`] for an empty batch,
 /// search rank or row; [`Error::Device`] where the adapter's limits or memory do not suffice or a kernel does not compile.
-pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<dyn Engine>> {
+pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<Box<dyn Engine + 'a>> {
     let operator = load.operator.as_ref();
     let source = source_of(operator)?;
     device.require(options.precision)?;
@@ -73,8 +82,7 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
             return Err(Error::invalid(name, size, "1 to 2³² − 1", "give at least 1"));
         }
     }
-    let panels = upload_panels(device, source, &plan, operator.measurements(), options.panel_bytes)?;
-    let (program, candidates) = choose(device, load, &plan, options, &panels)?;
+    let Placed { program, candidates, resident, stream, notices } = place(device, load, &plan, options)?;
     let sizes = program.sizes;
     // Kernels that own rows read them once, the others twice; every tile of trials reads them anew.
     let passes = if sizes.variant.strategy.owns_rows() { 1 } else { 2 } * sizes.tiles(sizes.batch);
@@ -91,13 +99,18 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
         candidates,
         operator_bytes_per_iteration: stored * passes as f64,
         operator_bytes: (sizes.m * sizes.row_words) as u64 * 4,
-        panels: panels.len(),
+        panels: resident.len() + stream.as_ref().map_or(0, Stream::panels),
+        streamed_panels: stream.as_ref().map_or(0, Stream::panels),
+        streamed_bytes_per_iteration: stream.as_ref().map_or(0, |stream| stream.rows() * plan.row_words * 4) as u64,
+        memory: held(&sizes, &resident, stream.as_ref()),
+        notices,
     };
     let mut engine = GpuEngine {
         device: device.clone(),
         info,
         recipe: load.recipe,
         program,
+        stream,
         active: vec![true; sizes.batch],
         at: At::Current,
         fresh: false,
@@ -115,7 +128,7 @@ pub fn load(device: &Device, load: &Load<'_>, options: &Options) -> Result<Box<d
     Ok(Box::new(engine))
 }
 
-impl GpuEngine {
+impl GpuEngine<'_> {
     fn count(&self) -> usize {
         self.active.iter().filter(|&&active| active).count()
     }
@@ -154,13 +167,16 @@ impl GpuEngine {
     /// per panel.
     fn run_gradient(&mut self, phase: &str, count: usize, at: At) -> Result<()> {
         let program = &self.program;
+        if let Some(stream) = &mut self.stream {
+            return stream.run_gradient(program, phase, count, at);
+        }
         if self.pace > 0 {
             return program.submit(phase, |pass| program.gradient(pass, count, at));
         }
         let begin = Instant::now();
         program.submit(phase, |pass| program.outer_product(pass, count, at))?;
         for index in 0..program.panels() {
-            program.submit(phase, |pass| program.panel(pass, count, index))?;
+            program.submit(phase, |pass| program.panel(pass, count, index, None))?;
         }
         program.submit(phase, |pass| program.product(pass, count, at))?;
         if begin.elapsed() < LONG_SUBMISSION {
@@ -182,7 +198,7 @@ impl GpuEngine {
     }
 }
 
-impl Engine for GpuEngine {
+impl Engine for GpuEngine<'_> {
     fn info(&self) -> &EngineInfo {
         &self.info
     }
@@ -232,6 +248,10 @@ impl Engine for GpuEngine {
         let count = self.count();
         if count == 0 {
             return Ok(());
+        }
+        if let Some(stream) = &mut self.stream {
+            let fresh = std::mem::take(&mut self.fresh);
+            return stream.advance(&self.program, self.recipe, iterations, count, self.at, fresh);
         }
         let longest = (DISPATCHES / self.program.dispatches()).max(1);
         let mut left = iterations;

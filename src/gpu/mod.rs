@@ -9,10 +9,12 @@ mod device;
 mod engine;
 mod paranoia;
 mod pipelines;
+mod place;
 mod program;
 mod resources;
 mod shaders;
 mod sizes;
+mod stream;
 mod variant;
 
 /// The version of wgpu that [`Device::from_wgpu`] takes its types from.

@@ -105,11 +105,17 @@ impl Program {
         self.dispatch(pass, kernel, operands, None, &[self.sizes.tiles(count) * self.sizes.tile, blocks, blocks])
     }
 
-    /// e of the panel's rows, and their share of A*(w∘e).
-    pub(super) fn panel(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, index: usize) -> Result<()> {
+    /// e of the panel's rows, and their share of A*(w∘e). `rows` is how many there are in a panel that is not full.
+    pub(super) fn panel(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        count: usize,
+        index: usize,
+        rows: Option<usize>,
+    ) -> Result<()> {
         let b = &self.bindings;
         let Sizes { p, splits, .. } = self.sizes;
-        let (tiles, rows) = (self.sizes.tiles(count), self.bindings.panels[index].1);
+        let (tiles, rows) = (self.sizes.tiles(count), rows.unwrap_or(self.bindings.panels[index].1));
         match &self.kernels.rows {
             RowKernels::One(gradient) => self.dispatch(pass, gradient, &b.rows[0], Some(index), &[splits, count]),
             RowKernels::Two { forward, adjoint } => {
@@ -137,7 +143,7 @@ impl Program {
     pub(super) fn gradient(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, at: At) -> Result<()> {
         self.outer_product(pass, count, at)?;
         for index in 0..self.panels() {
-            self.panel(pass, count, index)?;
+            self.panel(pass, count, index, None)?;
         }
         self.product(pass, count, at)
     }
@@ -155,10 +161,23 @@ impl Program {
         work: impl FnOnce(&mut wgpu::ComputePass<'_>) -> Result<()>,
     ) -> Result<()> {
         self.device.checked(phase, || {
-            let mut encoder = self.device.raw().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            work(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()))?;
-            self.device.queue().submit([encoder.finish()]);
+            self.record(work)?;
             self.device.wait()
         })
+    }
+
+    /// Records `work` in one compute pass and submits it.
+    pub(super) fn enqueue(
+        &self,
+        phase: &str,
+        work: impl FnOnce(&mut wgpu::ComputePass<'_>) -> Result<()>,
+    ) -> Result<wgpu::SubmissionIndex> {
+        self.device.checked(phase, || self.record(work))
+    }
+
+    fn record(&self, work: impl FnOnce(&mut wgpu::ComputePass<'_>) -> Result<()>) -> Result<wgpu::SubmissionIndex> {
+        let mut encoder = self.device.raw().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        work(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()))?;
+        Ok(self.device.queue().submit([encoder.finish()]))
     }
 }

@@ -5,6 +5,7 @@ use crate::gpu::buffers::{Panel, Storage, real_words};
 use crate::gpu::device::Device;
 use crate::gpu::pipelines::{Kernel, Kernels, RowKernels};
 use crate::gpu::sizes::Sizes;
+use crate::memory::{Memory, Part, Place, product};
 
 /// Everything on the device that a kernel reads or writes, besides the panels. Trial-major where not said otherwise.
 pub(super) struct Buffers {
@@ -34,13 +35,53 @@ pub(super) struct Buffers {
     pub(super) direction: Storage,
 }
 
-impl Buffers {
-    pub(super) fn new(device: &Device, sizes: &Sizes, guarded: bool) -> Result<Self> {
+/// Numbers of each kind of buffer.
+struct Counts {
+    factor: usize,
+    rows: usize,
+    packed: usize,
+    z: usize,
+    sums: usize,
+}
+
+impl Counts {
+    fn new(sizes: &Sizes) -> Self {
         let Sizes { n, k, p, m, batch, stride, splits, tile, .. } = *sizes;
         let count = |factors: &[usize]| factors.iter().fold(1_usize, |all, &f| all.saturating_mul(f));
         let padded = sizes.tiles(batch) * tile;
-        let (factor, rows, packed) = (count(&[batch, n, k]), count(&[batch, m]), count(&[padded, p]));
-        let (z, sums) = (count(&[padded, stride]), count(&[splits, padded, stride]));
+        Self {
+            factor: count(&[batch, n, k]),
+            rows: count(&[batch, m]),
+            packed: count(&[padded, p]),
+            z: count(&[padded, stride]),
+            sums: count(&[splits, padded, stride]),
+        }
+    }
+}
+
+impl Buffers {
+    /// What [`Buffers::new`] takes, by part.
+    pub(super) fn memory(sizes: &Sizes) -> Memory {
+        let Counts { factor, rows, packed, z, sums } = Counts::new(sizes);
+        let real = 4 * real_words(sizes.precision);
+        let part = |name: &str, counts: &[(usize, usize)]| {
+            let bytes =
+                counts.iter().fold(0_u64, |all, &(many, count)| all.saturating_add(product(&[many, count, real])));
+            Part::new(name, Place::Device, bytes)
+        };
+        Memory {
+            parts: vec![
+                part("partial sums of the gradient", &[(1, sums)]),
+                part("packed iterates and gradients", &[(1, z), (1, packed)]),
+                part("factors", &[(5, factor)]),
+                part("observations, weights and residuals", &[(3, rows), (2, sizes.batch + 1)]),
+            ],
+        }
+    }
+
+    pub(super) fn new(device: &Device, sizes: &Sizes, guarded: bool) -> Result<Self> {
+        let batch = sizes.batch;
+        let Counts { factor, rows, packed, z, sums } = Counts::new(sizes);
         device.checked("allocating buffers", || {
             let real = real_words(sizes.precision);
             let input = |label, count| Storage::new(device, label, count, real, false);

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::{Error, Result};
 use crate::host::centre::Centre;
+use crate::memory::{Memory, Part, Place, product};
 use crate::methods::Stage;
 use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass, TwinKernel};
 use crate::problem::Factors;
@@ -100,13 +101,10 @@ pub(crate) fn load<'a>(load: &Load<'a>, precision: Precision) -> Result<Box<dyn 
 
 /// The processor's name, where the system tells it.
 fn processor() -> String {
-    std::fs::read_to_string("/proc/cpuinfo")
-        .ok()
-        .and_then(|text| {
-            let line = text.lines().find(|line| line.starts_with("model name"))?;
-            Some(line.split(':').nth(1)?.trim().to_owned())
-        })
-        .unwrap_or_else(|| format!("{} processor", std::env::consts::ARCH))
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("model name"));
+    let name = line.and_then(|line| Some(line.split(':').nth(1)?.trim().to_owned()));
+    name.unwrap_or_else(|| format!("{} processor", std::env::consts::ARCH))
 }
 
 /// The instruction set and its name: the one asked for, or the best there is. Operators without a fast kernel have the
@@ -124,6 +122,24 @@ fn choose(fast: bool, variant: Option<&str>) -> Result<(InstructionSet, &'static
     }
 }
 
+/// What an engine holds besides the operator; `lengths` are those of a prepared point, an accumulator and the scratch.
+fn held<T>(operator: &dyn Operator, batch: usize, k: usize, lengths: [usize; 3]) -> Memory {
+    let (shape, m, shards) = (operator.shape(), operator.measurements(), operator.shards());
+    let [point, accumulator, scratch] = lengths;
+    let sides = shape.rows() * 2 + if shape.is_symmetric() { 0 } else { shape.columns() };
+    let part = |name: &str, numbers: &[usize]| {
+        Part::new(name, Place::Host, product(numbers).saturating_mul(size_of::<T>() as u64))
+    };
+    Memory {
+        parts: vec![
+            part(&format!("accumulators of {shards} shards"), &[batch, shards, accumulator]),
+            part("packed iterates and gradients", &[batch, point + accumulator + scratch]),
+            part("observations, weights and residuals", &[batch, m, 3]),
+            part("factors and gradients", &[batch, sides, k]),
+        ],
+    }
+}
+
 impl<'a, T: HostReal> Cpu<'a, T> {
     fn new(load: &Load<'a>) -> Result<Self> {
         let operator = load.operator.clone();
@@ -133,6 +149,8 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             (kernel.point_len(k), kernel.accumulator_len(k), kernel.scratch_len(k))
         });
         let (set, variant) = choose(fast, load.variant.as_deref())?;
+        let memory = held::<T>(&*operator, batch, k, [point_len, accumulator_len, scratch_len]);
+        memory.require("batch", "Run fewer trials at a time")?;
         let cost = operator.cost(batch, k);
         let info = EngineInfo {
             backend: "cpu".into(),
@@ -147,6 +165,10 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             operator_bytes_per_iteration: cost.bytes,
             operator_bytes: cost.bytes as u64,
             panels: 1,
+            streamed_panels: 0,
+            streamed_bytes_per_iteration: 0,
+            memory,
+            notices: Vec::new(),
         };
         let shards = (0..operator.shards())
             .map(|shard| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::Result;
 use crate::host::centre::Centre;
+use crate::memory::{Memory, Part, Place, product};
 use crate::methods::Stage;
 use crate::operators::{GradientOutput, GradientRequest, Loss, Operator};
 use crate::problem::Factors;
@@ -32,6 +33,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     }
     let operator = load.operator.clone();
     let cost = operator.cost(load.batch, load.search_rank);
+    let (n, m) = (operator.shape().rows(), operator.measurements());
     let info = EngineInfo {
         backend: "reference".into(),
         adapter: "processor".into(),
@@ -45,8 +47,16 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         operator_bytes_per_iteration: cost.bytes,
         operator_bytes: cost.bytes as u64,
         panels: 1,
+        streamed_panels: 0,
+        streamed_bytes_per_iteration: 0,
+        memory: Memory {
+            parts: vec![
+                Part::new("observations, weights and residuals", Place::Host, product(&[load.batch, m, 3, 8])),
+                Part::new("factors and gradients", Place::Host, product(&[load.batch, n, load.search_rank, 2, 8])),
+            ],
+        },
+        notices: Vec::new(),
     };
-    let (n, m) = (operator.shape().rows(), operator.measurements());
     Ok(Box::new(Reference {
         operator,
         recipe: load.recipe,

@@ -9,6 +9,8 @@ use memmap2::Mmap;
 use super::element::{DType, Element, Kind, with_element};
 use super::{header, npz, shape_text};
 use crate::error::{Error, Result};
+#[cfg(unix)]
+use crate::memory;
 
 enum Bytes {
     Mapped(Mmap),
@@ -247,6 +249,17 @@ impl NpyArray {
     pub(crate) fn in_place<T: bytemuck::Pod>(&self, kind: Kind) -> Option<&[T]> {
         let readable = self.dtype.kind == kind && !self.dtype.big_endian && !self.fortran;
         if readable && cfg!(target_endian = "little") { bytemuck::try_cast_slice(self.data()).ok() } else { None }
+    }
+
+    /// Tells the operating system that the array is about to be read from one end to the other, perhaps again and again:
+    /// what fits in memory is fetched ahead; of what does not, pages behind are given up first, so that reading goes on
+    /// instead of pushing out what comes next. A hint: where the system does not take it, nothing is lost.
+    pub(crate) fn expect_scans(&self) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = &self.bytes {
+            let fits = memory::available().is_none_or(|available| map.len() as u64 <= available);
+            let _ = map.advise(if fits { memmap2::Advice::WillNeed } else { memmap2::Advice::Sequential });
+        }
     }
 
     /// The map and the offset of the first number; an array in memory comes back as it is.

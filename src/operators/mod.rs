@@ -11,6 +11,7 @@ mod registry;
 
 use std::ops::Range;
 
+use crate::memory::Part;
 use crate::problem::{Factors, Shape};
 
 pub use crate::simd::InstructionSet;
@@ -145,6 +146,11 @@ pub trait Operator: Send + Sync {
         None
     }
 
+    /// What the measurement data take, and where they lie.
+    fn memory(&self) -> Vec<Part> {
+        Vec::new()
+    }
+
     /// Whether E‖A(Z)‖²·s = ‖Z‖_F² over the ensemble, so that held-out residuals estimate the relative error.
     fn is_isotropic(&self) -> bool {
         false
@@ -235,6 +241,9 @@ macro_rules! delegate {
             }
             fn stored_in(&self) -> Option<Storage> {
                 (**self).stored_in()
+            }
+            fn memory(&self) -> Vec<Part> {
+                (**self).memory()
             }
             fn is_isotropic(&self) -> bool {
                 (**self).is_isotropic()

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::diagnostics::{PhaseProxy, Phases};
 use crate::engine::{Candidate, EngineInfo, Precision};
 use crate::io::InputInfo;
+use crate::memory::{Memory, Part, Place};
 use crate::operators::Storage;
 use crate::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};
 
@@ -76,6 +77,9 @@ pub struct Environment {
     /// Bytes held for the measurement data, padding included, in how many panels.
     pub operator_bytes: u64,
     pub panels: usize,
+    /// Of those, the ones that are brought to the device in every iteration, and the bytes that travel for it.
+    pub streamed_panels: usize,
+    pub streamed_bytes_per_iteration: u64,
     pub debug_build: bool,
     pub os: String,
     pub architecture: String,
@@ -98,9 +102,32 @@ impl Environment {
             candidates: engine.candidates.clone(),
             operator_bytes: engine.operator_bytes,
             panels: engine.panels,
+            streamed_panels: engine.streamed_panels,
+            streamed_bytes_per_iteration: engine.streamed_bytes_per_iteration,
             debug_build: cfg!(debug_assertions),
             os: std::env::consts::OS.into(),
             architecture: std::env::consts::ARCH.into(),
+        }
+    }
+}
+
+/// What a run takes, predicted from its sizes before it is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryReport {
+    /// This program's own memory, mapped files, and the device's memory.
+    pub host_bytes: u64,
+    pub file_bytes: u64,
+    pub device_bytes: u64,
+    pub parts: Vec<Part>,
+}
+
+impl From<&Memory> for MemoryReport {
+    fn from(memory: &Memory) -> Self {
+        Self {
+            host_bytes: memory.bytes(Place::Host),
+            file_bytes: memory.bytes(Place::File),
+            device_bytes: memory.bytes(Place::Device),
+            parts: memory.parts.clone(),
         }
     }
 }
@@ -124,6 +151,7 @@ pub struct RunReport {
     pub inputs: Vec<InputInfo>,
     pub environment: Environment,
     pub timing: Timing,
+    pub memory: MemoryReport,
     pub notices: Vec<String>,
 }
 
@@ -151,6 +179,7 @@ impl RunReport {
             inputs,
             environment: Environment::new(&solution.engine),
             timing: solution.timing,
+            memory: MemoryReport::from(&solution.memory),
             notices,
         }
     }

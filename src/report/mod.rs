@@ -14,7 +14,7 @@ mod tables;
 pub use crate::text::{readable, readable_seconds};
 pub use heatmap::{Heatmap, Panel as HeatmapPanel};
 pub use html::{Page, escaped};
-pub use json::{Environment, RunReport, TrialReport};
+pub use json::{Environment, MemoryReport, RunReport, TrialReport};
 pub(crate) use plot::quantile;
 pub use plot::{Axis, Band, BoxAt, Curve, Figure, Mark, Panel, Quantity, Series, Style, panels_to_svg};
 pub use snapshots::Snapshots;

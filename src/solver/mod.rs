@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use crate::backend::Backend;
 use crate::engine::{Engine, EngineInfo, Load};
 use crate::error::{Error, Result};
+use crate::memory::{Memory, Part, Place, product};
 use crate::problem::Factors;
 
 use plan::Plan;
@@ -50,6 +51,11 @@ pub struct Solver {
     setup_seconds: f64,
 }
 
+/// The plan's sentences, and what the engine has to add.
+fn notices(plan: &Plan, engine: &dyn Engine) -> Vec<String> {
+    plan.notices.iter().chain(&engine.info().notices).cloned().collect()
+}
+
 impl Solver {
     /// Validates everything, chooses what was left automatic, uploads the operator and compiles its kernels.
     ///
@@ -74,14 +80,33 @@ impl Solver {
             search_rank: plan.start.search_rank(),
             variant: settings.variant.clone(),
         };
-        let mut engine = backend.load(&load, settings.precision, &crate::gpu::Options::default())?;
+        let options = crate::gpu::Options { memory_bytes: settings.device_memory, ..Default::default() };
+        let mut engine = backend.load(&load, settings.precision, &options)?;
         engine.set_observations(&plan.target, &plan.weights)?;
+        let mut plan = plan;
+        plan.notices = notices(&plan, &*engine);
         Ok(Self { problem, settings, plan, engine, setup_seconds: started.elapsed().as_secs_f64() })
     }
 
     /// Where and how it will run.
     pub fn engine(&self) -> &EngineInfo {
         self.engine.info()
+    }
+
+    /// What a run holds at the same time, by part: the operator, the engine, and the solver itself. Predicted from the
+    /// sizes, before anything of it was taken.
+    pub fn memory(&self) -> Memory {
+        let operator = self.problem.operator();
+        let (batch, m) = (self.plan.start.batch(), operator.measurements());
+        let factor = [batch, self.plan.start.rows(), self.plan.start.search_rank()];
+        let mut parts = operator.memory();
+        parts.extend(self.engine.info().memory.parts.iter().cloned());
+        // Targets, weights, and residuals of the last look; the observations as they were given.
+        let looks = product(&[m, 3 * batch + self.problem.instances(), 8]);
+        parts.push(Part::new("observations and residuals in f64", Place::Host, looks));
+        // The start, the factors of the last look, and those kept of each trial.
+        parts.push(Part::new("factors in f64", Place::Host, product(&factor).saturating_mul(3 * 8)));
+        Memory { parts }
     }
 
     /// Automatic choices and doubts, in sentences.
@@ -126,6 +151,7 @@ impl Solver {
             return Err(Error::invalid("stop_relative_error", "a target", "no such target here", fix));
         }
         self.plan = plan::plan(&problem, &self.settings)?;
+        self.plan.notices = notices(&self.plan, &*self.engine);
         self.problem = problem;
         self.engine.set_observations(&self.plan.target, &self.plan.weights)?;
         self.setup_seconds = started.elapsed().as_secs_f64();
@@ -136,13 +162,14 @@ impl Solver {
     /// it could: the number of trials and the widest search rank must be those that were loaded.
     pub(crate) fn reload(&mut self, problem: &Problem, settings: &Settings) -> Result<bool> {
         let started = Instant::now();
-        let plan = plan::plan(problem, settings)?;
+        let mut plan = plan::plan(problem, settings)?;
+        plan.notices = notices(&plan, &*self.engine);
         let same = plan.start.batch() == self.plan.start.batch()
             && plan.start.search_rank() == self.plan.start.search_rank()
             && problem.operator().measurements() == self.problem.operator().measurements()
             && problem.operator().shape() == self.problem.operator().shape()
             && (settings.method, settings.precision) == (self.settings.method, self.settings.precision)
-            && settings.variant == self.settings.variant;
+            && (&settings.variant, settings.device_memory) == (&self.settings.variant, self.settings.device_memory);
         if same {
             self.engine.set_observations(&plan.target, &plan.weights)?;
             (self.plan, self.problem, self.settings) = (plan, problem.clone(), settings.clone());
@@ -246,6 +273,7 @@ impl Solver {
         }
         let precision = engine.info().precision;
         trials.iter_mut().for_each(|trial| trial.remark = trial.floor_remark(precision));
-        Ok(Solution { trials, trace, timing, engine: engine.info().clone(), notices: plan.notices.clone() })
+        let (engine, notices) = (engine.info().clone(), plan.notices.clone());
+        Ok(Solution { trials, trace, timing, memory: self.memory(), engine, notices })
     }
 }

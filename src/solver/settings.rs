@@ -193,6 +193,7 @@ pub struct Settings {
     pub(crate) holdout: Option<Holdout>,
     pub(crate) precision: Precision,
     pub(crate) variant: Option<String>,
+    pub(crate) device_memory: Option<u64>,
     pub(crate) diagnose: bool,
     pub(crate) trials: Vec<Trial>,
 }
@@ -255,6 +256,13 @@ impl Settings {
     /// wrong name give. Default: the fastest that the machine has.
     pub fn variant(mut self, variant: impl Into<String>) -> Self {
         self.variant = Some(variant.into());
+        self
+    }
+
+    /// Bytes of device memory that the Gpu backend gets along with. Measurement data that do not fit are brought to the device
+    /// in every iteration, with the same results bit for bit. Default: all there is, and the same where it runs out.
+    pub fn device_memory(mut self, bytes: u64) -> Self {
+        self.device_memory = Some(bytes);
         self
     }
 

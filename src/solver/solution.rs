@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::{Diagnosis, Phase, PhaseProxy, Phases};
 use crate::engine::{EngineInfo, Precision};
+use crate::memory::Memory;
 use crate::problem::MatrixView;
 use crate::solver::plan::TrialParameters;
 
@@ -171,6 +172,8 @@ pub struct Solution {
     pub trace: Vec<TraceRow>,
     pub timing: Timing,
     pub engine: EngineInfo,
+    /// What the run held, as predicted: [`crate::Solver::memory`].
+    pub memory: Memory,
     /// Automatic choices and doubts, in sentences.
     pub notices: Vec<String>,
 }

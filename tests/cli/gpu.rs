@@ -41,4 +41,22 @@ fn a_run_on_an_adapter_agrees_with_the_reference() {
     }
     assert!(distance(&run("gpu --storage f16"), &oracle) < 1e-2);
     assert_eq!(dir.json("run.json")["environment"]["storage"], "f16");
+    // Streamed, with the same bits.
+    run("gpu --variant two-kernel");
+    let whole = dir.factors("f.npz");
+    run("gpu --variant two-kernel --device-memory 16Ki");
+    assert_eq!(dir.factors("f.npz"), whole);
+    let report = dir.json("run.json");
+    let (environment, memory) = (&report["environment"], &report["memory"]);
+    assert!(environment["streamed_panels"].as_u64().unwrap() > 0, "{environment}");
+    assert!(environment["streamed_bytes_per_iteration"].as_u64().unwrap() > 0, "{environment}");
+    assert!((1..=16_384).contains(&memory["device_bytes"].as_u64().unwrap()), "{memory}");
+    assert!(memory["file_bytes"].as_u64() == Some(120 * 55 * 4) && memory["host_bytes"].as_u64() > Some(0), "{memory}");
+    let notices = report["notices"].as_array().unwrap();
+    assert!(
+        notices.iter().any(|notice| notice.as_str().unwrap().starts_with("device_memory: 16.4 kB hold ")),
+        "{notices:?}"
+    );
+    let solve = "solve --matrices A.npy --observations y.npy --backend gpu --out new.npz --device-memory";
+    crate::refusals::refused(&dir, &format!("{solve} 1K"), &["--device-memory", "1.0 kB", "at least", "bytes"]);
 }

@@ -80,6 +80,9 @@ fn unknown_words_are_answered_with_the_known_ones() {
         ("--model asymmetric", &["--model asymmetric", "not supported", "--model psd"]),
         ("--model signed", &["--model signed", "not supported", "--model psd"]),
         ("--layout upper", &["--layout", "'upper'", "packed, full"]),
+        ("--device-memory 8X", &["--device-memory", "'8X'", "powers of 1000", "8G"]),
+        ("--device-memory -1G", &["--device-memory", "'-1G'", "positive"]),
+        ("--device-memory 0", &["--device-memory", "'0'", "positive"]),
         ("--normalization half", &["--normalization", "'half'", "auto"]),
         ("--normalization 0", &["--normalization", "'0'", "positive"]),
         ("--normalization -1", &["--normalization", "'-1'", "positive"]),
@@ -185,6 +188,15 @@ fn problems_that_cannot_be_generated_make_no_directory() {
         ("--n 5 --rank 1:2 --measurements 5", &["--rank", "one value"]),
         ("--n 5 --rank 2 --measurements 5 --seed 1,2", &["--seed", "one value"]),
         ("--n 3000 --rank 2 --measurements 9000000000000000", &["--measurements", "9000000000000000"]),
+        (
+            "--n 3000 --rank 2 --measurements 900000000 --storage f64",
+            &[
+                "--measurements: needs 32.4 PB of memory",
+                "free here",
+                "--storage f32 (16.2 PB)",
+                "--storage f16 (8.1 PB)",
+            ],
+        ),
     ] {
         refused(&dir, &format!("generate {flags} --out problem"), fragments);
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lowrank::io::{InputInfo, ensure_not_input, read_factor, read_observations, read_truth_matrix};
+use lowrank::memory::parse_size;
 use lowrank::operators::Operator;
 use lowrank::operators::dense::{DenseFile, Layout, Normalization, OpenOptions, Storage};
 use lowrank::problem::{Factors, Model, Truth};
@@ -175,6 +176,9 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     if let Some(variant) = &args.variant {
         settings = settings.variant(variant.as_str());
     }
+    if let Some(text) = &args.device_memory {
+        settings = settings.device_memory(parse_size("device_memory", text)?);
+    }
     // What can be refused without the problem is refused before any file is opened.
     settings.clone().trials(axes.trials(1)).check()?;
     Ok((settings, axes))
@@ -273,7 +277,7 @@ fn described(args: &Args, s: f64) -> Value {
         "rows": args.rows, "search_rank": args.search_rank, "step_size": args.step_size,
         "init_scale": args.init_scale, "seed": args.seed,
         "method": args.method, "backend": args.backend, "precision": args.precision, "storage": args.storage,
-        "variant": args.variant,
+        "variant": args.variant, "device_memory": args.device_memory,
         "max_iterations": args.max_iterations,
         "stop_relative_error": args.stop_relative_error, "stop_loss": args.stop_loss,
         "stop_residual": args.stop_residual, "stop_time": args.stop_time, "stall_window": args.stall_window,

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::interpret::interpret;
-use super::storage::{Data, Rows, Storage, Stored};
+use super::storage::{Data, Rows, Storage, Stored, require_room};
 use super::{Dense, Layout, Normalization};
 use crate::error::{Error, Result};
 use crate::io::{Kind, NpyArray};
+use crate::memory::{Memory, Place, readable_bytes};
+use crate::operators::Operator;
 use crate::problem::{Model, Shape, pack_symmetric_part};
 
 /// How a file of sensing matrices is to be read. The default takes everything from the file.
@@ -88,6 +90,7 @@ impl OpenOptions {
         operator.normalization = s;
         operator.isotropic = (implied / s - 1.0).abs() <= AGREEMENT;
         let mut notices = findings.notices(storage, dtype.fits_f32());
+        notices.extend(copy_notice(&operator));
         notices.extend(self.normalization_notice(measurements, implied));
         let dtype = dtype.to_string();
         Ok(DenseFile { operator, path, shape: file_shape, dtype, layout, implied_normalization: implied, notices })
@@ -108,6 +111,21 @@ impl OpenOptions {
             1.0 / measurements as f64
         ))
     }
+}
+
+/// Copies of at least so many bytes are told.
+const LARGE_COPY: u64 = 1 << 30;
+
+fn copy_notice(operator: &Dense) -> Option<String> {
+    let held = Memory { parts: operator.memory() };
+    let bytes = held.bytes(Place::Host);
+    (bytes >= LARGE_COPY).then(|| {
+        format!(
+            "matrices: held in memory in {}, {}; packed rows in the file's own f32 or f64 are read from the file instead",
+            operator.storage(),
+            readable_bytes(bytes)
+        )
+    })
 }
 
 /// What was seen while the rows were read.
@@ -162,6 +180,7 @@ fn load<T: Stored>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Row
         Storage::F32 => Some(Kind::F32),
         Storage::F64 => Some(Kind::F64),
     };
+    array.expect_scans();
     let array = match (layout, kind.and_then(|kind| array.in_place::<T>(kind))) {
         (Layout::Packed, Some(values)) => {
             if let Some(at) = values.par_iter().position_first(|v| !v.widen().is_finite()) {
@@ -187,6 +206,9 @@ fn load<T: Stored>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Row
 /// Reads block by block, in parallel; a block of rows is all that is ever held in f64.
 fn convert<T: Stored>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<(Vec<T>, Vec<f32>, Findings)> {
     let (m, width, p) = (array.rows(), array.row_len(), shape.dimension());
+    let in_place = "give packed rows (upper triangles, C order, little-endian) in float32, or float64 with --precision f64: \
+                    they are read from the file";
+    require_room(m, p, T::STORAGE, "matrices", in_place)?;
     let mut values = Vec::new();
     m.checked_mul(p).and_then(|count| values.try_reserve_exact(count).ok()).ok_or_else(|| {
         Error::file(

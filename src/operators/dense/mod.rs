@@ -27,6 +27,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::memory::{Part, Place, product};
 use crate::operators::{Cost, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator};
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Factors, Shape, pack_symmetric_part};
@@ -35,7 +36,7 @@ use crate::real::Real;
 pub use load::{DenseFile, OpenOptions};
 pub use normalization::Normalization;
 pub use storage::Storage;
-use storage::{Data, Rows, Stored, round_rows_to, with_rows};
+use storage::{Data, Rows, Stored, require_room, round_rows_to, with_rows};
 
 /// How given sensing matrices are laid out: one row a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,14 +75,7 @@ impl Dense {
     pub fn gaussian_stored(shape: Shape, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
         require_packed(shape, measurements)?;
         let (n, p) = (shape.rows(), shape.dimension());
-        // Refused here: a failed allocation of the rows would end the program.
-        let mut room: Vec<u8> = Vec::new();
-        let bytes = measurements.checked_mul(p).and_then(|count| count.checked_mul(storage.bytes()));
-        if bytes.and_then(|bytes| room.try_reserve_exact(bytes).ok()).is_none() {
-            let found = format!("{measurements} matrices of {p} numbers, {} bytes each", storage.bytes());
-            return Err(Error::invalid("measurements", found, "what fits in memory", "lower the number or the size n"));
-        }
-        drop(room);
+        require_room(measurements, p, storage, "measurements", "lower their number or the size n")?;
         let fill = |i: usize, row: &mut [f64]| {
             let mut rng = stream(seed, Purpose::Operator, i as u64);
             let mut q = 0;
@@ -166,6 +160,7 @@ impl Dense {
     #[doc(hidden)]
     pub fn noise_stored(shape: Shape, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
         require_packed(shape, measurements)?;
+        require_room(measurements, shape.dimension(), storage, "measurements", "lower their number or the size n")?;
         let fill = |i: usize, row: &mut [f64]| {
             let mut state = seed.wrapping_add(i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
             for entry in row {
@@ -306,6 +301,13 @@ impl Operator for Dense {
 
     fn stored_in(&self) -> Option<Storage> {
         Some(self.storage())
+    }
+
+    fn memory(&self) -> Vec<Part> {
+        let bytes = product(&[self.measurements, self.shape.dimension() * self.storage().bytes()])
+            + (self.measurements * self.storage().row_overhead()) as u64;
+        let place = if self.is_mapped() { Place::File } else { Place::Host };
+        vec![Part::new(format!("matrices in {}", self.storage()), place, bytes)]
     }
 
     fn is_isotropic(&self) -> bool {

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::memory::{Memory, Part, Place, product, readable_bytes};
 use crate::operators::dense::Dense;
 
 /// Number type in which the measurements are held; from the narrowest to the widest. Arithmetic has its own,
@@ -89,6 +90,34 @@ pub(super) enum Rows {
     },
     F32(Data<f32>),
     F64(Data<f64>),
+}
+
+/// Refuses rows that would not fit in memory, before an allocation fails and ends the program. `fix` says what else there is
+/// to do than to take a narrower type.
+///
+/// # Errors
+/// [`Error::Memory`] under `name`.
+pub(super) fn require_room(m: usize, p: usize, storage: Storage, name: &str, fix: &str) -> Result<()> {
+    let bytes =
+        |storage: Storage| product(&[m, p, storage.bytes()]).saturating_add(product(&[m, storage.row_overhead()]));
+    let memory = Memory {
+        parts: vec![Part::new(format!("{m} matrices of {p} numbers in {storage}"), Place::Host, bytes(storage))],
+    };
+    let narrower: String = ([Storage::F32, Storage::F16].iter())
+        .filter(|other| **other < storage)
+        .map(|other| format!("use --storage {other} ({}), ", readable_bytes(bytes(*other))))
+        .collect();
+    let fix = format!("{narrower}{}{fix}", if narrower.is_empty() { "" } else { "or " });
+    let mut letters = fix.chars();
+    let fix = letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default();
+    memory.require(name, fix.clone())?;
+    // Where the system does not say what is free, an allocation that cannot be is still refused.
+    let mut room: Vec<u8> = Vec::new();
+    let wanted = usize::try_from(bytes(storage)).ok();
+    if wanted.and_then(|bytes| room.try_reserve_exact(bytes).ok()).is_some() {
+        return Ok(());
+    }
+    Err(Error::invalid(name, format!("{m} matrices of {p} numbers in {storage}"), "what fits in memory", fix))
 }
 
 /// Scales of the rows; 1 where they have none.
@@ -286,6 +315,11 @@ impl Dense {
         }
     }
 
+    /// Whether the rows are read from the file that they lie in, rather than from a copy in memory.
+    pub fn is_mapped(&self) -> bool {
+        matches!(&self.rows, Rows::F32(Data::Mapped { .. }) | Rows::F64(Data::Mapped { .. }))
+    }
+
     /// The same matrices held in another type, rounded once to nearest. Observations measured before the rounding no
     /// longer fit exactly: with [`Storage::F16`] to about 2⁻¹² of them. [`crate::Problem::measure`] with the result gives
     /// observations of what is stored.
@@ -297,6 +331,7 @@ impl Dense {
             return Ok(self);
         }
         let p = self.shape.dimension();
+        require_room(self.measurements, p, storage, "storage", "keep the matrices as they are")?;
         let fill = |i: usize, row: &mut [f64]| row.copy_from_slice(&self.packed_row(i));
         self.rows = round_rows_to(storage, self.measurements, p, fill).map_err(|(row, at, value)| {
             Error::invalid(

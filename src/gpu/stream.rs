@@ -1,0 +1,214 @@
+//! Measurement data that do not fit the device: what stays there, and the rest, which is brought there for every gradient.
+//!
+//! Streamed panels pass through two buffers on the device. Their copies are recorded on the queue before the kernels that
+//! read them, so the device does everything in order while the host writes ahead: panel j + 1 is written while panel j is
+//! copied and computed. A panel's place and size change no sum (shaders/README.md), so a streamed run gives bit for bit
+//! what a resident one gives.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::gpu::buffers::{Panel, UPLOAD_BYTES, panel_ranges, write_header, write_panel};
+use crate::gpu::device::Device;
+use crate::gpu::program::{At, Program};
+use crate::gpu::shaders::source_of;
+use crate::memory::readable_bytes;
+use crate::methods::Stage;
+use crate::operators::{GpuPlan, Operator};
+
+/// Device buffers that streamed panels take turns in.
+pub(super) const SLOTS: usize = 2;
+/// Bytes of a streamed panel: long enough that a copy and its kernels hide the cost of a submission, short enough that
+/// two of them are little memory on either side.
+const STREAM_BYTES: u64 = 64 << 20;
+
+/// Which rows stay on the device, and how many a streamed panel has.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) resident: Vec<Range<usize>>,
+    pub(super) slot_rows: usize,
+}
+
+impl Layout {
+    /// All of `measurements` rows in panels of at most `panel` bytes; or where `memory` is a limit, as many as it holds
+    /// beside `reserve` bytes for everything else and, if they are not all, the two buffers for the others.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a limit that does not hold a row in each of those two.
+    pub(super) fn new(
+        measurements: usize,
+        row_bytes: usize,
+        panel: u64,
+        memory: Option<u64>,
+        reserve: u64,
+    ) -> Result<Self> {
+        let row = row_bytes as u64;
+        let slot = |bytes: u64| usize::try_from(bytes.min(panel).min(STREAM_BYTES) / row).unwrap_or(1).max(1);
+        let all = Self { resident: panel_ranges(0..measurements, row_bytes, panel), slot_rows: slot(STREAM_BYTES) };
+        let Some(memory) = memory else { return Ok(all) };
+        let room = memory.saturating_sub(reserve);
+        if (measurements as u64).saturating_mul(row) <= room {
+            return Ok(all);
+        }
+        let least = SLOTS as u64 * row;
+        if room < least {
+            return Err(Error::invalid(
+                "device_memory",
+                readable_bytes(memory),
+                format!(
+                    "at least {} bytes: {} for factors, observations and sums, and {least} for {SLOTS} measurements",
+                    reserve + least,
+                    readable_bytes(reserve)
+                ),
+                "raise it, run fewer trials at a time, or use the backend 'cpu'",
+            ));
+        }
+        let slot_rows = slot(room / 4);
+        // Less than `measurements`, so it fits.
+        let rows = (room / row) as usize - SLOTS * slot_rows;
+        Ok(Self { resident: panel_ranges(0..rows, row_bytes, panel), slot_rows })
+    }
+}
+
+/// The rows that do not stay.
+pub(super) struct Stream<'a> {
+    device: Device,
+    operator: Arc<dyn Operator + 'a>,
+    plan: GpuPlan,
+    ranges: Vec<Range<usize>>,
+    slots: Vec<Panel>,
+    /// Panels of the program before those of the slots.
+    resident: usize,
+    /// Rows on their way, in the form the device reads.
+    words: Vec<u32>,
+    /// Submissions that may still need their panel's copy on the host.
+    pending: VecDeque<wgpu::SubmissionIndex>,
+}
+
+impl<'a> Stream<'a> {
+    /// For `rows` in panels of `slot_rows`, with the first of them on the device already, and `resident` panels of other
+    /// rows before.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where memory runs out.
+    pub(super) fn new(
+        device: &Device,
+        operator: Arc<dyn Operator + 'a>,
+        plan: &GpuPlan,
+        rows: Range<usize>,
+        slot_rows: usize,
+        resident: usize,
+    ) -> Result<Self> {
+        let row_bytes = plan.row_words * 4;
+        let ranges = panel_ranges(rows, row_bytes, slot_rows as u64 * row_bytes as u64);
+        let slots = device.checked("allocating panels", || {
+            (0..SLOTS.min(ranges.len())).map(|_| Panel::empty(device, plan, ranges[0].clone())).collect::<Result<_>>()
+        })?;
+        let words = vec![0; (UPLOAD_BYTES / row_bytes).clamp(1, ranges[0].len()) * plan.row_words];
+        let (device, plan) = (device.clone(), plan.clone());
+        let mut stream = Self { device, operator, plan, ranges, slots, resident, words, pending: VecDeque::new() };
+        let device = stream.device.clone();
+        device.checked("uploading the measurements", || stream.write(0))?;
+        Ok(stream)
+    }
+
+    /// The buffers, in the order in which the program binds them behind the resident panels.
+    pub(super) fn slots(&self) -> &[Panel] {
+        &self.slots
+    }
+
+    pub(super) fn panels(&self) -> usize {
+        self.ranges.len()
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.ranges.iter().map(Range::len).sum()
+    }
+
+    /// Brings the rows of streamed panel `index` into its slot, after everything submitted so far.
+    fn write(&mut self, index: usize) -> Result<()> {
+        let (panel, range) = (&self.slots[index % SLOTS], self.ranges[index].clone());
+        write_header(&self.device, &panel.uniform, range.clone())?;
+        let source = source_of(&*self.operator)?;
+        write_panel(&self.device, source, &self.plan, range, panel, &mut self.words, false)
+    }
+
+    /// Queues one gradient. Returns before it is done.
+    fn gradient(&mut self, program: &Program, phase: &str, count: usize, at: At) -> Result<()> {
+        program.enqueue(phase, |pass| program.outer_product(pass, count, at))?;
+        for index in 0..self.resident {
+            program.enqueue(phase, |pass| program.panel(pass, count, index, None))?;
+        }
+        let device = self.device.clone();
+        for index in 0..self.ranges.len() {
+            // At most one panel more than the slots waits in host memory.
+            while self.pending.len() >= SLOTS {
+                let oldest = self.pending.pop_front();
+                device.checked(phase, || device.wait_for(oldest))?;
+            }
+            device.checked(phase, || self.write(index))?;
+            let (panel, rows) = (self.resident + index % SLOTS, Some(self.ranges[index].len()));
+            let submission = program.enqueue(phase, |pass| program.panel(pass, count, panel, rows))?;
+            self.pending.push_back(submission);
+        }
+        program.enqueue(phase, |pass| program.product(pass, count, at))?;
+        Ok(())
+    }
+
+    /// Waits until everything queued is done.
+    fn finish(&mut self, phase: &str) -> Result<()> {
+        self.pending.clear();
+        self.device.checked(phase, || self.device.wait())
+    }
+
+    /// One gradient.
+    pub(super) fn run_gradient(&mut self, program: &Program, phase: &str, count: usize, at: At) -> Result<()> {
+        self.gradient(program, phase, count, at)?;
+        self.finish(phase)
+    }
+
+    /// Iterations; the gradient that the first one would begin with is there already if it is `fresh`.
+    pub(super) fn advance(
+        &mut self,
+        program: &Program,
+        recipe: &[Stage],
+        iterations: usize,
+        count: usize,
+        at: At,
+        mut fresh: bool,
+    ) -> Result<()> {
+        let phase = "iterating";
+        for stage in (0..iterations).flat_map(|_| recipe) {
+            match stage {
+                Stage::Gradient if std::mem::take(&mut fresh) => {}
+                Stage::Gradient => self.gradient(program, phase, count, at)?,
+                Stage::Descend => program.enqueue(phase, |pass| program.descend(pass, count)).map(drop)?,
+            }
+        }
+        self.finish(phase)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_keeps_what_fits() {
+        let layout = |memory, reserve| Layout::new(100, 256, 10 * 256, memory, reserve);
+        let rows = |layout: &Layout| layout.resident.iter().map(Range::len).sum::<usize>();
+        assert_eq!(rows(&layout(None, 1 << 40).unwrap()), 100);
+        assert_eq!(rows(&layout(Some(100 * 256 + 7), 7).unwrap()), 100);
+        // 99 rows of room: two slots of 10, as large as a panel, and the rest.
+        let most = layout(Some(100 * 256 + 6), 7).unwrap();
+        assert_eq!((rows(&most), most.slot_rows, most.resident.len()), (79, 10, 8));
+        let few = layout(Some(8 * 256 + 7), 7).unwrap();
+        assert_eq!((rows(&few), few.slot_rows), (4, 2));
+        let least = layout(Some(2 * 256 + 7), 7).unwrap();
+        assert_eq!((rows(&least), least.slot_rows), (0, 1));
+        let error = layout(Some(2 * 256 + 6), 7).unwrap_err().to_string();
+        assert!(error.starts_with("device_memory: found 518 bytes") && error.contains("519 bytes"), "{error}");
+    }
+}
