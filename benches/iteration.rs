@@ -33,7 +33,9 @@ fn main() -> Result<()> {
                 for batch in [1, 8] {
                     let (operator, backend) = (operator.clone(), backend.clone());
                     let search_rank = n.min(20);
-                    let case = Case { operator, batch, search_rank, backend, precision: Precision::F32, variant: None };
+                    let precision = Precision::F32;
+                    let (variant, device_memory) = (None, None);
+                    let case = Case { operator, batch, search_rank, backend, precision, variant, device_memory };
                     // What fits a cache is not bound by memory.
                     let probe = (!fits).then_some(if quick { 64 << 20 } else { 800 << 20 });
                     let row = time_iterations(&case, effort, probe)?;
