@@ -84,6 +84,12 @@ impl Backend {
         options: &gpu::Options,
     ) -> Result<Box<dyn Engine + 'a>> {
         if precision == Precision::Mixed && !matches!(self, Self::Reference) {
+            if !load.operator.shape().is_symmetric() {
+                return Err(Error::Unsupported {
+                    what: "mixed precision for the asymmetric model".into(),
+                    fix: "use precision f64 (backend cpu has it), or f32".into(),
+                });
+            }
             let inner = self.load(load, Precision::F32, options)?;
             // A kernel variant is one of the inner engine; on the Cpu backend the other one has it too.
             let variant = load.variant.clone().filter(|_| matches!(self, Self::Cpu));

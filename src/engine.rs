@@ -54,6 +54,8 @@ pub struct Load<'a> {
     pub batch: usize,
     /// Columns of the widest trial; narrower ones are padded with zero columns.
     pub search_rank: usize,
+    /// Of the signed model: (p, q) for the iterate U S Uᵀ with S = diag(1 p times, −1 q times), p + q = `search_rank`.
+    pub signature: Option<(usize, usize)>,
     /// Kernel variant to use whatever the engine would choose; refused where the engine has none of that name.
     pub variant: Option<String>,
 }
@@ -129,7 +131,11 @@ pub trait Engine: Send {
     /// μ·s of each trial.
     fn set_steps(&mut self, steps: &[f64]) -> Result<()>;
 
-    /// The current factors, (batch, n, k).
+    /// μ·ridge of each trial, zero until it is set: U ← U − step·D − shrink·U, which is descent on the loss plus
+    /// (ridge/2)‖U‖² (plus (ridge/2)(‖L‖² + ‖R‖²) for two factors). Not for increments around a centre.
+    fn set_ridge(&mut self, shrink: &[f64]) -> Result<()>;
+
+    /// The current factors, (batch, n, k), or a pair of them.
     fn set_factors(&mut self, factors: &Factors) -> Result<()>;
 
     /// From now on the iteration moves increments V around the centre U₀, and the factors of this engine are V:
@@ -137,7 +143,8 @@ pub trait Engine: Send {
     /// e = A((2U₀ + V)Vᵀ) − target,   V ← V − step·A*(w∘e)(U₀ + V)
     ///
     /// The symmetric part of (2U₀ + V)Vᵀ is UUᵀ − U₀U₀ᵀ at U = U₀ + V, so that with the target y − A(U₀U₀ᵀ) this is the
-    /// iteration at U, and its rounding errors are in proportion to V.
+    /// iteration at U, and its rounding errors are in proportion to V. With a signature both 2U₀ + V and U₀ + V are
+    /// multiplied by S. For models of one factor.
     fn set_centre(&mut self, centre: &Factors) -> Result<()>;
 
     /// Only active trials move; a frozen one keeps its factor bit for bit.

@@ -168,6 +168,17 @@ impl Engine for Mixed<'_> {
         self.inner.set_steps(steps)
     }
 
+    /// What shrinks U at the increments V alone would not shrink the centre.
+    fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
+        if shrink.iter().all(|shrink| *shrink == 0.0) {
+            return Ok(());
+        }
+        Err(crate::Error::Unsupported {
+            what: "a ridge in mixed precision".into(),
+            fix: "a ridge ends far above the floor of f32: use precision f32 or f64".into(),
+        })
+    }
+
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
         // Refused here where the sizes are wrong.
         self.exact.set_factors(factors)?;

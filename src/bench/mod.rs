@@ -106,6 +106,7 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
         recipe: Method::GradientDescent.recipe(),
         batch: case.batch,
         search_rank: case.search_rank,
+        signature: None,
         variant: case.variant.clone(),
     };
     let options = gpu::Options { memory_bytes: case.device_memory, ..gpu::Options::default() };

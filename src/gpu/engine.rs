@@ -213,6 +213,13 @@ impl Engine for GpuEngine<'_> {
         self.write(&self.program.buffers.step, "step_size", steps)
     }
 
+    fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
+        if shrink.iter().all(|shrink| *shrink == 0.0) {
+            return Ok(());
+        }
+        Err(Error::Unsupported { what: "a ridge on the gpu".into(), fix: "use backend cpu".into() })
+    }
+
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
         self.require_sizes("factors", factors)?;
         if !factors.is_single() {

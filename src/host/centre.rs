@@ -1,4 +1,4 @@
-//! Increments around a centre: the pair at which they are evaluated.
+//! Increments around a centre, and signed columns: the pair at which they are evaluated.
 
 use crate::real::{Real, convert};
 
@@ -7,21 +7,33 @@ pub(super) struct Centre<T> {
     centre: Vec<T>,
     left: Vec<T>,
     applied: Vec<T>,
+    search_rank: usize,
+    /// Columns from here on count negative.
+    positive: usize,
 }
 
 impl<T: Real> Centre<T> {
-    pub(super) fn new(centre: &[f64]) -> Self {
+    pub(super) fn new(centre: &[f64], search_rank: usize, signature: Option<(usize, usize)>) -> Self {
         let (left, applied) = (vec![T::ZERO; centre.len()], vec![T::ZERO; centre.len()]);
-        Self { centre: convert(centre), left, applied }
+        let positive = signature.map_or(search_rank, |(positive, _)| positive);
+        Self { centre: convert(centre), left, applied, search_rank, positive }
     }
 
-    /// 2U₀ + V, whose product with V is the part of UUᵀ that V makes, and U₀ + V, which the adjoint is applied to.
+    /// (2U₀ + V)S, whose product with V is the part of U S Uᵀ that V makes, and (U₀ + V)S, which the adjoint is applied to.
     pub(super) fn around(&mut self, increment: &[T]) -> (&[T], &[T]) {
         let out = self.left.iter_mut().zip(&mut self.applied);
-        for ((left, applied), (&u, &v)) in out.zip(self.centre.iter().zip(increment)) {
+        for (at, ((left, applied), (&u, &v))) in out.zip(self.centre.iter().zip(increment)).enumerate() {
             // The doubling is exact.
             (*left, *applied) = (u + u + v, u + v);
+            if at % self.search_rank >= self.positive {
+                (*left, *applied) = (-*left, -*applied);
+            }
         }
         (&self.left, &self.applied)
     }
+}
+
+/// Signed columns are a centre of zeros with a signature: U S and U S again.
+pub(super) fn signed<T: Real>(signature: Option<(usize, usize)>, rows: usize, search_rank: usize) -> Option<Centre<T>> {
+    signature.map(|_| Centre::new(&vec![0.0; rows * search_rank], search_rank, signature))
 }

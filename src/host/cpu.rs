@@ -1,15 +1,14 @@
-//! The production engine: shards in parallel, each with its own accumulators, summed in shard order.
+//! The production engine: all cores, f32 or f64.
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::{Error, Result};
-use crate::host::centre::Centre;
+use crate::host::centre::{Centre, signed};
+use crate::host::work::{Shard, Threads, Work, pairs};
 use crate::memory::{Memory, Part, Place, product};
 use crate::methods::Stage;
-use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass, TwinKernel};
+use crate::operators::{HostKernel, InstructionSet, Operator, TwinKernel};
 use crate::problem::Factors;
 use crate::real::{Real, convert};
 
@@ -33,15 +32,6 @@ impl HostReal for f64 {
     }
 }
 
-/// One shard's slice of the observations, (batch, length) each, and its accumulators, (batch, accumulator length).
-struct Shard<T> {
-    range: std::ops::Range<usize>,
-    target: Vec<T>,
-    weights: Vec<T>,
-    residual: Vec<T>,
-    accumulator: Vec<T>,
-}
-
 struct Cpu<'a, T> {
     operator: Arc<dyn Operator + 'a>,
     recipe: &'static [Stage],
@@ -49,31 +39,19 @@ struct Cpu<'a, T> {
     batch: usize,
     search_rank: usize,
     steps: Vec<T>,
+    shrink: Vec<T>,
     active: Vec<bool>,
-    /// (batch, n, k)
+    /// (batch, n1, k): L or U
     factor: Vec<T>,
-    /// Where `factor` is an increment around it.
+    /// (batch, n2, k): R, empty where there is one factor
+    right: Vec<T>,
+    signature: Option<(usize, usize)>,
+    /// Where `factor` is an increment around it, or has signed columns.
     centre: Option<Centre<T>>,
     work: Work<T>,
     set: InstructionSet,
     /// Whether `work` holds the gradient at `factor`.
     fresh: bool,
-}
-
-/// Buffers of a gradient.
-struct Work<T> {
-    shards: Vec<Shard<T>>,
-    /// (batch, point length)
-    points: Vec<T>,
-    /// (batch, scratch length)
-    scratch: Vec<T>,
-    /// (batch, accumulator length)
-    sums: Vec<T>,
-    /// (batch, n1, k)
-    left: Vec<T>,
-    /// (batch, n2, k), empty for symmetric models
-    right: Vec<T>,
-    threads: Threads,
 }
 
 /// Runs `$body` with `$kernel: &dyn HostKernel<T>` for the operator.
@@ -126,7 +104,7 @@ fn choose(fast: bool, variant: Option<&str>) -> Result<(InstructionSet, &'static
 fn held<T>(operator: &dyn Operator, batch: usize, k: usize, lengths: [usize; 3]) -> Memory {
     let (shape, m, shards) = (operator.shape(), operator.measurements(), operator.shards());
     let [point, accumulator, scratch] = lengths;
-    let sides = shape.rows() * 2 + if shape.is_symmetric() { 0 } else { shape.columns() };
+    let sides = 2 * (shape.rows() + if shape.is_symmetric() { 0 } else { shape.columns() });
     let part = |name: &str, numbers: &[usize]| {
         Part::new(name, Place::Host, product(numbers).saturating_mul(size_of::<T>() as u64))
     };
@@ -144,6 +122,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
     fn new(load: &Load<'a>) -> Result<Self> {
         let operator = load.operator.clone();
         let (batch, k, shape) = (load.batch, load.search_rank, operator.shape());
+        let n2 = if shape.is_symmetric() { 0 } else { shape.columns() };
         let fast = T::kernel(&*operator).is_some();
         let (point_len, accumulator_len, scratch_len) = with_kernel!(&*operator, kernel => {
             (kernel.point_len(k), kernel.accumulator_len(k), kernel.scratch_len(k))
@@ -189,7 +168,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             scratch: vec![T::ZERO; batch * scratch_len],
             sums: vec![T::ZERO; batch * accumulator_len],
             left: vec![T::ZERO; batch * shape.rows() * k],
-            right: vec![T::ZERO; if shape.is_symmetric() { 0 } else { batch * shape.columns() * k }],
+            right: vec![T::ZERO; batch * n2 * k],
             threads: Threads::new(&*operator, batch, k),
         };
         Ok(Self {
@@ -198,9 +177,12 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             batch,
             search_rank: k,
             steps: vec![T::ZERO; batch],
+            shrink: vec![T::ZERO; batch],
             active: vec![true; batch],
             factor: vec![T::ZERO; batch * shape.rows() * k],
-            centre: None,
+            right: vec![T::ZERO; batch * n2 * k],
+            signature: load.signature,
+            centre: signed(load.signature, batch * shape.rows(), k),
             work,
             set,
             fresh: false,
@@ -210,12 +192,17 @@ impl<'a, T: HostReal> Cpu<'a, T> {
 
     fn refresh(&mut self) {
         if !self.fresh {
-            let (left, applied) = match &mut self.centre {
-                Some(centre) => centre.around(&self.factor),
-                None => (&self.factor[..], &self.factor[..]),
+            // (L, R) twice, or U for both; around a centre (2U₀ + V, V) and U₀ + V.
+            let right = if self.right.is_empty() { &self.factor[..] } else { &self.right[..] };
+            let (point, applied) = match &mut self.centre {
+                Some(centre) => {
+                    let (left, applied) = centre.around(&self.factor);
+                    ((left, right), (applied, applied))
+                }
+                None => ((&self.factor[..], right), (&self.factor[..], right)),
             };
-            let point = pairs(self.batch, self.search_rank, left, &self.factor);
-            let applied = pairs(self.batch, self.search_rank, applied, applied);
+            let point = pairs(self.batch, self.search_rank, point.0, point.1);
+            let applied = pairs(self.batch, self.search_rank, applied.0, applied.1);
             with_kernel!(&*self.operator, kernel => {
                 self.work.gradient(kernel, self.set, &point, &applied, &self.active)
             });
@@ -223,13 +210,18 @@ impl<'a, T: HostReal> Cpu<'a, T> {
         }
     }
 
-    /// U ← U − step·D
+    /// U ← U − step·D − shrink·U
     fn descend(&mut self) {
-        let size = self.factor.len() / self.batch.max(1);
-        for trial in (0..self.batch).filter(|&trial| self.active[trial]) {
-            let (step, at) = (self.steps[trial], trial * size..(trial + 1) * size);
-            for (u, &d) in self.factor[at.clone()].iter_mut().zip(&self.work.left[at]) {
-                *u -= step * d;
+        for (factor, direction) in [(&mut self.factor, &self.work.left), (&mut self.right, &self.work.right)] {
+            let size = factor.len() / self.batch.max(1);
+            for trial in (0..self.batch).filter(|&trial| self.active[trial]) {
+                let (step, shrink, at) = (self.steps[trial], self.shrink[trial], trial * size..(trial + 1) * size);
+                let numbers = factor[at.clone()].iter_mut().zip(&direction[at]);
+                if shrink == T::ZERO {
+                    numbers.for_each(|(u, &d)| *u -= step * d);
+                } else {
+                    numbers.for_each(|(u, &d)| *u -= step * d + shrink * *u);
+                }
             }
         }
         self.fresh = false;
@@ -250,109 +242,6 @@ impl<'a, T: HostReal> Cpu<'a, T> {
         }
         out
     }
-}
-
-fn pairs<'a, T>(batch: usize, search_rank: usize, left: &'a [T], right: &'a [T]) -> Vec<Pair<'a, T>> {
-    let (l, r) = (left.len() / batch, right.len() / batch);
-    (0..batch)
-        .map(|b| Pair { left: &left[b * l..(b + 1) * l], right: &right[b * r..(b + 1) * r], search_rank })
-        .collect()
-}
-
-impl<T: HostReal> Work<T> {
-    /// `prepare` per trial, `pass` per shard, the sum in shard order, `finish` per trial.
-    fn gradient(
-        &mut self,
-        kernel: &dyn HostKernel<T>,
-        set: InstructionSet,
-        point: &[Pair<'_, T>],
-        applied: &[Pair<'_, T>],
-        active: &[bool],
-    ) {
-        let batch = point.len();
-        let parts = |len: usize| (len / batch).max(1);
-        let (point_len, scratch_len) = (parts(self.points.len()), self.scratch.len() / batch);
-        let accumulator_len = parts(self.sums.len());
-        let (left_len, right_len) = (parts(self.left.len()), self.right.len() / batch);
-        let threads = self.threads;
-
-        let points = self.points.chunks_mut(point_len).zip(pieces(&mut self.scratch, scratch_len, batch));
-        let running = points.enumerate().filter(|(trial, _)| active[*trial]).collect();
-        each(threads.trials, running, |(trial, (out, scratch))| kernel.prepare(point[trial], scratch, out));
-
-        let points = &self.points;
-        let shards = self.shards.iter_mut().enumerate().collect();
-        each(threads.shards, shards, |(index, shard): (usize, &mut Shard<T>)| {
-            let length = shard.range.len();
-            let mut trials: Vec<TrialPass<'_, T>> = (shard.residual.chunks_mut(length))
-                .zip(shard.accumulator.chunks_mut(accumulator_len))
-                .enumerate()
-                .filter(|(trial, _)| active[*trial])
-                .map(|(trial, (residual, accumulator))| {
-                    accumulator.fill(T::ZERO);
-                    TrialPass {
-                        point: &points[trial * point_len..(trial + 1) * point_len],
-                        applied: applied[trial],
-                        target: &shard.target[trial * length..(trial + 1) * length],
-                        weights: &shard.weights[trial * length..(trial + 1) * length],
-                        residual,
-                        accumulator,
-                    }
-                })
-                .collect();
-            kernel.pass(set, index, Loss::Square, &mut trials);
-        });
-
-        let shards = &self.shards;
-        let sums = self.sums.chunks_mut(accumulator_len).zip(pieces(&mut self.scratch, scratch_len, batch));
-        let left = self.left.chunks_mut(left_len);
-        let right = pieces(&mut self.right, right_len, batch);
-        let outputs = sums.zip(left.zip(right)).enumerate().filter(|(trial, _)| active[*trial]).collect();
-        each(threads.trials, outputs, |(trial, ((sum, scratch), (left, right)))| {
-            let of = trial * accumulator_len..(trial + 1) * accumulator_len;
-            sum.copy_from_slice(&shards[0].accumulator[of.clone()]);
-            for shard in &shards[1..] {
-                sum.iter_mut().zip(&shard.accumulator[of.clone()]).for_each(|(sum, &v)| *sum += v);
-            }
-            kernel.finish(sum, scratch, applied[trial], left, (!right.is_empty()).then_some(right));
-        });
-    }
-}
-
-/// What is worth handing to several threads: waking them takes longer than a few thousand operations do.
-#[derive(Clone, Copy)]
-struct Threads {
-    shards: bool,
-    trials: bool,
-}
-
-impl Threads {
-    const WORTHWHILE: f64 = 4e5;
-
-    fn new(operator: &dyn Operator, batch: usize, search_rank: usize) -> Self {
-        let (n, k) = (operator.shape().rows() as f64, search_rank as f64);
-        Self {
-            shards: operator.cost(batch, search_rank).flops > Self::WORTHWHILE,
-            trials: batch as f64 * n * n * k > Self::WORTHWHILE,
-        }
-    }
-}
-
-fn each<I: Send>(parallel: bool, items: Vec<I>, f: impl Fn(I) + Send + Sync) {
-    if parallel && items.len() > 1 {
-        items.into_par_iter().for_each(f);
-    } else {
-        items.into_iter().for_each(f);
-    }
-}
-
-/// `count` pieces of `len` numbers each, which may be none.
-fn pieces<T>(mut values: &mut [T], len: usize, count: usize) -> impl Iterator<Item = &mut [T]> {
-    (0..count).map(move |_| {
-        let (first, rest) = std::mem::take(&mut values).split_at_mut(len);
-        values = rest;
-        first
-    })
 }
 
 impl<T: HostReal> Engine for Cpu<'_, T> {
@@ -380,14 +269,24 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
         Ok(())
     }
 
+    fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
+        self.shrink = convert(shrink);
+        Ok(())
+    }
+
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
+        factors.require("factors", self.batch, self.operator.shape(), self.search_rank)?;
         self.factor = convert(factors.left_data());
+        if !self.right.is_empty() {
+            self.right = convert(factors.right_data());
+        }
         self.fresh = false;
         Ok(())
     }
 
     fn set_centre(&mut self, centre: &Factors) -> Result<()> {
-        self.centre = Some(Centre::new(centre.left_data()));
+        centre.require("centre", self.batch, self.operator.shape(), self.search_rank)?;
+        self.centre = Some(Centre::new(centre.left_data(), self.search_rank, self.signature));
         self.fresh = false;
         Ok(())
     }
@@ -419,7 +318,8 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
     }
 
     fn factors(&mut self) -> Result<Factors> {
-        Factors::symmetric(self.batch, self.operator.shape().rows(), self.search_rank, convert(&self.factor))
+        let (left, right) = (convert(&self.factor), convert(&self.right));
+        Factors::of(self.batch, self.operator.shape(), self.search_rank, left, right)
     }
 
     fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {

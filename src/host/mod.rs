@@ -4,6 +4,7 @@ mod centre;
 mod cpu;
 mod measure;
 mod reference;
+mod work;
 
 pub(crate) use cpu::load as load_cpu;
 pub(crate) use measure::{adjoint, measure};

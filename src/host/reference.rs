@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::Result;
-use crate::host::centre::Centre;
+use crate::host::centre::{Centre, signed};
 use crate::memory::{Memory, Part, Place, product};
 use crate::methods::Stage;
 use crate::operators::{GradientOutput, GradientRequest, Loss, Operator};
@@ -21,8 +21,13 @@ struct Reference<'a> {
     weights: Vec<f64>,
     steps: Vec<f64>,
     active: Vec<bool>,
+    shrink: Vec<f64>,
+    /// L or U.
     factor: Vec<f64>,
-    /// Where `factor` is an increment around it.
+    /// R, empty where there is one factor.
+    right: Vec<f64>,
+    signature: Option<(usize, usize)>,
+    /// Where `factor` is an increment around it, or has signed columns.
     centre: Option<Centre<f64>>,
     gradient: Option<Evaluation>,
 }
@@ -34,6 +39,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     let operator = load.operator.clone();
     let cost = operator.cost(load.batch, load.search_rank);
     let (n, m) = (operator.shape().rows(), operator.measurements());
+    let n2 = if operator.shape().is_symmetric() { 0 } else { operator.shape().columns() };
     let info = EngineInfo {
         backend: "reference".into(),
         adapter: "processor".into(),
@@ -52,7 +58,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         memory: Memory {
             parts: vec![
                 Part::new("observations, weights and residuals", Place::Host, product(&[load.batch, m, 3, 8])),
-                Part::new("factors and gradients", Place::Host, product(&[load.batch, n, load.search_rank, 2, 8])),
+                Part::new("factors and gradients", Place::Host, product(&[load.batch, n + n2, load.search_rank, 2, 8])),
             ],
         },
         notices: Vec::new(),
@@ -67,8 +73,11 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         weights: vec![1.0; load.batch * m],
         steps: vec![0.0; load.batch],
         active: vec![true; load.batch],
+        shrink: vec![0.0; load.batch],
         factor: vec![0.0; load.batch * n * load.search_rank],
-        centre: None,
+        right: vec![0.0; load.batch * n2 * load.search_rank],
+        signature: load.signature,
+        centre: signed(load.signature, load.batch * n, load.search_rank),
         gradient: None,
     }))
 }
@@ -141,14 +150,24 @@ impl Engine for Reference<'_> {
         Ok(())
     }
 
+    fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
+        self.shrink.copy_from_slice(shrink);
+        Ok(())
+    }
+
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
+        factors.require("factors", self.batch, self.operator.shape(), self.search_rank)?;
         self.factor.copy_from_slice(factors.left_data());
+        if !self.right.is_empty() {
+            self.right.copy_from_slice(factors.right_data());
+        }
         self.gradient = None;
         Ok(())
     }
 
     fn set_centre(&mut self, centre: &Factors) -> Result<()> {
-        self.centre = Some(Centre::new(centre.left_data()));
+        centre.require("centre", self.batch, self.operator.shape(), self.search_rank)?;
+        self.centre = Some(Centre::new(centre.left_data(), self.search_rank, self.signature));
         self.gradient = None;
         Ok(())
     }
@@ -163,14 +182,18 @@ impl Engine for Reference<'_> {
             for stage in self.recipe {
                 match stage {
                     Stage::Gradient => self.refresh()?,
-                    // U ← U − μ s A*(w∘e) U
+                    // L ← L − μ s A*(w∘e) R, R ← R − μ s A*(w∘e)ᵀ L, and what the ridge takes
                     Stage::Descend => {
                         let Some(gradient) = self.gradient.take() else { continue };
-                        let size = self.factor.len() / self.batch;
-                        for trial in (0..self.batch).filter(|&trial| self.active[trial]) {
-                            let at = trial * size..(trial + 1) * size;
-                            for (u, d) in self.factor[at.clone()].iter_mut().zip(&gradient.left[at]) {
-                                *u -= self.steps[trial] * d;
+                        for (factor, direction) in
+                            [(&mut self.factor, &gradient.left), (&mut self.right, &gradient.right)]
+                        {
+                            let size = factor.len() / self.batch;
+                            for trial in (0..self.batch).filter(|&trial| self.active[trial]) {
+                                let at = trial * size..(trial + 1) * size;
+                                for (u, d) in factor[at.clone()].iter_mut().zip(&direction[at]) {
+                                    *u -= self.steps[trial] * d + self.shrink[trial] * *u;
+                                }
                             }
                         }
                     }
@@ -186,7 +209,7 @@ impl Engine for Reference<'_> {
     }
 
     fn factors(&mut self) -> Result<Factors> {
-        Factors::symmetric(self.batch, self.operator.shape().rows(), self.search_rank, self.factor.clone())
+        Factors::of(self.batch, self.operator.shape(), self.search_rank, self.factor.clone(), self.right.clone())
     }
 
     fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {

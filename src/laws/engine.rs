@@ -20,7 +20,14 @@ fn load<'a>(
     search_rank: usize,
 ) -> Result<Box<dyn Engine + 'a>, String> {
     let recipe = Method::GradientDescent.recipe();
-    let load = Load { operator: Arc::new(operator), recipe, batch, search_rank, variant: place.variant.clone() };
+    let load = Load {
+        operator: Arc::new(operator),
+        recipe,
+        batch,
+        search_rank,
+        signature: None,
+        variant: place.variant.clone(),
+    };
     place.load(&load).map_err(words)
 }
 

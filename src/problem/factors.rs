@@ -75,6 +75,31 @@ impl Factors {
         Ok(Self { batch, rows: shape.rows(), columns: shape.columns(), search_rank, left, right: Some(right) })
     }
 
+    /// What the shape has: `right` is for two factors and ignored for one.
+    pub(crate) fn of(batch: usize, shape: Shape, search_rank: usize, left: Vec<f64>, right: Vec<f64>) -> Result<Self> {
+        if shape.is_symmetric() {
+            Self::symmetric(batch, shape.rows(), search_rank, left)
+        } else {
+            Self::pair(batch, shape, search_rank, left, right)
+        }
+    }
+
+    /// Refuses factors of another size, or one factor where the shape has two, or two where it has one.
+    pub(crate) fn require(&self, name: &str, batch: usize, shape: Shape, search_rank: usize) -> Result<()> {
+        let found = (self.batch, self.rows, self.columns, self.search_rank, self.is_single());
+        if found == (batch, shape.rows(), shape.columns(), search_rank, shape.is_symmetric()) {
+            return Ok(());
+        }
+        let kind = |single: bool| if single { "one factor" } else { "a pair" };
+        let Self { batch: b, rows, columns, search_rank: k, .. } = self;
+        Err(Error::invalid(
+            name,
+            format!("{} of batch {b}, {rows}x{columns}, search rank {k}", kind(self.is_single())),
+            format!("{} of batch {batch}, {shape}, search rank {search_rank}", kind(shape.is_symmetric())),
+            "give factors of the loaded problem's sizes",
+        ))
+    }
+
     pub fn batch(&self) -> usize {
         self.batch
     }

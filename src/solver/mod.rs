@@ -78,6 +78,7 @@ impl Solver {
             recipe: settings.method.recipe(),
             batch: plan.trials.len(),
             search_rank: plan.start.search_rank(),
+            signature: None,
             variant: settings.variant.clone(),
         };
         let options = crate::gpu::Options { memory_bytes: settings.device_memory, ..Default::default() };

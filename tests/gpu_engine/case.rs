@@ -82,6 +82,7 @@ impl Case {
             recipe: RECIPE,
             batch: self.batch,
             search_rank: self.k,
+            signature: None,
             variant: self.variant.clone(),
         };
         let mut engine = load(device, &problem, &Options { paranoid: true, ..options })?;

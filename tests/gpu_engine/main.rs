@@ -515,7 +515,7 @@ impl Operator for HostOnly {
 
 fn host_only(device: &Device) -> Outcome {
     let operator = Arc::new(HostOnly(Dense::gaussian(Shape::psd(3), 4, 1)?));
-    let problem = Load { operator, recipe: &[], batch: 1, search_rank: 1, variant: None };
+    let problem = Load { operator, recipe: &[], batch: 1, search_rank: 1, signature: None, variant: None };
     match load(device, &problem, &Options::default()) {
         Err(error @ lowrank::Error::Unsupported { .. }) if error.to_string().contains("'cpu'") => Ok(()),
         other => Err(format!("{:?}", other.err()).into()),

@@ -1,0 +1,134 @@
+//! A gradient on all cores: shards in parallel, each with its own accumulators, summed in shard order.
+
+use rayon::prelude::*;
+
+use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
+use crate::real::Real;
+
+/// One shard's slice of the observations, (batch, length) each, and its accumulators, (batch, accumulator length).
+pub(super) struct Shard<T> {
+    pub(super) range: std::ops::Range<usize>,
+    pub(super) target: Vec<T>,
+    pub(super) weights: Vec<T>,
+    pub(super) residual: Vec<T>,
+    pub(super) accumulator: Vec<T>,
+}
+
+/// Buffers of a gradient.
+pub(super) struct Work<T> {
+    pub(super) shards: Vec<Shard<T>>,
+    /// (batch, point length)
+    pub(super) points: Vec<T>,
+    /// (batch, scratch length)
+    pub(super) scratch: Vec<T>,
+    /// (batch, accumulator length)
+    pub(super) sums: Vec<T>,
+    /// (batch, n1, k)
+    pub(super) left: Vec<T>,
+    /// (batch, n2, k), empty for symmetric models
+    pub(super) right: Vec<T>,
+    pub(super) threads: Threads,
+}
+
+pub(super) fn pairs<'a, T>(batch: usize, search_rank: usize, left: &'a [T], right: &'a [T]) -> Vec<Pair<'a, T>> {
+    let (l, r) = (left.len() / batch, right.len() / batch);
+    (0..batch)
+        .map(|b| Pair { left: &left[b * l..(b + 1) * l], right: &right[b * r..(b + 1) * r], search_rank })
+        .collect()
+}
+
+impl<T: Real> Work<T> {
+    /// `prepare` per trial, `pass` per shard, the sum in shard order, `finish` per trial.
+    pub(super) fn gradient(
+        &mut self,
+        kernel: &dyn HostKernel<T>,
+        set: InstructionSet,
+        point: &[Pair<'_, T>],
+        applied: &[Pair<'_, T>],
+        active: &[bool],
+    ) {
+        let batch = point.len();
+        let parts = |len: usize| (len / batch).max(1);
+        let (point_len, scratch_len) = (parts(self.points.len()), self.scratch.len() / batch);
+        let accumulator_len = parts(self.sums.len());
+        let (left_len, right_len) = (parts(self.left.len()), self.right.len() / batch);
+        let threads = self.threads;
+
+        let points = self.points.chunks_mut(point_len).zip(pieces(&mut self.scratch, scratch_len, batch));
+        let running = points.enumerate().filter(|(trial, _)| active[*trial]).collect();
+        each(threads.trials, running, |(trial, (out, scratch))| kernel.prepare(point[trial], scratch, out));
+
+        let points = &self.points;
+        let shards = self.shards.iter_mut().enumerate().collect();
+        each(threads.shards, shards, |(index, shard): (usize, &mut Shard<T>)| {
+            let length = shard.range.len();
+            let mut trials: Vec<TrialPass<'_, T>> = (shard.residual.chunks_mut(length))
+                .zip(shard.accumulator.chunks_mut(accumulator_len))
+                .enumerate()
+                .filter(|(trial, _)| active[*trial])
+                .map(|(trial, (residual, accumulator))| {
+                    accumulator.fill(T::ZERO);
+                    TrialPass {
+                        point: &points[trial * point_len..(trial + 1) * point_len],
+                        applied: applied[trial],
+                        target: &shard.target[trial * length..(trial + 1) * length],
+                        weights: &shard.weights[trial * length..(trial + 1) * length],
+                        residual,
+                        accumulator,
+                    }
+                })
+                .collect();
+            kernel.pass(set, index, Loss::Square, &mut trials);
+        });
+
+        let shards = &self.shards;
+        let sums = self.sums.chunks_mut(accumulator_len).zip(pieces(&mut self.scratch, scratch_len, batch));
+        let left = self.left.chunks_mut(left_len);
+        let right = pieces(&mut self.right, right_len, batch);
+        let outputs = sums.zip(left.zip(right)).enumerate().filter(|(trial, _)| active[*trial]).collect();
+        each(threads.trials, outputs, |(trial, ((sum, scratch), (left, right)))| {
+            let of = trial * accumulator_len..(trial + 1) * accumulator_len;
+            sum.copy_from_slice(&shards[0].accumulator[of.clone()]);
+            for shard in &shards[1..] {
+                sum.iter_mut().zip(&shard.accumulator[of.clone()]).for_each(|(sum, &v)| *sum += v);
+            }
+            kernel.finish(sum, scratch, applied[trial], left, (!right.is_empty()).then_some(right));
+        });
+    }
+}
+
+/// What is worth handing to several threads: waking them takes longer than a few thousand operations do.
+#[derive(Clone, Copy)]
+pub(super) struct Threads {
+    shards: bool,
+    trials: bool,
+}
+
+impl Threads {
+    const WORTHWHILE: f64 = 4e5;
+
+    pub(super) fn new(operator: &dyn Operator, batch: usize, search_rank: usize) -> Self {
+        let (n, k) = (operator.shape().rows() as f64, search_rank as f64);
+        Self {
+            shards: operator.cost(batch, search_rank).flops > Self::WORTHWHILE,
+            trials: batch as f64 * n * n * k > Self::WORTHWHILE,
+        }
+    }
+}
+
+fn each<I: Send>(parallel: bool, items: Vec<I>, f: impl Fn(I) + Send + Sync) {
+    if parallel && items.len() > 1 {
+        items.into_par_iter().for_each(f);
+    } else {
+        items.into_iter().for_each(f);
+    }
+}
+
+/// `count` pieces of `len` numbers each, which may be none.
+fn pieces<T>(mut values: &mut [T], len: usize, count: usize) -> impl Iterator<Item = &mut [T]> {
+    (0..count).map(move |_| {
+        let (first, rest) = std::mem::take(&mut values).split_at_mut(len);
+        values = rest;
+        first
+    })
+}
