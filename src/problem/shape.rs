@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 pub enum Model {
     /// `M = X Xᵀ`, n×n positive semidefinite; iterate `U Uᵀ`.
     Psd,
-    /// `M = X S Xᵀ` with `S = diag(±1)`, symmetric indefinite. Named here so that files and flags agree; not solved yet.
+    /// `M = X S Xᵀ` with `S = diag(±1)`, symmetric indefinite; iterate `U S Uᵀ` for a given signature.
     Signed,
-    /// `M = L Rᵀ`, n1×n2. Named here so that files and flags agree; not solved yet.
+    /// `M = L Rᵀ`, n1×n2, square or not; iterate a pair (L, R).
     Asymmetric,
 }
 
@@ -36,7 +36,12 @@ impl Shape {
         Self { model, rows, columns }
     }
 
-    /// A rectangular n1×n2 unknown.
+    /// A symmetric n×n unknown with eigenvalues of both signs.
+    pub fn signed(n: usize) -> Self {
+        Self { model: Model::Signed, rows: n, columns: n }
+    }
+
+    /// An n1×n2 unknown, square or not.
     pub fn asymmetric(n1: usize, n2: usize) -> Self {
         Self { model: Model::Asymmetric, rows: n1, columns: n2 }
     }
@@ -84,16 +89,6 @@ impl Shape {
             }
         }
         Ok(())
-    }
-
-    pub(crate) fn require_solvable(&self) -> Result<()> {
-        match self.model {
-            Model::Psd => Ok(()),
-            other => Err(Error::Unsupported {
-                what: format!("model {other:?}").to_lowercase(),
-                fix: "this version recovers positive semidefinite matrices: use model psd".into(),
-            }),
-        }
     }
 }
 

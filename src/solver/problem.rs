@@ -53,8 +53,7 @@ impl Problem {
     /// Own observations y (length m).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a wrong length or a non-finite entry (its index is named); [`Error::Unsupported`] for a
-    /// model that is not solved yet.
+    /// [`Error::Invalid`] for a wrong length or a non-finite entry (its index is named).
     pub fn new(operator: impl Operator + 'static, observations: impl Into<Vec<f64>>) -> Result<Self> {
         Self::batch(operator, vec![observations.into()])
     }
@@ -70,7 +69,6 @@ impl Problem {
 
     fn validated(operator: Arc<dyn Operator>, instances: Vec<Instance>) -> Result<Self> {
         operator.shape().validate()?;
-        operator.shape().require_solvable()?;
         if operator.measurements() == 0 {
             return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
         }

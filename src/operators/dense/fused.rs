@@ -26,16 +26,20 @@ macro_rules! host_kernel {
                 self.shape.dimension()
             }
 
-            /// A full matrix.
+            /// A full matrix, where rows are packed.
             fn scratch_len(&self, _search_rank: usize) -> usize {
-                self.shape.rows() * self.shape.rows()
+                if self.shape.is_symmetric() { self.shape.rows() * self.shape.rows() } else { 0 }
             }
 
-            /// z[q(i,j)] = lᵢ·rⱼ + lⱼ·rᵢ for i < j, lᵢ·rᵢ on the diagonal.
+            /// z[q(i,j)] = lᵢ·rⱼ + lⱼ·rᵢ for i < j, lᵢ·rᵢ on the diagonal; L Rᵀ for full rows.
             fn prepare(&self, point: Pair<'_, $t>, scratch: &mut [$t], out: &mut [$t]) {
-                let (n, k) = (self.shape.rows(), point.search_rank);
+                let (n, n2, k) = (self.shape.rows(), self.shape.columns(), point.search_rank);
                 let left = MatRef::from_row_major_slice(point.left, n, k);
-                let right = MatRef::from_row_major_slice(point.right, n, k);
+                let right = MatRef::from_row_major_slice(point.right, n2, k);
+                if !self.shape.is_symmetric() {
+                    let z = MatMut::from_row_major_slice_mut(out, n, n2);
+                    return matmul(z, Accum::Replace, left, right.transpose(), 1.0, Par::Seq);
+                }
                 let z = MatMut::from_row_major_slice_mut(scratch, n, n);
                 let single = std::ptr::eq(point.left, point.right);
                 if single {
@@ -73,7 +77,7 @@ macro_rules! host_kernel {
                 }
             }
 
-            /// out_i = Σ_j G_ij V_j.
+            /// G V and Gᵀ W.
             fn finish(
                 &self,
                 accumulator: &[$t],
@@ -82,7 +86,20 @@ macro_rules! host_kernel {
                 left: &mut [$t],
                 right: Option<&mut [$t]>,
             ) {
-                let (n, k) = (self.shape.rows(), applied.search_rank);
+                let (n, n2, k) = (self.shape.rows(), self.shape.columns(), applied.search_rank);
+                let product = |g: MatRef<'_, $t>, v: &[$t], out: &mut [$t]| {
+                    let v = MatRef::from_row_major_slice(v, g.ncols(), k);
+                    let out = MatMut::from_row_major_slice_mut(out, g.nrows(), k);
+                    matmul(out, Accum::Replace, g, v, 1.0, Par::Seq);
+                };
+                if !self.shape.is_symmetric() {
+                    let g = MatRef::from_row_major_slice(accumulator, n, n2);
+                    product(g, applied.right, left);
+                    if let Some(right) = right {
+                        product(g.transpose(), applied.left, right);
+                    }
+                    return;
+                }
                 let mut q = 0;
                 for i in 0..n {
                     for j in i..n {
@@ -93,13 +110,9 @@ macro_rules! host_kernel {
                     q += n - i;
                 }
                 let g = MatRef::from_row_major_slice(scratch, n, n);
-                let product = |v: &[$t], out: &mut [$t]| {
-                    let out = MatMut::from_row_major_slice_mut(out, n, k);
-                    matmul(out, Accum::Replace, g, MatRef::from_row_major_slice(v, n, k), 1.0, Par::Seq);
-                };
-                product(applied.right, left);
+                product(g, applied.right, left);
                 if let Some(right) = right {
-                    product(applied.left, right);
+                    product(g, applied.left, right);
                 }
             }
         }

@@ -6,8 +6,6 @@ use crate::io::NpyArray;
 use crate::problem::{Model, Shape};
 
 /// The shape of the unknown matrix and the layout of a row.
-///
-/// The parsing of rectangular shapes is complete; models that are not solved yet are refused at its end.
 pub(super) fn interpret(array: &NpyArray, options: &OpenOptions) -> Result<(Shape, Layout)> {
     let path = array.path();
     let symmetric = options.model != Model::Asymmetric;
@@ -52,7 +50,6 @@ pub(super) fn interpret(array: &NpyArray, options: &OpenOptions) -> Result<(Shap
     }
     let shape = Shape::new(options.model, n1, n2);
     shape.validate()?;
-    shape.require_solvable()?;
     Ok((shape, layout))
 }
 

@@ -62,14 +62,15 @@ const AGREEMENT: f64 = 0.1;
 impl OpenOptions {
     /// Opens a `.npy` array of shape (m, n, n), (m, n²) or packed (m, n(n+1)/2): numbers of any size and byte order, C
     /// or Fortran order. Full matrices are symmetrised in f64 and rounded once. Packed little-endian rows in C order
-    /// and in the storage type are used in place, in the mapped file, which must not change meanwhile.
+    /// and in the storage type are used in place, in the mapped file, which must not change meanwhile; so are the full
+    /// matrices of an asymmetric unknown, (m, n1, n2) or (m, n1·n2).
     ///
     /// The operator calls itself isotropic where the implied normalisation is within 10 % of s. That is a heuristic: it
     /// sees the mean size of the matrices and not whether they cover all directions.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::File`] for what cannot be read, has no or two readings as matrices, is not finite, or
-    /// overflows the storage type; [`Error::Unsupported`] for models that this version does not solve.
+    /// overflows the storage type.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<DenseFile> {
         let array = NpyArray::open(path)?;
         let (shape, layout) = interpret(&array, self)?;
@@ -181,8 +182,9 @@ fn load<T: Stored>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Row
         Storage::F64 => Some(Kind::F64),
     };
     array.expect_scans();
-    let array = match (layout, kind.and_then(|kind| array.in_place::<T>(kind))) {
-        (Layout::Packed, Some(values)) => {
+    let as_it_is = layout == Layout::Packed || !shape.is_symmetric();
+    let array = match (as_it_is, kind.and_then(|kind| array.in_place::<T>(kind))) {
+        (true, Some(values)) => {
             if let Some(at) = values.par_iter().position_first(|v| !v.widen().is_finite()) {
                 return Err(not_finite(&array, at, values[at].widen()));
             }
@@ -266,6 +268,7 @@ fn convert_row<T: Stored>(
     let mut findings = Findings::default();
     match layout {
         Layout::Packed => packed.copy_from_slice(full),
+        Layout::Full if !shape.is_symmetric() => packed.copy_from_slice(full),
         Layout::Full => {
             let n = shape.rows();
             pack_symmetric_part(n, |i, j| full[i * n + j], packed);
@@ -275,6 +278,9 @@ fn convert_row<T: Stored>(
     let scale = T::round_row(packed, out).map_err(|at| {
         let place = match layout {
             Layout::Packed => format!("position {at}"),
+            Layout::Full if !shape.is_symmetric() => {
+                format!("entry {:?}", (at / shape.columns(), at % shape.columns()))
+            }
             Layout::Full => format!("entry {:?}", packed_position(shape.rows(), at)),
         };
         Error::file(

@@ -1,6 +1,6 @@
 //! `dense`: stored sensing matrices, a Gaussian ensemble or the user's own.
 //!
-//! Symmetric matrices are stored packed (upper triangle row by row, p = n(n+1)/2 numbers a measurement, never
+//! Matrices of an asymmetric unknown are stored as they are, n1·n2 numbers row by row. Symmetric ones are stored packed (upper triangle row by row, p = n(n+1)/2 numbers a measurement, never
 //! rescaled), so that ⟨Aᵢ, Z⟩ = Σ a_q·z_q over the upper triangle, with z = Z on the diagonal and 2·Z beside it. That halves the bytes
 //! an iteration reads, and reading them is what an iteration costs.
 //!
@@ -58,12 +58,12 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// The symmetric Gaussian ensemble: Aᵢ with N(0, 1) on the diagonal and N(0, ½) beside it, so that
-    /// E⟨Aᵢ, Z⟩² = ‖Z‖_F² for symmetric Z and s = 1/m. Row i comes from its own ChaCha8 stream of `seed`: the numbers
+    /// The Gaussian ensemble: symmetric Aᵢ with N(0, 1) on the diagonal and N(0, ½) beside it, or for an asymmetric shape
+    /// N(0, 1) everywhere, so that E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the shape and s = 1/m. Row i comes from its own ChaCha8 stream of `seed`: the numbers
     /// depend on neither the thread count nor m. Stored in f32.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for m = 0 or an empty shape; [`Error::Unsupported`] for a rectangular shape.
+    /// [`Error::Invalid`] for m = 0, an empty shape, or more numbers than there is memory.
     pub fn gaussian(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
         Self::gaussian_stored(shape, measurements, seed, Storage::F32)
     }
@@ -73,11 +73,14 @@ impl Dense {
     /// # Errors
     /// As [`Dense::gaussian`].
     pub fn gaussian_stored(shape: Shape, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
-        require_packed(shape, measurements)?;
+        require_some(shape, measurements)?;
         let (n, p) = (shape.rows(), shape.dimension());
         require_room(measurements, p, storage, "measurements", "lower their number or the size n")?;
         let fill = |i: usize, row: &mut [f64]| {
             let mut rng = stream(seed, Purpose::Operator, i as u64);
+            if !shape.is_symmetric() {
+                return row.iter_mut().for_each(|entry| *entry = normal(&mut rng));
+            }
             let mut q = 0;
             for j in 0..n {
                 row[q] = normal(&mut rng);
@@ -92,14 +95,18 @@ impl Dense {
         Ok(Self { shape, measurements, rows, normalization: 1.0 / measurements as f64, isotropic: true })
     }
 
-    /// Own matrices, one row each, kept in their own type: packed, or full and then symmetrised in f64 and rounded
-    /// once. s = 1/m; see [`Dense::with_normalization`].
+    /// Own matrices, one row each, kept in their own type: packed, or full and then, for a symmetric shape, symmetrised in
+    /// f64 and rounded once. s = 1/m; see [`Dense::with_normalization`].
     ///
     /// # Errors
     /// [`Error::Invalid`] where the length is not a multiple of the row length, where there are no rows, or for NaN
-    /// or infinite entries (the first one is named); [`Error::Unsupported`] for a rectangular shape.
+    /// or infinite entries (the first one is named), or for packed rows of an asymmetric shape.
     pub fn from_rows<T: Real>(shape: Shape, layout: Layout, values: &[T]) -> Result<Self> {
         shape.validate()?;
+        if layout == Layout::Packed && !shape.is_symmetric() {
+            let fix = "packed rows hold the upper triangle of symmetric matrices";
+            return Err(Error::invalid("layout", "packed", "full for an asymmetric shape", fix));
+        }
         let width = match layout {
             Layout::Packed => shape.dimension(),
             Layout::Full => shape.rows() * shape.columns(),
@@ -113,7 +120,7 @@ impl Dense {
             ));
         }
         let measurements = values.len() / width;
-        require_packed(shape, measurements)?;
+        require_some(shape, measurements)?;
         if let Some(at) = values.iter().position(|v| !v.to_f64().is_finite()) {
             return Err(Error::invalid(
                 "matrices",
@@ -125,6 +132,7 @@ impl Dense {
         let n = shape.rows();
         let packed = match layout {
             Layout::Packed => values.to_vec(),
+            Layout::Full if !shape.is_symmetric() => values.to_vec(),
             Layout::Full => {
                 let p = shape.dimension();
                 let mut packed = vec![T::ZERO; measurements * p];
@@ -159,7 +167,7 @@ impl Dense {
     /// As [`Dense::gaussian`].
     #[doc(hidden)]
     pub fn noise_stored(shape: Shape, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
-        require_packed(shape, measurements)?;
+        require_some(shape, measurements)?;
         require_room(measurements, shape.dimension(), storage, "measurements", "lower their number or the size n")?;
         let fill = |i: usize, row: &mut [f64]| {
             let mut state = seed.wrapping_add(i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -176,7 +184,7 @@ impl Dense {
     /// Sensing matrices with entries in {−1, 0, 1}: sums of their products stay exact in f32, so every backend must
     /// agree bit for bit. For the laws.
     pub(crate) fn small_integers(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
-        require_packed(shape, measurements)?;
+        require_some(shape, measurements)?;
         let p = shape.dimension();
         let values: Vec<f32> = (0..measurements)
             .flat_map(|i| {
@@ -184,7 +192,7 @@ impl Dense {
                 (0..p).map(move |_| rng.random_range(-1_i8..=1).into()).collect::<Vec<f32>>()
             })
             .collect();
-        Self::from_rows(shape, Layout::Packed, &values)
+        Self::from_rows(shape, if shape.is_symmetric() { Layout::Packed } else { Layout::Full }, &values)
     }
 
     /// Opens a `.npy` file of sensing matrices with default options; see [`OpenOptions`].
@@ -207,11 +215,14 @@ impl Dense {
         Ok(self)
     }
 
-    /// dim/Σ‖Aᵢ‖_F², the s that the data themselves imply if they are isotropic (dim = n(n+1)/2).
+    /// dim/Σ‖Aᵢ‖_F², the s that the data themselves imply if they are isotropic (dim = n(n+1)/2 or n1·n2).
     pub fn implied_normalization(&self) -> f64 {
         let p = self.shape.dimension();
-        let n = self.shape.rows();
+        let (n, symmetric) = (self.shape.rows(), self.shape.is_symmetric());
         let per_row = |row: &mut dyn Iterator<Item = f64>| {
+            if !symmetric {
+                return row.map(|a| a * a).sum();
+            }
             let mut sum = 0.0;
             for i in 0..n {
                 for j in i..n {
@@ -240,9 +251,8 @@ fn store<T: Real>(values: Vec<T>) -> Rows {
     }
 }
 
-fn require_packed(shape: Shape, measurements: usize) -> Result<()> {
+fn require_some(shape: Shape, measurements: usize) -> Result<()> {
     shape.validate()?;
-    shape.require_solvable()?;
     if measurements == 0 {
         return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
     }
@@ -286,6 +296,10 @@ impl Operator for Dense {
 
     fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
         twin::adjoint_apply(self, shard, residual, applied, out);
+    }
+
+    fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+        twin::adjoint_apply_transposed(self, shard, residual, applied, out);
     }
 
     fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {

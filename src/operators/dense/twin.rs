@@ -4,12 +4,15 @@
 use crate::operators::dense::Dense;
 use crate::operators::dense::storage::{Stored, with_rows};
 use crate::operators::{GradientOutput, GradientRequest, Operator};
-use crate::problem::{Factors, MatrixView, packed_index};
+use crate::problem::{Factors, MatrixView, Shape, packed_index};
 
 /// Aᵢ, row-major, from its packed row.
 pub(super) fn sensing_matrix(dense: &Dense, i: usize) -> Vec<f64> {
     let n = dense.shape.rows();
     let packed = dense.packed_row(i);
+    if !dense.shape.is_symmetric() {
+        return packed;
+    }
     let mut full = vec![0.0; n * n];
     for j in 0..n {
         for l in 0..n {
@@ -19,10 +22,14 @@ pub(super) fn sensing_matrix(dense: &Dense, i: usize) -> Vec<f64> {
     full
 }
 
-/// z[q(i,j)] = (L Rᵀ)_ij + (L Rᵀ)_ji for i < j and (L Rᵀ)_ii on the diagonal: what a packed row is multiplied with.
-fn packed_point(left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f64> {
+/// What a row is multiplied with: of a packed one z[q(i,j)] = (L Rᵀ)_ij + (L Rᵀ)_ji for i < j and (L Rᵀ)_ii on the
+/// diagonal, of a full one L Rᵀ row by row.
+fn packed_point(symmetric: bool, left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f64> {
     let n = left.rows();
     let dot = |i: usize, j: usize| left.row(i).iter().zip(right.row(j)).map(|(a, b)| a * b).sum::<f64>();
+    if !symmetric {
+        return (0..n).flat_map(|i| (0..right.rows()).map(move |j| dot(i, j))).collect();
+    }
     let mut z = Vec::with_capacity(n * (n + 1) / 2);
     for i in 0..n {
         for j in i..n {
@@ -32,14 +39,32 @@ fn packed_point(left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f64> {
     z
 }
 
-/// out += G V for the symmetric G with the given upper triangle.
-fn add_product(packed: &[f64], v: MatrixView<'_>, out: &mut [f64]) {
-    let (n, k) = (v.rows(), v.columns());
-    for i in 0..n {
-        for j in 0..n {
-            let g = packed[packed_index(n, i, j)];
+/// G_ij, from its upper triangle or from all its entries.
+fn entry(shape: Shape, g: &[f64], i: usize, j: usize) -> f64 {
+    if shape.is_symmetric() { g[packed_index(shape.rows(), i, j)] } else { g[i * shape.columns() + j] }
+}
+
+/// out += G V
+fn add_product(shape: Shape, g: &[f64], v: MatrixView<'_>, out: &mut [f64]) {
+    let k = v.columns();
+    for i in 0..shape.rows() {
+        for j in 0..shape.columns() {
+            let g = entry(shape, g, i, j);
             for c in 0..k {
                 out[i * k + c] += g * v.row(j)[c];
+            }
+        }
+    }
+}
+
+/// out += Gᵀ W
+fn add_transposed(shape: Shape, g: &[f64], w: MatrixView<'_>, out: &mut [f64]) {
+    let k = w.columns();
+    for i in 0..shape.rows() {
+        for j in 0..shape.columns() {
+            let g = entry(shape, g, i, j);
+            for c in 0..k {
+                out[j * k + c] += g * w.row(i)[c];
             }
         }
     }
@@ -68,7 +93,7 @@ macro_rules! shard_rows {
 pub(super) fn forward(dense: &Dense, shard: usize, point: &Factors, out: &mut [f64]) {
     let length = dense.shard_range(shard).len();
     for (trial, out) in out.chunks_mut(length).enumerate() {
-        let z = packed_point(point.left(trial), point.right(trial));
+        let z = packed_point(dense.shape.is_symmetric(), point.left(trial), point.right(trial));
         with_rows!(dense, rows, scales => {
             for (out, (scale, row)) in out.iter_mut().zip(shard_rows!(dense, shard, rows, scales)) {
                 *out = inner(scale, row, &z);
@@ -77,18 +102,38 @@ pub(super) fn forward(dense: &Dense, shard: usize, point: &Factors, out: &mut [f
     }
 }
 
+/// Σ rᵢ Aᵢ over a shard, for one trial.
+fn weighted_sum(dense: &Dense, shard: usize, r: &[f64]) -> Vec<f64> {
+    let mut g = vec![0.0; dense.shape.dimension()];
+    with_rows!(dense, rows, scales => {
+        for (&r, (scale, row)) in r.iter().zip(shard_rows!(dense, shard, rows, scales)) {
+            axpy(r, scale, row, &mut g);
+        }
+    });
+    g
+}
+
 pub(super) fn adjoint_apply(dense: &Dense, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
     let length = dense.shard_range(shard).len();
+    let size = applied.rows() * applied.search_rank();
     for (trial, r) in residual.chunks(length).enumerate() {
-        let v = applied.right(trial);
-        let mut g = vec![0.0; dense.shape.dimension()];
-        with_rows!(dense, rows, scales => {
-            for (&r, (scale, row)) in r.iter().zip(shard_rows!(dense, shard, rows, scales)) {
-                axpy(r, scale, row, &mut g);
-            }
-        });
-        let size = v.rows() * v.columns();
-        add_product(&g, v, &mut out[trial * size..(trial + 1) * size]);
+        let out = &mut out[trial * size..(trial + 1) * size];
+        add_product(dense.shape, &weighted_sum(dense, shard, r), applied.right(trial), out);
+    }
+}
+
+pub(super) fn adjoint_apply_transposed(
+    dense: &Dense,
+    shard: usize,
+    residual: &[f64],
+    applied: &Factors,
+    out: &mut [f64],
+) {
+    let length = dense.shard_range(shard).len();
+    let size = applied.columns() * applied.search_rank();
+    for (trial, r) in residual.chunks(length).enumerate() {
+        let out = &mut out[trial * size..(trial + 1) * size];
+        add_transposed(dense.shape, &weighted_sum(dense, shard, r), applied.left(trial), out);
     }
 }
 
@@ -96,7 +141,7 @@ pub(super) fn adjoint_apply(dense: &Dense, shard: usize, residual: &[f64], appli
 pub(super) fn gradient(dense: &Dense, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
     let length = dense.shard_range(shard).len();
     for trial in 0..request.point.batch() {
-        let z = packed_point(request.point.left(trial), request.point.right(trial));
+        let z = packed_point(dense.shape.is_symmetric(), request.point.left(trial), request.point.right(trial));
         let mut g = vec![0.0; dense.shape.dimension()];
         with_rows!(dense, rows, scales => {
             for (i, (scale, row)) in shard_rows!(dense, shard, rows, scales).enumerate() {
@@ -110,12 +155,11 @@ pub(super) fn gradient(dense: &Dense, shard: usize, request: &GradientRequest<'_
                 axpy(weight * request.loss.derivative(e), scale, row, &mut g);
             }
         });
-        // Aᵢ is symmetric, so AᵢᵀW is the same product.
         let (v, w) = (request.applied.right(trial), request.applied.left(trial));
-        let size = v.rows() * v.columns();
-        add_product(&g, v, &mut output.left[trial * size..(trial + 1) * size]);
+        let at = |v: MatrixView<'_>| trial * v.as_slice().len()..(trial + 1) * v.as_slice().len();
+        add_product(dense.shape, &g, v, &mut output.left[at(w)]);
         if let Some(right) = output.right.as_deref_mut() {
-            add_product(&g, w, &mut right[trial * size..(trial + 1) * size]);
+            add_transposed(dense.shape, &g, w, &mut right[at(v)]);
         }
     }
 }
