@@ -189,7 +189,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
 }
 
 /// Two whole numbers with a comma between them.
-fn pair_of(name: &str, text: &str, allowed: &str, fix: &str) -> Result<(usize, usize)> {
+pub fn pair_of(name: &str, text: &str, allowed: &str, fix: &str) -> Result<(usize, usize)> {
     let numbers: Vec<usize> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
     match (numbers.as_slice(), text.split(',').count()) {
         (&[a, b], 2) => Ok((a, b)),
