@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Outcome, Place};
-use lowrank::operators::{CASES, Make, Operator, REGISTRY, VARIANT_CASES};
+use lowrank::operators::{ASYMMETRIC_CASES, CASES, Make, Operator, REGISTRY, VARIANT_CASES};
 use lowrank::problem::Shape;
 
 mod common;
@@ -20,8 +20,8 @@ fn held(outcome: Outcome) -> Result<(), Failed> {
 }
 
 /// The instance, made when the first of its tests runs.
-fn instance(shared: &Shared, make: Make, n: usize, m: usize) -> &dyn Operator {
-    &**shared.get_or_init(|| make(Shape::psd(n), m, 11).expect("a registered operator can be made at every case"))
+fn instance(shared: &Shared, make: Make, shape: Shape, m: usize) -> &dyn Operator {
+    &**shared.get_or_init(|| make(shape, m, 11).expect("a registered operator can be made at every case"))
 }
 
 /// What is checked: its name, and how a random and an integer instance are made.
@@ -31,11 +31,12 @@ struct Subject {
     integers: Make,
 }
 
-fn add_case(trials: &mut Vec<Trial>, subject: &Subject, n: usize, m: usize, places: &[Place]) {
+fn add_case(trials: &mut Vec<Trial>, subject: &Subject, shape: Shape, m: usize, places: &[Place]) {
     let (random, integers): (Shared, Shared) = Default::default();
-    let stand_in = (subject.integers)(Shape::psd(n), m, 1).expect("a registered operator can be made at every case");
+    let stand_in = (subject.integers)(shape, m, 1).expect("a registered operator can be made at every case");
     let (make_random, make_integers) = (subject.random, subject.integers);
-    let name = |place: &str, law: &str| format!("{} n={n} m={m}, {place}: {law}", subject.name);
+    let model = if shape.is_symmetric() { "" } else { "asymmetric " };
+    let name = |place: &str, law: &str| format!("{} {model}{shape} m={m}, {place}: {law}", subject.name);
     for law in OPERATOR_LAWS {
         // Five standard errors mean something from a hundred samples on.
         if law.name == "isometry" && m < 100 {
@@ -43,16 +44,16 @@ fn add_case(trials: &mut Vec<Trial>, subject: &Subject, n: usize, m: usize, plac
         }
         let shared = random.clone();
         trials.push(Trial::test(name("definition", law.name), move || {
-            held(law.check(instance(&shared, make_random, n, m)))
+            held(law.check(instance(&shared, make_random, shape, m)))
         }));
     }
     for place in places.iter().filter(|place| place.applies_to(&*stand_in)) {
-        for law in ENGINE_LAWS {
+        for law in ENGINE_LAWS.iter().filter(|law| law.concerns(shape)) {
             let exact = law.name == "exact on integers";
             let make = if exact { make_integers } else { make_random };
             let (shared, place) = (if exact { integers.clone() } else { random.clone() }, place.clone());
             trials.push(Trial::test(name(&place.name.clone(), law.name), move || {
-                held(law.check(instance(&shared, make, n, m), &place))
+                held(law.check(instance(&shared, make, shape, m), &place))
             }));
         }
     }
@@ -69,13 +70,16 @@ fn main() {
         let name = registration.name;
         let subject = Subject { name: name.into(), random: registration.random, integers: registration.integers };
         for &(n, m) in CASES {
-            add_case(&mut trials, &subject, n, m, &places);
+            add_case(&mut trials, &subject, Shape::psd(n), m, &places);
+        }
+        for &(n1, n2, m) in ASYMMETRIC_CASES {
+            add_case(&mut trials, &subject, Shape::asymmetric(n1, n2), m, &places);
         }
         for variant in registration.variants {
             let name = format!("{name} in {}", variant.name);
             let subject = Subject { name, random: variant.random, integers: variant.integers };
             for &(n, m) in VARIANT_CASES {
-                add_case(&mut trials, &subject, n, m, &places);
+                add_case(&mut trials, &subject, Shape::psd(n), m, &places);
             }
         }
     }

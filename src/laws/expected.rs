@@ -4,8 +4,8 @@ use rand::RngExt;
 
 use crate::error::Result as Fallible;
 use crate::operators::Operator;
-use crate::problem::Factors;
 use crate::problem::random::{Purpose, normal, stream};
+use crate::problem::{Factors, MatrixView};
 
 /// Numbers to evaluate an operator at.
 pub(crate) struct Probe {
@@ -92,74 +92,134 @@ fn one(factors: &Factors, trial: usize) -> Fallible<Factors> {
 pub(crate) struct Expected {
     pub residual: Vec<f64>,
     pub left: Vec<f64>,
+    /// Empty for symmetric shapes.
+    pub right: Vec<f64>,
     /// Running error bounds for unit roundoff `u`.
     pub residual_bound: Vec<f64>,
     pub left_bound: Vec<f64>,
+    pub right_bound: Vec<f64>,
     /// Largest sum of magnitudes anywhere: below 2²⁴, integers stay exact in f32.
     pub largest_sum: f64,
 }
 
 impl Expected {
-    /// eᵢ = ⟨Aᵢ, LRᵀ⟩ − tᵢ and D = Σ wᵢeᵢAᵢV from [`Operator::sensing_matrix`], nothing else.
+    /// eᵢ = ⟨Aᵢ, LRᵀ⟩ − tᵢ, Σ wᵢeᵢAᵢV and, for asymmetric shapes, Σ wᵢeᵢAᵢᵀW from [`Operator::sensing_matrix`] and
+    /// nothing else. With `centred` the sums are over eᵢ − ē, ē = Σwe/Σw; the residuals are eᵢ all the same.
     ///
     /// Bounds: with γ = c·u, c the number of operations behind a number, |δeᵢ| ≤ γ·(⟨|Aᵢ|, |L||R|ᵀ⟩ + |tᵢ|) and
-    /// |δD| ≤ Σᵢ wᵢ|Aᵢ|(|δeᵢ| + γ|eᵢ|)·|V|. Sums below the smallest normal number may be flushed to zero.
-    pub(crate) fn new(operator: &dyn Operator, probe: &Probe, unit_roundoff: f64) -> Self {
+    /// |δD| ≤ Σᵢ wᵢ|Aᵢ|(|δrᵢ| + γ|rᵢ|)·|V|, rᵢ = eᵢ or eᵢ − ē, where an implementation may sum eᵢ and ē apart. Sums below
+    /// the smallest normal number may be flushed to zero.
+    pub(crate) fn new(operator: &dyn Operator, probe: &Probe, unit_roundoff: f64, centred: bool) -> Self {
         let (shape, m) = (operator.shape(), operator.measurements());
         let (n1, n2) = (shape.rows(), shape.columns());
         let (batch, k) = (probe.point.batch(), probe.point.search_rank());
         let forward_operations = (n1 * n2 + k + 8) as f64;
-        let adjoint_operations = (m + n2 + 8) as f64;
+        let adjoint_operations = (m + n1.max(n2) + 8) as f64;
         let tiny = f64::from(f32::MIN_POSITIVE) * (n1 * n2 + m) as f64;
         let mut out = Self {
             residual: vec![0.0; batch * m],
-            left: vec![0.0; batch * n1 * k],
+            left: Vec::new(),
+            right: Vec::new(),
             residual_bound: vec![0.0; batch * m],
-            left_bound: vec![0.0; batch * n1 * k],
+            left_bound: Vec::new(),
+            right_bound: Vec::new(),
             largest_sum: 0.0,
         };
         for trial in 0..batch {
             let (l, r) = (probe.point.left(trial), probe.point.right(trial));
-            let v = probe.applied.right(trial);
             let product = |of: fn(f64) -> f64| -> Vec<f64> {
                 (0..n1 * n2)
                     .map(|at| l.row(at / n2).iter().zip(r.row(at % n2)).map(|(a, b)| of(*a) * of(*b)).sum())
                     .collect()
             };
             let (z, z_abs) = (product(|x| x), product(f64::abs));
-            let (mut g, mut g_err, mut g_abs) = (vec![0.0; n1 * n2], vec![0.0; n1 * n2], vec![0.0; n1 * n2]);
-            for i in 0..m {
-                let a = operator.sensing_matrix(i);
-                let at = trial * m + i;
-                let (t, w) = (probe.target[at], probe.weights[at]);
-                let e = a.iter().zip(&z).map(|(a, z)| a * z).sum::<f64>() - t;
+            let all = trial * m..(trial + 1) * m;
+            let matrices: Vec<Vec<f64>> = (0..m).map(|i| operator.sensing_matrix(i)).collect();
+            for (i, a) in matrices.iter().enumerate() {
+                let (at, t) = (trial * m + i, probe.target[trial * m + i]);
                 let magnitude = a.iter().zip(&z_abs).map(|(a, z)| a.abs() * z).sum::<f64>() + t.abs();
-                let bound = forward_operations * unit_roundoff * magnitude + tiny;
-                out.residual[at] = e;
-                out.residual_bound[at] = bound;
+                out.residual[at] = a.iter().zip(&z).map(|(a, z)| a * z).sum::<f64>() - t;
+                out.residual_bound[at] = forward_operations * unit_roundoff * magnitude + tiny;
                 out.largest_sum = out.largest_sum.max(magnitude);
-                for (q, a) in a.iter().enumerate() {
-                    g[q] += w * e * a;
-                    g_abs[q] += w * e.abs() * a.abs();
-                    g_err[q] += w * a.abs() * (bound + adjoint_operations * unit_roundoff * e.abs());
-                }
             }
-            for i in 0..n1 {
-                for c in 0..k {
-                    let at = (trial * n1 + i) * k + c;
-                    let mut sum = 0.0;
-                    for j in 0..n2 {
-                        let x = v.row(j)[c];
-                        out.left[at] += g[i * n2 + j] * x;
-                        out.left_bound[at] += g_err[i * n2 + j] * x.abs();
-                        sum += g_abs[i * n2 + j] * x.abs();
-                    }
-                    out.left_bound[at] += adjoint_operations * unit_roundoff * sum + tiny;
-                    out.largest_sum = out.largest_sum.max(sum);
-                }
+            let (e, w) = (&out.residual[all.clone()], &probe.weights[all.clone()]);
+            let total: f64 = w.iter().sum();
+            let mean = |of: &dyn Fn(usize) -> f64| (0..m).map(|i| w[i] * of(i)).sum::<f64>() / total.max(1e-300);
+            let (centre, about) = if centred { (mean(&|i| e[i]), mean(&|i| e[i].abs())) } else { (0.0, 0.0) };
+            let centre_bound = if centred { mean(&|i| out.residual_bound[trial * m + i]) } else { 0.0 };
+            let mut g = Accumulated::new(n1, n2);
+            for (i, a) in matrices.iter().enumerate() {
+                let (w, e, bound) = (w[i], e[i], out.residual_bound[trial * m + i]);
+                let rounding = adjoint_operations * unit_roundoff * (e.abs() + about);
+                g.add(a, w * (e - centre), w * (e.abs() + about), w * (bound + centre_bound + rounding));
+            }
+            let gamma = adjoint_operations * unit_roundoff;
+            let largest = g.times(probe.applied.right(trial), gamma, tiny, &mut out.left, &mut out.left_bound);
+            out.largest_sum = out.largest_sum.max(largest);
+            if !shape.is_symmetric() {
+                let g = g.transposed();
+                let largest = g.times(probe.applied.left(trial), gamma, tiny, &mut out.right, &mut out.right_bound);
+                out.largest_sum = out.largest_sum.max(largest);
             }
         }
         out
+    }
+}
+
+/// G = Σ rᵢAᵢ with its sum of magnitudes and its error bound, n1×n2 each.
+struct Accumulated {
+    rows: usize,
+    columns: usize,
+    value: Vec<f64>,
+    magnitude: Vec<f64>,
+    error: Vec<f64>,
+}
+
+impl Accumulated {
+    fn new(rows: usize, columns: usize) -> Self {
+        let zeros = vec![0.0; rows * columns];
+        Self { rows, columns, value: zeros.clone(), magnitude: zeros.clone(), error: zeros }
+    }
+
+    fn add(&mut self, a: &[f64], r: f64, magnitude: f64, error: f64) {
+        for (q, a) in a.iter().enumerate() {
+            self.value[q] += r * a;
+            self.magnitude[q] += magnitude * a.abs();
+            self.error[q] += error * a.abs();
+        }
+    }
+
+    fn transposed(&self) -> Self {
+        let turn = |of: &[f64]| {
+            (0..self.columns).flat_map(|j| (0..self.rows).map(move |i| of[i * self.columns + j])).collect()
+        };
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            value: turn(&self.value),
+            magnitude: turn(&self.magnitude),
+            error: turn(&self.error),
+        }
+    }
+
+    /// Appends G V and its bound; the largest sum of magnitudes.
+    fn times(&self, v: MatrixView<'_>, gamma: f64, tiny: f64, out: &mut Vec<f64>, bound: &mut Vec<f64>) -> f64 {
+        let mut largest = 0.0_f64;
+        for i in 0..self.rows {
+            for c in 0..v.columns() {
+                let (mut sum, mut error, mut magnitude) = (0.0, 0.0, 0.0);
+                for j in 0..self.columns {
+                    let (at, x) = (i * self.columns + j, v.row(j)[c]);
+                    sum += self.value[at] * x;
+                    error += self.error[at] * x.abs();
+                    magnitude += self.magnitude[at] * x.abs();
+                }
+                out.push(sum);
+                bound.push(error + gamma * magnitude + tiny);
+                largest = largest.max(magnitude);
+            }
+        }
+        largest
     }
 }
 

@@ -13,6 +13,7 @@ use crate::engine::{Engine, Load, Precision};
 use crate::error::{Error, Result};
 use crate::gpu;
 use crate::operators::{InstructionSet, Operator, Storage};
+use crate::problem::Shape;
 
 /// Where laws are checked: a backend with its options.
 #[derive(Clone, Debug)]
@@ -156,6 +157,11 @@ impl OperatorLaw {
 }
 
 impl EngineLaw {
+    /// Whether the law is about matrices of this shape: increments and signs are those of one factor.
+    pub fn concerns(&self, shape: Shape) -> bool {
+        shape.is_symmetric() || !["increments around a centre", "signed columns"].contains(&self.name)
+    }
+
     /// Checks the law at a place; it says nothing where the operator lacks the variant that the place forces.
     ///
     /// # Errors
@@ -184,6 +190,7 @@ pub const ENGINE_LAWS: &[EngineLaw] = &[
     EngineLaw { name: "exact on integers", run: engine::exact_on_integers },
     EngineLaw { name: "one step", run: engine::one_step },
     EngineLaw { name: "increments around a centre", run: engine::increments },
+    EngineLaw { name: "signed columns", run: engine::signed_columns },
     EngineLaw { name: "repeats", run: engine::repeats },
     EngineLaw { name: "batch is singles", run: engine::batch_is_singles },
     EngineLaw { name: "declared bytes", run: engine::declared_bytes },

@@ -19,7 +19,7 @@ pub use dense::{Dense, Layout, Storage};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
 pub use loss::Loss;
-pub use registry::{CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
+pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
 
 /// What one iteration of gradient descent costs in an operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -156,6 +156,13 @@ pub trait Operator: Send + Sync {
         false
     }
 
+    /// Whether the loss is that of centred residuals: f = (s/4)·Σ wᵢ(eᵢ − ē)² with ē = Σwᵢeᵢ/Σwᵢ over all measurements, so
+    /// that the gradient is s·Σ wᵢ(eᵢ − ē)AᵢU. Engines do that; the functions of this trait know nothing of it, and what
+    /// engines return as residuals is eᵢ itself.
+    fn is_centred(&self) -> bool {
+        false
+    }
+
     /// Fast single-precision kernel; the Cpu backend runs the f64 functions above where there is none.
     fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
         None
@@ -247,6 +254,9 @@ macro_rules! delegate {
             }
             fn is_isotropic(&self) -> bool {
                 (**self).is_isotropic()
+            }
+            fn is_centred(&self) -> bool {
+                (**self).is_centred()
             }
             fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
                 (**self).kernel_f32()

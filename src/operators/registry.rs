@@ -8,6 +8,10 @@ use crate::problem::Shape;
 /// (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
 pub const CASES: &[(usize, usize)] = &[(1, 1), (2, 3), (3, 257), (16, 64), (17, 131), (31, 40), (61, 255)];
 
+/// (n1, n2, m) of the cases with two factors: a single number, wide, tall, square, larger than a workgroup.
+pub const ASYMMETRIC_CASES: &[(usize, usize, usize)] =
+    &[(1, 1, 1), (2, 5, 3), (17, 16, 131), (7, 7, 40), (23, 61, 255)];
+
 /// Those of [`CASES`] at which the variants of an operator are checked too: odd and even row lengths, a row that is longer
 /// than a workgroup.
 pub const VARIANT_CASES: &[(usize, usize)] = &[(2, 3), (17, 131), (31, 40)];
