@@ -7,6 +7,7 @@
 pub mod dense;
 mod kernel;
 mod loss;
+pub mod rank_one;
 mod registry;
 
 use std::ops::Range;
@@ -19,6 +20,7 @@ pub use dense::{Dense, Layout, Storage};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
 pub use loss::Loss;
+pub use rank_one::RankOne;
 pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
 
 /// What one iteration of gradient descent costs in an operator.

@@ -15,8 +15,8 @@ mod interpret;
 mod load;
 mod normalization;
 mod storage;
-mod stream;
-mod tile;
+pub(super) mod stream;
+pub(super) mod tile;
 mod twin;
 
 use std::ops::Range;

@@ -126,13 +126,18 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
 
 /// The dot product from its unit of partial sums and the numbers behind the last whole unit.
 #[inline(always)]
-pub(super) fn total<A: Widen<S, T>, S: Stored<T>, T: Unit>(simd: A, sums: A::V, tail: &[S], z_tail: &[T]) -> T {
+pub(in crate::operators) fn total<A: Widen<S, T>, S: Stored<T>, T: Unit>(
+    simd: A,
+    sums: A::V,
+    tail: &[S],
+    z_tail: &[T],
+) -> T {
     let rest: T = tail.iter().zip(z_tail).map(|(&a, &z)| a.number() * z).sum();
     simd.sum(sums) + rest
 }
 
 #[inline(always)]
-pub(super) fn add_tail<S: Stored<T>, T: Unit>(factor: T, tail: &[S], g_tail: &mut [T]) {
+pub(in crate::operators) fn add_tail<S: Stored<T>, T: Unit>(factor: T, tail: &[S], g_tail: &mut [T]) {
     for (g, &a) in g_tail.iter_mut().zip(tail) {
         *g += a.number() * factor;
     }

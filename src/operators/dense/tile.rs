@@ -57,7 +57,7 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Tile<'_, '_, S, T> {
 
 /// Units of partial sums of all dot products of a group, (rows, batch).
 #[inline(always)]
-fn forward<A: Widen<S, T>, S: Stored<T>, T: Unit>(
+pub(in crate::operators) fn forward<A: Widen<S, T>, S: Stored<T>, T: Unit>(
     simd: A,
     p: usize,
     numbers: &[S],
@@ -146,7 +146,7 @@ fn forward_tile<A: Widen<S, T>, S: Stored<T>, T: Unit, const R: usize, const B: 
 
 /// Adds Σᵢ factorᵢ·rowᵢ over a group to the whole units of every trial's accumulator.
 #[inline(always)]
-fn adjoint<A: Widen<S, T>, S: Stored<T>, T: Unit>(
+pub(in crate::operators) fn adjoint<A: Widen<S, T>, S: Stored<T>, T: Unit>(
     simd: A,
     p: usize,
     numbers: &[S],
