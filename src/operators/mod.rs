@@ -8,6 +8,8 @@ pub mod dense;
 mod kernel;
 mod loss;
 mod registry;
+mod rows;
+mod seeded;
 
 use std::ops::Range;
 
@@ -20,6 +22,7 @@ pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
 pub use loss::Loss;
 pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
+pub use seeded::Seeded;
 
 /// What one iteration of gradient descent costs in an operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
