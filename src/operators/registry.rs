@@ -2,7 +2,7 @@
 //! benches, `lowrank check` and `lowrank list operators`.
 
 use crate::error::Result;
-use crate::operators::{Dense, Operator, RankOne, Storage};
+use crate::operators::{Dense, Operator, RankOne, Seeded, Storage};
 use crate::problem::Shape;
 
 /// (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
@@ -91,5 +91,29 @@ pub const REGISTRY: &[Registration] = &[
             random: |shape, m, seed| Ok(Box::new(RankOne::gaussian_sums(shape, m, 2, seed)?.centred(false)?)),
             integers: |shape, m, seed| Ok(Box::new(RankOne::small_integers(shape, m, 2, seed)?)),
         }],
+    },
+    Registration {
+        name: "seeded",
+        summary: "matrix-free: entries made from a seed by an integer hash, sums of four bytes, nearly Gaussian",
+        formula: "<A_i, Z>, entries (b0+b1+b2+b3-510)/128 (1/sqrt(2) of that beside the diagonal of symmetric A_i)",
+        normalization: "1/(m v), v = 21845/16384",
+        bytes_per_iteration: "0",
+        flops_per_iteration: "4 m p per trial, p = n(n+1)/2 or n1 n2, and 22 m p to make the entries (n > 255: 44)",
+        backends: "reference, cpu",
+        random: |shape, measurements, seed| Ok(Box::new(Seeded::new(shape, measurements, seed)?)),
+        integers: |shape, m, seed| Ok(Box::new(Seeded::new(shape, m, seed)?.small_integers())),
+        variants: &[],
+    },
+    Registration {
+        name: "rademacher",
+        summary: "matrix-free: entries of size 1 with random signs, 32 of them from one hash",
+        formula: "<A_i, Z>, entries +-1 (+-1/sqrt(2) beside the diagonal of symmetric A_i)",
+        normalization: "1/m",
+        bytes_per_iteration: "0",
+        flops_per_iteration: "4 m p per trial, p = n(n+1)/2 or n1 n2, and 3.4 m p to make the entries (n > 255: 6.8)",
+        backends: "reference, cpu",
+        random: |shape, measurements, seed| Ok(Box::new(Seeded::rademacher(shape, measurements, seed)?)),
+        integers: |shape, m, seed| Ok(Box::new(Seeded::rademacher(shape, m, seed)?.small_integers())),
+        variants: &[],
     },
 ];

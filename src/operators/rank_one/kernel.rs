@@ -7,9 +7,8 @@
 //! An accumulator is Σ rᵢAᵢV, (k, n1), then for two factors Σ rᵢAᵢᵀW, (k, n2), or for centred residuals Σ wᵢAᵢV, (k, n1),
 //! Σwe and Σw.
 
-use crate::operators::dense::stream::{add_tail, total};
-use crate::operators::dense::tile;
 use crate::operators::rank_one::{RankOne, Vectors};
+use crate::operators::rows::{add_tail, adjoint, forward, total};
 use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
 use crate::simd::{InstructionSet, Stored, Task, Unit, Widen};
 
@@ -205,7 +204,7 @@ fn thin<A: Widen<S, T>, S: Stored<T>, T: Unit>(simd: A, n: usize, k: usize, vect
     let rows = vectors.len() / n;
     let columns = columns(x, std::iter::repeat_with(|| &mut [][..]), n);
     let mut sums = vec![T::ZEROS; rows * k];
-    tile::forward(simd, n, vectors, &columns, &mut sums);
+    forward(simd, n, vectors, &columns, &mut sums);
     let mut out = Vec::with_capacity(rows * k);
     for (vector, sums) in vectors.chunks_exact(n).zip(sums.chunks_exact(k)) {
         let tail = S::chunks(vector).1;
@@ -229,7 +228,7 @@ fn add<A: Widen<S, T>, S: Stored<T>, T: Unit>(
     // The tiled product takes the length of a row from a point.
     let points = vec![T::ZERO; n * k];
     let mut columns = columns(&points, sums.chunks_exact_mut(n), n);
-    tile::adjoint(simd, n, vectors, factors, &mut columns);
+    adjoint(simd, n, vectors, factors, &mut columns);
     for (vector, factors) in vectors.chunks_exact(n).zip(factors.chunks_exact(k)) {
         let tail = S::chunks(vector).1;
         for (column, &factor) in columns.iter_mut().zip(factors) {

@@ -235,7 +235,6 @@ impl RankOne {
     }
 
     /// a, (m, q, n1).
-    #[allow(dead_code, reason = "read by the shaders' host side")]
     pub(crate) fn left_vectors(&self) -> &Vectors {
         &self.left
     }
