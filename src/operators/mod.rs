@@ -5,6 +5,7 @@
 //! sees the trait only.
 
 pub mod dense;
+mod gpu;
 mod kernel;
 mod loss;
 pub mod rank_one;
@@ -19,6 +20,7 @@ use crate::problem::{Factors, Shape};
 
 pub use crate::simd::InstructionSet;
 pub use dense::{Dense, Layout, Storage};
+pub use gpu::{GpuForm, GpuNonzeros, GpuThin, GpuVectors};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
 pub use loss::Loss;
@@ -178,8 +180,8 @@ pub trait Operator: Send + Sync {
         None
     }
 
-    /// Shader and data for the Gpu backend, which refuses operators without one.
-    fn gpu(&self) -> Option<&dyn GpuSource> {
+    /// What the Gpu backend runs; it refuses operators without.
+    fn gpu(&self) -> Option<GpuForm<'_>> {
         None
     }
 }
@@ -269,7 +271,7 @@ macro_rules! delegate {
             fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
                 (**self).kernel_f64()
             }
-            fn gpu(&self) -> Option<&dyn GpuSource> {
+            fn gpu(&self) -> Option<GpuForm<'_>> {
                 (**self).gpu()
             }
         }

@@ -83,7 +83,7 @@ pub const REGISTRY: &[Registration] = &[
         normalization: "1/(2 q m) for a a^T, 1/(q m) for a b^T (entries of variance 1)",
         bytes_per_iteration: "4 m q n, or 4 m q (n1+n2)",
         flops_per_iteration: "6 m q n k per trial (4 not centred; a b^T: 4 m q (n1+n2) k)",
-        backends: "reference, cpu",
+        backends: "reference, cpu, gpu",
         random: |shape, m, seed| Ok(Box::new(RankOne::gaussian(shape, m, seed)?)),
         integers: |shape, m, seed| Ok(Box::new(RankOne::small_integers(shape, m, 1, seed)?)),
         variants: &[Variant {
