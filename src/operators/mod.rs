@@ -4,10 +4,14 @@
 //! (the three functions of the trait), optionally a fast host kernel and a WGSL shader. Everything else in the crate
 //! sees the trait only.
 
+pub(crate) mod compressed;
 pub mod dense;
+pub mod entries;
+mod gather;
 mod kernel;
 mod loss;
 mod registry;
+pub mod sparse;
 
 use std::ops::Range;
 
@@ -16,10 +20,13 @@ use crate::problem::{Factors, Shape};
 
 pub use crate::simd::InstructionSet;
 pub use dense::{Dense, Layout, Storage};
+pub use entries::Entries;
+pub use gather::{GatherKernel, Lines, Side};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
 pub use loss::Loss;
 pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
+pub use sparse::Sparse;
 
 /// What one iteration of gradient descent costs in an operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -173,6 +180,17 @@ pub trait Operator: Send + Sync {
         None
     }
 
+    /// Fast single-precision kernel of operators whose measurements touch few lines of the factors; the Cpu backend
+    /// prefers it.
+    fn gather_f32(&self) -> Option<&dyn GatherKernel<f32>> {
+        None
+    }
+
+    /// The same in double precision.
+    fn gather_f64(&self) -> Option<&dyn GatherKernel<f64>> {
+        None
+    }
+
     /// Shader and data for the Gpu backend, which refuses operators without one.
     fn gpu(&self) -> Option<&dyn GpuSource> {
         None
@@ -263,6 +281,12 @@ macro_rules! delegate {
             }
             fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
                 (**self).kernel_f64()
+            }
+            fn gather_f32(&self) -> Option<&dyn GatherKernel<f32>> {
+                (**self).gather_f32()
+            }
+            fn gather_f64(&self) -> Option<&dyn GatherKernel<f64>> {
+                (**self).gather_f64()
             }
             fn gpu(&self) -> Option<&dyn GpuSource> {
                 (**self).gpu()

@@ -2,7 +2,7 @@
 //! benches, `lowrank check` and `lowrank list operators`.
 
 use crate::error::Result;
-use crate::operators::{Dense, Operator, Storage};
+use crate::operators::{Dense, Entries, Operator, Sparse, Storage};
 use crate::problem::Shape;
 
 /// (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
@@ -48,7 +48,9 @@ pub struct Registration {
 }
 
 /// Every built-in operator.
-pub const REGISTRY: &[Registration] = &[Registration {
+pub const REGISTRY: &[Registration] = &[DENSE, ENTRIES, SPARSE];
+
+const DENSE: Registration = Registration {
     name: "dense",
     summary: "stored sensing matrices: Gaussian from a seed, or your own from a .npy file",
     formula: "<A_i, Z>, A_i symmetric, upper triangle stored",
@@ -70,4 +72,30 @@ pub const REGISTRY: &[Registration] = &[Registration {
             integers: |shape, m, seed| Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F64)?)),
         },
     ],
-}];
+};
+
+const ENTRIES: Registration = Registration {
+    name: "entries",
+    summary: "sampled entries, from CSV, TSV or Matrix Market files: matrix completion",
+    formula: "Z_ab, or (Z_ab + Z_ba)/2 of a symmetric unknown",
+    normalization: "n1 n2/m",
+    bytes_per_iteration: "24 m + 4 (n1 + n2), and a row of a factor for each of 3 m listings",
+    flops_per_iteration: "6 m k per trial",
+    backends: "reference, cpu",
+    random: |shape, measurements, seed| Ok(Box::new(Entries::uniform(shape, measurements, seed)?)),
+    integers: |shape, measurements, seed| Ok(Box::new(Entries::uniform(shape, measurements, seed)?)),
+    variants: &[],
+};
+
+const SPARSE: Registration = Registration {
+    name: "sparse",
+    summary: "own sensing matrices with few nonzeros, from Matrix Market or scipy.sparse files",
+    formula: "<A_i, Z>, A_i compressed; the symmetric part of A_i for a symmetric unknown",
+    normalization: "1/m (own matrices: --normalization)",
+    bytes_per_iteration: "24 or 36 nnz + 4 (m + n1 + n2), and a row of a factor for each of 3 nnz listings",
+    flops_per_iteration: "6 nnz k per trial",
+    backends: "reference, cpu",
+    random: |shape, measurements, seed| Ok(Box::new(Sparse::random(shape, measurements, 4, seed)?)),
+    integers: |shape, measurements, seed| Ok(Box::new(Sparse::small_integers(shape, measurements, seed)?)),
+    variants: &[],
+};
