@@ -50,7 +50,7 @@ fn automatic_settings_recover_without_a_truth_and_estimate_the_error() {
     assert_eq!(solver.notices().len(), 3, "{:?}", solver.notices());
     let solution = solver.solve().unwrap();
     let best = solution.best();
-    let error = lowrank::diagnostics::relative_error(best.left(), &truth).unwrap();
+    let error = lowrank::diagnostics::relative_error(&best.product(), &truth).unwrap();
     let estimate = best.estimated_relative_error.unwrap();
     assert!(error < 1e-3, "{error}");
     assert!(estimate / error > 0.5 && estimate / error < 2.0, "{estimate} {error}");
@@ -172,7 +172,7 @@ fn new_observations_reuse_the_loaded_operator() {
     for (y, truth) in y.iter().zip(&truths) {
         solver.set_observations(y).unwrap();
         let solution = solver.solve().unwrap();
-        assert!(lowrank::diagnostics::relative_error(solution.best().left(), truth).unwrap() < 1e-3);
+        assert!(lowrank::diagnostics::relative_error(&solution.best().product(), truth).unwrap() < 1e-3);
     }
     assert!(solver.set_observations(&y[0][1..]).unwrap_err().to_string().contains("399"));
 }

@@ -1,5 +1,7 @@
-// What the gradient needs at U = U₀ + V: the left factor 2U₀ + V, whose product with V is the part of UUᵀ that V makes,
-// and U₀ + V, which the adjoint is applied to. The doubling is exact.
+// What the gradient needs at U = U₀ + V: the left factor (2U₀ + V)S, whose product with V is the part of U S Uᵀ that V
+// makes, and (U₀ + V)S, which the adjoint is applied to. The doubling is exact. S = diag(±1) is −1 from column POSITIVE on.
+//
+// Signed columns without a centre are this at U₀ = 0; without signed columns POSITIVE is K.
 //
 // Grid: one thread per (slot, entry of U), workgroups of 256 that belong to one slot.
 
@@ -25,6 +27,7 @@ fn around_centre(
     let at = slots[1u + slot] * N * K + entry;
     let u = centre[at];
     let v = increment[at];
-    left[at] = fma(2.0, u, v);
-    applied[at] = u + v;
+    let sign: real = select(-1.0, 1.0, entry % K < POSITIVE);
+    left[at] = sign * fma(2.0, u, v);
+    applied[at] = sign * (u + v);
 }

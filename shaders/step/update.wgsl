@@ -1,11 +1,12 @@
-// U ← U − step·D for the active trials.
+// U ← U − step·D − shrink·U for the active trials; where there are two factors, for L above R.
 //
 // Grid: one thread per (slot, entry of U), workgroups of 256 that belong to one slot.
 
 @group(0) @binding(0) var<storage, read> slots: array<u32>;
-@group(1) @binding(0) var<storage, read> step_sizes: array<real>;              // (BATCH): μ·s
-@group(1) @binding(1) var<storage, read> direction: array<real>;         // (BATCH, N, K)
-@group(1) @binding(2) var<storage, read_write> factor: array<real>;      // (BATCH, N, K)
+@group(1) @binding(0) var<storage, read> step_sizes: array<real>;        // (BATCH): μ·s
+@group(1) @binding(1) var<storage, read> shrink: array<real>;            // (BATCH): μ·ridge
+@group(1) @binding(2) var<storage, read> direction: array<real>;         // (BATCH, N, K)
+@group(1) @binding(3) var<storage, read_write> factor: array<real>;      // (BATCH, N, K)
 
 @compute @workgroup_size(256)
 fn update(
@@ -22,5 +23,6 @@ fn update(
     }
     let trial = slots[1u + slot];
     let at = trial * N * K + entry;
-    factor[at] = fma(-step_sizes[trial], direction[at], factor[at]);
+    // The inner one is the factor itself where nothing shrinks.
+    factor[at] = fma(-step_sizes[trial], direction[at], fma(-shrink[trial], factor[at], factor[at]));
 }

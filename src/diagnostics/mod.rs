@@ -11,54 +11,70 @@ use faer::Mat;
 
 use crate::error::Result;
 use crate::linalg;
-use crate::problem::{MatrixView, Truth};
+use crate::problem::{MatrixView, Product, Truth};
 
 pub use paper::{Diagnosis, PaperDiagnostics};
 pub use phases::{ALIGNED, Phase, PhaseClock, PhaseInput, Phases, TWIN_LEFT, phases};
 pub use proxy::{FELL, GAP, GROWN, PhaseProxy, ProxyClock, QUIET, SPENT, STILL};
-pub use spectrum::Spectrum;
+pub use spectrum::{Spectrum, spectral_norm};
 pub use subspace::{SignalAndNoise, leading_left, signal_and_noise, sine_of_largest_angle};
 pub use twin::{PowerTwin, TwinFactor};
 
-/// ‖U Uᵀ − M‖_F / ‖M‖_F.
+/// ‖Z − M‖_F / ‖M‖_F for Z = U Uᵀ, U S Uᵀ or L Rᵀ.
 ///
-/// For a truth X with k + r < n this is ‖R S Rᵀ‖_F / ‖XᵀX‖_F with R from the QR decomposition of [U X] and
-/// S = diag(1…1, −1…−1): expanding the norm into a sum of traces instead would cancel and floor near 1e-8. Otherwise
-/// the difference is formed directly. A zero truth gives ‖U Uᵀ‖_F.
+/// With Z − M = [L, −L*]·[R, R*]ᵀ this is ‖A Bᵀ‖_F over the norm of the truth, A and B being the triangular factors of the
+/// QR decompositions of the two: expanding the norm into a sum of traces instead would cancel and floor near 1e-8. One
+/// decomposition serves both where L = R = U, signs apart. Where the factors are wider than the matrix, and for truths
+/// that are no products, the difference is formed. A zero truth gives ‖Z‖_F.
 ///
-/// `factor` is n×k; columns of zeros are harmless.
+/// Columns of zeros are harmless.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] where the sizes differ.
-pub fn relative_error(factor: MatrixView<'_>, truth: &Truth) -> Result<f64> {
-    let (n, k) = (factor.rows(), factor.columns());
-    if n != truth.shape().rows() {
+pub fn relative_error(found: &Product<'_>, truth: &Truth) -> Result<f64> {
+    let (n1, n2, k) = (found.rows(), found.columns(), found.left().columns());
+    if (n1, n2) != (truth.shape().rows(), truth.shape().columns()) {
         return Err(crate::Error::invalid(
             "truth",
             format!("a {} matrix", truth.shape()),
-            format!("a {n}x{n} matrix"),
+            format!("a {n1}x{n2} matrix"),
             "the truth must have the size of the unknown",
         ));
     }
-    if factor.as_slice().iter().any(|v| !v.is_finite()) {
+    if !found.is_finite() {
         return Ok(f64::INFINITY);
     }
-    let (difference, norm) = match truth.factor() {
-        Some(x) if k + x.columns() < n => {
-            let joint = Mat::from_fn(n, k + x.columns(), |i, j| if j < k { factor.row(i)[j] } else { x.row(i)[j - k] });
-            let r = linalg::triangular_factor(&joint);
-            let signed = Mat::from_fn(r.nrows(), r.ncols(), |i, j| if j < k { r[(i, j)] } else { -r[(i, j)] });
-            let xm = linalg::view(n, x.columns(), x.as_slice());
-            ((&signed * r.transpose()).norm_l2(), (xm.transpose() * xm).norm_l2())
+    let (difference, norm) = match truth.product() {
+        Some(x) if k + x.left().columns() < n1.min(n2) => {
+            let joint = |of: MatrixView<'_>, x: MatrixView<'_>| {
+                let both = |i: usize, j: usize| if j < k { of.row(i)[j] } else { x.row(i)[j - k] };
+                linalg::triangular_factor(&Mat::from_fn(of.rows(), k + x.columns(), both))
+            };
+            let sign = |j: usize| if j < k { found.sign(j) } else { -x.sign(j - k) };
+            let a = joint(found.left(), x.left());
+            let b = if found.is_single() && x.is_single() { a.clone() } else { joint(found.right(), x.right()) };
+            let signed = Mat::from_fn(a.nrows(), a.ncols(), |i, j| sign(j) * a[(i, j)]);
+            ((&signed * b.transpose()).norm_l2(), product_norm(&x))
         }
         _ => {
-            let u = linalg::view(n, k, factor.as_slice());
-            let m = truth.to_matrix();
-            let m = linalg::view(n, n, &m);
-            ((u * u.transpose() - m).norm_l2(), m.norm_l2())
+            let (z, m) = (found.to_dense(), truth.to_matrix());
+            let (z, m) = (linalg::view(n1, n2, &z), linalg::view(n1, n2, &m));
+            ((z - m).norm_l2(), m.norm_l2())
         }
     };
     Ok(if norm > 0.0 { difference / norm } else { difference })
+}
+
+/// ‖L S Rᵀ‖_F = √tr(S LᵀL S RᵀR).
+fn product_norm(x: &Product<'_>) -> f64 {
+    let gram = |m: MatrixView<'_>| {
+        let m = linalg::view(m.rows(), m.columns(), m.as_slice());
+        m.transpose() * m
+    };
+    let (l, r) = (gram(x.left()), gram(x.right()));
+    let rank = x.left().columns();
+    let terms = (0..rank * rank).map(|at| (at / rank, at % rank));
+    terms.map(|(i, j)| x.sign(i) * x.sign(j) * l[(i, j)] * r[(i, j)]).sum::<f64>().max(0.0).sqrt()
 }
 
 /// Singular values of a factor, largest first.
@@ -97,11 +113,30 @@ mod tests {
         for delta in [0.5, 1e-3, 1e-9, 1e-13] {
             let moved: Vec<f64> = x.as_slice().iter().map(|v| v * (1.0 + delta)).collect();
             let view = MatrixView::new(30, 3, &moved).unwrap();
-            let by_qr = relative_error(view, &truth).unwrap();
+            let by_qr = relative_error(&Product::psd(view), &truth).unwrap();
             let expected = (1.0 + delta) * (1.0 + delta) - 1.0;
             assert!((by_qr - expected).abs() <= 1e-3 * expected + 2e-15, "{by_qr} {expected}");
-            let direct = relative_error(view, &Truth::from_matrix(30, truth.to_matrix()).unwrap()).unwrap();
+            let direct =
+                relative_error(&Product::psd(view), &Truth::from_matrix(30, truth.to_matrix()).unwrap()).unwrap();
             assert!((direct - expected).abs() <= 1e-3 * expected + 2e-15, "{direct} {expected}");
+        }
+    }
+
+    #[test]
+    fn the_error_of_every_form_is_that_of_the_matrix() {
+        let asymmetric = synthetic::asymmetric(20, 14).rank(3).condition_number(4.0).seed(2).build().unwrap();
+        let signed = synthetic::signed(20, (2, 1)).condition_number(2.0).seed(3).build().unwrap();
+        for truth in [asymmetric, signed] {
+            let x = truth.product().unwrap();
+            let moved = |m: MatrixView<'_>, by: f64| m.as_slice().iter().map(|v| v * (1.0 + by)).collect::<Vec<f64>>();
+            let (l, r) = (moved(x.left(), 0.01), moved(x.right(), if x.is_single() { 0.01 } else { -0.005 }));
+            let (l, r) = (MatrixView::new(20, 3, &l).unwrap(), MatrixView::new(x.columns(), 3, &r).unwrap());
+            let found = if x.is_single() { Product::signed(l, 2) } else { Product::pair(l, r).unwrap() };
+            let by_qr = relative_error(&found, &truth).unwrap();
+            let direct = relative_error(&found, &Truth::from_matrix_of(truth.shape(), truth.to_matrix()).unwrap());
+            approx::assert_relative_eq!(by_qr, direct.unwrap(), max_relative = 1e-10);
+            let itself = relative_error(&x, &truth).unwrap();
+            assert!(itself < 1e-15, "{itself:e}");
         }
     }
 
@@ -109,7 +144,7 @@ mod tests {
     fn wide_factors_use_the_direct_difference() {
         let truth = synthetic::psd(4).rank(2).seed(1).build().unwrap();
         let zero = vec![0.0; 4 * 9];
-        let error = relative_error(MatrixView::new(4, 9, &zero).unwrap(), &truth).unwrap();
+        let error = relative_error(&Product::psd(MatrixView::new(4, 9, &zero).unwrap()), &truth).unwrap();
         approx::assert_abs_diff_eq!(error, 1.0, epsilon = 1e-14);
     }
 

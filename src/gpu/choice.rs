@@ -10,7 +10,7 @@ use crate::gpu::engine::Options;
 use crate::gpu::program::{At, Program};
 use crate::gpu::resources::Buffers;
 use crate::gpu::shaders::{modules, source_of, widest};
-use crate::gpu::sizes::Sizes;
+use crate::gpu::sizes::{Columns, Sizes};
 use crate::gpu::variant::{Abilities, Extent, Variant};
 use crate::memory::Place;
 use crate::operators::{GpuPlan, Operator};
@@ -47,7 +47,8 @@ pub(super) fn considered(device: &Device, load: &Load<'_>, plan: &GpuPlan, optio
         Some(name) => vec![Variant::forced(name, operator.name(), &extent, &abilities)?],
         None => Variant::candidates(&extent, &abilities, (m * plan.row_words) as u64 * 4),
     };
-    let sizes = |variant| Sizes::new(operator, plan, load.search_rank, load.batch, options.precision, variant);
+    let columns = Columns::new(load.search_rank, load.signature);
+    let sizes = |variant| Sizes::new(operator, plan, columns, load.batch, options.precision, variant);
     let mut found: Vec<Sizes> = variants.into_iter().map(sizes).collect();
     if let (Some(limit), Some(first)) = (options.memory_bytes, found.first().copied()) {
         found.retain(|sizes| *sizes == first || working_bytes(sizes) <= limit / 4);

@@ -13,7 +13,7 @@ use crate::gpu::shaders::{Mutation, source_of, widest};
 use crate::gpu::sizes::Sizes;
 use crate::gpu::stream::Stream;
 use crate::methods::Stage;
-use crate::problem::Factors;
+use crate::problem::{Factors, Shape};
 
 /// Submissions grow while they take less than this.
 const SHORT_SUBMISSION: Duration = Duration::from_millis(100);
@@ -47,6 +47,7 @@ struct GpuEngine<'a> {
     info: EngineInfo,
     recipe: &'static [Stage],
     program: Program,
+    shape: Shape,
     /// What of the measurement data is not on the device.
     stream: Option<Stream<'a>>,
     active: Vec<bool>,
@@ -63,8 +64,7 @@ struct GpuEngine<'a> {
 /// Factors, observations and steps are zero until they are set; all trials are active.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for operators without a shader, rectangular models, and double precision on an adapter without
-/// it; [`Error::Invalid`] for an empty batch,
+/// [`Error::Unsupported`] for operators without a shader, and double precision on an adapter without it; [`Error::Invalid`] for an empty batch,
 /// search rank or row; [`Error::Device`] where the adapter's limits or memory do not suffice or a kernel does not compile.
 pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<Box<dyn Engine + 'a>> {
     let operator = load.operator.as_ref();
@@ -110,9 +110,11 @@ pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<B
         info,
         recipe: load.recipe,
         program,
+        shape: operator.shape(),
         stream,
         active: vec![true; sizes.batch],
-        at: At::Current,
+        // Signed columns are increments around a centre of zeros, which the buffer holds until another one is set.
+        at: if load.signature.is_some() { At::Centred } else { At::Current },
         fresh: false,
         pace: 0,
         paranoid: options.paranoid,
@@ -149,18 +151,52 @@ impl GpuEngine<'_> {
     }
 
     fn require_sizes(&self, name: &str, factors: &Factors) -> Result<()> {
-        let Sizes { n, k, batch, .. } = self.program.sizes;
+        let Sizes { n1, n2, k, batch, .. } = self.program.sizes;
         let found = (factors.batch(), factors.rows(), factors.columns(), factors.search_rank());
-        if found == (batch, n, n, k) {
+        if found == (batch, n1, n2, k) {
             return Ok(());
         }
         let (found_batch, rows, columns, rank) = found;
         Err(Error::invalid(
             name,
             format!("batch {found_batch}, {rows}x{columns}, search rank {rank}"),
-            format!("batch {batch}, {n}x{n}, search rank {k}"),
+            format!("batch {batch}, {n1}x{n2}, search rank {k}"),
             "give factors of the loaded problem's sizes",
         ))
+    }
+
+    /// The sizes, and as many factors as the model has.
+    fn require_models(&self, name: &str, factors: &Factors) -> Result<()> {
+        let Sizes { k, batch, .. } = self.program.sizes;
+        factors.require(name, batch, self.shape, k)
+    }
+
+    /// Writes one factor, or L above R trial by trial.
+    fn write_factors(&self, storage: &Storage, name: &str, factors: &Factors) -> Result<()> {
+        if self.program.sizes.symmetric {
+            return self.write(storage, name, factors.left_data());
+        }
+        let trials = 0..factors.batch();
+        let stacked: Vec<f64> = trials
+            .flat_map(|trial| [factors.left(trial), factors.right(trial)])
+            .flat_map(|view| view.as_slice().iter().copied())
+            .collect();
+        self.write(storage, name, &stacked)
+    }
+
+    /// What is stored as factors are: one of them, or a pair.
+    fn read_factors(&self, storage: &Storage) -> Result<(Vec<f64>, Vec<f64>)> {
+        let Sizes { n, n1, k, symmetric, .. } = self.program.sizes;
+        let values = self.read(storage)?;
+        if symmetric {
+            return Ok((values, Vec::new()));
+        }
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for trial in values.chunks(n * k) {
+            left.extend_from_slice(&trial[..n1 * k]);
+            right.extend_from_slice(&trial[n1 * k..]);
+        }
+        Ok((left, right))
     }
 
     /// One gradient and nothing else: in one submission, or, until that is known to be short enough, in one submission
@@ -193,8 +229,8 @@ impl GpuEngine<'_> {
             let inspect = || paranoia::inspect(&self.device, &buffers.outputs(), &buffers.written());
             self.device.checked("inspecting outputs", inspect)?;
         }
-        let (residual, left) = (self.read(&buffers.residual)?, self.read(&buffers.direction)?);
-        Ok(Evaluation { residual, left, right: Vec::new() })
+        let (residual, (left, right)) = (self.read(&buffers.residual)?, self.read_factors(&buffers.direction)?);
+        Ok(Evaluation { residual, left, right })
     }
 }
 
@@ -214,23 +250,23 @@ impl Engine for GpuEngine<'_> {
     }
 
     fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
-        if shrink.iter().all(|shrink| *shrink == 0.0) {
-            return Ok(());
-        }
-        Err(Error::Unsupported { what: "a ridge on the gpu".into(), fix: "use backend cpu".into() })
+        self.write(&self.program.buffers.shrink, "ridge", shrink)
     }
 
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
-        self.require_sizes("factors", factors)?;
-        if !factors.is_single() {
-            return Err(Error::invalid("factors", "a pair (L, R)", "one factor U", "this model iterates U Uᵀ"));
-        }
+        self.require_models("factors", factors)?;
         self.fresh = false;
-        self.write(&self.program.buffers.factor, "factors", factors.left_data())
+        self.write_factors(&self.program.buffers.factor, "factors", factors)
     }
 
     fn set_centre(&mut self, centre: &Factors) -> Result<()> {
-        self.require_sizes("centre", centre)?;
+        if !self.program.sizes.symmetric {
+            return Err(Error::Unsupported {
+                what: "increments around a centre for a pair of factors".into(),
+                fix: "use precision f32 or f64".into(),
+            });
+        }
+        self.require_models("centre", centre)?;
         (self.fresh, self.at) = (false, At::Centred);
         self.write(&self.program.buffers.centre, "centre", centre.left_data())
     }
@@ -307,20 +343,27 @@ impl Engine for GpuEngine<'_> {
     }
 
     fn factors(&mut self) -> Result<Factors> {
-        let Sizes { n, k, batch, .. } = self.program.sizes;
-        Factors::symmetric(batch, n, k, self.read(&self.program.buffers.factor)?)
+        let (left, right) = self.read_factors(&self.program.buffers.factor)?;
+        Factors::of(self.program.sizes.batch, self.shape, self.program.sizes.k, left, right)
     }
 
     fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {
         self.require_sizes("point", point)?;
         self.require_sizes("applied", applied)?;
         self.fresh = false;
-        let at = if point.is_single() { At::Single } else { At::Pair };
-        self.write(&self.program.buffers.left, "point", point.left_data())?;
-        if !point.is_single() {
-            self.write(&self.program.buffers.right, "point", point.right_data())?;
+        let (buffers, symmetric) = (&self.program.buffers, self.program.sizes.symmetric);
+        // Two factors lie in one buffer.
+        let at = if point.is_single() || !symmetric { At::Single } else { At::Pair };
+        self.write_factors(&buffers.left, "point", point)?;
+        if symmetric {
+            if !point.is_single() {
+                self.write(&buffers.right, "point", point.right_data())?;
+            }
+            // A pair (W, V) for a model of one factor asks for what V alone makes.
+            self.write(&buffers.applied, "applied", applied.right_data())?;
+        } else {
+            self.write_factors(&buffers.applied, "applied", applied)?;
         }
-        self.write(&self.program.buffers.applied, "applied", applied.right_data())?;
         self.device.checked("preparing an evaluation", || {
             self.program.write_slots(&vec![true; self.program.sizes.batch]);
             if self.paranoid {

@@ -114,7 +114,7 @@ impl Kernels {
                 outer_pair: kernel(&compile(&modules.pair), "outer_product", 0, &[Read, Read, Write], None),
                 reduce: kernel(&compile(&modules.reduce), "reduce", 0, &[Read, Write], None),
                 product: kernel(&compile(&modules.gradient_product), "gradient_product", 0, &[Read, Read, Write], None),
-                update: kernel(&compile(&modules.update), "update", 0, &[Read, Read, Write], None),
+                update: kernel(&compile(&modules.update), "update", 0, &[Read, Read, Read, Write], None),
                 around_centre: {
                     let operands = [Read, Read, Write, Write];
                     kernel(&compile(&modules.around_centre), "around_centre", 0, &operands, None)

@@ -88,7 +88,7 @@ impl Program {
         Ok(())
     }
 
-    /// z = the packed symmetric part of 2·L Rᵀ.
+    /// z = the packed symmetric part of 2·L Rᵀ, or L Rᵀ itself.
     pub(super) fn outer_product(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, at: At) -> Result<()> {
         let (b, k) = (&self.bindings, &self.kernels);
         let (kernel, operands) = match at {
@@ -101,8 +101,8 @@ impl Program {
                 (&k.outer_pair, &b.outer_centred)
             }
         };
-        let blocks = self.sizes.n.div_ceil(16);
-        self.dispatch(pass, kernel, operands, None, &[self.sizes.tiles(count) * self.sizes.tile, blocks, blocks])
+        let (high, wide) = (self.sizes.n1.div_ceil(16), self.sizes.n2.div_ceil(16));
+        self.dispatch(pass, kernel, operands, None, &[self.sizes.tiles(count) * self.sizes.tile, high, wide])
     }
 
     /// e of the panel's rows, and their share of A*(w∘e). `rows` is how many there are in a panel that is not full.
@@ -126,17 +126,18 @@ impl Program {
         }
     }
 
-    /// D = A*(w∘e)·V.
+    /// D = A*(w∘e)·V, and A*(w∘e)ᵀ·W below it.
     pub(super) fn product(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, at: At) -> Result<()> {
         let (b, kernels) = (&self.bindings, &self.kernels);
-        let Sizes { n, k, stride, tile, .. } = self.sizes;
+        let Sizes { n1, n2, k, symmetric, stride, tile, .. } = self.sizes;
+        let blocks = n1.div_ceil(16) + if symmetric { 0 } else { n2.div_ceil(16) };
         let operands = match at {
             At::Current => &b.product_current,
             At::Single | At::Pair | At::Centred => &b.product_applied,
         };
         let numbers = self.sizes.tiles(count) * tile * stride;
         self.dispatch(pass, &kernels.reduce, &b.reduce, None, &[numbers.div_ceil(32)])?;
-        self.dispatch(pass, &kernels.product, operands, None, &[count, n.div_ceil(16), k.div_ceil(16)])
+        self.dispatch(pass, &kernels.product, operands, None, &[count, blocks, k.div_ceil(16)])
     }
 
     /// e = A(L Rᵀ) − y and D = A*(w∘e)·V for the `count` trials in the slots.
@@ -148,7 +149,7 @@ impl Program {
         self.product(pass, count, at)
     }
 
-    /// U ← U − step·D for the `count` trials in the slots.
+    /// U ← U − step·D − shrink·U for the `count` trials in the slots.
     pub(super) fn descend(&self, pass: &mut wgpu::ComputePass<'_>, count: usize) -> Result<()> {
         let blocks = (self.sizes.n * self.sizes.k).div_ceil(256);
         self.dispatch(pass, &self.kernels.update, &self.bindings.update, None, &[count, blocks])

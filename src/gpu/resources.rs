@@ -11,7 +11,7 @@ use crate::memory::{Memory, Part, Place, product};
 pub(super) struct Buffers {
     /// (1 + batch): the number of active trials, then their indices.
     pub(super) slots: Storage,
-    /// (batch, n, k): the current factor.
+    /// (batch, n, k): the current factors; of two, L above R (n = n1 + n2), here and wherever there are n rows.
     pub(super) factor: Storage,
     /// (batch, n, k): where the factor is an increment around it.
     pub(super) centre: Storage,
@@ -23,8 +23,9 @@ pub(super) struct Buffers {
     pub(super) target: Storage,
     pub(super) weight: Storage,
     pub(super) residual: Storage,
-    /// (batch)
+    /// (batch) each
     pub(super) step: Storage,
+    pub(super) shrink: Storage,
     /// (tiles, stride, tile)
     pub(super) z: Storage,
     /// (splits, tiles, stride, tile)
@@ -74,7 +75,7 @@ impl Buffers {
                 part("partial sums of the gradient", &[(1, sums)]),
                 part("packed iterates and gradients", &[(1, z), (1, packed)]),
                 part("factors", &[(5, factor)]),
-                part("observations, weights and residuals", &[(3, rows), (2, sizes.batch + 1)]),
+                part("observations, weights and residuals", &[(3, rows), (3, sizes.batch + 1)]),
             ],
         }
     }
@@ -97,6 +98,7 @@ impl Buffers {
                 weight: input("weight", rows)?,
                 residual: output("residual", rows)?,
                 step: input("step", batch)?,
+                shrink: input("shrink", batch)?,
                 z: output("z", z)?,
                 sums: output("partial sums", sums)?,
                 packed: output("packed gradient", packed)?,
@@ -161,7 +163,7 @@ impl Bindings {
                 reduce: bind(&kernels.reduce, &[&b.sums, &b.packed]),
                 product_current: bind(&kernels.product, &[&b.packed, &b.factor, &b.direction]),
                 product_applied: bind(&kernels.product, &[&b.packed, &b.applied, &b.direction]),
-                update: bind(&kernels.update, &[&b.step, &b.direction, &b.factor]),
+                update: bind(&kernels.update, &[&b.step, &b.shrink, &b.direction, &b.factor]),
                 panels: (panels.iter())
                     .map(|panel| (kernels.bind_panel(device, &panel.data, &panel.uniform), panel.rows))
                     .collect(),

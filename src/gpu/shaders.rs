@@ -3,7 +3,7 @@
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
-use crate::gpu::sizes::Sizes;
+use crate::gpu::sizes::{Columns, Sizes};
 use crate::gpu::variant::{Abilities, Extent, Strategy, Variant};
 use crate::operators::{GpuPlan, GpuSource, Operator, Storage};
 
@@ -49,8 +49,10 @@ const ONE_PASS: File = file!("rows/one_pass.wgsl");
 const ROW_RESIDENT: File = file!("rows/row_resident.wgsl");
 const TILED: File = file!("rows/tiled.wgsl");
 const OUTER_PRODUCT: File = file!("step/outer_product.wgsl");
+const RECTANGULAR_OUTER: File = file!("step/rectangular_outer_product.wgsl");
 const REDUCE: File = file!("step/reduce.wgsl");
 const GRADIENT_PRODUCT: File = file!("step/gradient_product.wgsl");
+const RECTANGULAR_GRADIENT: File = file!("step/rectangular_gradient_product.wgsl");
 const UPDATE: File = file!("step/update.wgsl");
 const AROUND_CENTRE: File = file!("step/around_centre.wgsl");
 
@@ -89,13 +91,15 @@ pub(super) fn modules(sizes: &Sizes, operator: &str, plan: &GpuPlan, mutations: 
         Ok(module)
     };
     let step = |name, single, last: File| compose(name, single, &[GRID, PACKED, last]);
+    let (outer, product) =
+        if sizes.symmetric { (OUTER_PRODUCT, GRADIENT_PRODUCT) } else { (RECTANGULAR_OUTER, RECTANGULAR_GRADIENT) };
     let operator_path = format!("operators/{operator}.wgsl");
     let modules = Modules {
-        single: step("outer_product (single)", true, OUTER_PRODUCT)?,
-        pair: step("outer_product (pair)", false, OUTER_PRODUCT)?,
+        single: step("outer_product (single)", true, outer)?,
+        pair: step("outer_product (pair)", false, outer)?,
         operator: compose("operator", true, &operator_files(sizes, &operator_path, plan))?,
         reduce: step("reduce", true, REDUCE)?,
-        gradient_product: step("gradient_product", true, GRADIENT_PRODUCT)?,
+        gradient_product: step("gradient_product", true, product)?,
         update: step("update", true, UPDATE)?,
         around_centre: step("around_centre", true, AROUND_CENTRE)?,
     };
@@ -203,7 +207,7 @@ pub fn composed_modules(
     let mut all = Vec::new();
     let extent = Extent::new(operator.shape().dimension(), operator.measurements(), batch, precision, &plan);
     for variant in Variant::allowed(&extent, &Abilities { threads: 1024, subgroup: true, software: false }) {
-        let sizes = Sizes::new(operator, &plan, search_rank, batch, precision, variant);
+        let sizes = Sizes::new(operator, &plan, Columns::new(search_rank, None), batch, precision, variant);
         all.extend(modules(&sizes, operator.name(), &plan, &[])?.all().map(Module::clone));
     }
     Ok(all)
@@ -219,9 +223,9 @@ pub(super) fn widest(precision: Precision) -> Storage {
 
 pub(super) fn source_of(operator: &dyn Operator) -> Result<&dyn GpuSource> {
     match operator.gpu() {
-        Some(source) if operator.shape().is_symmetric() => Ok(source),
-        _ => Err(Error::Unsupported {
-            what: format!("operator '{}' ({:?} model) on the backend 'gpu'", operator.name(), operator.shape().model()),
+        Some(source) => Ok(source),
+        None => Err(Error::Unsupported {
+            what: format!("operator '{}' on the backend 'gpu'", operator.name()),
             fix: "it has no shader: use the backend 'cpu'".into(),
         }),
     }

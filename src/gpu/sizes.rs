@@ -4,7 +4,6 @@ use crate::engine::Precision;
 use crate::gpu::buffers::real_words;
 use crate::gpu::variant::{Strategy, Variant};
 use crate::operators::{GpuPlan, Operator};
-use crate::problem::packed_len;
 
 /// Trials that the tiles of the two-kernel strategy hold.
 const LANES: [usize; 4] = [1, 2, 4, 8];
@@ -17,11 +16,18 @@ pub(super) struct Sizes {
     pub variant: Variant,
     /// Arithmetic: what `real` stands for.
     pub precision: Precision,
-    /// Rows of the factor.
+    /// Rows of a trial's factors: n, or n1 + n2 with L above R.
     pub n: usize,
-    /// Columns of the factor.
+    /// n1 and n2, or n twice.
+    pub n1: usize,
+    pub n2: usize,
+    /// One factor a trial, and packed rows.
+    pub symmetric: bool,
+    /// Columns of the factors.
     pub k: usize,
-    /// p = n(n+1)/2.
+    /// Columns from here on count negative in a signed iterate; k where there are none.
+    pub positive: usize,
+    /// Numbers of a row: n(n+1)/2, or n1·n2.
     pub p: usize,
     /// Words from one stored row to the next.
     pub row_words: usize,
@@ -38,17 +44,33 @@ pub(super) struct Sizes {
     pub forward_rows: usize,
 }
 
+/// Columns of the factors.
+#[derive(Clone, Copy)]
+pub(super) struct Columns {
+    pub search_rank: usize,
+    /// [`Sizes::positive`]
+    pub positive: usize,
+}
+
+impl Columns {
+    pub(super) fn new(search_rank: usize, signature: Option<(usize, usize)>) -> Self {
+        Self { search_rank, positive: signature.map_or(search_rank, |(positive, _)| positive.min(search_rank)) }
+    }
+}
+
 impl Sizes {
     pub(super) fn new(
         operator: &dyn Operator,
         plan: &GpuPlan,
-        search_rank: usize,
+        columns: Columns,
         batch: usize,
         precision: Precision,
         variant: Variant,
     ) -> Self {
-        let (n, m) = (operator.shape().rows(), operator.measurements());
-        let p = packed_len(n);
+        let (shape, m) = (operator.shape(), operator.measurements());
+        let (n1, n2, symmetric, p) = (shape.rows(), shape.columns(), shape.is_symmetric(), shape.dimension());
+        let n = if symmetric { n1 } else { n1 + n2 };
+        let Columns { search_rank: k, positive } = columns;
         let fitting = |tiles: &[usize]| *tiles.iter().find(|&&tile| tile >= batch).unwrap_or(&tiles[tiles.len() - 1]);
         let (tile, stride, splits) = match variant.strategy {
             // About a thousand workgroups fill any GPU. At least 32 rows a split keep the traffic of the partial sums
@@ -62,8 +84,24 @@ impl Sizes {
         };
         let splits = variant.splits.unwrap_or(splits);
         let GpuPlan { row_words, forward_rows, .. } = *plan;
-        let k = search_rank;
-        Self { variant, precision, n, k, p, row_words, m, batch, stride, splits, tile, forward_rows }
+        Self {
+            variant,
+            precision,
+            n,
+            n1,
+            n2,
+            symmetric,
+            k,
+            positive,
+            p,
+            row_words,
+            m,
+            batch,
+            stride,
+            splits,
+            tile,
+            forward_rows,
+        }
     }
 
     /// Tiles that hold `count` trials.
@@ -109,7 +147,8 @@ impl Sizes {
 
     /// Constants at the head of every module.
     pub(super) fn prelude(&self, single: bool) -> String {
-        let Self { variant, precision, n, k, p, row_words, m, batch, stride, splits, tile, forward_rows: _ } = self;
+        let Self { variant, precision, n, n1, n2, k, positive, p, row_words, m, batch, stride, splits, tile, .. } =
+            self;
         let real = match precision {
             Precision::F32 | Precision::Mixed => "f32",
             Precision::F64 => "f64",
@@ -118,6 +157,7 @@ impl Sizes {
         let mut size = |name: &str, value: usize| text.push_str(&format!("const {name}: u32 = {value}u;\n"));
         let general = [("N", n), ("K", k), ("P", p), ("ROW_WORDS", row_words), ("M", m), ("BATCH", batch)];
         general.into_iter().for_each(|(name, value)| size(name, *value));
+        [("N1", n1), ("N2", n2), ("POSITIVE", positive)].into_iter().for_each(|(name, value)| size(name, *value));
         [("STRIDE", stride), ("SPLITS", splits), ("TILE", tile)]
             .into_iter()
             .for_each(|(name, value)| size(name, *value));

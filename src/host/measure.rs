@@ -40,3 +40,21 @@ pub(crate) fn adjoint(operator: &dyn Operator, residual: &[f64], applied: &Facto
     }
     sum
 }
+
+/// A*(r)ᵀ·W for one trial, summed in shard order: n2×k row-major.
+pub(crate) fn adjoint_transposed(operator: &dyn Operator, residual: &[f64], applied: &Factors) -> Vec<f64> {
+    let size = operator.shape().columns() * applied.search_rank();
+    let parts: Vec<Vec<f64>> = (0..operator.shards())
+        .into_par_iter()
+        .map(|shard| {
+            let mut out = vec![0.0; size];
+            operator.adjoint_apply_transposed(shard, &residual[operator.shard_range(shard)], applied, &mut out);
+            out
+        })
+        .collect();
+    let mut sum = vec![0.0; size];
+    for part in parts {
+        sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+    }
+    sum
+}

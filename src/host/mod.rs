@@ -8,5 +8,5 @@ mod reference;
 mod work;
 
 pub(crate) use cpu::load as load_cpu;
-pub(crate) use measure::{adjoint, measure};
+pub(crate) use measure::{adjoint, adjoint_transposed, measure};
 pub(crate) use reference::load as load_reference;

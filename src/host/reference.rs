@@ -88,7 +88,41 @@ fn columns(values: &[f64], m: usize, range: &Range<usize>) -> Vec<f64> {
 }
 
 impl Reference<'_> {
+    /// Two passes: the mean of the residuals has to be known before the adjoint.
+    fn centred_gradient(&self, point: &Factors, applied: &Factors) -> Evaluation {
+        let (operator, m) = (&self.operator, self.operator.measurements());
+        let mut residual = vec![0.0; self.batch * m];
+        for shard in 0..operator.shards() {
+            let range = operator.shard_range(shard);
+            let mut e = vec![0.0; self.batch * range.len()];
+            operator.forward(shard, point, &mut e);
+            for (trial, e) in e.chunks(range.len()).enumerate() {
+                let at = trial * m + range.start..trial * m + range.end;
+                let e = e.iter().zip(&self.target[at.clone()]).map(|(e, target)| e - target);
+                residual[at].iter_mut().zip(e).for_each(|(residual, e)| *residual = e);
+            }
+        }
+        let mut centred = Vec::with_capacity(residual.len());
+        for (e, w) in residual.chunks(m).zip(self.weights.chunks(m)) {
+            let mean = e.iter().zip(w).map(|(e, w)| e * w).sum::<f64>() / w.iter().sum::<f64>();
+            centred.extend(e.iter().zip(w).map(|(e, w)| w * (e - mean)));
+        }
+        let mut left = vec![0.0; applied.left_data().len()];
+        let mut right = vec![0.0; if operator.shape().is_symmetric() { 0 } else { applied.right_data().len() }];
+        for shard in 0..operator.shards() {
+            let r = columns(&centred, m, &operator.shard_range(shard));
+            operator.adjoint_apply(shard, &r, applied, &mut left);
+            if !right.is_empty() {
+                operator.adjoint_apply_transposed(shard, &r, applied, &mut right);
+            }
+        }
+        Evaluation { residual, left, right }
+    }
+
     fn gradient(&self, point: &Factors, applied: &Factors) -> Evaluation {
+        if self.operator.is_centred() {
+            return self.centred_gradient(point, applied);
+        }
         let (shape, m) = (self.operator.shape(), self.operator.measurements());
         let k = self.search_rank;
         let mut residual = vec![0.0; self.batch * m];

@@ -22,7 +22,7 @@ pub use npz::{npz_names, read_npz, write_npz};
 pub use observations::read_observations;
 pub use output::{OutputFile, ensure_not_input, same_file};
 pub(crate) use spool::Spool;
-pub use truth::{FactorArray, read_factor, read_truth_matrix};
+pub use truth::{FactorArray, read_factor, read_pair, read_rectangular_truth, read_signed_factor, read_truth_matrix};
 pub use write::{NpyNumber, NpyWriter, write_npy_f32, write_npy_f64};
 
 /// Formats a shape as NumPy prints it: `(3,)`, `(2, 4)`.

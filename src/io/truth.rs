@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::npy::{NpyArray, open_array};
+use super::npz;
 use super::shape_text;
 use crate::error::{Error, Result};
 
@@ -15,13 +16,52 @@ pub struct FactorArray {
     pub values: Vec<f64>,
 }
 
+/// Reads two factors, with `rows` and `columns` rows, from an `.npz` archive that holds `left`, (n1, k) or (batch, n1, k), and
+/// `right`, (n2, k) or (batch, n2, k).
+///
+/// # Errors
+/// As [`read_factor`]; also where the two differ in k or in the batch.
+pub fn read_pair(
+    path: impl AsRef<Path>,
+    rows: usize,
+    columns: usize,
+    setting: &str,
+) -> Result<(FactorArray, FactorArray)> {
+    let path = path.as_ref();
+    if !npz::is_archive(path)? {
+        return Err(Error::file(
+            path,
+            format!("a single array for {setting}"),
+            "an .npz archive with left (n1, k) and right (n2, k), as the asymmetric model has two factors",
+            "Save both: numpy.savez(path, left=L, right=R)",
+        ));
+    }
+    let left = factor_of(open_array(path, &["left"])?, rows, setting)?;
+    let right = factor_of(npz::read_npz(path, "right")?, columns, setting)?;
+    if (left.batch, left.columns) != (right.batch, right.columns) {
+        return Err(Error::file(
+            path,
+            format!(
+                "left of {} x k = {} and right of {} x k = {}",
+                left.batch, left.columns, right.batch, right.columns
+            ),
+            "two factors of the same k and batch",
+            "Save the two factors of one product",
+        ));
+    }
+    Ok((left, right))
+}
+
 /// Reads a factor with `n` rows: shape (n, k), or (batch, n, k). Of an `.npz` archive the array `left` is read (what
 /// this crate writes), or its only one. `setting` names the flag in messages (`truth`, `init`).
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::File`]: another shape, no columns, NaN or infinite entries (with their index).
 pub fn read_factor(path: impl AsRef<Path>, n: usize, setting: &str) -> Result<FactorArray> {
-    let array = open_array(path, &["left"])?;
+    factor_of(open_array(path, &["left"])?, n, setting)
+}
+
+fn factor_of(array: NpyArray, n: usize, setting: &str) -> Result<FactorArray> {
     let (batch, rows, columns) = match *array.shape() {
         [rows, columns] => (1, rows, columns),
         [batch, rows, columns] => (batch, rows, columns),
@@ -44,6 +84,51 @@ pub fn read_factor(path: impl AsRef<Path>, n: usize, setting: &str) -> Result<Fa
 
 /// Asymmetry of a truth matrix, relative to its largest entry, that passes as the rounding of `f32`.
 const ROUNDING: f64 = 1e-6;
+
+/// Reads the factor of a signed truth from an `.npz` archive that holds `left`, (n, p+q), and `signature`, (2,): p columns
+/// that count positive, then q that count negative.
+///
+/// # Errors
+/// As [`read_factor`]; also where the signature is not two whole numbers that add up to the columns.
+pub fn read_signed_factor(path: impl AsRef<Path>, n: usize, setting: &str) -> Result<(FactorArray, (usize, usize))> {
+    let path = path.as_ref();
+    let allowed = "an .npz archive with left (n, p+q) and signature (2,) = p, q";
+    let fix = "Save both: numpy.savez(path, left=X, signature=[p, q]), or give the matrix itself as --truth-matrix";
+    if !npz::is_archive(path)? {
+        return Err(Error::file(path, format!("a single array for {setting}"), allowed, fix));
+    }
+    let left = factor_of(npz::read_npz(path, "left")?, n, setting)?;
+    let array = npz::read_npz(path, "signature")?;
+    let numbers = array.to_vec()?;
+    let whole = |v: f64| (v >= 0.0 && v.fract() == 0.0 && v <= left.columns as f64).then_some(v as usize);
+    match numbers.as_slice() {
+        &[p, q] => match (whole(p), whole(q)) {
+            (Some(p), Some(q)) if p + q == left.columns => Ok((left, (p, q))),
+            _ => {
+                let found = format!("a signature {p}, {q} for {} columns", left.columns);
+                Err(Error::file(path, found, allowed, fix))
+            }
+        },
+        other => Err(Error::file(path, format!("a signature of {} numbers", other.len()), allowed, fix)),
+    }
+}
+
+/// Reads an n1×n2 truth matrix, row-major. Of an `.npz` archive the array `truth` or `M` is read, or its only one.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::File`]: another shape, NaN or infinite entries.
+pub fn read_rectangular_truth(path: impl AsRef<Path>, rows: usize, columns: usize) -> Result<Vec<f64>> {
+    let array = open_array(path, &["truth", "M"])?;
+    if *array.shape() != [rows, columns] {
+        return Err(Error::file(
+            array.path(),
+            format!("a truth matrix of shape {}", shape_text(array.shape())),
+            format!("shape ({rows}, {columns}), as the unknown matrix"),
+            "Give the matrix M itself, or its factors as an .npz archive with left and right",
+        ));
+    }
+    finite(&array)
+}
 
 /// Reads a symmetric n×n truth matrix, row-major. Of an `.npz` archive the array `truth` or `M` is read, or its only
 /// one. A matrix that is symmetric up to f32 rounding is symmetrised.

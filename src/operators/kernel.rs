@@ -50,7 +50,8 @@ pub trait HostKernel<T: Real>: Send + Sync {
     /// `set` is the instruction set to use; the order of every sum must not depend on the other trials.
     fn pass(&self, set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]);
 
-    /// Turns a summed accumulator into Σ wᵢ ρ′(eᵢ) Aᵢ V (and Σ wᵢ ρ′(eᵢ) Aᵢᵀ W), overwriting the outputs. `applied`
+    /// Turns a summed accumulator into Σ wᵢ ρ′(eᵢ) Aᵢ V (and Σ wᵢ ρ′(eᵢ) Aᵢᵀ W), overwriting the outputs; for centred operators
+    /// into the sums over eᵢ − ē. `applied`
     /// is (W, V) as (left, right).
     fn finish(
         &self,
@@ -72,6 +73,25 @@ impl<'a> TwinKernel<'a> {
         Self { operator }
     }
 
+    /// Σ rᵢAᵢV, and Σ rᵢAᵢᵀW where there are two factors.
+    fn sums_len(&self, search_rank: usize) -> usize {
+        let shape = self.operator.shape();
+        let right = if shape.is_symmetric() { 0 } else { shape.columns() };
+        (shape.rows() + right) * search_rank
+    }
+
+    /// Σ wᵢAᵢV (and the other side), then Σwe and Σw: what `finish` takes the mean of the residuals out with.
+    fn centring(&self, shard: usize, weights: &[f64], residual: &[f64], applied: &Factors, out: &mut [f64]) {
+        let (sums, means) = out.split_at_mut(out.len() - 2);
+        let (left, right) = sums.split_at_mut(applied.left_data().len());
+        self.operator.adjoint_apply(shard, weights, applied, left);
+        if !right.is_empty() {
+            self.operator.adjoint_apply_transposed(shard, weights, applied, right);
+        }
+        means[0] = weights.iter().zip(residual).map(|(w, e)| w * e).sum();
+        means[1] = weights.iter().sum();
+    }
+
     fn factors<T: Real>(&self, pair: Pair<'_, T>) -> Factors {
         Factors::pair(1, self.operator.shape(), pair.search_rank, convert(pair.left), convert(pair.right))
             .expect("the engine passes factors of the operator's shape")
@@ -91,9 +111,8 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
     }
 
     fn accumulator_len(&self, search_rank: usize) -> usize {
-        let shape = self.operator.shape();
-        let right = if shape.is_symmetric() { 0 } else { shape.columns() };
-        (shape.rows() + right) * search_rank
+        let sums = self.sums_len(search_rank);
+        if self.operator.is_centred() { 2 * sums + 2 } else { sums }
     }
 
     fn pass(&self, _set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
@@ -105,12 +124,16 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
             let (target, weights) = (convert::<T, f64>(trial.target), convert::<T, f64>(trial.weights));
             let mut residual = vec![0.0; target.len()];
             let mut accumulator = vec![0.0; trial.accumulator.len()];
-            let (left, right) = accumulator.split_at_mut(trial.applied.left.len());
+            let (sums, centring) = accumulator.split_at_mut(self.sums_len(search_rank));
+            let (left, right) = sums.split_at_mut(trial.applied.left.len());
             let request =
                 GradientRequest { point: &point, applied: &applied, target: &target, weights: Some(&weights), loss };
             let right = if right.is_empty() { None } else { Some(right) };
             let mut output = GradientOutput { loss: &mut [0.0], left, right, residual: Some(&mut residual) };
             self.operator.gradient(shard, &request, &mut output);
+            if !centring.is_empty() {
+                self.centring(shard, &weights, &residual, &applied, centring);
+            }
             trial.residual.copy_from_slice(&convert::<f64, T>(&residual));
             trial.accumulator.copy_from_slice(&convert::<f64, T>(&accumulator));
         }
@@ -122,12 +145,19 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
         _scratch: &mut [T],
         _applied: Pair<'_, T>,
         left: &mut [T],
-        right: Option<&mut [T]>,
+        mut right: Option<&mut [T]>,
     ) {
-        let (a, b) = accumulator.split_at(left.len());
+        let (sums, centring) = accumulator.split_at(left.len() + right.as_ref().map_or(0, |right| right.len()));
+        let (a, b) = sums.split_at(left.len());
         left.copy_from_slice(a);
-        if let Some(right) = right {
+        if let Some(right) = right.as_deref_mut() {
             right.copy_from_slice(b);
+        }
+        if let [means @ .., sum, count] = centring {
+            // Σ wᵢ(eᵢ − ē)Aᵢ = Σ wᵢeᵢAᵢ − ē·Σ wᵢAᵢ
+            let mean = T::from_f64(sum.to_f64() / count.to_f64());
+            let right = right.into_iter().flatten();
+            left.iter_mut().chain(right).zip(means).for_each(|(sum, &of_ones)| *sum -= mean * of_ones);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Synthetic truths with a prescribed rank and condition number.
+//! Synthetic truths with a prescribed rank, signature and condition number.
 
 use crate::error::{Error, Result};
 use crate::linalg::orthonormal_columns;
@@ -7,27 +7,41 @@ use crate::problem::random::{Purpose, normals};
 use crate::problem::shape::Shape;
 
 /// Starts a positive semidefinite truth M = X Xᵀ on n×n matrices. Defaults: rank 1, condition number 1, seed 0.
-pub fn psd(n: usize) -> PsdBuilder {
-    PsdBuilder { n, rank: 1, condition_number: 1.0, seed: 0 }
+pub fn psd(n: usize) -> Builder {
+    Builder { shape: Shape::psd(n), rank: 1, positive: None, condition_number: 1.0, seed: 0 }
 }
 
-/// Builder of a synthetic truth; see [`psd`].
+/// Starts a symmetric truth M = X S Xᵀ on n×n matrices with `signature.0` positive and `signature.1` negative
+/// eigenvalues.
+pub fn signed(n: usize, signature: (usize, usize)) -> Builder {
+    let rank = signature.0.saturating_add(signature.1);
+    Builder { shape: Shape::signed(n), rank, positive: Some(signature.0), condition_number: 1.0, seed: 0 }
+}
+
+/// Starts a truth M = L Rᵀ on n1×n2 matrices. Defaults as for [`psd`].
+pub fn asymmetric(n1: usize, n2: usize) -> Builder {
+    Builder { shape: Shape::asymmetric(n1, n2), ..psd(n1) }
+}
+
+/// Builder of a synthetic truth; see [`psd`], [`signed`] and [`asymmetric`].
 #[derive(Clone, Copy, Debug)]
-pub struct PsdBuilder {
-    n: usize,
+pub struct Builder {
+    shape: Shape,
     rank: usize,
+    positive: Option<usize>,
     condition_number: f64,
     seed: u64,
 }
 
-impl PsdBuilder {
-    /// r*, the columns of X.
+impl Builder {
+    /// r*, the columns of X, or of L and R. The rank of a signed truth is that of its signature.
     pub fn rank(mut self, rank: usize) -> Self {
         self.rank = rank;
         self
     }
 
-    /// κ of X: its singular values are spread evenly from 1 down to 1/κ. κ(M) = κ².
+    /// For symmetric truths κ of X: its singular values are spread evenly from 1 down to 1/κ, and κ(M) = κ². For
+    /// asymmetric ones κ of M, whose singular values are spread in the same way.
     pub fn condition_number(mut self, condition_number: f64) -> Self {
         self.condition_number = condition_number;
         self
@@ -38,15 +52,23 @@ impl PsdBuilder {
         self
     }
 
-    /// X = Q·diag(σ), Q an orthonormal basis of a random r*-dimensional subspace.
+    /// X = Q·diag(σ), Q an orthonormal basis of a random r*-dimensional subspace; or L = Q₁·diag(√σ), R = Q₂·diag(√σ).
+    /// The singular values of a signed truth go to positive and negative columns in turn.
     ///
     /// # Errors
-    /// [`Error::Invalid`] unless 1 ≤ rank ≤ n and 1 ≤ condition number < ∞; a rank-1 truth has condition number 1.
+    /// [`Error::Invalid`] unless 1 ≤ rank ≤ min(n1, n2) and 1 ≤ condition number < ∞; a rank-1 truth has condition
+    /// number 1.
     pub fn build(self) -> Result<Truth> {
-        let Self { n, rank, condition_number, seed } = self;
-        Shape::psd(n).validate()?;
+        let Self { shape, rank, positive, condition_number, seed } = self;
+        shape.validate()?;
+        let (n1, n2) = (shape.rows(), shape.columns());
+        let n = n1.min(n2);
         if rank == 0 || rank > n {
             return Err(Error::invalid("rank", rank, format!("1 to n = {n}"), "a rank cannot exceed the size"));
+        }
+        if positive.is_some_and(|positive| positive > rank) {
+            let found = format!("{} positive of {rank}", positive.unwrap_or(0));
+            return Err(Error::invalid("signature", found, "p + q = rank", "leave the rank to the signature"));
         }
         if !(condition_number.is_finite() && condition_number >= 1.0) {
             return Err(Error::invalid(
@@ -64,15 +86,43 @@ impl PsdBuilder {
                 "a matrix of rank one has one singular value: raise the rank or drop the condition number",
             ));
         }
-        let mut x = orthonormal_columns(n, rank, &normals(seed, Purpose::Truth, 1.0, n * rank));
         let step = (1.0 - 1.0 / condition_number) / (rank.max(2) - 1) as f64;
-        for row in x.chunks_mut(rank) {
-            for (column, value) in row.iter_mut().enumerate() {
-                *value *= 1.0 - step * column as f64;
+        let sigma: Vec<f64> = (0..rank).map(|column| 1.0 - step * column as f64).collect();
+        let random = normals(seed, Purpose::Truth, 1.0, (n1 + if shape.is_symmetric() { 0 } else { n2 }) * rank);
+        let scaled = |rows: usize, random: &[f64], sigma: &[f64]| {
+            let mut x = orthonormal_columns(rows, rank, random);
+            for row in x.chunks_mut(rank) {
+                row.iter_mut().zip(sigma).for_each(|(value, sigma)| *value *= sigma);
+            }
+            x
+        };
+        match (positive, shape.is_symmetric()) {
+            (_, false) => {
+                let roots: Vec<f64> = sigma.iter().map(|sigma| sigma.sqrt()).collect();
+                let (left, right) = random.split_at(n1 * rank);
+                Truth::from_pair(n1, n2, rank, scaled(n1, left, &roots), scaled(n2, right, &roots))
+            }
+            (None, true) => Truth::from_factor(n1, rank, scaled(n1, &random, &sigma)),
+            (Some(positive), true) => {
+                let x = scaled(n1, &random, &in_turn(&sigma, positive));
+                Truth::from_signed_factor(n1, (positive, rank - positive), x)
             }
         }
-        Truth::from_factor(n, rank, x)
     }
+}
+
+/// Values for `positive` columns, then for the others: dealt out in turn while both have columns left.
+fn in_turn(values: &[f64], positive: usize) -> Vec<f64> {
+    let negative = values.len() - positive;
+    let (mut plus, mut minus) = (Vec::new(), Vec::new());
+    for &value in values {
+        if plus.len() < positive && (plus.len() <= minus.len() || minus.len() == negative) {
+            plus.push(value);
+        } else {
+            minus.push(value);
+        }
+    }
+    [plus, minus].concat()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::linalg::symmetric_eigen;
-use crate::problem::{Factors, MatrixView, Shape};
+use crate::problem::{Factors, MatrixView, Model, Product, Shape};
 
 /// The matrix to be recovered, where it is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,9 +13,11 @@ pub struct Truth {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Form {
-    /// M = X Xᵀ, X n×rank row-major.
-    Factor { rank: usize, x: Vec<f64> },
-    /// M itself, n×n row-major.
+    /// M = X S Xᵀ, X n×rank row-major, S = diag(1 `positive` times, then −1).
+    Factor { rank: usize, positive: usize, x: Vec<f64> },
+    /// M = L Rᵀ, row-major.
+    Pair { rank: usize, left: Vec<f64>, right: Vec<f64> },
+    /// M itself, row-major.
     Matrix(Vec<f64>),
 }
 
@@ -25,11 +27,38 @@ impl Truth {
     /// # Errors
     /// [`Error::Invalid`] for a wrong length or non-finite entries.
     pub fn from_factor(n: usize, rank: usize, x: Vec<f64>) -> Result<Self> {
-        let shape = Shape::psd(n);
+        Self::single(Shape::psd(n), rank, rank, x)
+    }
+
+    /// M = X S Xᵀ for an n×(p+q) factor, row-major, and S = diag(1 p times, −1 q times).
+    ///
+    /// # Errors
+    /// As [`Truth::from_factor`].
+    pub fn from_signed_factor(n: usize, signature: (usize, usize), x: Vec<f64>) -> Result<Self> {
+        let (positive, negative) = signature;
+        let rank = positive.checked_add(negative).unwrap_or(usize::MAX);
+        Self::single(Shape::signed(n), rank, positive, x)
+    }
+
+    fn single(shape: Shape, rank: usize, positive: usize, x: Vec<f64>) -> Result<Self> {
         shape.validate()?;
-        MatrixView::new(n, rank, &x)?;
+        MatrixView::new(shape.rows(), rank, &x)?;
         require_finite("truth", &x)?;
-        Ok(Self { shape, form: Form::Factor { rank, x } })
+        Ok(Self { shape, form: Form::Factor { rank, positive, x } })
+    }
+
+    /// M = L Rᵀ for an n1×rank and an n2×rank factor, row-major.
+    ///
+    /// # Errors
+    /// As [`Truth::from_factor`].
+    pub fn from_pair(n1: usize, n2: usize, rank: usize, left: Vec<f64>, right: Vec<f64>) -> Result<Self> {
+        let shape = Shape::asymmetric(n1, n2);
+        shape.validate()?;
+        MatrixView::new(n1, rank, &left)?;
+        MatrixView::new(n2, rank, &right)?;
+        require_finite("truth", &left)?;
+        require_finite("truth", &right)?;
+        Ok(Self { shape, form: Form::Pair { rank, left, right } })
     }
 
     /// A symmetric positive semidefinite M, n×n row-major.
@@ -37,10 +66,22 @@ impl Truth {
     /// # Errors
     /// [`Error::Invalid`] for a wrong length, non-finite entries, or a matrix that is not symmetric to 1e-6.
     pub fn from_matrix(n: usize, matrix: Vec<f64>) -> Result<Self> {
-        let shape = Shape::psd(n);
+        Self::from_matrix_of(Shape::psd(n), matrix)
+    }
+
+    /// M of any shape, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong length or non-finite entries, and for a symmetric shape where the matrix is not
+    /// symmetric to 1e-6.
+    pub fn from_matrix_of(shape: Shape, matrix: Vec<f64>) -> Result<Self> {
         shape.validate()?;
-        MatrixView::new(n, n, &matrix)?;
+        let n = shape.columns();
+        MatrixView::new(shape.rows(), n, &matrix)?;
         require_finite("truth_matrix", &matrix)?;
+        if !shape.is_symmetric() {
+            return Ok(Self { shape, form: Form::Matrix(matrix) });
+        }
         let scale = matrix.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
         for i in 0..n {
             for j in 0..i {
@@ -62,58 +103,79 @@ impl Truth {
         self.shape
     }
 
-    /// Number of columns of the factor, where the truth is one.
+    /// Number of columns of the factors, where the truth is a product.
     pub fn rank(&self) -> Option<usize> {
         match self.form {
-            Form::Factor { rank, .. } => Some(rank),
+            Form::Factor { rank, .. } | Form::Pair { rank, .. } => Some(rank),
             Form::Matrix(_) => None,
         }
     }
 
-    /// X, where the truth is a factor.
+    /// X, where the truth is X Xᵀ.
     pub fn factor(&self) -> Option<MatrixView<'_>> {
         match &self.form {
-            Form::Factor { rank, x } => MatrixView::new(self.shape.rows(), *rank, x).ok(),
+            Form::Factor { rank, positive, x } if rank == positive => MatrixView::new(self.shape.rows(), *rank, x).ok(),
+            _ => None,
+        }
+    }
+
+    /// X S Xᵀ or L Rᵀ, where the truth is such a product.
+    pub fn product(&self) -> Option<Product<'_>> {
+        let (n1, n2) = (self.shape.rows(), self.shape.columns());
+        match &self.form {
+            Form::Factor { rank, positive, x } => Some(Product::signed(MatrixView::new(n1, *rank, x).ok()?, *positive)),
+            Form::Pair { rank, left, right } => {
+                let (left, right) = (MatrixView::new(n1, *rank, left).ok()?, MatrixView::new(n2, *rank, right).ok()?);
+                Product::pair(left, right).ok()
+            }
             Form::Matrix(_) => None,
         }
     }
 
     /// M, row-major.
     pub fn to_matrix(&self) -> Vec<f64> {
-        let n = self.shape.rows();
-        match &self.form {
-            Form::Matrix(m) => m.clone(),
-            Form::Factor { rank, x } => {
-                let row = |i: usize| &x[i * rank..(i + 1) * rank];
-                (0..n * n).map(|at| row(at / n).iter().zip(row(at % n)).map(|(a, b)| a * b).sum()).collect()
-            }
+        match (&self.form, self.product()) {
+            (Form::Matrix(m), _) => m.clone(),
+            (_, Some(product)) => product.to_dense(),
+            // A product's sizes were checked when it was made.
+            (_, None) => Vec::new(),
         }
     }
 
-    /// σ of X (square roots of M's eigenvalues), largest first.
+    /// σ of X: square roots of the singular values of M, largest first.
     ///
     /// # Errors
-    /// Those of the eigenvalue decomposition.
+    /// Those of the decomposition.
     pub fn singular_values(&self) -> Result<Vec<f64>> {
-        let n = self.shape.rows();
-        match &self.form {
-            Form::Factor { rank, x } => crate::linalg::singular_values(n, *rank, x),
-            Form::Matrix(m) => {
-                let (values, _) = symmetric_eigen(n, m)?;
-                Ok(values.iter().rev().map(|v| v.max(0.0).sqrt()).collect())
+        let (n1, n2) = (self.shape.rows(), self.shape.columns());
+        let roots = |values: Vec<f64>| values.into_iter().map(|v| v.max(0.0).sqrt()).collect();
+        match (&self.form, self.product()) {
+            (Form::Matrix(m), _) if self.shape.model() == Model::Psd => {
+                let (values, _) = symmetric_eigen(n1, m)?;
+                Ok(roots(values.into_iter().rev().collect()))
             }
+            (Form::Matrix(m), _) => Ok(roots(crate::linalg::singular_values(n1, n2, m)?)),
+            (_, Some(product)) => product.singular_values(),
+            (_, None) => Ok(Vec::new()),
         }
     }
 
     /// Factors whose product is M, for measuring it.
     pub(crate) fn as_factors(&self) -> Result<Factors> {
-        let n = self.shape.rows();
+        let n2 = self.shape.columns();
         match &self.form {
-            Form::Factor { rank, x } => Factors::symmetric(1, n, *rank, x.clone()),
+            Form::Factor { rank, positive, x } if rank == positive => {
+                Factors::symmetric(1, self.shape.rows(), *rank, x.clone())
+            }
+            Form::Factor { rank, positive, x } => {
+                let signed = x.iter().enumerate().map(|(at, v)| if at % rank < *positive { *v } else { -v }).collect();
+                Factors::pair(1, self.shape, *rank, signed, x.clone())
+            }
+            Form::Pair { rank, left, right } => Factors::pair(1, self.shape, *rank, left.clone(), right.clone()),
             Form::Matrix(m) => {
-                let mut identity = vec![0.0; n * n];
-                identity.iter_mut().step_by(n + 1).for_each(|v| *v = 1.0);
-                Factors::pair(1, self.shape, n, m.clone(), identity)
+                let mut identity = vec![0.0; n2 * n2];
+                identity.iter_mut().step_by(n2 + 1).for_each(|v| *v = 1.0);
+                Factors::pair(1, self.shape, n2, m.clone(), identity)
             }
         }
     }

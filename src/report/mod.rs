@@ -26,23 +26,39 @@ pub use tables::{write_trace, write_trials};
 use std::io::Write;
 
 use crate::io::write_npz;
-use crate::solver::Solution;
+use crate::problem::MatrixView;
+use crate::solver::{Solution, TrialSolution};
 
-/// Writes `left` as (batch, n, k), narrower trials padded with zero columns: an archive `numpy.load` reads and a solve
-/// can start from.
+/// Writes `left` as (batch, n, k), narrower trials padded with zero columns, and for two factors `right`, (batch, n2, k); for
+/// signed columns `signature`, (2,): an archive `numpy.load` reads and a solve can start from.
 ///
 /// # Errors
 /// Those of `writer`.
 pub fn write_factors(writer: &mut impl Write, solution: &Solution) -> std::io::Result<()> {
-    let widest = solution.trials.iter().map(|t| t.parameters.search_rank).max().unwrap_or(0);
-    let n = solution.trials.first().map_or(0, |t| t.left().rows());
-    let mut left = Vec::with_capacity(solution.trials.len() * n * widest);
-    for trial in &solution.trials {
-        let u = trial.left();
-        for i in 0..n {
-            left.extend_from_slice(u.row(i));
-            left.extend(std::iter::repeat_n(0.0, widest - u.columns()));
+    let trials = &solution.trials;
+    let widest = trials.iter().map(|t| t.parameters.search_rank).max().unwrap_or(0);
+    let padded = |of: fn(&TrialSolution) -> MatrixView<'_>| -> (Vec<usize>, Vec<f64>) {
+        let mut data = Vec::new();
+        for factor in trials.iter().map(of) {
+            for i in 0..factor.rows() {
+                data.extend_from_slice(factor.row(i));
+                data.extend(std::iter::repeat_n(0.0, widest - factor.columns()));
+            }
         }
+        (vec![trials.len(), trials.first().map_or(0, |t| of(t).rows()), widest], data)
+    };
+    let (shape, left) = padded(TrialSolution::left);
+    let first = trials.first().map(TrialSolution::product);
+    if first.is_some_and(|product| !product.is_single()) {
+        let (right_shape, right) = padded(TrialSolution::right);
+        return write_npz(writer, &[("left", &shape, &left), ("right", &right_shape, &right)]);
     }
-    write_npz(writer, &[("left", &[solution.trials.len(), n, widest], &left)])
+    match first.filter(|product| product.positive() < product.left().columns()) {
+        Some(product) => {
+            let positive = product.positive() as f64;
+            let signature = [positive, product.left().columns() as f64 - positive];
+            write_npz(writer, &[("left", &shape, &left), ("signature", &[2], &signature)])
+        }
+        None => write_npz(writer, &[("left", &shape, &left)]),
+    }
 }

@@ -8,7 +8,8 @@ use crate::io::{LARGEST_ENTRY, NpyWriter, NpzWriter, Spool};
 use crate::solver::{Progress, Solver};
 
 /// Keeps the factors at the observation points of a run, on the disk and not in memory, and writes them as one `.npz`
-/// with `iterations` (T,) and `factors` (T, batch, n, k), both as NumPy reads them. Narrower trials are padded with zero
+/// with `iterations` (T,) and `factors` (T, batch, n, k), both as NumPy reads them; of two factors `left` (T, batch, n1, k) and
+/// `right` (T, batch, n2, k). Narrower trials are padded with zero
 /// columns; a trial that has ended keeps its last factor (under a held-out share that need not be the one that the
 /// solution returns).
 ///
@@ -28,11 +29,19 @@ use crate::solver::{Progress, Solver};
 /// ```
 #[derive(Debug)]
 pub struct Snapshots {
-    spool: Spool,
     iterations: Vec<i64>,
+    /// U, or L and R.
+    kept: Vec<Kept>,
+    failed: Option<std::io::Error>,
+}
+
+/// One factor at every observation.
+#[derive(Debug)]
+struct Kept {
+    name: &'static str,
+    spool: Spool,
     /// (batch, n, k)
     shape: [usize; 3],
-    failed: Option<std::io::Error>,
 }
 
 impl Snapshots {
@@ -42,18 +51,24 @@ impl Snapshots {
     /// [`Error::Invalid`] where the array could exceed 8 GiB, the most that is read back, [`Error::Io`] where there can
     /// be no temporary file.
     pub fn create(output: impl AsRef<Path>, solver: &Solver) -> Result<Self> {
-        let (points, shape) = solver.observations_at_most();
-        let bytes = [points, shape[0], shape[1], shape[2]].iter().fold(8.0, |product, &d| product * d as f64);
+        let (points, shape, second) = solver.observations_at_most();
+        let [batch, n, k] = shape;
+        let rows = n.max(second.unwrap_or(0));
+        let bytes = [points, batch, rows, k].iter().fold(8.0, |product, &d| product * d as f64);
         if bytes > LARGEST_ENTRY as f64 {
-            let [batch, n, k] = shape;
             return Err(Error::invalid(
                 "snapshots",
-                format!("up to {points} snapshots of ({batch}, {n}, {k}) factors, {:.1} GiB", gibibytes(bytes)),
+                format!("up to {points} snapshots of ({batch}, {rows}, {k}) factors, {:.1} GiB", gibibytes(bytes)),
                 format!("at most {:.0} GiB", gibibytes(LARGEST_ENTRY as f64)),
                 "look less often (--observe log, or a larger J in every:J) or lower --max-iterations",
             ));
         }
-        Ok(Self { spool: Spool::create(output.as_ref())?, iterations: Vec::new(), shape, failed: None })
+        let keep = |name, shape| Ok(Kept { name, spool: Spool::create(output.as_ref())?, shape });
+        let kept = match second {
+            None => vec![keep("factors", shape)?],
+            Some(n2) => vec![keep("left", shape)?, keep("right", [batch, n2, k])?],
+        };
+        Ok(Self { iterations: Vec::new(), kept, failed: None })
     }
 
     /// Keeps the factors of this observation. A failure to write does not end the run; [`Snapshots::write`] returns it.
@@ -61,11 +76,14 @@ impl Snapshots {
         if self.failed.is_some() {
             return;
         }
-        for numbers in progress.factors.left_data().chunks(8192) {
-            let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
-            if let Err(error) = self.spool.write_all(&bytes) {
-                self.failed = Some(error);
-                return;
+        let factors = [progress.factors.left_data(), progress.factors.right_data()];
+        for (kept, numbers) in self.kept.iter_mut().zip(factors) {
+            for numbers in numbers.chunks(8192) {
+                let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+                if let Err(error) = kept.spool.write_all(&bytes) {
+                    self.failed = Some(error);
+                    return;
+                }
             }
         }
         self.iterations.push(progress.iteration as i64);
@@ -75,18 +93,19 @@ impl Snapshots {
     ///
     /// # Errors
     /// Those of `writer` and of the temporary file.
-    pub fn write(mut self, writer: &mut impl Write) -> std::io::Result<()> {
+    pub fn write(self, writer: &mut impl Write) -> std::io::Result<()> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let [batch, n, k] = self.shape;
         let points = self.iterations.len();
         let mut archive = NpzWriter::new(writer);
         let mut array = NpyWriter::new(archive.begin("iterations", 8 * points as u64)?, &[points])?;
         array.write(&self.iterations)?;
         array.finish()?;
-        let bytes = 8 * (points * batch * n * k) as u64;
-        self.spool.copy_to(NpyWriter::<_, f64>::header(archive.begin("factors", bytes)?, &[points, batch, n, k])?)?;
+        for Kept { name, mut spool, shape: [batch, n, k] } in self.kept {
+            let bytes = 8 * (points * batch * n * k) as u64;
+            spool.copy_to(NpyWriter::<_, f64>::header(archive.begin(name, bytes)?, &[points, batch, n, k])?)?;
+        }
         archive.finish()
     }
 }

@@ -17,13 +17,13 @@ pub fn write_trace(writer: &mut impl Write, rows: &[TraceRow]) -> Result<()> {
         writer,
         "trial,iteration,seconds,train_loss,relative_residual,relative_error,holdout_loss,sigma_rank,sigma_next,\
          angle_truth,angle_spectral,power_angle_truth,power_angle_spectral,power_distance,noise_norm,phase,signal_min,\
-         phase_proxy"
+         phase_proxy,imbalance"
     )?;
     for row in rows {
         let d = row.diagnosis.as_ref();
         writeln!(
             writer,
-            "{},{},{:.6},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{:.6},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             row.trial,
             row.iteration,
             row.seconds,
@@ -42,6 +42,7 @@ pub fn write_trace(writer: &mut impl Write, rows: &[TraceRow]) -> Result<()> {
             d.map(|d| d.phase.number().to_string()).unwrap_or_default(),
             number(d.map(|d| d.signal_min)),
             row.phase_proxy.map(|p| p.number().to_string()).unwrap_or_default(),
+            number(row.imbalance),
         )?;
     }
     Ok(())

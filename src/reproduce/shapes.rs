@@ -217,6 +217,7 @@ pub(crate) mod tests {
                 relative_error: Some(if t < 58 { 0.98 } else { 1e-6 }),
                 holdout_loss: None,
                 phase_proxy: None,
+                imbalance: None,
                 diagnosis: Some(diagnosis),
             }
         };

@@ -23,7 +23,7 @@ pub use plan::TrialParameters;
 pub use problem::Problem;
 pub use settings::{Holdout, Init, Schedule, Settings, Stop, Trial};
 pub use solution::{Solution, Status, Timing, TraceRow, TrialSolution};
-use watch::{Moment, TrialWatch};
+use watch::{Form, Moment, TrialWatch};
 
 /// What an observer sees at every scheduled iteration.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct Progress<'a> {
     pub active: usize,
     /// This observation of each of them.
     pub rows: &'a [TraceRow],
-    /// The factors of all trials, (batch, n, k); narrower trials are padded with zero columns, and a trial that has ended
+    /// The factors of all trials, (batch, n, k), or pairs of them; narrower trials are padded with zero columns, and a trial that has ended
     /// keeps its last factor.
     pub factors: &'a Factors,
 }
@@ -78,7 +78,7 @@ impl Solver {
             recipe: settings.method.recipe(),
             batch: plan.trials.len(),
             search_rank: plan.start.search_rank(),
-            signature: None,
+            signature: settings.signature,
             variant: settings.variant.clone(),
         };
         let options = crate::gpu::Options { memory_bytes: settings.device_memory, ..Default::default() };
@@ -99,7 +99,9 @@ impl Solver {
     pub fn memory(&self) -> Memory {
         let operator = self.problem.operator();
         let (batch, m) = (self.plan.start.batch(), operator.measurements());
-        let factor = [batch, self.plan.start.rows(), self.plan.start.search_rank()];
+        let shape = operator.shape();
+        let rows = shape.rows() + if shape.is_symmetric() { 0 } else { shape.columns() };
+        let factor = [batch, rows, self.plan.start.search_rank()];
         let mut parts = operator.memory();
         parts.extend(self.engine.info().memory.parts.iter().cloned());
         // Targets, weights, and residuals of the last look; the observations as they were given.
@@ -120,14 +122,15 @@ impl Solver {
         &self.plan.trials
     }
 
-    /// How many observations a run makes at most, and the (batch, n, k) of its factors.
-    pub(crate) fn observations_at_most(&self) -> (usize, [usize; 3]) {
+    /// How many observations a run makes at most, the (batch, n, k) of its factors, and n2 where there are two.
+    pub(crate) fn observations_at_most(&self) -> (usize, [usize; 3], Option<usize>) {
         let (last, start) = (self.settings.stop.max_iterations, &self.plan.start);
         let points = match self.settings.observe {
             Schedule::Every(j) => last.div_ceil(j.max(1)) + 1,
             Schedule::Log => std::iter::successors(Some(0), |&t| (t < last).then(|| Schedule::Log.next(t))).count(),
         };
-        (points, [start.batch(), start.rows(), start.search_rank()])
+        let second = (!start.is_single()).then(|| start.columns());
+        (points, [start.batch(), start.rows(), start.search_rank()], second)
     }
 
     /// Replaces the observations without uploading the operator again; automatic values are chosen anew, truths are
@@ -170,6 +173,7 @@ impl Solver {
             && problem.operator().measurements() == self.problem.operator().measurements()
             && problem.operator().shape() == self.problem.operator().shape()
             && (settings.method, settings.precision) == (self.settings.method, self.settings.precision)
+            && settings.signature == self.settings.signature
             && (&settings.variant, settings.device_memory) == (&self.settings.variant, self.settings.device_memory);
         if same {
             self.engine.set_observations(&plan.target, &plan.weights)?;
@@ -193,7 +197,10 @@ impl Solver {
     /// # Errors
     /// As [`Solver::solve`].
     pub fn solve_with(&mut self, mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
-        let (n, m) = (self.problem.operator().shape().rows(), self.problem.operator().measurements());
+        let operator = self.problem.operator();
+        let (shape, m) = (operator.shape(), operator.measurements());
+        let form = Form { shape, signature: self.settings.signature, centred: operator.is_centred() };
+        let n = shape.rows().max(shape.columns());
         let (plan, stop, engine) = (&self.plan, &self.settings.stop, &mut self.engine);
         let unit_roundoff = engine.info().precision.unit_roundoff();
         let mut watches: Vec<TrialWatch<'_>> = (plan.trials.iter().zip(&plan.held_out))
@@ -201,7 +208,7 @@ impl Solver {
                 let rows = p.trial * m..(p.trial + 1) * m;
                 let truth = self.problem.truth(p.instance);
                 let (target, weights) = (&plan.target[rows.clone()], &plan.weights[rows]);
-                TrialWatch::new(p, target, weights, held_out, truth, stop, unit_roundoff * (n as f64).sqrt())
+                TrialWatch::new(p, target, weights, held_out, truth, stop, form, unit_roundoff * (n as f64).sqrt())
             })
             .collect();
         for (watch, spectrum) in watches.iter_mut().zip(&plan.spectra) {
@@ -216,6 +223,7 @@ impl Solver {
         let mut iteration = 0;
         let mut engine_seconds = 0.0;
         engine.set_steps(&plan.steps)?;
+        engine.set_ridge(&plan.shrink)?;
         engine.set_factors(&plan.start)?;
         engine.set_active(&active)?;
 
@@ -266,7 +274,7 @@ impl Solver {
             operator_bytes_per_iteration: engine.info().operator_bytes_per_iteration,
             f64_passes: engine.f64_passes(),
         };
-        let mut trials = watches.into_iter().map(|watch| watch.finish(n)).collect::<Result<Vec<_>>>()?;
+        let mut trials = watches.into_iter().map(|watch| watch.finish()).collect::<Result<Vec<_>>>()?;
         for row in &mut trace {
             if let Some(proxy) = trials[row.trial].phases_proxy.as_ref().filter(|proxy| proxy.t_1.is_some()) {
                 row.phase_proxy = proxy.phase(row.iteration);

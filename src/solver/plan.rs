@@ -6,10 +6,11 @@ use std::sync::Arc;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use crate::diagnostics::Spectrum;
+use crate::diagnostics::{Spectrum, spectral_norm};
 use crate::error::{Error, Result};
+use crate::operators::Operator;
 use crate::problem::random::{Purpose, normals, stream};
-use crate::problem::{Factors, Truth};
+use crate::problem::{Factors, Model, Shape, Truth};
 use crate::solver::problem::Problem;
 use crate::solver::settings::{Init, Settings, Trial};
 use crate::text::readable;
@@ -27,6 +28,9 @@ pub struct TrialParameters {
     pub step_size: f64,
     /// α; absent for given factors.
     pub init_scale: Option<f64>,
+    /// Scale of R over that of L; absent for one factor and for given ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_scale_ratio: Option<f64>,
     /// Seed of the start; absent for given factors.
     pub seed: Option<u64>,
     /// The first so many measurements are used,
@@ -51,6 +55,8 @@ pub(crate) struct Plan {
     pub start: Factors,
     /// μ·s of each trial.
     pub steps: Vec<f64>,
+    /// μ·ridge of each trial.
+    pub shrink: Vec<f64>,
     /// Sentences about automatic choices and doubtful input.
     pub notices: Vec<String>,
 }
@@ -65,7 +71,9 @@ const AUTOMATIC_SCALE: f64 = 1e-6;
 pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     settings.check()?;
     let operator = problem.operator();
-    let (n, m) = (operator.shape().rows(), operator.measurements());
+    let (shape, m) = (operator.shape(), operator.measurements());
+    let n = shape.rows().min(shape.columns());
+    let signature = check_model(shape, settings)?;
     let given: Vec<Trial> = if settings.trials.is_empty() {
         (0..problem.instances()).map(|j| Trial::default().instance(j)).collect()
     } else {
@@ -74,11 +82,11 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let batch = given.len();
     let mut notices = Vec::new();
     let given_factors = match &settings.init {
-        Init::Given(factors) => Some(check_given(factors, n, batch, settings)?),
+        Init::Given(factors) => Some(check_given(factors, shape, batch, settings)?),
         _ => None,
     };
 
-    let mut spectra = Spectra { problem, known: HashMap::new() };
+    let mut spectra = Spectra { problem, known: HashMap::new(), norms: HashMap::new() };
     let (mut trials, mut weights, mut held_out, mut spectra_of) =
         (Vec::new(), vec![0.0; batch * m], Vec::new(), Vec::new());
     for (trial, wanted) in given.iter().enumerate() {
@@ -91,11 +99,16 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         if rows == 0 || rows > m {
             return Err(Error::invalid("rows", rows, format!("1 to m = {m}"), "a trial uses the first rows"));
         }
-        let search_rank = match (&given_factors, wanted.search_rank.or(settings.search_rank)) {
-            (Some(factors), _) => factors.search_rank(),
-            (None, Some(k)) => k,
-            (None, None) => DEFAULT_SEARCH_RANK.min(n),
+        let search_rank = match (&given_factors, wanted.search_rank.or(settings.search_rank), signature) {
+            (Some(factors), ..) => factors.search_rank(),
+            (None, Some(k), _) => k,
+            (None, None, Some((p, q))) => p + q,
+            (None, None, None) => DEFAULT_SEARCH_RANK.min(n),
         };
+        if let Some((p, q)) = signature.filter(|(p, q)| p + q != search_rank) {
+            let fix = "leave search_rank out: the signature has it";
+            return Err(Error::invalid("search_rank", search_rank, format!("p + q = {} of the signature", p + q), fix));
+        }
         let held = hold_out(settings, rows)?;
         let training = rows - held.len();
         let row = &mut weights[trial * m..(trial + 1) * m];
@@ -125,29 +138,76 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
             search_rank,
             step_size,
             init_scale,
+            init_scale_ratio: init_scale
+                .filter(|_| !shape.is_symmetric())
+                .map(|_| settings.init_scale_ratio.unwrap_or(1.0)),
             seed,
             rows,
             holdout_rows: held.len(),
             normalization,
         });
         held_out.push(held);
-        let diagnosed = settings.diagnose && problem.truth(instance).is_some();
+        let diagnosed = settings.diagnose && shape.model() == Model::Psd && problem.truth(instance).is_some();
         spectra_of.push(if diagnosed { Some(spectra.get(key, row, normalization)?) } else { None });
     }
     say(&given, settings, n, &trials, &mut notices);
     let target = trials.iter().flat_map(|t| problem.observations(t.instance).unwrap_or_default()).copied().collect();
     let steps = trials.iter().map(|t| t.step_size * t.normalization).collect();
+    let shrink = trials.iter().map(|t| t.step_size * settings.ridge).collect();
     let start = match given_factors {
         Some(factors) => factors,
-        None => small_random(n, &trials)?,
+        None => small_random(shape, &trials)?,
     };
-    Ok(Plan { trials, weights, held_out, spectra: spectra_of, target, start, steps, notices })
+    Ok(Plan { trials, weights, held_out, spectra: spectra_of, target, start, steps, shrink, notices })
+}
+
+/// The signature of the signed model; settings that belong to another model are refused.
+fn check_model(shape: Shape, settings: &Settings) -> Result<Option<(usize, usize)>> {
+    let model = format!("{:?}", shape.model()).to_lowercase();
+    match (shape.model(), settings.signature) {
+        (Model::Signed, Some((p, q))) if p.checked_add(q).is_none_or(|k| k == 0) => {
+            return Err(Error::invalid(
+                "signature",
+                format!("{p},{q}"),
+                "p,q with p + q at least 1",
+                "for example 3,2",
+            ));
+        }
+        (Model::Signed, None) => {
+            let fix = "give p,q, at least the numbers of positive and negative eigenvalues that you expect";
+            return Err(Error::invalid("signature", "nothing", "p,q for the model signed", fix));
+        }
+        (Model::Psd | Model::Asymmetric, Some((p, q))) => {
+            let allowed = format!("none for the model {model}");
+            return Err(Error::invalid("signature", format!("{p},{q}"), allowed, "say model signed, or leave it out"));
+        }
+        _ => {}
+    }
+    if let Some(ratio) = settings.init_scale_ratio.filter(|_| shape.is_symmetric()) {
+        let allowed = format!("nothing for the model {model}, which has one factor");
+        return Err(Error::invalid("init_scale_ratio", ratio, allowed, "say model asymmetric, or leave it out"));
+    }
+    Ok(settings.signature)
 }
 
 /// The spectrum of s·A*(w∘y) for each instance and number of rows that needs it, computed once.
 struct Spectra<'a> {
     problem: &'a Problem,
     known: HashMap<(usize, usize), Arc<Spectrum>>,
+    /// ‖P‖ where P is not symmetric.
+    norms: HashMap<(usize, usize), f64>,
+}
+
+/// w∘y, or w∘(y − ȳ) for centred operators.
+fn weighted(operator: &dyn Operator, y: &[f64], weights: &[f64]) -> Vec<f64> {
+    let centre = if operator.is_centred() { weighted_mean(y, weights) } else { 0.0 };
+    y.iter().zip(weights).map(|(y, w)| w * (y - centre)).collect()
+}
+
+/// Σwe/Σw, without terms of weight 0, which may be anything.
+pub(super) fn weighted_mean(e: &[f64], weights: &[f64]) -> f64 {
+    let used = || e.iter().zip(weights).filter(|(_, w)| **w > 0.0);
+    used().map(|(e, w)| w * e).sum::<f64>() / used().map(|(_, w)| w).sum::<f64>()
 }
 
 impl Spectra<'_> {
@@ -156,7 +216,7 @@ impl Spectra<'_> {
             return Ok(spectrum.clone());
         }
         let y = self.problem.observations(key.0).unwrap_or_default();
-        let weighted: Vec<f64> = y.iter().zip(weights).map(|(y, w)| w * y).collect();
+        let weighted = weighted(&**self.problem.operator(), y, weights);
         let rank = self.problem.truth(key.0).and_then(Truth::rank).unwrap_or(1);
         let spectrum = Arc::new(Spectrum::new(&**self.problem.operator(), &weighted, normalization, rank)?);
         self.known.insert(key, spectrum.clone());
@@ -165,7 +225,17 @@ impl Spectra<'_> {
 
     /// ‖s·A*(y)‖, from which the setting `name` is chosen.
     fn norm(&mut self, key: (usize, usize), weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
-        let norm = self.get(key, weights, normalization)?.norm();
+        let operator = &**self.problem.operator();
+        let norm = if operator.shape().is_symmetric() {
+            self.get(key, weights, normalization)?.norm()
+        } else if let Some(norm) = self.norms.get(&key) {
+            *norm
+        } else {
+            let y = self.problem.observations(key.0).unwrap_or_default();
+            let norm = spectral_norm(operator, &weighted(operator, y, weights), normalization)?;
+            self.norms.insert(key, norm);
+            norm
+        };
         if !(norm.is_finite() && norm > 0.0) {
             return Err(Error::invalid(
                 name,
@@ -178,25 +248,35 @@ impl Spectra<'_> {
     }
 }
 
-fn check_given(factors: &Factors, n: usize, batch: usize, settings: &Settings) -> Result<Factors> {
+fn check_given(factors: &Factors, shape: Shape, batch: usize, settings: &Settings) -> Result<Factors> {
     let mut asked = settings.search_rank.into_iter().chain(settings.trials.iter().filter_map(|t| t.search_rank));
     if let Some(found) = asked.find(|k| *k != factors.search_rank()) {
         let fix = "leave search_rank out where the start is given";
         return Err(Error::invalid("search_rank", found, format!("{}, as given", factors.search_rank()), fix));
     }
-    if factors.rows() != n || !factors.is_single() || !(factors.batch() == 1 || factors.batch() == batch) {
+    let sizes = (factors.rows(), factors.columns(), factors.is_single());
+    let wanted = (shape.rows(), shape.columns(), shape.is_symmetric());
+    if sizes != wanted || !(factors.batch() == 1 || factors.batch() == batch) {
+        let count = if batch == 1 { "1".to_owned() } else { format!("1 or {batch}") };
+        let of = |single: bool, count: &str, n1: usize, n2: usize, k: &str| match single {
+            true => format!("({count}, {n1}, {k})"),
+            false => format!("({count}, {n1}, {k}) and ({count}, {n2}, {k})"),
+        };
+        let (b, k) = (factors.batch().to_string(), factors.search_rank().to_string());
         return Err(Error::invalid(
             "init",
-            format!("factors of shape ({}, {}, {})", factors.batch(), factors.rows(), factors.search_rank()),
-            if batch == 1 { format!("(1, {n}, k)") } else { format!("(1 or {batch}, {n}, k)") },
+            format!("factors of shape {}", of(factors.is_single(), &b, factors.rows(), factors.columns(), &k)),
+            of(shape.is_symmetric(), &count, shape.rows(), shape.columns(), "k"),
             format!("give one start, or one for each of the {batch} trials"),
         ));
     }
-    if factors.search_rank() == 0 || factors.left_data().iter().any(|v| !v.is_finite()) {
+    let mut numbers = factors.left_data().iter().chain(factors.right_data());
+    if factors.search_rank() == 0 || numbers.any(|v| !v.is_finite()) {
         return Err(Error::invalid("init", "an empty or non-finite start", "finite numbers", "repair the start"));
     }
-    let data = if factors.batch() == batch { factors.left_data().to_vec() } else { factors.left_data().repeat(batch) };
-    Factors::symmetric(batch, n, factors.search_rank(), data)
+    let repeated = |data: &[f64]| if factors.batch() == batch { data.to_vec() } else { data.repeat(batch) };
+    let (left, right) = (repeated(factors.left_data()), repeated(factors.right_data()));
+    Factors::of(batch, shape, factors.search_rank(), left, right)
 }
 
 /// The held-out measurements among the first `rows`, ascending: a function of the seed, the share and `rows` only.
@@ -218,32 +298,39 @@ fn hold_out(settings: &Settings, rows: usize) -> Result<Vec<usize>> {
     Ok(order)
 }
 
-/// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns.
-fn small_random(n: usize, trials: &[TrialParameters]) -> Result<Factors> {
+/// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns. R follows L in the
+/// stream of a seed.
+fn small_random(shape: Shape, trials: &[TrialParameters]) -> Result<Factors> {
+    let (n1, n2) = (shape.rows(), if shape.is_symmetric() { 0 } else { shape.columns() });
     let widest = trials.iter().map(|t| t.search_rank).max().unwrap_or(1);
-    let bytes = 8.0 * trials.len() as f64 * n as f64 * widest as f64;
+    let bytes = 8.0 * trials.len() as f64 * (n1 + n2) as f64 * widest as f64;
     if bytes > MOST_FACTORS {
         return Err(Error::invalid(
             "search_rank",
             format!(
-                "{widest} for {} trials of n = {n}, {:.0} GiB of factors",
+                "{widest} for {} trials of n = {}, {:.0} GiB of factors",
                 trials.len(),
+                n1 + n2,
                 bytes / MOST_FACTORS * 16.0
             ),
             "at most 16 GiB",
             "lower it (n columns already hold any solution), or run fewer trials at a time",
         ));
     }
-    let mut data = Vec::with_capacity(trials.len() * n * widest);
+    let (mut left, mut right) = (Vec::new(), Vec::new());
     for t in trials {
         let std = t.init_scale.unwrap_or(0.0) / (t.search_rank as f64).sqrt();
-        let drawn = normals(t.seed.unwrap_or(0), Purpose::Init, std, n * t.search_rank);
-        for row in drawn.chunks(t.search_rank) {
-            data.extend_from_slice(row);
-            data.extend(std::iter::repeat_n(0.0, widest - t.search_rank));
+        let mut drawn = normals(t.seed.unwrap_or(0), Purpose::Init, std, (n1 + n2) * t.search_rank);
+        let (l, r) = drawn.split_at_mut(n1 * t.search_rank);
+        r.iter_mut().for_each(|v| *v *= t.init_scale_ratio.unwrap_or(1.0));
+        for (factor, drawn) in [(&mut left, l), (&mut right, r)] {
+            for row in drawn.chunks(t.search_rank) {
+                factor.extend_from_slice(row);
+                factor.extend(std::iter::repeat_n(0.0, widest - t.search_rank));
+            }
         }
     }
-    Factors::symmetric(trials.len(), n, widest, data)
+    Factors::of(trials.len(), shape, widest, left, right)
 }
 
 /// Says the automatic choices aloud.

@@ -11,7 +11,8 @@ use crate::problem::Factors;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Init {
-    /// U₀ = α·G with Gᵢⱼ ~ N(0, 1/k): entries of standard deviation α/√k.
+    /// U₀ = α·G with Gᵢⱼ ~ N(0, 1/k): entries of standard deviation α/√k. Of two factors L₀ = α·G and R₀ = ρ·α·G′, see
+    /// [`Settings::init_scale_ratio`].
     SmallRandom { scale: f64, seed: u64 },
     /// `SmallRandom` with α = 1e-6·√‖s·A*(y)‖, far enough down that the start limits the result no more than single
     /// precision does. ‖s·A*(y)‖ estimates ‖M‖ = ‖X‖².
@@ -188,6 +189,9 @@ pub struct Settings {
     pub(crate) search_rank: Option<usize>,
     pub(crate) step_size: Option<f64>,
     pub(crate) init: Init,
+    pub(crate) init_scale_ratio: Option<f64>,
+    pub(crate) signature: Option<(usize, usize)>,
+    pub(crate) ridge: f64,
     pub(crate) stop: Stop,
     pub(crate) observe: Schedule,
     pub(crate) holdout: Option<Holdout>,
@@ -226,6 +230,27 @@ impl Settings {
 
     pub fn init(mut self, init: Init) -> Self {
         self.init = init;
+        self
+    }
+
+    /// ρ, the size of the random R₀ over that of L₀, for the asymmetric model. Default: 1. Unequal sizes make descent
+    /// linear where k exceeds the rank (arXiv 2310.01769 has 1/3).
+    pub fn init_scale_ratio(mut self, ratio: f64) -> Self {
+        self.init_scale_ratio = Some(ratio);
+        self
+    }
+
+    /// (p, q), the numbers of positive and negative columns of the iterate U S Uᵀ, for the signed model, where it is needed:
+    /// at least the numbers of positive and negative eigenvalues expected. k is p + q.
+    pub fn signature(mut self, positive: usize, negative: usize) -> Self {
+        self.signature = Some((positive, negative));
+        self
+    }
+
+    /// Adds (ridge/2)‖U‖², or (ridge/2)(‖L‖² + ‖R‖²), to the loss that is descended; the losses that are reported go
+    /// without it. Default: 0.
+    pub fn ridge(mut self, ridge: f64) -> Self {
+        self.ridge = ridge;
         self
     }
 
@@ -314,6 +339,15 @@ impl Settings {
         if self.search_rank == Some(0) || self.trials.iter().any(|t| t.search_rank == Some(0)) {
             let fix = "use a bound on the rank you expect";
             return Err(Error::invalid("search_rank", 0, "at least 1", fix));
+        }
+        positive("init_scale_ratio", self.init_scale_ratio, "leave it out for factors of equal size")?;
+        if !(self.ridge.is_finite() && self.ridge >= 0.0) {
+            let allowed = "a finite number of at least 0";
+            return Err(Error::invalid("ridge", self.ridge, allowed, "leave it out for none"));
+        }
+        if self.ridge > 0.0 && self.precision == Precision::Mixed {
+            let fix = "a ridge ends far above the floor of f32: use precision f32 or f64";
+            return Err(Error::invalid("ridge", self.ridge, "0 with precision mixed", fix));
         }
         nonnegative("stop_relative_error", self.stop.relative_error)?;
         nonnegative("stop_loss", self.stop.loss)?;

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostics::{Diagnosis, Phase, PhaseProxy, Phases};
 use crate::engine::{EngineInfo, Precision};
 use crate::memory::Memory;
-use crate::problem::MatrixView;
+use crate::problem::{MatrixView, Product};
 use crate::solver::plan::TrialParameters;
+use crate::solver::watch::Form;
 
 /// How a trial ended. Data, not an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,11 +61,11 @@ pub struct TraceRow {
     pub iteration: usize,
     /// Since the iteration began.
     pub seconds: f64,
-    /// (s/4)·Σ eᵢ² over the training measurements.
+    /// (s/4)·Σ eᵢ² over the training measurements, (s/2)·Σ eᵢ² for two factors; of eᵢ − ē for centred operators.
     pub train_loss: f64,
     /// ‖e‖/‖y‖ over the training measurements.
     pub relative_residual: f64,
-    /// ‖UUᵀ − M‖_F/‖M‖_F, with a truth.
+    /// ‖Z − M‖_F/‖M‖_F for the iterate Z = UUᵀ, U S Uᵀ or L Rᵀ, with a truth.
     pub relative_error: Option<f64>,
     /// (s/4)·Σ eᵢ² over the held-out measurements, with s for their number.
     pub holdout_loss: Option<f64>,
@@ -73,6 +74,8 @@ pub struct TraceRow {
     /// Without a truth: a guess at the phase, where [`crate::Settings::diagnose`] asked for it. While the run goes on it
     /// is what can be told so far, afterwards what [`PhaseProxy`] found in hindsight.
     pub phase_proxy: Option<Phase>,
+    /// ‖LᵀL − RᵀR‖_F, for two factors.
+    pub imbalance: Option<f64>,
 }
 
 /// One trial's result. Losses, errors and spectrum belong to the returned factor.
@@ -91,7 +94,7 @@ pub struct TrialSolution {
     /// ‖e‖/‖y‖ over the held-out measurements: for isotropic ensembles an estimate of the relative error (noise in y
     /// counts into it).
     pub estimated_relative_error: Option<f64>,
-    /// Singular values of U, largest first.
+    /// Singular values of U, largest first; for other products than U Uᵀ the square roots of those of the product.
     pub singular_values: Vec<f64>,
     /// The rank the spectrum suggests, see [`crate::diagnostics::estimated_rank`].
     pub estimated_rank: usize,
@@ -101,33 +104,41 @@ pub struct TrialSolution {
     pub phases_proxy: Option<PhaseProxy>,
     /// A sentence beside the status: that single precision is what ended the descent.
     pub remark: Option<String>,
-    pub(crate) n: usize,
+    pub(crate) form: Form,
     pub(crate) left: Vec<f64>,
+    /// Empty for models of one factor.
+    pub(crate) right: Vec<f64>,
 }
 
 impl TrialSolution {
-    /// U, n×k.
+    /// U, n×k, or L, n1×k.
     pub fn left(&self) -> MatrixView<'_> {
-        MatrixView::new(self.n, self.parameters.search_rank, &self.left).expect("the solver stores n·k numbers")
+        self.product().left()
     }
 
-    /// U Uᵀ, n×n row-major.
+    /// R, n2×k; U again for models of one factor.
+    pub fn right(&self) -> MatrixView<'_> {
+        self.product().right()
+    }
+
+    /// What was recovered: U Uᵀ, U S Uᵀ or L Rᵀ.
+    pub fn product(&self) -> Product<'_> {
+        let k = self.parameters.search_rank;
+        self.form.product(k, &self.left, &self.right).expect("the solver stores n·k numbers")
+    }
+
+    /// The recovered matrix, row-major.
     pub fn to_dense(&self) -> Vec<f64> {
-        let n = self.n;
-        (0..n * n).map(|at| self.entry(at / n, at % n)).collect()
+        self.product().to_dense()
     }
 
-    /// Entries (i, j) of U Uᵀ.
+    /// Entries (i, j) of the recovered matrix.
     ///
     /// # Panics
-    /// Where an index is n or more, as slices do.
+    /// Where an index is too large, as slices do.
     pub fn entries(&self, at: &[(usize, usize)]) -> Vec<f64> {
-        at.iter().map(|&(i, j)| self.entry(i, j)).collect()
-    }
-
-    fn entry(&self, i: usize, j: usize) -> f64 {
-        let u = self.left();
-        u.row(i).iter().zip(u.row(j)).map(|(a, b)| a * b).sum()
+        let product = self.product();
+        at.iter().map(|&(i, j)| product.entry(i, j)).collect()
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::diagnostics::{self, PaperDiagnostics, ProxyClock, Spectrum};
 use crate::error::Result;
-use crate::problem::{Factors, MatrixView, Truth};
-use crate::solver::plan::TrialParameters;
+use crate::problem::{Factors, MatrixView, Model, Product, Shape, Truth};
+use crate::solver::plan::{TrialParameters, weighted_mean};
 use crate::solver::settings::Stop;
 use crate::solver::solution::{Status, TraceRow, TrialSolution};
 use crate::solver::stall::StallWatch;
@@ -20,6 +20,7 @@ pub(crate) struct TrialWatch<'a> {
     held_out: &'a [usize],
     truth: Option<&'a Truth>,
     stop: &'a Stop,
+    form: Form,
     /// ‖y‖² over training and over held-out measurements.
     norms: (f64, f64),
     stall: StallWatch,
@@ -37,7 +38,34 @@ pub(crate) struct TrialWatch<'a> {
 struct Kept {
     row: TraceRow,
     estimated_relative_error: Option<f64>,
-    factor: Vec<f64>,
+    left: Vec<f64>,
+    /// Empty for models of one factor.
+    right: Vec<f64>,
+}
+
+/// What kind of product a trial's factors are, and how its loss counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Form {
+    pub shape: Shape,
+    pub signature: Option<(usize, usize)>,
+    /// Of residuals: see [`Operator::is_centred`](crate::operators::Operator::is_centred).
+    pub centred: bool,
+}
+
+impl Form {
+    /// The product of two factors of k columns; the second may be empty for models of one.
+    pub(crate) fn product<'b>(&self, k: usize, left: &'b [f64], right: &'b [f64]) -> Result<Product<'b>> {
+        let l = MatrixView::new(self.shape.rows(), k, left)?;
+        match self.shape.model() {
+            Model::Asymmetric => Product::pair(l, MatrixView::new(self.shape.columns(), k, right)?),
+            _ => Ok(Product::signed(l, self.signature.map_or(k, |(positive, _)| positive))),
+        }
+    }
+
+    /// f over s·Σe²: a quarter for U U^T, a half for L R^T.
+    fn share(&self) -> f64 {
+        if self.shape.is_symmetric() { 0.25 } else { 0.5 }
+    }
 }
 
 /// Everything that is not per trial at one observation.
@@ -57,10 +85,10 @@ impl<'a> TrialWatch<'a> {
         held_out: &'a [usize],
         truth: Option<&'a Truth>,
         stop: &'a Stop,
+        form: Form,
         resolution: f64,
     ) -> Self {
-        let training = target.iter().zip(weights).map(|(y, w)| w * y * y).sum();
-        let held = held_out.iter().map(|&i| target[i] * target[i]).sum();
+        let norms = squares(form, target, weights, held_out);
         let stall = StallWatch::new(stop.stall_window, resolution);
         Self {
             parameters,
@@ -69,7 +97,8 @@ impl<'a> TrialWatch<'a> {
             held_out,
             truth,
             stop,
-            norms: (training, held),
+            form,
+            norms,
             stall,
             diagnostics: None,
             proxy: None,
@@ -105,22 +134,23 @@ impl<'a> TrialWatch<'a> {
         let m = self.target.len();
         let p = self.parameters;
         let e = &moment.residuals[p.trial * m..(p.trial + 1) * m];
-        // A weight of 0 must hide even an infinite residual.
-        let training: f64 = e.iter().zip(self.weights).filter(|(_, w)| **w > 0.0).map(|(e, w)| w * e * e).sum();
-        let held: f64 = self.held_out.iter().map(|&i| e[i] * e[i]).sum();
+        let (training, held) = squares(self.form, e, self.weights, self.held_out);
         let ratio = |part: f64, whole: f64| if part == 0.0 { 0.0 } else { (part / whole).sqrt() };
-        let factor = trimmed(moment.factors.left(p.trial), p.search_rank);
-        let view = MatrixView::new(moment.factors.rows(), p.search_rank, &factor)?;
+        let left = trimmed(moment.factors.left(p.trial), p.search_rank);
+        let right =
+            if moment.factors.is_single() { Vec::new() } else { trimmed(moment.factors.right(p.trial), p.search_rank) };
+        let product = self.form.product(p.search_rank, &left, &right)?;
         // s of the held-out measurements: s·m over their number, as for the training ones.
         let all = p.normalization * (p.rows - p.holdout_rows) as f64;
-        let finite = training.is_finite() && factor.iter().all(|v| v.is_finite());
+        let finite = training.is_finite() && product.is_finite();
         let diagnosis = match &mut self.diagnostics {
-            Some(diagnostics) if finite => Some(diagnostics.observe(moment.iteration, view)?),
+            Some(diagnostics) if finite => Some(diagnostics.observe(moment.iteration, product.left())?),
             _ => None,
         };
-        let train_loss = p.normalization / 4.0 * training;
+        let share = self.form.share();
+        let train_loss = share * p.normalization * training;
         let phase_proxy = match &mut self.proxy {
-            Some(proxy) if finite => proxy.observe(moment.iteration, train_loss, &diagnostics::singular_values(view)?),
+            Some(proxy) if finite => proxy.observe(moment.iteration, train_loss, &product.singular_values()?),
             _ => None,
         };
         let row = TraceRow {
@@ -129,14 +159,15 @@ impl<'a> TrialWatch<'a> {
             seconds: moment.seconds,
             train_loss,
             relative_residual: ratio(training, self.norms.0),
-            relative_error: self.truth.map(|truth| diagnostics::relative_error(view, truth)).transpose()?,
-            holdout_loss: (!self.held_out.is_empty()).then(|| all / self.held_out.len() as f64 / 4.0 * held),
+            relative_error: self.truth.map(|truth| diagnostics::relative_error(&product, truth)).transpose()?,
+            holdout_loss: (!self.held_out.is_empty()).then(|| share * all / self.held_out.len() as f64 * held),
             diagnosis,
             phase_proxy,
+            imbalance: product.imbalance().filter(|_| finite),
         };
         self.iterations = moment.iteration;
         let first = *self.first_loss.get_or_insert(row.train_loss);
-        let scale = first.max(p.normalization / 4.0 * self.norms.0);
+        let scale = first.max(share * p.normalization * self.norms.0);
         if !finite || row.train_loss > BLOW_UP * scale {
             self.status = Some(Status::Diverged);
             if self.kept.is_some() {
@@ -152,7 +183,7 @@ impl<'a> TrialWatch<'a> {
         if better || reached {
             let estimated_relative_error =
                 (!self.held_out.is_empty()).then(|| ratio(held, self.norms.1)).filter(|v| v.is_finite());
-            self.kept = Some(Kept { row, estimated_relative_error, factor: factor.clone() });
+            self.kept = Some(Kept { row, estimated_relative_error, left: left.clone(), right: right.clone() });
         }
         if self.status.is_some() {
             return Ok(row);
@@ -164,7 +195,7 @@ impl<'a> TrialWatch<'a> {
         } else if self.stop.time.is_some_and(|limit| moment.seconds >= limit) {
             self.status = Some(Status::TimeLimit);
         } else if (self.stall)
-            .stalled(moment.iteration, row.train_loss, || diagnostics::singular_values(view).unwrap_or_default())
+            .stalled(moment.iteration, row.train_loss, || product.singular_values().unwrap_or_default())
         {
             self.status = Some(Status::Stalled);
         }
@@ -179,7 +210,8 @@ impl<'a> TrialWatch<'a> {
             && met(self.stop.residual, Some(row.relative_residual))
     }
 
-    pub(crate) fn finish(self, n: usize) -> Result<TrialSolution> {
+    pub(crate) fn finish(self) -> Result<TrialSolution> {
+        let (shape, k) = (self.form.shape, self.parameters.search_rank);
         let kept = self.kept.unwrap_or_else(|| Kept {
             row: TraceRow {
                 trial: self.parameters.trial,
@@ -191,13 +223,13 @@ impl<'a> TrialWatch<'a> {
                 holdout_loss: None,
                 diagnosis: None,
                 phase_proxy: None,
+                imbalance: None,
             },
             estimated_relative_error: None,
-            factor: vec![0.0; n * self.parameters.search_rank],
+            left: vec![0.0; shape.rows() * k],
+            right: vec![0.0; if shape.is_symmetric() { 0 } else { shape.columns() * k }],
         });
-        let singular_values =
-            diagnostics::singular_values(MatrixView::new(n, self.parameters.search_rank, &kept.factor)?)
-                .unwrap_or_default();
+        let singular_values = self.form.product(k, &kept.left, &kept.right)?.singular_values().unwrap_or_default();
         Ok(TrialSolution {
             parameters: self.parameters.clone(),
             status: self.status.unwrap_or(Status::Interrupted),
@@ -213,10 +245,21 @@ impl<'a> TrialWatch<'a> {
             phases: self.diagnostics.map(|d| d.phases()),
             phases_proxy: self.proxy.map(|proxy| proxy.finish()),
             remark: None,
-            n,
-            left: kept.factor,
+            form: self.form,
+            left: kept.left,
+            right: kept.right,
         })
     }
+}
+
+/// Sums of squares over training measurements, weighted, and over held-out ones; about the mean of the training
+/// measurements where residuals are centred.
+fn squares(form: Form, e: &[f64], weights: &[f64], held_out: &[usize]) -> (f64, f64) {
+    let centre = if form.centred { weighted_mean(e, weights) } else { 0.0 };
+    let square = |e: f64| (e - centre) * (e - centre);
+    // A weight of 0 must hide even an infinite residual.
+    let training = e.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(e, w)| w * square(*e)).sum();
+    (training, held_out.iter().map(|&i| square(e[i])).sum())
 }
 
 /// The first `k` columns.

@@ -6,28 +6,32 @@ use std::path::PathBuf;
 /// --rows make one batch, their cartesian product.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// Sensing matrices, .npy: (m, n, n), (m, n²), or packed (m, n(n+1)/2) upper triangles row by row
+    /// Sensing matrices, .npy: (m, n1, n2), (m, n1·n2), or packed (m, n(n+1)/2) upper triangles row by row
     #[arg(long, value_name = "A.npy", help_heading = "Measurements")]
-    pub matrices: PathBuf,
+    pub matrices: Option<PathBuf>,
     /// Observations, .npy: (m,), (m, 1), or (b, m) for several vectors
     #[arg(long, value_name = "y.npy", help_heading = "Measurements")]
-    pub observations: PathBuf,
-    /// Known factor X with M = X Xᵀ, to report the test error: X.npy (n, r), or factors.npz holding `left`
+    pub observations: Option<PathBuf>,
+    /// Known factors, to report the test error. psd: X.npy (n, r) with M = X Xᵀ; asymmetric: .npz with `left` and `right`;
+    /// signed: .npz with `left` and `signature`
     #[arg(long, value_name = "FILE", conflicts_with = "truth_matrix", help_heading = "Measurements")]
     pub truth: Option<PathBuf>,
-    /// Known matrix M (n, n), to report the test error
+    /// Known matrix M (n1, n2), to report the test error
     #[arg(long, value_name = "M.npy", help_heading = "Measurements")]
     pub truth_matrix: Option<PathBuf>,
     /// Use only so many measurements, the first ones [default: all]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Measurements")]
     pub rows: Option<String>,
-    /// psd: symmetric without negative eigenvalues; other models are refused
-    #[arg(long, value_name = "NAME", default_value = "psd", help_heading = "Measurements")]
-    pub model: String,
+    /// psd: U Uᵀ; signed: U S Uᵀ with S = diag(±1), see --signature; asymmetric: L Rᵀ [default: psd]
+    #[arg(long, value_name = "NAME", help_heading = "Measurements")]
+    pub model: Option<String>,
+    /// Numbers of positive and negative columns of U, for the model signed; k is their sum
+    #[arg(long, value_name = "p,q", help_heading = "Measurements")]
+    pub signature: Option<String>,
     /// packed or full, needed only where the width of the matrices can be read both ways [default: from the file]
     #[arg(long, value_name = "NAME", help_heading = "Measurements")]
     pub layout: Option<String>,
-    /// n,n of the unknown matrix, another way to settle the width [default: from the file]
+    /// n1,n2 of the unknown matrix, another way to settle the width [default: from the file]
     #[arg(long, value_name = "n1,n2", help_heading = "Measurements")]
     pub shape: Option<String>,
     /// Scale s that makes s·A*A about the identity: 1/m (entries of variance 1), 1, auto, or a number
@@ -43,10 +47,16 @@ pub struct Args {
     /// Size α of the random start, entries N(0, α²/k) [default: 1e-6 √‖s·A*(y)‖]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
     pub init_scale: Option<String>,
+    /// Size of the random R over that of L, for the model asymmetric [default: 1]
+    #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "ρ", allow_negative_numbers = true, help_heading = "Method")]
+    pub init_scale_ratio: Option<f64>,
+    /// Adds (r/2)‖U‖², or (r/2)(‖L‖² + ‖R‖²), to the loss that is descended
+    #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "r", allow_negative_numbers = true, default_value_t = 0.0, help_heading = "Method")]
+    pub ridge: f64,
     /// Seed of the random start [default: 0]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
     pub seed: Option<String>,
-    /// Start from these factors instead: U0.npy (n, k) or (batch, n, k), or the factors.npz of another run
+    /// Start from these factors instead: U0.npy (n, k) or (batch, n, k), or the factors.npz of another run (both of two factors)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["init_scale", "seed"], help_heading = "Method")]
     pub init: Option<PathBuf>,
     /// gd: gradient descent; see `lowrank list methods`
@@ -78,13 +88,13 @@ pub struct Args {
         help_heading = "When to stop"
     )]
     pub max_iterations: usize,
-    /// Stop at ‖UUᵀ−M‖/‖M‖ ≤ e; needs a truth
+    /// Stop at ‖Z−M‖/‖M‖ ≤ e, Z being UUᵀ, USUᵀ or LRᵀ; needs a truth
     #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "e", allow_negative_numbers = true, help_heading = "When to stop")]
     pub stop_relative_error: Option<f64>,
     /// Stop at a training loss ≤ f
     #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "f", allow_negative_numbers = true, help_heading = "When to stop")]
     pub stop_loss: Option<f64>,
-    /// Stop at a relative residual ‖A(UUᵀ)−y‖/‖y‖ ≤ e
+    /// Stop at a relative residual ‖A(Z)−y‖/‖y‖ ≤ e
     #[arg(long, value_parser = crate::cli::grid::single::<f64>, allow_negative_numbers = true, value_name = "e", help_heading = "When to stop")]
     pub stop_residual: Option<f64>,
     /// Stop after so many seconds of iterating
@@ -103,7 +113,7 @@ pub struct Args {
     #[arg(long, value_name = "WHEN", default_value = "every:10", help_heading = "When to stop")]
     pub observe: String,
 
-    /// Factors, .npz with `left` (batch, n, k)
+    /// Factors, .npz with `left` (batch, n, k), and `right` (batch, n2, k) where there are two
     #[arg(long, value_name = "factors.npz", help_heading = "Output (each optional; - is the standard output)")]
     pub out: Option<PathBuf>,
     /// Report of the run, JSON
@@ -115,7 +125,7 @@ pub struct Args {
     /// Parameters and result of every trial, CSV
     #[arg(long, value_name = "trials.csv", help_heading = "Output (each optional; - is the standard output)")]
     pub trials: Option<PathBuf>,
-    /// Factors at every observation, .npz with `iterations` (T,) and `factors` (T, batch, n, k)
+    /// Factors at every observation, .npz with `iterations` (T,) and `factors` (T, batch, n, k), or `left` and `right`
     #[arg(long, value_name = "U.npz", help_heading = "Output (each optional; - is the standard output)")]
     pub snapshots: Option<PathBuf>,
     /// No notes and no progress

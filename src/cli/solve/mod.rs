@@ -1,40 +1,38 @@
 //! `lowrank solve`: files in, factors and reports out.
 
+mod files;
 mod flags;
 mod outputs;
 mod summary;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use lowrank::io::{InputInfo, ensure_not_input, read_factor, read_observations, read_truth_matrix};
+use lowrank::io::{InputInfo, ensure_not_input};
 use lowrank::memory::parse_size;
-use lowrank::operators::Operator;
-use lowrank::operators::dense::{DenseFile, Layout, Normalization, OpenOptions, Storage};
-use lowrank::problem::{Factors, Model, Truth};
-use lowrank::report::readable;
+use lowrank::operators::Storage;
 use lowrank::{
-    Backend, Error, Init, Method, Precision, Problem, Result, Schedule, Settings, Solution, Solver, Status, Stop, Trial,
+    Backend, Error, Init, Method, Precision, Result, Schedule, Settings, Solution, Solver, Status, Stop, Trial,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::progress::Bar;
 use super::{Ending, grid, interrupt, remark};
+use files::{Measured, Source};
 pub use flags::Args;
 use outputs::Outputs;
 pub use outputs::write_json;
 
 pub fn run(args: &Args) -> Result<Ending> {
     // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
+    let source = Source::new(args)?;
     let (settings, axes) = settings(args)?;
-    let options = open_options(args)?;
     let precision = word("precision", &args.precision, PRECISIONS)?;
     let backend = match args.backend.as_str() {
         "auto" => Backend::auto_for(precision)?,
         word => Backend::from_word(word)?,
     };
     backend.require(precision)?;
-    let inputs = inputs(args);
+    let inputs = source.inputs(args);
     for output in args.outputs() {
         ensure_not_input(output, &inputs)?;
     }
@@ -42,12 +40,10 @@ pub fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt();
     let mut outputs = Outputs::create(args)?;
 
-    let file = options.open(&args.matrices)?;
-    let mut notices = file.notices.clone();
-    let (problem, s) = problem(args, file)?;
-    let (n, m) = (problem.operator().shape().rows(), problem.operator().measurements());
-    notices.push(format!("normalization {}: s as --normalization {} has it", readable(s), args.normalization));
-    let settings = start(args, settings, n)?;
+    let Measured { problem, described, mut notices } = source.open(args)?;
+    let (shape, m) = (problem.operator().shape(), problem.operator().measurements());
+    let problem = files::with_truth(args, problem)?;
+    let settings = files::with_start(args, settings, shape)?;
     let mut trials = axes.trials(problem.instances());
     if let (Init::Given(starts), [one]) = (settings.chosen_init(), trials.as_slice()) {
         // A batch of starts, as another run leaves it, goes on as a batch.
@@ -60,7 +56,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     notices.extend(solver.notices().iter().cloned());
     if !args.quiet {
         notices.iter().for_each(|notice| remark(notice));
-        summary::announce(solver.engine(), n, m, solver.trials());
+        summary::announce(solver.engine(), shape, m, solver.trials());
     }
     outputs.prepare(args, &solver)?;
     let bar = Bar::new(&interrupted, !args.quiet);
@@ -74,7 +70,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
         None => Vec::new(),
     };
-    outputs.write(&solution, described(args, s), seeds(args, &solution), digests, notices)?;
+    outputs.write(&solution, settings_of(args, described), seeds(args, &solution), digests, notices)?;
     if !outputs_use_stdout(args) {
         summary::print(&solution)?;
     }
@@ -173,6 +169,14 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     if let Some(share) = args.holdout {
         settings = settings.holdout(share, args.holdout_seed);
     }
+    if let Some(text) = &args.signature {
+        let (positive, negative) = pair_of("signature", text, "two whole numbers p,q", "for example --signature 3,2")?;
+        settings = settings.signature(positive, negative);
+    }
+    if let Some(ratio) = args.init_scale_ratio {
+        settings = settings.init_scale_ratio(ratio);
+    }
+    settings = settings.ridge(args.ridge);
     if let Some(variant) = &args.variant {
         settings = settings.variant(variant.as_str());
     }
@@ -182,6 +186,20 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     // What can be refused without the problem is refused before any file is opened.
     settings.clone().trials(axes.trials(1)).check()?;
     Ok((settings, axes))
+}
+
+/// Two whole numbers with a comma between them.
+pub fn pair_of(name: &str, text: &str, allowed: &str, fix: &str) -> Result<(usize, usize)> {
+    let numbers: Vec<usize> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+    match (numbers.as_slice(), text.split(',').count()) {
+        (&[a, b], 2) => Ok((a, b)),
+        _ => Err(Error::Invalid {
+            name: name.into(),
+            found: format!("'{text}'"),
+            allowed: allowed.into(),
+            fix: fix.into(),
+        }),
+    }
 }
 
 fn schedule(text: &str) -> Result<Schedule> {
@@ -197,83 +215,12 @@ fn schedule(text: &str) -> Result<Schedule> {
     }
 }
 
-fn open_options(args: &Args) -> Result<OpenOptions> {
-    let models = [("psd", Model::Psd), ("asymmetric", Model::Asymmetric), ("signed", Model::Signed)];
-    let layouts = [("packed", Layout::Packed), ("full", Layout::Full)];
-    let shape = match &args.shape {
-        None => None,
-        Some(text) => {
-            let sizes: Vec<usize> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
-            match (sizes.as_slice(), text.split(',').count()) {
-                (&[n1, n2], 2) if n1 > 0 && n2 > 0 => Some((n1, n2)),
-                _ => {
-                    return Err(Error::Invalid {
-                        name: "shape".into(),
-                        found: format!("'{text}'"),
-                        allowed: "two positive whole numbers n1,n2".into(),
-                        fix: "for example --shape 60,60".into(),
-                    });
-                }
-            }
-        }
-    };
-    let model = word("model", &args.model, &models)?;
-    if model != Model::Psd {
-        return Err(Error::Unsupported {
-            what: format!("--model {}", args.model),
-            fix: "This version recovers positive semidefinite matrices: say --model psd, or leave it out".into(),
-        });
-    }
-    // Reference keeps the file's own type, as do double and mixed precision; single precision rounds once, here.
-    let single = args.precision == "f32" && args.backend != "reference";
-    let storage = args.storage.as_ref().map(|text| word("storage", text, STORAGES)).transpose()?;
-    Ok(OpenOptions {
-        model,
-        layout: args.layout.as_ref().map(|text| word("layout", text, &layouts)).transpose()?,
-        shape,
-        storage: storage.or(single.then_some(Storage::F32)),
-        normalization: args.normalization.parse::<Normalization>()?,
-    })
-}
-
-fn inputs(args: &Args) -> Vec<PathBuf> {
-    let optional = [&args.truth, &args.truth_matrix, &args.init];
-    [&args.matrices, &args.observations].into_iter().chain(optional.into_iter().flatten()).cloned().collect()
-}
-
-fn problem(args: &Args, file: DenseFile) -> Result<(Problem, f64)> {
-    let n = file.operator.shape().rows();
-    let observations = read_observations(&args.observations, file.operator.measurements(), &file.describe())?;
-    let s = file.operator.normalization();
-    let mut problem = Problem::batch(Arc::new(file.operator), observations)?;
-    if let Some(path) = &args.truth {
-        let array = read_factor(path, n, "truth")?;
-        let size = n * array.columns;
-        let truths = array.values.chunks(size).map(|x| Truth::from_factor(n, array.columns, x.to_vec()));
-        problem = problem.with_truths(truths.collect::<Result<_>>()?)?;
-    }
-    if let Some(path) = &args.truth_matrix {
-        problem = problem.with_truth(Truth::from_matrix(n, read_truth_matrix(path, n)?)?)?;
-    }
-    Ok((problem, s))
-}
-
-/// Adds the start. Scales and seeds are on the trials.
-fn start(args: &Args, settings: Settings, n: usize) -> Result<Settings> {
-    let Some(path) = &args.init else { return Ok(settings.init(Init::Automatic { seed: 0 })) };
-    let array = read_factor(path, n, "init")?;
-    Ok(settings.init(Init::Given(Factors::symmetric(array.batch, n, array.columns, array.values)?)))
-}
-
 /// The flags as they were understood.
-fn described(args: &Args, s: f64) -> Value {
+fn settings_of(args: &Args, measurements: Map<String, Value>) -> Value {
     let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
-    json!({
-        "operator": "dense",
-        "matrices": args.matrices, "observations": args.observations,
+    let mut settings = json!({
         "truth": path(&args.truth), "truth_matrix": path(&args.truth_matrix), "init": path(&args.init),
-        "model": args.model, "layout": args.layout, "shape": args.shape,
-        "normalization": args.normalization, "normalization_value": s,
+        "signature": args.signature, "init_scale_ratio": args.init_scale_ratio, "ridge": args.ridge,
         "rows": args.rows, "search_rank": args.search_rank, "step_size": args.step_size,
         "init_scale": args.init_scale, "seed": args.seed,
         "method": args.method, "backend": args.backend, "precision": args.precision, "storage": args.storage,
@@ -282,7 +229,11 @@ fn described(args: &Args, s: f64) -> Value {
         "stop_relative_error": args.stop_relative_error, "stop_loss": args.stop_loss,
         "stop_residual": args.stop_residual, "stop_time": args.stop_time, "stall_window": args.stall_window,
         "holdout": args.holdout, "holdout_seed": args.holdout_seed, "observe": args.observe,
-    })
+    });
+    if let Some(settings) = settings.as_object_mut() {
+        settings.extend(measurements);
+    }
+    settings
 }
 
 fn seeds(args: &Args, solution: &Solution) -> Value {

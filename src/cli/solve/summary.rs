@@ -3,13 +3,14 @@
 use std::io::Write;
 
 use lowrank::engine::EngineInfo;
+use lowrank::problem::Shape;
 use lowrank::report::{readable, readable_seconds};
 use lowrank::{Result, Solution, TrialParameters, TrialSolution};
 
 use crate::cli::{remark, said};
 
 /// One line before the work, on the standard error: what runs where.
-pub fn announce(engine: &EngineInfo, n: usize, m: usize, trials: &[TrialParameters]) {
+pub fn announce(engine: &EngineInfo, shape: Shape, m: usize, trials: &[TrialParameters]) {
     // Each once, in the order of the trials.
     let mut seeds: Vec<u64> = Vec::new();
     for seed in trials.iter().filter_map(|t| t.seed) {
@@ -25,7 +26,7 @@ pub fn announce(engine: &EngineInfo, n: usize, m: usize, trials: &[TrialParamete
         count => format!("{count} seeds from {} to {}", seeds[0], seeds[count - 1]),
     };
     remark(&format!(
-        "{n}x{n}, {m} measurements, {} trial{}, {seeds}; on {}: {}{} ({}, {} thread{})",
+        "{shape}, {m} measurements, {} trial{}, {seeds}; on {}: {}{} ({}, {} thread{})",
         trials.len(),
         if trials.len() == 1 { "" } else { "s" },
         engine.backend,

@@ -1,11 +1,13 @@
 //! `lowrank generate`: a synthetic problem as files.
 
+mod truth;
+
 use std::io::Write;
 use std::path::PathBuf;
 
 use lowrank::io::{NpyNumber, NpyWriter, OutputFile, write_npy_f64};
 use lowrank::operators::{Dense, Operator, Storage};
-use lowrank::problem::{Truth, packed_index, synthetic};
+use lowrank::problem::Truth;
 use lowrank::{Error, Problem, Result};
 use serde_json::json;
 
@@ -17,16 +19,25 @@ pub struct Args {
     /// Kind of measurements; see `lowrank list operators`
     #[arg(long, value_name = "NAME", default_value = "dense")]
     operator: String,
+    /// psd: M = X Xᵀ; signed: M = X S Xᵀ with S = diag(±1); asymmetric: M = L Rᵀ
+    #[arg(long, value_name = "NAME", default_value = "psd")]
+    model: String,
     /// Size of the unknown n×n matrix
-    #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "n")]
-    n: usize,
-    /// Rank of the unknown matrix, at most n
+    #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "n", conflicts_with = "shape")]
+    n: Option<usize>,
+    /// Size of the unknown matrix, for the model asymmetric
+    #[arg(long, value_name = "n1,n2")]
+    shape: Option<String>,
+    /// Rank of the unknown matrix, at most its smaller side [default: that of --signature]
     #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "r")]
-    rank: usize,
+    rank: Option<usize>,
+    /// Numbers of positive and negative eigenvalues, for the model signed
+    #[arg(long, value_name = "p,q")]
+    signature: Option<String>,
     /// Number of measurements
     #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "m")]
     measurements: usize,
-    /// Condition number κ of the factor X; that of M = X Xᵀ is κ²
+    /// Condition number κ of the factor X, that of M = X Xᵀ being κ²; for the model asymmetric that of M
     #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "κ", allow_negative_numbers = true, default_value_t = 1.0)]
     condition_number: f64,
     /// Standard deviation of the noise on y
@@ -44,13 +55,14 @@ pub struct Args {
     /// Seed of the noise alone [default: that of --seed]
     #[arg(long, value_parser = crate::cli::grid::single::<u64>, value_name = "SEED")]
     noise_seed: Option<u64>,
-    /// packed: upper triangles (m, n(n+1)/2); full: (m, n, n)
-    #[arg(long, value_name = "NAME", default_value = "packed")]
-    layout: String,
+    /// packed: upper triangles (m, n(n+1)/2); full: (m, n1, n2) [default: packed where matrices are symmetric]
+    #[arg(long, value_name = "NAME")]
+    layout: Option<String>,
     /// Type of the matrices: f32, f64, or f16 (numbers that half precision holds, in a float32 file)
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     storage: String,
-    /// Directory for A.npy, y.npy, X.npy and problem.json; made if it is not there
+    /// Directory for A.npy, y.npy, X.npy (X.npz, where there are two factors or a signature) and problem.json; made if it is
+    /// not there
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -59,11 +71,6 @@ pub fn run(args: &Args) -> Result<Ending> {
     if args.operator != "dense" {
         return Err(invalid("operator", &args.operator, "dense"));
     }
-    let full = match args.layout.as_str() {
-        "packed" => false,
-        "full" => true,
-        other => return Err(invalid("layout", other, "packed or full")),
-    };
     let storage = match args.storage.as_str() {
         "f16" => Storage::F16,
         "f32" => Storage::F32,
@@ -71,8 +78,14 @@ pub fn run(args: &Args) -> Result<Ending> {
         other => return Err(invalid("storage", other, "f16, f32 or f64")),
     };
     let seeds = [args.truth_seed, args.operator_seed, args.noise_seed].map(|seed| seed.unwrap_or(args.seed));
-    let truth =
-        synthetic::psd(args.n).rank(args.rank).condition_number(args.condition_number).seed(seeds[0]).build()?;
+    let truth = truth::build(args, seeds[0])?;
+    let full = match args.layout.as_deref() {
+        None => !truth.shape().is_symmetric(),
+        Some("full") => true,
+        Some("packed") if truth.shape().is_symmetric() => false,
+        Some("packed") => return Err(invalid("layout", "packed", "full for the model asymmetric")),
+        Some(other) => return Err(invalid("layout", other, "packed or full")),
+    };
     // Before the matrices are drawn, which can take long.
     if !(args.noise_std.is_finite() && args.noise_std >= 0.0) {
         return Err(refused("noise_std", args.noise_std, "a finite number of at least 0", "leave it out for none"));
@@ -96,24 +109,27 @@ fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Trut
     let [truth_seed, operator_seed, noise_seed] = seeds;
     let (shape, m) = (truth.shape(), args.measurements);
     let file = |name: &str| OutputFile::create(args.out.join(name));
-    let (mut a, mut y, mut x, description) = (file("A.npy")?, file("y.npy")?, file("X.npy")?, file("problem.json")?);
+    let truth_name = truth::file_name(&truth);
+    let (mut a, mut y) = (file("A.npy")?, file("y.npy")?);
+    let (mut x, description) = (file(truth_name)?, file("problem.json")?);
 
     let operator = std::sync::Arc::new(Dense::gaussian_stored(shape, m, operator_seed, storage)?);
     let problem = Problem::measure(operator.clone(), truth.clone())?.with_noise(args.noise_std, noise_seed)?;
     // What half precision holds, single precision holds exactly.
     let (written, dtype) = match storage {
-        Storage::F64 => (write_matrices(&mut a, &operator, full, |v| v), "float64"),
-        _ => (write_matrices(&mut a, &operator, full, |v| v as f32), "float32"),
+        Storage::F64 => (write_matrices(&mut a, &*operator, full, |v| v), "float64"),
+        _ => (write_matrices(&mut a, &*operator, full, |v| v as f32), "float32"),
     };
     a.check(written)?;
     let written = write_npy_f64(&mut y, &[m], problem.observations(0).unwrap_or_default());
     y.check(written)?;
-    let factor = truth.factor().map(|x| x.as_slice().to_vec()).unwrap_or_default();
-    let written = write_npy_f64(&mut x, &[args.n, args.rank], &factor);
+    let written = truth::write(&mut x, &truth);
     x.check(written)?;
-    let layout = &args.layout;
+    let layout = if full { "full" } else { "packed" };
+    let rank = truth.rank().unwrap_or(0);
     let value = json!({
-        "operator": args.operator, "model": "psd", "n": args.n, "rank": args.rank, "measurements": m,
+        "operator": args.operator, "model": args.model, "n": args.n, "shape": [shape.rows(), shape.columns()],
+        "rank": rank, "signature": args.signature, "measurements": m,
         "condition_number": args.condition_number, "noise_std": args.noise_std, "layout": layout,
         "normalization": operator.normalization(), "dtype": dtype, "storage": args.storage,
         "seeds": { "truth": truth_seed, "operator": operator_seed, "noise": noise_seed },
@@ -131,19 +147,20 @@ fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Trut
         out,
         "{}  {m} {layout} {shape} matrices, seed {operator_seed}\n{}  observations, noise {} (seed {noise_seed})\n\
          {}  truth of rank {}, condition number {} (seed {truth_seed})\n{}\n\nsolve it with\n  \
-         lowrank solve --matrices {} --observations {} --truth {}{}",
+         lowrank solve --matrices {} --observations {} --truth {}{}{}",
         at("A.npy"),
         at("y.npy"),
         args.noise_std,
-        at("X.npy"),
-        args.rank,
+        at(truth_name),
+        rank,
         args.condition_number,
         at("problem.json"),
         at("A.npy"),
         at("y.npy"),
-        at("X.npy"),
+        at(truth_name),
         // Some widths can be read both ways; three axes cannot.
         if full { "" } else { " --layout packed" },
+        truth::solve_flags(args),
     ))?;
     Ok(Ending::Done)
 }
@@ -159,20 +176,19 @@ fn refused(name: &str, found: impl std::fmt::Display, allowed: &str, fix: &str) 
 /// Row by row, so that the full matrices are never held at once.
 fn write_matrices<T: NpyNumber + Default>(
     writer: &mut OutputFile,
-    operator: &Dense,
+    operator: &dyn Operator,
     full: bool,
     number: fn(f64) -> T,
 ) -> std::io::Result<()> {
-    let (n, m, p) = (operator.shape().rows(), operator.measurements(), operator.shape().dimension());
-    let shape: &[usize] = if full { &[m, n, n] } else { &[m, p] };
-    let mut npy = NpyWriter::<_, T>::new(writer, shape)?;
-    let mut row = vec![T::default(); if full { n * n } else { p }];
+    let (shape, m) = (operator.shape(), operator.measurements());
+    let (n1, n2) = (shape.rows(), shape.columns());
+    let sizes: &[usize] = if full { &[m, n1, n2] } else { &[m, shape.dimension()] };
+    let mut npy = NpyWriter::<_, T>::new(writer, sizes)?;
     for i in 0..m {
-        let packed = operator.packed_row(i);
-        for (at, value) in row.iter_mut().enumerate() {
-            *value = number(packed[if full { packed_index(n, at / n, at % n) } else { at }]);
-        }
-        npy.write(&row)?;
+        let matrix = operator.sensing_matrix(i);
+        // Of a packed matrix the upper triangle.
+        let rows = matrix.chunks(n2).enumerate().flat_map(|(i, row)| if full { row } else { &row[i..] });
+        npy.write(&rows.map(|v| number(*v)).collect::<Vec<T>>())?;
     }
     npy.finish().map(|_| ())
 }

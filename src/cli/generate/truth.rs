@@ -1,0 +1,93 @@
+//! The truth of a generated problem: from flags, and as a file.
+
+use std::io::Write;
+
+use lowrank::Result;
+use lowrank::io::{write_npy_f64, write_npz};
+use lowrank::problem::{Truth, synthetic};
+
+use super::{Args, invalid, refused};
+use crate::cli::solve::pair_of;
+
+/// The truth that the flags describe.
+pub fn build(args: &Args, seed: u64) -> Result<Truth> {
+    let shape = args
+        .shape
+        .as_deref()
+        .map(|text| pair_of("shape", text, "two positive whole numbers n1,n2", "for example --shape 60,40"));
+    let signature = args
+        .signature
+        .as_deref()
+        .map(|text| pair_of("signature", text, "two whole numbers p,q", "for example --signature 3,2"))
+        .transpose()?;
+    if signature.is_some() && args.model != "signed" {
+        let found = args.signature.as_deref().unwrap_or_default();
+        return Err(refused(
+            "signature",
+            found,
+            "none, except for --model signed",
+            "say --model signed, or leave it out",
+        ));
+    }
+    let (n1, n2) = match (args.n, shape.transpose()?) {
+        (Some(n), _) => (n, n),
+        (None, Some(sizes)) => sizes,
+        (None, None) => {
+            return Err(refused("n", "no size", "--n n, or --shape n1,n2", "give the size of the unknown matrix"));
+        }
+    };
+    if n1 != n2 && args.model != "asymmetric" {
+        let allowed = format!("n,n for the model {}", args.model);
+        return Err(refused("shape", format!("{n1},{n2}"), &allowed, "say --model asymmetric"));
+    }
+    let rank = |given: Option<usize>| {
+        given.ok_or_else(|| {
+            refused("rank", "nothing", "a whole number of at least 1", "give the rank of the unknown matrix")
+        })
+    };
+    let builder = match (args.model.as_str(), signature) {
+        ("psd", _) => synthetic::psd(n1).rank(rank(args.rank)?),
+        ("asymmetric", _) => synthetic::asymmetric(n1, n2).rank(rank(args.rank)?),
+        ("signed", None) => {
+            let fix = "give the numbers of positive and negative eigenvalues";
+            return Err(refused("signature", "nothing", "p,q for --model signed", fix));
+        }
+        ("signed", Some((p, q))) => {
+            if let Some(rank) = args.rank.filter(|rank| p.checked_add(q) != Some(*rank)) {
+                let fix = "leave --rank out: the signature has it";
+                return Err(refused("rank", rank, &format!("p + q of --signature {p},{q}"), fix));
+            }
+            synthetic::signed(n1, (p, q))
+        }
+        (other, _) => return Err(invalid("model", other, "psd, signed or asymmetric")),
+    };
+    builder.condition_number(args.condition_number).seed(seed).build()
+}
+
+/// X.npy for X Xᵀ; an archive for two factors or a signature.
+pub fn file_name(truth: &Truth) -> &'static str {
+    if truth.factor().is_some() { "X.npy" } else { "X.npz" }
+}
+
+pub fn write(writer: &mut impl Write, truth: &Truth) -> std::io::Result<()> {
+    let Some(product) = truth.product() else { return Ok(()) };
+    let (left, right) = (product.left(), product.right());
+    let (n1, n2, rank) = (left.rows(), right.rows(), left.columns());
+    if truth.factor().is_some() {
+        return write_npy_f64(writer, &[n1, rank], left.as_slice());
+    }
+    if product.is_single() {
+        let signature = [product.positive() as f64, (rank - product.positive()) as f64];
+        return write_npz(writer, &[("left", &[n1, rank], left.as_slice()), ("signature", &[2], &signature)]);
+    }
+    write_npz(writer, &[("left", &[n1, rank], left.as_slice()), ("right", &[n2, rank], right.as_slice())])
+}
+
+/// What `solve` has to be told of the model.
+pub fn solve_flags(args: &Args) -> String {
+    match (args.model.as_str(), &args.signature) {
+        ("signed", Some(signature)) => format!(" --model signed --signature {signature}"),
+        ("psd", _) => String::new(),
+        (model, _) => format!(" --model {model}"),
+    }
+}

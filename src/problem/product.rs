@@ -1,0 +1,155 @@
+//! The matrix that factors stand for.
+
+use faer::Mat;
+
+use crate::error::{Error, Result};
+use crate::linalg::{self, triangular_factor, view};
+use crate::problem::factors::MatrixView;
+
+/// U Uᵀ, U S Uᵀ with S = diag(±1), or L Rᵀ: what a trial has recovered, or what a truth is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Product<'a> {
+    left: MatrixView<'a>,
+    /// R, where it is not L.
+    right: Option<MatrixView<'a>>,
+    /// Columns from here on count negative.
+    positive: usize,
+}
+
+impl<'a> Product<'a> {
+    /// U Uᵀ.
+    pub fn psd(factor: MatrixView<'a>) -> Self {
+        Self { left: factor, right: None, positive: factor.columns() }
+    }
+
+    /// U S Uᵀ, the first `positive` entries of S being 1 and the others −1.
+    pub fn signed(factor: MatrixView<'a>, positive: usize) -> Self {
+        Self { left: factor, right: None, positive: positive.min(factor.columns()) }
+    }
+
+    /// L Rᵀ.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the numbers of columns differ.
+    pub fn pair(left: MatrixView<'a>, right: MatrixView<'a>) -> Result<Self> {
+        if left.columns() != right.columns() {
+            return Err(Error::invalid(
+                "right",
+                format!("{} columns", right.columns()),
+                format!("{} columns, as left has", left.columns()),
+                "give two factors of one product",
+            ));
+        }
+        Ok(Self { left, right: Some(right), positive: left.columns() })
+    }
+
+    /// U or L.
+    pub fn left(&self) -> MatrixView<'a> {
+        self.left
+    }
+
+    /// R; U again where there is one factor.
+    pub fn right(&self) -> MatrixView<'a> {
+        self.right.unwrap_or(self.left)
+    }
+
+    /// Whether it is U S Uᵀ.
+    pub fn is_single(&self) -> bool {
+        self.right.is_none()
+    }
+
+    /// Columns with the sign 1.
+    pub fn positive(&self) -> usize {
+        self.positive
+    }
+
+    pub fn rows(&self) -> usize {
+        self.left.rows()
+    }
+
+    pub fn columns(&self) -> usize {
+        self.right().rows()
+    }
+
+    /// ±1 for a column.
+    pub(crate) fn sign(&self, column: usize) -> f64 {
+        if column < self.positive { 1.0 } else { -1.0 }
+    }
+
+    /// Entry (i, j) of the product.
+    ///
+    /// # Panics
+    /// Where an index is too large, as slices do.
+    pub fn entry(&self, i: usize, j: usize) -> f64 {
+        let (l, r) = (self.left.row(i), self.right().row(j));
+        if self.positive == l.len() {
+            return l.iter().zip(r).map(|(a, b)| a * b).sum();
+        }
+        l.iter().zip(r).enumerate().map(|(c, (a, b))| self.sign(c) * a * b).sum()
+    }
+
+    /// The product, row-major.
+    pub fn to_dense(&self) -> Vec<f64> {
+        let columns = self.columns();
+        (0..self.rows() * columns).map(|at| self.entry(at / columns, at % columns)).collect()
+    }
+
+    pub(crate) fn is_finite(&self) -> bool {
+        let finite = |m: MatrixView<'_>| m.as_slice().iter().all(|v| v.is_finite());
+        finite(self.left) && self.right.is_none_or(finite)
+    }
+
+    /// Square roots of the singular values of the product, largest first: those of U for U Uᵀ. There are as many as the
+    /// factors have columns, or fewer where they have fewer rows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for non-finite entries.
+    pub fn singular_values(&self) -> Result<Vec<f64>> {
+        let k = self.left.columns();
+        if self.right.is_none() && self.positive == k {
+            return linalg::singular_values(self.rows(), k, self.left.as_slice());
+        }
+        // L = Q_L A, R = Q_R B with orthonormal Q: L S Rᵀ has the singular values of A S Bᵀ.
+        let triangle = |m: MatrixView<'_>| triangular_factor(&view(m.rows(), k, m.as_slice()).to_owned());
+        let a = triangle(self.left);
+        let b = self.right.map_or_else(|| a.clone(), triangle);
+        let signed = Mat::from_fn(a.nrows(), k, |i, c| self.sign(c) * a[(i, c)]);
+        let core = &signed * b.transpose();
+        let numbers: Vec<f64> =
+            (0..core.nrows() * core.ncols()).map(|at| core[(at / core.ncols(), at % core.ncols())]).collect();
+        let values = linalg::singular_values(core.nrows(), core.ncols(), &numbers)?;
+        Ok(values.into_iter().map(|v| v.max(0.0).sqrt()).collect())
+    }
+
+    /// ‖LᵀL − RᵀR‖_F, how far two factors are from sharing the product evenly; absent for one factor. Gradient descent keeps
+    /// it about as small as it is at the start.
+    pub fn imbalance(&self) -> Option<f64> {
+        let gram = |m: MatrixView<'_>| {
+            let m = view(m.rows(), m.columns(), m.as_slice());
+            m.transpose() * m
+        };
+        self.right.map(|right| (gram(self.left) - gram(right)).norm_l2())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spectra_of_every_form_are_those_of_the_matrix() {
+        let numbers: Vec<f64> = (0..24).map(|i| ((i * 7919 + 13) % 101) as f64 / 50.0 - 1.0).collect();
+        let (u, r) = (MatrixView::new(6, 2, &numbers[..12]).unwrap(), MatrixView::new(5, 2, &numbers[12..22]).unwrap());
+        for product in [Product::psd(u), Product::signed(u, 1), Product::pair(u, r).unwrap()] {
+            let dense = product.to_dense();
+            let direct = linalg::singular_values(product.rows(), product.columns(), &dense).unwrap();
+            let found = product.singular_values().unwrap();
+            for (found, direct) in found.iter().zip(&direct) {
+                approx::assert_relative_eq!(found * found, *direct, max_relative = 1e-12);
+            }
+        }
+        assert!(Product::psd(u).imbalance().is_none());
+        assert_eq!(Product::pair(u, u).unwrap().imbalance(), Some(0.0));
+        assert!(Product::pair(u, MatrixView::new(4, 3, &numbers[..12]).unwrap()).is_err());
+    }
+}
