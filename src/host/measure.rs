@@ -43,6 +43,10 @@ pub(crate) fn adjoint(operator: &dyn Operator, residual: &[f64], applied: &Facto
 
 /// A*(r)ᵀ·W for one trial, summed in shard order: n2×k row-major.
 pub(crate) fn adjoint_transposed(operator: &dyn Operator, residual: &[f64], applied: &Factors) -> Vec<f64> {
+    if let Some(kernel) = operator.gather_f64() {
+        let (w, k) = (applied.left(0), applied.search_rank());
+        return gather::adjoint(operator, kernel, Side::Right, residual, w.as_slice(), k);
+    }
     let size = operator.shape().columns() * applied.search_rank();
     let parts: Vec<Vec<f64>> = (0..operator.shards())
         .into_par_iter()

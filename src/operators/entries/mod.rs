@@ -21,7 +21,7 @@ use crate::operators::{Cost, GatherKernel, Operator, Storage};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Factors, Shape};
 
-pub use triplets::{Sampled, Triplets};
+pub use triplets::Sampled;
 
 /// Sampled entries. Their positions take 8 bytes an entry in each of three lists (for a symmetric unknown 8 and 16); nothing of
 /// size n1·n2 is formed.

@@ -3,57 +3,30 @@
 use rand::seq::SliceRandom;
 
 use crate::error::{Error, Result};
+use crate::io::Triplets;
 use crate::operators::compressed::Compressed;
 use crate::operators::entries::Entries;
 use crate::problem::Shape;
 use crate::problem::random::{Purpose, stream};
 
-/// (row, column, value), counted from 0, in any order. The three lists have one length.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Triplets {
-    pub rows: Vec<u32>,
-    pub columns: Vec<u32>,
-    pub values: Vec<f64>,
-}
-
-impl Triplets {
-    pub fn len(&self) -> usize {
-        self.values.len()
+/// Refuses what lies outside the shape.
+fn check(triplets: &Triplets, name: &str, shape: Shape) -> Result<()> {
+    let lengths = [triplets.rows.len(), triplets.columns.len(), triplets.values.len()];
+    if lengths.iter().any(|&length| length != lengths[0]) {
+        return Err(Error::invalid(name, format!("{lengths:?} rows, columns and values"), "as many of each", "repair"));
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
-    /// The smallest shape that holds them: one more than the largest row and column.
-    pub fn extent(&self) -> (usize, usize) {
-        let size = |places: &[u32]| places.iter().max().map_or(0, |&place| place as usize + 1);
-        (size(&self.rows), size(&self.columns))
-    }
-
-    fn check(&self, name: &str, shape: Shape) -> Result<()> {
-        let lengths = [self.rows.len(), self.columns.len(), self.values.len()];
-        if lengths.iter().any(|&length| length != lengths[0]) {
+    for q in 0..triplets.len() {
+        let (row, column, value) = (triplets.rows[q], triplets.columns[q], triplets.values[q]);
+        if row as usize >= shape.rows() || column as usize >= shape.columns() || !value.is_finite() {
             return Err(Error::invalid(
                 name,
-                format!("{lengths:?} rows, columns and values"),
-                "as many of each",
-                "repair",
+                format!("({row}, {column}) = {value} at entry {q}"),
+                format!("positions inside the {shape} matrix, counted from 0, and finite values"),
+                "check --shape and --index-base, or drop that entry",
             ));
         }
-        for q in 0..self.len() {
-            let (row, column, value) = (self.rows[q], self.columns[q], self.values[q]);
-            if row as usize >= shape.rows() || column as usize >= shape.columns() || !value.is_finite() {
-                return Err(Error::invalid(
-                    name,
-                    format!("({row}, {column}) = {value} at entry {q}"),
-                    format!("positions inside the {shape} matrix, counted from 0, and finite values"),
-                    "check --shape and --index-base, or drop that entry",
-                ));
-            }
-        }
-        Ok(())
     }
+    Ok(())
 }
 
 /// An operator with what it observed, in the operator's own order.
@@ -86,8 +59,8 @@ impl Entries {
     /// As [`Entries::from_triplets`].
     pub fn with_held_out(shape: Shape, training: &Triplets, held_out: &Triplets, seed: u64) -> Result<Sampled> {
         shape.validate()?;
-        training.check("entries", shape)?;
-        held_out.check("holdout", shape)?;
+        check(training, "entries", shape)?;
+        check(held_out, "holdout", shape)?;
         if training.is_empty() {
             return Err(Error::invalid("entries", 0, "at least 1", "give at least one entry"));
         }

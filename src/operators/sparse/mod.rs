@@ -4,6 +4,8 @@
 //! A row is Aᵢ flattened. Full rows hold any of the n1·n2 entries; for a symmetric unknown Aᵢ is the symmetric part of what
 //! a row says. Packed rows hold entries of the upper triangle as they are, as in `dense`: v at (a, b) means A_ab = A_ba = v.
 
+mod load;
+
 use std::ops::Range;
 
 use rand::RngExt;
@@ -14,6 +16,8 @@ use crate::operators::compressed::{self, Compressed, Values, compressed_operator
 use crate::operators::{Cost, GatherKernel, Layout, Operator, Storage};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Factors, Shape};
+
+pub use load::SparseFile;
 
 /// Sparse sensing matrices.
 pub struct Sparse {
