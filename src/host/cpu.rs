@@ -148,7 +148,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
         let operator = load.operator.clone();
         let (batch, k, shape) = (load.batch, load.search_rank, operator.shape());
         let n2 = if shape.is_symmetric() { 0 } else { shape.columns() };
-        let gathers = T::gather(&*operator).is_some();
+        let gathers = T::gather(&*operator).is_some() && !operator.is_centred();
         let fast = gathers || T::kernel(&*operator).is_some();
         let (point_len, accumulator_len, scratch_len) = with_kernel!(&*operator, kernel => match gathers {
             true => (0, 0, 0),

@@ -10,7 +10,10 @@ pub mod entries;
 mod gather;
 mod kernel;
 mod loss;
+pub mod rank_one;
 mod registry;
+mod rows;
+mod seeded;
 pub mod sparse;
 
 use std::ops::Range;
@@ -25,7 +28,9 @@ pub use gather::{GatherKernel, Lines, Side};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
 pub use loss::Loss;
+pub use rank_one::RankOne;
 pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
+pub use seeded::Seeded;
 pub use sparse::Sparse;
 
 /// What one iteration of gradient descent costs in an operator.
