@@ -24,7 +24,8 @@ pub struct Lines<'a, T> {
 /// A gradient for operators of which every measurement touches few lines of the factors, so that an accumulator a shard
 /// as [`crate::operators::HostKernel`] has it would be mostly zeros. The engine first calls `forward` for all shards, forms the
 /// coefficients cᵢ = wᵢ ρ′(eᵢ), and then lets each block of lines of the gradient gather what concerns it. Every
-/// number is written by one task, in an order that depends on the operator alone; trials are computed one by one.
+/// number is written by one task, in an order that depends on the operator alone; trials are computed one by one. Engines do not
+/// use it for operators whose residuals are centred.
 pub trait GatherKernel<T: Real>: Send + Sync {
     /// ⟨Aᵢ, L Rᵀ⟩ for the measurements of a range, overwriting `out`. For one factor both are the same slice.
     fn forward(&self, set: InstructionSet, range: Range<usize>, left: Lines<'_, T>, right: Lines<'_, T>, out: &mut [T]);

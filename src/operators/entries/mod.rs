@@ -8,6 +8,8 @@
 //! measurement, of twice the chance of one on the diagonal; if instead each of the n(n+1)/2 pairs has the same chance, s·A*A is
 //! n/(n+1) off the diagonal and 2n/(n+1) on it.
 
+mod biases;
+mod draw;
 mod triplets;
 
 use std::ops::Range;
@@ -21,6 +23,8 @@ use crate::operators::{Cost, GatherKernel, Operator, Storage};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Factors, Shape};
 
+pub use biases::Biases;
+pub use draw::draw_positions;
 pub use triplets::Sampled;
 
 /// Sampled entries. Their positions take 8 bytes an entry in each of three lists (for a symmetric unknown 8 and 16); nothing of

@@ -139,6 +139,19 @@ impl Sparse {
         self.lists.implied_normalization()
     }
 
+    /// The nonzeros of measurement i: (a, b, v), where for a symmetric unknown a ≤ b and v stands at (a, b) and at (b, a).
+    ///
+    /// # Panics
+    /// Where i is m or more, as slices do.
+    pub fn row(&self, i: usize) -> Vec<(usize, usize, f64)> {
+        let (lists, symmetric) = (&self.lists, self.lists.shape.is_symmetric());
+        let nonzero = |q: usize| {
+            let (a, b, v) = (lists.rows[q] as usize, lists.columns[q] as usize, lists.values.at(q));
+            (a, b, if symmetric && a != b { 0.5 * v } else { v })
+        };
+        lists.range(i).map(nonzero).collect()
+    }
+
     /// Nonzeros of all measurements.
     pub fn nonzeros(&self) -> usize {
         self.lists.nonzeros()
