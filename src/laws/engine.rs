@@ -269,6 +269,10 @@ pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> Outcome 
     let info = engine.info();
     let (read, held) = (info.operator_bytes_per_iteration, info.operator_bytes as f64);
     let declared = operator.cost(1, 1).bytes;
+    // What is made on the way is neither read nor held.
+    if declared == 0.0 && read == 0.0 && held == 0.0 {
+        return Ok(Held::Holds);
+    }
     let passes = read / declared;
     let lists = matches!(operator.gpu(), Some(GpuForm::Thin(GpuThin::Nonzeros(_))));
     let agree = if lists { (0.4..=2.1).contains(&passes) } else { [0.5, 1.0, 2.0].contains(&passes) };

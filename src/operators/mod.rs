@@ -8,7 +8,10 @@ pub mod dense;
 mod gpu;
 mod kernel;
 mod loss;
+pub mod rank_one;
 mod registry;
+mod rows;
+mod seeded;
 
 use std::ops::Range;
 
@@ -21,7 +24,9 @@ pub use gpu::{GpuForm, GpuNonzeros, GpuThin, GpuVectors};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
 pub use loss::Loss;
+pub use rank_one::RankOne;
 pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
+pub use seeded::Seeded;
 
 /// What one iteration of gradient descent costs in an operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -2,7 +2,7 @@
 //! benches, `lowrank check` and `lowrank list operators`.
 
 use crate::error::Result;
-use crate::operators::{Dense, Operator, Storage};
+use crate::operators::{Dense, Operator, RankOne, Seeded, Storage};
 use crate::problem::Shape;
 
 /// (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
@@ -48,26 +48,72 @@ pub struct Registration {
 }
 
 /// Every built-in operator.
-pub const REGISTRY: &[Registration] = &[Registration {
-    name: "dense",
-    summary: "stored sensing matrices: Gaussian from a seed, or your own from a .npy file",
-    formula: "<A_i, Z>, A_i symmetric, upper triangle stored",
-    normalization: "1/m (Gaussian; own matrices: --normalization)",
-    bytes_per_iteration: "4 m n(n+1)/2 (f32; half or twice that in f16, f64)",
-    flops_per_iteration: "4 m n(n+1)/2 per trial",
-    backends: "reference, cpu, gpu",
-    random: |shape, measurements, seed| Ok(Box::new(Dense::gaussian(shape, measurements, seed)?)),
-    integers: |shape, measurements, seed| Ok(Box::new(Dense::small_integers(shape, measurements, seed)?)),
-    variants: &[
-        Variant {
-            name: "f16",
-            random: |shape, m, seed| Ok(Box::new(Dense::gaussian_stored(shape, m, seed, Storage::F16)?)),
-            integers: |shape, m, seed| Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F16)?)),
-        },
-        Variant {
-            name: "f64",
-            random: |shape, m, seed| Ok(Box::new(Dense::gaussian_stored(shape, m, seed, Storage::F64)?)),
-            integers: |shape, m, seed| Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F64)?)),
-        },
-    ],
-}];
+pub const REGISTRY: &[Registration] = &[
+    Registration {
+        name: "dense",
+        summary: "stored sensing matrices: Gaussian from a seed, or your own from a .npy file",
+        formula: "<A_i, Z>, A_i symmetric, upper triangle stored",
+        normalization: "1/m (Gaussian; own matrices: --normalization)",
+        bytes_per_iteration: "4 m n(n+1)/2 (f32; half or twice that in f16, f64)",
+        flops_per_iteration: "4 m n(n+1)/2 per trial",
+        backends: "reference, cpu, gpu",
+        random: |shape, measurements, seed| Ok(Box::new(Dense::gaussian(shape, measurements, seed)?)),
+        integers: |shape, measurements, seed| Ok(Box::new(Dense::small_integers(shape, measurements, seed)?)),
+        variants: &[
+            Variant {
+                name: "f16",
+                random: |shape, m, seed| Ok(Box::new(Dense::gaussian_stored(shape, m, seed, Storage::F16)?)),
+                integers: |shape, m, seed| {
+                    Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F16)?))
+                },
+            },
+            Variant {
+                name: "f64",
+                random: |shape, m, seed| Ok(Box::new(Dense::gaussian_stored(shape, m, seed, Storage::F64)?)),
+                integers: |shape, m, seed| {
+                    Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F64)?))
+                },
+            },
+        ],
+    },
+    Registration {
+        name: "rank_one",
+        summary: "sums of outer products: quadratic sensing, phase retrieval, covariance sketching; vectors from a seed or a file",
+        formula: "<a a^T, Z> = a^T Z a about its mean, or <a b^T, Z>; sums of q of them",
+        normalization: "1/(2 q m) for a a^T, 1/(q m) for a b^T (entries of variance 1)",
+        bytes_per_iteration: "4 m q n, or 4 m q (n1+n2)",
+        flops_per_iteration: "6 m q n k per trial (4 not centred; a b^T: 4 m q (n1+n2) k)",
+        backends: "reference, cpu, gpu",
+        random: |shape, m, seed| Ok(Box::new(RankOne::gaussian(shape, m, seed)?)),
+        integers: |shape, m, seed| Ok(Box::new(RankOne::small_integers(shape, m, 1, seed)?)),
+        variants: &[Variant {
+            name: "sums of two, not centred",
+            random: |shape, m, seed| Ok(Box::new(RankOne::gaussian_sums(shape, m, 2, seed)?.centred(false)?)),
+            integers: |shape, m, seed| Ok(Box::new(RankOne::small_integers(shape, m, 2, seed)?)),
+        }],
+    },
+    Registration {
+        name: "seeded",
+        summary: "matrix-free: entries made from a seed by an integer hash, sums of four bytes, nearly Gaussian",
+        formula: "<A_i, Z>, entries (b0+b1+b2+b3-510)/128 (1/sqrt(2) of that beside the diagonal of symmetric A_i)",
+        normalization: "1/(m v), v = 21845/16384",
+        bytes_per_iteration: "0",
+        flops_per_iteration: "4 m p per trial, p = n(n+1)/2 or n1 n2, and 22 m p to make the entries (n > 255: 44)",
+        backends: "reference, cpu",
+        random: |shape, measurements, seed| Ok(Box::new(Seeded::new(shape, measurements, seed)?)),
+        integers: |shape, m, seed| Ok(Box::new(Seeded::new(shape, m, seed)?.small_integers())),
+        variants: &[],
+    },
+    Registration {
+        name: "rademacher",
+        summary: "matrix-free: entries of size 1 with random signs, 32 of them from one hash",
+        formula: "<A_i, Z>, entries +-1 (+-1/sqrt(2) beside the diagonal of symmetric A_i)",
+        normalization: "1/m",
+        bytes_per_iteration: "0",
+        flops_per_iteration: "4 m p per trial, p = n(n+1)/2 or n1 n2, and 3.4 m p to make the entries (n > 255: 6.8)",
+        backends: "reference, cpu",
+        random: |shape, measurements, seed| Ok(Box::new(Seeded::rademacher(shape, measurements, seed)?)),
+        integers: |shape, m, seed| Ok(Box::new(Seeded::rademacher(shape, m, seed)?.small_integers())),
+        variants: &[],
+    },
+];

@@ -15,9 +15,6 @@ mod interpret;
 mod load;
 mod normalization;
 mod storage;
-mod stream;
-mod tile;
-mod twin;
 
 use std::ops::Range;
 use std::path::Path;
@@ -28,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::memory::{Part, Place, product};
+use crate::operators::rows::twin;
 use crate::operators::{Cost, GpuForm, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator};
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Factors, Shape, pack_symmetric_part};
@@ -257,6 +255,16 @@ fn require_some(shape: Shape, measurements: usize) -> Result<()> {
         return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
     }
     Ok(())
+}
+
+impl twin::Rows for Dense {
+    fn row(&self, i: usize, out: &mut [f64]) {
+        let p = self.shape.dimension();
+        with_rows!(self, rows, scales => {
+            let scale = scales.of(i);
+            out.iter_mut().zip(&rows[i * p..(i + 1) * p]).for_each(|(out, v)| *out = scale * v.widen());
+        });
+    }
 }
 
 impl Operator for Dense {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::memory::{Memory, Part, Place, product, readable_bytes};
 use crate::operators::dense::Dense;
+use crate::operators::rows::twin::Rows as _;
 
 /// Number type in which the measurements are held; from the narrowest to the widest. Arithmetic has its own,
 /// [`crate::Precision`].
@@ -350,10 +351,9 @@ impl Dense {
     /// Where `i ≥ m`, as slices do.
     pub fn packed_row(&self, i: usize) -> Vec<f64> {
         let p = self.shape.dimension();
-        with_rows!(self, rows, scales => {
-            let scale = scales.of(i);
-            rows[i * p..(i + 1) * p].iter().map(|v| scale * v.widen()).collect()
-        })
+        let mut row = vec![0.0; p];
+        self.row(i, &mut row);
+        row
     }
 }
 

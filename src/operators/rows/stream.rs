@@ -13,14 +13,14 @@ use crate::simd::{Stored, Task, Unit, Widen};
 
 /// The rows of a shard, p numbers each, with the scales of half precision.
 #[derive(Clone, Copy)]
-pub(super) struct ShardRows<'a, S> {
-    pub(super) p: usize,
-    pub(super) numbers: &'a [S],
-    pub(super) scales: Option<&'a [f32]>,
+pub(in crate::operators) struct ShardRows<'a, S> {
+    pub(in crate::operators) p: usize,
+    pub(in crate::operators) numbers: &'a [S],
+    pub(in crate::operators) scales: Option<&'a [f32]>,
 }
 
 impl<'a, S> ShardRows<'a, S> {
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::operators) fn count(&self) -> usize {
         self.numbers.len() / self.p
     }
 
@@ -31,14 +31,14 @@ impl<'a, S> ShardRows<'a, S> {
 
     /// By what sums over the stored numbers of row i are multiplied.
     #[inline(always)]
-    pub(super) fn scale<T: Unit>(&self, i: usize) -> T {
+    pub(in crate::operators) fn scale<T: Unit>(&self, i: usize) -> T {
         self.scales.map_or(T::from_f64(1.0), |scales| T::from_f64(f64::from(scales[i])))
     }
 }
 
 /// eᵢ from a row's dot product; returns what the stored row is multiplied by in the accumulator.
 #[inline(always)]
-pub(super) fn settle<T: Unit>(trial: &mut TrialPass<'_, T>, loss: Loss, i: usize, scale: T, dot: T) -> T {
+pub(in crate::operators) fn settle<T: Unit>(trial: &mut TrialPass<'_, T>, loss: Loss, i: usize, scale: T, dot: T) -> T {
     let e = dot * scale - trial.target[i];
     trial.residual[i] = e;
     trial.weights[i] * loss.derivative(e) * scale
@@ -126,23 +126,28 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
 
 /// The dot product from its unit of partial sums and the numbers behind the last whole unit.
 #[inline(always)]
-pub(super) fn total<A: Widen<S, T>, S: Stored<T>, T: Unit>(simd: A, sums: A::V, tail: &[S], z_tail: &[T]) -> T {
+pub(in crate::operators) fn total<A: Widen<S, T>, S: Stored<T>, T: Unit>(
+    simd: A,
+    sums: A::V,
+    tail: &[S],
+    z_tail: &[T],
+) -> T {
     let rest: T = tail.iter().zip(z_tail).map(|(&a, &z)| a.number() * z).sum();
     simd.sum(sums) + rest
 }
 
 #[inline(always)]
-pub(super) fn add_tail<S: Stored<T>, T: Unit>(factor: T, tail: &[S], g_tail: &mut [T]) {
+pub(in crate::operators) fn add_tail<S: Stored<T>, T: Unit>(factor: T, tail: &[S], g_tail: &mut [T]) {
     for (g, &a) in g_tail.iter_mut().zip(tail) {
         *g += a.number() * factor;
     }
 }
 
 /// The whole shard for one trial, R rows at a time and the remainder one by one.
-pub(super) struct Stream<'a, 'b, S, T, const R: usize> {
-    pub(super) rows: ShardRows<'a, S>,
-    pub(super) loss: Loss,
-    pub(super) trial: &'a mut TrialPass<'b, T>,
+pub(in crate::operators) struct Stream<'a, 'b, S, T, const R: usize> {
+    pub(in crate::operators) rows: ShardRows<'a, S>,
+    pub(in crate::operators) loss: Loss,
+    pub(in crate::operators) trial: &'a mut TrialPass<'b, T>,
 }
 
 impl<S: Stored<T>, T: Unit, const R: usize> Task<S, T> for Stream<'_, '_, S, T, R> {
@@ -179,7 +184,7 @@ mod tests {
 
     use super::*;
     use crate::operators::Pair;
-    use crate::operators::dense::tile::Tile;
+    use crate::operators::rows::Tile;
     use crate::simd::InstructionSet;
 
     /// Residuals and accumulators of `batch` trials, with all of them together or one by one in blocks of R.

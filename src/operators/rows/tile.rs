@@ -5,7 +5,7 @@
 //! columns for the accumulators. Bits are those of [`super::stream`]: a dot product keeps its one unit of partial
 //! sums from the first column to the last, and an accumulator takes the rows in order.
 
-use crate::operators::dense::stream::{ShardRows, add_tail, settle, total};
+use crate::operators::rows::stream::{ShardRows, add_tail, settle, total};
 use crate::operators::{Loss, TrialPass};
 use crate::simd::{Stored, Task, Unit, Widen};
 
@@ -20,10 +20,10 @@ const SPAN: usize = 32;
 /// Units of an accumulator in registers.
 const COLUMNS: usize = 4;
 
-pub(super) struct Tile<'a, 'b, S, T> {
-    pub(super) rows: ShardRows<'a, S>,
-    pub(super) loss: Loss,
-    pub(super) trials: &'a mut [TrialPass<'b, T>],
+pub(in crate::operators) struct Tile<'a, 'b, S, T> {
+    pub(in crate::operators) rows: ShardRows<'a, S>,
+    pub(in crate::operators) loss: Loss,
+    pub(in crate::operators) trials: &'a mut [TrialPass<'b, T>],
 }
 
 impl<S: Stored<T>, T: Unit> Task<S, T> for Tile<'_, '_, S, T> {
@@ -57,7 +57,7 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Tile<'_, '_, S, T> {
 
 /// Units of partial sums of all dot products of a group, (rows, batch).
 #[inline(always)]
-fn forward<A: Widen<S, T>, S: Stored<T>, T: Unit>(
+pub(in crate::operators) fn forward<A: Widen<S, T>, S: Stored<T>, T: Unit>(
     simd: A,
     p: usize,
     numbers: &[S],
@@ -146,7 +146,7 @@ fn forward_tile<A: Widen<S, T>, S: Stored<T>, T: Unit, const R: usize, const B: 
 
 /// Adds Σᵢ factorᵢ·rowᵢ over a group to the whole units of every trial's accumulator.
 #[inline(always)]
-fn adjoint<A: Widen<S, T>, S: Stored<T>, T: Unit>(
+pub(in crate::operators) fn adjoint<A: Widen<S, T>, S: Stored<T>, T: Unit>(
     simd: A,
     p: usize,
     numbers: &[S],

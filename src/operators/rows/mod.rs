@@ -1,0 +1,14 @@
+//! Fast host work over rows that are the Aᵢ themselves, whether they are stored or made: packed upper triangles for symmetric
+//! shapes, n1·n2 numbers row by row for asymmetric ones.
+//!
+//! One trial over stored rows is bound by reading them ([`stream`]), several by arithmetic ([`tile`]); what surrounds a
+//! pass, from the point to z and from G to the gradient, is [`packing`].
+
+mod packing;
+mod stream;
+mod tile;
+pub(super) mod twin;
+
+pub(super) use packing::{Pack, Packing};
+pub(super) use stream::{ShardRows, Stream, add_tail, settle, total};
+pub(super) use tile::{Tile, adjoint, forward};

@@ -1,0 +1,123 @@
+//! From L Rᵀ to the numbers that a row is multiplied with, and from G = Σ rᵢAᵢ to G V and Gᵀ W.
+
+use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::{Accum, MatMut, MatRef, Par};
+
+use crate::operators::Pair;
+use crate::problem::Shape;
+use crate::real::Real;
+
+/// How rows of p numbers a_q stand for matrices of a shape. Where rows are packed, entry q = (i, j) beside the diagonal
+/// stands for ω·a_q at (i, j) and at (j, i):
+///
+/// ```text
+/// ⟨A, Z⟩ = Σ a_q·z_q,  z_q = ω·(Z_ij + Z_ji) for i < j, Z_ii on the diagonal;   G_ij = ω·g_q for i ≠ j
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub(in crate::operators) struct Packing {
+    pub(in crate::operators) shape: Shape,
+    /// ω: 1 where the numbers are the entries.
+    pub(in crate::operators) off_diagonal: f64,
+}
+
+impl Packing {
+    /// Numbers of working memory of both functions: a full matrix, where rows are packed.
+    pub(in crate::operators) fn scratch_len(&self) -> usize {
+        if self.shape.is_symmetric() { self.shape.rows() * self.shape.rows() } else { 0 }
+    }
+}
+
+/// Both functions in a type.
+pub(in crate::operators) trait Pack: Real {
+    /// Writes z, p numbers.
+    fn pack(packing: Packing, point: Pair<'_, Self>, scratch: &mut [Self], z: &mut [Self]);
+
+    /// G V, and Gᵀ W where wanted, from the p numbers g; `applied` is (W, V).
+    fn apply(
+        packing: Packing,
+        g: &[Self],
+        scratch: &mut [Self],
+        applied: Pair<'_, Self>,
+        left: &mut [Self],
+        right: Option<&mut [Self]>,
+    );
+}
+
+macro_rules! pack {
+    ($t:ty) => {
+        impl Pack for $t {
+            fn pack(packing: Packing, point: Pair<'_, $t>, scratch: &mut [$t], out: &mut [$t]) {
+                let (shape, weight) = (packing.shape, packing.off_diagonal as $t);
+                let (n, n2, k) = (shape.rows(), shape.columns(), point.search_rank);
+                let left = MatRef::from_row_major_slice(point.left, n, k);
+                let right = MatRef::from_row_major_slice(point.right, n2, k);
+                if !shape.is_symmetric() {
+                    let z = MatMut::from_row_major_slice_mut(out, n, n2);
+                    return matmul(z, Accum::Replace, left, right.transpose(), 1.0, Par::Seq);
+                }
+                let z = MatMut::from_row_major_slice_mut(scratch, n, n);
+                let single = std::ptr::eq(point.left, point.right);
+                if single {
+                    let (upper, full) = (BlockStructure::TriangularUpper, BlockStructure::Rectangular);
+                    let (add, transposed) = (Accum::Replace, right.transpose());
+                    triangular::matmul(z, upper, add, left, full, transposed, full, 1.0, Par::Seq);
+                } else {
+                    matmul(z, Accum::Replace, left, right.transpose(), 1.0, Par::Seq);
+                }
+                let mut q = 0;
+                for i in 0..n {
+                    let (row, out) = (&scratch[i * n + i..(i + 1) * n], &mut out[q..q + n - i]);
+                    out[0] = row[0];
+                    for (j, out) in out.iter_mut().enumerate().skip(1) {
+                        *out = weight * if single { 2.0 * row[j] } else { row[j] + scratch[(i + j) * n + i] };
+                    }
+                    q += n - i;
+                }
+            }
+
+            fn apply(
+                packing: Packing,
+                g: &[$t],
+                scratch: &mut [$t],
+                applied: Pair<'_, $t>,
+                left: &mut [$t],
+                right: Option<&mut [$t]>,
+            ) {
+                let (shape, weight) = (packing.shape, packing.off_diagonal as $t);
+                let (n, n2, k) = (shape.rows(), shape.columns(), applied.search_rank);
+                let product = |g: MatRef<'_, $t>, v: &[$t], out: &mut [$t]| {
+                    let v = MatRef::from_row_major_slice(v, g.ncols(), k);
+                    let out = MatMut::from_row_major_slice_mut(out, g.nrows(), k);
+                    matmul(out, Accum::Replace, g, v, 1.0, Par::Seq);
+                };
+                if !shape.is_symmetric() {
+                    let g = MatRef::from_row_major_slice(g, n, n2);
+                    product(g, applied.right, left);
+                    if let Some(right) = right {
+                        product(g.transpose(), applied.left, right);
+                    }
+                    return;
+                }
+                let mut q = 0;
+                for i in 0..n {
+                    scratch[i * n + i] = g[q];
+                    for j in i + 1..n {
+                        let g = weight * g[q + j - i];
+                        scratch[i * n + j] = g;
+                        scratch[j * n + i] = g;
+                    }
+                    q += n - i;
+                }
+                let g = MatRef::from_row_major_slice(scratch, n, n);
+                product(g, applied.right, left);
+                if let Some(right) = right {
+                    product(g, applied.left, right);
+                }
+            }
+        }
+    };
+}
+
+pack!(f32);
+pack!(f64);

@@ -1,0 +1,166 @@
+//! The definition of operators whose rows are the Aᵢ themselves, and their sequential twin: f64, one measurement after the
+//! other, nothing shared with the fast paths it judges.
+
+use crate::operators::{GradientOutput, GradientRequest, Operator};
+use crate::problem::{Factors, MatrixView, Shape, packed_index};
+
+/// An operator that can write the entries of each Aᵢ: the upper triangle row by row for symmetric shapes, all of them row by row
+/// for asymmetric ones.
+pub(in crate::operators) trait Rows: Operator {
+    fn row(&self, i: usize, out: &mut [f64]);
+}
+
+/// The rows of one shard, one after the other in the same place.
+fn for_each_row(rows: &impl Rows, shard: usize, mut each: impl FnMut(usize, &[f64])) {
+    let mut row = vec![0.0; rows.shape().dimension()];
+    for (at, i) in rows.shard_range(shard).enumerate() {
+        rows.row(i, &mut row);
+        each(at, &row);
+    }
+}
+
+/// Aᵢ, row-major.
+pub(in crate::operators) fn sensing_matrix(rows: &impl Rows, i: usize) -> Vec<f64> {
+    let (shape, n) = (rows.shape(), rows.shape().rows());
+    let mut row = vec![0.0; shape.dimension()];
+    rows.row(i, &mut row);
+    if !shape.is_symmetric() {
+        return row;
+    }
+    (0..n * n).map(|at| row[packed_index(n, at / n, at % n)]).collect()
+}
+
+/// What a row is multiplied with: of a packed one z[q(i,j)] = (L Rᵀ)_ij + (L Rᵀ)_ji for i < j and (L Rᵀ)_ii on the
+/// diagonal, of a full one L Rᵀ row by row.
+fn point(symmetric: bool, left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f64> {
+    let n = left.rows();
+    let dot = |i: usize, j: usize| left.row(i).iter().zip(right.row(j)).map(|(a, b)| a * b).sum::<f64>();
+    if !symmetric {
+        return (0..n).flat_map(|i| (0..right.rows()).map(move |j| dot(i, j))).collect();
+    }
+    let mut z = Vec::with_capacity(n * (n + 1) / 2);
+    for i in 0..n {
+        for j in i..n {
+            z.push(if i == j { dot(i, i) } else { dot(i, j) + dot(j, i) });
+        }
+    }
+    z
+}
+
+/// G_ij, from its upper triangle or from all its entries.
+fn entry(shape: Shape, g: &[f64], i: usize, j: usize) -> f64 {
+    if shape.is_symmetric() { g[packed_index(shape.rows(), i, j)] } else { g[i * shape.columns() + j] }
+}
+
+/// out += G V
+fn add_product(shape: Shape, g: &[f64], v: MatrixView<'_>, out: &mut [f64]) {
+    let k = v.columns();
+    for i in 0..shape.rows() {
+        for j in 0..shape.columns() {
+            let g = entry(shape, g, i, j);
+            for c in 0..k {
+                out[i * k + c] += g * v.row(j)[c];
+            }
+        }
+    }
+}
+
+/// out += Gᵀ W
+fn add_transposed(shape: Shape, g: &[f64], w: MatrixView<'_>, out: &mut [f64]) {
+    let k = w.columns();
+    for i in 0..shape.rows() {
+        for j in 0..shape.columns() {
+            let g = entry(shape, g, i, j);
+            for c in 0..k {
+                out[j * k + c] += g * w.row(i)[c];
+            }
+        }
+    }
+}
+
+/// Σ a_q·z_q
+fn inner(row: &[f64], z: &[f64]) -> f64 {
+    row.iter().zip(z).map(|(a, z)| a * z).sum()
+}
+
+/// g += r·a
+fn axpy(r: f64, row: &[f64], g: &mut [f64]) {
+    for (g, a) in g.iter_mut().zip(row) {
+        *g += r * a;
+    }
+}
+
+pub(in crate::operators) fn forward(rows: &impl Rows, shard: usize, at: &Factors, out: &mut [f64]) {
+    let (symmetric, length) = (rows.shape().is_symmetric(), rows.shard_range(shard).len());
+    for (trial, out) in out.chunks_mut(length).enumerate() {
+        let z = point(symmetric, at.left(trial), at.right(trial));
+        for_each_row(rows, shard, |i, row| out[i] = inner(row, &z));
+    }
+}
+
+/// Σ rᵢ Aᵢ over a shard, for one trial.
+fn weighted_sum(rows: &impl Rows, shard: usize, r: &[f64]) -> Vec<f64> {
+    let mut g = vec![0.0; rows.shape().dimension()];
+    for_each_row(rows, shard, |i, row| axpy(r[i], row, &mut g));
+    g
+}
+
+pub(in crate::operators) fn adjoint_apply(
+    rows: &impl Rows,
+    shard: usize,
+    residual: &[f64],
+    applied: &Factors,
+    out: &mut [f64],
+) {
+    let length = rows.shard_range(shard).len();
+    let size = applied.rows() * applied.search_rank();
+    for (trial, r) in residual.chunks(length).enumerate() {
+        let out = &mut out[trial * size..(trial + 1) * size];
+        add_product(rows.shape(), &weighted_sum(rows, shard, r), applied.right(trial), out);
+    }
+}
+
+pub(in crate::operators) fn adjoint_apply_transposed(
+    rows: &impl Rows,
+    shard: usize,
+    residual: &[f64],
+    applied: &Factors,
+    out: &mut [f64],
+) {
+    let length = rows.shard_range(shard).len();
+    let size = applied.columns() * applied.search_rank();
+    for (trial, r) in residual.chunks(length).enumerate() {
+        let out = &mut out[trial * size..(trial + 1) * size];
+        add_transposed(rows.shape(), &weighted_sum(rows, shard, r), applied.left(trial), out);
+    }
+}
+
+/// One pass: row i gives eᵢ and is added to G = Σ wᵢ ρ′(eᵢ) Aᵢ before the next row is touched.
+pub(in crate::operators) fn gradient(
+    rows: &impl Rows,
+    shard: usize,
+    request: &GradientRequest<'_>,
+    output: &mut GradientOutput<'_>,
+) {
+    let (shape, length) = (rows.shape(), rows.shard_range(shard).len());
+    for trial in 0..request.point.batch() {
+        let z = point(shape.is_symmetric(), request.point.left(trial), request.point.right(trial));
+        let mut g = vec![0.0; shape.dimension()];
+        for_each_row(rows, shard, |i, row| {
+            let at = trial * length + i;
+            let weight = request.weights.map_or(1.0, |w| w[at]);
+            let e = inner(row, &z) - request.target[at];
+            if let Some(residual) = output.residual.as_deref_mut() {
+                residual[at] = e;
+            }
+            output.loss[trial] += weight * request.loss.value(e);
+            axpy(weight * request.loss.derivative(e), row, &mut g);
+        });
+        let (v, w) = (request.applied.right(trial), request.applied.left(trial));
+        let at = |v: MatrixView<'_>| trial * v.as_slice().len()..(trial + 1) * v.as_slice().len();
+        add_product(shape, &g, v, &mut output.left[at(w)]);
+        if let Some(right) = output.right.as_deref_mut() {
+            add_transposed(shape, &g, w, &mut right[at(v)]);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `seeded` and `rademacher`: matrix-free ensembles, whose entries are made anew from (seed, i, q) by an integer hash
+//! whenever they are needed. Nothing is stored but the seed; the hash ([`hash`]) is the definition.
+//!
+//! | word | number of entry q of row i | distribution | variance v | kurtosis |
+//! |---|---|---|---|---|
+//! | `seeded` | (b₀ + b₁ + b₂ + b₃ − 510)/128, b the bytes of a 32-bit hash | 1021 values in ±3.984375, symmetric, nearly normal in the middle, no tails | 21845/16384 = 1.33331… | 2.69999 (a normal number: 3) |
+//! | `rademacher` | ±1, a bit of a hash | two values | 1 | 1 |
+//!
+//! Entries are multiples of 1/128, so they are the same bits on every device and in every number type. s = 1/(m·v).
+//!
+//! An asymmetric Aᵢ holds the numbers as they are, q = i·n2 + j. A symmetric one holds them on the diagonal, and 1/√2 of them
+//! beside it, at (i, j) and (j, i): then E⟨Aᵢ, Z⟩² = v·‖Z‖_F² for every symmetric Z. No entry is multiplied by 1/√2,
+//! which would round it: Z is packed with that weight, and the packed gradient is used with it.
+
+mod fast;
+mod hash;
+
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::operators::rows::{Packing, twin};
+use crate::operators::{Cost, GradientOutput, GradientRequest, HostKernel, Operator};
+use crate::problem::{Factors, Shape};
+
+/// What is made of the words of the hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ensemble {
+    /// Sums of bytes, shifted right by so many bits: 0, or 8 for numbers in −2 … 1.
+    Bytes { shift: u32 },
+    /// ±1, a bit each.
+    Signs,
+}
+
+/// Sensing matrices that are made from a seed whenever they are needed, and never stored.
+#[derive(Clone, Debug)]
+pub struct Seeded {
+    shape: Shape,
+    measurements: usize,
+    seed: hash::Key,
+    ensemble: Ensemble,
+    /// Aᵢ has `scale` times the number on its diagonal, and `scale·off_diagonal` times it beside.
+    scale: f64,
+    off_diagonal: f64,
+    normalization: f64,
+    isotropic: bool,
+}
+
+impl Seeded {
+    /// `seeded`: numbers with 1021 values in ±3.984375, mean 0, variance 21845/16384 and kurtosis 2.69999. s = 1/(m·variance).
+    /// The same seed gives the same numbers on every machine, for every m.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for m = 0, an empty shape, or one of 2³² entries or more.
+    pub fn new(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
+        Self::make(shape, measurements, seed, Ensemble::Bytes { shift: 0 })
+    }
+
+    /// `rademacher`: ±1 (±1/√2 beside the diagonal of a symmetric Aᵢ). s = 1/m.
+    ///
+    /// # Errors
+    /// As [`Seeded::new`].
+    pub fn rademacher(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
+        Self::make(shape, measurements, seed, Ensemble::Signs)
+    }
+
+    fn make(shape: Shape, measurements: usize, seed: u64, ensemble: Ensemble) -> Result<Self> {
+        shape.validate()?;
+        if measurements == 0 {
+            return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
+        }
+        if u32::try_from(shape.dimension()).is_err() {
+            return Err(Error::invalid(
+                "shape",
+                format!("{shape}, {} numbers a matrix", shape.dimension()),
+                "at most 2³² − 1 numbers a matrix",
+                "give a smaller size",
+            ));
+        }
+        let (scale, variance) = match ensemble {
+            Ensemble::Bytes { .. } => (1.0 / 128.0, 21845.0 / 16384.0),
+            Ensemble::Signs => (1.0, 1.0),
+        };
+        Ok(Self {
+            shape,
+            measurements,
+            seed: hash::seed_words(seed),
+            ensemble,
+            scale,
+            off_diagonal: if shape.is_symmetric() { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 },
+            normalization: 1.0 / (measurements as f64 * variance),
+            isotropic: true,
+        })
+    }
+
+    /// The same with small integers for entries everywhere, on which all arithmetic is exact: the byte sums in steps of 256
+    /// and unscaled, and the weight 1 beside the diagonal. For the laws.
+    pub(crate) fn small_integers(mut self) -> Self {
+        if let Ensemble::Bytes { shift } = &mut self.ensemble {
+            *shift = 8;
+        }
+        Self { scale: 1.0, off_diagonal: 1.0, isotropic: false, ..self }
+    }
+
+    /// The integer behind entry q of row i.
+    fn number(&self, key: hash::Key, q: u32) -> i32 {
+        match self.ensemble {
+            Ensemble::Bytes { shift } => hash::byte_sum(key, q) >> shift,
+            Ensemble::Signs => hash::sign(key, q),
+        }
+    }
+
+    fn packing(&self) -> Packing {
+        Packing { shape: self.shape, off_diagonal: self.off_diagonal }
+    }
+}
+
+impl twin::Rows for Seeded {
+    fn row(&self, i: usize, out: &mut [f64]) {
+        let key = hash::row_key(self.seed, i as u64);
+        for (q, out) in (0_u32..).zip(out.iter_mut()) {
+            *out = self.scale * f64::from(self.number(key, q));
+        }
+        if self.shape.is_symmetric() {
+            let n = self.shape.rows();
+            let mut rest = out;
+            for j in 0..n {
+                let (row, below) = rest.split_at_mut(n - j);
+                row[1..].iter_mut().for_each(|entry| *entry *= self.off_diagonal);
+                rest = below;
+            }
+        }
+    }
+}
+
+impl Operator for Seeded {
+    fn name(&self) -> &str {
+        match self.ensemble {
+            Ensemble::Bytes { .. } => "seeded",
+            Ensemble::Signs => "rademacher",
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn measurements(&self) -> usize {
+        self.measurements
+    }
+
+    fn normalization(&self) -> f64 {
+        self.normalization
+    }
+
+    fn shards(&self) -> usize {
+        // About 2¹⁸ numbers a shard, at most 16: each shard owns an accumulator of p numbers a trial.
+        (self.measurements.saturating_mul(self.shape.dimension()) >> 18).clamp(1, 16).min(self.measurements)
+    }
+
+    fn shard_range(&self, shard: usize) -> Range<usize> {
+        let (m, shards) = (self.measurements as u128, self.shards() as u128);
+        let bound = |shard: usize| (m * shard as u128 / shards) as usize;
+        bound(shard)..bound(shard + 1)
+    }
+
+    fn sensing_matrix(&self, i: usize) -> Vec<f64> {
+        twin::sensing_matrix(self, i)
+    }
+
+    fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
+        twin::forward(self, shard, point, out);
+    }
+
+    fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+        twin::adjoint_apply(self, shard, residual, applied, out);
+    }
+
+    fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+        twin::adjoint_apply_transposed(self, shard, residual, applied, out);
+    }
+
+    fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
+        twin::gradient(self, shard, request, output);
+    }
+
+    /// Bytes: none. Flops: a multiplication and an addition each for the dot product and the accumulation, per number and trial,
+    /// and the integer operations that make a number, as often as the Cpu backend makes it (for all trials together).
+    fn cost(&self, batch: usize, _search_rank: usize) -> Cost {
+        let entries = self.measurements as f64 * self.shape.dimension() as f64;
+        // Of a word: three multiplications, an addition, three shifts, four exclusive ors, and one to count q. Of a byte sum: two
+        // shifts, three masks, two additions, the centre, the shift of `Bytes` and a conversion. Of a sign: two shifts and one to
+        // set it.
+        let making = match self.ensemble {
+            Ensemble::Bytes { .. } => 12.0 + 10.0,
+            Ensemble::Signs => 12.0 / 32.0 + 3.0,
+        };
+        Cost { bytes: 0.0, flops: entries * (4.0 * batch as f64 + making * self.times_made()) }
+    }
+
+    fn is_isotropic(&self) -> bool {
+        self.isotropic
+    }
+
+    fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
+        Some(self)
+    }
+
+    fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
+        Some(self)
+    }
+}
