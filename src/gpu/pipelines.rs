@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::gpu::device::Device;
 use crate::gpu::shaders::{Module, Modules};
-use crate::gpu::variant::Strategy;
+use crate::gpu::sizes::Sizes;
 
 /// How a kernel uses an operand.
 #[derive(Clone, Copy)]
@@ -65,11 +65,12 @@ impl Kernels {
     ///
     /// # Errors
     /// [`Error::Device`] with the message of the shader compiler.
-    pub(super) fn new(device: &Device, modules: &Modules, strategy: Strategy) -> Result<Self> {
+    pub(super) fn new(device: &Device, modules: &Modules, sizes: &Sizes) -> Result<Self> {
         device.checked("compiling the kernels", || {
             let slots = layout(device, "slots", &[storage(0, Read)]);
             let uniform = entry(1, wgpu::BufferBindingType::Uniform);
-            let panel = layout(device, "panel", &[storage(0, Read), uniform]);
+            let entries = [storage(0, Read), uniform];
+            let panel = layout(device, "panel", if sizes.made { &entries[1..] } else { &entries });
             let compile = |module: &Module| {
                 device.raw().create_shader_module(wgpu::ShaderModuleDescriptor {
                     label: Some(module.name),
@@ -100,7 +101,7 @@ impl Kernels {
                 Kernel { pipeline, operands, first_binding: first }
             };
             let operator = compile(&modules.operator);
-            let rows = if strategy.owns_rows() {
+            let rows = if sizes.variant.strategy.owns_rows() {
                 RowKernels::One(kernel(&operator, "gradient", 0, &[Read, Read, Read, Write, Write], Some(&panel)))
             } else {
                 RowKernels::Two {
@@ -130,9 +131,17 @@ impl Kernels {
         bind(device, &self.slots, 0, &[slots])
     }
 
-    /// Group 2.
-    pub(super) fn bind_panel(&self, device: &Device, data: &wgpu::Buffer, uniform: &wgpu::Buffer) -> wgpu::BindGroup {
-        bind(device, &self.panel, 0, &[data, uniform])
+    /// Group 2: the rows, where they are stored, and which ones they are.
+    pub(super) fn bind_panel(
+        &self,
+        device: &Device,
+        data: Option<&wgpu::Buffer>,
+        uniform: &wgpu::Buffer,
+    ) -> wgpu::BindGroup {
+        match data {
+            Some(data) => bind(device, &self.panel, 0, &[data, uniform]),
+            None => bind(device, &self.panel, 1, &[uniform]),
+        }
     }
 }
 

@@ -38,7 +38,7 @@ impl Program {
         panels: &[Panel],
         guarded: bool,
     ) -> Result<Self> {
-        let kernels = Kernels::new(device, modules, sizes.variant.strategy)?;
+        let kernels = Kernels::new(device, modules, &sizes)?;
         let buffers = Buffers::new(device, &sizes, guarded)?;
         let bindings = Bindings::new(device, &kernels, &buffers, panels)?;
         Ok(Self { device: device.clone(), sizes, kernels, buffers, bindings })

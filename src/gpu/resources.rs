@@ -165,7 +165,7 @@ impl Bindings {
                 product_applied: bind(&kernels.product, &[&b.packed, &b.applied, &b.direction]),
                 update: bind(&kernels.update, &[&b.step, &b.shrink, &b.direction, &b.factor]),
                 panels: (panels.iter())
-                    .map(|panel| (kernels.bind_panel(device, &panel.data, &panel.uniform), panel.rows))
+                    .map(|panel| (kernels.bind_panel(device, panel.data.as_ref(), &panel.uniform), panel.rows))
                     .collect(),
             })
         })

@@ -42,6 +42,8 @@ pub(super) struct Sizes {
     pub tile: usize,
     /// [`GpuPlan::forward_rows`]
     pub forward_rows: usize,
+    /// Rows are made and not stored: panels bind no data.
+    pub made: bool,
 }
 
 /// Columns of the factors.
@@ -72,10 +74,13 @@ impl Sizes {
         let n = if symmetric { n1 } else { n1 + n2 };
         let Columns { search_rank: k, positive } = columns;
         let fitting = |tiles: &[usize]| *tiles.iter().find(|&&tile| tile >= batch).unwrap_or(&tiles[tiles.len() - 1]);
+        let made = plan.made().is_some();
+        // Eight lanes in f64 take all the workgroup memory there is, and keys of rows need some.
+        let lanes = if made && precision == Precision::F64 { &LANES[..3] } else { &LANES };
         let (tile, stride, splits) = match variant.strategy {
             // About a thousand workgroups fill any GPU. At least 32 rows a split keep the traffic of the partial sums
             // (written, then read) below a sixteenth of that of the rows.
-            Strategy::TwoKernel => (fitting(&LANES), p, 1024_usize.div_ceil(p.div_ceil(256)).min(m / 32).clamp(1, 64)),
+            Strategy::TwoKernel => (fitting(lanes), p, 1024_usize.div_ceil(p.div_ceil(256)).min(m / 32).clamp(1, 64)),
             // Twice the 132 multiprocessors of the largest GPUs: one or two workgroups on each come out even. At least
             // eight rows each, so that the sums cost a quarter of the rows at most.
             Strategy::OnePass | Strategy::RowResident => (1, p.next_multiple_of(4), (m / 8).clamp(1, 264)),
@@ -101,6 +106,7 @@ impl Sizes {
             splits,
             tile,
             forward_rows,
+            made,
         }
     }
 
