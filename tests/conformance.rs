@@ -39,7 +39,8 @@ fn add_case(trials: &mut Vec<Trial>, subject: &Subject, shape: Shape, m: usize, 
     let name = |place: &str, law: &str| format!("{} {model}{shape} m={m}, {place}: {law}", subject.name);
     for law in OPERATOR_LAWS {
         // Five standard errors mean something from a hundred samples on.
-        if law.name == "isometry" && m < 100 {
+        let isotropic = || (subject.random)(shape, m, 1).is_ok_and(|operator| operator.is_isotropic());
+        if law.name == "isometry" && (m < 100 || !isotropic()) {
             continue;
         }
         let shared = random.clone();

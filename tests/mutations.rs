@@ -21,6 +21,8 @@ const OUTER: &str = "step/outer_product.wgsl";
 const HALF: &str = "storage/f16.wgsl";
 const REDUCE: &str = "step/reduce.wgsl";
 const PRODUCT: &str = "step/gradient_product.wgsl";
+const OUTER2: &str = "step/rectangular_outer_product.wgsl";
+const PRODUCT2: &str = "step/rectangular_gradient_product.wgsl";
 const UPDATE: &str = "step/update.wgsl";
 const AROUND: &str = "step/around_centre.wgsl";
 const ONE: &str = "rows/one_pass.wgsl";
@@ -34,7 +36,7 @@ const QUADS_HALF: &str = "storage/quads_f16.wgsl";
 /// The kernel variant that a file is part of; `None` for those of the variant that small problems run anyway.
 fn variant(file: &str) -> Option<&'static str> {
     match file {
-        ONE | PORTABLE | QUADS | QUADS_HALF | REDUCE | OUTER => Some("one-pass"),
+        ONE | PORTABLE | QUADS | QUADS_HALF | REDUCE | OUTER | OUTER2 => Some("one-pass"),
         RESIDENT => Some("row-resident"),
         SUBGROUP => Some("one-pass+subgroup"),
         TILED => Some("tiled"),
@@ -73,14 +75,32 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("gradient product swaps an index", broken(PRODUCT, "v_block[j * 16u + local.x]", "v_block[local.x * 16u + j]")),
     ("gradient product drops the tail", broken(PRODUCT, "first < N; first", "first + 1u < N; first")),
     ("gradient product skips the last row", broken(PRODUCT, "if (i < N && c < K)", "if (i + 1u < N && c < K)")),
+    ("rectangular outer product drops a column block", broken(OUTER2, "first < K; first", "first + 16u <= K; first")),
+    ("rectangular outer product takes L for R", broken(OUTER2, "base + (N1 + min(load_j", "base + (0u + min(load_j")),
+    ("rectangular outer product swaps i and j", broken(OUTER2, "i * N2 + j", "j * N1 + i")),
+    ("rectangular outer product skips the last column", broken(OUTER2, "i < N1 && j < N2", "i < N1 && j + 1u < N2")),
+    ("rectangular gradient product drops the tail", broken(PRODUCT2, "first < length", "first + 1u < length")),
+    ("rectangular gradient product takes W for V", broken(PRODUCT2, "other = select(N1, 0u", "other = select(0u, 0u")),
+    ("rectangular gradient product takes V for W", broken(PRODUCT2, "other = select(N1, 0u", "other = select(N1, N1")),
+    ("rectangular gradient product forgets to transpose", broken(PRODUCT2, "term * N2 + row", "row * N2 + term")),
+    ("rectangular gradient product writes R over L", broken(PRODUCT2, "own = select(0u, N1", "own = select(0u, 0u")),
+    ("rectangular gradient product skips the last row", broken(PRODUCT2, "if (i < height", "if (i + 1u < height")),
+    ("update forgets the ridge", broken(UPDATE, "fma(-shrink[trial], factor[at], factor[at])", "factor[at]")),
+    ("update takes another trial's ridge", broken(UPDATE, "-shrink[trial]", "-shrink[slot]")),
     ("update climbs", broken(UPDATE, "-step_sizes[trial]", "step_sizes[trial]")),
     ("update takes another trial's step", broken(UPDATE, "step_sizes[trial]", "step_sizes[slot]")),
     ("update moves frozen trials", broken(UPDATE, "let trial = slots[1u + slot]", "let trial = slot")),
     ("update skips the last entry", broken(UPDATE, "entry >= N * K", "entry + 1u >= N * K")),
     ("around a centre the factor 2 is forgotten", broken(AROUND, "fma(2.0, u, v)", "u + v")),
     ("around a centre V is forgotten in the left factor", broken(AROUND, "fma(2.0, u, v)", "2.0 * u")),
-    ("around a centre the adjoint is applied to V", broken(AROUND, "applied[at] = u + v", "applied[at] = v")),
-    ("around a centre what the adjoint is applied to is stale", broken(AROUND, "applied[at] = u + v;", "")),
+    ("around a centre the adjoint is applied to V", broken(AROUND, "select(u + v, -(u", "select(v, -(u")),
+    ("of signed columns the adjoint is applied to U", broken(AROUND, "-(u + v)", "u + v")),
+    ("signed columns are not signed in the left factor", broken(AROUND, "-twice", "twice")),
+    ("one column too many is signed", broken(AROUND, "K >= POSITIVE", "K + 1u >= POSITIVE")),
+    (
+        "around a centre what the adjoint is applied to is stale",
+        broken(AROUND, "applied[at] = select(u + v, -(u + v), negative);", ""),
+    ),
     ("around a centre the left factor's last entry is stale", broken(AROUND, "entry >= N * K", "entry + 1u >= N * K")),
     ("around a centre trials are mixed", broken(AROUND, "slots[1u + slot] * N", "slot * N")),
     ("packed rows are off by one", broken("lib/packed.wgsl", "2u * N - a + 1u", "2u * N - a")),
@@ -142,7 +162,9 @@ fn instances(file: &str, forced: bool) -> Vec<Box<dyn Operator>> {
     let variant = dense.variants.iter().find(|v| [HALF, QUADS_HALF].contains(&file) && v.name == "f16");
     let (random, integers) = variant.map_or((dense.random, dense.integers), |v| (v.random, v.integers));
     let (n, m) = if forced { (33, 251) } else { (17, 131) };
-    [random, integers].iter().map(|make| make(Shape::psd(n), m, 5).unwrap()).collect()
+    let rectangular = [OUTER2, PRODUCT2].contains(&file);
+    let shape = if rectangular { Shape::asymmetric(n, n + 4) } else { Shape::psd(n) };
+    [random, integers].iter().map(|make| make(shape, m, 5).unwrap()).collect()
 }
 
 /// The laws that break, one after the other, in small panels and in one.

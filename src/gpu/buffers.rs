@@ -172,6 +172,11 @@ impl Panel {
         Ok(Self { rows: range.len(), data, uniform: header(device, range)? })
     }
 
+    /// What group 2 binds.
+    pub(super) fn buffers(&self) -> Vec<&wgpu::Buffer> {
+        self.data.iter().chain([&self.uniform]).collect()
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.data.as_ref().map_or(0, wgpu::Buffer::size)
     }

@@ -5,8 +5,10 @@
 //! sees the trait only.
 
 pub mod dense;
+mod gpu;
 mod kernel;
 mod loss;
+pub mod rank_one;
 mod registry;
 mod rows;
 mod seeded;
@@ -18,9 +20,11 @@ use crate::problem::{Factors, Shape};
 
 pub use crate::simd::InstructionSet;
 pub use dense::{Dense, Layout, Storage};
+pub use gpu::{GpuForm, GpuNonzeros, GpuThin, GpuVectors};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
 pub use loss::Loss;
+pub use rank_one::RankOne;
 pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
 pub use seeded::Seeded;
 
@@ -176,8 +180,8 @@ pub trait Operator: Send + Sync {
         None
     }
 
-    /// Shader and data for the Gpu backend, which refuses operators without one.
-    fn gpu(&self) -> Option<&dyn GpuSource> {
+    /// What the Gpu backend runs; it refuses operators without.
+    fn gpu(&self) -> Option<GpuForm<'_>> {
         None
     }
 }
@@ -313,7 +317,7 @@ macro_rules! delegate {
             fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
                 (**self).kernel_f64()
             }
-            fn gpu(&self) -> Option<&dyn GpuSource> {
+            fn gpu(&self) -> Option<GpuForm<'_>> {
                 (**self).gpu()
             }
         }

@@ -2,7 +2,7 @@
 //! benches, `lowrank check` and `lowrank list operators`.
 
 use crate::error::Result;
-use crate::operators::{Dense, Operator, Seeded, Storage};
+use crate::operators::{Dense, Operator, RankOne, Seeded, Storage};
 use crate::problem::Shape;
 
 /// (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
@@ -75,6 +75,22 @@ pub const REGISTRY: &[Registration] = &[
                 },
             },
         ],
+    },
+    Registration {
+        name: "rank_one",
+        summary: "sums of outer products: quadratic sensing, phase retrieval, covariance sketching; vectors from a seed or a file",
+        formula: "<a a^T, Z> = a^T Z a about its mean, or <a b^T, Z>; sums of q of them",
+        normalization: "1/(2 q m) for a a^T, 1/(q m) for a b^T (entries of variance 1)",
+        bytes_per_iteration: "4 m q n, or 4 m q (n1+n2)",
+        flops_per_iteration: "6 m q n k per trial (4 not centred; a b^T: 4 m q (n1+n2) k)",
+        backends: "reference, cpu, gpu",
+        random: |shape, m, seed| Ok(Box::new(RankOne::gaussian(shape, m, seed)?)),
+        integers: |shape, m, seed| Ok(Box::new(RankOne::small_integers(shape, m, 1, seed)?)),
+        variants: &[Variant {
+            name: "sums of two, not centred",
+            random: |shape, m, seed| Ok(Box::new(RankOne::gaussian_sums(shape, m, 2, seed)?.centred(false)?)),
+            integers: |shape, m, seed| Ok(Box::new(RankOne::small_integers(shape, m, 2, seed)?)),
+        }],
     },
     Registration {
         name: "seeded",

@@ -8,6 +8,7 @@ use lowrank::io::{
 };
 use lowrank::operators::Operator;
 use lowrank::operators::dense::{Layout, Normalization, OpenOptions, Storage};
+use lowrank::operators::rank_one::OpenVectors;
 use lowrank::problem::{Factors, Model, Shape, Truth};
 use lowrank::report::readable;
 use lowrank::{Error, Init, Problem, Result, Settings};
@@ -22,6 +23,8 @@ const LAYOUTS: &[(&str, Layout)] = &[("packed", Layout::Packed), ("full", Layout
 pub enum Source {
     /// Stored matrices.
     Matrices { path: PathBuf, observations: PathBuf, options: OpenOptions },
+    /// Vectors of outer products.
+    Vectors { left: PathBuf, right: Option<PathBuf>, observations: PathBuf, options: OpenVectors },
 }
 
 /// A problem without its truth, what there is to say of it, and the settings it was read with.
@@ -34,33 +37,84 @@ pub struct Measured {
 impl Source {
     /// From the flags alone; no file is opened.
     pub fn new(args: &Args) -> Result<Self> {
-        let model = word("model", args.model.as_deref().unwrap_or("psd"), MODELS)?;
-        let Some(path) = args.matrices.clone() else {
-            return Err(Error::Invalid {
-                name: "matrices".into(),
-                found: "no measurements".into(),
-                allowed: "--matrices A.npy with --observations y.npy".into(),
-                fix: "name the files, or try `lowrank demo`".into(),
+        // Two sets of vectors are those of two factors.
+        let usual = if args.vectors_right.is_some() { "asymmetric" } else { "psd" };
+        let model = word("model", args.model.as_deref().unwrap_or(usual), MODELS)?;
+        if let Some(path) = args.matrices.clone() {
+            let options = open_options(args, model)?;
+            return Ok(Self::Matrices { path, observations: observations(args)?, options });
+        }
+        if let Some(left) = args.vectors.clone() {
+            for (name, flag) in [("layout", &args.layout), ("shape", &args.shape)] {
+                if let Some(found) = flag {
+                    return Err(Error::Invalid {
+                        name: name.into(),
+                        found: format!("'{found}'"),
+                        allowed: "nothing with --vectors, which have the size of the unknown".into(),
+                        fix: "leave it out".into(),
+                    });
+                }
+            }
+            let options = OpenVectors {
+                model,
+                storage: storage(args)?,
+                normalization: args.normalization.parse::<Normalization>()?,
+                centred: !args.no_center,
+            };
+            return Ok(Self::Vectors {
+                left,
+                right: args.vectors_right.clone(),
+                observations: observations(args)?,
+                options,
             });
-        };
-        Ok(Self::Matrices { path, observations: observations(args)?, options: open_options(args, model)? })
+        }
+        Err(Error::Invalid {
+            name: "matrices".into(),
+            found: "no measurements".into(),
+            allowed: "--matrices A.npy or --vectors a.npy, with --observations y.npy".into(),
+            fix: "name the files, or try `lowrank demo`".into(),
+        })
     }
 
     /// Files that are read.
     pub fn inputs(&self, args: &Args) -> Vec<PathBuf> {
-        let Self::Matrices { path, observations, .. } = self;
+        let own: Vec<&PathBuf> = match self {
+            Self::Matrices { path, observations, .. } => vec![path, observations],
+            Self::Vectors { left, right, observations, .. } => {
+                std::iter::once(left).chain(right).chain([observations]).collect()
+            }
+        };
         let optional = [&args.truth, &args.truth_matrix, &args.init].into_iter().flatten();
-        [path, observations].into_iter().chain(optional).cloned().collect()
+        own.into_iter().chain(optional).cloned().collect()
     }
 
     pub fn open(self, args: &Args) -> Result<Measured> {
-        let Self::Matrices { path, observations, options } = self;
+        match self {
+            Self::Matrices { path, observations, options } => Self::open_matrices(args, path, observations, options),
+            Self::Vectors { left, right, observations, options } => {
+                let file = options.open(&left, right.as_deref())?;
+                let y = read_observations(&observations, file.operator.measurements(), &file.describe())?;
+                let s = file.operator.normalization();
+                let mut notices = file.notices;
+                notices.push(normalization_notice(args, s));
+                let described = object(json!({
+                    "operator": "rank_one", "vectors": left, "vectors_right": right, "observations": observations,
+                    "model": model_word(options.model), "products": file.operator.products(),
+                    "centred": file.operator.is_centred(),
+                    "normalization": args.normalization, "normalization_value": s,
+                }));
+                Ok(Measured { problem: Problem::batch(Arc::new(file.operator), y)?, described, notices })
+            }
+        }
+    }
+
+    fn open_matrices(args: &Args, path: PathBuf, observations: PathBuf, options: OpenOptions) -> Result<Measured> {
         let file = options.open(&path)?;
         let mut notices = file.notices.clone();
         let y = read_observations(&observations, file.operator.measurements(), &file.describe())?;
         let s = file.operator.normalization();
-        notices.push(format!("normalization {}: s as --normalization {} has it", readable(s), args.normalization));
-        let model = format!("{:?}", options.model).to_lowercase();
+        notices.push(normalization_notice(args, s));
+        let model = model_word(options.model);
         let described = object(json!({
             "operator": "dense", "matrices": path, "observations": observations, "model": model,
             "layout": args.layout, "shape": args.shape,
@@ -68,6 +122,14 @@ impl Source {
         }));
         Ok(Measured { problem: Problem::batch(Arc::new(file.operator), y)?, described, notices })
     }
+}
+
+fn normalization_notice(args: &Args, s: f64) -> String {
+    format!("normalization {}: s as --normalization {} has it", readable(s), args.normalization)
+}
+
+fn model_word(model: Model) -> &'static str {
+    MODELS.iter().find(|(_, known)| *known == model).map_or("", |(word, _)| word)
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -101,15 +163,20 @@ fn shape(args: &Args) -> Result<Option<(usize, usize)>> {
     }
 }
 
-fn open_options(args: &Args, model: Model) -> Result<OpenOptions> {
-    // Reference keeps the file's own type, as do double and mixed precision; single precision rounds once, here.
+/// What --storage says. Reference keeps the file's own type, as do double and mixed precision; single precision rounds
+/// once, where the file is read.
+fn storage(args: &Args) -> Result<Option<Storage>> {
     let single = args.precision == "f32" && args.backend != "reference";
     let storage = args.storage.as_ref().map(|text| word("storage", text, STORAGES)).transpose()?;
+    Ok(storage.or(single.then_some(Storage::F32)))
+}
+
+fn open_options(args: &Args, model: Model) -> Result<OpenOptions> {
     Ok(OpenOptions {
         model,
         layout: args.layout.as_ref().map(|text| word("layout", text, LAYOUTS)).transpose()?,
         shape: shape(args)?,
-        storage: storage.or(single.then_some(Storage::F32)),
+        storage: storage(args)?,
         normalization: args.normalization.parse::<Normalization>()?,
     })
 }

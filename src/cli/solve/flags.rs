@@ -9,6 +9,15 @@ pub struct Args {
     /// Sensing matrices, .npy: (m, n1, n2), (m, n1·n2), or packed (m, n(n+1)/2) upper triangles row by row
     #[arg(long, value_name = "A.npy", help_heading = "Measurements")]
     pub matrices: Option<PathBuf>,
+    /// Vectors a of rank-one measurements a·aᵀ, .npy: (m, n), or (m, n, q) for sums of q products
+    #[arg(long, value_name = "a.npy", conflicts_with = "matrices", help_heading = "Measurements")]
+    pub vectors: Option<PathBuf>,
+    /// Vectors b of a·bᵀ, for the model asymmetric
+    #[arg(long, value_name = "b.npy", requires = "vectors", help_heading = "Measurements")]
+    pub vectors_right: Option<PathBuf>,
+    /// Of a·aᵀ: descend the plain residuals and not those about their mean
+    #[arg(long, requires = "vectors", conflicts_with = "vectors_right", help_heading = "Measurements")]
+    pub no_center: bool,
     /// Observations, .npy: (m,), (m, 1), or (b, m) for several vectors
     #[arg(long, value_name = "y.npy", help_heading = "Measurements")]
     pub observations: Option<PathBuf>,
@@ -34,7 +43,7 @@ pub struct Args {
     /// n1,n2 of the unknown matrix, another way to settle the width [default: from the file]
     #[arg(long, value_name = "n1,n2", help_heading = "Measurements")]
     pub shape: Option<String>,
-    /// Scale s that makes s·A*A about the identity: 1/m (entries of variance 1), 1, auto, or a number
+    /// Scale s that makes s·A*A about the identity: 1/m (the ensemble's own, for entries of variance 1), 1, auto, or a number
     #[arg(long, value_name = "s", allow_hyphen_values = true, default_value = "1/m", help_heading = "Measurements")]
     pub normalization: String,
 

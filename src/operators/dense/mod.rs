@@ -26,7 +26,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::memory::{Part, Place, product};
 use crate::operators::rows::twin;
-use crate::operators::{Cost, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator, Reader};
+use crate::operators::{
+    Cost, GpuForm, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator, Reader,
+};
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Factors, Shape, pack_symmetric_part};
 use crate::real::Real;
@@ -344,8 +346,8 @@ impl Operator for Dense {
         Some(self)
     }
 
-    fn gpu(&self) -> Option<&dyn GpuSource> {
-        Some(self)
+    fn gpu(&self) -> Option<GpuForm<'_>> {
+        Some(GpuForm::Rows(self))
     }
 }
 

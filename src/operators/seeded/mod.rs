@@ -20,7 +20,7 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::operators::rows::{Packing, twin};
-use crate::operators::{Cost, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator};
+use crate::operators::{Cost, GpuForm, GradientOutput, GradientRequest, HostKernel, Operator};
 use crate::problem::{Factors, Shape};
 
 /// What is made of the words of the hash.
@@ -210,7 +210,7 @@ impl Operator for Seeded {
         Some(self)
     }
 
-    fn gpu(&self) -> Option<&dyn GpuSource> {
-        Some(self)
+    fn gpu(&self) -> Option<GpuForm<'_>> {
+        Some(GpuForm::Rows(self))
     }
 }

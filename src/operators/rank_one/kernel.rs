@@ -1,0 +1,238 @@
+//! The fast host path of `rank_one`.
+//!
+//! A group of vectors is brought into cache once for all trials and multiplied there with the factors, which gives the
+//! residuals, and then with them times the residuals: both are the tiled products that `dense` has for batches, with
+//! the columns of a factor in the place of trials. Factors and accumulators lie transposed, (k, n).
+//!
+//! An accumulator is Σ rᵢAᵢV, (k, n1), then for two factors Σ rᵢAᵢᵀW, (k, n2), or for centred residuals Σ wᵢAᵢV, (k, n1),
+//! Σwe and Σw.
+
+use crate::operators::rank_one::{RankOne, Vectors};
+use crate::operators::rows::{add_tail, adjoint, forward, total};
+use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
+use crate::simd::{InstructionSet, Stored, Task, Unit, Widen};
+
+/// Bytes of vectors that are used again from cache, and their number at most and at least.
+const GROUP_BYTES: usize = 1 << 19;
+const GROUP: std::ops::RangeInclusive<usize> = 4..=48;
+
+/// (k, n) of an (n, k) matrix.
+fn transposed<T: Copy>(matrix: &[T], k: usize) -> Vec<T> {
+    let n = matrix.len() / k;
+    (0..k * n).map(|at| matrix[at % n * k + at / n]).collect()
+}
+
+macro_rules! host_kernel {
+    ($t:ty) => {
+        impl HostKernel<$t> for RankOne {
+            fn point_len(&self, search_rank: usize) -> usize {
+                (self.shape.rows() + self.shape.columns()) * search_rank
+            }
+
+            fn prepare(&self, point: Pair<'_, $t>, _scratch: &mut [$t], out: &mut [$t]) {
+                let (left, right) = out.split_at_mut(point.left.len());
+                left.copy_from_slice(&transposed(point.left, point.search_rank));
+                right.copy_from_slice(&transposed(point.right, point.search_rank));
+            }
+
+            fn accumulator_len(&self, search_rank: usize) -> usize {
+                let second = if self.shape.is_symmetric() { 0 } else { self.shape.columns() };
+                let means = if self.centred { self.shape.rows() * search_rank + 2 } else { 0 };
+                (self.shape.rows() + second) * search_rank + means
+            }
+
+            fn pass(&self, set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, $t>]) {
+                let range = self.shard_range(shard);
+                let numbers = |n: usize| range.start * self.products * n..range.end * self.products * n;
+                let (n1, n2) = (self.shape.rows(), self.shape.columns());
+                match (&self.left, &self.right) {
+                    (Vectors::F32(left), None) => {
+                        <f32 as Stored<$t>>::run(set, Pass::new(self, &left[numbers(n1)], None, loss, trials));
+                    }
+                    (Vectors::F64(left), None) => {
+                        <f64 as Stored<$t>>::run(set, Pass::new(self, &left[numbers(n1)], None, loss, trials));
+                    }
+                    (Vectors::F32(left), Some(Vectors::F32(right))) => {
+                        let right = Some(&right[numbers(n2)]);
+                        <f32 as Stored<$t>>::run(set, Pass::new(self, &left[numbers(n1)], right, loss, trials));
+                    }
+                    (Vectors::F64(left), Some(Vectors::F64(right))) => {
+                        let right = Some(&right[numbers(n2)]);
+                        <f64 as Stored<$t>>::run(set, Pass::new(self, &left[numbers(n1)], right, loss, trials));
+                    }
+                    // `checked` brings both sides to one type.
+                    _ => unreachable!("both sides are held in one type"),
+                }
+            }
+
+            fn finish(
+                &self,
+                accumulator: &[$t],
+                _scratch: &mut [$t],
+                applied: Pair<'_, $t>,
+                left: &mut [$t],
+                right: Option<&mut [$t]>,
+            ) {
+                let (n1, n2, k) = (self.shape.rows(), self.shape.columns(), applied.search_rank);
+                let (sums, rest) = accumulator.split_at(n1 * k);
+                // Σ wᵢ(eᵢ − ē)Aᵢ = Σ wᵢeᵢAᵢ − ē·Σ wᵢAᵢ
+                let mean = match rest {
+                    [.., sum, count] if self.centred => sum / count,
+                    _ => 0.0,
+                };
+                for (at, left) in left.iter_mut().enumerate() {
+                    let from = at % k * n1 + at / k;
+                    *left = if self.centred { sums[from] - mean * rest[from] } else { sums[from] };
+                }
+                for (at, right) in right.into_iter().flatten().enumerate() {
+                    *right = rest[at % k * n2 + at / k];
+                }
+            }
+        }
+    };
+}
+
+host_kernel!(f32);
+host_kernel!(f64);
+
+struct Pass<'a, 'b, S, T> {
+    n1: usize,
+    n2: usize,
+    products: usize,
+    centred: bool,
+    left: &'a [S],
+    right: Option<&'a [S]>,
+    loss: Loss,
+    trials: &'a mut [TrialPass<'b, T>],
+}
+
+impl<'a, 'b, S, T> Pass<'a, 'b, S, T> {
+    fn new(
+        operator: &RankOne,
+        left: &'a [S],
+        right: Option<&'a [S]>,
+        loss: Loss,
+        trials: &'a mut [TrialPass<'b, T>],
+    ) -> Self {
+        let (n1, n2) = (operator.shape.rows(), operator.shape.columns());
+        Self { n1, n2, products: operator.products, centred: operator.centred, left, right, loss, trials }
+    }
+}
+
+impl<S: Stored<T>, T: Unit> Task<S, T> for Pass<'_, '_, S, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Widen<S, T>>(self, simd: A) {
+        let Self { n1, n2, products, centred, left, right, loss, trials } = self;
+        let rows = (GROUP_BYTES / (n1 * size_of::<S>())).clamp(*GROUP.start(), *GROUP.end());
+        let group = (rows / products).max(1);
+        let measurements = left.len() / (n1 * products);
+        let applied: Vec<(Vec<T>, Vec<T>)> = (trials.iter())
+            .map(|t| {
+                let k = t.applied.search_rank;
+                (transposed(t.applied.left, k), transposed(t.applied.right, k))
+            })
+            .collect();
+        for first in (0..measurements).step_by(group) {
+            let count = group.min(measurements - first);
+            let of = |n: usize| first * products * n..(first + count) * products * n;
+            let a = &left[of(n1)];
+            let b = right.map_or(a, |right| &right[of(n2)]);
+            for (trial, (w, v)) in trials.iter_mut().zip(&applied) {
+                let k = trial.applied.search_rank;
+                let (l, r) = trial.point.split_at(k * n1);
+                // Thin products, (rows, k); those that are the same are taken once.
+                let al = thin(simd, n1, k, a, l);
+                let br = if right.is_none() && l == r { al.clone() } else { thin(simd, n2, k, b, r) };
+                let bv = match () {
+                    () if v == r => br.clone(),
+                    () if right.is_none() && v == l => al.clone(),
+                    () => thin(simd, n2, k, b, v),
+                };
+                let mut ones = Vec::with_capacity(if centred { bv.len() } else { 0 });
+                let (mut weighted, mut factors) = (Vec::with_capacity(count), Vec::with_capacity(bv.len()));
+                for i in 0..count {
+                    let at = i * products * k..(i + 1) * products * k;
+                    let dot: T = al[at.clone()].iter().zip(&br[at.clone()]).map(|(&x, &y)| x * y).sum();
+                    let e = dot - trial.target[first + i];
+                    trial.residual[first + i] = e;
+                    let weight = trial.weights[first + i];
+                    let factor = weight * loss.derivative(e);
+                    weighted.push(factor);
+                    factors.extend(bv[at.clone()].iter().map(|&t| factor * t));
+                    if centred {
+                        ones.extend(bv[at].iter().map(|&t| weight * t));
+                        let means = trial.accumulator.len() - 2;
+                        trial.accumulator[means] += factor;
+                        trial.accumulator[means + 1] += weight;
+                    }
+                }
+                let (sums, rest) = trial.accumulator.split_at_mut(k * n1);
+                add(simd, n1, k, a, &factors, sums);
+                if centred {
+                    add(simd, n1, k, a, &ones, &mut rest[..k * n1]);
+                } else if right.is_some() {
+                    let aw = if w == l { al } else { thin(simd, n1, k, a, w) };
+                    let scaled = aw.chunks(products * k).zip(&weighted);
+                    let factors: Vec<T> = scaled.flat_map(|(t, &f)| t.iter().map(move |&t| f * t)).collect();
+                    add(simd, n2, k, b, &factors, rest);
+                }
+            }
+        }
+    }
+}
+
+/// Columns of (k, n) arrays as what the tiled products take.
+fn columns<'a, T: Unit>(points: &'a [T], sums: impl Iterator<Item = &'a mut [T]>, n: usize) -> Vec<TrialPass<'a, T>> {
+    let applied = Pair { left: &[], right: &[], search_rank: 1 };
+    (points.chunks(n).zip(sums))
+        .map(|(point, accumulator)| TrialPass {
+            point,
+            applied,
+            target: &[],
+            weights: &[],
+            residual: &mut [],
+            accumulator,
+        })
+        .collect()
+}
+
+/// (rows, k): every vector times every column of x, which is (k, n).
+#[inline(always)]
+fn thin<A: Widen<S, T>, S: Stored<T>, T: Unit>(simd: A, n: usize, k: usize, vectors: &[S], x: &[T]) -> Vec<T> {
+    let rows = vectors.len() / n;
+    let columns = columns(x, std::iter::repeat_with(|| &mut [][..]), n);
+    let mut sums = vec![T::ZEROS; rows * k];
+    forward(simd, n, vectors, &columns, &mut sums);
+    let mut out = Vec::with_capacity(rows * k);
+    for (vector, sums) in vectors.chunks_exact(n).zip(sums.chunks_exact(k)) {
+        let tail = S::chunks(vector).1;
+        for (column, sum) in columns.iter().zip(sums) {
+            out.push(total::<A, S, T>(simd, simd.load(sum), tail, T::chunks(column.point).1));
+        }
+    }
+    out
+}
+
+/// sums[c] += Σ over rows of factors[row, c]·vector, sums being (k, n).
+#[inline(always)]
+fn add<A: Widen<S, T>, S: Stored<T>, T: Unit>(
+    simd: A,
+    n: usize,
+    k: usize,
+    vectors: &[S],
+    factors: &[T],
+    sums: &mut [T],
+) {
+    // The tiled product takes the length of a row from a point.
+    let points = vec![T::ZERO; n * k];
+    let mut columns = columns(&points, sums.chunks_exact_mut(n), n);
+    adjoint(simd, n, vectors, factors, &mut columns);
+    for (vector, factors) in vectors.chunks_exact(n).zip(factors.chunks_exact(k)) {
+        let tail = S::chunks(vector).1;
+        for (column, &factor) in columns.iter_mut().zip(factors) {
+            add_tail::<S, T>(factor, tail, T::chunks_mut(column.accumulator).1);
+        }
+    }
+}

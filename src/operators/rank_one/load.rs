@@ -1,0 +1,186 @@
+//! Opening vectors from files.
+
+use std::path::{Path, PathBuf};
+
+use super::{RankOne, Vectors, require_room};
+use crate::error::{Error, Result};
+use crate::io::{Kind, NpyArray, shape_text};
+use crate::operators::dense::Normalization;
+use crate::operators::{Operator, Storage};
+use crate::problem::{Model, Shape};
+
+/// How files of vectors are to be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenVectors {
+    pub model: Model,
+    /// `None` is the file's own type: `float32` stays `f32`, everything else becomes `f64`.
+    pub storage: Option<Storage>,
+    pub normalization: Normalization,
+    /// Of a aᵀ: centred residuals, see [`RankOne::centred`].
+    pub centred: bool,
+}
+
+impl Default for OpenVectors {
+    fn default() -> Self {
+        Self { model: Model::Psd, storage: None, normalization: Normalization::InverseCount, centred: true }
+    }
+}
+
+/// Vectors from files, and what was found on the way.
+pub struct VectorsFile {
+    pub operator: RankOne,
+    pub path: PathBuf,
+    /// Shape of the array of left vectors.
+    pub shape: Vec<usize>,
+    /// NumPy's name of its number type.
+    pub dtype: String,
+    /// Sentences that a user should see.
+    pub notices: Vec<String>,
+}
+
+impl VectorsFile {
+    /// `a.npy, shape (1000, 20), float32`, for messages about files that must fit this one.
+    pub fn describe(&self) -> String {
+        format!("{}, shape {}, {}", self.path.display(), shape_text(&self.shape), self.dtype)
+    }
+}
+
+/// One side: (m, q, n) numbers.
+struct Side {
+    path: PathBuf,
+    shape: Vec<usize>,
+    dtype: String,
+    measurements: usize,
+    products: usize,
+    n: usize,
+    vectors: Vectors,
+    rounded: bool,
+}
+
+impl OpenVectors {
+    /// Opens `.npy` arrays of shape (m, n), or (m, n, q) for sums of q outer products: a of a aᵀ, or with `right` a and b of
+    /// a bᵀ, n1 and n2 long.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::File`] for what cannot be read, has another shape, is complex or not finite, or where the two
+    /// files do not fit each other; [`Error::Invalid`] where the model and the number of files do not.
+    pub fn open(&self, left: impl AsRef<Path>, right: Option<&Path>) -> Result<VectorsFile> {
+        if right.is_some() != (self.model == Model::Asymmetric) {
+            let (found, allowed, fix) = match right {
+                Some(_) => ("a second file", "none for a symmetric model", "say --model asymmetric, or leave it out"),
+                None => ("nothing", "b.npy for --model asymmetric", "give b of the products a·bᵀ, or drop --model"),
+            };
+            return Err(Error::invalid("vectors_right", found, allowed, fix));
+        }
+        let left = self.side(left.as_ref())?;
+        let right = right.map(|path| self.side(path)).transpose()?;
+        if let Some(right) = &right
+            && (right.measurements, right.products) != (left.measurements, left.products)
+        {
+            return Err(Error::file(
+                &right.path,
+                format!("vectors of shape {}", shape_text(&right.shape)),
+                format!("{} x n2 x {} of them, as {} has", left.measurements, left.products, left.path.display()),
+                "Give as many vectors on both sides",
+            ));
+        }
+        let shape = Shape::new(self.model, left.n, right.as_ref().map_or(left.n, |right| right.n));
+        let mut notices = Vec::new();
+        if left.rounded || right.as_ref().is_some_and(|right| right.rounded) {
+            notices.push("storage: vectors were rounded to float32 (--precision f64 keeps them)".to_owned());
+        }
+        let Side { path, shape: file_shape, dtype, products, vectors, .. } = left;
+        let (a, b) = one_type(vectors, right.map(|right| right.vectors));
+        let mut operator = RankOne::checked(shape, products, a, b)?;
+        operator.centred &= self.centred;
+        let (assumed, implied) = (operator.normalization(), operator.implied_normalization());
+        let m = operator.measurements() as f64;
+        // Words are the same as for matrices: 1/m is the ensemble's own s, for entries of variance 1.
+        operator.normalization = match self.normalization {
+            Normalization::InverseCount => assumed,
+            other => other.resolve(operator.measurements(), implied)?,
+        };
+        if self.normalization == Normalization::InverseCount && (implied / assumed - 1.0).abs() > 0.1 {
+            notices.push(format!(
+                "normalization: s = {assumed:.4e} assumes entries of variance 1, and these imply s = {implied:.4e} (s·m = \
+                 {:.4e}): --normalization auto takes that",
+                implied * m
+            ));
+        }
+        Ok(VectorsFile { operator, path, shape: file_shape, dtype, notices })
+    }
+
+    fn side(&self, path: &Path) -> Result<Side> {
+        let array = NpyArray::open(path)?;
+        let shape = array.shape().to_vec();
+        let (measurements, n, products) = match *shape {
+            [m, n] => (m, n, 1),
+            [m, n, q] => (m, n, q),
+            _ => (0, 0, 0),
+        };
+        if measurements == 0 || n == 0 || products == 0 {
+            return Err(Error::file(
+                path,
+                format!("an array of shape {}", shape_text(&shape)),
+                "shape (m, n), one vector a measurement, or (m, n, q), the sum of q outer products",
+                "Stack the vectors as rows",
+            ));
+        }
+        let natural = if array.dtype().kind == Kind::F32 { Storage::F32 } else { Storage::F64 };
+        let storage = match self.storage.unwrap_or(natural) {
+            Storage::F16 => {
+                let fix = "vectors take little memory: use f32";
+                return Err(Error::invalid("storage", "f16", "f32 or f64 for vectors", fix));
+            }
+            storage => storage,
+        };
+        require_room(Shape::psd(n), measurements, products, storage)?;
+        let values = array.to_vec()?;
+        array.require_finite(&values)?;
+        // q fastest in the file, slowest of the two here.
+        let at = |to: usize| {
+            let (i, rest) = (to / (n * products), to % (n * products));
+            values[i * n * products + rest % n * products + rest / n]
+        };
+        let numbers = (0..values.len()).map(at);
+        let mut rounded = false;
+        let vectors = match storage {
+            Storage::F64 => Vectors::F64(numbers.collect()),
+            _ => Vectors::F32(
+                numbers
+                    .map(|v| {
+                        let narrow = v as f32;
+                        rounded |= f64::from(narrow) != v;
+                        narrow
+                    })
+                    .collect(),
+            ),
+        };
+        if let Vectors::F32(narrow) = &vectors
+            && let Some(index) = narrow.iter().position(|v| !v.is_finite())
+        {
+            return Err(Error::file(
+                path,
+                format!("{:e} in measurement {} (counted from 0)", at(index), index / (n * products)),
+                "numbers that float32 holds",
+                "Say --precision f64, or scale vectors and observations down together",
+            ));
+        }
+        let dtype = array.dtype().to_string();
+        Ok(Side { path: path.to_owned(), shape, dtype, measurements, products, n, vectors, rounded })
+    }
+}
+
+/// Both sides in the wider of their types.
+fn one_type(left: Vectors, right: Option<Vectors>) -> (Vectors, Option<Vectors>) {
+    let widened = |vectors: Vectors| match vectors {
+        Vectors::F32(values) => Vectors::F64(values.into_iter().map(f64::from).collect()),
+        wide => wide,
+    };
+    match (&left, &right) {
+        (Vectors::F32(_), Some(Vectors::F64(_))) | (Vectors::F64(_), Some(Vectors::F32(_))) => {
+            (widened(left), right.map(widened))
+        }
+        _ => (left, right),
+    }
+}

@@ -1,0 +1,379 @@
+//! `rank_one`: Aᵢ = Σ_q a_iq a_iqᵀ or Σ_q a_iq b_iqᵀ, from their vectors. No matrix is ever formed.
+//!
+//! One vector a measurement is quadratic sensing, phase retrieval, covariance sketching: ⟨a aᵀ, Z⟩ = aᵀZa. Several are their
+//! sum. Two of them are complex phase retrieval in real numbers: for a = u + iv and x = p + iq,
+//!
+//! ```text
+//! |aᴴx|² = (uᵀp + vᵀq)² + (uᵀq − vᵀp)² = c₁ᵀZc₁ + c₂ᵀZc₂,   Z = z zᵀ,   z = (p; q),   c₁ = (u; v),   c₂ = (−v; u)
+//! ```
+//!
+//! so that n is twice the number of complex entries and a rank-one Z ∈ R^{n×n} stands for x up to its phase
+//! ([`RankOne::complex_lift`] makes c₁ and c₂).
+//!
+//! **Centred residuals.** The a aᵀ have the mean I (for a ~ N(0, I)), and A*A maps Z to 2Z + tr(Z)·I, whose second part
+//! grows the wrong directions: plain descent stalls near a relative error of 1e-2. About their means the measurements
+//! are isotropic, Var aᵀZa = 2‖Z‖_F², so that the loss of centred residuals, Σ(eᵢ − ē)², is the default with s = 1/(2qm);
+//! [`RankOne::centred`] turns it off. a bᵀ needs nothing of the kind: E⟨abᵀ, Z⟩² = ‖Z‖_F², s = 1/(qm).
+//!
+//! An iteration reads every vector once and takes 6 (plain: 4, a bᵀ: 8) m·q·n·k operations.
+
+mod kernel;
+mod load;
+mod twin;
+
+use std::ops::Range;
+
+use rand::RngExt;
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::memory::{Memory, Part, Place, product};
+use crate::operators::{
+    Cost, GpuForm, GpuThin, GpuVectors, GradientOutput, GradientRequest, HostKernel, Operator, Storage,
+};
+use crate::problem::random::{Purpose, normal, stream};
+use crate::problem::{Factors, Shape};
+use crate::real::Real;
+
+pub use load::{OpenVectors, VectorsFile};
+
+/// (m, q, n) numbers.
+enum Vectors {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+impl Vectors {
+    fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+        }
+    }
+
+    fn storage(&self) -> Storage {
+        match self {
+            Self::F32(_) => Storage::F32,
+            Self::F64(_) => Storage::F64,
+        }
+    }
+
+    fn get(&self, at: usize) -> f64 {
+        match self {
+            Self::F32(values) => f64::from(values[at]),
+            Self::F64(values) => values[at],
+        }
+    }
+
+    /// Mean of the squares.
+    fn variance(&self) -> f64 {
+        let sum: f64 = match self {
+            Self::F32(values) => {
+                values.par_chunks(1 << 16).map(|v| v.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()).sum()
+            }
+            Self::F64(values) => values.par_chunks(1 << 16).map(|v| v.iter().map(|v| v * v).sum::<f64>()).sum(),
+        };
+        sum / self.len().max(1) as f64
+    }
+}
+
+/// Sums of outer products, one sum a measurement.
+pub struct RankOne {
+    shape: Shape,
+    measurements: usize,
+    /// q, outer products a measurement.
+    products: usize,
+    /// a, (m, q, n1)
+    left: Vectors,
+    /// b, (m, q, n2), for asymmetric shapes
+    right: Option<Vectors>,
+    normalization: f64,
+    centred: bool,
+    /// Whether the vectors are independent with independent entries of mean 0 and one variance, and s fits them.
+    gaussian: bool,
+}
+
+impl RankOne {
+    /// Vectors with independent N(0, 1) entries: Aᵢ = a aᵀ with centred residuals for symmetric shapes, a bᵀ for asymmetric
+    /// ones. Vectors come from a ChaCha8 stream of `seed` each and are held in f32.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for m = 0 or an empty shape, [`Error::Memory`] for more vectors than there is memory.
+    pub fn gaussian(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
+        Self::gaussian_sums(shape, measurements, 1, seed)
+    }
+
+    /// [`RankOne::gaussian`] with sums of `products` outer products.
+    ///
+    /// # Errors
+    /// As [`RankOne::gaussian`]; also for `products` = 0.
+    pub fn gaussian_sums(shape: Shape, measurements: usize, products: usize, seed: u64) -> Result<Self> {
+        let draw = |side: u64, n: usize| {
+            let mut values = vec![0.0_f32; measurements * products * n];
+            values.par_chunks_mut(products * n).enumerate().for_each(|(i, row)| {
+                let mut rng = stream(seed, Purpose::Operator, 2 * i as u64 + side);
+                row.iter_mut().for_each(|v| *v = normal(&mut rng) as f32);
+            });
+            Vectors::F32(values)
+        };
+        require_room(shape, measurements, products, Storage::F32)?;
+        let right = (!shape.is_symmetric()).then(|| draw(1, shape.columns()));
+        let mut made = Self::checked(shape, products, draw(0, shape.rows()), right)?;
+        made.gaussian = true;
+        Ok(made)
+    }
+
+    /// Own vectors, (m, q, n1) and for asymmetric shapes (m, q, n2), row-major, kept in their own type. s as for vectors
+    /// with entries of variance 1, see [`RankOne::with_normalization`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for lengths that do not fit, no measurement, NaN or infinite entries, and where there is a second set for
+    /// a symmetric shape or none for an asymmetric one.
+    pub fn from_vectors<T: Real>(shape: Shape, products: usize, left: &[T], right: Option<&[T]>) -> Result<Self> {
+        for (name, values) in [("vectors", Some(left)), ("vectors_right", right)] {
+            let values = values.unwrap_or_default();
+            if let Some(at) = values.iter().position(|v| !v.to_f64().is_finite()) {
+                let found = format!("{} at position {at}", values[at].to_f64());
+                return Err(Error::invalid(name, found, "finite numbers", "repair or drop that measurement"));
+            }
+        }
+        Self::checked(shape, products, kept(left), right.map(kept))
+    }
+
+    fn checked(shape: Shape, products: usize, left: Vectors, right: Option<Vectors>) -> Result<Self> {
+        shape.validate()?;
+        match (&right, shape.is_symmetric()) {
+            (Some(_), true) => {
+                let fix = "say model asymmetric, or leave the second vectors out";
+                return Err(Error::invalid("vectors_right", "vectors", "none for a symmetric model", fix));
+            }
+            (None, false) => {
+                let fix = "give b of the products a·bᵀ, or say model psd for a·aᵀ";
+                return Err(Error::invalid("vectors_right", "none", "vectors for the model asymmetric", fix));
+            }
+            _ => {}
+        }
+        let width = products.saturating_mul(shape.rows());
+        let measurements = left.len().checked_div(width).unwrap_or(0);
+        if measurements == 0 || left.len() != measurements * width {
+            return Err(Error::invalid(
+                "vectors",
+                format!("{} numbers", left.len()),
+                format!("a positive multiple of {width}, {products} vectors of {} numbers a measurement", shape.rows()),
+                "give one row a measurement",
+            ));
+        }
+        let wanted = measurements * products * shape.columns();
+        if let Some(found) = right.as_ref().map(Vectors::len).filter(|found| *found != wanted) {
+            return Err(Error::invalid(
+                "vectors_right",
+                format!("{found} numbers"),
+                format!("{wanted} = {measurements}·{products}·{}, as the left vectors say", shape.columns()),
+                "give as many vectors on both sides",
+            ));
+        }
+        let centred = shape.is_symmetric();
+        let mut made =
+            Self { shape, measurements, products, left, right, normalization: 1.0, centred, gaussian: false };
+        made.normalization = 1.0 / (made.scale() * measurements as f64);
+        Ok(made)
+    }
+
+    /// c₁ = (u; v) and c₂ = (−v; u) of complex vectors a = u + iv, given as (m, n) pairs (u, v): (m, 2, 2n) vectors for a
+    /// real unknown of size 2n.
+    pub fn complex_lift<T: Real>(n: usize, vectors: &[(T, T)]) -> Vec<T> {
+        let mut out = Vec::with_capacity(4 * vectors.len());
+        for a in vectors.chunks(n.max(1)) {
+            out.extend(a.iter().map(|a| a.0));
+            out.extend(a.iter().map(|a| a.1));
+            out.extend(a.iter().map(|a| -a.1));
+            out.extend(a.iter().map(|a| a.0));
+        }
+        out
+    }
+
+    /// Chooses between centred residuals, the default for a aᵀ, and plain ones.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a bᵀ is to be centred: its mean is zero.
+    pub fn centred(mut self, centred: bool) -> Result<Self> {
+        if centred && !self.shape.is_symmetric() {
+            let fix = "leave it out: the mean of a·bᵀ is zero";
+            return Err(Error::invalid("centred", "a·bᵀ", "a·aᵀ, of the symmetric models", fix));
+        }
+        self.centred = centred;
+        Ok(self)
+    }
+
+    /// Replaces s.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless 0 < s < ∞.
+    pub fn with_normalization(mut self, s: f64) -> Result<Self> {
+        if !(s.is_finite() && s > 0.0) {
+            return Err(Error::invalid("normalization", s, "a positive finite number", "give s, or 'auto'"));
+        }
+        self.normalization = s;
+        Ok(self)
+    }
+
+    /// 1/(2qmv²) or 1/(qmv_a v_b), v being the mean squares of the entries: the s that the vectors imply if their entries are
+    /// independent.
+    pub fn implied_normalization(&self) -> f64 {
+        let v = self.left.variance();
+        let w = self.right.as_ref().map_or(v, Vectors::variance);
+        1.0 / (self.scale() * self.measurements as f64 * v * w)
+    }
+
+    /// E⟨Aᵢ, Z⟩² (about its mean) over ‖Z‖² for entries of variance 1.
+    fn scale(&self) -> f64 {
+        let of_one = if self.shape.is_symmetric() { 2.0 } else { 1.0 };
+        of_one * self.products as f64
+    }
+
+    /// q, the outer products of a measurement.
+    pub fn products(&self) -> usize {
+        self.products
+    }
+
+    /// Vectors with entries in {−1, 0, 1}, plain residuals. For the laws.
+    pub(crate) fn small_integers(shape: Shape, measurements: usize, products: usize, seed: u64) -> Result<Self> {
+        let draw = |side: u64, n: usize| -> Vec<f32> {
+            let mut rng = stream(seed, Purpose::Laws, side);
+            (0..measurements * products * n).map(|_| rng.random_range(-1_i8..=1).into()).collect()
+        };
+        let right = (!shape.is_symmetric()).then(|| draw(1, shape.columns()));
+        Self::from_vectors(shape, products, &draw(0, shape.rows()), right.as_deref())?.centred(false)
+    }
+}
+
+fn kept<T: Real>(values: &[T]) -> Vectors {
+    match size_of::<T>() {
+        4 => Vectors::F32(values.iter().map(|v| v.to_f64() as f32).collect()),
+        _ => Vectors::F64(values.iter().map(|v| v.to_f64()).collect()),
+    }
+}
+
+fn require_room(shape: Shape, measurements: usize, products: usize, storage: Storage) -> Result<()> {
+    shape.validate()?;
+    if products == 0 || measurements == 0 {
+        let name = if products == 0 { "products" } else { "measurements" };
+        return Err(Error::invalid(name, 0, "at least 1", "give at least one"));
+    }
+    let sides = shape.rows() + if shape.is_symmetric() { 0 } else { shape.columns() };
+    let bytes = product(&[measurements, products, sides, storage.bytes()]);
+    let what = format!("{measurements} measurements of {products} x {sides} numbers in {storage}");
+    let memory = Memory { parts: vec![Part::new(what, Place::Host, bytes)] };
+    memory.require("measurements", "Lower their number or the size n")
+}
+
+impl Operator for RankOne {
+    fn name(&self) -> &str {
+        "rank_one"
+    }
+
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn measurements(&self) -> usize {
+        self.measurements
+    }
+
+    fn normalization(&self) -> f64 {
+        self.normalization
+    }
+
+    fn shards(&self) -> usize {
+        // As for dense: about 2¹⁸ numbers a shard, at most 16, for each has accumulators of its own.
+        let numbers = self.left.len() + self.right.as_ref().map_or(0, Vectors::len);
+        (numbers >> 18).clamp(1, 16).min(self.measurements)
+    }
+
+    fn shard_range(&self, shard: usize) -> Range<usize> {
+        let shards = self.shards();
+        self.measurements * shard / shards..self.measurements * (shard + 1) / shards
+    }
+
+    fn sensing_matrix(&self, i: usize) -> Vec<f64> {
+        twin::sensing_matrix(self, i)
+    }
+
+    fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
+        twin::forward(self, shard, point, out);
+    }
+
+    fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+        twin::adjoint_apply(self, shard, residual, applied, out);
+    }
+
+    fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+        twin::adjoint_apply_transposed(self, shard, residual, applied, out);
+    }
+
+    fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
+        twin::gradient(self, shard, request, output);
+    }
+
+    fn cost(&self, batch: usize, search_rank: usize) -> Cost {
+        let bytes = |vectors: &Vectors| vectors.len() as f64 * vectors.storage().bytes() as f64;
+        let products = (batch * search_rank) as f64;
+        // Thin products and what is added of them, a multiplication and an addition each; sums over wᵢAᵢ where centred.
+        let left = self.left.len() as f64 * if self.centred { 6.0 } else { 4.0 };
+        let right = self.right.as_ref().map_or(0.0, |right| 4.0 * right.len() as f64);
+        Cost { bytes: bytes(&self.left) + self.right.as_ref().map_or(0.0, bytes), flops: products * (left + right) }
+    }
+
+    fn stored_in(&self) -> Option<Storage> {
+        Some(self.left.storage())
+    }
+
+    fn memory(&self) -> Vec<Part> {
+        let part = |name: &str, vectors: &Vectors| {
+            let bytes = product(&[vectors.len(), vectors.storage().bytes()]);
+            Part::new(format!("{name} in {}", vectors.storage()), Place::Host, bytes)
+        };
+        let left = part("vectors", &self.left);
+        std::iter::once(left).chain(self.right.as_ref().map(|right| part("right vectors", right))).collect()
+    }
+
+    fn is_isotropic(&self) -> bool {
+        self.gaussian && (self.centred || !self.shape.is_symmetric())
+    }
+
+    fn is_centred(&self) -> bool {
+        self.centred
+    }
+
+    fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
+        Some(self)
+    }
+
+    fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
+        Some(self)
+    }
+
+    fn gpu(&self) -> Option<GpuForm<'_>> {
+        Some(GpuForm::Thin(GpuThin::Vectors(self)))
+    }
+}
+
+impl GpuVectors for RankOne {
+    fn vectors(&self) -> usize {
+        self.products
+    }
+
+    fn storage(&self) -> Storage {
+        self.left.storage()
+    }
+
+    fn write(&self, i: usize, out: &mut [f64]) {
+        let (left, right) = out.split_at_mut(self.products * self.shape.rows());
+        for (vectors, out) in [(Some(&self.left), left), (self.right.as_ref(), right)] {
+            let start = i * out.len();
+            for (at, out) in out.iter_mut().enumerate() {
+                *out = vectors.map_or(0.0, |vectors| vectors.get(start + at));
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The definition of `rank_one` and its sequential twin: f64, one measurement after the other, nothing shared with the
+//! fast path it judges.
+
+use crate::operators::rank_one::{RankOne, Vectors};
+use crate::operators::{GradientOutput, GradientRequest, Operator};
+use crate::problem::{Factors, MatrixView};
+
+/// a_iq, or b_iq of the right side.
+fn vector(vectors: &Vectors, products: usize, n: usize, i: usize, q: usize) -> Vec<f64> {
+    let start = (i * products + q) * n;
+    (start..start + n).map(|at| vectors.get(at)).collect()
+}
+
+/// (a_iq, b_iq) for every q.
+fn pairs(operator: &RankOne, i: usize) -> Vec<(Vec<f64>, Vec<f64>)> {
+    let (n1, n2, products) = (operator.shape.rows(), operator.shape.columns(), operator.products);
+    let right = operator.right.as_ref().unwrap_or(&operator.left);
+    (0..products).map(|q| (vector(&operator.left, products, n1, i, q), vector(right, products, n2, i, q))).collect()
+}
+
+/// Aᵢ, row-major.
+pub(super) fn sensing_matrix(operator: &RankOne, i: usize) -> Vec<f64> {
+    let (n1, n2) = (operator.shape.rows(), operator.shape.columns());
+    let mut full = vec![0.0; n1 * n2];
+    for (a, b) in pairs(operator, i) {
+        for (at, entry) in full.iter_mut().enumerate() {
+            *entry += a[at / n2] * b[at % n2];
+        }
+    }
+    full
+}
+
+/// Xᵀa
+fn thin(x: MatrixView<'_>, a: &[f64]) -> Vec<f64> {
+    (0..x.columns()).map(|c| a.iter().enumerate().map(|(j, a)| a * x.row(j)[c]).sum()).collect()
+}
+
+/// ⟨Aᵢ, L Rᵀ⟩ = Σ_q (Lᵀa)·(Rᵀb)
+fn inner(pairs: &[(Vec<f64>, Vec<f64>)], l: MatrixView<'_>, r: MatrixView<'_>) -> f64 {
+    pairs.iter().map(|(a, b)| thin(l, a).iter().zip(thin(r, b)).map(|(x, y)| x * y).sum::<f64>()).sum()
+}
+
+/// out += r·a·tᵀ
+fn add_outer(r: f64, a: &[f64], t: &[f64], out: &mut [f64]) {
+    for (a, row) in a.iter().zip(out.chunks_mut(t.len())) {
+        for (out, t) in row.iter_mut().zip(t) {
+            *out += r * a * t;
+        }
+    }
+}
+
+pub(super) fn forward(operator: &RankOne, shard: usize, point: &Factors, out: &mut [f64]) {
+    let range = operator.shard_range(shard);
+    for (trial, out) in out.chunks_mut(range.len()).enumerate() {
+        for (out, i) in out.iter_mut().zip(range.clone()) {
+            *out = inner(&pairs(operator, i), point.left(trial), point.right(trial));
+        }
+    }
+}
+
+pub(super) fn adjoint_apply(operator: &RankOne, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+    let range = operator.shard_range(shard);
+    let size = applied.rows() * applied.search_rank();
+    for (trial, r) in residual.chunks(range.len()).enumerate() {
+        for (r, i) in r.iter().zip(range.clone()) {
+            for (a, b) in pairs(operator, i) {
+                add_outer(*r, &a, &thin(applied.right(trial), &b), &mut out[trial * size..(trial + 1) * size]);
+            }
+        }
+    }
+}
+
+pub(super) fn adjoint_apply_transposed(
+    operator: &RankOne,
+    shard: usize,
+    residual: &[f64],
+    applied: &Factors,
+    out: &mut [f64],
+) {
+    let range = operator.shard_range(shard);
+    let size = applied.columns() * applied.search_rank();
+    for (trial, r) in residual.chunks(range.len()).enumerate() {
+        for (r, i) in r.iter().zip(range.clone()) {
+            for (a, b) in pairs(operator, i) {
+                add_outer(*r, &b, &thin(applied.left(trial), &a), &mut out[trial * size..(trial + 1) * size]);
+            }
+        }
+    }
+}
+
+/// One pass: every measurement's vectors are used for its residual and for what it adds.
+pub(super) fn gradient(
+    operator: &RankOne,
+    shard: usize,
+    request: &GradientRequest<'_>,
+    output: &mut GradientOutput<'_>,
+) {
+    let range = operator.shard_range(shard);
+    let k = request.applied.search_rank();
+    let (left, right) = (request.applied.rows() * k, request.applied.columns() * k);
+    for trial in 0..request.point.batch() {
+        for (at, i) in range.clone().enumerate() {
+            let (pairs, at) = (pairs(operator, i), trial * range.len() + at);
+            let e = inner(&pairs, request.point.left(trial), request.point.right(trial)) - request.target[at];
+            let weight = request.weights.map_or(1.0, |w| w[at]);
+            if let Some(residual) = output.residual.as_deref_mut() {
+                residual[at] = e;
+            }
+            output.loss[trial] += weight * request.loss.value(e);
+            let r = weight * request.loss.derivative(e);
+            for (a, b) in &pairs {
+                let t = thin(request.applied.right(trial), b);
+                add_outer(r, a, &t, &mut output.left[trial * left..(trial + 1) * left]);
+                if let Some(out) = output.right.as_deref_mut() {
+                    let t = thin(request.applied.left(trial), a);
+                    add_outer(r, b, &t, &mut out[trial * right..(trial + 1) * right]);
+                }
+            }
+        }
+    }
+}
