@@ -72,11 +72,11 @@ fn load_rows<'a>(device: &Device, load: &Load<'a>, source: &dyn GpuSource, optio
     let passes = if sizes.variant.strategy.owns_rows() { 1 } else { 2 } * sizes.tiles(sizes.batch);
     let stored = sizes.m as f64 * plan.row_bytes as f64;
     let info = EngineInfo {
-        storage: plan.storage,
+        storage: plan.storage(),
         variant: format!("{}/{}", load.operator.name(), sizes.name()),
         candidates,
         operator_bytes_per_iteration: stored * passes as f64,
-        operator_bytes: (sizes.m * sizes.row_words) as u64 * 4,
+        operator_bytes: (sizes.m * plan.held_words()) as u64 * 4,
         panels: resident.len() + stream.as_ref().map_or(0, Stream::panels),
         streamed_panels: stream.as_ref().map_or(0, Stream::panels),
         streamed_bytes_per_iteration: stream.as_ref().map_or(0, |stream| stream.rows() * plan.row_words * 4) as u64,

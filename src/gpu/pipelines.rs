@@ -27,6 +27,8 @@ pub(super) struct Compiler {
     device: Device,
     slots: wgpu::BindGroupLayout,
     panel: wgpu::BindGroupLayout,
+    /// First binding of a panel.
+    first: u32,
 }
 
 fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
@@ -48,12 +50,13 @@ fn layout(device: &Device, label: &str, entries: &[wgpu::BindGroupLayoutEntry]) 
 }
 
 impl Compiler {
-    /// For panels of `data` storage buffers and a uniform behind them.
+    /// For panels of `data` storage buffers and a uniform behind them, at binding 1 or later.
     pub(super) fn new(device: &Device, data: u32) -> Self {
         let slots = layout(device, "slots", &[storage(0, Read)]);
         let mut entries: Vec<_> = (0..data).map(|binding| storage(binding, Read)).collect();
-        entries.push(entry(data, wgpu::BufferBindingType::Uniform));
-        Self { device: device.clone(), slots, panel: layout(device, "panel", &entries) }
+        entries.push(entry(data.max(1), wgpu::BufferBindingType::Uniform));
+        let panel = layout(device, "panel", &entries);
+        Self { device: device.clone(), slots, panel, first: if data == 0 { 1 } else { 0 } }
     }
 
     pub(super) fn module(&self, module: &Module) -> wgpu::ShaderModule {
@@ -107,7 +110,7 @@ impl Compiler {
 
     /// Group 2: the data, then the uniform.
     pub(super) fn bind_panel(&self, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
-        bind(&self.device, &self.panel, 0, buffers)
+        bind(&self.device, &self.panel, self.first, buffers)
     }
 }
 

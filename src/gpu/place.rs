@@ -33,12 +33,14 @@ pub(super) fn place<'a>(device: &Device, load: &Load<'a>, plan: &GpuPlan, option
     let (m, row_bytes) = (load.operator.measurements(), plan.row_words * 4);
     let sizes = considered(device, load, plan, options)?;
     let panel = largest_panel(device, plan, options.panel_bytes)?;
-    let layout = Layout::new(m, row_bytes, panel, options.memory_bytes, reserve(&sizes))?;
+    // Rows that are made take no memory, so that none of them ever makes room.
+    let limit = options.memory_bytes.filter(|_| plan.made().is_none());
+    let layout = Layout::new(m, row_bytes, panel, limit, reserve(&sizes))?;
     let source = source_of(load.operator.as_ref())?;
     let mut resident: Vec<Panel> = Vec::new();
     let mut ran_out = false;
     for range in layout.resident {
-        let taken = resident.iter().map(Panel::bytes).sum::<u64>() + (range.len() * row_bytes) as u64;
+        let taken = resident.iter().map(Panel::bytes).sum::<u64>() + (range.len() * plan.held_words() * 4) as u64;
         let uploaded = match options.fails_beyond.filter(|limit| taken > *limit) {
             Some(_) => Err(device.out_of_memory("uploading the measurements")),
             None => upload_panel(device, source, plan, range),
@@ -121,7 +123,7 @@ pub(super) fn held(sizes: &Sizes, resident: &[Panel], stream: Option<&Stream<'_>
     let mut memory = rows::memory(sizes);
     let bytes = |panels: &[Panel]| panels.iter().map(Panel::bytes).sum::<u64>();
     memory.parts.insert(0, Part::new("measurements", Place::Device, bytes(resident)));
-    let piece = UPLOAD_BYTES.min(sizes.m * sizes.row_words * 4) as u64;
+    let piece = if sizes.made { 0 } else { UPLOAD_BYTES.min(sizes.m * sizes.row_words * 4) as u64 };
     let mut copies = 2 * piece;
     if let Some(stream) = stream {
         let slots = bytes(stream.slots());

@@ -68,7 +68,7 @@ impl Kernels {
     /// [`crate::Error::Device`] with the message of the shader compiler.
     fn new(device: &Device, modules: &Modules, sizes: &Sizes) -> Result<Self> {
         device.checked("compiling the kernels", || {
-            let compiler = Compiler::new(device, 1);
+            let compiler = Compiler::new(device, if sizes.made { 0 } else { 1 });
             let operator = compiler.module(&modules.operator);
             let rows = if sizes.variant.strategy.owns_rows() {
                 RowKernels::One(compiler.kernel(&operator, "gradient", 0, &[Read, Read, Read, Write, Write], true))
@@ -128,7 +128,7 @@ impl Bindings {
                 product_current: bind(&kernels.product, &[packed, &b.factor, &b.direction]),
                 product_applied: bind(&kernels.product, &[packed, &b.applied, &b.direction]),
                 panels: (panels.iter())
-                    .map(|panel| (kernels.compiler.bind_panel(&[&panel.data, &panel.uniform]), panel.rows))
+                    .map(|panel| (kernels.compiler.bind_panel(&panel.buffers()), panel.rows))
                     .collect(),
             })
         })

@@ -7,7 +7,7 @@ use crate::gpu::frame::Frame;
 use crate::gpu::sizes::Sizes;
 use crate::gpu::thin;
 use crate::gpu::variant::{Abilities, Extent, Strategy, Variant};
-use crate::operators::{GpuForm, GpuPlan, GpuSource, Operator, Storage};
+use crate::operators::{GpuForm, GpuPlan, GpuSource, Operator, Reader, Storage};
 
 /// Replaces `find` by `replace` in one shader file before it is compiled, to show that the tests see a broken kernel.
 #[doc(hidden)]
@@ -40,6 +40,11 @@ const LANES: [(usize, File); 4] = [
     (4, file!("lib/lane4.wgsl")),
     (8, file!("lib/lane8.wgsl")),
 ];
+const ADDRESSES: File = file!("storage/addresses.wgsl");
+const STAGED_ADDRESSES: File = file!("storage/staged_addresses.wgsl");
+const HASH: File = file!("lib/hash.wgsl");
+const KEYS: File = file!("storage/keys.wgsl");
+const STAGED_KEYS: File = file!("storage/staged_keys.wgsl");
 const STORAGE_F16: File = file!("storage/f16.wgsl");
 pub(super) const STORAGE_F32: File = file!("storage/f32.wgsl");
 pub(super) const STORAGE_F64: File = file!("storage/f64.wgsl");
@@ -126,13 +131,16 @@ pub(super) fn require_mutated(mutations: &[Mutation], modules: &[&Module]) -> Re
 
 /// The modules of an operator of rows.
 pub(super) fn modules(sizes: &Sizes, operator: &str, plan: &GpuPlan, mutations: &[Mutation]) -> Result<Modules> {
+    let made = plan.made().map_or("", |made| &made.constants);
+    let constants = format!("const OFF_DIAGONAL: real = {:?};\n{made}", plan.off_diagonal);
     let compose = |name, single, files: &[(&str, &str)]| {
-        compose(name, sizes.prelude(single), files, |text| repeat(text, sizes), mutations)
+        compose(name, sizes.prelude(single) + &constants, files, |text| repeat(text, sizes), mutations)
     };
     let step = |name, single, last: File| compose(name, single, &[GRID, PACKED, last]);
     let (outer, product) =
         if sizes.symmetric { (OUTER_PRODUCT, GRADIENT_PRODUCT) } else { (RECTANGULAR_OUTER, RECTANGULAR_GRADIENT) };
-    let operator_path = format!("operators/{operator}.wgsl");
+    let operator_path =
+        if plan.packed_rows { "rows/two_kernel.wgsl".into() } else { format!("operators/{operator}.wgsl") };
     let modules = Modules {
         single: step("outer_product (single)", true, outer)?,
         pair: step("outer_product (pair)", false, outer)?,
@@ -146,24 +154,41 @@ pub(super) fn modules(sizes: &Sizes, operator: &str, plan: &GpuPlan, mutations: 
 }
 
 /// The files of the kernels that read the measurement data.
-fn operator_files<'a>(sizes: &Sizes, path: &'a str, plan: &GpuPlan) -> Vec<(&'a str, &'a str)> {
-    let storage = |f16, f32, f64| match plan.storage {
-        None => None,
-        Some(Storage::F16) => Some(f16),
-        Some(Storage::F32) => Some(f32),
-        Some(Storage::F64) => Some(f64),
-    };
-    let numbers = storage(STORAGE_F16, STORAGE_F32, STORAGE_F64);
-    let quads = storage(QUADS_F16, QUADS_F32, QUADS_F64);
+fn operator_files<'a>(sizes: &Sizes, path: &'a str, plan: &'a GpuPlan) -> Vec<(&'a str, &'a str)> {
     let lane = LANES.iter().find(|&&(tile, _)| tile == sizes.tile).map_or(LANES[0].1, |&(_, file)| file);
     let sum = if sizes.variant.subgroup { SUM_SUBGROUP } else { SUM_PORTABLE };
-    let (data, rest) = match sizes.variant.strategy {
-        Strategy::TwoKernel => (numbers, vec![PACKED, lane, WORKGROUP_SUM, (path, plan.shader)]),
-        Strategy::OnePass => (quads, vec![sum, ONE_PASS]),
-        Strategy::RowResident => (quads, vec![sum, ROW_RESIDENT]),
-        Strategy::Tiled => (numbers, vec![TILED]),
+    let by_quads = sizes.variant.strategy.owns_rows();
+    let mut files = vec![GRID, PANEL];
+    let staged = match &plan.reader {
+        None => None,
+        Some(Reader::Stored(storage)) => {
+            files.push(ADDRESSES);
+            files.push(match (storage, by_quads) {
+                (Storage::F16, false) => STORAGE_F16,
+                (Storage::F32, false) => STORAGE_F32,
+                (Storage::F64, false) => STORAGE_F64,
+                (Storage::F16, true) => QUADS_F16,
+                (Storage::F32, true) => QUADS_F32,
+                (Storage::F64, true) => QUADS_F64,
+            });
+            Some(STAGED_ADDRESSES)
+        }
+        Some(Reader::Made(made)) => {
+            files.extend([HASH, KEYS, made.numbers]);
+            files.extend(by_quads.then_some(made.quads));
+            Some(STAGED_KEYS)
+        }
     };
-    [GRID, PANEL].into_iter().chain(data).chain(rest).collect()
+    // What is common to all strategies that take rows together; other operators stage nothing.
+    let staged = staged.filter(|_| plan.packed_rows && !by_quads);
+    files.extend(staged);
+    match sizes.variant.strategy {
+        Strategy::TwoKernel => files.extend([PACKED, lane, WORKGROUP_SUM, (path, plan.shader)]),
+        Strategy::OnePass => files.extend([sum, ONE_PASS]),
+        Strategy::RowResident => files.extend([sum, ROW_RESIDENT]),
+        Strategy::Tiled => files.push(TILED),
+    }
+    files
 }
 
 /// Unrolls: lines between `//@ repeat NAME` and `//@ end` are repeated with 0, 1, … for `$j`, as often as the size NAME

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use crate::engine::Precision;
 use crate::gpu::buffers::real_words;
 use crate::gpu::frame::{Frame, constant};
 use crate::gpu::variant::{Strategy, Variant};
@@ -29,6 +30,8 @@ pub(super) struct Sizes {
     pub tile: usize,
     /// [`GpuPlan::forward_rows`]
     pub forward_rows: usize,
+    /// Rows are made and not stored: panels bind no data.
+    pub made: bool,
 }
 
 impl Deref for Sizes {
@@ -43,10 +46,13 @@ impl Sizes {
     pub(super) fn new(operator: &dyn Operator, plan: &GpuPlan, frame: Frame, variant: Variant) -> Self {
         let (p, m, batch) = (operator.shape().dimension(), frame.m, frame.batch);
         let fitting = |tiles: &[usize]| *tiles.iter().find(|&&tile| tile >= batch).unwrap_or(&tiles[tiles.len() - 1]);
+        let made = plan.made().is_some();
+        // Eight lanes in f64 take all the workgroup memory there is, and keys of rows need some.
+        let lanes = if made && frame.precision == Precision::F64 { &LANES[..3] } else { &LANES };
         let (tile, stride, splits) = match variant.strategy {
             // About a thousand workgroups fill any GPU. At least 32 rows a split keep the traffic of the partial sums
             // (written, then read) below a sixteenth of that of the rows.
-            Strategy::TwoKernel => (fitting(&LANES), p, 1024_usize.div_ceil(p.div_ceil(256)).min(m / 32).clamp(1, 64)),
+            Strategy::TwoKernel => (fitting(lanes), p, 1024_usize.div_ceil(p.div_ceil(256)).min(m / 32).clamp(1, 64)),
             // Twice the 132 multiprocessors of the largest GPUs: one or two workgroups on each come out even. At least
             // eight rows each, so that the sums cost a quarter of the rows at most.
             Strategy::OnePass | Strategy::RowResident => (1, p.next_multiple_of(4), (m / 8).clamp(1, 264)),
@@ -55,7 +61,7 @@ impl Sizes {
         };
         let splits = variant.splits.unwrap_or(splits);
         let GpuPlan { row_words, forward_rows, .. } = *plan;
-        Self { variant, frame, p, row_words, stride, splits, tile, forward_rows }
+        Self { variant, frame, p, row_words, stride, splits, tile, forward_rows, made }
     }
 
     /// Tiles that hold `count` trials.

@@ -18,7 +18,7 @@ const fn broken(file: &'static str, find: &'static str, replace: &'static str) -
     Mutation { file, find, replace }
 }
 
-const DENSE: &str = "operators/dense.wgsl";
+const TWO: &str = "rows/two_kernel.wgsl";
 const OUTER: &str = "step/outer_product.wgsl";
 const HALF: &str = "storage/f16.wgsl";
 const REDUCE: &str = "step/reduce.wgsl";
@@ -48,18 +48,18 @@ fn variant(file: &str) -> Option<&'static str> {
 }
 
 const MUTATIONS: &[(&str, Mutation)] = &[
-    ("forward drops the last column", broken(DENSE, "q < P; q += 256u", "q + 1u < P; q += 256u")),
-    ("forward forgets the target", broken(DENSE, " - observed[at]", "")),
-    ("forward gives every trial the first one's sum", broken(DENSE, "lane_get(sum, thread)", "lane_get(sum, 0u)")),
-    ("forward skips a panel's last row", broken(DENSE, "row < panel.rows &&", "row + 1u < panel.rows &&")),
-    ("forward ignores where its panel begins", broken(DENSE, "* M + panel.first + row", "* M + row")),
-    ("forward takes one row for all of a workgroup", broken(DENSE, "min(first + $ru,", "min(first,")),
-    ("adjoint drops the last staged row", broken(DENSE, "t < staged", "t + 1u < staged")),
-    ("adjoint adds to a stale sum", broken(DENSE, "panel.overwrite == 0u", "panel.overwrite < 2u")),
-    ("adjoint overwrites earlier panels", broken(DENSE, "panel.overwrite == 0u", "panel.overwrite == 2u")),
-    ("adjoint ignores the weights", broken(DENSE, "weight[row] * residual[row]", "residual[row]")),
-    ("adjoint reads another panel's residuals", broken(DENSE, "* M + panel.first + mine", "* M + mine")),
-    ("adjoint mixes trials", broken(DENSE, "r = lane_with(r, l,", "r = lane_with(r, 0u,")),
+    ("forward drops the last column", broken(TWO, "q < P; q += 256u", "q + 1u < P; q += 256u")),
+    ("forward forgets the target", broken(TWO, " - observed[at]", "")),
+    ("forward gives every trial the first one's sum", broken(TWO, "lane_get(sum, thread)", "lane_get(sum, 0u)")),
+    ("forward skips a panel's last row", broken(TWO, "row < panel.rows &&", "row + 1u < panel.rows &&")),
+    ("forward ignores where its panel begins", broken(TWO, "* M + panel.first + row", "* M + row")),
+    ("forward takes one row for all of a workgroup", broken(TWO, "min(first + $ru,", "min(first,")),
+    ("adjoint drops the last staged row", broken(TWO, "t < staged", "t + 1u < staged")),
+    ("adjoint adds to a stale sum", broken(TWO, "panel.overwrite == 0u", "panel.overwrite < 2u")),
+    ("adjoint overwrites earlier panels", broken(TWO, "panel.overwrite == 0u", "panel.overwrite == 2u")),
+    ("adjoint ignores the weights", broken(TWO, "weight[row] * residual[row]", "residual[row]")),
+    ("adjoint reads another panel's residuals", broken(TWO, "* M + panel.first + mine", "* M + mine")),
+    ("adjoint mixes trials", broken(TWO, "r = lane_with(r, l,", "r = lane_with(r, 0u,")),
     ("the halves of a word are swapped", broken(HALF, "pair.x, pair.y", "pair.y, pair.x")),
     ("a row's scale is forgotten", broken(HALF, "return value * real", "return value + 0.0 * real")),
     ("a row's scale is another row's", broken(HALF, "data[start + ceil_div(P, 2u)]", "data[ceil_div(P, 2u)]")),

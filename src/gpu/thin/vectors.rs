@@ -17,7 +17,7 @@ use crate::gpu::resources::{Buffers, count, part};
 use crate::gpu::thin::modules::{VectorModules, stored_in};
 use crate::gpu::thin::{COLUMNS, Dispatch, Per, THIN, Thin, Weigher, by_place, everywhere, require_memory};
 use crate::memory::{Memory, Part, Place, product};
-use crate::operators::{GpuPlan, GpuSource, GpuVectors, Storage};
+use crate::operators::{GpuPlan, GpuSource, GpuVectors, Reader, Storage};
 
 /// What the kernels are specialised with.
 #[derive(Clone, Copy)]
@@ -67,8 +67,9 @@ impl VectorSizes {
             shader: "",
             row_words: self.row_words,
             row_bytes: self.numbers * self.storage.bytes(),
-            storage: Some(self.storage),
+            reader: Some(Reader::Stored(self.storage)),
             packed_rows: false,
+            off_diagonal: 1.0,
             forward_rows: 1,
         }
     }
@@ -188,7 +189,7 @@ fn thin(
             ]
         };
         let mut dispatches = Vec::new();
-        let bind_panel = |panel: &Panel| Some(compiler.bind_panel(&[&panel.data, &panel.uniform]));
+        let bind_panel = |panel: &Panel| Some(compiler.bind_panel(&panel.buffers()));
         for panel in panels {
             for which in 0..3 {
                 dispatches.push(Dispatch {

@@ -165,6 +165,24 @@ impl Compressed {
     }
 }
 
+impl GpuNonzeros for Compressed {
+    fn count(&self) -> usize {
+        self.nonzeros()
+    }
+
+    fn all_ones(&self) -> bool {
+        matches!(self.values, Values::Ones)
+    }
+
+    fn visit(&self, each: &mut dyn FnMut(usize, usize, usize, f64)) {
+        for i in 0..self.measurements {
+            for q in self.range(i) {
+                each(i, self.rows[q] as usize, self.columns[q] as usize, self.values.at(q));
+            }
+        }
+    }
+}
+
 /// The contract for a type that has `lists: Compressed`, `normalization` and `isotropic`.
 macro_rules! compressed_operator {
     ($operator:ty, $name:literal) => {
