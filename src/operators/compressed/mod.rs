@@ -259,24 +259,6 @@ macro_rules! compressed_operator {
 }
 pub(crate) use compressed_operator;
 
-impl GpuNonzeros for Compressed {
-    fn count(&self) -> usize {
-        self.nonzeros()
-    }
-
-    fn all_ones(&self) -> bool {
-        matches!(self.values, Values::Ones)
-    }
-
-    fn visit(&self, each: &mut dyn FnMut(usize, usize, usize, f64)) {
-        for i in 0..self.measurements {
-            for q in self.range(i) {
-                each(i, self.rows[q] as usize, self.columns[q] as usize, self.values.at(q));
-            }
-        }
-    }
-}
-
 /// The measurement of each nonzero.
 fn owners(starts: Option<&[u32]>, nonzeros: usize) -> Option<Vec<u32>> {
     let starts = starts?;
