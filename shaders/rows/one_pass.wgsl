@@ -19,9 +19,9 @@
 @group(1) @binding(3) var<storage, read_write> residual: array<real>;         // (BATCH, M)
 @group(1) @binding(4) var<storage, read_write> sums: array<vec4<real>>;       // (SPLITS, slots, STRIDE / 4)
 
-// Of the ROWS rows in flight: w·e, scaled, and the row's first word.
+// Of the ROWS rows in flight: w·e, scaled, and where the row is.
 var<workgroup> factors: array<real, ROWS>;
-var<workgroup> starts: array<u32, ROWS>;
+var<workgroup> starts: array<Row, ROWS>;
 
 fn accumulate(index: u32, thread: u32) {
     let count = slots[0];
@@ -50,7 +50,7 @@ fn accumulate(index: u32, thread: u32) {
     // The panel's first row of this split: (first + row) mod SPLITS = split.
     let phase = (split + SPLITS - panel.first % SPLITS) % SPLITS;
     for (var begin = phase; begin < panel.rows; begin += ROWS * SPLITS) {
-        let row_$r = min(begin + $ru * SPLITS, panel.rows - 1u) * ROW_WORDS;
+        let row_$r = row_at(min(begin + $ru * SPLITS, panel.rows - 1u));
         var dot_$r = vec4<real>();
         // Thread r finishes row r; what it needs is under way while the row is read.
         let mine = begin + thread * SPLITS;
@@ -72,7 +72,7 @@ fn accumulate(index: u32, thread: u32) {
         contribute($ru, thread, (dot_$r.x + dot_$r.y) + (dot_$r.z + dot_$r.w));
         let dot = total(thread);
         if (thread < ROWS) {
-            let start = min(mine, panel.rows - 1u) * ROW_WORDS;
+            let start = row_at(min(mine, panel.rows - 1u));
             var factor: real = 0.0;
             if (finishes) {
                 let e = scaled(start, dot) - y;

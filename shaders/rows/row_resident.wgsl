@@ -40,7 +40,7 @@ fn accumulate(index: u32, thread: u32) {
     // The panel's first row of this split: (first + row) mod SPLITS = split.
     let phase = (split + SPLITS - panel.first % SPLITS) % SPLITS;
     for (var begin = phase; begin < panel.rows; begin += ROWS * SPLITS) {
-        let row_$r = min(begin + $ru * SPLITS, panel.rows - 1u) * ROW_WORDS;
+        let row_$r = row_at(min(begin + $ru * SPLITS, panel.rows - 1u));
         var dot_$r = vec4<real>();
         // Thread r finishes row r; what it needs is under way while the row is read.
         let mine = begin + thread * SPLITS;
@@ -65,7 +65,7 @@ fn accumulate(index: u32, thread: u32) {
         contribute($ru, thread, (dot_$r.x + dot_$r.y) + (dot_$r.z + dot_$r.w));
         let dot = total(thread);
         if (thread < ROWS) {
-            let start = min(mine, panel.rows - 1u) * ROW_WORDS;
+            let start = row_at(min(mine, panel.rows - 1u));
             var factor: real = 0.0;
             if (finishes) {
                 let e = scaled(start, dot) - y;

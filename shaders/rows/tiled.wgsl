@@ -56,13 +56,17 @@ fn forward(
     let group = thread / (2u * TILE);
     let z_slab = DEPTH * PITCH;
     var sum_$r = vec4<real>();
+    if (thread < ROWS) {
+        stage_row(thread, min(first + thread, panel.rows - 1u));
+    }
+    rows_staged();
     for (var begin = 0u; begin < P; begin += DEPTH) {
         for (var at = thread; at < DEPTH * ROWS; at += THREADS) {
             // Eight columns of four rows by 32 neighbouring threads.
             let row = at / 8u % ROWS;
             let column = at / (8u * ROWS) * 8u + at % 8u;
             let q = begin + column;
-            let number = stored(min(first + row, panel.rows - 1u) * ROW_WORDS, min(q, P - 1u));
+            let number = stored(staged_row(row, min(first + row, panel.rows - 1u)), min(q, P - 1u));
             slab[column * PITCH + row] = select(0.0, number, q < P);
         }
         for (var at = thread; at < DEPTH * TILE; at += THREADS) {
@@ -108,7 +112,7 @@ fn finish(row: u32, slot: u32, sum: vec4<real>) {
     }
     for (var c = 0u; c < 4u && slot + c < slots[0]; c += 1u) {
         let at = slots[1u + slot + c] * M + panel.first + row;
-        residual_out[at] = scaled(row * ROW_WORDS, sum[c]) - observed[at];
+        residual_out[at] = scaled(row_at(row), sum[c]) - observed[at];
     }
 }
 
@@ -144,9 +148,13 @@ fn adjoint_apply(
     for (var block = phase + skip; block * BLOCK < end; block += SPLITS) {
         for (var top = block * BLOCK; top < (block + 1u) * BLOCK; top += HEIGHT) {
             // Measurements of the block that belong to other panels count with the factor 0.
+            if (thread < HEIGHT) {
+                stage_row(thread, clamp(top + thread, panel.first, end - 1u) - panel.first);
+            }
+            rows_staged();
             for (var at = thread; at < HEIGHT * COLUMNS; at += THREADS) {
                 let row = clamp(top + at / COLUMNS, panel.first, end - 1u) - panel.first;
-                slab[at] = stored(row * ROW_WORDS, min(first + at % COLUMNS, P - 1u));
+                slab[at] = stored(staged_row(at / COLUMNS, row), min(first + at % COLUMNS, P - 1u));
             }
             for (var at = thread; at < HEIGHT * TILE; at += THREADS) {
                 let measurement = top + at % HEIGHT;
@@ -155,7 +163,7 @@ fn adjoint_apply(
                 var factor: real = 0.0;
                 if (measurement >= panel.first && measurement < end && slot < count) {
                     let source = slots[1u + slot] * M + measurement;
-                    factor = scaled((measurement - panel.first) * ROW_WORDS, weight[source] * residual[source]);
+                    factor = scaled(row_at(measurement - panel.first), weight[source] * residual[source]);
                 }
                 slab[factors + at % HEIGHT * TILE + l] = factor;
             }

@@ -27,7 +27,8 @@ fn around_centre(
     let at = slots[1u + slot] * N * K + entry;
     let u = centre[at];
     let v = increment[at];
-    let sign: real = select(-1.0, 1.0, entry % K < POSITIVE);
-    left[at] = sign * fma(2.0, u, v);
-    applied[at] = sign * (u + v);
+    let negative = entry % K >= POSITIVE;
+    let twice = fma(2.0, u, v);
+    left[at] = select(twice, -twice, negative);
+    applied[at] = select(u + v, -(u + v), negative);
 }

@@ -1,4 +1,5 @@
-// D = G V for the symmetric G with the given upper triangle: D[i, c] = Σ_j G[i, j]·V[j, c], j in order.
+// D = G V for the symmetric G with the given upper triangle g: D[i, c] = Σ_j G[i, j]·V[j, c], j in order. G[i, j] is g[q(i, j)]
+// on the diagonal and OFF_DIAGONAL times that beside it.
 //
 // Grid: one 16×16 workgroup per (slot, block of rows i, block of columns c).
 
@@ -32,8 +33,9 @@ fn gradient_product(
         let j_of_g = first + local.x;
         let j_of_v = first + local.y;
         let entry = packed[slot * P + packed_index(min(i, N - 1u), min(j_of_g, N - 1u))];
+        let weight: real = select(OFF_DIAGONAL, 1.0, i == j_of_g);
         let number = applied[base + min(j_of_v, N - 1u) * K + min(c, K - 1u)];
-        g_block[thread] = select(0.0, entry, i < N && j_of_g < N);
+        g_block[thread] = select(0.0, weight * entry, i < N && j_of_g < N);
         v_block[thread] = select(0.0, number, j_of_v < N && c < K);
         workgroupBarrier();
         for (var j = 0u; j < 16u; j += 1u) {

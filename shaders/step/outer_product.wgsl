@@ -1,6 +1,8 @@
 // z = the packed symmetric part of 2·L Rᵀ, weighted so that ⟨A, L Rᵀ⟩ = Σ_q a[q]·z[q] for packed symmetric A:
 //
-//   z[q(i,i)] = l_i·r_i        z[q(i,j)] = l_i·r_j + l_j·r_i  for i < j        (2·u_i·u_j where L = R = U, SINGLE)
+//   z[q(i,i)] = l_i·r_i        z[q(i,j)] = ω·(l_i·r_j + l_j·r_i)  for i < j        (2ω·u_i·u_j where L = R = U, SINGLE)
+//
+// with ω = OFF_DIAGONAL: the entry of A beside the diagonal is ω·a[q].
 //
 // Grid: one 16×16 workgroup per (slot, block of i, block of j); blocks below the diagonal return at once. Slots that
 // only pad the last tile, and the STRIDE − P numbers behind the last, are written with zeros.
@@ -61,7 +63,7 @@ fn outer_product(
     let i = block_i * 16u + local.y;
     let j = block_j * 16u + local.x;
     if (i <= j && j < N) {
-        let off_diagonal = select(direct + crossed, 2.0 * direct, SINGLE);
+        let off_diagonal = OFF_DIAGONAL * select(direct + crossed, 2.0 * direct, SINGLE);
         let value = select(off_diagonal, direct, i == j);
         z[(slot / TILE * STRIDE + packed_index(i, j)) * TILE + slot % TILE] = select(0.0, value, slot < count);
     }

@@ -16,6 +16,10 @@ pub(super) const UPLOAD_BYTES: usize = 16 << 20;
 /// Largest binding used, whatever the adapter offers: some drivers count bytes in 32 bits with a sign.
 const LARGEST_BINDING: u64 = i32::MAX as u64;
 
+/// What the rows of a panel would take if they were stored, where they are made: 2²⁵ numbers are work for less than a tenth of a
+/// second on a slow adapter, and enough to fill a fast one.
+const MADE_BYTES: u64 = 128 << 20;
+
 /// Words of one number that kernels compute with.
 pub(super) fn real_words(precision: Precision) -> usize {
     match precision {
@@ -145,7 +149,8 @@ fn read_through(device: &Device, source: &wgpu::Buffer, staging: &wgpu::Buffer) 
 #[derive(Clone)]
 pub(super) struct Panel {
     pub(super) rows: usize,
-    pub(super) data: wgpu::Buffer,
+    /// None where rows are made.
+    pub(super) data: Option<wgpu::Buffer>,
     /// The struct `Panel` of the operator's shader.
     pub(super) uniform: wgpu::Buffer,
 }
@@ -156,17 +161,24 @@ impl Panel {
     /// # Errors
     /// [`Error::Invalid`] for more rows than shaders count.
     pub(super) fn empty(device: &Device, plan: &GpuPlan, range: Range<usize>) -> Result<Self> {
-        let data = device.raw().create_buffer(&wgpu::BufferDescriptor {
-            label: Some("measurements"),
-            size: (range.len() * plan.row_words * 4) as u64,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
+        let data = plan.made().is_none().then(|| {
+            device.raw().create_buffer(&wgpu::BufferDescriptor {
+                label: Some("measurements"),
+                size: (range.len() * plan.row_words * 4) as u64,
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
         });
         Ok(Self { rows: range.len(), data, uniform: header(device, range)? })
     }
 
+    /// What group 2 binds.
+    pub(super) fn buffers(&self) -> Vec<&wgpu::Buffer> {
+        self.data.iter().chain([&self.uniform]).collect()
+    }
+
     pub(super) fn bytes(&self) -> u64 {
-        self.data.size()
+        self.data.as_ref().map_or(0, wgpu::Buffer::size)
     }
 }
 
@@ -181,6 +193,9 @@ pub(super) fn panel_ranges(rows: Range<usize>, row_bytes: usize, bytes: u64) -> 
 /// # Errors
 /// [`Error::Device`] where a row does not fit a binding.
 pub(super) fn largest_panel(device: &Device, plan: &GpuPlan, panel_bytes: Option<u64>) -> Result<u64> {
+    if plan.made().is_some() {
+        return Ok(panel_bytes.unwrap_or(MADE_BYTES));
+    }
     let limit = largest_binding(device);
     let row_bytes = plan.row_words * 4;
     if row_bytes as u64 > limit {
@@ -221,13 +236,15 @@ pub(super) fn write_panel(
     words: &mut [u32],
     at_once: bool,
 ) -> Result<()> {
+    // Rows that are made have none to write.
+    let Some(data) = &panel.data else { return Ok(()) };
     let step = words.len() / plan.row_words;
     for first in range.clone().step_by(step) {
         let rows = first..range.end.min(first + step);
         let words = &mut words[..rows.len() * plan.row_words];
         source.write_rows(plan, rows, words);
         let offset = (first - range.start) * plan.row_words * 4;
-        device.queue().write_buffer(&panel.data, offset as u64, bytemuck::cast_slice(words));
+        device.queue().write_buffer(data, offset as u64, bytemuck::cast_slice(words));
         if at_once {
             // A submission hands the copy over; without one the copies of a whole panel would pile up on the host.
             device.queue().submit([]);

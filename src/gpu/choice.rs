@@ -7,13 +7,15 @@ use crate::error::Result;
 use crate::gpu::buffers::{Panel, short_panel};
 use crate::gpu::device::Device;
 use crate::gpu::engine::Options;
-use crate::gpu::program::{At, Program};
-use crate::gpu::resources::Buffers;
-use crate::gpu::shaders::{modules, source_of, widest};
-use crate::gpu::sizes::{Columns, Sizes};
+use crate::gpu::frame::Frame;
+use crate::gpu::program::{At, Form, Program};
+use crate::gpu::rows::{self, Rows};
+use crate::gpu::shaders::{form_of, modules, widest};
+use crate::gpu::sizes::Sizes;
+use crate::gpu::thin::THIN;
 use crate::gpu::variant::{Abilities, Extent, Variant};
 use crate::memory::Place;
-use crate::operators::{GpuPlan, Operator};
+use crate::operators::{GpuForm, GpuPlan, Operator};
 
 /// Measurement data that a timed gradient reads at most: more than the caches of any GPU hold, and little enough that a slow
 /// one takes milliseconds; of software adapters, what fits in a few of those.
@@ -29,7 +31,10 @@ const SAMPLES: usize = 3;
 /// # Errors
 /// [`crate::Error::Unsupported`] for operators without a shader.
 pub fn variants(device: &Device, operator: &dyn Operator, batch: usize, precision: Precision) -> Result<Vec<String>> {
-    let plan = source_of(operator)?.plan(widest(precision));
+    let plan = match form_of(operator)? {
+        GpuForm::Rows(source) => source.plan(widest(precision)),
+        GpuForm::Thin(_) => return Ok(vec![THIN.into()]),
+    };
     let extent = Extent::new(operator.shape().dimension(), operator.measurements(), batch, precision, &plan);
     Ok(Variant::names(&extent, &device.abilities()))
 }
@@ -47,8 +52,8 @@ pub(super) fn considered(device: &Device, load: &Load<'_>, plan: &GpuPlan, optio
         Some(name) => vec![Variant::forced(name, operator.name(), &extent, &abilities)?],
         None => Variant::candidates(&extent, &abilities, (m * plan.row_words) as u64 * 4),
     };
-    let columns = Columns::new(load.search_rank, load.signature);
-    let sizes = |variant| Sizes::new(operator, plan, columns, load.batch, options.precision, variant);
+    let frame = Frame::of(load, options.precision);
+    let sizes = |variant| Sizes::new(operator, plan, frame, variant);
     let mut found: Vec<Sizes> = variants.into_iter().map(sizes).collect();
     if let (Some(limit), Some(first)) = (options.memory_bytes, found.first().copied()) {
         found.retain(|sizes| *sizes == first || working_bytes(sizes) <= limit / 4);
@@ -58,7 +63,7 @@ pub(super) fn considered(device: &Device, load: &Load<'_>, plan: &GpuPlan, optio
 
 /// Bytes that a variant takes on the device beside the measurement data.
 pub(super) fn working_bytes(sizes: &Sizes) -> u64 {
-    Buffers::memory(sizes).bytes(Place::Device)
+    rows::memory(sizes).bytes(Place::Device)
 }
 
 /// Bytes that the choice among them takes on the device beside the measurement data: two have their buffers at a time.
@@ -68,7 +73,7 @@ pub(super) fn reserve(considered: &[Sizes]) -> u64 {
     bytes.iter().rev().take(2).fold(0, |all, &bytes| all.saturating_add(bytes))
 }
 
-/// The program of the only variant considered, or of the fastest one with the times of all.
+/// The program of the only variant considered, or of the fastest one with the times of all; and its sizes.
 ///
 /// Times are taken around a wait, which every adapter can do; timestamp queries are optional in WebGPU and would measure the
 /// same thing here, where a submission is many gradients long.
@@ -82,19 +87,21 @@ pub(super) fn choose(
     options: &Options,
     considered: &[Sizes],
     panels: &[Panel],
-) -> Result<(Program, Vec<Candidate>)> {
+) -> Result<(Program, Sizes, Vec<Candidate>)> {
     let (operator, abilities) = (load.operator.as_ref(), device.abilities());
     let build = |sizes: Sizes, panels: &[Panel]| {
         let modules = modules(&sizes, operator.name(), plan, &options.mutations)?;
-        Program::new(device, sizes, &modules, panels, options.paranoid)
+        Program::new(device, sizes.frame, &modules.shared, options.paranoid, |shared| {
+            Ok(Form::Rows(Box::new(Rows::new(device, sizes, &modules, shared, panels, options.paranoid)?)))
+        })
     };
     if let [only] = considered[..] {
-        return Ok((build(only, panels)?, Vec::new()));
+        return Ok((build(only, panels)?, only, Vec::new()));
     }
     let bytes = if abilities.software { TIMED_BYTES_SOFTWARE } else { TIMED_BYTES };
     let short = [short_panel(device, &panels[0], (bytes / (plan.row_words * 4)).max(1))?];
     let mut timed = Vec::new();
-    let mut best: Option<(Program, f64)> = None;
+    let mut best: Option<(Program, Sizes, f64)> = None;
     for &sizes in considered {
         // The first candidate always fits; without memory or a working compiler for another one there is still that.
         let outcome = build(sizes, &short).and_then(|program| Ok((time(&program, &abilities)?, program)));
@@ -103,20 +110,20 @@ pub(super) fn choose(
             Err(_) => continue,
             Ok(found) => found,
         };
-        timed.push(Candidate { variant: program.sizes.name(), milliseconds });
-        if best.as_ref().is_none_or(|&(_, least)| milliseconds < least) {
-            best = Some((program, milliseconds));
+        timed.push(Candidate { variant: sizes.name(), milliseconds });
+        if best.as_ref().is_none_or(|&(_, _, least)| milliseconds < least) {
+            best = Some((program, sizes, milliseconds));
         }
     }
     match best {
-        Some((program, _)) => Ok((program.over(panels)?, timed)),
-        None => Ok((build(considered[0], panels)?, timed)),
+        Some((program, sizes, _)) => Ok((program.over(panels)?, sizes, timed)),
+        None => Ok((build(considered[0], panels)?, considered[0], timed)),
     }
 }
 
 /// Median milliseconds of one gradient of all trials.
 fn time(program: &Program, abilities: &Abilities) -> Result<f64> {
-    let batch = program.sizes.batch;
+    let batch = program.frame.batch;
     let run = |repeats: u32| -> Result<Duration> {
         let begin = Instant::now();
         program.submit("timing kernel variants", |pass| {

@@ -6,11 +6,10 @@ use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
 use crate::error::{Error, Result};
 use crate::gpu::buffers::Storage;
 use crate::gpu::device::Device;
+use crate::gpu::frame::Frame;
 use crate::gpu::paranoia;
-use crate::gpu::place::{Placed, held, place};
 use crate::gpu::program::{At, Program};
-use crate::gpu::shaders::{Mutation, source_of, widest};
-use crate::gpu::sizes::Sizes;
+use crate::gpu::shaders::Mutation;
 use crate::gpu::stream::Stream;
 use crate::methods::Stage;
 use crate::problem::{Factors, Shape};
@@ -42,7 +41,7 @@ pub struct Options {
     pub fails_beyond: Option<u64>,
 }
 
-struct GpuEngine<'a> {
+pub(super) struct GpuEngine<'a> {
     device: Device,
     info: EngineInfo,
     recipe: &'static [Stage],
@@ -60,77 +59,7 @@ struct GpuEngine<'a> {
     paranoid: bool,
 }
 
-/// Uploads the operator's data, compiles the kernels for its sizes and allocates everything an iteration needs.
-/// Factors, observations and steps are zero until they are set; all trials are active.
-///
-/// # Errors
-/// [`Error::Unsupported`] for operators without a shader, and double precision on an adapter without it; [`Error::Invalid`] for an empty batch,
-/// search rank or row; [`Error::Device`] where the adapter's limits or memory do not suffice or a kernel does not compile.
-pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<Box<dyn Engine + 'a>> {
-    let operator = load.operator.as_ref();
-    let source = source_of(operator)?;
-    device.require(options.precision)?;
-    let plan = source.plan(widest(options.precision));
-    let counts = [
-        ("batch", load.batch),
-        ("search_rank", load.search_rank),
-        ("measurements", operator.measurements()),
-        ("row_words", plan.row_words),
-    ];
-    for (name, size) in counts {
-        if size == 0 || u32::try_from(size).is_err() {
-            return Err(Error::invalid(name, size, "1 to 2³² − 1", "give at least 1"));
-        }
-    }
-    let Placed { program, candidates, resident, stream, notices } = place(device, load, &plan, options)?;
-    let sizes = program.sizes;
-    // Kernels that own rows read them once, the others twice; every tile of trials reads them anew.
-    let passes = if sizes.variant.strategy.owns_rows() { 1 } else { 2 } * sizes.tiles(sizes.batch);
-    let stored = sizes.m as f64 * plan.row_bytes as f64;
-    let info = EngineInfo {
-        backend: "gpu".into(),
-        adapter: device.name().into(),
-        driver: device.driver().into(),
-        software_adapter: device.is_software(),
-        precision: options.precision,
-        storage: plan.storage,
-        threads: 1,
-        variant: format!("{}/{}", operator.name(), sizes.name()),
-        candidates,
-        operator_bytes_per_iteration: stored * passes as f64,
-        operator_bytes: (sizes.m * sizes.row_words) as u64 * 4,
-        panels: resident.len() + stream.as_ref().map_or(0, Stream::panels),
-        streamed_panels: stream.as_ref().map_or(0, Stream::panels),
-        streamed_bytes_per_iteration: stream.as_ref().map_or(0, |stream| stream.rows() * plan.row_words * 4) as u64,
-        memory: held(&sizes, &resident, stream.as_ref()),
-        notices,
-    };
-    let mut engine = GpuEngine {
-        device: device.clone(),
-        info,
-        recipe: load.recipe,
-        program,
-        shape: operator.shape(),
-        stream,
-        active: vec![true; sizes.batch],
-        // Signed columns are increments around a centre of zeros, which the buffer holds until another one is set.
-        at: if load.signature.is_some() { At::Centred } else { At::Current },
-        fresh: false,
-        pace: 0,
-        paranoid: options.paranoid,
-    };
-    engine.set_active(&vec![true; sizes.batch])?;
-    if engine.paranoid {
-        engine.device.checked("writing guard words", || {
-            let buffers = &engine.program.buffers;
-            buffers.written().iter().for_each(|output| paranoia::guard(&engine.device, output));
-            Ok(())
-        })?;
-    }
-    Ok(Box::new(engine))
-}
-
-impl GpuEngine<'_> {
+impl<'a> GpuEngine<'a> {
     fn count(&self) -> usize {
         self.active.iter().filter(|&&active| active).count()
     }
@@ -151,7 +80,7 @@ impl GpuEngine<'_> {
     }
 
     fn require_sizes(&self, name: &str, factors: &Factors) -> Result<()> {
-        let Sizes { n1, n2, k, batch, .. } = self.program.sizes;
+        let Frame { n1, n2, k, batch, .. } = self.program.frame;
         let found = (factors.batch(), factors.rows(), factors.columns(), factors.search_rank());
         if found == (batch, n1, n2, k) {
             return Ok(());
@@ -167,13 +96,13 @@ impl GpuEngine<'_> {
 
     /// The sizes, and as many factors as the model has.
     fn require_models(&self, name: &str, factors: &Factors) -> Result<()> {
-        let Sizes { k, batch, .. } = self.program.sizes;
+        let Frame { k, batch, .. } = self.program.frame;
         factors.require(name, batch, self.shape, k)
     }
 
     /// Writes one factor, or L above R trial by trial.
     fn write_factors(&self, storage: &Storage, name: &str, factors: &Factors) -> Result<()> {
-        if self.program.sizes.symmetric {
+        if self.program.frame.symmetric {
             return self.write(storage, name, factors.left_data());
         }
         let trials = 0..factors.batch();
@@ -186,7 +115,7 @@ impl GpuEngine<'_> {
 
     /// What is stored as factors are: one of them, or a pair.
     fn read_factors(&self, storage: &Storage) -> Result<(Vec<f64>, Vec<f64>)> {
-        let Sizes { n, n1, k, symmetric, .. } = self.program.sizes;
+        let Frame { n, n1, k, symmetric, .. } = self.program.frame;
         let values = self.read(storage)?;
         if symmetric {
             return Ok((values, Vec::new()));
@@ -210,23 +139,57 @@ impl GpuEngine<'_> {
             return program.submit(phase, |pass| program.gradient(pass, count, at));
         }
         let begin = Instant::now();
-        program.submit(phase, |pass| program.outer_product(pass, count, at))?;
-        for index in 0..program.panels() {
-            program.submit(phase, |pass| program.panel(pass, count, index, None))?;
+        program.submit(phase, |pass| program.begin(pass, count, at))?;
+        for index in 0..program.parts() {
+            program.submit(phase, |pass| program.part(pass, count, at, index, None))?;
         }
-        program.submit(phase, |pass| program.product(pass, count, at))?;
+        program.submit(phase, |pass| program.end(pass, count, at))?;
         if begin.elapsed() < LONG_SUBMISSION {
             self.pace = 1;
         }
         Ok(())
     }
 
+    /// Around a program with its data on the device: factors, observations and steps are zero, all trials active.
+    pub(super) fn new(
+        device: &Device,
+        load: &Load<'_>,
+        options: &Options,
+        program: Program,
+        stream: Option<Stream<'a>>,
+        info: EngineInfo,
+    ) -> Result<Self> {
+        let active = vec![true; load.batch];
+        let mut engine = Self {
+            device: device.clone(),
+            info,
+            recipe: load.recipe,
+            program,
+            shape: load.operator.shape(),
+            stream,
+            active: active.clone(),
+            // Signed columns are increments around a centre of zeros, which the buffer holds until another one is set.
+            at: if load.signature.is_some() { At::Centred } else { At::Current },
+            fresh: false,
+            pace: 0,
+            paranoid: options.paranoid,
+        };
+        engine.set_active(&active)?;
+        if engine.paranoid {
+            device.checked("writing guard words", || {
+                engine.program.written().iter().for_each(|output| paranoia::guard(device, output));
+                Ok(())
+            })?;
+        }
+        Ok(engine)
+    }
+
     /// The gradient for all trials with the arguments in the buffers of `evaluate`.
     fn run_evaluation(&mut self, at: At) -> Result<Evaluation> {
-        self.run_gradient("evaluating a gradient", self.program.sizes.batch, at)?;
+        self.run_gradient("evaluating a gradient", self.program.frame.batch, at)?;
         let buffers = &self.program.buffers;
         if self.paranoid {
-            let inspect = || paranoia::inspect(&self.device, &buffers.outputs(), &buffers.written());
+            let inspect = || paranoia::inspect(&self.device, &self.program.outputs(), &self.program.written());
             self.device.checked("inspecting outputs", inspect)?;
         }
         let (residual, (left, right)) = (self.read(&buffers.residual)?, self.read_factors(&buffers.direction)?);
@@ -260,7 +223,7 @@ impl Engine for GpuEngine<'_> {
     }
 
     fn set_centre(&mut self, centre: &Factors) -> Result<()> {
-        if !self.program.sizes.symmetric {
+        if !self.program.frame.symmetric {
             return Err(Error::Unsupported {
                 what: "increments around a centre for a pair of factors".into(),
                 fix: "use precision f32 or f64".into(),
@@ -272,8 +235,8 @@ impl Engine for GpuEngine<'_> {
     }
 
     fn set_active(&mut self, active: &[bool]) -> Result<()> {
-        if active.len() != self.program.sizes.batch {
-            let allowed = format!("{} flags", self.program.sizes.batch);
+        if active.len() != self.program.frame.batch {
+            let allowed = format!("{} flags", self.program.frame.batch);
             return Err(Error::invalid("active", format!("{} flags", active.len()), allowed, "one flag per trial"));
         }
         // D and the residuals lie by trial: they stay good for those that go on, but one that wakes up has none.
@@ -344,14 +307,14 @@ impl Engine for GpuEngine<'_> {
 
     fn factors(&mut self) -> Result<Factors> {
         let (left, right) = self.read_factors(&self.program.buffers.factor)?;
-        Factors::of(self.program.sizes.batch, self.shape, self.program.sizes.k, left, right)
+        Factors::of(self.program.frame.batch, self.shape, self.program.frame.k, left, right)
     }
 
     fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {
         self.require_sizes("point", point)?;
         self.require_sizes("applied", applied)?;
         self.fresh = false;
-        let (buffers, symmetric) = (&self.program.buffers, self.program.sizes.symmetric);
+        let (buffers, symmetric) = (&self.program.buffers, self.program.frame.symmetric);
         // Two factors lie in one buffer.
         let at = if point.is_single() || !symmetric { At::Single } else { At::Pair };
         self.write_factors(&buffers.left, "point", point)?;
@@ -365,9 +328,9 @@ impl Engine for GpuEngine<'_> {
             self.write_factors(&buffers.applied, "applied", applied)?;
         }
         self.device.checked("preparing an evaluation", || {
-            self.program.write_slots(&vec![true; self.program.sizes.batch]);
+            self.program.write_slots(&vec![true; self.program.frame.batch]);
             if self.paranoid {
-                paranoia::poison(&self.device, &self.program.buffers.outputs());
+                paranoia::poison(&self.device, &self.program.outputs());
             }
             Ok(())
         })?;

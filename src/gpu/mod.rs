@@ -7,14 +7,18 @@ mod choice;
 mod copy;
 mod device;
 mod engine;
+mod frame;
+mod load;
 mod paranoia;
 mod pipelines;
 mod place;
 mod program;
 mod resources;
+mod rows;
 mod shaders;
 mod sizes;
 mod stream;
+mod thin;
 mod variant;
 
 /// The version of wgpu that [`Device::from_wgpu`] takes its types from.
@@ -23,6 +27,7 @@ pub use wgpu;
 pub use choice::variants;
 pub(crate) use copy::copy_times;
 pub use device::{AdapterSummary, Device, list_adapters};
-pub use engine::{Options, load};
+pub use engine::Options;
+pub use load::load;
 #[doc(hidden)]
 pub use shaders::{Module, Mutation, composed_modules};

@@ -2,44 +2,33 @@
 //! operands, group 2 a panel of measurements.
 
 use crate::error::{Error, Result};
+use crate::gpu::buffers::Storage;
 use crate::gpu::device::Device;
-use crate::gpu::shaders::{Module, Modules};
-use crate::gpu::variant::Strategy;
+use crate::gpu::shaders::Module;
 
 /// How a kernel uses an operand.
 #[derive(Clone, Copy)]
-enum Access {
+pub(super) enum Access {
     Read,
     Write,
 }
-use Access::{Read, Write};
+pub(super) use Access::{Read, Write};
 
 /// A compiled kernel and the layout of its operands.
+#[derive(Clone)]
 pub(super) struct Kernel {
     pub(super) pipeline: wgpu::ComputePipeline,
     operands: wgpu::BindGroupLayout,
     first_binding: u32,
 }
 
-/// The kernels that read the measurement data.
-pub(super) enum RowKernels {
-    /// One pass over a panel each.
-    Two { forward: Kernel, adjoint: Kernel },
-    /// Residuals and partial sums in one dispatch a panel.
-    One(Kernel),
-}
-
-/// Every kernel of the iteration.
-pub(super) struct Kernels {
+/// Compiles kernels whose group 2, where they have one, is `panel`.
+pub(super) struct Compiler {
+    device: Device,
     slots: wgpu::BindGroupLayout,
     panel: wgpu::BindGroupLayout,
-    pub(super) outer_single: Kernel,
-    pub(super) outer_pair: Kernel,
-    pub(super) rows: RowKernels,
-    pub(super) reduce: Kernel,
-    pub(super) product: Kernel,
-    pub(super) update: Kernel,
-    pub(super) around_centre: Kernel,
+    /// First binding of a panel.
+    first: u32,
 }
 
 fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
@@ -60,86 +49,76 @@ fn layout(device: &Device, label: &str, entries: &[wgpu::BindGroupLayoutEntry]) 
     device.raw().create_bind_group_layout(&descriptor)
 }
 
-impl Kernels {
-    /// Compiles the modules.
-    ///
-    /// # Errors
-    /// [`Error::Device`] with the message of the shader compiler.
-    pub(super) fn new(device: &Device, modules: &Modules, strategy: Strategy) -> Result<Self> {
-        device.checked("compiling the kernels", || {
-            let slots = layout(device, "slots", &[storage(0, Read)]);
-            let uniform = entry(1, wgpu::BufferBindingType::Uniform);
-            let panel = layout(device, "panel", &[storage(0, Read), uniform]);
-            let compile = |module: &Module| {
-                device.raw().create_shader_module(wgpu::ShaderModuleDescriptor {
-                    label: Some(module.name),
-                    source: wgpu::ShaderSource::Wgsl(module.text.as_str().into()),
-                })
-            };
-            let kernel = |module: &wgpu::ShaderModule, entry: &str, first: u32, operands: &[Access], panel| {
-                let entries: Vec<_> = (first..).zip(operands).map(|(at, &access)| storage(at, access)).collect();
-                let operands = layout(device, entry, &entries);
-                let groups = [Some(&slots), Some(&operands), panel];
-                let layout = device.raw().create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                    label: Some(entry),
-                    bind_group_layouts: if panel.is_some() { &groups } else { &groups[..2] },
-                    immediate_size: 0,
-                });
-                let pipeline = device.raw().create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                    label: Some(entry),
-                    layout: Some(&layout),
-                    module,
-                    entry_point: Some(entry),
-                    // Every kernel writes its workgroup memory before it reads it.
-                    compilation_options: wgpu::PipelineCompilationOptions {
-                        zero_initialize_workgroup_memory: false,
-                        ..Default::default()
-                    },
-                    cache: None,
-                });
-                Kernel { pipeline, operands, first_binding: first }
-            };
-            let operator = compile(&modules.operator);
-            let rows = if strategy.owns_rows() {
-                RowKernels::One(kernel(&operator, "gradient", 0, &[Read, Read, Read, Write, Write], Some(&panel)))
-            } else {
-                RowKernels::Two {
-                    forward: kernel(&operator, "forward", 0, &[Read, Read, Write], Some(&panel)),
-                    adjoint: kernel(&operator, "adjoint_apply", 3, &[Read, Read, Write], Some(&panel)),
-                }
-            };
-            Ok(Self {
-                rows,
-                outer_single: kernel(&compile(&modules.single), "outer_product", 0, &[Read, Read, Write], None),
-                outer_pair: kernel(&compile(&modules.pair), "outer_product", 0, &[Read, Read, Write], None),
-                reduce: kernel(&compile(&modules.reduce), "reduce", 0, &[Read, Write], None),
-                product: kernel(&compile(&modules.gradient_product), "gradient_product", 0, &[Read, Read, Write], None),
-                update: kernel(&compile(&modules.update), "update", 0, &[Read, Read, Read, Write], None),
-                around_centre: {
-                    let operands = [Read, Read, Write, Write];
-                    kernel(&compile(&modules.around_centre), "around_centre", 0, &operands, None)
-                },
-                slots,
-                panel,
-            })
+impl Compiler {
+    /// For panels of `data` storage buffers and a uniform behind them, at binding 1 or later.
+    pub(super) fn new(device: &Device, data: u32) -> Self {
+        let slots = layout(device, "slots", &[storage(0, Read)]);
+        let mut entries: Vec<_> = (0..data).map(|binding| storage(binding, Read)).collect();
+        entries.push(entry(data.max(1), wgpu::BufferBindingType::Uniform));
+        let panel = layout(device, "panel", &entries);
+        Self { device: device.clone(), slots, panel, first: if data == 0 { 1 } else { 0 } }
+    }
+
+    pub(super) fn module(&self, module: &Module) -> wgpu::ShaderModule {
+        self.device.raw().create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(module.name),
+            source: wgpu::ShaderSource::Wgsl(module.text.as_str().into()),
         })
     }
 
-    /// Group 0.
-    pub(super) fn bind_slots(&self, device: &Device, slots: &wgpu::Buffer) -> wgpu::BindGroup {
-        bind(device, &self.slots, 0, &[slots])
+    /// A kernel without a panel, whose operands begin at binding 0.
+    pub(super) fn step(&self, module: &Module, entry: &str, operands: &[Access]) -> Kernel {
+        self.kernel(&self.module(module), entry, 0, operands, false)
     }
 
-    /// Group 2.
-    pub(super) fn bind_panel(&self, device: &Device, data: &wgpu::Buffer, uniform: &wgpu::Buffer) -> wgpu::BindGroup {
-        bind(device, &self.panel, 0, &[data, uniform])
+    pub(super) fn kernel(
+        &self,
+        module: &wgpu::ShaderModule,
+        entry: &str,
+        first: u32,
+        operands: &[Access],
+        panel: bool,
+    ) -> Kernel {
+        let device = &self.device;
+        let entries: Vec<_> = (first..).zip(operands).map(|(at, &access)| storage(at, access)).collect();
+        let operands = layout(device, entry, &entries);
+        let groups = [Some(&self.slots), Some(&operands), Some(&self.panel)];
+        let layout = device.raw().create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(entry),
+            bind_group_layouts: if panel { &groups } else { &groups[..2] },
+            immediate_size: 0,
+        });
+        let pipeline = device.raw().create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(entry),
+            layout: Some(&layout),
+            module,
+            entry_point: Some(entry),
+            // Every kernel writes its workgroup memory before it reads it.
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        Kernel { pipeline, operands, first_binding: first }
+    }
+
+    /// Group 0.
+    pub(super) fn bind_slots(&self, slots: &wgpu::Buffer) -> wgpu::BindGroup {
+        bind(&self.device, &self.slots, 0, &[slots])
+    }
+
+    /// Group 2: the data, then the uniform.
+    pub(super) fn bind_panel(&self, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
+        bind(&self.device, &self.panel, self.first, buffers)
     }
 }
 
 impl Kernel {
     /// Group 1: the operands in the order of the shader.
-    pub(super) fn bind(&self, device: &Device, operands: &[&wgpu::Buffer]) -> wgpu::BindGroup {
-        bind(device, &self.operands, self.first_binding, operands)
+    pub(super) fn bind(&self, device: &Device, operands: &[&Storage]) -> wgpu::BindGroup {
+        let operands: Vec<&wgpu::Buffer> = operands.iter().map(|storage| &storage.buffer).collect();
+        bind(device, &self.operands, self.first_binding, &operands)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::gpu::choice::{choose, considered, reserve};
 use crate::gpu::device::{Device, is_out_of_memory};
 use crate::gpu::engine::Options;
 use crate::gpu::program::Program;
-use crate::gpu::resources::Buffers;
+use crate::gpu::rows;
 use crate::gpu::shaders::source_of;
 use crate::gpu::sizes::Sizes;
 use crate::gpu::stream::{Layout, SLOTS, Stream};
@@ -17,6 +17,7 @@ use crate::operators::GpuPlan;
 /// A program with its data.
 pub(super) struct Placed<'a> {
     pub(super) program: Program,
+    pub(super) sizes: Sizes,
     pub(super) candidates: Vec<Candidate>,
     pub(super) resident: Vec<Panel>,
     pub(super) stream: Option<Stream<'a>>,
@@ -32,12 +33,14 @@ pub(super) fn place<'a>(device: &Device, load: &Load<'a>, plan: &GpuPlan, option
     let (m, row_bytes) = (load.operator.measurements(), plan.row_words * 4);
     let sizes = considered(device, load, plan, options)?;
     let panel = largest_panel(device, plan, options.panel_bytes)?;
-    let layout = Layout::new(m, row_bytes, panel, options.memory_bytes, reserve(&sizes))?;
+    // Rows that are made take no memory, so that none of them ever makes room.
+    let limit = options.memory_bytes.filter(|_| plan.made().is_none());
+    let layout = Layout::new(m, row_bytes, panel, limit, reserve(&sizes))?;
     let source = source_of(load.operator.as_ref())?;
     let mut resident: Vec<Panel> = Vec::new();
     let mut ran_out = false;
     for range in layout.resident {
-        let taken = resident.iter().map(Panel::bytes).sum::<u64>() + (range.len() * row_bytes) as u64;
+        let taken = resident.iter().map(Panel::bytes).sum::<u64>() + (range.len() * plan.held_words() * 4) as u64;
         let uploaded = match options.fails_beyond.filter(|limit| taken > *limit) {
             Some(_) => Err(device.out_of_memory("uploading the measurements")),
             None => upload_panel(device, source, plan, range),
@@ -60,13 +63,14 @@ pub(super) fn place<'a>(device: &Device, load: &Load<'a>, plan: &GpuPlan, option
                 .transpose()?;
             let mut panels = resident.clone();
             panels.extend_from_slice(stream.as_ref().map_or(&[], Stream::slots));
-            let (program, candidates) = choose(device, load, plan, options, &sizes, &panels)?;
-            Ok((program, candidates, stream))
+            let (program, chosen, candidates) = choose(device, load, plan, options, &sizes, &panels)?;
+            Ok((program, chosen, candidates, stream))
         };
         match attempt() {
-            Ok((program, candidates, stream)) => {
+            Ok((program, sizes, candidates, stream)) => {
                 let notices = stream.as_ref().map(|s| notice(s, m, row_bytes, resident.len(), ran_out, options));
-                return Ok(Placed { program, candidates, resident, stream, notices: notices.into_iter().collect() });
+                let notices = notices.into_iter().collect();
+                return Ok(Placed { program, sizes, candidates, resident, stream, notices });
             }
             Err(error) if may_stream(&error, options, &resident) => {
                 ran_out = true;
@@ -116,10 +120,10 @@ fn notice(
 
 /// What an engine with these sizes and panels holds.
 pub(super) fn held(sizes: &Sizes, resident: &[Panel], stream: Option<&Stream<'_>>) -> Memory {
-    let mut memory = Buffers::memory(sizes);
+    let mut memory = rows::memory(sizes);
     let bytes = |panels: &[Panel]| panels.iter().map(Panel::bytes).sum::<u64>();
     memory.parts.insert(0, Part::new("measurements", Place::Device, bytes(resident)));
-    let piece = UPLOAD_BYTES.min(sizes.m * sizes.row_words * 4) as u64;
+    let piece = if sizes.made { 0 } else { UPLOAD_BYTES.min(sizes.m * sizes.row_words * 4) as u64 };
     let mut copies = 2 * piece;
     if let Some(stream) = stream {
         let slots = bytes(stream.slots());

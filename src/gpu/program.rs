@@ -1,15 +1,17 @@
-//! A kernel variant ready to run: compiled, with its buffers and bind groups; and the dispatches of an iteration.
+//! Kernels ready to run: compiled, with their buffers and bind groups; and the dispatches of an iteration.
 
 use crate::error::Result;
-use crate::gpu::buffers::Panel;
+use crate::gpu::buffers::{Panel, Storage};
 use crate::gpu::device::Device;
-use crate::gpu::pipelines::{Kernel, Kernels, RowKernels, fold};
-use crate::gpu::resources::{Bindings, Buffers};
-use crate::gpu::shaders::Modules;
-use crate::gpu::sizes::Sizes;
+use crate::gpu::frame::Frame;
+use crate::gpu::pipelines::{Compiler, Kernel, Read, Write, fold};
+use crate::gpu::resources::Buffers;
+use crate::gpu::rows::Rows;
+use crate::gpu::shaders::Shared;
+use crate::gpu::thin::Thin;
 
 /// Where a gradient is evaluated, and what the adjoint is applied to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum At {
     /// Both the current factor.
     Current,
@@ -20,43 +22,91 @@ pub(super) enum At {
     Pair,
 }
 
+/// How the gradient is made.
+pub(super) enum Form {
+    Rows(Box<Rows>),
+    Thin(Box<Thin>),
+}
+
 pub(super) struct Program {
     device: Device,
-    pub(super) sizes: Sizes,
-    kernels: Kernels,
+    pub(super) frame: Frame,
     pub(super) buffers: Buffers,
-    bindings: Bindings,
+    form: Form,
+    slots: wgpu::BindGroup,
+    update: (Kernel, wgpu::BindGroup),
+    around_centre: (Kernel, wgpu::BindGroup),
 }
 
 impl Program {
+    /// `form` makes what belongs to the form of iteration, around the buffers that all have.
+    ///
     /// # Errors
     /// [`crate::Error::Device`] where a kernel does not compile or memory runs out.
     pub(super) fn new(
         device: &Device,
-        sizes: Sizes,
-        modules: &Modules,
-        panels: &[Panel],
+        frame: Frame,
+        modules: &Shared,
         guarded: bool,
+        form: impl FnOnce(&Buffers) -> Result<Form>,
     ) -> Result<Self> {
-        let kernels = Kernels::new(device, modules, sizes.variant.strategy)?;
-        let buffers = Buffers::new(device, &sizes, guarded)?;
-        let bindings = Bindings::new(device, &kernels, &buffers, panels)?;
-        Ok(Self { device: device.clone(), sizes, kernels, buffers, bindings })
+        let buffers = Buffers::new(device, &frame, guarded)?;
+        let form = form(&buffers)?;
+        device.checked("compiling the kernels", || {
+            let compiler = Compiler::new(device, 1);
+            let b = &buffers;
+            let update = compiler.step(&modules.update, "update", &[Read, Read, Read, Write]);
+            let moved = update.bind(device, &[&b.step, &b.shrink, &b.direction, &b.factor]);
+            let around = compiler.step(&modules.around_centre, "around_centre", &[Read, Read, Write, Write]);
+            let centred = around.bind(device, &[&b.centre, &b.factor, &b.left, &b.applied]);
+            let slots = compiler.bind_slots(&b.slots.buffer);
+            let device = device.clone();
+            Ok(Self { device, frame, form, slots, update: (update, moved), around_centre: (around, centred), buffers })
+        })
     }
 
-    /// The same kernels over other panels.
+    /// The same kernels over other panels of rows.
     pub(super) fn over(mut self, panels: &[Panel]) -> Result<Self> {
-        self.bindings = Bindings::new(&self.device, &self.kernels, &self.buffers, panels)?;
+        if let Form::Rows(rows) = self.form {
+            self.form = Form::Rows(Box::new(rows.over(&self.device, &self.buffers, panels)?));
+        }
         Ok(self)
     }
 
-    pub(super) fn panels(&self) -> usize {
-        self.bindings.panels.len()
+    /// Pieces that the middle of a gradient comes in: panels of rows, or the dispatches of the thin form.
+    pub(super) fn parts(&self) -> usize {
+        match &self.form {
+            Form::Rows(rows) => rows.panels(),
+            Form::Thin(thin) => thin.parts(),
+        }
     }
 
     /// Dispatches of one iteration at most.
     pub(super) fn dispatches(&self) -> usize {
-        5 + self.bindings.rows.len() * self.panels()
+        2 + match &self.form {
+            Form::Rows(rows) => rows.dispatches(),
+            Form::Thin(thin) => thin.parts(),
+        }
+    }
+
+    /// What `evaluate` writes.
+    pub(super) fn outputs(&self) -> Vec<&Storage> {
+        let mut all = match &self.form {
+            Form::Rows(rows) => rows.outputs(),
+            Form::Thin(thin) => thin.outputs(),
+        };
+        all.extend(self.buffers.outputs());
+        all
+    }
+
+    /// What is written elsewhere, or not by every `evaluate`.
+    pub(super) fn written(&self) -> Vec<&Storage> {
+        let mut all = match &self.form {
+            Form::Rows(_) => Vec::new(),
+            Form::Thin(thin) => thin.written(),
+        };
+        all.extend(self.buffers.written());
+        all
     }
 
     /// Tells the kernels which trials there are.
@@ -68,91 +118,79 @@ impl Program {
         self.device.queue().write_buffer(&self.buffers.slots.buffer, 0, bytemuck::cast_slice(&words));
     }
 
-    fn dispatch(
+    pub(super) fn dispatch(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         kernel: &Kernel,
         operands: &wgpu::BindGroup,
-        panel: Option<usize>,
+        panel: Option<&wgpu::BindGroup>,
         workgroups: &[usize],
     ) -> Result<()> {
         let count = workgroups.iter().fold(1_u64, |all, &count| all.saturating_mul(count as u64));
         let [x, y, z] = fold(&self.device, count)?;
         pass.set_pipeline(&kernel.pipeline);
-        pass.set_bind_group(0, &self.bindings.slots, &[]);
+        pass.set_bind_group(0, &self.slots, &[]);
         pass.set_bind_group(1, operands, &[]);
         if let Some(panel) = panel {
-            pass.set_bind_group(2, &self.bindings.panels[panel].0, &[]);
+            pass.set_bind_group(2, panel, &[]);
         }
         pass.dispatch_workgroups(x, y, z);
         Ok(())
     }
 
-    /// z = the packed symmetric part of 2·L Rᵀ, or L Rᵀ itself.
-    pub(super) fn outer_product(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, at: At) -> Result<()> {
-        let (b, k) = (&self.bindings, &self.kernels);
-        let (kernel, operands) = match at {
-            At::Current => (&k.outer_single, &b.outer_current),
-            At::Single => (&k.outer_single, &b.outer_single),
-            At::Pair => (&k.outer_pair, &b.outer_pair),
-            At::Centred => {
-                let blocks = (self.sizes.n * self.sizes.k).div_ceil(256);
-                self.dispatch(pass, &k.around_centre, &b.around_centre, None, &[count, blocks])?;
-                (&k.outer_pair, &b.outer_centred)
-            }
-        };
-        let (high, wide) = (self.sizes.n1.div_ceil(16), self.sizes.n2.div_ceil(16));
-        self.dispatch(pass, kernel, operands, None, &[self.sizes.tiles(count) * self.sizes.tile, high, wide])
+    /// Workgroups of 256 threads over one trial's factor.
+    fn blocks(&self) -> usize {
+        (self.frame.n * self.frame.k).div_ceil(256)
     }
 
-    /// e of the panel's rows, and their share of A*(w∘e). `rows` is how many there are in a panel that is not full.
-    pub(super) fn panel(
-        &self,
-        pass: &mut wgpu::ComputePass<'_>,
-        count: usize,
-        index: usize,
-        rows: Option<usize>,
-    ) -> Result<()> {
-        let b = &self.bindings;
-        let Sizes { p, splits, .. } = self.sizes;
-        let (tiles, rows) = (self.sizes.tiles(count), rows.unwrap_or(self.bindings.panels[index].1));
-        match &self.kernels.rows {
-            RowKernels::One(gradient) => self.dispatch(pass, gradient, &b.rows[0], Some(index), &[splits, count]),
-            RowKernels::Two { forward, adjoint } => {
-                let (high, wide) = self.sizes.covered();
-                self.dispatch(pass, forward, &b.rows[0], Some(index), &[tiles, rows.div_ceil(high)])?;
-                self.dispatch(pass, adjoint, &b.rows[1], Some(index), &[splits, tiles, p.div_ceil(wide)])
-            }
+    /// What comes before the parts.
+    pub(super) fn begin(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, at: At) -> Result<()> {
+        if at == At::Centred {
+            let (kernel, operands) = &self.around_centre;
+            self.dispatch(pass, kernel, operands, None, &[count, self.blocks()])?;
+        }
+        match &self.form {
+            Form::Rows(rows) => rows.outer_product(self, pass, count, at),
+            Form::Thin(_) => Ok(()),
         }
     }
 
-    /// D = A*(w∘e)·V, and A*(w∘e)ᵀ·W below it.
-    pub(super) fn product(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, at: At) -> Result<()> {
-        let (b, kernels) = (&self.bindings, &self.kernels);
-        let Sizes { n1, n2, k, symmetric, stride, tile, .. } = self.sizes;
-        let blocks = n1.div_ceil(16) + if symmetric { 0 } else { n2.div_ceil(16) };
-        let operands = match at {
-            At::Current => &b.product_current,
-            At::Single | At::Pair | At::Centred => &b.product_applied,
-        };
-        let numbers = self.sizes.tiles(count) * tile * stride;
-        self.dispatch(pass, &kernels.reduce, &b.reduce, None, &[numbers.div_ceil(32)])?;
-        self.dispatch(pass, &kernels.product, operands, None, &[count, blocks, k.div_ceil(16)])
+    /// `rows` is how many there are in a panel that is not full.
+    pub(super) fn part(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        count: usize,
+        at: At,
+        index: usize,
+        rows: Option<usize>,
+    ) -> Result<()> {
+        match &self.form {
+            Form::Rows(form) => form.panel(self, pass, count, index, rows),
+            Form::Thin(thin) => thin.part(self, pass, count, at, index),
+        }
+    }
+
+    /// What comes after the parts.
+    pub(super) fn end(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, at: At) -> Result<()> {
+        match &self.form {
+            Form::Rows(rows) => rows.product(self, pass, count, at),
+            Form::Thin(_) => Ok(()),
+        }
     }
 
     /// e = A(L Rᵀ) − y and D = A*(w∘e)·V for the `count` trials in the slots.
     pub(super) fn gradient(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, at: At) -> Result<()> {
-        self.outer_product(pass, count, at)?;
-        for index in 0..self.panels() {
-            self.panel(pass, count, index, None)?;
+        self.begin(pass, count, at)?;
+        for index in 0..self.parts() {
+            self.part(pass, count, at, index, None)?;
         }
-        self.product(pass, count, at)
+        self.end(pass, count, at)
     }
 
     /// U ← U − step·D − shrink·U for the `count` trials in the slots.
     pub(super) fn descend(&self, pass: &mut wgpu::ComputePass<'_>, count: usize) -> Result<()> {
-        let blocks = (self.sizes.n * self.sizes.k).div_ceil(256);
-        self.dispatch(pass, &self.kernels.update, &self.bindings.update, None, &[count, blocks])
+        let (kernel, operands) = &self.update;
+        self.dispatch(pass, kernel, operands, None, &[count, self.blocks()])
     }
 
     /// Records `work` in one compute pass, submits it and waits.

@@ -3,9 +3,11 @@
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
-use crate::gpu::sizes::{Columns, Sizes};
+use crate::gpu::frame::Frame;
+use crate::gpu::sizes::Sizes;
+use crate::gpu::thin;
 use crate::gpu::variant::{Abilities, Extent, Strategy, Variant};
-use crate::operators::{GpuPlan, GpuSource, Operator, Storage};
+use crate::operators::{GpuForm, GpuPlan, GpuSource, Operator, Reader, Storage};
 
 /// Replaces `find` by `replace` in one shader file before it is compiled, to show that the tests see a broken kernel.
 #[doc(hidden)]
@@ -19,17 +21,18 @@ pub struct Mutation {
 }
 
 /// A shader file: its path under `shaders/` and its text.
-type File = (&'static str, &'static str);
+pub(super) type File = (&'static str, &'static str);
 
 macro_rules! file {
     ($path:literal) => {
-        ($path, include_str!(concat!("../../shaders/", $path)))
+        ($path, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path)))
     };
 }
+pub(super) use file;
 
-const GRID: File = file!("lib/grid.wgsl");
+pub(super) const GRID: File = file!("lib/grid.wgsl");
 const PACKED: File = file!("lib/packed.wgsl");
-const PANEL: File = file!("lib/panel.wgsl");
+pub(super) const PANEL: File = file!("lib/panel.wgsl");
 const WORKGROUP_SUM: File = file!("lib/workgroup_sum.wgsl");
 const LANES: [(usize, File); 4] = [
     (1, file!("lib/lane1.wgsl")),
@@ -37,9 +40,14 @@ const LANES: [(usize, File); 4] = [
     (4, file!("lib/lane4.wgsl")),
     (8, file!("lib/lane8.wgsl")),
 ];
+const ADDRESSES: File = file!("storage/addresses.wgsl");
+const STAGED_ADDRESSES: File = file!("storage/staged_addresses.wgsl");
+const HASH: File = file!("lib/hash.wgsl");
+const KEYS: File = file!("storage/keys.wgsl");
+const STAGED_KEYS: File = file!("storage/staged_keys.wgsl");
 const STORAGE_F16: File = file!("storage/f16.wgsl");
-const STORAGE_F32: File = file!("storage/f32.wgsl");
-const STORAGE_F64: File = file!("storage/f64.wgsl");
+pub(super) const STORAGE_F32: File = file!("storage/f32.wgsl");
+pub(super) const STORAGE_F64: File = file!("storage/f64.wgsl");
 const QUADS_F16: File = file!("storage/quads_f16.wgsl");
 const QUADS_F32: File = file!("storage/quads_f32.wgsl");
 const QUADS_F64: File = file!("storage/quads_f64.wgsl");
@@ -66,8 +74,26 @@ pub struct Module {
     pub text: String,
 }
 
-/// The modules of one specialisation.
+/// The modules of the steps that do not depend on what the operator's data are.
+pub(super) struct Shared {
+    pub update: Module,
+    pub around_centre: Module,
+}
+
+impl Shared {
+    pub(super) fn new(frame: &Frame, mutations: &[Mutation]) -> Result<Self> {
+        let step = |name, file: File| compose(name, frame.prelude(true), &[GRID, file], str::to_owned, mutations);
+        Ok(Self { update: step("update", UPDATE)?, around_centre: step("around_centre", AROUND_CENTRE)? })
+    }
+
+    pub(super) fn all(&self) -> [&Module; 2] {
+        [&self.update, &self.around_centre]
+    }
+}
+
+/// The modules of one specialisation to rows.
 pub(super) struct Modules {
+    pub shared: Shared,
     /// outer_product with L = R.
     pub single: Module,
     /// outer_product with L ≠ R.
@@ -76,62 +102,93 @@ pub(super) struct Modules {
     pub operator: Module,
     pub reduce: Module,
     pub gradient_product: Module,
-    pub update: Module,
-    pub around_centre: Module,
 }
 
-/// Prelude and files, one after the other, with the mutations of those files applied.
+/// A prelude and files, one after the other, with the mutations of those files applied and then `unroll`.
+pub(super) fn compose(
+    name: &'static str,
+    prelude: String,
+    files: &[(&str, &str)],
+    unroll: impl Fn(&str) -> String,
+    mutations: &[Mutation],
+) -> Result<Module> {
+    let mut module = Module { name, files: Vec::new(), text: prelude };
+    for (path, text) in files {
+        module.text.push_str(&unroll(&mutate(path, text, mutations)?));
+        module.files.push((*path).to_owned());
+    }
+    Ok(module)
+}
+
+/// A mutation of a file that no module contains would leave the test that uses it green for nothing.
+pub(super) fn require_mutated(mutations: &[Mutation], modules: &[&Module]) -> Result<()> {
+    let unused = |mutation: &&Mutation| !modules.iter().any(|m| m.files.iter().any(|file| file == mutation.file));
+    match mutations.iter().find(unused) {
+        Some(mutation) => Err(mutation_error(mutation, "the file is part of no module")),
+        None => Ok(()),
+    }
+}
+
+/// The modules of an operator of rows.
 pub(super) fn modules(sizes: &Sizes, operator: &str, plan: &GpuPlan, mutations: &[Mutation]) -> Result<Modules> {
-    let compose = |name, single, files: &[(&str, &str)]| -> Result<Module> {
-        let mut module = Module { name, files: Vec::new(), text: sizes.prelude(single) };
-        for (path, text) in files {
-            module.text.push_str(&repeat(&mutate(path, text, mutations)?, sizes));
-            module.files.push((*path).to_owned());
-        }
-        Ok(module)
+    let made = plan.made().map_or("", |made| &made.constants);
+    let constants = format!("const OFF_DIAGONAL: real = {:?};\n{made}", plan.off_diagonal);
+    let compose = |name, single, files: &[(&str, &str)]| {
+        compose(name, sizes.prelude(single) + &constants, files, |text| repeat(text, sizes), mutations)
     };
     let step = |name, single, last: File| compose(name, single, &[GRID, PACKED, last]);
     let (outer, product) =
         if sizes.symmetric { (OUTER_PRODUCT, GRADIENT_PRODUCT) } else { (RECTANGULAR_OUTER, RECTANGULAR_GRADIENT) };
-    let operator_path = format!("operators/{operator}.wgsl");
+    let operator_path =
+        if plan.packed_rows { "rows/two_kernel.wgsl".into() } else { format!("operators/{operator}.wgsl") };
     let modules = Modules {
         single: step("outer_product (single)", true, outer)?,
         pair: step("outer_product (pair)", false, outer)?,
         operator: compose("operator", true, &operator_files(sizes, &operator_path, plan))?,
         reduce: step("reduce", true, REDUCE)?,
         gradient_product: step("gradient_product", true, product)?,
-        update: step("update", true, UPDATE)?,
-        around_centre: step("around_centre", true, AROUND_CENTRE)?,
+        shared: Shared::new(&sizes.frame, mutations)?,
     };
-    // A mutation of a file that no module contains would leave the test that uses it green for nothing.
-    let all = modules.all();
-    for mutation in mutations {
-        if !all.iter().any(|module| module.files.iter().any(|file| file == mutation.file)) {
-            return Err(mutation_error(mutation, "the file is part of no module"));
-        }
-    }
+    require_mutated(mutations, &modules.all())?;
     Ok(modules)
 }
 
 /// The files of the kernels that read the measurement data.
-fn operator_files<'a>(sizes: &Sizes, path: &'a str, plan: &GpuPlan) -> Vec<(&'a str, &'a str)> {
-    let storage = |f16, f32, f64| match plan.storage {
-        None => None,
-        Some(Storage::F16) => Some(f16),
-        Some(Storage::F32) => Some(f32),
-        Some(Storage::F64) => Some(f64),
-    };
-    let numbers = storage(STORAGE_F16, STORAGE_F32, STORAGE_F64);
-    let quads = storage(QUADS_F16, QUADS_F32, QUADS_F64);
+fn operator_files<'a>(sizes: &Sizes, path: &'a str, plan: &'a GpuPlan) -> Vec<(&'a str, &'a str)> {
     let lane = LANES.iter().find(|&&(tile, _)| tile == sizes.tile).map_or(LANES[0].1, |&(_, file)| file);
     let sum = if sizes.variant.subgroup { SUM_SUBGROUP } else { SUM_PORTABLE };
-    let (data, rest) = match sizes.variant.strategy {
-        Strategy::TwoKernel => (numbers, vec![PACKED, lane, WORKGROUP_SUM, (path, plan.shader)]),
-        Strategy::OnePass => (quads, vec![sum, ONE_PASS]),
-        Strategy::RowResident => (quads, vec![sum, ROW_RESIDENT]),
-        Strategy::Tiled => (numbers, vec![TILED]),
+    let by_quads = sizes.variant.strategy.owns_rows();
+    let mut files = vec![GRID, PANEL];
+    let staged = match &plan.reader {
+        None => None,
+        Some(Reader::Stored(storage)) => {
+            files.push(ADDRESSES);
+            files.push(match (storage, by_quads) {
+                (Storage::F16, false) => STORAGE_F16,
+                (Storage::F32, false) => STORAGE_F32,
+                (Storage::F64, false) => STORAGE_F64,
+                (Storage::F16, true) => QUADS_F16,
+                (Storage::F32, true) => QUADS_F32,
+                (Storage::F64, true) => QUADS_F64,
+            });
+            Some(STAGED_ADDRESSES)
+        }
+        Some(Reader::Made(made)) => {
+            files.extend([HASH, KEYS, made.numbers]);
+            files.extend(by_quads.then_some(made.quads));
+            Some(STAGED_KEYS)
+        }
     };
-    [GRID, PANEL].into_iter().chain(data).chain(rest).collect()
+    // What is common to all strategies that take rows together; other operators stage nothing.
+    let staged = staged.filter(|_| plan.packed_rows && !by_quads);
+    files.extend(staged);
+    match sizes.variant.strategy {
+        Strategy::TwoKernel => files.extend([PACKED, lane, WORKGROUP_SUM, (path, plan.shader)]),
+        Strategy::OnePass => files.extend([sum, ONE_PASS]),
+        Strategy::RowResident => files.extend([sum, ROW_RESIDENT]),
+        Strategy::Tiled => files.push(TILED),
+    }
+    files
 }
 
 /// Unrolls: lines between `//@ repeat NAME` and `//@ end` are repeated with 0, 1, … for `$j`, as often as the size NAME
@@ -165,7 +222,8 @@ fn repeat(text: &str, sizes: &Sizes) -> String {
 
 impl Modules {
     fn all(&self) -> [&Module; 7] {
-        let Self { single, pair, operator, reduce, gradient_product, update, around_centre } = self;
+        let Self { single, pair, operator, reduce, gradient_product, shared } = self;
+        let [update, around_centre] = shared.all();
         [single, pair, operator, reduce, gradient_product, update, around_centre]
     }
 }
@@ -203,11 +261,14 @@ pub fn composed_modules(
     batch: usize,
     precision: Precision,
 ) -> Result<Vec<Module>> {
-    let plan = source_of(operator)?.plan(widest(precision));
-    let mut all = Vec::new();
+    let (mut all, frame) = (Vec::new(), Frame::new(operator, search_rank, batch, precision));
+    let plan = match form_of(operator)? {
+        GpuForm::Rows(source) => source.plan(widest(precision)),
+        GpuForm::Thin(data) => return thin::composed_modules(&frame, data),
+    };
     let extent = Extent::new(operator.shape().dimension(), operator.measurements(), batch, precision, &plan);
     for variant in Variant::allowed(&extent, &Abilities { threads: 1024, subgroup: true, software: false }) {
-        let sizes = Sizes::new(operator, &plan, Columns::new(search_rank, None), batch, precision, variant);
+        let sizes = Sizes::new(operator, &plan, frame, variant);
         all.extend(modules(&sizes, operator.name(), &plan, &[])?.all().map(Module::clone));
     }
     Ok(all)
@@ -221,12 +282,22 @@ pub(super) fn widest(precision: Precision) -> Storage {
     }
 }
 
+/// # Errors
+/// [`Error::Unsupported`] for operators that bring nothing for a GPU.
+pub(super) fn form_of(operator: &dyn Operator) -> Result<GpuForm<'_>> {
+    operator.gpu().ok_or_else(|| Error::Unsupported {
+        what: format!("operator '{}' on the backend 'gpu'", operator.name()),
+        fix: "it has no shader: use the backend 'cpu'".into(),
+    })
+}
+
+/// The rows of an operator that has some.
 pub(super) fn source_of(operator: &dyn Operator) -> Result<&dyn GpuSource> {
-    match operator.gpu() {
-        Some(source) => Ok(source),
-        None => Err(Error::Unsupported {
-            what: format!("operator '{}' on the backend 'gpu'", operator.name()),
-            fix: "it has no shader: use the backend 'cpu'".into(),
+    match form_of(operator)? {
+        GpuForm::Rows(source) => Ok(source),
+        GpuForm::Thin(_) => Err(Error::Unsupported {
+            what: format!("rows of the operator '{}'", operator.name()),
+            fix: "its data on the backend 'gpu' are thin: this is a bug of lowrank".into(),
         }),
     }
 }

@@ -1,7 +1,10 @@
 //! What the kernels are specialised with.
 
+use std::ops::Deref;
+
 use crate::engine::Precision;
 use crate::gpu::buffers::real_words;
+use crate::gpu::frame::{Frame, constant};
 use crate::gpu::variant::{Strategy, Variant};
 use crate::operators::{GpuPlan, Operator};
 
@@ -14,26 +17,11 @@ const TILES: [usize; 3] = [8, 16, 32];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
     pub variant: Variant,
-    /// Arithmetic: what `real` stands for.
-    pub precision: Precision,
-    /// Rows of a trial's factors: n, or n1 + n2 with L above R.
-    pub n: usize,
-    /// n1 and n2, or n twice.
-    pub n1: usize,
-    pub n2: usize,
-    /// One factor a trial, and packed rows.
-    pub symmetric: bool,
-    /// Columns of the factors.
-    pub k: usize,
-    /// Columns from here on count negative in a signed iterate; k where there are none.
-    pub positive: usize,
+    pub frame: Frame,
     /// Numbers of a row: n(n+1)/2, or n1·n2.
     pub p: usize,
     /// Words from one stored row to the next.
     pub row_words: usize,
-    /// Measurements.
-    pub m: usize,
-    pub batch: usize,
     /// Numbers from one tile of z or of a partial sum to the next, over TILE: p, or more where four are read at once.
     pub stride: usize,
     /// Partial sums of the adjoint; a function of n and m only, so that a trial's bits do not depend on the batch.
@@ -42,40 +30,29 @@ pub(super) struct Sizes {
     pub tile: usize,
     /// [`GpuPlan::forward_rows`]
     pub forward_rows: usize,
+    /// Rows are made and not stored: panels bind no data.
+    pub made: bool,
 }
 
-/// Columns of the factors.
-#[derive(Clone, Copy)]
-pub(super) struct Columns {
-    pub search_rank: usize,
-    /// [`Sizes::positive`]
-    pub positive: usize,
-}
+impl Deref for Sizes {
+    type Target = Frame;
 
-impl Columns {
-    pub(super) fn new(search_rank: usize, signature: Option<(usize, usize)>) -> Self {
-        Self { search_rank, positive: signature.map_or(search_rank, |(positive, _)| positive.min(search_rank)) }
+    fn deref(&self) -> &Frame {
+        &self.frame
     }
 }
 
 impl Sizes {
-    pub(super) fn new(
-        operator: &dyn Operator,
-        plan: &GpuPlan,
-        columns: Columns,
-        batch: usize,
-        precision: Precision,
-        variant: Variant,
-    ) -> Self {
-        let (shape, m) = (operator.shape(), operator.measurements());
-        let (n1, n2, symmetric, p) = (shape.rows(), shape.columns(), shape.is_symmetric(), shape.dimension());
-        let n = if symmetric { n1 } else { n1 + n2 };
-        let Columns { search_rank: k, positive } = columns;
+    pub(super) fn new(operator: &dyn Operator, plan: &GpuPlan, frame: Frame, variant: Variant) -> Self {
+        let (p, m, batch) = (operator.shape().dimension(), frame.m, frame.batch);
         let fitting = |tiles: &[usize]| *tiles.iter().find(|&&tile| tile >= batch).unwrap_or(&tiles[tiles.len() - 1]);
+        let made = plan.made().is_some();
+        // Eight lanes in f64 take all the workgroup memory there is, and keys of rows need some.
+        let lanes = if made && frame.precision == Precision::F64 { &LANES[..3] } else { &LANES };
         let (tile, stride, splits) = match variant.strategy {
             // About a thousand workgroups fill any GPU. At least 32 rows a split keep the traffic of the partial sums
             // (written, then read) below a sixteenth of that of the rows.
-            Strategy::TwoKernel => (fitting(&LANES), p, 1024_usize.div_ceil(p.div_ceil(256)).min(m / 32).clamp(1, 64)),
+            Strategy::TwoKernel => (fitting(lanes), p, 1024_usize.div_ceil(p.div_ceil(256)).min(m / 32).clamp(1, 64)),
             // Twice the 132 multiprocessors of the largest GPUs: one or two workgroups on each come out even. At least
             // eight rows each, so that the sums cost a quarter of the rows at most.
             Strategy::OnePass | Strategy::RowResident => (1, p.next_multiple_of(4), (m / 8).clamp(1, 264)),
@@ -84,24 +61,7 @@ impl Sizes {
         };
         let splits = variant.splits.unwrap_or(splits);
         let GpuPlan { row_words, forward_rows, .. } = *plan;
-        Self {
-            variant,
-            precision,
-            n,
-            n1,
-            n2,
-            symmetric,
-            k,
-            positive,
-            p,
-            row_words,
-            m,
-            batch,
-            stride,
-            splits,
-            tile,
-            forward_rows,
-        }
+        Self { variant, frame, p, row_words, stride, splits, tile, forward_rows, made }
     }
 
     /// Tiles that hold `count` trials.
@@ -147,20 +107,12 @@ impl Sizes {
 
     /// Constants at the head of every module.
     pub(super) fn prelude(&self, single: bool) -> String {
-        let Self { variant, precision, n, n1, n2, k, positive, p, row_words, m, batch, stride, splits, tile, .. } =
-            self;
-        let real = match precision {
-            Precision::F32 | Precision::Mixed => "f32",
-            Precision::F64 => "f64",
-        };
-        let mut text = format!("alias real = {real};\nconst SINGLE: bool = {single};\n");
-        let mut size = |name: &str, value: usize| text.push_str(&format!("const {name}: u32 = {value}u;\n"));
-        let general = [("N", n), ("K", k), ("P", p), ("ROW_WORDS", row_words), ("M", m), ("BATCH", batch)];
-        general.into_iter().for_each(|(name, value)| size(name, *value));
-        [("N1", n1), ("N2", n2), ("POSITIVE", positive)].into_iter().for_each(|(name, value)| size(name, *value));
-        [("STRIDE", stride), ("SPLITS", splits), ("TILE", tile)]
+        let Self { variant, p, row_words, stride, splits, tile, .. } = *self;
+        let mut text = self.frame.prelude(single);
+        let mut size = |name: &str, value: usize| text.push_str(&constant(name, value));
+        [("P", p), ("ROW_WORDS", row_words), ("STRIDE", stride), ("SPLITS", splits), ("TILE", tile)]
             .into_iter()
-            .for_each(|(name, value)| size(name, *value));
+            .for_each(|(name, value)| size(name, value));
         match variant.strategy {
             Strategy::TwoKernel => size("ROWS", self.rows()),
             Strategy::OnePass | Strategy::RowResident => {

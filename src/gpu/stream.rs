@@ -137,9 +137,9 @@ impl<'a> Stream<'a> {
 
     /// Queues one gradient. Returns before it is done.
     fn gradient(&mut self, program: &Program, phase: &str, count: usize, at: At) -> Result<()> {
-        program.enqueue(phase, |pass| program.outer_product(pass, count, at))?;
+        program.enqueue(phase, |pass| program.begin(pass, count, at))?;
         for index in 0..self.resident {
-            program.enqueue(phase, |pass| program.panel(pass, count, index, None))?;
+            program.enqueue(phase, |pass| program.part(pass, count, at, index, None))?;
         }
         let device = self.device.clone();
         for index in 0..self.ranges.len() {
@@ -150,10 +150,10 @@ impl<'a> Stream<'a> {
             }
             device.checked(phase, || self.write(index))?;
             let (panel, rows) = (self.resident + index % SLOTS, Some(self.ranges[index].len()));
-            let submission = program.enqueue(phase, |pass| program.panel(pass, count, panel, rows))?;
+            let submission = program.enqueue(phase, |pass| program.part(pass, count, at, panel, rows))?;
             self.pending.push_back(submission);
         }
-        program.enqueue(phase, |pass| program.product(pass, count, at))?;
+        program.enqueue(phase, |pass| program.end(pass, count, at))?;
         Ok(())
     }
 

@@ -68,7 +68,7 @@ pub(super) struct Extent {
 
 impl Extent {
     pub(super) fn new(p: usize, m: usize, batch: usize, precision: Precision, plan: &GpuPlan) -> Self {
-        Self { p, m, batch, precision, packed_rows: plan.packed_rows && plan.storage.is_some() }
+        Self { p, m, batch, precision, packed_rows: plan.packed_rows && plan.reader.is_some() }
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod compressed;
 pub mod dense;
 pub mod entries;
 mod gather;
+mod gpu;
 mod kernel;
 mod loss;
 pub mod rank_one;
@@ -25,6 +26,7 @@ pub use crate::simd::InstructionSet;
 pub use dense::{Dense, Layout, Storage};
 pub use entries::Entries;
 pub use gather::{GatherKernel, Lines, Side};
+pub use gpu::{GpuForm, GpuNonzeros, GpuThin, GpuVectors};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
 pub use loss::Loss;
@@ -196,8 +198,8 @@ pub trait Operator: Send + Sync {
         None
     }
 
-    /// Shader and data for the Gpu backend, which refuses operators without one.
-    fn gpu(&self) -> Option<&dyn GpuSource> {
+    /// What the Gpu backend runs; it refuses operators without.
+    fn gpu(&self) -> Option<GpuForm<'_>> {
         None
     }
 }
@@ -211,12 +213,58 @@ pub struct GpuPlan {
     pub row_words: usize,
     /// Bytes of one row without the padding: what reading it costs.
     pub row_bytes: usize,
-    /// The file of `shaders/storage` that reads numbers of a row; `None` for shaders that read their words themselves.
-    pub storage: Option<Storage>,
-    /// Whether a row is the packed Aᵢ itself, as `storage` reads it: that opens the strategies of `shaders/rows`.
+    /// Where the numbers of a row come from; `None` for shaders that read their words themselves.
+    pub reader: Option<Reader>,
+    /// Whether a row is the Aᵢ itself, as `reader` reads it: that opens the strategies of `shaders/rows`.
     pub packed_rows: bool,
+    /// ω: entries of Aᵢ beside the diagonal are ω times the packed numbers. 1 where these are the entries.
+    pub off_diagonal: f64,
     /// Rows that a workgroup of `forward` takes; its text has lines with `$r` if it is not 1.
     pub forward_rows: usize,
+}
+
+/// How kernels get at the numbers of a row.
+#[derive(Clone, Debug)]
+pub enum Reader {
+    /// From the panel's binding, through a file of `shaders/storage`.
+    Stored(Storage),
+    /// From nothing: made by WGSL functions from the measurement and the column. No data are bound or brought to the device;
+    /// panels are cut as if rows of `row_words` words were stored, which bounds the work of a dispatch.
+    Made(Made),
+}
+
+/// The text of rows that are made. Files are paths under `shaders/` with their text.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// Defines `stored(key, q)` and `scaled(key, value)` by means of `lib/hash.wgsl` and `storage/keys.wgsl`.
+    pub numbers: (&'static str, &'static str),
+    /// Defines `quad(key, c)`, behind `numbers`.
+    pub quads: (&'static str, &'static str),
+    /// Constants that the two need, WGSL.
+    pub constants: String,
+}
+
+impl GpuPlan {
+    /// Number type of stored rows.
+    pub fn storage(&self) -> Option<Storage> {
+        match self.reader {
+            Some(Reader::Stored(storage)) => Some(storage),
+            _ => None,
+        }
+    }
+
+    /// What makes the rows, where they are not stored.
+    pub fn made(&self) -> Option<&Made> {
+        match &self.reader {
+            Some(Reader::Made(made)) => Some(made),
+            _ => None,
+        }
+    }
+
+    /// Words that a row takes on the device.
+    pub fn held_words(&self) -> usize {
+        if self.made().is_some() { 0 } else { self.row_words }
+    }
 }
 
 /// The GPU side of an operator whose data is one row per measurement.
@@ -225,7 +273,7 @@ pub trait GpuSource {
     fn plan(&self, widest: Storage) -> GpuPlan;
 
     /// Writes rows `rows` as little-endian words, each padded with zeros to `plan.row_words`: `out` has
-    /// `rows.len()·row_words` words.
+    /// `rows.len()·row_words` words. Never called where rows are made.
     fn write_rows(&self, plan: &GpuPlan, rows: Range<usize>, out: &mut [u32]);
 }
 
@@ -293,7 +341,7 @@ macro_rules! delegate {
             fn gather_f64(&self) -> Option<&dyn GatherKernel<f64>> {
                 (**self).gather_f64()
             }
-            fn gpu(&self) -> Option<&dyn GpuSource> {
+            fn gpu(&self) -> Option<GpuForm<'_>> {
                 (**self).gpu()
             }
         }

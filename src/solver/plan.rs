@@ -376,7 +376,8 @@ fn say(given: &[Trial], settings: &Settings, n: usize, trials: &[TrialParameters
         notices.push(format!("init_scale {values}: chosen as {AUTOMATIC_SCALE:e} √‖s·A*(y)‖"));
     }
     let ranks = unset(|t| t.search_rank.is_some());
-    if settings.search_rank.is_none() && !matches!(settings.init, Init::Given(_)) && !ranks.is_empty() {
+    let chosen = settings.search_rank.is_none() && settings.signature.is_none();
+    if chosen && !matches!(settings.init, Init::Given(_)) && !ranks.is_empty() {
         notices.push(format!("search_rank {}: chosen as min(n, {DEFAULT_SEARCH_RANK})", DEFAULT_SEARCH_RANK.min(n)));
     }
 }

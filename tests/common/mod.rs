@@ -4,6 +4,8 @@
 use libtest_mimic::Trial;
 use lowrank::gpu::{Device, list_adapters};
 
+pub mod thin;
+
 /// Every adapter of this machine that opens, by name.
 pub fn devices() -> Vec<Device> {
     let mut names: Vec<String> = list_adapters().into_iter().map(|adapter| adapter.name).collect();

@@ -8,6 +8,7 @@ use lowrank::io::{
     read_factor, read_observations, read_pair, read_rectangular_truth, read_signed_factor, read_truth_matrix,
 };
 use lowrank::operators::dense::{Layout, Normalization, OpenOptions, Storage};
+use lowrank::operators::rank_one::OpenVectors;
 use lowrank::operators::{Operator, Sparse};
 use lowrank::problem::{Factors, Model, Truth};
 use lowrank::report::readable;
@@ -24,6 +25,8 @@ const LAYOUTS: &[(&str, Layout)] = &[("packed", Layout::Packed), ("full", Layout
 pub enum Source {
     /// Stored matrices.
     Matrices { path: PathBuf, observations: PathBuf, options: OpenOptions },
+    /// Vectors of outer products.
+    Vectors { left: PathBuf, right: Option<PathBuf>, observations: PathBuf, options: OpenVectors },
     /// Stored matrices with few nonzeros.
     Sparse { path: PathBuf, observations: PathBuf, options: OpenOptions },
     /// Entries of the unknown.
@@ -44,7 +47,9 @@ pub struct Measured {
 impl Source {
     /// From the flags alone; no file is opened.
     pub fn new(args: &Args) -> Result<Self> {
-        let usual = if args.entries.is_some() { "asymmetric" } else { "psd" };
+        // Two sets of vectors are those of two factors.
+        let pair = args.entries.is_some() || args.vectors_right.is_some();
+        let usual = if pair { "asymmetric" } else { "psd" };
         let model = word("model", args.model.as_deref().unwrap_or(usual), MODELS)?;
         if let Some(path) = &args.entries {
             return Ok(Self::Entries(Completion::new(args, path.clone(), model, shape(args)?)?));
@@ -53,11 +58,15 @@ impl Source {
             let (path, options) = (path.clone(), open_options(args, model)?);
             return Ok(Self::Sparse { path, observations: observations(args)?, options });
         }
+        if let Some(left) = args.vectors.clone() {
+            return Self::vectors(args, left, model);
+        }
         let Some(path) = args.matrices.clone() else {
             return Err(Error::Invalid {
                 name: "matrices".into(),
                 found: "no measurements".into(),
-                allowed: "--matrices A.npy or --sparse A.mtx with --observations y.npy, or --entries ratings.csv"
+                allowed: "--matrices A.npy, --vectors a.npy or --sparse A.mtx with --observations y.npy, or \
+                          --entries ratings.csv"
                     .into(),
                 fix: "name the files, or try `lowrank demo`".into(),
             });
@@ -70,6 +79,9 @@ impl Source {
         let mut inputs = match self {
             Self::Matrices { path, observations, .. } | Self::Sparse { path, observations, .. } => {
                 vec![path.clone(), observations.clone()]
+            }
+            Self::Vectors { left, right, observations, .. } => {
+                std::iter::once(left).chain(right).chain([observations]).cloned().collect()
             }
             Self::Entries(completion) => completion.inputs(),
         };
@@ -92,8 +104,37 @@ impl Source {
                 let (text, notices) = (file.describe(), file.notices);
                 measured(args, Arc::new(file.operator), &text, notices, (observations, options.model), described)
             }
+            Self::Vectors { left, right, observations, options } => {
+                let file = options.open(&left, right.as_deref())?;
+                let described = json!({
+                    "operator": "rank_one", "vectors": left, "vectors_right": right,
+                    "products": file.operator.products(), "centred": file.operator.is_centred(),
+                });
+                let (text, notices) = (file.describe(), file.notices);
+                measured(args, Arc::new(file.operator), &text, notices, (observations, options.model), described)
+            }
             Self::Entries(completion) => completion.open(args),
         }
+    }
+
+    fn vectors(args: &Args, left: PathBuf, model: Model) -> Result<Self> {
+        for (name, flag) in [("layout", &args.layout), ("shape", &args.shape)] {
+            if let Some(found) = flag {
+                return Err(Error::Invalid {
+                    name: name.into(),
+                    found: format!("'{found}'"),
+                    allowed: "nothing with --vectors, which have the size of the unknown".into(),
+                    fix: "leave it out".into(),
+                });
+            }
+        }
+        let options = OpenVectors {
+            model,
+            storage: storage(args)?,
+            normalization: args.normalization.parse::<Normalization>()?,
+            centred: !args.no_center,
+        };
+        Ok(Self::Vectors { left, right: args.vectors_right.clone(), observations: observations(args)?, options })
     }
 }
 
@@ -164,15 +205,20 @@ fn shape(args: &Args) -> Result<Option<(usize, usize)>> {
     }
 }
 
-fn open_options(args: &Args, model: Model) -> Result<OpenOptions> {
-    // Reference keeps the file's own type, as do double and mixed precision; single precision rounds once, here.
+/// What --storage says. Reference keeps the file's own type, as do double and mixed precision; single precision rounds
+/// once, where the file is read.
+fn storage(args: &Args) -> Result<Option<Storage>> {
     let single = args.precision == "f32" && args.backend != "reference";
     let storage = args.storage.as_ref().map(|text| word("storage", text, STORAGES)).transpose()?;
+    Ok(storage.or(single.then_some(Storage::F32)))
+}
+
+fn open_options(args: &Args, model: Model) -> Result<OpenOptions> {
     Ok(OpenOptions {
         model,
         layout: args.layout.as_ref().map(|text| word("layout", text, LAYOUTS)).transpose()?,
         shape: shape(args)?,
-        storage: storage.or(single.then_some(Storage::F32)),
+        storage: storage(args)?,
         normalization: args.normalization.parse::<Normalization>()?,
     })
 }

@@ -9,6 +9,15 @@ pub struct Args {
     /// Sensing matrices, .npy: (m, n1, n2), (m, n1·n2), or packed (m, n(n+1)/2) upper triangles row by row
     #[arg(long, value_name = "A.npy", help_heading = "Measurements")]
     pub matrices: Option<PathBuf>,
+    /// Vectors a of rank-one measurements a·aᵀ, .npy: (m, n), or (m, n, q) for sums of q products
+    #[arg(long, value_name = "a.npy", conflicts_with_all = ["matrices", "sparse", "entries"], help_heading = "Measurements")]
+    pub vectors: Option<PathBuf>,
+    /// Vectors b of a·bᵀ, for the model asymmetric
+    #[arg(long, value_name = "b.npy", requires = "vectors", help_heading = "Measurements")]
+    pub vectors_right: Option<PathBuf>,
+    /// Of a·aᵀ: descend the plain residuals and not those about their mean
+    #[arg(long, requires = "vectors", conflicts_with = "vectors_right", help_heading = "Measurements")]
+    pub no_center: bool,
     /// Sampled entries of the unknown: CSV or TSV lines row,column,value, a Matrix Market file, or a scipy.sparse .npz
     #[arg(long, value_name = "FILE", conflicts_with_all = ["matrices", "sparse"], help_heading = "Measurements")]
     pub entries: Option<PathBuf>,
@@ -47,7 +56,7 @@ pub struct Args {
     /// n1,n2 of the unknown matrix, another way to settle the width [default: from the file]
     #[arg(long, value_name = "n1,n2", help_heading = "Measurements")]
     pub shape: Option<String>,
-    /// Scale s that makes s·A*A about the identity: 1/m (entries of variance 1), 1, auto, or a number; of
+    /// Scale s that makes s·A*A about the identity: 1/m (the ensemble's own, entries of variance 1), 1, auto, or a number; of
     /// --entries 1/m means n1·n2/m
     #[arg(long, value_name = "s", allow_hyphen_values = true, default_value = "1/m", help_heading = "Measurements")]
     pub normalization: String,

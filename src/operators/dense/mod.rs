@@ -26,7 +26,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::memory::{Part, Place, product};
 use crate::operators::rows::twin;
-use crate::operators::{Cost, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator};
+use crate::operators::{
+    Cost, GpuForm, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator, Reader,
+};
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Factors, Shape, pack_symmetric_part};
 use crate::real::Real;
@@ -345,8 +347,8 @@ impl Operator for Dense {
         Some(self)
     }
 
-    fn gpu(&self) -> Option<&dyn GpuSource> {
-        Some(self)
+    fn gpu(&self) -> Option<GpuForm<'_>> {
+        Some(GpuForm::Rows(self))
     }
 }
 
@@ -358,18 +360,19 @@ impl GpuSource for Dense {
         // The scale has a word of its own behind the words of the numbers.
         let words = (p * storage.bytes()).div_ceil(4) + storage.row_overhead() / 4;
         GpuPlan {
-            shader: include_str!("../../../shaders/operators/dense.wgsl"),
+            shader: include_str!("../../../shaders/rows/two_kernel.wgsl"),
             row_words: words.next_multiple_of(64),
             row_bytes,
-            storage: Some(storage),
+            reader: Some(Reader::Stored(storage)),
             packed_rows: true,
+            off_diagonal: 1.0,
             forward_rows: 4,
         }
     }
 
     fn write_rows(&self, plan: &GpuPlan, rows: Range<usize>, out: &mut [u32]) {
         let p = self.shape.dimension();
-        let single = plan.storage != Some(Storage::F64);
+        let single = plan.storage() != Some(Storage::F64);
         let each = |out: &mut [u32], i: usize| {
             out.fill(0);
             match &self.rows {

@@ -28,7 +28,9 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::memory::{Memory, Part, Place, product};
-use crate::operators::{Cost, GradientOutput, GradientRequest, HostKernel, Operator, Storage};
+use crate::operators::{
+    Cost, GpuForm, GpuThin, GpuVectors, GradientOutput, GradientRequest, HostKernel, Operator, Storage,
+};
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Factors, Shape};
 use crate::real::Real;
@@ -36,7 +38,7 @@ use crate::real::Real;
 pub use load::{OpenVectors, VectorsFile};
 
 /// (m, q, n) numbers.
-pub(crate) enum Vectors {
+enum Vectors {
     F32(Vec<f32>),
     F64(Vec<f64>),
 }
@@ -234,16 +236,6 @@ impl RankOne {
         self.products
     }
 
-    /// a, (m, q, n1).
-    pub(crate) fn left_vectors(&self) -> &Vectors {
-        &self.left
-    }
-
-    /// b; `None` for a aᵀ.
-    pub(crate) fn right_vectors(&self) -> Option<&Vectors> {
-        self.right.as_ref()
-    }
-
     /// Vectors with entries in {−1, 0, 1}, plain residuals. For the laws.
     pub(crate) fn small_integers(shape: Shape, measurements: usize, products: usize, seed: u64) -> Result<Self> {
         let draw = |side: u64, n: usize| -> Vec<f32> {
@@ -359,5 +351,29 @@ impl Operator for RankOne {
 
     fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
         Some(self)
+    }
+
+    fn gpu(&self) -> Option<GpuForm<'_>> {
+        Some(GpuForm::Thin(GpuThin::Vectors(self)))
+    }
+}
+
+impl GpuVectors for RankOne {
+    fn vectors(&self) -> usize {
+        self.products
+    }
+
+    fn storage(&self) -> Storage {
+        self.left.storage()
+    }
+
+    fn write(&self, i: usize, out: &mut [f64]) {
+        let (left, right) = out.split_at_mut(self.products * self.shape.rows());
+        for (vectors, out) in [(Some(&self.left), left), (self.right.as_ref(), right)] {
+            let start = i * out.len();
+            for (at, out) in out.iter_mut().enumerate() {
+                *out = vectors.map_or(0.0, |vectors| vectors.get(start + at));
+            }
+        }
     }
 }

@@ -13,13 +13,14 @@
 //! which would round it: Z is packed with that weight, and the packed gradient is used with it.
 
 mod fast;
+mod gpu;
 mod hash;
 
 use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::operators::rows::{Packing, twin};
-use crate::operators::{Cost, GradientOutput, GradientRequest, HostKernel, Operator};
+use crate::operators::{Cost, GpuForm, GradientOutput, GradientRequest, HostKernel, Operator};
 use crate::problem::{Factors, Shape};
 
 /// What is made of the words of the hash.
@@ -207,5 +208,9 @@ impl Operator for Seeded {
 
     fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
         Some(self)
+    }
+
+    fn gpu(&self) -> Option<GpuForm<'_>> {
+        Some(GpuForm::Rows(self))
     }
 }

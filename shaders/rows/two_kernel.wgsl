@@ -1,5 +1,5 @@
-// dense: A_i symmetric, one packed row of P numbers a measurement, padded with zeros to ROW_WORDS: a[i, q] =
-// scaled(i, stored(i, q)), as a file of `storage` reads them. Sums are taken over stored(i, q) and scaled once.
+// two-kernel: rows of P numbers a[i, q] = scaled(i, stored(i, q)), as a file of `storage` reads or makes them. Sums are taken
+// over stored(i, q) and scaled once.
 //
 //   forward         e[b, i]  = Σ_q a[i, q]·z[b, q] − target[b, i]   one workgroup per (ROWS rows of the panel, tile)
 //   adjoint_apply   sums[s, b, q] (+)= Σ_i a[i, q]·weight[b, i]·e[b, i]   one thread per (split s, tile, column q),
@@ -34,7 +34,7 @@ fn forward(
     if (first >= panel.rows) {
         return;
     }
-    let start_$r = min(first + $ru, panel.rows - 1u) * ROW_WORDS;
+    let start_$r = row_at(min(first + $ru, panel.rows - 1u));
     var dot_$r = lane_zero();
     var q = thread;
     // Unrolled here because compilers may not: 2·ROWS reads of `data` under way, added in the same order as one by one.
@@ -59,7 +59,7 @@ fn finish(thread: u32, tile: u32, row: u32, share: Lane) {
     let slot = tile * TILE + thread;
     if (row < panel.rows && thread < TILE && slot < slots[0]) {
         let at = slots[1u + slot] * M + panel.first + row;
-        residual_out[at] = scaled(row * ROW_WORDS, lane_get(sum, thread)) - observed[at];
+        residual_out[at] = scaled(row_at(row), lane_get(sum, thread)) - observed[at];
     }
     // The next sum overwrites what this one is read from.
     workgroupBarrier();
@@ -98,31 +98,28 @@ fn adjoint_apply(
                 let slot = tile * TILE + l;
                 if (slot < count) {
                     let row = slots[1u + slot] * M + panel.first + mine;
-                    r = lane_with(r, l, scaled(mine * ROW_WORDS, weight[row] * residual[row]));
+                    r = lane_with(r, l, scaled(row_at(mine), weight[row] * residual[row]));
                 }
             }
         }
         scratch[thread] = r;
+        stage_row(thread, min(mine, panel.rows - 1u));
         workgroupBarrier();
         let staged = min(256u, ceil_div(panel.rows - begin, SPLITS));
-        let next = SPLITS * ROW_WORDS;
-        var source = begin * ROW_WORDS;
         var t = 0u;
         // Unrolled like the loop of `forward`.
         for (; t + 4u <= staged; t += 4u) {
-            let a0 = stored(source, column);
-            let a1 = stored(source + next, column);
-            let a2 = stored(source + 2u * next, column);
-            let a3 = stored(source + 3u * next, column);
+            let a0 = stored(staged_row(t, begin + t * SPLITS), column);
+            let a1 = stored(staged_row(t + 1u, begin + (t + 1u) * SPLITS), column);
+            let a2 = stored(staged_row(t + 2u, begin + (t + 2u) * SPLITS), column);
+            let a3 = stored(staged_row(t + 3u, begin + (t + 3u) * SPLITS), column);
             sum = lane_fma(a0, scratch[t], sum);
             sum = lane_fma(a1, scratch[t + 1u], sum);
             sum = lane_fma(a2, scratch[t + 2u], sum);
             sum = lane_fma(a3, scratch[t + 3u], sum);
-            source += 4u * next;
         }
         for (; t < staged; t += 1u) {
-            sum = lane_fma(stored(source, column), scratch[t], sum);
-            source += next;
+            sum = lane_fma(stored(staged_row(t, begin + t * SPLITS), column), scratch[t], sum);
         }
         workgroupBarrier();
     }

@@ -10,17 +10,21 @@ use lowrank::laws::{ENGINE_LAWS, Place};
 use lowrank::operators::{Operator, REGISTRY};
 use lowrank::problem::Shape;
 
+#[path = "../common/mod.rs"]
 mod common;
+mod thin;
 
 const fn broken(file: &'static str, find: &'static str, replace: &'static str) -> Mutation {
     Mutation { file, find, replace }
 }
 
-const DENSE: &str = "operators/dense.wgsl";
+const TWO: &str = "rows/two_kernel.wgsl";
 const OUTER: &str = "step/outer_product.wgsl";
 const HALF: &str = "storage/f16.wgsl";
 const REDUCE: &str = "step/reduce.wgsl";
 const PRODUCT: &str = "step/gradient_product.wgsl";
+const OUTER2: &str = "step/rectangular_outer_product.wgsl";
+const PRODUCT2: &str = "step/rectangular_gradient_product.wgsl";
 const UPDATE: &str = "step/update.wgsl";
 const AROUND: &str = "step/around_centre.wgsl";
 const ONE: &str = "rows/one_pass.wgsl";
@@ -34,7 +38,8 @@ const QUADS_HALF: &str = "storage/quads_f16.wgsl";
 /// The kernel variant that a file is part of; `None` for those of the variant that small problems run anyway.
 fn variant(file: &str) -> Option<&'static str> {
     match file {
-        ONE | PORTABLE | QUADS | QUADS_HALF | REDUCE | OUTER => Some("one-pass"),
+        file if thin::is_thin(file) => None,
+        ONE | PORTABLE | QUADS | QUADS_HALF | REDUCE | OUTER | OUTER2 => Some("one-pass"),
         RESIDENT => Some("row-resident"),
         SUBGROUP => Some("one-pass+subgroup"),
         TILED => Some("tiled"),
@@ -43,18 +48,18 @@ fn variant(file: &str) -> Option<&'static str> {
 }
 
 const MUTATIONS: &[(&str, Mutation)] = &[
-    ("forward drops the last column", broken(DENSE, "q < P; q += 256u", "q + 1u < P; q += 256u")),
-    ("forward forgets the target", broken(DENSE, " - observed[at]", "")),
-    ("forward gives every trial the first one's sum", broken(DENSE, "lane_get(sum, thread)", "lane_get(sum, 0u)")),
-    ("forward skips a panel's last row", broken(DENSE, "row < panel.rows &&", "row + 1u < panel.rows &&")),
-    ("forward ignores where its panel begins", broken(DENSE, "* M + panel.first + row", "* M + row")),
-    ("forward takes one row for all of a workgroup", broken(DENSE, "min(first + $ru,", "min(first,")),
-    ("adjoint drops the last staged row", broken(DENSE, "t < staged", "t + 1u < staged")),
-    ("adjoint adds to a stale sum", broken(DENSE, "panel.overwrite == 0u", "panel.overwrite < 2u")),
-    ("adjoint overwrites earlier panels", broken(DENSE, "panel.overwrite == 0u", "panel.overwrite == 2u")),
-    ("adjoint ignores the weights", broken(DENSE, "weight[row] * residual[row]", "residual[row]")),
-    ("adjoint reads another panel's residuals", broken(DENSE, "* M + panel.first + mine", "* M + mine")),
-    ("adjoint mixes trials", broken(DENSE, "r = lane_with(r, l,", "r = lane_with(r, 0u,")),
+    ("forward drops the last column", broken(TWO, "q < P; q += 256u", "q + 1u < P; q += 256u")),
+    ("forward forgets the target", broken(TWO, " - observed[at]", "")),
+    ("forward gives every trial the first one's sum", broken(TWO, "lane_get(sum, thread)", "lane_get(sum, 0u)")),
+    ("forward skips a panel's last row", broken(TWO, "row < panel.rows &&", "row + 1u < panel.rows &&")),
+    ("forward ignores where its panel begins", broken(TWO, "* M + panel.first + row", "* M + row")),
+    ("forward takes one row for all of a workgroup", broken(TWO, "min(first + $ru,", "min(first,")),
+    ("adjoint drops the last staged row", broken(TWO, "t < staged", "t + 1u < staged")),
+    ("adjoint adds to a stale sum", broken(TWO, "panel.overwrite == 0u", "panel.overwrite < 2u")),
+    ("adjoint overwrites earlier panels", broken(TWO, "panel.overwrite == 0u", "panel.overwrite == 2u")),
+    ("adjoint ignores the weights", broken(TWO, "weight[row] * residual[row]", "residual[row]")),
+    ("adjoint reads another panel's residuals", broken(TWO, "* M + panel.first + mine", "* M + mine")),
+    ("adjoint mixes trials", broken(TWO, "r = lane_with(r, l,", "r = lane_with(r, 0u,")),
     ("the halves of a word are swapped", broken(HALF, "pair.x, pair.y", "pair.y, pair.x")),
     ("a row's scale is forgotten", broken(HALF, "return value * real", "return value + 0.0 * real")),
     ("a row's scale is another row's", broken(HALF, "data[start + ceil_div(P, 2u)]", "data[ceil_div(P, 2u)]")),
@@ -73,14 +78,32 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("gradient product swaps an index", broken(PRODUCT, "v_block[j * 16u + local.x]", "v_block[local.x * 16u + j]")),
     ("gradient product drops the tail", broken(PRODUCT, "first < N; first", "first + 1u < N; first")),
     ("gradient product skips the last row", broken(PRODUCT, "if (i < N && c < K)", "if (i + 1u < N && c < K)")),
+    ("rectangular outer product drops a column block", broken(OUTER2, "first < K; first", "first + 16u <= K; first")),
+    ("rectangular outer product takes L for R", broken(OUTER2, "base + (N1 + min(load_j", "base + (0u + min(load_j")),
+    ("rectangular outer product swaps i and j", broken(OUTER2, "i * N2 + j", "j * N1 + i")),
+    ("rectangular outer product skips the last column", broken(OUTER2, "i < N1 && j < N2", "i < N1 && j + 1u < N2")),
+    ("rectangular gradient product drops the tail", broken(PRODUCT2, "first < length", "first + 1u < length")),
+    ("rectangular gradient product takes W for V", broken(PRODUCT2, "other = select(N1, 0u", "other = select(0u, 0u")),
+    ("rectangular gradient product takes V for W", broken(PRODUCT2, "other = select(N1, 0u", "other = select(N1, N1")),
+    ("rectangular gradient product forgets to transpose", broken(PRODUCT2, "term * N2 + row", "row * N2 + term")),
+    ("rectangular gradient product writes R over L", broken(PRODUCT2, "own = select(0u, N1", "own = select(0u, 0u")),
+    ("rectangular gradient product skips the last row", broken(PRODUCT2, "if (i < height", "if (i + 1u < height")),
+    ("update forgets the ridge", broken(UPDATE, "fma(-shrink[trial], factor[at], factor[at])", "factor[at]")),
+    ("update takes another trial's ridge", broken(UPDATE, "-shrink[trial]", "-shrink[slot]")),
     ("update climbs", broken(UPDATE, "-step_sizes[trial]", "step_sizes[trial]")),
     ("update takes another trial's step", broken(UPDATE, "step_sizes[trial]", "step_sizes[slot]")),
     ("update moves frozen trials", broken(UPDATE, "let trial = slots[1u + slot]", "let trial = slot")),
     ("update skips the last entry", broken(UPDATE, "entry >= N * K", "entry + 1u >= N * K")),
     ("around a centre the factor 2 is forgotten", broken(AROUND, "fma(2.0, u, v)", "u + v")),
     ("around a centre V is forgotten in the left factor", broken(AROUND, "fma(2.0, u, v)", "2.0 * u")),
-    ("around a centre the adjoint is applied to V", broken(AROUND, "applied[at] = u + v", "applied[at] = v")),
-    ("around a centre what the adjoint is applied to is stale", broken(AROUND, "applied[at] = u + v;", "")),
+    ("around a centre the adjoint is applied to V", broken(AROUND, "select(u + v, -(u", "select(v, -(u")),
+    ("of signed columns the adjoint is applied to U", broken(AROUND, "-(u + v)", "u + v")),
+    ("signed columns are not signed in the left factor", broken(AROUND, "-twice", "twice")),
+    ("one column too many is signed", broken(AROUND, "K >= POSITIVE", "K + 1u >= POSITIVE")),
+    (
+        "around a centre what the adjoint is applied to is stale",
+        broken(AROUND, "applied[at] = select(u + v, -(u + v), negative);", ""),
+    ),
     ("around a centre the left factor's last entry is stale", broken(AROUND, "entry >= N * K", "entry + 1u >= N * K")),
     ("around a centre trials are mixed", broken(AROUND, "slots[1u + slot] * N", "slot * N")),
     ("packed rows are off by one", broken("lib/packed.wgsl", "2u * N - a + 1u", "2u * N - a")),
@@ -138,16 +161,25 @@ const MUTATIONS: &[(&str, Mutation)] = &[
 /// whose threads own quads of a row, 33 rows: two quads for every thread of 64 and some left; 251 measurements: 31 partial
 /// sums, for every branch of the reduction.
 fn instances(file: &str, forced: bool) -> Vec<Box<dyn Operator>> {
+    if thin::is_thin(file) {
+        return thin::instances(file);
+    }
     let dense = REGISTRY.iter().find(|r| r.name == "dense").unwrap();
     let variant = dense.variants.iter().find(|v| [HALF, QUADS_HALF].contains(&file) && v.name == "f16");
     let (random, integers) = variant.map_or((dense.random, dense.integers), |v| (v.random, v.integers));
     let (n, m) = if forced { (33, 251) } else { (17, 131) };
-    [random, integers].iter().map(|make| make(Shape::psd(n), m, 5).unwrap()).collect()
+    let rectangular = [OUTER2, PRODUCT2].contains(&file);
+    let shape = if rectangular { Shape::asymmetric(n, n + 4) } else { Shape::psd(n) };
+    [random, integers].iter().map(|make| make(shape, m, 5).unwrap()).collect()
 }
 
 /// The laws that break, one after the other, in small panels and in one.
-fn violations(device: &Device, variant: Option<&str>, mutations: &[Mutation]) -> impl Iterator<Item = String> {
-    let file = mutations.first().map_or("", |mutation| mutation.file);
+fn violations(
+    device: &Device,
+    variant: Option<&str>,
+    mutations: &[Mutation],
+    file: &str,
+) -> impl Iterator<Item = String> + use<> {
     let operators: Arc<[_]> = instances(file, variant.is_some()).into();
     let small = (Place::adapter(device).into_iter())
         .find(|place| place.precision == Precision::F32 && place.options.panel_bytes.is_some())
@@ -162,7 +194,8 @@ fn violations(device: &Device, variant: Option<&str>, mutations: &[Mutation]) ->
         let operators = operators.clone();
         (0..operators.len()).flat_map(move |at| {
             let (operators, place) = (operators.clone(), place.clone());
-            ENGINE_LAWS.iter().filter_map(move |law| {
+            let shape = operators[at].shape();
+            ENGINE_LAWS.iter().filter(move |law| law.concerns(shape)).filter_map(move |law| {
                 law.check(&*operators[at], &place).err().map(|why| format!("{}: {why}", law.name))
             })
         })
@@ -179,13 +212,16 @@ fn main() {
         trials.push(Trial::test("the kernels as they are break no law", move || {
             let portable = [None, Some("one-pass"), Some("row-resident"), Some("tiled")];
             let variants = portable.into_iter().chain(subgroups.then_some(Some("one-pass+subgroup")));
-            let found: Vec<String> = variants.flat_map(|variant| violations(&sound, variant, &[])).collect();
+            let rows = variants.flat_map(|variant| violations(&sound, variant, &[], ""));
+            let files = [thin::VECTORS, thin::MEAN, thin::GATHER];
+            let found: Vec<String> =
+                rows.chain(files.iter().flat_map(|file| violations(&sound, None, &[], file))).collect();
             if found.is_empty() { Ok(()) } else { Err(Failed::from(found.join("\n"))) }
         }));
-        for &(name, mutation) in MUTATIONS {
+        for &(name, mutation) in MUTATIONS.iter().chain(thin::MUTATIONS) {
             let device = device.clone();
             let trial = Trial::test(name, move || {
-                match violations(&device, variant(mutation.file), &[mutation]).next() {
+                match violations(&device, variant(mutation.file), &[mutation], mutation.file).next() {
                     // A patch that does not apply or does not compile proves nothing.
                     Some(why) if why.contains("mutation") || why.contains("compil") => Err(Failed::from(why)),
                     Some(_) => Ok(()),

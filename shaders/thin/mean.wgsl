@@ -1,0 +1,45 @@
+// Σ w·e and Σ w over 64 stretches of the measurements, for the mean of the residuals: parts[slot, h] = (Σ w·e, Σ w) over the
+// h-th of 64 stretches of ⌈M/64⌉. A thread adds every 256th of a stretch in order, then a fixed tree adds the threads.
+//
+// Grid: one workgroup per (slot, h).
+
+@group(0) @binding(0) var<storage, read> slots: array<u32>;
+@group(1) @binding(0) var<storage, read> residual: array<real>;           // (BATCH, M)
+@group(1) @binding(1) var<storage, read> weight: array<real>;             // (BATCH, M)
+@group(1) @binding(2) var<storage, read_write> parts: array<vec2<real>>;  // (slots, 64)
+
+var<workgroup> scratch: array<vec2<real>, 256>;
+
+@compute @workgroup_size(256)
+fn mean(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) extent: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let index = linear_index(workgroup, extent);
+    let slot = index / 64u;
+    if (slot >= slots[0]) {
+        return;
+    }
+    let stretch = ceil_div(M, 64u);
+    let first = index % 64u * stretch;
+    let end = min(first + stretch, M);
+    let base = slots[1u + slot] * M;
+    var sum = vec2<real>();
+    for (var i = first + thread; i < end; i += 256u) {
+        let w = weight[base + i];
+        sum.x = fma(w, residual[base + i], sum.x);
+        sum.y += w;
+    }
+    scratch[thread] = sum;
+    workgroupBarrier();
+    for (var width = 128u; width > 0u; width = width / 2u) {
+        if (thread < width) {
+            scratch[thread] += scratch[thread + width];
+        }
+        workgroupBarrier();
+    }
+    if (thread == 0u) {
+        parts[index] = scratch[0];
+    }
+}

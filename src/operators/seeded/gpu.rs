@@ -1,0 +1,40 @@
+//! How the kernels of `shaders/rows` are given rows that are made on the device.
+
+use std::ops::Range;
+
+use crate::operators::seeded::{Ensemble, Seeded};
+use crate::operators::{GpuPlan, GpuSource, Made, Reader, Storage};
+
+macro_rules! file {
+    ($path:literal) => {
+        ($path, include_str!(concat!("../../../shaders/", $path)))
+    };
+}
+
+impl GpuSource for Seeded {
+    fn plan(&self, _widest: Storage) -> GpuPlan {
+        let (numbers, quads, shift) = match self.ensemble {
+            Ensemble::Bytes { shift } => (file!("storage/seeded.wgsl"), file!("storage/quads_seeded.wgsl"), shift),
+            Ensemble::Signs => (file!("storage/rademacher.wgsl"), file!("storage/quads_rademacher.wgsl"), 0),
+        };
+        let [first, second] = self.seed;
+        let constants = format!(
+            "const SEED0: u32 = {first}u;\nconst SEED1: u32 = {second}u;\nconst SHIFT: u32 = {shift}u;\n\
+             const SCALE: real = {:?};\n",
+            self.scale
+        );
+        GpuPlan {
+            shader: include_str!("../../../shaders/rows/two_kernel.wgsl"),
+            row_words: self.shape.dimension().next_multiple_of(64),
+            row_bytes: 0,
+            reader: Some(Reader::Made(Made { numbers, quads, constants })),
+            packed_rows: true,
+            off_diagonal: self.off_diagonal,
+            forward_rows: 4,
+        }
+    }
+
+    fn write_rows(&self, _plan: &GpuPlan, _rows: Range<usize>, out: &mut [u32]) {
+        out.fill(0);
+    }
+}

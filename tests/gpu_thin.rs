@@ -1,0 +1,69 @@
+//! Every law over operators of vectors and of nonzeros on graphics adapters: the kernels that never form a matrix.
+
+use std::sync::{Arc, OnceLock};
+
+use common::thin::ThinOperator;
+use libtest_mimic::{Arguments, Failed, Trial};
+use lowrank::laws::{ENGINE_LAWS, Held, Place};
+use lowrank::operators::{Operator, Storage};
+use lowrank::problem::Shape;
+
+mod common;
+
+type Make = fn(bool) -> ThinOperator;
+
+/// Name, how to make it (of integers or not).
+const SUBJECTS: &[(&str, Make)] = &[
+    ("vectors 1x1 m=1 q=1", |i| ThinOperator::vectors(Shape::psd(1), 1, 1, 1, i)),
+    ("vectors 17x17 m=131 q=1", |i| ThinOperator::vectors(Shape::psd(17), 131, 1, 2, i)),
+    ("vectors 65x65 m=70 q=3", |i| ThinOperator::vectors(Shape::psd(65), 70, 3, 3, i)),
+    ("vectors 19x70 m=67 q=1", |i| ThinOperator::vectors(Shape::asymmetric(19, 70), 67, 1, 4, i)),
+    ("vectors 66x5 m=40 q=2", |i| ThinOperator::vectors(Shape::asymmetric(66, 5), 40, 2, 5, i)),
+    ("vectors 3x3 m=300 q=1, centred", |i| ThinOperator::vectors(Shape::psd(3), 300, 1, 6, i).centred()),
+    ("vectors 17x17 m=131 q=2 in f64", |i| ThinOperator::vectors(Shape::psd(17), 131, 2, 7, i).stored(Storage::F64)),
+    ("nonzeros 1x1 m=1", |i| ThinOperator::nonzeros(Shape::psd(1), 1, 1, 8, i)),
+    ("nonzeros 17x17 m=131", |i| ThinOperator::nonzeros(Shape::psd(17), 131, 300, 9, i)),
+    ("nonzeros 40x3 m=70", |i| ThinOperator::nonzeros(Shape::asymmetric(40, 3), 70, 40, 10, i)),
+    ("nonzeros 9x260 m=700, centred", |i| ThinOperator::nonzeros(Shape::asymmetric(9, 260), 700, 9, 11, i).centred()),
+    ("entries 5x7 m=6000", |_| ThinOperator::entries(Shape::asymmetric(5, 7), 6000, 12)),
+    ("entries 31x31 m=200", |i| {
+        // Ones beside the diagonal of a symmetric matrix are halves in it.
+        if i {
+            ThinOperator::nonzeros(Shape::psd(31), 200, 1, 13, i)
+        } else {
+            ThinOperator::entries(Shape::psd(31), 200, 13)
+        }
+    }),
+];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for device in common::devices() {
+        let places: Vec<Place> = Place::adapter(&device).into_iter().filter(|place| place.variant.is_none()).collect();
+        for &(name, make) in SUBJECTS {
+            let pair: [Arc<OnceLock<ThinOperator>>; 2] = Default::default();
+            let shape = make(false).shape();
+            for place in &places {
+                for law in ENGINE_LAWS.iter().filter(|law| law.concerns(shape)) {
+                    let integers = law.name == "exact on integers";
+                    // A mean is a quotient, which is not exact.
+                    if integers && make(true).is_centred() {
+                        continue;
+                    }
+                    let (shared, place) = (pair[usize::from(integers)].clone(), place.clone());
+                    let name = format!("{name}, {}: {}", place.name, law.name);
+                    trials.push(Trial::test(name, move || {
+                        match law.check(shared.get_or_init(|| make(integers)), &place) {
+                            Ok(Held::Holds) => Ok(()),
+                            Ok(Held::NotApplicable) => Err("the law did not apply: this test checked nothing".into()),
+                            Err(why) => Err(Failed::from(why)),
+                        }
+                    }));
+                }
+            }
+        }
+    }
+    trials.extend(common::missing_adapter("thin kernels"));
+    libtest_mimic::run(&arguments, trials).exit();
+}
