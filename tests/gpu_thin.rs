@@ -21,6 +21,19 @@ const SUBJECTS: &[(&str, Make)] = &[
     ("vectors 66x5 m=40 q=2", |i| ThinOperator::vectors(Shape::asymmetric(66, 5), 40, 2, 5, i)),
     ("vectors 3x3 m=300 q=1, centred", |i| ThinOperator::vectors(Shape::psd(3), 300, 1, 6, i).centred()),
     ("vectors 17x17 m=131 q=2 in f64", |i| ThinOperator::vectors(Shape::psd(17), 131, 2, 7, i).stored(Storage::F64)),
+    ("nonzeros 1x1 m=1", |i| ThinOperator::nonzeros(Shape::psd(1), 1, 1, 8, i)),
+    ("nonzeros 17x17 m=131", |i| ThinOperator::nonzeros(Shape::psd(17), 131, 300, 9, i)),
+    ("nonzeros 40x3 m=70", |i| ThinOperator::nonzeros(Shape::asymmetric(40, 3), 70, 40, 10, i)),
+    ("nonzeros 9x260 m=700, centred", |i| ThinOperator::nonzeros(Shape::asymmetric(9, 260), 700, 9, 11, i).centred()),
+    ("entries 5x7 m=6000", |_| ThinOperator::entries(Shape::asymmetric(5, 7), 6000, 12)),
+    ("entries 31x31 m=200", |i| {
+        // Ones beside the diagonal of a symmetric matrix are halves in it.
+        if i {
+            ThinOperator::nonzeros(Shape::psd(31), 200, 1, 13, i)
+        } else {
+            ThinOperator::entries(Shape::psd(31), 200, 13)
+        }
+    }),
 ];
 
 fn main() {

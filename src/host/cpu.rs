@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::{Error, Result};
 use crate::host::centre::{Centre, signed};
+use crate::host::gather::{self, Gathered};
 use crate::host::work::{Shard, Threads, Work, pairs};
 use crate::memory::{Memory, Part, Place, product};
 use crate::methods::Stage;
-use crate::operators::{HostKernel, InstructionSet, Operator, TwinKernel};
+use crate::operators::{GatherKernel, HostKernel, InstructionSet, Operator, Pair, TwinKernel};
 use crate::problem::Factors;
 use crate::real::{Real, convert};
 
@@ -16,6 +17,7 @@ use crate::real::{Real, convert};
 pub(crate) trait HostReal: Real {
     const PRECISION: Precision;
     fn kernel(operator: &dyn Operator) -> Option<&dyn HostKernel<Self>>;
+    fn gather(operator: &dyn Operator) -> Option<&dyn GatherKernel<Self>>;
 }
 
 impl HostReal for f32 {
@@ -23,12 +25,18 @@ impl HostReal for f32 {
     fn kernel(operator: &dyn Operator) -> Option<&dyn HostKernel<Self>> {
         operator.kernel_f32()
     }
+    fn gather(operator: &dyn Operator) -> Option<&dyn GatherKernel<Self>> {
+        operator.gather_f32()
+    }
 }
 
 impl HostReal for f64 {
     const PRECISION: Precision = Precision::F64;
     fn kernel(operator: &dyn Operator) -> Option<&dyn HostKernel<Self>> {
         operator.kernel_f64()
+    }
+    fn gather(operator: &dyn Operator) -> Option<&dyn GatherKernel<Self>> {
+        operator.gather_f64()
     }
 }
 
@@ -49,6 +57,8 @@ struct Cpu<'a, T> {
     /// Where `factor` is an increment around it, or has signed columns.
     centre: Option<Centre<T>>,
     work: Work<T>,
+    /// Of operators whose adjoint is gathered.
+    gathered: Option<Gathered<T>>,
     set: InstructionSet,
     /// Whether `work` holds the gradient at `factor`.
     fresh: bool,
@@ -68,6 +78,21 @@ macro_rules! with_kernel {
         };
         $body
     }};
+}
+
+fn gradient<T: HostReal>(
+    operator: &dyn Operator,
+    work: &mut Work<T>,
+    gathered: &mut Option<Gathered<T>>,
+    set: InstructionSet,
+    point: &[Pair<'_, T>],
+    applied: &[Pair<'_, T>],
+    active: &[bool],
+) {
+    match (T::gather(operator), gathered) {
+        (Some(kernel), Some(gathered)) => work.gather(gathered, kernel, set, point, applied, active),
+        _ => with_kernel!(operator, kernel => work.gradient(kernel, set, point, applied, active)),
+    }
 }
 
 pub(crate) fn load<'a>(load: &Load<'a>, precision: Precision) -> Result<Box<dyn Engine + 'a>> {
@@ -123,12 +148,18 @@ impl<'a, T: HostReal> Cpu<'a, T> {
         let operator = load.operator.clone();
         let (batch, k, shape) = (load.batch, load.search_rank, operator.shape());
         let n2 = if shape.is_symmetric() { 0 } else { shape.columns() };
-        let fast = T::kernel(&*operator).is_some();
-        let (point_len, accumulator_len, scratch_len) = with_kernel!(&*operator, kernel => {
-            (kernel.point_len(k), kernel.accumulator_len(k), kernel.scratch_len(k))
+        let gathers = T::gather(&*operator).is_some() && !operator.is_centred();
+        let fast = gathers || T::kernel(&*operator).is_some();
+        let (point_len, accumulator_len, scratch_len) = with_kernel!(&*operator, kernel => match gathers {
+            true => (0, 0, 0),
+            false => (kernel.point_len(k), kernel.accumulator_len(k), kernel.scratch_len(k)),
         });
         let (set, variant) = choose(fast, load.variant.as_deref())?;
-        let memory = held::<T>(&*operator, batch, k, [point_len, accumulator_len, scratch_len]);
+        let mut memory = held::<T>(&*operator, batch, k, [point_len, accumulator_len, scratch_len]);
+        if gathers {
+            memory.parts.retain(|part| part.bytes > 0);
+            memory.parts.extend(gather::held::<T>(&*operator, batch, k));
+        }
         memory.require("batch", "Run fewer trials at a time")?;
         let cost = operator.cost(batch, k);
         let info = EngineInfo {
@@ -184,6 +215,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             signature: load.signature,
             centre: signed(load.signature, batch * shape.rows(), k),
             work,
+            gathered: gathers.then(|| Gathered::new(batch, operator.measurements())),
             set,
             fresh: false,
             operator,
@@ -203,9 +235,8 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             };
             let point = pairs(self.batch, self.search_rank, point.0, point.1);
             let applied = pairs(self.batch, self.search_rank, applied.0, applied.1);
-            with_kernel!(&*self.operator, kernel => {
-                self.work.gradient(kernel, self.set, &point, &applied, &self.active)
-            });
+            let (work, gathered) = (&mut self.work, &mut self.gathered);
+            gradient(&*self.operator, work, gathered, self.set, &point, &applied, &self.active);
             self.fresh = true;
         }
     }
@@ -337,7 +368,8 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
         let point = pairs(batch, k, &data[0], if point.is_single() { &data[0] } else { &data[1] });
         let applied = pairs(batch, k, &data[2], &data[3]);
         let all = vec![true; batch];
-        with_kernel!(&*self.operator, kernel => self.work.gradient(kernel, self.set, &point, &applied, &all));
+        let (work, gathered) = (&mut self.work, &mut self.gathered);
+        gradient(&*self.operator, work, gathered, self.set, &point, &applied, &all);
         self.fresh = false;
         Ok(Evaluation {
             residual: self.all_residuals(),

@@ -3,7 +3,8 @@
 
 use rayon::prelude::*;
 
-use crate::operators::Operator;
+use crate::host::gather;
+use crate::operators::{Operator, Side};
 use crate::problem::Factors;
 
 /// A(L Rᵀ) for one trial, all m.
@@ -21,6 +22,10 @@ pub(crate) fn measure(operator: &dyn Operator, point: &Factors) -> Vec<f64> {
 
 /// A*(r)·V for one trial, summed in shard order: n×k row-major.
 pub(crate) fn adjoint(operator: &dyn Operator, residual: &[f64], applied: &Factors) -> Vec<f64> {
+    if let Some(kernel) = operator.gather_f64() {
+        let (v, k) = (applied.right(0), applied.search_rank());
+        return gather::adjoint(operator, kernel, Side::Left, residual, v.as_slice(), k);
+    }
     let parts: Vec<Vec<f64>> = (0..operator.shards())
         .into_par_iter()
         .map(|shard| {
@@ -38,6 +43,10 @@ pub(crate) fn adjoint(operator: &dyn Operator, residual: &[f64], applied: &Facto
 
 /// A*(r)ᵀ·W for one trial, summed in shard order: n2×k row-major.
 pub(crate) fn adjoint_transposed(operator: &dyn Operator, residual: &[f64], applied: &Factors) -> Vec<f64> {
+    if let Some(kernel) = operator.gather_f64() {
+        let (w, k) = (applied.left(0), applied.search_rank());
+        return gather::adjoint(operator, kernel, Side::Right, residual, w.as_slice(), k);
+    }
     let size = operator.shape().columns() * applied.search_rank();
     let parts: Vec<Vec<f64>> = (0..operator.shards())
         .into_par_iter()

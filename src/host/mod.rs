@@ -2,6 +2,7 @@
 
 mod centre;
 mod cpu;
+mod gather;
 mod measure;
 mod reference;
 mod work;

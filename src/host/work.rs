@@ -100,7 +100,7 @@ impl<T: Real> Work<T> {
 /// What is worth handing to several threads: waking them takes longer than a few thousand operations do.
 #[derive(Clone, Copy)]
 pub(super) struct Threads {
-    shards: bool,
+    pub(super) shards: bool,
     trials: bool,
 }
 
@@ -116,7 +116,7 @@ impl Threads {
     }
 }
 
-fn each<I: Send>(parallel: bool, items: Vec<I>, f: impl Fn(I) + Send + Sync) {
+pub(super) fn each<I: Send>(parallel: bool, items: Vec<I>, f: impl Fn(I) + Send + Sync) {
     if parallel && items.len() > 1 {
         items.into_par_iter().for_each(f);
     } else {

@@ -1,16 +1,22 @@
-//! Files: NumPy arrays in, NumPy arrays out, and output files that appear whole or not at all.
+//! Files: NumPy arrays, Matrix Market and text triplets in, NumPy arrays out, and output files that appear whole or not at all.
 //!
 //! Every reader checks what a file claims against the bytes that are there before it allocates, and every message names
 //! the file, what was found, what is allowed and what to do.
 
+mod delimited;
 mod digest;
 mod element;
 mod header;
+mod lines;
+mod matrix_market;
 mod npy;
 mod npz;
 mod observations;
 mod output;
+mod rows;
+mod scipy;
 mod spool;
+mod triplets;
 mod truth;
 mod write;
 
@@ -21,7 +27,9 @@ pub(crate) use npz::{LARGEST_ENTRY, NpzWriter};
 pub use npz::{npz_names, read_npz, write_npz};
 pub use observations::read_observations;
 pub use output::{OutputFile, ensure_not_input, same_file};
+pub use rows::{SparseRows, read_sparse_rows};
 pub(crate) use spool::Spool;
+pub use triplets::{TripletFile, TripletOptions, Triplets};
 pub use truth::{FactorArray, read_factor, read_pair, read_rectangular_truth, read_signed_factor, read_truth_matrix};
 pub use write::{NpyNumber, NpyWriter, write_npy_f32, write_npy_f64};
 

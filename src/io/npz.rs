@@ -58,6 +58,11 @@ pub fn npz_names(path: impl AsRef<Path>) -> Result<Vec<String>> {
 /// entry is not a `.npy` file of numbers.
 pub fn read_npz(path: impl AsRef<Path>, name: &str) -> Result<NpyArray> {
     let path = path.as_ref();
+    NpyArray::from_bytes(label(path, name), read_bytes(path, name)?)
+}
+
+/// The bytes of an entry.
+fn read_bytes(path: &Path, name: &str) -> Result<Vec<u8>> {
     let mut archive = open(path)?;
     let entry = match archive.by_name(&format!("{name}.npy")) {
         Ok(entry) => entry,
@@ -81,7 +86,16 @@ pub fn read_npz(path: impl AsRef<Path>, name: &str) -> Result<NpyArray> {
             "Save it alone with numpy.save(path, array): .npy files are memory-mapped",
         ));
     }
-    NpyArray::from_bytes(label(path, name), bytes)
+    Ok(bytes)
+}
+
+/// A short word that NumPy saved as an array of one string: the bytes of the `.npy` entry behind its header, in ASCII or in
+/// 32 bits a letter.
+pub(super) fn read_text(path: &Path, name: &str) -> Result<String> {
+    let bytes = read_bytes(path, name)?;
+    let header = bytes.iter().take(512).position(|&b| b == b'\n').map_or(bytes.len(), |end| end + 1);
+    let letters = bytes[header..].iter().take(64).filter(|&&b| b != 0).map(|&b| char::from(b));
+    Ok(letters.collect())
 }
 
 /// The first of `names` that the archive has, or its only array.

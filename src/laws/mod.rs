@@ -87,8 +87,13 @@ impl Place {
     /// Whether there is something to check at this place: where it forces a kernel variant, the operator must have it and
     /// hold its numbers in the place's precision or a shorter one that only this precision reads.
     pub fn applies_to(&self, operator: &dyn Operator) -> bool {
+        if matches!(self.backend, Backend::Gpu(_)) && operator.gpu().is_none() {
+            return false;
+        }
         let Some(variant) = &self.variant else { return true };
-        let Backend::Gpu(device) = &self.backend else { return operator.kernel_f32().is_some() };
+        let Backend::Gpu(device) = &self.backend else {
+            return operator.kernel_f32().is_some() || operator.gather_f32().is_some();
+        };
         let double = operator.stored_in() == Some(Storage::F64);
         double == (self.precision == Precision::F64)
             && gpu::variants(device, operator, 1, self.precision)

@@ -4,7 +4,10 @@
 //! (the three functions of the trait), optionally a fast host kernel and a WGSL shader. Everything else in the crate
 //! sees the trait only.
 
+pub(crate) mod compressed;
 pub mod dense;
+pub mod entries;
+mod gather;
 mod gpu;
 mod kernel;
 mod loss;
@@ -12,6 +15,7 @@ pub mod rank_one;
 mod registry;
 mod rows;
 mod seeded;
+pub mod sparse;
 
 use std::ops::Range;
 
@@ -20,6 +24,8 @@ use crate::problem::{Factors, Shape};
 
 pub use crate::simd::InstructionSet;
 pub use dense::{Dense, Layout, Storage};
+pub use entries::Entries;
+pub use gather::{GatherKernel, Lines, Side};
 pub use gpu::{GpuForm, GpuNonzeros, GpuThin, GpuVectors};
 pub(crate) use kernel::TwinKernel;
 pub use kernel::{HostKernel, Pair, TrialPass};
@@ -27,6 +33,7 @@ pub use loss::Loss;
 pub use rank_one::RankOne;
 pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
 pub use seeded::Seeded;
+pub use sparse::Sparse;
 
 /// What one iteration of gradient descent costs in an operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -180,6 +187,17 @@ pub trait Operator: Send + Sync {
         None
     }
 
+    /// Fast single-precision kernel of operators whose measurements touch few lines of the factors; the Cpu backend
+    /// prefers it.
+    fn gather_f32(&self) -> Option<&dyn GatherKernel<f32>> {
+        None
+    }
+
+    /// The same in double precision.
+    fn gather_f64(&self) -> Option<&dyn GatherKernel<f64>> {
+        None
+    }
+
     /// What the Gpu backend runs; it refuses operators without.
     fn gpu(&self) -> Option<GpuForm<'_>> {
         None
@@ -316,6 +334,12 @@ macro_rules! delegate {
             }
             fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
                 (**self).kernel_f64()
+            }
+            fn gather_f32(&self) -> Option<&dyn GatherKernel<f32>> {
+                (**self).gather_f32()
+            }
+            fn gather_f64(&self) -> Option<&dyn GatherKernel<f64>> {
+                (**self).gather_f64()
             }
             fn gpu(&self) -> Option<GpuForm<'_>> {
                 (**self).gpu()

@@ -2,7 +2,7 @@
 //! benches, `lowrank check` and `lowrank list operators`.
 
 use crate::error::Result;
-use crate::operators::{Dense, Operator, RankOne, Seeded, Storage};
+use crate::operators::{Dense, Entries, Operator, RankOne, Seeded, Sparse, Storage};
 use crate::problem::Shape;
 
 /// (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
@@ -114,6 +114,30 @@ pub const REGISTRY: &[Registration] = &[
         backends: "reference, cpu, gpu",
         random: |shape, measurements, seed| Ok(Box::new(Seeded::rademacher(shape, measurements, seed)?)),
         integers: |shape, m, seed| Ok(Box::new(Seeded::rademacher(shape, m, seed)?.small_integers())),
+        variants: &[],
+    },
+    Registration {
+        name: "entries",
+        summary: "sampled entries, from CSV, TSV or Matrix Market files: matrix completion",
+        formula: "Z_ab, or (Z_ab + Z_ba)/2 of a symmetric unknown",
+        normalization: "n1 n2/m",
+        bytes_per_iteration: "24 m + 4 (n1 + n2), and a row of a factor for each of 3 m listings",
+        flops_per_iteration: "6 m k per trial",
+        backends: "reference, cpu",
+        random: |shape, measurements, seed| Ok(Box::new(Entries::uniform(shape, measurements, seed)?)),
+        integers: |shape, measurements, seed| Ok(Box::new(Entries::uniform(shape, measurements, seed)?)),
+        variants: &[],
+    },
+    Registration {
+        name: "sparse",
+        summary: "own sensing matrices with few nonzeros, from Matrix Market or scipy.sparse files",
+        formula: "<A_i, Z>, A_i compressed; the symmetric part of A_i for a symmetric unknown",
+        normalization: "1/m (own matrices: --normalization)",
+        bytes_per_iteration: "24 or 36 nnz + 4 (m + n1 + n2), and a row of a factor for each of 3 nnz listings",
+        flops_per_iteration: "6 nnz k per trial",
+        backends: "reference, cpu",
+        random: |shape, measurements, seed| Ok(Box::new(Sparse::random(shape, measurements, 4, seed)?)),
+        integers: |shape, measurements, seed| Ok(Box::new(Sparse::small_integers(shape, measurements, seed)?)),
         variants: &[],
     },
 ];

@@ -13,6 +13,7 @@ pub(crate) enum Purpose {
     Init = 4,
     Holdout = 5,
     Laws = 6,
+    Shards = 7,
 }
 
 /// The generator of stream `index` (a measurement's row, say) under `seed`.

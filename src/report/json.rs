@@ -24,6 +24,9 @@ pub struct TrialReport {
     pub relative_residual: Option<f64>,
     pub relative_error: Option<f64>,
     pub holdout_loss: Option<f64>,
+    /// Root mean squares of the residuals, in the units of y.
+    pub train_rmse: Option<f64>,
+    pub holdout_rmse: Option<f64>,
     pub estimated_relative_error: Option<f64>,
     pub singular_values: Vec<f64>,
     pub estimated_rank: usize,
@@ -48,6 +51,8 @@ impl From<&TrialSolution> for TrialReport {
             relative_residual: finite(t.relative_residual),
             relative_error: t.relative_error.and_then(finite),
             holdout_loss: t.holdout_loss.and_then(finite),
+            train_rmse: finite(t.train_rmse()),
+            holdout_rmse: t.holdout_rmse().and_then(finite),
             estimated_relative_error: t.estimated_relative_error.and_then(finite),
             singular_values: t.singular_values.clone(),
             estimated_rank: t.estimated_rank,
@@ -132,7 +137,14 @@ impl From<&Memory> for MemoryReport {
     }
 }
 
-/// The whole report. The first four values are those of the best trial.
+/// Root mean square errors of predictions that know the mean, or the mean and what each row and column adds to it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    pub global_mean: f64,
+    pub row_and_column_biases: f64,
+}
+
+/// The whole report. The first values are those of the best trial.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunReport {
     pub status: Status,
@@ -140,6 +152,12 @@ pub struct RunReport {
     pub train_loss: Option<f64>,
     /// Null without a truth.
     pub relative_error: Option<f64>,
+    pub train_rmse: Option<f64>,
+    pub holdout_rmse: Option<f64>,
+    /// What predictions without the factors reach, on the held-out measurements where there are some, else on those of
+    /// training; only of sampled entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_rmse: Option<Baseline>,
     /// Number of the best trial: lowest held-out loss, or lowest training loss.
     pub best_trial: usize,
     pub trials: Vec<TrialReport>,
@@ -171,6 +189,9 @@ impl RunReport {
             iterations: best.iterations,
             train_loss: best.train_loss,
             relative_error: best.relative_error,
+            train_rmse: best.train_rmse,
+            holdout_rmse: best.holdout_rmse,
+            baseline_rmse: None,
             best_trial: best.parameters.trial,
             trials: solution.trials.iter().map(TrialReport::from).collect(),
             settings,

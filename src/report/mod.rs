@@ -14,7 +14,7 @@ mod tables;
 pub use crate::text::{readable, readable_seconds};
 pub use heatmap::{Heatmap, Panel as HeatmapPanel};
 pub use html::{Page, escaped};
-pub use json::{Environment, MemoryReport, RunReport, TrialReport};
+pub use json::{Baseline, Environment, MemoryReport, RunReport, TrialReport};
 pub(crate) use plot::quantile;
 pub use plot::{Axis, Band, BoxAt, Curve, Figure, Mark, Panel, Quantity, Series, Style, panels_to_svg};
 pub use snapshots::Snapshots;
@@ -35,6 +35,18 @@ use crate::solver::{Solution, TrialSolution};
 /// # Errors
 /// Those of `writer`.
 pub fn write_factors(writer: &mut impl Write, solution: &Solution) -> std::io::Result<()> {
+    write_factors_with(writer, solution, &[])
+}
+
+/// [`write_factors`] with further arrays, (name, shape, row-major numbers), in the same archive.
+///
+/// # Errors
+/// As [`write_factors`].
+pub fn write_factors_with(
+    writer: &mut impl Write,
+    solution: &Solution,
+    more: &[(&str, &[usize], &[f64])],
+) -> std::io::Result<()> {
     let trials = &solution.trials;
     let widest = trials.iter().map(|t| t.parameters.search_rank).max().unwrap_or(0);
     let padded = |of: fn(&TrialSolution) -> MatrixView<'_>| -> (Vec<usize>, Vec<f64>) {
@@ -49,16 +61,17 @@ pub fn write_factors(writer: &mut impl Write, solution: &Solution) -> std::io::R
     };
     let (shape, left) = padded(TrialSolution::left);
     let first = trials.first().map(TrialSolution::product);
-    if first.is_some_and(|product| !product.is_single()) {
-        let (right_shape, right) = padded(TrialSolution::right);
-        return write_npz(writer, &[("left", &shape, &left), ("right", &right_shape, &right)]);
+    let pair = first.is_some_and(|product| !product.is_single()).then(|| padded(TrialSolution::right));
+    let signature = first.filter(|product| product.positive() < product.left().columns()).map(|product| {
+        let positive = product.positive() as f64;
+        [positive, product.left().columns() as f64 - positive]
+    });
+    let mut arrays: Vec<(&str, &[usize], &[f64])> = vec![("left", &shape, &left)];
+    match (&pair, &signature) {
+        (Some((shape, right)), _) => arrays.push(("right", shape, right)),
+        (None, Some(signature)) => arrays.push(("signature", &[2], signature)),
+        (None, None) => {}
     }
-    match first.filter(|product| product.positive() < product.left().columns()) {
-        Some(product) => {
-            let positive = product.positive() as f64;
-            let signature = [positive, product.left().columns() as f64 - positive];
-            write_npz(writer, &[("left", &shape, &left), ("signature", &[2], &signature)])
-        }
-        None => write_npz(writer, &[("left", &shape, &left)]),
-    }
+    arrays.extend(more);
+    write_npz(writer, &arrays)
 }

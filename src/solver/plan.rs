@@ -12,7 +12,7 @@ use crate::operators::Operator;
 use crate::problem::random::{Purpose, normals, stream};
 use crate::problem::{Factors, Model, Shape, Truth};
 use crate::solver::problem::Problem;
-use crate::solver::settings::{Init, Settings, Trial};
+use crate::solver::settings::{Holdout, Init, Settings, Trial};
 use crate::text::readable;
 
 /// What one trial was run with.
@@ -109,7 +109,10 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
             let fix = "leave search_rank out: the signature has it";
             return Err(Error::invalid("search_rank", search_rank, format!("p + q = {} of the signature", p + q), fix));
         }
-        let held = hold_out(settings, rows)?;
+        let held = match &settings.held_out {
+            Some(list) => listed(list, rows, m)?,
+            None => hold_out(settings, rows)?,
+        };
         let training = rows - held.len();
         let row = &mut weights[trial * m..(trial + 1) * m];
         row[..rows].fill(1.0);
@@ -279,9 +282,30 @@ fn check_given(factors: &Factors, shape: Shape, batch: usize, settings: &Setting
     Factors::of(batch, shape, factors.search_rank(), left, right)
 }
 
+/// The measurements of a list that are among the first `rows`, ascending.
+fn listed(list: &[usize], rows: usize, m: usize) -> Result<Vec<usize>> {
+    if let Some(beyond) = list.iter().find(|i| **i >= m) {
+        let allowed = format!("measurements 0 to {}", m - 1);
+        return Err(Error::invalid("holdout", format!("measurement {beyond}"), allowed, "they are counted from 0"));
+    }
+    let mut held: Vec<usize> = list.iter().copied().filter(|i| *i < rows).collect();
+    held.sort_unstable();
+    held.dedup();
+    if held.len() >= rows {
+        let fix = "leave some for training";
+        return Err(Error::invalid("holdout", format!("all {rows} measurements"), "fewer than all of them", fix));
+    }
+    Ok(held)
+}
+
 /// The held-out measurements among the first `rows`, ascending: a function of the seed, the share and `rows` only.
 fn hold_out(settings: &Settings, rows: usize) -> Result<Vec<usize>> {
     let Some(holdout) = settings.holdout else { return Ok(Vec::new()) };
+    share_of(holdout, rows)
+}
+
+/// A share of 0..rows, drawn with a seed, ascending.
+pub(crate) fn share_of(holdout: Holdout, rows: usize) -> Result<Vec<usize>> {
     let count = ((rows as f64 * holdout.fraction).round() as usize).max(1);
     if count >= rows {
         return Err(Error::invalid(

@@ -6,6 +6,7 @@ use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::methods::Method;
 use crate::problem::Factors;
+use crate::solver::plan;
 
 /// Where the iteration starts.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,6 +196,8 @@ pub struct Settings {
     pub(crate) stop: Stop,
     pub(crate) observe: Schedule,
     pub(crate) holdout: Option<Holdout>,
+    /// Measurements to hold out, in place of a share of them.
+    pub(crate) held_out: Option<Vec<usize>>,
     pub(crate) precision: Precision,
     pub(crate) variant: Option<String>,
     pub(crate) device_memory: Option<u64>,
@@ -207,6 +210,29 @@ pub struct Settings {
 pub struct Holdout {
     pub fraction: f64,
     pub seed: u64,
+}
+
+impl Holdout {
+    /// The measurements of 0..rows that are held out, ascending.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a share outside 0 to 1, or where none would be left.
+    pub fn measurements(self, rows: usize) -> Result<Vec<usize>> {
+        self.check()?;
+        plan::share_of(self, rows)
+    }
+
+    /// Refuses a share that is none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless it lies between 0 and 1.
+    pub fn check(self) -> Result<()> {
+        if self.fraction > 0.0 && self.fraction < 1.0 {
+            return Ok(());
+        }
+        let fix = "0.1 keeps a tenth of the measurements aside";
+        Err(Error::invalid("holdout", self.fraction, "a share between 0 and 1, both excluded", fix))
+    }
 }
 
 impl Settings {
@@ -268,6 +294,13 @@ impl Settings {
     /// iterate where it was lowest is kept, and for isotropic ensembles it estimates the relative error.
     pub fn holdout(mut self, fraction: f64, seed: u64) -> Self {
         self.holdout = Some(Holdout { fraction, seed });
+        self
+    }
+
+    /// Keeps these measurements out of training, as [`Settings::holdout`] keeps a share of them; of a trial that uses the first
+    /// rows only, those among them.
+    pub fn holdout_measurements(mut self, measurements: impl IntoIterator<Item = usize>) -> Self {
+        self.held_out = Some(measurements.into_iter().collect());
         self
     }
 
@@ -353,11 +386,12 @@ impl Settings {
         nonnegative("stop_loss", self.stop.loss)?;
         nonnegative("stop_residual", self.stop.residual)?;
         nonnegative("stop_time", self.stop.time)?;
-        if let Some(Holdout { fraction, .. }) = self.holdout
-            && !(fraction > 0.0 && fraction < 1.0)
-        {
-            let fix = "0.1 keeps a tenth of the measurements aside";
-            return Err(Error::invalid("holdout", fraction, "a share between 0 and 1, both excluded", fix));
+        if let Some(holdout) = self.holdout {
+            holdout.check()?;
+        }
+        if self.holdout.is_some() && self.held_out.is_some() {
+            let fix = "give a share or the measurements themselves";
+            return Err(Error::invalid("holdout", "a share and a list of measurements", "one of them", fix));
         }
         if self.observe == Schedule::Every(0) {
             return Err(Error::invalid("observe", "every:0", "every:J with J ≥ 1, or log", "use every:10"));

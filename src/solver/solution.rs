@@ -121,6 +121,22 @@ impl TrialSolution {
         self.product().right()
     }
 
+    /// Root mean square of the residuals over the training measurements, in the units of y.
+    pub fn train_rmse(&self) -> f64 {
+        self.rmse(self.train_loss)
+    }
+
+    /// The same over the held-out measurements.
+    pub fn holdout_rmse(&self) -> Option<f64> {
+        self.holdout_loss.map(|loss| self.rmse(loss))
+    }
+
+    /// √(Σe²/count) from c·s·Σe², s being that of `count` measurements: s·count is the same for any number of them.
+    fn rmse(&self, loss: f64) -> f64 {
+        let p = &self.parameters;
+        (loss / (self.form.share() * p.normalization * (p.rows - p.holdout_rows) as f64)).sqrt()
+    }
+
     /// What was recovered: U Uᵀ, U S Uᵀ or L Rᵀ.
     pub fn product(&self) -> Product<'_> {
         let k = self.parameters.search_rank;

@@ -63,7 +63,7 @@ impl Form {
     }
 
     /// f over s·Σe²: a quarter for U U^T, a half for L R^T.
-    fn share(&self) -> f64 {
+    pub(crate) fn share(&self) -> f64 {
         if self.shape.is_symmetric() { 0.25 } else { 0.5 }
     }
 }

@@ -48,6 +48,7 @@ impl ThinOperator {
             // Measurement 1 has most, measurement 2 has none.
             let count = match i {
                 1 => each,
+                3 => each / 2,
                 2 => 0,
                 _ => 1 + i % each.min(4),
             };
@@ -60,6 +61,10 @@ impl ThinOperator {
                     values[at],
                 ));
             }
+        }
+        if integers {
+            // Even ones: what stands beside the diagonal of a symmetric matrix is half of them.
+            list.iter_mut().for_each(|nonzero: &mut (usize, usize, usize, f64)| nonzero.3 *= 2.0);
         }
         Self { shape, m, data: Data::Nonzeros { list, ones: false }, centred: false }
     }
@@ -177,7 +182,7 @@ impl Operator for ThinOperator {
             Data::Vectors { values, storage, .. } => values.len() * storage.bytes(),
             Data::Nonzeros { list, ones } => {
                 let listing = 8 + if *ones { 0 } else { 4 };
-                list.len() * listing * if self.shape.is_symmetric() { 3 } else { 3 }
+                list.len() * listing * 3
             }
         };
         lowrank::operators::Cost { bytes: bytes as f64, flops: 0.0 }

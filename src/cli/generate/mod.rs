@@ -1,5 +1,6 @@
 //! `lowrank generate`: a synthetic problem as files.
 
+mod listed;
 mod truth;
 
 use std::io::Write;
@@ -61,6 +62,21 @@ pub struct Args {
     /// Type of the matrices: f32, f64, or f16 (numbers that half precision holds, in a float32 file)
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     storage: String,
+    /// Of entries: exponent γ of the numbers of entries in rows and columns, the j-th having about j^−γ [default: 0, even]
+    #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "γ", allow_negative_numbers = true)]
+    degrees: Option<f64>,
+    /// Of entries: relu observes only those of the drawn entries that reach --threshold [default: none]
+    #[arg(long, value_name = "NAME")]
+    mask: Option<String>,
+    /// Of --mask relu [default: 0]
+    #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "t", allow_negative_numbers = true)]
+    threshold: Option<f64>,
+    /// Of entries: csv, counted from 0, or mtx [default: csv]
+    #[arg(long, value_name = "NAME")]
+    format: Option<String>,
+    /// Of sparse: nonzeros of a matrix [default: 4]
+    #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "N")]
+    nonzeros: Option<usize>,
     /// Directory for A.npy, y.npy, X.npy (X.npz, where there are two factors or a signature) and problem.json; made if it is
     /// not there
     #[arg(long, value_name = "DIR")]
@@ -68,9 +84,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
-    if args.operator != "dense" {
-        return Err(invalid("operator", &args.operator, "dense"));
+    if !["dense", "entries", "sparse"].contains(&args.operator.as_str()) {
+        return Err(invalid("operator", &args.operator, "dense, entries or sparse"));
     }
+    refuse_others(args)?;
     let storage = match args.storage.as_str() {
         "f16" => Storage::F16,
         "f32" => Storage::F32,
@@ -96,7 +113,12 @@ pub fn run(args: &Args) -> Result<Ending> {
         source,
         fix: "Name a directory that can be made with --out".into(),
     })?;
-    write(args, full, storage, seeds, truth).inspect_err(|_| {
+    let written = match args.operator.as_str() {
+        "entries" => listed::entries(args, seeds, &truth),
+        "sparse" => listed::sparse(args, seeds, &truth),
+        _ => write(args, full, storage, seeds, truth),
+    };
+    written.inspect_err(|_| {
         if made {
             // A refusal leaves nothing behind; a directory with something in it stays.
             let _ = std::fs::remove_dir(&args.out);
@@ -163,6 +185,28 @@ fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Trut
         truth::solve_flags(args),
     ))?;
     Ok(Ending::Done)
+}
+
+/// Flags that belong to another operator.
+fn refuse_others(args: &Args) -> Result<()> {
+    let entries = [
+        ("degrees", args.degrees.is_some()),
+        ("mask", args.mask.is_some()),
+        ("threshold", args.threshold.is_some()),
+        ("format", args.format.is_some()),
+    ];
+    let given = |operator: &str, flags: &[(&'static str, bool)]| {
+        flags.iter().find(|(_, given)| *given && args.operator != operator).map(|(name, _)| *name)
+    };
+    let stray = given("entries", &entries).map(|name| (name, "entries"));
+    let stray = stray.or(given("sparse", &[("nonzeros", args.nonzeros.is_some())]).map(|name| (name, "sparse")));
+    match stray {
+        Some((name, operator)) => {
+            let found = format!("a value for --operator {}", args.operator);
+            Err(refused(name, found, &format!("none, except for --operator {operator}"), "leave it out"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn invalid(name: &str, found: &str, allowed: &str) -> Error {

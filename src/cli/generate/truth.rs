@@ -4,7 +4,7 @@ use std::io::Write;
 
 use lowrank::Result;
 use lowrank::io::{write_npy_f64, write_npz};
-use lowrank::problem::{Truth, synthetic};
+use lowrank::problem::{MatrixView, Truth, synthetic};
 
 use super::{Args, invalid, refused};
 use crate::cli::solve::pair_of;
@@ -62,6 +62,33 @@ pub fn build(args: &Args, seed: u64) -> Result<Truth> {
         (other, _) => return Err(invalid("model", other, "psd, signed or asymmetric")),
     };
     builder.condition_number(args.condition_number).seed(seed).build()
+}
+
+/// The same matrix, scaled so that the mean square of its entries is 1.
+pub fn with_unit_entries(truth: &Truth) -> Result<Truth> {
+    let Some(product) = truth.product() else { return Ok(truth.clone()) };
+    let (left, right, rank) = (product.left(), product.right(), product.left().columns());
+    let (n1, n2, positive) = (left.rows(), right.rows(), product.positive());
+    // ‖L Rᵀ‖² = tr(LᵀL RᵀR), with the signs of negative columns.
+    let gram =
+        |view: MatrixView<'_>, i: usize, j: usize| (0..view.rows()).map(|a| view.row(a)[i] * view.row(a)[j]).sum();
+    let sign = |i: usize| if i < positive { 1.0 } else { -1.0 };
+    let norm: f64 = (0..rank * rank)
+        .map(|at| (at / rank, at % rank))
+        .map(|(i, j)| -> f64 {
+            let (l, r): (f64, f64) = (gram(left, i, j), gram(right, i, j));
+            sign(i) * sign(j) * l * r
+        })
+        .sum();
+    let scale = (n1 as f64 * n2 as f64 / norm).sqrt().sqrt();
+    let scaled = |view: MatrixView<'_>| view.as_slice().iter().map(|v| scale * v).collect::<Vec<_>>();
+    if !product.is_single() {
+        return Truth::from_pair(n1, n2, rank, scaled(left), scaled(right));
+    }
+    if positive < rank {
+        return Truth::from_signed_factor(n1, (positive, rank - positive), scaled(left));
+    }
+    Truth::from_factor(n1, rank, scaled(left))
 }
 
 /// X.npy for X Xᵀ; an archive for two factors or a signature.

@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lowrank::diagnostics::spectral_start;
 use lowrank::io::{
     read_factor, read_observations, read_pair, read_rectangular_truth, read_signed_factor, read_truth_matrix,
 };
-use lowrank::operators::Operator;
 use lowrank::operators::dense::{Layout, Normalization, OpenOptions, Storage};
 use lowrank::operators::rank_one::OpenVectors;
-use lowrank::problem::{Factors, Model, Shape, Truth};
+use lowrank::operators::{Operator, Sparse};
+use lowrank::problem::{Factors, Model, Truth};
 use lowrank::report::readable;
 use lowrank::{Error, Init, Problem, Result, Settings};
 use serde_json::{Map, Value, json};
 
+use super::completion::{Completion, Predictions};
 use super::{Args, STORAGES, pair_of, word};
 
 const MODELS: &[(&str, Model)] = &[("psd", Model::Psd), ("asymmetric", Model::Asymmetric), ("signed", Model::Signed)];
@@ -25,6 +27,10 @@ pub enum Source {
     Matrices { path: PathBuf, observations: PathBuf, options: OpenOptions },
     /// Vectors of outer products.
     Vectors { left: PathBuf, right: Option<PathBuf>, observations: PathBuf, options: OpenVectors },
+    /// Stored matrices with few nonzeros.
+    Sparse { path: PathBuf, observations: PathBuf, options: OpenOptions },
+    /// Entries of the unknown.
+    Entries(Completion),
 }
 
 /// A problem without its truth, what there is to say of it, and the settings it was read with.
@@ -32,107 +38,143 @@ pub struct Measured {
     pub problem: Problem,
     pub described: Map<String, Value>,
     pub notices: Vec<String>,
+    /// Measurements that are held out, where these are chosen already.
+    pub held_out: Option<Vec<usize>>,
+    /// Of sampled entries.
+    pub predictions: Option<Predictions>,
 }
 
 impl Source {
     /// From the flags alone; no file is opened.
     pub fn new(args: &Args) -> Result<Self> {
         // Two sets of vectors are those of two factors.
-        let usual = if args.vectors_right.is_some() { "asymmetric" } else { "psd" };
+        let pair = args.entries.is_some() || args.vectors_right.is_some();
+        let usual = if pair { "asymmetric" } else { "psd" };
         let model = word("model", args.model.as_deref().unwrap_or(usual), MODELS)?;
-        if let Some(path) = args.matrices.clone() {
-            let options = open_options(args, model)?;
-            return Ok(Self::Matrices { path, observations: observations(args)?, options });
+        if let Some(path) = &args.entries {
+            return Ok(Self::Entries(Completion::new(args, path.clone(), model, shape(args)?)?));
+        }
+        if let Some(path) = &args.sparse {
+            let (path, options) = (path.clone(), open_options(args, model)?);
+            return Ok(Self::Sparse { path, observations: observations(args)?, options });
         }
         if let Some(left) = args.vectors.clone() {
-            for (name, flag) in [("layout", &args.layout), ("shape", &args.shape)] {
-                if let Some(found) = flag {
-                    return Err(Error::Invalid {
-                        name: name.into(),
-                        found: format!("'{found}'"),
-                        allowed: "nothing with --vectors, which have the size of the unknown".into(),
-                        fix: "leave it out".into(),
-                    });
-                }
-            }
-            let options = OpenVectors {
-                model,
-                storage: storage(args)?,
-                normalization: args.normalization.parse::<Normalization>()?,
-                centred: !args.no_center,
-            };
-            return Ok(Self::Vectors {
-                left,
-                right: args.vectors_right.clone(),
-                observations: observations(args)?,
-                options,
-            });
+            return Self::vectors(args, left, model);
         }
-        Err(Error::Invalid {
-            name: "matrices".into(),
-            found: "no measurements".into(),
-            allowed: "--matrices A.npy or --vectors a.npy, with --observations y.npy".into(),
-            fix: "name the files, or try `lowrank demo`".into(),
-        })
+        let Some(path) = args.matrices.clone() else {
+            return Err(Error::Invalid {
+                name: "matrices".into(),
+                found: "no measurements".into(),
+                allowed: "--matrices A.npy, --vectors a.npy or --sparse A.mtx with --observations y.npy, or \
+                          --entries ratings.csv"
+                    .into(),
+                fix: "name the files, or try `lowrank demo`".into(),
+            });
+        };
+        Ok(Self::Matrices { path, observations: observations(args)?, options: open_options(args, model)? })
     }
 
     /// Files that are read.
     pub fn inputs(&self, args: &Args) -> Vec<PathBuf> {
-        let own: Vec<&PathBuf> = match self {
-            Self::Matrices { path, observations, .. } => vec![path, observations],
-            Self::Vectors { left, right, observations, .. } => {
-                std::iter::once(left).chain(right).chain([observations]).collect()
+        let mut inputs = match self {
+            Self::Matrices { path, observations, .. } | Self::Sparse { path, observations, .. } => {
+                vec![path.clone(), observations.clone()]
             }
+            Self::Vectors { left, right, observations, .. } => {
+                std::iter::once(left).chain(right).chain([observations]).cloned().collect()
+            }
+            Self::Entries(completion) => completion.inputs(),
         };
-        let optional = [&args.truth, &args.truth_matrix, &args.init].into_iter().flatten();
-        own.into_iter().chain(optional).cloned().collect()
+        let init = args.init.as_ref().filter(|_| matches!(spectral(args), Ok(None)));
+        inputs.extend([&args.truth, &args.truth_matrix].into_iter().flatten().chain(init).cloned());
+        inputs
     }
 
     pub fn open(self, args: &Args) -> Result<Measured> {
         match self {
-            Self::Matrices { path, observations, options } => Self::open_matrices(args, path, observations, options),
+            Self::Matrices { path, observations, options } => {
+                let file = options.open(&path)?;
+                let described = json!({ "operator": "dense", "matrices": path });
+                let (text, notices) = (file.describe(), file.notices);
+                measured(args, Arc::new(file.operator), &text, notices, (observations, options.model), described)
+            }
+            Self::Sparse { path, observations, options } => {
+                let file = Sparse::open(&path, &options)?;
+                let described = json!({ "operator": "sparse", "sparse": path });
+                let (text, notices) = (file.describe(), file.notices);
+                measured(args, Arc::new(file.operator), &text, notices, (observations, options.model), described)
+            }
             Self::Vectors { left, right, observations, options } => {
                 let file = options.open(&left, right.as_deref())?;
-                let y = read_observations(&observations, file.operator.measurements(), &file.describe())?;
-                let s = file.operator.normalization();
-                let mut notices = file.notices;
-                notices.push(normalization_notice(args, s));
-                let described = object(json!({
-                    "operator": "rank_one", "vectors": left, "vectors_right": right, "observations": observations,
-                    "model": model_word(options.model), "products": file.operator.products(),
-                    "centred": file.operator.is_centred(),
-                    "normalization": args.normalization, "normalization_value": s,
-                }));
-                Ok(Measured { problem: Problem::batch(Arc::new(file.operator), y)?, described, notices })
+                let described = json!({
+                    "operator": "rank_one", "vectors": left, "vectors_right": right,
+                    "products": file.operator.products(), "centred": file.operator.is_centred(),
+                });
+                let (text, notices) = (file.describe(), file.notices);
+                measured(args, Arc::new(file.operator), &text, notices, (observations, options.model), described)
             }
+            Self::Entries(completion) => completion.open(args),
         }
     }
 
-    fn open_matrices(args: &Args, path: PathBuf, observations: PathBuf, options: OpenOptions) -> Result<Measured> {
-        let file = options.open(&path)?;
-        let mut notices = file.notices.clone();
-        let y = read_observations(&observations, file.operator.measurements(), &file.describe())?;
-        let s = file.operator.normalization();
-        notices.push(normalization_notice(args, s));
-        let model = model_word(options.model);
-        let described = object(json!({
-            "operator": "dense", "matrices": path, "observations": observations, "model": model,
-            "layout": args.layout, "shape": args.shape,
-            "normalization": args.normalization, "normalization_value": s,
-        }));
-        Ok(Measured { problem: Problem::batch(Arc::new(file.operator), y)?, described, notices })
+    fn vectors(args: &Args, left: PathBuf, model: Model) -> Result<Self> {
+        for (name, flag) in [("layout", &args.layout), ("shape", &args.shape)] {
+            if let Some(found) = flag {
+                return Err(Error::Invalid {
+                    name: name.into(),
+                    found: format!("'{found}'"),
+                    allowed: "nothing with --vectors, which have the size of the unknown".into(),
+                    fix: "leave it out".into(),
+                });
+            }
+        }
+        let options = OpenVectors {
+            model,
+            storage: storage(args)?,
+            normalization: args.normalization.parse::<Normalization>()?,
+            centred: !args.no_center,
+        };
+        Ok(Self::Vectors { left, right: args.vectors_right.clone(), observations: observations(args)?, options })
     }
 }
 
-fn normalization_notice(args: &Args, s: f64) -> String {
-    format!("normalization {}: s as --normalization {} has it", readable(s), args.normalization)
+/// Matrices with their observations.
+fn measured(
+    args: &Args,
+    operator: Arc<dyn Operator>,
+    text: &str,
+    mut notices: Vec<String>,
+    (observations, model): (PathBuf, Model),
+    described: Value,
+) -> Result<Measured> {
+    let y = read_observations(&observations, operator.measurements(), text)?;
+    let s = operator.normalization();
+    notices.push(format!("normalization {}: s as --normalization {} has it", readable(s), args.normalization));
+    let model = format!("{model:?}").to_lowercase();
+    let mut described = object(described);
+    described.extend(object(json!({
+        "observations": observations, "model": model, "layout": args.layout, "shape": args.shape,
+        "normalization": args.normalization, "normalization_value": s,
+    })));
+    Ok(Measured { problem: Problem::batch(operator, y)?, described, notices, held_out: None, predictions: None })
 }
 
-fn model_word(model: Model) -> &'static str {
-    MODELS.iter().find(|(_, known)| *known == model).map_or("", |(word, _)| word)
+/// Of `--init spectral` or `spectral:J`: how many eigenvectors are left out.
+pub fn spectral(args: &Args) -> Result<Option<usize>> {
+    let Some(text) = args.init.as_ref().and_then(|path| path.to_str()) else { return Ok(None) };
+    match text.strip_prefix("spectral") {
+        Some("") => Ok(Some(0)),
+        Some(rest) if rest.starts_with(':') => rest[1..].parse().map(Some).map_err(|_| Error::Invalid {
+            name: "init".into(),
+            found: format!("'{text}'"),
+            allowed: "spectral, or spectral:J without the first J eigenvectors".into(),
+            fix: "for example spectral:1".into(),
+        }),
+        _ => Ok(None),
+    }
 }
 
-fn object(value: Value) -> Map<String, Value> {
+pub fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -218,8 +260,23 @@ pub fn with_truth(args: &Args, problem: Problem) -> Result<Problem> {
 }
 
 /// Adds the start. Scales and seeds are on the trials.
-pub fn with_start(args: &Args, settings: Settings, shape: Shape) -> Result<Settings> {
+pub fn with_start(args: &Args, settings: Settings, problem: &Problem, held_out: &[usize]) -> Result<Settings> {
     let Some(path) = &args.init else { return Ok(settings.init(Init::Automatic { seed: 0 })) };
+    let shape = problem.operator().shape();
+    if let Some(skip) = spectral(args)? {
+        let operator = problem.operator();
+        let mut y = problem.observations(0).unwrap_or_default().to_vec();
+        held_out.iter().for_each(|&i| y[i] = 0.0);
+        let (m, used) = (operator.measurements() as f64, (operator.measurements() - held_out.len()) as f64);
+        let k = args.search_rank.as_deref().and_then(|text| text.parse().ok()).ok_or_else(|| Error::Invalid {
+            name: "search_rank".into(),
+            found: args.search_rank.clone().unwrap_or_else(|| "nothing".into()),
+            allowed: "one number with --init spectral".into(),
+            fix: "give the number of eigenvectors to start from".into(),
+        })?;
+        let start = spectral_start(operator, &y, operator.normalization() * m / used, k, skip)?;
+        return Ok(settings.init(Init::Given(start)));
+    }
     let given = if shape.is_symmetric() {
         let array = read_factor(path, shape.rows(), "init")?;
         Factors::symmetric(array.batch, shape.rows(), array.columns, array.values)?

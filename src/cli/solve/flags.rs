@@ -10,7 +10,7 @@ pub struct Args {
     #[arg(long, value_name = "A.npy", help_heading = "Measurements")]
     pub matrices: Option<PathBuf>,
     /// Vectors a of rank-one measurements a·aᵀ, .npy: (m, n), or (m, n, q) for sums of q products
-    #[arg(long, value_name = "a.npy", conflicts_with = "matrices", help_heading = "Measurements")]
+    #[arg(long, value_name = "a.npy", conflicts_with_all = ["matrices", "sparse", "entries"], help_heading = "Measurements")]
     pub vectors: Option<PathBuf>,
     /// Vectors b of a·bᵀ, for the model asymmetric
     #[arg(long, value_name = "b.npy", requires = "vectors", help_heading = "Measurements")]
@@ -18,6 +18,18 @@ pub struct Args {
     /// Of a·aᵀ: descend the plain residuals and not those about their mean
     #[arg(long, requires = "vectors", conflicts_with = "vectors_right", help_heading = "Measurements")]
     pub no_center: bool,
+    /// Sampled entries of the unknown: CSV or TSV lines row,column,value, a Matrix Market file, or a scipy.sparse .npz
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["matrices", "sparse"], help_heading = "Measurements")]
+    pub entries: Option<PathBuf>,
+    /// Sensing matrices with few nonzeros, one a row, in full (n1·n2 columns) or packed: Matrix Market, or scipy.sparse .npz
+    #[arg(long, value_name = "FILE", conflicts_with = "matrices", help_heading = "Measurements")]
+    pub sparse: Option<PathBuf>,
+    /// What rows and columns of CSV or TSV entries count from, 0 or 1 [default: 0; Matrix Market is always 1]
+    #[arg(long, value_name = "0|1", requires = "entries", help_heading = "Measurements")]
+    pub index_base: Option<String>,
+    /// Take the mean and what each row and column adds to it from the entries first; factors explain the rest
+    #[arg(long, requires = "entries", help_heading = "Measurements")]
+    pub biases: bool,
     /// Observations, .npy: (m,), (m, 1), or (b, m) for several vectors
     #[arg(long, value_name = "y.npy", help_heading = "Measurements")]
     pub observations: Option<PathBuf>,
@@ -31,7 +43,8 @@ pub struct Args {
     /// Use only so many measurements, the first ones [default: all]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Measurements")]
     pub rows: Option<String>,
-    /// psd: U Uᵀ; signed: U S Uᵀ with S = diag(±1), see --signature; asymmetric: L Rᵀ [default: psd]
+    /// psd: U Uᵀ; signed: U S Uᵀ with S = diag(±1), see --signature; asymmetric: L Rᵀ [default: psd; asymmetric for
+    /// --entries]
     #[arg(long, value_name = "NAME", help_heading = "Measurements")]
     pub model: Option<String>,
     /// Numbers of positive and negative columns of U, for the model signed; k is their sum
@@ -43,7 +56,8 @@ pub struct Args {
     /// n1,n2 of the unknown matrix, another way to settle the width [default: from the file]
     #[arg(long, value_name = "n1,n2", help_heading = "Measurements")]
     pub shape: Option<String>,
-    /// Scale s that makes s·A*A about the identity: 1/m (the ensemble's own, for entries of variance 1), 1, auto, or a number
+    /// Scale s that makes s·A*A about the identity: 1/m (the ensemble's own, entries of variance 1), 1, auto, or a number; of
+    /// --entries 1/m means n1·n2/m
     #[arg(long, value_name = "s", allow_hyphen_values = true, default_value = "1/m", help_heading = "Measurements")]
     pub normalization: String,
 
@@ -65,7 +79,9 @@ pub struct Args {
     /// Seed of the random start [default: 0]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
     pub seed: Option<String>,
-    /// Start from these factors instead: U0.npy (n, k) or (batch, n, k), or the factors.npz of another run (both of two factors)
+    /// Start from these factors instead: U0.npy (n, k) or (batch, n, k), or the factors.npz of another run (both of two factors);
+    /// or from the leading eigenvectors of s·A*(y): spectral, or spectral:1 without the first, which entries above a threshold
+    /// need
     #[arg(long, value_name = "FILE", conflicts_with_all = ["init_scale", "seed"], help_heading = "Method")]
     pub init: Option<PathBuf>,
     /// gd: gradient descent; see `lowrank list methods`
@@ -112,9 +128,10 @@ pub struct Args {
     /// Iterations over which a flat loss and a still spectrum count as stalled; 0 never does
     #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "N", default_value_t = 200, help_heading = "When to stop")]
     pub stall_window: usize,
-    /// Keep this share of the measurements aside, return the iterate that predicts them best, estimate the error
-    #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "SHARE", allow_negative_numbers = true, help_heading = "When to stop")]
-    pub holdout: Option<f64>,
+    /// Keep this share of the measurements aside, or of --entries those of a file, return the iterate that predicts them
+    /// best, estimate the error
+    #[arg(long, value_name = "SHARE|FILE", allow_hyphen_values = true, help_heading = "When to stop")]
+    pub holdout: Option<String>,
     /// Seed of the choice of held-out measurements
     #[arg(long, value_parser = crate::cli::grid::single::<u64>, value_name = "SEED", default_value_t = 0, help_heading = "When to stop")]
     pub holdout_seed: u64,

@@ -1,5 +1,6 @@
 //! `lowrank solve`: files in, factors and reports out.
 
+mod completion;
 mod files;
 mod flags;
 mod outputs;
@@ -17,10 +18,11 @@ use serde_json::{Map, Value, json};
 
 use super::progress::Bar;
 use super::{Ending, grid, interrupt, remark};
+use completion::HeldOut;
 use files::{Measured, Source};
 pub use flags::Args;
-use outputs::Outputs;
 pub use outputs::write_json;
+use outputs::{Described, Outputs};
 
 pub fn run(args: &Args) -> Result<Ending> {
     // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
@@ -40,10 +42,20 @@ pub fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt();
     let mut outputs = Outputs::create(args)?;
 
-    let Measured { problem, described, mut notices } = source.open(args)?;
+    let Measured { problem, described, mut notices, held_out, predictions } = source.open(args)?;
     let (shape, m) = (problem.operator().shape(), problem.operator().measurements());
     let problem = files::with_truth(args, problem)?;
-    let settings = files::with_start(args, settings, shape)?;
+    // A share is drawn here as it will be for trials that use all measurements.
+    let aside = match (&held_out, HeldOut::new(args)) {
+        (Some(list), _) => list.clone(),
+        (None, HeldOut::Share(share)) => share.measurements(m)?,
+        _ => Vec::new(),
+    };
+    let settings = files::with_start(args, settings, &problem, &aside)?;
+    let settings = match held_out {
+        Some(measurements) => settings.holdout_measurements(measurements),
+        None => settings,
+    };
     let mut trials = axes.trials(problem.instances());
     if let (Init::Given(starts), [one]) = (settings.chosen_init(), trials.as_slice()) {
         // A batch of starts, as another run leaves it, goes on as a batch.
@@ -70,9 +82,11 @@ pub fn run(args: &Args) -> Result<Ending> {
         Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
         None => Vec::new(),
     };
-    outputs.write(&solution, settings_of(args, described), seeds(args, &solution), digests, notices)?;
+    let described =
+        Described { settings: settings_of(args, described), seeds: seeds(args, &solution), digests, notices };
+    outputs.write(&solution, described, predictions.as_ref())?;
     if !outputs_use_stdout(args) {
-        summary::print(&solution)?;
+        summary::print(&solution, predictions.as_ref())?;
     }
     Ok(ending(&solution, args))
 }
@@ -166,8 +180,18 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
         });
     }
     let mut settings = Settings::new(method).precision(precision).stop(stop).observe(schedule(&args.observe)?);
-    if let Some(share) = args.holdout {
-        settings = settings.holdout(share, args.holdout_seed);
+    match HeldOut::new(args) {
+        HeldOut::File(path) if args.entries.is_none() => {
+            return Err(Error::Invalid {
+                name: "holdout".into(),
+                found: format!("'{}'", path.display()),
+                allowed: "a share between 0 and 1, or with --entries a file".into(),
+                fix: "0.1 keeps a tenth of the measurements aside".into(),
+            });
+        }
+        // Of entries the choice is made when they are read.
+        HeldOut::Share(share) if args.entries.is_none() => settings = settings.holdout(share.fraction, share.seed),
+        _ => {}
     }
     if let Some(text) = &args.signature {
         let (positive, negative) = pair_of("signature", text, "two whole numbers p,q", "for example --signature 3,2")?;
@@ -238,7 +262,7 @@ fn settings_of(args: &Args, measurements: Map<String, Value>) -> Value {
 
 fn seeds(args: &Args, solution: &Solution) -> Value {
     let init: Vec<Option<u64>> = solution.trials.iter().map(|t| t.parameters.seed).collect();
-    json!({ "init": init, "holdout": args.holdout.map(|_| args.holdout_seed) })
+    json!({ "init": init, "holdout": args.holdout.as_ref().map(|_| args.holdout_seed) })
 }
 
 fn outputs_use_stdout(args: &Args) -> bool {

@@ -4,11 +4,20 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use lowrank::io::{InputInfo, OutputFile, same_file};
-use lowrank::report::{RunReport, Snapshots, write_factors, write_trace, write_trials};
+use lowrank::report::{RunReport, Snapshots, write_factors_with, write_trace, write_trials};
 use lowrank::{Error, Progress, Result, Solution, Solver};
 use serde_json::Value;
 
 use super::Args;
+use super::completion::Predictions;
+
+/// What a report says beside the solution.
+pub struct Described {
+    pub settings: Value,
+    pub seeds: Value,
+    pub digests: Vec<InputInfo>,
+    pub notices: Vec<String>,
+}
 
 pub struct Outputs {
     factors: Option<OutputFile>,
@@ -54,16 +63,19 @@ impl Outputs {
         }
     }
 
-    pub fn write(
-        self,
-        solution: &Solution,
-        settings: Value,
-        seeds: Value,
-        inputs: Vec<InputInfo>,
-        notices: Vec<String>,
-    ) -> Result<()> {
+    pub fn write(self, solution: &Solution, described: Described, predictions: Option<&Predictions>) -> Result<()> {
         if let Some(mut file) = self.factors {
-            let written = write_factors(&mut file, solution);
+            let biases = predictions.and_then(|p| p.biases.as_ref());
+            let mean = biases.map(|b| [b.mean]);
+            let (rows, columns) = biases.map_or((0, 0), |b| (b.rows.len(), b.columns.len()));
+            let sizes = ([rows], [columns]);
+            let more: Vec<(&str, &[usize], &[f64])> = match (biases, &mean) {
+                (Some(b), Some(mean)) => {
+                    vec![("mean", &[1], mean), ("row_bias", &sizes.0, &b.rows), ("column_bias", &sizes.1, &b.columns)]
+                }
+                _ => Vec::new(),
+            };
+            let written = write_factors_with(&mut file, solution, &more);
             file.check(written)?;
             file.finish()?;
         }
@@ -79,7 +91,10 @@ impl Outputs {
         }
         if let Some(file) = self.report {
             let argv = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
-            write_json(file, &RunReport::new(solution, settings, argv, seeds, inputs, notices))?;
+            let Described { settings, seeds, digests, notices } = described;
+            let mut report = RunReport::new(solution, settings, argv, seeds, digests, notices);
+            report.baseline_rmse = predictions.map(|p| p.baseline);
+            write_json(file, &report)?;
         }
         // Last: where the disk was too small for the snapshots, the rest is there.
         if let (Some(mut file), Some(kept)) = (self.snapshots, self.kept) {

@@ -7,6 +7,7 @@ use lowrank::problem::Shape;
 use lowrank::report::{readable, readable_seconds};
 use lowrank::{Result, Solution, TrialParameters, TrialSolution};
 
+use super::completion::Predictions;
 use crate::cli::{remark, said};
 
 /// One line before the work, on the standard error: what runs where.
@@ -52,13 +53,28 @@ fn optional(value: Option<f64>) -> String {
 }
 
 /// The result, on the standard output: a list for one trial, a table for several.
-pub fn print(solution: &Solution) -> Result<()> {
+pub fn print(solution: &Solution, predictions: Option<&Predictions>) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let text = match solution.trials.as_slice() {
         [one] => single(one),
         many => table(many, solution.best().parameters.trial),
     };
     said(write!(out, "{text}"))?;
+    if let Some(predictions) = predictions {
+        let (best, baseline) = (solution.best(), predictions.baseline);
+        let held_out = best.holdout_rmse();
+        said(writeln!(out, "train rmse        {}", readable(best.train_rmse())))?;
+        if let Some(rmse) = held_out {
+            said(writeln!(out, "held-out rmse     {}", readable(rmse)))?;
+        }
+        said(writeln!(
+            out,
+            "baseline rmse     {} for the mean, {} with row and column biases ({})",
+            readable(baseline.global_mean),
+            readable(baseline.row_and_column_biases),
+            if held_out.is_some() { "held out" } else { "training" },
+        ))?;
+    }
     let timing = solution.timing;
     let per = timing.seconds_per_iteration;
     let gigabytes = if per > 0.0 { timing.operator_bytes_per_iteration / per / 1e9 } else { 0.0 };

@@ -5,7 +5,9 @@
 //! forward maps of the panels → e;  the mean of e, where residuals are centred;  r = w∘(e − ē);  adjoints of the panels → D
 //! ```
 
+mod lists;
 mod modules;
+mod nonzeros;
 mod vectors;
 
 use crate::engine::{EngineInfo, Load};
@@ -188,10 +190,7 @@ pub(super) fn load(
     }
     match data {
         GpuThin::Vectors(data) => vectors::load(device, load, data, options),
-        GpuThin::Nonzeros(_) => Err(Error::Unsupported {
-            what: format!("operator '{operator}' on the backend 'gpu'"),
-            fix: "use the backend 'cpu'".into(),
-        }),
+        GpuThin::Nonzeros(data) => nonzeros::load(device, load, data, options),
     }
 }
 

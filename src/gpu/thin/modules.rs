@@ -5,10 +5,16 @@ use crate::error::Result;
 use crate::gpu::frame::{Frame, constant};
 use crate::gpu::shaders::{File, GRID, Module, Mutation, PANEL, STORAGE_F32, STORAGE_F64, Shared, compose, file};
 use crate::gpu::shaders::{require_mutated, widest};
+use crate::gpu::thin::lists::{SEGMENT, SHORT};
+use crate::gpu::thin::nonzeros::NonzeroSizes;
 use crate::gpu::thin::vectors::VectorSizes;
 use crate::operators::{GpuThin, GpuVectors, Storage};
 
 const VECTORS: File = file!("thin/vectors.wgsl");
+const NONZEROS: File = file!("lib/nonzeros.wgsl");
+const FORWARD: File = file!("thin/nonzeros_forward.wgsl");
+const GATHER: File = file!("thin/nonzeros_gather.wgsl");
+const COMBINE: File = file!("thin/combine.wgsl");
 const INNER: File = file!("thin/inner.wgsl");
 const MEAN: File = file!("thin/mean.wgsl");
 const WEIGH: File = file!("thin/weigh.wgsl");
@@ -70,6 +76,51 @@ impl VectorModules {
     }
 }
 
+/// Of `entries`, `sparse` and their like.
+pub(super) struct NonzeroModules {
+    pub shared: Shared,
+    pub weighing: Weighing,
+    /// forward and forward_long with L = R.
+    pub single: Module,
+    /// The same with L ≠ R.
+    pub pair: Module,
+    /// adjoint_apply and adjoint_long
+    pub gather: Module,
+    pub combine: Module,
+}
+
+impl NonzeroModules {
+    pub(super) fn new(sizes: &NonzeroSizes, centred: bool, mutations: &[Mutation]) -> Result<Self> {
+        let frame = &sizes.frame;
+        let constants = [
+            ("SHORT", SHORT),
+            ("SEGMENT", SEGMENT),
+            ("LANES", sizes.lanes()),
+            ("PARTIALS", sizes.partials),
+            ("SPANS", sizes.spans),
+        ];
+        let constants: String = constants.into_iter().map(|(name, value)| constant(name, value)).collect();
+        let ones = format!("const ONES: bool = {};\n", sizes.ones);
+        let prelude = |single| frame.prelude(single) + &constants + &ones;
+        let compose = |name, single, files: &[File]| compose(name, prelude(single), files, str::to_owned, mutations);
+        let modules = Self {
+            shared: Shared::new(frame, mutations)?,
+            weighing: Weighing::new(frame, centred, mutations)?,
+            single: compose("nonzeros forward (single)", true, &[GRID, NONZEROS, FORWARD])?,
+            pair: compose("nonzeros forward (pair)", false, &[GRID, NONZEROS, FORWARD])?,
+            gather: compose("nonzeros gather", true, &[GRID, NONZEROS, GATHER])?,
+            combine: compose("combine", true, &[GRID, COMBINE])?,
+        };
+        require_mutated(mutations, &modules.all())?;
+        Ok(modules)
+    }
+
+    fn all(&self) -> Vec<&Module> {
+        let Self { shared, weighing, single, pair, gather, combine } = self;
+        shared.all().into_iter().chain(weighing.all()).chain([single, pair, gather, combine]).collect()
+    }
+}
+
 /// The type that vectors are read in: the narrower of theirs and the arithmetic's.
 pub(super) fn stored_in(data: &dyn GpuVectors, precision: Precision) -> Storage {
     data.storage().min(widest(precision)).max(Storage::F32)
@@ -84,7 +135,12 @@ pub(super) fn composed(frame: &Frame, data: GpuThin<'_>) -> Result<Vec<Module>> 
                 let sizes = VectorSizes::new(*frame, data.vectors(), stored_in(data, frame.precision));
                 all.extend(VectorModules::new(&sizes, centred, &[])?.all().into_iter().cloned());
             }
-            GpuThin::Nonzeros(_) => {}
+            GpuThin::Nonzeros(data) => {
+                for ones in [data.all_ones(), true] {
+                    let sizes = NonzeroSizes { frame: *frame, ones, partials: 3, spans: 1 };
+                    all.extend(NonzeroModules::new(&sizes, centred, &[])?.all().into_iter().cloned());
+                }
+            }
         }
     }
     Ok(all)

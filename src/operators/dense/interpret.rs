@@ -1,13 +1,14 @@
 //! What the array of a file means: model, size and layout.
 
+use std::path::Path;
+
 use super::{Layout, OpenOptions};
 use crate::error::{Error, Result};
 use crate::io::NpyArray;
 use crate::problem::{Model, Shape};
 
-/// The shape of the unknown matrix and the layout of a row.
-pub(super) fn interpret(array: &NpyArray, options: &OpenOptions) -> Result<(Shape, Layout)> {
-    let path = array.path();
+/// What flags say against each other.
+fn check(options: &OpenOptions) -> Result<()> {
     let symmetric = options.model != Model::Asymmetric;
     if let Some((n1, n2)) = options.shape
         && symmetric
@@ -28,9 +29,28 @@ pub(super) fn interpret(array: &NpyArray, options: &OpenOptions) -> Result<(Shap
             "Packed rows hold the upper triangle of symmetric matrices: say --layout full, or --model psd",
         ));
     }
+    Ok(())
+}
+
+/// The shape of the unknown matrix and the layout of rows of `width` numbers.
+///
+/// # Errors
+/// [`Error::Invalid`] and [`Error::File`] where the width has no meaning or two.
+pub(crate) fn shape_of_width(path: &Path, options: &OpenOptions, width: usize) -> Result<(Shape, Layout)> {
+    check(options)?;
+    let (n1, n2, layout) = flat(path, options, width)?;
+    let shape = Shape::new(options.model, n1, n2);
+    shape.validate()?;
+    Ok((shape, layout))
+}
+
+/// The shape of the unknown matrix and the layout of a row.
+pub(super) fn interpret(array: &NpyArray, options: &OpenOptions) -> Result<(Shape, Layout)> {
+    let path = array.path();
+    check(options)?;
     let (n1, n2, layout) = match *array.shape() {
         [_, n1, n2] => stacked(array, options, n1, n2)?,
-        [_, width] => flat(array, options, width)?,
+        [_, width] => flat(path, options, width)?,
         _ => {
             return Err(Error::file(
                 path,
@@ -84,8 +104,7 @@ fn stacked(array: &NpyArray, options: &OpenOptions, n1: usize, n2: usize) -> Res
 }
 
 /// (m, width), where the width has to tell the size.
-fn flat(array: &NpyArray, options: &OpenOptions, width: usize) -> Result<(usize, usize, Layout)> {
-    let path = array.path();
+fn flat(path: &Path, options: &OpenOptions, width: usize) -> Result<(usize, usize, Layout)> {
     if width == 0 {
         // `interpret` names it.
         return Ok((0, 0, Layout::Full));

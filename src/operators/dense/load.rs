@@ -89,7 +89,7 @@ impl OpenOptions {
         let implied = operator.implied_normalization();
         let s = self.normalization.resolve(measurements, implied)?;
         operator.normalization = s;
-        operator.isotropic = (implied / s - 1.0).abs() <= AGREEMENT;
+        operator.isotropic = self.is_isotropic(measurements, implied);
         let mut notices = findings.notices(storage, dtype.fits_f32());
         notices.extend(copy_notice(&operator));
         notices.extend(self.normalization_notice(measurements, implied));
@@ -97,7 +97,13 @@ impl OpenOptions {
         Ok(DenseFile { operator, path, shape: file_shape, dtype, layout, implied_normalization: implied, notices })
     }
 
-    fn normalization_notice(&self, measurements: usize, implied: f64) -> Option<String> {
+    /// Whether the data imply about the s that was chosen.
+    pub(crate) fn is_isotropic(&self, measurements: usize, implied: f64) -> bool {
+        let chosen = self.normalization.resolve(measurements, implied);
+        chosen.is_ok_and(|s| (implied / s - 1.0).abs() <= AGREEMENT)
+    }
+
+    pub(crate) fn normalization_notice(&self, measurements: usize, implied: f64) -> Option<String> {
         let ratio = 1.0 / (implied * measurements as f64);
         if self.normalization != Normalization::InverseCount || (ratio - 1.0).abs() <= AGREEMENT {
             return None;

@@ -33,6 +33,7 @@ use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Factors, Shape, pack_symmetric_part};
 use crate::real::Real;
 
+pub(crate) use interpret::shape_of_width;
 pub use load::{DenseFile, OpenOptions};
 pub use normalization::Normalization;
 pub use storage::Storage;

@@ -47,18 +47,18 @@ macro_rules! host_kernel {
                 let (n1, n2) = (self.shape.rows(), self.shape.columns());
                 match (&self.left, &self.right) {
                     (Vectors::F32(left), None) => {
-                        <f32 as Stored<$t>>::run(set, Pass::new(self, &left[numbers(n1)], None, loss, trials));
+                        Pass { operator: self, left: &left[numbers(n1)], right: None, loss }.run(set, trials);
                     }
                     (Vectors::F64(left), None) => {
-                        <f64 as Stored<$t>>::run(set, Pass::new(self, &left[numbers(n1)], None, loss, trials));
+                        Pass { operator: self, left: &left[numbers(n1)], right: None, loss }.run(set, trials);
                     }
                     (Vectors::F32(left), Some(Vectors::F32(right))) => {
                         let right = Some(&right[numbers(n2)]);
-                        <f32 as Stored<$t>>::run(set, Pass::new(self, &left[numbers(n1)], right, loss, trials));
+                        Pass { operator: self, left: &left[numbers(n1)], right, loss }.run(set, trials);
                     }
                     (Vectors::F64(left), Some(Vectors::F64(right))) => {
                         let right = Some(&right[numbers(n2)]);
-                        <f64 as Stored<$t>>::run(set, Pass::new(self, &left[numbers(n1)], right, loss, trials));
+                        Pass { operator: self, left: &left[numbers(n1)], right, loss }.run(set, trials);
                     }
                     // `checked` brings both sides to one type.
                     _ => unreachable!("both sides are held in one type"),
@@ -95,36 +95,22 @@ macro_rules! host_kernel {
 host_kernel!(f32);
 host_kernel!(f64);
 
-struct Pass<'a, 'b, S, T> {
-    n1: usize,
-    n2: usize,
-    products: usize,
-    centred: bool,
+struct Pass<'a, S> {
+    operator: &'a RankOne,
     left: &'a [S],
     right: Option<&'a [S]>,
     loss: Loss,
-    trials: &'a mut [TrialPass<'b, T>],
 }
 
-impl<'a, 'b, S, T> Pass<'a, 'b, S, T> {
-    fn new(
-        operator: &RankOne,
-        left: &'a [S],
-        right: Option<&'a [S]>,
-        loss: Loss,
-        trials: &'a mut [TrialPass<'b, T>],
-    ) -> Self {
+impl<S> Pass<'_, S> {
+    fn run<T: Unit>(self, set: InstructionSet, trials: &mut [TrialPass<'_, T>])
+    where
+        S: Stored<T>,
+    {
+        let Self { operator, left, right, loss } = self;
         let (n1, n2) = (operator.shape.rows(), operator.shape.columns());
-        Self { n1, n2, products: operator.products, centred: operator.centred, left, right, loss, trials }
-    }
-}
-
-impl<S: Stored<T>, T: Unit> Task<S, T> for Pass<'_, '_, S, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<A: Widen<S, T>>(self, simd: A) {
-        let Self { n1, n2, products, centred, left, right, loss, trials } = self;
+        let (products, centred) = (operator.products, operator.centred);
+        let thin = |n, k, vectors, x| S::run(set, Thin { n, k, vectors, x });
         let rows = (GROUP_BYTES / (n1 * size_of::<S>())).clamp(*GROUP.start(), *GROUP.end());
         let group = (rows / products).max(1);
         let measurements = left.len() / (n1 * products);
@@ -143,12 +129,12 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Pass<'_, '_, S, T> {
                 let k = trial.applied.search_rank;
                 let (l, r) = trial.point.split_at(k * n1);
                 // Thin products, (rows, k); those that are the same are taken once.
-                let al = thin(simd, n1, k, a, l);
-                let br = if right.is_none() && l == r { al.clone() } else { thin(simd, n2, k, b, r) };
+                let al = thin(n1, k, a, l);
+                let br = if right.is_none() && l == r { al.clone() } else { thin(n2, k, b, r) };
                 let bv = match () {
                     () if v == r => br.clone(),
                     () if right.is_none() && v == l => al.clone(),
-                    () => thin(simd, n2, k, b, v),
+                    () => thin(n2, k, b, v),
                 };
                 let mut ones = Vec::with_capacity(if centred { bv.len() } else { 0 });
                 let (mut weighted, mut factors) = (Vec::with_capacity(count), Vec::with_capacity(bv.len()));
@@ -169,14 +155,15 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Pass<'_, '_, S, T> {
                     }
                 }
                 let (sums, rest) = trial.accumulator.split_at_mut(k * n1);
-                add(simd, n1, k, a, &factors, sums);
+                S::run(set, Add { n: n1, k, vectors: a, factors: &factors, sums });
                 if centred {
-                    add(simd, n1, k, a, &ones, &mut rest[..k * n1]);
+                    let sums = &mut rest[..k * n1];
+                    S::run(set, Add { n: n1, k, vectors: a, factors: &ones, sums });
                 } else if right.is_some() {
-                    let aw = if w == l { al } else { thin(simd, n1, k, a, w) };
+                    let aw = if w == l { al } else { thin(n1, k, a, w) };
                     let scaled = aw.chunks(products * k).zip(&weighted);
                     let factors: Vec<T> = scaled.flat_map(|(t, &f)| t.iter().map(move |&t| f * t)).collect();
-                    add(simd, n2, k, b, &factors, rest);
+                    S::run(set, Add { n: n2, k, vectors: b, factors: &factors, sums: rest });
                 }
             }
         }
@@ -199,40 +186,58 @@ fn columns<'a, T: Unit>(points: &'a [T], sums: impl Iterator<Item = &'a mut [T]>
 }
 
 /// (rows, k): every vector times every column of x, which is (k, n).
-#[inline(always)]
-fn thin<A: Widen<S, T>, S: Stored<T>, T: Unit>(simd: A, n: usize, k: usize, vectors: &[S], x: &[T]) -> Vec<T> {
-    let rows = vectors.len() / n;
-    let columns = columns(x, std::iter::repeat_with(|| &mut [][..]), n);
-    let mut sums = vec![T::ZEROS; rows * k];
-    forward(simd, n, vectors, &columns, &mut sums);
-    let mut out = Vec::with_capacity(rows * k);
-    for (vector, sums) in vectors.chunks_exact(n).zip(sums.chunks_exact(k)) {
-        let tail = S::chunks(vector).1;
-        for (column, sum) in columns.iter().zip(sums) {
-            out.push(total::<A, S, T>(simd, simd.load(sum), tail, T::chunks(column.point).1));
+struct Thin<'a, S, T> {
+    n: usize,
+    k: usize,
+    vectors: &'a [S],
+    x: &'a [T],
+}
+
+impl<S: Stored<T>, T: Unit> Task<S, T> for Thin<'_, S, T> {
+    type Output = Vec<T>;
+
+    #[inline(always)]
+    fn run<A: Widen<S, T>>(self, simd: A) -> Vec<T> {
+        let Self { n, k, vectors, x } = self;
+        let rows = vectors.len() / n;
+        let columns = columns(x, std::iter::repeat_with(|| &mut [][..]), n);
+        let mut sums = vec![T::ZEROS; rows * k];
+        forward(simd, n, vectors, &columns, &mut sums);
+        let mut out = Vec::with_capacity(rows * k);
+        for (vector, sums) in vectors.chunks_exact(n).zip(sums.chunks_exact(k)) {
+            let tail = S::chunks(vector).1;
+            for (column, sum) in columns.iter().zip(sums) {
+                out.push(total::<A, S, T>(simd, simd.load(sum), tail, T::chunks(column.point).1));
+            }
         }
+        out
     }
-    out
 }
 
 /// sums[c] += Σ over rows of factors[row, c]·vector, sums being (k, n).
-#[inline(always)]
-fn add<A: Widen<S, T>, S: Stored<T>, T: Unit>(
-    simd: A,
+struct Add<'a, S, T> {
     n: usize,
     k: usize,
-    vectors: &[S],
-    factors: &[T],
-    sums: &mut [T],
-) {
-    // The tiled product takes the length of a row from a point.
-    let points = vec![T::ZERO; n * k];
-    let mut columns = columns(&points, sums.chunks_exact_mut(n), n);
-    adjoint(simd, n, vectors, factors, &mut columns);
-    for (vector, factors) in vectors.chunks_exact(n).zip(factors.chunks_exact(k)) {
-        let tail = S::chunks(vector).1;
-        for (column, &factor) in columns.iter_mut().zip(factors) {
-            add_tail::<S, T>(factor, tail, T::chunks_mut(column.accumulator).1);
+    vectors: &'a [S],
+    factors: &'a [T],
+    sums: &'a mut [T],
+}
+
+impl<S: Stored<T>, T: Unit> Task<S, T> for Add<'_, S, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Widen<S, T>>(self, simd: A) {
+        let Self { n, k, vectors, factors, sums } = self;
+        // The tiled product takes the length of a row from a point.
+        let points = vec![T::ZERO; n * k];
+        let mut columns = columns(&points, sums.chunks_exact_mut(n), n);
+        adjoint(simd, n, vectors, factors, &mut columns);
+        for (vector, factors) in vectors.chunks_exact(n).zip(factors.chunks_exact(k)) {
+            let tail = S::chunks(vector).1;
+            for (column, &factor) in columns.iter_mut().zip(factors) {
+                add_tail::<S, T>(factor, tail, T::chunks_mut(column.accumulator).1);
+            }
         }
     }
 }

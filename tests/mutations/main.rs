@@ -10,7 +10,9 @@ use lowrank::laws::{ENGINE_LAWS, Place};
 use lowrank::operators::{Operator, REGISTRY};
 use lowrank::problem::Shape;
 
+#[path = "../common/mod.rs"]
 mod common;
+mod thin;
 
 const fn broken(file: &'static str, find: &'static str, replace: &'static str) -> Mutation {
     Mutation { file, find, replace }
@@ -43,6 +45,7 @@ const QUADS_SIGNS: &str = "storage/quads_rademacher.wgsl";
 /// The kernel variant that a file is part of; `None` for those of the variant that small problems run anyway.
 fn variant(file: &str) -> Option<&'static str> {
     match file {
+        file if thin::is_thin(file) => None,
         ONE | PORTABLE | QUADS | QUADS_HALF | QUADS_SEEDED | QUADS_SIGNS | REDUCE | OUTER | OUTER2 => Some("one-pass"),
         RESIDENT => Some("row-resident"),
         SUBGROUP => Some("one-pass+subgroup"),
@@ -202,6 +205,9 @@ const MUTATIONS: &[(&str, Mutation)] = &[
 /// whose threads own quads of a row, 33 rows: two quads for every thread of 64 and some left; 251 measurements: 31 partial
 /// sums, for every branch of the reduction.
 fn instances(operator: &str, file: &str, forced: bool) -> Vec<Box<dyn Operator>> {
+    if thin::is_thin(file) {
+        return thin::instances(file);
+    }
     let registered = REGISTRY.iter().find(|r| r.name == operator).unwrap();
     let variant = registered.variants.iter().find(|v| [HALF, QUADS_HALF].contains(&file) && v.name == "f16");
     let (random, integers) = variant.map_or((registered.random, registered.integers), |v| (v.random, v.integers));
@@ -212,8 +218,12 @@ fn instances(operator: &str, file: &str, forced: bool) -> Vec<Box<dyn Operator>>
 }
 
 /// The laws that break, one after the other, in small panels and in one.
-fn violations(device: &Device, variant: Option<&str>, mutations: &[Mutation]) -> impl Iterator<Item = String> {
-    let file = mutations.first().map_or("", |mutation| mutation.file);
+fn violations(
+    device: &Device,
+    variant: Option<&str>,
+    mutations: &[Mutation],
+    file: &str,
+) -> impl Iterator<Item = String> + use<> {
     let operator = mutations.first().map_or("dense", operator);
     let operators: Arc<[_]> = instances(operator, file, variant.is_some()).into();
     let small = (Place::adapter(device).into_iter())
@@ -229,7 +239,8 @@ fn violations(device: &Device, variant: Option<&str>, mutations: &[Mutation]) ->
         let operators = operators.clone();
         (0..operators.len()).flat_map(move |at| {
             let (operators, place) = (operators.clone(), place.clone());
-            ENGINE_LAWS.iter().filter_map(move |law| {
+            let shape = operators[at].shape();
+            ENGINE_LAWS.iter().filter(move |law| law.concerns(shape)).filter_map(move |law| {
                 law.check(&*operators[at], &place).err().map(|why| format!("{}: {why}", law.name))
             })
         })
@@ -246,13 +257,16 @@ fn main() {
         trials.push(Trial::test("the kernels as they are break no law", move || {
             let portable = [None, Some("one-pass"), Some("row-resident"), Some("tiled")];
             let variants = portable.into_iter().chain(subgroups.then_some(Some("one-pass+subgroup")));
-            let found: Vec<String> = variants.flat_map(|variant| violations(&sound, variant, &[])).collect();
+            let rows = variants.flat_map(|variant| violations(&sound, variant, &[], ""));
+            let files = [thin::VECTORS, thin::MEAN, thin::GATHER];
+            let found: Vec<String> =
+                rows.chain(files.iter().flat_map(|file| violations(&sound, None, &[], file))).collect();
             if found.is_empty() { Ok(()) } else { Err(Failed::from(found.join("\n"))) }
         }));
-        for &(name, mutation) in MUTATIONS {
+        for &(name, mutation) in MUTATIONS.iter().chain(thin::MUTATIONS) {
             let device = device.clone();
             let trial = Trial::test(name, move || {
-                match violations(&device, variant(mutation.file), &[mutation]).next() {
+                match violations(&device, variant(mutation.file), &[mutation], mutation.file).next() {
                     // A patch that does not apply or does not compile proves nothing.
                     Some(why) if why.contains("mutation") || why.contains("compil") => Err(Failed::from(why)),
                     Some(_) => Ok(()),

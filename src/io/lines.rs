@@ -1,0 +1,135 @@
+//! Lines of a text file with their numbers, and the fields of a line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::npy::open_regular;
+use crate::error::{Error, Result};
+
+/// No line of numbers is longer; a binary file may have no line at all.
+const LONGEST_LINE: u64 = 1 << 16;
+
+/// Reads one line at a time, so that memory does not grow with the file.
+pub(super) struct Lines {
+    path: PathBuf,
+    reader: BufReader<File>,
+    buffer: Vec<u8>,
+    number: u64,
+    bytes: u64,
+}
+
+impl Lines {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = open_regular(path)?;
+        let bytes = file.metadata().map_err(|e| Error::io(path, e, "Check the file"))?.len();
+        let reader = BufReader::with_capacity(1 << 20, file);
+        Ok(Self { path: path.to_owned(), reader, buffer: Vec::new(), number: 0, bytes })
+    }
+
+    /// Reads on; false at the end of the file.
+    pub(super) fn advance(&mut self) -> Result<bool> {
+        self.buffer.clear();
+        let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut self.buffer);
+        let read = read.map_err(|e| Error::io(&self.path, e, "Check the file"))?;
+        if read == 0 {
+            return Ok(false);
+        }
+        self.number += 1;
+        if self.buffer.last() == Some(&b'\n') {
+            self.buffer.pop();
+        } else if read as u64 == LONGEST_LINE {
+            return Err(self.refuse("a line of more than 65536 bytes", "lines of a few numbers", "Is it a text file?"));
+        }
+        if self.buffer.last() == Some(&b'\r') {
+            self.buffer.pop();
+        }
+        if self.number == 1 && self.buffer.starts_with(b"\xEF\xBB\xBF") {
+            self.buffer.drain(..3);
+        }
+        Ok(true)
+    }
+
+    /// The line read last, without its end.
+    pub(super) fn line(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Size of the file.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// An error that names this line.
+    pub(super) fn refuse(&self, found: impl AsRef<str>, allowed: impl Into<String>, fix: impl Into<String>) -> Error {
+        Error::file(&self.path, format!("{} in line {}", found.as_ref(), self.number), allowed, fix)
+    }
+}
+
+/// A field as text for messages.
+pub(super) fn quoted(field: &[u8]) -> String {
+    let shown: String = String::from_utf8_lossy(field).chars().take(40).collect();
+    if field.len() > shown.len() { format!("'{shown}…'") } else { format!("'{shown}'") }
+}
+
+/// A whole number of decimal digits.
+#[inline]
+pub(super) fn whole(field: &[u8]) -> Option<u64> {
+    if field.is_empty() || field.len() > 18 {
+        return None;
+    }
+    let mut value = 0;
+    for &byte in field {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    Some(value)
+}
+
+/// A number, which may be infinite or NaN.
+#[inline]
+pub(super) fn number(field: &[u8]) -> Option<f64> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+/// A position counted from `base` as one counted from 0, below `size`. `name` is what it is a position of.
+#[inline]
+pub(super) fn position(lines: &Lines, field: &[u8], name: &str, base: u64, size: u64) -> Result<u64> {
+    match whole(field).and_then(|value| value.checked_sub(base)) {
+        Some(value) if value < size => Ok(value),
+        _ => Err(wrong_position(lines, field, name, base, size)),
+    }
+}
+
+#[cold]
+fn wrong_position(lines: &Lines, field: &[u8], name: &str, base: u64, size: u64) -> Error {
+    let allowed = format!("whole numbers from {base} to {}", size - 1 + base);
+    let fix = match whole(field) {
+        Some(0) if base == 1 => "If the file counts from 0, say --index-base 0",
+        Some(value) if base == 0 && value == size => "If the file counts from 1, say --index-base 1",
+        Some(_) => "Check the size of the matrix (--shape), or drop that line",
+        None if field.starts_with(b"-") => "Positions are not negative: drop that line",
+        None => "Number rows and columns of the matrix, and use these numbers",
+    };
+    lines.refuse(format!("{} as {name}", quoted(field)), allowed, fix)
+}
+
+/// A finite value.
+#[inline]
+pub(super) fn value(lines: &Lines, field: &[u8]) -> Result<f64> {
+    match number(field) {
+        Some(value) if value.is_finite() => Ok(value),
+        _ => Err(lines.refuse(format!("{} as value", quoted(field)), "finite numbers", "Repair or drop that line")),
+    }
+}

@@ -1,0 +1,130 @@
+//! Matrix Market files: <https://math.nist.gov/MatrixMarket/formats.html>, coordinate format.
+
+use std::path::Path;
+
+use super::lines::{Lines, position, quoted, value, whole};
+use super::triplets::Sink;
+use crate::error::{Error, Result};
+
+/// First bytes of the format.
+pub(super) const MAGIC: &[u8] = b"%%MatrixMarket";
+
+/// What the header says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Header {
+    pub rows: u64,
+    pub columns: u64,
+    pub entries: u64,
+    /// Only the lower triangle is stored.
+    pub symmetric: bool,
+    pattern: bool,
+}
+
+const EXAMPLE: &str = "Write it with scipy.io.mmwrite(path, scipy.sparse.coo_matrix(A))";
+
+/// The first two lines that are no comments.
+fn header(lines: &mut Lines, most: (u64, u64)) -> Result<Header> {
+    lines.advance()?;
+    let words: Vec<String> =
+        String::from_utf8_lossy(lines.line()).split_ascii_whitespace().map(str::to_ascii_lowercase).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let [_, "matrix", format, field, symmetry] = words[..] else {
+        let allowed = "%%MatrixMarket matrix coordinate real|integer|pattern general|symmetric";
+        return Err(lines.refuse(quoted(lines.line()), allowed, EXAMPLE));
+    };
+    if format != "coordinate" {
+        let fix = "A full matrix is no list of entries: write it as a coordinate matrix, or as .npy for --matrices";
+        return Err(lines.refuse(format!("format '{format}'"), "coordinate", fix));
+    }
+    let pattern = match field {
+        "real" | "integer" => false,
+        "pattern" => true,
+        "complex" => {
+            let fix = "Split it into real and imaginary part: the lift of a complex problem is real and twice as large";
+            return Err(lines.refuse("complex values", "real, integer or pattern", fix));
+        }
+        other => return Err(lines.refuse(format!("field '{other}'"), "real, integer or pattern", EXAMPLE)),
+    };
+    let symmetric = match symmetry {
+        "general" => false,
+        "symmetric" => true,
+        other => {
+            let fix = "Write all entries and say general";
+            return Err(lines.refuse(format!("symmetry '{other}'"), "general or symmetric", fix));
+        }
+    };
+    loop {
+        if !lines.advance()? {
+            let found = format!("no line of sizes in {} lines", lines.number());
+            let fix = "The file is truncated: copy or write it again";
+            return Err(Error::file(lines.path(), found, "a line: rows columns entries", fix));
+        }
+        if !lines.line().starts_with(b"%") && !lines.line().trim_ascii().is_empty() {
+            break;
+        }
+    }
+    let sizes: Vec<Option<u64>> = fields(lines.line()).map(whole).collect();
+    let &[Some(rows), Some(columns), Some(entries)] = sizes.as_slice() else {
+        let allowed = "three whole numbers: rows columns entries";
+        return Err(lines.refuse(quoted(lines.line()), allowed, EXAMPLE));
+    };
+    if rows == 0 || columns == 0 || rows > most.0 || columns > most.1 || (symmetric && rows != columns) {
+        let square = if symmetric { ", square where it is symmetric" } else { "" };
+        let allowed = format!("1 to {} rows and 1 to {} columns{square}", most.0, most.1);
+        return Err(lines.refuse(format!("a matrix of {rows} x {columns}"), allowed, "Check the line of sizes"));
+    }
+    // The shortest entry is `1 1` and the end of its line, which the last one may lack.
+    let shortest = if pattern { 4 } else { 6 };
+    if entries > (lines.bytes() + 1) / shortest {
+        let found = format!("{entries} entries claimed and {} bytes in the file", lines.bytes());
+        let fix = "The file is truncated, or its line of sizes is wrong: write it again";
+        return Err(lines.refuse(found, "as many entries as there are lines", fix));
+    }
+    Ok(Header { rows, columns, entries, symmetric, pattern })
+}
+
+#[inline]
+fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty())
+}
+
+/// Reads a file of at most `most` rows and columns. Entries of a symmetric matrix are given as they are stored.
+pub(super) fn read(path: &Path, most: (u64, u64), sink: &mut impl Sink) -> Result<Header> {
+    let mut lines = Lines::open(path)?;
+    let header = header(&mut lines, most)?;
+    sink.reserve(header.entries as usize);
+    let mut entries = 0;
+    let wanted = if header.pattern { 2 } else { 3 };
+    while lines.advance()? {
+        let mut all = fields(lines.line());
+        let Some(row) = all.next().filter(|field| !field.starts_with(b"%")) else { continue };
+        let (column, number) = (all.next(), if header.pattern { None } else { all.next() });
+        let found = 1 + usize::from(column.is_some()) + usize::from(number.is_some()) + all.count();
+        if found != wanted {
+            let allowed = if header.pattern { "row column, as the header says pattern" } else { "row column value" };
+            return Err(lines.refuse(format!("{found} fields"), allowed, EXAMPLE));
+        }
+        if entries == header.entries {
+            let fix = "Correct the line of sizes, or remove what is too much";
+            return Err(lines.refuse("one more entry", format!("{entries}, as the line of sizes says"), fix));
+        }
+        entries += 1;
+        let row = position(&lines, row, "row", 1, header.rows)?;
+        let column = position(&lines, column.unwrap_or_default(), "column", 1, header.columns)?;
+        let value = number.map_or(Ok(1.0), |number| value(&lines, number))?;
+        if header.symmetric && column > row {
+            let fix = "Of a symmetric matrix the lower triangle is stored; say general for all entries";
+            return Err(lines.refuse("an entry above the diagonal", "rows not less than columns", fix));
+        }
+        sink.add(row, column, value);
+    }
+    if entries < header.entries {
+        let allowed = format!("{}, as the line of sizes says", header.entries);
+        let fix = "The file is truncated: copy or write it again";
+        return Err(Error::file(path, format!("{entries} entries in {} lines", lines.number()), allowed, fix));
+    }
+    if entries == 0 {
+        return Err(Error::file(path, "no entries", "at least one", "Check how the file was written"));
+    }
+    Ok(header)
+}

@@ -1,0 +1,95 @@
+//! Sparse matrices whose rows are measurements.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::npy::open_regular;
+use super::triplets::Sink;
+use super::{matrix_market, npz, scipy};
+use crate::error::{Error, Result};
+
+/// A sparse matrix in compressed rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SparseRows {
+    /// Columns.
+    pub width: usize,
+    /// (rows + 1)
+    pub indptr: Vec<usize>,
+    pub indices: Vec<usize>,
+    pub values: Vec<f64>,
+}
+
+/// Entries as they come.
+#[derive(Default)]
+struct Cells {
+    rows: Vec<u32>,
+    columns: Vec<usize>,
+    values: Vec<f64>,
+}
+
+impl Sink for Cells {
+    fn reserve(&mut self, entries: usize) {
+        self.rows.reserve_exact(entries);
+        self.columns.reserve_exact(entries);
+        self.values.reserve_exact(entries);
+    }
+
+    #[inline]
+    fn add(&mut self, row: u64, column: u64, value: f64) {
+        self.rows.push(row as u32);
+        self.columns.push(column as usize);
+        self.values.push(value);
+    }
+}
+
+/// Rows at most, as nonzeros are numbered in 32 bits, and columns, the entries of a matrix of 2³¹ by 2³¹.
+const MOST: (u64, u64) = ((1 << 32) - 2, 1 << 62);
+
+/// Reads a Matrix Market file (coordinate; real, integer or pattern) or an archive of scipy.sparse.save_npz (csr, csc, coo).
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::File`], as [`super::TripletOptions::open`].
+pub fn read_sparse_rows(path: impl AsRef<Path>) -> Result<SparseRows> {
+    let path = path.as_ref();
+    let mut first = Vec::new();
+    let begin = open_regular(path)?.take(matrix_market::MAGIC.len() as u64).read_to_end(&mut first);
+    begin.map_err(|e| Error::io(path, e, "Check the file"))?;
+    let mut cells = Cells::default();
+    let (rows, width) = if first.eq_ignore_ascii_case(matrix_market::MAGIC) {
+        let header = matrix_market::read(path, MOST, &mut cells)?;
+        if header.symmetric {
+            for q in 0..cells.values.len() {
+                let (row, column, value) = (cells.rows[q], cells.columns[q], cells.values[q]);
+                if row as usize != column {
+                    cells.add(column as u64, u64::from(row), value);
+                }
+            }
+        }
+        (header.rows, header.columns)
+    } else if npz::is_archive(path)? {
+        scipy::read(path, MOST, &mut cells)?
+    } else {
+        let found = if first.is_empty() { "an empty file".into() } else { format!("\"{}…\"", first.escape_ascii()) };
+        let allowed = "a Matrix Market file or an archive of scipy.sparse.save_npz";
+        let fix = "Write it with scipy.sparse.save_npz(path, A), a row a measurement; full matrices are for --matrices";
+        return Err(Error::file(path, found, allowed, fix));
+    };
+    Ok(compress(rows as usize, width as usize, cells))
+}
+
+/// By counting; a row keeps the order of its entries.
+fn compress(rows: usize, width: usize, cells: Cells) -> SparseRows {
+    let mut indptr = vec![0; rows + 1];
+    cells.rows.iter().for_each(|&row| indptr[row as usize + 1] += 1);
+    for row in 0..rows {
+        indptr[row + 1] += indptr[row];
+    }
+    let mut next = indptr.clone();
+    let (mut indices, mut values) = (vec![0; cells.values.len()], vec![0.0; cells.values.len()]);
+    for (q, &row) in cells.rows.iter().enumerate() {
+        let at = &mut next[row as usize];
+        (indices[*at], values[*at]) = (cells.columns[q], cells.values[q]);
+        *at += 1;
+    }
+    SparseRows { width, indptr, indices, values }
+}

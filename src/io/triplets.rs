@@ -1,0 +1,172 @@
+//! Lists of (row, column, value) from files of several formats.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::npy::open_regular;
+use super::{delimited, matrix_market, npz, scipy};
+use crate::error::{Error, Result};
+
+/// (row, column, value), counted from 0, in any order. The three lists have one length.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Triplets {
+    pub rows: Vec<u32>,
+    pub columns: Vec<u32>,
+    pub values: Vec<f64>,
+}
+
+impl Triplets {
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The smallest shape that holds them: one more than the largest row and column.
+    pub fn extent(&self) -> (usize, usize) {
+        let size = |places: &[u32]| places.iter().max().map_or(0, |&place| place as usize + 1);
+        (size(&self.rows), size(&self.columns))
+    }
+
+    /// Adds (b, a) for every (a, b) off the diagonal.
+    pub fn mirror(&mut self) {
+        for q in 0..self.len() {
+            let (row, column, value) = (self.rows[q], self.columns[q], self.values[q]);
+            if row != column {
+                self.rows.push(column);
+                self.columns.push(row);
+                self.values.push(value);
+            }
+        }
+    }
+}
+
+/// What takes entries as they are read.
+pub(super) trait Sink {
+    fn reserve(&mut self, entries: usize);
+    fn add(&mut self, row: u64, column: u64, value: f64);
+}
+
+impl Sink for Triplets {
+    fn reserve(&mut self, entries: usize) {
+        self.rows.reserve_exact(entries);
+        self.columns.reserve_exact(entries);
+        self.values.reserve_exact(entries);
+    }
+
+    #[inline]
+    fn add(&mut self, row: u64, column: u64, value: f64) {
+        self.rows.push(row as u32);
+        self.columns.push(column as u32);
+        self.values.push(value);
+    }
+}
+
+/// Rows and columns at most; indices stay below 2³².
+const LARGEST: u64 = 1 << 31;
+
+/// Entries of a matrix from a file.
+#[derive(Clone, Debug)]
+pub struct TripletFile {
+    pub triplets: Triplets,
+    /// n1, n2: those asked for, or those of the file's header, or one more than the largest row and column.
+    pub shape: (usize, usize),
+    /// Whether only the lower triangle of a symmetric matrix is stored.
+    pub symmetric: bool,
+    /// What was assumed, in sentences.
+    pub notices: Vec<String>,
+}
+
+/// How a file of entries is to be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TripletOptions {
+    /// Whether rows and columns of text files count from 0 or 1; `None` for 0. Matrix Market files always count from 1, scipy
+    /// archives from 0.
+    pub index_base: Option<u8>,
+    /// n1, n2.
+    pub shape: Option<(usize, usize)>,
+    /// Whether the unknown is symmetric: then the shape of text is the larger of both extents.
+    pub square: bool,
+}
+
+impl TripletOptions {
+    /// Reads a Matrix Market file (coordinate; real, integer or pattern; general or symmetric), an archive of
+    /// scipy.sparse.save_npz (csr, csc, coo), or text with a line `row,column,value` an entry: CSV, TSV or blanks, with or
+    /// without a header.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::File`] naming the line: positions that are negative, not whole numbers or outside the
+    /// matrix, values that are no finite numbers, missing fields, no entries, a Matrix Market file that is truncated or
+    /// has another number of entries than it says; [`Error::Invalid`] for flags that contradict the file.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<TripletFile> {
+        let path = path.as_ref();
+        let mut triplets = Triplets::default();
+        let mut notices = Vec::new();
+        let mut first = Vec::new();
+        let begin = open_regular(path)?.take(matrix_market::MAGIC.len() as u64).read_to_end(&mut first);
+        begin.map_err(|e| Error::io(path, e, "Check the file"))?;
+        let (claimed, symmetric) = if first.eq_ignore_ascii_case(matrix_market::MAGIC) {
+            self.require_base(path, 1, "Matrix Market files")?;
+            let header = matrix_market::read(path, (LARGEST, LARGEST), &mut triplets)?;
+            (Some((header.rows as usize, header.columns as usize)), header.symmetric)
+        } else if npz::is_archive(path)? {
+            self.require_base(path, 0, "scipy archives")?;
+            let (rows, columns) = scipy::read(path, (LARGEST, LARGEST), &mut triplets)?;
+            (Some((rows as usize, columns as usize)), false)
+        } else {
+            let base = u64::from(self.index_base.unwrap_or(0));
+            let sizes = self.shape.map_or((LARGEST, LARGEST), |(n1, n2)| (n1 as u64, n2 as u64));
+            let fields = delimited::read(path, base, sizes, &mut triplets)?;
+            self.remark(path, &triplets, fields, &mut notices);
+            (None, false)
+        };
+        let shape = match (self.shape, claimed) {
+            (Some(asked), Some(claimed)) if asked != claimed => {
+                return Err(Error::file(
+                    path,
+                    format!("a matrix of {} x {}", claimed.0, claimed.1),
+                    format!("{} x {}, as --shape says", asked.0, asked.1),
+                    "Leave --shape out, or give another file",
+                ));
+            }
+            (Some(shape), _) | (None, Some(shape)) => shape,
+            (None, None) => {
+                let (n1, n2) = triplets.extent();
+                if self.square { (n1.max(n2), n1.max(n2)) } else { (n1, n2) }
+            }
+        };
+        Ok(TripletFile { triplets, shape, symmetric, notices })
+    }
+
+    fn require_base(&self, path: &Path, base: u8, files: &str) -> Result<()> {
+        match self.index_base {
+            Some(found) if found != base => Err(Error::invalid(
+                "index_base",
+                format!("{found} for {}", path.display()),
+                format!("{base}: {files} always count from it"),
+                "leave it out",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says what was assumed of a text file.
+    fn remark(&self, path: &Path, triplets: &Triplets, fields: usize, notices: &mut Vec<String>) {
+        let name = path.display();
+        let least = |places: &[u32]| places.iter().min().copied().unwrap_or(0);
+        let (row, column) = (least(&triplets.rows), least(&triplets.columns));
+        if self.index_base.is_none() {
+            let doubt = if row > 0 && column > 0 {
+                format!("; the smallest are row {row} and column {column}: if it counts from 1, say --index-base 1")
+            } else {
+                String::new()
+            };
+            notices.push(format!("index base 0: rows and columns of {name} count from 0 unless --index-base 1{doubt}"));
+        }
+        if fields > 3 {
+            notices.push(format!("{name} has {fields} columns; the first three are read as row, column and value"));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a matrix is apart from its interaction of rows and columns: a mean, and what each row and column adds to it.
+
+use crate::error::{Error, Result};
+use crate::operators::compressed::Index;
+use crate::operators::{Entries, Operator};
+
+/// μ + b_a + c_b.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Biases {
+    pub mean: f64,
+    /// b, n1 numbers; 0 for rows without an entry.
+    pub rows: Vec<f64>,
+    /// c, n2 numbers.
+    pub columns: Vec<f64>,
+}
+
+/// λ of the fit, in entries: a row with n of them keeps n/(n + λ) of its mean.
+const RIDGE: f64 = 5.0;
+/// Sweeps at most, and the largest change, relative to the largest bias, at which they end.
+const SWEEPS: usize = 100;
+const SMALL: f64 = 1e-10;
+
+impl Biases {
+    /// The mean of the entries in use alone.
+    pub fn mean_of(entries: &Entries, observations: &[f64], used: impl Fn(usize) -> bool) -> Result<Self> {
+        check(entries, observations)?;
+        let shape = entries.shape();
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (_, y) in observations.iter().enumerate().filter(|(i, _)| used(*i)) {
+            sum += y;
+            count += 1.0;
+        }
+        let mean = if count > 0.0 { sum / count } else { 0.0 };
+        Ok(Self { mean, rows: vec![0.0; shape.rows()], columns: vec![0.0; shape.columns()] })
+    }
+
+    /// Least squares with a ridge, min Σ (y − μ − b_a − c_b)² + λ(‖b‖² + ‖c‖²) with λ = 5, over the entries in use and after μ,
+    /// their mean, by sweeps over rows and columns in turn until nothing moves.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong number of observations, or a symmetric unknown, of which rows and columns are the
+    /// same.
+    pub fn fit(entries: &Entries, observations: &[f64], used: impl Fn(usize) -> bool) -> Result<Self> {
+        let mut biases = Self::mean_of(entries, observations, &used)?;
+        let Some(by_column) = &entries.lists.by_column else {
+            let fix = "say model asymmetric, or leave the biases out";
+            return Err(Error::invalid("biases", "a symmetric model", "the model asymmetric", fix));
+        };
+        let by_row = &entries.lists.by_row;
+        for _ in 0..SWEEPS {
+            let columns = &biases.columns;
+            let rows = line_means(by_row, |i, b| observations[i] - biases.mean - columns[b], &used);
+            let columns = line_means(by_column, |i, a| observations[i] - biases.mean - rows[a], &used);
+            let moved = change(&rows, &biases.rows).max(change(&columns, &biases.columns));
+            let largest = rows.iter().chain(&columns).fold(0.0_f64, |a, v| a.max(v.abs()));
+            (biases.rows, biases.columns) = (rows, columns);
+            if moved <= SMALL * largest {
+                break;
+            }
+        }
+        Ok(biases)
+    }
+
+    /// μ + b_a + c_b.
+    ///
+    /// # Panics
+    /// Where the row or the column is not in the matrix, as slices do.
+    pub fn at(&self, row: usize, column: usize) -> f64 {
+        self.mean + self.rows[row] + self.columns[column]
+    }
+
+    /// y minus the biases, for every measurement.
+    pub fn without(&self, entries: &Entries, observations: &[f64]) -> Vec<f64> {
+        let at = |i: usize| entries.position(i);
+        observations.iter().enumerate().map(|(i, y)| y - self.at(at(i).0, at(i).1)).collect()
+    }
+
+    /// Root mean square of y minus the biases over some measurements.
+    pub fn rmse(&self, entries: &Entries, observations: &[f64], over: impl Fn(usize) -> bool) -> f64 {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (i, y) in observations.iter().enumerate().filter(|(i, _)| over(*i)) {
+            let (row, column) = entries.position(i);
+            sum += (y - self.at(row, column)).powi(2);
+            count += 1.0;
+        }
+        (sum / count).sqrt()
+    }
+}
+
+fn check(entries: &Entries, observations: &[f64]) -> Result<()> {
+    if observations.len() == entries.measurements() {
+        return Ok(());
+    }
+    let (found, allowed) = (format!("{} numbers", observations.len()), format!("{} numbers", entries.measurements()));
+    Err(Error::invalid("observations", found, allowed, "give one observation an entry"))
+}
+
+/// Σ value/(count + λ) over the entries in use of each line.
+fn line_means(index: &Index, value: impl Fn(usize, usize) -> f64, used: impl Fn(usize) -> bool) -> Vec<f64> {
+    let line = |line: usize| {
+        let (mut sum, mut count) = (0.0, RIDGE);
+        for q in index.range(line) {
+            let i = index.measurement[q] as usize;
+            if used(i) {
+                sum += value(i, index.other[q] as usize);
+                count += 1.0;
+            }
+        }
+        sum / count
+    };
+    (0..index.starts.len() - 1).map(line).collect()
+}
+
+fn change(new: &[f64], old: &[f64]) -> f64 {
+    new.iter().zip(old).fold(0.0, |a, (new, old)| a.max((new - old).abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::Shape;
+
+    #[test]
+    fn the_fit_is_a_stationary_point_and_ignores_what_is_not_used() {
+        let (n1, n2, m) = (7, 5, 40);
+        let entries = Entries::uniform(Shape::asymmetric(n1, n2), m, 3).unwrap();
+        let mut y: Vec<f64> = (0..m).map(|i| ((i * 37) % 11) as f64 - 2.0 + entries.position(i).0 as f64).collect();
+        let used = |i: usize| i % 4 != 1;
+        let fit = Biases::fit(&entries, &y, used).unwrap();
+        for a in 0..n1 {
+            let own = (0..m).filter(|&i| used(i) && entries.position(i).0 == a);
+            let slope: f64 = own.map(|i| y[i] - fit.at(a, entries.position(i).1)).sum::<f64>() - RIDGE * fit.rows[a];
+            assert!(slope.abs() < 1e-7, "{slope}");
+        }
+        assert!(fit.rmse(&entries, &y, used) < Biases::mean_of(&entries, &y, used).unwrap().rmse(&entries, &y, used));
+        y.iter_mut().enumerate().filter(|(i, _)| !used(*i)).for_each(|(_, y)| *y = 1e9);
+        assert_eq!(Biases::fit(&entries, &y, used).unwrap(), fit);
+        let rest = fit.without(&entries, &y);
+        assert_eq!(rest[0], y[0] - fit.at(entries.position(0).0, entries.position(0).1));
+    }
+}

@@ -1,0 +1,139 @@
+//! Random positions, all different.
+
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::error::{Error, Result};
+use crate::io::Triplets;
+use crate::problem::Shape;
+use crate::problem::random::{Purpose, stream};
+
+/// Up to so many positions are all listed where they are drawn evenly.
+const LISTED: usize = 1 << 26;
+/// Rounds in which positions that were drawn twice are replaced.
+const ROUNDS: usize = 200;
+
+/// `count` different positions (for a symmetric shape a ≤ b), values 0: evenly drawn for `exponent` 0; otherwise row and column
+/// independently, the j-th of a random order having a chance in proportion to j^−exponent, as far as positions stay
+/// different.
+///
+/// # Errors
+/// [`Error::Invalid`] for more positions than there are, an exponent that is negative or not finite, or one so large that the
+/// likely rows are full.
+pub fn draw_positions(shape: Shape, count: usize, exponent: f64, seed: u64) -> Result<Triplets> {
+    shape.validate()?;
+    let total = shape.dimension();
+    if count == 0 || count > total {
+        let allowed = format!("1 to {total}, the entries of a {shape} matrix");
+        return Err(Error::invalid("measurements", count, allowed, "each entry is drawn once at most"));
+    }
+    if !(exponent.is_finite() && exponent >= 0.0) {
+        return Err(Error::invalid("degrees", exponent, "a finite exponent of at least 0", "0 draws evenly"));
+    }
+    let mut rng = stream(seed, Purpose::Operator, 0);
+    let places = if exponent == 0.0 && total <= LISTED {
+        listed(shape, count, &mut rng)
+    } else {
+        rejected(shape, count, exponent, &mut rng)?
+    };
+    let (rows, columns) = places.into_iter().map(|place| ((place >> 32) as u32, place as u32)).unzip();
+    Ok(Triplets { rows, columns, values: vec![0.0; count] })
+}
+
+fn place(row: usize, column: usize, symmetric: bool) -> u64 {
+    let (a, b) = if symmetric { (row.min(column), row.max(column)) } else { (row, column) };
+    (a as u64) << 32 | b as u64
+}
+
+/// A part of the list of all positions, in order.
+fn listed(shape: Shape, count: usize, rng: &mut ChaCha8Rng) -> Vec<u64> {
+    let symmetric = shape.is_symmetric();
+    let first = |row: usize| if symmetric { row } else { 0 };
+    let mut all: Vec<u64> = (0..shape.rows())
+        .flat_map(|row| (first(row)..shape.columns()).map(move |column| place(row, column, symmetric)))
+        .collect();
+    let (drawn, _) = all.partial_shuffle(rng, count);
+    let mut drawn = drawn.to_vec();
+    drawn.sort_unstable();
+    drawn
+}
+
+fn rejected(shape: Shape, count: usize, exponent: f64, rng: &mut ChaCha8Rng) -> Result<Vec<u64>> {
+    let symmetric = shape.is_symmetric();
+    let rows = Chances::new(shape.rows(), exponent, rng);
+    let columns = (!symmetric).then(|| Chances::new(shape.columns(), exponent, rng));
+    let columns = columns.as_ref().unwrap_or(&rows);
+    let mut places = Vec::with_capacity(count);
+    for _ in 0..ROUNDS {
+        let missing = count - places.len();
+        places.extend((0..missing).map(|_| place(rows.draw(rng), columns.draw(rng), symmetric)));
+        places.sort_unstable();
+        places.dedup();
+        if places.len() == count {
+            return Ok(places);
+        }
+    }
+    let found = format!("{exponent}, with which {} of {count} different positions were found", places.len());
+    let fix = "lower it, or draw fewer entries: the likely rows and columns are full";
+    Err(Error::invalid("degrees", found, "an exponent that leaves room", fix))
+}
+
+/// Lines in a random order, and the sums of their chances.
+struct Chances {
+    order: Vec<u32>,
+    sums: Vec<f64>,
+}
+
+impl Chances {
+    fn new(lines: usize, exponent: f64, rng: &mut ChaCha8Rng) -> Self {
+        let mut order: Vec<u32> = (0..lines as u32).collect();
+        order.shuffle(rng);
+        let mut sum = 0.0;
+        let sums = (1..=lines).map(|j| {
+            sum += (j as f64).powf(-exponent);
+            sum
+        });
+        Self { order, sums: sums.collect() }
+    }
+
+    fn draw(&self, rng: &mut ChaCha8Rng) -> usize {
+        let last = self.sums.len() - 1;
+        let at = rng.random::<f64>() * self.sums[last];
+        self.order[self.sums.partition_point(|&sum| sum <= at).min(last)] as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_different_inside_and_as_many_as_asked_for() {
+        for shape in [Shape::asymmetric(30, 20), Shape::psd(25)] {
+            for (count, exponent) in [(1, 0.0), (200, 0.0), (200, 0.8), (shape.dimension(), 0.0)] {
+                let drawn = draw_positions(shape, count, exponent, 1).unwrap();
+                let mut all: Vec<_> = drawn.rows.iter().zip(&drawn.columns).collect();
+                all.sort();
+                all.dedup();
+                assert_eq!(all.len(), count);
+                assert!(all.iter().all(|(a, b)| (**a as usize) < shape.rows() && (**b as usize) < shape.columns()));
+                assert!(!shape.is_symmetric() || all.iter().all(|(a, b)| a <= b));
+            }
+            assert!(draw_positions(shape, shape.dimension() + 1, 0.0, 1).is_err());
+            assert!(draw_positions(shape, shape.dimension(), 3.0, 1).is_err());
+            assert!(draw_positions(shape, 5, f64::NAN, 1).is_err());
+        }
+    }
+
+    #[test]
+    fn degrees_follow_the_power_law() {
+        let drawn = draw_positions(Shape::asymmetric(1000, 5000), 60_000, 0.7, 2).unwrap();
+        let mut degrees = vec![0; 1000];
+        drawn.rows.iter().for_each(|&row| degrees[row as usize] += 1);
+        degrees.sort_unstable_by(|a, b| b.cmp(a));
+        // The first over the hundredth of the order: 100^0.7 = 25.
+        let ratio = f64::from(degrees[0]) / f64::from(degrees[99]);
+        assert!((15.0..30.0).contains(&ratio), "{ratio}");
+    }
+}

@@ -1,0 +1,131 @@
+//! `entries`: sampled entries of the unknown matrix, yᵢ = M_ab.
+//!
+//! Aᵢ = E_ab, and for a symmetric unknown its symmetric part, so that ⟨Aᵢ, Z⟩ = (Z_ab + Z_ba)/2. Rows and columns without an
+//! entry are allowed: nothing is learned of them. One position may be measured several times.
+//!
+//! s = n1·n2/m. For positions drawn uniformly, independently and with replacement from all n1·n2 of them,
+//! E‖A(Z)‖²·s = ‖Z‖_F² for every Z of the shape. That is so for symmetric shapes too, where (a, b) and (b, a) are the same
+//! measurement, of twice the chance of one on the diagonal; if instead each of the n(n+1)/2 pairs has the same chance, s·A*A is
+//! n/(n+1) off the diagonal and 2n/(n+1) on it.
+
+mod biases;
+mod draw;
+mod triplets;
+
+use std::ops::Range;
+
+use rand::RngExt;
+
+use crate::error::{Error, Result};
+use crate::memory::Part;
+use crate::operators::compressed::{self, Compressed, Values, compressed_operator};
+use crate::operators::{Cost, GatherKernel, Operator, Storage};
+use crate::problem::random::{Purpose, stream};
+use crate::problem::{Factors, Shape};
+
+pub use biases::Biases;
+pub use draw::draw_positions;
+pub use triplets::Sampled;
+
+/// Sampled entries. Their positions take 8 bytes an entry in each of three lists (for a symmetric unknown 8 and 16); nothing of
+/// size n1·n2 is formed.
+pub struct Entries {
+    pub(crate) lists: Compressed,
+    normalization: f64,
+    isotropic: bool,
+}
+
+impl Entries {
+    /// Entry (rows[i], columns[i]), counted from 0, is measurement i. Where the order does not matter,
+    /// [`Entries::from_triplets`] has a faster one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for positions outside the shape (the first one is named), lists of different lengths, or none.
+    pub fn new(shape: Shape, rows: &[usize], columns: &[usize]) -> Result<Self> {
+        shape.validate()?;
+        if rows.len() != columns.len() || rows.is_empty() {
+            return Err(Error::invalid(
+                "entries",
+                format!("{} rows and {} columns", rows.len(), columns.len()),
+                "two lists of the same length, at least 1",
+                "give the row and the column of every entry",
+            ));
+        }
+        for (name, places, size) in [("rows", rows, shape.rows()), ("columns", columns, shape.columns())] {
+            if let Some(i) = places.iter().position(|&place| place >= size) {
+                return Err(Error::invalid(
+                    name,
+                    format!("{} at entry {i}", places[i]),
+                    format!("0 to {}", size - 1),
+                    "positions are counted from 0 and lie inside the matrix",
+                ));
+            }
+        }
+        Compressed::require_room(shape, rows.len(), rows.len(), 0, true)?;
+        let short = |places: &[usize]| places.iter().map(|&place| place as u32).collect();
+        Ok(Self::of(shape, short(rows), short(columns), None))
+    }
+
+    /// m positions drawn uniformly and independently from all of the matrix, so that s·A*A is the identity on average.
+    /// Position i comes from its own stream of `seed`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for m = 0 or an empty shape.
+    pub fn uniform(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
+        shape.validate()?;
+        if measurements == 0 {
+            return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
+        }
+        Compressed::require_room(shape, measurements, measurements, 0, true)?;
+        let mut rng = stream(seed, Purpose::Operator, 0);
+        let mut draw = |size: usize| rng.random_range(0..size as u32);
+        let places = (0..measurements).map(|_| (draw(shape.rows()), draw(shape.columns())));
+        let (rows, columns) = places.unzip();
+        Ok(Self { isotropic: true, ..Self::of(shape, rows, columns, None) })
+    }
+
+    /// Positions that were checked.
+    fn of(shape: Shape, rows: Vec<u32>, columns: Vec<u32>, boundaries: Option<&[usize]>) -> Self {
+        let normalization = shape.rows() as f64 * shape.columns() as f64 / rows.len() as f64;
+        let lists = Compressed::new(shape, None, rows, columns, Values::Ones, boundaries);
+        Self { lists, normalization, isotropic: false }
+    }
+
+    /// Replaces s.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless 0 < s < ∞.
+    pub fn with_normalization(mut self, s: f64) -> Result<Self> {
+        if !(s.is_finite() && s > 0.0) {
+            return Err(Error::invalid("normalization", s, "a positive finite number", "give s, or leave it out"));
+        }
+        self.normalization = s;
+        Ok(self)
+    }
+
+    /// The position of measurement i, counted from 0.
+    ///
+    /// # Panics
+    /// Where i is m or more, as slices do.
+    pub fn position(&self, i: usize) -> (usize, usize) {
+        (self.lists.rows[i] as usize, self.lists.columns[i] as usize)
+    }
+
+    /// The number of entries in each matrix row.
+    pub fn row_counts(&self) -> Vec<usize> {
+        counts(&self.lists.rows, self.lists.shape.rows())
+    }
+
+    /// The number of entries in each matrix column.
+    pub fn column_counts(&self) -> Vec<usize> {
+        counts(&self.lists.columns, self.lists.shape.columns())
+    }
+}
+
+fn counts(places: &[u32], size: usize) -> Vec<usize> {
+    let mut counts = vec![0; size];
+    places.iter().for_each(|&place| counts[place as usize] += 1);
+    counts
+}
+
+compressed_operator!(Entries, "entries");

@@ -1,0 +1,65 @@
+//! Opening sparse sensing matrices from a file.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::io::read_sparse_rows;
+use crate::operators::dense::{OpenOptions, shape_of_width};
+use crate::operators::{Layout, Operator, Sparse};
+
+/// Sparse sensing matrices from a file, and what was found on the way.
+pub struct SparseFile {
+    pub operator: Sparse,
+    pub path: PathBuf,
+    /// Columns of the matrix in the file.
+    pub width: usize,
+    /// How the rows were read.
+    pub layout: Layout,
+    /// dim/Σ‖Aᵢ‖_F², see [`Sparse::implied_normalization`].
+    pub implied_normalization: f64,
+    /// Sentences that a user should see: rows without nonzeros, a normalisation that does not fit.
+    pub notices: Vec<String>,
+}
+
+impl SparseFile {
+    /// `A.mtx, 1000 x 400`, for messages about files that must fit this one.
+    pub fn describe(&self) -> String {
+        format!("{}, {} x {}", self.path.display(), self.operator.measurements(), self.width)
+    }
+}
+
+impl Sparse {
+    /// Opens a Matrix Market or scipy.sparse file with a measurement a row: full rows of n1·n2 or packed ones of n(n+1)/2
+    /// positions. The storage of `options` is not used: numbers are kept as they are.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::File`] for what cannot be read or has no or two readings as matrices;
+    /// [`Error::Memory`].
+    pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<SparseFile> {
+        let path = path.as_ref();
+        let rows = read_sparse_rows(path)?;
+        let (shape, layout) = shape_of_width(path, options, rows.width)?;
+        let operator = Self::from_csr(shape, layout, &rows.indptr, &rows.indices, &rows.values)
+            .map_err(|error| named(path, error))?;
+        let (m, implied) = (operator.measurements(), operator.implied_normalization());
+        let mut operator = operator.with_normalization(options.normalization.resolve(m, implied)?)?;
+        operator.isotropic = options.is_isotropic(m, implied);
+        let mut notices = Vec::new();
+        let empty = operator.empty_measurements();
+        if empty > 0 {
+            let noun = if empty == 1 { "measurement has" } else { "measurements have" };
+            notices.push(format!("{empty} of {m} {noun} no nonzero in {} and say nothing", path.display()));
+        }
+        notices.extend(options.normalization_notice(m, implied));
+        let path = path.to_owned();
+        Ok(SparseFile { operator, path, width: rows.width, layout, implied_normalization: implied, notices })
+    }
+}
+
+/// What a file is refused for is said with its name.
+fn named(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Invalid { found, allowed, fix, .. } => Error::file(path, found, allowed, fix),
+        other => other,
+    }
+}

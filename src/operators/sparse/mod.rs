@@ -1,0 +1,278 @@
+//! `sparse`: own sensing matrices with few nonzeros each, row by row in compressed form: Pauli matrices, distances, graph
+//! constraints.
+//!
+//! A row is Aᵢ flattened. Full rows hold any of the n1·n2 entries; for a symmetric unknown Aᵢ is the symmetric part of what
+//! a row says. Packed rows hold entries of the upper triangle as they are, as in `dense`: v at (a, b) means A_ab = A_ba = v.
+
+mod load;
+
+use std::ops::Range;
+
+use rand::RngExt;
+
+use crate::error::{Error, Result};
+use crate::memory::Part;
+use crate::operators::compressed::{self, Compressed, Values, compressed_operator};
+use crate::operators::{Cost, GatherKernel, Layout, Operator, Storage};
+use crate::problem::random::{Purpose, stream};
+use crate::problem::{Factors, Shape};
+
+pub use load::SparseFile;
+
+/// Sparse sensing matrices.
+pub struct Sparse {
+    pub(crate) lists: Compressed,
+    normalization: f64,
+    isotropic: bool,
+}
+
+impl Sparse {
+    /// Compressed rows as scipy.sparse.csr_matrix has them: the nonzeros of Aᵢ are `values[indptr[i]..indptr[i + 1]]`, at the
+    /// flattened positions `indices`, a·n2 + b of full rows or those of [`crate::problem::packed_index`]. Positions that occur twice in
+    /// a row add up. s = 1/m; see [`Sparse::with_normalization`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for row pointers that do not rise from 0 to the number of values, positions outside a row, values
+    /// that are not finite (the first one is named), no rows, or packed rows of an asymmetric shape.
+    pub fn from_csr(shape: Shape, layout: Layout, indptr: &[usize], indices: &[usize], values: &[f64]) -> Result<Self> {
+        shape.validate()?;
+        if layout == Layout::Packed && !shape.is_symmetric() {
+            let fix = "packed rows hold the upper triangle of symmetric matrices";
+            return Err(Error::invalid("layout", "packed", "full for an asymmetric shape", fix));
+        }
+        let measurements = indptr.len().saturating_sub(1);
+        if measurements == 0 {
+            return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
+        }
+        if indices.len() != values.len() {
+            let found = format!("{} positions and {} values", indices.len(), values.len());
+            return Err(Error::invalid("sparse", found, "as many of each", "check how the matrix was made"));
+        }
+        let rising = indptr.windows(2).all(|pair| pair[0] <= pair[1]);
+        if indptr[0] != 0 || !rising || indptr[measurements] != values.len() {
+            return Err(Error::invalid(
+                "sparse",
+                format!("row pointers from {} to {}", indptr[0], indptr[measurements]),
+                format!("pointers that rise from 0 to {}, the number of values", values.len()),
+                "check how the matrix was made",
+            ));
+        }
+        let width = match layout {
+            Layout::Packed => shape.dimension(),
+            Layout::Full => shape.rows() * shape.columns(),
+        };
+        if let Some(q) = (0..values.len()).find(|&q| indices[q] >= width || !values[q].is_finite()) {
+            let row = indptr.partition_point(|&start| start <= q) - 1;
+            return Err(Error::invalid(
+                "sparse",
+                format!("{} at position {} of row {row}", values[q], indices[q]),
+                format!("finite values at positions 0 to {} ({layout:?} rows of a {shape} matrix)", width - 1),
+                "check the shape and the layout, or repair that measurement",
+            ));
+        }
+        Compressed::require_room(shape, measurements, values.len(), 8, false)?;
+        let mut lists = Merged::with_capacity(measurements, values.len());
+        for pair in indptr.windows(2) {
+            lists.add((pair[0]..pair[1]).map(|q| {
+                let (at, v) = (indices[q], values[q]);
+                let (a, b) = match layout {
+                    Layout::Full => (at / shape.columns(), at % shape.columns()),
+                    Layout::Packed => packed_position(shape.rows(), at),
+                };
+                let (a, b) = if shape.is_symmetric() { (a.min(b), a.max(b)) } else { (a, b) };
+                // Half of it is to stand at (a, b) and half at (b, a).
+                (a as u32, b as u32, if layout == Layout::Packed && a != b { 2.0 * v } else { v })
+            }));
+        }
+        let Merged { starts, rows, columns, values, .. } = lists;
+        let lists = Compressed::new(shape, Some(starts), rows, columns, Values::new(values), None);
+        Ok(Self { lists, normalization: 1.0 / measurements as f64, isotropic: false })
+    }
+
+    /// A random ensemble: `nonzeros` positions a measurement, drawn uniformly and independently from all of the matrix, each with
+    /// ±√(n1·n2/nonzeros), so that E⟨Aᵢ, Z⟩² = ‖Z‖_F² and s = 1/m. Row i comes from its own stream of `seed`.
+    ///
+    /// # Errors
+    /// As [`Sparse::from_csr`]; also for no nonzeros.
+    pub fn random(shape: Shape, measurements: usize, nonzeros: usize, seed: u64) -> Result<Self> {
+        let size = shape.rows() as f64 * shape.columns() as f64;
+        let value = (size / nonzeros as f64).sqrt();
+        Ok(Self { isotropic: true, ..Self::drawn(shape, measurements, nonzeros, &[value, -value], seed)? })
+    }
+
+    /// The same with values in {±1, ±2}: sums of their products stay exact. For the laws.
+    pub(crate) fn small_integers(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
+        Self::drawn(shape, measurements, 3, &[1.0, -1.0, 2.0, -2.0], seed)
+    }
+
+    fn drawn(shape: Shape, measurements: usize, nonzeros: usize, values: &[f64], seed: u64) -> Result<Self> {
+        shape.validate()?;
+        if nonzeros == 0 {
+            return Err(Error::invalid("nonzeros", 0, "at least 1", "give the nonzeros of a measurement"));
+        }
+        let (mut indices, mut drawn) = (Vec::new(), Vec::new());
+        for i in 0..measurements {
+            let mut rng = stream(seed, Purpose::Operator, i as u64);
+            for _ in 0..nonzeros {
+                indices.push(rng.random_range(0..shape.rows() * shape.columns()));
+                drawn.push(values[rng.random_range(0..values.len())]);
+            }
+        }
+        let indptr: Vec<usize> = (0..=measurements).map(|i| i * nonzeros).collect();
+        Self::from_csr(shape, Layout::Full, &indptr, &indices, &drawn)
+    }
+
+    /// Replaces s.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless 0 < s < ∞.
+    pub fn with_normalization(mut self, s: f64) -> Result<Self> {
+        if !(s.is_finite() && s > 0.0) {
+            return Err(Error::invalid("normalization", s, "a positive finite number", "give s, or 'auto'"));
+        }
+        self.normalization = s;
+        Ok(self)
+    }
+
+    /// dim/Σ‖Aᵢ‖_F², the s that the data themselves imply if they are isotropic (dim = n(n+1)/2 or n1·n2).
+    pub fn implied_normalization(&self) -> f64 {
+        self.lists.implied_normalization()
+    }
+
+    /// The nonzeros of measurement i: (a, b, v), where for a symmetric unknown a ≤ b and v stands at (a, b) and at (b, a).
+    ///
+    /// # Panics
+    /// Where i is m or more, as slices do.
+    pub fn row(&self, i: usize) -> Vec<(usize, usize, f64)> {
+        let (lists, symmetric) = (&self.lists, self.lists.shape.is_symmetric());
+        let nonzero = |q: usize| {
+            let (a, b, v) = (lists.rows[q] as usize, lists.columns[q] as usize, lists.values.at(q));
+            (a, b, if symmetric && a != b { 0.5 * v } else { v })
+        };
+        lists.range(i).map(nonzero).collect()
+    }
+
+    /// Nonzeros of all measurements.
+    pub fn nonzeros(&self) -> usize {
+        self.lists.nonzeros()
+    }
+
+    /// Measurements without a nonzero: they say nothing.
+    pub fn empty_measurements(&self) -> usize {
+        (0..self.lists.measurements).filter(|&i| self.lists.range(i).is_empty()).count()
+    }
+}
+
+/// Rows whose positions are all different: those of one position are added up, and what is zero then goes.
+struct Merged {
+    starts: Vec<u32>,
+    rows: Vec<u32>,
+    columns: Vec<u32>,
+    values: Vec<f64>,
+    row: Vec<(u32, u32, f64)>,
+}
+
+impl Merged {
+    fn with_capacity(measurements: usize, nonzeros: usize) -> Self {
+        let mut starts = Vec::with_capacity(measurements + 1);
+        starts.push(0);
+        let (rows, columns) = (Vec::with_capacity(nonzeros), Vec::with_capacity(nonzeros));
+        Self { starts, rows, columns, values: Vec::with_capacity(nonzeros), row: Vec::new() }
+    }
+
+    fn add(&mut self, nonzeros: impl Iterator<Item = (u32, u32, f64)>) {
+        self.row.clear();
+        self.row.extend(nonzeros);
+        // Stable, so that sums are taken in the order of the file.
+        self.row.sort_by_key(|(a, b, _)| (*a, *b));
+        for same in self.row.chunk_by(|x, y| (x.0, x.1) == (y.0, y.1)) {
+            let v: f64 = same.iter().map(|(_, _, v)| v).sum();
+            if v != 0.0 {
+                self.rows.push(same[0].0);
+                self.columns.push(same[0].1);
+                self.values.push(v);
+            }
+        }
+        self.starts.push(self.rows.len() as u32);
+    }
+}
+
+/// (a, b) of a packed position, a ≤ b: row a begins at a·n − a(a−1)/2.
+fn packed_position(n: usize, at: usize) -> (usize, usize) {
+    let start = |a: usize| a * (2 * n - a + 1) / 2;
+    // Rows before the wanted one: the largest a with start(a) ≤ at, by bisection.
+    let (mut low, mut high) = (0, n);
+    while high - low > 1 {
+        let middle = (low + high) / 2;
+        if start(middle) <= at {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    (low, low + at - start(low))
+}
+
+compressed_operator!(Sparse, "sparse");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operators::Dense;
+    use crate::problem::{packed_index, packed_len};
+
+    #[test]
+    fn packed_positions_are_the_inverse_of_packed_indices() {
+        for n in [1, 2, 3, 17] {
+            for a in 0..n {
+                for b in a..n {
+                    assert_eq!(packed_position(n, packed_index(n, a, b)), (a, b));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_mean_what_they_mean_in_dense() {
+        let n = 4;
+        for layout in [Layout::Full, Layout::Packed] {
+            let width = if layout == Layout::Full { n * n } else { packed_len(n) };
+            let indices = [1, width - 1, 3, 0, 7];
+            let values = [3.0, -1.0, 0.5, 2.0, 5.0];
+            let sparse = Sparse::from_csr(Shape::psd(n), layout, &[0, 2, 2, 5], &indices, &values).unwrap();
+            let mut rows = vec![0.0; 3 * width];
+            for (q, i) in [0, 0, 2, 2, 2].into_iter().enumerate() {
+                rows[i * width + indices[q]] = values[q];
+            }
+            let dense = Dense::from_rows(Shape::psd(n), layout, &rows).unwrap();
+            for i in 0..3 {
+                assert_eq!(sparse.sensing_matrix(i), dense.sensing_matrix(i), "{layout:?} {i}");
+            }
+            approx::assert_relative_eq!(
+                sparse.implied_normalization(),
+                dense.implied_normalization(),
+                max_relative = 1e-14
+            );
+            assert_eq!(sparse.empty_measurements(), 1);
+        }
+        // Mirrored and repeated positions add up; what cancels goes.
+        let same =
+            Sparse::from_csr(Shape::psd(2), Layout::Full, &[0, 5], &[1, 2, 3, 1, 3], &[1.0, 2.0, 4.0, 5.0, -4.0]);
+        let same = same.unwrap();
+        assert_eq!((same.nonzeros(), same.sensing_matrix(0)), (1, vec![0.0, 4.0, 4.0, 0.0]));
+    }
+
+    #[test]
+    fn bad_rows_are_refused_by_name() {
+        let shape = Shape::asymmetric(2, 3);
+        let refused = |indptr: &[usize], indices: &[usize], values: &[f64]| {
+            Sparse::from_csr(shape, Layout::Full, indptr, indices, values).err().unwrap().to_string()
+        };
+        assert!(refused(&[0, 1], &[6], &[1.0]).contains("position 6 of row 0"));
+        assert!(refused(&[0, 0, 1], &[5], &[f64::INFINITY]).contains("row 1"));
+        assert!(refused(&[0, 2], &[5], &[1.0]).contains("from 0 to 2"));
+        assert!(refused(&[0, 2, 1], &[5], &[1.0]).contains("rise"));
+        assert!(refused(&[0], &[], &[]).contains("at least 1"));
+        assert!(Sparse::from_csr(shape, Layout::Packed, &[0, 0], &[], &[]).is_err());
+    }
+}
