@@ -2,6 +2,7 @@
 
 mod listed;
 mod truth;
+mod vectors;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -84,8 +85,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
-    if !["dense", "entries", "sparse"].contains(&args.operator.as_str()) {
-        return Err(invalid("operator", &args.operator, "dense, entries or sparse"));
+    if !["dense", "entries", "rank_one", "sparse"].contains(&args.operator.as_str()) {
+        return Err(invalid("operator", &args.operator, "dense, entries, rank_one or sparse"));
     }
     refuse_others(args)?;
     let storage = match args.storage.as_str() {
@@ -115,6 +116,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     })?;
     let written = match args.operator.as_str() {
         "entries" => listed::entries(args, seeds, &truth),
+        "rank_one" => vectors::rank_one(args, seeds, &truth),
         "sparse" => listed::sparse(args, seeds, &truth),
         _ => write(args, full, storage, seeds, truth),
     };
