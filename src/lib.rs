@@ -66,7 +66,9 @@
 //! **Backends.** `Reference` is f64, sequential, the twins as written: the oracle. `Cpu` reads each block of rows from
 //! memory once and uses it twice from cache: for one trial the dot products of a block run beside the accumulation of the block
 //! before it, for several both are tiled matrix products. Sums have one order whatever the instruction set, the blocks and
-//! the other trials are. `Gpu` has several kernel variants: two kernels a panel (forward, adjoint); one
+//! the other trials are. Operators whose measurements touch few lines of the factors
+//! ([`operators::GatherKernel`]) have all residuals computed first; then each block of lines of the gradient gathers what concerns it,
+//! so that nothing of the size of the matrix is formed and no sum is shared. `Gpu` has several kernel variants: two kernels a panel (forward, adjoint); one
 //! kernel whose workgroups own rows and use each twice, from cache or from registers; tiled matrix products for batches.
 //! Those that fit are timed on the loaded data, the fastest one runs, and `--variant` forces one; with the same variant a
 //! run repeats bit for bit. Panels exist because a binding holds 128 MiB on the smallest adapters; those that do not fit the

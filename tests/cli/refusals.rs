@@ -102,7 +102,7 @@ fn unknown_words_are_answered_with_the_known_ones() {
     refused(&dir, "solve --matrices A.npy", &["--observations"]);
     refused(&dir, "dissolve", &["dissolve"]);
     refused(&dir, "list things", &["things", "devices"]);
-    refused(&dir, "check --operator sparse", &["--operator", "'sparse'", "dense"]);
+    refused(&dir, "check --operator none", &["--operator", "'none'", "dense"]);
     refused(&dir, "check --place moon", &["--place", "'moon'", "cpu f64"]);
     refused(&dir, "demo --backend tpu --out demo", &["--backend", "'tpu'"]);
 }

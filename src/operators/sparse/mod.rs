@@ -6,6 +6,7 @@
 
 mod load;
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use rand::RngExt;
@@ -89,14 +90,16 @@ impl Sparse {
         Ok(Self { lists, normalization: 1.0 / measurements as f64, isotropic: false })
     }
 
-    /// A random ensemble: `nonzeros` positions a measurement, drawn uniformly and independently from all of the matrix, each with
-    /// ±√(n1·n2/nonzeros), so that E⟨Aᵢ, Z⟩² = ‖Z‖_F² and s = 1/m. Row i comes from its own stream of `seed`.
+    /// A random ensemble: `nonzeros` different positions a measurement (all of them where the matrix has no more), drawn
+    /// uniformly, each with ±√(n1·n2/nonzeros), so that E⟨Aᵢ, Z⟩² = ‖Z‖_F² and s = 1/m. Row i comes from its own stream of
+    /// `seed`.
     ///
     /// # Errors
     /// As [`Sparse::from_csr`]; also for no nonzeros.
     pub fn random(shape: Shape, measurements: usize, nonzeros: usize, seed: u64) -> Result<Self> {
-        let size = shape.rows() as f64 * shape.columns() as f64;
-        let value = (size / nonzeros as f64).sqrt();
+        shape.validate()?;
+        let size = shape.rows() * shape.columns();
+        let value = (size as f64 / nonzeros.min(size) as f64).sqrt();
         Ok(Self { isotropic: true, ..Self::drawn(shape, measurements, nonzeros, &[value, -value], seed)? })
     }
 
@@ -110,15 +113,23 @@ impl Sparse {
         if nonzeros == 0 {
             return Err(Error::invalid("nonzeros", 0, "at least 1", "give the nonzeros of a measurement"));
         }
+        let size = shape.rows() * shape.columns();
+        let each = nonzeros.min(size);
+        Compressed::require_room(shape, measurements, measurements.saturating_mul(each), 8, false)?;
         let (mut indices, mut drawn) = (Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
         for i in 0..measurements {
             let mut rng = stream(seed, Purpose::Operator, i as u64);
-            for _ in 0..nonzeros {
-                indices.push(rng.random_range(0..shape.rows() * shape.columns()));
-                drawn.push(values[rng.random_range(0..values.len())]);
+            seen.clear();
+            while seen.len() < each {
+                let position = rng.random_range(0..size);
+                if seen.insert(position) {
+                    indices.push(position);
+                    drawn.push(values[rng.random_range(0..values.len())]);
+                }
             }
         }
-        let indptr: Vec<usize> = (0..=measurements).map(|i| i * nonzeros).collect();
+        let indptr: Vec<usize> = (0..=measurements).map(|i| i * each).collect();
         Self::from_csr(shape, Layout::Full, &indptr, &indices, &drawn)
     }
 
