@@ -72,9 +72,10 @@
 //! run repeats bit for bit. Panels exist because a binding holds 128 MiB on the smallest adapters; those that do not fit the
 //! device's memory are streamed through two buffers in every iteration, the host writing one while the device works on the
 //! other, and change no sum. Rows in a mapped file are read from there and never copied. One shader source serves
-//! both precisions (`alias real = f32|f64`), and one small file a storage type reads the rows. Nothing is read back inside
-//! an iteration, and many iterations go into one submission. `Auto` takes a real GPU if there is one and the Cpu backend
-//! otherwise.
+//! both precisions (`alias real = f32|f64`), and one small file a storage type reads the rows. Operators of vectors or of
+//! nonzeros bring data and no shader: their *thin* kernels take products with the factors alone and never form a matrix of
+//! the unknown's size. Two factors lie in one buffer, one above the other. Nothing is read back inside an iteration, and
+//! many iterations go into one submission. `Auto` takes a real GPU if there is one and the Cpu backend otherwise.
 //!
 //! **Mixed precision.** The iteration moves U = U₀ + V by its increment V in f32 around a centre U₀ in f64:
 //!

@@ -4,7 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use common::thin::ThinOperator;
 use libtest_mimic::{Arguments, Failed, Trial};
+use lowrank::engine::Load;
+use lowrank::gpu::{self, Device};
 use lowrank::laws::{ENGINE_LAWS, Held, Place};
+use lowrank::methods::Stage;
 use lowrank::operators::{Operator, Storage};
 use lowrank::problem::Shape;
 
@@ -36,6 +39,30 @@ const SUBJECTS: &[(&str, Make)] = &[
     }),
 ];
 
+/// A limit on device memory that the data do not fit, a kernel variant that there is not.
+fn refusals(device: &Device) -> Result<(), Failed> {
+    let operators = [
+        ThinOperator::vectors(Shape::psd(17), 40, 1, 1, false),
+        ThinOperator::nonzeros(Shape::psd(17), 40, 3, 1, false),
+    ];
+    for operator in operators {
+        let operator = Arc::new(operator);
+        let load = |variant: Option<&str>, memory_bytes| {
+            let recipe = &[Stage::Gradient, Stage::Descend];
+            let variant = variant.map(str::to_owned);
+            let load = Load { operator: operator.clone(), recipe, batch: 1, search_rank: 2, signature: None, variant };
+            gpu::load(device, &load, &gpu::Options { memory_bytes, ..gpu::Options::default() }).map(drop)
+        };
+        load(Some("thin"), Some(1 << 20))?;
+        load(Some("thin-test/thin"), None)?;
+        let memory = load(None, Some(100)).expect_err("too little memory").to_string();
+        assert!(memory.starts_with("device_memory: found 100 bytes") && memory.contains("not streamed"), "{memory}");
+        let variant = load(Some("tiled"), None).expect_err("no such variant").to_string();
+        assert!(variant.contains("'tiled'") && variant.contains("thin"), "{variant}");
+    }
+    Ok(())
+}
+
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
@@ -63,6 +90,9 @@ fn main() {
                 }
             }
         }
+    }
+    if let Some(device) = common::devices().into_iter().next() {
+        trials.push(Trial::test("what cannot be is refused by name", move || refusals(&device)));
     }
     trials.extend(common::missing_adapter("thin kernels"));
     libtest_mimic::run(&arguments, trials).exit();

@@ -6,9 +6,14 @@ use std::path::Path;
 
 use lowrank::Precision;
 use lowrank::gpu::{Module, composed_modules};
-use lowrank::operators::REGISTRY;
+use lowrank::operators::{REGISTRY, Storage};
 use lowrank::problem::Shape;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+#[path = "common/thin.rs"]
+mod thin;
+
+use thin::ThinOperator;
 
 /// Every module of every operator and variant at several sizes: all lane widths, k past a block, m past one grid
 /// dimension.
@@ -17,8 +22,20 @@ fn modules_in(precision: Precision) -> Vec<Module> {
     for registration in REGISTRY.iter().filter(|registration| registration.backends.contains("gpu")) {
         for (n, m, k, batch) in [(1, 1, 1, 1), (2, 3, 5, 2), (17, 257, 16, 3), (61, 40, 33, 8), (3, 70_000, 1, 9)] {
             for make in registration.variants.iter().map(|variant| variant.random).chain([registration.random]) {
-                let operator = make(Shape::psd(n), m, 1).expect("a small operator");
-                modules.extend(composed_modules(operator.as_ref(), k, batch, precision).expect("a registered shader"));
+                for shape in [Shape::psd(n), Shape::asymmetric(n, n + 4)] {
+                    let operator = make(shape, m, 1).expect("a small operator");
+                    let found = composed_modules(operator.as_ref(), k, batch, precision);
+                    modules.extend(found.expect("a registered shader"));
+                }
+            }
+        }
+    }
+    for shape in [Shape::psd(17), Shape::asymmetric(3, 70)] {
+        for storage in [Storage::F32, Storage::F64] {
+            let vectors = ThinOperator::vectors(shape, 40, 2, 1, false).stored(storage);
+            let nonzeros = ThinOperator::nonzeros(shape, 40, 3, 1, false);
+            for operator in [vectors, nonzeros] {
+                modules.extend(composed_modules(&operator, 5, 3, precision).expect("thin kernels"));
             }
         }
     }
@@ -90,9 +107,14 @@ fn inputs_are_bound_read_only_and_outputs_are_the_last_operand_of_a_kernel() {
             .filter(|(group, ..)| *group == 1)
             .collect();
         operands.sort();
-        // gradient writes residuals and sums, around_centre a pair; forward and adjoint_apply have three operands each.
+        // gradient writes residuals and sums, around_centre a pair; forward and adjoint_apply have three operands each;
+        // project and the adjoint of vectors share a module.
         let pattern: String = operands.iter().map(|(_, _, writes)| if *writes { 'w' } else { 'r' }).collect();
-        assert!(["rw", "rrw", "rrww", "rrwrrw", "rrrww"].contains(&pattern.as_str()), "{}: {pattern}", module.name);
+        assert!(
+            ["rw", "rrw", "rrrw", "rrww", "rrwrrw", "rrrww", "rwrrw"].contains(&pattern.as_str()),
+            "{}: {pattern}",
+            module.name
+        );
         for (_, variable) in parsed.global_variables.iter() {
             let group = variable.binding.map(|binding| binding.group);
             assert!(!writable(variable) || group == Some(1), "{}: outputs are operands (group 1)", module.name);

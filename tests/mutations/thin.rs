@@ -21,14 +21,14 @@ pub fn is_thin(file: &str) -> bool {
     file.starts_with("thin/") || file == LISTS
 }
 
-/// Two vectors a measurement and two partial sums; centred residuals; nonzeros of which small panels cut a row into pieces, two
-/// measurements with more than a thread takes.
+/// Two vectors a measurement and two partial sums; centred residuals; nonzeros of which small panels cut a row into pieces, with
+/// short rows too, and two measurements with more than a thread takes.
 pub fn instances(file: &str) -> Vec<Box<dyn Operator>> {
     let make = |integers: bool| -> Box<dyn Operator> {
         Box::new(match file {
             MEAN | WEIGH => ThinOperator::vectors(Shape::psd(3), 300, 1, 5, integers).centred(),
             VECTORS | INNER | COLLECT => ThinOperator::vectors(Shape::asymmetric(19, 70), 67, 2, 5, integers),
-            _ => ThinOperator::nonzeros(Shape::psd(17), 400, 300, 5, integers),
+            _ => ThinOperator::nonzeros(Shape::psd(60), 400, 300, 5, integers),
         })
     };
     // A mean is not exact.

@@ -198,3 +198,95 @@ fn gather(frame: &Frame, places: &[[u32; 2]], values: &[f64], starts: &[usize], 
     flush(&mut panel);
     (panels, spans, partials)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Precision;
+
+    struct List(Vec<(usize, usize, usize, f64)>);
+
+    impl GpuNonzeros for List {
+        fn count(&self) -> usize {
+            self.0.len()
+        }
+
+        fn all_ones(&self) -> bool {
+            false
+        }
+
+        fn visit(&self, each: &mut dyn FnMut(usize, usize, usize, f64)) {
+            self.0.iter().for_each(|&(i, a, b, v)| each(i, a, b, v));
+        }
+    }
+
+    fn frame(n1: usize, n2: usize, m: usize) -> Frame {
+        let precision = Precision::F32;
+        Frame { precision, n: n1 + n2, n1, n2, symmetric: false, k: 2, positive: 2, m, batch: 1 }
+    }
+
+    /// Row 0 has most nonzeros, row 2 none; measurement 1 has none, measurement 2 a hundred.
+    fn list() -> List {
+        let mut list: Vec<_> = (0..100).map(|q| (2, usize::from(q % 9 == 0), q % 50, q as f64)).collect();
+        list.insert(0, (0, 1, 3, -1.0));
+        list.extend((3..5000).map(|i| (i, 0, i % 50, i as f64)));
+        List(list)
+    }
+
+    #[test]
+    fn every_nonzero_is_listed_once_forward_and_twice_back_whatever_the_panels_are() {
+        let (list, frame) = (list(), frame(3, 50, 5000));
+        for most in [1, 40, 3000, usize::MAX] {
+            let lists = Lists::new(&frame, &list, most, usize::MAX).unwrap();
+            let mut forward = Vec::new();
+            for panel in &lists.forward {
+                for row in 0..panel.rows {
+                    for q in panel.offsets[row] as usize..panel.offsets[row + 1] as usize {
+                        let [a, b] = panel.listed.places[q].map(|place| place as usize);
+                        forward.push((panel.first + row, a, b - 3, panel.listed.values[q]));
+                    }
+                }
+                let rows = panel.listed.places.len();
+                assert!(rows <= most.max(100) && panel.offsets.len() == panel.rows + 1 + panel.long);
+            }
+            assert_eq!(forward, list.0);
+            let (mut back, mut rows) = (Vec::new(), vec![0; frame.n]);
+            for panel in &lists.gather {
+                for piece in panel.short.iter().chain(&panel.long) {
+                    let [row, begin, end, own] = *piece;
+                    rows[row as usize] += 1;
+                    let span = lists.spans.iter().find(|span| span[0] == row);
+                    assert_eq!(own != WHOLE, span.is_some_and(|span| (span[1]..span[2]).contains(&own)));
+                    for q in begin as usize..end as usize {
+                        back.push((row, panel.listed.places[q], panel.listed.values[q] as i64));
+                    }
+                }
+                assert!(panel.short.iter().all(|piece| (piece[2] - piece[1]) as usize <= SHORT));
+            }
+            let mut wanted: Vec<_> = (list.0.iter())
+                .flat_map(|&(i, a, b, v)| {
+                    let (i, a, b, v) = (i as u32, a as u32, 3 + b as u32, v as i64);
+                    [(a, [i, b], v), (b, [i, a], v)]
+                })
+                .collect();
+            back.sort_unstable();
+            wanted.sort_unstable();
+            assert_eq!(back, wanted);
+            // Also rows without nonzeros, and rows of several pieces, all of which are counted.
+            let several: usize = lists.spans.iter().map(|span| (span[2] - span[1]) as usize).sum();
+            assert!(rows.iter().all(|&pieces| pieces >= 1) && several == lists.partials && rows[2] == 1);
+            assert!(!lists.spans.is_empty());
+        }
+    }
+
+    #[test]
+    fn lists_that_cannot_be_are_refused() {
+        let refused = |list: Vec<_>, bound| {
+            Lists::new(&frame(3, 50, 4), &List(list), 10, bound).err().expect("refused").to_string()
+        };
+        assert!(refused(vec![(0, 3, 0, 1.0)], 10).contains("measurement 0 at (3, 0)"));
+        assert!(refused(vec![(1, 0, 0, 1.0), (0, 0, 0, 1.0)], 10).contains("in order"));
+        assert!(refused(vec![(4, 0, 0, 1.0)], 10).contains("below 4"));
+        assert!(refused(vec![(0, 0, 0, 1.0); 11], 10).contains("11 in measurement 0"));
+    }
+}

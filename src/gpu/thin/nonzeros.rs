@@ -50,6 +50,8 @@ impl NonzeroSizes {
         let forward: usize = lists.forward.iter().map(|p| p.offsets.len() * 4 + listed(&p.listed)).sum();
         let gather = |p: &GatherPanel| (p.short.len() + p.long.len()) * 16 + listed(&p.listed);
         let gather: usize = lists.gather.iter().map(gather).sum::<usize>() + lists.spans.len() * 16;
+        // Places, the order by row, measurements, and both sets of panels; values four times.
+        let host = product(&[lists.nonzeros, 44 + if self.ones { 0 } else { 32 }]);
         let mut parts = vec![
             Part::new("nonzeros by measurement", Place::Device, forward as u64),
             Part::new("nonzeros by row and column", Place::Device, gather as u64),
@@ -57,6 +59,7 @@ impl NonzeroSizes {
             Weigher::memory(&self.frame),
         ];
         parts.extend(Buffers::memory(&self.frame));
+        parts.push(Part::new("lists on their way to the device", Place::Host, host));
         Memory { parts }
     }
 }

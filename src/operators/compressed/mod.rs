@@ -24,7 +24,7 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::memory::{Memory, Part, Place, product};
-use crate::operators::Cost;
+use crate::operators::{Cost, GpuNonzeros};
 use crate::problem::Shape;
 use index::Listing;
 
@@ -165,6 +165,24 @@ impl Compressed {
     }
 }
 
+impl GpuNonzeros for Compressed {
+    fn count(&self) -> usize {
+        self.nonzeros()
+    }
+
+    fn all_ones(&self) -> bool {
+        matches!(self.values, Values::Ones)
+    }
+
+    fn visit(&self, each: &mut dyn FnMut(usize, usize, usize, f64)) {
+        for i in 0..self.measurements {
+            for q in self.range(i) {
+                each(i, self.rows[q] as usize, self.columns[q] as usize, self.values.at(q));
+            }
+        }
+    }
+}
+
 /// The contract for a type that has `lists: Compressed`, `normalization` and `isotropic`.
 macro_rules! compressed_operator {
     ($operator:ty, $name:literal) => {
@@ -231,6 +249,10 @@ macro_rules! compressed_operator {
 
             fn gather_f64(&self) -> Option<&dyn GatherKernel<f64>> {
                 Some(&self.lists)
+            }
+
+            fn gpu(&self) -> Option<GpuForm<'_>> {
+                Some(GpuForm::Thin(GpuThin::Nonzeros(&self.lists)))
             }
         }
     };
