@@ -167,3 +167,23 @@ fn sparse_rows_are_read_from_matrix_market() {
     let message = read_sparse_rows(folder.file("a.csv", "0,1,2\n")).unwrap_err().to_string();
     assert!(message.contains("scipy.sparse.save_npz"), "{message}");
 }
+
+#[test]
+fn archives_of_scipy_are_read_in_three_formats() {
+    let golden = |name: &str| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/io").join(name);
+    for format in ["coo", "csr", "csc"] {
+        let path = golden(&format!("sparse_{format}.npz"));
+        let read = TripletOptions::default().open(&path).unwrap();
+        let all = read.triplets;
+        let mut found: Vec<_> = (0..all.len()).map(|q| (all.rows[q], all.columns[q], all.values[q] as i32)).collect();
+        found.sort_unstable();
+        assert_eq!(found, [(0, 0, 1), (0, 5, 2), (2, 0, 7), (2, 1, -1)], "{format}");
+        assert_eq!(read.shape, (3, 6));
+        let rows = read_sparse_rows(&path).unwrap();
+        assert_eq!((rows.width, &rows.indptr[..]), (6, &[0, 2, 2, 4][..]), "{format}");
+        let one = TripletOptions { index_base: Some(1), ..Default::default() };
+        assert!(one.open(&path).unwrap_err().to_string().contains("scipy archives"), "{format}");
+    }
+    let message = TripletOptions::default().open(golden("stored.npz")).unwrap_err().to_string();
+    assert!(message.contains("no array 'format'"), "{message}");
+}

@@ -1,7 +1,7 @@
 //! Where the measurement data go: all to the device, or as much as fits.
 
 use crate::engine::{Candidate, Load};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::buffers::{Panel, UPLOAD_BYTES, largest_panel, upload_panel};
 use crate::gpu::choice::{choose, considered, reserve};
 use crate::gpu::device::{Device, is_out_of_memory};
@@ -34,7 +34,16 @@ pub(super) fn place<'a>(device: &Device, load: &Load<'a>, plan: &GpuPlan, option
     let sizes = considered(device, load, plan, options)?;
     let panel = largest_panel(device, plan, options.panel_bytes)?;
     // Rows that are made take no memory, so that none of them ever makes room.
-    let limit = options.memory_bytes.filter(|_| plan.made().is_none());
+    let made = plan.made().is_some();
+    if let Some(memory) = options.memory_bytes.filter(|memory| made && *memory < reserve(&sizes)) {
+        return Err(Error::invalid(
+            "device_memory",
+            readable_bytes(memory),
+            format!("at least {} for factors, observations and sums", readable_bytes(reserve(&sizes))),
+            "raise it, run fewer trials at a time, or use the backend 'cpu'",
+        ));
+    }
+    let limit = options.memory_bytes.filter(|_| !made);
     let layout = Layout::new(m, row_bytes, panel, limit, reserve(&sizes))?;
     let source = source_of(load.operator.as_ref())?;
     let mut resident: Vec<Panel> = Vec::new();

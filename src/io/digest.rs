@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::matrix_market::MAGIC;
 use super::npy::{NpyArray, open_regular};
-use super::npz;
 use crate::error::{Error, Result};
 
 /// One input file as a report states it.
@@ -16,9 +16,9 @@ pub struct InputInfo {
     pub path: PathBuf,
     /// SHA-256 of the whole file in lower-case hexadecimal, what `sha256sum` prints.
     pub sha256: String,
-    /// Shape of the array; empty for an archive.
+    /// Shape of the array; empty for an archive or a text file.
     pub shape: Vec<usize>,
-    /// NumPy's name of the number type (`float32`), or `npz`.
+    /// NumPy's name of the number type (`float32`), or `npz`, `mtx`, `text`.
     pub dtype: String,
 }
 
@@ -38,15 +38,22 @@ impl InputInfo {
         }
     }
 
-    /// Digest of a `.npy` file or `.npz` archive.
+    /// Digest of a `.npy` file, an `.npz` archive, or a text file.
     ///
     /// # Errors
     /// As [`NpyArray::open`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        if !npz::is_archive(path)? {
-            return Ok(Self::of(&NpyArray::open(path)?));
-        }
+        let mut first = Vec::new();
+        let begin = open_regular(path)?.take(MAGIC.len() as u64).read_to_end(&mut first);
+        begin.map_err(|e| Error::io(path, e, "Check the file"))?;
+        let dtype = match &first[..] {
+            [b'P', b'K', ..] => "npz",
+            text if text.eq_ignore_ascii_case(MAGIC) => "mtx",
+            // What claims to be an array is to be one.
+            [0x93, ..] => return Ok(Self::of(&NpyArray::open(path)?)),
+            _ => "text",
+        };
         let mut file = open_regular(path)?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 1 << 16];
@@ -59,7 +66,7 @@ impl InputInfo {
             }
         }
         let sha256 = hexadecimal(&hash.finalize());
-        Ok(Self { path: path.to_owned(), sha256, shape: Vec::new(), dtype: "npz".into() })
+        Ok(Self { path: path.to_owned(), sha256, shape: Vec::new(), dtype: dtype.into() })
     }
 }
 

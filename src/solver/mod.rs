@@ -107,8 +107,11 @@ impl Solver {
         // Targets, weights, and residuals of the last look; the observations as they were given.
         let looks = product(&[m, 3 * batch + self.problem.instances(), 8]);
         parts.push(Part::new("observations and residuals in f64", Place::Host, looks));
-        // The start, the factors of the last look, and those kept of each trial.
-        parts.push(Part::new("factors in f64", Place::Host, product(&factor).saturating_mul(3 * 8)));
+        // The start, the factors of the last look, those kept of each trial; and while one is looked at, its factors again
+        // and twice what their decomposition works in.
+        let look = product(&factor[1..]).saturating_mul(3);
+        let factors = product(&factor).saturating_mul(3).saturating_add(look).saturating_mul(8);
+        parts.push(Part::new("factors in f64", Place::Host, factors));
         Memory { parts }
     }
 

@@ -3,6 +3,7 @@
 mod batch;
 mod bench;
 mod commands;
+mod completion;
 mod generate;
 mod gpu;
 mod inputs;

@@ -34,16 +34,33 @@ const SUBGROUP: &str = "rows/sum_subgroup.wgsl";
 const TILED: &str = "rows/tiled.wgsl";
 const QUADS: &str = "storage/quads_f32.wgsl";
 const QUADS_HALF: &str = "storage/quads_f16.wgsl";
+const HASH: &str = "lib/hash.wgsl";
+const KEYS: &str = "storage/keys.wgsl";
+const STAGED: &str = "storage/staged_keys.wgsl";
+const SEEDED: &str = "storage/seeded.wgsl";
+const QUADS_SEEDED: &str = "storage/quads_seeded.wgsl";
+const SIGNS: &str = "storage/rademacher.wgsl";
+const QUADS_SIGNS: &str = "storage/quads_rademacher.wgsl";
 
 /// The kernel variant that a file is part of; `None` for those of the variant that small problems run anyway.
 fn variant(file: &str) -> Option<&'static str> {
     match file {
         file if thin::is_thin(file) => None,
-        ONE | PORTABLE | QUADS | QUADS_HALF | REDUCE | OUTER | OUTER2 => Some("one-pass"),
+        ONE | PORTABLE | QUADS | QUADS_HALF | QUADS_SEEDED | QUADS_SIGNS | REDUCE | OUTER | OUTER2 => Some("one-pass"),
         RESIDENT => Some("row-resident"),
         SUBGROUP => Some("one-pass+subgroup"),
         TILED => Some("tiled"),
         _ => None,
+    }
+}
+
+/// The operator whose kernels a mutation is part of. The weight beside the diagonal is 1 for all that store their rows.
+fn operator(mutation: &Mutation) -> &'static str {
+    match mutation.file {
+        HASH | KEYS | STAGED | SEEDED | QUADS_SEEDED => "seeded",
+        SIGNS | QUADS_SIGNS => "rademacher",
+        _ if mutation.find.contains("OFF_DIAGONAL") => "seeded",
+        _ => "dense",
     }
 }
 
@@ -67,6 +84,33 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         "the odd half at the end of a row is dropped",
         broken(HALF, "data[start + q / 2u]", "data[start + min(q, P - 2u) / 2u]"),
     ),
+    ("the hash counts columns differently", broken(HASH, "q * 0x9e3779b9u", "q * 0x9e3779b1u")),
+    ("the hash swaps row and column", broken(HASH, "q * 0x9e3779b9u + key.x", "key.x * 0x9e3779b9u + q")),
+    ("the hash forgets half of a row's key", broken(HASH, "x ^= key.y;", "")),
+    (
+        "the hash takes another multiplier",
+        broken(HASH, "x *= 0x21f0aaadu;\n    x ^= key.y", "x *= 0x21f0aaafu;\n    x ^= key.y"),
+    ),
+    ("a row's key lacks a round", broken(HASH, "a ^= mix_bits(b + SEED1 + 0x9e3779b9u);", "")),
+    ("a row's key takes one word of the seed twice", broken(HASH, "mix_bits(b + SEED1)", "mix_bits(b + SEED0)")),
+    ("a row's key ignores where its panel begins", broken(KEYS, "panel.first + row", "row")),
+    ("rows that go together share a key", broken(STAGED, "return staged_keys[place]", "return staged_keys[0]")),
+    ("the key of another row is staged", broken(STAGED, "= row_at(row)", "= row_at(row + 1u)")),
+    ("one of four bytes is dropped", broken(SEEDED, "(h >> 8u) & 0x00ff00ffu", "(h >> 8u) & 0x000000ffu")),
+    ("the sum of bytes is not centred", broken(SEEDED, "- 510", "- 511")),
+    ("the sum of bytes is not scaled", broken(SEEDED, "value * SCALE", "value")),
+    ("a number of a quad is its neighbour's", broken(QUADS_SEEDED, "stored(key, q + 3u)", "stored(key, q + 2u)")),
+    ("signs are read from another word", broken(SIGNS, "q / 32u", "q / 16u")),
+    ("a word of signs is not used up", broken(SIGNS, "(q % 32u)", "(q % 31u)")),
+    ("signs are the other way", broken(SIGNS, "1.0 - 2.0 *", "2.0 *")),
+    ("quads of signs overlap", broken(QUADS_SIGNS, "(c % 8u)", "(c % 4u)")),
+    ("signs of a quad are reversed", broken(QUADS_SIGNS, "(0u, 1u, 2u, 3u)", "(3u, 2u, 1u, 0u)")),
+    ("outer product forgets the weight beside the diagonal", broken(OUTER, "OFF_DIAGONAL * select", "select")),
+    (
+        "gradient product weights the diagonal",
+        broken(PRODUCT, "select(OFF_DIAGONAL, 1.0, i == j_of_g)", "OFF_DIAGONAL"),
+    ),
+    ("gradient product forgets the weight", broken(PRODUCT, "select(OFF_DIAGONAL, 1.0, i == j_of_g)", "1.0")),
     ("outer product drops a column block", broken(OUTER, "first < K; first", "first + 16u <= K; first")),
     ("outer product forgets the factor 2", broken(OUTER, "2.0 * direct", "direct")),
     ("outer product takes L for R", broken(OUTER, "direct + crossed", "2.0 * direct")),
@@ -160,13 +204,13 @@ const MUTATIONS: &[(&str, Mutation)] = &[
 /// Random and integer matrices. Seventeen rows: one past a 16×16 block; 131 measurements in several panels. For variants
 /// whose threads own quads of a row, 33 rows: two quads for every thread of 64 and some left; 251 measurements: 31 partial
 /// sums, for every branch of the reduction.
-fn instances(file: &str, forced: bool) -> Vec<Box<dyn Operator>> {
+fn instances(operator: &str, file: &str, forced: bool) -> Vec<Box<dyn Operator>> {
     if thin::is_thin(file) {
         return thin::instances(file);
     }
-    let dense = REGISTRY.iter().find(|r| r.name == "dense").unwrap();
-    let variant = dense.variants.iter().find(|v| [HALF, QUADS_HALF].contains(&file) && v.name == "f16");
-    let (random, integers) = variant.map_or((dense.random, dense.integers), |v| (v.random, v.integers));
+    let registered = REGISTRY.iter().find(|r| r.name == operator).unwrap();
+    let variant = registered.variants.iter().find(|v| [HALF, QUADS_HALF].contains(&file) && v.name == "f16");
+    let (random, integers) = variant.map_or((registered.random, registered.integers), |v| (v.random, v.integers));
     let (n, m) = if forced { (33, 251) } else { (17, 131) };
     let rectangular = [OUTER2, PRODUCT2].contains(&file);
     let shape = if rectangular { Shape::asymmetric(n, n + 4) } else { Shape::psd(n) };
@@ -180,7 +224,8 @@ fn violations(
     mutations: &[Mutation],
     file: &str,
 ) -> impl Iterator<Item = String> + use<> {
-    let operators: Arc<[_]> = instances(file, variant.is_some()).into();
+    let operator = mutations.first().map_or("dense", operator);
+    let operators: Arc<[_]> = instances(operator, file, variant.is_some()).into();
     let small = (Place::adapter(device).into_iter())
         .find(|place| place.precision == Precision::F32 && place.options.panel_bytes.is_some())
         .expect("the small-panel place");

@@ -29,7 +29,7 @@ pub struct Args {
     /// Size of the unknown matrix, for the model asymmetric
     #[arg(long, value_name = "n1,n2")]
     shape: Option<String>,
-    /// Rank of the unknown matrix, at most its smaller side [default: that of --signature]
+    /// Rank of the unknown matrix, at most its smaller side [default: of --signature]
     #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "r")]
     rank: Option<usize>,
     /// Numbers of positive and negative eigenvalues, for the model signed

@@ -185,7 +185,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
             return Err(Error::Invalid {
                 name: "holdout".into(),
                 found: format!("'{}'", path.display()),
-                allowed: "a share between 0 and 1, or with --entries a file".into(),
+                allowed: "one value, a share between 0 and 1, or with --entries a file".into(),
                 fix: "0.1 keeps a tenth of the measurements aside".into(),
             });
         }

@@ -7,8 +7,11 @@ use crate::problem::{Factors, MatrixView};
 
 /// a_iq, or b_iq of the right side.
 fn vector(vectors: &Vectors, products: usize, n: usize, i: usize, q: usize) -> Vec<f64> {
-    let start = (i * products + q) * n;
-    (start..start + n).map(|at| vectors.get(at)).collect()
+    let at = (i * products + q) * n..(i * products + q + 1) * n;
+    match vectors {
+        Vectors::F32(values) => values[at].iter().map(|&v| f64::from(v)).collect(),
+        Vectors::F64(values) => values[at].to_vec(),
+    }
 }
 
 /// (a_iq, b_iq) for every q.
@@ -32,7 +35,11 @@ pub(super) fn sensing_matrix(operator: &RankOne, i: usize) -> Vec<f64> {
 
 /// Xᵀa
 fn thin(x: MatrixView<'_>, a: &[f64]) -> Vec<f64> {
-    (0..x.columns()).map(|c| a.iter().enumerate().map(|(j, a)| a * x.row(j)[c]).sum()).collect()
+    let mut t = vec![0.0; x.columns()];
+    for (a, row) in a.iter().zip(x.as_slice().chunks(x.columns())) {
+        t.iter_mut().zip(row).for_each(|(t, x)| *t += a * x);
+    }
+    t
 }
 
 /// ⟨Aᵢ, L Rᵀ⟩ = Σ_q (Lᵀa)·(Rᵀb)
@@ -43,9 +50,8 @@ fn inner(pairs: &[(Vec<f64>, Vec<f64>)], l: MatrixView<'_>, r: MatrixView<'_>) -
 /// out += r·a·tᵀ
 fn add_outer(r: f64, a: &[f64], t: &[f64], out: &mut [f64]) {
     for (a, row) in a.iter().zip(out.chunks_mut(t.len())) {
-        for (out, t) in row.iter_mut().zip(t) {
-            *out += r * a * t;
-        }
+        let factor = r * a;
+        row.iter_mut().zip(t).for_each(|(out, t)| *out += factor * t);
     }
 }
 

@@ -25,3 +25,10 @@ np.save("object.npy", np.array([None, 1], dtype=object), allow_pickle=True)
 np.save("matrices.npy", np.array([[[1.0, 2.0], [4.0, 3.0]], [[0.5, -1.0], [-1.0, 8.0]], [[0.0, 6.0], [0.0, 0.0]]]))
 np.savez("stored.npz", left=base / 2, other=np.arange(3.0))
 np.savez_compressed("deflated.npz", left=np.asfortranarray(base / 2), other=np.arange(3.0))
+
+# Sparse matrices of scipy: three ways of the same one.
+import scipy.sparse as sparse  # noqa: E402
+
+A = sparse.coo_matrix(([7.0, 2.0, -1.0, 1.0], ([2, 0, 2, 0], [0, 5, 1, 0])), shape=(3, 6))
+for name in ["coo", "csr", "csc"]:
+    sparse.save_npz(f"sparse_{name}.npz", A.asformat(name), compressed=name == "csr")
