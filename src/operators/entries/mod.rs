@@ -36,7 +36,7 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// Entry (rows[i], columns[i]), counted from 0, is measurement i. Where the order does not matter,
+    /// Entry (`rows[i]`, `columns[i]`), counted from 0, is measurement i. Where the order does not matter,
     /// [`Entries::from_triplets`] has a faster one.
     ///
     /// # Errors
