@@ -160,8 +160,8 @@ mod tests {
         let of_bytes = |key, q| byte_sum(key, q) as f32 / variance.sqrt();
         let of_squares = |key, q| (byte_sum(key, q).pow(2) as f32 / variance - 1.0) / spread;
         let of_signs = |key, q| sign(key, q) as f32;
-        let numbers: [(&str, &dyn Fn(Key, u32) -> f32); 3] =
-            [("bytes", &of_bytes), ("squares", &of_squares), ("signs", &of_signs)];
+        type Number<'a> = (&'a str, &'a dyn Fn(Key, u32) -> f32);
+        let numbers: [Number<'_>; 3] = [("bytes", &of_bytes), ("squares", &of_squares), ("signs", &of_signs)];
         for (what, number) in numbers {
             let columns = 16_384_u32;
             let row = |seed: u64, i: u64| -> Vec<f32> {
@@ -194,7 +194,8 @@ mod tests {
     #[test]
     fn single_bits_avalanche() {
         let samples = 4096_u32;
-        let flips: [(&str, u32, fn(u32, u32) -> u32); 3] = [
+        type Flip = (&'static str, u32, fn(u32, u32) -> u32);
+        let flips: [Flip; 3] = [
             ("q", 20, |t, bit| {
                 let key = row_key(seed_words(1), u64::from(t % 64));
                 word(key, t) ^ word(key, t ^ 1 << bit)
