@@ -20,7 +20,8 @@ fn written_matrices_are_those_of_another_program() {
         let (operator, model) = (matrix[0].as_str().unwrap(), matrix[1].as_str().unwrap());
         let (n1, n2) = (matrix[2][0].as_u64().unwrap() as usize, matrix[2][1].as_u64().unwrap() as usize);
         let rows = matrix[3].as_array().unwrap().iter();
-        let wanted: Vec<f64> = rows.flat_map(|row| row.as_array().unwrap()).map(|v| v.as_f64().unwrap()).collect();
+        let wanted: Vec<f64> =
+            rows.flat_map(|row| row.as_array().unwrap()).map(|v| v.as_str().unwrap().parse().unwrap()).collect();
         let name = format!("{operator}-{model}");
         dir.run(&words(&format!(
             "generate --operator {operator} --model {model} --shape {n1},{n2} --rank 1 --measurements 3 --seed 7 \

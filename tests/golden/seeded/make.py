@@ -78,9 +78,9 @@ def write():
         for i in rows
         for q in columns
     ]
-    # Row 2 of seed 7.
+    # Row 2 of seed 7. As text, because some JSON readers round a number in its last bit.
     matrices = [
-        [operator, model, shape, matrix(operator, 7, 2, *shape, model == "psd")]
+        [operator, model, shape, [[repr(a) for a in row] for row in matrix(operator, 7, 2, *shape, model == "psd")]]
         for operator in ("seeded", "rademacher")
         for model, shape in (("psd", (4, 4)), ("asymmetric", (3, 5)))
     ]
