@@ -66,7 +66,7 @@ pub struct Args {
     /// Of entries: exponent γ of the numbers of entries in rows and columns, the j-th having about j^−γ [default: 0, even]
     #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "γ", allow_negative_numbers = true)]
     degrees: Option<f64>,
-    /// Of entries: relu observes only those of the drawn entries that reach --threshold [default: none]
+    /// Of entries: relu observes only those drawn entries that reach a threshold [default: none]
     #[arg(long, value_name = "NAME")]
     mask: Option<String>,
     /// Of --mask relu [default: 0]
