@@ -38,7 +38,7 @@ fn main() -> lowrank::Result<()> {
             best.status,
             best.iterations,
             started.elapsed().as_secs_f64(),
-            lowrank::diagnostics::relative_error(best.left(), truth)?,
+            lowrank::diagnostics::relative_error(&best.product(), truth)?,
         );
     }
     Ok(())

@@ -50,10 +50,15 @@
 //!
 //! **An operator is one room**: `src/operators/<name>` holds its data, its definition
 //! ([`operators::Operator::sensing_matrix`]), the obvious sequential f64 twin, a fast host kernel
-//! ([`operators::HostKernel`]) and how its shader is fed; `shaders/operators/<name>.wgsl` holds the kernels; one entry in
+//! ([`operators::HostKernel`]) and how its shader is fed; `shaders/` holds the kernels; one entry in
 //! [`operators::REGISTRY`] makes it appear in the conformance tests, `lowrank check` and `lowrank list operators`. The
 //! work is split by *shards* (disjoint ranges of measurements, a function of the problem and not of the machine); every
 //! shard has its own accumulators, which are summed in shard order, so results do not depend on the thread count.
+//!
+//! Operators whose rows are the Aᵢ share their kernels, on the host (`operators::rows`) and on a GPU (`shaders/rows`),
+//! whether the rows are stored (`dense`) or made from a seed by an integer hash whenever they are needed (`seeded`, `rademacher`).
+//! Numbers that are made are multiples of a power of two, the same bits on every device; where they are packed, the weight 1/√2 of
+//! entries beside the diagonal goes to Z and to the gradient and rounds none of them.
 //!
 //! **A batch is part of every contract.** Trials share the operator and advance together; each has its own
 //! observations, truth, start, step, search rank and number of measurements, ends with its own [`Status`] and then

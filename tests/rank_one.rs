@@ -41,8 +41,11 @@ fn centred_residuals_recover_where_plain_ones_stall() {
 fn two_factors_are_recovered_from_products_of_two_vectors() {
     let truth = synthetic::asymmetric(40, 30).rank(2).condition_number(2.0).seed(3).build().unwrap();
     let operator = RankOne::gaussian(truth.shape(), 10 * 70 * 2, 4).unwrap();
-    let solution = solve(Problem::measure(operator, truth).unwrap(), gd(4, 1e-4, 5));
-    assert!(error(&solution) <= 1e-6, "{:e}", error(&solution));
+    let problem = Problem::measure(operator, truth).unwrap();
+    for (k, bound) in [(2, 1e-6), (4, 1e-3)] {
+        let found = error(&solve(problem.clone(), gd(k, 1e-4, 5)));
+        assert!(found <= bound, "k = {k}: {found:e}");
+    }
 }
 
 #[test]

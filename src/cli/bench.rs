@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lowrank::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, scale, time_iterations};
 use lowrank::io::OutputFile;
 use lowrank::memory::{parse_size, readable_bytes};
-use lowrank::operators::{Dense, Storage};
+use lowrank::operators::{Dense, Operator, REGISTRY, Storage};
 use lowrank::problem::Shape;
 use lowrank::{Backend, Error, Precision, Result};
 
@@ -18,6 +18,9 @@ pub struct Args {
     /// What to time
     #[arg(value_enum, default_value = "iteration")]
     what: What,
+    /// Kind of measurements of `iteration`; see `lowrank list operators`
+    #[arg(long, value_name = "NAME", default_value = "dense")]
+    operator: String,
     /// Rows and columns of the unknown matrix
     #[arg(long, value_name = "LIST", default_value = "200")]
     n: String,
@@ -121,7 +124,7 @@ pub fn run(args: &Args) -> Result<Ending> {
             for &n in &ns {
                 for &m in &ms {
                     for &storage in &storages {
-                        let operator = Arc::new(Dense::noise_stored(Shape::psd(n), m, 1, storage)?);
+                        let operator = operator(&args.operator, n, m, storage)?;
                         for &search_rank in &ks {
                             for &batch in &batches {
                                 let (operator, backend) = (operator.clone(), backend.clone());
@@ -158,6 +161,22 @@ pub fn run(args: &Args) -> Result<Ending> {
         file.finish()?;
     }
     Ok(Ending::Done)
+}
+
+/// An instance to be timed: of stored matrices one whose numbers are made quickly.
+fn operator(name: &str, n: usize, m: usize, storage: Storage) -> Result<Arc<dyn Operator>> {
+    if name == "dense" {
+        return Ok(Arc::new(Dense::noise_stored(Shape::psd(n), m, 1, storage)?));
+    }
+    match REGISTRY.iter().find(|registration| registration.name == name) {
+        Some(registration) => Ok(Arc::from((registration.random)(Shape::psd(n), m, 1)?)),
+        None => Err(Error::Invalid {
+            name: "operator".into(),
+            found: format!("'{name}'"),
+            allowed: REGISTRY.iter().map(|registration| registration.name).collect::<Vec<_>>().join(", "),
+            fix: "pick one of them".into(),
+        }),
+    }
 }
 
 const HEADING: &str =

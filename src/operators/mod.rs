@@ -207,7 +207,8 @@ pub trait Operator: Send + Sync {
 /// How an operator's shader is specialised and fed: plain data, no GPU types.
 #[derive(Clone, Debug)]
 pub struct GpuPlan {
-    /// WGSL text with entries `forward` and `adjoint_apply` under the binding law of `shaders/README.md`.
+    /// WGSL text with entries `forward` and `adjoint_apply` under the binding law of `shaders/README.md`: where rows are the Aᵢ,
+    /// `rows/two_kernel.wgsl`.
     pub shader: &'static str,
     /// Words (4 bytes) of one stored row, padded to a multiple of 64 so that every row may start a binding.
     pub row_words: usize,

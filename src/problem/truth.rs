@@ -36,7 +36,7 @@ impl Truth {
     /// As [`Truth::from_factor`].
     pub fn from_signed_factor(n: usize, signature: (usize, usize), x: Vec<f64>) -> Result<Self> {
         let (positive, negative) = signature;
-        let rank = positive.checked_add(negative).unwrap_or(usize::MAX);
+        let rank = positive.saturating_add(negative);
         Self::single(Shape::signed(n), rank, positive, x)
     }
 

@@ -75,17 +75,22 @@ pub(crate) trait Arithmetic<T: Unit>: Copy + Send + Sync {
     /// The sum of a unit, by halves.
     #[inline(always)]
     fn sum(self, v: Self::V) -> T {
-        let mut chunk = self.store(v);
-        let lanes = chunk.as_mut();
-        let mut width = lanes.len() / 2;
-        while width > 0 {
-            for i in 0..width {
-                lanes[i] += lanes[i + width];
-            }
-            width /= 2;
-        }
-        lanes[0]
+        sum_of::<T>(self.store(v))
     }
+}
+
+/// The sum of a unit, by halves.
+#[inline(always)]
+pub(crate) fn sum_of<T: Unit>(mut chunk: T::Chunk) -> T {
+    let lanes = chunk.as_mut();
+    let mut width = lanes.len() / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
 }
 
 /// Reads stored numbers as units.

@@ -211,7 +211,7 @@ impl Solver {
                 let rows = p.trial * m..(p.trial + 1) * m;
                 let truth = self.problem.truth(p.instance);
                 let (target, weights) = (&plan.target[rows.clone()], &plan.weights[rows]);
-                TrialWatch::new(p, target, weights, held_out, truth, stop, form, unit_roundoff * (n as f64).sqrt())
+                TrialWatch::new(p, (target, weights), held_out, truth, stop, form, unit_roundoff * (n as f64).sqrt())
             })
             .collect();
         for (watch, spectrum) in watches.iter_mut().zip(&plan.spectra) {

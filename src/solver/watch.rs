@@ -78,16 +78,17 @@ pub(crate) struct Moment<'a> {
 }
 
 impl<'a> TrialWatch<'a> {
+    /// `observed` is the target and the weights of the trial's measurements.
     pub(crate) fn new(
         parameters: &'a TrialParameters,
-        target: &'a [f64],
-        weights: &'a [f64],
+        observed: (&'a [f64], &'a [f64]),
         held_out: &'a [usize],
         truth: Option<&'a Truth>,
         stop: &'a Stop,
         form: Form,
         resolution: f64,
     ) -> Self {
+        let (target, weights) = observed;
         let norms = squares(form, target, weights, held_out);
         let stall = StallWatch::new(stop.stall_window, resolution);
         Self {

@@ -7,6 +7,7 @@ mod completion;
 mod generate;
 mod gpu;
 mod inputs;
+mod made;
 mod process;
 mod refusals;
 mod refused_files;

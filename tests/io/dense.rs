@@ -147,17 +147,23 @@ fn shapes_that_are_no_matrices_name_the_way_out() {
 }
 
 #[test]
-fn other_models_are_read_and_then_refused() {
+fn matrices_of_two_factors_and_of_both_signs_are_read() {
     let files = Files::new();
-    let bytes = npy("<f8", false, "(2, 2, 3)", &f64_bytes(&[1.0; 12]));
+    let numbers: Vec<f64> = (1..=12).map(f64::from).collect();
+    let bytes = npy("<f8", false, "(2, 2, 3)", &f64_bytes(&numbers));
     let asymmetric = OpenOptions { model: Model::Asymmetric, ..defaults() };
-    assert_refused(open(&files, &bytes, &asymmetric), &["model asymmetric", "not supported"]);
-    let flat = npy("<f8", false, "(2, 6)", &f64_bytes(&[1.0; 12]));
+    let flat = npy("<f8", false, "(2, 6)", &f64_bytes(&numbers));
+    let shaped = OpenOptions { shape: Some((2, 3)), ..asymmetric.clone() };
+    for (bytes, options) in [(&bytes, &asymmetric), (&flat, &shaped)] {
+        let operator = open(&files, bytes, options).unwrap().operator;
+        assert_eq!(operator.shape(), Shape::asymmetric(2, 3));
+        assert_eq!(operator.sensing_matrix(1), numbers[6..]);
+    }
     assert_refused(open(&files, &flat, &asymmetric), &["shape", "--shape n1,n2"]);
-    assert_refused(open(&files, &flat, &OpenOptions { shape: Some((2, 3)), ..asymmetric.clone() }), &["not supported"]);
     assert_refused(open(&files, &flat, &OpenOptions { shape: Some((2, 2)), ..asymmetric }), &["rows of 6", "4 (full)"]);
     let square = npy("<f8", false, "(2, 2, 2)", &f64_bytes(&[1.0; 8]));
-    assert_refused(open(&files, &square, &OpenOptions { model: Model::Signed, ..defaults() }), &["model signed"]);
+    let signed = open(&files, &square, &OpenOptions { model: Model::Signed, ..defaults() }).unwrap().operator;
+    assert_eq!(signed.shape(), Shape::signed(2));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `lowrank generate`: a synthetic problem as files.
 
 mod listed;
+mod made;
 mod truth;
 mod vectors;
 
@@ -66,10 +67,10 @@ pub struct Args {
     /// Of entries: exponent γ of the numbers of entries in rows and columns, the j-th having about j^−γ [default: 0, even]
     #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "γ", allow_negative_numbers = true)]
     degrees: Option<f64>,
-    /// Of entries: relu observes only those drawn entries that reach a threshold [default: none]
+    /// Of entries: relu observes those of the drawn entries alone that reach the threshold [default: none]
     #[arg(long, value_name = "NAME")]
     mask: Option<String>,
-    /// Of --mask relu [default: 0]
+    /// What entries reach under the mask relu [default: 0]
     #[arg(long, value_parser = crate::cli::grid::single::<f64>, value_name = "t", allow_negative_numbers = true)]
     threshold: Option<f64>,
     /// Of entries: csv, counted from 0, or mtx [default: csv]
@@ -78,6 +79,9 @@ pub struct Args {
     /// Of sparse: nonzeros of a matrix [default: 4]
     #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "N")]
     nonzeros: Option<usize>,
+    /// Of seeded and rademacher: write A.npy too, so that other programs can check; see --layout and --storage
+    #[arg(long)]
+    materialize: bool,
     /// Directory for A.npy, y.npy, X.npy (X.npz, where there are two factors or a signature) and problem.json; made if it is
     /// not there
     #[arg(long, value_name = "DIR")]
@@ -85,8 +89,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
-    if !["dense", "entries", "rank_one", "sparse"].contains(&args.operator.as_str()) {
-        return Err(invalid("operator", &args.operator, "dense, entries, rank_one or sparse"));
+    const OPERATORS: [&str; 6] = ["dense", "seeded", "rademacher", "rank_one", "entries", "sparse"];
+    if !OPERATORS.contains(&args.operator.as_str()) {
+        return Err(invalid("operator", &args.operator, &OPERATORS.join(", ")));
     }
     refuse_others(args)?;
     let storage = match args.storage.as_str() {
@@ -118,6 +123,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         "entries" => listed::entries(args, seeds, &truth),
         "rank_one" => vectors::rank_one(args, seeds, &truth),
         "sparse" => listed::sparse(args, seeds, &truth),
+        "seeded" | "rademacher" => made::write(args, full, storage, seeds, truth),
         _ => write(args, full, storage, seeds, truth),
     };
     written.inspect_err(|_| {
@@ -202,6 +208,10 @@ fn refuse_others(args: &Args) -> Result<()> {
     };
     let stray = given("entries", &entries).map(|name| (name, "entries"));
     let stray = stray.or(given("sparse", &[("nonzeros", args.nonzeros.is_some())]).map(|name| (name, "sparse")));
+    if args.materialize && !["seeded", "rademacher"].contains(&args.operator.as_str()) {
+        let found = format!("given for --operator {}", args.operator);
+        return Err(refused("materialize", found, "only for --operator seeded and rademacher", "leave it out"));
+    }
     match stray {
         Some((name, operator)) => {
             let found = format!("a value for --operator {}", args.operator);

@@ -16,6 +16,7 @@ use lowrank::{Error, Init, Problem, Result, Settings};
 use serde_json::{Map, Value, json};
 
 use super::completion::{Completion, Predictions};
+use super::made::Made;
 use super::{Args, STORAGES, pair_of, word};
 
 const MODELS: &[(&str, Model)] = &[("psd", Model::Psd), ("asymmetric", Model::Asymmetric), ("signed", Model::Signed)];
@@ -29,6 +30,8 @@ pub enum Source {
     Vectors { left: PathBuf, right: Option<PathBuf>, observations: PathBuf, options: OpenVectors },
     /// Stored matrices with few nonzeros.
     Sparse { path: PathBuf, observations: PathBuf, options: OpenOptions },
+    /// Matrices known by a seed.
+    Made(Made),
     /// Entries of the unknown.
     Entries(Completion),
 }
@@ -61,12 +64,15 @@ impl Source {
         if let Some(left) = args.vectors.clone() {
             return Self::vectors(args, left, model);
         }
+        if let Some(name) = &args.operator {
+            return Ok(Self::Made(Made::new(args, name, model, shape(args)?, observations(args)?)?));
+        }
         let Some(path) = args.matrices.clone() else {
             return Err(Error::Invalid {
                 name: "matrices".into(),
                 found: "no measurements".into(),
-                allowed: "--matrices A.npy, --vectors a.npy or --sparse A.mtx with --observations y.npy, or \
-                          --entries ratings.csv"
+                allowed: "--matrices A.npy, --vectors a.npy, --sparse A.mtx or --operator seeded with --observations \
+                          y.npy, or --entries ratings.csv"
                     .into(),
                 fix: "name the files, or try `lowrank demo`".into(),
             });
@@ -83,6 +89,7 @@ impl Source {
             Self::Vectors { left, right, observations, .. } => {
                 std::iter::once(left).chain(right).chain([observations]).cloned().collect()
             }
+            Self::Made(made) => vec![made.observations().clone()],
             Self::Entries(completion) => completion.inputs(),
         };
         let init = args.init.as_ref().filter(|_| matches!(spectral(args), Ok(None)));
@@ -113,6 +120,7 @@ impl Source {
                 let (text, notices) = (file.describe(), file.notices);
                 measured(args, Arc::new(file.operator), &text, notices, (observations, options.model), described)
             }
+            Self::Made(made) => made.open(args),
             Self::Entries(completion) => completion.open(args),
         }
     }
@@ -139,7 +147,7 @@ impl Source {
 }
 
 /// Matrices with their observations.
-fn measured(
+pub fn measured(
     args: &Args,
     operator: Arc<dyn Operator>,
     text: &str,

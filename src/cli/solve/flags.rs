@@ -24,6 +24,18 @@ pub struct Args {
     /// Sensing matrices with few nonzeros, one a row, in full (n1·n2 columns) or packed: Matrix Market, or scipy.sparse .npz
     #[arg(long, value_name = "FILE", conflicts_with = "matrices", help_heading = "Measurements")]
     pub sparse: Option<PathBuf>,
+    /// seeded or rademacher: matrices made from a seed, stored nowhere; see `lowrank list operators`
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["matrices", "vectors", "sparse", "entries"], requires_all = ["operator_seed", "measurements"], help_heading = "Measurements")]
+    pub operator: Option<String>,
+    /// Seed of --operator
+    #[arg(long, value_parser = crate::cli::grid::single::<u64>, value_name = "SEED", requires = "operator", help_heading = "Measurements")]
+    pub operator_seed: Option<u64>,
+    /// Number of measurements of --operator
+    #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "m", requires = "operator", help_heading = "Measurements")]
+    pub measurements: Option<usize>,
+    /// Size of the unknown n×n matrix of --operator; or give --shape
+    #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "n", requires = "operator", conflicts_with = "shape", help_heading = "Measurements")]
+    pub n: Option<usize>,
     /// What rows and columns of CSV or TSV entries count from, 0 or 1 [default: 0; Matrix Market is always 1]
     #[arg(long, value_name = "0|1", requires = "entries", help_heading = "Measurements")]
     pub index_base: Option<String>,

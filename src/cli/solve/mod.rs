@@ -3,6 +3,7 @@
 mod completion;
 mod files;
 mod flags;
+mod made;
 mod outputs;
 mod summary;
 

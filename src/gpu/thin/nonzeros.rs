@@ -82,8 +82,8 @@ pub(super) fn load(
     require_memory(&memory, options)?;
     let modules = NonzeroModules::new(&sizes, load.operator.is_centred(), &options.mutations)?;
     let panels = lists.forward.len().max(lists.gather.len());
-    // Every nonzero is read once forward and, at its row and at its column, twice back.
-    let read = 3.0 * lists.nonzeros as f64 * (PLACE_BYTES + sizes.value_bytes()) as f64;
+    // Every list is read once by every trial.
+    let bytes = memory.parts[0].bytes + memory.parts[1].bytes;
     let program = Program::new(device, frame, &modules.shared, options.paranoid, |shared| {
         Ok(Form::Thin(Box::new(thin(device, &sizes, &modules, shared, lists, options.paranoid)?)))
     })?;
@@ -94,8 +94,8 @@ pub(super) fn load(
             _ => Some(Numbers::F64),
         },
         variant: format!("{}/{THIN}", load.operator.name()),
-        operator_bytes_per_iteration: read * frame.batch as f64,
-        operator_bytes: memory.parts[0].bytes + memory.parts[1].bytes,
+        operator_bytes_per_iteration: bytes as f64 * frame.batch as f64,
+        operator_bytes: bytes,
         panels,
         memory,
         ..base_info(device, options)

@@ -2,11 +2,11 @@
 //!
 //! Memory movement a pass: m·p stored numbers once, which is the floor, for any number of trials; the point and the
 //! accumulator, p numbers each, stay in cache. One trial is bound by reading the rows ([`Stream`]), many by
-//! arithmetic ([`Tile`]).
+//! arithmetic ([`tile`]).
 
 use crate::operators::dense::Dense;
 use crate::operators::dense::storage::Rows;
-use crate::operators::rows::{Pack, Packing, ShardRows, Stream, Tile};
+use crate::operators::rows::{Pack, Packing, ShardRows, Stream, tile};
 use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
 use crate::simd::{InstructionSet, Stored, Unit};
 
@@ -84,6 +84,6 @@ fn pass<S: Stored<T>, T: Unit>(
                 S::run(set, Stream::<S, T, 4> { rows, loss, trial });
             }
         }
-        trials => S::run(set, Tile { rows, loss, trials }),
+        trials => tile(set, rows, loss, trials),
     }
 }

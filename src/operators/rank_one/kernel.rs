@@ -8,9 +8,9 @@
 //! Σwe and Σw.
 
 use crate::operators::rank_one::{RankOne, Vectors};
-use crate::operators::rows::{add_tail, adjoint, forward, total};
+use crate::operators::rows::{Adjoint, Forward, total};
 use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
-use crate::simd::{InstructionSet, Stored, Task, Unit, Widen};
+use crate::simd::{InstructionSet, Stored, Unit};
 
 /// Bytes of vectors that are used again from cache, and their number at most and at least.
 const GROUP_BYTES: usize = 1 << 19;
@@ -110,7 +110,6 @@ impl<S> Pass<'_, S> {
         let Self { operator, left, right, loss } = self;
         let (n1, n2) = (operator.shape.rows(), operator.shape.columns());
         let (products, centred) = (operator.products, operator.centred);
-        let thin = |n, k, vectors, x| S::run(set, Thin { n, k, vectors, x });
         let rows = (GROUP_BYTES / (n1 * size_of::<S>())).clamp(*GROUP.start(), *GROUP.end());
         let group = (rows / products).max(1);
         let measurements = left.len() / (n1 * products);
@@ -129,12 +128,12 @@ impl<S> Pass<'_, S> {
                 let k = trial.applied.search_rank;
                 let (l, r) = trial.point.split_at(k * n1);
                 // Thin products, (rows, k); those that are the same are taken once.
-                let al = thin(n1, k, a, l);
-                let br = if right.is_none() && l == r { al.clone() } else { thin(n2, k, b, r) };
+                let al = thin(set, n1, a, l);
+                let br = if right.is_none() && l == r { al.clone() } else { thin(set, n2, b, r) };
                 let bv = match () {
                     () if v == r => br.clone(),
                     () if right.is_none() && v == l => al.clone(),
-                    () => thin(n2, k, b, v),
+                    () => thin(set, n2, b, v),
                 };
                 let mut ones = Vec::with_capacity(if centred { bv.len() } else { 0 });
                 let (mut weighted, mut factors) = (Vec::with_capacity(count), Vec::with_capacity(bv.len()));
@@ -155,89 +154,36 @@ impl<S> Pass<'_, S> {
                     }
                 }
                 let (sums, rest) = trial.accumulator.split_at_mut(k * n1);
-                S::run(set, Add { n: n1, k, vectors: a, factors: &factors, sums });
+                add(set, n1, a, &factors, sums);
                 if centred {
                     let sums = &mut rest[..k * n1];
-                    S::run(set, Add { n: n1, k, vectors: a, factors: &ones, sums });
+                    add(set, n1, a, &ones, sums);
                 } else if right.is_some() {
-                    let aw = if w == l { al } else { thin(n1, k, a, w) };
+                    let aw = if w == l { al } else { thin(set, n1, a, w) };
                     let scaled = aw.chunks(products * k).zip(&weighted);
                     let factors: Vec<T> = scaled.flat_map(|(t, &f)| t.iter().map(move |&t| f * t)).collect();
-                    S::run(set, Add { n: n2, k, vectors: b, factors: &factors, sums: rest });
+                    add(set, n2, b, &factors, rest);
                 }
             }
         }
     }
 }
 
-/// Columns of (k, n) arrays as what the tiled products take.
-fn columns<'a, T: Unit>(points: &'a [T], sums: impl Iterator<Item = &'a mut [T]>, n: usize) -> Vec<TrialPass<'a, T>> {
-    let applied = Pair { left: &[], right: &[], search_rank: 1 };
-    (points.chunks(n).zip(sums))
-        .map(|(point, accumulator)| TrialPass {
-            point,
-            applied,
-            target: &[],
-            weights: &[],
-            residual: &mut [],
-            accumulator,
-        })
-        .collect()
-}
-
 /// (rows, k): every vector times every column of x, which is (k, n).
-struct Thin<'a, S, T> {
-    n: usize,
-    k: usize,
-    vectors: &'a [S],
-    x: &'a [T],
-}
-
-impl<S: Stored<T>, T: Unit> Task<S, T> for Thin<'_, S, T> {
-    type Output = Vec<T>;
-
-    #[inline(always)]
-    fn run<A: Widen<S, T>>(self, simd: A) -> Vec<T> {
-        let Self { n, k, vectors, x } = self;
-        let rows = vectors.len() / n;
-        let columns = columns(x, std::iter::repeat_with(|| &mut [][..]), n);
-        let mut sums = vec![T::ZEROS; rows * k];
-        forward(simd, n, vectors, &columns, &mut sums);
-        let mut out = Vec::with_capacity(rows * k);
-        for (vector, sums) in vectors.chunks_exact(n).zip(sums.chunks_exact(k)) {
-            let tail = S::chunks(vector).1;
-            for (column, sum) in columns.iter().zip(sums) {
-                out.push(total::<A, S, T>(simd, simd.load(sum), tail, T::chunks(column.point).1));
-            }
-        }
-        out
+fn thin<S: Stored<T>, T: Unit>(set: InstructionSet, n: usize, vectors: &[S], x: &[T]) -> Vec<T> {
+    let points: Vec<&[T]> = x.chunks_exact(n).collect();
+    let mut sums = vec![T::ZEROS; vectors.len() / n * points.len()];
+    S::run(set, Forward { p: n, numbers: vectors, points: &points, sums: &mut sums });
+    let mut out = Vec::with_capacity(sums.len());
+    for (vector, sums) in vectors.chunks_exact(n).zip(sums.chunks_exact(points.len())) {
+        let tail = S::chunks(vector).1;
+        out.extend(points.iter().zip(sums).map(|(point, sum)| total::<S, T>(*sum, tail, T::chunks(point).1)));
     }
+    out
 }
 
 /// sums[c] += Σ over rows of factors[row, c]·vector, sums being (k, n).
-struct Add<'a, S, T> {
-    n: usize,
-    k: usize,
-    vectors: &'a [S],
-    factors: &'a [T],
-    sums: &'a mut [T],
-}
-
-impl<S: Stored<T>, T: Unit> Task<S, T> for Add<'_, S, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<A: Widen<S, T>>(self, simd: A) {
-        let Self { n, k, vectors, factors, sums } = self;
-        // The tiled product takes the length of a row from a point.
-        let points = vec![T::ZERO; n * k];
-        let mut columns = columns(&points, sums.chunks_exact_mut(n), n);
-        adjoint(simd, n, vectors, factors, &mut columns);
-        for (vector, factors) in vectors.chunks_exact(n).zip(factors.chunks_exact(k)) {
-            let tail = S::chunks(vector).1;
-            for (column, &factor) in columns.iter_mut().zip(factors) {
-                add_tail::<S, T>(factor, tail, T::chunks_mut(column.accumulator).1);
-            }
-        }
-    }
+fn add<S: Stored<T>, T: Unit>(set: InstructionSet, n: usize, vectors: &[S], factors: &[T], sums: &mut [T]) {
+    let mut sums: Vec<&mut [T]> = sums.chunks_exact_mut(n).collect();
+    S::run(set, Adjoint { p: n, numbers: vectors, factors, sums: &mut sums });
 }

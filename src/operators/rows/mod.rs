@@ -10,5 +10,5 @@ mod tile;
 pub(super) mod twin;
 
 pub(super) use packing::{Pack, Packing};
-pub(super) use stream::{ShardRows, Stream, add_tail, settle, total};
-pub(super) use tile::{Tile, adjoint, forward};
+pub(super) use stream::{ShardRows, Stream, settle, total};
+pub(super) use tile::{Adjoint, Forward, tile};

@@ -9,7 +9,7 @@
 //! so the bits depend neither on R nor on whether [`super::tile`] did the work.
 
 use crate::operators::{Loss, TrialPass};
-use crate::simd::{Stored, Task, Unit, Widen};
+use crate::simd::{Stored, Task, Unit, Widen, sum_of};
 
 /// The rows of a shard, p numbers each, with the scales of half precision.
 #[derive(Clone, Copy)]
@@ -69,7 +69,7 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
                 sums[i] = simd.fma(simd.widen(&units[i][q]), z, sums[i]);
             }
         }
-        std::array::from_fn(|i| total::<A, S, T>(simd, sums[i], self.tails[i], z_tail))
+        std::array::from_fn(|i| total::<S, T>(simd.store(sums[i]), self.tails[i], z_tail))
     }
 
     #[inline(always)]
@@ -113,7 +113,7 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
             g[q] = simd.store(sum);
         }
         self.add_tails(factors, g_tail);
-        std::array::from_fn(|i| total::<A, S, T>(simd, sums[i], next.tails[i], z_tail))
+        std::array::from_fn(|i| total::<S, T>(simd.store(sums[i]), next.tails[i], z_tail))
     }
 
     #[inline(always)]
@@ -126,18 +126,13 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
 
 /// The dot product from its unit of partial sums and the numbers behind the last whole unit.
 #[inline(always)]
-pub(in crate::operators) fn total<A: Widen<S, T>, S: Stored<T>, T: Unit>(
-    simd: A,
-    sums: A::V,
-    tail: &[S],
-    z_tail: &[T],
-) -> T {
+pub(in crate::operators) fn total<S: Stored<T>, T: Unit>(sums: T::Chunk, tail: &[S], z_tail: &[T]) -> T {
     let rest: T = tail.iter().zip(z_tail).map(|(&a, &z)| a.number() * z).sum();
-    simd.sum(sums) + rest
+    sum_of::<T>(sums) + rest
 }
 
 #[inline(always)]
-pub(in crate::operators) fn add_tail<S: Stored<T>, T: Unit>(factor: T, tail: &[S], g_tail: &mut [T]) {
+pub(super) fn add_tail<S: Stored<T>, T: Unit>(factor: T, tail: &[S], g_tail: &mut [T]) {
     for (g, &a) in g_tail.iter_mut().zip(tail) {
         *g += a.number() * factor;
     }
@@ -184,7 +179,7 @@ mod tests {
 
     use super::*;
     use crate::operators::Pair;
-    use crate::operators::rows::Tile;
+    use crate::operators::rows::tile;
     use crate::simd::InstructionSet;
 
     /// Residuals and accumulators of `batch` trials, with all of them together or one by one in blocks of R.
@@ -208,7 +203,7 @@ mod tests {
             })
             .collect();
         if together {
-            S::run(set, Tile { rows, loss: Loss::Square, trials: &mut trials });
+            tile(set, rows, Loss::Square, &mut trials);
         } else {
             for trial in &mut trials {
                 S::run(set, Stream::<S, f32, R> { rows, loss: Loss::Square, trial });

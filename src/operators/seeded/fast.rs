@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use crate::operators::rows::{Pack, add_tail, adjoint, forward, settle, total};
+use crate::operators::rows::{Adjoint, Forward, Pack, settle, total};
 use crate::operators::seeded::hash::{Key, MULTIPLIERS, SPREAD, row_key};
 use crate::operators::seeded::{Ensemble, Seeded};
 use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
@@ -78,10 +78,7 @@ where
     fn pass(&self, set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
         if !trials.is_empty() {
             let cut = Cut::of(self.shape.dimension());
-            <f32 as Stored<T>>::run(
-                set,
-                Pass { seeded: self, measurements: self.shard_range(shard), cut, loss, trials },
-            );
+            Pass { seeded: self, measurements: self.shard_range(shard), cut, loss, trials }.run(set);
         }
     }
 
@@ -105,41 +102,39 @@ struct Pass<'a, 'b, T> {
     trials: &'a mut [TrialPass<'b, T>],
 }
 
-impl<T: Unit> Task<f32, T> for Pass<'_, '_, T>
+impl<T: Unit> Pass<'_, '_, T>
 where
     f32: Stored<T>,
 {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<A: Widen<f32, T>>(self, simd: A) {
+    fn run(self, set: InstructionSet) {
         let Self { seeded, measurements, cut, loss, trials } = self;
         let (p, batch, scale) = (seeded.shape.dimension(), trials.len(), T::from_f64(seeded.scale));
         let mut buffer = vec![0.0_f32; cut.rows.min(measurements.len()) * cut.columns];
         let mut sums = vec![T::ZEROS; cut.rows * batch];
         let mut factors = vec![T::ZERO; cut.rows * batch];
+        let make = |keys: &[Key], first: usize, out: &mut [f32]| {
+            <f32 as Stored<f32>>::run(set, Make { ensemble: seeded.ensemble, keys, first, out });
+        };
         for first in (0..measurements.len()).step_by(cut.rows) {
             let count = cut.rows.min(measurements.len() - first);
             let keys: Vec<Key> =
                 (first..first + count).map(|i| row_key(seeded.seed, (measurements.start + i) as u64)).collect();
             sums.fill(T::ZEROS);
             for block in cut.blocks(p) {
-                let (width, last) = (block.len(), block.end == p);
+                let width = block.len();
                 let numbers = &mut buffer[..count * width];
-                make(seeded.ensemble, &keys, block.start, numbers);
-                forward(simd, width, numbers, &columns(trials, &block), &mut sums);
-                if !last {
+                make(&keys, block.start, numbers);
+                let points: Vec<&[T]> = trials.iter().map(|trial| &trial.point[block.clone()]).collect();
+                <f32 as Stored<T>>::run(set, Forward { p: width, numbers, points: &points, sums: &mut sums });
+                if block.end < p {
                     continue;
                 }
-                // Row by row: whole sums, residuals, and what lies behind the last unit.
+                // Row by row: whole sums and residuals.
                 for i in 0..count {
                     let tail = <f32 as Stored<T>>::chunks(&numbers[i * width..(i + 1) * width]).1;
                     for (b, trial) in trials.iter_mut().enumerate() {
-                        let z_tail = T::chunks(&trial.point[block.clone()]).1;
-                        let dot = total::<A, f32, T>(simd, simd.load(&sums[i * batch + b]), tail, z_tail);
+                        let dot = total::<f32, T>(sums[i * batch + b], tail, T::chunks(points[b]).1);
                         factors[i * batch + b] = settle(trial, loss, first + i, scale, dot);
-                        let accumulator = &mut trial.accumulator[block.clone()];
-                        add_tail::<f32, T>(factors[i * batch + b], tail, T::chunks_mut(accumulator).1);
                     }
                 }
             }
@@ -147,27 +142,32 @@ where
                 let numbers = &mut buffer[..count * block.len()];
                 // The last block is still there.
                 if block.end < p {
-                    make(seeded.ensemble, &keys, block.start, numbers);
+                    make(&keys, block.start, numbers);
                 }
-                adjoint(simd, block.len(), numbers, &factors[..count * batch], &mut columns(trials, &block));
+                let mut sums: Vec<&mut [T]> =
+                    trials.iter_mut().map(|trial| &mut trial.accumulator[block.clone()]).collect();
+                let factors = &factors[..count * batch];
+                <f32 as Stored<T>>::run(set, Adjoint { p: block.len(), numbers, factors, sums: &mut sums });
             }
         }
     }
 }
 
-/// The same trials over some columns alone.
-#[inline(always)]
-fn columns<'s, T: Unit>(trials: &'s mut [TrialPass<'_, T>], block: &Range<usize>) -> Vec<TrialPass<'s, T>> {
-    (trials.iter_mut())
-        .map(|trial| TrialPass {
-            point: &trial.point[block.clone()],
-            applied: trial.applied,
-            target: trial.target,
-            weights: trial.weights,
-            residual: &mut *trial.residual,
-            accumulator: &mut trial.accumulator[block.clone()],
-        })
-        .collect()
+/// A block of made numbers.
+struct Make<'a> {
+    ensemble: Ensemble,
+    keys: &'a [Key],
+    first: usize,
+    out: &'a mut [f32],
+}
+
+impl Task<f32, f32> for Make<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Widen<f32, f32>>(self, _simd: A) {
+        make(self.ensemble, self.keys, self.first, self.out);
+    }
 }
 
 /// Numbers `first`, `first` + 1, … of the rows with these keys, row after row; `first` is a multiple of 32.
@@ -248,7 +248,7 @@ mod tests {
             .collect();
         let loss = Loss::Square;
         for trials in trials.chunks_mut(if together { points.len() } else { 1 }) {
-            <f32 as Stored<f32>>::run(set, Pass { seeded, measurements: 0..m, cut, loss, trials });
+            Pass { seeded, measurements: 0..m, cut, loss, trials }.run(set);
         }
         residuals.into_iter().chain(accumulators).flatten().collect()
     }

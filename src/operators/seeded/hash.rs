@@ -93,6 +93,21 @@ mod tests {
         assert!((moment(4) / moment(2).powi(2) - 2.699_99).abs() < 1e-6, "{}", moment(4) / moment(2).powi(2));
     }
 
+    /// Numbers that tests/golden/seeded/make.py computed from the definition in Python integers.
+    #[test]
+    fn numbers_are_those_of_another_program() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/seeded/entries.json");
+        let golden: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let numbers = golden["numbers"].as_array().unwrap();
+        assert_eq!(numbers.len(), 2 * 4 * 7 * 7);
+        for number in numbers {
+            let key = row_key(seed_words(number[1].as_u64().unwrap()), number[2].as_u64().unwrap());
+            let q = u32::try_from(number[3].as_u64().unwrap()).unwrap();
+            let found = if number[0] == "seeded" { byte_sum(key, q) } else { sign(key, q) };
+            assert_eq!(i64::from(found), number[4].as_i64().unwrap(), "{number}");
+        }
+    }
+
     #[test]
     fn no_two_rows_share_a_key_and_seeds_differ() {
         // Neighbours, and numbers that differ above 32 bits only.
@@ -145,8 +160,8 @@ mod tests {
         let of_bytes = |key, q| byte_sum(key, q) as f32 / variance.sqrt();
         let of_squares = |key, q| (byte_sum(key, q).pow(2) as f32 / variance - 1.0) / spread;
         let of_signs = |key, q| sign(key, q) as f32;
-        let numbers: [(&str, &dyn Fn(Key, u32) -> f32); 3] =
-            [("bytes", &of_bytes), ("squares", &of_squares), ("signs", &of_signs)];
+        type Number<'a> = (&'a str, &'a dyn Fn(Key, u32) -> f32);
+        let numbers: [Number<'_>; 3] = [("bytes", &of_bytes), ("squares", &of_squares), ("signs", &of_signs)];
         for (what, number) in numbers {
             let columns = 16_384_u32;
             let row = |seed: u64, i: u64| -> Vec<f32> {
@@ -179,7 +194,8 @@ mod tests {
     #[test]
     fn single_bits_avalanche() {
         let samples = 4096_u32;
-        let flips: [(&str, u32, fn(u32, u32) -> u32); 3] = [
+        type Flip = (&'static str, u32, fn(u32, u32) -> u32);
+        let flips: [Flip; 3] = [
             ("q", 20, |t, bit| {
                 let key = row_key(seed_words(1), u64::from(t % 64));
                 word(key, t) ^ word(key, t ^ 1 << bit)

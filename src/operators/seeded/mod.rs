@@ -64,6 +64,17 @@ impl Seeded {
         Self::make(shape, measurements, seed, Ensemble::Signs)
     }
 
+    /// Replaces s.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless 0 < s < ∞.
+    pub fn with_normalization(self, s: f64) -> Result<Self> {
+        if !(s.is_finite() && s > 0.0) {
+            return Err(Error::invalid("normalization", s, "a positive finite number", "give s, or leave it out"));
+        }
+        Ok(Self { normalization: s, ..self })
+    }
+
     fn make(shape: Shape, measurements: usize, seed: u64, ensemble: Ensemble) -> Result<Self> {
         shape.validate()?;
         if measurements == 0 {
