@@ -51,13 +51,14 @@ pub fn run(args: &Args) -> Result<Ending> {
                 said(writeln!(
                     out,
                     "{}\n  {}\n  measures       {}\n  normalization  {}\n  bytes          {} an iteration\n  flops          {} an \
-                     iteration\n  backends       {}",
+                     iteration\n  memory         {}\n  backends       {}",
                     r.name,
                     r.summary,
                     r.formula,
                     r.normalization,
                     r.bytes_per_iteration,
                     r.flops_per_iteration,
+                    r.memory,
                     r.backends
                 ))?;
             }
