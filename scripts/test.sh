@@ -55,4 +55,5 @@ cargo build --release --quiet
 miniature="$(mktemp -d)"
 python3 benches/versus/versus.py --sizes 20:60:5 --batches 4 --rounds 1 --seconds 0.01 --read 16 --out "$miniature"
 bash benches/gpu.sh "$miniature/gpu"
+python3 benches/recovery.py --quick --backends cpu --out "$miniature"
 rm -rf "$miniature"
