@@ -8,6 +8,7 @@ mod generate;
 mod gpu;
 mod inputs;
 mod made;
+mod models;
 mod process;
 mod refusals;
 mod refused_files;

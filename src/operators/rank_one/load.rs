@@ -111,7 +111,14 @@ impl OpenVectors {
     }
 
     fn side(&self, path: &Path) -> Result<Side> {
-        let array = NpyArray::open(path)?;
+        let array = NpyArray::open(path).map_err(|error| match error {
+            Error::File { path, found, allowed, fix } if fix.starts_with("Lift") => {
+                let lift = "Lift them to real numbers: of a = u + iv, for a complex unknown of n entries, give (u; v) and (-v; \
+                            u), an array (m, 2n, 2) for a real unknown of size 2n; y = |a^H x|^2 stays as it is";
+                Error::File { path, found, allowed, fix: lift.into() }
+            }
+            other => other,
+        })?;
         let shape = array.shape().to_vec();
         let (measurements, n, products) = match *shape {
             [m, n] => (m, n, 1),
