@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, Load, Precision};
 use crate::error::{Error, Result};
-use crate::{gpu, host, mixed};
+use crate::{driven, gpu, host, mixed};
 
 /// A place to compute, as a value.
 #[derive(Clone, Debug)]
@@ -83,6 +83,11 @@ impl Backend {
         precision: Precision,
         options: &gpu::Options,
     ) -> Result<Box<dyn Engine + 'a>> {
+        if let Some(rule) = load.driven {
+            let lanes = driven::lanes(load.operator.shape());
+            let inner = Load { driven: None, batch: load.batch * lanes, ..load.clone() };
+            return driven::new(load, rule, self.load(&inner, precision, options)?);
+        }
         if precision == Precision::Mixed && !matches!(self, Self::Reference) {
             if !load.operator.shape().is_symmetric() {
                 return Err(Error::Unsupported {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::memory::Memory;
-use crate::methods::Stage;
+use crate::methods::{Driven, Recipe, Tuning};
 use crate::operators::{Operator, Storage};
 use crate::problem::Factors;
 
@@ -50,7 +50,9 @@ impl Precision {
 #[derive(Clone)]
 pub struct Load<'a> {
     pub operator: Arc<dyn Operator + 'a>,
-    pub recipe: &'static [Stage],
+    pub recipe: Recipe,
+    /// A rule on the host that moves the factors instead; the recipe then has no more than its loss.
+    pub driven: Option<Driven>,
     pub batch: usize,
     /// Columns of the widest trial; narrower ones are padded with zero columns.
     pub search_rank: usize,
@@ -135,7 +137,14 @@ pub trait Engine: Send {
     /// (ridge/2)‖U‖² (plus (ridge/2)(‖L‖² + ‖R‖²) for two factors). Not for increments around a centre.
     fn set_ridge(&mut self, shrink: &[f64]) -> Result<()>;
 
-    /// The current factors, (batch, n, k), or a pair of them.
+    /// What else trials bring to the stages of the recipe, [`Tuning::default`] until it is set. The method begins anew: the next
+    /// iteration is number 0, and nothing is remembered.
+    fn set_tuning(&mut self, tuning: &[Tuning]) -> Result<()>;
+
+    /// In how many iterations since then λ had to be raised to keep VᵀV + λI positive definite.
+    fn damping_raised(&mut self) -> Result<Vec<usize>>;
+
+    /// The current factors, (batch, n, k), or a pair of them. Momentum begins anew.
     fn set_factors(&mut self, factors: &Factors) -> Result<()>;
 
     /// From now on the iteration moves increments V around the centre U₀, and the factors of this engine are V:
@@ -161,7 +170,12 @@ pub trait Engine: Send {
 
     /// The gradient at `point` with the adjoint applied to `applied`, through the same kernels as the iteration; the
     /// current factors are left as they are. Both have the loaded batch and search rank.
-    fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation>;
+    fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {
+        self.evaluate_some(point, applied, &vec![true; point.batch()])
+    }
+
+    /// [`Engine::evaluate`] of some trials; what it returns of the others is arbitrary.
+    fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation>;
 
     /// Passes over the measurement data in f64 since the factors were set, beside those of the iterations; `None` where
     /// the engine makes none.

@@ -104,6 +104,7 @@
 mod backend;
 pub mod bench;
 pub mod diagnostics;
+mod driven;
 pub mod engine;
 mod error;
 pub mod gpu;

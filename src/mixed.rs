@@ -17,6 +17,7 @@
 
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
 use crate::error::Result;
+use crate::methods::Tuning;
 use crate::problem::Factors;
 
 /// Iterations from one decision to the next. A readback of e each, which is little beside as many passes over the data.
@@ -179,6 +180,14 @@ impl Engine for Mixed<'_> {
         })
     }
 
+    fn set_tuning(&mut self, tuning: &[Tuning]) -> Result<()> {
+        self.inner.set_tuning(tuning)
+    }
+
+    fn damping_raised(&mut self) -> Result<Vec<usize>> {
+        self.inner.damping_raised()
+    }
+
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
         // Refused here where the sizes are wrong.
         self.exact.set_factors(factors)?;
@@ -242,8 +251,8 @@ impl Engine for Mixed<'_> {
         self.symmetric(sum)
     }
 
-    fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {
-        self.exact.evaluate(point, applied)
+    fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation> {
+        self.exact.evaluate_some(point, applied, which)
     }
 
     fn f64_passes(&self) -> Option<usize> {

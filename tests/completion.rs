@@ -109,7 +109,7 @@ fn entries_above_a_threshold_need_their_own_start() {
             values: keep.iter().map(|&q| all.values[q]).collect(),
         };
         let Sampled { operator, observations, .. } = Entries::from_triplets(Shape::psd(n), &seen, 0).unwrap();
-        let start = spectral_start(&operator, &observations, operator.normalization(), rank, 1).unwrap();
+        let start = spectral_start(&operator, &observations, None, operator.normalization(), rank, 1).unwrap();
         let problem = Problem::new(operator, observations).unwrap().with_truth(truth).unwrap();
         let base = Settings::new(Method::GradientDescent)
             .stop(Stop::default().relative_error(1e-4).max_iterations(20_000).stall_window(None));

@@ -7,7 +7,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use lowrank::engine::Load;
 use lowrank::gpu::{self, Device};
 use lowrank::laws::{ENGINE_LAWS, Held, Place};
-use lowrank::methods::Stage;
+use lowrank::methods::Recipe;
 use lowrank::operators::{Operator, Storage};
 use lowrank::problem::Shape;
 
@@ -48,9 +48,10 @@ fn refusals(device: &Device) -> Result<(), Failed> {
     for operator in operators {
         let operator = Arc::new(operator);
         let load = |variant: Option<&str>, memory_bytes| {
-            let recipe = &[Stage::Gradient, Stage::Descend];
+            let (recipe, driven) = (Recipe::default(), None);
             let variant = variant.map(str::to_owned);
-            let load = Load { operator: operator.clone(), recipe, batch: 1, search_rank: 2, signature: None, variant };
+            let load =
+                Load { operator: operator.clone(), recipe, driven, batch: 1, search_rank: 2, signature: None, variant };
             gpu::load(device, &load, &gpu::Options { memory_bytes, ..gpu::Options::default() }).map(drop)
         };
         load(Some("thin"), Some(1 << 20))?;

@@ -17,7 +17,7 @@ use crate::engine::{Candidate, Load, Precision};
 use crate::error::{Error, Result};
 use crate::gpu;
 use crate::memory::Place;
-use crate::methods::Method;
+use crate::methods::Recipe;
 use crate::operators::{Operator, Storage};
 use crate::problem::Factors;
 
@@ -103,7 +103,8 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
     let (n, m) = (operator.shape().rows(), operator.measurements());
     let load = Load {
         operator: operator.clone(),
-        recipe: Method::GradientDescent.recipe(),
+        recipe: Recipe::default(),
+        driven: None,
         batch: case.batch,
         search_rank: case.search_rank,
         signature: None,

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use lowrank::Result;
-use lowrank::methods::METHODS;
+use lowrank::methods::{METHODS, MethodCard};
 use lowrank::operators::REGISTRY;
 
 use super::{Ending, said};
@@ -67,11 +67,22 @@ pub fn run(args: &Args) -> Result<Ending> {
             for m in METHODS {
                 said(writeln!(
                     out,
-                    "{}\n  {}\n  parameters  {}\n  source      {}",
-                    m.word, m.formula, m.parameters, m.source
+                    "{}\n  {}\n  step_size   {}\n  parameters  {}\n  cost        {}\n  source      {}",
+                    m.word,
+                    m.formula,
+                    m.step_size,
+                    parameters(m),
+                    m.cost,
+                    m.source
                 ))?;
             }
         }
     }
     Ok(Ending::Done)
+}
+
+/// `name (default)` of each, or none.
+fn parameters(card: &MethodCard) -> String {
+    let all: Vec<String> = card.parameters.iter().map(|(name, default)| format!("{name} ({default})")).collect();
+    if all.is_empty() { "none of its own".into() } else { all.join(", ") }
 }

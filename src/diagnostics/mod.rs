@@ -18,7 +18,7 @@ pub use paper::{Diagnosis, PaperDiagnostics};
 pub use phases::{ALIGNED, Phase, PhaseClock, PhaseInput, Phases, TWIN_LEFT, phases};
 pub use proxy::{FELL, GAP, GROWN, PhaseProxy, ProxyClock, QUIET, SPENT, STILL};
 pub use spectrum::{Spectrum, spectral_norm};
-pub use start::spectral_start;
+pub use start::{signed_start, spectral_start};
 pub use subspace::{SignalAndNoise, leading_left, signal_and_noise, sine_of_largest_angle};
 pub use twin::{PowerTwin, TwinFactor};
 

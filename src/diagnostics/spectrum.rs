@@ -111,16 +111,28 @@ impl Spectrum {
     }
 }
 
-/// ‖P‖ for P = s·Σ wᵢyᵢAᵢ of an asymmetric operator, to about a per cent, from below: subspace iteration with PᵀP. Up to a
-/// smaller side of 1024 P is formed by one application to the identity, which costs what one step costs; not so where
-/// measurements touch few entries.
+/// ‖P‖ for P = s·Σ wᵢyᵢAᵢ of an asymmetric operator, to about a per cent, from below.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] where P is not finite.
 pub fn spectral_norm(operator: &dyn Operator, weighted: &[f64], s: f64) -> Result<f64> {
+    Ok(singular_triplets(operator, weighted, s, 1)?.values.first().copied().unwrap_or(0.0))
+}
+
+/// Leading singular triplets, largest value first: `left` is n1×count and `right` n2×count, row-major.
+pub(crate) struct Triplets {
+    pub values: Vec<f64>,
+    pub left: Vec<f64>,
+    pub right: Vec<f64>,
+}
+
+/// At least `wanted` leading singular triplets of P = s·Σ wᵢyᵢAᵢ of an asymmetric operator, by subspace iteration with
+/// PᵀP: values from below, to about a per cent. Up to a smaller side of 1024 P is formed by one application to the identity, which
+/// costs what one step costs; not so where measurements touch few entries.
+pub(crate) fn singular_triplets(operator: &dyn Operator, weighted: &[f64], s: f64, wanted: usize) -> Result<Triplets> {
     let shape = operator.shape();
     let (n1, n2) = (shape.rows(), shape.columns());
-    let k = 8.min(n1).min(n2);
+    let k = (2 * wanted).max(8).min(n1).min(n2);
     let zeros = |n: usize, k: usize| vec![0.0; n * k];
     let eye = |n: usize| -> Vec<f64> { (0..n * n).map(|at| f64::from(u8::from(at / n == at % n))).collect() };
     let times = |v: Vec<f64>, k: usize| -> Result<Vec<f64>> {
@@ -129,32 +141,50 @@ pub fn spectral_norm(operator: &dyn Operator, weighted: &[f64], s: f64) -> Resul
     let transposed = |w: Vec<f64>, k: usize| -> Result<Vec<f64>> {
         Ok(host::adjoint_transposed(operator, weighted, &Factors::pair(1, shape, k, w, zeros(n2, k))?))
     };
-    // P or Pᵀ, n1×n2 or n2×n1.
+    // P, n1×n2.
     let formed = match (n1.min(n2) <= LARGEST_FORMED && operator.gather_f64().is_none(), n2 <= n1) {
         (false, _) => None,
-        (true, true) => Some((times(eye(n2), n2)?, n1, n2)),
-        (true, false) => Some((transposed(eye(n1), n1)?, n2, n1)),
+        (true, true) => Some(times(eye(n2), n2)?),
+        (true, false) => {
+            let p = transposed(eye(n1), n1)?;
+            Some((0..n1 * n2).map(|at| p[at % n2 * n1 + at / n2]).collect())
+        }
     };
-    let columns = formed.as_ref().map_or(n2, |(_, _, columns)| *columns);
-    let mut v = normals(0, Purpose::Laws, 1.0, columns * k);
-    let mut norm = 0.0;
-    for _ in 0..STEPS {
-        let q = orthonormal_columns(columns, k, &v);
-        let image = match &formed {
-            Some((p, rows, columns)) => row_major(view(*rows, *columns, p) * view(*columns, k, &q)),
-            None => times(q, k)?,
-        };
-        let rows = image.len() / k;
-        norm = crate::linalg::singular_values(rows, k, &image)?.first().copied().unwrap_or(0.0);
-        v = match &formed {
-            Some((p, rows, columns)) => row_major(view(*rows, *columns, p).transpose() * view(*rows, k, &image)),
-            None => transposed(image, k)?,
-        };
-        if norm == 0.0 {
+    let apply = |q: Vec<f64>| match &formed {
+        Some(p) => Ok(row_major(view(n1, n2, p) * view(n2, k, &q))),
+        None => times(q, k),
+    };
+    let apply_transposed = |q: Vec<f64>| match &formed {
+        Some(p) => Ok(row_major(view(n1, n2, p).transpose() * view(n1, k, &q))),
+        None => transposed(q, k),
+    };
+    let mut v = normals(0, Purpose::Laws, 1.0, n2 * k);
+    for _ in 1..STEPS {
+        let image = apply(orthonormal_columns(n2, k, &v))?;
+        if image.iter().all(|value| *value == 0.0) {
             break;
         }
+        v = apply_transposed(orthonormal_columns(n1, k, &image))?;
     }
-    Ok(s * norm)
+    // P Q = A Σ Wᵀ, so that the triplets are (A, Σ, Q W).
+    let q = orthonormal_columns(n2, k, &v);
+    let image = apply(q.clone())?;
+    if image.iter().any(|value| !value.is_finite()) {
+        return Err(crate::Error::invalid(
+            "observations",
+            "an A*(y) that is not finite",
+            "finite numbers",
+            "check them",
+        ));
+    }
+    let svd = view(n1, k, &image).thin_svd().map_err(|_| {
+        crate::Error::invalid("observations", "an A*(y) without a decomposition", "finite numbers", "check them")
+    })?;
+    Ok(Triplets {
+        values: (0..k).map(|j| s * svd.S()[j]).collect(),
+        left: row_major(svd.U().to_owned()),
+        right: row_major(view(n2, k, &q) * svd.V()),
+    })
 }
 
 fn row_major(matrix: faer::Mat<f64>) -> Vec<f64> {

@@ -11,7 +11,7 @@ use crate::gpu::paranoia;
 use crate::gpu::program::{At, Program};
 use crate::gpu::shaders::Mutation;
 use crate::gpu::stream::Stream;
-use crate::methods::Stage;
+use crate::methods::{Recipe, Stage, Tuning};
 use crate::problem::{Factors, Shape};
 
 /// Submissions grow while they take less than this.
@@ -44,7 +44,9 @@ pub struct Options {
 pub(super) struct GpuEngine<'a> {
     device: Device,
     info: EngineInfo,
-    recipe: &'static [Stage],
+    recipe: Recipe,
+    /// Since the tuning was set.
+    iteration: usize,
     program: Program,
     shape: Shape,
     /// What of the measurement data is not on the device.
@@ -164,6 +166,7 @@ impl<'a> GpuEngine<'a> {
             device: device.clone(),
             info,
             recipe: load.recipe,
+            iteration: 0,
             program,
             shape: load.operator.shape(),
             stream,
@@ -184,9 +187,9 @@ impl<'a> GpuEngine<'a> {
         Ok(engine)
     }
 
-    /// The gradient for all trials with the arguments in the buffers of `evaluate`.
-    fn run_evaluation(&mut self, at: At) -> Result<Evaluation> {
-        self.run_gradient("evaluating a gradient", self.program.frame.batch, at)?;
+    /// The gradient for the trials in the slots with the arguments in the buffers of `evaluate`.
+    fn run_evaluation(&mut self, at: At, count: usize) -> Result<Evaluation> {
+        self.run_gradient("evaluating a gradient", count, at)?;
         let buffers = &self.program.buffers;
         if self.paranoid {
             let inspect = || paranoia::inspect(&self.device, &self.program.outputs(), &self.program.written());
@@ -214,6 +217,15 @@ impl Engine for GpuEngine<'_> {
 
     fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
         self.write(&self.program.buffers.shrink, "ridge", shrink)
+    }
+
+    fn set_tuning(&mut self, _tuning: &[Tuning]) -> Result<()> {
+        self.iteration = 0;
+        Ok(())
+    }
+
+    fn damping_raised(&mut self) -> Result<Vec<usize>> {
+        Ok(vec![0; self.active.len()])
     }
 
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
@@ -257,7 +269,10 @@ impl Engine for GpuEngine<'_> {
         }
         if let Some(stream) = &mut self.stream {
             let fresh = std::mem::take(&mut self.fresh);
-            return stream.advance(&self.program, self.recipe, iterations, count, self.at, fresh);
+            let stages = (self.iteration..self.iteration + iterations).flat_map(|t| self.recipe.stages(t));
+            let done = stream.advance(&self.program, stages, count, self.at, fresh);
+            self.iteration += iterations;
+            return done;
         }
         let longest = (DISPATCHES / self.program.dispatches()).max(1);
         let mut left = iterations;
@@ -268,18 +283,19 @@ impl Engine for GpuEngine<'_> {
             let mut fresh = std::mem::take(&mut self.fresh);
             let skip = |stage: &Stage, fresh: &mut bool| *stage == Stage::Gradient && std::mem::take(fresh);
             if self.pace == 0 {
-                for stage in self.recipe.iter().filter(|stage| !skip(stage, &mut fresh)) {
+                for stage in self.recipe.stages(self.iteration).filter(|stage| !skip(stage, &mut fresh)) {
                     match stage {
                         Stage::Gradient => self.run_gradient("iterating", count, self.at)?,
-                        Stage::Descend => self.program.submit("iterating", |pass| self.program.descend(pass, count))?,
+                        _ => self.program.submit("iterating", |pass| self.program.descend(pass, count))?,
                     }
                 }
             } else {
                 self.program.submit("iterating", |pass| {
-                    for stage in (0..now).flat_map(|_| self.recipe).filter(|stage| !skip(stage, &mut fresh)) {
+                    let stages = (self.iteration..self.iteration + now).flat_map(|t| self.recipe.stages(t));
+                    for stage in stages.filter(|stage| !skip(stage, &mut fresh)) {
                         match stage {
                             Stage::Gradient => self.program.gradient(pass, count, self.at)?,
-                            Stage::Descend => self.program.descend(pass, count)?,
+                            _ => self.program.descend(pass, count)?,
                         }
                     }
                     Ok(())
@@ -292,6 +308,7 @@ impl Engine for GpuEngine<'_> {
                 }
             }
             left -= now;
+            self.iteration += now;
         }
         Ok(())
     }
@@ -310,7 +327,7 @@ impl Engine for GpuEngine<'_> {
         Factors::of(self.program.frame.batch, self.shape, self.program.frame.k, left, right)
     }
 
-    fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {
+    fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation> {
         self.require_sizes("point", point)?;
         self.require_sizes("applied", applied)?;
         self.fresh = false;
@@ -328,13 +345,13 @@ impl Engine for GpuEngine<'_> {
             self.write_factors(&buffers.applied, "applied", applied)?;
         }
         self.device.checked("preparing an evaluation", || {
-            self.program.write_slots(&vec![true; self.program.frame.batch]);
+            self.program.write_slots(which);
             if self.paranoid {
                 paranoia::poison(&self.device, &self.program.outputs());
             }
             Ok(())
         })?;
-        let evaluation = self.run_evaluation(at);
+        let evaluation = self.run_evaluation(at, which.iter().filter(|which| **which).count());
         self.device.checked("choosing trials", || {
             self.program.write_slots(&self.active);
             Ok(())

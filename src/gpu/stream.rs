@@ -173,18 +173,17 @@ impl<'a> Stream<'a> {
     pub(super) fn advance(
         &mut self,
         program: &Program,
-        recipe: &[Stage],
-        iterations: usize,
+        stages: impl Iterator<Item = Stage>,
         count: usize,
         at: At,
         mut fresh: bool,
     ) -> Result<()> {
         let phase = "iterating";
-        for stage in (0..iterations).flat_map(|_| recipe) {
+        for stage in stages {
             match stage {
                 Stage::Gradient if std::mem::take(&mut fresh) => {}
                 Stage::Gradient => self.gradient(program, phase, count, at)?,
-                Stage::Descend => program.enqueue(phase, |pass| program.descend(pass, count)).map(drop)?,
+                _ => program.enqueue(phase, |pass| program.descend(pass, count)).map(drop)?,
             }
         }
         self.finish(phase)

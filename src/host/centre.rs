@@ -31,6 +31,11 @@ impl<T: Real> Centre<T> {
         }
         (&self.left, &self.applied)
     }
+
+    /// U₀ + V.
+    pub(super) fn whole(&self, increment: &[T]) -> Vec<T> {
+        self.centre.iter().zip(increment).map(|(&u, &v)| u + v).collect()
+    }
 }
 
 /// Signed columns are a centre of zeros with a signature: U S and U S again.

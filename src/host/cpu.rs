@@ -1,14 +1,16 @@
 //! The production engine: all cores, f32 or f64.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::{Error, Result};
 use crate::host::centre::{Centre, signed};
 use crate::host::gather::{self, Gathered};
-use crate::host::work::{Shard, Threads, Work, pairs};
+use crate::host::stages::{self, Moving, Stages};
+use crate::host::work::{How, Shard, Threads, Work, pairs};
 use crate::memory::{Memory, Part, Place, product};
-use crate::methods::Stage;
+use crate::methods::{Recipe, Tuning};
 use crate::operators::{GatherKernel, HostKernel, InstructionSet, Operator, Pair, TwinKernel};
 use crate::problem::Factors;
 use crate::real::{Real, convert};
@@ -42,12 +44,11 @@ impl HostReal for f64 {
 
 struct Cpu<'a, T> {
     operator: Arc<dyn Operator + 'a>,
-    recipe: &'static [Stage],
+    recipe: Recipe,
     info: EngineInfo,
     batch: usize,
     search_rank: usize,
-    steps: Vec<T>,
-    shrink: Vec<T>,
+    stages: Stages<T>,
     active: Vec<bool>,
     /// (batch, n1, k): L or U
     factor: Vec<T>,
@@ -60,7 +61,7 @@ struct Cpu<'a, T> {
     /// Of operators whose adjoint is gathered.
     gathered: Option<Gathered<T>>,
     set: InstructionSet,
-    /// Whether `work` holds the gradient at `factor`.
+    /// Whether `work` holds the gradient at `factor` over all measurements.
     fresh: bool,
 }
 
@@ -84,14 +85,14 @@ fn gradient<T: HostReal>(
     operator: &dyn Operator,
     work: &mut Work<T>,
     gathered: &mut Option<Gathered<T>>,
-    set: InstructionSet,
+    how: &How,
     point: &[Pair<'_, T>],
     applied: &[Pair<'_, T>],
     active: &[bool],
 ) {
     match (T::gather(operator), gathered) {
-        (Some(kernel), Some(gathered)) => work.gather(gathered, kernel, set, point, applied, active),
-        _ => with_kernel!(operator, kernel => work.gradient(kernel, set, point, applied, active)),
+        (Some(kernel), Some(gathered)) => work.gather(gathered, kernel, how, point, applied, active),
+        _ => with_kernel!(operator, kernel => work.gradient(kernel, how, point, applied, active)),
     }
 }
 
@@ -207,8 +208,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             info,
             batch,
             search_rank: k,
-            steps: vec![T::ZERO; batch],
-            shrink: vec![T::ZERO; batch],
+            stages: Stages::new(load.recipe, shape, batch),
             active: vec![true; batch],
             factor: vec![T::ZERO; batch * shape.rows() * k],
             right: vec![T::ZERO; batch * n2 * k],
@@ -222,40 +222,58 @@ impl<'a, T: HostReal> Cpu<'a, T> {
         })
     }
 
+    fn how(&self, group: Option<Range<usize>>) -> How {
+        How { set: self.set, loss: self.recipe.loss, group }
+    }
+
+    /// The gradient at `factor`.
+    fn compute(&mut self, group: Option<Range<usize>>) {
+        let how = self.how(group);
+        // (L, R) twice, or U for both; around a centre (2U₀ + V, V) and U₀ + V.
+        let right = if self.right.is_empty() { &self.factor[..] } else { &self.right[..] };
+        let (point, applied) = match &mut self.centre {
+            Some(centre) => {
+                let (left, applied) = centre.around(&self.factor);
+                ((left, right), (applied, applied))
+            }
+            None => ((&self.factor[..], right), (&self.factor[..], right)),
+        };
+        let point = pairs(self.batch, self.search_rank, point.0, point.1);
+        let applied = pairs(self.batch, self.search_rank, applied.0, applied.1);
+        let (work, gathered) = (&mut self.work, &mut self.gathered);
+        gradient(&*self.operator, work, gathered, &how, &point, &applied, &self.active);
+    }
+
     fn refresh(&mut self) {
         if !self.fresh {
-            // (L, R) twice, or U for both; around a centre (2U₀ + V, V) and U₀ + V.
-            let right = if self.right.is_empty() { &self.factor[..] } else { &self.right[..] };
-            let (point, applied) = match &mut self.centre {
-                Some(centre) => {
-                    let (left, applied) = centre.around(&self.factor);
-                    ((left, right), (applied, applied))
-                }
-                None => ((&self.factor[..], right), (&self.factor[..], right)),
-            };
-            let point = pairs(self.batch, self.search_rank, point.0, point.1);
-            let applied = pairs(self.batch, self.search_rank, applied.0, applied.1);
-            let (work, gathered) = (&mut self.work, &mut self.gathered);
-            gradient(&*self.operator, work, gathered, self.set, &point, &applied, &self.active);
+            self.compute(None);
             self.fresh = true;
         }
     }
 
-    /// U ← U − step·D − shrink·U
-    fn descend(&mut self) {
-        for (factor, direction) in [(&mut self.factor, &self.work.left), (&mut self.right, &self.work.right)] {
-            let size = factor.len() / self.batch.max(1);
-            for trial in (0..self.batch).filter(|&trial| self.active[trial]) {
-                let (step, shrink, at) = (self.steps[trial], self.shrink[trial], trial * size..(trial + 1) * size);
-                let numbers = factor[at.clone()].iter_mut().zip(&direction[at]);
-                if shrink == T::ZERO {
-                    numbers.for_each(|(u, &d)| *u -= step * d);
-                } else {
-                    numbers.for_each(|(u, &d)| *u -= step * d + shrink * *u);
-                }
-            }
+    fn iterate(&mut self) {
+        let group = self.stages.group(self.operator.measurements());
+        match &group {
+            Some(_) => self.compute(group.clone()),
+            None => self.refresh(),
         }
         self.fresh = false;
+        let whole = match &self.centre {
+            Some(centre) if self.recipe.precondition => Some(centre.whole(&self.factor)),
+            _ => None,
+        };
+        let moving = Moving {
+            left: &mut self.factor,
+            right: &mut self.right,
+            whole: whole.as_deref(),
+            left_gradient: &self.work.left,
+            right_gradient: &self.work.right,
+            search_rank: self.search_rank,
+        };
+        let (shards, centred, loss) = (&self.work.shards, self.operator.is_centred(), self.recipe.loss);
+        self.stages.move_on(moving, &self.active, &|trial| {
+            stages::energy(centred, loss, || shards.iter().flat_map(|shard| shard.observed(trial, &group)))
+        });
     }
 
     fn all_residuals(&self) -> Vec<f64> {
@@ -296,13 +314,22 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
     }
 
     fn set_steps(&mut self, steps: &[f64]) -> Result<()> {
-        self.steps = convert(steps);
+        self.stages.set_steps(steps);
         Ok(())
     }
 
     fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
-        self.shrink = convert(shrink);
+        self.stages.set_ridge(shrink);
         Ok(())
+    }
+
+    fn set_tuning(&mut self, tuning: &[Tuning]) -> Result<()> {
+        self.stages.set_tuning(tuning);
+        Ok(())
+    }
+
+    fn damping_raised(&mut self) -> Result<Vec<usize>> {
+        Ok(self.stages.raised().to_vec())
     }
 
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
@@ -311,6 +338,7 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
         if !self.right.is_empty() {
             self.right = convert(factors.right_data());
         }
+        self.stages.forget();
         self.fresh = false;
         Ok(())
     }
@@ -332,14 +360,7 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
     }
 
     fn advance(&mut self, iterations: usize) -> Result<()> {
-        for _ in 0..iterations {
-            for stage in self.recipe {
-                match stage {
-                    Stage::Gradient => self.refresh(),
-                    Stage::Descend => self.descend(),
-                }
-            }
-        }
+        (0..iterations).for_each(|_| self.iterate());
         Ok(())
     }
 
@@ -353,7 +374,7 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
         Factors::of(self.batch, self.operator.shape(), self.search_rank, left, right)
     }
 
-    fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {
+    fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation> {
         if [point, applied].iter().any(|f| f.batch() != self.batch || f.search_rank() != self.search_rank) {
             return Err(Error::invalid(
                 "factors",
@@ -367,9 +388,9 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
         let (batch, k) = (self.batch, self.search_rank);
         let point = pairs(batch, k, &data[0], if point.is_single() { &data[0] } else { &data[1] });
         let applied = pairs(batch, k, &data[2], &data[3]);
-        let all = vec![true; batch];
+        let how = self.how(None);
         let (work, gathered) = (&mut self.work, &mut self.gathered);
-        gradient(&*self.operator, work, gathered, self.set, &point, &applied, &all);
+        gradient(&*self.operator, work, gathered, &how, &point, &applied, which);
         self.fresh = false;
         Ok(Evaluation {
             residual: self.all_residuals(),

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::host::work::Work;
+use crate::host::work::{How, Work};
 use crate::memory::{Part, Place, product};
-use crate::operators::{GatherKernel, InstructionSet, Lines, Loss, Operator, Pair, Side};
+use crate::operators::{GatherKernel, InstructionSet, Lines, Operator, Pair, Side};
 use crate::real::Real;
 
 /// 64 bytes that begin at a multiple of 64.
@@ -100,11 +100,12 @@ impl<T: Real> Work<T> {
         &mut self,
         gathered: &mut Gathered<T>,
         kernel: &dyn GatherKernel<T>,
-        set: InstructionSet,
+        how: &How,
         point: &[Pair<'_, T>],
         applied: &[Pair<'_, T>],
         active: &[bool],
     ) {
+        let set = how.set;
         let (batch, k) = (point.len(), point[0].search_rank);
         let parallel = self.threads.shards;
         let [l, r, w, v] = gathered.place(point, applied, parallel);
@@ -117,12 +118,11 @@ impl<T: Real> Work<T> {
             let length = shard.range.len();
             for (trial, c) in coefficients.into_iter().enumerate().filter(|(trial, _)| active[*trial]) {
                 let own = trial * length..(trial + 1) * length;
-                let e = &mut shard.residual[own.clone()];
-                kernel.forward(set, shard.range.clone(), of(l, trial), of(r, trial), e);
-                let given = shard.target[own.clone()].iter().zip(&shard.weights[own]);
-                for ((e, c), (&target, &weight)) in e.iter_mut().zip(c).zip(given) {
-                    *e -= target;
-                    *c = weight * Loss::Square.derivative(*e);
+                kernel.forward(set, shard.range.clone(), of(l, trial), of(r, trial), &mut shard.residual[own.clone()]);
+                shard.residual[own.clone()].iter_mut().zip(&shard.target[own.clone()]).for_each(|(e, &t)| *e -= t);
+                let weights = shard.weights_in(trial, &how.group);
+                for ((&e, c), &weight) in shard.residual[own].iter().zip(c).zip(weights.iter()) {
+                    *c = weight * how.loss.derivative(e);
                 }
             }
         });
@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
     use crate::engine::{Engine, Evaluation, Load, Precision};
-    use crate::methods::Method;
+    use crate::methods::Recipe;
     use crate::operators::{Entries, Sparse};
     use crate::problem::random::{Purpose, normals};
     use crate::problem::{Factors, Shape};
@@ -234,7 +234,8 @@ mod tests {
                 let batch = 2;
                 let load = |batch| Load {
                     operator: operator.clone(),
-                    recipe: Method::GradientDescent.recipe(),
+                    recipe: Recipe::default(),
+                    driven: None,
                     batch,
                     search_rank: k,
                     signature: None,

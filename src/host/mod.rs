@@ -5,6 +5,7 @@ mod cpu;
 mod gather;
 mod measure;
 mod reference;
+mod stages;
 mod work;
 
 pub(crate) use cpu::load as load_cpu;

@@ -6,22 +6,22 @@ use std::sync::Arc;
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::Result;
 use crate::host::centre::{Centre, signed};
+use crate::host::stages::{self, Moving, Stages};
 use crate::memory::{Memory, Part, Place, product};
-use crate::methods::Stage;
-use crate::operators::{GradientOutput, GradientRequest, Loss, Operator};
+use crate::methods::{Recipe, Tuning};
+use crate::operators::{GradientOutput, GradientRequest, Operator};
 use crate::problem::Factors;
 
 struct Reference<'a> {
     operator: Arc<dyn Operator + 'a>,
-    recipe: &'static [Stage],
+    recipe: Recipe,
     info: EngineInfo,
     batch: usize,
     search_rank: usize,
     target: Vec<f64>,
     weights: Vec<f64>,
-    steps: Vec<f64>,
+    stages: Stages<f64>,
     active: Vec<bool>,
-    shrink: Vec<f64>,
     /// L or U.
     factor: Vec<f64>,
     /// R, empty where there is one factor.
@@ -29,6 +29,7 @@ struct Reference<'a> {
     signature: Option<(usize, usize)>,
     /// Where `factor` is an increment around it, or has signed columns.
     centre: Option<Centre<f64>>,
+    /// At the factors, over all measurements.
     gradient: Option<Evaluation>,
 }
 
@@ -38,8 +39,8 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     }
     let operator = load.operator.clone();
     let cost = operator.cost(load.batch, load.search_rank);
-    let (n, m) = (operator.shape().rows(), operator.measurements());
-    let n2 = if operator.shape().is_symmetric() { 0 } else { operator.shape().columns() };
+    let (shape, n, m) = (operator.shape(), operator.shape().rows(), operator.measurements());
+    let n2 = if shape.is_symmetric() { 0 } else { shape.columns() };
     let info = EngineInfo {
         backend: "reference".into(),
         adapter: "processor".into(),
@@ -71,9 +72,8 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         search_rank: load.search_rank,
         target: vec![0.0; load.batch * m],
         weights: vec![1.0; load.batch * m],
-        steps: vec![0.0; load.batch],
+        stages: Stages::new(load.recipe, shape, load.batch),
         active: vec![true; load.batch],
-        shrink: vec![0.0; load.batch],
         factor: vec![0.0; load.batch * n * load.search_rank],
         right: vec![0.0; load.batch * n2 * load.search_rank],
         signature: load.signature,
@@ -89,7 +89,7 @@ fn columns(values: &[f64], m: usize, range: &Range<usize>) -> Vec<f64> {
 
 impl Reference<'_> {
     /// Two passes: the mean of the residuals has to be known before the adjoint.
-    fn centred_gradient(&self, point: &Factors, applied: &Factors) -> Evaluation {
+    fn centred_gradient(&self, point: &Factors, applied: &Factors, weights: &[f64]) -> Evaluation {
         let (operator, m) = (&self.operator, self.operator.measurements());
         let mut residual = vec![0.0; self.batch * m];
         for shard in 0..operator.shards() {
@@ -103,7 +103,7 @@ impl Reference<'_> {
             }
         }
         let mut centred = Vec::with_capacity(residual.len());
-        for (e, w) in residual.chunks(m).zip(self.weights.chunks(m)) {
+        for (e, w) in residual.chunks(m).zip(weights.chunks(m)) {
             let mean = e.iter().zip(w).map(|(e, w)| e * w).sum::<f64>() / w.iter().sum::<f64>();
             centred.extend(e.iter().zip(w).map(|(e, w)| w * (e - mean)));
         }
@@ -119,9 +119,9 @@ impl Reference<'_> {
         Evaluation { residual, left, right }
     }
 
-    fn gradient(&self, point: &Factors, applied: &Factors) -> Evaluation {
+    fn gradient(&self, point: &Factors, applied: &Factors, weights: &[f64]) -> Evaluation {
         if self.operator.is_centred() {
-            return self.centred_gradient(point, applied);
+            return self.centred_gradient(point, applied, weights);
         }
         let (shape, m) = (self.operator.shape(), self.operator.measurements());
         let k = self.search_rank;
@@ -131,10 +131,10 @@ impl Reference<'_> {
         for shard in 0..self.operator.shards() {
             let range = self.operator.shard_range(shard);
             let target = columns(&self.target, m, &range);
-            let weights = columns(&self.weights, m, &range);
+            let weights = columns(weights, m, &range);
             let mut e = vec![0.0; self.batch * range.len()];
             let request =
-                GradientRequest { point, applied, target: &target, weights: Some(&weights), loss: Loss::Square };
+                GradientRequest { point, applied, target: &target, weights: Some(&weights), loss: self.recipe.loss };
             let mut output = GradientOutput {
                 loss: &mut vec![0.0; self.batch],
                 left: &mut left,
@@ -149,20 +149,58 @@ impl Reference<'_> {
         Evaluation { residual, left, right }
     }
 
+    /// The gradient at the factors.
+    fn compute(&mut self, weights: &[f64]) -> Result<Evaluation> {
+        let factors = self.factors()?;
+        let (batch, shape, k) = (self.batch, self.operator.shape(), self.search_rank);
+        Ok(match &mut self.centre {
+            Some(centre) => {
+                let (left, applied) = centre.around(&self.factor);
+                let point = Factors::pair(batch, shape, k, left.to_vec(), self.factor.clone())?;
+                let applied = Factors::symmetric(batch, shape.rows(), k, applied.to_vec())?;
+                self.gradient(&point, &applied, weights)
+            }
+            None => self.gradient(&factors, &factors, weights),
+        })
+    }
+
     fn refresh(&mut self) -> Result<()> {
         if self.gradient.is_none() {
-            let factors = self.factors()?;
-            let (batch, shape, k) = (self.batch, self.operator.shape(), self.search_rank);
-            self.gradient = Some(match &mut self.centre {
-                Some(centre) => {
-                    let (left, applied) = centre.around(&self.factor);
-                    let point = Factors::pair(batch, shape, k, left.to_vec(), self.factor.clone())?;
-                    let applied = Factors::symmetric(batch, shape.rows(), k, applied.to_vec())?;
-                    self.gradient(&point, &applied)
-                }
-                None => self.gradient(&factors, &factors),
-            });
+            let weights = self.weights.clone();
+            self.gradient = Some(self.compute(&weights)?);
         }
+        Ok(())
+    }
+
+    fn iterate(&mut self) -> Result<()> {
+        let m = self.operator.measurements();
+        let mut weights = self.weights.clone();
+        let gradient = match self.stages.group(m) {
+            Some(group) => {
+                weights.iter_mut().enumerate().filter(|(i, _)| !group.contains(&(i % m))).for_each(|(_, w)| *w = 0.0);
+                self.gradient = None;
+                self.compute(&weights)?
+            }
+            None => {
+                self.refresh()?;
+                self.gradient.take().expect("it was just computed")
+            }
+        };
+        let whole = self.centre.as_ref().map(|centre| centre.whole(&self.factor));
+        let moving = Moving {
+            left: &mut self.factor,
+            right: &mut self.right,
+            whole: whole.as_deref(),
+            left_gradient: &gradient.left,
+            right_gradient: &gradient.right,
+            search_rank: self.search_rank,
+        };
+        let (centred, loss) = (self.operator.is_centred(), self.recipe.loss);
+        self.stages.move_on(moving, &self.active, &|trial| {
+            let at = trial * m..(trial + 1) * m;
+            let pairs = || gradient.residual[at.clone()].iter().copied().zip(weights[at.clone()].iter().copied());
+            stages::energy(centred, loss, pairs)
+        });
         Ok(())
     }
 }
@@ -180,13 +218,22 @@ impl Engine for Reference<'_> {
     }
 
     fn set_steps(&mut self, steps: &[f64]) -> Result<()> {
-        self.steps.copy_from_slice(steps);
+        self.stages.set_steps(steps);
         Ok(())
     }
 
     fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
-        self.shrink.copy_from_slice(shrink);
+        self.stages.set_ridge(shrink);
         Ok(())
+    }
+
+    fn set_tuning(&mut self, tuning: &[Tuning]) -> Result<()> {
+        self.stages.set_tuning(tuning);
+        Ok(())
+    }
+
+    fn damping_raised(&mut self) -> Result<Vec<usize>> {
+        Ok(self.stages.raised().to_vec())
     }
 
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
@@ -195,6 +242,7 @@ impl Engine for Reference<'_> {
         if !self.right.is_empty() {
             self.right.copy_from_slice(factors.right_data());
         }
+        self.stages.forget();
         self.gradient = None;
         Ok(())
     }
@@ -212,29 +260,7 @@ impl Engine for Reference<'_> {
     }
 
     fn advance(&mut self, iterations: usize) -> Result<()> {
-        for _ in 0..iterations {
-            for stage in self.recipe {
-                match stage {
-                    Stage::Gradient => self.refresh()?,
-                    // L ← L − μ s A*(w∘e) R, R ← R − μ s A*(w∘e)ᵀ L, and what the ridge takes
-                    Stage::Descend => {
-                        let Some(gradient) = self.gradient.take() else { continue };
-                        for (factor, direction) in
-                            [(&mut self.factor, &gradient.left), (&mut self.right, &gradient.right)]
-                        {
-                            let size = factor.len() / self.batch;
-                            for trial in (0..self.batch).filter(|&trial| self.active[trial]) {
-                                let at = trial * size..(trial + 1) * size;
-                                for (u, d) in factor[at.clone()].iter_mut().zip(&direction[at]) {
-                                    *u -= self.steps[trial] * d + self.shrink[trial] * *u;
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
+        (0..iterations).try_for_each(|_| self.iterate())
     }
 
     fn residuals(&mut self) -> Result<Vec<f64>> {
@@ -246,7 +272,7 @@ impl Engine for Reference<'_> {
         Factors::of(self.batch, self.operator.shape(), self.search_rank, self.factor.clone(), self.right.clone())
     }
 
-    fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {
-        Ok(self.gradient(point, applied))
+    fn evaluate_some(&mut self, point: &Factors, applied: &Factors, _which: &[bool]) -> Result<Evaluation> {
+        Ok(self.gradient(point, applied, &self.weights))
     }
 }

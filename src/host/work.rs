@@ -1,5 +1,8 @@
 //! A gradient on all cores: shards in parallel, each with its own accumulators, summed in shard order.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
@@ -7,11 +10,48 @@ use crate::real::Real;
 
 /// One shard's slice of the observations, (batch, length) each, and its accumulators, (batch, accumulator length).
 pub(super) struct Shard<T> {
-    pub(super) range: std::ops::Range<usize>,
+    pub(super) range: Range<usize>,
     pub(super) target: Vec<T>,
     pub(super) weights: Vec<T>,
     pub(super) residual: Vec<T>,
     pub(super) accumulator: Vec<T>,
+}
+
+impl<T: Real> Shard<T> {
+    fn belongs(&self, group: &Option<Range<usize>>) -> bool {
+        group.as_ref().is_none_or(|group| self.range.start < group.end && group.start < self.range.end)
+    }
+
+    /// Those of a trial, zero outside the group.
+    pub(super) fn weights_in(&self, trial: usize, group: &Option<Range<usize>>) -> Cow<'_, [T]> {
+        let length = self.range.len();
+        let own = &self.weights[trial * length..(trial + 1) * length];
+        match group {
+            Some(group) if group.start > self.range.start || group.end < self.range.end => {
+                let inside = |(i, &w)| if group.contains(&(self.range.start + i)) { w } else { T::ZERO };
+                Cow::Owned(own.iter().enumerate().map(inside).collect())
+            }
+            _ => Cow::Borrowed(own),
+        }
+    }
+
+    /// (e, w) of a trial, of the measurements of the group.
+    pub(super) fn observed(&self, trial: usize, group: &Option<Range<usize>>) -> impl Iterator<Item = (f64, f64)> {
+        let (first, length) = (self.range.start, self.range.len());
+        let group = group.clone().unwrap_or(0..usize::MAX);
+        let own = trial * length..(trial + 1) * length;
+        let numbers = self.residual[own.clone()].iter().zip(&self.weights[own]).enumerate();
+        let inside = numbers.filter(move |(i, _)| group.contains(&(first + i)));
+        inside.map(|(_, (e, w))| (e.to_f64(), w.to_f64()))
+    }
+}
+
+/// How a gradient is taken.
+pub(super) struct How {
+    pub(super) set: InstructionSet,
+    pub(super) loss: Loss,
+    /// Measurements that count, where it is not all of them.
+    pub(super) group: Option<Range<usize>>,
 }
 
 /// Buffers of a gradient.
@@ -42,7 +82,7 @@ impl<T: Real> Work<T> {
     pub(super) fn gradient(
         &mut self,
         kernel: &dyn HostKernel<T>,
-        set: InstructionSet,
+        how: &How,
         point: &[Pair<'_, T>],
         applied: &[Pair<'_, T>],
         active: &[bool],
@@ -59,9 +99,13 @@ impl<T: Real> Work<T> {
         each(threads.trials, running, |(trial, (out, scratch))| kernel.prepare(point[trial], scratch, out));
 
         let points = &self.points;
-        let shards = self.shards.iter_mut().enumerate().collect();
+        let shards = self.shards.iter_mut().enumerate().filter(|(_, shard)| shard.belongs(&how.group)).collect();
         each(threads.shards, shards, |(index, shard): (usize, &mut Shard<T>)| {
             let length = shard.range.len();
+            let own: Vec<Vec<T>> = match &how.group {
+                Some(_) => (0..batch).map(|trial| shard.weights_in(trial, &how.group).into_owned()).collect(),
+                None => Vec::new(),
+            };
             let mut trials: Vec<TrialPass<'_, T>> = (shard.residual.chunks_mut(length))
                 .zip(shard.accumulator.chunks_mut(accumulator_len))
                 .enumerate()
@@ -72,16 +116,18 @@ impl<T: Real> Work<T> {
                         point: &points[trial * point_len..(trial + 1) * point_len],
                         applied: applied[trial],
                         target: &shard.target[trial * length..(trial + 1) * length],
-                        weights: &shard.weights[trial * length..(trial + 1) * length],
+                        weights: own
+                            .get(trial)
+                            .map_or(&shard.weights[trial * length..(trial + 1) * length], Vec::as_slice),
                         residual,
                         accumulator,
                     }
                 })
                 .collect();
-            kernel.pass(set, index, Loss::Square, &mut trials);
+            kernel.pass(how.set, index, how.loss, &mut trials);
         });
 
-        let shards = &self.shards;
+        let shards: Vec<&Shard<T>> = self.shards.iter().filter(|shard| shard.belongs(&how.group)).collect();
         let sums = self.sums.chunks_mut(accumulator_len).zip(pieces(&mut self.scratch, scratch_len, batch));
         let left = self.left.chunks_mut(left_len);
         let right = pieces(&mut self.right, right_len, batch);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::{Engine, Evaluation, Load};
 use crate::laws::expected::{Expected, Numbers, Probe, different, outside};
 use crate::laws::{Held, Outcome, Place};
-use crate::methods::Method;
+use crate::methods::Recipe;
 use crate::operators::{GpuForm, GpuThin, Operator};
 use crate::problem::Factors;
 
@@ -29,9 +29,15 @@ fn load_signed<'a>(
     search_rank: usize,
     signature: Option<(usize, usize)>,
 ) -> Result<Box<dyn Engine + 'a>, String> {
-    let recipe = Method::GradientDescent.recipe();
-    let load =
-        Load { operator: Arc::new(operator), recipe, batch, search_rank, signature, variant: place.variant.clone() };
+    let load = Load {
+        operator: Arc::new(operator),
+        recipe: Recipe::default(),
+        driven: None,
+        batch,
+        search_rank,
+        signature,
+        variant: place.variant.clone(),
+    };
     place.load(&load).map_err(words)
 }
 

@@ -20,6 +20,25 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// `square`, `l1` or `huber:δ`.
+    pub fn word(self) -> String {
+        match self {
+            Self::Square => "square".into(),
+            Self::L1 => "l1".into(),
+            Self::Huber { delta } => format!("huber:{delta}"),
+        }
+    }
+
+    /// The loss of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match (word, word.strip_prefix("huber:").map(str::parse)) {
+            ("square", _) => Some(Self::Square),
+            ("l1", _) => Some(Self::L1),
+            (_, Some(Ok(delta))) => Some(Self::Huber { delta }),
+            _ => None,
+        }
+    }
+
     /// ρ(e).
     #[inline(always)]
     pub fn value(self, e: f64) -> f64 {

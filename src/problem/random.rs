@@ -14,6 +14,7 @@ pub(crate) enum Purpose {
     Holdout = 5,
     Laws = 6,
     Shards = 7,
+    Minibatch = 8,
 }
 
 /// The generator of stream `index` (a measurement's row, say) under `seed`.

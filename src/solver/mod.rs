@@ -1,10 +1,13 @@
 //! The loop: plan, load, then observe and advance until every trial has a status.
 
+mod init;
 mod plan;
 mod problem;
 mod settings;
 mod solution;
+mod spectra;
 mod stall;
+mod starts;
 mod watch;
 
 use std::ops::ControlFlow;
@@ -16,12 +19,14 @@ use crate::backend::Backend;
 use crate::engine::{Engine, EngineInfo, Load};
 use crate::error::{Error, Result};
 use crate::memory::{Memory, Part, Place, product};
+use crate::methods::{Algorithm, Recipe};
 use crate::problem::Factors;
 
+pub use init::{Init, InitStd, Preprocess};
 use plan::Plan;
 pub use plan::TrialParameters;
 pub use problem::Problem;
-pub use settings::{Holdout, Init, Schedule, Settings, Stop, Trial};
+pub use settings::{Holdout, Schedule, Settings, Stop, Trial};
 pub use solution::{Solution, Status, Timing, TraceRow, TrialSolution};
 use watch::{Form, Moment, TrialWatch};
 
@@ -73,9 +78,14 @@ impl Solver {
             ));
         }
         let plan = plan::plan(&problem, &settings)?;
+        let (recipe, driven) = match plan.algorithm {
+            Algorithm::Recipe(recipe) => (recipe, None),
+            Algorithm::Driven(driven) => (Recipe { loss: driven.loss, ..Recipe::default() }, Some(driven)),
+        };
         let load = Load {
             operator: problem.operator().clone(),
-            recipe: settings.method.recipe(),
+            recipe,
+            driven,
             batch: plan.trials.len(),
             search_rank: plan.start.search_rank(),
             signature: settings.signature,
@@ -176,6 +186,7 @@ impl Solver {
             && problem.operator().measurements() == self.problem.operator().measurements()
             && problem.operator().shape() == self.problem.operator().shape()
             && (settings.method, settings.precision) == (self.settings.method, self.settings.precision)
+            && plan.algorithm == self.plan.algorithm
             && settings.signature == self.settings.signature
             && (&settings.variant, settings.device_memory) == (&self.settings.variant, self.settings.device_memory);
         if same {
@@ -227,6 +238,7 @@ impl Solver {
         let mut engine_seconds = 0.0;
         engine.set_steps(&plan.steps)?;
         engine.set_ridge(&plan.shrink)?;
+        engine.set_tuning(&plan.tuning)?;
         engine.set_factors(&plan.start)?;
         engine.set_active(&active)?;
 

@@ -1,18 +1,20 @@
 //! Turns settings and a problem into concrete trials: every automatic value is chosen here, and said.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use crate::diagnostics::{Spectrum, spectral_norm};
+use crate::diagnostics::Spectrum;
 use crate::error::{Error, Result};
-use crate::operators::Operator;
-use crate::problem::random::{Purpose, normals, stream};
-use crate::problem::{Factors, Model, Shape, Truth};
+use crate::methods::{Algorithm, DAMPING, DAMPING_FACTOR, Method, Tuning};
+use crate::problem::random::{Purpose, stream};
+use crate::problem::{Factors, Model, Shape};
+use crate::solver::init::{Init, Preprocess};
 use crate::solver::problem::Problem;
-use crate::solver::settings::{Holdout, Init, Settings, Trial};
+use crate::solver::settings::{Holdout, Settings, Trial};
+use crate::solver::spectra::Spectra;
+use crate::solver::starts;
 use crate::text::readable;
 
 /// What one trial was run with.
@@ -26,7 +28,10 @@ pub struct TrialParameters {
     pub search_rank: usize,
     /// μ.
     pub step_size: f64,
-    /// α; absent for given factors.
+    /// λ of `scaled-gd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damping: Option<f64>,
+    /// α; absent for given factors and spectral starts.
     pub init_scale: Option<f64>,
     /// Scale of R over that of L; absent for one factor and for given ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,14 +62,16 @@ pub(crate) struct Plan {
     pub steps: Vec<f64>,
     /// μ·ridge of each trial.
     pub shrink: Vec<f64>,
+    /// What else each brings to its method,
+    pub tuning: Vec<Tuning>,
+    /// which this runs.
+    pub algorithm: Algorithm,
     /// Sentences about automatic choices and doubtful input.
     pub notices: Vec<String>,
 }
 
 /// Default of `search_rank` where n is larger.
 const DEFAULT_SEARCH_RANK: usize = 20;
-/// Factors of all trials take at most 16 GiB.
-const MOST_FACTORS: f64 = (1_u64 << 34) as f64;
 /// α over √‖s·A*(y)‖ where α is automatic.
 const AUTOMATIC_SCALE: f64 = 1e-6;
 
@@ -82,11 +89,18 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let batch = given.len();
     let mut notices = Vec::new();
     let given_factors = match &settings.init {
-        Init::Given(factors) => Some(check_given(factors, shape, batch, settings)?),
+        Init::Given(factors) => Some(starts::check_given(factors, shape, batch, settings)?),
         _ => None,
     };
 
-    let mut spectra = Spectra { problem, known: HashMap::new(), norms: HashMap::new() };
+    let init = match &settings.init {
+        // A start near zero is one that these do not get away from, or not within reason.
+        Init::Automatic { .. } if starts_spectral(settings) => {
+            &Init::Spectral { skip: 0, preprocess: Preprocess::None }
+        }
+        init => init,
+    };
+    let mut spectra = Spectra::new(problem);
     let (mut trials, mut weights, mut held_out, mut spectra_of) =
         (Vec::new(), vec![0.0; batch * m], Vec::new(), Vec::new());
     for (trial, wanted) in given.iter().enumerate() {
@@ -122,10 +136,20 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         let key = (instance, rows);
         let step_size = match wanted.step_size.or(settings.step_size) {
             Some(step) => step,
-            None => 0.25 / spectra.norm(key, row, normalization, "step_size")?,
+            None => match settings.method {
+                Method::ScaledGd | Method::PrecGd => 0.5,
+                Method::AltScaledGd | Method::Cg | Method::Lbfgs | Method::Riemannian => 1.0,
+                _ => 0.25 / spectra.norm(key, row, normalization, "step_size")?,
+            },
         };
-        let (init_scale, seed) = match (&settings.init, wanted.init_scale) {
-            (Init::Given(_), _) => (None, None),
+        let damping = match (settings.method, wanted.damping.or(settings.parameters.damping), init) {
+            (Method::ScaledGd, Some(damping), _) => Some(damping),
+            (Method::ScaledGd, None, Init::Spectral { .. }) => Some(0.0),
+            (Method::ScaledGd, None, _) => Some(DAMPING * spectra.norm(key, row, normalization, "damping")?),
+            _ => None,
+        };
+        let (init_scale, seed) = match (init, wanted.init_scale) {
+            (Init::Given(_) | Init::Spectral { .. }, _) => (None, None),
             (Init::SmallRandom { seed, .. }, Some(scale)) | (Init::Automatic { seed }, Some(scale)) => {
                 (Some(scale), Some(wanted.seed.unwrap_or(*seed)))
             }
@@ -140,6 +164,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
             instance,
             search_rank,
             step_size,
+            damping,
             init_scale,
             init_scale_ratio: init_scale
                 .filter(|_| !shape.is_symmetric())
@@ -154,14 +179,57 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         spectra_of.push(if diagnosed { Some(spectra.get(key, row, normalization)?) } else { None });
     }
     say(&given, settings, n, &trials, &mut notices);
-    let target = trials.iter().flat_map(|t| problem.observations(t.instance).unwrap_or_default()).copied().collect();
+    let target: Vec<f64> =
+        trials.iter().flat_map(|t| problem.observations(t.instance).unwrap_or_default()).copied().collect();
     let steps = trials.iter().map(|t| t.step_size * t.normalization).collect();
     let shrink = trials.iter().map(|t| t.step_size * settings.ridge).collect();
-    let start = match given_factors {
-        Some(factors) => factors,
-        None => small_random(shape, &trials)?,
+    let start = match (given_factors, init) {
+        (Some(factors), _) => factors,
+        (None, &Init::Spectral { skip, preprocess }) => {
+            starts::spectral(&**operator, &target, &weights, &trials, settings, (skip, preprocess))?
+        }
+        (None, _) => starts::small_random(shape, &trials, settings.init_std)?,
     };
-    Ok(Plan { trials, weights, held_out, spectra: spectra_of, target, start, steps, shrink, notices })
+    let undamped = trials.iter().any(|t| t.damping == Some(0.0));
+    let algorithm = settings.method.algorithm(&settings.parameters, shape, undamped)?;
+    let tuning = trials.iter().map(|t| tuning(settings, t)).collect();
+    Ok(Plan {
+        trials,
+        weights,
+        held_out,
+        spectra: spectra_of,
+        target,
+        start,
+        steps,
+        shrink,
+        tuning,
+        algorithm,
+        notices,
+    })
+}
+
+/// Whether the automatic start is a spectral one.
+fn starts_spectral(settings: &Settings) -> bool {
+    match settings.method {
+        Method::AltScaledGd | Method::Riemannian => true,
+        Method::ScaledGd => settings.parameters.damping == Some(0.0),
+        _ => false,
+    }
+}
+
+fn tuning(settings: &Settings, trial: &TrialParameters) -> Tuning {
+    let p = &settings.parameters;
+    let factor = match settings.method {
+        Method::PrecGd | Method::Cg => p.damping_factor.unwrap_or(DAMPING_FACTOR),
+        _ => 0.0,
+    };
+    Tuning {
+        damping: trial.damping.unwrap_or(0.0),
+        damping_factor: factor * trial.normalization.sqrt(),
+        decay: p.step_decay.unwrap_or(1.0),
+        optimal: p.optimal_loss.unwrap_or(0.0) / trial.normalization,
+        polyak_scale: p.polyak_scale.unwrap_or(1.0),
+    }
 }
 
 /// The signature of the signed model; settings that belong to another model are refused.
@@ -191,95 +259,6 @@ fn check_model(shape: Shape, settings: &Settings) -> Result<Option<(usize, usize
         return Err(Error::invalid("init_scale_ratio", ratio, allowed, "say model asymmetric, or leave it out"));
     }
     Ok(settings.signature)
-}
-
-/// The spectrum of s·A*(w∘y) for each instance and number of rows that needs it, computed once.
-struct Spectra<'a> {
-    problem: &'a Problem,
-    known: HashMap<(usize, usize), Arc<Spectrum>>,
-    /// ‖P‖ where P is not symmetric.
-    norms: HashMap<(usize, usize), f64>,
-}
-
-/// w∘y, or w∘(y − ȳ) for centred operators.
-fn weighted(operator: &dyn Operator, y: &[f64], weights: &[f64]) -> Vec<f64> {
-    let centre = if operator.is_centred() { weighted_mean(y, weights) } else { 0.0 };
-    y.iter().zip(weights).map(|(y, w)| w * (y - centre)).collect()
-}
-
-/// Σwe/Σw, without terms of weight 0, which may be anything.
-pub(super) fn weighted_mean(e: &[f64], weights: &[f64]) -> f64 {
-    let used = || e.iter().zip(weights).filter(|(_, w)| **w > 0.0);
-    used().map(|(e, w)| w * e).sum::<f64>() / used().map(|(_, w)| w).sum::<f64>()
-}
-
-impl Spectra<'_> {
-    fn get(&mut self, key: (usize, usize), weights: &[f64], normalization: f64) -> Result<Arc<Spectrum>> {
-        if let Some(spectrum) = self.known.get(&key) {
-            return Ok(spectrum.clone());
-        }
-        let y = self.problem.observations(key.0).unwrap_or_default();
-        let weighted = weighted(&**self.problem.operator(), y, weights);
-        let rank = self.problem.truth(key.0).and_then(Truth::rank).unwrap_or(1);
-        let spectrum = Arc::new(Spectrum::new(&**self.problem.operator(), &weighted, normalization, rank)?);
-        self.known.insert(key, spectrum.clone());
-        Ok(spectrum)
-    }
-
-    /// ‖s·A*(y)‖, from which the setting `name` is chosen.
-    fn norm(&mut self, key: (usize, usize), weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
-        let operator = &**self.problem.operator();
-        let norm = if operator.shape().is_symmetric() {
-            self.get(key, weights, normalization)?.norm()
-        } else if let Some(norm) = self.norms.get(&key) {
-            *norm
-        } else {
-            let y = self.problem.observations(key.0).unwrap_or_default();
-            let norm = spectral_norm(operator, &weighted(operator, y, weights), normalization)?;
-            self.norms.insert(key, norm);
-            norm
-        };
-        if !(norm.is_finite() && norm > 0.0) {
-            return Err(Error::invalid(
-                name,
-                format!("nothing, and observations with ‖s·A*(y)‖ = {norm}"),
-                "an explicit value where the data give no scale",
-                "give it explicitly; if all observations are zero, so is the matrix",
-            ));
-        }
-        Ok(norm)
-    }
-}
-
-fn check_given(factors: &Factors, shape: Shape, batch: usize, settings: &Settings) -> Result<Factors> {
-    let mut asked = settings.search_rank.into_iter().chain(settings.trials.iter().filter_map(|t| t.search_rank));
-    if let Some(found) = asked.find(|k| *k != factors.search_rank()) {
-        let fix = "leave search_rank out where the start is given";
-        return Err(Error::invalid("search_rank", found, format!("{}, as given", factors.search_rank()), fix));
-    }
-    let sizes = (factors.rows(), factors.columns(), factors.is_single());
-    let wanted = (shape.rows(), shape.columns(), shape.is_symmetric());
-    if sizes != wanted || !(factors.batch() == 1 || factors.batch() == batch) {
-        let count = if batch == 1 { "1".to_owned() } else { format!("1 or {batch}") };
-        let of = |single: bool, count: &str, n1: usize, n2: usize, k: &str| match single {
-            true => format!("({count}, {n1}, {k})"),
-            false => format!("({count}, {n1}, {k}) and ({count}, {n2}, {k})"),
-        };
-        let (b, k) = (factors.batch().to_string(), factors.search_rank().to_string());
-        return Err(Error::invalid(
-            "init",
-            format!("factors of shape {}", of(factors.is_single(), &b, factors.rows(), factors.columns(), &k)),
-            of(shape.is_symmetric(), &count, shape.rows(), shape.columns(), "k"),
-            format!("give one start, or one for each of the {batch} trials"),
-        ));
-    }
-    let mut numbers = factors.left_data().iter().chain(factors.right_data());
-    if factors.search_rank() == 0 || numbers.any(|v| !v.is_finite()) {
-        return Err(Error::invalid("init", "an empty or non-finite start", "finite numbers", "repair the start"));
-    }
-    let repeated = |data: &[f64]| if factors.batch() == batch { data.to_vec() } else { data.repeat(batch) };
-    let (left, right) = (repeated(factors.left_data()), repeated(factors.right_data()));
-    Factors::of(batch, shape, factors.search_rank(), left, right)
 }
 
 /// The measurements of a list that are among the first `rows`, ascending.
@@ -322,41 +301,6 @@ pub(crate) fn share_of(holdout: Holdout, rows: usize) -> Result<Vec<usize>> {
     Ok(order)
 }
 
-/// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns. R follows L in the
-/// stream of a seed.
-fn small_random(shape: Shape, trials: &[TrialParameters]) -> Result<Factors> {
-    let (n1, n2) = (shape.rows(), if shape.is_symmetric() { 0 } else { shape.columns() });
-    let widest = trials.iter().map(|t| t.search_rank).max().unwrap_or(1);
-    let bytes = 8.0 * trials.len() as f64 * (n1 + n2) as f64 * widest as f64;
-    if bytes > MOST_FACTORS {
-        return Err(Error::invalid(
-            "search_rank",
-            format!(
-                "{widest} for {} trials of n = {}, {:.0} GiB of factors",
-                trials.len(),
-                n1 + n2,
-                bytes / MOST_FACTORS * 16.0
-            ),
-            "at most 16 GiB",
-            "lower it (n columns already hold any solution), or run fewer trials at a time",
-        ));
-    }
-    let (mut left, mut right) = (Vec::new(), Vec::new());
-    for t in trials {
-        let std = t.init_scale.unwrap_or(0.0) / (t.search_rank as f64).sqrt();
-        let mut drawn = normals(t.seed.unwrap_or(0), Purpose::Init, std, (n1 + n2) * t.search_rank);
-        let (l, r) = drawn.split_at_mut(n1 * t.search_rank);
-        r.iter_mut().for_each(|v| *v *= t.init_scale_ratio.unwrap_or(1.0));
-        for (factor, drawn) in [(&mut left, l), (&mut right, r)] {
-            for row in drawn.chunks(t.search_rank) {
-                factor.extend_from_slice(row);
-                factor.extend(std::iter::repeat_n(0.0, widest - t.search_rank));
-            }
-        }
-    }
-    Factors::of(trials.len(), shape, widest, left, right)
-}
-
 /// Says the automatic choices aloud.
 fn say(given: &[Trial], settings: &Settings, n: usize, trials: &[TrialParameters], notices: &mut Vec<String>) {
     let span = |values: Vec<f64>| {
@@ -366,12 +310,15 @@ fn say(given: &[Trial], settings: &Settings, n: usize, trials: &[TrialParameters
     };
     let unset = |of: fn(&Trial) -> bool| -> Vec<usize> { (0..given.len()).filter(|&i| !of(&given[i])).collect() };
     let steps = unset(|t| t.step_size.is_some());
-    if settings.step_size.is_none() && !steps.is_empty() {
+    let from_norm = !settings.method.is_preconditioned() && !settings.method.searches();
+    if settings.step_size.is_none() && !steps.is_empty() && from_norm {
         let values = span(steps.iter().map(|&i| trials[i].step_size).collect());
         notices.push(format!("step_size {values}: chosen as 1/(4 ‖s·A*(y)‖)"));
     }
     let scales = unset(|t| t.init_scale.is_some());
-    if matches!(settings.init, Init::Automatic { .. }) && !scales.is_empty() {
+    if matches!(settings.init, Init::Automatic { .. }) && starts_spectral(settings) {
+        notices.push("init spectral: chosen for the method, from the leading eigenvectors of s·A*(y)".to_owned());
+    } else if matches!(settings.init, Init::Automatic { .. }) && !scales.is_empty() {
         let values = span(scales.iter().filter_map(|&i| trials[i].init_scale).collect());
         notices.push(format!("init_scale {values}: chosen as {AUTOMATIC_SCALE:e} √‖s·A*(y)‖"));
     }

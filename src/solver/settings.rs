@@ -4,29 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
-use crate::methods::Method;
-use crate::problem::Factors;
+use crate::methods::{Method, Parameters};
+use crate::solver::init::{Init, InitStd};
 use crate::solver::plan;
-
-/// Where the iteration starts.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Init {
-    /// U₀ = α·G with Gᵢⱼ ~ N(0, 1/k): entries of standard deviation α/√k. Of two factors L₀ = α·G and R₀ = ρ·α·G′, see
-    /// [`Settings::init_scale_ratio`].
-    SmallRandom { scale: f64, seed: u64 },
-    /// `SmallRandom` with α = 1e-6·√‖s·A*(y)‖, far enough down that the start limits the result no more than single
-    /// precision does. ‖s·A*(y)‖ estimates ‖M‖ = ‖X‖².
-    Automatic { seed: u64 },
-    /// Given factors, (1, n, k) for all trials or (batch, n, k).
-    Given(Factors),
-}
-
-impl Default for Init {
-    fn default() -> Self {
-        Self::Automatic { seed: 0 }
-    }
-}
 
 /// When results are looked at: stop rules, traces and callbacks run at these iterations, on every backend the same.
 /// Iteration 0 and the last one always belong to it.
@@ -143,9 +123,16 @@ pub struct Trial {
     pub(crate) seed: Option<u64>,
     pub(crate) search_rank: Option<usize>,
     pub(crate) rows: Option<usize>,
+    pub(crate) damping: Option<f64>,
 }
 
 impl Trial {
+    /// λ of `scaled-gd`.
+    pub fn damping(mut self, damping: f64) -> Self {
+        self.damping = Some(damping);
+        self
+    }
+
     /// Which observation vector (and truth) of the problem, counted from 0.
     pub fn instance(mut self, instance: usize) -> Self {
         self.instance = Some(instance);
@@ -187,6 +174,8 @@ impl Trial {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     pub(crate) method: Method,
+    pub(crate) parameters: Parameters,
+    pub(crate) init_std: InitStd,
     pub(crate) search_rank: Option<usize>,
     pub(crate) step_size: Option<f64>,
     pub(crate) init: Init,
@@ -240,6 +229,18 @@ impl Settings {
     /// a look every 10, single precision, one trial an instance.
     pub fn new(method: Method) -> Self {
         Self { method, ..Self::default() }
+    }
+
+    /// Of the method; [`crate::methods::METHODS`] says which it has.
+    pub fn parameters(mut self, parameters: Parameters) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// What the variance of a random start is divided by. Default: k.
+    pub fn init_std(mut self, std: InitStd) -> Self {
+        self.init_std = std;
+        self
     }
 
     /// k. Default: min(n, 20).
@@ -362,6 +363,10 @@ impl Settings {
         let step_fix = "leave it out for the automatic step 1/(4‖s·A*(y)‖)";
         let scale_fix = "leave it out for an automatic scale; at 0 gradient descent never moves";
         positive("step_size", self.step_size, step_fix)?;
+        self.method.check(&self.parameters)?;
+        for trial in &self.trials {
+            self.method.check(&Parameters { damping: trial.damping.or(self.parameters.damping), ..self.parameters })?;
+        }
         if let Init::SmallRandom { scale, .. } = self.init {
             positive("init_scale", Some(scale), scale_fix)?;
         }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::diagnostics::{self, PaperDiagnostics, ProxyClock, Spectrum};
 use crate::error::Result;
 use crate::problem::{Factors, MatrixView, Model, Product, Shape, Truth};
-use crate::solver::plan::{TrialParameters, weighted_mean};
+use crate::solver::plan::TrialParameters;
 use crate::solver::settings::Stop;
 use crate::solver::solution::{Status, TraceRow, TrialSolution};
+use crate::solver::spectra::weighted_mean;
 use crate::solver::stall::StallWatch;
 
 /// Rise of the loss over its start that counts as divergence.

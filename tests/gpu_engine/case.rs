@@ -5,13 +5,11 @@ use std::sync::Arc;
 use libtest_mimic::Failed;
 use lowrank::engine::{Engine, Evaluation, Load};
 use lowrank::gpu::{Device, Options, load};
-use lowrank::methods::Stage;
+use lowrank::methods::Recipe;
 use lowrank::operators::{Dense, GradientOutput, GradientRequest, Layout, Loss, Operator};
 use lowrank::problem::{Factors, Shape};
 
 pub type Outcome = Result<(), Failed>;
-
-const RECIPE: &[Stage] = &[Stage::Gradient, Stage::Descend];
 
 /// Reproducible numbers in [-1, 1) that f32 holds exactly.
 pub struct Stream(pub u64);
@@ -79,7 +77,8 @@ impl Case {
     pub fn load(&self, device: &Device, options: Options) -> Result<Box<dyn Engine>, lowrank::Error> {
         let problem = Load {
             operator: self.operator.clone(),
-            recipe: RECIPE,
+            recipe: Recipe::default(),
+            driven: None,
             batch: self.batch,
             search_rank: self.k,
             signature: None,

@@ -12,6 +12,7 @@ use lowrank::Precision;
 use lowrank::engine::{Engine, Load};
 use lowrank::gpu::{Device, Options, list_adapters, load, variants, wgpu};
 use lowrank::memory::Place;
+use lowrank::methods::Recipe;
 use lowrank::operators::{Dense, Layout, Operator, Storage};
 use lowrank::problem::{Factors, Shape};
 
@@ -515,7 +516,15 @@ impl Operator for HostOnly {
 
 fn host_only(device: &Device) -> Outcome {
     let operator = Arc::new(HostOnly(Dense::gaussian(Shape::psd(3), 4, 1)?));
-    let problem = Load { operator, recipe: &[], batch: 1, search_rank: 1, signature: None, variant: None };
+    let problem = Load {
+        operator,
+        recipe: Recipe::default(),
+        driven: None,
+        batch: 1,
+        search_rank: 1,
+        signature: None,
+        variant: None,
+    };
     match load(device, &problem, &Options::default()) {
         Err(error @ lowrank::Error::Unsupported { .. }) if error.to_string().contains("'cpu'") => Ok(()),
         other => Err(format!("{:?}", other.err()).into()),

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lowrank::diagnostics::spectral_start;
 use lowrank::io::{
     read_factor, read_observations, read_pair, read_rectangular_truth, read_signed_factor, read_truth_matrix,
 };
@@ -12,6 +11,7 @@ use lowrank::operators::rank_one::OpenVectors;
 use lowrank::operators::{Operator, Sparse};
 use lowrank::problem::{Factors, Model, Truth};
 use lowrank::report::readable;
+use lowrank::solver::Preprocess;
 use lowrank::{Error, Init, Problem, Result, Settings};
 use serde_json::{Map, Value, json};
 
@@ -182,6 +182,17 @@ pub fn spectral(args: &Args) -> Result<Option<usize>> {
     }
 }
 
+/// T of `--init-preprocess`.
+fn preprocess(args: &Args) -> Result<Preprocess> {
+    let Some(text) = &args.init_preprocess else { return Ok(Preprocess::None) };
+    Preprocess::from_word(text).ok_or_else(|| Error::Invalid {
+        name: "init_preprocess".into(),
+        found: format!("'{text}'"),
+        allowed: "none, truncate, optimal".into(),
+        fix: "pick one of them".into(),
+    })
+}
+
 pub fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
@@ -268,22 +279,11 @@ pub fn with_truth(args: &Args, problem: Problem) -> Result<Problem> {
 }
 
 /// Adds the start. Scales and seeds are on the trials.
-pub fn with_start(args: &Args, settings: Settings, problem: &Problem, held_out: &[usize]) -> Result<Settings> {
+pub fn with_start(args: &Args, settings: Settings, problem: &Problem) -> Result<Settings> {
     let Some(path) = &args.init else { return Ok(settings.init(Init::Automatic { seed: 0 })) };
     let shape = problem.operator().shape();
     if let Some(skip) = spectral(args)? {
-        let operator = problem.operator();
-        let mut y = problem.observations(0).unwrap_or_default().to_vec();
-        held_out.iter().for_each(|&i| y[i] = 0.0);
-        let (m, used) = (operator.measurements() as f64, (operator.measurements() - held_out.len()) as f64);
-        let k = args.search_rank.as_deref().and_then(|text| text.parse().ok()).ok_or_else(|| Error::Invalid {
-            name: "search_rank".into(),
-            found: args.search_rank.clone().unwrap_or_else(|| "nothing".into()),
-            allowed: "one number with --init spectral".into(),
-            fix: "give the number of eigenvectors to start from".into(),
-        })?;
-        let start = spectral_start(operator, &y, operator.normalization() * m / used, k, skip)?;
-        return Ok(settings.init(Init::Given(start)));
+        return Ok(settings.init(Init::Spectral { skip, preprocess: preprocess(args)? }));
     }
     let given = if shape.is_symmetric() {
         let array = read_factor(path, shape.rows(), "init")?;

@@ -96,9 +96,15 @@ pub struct Args {
     /// need
     #[arg(long, value_name = "FILE", conflicts_with_all = ["init_scale", "seed"], help_heading = "Method")]
     pub init: Option<PathBuf>,
-    /// gd: gradient descent; see `lowrank list methods`
-    #[arg(long, value_name = "NAME", default_value = "gd", help_heading = "Method")]
-    pub method: String,
+    #[command(flatten)]
+    pub method: super::method::Flags,
+    /// What is done to the observations before --init spectral: none, truncate (gross outliers), optimal (few quadratic
+    /// measurements) [default: none]
+    #[arg(long, value_name = "NAME", requires = "init", help_heading = "Method")]
+    pub init_preprocess: Option<String>,
+    /// k or n: the random start has entries N(0, α²/k) or N(0, α²/n) [default: k]
+    #[arg(long, value_name = "k|n", help_heading = "Method")]
+    pub init_std: Option<String>,
     /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
     #[arg(long, value_name = "NAME", default_value = "auto", help_heading = "Method")]
     pub backend: String,

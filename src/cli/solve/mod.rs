@@ -4,6 +4,7 @@ mod completion;
 mod files;
 mod flags;
 mod made;
+pub mod method;
 mod outputs;
 mod summary;
 
@@ -12,9 +13,8 @@ use std::path::{Path, PathBuf};
 use lowrank::io::{InputInfo, ensure_not_input};
 use lowrank::memory::parse_size;
 use lowrank::operators::Storage;
-use lowrank::{
-    Backend, Error, Init, Method, Precision, Result, Schedule, Settings, Solution, Solver, Status, Stop, Trial,
-};
+use lowrank::solver::InitStd;
+use lowrank::{Backend, Error, Init, Precision, Result, Schedule, Settings, Solution, Solver, Status, Stop, Trial};
 use serde_json::{Map, Value, json};
 
 use super::progress::Bar;
@@ -46,13 +46,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let Measured { problem, described, mut notices, held_out, predictions } = source.open(args)?;
     let (shape, m) = (problem.operator().shape(), problem.operator().measurements());
     let problem = files::with_truth(args, problem)?;
-    // A share is drawn here as it will be for trials that use all measurements.
-    let aside = match (&held_out, HeldOut::new(args)) {
-        (Some(list), _) => list.clone(),
-        (None, HeldOut::Share(share)) => share.measurements(m)?,
-        _ => Vec::new(),
-    };
-    let settings = files::with_start(args, settings, &problem, &aside)?;
+    let settings = files::with_start(args, settings, &problem)?;
     let settings = match held_out {
         Some(measurements) => settings.holdout_measurements(measurements),
         None => settings,
@@ -101,6 +95,7 @@ struct Axes {
     rows: Vec<Option<usize>>,
     search_ranks: Vec<Option<usize>>,
     step_sizes: Vec<Option<f64>>,
+    dampings: Vec<Option<f64>>,
     init_scales: Vec<Option<f64>>,
     seeds: Vec<Option<u64>>,
 }
@@ -111,13 +106,14 @@ impl Axes {
         let mut trials = Vec::new();
         for (instance, rows) in (0..instances).flat_map(|i| self.rows.iter().map(move |rows| (i, rows))) {
             for k in &self.search_ranks {
-                for mu in &self.step_sizes {
+                for (mu, lambda) in self.step_sizes.iter().flat_map(|mu| self.dampings.iter().map(move |l| (mu, l))) {
                     for alpha in &self.init_scales {
                         for seed in &self.seeds {
                             let mut trial = Trial::default().instance(instance);
                             trial = rows.map_or(trial, |rows| trial.rows(rows));
                             trial = k.map_or(trial, |k| trial.search_rank(k));
                             trial = mu.map_or(trial, |mu| trial.step_size(mu));
+                            trial = lambda.map_or(trial, |lambda| trial.damping(lambda));
                             trial = alpha.map_or(trial, |alpha| trial.init_scale(alpha));
                             trials.push(seed.map_or(trial, |seed| trial.seed(seed)));
                         }
@@ -150,17 +146,13 @@ where
 
 /// Settings without the start, and the axes of the batch.
 fn settings(args: &Args) -> Result<(Settings, Axes)> {
-    let method = Method::from_word(&args.method).ok_or_else(|| Error::Invalid {
-        name: "method".into(),
-        found: format!("'{}'", args.method),
-        allowed: lowrank::methods::METHODS.iter().map(|m| m.word).collect::<Vec<_>>().join(", "),
-        fix: "`lowrank list methods` describes them".into(),
-    })?;
+    let method = method::method(&args.method.method)?;
     let precision = word("precision", &args.precision, PRECISIONS)?;
     let axes = Axes {
         rows: axis("rows", &args.rows)?,
         search_ranks: axis("search_rank", &args.search_rank)?,
         step_sizes: axis("step_size", &args.step_size)?,
+        dampings: axis("damping", &args.method.damping)?,
         init_scales: axis("init_scale", &args.init_scale)?,
         seeds: axis("seed", &args.seed)?,
     };
@@ -180,7 +172,11 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
             fix: "give the truth, or stop by --stop-residual or --holdout".into(),
         });
     }
-    let mut settings = Settings::new(method).precision(precision).stop(stop).observe(schedule(&args.observe)?);
+    let mut settings = Settings::new(method)
+        .parameters(args.method.parameters()?)
+        .precision(precision)
+        .stop(stop)
+        .observe(schedule(&args.observe)?);
     match HeldOut::new(args) {
         HeldOut::File(path) if args.entries.is_none() => {
             return Err(Error::Invalid {
@@ -202,6 +198,18 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
         settings = settings.init_scale_ratio(ratio);
     }
     settings = settings.ridge(args.ridge);
+    settings = match args.init_std.as_deref() {
+        None | Some("k") => settings,
+        Some("n") => settings.init_std(InitStd::Size),
+        Some(found) => {
+            return Err(Error::Invalid {
+                name: "init_std".into(),
+                found: format!("'{found}'"),
+                allowed: "k or n".into(),
+                fix: "leave it out for k".into(),
+            });
+        }
+    };
     if let Some(variant) = &args.variant {
         settings = settings.variant(variant.as_str());
     }
@@ -248,7 +256,7 @@ fn settings_of(args: &Args, measurements: Map<String, Value>) -> Value {
         "signature": args.signature, "init_scale_ratio": args.init_scale_ratio, "ridge": args.ridge,
         "rows": args.rows, "search_rank": args.search_rank, "step_size": args.step_size,
         "init_scale": args.init_scale, "seed": args.seed,
-        "method": args.method, "backend": args.backend, "precision": args.precision, "storage": args.storage,
+        "init_preprocess": args.init_preprocess, "init_std": args.init_std, "backend": args.backend, "precision": args.precision, "storage": args.storage,
         "variant": args.variant, "device_memory": args.device_memory,
         "max_iterations": args.max_iterations,
         "stop_relative_error": args.stop_relative_error, "stop_loss": args.stop_loss,
@@ -256,6 +264,7 @@ fn settings_of(args: &Args, measurements: Map<String, Value>) -> Value {
         "holdout": args.holdout, "holdout_seed": args.holdout_seed, "observe": args.observe,
     });
     if let Some(settings) = settings.as_object_mut() {
+        settings.extend(files::object(args.method.described()));
         settings.extend(measurements);
     }
     settings

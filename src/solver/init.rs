@@ -1,0 +1,65 @@
+//! Where an iteration can start.
+
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Factors;
+
+/// Where the iteration starts.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Init {
+    /// U₀ = α·G with Gᵢⱼ ~ N(0, 1/k): entries of standard deviation α/√k. Of two factors L₀ = α·G and R₀ = ρ·α·G′, see
+    /// [`Settings::init_scale_ratio`].
+    SmallRandom { scale: f64, seed: u64 },
+    /// `SmallRandom` with α = 1e-6·√‖s·A*(y)‖, far enough down that the start limits the result no more than single
+    /// precision does. ‖s·A*(y)‖ estimates ‖M‖ = ‖X‖².
+    Automatic { seed: u64 },
+    /// Given factors, (1, n, k) for all trials or (batch, n, k).
+    Given(Factors),
+    /// The leading eigenvectors of s·A*(T(y)) after the first `skip`, or singular vectors, scaled by the roots of their values.
+    Spectral { skip: usize, preprocess: Preprocess },
+}
+
+/// T of a spectral start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Preprocess {
+    /// T(y) = y.
+    #[default]
+    None,
+    /// T(y) = y where |y| is at most six medians, else 0: against gross outliers.
+    Truncate,
+    /// T(y) = 1 − ȳ/y: for quadratic measurements aᵀMa with few of them (Luo, Alghamdi & Lu, arXiv 1811.04420, for rank one).
+    Optimal,
+}
+
+impl Preprocess {
+    /// The preprocessing of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "none" => Some(Self::None),
+            "truncate" => Some(Self::Truncate),
+            "optimal" => Some(Self::Optimal),
+            _ => None,
+        }
+    }
+}
+
+/// What the variance of a small random start is divided by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InitStd {
+    /// Entries N(0, α²/k).
+    #[default]
+    SearchRank,
+    /// Entries N(0, α²/n), n the larger side.
+    Size,
+}
+
+impl Default for Init {
+    fn default() -> Self {
+        Self::Automatic { seed: 0 }
+    }
+}

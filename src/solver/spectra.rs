@@ -1,0 +1,72 @@
+//! What the observations tell before the first iteration: spectra of P = s·A*(w∘y), computed once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::diagnostics::{Spectrum, spectral_norm};
+use crate::error::{Error, Result};
+use crate::operators::Operator;
+use crate::problem::Truth;
+use crate::solver::problem::Problem;
+
+/// The spectrum of s·A*(w∘y) for each instance and number of rows that needs it, computed once.
+pub(super) struct Spectra<'a> {
+    problem: &'a Problem,
+    known: HashMap<(usize, usize), Arc<Spectrum>>,
+    /// ‖P‖ where P is not symmetric.
+    norms: HashMap<(usize, usize), f64>,
+}
+
+/// w∘y, or w∘(y − ȳ) for centred operators.
+pub(super) fn weighted(operator: &dyn Operator, y: &[f64], weights: &[f64]) -> Vec<f64> {
+    let centre = if operator.is_centred() { weighted_mean(y, weights) } else { 0.0 };
+    y.iter().zip(weights).map(|(y, w)| w * (y - centre)).collect()
+}
+
+/// Σwe/Σw, without terms of weight 0, which may be anything.
+pub(crate) fn weighted_mean(e: &[f64], weights: &[f64]) -> f64 {
+    let used = || e.iter().zip(weights).filter(|(_, w)| **w > 0.0);
+    used().map(|(e, w)| w * e).sum::<f64>() / used().map(|(_, w)| w).sum::<f64>()
+}
+
+impl<'a> Spectra<'a> {
+    pub(super) fn new(problem: &'a Problem) -> Self {
+        Self { problem, known: HashMap::new(), norms: HashMap::new() }
+    }
+
+    pub(super) fn get(&mut self, key: (usize, usize), weights: &[f64], normalization: f64) -> Result<Arc<Spectrum>> {
+        if let Some(spectrum) = self.known.get(&key) {
+            return Ok(spectrum.clone());
+        }
+        let y = self.problem.observations(key.0).unwrap_or_default();
+        let weighted = weighted(&**self.problem.operator(), y, weights);
+        let rank = self.problem.truth(key.0).and_then(Truth::rank).unwrap_or(1);
+        let spectrum = Arc::new(Spectrum::new(&**self.problem.operator(), &weighted, normalization, rank)?);
+        self.known.insert(key, spectrum.clone());
+        Ok(spectrum)
+    }
+
+    /// ‖s·A*(y)‖, from which the setting `name` is chosen.
+    pub(super) fn norm(&mut self, key: (usize, usize), weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
+        let operator = &**self.problem.operator();
+        let norm = if operator.shape().is_symmetric() {
+            self.get(key, weights, normalization)?.norm()
+        } else if let Some(norm) = self.norms.get(&key) {
+            *norm
+        } else {
+            let y = self.problem.observations(key.0).unwrap_or_default();
+            let norm = spectral_norm(operator, &weighted(operator, y, weights), normalization)?;
+            self.norms.insert(key, norm);
+            norm
+        };
+        if !(norm.is_finite() && norm > 0.0) {
+            return Err(Error::invalid(
+                name,
+                format!("nothing, and observations with ‖s·A*(y)‖ = {norm}"),
+                "an explicit value where the data give no scale",
+                "give it explicitly; if all observations are zero, so is the matrix",
+            ));
+        }
+        Ok(norm)
+    }
+}
