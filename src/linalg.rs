@@ -69,3 +69,41 @@ pub(crate) fn left_singular(rows: usize, columns: usize, data: &[f64], rank: usi
     let u = svd.U();
     Ok((values, (0..rows * wanted).map(|at| u[(at / wanted, at % wanted)]).collect()))
 }
+
+/// Singular values, largest first, and the right singular vectors (columns×count row-major), count = min(rows, columns).
+///
+/// # Errors
+/// [`Error::Invalid`] where an entry is not finite.
+pub(crate) fn right_singular(rows: usize, columns: usize, data: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    if data.iter().any(|v| !v.is_finite()) {
+        return Err(not_finite());
+    }
+    let m = view(rows, columns, data);
+    // Tall matrices: the triangular factor has the same ones and is much smaller.
+    let svd = match rows > 2 * columns && columns > 0 {
+        true => m.qr().thin_R().thin_svd(),
+        false => m.thin_svd(),
+    };
+    let svd = svd.map_err(|_| not_finite())?;
+    let count = rows.min(columns);
+    Ok(((0..count).map(|i| svd.S()[i]).collect(), row_major(svd.V())))
+}
+
+/// The thin decomposition A Σ Bᵀ, row-major: A rows×count, Σ, B columns×count.
+///
+/// # Errors
+/// [`Error::Invalid`] where an entry is not finite.
+pub(crate) fn thin_svd(rows: usize, columns: usize, data: &[f64]) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
+    if data.iter().any(|v| !v.is_finite()) {
+        return Err(not_finite());
+    }
+    let svd = view(rows, columns, data).thin_svd().map_err(|_| not_finite())?;
+    let count = rows.min(columns);
+    Ok((row_major(svd.U()), (0..count).map(|i| svd.S()[i]).collect(), row_major(svd.V())))
+}
+
+/// Q (rows×count) and R (count×columns) of a QR decomposition, count = min(rows, columns), row-major.
+pub(crate) fn thin_qr(rows: usize, columns: usize, data: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let qr = view(rows, columns, data).qr();
+    (row_major(qr.compute_thin_Q().as_ref()), row_major(qr.thin_R()))
+}

@@ -17,6 +17,7 @@ const ORDER: &[&str] = &[
     "methods",
     "engine",
     "mixed",
+    "driven",
     "host",
     "gpu",
     "backend",

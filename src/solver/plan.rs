@@ -212,7 +212,10 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
 fn starts_spectral(settings: &Settings) -> bool {
     match settings.method {
         Method::AltScaledGd | Method::Riemannian => true,
-        Method::ScaledGd => settings.parameters.damping == Some(0.0),
+        Method::ScaledGd => {
+            let zero = |damping: Option<f64>| damping.or(settings.parameters.damping) == Some(0.0);
+            zero(None) || settings.trials.iter().any(|trial| zero(trial.damping))
+        }
         _ => false,
     }
 }

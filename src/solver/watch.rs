@@ -12,7 +12,7 @@ use crate::solver::spectra::weighted_mean;
 use crate::solver::stall::StallWatch;
 
 /// Rise of the loss over its start that counts as divergence.
-const BLOW_UP: f64 = 100.0;
+const BLOW_UP: f64 = 1e6;
 
 pub(crate) struct TrialWatch<'a> {
     parameters: &'a TrialParameters,
