@@ -25,7 +25,21 @@ pub enum Quantity {
     Theory,
     /// The test error in the first, second, … of several settings: shades of its colour.
     TestErrorIn(u8),
+    /// What the first, second, … of several methods does, all in one panel.
+    Contender(u8),
 }
+
+/// Colours of contenders; where there are more of them, they begin anew.
+const CONTENDERS: [RGBColor; 8] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(94, 84, 196),
+    RGBColor(60, 60, 60),
+];
 
 impl Quantity {
     pub(crate) fn color(self) -> RGBColor {
@@ -40,6 +54,7 @@ impl Quantity {
             Self::TestErrorIn(0) => RGBColor(110, 186, 232),
             Self::TestErrorIn(1) => RGBColor(0, 114, 178),
             Self::TestErrorIn(_) => RGBColor(0, 48, 92),
+            Self::Contender(i) => CONTENDERS[usize::from(i) % CONTENDERS.len()],
         }
     }
 }
