@@ -110,7 +110,10 @@ impl Room for Asymmetric {
         }
         let entry = |name: &str, label: &str| vec![Entry::new(name, kappa, label)];
         let starts = [
-            (gd(5, s.iterations, 1e-13).init(random(LARGE)).init_scale_ratio(RATIO), entry("unequal", "R₀ a third of L₀")),
+            (
+                gd(5, s.iterations, 1e-13).init(random(LARGE)).init_scale_ratio(RATIO),
+                entry("unequal", "R₀ a third of L₀"),
+            ),
             (gd(5, s.iterations, 1e-13).init(random(LARGE)), entry("equal", "R₀ of the size of L₀")),
             (gd(5, s.iterations, 1e-13).init(balanced(s)?), entry("balanced", "L₀ᵀL₀ = R₀ᵀR₀")),
         ];

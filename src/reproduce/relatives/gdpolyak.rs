@@ -122,9 +122,14 @@ fn sublinear(s: &Rerun, courses: &[Course]) -> Claim {
     };
     let last = gd.iterations();
     let late = gd.trace.iter().filter(|row| row.iteration * 10 >= last && row.iteration > 0);
-    let slope = fit_power(late.filter_map(|row| Some((row.iteration as f64, row.relative_error?)))).map(|line| line.slope);
+    let slope =
+        fit_power(late.filter_map(|row| Some((row.iteration as f64, row.relative_error?)))).map(|line| line.slope);
     let holds = slope.is_some_and(|p| (-1.5..=-0.6).contains(&p));
-    draft.judge(Value::number(slope), holds, gd.last_error().map(|e| format!("ends at {e:.1e} after {last} iterations")))
+    draft.judge(
+        Value::number(slope),
+        holds,
+        gd.last_error().map(|e| format!("ends at {e:.1e} after {last} iterations")),
+    )
 }
 
 fn linear(s: &Rerun, courses: &[Course]) -> Claim {
@@ -153,7 +158,9 @@ fn fewer(courses: &[Course]) -> Claim {
         "polyak-fewer",
         PAPER,
         Value::text("≥ 2"),
-        format!("gradient descent alone needs at least twice the iterations to {COMMON:e} (counted to its last one where it is not reached)"),
+        format!(
+            "gradient descent alone needs at least twice the iterations to {COMMON:e} (counted to its last one where it is not reached)"
+        ),
     );
     let (Some(polyak), Some(gd)) = (one(courses, "gd-polyak"), one(courses, "gd")) else {
         return draft.not_applicable(Value::None, "it was not run");
@@ -173,7 +180,10 @@ fn reaches(s: &Rerun, courses: &[Course]) -> Claim {
         "polyak-reaches",
         PAPER,
         Value::text(format!("≤ {}", s.iterations)),
-        format!("GDPolyak reaches {:e} within {} iterations, and gradient descent alone does not", s.target, s.iterations),
+        format!(
+            "GDPolyak reaches {:e} within {} iterations, and gradient descent alone does not",
+            s.target, s.iterations
+        ),
     );
     let (Some(polyak), Some(gd)) = (one(courses, "gd-polyak"), one(courses, "gd")) else {
         return draft.not_applicable(Value::None, "it was not run");
@@ -192,7 +202,10 @@ fn exact_rank(s: &Rerun, courses: &[Course]) -> Claim {
         "exact-rank-linear",
         PAPER,
         Value::text(format!("≤ {limit}")),
-        format!("with k = r* gradient descent alone reaches {:e} within {limit} iterations: it is the excess columns that are slow", s.target),
+        format!(
+            "with k = r* gradient descent alone reaches {:e} within {limit} iterations: it is the excess columns that are slow",
+            s.target
+        ),
     );
     let Some(run) = one(courses, "gd-exact-rank") else {
         return draft.not_applicable(Value::None, "it was not run");

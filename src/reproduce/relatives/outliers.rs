@@ -131,7 +131,13 @@ impl Room for Outliers {
                 listed(&s.condition_numbers)
             ),
         );
-        vec![all_reach(draft, &runs, s.target), independent(s, &runs), plain(s, courses), square(s, courses), huber(s, courses)]
+        vec![
+            all_reach(draft, &runs, s.target),
+            independent(s, &runs),
+            plain(s, courses),
+            square(s, courses),
+            huber(s, courses),
+        ]
     }
 }
 

@@ -106,12 +106,7 @@ pub(super) fn race(
         finish.times.push(StageTime { stage: stage.name, seconds: started.elapsed().as_secs_f64() });
         for (trial, entry) in solution.trials.iter().zip(heat.entries) {
             let trace = solution.trace.iter().filter(|row| row.trial == trial.parameters.trial).copied().collect();
-            finish.courses.push(Course {
-                entry,
-                parameters: trial.parameters.clone(),
-                status: trial.status,
-                trace,
-            });
+            finish.courses.push(Course { entry, parameters: trial.parameters.clone(), status: trial.status, trace });
         }
     }
     Ok(finish)

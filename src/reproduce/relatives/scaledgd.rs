@@ -68,9 +68,7 @@ impl Room for ScaledGd {
         let heat = |name: &str, settings: Settings| Heat {
             name: name.into(),
             problem: problem.clone(),
-            settings: settings
-                .step_size(s.step_size)
-                .init(Init::Spectral { skip: 0, preprocess: Preprocess::None }),
+            settings: settings.step_size(s.step_size).init(Init::Spectral { skip: 0, preprocess: Preprocess::None }),
             entries: entries(name),
             work: pass(s) * s.iterations as f64,
         };
@@ -86,8 +84,8 @@ impl Room for ScaledGd {
             of: Of::Error,
             powers: false,
             views: vec![
-                View { title: "ScaledGD: the curves are one".into(), courses: of(courses, "scaled-gd") },
-                View { title: "Gradient descent: each κ has its own rate".into(), courses: of(courses, "gd") },
+                View { title: "Scaled gradient descent".into(), courses: of(courses, "scaled-gd") },
+                View { title: "Gradient descent".into(), courses: of(courses, "gd") },
             ],
             caption: format!("Relative error after each iteration from a spectral start; μ = {}.", s.step_size),
         }]
@@ -100,7 +98,10 @@ impl Room for ScaledGd {
             "scaledgd-reaches",
             PAPER,
             Value::text("every κ(M)"),
-            format!("ScaledGD reaches a relative error of {t:e} at κ(M) = {kappas}, within {} iterations", s.iterations),
+            format!(
+                "ScaledGD reaches a relative error of {t:e} at κ(M) = {kappas}, within {} iterations",
+                s.iterations
+            ),
         );
         let mut claims = vec![all_reach(reach, &scaled, t)];
         claims.extend([independent(s, &scaled), published(s, courses), grows(s, &gd), equal(s, courses)]);

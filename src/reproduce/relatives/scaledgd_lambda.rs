@@ -104,10 +104,7 @@ impl Room for ScaledGdLambda {
             entries: entries(name),
             work: pass(s) * iterations as f64,
         };
-        Ok(vec![
-            heat("scaled-gd", Method::ScaledGd, 1, SCALED),
-            heat("gd", Method::GradientDescent, 10, s.iterations),
-        ])
+        Ok(vec![heat("scaled-gd", Method::ScaledGd, 1, SCALED), heat("gd", Method::GradientDescent, 10, s.iterations)])
     }
 
     fn pictures<'a>(&self, s: &Rerun, courses: &'a [Course]) -> Vec<Picture<'a>> {
@@ -116,10 +113,7 @@ impl Room for ScaledGdLambda {
             of: Of::Error,
             powers: true,
             views: vec![
-                View {
-                    title: format!("ScaledGD(λ), λ = {DAMPING} σ_min(X)²"),
-                    courses: of(courses, "scaled-gd"),
-                },
+                View { title: format!("ScaledGD(λ), λ = {DAMPING} σ_min(X)²"), courses: of(courses, "scaled-gd") },
                 View { title: "Gradient descent".into(), courses: of(courses, "gd") },
             ],
             caption: format!(
@@ -157,7 +151,8 @@ fn reaches(s: &Rerun, courses: &[Course]) -> Claim {
         ),
     );
     let missed = |c: &&&Course| c.reached(target(s, c.entry.condition_number)).is_none();
-    let late: Vec<String> = runs.iter().filter(missed).map(|c| format!("κ = {}: {}", c.entry.condition_number, c.status)).collect();
+    let late: Vec<String> =
+        runs.iter().filter(missed).map(|c| format!("κ = {}: {}", c.entry.condition_number, c.status)).collect();
     let holds = !runs.is_empty() && late.is_empty();
     draft.judge(Value::text(counted(s, &runs)), holds, (!holds).then(|| late.join("; ")))
 }
