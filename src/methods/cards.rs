@@ -104,7 +104,7 @@ pub const METHODS: &[MethodCard] = &[
         method: Method::Cg,
         word: "cg",
         formula: "D <- -G + beta D, beta of Polak & Ribière (at least 0), G = grad f (V'V + lambda I)^-1 as in prec-gd; exact steps",
-        parameters: &[("damping_factor", "1"), ("step_rule", "exact")],
+        parameters: &[("damping_factor", "0.1"), ("step_rule", "exact")],
         step_size: "found",
         cost: READ,
         source: "Polak & Ribière 1969; along D the loss is a quartic whose coefficients come from A(UD'+DU') and A(DD')",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::Spectrum;
 use crate::error::{Error, Result};
-use crate::methods::{Algorithm, DAMPING, DAMPING_FACTOR, Method, Tuning};
+use crate::methods::{Algorithm, CG_DAMPING_FACTOR, DAMPING, DAMPING_FACTOR, Method, Recipe, Tuning};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Factors, Model, Shape};
 use crate::solver::init::{Init, Preprocess};
@@ -68,6 +68,14 @@ pub(crate) struct Plan {
     pub algorithm: Algorithm,
     /// Sentences about automatic choices and doubtful input.
     pub notices: Vec<String>,
+}
+
+impl Plan {
+    /// Whether it is gradient descent with a constant step, which power iterations and their times belong to.
+    pub fn is_plain(&self) -> bool {
+        self.algorithm == Algorithm::Recipe(Recipe::default())
+            && self.tuning.iter().all(|tuning| tuning.decay == 1.0 && tuning.damping == 0.0)
+    }
 }
 
 /// Default of `search_rank` where n is larger.
@@ -223,7 +231,8 @@ fn starts_spectral(settings: &Settings) -> bool {
 fn tuning(settings: &Settings, trial: &TrialParameters) -> Tuning {
     let p = &settings.parameters;
     let factor = match settings.method {
-        Method::PrecGd | Method::Cg => p.damping_factor.unwrap_or(DAMPING_FACTOR),
+        Method::PrecGd => p.damping_factor.unwrap_or(DAMPING_FACTOR),
+        Method::Cg => p.damping_factor.unwrap_or(CG_DAMPING_FACTOR),
         _ => 0.0,
     };
     Tuning {

@@ -1,0 +1,4 @@
+//! Methods against their formulas, their invariances, their rates, and their defaults on every kind of measurement.
+
+mod steps;
+mod textbook;
