@@ -1,4 +1,6 @@
 //! Methods against their formulas, their invariances, their rates, and their defaults on every kind of measurement.
 
+mod behaviour;
+mod defaults;
 mod steps;
 mod textbook;
