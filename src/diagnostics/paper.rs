@@ -56,12 +56,7 @@ impl PaperDiagnostics {
     ///
     /// # Errors
     /// Those of the decompositions.
-    pub fn new(
-        truth: &Truth,
-        spectrum: Arc<Spectrum>,
-        step_size: Option<f64>,
-        start: MatrixView<'_>,
-    ) -> Result<Self> {
+    pub fn new(truth: &Truth, spectrum: Arc<Spectrum>, step_size: Option<f64>, start: MatrixView<'_>) -> Result<Self> {
         let (basis, sigma) = truth_basis(truth)?;
         let rank = sigma.len();
         let sigma_min = sigma.last().copied().unwrap_or(0.0);

@@ -84,7 +84,13 @@ impl PhaseClock {
     /// For a truth whose factor has smallest nonzero singular value `sigma_min`; `aligned` is the threshold of t_*, by
     /// default [`ALIGNED`].
     pub fn new(sigma_min: f64, aligned: f64) -> Self {
-        Self { threshold: sigma_min / 10f64.sqrt(), aligned, phases: Phases::default(), smallest_angle: None, twinned: false }
+        Self {
+            threshold: sigma_min / 10f64.sqrt(),
+            aligned,
+            phases: Phases::default(),
+            smallest_angle: None,
+            twinned: false,
+        }
     }
 
     /// Takes in one observation and says in which phase it lies.

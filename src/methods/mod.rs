@@ -100,6 +100,9 @@ pub struct Parameters {
 
 /// λ of `scaled-gd` over ‖s·A*(y)‖ where the start is not spectral.
 pub const DAMPING: f64 = 1e-3;
+/// Step of `scaled-gd` and `prec-gd`. Near the solution the error is multiplied by 1 − 2μ where the measurements are isometric;
+/// where they are so to within δ only, steps below 1/(1 + δ) are stable.
+pub const PRECONDITIONED_STEP: f64 = 0.4;
 /// λ of `prec-gd` over √s·‖e‖, which estimates ‖UUᵀ − M‖_F.
 pub const DAMPING_FACTOR: f64 = 1.0;
 /// The same of `cg`, whose steps are exact.

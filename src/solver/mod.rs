@@ -213,7 +213,12 @@ impl Solver {
     pub fn solve_with(&mut self, mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
         let operator = self.problem.operator();
         let (shape, m) = (operator.shape(), operator.measurements());
-        let form = Form { shape, signature: self.settings.signature, centred: operator.is_centred(), loss: self.settings.parameters.loss };
+        let form = Form {
+            shape,
+            signature: self.settings.signature,
+            centred: operator.is_centred(),
+            loss: self.settings.parameters.loss,
+        };
         let n = shape.rows().max(shape.columns());
         let (plan, stop, engine) = (&self.plan, &self.settings.stop, &mut self.engine);
         let unit_roundoff = engine.info().precision.unit_roundoff();

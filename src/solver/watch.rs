@@ -124,7 +124,8 @@ impl<'a> TrialWatch<'a> {
         if let Some(truth) = self.truth {
             let start_factor = trimmed(start, self.parameters.search_rank);
             let view = MatrixView::new(start.rows(), self.parameters.search_rank, &start_factor)?;
-            self.diagnostics = Some(PaperDiagnostics::new(truth, spectrum, twin.then_some(self.parameters.step_size), view)?);
+            self.diagnostics =
+                Some(PaperDiagnostics::new(truth, spectrum, twin.then_some(self.parameters.step_size), view)?);
         }
         Ok(())
     }

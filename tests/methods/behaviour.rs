@@ -46,9 +46,8 @@ fn preconditioned_methods_do_not_see_the_condition_number() {
         let (least, most) = (*counts.iter().min().unwrap() as f64, *counts.iter().max().unwrap() as f64);
         assert!(most <= 1.4 * least, "{name}: {counts:?}");
     }
-    let counts = [1.0, 10.0].map(|kappa| {
-        iterations_to(1e-6, psd(30, 3, kappa, 1800, 4), settings(Method::GradientDescent, 3))
-    });
+    let counts =
+        [1.0, 10.0].map(|kappa| iterations_to(1e-6, psd(30, 3, kappa, 1800, 4), settings(Method::GradientDescent, 3)));
     assert!(counts[1] > 3 * counts[0], "gd does: {counts:?}");
 }
 
@@ -70,7 +69,9 @@ fn scaled_gradient_descent_contracts_at_the_rate_of_its_theorem() {
 
 #[test]
 fn exact_steps_descend() {
-    for method in [Method::GradientDescent, Method::ScaledGd, Method::PrecGd, Method::Cg, Method::Lbfgs, Method::Riemannian] {
+    for method in
+        [Method::GradientDescent, Method::ScaledGd, Method::PrecGd, Method::Cg, Method::Lbfgs, Method::Riemannian]
+    {
         let step_rule = Some(StepRule::Exact);
         for problem in [psd(16, 2, 4.0, 500, 5), asymmetric(14, 11, 2, 4.0, 600, 5)] {
             let settings = settings(method, 4)
@@ -98,7 +99,9 @@ fn armijo_steps_descend_and_arrive() {
     let parameters = Parameters { step_rule: Some(StepRule::Armijo), ..Parameters::default() };
     let found = solve(
         psd(16, 2, 4.0, 500, 5),
-        settings(Method::PrecGd, 4).parameters(parameters).stop(Stop::default().relative_error(1e-6).max_iterations(300)),
+        settings(Method::PrecGd, 4)
+            .parameters(parameters)
+            .stop(Stop::default().relative_error(1e-6).max_iterations(300)),
     );
     assert_eq!(found.best().status, Status::Converged);
     assert!(found.trace.windows(2).all(|pair| pair[1].train_loss <= pair[0].train_loss));
@@ -144,9 +147,8 @@ fn turned_factors_give_the_same_matrices() {
         (Method::Momentum, none),
         (Method::GdPolyak, Parameters { polyak_every: Some(4), ..none }),
     ] {
-        let [a, b] = [&u, &turned].map(|u| {
-            product(&problem, method, parameters, Factors::symmetric(1, 12, 2, u.clone()).unwrap())
-        });
+        let [a, b] = [&u, &turned]
+            .map(|u| product(&problem, method, parameters, Factors::symmetric(1, 12, 2, u.clone()).unwrap()));
         same(&a, &b, method.word());
     }
 }

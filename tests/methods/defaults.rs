@@ -62,7 +62,13 @@ fn noise_is_not_fitted_where_measurements_are_held_out() {
                     .precision(Precision::F64)
                     .holdout(0.1, 3)
                     .stop(Stop::default().max_iterations(iterations));
-                Solver::new(problem.clone(), settings, Backend::Cpu).unwrap().solve().unwrap().best().relative_error.unwrap()
+                Solver::new(problem.clone(), settings, Backend::Cpu)
+                    .unwrap()
+                    .solve()
+                    .unwrap()
+                    .best()
+                    .relative_error
+                    .unwrap()
             };
             let (found, slow) = (error(Method::default(), 150), error(Method::GradientDescent, 3000));
             assert!(found <= 1.3 * slow && found < 0.1, "κ(M) = {kappa}, k = {k}: {found:e}, gd {slow:e}");

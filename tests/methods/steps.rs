@@ -1,10 +1,10 @@
 //! Single steps against the formulas, on both backends of the host and every model.
 
 use faer::Mat;
+use lowrank::Method;
 use lowrank::methods::{Minibatches, Parameters, StepRule, Turns};
 use lowrank::operators::Loss;
 use lowrank::problem::Model;
-use lowrank::Method;
 
 use crate::textbook::{Case, Matrix, close, damped, dot, inverse, same_direction};
 
@@ -100,8 +100,7 @@ fn polyak_steps_aim_at_the_optimal_loss_and_are_capped() {
         let size = dot(&case.left, &case.left) + if case.symmetric() { 0.0 } else { dot(&case.right, &case.right) };
         for optimal in [0.0, 0.9 * f] {
             let step = ((f - optimal) / square).min(0.5 * (size / square).sqrt());
-            let parameters =
-                Parameters { polyak_every: Some(1), optimal_loss: Some(optimal), ..Parameters::default() };
+            let parameters = Parameters { polyak_every: Some(1), optimal_loss: Some(optimal), ..Parameters::default() };
             let found = case.run(Method::GdPolyak, parameters, 0.01, 1);
             agree(found, &moved(&case, step, (&g, &h)), &format!("polyak {what}"));
         }

@@ -1,11 +1,11 @@
 //! A small problem with its matrices in full, and the formulas of the methods as a textbook writes them.
 
 use faer::Mat;
+use lowrank::methods::Parameters;
 use lowrank::operators::{Dense, Loss, Operator};
 use lowrank::problem::{Factors, Model, Shape};
 use lowrank::solver::InitStd;
 use lowrank::{Backend, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Stop};
-use lowrank::methods::Parameters;
 
 pub type Matrix = Mat<f64>;
 
@@ -120,10 +120,20 @@ impl Case {
 
     /// The factors after so many iterations, on Reference and on Cpu in f64.
     pub fn run(&self, method: Method, parameters: Parameters, step: f64, iterations: usize) -> Vec<(Matrix, Matrix)> {
-        [Backend::Reference, Backend::Cpu].into_iter().map(|b| self.run_on(b, method, parameters, step, iterations)).collect()
+        [Backend::Reference, Backend::Cpu]
+            .into_iter()
+            .map(|b| self.run_on(b, method, parameters, step, iterations))
+            .collect()
     }
 
-    fn run_on(&self, backend: Backend, method: Method, p: Parameters, step: f64, iterations: usize) -> (Matrix, Matrix) {
+    fn run_on(
+        &self,
+        backend: Backend,
+        method: Method,
+        p: Parameters,
+        step: f64,
+        iterations: usize,
+    ) -> (Matrix, Matrix) {
         let problem = Problem::new(self.operator.clone(), self.y.clone()).unwrap();
         let mut settings = Settings::new(method)
             .parameters(p)
