@@ -2,5 +2,6 @@
 
 mod behaviour;
 mod defaults;
+mod starts;
 mod steps;
 mod textbook;
