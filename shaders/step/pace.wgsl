@@ -1,5 +1,6 @@
 // Steps that decay: taken[b] = base_steps[b]·decayᵗ for all trials, active or not, with decayᵗ from the table that the host writes
-// for the next iterations. `turn` is the row of the table; the host sets it to 0 with the table, and each call goes one row on.
+// for the next iterations whose steps are these. `turn` is the row of the table; the host sets it to 0 with the table, and each call
+// goes one row on.
 //
 // Grid: one workgroup.
 

@@ -187,11 +187,12 @@ impl Case {
         let m = self.operator.measurements();
         for trial in 0..self.batch {
             let own = of(self.factors.left_data(), trial).max(1e-6);
+            let other = if self.factors.is_single() { own } else { of(self.factors.right_data(), trial).max(1e-6) };
             let gradient = (of(&evaluation.left, trial) + of(&evaluation.right, trial)).sqrt().max(1e-6);
             let residual = (0..m).map(|i| trial * m + i).map(|at| self.weights[at] * evaluation.residual[at].powi(2));
             let residual = residual.sum::<f64>().sqrt().max(1e-6);
-            let spread = own / self.k as f64;
-            let share = 0.03 * (1.0 + trial as f64) * own.sqrt() / gradient;
+            let spread = own.min(other) / self.k as f64;
+            let share = 0.03 * (1.0 + trial as f64) * own.min(other).sqrt() / gradient / self.recipe.gradient_scale();
             self.steps[trial] = if self.recipe.precondition { share * spread } else { share };
             self.tuning[trial] = Tuning {
                 damping: 0.3 * spread / (1.0 + trial as f64),

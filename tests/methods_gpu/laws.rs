@@ -13,13 +13,15 @@ use lowrank::{Error, Precision};
 
 use crate::case::{Case, Model, Outcome, factors_of, near, numbers, recipes, same};
 use crate::common::thin::ThinOperator;
-use crate::{agrees, sizes};
+use crate::{agrees, agrees_after, sizes};
 
 type Law = fn(&Device) -> Outcome;
 
 const LAWS: &[(&str, Law)] = &[
     ("sizes", sizes),
     ("many rows", many_rows),
+    ("momentum restarts", restarts),
+    ("long sums", long_sums),
     ("a batch is its singles", batch_is_singles),
     ("frozen trials keep their bits and wake up", frozen),
     ("padding stays zero", padding),
@@ -66,6 +68,44 @@ pub fn tall(named: &str) -> Case {
 fn many_rows(device: &Device) -> Outcome {
     for named in ["scaled-gd", "prec-gd", "momentum"] {
         agrees(&tall(named), device, &Options::default())?;
+    }
+    Ok(())
+}
+
+/// Near a solution, where momentum overshoots after some iterations, in each trial after others.
+pub fn restarting() -> Case {
+    let mut case = Case::new("dense", Model::Psd, [7, 60, 2, 3], "momentum");
+    let mut engine = case.reference().expect("the reference engine");
+    case.target.fill(0.0);
+    case.weights.fill(1.0);
+    case.shrink.fill(0.0);
+    engine.set_observations(&case.target, &case.weights).expect("as many");
+    case.target = engine.residuals().expect("A(UUᵀ)");
+    let nudge = |(at, v): (usize, &f64)| v * if at % 3 == 0 { 1.2 } else { 0.9 };
+    let near = case.factors.left_data().iter().enumerate().map(nudge).collect();
+    case.factors = Factors::symmetric(3, 7, 2, near).expect("sizes");
+    case.steps = (0..3).map(|b| case.operator.normalization() * 0.1 / (1.0 + b as f64)).collect();
+    case
+}
+
+/// Momentum long enough to restart, others as they are.
+pub fn compared(case: &Case, device: &Device, options: &Options) -> Outcome {
+    let long = case.recipe.accelerate && !case.recipe.precondition;
+    agrees_after(case, device, options, if long { [1, 39] } else { [1, 4] })
+}
+
+fn restarts(device: &Device) -> Outcome {
+    compared(&restarting(), device, &Options::default())
+}
+
+/// More measurements and more entries than a round of all threads takes.
+fn long_sums(device: &Device) -> Outcome {
+    for named in ["gd-polyak-1", "prec-gd", "momentum", "everything"] {
+        for (shape, m) in [(Shape::asymmetric(5, 7), 20_000), (Shape::asymmetric(9000, 2), 60)] {
+            let operator = Arc::new(ThinOperator::entries(shape, m, 3));
+            let case = Case::with(operator, Model::Asymmetric, (2, 2), crate::case::recipe(named));
+            agrees(&case, device, &Options::default())?;
+        }
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use libtest_mimic::{Failed, Trial};
 use lowrank::gpu::{Device, Mutation, Options};
 
-use crate::agrees;
 use crate::case::{Case, Model};
+use crate::laws::compared;
 
 const fn broken(file: &'static str, find: &'static str, replace: &'static str) -> Mutation {
     Mutation { file, find, replace }
@@ -117,8 +117,9 @@ fn cases(file: &str) -> Vec<Case> {
     let two = |named: &str| Case::new("dense", Model::Asymmetric, [11, 60, 3, 3], named);
     let wide = |named: &str| Case::new("dense", Model::Asymmetric, [37, 90, 35, 2], named);
     let around = |named: &str| Case::new("dense", Model::Centred, [11, 60, 3, 2], named);
+    let long = Case::new("dense", Model::Psd, [7, 300, 2, 2], "gd-polyak-1");
     match file {
-        ENERGY => vec![two("gd-polyak-1"), psd("prec-gd", "vectors-centred"), psd("everything", "dense")],
+        ENERGY => vec![two("gd-polyak-1"), psd("prec-gd", "vectors-centred"), psd("everything", "dense"), long],
         GRAM | CHOLESKY | PRECONDITION => {
             let mut singular = Case::new("dense", Model::Psd, [5, 40, 11, 3], "prec-gd");
             singular.tuning.iter_mut().for_each(|t| (t.damping, t.damping_factor) = (0.0, 0.0));
@@ -134,9 +135,7 @@ fn cases(file: &str) -> Vec<Case> {
         PACE => vec![psd("gd-decay", "dense")],
         GROUP => vec![psd("sgd", "vectors-centred"), psd("everything", "entries")],
         _ => {
-            let mut far = two("momentum");
-            far.steps.iter_mut().for_each(|step| *step *= 6.0);
-            vec![two("momentum"), far]
+            vec![two("momentum"), crate::laws::restarting()]
         }
     }
 }
@@ -148,7 +147,7 @@ pub fn trials(device: &Device) -> Vec<Trial> {
         trials.push(Trial::test(format!("mutation: {name} [{}]", device.name()), move || {
             let options = Options { mutations: vec![mutation], ..Options::default() };
             for case in cases(mutation.file) {
-                let Err(why) = agrees(&case, &device, &options) else { continue };
+                let Err(why) = compared(&case, &device, &options) else { continue };
                 let why = why.message().unwrap_or_default().to_owned();
                 // A patch that does not apply or does not compile proves nothing.
                 let proves = !why.contains("mutation") && !why.contains("compil");
@@ -163,7 +162,7 @@ pub fn trials(device: &Device) -> Vec<Trial> {
     let device = device.clone();
     trials.push(Trial::test("the kernels as they are agree where mutations are looked for", move || {
         for case in files.iter().flat_map(|file| cases(file)).filter(|case| case.tuning[0].damping > 0.0) {
-            agrees(&case, &device, &Options::default())?;
+            compared(&case, &device, &Options::default())?;
         }
         Ok(())
     }));

@@ -331,10 +331,11 @@ impl Stages {
         self.pace.as_ref().map_or(usize::MAX, |pace| pace.powers.numbers() / self.frame.batch)
     }
 
-    /// Prepares the steps of these iterations, for what is submitted next.
+    /// Prepares the steps of these iterations, for what is submitted next: a row for each whose step is not Polyak's.
     pub(super) fn prepare(&self, device: &Device, first: usize, iterations: usize) {
         let Some(pace) = &self.pace else { return };
         let powers = (first..first + iterations)
+            .filter(|t| !self.frame.recipe.is_polyak(*t))
             .flat_map(|t| pace.decays.iter().map(move |decay| decay.powi(i32::try_from(t).unwrap_or(i32::MAX))));
         pace.powers.write_rounded(device, &powers.collect::<Vec<_>>());
         write_zeros(device, &pace.turn);
