@@ -59,6 +59,8 @@ pub(super) struct GpuEngine<'a> {
     fresh: bool,
     /// Iterations of the next submission; 0 until one is known to be short enough for a submission of its own.
     pace: usize,
+    /// A gradient of all measurements is known to be that.
+    short: bool,
     paranoid: bool,
 }
 
@@ -138,7 +140,8 @@ impl<'a> GpuEngine<'a> {
         if let Some(stream) = &mut self.stream {
             return stream.run_gradient(program, phase, count, at);
         }
-        if self.pace > 0 {
+        let known = if group.is_none() { self.short } else { self.pace > 0 };
+        if known {
             return program.submit(phase, |pass| program.gradient(pass, count, at, group));
         }
         let begin = Instant::now();
@@ -148,7 +151,7 @@ impl<'a> GpuEngine<'a> {
         }
         program.submit(phase, |pass| program.end(pass, count, at))?;
         if begin.elapsed() < LONG_SUBMISSION {
-            self.pace = 1;
+            (self.pace, self.short) = (self.pace.max(1), self.short || group.is_none());
         }
         Ok(())
     }
@@ -189,6 +192,7 @@ impl<'a> GpuEngine<'a> {
         let took = begin.elapsed();
         if took > LONG_SUBMISSION {
             self.pace /= 2;
+            self.short &= self.pace > 0;
         } else if took < SHORT_SUBMISSION && now == self.pace {
             self.pace = (2 * self.pace).min(DISPATCHES);
         }
@@ -218,6 +222,7 @@ impl<'a> GpuEngine<'a> {
             at: if load.signature.is_some() { At::Centred } else { At::Current },
             fresh: false,
             pace: 0,
+            short: false,
             paranoid: options.paranoid,
         };
         engine.set_active(&active)?;
@@ -327,10 +332,13 @@ impl Engine for GpuEngine<'_> {
             let now = pace.min(left);
             // The gradient at the current factor is used up, whatever becomes of the submission.
             let schedule = self.schedule(now);
-            self.device.checked("preparing steps", || {
-                self.program.stages.prepare(&self.device, self.iteration, now);
-                Ok(())
-            })?;
+            let (first, stages) = (self.iteration, &self.program.stages);
+            if stages.decays() {
+                self.device.checked("preparing steps", || {
+                    stages.prepare(&self.device, first, now);
+                    Ok(())
+                })?;
+            }
             self.iterate(&schedule, count, now)?;
             left -= now;
             self.iteration += now;

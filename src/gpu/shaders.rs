@@ -289,7 +289,7 @@ fn composed_for(operator: &dyn Operator, frame: Frame) -> Result<Vec<Module>> {
     let extent = Extent::new(operator.shape().dimension(), operator.measurements(), batch, precision, &plan);
     for variant in Variant::allowed(&extent, &Abilities { threads: 1024, subgroup: true, software: false }) {
         let sizes = Sizes::new(operator, &plan, frame, variant);
-        all.extend(modules(&sizes, operator.name(), &plan, &[])?.all().into_iter().map(Module::clone));
+        all.extend(modules(&sizes, operator.name(), &plan, &[])?.all().into_iter().cloned());
     }
     Ok(all)
 }

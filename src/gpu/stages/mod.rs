@@ -20,7 +20,7 @@ pub(super) const GRAM_ROWS: usize = 1024;
 /// Parts that a sum over measurements or entries is made in.
 const PARTS: usize = 64;
 /// Powers of decays that are on the device at a time, of all trials.
-const POWERS: usize = 1 << 16;
+const POWERS: usize = 1 << 14;
 
 /// What an iteration is of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -324,6 +324,11 @@ impl Stages {
         let operands = [(&b.step, Read), (&powers, Read), (&turn, Write), (&b.taken, Write)];
         let step = Maker { device, compiler: &compiler }.step(&self.pace_module, &operands);
         Ok(Pace { powers, turn, decays, step })
+    }
+
+    /// Whether steps have to be prepared.
+    pub(super) fn decays(&self) -> bool {
+        self.pace.is_some()
     }
 
     /// Iterations whose steps can be prepared at a time.
