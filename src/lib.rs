@@ -43,6 +43,7 @@
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
 //! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
+//! | [`mod@compare`] | several methods on one problem, one after the other |
 //! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page |
 //! | [`reproduce`] | published experiments: settings → runs → claims and figures |
 //!
@@ -103,6 +104,7 @@
 
 mod backend;
 pub mod bench;
+pub mod compare;
 pub mod diagnostics;
 mod driven;
 pub mod engine;
