@@ -92,7 +92,7 @@ impl Source {
             Self::Made(made) => vec![made.observations().clone()],
             Self::Entries(completion) => completion.inputs(),
         };
-        let init = args.init.as_ref().filter(|_| matches!(spectral(args), Ok(None)));
+        let init = args.init.as_ref().filter(|path| !is_word(path));
         inputs.extend([&args.truth, &args.truth_matrix].into_iter().flatten().chain(init).cloned());
         inputs
     }
@@ -278,10 +278,28 @@ pub fn with_truth(args: &Args, problem: Problem) -> Result<Problem> {
     }
 }
 
+/// Size of R over that of L in an imbalanced start (arXiv 2310.01769).
+const IMBALANCED: f64 = 1.0 / 3.0;
+
+/// Whether `--init` is a word and not a file.
+pub fn is_word(path: &std::path::Path) -> bool {
+    is_random(path) || path.to_str().is_some_and(|text| text.starts_with("spectral"))
+}
+
+/// Whether it is one that draws at random.
+pub fn is_random(path: &std::path::Path) -> bool {
+    path.to_str().is_some_and(|text| matches!(text, "small-random" | "imbalanced"))
+}
+
 /// Adds the start. Scales and seeds are on the trials.
 pub fn with_start(args: &Args, settings: Settings, problem: &Problem) -> Result<Settings> {
     let Some(path) = &args.init else { return Ok(settings.init(Init::Automatic { seed: 0 })) };
     let shape = problem.operator().shape();
+    match path.to_str() {
+        Some("small-random") => return Ok(settings.init(Init::Automatic { seed: 0 })),
+        Some("imbalanced") => return Ok(settings.init(Init::Automatic { seed: 0 }).init_scale_ratio(IMBALANCED)),
+        _ => {}
+    }
     if let Some(skip) = spectral(args)? {
         return Ok(settings.init(Init::Spectral { skip, preprocess: preprocess(args)? }));
     }

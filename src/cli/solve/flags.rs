@@ -91,10 +91,10 @@ pub struct Args {
     /// Seed of the random start [default: 0]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
     pub seed: Option<String>,
-    /// Start from these factors instead: U0.npy (n, k) or (batch, n, k), or the factors.npz of another run (both of two factors);
-    /// or from the leading eigenvectors of s·A*(y): spectral, or spectral:1 without the first, which entries above a threshold
-    /// need
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["init_scale", "seed"], help_heading = "Method")]
+    /// small-random; imbalanced: the same with R a third of the size of L; spectral: from the leading eigenvectors of s·A*(y), or
+    /// spectral:1 without the first, which entries above a threshold need; or a file: U0.npy (n, k) or (batch, n, k), or the
+    /// factors.npz of another run (both of two factors) [default: small-random; spectral for the methods that need it]
+    #[arg(long, value_name = "NAME|FILE", help_heading = "Method")]
     pub init: Option<PathBuf>,
     #[command(flatten)]
     pub method: super::method::Flags,

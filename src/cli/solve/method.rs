@@ -11,7 +11,7 @@ use crate::cli::grid;
 #[derive(clap::Args, Clone, Debug)]
 pub struct Flags {
     /// gd, momentum, gd-polyak, sgd, scaled-gd, prec-gd, alt-scaled-gd, cg, lbfgs or riemannian; see `lowrank list methods`
-    #[arg(long, value_name = "NAME", default_value = "gd", help_heading = "Method")]
+    #[arg(long, value_name = "NAME", default_value = Method::default().word(), help_heading = "Method")]
     pub method: String,
     /// λ of scaled-gd, in units of ‖M‖ [default: 0 from a spectral start, else 1e-3 ‖s·A*(y)‖]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]

@@ -172,6 +172,18 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
             fix: "give the truth, or stop by --stop-residual or --holdout".into(),
         });
     }
+    if let Some(init) = args.init.as_ref().filter(|init| !files::is_random(init)) {
+        for (name, value) in [("init_scale", &args.init_scale), ("seed", &args.seed)] {
+            if let Some(value) = value {
+                return Err(Error::Invalid {
+                    name: name.into(),
+                    found: format!("'{value}' beside --init {}", init.display()),
+                    allowed: "nothing beside a start that is not random".into(),
+                    fix: "leave one of the two out".into(),
+                });
+            }
+        }
+    }
     let mut settings = Settings::new(method)
         .parameters(args.method.parameters()?)
         .precision(precision)
