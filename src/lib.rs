@@ -45,7 +45,7 @@
 //! | [`solver`] | settings, the loop, stop rules, solutions |
 //! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
 //! | [`mod@compare`] | several methods on one problem, one after the other |
-//! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page |
+//! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page; those of sweeps and comparisons |
 //! | [`reproduce`] | published experiments: settings → runs → claims and figures |
 //!
 //! The command line (`src/cli`) uses the public library only.

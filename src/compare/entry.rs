@@ -136,6 +136,22 @@ impl Entry {
         Some(Point { trial, iteration: row.iteration, seconds: row.seconds, error, train_loss: row.train_loss })
     }
 
+    /// One curve for all trials: at each observation the median of their errors, where a trial that has ended keeps its last
+    /// error and one that has diverged counts as infinite. Points (iteration, seconds, error); those with no finite median are left out.
+    pub fn median_curve(&self) -> Vec<(usize, f64, f64)> {
+        let mut latest = vec![None; self.solution.trials.len()];
+        let mut curve = Vec::new();
+        for looks in self.points().chunk_by(|a, b| a.iteration == b.iteration) {
+            for point in looks {
+                if let Some(slot) = latest.get_mut(point.trial) {
+                    *slot = point.error;
+                }
+            }
+            curve.extend(median(latest.iter().copied()).map(|error| (looks[0].iteration, looks[0].seconds, error)));
+        }
+        curve
+    }
+
     fn over_trials(&self, of: impl Fn(usize) -> Option<f64>) -> Option<f64> {
         median((0..self.solution.trials.len()).map(of))
     }

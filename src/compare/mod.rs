@@ -122,7 +122,7 @@ pub fn compare(
     for (position, Contender { label, settings }) in contenders.into_iter().enumerate() {
         let method = settings.method;
         if interrupted {
-            let reason = "left out: the comparison was interrupted before its turn".to_owned();
+            let reason = "the comparison was interrupted before its turn".to_owned();
             absent.push(Absent { position, label, method, reason });
             continue;
         }

@@ -180,7 +180,7 @@ mod tests {
         use Stage::*;
         let stages = |recipe: Recipe, t| recipe.stages(t).collect::<Vec<_>>();
         assert_eq!(stages(Recipe::default(), 0), [Gradient, Descend]);
-        let polyak = Recipe { polyak: Polyak::Every(3), ..Recipe::default() };
+        let polyak = Recipe { polyak: super::Polyak::Every(3), ..Recipe::default() };
         assert_eq!(stages(polyak, 1), [Gradient, Descend]);
         assert_eq!(stages(polyak, 2), [Gradient, Energy, Polyak, Descend]);
         let scaled = Recipe { precondition: true, residual_damping: true, ..Recipe::default() };
