@@ -44,7 +44,8 @@
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
 //! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
-//! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page |
+//! | [`mod@compare`] | several methods on one problem, one after the other |
+//! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page; those of sweeps and comparisons |
 //! | [`reproduce`] | published experiments: settings → runs → claims and figures |
 //!
 //! The command line (`src/cli`) uses the public library only.
@@ -111,6 +112,7 @@
 
 mod backend;
 pub mod bench;
+pub mod compare;
 pub mod diagnostics;
 mod driven;
 pub mod engine;

@@ -125,6 +125,14 @@ impl Solver {
         Memory { parts }
     }
 
+    /// For each trial, in how many iterations of the last run a damping λ had to be raised to keep VᵀV + λI positive definite.
+    ///
+    /// # Errors
+    /// Device failures.
+    pub fn damping_raised(&mut self) -> Result<Vec<usize>> {
+        self.engine.damping_raised()
+    }
+
     /// Automatic choices and doubts, in sentences.
     pub fn notices(&self) -> &[String] {
         &self.plan.notices
