@@ -1,5 +1,5 @@
 // The step of Polyak: polyak_scale·max(c·E − optimal, 0)/⟨gradient, D⟩ with c = ½ for one factor and 1 for two; 0 where nothing is
-// left to descend, or where the quotient is no number. POLYAK_FIRST: it is also the base of later steps, which are multiplied by
+// left to descend, or where the quotient is no number; never more than ½‖U‖/‖D‖. POLYAK_FIRST: it is also the base of later steps, which are multiplied by
 // GRADIENT_SCALE as all bases are.
 //
 // Grid: one workgroup of 64 threads per slot; the 64 parts of either sum are added by a fixed tree.
@@ -8,10 +8,11 @@
 @group(1) @binding(0) var<storage, read> tuning: array<vec4<real>>;       // (BATCH): …, optimal, polyak_scale
 @group(1) @binding(1) var<storage, read> energies: array<real>;           // (slots, 64), of `energy.wgsl`
 @group(1) @binding(2) var<storage, read> slopes: array<real>;             // (slots, 64), of `slope.wgsl`
-@group(1) @binding(3) var<storage, read_write> taken: array<real>;        // (BATCH): the step of this iteration
-@group(1) @binding(4) var<storage, read_write> base_steps: array<real>;   // (BATCH)
+@group(1) @binding(3) var<storage, read> lengths: array<vec2<real>>;      // (slots, 64), of `slope.wgsl`
+@group(1) @binding(4) var<storage, read_write> taken: array<real>;        // (BATCH): the step of this iteration
+@group(1) @binding(5) var<storage, read_write> base_steps: array<real>;   // (BATCH)
 
-var<workgroup> sums: array<vec2<real>, 64>; // E, ⟨gradient, D⟩
+var<workgroup> sums: array<vec4<real>, 64>; // E, ⟨gradient, D⟩, ‖D‖², ‖U‖²
 
 @compute @workgroup_size(64)
 fn polyak(
@@ -23,7 +24,8 @@ fn polyak(
     if (slot >= slots[0]) {
         return;
     }
-    sums[thread] = vec2<real>(energies[slot * 64u + thread], slopes[slot * 64u + thread]);
+    let part = slot * 64u + thread;
+    sums[thread] = vec4<real>(energies[part], slopes[part], lengths[part]);
     workgroupBarrier();
     for (var width = 32u; width > 0u; width = width / 2u) {
         if (thread < width) {
@@ -43,7 +45,8 @@ fn polyak(
         if (sums[0].y > 0.0) {
             let quotient = numbers.w * above / sums[0].y;
             if (quotient <= LARGEST) {
-                step = quotient;
+                // Near a saddle the gradient is small and the loss is not.
+                step = min(quotient, 0.5 * sqrt(sums[0].w / sums[0].z));
             }
         }
         taken[trial] = step;

@@ -56,6 +56,8 @@ struct Sums {
     /// (slots, [`PARTS`]) each
     energies: Storage,
     slopes: Storage,
+    /// (slots, [`PARTS`], 2)
+    lengths: Storage,
 }
 
 struct Preconditioner {
@@ -69,6 +71,9 @@ struct Preconditioner {
     scaled: Storage,
     /// (batch)
     raised: Storage,
+    /// (batch) zeros: the ridge is in the direction.
+    nothing: Storage,
+    ridge: Step,
 }
 
 struct Momentum {
@@ -107,6 +112,8 @@ pub(super) struct Stages {
     /// With the trials' own steps, and with those that `taken` holds.
     descend: [Step; 2],
     pace: Option<Pace>,
+    /// Whether some trial has a ridge.
+    ridged: bool,
     pace_module: Module,
 }
 
@@ -116,11 +123,11 @@ fn counts(frame: &Frame) -> (Vec<(usize, usize)>, usize, u64) {
     let sides = count(&[batch, frame.sides(), k, k]);
     let (mut reals, mut words) = (Vec::new(), 0);
     if has_sums(&recipe) {
-        reals.extend([(1, 4 * batch), (2, PARTS * batch)]);
+        reals.extend([(1, 4 * batch), (4, PARTS * batch)]);
     }
     if recipe.precondition {
         let shares = count(&[sides, frame.gram_shares()]);
-        reals.extend([(1, shares), (1, sides), (1, 2 * frame.sides() * batch), (1, count(&[batch, n, k]))]);
+        reals.extend([(1, shares), (1, sides), (1, 2 * frame.sides() * batch), (1, count(&[batch, n, k])), (1, batch)]);
         words += batch;
     }
     if recipe.accelerate {
@@ -193,11 +200,17 @@ impl Stages {
                 tuning: Storage::new(device, "tuning", 4 * batch, real, false)?,
                 energies: output("energies", PARTS * batch)?,
                 slopes: output("slopes", PARTS * batch)?,
+                lengths: output("lengths", 2 * PARTS * batch)?,
             }),
         };
         let preconditioner = match recipe.precondition {
             false => None,
             true => Some(Preconditioner {
+                ridge: {
+                    let operands = [(&b.step, Read), (&b.shrink, Read), (&b.factor, Read), (&b.direction, Write)];
+                    make.step(modules.ridge.as_ref().expect("it belongs to the recipe"), &operands)
+                },
+                nothing: Storage::new(device, "no ridge", batch, real, false)?,
                 shares: output("shares of Gram matrices", count(&[sides, frame.gram_shares(), k, k]))?,
                 triangles: output("triangles", count(&[sides, k, k]))?,
                 dampings: output("dampings", 2 * sides)?,
@@ -218,7 +231,7 @@ impl Stages {
         });
         let precondition = modules.precondition.as_ref().zip(sums.as_ref().zip(preconditioner.as_ref()));
         let precondition = precondition.map(|([gram, cholesky, precondition], (sums, own))| {
-            let Preconditioner { shares, triangles, dampings, scaled, raised } = own;
+            let Preconditioner { shares, triangles, dampings, scaled, raised, .. } = own;
             let numbers = [(shares, Read), (&sums.tuning, Read), (&sums.energies, Read)];
             let solved = [(triangles, Read), (dampings, Read), (&b.direction, Read)];
             [
@@ -228,19 +241,22 @@ impl Stages {
             ]
         });
         let polyak = modules.polyak.as_ref().zip(sums.as_ref()).map(|([slope, polyak], sums)| {
-            let numbers = [(&sums.tuning, Read), (&sums.energies, Read), (&sums.slopes, Read)];
+            let Sums { tuning, energies, slopes, lengths } = sums;
+            let numbers = [(tuning, Read), (energies, Read), (slopes, Read), (lengths, Read)];
+            let vectors = [(&b.direction, Read), (direction, Read), (&b.centre, Read), (&b.factor, Read)];
             [
-                make.step(slope, &[(&b.direction, Read), (direction, Read), (&sums.slopes, Write)]),
+                make.step(slope, &[&vectors[..], &[(slopes, Write), (lengths, Write)]].concat()),
                 make.step(polyak, &[&numbers[..], &[(&b.taken, Write), (&b.step, Write)]].concat()),
             ]
         });
         let steps = [&b.step, &b.taken];
+        let shrink = preconditioner.as_ref().map_or(&b.shrink, |own| &own.nothing);
         let momentum = match modules.accelerate.as_ref().zip(sums.as_ref()) {
             None => None,
             Some(([accelerate, restart, extrapolate], sums)) => {
                 let previous = output("previous factor", factor)?;
                 let (since, betas) = (words("iterations since a restart", batch)?, output("betas", batch)?);
-                let moved = [(&b.shrink, Read), (direction, Read), (&previous, Read)];
+                let moved = [(shrink, Read), (direction, Read), (&previous, Read)];
                 let moved = [&moved[..], &[(&b.factor, Write), (&sums.slopes, Write)]].concat();
                 Some(Momentum {
                     accelerate: make.either(accelerate, steps, &moved),
@@ -252,7 +268,7 @@ impl Stages {
                 })
             }
         };
-        let moved = [(&b.shrink, Read), (direction, Read), (&b.factor, Write)];
+        let moved = [(shrink, Read), (direction, Read), (&b.factor, Write)];
         let descend = make.either(&modules.update, steps, &moved);
         let (frame, pace_module) = (*frame, modules.pace.clone());
         let stages = Self {
@@ -266,6 +282,7 @@ impl Stages {
             momentum,
             descend,
             pace: None,
+            ridged: false,
             pace_module,
         };
         Ok(stages)
@@ -275,7 +292,7 @@ impl Stages {
     pub(super) fn dispatches(&self) -> usize {
         let one = |present: bool, dispatches: usize| if present { dispatches } else { 0 };
         one(self.energy.is_some(), 1)
-            + one(self.precondition.is_some(), 3)
+            + one(self.precondition.is_some(), if self.ridged { 4 } else { 3 })
             + one(self.polyak.is_some(), 2)
             + one(self.pace.is_some(), 1)
             + if self.momentum.is_some() { 3 } else { 1 }
@@ -284,7 +301,7 @@ impl Stages {
     /// What iterations write and read within themselves.
     pub(super) fn scratch(&self) -> Vec<&Storage> {
         let mut all = Vec::new();
-        all.extend(self.sums.iter().flat_map(|s| [&s.energies, &s.slopes]));
+        all.extend(self.sums.iter().flat_map(|s| [&s.energies, &s.slopes, &s.lengths]));
         all.extend(self.preconditioner.iter().flat_map(|p| [&p.shares, &p.triangles, &p.dampings, &p.scaled]));
         all.extend(self.momentum.iter().map(|m| &m.betas));
         all
@@ -324,6 +341,11 @@ impl Stages {
         let operands = [(&b.step, Read), (&powers, Read), (&turn, Write), (&b.taken, Write)];
         let step = Maker { device, compiler: &compiler }.step(&self.pace_module, &operands);
         Ok(Pace { powers, turn, decays, step })
+    }
+
+    /// Which trials have a ridge.
+    pub(super) fn set_ridge(&mut self, shrink: &[f64]) {
+        self.ridged = shrink.iter().any(|shrink| *shrink != 0.0);
     }
 
     /// Whether steps have to be prepared.
@@ -385,6 +407,9 @@ impl Stages {
             Stage::Precondition => {
                 let Some([gram, cholesky, precondition]) = &self.precondition else { return Ok(()) };
                 let blocks = k.div_ceil(16);
+                if let Some(own) = self.preconditioner.as_ref().filter(|_| self.ridged) {
+                    run(&own.ridge, &entries)?;
+                }
                 run(gram, &[count, sides, self.frame.gram_shares(), blocks, blocks])?;
                 run(cholesky, &[count, sides])?;
                 let rows = n1.div_ceil(16) + if sides == 2 { n2.div_ceil(16) } else { 0 };
