@@ -83,6 +83,7 @@ impl Backend {
         precision: Precision,
         options: &gpu::Options,
     ) -> Result<Box<dyn Engine + 'a>> {
+        load.require_loss()?;
         if let Some(rule) = load.driven {
             let lanes = driven::lanes(load.operator.shape());
             let inner = Load { driven: None, batch: load.batch * lanes, ..load.clone() };

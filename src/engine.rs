@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::methods::{Driven, Recipe, Tuning};
-use crate::operators::{Operator, Storage};
+use crate::operators::{Loss, Operator, Storage};
 use crate::problem::Factors;
 
 /// Arithmetic of the iteration. Diagnostics are computed in f64 whatever this is.
@@ -60,6 +60,21 @@ pub struct Load<'a> {
     pub signature: Option<(usize, usize)>,
     /// Kernel variant to use whatever the engine would choose; refused where the engine has none of that name.
     pub variant: Option<String>,
+}
+
+impl Load<'_> {
+    /// # Errors
+    /// [`Error::Unsupported`] for residuals that count from their mean under a loss other than the square: only there is the mean
+    /// what takes an offset out.
+    pub(crate) fn require_loss(&self) -> Result<()> {
+        if self.recipe.loss == Loss::Square || !self.operator.is_centred() {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: format!("the loss {} of residuals that count from their mean", self.recipe.loss.word()),
+            fix: "say --no-center, or use the square loss".into(),
+        })
+    }
 }
 
 /// A kernel variant that was timed on the loaded data.

@@ -33,9 +33,10 @@
 //! | [`problem`] | shapes, batched factors, packed indices, truths, random streams |
 //! | [`io`] | NumPy arrays in and out; outputs that appear whole or not at all |
 //! | [`operators`] | the contract of a measurement ensemble, and one room for each |
-//! | [`methods`] | algorithms as lists of stages |
+//! | [`methods`] | algorithms: their parameters, and the stages or the rule that runs them |
 //! | [`engine`] | the only seam between the loop and the hardware |
 //! | `mixed` | an engine of mixed precision made of two others |
+//! | `driven` | an engine around another one for methods that decide on the host |
 //! | `host`, [`gpu`] | the engines: Reference and Cpu; WGSL kernels through wgpu |
 //! | [`Backend`] | a place to compute, as a value |
 //! | [`laws`] | what every operator obeys on every engine |
@@ -43,7 +44,8 @@
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
 //! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
-//! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page |
+//! | [`mod@compare`] | several methods on one problem, one after the other |
+//! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page; those of sweeps and comparisons |
 //! | [`reproduce`] | published experiments: settings → runs → claims and figures |
 //!
 //! The command line (`src/cli`) uses the public library only.
@@ -59,6 +61,13 @@
 //! whether the rows are stored (`dense`) or made from a seed by an integer hash whenever they are needed (`seeded`, `rademacher`).
 //! Numbers that are made are multiples of a power of two, the same bits on every device; where they are packed, the weight 1/√2 of
 //! entries beside the diagonal goes to Z and to the gradient and rounds none of them.
+//!
+//! **A method is a recipe or a rule.** Recipes ([`methods::Recipe`]) are lists of stages (gradient, energy, preconditioner, step of
+//! Polyak, update) that every engine runs without asking: on a GPU nothing is read back. Rules ([`methods::Driven`]) choose their
+//! directions and steps on the host, in f64: `driven` asks an engine, loaded with several lanes a trial, for gradients and, in one
+//! pass, for A(UDᵀ + DUᵀ) and A(DDᵀ), from which the loss along D is a quartic whose least value is known. Decompositions that decide
+//! about ranks are those of the factors themselves, not of their Gram matrices, which lose half the digits. All engines of recipes
+//! keep λ in VᵀV + λI above the rounding errors of VᵀV, and say how often they had to raise it.
 //!
 //! **A batch is part of every contract.** Trials share the operator and advance together; each has its own
 //! observations, truth, start, step, search rank and number of measurements, ends with its own [`Status`] and then
@@ -103,6 +112,7 @@
 
 mod backend;
 pub mod bench;
+pub mod compare;
 pub mod diagnostics;
 mod driven;
 pub mod engine;

@@ -26,6 +26,7 @@ const ORDER: &[&str] = &[
     "diagnostics",
     "solver",
     "sweep",
+    "compare",
     "report",
     "reproduce",
     "cli",

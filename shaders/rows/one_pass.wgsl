@@ -1,4 +1,4 @@
-// one-pass: e[b, i] = Σ_q a[i, q]·z[b, q] − y[b, i] and sums[s, b, q] (+)= Σ_i a[i, q]·w[b, i]·e[b, i] in one dispatch, for
+// one-pass: e[b, i] = Σ_q a[i, q]·z[b, q] − y[b, i] and sums[s, b, q] (+)= Σ_i a[i, q]·w[b, i]·ρ′(e[b, i]) in one dispatch, for
 // packed symmetric rows a[i, ·] of P numbers.
 //
 // Grid: one workgroup of THREADS per (split s, slot), numbered split·slots + slot. It takes the rows i ≡ s (mod SPLITS) of
@@ -19,7 +19,7 @@
 @group(1) @binding(3) var<storage, read_write> residual: array<real>;         // (BATCH, M)
 @group(1) @binding(4) var<storage, read_write> sums: array<vec4<real>>;       // (SPLITS, slots, STRIDE / 4)
 
-// Of the ROWS rows in flight: w·e, scaled, and where the row is.
+// Of the ROWS rows in flight: w·ρ′(e), scaled, and where the row is.
 var<workgroup> factors: array<real, ROWS>;
 var<workgroup> starts: array<Row, ROWS>;
 
@@ -77,7 +77,7 @@ fn accumulate(index: u32, thread: u32) {
             if (finishes) {
                 let e = scaled(start, dot) - y;
                 residual[trial + mine] = e;
-                factor = scaled(start, w * e);
+                factor = scaled(start, w * influence(e));
             }
             factors[thread] = factor;
             starts[thread] = start;

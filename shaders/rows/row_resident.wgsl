@@ -10,7 +10,7 @@
 @group(1) @binding(3) var<storage, read_write> residual: array<real>;         // (BATCH, M)
 @group(1) @binding(4) var<storage, read_write> sums: array<vec4<real>>;       // (SPLITS, slots, STRIDE / 4)
 
-// w·e of the ROWS rows in flight, scaled.
+// w·ρ′(e) of the ROWS rows in flight, scaled.
 var<workgroup> factors: array<real, ROWS>;
 
 fn accumulate(index: u32, thread: u32) {
@@ -70,7 +70,7 @@ fn accumulate(index: u32, thread: u32) {
             if (finishes) {
                 let e = scaled(start, dot) - y;
                 residual[trial + mine] = e;
-                factor = scaled(start, w * e);
+                factor = scaled(start, w * influence(e));
             }
             factors[thread] = factor;
         }

@@ -1,7 +1,7 @@
 // tiled: the two passes over a panel of packed symmetric rows a[i, ·] as matrix-matrix products, TILE trials at a time.
 //
 //   forward         e[b, i] = Σ_q a[i, q]·z[q, b] − target[b, i]         (rows × P)·(P × TILE)
-//   adjoint_apply   sums[s, q, b] (+)= Σ_i a[i, q]·weight[b, i]·e[b, i]   (P × rows)·(rows × TILE), rows of the split s
+//   adjoint_apply   sums[s, q, b] (+)= Σ_i a[i, q]·weight[b, i]·ρ′(e[b, i])   (P × rows)·(rows × TILE), rows of the split s
 //
 // Both stage slabs of their factors in workgroup memory; a thread keeps WIDE×4 numbers of the product in registers (WIDE
 // vectors of four trials; the host repeats lines with $r for $r = 0, …, WIDE − 1). Workgroups have 8·TILE threads.
@@ -163,7 +163,7 @@ fn adjoint_apply(
                 var factor: real = 0.0;
                 if (measurement >= panel.first && measurement < end && slot < count) {
                     let source = slots[1u + slot] * M + measurement;
-                    factor = scaled(row_at(measurement - panel.first), weight[source] * residual[source]);
+                    factor = scaled(row_at(measurement - panel.first), weight[source] * influence(residual[source]));
                 }
                 slab[factors + at % HEIGHT * TILE + l] = factor;
             }

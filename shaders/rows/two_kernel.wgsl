@@ -2,7 +2,7 @@
 // over stored(i, q) and scaled once.
 //
 //   forward         e[b, i]  = Σ_q a[i, q]·z[b, q] − target[b, i]   one workgroup per (ROWS rows of the panel, tile)
-//   adjoint_apply   sums[s, b, q] (+)= Σ_i a[i, q]·weight[b, i]·e[b, i]   one thread per (split s, tile, column q),
+//   adjoint_apply   sums[s, b, q] (+)= Σ_i a[i, q]·weight[b, i]·ρ′(e[b, i])   one thread per (split s, tile, column q),
 //                                        over the rows i ≡ s (mod SPLITS) of the panel, in order
 //
 // Memory: each row once a pass and tile; z from cache, once for ROWS rows, because it is as long as a row and would cost a
@@ -90,7 +90,7 @@ fn adjoint_apply(
     // The panel's first row of this split: (first + row) mod SPLITS = split.
     let phase = (split + SPLITS - panel.first % SPLITS) % SPLITS;
     for (var begin = phase; begin < panel.rows; begin += 256u * SPLITS) {
-        // Thread t stages r = weight·e of the t-th row from `begin`, scaled, one number per trial of the tile.
+        // Thread t stages r = weight·ρ′(e) of the t-th row from `begin`, scaled, one number per trial of the tile.
         let mine = begin + thread * SPLITS;
         var r = lane_zero();
         if (mine < panel.rows) {
@@ -98,7 +98,7 @@ fn adjoint_apply(
                 let slot = tile * TILE + l;
                 if (slot < count) {
                     let row = slots[1u + slot] * M + panel.first + mine;
-                    r = lane_with(r, l, scaled(row_at(mine), weight[row] * residual[row]));
+                    r = lane_with(r, l, scaled(row_at(mine), weight[row] * influence(residual[row])));
                 }
             }
         }

@@ -1,5 +1,5 @@
-// Σ w·e and Σ w over 64 stretches of the measurements, for the mean of the residuals: parts[slot, h] = (Σ w·e, Σ w) over the
-// h-th of 64 stretches of ⌈M/64⌉. A thread adds every 256th of a stretch in order, then a fixed tree adds the threads.
+// Σ w·e and Σ w over 64 stretches of the measurements of a group, for the mean of the residuals: parts[slot, h] = (Σ w·e, Σ w)
+// over the h-th of 64 stretches of as many, rounded up. A thread adds every 256th of a stretch in order, then a fixed tree adds the threads.
 //
 // Grid: one workgroup per (slot, h).
 
@@ -21,9 +21,9 @@ fn mean(
     if (slot >= slots[0]) {
         return;
     }
-    let stretch = ceil_div(M, 64u);
-    let first = index % 64u * stretch;
-    let end = min(first + stretch, M);
+    let stretch = ceil_div(group_end() - group_first(), 64u);
+    let first = group_first() + index % 64u * stretch;
+    let end = min(first + stretch, group_end());
     let base = slots[1u + slot] * M;
     var sum = vec2<real>();
     for (var i = first + thread; i < end; i += 256u) {

@@ -1,5 +1,5 @@
-// What the adjoint pulls back: r[b, i] = w[b, i]·(e[b, i] − ē[b]), with ē = Σw·e / Σw where residuals are CENTRED and 0
-// elsewhere, also where all weights are 0.
+// What the adjoint pulls back: r[b, i] = w[b, i]·ρ′(e[b, i] − ē[b]) in the group whose turn it is and 0 elsewhere, with
+// ē = Σw·e / Σw where residuals are CENTRED and 0 elsewhere, also where all weights are 0.
 //
 // Grid: one thread per (slot, i), workgroups of 256 that belong to one slot. Every workgroup adds the 64 parts by the same tree.
 
@@ -42,6 +42,6 @@ fn weigh(
     let i = index % blocks * 256u + thread;
     if (i < M) {
         let at = slots[1u + slot] * M + i;
-        pulled[at] = weight[at] * (residual[at] - centre);
+        pulled[at] = select(0.0, weight[at] * influence(residual[at] - centre), in_group(i));
     }
 }

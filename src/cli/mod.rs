@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod compare;
 mod demo;
 mod generate;
 mod grid;
@@ -39,6 +40,9 @@ enum Command {
     /// Recover a matrix from measurement files
     #[command(after_help = SOLVE_NOTES)]
     Solve(Box<solve::Args>),
+    /// Run several methods on measurement files, one after the other: who reaches which error when
+    #[command(after_help = COMPARE_NOTES)]
+    Compare(Box<compare::Args>),
     /// Success rates over a grid of problems: phase transitions, as a map and tables
     Sweep(Box<sweep::Args>),
     /// Run a paper's experiments again: figures, data, and a table of claims with verdicts
@@ -60,6 +64,15 @@ values.
 Exit codes: 0 done, every target reached; 1 finished, but a target was missed, a trial diverged, or Ctrl-C; 2 a flag, \
 a file or a device was refused.";
 
+const COMPARE_NOTES: &str = "\
+The error is the relative error where a truth is given, else that of the held-out measurements (--holdout), else the relative \
+residual. A method that cannot run on the problem is listed with the reason. Flags of parameters apply to the methods that \
+have them; what is written behind a method comes before them. --step-size and --damping take one value here: name a method \
+several times for several.
+
+Exit codes: 0 done, and if targets were set some method reached them; 1 finished, but none did, or Ctrl-C (what there is has \
+been written); 2 a flag, a file or a device was refused, or no method can run.";
+
 /// How a command that did not fail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
@@ -75,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ("demo", demo::run(&args)),
         Command::Generate(args) => ("generate", generate::run(&args)),
         Command::Solve(args) => ("solve", solve::run(&args)),
+        Command::Compare(args) => ("compare", compare::run(&args)),
         Command::Sweep(args) => ("sweep", sweep::run(&args)),
         Command::Reproduce(args) => ("reproduce", reproduce::run(&args)),
         Command::Check(args) => ("check", check::run(&args)),
@@ -132,4 +146,14 @@ fn interrupt() -> Arc<AtomicBool> {
 /// Remarks, on the standard error.
 fn remark(text: &str) {
     let _ = writeln!(std::io::stderr(), "note: {text}");
+}
+
+/// As a shell reads it back.
+fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', "'\\''"))
+    }
 }

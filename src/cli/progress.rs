@@ -24,11 +24,16 @@ impl<'a> Bar<'a> {
 
     /// An observer of a solve.
     pub fn observe(&self, progress: &Progress<'_>) -> ControlFlow<()> {
+        self.observe_named("", progress)
+    }
+
+    /// An observer of one of several solves, with its name before the loss.
+    pub fn observe_named(&self, name: &str, progress: &Progress<'_>) -> ControlFlow<()> {
         self.bar.set_length(progress.max_iterations as u64);
         self.bar.set_position(progress.iteration as u64);
         let losses = progress.rows.iter().map(|r| r.train_loss).fold(f64::INFINITY, f64::min);
         let errors = progress.rows.iter().filter_map(|r| r.relative_error).fold(f64::INFINITY, f64::min);
-        let mut message = format!("loss {losses:.2e}");
+        let mut message = format!("{name}loss {losses:.2e}");
         if errors.is_finite() {
             message.push_str(&format!("  error {errors:.2e}"));
         }

@@ -51,17 +51,18 @@ pub struct PaperDiagnostics {
 }
 
 impl PaperDiagnostics {
-    /// For a truth, the spectrum of P = s·A*(y), a step size and the start U₀ (n×k).
+    /// For a truth, the spectrum of P = s·A*(y), the start U₀ (n×k), and the step size of gradient descent: other methods have no
+    /// twin.
     ///
     /// # Errors
     /// Those of the decompositions.
-    pub fn new(truth: &Truth, spectrum: Arc<Spectrum>, step_size: f64, start: MatrixView<'_>) -> Result<Self> {
+    pub fn new(truth: &Truth, spectrum: Arc<Spectrum>, step_size: Option<f64>, start: MatrixView<'_>) -> Result<Self> {
         let (basis, sigma) = truth_basis(truth)?;
         let rank = sigma.len();
         let sigma_min = sigma.last().copied().unwrap_or(0.0);
         Ok(Self {
             leading: spectrum.leading(rank),
-            twin: PowerTwin::new(spectrum, step_size, start),
+            twin: step_size.and_then(|step_size| PowerTwin::new(spectrum, step_size, start)),
             clock: PhaseClock::new(sigma_min, ALIGNED),
             basis,
             rank,

@@ -76,13 +76,21 @@ pub struct PhaseClock {
     aligned: f64,
     phases: Phases,
     smallest_angle: Option<f64>,
+    /// Whether there is a power-iteration twin.
+    twinned: bool,
 }
 
 impl PhaseClock {
     /// For a truth whose factor has smallest nonzero singular value `sigma_min`; `aligned` is the threshold of t_*, by
     /// default [`ALIGNED`].
     pub fn new(sigma_min: f64, aligned: f64) -> Self {
-        Self { threshold: sigma_min / 10f64.sqrt(), aligned, phases: Phases::default(), smallest_angle: None }
+        Self {
+            threshold: sigma_min / 10f64.sqrt(),
+            aligned,
+            phases: Phases::default(),
+            smallest_angle: None,
+            twinned: false,
+        }
     }
 
     /// Takes in one observation and says in which phase it lies.
@@ -101,6 +109,7 @@ impl PhaseClock {
                 p.t_star = Some(input.iteration);
             }
         }
+        self.twinned |= input.power_distance.is_some();
         if p.t_twin.is_none() && input.power_distance.is_some_and(|d| d > TWIN_LEFT) {
             p.t_twin = Some(input.iteration);
         }
@@ -128,7 +137,10 @@ impl PhaseClock {
             phases.reasons.push("t_1: the signal did not reach σ_min(X)/√10 in this run".into());
         }
         if phases.t_twin.is_none() {
-            phases.reasons.push("t_twin: U_t did not leave its power-iteration twin in this run".into());
+            phases.reasons.push(match self.twinned {
+                true => "t_twin: U_t did not leave its power-iteration twin in this run".into(),
+                false => "t_twin: only gradient descent with a constant step has a power-iteration twin".into(),
+            });
         }
         phases
     }

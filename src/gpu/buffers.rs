@@ -262,14 +262,15 @@ fn header(device: &Device, rows: Range<usize>) -> Result<wgpu::Buffer> {
         usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     });
-    write_header(device, &uniform, rows)?;
+    let begins = rows.start == 0;
+    write_header(device, &uniform, rows, begins)?;
     Ok(uniform)
 }
 
-/// Says which rows a panel holds from now on.
-pub(super) fn write_header(device: &Device, uniform: &wgpu::Buffer, rows: Range<usize>) -> Result<()> {
+/// Says which rows a panel holds from now on, and whether it is the first of a gradient's.
+pub(super) fn write_header(device: &Device, uniform: &wgpu::Buffer, rows: Range<usize>, begins: bool) -> Result<()> {
     let word = |value: usize| u32::try_from(value).map_err(|_| too_many(value));
-    let words = [word(rows.start)?, word(rows.len())?, u32::from(rows.start == 0), 0];
+    let words = [word(rows.start)?, word(rows.len())?, u32::from(begins), 0];
     device.queue().write_buffer(uniform, 0, bytemuck::cast_slice(&words));
     Ok(())
 }

@@ -127,7 +127,7 @@ fn time(program: &Program, abilities: &Abilities) -> Result<f64> {
     let run = |repeats: u32| -> Result<Duration> {
         let begin = Instant::now();
         program.submit("timing kernel variants", |pass| {
-            (0..repeats).try_for_each(|_| program.gradient(pass, batch, At::Current))
+            (0..repeats).try_for_each(|_| program.gradient(pass, batch, At::Current, None))
         })?;
         Ok(begin.elapsed())
     };

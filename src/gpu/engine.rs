@@ -10,8 +10,9 @@ use crate::gpu::frame::Frame;
 use crate::gpu::paranoia;
 use crate::gpu::program::{At, Program};
 use crate::gpu::shaders::Mutation;
+use crate::gpu::stages::Turn;
 use crate::gpu::stream::Stream;
-use crate::methods::{Recipe, Stage, Tuning};
+use crate::methods::{Stage, Tuning, Turns};
 use crate::problem::{Factors, Shape};
 
 /// Submissions grow while they take less than this.
@@ -44,9 +45,9 @@ pub struct Options {
 pub(super) struct GpuEngine<'a> {
     device: Device,
     info: EngineInfo,
-    recipe: Recipe,
     /// Since the tuning was set.
     iteration: usize,
+    turns: Turns,
     program: Program,
     shape: Shape,
     /// What of the measurement data is not on the device.
@@ -58,6 +59,8 @@ pub(super) struct GpuEngine<'a> {
     fresh: bool,
     /// Iterations of the next submission; 0 until one is known to be short enough for a submission of its own.
     pace: usize,
+    /// A gradient of all measurements is known to be that.
+    short: bool,
     paranoid: bool,
 }
 
@@ -130,24 +133,68 @@ impl<'a> GpuEngine<'a> {
         Ok((left, right))
     }
 
-    /// One gradient and nothing else: in one submission, or, until that is known to be short enough, in one submission
+    /// One gradient of all measurements or of a group, and nothing else: in one submission, or, until that is known to be short enough, in one submission
     /// per panel.
-    fn run_gradient(&mut self, phase: &str, count: usize, at: At) -> Result<()> {
+    fn run_gradient(&mut self, phase: &str, count: usize, at: At, group: Option<usize>) -> Result<()> {
         let program = &self.program;
         if let Some(stream) = &mut self.stream {
             return stream.run_gradient(program, phase, count, at);
         }
-        if self.pace > 0 {
-            return program.submit(phase, |pass| program.gradient(pass, count, at));
+        let known = if group.is_none() { self.short } else { self.pace > 0 };
+        if known {
+            return program.submit(phase, |pass| program.gradient(pass, count, at, group));
         }
         let begin = Instant::now();
         program.submit(phase, |pass| program.begin(pass, count, at))?;
-        for index in 0..program.parts() {
-            program.submit(phase, |pass| program.part(pass, count, at, index, None))?;
+        for index in 0..program.parts(group) {
+            program.submit(phase, |pass| program.part(pass, count, at, (group, index), None))?;
         }
         program.submit(phase, |pass| program.end(pass, count, at))?;
         if begin.elapsed() < LONG_SUBMISSION {
-            self.pace = 1;
+            (self.pace, self.short) = (self.pace.max(1), self.short || group.is_none());
+        }
+        Ok(())
+    }
+
+    /// The stages of the next iterations. The first one needs no gradient where there is one at the current factor, unless it
+    /// is of all measurements and the iteration's of a group.
+    fn schedule(&mut self, iterations: usize) -> Vec<(Stage, Turn)> {
+        let recipe = self.program.frame.recipe;
+        let skipped = usize::from(std::mem::take(&mut self.fresh) && recipe.minibatches.is_none());
+        let mut schedule = Vec::new();
+        for t in self.iteration..self.iteration + iterations {
+            let group = recipe.minibatches.map(|minibatches| self.turns.group(minibatches, t));
+            let turn = Turn { group, polyak: recipe.is_polyak(t) };
+            schedule.extend(recipe.stages(t).map(|stage| (stage, turn)));
+        }
+        schedule.drain(..skipped);
+        schedule
+    }
+
+    /// Runs the stages of `now` iterations and waits for them.
+    fn iterate(&mut self, schedule: &[(Stage, Turn)], count: usize, now: usize) -> Result<()> {
+        let (phase, at) = ("iterating", self.at);
+        if let Some(stream) = &mut self.stream {
+            return stream.advance(&self.program, schedule, count, at);
+        }
+        if self.pace == 0 {
+            for &(stage, turn) in schedule {
+                match stage {
+                    Stage::Gradient => self.run_gradient(phase, count, at, turn.group)?,
+                    _ => self.program.submit(phase, |pass| self.program.stage(pass, count, at, (stage, turn)))?,
+                }
+            }
+            return Ok(());
+        }
+        let begin = Instant::now();
+        self.program
+            .submit(phase, |pass| schedule.iter().try_for_each(|step| self.program.stage(pass, count, at, *step)))?;
+        let took = begin.elapsed();
+        if took > LONG_SUBMISSION {
+            self.pace /= 2;
+            self.short &= self.pace > 0;
+        } else if took < SHORT_SUBMISSION && now == self.pace {
+            self.pace = (2 * self.pace).min(DISPATCHES);
         }
         Ok(())
     }
@@ -165,8 +212,8 @@ impl<'a> GpuEngine<'a> {
         let mut engine = Self {
             device: device.clone(),
             info,
-            recipe: load.recipe,
             iteration: 0,
+            turns: Turns::default(),
             program,
             shape: load.operator.shape(),
             stream,
@@ -175,6 +222,7 @@ impl<'a> GpuEngine<'a> {
             at: if load.signature.is_some() { At::Centred } else { At::Current },
             fresh: false,
             pace: 0,
+            short: false,
             paranoid: options.paranoid,
         };
         engine.set_active(&active)?;
@@ -189,7 +237,7 @@ impl<'a> GpuEngine<'a> {
 
     /// The gradient for the trials in the slots with the arguments in the buffers of `evaluate`.
     fn run_evaluation(&mut self, at: At, count: usize) -> Result<Evaluation> {
-        self.run_gradient("evaluating a gradient", count, at)?;
+        self.run_gradient("evaluating a gradient", count, at, None)?;
         let buffers = &self.program.buffers;
         if self.paranoid {
             let inspect = || paranoia::inspect(&self.device, &self.program.outputs(), &self.program.written());
@@ -212,26 +260,36 @@ impl Engine for GpuEngine<'_> {
     }
 
     fn set_steps(&mut self, steps: &[f64]) -> Result<()> {
-        self.write(&self.program.buffers.step, "step_size", steps)
+        let scale = self.program.frame.recipe.gradient_scale();
+        let scaled: Vec<f64> = steps.iter().map(|step| scale * step).collect();
+        self.write(&self.program.buffers.step, "step_size", &scaled)
     }
 
     fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
+        self.program.stages.set_ridge(shrink);
         self.write(&self.program.buffers.shrink, "ridge", shrink)
     }
 
-    fn set_tuning(&mut self, _tuning: &[Tuning]) -> Result<()> {
+    fn set_tuning(&mut self, tuning: &[Tuning]) -> Result<()> {
+        if tuning.len() != self.active.len() {
+            let (found, allowed) = (format!("{} of them", tuning.len()), format!("{} of them", self.active.len()));
+            return Err(Error::invalid("tuning", found, allowed, "one per trial"));
+        }
         self.iteration = 0;
-        Ok(())
+        let Program { stages, buffers, .. } = &mut self.program;
+        self.device.checked("bringing the tuning", || stages.set_tuning(&self.device, buffers, tuning))
     }
 
     fn damping_raised(&mut self) -> Result<Vec<usize>> {
-        Ok(vec![0; self.active.len()])
+        self.device.checked("reading back", || self.program.stages.raised(&self.device))
     }
 
     fn set_factors(&mut self, factors: &Factors) -> Result<()> {
         self.require_models("factors", factors)?;
         self.fresh = false;
-        self.write_factors(&self.program.buffers.factor, "factors", factors)
+        self.write_factors(&self.program.buffers.factor, "factors", factors)?;
+        let Program { stages, buffers, .. } = &self.program;
+        self.device.checked("uploading", || stages.forget(&self.device, buffers))
     }
 
     fn set_centre(&mut self, centre: &Factors) -> Result<()> {
@@ -265,48 +323,24 @@ impl Engine for GpuEngine<'_> {
     fn advance(&mut self, iterations: usize) -> Result<()> {
         let count = self.count();
         if count == 0 {
+            self.iteration += iterations;
             return Ok(());
         }
-        if let Some(stream) = &mut self.stream {
-            let fresh = std::mem::take(&mut self.fresh);
-            let stages = (self.iteration..self.iteration + iterations).flat_map(|t| self.recipe.stages(t));
-            let done = stream.advance(&self.program, stages, count, self.at, fresh);
-            self.iteration += iterations;
-            return done;
-        }
-        let longest = (DISPATCHES / self.program.dispatches()).max(1);
+        let longest = (DISPATCHES / self.program.dispatches()).clamp(1, self.program.stages.ahead());
         let mut left = iterations;
         while left > 0 {
-            let now = self.pace.clamp(1, longest).min(left);
-            let begin = Instant::now();
+            let pace = if self.stream.is_some() { longest } else { self.pace.clamp(1, longest) };
+            let now = pace.min(left);
             // The gradient at the current factor is used up, whatever becomes of the submission.
-            let mut fresh = std::mem::take(&mut self.fresh);
-            let skip = |stage: &Stage, fresh: &mut bool| *stage == Stage::Gradient && std::mem::take(fresh);
-            if self.pace == 0 {
-                for stage in self.recipe.stages(self.iteration).filter(|stage| !skip(stage, &mut fresh)) {
-                    match stage {
-                        Stage::Gradient => self.run_gradient("iterating", count, self.at)?,
-                        _ => self.program.submit("iterating", |pass| self.program.descend(pass, count))?,
-                    }
-                }
-            } else {
-                self.program.submit("iterating", |pass| {
-                    let stages = (self.iteration..self.iteration + now).flat_map(|t| self.recipe.stages(t));
-                    for stage in stages.filter(|stage| !skip(stage, &mut fresh)) {
-                        match stage {
-                            Stage::Gradient => self.program.gradient(pass, count, self.at)?,
-                            _ => self.program.descend(pass, count)?,
-                        }
-                    }
+            let schedule = self.schedule(now);
+            let (first, stages) = (self.iteration, &self.program.stages);
+            if stages.decays() {
+                self.device.checked("preparing steps", || {
+                    stages.prepare(&self.device, first, now);
                     Ok(())
                 })?;
-                let took = begin.elapsed();
-                if took > LONG_SUBMISSION {
-                    self.pace /= 2;
-                } else if took < SHORT_SUBMISSION && now == self.pace {
-                    self.pace = (2 * self.pace).min(longest);
-                }
             }
+            self.iterate(&schedule, count, now)?;
             left -= now;
             self.iteration += now;
         }
@@ -316,7 +350,7 @@ impl Engine for GpuEngine<'_> {
     fn residuals(&mut self) -> Result<Vec<f64>> {
         let count = self.count();
         if !self.fresh && count > 0 {
-            self.run_gradient("evaluating residuals", count, self.at)?;
+            self.run_gradient("evaluating residuals", count, self.at, None)?;
             self.fresh = true;
         }
         self.read(&self.program.buffers.residual)

@@ -4,6 +4,7 @@ use crate::engine::{Engine, EngineInfo, Load};
 use crate::error::{Error, Result};
 use crate::gpu::device::Device;
 use crate::gpu::engine::{GpuEngine, Options};
+use crate::gpu::groups::require_groups;
 use crate::gpu::place::{Placed, held, place};
 use crate::gpu::shaders::{form_of, widest};
 use crate::gpu::stream::Stream;
@@ -15,12 +16,15 @@ use crate::operators::{GpuForm, GpuSource};
 /// Factors, observations and steps are zero until they are set; all trials are active.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for operators that bring nothing for a GPU, and double precision on an adapter without it;
+/// [`Error::Unsupported`] for operators that bring nothing for a GPU, double precision on an adapter without it, losses other than
+/// the square of centred residuals, and very many minibatches;
 /// [`Error::Invalid`] for an empty batch, search rank or row; [`Error::Device`] where the adapter's limits or memory do not
 /// suffice or a kernel does not compile.
 pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<Box<dyn Engine + 'a>> {
     let operator = load.operator.as_ref();
     let form = form_of(operator)?;
+    load.require_loss()?;
+    require_groups(load)?;
     device.require(options.precision)?;
     let counts = [("batch", load.batch), ("search_rank", load.search_rank), ("measurements", operator.measurements())];
     counts.into_iter().try_for_each(|(name, size)| require_count(name, size))?;

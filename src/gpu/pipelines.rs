@@ -112,6 +112,11 @@ impl Compiler {
     pub(super) fn bind_panel(&self, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
         bind(&self.device, &self.panel, self.first, buffers)
     }
+
+    /// The same, of parts of buffers.
+    pub(super) fn bind_sections(&self, sections: Vec<wgpu::BindingResource<'_>>) -> wgpu::BindGroup {
+        bind_resources(&self.device, &self.panel, self.first, sections)
+    }
 }
 
 impl Kernel {
@@ -123,10 +128,17 @@ impl Kernel {
 }
 
 fn bind(device: &Device, layout: &wgpu::BindGroupLayout, first: u32, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
-    let entries: Vec<_> = (first..)
-        .zip(buffers)
-        .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
-        .collect();
+    bind_resources(device, layout, first, buffers.iter().map(|buffer| buffer.as_entire_binding()).collect())
+}
+
+fn bind_resources(
+    device: &Device,
+    layout: &wgpu::BindGroupLayout,
+    first: u32,
+    resources: Vec<wgpu::BindingResource<'_>>,
+) -> wgpu::BindGroup {
+    let entries: Vec<_> =
+        (first..).zip(resources).map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
     device.raw().create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
 }
 

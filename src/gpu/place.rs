@@ -72,7 +72,8 @@ pub(super) fn place<'a>(device: &Device, load: &Load<'a>, plan: &GpuPlan, option
                 .transpose()?;
             let mut panels = resident.clone();
             panels.extend_from_slice(stream.as_ref().map_or(&[], Stream::slots));
-            let (program, chosen, candidates) = choose(device, load, plan, options, &sizes, &panels)?;
+            let (mut program, chosen, candidates) = choose(device, load, plan, options, &sizes, &panels)?;
+            program.cut(&panels, resident.len())?;
             Ok((program, chosen, candidates, stream))
         };
         match attempt() {

@@ -4,11 +4,14 @@ use crate::error::Result;
 use crate::gpu::buffers::{Panel, Storage};
 use crate::gpu::device::Device;
 use crate::gpu::frame::Frame;
+use crate::gpu::groups::spans;
 use crate::gpu::pipelines::{Compiler, Kernel, Read, Write, fold};
 use crate::gpu::resources::Buffers;
 use crate::gpu::rows::Rows;
 use crate::gpu::shaders::Shared;
+use crate::gpu::stages::{Stages, Turn};
 use crate::gpu::thin::Thin;
+use crate::methods::Stage;
 
 /// Where a gradient is evaluated, and what the adjoint is applied to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +37,9 @@ pub(super) struct Program {
     pub(super) buffers: Buffers,
     form: Form,
     slots: wgpu::BindGroup,
-    update: (Kernel, wgpu::BindGroup),
+    /// Of all measurements, then of each group.
+    spans: Vec<wgpu::BindGroup>,
+    pub(super) stages: Stages,
     around_centre: (Kernel, wgpu::BindGroup),
 }
 
@@ -55,13 +60,16 @@ impl Program {
         device.checked("compiling the kernels", || {
             let compiler = Compiler::new(device, 1);
             let b = &buffers;
-            let update = compiler.step(&modules.update, "update", &[Read, Read, Read, Write]);
-            let moved = update.bind(device, &[&b.step, &b.shrink, &b.direction, &b.factor]);
+            let means = match &form {
+                Form::Thin(thin) if frame.centred => Some(thin.means()),
+                _ => None,
+            };
+            let stages = Stages::new(device, &frame, &modules.stages, b, means, guarded)?;
             let around = compiler.step(&modules.around_centre, "around_centre", &[Read, Read, Write, Write]);
             let centred = around.bind(device, &[&b.centre, &b.factor, &b.left, &b.applied]);
             let slots = compiler.bind_slots(&b.slots.buffer);
-            let device = device.clone();
-            Ok(Self { device, frame, form, slots, update: (update, moved), around_centre: (around, centred), buffers })
+            let (spans, device, around_centre) = (spans(device, &frame), device.clone(), (around, centred));
+            Ok(Self { device, frame, form, slots, spans, stages, around_centre, buffers })
         })
     }
 
@@ -73,20 +81,30 @@ impl Program {
         Ok(self)
     }
 
+    /// Prepares the groups of measurements; the first `resident` panels hold their own rows for good.
+    pub(super) fn cut(&mut self, panels: &[Panel], resident: usize) -> Result<()> {
+        let Self { form, frame, device, .. } = self;
+        match form {
+            Form::Rows(rows) if frame.recipe.minibatches.is_some() => rows.cut(device, frame, panels, resident),
+            _ => Ok(()),
+        }
+    }
+
     /// Pieces that the middle of a gradient comes in: panels of rows, or the dispatches of the thin form.
-    pub(super) fn parts(&self) -> usize {
+    pub(super) fn parts(&self, group: Option<usize>) -> usize {
         match &self.form {
-            Form::Rows(rows) => rows.panels(),
+            Form::Rows(rows) => rows.panels(group),
             Form::Thin(thin) => thin.parts(),
         }
     }
 
     /// Dispatches of one iteration at most.
     pub(super) fn dispatches(&self) -> usize {
-        2 + match &self.form {
-            Form::Rows(rows) => rows.dispatches(),
-            Form::Thin(thin) => thin.parts(),
-        }
+        1 + self.stages.dispatches()
+            + match &self.form {
+                Form::Rows(rows) => rows.dispatches(),
+                Form::Thin(thin) => thin.parts(),
+            }
     }
 
     /// What `evaluate` writes.
@@ -106,7 +124,14 @@ impl Program {
             Form::Thin(thin) => thin.written(),
         };
         all.extend(self.buffers.written());
+        all.extend(self.stages.scratch());
+        all.extend(self.stages.state());
         all
+    }
+
+    /// Group 2 of kernels that go over the measurements of a group, or over all.
+    pub(super) fn span(&self, group: Option<usize>) -> Option<&wgpu::BindGroup> {
+        self.spans.get(group.map_or(0, |group| 1 + group))
     }
 
     /// Tells the kernels which trials there are.
@@ -155,18 +180,18 @@ impl Program {
         }
     }
 
-    /// `rows` is how many there are in a panel that is not full.
+    /// Part `index` of a group, or of all measurements. `rows` is how many there are in a panel that is not full.
     pub(super) fn part(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         count: usize,
         at: At,
-        index: usize,
+        (group, index): (Option<usize>, usize),
         rows: Option<usize>,
     ) -> Result<()> {
         match &self.form {
-            Form::Rows(form) => form.panel(self, pass, count, index, rows),
-            Form::Thin(thin) => thin.part(self, pass, count, at, index),
+            Form::Rows(form) => form.panel(self, pass, count, (group, index), rows),
+            Form::Thin(thin) => thin.part(self, pass, count, at, (group, index)),
         }
     }
 
@@ -179,18 +204,33 @@ impl Program {
     }
 
     /// e = A(L Rᵀ) − y and D = A*(w∘e)·V for the `count` trials in the slots.
-    pub(super) fn gradient(&self, pass: &mut wgpu::ComputePass<'_>, count: usize, at: At) -> Result<()> {
+    /// Of a group the sums are over its measurements.
+    pub(super) fn gradient(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        count: usize,
+        at: At,
+        group: Option<usize>,
+    ) -> Result<()> {
         self.begin(pass, count, at)?;
-        for index in 0..self.parts() {
-            self.part(pass, count, at, index, None)?;
+        for index in 0..self.parts(group) {
+            self.part(pass, count, at, (group, index), None)?;
         }
         self.end(pass, count, at)
     }
 
-    /// U ← U − step·D − shrink·U for the `count` trials in the slots.
-    pub(super) fn descend(&self, pass: &mut wgpu::ComputePass<'_>, count: usize) -> Result<()> {
-        let (kernel, operands) = &self.update;
-        self.dispatch(pass, kernel, operands, None, &[count, self.blocks()])
+    /// A stage of an iteration for the `count` trials in the slots.
+    pub(super) fn stage(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        count: usize,
+        at: At,
+        (stage, turn): (Stage, Turn),
+    ) -> Result<()> {
+        match stage {
+            Stage::Gradient => self.gradient(pass, count, at, turn.group),
+            _ => self.stages.run(self, pass, count, stage, turn),
+        }
     }
 
     /// Records `work` in one compute pass, submits it and waits.

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::gpu::buffers::{Storage, real_words};
 use crate::gpu::device::Device;
 use crate::gpu::frame::Frame;
+use crate::gpu::stages;
 use crate::memory::{Part, Place, product};
 
 /// What kernels read or write besides the measurement data and what one form of iteration needs for itself. Trial-major.
@@ -25,6 +26,8 @@ pub(super) struct Buffers {
     /// (batch) each
     pub(super) step: Storage,
     pub(super) shrink: Storage,
+    /// The steps of an iteration that does not take those.
+    pub(super) taken: Storage,
     /// (batch, n, k): D.
     pub(super) direction: Storage,
 }
@@ -45,10 +48,12 @@ impl Buffers {
     /// What [`Buffers::new`] takes, by part.
     pub(super) fn memory(frame: &Frame) -> Vec<Part> {
         let Frame { n, k, m, batch, .. } = *frame;
-        vec![
+        let mut parts = vec![
             part(frame, "factors", &[(6, count(&[batch, n, k]))]),
-            part(frame, "observations, weights and residuals", &[(3, count(&[batch, m])), (3, batch + 1)]),
-        ]
+            part(frame, "observations, weights and residuals", &[(3, count(&[batch, m])), (4, batch + 1)]),
+        ];
+        parts.extend(stages::memory(frame));
+        parts
     }
 
     pub(super) fn new(device: &Device, frame: &Frame, guarded: bool) -> Result<Self> {
@@ -68,16 +73,17 @@ impl Buffers {
                 target: input("target", rows)?,
                 weight: input("weight", rows)?,
                 residual: output("residual", rows)?,
-                step: input("step", batch)?,
+                step: output("step", batch)?,
                 shrink: input("shrink", batch)?,
+                taken: output("taken steps", batch)?,
                 direction: output("direction", factor)?,
             })
         })
     }
 
     /// What only iterations write.
-    pub(super) fn written(&self) -> [&Storage; 3] {
-        [&self.factor, &self.left, &self.applied]
+    pub(super) fn written(&self) -> [&Storage; 5] {
+        [&self.factor, &self.left, &self.applied, &self.step, &self.taken]
     }
 
     /// What `evaluate` writes.

@@ -3,6 +3,8 @@
 use crate::error::Result;
 use crate::gpu::buffers::{Panel, Storage, real_words};
 use crate::gpu::device::Device;
+use crate::gpu::frame::Frame;
+use crate::gpu::groups::{Uniforms, section};
 use crate::gpu::pipelines::{Compiler, Kernel, Read, Write};
 use crate::gpu::program::{At, Program};
 use crate::gpu::resources::{Buffers, count, part};
@@ -141,6 +143,8 @@ pub(super) struct Rows {
     kernels: Kernels,
     buffers: RowBuffers,
     bindings: Bindings,
+    /// The panels of each group: parts of those of all measurements.
+    groups: Vec<Vec<(wgpu::BindGroup, usize)>>,
 }
 
 impl Rows {
@@ -165,7 +169,7 @@ impl Rows {
             })
         })?;
         let bindings = Bindings::new(device, &kernels, shared, &buffers, panels)?;
-        Ok(Self { sizes, kernels, buffers, bindings })
+        Ok(Self { sizes, kernels, buffers, bindings, groups: Vec::new() })
     }
 
     /// The same kernels over other panels.
@@ -174,13 +178,57 @@ impl Rows {
         Ok(self)
     }
 
-    pub(super) fn panels(&self) -> usize {
-        self.bindings.panels.len()
+    /// Of each group the rows that are in the first `resident` panels, which hold the first measurements. A group whose first
+    /// rows are not there has its sums begun by what is streamed; one without rows has a panel without rows, which sets them
+    /// to 0.
+    pub(super) fn cut(&mut self, device: &Device, frame: &Frame, panels: &[Panel], resident: usize) -> Result<()> {
+        let groups = frame.recipe.minibatches.map_or(0, |groups| groups.count);
+        let mut end = 0;
+        let placed = panels[..resident].iter().map(|panel| {
+            end += panel.rows;
+            end - panel.rows..end
+        });
+        let placed: Vec<_> = placed.collect();
+        // (group, panel, rows of the panel before those of the group) with the header.
+        let (mut pieces, mut headers) = (Vec::new(), Vec::new());
+        for group in 0..groups {
+            let range = frame.measurements_of(Some(group));
+            if range.is_empty() {
+                pieces.push((group, 0, 0));
+                headers.push([0, 0, 1, 0]);
+            }
+            for (index, held) in placed.iter().enumerate() {
+                let rows = range.start.max(held.start)..range.end.min(held.end);
+                if !rows.is_empty() {
+                    let overwrite = u32::from(rows.start == range.start);
+                    pieces.push((group, index, rows.start - held.start));
+                    headers.push([rows.start as u32, rows.len() as u32, overwrite, 0]);
+                }
+            }
+        }
+        self.groups = vec![Vec::new(); groups];
+        let row_bytes = self.sizes.row_words as u64 * 4;
+        device.checked("binding groups of measurements", || {
+            let uniforms = Uniforms::new(device, &headers);
+            for (at, (group, panel, before)) in pieces.into_iter().enumerate() {
+                let rows = headers[at][1] as usize;
+                let data = (panels[panel].data.as_ref())
+                    .map(|data| section(data, before as u64 * row_bytes, rows.max(1) as u64 * row_bytes));
+                let sections = data.into_iter().chain([uniforms.at(at)]).collect();
+                self.groups[group].push((self.kernels.compiler.bind_sections(sections), rows));
+            }
+            Ok(())
+        })
+    }
+
+    /// Of a group, or of all measurements.
+    pub(super) fn panels(&self, group: Option<usize>) -> usize {
+        group.map_or(self.bindings.panels.len(), |group| self.groups[group].len())
     }
 
     /// Dispatches of one gradient at most.
     pub(super) fn dispatches(&self) -> usize {
-        4 + self.bindings.rows.len() * self.panels()
+        4 + self.bindings.rows.len() * self.panels(None).max(self.groups.iter().map(Vec::len).max().unwrap_or(0))
     }
 
     /// What `evaluate` writes.
@@ -213,13 +261,14 @@ impl Rows {
         program: &Program,
         pass: &mut wgpu::ComputePass<'_>,
         count: usize,
-        index: usize,
+        (group, index): (Option<usize>, usize),
         rows: Option<usize>,
     ) -> Result<()> {
         let b = &self.bindings;
         let Sizes { p, splits, .. } = self.sizes;
-        let (panel, full) = (&b.panels[index].0, b.panels[index].1);
-        let (tiles, rows) = (self.sizes.tiles(count), rows.unwrap_or(full));
+        let panels = group.map_or(&b.panels, |group| &self.groups[group]);
+        let (panel, full) = &panels[index];
+        let (tiles, rows) = (self.sizes.tiles(count), rows.unwrap_or(*full));
         match &self.kernels.rows {
             RowKernels::One(gradient) => program.dispatch(pass, gradient, &b.rows[0], Some(panel), &[splits, count]),
             RowKernels::Two { forward, adjoint } => {

@@ -5,9 +5,11 @@ use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::gpu::frame::Frame;
 use crate::gpu::sizes::Sizes;
+use crate::gpu::stages::StageModules;
 use crate::gpu::thin;
 use crate::gpu::variant::{Abilities, Extent, Strategy, Variant};
-use crate::operators::{GpuForm, GpuPlan, GpuSource, Operator, Reader, Storage};
+use crate::methods::{Minibatches, Polyak, Recipe};
+use crate::operators::{GpuForm, GpuPlan, GpuSource, Loss, Operator, Reader, Storage};
 
 /// Replaces `find` by `replace` in one shader file before it is compiled, to show that the tests see a broken kernel.
 #[doc(hidden)]
@@ -61,7 +63,6 @@ const RECTANGULAR_OUTER: File = file!("step/rectangular_outer_product.wgsl");
 const REDUCE: File = file!("step/reduce.wgsl");
 const GRADIENT_PRODUCT: File = file!("step/gradient_product.wgsl");
 const RECTANGULAR_GRADIENT: File = file!("step/rectangular_gradient_product.wgsl");
-const UPDATE: File = file!("step/update.wgsl");
 const AROUND_CENTRE: File = file!("step/around_centre.wgsl");
 
 /// One WGSL module, ready to compile.
@@ -76,18 +77,21 @@ pub struct Module {
 
 /// The modules of the steps that do not depend on what the operator's data are.
 pub(super) struct Shared {
-    pub update: Module,
+    pub stages: StageModules,
     pub around_centre: Module,
 }
 
 impl Shared {
     pub(super) fn new(frame: &Frame, mutations: &[Mutation]) -> Result<Self> {
-        let step = |name, file: File| compose(name, frame.prelude(true), &[GRID, file], str::to_owned, mutations);
-        Ok(Self { update: step("update", UPDATE)?, around_centre: step("around_centre", AROUND_CENTRE)? })
+        let around = &[GRID, AROUND_CENTRE];
+        let around_centre = compose("around_centre", frame.prelude(true), around, str::to_owned, mutations)?;
+        Ok(Self { stages: StageModules::new(frame, mutations)?, around_centre })
     }
 
-    pub(super) fn all(&self) -> [&Module; 2] {
-        [&self.update, &self.around_centre]
+    pub(super) fn all(&self) -> Vec<&Module> {
+        let mut all = self.stages.all();
+        all.push(&self.around_centre);
+        all
     }
 }
 
@@ -221,10 +225,9 @@ fn repeat(text: &str, sizes: &Sizes) -> String {
 }
 
 impl Modules {
-    fn all(&self) -> [&Module; 7] {
+    fn all(&self) -> Vec<&Module> {
         let Self { single, pair, operator, reduce, gradient_product, shared } = self;
-        let [update, around_centre] = shared.all();
-        [single, pair, operator, reduce, gradient_product, update, around_centre]
+        shared.all().into_iter().chain([single, pair, operator, reduce, gradient_product]).collect()
     }
 }
 
@@ -249,7 +252,7 @@ fn mutation_error(mutation: &Mutation, found: &str) -> Error {
     )
 }
 
-/// Every module that [`load`](super::load) could compile for `operator` on an adapter with everything that kernels ask
+/// Every module that [`load`](super::load) could compile for `operator` with all stages and with none on an adapter with everything that kernels ask
 /// for, for tests that validate them without a device.
 ///
 /// # Errors
@@ -261,7 +264,24 @@ pub fn composed_modules(
     batch: usize,
     precision: Precision,
 ) -> Result<Vec<Module>> {
-    let (mut all, frame) = (Vec::new(), Frame::new(operator, search_rank, batch, precision));
+    let everything = Recipe {
+        loss: Loss::Huber { delta: 0.5 },
+        precondition: true,
+        residual_damping: true,
+        polyak: Polyak::First,
+        accelerate: true,
+        minibatches: Some(Minibatches { count: 3, seed: 0 }),
+    };
+    let mut all = Vec::new();
+    for recipe in [Recipe::default(), everything] {
+        let frame = Frame { recipe, ..Frame::new(operator, search_rank, batch, precision) };
+        all.extend(composed_for(operator, frame)?);
+    }
+    Ok(all)
+}
+
+fn composed_for(operator: &dyn Operator, frame: Frame) -> Result<Vec<Module>> {
+    let (mut all, Frame { batch, precision, .. }) = (Vec::new(), frame);
     let plan = match form_of(operator)? {
         GpuForm::Rows(source) => source.plan(widest(precision)),
         GpuForm::Thin(data) => return thin::composed_modules(&frame, data),
@@ -269,7 +289,7 @@ pub fn composed_modules(
     let extent = Extent::new(operator.shape().dimension(), operator.measurements(), batch, precision, &plan);
     for variant in Variant::allowed(&extent, &Abilities { threads: 1024, subgroup: true, software: false }) {
         let sizes = Sizes::new(operator, &plan, frame, variant);
-        all.extend(modules(&sizes, operator.name(), &plan, &[])?.all().map(Module::clone));
+        all.extend(modules(&sizes, operator.name(), &plan, &[])?.all().into_iter().cloned());
     }
     Ok(all)
 }

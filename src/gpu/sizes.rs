@@ -14,7 +14,7 @@ const LANES: [usize; 4] = [1, 2, 4, 8];
 const TILES: [usize; 3] = [8, 16, 32];
 
 /// Everything the kernels are specialised with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sizes {
     pub variant: Variant,
     pub frame: Frame,

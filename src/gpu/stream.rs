@@ -14,6 +14,7 @@ use crate::gpu::buffers::{Panel, UPLOAD_BYTES, panel_ranges, write_header, write
 use crate::gpu::device::Device;
 use crate::gpu::program::{At, Program};
 use crate::gpu::shaders::source_of;
+use crate::gpu::stages::Turn;
 use crate::memory::readable_bytes;
 use crate::methods::Stage;
 use crate::operators::{GpuPlan, Operator};
@@ -77,7 +78,8 @@ pub(super) struct Stream<'a> {
     device: Device,
     operator: Arc<dyn Operator + 'a>,
     plan: GpuPlan,
-    ranges: Vec<Range<usize>>,
+    rows: Range<usize>,
+    slot_rows: usize,
     slots: Vec<Panel>,
     /// Panels of the program before those of the slots.
     resident: usize,
@@ -102,15 +104,16 @@ impl<'a> Stream<'a> {
         resident: usize,
     ) -> Result<Self> {
         let row_bytes = plan.row_words * 4;
-        let ranges = panel_ranges(rows, row_bytes, slot_rows as u64 * row_bytes as u64);
+        let first = rows.start..rows.end.min(rows.start + slot_rows);
+        let panels = rows.len().div_ceil(slot_rows);
         let slots = device.checked("allocating panels", || {
-            (0..SLOTS.min(ranges.len())).map(|_| Panel::empty(device, plan, ranges[0].clone())).collect::<Result<_>>()
+            (0..SLOTS.min(panels)).map(|_| Panel::empty(device, plan, first.clone())).collect::<Result<_>>()
         })?;
-        let words = vec![0; (UPLOAD_BYTES / row_bytes).clamp(1, ranges[0].len()) * plan.row_words];
-        let (device, plan) = (device.clone(), plan.clone());
-        let mut stream = Self { device, operator, plan, ranges, slots, resident, words, pending: VecDeque::new() };
+        let words = vec![0; (UPLOAD_BYTES / row_bytes).clamp(1, first.len()) * plan.row_words];
+        let (device, plan, pending) = (device.clone(), plan.clone(), VecDeque::new());
+        let mut stream = Self { device, operator, plan, rows, slot_rows, slots, resident, words, pending };
         let device = stream.device.clone();
-        device.checked("uploading the measurements", || stream.write(0))?;
+        device.checked("uploading the measurements", || stream.write(0, first.clone(), first.start == 0))?;
         Ok(stream)
     }
 
@@ -120,37 +123,42 @@ impl<'a> Stream<'a> {
     }
 
     pub(super) fn panels(&self) -> usize {
-        self.ranges.len()
+        self.rows.len().div_ceil(self.slot_rows)
     }
 
     pub(super) fn rows(&self) -> usize {
-        self.ranges.iter().map(Range::len).sum()
+        self.rows.len()
     }
 
-    /// Brings the rows of streamed panel `index` into its slot, after everything submitted so far.
-    fn write(&mut self, index: usize) -> Result<()> {
-        let (panel, range) = (&self.slots[index % SLOTS], self.ranges[index].clone());
-        write_header(&self.device, &panel.uniform, range.clone())?;
+    /// Brings rows into a slot, after everything submitted so far; a gradient begins with them or not.
+    fn write(&mut self, slot: usize, range: Range<usize>, begins: bool) -> Result<()> {
+        let panel = &self.slots[slot];
+        write_header(&self.device, &panel.uniform, range.clone(), begins)?;
         let source = source_of(&*self.operator)?;
         write_panel(&self.device, source, &self.plan, range, panel, &mut self.words, false)
     }
 
     /// Queues one gradient. Returns before it is done.
-    fn gradient(&mut self, program: &Program, phase: &str, count: usize, at: At) -> Result<()> {
+    fn gradient(&mut self, program: &Program, phase: &str, count: usize, at: At, group: Option<usize>) -> Result<()> {
         program.enqueue(phase, |pass| program.begin(pass, count, at))?;
-        for index in 0..self.resident {
-            program.enqueue(phase, |pass| program.part(pass, count, at, index, None))?;
+        let resident = group.map_or(self.resident, |_| program.parts(group));
+        for index in 0..resident {
+            program.enqueue(phase, |pass| program.part(pass, count, at, (group, index), None))?;
         }
         let device = self.device.clone();
-        for index in 0..self.ranges.len() {
+        let wanted = program.frame.measurements_of(group);
+        let end = wanted.end.min(self.rows.end);
+        let begin = wanted.start.max(self.rows.start).min(end);
+        for (index, first) in (begin..end).step_by(self.slot_rows).enumerate() {
+            let (slot, rows) = (index % SLOTS, first..end.min(first + self.slot_rows));
             // At most one panel more than the slots waits in host memory.
             while self.pending.len() >= SLOTS {
                 let oldest = self.pending.pop_front();
                 device.checked(phase, || device.wait_for(oldest))?;
             }
-            device.checked(phase, || self.write(index))?;
-            let (panel, rows) = (self.resident + index % SLOTS, Some(self.ranges[index].len()));
-            let submission = program.enqueue(phase, |pass| program.part(pass, count, at, panel, rows))?;
+            let (panel, length) = ((None, self.resident + slot), Some(rows.len()));
+            device.checked(phase, || self.write(slot, rows, first == wanted.start))?;
+            let submission = program.enqueue(phase, |pass| program.part(pass, count, at, panel, length))?;
             self.pending.push_back(submission);
         }
         program.enqueue(phase, |pass| program.end(pass, count, at))?;
@@ -165,25 +173,23 @@ impl<'a> Stream<'a> {
 
     /// One gradient.
     pub(super) fn run_gradient(&mut self, program: &Program, phase: &str, count: usize, at: At) -> Result<()> {
-        self.gradient(program, phase, count, at)?;
+        self.gradient(program, phase, count, at, None)?;
         self.finish(phase)
     }
 
-    /// Iterations; the gradient that the first one would begin with is there already if it is `fresh`.
+    /// The stages of iterations.
     pub(super) fn advance(
         &mut self,
         program: &Program,
-        stages: impl Iterator<Item = Stage>,
+        schedule: &[(Stage, Turn)],
         count: usize,
         at: At,
-        mut fresh: bool,
     ) -> Result<()> {
         let phase = "iterating";
-        for stage in stages {
-            match stage {
-                Stage::Gradient if std::mem::take(&mut fresh) => {}
-                Stage::Gradient => self.gradient(program, phase, count, at)?,
-                _ => program.enqueue(phase, |pass| program.descend(pass, count)).map(drop)?,
+        for step in schedule {
+            match step {
+                (Stage::Gradient, turn) => self.gradient(program, phase, count, at, turn.group)?,
+                step => program.enqueue(phase, |pass| program.stage(pass, count, at, *step)).map(drop)?,
             }
         }
         self.finish(phase)

@@ -13,6 +13,8 @@ use crate::operators::Loss;
 use crate::problem::Shape;
 use crate::real::{Real, convert};
 
+/// A step of Polyak over the size of the iterate, at most: near a saddle the gradient is small and the loss is not.
+const LONGEST: f64 = 0.5;
 /// Rows whose share of a Gram matrix is summed at a time, in order.
 const ROWS: usize = 2048;
 
@@ -165,8 +167,14 @@ impl<T: Real> Trial<'_, T> {
                     let damping = tuning.damping + tuning.damping_factor * (2.0 * e).sqrt();
                     let own = self.whole.unwrap_or(self.left);
                     let (v, w): (&[T], &[T]) = if symmetric { (own, &[]) } else { (self.right, self.left) };
-                    let (left, raised) = preconditioned(self.gradients[0], v, k, damping);
-                    let (right, also) = preconditioned(self.gradients[1], w, k, damping);
+                    // The ridge is part of the gradient that is preconditioned.
+                    let ridge = if *self.step > 0.0 { shrink / *self.step } else { 0.0 };
+                    let with_ridge = |gradient: &[T], factor: &[T]| -> Vec<T> {
+                        let ridge = T::from_f64(ridge);
+                        gradient.iter().zip(factor).map(|(&g, &u)| g + ridge * u).collect()
+                    };
+                    let (left, raised) = preconditioned(&with_ridge(self.gradients[0], own), v, k, damping);
+                    let (right, also) = preconditioned(&with_ridge(self.gradients[1], self.right), w, k, damping);
                     *self.raised += usize::from(raised || also);
                     scaled = Some([left, right]);
                 }
@@ -176,11 +184,19 @@ impl<T: Real> Trial<'_, T> {
                         (0..2).map(|side| dot(self.gradients[side], direction(&scaled, self.gradients, side))).sum();
                     let above = (share * e - tuning.optimal).max(0.0);
                     step = if descent > 0.0 { tuning.polyak_scale * above / descent } else { 0.0 };
+                    let own = self.whole.unwrap_or(self.left);
+                    let size = dot(own, own) + dot(self.right, self.right);
+                    let length: f64 = (0..2)
+                        .map(|side| direction(&scaled, self.gradients, side))
+                        .map(|direction| dot(direction, direction))
+                        .sum();
+                    step = step.min(LONGEST * (size / length).sqrt());
                     if recipe.polyak == Polyak::First {
                         *self.step = step;
                     }
                 }
                 Stage::Descend => {
+                    let shrink = if recipe.precondition { 0.0 } else { shrink };
                     let (step, shrink) = (T::from_f64(step), T::from_f64(shrink));
                     for (side, factor) in [&mut *self.left, &mut *self.right].into_iter().enumerate() {
                         let numbers = factor.iter_mut().zip(direction(&scaled, self.gradients, side));

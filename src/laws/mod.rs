@@ -121,7 +121,12 @@ impl Place {
         (places, notices)
     }
 
-    pub(crate) fn load<'a>(&self, load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
+    /// An engine as the laws are checked on it.
+    ///
+    /// # Errors
+    /// As the backend's.
+    #[doc(hidden)]
+    pub fn load<'a>(&self, load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         self.backend.load(load, self.precision, &self.options)
     }
 }

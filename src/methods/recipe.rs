@@ -16,13 +16,13 @@ pub enum Stage {
     Gradient,
     /// E = Σ wρ(e) over the measurements of that gradient.
     Energy,
-    /// D ← D (VᵀV + λI)⁻¹ with λ = damping + damping_factor·√(2E). λ is never less than what keeps VᵀV + λI positive definite
+    /// D ← (D + (shrink/step)·U)(VᵀV + λI)⁻¹ with λ = damping + damping_factor·√(2E). λ is never less than what keeps VᵀV + λI positive definite
     /// in the arithmetic of the engine. What [`Stage::Polyak`] needs of the gradient is kept.
     Precondition,
     /// step = polyak_scale·(c·E − optimal)/⟨gradient, D⟩ with c = ½ for symmetric models and 1 otherwise, the step
-    /// of Polyak; 0 where nothing is left to descend.
+    /// of Polyak; 0 where nothing is left to descend, and never more than ½‖U‖/‖D‖ (of both factors together).
     Polyak,
-    /// U ← U − step·D − shrink·U.
+    /// U ← U − step·D − shrink·U; without the last term where D was preconditioned.
     Descend,
     /// The same from an extrapolated point Y, which is what the engine holds as its factor (Nesterov; restarts after
     /// O'Donoghue & Candès, Found. Comput. Math. 2015):
@@ -180,7 +180,7 @@ mod tests {
         use Stage::*;
         let stages = |recipe: Recipe, t| recipe.stages(t).collect::<Vec<_>>();
         assert_eq!(stages(Recipe::default(), 0), [Gradient, Descend]);
-        let polyak = Recipe { polyak: Polyak::Every(3), ..Recipe::default() };
+        let polyak = Recipe { polyak: super::Polyak::Every(3), ..Recipe::default() };
         assert_eq!(stages(polyak, 1), [Gradient, Descend]);
         assert_eq!(stages(polyak, 2), [Gradient, Energy, Polyak, Descend]);
         let scaled = Recipe { precondition: true, residual_damping: true, ..Recipe::default() };

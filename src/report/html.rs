@@ -7,7 +7,7 @@ body{font:16px/1.5 system-ui,sans-serif;color:#222;background:#fff;max-width:62r
 h1{font-size:1.7rem;line-height:1.25}h2{font-size:1.25rem;margin-top:2.4rem;border-bottom:1px solid #ccc}\
 figure{margin:1.2rem 0;break-inside:avoid}svg{width:100%;height:auto}figcaption{font-size:.93rem;color:#333}\
 table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{border:1px solid #bbb;padding:.35rem .5rem;text-align:left;\
-vertical-align:top;overflow-wrap:break-word}.good,.bad,.none{white-space:nowrap}th{background:#f2f2f2}tr{break-inside:avoid}\
+vertical-align:top;overflow-wrap:break-word}.good,.bad,.none,.number{white-space:nowrap}th{background:#f2f2f2}tr{break-inside:avoid}\
 .good{background:#dcf2e0;font-weight:600}.bad{background:#f9d4cf;font-weight:700}.none{background:#eee}\
 code,pre{font:.88rem ui-monospace,monospace;background:#f5f5f5;padding:.1rem .25rem}pre{padding:.6rem;white-space:pre-wrap}\
 @media print{body{margin:0;max-width:none;font-size:11pt}.good,.bad,.none,th{print-color-adjust:exact}}";
@@ -62,7 +62,8 @@ impl Page {
         let _ = writeln!(self.body, "<figure>\n{drawing}\n<figcaption>{caption}</figcaption>\n</figure>");
     }
 
-    /// A table; each cell is its text and a class (`good`, `bad`, `none`, or empty).
+    /// A table; each cell is its text and a class (`good`, `bad`, `none`, `number` for what is not to be broken, or
+    /// empty).
     pub fn table(&mut self, header: &[&str], rows: &[Vec<(String, &str)>]) {
         let head: String = header.iter().map(|h| format!("<th>{}</th>", escaped(h))).collect();
         let _ = writeln!(self.body, "<table>\n<thead><tr>{head}</tr></thead>\n<tbody>");

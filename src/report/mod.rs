@@ -1,6 +1,10 @@
 //! What a run leaves behind: a JSON report, a trace, a table of trials, the factors; what a sweep leaves behind: tables,
-//! a map of success rates, a page.
+//! a map of success rates, a page; what a comparison leaves behind: tables, two figures, a page.
 
+mod compare_figure;
+mod compare_page;
+mod compare_rows;
+mod compare_tables;
 mod heatmap;
 mod html;
 mod json;
@@ -12,6 +16,10 @@ mod sweep_tables;
 mod tables;
 
 pub use crate::text::{readable, readable_seconds};
+pub use compare_figure::{Over, comparison_figure};
+pub use compare_page::{ComparisonPage, comparison_page};
+pub use compare_rows::{ComparisonRow, Reached, comparison_rows};
+pub use compare_tables::{comparison_text, write_comparison, write_curves};
 pub use heatmap::{Heatmap, Panel as HeatmapPanel};
 pub use html::{Page, escaped};
 pub use json::{Baseline, Environment, MemoryReport, RunReport, TrialReport};

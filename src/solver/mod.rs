@@ -125,6 +125,14 @@ impl Solver {
         Memory { parts }
     }
 
+    /// For each trial, in how many iterations of the last run a damping λ had to be raised to keep VᵀV + λI positive definite.
+    ///
+    /// # Errors
+    /// Device failures.
+    pub fn damping_raised(&mut self) -> Result<Vec<usize>> {
+        self.engine.damping_raised()
+    }
+
     /// Automatic choices and doubts, in sentences.
     pub fn notices(&self) -> &[String] {
         &self.plan.notices
@@ -213,7 +221,12 @@ impl Solver {
     pub fn solve_with(&mut self, mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
         let operator = self.problem.operator();
         let (shape, m) = (operator.shape(), operator.measurements());
-        let form = Form { shape, signature: self.settings.signature, centred: operator.is_centred() };
+        let form = Form {
+            shape,
+            signature: self.settings.signature,
+            centred: operator.is_centred(),
+            loss: self.settings.parameters.loss,
+        };
         let n = shape.rows().max(shape.columns());
         let (plan, stop, engine) = (&self.plan, &self.settings.stop, &mut self.engine);
         let unit_roundoff = engine.info().precision.unit_roundoff();
@@ -227,8 +240,8 @@ impl Solver {
             .collect();
         for (watch, spectrum) in watches.iter_mut().zip(&plan.spectra) {
             if let Some(spectrum) = spectrum {
-                watch.diagnose(spectrum.clone(), plan.start.left(watch.trial()))?;
-            } else if self.settings.diagnose {
+                watch.diagnose(spectrum.clone(), plan.start.left(watch.trial()), plan.is_plain())?;
+            } else if self.settings.diagnose && plan.is_plain() {
                 watch.diagnose_without_truth();
             }
         }
@@ -296,7 +309,10 @@ impl Solver {
             }
         }
         let precision = engine.info().precision;
-        trials.iter_mut().for_each(|trial| trial.remark = trial.floor_remark(precision));
+        let raised = engine.damping_raised()?;
+        for (trial, raised) in trials.iter_mut().zip(raised) {
+            trial.remark = trial.floor_remark(precision).or_else(|| trial.damping_remark(raised));
+        }
         let (engine, notices) = (engine.info().clone(), plan.notices.clone());
         Ok(Solution { trials, trace, timing, memory: self.memory(), engine, notices })
     }

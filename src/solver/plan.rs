@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::Spectrum;
 use crate::error::{Error, Result};
-use crate::methods::{Algorithm, DAMPING, DAMPING_FACTOR, Method, Tuning};
+use crate::methods::{
+    Algorithm, CG_DAMPING_FACTOR, DAMPING, DAMPING_FACTOR, Method, PRECONDITIONED_STEP, Recipe, Tuning,
+};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Factors, Model, Shape};
 use crate::solver::init::{Init, Preprocess};
@@ -68,6 +70,14 @@ pub(crate) struct Plan {
     pub algorithm: Algorithm,
     /// Sentences about automatic choices and doubtful input.
     pub notices: Vec<String>,
+}
+
+impl Plan {
+    /// Whether it is gradient descent with a constant step, which power iterations and their times belong to.
+    pub fn is_plain(&self) -> bool {
+        self.algorithm == Algorithm::Recipe(Recipe::default())
+            && self.tuning.iter().all(|tuning| tuning.decay == 1.0 && tuning.damping == 0.0)
+    }
 }
 
 /// Default of `search_rank` where n is larger.
@@ -137,7 +147,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         let step_size = match wanted.step_size.or(settings.step_size) {
             Some(step) => step,
             None => match settings.method {
-                Method::ScaledGd | Method::PrecGd => 0.5,
+                Method::ScaledGd | Method::PrecGd => PRECONDITIONED_STEP,
                 Method::AltScaledGd | Method::Cg | Method::Lbfgs | Method::Riemannian => 1.0,
                 _ => 0.25 / spectra.norm(key, row, normalization, "step_size")?,
             },
@@ -223,7 +233,8 @@ fn starts_spectral(settings: &Settings) -> bool {
 fn tuning(settings: &Settings, trial: &TrialParameters) -> Tuning {
     let p = &settings.parameters;
     let factor = match settings.method {
-        Method::PrecGd | Method::Cg => p.damping_factor.unwrap_or(DAMPING_FACTOR),
+        Method::PrecGd => p.damping_factor.unwrap_or(DAMPING_FACTOR),
+        Method::Cg => p.damping_factor.unwrap_or(CG_DAMPING_FACTOR),
         _ => 0.0,
     };
     Tuning {
@@ -317,6 +328,10 @@ fn say(given: &[Trial], settings: &Settings, n: usize, trials: &[TrialParameters
     if settings.step_size.is_none() && !steps.is_empty() && from_norm {
         let values = span(steps.iter().map(|&i| trials[i].step_size).collect());
         notices.push(format!("step_size {values}: chosen as 1/(4 ‖s·A*(y)‖)"));
+    }
+    if settings.step_size.is_none() && !steps.is_empty() && settings.method.is_preconditioned() {
+        let values = span(steps.iter().map(|&i| trials[i].step_size).collect());
+        notices.push(format!("step_size {values}: chosen for {}, whose steps have no unit", settings.method.word()));
     }
     let scales = unset(|t| t.init_scale.is_some());
     if matches!(settings.init, Init::Automatic { .. }) && starts_spectral(settings) {

@@ -231,6 +231,11 @@ impl Settings {
         Self { method, ..Self::default() }
     }
 
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
     /// Of the method; [`crate::methods::METHODS`] says which it has.
     pub fn parameters(mut self, parameters: Parameters) -> Self {
         self.parameters = parameters;

@@ -21,7 +21,8 @@ pub enum Status {
     TimeLimit,
     /// Over a window the loss was flat and no singular value of U grew by more than 1 %.
     Stalled,
-    /// The loss became non-finite or rose a hundredfold above its start; the last good iterate is kept.
+    /// The loss became non-finite or rose a millionfold above its start (of `scaled-gd` with λ > 0, which overshoots, 10¹⁴-fold); the
+    /// last good iterate is kept.
     Diverged,
     /// The observer asked to stop.
     Interrupted,
@@ -61,7 +62,8 @@ pub struct TraceRow {
     pub iteration: usize,
     /// Since the iteration began.
     pub seconds: f64,
-    /// (s/4)·Σ eᵢ² over the training measurements, (s/2)·Σ eᵢ² for two factors; of eᵢ − ē for centred operators.
+    /// (s/4)·Σ eᵢ² over the training measurements, (s/2)·Σ eᵢ² for two factors; of eᵢ − ē for centred operators; 2ρ(eᵢ) in place
+    /// of eᵢ² with another loss.
     pub train_loss: f64,
     /// ‖e‖/‖y‖ over the training measurements.
     pub relative_residual: f64,
@@ -164,6 +166,20 @@ const SINGLE_PRECISION_FLOOR: f64 = 1e-6;
 
 impl TrialSolution {
     /// What the status alone would let a user blame the method or the device for.
+    /// Where VᵀV was too ill-conditioned for the damping there was.
+    pub(crate) fn damping_remark(&self, raised: usize) -> Option<String> {
+        (raised > 0).then(|| {
+            let condition = match (self.singular_values.first(), self.singular_values.last()) {
+                (Some(first), Some(last)) if *last > 0.0 => format!("; σ₁/σ_k of the iterate {:.0e}", first / last),
+                _ => String::new(),
+            };
+            format!(
+                "in {raised} iterations the damping was raised, or directions left out, to keep the preconditioner within \
+                 the precision of the arithmetic{condition}"
+            )
+        })
+    }
+
     pub(crate) fn floor_remark(&self, precision: Precision) -> Option<String> {
         let ended = matches!(self.status, Status::Stalled | Status::IterationLimit);
         (ended && precision == Precision::F32 && self.relative_residual < SINGLE_PRECISION_FLOOR).then(|| {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::diagnostics::{self, PaperDiagnostics, ProxyClock, Spectrum};
 use crate::error::Result;
+use crate::operators::Loss;
 use crate::problem::{Factors, MatrixView, Model, Product, Shape, Truth};
 use crate::solver::plan::TrialParameters;
 use crate::solver::settings::Stop;
@@ -54,6 +55,8 @@ pub(crate) struct Form {
     pub signature: Option<(usize, usize)>,
     /// Of residuals: see [`Operator::is_centred`](crate::operators::Operator::is_centred).
     pub centred: bool,
+    /// ρ.
+    pub loss: Loss,
 }
 
 impl Form {
@@ -119,12 +122,13 @@ impl<'a> TrialWatch<'a> {
         self.parameters.trial
     }
 
-    /// Follows the trial through the phases, from the spectrum of its P and its start.
-    pub(crate) fn diagnose(&mut self, spectrum: Arc<Spectrum>, start: MatrixView<'_>) -> Result<()> {
+    /// Follows the trial through the phases, from the spectrum of its P and its start; beside its twin where it has one.
+    pub(crate) fn diagnose(&mut self, spectrum: Arc<Spectrum>, start: MatrixView<'_>, twin: bool) -> Result<()> {
         if let Some(truth) = self.truth {
             let start_factor = trimmed(start, self.parameters.search_rank);
             let view = MatrixView::new(start.rows(), self.parameters.search_rank, &start_factor)?;
-            self.diagnostics = Some(PaperDiagnostics::new(truth, spectrum, self.parameters.step_size, view)?);
+            self.diagnostics =
+                Some(PaperDiagnostics::new(truth, spectrum, twin.then_some(self.parameters.step_size), view)?);
         }
         Ok(())
     }
@@ -153,7 +157,10 @@ impl<'a> TrialWatch<'a> {
             _ => None,
         };
         let share = self.form.share();
-        let train_loss = share * p.normalization * training;
+        let train_loss = match self.form.loss {
+            Loss::Square => share * p.normalization * training,
+            loss => 2.0 * share * p.normalization * self.summed(loss, e),
+        };
         let phase_proxy = match &mut self.proxy {
             Some(proxy) if finite => proxy.observe(moment.iteration, train_loss, &product.singular_values()?),
             _ => None,
@@ -172,7 +179,11 @@ impl<'a> TrialWatch<'a> {
         };
         self.iterations = moment.iteration;
         let first = *self.first_loss.get_or_insert(row.train_loss);
-        let scale = first.max(share * p.normalization * self.norms.0);
+        let zero = match self.form.loss {
+            Loss::Square => share * p.normalization * self.norms.0,
+            loss => 2.0 * share * p.normalization * self.summed(loss, self.target),
+        };
+        let scale = first.max(zero);
         let rise = if p.damping.is_some_and(|damping| damping > 0.0) { BLOW_UP_DAMPED } else { BLOW_UP };
         if !finite || row.train_loss > rise * scale {
             self.status = Some(Status::Diverged);
@@ -206,6 +217,13 @@ impl<'a> TrialWatch<'a> {
             self.status = Some(Status::Stalled);
         }
         Ok(row)
+    }
+
+    /// Σ wρ(e).
+    fn summed(&self, loss: Loss, e: &[f64]) -> f64 {
+        let centre = if self.form.centred { weighted_mean(e, self.weights) } else { 0.0 };
+        let used = e.iter().zip(self.weights).filter(|(_, w)| **w > 0.0);
+        used.map(|(e, w)| w * loss.value(e - centre)).sum()
     }
 
     fn reached(&self, row: &TraceRow) -> bool {

@@ -40,7 +40,7 @@ fn lists_name_what_the_flags_take() {
 #[test]
 fn help_fits_110_columns_explains_every_flag_and_names_defaults() {
     let dir = Dir::new();
-    for command in ["", "solve", "generate", "demo", "check", "list"] {
+    for command in ["", "solve", "compare", "generate", "demo", "check", "list"] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = dir.run(&args).done().stdout;
         for line in help.lines() {

@@ -3,6 +3,7 @@
 mod batch;
 mod bench;
 mod commands;
+mod compare;
 mod completion;
 mod generate;
 mod gpu;

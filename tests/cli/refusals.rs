@@ -113,8 +113,8 @@ fn flags_that_exclude_each_other_are_named() {
     dir.write_f64("U.npy", &[N, 3], &[0.1; 3 * N]);
     dir.write_f64("UU.npy", &[2, N, 3], &[0.1; 6 * N]);
     for (flags, fragments) in [
-        ("--init U.npy --init-scale 0.1", &["--init <FILE>", "--init-scale"][..]),
-        ("--init U.npy --seed 1", &["--init <FILE>", "--seed"]),
+        ("--init U.npy --init-scale 0.1", &["--init U.npy", "--init-scale"][..]),
+        ("--init U.npy --seed 1", &["--init U.npy", "--seed"]),
         ("--truth X.npy --truth-matrix X.npy", &["--truth <FILE>", "--truth-matrix"]),
         ("--init U.npy --search-rank 4", &["--search-rank", "found 4", "3, as given"]),
         ("--init U.npy --search-rank 3,4", &["--search-rank", "found 4", "3, as given"]),

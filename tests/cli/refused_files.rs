@@ -135,6 +135,6 @@ fn truths_and_starts_of_another_size() {
 fn observations_of_zero_have_no_automatic_scale() {
     let dir = Dir::with_problem();
     dir.write_f64("y.npy", &[M], &[0.0; M]);
-    refused_solve(&dir, "", &["--step-size", "give it explicitly"]);
-    refused_solve(&dir, "--step-size 0.1", &["--init-scale", "give it explicitly"]);
+    refused_solve(&dir, "--method gd", &["--step-size", "give it explicitly"]);
+    refused_solve(&dir, "", &["--init-scale", "give it explicitly"]);
 }

@@ -60,7 +60,7 @@ fn they_are_the_factors_at_the_observation_points() {
 #[test]
 fn a_trial_that_has_ended_keeps_its_last_factor() {
     let dir = Dir::with_problem();
-    let flags = "--step-size 0.25,0.05 --stop-residual 1e-2 --max-iterations 400 --observe log";
+    let flags = "--method gd --step-size 0.25,0.05 --stop-residual 1e-2 --max-iterations 400 --observe log";
     dir.solve(&format!("{flags} --snapshots U.npz --out f.npz --report run.json")).done();
     let (u, report) = (read(&dir, "U.npz"), dir.json("run.json"));
     let ended = |trial: usize| report["trials"][trial]["iterations"].as_u64().unwrap() as usize;

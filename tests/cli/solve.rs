@@ -39,7 +39,7 @@ fn the_report_says_what_was_run_where_and_what_came_out() {
     let argv: Vec<&str> = report["argv"].as_array().unwrap().iter().filter_map(|v| v.as_str()).collect();
     assert!(argv.contains(&"solve") && argv.contains(&"--stop-relative-error"), "{argv:?}");
     assert_eq!(report["seeds"]["init"][0], 0);
-    assert_eq!(report["settings"]["method"], "gd");
+    assert_eq!(report["settings"]["method"], "prec-gd");
     assert_eq!(report["settings"]["stop_relative_error"], 1e-5);
     let inputs = report["inputs"].as_array().unwrap();
     assert_eq!(inputs.len(), 3);
@@ -207,8 +207,7 @@ fn backends_agree() {
 #[test]
 fn phases_without_a_truth_are_called_a_proxy() {
     let dir = Dir::with_problem();
-    let flags =
-        "--observe every:1 --max-iterations 200 --step-size 0.2 --search-rank 6 --trace trace.csv --report run.json";
+    let flags = "--method gd --observe every:1 --max-iterations 200 --step-size 0.2 --search-rank 6 --trace trace.csv --report run.json";
     let said = dir.solve(flags).done();
     assert!(said.stdout.contains("phases (proxy)") && !said.stdout.contains("phases   "), "{}", said.stdout);
     let guess = dir.json("run.json")["trials"][0]["phases_proxy"].clone();

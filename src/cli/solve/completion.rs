@@ -13,7 +13,7 @@ use lowrank::solver::Holdout;
 use lowrank::{Error, Problem, Result};
 use serde_json::json;
 
-use super::Args;
+use super::Common;
 use super::files::{Measured, object};
 
 /// What is to be held out.
@@ -26,7 +26,7 @@ pub enum HeldOut {
 
 impl HeldOut {
     /// A number is a share, everything else a file.
-    pub fn new(args: &Args) -> Self {
+    pub fn new(args: &Common) -> Self {
         match args.holdout.as_deref().map(|text| (text, text.trim().parse::<f64>())) {
             None => Self::Nothing,
             Some((_, Ok(fraction))) => Self::Share(Holdout { fraction, seed: args.holdout_seed }),
@@ -52,7 +52,7 @@ pub struct Predictions {
 }
 
 impl Completion {
-    pub fn new(args: &Args, path: PathBuf, model: Model, shape: Option<(usize, usize)>) -> Result<Self> {
+    pub fn new(args: &Common, path: PathBuf, model: Model, shape: Option<(usize, usize)>) -> Result<Self> {
         let refuse = |name: &str, found: &str, allowed: &str, fix: &str| {
             Err(Error::Invalid { name: name.into(), found: found.into(), allowed: allowed.into(), fix: fix.into() })
         };
@@ -108,7 +108,7 @@ impl Completion {
         Ok(file)
     }
 
-    pub fn open(self, args: &Args) -> Result<Measured> {
+    pub fn open(self, args: &Common) -> Result<Measured> {
         let mut notices = Vec::new();
         let train = self.read(&self.path, &mut notices)?;
         let test = match &self.held_out {
@@ -210,7 +210,7 @@ fn gaps(operator: &Entries, training: &[bool]) -> Option<String> {
 }
 
 /// Fewer measurements than the smallest search rank has degrees of freedom.
-fn too_few(args: &Args, shape: Shape, m: usize) -> Option<String> {
+fn too_few(args: &Common, shape: Shape, m: usize) -> Option<String> {
     let k = args.search_rank.as_deref().and_then(|text| text.parse::<usize>().ok()).unwrap_or(1);
     let freedom = shape.degrees_of_freedom(k);
     (m < freedom).then(|| {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::completion::{Completion, Predictions};
 use super::made::Made;
-use super::{Args, STORAGES, pair_of, word};
+use super::{Common, STORAGES, pair_of, word};
 
 const MODELS: &[(&str, Model)] = &[("psd", Model::Psd), ("asymmetric", Model::Asymmetric), ("signed", Model::Signed)];
 const LAYOUTS: &[(&str, Layout)] = &[("packed", Layout::Packed), ("full", Layout::Full)];
@@ -49,7 +49,7 @@ pub struct Measured {
 
 impl Source {
     /// From the flags alone; no file is opened.
-    pub fn new(args: &Args) -> Result<Self> {
+    pub fn new(args: &Common) -> Result<Self> {
         // Two sets of vectors are those of two factors.
         let pair = args.entries.is_some() || args.vectors_right.is_some();
         let usual = if pair { "asymmetric" } else { "psd" };
@@ -81,7 +81,7 @@ impl Source {
     }
 
     /// Files that are read.
-    pub fn inputs(&self, args: &Args) -> Vec<PathBuf> {
+    pub fn inputs(&self, args: &Common) -> Vec<PathBuf> {
         let mut inputs = match self {
             Self::Matrices { path, observations, .. } | Self::Sparse { path, observations, .. } => {
                 vec![path.clone(), observations.clone()]
@@ -92,12 +92,12 @@ impl Source {
             Self::Made(made) => vec![made.observations().clone()],
             Self::Entries(completion) => completion.inputs(),
         };
-        let init = args.init.as_ref().filter(|_| matches!(spectral(args), Ok(None)));
+        let init = args.init.as_ref().filter(|path| !is_word(path));
         inputs.extend([&args.truth, &args.truth_matrix].into_iter().flatten().chain(init).cloned());
         inputs
     }
 
-    pub fn open(self, args: &Args) -> Result<Measured> {
+    pub fn open(self, args: &Common) -> Result<Measured> {
         match self {
             Self::Matrices { path, observations, options } => {
                 let file = options.open(&path)?;
@@ -125,7 +125,7 @@ impl Source {
         }
     }
 
-    fn vectors(args: &Args, left: PathBuf, model: Model) -> Result<Self> {
+    fn vectors(args: &Common, left: PathBuf, model: Model) -> Result<Self> {
         for (name, flag) in [("layout", &args.layout), ("shape", &args.shape)] {
             if let Some(found) = flag {
                 return Err(Error::Invalid {
@@ -148,7 +148,7 @@ impl Source {
 
 /// Matrices with their observations.
 pub fn measured(
-    args: &Args,
+    args: &Common,
     operator: Arc<dyn Operator>,
     text: &str,
     mut notices: Vec<String>,
@@ -168,7 +168,7 @@ pub fn measured(
 }
 
 /// Of `--init spectral` or `spectral:J`: how many eigenvectors are left out.
-pub fn spectral(args: &Args) -> Result<Option<usize>> {
+pub fn spectral(args: &Common) -> Result<Option<usize>> {
     let Some(text) = args.init.as_ref().and_then(|path| path.to_str()) else { return Ok(None) };
     match text.strip_prefix("spectral") {
         Some("") => Ok(Some(0)),
@@ -183,7 +183,7 @@ pub fn spectral(args: &Args) -> Result<Option<usize>> {
 }
 
 /// T of `--init-preprocess`.
-fn preprocess(args: &Args) -> Result<Preprocess> {
+fn preprocess(args: &Common) -> Result<Preprocess> {
     let Some(text) = &args.init_preprocess else { return Ok(Preprocess::None) };
     Preprocess::from_word(text).ok_or_else(|| Error::Invalid {
         name: "init_preprocess".into(),
@@ -200,7 +200,7 @@ pub fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn observations(args: &Args) -> Result<PathBuf> {
+fn observations(args: &Common) -> Result<PathBuf> {
     args.observations.clone().ok_or_else(|| Error::Invalid {
         name: "observations".into(),
         found: "nothing".into(),
@@ -210,7 +210,7 @@ fn observations(args: &Args) -> Result<PathBuf> {
 }
 
 /// n1,n2 of --shape.
-fn shape(args: &Args) -> Result<Option<(usize, usize)>> {
+fn shape(args: &Common) -> Result<Option<(usize, usize)>> {
     let Some(text) = &args.shape else { return Ok(None) };
     let (allowed, fix) = ("two positive whole numbers n1,n2", "for example --shape 60,60");
     match pair_of("shape", text, allowed, fix)? {
@@ -226,13 +226,13 @@ fn shape(args: &Args) -> Result<Option<(usize, usize)>> {
 
 /// What --storage says. Reference keeps the file's own type, as do double and mixed precision; single precision rounds
 /// once, where the file is read.
-fn storage(args: &Args) -> Result<Option<Storage>> {
+fn storage(args: &Common) -> Result<Option<Storage>> {
     let single = args.precision == "f32" && args.backend != "reference";
     let storage = args.storage.as_ref().map(|text| word("storage", text, STORAGES)).transpose()?;
     Ok(storage.or(single.then_some(Storage::F32)))
 }
 
-fn open_options(args: &Args, model: Model) -> Result<OpenOptions> {
+fn open_options(args: &Common, model: Model) -> Result<OpenOptions> {
     Ok(OpenOptions {
         model,
         layout: args.layout.as_ref().map(|text| word("layout", text, LAYOUTS)).transpose()?,
@@ -243,7 +243,7 @@ fn open_options(args: &Args, model: Model) -> Result<OpenOptions> {
 }
 
 /// Attaches the truth that --truth or --truth-matrix names.
-pub fn with_truth(args: &Args, problem: Problem) -> Result<Problem> {
+pub fn with_truth(args: &Common, problem: Problem) -> Result<Problem> {
     let shape = problem.operator().shape();
     let (n1, n2) = (shape.rows(), shape.columns());
     let problem = match (&args.truth, shape.model()) {
@@ -278,10 +278,28 @@ pub fn with_truth(args: &Args, problem: Problem) -> Result<Problem> {
     }
 }
 
+/// Size of R over that of L in an imbalanced start (arXiv 2310.01769).
+const IMBALANCED: f64 = 1.0 / 3.0;
+
+/// Whether `--init` is a word and not a file.
+pub fn is_word(path: &std::path::Path) -> bool {
+    is_random(path) || path.to_str().is_some_and(|text| text.starts_with("spectral"))
+}
+
+/// Whether it is one that draws at random.
+pub fn is_random(path: &std::path::Path) -> bool {
+    path.to_str().is_some_and(|text| matches!(text, "small-random" | "imbalanced"))
+}
+
 /// Adds the start. Scales and seeds are on the trials.
-pub fn with_start(args: &Args, settings: Settings, problem: &Problem) -> Result<Settings> {
+pub fn with_start(args: &Common, settings: Settings, problem: &Problem) -> Result<Settings> {
     let Some(path) = &args.init else { return Ok(settings.init(Init::Automatic { seed: 0 })) };
     let shape = problem.operator().shape();
+    match path.to_str() {
+        Some("small-random") => return Ok(settings.init(Init::Automatic { seed: 0 })),
+        Some("imbalanced") => return Ok(settings.init(Init::Automatic { seed: 0 }).init_scale_ratio(IMBALANCED)),
+        _ => {}
+    }
     if let Some(skip) = spectral(args)? {
         return Ok(settings.init(Init::Spectral { skip, preprocess: preprocess(args)? }));
     }

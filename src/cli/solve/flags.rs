@@ -1,11 +1,10 @@
-//! Flags of `solve`, and their help.
+//! Flags of `solve`, and their help; those that commands with measurements of the user's own share.
 
 use std::path::PathBuf;
 
-/// Lists and ranges (`1:8`, `a:b:step`, `log:1e-1:1e-7:7`) of --init-scale, --seed, --search-rank, --step-size and
-/// --rows make one batch, their cartesian product.
+/// What is to be recovered, from where, in which arithmetic, and when to stop.
 #[derive(clap::Args, Clone, Debug)]
-pub struct Args {
+pub struct Common {
     /// Sensing matrices, .npy: (m, n1, n2), (m, n1·n2), or packed (m, n(n+1)/2) upper triangles row by row
     #[arg(long, value_name = "A.npy", help_heading = "Measurements")]
     pub matrices: Option<PathBuf>,
@@ -91,10 +90,10 @@ pub struct Args {
     /// Seed of the random start [default: 0]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
     pub seed: Option<String>,
-    /// Start from these factors instead: U0.npy (n, k) or (batch, n, k), or the factors.npz of another run (both of two factors);
-    /// or from the leading eigenvectors of s·A*(y): spectral, or spectral:1 without the first, which entries above a threshold
-    /// need
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["init_scale", "seed"], help_heading = "Method")]
+    /// small-random; imbalanced: the same with R a third of the size of L; spectral: from the leading eigenvectors of s·A*(y), or
+    /// spectral:1 without the first, which entries above a threshold need; or a file: U0.npy (n, k) or (batch, n, k), or the
+    /// factors.npz of another run (both of two factors) [default: small-random; spectral for the methods that need it]
+    #[arg(long, value_name = "NAME|FILE", help_heading = "Method")]
     pub init: Option<PathBuf>,
     #[command(flatten)]
     pub method: super::method::Flags,
@@ -153,6 +152,17 @@ pub struct Args {
     /// Seed of the choice of held-out measurements
     #[arg(long, value_parser = crate::cli::grid::single::<u64>, value_name = "SEED", default_value_t = 0, help_heading = "When to stop")]
     pub holdout_seed: u64,
+}
+
+/// Lists and ranges (`1:8`, `a:b:step`, `log:1e-1:1e-7:7`) of --init-scale, --seed, --search-rank, --step-size and
+/// --rows make one batch, their cartesian product.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    pub common: Common,
+    /// gd, momentum, gd-polyak, sgd, scaled-gd, prec-gd, alt-scaled-gd, cg, lbfgs or riemannian; see `lowrank list methods`
+    #[arg(long, value_name = "NAME", default_value = lowrank::Method::default().word(), display_order = 0, help_heading = "Method")]
+    pub method: String,
     /// When to trace and to test the stop rules: every:J iterations, or log (about twelve times a decade)
     #[arg(long, value_name = "WHEN", default_value = "every:10", help_heading = "When to stop")]
     pub observe: String,
@@ -175,6 +185,13 @@ pub struct Args {
     /// No notes and no progress
     #[arg(long, short, help_heading = "Output (each optional; - is the standard output)")]
     pub quiet: bool,
+}
+
+impl Common {
+    /// Whether an error, a loss or a residual is to be reached.
+    pub fn has_target(&self) -> bool {
+        self.stop_relative_error.is_some() || self.stop_loss.is_some() || self.stop_residual.is_some()
+    }
 }
 
 impl Args {

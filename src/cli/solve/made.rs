@@ -9,7 +9,7 @@ use lowrank::problem::{Model, Shape};
 use lowrank::{Error, Result};
 use serde_json::json;
 
-use super::Args;
+use super::Common;
 use super::files::{Measured, measured};
 
 /// What the flags say of them.
@@ -26,7 +26,7 @@ fn refused(name: &str, found: impl Into<String>, allowed: &str, fix: &str) -> Er
 impl Made {
     /// From the flags alone, which hold everything but y.
     pub fn new(
-        args: &Args,
+        args: &Common,
         name: &str,
         model: Model,
         shape: Option<(usize, usize)>,
@@ -82,7 +82,7 @@ impl Made {
         &self.observations
     }
 
-    pub fn open(self, args: &Args) -> Result<Measured> {
+    pub fn open(self, args: &Common) -> Result<Measured> {
         let Self { operator, seed, observations } = self;
         let (shape, m) = (operator.shape(), operator.measurements());
         let text = format!("{m} measurements of --operator {}", operator.name());

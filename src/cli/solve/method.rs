@@ -1,4 +1,4 @@
-//! Flags of methods and their parameters.
+//! Flags of the parameters of methods.
 
 use lowrank::methods::{METHODS, Method, Parameters, StepRule};
 use lowrank::operators::Loss;
@@ -7,12 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cli::grid;
 
-/// What of a method a command line says; what a method does not have is refused.
+/// Parameters of methods.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Flags {
-    /// gd, momentum, gd-polyak, sgd, scaled-gd, prec-gd, alt-scaled-gd, cg, lbfgs or riemannian; see `lowrank list methods`
-    #[arg(long, value_name = "NAME", default_value = "gd", help_heading = "Method")]
-    pub method: String,
     /// λ of scaled-gd, in units of ‖M‖ [default: 0 from a spectral start, else 1e-3 ‖s·A*(y)‖]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Method")]
     pub damping: Option<String>,
@@ -94,7 +91,7 @@ impl Flags {
     /// The flags as they were given.
     pub fn described(&self) -> Value {
         json!({
-            "method": self.method, "damping": self.damping, "damping_factor": self.damping_factor,
+            "damping": self.damping, "damping_factor": self.damping_factor,
             "step_rule": self.step_rule, "step_decay": self.step_decay, "polyak_every": self.polyak_every,
             "optimal_loss": self.optimal_loss, "polyak_scale": self.polyak_scale, "minibatches": self.minibatches,
             "method_seed": self.method_seed, "memory": self.memory, "loss": self.loss,

@@ -1,7 +1,7 @@
 //! `lowrank solve`: files in, factors and reports out.
 
 mod completion;
-mod files;
+pub mod files;
 mod flags;
 mod made;
 pub mod method;
@@ -21,21 +21,17 @@ use super::progress::Bar;
 use super::{Ending, grid, interrupt, remark};
 use completion::HeldOut;
 use files::{Measured, Source};
-pub use flags::Args;
+pub use flags::{Args, Common};
 pub use outputs::write_json;
 use outputs::{Described, Outputs};
 
 pub fn run(args: &Args) -> Result<Ending> {
     // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
-    let source = Source::new(args)?;
+    let common = &args.common;
+    let source = Source::new(common)?;
     let (settings, axes) = settings(args)?;
-    let precision = word("precision", &args.precision, PRECISIONS)?;
-    let backend = match args.backend.as_str() {
-        "auto" => Backend::auto_for(precision)?,
-        word => Backend::from_word(word)?,
-    };
-    backend.require(precision)?;
-    let inputs = source.inputs(args);
+    let backend = backend(common)?;
+    let inputs = source.inputs(common);
     for output in args.outputs() {
         ensure_not_input(output, &inputs)?;
     }
@@ -43,19 +39,15 @@ pub fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt();
     let mut outputs = Outputs::create(args)?;
 
-    let Measured { problem, described, mut notices, held_out, predictions } = source.open(args)?;
+    let Measured { problem, described, mut notices, held_out, predictions } = source.open(common)?;
     let (shape, m) = (problem.operator().shape(), problem.operator().measurements());
-    let problem = files::with_truth(args, problem)?;
-    let settings = files::with_start(args, settings, &problem)?;
+    let problem = files::with_truth(common, problem)?;
+    let settings = files::with_start(common, settings, &problem)?;
     let settings = match held_out {
         Some(measurements) => settings.holdout_measurements(measurements),
         None => settings,
     };
-    let mut trials = axes.trials(problem.instances());
-    if let (Init::Given(starts), [one]) = (settings.chosen_init(), trials.as_slice()) {
-        // A batch of starts, as another run leaves it, goes on as a batch.
-        trials = vec![*one; starts.batch()];
-    }
+    let trials = axes.trials_from(&settings, problem.instances());
     // Angles and phases are computed where they are shown or written.
     let diagnose = args.trace.is_some() || args.report.is_some() || trials.len() == 1;
     let settings = settings.trials(trials).diagnose(diagnose);
@@ -90,8 +82,19 @@ const PRECISIONS: &[(&str, Precision)] =
     &[("f32", Precision::F32), ("f64", Precision::F64), ("mixed", Precision::Mixed)];
 const STORAGES: &[(&str, Storage)] = &[("f16", Storage::F16), ("f32", Storage::F32), ("f64", Storage::F64)];
 
+/// The backend of --backend, which has to have the precision.
+pub fn backend(args: &Common) -> Result<Backend> {
+    let precision = word("precision", &args.precision, PRECISIONS)?;
+    let backend = match args.backend.as_str() {
+        "auto" => Backend::auto_for(precision)?,
+        word => Backend::from_word(word)?,
+    };
+    backend.require(precision)?;
+    Ok(backend)
+}
+
 /// Parameter axes of the batch.
-struct Axes {
+pub struct Axes {
     rows: Vec<Option<usize>>,
     search_ranks: Vec<Option<usize>>,
     step_sizes: Vec<Option<f64>>,
@@ -101,8 +104,18 @@ struct Axes {
 }
 
 impl Axes {
+    /// Trials of settings that have their start.
+    pub fn trials_from(&self, settings: &Settings, instances: usize) -> Vec<Trial> {
+        let trials = self.trials(instances);
+        match (settings.chosen_init(), trials.as_slice()) {
+            // A batch of starts, as another run leaves it, goes on as a batch.
+            (Init::Given(starts), [one]) => vec![*one; starts.batch()],
+            _ => trials,
+        }
+    }
+
     /// The cartesian product, the seed running fastest and the observation vector slowest.
-    fn trials(&self, instances: usize) -> Vec<Trial> {
+    pub fn trials(&self, instances: usize) -> Vec<Trial> {
         let mut trials = Vec::new();
         for (instance, rows) in (0..instances).flat_map(|i| self.rows.iter().map(move |rows| (i, rows))) {
             for k in &self.search_ranks {
@@ -146,16 +159,32 @@ where
 
 /// Settings without the start, and the axes of the batch.
 fn settings(args: &Args) -> Result<(Settings, Axes)> {
-    let method = method::method(&args.method.method)?;
-    let precision = word("precision", &args.precision, PRECISIONS)?;
-    let axes = Axes {
+    let method = method::method(&args.method)?;
+    let mut axes = shared_axes(&args.common)?;
+    axes.step_sizes = axis("step_size", &args.common.step_size)?;
+    axes.dampings = axis("damping", &args.common.method.damping)?;
+    let settings = shared_settings(&args.common)?;
+    let settings =
+        settings.method(method).parameters(args.common.method.parameters()?).observe(schedule(&args.observe)?);
+    // What can be refused without the problem is refused before any file is opened.
+    settings.clone().trials(axes.trials(1)).check()?;
+    Ok((settings, axes))
+}
+
+/// The axes that belong to the problem and the start; steps and dampings are left to the methods.
+pub fn shared_axes(args: &Common) -> Result<Axes> {
+    Ok(Axes {
         rows: axis("rows", &args.rows)?,
         search_ranks: axis("search_rank", &args.search_rank)?,
-        step_sizes: axis("step_size", &args.step_size)?,
-        dampings: axis("damping", &args.method.damping)?,
+        step_sizes: vec![None],
+        dampings: vec![None],
         init_scales: axis("init_scale", &args.init_scale)?,
         seeds: axis("seed", &args.seed)?,
-    };
+    })
+}
+
+/// Settings without a start, whatever the method.
+pub fn shared_settings(args: &Common) -> Result<Settings> {
     let stop = Stop {
         relative_error: args.stop_relative_error,
         loss: args.stop_loss,
@@ -172,11 +201,19 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
             fix: "give the truth, or stop by --stop-residual or --holdout".into(),
         });
     }
-    let mut settings = Settings::new(method)
-        .parameters(args.method.parameters()?)
-        .precision(precision)
-        .stop(stop)
-        .observe(schedule(&args.observe)?);
+    if let Some(init) = args.init.as_ref().filter(|init| !files::is_random(init)) {
+        for (name, value) in [("init_scale", &args.init_scale), ("seed", &args.seed)] {
+            if let Some(value) = value {
+                return Err(Error::Invalid {
+                    name: name.into(),
+                    found: format!("'{value}' beside --init {}", init.display()),
+                    allowed: "nothing beside a start that is not random".into(),
+                    fix: "leave one of the two out".into(),
+                });
+            }
+        }
+    }
+    let mut settings = Settings::default().precision(word("precision", &args.precision, PRECISIONS)?).stop(stop);
     match HeldOut::new(args) {
         HeldOut::File(path) if args.entries.is_none() => {
             return Err(Error::Invalid {
@@ -216,9 +253,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     if let Some(text) = &args.device_memory {
         settings = settings.device_memory(parse_size("device_memory", text)?);
     }
-    // What can be refused without the problem is refused before any file is opened.
-    settings.clone().trials(axes.trials(1)).check()?;
-    Ok((settings, axes))
+    Ok(settings)
 }
 
 /// Two whole numbers with a comma between them.
@@ -235,7 +270,8 @@ pub fn pair_of(name: &str, text: &str, allowed: &str, fix: &str) -> Result<(usiz
     }
 }
 
-fn schedule(text: &str) -> Result<Schedule> {
+/// What --observe says.
+pub fn schedule(text: &str) -> Result<Schedule> {
     match (text, text.strip_prefix("every:").map(str::parse::<usize>)) {
         ("log", _) => Ok(Schedule::Log),
         (_, Some(Ok(j))) => Ok(Schedule::Every(j)),
@@ -250,8 +286,16 @@ fn schedule(text: &str) -> Result<Schedule> {
 
 /// The flags as they were understood.
 fn settings_of(args: &Args, measurements: Map<String, Value>) -> Value {
+    let mut settings = described(&args.common, measurements);
+    settings.insert("method".into(), args.method.as_str().into());
+    settings.insert("observe".into(), args.observe.as_str().into());
+    Value::Object(settings)
+}
+
+/// The flags that commands share as they were understood.
+pub fn described(args: &Common, measurements: Map<String, Value>) -> Map<String, Value> {
     let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
-    let mut settings = json!({
+    let mut settings = files::object(json!({
         "truth": path(&args.truth), "truth_matrix": path(&args.truth_matrix), "init": path(&args.init),
         "signature": args.signature, "init_scale_ratio": args.init_scale_ratio, "ridge": args.ridge,
         "rows": args.rows, "search_rank": args.search_rank, "step_size": args.step_size,
@@ -261,18 +305,16 @@ fn settings_of(args: &Args, measurements: Map<String, Value>) -> Value {
         "max_iterations": args.max_iterations,
         "stop_relative_error": args.stop_relative_error, "stop_loss": args.stop_loss,
         "stop_residual": args.stop_residual, "stop_time": args.stop_time, "stall_window": args.stall_window,
-        "holdout": args.holdout, "holdout_seed": args.holdout_seed, "observe": args.observe,
-    });
-    if let Some(settings) = settings.as_object_mut() {
-        settings.extend(files::object(args.method.described()));
-        settings.extend(measurements);
-    }
+        "holdout": args.holdout, "holdout_seed": args.holdout_seed,
+    }));
+    settings.extend(files::object(args.method.described()));
+    settings.extend(measurements);
     settings
 }
 
 fn seeds(args: &Args, solution: &Solution) -> Value {
     let init: Vec<Option<u64>> = solution.trials.iter().map(|t| t.parameters.seed).collect();
-    json!({ "init": init, "holdout": args.holdout.as_ref().map(|_| args.holdout_seed) })
+    json!({ "init": init, "holdout": args.common.holdout.as_ref().map(|_| args.common.holdout_seed) })
 }
 
 fn outputs_use_stdout(args: &Args) -> bool {
@@ -280,7 +322,7 @@ fn outputs_use_stdout(args: &Args) -> bool {
 }
 
 fn ending(solution: &Solution, args: &Args) -> Ending {
-    let target = args.stop_relative_error.is_some() || args.stop_loss.is_some() || args.stop_residual.is_some();
+    let target = args.common.has_target();
     let good = |status: Status| match status {
         Status::Converged => true,
         Status::Diverged | Status::Interrupted => false,

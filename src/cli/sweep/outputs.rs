@@ -9,6 +9,7 @@ use lowrank::sweep::{Journal, Outcome, Seeds, Sweep, summarise};
 use lowrank::{Error, Result};
 use serde_json::{Map, Value, json};
 
+use crate::cli::quoted;
 use crate::cli::solve::write_json;
 
 const FILES: [&str; 5] = ["sweep.csv", "cells.csv", "heatmap.svg", "sweep.html", "sweep.json"];
@@ -106,15 +107,5 @@ impl Finished<'_> {
         facts.push(("time of all solves".to_owned(), format!("{solving:.1} s")));
         facts.push(("seed".to_owned(), self.sweep.grid().seed.to_string()));
         facts
-    }
-}
-
-/// As a shell reads it back.
-fn quoted(argument: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    if !argument.is_empty() && argument.chars().all(plain) {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', "'\\''"))
     }
 }

@@ -221,8 +221,9 @@ mod tests {
     }
 
     fn frame(n1: usize, n2: usize, m: usize) -> Frame {
-        let precision = Precision::F32;
-        Frame { precision, n: n1 + n2, n1, n2, symmetric: false, k: 2, positive: 2, m, batch: 1 }
+        let (precision, recipe) = (Precision::F32, crate::methods::Recipe::default());
+        let (symmetric, centred) = (false, false);
+        Frame { precision, n: n1 + n2, n1, n2, symmetric, k: 2, positive: 2, m, batch: 1, recipe, centred }
     }
 
     /// Row 0 has most nonzeros, row 2 none; measurement 1 has none, measurement 2 a hundred.

@@ -16,7 +16,7 @@ use crate::gpu::buffers::{Storage, real_words};
 use crate::gpu::device::Device;
 use crate::gpu::engine::Options;
 use crate::gpu::frame::Frame;
-use crate::gpu::pipelines::{Compiler, Kernel, Read, Write};
+use crate::gpu::pipelines::{Access, Compiler, Kernel, Read, Write};
 use crate::gpu::program::{At, Program};
 use crate::gpu::resources::{Buffers, part};
 use crate::gpu::shaders::Module;
@@ -48,6 +48,8 @@ struct Dispatch {
     panel: Option<wgpu::BindGroup>,
     workgroups: usize,
     per: Per,
+    /// Goes over the measurements of a group; its panel says which.
+    grouped: bool,
 }
 
 const PLACES: [At; 4] = [At::Current, At::Centred, At::Single, At::Pair];
@@ -71,6 +73,8 @@ fn everywhere(device: &Device, kernel: &Kernel, operands: &[&Storage]) -> [Optio
 pub(super) struct Thin {
     k: usize,
     dispatches: Vec<Dispatch>,
+    /// Sums for the mean of residuals.
+    means: Storage,
     outputs: Vec<Storage>,
     written: Vec<Storage>,
 }
@@ -87,7 +91,11 @@ impl Thin {
 
     /// What not every `evaluate` writes.
     pub(super) fn written(&self) -> Vec<&Storage> {
-        self.written.iter().collect()
+        self.written.iter().chain([&self.means]).collect()
+    }
+
+    pub(super) fn means(&self) -> &Storage {
+        &self.means
     }
 
     pub(super) fn part(
@@ -96,9 +104,9 @@ impl Thin {
         pass: &mut wgpu::ComputePass<'_>,
         count: usize,
         at: At,
-        index: usize,
+        (group, index): (Option<usize>, usize),
     ) -> Result<()> {
-        let Dispatch { kernel, operands, panel, workgroups, per } = &self.dispatches[index];
+        let Dispatch { kernel, operands, panel, workgroups, per, grouped } = &self.dispatches[index];
         let Some(operands) = PLACES.iter().position(|place| *place == at).and_then(|at| operands[at].as_ref()) else {
             return Ok(());
         };
@@ -106,7 +114,8 @@ impl Thin {
             Per::Slot => count,
             Per::Columns => (count * self.k).div_ceil(COLUMNS),
         };
-        program.dispatch(pass, kernel, operands, panel.as_ref(), &[*workgroups, many])
+        let panel = if *grouped { program.span(group) } else { panel.as_ref() };
+        program.dispatch(pass, kernel, operands, panel, &[*workgroups, many])
     }
 }
 
@@ -133,29 +142,19 @@ impl Weigher {
     }
 
     /// The mean, where residuals are centred, and r = w∘(e − ē).
-    fn dispatches(
-        &self,
-        device: &Device,
-        compiler: &Compiler,
-        modules: &Weighing,
-        frame: &Frame,
-        shared: &Buffers,
-    ) -> Vec<Dispatch> {
-        let step = |kernel: Kernel, operands: &[&Storage], workgroups| Dispatch {
-            operands: everywhere(device, &kernel, operands),
-            kernel,
-            panel: None,
-            workgroups,
-            per: Per::Slot,
+    fn dispatches(&self, device: &Device, modules: &Weighing, frame: &Frame, shared: &Buffers) -> Vec<Dispatch> {
+        // A group comes in place of a panel.
+        let (compiler, grouped) = (Compiler::new(device, 0), frame.recipe.minibatches.is_some());
+        let step = |module: &Module, access: &[Access], operands: &[&Storage], workgroups| {
+            let kernel = compiler.kernel(&compiler.module(module), module.name, 0, access, grouped);
+            let operands = everywhere(device, &kernel, operands);
+            Dispatch { operands, kernel, panel: None, workgroups, per: Per::Slot, grouped }
         };
-        let (e, w) = (&shared.residual, &shared.weight);
-        let mean = modules
-            .mean
-            .as_ref()
-            .map(|module| step(compiler.step(module, "mean", &[Read, Read, Write]), &[e, w, &self.parts], STRETCHES));
-        let weigh = compiler.step(&modules.weigh, "weigh", &[Read, Read, Read, Write]);
-        let weigh = step(weigh, &[e, w, &self.parts, &self.pulled], frame.m.div_ceil(256));
-        mean.into_iter().chain([weigh]).collect()
+        let (e, w, parts) = (&shared.residual, &shared.weight, &self.parts);
+        let mean = modules.mean.iter().map(|module| step(module, &[Read, Read, Write], &[e, w, parts], STRETCHES));
+        let access = [Read, Read, Read, Write];
+        let weigh = step(&modules.weigh, &access, &[e, w, parts, &self.pulled], frame.m.div_ceil(256));
+        mean.chain([weigh]).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::gpu::frame::{Frame, constant};
 use crate::gpu::shaders::{File, GRID, Module, Mutation, PANEL, STORAGE_F32, STORAGE_F64, Shared, compose, file};
 use crate::gpu::shaders::{require_mutated, widest};
+use crate::gpu::stages::measurements_file;
 use crate::gpu::thin::lists::{SEGMENT, SHORT};
 use crate::gpu::thin::nonzeros::NonzeroSizes;
 use crate::gpu::thin::vectors::VectorSizes;
@@ -30,7 +31,8 @@ pub(super) struct Weighing {
 impl Weighing {
     fn new(frame: &Frame, centred: bool, mutations: &[Mutation]) -> Result<Self> {
         let prelude = || format!("{}const CENTRED: bool = {centred};\n", frame.prelude(true));
-        let step = |name, file| compose(name, prelude(), &[GRID, file], str::to_owned, mutations);
+        let step =
+            |name, file| compose(name, prelude(), &[GRID, measurements_file(frame), file], str::to_owned, mutations);
         let mean = centred.then(|| step("mean", MEAN)).transpose()?;
         Ok(Self { mean, weigh: step("weigh", WEIGH)? })
     }

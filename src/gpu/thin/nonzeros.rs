@@ -208,11 +208,11 @@ fn thin(
                         (two == matches!(at, At::Pair | At::Centred)).then(|| vec![left, right, target, residual])
                     });
                     let (kernel, panel) = (kernel.clone(), Some(group.clone()));
-                    dispatches.push(Dispatch { kernel, operands, panel, workgroups, per: Per::Slot });
+                    dispatches.push(Dispatch { kernel, operands, panel, workgroups, per: Per::Slot, grouped: false });
                 }
             }
         }
-        dispatches.extend(weigher.dispatches(device, &compiler, &modules.weighing, frame, shared));
+        dispatches.extend(weigher.dispatches(device, &modules.weighing, frame, shared));
         for panel in &lists.gather {
             let [short, long] = uploader.gather(panel)?;
             let kinds = [
@@ -225,7 +225,7 @@ fn thin(
                     Some(vec![&weigher.pulled, applied, &partial, &shared.direction])
                 });
                 let (kernel, panel) = (kernel.clone(), Some(group));
-                dispatches.push(Dispatch { kernel, operands, panel, workgroups, per: Per::Slot });
+                dispatches.push(Dispatch { kernel, operands, panel, workgroups, per: Per::Slot, grouped: false });
             }
         }
         if !lists.spans.is_empty() {
@@ -238,15 +238,16 @@ fn thin(
                 panel: None,
                 workgroups: (lists.spans.len() * frame.k).div_ceil(256),
                 per: Per::Slot,
+                grouped: false,
             });
         }
         let Weigher { parts, pulled } = weigher;
-        let (mut outputs, mut written) = (vec![pulled], vec![parts]);
+        let (mut outputs, mut written) = (vec![pulled], Vec::new());
         if lists.spans.is_empty() {
             written.push(partial)
         } else {
             outputs.push(partial)
         }
-        Ok(Thin { k: frame.k, dispatches, outputs, written })
+        Ok(Thin { k: frame.k, dispatches, outputs, written, means: parts })
     })
 }

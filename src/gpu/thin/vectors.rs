@@ -198,6 +198,7 @@ fn thin(
                     panel: bind_panel(panel),
                     workgroups: (panel.rows * sizes.vectors).div_ceil(64) * sizes.sides,
                     per: Per::Columns,
+                    grouped: false,
                 });
             }
         }
@@ -210,8 +211,9 @@ fn thin(
             panel: None,
             workgroups: frame.m.div_ceil(256),
             per: Per::Slot,
+            grouped: false,
         });
-        dispatches.extend(weigher.dispatches(device, &compiler, &modules.weighing, frame, shared));
+        dispatches.extend(weigher.dispatches(device, &modules.weighing, frame, shared));
         for panel in panels {
             dispatches.push(Dispatch {
                 operands: by_place(device, &adjoint, |at| {
@@ -222,6 +224,7 @@ fn thin(
                 panel: bind_panel(panel),
                 workgroups: sizes.splits * sizes.blocks(),
                 per: Per::Columns,
+                grouped: false,
             });
         }
         dispatches.push(Dispatch {
@@ -230,8 +233,15 @@ fn thin(
             panel: None,
             workgroups: (frame.n * frame.k).div_ceil(256),
             per: Per::Slot,
+            grouped: false,
         });
         let Weigher { parts, pulled } = weigher;
-        Ok(Thin { k: frame.k, dispatches, outputs: vec![left, applied, sums, pulled], written: vec![right, parts] })
+        Ok(Thin {
+            k: frame.k,
+            dispatches,
+            outputs: vec![left, applied, sums, pulled],
+            written: vec![right],
+            means: parts,
+        })
     })
 }

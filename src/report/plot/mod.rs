@@ -25,21 +25,13 @@ pub enum Quantity {
     Theory,
     /// The test error in the first, second, … of several settings: shades of its colour.
     TestErrorIn(u8),
-    /// What the first, second, … of several methods does, all in one panel.
-    Contender(u8),
+    /// Whatever is compared, in the first, second, … of several runs; colours begin again after [`Quantity::RUNS`].
+    Run(u8),
 }
 
-/// Colours of contenders; where there are more of them, they begin anew.
-const CONTENDERS: [RGBColor; 8] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(94, 84, 196),
-    RGBColor(60, 60, 60),
-];
+/// Yellow, the palette's eighth, is too pale for a line on white.
+const RUN_COLORS: [(u8, u8, u8); 7] =
+    [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (40, 40, 40)];
 
 impl Quantity {
     pub(crate) fn color(self) -> RGBColor {
@@ -54,9 +46,15 @@ impl Quantity {
             Self::TestErrorIn(0) => RGBColor(110, 186, 232),
             Self::TestErrorIn(1) => RGBColor(0, 114, 178),
             Self::TestErrorIn(_) => RGBColor(0, 48, 92),
-            Self::Contender(i) => CONTENDERS[usize::from(i) % CONTENDERS.len()],
+            Self::Run(number) => {
+                let (r, g, b) = RUN_COLORS[number as usize % RUN_COLORS.len()];
+                RGBColor(r, g, b)
+            }
         }
     }
+
+    /// Colours of runs.
+    pub const RUNS: usize = RUN_COLORS.len();
 }
 
 /// One axis. Values that a logarithmic axis cannot show are left out.

@@ -91,7 +91,7 @@ impl Picture<'_> {
                 .collect();
             Series {
                 label: course.entry.label.clone(),
-                color: Quantity::Contender(color),
+                color: Quantity::Run(color),
                 style: Style::Line,
                 points: thinned(&all, self.powers),
             }

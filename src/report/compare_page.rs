@@ -1,0 +1,160 @@
+//! `report.html` of a comparison: one file that explains itself.
+
+use super::compare_figure::{Over, comparison_figure};
+use super::compare_rows::{ComparisonRow, NONE, comparison_rows, level_word};
+use super::html::Page;
+use crate::compare::{Comparison, Start};
+
+/// What goes on the page.
+#[derive(Clone, Copy, Debug)]
+pub struct ComparisonPage<'a> {
+    pub comparison: &'a Comparison,
+    pub levels: &'a [f64],
+    /// What was measured of what, in a few words: `60×60, 1800 measurements`.
+    pub problem: &'a str,
+    /// Names and values: machine, backend, times.
+    pub environment: &'a [(String, String)],
+    /// The command that remakes the page.
+    pub command: &'a str,
+    pub notices: &'a [String],
+}
+
+/// The page as HTML.
+///
+/// # Errors
+/// The plotting library's message.
+pub fn comparison_page(page: &ComparisonPage<'_>) -> std::result::Result<String, String> {
+    let ComparisonPage { comparison, levels, problem, environment, command, notices } = *page;
+    let rows = comparison_rows(comparison, levels);
+    let trials = comparison.entries.iter().map(|entry| entry.solution.trials.len()).max().unwrap_or(0);
+    let mut html = Page::new("Which method recovers this matrix, and how fast?");
+    html.paragraph(&format!("The problem: {problem}. {}", comparison.metric.sentence()));
+    html.paragraph(&format!(
+        "{} The methods ran one after the other on the same machine, so that seconds are their own; they count from the start of the iteration, \
+         looks included. {}",
+        starts(comparison),
+        match trials {
+            1 => String::new(),
+            _ => format!(
+                "Each ran {trials} trials that advanced together: curves and numbers are medians over them, seconds those of \
+                 all {trials}."
+            ),
+        }
+    ));
+    if comparison.interrupted {
+        html.paragraph(
+            "The comparison was interrupted: the method that ran then ends there, and later ones are missing.",
+        );
+    }
+    for (over, heading, caption) in [
+        (
+            Over::Iterations,
+            "Error over iterations",
+            "Iterations of different methods read the measurements once, twice or in part: the table below has their passes.",
+        ),
+        (
+            Over::Seconds,
+            "Error over seconds",
+            "The same runs over wall-clock time, without loading and compiling. Errors far above that of the start lie outside both pictures.",
+        ),
+    ] {
+        html.heading(heading);
+        html.figure(&comparison_figure(comparison, over)?, caption);
+    }
+    html.heading("When each error was reached");
+    let raised = match rows.iter().any(|row| row.damping_raised > 0) {
+        true => "; raised, in how many iterations of all trials a damping had to be raised to keep a matrix invertible",
+        false => "",
+    };
+    html.paragraph(&format!(
+        "Iterations and time to the first look at which the error was at most that of the column; the least time of a column is \
+         green. Passes count how often an iteration reads the measurements{raised}."
+    ));
+    table(&mut html, &rows, levels);
+    let absent: Vec<_> = rows.iter().filter_map(|row| Some((row, row.reason.as_ref()?))).collect();
+    if !absent.is_empty() {
+        html.heading("Not run");
+        let cells = absent.iter().map(|(row, reason)| vec![(row.label.clone(), ""), ((*reason).clone(), "")]);
+        html.table(&["method", "reason"], &cells.collect::<Vec<_>>());
+    }
+    html.heading("What the methods are");
+    let mut cards: Vec<_> = comparison.entries.iter().filter_map(|entry| entry.method.card()).collect();
+    let words: Vec<&str> = cards.iter().map(|card| card.word).collect();
+    let mut at = 0..;
+    // Each method once, however many of its settings are compared.
+    cards.retain(|card| at.next().is_some_and(|at: usize| !words[..at].contains(&card.word)));
+    let cells = cards.iter().map(|c| vec![(c.word.into(), ""), (c.formula.into(), ""), (c.source.into(), "")]);
+    html.table(&["method", "iteration", "source"], &cells.collect::<Vec<_>>());
+    html.heading("Where it was run, and how to run it again");
+    let cells = environment.iter().map(|(name, value)| vec![(name.clone(), ""), (value.clone(), "")]);
+    html.table(&["what", "value"], &cells.collect::<Vec<_>>());
+    notices.iter().for_each(|notice| html.paragraph(&format!("Note: {notice}.")));
+    html.verbatim(command);
+    html.paragraph("Data: curves.csv (every look), table.csv, compare.json; the pictures: error-iterations.svg, error-seconds.svg.");
+    Ok(html.finish())
+}
+
+/// Where they began, in a sentence.
+fn starts(comparison: &Comparison) -> String {
+    let of = |start: Start| -> Vec<&str> {
+        comparison.entries.iter().filter(|e| e.start == start).map(|e| e.label.as_str()).collect()
+    };
+    let all = |labels: &[&str]| labels.len() == comparison.entries.len();
+    let (random, spectral, given) = (of(Start::Random), of(Start::Spectral), of(Start::Given));
+    if all(&random) {
+        "All began at the same small random start.".into()
+    } else if all(&given) {
+        "All began at the factors that were given.".into()
+    } else if all(&spectral) {
+        "All began at the leading eigenvectors of s·A*(y), the spectral start.".into()
+    } else {
+        format!(
+            "{} began at the spectral start, the leading eigenvectors of s·A*(y), which is their own; the others at the same \
+             small random one.",
+            spectral.join(" and ")
+        )
+    }
+}
+
+/// `IterationLimit` as `iteration limit`, which a narrow column can break.
+fn spaced(words: &str) -> String {
+    let mut out = String::new();
+    for letter in words.chars() {
+        if letter.is_uppercase() && out.ends_with(char::is_lowercase) {
+            out.push(' ');
+        }
+        out.extend(letter.to_lowercase());
+    }
+    out
+}
+
+fn table(html: &mut Page, rows: &[ComparisonRow], levels: &[f64]) {
+    let raised = rows.iter().any(|row| row.damping_raised > 0);
+    let headings: Vec<String> = levels.iter().map(|level| format!("to {}", level_word(*level))).collect();
+    let mut header = vec!["method", "start", "step", "status"];
+    header.extend(headings.iter().map(String::as_str));
+    header.extend(["final error", "per iteration", "passes"]);
+    header.extend(raised.then_some("raised"));
+    let fewest = |level: usize| {
+        let seconds = rows.iter().filter_map(|row| row.reached.get(level)?.seconds);
+        seconds.fold(f64::INFINITY, f64::min)
+    };
+    let ran = rows.iter().filter(|row| row.reason.is_none()).map(|row| {
+        let mut cells = vec![
+            (row.label.replace([':', ';'], " "), ""),
+            (row.start_word().to_owned(), ""),
+            (row.step_words(), "number"),
+            (spaced(&row.status_words()), ""),
+        ];
+        for level in 0..levels.len() {
+            let (iterations, seconds) = row.reached_words(level);
+            let best = row.reached.get(level).and_then(|r| r.seconds) == Some(fewest(level));
+            let text = if iterations == NONE { NONE.to_owned() } else { format!("{iterations}, {seconds}") };
+            cells.push((text, if best { "good" } else { "number" }));
+        }
+        cells.extend([(row.error_words(), "number"), (row.pace_words(), "number"), (row.passes_words(), "number")]);
+        cells.extend(raised.then(|| (row.damping_raised.to_string(), "")));
+        cells
+    });
+    html.table(&header, &ran.collect::<Vec<_>>());
+}

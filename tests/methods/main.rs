@@ -1,0 +1,7 @@
+//! Methods against their formulas, their invariances, their rates, and their defaults on every kind of measurement.
+
+mod behaviour;
+mod defaults;
+mod starts;
+mod steps;
+mod textbook;
