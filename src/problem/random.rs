@@ -15,6 +15,7 @@ pub(crate) enum Purpose {
     Laws = 6,
     Shards = 7,
     Minibatch = 8,
+    Outliers = 9,
 }
 
 /// The generator of stream `index` (a measurement's row, say) under `seed`.

@@ -4,6 +4,8 @@
 //! Gaussian measurements, μ = 1/4, U₀ with entries N(0, α²/k). The setting is the paper's *as we could reconstruct it*.
 //! Four experiments: the phases of a run, the run beside its power-iteration twin Ũ_t = (I + μP)ᵗU₀, the final error
 //! against the scale α of the start, and the iterations needed against the width k.
+//!
+//! [`Relative`] names the studies of `relatives`: contenders on the settings of other papers, a race each.
 
 mod claims;
 mod data;
@@ -12,6 +14,7 @@ mod figures;
 mod fit;
 mod page;
 mod rates;
+mod relatives;
 mod runs;
 mod settings;
 mod shapes;
@@ -22,6 +25,7 @@ pub use data::{Moment, PhaseRun, Results, ScalePoint, ScaleRun, Stage, StartTime
 pub use facts::Facts;
 pub use figures::FigureData;
 pub use fit::{Line, fit_line};
+pub use relatives::{Course, Entry, Relative, Rerun, rerun};
 pub use settings::{Experiment, Ss21};
 pub use write::{SCRIPTS, write};
 
@@ -40,11 +44,17 @@ pub struct StageTime {
     pub seconds: f64,
 }
 
+/// Which study it is, with what was run.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    Ss21 { settings: Ss21, results: Box<Results> },
+    Relative { settings: Rerun, courses: Vec<Course> },
+}
+
 /// What a study leaves: figures with their data and a table of claims.
 #[derive(Clone, Debug)]
 pub struct Study {
-    pub settings: Ss21,
-    pub results: Results,
+    pub subject: Subject,
     pub figures: Vec<FigureData>,
     pub claims: Vec<Claim>,
     pub environment: Option<Environment>,
@@ -74,8 +84,7 @@ pub fn reproduce(
     let figures = figures::figures(settings, &outcome.results)?;
     let claims = claims::claims(&outcome.results);
     Ok(Study {
-        settings: settings.clone(),
-        results: outcome.results,
+        subject: Subject::Ss21 { settings: settings.clone(), results: Box::new(outcome.results) },
         figures,
         claims,
         environment: outcome.environment,

@@ -1,29 +1,16 @@
 //! The page a reader opens.
 
 use crate::report::Page;
-use crate::reproduce::{Claim, Study, Verdict};
+use crate::reproduce::{Claim, Ss21, Study, Subject, Verdict};
 
 /// The whole report as one HTML document.
 pub(super) fn page(study: &Study, command: &str) -> String {
-    let s = &study.settings;
-    let mut page = Page::new("Small random initialisation is akin to spectral learning");
-    page.paragraph(&format!(
-        "What you see: gradient descent recovers a {n}×{n} matrix M = XXᵀ of rank {r} from {m} random linear measurements, by \
-         minimising over n×k factors U that have more columns than needed and start almost at zero. Nothing asks for a low \
-         rank; the small start does. The run passes through three phases: U first turns towards the leading eigenvectors of \
-         P = s·A*(y), as a power iteration would (I, alignment); then these directions grow from the size of the start to \
-         that of X while the others stay small (II, saddle avoidance); then the error falls (III, local refinement). The \
-         figures show the phases, the power iteration beside the run, what the scale of the start changes, and what the \
-         number of columns changes. The table below them says which statements held in these runs.",
-        n = s.n,
-        r = s.rank,
-        m = s.measurements,
-    ));
-    page.paragraph(
-        "The experiments are those of Stöger and Soltanolkotabi, arXiv 2106.15013, in the paper's setting as we could \
-         reconstruct it: the full text was not at hand, so sizes and step were taken from papers that restate them, and the \
-         curves are new runs, not copies. Angles are sines of the largest principal angle.",
-    );
+    let (title, paragraphs) = match &study.subject {
+        Subject::Ss21 { settings, .. } => ("Small random initialisation is akin to spectral learning", ss21(settings)),
+        Subject::Relative { settings, .. } => (settings.study.title(), settings.about()),
+    };
+    let mut page = Page::new(title);
+    paragraphs.iter().for_each(|text| page.paragraph(text));
     if study.interrupted {
         page.paragraph("The study was interrupted: later experiments are missing.");
     }
@@ -60,6 +47,25 @@ pub(super) fn page(study: &Study, command: &str) -> String {
     page.table(&["what", "value"], &rows);
     page.verbatim(command);
     page.finish()
+}
+
+fn ss21(s: &Ss21) -> Vec<String> {
+    let shown = format!(
+        "What you see: gradient descent recovers a {n}×{n} matrix M = XXᵀ of rank {r} from {m} random linear measurements, by \
+         minimising over n×k factors U that have more columns than needed and start almost at zero. Nothing asks for a low \
+         rank; the small start does. The run passes through three phases: U first turns towards the leading eigenvectors of \
+         P = s·A*(y), as a power iteration would (I, alignment); then these directions grow from the size of the start to \
+         that of X while the others stay small (II, saddle avoidance); then the error falls (III, local refinement). The \
+         figures show the phases, the power iteration beside the run, what the scale of the start changes, and what the \
+         number of columns changes. The table below them says which statements held in these runs.",
+        n = s.n,
+        r = s.rank,
+        m = s.measurements,
+    );
+    let source = "The experiments are those of Stöger and Soltanolkotabi, arXiv 2106.15013, in the paper's setting as we could \
+         reconstruct it: the full text was not at hand, so sizes and step were taken from papers that restate them, and the \
+         curves are new runs, not copies. Angles are sines of the largest principal angle.";
+    vec![shown, source.into()]
 }
 
 fn row(claim: &Claim) -> Vec<(String, &'static str)> {

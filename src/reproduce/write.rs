@@ -15,6 +15,8 @@ pub const SCRIPTS: &[(&str, &str)] = &[
     ("scale", include_str!("scripts/scale.py")),
     ("slopes", include_str!("scripts/slopes.py")),
     ("width", include_str!("scripts/width.py")),
+    ("errors", include_str!("scripts/errors.py")),
+    ("imbalance", include_str!("scripts/imbalance.py")),
 ];
 
 /// Writes everything into a directory, which is made if it is not there. `command` is what the reader should type to

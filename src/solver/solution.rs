@@ -21,7 +21,8 @@ pub enum Status {
     TimeLimit,
     /// Over a window the loss was flat and no singular value of U grew by more than 1 %.
     Stalled,
-    /// The loss became non-finite or rose a millionfold above its start; the last good iterate is kept.
+    /// The loss became non-finite or rose a millionfold above its start (of `scaled-gd` with λ > 0, which overshoots, 10¹⁴-fold); the
+    /// last good iterate is kept.
     Diverged,
     /// The observer asked to stop.
     Interrupted,

@@ -14,6 +14,9 @@ use crate::solver::stall::StallWatch;
 
 /// Rise of the loss over its start that counts as divergence.
 const BLOW_UP: f64 = 1e6;
+/// The same for damped preconditioning: while UᵀU is near λ a step goes beyond M by a factor of up to μ²‖M‖/(4λ), its square in
+/// the loss, and the next ones come back from there by 1 − μ each.
+const BLOW_UP_DAMPED: f64 = 1e14;
 
 pub(crate) struct TrialWatch<'a> {
     parameters: &'a TrialParameters,
@@ -181,7 +184,8 @@ impl<'a> TrialWatch<'a> {
             loss => 2.0 * share * p.normalization * self.summed(loss, self.target),
         };
         let scale = first.max(zero);
-        if !finite || row.train_loss > BLOW_UP * scale {
+        let rise = if p.damping.is_some_and(|damping| damping > 0.0) { BLOW_UP_DAMPED } else { BLOW_UP };
+        if !finite || row.train_loss > rise * scale {
             self.status = Some(Status::Diverged);
             if self.kept.is_some() {
                 return Ok(row);

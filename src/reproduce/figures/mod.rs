@@ -46,14 +46,14 @@ pub(super) fn figures(settings: &Ss21, results: &Results) -> Result<Vec<FigureDa
     Ok(figures)
 }
 
-fn drawn(panels: &[Panel]) -> Result<String> {
+pub(super) fn drawn(panels: &[Panel]) -> Result<String> {
     panels_to_svg(panels).map_err(|message| Error::Unsupported {
         what: format!("drawing a figure ({message})"),
         fix: "report this with the command line".into(),
     })
 }
 
-fn single(precision: Precision) -> &'static str {
+pub(super) fn single(precision: Precision) -> &'static str {
     match precision {
         Precision::F32 => "single precision",
         Precision::F64 => "double precision",
@@ -73,7 +73,7 @@ fn curve(label: &str, color: Quantity, style: Style, points: Vec<(f64, f64)>) ->
     Series { label: label.into(), color, style, points }
 }
 
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     value.filter(|v| v.is_finite()).map(|v| format!("{v:e}")).unwrap_or_default()
 }
 
