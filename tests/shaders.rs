@@ -111,7 +111,8 @@ fn inputs_are_bound_read_only_and_outputs_are_the_last_operand_of_a_kernel() {
         // project and the adjoint of vectors share a module.
         let pattern: String = operands.iter().map(|(_, _, writes)| if *writes { 'w' } else { 'r' }).collect();
         assert!(
-            ["rw", "rrw", "rww", "rrrw", "rrww", "rrwrrw", "rrrww", "rwrrw", "rrrrww"].contains(&pattern.as_str()),
+            ["rw", "rrw", "rww", "rrrw", "rrww", "rrwrrw", "rrrww", "rwrrw", "rrrrww", "rrrrrww"]
+                .contains(&pattern.as_str()),
             "{}: {pattern}",
             module.name
         );

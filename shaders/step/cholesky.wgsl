@@ -6,7 +6,8 @@
 // rounding made less is set to that, so that C is finite. Where λ is no number that one may divide by (V = 0, or V has
 // overflowed), there is no C.
 //
-//   dampings[slot, side] = (whether there is C, whether λ was raised to the second number), as 0 and 1
+//   dampings[slot, side] = (whether there is C, whether λ was raised to the second number, shrink/step, 0), the first two as 0 and 1;
+//   of the trial's own step, and 0 where that is 0: what the ridge adds to the gradient is that many U
 //
 // Shares of VᵀV are added in order. Then column after column: it is divided by the root of its pivot, and what is right of it is
 // reduced by its products.
@@ -17,8 +18,10 @@
 @group(1) @binding(0) var<storage, read> shares: array<real>;                // (slots, SIDES, GRAM_SHARES, K, K), of `gram.wgsl`
 @group(1) @binding(1) var<storage, read> tuning: array<vec4<real>>;          // (BATCH): damping, damping_factor, …
 @group(1) @binding(2) var<storage, read> energies: array<real>;              // (slots, 64), of `energy.wgsl`, where RESIDUAL_DAMPING
-@group(1) @binding(3) var<storage, read_write> triangles: array<real>;       // (slots, SIDES, K, K): C
-@group(1) @binding(4) var<storage, read_write> dampings: array<vec2<real>>;  // (slots, SIDES)
+@group(1) @binding(3) var<storage, read> base_steps: array<real>;            // (BATCH): times GRADIENT_SCALE
+@group(1) @binding(4) var<storage, read> shrink: array<real>;                // (BATCH): μ·ridge
+@group(1) @binding(5) var<storage, read_write> triangles: array<real>;       // (slots, SIDES, K, K): C
+@group(1) @binding(6) var<storage, read_write> dampings: array<vec4<real>>;  // (slots, SIDES)
 
 var<workgroup> scratch: array<real, 256>;
 var<workgroup> sums: array<real, 64>;
@@ -61,7 +64,8 @@ fn cholesky(
         workgroupBarrier();
     }
     let least = 4.0 * real(K) * UNIT * scratch[0];
-    let numbers = tuning[slots[1u + slot]];
+    let trial = slots[1u + slot];
+    let numbers = tuning[trial];
     var damping = numbers.x;
     if (RESIDUAL_DAMPING) {
         damping = fma(numbers.y, sqrt(2.0 * sums[0]), damping);
@@ -70,7 +74,11 @@ fn cholesky(
     let divides = damping <= LARGEST && lambda >= SMALLEST && lambda <= LARGEST;
     if (thread == 0u) {
         let raised = divides && damping < least;
-        dampings[index] = vec2<real>(real(u32(divides)), real(u32(raised)));
+        var ridge: real = 0.0;
+        if (base_steps[trial] > 0.0) {
+            ridge = GRADIENT_SCALE * shrink[trial] / base_steps[trial];
+        }
+        dampings[index] = vec4<real>(real(u32(divides)), real(u32(raised)), ridge, 0.0);
     }
     if (!divides) {
         return;

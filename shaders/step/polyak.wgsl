@@ -1,6 +1,6 @@
 // The step of Polyak: polyak_scale·max(c·E − optimal, 0)/⟨gradient, D⟩ with c = ½ for one factor and 1 for two; 0 where nothing is
-// left to descend, or where the quotient is no number; never more than ½‖U‖/‖D‖. POLYAK_FIRST: it is also the base of later steps, which are multiplied by
-// GRADIENT_SCALE as all bases are.
+// left to descend, or where the quotient is no number; never more than ½‖U‖/‖D‖. POLYAK_FIRST: it is also the base of later steps,
+// which are multiplied by GRADIENT_SCALE as all bases are.
 //
 // Grid: one workgroup of 64 threads per slot; the 64 parts of either sum are added by a fixed tree.
 
@@ -46,7 +46,10 @@ fn polyak(
             let quotient = numbers.w * above / sums[0].y;
             if (quotient <= LARGEST) {
                 // Near a saddle the gradient is small and the loss is not.
-                step = min(quotient, 0.5 * sqrt(sums[0].w / sums[0].z));
+                step = quotient;
+                if (sums[0].z > 0.0) {
+                    step = min(step, 0.5 * sqrt(sums[0].w / sums[0].z));
+                }
             }
         }
         taken[trial] = step;

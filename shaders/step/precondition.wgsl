@@ -1,4 +1,5 @@
 // X = D (C Cᵀ)⁻¹ with C of `cholesky.wgsl`, row by row: Y = D C⁻ᵀ forward, then X = Y C⁻¹ backward; X = D where there is no C.
+// D is the gradient with the ridge's part, direction + (shrink/step)·U; what is in `direction` stays.
 //
 //   Y[i, c] = (D[i, c] − Σ_{l<c} Y[i, l]·C[c, l]) / C[c, c]      X[i, c] = (Y[i, c] − Σ_{l>c} X[i, l]·C[l, c]) / C[c, c]
 //
@@ -11,10 +12,11 @@
 
 @group(0) @binding(0) var<storage, read> slots: array<u32>;
 @group(1) @binding(0) var<storage, read> triangles: array<real>;         // (slots, SIDES, K, K)
-@group(1) @binding(1) var<storage, read> dampings: array<vec2<real>>;    // (slots, SIDES)
-@group(1) @binding(2) var<storage, read> direction: array<real>;         // (BATCH, N, K): D
-@group(1) @binding(3) var<storage, read_write> scaled: array<real>;      // (BATCH, N, K): X
-@group(1) @binding(4) var<storage, read_write> raised: array<u32>;       // (BATCH)
+@group(1) @binding(1) var<storage, read> dampings: array<vec4<real>>;    // (slots, SIDES)
+@group(1) @binding(2) var<storage, read> direction: array<real>;         // (BATCH, N, K)
+@group(1) @binding(3) var<storage, read> factor: array<real>;            // (BATCH, N, K): U; around a centre there is no ridge
+@group(1) @binding(4) var<storage, read_write> scaled: array<real>;      // (BATCH, N, K): X
+@group(1) @binding(5) var<storage, read_write> raised: array<u32>;       // (BATCH)
 
 var<workgroup> own: array<real, 256>;    // row of the block · 16 + column of a finished block
 var<workgroup> tile: array<real, 256>;   // row of C · 16 + column of C
@@ -53,17 +55,19 @@ fn precondition(
         raised[trial] += select(0u, 1u, sides > 0.0);
     }
     let column_blocks = ceil_div(K, 16u);
+    let ridge = dampings[slot * SIDES + side].z;
     if (dampings[slot * SIDES + side].x == 0.0) {
         for (var c = local.x; c < K; c += 16u) {
             if (row < height) {
-                scaled[at + c] = direction[at + c];
+                scaled[at + c] = fma(ridge, factor[at + c], direction[at + c]);
             }
         }
         return;
     }
     for (var b = 0u; b < column_blocks; b += 1u) {
         let c = b * 16u + local.x;
-        var sum = select(0.0, direction[at + min(c, K - 1u)], c < K);
+        let inside = at + min(c, K - 1u);
+        var sum = select(0.0, fma(ridge, factor[inside], direction[inside]), c < K);
         for (var before = 0u; before < b; before += 1u) {
             own[thread] = scaled[at + before * 16u + local.x];
             tile[thread] = entry_of(base, b * 16u + local.y, before * 16u + local.x);

@@ -266,7 +266,6 @@ impl Engine for GpuEngine<'_> {
     }
 
     fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
-        self.program.stages.set_ridge(shrink);
         self.write(&self.program.buffers.shrink, "ridge", shrink)
     }
 

@@ -158,6 +158,8 @@ impl<T: Real> Trial<'_, T> {
     ) {
         let mut e = 0.0;
         let mut scaled: Option<[Vec<T>; 2]> = None;
+        // Where D is preconditioned it has the ridge in it.
+        let apart = if recipe.precondition { 0.0 } else { shrink };
         let mut step = *self.step * tuning.decay.powi(t as i32) * recipe.gradient_scale();
         for stage in recipe.stages(t) {
             match stage {
@@ -196,8 +198,7 @@ impl<T: Real> Trial<'_, T> {
                     }
                 }
                 Stage::Descend => {
-                    let shrink = if recipe.precondition { 0.0 } else { shrink };
-                    let (step, shrink) = (T::from_f64(step), T::from_f64(shrink));
+                    let (step, shrink) = (T::from_f64(step), T::from_f64(apart));
                     for (side, factor) in [&mut *self.left, &mut *self.right].into_iter().enumerate() {
                         let numbers = factor.iter_mut().zip(direction(&scaled, self.gradients, side));
                         if shrink == T::ZERO {
@@ -208,7 +209,7 @@ impl<T: Real> Trial<'_, T> {
                     }
                 }
                 Stage::Accelerate => {
-                    self.accelerate(&scaled, step, shrink);
+                    self.accelerate(&scaled, step, apart);
                 }
             }
         }

@@ -38,7 +38,7 @@ fn every_condition_number_and_search_rank() {
                 let problem = Problem::measure(operator.clone(), truth(shape, kappa)).unwrap();
                 let settings = Settings::new(Method::default())
                     .search_rank(k)
-                    .stop(Stop::default().relative_error(1e-3).max_iterations(200));
+                    .stop(Stop::default().relative_error(1e-3).max_iterations(400));
                 let solution = Solver::new(problem, settings, Backend::Cpu).unwrap().solve().unwrap();
                 let error = solution.best().relative_error.unwrap();
                 assert!(error <= 1e-3, "{name}, κ(M) = {kappa}, k = {k}: {error:e}");

@@ -22,6 +22,7 @@ const LAWS: &[(&str, Law)] = &[
     ("many rows", many_rows),
     ("momentum restarts", restarts),
     ("long sums", long_sums),
+    ("steps of Polyak are capped", caps),
     ("a batch is its singles", batch_is_singles),
     ("frozen trials keep their bits and wake up", frozen),
     ("padding stays zero", padding),
@@ -105,6 +106,26 @@ fn long_sums(device: &Device) -> Outcome {
             let operator = Arc::new(ThinOperator::entries(shape, m, 3));
             let case = Case::with(operator, Model::Asymmetric, (2, 2), crate::case::recipe(named));
             agrees(&case, device, &Options::default())?;
+        }
+    }
+    Ok(())
+}
+
+/// Promised more than there is to descend, for an iteration or two.
+pub fn capped(named: &str, model: Model) -> Case {
+    let mut case = Case::new("dense", model, [11, 60, 3, 2], named);
+    case.tuning.iter_mut().for_each(|tuning| tuning.polyak_scale = 1e3);
+    case
+}
+
+fn caps(device: &Device) -> Outcome {
+    for model in crate::MODELS {
+        for named in ["gd-polyak-3", "scaled-gd-polyak", "sgd-first"] {
+            let mut case = capped(named, model);
+            agrees_after(&case, device, &Options::default(), [1, 2])?;
+            // A cap far above the step changes nothing.
+            case.tuning.iter_mut().for_each(|tuning| tuning.polyak_scale = 0.1);
+            agrees_after(&case, device, &Options::default(), [1, 2])?;
         }
     }
     Ok(())

@@ -43,7 +43,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("cholesky forgets the damping", broken(CHOLESKY, "+= lambda", "+= 0.0 * lambda")),
     ("cholesky ignores the residual", broken(CHOLESKY, "fma(numbers.y, sqrt(2.0 * sums[0]), damping)", "damping")),
     ("cholesky takes E for 2E", broken(CHOLESKY, "sqrt(2.0 * sums[0])", "sqrt(sums[0])")),
-    ("cholesky takes another trial's damping", broken(CHOLESKY, "tuning[slots[1u + slot]]", "tuning[slots[1u]]")),
+    ("cholesky takes another trial's damping", broken(CHOLESKY, "tuning[trial]", "tuning[slots[1u]]")),
     ("cholesky drops the last share", broken(CHOLESKY, "share < GRAM_SHARES", "share + 1u < GRAM_SHARES")),
     ("cholesky has no least damping", broken(CHOLESKY, "max(damping, least)", "damping")),
     ("cholesky does not reduce the last column", broken(CHOLESKY, "top < K; top", "top + 1u < K; top")),
@@ -75,10 +75,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         "precondition takes another trial's triangle",
         broken(PRECONDITION, "let base = (slot * SIDES", "let base = (0u * SIDES"),
     ),
-    (
-        "slope takes the direction twice",
-        broken(SLOPE, "gradient[base + entry], direction", "direction[base + entry], direction"),
-    ),
+    ("slope takes the direction twice", broken(SLOPE, "(gradient[base + entry], d", "(d, d")),
     ("slope drops the last entry", broken(SLOPE, "min(first + stretch, N * K)", "min(first + stretch, N * K - 1u)")),
     ("polyak forgets the half of one factor", broken(POLYAK, "share = 0.5", "share = 1.0")),
     ("polyak forgets the optimal loss", broken(POLYAK, "-numbers.z", "0.0")),
@@ -89,7 +86,18 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ),
     ("polyak is not the base of later steps", broken(POLYAK, "base_steps[trial] = GRADIENT_SCALE * step;", "")),
     ("polyak's base is not scaled", broken(POLYAK, "GRADIENT_SCALE * step", "step")),
-    ("polyak takes another trial's sums", broken(POLYAK, "slopes[slot * 64u + thread]", "slopes[thread]")),
+    ("polyak takes another trial's sums", broken(POLYAK, "slopes[part]", "slopes[thread]")),
+    ("polyak is not capped", broken(POLYAK, "0.5 * sqrt", "1e6 * sqrt")),
+    (
+        "polyak takes the length of the gradient",
+        broken(SLOPE, "gradient[base + entry], d, u", "gradient[base + entry], gradient[base + entry], u"),
+    ),
+    ("polyak forgets the centre", broken(SLOPE, "centre[base + entry] + factor", "factor")),
+    ("the ridge is forgotten", broken(CHOLESKY, "GRADIENT_SCALE * shrink[trial]", "0.0 * shrink[trial]")),
+    (
+        "the ridge is another trial's",
+        broken(CHOLESKY, "GRADIENT_SCALE * shrink[trial]", "GRADIENT_SCALE * shrink[slots[1u]]"),
+    ),
     ("pace stands still", broken(PACE, "turn[0] = row + 1u", "turn[0] = row")),
     ("pace takes another trial's power", broken(PACE, "powers[row * BATCH + trial]", "powers[row * BATCH]")),
     ("accelerate forgets the ridge", broken(ACCELERATE, "fma(-shrink[trial], factor[at], factor[at])", "factor[at]")),
@@ -126,11 +134,20 @@ fn cases(file: &str) -> Vec<Case> {
             let tall = crate::laws::tall("prec-gd");
             vec![two("prec-gd"), wide("prec-gd"), around("prec-gd"), tall, singular]
         }
-        SLOPE => vec![psd("scaled-gd-polyak", "dense"), psd("gd-polyak-1", "dense")],
+        SLOPE => {
+            let capped = [Model::Centred, Model::Psd].map(|model| crate::laws::capped("scaled-gd-polyak", model));
+            [psd("scaled-gd-polyak", "dense"), psd("gd-polyak-1", "dense")].into_iter().chain(capped).collect()
+        }
         POLYAK => {
             let mut below = psd("gd-polyak-1", "dense");
             below.tuning[1].optimal = 1e9;
-            vec![psd("gd-polyak-1", "dense"), psd("sgd-first", "dense"), psd("l1-geometric", "dense"), below]
+            vec![
+                psd("gd-polyak-1", "dense"),
+                psd("sgd-first", "dense"),
+                psd("l1-geometric", "dense"),
+                below,
+                crate::laws::capped("gd-polyak-3", Model::Psd),
+            ]
         }
         PACE => vec![psd("gd-decay", "dense")],
         GROUP => vec![psd("sgd", "vectors-centred"), psd("everything", "entries")],

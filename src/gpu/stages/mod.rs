@@ -65,7 +65,7 @@ struct Preconditioner {
     shares: Storage,
     /// (slots, sides, k, k)
     triangles: Storage,
-    /// (slots, sides, 2)
+    /// (slots, sides, 4)
     dampings: Storage,
     /// (batch, n, k)
     scaled: Storage,
@@ -73,7 +73,6 @@ struct Preconditioner {
     raised: Storage,
     /// (batch) zeros: the ridge is in the direction.
     nothing: Storage,
-    ridge: Step,
 }
 
 struct Momentum {
@@ -112,8 +111,6 @@ pub(super) struct Stages {
     /// With the trials' own steps, and with those that `taken` holds.
     descend: [Step; 2],
     pace: Option<Pace>,
-    /// Whether some trial has a ridge.
-    ridged: bool,
     pace_module: Module,
 }
 
@@ -127,7 +124,7 @@ fn counts(frame: &Frame) -> (Vec<(usize, usize)>, usize, u64) {
     }
     if recipe.precondition {
         let shares = count(&[sides, frame.gram_shares()]);
-        reals.extend([(1, shares), (1, sides), (1, 2 * frame.sides() * batch), (1, count(&[batch, n, k])), (1, batch)]);
+        reals.extend([(1, shares), (1, sides), (4, frame.sides() * batch), (1, count(&[batch, n, k])), (1, batch)]);
         words += batch;
     }
     if recipe.accelerate {
@@ -206,14 +203,10 @@ impl Stages {
         let preconditioner = match recipe.precondition {
             false => None,
             true => Some(Preconditioner {
-                ridge: {
-                    let operands = [(&b.step, Read), (&b.shrink, Read), (&b.factor, Read), (&b.direction, Write)];
-                    make.step(modules.ridge.as_ref().expect("it belongs to the recipe"), &operands)
-                },
                 nothing: Storage::new(device, "no ridge", batch, real, false)?,
                 shares: output("shares of Gram matrices", count(&[sides, frame.gram_shares(), k, k]))?,
                 triangles: output("triangles", count(&[sides, k, k]))?,
-                dampings: output("dampings", 2 * sides)?,
+                dampings: output("dampings", 4 * sides)?,
                 scaled: output("preconditioned direction", factor)?,
                 raised: words("raised dampings", batch)?,
             }),
@@ -233,10 +226,11 @@ impl Stages {
         let precondition = precondition.map(|([gram, cholesky, precondition], (sums, own))| {
             let Preconditioner { shares, triangles, dampings, scaled, raised, .. } = own;
             let numbers = [(shares, Read), (&sums.tuning, Read), (&sums.energies, Read)];
-            let solved = [(triangles, Read), (dampings, Read), (&b.direction, Read)];
+            let ridge = [(&b.step, Read), (&b.shrink, Read)];
+            let solved = [(triangles, Read), (dampings, Read), (&b.direction, Read), (&b.factor, Read)];
             [
                 make.step(gram, &[(&b.centre, Read), (&b.factor, Read), (shares, Write)]),
-                make.step(cholesky, &[&numbers[..], &[(triangles, Write), (dampings, Write)]].concat()),
+                make.step(cholesky, &[&numbers[..], &ridge, &[(triangles, Write), (dampings, Write)]].concat()),
                 make.step(precondition, &[&solved[..], &[(scaled, Write), (raised, Write)]].concat()),
             ]
         });
@@ -282,7 +276,6 @@ impl Stages {
             momentum,
             descend,
             pace: None,
-            ridged: false,
             pace_module,
         };
         Ok(stages)
@@ -292,7 +285,7 @@ impl Stages {
     pub(super) fn dispatches(&self) -> usize {
         let one = |present: bool, dispatches: usize| if present { dispatches } else { 0 };
         one(self.energy.is_some(), 1)
-            + one(self.precondition.is_some(), if self.ridged { 4 } else { 3 })
+            + one(self.precondition.is_some(), 3)
             + one(self.polyak.is_some(), 2)
             + one(self.pace.is_some(), 1)
             + if self.momentum.is_some() { 3 } else { 1 }
@@ -341,11 +334,6 @@ impl Stages {
         let operands = [(&b.step, Read), (&powers, Read), (&turn, Write), (&b.taken, Write)];
         let step = Maker { device, compiler: &compiler }.step(&self.pace_module, &operands);
         Ok(Pace { powers, turn, decays, step })
-    }
-
-    /// Which trials have a ridge.
-    pub(super) fn set_ridge(&mut self, shrink: &[f64]) {
-        self.ridged = shrink.iter().any(|shrink| *shrink != 0.0);
     }
 
     /// Whether steps have to be prepared.
@@ -407,9 +395,6 @@ impl Stages {
             Stage::Precondition => {
                 let Some([gram, cholesky, precondition]) = &self.precondition else { return Ok(()) };
                 let blocks = k.div_ceil(16);
-                if let Some(own) = self.preconditioner.as_ref().filter(|_| self.ridged) {
-                    run(&own.ridge, &entries)?;
-                }
                 run(gram, &[count, sides, self.frame.gram_shares(), blocks, blocks])?;
                 run(cholesky, &[count, sides])?;
                 let rows = n1.div_ceil(16) + if sides == 2 { n2.div_ceil(16) } else { 0 };

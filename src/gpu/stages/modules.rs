@@ -14,7 +14,6 @@ const ENERGY: File = file!("step/energy.wgsl");
 const GRAM: File = file!("step/gram.wgsl");
 const CHOLESKY: File = file!("step/cholesky.wgsl");
 const PRECONDITION: File = file!("step/precondition.wgsl");
-const RIDGE: File = file!("step/ridge.wgsl");
 const SLOPE: File = file!("step/slope.wgsl");
 const POLYAK: File = file!("step/polyak.wgsl");
 const ACCELERATE: File = file!("step/accelerate.wgsl");
@@ -33,8 +32,6 @@ pub(in crate::gpu) struct StageModules {
     pub energy: Option<Module>,
     /// gram, cholesky, precondition
     pub precondition: Option<[Module; 3]>,
-    /// Before them where there is a ridge.
-    pub ridge: Option<Module>,
     /// slope, polyak
     pub polyak: Option<[Module; 2]>,
     /// accelerate, restart, extrapolate
@@ -64,7 +61,6 @@ impl StageModules {
                 wanted(scales, "cholesky", CHOLESKY)?,
                 wanted(scales, "precondition", PRECONDITION)?,
             ]),
-            ridge: wanted(scales, "ridge", RIDGE)?,
             polyak: wanted(polyak, "slope", SLOPE)?.zip(wanted(polyak, "polyak", POLYAK)?).map(|(a, b)| [a, b]),
             accelerate: three([
                 wanted(recipe.accelerate, "accelerate", ACCELERATE)?,
@@ -76,10 +72,9 @@ impl StageModules {
     }
 
     pub(in crate::gpu) fn all(&self) -> Vec<&Module> {
-        let Self { update, energy, precondition, ridge, polyak, accelerate, pace } = self;
+        let Self { update, energy, precondition, polyak, accelerate, pace } = self;
         let mut all = vec![update, pace];
         all.extend(energy);
-        all.extend(ridge);
         all.extend(precondition.iter().flatten());
         all.extend(polyak.iter().flatten());
         all.extend(accelerate.iter().flatten());
