@@ -202,7 +202,7 @@ fn refusals_name_the_setting_and_the_fix() {
     let settings = base.stop(Stop::default().relative_error(1e-3));
     assert!(Solver::new(blind, settings, Backend::Cpu).err().unwrap().to_string().contains("stop_relative_error"));
     let zero = Problem::new(p.operator().clone(), vec![0.0; 200]).unwrap();
-    let message = Solver::new(zero, Settings::default(), Backend::Cpu).err().unwrap().to_string();
+    let message = Solver::new(zero, Settings::new(Method::GradientDescent), Backend::Cpu).err().unwrap().to_string();
     assert!(message.contains("step_size") && message.contains("zero"), "{message}");
     let mut bad = p.observations(0).unwrap().to_vec();
     bad[17] = f64::NAN;

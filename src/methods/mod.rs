@@ -80,13 +80,14 @@ pub struct Parameters {
     pub damping_factor: Option<f64>,
     /// Default: `Exact` for `cg` and `lbfgs`, else `Constant`.
     pub step_rule: Option<StepRule>,
-    /// q: the step of iteration t is q^t times that of the first. Default: 1.
+    /// q: the step of iteration t is q^t times that of the first. Default: 1, and [`L1_DECAY`] for the loss `l1` of gd and scaled-gd,
+    /// whose subgradients do not become small.
     pub step_decay: Option<f64>,
     /// K of `gd-polyak`: every K-th step is Polyak's. Default: 10.
     pub polyak_every: Option<usize>,
     /// The loss that Polyak's step aims at. Default: 0.
     pub optimal_loss: Option<f64>,
-    /// Share of Polyak's step that is taken. Default: 1.
+    /// Share of Polyak's step that is taken. Default: 1, and ½ where it sets a first step that decays: outliers make it too long.
     pub polyak_scale: Option<f64>,
     /// Groups of measurements of `sgd`. Default: 10.
     pub minibatches: Option<usize>,
@@ -107,6 +108,23 @@ pub const PRECONDITIONED_STEP: f64 = 0.4;
 pub const DAMPING_FACTOR: f64 = 1.0;
 /// The same of `cg`, whose steps are exact.
 pub const CG_DAMPING_FACTOR: f64 = 0.1;
+
+/// q of the loss `l1`.
+pub const L1_DECAY: f64 = 0.95;
+
+impl Parameters {
+    /// q.
+    pub(crate) fn decay(&self, method: Method) -> Option<f64> {
+        let decays = matches!(method, Method::GradientDescent | Method::ScaledGd) && self.optimal_loss.is_none();
+        self.step_decay.or((self.loss == Loss::L1 && decays).then_some(L1_DECAY))
+    }
+
+    /// Whether the first step is Polyak's and the others decay from it: steps that decay need one of the right size.
+    pub(crate) fn decays_from_polyak(&self, method: Method) -> bool {
+        let decays = self.decay(method).is_some_and(|q| q < 1.0);
+        self.loss != Loss::Square && self.optimal_loss.is_none() && decays
+    }
+}
 
 /// What runs a method.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -251,11 +269,11 @@ impl Method {
         let minibatches = Minibatches { count: p.minibatches.unwrap_or(10), seed: p.method_seed.unwrap_or(0) };
         let step = p.step_rule.unwrap_or(if self.searches() { StepRule::Exact } else { StepRule::Constant });
         let driven = |rule: Rule| Algorithm::Driven(Driven { rule, step, loss: p.loss });
-        // Where the optimal loss is known every step can be Polyak's; steps that decay need a first one of the right size.
-        let polyak = match (p.optimal_loss, p.step_decay) {
-            (Some(_), _) => Polyak::Every(1),
-            (None, Some(_)) if p.loss != Loss::Square => Polyak::First,
-            _ => Polyak::Never,
+        // Where the optimal loss is known every step can be Polyak's.
+        let polyak = match p.optimal_loss {
+            Some(_) => Polyak::Every(1),
+            None if p.decays_from_polyak(self) => Polyak::First,
+            None => Polyak::Never,
         };
         Ok(match self {
             Self::GradientDescent | Self::ScaledGd | Self::PrecGd if step != StepRule::Constant => {

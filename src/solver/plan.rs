@@ -237,12 +237,14 @@ fn tuning(settings: &Settings, trial: &TrialParameters) -> Tuning {
         Method::Cg => p.damping_factor.unwrap_or(CG_DAMPING_FACTOR),
         _ => 0.0,
     };
+    // The step that others decay from, see `Method::algorithm`.
+    let first = p.decays_from_polyak(settings.method);
     Tuning {
         damping: trial.damping.unwrap_or(0.0),
         damping_factor: factor * trial.normalization.sqrt(),
-        decay: p.step_decay.unwrap_or(1.0),
+        decay: p.decay(settings.method).unwrap_or(1.0),
         optimal: p.optimal_loss.unwrap_or(0.0) / trial.normalization,
-        polyak_scale: p.polyak_scale.unwrap_or(1.0),
+        polyak_scale: p.polyak_scale.unwrap_or(if first { 0.5 } else { 1.0 }),
     }
 }
 

@@ -259,7 +259,7 @@ fn absolute_and_huber_losses_bear_outliers() {
             solve(problem.clone(), settings).best().relative_error.unwrap()
         };
         let square = error(settings(Method::ScaledGd, 2));
-        let l1 = Parameters { loss: Loss::L1, step_decay: Some(0.95), ..Parameters::default() };
+        let l1 = Parameters { loss: Loss::L1, ..Parameters::default() };
         let absolute = error(settings(Method::ScaledGd, 2).parameters(l1));
         let huber = Parameters { loss: Loss::Huber { delta: 0.05 }, ..Parameters::default() };
         let huber = error(settings(Method::ScaledGd, 2).parameters(huber));

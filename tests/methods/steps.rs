@@ -41,7 +41,7 @@ fn gradient_descent_and_its_losses() {
     each_model(|case, what| {
         for loss in [Loss::Square, Loss::L1, Loss::Huber { delta: 0.7 }] {
             let (g, h) = case.gradient(&case.left, &case.right, loss, ALL);
-            let parameters = Parameters { loss, ..Parameters::default() };
+            let parameters = Parameters { loss, step_decay: Some(1.0), ..Parameters::default() };
             let found = case.run(Method::GradientDescent, parameters, 0.01, 1);
             agree(found, &moved(&case, 0.01, (&g, &h)), &format!("{what} {}", loss.word()));
         }
