@@ -9,7 +9,7 @@ use crate::problem::Factors;
 #[non_exhaustive]
 pub enum Init {
     /// U₀ = α·G with Gᵢⱼ ~ N(0, 1/k): entries of standard deviation α/√k. Of two factors L₀ = α·G and R₀ = ρ·α·G′, see
-    /// [`Settings::init_scale_ratio`].
+    /// [`crate::Settings::init_scale_ratio`].
     SmallRandom { scale: f64, seed: u64 },
     /// `SmallRandom` with α = 1e-6·√‖s·A*(y)‖, far enough down that the start limits the result no more than single
     /// precision does. ‖s·A*(y)‖ estimates ‖M‖ = ‖X‖².
