@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
 use crate::error::{Error, Result};
+use crate::host::awake::awake;
 use crate::host::centre::{Centre, signed};
 use crate::host::gather::{self, Gathered};
 use crate::host::stages::{self, Moving, Stages};
@@ -14,6 +15,7 @@ use crate::methods::{Recipe, Tuning};
 use crate::operators::{GatherKernel, HostKernel, InstructionSet, Operator, Pair, TwinKernel};
 use crate::problem::Factors;
 use crate::real::{Real, convert};
+use crate::simd::Bank;
 
 /// A type the engine computes in.
 pub(crate) trait HostReal: Real {
@@ -157,6 +159,10 @@ impl<'a, T: HostReal> Cpu<'a, T> {
         });
         let (set, variant) = choose(fast, load.variant.as_deref())?;
         let mut memory = held::<T>(&*operator, batch, k, [point_len, accumulator_len, scratch_len]);
+        let copied = with_kernel!(&*operator, kernel => kernel.copied_bytes());
+        if copied > 0 {
+            memory.parts.push(Part::new("the matrices again, each on whole cache lines", Place::Host, copied));
+        }
         if gathers {
             memory.parts.retain(|part| part.bytes > 0);
             memory.parts.extend(gather::held::<T>(&*operator, batch, k));
@@ -190,18 +196,19 @@ impl<'a, T: HostReal> Cpu<'a, T> {
                     target: vec![T::ZERO; count],
                     weights: vec![T::from_f64(1.0); count],
                     residual: vec![T::ZERO; count],
-                    accumulator: vec![T::ZERO; batch * accumulator_len],
+                    accumulator: Bank::new(batch, accumulator_len),
                 }
             })
             .collect();
         let work = Work {
             shards,
-            points: vec![T::ZERO; batch * point_len],
-            scratch: vec![T::ZERO; batch * scratch_len],
-            sums: vec![T::ZERO; batch * accumulator_len],
+            points: Bank::new(batch, point_len),
+            scratch: Bank::new(batch, scratch_len),
+            sums: Bank::new(batch, accumulator_len),
             left: vec![T::ZERO; batch * shape.rows() * k],
             right: vec![T::ZERO; batch * n2 * k],
             threads: Threads::new(&*operator, batch, k),
+            backwards: false,
         };
         Ok(Self {
             recipe: load.recipe,
@@ -360,7 +367,13 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
     }
 
     fn advance(&mut self, iterations: usize) -> Result<()> {
-        (0..iterations).for_each(|_| self.iterate());
+        let parallel = self.work.threads.shards;
+        let mut run = || (0..iterations).for_each(|_| self.iterate());
+        if parallel {
+            awake(run)
+        } else {
+            run()
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Engines on the processor: the sequential f64 oracle and the production path.
 
+mod awake;
 mod centre;
 mod cpu;
 mod gather;

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use rayon::prelude::*;
-
+use crate::host::awake::share;
 use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
 use crate::real::Real;
+use crate::simd::Bank;
 
 /// One shard's slice of the observations, (batch, length) each, and its accumulators, (batch, accumulator length).
 pub(super) struct Shard<T> {
@@ -14,7 +14,7 @@ pub(super) struct Shard<T> {
     pub(super) target: Vec<T>,
     pub(super) weights: Vec<T>,
     pub(super) residual: Vec<T>,
-    pub(super) accumulator: Vec<T>,
+    pub(super) accumulator: Bank<T>,
 }
 
 impl<T: Real> Shard<T> {
@@ -58,16 +58,18 @@ pub(super) struct How {
 pub(super) struct Work<T> {
     pub(super) shards: Vec<Shard<T>>,
     /// (batch, point length)
-    pub(super) points: Vec<T>,
+    pub(super) points: Bank<T>,
     /// (batch, scratch length)
-    pub(super) scratch: Vec<T>,
+    pub(super) scratch: Bank<T>,
     /// (batch, accumulator length)
-    pub(super) sums: Vec<T>,
+    pub(super) sums: Bank<T>,
     /// (batch, n1, k)
     pub(super) left: Vec<T>,
     /// (batch, n2, k), empty for symmetric models
     pub(super) right: Vec<T>,
     pub(super) threads: Threads,
+    /// Whether the next pass goes over the shards of a thread from the last one to the first.
+    pub(super) backwards: bool,
 }
 
 pub(super) fn pairs<'a, T>(batch: usize, search_rank: usize, left: &'a [T], right: &'a [T]) -> Vec<Pair<'a, T>> {
@@ -88,18 +90,22 @@ impl<T: Real> Work<T> {
         active: &[bool],
     ) {
         let batch = point.len();
-        let parts = |len: usize| (len / batch).max(1);
-        let (point_len, scratch_len) = (parts(self.points.len()), self.scratch.len() / batch);
-        let accumulator_len = parts(self.sums.len());
-        let (left_len, right_len) = (parts(self.left.len()), self.right.len() / batch);
+        let (left_len, right_len) = ((self.left.len() / batch).max(1), self.right.len() / batch);
         let threads = self.threads;
 
-        let points = self.points.chunks_mut(point_len).zip(pieces(&mut self.scratch, scratch_len, batch));
+        let points = self.points.rows_mut().zip(self.scratch.rows_mut());
         let running = points.enumerate().filter(|(trial, _)| active[*trial]).collect();
         each(threads.trials, running, |(trial, (out, scratch))| kernel.prepare(point[trial], scratch, out));
 
         let points = &self.points;
-        let shards = self.shards.iter_mut().enumerate().filter(|(_, shard)| shard.belongs(&how.group)).collect();
+        let mut shards: Vec<_> =
+            self.shards.iter_mut().enumerate().filter(|(_, shard)| shard.belongs(&how.group)).collect();
+        self.backwards = !self.backwards;
+        if self.backwards {
+            // Each thread has a run of them. What it read last is still in its cache: begin with that.
+            let run = shards.len().div_ceil(rayon::current_num_threads()).max(1);
+            shards.chunks_mut(run).for_each(<[_]>::reverse);
+        }
         each(threads.shards, shards, |(index, shard): (usize, &mut Shard<T>)| {
             let length = shard.range.len();
             let own: Vec<Vec<T>> = match &how.group {
@@ -107,13 +113,13 @@ impl<T: Real> Work<T> {
                 None => Vec::new(),
             };
             let mut trials: Vec<TrialPass<'_, T>> = (shard.residual.chunks_mut(length))
-                .zip(shard.accumulator.chunks_mut(accumulator_len))
+                .zip(shard.accumulator.rows_mut())
                 .enumerate()
                 .filter(|(trial, _)| active[*trial])
                 .map(|(trial, (residual, accumulator))| {
                     accumulator.fill(T::ZERO);
                     TrialPass {
-                        point: &points[trial * point_len..(trial + 1) * point_len],
+                        point: points.row(trial),
                         applied: applied[trial],
                         target: &shard.target[trial * length..(trial + 1) * length],
                         weights: own
@@ -128,15 +134,14 @@ impl<T: Real> Work<T> {
         });
 
         let shards: Vec<&Shard<T>> = self.shards.iter().filter(|shard| shard.belongs(&how.group)).collect();
-        let sums = self.sums.chunks_mut(accumulator_len).zip(pieces(&mut self.scratch, scratch_len, batch));
+        let sums = self.sums.rows_mut().zip(self.scratch.rows_mut());
         let left = self.left.chunks_mut(left_len);
         let right = pieces(&mut self.right, right_len, batch);
         let outputs = sums.zip(left.zip(right)).enumerate().filter(|(trial, _)| active[*trial]).collect();
         each(threads.trials, outputs, |(trial, ((sum, scratch), (left, right)))| {
-            let of = trial * accumulator_len..(trial + 1) * accumulator_len;
-            sum.copy_from_slice(&shards[0].accumulator[of.clone()]);
+            sum.copy_from_slice(shards[0].accumulator.row(trial));
             for shard in &shards[1..] {
-                sum.iter_mut().zip(&shard.accumulator[of.clone()]).for_each(|(sum, &v)| *sum += v);
+                sum.iter_mut().zip(shard.accumulator.row(trial)).for_each(|(sum, &v)| *sum += v);
             }
             kernel.finish(sum, scratch, applied[trial], left, (!right.is_empty()).then_some(right));
         });
@@ -164,7 +169,7 @@ impl Threads {
 
 pub(super) fn each<I: Send>(parallel: bool, items: Vec<I>, f: impl Fn(I) + Send + Sync) {
     if parallel && items.len() > 1 {
-        items.into_par_iter().for_each(f);
+        share(items, f);
     } else {
         items.into_iter().for_each(f);
     }

@@ -40,6 +40,11 @@ pub trait HostKernel<T: Real>: Send + Sync {
         0
     }
 
+    /// Bytes of a second copy of the data that passes make for themselves, at most.
+    fn copied_bytes(&self) -> u64 {
+        0
+    }
+
     /// Brings L Rᵀ into the form `pass` reads (for dense: packed, weighted).
     fn prepare(&self, point: Pair<'_, T>, scratch: &mut [T], out: &mut [T]);
 

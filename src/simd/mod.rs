@@ -5,8 +5,11 @@
 //! does not depend on the instruction set, and its bits do so only through the fused multiply-add that `portable` does
 //! without on x86-64.
 
+mod bank;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+pub(crate) use bank::Bank;
 
 use half::f16;
 

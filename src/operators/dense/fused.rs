@@ -4,7 +4,10 @@
 //! accumulator, p numbers each, stay in cache. One trial is bound by reading the rows ([`Stream`]), many by
 //! arithmetic ([`tile`]).
 
+use std::ops::Range;
+
 use crate::operators::dense::Dense;
+use crate::operators::dense::aligned::Aligned;
 use crate::operators::dense::storage::Rows;
 use crate::operators::rows::{Pack, Packing, ShardRows, Stream, tile};
 use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
@@ -14,6 +17,32 @@ impl Dense {
     /// Entries are stored as they are.
     fn packing(&self) -> Packing {
         Packing { shape: self.shape, off_diagonal: 1.0 }
+    }
+
+    /// The rows of a shard, out of `all`.
+    fn pass_over<S: Stored<T> + bytemuck::Pod, T: Unit>(
+        &self,
+        all: &[S],
+        scales: Option<&[f32]>,
+        range: Range<usize>,
+        (set, loss): (InstructionSet, Loss),
+        trials: &mut [TrialPass<'_, T>],
+    ) {
+        let p = self.shape.dimension();
+        let rows = ShardRows { p, stride: p, numbers: &all[range.start * p..range.end * p], scales };
+        match trials {
+            [] => {}
+            [trial] => {
+                let rows = self.aligned.of(all, rows, range.start);
+                // Blocks of equal bytes. Fewer rows a block cost more passes over the accumulator, more do not gain.
+                if size_of::<S>() == 2 {
+                    S::run(set, Stream::<S, T, 8> { rows, loss, trial });
+                } else {
+                    S::run(set, Stream::<S, T, 4> { rows, loss, trial });
+                }
+            }
+            trials => tile(set, rows, loss, trials),
+        }
     }
 }
 
@@ -35,23 +64,26 @@ where
         self.packing().scratch_len()
     }
 
+    fn copied_bytes(&self) -> u64 {
+        Aligned::bytes(self.measurements, self.shape.dimension(), self.storage().bytes()) as u64
+    }
+
     fn prepare(&self, point: Pair<'_, T>, scratch: &mut [T], out: &mut [T]) {
         T::pack(self.packing(), point, scratch, out);
     }
 
     fn pass(&self, set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
-        let (p, range) = (self.shape.dimension(), self.shard_range(shard));
-        let numbers = range.start * p..range.end * p;
+        let range = self.shard_range(shard);
         match &self.rows {
             Rows::F16 { data, scales } => {
-                let rows = ShardRows { p, numbers: &data[numbers], scales: Some(&scales[range]) };
-                pass(set, rows, loss, trials);
+                let scales = Some(&scales[range.clone()]);
+                self.pass_over(data, scales, range, (set, loss), trials);
             }
             Rows::F32(data) => {
-                pass(set, ShardRows { p, numbers: &data.as_slice()[numbers], scales: None }, loss, trials);
+                self.pass_over(data.as_slice(), None, range, (set, loss), trials);
             }
             Rows::F64(data) => {
-                pass(set, ShardRows { p, numbers: &data.as_slice()[numbers], scales: None }, loss, trials);
+                self.pass_over(data.as_slice(), None, range, (set, loss), trials);
             }
         }
     }
@@ -65,25 +97,5 @@ where
         right: Option<&mut [T]>,
     ) {
         T::apply(self.packing(), accumulator, scratch, applied, left, right);
-    }
-}
-
-fn pass<S: Stored<T>, T: Unit>(
-    set: InstructionSet,
-    rows: ShardRows<'_, S>,
-    loss: Loss,
-    trials: &mut [TrialPass<'_, T>],
-) {
-    match trials {
-        [] => {}
-        [trial] => {
-            // Blocks of equal bytes. Fewer rows a block cost more passes over the accumulator, more do not gain.
-            if size_of::<S>() == 2 {
-                S::run(set, Stream::<S, T, 8> { rows, loss, trial });
-            } else {
-                S::run(set, Stream::<S, T, 4> { rows, loss, trial });
-            }
-        }
-        trials => tile(set, rows, loss, trials),
     }
 }

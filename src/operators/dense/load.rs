@@ -84,8 +84,7 @@ impl OpenOptions {
             Storage::F32 => load::<f32>(array, shape, layout)?,
             Storage::F64 => load::<f64>(array, shape, layout)?,
         };
-        let mut operator =
-            Dense { shape, measurements, rows, normalization: 1.0 / measurements as f64, isotropic: false };
+        let mut operator = Dense::of(shape, measurements, rows, false);
         let implied = operator.implied_normalization();
         let s = self.normalization.resolve(measurements, implied)?;
         operator.normalization = s;

@@ -10,6 +10,7 @@
 //! with it: it is another random matrix, as good as the one before the rounding. Rounding matrices to which y was
 //! measured before is another matter: it leaves a residual of about 2⁻¹² of y, and the user is told.
 
+mod aligned;
 mod fused;
 mod interpret;
 mod load;
@@ -33,6 +34,7 @@ use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Factors, Shape, pack_symmetric_part};
 use crate::real::Real;
 
+use aligned::Aligned;
 pub(crate) use interpret::shape_of_width;
 pub use load::{DenseFile, OpenOptions};
 pub use normalization::Normalization;
@@ -56,9 +58,15 @@ pub struct Dense {
     rows: Rows,
     normalization: f64,
     isotropic: bool,
+    aligned: Aligned,
 }
 
 impl Dense {
+    fn of(shape: Shape, measurements: usize, rows: Rows, isotropic: bool) -> Self {
+        let normalization = 1.0 / measurements as f64;
+        Self { shape, measurements, rows, normalization, isotropic, aligned: Aligned::default() }
+    }
+
     /// The Gaussian ensemble: symmetric Aᵢ with N(0, 1) on the diagonal and N(0, ½) beside it, or for an asymmetric shape
     /// N(0, 1) everywhere, so that E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the shape and s = 1/m. Row i comes from its own ChaCha8 stream of `seed`: the numbers
     /// depend on neither the thread count nor m. Stored in f32.
@@ -93,7 +101,7 @@ impl Dense {
         };
         let rows = round_rows_to(storage, measurements, p, fill)
             .expect("normal numbers are far from the largest half-precision number");
-        Ok(Self { shape, measurements, rows, normalization: 1.0 / measurements as f64, isotropic: true })
+        Ok(Self::of(shape, measurements, rows, true))
     }
 
     /// Own matrices, one row each, kept in their own type: packed, or full and then, for a symmetric shape, symmetrised in
@@ -150,7 +158,7 @@ impl Dense {
             }
         };
         let rows = store(packed);
-        Ok(Self { shape, measurements, rows, normalization: 1.0 / measurements as f64, isotropic: false })
+        Ok(Self::of(shape, measurements, rows, false))
     }
 
     /// Numbers made as cheaply as they can be, uniform in [−1, 1): for timing, where what they are does not matter.
@@ -179,7 +187,7 @@ impl Dense {
         };
         let rows = round_rows_to(storage, measurements, shape.dimension(), fill)
             .expect("numbers below 1 are far from the largest half-precision number");
-        Ok(Self { shape, measurements, rows, normalization: 1.0 / measurements as f64, isotropic: false })
+        Ok(Self::of(shape, measurements, rows, false))
     }
 
     /// Sensing matrices with entries in {−1, 0, 1}: sums of their products stay exact in f32, so every backend must
@@ -288,8 +296,8 @@ impl Operator for Dense {
     }
 
     fn shards(&self) -> usize {
-        // About 2¹⁸ numbers a shard, at most 16: each shard owns an accumulator of p numbers a trial.
-        (self.measurements.saturating_mul(self.shape.dimension()) >> 18).clamp(1, 16).min(self.measurements)
+        // About 2¹⁶ numbers a shard, at most 16: each shard owns an accumulator of p numbers a trial.
+        (self.measurements.saturating_mul(self.shape.dimension()) >> 16).clamp(1, 16).min(self.measurements)
     }
 
     fn shard_range(&self, shard: usize) -> Range<usize> {

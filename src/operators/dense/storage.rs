@@ -342,6 +342,7 @@ impl Dense {
                 "keep the matrices in f64, or scale matrices and observations down together",
             )
         })?;
+        self.aligned = Default::default();
         Ok(self)
     }
 

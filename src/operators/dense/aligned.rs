@@ -1,0 +1,68 @@
+//! A second copy of the rows, each beginning on a cache line, for data that stay in the caches from one iteration to the
+//! next: there the loads that straddle two lines are what limits a pass, not the memory.
+
+use std::sync::OnceLock;
+
+use crate::operators::rows::ShardRows;
+use crate::simd::Bank;
+
+/// Bytes up to which rows are copied.
+const CACHED: usize = 1 << 26;
+
+/// Made when it is first asked for.
+#[derive(Default)]
+pub(super) struct Aligned(OnceLock<Bank<u8>>);
+
+impl Aligned {
+    /// Bytes of the copy of m rows of p numbers; 0 where none is made, because they begin on lines as they are, or are too
+    /// many, or would grow too much.
+    pub(super) fn bytes(m: usize, p: usize, number: usize) -> usize {
+        let (length, stride) = (p * number, Bank::<u8>::stride_of(p * number));
+        let bytes = m.saturating_mul(stride);
+        if stride == length || bytes > CACHED || stride > length + length / 8 { 0 } else { bytes }
+    }
+
+    /// The rows of a shard from the copy, where there is to be one; `all` are those of every shard, `first` the index of the
+    /// first one here.
+    pub(super) fn of<'a, S: bytemuck::Pod>(
+        &'a self,
+        all: &[S],
+        rows: ShardRows<'a, S>,
+        first: usize,
+    ) -> ShardRows<'a, S> {
+        let (p, m) = (rows.p, all.len() / rows.p);
+        if Self::bytes(m, p, size_of::<S>()) == 0 {
+            return rows;
+        }
+        let bank = self.0.get_or_init(|| {
+            let mut bank = Bank::new(m, p * size_of::<S>());
+            bank.rows_mut()
+                .zip(all.chunks_exact(p))
+                .for_each(|(to, from)| to.copy_from_slice(bytemuck::cast_slice(from)));
+            bank
+        });
+        let bytes = bank.stride();
+        let numbers = bytemuck::cast_slice(&bank.numbers()[first * bytes..(first + rows.count()) * bytes]);
+        ShardRows { stride: bytes / size_of::<S>(), numbers, ..rows }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_holds_the_same_rows_where_one_is_made() {
+        for (m, p, copied) in [(7, 1275, true), (7, 16, false), (7, 17, false), (1 << 14, 1275, false)] {
+            let all: Vec<f32> = (0..m * p).map(|i| i as f32).collect();
+            assert_eq!(Aligned::bytes(m, p, 4) > 0, copied, "{m} {p}");
+            let aligned = Aligned::default();
+            let stored = ShardRows { p, stride: p, numbers: &all[2 * p..5 * p], scales: None };
+            let rows = aligned.of(&all, stored, 2);
+            assert_eq!((rows.count(), rows.stride > p), (3, copied));
+            for i in 0..3 {
+                assert_eq!(rows.numbers[i * rows.stride..][..p], all[(2 + i) * p..][..p]);
+            }
+        }
+    }
+}
