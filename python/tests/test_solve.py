@@ -165,7 +165,10 @@ def test_the_lock_is_released_while_solving():
 
 
 INTERRUPTED = """
+import signal
 import numpy as np, lowrank
+# A shell's background jobs ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 op = lowrank.Rademacher(60, 2000)
 print("ready", flush=True)
 try:
