@@ -15,7 +15,7 @@ def operators():
     yield lowrank.Entries(rng.integers(0, 5, 30), rng.integers(0, 8, 30), rng.standard_normal(30), (5, 8))
 
 
-@pytest.mark.parametrize("op", operators(), ids=lambda op: f"{op.name}-{op.model}")
+@pytest.mark.parametrize("op", list(operators()), ids=lambda op: f"{op.name}-{op.model}")
 def test_forward_and_adjoint_are_the_definition(op):
     rng = np.random.default_rng(5)
     (n1, n2), k, m = op.shape, 3, op.measurements
