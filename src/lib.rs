@@ -43,6 +43,7 @@
 //! | [`mod@bench`] | the time of an iteration, beside what the memory gives |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
+//! | [`soak`] | random problems without end: laws, runs against Reference, faults |
 //! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
 //! | [`mod@compare`] | several methods on one problem, one after the other |
 //! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page; those of sweeps and comparisons |
@@ -131,6 +132,7 @@ mod real;
 pub mod report;
 pub mod reproduce;
 mod simd;
+pub mod soak;
 pub mod solver;
 pub mod sweep;
 mod text;

@@ -25,6 +25,7 @@ const ORDER: &[&str] = &[
     "bench",
     "diagnostics",
     "solver",
+    "soak",
     "sweep",
     "compare",
     "report",
