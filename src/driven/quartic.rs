@@ -38,7 +38,7 @@ impl Quartic {
     pub(super) fn least(&self) -> f64 {
         let [_, a, b, c, d] = self.0;
         let stationary = positive_roots([a, 2.0 * b, 3.0 * c, 4.0 * d]);
-        let least = stationary.iter().map(|t| self.at(*t)).fold(f64::INFINITY, f64::min);
+        let least = stationary.iter().map(|t| self.at(*t) + self.rounding(*t)).fold(f64::INFINITY, f64::min);
         let best = stationary.into_iter().find(|t| self.at(*t) - self.rounding(*t) <= least);
         best.filter(|t| self.at(*t) <= self.0[0]).unwrap_or(0.0)
     }
