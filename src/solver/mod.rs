@@ -1,5 +1,6 @@
 //! The loop: plan, load, then observe and advance until every trial has a status.
 
+mod axes;
 mod init;
 mod plan;
 mod problem;
@@ -22,7 +23,8 @@ use crate::memory::{Memory, Part, Place, product};
 use crate::methods::{Algorithm, Recipe};
 use crate::problem::Factors;
 
-pub use init::{Init, InitStd, Preprocess};
+pub use axes::Axes;
+pub use init::{IMBALANCED, Init, InitStd, Preprocess};
 use plan::Plan;
 pub use plan::TrialParameters;
 pub use problem::Problem;

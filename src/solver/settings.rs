@@ -25,6 +25,22 @@ impl Default for Schedule {
     }
 }
 
+impl std::str::FromStr for Schedule {
+    type Err = Error;
+
+    /// `every:J`, or `log`.
+    fn from_str(text: &str) -> Result<Self> {
+        match (text, text.strip_prefix("every:").map(str::parse::<usize>)) {
+            ("log", _) => Ok(Self::Log),
+            (_, Some(Ok(j))) => Ok(Self::Every(j)),
+            _ => {
+                let allowed = "every:J with J at least 1, or log";
+                Err(Error::invalid("observe", format!("'{text}'"), allowed, "for example every:10"))
+            }
+        }
+    }
+}
+
 impl Schedule {
     /// The first scheduled iteration after `iteration`.
     pub fn next(self, iteration: usize) -> usize {

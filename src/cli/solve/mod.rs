@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use lowrank::io::{InputInfo, ensure_not_input};
 use lowrank::memory::parse_size;
 use lowrank::operators::Storage;
-use lowrank::solver::InitStd;
+use lowrank::solver::{Axes, InitStd};
 use lowrank::{Backend, Error, Init, Precision, Result, Schedule, Settings, Solution, Solver, Status, Stop, Trial};
 use serde_json::{Map, Value, json};
 
@@ -93,51 +93,6 @@ pub fn backend(args: &Common) -> Result<Backend> {
     Ok(backend)
 }
 
-/// Parameter axes of the batch.
-pub struct Axes {
-    rows: Vec<Option<usize>>,
-    search_ranks: Vec<Option<usize>>,
-    step_sizes: Vec<Option<f64>>,
-    dampings: Vec<Option<f64>>,
-    init_scales: Vec<Option<f64>>,
-    seeds: Vec<Option<u64>>,
-}
-
-impl Axes {
-    /// Trials of settings that have their start.
-    pub fn trials_from(&self, settings: &Settings, instances: usize) -> Vec<Trial> {
-        let trials = self.trials(instances);
-        match (settings.chosen_init(), trials.as_slice()) {
-            // A batch of starts, as another run leaves it, goes on as a batch.
-            (Init::Given(starts), [one]) => vec![*one; starts.batch()],
-            _ => trials,
-        }
-    }
-
-    /// The cartesian product, the seed running fastest and the observation vector slowest.
-    pub fn trials(&self, instances: usize) -> Vec<Trial> {
-        let mut trials = Vec::new();
-        for (instance, rows) in (0..instances).flat_map(|i| self.rows.iter().map(move |rows| (i, rows))) {
-            for k in &self.search_ranks {
-                for (mu, lambda) in self.step_sizes.iter().flat_map(|mu| self.dampings.iter().map(move |l| (mu, l))) {
-                    for alpha in &self.init_scales {
-                        for seed in &self.seeds {
-                            let mut trial = Trial::default().instance(instance);
-                            trial = rows.map_or(trial, |rows| trial.rows(rows));
-                            trial = k.map_or(trial, |k| trial.search_rank(k));
-                            trial = mu.map_or(trial, |mu| trial.step_size(mu));
-                            trial = lambda.map_or(trial, |lambda| trial.damping(lambda));
-                            trial = alpha.map_or(trial, |alpha| trial.init_scale(alpha));
-                            trials.push(seed.map_or(trial, |seed| trial.seed(seed)));
-                        }
-                    }
-                }
-            }
-        }
-        trials
-    }
-}
-
 fn axis<T: grid::Scalar>(name: &str, text: &Option<String>) -> Result<Vec<Option<T>>> {
     match text {
         None => Ok(vec![None]),
@@ -164,8 +119,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     axes.step_sizes = axis("step_size", &args.common.step_size)?;
     axes.dampings = axis("damping", &args.common.method.damping)?;
     let settings = shared_settings(&args.common)?;
-    let settings =
-        settings.method(method).parameters(args.common.method.parameters()?).observe(schedule(&args.observe)?);
+    let settings = settings.method(method).parameters(args.common.method.parameters()?).observe(args.observe.parse()?);
     // What can be refused without the problem is refused before any file is opened.
     settings.clone().trials(axes.trials(1)).check()?;
     Ok((settings, axes))
@@ -266,20 +220,6 @@ pub fn pair_of(name: &str, text: &str, allowed: &str, fix: &str) -> Result<(usiz
             found: format!("'{text}'"),
             allowed: allowed.into(),
             fix: fix.into(),
-        }),
-    }
-}
-
-/// What --observe says.
-pub fn schedule(text: &str) -> Result<Schedule> {
-    match (text, text.strip_prefix("every:").map(str::parse::<usize>)) {
-        ("log", _) => Ok(Schedule::Log),
-        (_, Some(Ok(j))) => Ok(Schedule::Every(j)),
-        _ => Err(Error::Invalid {
-            name: "observe".into(),
-            found: format!("'{text}'"),
-            allowed: "every:J with J at least 1, or log".into(),
-            fix: "for example every:10".into(),
         }),
     }
 }

@@ -25,7 +25,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::memory::{Part, Place, product};
+use crate::memory::{Part, product};
 use crate::operators::rows::twin;
 use crate::operators::{
     Cost, GpuForm, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator, Reader,
@@ -339,8 +339,7 @@ impl Operator for Dense {
     fn memory(&self) -> Vec<Part> {
         let bytes = product(&[self.measurements, self.shape.dimension() * self.storage().bytes()])
             + (self.measurements * self.storage().row_overhead()) as u64;
-        let place = if self.is_mapped() { Place::File } else { Place::Host };
-        vec![Part::new(format!("matrices in {}", self.storage()), place, bytes)]
+        vec![Part::new(format!("matrices in {}", self.storage()), self.place(), bytes)]
     }
 
     fn is_isotropic(&self) -> bool {

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::io::Bytes;
 use crate::memory::{Memory, Part, Place, product, readable_bytes};
 use crate::operators::dense::Dense;
 use crate::operators::rows::twin::Rows as _;
@@ -62,9 +63,9 @@ impl std::fmt::Display for Storage {
 /// Numbers held in memory or in a mapped file.
 pub(super) enum Data<T> {
     Owned(Vec<T>),
-    /// Row-major little-endian packed rows, straight from a file.
-    Mapped {
-        map: memmap2::Mmap,
+    /// Row-major little-endian packed rows, straight from a file or from somebody else's memory.
+    Kept {
+        bytes: Bytes,
         offset: usize,
         count: usize,
     },
@@ -74,9 +75,9 @@ impl<T: bytemuck::Pod> Data<T> {
     pub(super) fn as_slice(&self) -> &[T] {
         match self {
             Self::Owned(values) => values,
-            // `load` only maps what is aligned, little-endian and long enough.
-            Self::Mapped { map, offset, count } => {
-                bytemuck::cast_slice(&map[*offset..*offset + *count * size_of::<T>()])
+            // `load` only keeps what is aligned, little-endian and long enough.
+            Self::Kept { bytes, offset, count } => {
+                bytemuck::cast_slice(&bytes.as_slice()[*offset..*offset + *count * size_of::<T>()])
             }
         }
     }
@@ -318,7 +319,20 @@ impl Dense {
 
     /// Whether the rows are read from the file that they lie in, rather than from a copy in memory.
     pub fn is_mapped(&self) -> bool {
-        matches!(&self.rows, Rows::F32(Data::Mapped { .. }) | Rows::F64(Data::Mapped { .. }))
+        self.is_in_place() && self.place() == Place::File
+    }
+
+    /// Whether the rows are read where they were given, in a file or in an array, and were not copied.
+    pub fn is_in_place(&self) -> bool {
+        matches!(&self.rows, Rows::F32(Data::Kept { .. }) | Rows::F64(Data::Kept { .. }))
+    }
+
+    /// Where the rows lie.
+    pub(super) fn place(&self) -> Place {
+        match &self.rows {
+            Rows::F32(Data::Kept { bytes, .. }) | Rows::F64(Data::Kept { bytes, .. }) => bytes.place(),
+            _ => Place::Host,
+        }
     }
 
     /// The same matrices held in another type, rounded once to nearest. Observations measured before the rounding no
