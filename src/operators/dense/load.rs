@@ -1,6 +1,7 @@
 //! Opening sensing matrices from a file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -196,10 +197,10 @@ fn load<T: Stored>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Row
             let count = values.len();
             match array.into_map() {
                 Ok((map, offset)) if T::STORAGE == Storage::F32 => {
-                    return Ok((Rows::F32(Data::Mapped { map, offset, count }), Findings::default()));
+                    return Ok((Rows::F32(Data::Mapped { map: Arc::new(map), offset, count }), Findings::default()));
                 }
                 Ok((map, offset)) => {
-                    return Ok((Rows::F64(Data::Mapped { map, offset, count }), Findings::default()));
+                    return Ok((Rows::F64(Data::Mapped { map: Arc::new(map), offset, count }), Findings::default()));
                 }
                 Err(array) => array,
             }
