@@ -25,14 +25,14 @@ checked() {
     }
 }
 export RAYON_NUM_THREADS=2
-checked generate --n 8 --rank 1 --measurements 60 --out "$at/p"
+checked generate --n 9 --rank 1 --measurements 60 --out "$at/p"
 checked solve --matrices "$at/p/A.npy" --observations "$at/p/y.npy" --truth "$at/p/X.npy" --backend cpu --max-iterations 12 \
     --out "$at/f.npz" --report "$at/r.json" --trace "$at/t.csv" --search-rank 3
 checked solve --matrices "$at/p/A.npy" --observations "$at/p/y.npy" --backend cpu --precision mixed --storage f16 --method gd --max-iterations 12 \
     --search-rank 3 --parts 3
-checked solve --operator seeded --operator-seed 1 --measurements 60 --n 8 --observations "$at/p/y.npy" --backend cpu --max-iterations 5
+checked solve --operator seeded --operator-seed 1 --measurements 60 --n 9 --observations "$at/p/y.npy" --backend cpu --max-iterations 5
 checked generate --operator entries --model asymmetric --shape 12,9 --rank 1 --measurements 80 --out "$at/e"
 checked solve --entries "$at/e/entries.csv" --shape 12,9 --index-base 0 --holdout 0.1 --search-rank 2 --backend cpu --max-iterations 10
-checked generate --operator rank_one --n 8 --rank 1 --measurements 60 --out "$at/v"
+checked generate --operator rank_one --n 9 --rank 1 --measurements 60 --out "$at/v"
 checked solve --vectors "$at/v/a.npy" --observations "$at/v/y.npy" --backend cpu --method cg --max-iterations 5 --search-rank 2
 echo "no error of memory"

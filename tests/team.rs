@@ -39,7 +39,8 @@ fn every_operator_obeys_the_laws_on_every_number_of_ranks() {
                 (4, Some(4), Precision::F64, Backend::Reference),
             ] {
                 for law in laws.iter().filter(|law| law.concerns(shape)) {
-                    let make = if law.name == "exact on integers" { registration.integers } else { registration.random };
+                    let make =
+                        if law.name == "exact on integers" { registration.integers } else { registration.random };
                     let outcomes = on_ranks(ranks, |team| {
                         let operator = make(shape, m, 11).unwrap();
                         let place = Place::new("ranks", member(team, parts, own.clone()), precision);
@@ -60,7 +61,10 @@ fn every_operator_obeys_the_laws_on_every_number_of_ranks() {
 fn problems() -> Vec<(&'static str, Problem, Settings)> {
     let settings = |k: usize| {
         let init = Init::SmallRandom { scale: 1e-4, seed: 2 };
-        Settings::new(Method::PrecGd).search_rank(k).init(init).stop(Stop::default().relative_error(1e-4).max_iterations(400))
+        Settings::new(Method::PrecGd)
+            .search_rank(k)
+            .init(init)
+            .stop(Stop::default().relative_error(1e-4).max_iterations(400))
     };
     let psd = |n: usize| synthetic::psd(n).rank(2).condition_number(1.5).seed(5).build().unwrap();
     let pair = || synthetic::asymmetric(14, 11).rank(2).condition_number(1.5).seed(5).build().unwrap();
@@ -92,7 +96,10 @@ fn solved(problem: &Problem, settings: &Settings, backend: Backend) -> Solution 
 }
 
 fn bits(solution: &Solution) -> Vec<u64> {
-    let numbers = solution.trials.iter().flat_map(|t| t.left().as_slice().iter().chain(t.right().as_slice()).copied().collect::<Vec<_>>());
+    let numbers = solution
+        .trials
+        .iter()
+        .flat_map(|t| t.left().as_slice().iter().chain(t.right().as_slice()).copied().collect::<Vec<_>>());
     numbers.map(f64::to_bits).collect()
 }
 

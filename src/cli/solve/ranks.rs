@@ -90,15 +90,20 @@ impl Ranks {
     pub fn together<T>(&self, own: Result<T>) -> Result<Option<T>> {
         let failed = outcomes(&*self.team, own.is_err())?;
         let Some(first) = failed.iter().position(|failed| *failed) else { return own.map(Some) };
-        match own {
-            Err(error) if first == self.team.rank() => {
-                if failed.contains(&false) {
-                    remark(&format!("rank {first} of {} ends the job", failed.len()));
-                }
-                Err(error)
-            }
-            _ => Ok(None),
+        if self.team.size() == 1 {
+            return own.map(Some);
         }
+        if let Err(error) = own
+            && first == self.team.rank()
+        {
+            if failed.contains(&false) {
+                remark(&format!("rank {first} of {} ends the job", failed.len()));
+            }
+            complain("solve", &error);
+        }
+        // The first process that ends with an error makes mpirun kill the others: not before the sentence is out.
+        outcomes(&*self.team, true)?;
+        Ok(None)
     }
 
     /// A rank that fails while the others wait for it ends them too.
@@ -115,8 +120,6 @@ impl Ranks {
             complain("solve", error);
             mpi.abort(2);
         }
-        #[cfg(not(feature = "mpi"))]
-        let _ = complain;
         own
     }
 }
