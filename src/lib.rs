@@ -38,6 +38,8 @@
 //! | `mixed` | an engine of mixed precision made of two others |
 //! | `driven` | an engine around another one for methods that decide on the host |
 //! | `host`, [`gpu`] | the engines: Reference and Cpu; WGSL kernels through wgpu |
+//! | [`team`] | ranks: processes or threads that share the measurements of a problem |
+//! | `distributed` | an engine around this rank's share of the measurements |
 //! | [`Backend`] | a place to compute, as a value |
 //! | [`laws`] | what every operator obeys on every engine |
 //! | [`mod@bench`] | the time of an iteration, beside what the memory gives |
@@ -115,6 +117,7 @@ mod backend;
 pub mod bench;
 pub mod compare;
 pub mod diagnostics;
+mod distributed;
 mod driven;
 pub mod engine;
 mod error;
@@ -135,6 +138,7 @@ mod simd;
 pub mod soak;
 pub mod solver;
 pub mod sweep;
+pub mod team;
 mod text;
 
 pub use backend::Backend;

@@ -186,6 +186,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             streamed_bytes_per_iteration: 0,
             memory,
             notices: Vec::new(),
+            team: None,
         };
         let shards = (0..operator.shards())
             .map(|shard| {

@@ -261,12 +261,10 @@ impl Solver {
         loop {
             let residuals = engine.residuals()?;
             let factors = engine.factors()?;
-            let moment = Moment {
-                iteration,
-                seconds: started.elapsed().as_secs_f64(),
-                residuals: &residuals,
-                factors: &factors,
-            };
+            // Ranks that share a problem have to stop together.
+            let mut seconds = [started.elapsed().as_secs_f64()];
+            engine.agree(&mut seconds)?;
+            let moment = Moment { iteration, seconds: seconds[0], residuals: &residuals, factors: &factors };
             let rows: Vec<TraceRow> = (watches.par_iter_mut().zip(&active))
                 .filter(|(_, active)| **active)
                 .map(|(watch, _)| watch.observe(&moment))
@@ -280,7 +278,9 @@ impl Solver {
                 rows: &rows,
                 factors: &factors,
             };
-            if observer(&progress).is_break() {
+            let mut asked = [f64::from(u8::from(observer(&progress).is_break()))];
+            engine.agree(&mut asked)?;
+            if asked[0] > 0.0 {
                 watches.iter_mut().filter(|w| w.status.is_none()).for_each(|w| w.status = Some(Status::Interrupted));
             }
             let now: Vec<bool> = watches.iter().map(|watch| watch.status.is_none()).collect();
