@@ -76,6 +76,17 @@ impl Backend {
         }
     }
 
+    /// The same place, opened anew where it is a device.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where it is gone, [`Error::Device`] where it refuses.
+    pub(crate) fn reopened(&self) -> Result<Self> {
+        match self {
+            Self::Gpu(device) => Ok(Self::Gpu(gpu::Device::open(Some(device.name()))?)),
+            other => Ok(other.clone()),
+        }
+    }
+
     /// Loads an engine. `options` concern the Gpu backend only.
     ///
     /// # Errors

@@ -1,5 +1,9 @@
 //! The only seam between the solver's loop and the hardware.
 
+#[doc(hidden)]
+pub mod faults;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -155,6 +159,68 @@ pub struct Evaluation {
     pub right: Vec<f64>,
 }
 
+/// Everything that the next iteration depends on and that was not given to the engine from outside: arrays by name. Numbers are
+/// exactly those that the engine holds (every f32 is an f64), so that an engine that is given them goes on bit for bit. Names and
+/// layouts are the same for every backend: what one saved, another one goes on from, to within its own rounding.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    arrays: BTreeMap<String, Vec<f64>>,
+}
+
+impl State {
+    pub(crate) fn put(&mut self, name: &str, values: Vec<f64>) {
+        self.arrays.insert(name.to_owned(), values);
+    }
+
+    /// Whole numbers below 2⁵³, which are numbers of iterations here.
+    pub(crate) fn put_counts(&mut self, name: &str, counts: impl IntoIterator<Item = usize>) {
+        self.put(name, counts.into_iter().map(|count| count as f64).collect());
+    }
+
+    /// The array of that name and length.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there is none: the state is that of another method or size.
+    pub(crate) fn get(&self, name: &str, length: usize) -> Result<&[f64]> {
+        let found = self.arrays.get(name).map(Vec::as_slice);
+        found.filter(|values| values.len() == length).ok_or_else(|| {
+            let found = found.map_or_else(|| "nothing".to_owned(), |values| format!("{} numbers", values.len()));
+            let fix = "it was saved by another version, for another method, or for other sizes";
+            Error::invalid(format!("state '{name}'"), found, format!("{length} numbers"), fix)
+        })
+    }
+
+    pub(crate) fn counts(&self, name: &str, length: usize) -> Result<Vec<usize>> {
+        Ok(self.get(name, length)?.iter().map(|count| *count as usize).collect())
+    }
+
+    pub(crate) fn count(&self, name: &str) -> Result<usize> {
+        Ok(self.get(name, 1)?[0] as usize)
+    }
+
+    /// An array that may be missing, of any length.
+    pub(crate) fn find(&self, name: &str) -> Option<&[f64]> {
+        self.arrays.get(name).map(Vec::as_slice)
+    }
+
+    /// Takes in another state under `prefix`.
+    pub(crate) fn nest(&mut self, prefix: &str, inner: Self) {
+        self.arrays.extend(inner.arrays.into_iter().map(|(name, values)| (format!("{prefix}.{name}"), values)));
+    }
+
+    /// What lies under `prefix`.
+    pub(crate) fn nested(&self, prefix: &str) -> Self {
+        let inner = self.arrays.iter().filter_map(|(name, values)| {
+            Some((name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned(), values.clone()))
+        });
+        Self { arrays: inner.collect() }
+    }
+
+    pub(crate) fn arrays(&self) -> impl Iterator<Item = (&str, &[f64])> {
+        self.arrays.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+}
+
 /// A loaded problem on some hardware. The factor is at iteration t; `residuals` evaluates the gradient there and the
 /// next `advance` starts from it, so that watching a run costs no extra pass over the measurements.
 pub trait Engine: Send {
@@ -215,6 +281,24 @@ pub trait Engine: Send {
     /// stay as they are.
     fn agree(&mut self, _numbers: &mut [f64]) -> Result<()> {
         Ok(())
+    }
+
+    /// What [`Engine::set_state`] goes on from, at this iteration.
+    ///
+    /// # Errors
+    /// Device failures; [`Error::Unsupported`] for engines whose runs cannot be saved.
+    fn state(&mut self) -> Result<State> {
+        Err(Error::Unsupported { what: "saving a run of this engine".into(), fix: "run without checkpoints".into() })
+    }
+
+    /// In place of [`Engine::set_factors`], after everything else was set (a centre apart): the next iterations are those that would
+    /// have followed when the state was taken, bit for bit on the same backend with the same kernel variant.
+    ///
+    /// # Errors
+    /// Device failures; [`Error::Invalid`] for the state of another method or size; [`Error::Unsupported`] as above.
+    fn set_state(&mut self, state: &State) -> Result<()> {
+        let _ = state;
+        Err(Error::Unsupported { what: "resuming a run on this engine".into(), fix: "start anew".into() })
     }
 
     /// Passes over the measurement data in f64 since the factors were set, beside those of the iterations; `None` where

@@ -46,12 +46,25 @@ pub enum Error {
     #[error("rank {rank}: {message}")]
     Team { rank: usize, message: String },
 
-    /// The device refused or failed: out of memory, lost, a pipeline that did not compile.
+    /// The device is gone: the driver reset it, or it was removed.
+    #[error("{adapter}: {message}. {fix}")]
+    DeviceLost { adapter: String, message: String, fix: String },
+
+    /// The device has no memory left.
+    #[error("{adapter}: {message}. {fix}")]
+    OutOfMemory { adapter: String, message: String, fix: String },
+
+    /// The device refused or failed in another way: a pipeline that did not compile, no answer.
     #[error("{adapter}: {message}. {fix}")]
     Device { adapter: String, message: String, fix: String },
 }
 
 impl Error {
+    /// Whether a device failed, which another try or another device may not do.
+    pub fn is_device_fault(&self) -> bool {
+        matches!(self, Self::DeviceLost { .. } | Self::OutOfMemory { .. } | Self::Device { .. })
+    }
+
     pub(crate) fn invalid(
         name: impl Into<String>,
         found: impl ToString,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, State, unknown_variant};
 use crate::error::{Error, Result};
 use crate::host::awake::awake;
 use crate::host::centre::{Centre, signed};
@@ -413,5 +413,20 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
             left: convert(&self.work.left),
             right: convert(&self.work.right),
         })
+    }
+
+    fn state(&mut self) -> Result<State> {
+        let mut state = State::default();
+        state.put("left", convert(&self.factor));
+        state.put("right", convert(&self.right));
+        self.stages.save(&mut state, &self.factor, &self.right);
+        Ok(state)
+    }
+
+    fn set_state(&mut self, state: &State) -> Result<()> {
+        let (left, right) = (state.get("left", self.factor.len())?, state.get("right", self.right.len())?);
+        self.stages.restore(state, left.len(), right.len())?;
+        (self.factor, self.right, self.fresh) = (convert(left), convert(right), false);
+        Ok(())
     }
 }

@@ -7,6 +7,8 @@ use faer::linalg::solvers::Solve;
 use faer::{Mat, MatMut, Side};
 use rayon::prelude::*;
 
+use crate::engine::State;
+use crate::error::Result;
 use crate::host::work::each;
 use crate::methods::{Polyak, Recipe, Stage, Tuning, Turns};
 use crate::operators::Loss;
@@ -96,6 +98,52 @@ impl<T: Real> Stages<T> {
     pub(crate) fn forget(&mut self) {
         self.previous.iter_mut().for_each(Vec::clear);
         self.since.fill(0);
+    }
+
+    /// What is remembered, for factors L (or U) and R.
+    pub(super) fn save(&self, state: &mut State, left: &[T], right: &[T]) {
+        state.put_counts("iteration", [self.iteration]);
+        state.put_counts("raised", self.raised.iter().copied());
+        if self.recipe.polyak == Polyak::First {
+            state.put("steps", self.steps.clone());
+        }
+        if self.recipe.accelerate {
+            let batch = self.since.len();
+            let sizes = [left.len() / batch, right.len() / batch];
+            let mut previous = [Vec::new(), Vec::new()];
+            for (trial, own) in self.previous.iter().enumerate() {
+                let now =
+                    [left, right].map(|side| side.chunks((side.len() / batch).max(1)).nth(trial).unwrap_or_default());
+                // Before the first iteration it is the factor itself.
+                let (l, r) = if own.is_empty() { (now[0], now[1]) } else { own.split_at(sizes[0]) };
+                previous[0].extend(l.iter().map(|v| v.to_f64()));
+                previous[1].extend(r.iter().map(|v| v.to_f64()));
+            }
+            let [of_left, of_right] = previous;
+            state.put("previous.left", of_left);
+            state.put("previous.right", of_right);
+            state.put_counts("since", self.since.iter().copied());
+        }
+    }
+
+    /// What was saved; the factors have these lengths.
+    pub(super) fn restore(&mut self, state: &State, left: usize, right: usize) -> Result<()> {
+        let batch = self.since.len();
+        self.iteration = state.count("iteration")?;
+        self.raised = state.counts("raised", batch)?;
+        if self.recipe.polyak == Polyak::First {
+            self.steps.copy_from_slice(state.get("steps", batch)?);
+        }
+        if self.recipe.accelerate {
+            let (of_left, of_right) = (state.get("previous.left", left)?, state.get("previous.right", right)?);
+            self.since = state.counts("since", batch)?;
+            let part = |side: &[f64], trial: usize| -> Vec<T> {
+                let size = side.len() / batch;
+                convert(&side[trial * size..(trial + 1) * size])
+            };
+            self.previous = (0..batch).map(|trial| [part(of_left, trial), part(of_right, trial)].concat()).collect();
+        }
+        Ok(())
     }
 
     pub(crate) fn raised(&self) -> &[usize] {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use lowrank::compare::{Comparison, Entry, compare};
 use lowrank::io::ensure_not_input;
 use lowrank::report::{comparison_rows, comparison_text, readable_seconds};
-use lowrank::{Backend, Error, Problem, Result, Schedule, Status};
+use lowrank::{Error, Problem, Result, Schedule, Status};
 
 use super::progress::Bar;
 use super::solve::files::{Measured, Source, with_start, with_truth};

@@ -17,7 +17,7 @@ use lowrank::io::{InputInfo, ensure_not_input};
 use lowrank::memory::parse_size;
 use lowrank::operators::Storage;
 use lowrank::solver::{Axes, InitStd};
-use lowrank::{Backend, Error, Init, Precision, Result, Schedule, Settings, Solution, Solver, Status, Stop, Trial};
+use lowrank::{Backend, Error, Precision, Result, Settings, Solution, Solver, Status, Stop};
 use serde_json::{Map, Value, json};
 
 use super::progress::Bar;
