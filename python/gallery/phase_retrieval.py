@@ -12,7 +12,7 @@ y = np.abs(a.conj() @ x) ** 2
 
 # A real problem of twice the size, of rank 2: (Re x, Im x) and its quarter turn measure alike.
 op = lowrank.RankOne(lowrank.RankOne.lift(a))
-s = lowrank.solve(op, y, search_rank=4, precision="f64", stop_residual=1e-8, max_iterations=3000)
+s = lowrank.solve(op, y, search_rank=4, precision="f64", stop_residual=1e-3)
 # The lifted matrix is the mean of both turns: its complex form is x x^H, up to a factor.
 Z = s.matrix()
 H = (Z[:n, :n] + Z[n:, n:]) + 1j * (Z[n:, :n] - Z[:n, n:])
@@ -20,4 +20,4 @@ values, vectors = np.linalg.eigh(H)
 found = vectors[:, -1]
 overlap = abs(np.vdot(found, x)) / np.linalg.norm(x)
 print(s, f"overlap with the signal {overlap:.9f}")
-assert overlap > 1 - 1e-6
+assert s.status == "Converged" and overlap > 1 - 1e-5

@@ -78,11 +78,16 @@ def solve(
         ``problem.Truth``. truth_matrix: M itself.
     search_rank: k, at least the rank you expect; default min(n, 20). step_size: mu; default 1/(4 |s A*(y)|).
     init: small-random, imbalanced, spectral, spectral:J, or factors U (n, k) or (L, R) to start from. init_scale: alpha of the random start,
-        entries N(0, alpha^2/k). seed: of the random start.
+        entries N(0, alpha^2/k), or N(0, alpha^2/n) with init_std="n". seed: of the random start. init_scale_ratio: size of the random R over
+        that of L. init_preprocess: none, truncate or optimal, what is done to y before a spectral start.
+    signature: (p, q), the positive and negative columns of U of the model signed. ridge: r adds (r/2)|U|^2 to the loss.
     method: a word of ``lowrank list methods``; damping to memory are parameters of methods.
+    loss: square, l1 or huber:d; the last two bear gross outliers.
+    variant: a kernel variant of the backend. device_memory: what a gpu gets along with, such as "8G".
     backend: auto, reference, cpu, gpu or gpu:NAME. precision: f32, f64 or mixed.
     stop_*: targets; a run converges when all that were given are reached. stop_time: seconds. stall_window: 0 never calls a run stalled.
-    holdout: a share of the measurements that chooses the iterate that is returned and estimates its error.
+    max_iterations: at most.
+    holdout: a share of the measurements, drawn with holdout_seed, that chooses the iterate that is returned and estimates its error.
     observe: every:J or log: when the run is looked at. diagnose: follow the phases of gradient descent.
     callback: called with a ``Progress`` at every look; True or StopIteration ends the run. callback_factors: with its factors.
     progress: a bar, if tqdm is installed.

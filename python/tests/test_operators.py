@@ -15,7 +15,7 @@ def operators():
     yield lowrank.Entries(rng.integers(0, 5, 30), rng.integers(0, 8, 30), rng.standard_normal(30), (5, 8))
 
 
-@pytest.mark.parametrize("op", operators(), ids=lambda op: f"{op.name}-{op.model}")
+@pytest.mark.parametrize("op", list(operators()), ids=lambda op: f"{op.name}-{op.model}")
 def test_forward_and_adjoint_are_the_definition(op):
     rng = np.random.default_rng(5)
     (n1, n2), k, m = op.shape, 3, op.measurements
@@ -93,3 +93,12 @@ def test_truths_and_noise():
     assert np.std(truth.measure(op, noise_std=0.1, seed=1) - y) == pytest.approx(0.1, rel=0.1)
     with pytest.raises(lowrank.InvalidInput, match="rank"):
         lowrank.problem.psd(3, rank=4)
+
+
+def test_complex_vectors_are_lifted():
+    rng = np.random.default_rng(8)
+    a = rng.standard_normal((9, 4)) + 1j * rng.standard_normal((9, 4))
+    x = rng.standard_normal(4) + 1j * rng.standard_normal(4)
+    lifted = lowrank.RankOne(lowrank.RankOne.lift(a))
+    real = np.concatenate([x.real, x.imag])[:, None]
+    np.testing.assert_allclose(lifted.forward(real), np.abs(a.conj() @ x) ** 2)

@@ -62,9 +62,9 @@ def test_trace_is_columns(example):
 
 def test_trace_is_a_data_frame(example):
     pandas = pytest.importorskip("pandas")
-    s = example.solve(max_iterations=20)
+    s = example.solve(max_iterations=100)
     frame = pandas.DataFrame(s.trace)
-    assert len(frame) == 3 and frame["train_loss"].is_monotonic_decreasing
+    assert len(frame) == 11 and frame["train_loss"].iloc[-1] < 0.1 * frame["train_loss"].iloc[0]
 
 
 def test_truths(example):

@@ -63,7 +63,6 @@ def test_everything_public_has_a_docstring():
     for name in lowrank.__all__:
         found = getattr(lowrank, name)
         if name != "__version__":
-            assert found.__doc__ and "(" in found.__doc__ or inspect.isclass(found) or inspect.ismodule(found), name
             assert found.__doc__, name
 
 
@@ -76,7 +75,7 @@ def test_keywords_are_in_the_docstring_or_are_parameters_of_methods():
         for name in inspect.signature(lowrank.solve).parameters
         if not re.search(rf"\b{name}\b", text) and name not in PARAMETERS and not name.startswith("stop_")
     ]
-    assert set(unsaid) <= {"init_scale_ratio", "init_std", "init_preprocess", "signature", "ridge", "loss", "variant", "device_memory", "holdout_seed"}
+    assert not unsaid
 
 
 def test_tables_have_types():
