@@ -1,5 +1,9 @@
 //! The only seam between the solver's loop and the hardware.
 
+#[doc(hidden)]
+pub mod faults;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -123,6 +127,25 @@ pub struct EngineInfo {
     pub memory: Memory,
     /// What it chose that was not asked for, in sentences.
     pub notices: Vec<String>,
+    /// Of an engine that shares the measurements with others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Shared>,
+}
+
+/// How measurements are shared by the ranks of a team, and what that moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    pub ranks: usize,
+    /// Into which the measurements are cut: sums are taken part by part, so that results depend on it and not on `ranks`.
+    pub parts: usize,
+    /// Of this rank.
+    pub measurements: usize,
+    /// Bytes that this rank handed to the others for one gradient of all trials: so many nodes of the tree of sums, each n·k numbers
+    /// (two factors: (n1 + n2)·k, centred residuals: 2nk) and 24 bytes a trial.
+    pub bytes_per_gradient: u64,
+    /// All that it handed to the others so far, residuals and decisions included; every rank receives what the others hand out.
+    pub bytes_sent: u64,
+    pub messages: u64,
 }
 
 /// A gradient at an arbitrary pair, for the laws.
@@ -134,6 +157,68 @@ pub struct Evaluation {
     pub left: Vec<f64>,
     /// (batch, n2, k): Σ wᵢ eᵢ Aᵢᵀ W; empty for symmetric models.
     pub right: Vec<f64>,
+}
+
+/// Everything that the next iteration depends on and that was not given to the engine from outside: arrays by name. Numbers are
+/// exactly those that the engine holds (every f32 is an f64), so that an engine that is given them goes on bit for bit. Names and
+/// layouts are the same for every backend: what one saved, another one goes on from, to within its own rounding.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    arrays: BTreeMap<String, Vec<f64>>,
+}
+
+impl State {
+    pub(crate) fn put(&mut self, name: &str, values: Vec<f64>) {
+        self.arrays.insert(name.to_owned(), values);
+    }
+
+    /// Whole numbers below 2⁵³, which are numbers of iterations here.
+    pub(crate) fn put_counts(&mut self, name: &str, counts: impl IntoIterator<Item = usize>) {
+        self.put(name, counts.into_iter().map(|count| count as f64).collect());
+    }
+
+    /// The array of that name and length.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there is none: the state is that of another method or size.
+    pub(crate) fn get(&self, name: &str, length: usize) -> Result<&[f64]> {
+        let found = self.arrays.get(name).map(Vec::as_slice);
+        found.filter(|values| values.len() == length).ok_or_else(|| {
+            let found = found.map_or_else(|| "nothing".to_owned(), |values| format!("{} numbers", values.len()));
+            let fix = "it was saved by another version, for another method, or for other sizes";
+            Error::invalid(format!("state '{name}'"), found, format!("{length} numbers"), fix)
+        })
+    }
+
+    pub(crate) fn counts(&self, name: &str, length: usize) -> Result<Vec<usize>> {
+        Ok(self.get(name, length)?.iter().map(|count| *count as usize).collect())
+    }
+
+    pub(crate) fn count(&self, name: &str) -> Result<usize> {
+        Ok(self.get(name, 1)?[0] as usize)
+    }
+
+    /// An array that may be missing, of any length.
+    pub(crate) fn find(&self, name: &str) -> Option<&[f64]> {
+        self.arrays.get(name).map(Vec::as_slice)
+    }
+
+    /// Takes in another state under `prefix`.
+    pub(crate) fn nest(&mut self, prefix: &str, inner: Self) {
+        self.arrays.extend(inner.arrays.into_iter().map(|(name, values)| (format!("{prefix}.{name}"), values)));
+    }
+
+    /// What lies under `prefix`.
+    pub(crate) fn nested(&self, prefix: &str) -> Self {
+        let inner = self.arrays.iter().filter_map(|(name, values)| {
+            Some((name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned(), values.clone()))
+        });
+        Self { arrays: inner.collect() }
+    }
+
+    pub(crate) fn arrays(&self) -> impl Iterator<Item = (&str, &[f64])> {
+        self.arrays.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
 }
 
 /// A loaded problem on some hardware. The factor is at iteration t; `residuals` evaluates the gradient there and the
@@ -191,6 +276,30 @@ pub trait Engine: Send {
 
     /// [`Engine::evaluate`] of some trials; what it returns of the others is arbitrary.
     fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation>;
+
+    /// Numbers of which all ranks of a team get the largest, so that they decide alike about clocks and signals; without a team they
+    /// stay as they are.
+    fn agree(&mut self, _numbers: &mut [f64]) -> Result<()> {
+        Ok(())
+    }
+
+    /// What [`Engine::set_state`] goes on from, at this iteration.
+    ///
+    /// # Errors
+    /// Device failures; [`Error::Unsupported`] for engines whose runs cannot be saved.
+    fn state(&mut self) -> Result<State> {
+        Err(Error::Unsupported { what: "saving a run of this engine".into(), fix: "run without checkpoints".into() })
+    }
+
+    /// In place of [`Engine::set_factors`], after everything else was set (a centre apart): the next iterations are those that would
+    /// have followed when the state was taken, bit for bit on the same backend with the same kernel variant.
+    ///
+    /// # Errors
+    /// Device failures; [`Error::Invalid`] for the state of another method or size; [`Error::Unsupported`] as above.
+    fn set_state(&mut self, state: &State) -> Result<()> {
+        let _ = state;
+        Err(Error::Unsupported { what: "resuming a run on this engine".into(), fix: "start anew".into() })
+    }
 
     /// Passes over the measurement data in f64 since the factors were set, beside those of the iterations; `None` where
     /// the engine makes none.

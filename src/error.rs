@@ -42,12 +42,29 @@ pub enum Error {
     #[error("{name}: needs {needed} of memory ({parts}) and {available} are free here. {fix}")]
     Memory { name: String, needed: String, parts: String, available: String, fix: String },
 
-    /// The device refused or failed: out of memory, lost, a pipeline that did not compile.
+    /// Ranks that share a problem lost each other.
+    #[error("rank {rank}: {message}")]
+    Team { rank: usize, message: String },
+
+    /// The device is gone: the driver reset it, or it was removed.
+    #[error("{adapter}: {message}. {fix}")]
+    DeviceLost { adapter: String, message: String, fix: String },
+
+    /// The device has no memory left.
+    #[error("{adapter}: {message}. {fix}")]
+    OutOfMemory { adapter: String, message: String, fix: String },
+
+    /// The device refused or failed in another way: a pipeline that did not compile, no answer.
     #[error("{adapter}: {message}. {fix}")]
     Device { adapter: String, message: String, fix: String },
 }
 
 impl Error {
+    /// Whether a device failed, which another try or another device may not do.
+    pub fn is_device_fault(&self) -> bool {
+        matches!(self, Self::DeviceLost { .. } | Self::OutOfMemory { .. } | Self::Device { .. })
+    }
+
     pub(crate) fn invalid(
         name: impl Into<String>,
         found: impl ToString,

@@ -15,7 +15,7 @@
 //! factor [`FAR`] in ‖e‖ costs one pass. Each trial is recentred by what it does itself, at iterations that do not depend
 //! on when somebody looks: a batch gives what single runs give, and watching changes nothing.
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, State};
 use crate::error::Result;
 use crate::methods::Tuning;
 use crate::problem::Factors;
@@ -251,8 +251,41 @@ impl Engine for Mixed<'_> {
         self.symmetric(sum)
     }
 
+    fn state(&mut self) -> Result<State> {
+        let mut state = State::default();
+        state.put("centre", self.centre.clone());
+        state.put("constant", self.constant.clone());
+        state.put_counts("stale", self.places.iter().map(|place| usize::from(place.stale)));
+        state.put_counts("at_centre", self.places.iter().map(|place| usize::from(place.at_centre)));
+        state.put_counts("recentred", self.places.iter().map(|place| place.since));
+        state.put_counts("progress", [self.iteration, self.passes]);
+        state.nest("increment", self.inner.state()?);
+        Ok(state)
+    }
+
+    fn set_state(&mut self, state: &State) -> Result<()> {
+        self.centre = state.get("centre", self.centre.len())?.to_vec();
+        self.constant = state.get("constant", self.constant.len())?.to_vec();
+        let (stale, at_centre) = (state.counts("stale", self.batch)?, state.counts("at_centre", self.batch)?);
+        let since = state.counts("recentred", self.batch)?;
+        for (trial, place) in self.places.iter_mut().enumerate() {
+            *place = Place { stale: stale[trial] != 0, at_centre: at_centre[trial] != 0, since: since[trial] };
+        }
+        let progress = state.counts("progress", 2)?;
+        (self.iteration, self.passes) = (progress[0], progress[1]);
+        let target: Vec<f64> = self.constant.iter().map(|c| -c).collect();
+        self.inner.set_observations(&target, &self.weights)?;
+        let centre = self.symmetric(self.centre.clone())?;
+        self.inner.set_centre(&centre)?;
+        self.inner.set_state(&state.nested("increment"))
+    }
+
     fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation> {
         self.exact.evaluate_some(point, applied, which)
+    }
+
+    fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
+        self.inner.agree(numbers)
     }
 
     fn f64_passes(&self) -> Option<usize> {

@@ -79,6 +79,8 @@ enum Ending {
     Done,
     /// A target was missed, a run diverged or was interrupted, a law or a claim failed.
     Missed,
+    /// Another rank was refused something, and says so.
+    Refused,
 }
 
 /// Runs the command line and gives its exit code.
@@ -98,14 +100,19 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Missed) => ExitCode::from(1),
+        Ok(Ending::Refused) => ExitCode::from(2),
         // Whoever reads the output has seen enough.
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            // A closed standard error leaves nothing to do.
-            let _ = writeln!(std::io::stderr(), "error: {}", message(name, &error));
+            complain(name, &error);
             ExitCode::from(2)
         }
     }
+}
+
+/// An error, on the standard error; a closed one leaves nothing to do.
+fn complain(command: &str, error: &Error) {
+    let _ = writeln!(std::io::stderr(), "error: {}", message(command, error));
 }
 
 /// The library names settings (`search_rank`); here they are flags (`--search-rank`).

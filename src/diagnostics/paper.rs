@@ -130,6 +130,16 @@ impl PaperDiagnostics {
         })
     }
 
+    /// What observations left behind.
+    pub fn clock(&self) -> &PhaseClock {
+        &self.clock
+    }
+
+    /// Goes on from there.
+    pub fn set_clock(&mut self, clock: PhaseClock) {
+        self.clock = clock;
+    }
+
     /// The times found so far.
     pub fn phases(&self) -> Phases {
         self.clock.phases()

@@ -69,7 +69,7 @@ pub struct Phases {
 }
 
 /// Follows one run; observations come in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PhaseClock {
     /// σ_min(X)/√10.
     threshold: f64,

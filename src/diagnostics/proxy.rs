@@ -63,7 +63,7 @@ impl PhaseProxy {
 /// The leading group at an observation is the g with the largest σ_g/σ_{g+1} ≥ [`GAP`] among directions that are [`GROWN`],
 /// or all k where every one of them is. Local refinement is recognised where the loss is below [`FELL`]·f(0), each direction
 /// of the group is [`STILL`] and each other one [`QUIET`], and forgotten when the group changes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProxyClock {
     step_size: f64,
     /// Singular values below this share of the largest are rounding.
@@ -78,7 +78,7 @@ pub struct ProxyClock {
     recognised: Option<(usize, usize)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Observation {
     iteration: usize,
     loss: f64,

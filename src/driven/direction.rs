@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use crate::driven::point::Point;
 use crate::driven::scale::scaled_gradient;
 use crate::driven::{Host, Trial};
-use crate::error::Result;
+use crate::engine::State;
+use crate::error::{Error, Result};
 use crate::methods::Rule;
 
 /// What a trial remembers from one iteration to the next.
@@ -17,6 +18,45 @@ pub(super) struct Memory {
     last: Option<(Point, Point)>,
     /// and pairs of differences (of points, of gradients), the oldest first.
     pairs: VecDeque<(Point, Point)>,
+}
+
+impl Memory {
+    pub(super) fn save(&self, state: &mut State) {
+        let mut put = |name: &str, point: &Point| {
+            state.put(&format!("{name}.left"), point.left.clone());
+            state.put(&format!("{name}.right"), point.right.clone());
+        };
+        if let Some((direction, _, z)) = &self.conjugate {
+            put("direction", direction);
+            put("preconditioned", z);
+        }
+        if let Some((point, gradient)) = &self.last {
+            put("last_point", point);
+            put("last_gradient", gradient);
+        }
+        for (index, (s, y)) in self.pairs.iter().enumerate() {
+            put(&format!("pair{index}.points"), s);
+            put(&format!("pair{index}.gradients"), y);
+        }
+        state.put_counts("pairs", [self.pairs.len()]);
+        state.put("slope", self.conjugate.iter().map(|(_, slope, _)| *slope).collect());
+    }
+
+    /// `sizes` are those of a point.
+    pub(super) fn restored(state: &State, sizes: [usize; 2]) -> Result<Self> {
+        let get = |name: &str| -> Result<Point> {
+            Ok(Point {
+                left: state.get(&format!("{name}.left"), sizes[0])?.to_vec(),
+                right: state.get(&format!("{name}.right"), sizes[1])?.to_vec(),
+            })
+        };
+        let slope = state.find("slope").and_then(|slope| slope.first().copied());
+        let conjugate = slope.map(|slope| Ok::<_, Error>((get("direction")?, slope, get("preconditioned")?)));
+        let last = state.find("last_point.left").map(|_| Ok::<_, Error>((get("last_point")?, get("last_gradient")?)));
+        let pairs = (0..state.count("pairs")?)
+            .map(|index| Ok((get(&format!("pair{index}.points"))?, get(&format!("pair{index}.gradients"))?)));
+        Ok(Self { conjugate: conjugate.transpose()?, last: last.transpose()?, pairs: pairs.collect::<Result<_>>()? })
+    }
 }
 
 impl Host<'_> {

@@ -20,7 +20,7 @@ mod steps;
 
 use std::sync::Arc;
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load};
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, State};
 use crate::error::{Error, Result};
 use crate::methods::{Driven, Rule, StepRule, Tuning, Turns};
 use crate::operators::Operator;
@@ -381,6 +381,45 @@ impl Engine for Host<'_> {
             data.chunks(size.max(1)).step_by(self.lanes).flatten().copied().collect()
         };
         Ok(Evaluation { residual: first(&found.residual), left: first(&found.left), right: first(&found.right) })
+    }
+
+    fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
+        self.inner.agree(numbers)
+    }
+
+    fn state(&mut self) -> Result<State> {
+        let mut state = State::default();
+        state.put_counts("iteration", [self.iteration]);
+        state.put_counts("raised", self.trials.iter().map(|trial| trial.raised));
+        let all = |of: fn(&Point) -> &Vec<f64>| self.trials.iter().flat_map(|t| of(&t.at)).copied().collect();
+        state.put("left", all(|p| &p.left));
+        state.put("right", all(|p| &p.right));
+        for (index, trial) in self.trials.iter().enumerate() {
+            let mut own = State::default();
+            trial.memory.save(&mut own);
+            own.put("accepted", trial.accepted.into_iter().collect());
+            state.nest(&format!("trial{index}"), own);
+        }
+        Ok(state)
+    }
+
+    /// The gradient there is computed again, with the same bits.
+    fn set_state(&mut self, state: &State) -> Result<()> {
+        let (shape, k, batch) = (self.shape(), self.search_rank, self.trials.len());
+        let columns = if shape.is_symmetric() { 0 } else { shape.columns() };
+        let sizes = [shape.rows() * k, columns * k];
+        let (left, right) = (state.get("left", batch * sizes[0])?, state.get("right", batch * sizes[1])?);
+        let raised = state.counts("raised", batch)?;
+        self.iteration = state.count("iteration")?;
+        for (index, trial) in self.trials.iter_mut().enumerate() {
+            let of = |side: &[f64], size: usize| side[index * size..(index + 1) * size].to_vec();
+            trial.at = Point { left: of(left, sizes[0]), right: of(right, sizes[1]) };
+            let own = state.nested(&format!("trial{index}"));
+            trial.memory = Memory::restored(&own, sizes)?;
+            trial.accepted = own.find("accepted").and_then(|step| step.first().copied());
+            (trial.fresh, trial.raised) = (None, raised[index]);
+        }
+        Ok(())
     }
 
     fn f64_passes(&self) -> Option<usize> {

@@ -18,9 +18,6 @@ const WORKGROUP_BYTES: u32 = 16 << 10;
 /// The widest workgroup that some kernel variants use where the adapter has it.
 const WIDEST_WORKGROUP: u32 = 1024;
 
-/// How the message of an error begins where the device had no memory left.
-const OUT_OF_MEMORY: &str = "out of device memory";
-
 /// One adapter as `lowrank list devices` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdapterSummary {
@@ -273,7 +270,8 @@ impl Device {
         if let Some(lost) = &faults.lost {
             let fix = "the driver reset the device or it was removed: start again, with a smaller problem if it \
                        happens again, or use the backend 'cpu'";
-            return Err(self.error(format!("device lost while {phase}: {lost}"), fix));
+            let (adapter, message) = (self.name().to_owned(), format!("device lost while {phase}: {lost}"));
+            return Err(Error::DeviceLost { adapter, message, fix: fix.into() });
         }
         if memory.is_some() {
             return Err(self.out_of_memory(phase));
@@ -296,7 +294,8 @@ impl Device {
     pub(super) fn out_of_memory(&self, phase: &str) -> Error {
         let fix = "use a smaller batch or fewer measurements, close other programs that use the device, or use the \
                    backend 'cpu'";
-        self.error(format!("{OUT_OF_MEMORY} while {phase}"), fix)
+        let (adapter, message) = (self.name().to_owned(), format!("out of device memory while {phase}"));
+        Error::OutOfMemory { adapter, message, fix: fix.into() }
     }
 
     /// Waits until everything submitted is done.
@@ -315,5 +314,5 @@ impl Device {
 
 /// Whether that is what the device ran into.
 pub(super) fn is_out_of_memory(error: &Error) -> bool {
-    matches!(error, Error::Device { message, .. } if message.starts_with(OUT_OF_MEMORY))
+    matches!(error, Error::OutOfMemory { .. })
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision};
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, State};
 use crate::error::{Error, Result};
 use crate::gpu::buffers::Storage;
 use crate::gpu::device::Device;
@@ -12,7 +12,7 @@ use crate::gpu::program::{At, Program};
 use crate::gpu::shaders::Mutation;
 use crate::gpu::stages::Turn;
 use crate::gpu::stream::Stream;
-use crate::methods::{Stage, Tuning, Turns};
+use crate::methods::{Polyak, Stage, Tuning, Turns};
 use crate::problem::{Factors, Shape};
 
 /// Submissions grow while they take less than this.
@@ -358,6 +358,54 @@ impl Engine for GpuEngine<'_> {
     fn factors(&mut self) -> Result<Factors> {
         let (left, right) = self.read_factors(&self.program.buffers.factor)?;
         Factors::of(self.program.frame.batch, self.shape, self.program.frame.k, left, right)
+    }
+
+    fn state(&mut self) -> Result<State> {
+        let mut state = State::default();
+        state.put_counts("iteration", [self.iteration]);
+        state.put_counts("raised", self.damping_raised()?);
+        let (left, right) = self.read_factors(&self.program.buffers.factor)?;
+        state.put("left", left);
+        state.put("right", right);
+        if self.program.frame.recipe.polyak == Polyak::First {
+            state.put("steps", self.read(&self.program.buffers.step)?);
+        }
+        if let Some(previous) = self.program.stages.previous() {
+            let (left, right) = self.read_factors(previous)?;
+            state.put("previous.left", left);
+            state.put("previous.right", right);
+        }
+        let since = self.device.checked("reading back", || self.program.stages.since(&self.device))?;
+        if let Some(since) = since {
+            state.put_counts("since", since);
+        }
+        Ok(state)
+    }
+
+    fn set_state(&mut self, state: &State) -> Result<()> {
+        let Frame { n1, n2, k, batch, symmetric, .. } = self.program.frame;
+        let sizes = [batch * n1 * k, if symmetric { 0 } else { batch * n2 * k }];
+        let pair = |of: [&str; 2]| -> Result<Factors> {
+            let (left, right) = (state.get(of[0], sizes[0])?.to_vec(), state.get(of[1], sizes[1])?.to_vec());
+            Factors::of(batch, self.shape, k, left, right)
+        };
+        let (factors, raised) = (pair(["left", "right"])?, state.counts("raised", batch)?);
+        let iteration = state.count("iteration")?;
+        self.fresh = false;
+        self.write_factors(&self.program.buffers.factor, "factors", &factors)?;
+        if self.program.frame.recipe.polyak == Polyak::First {
+            self.write(&self.program.buffers.step, "step_size", state.get("steps", batch)?)?;
+        }
+        let mut since = Vec::new();
+        if let Some(previous) = self.program.stages.previous() {
+            self.write_factors(previous, "previous factors", &pair(["previous.left", "previous.right"])?)?;
+            since = state.counts("since", batch)?;
+        }
+        self.iteration = iteration;
+        self.device.checked("uploading", || {
+            self.program.stages.restore(&self.device, &since, &raised);
+            Ok(())
+        })
     }
 
     fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, State, unknown_variant};
 use crate::error::{Error, Result};
 use crate::host::awake::awake;
 use crate::host::centre::{Centre, signed};
@@ -11,7 +11,7 @@ use crate::host::gather::{self, Gathered};
 use crate::host::stages::{self, Moving, Stages};
 use crate::host::work::{How, Shard, Threads, Work, pairs};
 use crate::memory::{Memory, Part, Place, product};
-use crate::methods::{Recipe, Tuning};
+use crate::methods::{Polyak, Recipe, Tuning};
 use crate::operators::{GatherKernel, HostKernel, InstructionSet, Operator, Pair, TwinKernel};
 use crate::problem::Factors;
 use crate::real::{Real, convert};
@@ -186,6 +186,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             streamed_bytes_per_iteration: 0,
             memory,
             notices: Vec::new(),
+            team: None,
         };
         let shards = (0..operator.shards())
             .map(|shard| {
@@ -266,7 +267,9 @@ impl<'a, T: HostReal> Cpu<'a, T> {
         }
         self.fresh = false;
         let whole = match &self.centre {
-            Some(centre) if self.recipe.precondition => Some(centre.whole(&self.factor)),
+            Some(centre) if self.recipe.precondition || self.recipe.polyak != Polyak::Never => {
+                Some(centre.whole(&self.factor))
+            }
             _ => None,
         };
         let moving = Moving {
@@ -410,5 +413,20 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
             left: convert(&self.work.left),
             right: convert(&self.work.right),
         })
+    }
+
+    fn state(&mut self) -> Result<State> {
+        let mut state = State::default();
+        state.put("left", convert(&self.factor));
+        state.put("right", convert(&self.right));
+        self.stages.save(&mut state, &self.factor, &self.right);
+        Ok(state)
+    }
+
+    fn set_state(&mut self, state: &State) -> Result<()> {
+        let (left, right) = (state.get("left", self.factor.len())?, state.get("right", self.right.len())?);
+        self.stages.restore(state, left.len(), right.len())?;
+        (self.factor, self.right, self.fresh) = (convert(left), convert(right), false);
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, unknown_variant};
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, State, unknown_variant};
 use crate::error::Result;
 use crate::host::centre::{Centre, signed};
 use crate::host::stages::{self, Moving, Stages};
@@ -63,6 +63,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
             ],
         },
         notices: Vec::new(),
+        team: None,
     };
     Ok(Box::new(Reference {
         operator,
@@ -274,5 +275,20 @@ impl Engine for Reference<'_> {
 
     fn evaluate_some(&mut self, point: &Factors, applied: &Factors, _which: &[bool]) -> Result<Evaluation> {
         Ok(self.gradient(point, applied, &self.weights))
+    }
+
+    fn state(&mut self) -> Result<State> {
+        let mut state = State::default();
+        state.put("left", self.factor.clone());
+        state.put("right", self.right.clone());
+        self.stages.save(&mut state, &self.factor, &self.right);
+        Ok(state)
+    }
+
+    fn set_state(&mut self, state: &State) -> Result<()> {
+        let (left, right) = (state.get("left", self.factor.len())?, state.get("right", self.right.len())?);
+        self.stages.restore(state, left.len(), right.len())?;
+        (self.factor, self.right, self.gradient) = (left.to_vec(), right.to_vec(), None);
+        Ok(())
     }
 }

@@ -15,12 +15,14 @@ mod observations;
 mod output;
 mod rows;
 mod scipy;
+mod sealed;
 mod spool;
 mod triplets;
 mod truth;
 mod write;
 
 pub use digest::InputInfo;
+pub(crate) use digest::hexadecimal;
 pub use element::{DType, Kind};
 pub(crate) use npy::Bytes;
 pub use npy::{Lent, NpyArray, open_array};
@@ -29,6 +31,7 @@ pub use npz::{npz_names, read_npz, write_npz};
 pub use observations::{observations_of, read_observations};
 pub use output::{OutputFile, ensure_not_input, same_file};
 pub use rows::{SparseRows, read_sparse_rows};
+pub(crate) use sealed::{read_sealed, unseal, write_sealed};
 pub(crate) use spool::Spool;
 pub use triplets::{TripletFile, TripletOptions, Triplets};
 pub use truth::{

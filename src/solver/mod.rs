@@ -1,9 +1,14 @@
 //! The loop: plan, load, then observe and advance until every trial has a status.
 
 mod axes;
+mod checkpoint;
+mod faults;
+mod identity;
 mod init;
+mod loaded;
 mod plan;
 mod problem;
+mod run;
 mod settings;
 mod solution;
 mod spectra;
@@ -11,26 +16,25 @@ mod stall;
 mod starts;
 mod watch;
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
-use rayon::prelude::*;
-
 use crate::backend::Backend;
-use crate::engine::{Engine, EngineInfo, Load};
+use crate::engine::faults::Faults;
+use crate::engine::{Engine, EngineInfo};
 use crate::error::{Error, Result};
 use crate::memory::{Memory, Part, Place, product};
-use crate::methods::{Algorithm, Recipe};
 use crate::problem::Factors;
 
 pub use axes::Axes;
+pub use checkpoint::{Checkpoint, SaveEvery};
+pub use faults::{Fault, OnDeviceLoss};
+pub(crate) use identity::factor_digest;
 pub use init::{IMBALANCED, Init, InitStd, Preprocess};
 use plan::Plan;
 pub use plan::TrialParameters;
 pub use problem::Problem;
 pub use settings::{Holdout, Schedule, Settings, Stop, Trial};
 pub use solution::{Solution, Status, Timing, TraceRow, TrialSolution};
-use watch::{Form, Moment, TrialWatch};
 
 /// What an observer sees at every scheduled iteration.
 #[derive(Debug)]
@@ -54,8 +58,10 @@ pub struct Solver {
     problem: Problem,
     settings: Settings,
     plan: Plan,
+    backend: Backend,
     engine: Box<dyn Engine>,
     setup_seconds: f64,
+    faults: Option<Faults>,
 }
 
 /// The plan's sentences, and what the engine has to add.
@@ -80,25 +86,11 @@ impl Solver {
             ));
         }
         let plan = plan::plan(&problem, &settings)?;
-        let (recipe, driven) = match plan.algorithm {
-            Algorithm::Recipe(recipe) => (recipe, None),
-            Algorithm::Driven(driven) => (Recipe { loss: driven.loss, ..Recipe::default() }, Some(driven)),
-        };
-        let load = Load {
-            operator: problem.operator().clone(),
-            recipe,
-            driven,
-            batch: plan.trials.len(),
-            search_rank: plan.start.search_rank(),
-            signature: settings.signature,
-            variant: settings.variant.clone(),
-        };
-        let options = crate::gpu::Options { memory_bytes: settings.device_memory, ..Default::default() };
-        let mut engine = backend.load(&load, settings.precision, &options)?;
-        engine.set_observations(&plan.target, &plan.weights)?;
+        let engine = loaded::load(&problem, &settings, &plan, &backend, settings.variant.clone(), None)?;
         let mut plan = plan;
         plan.notices = notices(&plan, &*engine);
-        Ok(Self { problem, settings, plan, engine, setup_seconds: started.elapsed().as_secs_f64() })
+        let setup_seconds = started.elapsed().as_secs_f64();
+        Ok(Self { problem, settings, plan, backend, engine, setup_seconds, faults: None })
     }
 
     /// Where and how it will run.
@@ -133,6 +125,20 @@ impl Solver {
     /// Device failures.
     pub fn damping_raised(&mut self) -> Result<Vec<usize>> {
         self.engine.damping_raised()
+    }
+
+    /// Makes the engine fail: for tests.
+    #[doc(hidden)]
+    pub fn inject(&mut self, faults: Faults) -> Result<()> {
+        self.faults = Some(faults);
+        self.load_again(self.settings.variant.clone())
+    }
+
+    /// Loads the engine anew, in place of the one there is.
+    fn load_again(&mut self, variant: Option<String>) -> Result<()> {
+        let Self { problem, settings, plan, backend, faults, .. } = &*self;
+        self.engine = loaded::load(problem, settings, plan, backend, variant, faults.as_ref())?;
+        Ok(())
     }
 
     /// Automatic choices and doubts, in sentences.
@@ -205,117 +211,5 @@ impl Solver {
             self.setup_seconds = started.elapsed().as_secs_f64();
         }
         Ok(same)
-    }
-
-    /// Solves from the start.
-    ///
-    /// # Errors
-    /// Device failures. Limits, stalls and divergence are [`Status`]es.
-    pub fn solve(&mut self) -> Result<Solution> {
-        self.solve_with(|_| ControlFlow::Continue(()))
-    }
-
-    /// [`Solver::solve`] under an observer, called at every scheduled iteration; `Break` ends every running trial as
-    /// [`Status::Interrupted`] with its iterate of that moment.
-    ///
-    /// # Errors
-    /// As [`Solver::solve`].
-    pub fn solve_with(&mut self, mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
-        let operator = self.problem.operator();
-        let (shape, m) = (operator.shape(), operator.measurements());
-        let form = Form {
-            shape,
-            signature: self.settings.signature,
-            centred: operator.is_centred(),
-            loss: self.settings.parameters.loss,
-        };
-        let n = shape.rows().max(shape.columns());
-        let (plan, stop, engine) = (&self.plan, &self.settings.stop, &mut self.engine);
-        let unit_roundoff = engine.info().precision.unit_roundoff();
-        let mut watches: Vec<TrialWatch<'_>> = (plan.trials.iter().zip(&plan.held_out))
-            .map(|(p, held_out)| {
-                let rows = p.trial * m..(p.trial + 1) * m;
-                let truth = self.problem.truth(p.instance);
-                let (target, weights) = (&plan.target[rows.clone()], &plan.weights[rows]);
-                TrialWatch::new(p, (target, weights), held_out, truth, stop, form, unit_roundoff * (n as f64).sqrt())
-            })
-            .collect();
-        for (watch, spectrum) in watches.iter_mut().zip(&plan.spectra) {
-            if let Some(spectrum) = spectrum {
-                watch.diagnose(spectrum.clone(), plan.start.left(watch.trial()), plan.is_plain())?;
-            } else if self.settings.diagnose && plan.is_plain() {
-                watch.diagnose_without_truth();
-            }
-        }
-        let mut active = vec![true; watches.len()];
-        let mut trace = Vec::new();
-        let mut iteration = 0;
-        let mut engine_seconds = 0.0;
-        engine.set_steps(&plan.steps)?;
-        engine.set_ridge(&plan.shrink)?;
-        engine.set_tuning(&plan.tuning)?;
-        engine.set_factors(&plan.start)?;
-        engine.set_active(&active)?;
-
-        let started = Instant::now();
-        loop {
-            let residuals = engine.residuals()?;
-            let factors = engine.factors()?;
-            let moment = Moment {
-                iteration,
-                seconds: started.elapsed().as_secs_f64(),
-                residuals: &residuals,
-                factors: &factors,
-            };
-            let rows: Vec<TraceRow> = (watches.par_iter_mut().zip(&active))
-                .filter(|(_, active)| **active)
-                .map(|(watch, _)| watch.observe(&moment))
-                .collect::<Result<_>>()?;
-            trace.extend_from_slice(&rows);
-            let progress = Progress {
-                iteration,
-                max_iterations: stop.max_iterations,
-                seconds: moment.seconds,
-                active: rows.len(),
-                rows: &rows,
-                factors: &factors,
-            };
-            if observer(&progress).is_break() {
-                watches.iter_mut().filter(|w| w.status.is_none()).for_each(|w| w.status = Some(Status::Interrupted));
-            }
-            let now: Vec<bool> = watches.iter().map(|watch| watch.status.is_none()).collect();
-            if now.iter().all(|active| !active) {
-                break;
-            }
-            if now != active {
-                engine.set_active(&now)?;
-                active = now;
-            }
-            let next = self.settings.observe.next(iteration).min(stop.max_iterations);
-            let before = Instant::now();
-            engine.advance(next - iteration)?;
-            engine_seconds += before.elapsed().as_secs_f64();
-            iteration = next;
-        }
-        let timing = Timing {
-            setup: self.setup_seconds,
-            solve: started.elapsed().as_secs_f64(),
-            seconds_per_iteration: engine_seconds / iteration.max(1) as f64,
-            operator_bytes_per_iteration: engine.info().operator_bytes_per_iteration,
-            f64_passes: engine.f64_passes(),
-        };
-        let mut trials = watches.into_iter().map(|watch| watch.finish()).collect::<Result<Vec<_>>>()?;
-        for row in &mut trace {
-            if let Some(proxy) = trials[row.trial].phases_proxy.as_ref().filter(|proxy| proxy.t_1.is_some()) {
-                row.phase_proxy = proxy.phase(row.iteration);
-            }
-        }
-        let precision = engine.info().precision;
-        let raised = engine.damping_raised()?;
-        for (trial, raised) in trials.iter_mut().zip(raised) {
-            trial.remark = trial.floor_remark(precision).or_else(|| trial.damping_remark(raised));
-        }
-        let (engine, notices) = (engine.info().clone(), plan.notices.clone());
-        Ok(Solution { trials, trace, timing, memory: self.memory(), engine, notices })
     }
 }

@@ -200,6 +200,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         }
         (None, _) => starts::small_random(shape, &trials, settings.init_std)?,
     };
+    starts::require_numbers(&start, &trials, settings.precision)?;
     let undamped = trials.iter().any(|t| t.damping == Some(0.0));
     let algorithm = settings.method.algorithm(&settings.parameters, shape, undamped)?;
     let tuning = trials.iter().map(|t| tuning(settings, t)).collect();

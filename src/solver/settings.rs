@@ -1,10 +1,14 @@
 //! What a run is asked to do, with its defaults, checked before any work.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::methods::{Method, Parameters};
+use crate::solver::checkpoint::SaveEvery;
+use crate::solver::faults::OnDeviceLoss;
 use crate::solver::init::{Init, InitStd};
 use crate::solver::plan;
 
@@ -208,6 +212,8 @@ pub struct Settings {
     pub(crate) device_memory: Option<u64>,
     pub(crate) diagnose: bool,
     pub(crate) trials: Vec<Trial>,
+    pub(crate) checkpoint: Option<(PathBuf, SaveEvery)>,
+    pub(crate) on_device_loss: OnDeviceLoss,
 }
 
 /// A share of the measurements kept out of training.
@@ -355,6 +361,20 @@ impl Settings {
         self
     }
 
+    /// Saves the run to a file at its start, then so often, and at its end, so that [`crate::Solver::resume`] can go on from there.
+    /// Costs one pass over the measurements at the start, for their digest.
+    pub fn checkpoint(mut self, path: impl Into<PathBuf>, every: SaveEvery) -> Self {
+        self.checkpoint = Some((path.into(), every));
+        self
+    }
+
+    /// What to do where the device fails in the middle of a run. Default: [`OnDeviceLoss::Stop`]. The others read back, at every
+    /// observation, what the method remembers.
+    pub fn on_device_loss(mut self, what: OnDeviceLoss) -> Self {
+        self.on_device_loss = what;
+        self
+    }
+
     /// A batch: trials that share the operator and advance together.
     pub fn trials(mut self, trials: impl IntoIterator<Item = Trial>) -> Self {
         self.trials = trials.into_iter().collect();
@@ -418,6 +438,21 @@ impl Settings {
         if self.holdout.is_some() && self.held_out.is_some() {
             let fix = "give a share or the measurements themselves";
             return Err(Error::invalid("holdout", "a share and a list of measurements", "one of them", fix));
+        }
+        if let Some((_, every)) = &self.checkpoint {
+            let good = match *every {
+                SaveEvery::Iterations(n) => n > 0,
+                SaveEvery::Seconds(s) => s.is_finite() && s > 0.0,
+            };
+            if !good {
+                let allowed = "at least 1 iteration, or a positive number of seconds";
+                return Err(Error::invalid(
+                    "checkpoint_every",
+                    format!("{every:?}"),
+                    allowed,
+                    "for example 100, or 30s",
+                ));
+            }
         }
         if self.observe == Schedule::Every(0) {
             return Err(Error::invalid("observe", "every:0", "every:J with J ≥ 1, or log", "use every:10"));

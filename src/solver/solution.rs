@@ -6,6 +6,7 @@ use crate::diagnostics::{Diagnosis, Phase, PhaseProxy, Phases};
 use crate::engine::{EngineInfo, Precision};
 use crate::memory::Memory;
 use crate::problem::{MatrixView, Product};
+use crate::solver::faults::Fault;
 use crate::solver::plan::TrialParameters;
 use crate::solver::watch::Form;
 
@@ -26,6 +27,8 @@ pub enum Status {
     Diverged,
     /// The observer asked to stop.
     Interrupted,
+    /// The device failed; the last good iterate is kept.
+    DeviceLost,
 }
 
 impl Status {
@@ -38,6 +41,7 @@ impl Status {
             Self::Stalled => "the loss is flat and no singular value grows any more",
             Self::Diverged => "the loss blew up: the step size is too large; the last good iterate is kept",
             Self::Interrupted => "interrupted; the iterate of that moment is kept",
+            Self::DeviceLost => "the device failed; the last good iterate is kept",
         }
     }
 }
@@ -51,6 +55,7 @@ impl std::fmt::Display for Status {
             Self::Stalled => "Stalled",
             Self::Diverged => "Diverged",
             Self::Interrupted => "Interrupted",
+            Self::DeviceLost => "DeviceLost",
         })
     }
 }
@@ -219,6 +224,10 @@ pub struct Solution {
     pub memory: Memory,
     /// Automatic choices and doubts, in sentences.
     pub notices: Vec<String>,
+    /// What ended the run before its time.
+    pub fault: Option<Fault>,
+    /// The iteration from which it went on, where it did not begin at the start.
+    pub resumed_at: Option<usize>,
 }
 
 impl Solution {

@@ -1,5 +1,7 @@
 //! When nothing happens any more.
 
+use serde::{Deserialize, Serialize};
+
 /// Decides that a trial has stalled: over a window the loss was flat *and* no singular value of U grew by more than
 /// 1 %. A flat loss alone says nothing here: between two emerging directions a small-initialisation run sits on a
 /// plateau for thousands of iterations while the next singular value grows exponentially from the size of the start.
@@ -8,11 +10,11 @@ pub(crate) struct StallWatch {
     window: Option<usize>,
     /// Singular values below this share of the largest are rounding, not signal.
     resolution: f64,
-    anchor: Option<Anchor>,
+    pub(super) anchor: Option<Anchor>,
 }
 
-#[derive(Debug)]
-struct Anchor {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Anchor {
     iteration: usize,
     loss: f64,
     singular_values: Vec<f64>,

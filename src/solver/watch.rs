@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::diagnostics::{self, PaperDiagnostics, ProxyClock, Spectrum};
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostics::{self, PaperDiagnostics, PhaseClock, ProxyClock, Spectrum};
 use crate::error::Result;
 use crate::operators::Loss;
 use crate::problem::{Factors, MatrixView, Model, Product, Shape, Truth};
@@ -10,7 +12,7 @@ use crate::solver::plan::TrialParameters;
 use crate::solver::settings::Stop;
 use crate::solver::solution::{Status, TraceRow, TrialSolution};
 use crate::solver::spectra::weighted_mean;
-use crate::solver::stall::StallWatch;
+use crate::solver::stall::{Anchor, StallWatch};
 
 /// Rise of the loss over its start that counts as divergence.
 const BLOW_UP: f64 = 1e6;
@@ -39,7 +41,20 @@ pub(crate) struct TrialWatch<'a> {
     iterations: usize,
 }
 
+/// What a watch has seen, for a run to go on from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Watched {
+    first_loss: Option<f64>,
+    kept: Option<Kept>,
+    pub(super) status: Option<Status>,
+    iterations: usize,
+    anchor: Option<Anchor>,
+    clock: Option<PhaseClock>,
+    proxy: Option<ProxyClock>,
+}
+
 /// An iterate with its metrics.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Kept {
     row: TraceRow,
     estimated_relative_error: Option<f64>,
@@ -120,6 +135,32 @@ impl<'a> TrialWatch<'a> {
 
     pub(crate) fn trial(&self) -> usize {
         self.parameters.trial
+    }
+
+    pub(crate) fn save(&self) -> Watched {
+        Watched {
+            first_loss: self.first_loss,
+            kept: self.kept.clone(),
+            status: self.status,
+            iterations: self.iterations,
+            anchor: self.stall.anchor.clone(),
+            clock: self.diagnostics.as_ref().map(|diagnostics| diagnostics.clock().clone()),
+            proxy: self.proxy.clone(),
+        }
+    }
+
+    /// Goes on from what was saved, after it was told what to diagnose.
+    pub(crate) fn restore(&mut self, from: &Watched) {
+        (self.first_loss, self.status, self.iterations) = (from.first_loss, from.status, from.iterations);
+        (self.kept, self.stall.anchor, self.proxy) = (from.kept.clone(), from.anchor.clone(), from.proxy.clone());
+        if let (Some(diagnostics), Some(clock)) = (&mut self.diagnostics, &from.clock) {
+            diagnostics.set_clock(clock.clone());
+        }
+    }
+
+    /// Whether there is an iterate to return.
+    pub(crate) fn has_kept(&self) -> bool {
+        self.kept.is_some()
     }
 
     /// Follows the trial through the phases, from the spectrum of its P and its start; beside its twin where it has one.

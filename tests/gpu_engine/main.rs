@@ -557,7 +557,7 @@ fn lost(device: &Device) -> Outcome {
     ];
     for (call, error) in outcomes {
         match error {
-            Some(lowrank::Error::Device { .. }) => {}
+            Some(lowrank::Error::DeviceLost { .. }) => {}
             other => return Err(format!("{call} on a destroyed device: {other:?}").into()),
         }
     }

@@ -6,9 +6,12 @@ mod flags;
 mod made;
 pub mod method;
 mod outputs;
+mod ranks;
 mod summary;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use lowrank::io::{InputInfo, ensure_not_input};
 use lowrank::memory::parse_size;
@@ -19,63 +22,90 @@ use serde_json::{Map, Value, json};
 
 use super::progress::Bar;
 use super::{Ending, grid, interrupt, remark};
-use completion::HeldOut;
+use completion::{HeldOut, Predictions};
 use files::{Measured, Source};
 pub use flags::{Args, Common};
 pub use outputs::write_json;
 use outputs::{Described, Outputs};
+use ranks::Ranks;
 
 pub fn run(args: &Args) -> Result<Ending> {
-    // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
-    let common = &args.common;
-    let source = Source::new(common)?;
-    let (settings, axes) = settings(args)?;
-    let backend = backend(common)?;
-    let inputs = source.inputs(common);
-    for output in args.outputs() {
-        ensure_not_input(output, &inputs)?;
-    }
-    // Before there are temporary files, which a signal would leave behind.
-    let interrupted = interrupt();
-    let mut outputs = Outputs::create(args)?;
+    let ranks = Ranks::start(args)?;
+    let args = &ranks.args(args);
+    let Some(ready) = ranks.together(Ready::new(args, &ranks))? else { return Ok(Ending::Refused) };
+    ready.run(args, &ranks)
+}
 
-    let Measured { problem, described, mut notices, held_out, predictions } = source.open(common)?;
-    let (shape, m) = (problem.operator().shape(), problem.operator().measurements());
-    let problem = files::with_truth(common, problem)?;
-    let settings = files::with_start(common, settings, &problem)?;
-    let settings = match held_out {
-        Some(measurements) => settings.holdout_measurements(measurements),
-        None => settings,
-    };
-    let trials = axes.trials_from(&settings, problem.instances());
-    // Angles and phases are computed where they are shown or written.
-    let diagnose = args.trace.is_some() || args.report.is_some() || trials.len() == 1;
-    let settings = settings.trials(trials).diagnose(diagnose);
-    let mut solver = Solver::new(problem, settings, backend)?;
-    notices.extend(solver.notices().iter().cloned());
-    if !args.quiet {
-        notices.iter().for_each(|notice| remark(notice));
-        summary::announce(solver.engine(), shape, m, solver.trials());
-    }
-    outputs.prepare(args, &solver)?;
-    let bar = Bar::new(&interrupted, !args.quiet);
-    let solution = solver.solve_with(|progress| {
-        outputs.record(progress);
-        bar.observe(progress)
-    })?;
-    bar.finish();
+/// Everything before the first iteration.
+struct Ready {
+    solver: Solver,
+    outputs: Outputs,
+    interrupted: Arc<AtomicBool>,
+    inputs: Vec<PathBuf>,
+    described: Map<String, Value>,
+    notices: Vec<String>,
+    predictions: Option<Predictions>,
+}
 
-    let digests = match args.report {
-        Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
-        None => Vec::new(),
-    };
-    let described =
-        Described { settings: settings_of(args, described), seeds: seeds(args, &solution), digests, notices };
-    outputs.write(&solution, described, predictions.as_ref())?;
-    if !outputs_use_stdout(args) {
-        summary::print(&solution, predictions.as_ref())?;
+impl Ready {
+    fn new(args: &Args, ranks: &Ranks) -> Result<Self> {
+        // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
+        let common = &args.common;
+        let source = Source::new(common)?;
+        let (settings, axes) = settings(args)?;
+        let backend = ranks.backend(common)?;
+        let inputs = source.inputs(common);
+        for output in args.outputs() {
+            ensure_not_input(output, &inputs)?;
+        }
+        // Before there are temporary files, which a signal would leave behind.
+        let interrupted = interrupt();
+        let mut outputs = Outputs::create(args)?;
+
+        let Measured { problem, described, mut notices, held_out, predictions } = source.open(common)?;
+        let (shape, m) = (problem.operator().shape(), problem.operator().measurements());
+        let problem = files::with_truth(common, problem)?;
+        let settings = files::with_start(common, settings, &problem)?;
+        let settings = match held_out {
+            Some(measurements) => settings.holdout_measurements(measurements),
+            None => settings,
+        };
+        let trials = axes.trials_from(&settings, problem.instances());
+        // Angles and phases are computed where they are shown or written.
+        let diagnose = args.trace.is_some() || args.report.is_some() || trials.len() == 1;
+        let settings = settings.trials(trials).diagnose(diagnose);
+        let solver = Solver::new(problem, settings, backend)?;
+        notices.extend(solver.notices().iter().cloned());
+        if !args.quiet {
+            notices.iter().for_each(|notice| remark(notice));
+            summary::announce(solver.engine(), shape, m, solver.trials());
+        }
+        outputs.prepare(args, &solver)?;
+        Ok(Self { solver, outputs, interrupted, inputs, described, notices, predictions })
     }
-    Ok(ending(&solution, args))
+
+    fn run(self, args: &Args, ranks: &Ranks) -> Result<Ending> {
+        let Self { mut solver, mut outputs, interrupted, inputs, described, notices, predictions } = self;
+        let bar = Bar::new(&interrupted, !args.quiet);
+        let solution = solver.solve_with(|progress| {
+            outputs.record(progress);
+            bar.observe(progress)
+        });
+        bar.finish();
+        let solution = ranks.survived(solution)?;
+
+        let digests = match args.report {
+            Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
+            None => Vec::new(),
+        };
+        let described =
+            Described { settings: settings_of(args, described), seeds: seeds(args, &solution), digests, notices };
+        outputs.write(&solution, described, predictions.as_ref())?;
+        if ranks.is_first() && !outputs_use_stdout(args) {
+            summary::print(&solution, predictions.as_ref())?;
+        }
+        Ok(if ranks.is_first() { ending(&solution, args) } else { Ending::Done })
+    }
 }
 
 const PRECISIONS: &[(&str, Precision)] =
@@ -84,8 +114,13 @@ const STORAGES: &[(&str, Storage)] = &[("f16", Storage::F16), ("f32", Storage::F
 
 /// The backend of --backend, which has to have the precision.
 pub fn backend(args: &Common) -> Result<Backend> {
+    backend_of(args, &args.backend)
+}
+
+/// The backend of a word.
+fn backend_of(args: &Common, word_of: &str) -> Result<Backend> {
     let precision = word("precision", &args.precision, PRECISIONS)?;
-    let backend = match args.backend.as_str() {
+    let backend = match word_of {
         "auto" => Backend::auto_for(precision)?,
         word => Backend::from_word(word)?,
     };
@@ -241,7 +276,7 @@ pub fn described(args: &Common, measurements: Map<String, Value>) -> Map<String,
         "rows": args.rows, "search_rank": args.search_rank, "step_size": args.step_size,
         "init_scale": args.init_scale, "seed": args.seed,
         "init_preprocess": args.init_preprocess, "init_std": args.init_std, "backend": args.backend, "precision": args.precision, "storage": args.storage,
-        "variant": args.variant, "device_memory": args.device_memory,
+        "variant": args.variant, "parts": args.parts, "device_memory": args.device_memory,
         "max_iterations": args.max_iterations,
         "stop_relative_error": args.stop_relative_error, "stop_loss": args.stop_loss,
         "stop_residual": args.stop_residual, "stop_time": args.stop_time, "stall_window": args.stall_window,

@@ -373,6 +373,31 @@ impl Stages {
         Ok(read(device, &own.raised.buffer, own.raised.words)?.into_iter().map(|count| count as usize).collect())
     }
 
+    /// U of [`Stage::Accelerate`], laid out as the factors are.
+    pub(super) fn previous(&self) -> Option<&Storage> {
+        self.momentum.as_ref().map(|momentum| &momentum.previous)
+    }
+
+    /// j of it.
+    pub(super) fn since(&self, device: &Device) -> Result<Option<Vec<usize>>> {
+        let Some(Momentum { since, .. }) = &self.momentum else { return Ok(None) };
+        Ok(Some(read(device, &since.buffer, since.words)?.into_iter().map(|j| j as usize).collect()))
+    }
+
+    /// Counters as they were, where the recipe has them.
+    pub(super) fn restore(&self, device: &Device, since: &[usize], raised: &[usize]) {
+        let write = |storage: &Storage, counts: &[usize]| {
+            let words: Vec<u32> = counts.iter().map(|&count| count as u32).collect();
+            device.queue().write_buffer(&storage.buffer, 0, bytemuck::cast_slice(&words));
+        };
+        if let Some(momentum) = &self.momentum {
+            write(&momentum.since, since);
+        }
+        if let Some(own) = &self.preconditioner {
+            write(&own.raised, raised);
+        }
+    }
+
     /// One stage behind the gradient for the `count` trials in the slots.
     pub(super) fn run(
         &self,

@@ -1,0 +1,226 @@
+//! A run between two iterations, as a file.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::engine::{EngineInfo, State};
+use crate::error::{Error, Result};
+use crate::io::{read_sealed, unseal, write_sealed};
+use crate::solver::solution::TraceRow;
+use crate::solver::watch::Watched;
+
+/// How often a run is saved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SaveEvery {
+    /// At multiples of so many iterations, at least 1.
+    Iterations(usize),
+    /// Whenever so many seconds have passed.
+    Seconds(f64),
+}
+
+/// A run as it was saved: what the engine holds, what was observed of every trial, and what the run was started with.
+///
+/// A run that goes on from it ends with the same factors, statuses and trace, bit for bit, as one that was never interrupted, on the
+/// same backend with the same kernel variant; times apart.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    pub(crate) header: Header,
+    pub(crate) record: Record,
+    pub(crate) state: State,
+}
+
+/// The part that can be read in the file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Header {
+    pub program: String,
+    pub iteration: usize,
+    pub backend: String,
+    pub variant: String,
+    pub diagnose: bool,
+    /// What must not change.
+    pub identity: Value,
+    record_bytes: usize,
+    arrays: Vec<Array>,
+}
+
+/// One array of the body: so many little-endian numbers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Array {
+    name: String,
+    numbers: usize,
+    /// f32 where that holds all of them exactly.
+    single: bool,
+}
+
+/// What is not the engine's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub seconds: f64,
+    pub engine_seconds: f64,
+    pub trace: Vec<TraceRow>,
+    pub watches: Vec<Watched>,
+    pub notices: Vec<String>,
+}
+
+impl Checkpoint {
+    pub(crate) fn new(
+        engine: &EngineInfo,
+        iteration: usize,
+        diagnose: bool,
+        identity: Value,
+        record: Record,
+        state: State,
+    ) -> Self {
+        let header = Header {
+            program: env!("CARGO_PKG_VERSION").into(),
+            iteration,
+            backend: engine.backend.clone(),
+            variant: engine.variant.clone(),
+            diagnose,
+            identity,
+            record_bytes: 0,
+            arrays: Vec::new(),
+        };
+        Self { path: PathBuf::new(), header, record, state }
+    }
+
+    /// Iterations that are done.
+    pub fn iteration(&self) -> usize {
+        self.header.iteration
+    }
+
+    /// The backend it ran on.
+    pub fn backend(&self) -> &str {
+        &self.header.backend
+    }
+
+    /// The kernel variant, as [`EngineInfo::variant`] has it.
+    pub fn variant(&self) -> &str {
+        &self.header.variant
+    }
+
+    /// What a run that resumes it must have in common with it: digests of the data, settings, and trials as they were chosen.
+    pub fn identity(&self) -> &Value {
+        &self.header.identity
+    }
+
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::File`] for a file of another kind, of a newer version, torn, or changed.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let (header, body) = read_sealed(path)?;
+        Self::parse(path, &header, &body)
+    }
+
+    /// The same from bytes at hand; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn from_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
+        let (header, body) = unseal(path.as_ref(), bytes)?;
+        Self::parse(path.as_ref(), &header, &body)
+    }
+
+    /// From header and body without the seal around them.
+    #[doc(hidden)]
+    pub fn parse(path: &Path, header: &[u8], body: &[u8]) -> Result<Self> {
+        let refused = |what: String| {
+            let fix = "It was written by another program or version: start anew";
+            Error::file(path, what, "a checkpoint of this version", fix)
+        };
+        let header: Header =
+            serde_json::from_slice(header).map_err(|e| refused(format!("a header that does not say all: {e}")))?;
+        let (record, mut rest) =
+            body.split_at_checked(header.record_bytes).ok_or_else(|| refused("a body that is too short".into()))?;
+        let record: Record =
+            ciborium::from_reader(record).map_err(|e| refused(format!("observations that cannot be read: {e}")))?;
+        let mut state = State::default();
+        for array in &header.arrays {
+            let width = if array.single { 4 } else { 8 };
+            let split = array.numbers.checked_mul(width).and_then(|bytes| rest.split_at_checked(bytes));
+            let (own, others) = split.ok_or_else(|| refused(format!("too few bytes for '{}'", array.name)))?;
+            rest = others;
+            let values = match array.single {
+                true => own.as_chunks().0.iter().map(|word| f64::from(f32::from_le_bytes(*word))).collect(),
+                false => own.as_chunks().0.iter().map(|word| f64::from_le_bytes(*word)).collect(),
+            };
+            state.put(&array.name, values);
+        }
+        if !rest.is_empty() {
+            return Err(refused(format!("{} bytes too many", rest.len())));
+        }
+        Ok(Self { path: path.to_owned(), header, record, state })
+    }
+
+    /// Writes the file; what was there before stays until all of it is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let failed = |e: &dyn std::fmt::Display| Error::io(path, std::io::Error::other(e.to_string()), "Report this");
+        let mut body = Vec::new();
+        ciborium::into_writer(&self.record, &mut body).map_err(|e| failed(&e))?;
+        let mut header = self.header.clone();
+        header.record_bytes = body.len();
+        header.arrays.clear();
+        for (name, values) in self.state.arrays() {
+            let single = values.iter().all(|v| f64::from(*v as f32).to_bits() == v.to_bits());
+            header.arrays.push(Array { name: name.to_owned(), numbers: values.len(), single });
+            match single {
+                true => values.iter().for_each(|v| body.extend((*v as f32).to_le_bytes())),
+                false => values.iter().for_each(|v| body.extend(v.to_le_bytes())),
+            }
+        }
+        let header = serde_json::to_vec_pretty(&header).map_err(|e| failed(&e))?;
+        write_sealed(path, &header, &body)
+    }
+
+    /// Where it was read from; empty for one that was not.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// When the next one is due.
+pub(super) struct Saver<'a> {
+    pub path: &'a Path,
+    every: SaveEvery,
+    last: Instant,
+    pub identity: Value,
+}
+
+impl<'a> Saver<'a> {
+    pub(super) fn new(path: &'a Path, every: SaveEvery, identity: Value) -> Self {
+        Self { path, every, last: Instant::now(), identity }
+    }
+
+    /// Iterations to run at most before [`Saver::due`] is asked again; `pace` is seconds of one, 0 where it is not known.
+    pub(super) fn ahead(&self, iteration: usize, pace: f64) -> usize {
+        match self.every {
+            SaveEvery::Iterations(n) => n.max(1) - iteration % n.max(1),
+            SaveEvery::Seconds(_) if pace <= 0.0 => 1,
+            SaveEvery::Seconds(s) => {
+                let left = Duration::from_secs_f64(s.clamp(0.0, 1e9)).saturating_sub(self.last.elapsed());
+                ((left.as_secs_f64() / pace) as usize).max(1)
+            }
+        }
+    }
+
+    pub(super) fn due(&mut self, iteration: usize) -> bool {
+        let due = match self.every {
+            SaveEvery::Iterations(n) => iteration.is_multiple_of(n.max(1)),
+            SaveEvery::Seconds(s) => self.last.elapsed().as_secs_f64() >= s,
+        };
+        if due {
+            self.last = Instant::now();
+        }
+        due
+    }
+}
