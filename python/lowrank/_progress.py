@@ -42,7 +42,7 @@ class Watch:
 
     def __init__(self, callback: Callback | None, progress: bool):
         self.callback = callback
-        self.bar = _bar() if progress else None
+        self.bar: Any = _bar() if progress else None
 
     @property
     def observer(self) -> Callable[[dict[str, Any]], bool] | None:
@@ -59,7 +59,7 @@ class Watch:
             return True
 
     def _show(self, what: dict[str, Any]) -> None:
-        bar = self.bar
+        bar: Any = self.bar
         total = what.get("max_iterations", what.get("solves"))
         if bar.total != total:
             bar.reset(total=total)

@@ -111,9 +111,10 @@ def solve(
         )
     found = json.loads(report)
     chosen = run.operator.model
+    pairs = [(left, None) for left in lefts] if rights is None else list(zip(lefts, rights))
     trials = [
         Trial(of, left, right, chosen, signature[0] if signature else left.shape[1])
-        for of, left, right in zip(found["trials"], lefts, rights or [None] * len(lefts))
+        for of, (left, right) in zip(found["trials"], pairs)
     ]
     return Solution(found, trace, table, trials)
 

@@ -9,6 +9,7 @@ mod loaded;
 mod plan;
 mod problem;
 mod run;
+mod schedule;
 mod settings;
 mod solution;
 mod spectra;
@@ -33,7 +34,8 @@ pub use init::{IMBALANCED, Init, InitStd, Preprocess};
 use plan::Plan;
 pub use plan::TrialParameters;
 pub use problem::Problem;
-pub use settings::{Holdout, Schedule, Settings, Stop, Trial};
+pub use schedule::Schedule;
+pub use settings::{Holdout, Settings, Stop, Trial};
 pub use solution::{Solution, Status, Timing, TraceRow, TrialSolution};
 
 /// What an observer sees at every scheduled iteration.
