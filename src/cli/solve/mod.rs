@@ -1,11 +1,13 @@
 //! `lowrank solve`: files in, factors and reports out.
 
+mod again;
 mod completion;
 pub mod files;
 mod flags;
 mod made;
 pub mod method;
 mod outputs;
+mod saving;
 mod summary;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use super::progress::Bar;
 use super::{Ending, grid, interrupt, remark};
 use completion::HeldOut;
 use files::{Measured, Source};
+pub use again::expand;
 pub use flags::{Args, Common};
 pub use outputs::write_json;
 use outputs::{Described, Outputs};
@@ -31,9 +34,13 @@ pub fn run(args: &Args) -> Result<Ending> {
     let source = Source::new(common)?;
     let (settings, axes) = settings(args)?;
     let backend = backend(common)?;
+    let (from, before) = (saving::resumed(args)?, again::Before::new(args)?);
     let inputs = source.inputs(common);
     for output in args.outputs() {
         ensure_not_input(output, &inputs)?;
+        // A run may go on saving to the file that it was resumed from, and to no other file that it reads.
+        let resumed = args.resume.iter().filter(|_| Some(output) != args.checkpoint.as_ref());
+        ensure_not_input(output, &resumed.chain(&args.config).collect::<Vec<_>>())?;
     }
     // Before there are temporary files, which a signal would leave behind.
     let interrupted = interrupt();
@@ -59,11 +66,21 @@ pub fn run(args: &Args) -> Result<Ending> {
     }
     outputs.prepare(args, &solver)?;
     let bar = Bar::new(&interrupted, !args.quiet);
-    let solution = solver.solve_with(|progress| {
+    let solution = saving::solve(&mut solver, from.as_ref(), |progress| {
         outputs.record(progress);
         bar.observe(progress)
     })?;
     bar.finish();
+    // What happened on the way.
+    for notice in &solution.notices {
+        if !notices.contains(notice) {
+            if !args.quiet {
+                remark(notice);
+            }
+            notices.push(notice.clone());
+        }
+    }
+    let comparison = before.map(|before| before.compare(&solution));
 
     let digests = match args.report {
         Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
@@ -74,6 +91,16 @@ pub fn run(args: &Args) -> Result<Ending> {
     outputs.write(&solution, described, predictions.as_ref())?;
     if !outputs_use_stdout(args) {
         summary::print(&solution, predictions.as_ref())?;
+    }
+    if let Some(fault) = &solution.fault {
+        remark(&format!("what there is was written, from before iteration {}", fault.iteration + 1));
+        return Ok(Ending::Broken(fault.error.to_string()));
+    }
+    if let Some((same, sentence)) = comparison {
+        remark(&sentence);
+        if !same {
+            return Ok(Ending::Missed);
+        }
     }
     Ok(ending(&solution, args))
 }
@@ -166,6 +193,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     let settings = shared_settings(&args.common)?;
     let settings =
         settings.method(method).parameters(args.common.method.parameters()?).observe(schedule(&args.observe)?);
+    let settings = saving::with_saving(args, settings)?;
     // What can be refused without the problem is refused before any file is opened.
     settings.clone().trials(axes.trials(1)).check()?;
     Ok((settings, axes))
@@ -325,7 +353,7 @@ fn ending(solution: &Solution, args: &Args) -> Ending {
     let target = args.common.has_target();
     let good = |status: Status| match status {
         Status::Converged => true,
-        Status::Diverged | Status::Interrupted => false,
+        Status::Diverged | Status::Interrupted | Status::DeviceLost => false,
         _ => !target,
     };
     if solution.trials.iter().all(|t| good(t.status)) { Ending::Done } else { Ending::Missed }
