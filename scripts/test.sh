@@ -52,6 +52,8 @@ if ! python3 -c 'import numpy' 2>/dev/null && command -v apt-get >/dev/null; the
     { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-numpy; } || python3 -m pip install --quiet numpy
 fi
 cargo build --release --quiet
+# Random problems on every backend and adapter; `lowrank check --minutes 10` looks longer.
+./target/release/lowrank check --minutes 1 --seed 1
 miniature="$(mktemp -d)"
 python3 benches/versus/versus.py --sizes 20:60:5 --batches 4 --rounds 1 --seconds 0.01 --read 16 --out "$miniature"
 bash benches/gpu.sh "$miniature/gpu"

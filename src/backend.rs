@@ -2,7 +2,8 @@
 
 use crate::engine::{Engine, Load, Precision};
 use crate::error::{Error, Result};
-use crate::{driven, gpu, host, mixed};
+use crate::team::Member;
+use crate::{distributed, driven, gpu, host, mixed};
 
 /// A place to compute, as a value.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub enum Backend {
     Cpu,
     /// A graphics adapter, f32 or mixed, or f64 where it has 64-bit shader numbers.
     Gpu(gpu::Device),
+    /// This rank's share of the measurements on another backend, which need not be the same on all ranks.
+    Team(Member, Box<Self>),
 }
 
 impl Backend {
@@ -45,6 +48,7 @@ impl Backend {
         match self {
             Self::Reference | Self::Cpu => Ok(()),
             Self::Gpu(device) => device.require(precision),
+            Self::Team(_, own) => own.require(precision),
         }
     }
 
@@ -110,10 +114,20 @@ impl Backend {
             let inner = self.load(load, Precision::F32, options)?;
             // A kernel variant is one of the inner engine; on the Cpu backend the other one has it too.
             let variant = load.variant.clone().filter(|_| matches!(self, Self::Cpu));
-            let exact = host::load_cpu(&Load { variant, ..load.clone() }, Precision::F64)?;
+            let exact = Load { variant, ..load.clone() };
+            let exact = match self {
+                Self::Team(member, _) => {
+                    Self::Team(member.clone(), Box::new(Self::Cpu)).load(&exact, Precision::F64, options)?
+                }
+                _ => host::load_cpu(&exact, Precision::F64)?,
+            };
             return Ok(mixed::new(load, inner, exact));
         }
         match self {
+            Self::Team(member, own) => distributed::load(load, member, precision, &|part, engines| {
+                let memory_bytes = options.memory_bytes.map(|bytes| bytes / engines as u64);
+                own.load(part, precision, &gpu::Options { memory_bytes, ..options.clone() })
+            }),
             Self::Reference => host::load_reference(load),
             Self::Cpu => host::load_cpu(load, precision),
             Self::Gpu(device) => gpu::load(device, load, &gpu::Options { precision, ..options.clone() }),

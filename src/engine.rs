@@ -127,6 +127,25 @@ pub struct EngineInfo {
     pub memory: Memory,
     /// What it chose that was not asked for, in sentences.
     pub notices: Vec<String>,
+    /// Of an engine that shares the measurements with others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Shared>,
+}
+
+/// How measurements are shared by the ranks of a team, and what that moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    pub ranks: usize,
+    /// Into which the measurements are cut: sums are taken part by part, so that results depend on it and not on `ranks`.
+    pub parts: usize,
+    /// Of this rank.
+    pub measurements: usize,
+    /// Bytes that this rank handed to the others for one gradient of all trials: so many nodes of the tree of sums, each n·k numbers
+    /// (two factors: (n1 + n2)·k, centred residuals: 2nk) and 24 bytes a trial.
+    pub bytes_per_gradient: u64,
+    /// All that it handed to the others so far, residuals and decisions included; every rank receives what the others hand out.
+    pub bytes_sent: u64,
+    pub messages: u64,
 }
 
 /// A gradient at an arbitrary pair, for the laws.
@@ -257,6 +276,12 @@ pub trait Engine: Send {
 
     /// [`Engine::evaluate`] of some trials; what it returns of the others is arbitrary.
     fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation>;
+
+    /// Numbers of which all ranks of a team get the largest, so that they decide alike about clocks and signals; without a team they
+    /// stay as they are.
+    fn agree(&mut self, _numbers: &mut [f64]) -> Result<()> {
+        Ok(())
+    }
 
     /// What [`Engine::set_state`] goes on from, at this iteration.
     ///

@@ -42,6 +42,10 @@ pub enum Error {
     #[error("{name}: needs {needed} of memory ({parts}) and {available} are free here. {fix}")]
     Memory { name: String, needed: String, parts: String, available: String, fix: String },
 
+    /// Ranks that share a problem lost each other.
+    #[error("rank {rank}: {message}")]
+    Team { rank: usize, message: String },
+
     /// The device is gone: the driver reset it, or it was removed.
     #[error("{adapter}: {message}. {fix}")]
     DeviceLost { adapter: String, message: String, fix: String },

@@ -38,11 +38,14 @@
 //! | `mixed` | an engine of mixed precision made of two others |
 //! | `driven` | an engine around another one for methods that decide on the host |
 //! | `host`, [`gpu`] | the engines: Reference and Cpu; WGSL kernels through wgpu |
+//! | [`team`] | ranks: processes or threads that share the measurements of a problem |
+//! | `distributed` | an engine around this rank's share of the measurements |
 //! | [`Backend`] | a place to compute, as a value |
 //! | [`laws`] | what every operator obeys on every engine |
 //! | [`mod@bench`] | the time of an iteration, beside what the memory gives |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
+//! | [`soak`] | random problems without end: laws, runs against Reference, faults |
 //! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
 //! | [`mod@compare`] | several methods on one problem, one after the other |
 //! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page; those of sweeps and comparisons |
@@ -114,6 +117,7 @@ mod backend;
 pub mod bench;
 pub mod compare;
 pub mod diagnostics;
+mod distributed;
 mod driven;
 pub mod engine;
 mod error;
@@ -131,8 +135,10 @@ mod real;
 pub mod report;
 pub mod reproduce;
 mod simd;
+pub mod soak;
 pub mod solver;
 pub mod sweep;
+pub mod team;
 mod text;
 
 pub use backend::Backend;

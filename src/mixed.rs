@@ -284,6 +284,10 @@ impl Engine for Mixed<'_> {
         self.exact.evaluate_some(point, applied, which)
     }
 
+    fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
+        self.inner.agree(numbers)
+    }
+
     fn f64_passes(&self) -> Option<usize> {
         Some(self.passes)
     }

@@ -59,7 +59,11 @@ fn each_fault_ends_a_run_with_the_last_good_iterate() {
 #[test]
 fn retry_goes_on_bit_for_bit_and_gives_up_in_the_end() {
     let whole = whole();
-    for faults in [vec![(8, Kind::Lost)], vec![(0, Kind::Lost)], vec![(5, Kind::Lost), (6, Kind::OutOfMemory), (7, Kind::Refused)]] {
+    for faults in [
+        vec![(8, Kind::Lost)],
+        vec![(0, Kind::Lost)],
+        vec![(5, Kind::Lost), (6, Kind::OutOfMemory), (7, Kind::Refused)],
+    ] {
         let mut solver = solver(OnDeviceLoss::Retry, Backend::Cpu);
         solver.inject(Faults::new(faults.clone())).unwrap();
         let solution = solver.solve().unwrap();

@@ -13,7 +13,8 @@ use lowrank::operators::dense::Layout;
 use lowrank::problem::{Truth, synthetic};
 use lowrank::solver::{Checkpoint, SaveEvery};
 use lowrank::{
-    Backend, Error, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop, TraceRow, Trial,
+    Backend, Error, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop, TraceRow,
+    Trial,
 };
 
 fn problem(n: usize, seed: u64) -> Problem {
@@ -123,7 +124,8 @@ fn every_method_resumes_bit_for_bit_on_the_host() {
 #[test]
 fn methods_resume_bit_for_bit_on_an_adapter() {
     let Some(backend) = gpu() else { return };
-    let some = ["gd", "a batch, one of which diverges", "momentum of a pair", "scaled-gd", "a decaying step", "lbfgs", "sgd"];
+    let some =
+        ["gd", "a batch, one of which diverges", "momentum of a pair", "scaled-gd", "a decaying step", "lbfgs", "sgd"];
     all(&backend, Precision::F32, |name| some.contains(&name));
     all(&backend, Precision::Mixed, |name| name == "gd");
 }
@@ -184,7 +186,8 @@ fn other_data_or_settings_are_refused_by_name() {
     let truth = known().truth(0).unwrap().clone();
     let other = |bits: u64| {
         let operator = Dense::gaussian(truth.shape(), 120, 103).unwrap();
-        let mut rows: Vec<f64> = (0..120).flat_map(|i| lowrank::operators::Operator::sensing_matrix(&operator, i)).collect();
+        let mut rows: Vec<f64> =
+            (0..120).flat_map(|i| lowrank::operators::Operator::sensing_matrix(&operator, i)).collect();
         rows[57] = f64::from(f32::from_bits((rows[57] as f32).to_bits() + bits as u32));
         let operator = Dense::from_rows(truth.shape(), Layout::Full, &rows).unwrap();
         Problem::new(operator, y.clone()).unwrap().with_truth(Truth::clone(&truth)).unwrap()
@@ -304,12 +307,8 @@ fn killed_at_random_moments_a_run_loses_one_interval_at_most_and_ends_the_same()
                 torn
             };
             during_writes += std::fs::read_dir(dir.path()).unwrap().map(temporary).filter(|torn| *torn).count();
-            let reached: usize = std::fs::read_to_string(&log)
-                .unwrap()
-                .lines()
-                .filter_map(|line| line.parse().ok())
-                .max()
-                .unwrap();
+            let reached: usize =
+                std::fs::read_to_string(&log).unwrap().lines().filter_map(|line| line.parse().ok()).max().unwrap();
             // The very first one may be killed before anything is saved.
             if path.exists() {
                 let saved = Checkpoint::read(&path).unwrap().iteration();
@@ -325,5 +324,8 @@ fn killed_at_random_moments_a_run_loses_one_interval_at_most_and_ends_the_same()
         assert!(told(&whole) == told(&resumed), "case {case}: another result");
     }
     let _ = writeln!(std::io::stderr(), "\n{kills} processes killed, {during_writes} of them while they wrote");
-    assert!(kills >= 25 && during_writes > 0, "{kills} killed, {during_writes} while they wrote: moments are not random");
+    assert!(
+        kills >= 25 && during_writes > 0,
+        "{kills} killed, {during_writes} while they wrote: moments are not random"
+    );
 }

@@ -4,5 +4,5 @@ alias Row = vec2<u32>;
 
 // Row `row` of the panel.
 fn row_at(row: u32) -> Row {
-    return row_key(panel.first + row);
+    return row_key(FIRST + panel.first + row);
 }

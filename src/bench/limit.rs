@@ -58,6 +58,7 @@ impl Probe {
         let kind = match backend {
             Backend::Reference => return None,
             Backend::Gpu(device) => Kind::Copies(device.clone()),
+            Backend::Team(_, own) => return Self::new(own, bytes),
             Backend::Cpu => {
                 let threads = rayon::current_num_threads();
                 let counts = if threads > 1 { vec![threads, 1] } else { vec![1] };

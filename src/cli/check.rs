@@ -1,11 +1,14 @@
 //! `lowrank check`: the conformance laws on this machine's backends and drivers.
 
 use std::io::Write;
+use std::time::Instant;
 
 use lowrank::Result;
 use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
+use lowrank::memory::readable_bytes;
 use lowrank::operators::{CASES, Operator, REGISTRY, VARIANT_CASES};
 use lowrank::problem::Shape;
+use lowrank::soak::Soak;
 
 use super::{Ending, remark, said};
 
@@ -17,6 +20,15 @@ pub struct Args {
     /// Check only backends whose name contains this: reference, cpu, gpu, an adapter's name [default: all]
     #[arg(long, value_name = "TEXT")]
     place: Option<String>,
+    /// Instead of the laws on fixed problems: random problems (operators, models, methods, sizes, faults) for so many minutes
+    #[arg(long, value_name = "NUMBER", conflicts_with = "operator")]
+    minutes: Option<f64>,
+    /// Seed of the random problems [default: 0]
+    #[arg(long, value_name = "SEED", requires = "minutes")]
+    seed: Option<u64>,
+    /// Begin with this one of the random problems: with --minutes 0, try it alone [default: 0]
+    #[arg(long, value_name = "INDEX", requires = "minutes")]
+    problem: Option<u64>,
 }
 
 /// Outcomes of one law at one place over all cases.
@@ -50,6 +62,9 @@ pub fn run(args: &Args) -> Result<Ending> {
             });
         }
     }
+    if let Some(minutes) = args.minutes {
+        return soak(args, minutes, places);
+    }
     let mut out = std::io::stdout().lock();
     let (mut held, mut broken) = (0, 0);
     for registration in REGISTRY.iter().filter(|r| args.operator.as_ref().is_none_or(|name| name == r.name)) {
@@ -81,6 +96,60 @@ pub fn run(args: &Args) -> Result<Ending> {
     }
     said(writeln!(out, "{held} checks held, {broken} failed"))?;
     Ok(if broken == 0 { Ending::Done } else { Ending::Missed })
+}
+
+/// Random problems until the time is over, one at least.
+fn soak(args: &Args, minutes: f64, places: Vec<Place>) -> Result<Ending> {
+    if !(minutes.is_finite() && minutes >= 0.0) {
+        return Err(lowrank::Error::Invalid {
+            name: "minutes".into(),
+            found: minutes.to_string(),
+            allowed: "a finite number of at least 0".into(),
+            fix: "for example 10".into(),
+        });
+    }
+    let seed = args.seed.unwrap_or(0);
+    let mut out = std::io::stdout().lock();
+    said(writeln!(out, "seed {seed}, {} places", places.len()))?;
+    let mut soak = Soak::new(places, seed, args.problem.unwrap_or(0));
+    let started = Instant::now();
+    let mut said_at = started;
+    loop {
+        let tried = soak.step();
+        if let Err(why) = &tried.outcome {
+            said(writeln!(out, "  WRONG  problem {}: {}: {why}", tried.index, tried.what))?;
+            let again = format!("lowrank check --minutes 0 --seed {seed} --problem {}", tried.index);
+            said(writeln!(out, "         again, with the same --place: {again}"))?;
+        } else if args.minutes == Some(0.0) {
+            said(writeln!(out, "  {:?}  problem {}: {}", tried.outcome, tried.index, tried.what))?;
+        }
+        let over = started.elapsed().as_secs_f64() >= 60.0 * minutes;
+        if over || said_at.elapsed().as_secs() >= 60 {
+            said_at = Instant::now();
+            let t = soak.tally();
+            let memory = t.resident.map_or(String::new(), |(first, now)| {
+                format!("; {} held, {} after the first ones", readable_bytes(now), readable_bytes(first))
+            });
+            let seconds = started.elapsed().as_secs();
+            said(writeln!(
+                out,
+                "{seconds} s, {} problems: {} laws held, {} runs agreed with Reference, {} beyond comparison, {} recovered, \
+                 {} faults answered, {} refused, {} wrong{memory}",
+                t.problems(),
+                t.held,
+                t.agreed,
+                t.incomparable,
+                t.recovered,
+                t.answered,
+                t.refused,
+                t.wrong
+            ))?;
+            said(out.flush())?;
+        }
+        if over {
+            return Ok(if soak.tally().wrong == 0 { Ending::Done } else { Ending::Missed });
+        }
+    }
 }
 
 fn tally(cases: &[(String, Box<dyn Operator>)], law: impl Fn(&dyn Operator) -> lowrank::laws::Outcome) -> Tally {

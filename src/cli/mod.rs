@@ -81,6 +81,8 @@ enum Ending {
     Broken(String),
     /// A target was missed, a run diverged or was interrupted, a law or a claim failed.
     Missed,
+    /// Another rank was refused something, and says so.
+    Refused,
 }
 
 /// Runs the command line and gives its exit code.
@@ -109,6 +111,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Missed) => ExitCode::from(1),
+        Ok(Ending::Refused) => ExitCode::from(2),
         Ok(Ending::Broken(message)) => {
             let _ = writeln!(std::io::stderr(), "error: {message}");
             ExitCode::from(2)
@@ -119,9 +122,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn refused(name: &str, error: &Error) -> ExitCode {
-    // A closed standard error leaves nothing to do.
-    let _ = writeln!(std::io::stderr(), "error: {}", message(name, error));
+/// An error, on the standard error; a closed one leaves nothing to do.
+fn complain(command: &str, error: &Error) {
+    let _ = writeln!(std::io::stderr(), "error: {}", message(command, error));
+}
+
+fn refused(command: &str, error: &Error) -> ExitCode {
+    complain(command, error);
     ExitCode::from(2)
 }
 

@@ -14,8 +14,8 @@ use std::ops::ControlFlow;
 
 use crate::backend::Backend;
 use crate::error::{Error, Result};
-use crate::methods::Method;
-use crate::solver::{Problem, Progress, Settings, Solver};
+use crate::methods::{Method, Parameters};
+use crate::solver::{Problem, Progress, Schedule, Settings, Solver};
 
 pub use entry::{Entry, Point, Start};
 pub use metric::Metric;
@@ -28,6 +28,17 @@ pub const LEVELS: [f64; 3] = [1e-3, 1e-6, 1e-10];
 pub struct Contender {
     pub label: String,
     pub settings: Settings,
+}
+
+/// When a method is looked at unless something else is asked for: in every iteration, on a GPU, where looks cost more, every ten;
+/// of methods that take groups of measurements in turn once an epoch, as a look takes a pass over all of them.
+pub fn usual_schedule(method: Method, parameters: &Parameters, backend: &Backend) -> Schedule {
+    match (method, parameters.minibatches) {
+        (Method::Sgd, groups) => Schedule::Every(groups.unwrap_or(10)),
+        (_, Some(groups)) => Schedule::Every(groups),
+        _ if matches!(backend, Backend::Gpu(_)) => Schedule::default(),
+        _ => Schedule::Every(1),
+    }
 }
 
 impl Contender {

@@ -141,7 +141,8 @@ impl Host<'_> {
         let mut bases: Vec<Option<Decomposed>> = Vec::with_capacity(batch);
         for trial in &self.trials {
             let moves = trial.active && trial.at.is_finite();
-            bases.push(if moves { Some(decomposed(&trial.at, k)?) } else { None });
+            // What overflows on the way has no base; its loss is then no number either, and the run has diverged.
+            bases.push(if moves { decomposed(&trial.at, k).ok() } else { None });
         }
         let points: Vec<Option<Point>> =
             self.trials.iter().zip(&bases).map(|(t, z)| z.as_ref().map(|_| t.at.clone())).collect();
@@ -176,7 +177,9 @@ impl Host<'_> {
             if let (Some(z), Some((_, tangent))) = (z, tangent)
                 && tangent.is_finite()
             {
-                trial.at = retracted(&z, &tangent, t, k)?;
+                let nowhere = |v: &[f64]| vec![f64::NAN; v.len()];
+                trial.at = retracted(&z, &tangent, t, k)
+                    .unwrap_or_else(|_| Point { left: nowhere(&trial.at.left), right: nowhere(&trial.at.right) });
                 trial.fresh = None;
             }
         }

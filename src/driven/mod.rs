@@ -383,6 +383,10 @@ impl Engine for Host<'_> {
         Ok(Evaluation { residual: first(&found.residual), left: first(&found.left), right: first(&found.right) })
     }
 
+    fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
+        self.inner.agree(numbers)
+    }
+
     fn state(&mut self) -> Result<State> {
         let mut state = State::default();
         state.put_counts("iteration", [self.iteration]);

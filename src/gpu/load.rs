@@ -65,6 +65,7 @@ pub(super) fn base_info(device: &Device, options: &Options) -> EngineInfo {
         streamed_bytes_per_iteration: 0,
         memory: Memory::default(),
         notices: Vec::new(),
+        team: None,
     }
 }
 

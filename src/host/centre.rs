@@ -3,7 +3,7 @@
 use crate::real::{Real, convert};
 
 /// A centre U₀, and what the gradient needs at U = U₀ + V.
-pub(super) struct Centre<T> {
+pub(crate) struct Centre<T> {
     centre: Vec<T>,
     left: Vec<T>,
     applied: Vec<T>,
@@ -13,14 +13,14 @@ pub(super) struct Centre<T> {
 }
 
 impl<T: Real> Centre<T> {
-    pub(super) fn new(centre: &[f64], search_rank: usize, signature: Option<(usize, usize)>) -> Self {
+    pub(crate) fn new(centre: &[f64], search_rank: usize, signature: Option<(usize, usize)>) -> Self {
         let (left, applied) = (vec![T::ZERO; centre.len()], vec![T::ZERO; centre.len()]);
         let positive = signature.map_or(search_rank, |(positive, _)| positive);
         Self { centre: convert(centre), left, applied, search_rank, positive }
     }
 
     /// (2U₀ + V)S, whose product with V is the part of U S Uᵀ that V makes, and (U₀ + V)S, which the adjoint is applied to.
-    pub(super) fn around(&mut self, increment: &[T]) -> (&[T], &[T]) {
+    pub(crate) fn around(&mut self, increment: &[T]) -> (&[T], &[T]) {
         let out = self.left.iter_mut().zip(&mut self.applied);
         for (at, ((left, applied), (&u, &v))) in out.zip(self.centre.iter().zip(increment)).enumerate() {
             // The doubling is exact.
@@ -33,12 +33,12 @@ impl<T: Real> Centre<T> {
     }
 
     /// U₀ + V.
-    pub(super) fn whole(&self, increment: &[T]) -> Vec<T> {
+    pub(crate) fn whole(&self, increment: &[T]) -> Vec<T> {
         self.centre.iter().zip(increment).map(|(&u, &v)| u + v).collect()
     }
 }
 
 /// Signed columns are a centre of zeros with a signature: U S and U S again.
-pub(super) fn signed<T: Real>(signature: Option<(usize, usize)>, rows: usize, search_rank: usize) -> Option<Centre<T>> {
+pub(crate) fn signed<T: Real>(signature: Option<(usize, usize)>, rows: usize, search_rank: usize) -> Option<Centre<T>> {
     signature.map(|_| Centre::new(&vec![0.0; rows * search_rank], search_rank, signature))
 }

@@ -11,7 +11,7 @@ use crate::host::gather::{self, Gathered};
 use crate::host::stages::{self, Moving, Stages};
 use crate::host::work::{How, Shard, Threads, Work, pairs};
 use crate::memory::{Memory, Part, Place, product};
-use crate::methods::{Recipe, Tuning};
+use crate::methods::{Polyak, Recipe, Tuning};
 use crate::operators::{GatherKernel, HostKernel, InstructionSet, Operator, Pair, TwinKernel};
 use crate::problem::Factors;
 use crate::real::{Real, convert};
@@ -186,6 +186,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             streamed_bytes_per_iteration: 0,
             memory,
             notices: Vec::new(),
+            team: None,
         };
         let shards = (0..operator.shards())
             .map(|shard| {
@@ -266,7 +267,9 @@ impl<'a, T: HostReal> Cpu<'a, T> {
         }
         self.fresh = false;
         let whole = match &self.centre {
-            Some(centre) if self.recipe.precondition => Some(centre.whole(&self.factor)),
+            Some(centre) if self.recipe.precondition || self.recipe.polyak != Polyak::Never => {
+                Some(centre.whole(&self.factor))
+            }
             _ => None,
         };
         let moving = Moving {

@@ -1,12 +1,12 @@
 //! Engines on the processor: the sequential f64 oracle and the production path.
 
 mod awake;
-mod centre;
+pub(crate) mod centre;
 mod cpu;
 mod gather;
 mod measure;
 mod reference;
-mod stages;
+pub(crate) mod stages;
 mod work;
 
 pub(crate) use cpu::load as load_cpu;

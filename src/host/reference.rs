@@ -63,6 +63,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
             ],
         },
         notices: Vec::new(),
+        team: None,
     };
     Ok(Box::new(Reference {
         operator,

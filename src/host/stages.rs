@@ -21,7 +21,7 @@ const LONGEST: f64 = 0.5;
 const ROWS: usize = 2048;
 
 /// State of a method between iterations.
-pub(super) struct Stages<T> {
+pub(crate) struct Stages<T> {
     recipe: Recipe,
     shape: Shape,
     tuning: Vec<Tuning>,
@@ -39,14 +39,14 @@ pub(super) struct Stages<T> {
 }
 
 /// The factors that move, and the gradient there: (batch, n1, k) and (batch, n2, k), empty for one factor.
-pub(super) struct Moving<'a, T> {
-    pub(super) left: &'a mut [T],
-    pub(super) right: &'a mut [T],
+pub(crate) struct Moving<'a, T> {
+    pub(crate) left: &'a mut [T],
+    pub(crate) right: &'a mut [T],
     /// U where `left` is an increment of it.
-    pub(super) whole: Option<&'a [T]>,
-    pub(super) left_gradient: &'a [T],
-    pub(super) right_gradient: &'a [T],
-    pub(super) search_rank: usize,
+    pub(crate) whole: Option<&'a [T]>,
+    pub(crate) left_gradient: &'a [T],
+    pub(crate) right_gradient: &'a [T],
+    pub(crate) search_rank: usize,
 }
 
 /// One trial's part of it.
@@ -63,7 +63,7 @@ struct Trial<'a, T> {
 }
 
 impl<T: Real> Stages<T> {
-    pub(super) fn new(recipe: Recipe, shape: Shape, batch: usize) -> Self {
+    pub(crate) fn new(recipe: Recipe, shape: Shape, batch: usize) -> Self {
         Self {
             recipe,
             shape,
@@ -78,16 +78,16 @@ impl<T: Real> Stages<T> {
         }
     }
 
-    pub(super) fn set_steps(&mut self, steps: &[f64]) {
+    pub(crate) fn set_steps(&mut self, steps: &[f64]) {
         self.steps.copy_from_slice(steps);
     }
 
-    pub(super) fn set_ridge(&mut self, shrink: &[f64]) {
+    pub(crate) fn set_ridge(&mut self, shrink: &[f64]) {
         self.shrink.copy_from_slice(shrink);
     }
 
     /// Begins anew, at iteration 0.
-    pub(super) fn set_tuning(&mut self, tuning: &[Tuning]) {
+    pub(crate) fn set_tuning(&mut self, tuning: &[Tuning]) {
         self.tuning.copy_from_slice(tuning);
         self.iteration = 0;
         self.raised.fill(0);
@@ -95,7 +95,7 @@ impl<T: Real> Stages<T> {
     }
 
     /// The factors are others from now on.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.previous.iter_mut().for_each(Vec::clear);
         self.since.fill(0);
     }
@@ -112,7 +112,8 @@ impl<T: Real> Stages<T> {
             let sizes = [left.len() / batch, right.len() / batch];
             let mut previous = [Vec::new(), Vec::new()];
             for (trial, own) in self.previous.iter().enumerate() {
-                let now = [left, right].map(|side| side.chunks((side.len() / batch).max(1)).nth(trial).unwrap_or_default());
+                let now =
+                    [left, right].map(|side| side.chunks((side.len() / batch).max(1)).nth(trial).unwrap_or_default());
                 // Before the first iteration it is the factor itself.
                 let (l, r) = if own.is_empty() { (now[0], now[1]) } else { own.split_at(sizes[0]) };
                 previous[0].extend(l.iter().map(|v| v.to_f64()));
@@ -145,19 +146,19 @@ impl<T: Real> Stages<T> {
         Ok(())
     }
 
-    pub(super) fn raised(&self) -> &[usize] {
+    pub(crate) fn raised(&self) -> &[usize] {
         &self.raised
     }
 
     /// The measurements whose turn it is, where it is not all of them.
-    pub(super) fn group(&mut self, measurements: usize) -> Option<Range<usize>> {
+    pub(crate) fn group(&mut self, measurements: usize) -> Option<Range<usize>> {
         let minibatches = self.recipe.minibatches?;
         let group = self.turns.group(minibatches, self.iteration);
         Some(minibatches.range(group, measurements))
     }
 
     /// Everything after the gradient; `energy` is E of a trial, asked for where a stage needs it.
-    pub(super) fn move_on(&mut self, moving: Moving<'_, T>, active: &[bool], energy: &(dyn Fn(usize) -> f64 + Sync)) {
+    pub(crate) fn move_on(&mut self, moving: Moving<'_, T>, active: &[bool], energy: &(dyn Fn(usize) -> f64 + Sync)) {
         let batch = active.len();
         let (k, t) = (moving.search_rank, self.iteration);
         let sizes = [moving.left.len() / batch, moving.right.len() / batch];
@@ -355,7 +356,7 @@ fn preconditioned<T: Real>(gradient: &[T], v: &[T], k: usize, damping: f64) -> (
 }
 
 /// E = Σ wρ(e) over pairs (e, w); about their mean for centred operators.
-pub(super) fn energy<I: Iterator<Item = (f64, f64)>>(centred: bool, loss: Loss, pairs: impl Fn() -> I) -> f64 {
+pub(crate) fn energy<I: Iterator<Item = (f64, f64)>>(centred: bool, loss: Loss, pairs: impl Fn() -> I) -> f64 {
     // A weight of 0 must hide even an infinite residual.
     let used = || pairs().filter(|(_, w)| *w != 0.0);
     let mean = if centred {

@@ -139,8 +139,11 @@ impl<T: Real> Work<T> {
         let right = pieces(&mut self.right, right_len, batch);
         let outputs = sums.zip(left.zip(right)).enumerate().filter(|(trial, _)| active[*trial]).collect();
         each(threads.trials, outputs, |(trial, ((sum, scratch), (left, right)))| {
-            sum.copy_from_slice(shards[0].accumulator.row(trial));
-            for shard in &shards[1..] {
+            sum.fill(T::ZERO);
+            if let Some(first) = shards.first() {
+                sum.copy_from_slice(first.accumulator.row(trial));
+            }
+            for shard in shards.iter().skip(1) {
                 sum.iter_mut().zip(shard.accumulator.row(trial)).for_each(|(sum, &v)| *sum += v);
             }
             kernel.finish(sum, scratch, applied[trial], left, (!right.is_empty()).then_some(right));

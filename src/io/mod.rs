@@ -22,18 +22,22 @@ mod truth;
 mod write;
 
 pub use digest::InputInfo;
+pub(crate) use digest::hexadecimal;
 pub use element::{DType, Kind};
-pub use npy::{NpyArray, open_array};
+pub(crate) use npy::Bytes;
+pub use npy::{Lent, NpyArray, open_array};
 pub(crate) use npz::{LARGEST_ENTRY, NpzWriter};
 pub use npz::{npz_names, read_npz, write_npz};
-pub use observations::read_observations;
+pub use observations::{observations_of, read_observations};
 pub use output::{OutputFile, ensure_not_input, same_file};
 pub use rows::{SparseRows, read_sparse_rows};
-pub(crate) use digest::hexadecimal;
 pub(crate) use sealed::{read_sealed, unseal, write_sealed};
 pub(crate) use spool::Spool;
 pub use triplets::{TripletFile, TripletOptions, Triplets};
-pub use truth::{FactorArray, read_factor, read_pair, read_rectangular_truth, read_signed_factor, read_truth_matrix};
+pub use truth::{
+    FactorArray, factor_of, pair_of, read_factor, read_pair, read_rectangular_truth, read_signed_factor,
+    read_truth_matrix, rectangular_truth_of, truth_matrix_of,
+};
 pub use write::{NpyNumber, NpyWriter, write_npy_f32, write_npy_f64};
 
 /// Formats a shape as NumPy prints it: `(3,)`, `(2, 4)`.

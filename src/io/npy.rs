@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use memmap2::Mmap;
 
@@ -11,10 +12,19 @@ use super::{header, npz, shape_text};
 use crate::error::{Error, Result};
 #[cfg(unix)]
 use crate::memory;
+use crate::memory::Place;
 
-enum Bytes {
-    Mapped(Mmap),
-    Owned(Vec<u8>),
+/// Bytes that somebody else owns: an array of another language, memory shared with another program. They must neither move nor change.
+pub trait Lent: AsRef<[u8]> + Send + Sync {}
+
+impl<T: AsRef<[u8]> + Send + Sync> Lent for T {}
+
+/// Read-only bytes, and who keeps them.
+#[derive(Clone)]
+pub(crate) enum Bytes {
+    Mapped(Arc<Mmap>),
+    Owned(Arc<Vec<u8>>),
+    Lent { owner: Arc<dyn Lent>, place: Place },
 }
 
 /// A numeric NumPy array: a mapped `.npy` file, or the bytes of one (an entry of an `.npz` archive).
@@ -46,7 +56,7 @@ impl NpyArray {
         // every number is a valid bit pattern of its type, whatever it changes to.
         let map = unsafe { Mmap::map(&file) }
             .map_err(|e| Error::io(path, e, "Copy the file to a local disk, from where it can be memory-mapped"))?;
-        Self::with_bytes(path, Bytes::Mapped(map))
+        Self::with_bytes(path, Bytes::Mapped(Arc::new(map)))
     }
 
     /// Reads the bytes of a `.npy` file. `label` stands for the path in messages.
@@ -54,7 +64,32 @@ impl NpyArray {
     /// # Errors
     /// [`Error::File`], as [`NpyArray::open`].
     pub fn from_bytes(label: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self> {
-        Self::with_bytes(&label.into(), Bytes::Owned(bytes))
+        Self::with_bytes(&label.into(), Bytes::Owned(Arc::new(bytes)))
+    }
+
+    /// An array in memory that `owner` keeps: `shape` and order as NumPy has them, without gaps. `label` stands for the path in
+    /// messages, `place` is where the bytes lie (an array may itself be a mapped file).
+    ///
+    /// The bytes must not change while the array, or an operator made of it, exists.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the bytes are not those of such an array.
+    pub fn lent(
+        label: impl Into<PathBuf>,
+        dtype: DType,
+        shape: &[usize],
+        fortran: bool,
+        owner: Arc<dyn Lent>,
+        place: Place,
+    ) -> Result<Self> {
+        let (path, found) = (label.into(), (*owner).as_ref().len());
+        let count = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n));
+        if count.and_then(|count| count.checked_mul(dtype.bytes())) != Some(found) {
+            let allowed = format!("those of an array of shape {} of {dtype}", shape_text(shape));
+            return Err(Error::file(&path, format!("{found} bytes"), allowed, "Give an array without gaps"));
+        }
+        let fortran = fortran && shape.len() > 1 && found > 0;
+        Ok(Self { path, bytes: Bytes::Lent { owner, place }, offset: 0, shape: shape.to_vec(), dtype, fortran })
     }
 
     fn with_bytes(path: &Path, bytes: Bytes) -> Result<Self> {
@@ -262,12 +297,9 @@ impl NpyArray {
         }
     }
 
-    /// The map and the offset of the first number; an array in memory comes back as it is.
-    pub(crate) fn into_map(self) -> std::result::Result<(Mmap, usize), Self> {
-        match self.bytes {
-            Bytes::Mapped(map) => Ok((map, self.offset)),
-            Bytes::Owned(_) => Err(self),
-        }
+    /// What keeps the numbers, and the offset of the first one.
+    pub(crate) fn into_bytes(self) -> (Bytes, usize) {
+        (self.bytes, self.offset)
     }
 
     /// Position in row-major order as an index: `[3, 0, 2]`.
@@ -312,10 +344,19 @@ impl std::fmt::Debug for NpyArray {
 }
 
 impl Bytes {
-    fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
             Self::Owned(bytes) => bytes,
+            Self::Lent { owner, .. } => (**owner).as_ref(),
+        }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        match self {
+            Self::Mapped(_) => Place::File,
+            Self::Owned(_) => Place::Host,
+            Self::Lent { place, .. } => *place,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::npy::open_array;
+use super::npy::{NpyArray, open_array};
 use super::shape_text;
 use crate::error::{Error, Result};
 
@@ -14,7 +14,14 @@ use crate::error::{Error, Result};
 /// [`Error::Io`] and [`Error::File`]: another length than the operator's, NaN or infinite entries (with their index),
 /// no entries, complex numbers.
 pub fn read_observations(path: impl AsRef<Path>, measurements: usize, operator: &str) -> Result<Vec<Vec<f64>>> {
-    let array = open_array(path, &["observations", "y"])?;
+    observations_of(open_array(path, &["observations", "y"])?, measurements, operator)
+}
+
+/// [`read_observations`] from an array.
+///
+/// # Errors
+/// As [`read_observations`].
+pub fn observations_of(array: NpyArray, measurements: usize, operator: &str) -> Result<Vec<Vec<f64>>> {
     let m = measurements;
     if array.is_empty() {
         return Err(Error::file(

@@ -36,8 +36,22 @@ pub fn read_pair(
             "Save both: numpy.savez(path, left=L, right=R)",
         ));
     }
-    let left = factor_of(open_array(path, &["left"])?, rows, setting)?;
-    let right = factor_of(npz::read_npz(path, "right")?, columns, setting)?;
+    pair_of(path, open_array(path, &["left"])?, npz::read_npz(path, "right")?, (rows, columns), setting)
+}
+
+/// [`read_pair`] from two arrays; `path` stands for both in messages.
+///
+/// # Errors
+/// As [`read_pair`].
+pub fn pair_of(
+    path: impl AsRef<Path>,
+    left: NpyArray,
+    right: NpyArray,
+    (rows, columns): (usize, usize),
+    setting: &str,
+) -> Result<(FactorArray, FactorArray)> {
+    let path = path.as_ref();
+    let (left, right) = (factor_of(left, rows, setting)?, factor_of(right, columns, setting)?);
     if (left.batch, left.columns) != (right.batch, right.columns) {
         return Err(Error::file(
             path,
@@ -61,7 +75,11 @@ pub fn read_factor(path: impl AsRef<Path>, n: usize, setting: &str) -> Result<Fa
     factor_of(open_array(path, &["left"])?, n, setting)
 }
 
-fn factor_of(array: NpyArray, n: usize, setting: &str) -> Result<FactorArray> {
+/// [`read_factor`] from an array.
+///
+/// # Errors
+/// As [`read_factor`].
+pub fn factor_of(array: NpyArray, n: usize, setting: &str) -> Result<FactorArray> {
     let (batch, rows, columns) = match *array.shape() {
         [rows, columns] => (1, rows, columns),
         [batch, rows, columns] => (batch, rows, columns),
@@ -118,7 +136,14 @@ pub fn read_signed_factor(path: impl AsRef<Path>, n: usize, setting: &str) -> Re
 /// # Errors
 /// [`Error::Io`] and [`Error::File`]: another shape, NaN or infinite entries.
 pub fn read_rectangular_truth(path: impl AsRef<Path>, rows: usize, columns: usize) -> Result<Vec<f64>> {
-    let array = open_array(path, &["truth", "M"])?;
+    rectangular_truth_of(open_array(path, &["truth", "M"])?, rows, columns)
+}
+
+/// [`read_rectangular_truth`] from an array.
+///
+/// # Errors
+/// As [`read_rectangular_truth`].
+pub fn rectangular_truth_of(array: NpyArray, rows: usize, columns: usize) -> Result<Vec<f64>> {
     if *array.shape() != [rows, columns] {
         return Err(Error::file(
             array.path(),
@@ -136,7 +161,14 @@ pub fn read_rectangular_truth(path: impl AsRef<Path>, rows: usize, columns: usiz
 /// # Errors
 /// [`Error::Io`] and [`Error::File`]: another shape, not symmetric (the worst entry is named), NaN or infinite entries.
 pub fn read_truth_matrix(path: impl AsRef<Path>, n: usize) -> Result<Vec<f64>> {
-    let array = open_array(path, &["truth", "M"])?;
+    truth_matrix_of(open_array(path, &["truth", "M"])?, n)
+}
+
+/// [`read_truth_matrix`] from an array.
+///
+/// # Errors
+/// As [`read_truth_matrix`].
+pub fn truth_matrix_of(array: NpyArray, n: usize) -> Result<Vec<f64>> {
     if *array.shape() != [n, n] || n == 0 {
         return Err(Error::file(
             array.path(),

@@ -18,6 +18,7 @@ mod seeded;
 pub mod sparse;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::memory::Part;
 use crate::problem::{Factors, Shape};
@@ -163,6 +164,13 @@ pub trait Operator: Send + Sync {
     /// What the measurement data take, and where they lie.
     fn memory(&self) -> Vec<Part> {
         Vec::new()
+    }
+
+    /// The operator of these measurements alone, which are then counted from 0, with plain residuals; what several ranks share is
+    /// cut with it ([`crate::team`]). s says nothing there. `None` where an operator cannot be cut.
+    fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
+        let _ = measurements;
+        None
     }
 
     /// Whether E‖A(Z)‖²·s = ‖Z‖_F² over the ensemble, so that held-out residuals estimate the relative error.
@@ -324,6 +332,9 @@ macro_rules! delegate {
             fn memory(&self) -> Vec<Part> {
                 (**self).memory()
             }
+            fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
+                (**self).slice(measurements)
+            }
             fn is_isotropic(&self) -> bool {
                 (**self).is_isotropic()
             }
@@ -350,4 +361,4 @@ macro_rules! delegate {
 }
 
 delegate!(&O);
-delegate!(std::sync::Arc<O>);
+delegate!(Arc<O>);

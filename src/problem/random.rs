@@ -16,6 +16,7 @@ pub(crate) enum Purpose {
     Shards = 7,
     Minibatch = 8,
     Outliers = 9,
+    Soak = 10,
 }
 
 /// The generator of stream `index` (a measurement's row, say) under `seed`.

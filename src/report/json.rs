@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::diagnostics::{PhaseProxy, Phases};
-use crate::engine::{Candidate, EngineInfo, Precision};
+use crate::engine::{Candidate, EngineInfo, Precision, Shared};
 use crate::io::InputInfo;
 use crate::memory::{Memory, Part, Place};
 use crate::operators::Storage;
@@ -89,6 +89,9 @@ pub struct Environment {
     /// Of those, the ones that are brought to the device in every iteration, and the bytes that travel for it.
     pub streamed_panels: usize,
     pub streamed_bytes_per_iteration: u64,
+    /// Where ranks share the measurements; backend, threads and bytes above are those of rank 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Shared>,
     pub debug_build: bool,
     pub os: String,
     pub architecture: String,
@@ -113,6 +116,7 @@ impl Environment {
             panels: engine.panels,
             streamed_panels: engine.streamed_panels,
             streamed_bytes_per_iteration: engine.streamed_bytes_per_iteration,
+            team: engine.team.clone(),
             debug_build: cfg!(debug_assertions),
             os: std::env::consts::OS.into(),
             architecture: std::env::consts::ARCH.into(),

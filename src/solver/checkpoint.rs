@@ -67,7 +67,14 @@ pub(crate) struct Record {
 }
 
 impl Checkpoint {
-    pub(crate) fn new(engine: &EngineInfo, iteration: usize, diagnose: bool, identity: Value, record: Record, state: State) -> Self {
+    pub(crate) fn new(
+        engine: &EngineInfo,
+        iteration: usize,
+        diagnose: bool,
+        identity: Value,
+        record: Record,
+        state: State,
+    ) -> Self {
         let header = Header {
             program: env!("CARGO_PKG_VERSION").into(),
             iteration,
@@ -131,8 +138,8 @@ impl Checkpoint {
             serde_json::from_slice(header).map_err(|e| refused(format!("a header that does not say all: {e}")))?;
         let (record, mut rest) =
             body.split_at_checked(header.record_bytes).ok_or_else(|| refused("a body that is too short".into()))?;
-        let record: Record = ciborium::from_reader(record)
-            .map_err(|e| refused(format!("observations that cannot be read: {e}")))?;
+        let record: Record =
+            ciborium::from_reader(record).map_err(|e| refused(format!("observations that cannot be read: {e}")))?;
         let mut state = State::default();
         for array in &header.arrays {
             let width = if array.single { 4 } else { 8 };

@@ -31,8 +31,7 @@ fn digest<'v>(parts: impl IntoIterator<Item = &'v [f64]>) -> String {
 fn of_operator(operator: &dyn Operator) -> Result<String> {
     let (shape, m) = (operator.shape(), operator.measurements());
     let r = normals(1, Purpose::Laws, 1.0, m);
-    let (left, right) =
-        (normals(2, Purpose::Laws, 1.0, shape.rows()), normals(3, Purpose::Laws, 1.0, shape.columns()));
+    let (left, right) = (normals(2, Purpose::Laws, 1.0, shape.rows()), normals(3, Purpose::Laws, 1.0, shape.columns()));
     let applied = match shape.is_symmetric() {
         true => Factors::symmetric(1, shape.rows(), 1, left)?,
         false => Factors::pair(1, shape, 1, left, right)?,

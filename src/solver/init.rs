@@ -20,6 +20,9 @@ pub enum Init {
     Spectral { skip: usize, preprocess: Preprocess },
 }
 
+/// Size of R over that of L in an imbalanced start (arXiv 2310.01769), for [`crate::Settings::init_scale_ratio`].
+pub const IMBALANCED: f64 = 1.0 / 3.0;
+
 /// T of a spectral start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

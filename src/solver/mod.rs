@@ -1,5 +1,6 @@
 //! The loop: plan, load, then observe and advance until every trial has a status.
 
+mod axes;
 mod checkpoint;
 mod faults;
 mod identity;
@@ -8,6 +9,7 @@ mod loaded;
 mod plan;
 mod problem;
 mod run;
+mod schedule;
 mod settings;
 mod solution;
 mod spectra;
@@ -24,14 +26,16 @@ use crate::error::{Error, Result};
 use crate::memory::{Memory, Part, Place, product};
 use crate::problem::Factors;
 
+pub use axes::Axes;
 pub use checkpoint::{Checkpoint, SaveEvery};
 pub use faults::{Fault, OnDeviceLoss};
 pub(crate) use identity::factor_digest;
-pub use init::{Init, InitStd, Preprocess};
+pub use init::{IMBALANCED, Init, InitStd, Preprocess};
 use plan::Plan;
 pub use plan::TrialParameters;
 pub use problem::Problem;
-pub use settings::{Holdout, Schedule, Settings, Stop, Trial};
+pub use schedule::Schedule;
+pub use settings::{Holdout, Settings, Stop, Trial};
 pub use solution::{Solution, Status, Timing, TraceRow, TrialSolution};
 
 /// What an observer sees at every scheduled iteration.

@@ -91,8 +91,12 @@ impl Plan {
         let said = readable(p.step_size);
         let text = format!("near a solution steps are stable below about 1/‖s·A*(y)‖ = {}", readable(bound));
         Some(match p.step_size > bound {
-            true => format!("The step size {said} is too large: {text}, an estimate from the data; a quarter of it is the default"),
-            false => format!("The step size {said} is not beyond the estimate that {text}: the numbers came from elsewhere"),
+            true => format!(
+                "The step size {said} is too large: {text}, an estimate from the data; a quarter of it is the default"
+            ),
+            false => {
+                format!("The step size {said} is not beyond the estimate that {text}: the numbers came from elsewhere")
+            }
         })
     }
 
@@ -223,6 +227,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         }
         (None, _) => starts::small_random(shape, &trials, settings.init_std)?,
     };
+    starts::require_numbers(&start, &trials, settings.precision)?;
     notices.extend(starts::deficient(&start, &trials, settings)?);
     let undamped = trials.iter().any(|t| t.damping == Some(0.0));
     let algorithm = settings.method.algorithm(&settings.parameters, shape, undamped)?;

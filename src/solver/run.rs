@@ -153,7 +153,13 @@ impl Solver {
             Some((path, every)) => Some(Saver::new(path, *every, identity(problem, settings, plan)?)),
         };
         let keep = settings.on_device_loss != OnDeviceLoss::Stop;
-        let save = |saver: &Saver<'_>, info: &_, state: State, course: &Course, watches: &[TrialWatch<'_>], now: f64, said: &[String]| {
+        let save = |saver: &Saver<'_>,
+                    info: &_,
+                    state: State,
+                    course: &Course,
+                    watches: &[TrialWatch<'_>],
+                    now: f64,
+                    said: &[String]| {
             let record = Record {
                 seconds: now,
                 engine_seconds: course.engine_seconds,
@@ -176,9 +182,12 @@ impl Solver {
                 if due {
                     let (residuals, factors) = (engine.residuals()?, engine.factors()?);
                     let state = if keep { Some(engine.state()?) } else { None };
+                    // Ranks that share a problem have to stop together.
+                    let mut seconds = [course.before + started.elapsed().as_secs_f64()];
+                    engine.agree(&mut seconds)?;
                     let moment = Moment {
                         iteration: course.iteration,
-                        seconds: course.before + started.elapsed().as_secs_f64(),
+                        seconds: seconds[0],
                         residuals: &residuals,
                         factors: &factors,
                     };
@@ -197,7 +206,9 @@ impl Solver {
                         rows: &rows,
                         factors: &factors,
                     };
-                    if observer(&progress).is_break() {
+                    let mut asked = [f64::from(u8::from(observer(&progress).is_break()))];
+                    engine.agree(&mut asked)?;
+                    if asked[0] > 0.0 {
                         let running = watches.iter_mut().filter(|w| w.status.is_none());
                         running.for_each(|w| w.status = Some(Status::Interrupted));
                     }
@@ -272,7 +283,10 @@ impl Solver {
                 )),
                 // Neither did the other attempt come to anything.
                 Ok(false) | Err(_) if !watches.iter().all(TrialWatch::has_kept) => return Err(error),
-                Err(second) if second.is_device_fault() && course.attempts <= ATTEMPTS && settings.on_device_loss == OnDeviceLoss::Retry => {}
+                Err(second)
+                    if second.is_device_fault()
+                        && course.attempts <= ATTEMPTS
+                        && settings.on_device_loss == OnDeviceLoss::Retry => {}
                 Ok(false) | Err(_) => {
                     let running = watches.iter_mut().filter(|watch| watch.status.is_none());
                     running.for_each(|watch| watch.status = Some(Status::DeviceLost));

@@ -11,44 +11,7 @@ use crate::solver::checkpoint::SaveEvery;
 use crate::solver::faults::OnDeviceLoss;
 use crate::solver::init::{Init, InitStd};
 use crate::solver::plan;
-
-/// When results are looked at: stop rules, traces and callbacks run at these iterations, on every backend the same.
-/// Iteration 0 and the last one always belong to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    /// Every so many iterations.
-    Every(usize),
-    /// Every iteration to 10, then about twelve times a decade.
-    Log,
-}
-
-impl Default for Schedule {
-    fn default() -> Self {
-        Self::Every(10)
-    }
-}
-
-impl Schedule {
-    /// The first scheduled iteration after `iteration`.
-    pub fn next(self, iteration: usize) -> usize {
-        match self {
-            Self::Every(j) => (iteration / j.max(1) + 1) * j.max(1),
-            Self::Log if iteration < 10 => iteration + 1,
-            // 10^(j/12), rounded; consecutive values differ by at least 2 from 10 on.
-            Self::Log => {
-                let mut j = (12.0 * (iteration as f64).log10()).floor();
-                loop {
-                    let candidate = 10f64.powf(j / 12.0).round() as usize;
-                    if candidate > iteration {
-                        return candidate;
-                    }
-                    j += 1.0;
-                }
-            }
-        }
-    }
-}
+use crate::solver::schedule::Schedule;
 
 /// Stop rules. Targets (`relative_error`, `loss`, `residual`) are met together: a trial converges when every one that
 /// was asked for is reached.
@@ -430,7 +393,12 @@ impl Settings {
             };
             if !good {
                 let allowed = "at least 1 iteration, or a positive number of seconds";
-                return Err(Error::invalid("checkpoint_every", format!("{every:?}"), allowed, "for example 100, or 30s"));
+                return Err(Error::invalid(
+                    "checkpoint_every",
+                    format!("{every:?}"),
+                    allowed,
+                    "for example 100, or 30s",
+                ));
             }
         }
         if self.observe == Schedule::Every(0) {
@@ -440,23 +408,5 @@ impl Settings {
             return Err(Error::invalid("stall_window", 0, "at least 1", "leave it out, or give a window"));
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn schedules_grow_and_are_exact() {
-        assert_eq!(Schedule::Every(10).next(0), 10);
-        assert_eq!(Schedule::Every(10).next(13), 20);
-        assert_eq!(Schedule::Every(1).next(7), 8);
-        let mut points = vec![0];
-        while *points.last().unwrap() < 1000 {
-            points.push(Schedule::Log.next(*points.last().unwrap()));
-        }
-        assert_eq!(&points[..14], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 18]);
-        assert!(points.contains(&100) && points.contains(&1000), "{points:?}");
     }
 }

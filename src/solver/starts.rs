@@ -1,6 +1,7 @@
 //! Where trials start: drawn at random, from the leading eigenvectors or singular vectors of P, or given.
 
 use crate::diagnostics::{signed_start, spectral_start};
+use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::operators::Operator;
 use crate::problem::random::{Purpose, normals};
@@ -42,6 +43,21 @@ pub(super) fn check_given(factors: &Factors, shape: Shape, batch: usize, setting
     let repeated = |data: &[f64]| if factors.batch() == batch { data.to_vec() } else { data.repeat(batch) };
     let (left, right) = (repeated(factors.left_data()), repeated(factors.right_data()));
     Factors::of(batch, shape, factors.search_rank(), left, right)
+}
+
+/// # Errors
+/// [`Error::Invalid`] for a start that the precision does not hold.
+pub(super) fn require_numbers(start: &Factors, trials: &[TrialParameters], precision: Precision) -> Result<()> {
+    let largest = if precision == Precision::F64 { f64::MAX } else { f64::from(f32::MAX) };
+    let Some(v) = start.left_data().iter().chain(start.right_data()).find(|v| v.is_nan() || v.abs() > largest) else {
+        return Ok(());
+    };
+    let allowed = format!("entries of the start up to {largest:.2e}, which {} holds", precision.word());
+    let fix = "lower it, or scale matrices and observations down";
+    Err(match trials.iter().filter_map(|trial| trial.init_scale).reduce(f64::max) {
+        Some(scale) => Error::invalid("init_scale", format!("{scale:e}"), allowed, fix),
+        None => Error::invalid("init", format!("{v:e}"), allowed, fix),
+    })
 }
 
 /// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns. R follows L in the

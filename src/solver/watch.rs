@@ -12,8 +12,8 @@ use crate::solver::plan::TrialParameters;
 use crate::solver::settings::Stop;
 use crate::solver::solution::{Status, TraceRow, TrialSolution};
 use crate::solver::spectra::weighted_mean;
-use crate::text::readable;
 use crate::solver::stall::{Anchor, StallWatch};
+use crate::text::readable;
 
 /// Rise of the loss over its start that counts as divergence.
 const BLOW_UP: f64 = 1e6;
@@ -137,7 +137,8 @@ impl<'a> TrialWatch<'a> {
             kept: None,
             status: None,
             iterations: 0,
-            cause: is_zero.then(|| "all observations are zero, and so is the matrix: there is nothing to iterate".into()),
+            cause: is_zero
+                .then(|| "all observations are zero, and so is the matrix: there is nothing to iterate".into()),
             is_zero,
         }
     }
@@ -246,13 +247,14 @@ impl<'a> TrialWatch<'a> {
         let rise = if p.damping.is_some_and(|damping| damping > 0.0) { BLOW_UP_DAMPED } else { BLOW_UP };
         if !finite || row.train_loss > rise * scale {
             self.status = Some(Status::Diverged);
-            let good = self.kept.as_ref().map_or_else(String::new, |kept| format!(
-                "; at iteration {} the loss was {}",
-                kept.row.iteration,
-                readable(kept.row.train_loss)
-            ));
+            let good = self.kept.as_ref().map_or_else(String::new, |kept| {
+                format!("; at iteration {} the loss was {}", kept.row.iteration, readable(kept.row.train_loss))
+            });
             self.cause = Some(match finite {
-                false => format!("at iteration {} a number of the factors or residuals is not finite, or not a number{good}", moment.iteration),
+                false => format!(
+                    "at iteration {} a number of the factors or residuals is not finite, or not a number{good}",
+                    moment.iteration
+                ),
                 true => format!("at iteration {} the loss was {}{good}", moment.iteration, readable(row.train_loss)),
             });
             if self.kept.is_some() {

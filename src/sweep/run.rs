@@ -92,6 +92,7 @@ impl Sweep {
             Backend::Reference => "reference",
             Backend::Cpu => "cpu",
             Backend::Gpu(_) => "gpu",
+            Backend::Team(..) => "team",
         }
     }
 

@@ -33,6 +33,7 @@ pub(crate) fn read_price(backend: &Backend) -> f64 {
         Backend::Reference | Backend::Cpu => 1.0,
         // Tens of operations a byte, and a launch that costs the same for few rows and for many.
         Backend::Gpu(_) => 16.0,
+        Backend::Team(_, own) => read_price(own),
     }
 }
 

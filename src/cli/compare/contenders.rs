@@ -3,11 +3,11 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use lowrank::compare::Contender;
+use lowrank::compare::{Contender, usual_schedule};
 use lowrank::methods::{METHODS, MethodCard, Parameters, StepRule};
 use lowrank::operators::Loss;
 use lowrank::problem::Shape;
-use lowrank::{Error, Result, Schedule, Settings};
+use lowrank::{Backend, Error, Result, Schedule, Settings};
 
 use super::Args;
 use crate::cli::grid;
@@ -55,12 +55,13 @@ impl Asked {
         Ok(Self { all, chosen: args.methods.is_some() })
     }
 
-    /// On settings that all share; `observe` is the schedule that was asked for and the usual one.
+    /// On settings that all share; `observe` is the schedule that was asked for.
     pub fn contenders(
         self,
         settings: &Settings,
         shape: Shape,
-        observe: (Option<Schedule>, Schedule),
+        observe: Option<Schedule>,
+        backend: &Backend,
     ) -> Vec<Contender> {
         let fits = |one: &One| self.chosen || one.card.method.algorithm(&one.parameters, shape, false).is_ok();
         let contender = |one: &One| {
@@ -68,13 +69,8 @@ impl Asked {
             if let Some(step) = one.step_size {
                 settings = settings.step_size(step);
             }
-            // A look takes a pass over all measurements, which is an epoch of such a method.
-            let usual = match (one.card.word, one.parameters.minibatches) {
-                ("sgd", groups) => Schedule::Every(groups.unwrap_or(10)),
-                (_, Some(groups)) => Schedule::Every(groups),
-                _ => observe.1,
-            };
-            Contender::new(one.label.clone(), settings.observe(observe.0.unwrap_or(usual)))
+            let usual = || usual_schedule(one.card.method, &one.parameters, backend);
+            Contender::new(one.label.clone(), settings.observe(observe.unwrap_or_else(usual)))
         };
         self.all.iter().filter(|one| fits(one)).map(contender).collect()
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use lowrank::compare::{Comparison, Entry, compare};
 use lowrank::io::ensure_not_input;
 use lowrank::report::{comparison_rows, comparison_text, readable_seconds};
-use lowrank::{Backend, Error, Problem, Result, Schedule, Status};
+use lowrank::{Error, Problem, Result, Schedule, Status};
 
 use super::progress::Bar;
 use super::solve::files::{Measured, Source, with_start, with_truth};
@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let axes = solve::shared_axes(common)?;
     let settings = solve::shared_settings(common)?;
     settings.clone().trials(axes.trials(1)).check()?;
-    let observe = args.observe.as_deref().map(solve::schedule).transpose()?;
+    let observe = args.observe.as_deref().map(str::parse::<Schedule>).transpose()?;
     settings.clone().observe(observe.unwrap_or_default()).check()?;
     let backend = solve::backend(common)?;
     let inputs = source.inputs(common);
@@ -79,8 +79,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     };
     let trials = axes.trials_from(&settings, problem.instances());
     let (settings, count) = (settings.trials(trials.iter().copied()), trials.len());
-    let usual = if matches!(backend, Backend::Gpu(_)) { Schedule::default() } else { Schedule::Every(1) };
-    let contenders = asked.contenders(&settings, problem.operator().shape(), (observe, usual));
+    let contenders = asked.contenders(&settings, problem.operator().shape(), observe, &backend);
     if !args.quiet {
         notices.iter().for_each(|notice| remark(notice));
         announce(&problem, &contenders.iter().map(|c| c.label.as_str()).collect::<Vec<_>>(), count);

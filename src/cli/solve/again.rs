@@ -9,7 +9,8 @@ use lowrank::{Error, Result, Solution};
 use super::Args;
 
 /// Flags that say where results go, which a rerun does not take over.
-const OUTPUTS: &[&str] = &["--out", "--report", "--trace", "--trials", "--snapshots", "--checkpoint", "--resume", "--config"];
+const OUTPUTS: &[&str] =
+    &["--out", "--report", "--trace", "--trials", "--snapshots", "--checkpoint", "--resume", "--config"];
 
 fn read(path: &Path) -> Result<RunReport> {
     let refused = |found: String| Error::File {
@@ -89,7 +90,8 @@ impl Before {
         if now.iter().zip(then).all(|(a, b)| a.factors_sha256 == b.factors_sha256 && a.status == b.status) {
             return (true, format!("the same result as {of}: factors bit for bit"));
         }
-        let differing = now.iter().zip(then).find(|(a, b)| a.factors_sha256 != b.factors_sha256 || a.status != b.status);
+        let differing =
+            now.iter().zip(then).find(|(a, b)| a.factors_sha256 != b.factors_sha256 || a.status != b.status);
         let Some((a, b)) = differing else { return (true, String::new()) };
         let relative = |a: Option<f64>, b: Option<f64>| match (a, b) {
             (Some(a), Some(b)) => readable((a - b).abs() / b.abs().max(f64::MIN_POSITIVE)),

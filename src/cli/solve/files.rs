@@ -11,7 +11,7 @@ use lowrank::operators::rank_one::OpenVectors;
 use lowrank::operators::{Operator, Sparse};
 use lowrank::problem::{Factors, Model, Truth};
 use lowrank::report::readable;
-use lowrank::solver::Preprocess;
+use lowrank::solver::{IMBALANCED, Preprocess};
 use lowrank::{Error, Init, Problem, Result, Settings};
 use serde_json::{Map, Value, json};
 
@@ -277,9 +277,6 @@ pub fn with_truth(args: &Common, problem: Problem) -> Result<Problem> {
         }
     }
 }
-
-/// Size of R over that of L in an imbalanced start (arXiv 2310.01769).
-const IMBALANCED: f64 = 1.0 / 3.0;
 
 /// Whether `--init` is a word and not a file.
 pub fn is_word(path: &std::path::Path) -> bool {

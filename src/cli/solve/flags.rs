@@ -104,9 +104,13 @@ pub struct Common {
     /// k or n: the random start has entries N(0, α²/k) or N(0, α²/n) [default: k]
     #[arg(long, value_name = "k|n", help_heading = "Method")]
     pub init_std: Option<String>,
-    /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
+    /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`. Under mpirun a list cpu,gpu:NAME,… is dealt to the ranks in turn
     #[arg(long, value_name = "NAME", default_value = "auto", help_heading = "Method")]
     pub backend: String,
+    /// Cut the measurements into so many parts and sum part by part, as ranks under mpirun do: the same bits for any number of ranks
+    /// [default: 12 under mpirun, more where there are more ranks; else whole]
+    #[arg(long, value_parser = crate::cli::grid::single::<usize>, value_name = "P", help_heading = "Method")]
+    pub parts: Option<usize>,
     /// f32, f64 or mixed arithmetic: mixed iterates in f32 around an f64 centre, at the speed of the one and to the accuracy of
     /// the other (reference is always f64; gpu has f64 where the adapter has it, and mixed everywhere)
     #[arg(long, value_name = "TYPE", default_value = "f32", help_heading = "Method")]
@@ -186,7 +190,13 @@ pub struct Args {
     #[arg(long, value_name = "run.ckpt", help_heading = "Faults and reruns")]
     pub checkpoint: Option<PathBuf>,
     /// How often: a number of iterations, or of seconds such as 30s
-    #[arg(long, value_name = "N|30s", default_value = "30s", allow_hyphen_values = true, help_heading = "Faults and reruns")]
+    #[arg(
+        long,
+        value_name = "N|30s",
+        default_value = "30s",
+        allow_hyphen_values = true,
+        help_heading = "Faults and reruns"
+    )]
     pub checkpoint_every: String,
     /// Go on from a checkpoint of the same data and settings; limits and outputs may be others
     #[arg(long, value_name = "run.ckpt", help_heading = "Faults and reruns")]

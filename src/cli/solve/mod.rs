@@ -7,102 +7,137 @@ mod flags;
 mod made;
 pub mod method;
 mod outputs;
+mod ranks;
 mod saving;
 mod summary;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use lowrank::io::{InputInfo, ensure_not_input};
 use lowrank::memory::parse_size;
 use lowrank::operators::Storage;
-use lowrank::solver::InitStd;
-use lowrank::{Backend, Error, Init, Precision, Result, Schedule, Settings, Solution, Solver, Status, Stop, Trial};
+use lowrank::solver::{Axes, Checkpoint, InitStd};
+use lowrank::{Backend, Error, Precision, Result, Settings, Solution, Solver, Status, Stop};
 use serde_json::{Map, Value, json};
 
 use super::progress::Bar;
 use super::{Ending, grid, interrupt, remark};
-use completion::HeldOut;
-use files::{Measured, Source};
 pub use again::expand;
+use completion::{HeldOut, Predictions};
+use files::{Measured, Source};
 pub use flags::{Args, Common};
 pub use outputs::write_json;
 use outputs::{Described, Outputs};
+use ranks::Ranks;
 
 pub fn run(args: &Args) -> Result<Ending> {
-    // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
-    let common = &args.common;
-    let source = Source::new(common)?;
-    let (settings, axes) = settings(args)?;
-    let backend = backend(common)?;
-    let (from, before) = (saving::resumed(args)?, again::Before::new(args)?);
-    let inputs = source.inputs(common);
-    for output in args.outputs() {
-        ensure_not_input(output, &inputs)?;
-        // A run may go on saving to the file that it was resumed from, and to no other file that it reads.
-        let resumed = args.resume.iter().filter(|_| Some(output) != args.checkpoint.as_ref());
-        ensure_not_input(output, &resumed.chain(&args.config).collect::<Vec<_>>())?;
-    }
-    // Before there are temporary files, which a signal would leave behind.
-    let interrupted = interrupt();
-    let mut outputs = Outputs::create(args)?;
+    let ranks = Ranks::start(args)?;
+    let args = &ranks.args(args);
+    let Some(ready) = ranks.together(Ready::new(args, &ranks))? else { return Ok(Ending::Refused) };
+    ready.run(args, &ranks)
+}
 
-    let Measured { problem, described, mut notices, held_out, predictions } = source.open(common)?;
-    let (shape, m) = (problem.operator().shape(), problem.operator().measurements());
-    let problem = files::with_truth(common, problem)?;
-    let settings = files::with_start(common, settings, &problem)?;
-    let settings = match held_out {
-        Some(measurements) => settings.holdout_measurements(measurements),
-        None => settings,
-    };
-    let trials = axes.trials_from(&settings, problem.instances());
-    // Angles and phases are computed where they are shown or written.
-    let diagnose = args.trace.is_some() || args.report.is_some() || trials.len() == 1;
-    let settings = settings.trials(trials).diagnose(diagnose);
-    let mut solver = Solver::new(problem, settings, backend)?;
-    notices.extend(solver.notices().iter().cloned());
-    if !args.quiet {
-        notices.iter().for_each(|notice| remark(notice));
-        summary::announce(solver.engine(), shape, m, solver.trials());
+/// Everything before the first iteration.
+struct Ready {
+    solver: Solver,
+    outputs: Outputs,
+    interrupted: Arc<AtomicBool>,
+    inputs: Vec<PathBuf>,
+    described: Map<String, Value>,
+    notices: Vec<String>,
+    predictions: Option<Predictions>,
+    from: Option<Checkpoint>,
+    before: Option<again::Before>,
+}
+
+impl Ready {
+    fn new(args: &Args, ranks: &Ranks) -> Result<Self> {
+        // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
+        let common = &args.common;
+        let source = Source::new(common)?;
+        let (settings, axes) = settings(args)?;
+        let backend = ranks.backend(common)?;
+        let (from, before) = (saving::resumed(args)?, again::Before::new(args)?);
+        let inputs = source.inputs(common);
+        for output in args.outputs() {
+            ensure_not_input(output, &inputs)?;
+            // A run may go on saving to the file that it was resumed from, and to no other file that it reads.
+            let resumed = args.resume.iter().filter(|_| Some(output) != args.checkpoint.as_ref());
+            ensure_not_input(output, &resumed.chain(&args.config).collect::<Vec<_>>())?;
+        }
+        // Before there are temporary files, which a signal would leave behind.
+        let interrupted = interrupt();
+        let mut outputs = Outputs::create(args)?;
+
+        let Measured { problem, described, mut notices, held_out, predictions } = source.open(common)?;
+        let (shape, m) = (problem.operator().shape(), problem.operator().measurements());
+        let problem = files::with_truth(common, problem)?;
+        let settings = files::with_start(common, settings, &problem)?;
+        let settings = match held_out {
+            Some(measurements) => settings.holdout_measurements(measurements),
+            None => settings,
+        };
+        let trials = axes.trials_from(&settings, problem.instances());
+        // Angles and phases are computed where they are shown or written.
+        let diagnose = args.trace.is_some() || args.report.is_some() || trials.len() == 1;
+        let settings = settings.trials(trials).diagnose(diagnose);
+        let solver = Solver::new(problem, settings, backend)?;
+        notices.extend(solver.notices().iter().cloned());
+        if !args.quiet {
+            notices.iter().for_each(|notice| remark(notice));
+            summary::announce(solver.engine(), shape, m, solver.trials());
+        }
+        outputs.prepare(args, &solver)?;
+        Ok(Self { solver, outputs, interrupted, inputs, described, notices, predictions, from, before })
     }
-    outputs.prepare(args, &solver)?;
-    let bar = Bar::new(&interrupted, !args.quiet);
-    let solution = saving::solve(&mut solver, from.as_ref(), |progress| {
-        outputs.record(progress);
-        bar.observe(progress)
-    })?;
-    bar.finish();
-    // What happened on the way.
-    for notice in &solution.notices {
-        if !notices.contains(notice) {
-            if !args.quiet {
-                remark(notice);
+
+    fn run(self, args: &Args, ranks: &Ranks) -> Result<Ending> {
+        let Self { mut solver, mut outputs, interrupted, inputs, described, mut notices, .. } = self;
+        let Self { predictions, from, before, .. } = self;
+        let bar = Bar::new(&interrupted, !args.quiet);
+        let solution = saving::solve(&mut solver, from.as_ref(), |progress| {
+            outputs.record(progress);
+            bar.observe(progress)
+        });
+        bar.finish();
+        let solution = ranks.survived(solution)?;
+        // What happened on the way.
+        for notice in &solution.notices {
+            if !notices.contains(notice) {
+                if !args.quiet {
+                    remark(notice);
+                }
+                notices.push(notice.clone());
             }
-            notices.push(notice.clone());
         }
-    }
-    let comparison = before.map(|before| before.compare(&solution));
 
-    let digests = match args.report {
-        Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
-        None => Vec::new(),
-    };
-    let described =
-        Described { settings: settings_of(args, described), seeds: seeds(args, &solution), digests, notices };
-    outputs.write(&solution, described, predictions.as_ref())?;
-    if !outputs_use_stdout(args) {
-        summary::print(&solution, predictions.as_ref())?;
-    }
-    if let Some(fault) = &solution.fault {
-        remark(&format!("what there is was written, from before iteration {}", fault.iteration + 1));
-        return Ok(Ending::Broken(fault.error.to_string()));
-    }
-    if let Some((same, sentence)) = comparison {
-        remark(&sentence);
-        if !same {
-            return Ok(Ending::Missed);
+        let digests = match args.report {
+            Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
+            None => Vec::new(),
+        };
+        let described =
+            Described { settings: settings_of(args, described), seeds: seeds(args, &solution), digests, notices };
+        outputs.write(&solution, described, predictions.as_ref())?;
+        if ranks.is_first() && !outputs_use_stdout(args) {
+            summary::print(&solution, predictions.as_ref())?;
         }
+        if let Some(fault) = &solution.fault {
+            remark(&format!("what there is was written, from before iteration {}", fault.iteration + 1));
+            return Ok(Ending::Broken(fault.error.to_string()));
+        }
+        if !ranks.is_first() {
+            return Ok(Ending::Done);
+        }
+        if let Some((same, sentence)) = before.map(|before| before.compare(&solution)) {
+            remark(&sentence);
+            if !same {
+                return Ok(Ending::Missed);
+            }
+        }
+        Ok(ending(&solution, args))
     }
-    Ok(ending(&solution, args))
 }
 
 const PRECISIONS: &[(&str, Precision)] =
@@ -111,58 +146,18 @@ const STORAGES: &[(&str, Storage)] = &[("f16", Storage::F16), ("f32", Storage::F
 
 /// The backend of --backend, which has to have the precision.
 pub fn backend(args: &Common) -> Result<Backend> {
+    backend_of(args, &args.backend)
+}
+
+/// The backend of a word.
+fn backend_of(args: &Common, word_of: &str) -> Result<Backend> {
     let precision = word("precision", &args.precision, PRECISIONS)?;
-    let backend = match args.backend.as_str() {
+    let backend = match word_of {
         "auto" => Backend::auto_for(precision)?,
         word => Backend::from_word(word)?,
     };
     backend.require(precision)?;
     Ok(backend)
-}
-
-/// Parameter axes of the batch.
-pub struct Axes {
-    rows: Vec<Option<usize>>,
-    search_ranks: Vec<Option<usize>>,
-    step_sizes: Vec<Option<f64>>,
-    dampings: Vec<Option<f64>>,
-    init_scales: Vec<Option<f64>>,
-    seeds: Vec<Option<u64>>,
-}
-
-impl Axes {
-    /// Trials of settings that have their start.
-    pub fn trials_from(&self, settings: &Settings, instances: usize) -> Vec<Trial> {
-        let trials = self.trials(instances);
-        match (settings.chosen_init(), trials.as_slice()) {
-            // A batch of starts, as another run leaves it, goes on as a batch.
-            (Init::Given(starts), [one]) => vec![*one; starts.batch()],
-            _ => trials,
-        }
-    }
-
-    /// The cartesian product, the seed running fastest and the observation vector slowest.
-    pub fn trials(&self, instances: usize) -> Vec<Trial> {
-        let mut trials = Vec::new();
-        for (instance, rows) in (0..instances).flat_map(|i| self.rows.iter().map(move |rows| (i, rows))) {
-            for k in &self.search_ranks {
-                for (mu, lambda) in self.step_sizes.iter().flat_map(|mu| self.dampings.iter().map(move |l| (mu, l))) {
-                    for alpha in &self.init_scales {
-                        for seed in &self.seeds {
-                            let mut trial = Trial::default().instance(instance);
-                            trial = rows.map_or(trial, |rows| trial.rows(rows));
-                            trial = k.map_or(trial, |k| trial.search_rank(k));
-                            trial = mu.map_or(trial, |mu| trial.step_size(mu));
-                            trial = lambda.map_or(trial, |lambda| trial.damping(lambda));
-                            trial = alpha.map_or(trial, |alpha| trial.init_scale(alpha));
-                            trials.push(seed.map_or(trial, |seed| trial.seed(seed)));
-                        }
-                    }
-                }
-            }
-        }
-        trials
-    }
 }
 
 fn axis<T: grid::Scalar>(name: &str, text: &Option<String>) -> Result<Vec<Option<T>>> {
@@ -191,8 +186,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     axes.step_sizes = axis("step_size", &args.common.step_size)?;
     axes.dampings = axis("damping", &args.common.method.damping)?;
     let settings = shared_settings(&args.common)?;
-    let settings =
-        settings.method(method).parameters(args.common.method.parameters()?).observe(schedule(&args.observe)?);
+    let settings = settings.method(method).parameters(args.common.method.parameters()?).observe(args.observe.parse()?);
     let settings = saving::with_saving(args, settings)?;
     // What can be refused without the problem is refused before any file is opened.
     settings.clone().trials(axes.trials(1)).check()?;
@@ -298,20 +292,6 @@ pub fn pair_of(name: &str, text: &str, allowed: &str, fix: &str) -> Result<(usiz
     }
 }
 
-/// What --observe says.
-pub fn schedule(text: &str) -> Result<Schedule> {
-    match (text, text.strip_prefix("every:").map(str::parse::<usize>)) {
-        ("log", _) => Ok(Schedule::Log),
-        (_, Some(Ok(j))) => Ok(Schedule::Every(j)),
-        _ => Err(Error::Invalid {
-            name: "observe".into(),
-            found: format!("'{text}'"),
-            allowed: "every:J with J at least 1, or log".into(),
-            fix: "for example every:10".into(),
-        }),
-    }
-}
-
 /// The flags as they were understood.
 fn settings_of(args: &Args, measurements: Map<String, Value>) -> Value {
     let mut settings = described(&args.common, measurements);
@@ -329,7 +309,7 @@ pub fn described(args: &Common, measurements: Map<String, Value>) -> Map<String,
         "rows": args.rows, "search_rank": args.search_rank, "step_size": args.step_size,
         "init_scale": args.init_scale, "seed": args.seed,
         "init_preprocess": args.init_preprocess, "init_std": args.init_std, "backend": args.backend, "precision": args.precision, "storage": args.storage,
-        "variant": args.variant, "device_memory": args.device_memory,
+        "variant": args.variant, "parts": args.parts, "device_memory": args.device_memory,
         "max_iterations": args.max_iterations,
         "stop_relative_error": args.stop_relative_error, "stop_loss": args.stop_loss,
         "stop_residual": args.stop_residual, "stop_time": args.stop_time, "stall_window": args.stall_window,

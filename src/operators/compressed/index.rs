@@ -49,6 +49,14 @@ impl Values {
         }
     }
 
+    pub(crate) fn slice(&self, nonzeros: Range<usize>) -> Self {
+        match self {
+            Self::Ones => Self::Ones,
+            Self::F32(values) => Self::F32(values[nonzeros].to_vec()),
+            Self::F64(values) => Self::F64(values[nonzeros].to_vec()),
+        }
+    }
+
     /// The values of `order`.
     fn permuted(&self, order: &[u32]) -> Self {
         match self {

@@ -119,6 +119,21 @@ impl Compressed {
         memory.require("measurements", "Use fewer measurements, or a machine with more memory")
     }
 
+    /// The lists of these measurements alone, copied.
+    pub(crate) fn slice(&self, measurements: Range<usize>) -> Self {
+        let nonzeros = match &self.starts {
+            Some(starts) => starts[measurements.start] as usize..starts[measurements.end] as usize,
+            None => measurements.clone(),
+        };
+        let begin = nonzeros.start as u32;
+        let starts = self
+            .starts
+            .as_ref()
+            .map(|starts| starts[measurements.start..=measurements.end].iter().map(|start| start - begin).collect());
+        let (rows, columns) = (self.rows[nonzeros.clone()].to_vec(), self.columns[nonzeros.clone()].to_vec());
+        Self::new(self.shape, starts, rows, columns, self.values.slice(nonzeros), None)
+    }
+
     /// The nonzeros of a measurement.
     pub(crate) fn range(&self, i: usize) -> Range<usize> {
         match &self.starts {
@@ -237,6 +252,12 @@ macro_rules! compressed_operator {
 
             fn memory(&self) -> Vec<Part> {
                 self.lists.memory()
+            }
+
+            /// Copies the lists.
+            fn slice(&self, measurements: Range<usize>) -> Option<std::sync::Arc<dyn Operator>> {
+                let (lists, normalization) = (self.lists.slice(measurements), self.normalization);
+                Some(std::sync::Arc::new(Self { lists, normalization, isotropic: false }))
             }
 
             fn is_isotropic(&self) -> bool {

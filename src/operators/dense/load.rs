@@ -72,7 +72,14 @@ impl OpenOptions {
     /// [`Error::Io`] and [`Error::File`] for what cannot be read, has no or two readings as matrices, is not finite, or
     /// overflows the storage type.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<DenseFile> {
-        let array = NpyArray::open(path)?;
+        self.read(NpyArray::open(path)?)
+    }
+
+    /// [`OpenOptions::open`] from an array: what would be used in place in a mapped file is used where it lies.
+    ///
+    /// # Errors
+    /// As [`OpenOptions::open`].
+    pub fn read(&self, array: NpyArray) -> Result<DenseFile> {
         let (shape, layout) = interpret(&array, self)?;
         let dtype = array.dtype();
         let (path, file_shape) = (array.path().to_owned(), array.shape().to_vec());
@@ -125,7 +132,7 @@ const LARGE_COPY: u64 = 1 << 30;
 fn copy_notice(operator: &Dense) -> Option<String> {
     let held = Memory { parts: operator.memory() };
     let bytes = held.bytes(Place::Host);
-    (bytes >= LARGE_COPY).then(|| {
+    (bytes >= LARGE_COPY && !operator.is_in_place()).then(|| {
         format!(
             "matrices: held in memory in {}, {}; packed rows in the file's own f32 or f64 are read from the file instead",
             operator.storage(),
@@ -194,15 +201,12 @@ fn load<T: Stored>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Row
                 return Err(not_finite(&array, at, values[at].widen()));
             }
             let count = values.len();
-            match array.into_map() {
-                Ok((map, offset)) if T::STORAGE == Storage::F32 => {
-                    return Ok((Rows::F32(Data::Mapped { map, offset, count }), Findings::default()));
-                }
-                Ok((map, offset)) => {
-                    return Ok((Rows::F64(Data::Mapped { map, offset, count }), Findings::default()));
-                }
-                Err(array) => array,
-            }
+            let (bytes, offset) = array.into_bytes();
+            let rows = match T::STORAGE {
+                Storage::F32 => Rows::F32(Data::Kept { bytes, offset, count }),
+                _ => Rows::F64(Data::Kept { bytes, offset, count }),
+            };
+            return Ok((rows, Findings::default()));
         }
         _ => array,
     };

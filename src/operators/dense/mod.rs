@@ -19,13 +19,14 @@ mod storage;
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::memory::{Part, Place, product};
+use crate::memory::{Part, product};
 use crate::operators::rows::twin;
 use crate::operators::{
     Cost, GpuForm, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator, Reader,
@@ -255,8 +256,8 @@ impl Dense {
 fn store<T: Real>(values: Vec<T>) -> Rows {
     // T is f32 or f64 (the trait is sealed); the cast of the same type reuses the allocation.
     match size_of::<T>() {
-        4 => Rows::F32(Data::Owned(bytemuck::allocation::cast_vec(values))),
-        _ => Rows::F64(Data::Owned(bytemuck::allocation::cast_vec(values))),
+        4 => Rows::F32(Data::new(bytemuck::allocation::cast_vec(values))),
+        _ => Rows::F64(Data::new(bytemuck::allocation::cast_vec(values))),
     }
 }
 
@@ -339,8 +340,13 @@ impl Operator for Dense {
     fn memory(&self) -> Vec<Part> {
         let bytes = product(&[self.measurements, self.shape.dimension() * self.storage().bytes()])
             + (self.measurements * self.storage().row_overhead()) as u64;
-        let place = if self.is_mapped() { Place::File } else { Place::Host };
-        vec![Part::new(format!("matrices in {}", self.storage()), place, bytes)]
+        vec![Part::new(format!("matrices in {}", self.storage()), self.place(), bytes)]
+    }
+
+    /// Shares the numbers, or the mapped file; half precision is copied.
+    fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
+        let rows = self.rows.slice(&measurements, self.shape.dimension());
+        Some(Arc::new(Self::of(self.shape, measurements.len(), rows, false)))
     }
 
     fn is_isotropic(&self) -> bool {

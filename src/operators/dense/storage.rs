@@ -6,11 +6,15 @@
 //! the scale) read the same matrix. What falls below 2⁻¹⁴ after scaling, that is below 2⁻²⁹ of the row's largest entry,
 //! is stored as zero: half precision would hold it as a subnormal number, which devices may flush when they unpack it.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use half::f16;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::io::Bytes;
 use crate::memory::{Memory, Part, Place, product, readable_bytes};
 use crate::operators::dense::Dense;
 use crate::operators::rows::twin::Rows as _;
@@ -61,22 +65,41 @@ impl std::fmt::Display for Storage {
 
 /// Numbers held in memory or in a mapped file.
 pub(super) enum Data<T> {
-    Owned(Vec<T>),
-    /// Row-major little-endian packed rows, straight from a file.
-    Mapped {
-        map: memmap2::Mmap,
+    Owned(Arc<Vec<T>>, Range<usize>),
+    /// Row-major little-endian packed rows, straight from a file or from somebody else's memory.
+    Kept {
+        bytes: Bytes,
         offset: usize,
         count: usize,
     },
 }
 
 impl<T: bytemuck::Pod> Data<T> {
+    pub(super) fn new(values: Vec<T>) -> Self {
+        let all = 0..values.len();
+        Self::Owned(Arc::new(values), all)
+    }
+
+    /// A range of the numbers; nothing is copied.
+    fn slice(&self, numbers: &Range<usize>) -> Self {
+        match self {
+            Self::Owned(values, range) => {
+                Self::Owned(values.clone(), range.start + numbers.start..range.start + numbers.end)
+            }
+            Self::Kept { bytes, offset, .. } => Self::Kept {
+                bytes: bytes.clone(),
+                offset: offset + numbers.start * size_of::<T>(),
+                count: numbers.len(),
+            },
+        }
+    }
+
     pub(super) fn as_slice(&self) -> &[T] {
         match self {
-            Self::Owned(values) => values,
-            // `load` only maps what is aligned, little-endian and long enough.
-            Self::Mapped { map, offset, count } => {
-                bytemuck::cast_slice(&map[*offset..*offset + *count * size_of::<T>()])
+            Self::Owned(values, range) => &values[range.clone()],
+            // `load` only keeps what is aligned, little-endian and long enough.
+            Self::Kept { bytes, offset, count } => {
+                bytemuck::cast_slice(&bytes.as_slice()[*offset..*offset + *count * size_of::<T>()])
             }
         }
     }
@@ -91,6 +114,20 @@ pub(super) enum Rows {
     },
     F32(Data<f32>),
     F64(Data<f64>),
+}
+
+impl Rows {
+    /// The rows of these measurements, p numbers each. Half precision is copied.
+    pub(super) fn slice(&self, measurements: &Range<usize>, p: usize) -> Self {
+        let numbers = measurements.start * p..measurements.end * p;
+        match self {
+            Self::F16 { data, scales } => {
+                Self::F16 { data: data[numbers].to_vec(), scales: scales[measurements.clone()].to_vec() }
+            }
+            Self::F32(data) => Self::F32(data.slice(&numbers)),
+            Self::F64(data) => Self::F64(data.slice(&numbers)),
+        }
+    }
 }
 
 /// Refuses rows that would not fit in memory, before an allocation fails and ends the program. `fix` says what else there is
@@ -211,7 +248,7 @@ impl Stored for f32 {
     }
 
     fn rows(values: Vec<Self>, _scales: Vec<f32>) -> Rows {
-        Rows::F32(Data::Owned(values))
+        Rows::F32(Data::new(values))
     }
 }
 
@@ -228,7 +265,7 @@ impl Stored for f64 {
     }
 
     fn rows(values: Vec<Self>, _scales: Vec<f32>) -> Rows {
-        Rows::F64(Data::Owned(values))
+        Rows::F64(Data::new(values))
     }
 }
 
@@ -318,7 +355,20 @@ impl Dense {
 
     /// Whether the rows are read from the file that they lie in, rather than from a copy in memory.
     pub fn is_mapped(&self) -> bool {
-        matches!(&self.rows, Rows::F32(Data::Mapped { .. }) | Rows::F64(Data::Mapped { .. }))
+        self.is_in_place() && self.place() == Place::File
+    }
+
+    /// Whether the rows are read where they were given, in a file or in an array, and were not copied.
+    pub fn is_in_place(&self) -> bool {
+        matches!(&self.rows, Rows::F32(Data::Kept { .. }) | Rows::F64(Data::Kept { .. }))
+    }
+
+    /// Where the rows lie.
+    pub(super) fn place(&self) -> Place {
+        match &self.rows {
+            Rows::F32(Data::Kept { bytes, .. }) | Rows::F64(Data::Kept { bytes, .. }) => bytes.place(),
+            _ => Place::Host,
+        }
     }
 
     /// The same matrices held in another type, rounded once to nearest. Observations measured before the rounding no

@@ -65,15 +65,29 @@ impl OpenVectors {
     /// [`Error::Io`] and [`Error::File`] for what cannot be read, has another shape, is complex or not finite, or where the two
     /// files do not fit each other; [`Error::Invalid`] where the model and the number of files do not.
     pub fn open(&self, left: impl AsRef<Path>, right: Option<&Path>) -> Result<VectorsFile> {
-        if right.is_some() != (self.model == Model::Asymmetric) {
-            let (found, allowed, fix) = match right {
-                Some(_) => ("a second file", "none for a symmetric model", "say --model asymmetric, or leave it out"),
-                None => ("nothing", "b.npy for --model asymmetric", "give b of the products a·bᵀ, or drop --model"),
-            };
-            return Err(Error::invalid("vectors_right", found, allowed, fix));
+        self.require_sides(right.is_some())?;
+        self.read(vectors(left.as_ref())?, right.map(vectors).transpose()?)
+    }
+
+    fn require_sides(&self, right: bool) -> Result<()> {
+        if right == (self.model == Model::Asymmetric) {
+            return Ok(());
         }
-        let left = self.side(left.as_ref())?;
-        let right = right.map(|path| self.side(path)).transpose()?;
+        let (found, allowed, fix) = match right {
+            true => ("a second file", "none for a symmetric model", "say --model asymmetric, or leave it out"),
+            false => ("nothing", "b.npy for --model asymmetric", "give b of the products a·bᵀ, or drop --model"),
+        };
+        Err(Error::invalid("vectors_right", found, allowed, fix))
+    }
+
+    /// [`OpenVectors::open`] from arrays.
+    ///
+    /// # Errors
+    /// As [`OpenVectors::open`].
+    pub fn read(&self, left: NpyArray, right: Option<NpyArray>) -> Result<VectorsFile> {
+        self.require_sides(right.is_some())?;
+        let left = self.side(left)?;
+        let right = right.map(|array| self.side(array)).transpose()?;
         if let Some(right) = &right
             && (right.measurements, right.products) != (left.measurements, left.products)
         {
@@ -110,15 +124,8 @@ impl OpenVectors {
         Ok(VectorsFile { operator, path, shape: file_shape, dtype, notices })
     }
 
-    fn side(&self, path: &Path) -> Result<Side> {
-        let array = NpyArray::open(path).map_err(|error| match error {
-            Error::File { path, found, allowed, fix } if fix.starts_with("Lift") => {
-                let lift = "Lift them to real numbers: of a = u + iv, for a complex unknown of n entries, give (u; v) and (-v; \
-                            u), an array (m, 2n, 2) for a real unknown of size 2n; y = |a^H x|^2 stays as it is";
-                Error::File { path, found, allowed, fix: lift.into() }
-            }
-            other => other,
-        })?;
+    fn side(&self, array: NpyArray) -> Result<Side> {
+        let path = array.path();
         let shape = array.shape().to_vec();
         let (measurements, n, products) = match *shape {
             [m, n] => (m, n, 1),
@@ -174,8 +181,21 @@ impl OpenVectors {
             ));
         }
         let dtype = array.dtype().to_string();
-        Ok(Side { path: path.to_owned(), shape, dtype, measurements, products, n, vectors, rounded })
+        let path = path.to_owned();
+        Ok(Side { path, shape, dtype, measurements, products, n, vectors, rounded })
     }
+}
+
+/// A file of vectors.
+fn vectors(path: &Path) -> Result<NpyArray> {
+    NpyArray::open(path).map_err(|error| match error {
+        Error::File { path, found, allowed, fix } if fix.starts_with("Lift") => {
+            let lift = "Lift them to real numbers: of a = u + iv, for a complex unknown of n entries, give (u; v) and (-v; \
+                        u), an array (m, 2n, 2) for a real unknown of size 2n; y = |a^H x|^2 stays as it is";
+            Error::File { path, found, allowed, fix: lift.into() }
+        }
+        other => other,
+    })
 }
 
 /// Both sides in the wider of their types.

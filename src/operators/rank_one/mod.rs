@@ -22,6 +22,7 @@ mod load;
 mod twin;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rand::RngExt;
 use rayon::prelude::*;
@@ -55,6 +56,13 @@ impl Vectors {
         match self {
             Self::F32(_) => Storage::F32,
             Self::F64(_) => Storage::F64,
+        }
+    }
+
+    fn slice(&self, numbers: Range<usize>) -> Self {
+        match self {
+            Self::F32(values) => Self::F32(values[numbers].to_vec()),
+            Self::F64(values) => Self::F64(values[numbers].to_vec()),
         }
     }
 
@@ -335,6 +343,17 @@ impl Operator for RankOne {
         };
         let left = part("vectors", &self.left);
         std::iter::once(left).chain(self.right.as_ref().map(|right| part("right vectors", right))).collect()
+    }
+
+    /// Copies the vectors.
+    fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
+        let of = |vectors: &Vectors, n: usize| {
+            vectors.slice(measurements.start * self.products * n..measurements.end * self.products * n)
+        };
+        let left = of(&self.left, self.shape.rows());
+        let right = self.right.as_ref().map(|right| of(right, self.shape.columns()));
+        let made = Self::checked(self.shape, self.products, left, right).and_then(|made| made.centred(false));
+        Some(Arc::new(made.ok()?))
     }
 
     fn is_isotropic(&self) -> bool {

@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use crate::operators::rows::{Adjoint, Forward, Pack, settle, total};
-use crate::operators::seeded::hash::{Key, MULTIPLIERS, SPREAD, row_key};
+use crate::operators::seeded::hash::{Key, MULTIPLIERS, SPREAD};
 use crate::operators::seeded::{Ensemble, Seeded};
 use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
 use crate::simd::{InstructionSet, Stored, Task, Unit, Widen};
@@ -117,8 +117,7 @@ where
         };
         for first in (0..measurements.len()).step_by(cut.rows) {
             let count = cut.rows.min(measurements.len() - first);
-            let keys: Vec<Key> =
-                (first..first + count).map(|i| row_key(seeded.seed, (measurements.start + i) as u64)).collect();
+            let keys: Vec<Key> = (first..first + count).map(|i| seeded.key(measurements.start + i)).collect();
             sums.fill(T::ZEROS);
             for block in cut.blocks(p) {
                 let width = block.len();
@@ -208,6 +207,7 @@ fn make(ensemble: Ensemble, keys: &[Key], first: usize, out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operators::seeded::hash::row_key;
     use crate::problem::Shape;
 
     #[test]

@@ -19,9 +19,9 @@ impl GpuSource for Seeded {
         };
         let [first, second] = self.seed;
         let constants = format!(
-            "const SEED0: u32 = {first}u;\nconst SEED1: u32 = {second}u;\nconst SHIFT: u32 = {shift}u;\n\
+            "const SEED0: u32 = {first}u;\nconst SEED1: u32 = {second}u;\nconst FIRST: u32 = {}u;\nconst SHIFT: u32 = {shift}u;\n\
              const SCALE: real = {:?};\n",
-            self.scale
+            self.first, self.scale
         );
         GpuPlan {
             shader: include_str!("../../../shaders/rows/two_kernel.wgsl"),

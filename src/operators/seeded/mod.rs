@@ -17,6 +17,7 @@ mod gpu;
 mod hash;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::operators::rows::{Packing, twin};
@@ -36,6 +37,8 @@ enum Ensemble {
 #[derive(Clone, Debug)]
 pub struct Seeded {
     shape: Shape,
+    /// Number of the first measurement, where it is a slice of more.
+    first: u64,
     measurements: usize,
     seed: hash::Key,
     ensemble: Ensemble,
@@ -94,6 +97,7 @@ impl Seeded {
         };
         Ok(Self {
             shape,
+            first: 0,
             measurements,
             seed: hash::seed_words(seed),
             ensemble,
@@ -121,6 +125,11 @@ impl Seeded {
         }
     }
 
+    /// The key of row i.
+    fn key(&self, i: usize) -> hash::Key {
+        hash::row_key(self.seed, self.first + i as u64)
+    }
+
     fn packing(&self) -> Packing {
         Packing { shape: self.shape, off_diagonal: self.off_diagonal }
     }
@@ -128,7 +137,7 @@ impl Seeded {
 
 impl twin::Rows for Seeded {
     fn row(&self, i: usize, out: &mut [f64]) {
-        let key = hash::row_key(self.seed, i as u64);
+        let key = self.key(i);
         for (q, out) in (0_u32..).zip(out.iter_mut()) {
             *out = self.scale * f64::from(self.number(key, q));
         }
@@ -207,6 +216,11 @@ impl Operator for Seeded {
             Ensemble::Signs => 12.0 / 32.0 + 3.0,
         };
         Cost { bytes: 0.0, flops: entries * (4.0 * batch as f64 + making * self.times_made()) }
+    }
+
+    fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
+        let (first, measurements) = (self.first + measurements.start as u64, measurements.len());
+        Some(Arc::new(Self { first, measurements, isotropic: false, ..self.clone() }))
     }
 
     fn is_isotropic(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::io::read_sparse_rows;
+use crate::io::{SparseRows, read_sparse_rows};
 use crate::operators::dense::{OpenOptions, shape_of_width};
 use crate::operators::{Layout, Operator, Sparse};
 
@@ -37,7 +37,15 @@ impl Sparse {
     /// [`Error::Memory`].
     pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<SparseFile> {
         let path = path.as_ref();
-        let rows = read_sparse_rows(path)?;
+        Self::read(path, read_sparse_rows(path)?, options)
+    }
+
+    /// [`Sparse::open`] from compressed rows; `label` stands for the path in messages.
+    ///
+    /// # Errors
+    /// As [`Sparse::open`].
+    pub fn read(label: impl AsRef<Path>, rows: SparseRows, options: &OpenOptions) -> Result<SparseFile> {
+        let path = label.as_ref();
         let (shape, layout) = shape_of_width(path, options, rows.width)?;
         let operator = Self::from_csr(shape, layout, &rows.indptr, &rows.indices, &rows.values)
             .map_err(|error| named(path, error))?;

@@ -1,0 +1,43 @@
+"""Recover a low-rank matrix from linear measurements of it.
+
+>>> import lowrank
+>>> s = lowrank.solve(A, y, search_rank=20)   # A: (m, n, n), y: (m,)
+>>> s.left                                    # U, (n, k): the matrix is U @ U.T
+
+y_i = <A_i, M>: ``solve`` finds M of low rank from the A_i and the y_i. ``Dense``, ``Seeded``, ``Rademacher``, ``RankOne``,
+``Sparse`` and ``Entries`` are what the A_i can be, ``problem`` makes random matrices to try things on, ``compare``, ``sweep`` and
+``reproduce`` are studies of methods. Names and defaults are those of the command line.
+"""
+
+from . import problem
+from ._lowrank import InvalidInput, LowrankError, __version__
+from ._progress import Progress
+from ._solution import Solution, Trial
+from ._solve import solve
+from ._studies import Comparison, Study, Sweep, compare, reproduce, sweep
+from .operators import Dense, Entries, Operator, Rademacher, RankOne, Seeded, Sparse, devices
+
+__all__ = [
+    "Comparison",
+    "Dense",
+    "Entries",
+    "InvalidInput",
+    "LowrankError",
+    "Operator",
+    "Progress",
+    "Rademacher",
+    "RankOne",
+    "Seeded",
+    "Solution",
+    "Sparse",
+    "Study",
+    "Sweep",
+    "Trial",
+    "__version__",
+    "compare",
+    "devices",
+    "problem",
+    "reproduce",
+    "solve",
+    "sweep",
+]

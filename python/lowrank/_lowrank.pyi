@@ -1,0 +1,126 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+class InvalidInput(ValueError): ...
+class LowrankError(RuntimeError): ...
+
+class Operator:
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def measurements(self) -> int: ...
+    @property
+    def normalization(self) -> float: ...
+    @property
+    def storage(self) -> str | None: ...
+    @property
+    def memory(self) -> list[tuple[str, str, int]]: ...
+    @property
+    def notices(self) -> list[str]: ...
+    @property
+    def observations(self) -> NDArray[np.float64] | None: ...
+    def sensing_matrix(self, i: int) -> NDArray[np.float64]: ...
+    def forward(self, left: np.ndarray, right: np.ndarray | None) -> NDArray[np.float64]: ...
+    def adjoint_apply(self, residual: np.ndarray, applied: np.ndarray, transposed: bool) -> NDArray[np.float64]: ...
+
+class Truth:
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def matrix(self) -> NDArray[np.float64]: ...
+    def left(self) -> NDArray[np.float64] | None: ...
+    def right(self) -> NDArray[np.float64] | None: ...
+    def measure(self, operator: Operator, noise_std: float, seed: int) -> NDArray[np.float64]: ...
+
+def defaults() -> str: ...
+def devices() -> list[tuple[str, str, str, bool]]: ...
+def dense(
+    matrices: np.ndarray,
+    model: str,
+    layout: str | None,
+    shape: tuple[int, int] | None,
+    storage: str | None,
+    normalization: str,
+) -> Operator: ...
+def dense_gaussian(model: str, shape: tuple[int, int], measurements: int, seed: int, storage: str) -> Operator: ...
+def made(
+    name: str, model: str, shape: tuple[int, int], measurements: int, seed: int, normalization: str
+) -> Operator: ...
+def rank_one(
+    vectors: np.ndarray,
+    right: np.ndarray | None,
+    model: str,
+    storage: str | None,
+    normalization: str,
+    centred: bool,
+) -> Operator: ...
+def rank_one_gaussian(
+    model: str, shape: tuple[int, int], measurements: int, products: int, seed: int
+) -> Operator: ...
+def sparse(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int64],
+    values: NDArray[np.float64],
+    width: int,
+    model: str,
+    layout: str | None,
+    shape: tuple[int, int] | None,
+    normalization: str,
+) -> Operator: ...
+def entries(
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    values: NDArray[np.float64],
+    shape: tuple[int, int] | None,
+    model: str,
+    normalization: str,
+) -> Operator: ...
+def synthetic(
+    model: str,
+    sizes: tuple[int, int],
+    rank: int,
+    condition_number: float,
+    seed: int,
+    signature: tuple[int, int] | None,
+) -> Truth: ...
+def solve(
+    operator: Operator,
+    observations: np.ndarray | None,
+    truth: Any,
+    truth_matrix: np.ndarray | None,
+    init: Any,
+    options: dict[str, Any],
+    observer: Callable[[dict[str, Any]], bool] | None,
+    observe_factors: bool,
+    settings_json: str,
+) -> tuple[str, bytes, bytes, list[NDArray[np.float64]], list[NDArray[np.float64]] | None]: ...
+def compare(
+    operator: Operator,
+    observations: np.ndarray | None,
+    truth: Any,
+    truth_matrix: np.ndarray | None,
+    init: Any,
+    methods: list[tuple[str, dict[str, Any]]] | None,
+    options: dict[str, Any],
+    levels: list[float] | None,
+    observer: Callable[[dict[str, Any]], bool] | None,
+) -> tuple[bytes, bytes, str, bool, list[str]]: ...
+def sweep(
+    options: dict[str, Any], observer: Callable[[dict[str, Any]], bool] | None
+) -> tuple[bytes, bytes, bool, list[str]]: ...
+def reproduce(
+    name: str,
+    experiment: str,
+    quick: bool,
+    options: dict[str, Any],
+    out: str | None,
+    observer: Callable[[dict[str, Any]], bool] | None,
+) -> tuple[str, list[tuple[str, str, str]], bool]: ...

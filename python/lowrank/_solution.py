@@ -1,0 +1,122 @@
+"""Results of a run."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from . import _tables
+
+
+class Trial:
+    """One trial of a run. Every key of its ``report`` is an attribute too: ``iterations``, ``step_size``, ``train_loss``,
+    ``relative_residual``, ``relative_error``, ``holdout_loss``, ``estimated_rank`` …"""
+
+    report: dict[str, Any]
+    left: np.ndarray
+    """U, or L: (n1, k), float64."""
+
+    def __init__(self, report: dict[str, Any], left: np.ndarray, right: np.ndarray | None, model: str, positive: int):
+        self.report, self.left, self._right, self._model, self._positive = report, left, right, model, positive
+
+    @property
+    def right(self) -> np.ndarray:
+        """R, (n2, k); of models with one factor U again."""
+        return self.left if self._right is None else self._right
+
+    @property
+    def status(self) -> str:
+        """Converged, IterationLimit, TimeLimit, Stalled, Diverged or Interrupted."""
+        return self.report["status"]
+
+    @property
+    def singular_values(self) -> np.ndarray:
+        """Of U, largest first; for other products than U U^T the square roots of those of the product."""
+        return np.array(self.report["singular_values"])
+
+    def matrix(self) -> np.ndarray:
+        """What was recovered, (n1, n2): U U^T, U S U^T or L R^T."""
+        signs = np.where(np.arange(self.left.shape[1]) < self._positive, 1.0, -1.0) if self._model == "signed" else 1.0
+        return (self.left * signs) @ self.right.T
+
+    def __getattr__(self, name: str) -> Any:
+        report = self.__dict__.get("report", {})
+        if name in report:
+            return report[name]
+        raise AttributeError(f"{type(self).__name__} has no '{name}'; its report has {', '.join(report)}")
+
+    def __repr__(self) -> str:
+        error = self.report.get("relative_error")
+        known = "" if error is None else f", relative error {error:.2e}"
+        return (
+            f"Trial({self.status} after {self.report['iterations']} iterations, "
+            f"relative residual {self.report['relative_residual'] or float('nan'):.2e}{known})"
+        )
+
+
+class Solution:
+    """The result of ``solve``. ``left``, ``right``, ``status``, ``singular_values`` and ``matrix()`` are those of ``best``, the trial
+    with the lowest held-out loss, or the lowest training loss where nothing is held out. Can be pickled."""
+
+    report: dict[str, Any]
+    """Everything that was run and came out, as the command line's --report has it."""
+    trials: list[Trial]
+
+    def __init__(self, report: dict[str, Any], trace: bytes, table: bytes, trials: list[Trial]):
+        self.report, self._trace, self._table, self.trials = report, trace, table, trials
+
+    @property
+    def best(self) -> Trial:
+        return self.trials[self.report["best_trial"]]
+
+    @property
+    def left(self) -> np.ndarray:
+        """U, or L: (n1, k), float64."""
+        return self.best.left
+
+    @property
+    def right(self) -> np.ndarray:
+        """R, (n2, k); of models with one factor U again."""
+        return self.best.right
+
+    @property
+    def status(self) -> str:
+        """Converged, IterationLimit, TimeLimit, Stalled, Diverged or Interrupted."""
+        return self.best.status
+
+    @property
+    def singular_values(self) -> np.ndarray:
+        """Of U, largest first; for other products than U U^T the square roots of those of the product."""
+        return self.best.singular_values
+
+    @property
+    def notices(self) -> list[str]:
+        """What was chosen automatically, and doubts about the data."""
+        return self.report["notices"]
+
+    def matrix(self) -> np.ndarray:
+        """What was recovered, (n1, n2): U U^T, U S U^T or L R^T."""
+        return self.best.matrix()
+
+    @functools.cached_property
+    def trace(self) -> dict[str, np.ndarray]:
+        """Every look at every trial, one array a column; what does not apply is nan."""
+        return _tables.columns(self._trace)
+
+    @functools.cached_property
+    def table(self) -> dict[str, np.ndarray]:
+        """Parameters and result of every trial, one array a column."""
+        return _tables.columns(self._table)
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draws errors or residuals of all trials over the iterations, on a new matplotlib figure or on two ``axes``; beside them the singular
+        values of the best factor. Returns the figure."""
+        from ._plot import solution
+
+        return solution(self, axes)
+
+    def __repr__(self) -> str:
+        trials = "" if len(self.trials) == 1 else f", best of {len(self.trials)} trials"
+        return f"Solution({self.best!r}{trials})"

@@ -1,0 +1,180 @@
+"""``solve``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from . import _lowrank
+from ._arrays import factors, optional
+from ._lowrank import InvalidInput
+from ._progress import Callback, Watch
+from ._solution import Solution, Trial
+from .operators import Entries, Operator, operator_of
+from .problem import Truth
+
+
+def solve(
+    matrices: Any,
+    observations: Any = None,
+    *,
+    truth: Any = None,
+    truth_matrix: Any = None,
+    model: str | None = None,
+    layout: str | None = None,
+    shape: tuple[int, int] | None = None,
+    storage: str | None = None,
+    normalization: str | float | None = None,
+    method: str = "prec-gd",
+    search_rank: int | Iterable[int] | None = None,
+    step_size: float | Iterable[float] | None = None,
+    init: Any = None,
+    init_scale: float | Iterable[float] | None = None,
+    init_scale_ratio: float | None = None,
+    init_std: str | None = None,
+    init_preprocess: str | None = None,
+    seed: int | Iterable[int] | None = None,
+    rows: int | Iterable[int] | None = None,
+    signature: tuple[int, int] | None = None,
+    ridge: float = 0.0,
+    damping: float | Iterable[float] | None = None,
+    damping_factor: float | None = None,
+    step_rule: str | None = None,
+    step_decay: float | None = None,
+    polyak_every: int | None = None,
+    optimal_loss: float | None = None,
+    polyak_scale: float | None = None,
+    minibatches: int | None = None,
+    method_seed: int | None = None,
+    memory: int | None = None,
+    loss: str = "square",
+    backend: str = "auto",
+    precision: str = "f32",
+    variant: str | None = None,
+    device_memory: str | None = None,
+    max_iterations: int = 5000,
+    stop_relative_error: float | None = None,
+    stop_loss: float | None = None,
+    stop_residual: float | None = None,
+    stop_time: float | None = None,
+    stall_window: int = 200,
+    observe: str = "every:10",
+    holdout: float | None = None,
+    holdout_seed: int = 0,
+    diagnose: bool = False,
+    callback: Callback | None = None,
+    callback_factors: bool = False,
+    progress: bool = False,
+) -> Solution:
+    """Recovers a matrix M from y_i = <A_i, M>.
+
+    matrices: the A_i: an operator (``Dense``, ``Seeded``, …), an array as ``Dense`` takes it, (m, n, n), (m, n*n) or packed
+        (m, n(n+1)/2), or scipy.sparse as ``Sparse`` takes it. model, layout, shape, storage and normalization belong to the last two.
+    observations: y, (m,), (m, 1), or (b, m) for b vectors at once; none for ``Entries``.
+    truth: the answer, to report errors: X (n, r) of X X^T; (L, R) of L R^T; (X, (p, q)) of the model signed; or a
+        ``problem.Truth``. truth_matrix: M itself.
+    search_rank: k, at least the rank you expect; default min(n, 20). step_size: mu; default 1/(4 |s A*(y)|).
+    init: small-random, imbalanced, spectral, spectral:J, or factors U (n, k) or (L, R) to start from. init_scale: alpha of the random start,
+        entries N(0, alpha^2/k), or N(0, alpha^2/n) with init_std="n". seed: of the random start. init_scale_ratio: size of the random R over
+        that of L. init_preprocess: none, truncate or optimal, what is done to y before a spectral start.
+    signature: (p, q), the positive and negative columns of U of the model signed. ridge: r adds (r/2)|U|^2 to the loss.
+    method: a word of ``lowrank list methods``; damping to memory are parameters of methods.
+    loss: square, l1 or huber:d; the last two bear gross outliers.
+    variant: a kernel variant of the backend. device_memory: what a gpu gets along with, such as "8G".
+    backend: auto, reference, cpu, gpu or gpu:NAME. precision: f32, f64 or mixed.
+    stop_*: targets; a run converges when all that were given are reached. stop_time: seconds. stall_window: 0 never calls a run stalled.
+    max_iterations: at most.
+    holdout: a share of the measurements, drawn with holdout_seed, that chooses the iterate that is returned and estimates its error.
+    observe: every:J or log: when the run is looked at. diagnose: follow the phases of gradient descent.
+    callback: called with a ``Progress`` at every look; True or StopIteration ends the run. callback_factors: with its factors.
+    progress: a bar, if tqdm is installed.
+
+    search_rank, step_size, init_scale, seed, damping and rows (the first so many measurements) may be lists: trials of every combination.
+    What is None has the library's default. Raises ``InvalidInput`` (a ValueError) and ``LowrankError`` (a RuntimeError).
+    """
+    options = dict(locals())
+    run = Run(options)
+    with Watch(callback, progress) as watch:
+        report, trace, table, lefts, rights = _lowrank.solve(
+            run.operator._core,
+            run.observations,
+            run.truth,
+            run.truth_matrix,
+            run.init,
+            run.options,
+            watch.observer,
+            callback_factors,
+            json.dumps(run.described(), default=_described),
+        )
+    found = json.loads(report)
+    chosen = run.operator.model
+    trials = [
+        Trial(of, left, right, chosen, signature[0] if signature else left.shape[1])
+        for of, left, right in zip(found["trials"], lefts, rights or [None] * len(lefts))
+    ]
+    return Solution(found, trace, table, trials)
+
+
+# Those of measurements and those of this side; the others go to the library as they are.
+OWN = {
+    "matrices",
+    "observations",
+    "truth",
+    "truth_matrix",
+    "model",
+    "layout",
+    "shape",
+    "storage",
+    "normalization",
+    "init",
+    "callback",
+    "callback_factors",
+    "progress",
+}
+
+
+class Run:
+    """Keywords as the library's function takes them."""
+
+    def __init__(self, said: dict[str, Any]):
+        self.options = {name: value for name, value in said.items() if name not in OWN and value is not None}
+        self.asked = said
+        single = said["precision"] == "f32" and said["backend"] != "reference"
+        usual = said["storage"] or ("f32" if single else None)
+        names = ("layout", "shape", "storage", "normalization")
+        given = {name: said[name] for name in names}
+        self.operator: Operator = operator_of(said["matrices"], said["model"], given, usual)
+        if isinstance(self.operator, Entries) and "rows" in self.options:
+            raise InvalidInput(
+                "rows: found a number of entries; allowed: all of them: they come in an order of their own. "
+                "Leave it out, or hold entries out with holdout"
+            )
+        self.observations = optional(said["observations"], "observations")
+        truth = said["truth"]
+        self.truth = truth._core if isinstance(truth, Truth) else None if truth is None else factors(truth, "truth")
+        self.truth_matrix = optional(said["truth_matrix"], "truth_matrix")
+        init = said["init"]
+        self.init = init if init is None or isinstance(init, str) else factors(init, "init")
+
+    def described(self) -> dict[str, Any]:
+        """Keywords for the report."""
+        named = {name: self.asked[name] for name in ("layout", "shape", "storage", "normalization") if self.asked[name] is not None}
+        return {
+            "operator": self.operator.name,
+            "model": self.operator.model,
+            "size": self.operator.shape,
+            "normalization_value": self.operator.normalization,
+            **named,
+            **{name: value for name, value in self.options.items() if name != "levels"},
+        }
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return list(value) if isinstance(value, Iterable) else repr(value)

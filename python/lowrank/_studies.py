@@ -1,0 +1,224 @@
+"""Comparisons, sweeps and published experiments."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _lowrank, _tables
+from ._progress import Callback, Watch
+from ._solve import Run, solve
+
+Method = str | tuple[str, dict[str, Any]]
+
+
+class Comparison:
+    """What methods did on one problem. ``table``: a row a method, medians over trials; ``curves``: every look."""
+
+    metric: str
+    """What errors are: relative_error, or an estimate of it from held-out measurements, or relative_residual."""
+    interrupted: bool
+    notices: list[str]
+
+    def __init__(self, table: bytes, curves: bytes, metric: str, interrupted: bool, notices: list[str]):
+        self._table, self._curves, self.metric, self.interrupted, self.notices = table, curves, metric, interrupted, notices
+
+    @functools.cached_property
+    def table(self) -> dict[str, np.ndarray]:
+        return _tables.columns(self._table)
+
+    @functools.cached_property
+    def curves(self) -> dict[str, np.ndarray]:
+        return _tables.columns(self._curves)
+
+    def plot(self, axes: Any = None) -> Any:
+        """Errors over iterations, a line a method (of the first trial), on a new matplotlib figure or on ``axes``. Returns the figure."""
+        from ._plot import comparison
+
+        return comparison(self, axes)
+
+    def __repr__(self) -> str:
+        names = ["label", "status", "iterations", "error", "seconds_per_iteration"]
+        return _tables.shown({name: self.table[name] for name in names})
+
+
+def compare(
+    matrices: Any,
+    observations: Any = None,
+    *,
+    methods: Sequence[Method] | None = None,
+    levels: Iterable[float] | None = None,
+    callback: Callback | None = None,
+    progress: bool = False,
+    **keywords: Any,
+) -> Comparison:
+    """Runs methods on the same measurements from the same start, one after the other.
+
+    methods: words, or (word, {parameter: value}); default: all that fit the model. levels: errors whose iterations and seconds are
+    in the table; default 1e-3, 1e-6, 1e-10. Other keywords as in ``solve``; step_size and parameters of methods go with the methods.
+    """
+    usual = {name: p.default for name, p in inspect.signature(solve).parameters.items() if name not in ("matrices", "observations")}
+    own = {"method", "step_size", "diagnose", "callback_factors", *PARAMETERS}
+    unknown = [name for name in keywords if name not in usual or name in own]
+    if unknown:
+        what = "goes with a method: methods=[('scaled-gd', {'damping': 1e-2})]" if unknown[0] in own else "is not a keyword"
+        raise TypeError(f"compare(): {unknown[0]} {what}")
+    said = {**usual, "observe": None, **keywords, "matrices": matrices, "observations": observations}
+    run = Run({name: None if name in own else value for name, value in said.items()})
+    chosen = None if methods is None else [_method(method, said.get("loss")) for method in methods]
+    with Watch(callback, progress) as watch:
+        found = _lowrank.compare(
+            run.operator._core,
+            run.observations,
+            run.truth,
+            run.truth_matrix,
+            run.init,
+            chosen,
+            run.options,
+            None if levels is None else list(levels),
+            watch.observer,
+        )
+    return Comparison(*found)
+
+
+PARAMETERS = (
+    "damping",
+    "damping_factor",
+    "step_rule",
+    "step_decay",
+    "polyak_every",
+    "optimal_loss",
+    "polyak_scale",
+    "minibatches",
+    "method_seed",
+    "memory",
+)
+
+
+def _method(method: Method, loss: Any) -> tuple[str, dict[str, Any]]:
+    word, own = (method, {}) if isinstance(method, str) else method
+    unknown = [name for name in own if name not in (*PARAMETERS, "step_size", "loss")]
+    if unknown:
+        raise _lowrank.InvalidInput(
+            f"methods: found '{unknown[0]}' in '{word}'; allowed: {', '.join((*PARAMETERS, 'step_size', 'loss'))}. "
+            "For example ('scaled-gd', {'step_size': 0.5})"
+        )
+    label = ":".join([word, *(f"{name}={value}" for name, value in own.items())])
+    return label, {"loss": loss, **own, "method": word}
+
+
+class Sweep:
+    """Success rates over a grid. ``table``: a row a cell; ``solves``: a row a solve."""
+
+    complete: bool
+    notices: list[str]
+
+    def __init__(self, table: bytes, solves: bytes, complete: bool, notices: list[str]):
+        self._table, self._solves, self.complete, self.notices = table, solves, complete, notices
+
+    @functools.cached_property
+    def table(self) -> dict[str, np.ndarray]:
+        return _tables.columns(self._table)
+
+    @functools.cached_property
+    def solves(self) -> dict[str, np.ndarray]:
+        return _tables.columns(self._solves)
+
+    def __repr__(self) -> str:
+        names = ["n", "rank", "measurements", "count", "successes", "rate"]
+        return _tables.shown({name: self.table[name] for name in names})
+
+
+def sweep(
+    n: int | Iterable[int],
+    rank: int | Iterable[int],
+    measurements: int | Iterable[int],
+    *,
+    noise_std: float | Iterable[float] | None = None,
+    condition_number: float | Iterable[float] | None = None,
+    search_rank: int | Iterable[int] | None = None,
+    init_scale: float | Iterable[float] | None = None,
+    step_size: float | Iterable[float] | None = None,
+    repetitions: int = 20,
+    success: float = 1e-3,
+    max_iterations: int = 2000,
+    stall_window: int = 200,
+    vary_operator: bool = False,
+    seed: int = 0,
+    backend: str = "auto",
+    precision: str = "f32",
+    batch: int = 64,
+    callback: Any = None,
+    progress: bool = False,
+) -> Sweep:
+    """How often gradient descent recovers random matrices, over a grid: a cell for every combination of the lists, ``repetitions``
+    solves each, with different truths, noise and starts. A solve succeeds at a relative error of at most ``success``. ``callback`` is called
+    with a dict of ``finished``, ``solves`` and ``iteration``; True ends the sweep with what there is."""
+    options = {name: value for name, value in locals().items() if name not in ("callback", "progress") and value is not None}
+    with Watch(None, progress) as watch:
+
+        def look(what: dict[str, Any]) -> bool:
+            if watch.observer is not None:
+                watch.observer(what)
+            return bool(callback(what)) if callback is not None else False
+
+        found = _lowrank.sweep(options, look if callback is not None or progress else None)
+    return Sweep(*found)
+
+
+class Study:
+    """A published experiment that was run again. ``claims``: what the paper says and what was found; ``table``: the same as columns."""
+
+    claims: list[dict[str, Any]]
+    interrupted: bool
+
+    def __init__(self, claims: str, figures: list[tuple[str, str, str]], interrupted: bool):
+        self.claims = json.loads(claims)
+        self.figures = {name: {"svg": svg, "data": text} for name, svg, text in figures}
+        """For each figure its SVG text and its data as CSV text."""
+        self.interrupted = interrupted
+
+    @property
+    def table(self) -> dict[str, list[Any]]:
+        names = list(dict.fromkeys(name for claim in self.claims for name in claim))
+        return {name: [claim.get(name) for claim in self.claims] for name in names}
+
+    @property
+    def holds(self) -> bool:
+        """Whether no claim was found wrong."""
+        return all(claim["verdict"] != "fails" for claim in self.claims)
+
+    def __repr__(self) -> str:
+        return _tables.shown({name: self.table[name] for name in ("id", "verdict", "expected", "measured")})
+
+
+def reproduce(
+    study: str,
+    experiment: str = "all",
+    *,
+    quick: bool = False,
+    n: int | None = None,
+    rank: int | None = None,
+    measurements: int | None = None,
+    search_rank: int | None = None,
+    seed: int = 1,
+    backend: str = "auto",
+    precision: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    callback: Callback | None = None,
+    progress: bool = False,
+) -> Study:
+    """Runs a paper's experiments again: ss21, or a word of ``lowrank reproduce --help``. ``experiment``: of ss21 phases, spectral, scale,
+    width or all. ``out``: a directory for a page, figures and their data."""
+    names = ("n", "rank", "measurements", "search_rank", "seed", "backend", "precision")
+    given = locals()
+    options = {name: given[name] for name in names if given[name] is not None}
+    with Watch(callback, progress) as watch:
+        found = _lowrank.reproduce(study, experiment, quick, options, None if out is None else os.fspath(out), watch.observer)
+    return Study(*found)

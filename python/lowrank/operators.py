@@ -1,0 +1,293 @@
+"""What the sensing matrices A_i can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _lowrank
+from ._arrays import array, optional, places
+from ._lowrank import InvalidInput
+
+Shape = tuple[int, int]
+
+
+def _sizes(shape: int | Shape) -> Shape:
+    return (shape, shape) if isinstance(shape, (int, np.integer)) else shape
+
+
+def devices() -> list[dict[str, Any]]:
+    """Graphics adapters that ``backend="gpu"`` or ``"gpu:NAME"`` can mean: name, kind, driver, and whether they have f64."""
+    return [dict(zip(("name", "kind", "driver", "double_precision"), device)) for device in _lowrank.devices()]
+
+
+class Operator:
+    """A measurement operator, A(Z)_i = <A_i, Z>. See ``Dense``, ``Seeded``, ``Rademacher``, ``RankOne``, ``Sparse``, ``Entries``."""
+
+    _core: _lowrank.Operator
+
+    def __init__(self, core: _lowrank.Operator):
+        self._core = core
+
+    @classmethod
+    def _of(cls, core: _lowrank.Operator) -> Any:
+        made = cls.__new__(cls)
+        made._core = core
+        return made
+
+    @property
+    def name(self) -> str:
+        """One word for the ensemble."""
+        return self._core.name
+
+    @property
+    def shape(self) -> Shape:
+        """(n1, n2) of the unknown matrix."""
+        return self._core.shape
+
+    @property
+    def model(self) -> str:
+        """psd, signed or asymmetric."""
+        return self._core.model
+
+    @property
+    def measurements(self) -> int:
+        """m."""
+        return self._core.measurements
+
+    @property
+    def normalization(self) -> float:
+        """s, such that s A*A is about the identity on low-rank matrices."""
+        return self._core.normalization
+
+    @property
+    def storage(self) -> str | None:
+        """f16, f32 or f64: how the numbers are held, where there are some."""
+        return self._core.storage
+
+    @property
+    def memory(self) -> list[dict[str, Any]]:
+        """What the measurements take: name, place (host, file) and bytes."""
+        return [dict(zip(("name", "place", "bytes"), part)) for part in self._core.memory]
+
+    @property
+    def notices(self) -> list[str]:
+        """What was found in the data: roundings, a normalization that does not fit."""
+        return self._core.notices
+
+    @property
+    def observations(self) -> np.ndarray | None:
+        """y, where it came with the operator (``Entries``)."""
+        return self._core.observations
+
+    def sensing_matrix(self, i: int) -> np.ndarray:
+        """A_i, (n1, n2), float64."""
+        return self._core.sensing_matrix(i)
+
+    def forward(self, left: Any, right: Any = None) -> np.ndarray:
+        """A(L R^T), (m,), for L (n1, k) and R (n2, k); A(L L^T) without R. Computed in f64 on the host."""
+        if right is None and self.model == "asymmetric":
+            raise InvalidInput("right: found nothing; allowed: R of shape (n2, k). The model asymmetric has two factors")
+        return self._core.forward(array(left, "left"), optional(right, "right"))
+
+    def adjoint_apply(self, residual: Any, applied: Any, *, transposed: bool = False) -> np.ndarray:
+        """(sum_i r_i A_i) V, (n1, k), for r (m,) and V (n2, k); with ``transposed`` (sum_i r_i A_i)^T W, (n2, k), for W (n1, k)."""
+        return self._core.adjoint_apply(array(residual, "residual"), array(applied, "applied"), transposed)
+
+    def __repr__(self) -> str:
+        n1, n2 = self.shape
+        return f"{type(self).__name__}({self.measurements} measurements of a {n1}x{n2} matrix, model {self.model})"
+
+
+class Dense(Operator):
+    """Stored sensing matrices.
+
+    matrices: (m, n1, n2), (m, n1*n2), or upper triangles row by row, (m, n(n+1)/2). Any real number type, any order and strides.
+    model: psd (M = U U^T), signed (U S U^T), asymmetric (L R^T).
+    layout: packed or full, needed only where the width can be read both ways; shape, (n1, n2), is another way to settle it.
+    storage: f16, f32 or f64 to hold the numbers in; default: float32 stays f32, everything else is f64.
+    normalization: 1/m, 1, auto or a number: s that makes s A*A about the identity.
+
+    Nothing is copied where packed rows, or full ones of the model asymmetric, lie in C order in float32 or float64 and in the
+    storage type: the operator then reads the array where it is, a ``numpy.memmap`` larger than the memory too, and the array must
+    not be written to while the operator exists. Full symmetric matrices are packed, which copies half of them; Fortran order,
+    other types and strides cost a copy.
+    """
+
+    def __init__(
+        self,
+        matrices: Any,
+        *,
+        model: str = "psd",
+        layout: str | None = None,
+        shape: Shape | None = None,
+        storage: str | None = None,
+        normalization: str | float = "1/m",
+    ):
+        found = array(matrices, "matrices")
+        super().__init__(_lowrank.dense(found, model, layout, shape, storage, str(normalization)))
+
+    @classmethod
+    def gaussian(
+        cls, shape: int | Shape, measurements: int, seed: int = 0, *, model: str = "psd", storage: str = "f32"
+    ) -> Dense:
+        """Independent normal numbers: N(0, 1) on the diagonal and N(0, 1/2) beside it of symmetric A_i, else N(0, 1)."""
+        return cls._of(_lowrank.dense_gaussian(model, _sizes(shape), measurements, seed, storage))
+
+
+class Seeded(Operator):
+    """Nearly Gaussian numbers made from a seed by an integer hash wherever they are needed: nothing is stored."""
+
+    _name = "seeded"
+
+    def __init__(
+        self,
+        shape: int | Shape,
+        measurements: int,
+        seed: int = 0,
+        *,
+        model: str = "psd",
+        normalization: str | float = "1/m",
+    ):
+        super().__init__(_lowrank.made(self._name, model, _sizes(shape), measurements, seed, str(normalization)))
+
+
+class Rademacher(Seeded):
+    """Random signs made from a seed: nothing is stored."""
+
+    _name = "rademacher"
+
+
+class RankOne(Operator):
+    """Outer products: y_i = a_i^T M a_i, or with ``right`` a_i^T M b_i (model asymmetric).
+
+    vectors: a, (m, n), or (m, n, q) for sums of q products. right: b, (m, n2) or (m, n2, q).
+    centred: take the mean out of the residuals of a a^T, as descent needs; see README.
+    """
+
+    def __init__(
+        self,
+        vectors: Any,
+        right: Any = None,
+        *,
+        model: str | None = None,
+        storage: str | None = None,
+        normalization: str | float = "1/m",
+        centred: bool = True,
+    ):
+        model = model or ("psd" if right is None else "asymmetric")
+        a, b = array(vectors, "vectors"), optional(right, "vectors_right")
+        super().__init__(_lowrank.rank_one(a, b, model, storage, str(normalization), centred))
+
+    @classmethod
+    def gaussian(
+        cls, shape: int | Shape, measurements: int, seed: int = 0, *, products: int = 1, model: str = "psd"
+    ) -> RankOne:
+        """Vectors of independent N(0, 1) entries."""
+        return cls._of(_lowrank.rank_one_gaussian(model, _sizes(shape), measurements, products, seed))
+
+    @staticmethod
+    def lift(vectors: Any) -> np.ndarray:
+        """Complex a = u + iv, (m, n), as real vectors (u; v) and (-v; u), (m, 2n, 2): y_i = |a_i^H x|^2 of a complex x is then that
+        of the real matrix of (Re x; Im x), of size 2n."""
+        a = np.asarray(vectors)
+        u, v = a.real, a.imag
+        return np.stack([np.concatenate([u, v], axis=1), np.concatenate([-v, u], axis=1)], axis=2)
+
+
+class Sparse(Operator):
+    """Sensing matrices with few nonzeros: a scipy.sparse matrix of shape (m, n1*n2) or packed (m, n(n+1)/2), a measurement a row,
+    or a list of m sparse matrices of shape (n1, n2). Other keywords as in ``Dense``."""
+
+    def __init__(
+        self,
+        matrices: Any,
+        *,
+        model: str = "psd",
+        layout: str | None = None,
+        shape: Shape | None = None,
+        normalization: str | float = "1/m",
+    ):
+        import scipy.sparse as sp
+
+        if isinstance(matrices, (list, tuple)) and matrices:
+            if not all(sp.issparse(matrix) for matrix in matrices) or len({m.shape for m in matrices}) > 1:
+                raise InvalidInput("matrices: found a list of other things; allowed: sparse matrices of one shape. Convert them")
+            shape, layout = shape or matrices[0].shape, layout or "full"
+            matrices = sp.vstack([sp.coo_array(matrix).reshape(1, -1) for matrix in matrices])
+        if not sp.issparse(matrices) or matrices.ndim != 2:
+            found = type(matrices).__name__
+            raise InvalidInput(
+                f"matrices: found {found}; allowed: a scipy.sparse matrix with a measurement a row, or a list of them. "
+                "Dense(A) takes arrays"
+            )
+        if matrices.dtype.kind not in "biuf":
+            raise InvalidInput(f"matrices: found {matrices.dtype}; allowed: real numbers. Convert it")
+        rows = sp.csr_array(matrices)
+        indptr, indices = (np.ascontiguousarray(part, dtype=np.int64) for part in (rows.indptr, rows.indices))
+        values = np.ascontiguousarray(rows.data, dtype=np.float64)
+        core = _lowrank.sparse(indptr, indices, values, rows.shape[1], model, layout, shape, str(normalization))
+        super().__init__(core)
+
+
+class Entries(Operator):
+    """Sampled entries of the unknown: matrix completion. The values are the observations: ``solve(Entries(...))`` takes no y.
+
+    rows, columns: positions counted from 0, (m,). values: (m,). shape: (n1, n2), default: what the positions need.
+    model: asymmetric, or psd or signed for a symmetric matrix. A position that is given twice counts with its mean.
+    """
+
+    def __init__(
+        self,
+        rows: Any,
+        columns: Any,
+        values: Any,
+        shape: Shape | None = None,
+        *,
+        model: str = "asymmetric",
+        normalization: str | float = "1/m",
+    ):
+        v = array(values, "values")
+        if v.dtype.kind not in "biuf" or v.ndim != 1:
+            raise InvalidInput(
+                f"values: found an array of shape {v.shape} of {v.dtype}; allowed: real numbers, shape (m,). "
+                "Give one for each entry"
+            )
+        v = np.ascontiguousarray(v, dtype=np.float64)
+        at = places(rows, "rows"), places(columns, "columns")
+        super().__init__(_lowrank.entries(*at, v, shape, model, str(normalization)))
+
+    @classmethod
+    def from_matrix(cls, ratings: Any, *, model: str = "asymmetric", normalization: str | float = "1/m") -> Entries:
+        """The stored entries of a scipy.sparse matrix (explicit zeros count), or those of an array that are not nan."""
+        if isinstance(ratings, np.ndarray):
+            if ratings.ndim != 2:
+                raise InvalidInput(f"ratings: found shape {ratings.shape}; allowed: a matrix. Give two axes")
+            known = ~np.isnan(ratings)
+            rows, columns = np.nonzero(known)
+            return cls(rows, columns, ratings[known], ratings.shape, model=model, normalization=normalization)
+        found = ratings.tocoo()
+        return cls(found.row, found.col, found.data, found.shape, model=model, normalization=normalization)
+
+
+def operator_of(matrices: Any, model: str | None, keywords: dict[str, Any], storage: str | None) -> Operator:
+    """What ``solve`` is given, as an operator."""
+    if isinstance(matrices, Operator):
+        said = {"model": model, **keywords}
+        given = [name for name, value in said.items() if value is not None]
+        if given:
+            raise InvalidInput(
+                f"{given[0]}: found a value beside an operator; allowed: nothing, as the operator has its own. "
+                "Give it where the operator is made"
+            )
+        return matrices
+    keywords = {name: value for name, value in keywords.items() if value is not None}
+    if model is not None:
+        keywords["model"] = model
+    first = matrices[0] if isinstance(matrices, Sequence) and matrices else matrices
+    if type(first).__module__.startswith("scipy.sparse"):
+        keywords.pop("storage", None)
+        return Sparse(matrices, **keywords)
+    return Dense(matrices, **{"storage": storage, **keywords})

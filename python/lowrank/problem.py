@@ -1,0 +1,56 @@
+"""Random matrices of low rank, and what is measured of them: problems with a known answer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import _lowrank
+from .operators import Operator
+
+__all__ = ["Truth", "asymmetric", "psd", "signed"]
+
+
+class Truth:
+    """A matrix M that is known. ``solve(..., truth=truth)`` then reports the error."""
+
+    def __init__(self, core: _lowrank.Truth):
+        self._core = core
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n1, n2)."""
+        return self._core.shape
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """M, (n1, n2)."""
+        return self._core.matrix()
+
+    @property
+    def left(self) -> np.ndarray | None:
+        """X of M = X X^T, or L of M = L R^T, (n1, r)."""
+        return self._core.left()
+
+    @property
+    def right(self) -> np.ndarray | None:
+        """R, (n2, r); X again for symmetric truths."""
+        return self._core.right()
+
+    def measure(self, operator: Operator, *, noise_std: float = 0.0, seed: int = 0) -> np.ndarray:
+        """y = A(M), (m,), in f64, plus independent N(0, noise_std^2)."""
+        return self._core.measure(operator._core, noise_std, seed)
+
+
+def psd(n: int, *, rank: int = 1, condition_number: float = 1.0, seed: int = 0) -> Truth:
+    """M = X X^T, n x n, the singular values of X spread evenly from 1 to 1/condition_number."""
+    return Truth(_lowrank.synthetic("psd", (n, n), rank, condition_number, seed, None))
+
+
+def signed(n: int, *, signature: tuple[int, int], condition_number: float = 1.0, seed: int = 0) -> Truth:
+    """M = X S X^T with ``signature`` = (p, q) positive and negative eigenvalues."""
+    return Truth(_lowrank.synthetic("signed", (n, n), sum(signature), condition_number, seed, signature))
+
+
+def asymmetric(n1: int, n2: int, *, rank: int = 1, condition_number: float = 1.0, seed: int = 0) -> Truth:
+    """M = L R^T, n1 x n2, the singular values of M spread evenly from 1 to 1/condition_number."""
+    return Truth(_lowrank.synthetic("asymmetric", (n1, n2), rank, condition_number, seed, None))

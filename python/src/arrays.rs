@@ -1,0 +1,84 @@
+//! NumPy arrays in and out.
+
+use std::sync::Arc;
+
+use lowrank::io::{DType, Kind, NpyArray};
+use lowrank::memory::Place;
+use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+
+use crate::errors::{invalid, raised};
+
+/// The numbers of an array that NumPy keeps.
+struct Kept {
+    /// Keeps the numbers where they are.
+    _array: Py<PyAny>,
+    address: usize,
+    bytes: usize,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        if self.bytes == 0 {
+            return &[];
+        }
+        // SAFETY: the array owns, or keeps alive what owns, so many bytes without gaps from this address on, and is kept alive
+        // by this value; an array that is referenced cannot be resized in place. That nobody writes to it meanwhile is asked of
+        // callers in the documentation, as it is of files; what they write would be numbers all the same.
+        unsafe { std::slice::from_raw_parts(self.address as *const u8, self.bytes) }
+    }
+}
+
+fn kind(letter: &str, size: usize) -> Option<Kind> {
+    Some(match (letter, size) {
+        ("b", 1) => Kind::Bool,
+        ("i", 1) => Kind::I8,
+        ("i", 2) => Kind::I16,
+        ("i", 4) => Kind::I32,
+        ("i", 8) => Kind::I64,
+        ("u", 1) => Kind::U8,
+        ("u", 2) => Kind::U16,
+        ("u", 4) => Kind::U32,
+        ("u", 8) => Kind::U64,
+        ("f", 2) => Kind::F16,
+        ("f", 4) => Kind::F32,
+        ("f", 8) => Kind::F64,
+        _ => return None,
+    })
+}
+
+/// An array without gaps (the package sees to that), read where it lies.
+pub fn lent(name: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<NpyArray> {
+    let dtype = array.dtype();
+    let letter: String = dtype.getattr("kind")?.extract()?;
+    let order: String = dtype.getattr("byteorder")?.extract()?;
+    let size: usize = dtype.getattr("itemsize")?.extract()?;
+    let Some(kind) = kind(&letter, size) else {
+        let fix = match letter.as_str() {
+            "c" => "Lift complex numbers to real ones, (u; v) and (-v; u) of u + iv; see RankOne",
+            _ => "Convert it, for example array.astype('f8')",
+        };
+        return Err(invalid(name, format!("an array of {}", dtype.str()?), "real numbers of 1 to 8 bytes", fix));
+    };
+    let (c, fortran) = (array.is_c_contiguous(), array.is_fortran_contiguous());
+    if !(c || fortran) {
+        return Err(invalid(name, "an array with gaps", "a contiguous one", "numpy.ascontiguousarray(array)"));
+    }
+    let mapped = array.py().import("numpy")?.getattr("memmap")?;
+    let place = if array.is_instance(&mapped)? { Place::File } else { Place::Host };
+    let big_endian = order == ">" || (order == "=" && cfg!(target_endian = "big"));
+    let (address, _): (usize, bool) = array.getattr("__array_interface__")?.get_item("data")?.extract()?;
+    let kept = Kept { _array: array.clone().unbind().into_any(), address, bytes: array.len() * size };
+    let dtype = DType { kind, big_endian };
+    NpyArray::lent(name, dtype, array.shape(), fortran && !c, Arc::new(kept), place).map_err(raised)
+}
+
+/// All numbers as f64, in row-major order.
+pub fn numbers(name: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<Vec<f64>> {
+    lent(name, array)?.to_vec().map_err(raised)
+}
+
+/// A new array of `shape`, row-major.
+pub fn made<'py>(py: Python<'py>, values: Vec<f64>, shape: &[usize]) -> PyResult<Bound<'py, PyAny>> {
+    Ok(PyArray1::from_vec(py, values).reshape(shape.to_vec())?.into_any())
+}

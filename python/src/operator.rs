@@ -1,0 +1,383 @@
+//! Operators, one class for all ensembles.
+
+use std::sync::Arc;
+
+use lowrank::io::{SparseRows, Triplets};
+use lowrank::operators::dense::{Layout, Normalization, OpenOptions};
+use lowrank::operators::rank_one::OpenVectors;
+use lowrank::operators::{self, Dense, Entries, RankOne, Seeded, Sparse, Storage};
+use lowrank::problem::{Factors, Model, Shape};
+use numpy::{PyReadonlyArray1, PyUntypedArray};
+use pyo3::prelude::*;
+
+use crate::arrays;
+use crate::errors::{invalid, keywords, raised};
+use crate::options::word;
+
+#[pyclass(frozen, module = "lowrank._lowrank")]
+pub struct Operator {
+    pub inner: Arc<dyn operators::Operator>,
+    pub notices: Vec<String>,
+    /// What it is, for messages about what has to fit it.
+    pub text: String,
+    /// Values that came with the positions of entries.
+    pub observations: Option<Vec<f64>>,
+}
+
+impl Operator {
+    fn new(inner: impl operators::Operator + 'static, notices: Vec<String>, text: impl Into<String>) -> Self {
+        let notices = notices.iter().map(|notice| keywords(notice)).collect();
+        Self { inner: Arc::new(inner), notices, text: text.into(), observations: None }
+    }
+
+    fn factors(
+        &self,
+        left: &Bound<'_, PyUntypedArray>,
+        right: Option<&Bound<'_, PyUntypedArray>>,
+    ) -> PyResult<Factors> {
+        let shape = self.inner.shape();
+        let read = |name: &str, array: &Bound<'_, PyUntypedArray>, n: usize| -> PyResult<(usize, Vec<f64>)> {
+            let array = lowrank::io::factor_of(arrays::lent(name, array)?, n, name).map_err(raised)?;
+            if array.batch != 1 {
+                return Err(invalid(
+                    name,
+                    format!("a batch of {}", array.batch),
+                    "one factor",
+                    "Give them one at a time",
+                ));
+            }
+            Ok((array.columns, array.values))
+        };
+        let (k, l) = read("left", left, shape.rows())?;
+        let Some(right) = right else { return Factors::symmetric(1, shape.rows(), k, l).map_err(raised) };
+        let (columns, r) = read("right", right, shape.columns())?;
+        if columns != k {
+            let allowed = format!("{k} columns, as left has");
+            return Err(invalid("right", format!("{columns} columns"), &allowed, "Give two factors of one product"));
+        }
+        Factors::pair(1, shape, k, l, r).map_err(raised)
+    }
+}
+
+#[pymethods]
+impl Operator {
+    #[getter]
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    #[getter]
+    fn shape(&self) -> (usize, usize) {
+        (self.inner.shape().rows(), self.inner.shape().columns())
+    }
+
+    #[getter]
+    fn model(&self) -> String {
+        format!("{:?}", self.inner.shape().model()).to_lowercase()
+    }
+
+    #[getter]
+    fn measurements(&self) -> usize {
+        self.inner.measurements()
+    }
+
+    #[getter]
+    fn normalization(&self) -> f64 {
+        self.inner.normalization()
+    }
+
+    #[getter]
+    fn storage(&self) -> Option<&'static str> {
+        self.inner.stored_in().map(Storage::word)
+    }
+
+    /// (name, place, bytes) of what the measurements take.
+    #[getter]
+    fn memory(&self) -> Vec<(String, String, u64)> {
+        let parts = self.inner.memory().into_iter();
+        parts.map(|part| (part.name, format!("{:?}", part.place).to_lowercase(), part.bytes)).collect()
+    }
+
+    #[getter]
+    fn notices(&self) -> Vec<String> {
+        self.notices.clone()
+    }
+
+    #[getter]
+    #[pyo3(name = "observations")]
+    fn given<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.observations.as_ref().map(|y| arrays::made(py, y.clone(), &[y.len()])).transpose()
+    }
+
+    fn sensing_matrix<'py>(&self, py: Python<'py>, i: usize) -> PyResult<Bound<'py, PyAny>> {
+        if i >= self.inner.measurements() {
+            let allowed = format!("0 to {}", self.inner.measurements() - 1);
+            return Err(invalid("i", i.to_string(), &allowed, "Measurements are counted from 0"));
+        }
+        let shape = self.inner.shape();
+        arrays::made(py, self.inner.sensing_matrix(i), &[shape.rows(), shape.columns()])
+    }
+
+    fn forward<'py>(
+        &self,
+        py: Python<'py>,
+        left: &Bound<'py, PyUntypedArray>,
+        right: Option<&Bound<'py, PyUntypedArray>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let factors = self.factors(left, right)?;
+        let operator = &self.inner;
+        let y = py.detach(|| {
+            let part = |shard: usize| {
+                let mut out = vec![0.0; operator.shard_range(shard).len()];
+                operator.forward(shard, &factors, &mut out);
+                out
+            };
+            (0..operator.shards()).flat_map(part).collect::<Vec<f64>>()
+        });
+        let m = y.len();
+        arrays::made(py, y, &[m])
+    }
+
+    /// A*(r) V, or with `transposed` A*(r)ᵀ V.
+    fn adjoint_apply<'py>(
+        &self,
+        py: Python<'py>,
+        residual: &Bound<'py, PyUntypedArray>,
+        applied: &Bound<'py, PyUntypedArray>,
+        transposed: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (operator, shape) = (&self.inner, self.inner.shape());
+        let r = arrays::numbers("residual", residual)?;
+        if r.len() != operator.measurements() {
+            let allowed = format!("{} numbers, one a measurement", operator.measurements());
+            return Err(invalid("residual", format!("{} numbers", r.len()), &allowed, "Give one for each of them"));
+        }
+        let (n, rows) = match transposed {
+            false => (shape.columns(), shape.rows()),
+            true => (shape.rows(), shape.columns()),
+        };
+        let v = lowrank::io::factor_of(arrays::lent("applied", applied)?, n, "applied").map_err(raised)?;
+        let k = v.columns;
+        if v.batch != 1 {
+            return Err(invalid("applied", format!("a batch of {}", v.batch), "one matrix", "Give them one at a time"));
+        }
+        // The other side is not read.
+        let pair = match (shape.is_symmetric(), transposed) {
+            (true, _) => Factors::symmetric(1, n, k, v.values),
+            (false, false) => Factors::pair(1, shape, k, vec![0.0; shape.rows() * k], v.values),
+            (false, true) => Factors::pair(1, shape, k, v.values, vec![0.0; shape.columns() * k]),
+        };
+        let pair = pair.map_err(raised)?;
+        let out = py.detach(|| {
+            let mut out = vec![0.0; rows * k];
+            for shard in 0..operator.shards() {
+                let r = &r[operator.shard_range(shard)];
+                match transposed {
+                    false => operator.adjoint_apply(shard, r, &pair, &mut out),
+                    true => operator.adjoint_apply_transposed(shard, r, &pair, &mut out),
+                }
+            }
+            out
+        });
+        arrays::made(py, out, &[rows, k])
+    }
+}
+
+fn options(
+    model: &str,
+    layout: Option<&str>,
+    shape: Option<(usize, usize)>,
+    storage: Option<&str>,
+    normalization: &str,
+) -> PyResult<OpenOptions> {
+    Ok(OpenOptions {
+        model: word("model", model)?,
+        layout: layout.map(|text| word::<Layout>("layout", text)).transpose()?,
+        shape,
+        storage: storage.map(|text| word::<Storage>("storage", text)).transpose()?,
+        normalization: normalization.parse().map_err(raised)?,
+    })
+}
+
+/// Model and sizes as a shape.
+fn shape_of(model: &str, (n1, n2): (usize, usize)) -> PyResult<Shape> {
+    let model: Model = word("model", model)?;
+    if model != Model::Asymmetric && n1 != n2 {
+        let fix = "say model='asymmetric' for a rectangular unknown";
+        return Err(invalid("shape", format!("{n1},{n2}"), "n,n for a symmetric model", fix));
+    }
+    Ok(match model {
+        Model::Asymmetric => Shape::asymmetric(n1, n2),
+        Model::Signed => Shape::signed(n1),
+        _ => Shape::psd(n1),
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (matrices, model, layout, shape, storage, normalization))]
+pub fn dense(
+    py: Python<'_>,
+    matrices: &Bound<'_, PyUntypedArray>,
+    model: &str,
+    layout: Option<&str>,
+    shape: Option<(usize, usize)>,
+    storage: Option<&str>,
+    normalization: &str,
+) -> PyResult<Operator> {
+    let options = options(model, layout, shape, storage, normalization)?;
+    let array = arrays::lent("matrices", matrices)?;
+    let file = py.detach(|| options.read(array)).map_err(raised)?;
+    let text = file.describe();
+    Ok(Operator::new(file.operator, file.notices, text))
+}
+
+#[pyfunction]
+pub fn dense_gaussian(
+    py: Python<'_>,
+    model: &str,
+    shape: (usize, usize),
+    measurements: usize,
+    seed: u64,
+    storage: &str,
+) -> PyResult<Operator> {
+    let (shape, storage) = (shape_of(model, shape)?, word::<Storage>("storage", storage)?);
+    let made = py.detach(|| Dense::gaussian_stored(shape, measurements, seed, storage)).map_err(raised)?;
+    Ok(Operator::new(made, Vec::new(), format!("Dense.gaussian, {measurements} matrices of {shape}")))
+}
+
+#[pyfunction]
+pub fn made(
+    name: &str,
+    model: &str,
+    shape: (usize, usize),
+    measurements: usize,
+    seed: u64,
+    normalization: &str,
+) -> PyResult<Operator> {
+    let shape = shape_of(model, shape)?;
+    let make = if name == "rademacher" { Seeded::rademacher } else { Seeded::new };
+    let operator = make(shape, measurements, seed).map_err(raised)?;
+    let operator = match normalization.parse::<Normalization>().map_err(raised)? {
+        // The ensemble knows its own.
+        Normalization::InverseCount | Normalization::Auto => Ok(operator),
+        other => other.resolve(measurements, 1.0).and_then(|s| operator.with_normalization(s)),
+    };
+    Ok(Operator::new(operator.map_err(raised)?, Vec::new(), format!("{measurements} measurements of {name}")))
+}
+
+#[pyfunction]
+#[pyo3(signature = (vectors, right, model, storage, normalization, centred))]
+pub fn rank_one(
+    py: Python<'_>,
+    vectors: &Bound<'_, PyUntypedArray>,
+    right: Option<&Bound<'_, PyUntypedArray>>,
+    model: &str,
+    storage: Option<&str>,
+    normalization: &str,
+    centred: bool,
+) -> PyResult<Operator> {
+    let OpenOptions { model, storage, normalization, .. } = options(model, None, None, storage, normalization)?;
+    let options = OpenVectors { model, storage, normalization, centred };
+    let left = arrays::lent("vectors", vectors)?;
+    let right = right.map(|array| arrays::lent("vectors_right", array)).transpose()?;
+    let file = py.detach(|| options.read(left, right)).map_err(raised)?;
+    let text = file.describe();
+    Ok(Operator::new(file.operator, file.notices, text))
+}
+
+#[pyfunction]
+pub fn rank_one_gaussian(
+    py: Python<'_>,
+    model: &str,
+    shape: (usize, usize),
+    measurements: usize,
+    products: usize,
+    seed: u64,
+) -> PyResult<Operator> {
+    let shape = shape_of(model, shape)?;
+    let made = py.detach(|| RankOne::gaussian_sums(shape, measurements, products, seed)).map_err(raised)?;
+    Ok(Operator::new(made, Vec::new(), format!("RankOne.gaussian, {measurements} measurements of {shape}")))
+}
+
+/// Compressed rows, each a flattened matrix.
+#[pyfunction]
+#[pyo3(signature = (indptr, indices, values, width, model, layout, shape, normalization))]
+#[expect(clippy::too_many_arguments, reason = "the arrays of a csr_matrix and how they are to be read")]
+pub fn sparse(
+    py: Python<'_>,
+    indptr: PyReadonlyArray1<'_, i64>,
+    indices: PyReadonlyArray1<'_, i64>,
+    values: PyReadonlyArray1<'_, f64>,
+    width: usize,
+    model: &str,
+    layout: Option<&str>,
+    shape: Option<(usize, usize)>,
+    normalization: &str,
+) -> PyResult<Operator> {
+    let options = options(model, layout, shape, None, normalization)?;
+    // A negative place is past the end of every row, and refused as such.
+    let places = |array: &PyReadonlyArray1<'_, i64>| -> PyResult<Vec<usize>> {
+        Ok(array.as_slice()?.iter().map(|&place| usize::try_from(place).unwrap_or(usize::MAX)).collect())
+    };
+    let rows =
+        SparseRows { width, indptr: places(&indptr)?, indices: places(&indices)?, values: values.as_slice()?.to_vec() };
+    let file = py.detach(|| Sparse::read("matrices", rows, &options)).map_err(raised)?;
+    let text = format!("{} sparse matrices of width {}", operators::Operator::measurements(&file.operator), file.width);
+    Ok(Operator::new(file.operator, file.notices, text))
+}
+
+#[pyfunction]
+#[pyo3(signature = (rows, columns, values, shape, model, normalization))]
+pub fn entries(
+    py: Python<'_>,
+    rows: PyReadonlyArray1<'_, i64>,
+    columns: PyReadonlyArray1<'_, i64>,
+    values: PyReadonlyArray1<'_, f64>,
+    shape: Option<(usize, usize)>,
+    model: &str,
+    normalization: &str,
+) -> PyResult<Operator> {
+    let places = |name: &str, array: &PyReadonlyArray1<'_, i64>| -> PyResult<Vec<u32>> {
+        let fits = |place: &i64| {
+            let fix = "Positions are counted from 0";
+            u32::try_from(*place).map_err(|_| invalid(name, place.to_string(), "0 to 4294967295", fix))
+        };
+        array.as_slice()?.iter().map(fits).collect()
+    };
+    let (rows, columns) = (places("rows", &rows)?, places("columns", &columns)?);
+    let values = values.as_slice()?.to_vec();
+    if rows.len() != columns.len() || rows.len() != values.len() {
+        let found = format!("{} rows, {} columns and {} values", rows.len(), columns.len(), values.len());
+        let fix = "Give the row, the column and the value of every entry";
+        return Err(invalid("entries", found, "three lists of the same length", fix));
+    }
+    let triplets = Triplets { rows, columns, values };
+    let (n1, n2) = shape.unwrap_or_else(|| {
+        let (n1, n2) = triplets.extent();
+        if word::<Model>("model", model).is_ok_and(|model| model == Model::Asymmetric) {
+            (n1, n2)
+        } else {
+            (n1.max(n2), n1.max(n2))
+        }
+    });
+    let shape = shape_of(model, (n1, n2))?;
+    let normalization: Normalization = normalization.parse().map_err(raised)?;
+    let (operator, observations, duplicates) = py
+        .detach(|| {
+            let sampled = Entries::from_triplets(shape, &triplets, 0)?;
+            let m = operators::Operator::measurements(&sampled.operator);
+            let operator = match normalization {
+                // Of entries n1·n2/m is what 1/m is of matrices with entries of variance 1.
+                Normalization::InverseCount | Normalization::Auto => sampled.operator,
+                other => sampled.operator.with_normalization(other.resolve(m, 1.0)?)?,
+            };
+            Ok((operator, sampled.observations, sampled.duplicates))
+        })
+        .map_err(raised)?;
+    let mut notices = Vec::new();
+    if duplicates > 0 {
+        notices.push(format!("{duplicates} entries repeat a position: the mean of each position is used"));
+    }
+    let text = format!("{} entries", observations.len());
+    Ok(Operator { observations: Some(observations), ..Operator::new(operator, notices, text) })
+}

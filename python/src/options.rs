@@ -1,0 +1,202 @@
+//! Keywords as the library's settings. A keyword that is `None` or left out has the library's default.
+
+use lowrank::methods::{METHODS, Method, Parameters};
+use lowrank::operators::Loss;
+use lowrank::solver::{Axes, Holdout, InitStd};
+use lowrank::{Backend, Precision, Schedule, Settings, Stop};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use serde::de::DeserializeOwned;
+
+use crate::errors::{invalid, raised};
+
+/// A dictionary of keywords.
+pub struct Options<'py>(pub Bound<'py, PyDict>);
+
+/// What a keyword can be.
+pub trait Value: Sized {
+    const ALLOWED: &str;
+    fn of(value: &Bound<'_, PyAny>) -> Option<Self>;
+}
+
+macro_rules! value {
+    ($type:ty, $allowed:expr) => {
+        impl Value for $type {
+            const ALLOWED: &str = $allowed;
+            fn of(value: &Bound<'_, PyAny>) -> Option<Self> {
+                value.extract().ok()
+            }
+        }
+    };
+}
+
+value!(f64, "a number");
+value!(usize, "a whole number of at least 0");
+value!(u64, "a whole number of at least 0");
+value!(bool, "True or False");
+value!(String, "text");
+value!((usize, usize), "two whole numbers of at least 0");
+
+fn unreadable<T: Value>(name: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    let found = value.repr().map_or_else(|_| "something".to_owned(), |text| text.to_string());
+    invalid(name, found, T::ALLOWED, "Give such a value, or leave it out for the default")
+}
+
+/// A word of one of the library's enumerations.
+pub fn word<T: DeserializeOwned>(name: &str, text: &str) -> PyResult<T> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|error| {
+        let said = error.to_string();
+        // "unknown variant `x`, expected one of `a`, `b`"
+        let allowed = said.split_once("expected ").map_or(said.as_str(), |(_, rest)| rest).replace('`', "'");
+        invalid(name, format!("'{text}'"), &allowed, "Pick one of them")
+    })
+}
+
+impl<'py> Options<'py> {
+    fn get(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.0.get_item(name)?.filter(|value| !value.is_none()))
+    }
+
+    pub fn one<T: Value>(&self, name: &str) -> PyResult<Option<T>> {
+        let Some(value) = self.get(name)? else { return Ok(None) };
+        T::of(&value).map(Some).ok_or_else(|| unreadable::<T>(name, &value))
+    }
+
+    /// One value or several.
+    pub fn several<T: Value>(&self, name: &str) -> PyResult<Option<Vec<T>>> {
+        let Some(value) = self.get(name)? else { return Ok(None) };
+        if let Some(one) = T::of(&value) {
+            return Ok(Some(vec![one]));
+        }
+        if value.is_instance_of::<PyString>() {
+            return Err(unreadable::<T>(name, &value));
+        }
+        let Ok(values) = value.try_iter() else { return Err(unreadable::<T>(name, &value)) };
+        let values = values
+            .map(|item| item.and_then(|item| T::of(&item).ok_or_else(|| unreadable::<T>(name, &item))))
+            .collect::<PyResult<Vec<T>>>()?;
+        if values.is_empty() {
+            return Err(invalid(name, "no value", "at least one", "leave it out for the default"));
+        }
+        Ok(Some(values))
+    }
+
+    fn axis<T: Value>(&self, name: &str) -> PyResult<Vec<Option<T>>> {
+        Ok(self.several(name)?.map_or_else(|| vec![None], |values| values.into_iter().map(Some).collect()))
+    }
+
+    pub fn word<T: DeserializeOwned>(&self, name: &str) -> PyResult<Option<T>> {
+        self.one::<String>(name)?.map(|text| word(name, &text)).transpose()
+    }
+
+    pub fn method(&self) -> PyResult<Method> {
+        self.one::<String>("method")?.map_or(Ok(Method::default()), |text| method(&text))
+    }
+
+    pub fn precision(&self) -> PyResult<Precision> {
+        Ok(self.word("precision")?.unwrap_or_default())
+    }
+
+    pub fn backend(&self) -> PyResult<Backend> {
+        let precision = self.precision()?;
+        let backend = match self.one::<String>("backend")?.as_deref() {
+            None | Some("auto") => Backend::auto_for(precision),
+            Some(word) => Backend::from_word(word),
+        };
+        let backend = backend.map_err(raised)?;
+        backend.require(precision).map_err(raised)?;
+        Ok(backend)
+    }
+
+    /// Parameters of methods, the damping left to the axes.
+    pub fn parameters(&self) -> PyResult<Parameters> {
+        let loss = match self.one::<String>("loss")? {
+            None => Loss::default(),
+            Some(text) => Loss::from_word(&text).ok_or_else(|| {
+                invalid("loss", format!("'{text}'"), "square, l1, huber:δ", "for example 'huber:0.1'")
+            })?,
+        };
+        Ok(Parameters {
+            damping: None,
+            damping_factor: self.one("damping_factor")?,
+            step_rule: self.word("step_rule")?,
+            step_decay: self.one("step_decay")?,
+            polyak_every: self.one("polyak_every")?,
+            optimal_loss: self.one("optimal_loss")?,
+            polyak_scale: self.one("polyak_scale")?,
+            minibatches: self.one("minibatches")?,
+            method_seed: self.one("method_seed")?,
+            memory: self.one("memory")?,
+            loss,
+        })
+    }
+
+    pub fn axes(&self) -> PyResult<Axes> {
+        Ok(Axes {
+            rows: self.axis("rows")?,
+            search_ranks: self.axis("search_rank")?,
+            step_sizes: self.axis("step_size")?,
+            dampings: self.axis("damping")?,
+            init_scales: self.axis("init_scale")?,
+            seeds: self.axis("seed")?,
+        })
+    }
+
+    pub fn observe(&self) -> PyResult<Option<Schedule>> {
+        self.one::<String>("observe")?.map(|text| text.parse().map_err(raised)).transpose()
+    }
+
+    /// Settings without start and trials.
+    pub fn settings(&self) -> PyResult<Settings> {
+        let usual = Stop::default();
+        let stop = Stop {
+            relative_error: self.one("stop_relative_error")?,
+            loss: self.one("stop_loss")?,
+            residual: self.one("stop_residual")?,
+            time: self.one("stop_time")?,
+            max_iterations: self.one("max_iterations")?.unwrap_or(usual.max_iterations),
+            // As on the command line, 0 never calls a run stalled.
+            stall_window: self
+                .one("stall_window")?
+                .map_or(usual.stall_window, |window| Some(window).filter(|w| *w > 0)),
+        };
+        let mut settings =
+            Settings::new(self.method()?).parameters(self.parameters()?).precision(self.precision()?).stop(stop);
+        if let Some(schedule) = self.observe()? {
+            settings = settings.observe(schedule);
+        }
+        if let Some(fraction) = self.one("holdout")? {
+            let holdout = Holdout { fraction, seed: self.one("holdout_seed")?.unwrap_or(0) };
+            settings = settings.holdout(holdout.fraction, holdout.seed);
+        }
+        if let Some((positive, negative)) = self.one("signature")? {
+            settings = settings.signature(positive, negative);
+        }
+        if let Some(ratio) = self.one("init_scale_ratio")? {
+            settings = settings.init_scale_ratio(ratio);
+        }
+        if let Some(ridge) = self.one("ridge")? {
+            settings = settings.ridge(ridge);
+        }
+        match self.one::<String>("init_std")?.as_deref() {
+            None | Some("k") => {}
+            Some("n") => settings = settings.init_std(InitStd::Size),
+            Some(found) => return Err(invalid("init_std", format!("'{found}'"), "k or n", "leave it out for k")),
+        }
+        if let Some(variant) = self.one::<String>("variant")? {
+            settings = settings.variant(variant);
+        }
+        if let Some(text) = self.one::<String>("device_memory")? {
+            settings = settings.device_memory(lowrank::memory::parse_size("device_memory", &text).map_err(raised)?);
+        }
+        Ok(settings)
+    }
+}
+
+/// The method of a word.
+pub fn method(text: &str) -> PyResult<Method> {
+    Method::from_word(text).ok_or_else(|| {
+        let allowed = METHODS.iter().map(|m| m.word).collect::<Vec<_>>().join(", ");
+        invalid("method", format!("'{text}'"), &allowed, "`lowrank list methods` describes them")
+    })
+}

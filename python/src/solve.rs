@@ -1,0 +1,228 @@
+//! One run.
+
+use std::ops::ControlFlow;
+
+use lowrank::io::{factor_of, observations_of, pair_of};
+use lowrank::problem::{Factors, MatrixView, Shape};
+use lowrank::report::{RunReport, write_trace, write_trials};
+use lowrank::solver::{Axes, Preprocess};
+use lowrank::{Init, Problem, Progress, Settings, Solution, Solver, TrialSolution};
+use numpy::PyUntypedArray;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use crate::arrays;
+use crate::errors::{invalid, keywords, raised};
+use crate::operator::Operator;
+use crate::options::Options;
+use crate::truth::{Given, attached};
+
+/// Asks Python, at every look, whether there was a signal, and the user's function whether to go on. What either raises ends
+/// the run and is raised again behind it.
+pub struct Observer {
+    pub function: Option<Py<PyAny>>,
+    pub factors: bool,
+    pub error: Option<PyErr>,
+}
+
+impl Observer {
+    pub fn new(function: Option<Bound<'_, PyAny>>, factors: bool) -> Self {
+        Self { function: function.map(Bound::unbind), factors, error: None }
+    }
+
+    /// `said` fills in what the function is given.
+    pub fn ask(&mut self, said: impl FnOnce(&Bound<'_, PyDict>) -> PyResult<()>) -> ControlFlow<()> {
+        let answer = Python::attach(|py| -> PyResult<bool> {
+            py.check_signals()?;
+            let Some(function) = &self.function else { return Ok(false) };
+            let what = PyDict::new(py);
+            said(&what)?;
+            function.bind(py).call1((what,))?.is_truthy()
+        });
+        match answer {
+            Ok(false) => ControlFlow::Continue(()),
+            Ok(true) => ControlFlow::Break(()),
+            Err(error) => {
+                self.error = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    pub fn look(&mut self, progress: &Progress<'_>, name: Option<&str>) -> ControlFlow<()> {
+        let factors = self.factors;
+        self.ask(|what| {
+            let py = what.py();
+            what.set_item("label", name)?;
+            what.set_item("iteration", progress.iteration)?;
+            what.set_item("max_iterations", progress.max_iterations)?;
+            what.set_item("seconds", progress.seconds)?;
+            what.set_item("active", progress.active)?;
+            what.set_item("trial", PyList::new(py, progress.rows.iter().map(|r| r.trial))?)?;
+            what.set_item("train_loss", PyList::new(py, progress.rows.iter().map(|r| r.train_loss))?)?;
+            what.set_item("relative_residual", PyList::new(py, progress.rows.iter().map(|r| r.relative_residual))?)?;
+            what.set_item("relative_error", PyList::new(py, progress.rows.iter().map(|r| r.relative_error))?)?;
+            what.set_item("holdout_loss", PyList::new(py, progress.rows.iter().map(|r| r.holdout_loss))?)?;
+            if factors {
+                let (f, k) = (progress.factors, progress.factors.search_rank());
+                let left = f.left_data().to_vec();
+                what.set_item("left", arrays::made(py, left, &[f.batch(), f.rows(), k])?)?;
+                if !f.is_single() {
+                    let right = f.right_data().to_vec();
+                    what.set_item("right", arrays::made(py, right, &[f.batch(), f.columns(), k])?)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Raises what the function raised.
+    pub fn finish(self) -> PyResult<()> {
+        self.error.map_or(Ok(()), Err)
+    }
+}
+
+/// The problem of some observations, and a truth where there is one.
+pub fn problem(
+    operator: &Operator,
+    observations: Option<Bound<'_, PyUntypedArray>>,
+    truth: Option<Given<'_>>,
+    truth_matrix: Option<Bound<'_, PyUntypedArray>>,
+) -> PyResult<Problem> {
+    let m = operator.inner.measurements();
+    let y = match (observations, operator.observations.as_deref()) {
+        (Some(_), Some(_)) => {
+            let fix = "leave it out: the values are in the entries";
+            return Err(invalid("observations", "an array beside Entries", "none", fix));
+        }
+        (None, Some(own)) => vec![own.to_vec()],
+        (Some(array), None) => {
+            observations_of(arrays::lent("observations", &array)?, m, &operator.text).map_err(raised)?
+        }
+        (None, None) => {
+            let allowed = "an array of y, one number a measurement";
+            return Err(invalid("observations", "nothing", allowed, "give y"));
+        }
+    };
+    let problem = Problem::batch(operator.inner.clone(), y).map_err(raised)?;
+    attached(problem, truth, truth_matrix)
+}
+
+/// Starts as Python gives them.
+#[derive(FromPyObject)]
+pub enum Start<'py> {
+    Word(String),
+    Pair(Bound<'py, PyUntypedArray>, Bound<'py, PyUntypedArray>),
+    #[pyo3(transparent)]
+    Factor(Bound<'py, PyUntypedArray>),
+}
+
+/// Adds the start; scales and seeds are on the trials.
+pub fn started(options: &Options<'_>, settings: Settings, init: Option<Start<'_>>, shape: Shape) -> PyResult<Settings> {
+    let random = matches!(&init, None | Some(Start::Word(_)))
+        && !matches!(&init, Some(Start::Word(word)) if word.starts_with("spectral"));
+    for name in ["init_scale", "seed"] {
+        if !random && options.several::<f64>(name)?.is_some() {
+            let allowed = "nothing beside a start that is not random";
+            return Err(invalid(name, "a value beside init", allowed, "leave one of the two out"));
+        }
+    }
+    let init = match init {
+        None => Init::Automatic { seed: 0 },
+        Some(Start::Word(word)) => match (word.as_str(), word.strip_prefix("spectral")) {
+            ("small-random", _) => Init::Automatic { seed: 0 },
+            ("imbalanced", _) => {
+                return Ok(settings.init(Init::Automatic { seed: 0 }).init_scale_ratio(lowrank::solver::IMBALANCED));
+            }
+            (_, Some(rest))
+                if rest.is_empty() || rest.strip_prefix(':').is_some_and(|n| n.parse::<usize>().is_ok()) =>
+            {
+                let skip = rest.trim_start_matches(':').parse().unwrap_or(0);
+                Init::Spectral { skip, preprocess: options.word::<Preprocess>("init_preprocess")?.unwrap_or_default() }
+            }
+            _ => {
+                let allowed = "small-random, imbalanced, spectral, spectral:J, or factors";
+                return Err(invalid("init", format!("'{word}'"), allowed, "for example 'spectral'"));
+            }
+        },
+        Some(Start::Factor(u)) if shape.is_symmetric() => {
+            let u = factor_of(arrays::lent("init", &u)?, shape.rows(), "init").map_err(raised)?;
+            Init::Given(Factors::symmetric(u.batch, shape.rows(), u.columns, u.values).map_err(raised)?)
+        }
+        Some(Start::Pair(l, r)) if !shape.is_symmetric() => {
+            let (l, r) = (arrays::lent("init", &l)?, arrays::lent("init", &r)?);
+            let (l, r) = pair_of("init", l, r, (shape.rows(), shape.columns()), "init").map_err(raised)?;
+            Init::Given(Factors::pair(l.batch, shape, l.columns, l.values, r.values).map_err(raised)?)
+        }
+        Some(_) => {
+            let allowed = "U for a symmetric model, (L, R) for the model asymmetric";
+            return Err(invalid("init", "factors of another model", allowed, "Give the factors of the model"));
+        }
+    };
+    Ok(settings.init(init))
+}
+
+/// (batch, n, k), narrower trials padded with zero columns.
+fn stacked<'py>(
+    py: Python<'py>,
+    solution: &Solution,
+    of: fn(&TrialSolution) -> MatrixView<'_>,
+) -> PyResult<Bound<'py, PyList>> {
+    let views = solution.trials.iter().map(of);
+    let arrays = views.map(|v| arrays::made(py, v.as_slice().to_vec(), &[v.rows(), v.columns()]));
+    PyList::new(py, arrays.collect::<PyResult<Vec<_>>>()?)
+}
+
+/// Report (JSON), trace and trials (CSV), and the factors of each trial: left, right or None.
+type Solved<'py> = (String, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyList>, Option<Bound<'py, PyList>>);
+
+#[pyfunction]
+#[pyo3(signature = (operator, observations, truth, truth_matrix, init, options, observer, observe_factors, settings_json))]
+#[expect(clippy::too_many_arguments, reason = "all but the first are optional parts of a run")]
+pub fn solve<'py>(
+    py: Python<'py>,
+    operator: &Operator,
+    observations: Option<Bound<'py, PyUntypedArray>>,
+    truth: Option<Given<'py>>,
+    truth_matrix: Option<Bound<'py, PyUntypedArray>>,
+    init: Option<Start<'py>>,
+    options: Bound<'py, PyDict>,
+    observer: Option<Bound<'py, PyAny>>,
+    observe_factors: bool,
+    settings_json: &str,
+) -> PyResult<Solved<'py>> {
+    let options = Options(options);
+    let settings = options.settings()?;
+    let axes: Axes = options.axes()?;
+    settings.clone().trials(axes.trials(1)).check().map_err(raised)?;
+    let problem = problem(operator, observations, truth, truth_matrix)?;
+    let backend = options.backend()?;
+    let settings = started(&options, settings, init, operator.inner.shape())?;
+    let trials = axes.trials_from(&settings, problem.instances());
+    let diagnose = options.one::<bool>("diagnose")?.unwrap_or(false);
+    let settings = settings.trials(trials).diagnose(diagnose);
+    let mut observer = Observer::new(observer, observe_factors);
+    let found = py.detach(|| {
+        let mut solver = Solver::new(problem, settings, backend)?;
+        solver.solve_with(|progress| observer.look(progress, None))
+    });
+    observer.finish()?;
+    let solution = found.map_err(raised)?;
+    let (mut trace, mut table) = (Vec::new(), Vec::new());
+    write_trace(&mut trace, &solution.trace)?;
+    write_trials(&mut table, &solution)?;
+    let said: serde_json::Value =
+        serde_json::from_str(settings_json).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let seeds = serde_json::json!({
+        "init": solution.trials.iter().map(|t| t.parameters.seed).collect::<Vec<_>>(),
+        "holdout": options.one::<u64>("holdout_seed")?,
+    });
+    let notices = operator.notices.iter().chain(&solution.notices).map(|notice| keywords(notice)).collect();
+    let report = RunReport::new(&solution, said, Vec::new(), seeds, Vec::new(), notices);
+    let report = serde_json::to_string(&report).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let single = solution.best().product().is_single();
+    let right = if single { None } else { Some(stacked(py, &solution, TrialSolution::right)?) };
+    let left = stacked(py, &solution, TrialSolution::left)?;
+    Ok((report, PyBytes::new(py, &trace), PyBytes::new(py, &table), left, right))
+}

@@ -1,0 +1,140 @@
+//! Truths: synthetic ones, and those of arrays.
+
+use lowrank::io::{factor_of, pair_of, rectangular_truth_of, truth_matrix_of};
+use lowrank::problem::{Model, Shape, synthetic as made};
+use lowrank::{Problem, problem};
+use numpy::PyUntypedArray;
+use pyo3::prelude::*;
+
+use crate::arrays;
+use crate::errors::{invalid, raised};
+use crate::operator::Operator;
+use crate::options::word;
+
+#[pyclass(frozen, module = "lowrank._lowrank")]
+pub struct Truth(pub problem::Truth);
+
+#[pymethods]
+impl Truth {
+    /// (n1, n2).
+    #[getter]
+    fn shape(&self) -> (usize, usize) {
+        (self.0.shape().rows(), self.0.shape().columns())
+    }
+
+    fn matrix<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        arrays::made(py, self.0.to_matrix(), &[self.0.shape().rows(), self.0.shape().columns()])
+    }
+
+    fn left<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let view = self.0.product().map(|product| product.left());
+        view.map(|v| arrays::made(py, v.as_slice().to_vec(), &[v.rows(), v.columns()])).transpose()
+    }
+
+    fn right<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let view = self.0.product().map(|product| product.right());
+        view.map(|v| arrays::made(py, v.as_slice().to_vec(), &[v.rows(), v.columns()])).transpose()
+    }
+
+    /// y = A(M) in f64, with noise N(0, noise_std²).
+    fn measure<'py>(
+        &self,
+        py: Python<'py>,
+        operator: &Operator,
+        noise_std: f64,
+        seed: u64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (operator, truth) = (operator.inner.clone(), self.0.clone());
+        let y = py
+            .detach(move || {
+                let problem = Problem::measure(operator, truth)?.with_noise(noise_std, seed)?;
+                Ok(problem.observations(0).unwrap_or_default().to_vec())
+            })
+            .map_err(raised)?;
+        let m = y.len();
+        arrays::made(py, y, &[m])
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (model, sizes, rank, condition_number, seed, signature))]
+pub fn synthetic(
+    model: &str,
+    sizes: (usize, usize),
+    rank: usize,
+    condition_number: f64,
+    seed: u64,
+    signature: Option<(usize, usize)>,
+) -> PyResult<Truth> {
+    let builder = match word::<Model>("model", model)? {
+        Model::Asymmetric => made::asymmetric(sizes.0, sizes.1).rank(rank),
+        Model::Signed => made::signed(sizes.0, signature.unwrap_or((rank, 0))),
+        _ => made::psd(sizes.0).rank(rank),
+    };
+    builder.condition_number(condition_number).seed(seed).build().map(Truth).map_err(raised)
+}
+
+/// Truths as Python gives them: (kind, arrays).
+#[derive(FromPyObject)]
+pub enum Given<'py> {
+    Made(Bound<'py, Truth>),
+    Pair(Bound<'py, PyUntypedArray>, Bound<'py, PyUntypedArray>),
+    Signed(Bound<'py, PyUntypedArray>, (usize, usize)),
+    #[pyo3(transparent)]
+    Factor(Bound<'py, PyUntypedArray>),
+}
+
+/// Attaches a truth.
+pub fn attached(
+    problem: Problem,
+    truth: Option<Given<'_>>,
+    matrix: Option<Bound<'_, PyUntypedArray>>,
+) -> PyResult<Problem> {
+    let shape = problem.operator().shape();
+    let (n1, n2) = (shape.rows(), shape.columns());
+    let fits = |model: Model, allowed: &str| match shape.model() == model {
+        true => Ok(()),
+        false => {
+            Err(invalid("truth", "factors of another model", allowed, "Give truth_matrix, or the factors of the model"))
+        }
+    };
+    let of_model = match shape.model() {
+        Model::Asymmetric => "a pair (L, R) for the model asymmetric",
+        Model::Signed => "(X, (p, q)) for the model signed",
+        _ => "X of shape (n, r) for the model psd",
+    };
+    let problem = match truth {
+        None => problem,
+        Some(Given::Made(truth)) => problem.with_truth(truth.get().0.clone()).map_err(raised)?,
+        Some(Given::Pair(left, right)) => {
+            fits(Model::Asymmetric, of_model)?;
+            let (left, right) = (arrays::lent("truth", &left)?, arrays::lent("truth", &right)?);
+            let (left, right) = pair_of("truth", left, right, (n1, n2), "truth").map_err(raised)?;
+            let k = left.columns;
+            let pairs = left.values.chunks(n1 * k).zip(right.values.chunks(n2 * k));
+            let truths = pairs.map(|(l, r)| problem::Truth::from_pair(n1, n2, k, l.to_vec(), r.to_vec()));
+            let truths = truths.collect::<lowrank::Result<_>>().map_err(raised)?;
+            problem.with_truths(truths).map_err(raised)?
+        }
+        Some(Given::Signed(x, signature)) => {
+            fits(Model::Signed, of_model)?;
+            let x = factor_of(arrays::lent("truth", &x)?, n1, "truth").map_err(raised)?;
+            let truth = problem::Truth::from_signed_factor(n1, signature, x.values).map_err(raised)?;
+            problem.with_truth(truth).map_err(raised)?
+        }
+        Some(Given::Factor(x)) => {
+            fits(Model::Psd, of_model)?;
+            let x = factor_of(arrays::lent("truth", &x)?, n1, "truth").map_err(raised)?;
+            let truths =
+                x.values.chunks(n1 * x.columns).map(|v| problem::Truth::from_factor(n1, x.columns, v.to_vec()));
+            let truths = truths.collect::<lowrank::Result<_>>().map_err(raised)?;
+            problem.with_truths(truths).map_err(raised)?
+        }
+    };
+    let Some(matrix) = matrix else { return Ok(problem) };
+    let array = arrays::lent("truth_matrix", &matrix)?;
+    let matrix =
+        if Shape::is_symmetric(&shape) { truth_matrix_of(array, n1) } else { rectangular_truth_of(array, n1, n2) };
+    let truth = matrix.and_then(|matrix| problem::Truth::from_matrix_of(shape, matrix)).map_err(raised)?;
+    problem.with_truth(truth).map_err(raised)
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Builds the wheel, installs it into a fresh virtual environment, and tests it there: tests, stubs, gallery.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
+# What the library's own build made is not made again.
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
+export LOWRANK_REQUIRE_GPU=1
+
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+if ! python3 -m venv "$folder/venv" 2>/dev/null; then
+    echo "python3 has no venv: install python3-venv (Debian, Ubuntu), then run this again" >&2
+    exit 2
+fi
+python="$folder/venv/bin/python"
+"$python" -m pip install --quiet --disable-pip-version-check "./python[test]"
+# Away from the sources: what is imported is what was installed.
+cp -r python/tests python/gallery "$folder"
+cp README.md "$folder/README.md"
+cp python/README.md "$folder/python-README.md"
+cp python/lowrank/_lowrank.pyi "$folder/source.pyi"
+cd "$folder"
+"$python" -m pytest -q -p no:cacheprovider tests "$@"
+export MPLBACKEND=Agg
+for script in gallery/*.py; do
+    echo "gallery $(basename "$script")"
+    (cd gallery && "$python" "$(basename "$script")")
+done

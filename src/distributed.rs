@@ -1,0 +1,576 @@
+//! An engine that sums over the measurements of all ranks of a team, around engines for this rank's share of them.
+//!
+//! The m measurements are cut into P parts, and each rank has a run of them with an engine each. For a gradient every part's Σ wᵢρ′(eᵢ)AᵢV
+//! is taken by its engine; the parts are added in a binary tree whose leaves they are. A rank adds what lies whole below a node that
+//! is its own, hands the nodes to the others, and all of them add the rest: the sums do not depend on how many ranks there are, and
+//! for P/R a power of two a rank hands out one node of n·k numbers a trial. Then every rank performs the same step (`host::stages`).
+//!
+//! Residuals that count from their mean ē over all ranks need Σ wᵢ(eᵢ − ē)AᵢV = Σ wᵢeᵢAᵢV − ē·Σ wᵢAᵢV. The second sum comes from a second
+//! lane of each engine, at the point 0 with the target −1, where every residual is 1.
+//!
+//! Ranks on processors of different kinds might round a decomposition differently and drift apart: with the residuals, which are gathered
+//! when somebody looks, goes a digest of the factors, and ranks that differ are an error.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, Shared};
+use crate::error::{Error, Result};
+use crate::host::centre::{Centre, signed};
+use crate::host::stages::{Moving, Stages};
+use crate::memory::{Memory, Part as MemoryPart};
+use crate::methods::{Recipe, Tuning};
+use crate::operators::{Loss, Operator};
+use crate::problem::{Factors, Shape};
+use crate::real::{Real, convert};
+use crate::team::Member;
+
+/// The m measurements in P parts.
+#[derive(Clone, Copy)]
+struct Cut {
+    measurements: usize,
+    parts: usize,
+    ranks: usize,
+}
+
+impl Cut {
+    /// The parts of a rank.
+    fn of_rank(self, rank: usize) -> Range<usize> {
+        rank * self.parts / self.ranks..(rank + 1) * self.parts / self.ranks
+    }
+
+    /// The measurements of neighbouring parts.
+    fn measurements_of(self, parts: Range<usize>) -> Range<usize> {
+        let at = |part: usize| (self.measurements as u128 * part as u128 / self.parts as u128) as usize;
+        at(parts.start)..at(parts.end)
+    }
+
+    /// The largest nodes of the tree that lie in a run of parts, in order.
+    fn nodes(self, own: &Range<usize>) -> Vec<Range<usize>> {
+        fn visit(node: Range<usize>, own: &Range<usize>, out: &mut Vec<Range<usize>>) {
+            if own.start <= node.start && node.end <= own.end {
+                out.push(node);
+            } else if node.start < own.end && own.start < node.end {
+                let (left, right) = halves(&node);
+                visit(left, own, out);
+                visit(right, own, out);
+            }
+        }
+        let mut out = Vec::new();
+        visit(0..self.parts, own, &mut out);
+        out
+    }
+}
+
+/// The children of a node of several parts.
+fn halves(node: &Range<usize>) -> (Range<usize>, Range<usize>) {
+    let middle = node.start + node.len() / 2;
+    (node.start..middle, middle..node.end)
+}
+
+/// Of the residuals of a trial: Σw, Σwe/Σw, and Σ wρ(e), about that mean where residuals are centred.
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct Moments {
+    weight: f64,
+    mean: f64,
+    energy: f64,
+}
+
+impl Moments {
+    fn new(centred: bool, loss: Loss, pairs: &[(f64, f64)]) -> Self {
+        let weight: f64 = pairs.iter().map(|(_, w)| w).sum();
+        let mean = if weight > 0.0 { pairs.iter().map(|(e, w)| w * e).sum::<f64>() / weight } else { 0.0 };
+        let from = if centred { mean } else { 0.0 };
+        Self { weight, mean, energy: pairs.iter().map(|(e, w)| w * loss.value(e - from)).sum() }
+    }
+
+    /// Of both together; Σ w(e − ē)² grows by δ²ww′/(w + w′), δ the difference of the means.
+    fn and(self, other: Self, centred: bool) -> Self {
+        let weight = self.weight + other.weight;
+        if self.weight == 0.0 || other.weight == 0.0 {
+            return if self.weight == 0.0 { other } else { self };
+        }
+        let apart = other.mean - self.mean;
+        let between = if centred { 0.5 * apart * apart * self.weight * (other.weight / weight) } else { 0.0 };
+        Self { weight, mean: self.mean + apart * (other.weight / weight), energy: self.energy + other.energy + between }
+    }
+}
+
+/// What is summed over measurements: moments of each active trial, and the sums of each of its lanes, left and right.
+#[derive(Clone, Default)]
+struct Node<T> {
+    moments: Vec<Moments>,
+    sums: Vec<T>,
+}
+
+impl<T: Real> Node<T> {
+    fn add(mut self, other: Self, centred: bool) -> Self {
+        self.moments.iter_mut().zip(other.moments).for_each(|(a, b)| *a = a.and(b, centred));
+        self.sums.iter_mut().zip(other.sums).for_each(|(a, b)| *a += b);
+        self
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(bytemuck::cast_slice(&self.moments));
+        out.extend_from_slice(bytemuck::cast_slice(&self.sums));
+    }
+
+    fn read(bytes: &[u8], trials: usize) -> Self {
+        let (moments, sums) = bytes.split_at(trials * size_of::<Moments>());
+        Self { moments: bytemuck::pod_collect_to_vec(moments), sums: bytemuck::pod_collect_to_vec(sums) }
+    }
+}
+
+/// The sum below a node, from those of nodes that cover it.
+fn sum<T: Real>(node: Range<usize>, known: &mut BTreeMap<(usize, usize), Node<T>>, centred: bool) -> Node<T> {
+    if let Some(found) = known.remove(&(node.start, node.end)) {
+        return found;
+    }
+    if node.len() <= 1 {
+        return Node::default();
+    }
+    let (left, right) = halves(&node);
+    let left = sum(left, known, centred);
+    left.add(sum(right, known, centred), centred)
+}
+
+/// A part of this rank.
+struct Part<'a> {
+    range: Range<usize>,
+    engine: Box<dyn Engine + 'a>,
+}
+
+/// A gradient over all ranks, and this rank's residuals, (batch, its measurements).
+#[derive(Clone)]
+struct Found<T> {
+    own: Vec<f64>,
+    moments: Vec<Moments>,
+    left: Vec<T>,
+    right: Vec<T>,
+}
+
+struct Distributed<'a, T> {
+    member: Member,
+    cut: Cut,
+    parts: Vec<Part<'a>>,
+    shape: Shape,
+    recipe: Recipe,
+    centred: bool,
+    info: EngineInfo,
+    batch: usize,
+    search_rank: usize,
+    signature: Option<(usize, usize)>,
+    /// (batch, m)
+    weights: Vec<f64>,
+    stages: Stages<T>,
+    active: Vec<bool>,
+    factor: Vec<T>,
+    right: Vec<T>,
+    centre: Option<Centre<T>>,
+    fresh: Option<Found<T>>,
+}
+
+/// `inner` loads an engine for a part; the second number is how many engines this rank loads.
+///
+/// # Errors
+/// [`Error::Unsupported`] for operators that cannot be cut and for minibatches; those of the engines.
+pub(crate) fn load<'a>(
+    load: &Load<'a>,
+    member: &Member,
+    precision: Precision,
+    inner: &dyn Fn(&Load<'a>, usize) -> Result<Box<dyn Engine + 'a>>,
+) -> Result<Box<dyn Engine + 'a>> {
+    Ok(match precision {
+        Precision::F64 => Box::new(Distributed::<f64>::new(load, member, precision, inner)?),
+        Precision::F32 | Precision::Mixed => Box::new(Distributed::<f32>::new(load, member, Precision::F32, inner)?),
+    })
+}
+
+/// FNV-1a.
+fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+impl<'a, T: Real> Distributed<'a, T> {
+    fn new(
+        load: &Load<'a>,
+        member: &Member,
+        precision: Precision,
+        inner: &dyn Fn(&Load<'a>, usize) -> Result<Box<dyn Engine + 'a>>,
+    ) -> Result<Self> {
+        let operator = &load.operator;
+        let (shape, measurements, centred) = (operator.shape(), operator.measurements(), operator.is_centred());
+        let (rank, ranks) = (member.team.rank(), member.team.size());
+        if load.recipe.minibatches.is_some() {
+            return Err(Error::Unsupported {
+                what: "the method sgd, whose groups take turns, for measurements that ranks share".into(),
+                fix: "use gd or prec-gd".into(),
+            });
+        }
+        if measurements < ranks {
+            let allowed = format!("at most one a measurement, {measurements}");
+            return Err(Error::invalid("ranks", ranks, allowed, "start fewer ranks"));
+        }
+        let cut = Cut { measurements, parts: member.parts.min(measurements), ranks };
+        let own = cut.of_rank(rank);
+        let recipe = Recipe { loss: load.recipe.loss, ..Recipe::default() };
+        let lanes = if centred { 2 } else { 1 };
+        let mut parts = Vec::new();
+        for part in own.clone() {
+            let range = cut.measurements_of(part..part + 1);
+            let slice = operator.slice(range.clone()).ok_or_else(|| Error::Unsupported {
+                what: format!("the operator {} for ranks that share it", operator.name()),
+                fix: "implement Operator::slice".into(),
+            })?;
+            let operator: Arc<dyn Operator + 'a> = slice;
+            let part =
+                Load { operator, recipe, driven: None, batch: load.batch * lanes, signature: None, ..load.clone() };
+            parts.push(Part { range, engine: inner(&part, own.len())? });
+        }
+        let (batch, k) = (load.batch, load.search_rank);
+        let n2 = if shape.is_symmetric() { 0 } else { shape.columns() };
+        let node = 24 + lanes * (shape.rows() + n2) * k * size_of::<T>();
+        let shared = Shared {
+            ranks,
+            parts: cut.parts,
+            measurements: cut.measurements_of(own.clone()).len(),
+            bytes_per_gradient: if ranks > 1 { (cut.nodes(&own).len() * batch * node) as u64 } else { 0 },
+            bytes_sent: 0,
+            messages: 0,
+        };
+        Ok(Self {
+            member: member.clone(),
+            cut,
+            info: info(&parts, precision, shared),
+            parts,
+            shape,
+            recipe: load.recipe,
+            centred,
+            batch,
+            search_rank: k,
+            signature: load.signature,
+            weights: vec![1.0; batch * measurements],
+            stages: Stages::new(load.recipe, shape, batch),
+            active: vec![true; batch],
+            factor: vec![T::ZERO; batch * shape.rows() * k],
+            right: vec![T::ZERO; batch * n2 * k],
+            centre: signed(load.signature, batch * shape.rows(), k),
+            fresh: None,
+        })
+    }
+
+    fn lanes(&self) -> usize {
+        if self.centred { 2 } else { 1 }
+    }
+
+    fn own(&self) -> Range<usize> {
+        self.cut.measurements_of(self.cut.of_rank(self.member.team.rank()))
+    }
+
+    fn all_gather(&mut self, own: &[u8], lengths: &[usize]) -> Result<Vec<u8>> {
+        if let Some(shared) = self.info.team.as_mut().filter(|shared| shared.ranks > 1) {
+            shared.bytes_sent += own.len() as u64;
+            shared.messages += 1;
+        }
+        self.member.team.all_gather(own, lengths)
+    }
+
+    /// Factors for the lanes of the engines: beside each trial's, those of the second lane.
+    fn laned(&self, factors: &Factors, second: bool) -> Result<Factors> {
+        if !self.centred {
+            return Ok(factors.clone());
+        }
+        let twice = |data: &[f64]| -> Vec<f64> {
+            let of = |one: &[f64]| if second { one.to_vec() } else { vec![0.0; one.len()] };
+            data.chunks(data.len() / self.batch).flat_map(|one| [one.to_vec(), of(one)]).flatten().collect()
+        };
+        let (batch, left) = (2 * self.batch, twice(factors.left_data()));
+        match factors.is_single() {
+            true => Factors::symmetric(batch, self.shape.rows(), self.search_rank, left),
+            false => Factors::pair(batch, self.shape, self.search_rank, left, twice(factors.right_data())),
+        }
+    }
+
+    /// The sums of all ranks at a point, for the trials in `which`.
+    fn gradient(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Found<T>> {
+        let (lanes, m, own) = (self.lanes(), self.cut.measurements, self.own());
+        let (point, applied) = (self.laned(point, false)?, self.laned(applied, true)?);
+        let lanes_which: Vec<bool> = which.iter().flat_map(|on| std::iter::repeat_n(*on, lanes)).collect();
+        let trials: Vec<usize> = (0..self.batch).filter(|&trial| which[trial]).collect();
+        let mut residuals = vec![0.0; self.batch * own.len()];
+        let mut known = BTreeMap::new();
+        let first = self.cut.of_rank(self.member.team.rank()).start;
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            let found = part.engine.evaluate_some(&point, &applied, &lanes_which)?;
+            let length = part.range.len();
+            let mut node = Node { moments: Vec::new(), sums: Vec::new() };
+            for &trial in &trials {
+                let e = &found.residual[trial * lanes * length..][..length];
+                let at = trial * own.len() + part.range.start - own.start;
+                residuals[at..at + length].copy_from_slice(e);
+                let weights = &self.weights[trial * m + part.range.start..trial * m + part.range.end];
+                // A weight of 0 must hide even an infinite residual.
+                let pairs = e.iter().copied().zip(weights.iter().copied()).filter(|(_, w)| *w != 0.0);
+                node.moments.push(Moments::new(self.centred, self.recipe.loss, &pairs.collect::<Vec<_>>()));
+                for lane in trial * lanes..(trial + 1) * lanes {
+                    for data in [&found.left, &found.right] {
+                        let size = data.len() / (self.batch * lanes);
+                        node.sums.extend(data[lane * size..(lane + 1) * size].iter().map(|&v| T::from_f64(v)));
+                    }
+                }
+            }
+            known.insert((first + index, first + index + 1), node);
+        }
+        let node = self.exchange(known, trials.len())?;
+        Ok(self.unpacked(node, &trials, residuals))
+    }
+
+    /// The sum over all parts, of those of this rank and those of the others.
+    fn exchange(&mut self, mut known: BTreeMap<(usize, usize), Node<T>>, trials: usize) -> Result<Node<T>> {
+        let (cut, centred) = (self.cut, self.centred);
+        let nodes: Vec<Vec<Range<usize>>> = (0..cut.ranks).map(|rank| cut.nodes(&cut.of_rank(rank))).collect();
+        let mut message = Vec::new();
+        let n2 = if self.shape.is_symmetric() { 0 } else { self.shape.columns() };
+        let numbers = self.lanes() * (self.shape.rows() + n2) * self.search_rank;
+        let bytes = trials * (size_of::<Moments>() + numbers * size_of::<T>());
+        for node in &nodes[self.member.team.rank()] {
+            sum(node.clone(), &mut known, centred).write(&mut message);
+        }
+        let lengths: Vec<usize> = nodes.iter().map(|nodes| nodes.len() * bytes).collect();
+        let all = self.all_gather(&message, &lengths)?;
+        let mut known: BTreeMap<(usize, usize), Node<T>> = (nodes.iter().flatten().zip(all.chunks(bytes.max(1))))
+            .map(|(node, bytes)| ((node.start, node.end), Node::read(bytes, trials)))
+            .collect();
+        Ok(sum(0..cut.parts, &mut known, centred))
+    }
+
+    /// Sums as gradients of the whole batch; zero for trials that were left out.
+    fn unpacked(&self, node: Node<T>, trials: &[usize], own: Vec<f64>) -> Found<T> {
+        let sizes = [self.factor.len() / self.batch, self.right.len() / self.batch];
+        let mut found = Found {
+            own,
+            moments: vec![Moments::default(); self.batch],
+            left: vec![T::ZERO; self.factor.len()],
+            right: vec![T::ZERO; self.right.len()],
+        };
+        let each = self.lanes() * (sizes[0] + sizes[1]);
+        for ((&trial, moments), sums) in trials.iter().zip(node.moments).zip(node.sums.chunks(each.max(1))) {
+            found.moments[trial] = moments;
+            let (sums, ones) = sums.split_at(sizes[0] + sizes[1]);
+            let out = (found.left[trial * sizes[0]..(trial + 1) * sizes[0]].iter_mut())
+                .chain(&mut found.right[trial * sizes[1]..(trial + 1) * sizes[1]]);
+            match self.centred {
+                true => out.zip(sums.iter().zip(ones)).for_each(|(out, (sum, one))| {
+                    *out = T::from_f64(sum.to_f64() - moments.mean * one.to_f64());
+                }),
+                false => out.zip(sums).for_each(|(out, sum)| *out = *sum),
+            }
+        }
+        found
+    }
+
+    /// The gradient at the factors.
+    fn refresh(&mut self) -> Result<()> {
+        if self.fresh.is_some() {
+            return Ok(());
+        }
+        let (batch, shape, k) = (self.batch, self.shape, self.search_rank);
+        let (point, applied) = match &mut self.centre {
+            Some(centre) => {
+                let (left, applied) = centre.around(&self.factor);
+                let point = Factors::pair(batch, shape, k, convert(left), convert(&self.factor))?;
+                (point, Factors::symmetric(batch, shape.rows(), k, convert(applied))?)
+            }
+            None => {
+                let factors = self.factors()?;
+                (factors.clone(), factors)
+            }
+        };
+        let which = self.active.clone();
+        self.fresh = Some(self.gradient(&point, &applied, &which)?);
+        Ok(())
+    }
+
+    fn iterate(&mut self) -> Result<()> {
+        self.refresh()?;
+        let Some(found) = self.fresh.take() else { return Ok(()) };
+        let whole = match &self.centre {
+            Some(centre) if self.recipe.precondition => Some(centre.whole(&self.factor)),
+            _ => None,
+        };
+        let moving = Moving {
+            left: &mut self.factor,
+            right: &mut self.right,
+            whole: whole.as_deref(),
+            left_gradient: &found.left,
+            right_gradient: &found.right,
+            search_rank: self.search_rank,
+        };
+        self.stages.move_on(moving, &self.active, &|trial| found.moments[trial].energy);
+        Ok(())
+    }
+
+    /// (batch, m) from (batch, its measurements) of every rank, and a look at whether all have the same factors.
+    fn gathered(&mut self, own: &[f64]) -> Result<Vec<f64>> {
+        let (cut, batch, m) = (self.cut, self.batch, self.cut.measurements);
+        let digest =
+            digest(bytemuck::cast_slice(&self.factor)) ^ digest(bytemuck::cast_slice(&self.right)).rotate_left(1);
+        let mut message = digest.to_le_bytes().to_vec();
+        let numbers: Vec<T> = convert(own);
+        message.extend_from_slice(bytemuck::cast_slice(&numbers));
+        let ranges: Vec<Range<usize>> = (0..cut.ranks).map(|rank| cut.measurements_of(cut.of_rank(rank))).collect();
+        let lengths: Vec<usize> = ranges.iter().map(|range| 8 + batch * range.len() * size_of::<T>()).collect();
+        let all = self.all_gather(&message, &lengths)?;
+        let (mut rest, mut out) = (&all[..], vec![0.0; batch * m]);
+        for (rank, (range, length)) in ranges.into_iter().zip(lengths).enumerate() {
+            let (of_rank, others) = rest.split_at(length);
+            rest = others;
+            if of_rank[..8] != digest.to_le_bytes() {
+                let message = "its factors are no longer those of the other ranks, bit for bit: run all ranks on processors of one \
+                               kind, or force the same --variant everywhere";
+                return Err(Error::Team { rank, message: message.into() });
+            }
+            let numbers: Vec<T> = bytemuck::pod_collect_to_vec(&of_rank[8..]);
+            for (trial, numbers) in numbers.chunks(range.len()).enumerate() {
+                let out = &mut out[trial * m + range.start..trial * m + range.end];
+                out.iter_mut().zip(numbers).for_each(|(out, e)| *out = e.to_f64());
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// That of the first part, with the bytes of all parts of this rank.
+fn info(parts: &[Part<'_>], precision: Precision, shared: Shared) -> EngineInfo {
+    let mut info = parts[0].engine.info().clone();
+    let mut memory: Vec<MemoryPart> = Vec::new();
+    for (index, other) in parts.iter().map(|part| part.engine.info()).enumerate() {
+        for part in &other.memory.parts {
+            match memory.iter_mut().find(|known| (&known.name, known.place) == (&part.name, part.place)) {
+                Some(known) => known.bytes += part.bytes,
+                None => memory.push(part.clone()),
+            }
+        }
+        if index > 0 {
+            info.operator_bytes_per_iteration += other.operator_bytes_per_iteration;
+            info.operator_bytes += other.operator_bytes;
+            info.panels += other.panels;
+            info.streamed_panels += other.streamed_panels;
+            info.streamed_bytes_per_iteration += other.streamed_bytes_per_iteration;
+            info.notices.extend(other.notices.iter().cloned());
+        }
+    }
+    let mut said = std::collections::BTreeSet::new();
+    info.notices.retain(|notice| said.insert(notice.clone()));
+    if shared.ranks > 1 {
+        info.notices.push(format!(
+            "{} ranks share the measurements in {} parts; this one hands {} bytes to the others for a gradient",
+            shared.ranks, shared.parts, shared.bytes_per_gradient
+        ));
+    }
+    EngineInfo { precision, memory: Memory { parts: memory }, team: Some(shared), ..info }
+}
+
+impl<T: Real> Engine for Distributed<'_, T> {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn set_observations(&mut self, target: &[f64], weights: &[f64]) -> Result<()> {
+        let m = self.cut.measurements;
+        for part in &mut self.parts {
+            let (mut of_target, mut of_weights) = (Vec::new(), Vec::new());
+            for (target, weights) in target.chunks(m).zip(weights.chunks(m)) {
+                of_target.extend_from_slice(&target[part.range.clone()]);
+                of_weights.extend_from_slice(&weights[part.range.clone()]);
+                if self.centred {
+                    of_target.extend(std::iter::repeat_n(-1.0, part.range.len()));
+                    of_weights.extend_from_slice(&weights[part.range.clone()]);
+                }
+            }
+            part.engine.set_observations(&of_target, &of_weights)?;
+        }
+        self.weights.copy_from_slice(weights);
+        self.fresh = None;
+        Ok(())
+    }
+
+    fn set_steps(&mut self, steps: &[f64]) -> Result<()> {
+        self.stages.set_steps(steps);
+        Ok(())
+    }
+
+    fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
+        self.stages.set_ridge(shrink);
+        Ok(())
+    }
+
+    fn set_tuning(&mut self, tuning: &[Tuning]) -> Result<()> {
+        self.stages.set_tuning(tuning);
+        Ok(())
+    }
+
+    fn damping_raised(&mut self) -> Result<Vec<usize>> {
+        Ok(self.stages.raised().to_vec())
+    }
+
+    fn set_factors(&mut self, factors: &Factors) -> Result<()> {
+        factors.require("factors", self.batch, self.shape, self.search_rank)?;
+        self.factor = convert(factors.left_data());
+        if !self.right.is_empty() {
+            self.right = convert(factors.right_data());
+        }
+        self.stages.forget();
+        self.fresh = None;
+        Ok(())
+    }
+
+    fn set_centre(&mut self, centre: &Factors) -> Result<()> {
+        centre.require("centre", self.batch, self.shape, self.search_rank)?;
+        self.centre = Some(Centre::new(centre.left_data(), self.search_rank, self.signature));
+        self.fresh = None;
+        Ok(())
+    }
+
+    fn set_active(&mut self, active: &[bool]) -> Result<()> {
+        // A trial that wakes up has no gradient yet.
+        if active.iter().zip(&self.active).any(|(new, old)| *new && !*old) {
+            self.fresh = None;
+        }
+        self.active.copy_from_slice(active);
+        Ok(())
+    }
+
+    fn advance(&mut self, iterations: usize) -> Result<()> {
+        (0..iterations).try_for_each(|_| self.iterate())
+    }
+
+    fn residuals(&mut self) -> Result<Vec<f64>> {
+        self.refresh()?;
+        let own = self.fresh.as_ref().map(|found| found.own.clone()).unwrap_or_default();
+        self.gathered(&own)
+    }
+
+    fn factors(&mut self) -> Result<Factors> {
+        let (left, right) = (convert(&self.factor), convert(&self.right));
+        Factors::of(self.batch, self.shape, self.search_rank, left, right)
+    }
+
+    fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation> {
+        let found = self.gradient(point, applied, which)?;
+        let residual = self.gathered(&found.own)?;
+        Ok(Evaluation { residual, left: convert(&found.left), right: convert(&found.right) })
+    }
+
+    fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
+        let own: Vec<u8> = bytemuck::cast_slice(numbers).to_vec();
+        let all = self.all_gather(&own, &vec![own.len(); self.cut.ranks])?;
+        let all: Vec<f64> = bytemuck::pod_collect_to_vec(&all);
+        for row in all.chunks(numbers.len().max(1)) {
+            numbers.iter_mut().zip(row).for_each(|(largest, number)| *largest = largest.max(*number));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! Whole runs: against Reference within what rounding explains, repeated, and to the truth.
+
+use std::sync::Arc;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use crate::backend::Backend;
+use crate::engine::Precision;
+use crate::error::Error;
+use crate::laws::Place;
+use crate::methods::Method;
+use crate::operators::{Dense, Loss, Operator, Seeded};
+use crate::problem::random::normal;
+use crate::problem::{Factors, synthetic};
+use crate::soak::{Outcome, draw};
+use crate::solver::{Init, Problem, Settings, Solution, Solver, Status, Stop};
+
+/// A refusal is an answer; whatever else an engine reports is not.
+fn refused(error: &Error) -> bool {
+    matches!(error, Error::Unsupported { .. } | Error::Invalid { .. })
+}
+
+fn solve(problem: &Problem, settings: &Settings, place: &Place) -> crate::Result<Solution> {
+    Solver::new(problem.clone(), settings.clone(), place.backend.clone())?.solve()
+}
+
+/// What a run returns, bit for bit.
+fn bits(solution: &Solution) -> Vec<u64> {
+    solution.trials.iter().flat_map(|t| t.left.iter().chain(&t.right).map(|v| v.to_bits())).collect()
+}
+
+/// What it found: factors may differ by a rotation that roundings choose, the product may not.
+fn numbers(solution: &Solution) -> Vec<f64> {
+    solution.trials.iter().flat_map(|t| t.to_dense()).collect()
+}
+
+fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|v| v * v).sum::<f64>().sqrt()
+}
+
+/// A few iterations of any method on any problem from a start of moderate size. How far roundings carry is measured: Reference runs
+/// again from starts and observations that are changed a little.
+pub(super) fn against_reference(
+    rng: &mut ChaCha8Rng,
+    place: &Place,
+    falsified: f64,
+    what: &mut String,
+) -> Result<Outcome, String> {
+    let (operator, described) = draw::operator(rng)?;
+    let (shape, m) = (operator.shape(), operator.measurements());
+    let k = rng.random_range(1..shape.rows().min(shape.columns()) + 3);
+    let (method, parameters) = draw::method(rng);
+    let (size, iterations) = ([0.05, 0.3, 1.0][rng.random_range(0..3)] / (k as f64).sqrt(), rng.random_range(1..6));
+    let start = draw::factors(rng, shape, k, size)?;
+    let signed = shape.is_symmetric() && k > 1 && rng.random_bool(0.2);
+    let precision = match place.precision {
+        Precision::F32 if rng.random_bool(0.15) => Precision::Mixed,
+        other => other,
+    };
+    *what = format!(
+        "{iterations} iterations of {} {parameters:?}, {described}, k={k}, start {size:.2}{}, {} {}",
+        method.word(),
+        if signed { ", signed" } else { "" },
+        place.name,
+        precision.word()
+    );
+    if !place.applies_to(&*operator) {
+        return Ok(Outcome::Refused);
+    }
+    let y: Vec<f64> = (0..m).map(|_| normal(rng)).collect();
+    let mut settings = Settings::new(method)
+        .parameters(parameters)
+        .search_rank(k)
+        .step_size(if method.is_preconditioned() { 0.3 } else { 0.02 })
+        .precision(precision)
+        .diagnose(false)
+        .stop(Stop::default().max_iterations(iterations).stall_window(None));
+    if signed {
+        settings = settings.signature(k - 1, 1);
+    }
+    let problem = |y: Vec<f64>| Problem::new(operator.clone(), y).map_err(|e| e.to_string());
+    let from = |factors: &Factors| settings.clone().init(Init::Given(factors.clone()));
+
+    let given = problem(y.clone())?;
+    let mut there = from(&start);
+    if let Some(variant) = &place.variant {
+        there = there.variant(variant.clone());
+    }
+    let found = match solve(&given, &there, place) {
+        Ok(solution) => solution,
+        Err(error) if refused(&error) => return Ok(Outcome::Refused),
+        Err(error) => return Err(error.to_string()),
+    };
+    let own = numbers(&found);
+    if let Some(bad) = own.iter().find(|v| !v.is_finite()) {
+        return Err(format!("the product holds {bad}"));
+    }
+    if bits(&found) != bits(&solve(&given, &there, place).map_err(|e| e.to_string())?) {
+        return Err("the same run gave other bits".into());
+    }
+
+    let reference = Place::new("reference", Backend::Reference, Precision::F64);
+    let expected = solve(&given, &from(&start), &reference).map_err(|e| format!("Reference: {e}"))?;
+    if expected.trials[0].status == Status::Diverged || found.trials[0].status == Status::Diverged {
+        return Ok(Outcome::Incomparable);
+    }
+    let expected = numbers(&expected);
+    // Roundings of one iteration, relative to what is summed: a unit roundoff for each number of the longest sum.
+    let unit = if precision == Precision::F64 || matches!(place.backend, Backend::Reference) {
+        Precision::F64.unit_roundoff()
+    } else {
+        Precision::F32.unit_roundoff()
+    };
+    let rounding = unit * (shape.dimension() + m + k) as f64;
+    let change = 1e-7_f64.max(rounding);
+    let mut carried = 0.0_f64;
+    for _ in 0..3 {
+        let mut stir =
+            |values: &[f64]| -> Vec<f64> { values.iter().map(|v| v * (1.0 + change * normal(rng))).collect() };
+        let (left, right) = (stir(start.left_data()), stir(start.right_data()));
+        let moved = if shape.is_symmetric() {
+            Factors::symmetric(1, shape.rows(), k, left)
+        } else {
+            Factors::pair(1, shape, k, left, right)
+        }
+        .map_err(|e| e.to_string())?;
+        let stirred = problem(stir(&y))?;
+        let other = numbers(&solve(&stirred, &from(&moved), &reference).map_err(|e| format!("Reference: {e}"))?);
+        carried = carried.max(norm(other.iter().zip(&expected).map(|(a, b)| a - b)));
+    }
+    let length = norm(expected.iter().copied()).max(size * size * (shape.rows() * k) as f64);
+    // Differences of gradients lose digits.
+    let factor = if method == Method::Lbfgs { 1000.0 } else { 100.0 };
+    let allowed = factor * iterations as f64 * (carried * rounding / change + rounding * length);
+    // Signs of residuals, ranks, and the raised damping of singular Gram matrices are decisions, which a rounding can turn; single
+    // precision raises the damping earlier.
+    let inverts = method.is_preconditioned() || matches!(method, Method::Cg | Method::Riemannian);
+    let singular = k >= shape.rows().min(shape.columns());
+    // A point of lower rank than k has directions beside the rank that roundings choose.
+    let clipped = method == Method::Riemannian && shape.is_symmetric();
+    // At the solution directions are those of the roundings.
+    let arrived = found.trials[0].relative_residual < 1e3 * rounding;
+    let decides = parameters.loss != Loss::Square || arrived || clipped || (inverts && (unit > 1e-10 || singular));
+    if decides || allowed > 0.1 * length {
+        return Ok(Outcome::Incomparable);
+    }
+    let distance = norm(own.iter().zip(&expected).map(|(a, b)| a * (1.0 + falsified) - b));
+    if distance <= allowed {
+        Ok(Outcome::Agreed)
+    } else {
+        Err(format!("{distance:.2e} away from Reference, of {length:.2e}; rounding explains {allowed:.2e}"))
+    }
+}
+
+/// A rank 1 or 2 from three times as many measurements as the matrix has entries, by the defaults.
+pub(super) fn recovery(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<Outcome, String> {
+    let (n, rank, seed) = (rng.random_range(4..20), rng.random_range(1..3), rng.random::<u64>() >> 12);
+    let shape = crate::problem::Shape::psd(n);
+    let (m, which) = (3 * shape.dimension(), rng.random_range(0..3));
+    let made = match which {
+        0 => Dense::gaussian(shape, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
+        1 => Seeded::new(shape, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
+        _ => Seeded::rademacher(shape, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
+    };
+    let operator = made.map_err(|e| e.to_string())?;
+    let name = operator.name().to_owned();
+    *what = format!("recovery by the defaults, {name} n={n} m={m} seed={seed}, rank {rank}, {}", place.name);
+    if place.variant.is_some() && !place.applies_to(&*operator) {
+        return Ok(Outcome::Refused);
+    }
+    let truth = synthetic::psd(n).rank(rank).seed(seed + 1).build().map_err(|e| e.to_string())?;
+    let problem = Problem::measure(operator, truth).map_err(|e| e.to_string())?;
+    let mut settings = Settings::default()
+        .search_rank(rank + rng.random_range(0..3))
+        .precision(place.precision)
+        .stop(Stop::default().relative_error(1e-4).max_iterations(3000));
+    if let Some(variant) = &place.variant {
+        settings = settings.variant(variant.clone());
+    }
+    let best = solve(&problem, &settings, place).map_err(|e| e.to_string())?;
+    match best.best().status {
+        Status::Converged => Ok(Outcome::Recovered),
+        status => Err(format!("{status} with a relative error of {:?}", best.best().relative_error)),
+    }
+}

@@ -1,0 +1,78 @@
+//! Ranks that are processes started by `mpirun`, on one machine or on several.
+
+use mpi::Threading;
+use mpi::collective::SystemOperation;
+use mpi::datatype::PartitionMut;
+use mpi::environment::Universe;
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::{Communicator, CommunicatorCollectives};
+
+use crate::error::{Error, Result};
+use crate::team::Team;
+
+/// This process in MPI_COMM_WORLD. Dropping it ends MPI; until then its functions are called by one thread at a time.
+pub struct Mpi {
+    _universe: Universe,
+    rank: usize,
+    size: usize,
+}
+
+impl Mpi {
+    /// Starts MPI.
+    ///
+    /// # Errors
+    /// [`Error::Team`] where it was started before or lets no second thread call it.
+    pub fn start() -> Result<Self> {
+        let failed = |message: &str| Error::Team { rank: 0, message: message.into() };
+        let (universe, threading) = mpi::initialize_with_threading(Threading::Serialized)
+            .ok_or_else(|| failed("MPI was started before in this process"))?;
+        if threading < Threading::Serialized {
+            return Err(failed("this MPI lets only the first thread of a process call it"));
+        }
+        let world = universe.world();
+        let (rank, size) = (world.rank() as usize, world.size() as usize);
+        Ok(Self { _universe: universe, rank, size })
+    }
+
+    /// Ranks on this machine: they share its processors.
+    pub fn ranks_here(&self) -> usize {
+        SimpleCommunicator::world().split_shared(self.rank as i32).size() as usize
+    }
+
+    /// Ends the processes of all ranks with an exit code, at once. For a rank that fails while others wait for it.
+    pub fn abort(&self, code: i32) -> ! {
+        SimpleCommunicator::world().abort(code)
+    }
+
+    /// The sum over all ranks.
+    pub fn sum(&self, own: u64) -> u64 {
+        let mut sum = 0;
+        SimpleCommunicator::world().all_reduce_into(&own, &mut sum, SystemOperation::sum());
+        sum
+    }
+}
+
+impl Team for Mpi {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn all_gather(&self, own: &[u8], lengths: &[usize]) -> Result<Vec<u8>> {
+        let total: usize = lengths.iter().sum();
+        if i32::try_from(total).is_err() {
+            let message = format!("a message of {total} bytes, and MPI counts to 2³¹ − 1: use fewer trials at a time");
+            return Err(Error::Team { rank: self.rank, message });
+        }
+        let counts: Vec<i32> = lengths.iter().map(|&length| length as i32).collect();
+        let begin = |rank: usize| counts[..rank].iter().sum();
+        let begins: Vec<i32> = (0..counts.len()).map(begin).collect();
+        let mut all = vec![0_u8; total];
+        let mut partition = PartitionMut::new(&mut all[..], counts, begins);
+        SimpleCommunicator::world().all_gather_varcount_into(own, &mut partition);
+        Ok(all)
+    }
+}

@@ -1,0 +1,220 @@
+//! Ranks that share the measurements: threads stand for processes, the engine is the same.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use lowrank::laws::{ENGINE_LAWS, Held, Place};
+use lowrank::operators::{Dense, Entries, Operator, REGISTRY, RankOne, Seeded, Sparse};
+use lowrank::problem::{Shape, synthetic};
+use lowrank::team::{Member, Team, Threads, outcomes};
+use lowrank::{Backend, Init, Method, Precision, Problem, Settings, Solution, Solver, Status, Stop};
+
+/// What each rank gives.
+fn on_ranks<R: Send>(ranks: usize, run: impl Fn(Arc<dyn Team>) -> R + Sync) -> Vec<R> {
+    let run = &run;
+    std::thread::scope(|scope| {
+        let team = Threads::team(ranks).into_iter().map(|rank| scope.spawn(move || run(Arc::new(rank))));
+        let team: Vec<_> = team.collect();
+        team.into_iter().map(|rank| rank.join().unwrap()).collect()
+    })
+}
+
+fn member(team: Arc<dyn Team>, parts: Option<usize>, own: Backend) -> Backend {
+    Backend::Team(Member::new(team, parts).unwrap(), Box::new(own))
+}
+
+/// One gradient and one step of ranks are those of the definition, within the bound that is computed from the data, for every operator.
+#[test]
+fn every_operator_obeys_the_laws_on_every_number_of_ranks() {
+    // That of declared bytes is about what one rank reads.
+    let laws: Vec<_> = ENGINE_LAWS.iter().filter(|law| law.name != "declared bytes").collect();
+    let shapes = [(Shape::psd(3), 257), (Shape::psd(17), 131), (Shape::asymmetric(17, 16), 61)];
+    let mut held = 0;
+    for registration in REGISTRY {
+        for (shape, m) in shapes {
+            for (ranks, parts, precision, own) in [
+                (1, None, Precision::F32, Backend::Cpu),
+                (2, Some(5), Precision::F64, Backend::Cpu),
+                (3, None, Precision::F32, Backend::Cpu),
+                (4, Some(4), Precision::F64, Backend::Reference),
+            ] {
+                for law in laws.iter().filter(|law| law.concerns(shape)) {
+                    let make =
+                        if law.name == "exact on integers" { registration.integers } else { registration.random };
+                    let outcomes = on_ranks(ranks, |team| {
+                        let operator = make(shape, m, 11).unwrap();
+                        let place = Place::new("ranks", member(team, parts, own.clone()), precision);
+                        law.check(&*operator, &place)
+                    });
+                    for (rank, outcome) in outcomes.into_iter().enumerate() {
+                        let what = format!("{} {shape}, {}: rank {rank} of {ranks}", registration.name, law.name);
+                        held += usize::from(outcome.unwrap_or_else(|why| panic!("{what}: {why}")) == Held::Holds);
+                    }
+                }
+            }
+        }
+    }
+    assert!(held > 1000, "{held}");
+}
+
+/// A random problem of each operator that is easy to recover.
+fn problems() -> Vec<(&'static str, Problem, Settings)> {
+    let settings = |k: usize| {
+        let init = Init::SmallRandom { scale: 1e-4, seed: 2 };
+        Settings::new(Method::PrecGd)
+            .search_rank(k)
+            .init(init)
+            .stop(Stop::default().relative_error(1e-4).max_iterations(400))
+    };
+    let psd = |n: usize| synthetic::psd(n).rank(2).condition_number(1.5).seed(5).build().unwrap();
+    let pair = || synthetic::asymmetric(14, 11).rank(2).condition_number(1.5).seed(5).build().unwrap();
+    let n = Shape::psd(16);
+    let measured = |operator: Arc<dyn Operator>| Problem::measure(operator, psd(16)).unwrap();
+    let of_pair = |operator: Arc<dyn Operator>| Problem::measure(operator, pair()).unwrap();
+    vec![
+        ("dense", measured(Arc::new(Dense::gaussian(n, 500, 3).unwrap())), settings(4)),
+        ("seeded", measured(Arc::new(Seeded::new(n, 500, 3).unwrap())), settings(4)),
+        ("rademacher", measured(Arc::new(Seeded::rademacher(n, 500, 3).unwrap())), settings(4)),
+        ("rank_one", measured(Arc::new(RankOne::gaussian(n, 700, 3).unwrap())), settings(4)),
+        ("sparse", measured(Arc::new(Sparse::random(n, 700, 8, 3).unwrap())), settings(4)),
+        ("entries", of_pair(Arc::new(Entries::random(Shape::asymmetric(14, 11), 700, 3).unwrap())), settings(2)),
+        ("dense pair", of_pair(Arc::new(Dense::gaussian(Shape::asymmetric(14, 11), 700, 3).unwrap())), settings(4)),
+        (
+            "signed",
+            Problem::measure(
+                Dense::gaussian(Shape::signed(16), 900, 3).unwrap(),
+                synthetic::signed(16, (1, 1)).seed(5).build().unwrap(),
+            )
+            .unwrap(),
+            settings(4).signature(2, 2),
+        ),
+    ]
+}
+
+fn solved(problem: &Problem, settings: &Settings, backend: Backend) -> Solution {
+    Solver::new(problem.clone(), settings.clone(), backend).unwrap().solve().unwrap()
+}
+
+fn bits(solution: &Solution) -> Vec<u64> {
+    let numbers = solution
+        .trials
+        .iter()
+        .flat_map(|t| t.left().as_slice().iter().chain(t.right().as_slice()).copied().collect::<Vec<_>>());
+    numbers.map(f64::to_bits).collect()
+}
+
+#[test]
+fn solves_are_the_same_bits_for_any_number_of_ranks_and_as_good_as_one_process() {
+    for (name, problem, settings) in problems() {
+        for precision in [Precision::F32, Precision::F64] {
+            let settings = settings.clone().precision(precision);
+            let alone = solved(&problem, &settings, Backend::Cpu);
+            assert_eq!(alone.best().status, Status::Converged, "{name}");
+            let mut first = None;
+            for ranks in 1..=4 {
+                let all = on_ranks(ranks, |team| solved(&problem, &settings, member(team, Some(7), Backend::Cpu)));
+                for found in &all {
+                    assert_eq!(found.best().status, Status::Converged, "{name}, {ranks} ranks");
+                    let apart = found.best().iterations.abs_diff(alone.best().iterations);
+                    assert!(apart <= 10, "{name}: {} and {}", found.best().iterations, alone.best().iterations);
+                    let wanted = first.get_or_insert_with(|| bits(found));
+                    assert!(bits(found) == *wanted, "{name}: {ranks} ranks give other bits");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rules_on_the_host_and_mixed_precision_run_around_ranks() {
+    let (_, problem, settings) = problems().swap_remove(0);
+    for (settings, target) in [
+        (settings.clone().method(Method::Cg), 1e-4),
+        (settings.clone().method(Method::Lbfgs), 1e-4),
+        (settings.clone().method(Method::GdPolyak), 1e-4),
+        (settings.clone().precision(Precision::Mixed), 1e-11),
+    ] {
+        let settings = settings.stop(Stop::default().relative_error(target).max_iterations(1500));
+        let mut first = None;
+        for ranks in [1, 3] {
+            for found in on_ranks(ranks, |team| solved(&problem, &settings, member(team, None, Backend::Cpu))) {
+                assert_eq!(found.best().status, Status::Converged, "{ranks} ranks");
+                assert!(bits(&found) == *first.get_or_insert_with(|| bits(&found)));
+            }
+        }
+    }
+    let sgd = settings.method(Method::Sgd);
+    let refused = on_ranks(2, |team| Solver::new(problem.clone(), sgd.clone(), member(team, None, Backend::Cpu)).err());
+    assert!(refused.iter().all(|error| error.as_ref().unwrap().to_string().contains("sgd")));
+}
+
+#[test]
+fn what_is_moved_is_counted_and_said() {
+    let (_, problem, settings) = problems().swap_remove(0);
+    let settings = settings.precision(Precision::F32);
+    for (ranks, nodes) in [(1, 0), (2, 1), (3, 2), (4, 1)] {
+        let all = on_ranks(ranks, |team| solved(&problem, &settings, member(team, None, Backend::Cpu)));
+        let team = all[0].engine.team.clone().unwrap();
+        assert_eq!((team.ranks, team.parts), (ranks, 12));
+        // A node: n·k numbers of 4 bytes, and three moments.
+        assert_eq!(team.bytes_per_gradient, nodes * (16 * 4 * 4 + 24), "{ranks} ranks");
+        let gradients = all[0].best().iterations as u64 + 1;
+        assert!(ranks == 1 || team.bytes_sent > gradients * team.bytes_per_gradient);
+        assert!(all.iter().map(|one| one.engine.team.as_ref().unwrap().measurements).sum::<usize>() == 500);
+    }
+}
+
+#[test]
+fn ranks_on_different_backends_solve_one_problem() {
+    let (_, problem, settings) = problems().swap_remove(3);
+    let all = on_ranks(2, |team| {
+        let own = if team.rank() == 0 { Backend::Cpu } else { Backend::Reference };
+        solved(&problem, &settings, member(team, None, own))
+    });
+    assert!(all.iter().all(|found| found.best().status == Status::Converged && bits(found) == bits(&all[0])));
+}
+
+/// Only one rank is interrupted; all of them stop, at the same iteration.
+#[test]
+fn ranks_stop_together() {
+    let (_, problem, settings) = problems().swap_remove(0);
+    let settings = settings.stop(Stop::default().max_iterations(400));
+    let all = on_ranks(3, |team| {
+        let last = team.rank() == 2;
+        let mut solver = Solver::new(problem.clone(), settings.clone(), member(team, None, Backend::Cpu)).unwrap();
+        let stop = |asked| if asked { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        solver.solve_with(|progress| stop(last && progress.iteration >= 30)).unwrap()
+    });
+    let ends: Vec<_> = all.iter().map(|found| (found.best().status, found.best().iterations)).collect();
+    assert_eq!(ends, [(Status::Interrupted, 30); 3]);
+}
+
+#[test]
+fn a_rank_that_ends_is_an_error_on_the_others_and_failures_are_told() {
+    let (_, problem, settings) = problems().swap_remove(0);
+    let errors = on_ranks(3, |team| {
+        if team.rank() == 1 {
+            return None;
+        }
+        let solver = Solver::new(problem.clone(), settings.clone(), member(team, None, Backend::Cpu));
+        solver.unwrap().solve().err().map(|error| error.to_string())
+    });
+    assert!([0, 2].iter().all(|&rank| errors[rank].as_ref().unwrap().contains("rank 1")), "{errors:?}");
+    let told = on_ranks(3, |team| outcomes(&*team, team.rank() == 2).unwrap());
+    assert_eq!(told, vec![vec![false, false, true]; 3]);
+    let error = Member::new(Arc::new(Threads::team(3).remove(0)), Some(2)).unwrap_err();
+    assert!(error.to_string().contains("parts"));
+}
+
+/// Ranks that were given different problems are found out before they go on.
+#[test]
+fn ranks_that_drift_apart_are_an_error() {
+    let (_, problem, settings) = problems().swap_remove(0);
+    let errors = on_ranks(2, |team| {
+        let seed = team.rank() as u64;
+        let settings = settings.clone().init(Init::SmallRandom { scale: 1e-4, seed });
+        let solver = Solver::new(problem.clone(), settings, member(team, None, Backend::Cpu));
+        solver.unwrap().solve().err().map(|error| error.to_string())
+    });
+    assert!(errors.iter().all(|error| error.as_ref().is_some_and(|error| error.contains("no longer"))), "{errors:?}");
+}
