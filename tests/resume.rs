@@ -34,13 +34,14 @@ fn settings(method: Method) -> Settings {
 }
 
 /// Everything of a solution but times.
-fn told(solution: &Solution) -> (Vec<(Vec<u64>, Vec<u64>, Status, usize, usize, String)>, Vec<TraceRow>) {
+fn told(solution: &Solution) -> (Vec<(Vec<u64>, Vec<u64>, Status, usize, usize, String)>, Vec<String>) {
     let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     let trials = solution.trials.iter().map(|t| {
         let phases = format!("{:?} {:?} {:?}", t.phases, t.phases_proxy, t.remark);
         (bits(t.left().as_slice()), bits(t.right().as_slice()), t.status, t.iterations, t.kept_iteration, phases)
     });
-    let trace = solution.trace.iter().map(|row| TraceRow { seconds: 0.0, ..*row });
+    // As text, which is exact and where a number that is none equals itself.
+    let trace = solution.trace.iter().map(|row| format!("{:?}", TraceRow { seconds: 0.0, ..*row }));
     (trials.collect(), trace.collect())
 }
 
