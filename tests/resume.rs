@@ -42,8 +42,7 @@ fn told(solution: &Solution) -> (Vec<(Vec<u64>, Vec<u64>, Status, usize, usize, 
     });
     // As text, which is exact and where a number that is none equals itself.
     let trace = solution.trace.iter().map(|row| format!("{:?}", TraceRow { seconds: 0.0, ..*row }));
-    // As text: the last row of a trial that diverged has a loss that is not a number.
-    (trials.collect(), format!("{:?}", trace.collect::<Vec<_>>()))
+    (trials.collect(), trace.collect())
 }
 
 /// A whole run, and one that goes on from what was saved somewhere in it, with a solver of its own.
