@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use lowrank::{Error, Result};
 
 /// Recover a low-rank matrix from linear measurements, by gradient descent from a small random start.
@@ -74,9 +74,11 @@ Exit codes: 0 done, and if targets were set some method reached them; 1 finished
 been written); 2 a flag, a file or a device was refused, or no method can run.";
 
 /// How a command that did not fail ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Ending {
     Done,
+    /// A device failed on the way; what there was has been written.
+    Broken(String),
     /// A target was missed, a run diverged or was interrupted, a law or a claim failed.
     Missed,
     /// Another rank was refused something, and says so.
@@ -85,7 +87,16 @@ enum Ending {
 
 /// Runs the command line and gives its exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let given = arguments.len();
+    let arguments = match solve::expand(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return refused("solve", &error),
+    };
+    // Flags that a report has may be given again, the last one counts; otherwise twice is a slip.
+    let again = arguments.len() != given;
+    let command = Cli::command().mut_subcommand("solve", |solve| solve.args_override_self(again));
+    let cli = Cli::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit());
     let (name, outcome) = match cli.command {
         Command::Demo(args) => ("demo", demo::run(&args)),
         Command::Generate(args) => ("generate", generate::run(&args)),
@@ -101,18 +112,24 @@ pub fn main() -> ExitCode {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Missed) => ExitCode::from(1),
         Ok(Ending::Refused) => ExitCode::from(2),
-        // Whoever reads the output has seen enough.
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(name, &error);
+        Ok(Ending::Broken(message)) => {
+            let _ = writeln!(std::io::stderr(), "error: {message}");
             ExitCode::from(2)
         }
+        // Whoever reads the output has seen enough.
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => refused(name, &error),
     }
 }
 
 /// An error, on the standard error; a closed one leaves nothing to do.
 fn complain(command: &str, error: &Error) {
     let _ = writeln!(std::io::stderr(), "error: {}", message(command, error));
+}
+
+fn refused(command: &str, error: &Error) -> ExitCode {
+    complain(command, error);
+    ExitCode::from(2)
 }
 
 /// The library names settings (`search_rank`); here they are flags (`--search-rank`).

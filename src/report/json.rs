@@ -8,7 +8,7 @@ use crate::engine::{Candidate, EngineInfo, Precision, Shared};
 use crate::io::InputInfo;
 use crate::memory::{Memory, Part, Place};
 use crate::operators::Storage;
-use crate::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};
+use crate::solver::{Solution, Status, Timing, TrialParameters, TrialSolution, factor_digest};
 
 /// One trial's parameters and result. Numbers that are not finite are written as null.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct TrialReport {
     pub estimated_relative_error: Option<f64>,
     pub singular_values: Vec<f64>,
     pub estimated_rank: usize,
+    /// Of the returned factors as they are in f64, little-endian: two runs with the same one have the same factors bit for bit.
+    #[serde(default)]
+    pub factors_sha256: String,
     /// t_*, t_1, t_twin and why one is null; only for diagnosed trials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phases: Option<Phases>,
@@ -56,6 +59,7 @@ impl From<&TrialSolution> for TrialReport {
             estimated_relative_error: t.estimated_relative_error.and_then(finite),
             singular_values: t.singular_values.clone(),
             estimated_rank: t.estimated_rank,
+            factors_sha256: factor_digest(t.left(), t.right()),
             phases: t.phases.clone(),
             phases_proxy: t.phases_proxy.clone(),
         }
@@ -175,6 +179,12 @@ pub struct RunReport {
     pub timing: Timing,
     pub memory: MemoryReport,
     pub notices: Vec<String>,
+    /// What the device said where it ended the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// The iteration of the checkpoint that the run went on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_at: Option<usize>,
 }
 
 impl RunReport {
@@ -206,6 +216,8 @@ impl RunReport {
             timing: solution.timing,
             memory: MemoryReport::from(&solution.memory),
             notices,
+            fault: solution.fault.as_ref().map(|fault| fault.error.to_string()),
+            resumed_at: solution.resumed_at,
         }
     }
 }

@@ -78,7 +78,21 @@ pub(crate) fn identity(problem: &Problem, settings: &Settings, plan: &Plan) -> R
 
 /// Refuses where the two differ, naming the first difference.
 pub(crate) fn require_same(stored: &Value, given: &Value) -> Result<()> {
-    match difference("", stored, given) {
+    // The start, and what is digested of every trial, follow from what has a name of its own.
+    let count = |of: &Value| of["trials"].as_array().map_or(0, Vec::len);
+    let part = |of: &Value, derived: bool| match of {
+        Value::Object(all) => all
+            .iter()
+            .filter(|(key, _)| (*key == "init" || *key == "holdout") == derived)
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect(),
+        other => other.clone(),
+    };
+    let counts =
+        (count(stored) != count(given)).then(|| ("trials".to_owned(), json!(count(stored)), json!(count(given))));
+    let named =
+        [false, true].into_iter().find_map(|derived| difference("", &part(stored, derived), &part(given, derived)));
+    match counts.or(named) {
         None => Ok(()),
         Some((name, stored, given)) => {
             let fix = "resume with what the run was started with, or start a new one without --resume";

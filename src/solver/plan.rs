@@ -15,6 +15,7 @@ use crate::problem::{Factors, Model, Shape};
 use crate::solver::init::{Init, Preprocess};
 use crate::solver::problem::Problem;
 use crate::solver::settings::{Holdout, Settings, Trial};
+use crate::solver::solution::TrialSolution;
 use crate::solver::spectra::Spectra;
 use crate::solver::starts;
 use crate::text::readable;
@@ -73,6 +74,32 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Of a trial whose loss blew up: what its step should have been below, and where that comes from.
+    pub fn stable_step(&self, problem: &Problem, trial: &TrialSolution) -> Option<String> {
+        let p = &trial.parameters;
+        let recipe = Algorithm::Recipe(Recipe::default());
+        let m = problem.operator().measurements();
+        if self.algorithm != recipe {
+            return None;
+        }
+        let weights = &self.weights[p.trial * m..(p.trial + 1) * m];
+        let mut spectra = Spectra::new(problem);
+        let norm = spectra.norm((p.instance, p.rows), weights, p.normalization, "step_size").ok()?;
+        // At U Uᵀ = M the Hessian of f is at most 2‖M‖ where the measurements are isometric, at L Rᵀ = M as well for balanced factors;
+        // descent is stable below 2 over it.
+        let bound = 1.0 / norm;
+        let said = readable(p.step_size);
+        let text = format!("near a solution steps are stable below about 1/‖s·A*(y)‖ = {}", readable(bound));
+        Some(match p.step_size > bound {
+            true => format!(
+                "The step size {said} is too large: {text}, an estimate from the data; a quarter of it is the default"
+            ),
+            false => {
+                format!("The step size {said} is not beyond the estimate that {text}: the numbers came from elsewhere")
+            }
+        })
+    }
+
     /// Whether it is gradient descent with a constant step, which power iterations and their times belong to.
     pub fn is_plain(&self) -> bool {
         self.algorithm == Algorithm::Recipe(Recipe::default())
@@ -201,6 +228,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         (None, _) => starts::small_random(shape, &trials, settings.init_std)?,
     };
     starts::require_numbers(&start, &trials, settings.precision)?;
+    notices.extend(starts::deficient(&start, &trials, settings)?);
     let undamped = trials.iter().any(|t| t.damping == Some(0.0));
     let algorithm = settings.method.algorithm(&settings.parameters, shape, undamped)?;
     let tuning = trials.iter().map(|t| tuning(settings, t)).collect();

@@ -313,7 +313,15 @@ impl Solver {
         // A device that is gone does not tell how often.
         let raised = if course.fault.is_some() { vec![0; trials.len()] } else { engine.damping_raised()? };
         for (trial, raised) in trials.iter_mut().zip(raised) {
-            trial.remark = trial.floor_remark(precision).or_else(|| trial.damping_remark(raised));
+            let remark = trial.remark.take();
+            trial.remark = remark
+                .map(|cause| match (trial.status, plan.stable_step(problem, trial)) {
+                    (Status::Diverged, Some(step)) => format!("{cause}. {step}"),
+                    _ => cause,
+                })
+                .or_else(|| trial.floor_remark(precision))
+                .or_else(|| trial.damping_remark(raised))
+                .or_else(|| trial.misfit_remark());
         }
         let engine = engine.info().clone();
         let resumed_at = from.map(Checkpoint::iteration);

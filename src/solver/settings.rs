@@ -410,21 +410,3 @@ impl Settings {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn schedules_grow_and_are_exact() {
-        assert_eq!(Schedule::Every(10).next(0), 10);
-        assert_eq!(Schedule::Every(10).next(13), 20);
-        assert_eq!(Schedule::Every(1).next(7), 8);
-        let mut points = vec![0];
-        while *points.last().unwrap() < 1000 {
-            points.push(Schedule::Log.next(*points.last().unwrap()));
-        }
-        assert_eq!(&points[..14], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 18]);
-        assert!(points.contains(&100) && points.contains(&1000), "{points:?}");
-    }
-}

@@ -169,6 +169,9 @@ impl TrialSolution {
 /// 6·10⁻⁸ with random signs.
 const SINGLE_PRECISION_FLOOR: f64 = 1e-6;
 
+/// Relative residuals above this are no rounding, in any precision.
+const MISFIT: f64 = 1e-3;
+
 impl TrialSolution {
     /// What the status alone would let a user blame the method or the device for.
     /// Where VᵀV was too ill-conditioned for the damping there was.
@@ -181,6 +184,17 @@ impl TrialSolution {
             format!(
                 "in {raised} iterations the damping was raised, or directions left out, to keep the preconditioner within \
                  the precision of the arithmetic{condition}"
+            )
+        })
+    }
+
+    /// Where a run came to rest far from the measurements.
+    pub(crate) fn misfit_remark(&self) -> Option<String> {
+        (self.status == Status::Stalled && self.relative_residual > MISFIT).then(|| {
+            format!(
+                "the descent ended at a relative residual of {:.1e}: the measurements are noisy or contradict each other, or ask for \
+                 more than the {} columns there are; --holdout tells a fit from an adaptation to noise",
+                self.relative_residual, self.parameters.search_rank
             )
         })
     }

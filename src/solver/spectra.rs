@@ -59,6 +59,11 @@ impl<'a> Spectra<'a> {
             self.norms.insert(key, norm);
             norm
         };
+        let y = self.problem.observations(key.0).unwrap_or_default();
+        if norm == 0.0 && y.iter().zip(weights).all(|(y, w)| *y == 0.0 || *w == 0.0) {
+            // The zero matrix, where no step is taken.
+            return Ok(1.0);
+        }
         if !(norm.is_finite() && norm > 0.0) {
             return Err(Error::invalid(
                 name,

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::operators::Operator;
 use crate::problem::random::{Purpose, normals};
 use crate::problem::{Factors, Model, Shape};
-use crate::solver::init::{InitStd, Preprocess};
+use crate::solver::init::{Init, InitStd, Preprocess};
 use crate::solver::plan::TrialParameters;
 use crate::solver::settings::Settings;
 use crate::solver::spectra::weighted;
@@ -178,4 +178,31 @@ pub(super) fn spectral(
         }
     }
     Factors::of(trials.len(), shape, widest, left, right)
+}
+
+/// Says where a given start has fewer independent columns than it has columns: methods that multiply the factor from the left stay in
+/// the span of its rows, so that its rank never grows.
+pub(super) fn deficient(start: &Factors, trials: &[TrialParameters], settings: &Settings) -> Result<Option<String>> {
+    if !matches!(settings.init, Init::Given(_)) {
+        return Ok(None);
+    }
+    let k = start.search_rank();
+    let mut found: Option<(usize, usize)> = None;
+    for trial in trials {
+        for side in [start.left(trial.trial), start.right(trial.trial)] {
+            let (values, _) = crate::linalg::right_singular(side.rows(), k, side.as_slice())?;
+            let floor = values.first().copied().unwrap_or(0.0) * settings.precision.unit_roundoff() * k as f64;
+            let rank = values.iter().filter(|v| **v > floor).count();
+            if rank < k.min(side.rows()) && found.is_none_or(|(least, _)| rank < least) {
+                found = Some((rank, trial.trial));
+            }
+        }
+    }
+    Ok(found.map(|(rank, trial)| match rank {
+        0 => format!("the start of trial {trial} is zero, where the gradient is zero too: it stays there. Start at random instead"),
+        _ => format!(
+            "the start of trial {trial} has rank {rank} of {k} columns: the iterates keep to the rows that it spans, so that no more \
+             than rank {rank} is recovered. Add small random numbers to it for more"
+        ),
+    }))
 }

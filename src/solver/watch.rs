@@ -13,6 +13,7 @@ use crate::solver::settings::Stop;
 use crate::solver::solution::{Status, TraceRow, TrialSolution};
 use crate::solver::spectra::weighted_mean;
 use crate::solver::stall::{Anchor, StallWatch};
+use crate::text::readable;
 
 /// Rise of the loss over its start that counts as divergence.
 const BLOW_UP: f64 = 1e6;
@@ -39,6 +40,10 @@ pub(crate) struct TrialWatch<'a> {
     kept: Option<Kept>,
     pub(crate) status: Option<Status>,
     iterations: usize,
+    /// Of a trial that diverged: how.
+    cause: Option<String>,
+    /// All training observations are zero.
+    is_zero: bool,
 }
 
 /// What a watch has seen, for a run to go on from.
@@ -48,6 +53,7 @@ pub(crate) struct Watched {
     kept: Option<Kept>,
     pub(super) status: Option<Status>,
     iterations: usize,
+    cause: Option<String>,
     anchor: Option<Anchor>,
     clock: Option<PhaseClock>,
     proxy: Option<ProxyClock>,
@@ -112,6 +118,7 @@ impl<'a> TrialWatch<'a> {
     ) -> Self {
         let (target, weights) = observed;
         let norms = squares(form, target, weights, held_out);
+        let is_zero = target.iter().zip(weights).all(|(y, w)| *y == 0.0 || *w == 0.0);
         let stall = StallWatch::new(stop.stall_window, resolution);
         Self {
             parameters,
@@ -130,6 +137,9 @@ impl<'a> TrialWatch<'a> {
             kept: None,
             status: None,
             iterations: 0,
+            cause: is_zero
+                .then(|| "all observations are zero, and so is the matrix: there is nothing to iterate".into()),
+            is_zero,
         }
     }
 
@@ -143,6 +153,7 @@ impl<'a> TrialWatch<'a> {
             kept: self.kept.clone(),
             status: self.status,
             iterations: self.iterations,
+            cause: self.cause.clone(),
             anchor: self.stall.anchor.clone(),
             clock: self.diagnostics.as_ref().map(|diagnostics| diagnostics.clock().clone()),
             proxy: self.proxy.clone(),
@@ -153,6 +164,7 @@ impl<'a> TrialWatch<'a> {
     pub(crate) fn restore(&mut self, from: &Watched) {
         (self.first_loss, self.status, self.iterations) = (from.first_loss, from.status, from.iterations);
         (self.kept, self.stall.anchor, self.proxy) = (from.kept.clone(), from.anchor.clone(), from.proxy.clone());
+        self.cause = from.cause.clone();
         if let (Some(diagnostics), Some(clock)) = (&mut self.diagnostics, &from.clock) {
             diagnostics.set_clock(clock.clone());
         }
@@ -184,11 +196,18 @@ impl<'a> TrialWatch<'a> {
         let m = self.target.len();
         let p = self.parameters;
         let e = &moment.residuals[p.trial * m..(p.trial + 1) * m];
+        let nothing = if self.is_zero { vec![0.0; m] } else { Vec::new() };
+        let e = if self.is_zero { &nothing[..] } else { e };
         let (training, held) = squares(self.form, e, self.weights, self.held_out);
         let ratio = |part: f64, whole: f64| if part == 0.0 { 0.0 } else { (part / whole).sqrt() };
-        let left = trimmed(moment.factors.left(p.trial), p.search_rank);
-        let right =
+        let mut left = trimmed(moment.factors.left(p.trial), p.search_rank);
+        let mut right =
             if moment.factors.is_single() { Vec::new() } else { trimmed(moment.factors.right(p.trial), p.search_rank) };
+        if self.is_zero {
+            // The zero matrix fits, whatever the start.
+            left.fill(0.0);
+            right.fill(0.0);
+        }
         let product = self.form.product(p.search_rank, &left, &right)?;
         // s of the held-out measurements: s·m over their number, as for the training ones.
         let all = p.normalization * (p.rows - p.holdout_rows) as f64;
@@ -228,6 +247,16 @@ impl<'a> TrialWatch<'a> {
         let rise = if p.damping.is_some_and(|damping| damping > 0.0) { BLOW_UP_DAMPED } else { BLOW_UP };
         if !finite || row.train_loss > rise * scale {
             self.status = Some(Status::Diverged);
+            let good = self.kept.as_ref().map_or_else(String::new, |kept| {
+                format!("; at iteration {} the loss was {}", kept.row.iteration, readable(kept.row.train_loss))
+            });
+            self.cause = Some(match finite {
+                false => format!(
+                    "at iteration {} a number of the factors or residuals is not finite, or not a number{good}",
+                    moment.iteration
+                ),
+                true => format!("at iteration {} the loss was {}{good}", moment.iteration, readable(row.train_loss)),
+            });
             if self.kept.is_some() {
                 return Ok(row);
             }
@@ -246,7 +275,7 @@ impl<'a> TrialWatch<'a> {
         if self.status.is_some() {
             return Ok(row);
         }
-        if reached {
+        if reached || self.is_zero {
             self.status = Some(Status::Converged);
         } else if moment.iteration >= self.stop.max_iterations {
             self.status = Some(Status::IterationLimit);
@@ -309,7 +338,7 @@ impl<'a> TrialWatch<'a> {
             singular_values,
             phases: self.diagnostics.map(|d| d.phases()),
             phases_proxy: self.proxy.map(|proxy| proxy.finish()),
-            remark: None,
+            remark: self.cause,
             form: self.form,
             left: kept.left,
             right: kept.right,

@@ -186,6 +186,28 @@ pub struct Args {
     /// Factors at every observation, .npz with `iterations` (T,) and `factors` (T, batch, n, k), or `left` and `right`
     #[arg(long, value_name = "U.npz", help_heading = "Output (each optional; - is the standard output)")]
     pub snapshots: Option<PathBuf>,
+    /// Save the run to this file at its start, so often, and at its end
+    #[arg(long, value_name = "run.ckpt", help_heading = "Faults and reruns")]
+    pub checkpoint: Option<PathBuf>,
+    /// How often: a number of iterations, or of seconds such as 30s
+    #[arg(
+        long,
+        value_name = "N|30s",
+        default_value = "30s",
+        allow_hyphen_values = true,
+        help_heading = "Faults and reruns"
+    )]
+    pub checkpoint_every: String,
+    /// Go on from a checkpoint of the same data and settings; limits and outputs may be others
+    #[arg(long, value_name = "run.ckpt", help_heading = "Faults and reruns")]
+    pub resume: Option<PathBuf>,
+    /// Run again what this report of a finished run says, and say whether the result is the same; flags given beside it go before
+    /// those of the report
+    #[arg(long, value_name = "run.json", help_heading = "Faults and reruns")]
+    pub config: Option<PathBuf>,
+    /// stop with the last good iterate, retry on the same device, or go on on the cpu
+    #[arg(long, value_name = "NAME", default_value = "stop", help_heading = "Faults and reruns")]
+    pub on_device_loss: String,
     /// No notes and no progress
     #[arg(long, short, help_heading = "Output (each optional; - is the standard output)")]
     pub quiet: bool,
@@ -201,6 +223,7 @@ impl Common {
 impl Args {
     /// The outputs that were asked for.
     pub fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.out, &self.report, &self.trace, &self.trials, &self.snapshots].into_iter().flatten()
+        let files = [&self.out, &self.report, &self.trace, &self.trials, &self.snapshots, &self.checkpoint];
+        files.into_iter().flatten()
     }
 }

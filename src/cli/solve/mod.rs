@@ -1,5 +1,6 @@
 //! `lowrank solve`: files in, factors and reports out.
 
+mod again;
 mod completion;
 pub mod files;
 mod flags;
@@ -7,6 +8,7 @@ mod made;
 pub mod method;
 mod outputs;
 mod ranks;
+mod saving;
 mod summary;
 
 use std::path::{Path, PathBuf};
@@ -16,12 +18,13 @@ use std::sync::atomic::AtomicBool;
 use lowrank::io::{InputInfo, ensure_not_input};
 use lowrank::memory::parse_size;
 use lowrank::operators::Storage;
-use lowrank::solver::{Axes, InitStd};
+use lowrank::solver::{Axes, Checkpoint, InitStd};
 use lowrank::{Backend, Error, Precision, Result, Settings, Solution, Solver, Status, Stop};
 use serde_json::{Map, Value, json};
 
 use super::progress::Bar;
 use super::{Ending, grid, interrupt, remark};
+pub use again::expand;
 use completion::{HeldOut, Predictions};
 use files::{Measured, Source};
 pub use flags::{Args, Common};
@@ -45,6 +48,8 @@ struct Ready {
     described: Map<String, Value>,
     notices: Vec<String>,
     predictions: Option<Predictions>,
+    from: Option<Checkpoint>,
+    before: Option<again::Before>,
 }
 
 impl Ready {
@@ -54,9 +59,13 @@ impl Ready {
         let source = Source::new(common)?;
         let (settings, axes) = settings(args)?;
         let backend = ranks.backend(common)?;
+        let (from, before) = (saving::resumed(args)?, again::Before::new(args)?);
         let inputs = source.inputs(common);
         for output in args.outputs() {
             ensure_not_input(output, &inputs)?;
+            // A run may go on saving to the file that it was resumed from, and to no other file that it reads.
+            let resumed = args.resume.iter().filter(|_| Some(output) != args.checkpoint.as_ref());
+            ensure_not_input(output, &resumed.chain(&args.config).collect::<Vec<_>>())?;
         }
         // Before there are temporary files, which a signal would leave behind.
         let interrupted = interrupt();
@@ -81,18 +90,28 @@ impl Ready {
             summary::announce(solver.engine(), shape, m, solver.trials());
         }
         outputs.prepare(args, &solver)?;
-        Ok(Self { solver, outputs, interrupted, inputs, described, notices, predictions })
+        Ok(Self { solver, outputs, interrupted, inputs, described, notices, predictions, from, before })
     }
 
     fn run(self, args: &Args, ranks: &Ranks) -> Result<Ending> {
-        let Self { mut solver, mut outputs, interrupted, inputs, described, notices, predictions } = self;
+        let Self { mut solver, mut outputs, interrupted, inputs, described, mut notices, .. } = self;
+        let Self { predictions, from, before, .. } = self;
         let bar = Bar::new(&interrupted, !args.quiet);
-        let solution = solver.solve_with(|progress| {
+        let solution = saving::solve(&mut solver, from.as_ref(), |progress| {
             outputs.record(progress);
             bar.observe(progress)
         });
         bar.finish();
         let solution = ranks.survived(solution)?;
+        // What happened on the way.
+        for notice in &solution.notices {
+            if !notices.contains(notice) {
+                if !args.quiet {
+                    remark(notice);
+                }
+                notices.push(notice.clone());
+            }
+        }
 
         let digests = match args.report {
             Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
@@ -104,7 +123,20 @@ impl Ready {
         if ranks.is_first() && !outputs_use_stdout(args) {
             summary::print(&solution, predictions.as_ref())?;
         }
-        Ok(if ranks.is_first() { ending(&solution, args) } else { Ending::Done })
+        if let Some(fault) = &solution.fault {
+            remark(&format!("what there is was written, from before iteration {}", fault.iteration + 1));
+            return Ok(Ending::Broken(fault.error.to_string()));
+        }
+        if !ranks.is_first() {
+            return Ok(Ending::Done);
+        }
+        if let Some((same, sentence)) = before.map(|before| before.compare(&solution)) {
+            remark(&sentence);
+            if !same {
+                return Ok(Ending::Missed);
+            }
+        }
+        Ok(ending(&solution, args))
     }
 }
 
@@ -155,6 +187,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     axes.dampings = axis("damping", &args.common.method.damping)?;
     let settings = shared_settings(&args.common)?;
     let settings = settings.method(method).parameters(args.common.method.parameters()?).observe(args.observe.parse()?);
+    let settings = saving::with_saving(args, settings)?;
     // What can be refused without the problem is refused before any file is opened.
     settings.clone().trials(axes.trials(1)).check()?;
     Ok((settings, axes))
@@ -300,7 +333,7 @@ fn ending(solution: &Solution, args: &Args) -> Ending {
     let target = args.common.has_target();
     let good = |status: Status| match status {
         Status::Converged => true,
-        Status::Diverged | Status::Interrupted => false,
+        Status::Diverged | Status::Interrupted | Status::DeviceLost => false,
         _ => !target,
     };
     if solution.trials.iter().all(|t| good(t.status)) { Ending::Done } else { Ending::Missed }

@@ -90,7 +90,8 @@ impl Outputs {
             file.finish()?;
         }
         if let Some(file) = self.report {
-            let argv = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+            let argv = super::expand(std::env::args_os().collect())?;
+            let argv = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
             let Described { settings, seeds, digests, notices } = described;
             let mut report = RunReport::new(solution, settings, argv, seeds, digests, notices);
             report.baseline_rmse = predictions.map(|p| p.baseline);

@@ -72,6 +72,7 @@ impl Ranks {
         if !self.is_first() {
             own.quiet = true;
             (own.out, own.report, own.trace, own.trials, own.snapshots) = (None, None, None, None, None);
+            own.checkpoint = None;
         }
         own
     }

@@ -378,7 +378,6 @@ impl Stages {
         self.momentum.as_ref().map(|momentum| &momentum.previous)
     }
 
-    /// j of it.
     pub(super) fn since(&self, device: &Device) -> Result<Option<Vec<usize>>> {
         let Some(Momentum { since, .. }) = &self.momentum else { return Ok(None) };
         Ok(Some(read(device, &since.buffer, since.words)?.into_iter().map(|j| j as usize).collect()))
