@@ -66,7 +66,10 @@ struct Distributed<'a, T> {
     fresh: Option<Found<T>>,
 }
 
-/// `inner` loads an engine for a part; the second number is how many engines this rank loads.
+/// Loads an engine for a part; the number is how many this rank loads.
+type Loader<'f, 'a> = dyn Fn(&Load<'a>, usize) -> Result<Box<dyn Engine + 'a>> + 'f;
+
+/// `inner` loads the engines of the parts.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for operators that cannot be cut and for minibatches; those of the engines.
@@ -74,7 +77,7 @@ pub(crate) fn load<'a>(
     load: &Load<'a>,
     member: &Member,
     precision: Precision,
-    inner: &dyn Fn(&Load<'a>, usize) -> Result<Box<dyn Engine + 'a>>,
+    inner: &Loader<'_, 'a>,
 ) -> Result<Box<dyn Engine + 'a>> {
     Ok(match precision {
         Precision::F64 => Box::new(Distributed::<f64>::new(load, member, precision, inner)?),
@@ -88,12 +91,7 @@ fn digest(bytes: &[u8]) -> u64 {
 }
 
 impl<'a, T: Real> Distributed<'a, T> {
-    fn new(
-        load: &Load<'a>,
-        member: &Member,
-        precision: Precision,
-        inner: &dyn Fn(&Load<'a>, usize) -> Result<Box<dyn Engine + 'a>>,
-    ) -> Result<Self> {
+    fn new(load: &Load<'a>, member: &Member, precision: Precision, inner: &Loader<'_, 'a>) -> Result<Self> {
         let operator = &load.operator;
         let (shape, measurements, centred) = (operator.shape(), operator.measurements(), operator.is_centred());
         let (rank, ranks) = (member.team.rank(), member.team.size());
