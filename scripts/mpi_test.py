@@ -137,10 +137,10 @@ def faults(at, dense):
 def scaling(at, folder):
     """Times of an iteration, bytes, and the memory of a rank, for one dense problem read from a mapped file."""
     d = at / "large"
-    n, m, k = 200, 10000, 20
+    n, m, k = 100, 3000, 20
     generate(d, "--n", n, "--rank", 5, "--measurements", m)
     flags = ["--matrices", d / "A.npy", "--layout", "packed", "--observations", d / "y.npy", "--search-rank", k, "--step-size", "0.25",
-             "--init-scale", "1e-6", "--method", "gd", "--max-iterations", 60, "--observe", "every:60", "--backend", "cpu", "--quiet"]
+             "--init-scale", "1e-6", "--method", "gd", "--max-iterations", 200, "--observe", "every:200", "--backend", "cpu", "--quiet"]
     rows = []
     for ranks in [0, 1, 2, 4]:
         best = min((solve(ranks, at, "scaling", *flags)[1] for _ in range(3)), key=lambda r: r["timing"]["seconds_per_iteration"])

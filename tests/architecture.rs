@@ -131,6 +131,19 @@ fn unsafe_is_counted() {
 }
 
 #[test]
+fn every_unsafe_says_why_it_is_sound() {
+    for (path, text) in sources() {
+        let lines: Vec<&str> = text.lines().collect();
+        for at in
+            (0..lines.len()).filter(|&at| lines[at].contains("unsafe {") && !lines[at].trim_start().starts_with("//"))
+        {
+            let above = lines[at.saturating_sub(4)..at].iter().any(|line| line.contains("SAFETY:"));
+            assert!(above, "{}:{} has no SAFETY comment above it", path.display(), at + 1);
+        }
+    }
+}
+
+#[test]
 fn files_fit_in_a_head() {
     for (path, text) in sources() {
         assert!(text.lines().count() <= 450, "{} has {} lines", path.display(), text.lines().count());

@@ -77,7 +77,7 @@ fn problems() -> Vec<(&'static str, Problem, Settings)> {
         ("rademacher", measured(Arc::new(Seeded::rademacher(n, 500, 3).unwrap())), settings(4)),
         ("rank_one", measured(Arc::new(RankOne::gaussian(n, 700, 3).unwrap())), settings(4)),
         ("sparse", measured(Arc::new(Sparse::random(n, 700, 8, 3).unwrap())), settings(4)),
-        ("entries", of_pair(Arc::new(Entries::random(Shape::asymmetric(14, 11), 700, 3).unwrap())), settings(2)),
+        ("entries", of_pair(Arc::new(Entries::uniform(Shape::asymmetric(14, 11), 700, 3).unwrap())), settings(2)),
         ("dense pair", of_pair(Arc::new(Dense::gaussian(Shape::asymmetric(14, 11), 700, 3).unwrap())), settings(4)),
         (
             "signed",

@@ -3,13 +3,16 @@
 //! The m measurements are cut into P parts, and each rank has a run of them with an engine each. For a gradient every part's Σ wᵢρ′(eᵢ)AᵢV
 //! is taken by its engine; the parts are added in a binary tree whose leaves they are. A rank adds what lies whole below a node that
 //! is its own, hands the nodes to the others, and all of them add the rest: the sums do not depend on how many ranks there are, and
-//! for P/R a power of two a rank hands out one node of n·k numbers a trial. Then every rank performs the same step (`host::stages`).
+//! where R is a power of two that divides P a rank hands out one node, n·k numbers a trial. Then every rank performs the same step (`host::stages`).
 //!
 //! Residuals that count from their mean ē over all ranks need Σ wᵢ(eᵢ − ē)AᵢV = Σ wᵢeᵢAᵢV − ē·Σ wᵢAᵢV. The second sum comes from a second
 //! lane of each engine, at the point 0 with the target −1, where every residual is 1.
 //!
 //! Ranks on processors of different kinds might round a decomposition differently and drift apart: with the residuals, which are gathered
 //! when somebody looks, goes a digest of the factors, and ranks that differ are an error.
+
+mod info;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,122 +22,13 @@ use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, Shared};
 use crate::error::{Error, Result};
 use crate::host::centre::{Centre, signed};
 use crate::host::stages::{Moving, Stages};
-use crate::memory::{Memory, Part as MemoryPart};
 use crate::methods::{Recipe, Tuning};
-use crate::operators::{Loss, Operator};
+use crate::operators::Operator;
 use crate::problem::{Factors, Shape};
 use crate::real::{Real, convert};
 use crate::team::Member;
-
-/// The m measurements in P parts.
-#[derive(Clone, Copy)]
-struct Cut {
-    measurements: usize,
-    parts: usize,
-    ranks: usize,
-}
-
-impl Cut {
-    /// The parts of a rank.
-    fn of_rank(self, rank: usize) -> Range<usize> {
-        rank * self.parts / self.ranks..(rank + 1) * self.parts / self.ranks
-    }
-
-    /// The measurements of neighbouring parts.
-    fn measurements_of(self, parts: Range<usize>) -> Range<usize> {
-        let at = |part: usize| (self.measurements as u128 * part as u128 / self.parts as u128) as usize;
-        at(parts.start)..at(parts.end)
-    }
-
-    /// The largest nodes of the tree that lie in a run of parts, in order.
-    fn nodes(self, own: &Range<usize>) -> Vec<Range<usize>> {
-        fn visit(node: Range<usize>, own: &Range<usize>, out: &mut Vec<Range<usize>>) {
-            if own.start <= node.start && node.end <= own.end {
-                out.push(node);
-            } else if node.start < own.end && own.start < node.end {
-                let (left, right) = halves(&node);
-                visit(left, own, out);
-                visit(right, own, out);
-            }
-        }
-        let mut out = Vec::new();
-        visit(0..self.parts, own, &mut out);
-        out
-    }
-}
-
-/// The children of a node of several parts.
-fn halves(node: &Range<usize>) -> (Range<usize>, Range<usize>) {
-    let middle = node.start + node.len() / 2;
-    (node.start..middle, middle..node.end)
-}
-
-/// Of the residuals of a trial: Σw, Σwe/Σw, and Σ wρ(e), about that mean where residuals are centred.
-#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-struct Moments {
-    weight: f64,
-    mean: f64,
-    energy: f64,
-}
-
-impl Moments {
-    fn new(centred: bool, loss: Loss, pairs: &[(f64, f64)]) -> Self {
-        let weight: f64 = pairs.iter().map(|(_, w)| w).sum();
-        let mean = if weight > 0.0 { pairs.iter().map(|(e, w)| w * e).sum::<f64>() / weight } else { 0.0 };
-        let from = if centred { mean } else { 0.0 };
-        Self { weight, mean, energy: pairs.iter().map(|(e, w)| w * loss.value(e - from)).sum() }
-    }
-
-    /// Of both together; Σ w(e − ē)² grows by δ²ww′/(w + w′), δ the difference of the means.
-    fn and(self, other: Self, centred: bool) -> Self {
-        let weight = self.weight + other.weight;
-        if self.weight == 0.0 || other.weight == 0.0 {
-            return if self.weight == 0.0 { other } else { self };
-        }
-        let apart = other.mean - self.mean;
-        let between = if centred { 0.5 * apart * apart * self.weight * (other.weight / weight) } else { 0.0 };
-        Self { weight, mean: self.mean + apart * (other.weight / weight), energy: self.energy + other.energy + between }
-    }
-}
-
-/// What is summed over measurements: moments of each active trial, and the sums of each of its lanes, left and right.
-#[derive(Clone, Default)]
-struct Node<T> {
-    moments: Vec<Moments>,
-    sums: Vec<T>,
-}
-
-impl<T: Real> Node<T> {
-    fn add(mut self, other: Self, centred: bool) -> Self {
-        self.moments.iter_mut().zip(other.moments).for_each(|(a, b)| *a = a.and(b, centred));
-        self.sums.iter_mut().zip(other.sums).for_each(|(a, b)| *a += b);
-        self
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(bytemuck::cast_slice(&self.moments));
-        out.extend_from_slice(bytemuck::cast_slice(&self.sums));
-    }
-
-    fn read(bytes: &[u8], trials: usize) -> Self {
-        let (moments, sums) = bytes.split_at(trials * size_of::<Moments>());
-        Self { moments: bytemuck::pod_collect_to_vec(moments), sums: bytemuck::pod_collect_to_vec(sums) }
-    }
-}
-
-/// The sum below a node, from those of nodes that cover it.
-fn sum<T: Real>(node: Range<usize>, known: &mut BTreeMap<(usize, usize), Node<T>>, centred: bool) -> Node<T> {
-    if let Some(found) = known.remove(&(node.start, node.end)) {
-        return found;
-    }
-    if node.len() <= 1 {
-        return Node::default();
-    }
-    let (left, right) = halves(&node);
-    let left = sum(left, known, centred);
-    left.add(sum(right, known, centred), centred)
-}
+use info::info;
+use tree::{Cut, Moments, Node, sum};
 
 /// A part of this rank.
 struct Part<'a> {
@@ -172,7 +66,10 @@ struct Distributed<'a, T> {
     fresh: Option<Found<T>>,
 }
 
-/// `inner` loads an engine for a part; the second number is how many engines this rank loads.
+/// Loads an engine for a part; the number is how many this rank loads.
+type Loader<'f, 'a> = dyn Fn(&Load<'a>, usize) -> Result<Box<dyn Engine + 'a>> + 'f;
+
+/// `inner` loads the engines of the parts.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for operators that cannot be cut and for minibatches; those of the engines.
@@ -180,7 +77,7 @@ pub(crate) fn load<'a>(
     load: &Load<'a>,
     member: &Member,
     precision: Precision,
-    inner: &dyn Fn(&Load<'a>, usize) -> Result<Box<dyn Engine + 'a>>,
+    inner: &Loader<'_, 'a>,
 ) -> Result<Box<dyn Engine + 'a>> {
     Ok(match precision {
         Precision::F64 => Box::new(Distributed::<f64>::new(load, member, precision, inner)?),
@@ -194,12 +91,7 @@ fn digest(bytes: &[u8]) -> u64 {
 }
 
 impl<'a, T: Real> Distributed<'a, T> {
-    fn new(
-        load: &Load<'a>,
-        member: &Member,
-        precision: Precision,
-        inner: &dyn Fn(&Load<'a>, usize) -> Result<Box<dyn Engine + 'a>>,
-    ) -> Result<Self> {
+    fn new(load: &Load<'a>, member: &Member, precision: Precision, inner: &Loader<'_, 'a>) -> Result<Self> {
         let operator = &load.operator;
         let (shape, measurements, centred) = (operator.shape(), operator.measurements(), operator.is_centred());
         let (rank, ranks) = (member.team.rank(), member.team.size());
@@ -440,37 +332,6 @@ impl<'a, T: Real> Distributed<'a, T> {
         }
         Ok(out)
     }
-}
-
-/// That of the first part, with the bytes of all parts of this rank.
-fn info(parts: &[Part<'_>], precision: Precision, shared: Shared) -> EngineInfo {
-    let mut info = parts[0].engine.info().clone();
-    let mut memory: Vec<MemoryPart> = Vec::new();
-    for (index, other) in parts.iter().map(|part| part.engine.info()).enumerate() {
-        for part in &other.memory.parts {
-            match memory.iter_mut().find(|known| (&known.name, known.place) == (&part.name, part.place)) {
-                Some(known) => known.bytes += part.bytes,
-                None => memory.push(part.clone()),
-            }
-        }
-        if index > 0 {
-            info.operator_bytes_per_iteration += other.operator_bytes_per_iteration;
-            info.operator_bytes += other.operator_bytes;
-            info.panels += other.panels;
-            info.streamed_panels += other.streamed_panels;
-            info.streamed_bytes_per_iteration += other.streamed_bytes_per_iteration;
-            info.notices.extend(other.notices.iter().cloned());
-        }
-    }
-    let mut said = std::collections::BTreeSet::new();
-    info.notices.retain(|notice| said.insert(notice.clone()));
-    if shared.ranks > 1 {
-        info.notices.push(format!(
-            "{} ranks share the measurements in {} parts; this one hands {} bytes to the others for a gradient",
-            shared.ranks, shared.parts, shared.bytes_per_gradient
-        ));
-    }
-    EngineInfo { precision, memory: Memory { parts: memory }, team: Some(shared), ..info }
 }
 
 impl<T: Real> Engine for Distributed<'_, T> {
