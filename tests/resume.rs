@@ -33,8 +33,11 @@ fn settings(method: Method) -> Settings {
     Settings::new(method).search_rank(4).init(start).stop(stop).observe(Schedule::Every(10)).diagnose(true)
 }
 
+/// Factors bit for bit, the status, two counts and the losses of a trial.
+type Told = (Vec<u64>, Vec<u64>, Status, usize, usize, String);
+
 /// Everything of a solution but times.
-fn told(solution: &Solution) -> (Vec<(Vec<u64>, Vec<u64>, Status, usize, usize, String)>, Vec<String>) {
+fn told(solution: &Solution) -> (Vec<Told>, Vec<String>) {
     let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     let trials = solution.trials.iter().map(|t| {
         let phases = format!("{:?} {:?} {:?}", t.phases, t.phases_proxy, t.remark);

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::data::Data;
 use super::interpret::interpret;
-use super::storage::{Data, Rows, Storage, Stored, require_room};
+use super::storage::{Rows, Storage, Stored, require_room};
 use super::{Dense, Layout, Normalization};
 use crate::error::{Error, Result};
 use crate::io::{Kind, NpyArray};

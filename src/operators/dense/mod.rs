@@ -11,6 +11,7 @@
 //! measured before is another matter: it leaves a residual of about 2⁻¹² of y, and the user is told.
 
 mod aligned;
+mod data;
 mod fused;
 mod interpret;
 mod load;
@@ -36,11 +37,12 @@ use crate::problem::{Factors, Shape, pack_symmetric_part};
 use crate::real::Real;
 
 use aligned::Aligned;
+use data::Data;
 pub(crate) use interpret::shape_of_width;
 pub use load::{DenseFile, OpenOptions};
 pub use normalization::Normalization;
 pub use storage::Storage;
-use storage::{Data, Rows, Stored, require_room, round_rows_to, with_rows};
+use storage::{Rows, Stored, require_room, round_rows_to, with_rows};
 
 /// How given sensing matrices are laid out: one row a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,16 +7,15 @@
 //! is stored as zero: half precision would hold it as a subnormal number, which devices may flush when they unpack it.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use half::f16;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::io::Bytes;
 use crate::memory::{Memory, Part, Place, product, readable_bytes};
 use crate::operators::dense::Dense;
+use crate::operators::dense::data::Data;
 use crate::operators::rows::twin::Rows as _;
 
 /// Number type in which the measurements are held; from the narrowest to the widest. Arithmetic has its own,
@@ -60,48 +59,6 @@ impl Storage {
 impl std::fmt::Display for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.word())
-    }
-}
-
-/// Numbers held in memory or in a mapped file.
-pub(super) enum Data<T> {
-    Owned(Arc<Vec<T>>, Range<usize>),
-    /// Row-major little-endian packed rows, straight from a file or from somebody else's memory.
-    Kept {
-        bytes: Bytes,
-        offset: usize,
-        count: usize,
-    },
-}
-
-impl<T: bytemuck::Pod> Data<T> {
-    pub(super) fn new(values: Vec<T>) -> Self {
-        let all = 0..values.len();
-        Self::Owned(Arc::new(values), all)
-    }
-
-    /// A range of the numbers; nothing is copied.
-    fn slice(&self, numbers: &Range<usize>) -> Self {
-        match self {
-            Self::Owned(values, range) => {
-                Self::Owned(values.clone(), range.start + numbers.start..range.start + numbers.end)
-            }
-            Self::Kept { bytes, offset, .. } => Self::Kept {
-                bytes: bytes.clone(),
-                offset: offset + numbers.start * size_of::<T>(),
-                count: numbers.len(),
-            },
-        }
-    }
-
-    pub(super) fn as_slice(&self) -> &[T] {
-        match self {
-            Self::Owned(values, range) => &values[range.clone()],
-            // `load` only keeps what is aligned, little-endian and long enough.
-            Self::Kept { bytes, offset, count } => {
-                bytemuck::cast_slice(&bytes.as_slice()[*offset..*offset + *count * size_of::<T>()])
-            }
-        }
     }
 }
 

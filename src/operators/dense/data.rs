@@ -1,0 +1,48 @@
+//! Who holds the numbers of the rows, and where.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::io::Bytes;
+
+/// Numbers held in memory or in a mapped file.
+pub(super) enum Data<T> {
+    Owned(Arc<Vec<T>>, Range<usize>),
+    /// Row-major little-endian packed rows, straight from a file or from somebody else's memory.
+    Kept {
+        bytes: Bytes,
+        offset: usize,
+        count: usize,
+    },
+}
+
+impl<T: bytemuck::Pod> Data<T> {
+    pub(super) fn new(values: Vec<T>) -> Self {
+        let all = 0..values.len();
+        Self::Owned(Arc::new(values), all)
+    }
+
+    /// A range of the numbers; nothing is copied.
+    pub(super) fn slice(&self, numbers: &Range<usize>) -> Self {
+        match self {
+            Self::Owned(values, range) => {
+                Self::Owned(values.clone(), range.start + numbers.start..range.start + numbers.end)
+            }
+            Self::Kept { bytes, offset, .. } => Self::Kept {
+                bytes: bytes.clone(),
+                offset: offset + numbers.start * size_of::<T>(),
+                count: numbers.len(),
+            },
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[T] {
+        match self {
+            Self::Owned(values, range) => &values[range.clone()],
+            // `load` only keeps what is aligned, little-endian and long enough.
+            Self::Kept { bytes, offset, count } => {
+                bytemuck::cast_slice(&bytes.as_slice()[*offset..*offset + *count * size_of::<T>()])
+            }
+        }
+    }
+}
