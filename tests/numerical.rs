@@ -95,7 +95,8 @@ fn contradictions_and_heavy_noise_end_in_a_stall_with_a_sentence() {
 
 #[test]
 fn the_floor_of_single_precision_is_named() {
-    let solution = solve(problem(), gd());
+    // Without surplus columns, which would hold the residual up for longer.
+    let solution = solve(problem(), gd().search_rank(2));
     assert!(remark(&solution).starts_with("single-precision floor reached"), "{}", remark(&solution));
 }
 

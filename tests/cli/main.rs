@@ -13,6 +13,7 @@ mod models;
 mod process;
 mod refusals;
 mod refused_files;
+mod saved;
 mod snapshots;
 mod solve;
 

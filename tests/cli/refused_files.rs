@@ -132,9 +132,16 @@ fn truths_and_starts_of_another_size() {
 }
 
 #[test]
-fn observations_of_zero_have_no_automatic_scale() {
+fn observations_of_zero_are_those_of_the_zero_matrix() {
     let dir = Dir::with_problem();
     dir.write_f64("y.npy", &[M], &[0.0; M]);
-    refused_solve(&dir, "--method gd", &["--step-size", "give it explicitly"]);
-    refused_solve(&dir, "", &["--init-scale", "give it explicitly"]);
+    for method in ["", "--method gd"] {
+        let said = dir.solve(&format!("--out factors.npz {method}")).done();
+        assert!(
+            said.stdout.contains("Converged") && said.stdout.contains("all observations are zero"),
+            "{}",
+            said.stdout
+        );
+        assert!(dir.factors("factors.npz").1.iter().all(|v| *v == 0.0));
+    }
 }
