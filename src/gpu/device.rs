@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
+use crate::gpu::pipelines::Compiled;
 use crate::gpu::variant::Abilities;
 
 /// Threads per workgroup that every strategy can do with; every WebGPU adapter has them.
@@ -106,6 +107,7 @@ struct Inner {
     queue: wgpu::Queue,
     adapter: AdapterSummary,
     faults: Arc<Mutex<Faults>>,
+    compiled: Compiled,
 }
 
 /// What drivers report outside error scopes.
@@ -181,7 +183,7 @@ impl Device {
         device.set_device_lost_callback(move |reason, message| {
             lock(&sink).lost.get_or_insert(format!("{reason:?} {message}"));
         });
-        Self { inner: Arc::new(Inner { device, queue, adapter, faults }) }
+        Self { inner: Arc::new(Inner { device, queue, adapter, faults, compiled: Compiled::default() }) }
     }
 
     /// The adapter's name.
@@ -247,6 +249,17 @@ impl Device {
         &self.inner.queue
     }
 
+    /// How many compiled kernels it keeps for the engines to come: a second engine for a problem of the same sizes compiles
+    /// none.
+    pub fn kernels(&self) -> usize {
+        self.inner.compiled.len()
+    }
+
+    /// The kernels that were compiled on it.
+    pub(super) fn compiled(&self) -> &Compiled {
+        &self.inner.compiled
+    }
+
     /// An [`Error::Device`] of this adapter.
     pub(super) fn error(&self, message: impl Into<String>, fix: impl Into<String>) -> Error {
         Error::Device { adapter: self.name().to_owned(), message: message.into(), fix: fix.into() }
@@ -257,6 +270,14 @@ impl Device {
     /// # Errors
     /// Those of `work`, and [`Error::Device`]. `phase` says what was being done.
     pub(super) fn checked<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let outcome = self.caught(phase, work);
+        if outcome.is_err() {
+            self.inner.compiled.forget();
+        }
+        outcome
+    }
+
+    fn caught<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let device = self.raw();
         let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
         let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);

@@ -1,13 +1,17 @@
 //! Compute pipelines under the binding law of `shaders/README.md`: group 0 the active slots, group 1 a kernel's
 //! operands, group 2 a panel of measurements.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use crate::error::{Error, Result};
 use crate::gpu::buffers::Storage;
 use crate::gpu::device::Device;
 use crate::gpu::shaders::Module;
 
 /// How a kernel uses an operand.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Access {
     Read,
     Write,
@@ -15,16 +19,70 @@ pub(super) enum Access {
 pub(super) use Access::{Read, Write};
 
 /// A compiled kernel and the layout of its operands.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Kernel {
     pub(super) pipeline: wgpu::ComputePipeline,
     operands: wgpu::BindGroupLayout,
     first_binding: u32,
 }
 
+/// Kernels that a device keeps at most: some dozens of engines' worth.
+const KEPT: usize = 512;
+
+/// The kernels that a device has compiled. An engine takes from here what one before it compiled, so that many solves on
+/// one device (a sweep, a rerun, every call from an interpreter) compile once.
+#[derive(Debug, Default)]
+pub(super) struct Compiled {
+    kernels: Mutex<HashMap<Recipe, Kernel>>,
+}
+
+impl Compiled {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Recipe, Kernel>> {
+        // Entries are inserted whole.
+        self.kernels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// After a fault of the device, which may have left invalid kernels behind.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
+    fn keep(&self, recipe: Recipe, kernel: &Kernel) {
+        let mut kernels = self.lock();
+        if kernels.len() >= KEPT {
+            kernels.clear();
+        }
+        kernels.insert(recipe, kernel.clone());
+    }
+}
+
+/// All that a compiled kernel depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Recipe {
+    text: Arc<str>,
+    entry: String,
+    first_binding: u32,
+    operands: Vec<Access>,
+    /// Data buffers of its panel.
+    panel: Option<u32>,
+}
+
+/// A module that is compiled when a kernel of it is not at hand.
+pub(super) struct Source {
+    name: &'static str,
+    text: Arc<str>,
+    module: OnceCell<wgpu::ShaderModule>,
+}
+
 /// Compiles kernels whose group 2, where they have one, is `panel`.
 pub(super) struct Compiler {
     device: Device,
+    /// Data buffers of a panel.
+    data: u32,
     slots: wgpu::BindGroupLayout,
     panel: wgpu::BindGroupLayout,
     /// First binding of a panel.
@@ -56,14 +114,11 @@ impl Compiler {
         let mut entries: Vec<_> = (0..data).map(|binding| storage(binding, Read)).collect();
         entries.push(entry(data.max(1), wgpu::BufferBindingType::Uniform));
         let panel = layout(device, "panel", &entries);
-        Self { device: device.clone(), slots, panel, first: if data == 0 { 1 } else { 0 } }
+        Self { device: device.clone(), data, slots, panel, first: if data == 0 { 1 } else { 0 } }
     }
 
-    pub(super) fn module(&self, module: &Module) -> wgpu::ShaderModule {
-        self.device.raw().create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(module.name),
-            source: wgpu::ShaderSource::Wgsl(module.text.as_str().into()),
-        })
+    pub(super) fn module(&self, module: &Module) -> Source {
+        Source { name: module.name, text: module.text.as_str().into(), module: OnceCell::new() }
     }
 
     /// A kernel without a panel, whose operands begin at binding 0.
@@ -71,15 +126,31 @@ impl Compiler {
         self.kernel(&self.module(module), entry, 0, operands, false)
     }
 
-    pub(super) fn kernel(
-        &self,
-        module: &wgpu::ShaderModule,
-        entry: &str,
-        first: u32,
-        operands: &[Access],
-        panel: bool,
-    ) -> Kernel {
+    pub(super) fn kernel(&self, source: &Source, entry: &str, first: u32, operands: &[Access], panel: bool) -> Kernel {
+        let recipe = Recipe {
+            text: Arc::clone(&source.text),
+            entry: entry.to_owned(),
+            first_binding: first,
+            operands: operands.to_vec(),
+            panel: panel.then_some(self.data),
+        };
+        let compiled = self.device.compiled();
+        if let Some(kernel) = compiled.lock().get(&recipe) {
+            return kernel.clone();
+        }
+        let kernel = self.compile(source, entry, first, operands, panel);
+        compiled.keep(recipe, &kernel);
+        kernel
+    }
+
+    fn compile(&self, source: &Source, entry: &str, first: u32, operands: &[Access], panel: bool) -> Kernel {
         let device = &self.device;
+        let module = source.module.get_or_init(|| {
+            device.raw().create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(source.name),
+                source: wgpu::ShaderSource::Wgsl((&*source.text).into()),
+            })
+        });
         let entries: Vec<_> = (first..).zip(operands).map(|(at, &access)| storage(at, access)).collect();
         let operands = layout(device, entry, &entries);
         let groups = [Some(&self.slots), Some(&operands), Some(&self.panel)];

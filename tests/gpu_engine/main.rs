@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         ("streams_what_was_chosen", streams_what_was_chosen),
         ("running_out_streams", running_out_streams),
         ("repeats_bit_for_bit", repeats),
+        ("kernels_are_compiled_once", compiled_once),
         ("a_frozen_trial_keeps_its_bits", |device| frozen(device, "two-kernel")),
         ("a_frozen_trial_keeps_its_bits_one_pass", |device| frozen(device, "one-pass")),
         ("a_frozen_trial_keeps_its_bits_tiled", |device| frozen(device, "tiled")),
@@ -376,6 +377,21 @@ fn repeats(device: &Device) -> Outcome {
         Ok(engine.factors()?)
     };
     same("factors", run()?.left_data(), run()?.left_data())
+}
+
+/// A second engine of the same sizes compiles nothing; one of other sizes compiles its own.
+fn compiled_once(_: &Device) -> Outcome {
+    // A device of its own: other tests compile on the shared one.
+    let device = &Device::open(None)?;
+    let mut counts = Vec::new();
+    for n in [17, 17, 19] {
+        Case::new(n, 129, 3, 2).load(device, Options::default())?.advance(1)?;
+        counts.push(device.kernels());
+    }
+    if counts[0] > 0 && counts[1] == counts[0] && counts[2] > counts[1] {
+        return Ok(());
+    }
+    Err(format!("kernels after each engine: {counts:?}").into())
 }
 
 fn frozen(device: &Device, variant: &str) -> Outcome {
