@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The one test command: makes sure that there is a Vulkan driver (a software one will do), then builds and tests
-# everything. A GPU test that finds no adapter fails here instead of being ignored.
+# everything. A GPU test that finds no adapter fails here instead of being ignored. Arguments go to every cargo test and
+# cargo build: --workspace builds the wheel's dependencies along.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,27 +40,31 @@ export LOWRANK_REQUIRE_GPU=1
 # The release profile throughout: what `cargo run --release` built is not built again.
 cargo test --release --lib --bins --tests "$@"
 cargo test --release --doc "$@"
+built="${CARGO_TARGET_DIR:-target}/release"
+cargo build --release --examples "$@"
 for example in examples/*.rs; do
     name="$(basename "$example" .rs)"
     echo "example $name"
-    cargo run --release --quiet --example "$name"
+    "$built/examples/$name"
 done
 
 # The benches in miniature: that they run, not how fast.
-cargo bench --bench iteration -- --quick
+cargo bench --bench iteration "$@" -- --quick
 if ! python3 -c 'import numpy' 2>/dev/null && command -v apt-get >/dev/null; then
     echo "No NumPy: installing it for the comparison with it"
     { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-numpy; } || python3 -m pip install --quiet numpy
 fi
-cargo build --release --quiet
+# The program that the tests ran.
+export LOWRANK="$PWD/target/release/lowrank"
+case "$built" in /*) LOWRANK="$built/lowrank" ;; esac
 # Random problems on every backend and adapter; `lowrank check --minutes 10` looks longer.
-./target/release/lowrank check --minutes 1 --seed 1
+"$LOWRANK" check --minutes 1 --seed 1
 # A second driver, where it is there already (it comes with Debian's chromium): the laws of one operator, within a minute.
 swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
 if [ -e "$swiftshader" ]; then
     laws="$(mktemp)"
     code=0
-    VK_DRIVER_FILES="$swiftshader" timeout 60 target/release/lowrank check --operator entries --place swiftshader >"$laws" || code=$?
+    VK_DRIVER_FILES="$swiftshader" timeout 60 "$LOWRANK" check --operator entries --place swiftshader >"$laws" || code=$?
     cat "$laws"
     [ "$code" = 124 ] && echo "SwiftShader: stopped after a minute; the laws above were checked, the others were not"
     if [ "$code" != 124 ] && [ "$code" != 0 ] || grep -q FAILS "$laws"; then exit 1; fi

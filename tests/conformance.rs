@@ -3,10 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use lowrank::Backend;
 use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Outcome, Place};
 use lowrank::operators::{ASYMMETRIC_CASES, CASES, Make, Operator, REGISTRY, VARIANT_CASES};
 use lowrank::problem::Shape;
+use lowrank::{Backend, Precision};
 
 mod common;
 
@@ -71,10 +71,13 @@ fn main() {
     for registration in REGISTRY {
         let name = registration.name;
         let subject = Subject { name: name.into(), random: registration.random, integers: registration.integers };
-        // Kernels that are chosen by force run on `dense` at every size; other operators bring them another reader of rows,
-        // which some sizes suffice for.
+        // Kernels that are chosen by force, and panels in double precision, run on `dense` at every size; other operators bring
+        // them another reader of rows, which some sizes suffice for.
+        let double_panels = |place: &Place| place.precision == Precision::F64 && place.options.panel_bytes.is_some();
         let unforced: Vec<Place> = (places.iter())
-            .filter(|place| place.variant.is_none() || !matches!(place.backend, Backend::Gpu(_)))
+            .filter(|place| {
+                !matches!(place.backend, Backend::Gpu(_)) || (place.variant.is_none() && !double_panels(place))
+            })
             .cloned()
             .collect();
         let at = |some: bool| if some || name == "dense" { &places[..] } else { &unforced[..] };

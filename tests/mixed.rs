@@ -50,10 +50,16 @@ fn factor(trial: &TrialSolution) -> Vec<f64> {
     trial.left().as_slice().to_vec()
 }
 
+/// A software adapter has time for some of the cases.
+fn is_adapter(backend: &Backend) -> bool {
+    matches!(backend, Backend::Gpu(_))
+}
+
 /// At exact rank the error is that of double precision, from matrices held in any type, with a handful of f64 passes; the
 /// residual and the factor that come out are those of that error.
 fn exact_rank(backend: &Backend) -> Outcome {
-    for (seed, storage) in [(1, Storage::F32), (2, Storage::F16), (3, Storage::F64), (4, Storage::F32)] {
+    let cases = [(1, Storage::F32), (2, Storage::F16), (3, Storage::F64), (4, Storage::F32)];
+    for &(seed, storage) in &cases[..if is_adapter(backend) { 2 } else { 4 }] {
         let problem = problem(24, 2, 700, seed, storage)?;
         let solution = mixed(&problem, gd(2, 1e-6, seed, 700), backend)?;
         let best = solution.best();
@@ -85,7 +91,9 @@ fn measured(operator: &dyn Operator, u: MatrixView<'_>) -> Vec<f64> {
 /// From a start of 10⁻⁷ with surplus columns the error is that of double precision at the same time, within 5 %.
 fn tiny_start(backend: &Backend) -> Outcome {
     let mut ends = Vec::new();
-    for (seed, n, k) in [(21, 40, 10), (22, 40, 4), (23, 50, 12), (24, 40, 40), (25, 44, 8)] {
+    let cases = [(21, 40, 10), (22, 40, 4), (24, 40, 40), (23, 50, 12), (25, 44, 8)];
+    let cases = &cases[..if is_adapter(backend) { 3 } else { 5 }];
+    for &(seed, n, k) in cases {
         let problem = problem(n, 2, 27 * n, seed, Storage::F32)?;
         let settings = gd(k, 1e-7, seed, 260).observe(Schedule::Every(20));
         let double = solve(&problem, settings.clone().precision(Precision::F64), &Backend::Cpu)?;
@@ -104,17 +112,16 @@ fn tiny_start(backend: &Backend) -> Outcome {
         ends.push(error(double.best())?);
     }
     // Below what f32 reaches, or the test shows nothing.
-    ensure(ends.iter().filter(|end| **end < 1e-7).count() >= 3, || format!("{ends:?}"))
+    ensure(ends.iter().filter(|end| **end < 1e-7).count() > cases.len() / 2, || format!("{ends:?}"))
 }
 
 /// Never worse than f32: any rank, any storage, noise; of the combinations, those a software adapter has time for.
 fn never_worse(backend: &Backend) -> Outcome {
     const STORAGES: [Storage; 3] = [Storage::F16, Storage::F32, Storage::F64];
-    let adapter = matches!(backend, Backend::Gpu(_));
     let starts = [(2, 1e-5), (4, 1e-7), (20, 1e-7), (20, 1e-2)];
     let trials = starts.map(|(k, scale)| Trial::default().search_rank(k).init_scale(scale));
     for (seed, storage) in (1..=4).flat_map(|seed| STORAGES.map(|storage| (seed, storage))) {
-        if adapter && STORAGES.iter().position(|s| *s == storage) != Some(seed as usize % 4) {
+        if is_adapter(backend) && STORAGES.iter().position(|s| *s == storage) != Some(seed as usize % 4) {
             continue;
         }
         let clean = problem(20, 2, 500, seed, storage)?;
