@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 LOWRANK = str(Path(sys.argv[1]).resolve())
-MPIRUN = ["mpirun", "--oversubscribe"] + (["--allow-run-as-root"] if os.geteuid() == 0 else [])
+MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none"] + (["--allow-run-as-root"] if os.geteuid() == 0 else [])
 failures = []
 
 
@@ -85,6 +85,8 @@ def every_operator(at):
         results = {ranks: solve(ranks, at, word, *flags, *more) for ranks in (1, 2, 3, 4)}
         same = all(np.array_equal(results[r][0][k], results[1][0][k]) for r in results for k in alone)
         check(f"{name}: 1, 2, 3 and 4 ranks give the same bits", same)
+        parts, _, _ = solve(0, at, word + "-parts", *flags, *more, "--parts", 12)
+        check(f"{name}: the same bits as the same parts in one process", all(np.array_equal(parts[k], results[3][0][k]) for k in alone))
         iterations = [r[1]["trials"][0]["iterations"] for r in results.values()] + [report["trials"][0]["iterations"]]
         check(f"{name}: as many iterations as one process, within one look", max(iterations) - min(iterations) <= 10, iterations)
         a, b = product(alone, signature), product(results[4][0], signature)
@@ -134,29 +136,51 @@ def faults(at, dense):
           job.returncode)
 
 
+# Runs what follows, then writes the most memory that it held, in kB, for its rank.
+MEASURED = """
+import os, resource, subprocess, sys
+code = subprocess.run(sys.argv[2:]).returncode
+rank = os.environ.get("OMPI_COMM_WORLD_RANK", os.environ.get("PMI_RANK", "0"))
+open(f"{sys.argv[1]}/{rank}", "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
+
+
+def memory(ranks, at, *flags):
+    """Megabytes that the largest rank held at most. Pages of the mapped file count."""
+    folder = at / f"memory-{ranks}"
+    folder.mkdir()
+    launcher = [*MPIRUN, "-n", ranks] if ranks else []
+    done = run(*launcher, sys.executable, "-c", MEASURED, folder, LOWRANK, "solve", *flags)
+    assert done.returncode in (0, 1), done.stderr
+    return max(int(file.read_text()) for file in folder.iterdir()) / 1e3
+
+
 def scaling(at, folder):
     """Times of an iteration, bytes, and the memory of a rank, for one dense problem read from a mapped file."""
     d = at / "large"
-    n, m, k = 100, 3000, 20
+    n, m, k = 200, 5000, 20
     generate(d, "--n", n, "--rank", 5, "--measurements", m)
     flags = ["--matrices", d / "A.npy", "--layout", "packed", "--observations", d / "y.npy", "--search-rank", k, "--step-size", "0.25",
-             "--init-scale", "1e-6", "--method", "gd", "--max-iterations", 200, "--observe", "every:200", "--backend", "cpu", "--quiet"]
+             "--init-scale", "1e-6", "--method", "gd", "--max-iterations", 100, "--observe", "every:100", "--backend", "cpu", "--quiet"]
     rows = []
     for ranks in [0, 1, 2, 4]:
         best = min((solve(ranks, at, "scaling", *flags)[1] for _ in range(3)), key=lambda r: r["timing"]["seconds_per_iteration"])
         team = best["environment"].get("team") or {"bytes_per_gradient": 0, "measurements": m, "bytes_sent": 0}
         threads = best["environment"]["threads"]
-        rows.append((ranks, threads, best["timing"]["seconds_per_iteration"] * 1e3, team["bytes_per_gradient"], team["measurements"]))
+        rows.append((ranks, threads, best["timing"]["seconds_per_iteration"] * 1e3, team["bytes_per_gradient"], team["measurements"], memory(ranks, at, *flags)))
     base = rows[0][2]
     lines = [f"# Ranks on one machine of {os.cpu_count()} cores", "",
              f"One solve, n = {n}, m = {m}, k = {k}, f32, packed rows in a mapped file; the best of three runs each, `bash scripts/mpi-test.sh OUT`.", "",
-             "| ranks | threads a rank | ms an iteration | over one process | bytes a rank hands out for a gradient | measurements of rank 0 |",
-             "|---|---|---|---|---|---|"]
-    for ranks, threads, ms, sent, own in rows:
-        lines.append(f"| {ranks or 'one process'} | {threads} | {ms:.1f} | {ms / base:.2f} | {sent} | {own} |")
+             "| ranks | threads a rank | ms an iteration | over one process | bytes a rank hands out for a gradient | measurements of rank 0 "
+             "| most memory of a rank, MB |",
+             "|---|---|---|---|---|---|---|"]
+    for ranks, threads, ms, sent, own, held in rows:
+        lines.append(f"| {ranks or 'one process'} | {threads} | {ms:.1f} | {ms / base:.2f} | {sent} | {own} | {held:.0f} |")
     lines += ["", "The ranks share the cores and the memory of one machine, so this shows what sharing costs and cannot show what several machines",
-              "would gain: all rows read the same bytes through the same two cores. n·k·4 bytes are "
-              f"{n * k * 4}; 24 more a node are the moments of the residuals.", ""]
+              "would gain: all ranks read through the same cores. n·k·4 bytes are "
+              f"{n * k * 4}; 24 more are the moments of the residuals. The matrices are {m * n * (n + 1) // 2 * 4 / 1e6:.0f} MB; the pages",
+              "that a process has read of the file count as its own.", ""]
     Path(folder).mkdir(parents=True, exist_ok=True)
     (Path(folder) / "scaling.md").write_text("\n".join(lines))
     print("\n".join(lines))
