@@ -11,12 +11,25 @@ const CACHED: usize = 1 << 26;
 
 /// Made when it is first asked for.
 #[derive(Default)]
-pub(super) struct Aligned(OnceLock<Bank<u8>>);
+pub(super) struct Aligned {
+    copy: OnceLock<Bank<u8>>,
+    /// The rows are some of so many that no copy of all of them is made: the copies of their parts would be one together.
+    refused: bool,
+}
 
 impl Aligned {
+    /// For some of these m rows of p numbers.
+    pub(super) fn of_some(&self, m: usize, p: usize, number: usize) -> Self {
+        let refused = self.refused || m.saturating_mul(Bank::<u8>::stride_of(p * number)) > CACHED;
+        Self { copy: OnceLock::new(), refused }
+    }
+
     /// Bytes of the copy of m rows of p numbers; 0 where none is made, because they begin on lines as they are, or are too
     /// many, or would grow too much.
-    pub(super) fn bytes(m: usize, p: usize, number: usize) -> usize {
+    pub(super) fn bytes(&self, m: usize, p: usize, number: usize) -> usize {
+        if self.refused {
+            return 0;
+        }
         let (length, stride) = (p * number, Bank::<u8>::stride_of(p * number));
         let bytes = m.saturating_mul(stride);
         if stride == length || bytes > CACHED || stride > length + length / 8 { 0 } else { bytes }
@@ -31,10 +44,10 @@ impl Aligned {
         first: usize,
     ) -> ShardRows<'a, S> {
         let (p, m) = (rows.p, all.len() / rows.p);
-        if Self::bytes(m, p, size_of::<S>()) == 0 {
+        if self.bytes(m, p, size_of::<S>()) == 0 {
             return rows;
         }
-        let bank = self.0.get_or_init(|| {
+        let bank = self.copy.get_or_init(|| {
             let mut bank = Bank::new(m, p * size_of::<S>());
             bank.rows_mut()
                 .zip(all.chunks_exact(p))
@@ -52,10 +65,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn parts_of_many_rows_are_not_copied_one_by_one() {
+        assert_eq!(Aligned::default().of_some(1 << 14, 1275, 4).bytes(7, 1275, 4), 0);
+        assert!(Aligned::default().of_some(1 << 10, 1275, 4).bytes(7, 1275, 4) > 0);
+    }
+
+    #[test]
     fn the_copy_holds_the_same_rows_where_one_is_made() {
         for (m, p, copied) in [(7, 1275, true), (7, 16, false), (7, 17, false), (1 << 14, 1275, false)] {
             let all: Vec<f32> = (0..m * p).map(|i| i as f32).collect();
-            assert_eq!(Aligned::bytes(m, p, 4) > 0, copied, "{m} {p}");
+            assert_eq!(Aligned::default().bytes(m, p, 4) > 0, copied, "{m} {p}");
             let aligned = Aligned::default();
             let stored = ShardRows { p, stride: p, numbers: &all[2 * p..5 * p], scales: None };
             let rows = aligned.of(&all, stored, 2);

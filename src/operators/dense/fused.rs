@@ -7,7 +7,6 @@
 use std::ops::Range;
 
 use crate::operators::dense::Dense;
-use crate::operators::dense::aligned::Aligned;
 use crate::operators::dense::storage::Rows;
 use crate::operators::rows::{Pack, Packing, ShardRows, Stream, tile};
 use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
@@ -65,7 +64,7 @@ where
     }
 
     fn copied_bytes(&self) -> u64 {
-        Aligned::bytes(self.measurements, self.shape.dimension(), self.storage().bytes()) as u64
+        self.aligned.bytes(self.measurements, self.shape.dimension(), self.storage().bytes()) as u64
     }
 
     fn prepare(&self, point: Pair<'_, T>, scratch: &mut [T], out: &mut [T]) {

@@ -347,8 +347,10 @@ impl Operator for Dense {
 
     /// Shares the numbers, or the mapped file; half precision is copied.
     fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
-        let rows = self.rows.slice(&measurements, self.shape.dimension());
-        Some(Arc::new(Self::of(self.shape, measurements.len(), rows, false)))
+        let p = self.shape.dimension();
+        let rows = self.rows.slice(&measurements, p);
+        let aligned = self.aligned.of_some(self.measurements, p, self.storage().bytes());
+        Some(Arc::new(Self { aligned, ..Self::of(self.shape, measurements.len(), rows, false) }))
     }
 
     fn is_isotropic(&self) -> bool {
