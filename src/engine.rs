@@ -191,11 +191,17 @@ impl State {
     }
 
     pub(crate) fn counts(&self, name: &str, length: usize) -> Result<Vec<usize>> {
-        Ok(self.get(name, length)?.iter().map(|count| *count as usize).collect())
+        let whole = |count: &f64| {
+            let known = *count >= 0.0 && *count < 9_007_199_254_740_992.0 && count.fract() == 0.0;
+            let fix = "the checkpoint is damaged, or another program wrote it: start anew";
+            let refused = || Error::invalid(format!("state '{name}'"), count, "whole numbers below 2^53", fix);
+            if known { Ok(*count as usize) } else { Err(refused()) }
+        };
+        self.get(name, length)?.iter().map(whole).collect()
     }
 
     pub(crate) fn count(&self, name: &str) -> Result<usize> {
-        Ok(self.get(name, 1)?[0] as usize)
+        Ok(self.counts(name, 1)?[0])
     }
 
     /// An array that may be missing, of any length.

@@ -195,10 +195,12 @@ pub fn solve<'py>(
     let options = Options(options);
     let settings = options.settings()?;
     let axes: Axes = options.axes()?;
+    axes.check(1).map_err(raised)?;
     settings.clone().trials(axes.trials(1)).check().map_err(raised)?;
     let problem = problem(operator, observations, truth, truth_matrix)?;
     let backend = options.backend()?;
     let settings = started(&options, settings, init, operator.inner.shape())?;
+    axes.check(problem.instances()).map_err(raised)?;
     let trials = axes.trials_from(&settings, problem.instances());
     let diagnose = options.one::<bool>("diagnose")?.unwrap_or(false);
     let settings = settings.trials(trials).diagnose(diagnose);

@@ -45,7 +45,9 @@ pub fn compare<'py>(
     let problem = problem(operator, observations, truth, truth_matrix)?;
     let backend = options.backend()?;
     let settings = started(&options, settings, init, shape)?;
-    let trials = options.axes()?.trials_from(&settings, problem.instances());
+    let axes = options.axes()?;
+    axes.check(problem.instances()).map_err(raised)?;
+    let trials = axes.trials_from(&settings, problem.instances());
     let settings = settings.trials(trials);
     let contender = |label: String, word: lowrank::Method, parameters: Parameters, own: &Options<'_>| {
         let mut settings = settings.clone().method(word).parameters(parameters);

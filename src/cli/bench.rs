@@ -72,13 +72,28 @@ enum What {
     Scale,
 }
 
-pub fn run(args: &Args) -> Result<Ending> {
-    let invalid = |name: &str, found: &str, allowed: &str| Error::Invalid {
+fn invalid(name: &str, found: &str, allowed: &str) -> Error {
+    Error::Invalid {
         name: name.into(),
         found: format!("'{found}'"),
         allowed: allowed.into(),
         fix: "pick one of them".into(),
-    };
+    }
+}
+
+/// What the flags say, with no look at files or devices.
+pub struct Understood {
+    precision: Precision,
+    storages: Vec<Storage>,
+    effort: Effort,
+    ns: Vec<usize>,
+    ms: Vec<usize>,
+    ks: Vec<usize>,
+    batches: Vec<usize>,
+    device_memory: Option<u64>,
+}
+
+pub fn understood(args: &Args) -> Result<Understood> {
     let precision = Precision::from_word(&args.precision)
         .ok_or_else(|| invalid("precision", &args.precision, "f32, f64 or mixed"))?;
     let storages = (args.storage.split(','))
@@ -98,6 +113,11 @@ pub fn run(args: &Args) -> Result<Ending> {
     let (ns, ms) = (sizes("n", &args.n)?, sizes("measurements", &args.measurements)?);
     let (ks, batches) = (sizes("search_rank", &args.search_rank)?, sizes("batch", &args.batch)?);
     let device_memory = args.device_memory.as_ref().map(|text| parse_size("device_memory", text)).transpose()?;
+    Ok(Understood { precision, storages, effort, ns, ms, ks, batches, device_memory })
+}
+
+pub fn run(args: &Args) -> Result<Ending> {
+    let Understood { precision, storages, effort, ns, ms, ks, batches, device_memory } = understood(args)?;
     let backend = match args.backend.as_str() {
         "auto" => Backend::auto_for(precision)?,
         word => Backend::from_word(word)?,

@@ -14,6 +14,8 @@ mod progress;
 mod reproduce;
 mod solve;
 mod sweep;
+#[cfg(any(test, fuzzing))]
+pub mod understand;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -93,10 +95,9 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return refused("solve", &error),
     };
-    // Flags that a report has may be given again, the last one counts; otherwise twice is a slip.
     let again = arguments.len() != given;
-    let command = Cli::command().mut_subcommand("solve", |solve| solve.args_override_self(again));
-    let cli = Cli::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit());
+    let matches = command(again).get_matches_from(arguments);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let (name, outcome) = match cli.command {
         Command::Demo(args) => ("demo", demo::run(&args)),
         Command::Generate(args) => ("generate", generate::run(&args)),
@@ -120,6 +121,11 @@ pub fn main() -> ExitCode {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => refused(name, &error),
     }
+}
+
+/// The commands and their flags. Those that a report has may be given again, the last one counts; otherwise twice is a slip.
+fn command(again: bool) -> clap::Command {
+    Cli::command().mut_subcommand("solve", |solve| solve.args_override_self(again))
 }
 
 /// An error, on the standard error; a closed one leaves nothing to do.

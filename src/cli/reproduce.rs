@@ -71,7 +71,6 @@ pub fn run(args: &Args) -> Result<Ending> {
     if args.study == "ss21" {
         let experiments = Experiment::from_word(&args.experiment)?;
         let settings = settings(args)?;
-        settings.check()?;
         let (n, rank, m) = (settings.n, settings.rank, settings.measurements);
         let backend = Backend::from_word(&args.backend)?;
         let sizes = format!("n = {n}, r* = {rank}, m = {m}, seed {}", args.seed);
@@ -79,12 +78,8 @@ pub fn run(args: &Args) -> Result<Ending> {
             reproduce(&settings, &experiments, &backend, |moment| bar.observe(moment))
         });
     }
-    let Some(study) = Relative::from_word(&args.study) else {
-        let words: Vec<&str> = std::iter::once("ss21").chain(Relative::ALL.map(Relative::word)).collect();
-        return Err(invalid("study", &args.study, &words.join(", ")));
-    };
+    let study = study(args)?;
     let settings = relative(study, args)?;
-    settings.check()?;
     let backend = match args.backend.as_str() {
         // An adapter without the precision is not what was meant.
         "auto" => Backend::auto_for(settings.precision)?,
@@ -115,6 +110,24 @@ fn finish(args: &Args, what: &str, study: impl FnOnce(&Bar<'_>) -> Result<Study>
     Ok(if study.any_failed() || study.interrupted { Ending::Missed } else { Ending::Done })
 }
 
+/// A study that is not ss21.
+fn study(args: &Args) -> Result<Relative> {
+    Relative::from_word(&args.study).ok_or_else(|| {
+        let words: Vec<&str> = std::iter::once("ss21").chain(Relative::ALL.map(Relative::word)).collect();
+        invalid("study", &args.study, &words.join(", "))
+    })
+}
+
+/// What the flags say, with no look at files or devices.
+#[cfg(any(test, fuzzing))]
+pub fn understood(args: &Args) -> Result<()> {
+    if args.study == "ss21" {
+        Experiment::from_word(&args.experiment)?;
+        return settings(args).map(|_| ());
+    }
+    relative(study(args)?, args).map(|_| ())
+}
+
 /// Sizes, seed and precision of a relative; what it does not have is refused.
 fn relative(study: Relative, args: &Args) -> Result<Rerun> {
     let given: [(&str, Option<String>); 7] = [
@@ -140,6 +153,7 @@ fn relative(study: Relative, args: &Args) -> Result<Rerun> {
     settings.measurements = args.measurements.unwrap_or(settings.measurements);
     settings.seed = args.seed;
     settings.precision = precision(args)?.unwrap_or(settings.precision);
+    settings.check()?;
     Ok(settings)
 }
 
@@ -167,6 +181,7 @@ fn settings(args: &Args) -> Result<Ss21> {
         settings.widths = grid::parse("widths", text)?;
     }
     settings.precision = precision(args)?;
+    settings.check()?;
     Ok(settings)
 }
 

@@ -99,11 +99,22 @@ impl ProxyClock {
         }
     }
 
+    /// Whether one run can have led to this by `iteration`; clocks are also read from files.
+    pub(crate) fn is_within(&self, iteration: usize) -> bool {
+        let (Some(start), Some(last)) = (&self.start, &self.last) else {
+            return self.start.is_none() && self.last.is_none() && self.recognised.is_none();
+        };
+        let width = start.sigma.len();
+        let lengths = [last.sigma.len(), self.records.len(), self.separated.len()];
+        let group = self.recognised.is_none_or(|(_, g)| (1..=width).contains(&g));
+        lengths.iter().all(|length| *length == width) && group && start.iteration.max(last.iteration) <= iteration
+    }
+
     /// Takes in the loss and the singular values of U (largest first) and says in which phase they seem to lie, as far as
     /// can be said without knowing what comes.
     pub fn observe(&mut self, iteration: usize, loss: f64, singular_values: &[f64]) -> Option<Phase> {
         let now = Observation { iteration, loss, sigma: singular_values.to_vec() };
-        let Some(start) = &self.start else {
+        let Some(start) = self.start.as_ref().filter(|start| start.sigma.len() == now.sigma.len()) else {
             self.records = now.sigma.iter().map(|&s| vec![(iteration, s)]).collect();
             self.separated = vec![None; now.sigma.len()];
             self.start = Some(now.clone());

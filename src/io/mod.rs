@@ -29,6 +29,7 @@ pub use npy::{Lent, NpyArray, open_array};
 pub(crate) use npz::{LARGEST_ENTRY, NpzWriter};
 pub use npz::{npz_names, read_npz, write_npz};
 pub use observations::{observations_of, read_observations};
+pub(crate) use output::remove_abandoned;
 pub use output::{OutputFile, ensure_not_input, same_file};
 pub use rows::{SparseRows, read_sparse_rows};
 pub(crate) use sealed::{read_sealed, unseal, write_sealed};

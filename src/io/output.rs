@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, ErrorKind, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
@@ -178,6 +179,43 @@ pub(super) fn create_beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
             Err(e) => return Err(e),
         }
     }
+}
+
+/// Longer than any writer pauses; one on another machine, or in another container, is not seen to live.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+/// Removes what killed processes have left of writing `target`: files with the names of [`create_beside`], whose process is not there and
+/// which nobody has touched for [`ABANDONED`]. Does nothing where the system does not show its processes.
+pub(crate) fn remove_abandoned(target: &Path) {
+    let processes = Path::new("/proc");
+    if !processes.join(std::process::id().to_string()).exists() {
+        return;
+    }
+    let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
+    let (Ok(entries), Some(name)) = (std::fs::read_dir(parent(&target)), target.file_name().and_then(|n| n.to_str()))
+    else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let file_name = entry.file_name();
+        let Some(process) = file_name.to_str().and_then(|text| writer_of(name, text)) else { continue };
+        let untouched = |meta: std::fs::Metadata| {
+            meta.is_file() && meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age >= ABANDONED))
+        };
+        // Of the entry itself: no link is followed.
+        if !processes.join(process).exists() && entry.metadata().is_ok_and(untouched) {
+            // Nothing is lost where this fails.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// The process in the name of a temporary file for `target`.
+fn writer_of<'t>(target: &str, name: &'t str) -> Option<&'t str> {
+    let numbers = name.strip_prefix('.')?.strip_prefix(target)?.strip_prefix('.')?.strip_suffix(".tmp")?;
+    let (process, count) = numbers.split_once('-')?;
+    let whole = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    (whole(process) && whole(count)).then_some(process)
 }
 
 /// Refuses an output that is also an input, however it is spelled: `./`, symbolic and hard links are seen through.

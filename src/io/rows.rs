@@ -45,6 +45,9 @@ impl Sink for Cells {
 /// Rows at most, as nonzeros are numbered in 32 bits, and columns, the entries of a matrix of 2³¹ by 2³¹.
 const MOST: (u64, u64) = ((1 << 32) - 2, 1 << 62);
 
+/// Rows beside those for each entry. A size that a file states costs nothing to write; what it takes here is in proportion to the file.
+const SPARSEST: (u64, u64) = (1 << 20, 1 << 10);
+
 /// Reads a Matrix Market file (coordinate; real, integer or pattern) or an archive of scipy.sparse.save_npz (csr, csc, coo).
 ///
 /// # Errors
@@ -74,6 +77,12 @@ pub fn read_sparse_rows(path: impl AsRef<Path>) -> Result<SparseRows> {
         let fix = "Write it with scipy.sparse.save_npz(path, A), a row a measurement; full matrices are for --matrices";
         return Err(Error::file(path, found, allowed, fix));
     };
+    let entries = cells.values.len() as u64;
+    if rows > SPARSEST.0 + SPARSEST.1 * entries {
+        let allowed = format!("at most {} rows, with so few entries", SPARSEST.0 + SPARSEST.1 * entries);
+        let fix = "A row is a measurement: drop rows without entries, or correct the sizes that the file states";
+        return Err(Error::file(path, format!("{rows} rows and {entries} entries"), allowed, fix));
+    }
     Ok(compress(rows as usize, width as usize, cells))
 }
 
@@ -92,4 +101,26 @@ fn compress(rows: usize, width: usize, cells: Cells) -> SparseRows {
         *at += 1;
     }
     SparseRows { width, indptr, indices, values }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_without_entries_are_in_proportion_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("A.mtx");
+        let read = |rows: u64| {
+            let text = format!("%%MatrixMarket matrix coordinate real general\n{rows} 4 1\n1 1 1\n");
+            std::fs::write(&path, text).unwrap();
+            read_sparse_rows(&path)
+        };
+        let most = SPARSEST.0 + SPARSEST.1;
+        assert_eq!(read(most).unwrap().indptr.len() as u64, most + 1);
+        for rows in [most + 1, MOST.0] {
+            let message = read(rows).unwrap_err().to_string();
+            assert!(message.contains(&format!("{rows} rows and 1 entries")) && message.contains("A.mtx"), "{message}");
+        }
+    }
 }

@@ -102,6 +102,12 @@ impl TripletOptions {
     /// has another number of entries than it says; [`Error::Invalid`] for flags that contradict the file.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<TripletFile> {
         let path = path.as_ref();
+        if let Some((n1, n2)) =
+            self.shape.filter(|(n1, n2)| ![n1, n2].iter().all(|n| (1..=LARGEST).contains(&(**n as u64))))
+        {
+            let allowed = format!("1 to {LARGEST} rows and columns");
+            return Err(Error::invalid("shape", format!("{n1},{n2}"), allowed, "give the size of the unknown matrix"));
+        }
         let mut triplets = Triplets::default();
         let mut notices = Vec::new();
         let mut first = Vec::new();

@@ -1,6 +1,10 @@
 //! Lists of parameters, and the trials that are their product.
 
+use crate::error::{Error, Result};
 use crate::solver::{Init, Settings, Trial};
+
+/// More trials than this in one batch are a slip of the keyboard.
+const MOST_TRIALS: usize = 1_000_000;
 
 /// Parameter axes of a batch: every list has at least one value, `None` being that of the settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +31,30 @@ impl Default for Axes {
 }
 
 impl Axes {
+    /// Refuses a product that nobody means, before it is formed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the longest list.
+    pub fn check(&self, instances: usize) -> Result<()> {
+        let lists = [
+            ("rows", self.rows.len()),
+            ("search_rank", self.search_ranks.len()),
+            ("step_size", self.step_sizes.len()),
+            ("damping", self.dampings.len()),
+            ("init_scale", self.init_scales.len()),
+            ("seed", self.seeds.len()),
+        ];
+        // In floating point, where no product of lengths overflows.
+        let trials = lists.iter().map(|(_, length)| *length as f64).product::<f64>() * instances as f64;
+        let (name, length) = lists.into_iter().max_by_key(|(_, length)| *length).unwrap_or_default();
+        if trials > MOST_TRIALS as f64 {
+            let found = format!("{length} values and {trials:.3e} trials in all");
+            let fix = "give shorter lists, or run parts of them one after the other";
+            return Err(Error::invalid(name, found, format!("at most {MOST_TRIALS} trials"), fix));
+        }
+        Ok(())
+    }
+
     /// Trials of settings that have their start.
     pub fn trials_from(&self, settings: &Settings, instances: usize) -> Vec<Trial> {
         let trials = self.trials(instances);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::engine::{EngineInfo, State};
 use crate::error::{Error, Result};
-use crate::io::{read_sealed, unseal, write_sealed};
+use crate::io::{read_sealed, remove_abandoned, unseal, write_sealed};
 use crate::solver::solution::TraceRow;
 use crate::solver::watch::Watched;
 
@@ -198,6 +198,7 @@ pub(super) struct Saver<'a> {
 
 impl<'a> Saver<'a> {
     pub(super) fn new(path: &'a Path, every: SaveEvery, identity: Value) -> Self {
+        remove_abandoned(path);
         Self { path, every, last: Instant::now(), identity }
     }
 

@@ -343,8 +343,15 @@ impl Course {
             let (found, allowed) = (record.watches.len().to_string(), watches.len().to_string());
             return Err(Error::invalid("resume", found + " trials", allowed, "resume with the same trials"));
         }
+        // What the engines and the clocks count in f64 stays exact.
+        let told = |row: &TraceRow| row.trial < watches.len() && row.iteration <= iteration;
+        if iteration as u64 >= 1 << 53 || !record.trace.iter().all(told) {
+            let found = format!("a trace of other trials or later iterations than {iteration}");
+            let fix = "the checkpoint is damaged, or another program wrote it: start anew";
+            return Err(Error::invalid("resume", found, "the trace of one run", fix));
+        }
         for (watch, seen) in watches.iter_mut().zip(&record.watches) {
-            watch.restore(seen);
+            watch.restore(seen, iteration)?;
             watch.status = match seen.status {
                 Some(Status::IterationLimit) if iteration < stop.max_iterations => None,
                 Some(Status::TimeLimit) if stop.time.is_none_or(|limit| record.seconds < limit) => None,

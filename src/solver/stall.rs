@@ -20,6 +20,13 @@ pub(crate) struct Anchor {
     singular_values: Vec<f64>,
 }
 
+impl Anchor {
+    /// Whether it was set by then.
+    pub(super) fn is_within(&self, iteration: usize) -> bool {
+        self.iteration <= iteration
+    }
+}
+
 /// The loss is flat where it fell by less than this share over the window.
 const FLAT: f64 = 0.01;
 /// A singular value grows where it gains more than this share over the window.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::{self, PaperDiagnostics, PhaseClock, ProxyClock, Spectrum};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operators::Loss;
 use crate::problem::{Factors, MatrixView, Model, Product, Shape, Truth};
 use crate::solver::plan::TrialParameters;
@@ -160,14 +160,30 @@ impl<'a> TrialWatch<'a> {
         }
     }
 
-    /// Goes on from what was saved, after it was told what to diagnose.
-    pub(crate) fn restore(&mut self, from: &Watched) {
+    /// Goes on from what was saved at `iteration`, after it was told what to diagnose.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it cannot have been seen by then, or is of other sizes.
+    pub(crate) fn restore(&mut self, from: &Watched, iteration: usize) -> Result<()> {
+        let (shape, k, trial) = (self.form.shape, self.parameters.search_rank, self.parameters.trial);
+        let sizes = (shape.rows() * k, if shape.is_symmetric() { 0 } else { shape.columns() * k });
+        let kept = from.kept.as_ref().is_none_or(|kept| {
+            (kept.left.len(), kept.right.len()) == sizes && kept.row.trial == trial && kept.row.iteration <= iteration
+        });
+        let anchor = from.anchor.as_ref().is_none_or(|anchor| anchor.is_within(iteration));
+        let proxy = from.proxy.as_ref().is_none_or(|proxy| proxy.is_within(iteration));
+        if !(kept && anchor && proxy && from.iterations <= iteration) {
+            let found = format!("what trial {trial} was not seen to do by iteration {iteration}");
+            let fix = "the checkpoint is damaged, or another program wrote it: start anew";
+            return Err(Error::invalid("resume", found, "what one run saved", fix));
+        }
         (self.first_loss, self.status, self.iterations) = (from.first_loss, from.status, from.iterations);
         (self.kept, self.stall.anchor, self.proxy) = (from.kept.clone(), from.anchor.clone(), from.proxy.clone());
         self.cause = from.cause.clone();
         if let (Some(diagnostics), Some(clock)) = (&mut self.diagnostics, &from.clock) {
             diagnostics.set_clock(clock.clone());
         }
+        Ok(())
     }
 
     /// Whether there is an iterate to return.

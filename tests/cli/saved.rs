@@ -1,6 +1,9 @@
 //! Runs that are saved, resumed and run again.
 
-use crate::{Dir, M};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use crate::{Dir, M, PROGRAM};
 
 const RUN: &str = "--method gd --search-rank 3 --stall-window 0";
 
@@ -50,4 +53,54 @@ fn a_report_runs_again_and_says_whether_the_result_is_the_same() {
     let said = dir.run(&["solve", "--config", "run.json"]);
     assert_eq!(said.code, Some(1), "{}", said.stderr);
     assert!(said.stderr.contains("run.json") && !said.stderr.contains("the same result as"), "{}", said.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_with_the_bytes_of_an_uninterrupted_one() {
+    let dir = Dir::with_problem();
+    let run = format!("{RUN} --max-iterations 400 --observe every:50");
+    dir.solve(&format!("{run} --out whole.npz")).done();
+    let saved = format!("{run} --checkpoint run.ckpt --checkpoint-every 1");
+    let mut seed = 7_u64;
+    for kill in 0..5 {
+        let resume = if dir.path("run.ckpt").exists() { "--resume run.ckpt" } else { "" };
+        let words = format!("solve --matrices A.npy --observations y.npy --backend cpu {saved} {resume}");
+        let mut command = Command::new(PROGRAM);
+        command.args(words.split_whitespace()).current_dir(dir.root()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(Duration::from_millis(20 + (seed >> 33) % 150));
+        // SIGKILL; a run that has ended already is none the worse for it.
+        let _ = child.kill();
+        let status = child.wait().unwrap();
+        assert!(status.code().is_none_or(|code| code == 0), "{kill}: {status}");
+    }
+    // What a writer leaves that is killed between two lines of the program, and files that are not its own.
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    for name in [
+        ".run.ckpt.4000000000-1.tmp",
+        ".run.ckpt.4000000000-x.tmp",
+        ".other.ckpt.4000000000-1.tmp",
+        "run.ckpt.4000000000-1.tmp",
+    ] {
+        dir.write(name, b"part");
+        std::fs::File::options().write(true).open(dir.path(name)).unwrap().set_modified(long_ago).unwrap();
+    }
+    dir.write(".run.ckpt.4000000000-2.tmp", b"of a moment ago, perhaps of another machine");
+    let resume = if dir.path("run.ckpt").exists() { "--resume run.ckpt" } else { "" };
+    dir.solve(&format!("{saved} {resume} --out rest.npz")).done();
+    assert_eq!(std::fs::read(dir.path("whole.npz")).unwrap(), std::fs::read(dir.path("rest.npz")).unwrap());
+    if cfg!(target_os = "linux") {
+        let names = dir.names();
+        assert!(!names.contains(&".run.ckpt.4000000000-1.tmp".to_owned()), "{names:?}");
+        for kept in [
+            ".run.ckpt.4000000000-2.tmp",
+            ".run.ckpt.4000000000-x.tmp",
+            ".other.ckpt.4000000000-1.tmp",
+            "run.ckpt.4000000000-1.tmp",
+        ] {
+            assert!(names.iter().any(|name| name == kept), "{kept} is gone: {names:?}");
+        }
+    }
 }

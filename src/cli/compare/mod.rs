@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use lowrank::compare::{Comparison, Entry, compare};
 use lowrank::io::ensure_not_input;
 use lowrank::report::{comparison_rows, comparison_text, readable_seconds};
-use lowrank::{Error, Problem, Result, Schedule, Status};
+use lowrank::solver::Axes;
+use lowrank::{Error, Problem, Result, Schedule, Settings, Status};
 
 use super::progress::Bar;
 use super::solve::files::{Measured, Source, with_start, with_truth};
@@ -54,14 +55,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Ending> {
     // As solve does it: flags, then outputs, then files.
     let common = &args.common;
-    let source = Source::new(common)?;
-    let levels = levels(&args.levels)?;
-    let asked = Asked::new(args)?;
-    let axes = solve::shared_axes(common)?;
-    let settings = solve::shared_settings(common)?;
-    settings.clone().trials(axes.trials(1)).check()?;
-    let observe = args.observe.as_deref().map(str::parse::<Schedule>).transpose()?;
-    settings.clone().observe(observe.unwrap_or_default()).check()?;
+    let Understood { source, levels, asked, axes, settings, observe } = Understood::new(args)?;
     let backend = solve::backend(common)?;
     let inputs = source.inputs(common);
     for output in outputs::paths(args) {
@@ -77,6 +71,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         Some(measurements) => settings.holdout_measurements(measurements),
         None => settings,
     };
+    axes.check(problem.instances())?;
     let trials = axes.trials_from(&settings, problem.instances());
     let (settings, count) = (settings.trials(trials.iter().copied()), trials.len());
     let contenders = asked.contenders(&settings, problem.operator().shape(), observe, &backend);
@@ -101,6 +96,32 @@ pub fn run(args: &Args) -> Result<Ending> {
     outputs.write(&comparison, &rows, &levels, &Described { problem: words(&problem), settings, inputs, notices })?;
     print(args, &comparison, &comparison_text(&rows, &levels))?;
     Ok(ending(&comparison, common))
+}
+
+/// What the flags say, with no look at files or devices.
+pub struct Understood {
+    source: Source,
+    levels: Vec<f64>,
+    asked: Asked,
+    axes: Axes,
+    settings: Settings,
+    observe: Option<Schedule>,
+}
+
+impl Understood {
+    pub fn new(args: &Args) -> Result<Self> {
+        let common = &args.common;
+        let source = Source::new(common)?;
+        let levels = levels(&args.levels)?;
+        let asked = Asked::new(args)?;
+        let axes = solve::shared_axes(common)?;
+        let settings = solve::shared_settings(common)?;
+        axes.check(1)?;
+        settings.clone().trials(axes.trials(1)).check()?;
+        let observe = args.observe.as_deref().map(str::parse::<Schedule>).transpose()?;
+        settings.clone().observe(observe.unwrap_or_default()).check()?;
+        Ok(Self { source, levels, asked, axes, settings, observe })
+    }
 }
 
 /// Levels of --levels.

@@ -88,7 +88,27 @@ pub struct Args {
     out: PathBuf,
 }
 
-pub fn run(args: &Args) -> Result<Ending> {
+/// The problem that the flags describe, as far as it is made before there are files.
+pub struct Understood {
+    storage: Storage,
+    /// Of the truth, the operator and the noise.
+    seeds: [u64; 3],
+    truth: Truth,
+    full: bool,
+}
+
+impl Args {
+    /// Whether the unknown has at most so many rows and columns: the truth of a larger one takes its time.
+    #[cfg(any(test, fuzzing))]
+    pub fn is_within(&self, most: usize) -> bool {
+        let numbers = [&self.shape, &self.signature].into_iter().flatten().flat_map(|text| text.split(','));
+        let sizes = numbers.filter_map(|part| part.trim().parse().ok()).chain(self.n);
+        sizes.chain(self.rank).all(|size: usize| size <= most)
+    }
+}
+
+/// What the flags say, with no look at files or devices.
+pub fn understood(args: &Args) -> Result<Understood> {
     const OPERATORS: [&str; 6] = ["dense", "seeded", "rademacher", "rank_one", "entries", "sparse"];
     if !OPERATORS.contains(&args.operator.as_str()) {
         return Err(invalid("operator", &args.operator, &OPERATORS.join(", ")));
@@ -113,6 +133,11 @@ pub fn run(args: &Args) -> Result<Ending> {
     if !(args.noise_std.is_finite() && args.noise_std >= 0.0) {
         return Err(refused("noise_std", args.noise_std, "a finite number of at least 0", "leave it out for none"));
     }
+    Ok(Understood { storage, seeds, truth, full })
+}
+
+pub fn run(args: &Args) -> Result<Ending> {
+    let Understood { storage, seeds, truth, full } = understood(args)?;
     let made = !args.out.exists();
     std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
         path: args.out.clone(),

@@ -13,18 +13,28 @@ const OUTPUTS: &[&str] =
     &["--out", "--report", "--trace", "--trials", "--snapshots", "--checkpoint", "--resume", "--config"];
 
 fn read(path: &Path) -> Result<RunReport> {
+    let failed = |source| Error::Io { path: path.to_owned(), source, fix: "Check the path".into() };
+    // A pipe or a device may have no end.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(Error::File {
+            path: path.to_owned(),
+            found: "a directory, a pipe or a device".into(),
+            allowed: "a report that `lowrank solve --report` wrote".into(),
+            fix: "Name a file on disk".into(),
+        });
+    }
+    report(path, &std::fs::read(path).map_err(failed)?)
+}
+
+/// A report from its bytes; `path` is for messages.
+pub fn report(path: &Path, text: &[u8]) -> Result<RunReport> {
     let refused = |found: String| Error::File {
         path: path.to_owned(),
         found,
         allowed: "a report that `lowrank solve --report` wrote".into(),
         fix: "Name such a file".into(),
     };
-    let text = std::fs::read(path).map_err(|source| Error::Io {
-        path: path.to_owned(),
-        source,
-        fix: "Check the path".into(),
-    })?;
-    let report: RunReport = serde_json::from_slice(&text).map_err(|e| refused(format!("no such report: {e}")))?;
+    let report: RunReport = serde_json::from_slice(text).map_err(|e| refused(format!("no such report: {e}")))?;
     match report.argv.get(1).map(String::as_str) {
         Some("solve") if !report.trials.is_empty() => Ok(report),
         other => Err(refused(format!("a report of `lowrank {}`", other.unwrap_or_default()))),
@@ -45,7 +55,11 @@ fn config(arguments: &[OsString]) -> Option<PathBuf> {
 /// The arguments with those of the report's run before them, where `--config` names one.
 pub fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
     let Some(path) = config(&arguments) else { return Ok(arguments) };
-    let report = read(&path)?;
+    Ok(merged(arguments, &read(&path)?))
+}
+
+/// Program, `solve`, the arguments of the report, those given: the last one counts.
+pub fn merged(arguments: Vec<OsString>, report: &RunReport) -> Vec<OsString> {
     let mut merged = arguments[..2].to_vec();
     let mut stored = report.argv.iter().skip(2);
     while let Some(argument) = stored.next() {
@@ -64,7 +78,7 @@ pub fn expand(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
         merged.push(format!("--variant={variant}").into());
     }
     merged.extend_from_slice(given);
-    Ok(merged)
+    merged
 }
 
 /// What a run is compared with.

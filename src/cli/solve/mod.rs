@@ -25,6 +25,8 @@ use serde_json::{Map, Value, json};
 use super::progress::Bar;
 use super::{Ending, grid, interrupt, remark};
 pub use again::expand;
+#[cfg(any(test, fuzzing))]
+pub use again::{merged, report};
 use completion::{HeldOut, Predictions};
 use files::{Measured, Source};
 pub use flags::{Args, Common};
@@ -56,8 +58,7 @@ impl Ready {
     fn new(args: &Args, ranks: &Ranks) -> Result<Self> {
         // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
         let common = &args.common;
-        let source = Source::new(common)?;
-        let (settings, axes) = settings(args)?;
+        let (source, settings, axes) = understood(args)?;
         let backend = ranks.backend(common)?;
         let (from, before) = (saving::resumed(args)?, again::Before::new(args)?);
         let inputs = source.inputs(common);
@@ -79,6 +80,7 @@ impl Ready {
             Some(measurements) => settings.holdout_measurements(measurements),
             None => settings,
         };
+        axes.check(problem.instances())?;
         let trials = axes.trials_from(&settings, problem.instances());
         // Angles and phases are computed where they are shown or written.
         let diagnose = args.trace.is_some() || args.report.is_some() || trials.len() == 1;
@@ -179,6 +181,13 @@ where
     })
 }
 
+/// What the flags say, with no look at files or devices.
+pub fn understood(args: &Args) -> Result<(Source, Settings, Axes)> {
+    let source = Source::new(&args.common)?;
+    let (settings, axes) = settings(args)?;
+    Ok((source, settings, axes))
+}
+
 /// Settings without the start, and the axes of the batch.
 fn settings(args: &Args) -> Result<(Settings, Axes)> {
     let method = method::method(&args.method)?;
@@ -188,6 +197,7 @@ fn settings(args: &Args) -> Result<(Settings, Axes)> {
     let settings = shared_settings(&args.common)?;
     let settings = settings.method(method).parameters(args.common.method.parameters()?).observe(args.observe.parse()?);
     let settings = saving::with_saving(args, settings)?;
+    axes.check(1)?;
     // What can be refused without the problem is refused before any file is opened.
     settings.clone().trials(axes.trials(1)).check()?;
     Ok((settings, axes))

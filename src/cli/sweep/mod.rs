@@ -87,8 +87,7 @@ pub struct Args {
 const JOURNAL: &str = "journal.csv";
 
 pub fn run(args: &Args) -> Result<Ending> {
-    let grid = grid(args)?;
-    grid.check()?;
+    let grid = understood(args)?;
     let sweep = Sweep::new(grid, Backend::from_word(&args.backend)?, args.batch)?;
     std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
         path: args.out.clone(),
@@ -136,6 +135,13 @@ pub fn run(args: &Args) -> Result<Ending> {
     ))?;
     said(out.flush())?;
     Ok(Ending::Done)
+}
+
+/// What the flags say of the problems, with no look at files or devices.
+pub fn understood(args: &Args) -> Result<Grid> {
+    let grid = grid(args)?;
+    grid.check()?;
+    Ok(grid)
 }
 
 fn grid(args: &Args) -> Result<Grid> {

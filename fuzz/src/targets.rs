@@ -1,0 +1,248 @@
+//! What is done with bytes of every kind: all readers of the library that such a file can come to. Errors are fine; panics, hangs and
+//! more memory than the bytes justify are not. `tests/corpus.rs` does the same with the files in `corpus/`.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use lowrank::io::{
+    NpyArray, TripletOptions, npz_names, open_array, read_factor, read_npz, read_observations, read_pair,
+    read_rectangular_truth, read_signed_factor, read_sparse_rows, read_truth_matrix,
+};
+use lowrank::operators::dense::{Layout, Normalization, OpenOptions, Storage};
+use lowrank::operators::rank_one::OpenVectors;
+use lowrank::operators::{Dense, Entries, Operator, Sparse};
+use lowrank::problem::{Model, Shape, synthetic};
+use lowrank::solver::{Checkpoint, SaveEvery};
+use lowrank::{Backend, Init, Method, Problem, Settings, Solver, Stop};
+use serde_json::Value;
+use zip::write::SimpleFileOptions;
+
+const MODELS: [Model; 3] = [Model::Psd, Model::Signed, Model::Asymmetric];
+const LAYOUTS: [Option<Layout>; 3] = [None, Some(Layout::Packed), Some(Layout::Full)];
+/// Operators that need more than the file are built up to these sizes of the unknown.
+const LARGEST: usize = 1 << 12;
+
+/// The bytes as a file, for readers that take paths.
+fn with_file(bytes: &[u8], read: impl FnOnce(&Path)) {
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let mut file = tempfile::Builder::new().prefix("fuzz-").tempfile_in(folder).expect("a temporary file");
+    file.write_all(bytes).expect("room for a small file");
+    read(file.path());
+}
+
+/// Every way to look at an array.
+fn look(array: &NpyArray) {
+    let values = array.to_vec();
+    let last: Vec<usize> = array.shape().iter().map(|n| n.wrapping_sub(1)).collect();
+    let _ = (array.get(&last), array.get(&[0, 0]), array.as_f32_slice(), array.as_f64_slice(), array.is_fortran());
+    let _ = (array.describe(), array.file_bytes().len(), array.dtype().to_string());
+    assert!(values.map_or(0, |values| values.len()) <= array.file_bytes().len());
+    if array.rows() > 1 && array.len() < 1 << 20 {
+        let _ = array.block(1..array.rows(), &mut vec![0.0; array.len() - array.row_len()]);
+    }
+}
+
+/// Readers of one array, whose sizes are those that it has.
+fn arrays(path: &Path, shape: &[usize]) {
+    let sizes: Vec<usize> = shape.iter().copied().filter(|n| *n <= LARGEST).chain([0, 3]).collect();
+    for &size in &sizes {
+        let _ = read_observations(path, size, "A.npy, shape (3, 2, 2), float32");
+        let _ = read_factor(path, size, "truth");
+        let _ = read_truth_matrix(path, size);
+        for &other in &sizes {
+            let _ = read_rectangular_truth(path, size, other);
+        }
+        let _ = read_signed_factor(path, size, "truth");
+        let _ = read_pair(path, size, sizes[0], "init");
+    }
+}
+
+/// Readers of measurements.
+fn measurements(path: &Path) {
+    let rows = read_sparse_rows(path).ok().inspect(|rows| assert_eq!(rows.indices.len(), rows.values.len()));
+    let rows = rows.filter(|rows| rows.width <= LARGEST * LARGEST);
+    for model in MODELS {
+        for layout in LAYOUTS {
+            let options = OpenOptions { model, layout, ..OpenOptions::default() };
+            let _ = options.open(path).map(|file| first_matrix(&file.operator));
+            if let Some(rows) = &rows {
+                let _ = Sparse::read(path, rows.clone(), &options).map(|file| first_matrix(&file.operator));
+            }
+        }
+        let normalization = Normalization::Auto;
+        let options = OpenOptions {
+            model,
+            storage: Some(Storage::F16),
+            shape: Some((2, 2)),
+            normalization,
+            ..OpenOptions::default()
+        };
+        let _ = options.open(path).map(|file| first_matrix(&file.operator));
+        let vectors = OpenVectors { model, storage: None, normalization: Normalization::InverseCount, centred: true };
+        let right = (model == Model::Asymmetric).then_some(path);
+        let _ = vectors.open(path, right).map(|file| first_matrix(&file.operator));
+    }
+}
+
+fn first_matrix(operator: &dyn Operator) {
+    if operator.shape().rows().max(operator.shape().columns()) <= 64 {
+        let _ = operator.sensing_matrix(0);
+        let _ = operator.sensing_matrix(operator.measurements() - 1);
+    }
+}
+
+/// Readers of lists of entries.
+fn entries(path: &Path) {
+    for index_base in [None, Some(0), Some(1)] {
+        for (shape, square) in [(None, false), (None, true), (Some((3, 4)), false)] {
+            let Ok(mut file) = (TripletOptions { index_base, shape, square }).open(path) else { continue };
+            if file.symmetric {
+                file.triplets.mirror();
+            }
+            let (rows, columns) = file.shape;
+            if rows.max(columns) <= LARGEST {
+                let places = |list: &[u32]| list.iter().map(|place| *place as usize).collect::<Vec<_>>();
+                let shape = if square { Shape::psd(rows) } else { Shape::asymmetric(rows, columns) };
+                let (rows, columns) = (places(&file.triplets.rows), places(&file.triplets.columns));
+                let _ = Entries::new(shape, &rows, &columns).map(|operator| first_matrix(&operator));
+            }
+        }
+    }
+}
+
+pub fn npy(bytes: &[u8]) {
+    let Ok(array) = NpyArray::from_bytes("fuzz.npy", bytes.to_vec()) else { return };
+    look(&array);
+    with_file(bytes, |path| {
+        arrays(path, array.shape());
+        measurements(path);
+    });
+}
+
+/// Names that readers ask for.
+const NAMES: [&str; 16] = [
+    "observations",
+    "y",
+    "left",
+    "right",
+    "truth",
+    "M",
+    "signature",
+    "format",
+    "shape",
+    "data",
+    "indices",
+    "indptr",
+    "row",
+    "col",
+    "factors",
+    "iterations",
+];
+
+/// An archive whose check sums fit: entries of a name (an index), a length of 16 bits and a `.npy` file.
+fn archive(mut bytes: &[u8], deflated: bool) -> Vec<u8> {
+    let mut file = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let method = if deflated { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
+    while let [name, low, high, rest @ ..] = bytes {
+        let length = usize::from(u16::from_le_bytes([*low, *high])).min(rest.len());
+        let name = format!("{}.npy", NAMES[usize::from(*name) % NAMES.len()]);
+        let options = SimpleFileOptions::default().compression_method(method);
+        // A name that occurs twice is refused by the writer, not by readers.
+        if file.start_file(name, options).is_ok() {
+            file.write_all(&rest[..length]).expect("an archive in memory");
+        }
+        bytes = &rest[length..];
+    }
+    file.finish().expect("an archive in memory").into_inner()
+}
+
+/// The first byte says what follows: 0 an archive as it is, 1 and 2 entries to be stored or deflated.
+pub fn npz(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let whole = match kind {
+        0 => rest.to_vec(),
+        1 | 2 => archive(rest, *kind == 2),
+        _ => return,
+    };
+    with_file(&whole, |path| {
+        let mut shapes = Vec::new();
+        for name in npz_names(path).unwrap_or_default() {
+            if let Ok(array) = read_npz(path, &name) {
+                look(&array);
+                shapes.extend(array.shape().iter().copied().take(3));
+            }
+        }
+        shapes.sort_unstable();
+        shapes.dedup();
+        shapes.truncate(4);
+        let _ = open_array(path, &["observations", "y"]).map(|array| look(&array));
+        arrays(path, &shapes);
+        measurements(path);
+        entries(path);
+    });
+}
+
+pub fn matrix_market(bytes: &[u8]) {
+    // The readers go by the first words, which are found here and not by chance.
+    let mut whole = b"%%MatrixMarket matrix coordinate ".to_vec();
+    whole.extend_from_slice(bytes);
+    for bytes in [bytes, &whole] {
+        if bytes.starts_with(b"%%MatrixMarket") {
+            with_file(bytes, |path| {
+                measurements(path);
+                entries(path);
+            });
+        }
+    }
+}
+
+pub fn csv(bytes: &[u8]) {
+    with_file(bytes, entries);
+}
+
+/// A run to go on with, and what its checkpoint says of itself.
+struct Run {
+    problem: Problem,
+    identity: Value,
+}
+
+fn settings() -> Settings {
+    let stop = Stop::default().max_iterations(4).stall_window(Some(3));
+    let start = Init::SmallRandom { scale: 1e-2, seed: 1 };
+    Settings::new(Method::Momentum).search_rank(2).init(start).stop(stop).diagnose(true)
+}
+
+fn run() -> &'static Run {
+    static RUN: OnceLock<Run> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let truth = synthetic::psd(3).rank(1).seed(1).build().expect("a truth");
+        let operator = Dense::gaussian(truth.shape(), 12, 2).expect("matrices");
+        let problem = Problem::measure(operator, truth).expect("a problem");
+        let folder = tempfile::Builder::new().prefix("fuzz-").tempdir().expect("a directory");
+        let path = folder.path().join("run.ckpt");
+        let saved = settings().checkpoint(&path, SaveEvery::Iterations(2));
+        let mut solver = Solver::new(problem.clone(), saved, Backend::Reference).expect("a solver");
+        solver.solve_with(|_| ControlFlow::Continue(())).expect("a run");
+        let identity = Checkpoint::read(&path).expect("its checkpoint").identity().clone();
+        Run { problem, identity }
+    })
+}
+
+/// As a file; and as a header's length in 16 bits, the header and the body, sealed and of the run that it is to go on with, since
+/// neither a digest nor an identity is found by chance.
+pub fn checkpoint(bytes: &[u8]) {
+    let path = Path::new("fuzz.ckpt");
+    let _ = Checkpoint::from_bytes(path, bytes);
+    let [low, high, rest @ ..] = bytes else { return };
+    let length = usize::from(u16::from_le_bytes([*low, *high])).min(rest.len());
+    let (header, body) = rest.split_at(length);
+    let _ = Checkpoint::parse(path, header, body);
+    let Ok(Value::Object(mut header)) = serde_json::from_slice(header) else { return };
+    header.insert("identity".into(), run().identity.clone());
+    let Ok(from) = Checkpoint::parse(path, Value::Object(header).to_string().as_bytes(), body) else { return };
+    let mut solver = Solver::new(run().problem.clone(), settings(), Backend::Reference).expect("a solver");
+    let _ = solver.resume(&from);
+}
