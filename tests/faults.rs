@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use lowrank::engine::faults::{Faults, Kind};
 use lowrank::gpu::Device;
@@ -131,4 +132,33 @@ fn a_device_destroyed_in_the_middle_of_a_run() {
     let (here, there) = (moved.trials[0].train_loss, whole.trials[0].train_loss);
     assert!((here - there).abs() < 1e-2 * there, "{here} {there}");
     assert!(moved.notices.iter().any(|n| n.contains("went on from iteration 30 on cpu")), "{:?}", moved.notices);
+}
+
+#[test]
+fn a_device_that_does_not_answer_in_time() {
+    let run = |what: OnDeviceLoss| {
+        let (device, _raw) = opened()?;
+        let mut solver = solver(what, Backend::Gpu(device.clone()));
+        let solution = solver.solve_with(|progress| {
+            if progress.iteration == 30 {
+                device.set_patience(Duration::ZERO);
+            }
+            ControlFlow::Continue(())
+        });
+        Some(solution.unwrap())
+    };
+    let Some(stopped) = run(OnDeviceLoss::Stop) else {
+        let required = std::env::var("LOWRANK_REQUIRE_GPU").is_ok_and(|value| value == "1");
+        assert!(!required, "LOWRANK_REQUIRE_GPU=1 and no adapter: install a Vulkan driver");
+        let _ = writeln!(std::io::stderr(), "\n*** IGNORED: no GPU adapter, none was waited for ***");
+        return;
+    };
+    assert_eq!((stopped.trials[0].status, stopped.trials[0].kept_iteration), (Status::DeviceLost, 30));
+    let error = stopped.fault.unwrap().error;
+    assert!(
+        matches!(*error, Error::DeviceLost { .. }) && error.to_string().contains("did not answer within"),
+        "{error}"
+    );
+    let moved = run(OnDeviceLoss::Cpu).unwrap();
+    assert_eq!((moved.engine.backend.as_str(), moved.trials[0].status), ("cpu", whole().trials[0].status));
 }

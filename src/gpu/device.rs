@@ -1,7 +1,9 @@
 //! Adapters and devices, and every fault of theirs turned into an [`Error`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,10 @@ const STORAGE_BUFFERS: u32 = 7;
 const WORKGROUP_BYTES: u32 = 16 << 10;
 /// The widest workgroup that some kernel variants use where the adapter has it.
 const WIDEST_WORKGROUP: u32 = 1024;
+
+/// How long a device may be silent. Submissions are cut to fractions of a second, and drivers reset a device of their own
+/// accord after some seconds, where they can.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One adapter as `lowrank list devices` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +114,7 @@ struct Inner {
     adapter: AdapterSummary,
     faults: Arc<Mutex<Faults>>,
     compiled: Compiled,
+    patience_ns: AtomicU64,
 }
 
 /// What drivers report outside error scopes.
@@ -183,7 +190,18 @@ impl Device {
         device.set_device_lost_callback(move |reason, message| {
             lock(&sink).lost.get_or_insert(format!("{reason:?} {message}"));
         });
-        Self { inner: Arc::new(Inner { device, queue, adapter, faults, compiled: Compiled::default() }) }
+        let opened =
+            Inner { device, queue, adapter, faults, compiled: Compiled::default(), patience_ns: AtomicU64::new(0) };
+        let opened = Self { inner: Arc::new(opened) };
+        opened.set_patience(PATIENCE);
+        opened
+    }
+
+    /// How long it may be silent before it counts as lost, [`Error::DeviceLost`]: two minutes unless this is called. A driver
+    /// that hangs would otherwise make a run wait for ever.
+    pub fn set_patience(&self, patience: Duration) {
+        let nanoseconds = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        self.inner.patience_ns.store(nanoseconds, Ordering::Relaxed);
     }
 
     /// The adapter's name.
@@ -326,8 +344,15 @@ impl Device {
 
     /// Waits until a submission is done, or all.
     pub(super) fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        match self.raw().poll(wgpu::PollType::Wait { submission_index, timeout: None }) {
+        let patience = Duration::from_nanos(self.inner.patience_ns.load(Ordering::Relaxed));
+        match self.raw().poll(wgpu::PollType::Wait { submission_index, timeout: Some(patience) }) {
             Ok(_) => Ok(()),
+            Err(wgpu::PollError::Timeout) => {
+                // Whatever it says from here on comes too late: `checked` makes it the error of every later call.
+                let silence = format!("it did not answer within {patience:?}");
+                lock(&self.inner.faults).lost.get_or_insert(silence.clone());
+                Err(self.error(silence, "start again, or use the backend 'cpu'"))
+            }
             Err(e) => Err(self.error(format!("waiting failed: {e}"), "start again, or use the backend 'cpu'")),
         }
     }
