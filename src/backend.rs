@@ -82,7 +82,7 @@ impl Backend {
     /// [`Error::NoAdapter`] where it is gone, [`Error::Device`] where it refuses.
     pub(crate) fn reopened(&self) -> Result<Self> {
         match self {
-            Self::Gpu(device) => Ok(Self::Gpu(gpu::Device::open(Some(device.name()))?)),
+            Self::Gpu(device) => Ok(Self::Gpu(device.reopened()?)),
             other => Ok(other.clone()),
         }
     }

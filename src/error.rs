@@ -46,7 +46,7 @@ pub enum Error {
     #[error("rank {rank}: {message}")]
     Team { rank: usize, message: String },
 
-    /// The device is gone: the driver reset it, or it was removed.
+    /// The device is gone: the driver reset it, it was removed, or it did not answer.
     #[error("{adapter}: {message}. {fix}")]
     DeviceLost { adapter: String, message: String, fix: String },
 

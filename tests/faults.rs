@@ -159,6 +159,8 @@ fn a_device_that_does_not_answer_in_time() {
         matches!(*error, Error::DeviceLost { .. }) && error.to_string().contains("did not answer within"),
         "{error}"
     );
+    // Opened again it is given no more time, so that trying again comes to nothing.
+    assert_eq!(run(OnDeviceLoss::Retry).unwrap().trials[0].status, Status::DeviceLost);
     let moved = run(OnDeviceLoss::Cpu).unwrap();
     assert_eq!((moved.engine.backend.as_str(), moved.trials[0].status), ("cpu", whole().trials[0].status));
 }

@@ -204,6 +204,18 @@ impl Device {
         self.inner.patience_ns.store(nanoseconds, Ordering::Relaxed);
     }
 
+    /// What [`Device::set_patience`] set.
+    fn patience(&self) -> Duration {
+        Duration::from_nanos(self.inner.patience_ns.load(Ordering::Relaxed))
+    }
+
+    /// The adapter opened again after a loss.
+    pub(crate) fn reopened(&self) -> Result<Self> {
+        let again = Self::open(Some(self.name()))?;
+        again.set_patience(self.patience());
+        Ok(again)
+    }
+
     /// The adapter's name.
     pub fn name(&self) -> &str {
         &self.inner.adapter.name
@@ -344,7 +356,7 @@ impl Device {
 
     /// Waits until a submission is done, or all.
     pub(super) fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let patience = Duration::from_nanos(self.inner.patience_ns.load(Ordering::Relaxed));
+        let patience = self.patience();
         match self.raw().poll(wgpu::PollType::Wait { submission_index, timeout: Some(patience) }) {
             Ok(_) => Ok(()),
             Err(wgpu::PollError::Timeout) => {
