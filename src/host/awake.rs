@@ -8,10 +8,24 @@ use std::time::{Duration, Instant};
 /// A thread that found nothing to do for so long stops asking: waking it costs little beside what it waits for.
 const PATIENCE: Duration = Duration::from_micros(200);
 
-/// Runs `work` on a thread of the pool, while the other ones look for parts of it to do without a pause.
-pub(super) fn awake(work: impl FnOnce() + Send) {
+/// Steps after which the threads that look for work are called again: one that was held up for longer than its patience,
+/// be it by another program, has stopped looking.
+const STEPS: usize = 16;
+
+/// Takes a step so many times on a thread of the pool, while the other ones look for parts of it to do without a pause.
+pub(super) fn awake(times: usize, mut step: impl FnMut() + Send) {
+    // On a thread of the pool from the first step to the last.
+    rayon::scope(|_| {
+        for first in (0..times).step_by(STEPS) {
+            attended(|| (first..times.min(first + STEPS)).for_each(|_| step()));
+        }
+    });
+}
+
+/// Runs `work` while the other threads of the pool look for parts of it.
+fn attended(work: impl FnOnce()) {
     let done = &AtomicBool::new(false);
-    rayon::scope(|scope| {
+    rayon::in_place_scope(|scope| {
         let own = rayon::current_thread_index();
         for _ in 1..rayon::current_num_threads() {
             scope.spawn(move |_| {
@@ -84,7 +98,7 @@ mod tests {
                 let mut sums = vec![[0_u64; 7]; count];
                 pool.install(|| {
                     share(sums.iter_mut().collect(), |sums: &mut [u64; 7]| {
-                        awake(|| (0..20).for_each(|_| share(sums.iter_mut().collect(), |sum: &mut u64| *sum += 1)));
+                        awake(20, || share(sums.iter_mut().collect(), |sum: &mut u64| *sum += 1));
                     });
                 });
                 assert_eq!(sums, vec![[20; 7]; count]);
@@ -95,7 +109,7 @@ mod tests {
     #[test]
     fn a_panic_gets_out() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        let run = || pool.install(|| awake(|| share(vec![1, 2, 3], |i| assert!(i != 3))));
+        let run = || pool.install(|| awake(2, || share(vec![1, 2, 3], |i| assert!(i != 3))));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
     }
 }

@@ -370,12 +370,10 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
     }
 
     fn advance(&mut self, iterations: usize) -> Result<()> {
-        let parallel = self.work.threads.shards;
-        let mut run = || (0..iterations).for_each(|_| self.iterate());
-        if parallel {
-            awake(run)
+        if self.work.threads.shards {
+            awake(iterations, || self.iterate());
         } else {
-            run()
+            (0..iterations).for_each(|_| self.iterate());
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! A second copy of the rows, each beginning on a cache line, for data that stay in the caches from one iteration to the
-//! next: there the loads that straddle two lines are what limits a pass, not the memory.
+//! A second copy of the rows, each beginning on a cache line and filled up to the end of one with zeros, for data that stay in
+//! the caches from one iteration to the next: there the loads that straddle two lines and the numbers behind the last whole
+//! unit are what limits a pass, not the memory.
 
 use std::sync::OnceLock;
 
@@ -35,6 +36,11 @@ impl Aligned {
         if stride == length || bytes > CACHED || stride > length + length / 8 { 0 } else { bytes }
     }
 
+    /// Numbers of a row as passes read it: p, and the zeros behind them in the copy.
+    pub(super) fn row_len(&self, m: usize, p: usize, number: usize) -> usize {
+        if self.bytes(m, p, number) == 0 { p } else { Bank::<u8>::stride_of(p * number) / number }
+    }
+
     /// The rows of a shard from the copy, where there is to be one; `all` are those of every shard, `first` the index of the
     /// first one here.
     pub(super) fn of<'a, S: bytemuck::Pod>(
@@ -43,12 +49,12 @@ impl Aligned {
         rows: ShardRows<'a, S>,
         first: usize,
     ) -> ShardRows<'a, S> {
-        let (p, m) = (rows.p, all.len() / rows.p);
-        if self.bytes(m, p, size_of::<S>()) == 0 {
+        let (p, m, number) = (rows.p, all.len() / rows.p, size_of::<S>());
+        if self.bytes(m, p, number) == 0 {
             return rows;
         }
         let bank = self.copy.get_or_init(|| {
-            let mut bank = Bank::new(m, p * size_of::<S>());
+            let mut bank = Bank::new(m, p * number);
             bank.rows_mut()
                 .zip(all.chunks_exact(p))
                 .for_each(|(to, from)| to.copy_from_slice(bytemuck::cast_slice(from)));
@@ -56,7 +62,7 @@ impl Aligned {
         });
         let bytes = bank.stride();
         let numbers = bytemuck::cast_slice(&bank.numbers()[first * bytes..(first + rows.count()) * bytes]);
-        ShardRows { stride: bytes / size_of::<S>(), numbers, ..rows }
+        ShardRows { p: self.row_len(m, p, number), numbers, ..rows }
     }
 }
 
@@ -76,11 +82,12 @@ mod tests {
             let all: Vec<f32> = (0..m * p).map(|i| i as f32).collect();
             assert_eq!(Aligned::default().bytes(m, p, 4) > 0, copied, "{m} {p}");
             let aligned = Aligned::default();
-            let stored = ShardRows { p, stride: p, numbers: &all[2 * p..5 * p], scales: None };
+            let stored = ShardRows { p, numbers: &all[2 * p..5 * p], scales: None };
             let rows = aligned.of(&all, stored, 2);
-            assert_eq!((rows.count(), rows.stride > p), (3, copied));
+            assert_eq!((rows.count(), rows.p > p, rows.p), (3, copied, aligned.row_len(m, p, 4)));
             for i in 0..3 {
-                assert_eq!(rows.numbers[i * rows.stride..][..p], all[(2 + i) * p..][..p]);
+                let (row, zeros) = rows.numbers[i * rows.p..(i + 1) * rows.p].split_at(p);
+                assert_eq!((row, zeros), (&all[(2 + i) * p..][..p], &[0.0; 16][..rows.p - p]));
             }
         }
     }

@@ -18,6 +18,11 @@ impl Dense {
         Packing { shape: self.shape, off_diagonal: 1.0 }
     }
 
+    /// Numbers of a row as passes read it.
+    fn row_len(&self) -> usize {
+        self.aligned.row_len(self.measurements, self.shape.dimension(), self.storage().bytes())
+    }
+
     /// The rows of a shard, out of `all`.
     fn pass_over<S: Stored<T> + bytemuck::Pod, T: Unit>(
         &self,
@@ -28,11 +33,11 @@ impl Dense {
         trials: &mut [TrialPass<'_, T>],
     ) {
         let p = self.shape.dimension();
-        let rows = ShardRows { p, stride: p, numbers: &all[range.start * p..range.end * p], scales };
+        let rows = ShardRows { p, numbers: &all[range.start * p..range.end * p], scales };
+        let rows = self.aligned.of(all, rows, range.start);
         match trials {
             [] => {}
             [trial] => {
-                let rows = self.aligned.of(all, rows, range.start);
                 // Blocks of equal bytes. Fewer rows a block cost more passes over the accumulator, more do not gain.
                 if size_of::<S>() == 2 {
                     S::run(set, Stream::<S, T, 8> { rows, loss, trial });
@@ -52,11 +57,11 @@ where
     f64: Stored<T>,
 {
     fn point_len(&self, _search_rank: usize) -> usize {
-        self.shape.dimension()
+        self.row_len()
     }
 
     fn accumulator_len(&self, _search_rank: usize) -> usize {
-        self.shape.dimension()
+        self.row_len()
     }
 
     fn scratch_len(&self, _search_rank: usize) -> usize {
@@ -68,7 +73,7 @@ where
     }
 
     fn prepare(&self, point: Pair<'_, T>, scratch: &mut [T], out: &mut [T]) {
-        T::pack(self.packing(), point, scratch, out);
+        T::pack(self.packing(), point, scratch, &mut out[..self.shape.dimension()]);
     }
 
     fn pass(&self, set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
@@ -95,6 +100,6 @@ where
         left: &mut [T],
         right: Option<&mut [T]>,
     ) {
-        T::apply(self.packing(), accumulator, scratch, applied, left, right);
+        T::apply(self.packing(), &accumulator[..self.shape.dimension()], scratch, applied, left, right);
     }
 }

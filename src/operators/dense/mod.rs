@@ -299,8 +299,10 @@ impl Operator for Dense {
     }
 
     fn shards(&self) -> usize {
-        // About 2¹⁶ numbers a shard, at most 16: each shard owns an accumulator of p numbers a trial.
-        (self.measurements.saturating_mul(self.shape.dimension()) >> 16).clamp(1, 16).min(self.measurements)
+        // 2¹⁷ numbers a shard or some more, at most 16: each shard owns an accumulator of p numbers a trial. A power of two, so
+        // that two or four threads have equally many.
+        let wanted = self.measurements.saturating_mul(self.shape.dimension()) >> 17;
+        (1 << wanted.clamp(1, 16).ilog2()).min(self.measurements)
     }
 
     fn shard_range(&self, shard: usize) -> Range<usize> {

@@ -15,20 +15,18 @@ use crate::simd::{Stored, Task, Unit, Widen, sum_of};
 #[derive(Clone, Copy)]
 pub(in crate::operators) struct ShardRows<'a, S> {
     pub(in crate::operators) p: usize,
-    /// Numbers from one row to the next, p or more.
-    pub(in crate::operators) stride: usize,
     pub(in crate::operators) numbers: &'a [S],
     pub(in crate::operators) scales: Option<&'a [f32]>,
 }
 
 impl<'a, S> ShardRows<'a, S> {
     pub(in crate::operators) fn count(&self) -> usize {
-        self.numbers.len() / self.stride
+        self.numbers.len() / self.p
     }
 
     #[inline(always)]
     fn row(&self, i: usize) -> &'a [S] {
-        &self.numbers[i * self.stride..i * self.stride + self.p]
+        &self.numbers[i * self.p..(i + 1) * self.p]
     }
 
     /// By what sums over the stored numbers of row i are multiplied.
@@ -224,11 +222,11 @@ mod tests {
             let points: Vec<Vec<f32>> =
                 (0..batch).map(|b| (0..p).map(|q| ((q * 7 + b) as f32 * 0.11).cos()).collect()).collect();
             for set in InstructionSet::available() {
-                let rows = ShardRows { p, stride: p, numbers: &numbers[..], scales: None };
+                let rows = ShardRows { p, numbers: &numbers[..], scales: None };
                 let expected = results::<f32, 1>(set, rows, &points, false);
                 assert_eq!(expected, results::<f32, 4>(set, rows, &points, false), "{} {p} {m}", set.word());
                 assert_eq!(expected, results::<f32, 4>(set, rows, &points, true), "{} {p} {m}", set.word());
-                let rows = ShardRows { p, stride: p, numbers: &halves[..], scales: Some(&scales) };
+                let rows = ShardRows { p, numbers: &halves[..], scales: Some(&scales) };
                 let expected = results::<f16, 1>(set, rows, &points, false);
                 assert_eq!(expected, results::<f16, 8>(set, rows, &points, false), "{} {p} {m}", set.word());
                 assert_eq!(expected, results::<f16, 8>(set, rows, &points, true), "{} {p} {m}", set.word());
