@@ -26,8 +26,8 @@ pub(super) struct Kernel {
     first_binding: u32,
 }
 
-/// Kernels that a device keeps at most: some dozens of engines' worth.
-const KEPT: usize = 512;
+/// Kernels that a device keeps at most, several engines' worth; a software adapter keeps a megabyte of code for each.
+const KEPT: usize = 128;
 
 /// The kernels that a device has compiled. An engine takes from here what one before it compiled, so that many solves on
 /// one device (a sweep, a rerun, every call from an interpreter) compile once.
