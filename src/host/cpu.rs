@@ -14,11 +14,11 @@ use crate::memory::{Memory, Part, Place, product};
 use crate::methods::{Polyak, Recipe, Tuning};
 use crate::operators::{GatherKernel, HostKernel, InstructionSet, Operator, Pair, TwinKernel};
 use crate::problem::Factors;
-use crate::real::{Real, convert};
-use crate::simd::Bank;
+use crate::real::convert;
+use crate::simd::{Bank, Stored, Unit};
 
 /// A type the engine computes in.
-pub(crate) trait HostReal: Real {
+pub(crate) trait HostReal: Unit + Stored<Self> {
     const PRECISION: Precision;
     fn kernel(operator: &dyn Operator) -> Option<&dyn HostKernel<Self>>;
     fn gather(operator: &dyn Operator) -> Option<&dyn GatherKernel<Self>>;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::host::awake::share;
 use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
 use crate::real::Real;
-use crate::simd::Bank;
+use crate::simd::{Bank, Stored, Sum, Unit};
 
 /// One shard's slice of the observations, (batch, length) each, and its accumulators, (batch, accumulator length).
 pub(super) struct Shard<T> {
@@ -79,7 +79,7 @@ pub(super) fn pairs<'a, T>(batch: usize, search_rank: usize, left: &'a [T], righ
         .collect()
 }
 
-impl<T: Real> Work<T> {
+impl<T: Unit + Stored<T>> Work<T> {
     /// `prepare` per trial, `pass` per shard, the sum in shard order, `finish` per trial.
     pub(super) fn gradient(
         &mut self,
@@ -139,13 +139,8 @@ impl<T: Real> Work<T> {
         let right = pieces(&mut self.right, right_len, batch);
         let outputs = sums.zip(left.zip(right)).enumerate().filter(|(trial, _)| active[*trial]).collect();
         each(threads.trials, outputs, |(trial, ((sum, scratch), (left, right)))| {
-            sum.fill(T::ZERO);
-            if let Some(first) = shards.first() {
-                sum.copy_from_slice(first.accumulator.row(trial));
-            }
-            for shard in shards.iter().skip(1) {
-                sum.iter_mut().zip(shard.accumulator.row(trial)).for_each(|(sum, &v)| *sum += v);
-            }
+            let rows: Vec<&[T]> = shards.iter().map(|shard| shard.accumulator.row(trial)).collect();
+            T::run(how.set, Sum { rows: &rows, out: sum });
             kernel.finish(sum, scratch, applied[trial], left, (!right.is_empty()).then_some(right));
         });
     }

@@ -2,6 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::simd::{Stored, Task, Unit, Widen};
+
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
@@ -48,9 +50,54 @@ impl<T: Pod> Bank<T> {
     }
 }
 
+/// Row 0 + row 1 + … in their order.
+pub(crate) struct Sum<'a, T> {
+    pub(crate) rows: &'a [&'a [T]],
+    pub(crate) out: &'a mut [T],
+}
+
+impl<T: Unit + Stored<T>> Task<T, T> for Sum<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Widen<T, T>>(self, simd: A) {
+        let Self { rows, out } = self;
+        let [first, others @ ..] = rows else { return out.fill(T::ZERO) };
+        let (units, tail) = <T as Unit>::chunks_mut(out);
+        let one = simd.splat(T::from_f64(1.0));
+        for (q, unit) in units.iter_mut().enumerate() {
+            let sum = simd.load(&<T as Unit>::chunks(first).0[q]);
+            // 1·x + s is x + s, rounded once.
+            let add = |sum, row: &&[T]| simd.fma(one, simd.load(&<T as Unit>::chunks(row).0[q]), sum);
+            *unit = simd.store(others.iter().fold(sum, add));
+        }
+        for (i, sum) in tail.iter_mut().enumerate() {
+            let of = |row: &[T]| <T as Unit>::chunks(row).1[i];
+            *sum = others.iter().fold(of(first), |sum, row| sum + of(row));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::InstructionSet;
+
+    #[test]
+    fn rows_are_added_in_their_order() {
+        for (rows, length) in [(0, 3), (1, 17), (5, 32), (7, 41)] {
+            let all: Vec<Vec<f32>> =
+                (0..rows).map(|i| (0..length).map(|q| ((i * 31 + q) as f32).sin() / 3.0).collect()).collect();
+            let views: Vec<&[f32]> = all.iter().map(Vec::as_slice).collect();
+            let expected: Vec<f32> =
+                (0..length).map(|q| views.iter().map(|row| row[q]).fold(0.0, |a, b| a + b)).collect();
+            for set in InstructionSet::available() {
+                let mut out = vec![9.0; length];
+                <f32 as Stored<f32>>::run(set, Sum { rows: &views, out: &mut out });
+                assert_eq!(out, expected, "{} {rows} {length}", set.word());
+            }
+        }
+    }
 
     #[test]
     fn rows_begin_on_lines_and_do_not_overlap() {

@@ -9,7 +9,7 @@ mod bank;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(crate) use bank::Bank;
+pub(crate) use bank::{Bank, Sum};
 
 use half::f16;
 

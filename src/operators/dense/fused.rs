@@ -12,6 +12,15 @@ use crate::operators::rows::{Pack, Packing, ShardRows, Stream, tile};
 use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
 use crate::simd::{InstructionSet, Stored, Unit};
 
+/// Bytes of a first-level cache.
+const FIRST_LEVEL: usize = 48 << 10;
+
+/// Rows that go together: fewer cost more passes over the accumulator, more than four do not gain. Fewer than four where two
+/// blocks, a point and an accumulator of such rows then fit the first-level cache.
+fn block_rows(row_bytes: usize) -> usize {
+    (2..=4).rev().find(|rows| (2 * rows + 2) * row_bytes <= FIRST_LEVEL).unwrap_or(4)
+}
+
 impl Dense {
     /// Entries are stored as they are.
     fn packing(&self) -> Packing {
@@ -38,11 +47,12 @@ impl Dense {
         match trials {
             [] => {}
             [trial] => {
-                // Blocks of equal bytes. Fewer rows a block cost more passes over the accumulator, more do not gain.
-                if size_of::<S>() == 2 {
-                    S::run(set, Stream::<S, T, 8> { rows, loss, trial });
-                } else {
-                    S::run(set, Stream::<S, T, 4> { rows, loss, trial });
+                // A block of twice as many rows of half precision has the same bytes.
+                match (size_of::<S>(), block_rows(rows.p * size_of::<S>())) {
+                    (2, _) => S::run(set, Stream::<S, T, 8> { rows, loss, trial }),
+                    (_, 2) => S::run(set, Stream::<S, T, 2> { rows, loss, trial }),
+                    (_, 3) => S::run(set, Stream::<S, T, 3> { rows, loss, trial }),
+                    _ => S::run(set, Stream::<S, T, 4> { rows, loss, trial }),
                 }
             }
             trials => tile(set, rows, loss, trials),

@@ -306,8 +306,12 @@ impl Operator for Dense {
     }
 
     fn shard_range(&self, shard: usize) -> Range<usize> {
-        let shards = self.shards();
-        self.measurements * shard / shards..self.measurements * (shard + 1) / shards
+        let (m, shards) = (self.measurements, self.shards());
+        // Many rows in whole blocks of those that go together (fused::block_rows): 2, 3 or 4 of them, or 8 halves.
+        let block = if self.storage() == Storage::F16 { 8 } else { 12 };
+        let block = if m / shards >= 8 * block { block } else { 1 };
+        let begin = |shard: usize| if shard < shards { (m * shard / shards + block / 2) / block * block } else { m };
+        begin(shard)..begin(shard + 1)
     }
 
     fn sensing_matrix(&self, i: usize) -> Vec<f64> {

@@ -155,11 +155,17 @@ impl<S: Stored<T>, T: Unit, const R: usize> Task<S, T> for Stream<'_, '_, S, T, 
         if whole > 0 {
             let mut block = Block::<S, T, R>::new(&rows, 0);
             let dots = block.dots(simd, trial.point);
-            let mut factors: [T; R] = std::array::from_fn(|i| settle(trial, loss, i, rows.scale(i), dots[i]));
+            let mut factors = [T::ZERO; R];
+            let settle_all = |trial: &mut TrialPass<'_, T>, first: usize, dots: [T; R], factors: &mut [T; R]| {
+                for (i, (factor, dot)) in factors.iter_mut().zip(dots).enumerate() {
+                    *factor = settle(trial, loss, first + i, rows.scale(first + i), dot);
+                }
+            };
+            settle_all(trial, 0, dots, &mut factors);
             for first in (R..whole * R).step_by(R) {
                 let next = Block::<S, T, R>::new(&rows, first);
                 let dots = block.add_and_dots(simd, &factors, trial.accumulator, &next, trial.point);
-                factors = std::array::from_fn(|i| settle(trial, loss, first + i, rows.scale(first + i), dots[i]));
+                settle_all(trial, first, dots, &mut factors);
                 block = next;
             }
             block.add(simd, &factors, trial.accumulator);
@@ -224,6 +230,8 @@ mod tests {
             for set in InstructionSet::available() {
                 let rows = ShardRows { p, numbers: &numbers[..], scales: None };
                 let expected = results::<f32, 1>(set, rows, &points, false);
+                assert_eq!(expected, results::<f32, 2>(set, rows, &points, false), "{} {p} {m}", set.word());
+                assert_eq!(expected, results::<f32, 3>(set, rows, &points, false), "{} {p} {m}", set.word());
                 assert_eq!(expected, results::<f32, 4>(set, rows, &points, false), "{} {p} {m}", set.word());
                 assert_eq!(expected, results::<f32, 4>(set, rows, &points, true), "{} {p} {m}", set.word());
                 let rows = ShardRows { p, numbers: &halves[..], scales: Some(&scales) };
