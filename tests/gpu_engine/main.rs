@@ -2,6 +2,8 @@
 //! Without an adapter the trials are reported as ignored, or fail where `LOWRANK_REQUIRE_GPU=1`.
 
 mod case;
+mod refusals;
+mod streaming;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,12 +11,11 @@ use std::sync::Arc;
 use case::{Case, Outcome, Stream, check_gradient, check_step, same, within};
 use libtest_mimic::{Arguments, Failed, Trial};
 use lowrank::Precision;
-use lowrank::engine::{Engine, Load};
-use lowrank::gpu::{Device, Options, list_adapters, load, variants, wgpu};
-use lowrank::memory::Place;
-use lowrank::methods::Recipe;
-use lowrank::operators::{Dense, Layout, Operator, Storage};
+use lowrank::gpu::{Device, Options, variants};
+use lowrank::operators::{Dense, Layout, Operator};
 use lowrank::problem::{Factors, Shape};
+use refusals::{by_name, host_only, lost, wrong_sizes, wrong_variant};
+use streaming::{running_out_streams, streams, streams_from_a_file, streams_other_types, streams_what_was_chosen};
 
 type Test = fn(&Device) -> Outcome;
 
@@ -188,16 +189,6 @@ fn timed(device: &Device) -> Outcome {
     }
 }
 
-fn wrong_variant(device: &Device) -> Outcome {
-    for (name, wanted) in [("three-kernel", "one-pass"), ("tiled/5", "tiled/8"), ("one-pass/2048x1", "threads")] {
-        match Case::new(61, 40, 2, 1).forced(name).load(device, Options::default()) {
-            Err(error @ lowrank::Error::Invalid { .. }) if error.to_string().contains(wanted) => {}
-            other => return Err(format!("{name}: {:?}", other.err()).into()),
-        }
-    }
-    Ok(())
-}
-
 fn panels_change_nothing(device: &Device, variant: &str) -> Outcome {
     // 61·62/2 = 1891 numbers, padded to 1920 words a row.
     let case = Case::new(61, 257, 3, 3).forced(variant);
@@ -215,142 +206,6 @@ fn panels_change_nothing(device: &Device, variant: &str) -> Outcome {
         same("left", &found.left, &expected.left)?;
     }
     Ok(())
-}
-
-/// What the engine holds beside the measurements, and the bytes of one of those.
-fn working_bytes(case: &Case, device: &Device, options: &Options) -> Result<(u64, u64), Failed> {
-    let engine = case.load(device, options.clone())?;
-    let info = engine.info();
-    let rows =
-        info.memory.parts.iter().find(|part| part.name == "measurements").ok_or("no part for the measurements")?;
-    Ok((info.memory.bytes(Place::Device) - rows.bytes, rows.bytes / case.operator.measurements() as u64))
-}
-
-/// (residuals, factors, a gradient) after some iterations, watched on the way.
-fn course(engine: &mut dyn Engine, case: &Case) -> Result<[Vec<f64>; 4], Failed> {
-    engine.advance(3)?;
-    let residual = engine.residuals()?;
-    engine.advance(2)?;
-    let factors = engine.factors()?.left_data().to_vec();
-    let (pair, applied) = case.pair();
-    let gradient = engine.evaluate(&pair, &applied)?;
-    Ok([residual, factors, gradient.residual, gradient.left])
-}
-
-fn streams(device: &Device, variant: &str, batch: usize) -> Outcome {
-    let case = Case::new(17, 257, 3, batch).forced(variant);
-    streams_like_resident(device, &case, Precision::F32)
-}
-
-/// Panels that pass through the device give bit for bit what panels that stay there give.
-fn streams_like_resident(device: &Device, case: &Case, precision: Precision) -> Outcome {
-    let m = case.operator.measurements() as u64;
-    let options = Options { precision, ..Options::default() };
-    let (working, row) = working_bytes(case, device, &options)?;
-    let expected = course(case.load(device, options.clone())?.as_mut(), case)?;
-    // Rows of room; of those, the ones that stay; panels that do not (in the last case both are left open).
-    for (room, resident, streamed) in [(2, 0, m), (3, 1, m - 1), (9, 5, (m - 5).div_ceil(2)), (m - 1, 0, 0)] {
-        let options = Options { memory_bytes: Some(working + room * row), ..options.clone() };
-        let mut engine = case.load(device, options)?;
-        let info = engine.info();
-        if room + 1 < m && info.streamed_panels as u64 != streamed
-            || info.streamed_panels == 0
-            || info.memory.bytes(Place::Device) > working + room * row
-            || (room + 1 < m && info.streamed_bytes_per_iteration != (m - resident) * row)
-            || info.notices.iter().all(|notice| !notice.starts_with("device_memory: "))
-        {
-            return Err(format!("{room} rows of room: {info:?}").into());
-        }
-        for (what, (found, expected)) in ["residual", "factors", "residual of a gradient", "gradient"]
-            .iter()
-            .zip(course(engine.as_mut(), case)?.iter().zip(&expected))
-        {
-            same(&format!("{what}, {room} rows of room"), found, expected)?;
-        }
-    }
-    let mut enough = case.load(device, Options { memory_bytes: Some(working + m * row), ..options.clone() })?;
-    if enough.info().streamed_panels != 0 || !enough.info().notices.is_empty() {
-        return Err("streams what fits".into());
-    }
-    same("factors", &course(enough.as_mut(), case)?[1], &expected[1])?;
-    match case.load(device, Options { memory_bytes: Some(working + 2 * row - 1), ..options }) {
-        Ok(_) => Err("a row and a half were enough".into()),
-        Err(error) => {
-            let (text, least) = (error.to_string(), (working + 2 * row).to_string());
-            let named = text.starts_with("device_memory: ") && text.contains(&format!("at least {least} bytes"));
-            if named { Ok(()) } else { Err(text.into()) }
-        }
-    }
-}
-
-fn streams_other_types(device: &Device) -> Outcome {
-    for storage in [Storage::F16, Storage::F64] {
-        let mut case = Case::new(17, 129, 2, 2).forced("two-kernel");
-        case.operator = Arc::new(Dense::gaussian_stored(Shape::psd(17), 129, 3, storage)?);
-        streams_like_resident(device, &case, Precision::F32)?;
-        if device.summary().double_precision {
-            streams_like_resident(device, &case, Precision::F64)?;
-        }
-    }
-    Ok(())
-}
-
-fn streams_from_a_file(device: &Device) -> Outcome {
-    let mut case = Case::new(17, 129, 2, 2).forced("one-pass");
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("A.npy");
-    let rows: Vec<f32> = (0..129).flat_map(|i| case.operator.packed_row(i)).map(|v| v as f32).collect();
-    let mut bytes = Vec::new();
-    lowrank::io::write_npy_f32(&mut bytes, &[129, 153], &rows)?;
-    std::fs::write(&path, bytes)?;
-    let owned = course(case.load(device, Options::default())?.as_mut(), &case)?;
-    case.operator = Arc::new(Dense::open(&path)?);
-    if !case.operator.is_mapped() || case.operator.memory()[0].place != Place::File {
-        return Err("the rows were copied".into());
-    }
-    let mapped = course(case.load(device, Options::default())?.as_mut(), &case)?;
-    same("factors", &mapped[1], &owned[1])?;
-    streams_like_resident(device, &case, Precision::F32)
-}
-
-/// Without a limit, memory that runs out while panels are uploaded makes the last ones pass through.
-fn running_out_streams(device: &Device) -> Outcome {
-    let case = Case::new(61, 257, 3, 3).forced("tiled");
-    let row = 1920 * 4;
-    let options = Options { panel_bytes: Some(10 * row), ..Options::default() };
-    let expected = course(case.load(device, options.clone())?.as_mut(), &case)?;
-    for (rows, resident) in [(120, 10), (10, 0), (9, 0)] {
-        let result = case.load(device, Options { fails_beyond: Some(rows * row), ..options.clone() });
-        if rows == 9 {
-            // Not even one panel: then there is nothing to give back, and that is an error.
-            match result {
-                Err(error) if error.to_string().contains("out of device memory") => continue,
-                _ => return Err("no memory at all was enough".into()),
-            }
-        }
-        let mut engine = result?;
-        let info = engine.info();
-        let said = info
-            .notices
-            .iter()
-            .any(|notice| notice.contains("ran out") && notice.contains(&format!("in {resident} panels")));
-        if !said || info.panels - info.streamed_panels != resident {
-            return Err(format!("{rows} rows: {info:?}").into());
-        }
-        same("factors", &course(engine.as_mut(), &case)?[1], &expected[1])?;
-    }
-    Ok(())
-}
-
-/// The choice among variants works on what is there, and keeps to the limit.
-fn streams_what_was_chosen(device: &Device) -> Outcome {
-    let case = Case::new(200, 70, 2, 1);
-    let mut engine = case.load(device, Options { memory_bytes: Some(2 << 20), ..Options::default() })?;
-    let info = engine.info();
-    if info.streamed_panels == 0 || info.memory.bytes(Place::Device) > 2 << 20 {
-        return Err(format!("{info:?}").into());
-    }
-    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)
 }
 
 fn a_batch_is_its_singles(device: &Device, variant: &str, batches: &[usize]) -> Outcome {
@@ -482,114 +337,4 @@ fn weights(device: &Device) -> Outcome {
 fn one_step(device: &Device) -> Outcome {
     let case = Case::new(17, 129, 19, 3);
     check_step(&case, case.load(device, Options::default())?.as_mut(), &[true, false, true])
-}
-
-fn wrong_sizes(device: &Device) -> Outcome {
-    let case = Case::new(5, 7, 2, 2);
-    let mut engine = case.load(device, Options::default())?;
-    let refused = [
-        engine.set_factors(&Factors::symmetric(1, 5, 2, vec![0.0; 10])?).is_err(),
-        engine.set_factors(&case.pair().0).is_err(),
-        engine.set_steps(&[1.0]).is_err(),
-        engine.set_observations(&[0.0; 13], &[0.0; 14]).is_err(),
-        engine.set_active(&[true]).is_err(),
-        engine.evaluate(&case.factors, &Factors::symmetric(2, 5, 1, vec![0.0; 10])?).is_err(),
-        Case::new(5, 7, 0, 1).load(device, Options::default()).is_err(),
-        Case::new(5, 7, 1, 0).load(device, Options::default()).is_err(),
-    ];
-    match refused.iter().position(|refused| !refused) {
-        Some(at) => Err(format!("call {at} was accepted").into()),
-        None => Ok(()),
-    }
-}
-
-/// An operator that somebody wrote for the CPU only: the dense one without its shader.
-struct HostOnly(Dense);
-
-impl Operator for HostOnly {
-    fn name(&self) -> &str {
-        "host-only"
-    }
-    fn shape(&self) -> Shape {
-        self.0.shape()
-    }
-    fn measurements(&self) -> usize {
-        self.0.measurements()
-    }
-    fn normalization(&self) -> f64 {
-        self.0.normalization()
-    }
-    fn sensing_matrix(&self, i: usize) -> Vec<f64> {
-        self.0.sensing_matrix(i)
-    }
-    fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
-        self.0.forward(shard, point, out);
-    }
-    fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        self.0.adjoint_apply(shard, residual, applied, out);
-    }
-}
-
-fn host_only(device: &Device) -> Outcome {
-    let operator = Arc::new(HostOnly(Dense::gaussian(Shape::psd(3), 4, 1)?));
-    let problem = Load {
-        operator,
-        recipe: Recipe::default(),
-        driven: None,
-        batch: 1,
-        search_rank: 1,
-        signature: None,
-        variant: None,
-    };
-    match load(device, &problem, &Options::default()) {
-        Err(error @ lowrank::Error::Unsupported { .. }) if error.to_string().contains("'cpu'") => Ok(()),
-        other => Err(format!("{:?}", other.err()).into()),
-    }
-}
-
-/// A device of the caller's own, with no more than core WebGPU limits; then it is destroyed under the engine.
-fn lost(device: &Device) -> Outcome {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    let found = adapters.into_iter().find(|adapter| adapter.get_info().name == device.name());
-    let adapter = found.ok_or("the adapter is gone")?;
-    let descriptor = wgpu::DeviceDescriptor {
-        required_limits: wgpu::Limits::default().or_worse_values_from(&adapter.limits()),
-        ..Default::default()
-    };
-    let (raw, queue) = pollster::block_on(adapter.request_device(&descriptor))?;
-    let own = Device::from_wgpu(raw.clone(), queue, &adapter.get_info());
-    let case = Case::new(5, 7, 2, 2);
-    let mut engine = case.load(&own, Options::default())?;
-    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
-    raw.destroy();
-    let outcomes = [
-        ("advance", engine.advance(1).err()),
-        ("residuals", engine.residuals().err()),
-        ("factors", engine.factors().err()),
-        ("evaluate", engine.evaluate(&case.factors, &case.factors).err()),
-        ("set_steps", engine.set_steps(&case.steps).err()),
-        ("load", case.load(&own, Options::default()).err()),
-    ];
-    for (call, error) in outcomes {
-        match error {
-            Some(lowrank::Error::DeviceLost { .. }) => {}
-            other => return Err(format!("{call} on a destroyed device: {other:?}").into()),
-        }
-    }
-    Ok(())
-}
-
-fn by_name(device: &Device) -> Outcome {
-    let name = device.name().to_uppercase();
-    if Device::open(Some(&name))?.name() != device.name() {
-        return Err("an adapter is not found by its name in capitals".into());
-    }
-    match Device::open(Some("no such adapter")) {
-        Err(lowrank::Error::NoAdapter { available, .. }) if available.contains(device.name()) => {}
-        other => return Err(format!("a wrong name must list the adapters: {other:?}").into()),
-    }
-    let listed = list_adapters();
-    let first = listed.first().ok_or("no adapter is listed")?;
-    if first != device.summary() { Err("the best adapter is not the first of the list".into()) } else { Ok(()) }
 }

@@ -44,6 +44,21 @@ pub(in crate::operators) fn settle<T: Unit>(trial: &mut TrialPass<'_, T>, loss: 
     trial.weights[i] * loss.derivative(e) * scale
 }
 
+/// [`settle`] for the R rows from `first` on. Not a closure: one cannot be told to be inlined, and is not.
+#[inline(always)]
+fn settle_block<S, T: Unit, const R: usize>(
+    trial: &mut TrialPass<'_, T>,
+    loss: Loss,
+    rows: &ShardRows<'_, S>,
+    first: usize,
+    dots: [T; R],
+    factors: &mut [T; R],
+) {
+    for (i, (factor, dot)) in factors.iter_mut().zip(dots).enumerate() {
+        *factor = settle(trial, loss, first + i, rows.scale(first + i), dot);
+    }
+}
+
 /// Units and what is left over of R rows.
 #[derive(Clone, Copy)]
 struct Block<'a, S: Stored<T>, T: Unit, const R: usize> {
@@ -156,16 +171,11 @@ impl<S: Stored<T>, T: Unit, const R: usize> Task<S, T> for Stream<'_, '_, S, T, 
             let mut block = Block::<S, T, R>::new(&rows, 0);
             let dots = block.dots(simd, trial.point);
             let mut factors = [T::ZERO; R];
-            let settle_all = |trial: &mut TrialPass<'_, T>, first: usize, dots: [T; R], factors: &mut [T; R]| {
-                for (i, (factor, dot)) in factors.iter_mut().zip(dots).enumerate() {
-                    *factor = settle(trial, loss, first + i, rows.scale(first + i), dot);
-                }
-            };
-            settle_all(trial, 0, dots, &mut factors);
+            settle_block(trial, loss, &rows, 0, dots, &mut factors);
             for first in (R..whole * R).step_by(R) {
                 let next = Block::<S, T, R>::new(&rows, first);
                 let dots = block.add_and_dots(simd, &factors, trial.accumulator, &next, trial.point);
-                settle_all(trial, first, dots, &mut factors);
+                settle_block(trial, loss, &rows, first, dots, &mut factors);
                 block = next;
             }
             block.add(simd, &factors, trial.accumulator);
