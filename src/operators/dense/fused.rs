@@ -113,3 +113,27 @@ where
         T::apply(self.packing(), &accumulator[..self.shape.dimension()], scratch, applied, left, right);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operators::Storage;
+    use crate::problem::Shape;
+
+    #[test]
+    fn shards_cover_every_row_in_whole_blocks() {
+        for (m, storage) in [(1000, Storage::F32), (1001, Storage::F64), (1013, Storage::F16), (210, Storage::F32)] {
+            let dense = Dense::noise_stored(Shape::psd(50), m, 1, storage).unwrap();
+            let ranges: Vec<_> = (0..dense.shards()).map(|shard| dense.shard_range(shard)).collect();
+            let [.., last] = &ranges[..] else { panic!("no shard") };
+            assert!(m == 210 || ranges.len() > 1, "{ranges:?}");
+            assert!(ranges[0].start == 0 && last.end == m, "{ranges:?}");
+            assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start), "{ranges:?}");
+            let block = match storage {
+                Storage::F16 => 8,
+                _ => block_rows(1275 * storage.bytes()),
+            };
+            assert!(ranges.iter().all(|range| range.start % block == 0), "{block} {ranges:?}");
+        }
+    }
+}
