@@ -81,7 +81,7 @@ impl Load<'_> {
     }
 }
 
-/// A kernel variant that was timed on the loaded data.
+/// A kernel variant that was timed on the loaded data, or on the host a way of going over it, on which no bits depend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     pub variant: String,
@@ -112,7 +112,8 @@ pub struct EngineInfo {
     pub threads: usize,
     /// The kernel variant: with the same device, seed and variant a run repeats bit for bit.
     pub variant: String,
-    /// What the variant was chosen from, with the times that decided; empty where nothing was timed.
+    /// What was chosen from, with the times that decided; empty where nothing was timed, or the choice is still open (on the host
+    /// the first iterations are what is timed; the fastest way is the first one here).
     pub candidates: Vec<Candidate>,
     /// Bytes of measurement data read by one iteration.
     pub operator_bytes_per_iteration: f64,

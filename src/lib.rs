@@ -29,6 +29,7 @@
 //! | [`Error`] | the one error type: what was found, what is allowed, what to do |
 //! | [`memory`] | what something will take, by part, and what there is |
 //! | `real`, `linalg`, `text` | f32 or f64; the few decompositions, through faer; numbers for people |
+//! | `pages` | memory for many numbers, on large pages |
 //! | `simd` | vectors of 64 bytes on AVX-512, AVX2, NEON or plain registers, chosen at run time |
 //! | [`problem`] | shapes, batched factors, packed indices, truths, random streams |
 //! | [`io`] | NumPy arrays in and out; outputs that appear whole or not at all |
@@ -130,6 +131,7 @@ pub mod memory;
 pub mod methods;
 mod mixed;
 pub mod operators;
+mod pages;
 pub mod problem;
 mod real;
 pub mod report;

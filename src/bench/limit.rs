@@ -9,6 +9,7 @@ use crate::backend::Backend;
 use crate::bench::median;
 use crate::error::Result;
 use crate::gpu;
+use crate::pages::Pages;
 use crate::simd::{InstructionSet, Stored, Task, Unit, Widen};
 
 /// The rate of one test.
@@ -46,7 +47,7 @@ pub struct Probe {
 enum Kind {
     /// Reads a buffer of f32 numbers with all threads and with one, each at 1, 2, 4 and 8 places at a time: one place a
     /// thread underestimates what the memory gives. (threads, streams) of each test.
-    Reads { numbers: Vec<f32>, ways: Vec<(usize, usize)> },
+    Reads { numbers: Pages<f32>, ways: Vec<(usize, usize)> },
     /// Copies a buffer on the device; bytes read and bytes written count.
     Copies(gpu::Device),
 }
@@ -63,8 +64,9 @@ impl Probe {
                 let threads = rayon::current_num_threads();
                 let counts = if threads > 1 { vec![threads, 1] } else { vec![1] };
                 let ways = counts.iter().flat_map(|&threads| [1, 2, 4, 8].map(|streams| (threads, streams))).collect();
-                // Written, so that the pages exist.
-                let numbers = (0..bytes.max(1 << 10) / 4).into_par_iter().map(|i| (i % 7) as f32).collect();
+                // On such pages as the measurements, and written, so that they exist.
+                let mut numbers = Pages::zeroed(bytes.max(1 << 10) / 4);
+                numbers.as_mut_slice().par_iter_mut().enumerate().for_each(|(i, number)| *number = (i % 7) as f32);
                 Kind::Reads { numbers, ways }
             }
         };
@@ -79,7 +81,7 @@ impl Probe {
     pub fn round(&mut self) -> Result<()> {
         match &self.kind {
             Kind::Reads { numbers, ways } => {
-                let set = InstructionSet::available()[0];
+                let (set, numbers) = (InstructionSet::available()[0], numbers.as_slice());
                 for (&(threads, streams), times) in ways.iter().zip(&mut self.times) {
                     let part = numbers.len().div_ceil(threads);
                     let begin = Instant::now();

@@ -4,6 +4,7 @@
 //! measurements once an iteration, however often a kernel reads it, and flops count the products with them, 4 a number and trial: rates
 //! compare programs that do the same work, not the instructions they spend on it.
 
+mod empty;
 mod limit;
 mod scale;
 
@@ -21,6 +22,7 @@ use crate::methods::Recipe;
 use crate::operators::{Operator, Storage};
 use crate::problem::Factors;
 
+pub use empty::overhead;
 pub use limit::{Limit, Probe, RateTest};
 pub use scale::{Exponent, SCALE_AXES, ScaleAxis, scale};
 
@@ -89,6 +91,10 @@ impl Measurement {
     }
 }
 
+/// Iterations and seconds in which an engine that times its ways should have done so, at most.
+const SETTLING: usize = 64;
+const SETTLING_SECONDS: f64 = 5.0;
+
 /// Times iterations of gradient descent. With `probe_bytes` every sample is followed by a round of a [`Probe`].
 ///
 /// # Errors
@@ -130,6 +136,14 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
         }
         let wanted = (effort.seconds / took.max(1e-9) * iterations as f64 * 1.1).ceil();
         iterations = (wanted as usize).clamp(iterations + 1, iterations * 16);
+    }
+    // Engines that choose a way while they iterate are to have chosen.
+    let begin = Instant::now();
+    for _ in 0..SETTLING {
+        if !engine.info().candidates.is_empty() || begin.elapsed().as_secs_f64() > SETTLING_SECONDS {
+            break;
+        }
+        engine.advance(1)?;
     }
     let mut probe = probe_bytes.and_then(|bytes| Probe::new(&case.backend, bytes));
     let mut times = Vec::with_capacity(effort.samples);

@@ -1,10 +1,10 @@
-//! `lowrank bench limit|iteration|scale`: speed on this machine.
+//! `lowrank bench limit|iteration|overhead|scale`: speed on this machine.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lowrank::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, scale, time_iterations};
+use lowrank::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, overhead, scale, time_iterations};
 use lowrank::io::OutputFile;
 use lowrank::memory::{parse_size, readable_bytes};
 use lowrank::operators::{Dense, Operator, REGISTRY, Storage};
@@ -68,6 +68,8 @@ enum What {
     Limit,
     /// One iteration of gradient descent, for every combination of the sizes given
     Iteration,
+    /// One iteration of the cpu backend whose operator does nothing: what the loop itself costs
+    Overhead,
     /// Growth of an iteration's time with n, m, k and the batch: fitted exponents beside the theory
     Scale,
 }
@@ -155,6 +157,20 @@ pub fn run(args: &Args) -> Result<Ending> {
                                 said(print_row(&mut out, &result))?;
                                 measured.push(result);
                             }
+                        }
+                    }
+                }
+            }
+        }
+        What::Overhead => {
+            said(writeln!(out, "     n       m     k  batch  microseconds of an iteration with nothing in it"))?;
+            for &n in &ns {
+                for &m in &ms {
+                    for &k in &ks {
+                        for &batch in &batches {
+                            let result = overhead(n, m, k, batch, effort)?;
+                            said(writeln!(out, "{n:>6} {m:>7} {k:>5} {batch:>6}  {:.2}", 1e3 * result.milliseconds))?;
+                            measured.push(result);
                         }
                     }
                 }

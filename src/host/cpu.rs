@@ -7,6 +7,7 @@ use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, State, unkn
 use crate::error::{Error, Result};
 use crate::host::awake::awake;
 use crate::host::centre::{Centre, signed};
+use crate::host::choice::Choice;
 use crate::host::gather::{self, Gathered};
 use crate::host::stages::{self, Moving, Stages};
 use crate::host::work::{How, Shard, Threads, Work, pairs};
@@ -157,6 +158,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             true => (0, 0, 0),
             false => (kernel.point_len(k), kernel.accumulator_len(k), kernel.scratch_len(k)),
         });
+        let ways = with_kernel!(&*operator, kernel => if gathers { Vec::new() } else { kernel.ways(batch) });
         let (set, variant) = choose(fast, load.variant.as_deref())?;
         let mut memory = held::<T>(&*operator, batch, k, [point_len, accumulator_len, scratch_len]);
         let copied = with_kernel!(&*operator, kernel => kernel.copied_bytes());
@@ -209,6 +211,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             left: vec![T::ZERO; batch * shape.rows() * k],
             right: vec![T::ZERO; batch * n2 * k],
             threads: Threads::new(&*operator, batch, k),
+            choice: Choice::new(ways),
             backwards: false,
         };
         Ok(Self {
@@ -374,6 +377,9 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
             awake(iterations, || self.iterate());
         } else {
             (0..iterations).for_each(|_| self.iterate());
+        }
+        if self.info.candidates.is_empty() {
+            self.info.candidates = self.work.choice.candidates();
         }
         Ok(())
     }

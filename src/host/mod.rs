@@ -2,6 +2,7 @@
 
 mod awake;
 pub(crate) mod centre;
+mod choice;
 mod cpu;
 mod gather;
 mod measure;

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::time::Instant;
 
 use crate::host::awake::share;
-use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
+use crate::host::choice::Choice;
+use crate::operators::{Course, HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
 use crate::real::Real;
 use crate::simd::{Bank, Stored, Sum, Unit};
 
@@ -68,6 +70,8 @@ pub(super) struct Work<T> {
     /// (batch, n2, k), empty for symmetric models
     pub(super) right: Vec<T>,
     pub(super) threads: Threads,
+    /// How the kernel goes over a shard.
+    pub(super) choice: Choice,
     /// Whether the next pass goes over the shards of a thread from the last one to the first.
     pub(super) backwards: bool,
 }
@@ -106,6 +110,8 @@ impl<T: Unit + Stored<T>> Work<T> {
             let run = shards.len().div_ceil(rayon::current_num_threads()).max(1);
             shards.chunks_mut(run).for_each(<[_]>::reverse);
         }
+        let course = Course { set: how.set, way: self.choice.way() };
+        let begin = Instant::now();
         each(threads.shards, shards, |(index, shard): (usize, &mut Shard<T>)| {
             let length = shard.range.len();
             let own: Vec<Vec<T>> = match &how.group {
@@ -130,8 +136,11 @@ impl<T: Unit + Stored<T>> Work<T> {
                     }
                 })
                 .collect();
-            kernel.pass(how.set, index, how.loss, &mut trials);
+            kernel.pass(course, index, how.loss, &mut trials);
         });
+        if self.choice.open() && how.group.is_none() && active.iter().all(|&active| active) {
+            self.choice.took(begin.elapsed().as_secs_f64());
+        }
 
         let shards: Vec<&Shard<T>> = self.shards.iter().filter(|shard| shard.belongs(&how.group)).collect();
         let sums = self.sums.rows_mut().zip(self.scratch.rows_mut());

@@ -28,6 +28,14 @@ pub struct TrialPass<'a, T> {
     pub accumulator: &'a mut [T],
 }
 
+/// How a pass goes over a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Course {
+    pub set: InstructionSet,
+    /// One of [`HostKernel::ways`].
+    pub way: usize,
+}
+
 /// A gradient in three steps, so that what depends on the point alone is done once an iteration, the measurement data
 /// is read once, and shards may run at the same time: `prepare` (per trial), `pass` (per shard, all trials), then the
 /// engine adds the accumulators in shard order, then `finish` (per trial).
@@ -52,8 +60,14 @@ pub trait HostKernel<T: Real>: Send + Sync {
     fn accumulator_len(&self, search_rank: usize) -> usize;
 
     /// For each trial: eᵢ = ⟨Aᵢ, L Rᵀ⟩ − targetᵢ over the shard, and the accumulator of Σ wᵢ ρ′(eᵢ) Aᵢ.
-    /// `set` is the instruction set to use; the order of every sum must not depend on the other trials.
-    fn pass(&self, set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]);
+    /// The order of every sum must depend neither on the other trials nor on the way.
+    fn pass(&self, course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]);
+
+    /// Ways to go over the rows for so many trials that differ in time only, of which the engine finds the fastest: their
+    /// numbers and names. None where there is no choice, which is way 0.
+    fn ways(&self, _batch: usize) -> Vec<(usize, &'static str)> {
+        Vec::new()
+    }
 
     /// Turns a summed accumulator into Σ wᵢ ρ′(eᵢ) Aᵢ V (and Σ wᵢ ρ′(eᵢ) Aᵢᵀ W), overwriting the outputs; for centred operators
     /// into the sums over eᵢ − ē. `applied`
@@ -120,7 +134,7 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
         if self.operator.is_centred() { 2 * sums + 2 } else { sums }
     }
 
-    fn pass(&self, _set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
+    fn pass(&self, _course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
         for trial in trials {
             let search_rank = trial.applied.search_rank;
             let (left, right) = trial.point.split_at(trial.applied.left.len());

@@ -29,7 +29,7 @@ pub use entries::Entries;
 pub use gather::{GatherKernel, Lines, Side};
 pub use gpu::{GpuForm, GpuNonzeros, GpuThin, GpuVectors};
 pub(crate) use kernel::TwinKernel;
-pub use kernel::{HostKernel, Pair, TrialPass};
+pub use kernel::{Course, HostKernel, Pair, TrialPass};
 pub use loss::Loss;
 pub use rank_one::RankOne;
 pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};

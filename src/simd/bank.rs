@@ -2,6 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::pages::Pages;
 use crate::simd::{Stored, Task, Unit, Widen};
 
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -10,7 +11,7 @@ struct Line([u8; 64]);
 
 /// `rows` rows of `length` numbers each, zero at first; a length may be 0.
 pub(crate) struct Bank<T> {
-    lines: Vec<Line>,
+    lines: Pages<Line>,
     rows: usize,
     length: usize,
     /// Numbers from one row to the next.
@@ -22,7 +23,7 @@ impl<T: Pod> Bank<T> {
     pub(crate) fn new(rows: usize, length: usize) -> Self {
         let stride = Self::stride_of(length);
         let lines = rows * stride * size_of::<T>() / 64;
-        Self { lines: vec![Line::zeroed(); lines], rows, length, stride, numbers: std::marker::PhantomData }
+        Self { lines: Pages::zeroed(lines), rows, length, stride, numbers: std::marker::PhantomData }
     }
 
     /// Numbers from one row of so many to the next.
@@ -37,7 +38,7 @@ impl<T: Pod> Bank<T> {
 
     /// All rows with what is between them.
     pub(crate) fn numbers(&self) -> &[T] {
-        bytemuck::cast_slice(&self.lines)
+        bytemuck::cast_slice(self.lines.as_slice())
     }
 
     pub(crate) fn row(&self, i: usize) -> &[T] {
@@ -46,7 +47,23 @@ impl<T: Pod> Bank<T> {
 
     pub(crate) fn rows_mut(&mut self) -> impl Iterator<Item = &mut [T]> {
         let (rows, length) = (self.rows, self.length);
-        bytemuck::cast_slice_mut(&mut self.lines).chunks_mut(self.stride).take(rows).map(move |row| &mut row[..length])
+        bytemuck::cast_slice_mut(self.lines.as_mut_slice())
+            .chunks_mut(self.stride)
+            .take(rows)
+            .map(move |row| &mut row[..length])
+    }
+}
+
+impl<T: Unit> Bank<T> {
+    /// So many units, zero at first.
+    pub(crate) fn units(count: usize) -> Self {
+        Self::new(1, count * size_of::<T::Chunk>() / size_of::<T>())
+    }
+
+    /// All of its one row.
+    pub(crate) fn units_mut(&mut self) -> &mut [T::Chunk] {
+        let length = self.length;
+        T::chunks_mut(&mut bytemuck::cast_slice_mut(self.lines.as_mut_slice())[..length]).0
     }
 }
 

@@ -64,16 +64,43 @@ pub(crate) trait Unit: Real {
     fn chunks_mut(values: &mut [Self]) -> (&mut [Self::Chunk], &mut [Self]);
 }
 
+/// Registers of an instruction set, which decide how many sums a kernel keeps in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Registers {
+    /// 32 of a whole unit.
+    Whole,
+    /// 16 of half a unit.
+    Half,
+    /// Arrays that the compiler spreads over what there is.
+    Arrays,
+}
+
+/// Asks for the cache line of `place`, to be brought into the second-level cache.
+#[inline(always)]
+pub(crate) fn prefetch<C>(place: &C) {
+    #[cfg(target_arch = "x86_64")]
+    x86::prefetch(place);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 /// Arithmetic on units.
 pub(crate) trait Arithmetic<T: Unit>: Copy + Send + Sync {
+    /// A unit.
     type V: Copy;
-    /// Whether there are 32 registers of a whole unit, and not 16 of half a unit.
-    const WIDE: bool;
+    /// What a register holds of one.
+    type Part: Copy;
+    const REGISTERS: Registers;
     fn splat(self, value: T) -> Self::V;
     fn load(self, chunk: &T::Chunk) -> Self::V;
     fn store(self, v: Self::V) -> T::Chunk;
     /// a·b + c.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Part H of a unit.
+    fn part<const H: usize>(self, v: Self::V) -> Self::Part;
+    fn store_part<const H: usize>(self, part: Self::Part, chunk: &mut T::Chunk);
+    /// a·b + c.
+    fn fma_part(self, a: Self::Part, b: Self::Part, c: Self::Part) -> Self::Part;
 
     /// The sum of a unit, by halves.
     #[inline(always)]
@@ -137,7 +164,8 @@ macro_rules! portable {
 
         impl Arithmetic<$t> for Portable {
             type V = [$t; $len];
-            const WIDE: bool = false;
+            type Part = [$t; $len];
+            const REGISTERS: Registers = Registers::Arrays;
             #[inline(always)]
             fn splat(self, value: $t) -> Self::V {
                 [value; $len]
@@ -157,6 +185,18 @@ macro_rules! portable {
                     c[i] = if cfg!(target_arch = "aarch64") { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] };
                 }
                 c
+            }
+            #[inline(always)]
+            fn part<const H: usize>(self, v: Self::V) -> Self::V {
+                v
+            }
+            #[inline(always)]
+            fn store_part<const H: usize>(self, part: Self::V, chunk: &mut [$t; $len]) {
+                *chunk = part;
+            }
+            #[inline(always)]
+            fn fma_part(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+                Arithmetic::<$t>::fma(self, a, b, c)
             }
         }
     };

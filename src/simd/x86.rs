@@ -1,14 +1,16 @@
 //! Units on AVX2 and AVX-512 registers. The tokens prove that the processor has the instructions; `pulp` keeps the
 //! calls safe, all but the conversion of half precision on AVX2, which it does not know.
 
-use std::arch::x86_64::{__m128, __m128i, __m256, __m256d, __m512, __m512d, _mm256_cvtph_ps};
+use std::arch::x86_64::{
+    __m128, __m128i, __m256, __m256d, __m512, __m512d, _MM_HINT_T1, _mm_prefetch, _mm256_cvtph_ps,
+};
 use std::marker::PhantomData;
 
 use half::f16;
 use pulp::cast;
 use pulp::x86::V4;
 
-use crate::simd::{Arithmetic, Stored, Task, Unit, Widen};
+use crate::simd::{Arithmetic, Registers, Stored, Task, Unit, Widen};
 
 pulp::simd_type! {
     /// AVX2 with fused multiply-add and the conversion of half precision.
@@ -18,6 +20,12 @@ pulp::simd_type! {
         fma: "fma",
         f16c: "f16c",
     }
+}
+
+#[inline(always)]
+pub(super) fn prefetch<C>(place: &C) {
+    // SAFETY: every x86-64 processor has the instruction, and it is a hint that reads nothing, whatever the address.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(place).cast()) }
 }
 
 /// A task with its token, to be run where the instruction set is switched on.
@@ -47,7 +55,8 @@ impl Avx2 {
 
 impl Arithmetic<f32> for Avx2 {
     type V = [__m256; 2];
-    const WIDE: bool = false;
+    type Part = __m256;
+    const REGISTERS: Registers = Registers::Half;
     #[inline(always)]
     fn splat(self, value: f32) -> Self::V {
         [self.avx._mm256_set1_ps(value); 2]
@@ -64,10 +73,23 @@ impl Arithmetic<f32> for Avx2 {
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         [self.fma._mm256_fmadd_ps(a[0], b[0], c[0]), self.fma._mm256_fmadd_ps(a[1], b[1], c[1])]
     }
+    #[inline(always)]
+    fn part<const H: usize>(self, v: Self::V) -> __m256 {
+        v[H]
+    }
+    #[inline(always)]
+    fn store_part<const H: usize>(self, part: __m256, chunk: &mut [f32; 16]) {
+        bytemuck::cast_mut::<_, [[f32; 8]; 2]>(chunk)[H] = cast(part);
+    }
+    #[inline(always)]
+    fn fma_part(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        self.fma._mm256_fmadd_ps(a, b, c)
+    }
 }
 impl Arithmetic<f64> for Avx2 {
     type V = [__m256d; 2];
-    const WIDE: bool = false;
+    type Part = __m256d;
+    const REGISTERS: Registers = Registers::Half;
     #[inline(always)]
     fn splat(self, value: f64) -> Self::V {
         [self.avx._mm256_set1_pd(value); 2]
@@ -84,10 +106,23 @@ impl Arithmetic<f64> for Avx2 {
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         [self.fma._mm256_fmadd_pd(a[0], b[0], c[0]), self.fma._mm256_fmadd_pd(a[1], b[1], c[1])]
     }
+    #[inline(always)]
+    fn part<const H: usize>(self, v: Self::V) -> __m256d {
+        v[H]
+    }
+    #[inline(always)]
+    fn store_part<const H: usize>(self, part: __m256d, chunk: &mut [f64; 8]) {
+        bytemuck::cast_mut::<_, [[f64; 4]; 2]>(chunk)[H] = cast(part);
+    }
+    #[inline(always)]
+    fn fma_part(self, a: __m256d, b: __m256d, c: __m256d) -> __m256d {
+        self.fma._mm256_fmadd_pd(a, b, c)
+    }
 }
 impl Arithmetic<f32> for V4 {
     type V = __m512;
-    const WIDE: bool = true;
+    type Part = __m512;
+    const REGISTERS: Registers = Registers::Whole;
     #[inline(always)]
     fn splat(self, value: f32) -> Self::V {
         self.avx512f._mm512_set1_ps(value)
@@ -104,10 +139,23 @@ impl Arithmetic<f32> for V4 {
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         self.avx512f._mm512_fmadd_ps(a, b, c)
     }
+    #[inline(always)]
+    fn part<const H: usize>(self, v: __m512) -> __m512 {
+        v
+    }
+    #[inline(always)]
+    fn store_part<const H: usize>(self, part: __m512, chunk: &mut [f32; 16]) {
+        *chunk = cast(part);
+    }
+    #[inline(always)]
+    fn fma_part(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        self.avx512f._mm512_fmadd_ps(a, b, c)
+    }
 }
 impl Arithmetic<f64> for V4 {
     type V = __m512d;
-    const WIDE: bool = true;
+    type Part = __m512d;
+    const REGISTERS: Registers = Registers::Whole;
     #[inline(always)]
     fn splat(self, value: f64) -> Self::V {
         self.avx512f._mm512_set1_pd(value)
@@ -122,6 +170,18 @@ impl Arithmetic<f64> for V4 {
     }
     #[inline(always)]
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.avx512f._mm512_fmadd_pd(a, b, c)
+    }
+    #[inline(always)]
+    fn part<const H: usize>(self, v: __m512d) -> __m512d {
+        v
+    }
+    #[inline(always)]
+    fn store_part<const H: usize>(self, part: __m512d, chunk: &mut [f64; 8]) {
+        *chunk = cast(part);
+    }
+    #[inline(always)]
+    fn fma_part(self, a: __m512d, b: __m512d, c: __m512d) -> __m512d {
         self.avx512f._mm512_fmadd_pd(a, b, c)
     }
 }

@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::io::Bytes;
+use crate::pages::Pages;
 
 /// Numbers held in memory or in a mapped file.
 pub(super) enum Data<T> {
-    Owned(Arc<Vec<T>>, Range<usize>),
+    Owned(Arc<Pages<T>>, Range<usize>),
     /// Row-major little-endian packed rows, straight from a file or from somebody else's memory.
     Kept {
         bytes: Bytes,
@@ -17,8 +18,8 @@ pub(super) enum Data<T> {
 }
 
 impl<T: bytemuck::Pod> Data<T> {
-    pub(super) fn new(values: Vec<T>) -> Self {
-        let all = 0..values.len();
+    pub(super) fn new(values: Pages<T>) -> Self {
+        let all = 0..values.as_slice().len();
         Self::Owned(Arc::new(values), all)
     }
 
@@ -38,7 +39,7 @@ impl<T: bytemuck::Pod> Data<T> {
 
     pub(super) fn as_slice(&self) -> &[T] {
         match self {
-            Self::Owned(values, range) => &values[range.clone()],
+            Self::Owned(values, range) => &values.as_slice()[range.clone()],
             // `load` only keeps what is aligned, little-endian and long enough.
             Self::Kept { bytes, offset, count } => {
                 bytemuck::cast_slice(&bytes.as_slice()[*offset..*offset + *count * size_of::<T>()])

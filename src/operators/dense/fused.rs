@@ -1,25 +1,16 @@
 //! The fast host path of `dense`.
 //!
 //! Memory movement a pass: m·p stored numbers once, which is the floor, for any number of trials; the point and the
-//! accumulator, p numbers each, stay in cache. One trial is bound by reading the rows ([`Stream`]), many by
-//! arithmetic ([`tile`]).
+//! accumulator, p numbers each, stay in cache. One trial is bound by reading the rows, many by arithmetic; each can be done
+//! in several [`Way`]s.
 
 use std::ops::Range;
 
 use crate::operators::dense::Dense;
 use crate::operators::dense::storage::Rows;
-use crate::operators::rows::{Pack, Packing, ShardRows, Stream, tile};
-use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
-use crate::simd::{InstructionSet, Stored, Unit};
-
-/// Bytes of a first-level cache: 48 KiB on recent processors with AVX-512, 32 to 64 KiB elsewhere.
-const FIRST_LEVEL: usize = 48 << 10;
-
-/// Rows that go together: fewer cost more passes over the accumulator, more than four do not gain. Fewer than four where two
-/// blocks, a point and an accumulator of such rows then fit the first-level cache.
-fn block_rows(row_bytes: usize) -> usize {
-    (2..=4).rev().find(|rows| (2 * rows + 2) * row_bytes <= FIRST_LEVEL).unwrap_or(4)
-}
+use crate::operators::rows::{Pack, Packing, ShardRows, Way, pass_over};
+use crate::operators::{Course, HostKernel, Loss, Operator, Pair, TrialPass};
+use crate::simd::{Stored, Unit};
 
 impl Dense {
     /// Entries are stored as they are.
@@ -38,25 +29,13 @@ impl Dense {
         all: &[S],
         scales: Option<&[f32]>,
         range: Range<usize>,
-        (set, loss): (InstructionSet, Loss),
+        (course, loss): (Course, Loss),
         trials: &mut [TrialPass<'_, T>],
     ) {
         let p = self.shape.dimension();
         let rows = ShardRows { p, numbers: &all[range.start * p..range.end * p], scales };
         let rows = self.aligned.of(all, rows, range.start);
-        match trials {
-            [] => {}
-            [trial] => {
-                // A block of twice as many rows of half precision has the same bytes.
-                match (size_of::<S>(), block_rows(rows.p * size_of::<S>())) {
-                    (2, _) => S::run(set, Stream::<S, T, 8> { rows, loss, trial }),
-                    (_, 2) => S::run(set, Stream::<S, T, 2> { rows, loss, trial }),
-                    (_, 3) => S::run(set, Stream::<S, T, 3> { rows, loss, trial }),
-                    _ => S::run(set, Stream::<S, T, 4> { rows, loss, trial }),
-                }
-            }
-            trials => tile(set, rows, loss, trials),
-        }
+        pass_over(course.set, Way::number(course.way), rows, loss, trials);
     }
 }
 
@@ -86,20 +65,24 @@ where
         T::pack(self.packing(), point, scratch, &mut out[..self.shape.dimension()]);
     }
 
-    fn pass(&self, set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
+    fn pass(&self, course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
         let range = self.shard_range(shard);
         match &self.rows {
             Rows::F16 { data, scales } => {
                 let scales = Some(&scales[range.clone()]);
-                self.pass_over(data, scales, range, (set, loss), trials);
+                self.pass_over(data.as_slice(), scales, range, (course, loss), trials);
             }
             Rows::F32(data) => {
-                self.pass_over(data.as_slice(), None, range, (set, loss), trials);
+                self.pass_over(data.as_slice(), None, range, (course, loss), trials);
             }
             Rows::F64(data) => {
-                self.pass_over(data.as_slice(), None, range, (set, loss), trials);
+                self.pass_over(data.as_slice(), None, range, (course, loss), trials);
             }
         }
+    }
+
+    fn ways(&self, batch: usize) -> Vec<(usize, &'static str)> {
+        Way::of(batch)
     }
 
     fn finish(
@@ -122,18 +105,14 @@ mod tests {
 
     #[test]
     fn shards_cover_every_row_in_whole_blocks() {
-        for (m, storage) in [(1000, Storage::F32), (1001, Storage::F64), (1013, Storage::F16), (210, Storage::F32)] {
+        for (m, storage) in [(1000, Storage::F32), (1001, Storage::F64), (4013, Storage::F16), (210, Storage::F32)] {
             let dense = Dense::noise_stored(Shape::psd(50), m, 1, storage).unwrap();
             let ranges: Vec<_> = (0..dense.shards()).map(|shard| dense.shard_range(shard)).collect();
             let [.., last] = &ranges[..] else { panic!("no shard") };
             assert!(m == 210 || ranges.len() > 1, "{ranges:?}");
             assert!(ranges[0].start == 0 && last.end == m, "{ranges:?}");
             assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start), "{ranges:?}");
-            let block = match storage {
-                Storage::F16 => 8,
-                _ => block_rows(1275 * storage.bytes()),
-            };
-            assert!(ranges.iter().all(|range| range.start % block == 0), "{block} {ranges:?}");
+            assert!(m == 210 || ranges.iter().all(|range| range.start % Way::ROWS == 0), "{ranges:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::io::{Kind, NpyArray};
 use crate::memory::{Memory, Place, readable_bytes};
 use crate::operators::Operator;
+use crate::pages::Pages;
 use crate::problem::{Model, Shape, pack_symmetric_part};
 
 /// How a file of sensing matrices is to be read. The default takes everything from the file.
@@ -216,13 +217,12 @@ fn load<T: Stored>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Row
 }
 
 /// Reads block by block, in parallel; a block of rows is all that is ever held in f64.
-fn convert<T: Stored>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<(Vec<T>, Vec<f32>, Findings)> {
+fn convert<T: Stored>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<(Pages<T>, Vec<f32>, Findings)> {
     let (m, width, p) = (array.rows(), array.row_len(), shape.dimension());
     let in_place = "give packed rows (upper triangles, C order, little-endian) in float32, or float64 with --precision f64: \
                     they are read from the file";
     require_room(m, p, T::STORAGE, "matrices", in_place)?;
-    let mut values = Vec::new();
-    m.checked_mul(p).and_then(|count| values.try_reserve_exact(count).ok()).ok_or_else(|| {
+    let mut values = m.checked_mul(p).and_then(Pages::try_zeroed).ok_or_else(|| {
         Error::file(
             array.path(),
             format!("{m} matrices of {p} numbers"),
@@ -230,12 +230,12 @@ fn convert<T: Stored>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<
             "Use fewer measurements or --precision f32, or store packed rows in that type: they are read in place",
         )
     })?;
-    values.resize(m * p, T::zeroed());
     let mut scales = vec![1.0; m];
     // In Fortran order the rows of a block lie side by side in the file, so a block has many; 2^21 numbers of scratch
     // a thread and 8 rows are the compromise where rows are long.
     let block = if array.is_fortran() { ((1 << 21) / width).clamp(8, 4096) } else { ((1 << 16) / width).max(1) };
     let blocks: Vec<Result<Findings>> = values
+        .as_mut_slice()
         .par_chunks_mut(block * p)
         .zip(scales.par_chunks_mut(block))
         .enumerate()

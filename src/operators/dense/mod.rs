@@ -28,10 +28,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::memory::{Part, product};
-use crate::operators::rows::twin;
+use crate::operators::rows::{Way, twin};
 use crate::operators::{
     Cost, GpuForm, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator, Reader,
 };
+use crate::pages::Pages;
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Factors, Shape, pack_symmetric_part};
 use crate::real::Real;
@@ -143,12 +144,12 @@ impl Dense {
         }
         let n = shape.rows();
         let packed = match layout {
-            Layout::Packed => values.to_vec(),
-            Layout::Full if !shape.is_symmetric() => values.to_vec(),
+            Layout::Packed => Pages::copied(values),
+            Layout::Full if !shape.is_symmetric() => Pages::copied(values),
             Layout::Full => {
                 let p = shape.dimension();
-                let mut packed = vec![T::ZERO; measurements * p];
-                packed.par_chunks_mut(p).zip(values.par_chunks(width)).for_each_init(
+                let mut packed = Pages::zeroed(measurements * p);
+                packed.as_mut_slice().par_chunks_mut(p).zip(values.par_chunks(width)).for_each_init(
                     || vec![0.0; p],
                     |row, (out, full)| {
                         pack_symmetric_part(n, |i, j| full[i * n + j].to_f64(), row);
@@ -255,11 +256,11 @@ impl Dense {
 }
 
 /// Keeps numbers in their own type.
-fn store<T: Real>(values: Vec<T>) -> Rows {
-    // T is f32 or f64 (the trait is sealed); the cast of the same type reuses the allocation.
+fn store<T: Real>(values: Pages<T>) -> Rows {
+    // T is f32 or f64 (the trait is sealed), so the cast is to the same type.
     match size_of::<T>() {
-        4 => Rows::F32(Data::new(bytemuck::allocation::cast_vec(values))),
-        _ => Rows::F64(Data::new(bytemuck::allocation::cast_vec(values))),
+        4 => Rows::F32(Data::new(values.cast())),
+        _ => Rows::F64(Data::new(values.cast())),
     }
 }
 
@@ -307,9 +308,8 @@ impl Operator for Dense {
 
     fn shard_range(&self, shard: usize) -> Range<usize> {
         let (m, shards) = (self.measurements, self.shards());
-        // Many rows in whole blocks of those that go together (fused::block_rows): 2, 3 or 4 of them, or 8 halves.
-        let block = if self.storage() == Storage::F16 { 8 } else { 12 };
-        let block = if m / shards >= 8 * block { block } else { 1 };
+        // Many rows in whole blocks.
+        let block = if m / shards >= 5 * Way::ROWS { Way::ROWS } else { 1 };
         let begin = |shard: usize| if shard < shards { (m * shard / shards + block / 2) / block * block } else { m };
         begin(shard)..begin(shard + 1)
     }
@@ -351,7 +351,7 @@ impl Operator for Dense {
         vec![Part::new(format!("matrices in {}", self.storage()), self.place(), bytes)]
     }
 
-    /// Shares the numbers, or the mapped file; half precision is copied.
+    /// Shares the numbers, or the mapped file.
     fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
         let p = self.shape.dimension();
         let rows = self.rows.slice(&measurements, p);
@@ -402,7 +402,7 @@ impl GpuSource for Dense {
             match &self.rows {
                 Rows::F16 { data, scales } => {
                     let (words, rest) = out.split_at_mut(p.div_ceil(2));
-                    for (word, pair) in words.iter_mut().zip(data[i * p..(i + 1) * p].chunks(2)) {
+                    for (word, pair) in words.iter_mut().zip(data.as_slice()[i * p..(i + 1) * p].chunks(2)) {
                         // The first of two in the low half, as unpack2x16float has it.
                         *word = pair.iter().rev().fold(0, |word, h| word << 16 | u32::from(h.to_bits()));
                     }

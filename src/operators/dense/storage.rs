@@ -17,6 +17,7 @@ use crate::memory::{Memory, Part, Place, product, readable_bytes};
 use crate::operators::dense::Dense;
 use crate::operators::dense::data::Data;
 use crate::operators::rows::twin::Rows as _;
+use crate::pages::Pages;
 
 /// Number type in which the measurements are held; from the narrowest to the widest. Arithmetic has its own,
 /// [`crate::Precision`].
@@ -65,7 +66,7 @@ impl std::fmt::Display for Storage {
 /// All packed rows.
 pub(super) enum Rows {
     F16 {
-        data: Vec<f16>,
+        data: Data<f16>,
         /// One a measurement.
         scales: Vec<f32>,
     },
@@ -74,12 +75,12 @@ pub(super) enum Rows {
 }
 
 impl Rows {
-    /// The rows of these measurements, p numbers each. Half precision is copied.
+    /// The rows of these measurements, p numbers each; the numbers are shared.
     pub(super) fn slice(&self, measurements: &Range<usize>, p: usize) -> Self {
         let numbers = measurements.start * p..measurements.end * p;
         match self {
             Self::F16 { data, scales } => {
-                Self::F16 { data: data[numbers].to_vec(), scales: scales[measurements.clone()].to_vec() }
+                Self::F16 { data: data.slice(&numbers), scales: scales[measurements.clone()].to_vec() }
             }
             Self::F32(data) => Self::F32(data.slice(&numbers)),
             Self::F64(data) => Self::F64(data.slice(&numbers)),
@@ -162,7 +163,7 @@ pub(super) trait Stored: bytemuck::Pod + Send + Sync {
     fn round_row(values: &[f64], out: &mut [Self]) -> std::result::Result<f32, usize>;
 
     /// Rounded rows and their scales as an operator holds them.
-    fn rows(values: Vec<Self>, scales: Vec<f32>) -> Rows;
+    fn rows(values: Pages<Self>, scales: Vec<f32>) -> Rows;
 }
 
 impl Stored for f16 {
@@ -187,8 +188,8 @@ impl Stored for f16 {
         Ok(scale as f32)
     }
 
-    fn rows(values: Vec<Self>, scales: Vec<f32>) -> Rows {
-        Rows::F16 { data: values, scales }
+    fn rows(values: Pages<Self>, scales: Vec<f32>) -> Rows {
+        Rows::F16 { data: Data::new(values), scales }
     }
 }
 
@@ -204,7 +205,7 @@ impl Stored for f32 {
         out.iter().position(|v| !v.is_finite()).map_or(Ok(1.0), Err)
     }
 
-    fn rows(values: Vec<Self>, _scales: Vec<f32>) -> Rows {
+    fn rows(values: Pages<Self>, _scales: Vec<f32>) -> Rows {
         Rows::F32(Data::new(values))
     }
 }
@@ -221,7 +222,7 @@ impl Stored for f64 {
         Ok(1.0)
     }
 
-    fn rows(values: Vec<Self>, _scales: Vec<f32>) -> Rows {
+    fn rows(values: Pages<Self>, _scales: Vec<f32>) -> Rows {
         Rows::F64(Data::new(values))
     }
 }
@@ -264,9 +265,9 @@ pub(super) fn round_rows<S: Stored>(
     p: usize,
     fill: impl Fn(usize, &mut [f64]) + Sync,
 ) -> std::result::Result<Rows, (usize, usize, f64)> {
-    let mut values = vec![S::zeroed(); m * p];
+    let mut values = Pages::zeroed(m * p);
     let mut scales = vec![1.0_f32; m];
-    let failures: Vec<_> = (values.par_chunks_mut(p).zip(scales.par_iter_mut()).enumerate())
+    let failures: Vec<_> = (values.as_mut_slice().par_chunks_mut(p).zip(scales.par_iter_mut()).enumerate())
         .map_init(
             || vec![0.0; p],
             |row, (i, (out, scale))| {

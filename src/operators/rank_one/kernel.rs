@@ -9,8 +9,8 @@
 
 use crate::operators::rank_one::{RankOne, Vectors};
 use crate::operators::rows::{Adjoint, Forward, total};
-use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
-use crate::simd::{InstructionSet, Stored, Unit};
+use crate::operators::{Course, HostKernel, Loss, Operator, Pair, TrialPass};
+use crate::simd::{Bank, InstructionSet, Stored, Unit};
 
 /// Bytes of vectors that are used again from cache, and their number at most and at least.
 const GROUP_BYTES: usize = 1 << 19;
@@ -41,7 +41,7 @@ macro_rules! host_kernel {
                 (self.shape.rows() + second) * search_rank + means
             }
 
-            fn pass(&self, set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, $t>]) {
+            fn pass(&self, Course { set, .. }: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, $t>]) {
                 let range = self.shard_range(shard);
                 let numbers = |n: usize| range.start * self.products * n..range.end * self.products * n;
                 let (n1, n2) = (self.shape.rows(), self.shape.columns());
@@ -172,8 +172,9 @@ impl<S> Pass<'_, S> {
 /// (rows, k): every vector times every column of x, which is (k, n).
 fn thin<S: Stored<T>, T: Unit>(set: InstructionSet, n: usize, vectors: &[S], x: &[T]) -> Vec<T> {
     let points: Vec<&[T]> = x.chunks_exact(n).collect();
-    let mut sums = vec![T::ZEROS; vectors.len() / n * points.len()];
-    S::run(set, Forward { p: n, numbers: vectors, points: &points, sums: &mut sums });
+    let mut sums = Bank::<T>::units(vectors.len() / n * points.len());
+    let sums = sums.units_mut();
+    S::run(set, Forward { p: n, numbers: vectors, points: &points, sums, from_memory: true });
     let mut out = Vec::with_capacity(sums.len());
     for (vector, sums) in vectors.chunks_exact(n).zip(sums.chunks_exact(points.len())) {
         let tail = S::chunks(vector).1;
@@ -185,5 +186,5 @@ fn thin<S: Stored<T>, T: Unit>(set: InstructionSet, n: usize, vectors: &[S], x: 
 /// sums[c] += Σ over rows of factors[row, c]·vector, sums being (k, n).
 fn add<S: Stored<T>, T: Unit>(set: InstructionSet, n: usize, vectors: &[S], factors: &[T], sums: &mut [T]) {
     let mut sums: Vec<&mut [T]> = sums.chunks_exact_mut(n).collect();
-    S::run(set, Adjoint { p: n, numbers: vectors, factors, sums: &mut sums });
+    S::run(set, Adjoint { p: n, numbers: vectors, next: &[], factors, sums: &mut sums });
 }

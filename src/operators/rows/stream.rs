@@ -1,15 +1,21 @@
 //! One trial over the rows of a shard, at the speed of memory.
 //!
 //! A row is needed twice: its dot product with the point gives its residual, and only then can it be added to the
-//! accumulator. Rows go in blocks of R. While the dot products of a block are taken, streaming it from memory, the block
-//! before it is added up from cache, in the same loop: memory never waits for the second use, and R rows share every
-//! read and write of the accumulator.
+//! accumulator. Rows go in blocks of R, which share every read of the point and every read and write of the
+//! accumulator, and there are two ways to take them:
 //!
-//! Σ wᵢ ρ′(eᵢ) Aᵢ is added row by row in the order of the rows and every dot product in the order of [`crate::simd`],
-//! so the bits depend neither on R nor on whether [`super::tile`] did the work.
+//! * in [`Phases`]: the dot products of a block, streaming it from memory, then its sum from cache. Meanwhile memory is
+//!   asked for the first rows of the next block, and another thread has more of it;
+//! * [`Overlapped`]: the dot products of a block and the sum of the one before in the same loop, which keeps twice as many
+//!   rows in cache.
+//!
+//! Which is faster depends on the sizes of the caches and on how much of the memory one thread can have. Σ wᵢ ρ′(eᵢ) Aᵢ is
+//! added row by row in the order of the rows and every dot product in the order of [`crate::simd`], so the bits depend
+//! neither on the way nor on R nor on whether [`super::tile`] did the work: the engine may choose by timing.
 
+use crate::operators::rows::way::Way;
 use crate::operators::{Loss, TrialPass};
-use crate::simd::{Stored, Task, Unit, Widen, sum_of};
+use crate::simd::{InstructionSet, Stored, Task, Unit, Widen, prefetch, sum_of};
 
 /// The rows of a shard, p numbers each, with the scales of half precision.
 #[derive(Clone, Copy)]
@@ -87,12 +93,24 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
         std::array::from_fn(|i| total::<S, T>(simd.store(sums[i]), self.tails[i], z_tail))
     }
 
+    /// Adds the rows times their factors; asks for as many rows of the block after this one as `ahead` has.
     #[inline(always)]
-    fn add<A: Widen<S, T>>(&self, simd: A, factors: &[T; R], accumulator: &mut [T]) {
+    fn add<A: Widen<S, T>, const AHEAD: usize>(
+        &self,
+        simd: A,
+        factors: &[T; R],
+        accumulator: &mut [T],
+        ahead: [&[S::Chunk]; AHEAD],
+    ) {
         let (g, g_tail) = T::chunks_mut(accumulator);
-        let units = self.units.map(|units| &units[..g.len()]);
+        let (units, ahead) = (self.units.map(|units| &units[..g.len()]), ahead.map(|units| &units[..g.len()]));
         let factor = factors.map(|factor| simd.splat(factor));
+        // Units of half precision are half a line.
+        let each = (64 / size_of::<S::Chunk>()).max(1);
         for q in 0..g.len() {
+            if q % each == 0 {
+                ahead.iter().for_each(|units| prefetch(&units[q]));
+            }
             let mut sum = simd.load(&g[q]);
             for i in 0..R {
                 sum = simd.fma(simd.widen(&units[i][q]), factor[i], sum);
@@ -153,102 +171,96 @@ pub(super) fn add_tail<S: Stored<T>, T: Unit>(factor: T, tail: &[S], g_tail: &mu
     }
 }
 
-/// The whole shard for one trial, R rows at a time and the remainder one by one.
-pub(in crate::operators) struct Stream<'a, 'b, S, T, const R: usize> {
-    pub(in crate::operators) rows: ShardRows<'a, S>,
-    pub(in crate::operators) loss: Loss,
-    pub(in crate::operators) trial: &'a mut TrialPass<'b, T>,
+/// The whole shard for one trial.
+pub(in crate::operators) fn stream<S: Stored<T>, T: Unit>(
+    set: InstructionSet,
+    way: Way,
+    rows: ShardRows<'_, S>,
+    loss: Loss,
+    trial: &mut TrialPass<'_, T>,
+) {
+    let shard = Shard { rows, loss, trial };
+    match way {
+        Way::Phases(8..) => S::run(set, Phases::<S, T, 8, 2>(shard)),
+        Way::Phases(..4) => S::run(set, Phases::<S, T, 2, 1>(shard)),
+        Way::Phases(_) | Way::Together(_) => S::run(set, Phases::<S, T, 4, 1>(shard)),
+        Way::Overlapped(4..) => S::run(set, Overlapped::<S, T, 4>(shard)),
+        Way::Overlapped(3) => S::run(set, Overlapped::<S, T, 3>(shard)),
+        Way::Overlapped(_) => S::run(set, Overlapped::<S, T, 2>(shard)),
+    }
 }
 
-impl<S: Stored<T>, T: Unit, const R: usize> Task<S, T> for Stream<'_, '_, S, T, R> {
+struct Shard<'a, 'b, S, T> {
+    rows: ShardRows<'a, S>,
+    loss: Loss,
+    trial: &'a mut TrialPass<'b, T>,
+}
+
+impl<S: Stored<T>, T: Unit> Shard<'_, '_, S, T> {
+    /// Rows from `first` on one by one.
+    #[inline(always)]
+    fn remainder<A: Widen<S, T>>(self, simd: A, first: usize) {
+        let Self { rows, loss, trial } = self;
+        for i in first..rows.count() {
+            let row = Block::<S, T, 1>::new(&rows, i);
+            let [dot] = row.dots(simd, trial.point);
+            let factor = settle(trial, loss, i, rows.scale(i), dot);
+            row.add(simd, &[factor], trial.accumulator, []);
+        }
+    }
+}
+
+/// Blocks of R rows, of which the next one's first AHEAD are asked for early.
+struct Phases<'a, 'b, S, T, const R: usize, const AHEAD: usize>(Shard<'a, 'b, S, T>);
+
+impl<S: Stored<T>, T: Unit, const R: usize, const AHEAD: usize> Task<S, T> for Phases<'_, '_, S, T, R, AHEAD> {
     type Output = ();
 
     #[inline(always)]
     fn run<A: Widen<S, T>>(self, simd: A) {
-        let Self { rows, loss, trial } = self;
-        let whole = rows.count() / R;
-        if whole > 0 {
-            let mut block = Block::<S, T, R>::new(&rows, 0);
+        let Self(mut shard) = self;
+        let Shard { rows, loss, trial } = &mut shard;
+        let whole = rows.count() / R * R;
+        for first in (0..whole).step_by(R) {
+            let block = Block::<S, T, R>::new(rows, first);
             let dots = block.dots(simd, trial.point);
             let mut factors = [T::ZERO; R];
-            settle_block(trial, loss, &rows, 0, dots, &mut factors);
-            for first in (R..whole * R).step_by(R) {
-                let next = Block::<S, T, R>::new(&rows, first);
-                let dots = block.add_and_dots(simd, &factors, trial.accumulator, &next, trial.point);
-                settle_block(trial, loss, &rows, first, dots, &mut factors);
-                block = next;
+            settle_block(trial, *loss, rows, first, dots, &mut factors);
+            if first + R + AHEAD <= rows.count() {
+                let next = Block::<S, T, AHEAD>::new(rows, first + R);
+                block.add(simd, &factors, trial.accumulator, next.units);
+            } else {
+                block.add(simd, &factors, trial.accumulator, []);
             }
-            block.add(simd, &factors, trial.accumulator);
         }
-        for i in whole * R..rows.count() {
-            let row = Block::<S, T, 1>::new(&rows, i);
-            let [dot] = row.dots(simd, trial.point);
-            let factor = settle(trial, loss, i, rows.scale(i), dot);
-            row.add(simd, &[factor], trial.accumulator);
-        }
+        shard.remainder(simd, whole);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use half::f16;
+/// Blocks of R rows, each with the one before.
+struct Overlapped<'a, 'b, S, T, const R: usize>(Shard<'a, 'b, S, T>);
 
-    use super::*;
-    use crate::operators::Pair;
-    use crate::operators::rows::tile;
-    use crate::simd::InstructionSet;
+impl<S: Stored<T>, T: Unit, const R: usize> Task<S, T> for Overlapped<'_, '_, S, T, R> {
+    type Output = ();
 
-    /// Residuals and accumulators of `batch` trials, with all of them together or one by one in blocks of R.
-    fn results<S: Stored<f32>, const R: usize>(
-        set: InstructionSet,
-        rows: ShardRows<'_, S>,
-        points: &[Vec<f32>],
-        together: bool,
-    ) -> Vec<f32> {
-        let (m, target, weights) = (rows.count(), vec![0.25_f32; rows.count()], vec![0.5_f32; rows.count()]);
-        let mut residuals = vec![vec![0.0; m]; points.len()];
-        let mut accumulators = vec![vec![0.0; rows.p]; points.len()];
-        let mut trials: Vec<TrialPass<'_, f32>> = (points.iter().zip(&mut residuals).zip(&mut accumulators))
-            .map(|((point, residual), accumulator)| TrialPass {
-                point,
-                applied: Pair { left: &[], right: &[], search_rank: 0 },
-                target: &target,
-                weights: &weights,
-                residual,
-                accumulator,
-            })
-            .collect();
-        if together {
-            tile(set, rows, Loss::Square, &mut trials);
-        } else {
-            for trial in &mut trials {
-                S::run(set, Stream::<S, f32, R> { rows, loss: Loss::Square, trial });
+    #[inline(always)]
+    fn run<A: Widen<S, T>>(self, simd: A) {
+        let Self(mut shard) = self;
+        let Shard { rows, loss, trial } = &mut shard;
+        let whole = rows.count() / R;
+        if whole > 0 {
+            let mut block = Block::<S, T, R>::new(rows, 0);
+            let dots = block.dots(simd, trial.point);
+            let mut factors = [T::ZERO; R];
+            settle_block(trial, *loss, rows, 0, dots, &mut factors);
+            for first in (R..whole * R).step_by(R) {
+                let next = Block::<S, T, R>::new(rows, first);
+                let dots = block.add_and_dots(simd, &factors, trial.accumulator, &next, trial.point);
+                settle_block(trial, *loss, rows, first, dots, &mut factors);
+                block = next;
             }
+            block.add(simd, &factors, trial.accumulator, []);
         }
-        residuals.into_iter().chain(accumulators).flatten().collect()
-    }
-
-    #[test]
-    fn bits_depend_on_neither_blocks_nor_company() {
-        // Tails, remainders of rows and of trials, several groups of a tile.
-        for (p, m, batch) in [(1, 3, 2), (16, 4, 7), (53, 9, 9), (403, 61, 13)] {
-            let numbers: Vec<f32> = (0..p * m).map(|i| (i as f32 * 0.37).sin()).collect();
-            let halves: Vec<f16> = numbers.iter().map(|&v| f16::from_f32(v)).collect();
-            let scales = vec![0.25_f32; m];
-            let points: Vec<Vec<f32>> =
-                (0..batch).map(|b| (0..p).map(|q| ((q * 7 + b) as f32 * 0.11).cos()).collect()).collect();
-            for set in InstructionSet::available() {
-                let rows = ShardRows { p, numbers: &numbers[..], scales: None };
-                let expected = results::<f32, 1>(set, rows, &points, false);
-                assert_eq!(expected, results::<f32, 2>(set, rows, &points, false), "{} {p} {m}", set.word());
-                assert_eq!(expected, results::<f32, 3>(set, rows, &points, false), "{} {p} {m}", set.word());
-                assert_eq!(expected, results::<f32, 4>(set, rows, &points, false), "{} {p} {m}", set.word());
-                assert_eq!(expected, results::<f32, 4>(set, rows, &points, true), "{} {p} {m}", set.word());
-                let rows = ShardRows { p, numbers: &halves[..], scales: Some(&scales) };
-                let expected = results::<f16, 1>(set, rows, &points, false);
-                assert_eq!(expected, results::<f16, 8>(set, rows, &points, false), "{} {p} {m}", set.word());
-                assert_eq!(expected, results::<f16, 8>(set, rows, &points, true), "{} {p} {m}", set.word());
-            }
-        }
+        shard.remainder(simd, whole * R);
     }
 }

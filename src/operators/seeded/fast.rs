@@ -13,8 +13,8 @@ use std::ops::Range;
 use crate::operators::rows::{Adjoint, Forward, Pack, settle, total};
 use crate::operators::seeded::hash::{Key, MULTIPLIERS, SPREAD};
 use crate::operators::seeded::{Ensemble, Seeded};
-use crate::operators::{HostKernel, Loss, Operator, Pair, TrialPass};
-use crate::simd::{InstructionSet, Stored, Task, Unit, Widen};
+use crate::operators::{Course, HostKernel, Loss, Operator, Pair, TrialPass};
+use crate::simd::{Bank, InstructionSet, Stored, Task, Unit, Widen};
 
 /// Numbers in the buffer: half a megabyte in f32, in which they are exact.
 const NUMBERS: usize = 1 << 17;
@@ -75,10 +75,10 @@ where
         T::pack(self.packing(), point, scratch, out);
     }
 
-    fn pass(&self, set: InstructionSet, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
+    fn pass(&self, course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
         if !trials.is_empty() {
             let cut = Cut::of(self.shape.dimension());
-            Pass { seeded: self, measurements: self.shard_range(shard), cut, loss, trials }.run(set);
+            Pass { seeded: self, measurements: self.shard_range(shard), cut, loss, trials }.run(course.set);
         }
     }
 
@@ -110,7 +110,7 @@ where
         let Self { seeded, measurements, cut, loss, trials } = self;
         let (p, batch, scale) = (seeded.shape.dimension(), trials.len(), T::from_f64(seeded.scale));
         let mut buffer = vec![0.0_f32; cut.rows.min(measurements.len()) * cut.columns];
-        let mut sums = vec![T::ZEROS; cut.rows * batch];
+        let mut sums = Bank::<T>::units(cut.rows * batch);
         let mut factors = vec![T::ZERO; cut.rows * batch];
         let make = |keys: &[Key], first: usize, out: &mut [f32]| {
             <f32 as Stored<f32>>::run(set, Make { ensemble: seeded.ensemble, keys, first, out });
@@ -118,13 +118,15 @@ where
         for first in (0..measurements.len()).step_by(cut.rows) {
             let count = cut.rows.min(measurements.len() - first);
             let keys: Vec<Key> = (first..first + count).map(|i| seeded.key(measurements.start + i)).collect();
+            let sums = sums.units_mut();
             sums.fill(T::ZEROS);
             for block in cut.blocks(p) {
                 let width = block.len();
                 let numbers = &mut buffer[..count * width];
                 make(&keys, block.start, numbers);
                 let points: Vec<&[T]> = trials.iter().map(|trial| &trial.point[block.clone()]).collect();
-                <f32 as Stored<T>>::run(set, Forward { p: width, numbers, points: &points, sums: &mut sums });
+                let forward = Forward { p: width, numbers, points: &points, sums, from_memory: false };
+                <f32 as Stored<T>>::run(set, forward);
                 if block.end < p {
                     continue;
                 }
@@ -146,7 +148,7 @@ where
                 let mut sums: Vec<&mut [T]> =
                     trials.iter_mut().map(|trial| &mut trial.accumulator[block.clone()]).collect();
                 let factors = &factors[..count * batch];
-                <f32 as Stored<T>>::run(set, Adjoint { p: block.len(), numbers, factors, sums: &mut sums });
+                <f32 as Stored<T>>::run(set, Adjoint { p: block.len(), numbers, next: &[], factors, sums: &mut sums });
             }
         }
     }
