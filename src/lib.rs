@@ -82,9 +82,10 @@
 //! iteration from it.
 //!
 //! **Backends.** `Reference` is f64, sequential, the twins as written: the oracle. `Cpu` reads each block of rows from
-//! memory once and uses it twice from cache: for one trial the dot products of a block run beside the accumulation of the block
-//! before it, for several both are tiled matrix products. Sums have one order whatever the instruction set, the blocks and
-//! the other trials are. Operators whose measurements touch few lines of the factors
+//! memory once and uses it twice from cache. There are several ways to do that: for one trial the dot products of a block and then
+//! its accumulation, or both beside each other; for several trials tiled matrix products over more or fewer rows. Sums have one
+//! order whatever the way, the instruction set, the blocks and the other trials are, so the engine times the ways in its first
+//! iterations and keeps the fastest: the processor's caches decide, and no bit depends on it. Operators whose measurements touch few lines of the factors
 //! ([`operators::GatherKernel`]) have all residuals computed first; then each block of lines of the gradient gathers what concerns it,
 //! so that nothing of the size of the matrix is formed and no sum is shared. `Gpu` has several kernel variants: two kernels a panel (forward, adjoint); one
 //! kernel whose workgroups own rows and use each twice, from cache or from registers; tiled matrix products for batches.

@@ -23,6 +23,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--sizes", default="50:1000:50,100:3000:20,200:10000:20", help="n:m:k, with commas between")
 parser.add_argument("--batches", default="32", help="trials of the batches timed at the last size, with commas between")
 parser.add_argument("--backend", default="cpu", help="of lowrank")
+parser.add_argument("--variant", help="of lowrank, instead of the best one")
 parser.add_argument("--device", default="cpu", help="of PyTorch: cpu or cuda")
 parser.add_argument("--read", type=int, default=800, help="megabytes of the memory test")
 parser.add_argument("--lowrank", type=Path, default=ROOT / "target" / "release" / "lowrank")
@@ -73,6 +74,7 @@ def own(size, batch):
     n, m, k = size
     command = [args.lowrank, "bench", "iteration", "--backend", args.backend, "--n", n, "--measurements", m, "--search-rank", k]
     command += ["--storage", "f32,f16" if batch == 1 else "f32", "--batch", batch, "--samples", 1]
+    command += ["--variant", args.variant] if args.variant else []
     command += ["--seconds", args.seconds, "--read", args.read, "--out", "-"]
     output = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True).stdout
     return list(csv.DictReader(io.StringIO(output)))
@@ -160,6 +162,7 @@ def table(size, batch):
 
 commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 command = "bash benches/versus/run.sh" if args.backend == "cpu" else "bash benches/gpu.sh"
+command += f" --variant {args.variant}" if args.variant else ""
 environment = {
     "date": str(date.today()), "commit": commit, "command": command, "processor": processor(),
     "cores": os.cpu_count(), "system": platform.platform(), "adapter": adapter, "software_adapter": software,
