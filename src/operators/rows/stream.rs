@@ -181,7 +181,8 @@ pub(in crate::operators) fn stream<S: Stored<T>, T: Unit>(
 ) {
     let shard = Shard { rows, loss, trial };
     match way {
-        Way::Phases(8..) => S::run(set, Phases::<S, T, 8, 2>(shard)),
+        Way::Phases(8..) => S::run(set, Phases::<S, T, 8, 4>(shard)),
+        Way::Phases(6 | 7) => S::run(set, Phases::<S, T, 6, 2>(shard)),
         Way::Phases(..4) => S::run(set, Phases::<S, T, 2, 1>(shard)),
         Way::Phases(_) | Way::Together(_) => S::run(set, Phases::<S, T, 4, 1>(shard)),
         Way::Overlapped(4..) => S::run(set, Overlapped::<S, T, 4>(shard)),

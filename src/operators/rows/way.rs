@@ -16,8 +16,9 @@ pub(in crate::operators) enum Way {
     Together(usize),
 }
 
-const WAYS: [(Way, &str); 9] = [
+const WAYS: [(Way, &str); 10] = [
     (Way::Phases(4), "4 rows in phases"),
+    (Way::Phases(6), "6 rows in phases"),
     (Way::Phases(8), "8 rows in phases"),
     (Way::Phases(2), "2 rows in phases"),
     (Way::Overlapped(4), "4 rows overlapped"),
