@@ -233,6 +233,11 @@ impl State {
 pub trait Engine: Send {
     fn info(&self) -> &EngineInfo;
 
+    /// Whether the engine is through with finding its fastest way to work: iterations before count like others, and are slower.
+    fn settled(&self) -> bool {
+        true
+    }
+
     /// Targets and weights, (batch, m) each. Weight 0 leaves a measurement out of the gradient; its residual is still
     /// computed.
     fn set_observations(&mut self, target: &[f64], weights: &[f64]) -> Result<()>;

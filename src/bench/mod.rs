@@ -91,8 +91,7 @@ impl Measurement {
     }
 }
 
-/// Iterations and seconds in which an engine that times its ways should have done so, at most.
-const SETTLING: usize = 64;
+/// Seconds in which an engine should have settled, at most.
 const SETTLING_SECONDS: f64 = 5.0;
 
 /// Times iterations of gradient descent. With `probe_bytes` every sample is followed by a round of a [`Probe`].
@@ -137,12 +136,8 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
         let wanted = (effort.seconds / took.max(1e-9) * iterations as f64 * 1.1).ceil();
         iterations = (wanted as usize).clamp(iterations + 1, iterations * 16);
     }
-    // Engines that choose a way while they iterate are to have chosen.
     let begin = Instant::now();
-    for _ in 0..SETTLING {
-        if !engine.info().candidates.is_empty() || begin.elapsed().as_secs_f64() > SETTLING_SECONDS {
-            break;
-        }
+    while !engine.settled() && begin.elapsed().as_secs_f64() < SETTLING_SECONDS {
         engine.advance(1)?;
     }
     let mut probe = probe_bytes.and_then(|bytes| Probe::new(&case.backend, bytes));

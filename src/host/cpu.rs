@@ -311,6 +311,10 @@ impl<T: HostReal> Engine for Cpu<'_, T> {
         &self.info
     }
 
+    fn settled(&self) -> bool {
+        !self.work.choice.open()
+    }
+
     fn set_observations(&mut self, target: &[f64], weights: &[f64]) -> Result<()> {
         let m = self.operator.measurements();
         for shard in &mut self.work.shards {
