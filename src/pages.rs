@@ -24,10 +24,9 @@ impl<T: Pod> Pages<T> {
     /// `None` where the system has no room for them.
     pub(crate) fn try_zeroed(count: usize) -> Option<Self> {
         let bytes = count.checked_mul(size_of::<T>())?;
-        if bytes >= MANY_BYTES && align_of::<T>() <= LARGE_PAGE {
-            if let Some(held) = mapped(bytes) {
-                return Some(Self { held, count });
-            }
+        let many = bytes >= MANY_BYTES && align_of::<T>() <= LARGE_PAGE;
+        if many && let Some(held) = mapped(bytes) {
+            return Some(Self { held, count });
         }
         let mut numbers = Vec::new();
         numbers.try_reserve_exact(count).ok()?;

@@ -131,7 +131,7 @@ mod tests {
         for (way, _) in WAYS {
             assert!(
                 matches!(way, Way::Together(_))
-                    || matches!(way, Way::Phases(rows) | Way::Overlapped(rows) if Way::ROWS % rows == 0)
+                    || matches!(way, Way::Phases(rows) | Way::Overlapped(rows) if Way::ROWS.is_multiple_of(rows))
             );
         }
     }

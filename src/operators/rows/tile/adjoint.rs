@@ -99,10 +99,10 @@ impl<S, T: Unit> Adjoint<'_, '_, S, T> {
         let batch = self.sums.len();
         let fetch = if FETCH && q + COLUMNS + Q <= units { q + COLUMNS } else { q };
         let mut tile = [[simd.splat(T::ZERO); Q]; B];
-        for b in 0..B {
+        for (b, tile) in tile.iter_mut().enumerate() {
             let g = T::chunks_mut(self.sums[first_trial + b]).0;
             for c in 0..Q {
-                tile[b][c] = simd.load(&g[q + c]);
+                tile[c] = simd.load(&g[q + c]);
                 if q + COLUMNS + c < units {
                     prefetch(&g[q + COLUMNS + c]);
                 }
@@ -138,10 +138,10 @@ impl<S, T: Unit> Adjoint<'_, '_, S, T> {
                 }
             }
         }
-        for b in 0..B {
+        for (b, tile) in tile.into_iter().enumerate() {
             let g = T::chunks_mut(self.sums[first_trial + b]).0;
             for c in 0..Q {
-                g[q + c] = simd.store(tile[b][c]);
+                g[q + c] = simd.store(tile[c]);
             }
         }
     }

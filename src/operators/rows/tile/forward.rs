@@ -131,10 +131,11 @@ impl<'a, A: Widen<S, T>, S: Stored<T>, T: Unit> Tiles<'a, A, S, T> {
         let (simd, batch) = (self.simd, self.points.len());
         let length = self.span.len();
         // Loops throughout: closures inside of array functions are not always inlined.
-        let (mut rows, mut points): ([&[S::Chunk]; R], [&[T::Chunk]; B]) = ([&[]; R], [&[]; B]);
+        let mut rows: [&[S::Chunk]; R] = [&[]; R];
+        let mut points: [&[T::Chunk]; B] = [&[]; B];
         let mut tile = [[simd.part::<H>(simd.splat(T::ZERO)); B]; R];
-        for b in 0..B {
-            points[b] = &T::chunks(self.points[first_trial + b]).0[self.span.clone()][..length];
+        for (b, point) in points.iter_mut().enumerate() {
+            *point = &T::chunks(self.points[first_trial + b]).0[self.span.clone()][..length];
         }
         for i in 0..R {
             rows[i] = &self.row(first_row + i)[self.span.clone()][..length];
