@@ -259,7 +259,8 @@ fn child() {
     let from = path.exists().then(|| Checkpoint::read(&path).unwrap());
     let mut solver = Solver::new(problem, settings.checkpoint(&path, SaveEvery::Iterations(EVERY)), backend).unwrap();
     let mut observe = |progress: &lowrank::Progress<'_>| {
-        writeln!(log, "{}", progress.iteration).unwrap();
+        // In one write: a kill between a number and its line end would run it into the next process's first.
+        log.write_all(format!("{}\n", progress.iteration).as_bytes()).unwrap();
         ControlFlow::Continue(())
     };
     match from {
