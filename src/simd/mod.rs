@@ -71,8 +71,10 @@ pub(crate) enum Registers {
     Whole,
     /// 16 of half a unit.
     Half,
-    /// Arrays that the compiler spreads over what there is.
+    /// Arrays, which the compiler spreads over 32 registers of a quarter.
     Arrays,
+    /// Arrays again, where a few of them are all that the registers hold.
+    Few,
 }
 
 /// Asks for the cache line of `place`, to be brought into the second-level cache.
@@ -165,7 +167,7 @@ macro_rules! portable {
         impl Arithmetic<$t> for Portable {
             type V = [$t; $len];
             type Part = [$t; $len];
-            const REGISTERS: Registers = Registers::Arrays;
+            const REGISTERS: Registers = if cfg!(target_arch = "aarch64") { Registers::Arrays } else { Registers::Few };
             #[inline(always)]
             fn splat(self, value: $t) -> Self::V {
                 [value; $len]
@@ -218,19 +220,24 @@ macro_rules! stored {
                 $number(self)
             }
             fn run<K: Task<Self, $t>>(set: InstructionSet, task: K) -> K::Output {
+                #[cfg(target_arch = "x86_64")]
                 match set {
-                    #[cfg(target_arch = "x86_64")]
-                    InstructionSet::Avx512 => match pulp::x86::V4::try_new() {
-                        Some(token) => token.vectorize(x86::Call::new(task, token)),
-                        None => task.run(Portable),
-                    },
-                    #[cfg(target_arch = "x86_64")]
-                    InstructionSet::Avx2 => match x86::Avx2::try_new() {
-                        Some(token) => token.vectorize(x86::Call::new(task, token)),
-                        None => task.run(Portable),
-                    },
-                    InstructionSet::Portable => task.run(Portable),
+                    InstructionSet::Avx512 => {
+                        if let Some(token) = pulp::x86::V4::try_new() {
+                            return token.vectorize(x86::Call::new(task, token));
+                        }
+                    }
+                    InstructionSet::Avx2 => {
+                        if let Some(token) = x86::Avx2::try_new() {
+                            return token.vectorize(x86::Call::new(task, token));
+                        }
+                    }
+                    InstructionSet::Portable => {}
                 }
+                #[cfg(not(target_arch = "x86_64"))]
+                let InstructionSet::Portable = set;
+                // In one place: all of a kernel is compiled into every place that calls it.
+                task.run(Portable)
             }
         }
 

@@ -15,7 +15,7 @@
 
 use crate::operators::rows::way::Way;
 use crate::operators::{Loss, TrialPass};
-use crate::simd::{InstructionSet, Stored, Task, Unit, Widen, prefetch, sum_of};
+use crate::simd::{InstructionSet, Registers, Stored, Task, Unit, Widen, prefetch, sum_of};
 
 /// The rows of a shard, p numbers each, with the scales of half precision.
 #[derive(Clone, Copy)]
@@ -220,6 +220,9 @@ impl<S: Stored<T>, T: Unit, const R: usize, const AHEAD: usize> Task<S, T> for P
     #[inline(always)]
     fn run<A: Widen<S, T>>(self, simd: A) {
         let Self(mut shard) = self;
+        if A::REGISTERS == Registers::Few {
+            return shard.remainder(simd, 0);
+        }
         let Shard { rows, loss, trial } = &mut shard;
         let whole = rows.count() / R * R;
         for first in (0..whole).step_by(R) {
@@ -247,6 +250,9 @@ impl<S: Stored<T>, T: Unit, const R: usize> Task<S, T> for Overlapped<'_, '_, S,
     #[inline(always)]
     fn run<A: Widen<S, T>>(self, simd: A) {
         let Self(mut shard) = self;
+        if A::REGISTERS == Registers::Few {
+            return shard.remainder(simd, 0);
+        }
         let Shard { rows, loss, trial } = &mut shard;
         let whole = rows.count() / R;
         if whole > 0 {

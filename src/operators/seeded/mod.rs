@@ -227,10 +227,13 @@ impl Operator for Seeded {
         self.isotropic
     }
 
+    // Inlined into another crate it would have all kernels compiled there once more.
+    #[inline(never)]
     fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
         Some(self)
     }
 
+    #[inline(never)]
     fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
         Some(self)
     }

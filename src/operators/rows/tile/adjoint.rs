@@ -23,12 +23,12 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Adjoint<'_, '_, S, T> {
     fn run<A: Widen<S, T>>(mut self, simd: A) {
         let units = T::chunks(self.sums[0]).0.len();
         let mut q = 0;
-        while q + COLUMNS <= units {
+        while A::REGISTERS != Registers::Few && q + COLUMNS <= units {
             // 6·4 units in 32 registers, 6·1 in 16 of half a unit.
             match A::REGISTERS {
                 Registers::Whole => self.columns::<A, 6, COLUMNS>(simd, q, units),
                 Registers::Half => self.columns::<A, 6, 1>(simd, q, units),
-                Registers::Arrays => self.columns::<A, 3, 2>(simd, q, units),
+                Registers::Arrays | Registers::Few => self.columns::<A, 3, 2>(simd, q, units),
             }
             q += COLUMNS;
         }

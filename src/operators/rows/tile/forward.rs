@@ -9,7 +9,7 @@ use crate::simd::{Registers, Stored, Task, Unit, Widen, prefetch};
 const fn cut(registers: Registers) -> (usize, usize) {
     match registers {
         Registers::Whole => (64, 6),
-        Registers::Half | Registers::Arrays => (32, 12),
+        Registers::Half | Registers::Arrays | Registers::Few => (32, 12),
     }
 }
 
@@ -52,8 +52,13 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Forward<'_, S, T> {
                     Registers::Whole => while_rows::<A, S, T, 4, 6>(&mut tiles, &mut i, count, &trials),
                     Registers::Half => while_rows::<A, S, T, 4, 3>(&mut tiles, &mut i, count, &trials),
                     Registers::Arrays => while_rows::<A, S, T, 2, 3>(&mut tiles, &mut i, count, &trials),
+                    Registers::Few => {}
                 }
-                while_rows::<A, S, T, 1, 3>(&mut tiles, &mut i, count, &trials);
+                for i in i..count {
+                    for b in trials.clone() {
+                        tiles.tile::<1, 1>(i, b);
+                    }
+                }
             }
         }
     }
