@@ -1,6 +1,8 @@
-//! Which of a kernel's ways is the fastest here: found while iterating, because all of them give the same bits.
+//! Which of a kernel's ways is the fastest here, and on which instruction set: found while iterating, because all of them
+//! give the same bits.
 
 use crate::engine::Candidate;
+use crate::operators::{Course, InstructionSet};
 
 /// Passes that come first and are not timed: memory is touched for the first time in them.
 const COLD: usize = 2;
@@ -12,12 +14,15 @@ const HOPELESS: f64 = 1.2;
 
 pub(super) struct Choice {
     /// Those still in question, and their samples in seconds.
-    ways: Vec<(usize, &'static str, Vec<f64>)>,
+    ways: Vec<(Course, String, Vec<f64>)>,
     /// Timed and given up.
-    out: Vec<(&'static str, Vec<f64>)>,
+    out: Vec<(String, Vec<f64>)>,
     /// The one that is next.
     turn: usize,
     cold: usize,
+    /// What the fastest way is to be compared with itself on. Wider registers are not always faster: where numbers are
+    /// widened as they are read, or where the processor slows down for them.
+    others: Vec<InstructionSet>,
 }
 
 fn fastest(samples: &[f64]) -> f64 {
@@ -31,21 +36,30 @@ fn median(samples: &[f64]) -> f64 {
 }
 
 impl Choice {
-    pub(super) fn new(ways: Vec<(usize, &'static str)>) -> Self {
-        let ways = ways.into_iter().map(|(way, name)| (way, name, Vec::new())).collect();
-        Self { ways, out: Vec::new(), turn: 0, cold: COLD }
+    /// Among the ways on `set`, of which there are none where a kernel has no choice, then between that set and `others`.
+    pub(super) fn new(set: InstructionSet, others: Vec<InstructionSet>, ways: Vec<(usize, &'static str)>) -> Self {
+        let course = |(way, name): (usize, &str)| (Course { set, way }, name.to_owned(), Vec::new());
+        let (others, ways) = match ways.is_empty() {
+            true => (Vec::new(), vec![course((0, ""))]),
+            false => (others, ways.into_iter().map(course).collect()),
+        };
+        let mut choice = Self { ways, out: Vec::new(), turn: 0, cold: COLD, others };
+        if !choice.open() {
+            choice.compare_sets();
+        }
+        choice
     }
 
-    /// The way to take now.
-    pub(super) fn way(&self) -> usize {
-        self.ways.get(self.turn).map_or(0, |way| way.0)
+    /// The course to take now.
+    pub(super) fn course(&self) -> Course {
+        self.ways[self.turn].0
     }
 
     pub(super) fn open(&self) -> bool {
         self.ways.len() > 1
     }
 
-    /// That [`Choice::way`] took so long.
+    /// That [`Choice::course`] took so long.
     pub(super) fn took(&mut self, seconds: f64) {
         if self.cold > 0 {
             self.cold -= 1;
@@ -64,9 +78,25 @@ impl Choice {
                 .map_or(0, |(at, _)| at);
             self.ways.swap(0, best);
             self.give_up(|at, _| at > 0);
+            self.compare_sets();
         } else if samples >= 2 {
             let best = self.ways.iter().map(|way| fastest(&way.2)).fold(f64::INFINITY, f64::min);
             self.give_up(|_, samples| fastest(samples) > HOPELESS * best);
+            if !self.open() {
+                self.compare_sets();
+            }
+        }
+    }
+
+    /// Puts the way that is left in question once more, on the other instruction sets, if that has not been done.
+    fn compare_sets(&mut self) {
+        let (course, name, _) = &self.ways[0];
+        let way = course.way;
+        let again = |set: InstructionSet| (Course { set, way }, format!("{name} on {}", set.word()), Vec::new());
+        let others: Vec<_> = std::mem::take(&mut self.others).into_iter().map(again).collect();
+        if !others.is_empty() {
+            self.ways[0].2.clear();
+            self.ways.extend(others);
         }
     }
 
@@ -90,7 +120,7 @@ impl Choice {
         chosen
             .chain(self.out.iter().map(|(name, samples)| (name, samples)))
             .filter(|(_, samples)| !samples.is_empty())
-            .map(|(name, samples)| Candidate { variant: (*name).into(), milliseconds: 1e3 * median(samples) })
+            .map(|(name, samples)| Candidate { variant: name.clone(), milliseconds: 1e3 * median(samples) })
             .collect()
     }
 }
@@ -99,16 +129,22 @@ impl Choice {
 mod tests {
     use super::*;
 
+    const PORTABLE: InstructionSet = InstructionSet::Portable;
+
+    fn candidates(choice: &Choice) -> Vec<(String, f64)> {
+        choice.candidates().into_iter().map(|c| (c.variant, c.milliseconds)).collect()
+    }
+
     #[test]
     fn the_fastest_by_its_median_is_taken_whatever_a_single_sample_says() {
-        let mut choice = Choice::new(vec![(4, "slow"), (7, "fast"), (9, "hopeless")]);
+        let mut choice = Choice::new(PORTABLE, Vec::new(), vec![(4, "slow"), (7, "fast"), (9, "hopeless")]);
         let mut taken = Vec::new();
         for i in 0..200 {
             if !choice.open() {
                 break;
             }
             assert!(choice.candidates().is_empty());
-            let way = choice.way();
+            let way = choice.course().way;
             taken.push(way);
             // One sample of the slower way is lucky, one of the faster unlucky, and the first passes are cold.
             choice.took(match (i, way) {
@@ -120,18 +156,44 @@ mod tests {
                 _ => 3e-3,
             });
         }
-        assert_eq!((choice.open(), choice.way()), (false, 7));
+        assert_eq!((choice.open(), choice.course().way), (false, 7));
         assert_eq!(taken.iter().filter(|way| **way == 9).count(), 2);
-        let names: Vec<_> = choice.candidates().into_iter().map(|c| (c.variant, c.milliseconds)).collect();
-        assert_eq!(names, [("fast".into(), 1.0), ("hopeless".into(), 3.0), ("slow".into(), 1.1)]);
+        assert_eq!(candidates(&choice), [("fast".into(), 1.0), ("hopeless".into(), 3.0), ("slow".into(), 1.1)]);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_way_taken_is_compared_on_the_other_instruction_sets() {
+        let (wide, narrow) = (InstructionSet::Avx512, InstructionSet::Avx2);
+        for (fast, name, ways) in [
+            (wide, "b", vec![(0, "a"), (3, "b")]),
+            (narrow, "b on avx2", vec![(0, "a"), (3, "b")]),
+            // One way is still a choice between two sets; and one that all others are hopeless beside.
+            (narrow, "b on avx2", vec![(3, "b")]),
+            (narrow, "b on avx2", vec![(1, "hopeless"), (3, "b")]),
+        ] {
+            let mut choice = Choice::new(wide, vec![narrow], ways);
+            for _ in 0..200 {
+                if choice.open() {
+                    let Course { set, way } = choice.course();
+                    assert!(set == wide || way == 3, "a way that is out");
+                    let time = 1e-3 * [1.1, 9.0, 1.0, 1.0][way];
+                    choice.took(if set == fast { time } else { 1.05 * time });
+                }
+            }
+            assert_eq!((choice.open(), choice.course()), (false, Course { set: fast, way: 3 }));
+            assert_eq!(candidates(&choice)[0].0, name);
+        }
     }
 
     #[test]
     fn where_there_is_no_choice_nothing_is_timed() {
         for ways in [vec![], vec![(3, "only")]] {
-            let first = ways.first().map_or(0, |way: &(usize, &str)| way.0);
-            let choice = Choice::new(ways);
-            assert!(!choice.open() && choice.way() == first && choice.candidates().is_empty());
+            let course = Course { set: PORTABLE, way: ways.first().map_or(0, |way: &(usize, &str)| way.0) };
+            let choice = Choice::new(PORTABLE, Vec::new(), ways);
+            assert!(!choice.open() && choice.course() == course && choice.candidates().is_empty());
         }
+        #[cfg(target_arch = "x86_64")]
+        assert!(!Choice::new(InstructionSet::Avx512, vec![InstructionSet::Avx2], Vec::new()).open());
     }
 }

@@ -160,6 +160,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
         });
         let ways = with_kernel!(&*operator, kernel => if gathers { Vec::new() } else { kernel.ways(batch) });
         let (set, variant) = choose(fast, load.variant.as_deref())?;
+        let others = if load.variant.is_none() { set.of_the_same_bits() } else { Vec::new() };
         let mut memory = held::<T>(&*operator, batch, k, [point_len, accumulator_len, scratch_len]);
         let copied = with_kernel!(&*operator, kernel => kernel.copied_bytes());
         if copied > 0 {
@@ -211,7 +212,7 @@ impl<'a, T: HostReal> Cpu<'a, T> {
             left: vec![T::ZERO; batch * shape.rows() * k],
             right: vec![T::ZERO; batch * n2 * k],
             threads: Threads::new(&*operator, batch, k),
-            choice: Choice::new(ways),
+            choice: Choice::new(set, others, ways),
             backwards: false,
         };
         Ok(Self {

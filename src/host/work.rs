@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::host::awake::share;
 use crate::host::choice::Choice;
-use crate::operators::{Course, HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
+use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
 use crate::real::Real;
 use crate::simd::{Bank, Stored, Sum, Unit};
 
@@ -110,7 +110,7 @@ impl<T: Unit + Stored<T>> Work<T> {
             let run = shards.len().div_ceil(rayon::current_num_threads()).max(1);
             shards.chunks_mut(run).for_each(<[_]>::reverse);
         }
-        let course = Course { set: how.set, way: self.choice.way() };
+        let course = self.choice.course();
         let begin = Instant::now();
         each(threads.shards, shards, |(index, shard): (usize, &mut Shard<T>)| {
             let length = shard.range.len();

@@ -42,6 +42,13 @@ impl InstructionSet {
         all
     }
 
+    /// Other sets of this processor on which every kernel gives the bits that it gives on this one.
+    pub(crate) fn of_the_same_bits(self) -> Vec<Self> {
+        let mut others = Self::available();
+        others.retain(|set| *set != self && *set != Self::Portable && self != Self::Portable);
+        others
+    }
+
     /// `avx512`, `avx2`, `neon` or `portable`.
     pub fn word(self) -> &'static str {
         match self {

@@ -114,6 +114,15 @@ mod tests {
                 let half = ShardRows { p, numbers: &halves[..], scales: Some(&scales) };
                 let expected = results(set, single, &points, Way::Phases(2), true);
                 let expected_half = results(set, half, &points, Way::Phases(2), true);
+                for other in set.of_the_same_bits() {
+                    assert_eq!(expected, results(other, single, &points, Way::Phases(2), true), "{} {p}", other.word());
+                    assert_eq!(
+                        expected_half,
+                        results(other, half, &points, Way::Phases(2), true),
+                        "{} {p}",
+                        other.word()
+                    );
+                }
                 for (way, name) in WAYS {
                     for alone in [true, false] {
                         assert_eq!(expected, results(set, single, &points, way, alone), "{} {p} {name}", set.word());
