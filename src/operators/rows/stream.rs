@@ -220,7 +220,8 @@ impl<S: Stored<T>, T: Unit, const R: usize, const AHEAD: usize> Task<S, T> for P
     #[inline(always)]
     fn run<A: Widen<S, T>>(self, simd: A) {
         let Self(mut shard) = self;
-        if A::REGISTERS == Registers::Few {
+        // One kind of block is enough where a wider processor is not at hand.
+        if A::REGISTERS == Registers::Few && R != 4 {
             return shard.remainder(simd, 0);
         }
         let Shard { rows, loss, trial } = &mut shard;
