@@ -85,7 +85,7 @@
 //! memory once and uses it twice from cache. There are several ways to do that: for one trial the dot products of a block and then
 //! its accumulation, or both beside each other; for several trials tiled matrix products over more or fewer rows. Sums have one
 //! order whatever the way, the instruction set, the blocks and the other trials are, so the engine times the ways in its first
-//! iterations and keeps the fastest: the processor's caches decide, and no bit depends on it. Operators whose measurements touch few lines of the factors
+//! iterations, then the fastest of them on AVX-512 and AVX2, and keeps what is faster: the processor decides, and no bit depends on it. Operators whose measurements touch few lines of the factors
 //! ([`operators::GatherKernel`]) have all residuals computed first; then each block of lines of the gradient gathers what concerns it,
 //! so that nothing of the size of the matrix is formed and no sum is shared. `Gpu` has several kernel variants: two kernels a panel (forward, adjoint); one
 //! kernel whose workgroups own rows and use each twice, from cache or from registers; tiled matrix products for batches.

@@ -180,3 +180,33 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
         }
     }
 }
+
+/// What tests of kernels have in common.
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Residuals, then accumulators, of trials at these points over m measurements, `together` at a time.
+    pub(crate) fn results(
+        points: &[Vec<f32>],
+        m: usize,
+        together: usize,
+        mut pass: impl FnMut(&mut [TrialPass<'_, f32>]),
+    ) -> Vec<f32> {
+        let (target, weights) = (vec![0.25_f32; m], vec![0.5_f32; m]);
+        let mut residuals = vec![vec![0.0; m]; points.len()];
+        let mut accumulators: Vec<Vec<f32>> = points.iter().map(|point| vec![0.0; point.len()]).collect();
+        let mut trials: Vec<TrialPass<'_, f32>> = (points.iter().zip(&mut residuals).zip(&mut accumulators))
+            .map(|((point, residual), accumulator)| TrialPass {
+                point,
+                applied: Pair { left: &[], right: &[], search_rank: 0 },
+                target: &target,
+                weights: &weights,
+                residual,
+                accumulator,
+            })
+            .collect();
+        trials.chunks_mut(together).for_each(&mut pass);
+        residuals.into_iter().chain(accumulators).flatten().collect()
+    }
+}

@@ -72,7 +72,7 @@ mod tests {
     use half::f16;
 
     use super::*;
-    use crate::operators::Pair;
+    use crate::operators::kernel;
 
     /// Residuals and accumulators of some trials.
     fn results<S: Stored<f32>>(
@@ -82,22 +82,8 @@ mod tests {
         way: Way,
         alone: bool,
     ) -> Vec<f32> {
-        let (m, target, weights) = (rows.count(), vec![0.25_f32; rows.count()], vec![0.5_f32; rows.count()]);
-        let mut residuals = vec![vec![0.0; m]; points.len()];
-        let mut accumulators = vec![vec![0.0; rows.p]; points.len()];
-        let mut trials: Vec<TrialPass<'_, f32>> = (points.iter().zip(&mut residuals).zip(&mut accumulators))
-            .map(|((point, residual), accumulator)| TrialPass {
-                point,
-                applied: Pair { left: &[], right: &[], search_rank: 0 },
-                target: &target,
-                weights: &weights,
-                residual,
-                accumulator,
-            })
-            .collect();
-        let together = if alone { 1 } else { trials.len() };
-        trials.chunks_mut(together).for_each(|trials| pass_over(set, way, rows, Loss::Square, trials));
-        residuals.into_iter().chain(accumulators).flatten().collect()
+        let together = if alone { 1 } else { points.len() };
+        kernel::tests::results(points, rows.count(), together, |trials| pass_over(set, way, rows, Loss::Square, trials))
     }
 
     #[test]

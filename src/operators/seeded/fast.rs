@@ -209,6 +209,7 @@ fn make(ensemble: Ensemble, keys: &[Key], first: usize, out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operators::kernel;
     use crate::operators::seeded::hash::row_key;
     use crate::problem::Shape;
 
@@ -234,25 +235,10 @@ mod tests {
 
     /// Results of a pass over a shard with these cuts, for a batch together or trial by trial.
     fn results(seeded: &Seeded, set: InstructionSet, cut: Cut, points: &[Vec<f32>], together: bool) -> Vec<f32> {
-        let (p, m) = (seeded.shape.dimension(), seeded.measurements);
-        let (target, weights) = (vec![0.25_f32; m], vec![0.5_f32; m]);
-        let mut residuals = vec![vec![0.0; m]; points.len()];
-        let mut accumulators = vec![vec![0.0; p]; points.len()];
-        let mut trials: Vec<TrialPass<'_, f32>> = (points.iter().zip(&mut residuals).zip(&mut accumulators))
-            .map(|((point, residual), accumulator)| TrialPass {
-                point,
-                applied: Pair { left: &[], right: &[], search_rank: 0 },
-                target: &target,
-                weights: &weights,
-                residual,
-                accumulator,
-            })
-            .collect();
-        let loss = Loss::Square;
-        for trials in trials.chunks_mut(if together { points.len() } else { 1 }) {
+        let (m, loss) = (seeded.measurements, Loss::Square);
+        kernel::tests::results(points, m, if together { points.len() } else { 1 }, |trials| {
             Pass { seeded, measurements: 0..m, cut, loss, trials }.run(set);
-        }
-        residuals.into_iter().chain(accumulators).flatten().collect()
+        })
     }
 
     #[test]
