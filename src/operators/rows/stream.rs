@@ -7,15 +7,21 @@
 //! * in [`Phases`]: the dot products of a block, streaming it from memory, then its sum from cache. Meanwhile memory is
 //!   asked for the first rows of the next block, and another thread has more of it;
 //! * [`Overlapped`]: the dot products of a block and the sum of the one before in the same loop, which keeps twice as many
-//!   rows in cache.
+//!   rows in cache. Memory is asked for what comes a page later, so that it is never waited for.
 //!
 //! Which is faster depends on the sizes of the caches and on how much of the memory one thread can have. Σ wᵢ ρ′(eᵢ) Aᵢ is
 //! added row by row in the order of the rows and every dot product in the order of [`crate::simd`], so the bits depend
 //! neither on the way nor on R nor on whether [`super::tile`] did the work: the engine may choose by timing.
 
+use std::ops::Range;
+
 use crate::operators::rows::way::Way;
 use crate::operators::{Loss, TrialPass};
 use crate::simd::{InstructionSet, Registers, Stored, Task, Unit, Widen, prefetch, sum_of};
+
+/// Units of a row between a dot product and what memory is asked for meanwhile: a page of f32. Processors read ahead by
+/// themselves, but not beyond a page.
+const DISTANCE: usize = 64;
 
 /// The rows of a shard, p numbers each, with the scales of half precision.
 #[derive(Clone, Copy)]
@@ -66,7 +72,6 @@ fn settle_block<S, T: Unit, const R: usize>(
 }
 
 /// Units and what is left over of R rows.
-#[derive(Clone, Copy)]
 struct Block<'a, S: Stored<T>, T: Unit, const R: usize> {
     units: [&'a [S::Chunk]; R],
     tails: [&'a [S]; R],
@@ -105,8 +110,7 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
         let (g, g_tail) = T::chunks_mut(accumulator);
         let (units, ahead) = (self.units.map(|units| &units[..g.len()]), ahead.map(|units| &units[..g.len()]));
         let factor = factors.map(|factor| simd.splat(factor));
-        // Units of half precision are half a line.
-        let each = (64 / size_of::<S::Chunk>()).max(1);
+        let each = lines_apart::<S::Chunk>();
         for q in 0..g.len() {
             if q % each == 0 {
                 ahead.iter().for_each(|units| prefetch(&units[q]));
@@ -120,31 +124,31 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
         self.add_tails(factors, g_tail);
     }
 
-    /// `add` of this block and `dots` of the next one in a single loop.
+    /// `add` of this block and `dots` of the next one in a single loop; `following` comes after that one.
     #[inline(always)]
     fn add_and_dots<A: Widen<S, T>>(
         &self,
         simd: A,
         factors: &[T; R],
         accumulator: &mut [T],
-        next: &Self,
+        [next, following]: [&Self; 2],
         point: &[T],
     ) -> [T; R] {
         let (z, z_tail) = T::chunks(point);
         let (g, g_tail) = T::chunks_mut(accumulator);
-        let g = &mut g[..z.len()];
-        let (units, next_units) = (self.units.map(|u| &u[..z.len()]), next.units.map(|u| &u[..z.len()]));
-        let factor = factors.map(|factor| simd.splat(factor));
-        let mut sums = [simd.splat(T::ZERO); R];
-        for q in 0..z.len() {
-            let z = simd.load(&z[q]);
-            let mut sum = simd.load(&g[q]);
-            for i in 0..R {
-                sums[i] = simd.fma(simd.widen(&next_units[i][q]), z, sums[i]);
-                sum = simd.fma(simd.widen(&units[i][q]), factor[i], sum);
-            }
-            g[q] = simd.store(sum);
-        }
+        let length = z.len();
+        let end = length - length.min(DISTANCE);
+        let mut both = Both {
+            z,
+            g: &mut g[..length],
+            units: self.units.map(|units| &units[..length]),
+            next: next.units.map(|units| &units[..length]),
+            factor: factors.map(|factor| simd.splat(factor)),
+            sums: [simd.splat(T::ZERO); R],
+        };
+        both.over(simd, 0..end, next.units.map(|units| &units[length - end..]));
+        both.over(simd, end..length, following.units);
+        let sums = both.sums;
         self.add_tails(factors, g_tail);
         std::array::from_fn(|i| total::<S, T>(simd.store(sums[i]), next.tails[i], z_tail))
     }
@@ -155,6 +159,42 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
             add_tail::<S, T>(factor, tail, g_tail);
         }
     }
+}
+
+/// What [`Block::add_and_dots`] goes over.
+struct Both<'a, S: Stored<T>, T: Unit, V, const R: usize> {
+    z: &'a [T::Chunk],
+    g: &'a mut [T::Chunk],
+    units: [&'a [S::Chunk]; R],
+    next: [&'a [S::Chunk]; R],
+    factor: [V; R],
+    sums: [V; R],
+}
+
+impl<S: Stored<T>, T: Unit, V: Copy, const R: usize> Both<'_, S, T, V, R> {
+    /// Units of a span, while those of `ahead` are asked for.
+    #[inline(always)]
+    fn over<A: Widen<S, T, V = V>>(&mut self, simd: A, span: Range<usize>, ahead: [&[S::Chunk]; R]) {
+        let (first, each) = (span.start, lines_apart::<S::Chunk>());
+        let ahead = ahead.map(|units| &units[..span.len()]);
+        for q in span {
+            if q % each == 0 {
+                ahead.iter().for_each(|units| prefetch(&units[q - first]));
+            }
+            let z = simd.load(&self.z[q]);
+            let mut sum = simd.load(&self.g[q]);
+            for i in 0..R {
+                self.sums[i] = simd.fma(simd.widen(&self.next[i][q]), z, self.sums[i]);
+                sum = simd.fma(simd.widen(&self.units[i][q]), self.factor[i], sum);
+            }
+            self.g[q] = simd.store(sum);
+        }
+    }
+}
+
+/// Units from one cache line to the next: those of half precision are half a line.
+const fn lines_apart<C>() -> usize {
+    if size_of::<C>() < 64 { 64 / size_of::<C>() } else { 1 }
 }
 
 /// The dot product from its unit of partial sums and the numbers behind the last whole unit.
@@ -182,8 +222,6 @@ pub(in crate::operators) fn stream<S: Stored<T>, T: Unit>(
     let shard = Shard { rows, loss, trial };
     match way {
         Way::Phases(8..) => S::run(set, Phases::<S, T, 8, 4>(shard)),
-        Way::Phases(6 | 7) => S::run(set, Phases::<S, T, 6, 2>(shard)),
-        Way::Phases(..4) => S::run(set, Phases::<S, T, 2, 1>(shard)),
         Way::Phases(_) | Way::Together(_) => S::run(set, Phases::<S, T, 4, 1>(shard)),
         Way::Overlapped(4..) => S::run(set, Overlapped::<S, T, 4>(shard)),
         Way::Overlapped(3) => S::run(set, Overlapped::<S, T, 3>(shard)),
@@ -263,7 +301,8 @@ impl<S: Stored<T>, T: Unit, const R: usize> Task<S, T> for Overlapped<'_, '_, S,
             settle_block(trial, *loss, rows, 0, dots, &mut factors);
             for first in (R..whole * R).step_by(R) {
                 let next = Block::<S, T, R>::new(rows, first);
-                let dots = block.add_and_dots(simd, &factors, trial.accumulator, &next, trial.point);
+                let following = Block::new(rows, if first + R < whole * R { first + R } else { first });
+                let dots = block.add_and_dots(simd, &factors, trial.accumulator, [&next, &following], trial.point);
                 settle_block(trial, *loss, rows, first, dots, &mut factors);
                 block = next;
             }
