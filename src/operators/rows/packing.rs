@@ -68,10 +68,15 @@ macro_rules! pack {
                 let mut q = 0;
                 for i in 0..n {
                     let (row, out) = (&scratch[i * n + i..(i + 1) * n], &mut out[q..q + n - i]);
-                    out[0] = row[0];
-                    for (j, out) in out.iter_mut().enumerate().skip(1) {
-                        *out = weight * if single { 2.0 * row[j] } else { row[j] + scratch[(i + j) * n + i] };
+                    if single {
+                        let weight = 2.0 * weight;
+                        out.iter_mut().zip(row).for_each(|(out, z)| *out = weight * z);
+                    } else {
+                        for (j, (out, z)) in out.iter_mut().zip(row).enumerate() {
+                            *out = weight * (z + scratch[(i + j) * n + i]);
+                        }
                     }
+                    out[0] = row[0];
                     q += n - i;
                 }
             }
@@ -101,13 +106,15 @@ macro_rules! pack {
                 }
                 let mut q = 0;
                 for i in 0..n {
-                    scratch[i * n + i] = g[q];
-                    for j in i + 1..n {
-                        let g = weight * g[q + j - i];
-                        scratch[i * n + j] = g;
-                        scratch[j * n + i] = g;
-                    }
+                    let row = &mut scratch[i * n + i..(i + 1) * n];
+                    row.iter_mut().zip(&g[q..q + n - i]).for_each(|(row, g)| *row = weight * g);
+                    row[0] = g[q];
                     q += n - i;
+                }
+                for i in 1..n {
+                    for j in 0..i {
+                        scratch[i * n + j] = scratch[j * n + i];
+                    }
                 }
                 let g = MatRef::from_row_major_slice(scratch, n, n);
                 product(g, applied.right, left);
