@@ -168,7 +168,7 @@ environment = {
     "cores": os.cpu_count(), "system": platform.platform(), "adapter": adapter, "software_adapter": software,
     "variants": variants, "programs": versions, "rounds": args.rounds,
 }
-limit = statistics.median(float(row["limit_gigabytes_per_second"]) for row in rows)
+limits = sorted(float(row["limit_gigabytes_per_second"]) for row in rows)
 left_out = [f"{peer} is {version}" for peer, version in versions.items() if "left out" in version]
 programs = ", ".join(version for version in versions.values() if "left out" not in version)
 where = f"{adapter}, {environment['cores']} cores" if args.backend == "cpu" else adapter
@@ -179,7 +179,7 @@ text = (
     f"variants `{'`, `'.join(variants)}`, against {programs}"
     + (f" ({'; '.join(left_out)})" if left_out else "")
     + f". Medians of {args.rounds} rounds in which all programs take turns; `{command}` remakes them. The limit is the "
-    f"fastest {tested} of the same rounds, {limit:.1f} GB/s here, and counts every byte of the packed matrices once.\n\n"
+    f"fastest {tested} of the same rounds, {limits[0]:.1f} to {limits[-1]:.1f} GB/s here, and counts every byte of the packed matrices once.\n\n"
     + "\n\n".join(table(size, batch) for size, batch in cases)
 )
 print("\n" + text)
