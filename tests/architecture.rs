@@ -150,3 +150,23 @@ fn files_fit_in_a_head() {
         assert!(text.lines().count() <= 450, "{} has {} lines", path.display(), text.lines().count());
     }
 }
+
+/// A kernel that is generic in the precision is compiled wherever its vtable is made: `kernel_f32` of an operator, which must
+/// stay in this crate.
+#[test]
+fn kernels_are_not_compiled_in_other_crates() {
+    let mut sources = sources();
+    sources.retain(|(path, _)| module(path) == "operators");
+    let mut found = 0;
+    for (_, text) in &sources {
+        let lines = text.lines().filter(|line| line.starts_with("impl<T") && line.contains("HostKernel<T> for "));
+        for operator in lines.filter_map(|line| line.rsplit(' ').find(|word| !word.is_empty() && *word != "{")) {
+            let implements = format!("impl Operator for {operator} {{");
+            let Some((path, text)) = sources.iter().find(|(_, text)| text.contains(&implements)) else { continue };
+            found += 1;
+            let guarded = ["f32", "f64"].map(|t| text.contains(&format!("#[inline(never)]\n    fn kernel_{t}(")));
+            assert_eq!(guarded, [true; 2], "{}: kernel_f32, kernel_f64 without #[inline(never)]", path.display());
+        }
+    }
+    assert!(found >= 2, "the kernels were not found");
+}
