@@ -110,7 +110,8 @@ pub struct EngineInfo {
     pub storage: Option<Storage>,
     /// Host threads, or 1.
     pub threads: usize,
-    /// The kernel variant: with the same device, seed and variant a run repeats bit for bit.
+    /// The kernel variant: with the same device, seed and variant a run repeats bit for bit. On the host the widest instruction
+    /// set; the fastest way may go over the rows on another one of the same bits, which its name below then says.
     pub variant: String,
     /// What was chosen from, with the times that decided; empty where nothing was timed, or the choice is still open (on the host
     /// the first iterations are what is timed; the fastest way is the first one here).

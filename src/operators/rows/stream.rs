@@ -7,7 +7,7 @@
 //! * in [`Phases`]: the dot products of a block, streaming it from memory, then its sum from cache. Meanwhile memory is
 //!   asked for the first rows of the next block, and another thread has more of it;
 //! * [`Overlapped`]: the dot products of a block and the sum of the one before in the same loop, which keeps twice as many
-//!   rows in cache. Memory is asked for what comes a page later, so that it is never waited for.
+//!   rows in cache. Memory is asked for what comes a page later.
 //!
 //! Which is faster depends on the sizes of the caches and on how much of the memory one thread can have. Σ wᵢ ρ′(eᵢ) Aᵢ is
 //! added row by row in the order of the rows and every dot product in the order of [`crate::simd`], so the bits depend
