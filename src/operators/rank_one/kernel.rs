@@ -60,7 +60,7 @@ macro_rules! host_kernel {
                         let right = Some(&right[numbers(n2)]);
                         Pass { operator: self, left: &left[numbers(n1)], right, loss }.run(set, trials);
                     }
-                    // `checked` brings both sides to one type.
+                    // Every constructor makes both sides of one type; `load::one_type` brings files of two types to one.
                     _ => unreachable!("both sides are held in one type"),
                 }
             }

@@ -211,3 +211,20 @@ fn one_type(left: Vectors, right: Option<Vectors>) -> (Vectors, Option<Vectors>)
         _ => (left, right),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_two_types_become_the_wider_one() {
+        let make = |wide| if wide { Vectors::F64(vec![0.1, -3.0]) } else { Vectors::F32(vec![0.1, -3.0]) };
+        for (left, right) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (a, b) = one_type(make(left), Some(make(right)));
+            let wanted = if left || right { Storage::F64 } else { Storage::F32 };
+            let b = b.expect("the right side is still there");
+            assert_eq!((a.storage(), b.storage()), (wanted, wanted), "{left} {right}");
+            assert_eq!((a.len(), b.len()), (2, 2));
+        }
+    }
+}
