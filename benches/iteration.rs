@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lowrank::bench::{Case, Effort, time_iterations};
 use lowrank::operators::{CASES, Operator, REGISTRY};
-use lowrank::problem::Shape;
+use lowrank::problem::Domain;
 use lowrank::{Backend, Precision, Result};
 
 /// (n, m) whose matrices do not fit a cache: 60 and 320 MB in f32.
@@ -29,7 +29,7 @@ fn main() -> Result<()> {
         for registration in REGISTRY {
             let large = if quick { &LARGE[..1] } else { &LARGE[..] };
             for (&(n, m), fits) in CASES.iter().map(|case| (case, true)).chain(large.iter().map(|case| (case, false))) {
-                let operator: Arc<dyn Operator> = Arc::from((registration.random)(Shape::psd(n), m, 1)?);
+                let operator: Arc<dyn Operator> = Arc::from((registration.random)(Domain::symmetric(n), m, 1)?);
                 for batch in [1, 8] {
                     let (operator, backend) = (operator.clone(), backend.clone());
                     let search_rank = n.min(20);

@@ -9,13 +9,13 @@ use lowrank::{Backend, Method, Problem, Settings, Solver, Stop, Trial};
 
 fn main() -> lowrank::Result<()> {
     let truth = synthetic::psd(60).rank(3).condition_number(1.5).seed(7).build()?;
-    let operator = Dense::gaussian(truth.shape(), 1800, 8)?;
+    let operator = Dense::gaussian(truth.domain(), 1800, 8)?;
     let problem = Problem::measure(operator, truth)?;
 
     let scales = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5];
     let trials =
         scales.iter().flat_map(|&scale| (1..=4).map(move |seed| Trial::default().init_scale(scale).seed(seed)));
-    let settings = Settings::new(Method::GradientDescent)
+    let settings = Settings::new(Method::gd())
         .search_rank(40)
         .step_size(0.25)
         .trials(trials)

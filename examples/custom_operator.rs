@@ -7,7 +7,7 @@
 //! Run with `cargo run --release --example custom_operator`.
 
 use lowrank::operators::Operator;
-use lowrank::problem::{Factors, Shape, Truth};
+use lowrank::problem::{Domain, Factors, Truth};
 use lowrank::{Backend, Method, Problem, Settings, Solver, Stop, laws};
 
 struct Distances {
@@ -50,8 +50,8 @@ impl Operator for Distances {
         "distances"
     }
 
-    fn shape(&self) -> Shape {
-        Shape::psd(self.n)
+    fn domain(&self) -> Domain {
+        Domain::symmetric(self.n)
     }
 
     fn measurements(&self) -> usize {
@@ -107,9 +107,8 @@ fn main() -> lowrank::Result<()> {
     let truth = Truth::from_factor(n, 3, x)?;
 
     let problem = Problem::measure(Distances::all(n), truth)?;
-    let settings = Settings::new(Method::GradientDescent)
-        .search_rank(6)
-        .stop(Stop::default().relative_error(1e-3).max_iterations(20_000));
+    let settings =
+        Settings::new(Method::gd()).search_rank(6).stop(Stop::default().relative_error(1e-3).max_iterations(20_000));
     let solution = Solver::new(problem, settings, Backend::Cpu)?.solve()?;
     let best = solution.best();
     println!(

@@ -4,7 +4,7 @@
 
 use lowrank::operators::Dense;
 use lowrank::operators::dense::Layout;
-use lowrank::problem::Shape;
+use lowrank::problem::Domain;
 use lowrank::{Backend, Method, Problem, Settings, Solver, Stop};
 
 fn main() -> lowrank::Result<()> {
@@ -26,11 +26,11 @@ fn main() -> lowrank::Result<()> {
         matrices.chunks(n * n).map(|a| (0..n * n).map(|q| f64::from(a[q] * x[q / n] * x[q % n])).sum()).collect();
 
     // Full matrices are symmetrised and packed; packed ones (Layout::Packed) are taken as they are.
-    let operator = Dense::from_rows(Shape::psd(n), Layout::Full, &matrices)?;
+    let operator = Dense::from_rows(Domain::symmetric(n), Layout::Full, &matrices)?;
     let problem = Problem::new(operator, observations)?;
     // Step, start and search rank are chosen from the data. A tenth of the measurements is kept aside: it says how good
     // the result is although nobody knows the truth.
-    let settings = Settings::new(Method::GradientDescent).holdout(0.1, 1).stop(Stop::default().residual(1e-5));
+    let settings = Settings::new(Method::gd()).holdout(0.1, 1).stop(Stop::default().residual(1e-5));
     let mut solver = Solver::new(problem, settings, Backend::auto()?)?;
     for notice in solver.notices() {
         println!("{notice}");

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lowrank::operators::Dense;
-use lowrank::problem::{Shape, synthetic};
+use lowrank::problem::{Domain, synthetic};
 use lowrank::{Backend, Method, Problem, Settings, Solver, Stop};
 
 fn main() -> lowrank::Result<()> {
-    let operator = Arc::new(Dense::gaussian(Shape::psd(50), 1500, 1)?);
+    let operator = Arc::new(Dense::gaussian(Domain::symmetric(50), 1500, 1)?);
     // Requests come from elsewhere; here each is measured from its own truth.
     let truths = (1..=5).map(|seed| synthetic::psd(50).rank(2).seed(seed).build()).collect::<Result<Vec<_>, _>>()?;
     let requests: Vec<Vec<f64>> = truths
@@ -23,7 +23,7 @@ fn main() -> lowrank::Result<()> {
 
     // The device is opened and the matrices are uploaded here, once.
     let started = Instant::now();
-    let settings = Settings::new(Method::GradientDescent).search_rank(6).stop(Stop::default().residual(1e-4));
+    let settings = Settings::new(Method::gd()).search_rank(6).stop(Stop::default().residual(1e-4));
     let problem = Problem::new(operator, requests[0].clone())?;
     let mut solver = Solver::new(problem, settings, Backend::auto()?)?;
     println!("loaded on {} in {:.3} s", solver.engine().adapter, started.elapsed().as_secs_f64());

@@ -1,9 +1,9 @@
 //! Where a problem is solved: the one file that names both kinds of engine.
 
-use crate::engine::{Engine, Load, Precision};
+use crate::engine::{Engine, Increments, Load, Precision};
 use crate::error::{Error, Result};
 use crate::team::Member;
-use crate::{distributed, driven, gpu, host, mixed};
+use crate::{distributed, gpu, host, mixed};
 
 /// A place to compute, as a value.
 #[derive(Clone, Debug)]
@@ -87,6 +87,14 @@ impl Backend {
         }
     }
 
+    /// Precision of the factors and residuals of an engine that is asked for in `wanted`.
+    pub(crate) fn precision(&self, wanted: Precision) -> Precision {
+        match self {
+            Self::Reference => Precision::F64,
+            _ => wanted,
+        }
+    }
+
     /// Loads an engine. `options` concern the Gpu backend only.
     ///
     /// # Errors
@@ -99,29 +107,8 @@ impl Backend {
         options: &gpu::Options,
     ) -> Result<Box<dyn Engine + 'a>> {
         load.require_loss()?;
-        if let Some(rule) = load.driven {
-            let lanes = driven::lanes(load.operator.shape());
-            let inner = Load { driven: None, batch: load.batch * lanes, ..load.clone() };
-            return driven::new(load, rule, self.load(&inner, precision, options)?);
-        }
         if precision == Precision::Mixed && !matches!(self, Self::Reference) {
-            if !load.operator.shape().is_symmetric() {
-                return Err(Error::Unsupported {
-                    what: "mixed precision for the asymmetric model".into(),
-                    fix: "use precision f64 (backend cpu has it), or f32".into(),
-                });
-            }
-            let inner = self.load(load, Precision::F32, options)?;
-            // A kernel variant is one of the inner engine; on the Cpu backend the other one has it too.
-            let variant = load.variant.clone().filter(|_| matches!(self, Self::Cpu));
-            let exact = Load { variant, ..load.clone() };
-            let exact = match self {
-                Self::Team(member, _) => {
-                    Self::Team(member.clone(), Box::new(Self::Cpu)).load(&exact, Precision::F64, options)?
-                }
-                _ => host::load_cpu(&exact, Precision::F64)?,
-            };
-            return Ok(mixed::new(load, inner, exact));
+            return self.load_mixed(load, options);
         }
         match self {
             Self::Team(member, own) => distributed::load(load, member, precision, &|part, engines| {
@@ -132,5 +119,30 @@ impl Backend {
             Self::Cpu => host::load_cpu(load, precision),
             Self::Gpu(device) => gpu::load(device, load, &gpu::Options { precision, ..options.clone() }),
         }
+    }
+
+    /// The same backend's processor, with its ranks.
+    fn on_processor<'a>(&self, load: &Load<'a>, options: &gpu::Options) -> Result<Box<dyn Engine + 'a>> {
+        match self {
+            Self::Team(member, _) => {
+                Self::Team(member.clone(), Box::new(Self::Cpu)).load(load, Precision::F64, options)
+            }
+            _ => host::load_cpu(load, Precision::F64),
+        }
+    }
+
+    fn load_mixed<'a>(&self, load: &Load<'a>, options: &gpu::Options) -> Result<Box<dyn Engine + 'a>> {
+        // A kernel variant is one of the inner engine; on the Cpu backend the other one has it too.
+        let variant = load.variant.clone().filter(|_| matches!(self, Self::Cpu));
+        let Some(Increments { program, exact }) = &load.increments else {
+            // What decides about ranks does so in f64, and needs the whole point there.
+            return self.on_processor(&Load { variant, ..load.clone() }, options);
+        };
+        let of_inner = Load { program: program.clone(), increments: None, ..load.clone() };
+        let of_exact = Load { program: exact.clone(), increments: None, variant, ..load.clone() };
+        let inner = self.load(&of_inner, Precision::F32, options)?;
+        let outer = self.on_processor(&of_exact, options)?;
+        let sizes = (load.batch, load.operator.measurements());
+        Ok(mixed::new(sizes, (program.clone(), inner), (exact, outer)))
     }
 }

@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::memory::Memory;
-use crate::methods::{Driven, Recipe, Tuning};
 use crate::operators::{Loss, Operator, Storage};
-use crate::problem::Factors;
+use crate::tape::{Program, Register};
 
 /// Arithmetic of the iteration. Diagnostics are computed in f64 whatever this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -47,37 +46,6 @@ impl Precision {
     /// The precision of a word.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::F32, Self::F64, Self::Mixed].into_iter().find(|precision| precision.word() == word)
-    }
-}
-
-/// What an engine is loaded with.
-#[derive(Clone)]
-pub struct Load<'a> {
-    pub operator: Arc<dyn Operator + 'a>,
-    pub recipe: Recipe,
-    /// A rule on the host that moves the factors instead; the recipe then has no more than its loss.
-    pub driven: Option<Driven>,
-    pub batch: usize,
-    /// Columns of the widest trial; narrower ones are padded with zero columns.
-    pub search_rank: usize,
-    /// Of the signed model: (p, q) for the iterate U S Uᵀ with S = diag(1 p times, −1 q times), p + q = `search_rank`.
-    pub signature: Option<(usize, usize)>,
-    /// Kernel variant to use whatever the engine would choose; refused where the engine has none of that name.
-    pub variant: Option<String>,
-}
-
-impl Load<'_> {
-    /// # Errors
-    /// [`Error::Unsupported`] for residuals that count from their mean under a loss other than the square: only there is the mean
-    /// what takes an offset out.
-    pub(crate) fn require_loss(&self) -> Result<()> {
-        if self.recipe.loss == Loss::Square || !self.operator.is_centred() {
-            return Ok(());
-        }
-        Err(Error::Unsupported {
-            what: format!("the loss {} of residuals that count from their mean", self.recipe.loss.word()),
-            fix: "say --no-center, or use the square loss".into(),
-        })
     }
 }
 
@@ -129,6 +97,13 @@ pub struct EngineInfo {
     pub memory: Memory,
     /// What it chose that was not asked for, in sentences.
     pub notices: Vec<String>,
+    /// Whether it is through with finding its fastest way to work: iterations before count like others, and are slower.
+    #[serde(skip)]
+    pub settled: bool,
+    /// Passes over the measurement data in f64 since the factors were set, beside those of the iterations; `None` where it makes
+    /// none.
+    #[serde(skip)]
+    pub f64_passes: Option<usize>,
     /// Of an engine that shares the measurements with others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<Shared>,
@@ -148,17 +123,6 @@ pub struct Shared {
     /// All that it handed to the others so far, residuals and decisions included; every rank receives what the others hand out.
     pub bytes_sent: u64,
     pub messages: u64,
-}
-
-/// A gradient at an arbitrary pair, for the laws.
-#[derive(Clone, Debug)]
-pub struct Evaluation {
-    /// (batch, m): eᵢ = ⟨Aᵢ, L Rᵀ⟩ − targetᵢ.
-    pub residual: Vec<f64>,
-    /// (batch, n1, k): Σ wᵢ eᵢ Aᵢ V.
-    pub left: Vec<f64>,
-    /// (batch, n2, k): Σ wᵢ eᵢ Aᵢᵀ W; empty for symmetric models.
-    pub right: Vec<f64>,
 }
 
 /// Everything that the next iteration depends on and that was not given to the engine from outside: arrays by name. Numbers are
@@ -229,94 +193,102 @@ impl State {
     }
 }
 
-/// A loaded problem on some hardware. The factor is at iteration t; `residuals` evaluates the gradient there and the
-/// next `advance` starts from it, so that watching a run costs no extra pass over the measurements.
+/// What mixed precision is made of.
+#[derive(Clone)]
+pub struct Increments {
+    /// The iteration of increments around a centre.
+    pub program: Arc<Program>,
+    /// A program whose residual is that of its iterate.
+    pub exact: Arc<Program>,
+}
+
+/// What an engine is loaded with.
+#[derive(Clone)]
+pub struct Load<'a> {
+    /// A.
+    pub operator: Arc<dyn Operator + 'a>,
+    /// The iteration.
+    pub program: Arc<Program>,
+    /// The same for increments around a centre, for mixed precision; `None` where the method needs the whole point.
+    pub increments: Option<Increments>,
+    /// Trials that share the operator and advance together.
+    pub batch: usize,
+    /// Kernel variant to use whatever the engine would choose; refused where the engine has none of that name.
+    pub variant: Option<String>,
+}
+
+impl Load<'_> {
+    /// # Errors
+    /// [`Error::Unsupported`] for residuals that count from their mean under a loss other than the square: only there is the mean
+    /// what takes an offset out.
+    pub(crate) fn require_loss(&self) -> Result<()> {
+        if self.program.loss == Loss::Square || !self.operator.is_centred() {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: format!("the loss {} of residuals that count from their mean", self.program.loss.word()),
+            fix: "say --no-center, or use the square loss".into(),
+        })
+    }
+
+    /// Numbers of a register, all trials together.
+    pub fn numbers(&self, register: impl Into<Register>) -> usize {
+        self.batch * self.program.declaration(register).kind.len(self.operator.measurements())
+    }
+}
+
+/// A loaded problem on some hardware.
+///
+/// Registers are read and written as (batch, numbers of a trial), in f64; engines round to what they compute in. Every engine and
+/// everything around one implements all of it: there are no defaults to fall back to.
 pub trait Engine: Send {
+    /// Where and how it runs.
     fn info(&self) -> &EngineInfo;
 
-    /// Whether the engine is through with finding its fastest way to work: iterations before count like others, and are slower.
-    fn settled(&self) -> bool {
-        true
-    }
-
-    /// Targets and weights, (batch, m) each. Weight 0 leaves a measurement out of the gradient; its residual is still
-    /// computed.
-    fn set_observations(&mut self, target: &[f64], weights: &[f64]) -> Result<()>;
-
-    /// μ·s of each trial.
-    fn set_steps(&mut self, steps: &[f64]) -> Result<()>;
-
-    /// μ·ridge of each trial, zero until it is set: U ← U − step·D − shrink·U, which is descent on the loss plus
-    /// (ridge/2)‖U‖² (plus (ridge/2)(‖L‖² + ‖R‖²) for two factors). Not for increments around a centre.
-    fn set_ridge(&mut self, shrink: &[f64]) -> Result<()>;
-
-    /// What else trials bring to the stages of the recipe, [`Tuning::default`] until it is set. The method begins anew: the next
-    /// iteration is number 0, and nothing is remembered.
-    fn set_tuning(&mut self, tuning: &[Tuning]) -> Result<()>;
-
-    /// In how many iterations since then λ had to be raised to keep VᵀV + λI positive definite.
-    fn damping_raised(&mut self) -> Result<Vec<usize>>;
-
-    /// The current factors, (batch, n, k), or a pair of them. Momentum begins anew.
-    fn set_factors(&mut self, factors: &Factors) -> Result<()>;
-
-    /// From now on the iteration moves increments V around the centre U₀, and the factors of this engine are V:
+    /// Overwrites a register. Who writes the iterate begins anew: the next iteration is number 0, and the other kept registers have
+    /// their initial values in it.
     ///
-    /// e = A((2U₀ + V)Vᵀ) − target,   V ← V − step·A*(w∘e)(U₀ + V)
-    ///
-    /// The symmetric part of (2U₀ + V)Vᵀ is UUᵀ − U₀U₀ᵀ at U = U₀ + V, so that with the target y − A(U₀U₀ᵀ) this is the
-    /// iteration at U, and its rounding errors are in proportion to V. With a signature both 2U₀ + V and U₀ + V are
-    /// multiplied by S. For models of one factor.
-    fn set_centre(&mut self, centre: &Factors) -> Result<()>;
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong number of numbers; device failures.
+    fn write(&mut self, register: Register, values: &[f64]) -> Result<()>;
 
-    /// Only active trials move; a frozen one keeps its factor bit for bit.
+    /// What a register holds. That of the residual carries out the head of the next iteration, unless it has been: rows of frozen
+    /// trials are stale.
+    ///
+    /// # Errors
+    /// Device failures.
+    fn read(&mut self, register: Register) -> Result<Vec<f64>>;
+
+    /// What [`Engine::restore`] goes on from: kept registers by name, the number of the next iteration, and what an engine has beside
+    /// them.
+    ///
+    /// # Errors
+    /// Device failures.
+    fn state(&mut self) -> Result<State>;
+
+    /// Goes on where a state was taken, bit for bit on the same backend with the same kernel variant. Observations, weights and
+    /// parameters are not part of it.
+    ///
+    /// # Errors
+    /// Device failures; [`Error::Invalid`] for the state of another method or size.
+    fn restore(&mut self, state: &State) -> Result<()>;
+
+    /// Only active trials move; a frozen one keeps its registers bit for bit.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong number of flags; device failures.
     fn set_active(&mut self, active: &[bool]) -> Result<()>;
 
-    /// Runs the recipe `iterations` times. Returns when the work is done.
-    fn advance(&mut self, iterations: usize) -> Result<()>;
-
-    /// eᵢ at the current factor, (batch, m); rows of frozen trials are stale.
-    fn residuals(&mut self) -> Result<Vec<f64>>;
-
-    /// The current factors.
-    fn factors(&mut self) -> Result<Factors>;
-
-    /// The gradient at `point` with the adjoint applied to `applied`, through the same kernels as the iteration; the
-    /// current factors are left as they are. Both have the loaded batch and search rank.
-    fn evaluate(&mut self, point: &Factors, applied: &Factors) -> Result<Evaluation> {
-        self.evaluate_some(point, applied, &vec![true; point.batch()])
-    }
-
-    /// [`Engine::evaluate`] of some trials; what it returns of the others is arbitrary.
-    fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation>;
+    /// Carries out so many iterations. Returns when the work is done.
+    ///
+    /// # Errors
+    /// Device failures.
+    fn run(&mut self, iterations: usize) -> Result<()>;
 
     /// Numbers of which all ranks of a team get the largest, so that they decide alike about clocks and signals; without a team they
     /// stay as they are.
-    fn agree(&mut self, _numbers: &mut [f64]) -> Result<()> {
-        Ok(())
-    }
-
-    /// What [`Engine::set_state`] goes on from, at this iteration.
     ///
     /// # Errors
-    /// Device failures; [`Error::Unsupported`] for engines whose runs cannot be saved.
-    fn state(&mut self) -> Result<State> {
-        Err(Error::Unsupported { what: "saving a run of this engine".into(), fix: "run without checkpoints".into() })
-    }
-
-    /// In place of [`Engine::set_factors`], after everything else was set (a centre apart): the next iterations are those that would
-    /// have followed when the state was taken, bit for bit on the same backend with the same kernel variant.
-    ///
-    /// # Errors
-    /// Device failures; [`Error::Invalid`] for the state of another method or size; [`Error::Unsupported`] as above.
-    fn set_state(&mut self, state: &State) -> Result<()> {
-        let _ = state;
-        Err(Error::Unsupported { what: "resuming a run on this engine".into(), fix: "start anew".into() })
-    }
-
-    /// Passes over the measurement data in f64 since the factors were set, beside those of the iterations; `None` where
-    /// the engine makes none.
-    fn f64_passes(&self) -> Option<usize> {
-        None
-    }
+    /// Those of the connection.
+    fn agree(&mut self, numbers: &mut [f64]) -> Result<()>;
 }

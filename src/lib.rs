@@ -31,13 +31,14 @@
 //! | `real`, `linalg`, `text` | f32 or f64; the few decompositions, through faer; numbers for people |
 //! | `pages` | memory for many numbers, on large pages |
 //! | `simd` | vectors of 64 bytes on AVX-512, AVX2, NEON or plain registers, chosen at run time |
-//! | [`problem`] | shapes, batched factors, packed indices, truths, random streams |
+//! | [`problem`] | domains, batched factors, packed indices, truths, random streams |
 //! | [`io`] | NumPy arrays in and out; outputs that appear whole or not at all |
 //! | [`operators`] | the contract of a measurement ensemble, and one room for each |
-//! | [`methods`] | algorithms: their parameters, and the stages or the rule that runs them |
+//! | `tape` | the list of operations that an iteration is, and the registers they read and write |
+//! | [`models`] | how factors make a matrix: psd, signed, asymmetric |
+//! | [`methods`] | algorithms: their parameters, and the tape that each records |
 //! | [`engine`] | the only seam between the loop and the hardware |
 //! | `mixed` | an engine of mixed precision made of two others |
-//! | `driven` | an engine around another one for methods that decide on the host |
 //! | `host`, [`gpu`] | the engines: Reference and Cpu; WGSL kernels through wgpu |
 //! | [`team`] | ranks: processes or threads that share the measurements of a problem |
 //! | `distributed` | an engine around this rank's share of the measurements |
@@ -66,12 +67,18 @@
 //! Numbers that are made are multiples of a power of two, the same bits on every device; where they are packed, the weight 1/√2 of
 //! entries beside the diagonal goes to Z and to the gradient and rounds none of them.
 //!
-//! **A method is a recipe or a rule.** Recipes ([`methods::Recipe`]) are lists of stages (gradient, energy, preconditioner, step of
-//! Polyak, update) that every engine runs without asking: on a GPU nothing is read back. Rules ([`methods::Driven`]) choose their
-//! directions and steps on the host, in f64: `driven` asks an engine, loaded with several lanes a trial, for gradients and, in one
-//! pass, for A(UDᵀ + DUᵀ) and A(DDᵀ), from which the loss along D is a quartic whose least value is known. Decompositions that decide
-//! about ranks are those of the factors themselves, not of their Gram matrices, which lose half the digits. All engines of recipes
-//! keep λ in VᵀV + λI above the rounding errors of VᵀV, and say how often they had to raise it.
+//! **A model is how factors make a matrix**: `src/models/<name>` says which blocks the factors have, which product they stand for,
+//! what share of the loss counts and where a run can start. An operator knows its [`problem::Domain`] (n1, n2, symmetric or not) and
+//! nothing of factors, so that the same operator is solved as psd, signed or asymmetric without being made again. Where
+//! measurements are symmetric, A sees the symmetric part of L Rᵀ, and the gradients of a pair are G R and G L.
+//!
+//! **A method is a tape.** A method records its iteration once: passes over the measurements, sums, matrix products, Cholesky
+//! factors, updates of registers (`src/tape`). An engine receives the finished list and runs it; it never asks which method or model
+//! wrote it, and on a GPU nothing is read back. What a method must decide on the host, in f64, is an operation of the tape as well:
+//! it names the registers that it reads and writes. Along a direction D one pass gives A(UDᵀ + DUᵀ) and A(DDᵀ), from which the loss
+//! is a quartic whose least value is known. Decompositions that decide about ranks are those of the factors themselves, not of
+//! their Gram matrices, which lose half the digits. All engines keep λ in VᵀV + λI above the rounding errors of VᵀV, and say how
+//! often they had to raise it.
 //!
 //! **A batch is part of every contract.** Trials share the operator and advance together; each has its own
 //! observations, truth, start, step, search rank and number of measurements, ends with its own [`Status`] and then
@@ -120,7 +127,6 @@ pub mod bench;
 pub mod compare;
 pub mod diagnostics;
 mod distributed;
-mod driven;
 pub mod engine;
 mod error;
 pub mod gpu;
@@ -131,6 +137,7 @@ mod linalg;
 pub mod memory;
 pub mod methods;
 mod mixed;
+pub mod models;
 pub mod operators;
 mod pages;
 pub mod problem;
@@ -141,6 +148,7 @@ mod simd;
 pub mod soak;
 pub mod solver;
 pub mod sweep;
+pub mod tape;
 pub mod team;
 mod text;
 
@@ -148,6 +156,7 @@ pub use backend::Backend;
 pub use engine::Precision;
 pub use error::{Error, Result};
 pub use methods::Method;
+pub use models::Model;
 pub use real::Real;
 pub use solver::{
     Init, Problem, Progress, Schedule, Settings, Solution, Solver, Status, Stop, TraceRow, Trial, TrialParameters,

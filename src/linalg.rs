@@ -107,3 +107,16 @@ pub(crate) fn thin_qr(rows: usize, columns: usize, data: &[f64]) -> (Vec<f64>, V
     let qr = view(rows, columns, data).qr();
     (row_major(qr.compute_thin_Q().as_ref()), row_major(qr.thin_R()))
 }
+
+/// A·B for row-major A (n×a) and B (a×b).
+pub(crate) fn times(a: &[f64], inner: usize, b: &[f64], columns: usize) -> Vec<f64> {
+    let product = view(a.len() / inner, inner, a) * view(inner, columns, b);
+    (0..product.nrows() * columns).map(|at| product[(at / columns, at % columns)]).collect()
+}
+
+/// Aᵀ·B for row-major A (n×a) and B (n×b).
+pub(crate) fn transposed_times(a: &[f64], left: usize, b: &[f64], right: usize) -> Vec<f64> {
+    let n = a.len() / left;
+    let product = view(n, left, a).transpose() * view(n, right, b);
+    (0..left * right).map(|at| product[(at / right, at % right)]).collect()
+}

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! (the Aᵢ see the symmetric part of the first product only). c is computed in f64 on the host, in one pass over the stored
-//! measurement data; the rest is the iteration of the f32 engine, see [`Engine::set_centre`]. Its rounding errors are some
+//! measurement data; the rest is the iteration of the f32 engine, recorded around a centre: see `tape`. Its rounding errors are some
 //! 10⁻⁷ of ‖e − c‖, not of ‖y‖, and go to zero with the increment. Recentring, U₀ ← U₀ + V and V ← 0, is worth its pass where
 //! e − c has become large beside e. D = A*(w∘e)U needs no more than f32: its error is in proportion to e.
 //!
@@ -15,10 +15,12 @@
 //! factor [`FAR`] in ‖e‖ costs one pass. Each trial is recentred by what it does itself, at iterations that do not depend
 //! on when somebody looks: a batch gives what single runs give, and watching changes nothing.
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, State};
-use crate::error::Result;
-use crate::methods::Tuning;
-use crate::problem::Factors;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::engine::{EngineInfo, Precision, State};
+use crate::error::{Error, Result};
+use crate::tape::{Initial, Program, Register, Role};
 
 /// Iterations from one decision to the next. A readback of e each, which is little beside as many passes over the data.
 const REVIEW: usize = 20;
@@ -44,43 +46,41 @@ struct Mixed<'a> {
     inner: Box<dyn Engine + 'a>,
     /// Computes c.
     exact: Box<dyn Engine + 'a>,
+    /// Of the inner engine.
+    program: Arc<Program>,
+    /// Of the exact one: its iterate, observations and residual.
+    handles: [Register; 3],
     info: EngineInfo,
-    batch: usize,
-    rows: usize,
-    search_rank: usize,
     measurements: usize,
+    active: Vec<bool>,
     /// (batch, m)
     weights: Vec<f64>,
-    active: Vec<bool>,
-    /// U₀, (batch, n, k).
+    /// U₀, (batch, numbers of a trial).
     centre: Vec<f64>,
     /// c, (batch, m).
     constant: Vec<f64>,
     places: Vec<Place>,
-    /// Since the factors were set.
     iteration: usize,
     passes: usize,
 }
 
-/// From an engine that iterates in f32 and one that computes in f64, both loaded with `load`.
+/// From an engine that iterates in f32 around a centre, and one with the program `exact` that computes in f64.
 pub(crate) fn new<'a>(
-    load: &Load<'a>,
-    inner: Box<dyn Engine + 'a>,
-    exact: Box<dyn Engine + 'a>,
+    (batch, measurements): (usize, usize),
+    (program, inner): (Arc<Program>, Box<dyn Engine + 'a>),
+    (of_exact, exact): (&Program, Box<dyn Engine + 'a>),
 ) -> Box<dyn Engine + 'a> {
-    let (rows, measurements) = (load.operator.shape().rows(), load.operator.measurements());
-    let Load { batch, search_rank, .. } = *load;
+    let size = program.declaration(program.iterate).kind.len(measurements);
     Box::new(Mixed {
-        info: EngineInfo { precision: Precision::Mixed, ..inner.info().clone() },
+        info: EngineInfo { precision: Precision::Mixed, f64_passes: Some(0), ..inner.info().clone() },
         inner,
         exact,
-        batch,
-        rows,
-        search_rank,
+        handles: [of_exact.iterate.into(), of_exact.target.into(), of_exact.residual.into()],
+        program,
         measurements,
-        weights: vec![1.0; batch * measurements],
         active: vec![true; batch],
-        centre: vec![0.0; batch * rows * search_rank],
+        weights: vec![1.0; batch * measurements],
+        centre: vec![0.0; batch * size],
         constant: vec![0.0; batch * measurements],
         places: vec![Place { stale: true, at_centre: true, since: 0 }; batch],
         iteration: 0,
@@ -89,39 +89,65 @@ pub(crate) fn new<'a>(
 }
 
 impl Mixed<'_> {
-    fn symmetric(&self, data: Vec<f64>) -> Result<Factors> {
-        Factors::symmetric(self.batch, self.rows, self.search_rank, data)
+    fn batch(&self) -> usize {
+        self.active.len()
     }
 
-    /// U₀ ← U₀ + V, V ← 0, and c for the trials in `which`, in one pass.
+    fn iterate(&self) -> Register {
+        self.program.iterate.into()
+    }
+
+    /// Whether a register is a point: the iterate, or one that begins as it does. Such registers count from the centre.
+    fn is_point(&self, register: Register) -> bool {
+        matches!(self.program.declaration(register).role, Role::Kept(Initial::Iterate))
+    }
+
+    /// U₀ ← U₀ + V, V ← 0, and c for the trials in `which`, in one pass. Other points keep their place.
     fn recentre(&mut self, which: &[bool]) -> Result<()> {
         if which.iter().all(|due| !due) {
             return Ok(());
         }
-        let (size, m) = (self.rows * self.search_rank, self.measurements);
-        let mut increment = self.inner.factors()?.left_data().to_vec();
-        for trial in (0..self.batch).filter(|&trial| which[trial]) {
+        let (size, m) = (self.centre.len() / self.batch(), self.measurements);
+        let trials: Vec<usize> = (0..self.batch()).filter(|trial| which[*trial]).collect();
+        let mut state = self.inner.state()?;
+        let program = self.program.clone();
+        let points: Vec<&str> =
+            program.kept().filter(|(r, _)| self.is_point(*r)).map(|(_, declared)| declared.name.as_str()).collect();
+        let increment = state.get(&program.declaration(program.iterate).name, self.centre.len())?.to_vec();
+        for &trial in &trials {
             let at = trial * size..(trial + 1) * size;
-            for (u, v) in self.centre[at.clone()].iter_mut().zip(&mut increment[at]) {
-                *u += *v;
-                *v = 0.0;
-            }
+            self.centre[at.clone()].iter_mut().zip(&increment[at]).for_each(|(u, v)| *u += *v);
         }
-        let centre = self.symmetric(self.centre.clone())?;
+        let [iterate, _, residual] = self.handles;
         self.exact.set_active(which)?;
-        self.exact.set_factors(&centre)?;
-        let constant = self.exact.residuals()?;
+        self.exact.write(iterate, &self.centre)?;
+        let constant = self.exact.read(residual)?;
         self.passes += 1;
-        for trial in (0..self.batch).filter(|&trial| which[trial]) {
+        for &trial in &trials {
             let at = trial * m..(trial + 1) * m;
             self.constant[at.clone()].copy_from_slice(&constant[at]);
             self.places[trial] = Place { stale: false, at_centre: true, since: self.iteration };
         }
+        for name in points {
+            let mut values = state.get(name, self.centre.len())?.to_vec();
+            for &trial in &trials {
+                let at = trial * size..(trial + 1) * size;
+                values[at.clone()].iter_mut().zip(&increment[at]).for_each(|(v, moved)| *v -= *moved);
+            }
+            state.put(name, values);
+        }
+        self.inner.restore(&state)?;
+        self.tell_centre()
+    }
+
+    /// Brings the inner engine the centre and −c.
+    fn tell_centre(&mut self) -> Result<()> {
         let target: Vec<f64> = self.constant.iter().map(|c| -c).collect();
-        self.inner.set_observations(&target, &self.weights)?;
-        self.inner.set_centre(&centre)?;
-        let increment = self.symmetric(increment)?;
-        self.inner.set_factors(&increment)
+        self.inner.write(self.program.target.into(), &target)?;
+        match self.program.centre {
+            Some(centre) => self.inner.write(centre.into(), &self.centre),
+            None => Ok(()),
+        }
     }
 
     /// c where it is not known yet.
@@ -133,7 +159,7 @@ impl Mixed<'_> {
 
     /// Recentres the trials that have gone far.
     fn review(&mut self) -> Result<()> {
-        let e = self.inner.residuals()?;
+        let e = self.inner.read(self.program.residual.into())?;
         let m = self.measurements;
         let due = |trial: usize| {
             let at = trial * m..(trial + 1) * m;
@@ -148,8 +174,22 @@ impl Mixed<'_> {
             let long = self.iteration - self.places[trial].since >= LONG;
             way > FAR * FAR * here || (long && way > 0.25 * here)
         };
-        let which: Vec<bool> = (0..self.batch).map(|trial| self.active[trial] && due(trial)).collect();
+        let which: Vec<bool> = (0..self.batch()).map(|trial| self.active[trial] && due(trial)).collect();
         self.recentre(&which)
+    }
+
+    /// c itself at a centre; elsewhere c and the part that is computed in f32.
+    fn residual(&mut self) -> Result<Vec<f64>> {
+        self.settle()?;
+        if self.places.iter().zip(&self.active).all(|(place, active)| place.at_centre || !active) {
+            return Ok(self.constant.clone());
+        }
+        let mut e = self.inner.read(self.program.residual.into())?;
+        let rows = e.chunks_mut(self.measurements).zip(self.constant.chunks(self.measurements));
+        for ((e, c), _) in rows.zip(&self.places).filter(|(_, place)| place.at_centre) {
+            e.copy_from_slice(c);
+        }
+        Ok(e)
     }
 }
 
@@ -158,97 +198,43 @@ impl Engine for Mixed<'_> {
         &self.info
     }
 
-    fn set_observations(&mut self, target: &[f64], weights: &[f64]) -> Result<()> {
-        self.exact.set_observations(target, weights)?;
-        self.weights = weights.to_vec();
-        self.places.iter_mut().for_each(|place| place.stale = true);
-        Ok(())
-    }
-
-    fn set_steps(&mut self, steps: &[f64]) -> Result<()> {
-        self.inner.set_steps(steps)
-    }
-
-    /// What shrinks U at the increments V alone would not shrink the centre.
-    fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
-        if shrink.iter().all(|shrink| *shrink == 0.0) {
+    fn write(&mut self, register: Register, values: &[f64]) -> Result<()> {
+        let [_, target, _] = self.handles;
+        if register == self.program.target.into() {
+            self.places.iter_mut().for_each(|place| place.stale = true);
+            return self.exact.write(target, values);
+        }
+        if register == self.program.weights.into() {
+            self.weights = values.to_vec();
+        }
+        if register == self.iterate() {
+            if values.len() != self.centre.len() {
+                let found = format!("{} numbers", values.len());
+                let allowed = format!("{} numbers", self.centre.len());
+                return Err(Error::invalid("factors", found, allowed, "check batch and sizes"));
+            }
+            self.inner.write(register, &vec![0.0; values.len()])?;
+            self.centre = values.to_vec();
+            self.places.fill(Place { stale: true, at_centre: true, since: 0 });
+            (self.iteration, self.passes, self.info.f64_passes) = (0, 0, Some(0));
             return Ok(());
         }
-        Err(crate::Error::Unsupported {
-            what: "a ridge in mixed precision".into(),
-            fix: "a ridge ends far above the floor of f32: use precision f32 or f64".into(),
-        })
-    }
-
-    fn set_tuning(&mut self, tuning: &[Tuning]) -> Result<()> {
-        self.inner.set_tuning(tuning)
-    }
-
-    fn damping_raised(&mut self) -> Result<Vec<usize>> {
-        self.inner.damping_raised()
-    }
-
-    fn set_factors(&mut self, factors: &Factors) -> Result<()> {
-        // Refused here where the sizes are wrong.
-        self.exact.set_factors(factors)?;
-        let zero = self.symmetric(vec![0.0; self.centre.len()])?;
-        self.inner.set_factors(&zero)?;
-        self.centre = factors.left_data().to_vec();
-        self.places.fill(Place { stale: true, at_centre: true, since: 0 });
-        (self.iteration, self.passes) = (0, 0);
-        Ok(())
-    }
-
-    /// The centres are its own.
-    fn set_centre(&mut self, _centre: &Factors) -> Result<()> {
-        Err(crate::Error::Unsupported {
-            what: "a centre on an engine of mixed precision".into(),
-            fix: "set the factors: it chooses its centres itself".into(),
-        })
-    }
-
-    fn set_active(&mut self, active: &[bool]) -> Result<()> {
-        self.inner.set_active(active)?;
-        self.active = active.to_vec();
-        Ok(())
-    }
-
-    fn advance(&mut self, iterations: usize) -> Result<()> {
-        self.settle()?;
-        let mut left = iterations;
-        while left > 0 {
-            let now = left.min(REVIEW - self.iteration % REVIEW);
-            self.inner.advance(now)?;
-            left -= now;
-            self.iteration += now;
-            (self.places.iter_mut().zip(&self.active))
-                .filter(|(_, active)| **active)
-                .for_each(|(p, _)| p.at_centre = false);
-            if self.iteration.is_multiple_of(REVIEW) {
-                self.review()?;
-            }
+        if self.is_point(register) {
+            let increment: Vec<f64> = values.iter().zip(&self.centre).map(|(u, centre)| u - centre).collect();
+            return self.inner.write(register, &increment);
         }
-        Ok(())
+        self.inner.write(register, values)
     }
 
-    /// c itself at a centre; elsewhere c and the part that is computed in f32.
-    fn residuals(&mut self) -> Result<Vec<f64>> {
-        self.settle()?;
-        if self.places.iter().zip(&self.active).all(|(place, active)| place.at_centre || !active) {
-            return Ok(self.constant.clone());
+    fn read(&mut self, register: Register) -> Result<Vec<f64>> {
+        if register == self.program.residual.into() {
+            return self.residual();
         }
-        let mut e = self.inner.residuals()?;
-        let rows = e.chunks_mut(self.measurements).zip(self.constant.chunks(self.measurements));
-        for ((e, c), _) in rows.zip(&self.places).filter(|(_, place)| place.at_centre) {
-            e.copy_from_slice(c);
+        let mut values = self.inner.read(register)?;
+        if self.is_point(register) {
+            values.iter_mut().zip(&self.centre).for_each(|(v, u)| *v += *u);
         }
-        Ok(e)
-    }
-
-    fn factors(&mut self) -> Result<Factors> {
-        let increment = self.inner.factors()?;
-        let sum = self.centre.iter().zip(increment.left_data()).map(|(u, v)| u + v).collect();
-        self.symmetric(sum)
+        Ok(values)
     }
 
     fn state(&mut self) -> Result<State> {
@@ -263,32 +249,47 @@ impl Engine for Mixed<'_> {
         Ok(state)
     }
 
-    fn set_state(&mut self, state: &State) -> Result<()> {
+    fn restore(&mut self, state: &State) -> Result<()> {
+        let batch = self.batch();
         self.centre = state.get("centre", self.centre.len())?.to_vec();
         self.constant = state.get("constant", self.constant.len())?.to_vec();
-        let (stale, at_centre) = (state.counts("stale", self.batch)?, state.counts("at_centre", self.batch)?);
-        let since = state.counts("recentred", self.batch)?;
+        let (stale, at_centre) = (state.counts("stale", batch)?, state.counts("at_centre", batch)?);
+        let since = state.counts("recentred", batch)?;
         for (trial, place) in self.places.iter_mut().enumerate() {
             *place = Place { stale: stale[trial] != 0, at_centre: at_centre[trial] != 0, since: since[trial] };
         }
         let progress = state.counts("progress", 2)?;
         (self.iteration, self.passes) = (progress[0], progress[1]);
-        let target: Vec<f64> = self.constant.iter().map(|c| -c).collect();
-        self.inner.set_observations(&target, &self.weights)?;
-        let centre = self.symmetric(self.centre.clone())?;
-        self.inner.set_centre(&centre)?;
-        self.inner.set_state(&state.nested("increment"))
+        self.inner.restore(&state.nested("increment"))?;
+        self.tell_centre()
     }
 
-    fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation> {
-        self.exact.evaluate_some(point, applied, which)
+    fn set_active(&mut self, active: &[bool]) -> Result<()> {
+        self.inner.set_active(active)?;
+        self.active = active.to_vec();
+        Ok(())
+    }
+
+    fn run(&mut self, iterations: usize) -> Result<()> {
+        self.settle()?;
+        let mut left = iterations;
+        while left > 0 {
+            let now = left.min(REVIEW - self.iteration % REVIEW);
+            self.inner.run(now)?;
+            left -= now;
+            self.iteration += now;
+            (self.places.iter_mut().zip(&self.active))
+                .filter(|(_, active)| **active)
+                .for_each(|(p, _)| p.at_centre = false);
+            if self.iteration.is_multiple_of(REVIEW) {
+                self.review()?;
+            }
+        }
+        self.info.f64_passes = Some(self.passes);
+        Ok(())
     }
 
     fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
         self.inner.agree(numbers)
-    }
-
-    fn f64_passes(&self) -> Option<usize> {
-        Some(self.passes)
     }
 }

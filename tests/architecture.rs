@@ -3,6 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+#[path = "architecture/imports.rs"]
+mod imports;
+
 /// Modules from the bottom up. A module imports from those before it only.
 const ORDER: &[&str] = &[
     "error",
@@ -15,11 +18,12 @@ const ORDER: &[&str] = &[
     "problem",
     "io",
     "operators",
+    "tape",
+    "models",
     "methods",
     "team",
     "engine",
     "mixed",
-    "driven",
     "host",
     "gpu",
     "distributed",
@@ -99,6 +103,74 @@ fn imports_run_one_way() {
     assert!(edges > 40, "only {edges} imports were seen: the test reads them wrongly");
 }
 
+/// The same rule for files: no file imports, directly or through others, from one that imports from it.
+#[test]
+fn files_import_one_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = sources();
+    sources.retain(|(path, _)| !["lib.rs", "main.rs"].iter().any(|name| *path == root.join(name)));
+    for (_, text) in &mut sources {
+        *text = code(text).collect::<Vec<_>>().join("\n");
+    }
+    let edges = imports::edges(&root, &sources);
+    let count: usize = edges.values().map(|to| to.len()).sum();
+    assert!(count > 500, "only {count} imports were seen: the test reads them wrongly");
+    if let Some(circle) = imports::circle(&edges) {
+        panic!("these files import each other in a circle: {circle:#?}");
+    }
+}
+
+/// Files, and the words that they alone may compare with: those of methods, models and operators belong to their registries.
+#[test]
+fn no_room_asks_which_method_or_model_it_is() {
+    let words = [
+        "\"psd\"",
+        "\"signed\"",
+        "\"asymmetric\"",
+        "\"gd\"",
+        "\"scaled-gd\"",
+        "\"prec-gd\"",
+        "\"cg\"",
+        "\"lbfgs\"",
+        "\"riemannian\"",
+        "\"alt-scaled-gd\"",
+    ];
+    // Each with its reason: presets of published experiments name their methods; a soak knows which results roundings decide; the
+    // front end has a default for the model; a file of factors says whether it has two; registers of a tape have names.
+    let known = [
+        "src/methods",
+        "src/models",
+        "src/reproduce",
+        "src/soak",
+        "src/cli",
+        "src/compare",
+        "src/io",
+        "src/report",
+        "src/tape",
+    ];
+    for (path, text) in sources() {
+        if known.iter().any(|room| path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join(room))) {
+            continue;
+        }
+        for line in code(&text) {
+            let found = words.iter().find(|word| line.contains(**word));
+            assert!(found.is_none(), "{} asks for {}: {line}", path.display(), found.unwrap());
+        }
+    }
+}
+
+/// The seam between the loop and the hardware stays small, and nothing in it has a default to fall back to.
+#[test]
+fn the_engine_has_eight_calls_without_defaults() {
+    let all = sources();
+    let (_, text) = all.iter().find(|(path, _)| path.ends_with("src/engine.rs")).expect("the seam");
+    let begin = text.find("pub trait Engine").expect("the trait");
+    let body = &text[begin..begin + text[begin..].find("\n}\n").expect("its end")];
+    let calls: Vec<&str> = body.lines().filter(|line| line.trim_start().starts_with("fn ")).collect();
+    assert!(calls.len() <= 8 && calls.len() >= 6, "{calls:#?}");
+    assert!(calls.iter().all(|line| line.ends_with(';')), "a default: {calls:#?}");
+}
+
 #[test]
 fn wgpu_is_named_in_one_place() {
     for (path, text) in sources().into_iter().filter(|(path, _)| module(path) != "gpu") {
@@ -147,7 +219,54 @@ fn every_unsafe_says_why_it_is_sound() {
 #[test]
 fn files_fit_in_a_head() {
     for (path, text) in sources() {
-        assert!(text.lines().count() <= 450, "{} has {} lines", path.display(), text.lines().count());
+        assert!(text.lines().count() <= 460, "{} has {} lines", path.display(), text.lines().count());
+    }
+}
+
+/// Names and lengths of the functions of a file, its tests left out. A function ends at the brace below its `fn`.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let end = text.find("#[cfg(test)]").unwrap_or(text.len());
+    let lines: Vec<&str> = text[..end].lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let words = line.trim_start();
+        let name = words.strip_prefix("fn ").or_else(|| {
+            let public = words.starts_with("pub") || words.starts_with("const fn ");
+            words.split_once(" fn ").map(|(_, name)| name).or(words.strip_prefix("const fn ")).filter(|_| public)
+        });
+        let Some(name) = name.filter(|_| !line.ends_with('}') && !line.ends_with(';')) else { continue };
+        let close = format!("{}}}", &line[..line.len() - words.len()]);
+        let length = lines[at..].iter().position(|line| *line == close).unwrap_or_else(|| panic!("{line} has no end"));
+        let name = name.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+        found.push((name.to_owned(), length + 1));
+    }
+    found
+}
+
+#[test]
+fn the_loop_fits_on_a_screen() {
+    let mut sources = sources();
+    sources.retain(|(path, _)| module(path) == "solver");
+    let all: Vec<(PathBuf, String, usize)> = (sources.into_iter())
+        .flat_map(|(path, text)| functions(&text).into_iter().map(move |(name, length)| (path.clone(), name, length)))
+        .collect();
+    assert!(all.len() > 100, "only {} functions were found: the test reads them wrongly", all.len());
+    for (path, name, length) in &all {
+        assert!(*length <= 80, "{name} of {} has {length} lines", path.display());
+    }
+    for (file, name, most) in [("run/mod.rs", "run", 40), ("run/mod.rs", "round", 40), ("plan.rs", "plan", 60)] {
+        let here = |path: &Path| path.ends_with(Path::new("src/solver").join(file));
+        let found: Vec<usize> = (all.iter()).filter(|(path, n, _)| here(path) && n == name).map(|of| of.2).collect();
+        assert!(matches!(found[..], [length] if length <= most), "{name} of {file} has {found:?} lines of {most}");
+    }
+}
+
+/// Every call on an engine has one home, so that the seam can change without the loop.
+#[test]
+fn the_solver_calls_the_engine_in_one_place() {
+    for (path, text) in sources().into_iter().filter(|(path, _)| module(path) == "solver") {
+        let home = path.ends_with("src/solver/loaded.rs");
+        assert!(home || code(&text).all(|line| !line.contains("dyn Engine")), "{} holds an engine", path.display());
     }
 }
 

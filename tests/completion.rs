@@ -3,30 +3,31 @@
 
 use std::sync::Arc;
 
+use lowrank::Model;
 use lowrank::diagnostics::spectral_start;
 use lowrank::io::Triplets;
 use lowrank::memory::Place;
 use lowrank::operators::entries::{Sampled, draw_positions};
 use lowrank::operators::{Entries, Operator, Sparse};
-use lowrank::problem::{Shape, Truth, synthetic};
+use lowrank::problem::{Domain, Truth, synthetic};
 use lowrank::{Backend, Init, Method, Problem, Settings, Solver, Status, Stop, TrialSolution};
 
 /// A matrix of mean square 1 at drawn positions, with noise.
 fn observed(truth: &Truth, count: usize, exponent: f64, noise: f64) -> (Triplets, Truth) {
-    let shape = truth.shape();
+    let domain = truth.domain();
     let product = truth.product().unwrap();
-    let scale = (shape.rows() as f64 * shape.columns() as f64 / truth_norm(truth)).sqrt().sqrt();
+    let scale = (domain.rows() as f64 * domain.columns() as f64 / truth_norm(truth)).sqrt().sqrt();
     let scaled = |values: &[f64]| values.iter().map(|v| scale * v).collect::<Vec<f64>>();
     let (l, r, rank) = (product.left(), product.right(), product.left().columns());
-    let truth = if shape.is_symmetric() {
-        Truth::from_factor(shape.rows(), rank, scaled(l.as_slice())).unwrap()
+    let truth = if domain.is_symmetric() {
+        Truth::from_factor(domain.rows(), rank, scaled(l.as_slice())).unwrap()
     } else {
         let (left, right) = (scaled(l.as_slice()), scaled(r.as_slice()));
-        Truth::from_pair(shape.rows(), shape.columns(), rank, left, right).unwrap()
+        Truth::from_pair(domain.rows(), domain.columns(), rank, left, right).unwrap()
     };
-    let mut drawn = draw_positions(shape, count, exponent, 11).unwrap();
+    let mut drawn = draw_positions(domain, count, exponent, 11).unwrap();
     let wide = |places: &[u32]| places.iter().map(|&p| p as usize).collect::<Vec<_>>();
-    let operator = Entries::new(shape, &wide(&drawn.rows), &wide(&drawn.columns)).unwrap();
+    let operator = Entries::new(domain, &wide(&drawn.rows), &wide(&drawn.columns)).unwrap();
     let problem = Problem::measure(operator, truth.clone()).unwrap().with_noise(noise, 12).unwrap();
     drawn.values = problem.observations(0).unwrap().to_vec();
     (drawn, truth)
@@ -48,12 +49,10 @@ fn held_out_error_is_that_of_least_squares() {
     let truth = synthetic::asymmetric(n1, n2).rank(rank).seed(1).build().unwrap();
     let (entries, _) = observed(&truth, m, 0.5, noise);
     let Sampled { operator, observations, duplicates, .. } =
-        Entries::from_triplets(truth.shape(), &entries, 0).unwrap();
+        Entries::from_triplets(truth.domain(), &entries, 0).unwrap();
     assert_eq!(duplicates, 0);
-    let settings = Settings::new(Method::GradientDescent)
-        .search_rank(10)
-        .holdout(0.1, 1)
-        .stop(Stop::default().max_iterations(400));
+    let settings =
+        Settings::new(Method::gd()).search_rank(10).holdout(0.1, 1).stop(Stop::default().max_iterations(400));
     let best = solve(Problem::new(operator, observations).unwrap(), settings);
     let training = 0.9 * m as f64;
     let bound = noise * (1.0 + (rank * (n1 + n2 - rank)) as f64 / training).sqrt();
@@ -66,9 +65,9 @@ fn held_out_error_is_that_of_least_squares() {
 fn a_list_of_held_out_measurements_is_what_a_share_of_them_is() {
     let truth = synthetic::asymmetric(40, 30).rank(2).seed(2).build().unwrap();
     let (entries, _) = observed(&truth, 700, 0.0, 0.1);
-    let Sampled { operator, observations, .. } = Entries::from_triplets(truth.shape(), &entries, 0).unwrap();
+    let Sampled { operator, observations, .. } = Entries::from_triplets(truth.domain(), &entries, 0).unwrap();
     let problem = Problem::new(Arc::new(operator), observations).unwrap();
-    let base = Settings::new(Method::GradientDescent).stop(Stop::default().max_iterations(60));
+    let base = Settings::new(Method::gd()).stop(Stop::default().max_iterations(60));
     let share = lowrank::solver::Holdout { fraction: 0.2, seed: 4 };
     let by_share = solve(problem.clone(), base.clone().holdout(0.2, 4));
     let list = share.measurements(700).unwrap();
@@ -78,9 +77,9 @@ fn a_list_of_held_out_measurements_is_what_a_share_of_them_is() {
     let z = by_list.product();
     let rmse = |held: bool| {
         let of = |i: usize| problem.observations(0).unwrap()[i];
-        let shape = problem.operator().shape();
+        let domain = problem.operator().domain();
         let matrix = |i: usize| problem.operator().sensing_matrix(i).iter().position(|v| *v != 0.0).unwrap();
-        let at = |i: usize| z.entry(matrix(i) / shape.columns(), matrix(i) % shape.columns()) - of(i);
+        let at = |i: usize| z.entry(matrix(i) / domain.columns(), matrix(i) % domain.columns()) - of(i);
         let squares: Vec<f64> =
             (0..700).filter(|i| list.binary_search(i).is_ok() == held).map(|i| at(i).powi(2)).collect();
         (squares.iter().sum::<f64>() / squares.len() as f64).sqrt()
@@ -101,17 +100,18 @@ fn entries_above_a_threshold_need_their_own_start() {
     let (n, rank) = (100, 3);
     for (seed, threshold) in [(1, 0.0), (2, 0.0), (3, 0.1)] {
         let truth = synthetic::psd(n).rank(rank).seed(seed).build().unwrap();
-        let (all, truth) = observed(&truth, truth.shape().dimension(), 0.0, 0.0);
+        let (all, truth) = observed(&truth, truth.domain().dimension(), 0.0, 0.0);
         let keep: Vec<usize> = (0..all.len()).filter(|&q| all.values[q] >= threshold).collect();
         let seen = Triplets {
             rows: keep.iter().map(|&q| all.rows[q]).collect(),
             columns: keep.iter().map(|&q| all.columns[q]).collect(),
             values: keep.iter().map(|&q| all.values[q]).collect(),
         };
-        let Sampled { operator, observations, .. } = Entries::from_triplets(Shape::psd(n), &seen, 0).unwrap();
-        let start = spectral_start(&operator, &observations, None, operator.normalization(), rank, 1).unwrap();
+        let Sampled { operator, observations, .. } = Entries::from_triplets(Domain::symmetric(n), &seen, 0).unwrap();
+        let start =
+            spectral_start(&Model::psd(), &operator, &observations, None, operator.normalization(), (rank, 1)).unwrap();
         let problem = Problem::new(operator, observations).unwrap().with_truth(truth).unwrap();
-        let base = Settings::new(Method::GradientDescent)
+        let base = Settings::new(Method::gd())
             .stop(Stop::default().relative_error(1e-4).max_iterations(20_000).stall_window(None));
         let random = solve(problem.clone(), base.clone().search_rank(rank));
         let own = solve(problem, base.init(Init::Given(start)));
@@ -124,16 +124,16 @@ fn entries_above_a_threshold_need_their_own_start() {
 #[test]
 fn sparse_matrices_recover_what_dense_ones_do() {
     let truth = synthetic::psd(60).rank(2).seed(5).build().unwrap();
-    let operator = Sparse::random(truth.shape(), 3000, 4, 6).unwrap();
+    let operator = Sparse::random(truth.domain(), 3000, 4, 6).unwrap();
     let problem = Problem::measure(operator, truth).unwrap();
     let stop = Stop::default().relative_error(1e-4).max_iterations(3000);
-    let found = solve(problem, Settings::new(Method::GradientDescent).search_rank(6).stop(stop));
+    let found = solve(problem, Settings::new(Method::gd()).search_rank(6).stop(stop));
     assert_eq!(found.status, Status::Converged, "{:?}", found.relative_error);
 }
 
 #[test]
 fn memory_is_stated_by_list() {
-    let entries = Entries::uniform(Shape::asymmetric(1000, 500), 20_000, 1).unwrap();
+    let entries = Entries::uniform(Domain::rectangular(1000, 500), 20_000, 1).unwrap();
     let parts = entries.memory();
     let bytes = |name: &str| parts.iter().find(|part| part.name == name).unwrap().bytes;
     assert_eq!(bytes("nonzeros by measurement"), 8 * 20_000);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use libtest_mimic::{Arguments, Failed, Trial};
 use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Outcome, Place};
 use lowrank::operators::{ASYMMETRIC_CASES, CASES, Make, Operator, REGISTRY, VARIANT_CASES};
-use lowrank::problem::Shape;
+use lowrank::problem::Domain;
 use lowrank::{Backend, Precision};
 
 mod common;
@@ -21,8 +21,8 @@ fn held(outcome: Outcome) -> Result<(), Failed> {
 }
 
 /// The instance, made when the first of its tests runs.
-fn instance(shared: &Shared, make: Make, shape: Shape, m: usize) -> &dyn Operator {
-    &**shared.get_or_init(|| make(shape, m, 11).expect("a registered operator can be made at every case"))
+fn instance(shared: &Shared, make: Make, domain: Domain, m: usize) -> &dyn Operator {
+    &**shared.get_or_init(|| make(domain, m, 11).expect("a registered operator can be made at every case"))
 }
 
 /// What is checked: its name, and how a random and an integer instance are made.
@@ -32,30 +32,30 @@ struct Subject {
     integers: Make,
 }
 
-fn add_case(trials: &mut Vec<Trial>, subject: &Subject, shape: Shape, m: usize, places: &[Place]) {
+fn add_case(trials: &mut Vec<Trial>, subject: &Subject, domain: Domain, m: usize, places: &[Place]) {
     let (random, integers): (Shared, Shared) = Default::default();
-    let stand_in = (subject.integers)(shape, m, 1).expect("a registered operator can be made at every case");
+    let stand_in = (subject.integers)(domain, m, 1).expect("a registered operator can be made at every case");
     let (make_random, make_integers) = (subject.random, subject.integers);
-    let model = if shape.is_symmetric() { "" } else { "asymmetric " };
-    let name = |place: &str, law: &str| format!("{} {model}{shape} m={m}, {place}: {law}", subject.name);
+    let model = if domain.is_symmetric() { "" } else { "asymmetric " };
+    let name = |place: &str, law: &str| format!("{} {model}{domain} m={m}, {place}: {law}", subject.name);
     for law in OPERATOR_LAWS {
         // Five standard errors mean something from a hundred samples on.
-        let isotropic = || (subject.random)(shape, m, 1).is_ok_and(|operator| operator.is_isotropic());
+        let isotropic = || (subject.random)(domain, m, 1).is_ok_and(|operator| operator.is_isotropic());
         if law.name == "isometry" && (m < 100 || !isotropic()) {
             continue;
         }
         let shared = random.clone();
         trials.push(Trial::test(name("definition", law.name), move || {
-            held(law.check(instance(&shared, make_random, shape, m)))
+            held(law.check(instance(&shared, make_random, domain, m)))
         }));
     }
     for place in places.iter().filter(|place| place.applies_to(&*stand_in)) {
-        for law in ENGINE_LAWS.iter().filter(|law| law.concerns(shape)) {
+        for law in ENGINE_LAWS.iter().filter(|law| law.concerns(domain)) {
             let exact = law.name == "exact on integers";
             let make = if exact { make_integers } else { make_random };
             let (shared, place) = (if exact { integers.clone() } else { random.clone() }, place.clone());
             trials.push(Trial::test(name(&place.name.clone(), law.name), move || {
-                held(law.check(instance(&shared, make, shape, m), &place))
+                held(law.check(instance(&shared, make, domain, m), &place))
             }));
         }
     }
@@ -82,16 +82,16 @@ fn main() {
             .collect();
         let at = |some: bool| if some || name == "dense" { &places[..] } else { &unforced[..] };
         for &(n, m) in CASES {
-            add_case(&mut trials, &subject, Shape::psd(n), m, at(VARIANT_CASES.contains(&(n, m))));
+            add_case(&mut trials, &subject, Domain::symmetric(n), m, at(VARIANT_CASES.contains(&(n, m))));
         }
         for &(n1, n2, m) in ASYMMETRIC_CASES {
-            add_case(&mut trials, &subject, Shape::asymmetric(n1, n2), m, at((n1, n2) == (17, 16)));
+            add_case(&mut trials, &subject, Domain::rectangular(n1, n2), m, at((n1, n2) == (17, 16)));
         }
         for variant in registration.variants {
             let name = format!("{name} in {}", variant.name);
             let subject = Subject { name, random: variant.random, integers: variant.integers };
             for &(n, m) in VARIANT_CASES {
-                add_case(&mut trials, &subject, Shape::psd(n), m, &places);
+                add_case(&mut trials, &subject, Domain::symmetric(n), m, &places);
             }
         }
     }

@@ -13,12 +13,12 @@ use lowrank::{Backend, Error, Init, Method, Problem, Settings, Solution, Solver,
 
 fn problem() -> Problem {
     let truth = synthetic::psd(10).rank(2).condition_number(1.5).seed(3).build().unwrap();
-    Problem::measure(Dense::gaussian(truth.shape(), 120, 7).unwrap(), truth).unwrap()
+    Problem::measure(Dense::gaussian(truth.domain(), 120, 7).unwrap(), truth).unwrap()
 }
 
 fn settings(what: OnDeviceLoss) -> Settings {
     let start = Init::SmallRandom { scale: 1e-2, seed: 1 };
-    let settings = Settings::new(Method::Momentum).search_rank(4).init(start).on_device_loss(what);
+    let settings = Settings::new(Method::momentum()).search_rank(4).init(start).on_device_loss(what);
     settings.stop(Stop::default().max_iterations(60).stall_window(None))
 }
 

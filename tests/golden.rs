@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use lowrank::io::{read_factor, read_observations};
-use lowrank::operators::dense::{Normalization, OpenOptions, Storage};
+use lowrank::operators::Storage;
+use lowrank::operators::dense::{Normalization, OpenOptions};
 use lowrank::problem::{Factors, Truth};
 use lowrank::{Backend, Init, Method, Problem, Schedule, Settings, Solution, Solver, Status, Stop};
 
@@ -41,9 +42,9 @@ fn solve(backend: &Backend, storage: Option<Storage>, settings: Settings) -> Sol
 fn five_steps(backend: &Backend, storage: Option<Storage>, tolerance: f64) -> Result<(), Failed> {
     let start = read_factor(file("U0.npy"), N, "init").unwrap();
     let wanted = read_factor(file("U5.npy"), N, "init").unwrap();
-    let settings = Settings::new(Method::GradientDescent)
+    let settings = Settings::new(Method::gd())
         .step_size(0.25)
-        .init(Init::Given(Factors::symmetric(1, N, 12, start.values).unwrap()))
+        .init(Init::Given(Factors::single(1, N, 12, start.values).unwrap()))
         .observe(Schedule::Every(1))
         .stop(Stop::default().max_iterations(5));
     let solution = solve(backend, storage, settings);
@@ -67,7 +68,7 @@ fn five_steps(backend: &Backend, storage: Option<Storage>, tolerance: f64) -> Re
 
 /// From a small random start the truth is found to 1e-3.
 fn recovers(backend: &Backend, storage: Option<Storage>) -> Result<(), Failed> {
-    let settings = Settings::new(Method::GradientDescent)
+    let settings = Settings::new(Method::gd())
         .search_rank(12)
         .init(Init::SmallRandom { scale: 1e-4, seed: 1 })
         .stop(Stop::default().relative_error(1e-3).max_iterations(400));

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use lowrank::laws;
 use lowrank::operators::{Dense, Operator};
-use lowrank::problem::{Factors, Shape};
+use lowrank::problem::{Domain, Factors};
 
 /// A wrapper around `dense` with one fault.
 struct Broken {
@@ -27,8 +27,8 @@ impl Operator for Broken {
     fn name(&self) -> &str {
         "broken"
     }
-    fn shape(&self) -> Shape {
-        self.inner.shape()
+    fn domain(&self) -> Domain {
+        self.inner.domain()
     }
     fn measurements(&self) -> usize {
         self.inner.measurements()
@@ -51,7 +51,7 @@ impl Operator for Broken {
         self.inner.sensing_matrix(i)
     }
     fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
-        let n = self.shape().rows();
+        let n = self.domain().rows();
         let range = self.shard_range(shard);
         let batch = point.batch();
         for trial in 0..batch {
@@ -76,7 +76,7 @@ impl Operator for Broken {
         }
     }
     fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        let n = self.shape().rows();
+        let n = self.domain().rows();
         let k = applied.search_rank();
         let range = self.shard_range(shard);
         if self.fault == Fault::AdjointOverwrites {
@@ -98,7 +98,7 @@ impl Operator for Broken {
 }
 
 fn broken(fault: Fault) -> Broken {
-    Broken { inner: Dense::gaussian(Shape::psd(7), 150, 3).unwrap(), fault }
+    Broken { inner: Dense::gaussian(Domain::symmetric(7), 150, 3).unwrap(), fault }
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn ensure(condition: bool, otherwise: impl FnOnce() -> String) -> Outcome {
 }
 
 fn gd(search_rank: usize, scale: f64, seed: u64, iterations: usize) -> Settings {
-    Settings::new(Method::GradientDescent)
+    Settings::new(Method::gd())
         .search_rank(search_rank)
         .step_size(0.25)
         .init(Init::SmallRandom { scale, seed })
@@ -41,7 +41,7 @@ fn error(trial: &TrialSolution) -> Result<f64, Failed> {
 /// n×n of rank r, seen through m matrices held in `storage`.
 fn problem(n: usize, r: usize, m: usize, seed: u64, storage: Storage) -> Result<Problem, Failed> {
     let truth = synthetic::psd(n).rank(r).seed(seed).build()?;
-    let operator = Dense::gaussian_stored(truth.shape(), m, seed + 10, storage)?;
+    let operator = Dense::gaussian_stored(truth.domain(), m, seed + 10, storage)?;
     Ok(Problem::measure(operator, truth)?)
 }
 
@@ -210,7 +210,7 @@ fn rules(backend: &Backend) -> Outcome {
         format!("{}", target.best().status)
     })?;
     // A run that goes on from the factor of another goes on in f64.
-    let given = Init::Given(lowrank::problem::Factors::symmetric(1, 18, 2, factor(target.best()))?);
+    let given = Init::Given(lowrank::problem::Factors::single(1, 18, 2, factor(target.best()))?);
     let next = mixed(&clean, gd(2, 1.0, 1, 1).init(given), backend)?;
     let begun = next.trace.first().map_or(f64::NAN, |row| row.relative_residual);
     ensure((begun / target.best().relative_residual - 1.0).abs() < 1e-3, || format!("it begins at {begun:e}"))?;

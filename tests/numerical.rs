@@ -7,11 +7,11 @@ use lowrank::{Backend, Init, Method, Precision, Problem, Settings, Solution, Sol
 
 fn problem() -> Problem {
     let truth = synthetic::psd(10).rank(2).condition_number(1.5).seed(3).build().unwrap();
-    Problem::measure(Dense::gaussian(truth.shape(), 150, 7).unwrap(), truth).unwrap()
+    Problem::measure(Dense::gaussian(truth.domain(), 150, 7).unwrap(), truth).unwrap()
 }
 
 fn gd() -> Settings {
-    Settings::new(Method::GradientDescent).search_rank(4).init(Init::SmallRandom { scale: 1e-2, seed: 1 })
+    Settings::new(Method::gd()).search_rank(4).init(Init::SmallRandom { scale: 1e-2, seed: 1 })
 }
 
 fn solve(problem: Problem, settings: Settings) -> Solution {
@@ -44,7 +44,7 @@ fn too_large_a_step_names_one_that_is_stable() {
 fn zero_observations_are_the_zero_matrix() {
     let operator = problem().operator().clone();
     let zero = || Problem::new(operator.clone(), vec![0.0; 150]).unwrap();
-    for settings in [Settings::new(Method::GradientDescent), gd().step_size(0.1), Settings::new(Method::ScaledGd)] {
+    for settings in [Settings::new(Method::gd()), gd().step_size(0.1), Settings::new(Method::scaled_gd())] {
         let solution = solve(zero(), settings);
         let trial = &solution.trials[0];
         assert_eq!((trial.status, trial.iterations, trial.train_loss), (Status::Converged, 0, 0.0));
@@ -58,7 +58,7 @@ fn a_start_of_lower_rank_is_named_and_stays_there() {
     let given = |columns: [f64; 3]| {
         // Multiples of one column.
         let data = (0..30).map(|at| columns[at % 3] * (0.1 + (at / 3) as f64 * 0.01)).collect();
-        gd().search_rank(3).step_size(0.1).init(Init::Given(Factors::symmetric(1, 10, 3, data).unwrap()))
+        gd().search_rank(3).step_size(0.1).init(Init::Given(Factors::single(1, 10, 3, data).unwrap()))
     };
     for (columns, rank) in [([1.0, 0.0, 0.0], 1), ([1.0, -2.0, 0.5], 1), ([0.0; 3], 0)] {
         let solution = solve(problem(), given(columns).precision(Precision::F64));
@@ -79,7 +79,7 @@ fn contradictions_and_heavy_noise_end_in_a_stall_with_a_sentence() {
         (0..150).flat_map(|i| lowrank::operators::Operator::sensing_matrix(&**known.operator(), i)).collect();
     let y = known.observations(0).unwrap();
     // Every measurement twice, the second time with another result.
-    let twice = Dense::from_rows(known.operator().shape(), Layout::Full, &[&rows[..], &rows].concat()).unwrap();
+    let twice = Dense::from_rows(known.operator().domain(), Layout::Full, &[&rows[..], &rows].concat()).unwrap();
     let contradictory: Vec<f64> = y.iter().copied().chain(y.iter().map(|v| v + 1.0)).collect();
     let stop = Stop::default().max_iterations(4000);
     let noisy = problem().with_noise(5.0, 1).unwrap();

@@ -7,8 +7,8 @@ use lowrank::{Backend, Init, Method, Precision, Problem, Schedule, Settings, Sol
 
 fn run(n: usize, rank: usize, condition_number: f64, scale: f64, k: usize, seed: u64, iterations: usize) -> Solution {
     let truth = synthetic::psd(n).rank(rank).condition_number(condition_number).seed(seed).build().unwrap();
-    let operator = Dense::gaussian(truth.shape(), 10 * n * rank, seed + 50).unwrap();
-    let settings = Settings::new(Method::GradientDescent)
+    let operator = Dense::gaussian(truth.domain(), 10 * n * rank, seed + 50).unwrap();
+    let settings = Settings::new(Method::gd())
         .search_rank(k)
         .step_size(0.25)
         .init(Init::SmallRandom { scale, seed: seed + 90 })
@@ -92,11 +92,11 @@ fn with_and_without(
     every: usize,
 ) -> (Phases, PhaseProxy, Vec<(usize, Option<Phase>)>) {
     let truth = synthetic::psd(n).rank(rank).condition_number(condition_number).seed(seed).build().unwrap();
-    let operator = Dense::gaussian(truth.shape(), 10 * n * rank, seed + 50).unwrap();
+    let operator = Dense::gaussian(truth.domain(), 10 * n * rank, seed + 50).unwrap();
     let operator = std::sync::Arc::new(operator);
     let known = Problem::measure(operator.clone(), truth).unwrap();
     let unknown = Problem::new(operator, known.observations(0).unwrap().to_vec()).unwrap();
-    let settings = Settings::new(Method::GradientDescent)
+    let settings = Settings::new(Method::gd())
         .search_rank(k)
         .step_size(0.25)
         .init(Init::SmallRandom { scale, seed: seed + 90 })

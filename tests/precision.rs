@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use lowrank::gpu::{Device, wgpu};
 use lowrank::operators::{Dense, Layout, Operator, Storage};
-use lowrank::problem::{Shape, synthetic};
+use lowrank::problem::{Domain, synthetic};
 use lowrank::{Backend, Error, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop};
 
 mod common;
@@ -18,7 +18,7 @@ fn ensure(condition: bool, otherwise: impl FnOnce() -> String) -> Outcome {
 }
 
 fn gd(search_rank: usize, scale: f64, seed: u64, iterations: usize) -> Settings {
-    Settings::new(Method::GradientDescent)
+    Settings::new(Method::gd())
         .search_rank(search_rank)
         .step_size(0.25)
         .init(Init::SmallRandom { scale, seed })
@@ -32,7 +32,7 @@ fn solve(problem: &Problem, settings: Settings, backend: &Backend) -> Result<Sol
 /// n = 16, r = 2, from matrices held in `storage`; y is measured with what is stored.
 fn small(storage: Storage) -> Result<Problem, Failed> {
     let truth = synthetic::psd(16).rank(2).seed(3).build()?;
-    let operator = Dense::gaussian_stored(truth.shape(), 600, 4, storage)?;
+    let operator = Dense::gaussian_stored(truth.domain(), 600, 4, storage)?;
     Ok(Problem::measure(operator, truth)?)
 }
 
@@ -73,7 +73,7 @@ const SEEDS: [u64; 5] = [21, 22, 23, 24, 25];
 
 fn tiny_start(backend: &Backend, seed: u64) -> Result<Vec<f64>, Failed> {
     let truth = synthetic::psd(36).rank(2).seed(seed).build()?;
-    let operator = Dense::gaussian(truth.shape(), 1_080, seed + 10)?;
+    let operator = Dense::gaussian(truth.domain(), 1_080, seed + 10)?;
     let settings = gd(10, 1e-7, seed, 200).precision(Precision::F64).observe(Schedule::Every(20));
     let solution = solve(&Problem::measure(operator, truth)?, settings, backend)?;
     Ok(solution.trace.iter().map(|row| row.relative_error.unwrap_or(f64::NAN)).collect())
@@ -101,9 +101,9 @@ fn agrees_with_reference(backend: &Backend) -> Outcome {
 
 /// Half precision and the same numbers in single precision give the same bits: the scale is exact.
 fn half_is_single_bit_for_bit(backend: &Backend) -> Outcome {
-    let half = Dense::gaussian_stored(Shape::psd(17), 131, 4, Storage::F16)?;
+    let half = Dense::gaussian_stored(Domain::symmetric(17), 131, 4, Storage::F16)?;
     let rows: Vec<f32> = (0..131).flat_map(|i| half.packed_row(i)).map(|v| v as f32).collect();
-    let single = Dense::from_rows(Shape::psd(17), Layout::Packed, &rows)?;
+    let single = Dense::from_rows(Domain::symmetric(17), Layout::Packed, &rows)?;
     for i in 0..131 {
         ensure(single.packed_row(i) == half.packed_row(i), || format!("row {i} is not held by f32"))?;
     }
@@ -116,10 +116,10 @@ fn half_is_single_bit_for_bit(backend: &Backend) -> Outcome {
 }
 
 fn rounding_and_refusals() -> Outcome {
-    let shape = Shape::psd(2);
-    let own = Dense::from_rows(shape, Layout::Packed, &[1.0, 0.1, -2.0, 0.0, 4e38, 1.0])?;
+    let domain = Domain::symmetric(2);
+    let own = Dense::from_rows(domain, Layout::Packed, &[1.0, 0.1, -2.0, 0.0, 4e38, 1.0])?;
     for storage in [Storage::F16, Storage::F32] {
-        let again = Dense::from_rows(shape, Layout::Packed, &[1.0, 0.1, -2.0, 0.0, 4e38, 1.0])?;
+        let again = Dense::from_rows(domain, Layout::Packed, &[1.0, 0.1, -2.0, 0.0, 4e38, 1.0])?;
         let message = again.with_storage(storage).err().map(|e| e.to_string()).unwrap_or_default();
         let named = ["storage", "4e38", "row 1, position 1", storage.word()].iter().all(|word| message.contains(word));
         ensure(named, || format!("{storage}: '{message}'"))?;
@@ -127,7 +127,7 @@ fn rounding_and_refusals() -> Outcome {
     ensure(own.with_storage(Storage::F64)?.packed_row(1)[1] == 4e38, || "f64 keeps it".into())?;
     // y is measured with what is stored: the residual at the truth is rounding of f64 only.
     let truth = synthetic::psd(12).rank(2).seed(1).build()?;
-    let operator = Arc::new(Dense::gaussian(truth.shape(), 50, 2)?.with_storage(Storage::F16)?);
+    let operator = Arc::new(Dense::gaussian(truth.domain(), 50, 2)?.with_storage(Storage::F16)?);
     ensure(operator.cost(1, 1).bytes == 50.0 * (78.0 * 2.0 + 4.0), || "two bytes a number, four a row".into())?;
     let problem = Problem::measure(operator.clone(), truth.clone())?;
     let x = truth.factor().ok_or("a factor")?;

@@ -1,7 +1,7 @@
 //! Recovery from sums of outer products, and complex phase retrieval through the real lift.
 
 use lowrank::operators::{Operator, RankOne};
-use lowrank::problem::{Shape, synthetic};
+use lowrank::problem::{Domain, synthetic};
 use lowrank::{Backend, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Stop, Trial};
 
 fn solve(problem: Problem, settings: Settings) -> Solution {
@@ -11,13 +11,13 @@ fn solve(problem: Problem, settings: Settings) -> Solution {
 }
 
 fn gd(search_rank: usize, scale: f64, seed: u64) -> Settings {
-    Settings::new(Method::GradientDescent).search_rank(search_rank).init(Init::SmallRandom { scale, seed })
+    Settings::new(Method::gd()).search_rank(search_rank).init(Init::SmallRandom { scale, seed })
 }
 
 /// m = 12·n·r of a·aᵀ at a size of seconds.
 fn quadratic(centred: bool, seed: u64) -> Problem {
     let truth = synthetic::psd(60).rank(3).seed(seed).build().unwrap();
-    let operator = RankOne::gaussian(truth.shape(), 12 * 60 * 3, seed + 1).unwrap();
+    let operator = RankOne::gaussian(truth.domain(), 12 * 60 * 3, seed + 1).unwrap();
     Problem::measure(operator.centred(centred).unwrap(), truth).unwrap()
 }
 
@@ -40,7 +40,7 @@ fn centred_residuals_recover_where_plain_ones_stall() {
 #[test]
 fn two_factors_are_recovered_from_products_of_two_vectors() {
     let truth = synthetic::asymmetric(40, 30).rank(2).condition_number(2.0).seed(3).build().unwrap();
-    let operator = RankOne::gaussian(truth.shape(), 10 * 70 * 2, 4).unwrap();
+    let operator = RankOne::gaussian(truth.domain(), 10 * 70 * 2, 4).unwrap();
     let problem = Problem::measure(operator, truth).unwrap();
     for (k, bound) in [(2, 1e-6), (4, 1e-3)] {
         let found = error(&solve(problem.clone(), gd(k, 1e-4, 5)));
@@ -72,7 +72,7 @@ fn a_complex_vector_is_found_up_to_its_phase() {
         })
         .collect();
     let lifted = RankOne::complex_lift(n, &a);
-    let operator = RankOne::from_vectors(Shape::psd(2 * n), 2, &lifted, None).unwrap();
+    let operator = RankOne::from_vectors(Domain::symmetric(2 * n), 2, &lifted, None).unwrap();
     let measured = operator.measurements();
     assert_eq!(measured, m);
     let trials = (0..4).map(|seed| Trial::default().seed(seed));
@@ -97,15 +97,18 @@ fn a_complex_vector_is_found_up_to_its_phase() {
 #[test]
 fn vectors_that_do_not_fit_are_refused_in_words() {
     let refused = |outcome: lowrank::Result<RankOne>| outcome.err().expect("a refusal").to_string();
-    let text = refused(RankOne::from_vectors(Shape::psd(4), 1, &[1.0; 7], None));
+    let text = refused(RankOne::from_vectors(Domain::symmetric(4), 1, &[1.0; 7], None));
     assert!(text.contains("vectors") && text.contains("7 numbers") && text.contains("multiple of 4"), "{text}");
-    let text = refused(RankOne::from_vectors(Shape::psd(4), 1, &[1.0; 8], Some(&[1.0; 8])));
+    let text = refused(RankOne::from_vectors(Domain::symmetric(4), 1, &[1.0; 8], Some(&[1.0; 8])));
     assert!(text.contains("vectors_right") && text.contains("asymmetric"), "{text}");
-    let text = refused(RankOne::from_vectors(Shape::asymmetric(4, 3), 1, &[1.0; 8], Some(&[1.0; 5])));
+    let text = refused(RankOne::from_vectors(Domain::rectangular(4, 3), 1, &[1.0; 8], Some(&[1.0; 5])));
     assert!(text.contains("5 numbers") && text.contains("6 = 2·1·3"), "{text}");
-    let text = refused(RankOne::from_vectors(Shape::psd(2), 1, &[1.0, f64::NAN], None));
+    let text = refused(RankOne::from_vectors(Domain::symmetric(2), 1, &[1.0, f64::NAN], None));
     assert!(text.contains("position 1"), "{text}");
-    let text = refused(RankOne::gaussian(Shape::asymmetric(3, 3), 4, 1).unwrap().centred(true));
+    let text = refused(RankOne::gaussian(Domain::rectangular(3, 3), 4, 1).unwrap().centred(true));
     assert!(text.contains("centred"), "{text}");
-    assert!(RankOne::gaussian(Shape::psd(3), 0, 1).is_err() && RankOne::gaussian_sums(Shape::psd(3), 2, 0, 1).is_err());
+    assert!(
+        RankOne::gaussian(Domain::symmetric(3), 0, 1).is_err()
+            && RankOne::gaussian_sums(Domain::symmetric(3), 2, 0, 1).is_err()
+    );
 }

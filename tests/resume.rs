@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lowrank::gpu::Device;
-use lowrank::methods::Parameters;
 use lowrank::operators::Dense;
 use lowrank::operators::dense::Layout;
 use lowrank::problem::{Truth, synthetic};
@@ -19,15 +18,15 @@ use lowrank::{
 
 fn problem(n: usize, seed: u64) -> Problem {
     let truth = synthetic::psd(n).rank(2).condition_number(1.5).seed(seed).build().unwrap();
-    Problem::measure(Dense::gaussian(truth.shape(), 12 * n, seed + 100).unwrap(), truth).unwrap()
+    Problem::measure(Dense::gaussian(truth.domain(), 12 * n, seed + 100).unwrap(), truth).unwrap()
 }
 
 fn pair(seed: u64) -> Problem {
     let truth = synthetic::asymmetric(9, 7).rank(2).seed(seed).build().unwrap();
-    Problem::measure(Dense::gaussian(truth.shape(), 140, seed + 100).unwrap(), truth).unwrap()
+    Problem::measure(Dense::gaussian(truth.domain(), 140, seed + 100).unwrap(), truth).unwrap()
 }
 
-fn settings(method: Method) -> Settings {
+fn settings(method: impl Into<Method>) -> Settings {
     let stop = Stop::default().max_iterations(90).stall_window(Some(30));
     let start = Init::SmallRandom { scale: 1e-2, seed: 1 };
     Settings::new(method).search_rank(4).init(start).stop(stop).observe(Schedule::Every(10)).diagnose(true)
@@ -87,24 +86,22 @@ fn gpu() -> Option<Backend> {
 }
 
 fn cases() -> Vec<(&'static str, bool, Settings)> {
-    use Method::*;
     let batch = [Trial::default(), Trial::default().search_rank(2).seed(5), Trial::default().step_size(3.0)];
-    let decaying = Parameters { step_decay: Some(0.99), ..Parameters::default() };
     vec![
-        ("gd", false, settings(GradientDescent)),
-        ("a batch, one of which diverges", false, settings(GradientDescent).trials(batch)),
-        ("held out", false, settings(GradientDescent).holdout(0.2, 3)),
-        ("a decaying step", false, settings(GradientDescent).parameters(decaying)),
-        ("momentum", false, settings(Momentum)),
-        ("momentum of a pair", true, settings(Momentum)),
-        ("gd-polyak", false, settings(GdPolyak)),
-        ("sgd", false, settings(Sgd)),
-        ("scaled-gd", false, settings(ScaledGd)),
-        ("prec-gd", true, settings(PrecGd)),
-        ("cg", false, settings(Cg)),
-        ("lbfgs", false, settings(Lbfgs)),
-        ("alt-scaled-gd", true, settings(AltScaledGd).init(Init::Automatic { seed: 0 })),
-        ("riemannian", true, settings(Riemannian).init(Init::Automatic { seed: 0 })),
+        ("gd", false, settings(Method::gd())),
+        ("a batch, one of which diverges", false, settings(Method::gd()).trials(batch)),
+        ("held out", false, settings(Method::gd()).holdout(0.2, 3)),
+        ("a decaying step", false, settings(Method::gd().step_decay(0.99))),
+        ("momentum", false, settings(Method::momentum())),
+        ("momentum of a pair", true, settings(Method::momentum())),
+        ("gd-polyak", false, settings(Method::gd_polyak())),
+        ("sgd", false, settings(Method::sgd())),
+        ("scaled-gd", false, settings(Method::scaled_gd())),
+        ("prec-gd", true, settings(Method::prec_gd())),
+        ("cg", false, settings(Method::cg())),
+        ("lbfgs", false, settings(Method::lbfgs())),
+        ("alt-scaled-gd", true, settings(Method::alt_scaled_gd()).init(Init::Automatic { seed: 0 })),
+        ("riemannian", true, settings(Method::riemannian()).init(Init::Automatic { seed: 0 })),
     ]
 }
 
@@ -143,7 +140,7 @@ fn saved(problem: Problem, settings: Settings, path: &Path) -> Solution {
 fn limits_may_change_and_an_interrupted_run_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.ckpt");
-    let limit = |iterations| settings(Method::Momentum).stop(Stop::default().max_iterations(iterations));
+    let limit = |iterations| settings(Method::momentum()).stop(Stop::default().max_iterations(iterations));
     let whole = Solver::new(problem(10, 3), limit(120), Backend::Cpu).unwrap().solve().unwrap();
     assert_eq!(saved(problem(10, 3), limit(50), &path).trials[0].status, Status::IterationLimit);
     let from = Checkpoint::read(&path).unwrap();
@@ -166,7 +163,7 @@ fn limits_may_change_and_an_interrupted_run_goes_on() {
 fn other_data_or_settings_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.ckpt");
-    saved(problem(10, 3), settings(Method::GradientDescent), &path);
+    saved(problem(10, 3), settings(Method::gd()), &path);
     let from = Checkpoint::read(&path).unwrap();
     let refused = |problem: Problem, settings: Settings, wanted: &str| {
         let error = Solver::new(problem, settings, Backend::Cpu).unwrap().resume(&from).unwrap_err();
@@ -175,10 +172,10 @@ fn other_data_or_settings_are_refused_by_name() {
             other => panic!("{wanted}: {other}"),
         }
     };
-    let usual = || settings(Method::GradientDescent);
+    let usual = || settings(Method::gd());
     let known = || problem(10, 3);
     refused(known(), usual().step_size(0.01), "step_size");
-    refused(known(), settings(Method::Momentum), "method");
+    refused(known(), settings(Method::momentum()), "method");
     refused(known(), usual().search_rank(3), "search_rank");
     refused(known(), usual().init(Init::SmallRandom { scale: 1e-2, seed: 2 }), "seed");
     refused(known(), usual().precision(Precision::F64), "precision");
@@ -189,11 +186,11 @@ fn other_data_or_settings_are_refused_by_name() {
     let y = known().observations(0).unwrap().to_vec();
     let truth = known().truth(0).unwrap().clone();
     let other = |bits: u64| {
-        let operator = Dense::gaussian(truth.shape(), 120, 103).unwrap();
+        let operator = Dense::gaussian(truth.domain(), 120, 103).unwrap();
         let mut rows: Vec<f64> =
             (0..120).flat_map(|i| lowrank::operators::Operator::sensing_matrix(&operator, i)).collect();
         rows[57] = f64::from(f32::from_bits((rows[57] as f32).to_bits() + bits as u32));
-        let operator = Dense::from_rows(truth.shape(), Layout::Full, &rows).unwrap();
+        let operator = Dense::from_rows(truth.domain(), Layout::Full, &rows).unwrap();
         Problem::new(operator, y.clone()).unwrap().with_truth(Truth::clone(&truth)).unwrap()
     };
     let error = |problem: Problem| {
@@ -210,7 +207,7 @@ fn other_data_or_settings_are_refused_by_name() {
 fn torn_foreign_and_newer_files_get_a_message() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.ckpt");
-    saved(problem(10, 3), settings(Method::Lbfgs), &path);
+    saved(problem(10, 3), settings(Method::lbfgs()), &path);
     let bytes = std::fs::read(&path).unwrap();
     assert!(Checkpoint::from_bytes("run.ckpt", &bytes).is_ok());
     let refused = |bytes: &[u8], word: &str| match Checkpoint::from_bytes("run.ckpt", bytes) {
@@ -240,9 +237,9 @@ const EVERY: usize = 5;
 
 /// What the killed process and its judge solve.
 fn long(case: usize) -> (Problem, Settings, Backend) {
-    let methods = [Method::GradientDescent, Method::Momentum, Method::Lbfgs, Method::Sgd, Method::Cg];
+    let methods = ["gd", "momentum", "lbfgs", "sgd", "cg"];
     let stop = Stop::default().max_iterations(1000).stall_window(None);
-    let method = methods[case % methods.len()];
+    let method = Method::from_word(methods[case % methods.len()]).unwrap();
     let settings = settings(method).search_rank(30).stop(stop).observe(Schedule::Every(1)).diagnose(false);
     let precision = [Precision::F32, Precision::F64][case / methods.len() % 2];
     (problem(30, 9), settings.precision(precision), Backend::Cpu)

@@ -12,15 +12,12 @@ fn problem(n: usize, rank: usize, condition_number: f64, m: usize, seed: u64) ->
         truth = truth.condition_number(condition_number);
     }
     let truth = truth.build().unwrap();
-    let operator = Dense::gaussian(truth.shape(), m, seed + 100).unwrap();
+    let operator = Dense::gaussian(truth.domain(), m, seed + 100).unwrap();
     Problem::measure(operator, truth).unwrap()
 }
 
 fn gd(search_rank: usize, scale: f64) -> Settings {
-    Settings::new(Method::GradientDescent)
-        .search_rank(search_rank)
-        .step_size(0.25)
-        .init(Init::SmallRandom { scale, seed: 1 })
+    Settings::new(Method::gd()).search_rank(search_rank).step_size(0.25).init(Init::SmallRandom { scale, seed: 1 })
 }
 
 #[test]
@@ -45,7 +42,7 @@ fn automatic_settings_recover_without_a_truth_and_estimate_the_error() {
     let y = known.observations(0).unwrap().to_vec();
     let truth = known.truth(0).unwrap().clone();
     let blind = Problem::new(known.operator().clone(), y).unwrap();
-    let settings = Settings::new(Method::GradientDescent).holdout(0.1, 7).stop(Stop::default().residual(1e-4));
+    let settings = Settings::new(Method::gd()).holdout(0.1, 7).stop(Stop::default().residual(1e-4));
     let mut solver = Solver::new(blind, settings, Backend::Cpu).unwrap();
     assert_eq!(solver.notices().len(), 3, "{:?}", solver.notices());
     let solution = solver.solve().unwrap();
@@ -102,7 +99,7 @@ fn a_batch_gives_what_single_runs_give() {
 #[test]
 fn trials_have_their_own_observations_and_truths() {
     let truths: Vec<_> = (0..3).map(|s| synthetic::psd(20).rank(1 + s as usize).seed(s).build().unwrap()).collect();
-    let operator = Dense::gaussian(truths[0].shape(), 800, 1).unwrap();
+    let operator = Dense::gaussian(truths[0].domain(), 800, 1).unwrap();
     let problem = Problem::measure_all(operator, truths).unwrap();
     let settings = gd(6, 1e-4).stop(Stop::default().relative_error(1e-3).max_iterations(400));
     let solution = Solver::new(problem, settings, Backend::Cpu).unwrap().solve().unwrap();
@@ -162,12 +159,12 @@ fn limits_and_interruption() {
 #[test]
 fn new_observations_reuse_the_loaded_operator() {
     let truths: Vec<_> = (0..2).map(|s| synthetic::psd(15).rank(2).seed(s).build().unwrap()).collect();
-    let operator = std::sync::Arc::new(Dense::gaussian(truths[0].shape(), 400, 1).unwrap());
+    let operator = std::sync::Arc::new(Dense::gaussian(truths[0].domain(), 400, 1).unwrap());
     let y: Vec<Vec<f64>> = truths
         .iter()
         .map(|t| Problem::measure(operator.clone(), t.clone()).unwrap().observations(0).unwrap().to_vec())
         .collect();
-    let settings = Settings::new(Method::GradientDescent).search_rank(4).stop(Stop::default().residual(1e-4));
+    let settings = Settings::new(Method::gd()).search_rank(4).stop(Stop::default().residual(1e-4));
     let mut solver = Solver::new(Problem::new(operator, y[0].clone()).unwrap(), settings, Backend::Cpu).unwrap();
     for (y, truth) in y.iter().zip(&truths) {
         solver.set_observations(y).unwrap();
@@ -202,7 +199,7 @@ fn refusals_name_the_setting_and_the_fix() {
     let settings = base.stop(Stop::default().relative_error(1e-3));
     assert!(Solver::new(blind, settings, Backend::Cpu).err().unwrap().to_string().contains("stop_relative_error"));
     let zero = Problem::new(p.operator().clone(), vec![0.0; 200]).unwrap();
-    let found = Solver::new(zero, Settings::new(Method::GradientDescent), Backend::Cpu).unwrap().solve().unwrap();
+    let found = Solver::new(zero, Settings::new(Method::gd()), Backend::Cpu).unwrap().solve().unwrap();
     assert_eq!(found.trials[0].status, Status::Converged);
     assert!(found.trials[0].to_dense().iter().all(|v| *v == 0.0));
     let mut bad = p.observations(0).unwrap().to_vec();

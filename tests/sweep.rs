@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use lowrank::operators::Dense;
-use lowrank::problem::{Shape, synthetic};
+use lowrank::problem::{Domain, synthetic};
 use lowrank::sweep::{Cell, Grid, Outcome, Sweep};
 use lowrank::{Backend, Init, Method, Precision, Problem, Settings, Solver, Status, Stop, Trial};
 
@@ -110,14 +110,14 @@ fn alone(sweep: &Sweep, solve: usize, rows: usize, backend: Backend) -> lowrank:
     let (cell, _, seeds) = sweep.solve(solve);
     let Cell { n, rank, condition_number, measurements, noise_std, search_rank, init_scale, step_size } = *cell;
     let truth = synthetic::psd(n).rank(rank).condition_number(condition_number).seed(seeds.truth).build().unwrap();
-    let operator = Dense::gaussian(Shape::psd(n), rows, seeds.operator).unwrap();
+    let operator = Dense::gaussian(Domain::symmetric(n), rows, seeds.operator).unwrap();
     let problem = Problem::measure(operator, truth).unwrap().with_noise(noise_std, seeds.noise).unwrap();
     let mut trial = Trial::default().rows(measurements).search_rank(search_rank).seed(seeds.init);
     if let (Some(scale), Some(step)) = (init_scale, step_size) {
         trial = trial.init_scale(scale).step_size(step);
     }
     let grid = sweep.grid();
-    let settings = Settings::new(Method::GradientDescent)
+    let settings = Settings::new(Method::gd())
         .init(Init::Automatic { seed: 0 })
         .precision(grid.precision)
         .stop(Stop::default().relative_error(grid.success).max_iterations(grid.max_iterations))

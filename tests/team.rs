@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lowrank::laws::{ENGINE_LAWS, Held, Place};
 use lowrank::operators::{Dense, Entries, Operator, REGISTRY, RankOne, Seeded, Sparse};
-use lowrank::problem::{Shape, synthetic};
+use lowrank::problem::{Domain, synthetic};
 use lowrank::team::{Member, Team, Threads, outcomes};
 use lowrank::{Backend, Init, Method, Precision, Problem, Settings, Solution, Solver, Status, Stop};
 
@@ -28,26 +28,26 @@ fn member(team: Arc<dyn Team>, parts: Option<usize>, own: Backend) -> Backend {
 fn every_operator_obeys_the_laws_on_every_number_of_ranks() {
     // That of declared bytes is about what one rank reads.
     let laws: Vec<_> = ENGINE_LAWS.iter().filter(|law| law.name != "declared bytes").collect();
-    let shapes = [(Shape::psd(3), 257), (Shape::psd(17), 131), (Shape::asymmetric(17, 16), 61)];
+    let shapes = [(Domain::symmetric(3), 257), (Domain::symmetric(17), 131), (Domain::rectangular(17, 16), 61)];
     let mut held = 0;
     for registration in REGISTRY {
-        for (shape, m) in shapes {
+        for (domain, m) in shapes {
             for (ranks, parts, precision, own) in [
                 (1, None, Precision::F32, Backend::Cpu),
                 (2, Some(5), Precision::F64, Backend::Cpu),
                 (3, None, Precision::F32, Backend::Cpu),
                 (4, Some(4), Precision::F64, Backend::Reference),
             ] {
-                for law in laws.iter().filter(|law| law.concerns(shape)) {
+                for law in laws.iter().filter(|law| law.concerns(domain)) {
                     let make =
                         if law.name == "exact on integers" { registration.integers } else { registration.random };
                     let outcomes = on_ranks(ranks, |team| {
-                        let operator = make(shape, m, 11).unwrap();
+                        let operator = make(domain, m, 11).unwrap();
                         let place = Place::new("ranks", member(team, parts, own.clone()), precision);
                         law.check(&*operator, &place)
                     });
                     for (rank, outcome) in outcomes.into_iter().enumerate() {
-                        let what = format!("{} {shape}, {}: rank {rank} of {ranks}", registration.name, law.name);
+                        let what = format!("{} {domain}, {}: rank {rank} of {ranks}", registration.name, law.name);
                         held += usize::from(outcome.unwrap_or_else(|why| panic!("{what}: {why}")) == Held::Holds);
                     }
                 }
@@ -61,14 +61,14 @@ fn every_operator_obeys_the_laws_on_every_number_of_ranks() {
 fn problems() -> Vec<(&'static str, Problem, Settings)> {
     let settings = |k: usize| {
         let init = Init::SmallRandom { scale: 1e-4, seed: 2 };
-        Settings::new(Method::PrecGd)
+        Settings::new(Method::prec_gd())
             .search_rank(k)
             .init(init)
             .stop(Stop::default().relative_error(1e-4).max_iterations(400))
     };
     let psd = |n: usize| synthetic::psd(n).rank(2).condition_number(1.5).seed(5).build().unwrap();
     let pair = || synthetic::asymmetric(14, 11).rank(2).condition_number(1.5).seed(5).build().unwrap();
-    let n = Shape::psd(16);
+    let n = Domain::symmetric(16);
     let measured = |operator: Arc<dyn Operator>| Problem::measure(operator, psd(16)).unwrap();
     let of_pair = |operator: Arc<dyn Operator>| Problem::measure(operator, pair()).unwrap();
     vec![
@@ -77,16 +77,16 @@ fn problems() -> Vec<(&'static str, Problem, Settings)> {
         ("rademacher", measured(Arc::new(Seeded::rademacher(n, 500, 3).unwrap())), settings(4)),
         ("rank_one", measured(Arc::new(RankOne::gaussian(n, 700, 3).unwrap())), settings(4)),
         ("sparse", measured(Arc::new(Sparse::random(n, 700, 8, 3).unwrap())), settings(4)),
-        ("entries", of_pair(Arc::new(Entries::uniform(Shape::asymmetric(14, 11), 700, 3).unwrap())), settings(2)),
-        ("dense pair", of_pair(Arc::new(Dense::gaussian(Shape::asymmetric(14, 11), 700, 3).unwrap())), settings(4)),
+        ("entries", of_pair(Arc::new(Entries::uniform(Domain::rectangular(14, 11), 700, 3).unwrap())), settings(2)),
+        ("dense pair", of_pair(Arc::new(Dense::gaussian(Domain::rectangular(14, 11), 700, 3).unwrap())), settings(4)),
         (
             "signed",
             Problem::measure(
-                Dense::gaussian(Shape::signed(16), 900, 3).unwrap(),
+                Dense::gaussian(Domain::symmetric(16), 900, 3).unwrap(),
                 synthetic::signed(16, (1, 1)).seed(5).build().unwrap(),
             )
             .unwrap(),
-            settings(4).signature(2, 2),
+            settings(4).model(lowrank::Model::signed(2, 2)),
         ),
     ]
 }
@@ -129,9 +129,9 @@ fn solves_are_the_same_bits_for_any_number_of_ranks_and_as_good_as_one_process()
 fn rules_on_the_host_and_mixed_precision_run_around_ranks() {
     let (_, problem, settings) = problems().swap_remove(0);
     for (settings, target) in [
-        (settings.clone().method(Method::Cg), 1e-4),
-        (settings.clone().method(Method::Lbfgs), 1e-4),
-        (settings.clone().method(Method::GdPolyak), 1e-4),
+        (settings.clone().method(Method::cg()), 1e-4),
+        (settings.clone().method(Method::lbfgs()), 1e-4),
+        (settings.clone().method(Method::gd_polyak()), 1e-4),
         (settings.clone().precision(Precision::Mixed), 1e-11),
     ] {
         let settings = settings.stop(Stop::default().relative_error(target).max_iterations(1500));
@@ -143,7 +143,7 @@ fn rules_on_the_host_and_mixed_precision_run_around_ranks() {
             }
         }
     }
-    let sgd = settings.method(Method::Sgd);
+    let sgd = settings.method(Method::sgd());
     let refused = on_ranks(2, |team| Solver::new(problem.clone(), sgd.clone(), member(team, None, Backend::Cpu)).err());
     assert!(refused.iter().all(|error| error.as_ref().unwrap().to_string().contains("sgd")));
 }

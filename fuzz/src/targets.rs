@@ -10,16 +10,16 @@ use lowrank::io::{
     NpyArray, TripletOptions, npz_names, open_array, read_factor, read_npz, read_observations, read_pair,
     read_rectangular_truth, read_signed_factor, read_sparse_rows, read_truth_matrix,
 };
-use lowrank::operators::dense::{Layout, Normalization, OpenOptions, Storage};
+use lowrank::operators::Storage;
+use lowrank::operators::dense::{Layout, Normalization, OpenOptions};
 use lowrank::operators::rank_one::OpenVectors;
 use lowrank::operators::{Dense, Entries, Operator, Sparse};
-use lowrank::problem::{Model, Shape, synthetic};
+use lowrank::problem::{Domain, synthetic};
 use lowrank::solver::{Checkpoint, SaveEvery};
 use lowrank::{Backend, Init, Method, Problem, Settings, Solver, Stop};
 use serde_json::Value;
 use zip::write::SimpleFileOptions;
 
-const MODELS: [Model; 3] = [Model::Psd, Model::Signed, Model::Asymmetric];
 const LAYOUTS: [Option<Layout>; 3] = [None, Some(Layout::Packed), Some(Layout::Full)];
 /// Operators that need more than the file are built up to these sizes of the unknown.
 const LARGEST: usize = 1 << 12;
@@ -64,9 +64,9 @@ fn arrays(path: &Path, shape: &[usize]) {
 fn measurements(path: &Path) {
     let rows = read_sparse_rows(path).ok().inspect(|rows| assert_eq!(rows.indices.len(), rows.values.len()));
     let rows = rows.filter(|rows| rows.width <= LARGEST * LARGEST);
-    for model in MODELS {
+    for symmetric in [true, false] {
         for layout in LAYOUTS {
-            let options = OpenOptions { model, layout, ..OpenOptions::default() };
+            let options = OpenOptions { symmetric, layout, ..OpenOptions::default() };
             let _ = options.open(path).map(|file| first_matrix(&file.operator));
             if let Some(rows) = &rows {
                 let _ = Sparse::read(path, rows.clone(), &options).map(|file| first_matrix(&file.operator));
@@ -74,21 +74,22 @@ fn measurements(path: &Path) {
         }
         let normalization = Normalization::Auto;
         let options = OpenOptions {
-            model,
+            symmetric,
             storage: Some(Storage::F16),
             shape: Some((2, 2)),
             normalization,
             ..OpenOptions::default()
         };
         let _ = options.open(path).map(|file| first_matrix(&file.operator));
-        let vectors = OpenVectors { model, storage: None, normalization: Normalization::InverseCount, centred: true };
-        let right = (model == Model::Asymmetric).then_some(path);
+        let vectors =
+            OpenVectors { symmetric, storage: None, normalization: Normalization::InverseCount, centred: true };
+        let right = (!symmetric).then_some(path);
         let _ = vectors.open(path, right).map(|file| first_matrix(&file.operator));
     }
 }
 
 fn first_matrix(operator: &dyn Operator) {
-    if operator.shape().rows().max(operator.shape().columns()) <= 64 {
+    if operator.domain().rows().max(operator.domain().columns()) <= 64 {
         let _ = operator.sensing_matrix(0);
         let _ = operator.sensing_matrix(operator.measurements() - 1);
     }
@@ -105,7 +106,7 @@ fn entries(path: &Path) {
             let (rows, columns) = file.shape;
             if rows.max(columns) <= LARGEST {
                 let places = |list: &[u32]| list.iter().map(|place| *place as usize).collect::<Vec<_>>();
-                let shape = if square { Shape::psd(rows) } else { Shape::asymmetric(rows, columns) };
+                let shape = if square { Domain::symmetric(rows) } else { Domain::rectangular(rows, columns) };
                 let (rows, columns) = (places(&file.triplets.rows), places(&file.triplets.columns));
                 let _ = Entries::new(shape, &rows, &columns).map(|operator| first_matrix(&operator));
             }
@@ -212,14 +213,14 @@ struct Run {
 fn settings() -> Settings {
     let stop = Stop::default().max_iterations(4).stall_window(Some(3));
     let start = Init::SmallRandom { scale: 1e-2, seed: 1 };
-    Settings::new(Method::Momentum).search_rank(2).init(start).stop(stop).diagnose(true)
+    Settings::new(Method::momentum()).search_rank(2).init(start).stop(stop).diagnose(true)
 }
 
 fn run() -> &'static Run {
     static RUN: OnceLock<Run> = OnceLock::new();
     RUN.get_or_init(|| {
         let truth = synthetic::psd(3).rank(1).seed(1).build().expect("a truth");
-        let operator = Dense::gaussian(truth.shape(), 12, 2).expect("matrices");
+        let operator = Dense::gaussian(truth.domain(), 12, 2).expect("matrices");
         let problem = Problem::measure(operator, truth).expect("a problem");
         let folder = tempfile::Builder::new().prefix("fuzz-").tempdir().expect("a directory");
         let path = folder.path().join("run.ckpt");

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use lowrank::io::{SparseRows, Triplets};
+use lowrank::models::{self, ModelCard};
 use lowrank::operators::dense::{Layout, Normalization, OpenOptions};
 use lowrank::operators::rank_one::OpenVectors;
 use lowrank::operators::{self, Dense, Entries, RankOne, Seeded, Sparse, Storage};
-use lowrank::problem::{Factors, Model, Shape};
+use lowrank::problem::{Domain, Factors};
 use numpy::{PyReadonlyArray1, PyUntypedArray};
 use pyo3::prelude::*;
 
@@ -17,6 +18,8 @@ use crate::options::word;
 #[pyclass(frozen, module = "lowrank._lowrank")]
 pub struct Operator {
     pub inner: Arc<dyn operators::Operator>,
+    /// What it was made for; a solve takes it with the signature that it is given.
+    pub card: &'static ModelCard,
     pub notices: Vec<String>,
     /// What it is, for messages about what has to fit it.
     pub text: String,
@@ -25,9 +28,14 @@ pub struct Operator {
 }
 
 impl Operator {
-    fn new(inner: impl operators::Operator + 'static, notices: Vec<String>, text: impl Into<String>) -> Self {
+    fn new(
+        inner: impl operators::Operator + 'static,
+        card: &'static ModelCard,
+        notices: Vec<String>,
+        text: impl Into<String>,
+    ) -> Self {
         let notices = notices.iter().map(|notice| keywords(notice)).collect();
-        Self { inner: Arc::new(inner), notices, text: text.into(), observations: None }
+        Self { inner: Arc::new(inner), card, notices, text: text.into(), observations: None }
     }
 
     fn factors(
@@ -35,7 +43,7 @@ impl Operator {
         left: &Bound<'_, PyUntypedArray>,
         right: Option<&Bound<'_, PyUntypedArray>>,
     ) -> PyResult<Factors> {
-        let shape = self.inner.shape();
+        let domain = self.inner.domain();
         let read = |name: &str, array: &Bound<'_, PyUntypedArray>, n: usize| -> PyResult<(usize, Vec<f64>)> {
             let array = lowrank::io::factor_of(arrays::lent(name, array)?, n, name).map_err(raised)?;
             if array.batch != 1 {
@@ -48,14 +56,14 @@ impl Operator {
             }
             Ok((array.columns, array.values))
         };
-        let (k, l) = read("left", left, shape.rows())?;
-        let Some(right) = right else { return Factors::symmetric(1, shape.rows(), k, l).map_err(raised) };
-        let (columns, r) = read("right", right, shape.columns())?;
+        let (k, l) = read("left", left, domain.rows())?;
+        let Some(right) = right else { return Factors::single(1, domain.rows(), k, l).map_err(raised) };
+        let (columns, r) = read("right", right, domain.columns())?;
         if columns != k {
             let allowed = format!("{k} columns, as left has");
             return Err(invalid("right", format!("{columns} columns"), &allowed, "Give two factors of one product"));
         }
-        Factors::pair(1, shape, k, l, r).map_err(raised)
+        Factors::pair(1, domain, k, l, r).map_err(raised)
     }
 }
 
@@ -68,12 +76,12 @@ impl Operator {
 
     #[getter]
     fn shape(&self) -> (usize, usize) {
-        (self.inner.shape().rows(), self.inner.shape().columns())
+        (self.inner.domain().rows(), self.inner.domain().columns())
     }
 
     #[getter]
-    fn model(&self) -> String {
-        format!("{:?}", self.inner.shape().model()).to_lowercase()
+    fn model(&self) -> &'static str {
+        self.card.word
     }
 
     #[getter]
@@ -114,8 +122,8 @@ impl Operator {
             let allowed = format!("0 to {}", self.inner.measurements() - 1);
             return Err(invalid("i", i.to_string(), &allowed, "Measurements are counted from 0"));
         }
-        let shape = self.inner.shape();
-        arrays::made(py, self.inner.sensing_matrix(i), &[shape.rows(), shape.columns()])
+        let domain = self.inner.domain();
+        arrays::made(py, self.inner.sensing_matrix(i), &[domain.rows(), domain.columns()])
     }
 
     fn forward<'py>(
@@ -146,15 +154,15 @@ impl Operator {
         applied: &Bound<'py, PyUntypedArray>,
         transposed: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (operator, shape) = (&self.inner, self.inner.shape());
+        let (operator, domain) = (&self.inner, self.inner.domain());
         let r = arrays::numbers("residual", residual)?;
         if r.len() != operator.measurements() {
             let allowed = format!("{} numbers, one a measurement", operator.measurements());
             return Err(invalid("residual", format!("{} numbers", r.len()), &allowed, "Give one for each of them"));
         }
         let (n, rows) = match transposed {
-            false => (shape.columns(), shape.rows()),
-            true => (shape.rows(), shape.columns()),
+            false => (domain.columns(), domain.rows()),
+            true => (domain.rows(), domain.columns()),
         };
         let v = lowrank::io::factor_of(arrays::lent("applied", applied)?, n, "applied").map_err(raised)?;
         let k = v.columns;
@@ -162,10 +170,10 @@ impl Operator {
             return Err(invalid("applied", format!("a batch of {}", v.batch), "one matrix", "Give them one at a time"));
         }
         // The other side is not read.
-        let pair = match (shape.is_symmetric(), transposed) {
-            (true, _) => Factors::symmetric(1, n, k, v.values),
-            (false, false) => Factors::pair(1, shape, k, vec![0.0; shape.rows() * k], v.values),
-            (false, true) => Factors::pair(1, shape, k, v.values, vec![0.0; shape.columns() * k]),
+        let pair = match (domain.is_symmetric(), transposed) {
+            (true, _) => Factors::single(1, n, k, v.values),
+            (false, false) => Factors::pair(1, domain, k, vec![0.0; domain.rows() * k], v.values),
+            (false, true) => Factors::pair(1, domain, k, v.values, vec![0.0; domain.columns() * k]),
         };
         let pair = pair.map_err(raised)?;
         let out = py.detach(|| {
@@ -191,7 +199,7 @@ fn options(
     normalization: &str,
 ) -> PyResult<OpenOptions> {
     Ok(OpenOptions {
-        model: word("model", model)?,
+        symmetric: card(model)?.symmetric,
         layout: layout.map(|text| word::<Layout>("layout", text)).transpose()?,
         shape,
         storage: storage.map(|text| word::<Storage>("storage", text)).transpose()?,
@@ -199,18 +207,14 @@ fn options(
     })
 }
 
-/// Model and sizes as a shape.
-fn shape_of(model: &str, (n1, n2): (usize, usize)) -> PyResult<Shape> {
-    let model: Model = word("model", model)?;
-    if model != Model::Asymmetric && n1 != n2 {
-        let fix = "say model='asymmetric' for a rectangular unknown";
-        return Err(invalid("shape", format!("{n1},{n2}"), "n,n for a symmetric model", fix));
-    }
-    Ok(match model {
-        Model::Asymmetric => Shape::asymmetric(n1, n2),
-        Model::Signed => Shape::signed(n1),
-        _ => Shape::psd(n1),
-    })
+/// What is known of the model of a word.
+fn card(model: &str) -> PyResult<&'static ModelCard> {
+    models::card(model).map_err(raised)
+}
+
+/// The domain of n1×n2 matrices for a model.
+fn domain_of(model: &str, (n1, n2): (usize, usize)) -> PyResult<Domain> {
+    card(model)?.domain(n1, n2).map_err(raised)
 }
 
 #[pyfunction]
@@ -228,7 +232,7 @@ pub fn dense(
     let array = arrays::lent("matrices", matrices)?;
     let file = py.detach(|| options.read(array)).map_err(raised)?;
     let text = file.describe();
-    Ok(Operator::new(file.operator, file.notices, text))
+    Ok(Operator::new(file.operator, card(model)?, file.notices, text))
 }
 
 #[pyfunction]
@@ -240,9 +244,9 @@ pub fn dense_gaussian(
     seed: u64,
     storage: &str,
 ) -> PyResult<Operator> {
-    let (shape, storage) = (shape_of(model, shape)?, word::<Storage>("storage", storage)?);
-    let made = py.detach(|| Dense::gaussian_stored(shape, measurements, seed, storage)).map_err(raised)?;
-    Ok(Operator::new(made, Vec::new(), format!("Dense.gaussian, {measurements} matrices of {shape}")))
+    let (domain, storage) = (domain_of(model, shape)?, word::<Storage>("storage", storage)?);
+    let made = py.detach(|| Dense::gaussian_stored(domain, measurements, seed, storage)).map_err(raised)?;
+    Ok(Operator::new(made, card(model)?, Vec::new(), format!("Dense.gaussian, {measurements} matrices of {domain}")))
 }
 
 #[pyfunction]
@@ -254,15 +258,20 @@ pub fn made(
     seed: u64,
     normalization: &str,
 ) -> PyResult<Operator> {
-    let shape = shape_of(model, shape)?;
+    let domain = domain_of(model, shape)?;
     let make = if name == "rademacher" { Seeded::rademacher } else { Seeded::new };
-    let operator = make(shape, measurements, seed).map_err(raised)?;
+    let operator = make(domain, measurements, seed).map_err(raised)?;
     let operator = match normalization.parse::<Normalization>().map_err(raised)? {
         // The ensemble knows its own.
         Normalization::InverseCount | Normalization::Auto => Ok(operator),
         other => other.resolve(measurements, 1.0).and_then(|s| operator.with_normalization(s)),
     };
-    Ok(Operator::new(operator.map_err(raised)?, Vec::new(), format!("{measurements} measurements of {name}")))
+    Ok(Operator::new(
+        operator.map_err(raised)?,
+        card(model)?,
+        Vec::new(),
+        format!("{measurements} measurements of {name}"),
+    ))
 }
 
 #[pyfunction]
@@ -276,13 +285,13 @@ pub fn rank_one(
     normalization: &str,
     centred: bool,
 ) -> PyResult<Operator> {
-    let OpenOptions { model, storage, normalization, .. } = options(model, None, None, storage, normalization)?;
-    let options = OpenVectors { model, storage, normalization, centred };
+    let OpenOptions { symmetric, storage, normalization, .. } = options(model, None, None, storage, normalization)?;
+    let options = OpenVectors { symmetric, storage, normalization, centred };
     let left = arrays::lent("vectors", vectors)?;
     let right = right.map(|array| arrays::lent("vectors_right", array)).transpose()?;
     let file = py.detach(|| options.read(left, right)).map_err(raised)?;
     let text = file.describe();
-    Ok(Operator::new(file.operator, file.notices, text))
+    Ok(Operator::new(file.operator, card(model)?, file.notices, text))
 }
 
 #[pyfunction]
@@ -294,9 +303,14 @@ pub fn rank_one_gaussian(
     products: usize,
     seed: u64,
 ) -> PyResult<Operator> {
-    let shape = shape_of(model, shape)?;
-    let made = py.detach(|| RankOne::gaussian_sums(shape, measurements, products, seed)).map_err(raised)?;
-    Ok(Operator::new(made, Vec::new(), format!("RankOne.gaussian, {measurements} measurements of {shape}")))
+    let domain = domain_of(model, shape)?;
+    let made = py.detach(|| RankOne::gaussian_sums(domain, measurements, products, seed)).map_err(raised)?;
+    Ok(Operator::new(
+        made,
+        card(model)?,
+        Vec::new(),
+        format!("RankOne.gaussian, {measurements} measurements of {domain}"),
+    ))
 }
 
 /// Compressed rows, each a flattened matrix.
@@ -323,7 +337,7 @@ pub fn sparse(
         SparseRows { width, indptr: places(&indptr)?, indices: places(&indices)?, values: values.as_slice()?.to_vec() };
     let file = py.detach(|| Sparse::read("matrices", rows, &options)).map_err(raised)?;
     let text = format!("{} sparse matrices of width {}", operators::Operator::measurements(&file.operator), file.width);
-    Ok(Operator::new(file.operator, file.notices, text))
+    Ok(Operator::new(file.operator, card(model)?, file.notices, text))
 }
 
 #[pyfunction]
@@ -354,17 +368,13 @@ pub fn entries(
     let triplets = Triplets { rows, columns, values };
     let (n1, n2) = shape.unwrap_or_else(|| {
         let (n1, n2) = triplets.extent();
-        if word::<Model>("model", model).is_ok_and(|model| model == Model::Asymmetric) {
-            (n1, n2)
-        } else {
-            (n1.max(n2), n1.max(n2))
-        }
+        if models::card(model).is_ok_and(|card| !card.symmetric) { (n1, n2) } else { (n1.max(n2), n1.max(n2)) }
     });
-    let shape = shape_of(model, (n1, n2))?;
+    let domain = domain_of(model, (n1, n2))?;
     let normalization: Normalization = normalization.parse().map_err(raised)?;
     let (operator, observations, duplicates) = py
         .detach(|| {
-            let sampled = Entries::from_triplets(shape, &triplets, 0)?;
+            let sampled = Entries::from_triplets(domain, &triplets, 0)?;
             let m = operators::Operator::measurements(&sampled.operator);
             let operator = match normalization {
                 // Of entries n1·n2/m is what 1/m is of matrices with entries of variance 1.
@@ -379,5 +389,5 @@ pub fn entries(
         notices.push(format!("{duplicates} entries repeat a position: the mean of each position is used"));
     }
     let text = format!("{} entries", observations.len());
-    Ok(Operator { observations: Some(observations), ..Operator::new(operator, notices, text) })
+    Ok(Operator { observations: Some(observations), ..Operator::new(operator, card(model)?, notices, text) })
 }

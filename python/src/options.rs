@@ -1,6 +1,6 @@
 //! Keywords as the library's settings. A keyword that is `None` or left out has the library's default.
 
-use lowrank::methods::{METHODS, Method, Parameters};
+use lowrank::methods::{Method, Named, StepRule};
 use lowrank::operators::Loss;
 use lowrank::solver::{Axes, Holdout, InitStd};
 use lowrank::{Backend, Precision, Schedule, Settings, Stop};
@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyString};
 use serde::de::DeserializeOwned;
 
 use crate::errors::{invalid, raised};
+use crate::operator::Operator;
 
 /// A dictionary of keywords.
 pub struct Options<'py>(pub Bound<'py, PyDict>);
@@ -89,8 +90,16 @@ impl<'py> Options<'py> {
         self.one::<String>(name)?.map(|text| word(name, &text)).transpose()
     }
 
+    /// The method with its parameters, the damping left to the axes.
     pub fn method(&self) -> PyResult<Method> {
-        self.one::<String>("method")?.map_or(Ok(Method::default()), |text| method(&text))
+        self.method_with(self.parameters()?)
+    }
+
+    /// The method with these parameters.
+    pub fn method_with(&self, parameters: Named) -> PyResult<Method> {
+        let word = self.one::<String>("method")?;
+        let word = word.as_deref().unwrap_or_else(|| Method::default().word());
+        Method::named(word, &parameters).map_err(raised)
     }
 
     pub fn precision(&self) -> PyResult<Precision> {
@@ -108,27 +117,26 @@ impl<'py> Options<'py> {
         Ok(backend)
     }
 
-    /// Parameters of methods, the damping left to the axes.
-    pub fn parameters(&self) -> PyResult<Parameters> {
-        let loss = match self.one::<String>("loss")? {
-            None => Loss::default(),
-            Some(text) => Loss::from_word(&text).ok_or_else(|| {
-                invalid("loss", format!("'{text}'"), "square, l1, huber:δ", "for example 'huber:0.1'")
-            })?,
-        };
-        Ok(Parameters {
-            damping: None,
-            damping_factor: self.one("damping_factor")?,
-            step_rule: self.word("step_rule")?,
-            step_decay: self.one("step_decay")?,
-            polyak_every: self.one("polyak_every")?,
-            optimal_loss: self.one("optimal_loss")?,
-            polyak_scale: self.one("polyak_scale")?,
-            minibatches: self.one("minibatches")?,
-            method_seed: self.one("method_seed")?,
-            memory: self.one("memory")?,
-            loss,
-        })
+    /// Parameters of methods, without the damping.
+    pub fn parameters(&self) -> PyResult<Named> {
+        Ok(Named::default()
+            .with("damping_factor", self.one::<f64>("damping_factor")?)
+            .with("step_rule", self.word::<StepRule>("step_rule")?)
+            .with("step_decay", self.one::<f64>("step_decay")?)
+            .with("polyak_every", self.one::<usize>("polyak_every")?)
+            .with("optimal_loss", self.one::<f64>("optimal_loss")?)
+            .with("polyak_scale", self.one::<f64>("polyak_scale")?)
+            .with("minibatches", self.one::<usize>("minibatches")?)
+            .with("method_seed", self.one::<u64>("method_seed")?)
+            .with("memory", self.one::<usize>("memory")?))
+    }
+
+    pub fn loss(&self) -> PyResult<Loss> {
+        match self.one::<String>("loss")? {
+            None => Ok(Loss::default()),
+            Some(text) => Loss::from_word(&text)
+                .ok_or_else(|| invalid("loss", format!("'{text}'"), "square, l1, huber:δ", "for example 'huber:0.1'")),
+        }
     }
 
     pub fn axes(&self) -> PyResult<Axes> {
@@ -147,7 +155,7 @@ impl<'py> Options<'py> {
     }
 
     /// Settings without start and trials.
-    pub fn settings(&self) -> PyResult<Settings> {
+    pub fn settings(&self, operator: &Operator) -> PyResult<Settings> {
         let usual = Stop::default();
         let stop = Stop {
             relative_error: self.one("stop_relative_error")?,
@@ -160,8 +168,7 @@ impl<'py> Options<'py> {
                 .one("stall_window")?
                 .map_or(usual.stall_window, |window| Some(window).filter(|w| *w > 0)),
         };
-        let mut settings =
-            Settings::new(self.method()?).parameters(self.parameters()?).precision(self.precision()?).stop(stop);
+        let mut settings = Settings::new(self.method()?).loss(self.loss()?).precision(self.precision()?).stop(stop);
         if let Some(schedule) = self.observe()? {
             settings = settings.observe(schedule);
         }
@@ -169,9 +176,7 @@ impl<'py> Options<'py> {
             let holdout = Holdout { fraction, seed: self.one("holdout_seed")?.unwrap_or(0) };
             settings = settings.holdout(holdout.fraction, holdout.seed);
         }
-        if let Some((positive, negative)) = self.one("signature")? {
-            settings = settings.signature(positive, negative);
-        }
+        settings = settings.model(operator.card.make(self.one("signature")?).map_err(raised)?);
         if let Some(ratio) = self.one("init_scale_ratio")? {
             settings = settings.init_scale_ratio(ratio);
         }
@@ -191,12 +196,4 @@ impl<'py> Options<'py> {
         }
         Ok(settings)
     }
-}
-
-/// The method of a word.
-pub fn method(text: &str) -> PyResult<Method> {
-    Method::from_word(text).ok_or_else(|| {
-        let allowed = METHODS.iter().map(|m| m.word).collect::<Vec<_>>().join(", ");
-        invalid("method", format!("'{text}'"), &allowed, "`lowrank list methods` describes them")
-    })
 }

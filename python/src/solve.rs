@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use lowrank::io::{factor_of, observations_of, pair_of};
-use lowrank::problem::{Factors, MatrixView, Shape};
+use lowrank::problem::{Domain, Factors, MatrixView};
 use lowrank::report::{RunReport, write_trace, write_trials};
 use lowrank::solver::{Axes, Preprocess};
 use lowrank::{Init, Problem, Progress, Settings, Solution, Solver, TrialSolution};
@@ -106,7 +106,7 @@ pub fn problem(
         }
     };
     let problem = Problem::batch(operator.inner.clone(), y).map_err(raised)?;
-    attached(problem, truth, truth_matrix)
+    attached((problem, operator), truth, truth_matrix)
 }
 
 /// Starts as Python gives them.
@@ -119,7 +119,12 @@ pub enum Start<'py> {
 }
 
 /// Adds the start; scales and seeds are on the trials.
-pub fn started(options: &Options<'_>, settings: Settings, init: Option<Start<'_>>, shape: Shape) -> PyResult<Settings> {
+pub fn started(
+    options: &Options<'_>,
+    settings: Settings,
+    init: Option<Start<'_>>,
+    domain: Domain,
+) -> PyResult<Settings> {
     let random = matches!(&init, None | Some(Start::Word(_)))
         && !matches!(&init, Some(Start::Word(word)) if word.starts_with("spectral"));
     for name in ["init_scale", "seed"] {
@@ -146,14 +151,14 @@ pub fn started(options: &Options<'_>, settings: Settings, init: Option<Start<'_>
                 return Err(invalid("init", format!("'{word}'"), allowed, "for example 'spectral'"));
             }
         },
-        Some(Start::Factor(u)) if shape.is_symmetric() => {
-            let u = factor_of(arrays::lent("init", &u)?, shape.rows(), "init").map_err(raised)?;
-            Init::Given(Factors::symmetric(u.batch, shape.rows(), u.columns, u.values).map_err(raised)?)
+        Some(Start::Factor(u)) if settings.model_of(&domain).factors() == 1 => {
+            let u = factor_of(arrays::lent("init", &u)?, domain.rows(), "init").map_err(raised)?;
+            Init::Given(Factors::single(u.batch, domain.rows(), u.columns, u.values).map_err(raised)?)
         }
-        Some(Start::Pair(l, r)) if !shape.is_symmetric() => {
+        Some(Start::Pair(l, r)) if settings.model_of(&domain).factors() == 2 => {
             let (l, r) = (arrays::lent("init", &l)?, arrays::lent("init", &r)?);
-            let (l, r) = pair_of("init", l, r, (shape.rows(), shape.columns()), "init").map_err(raised)?;
-            Init::Given(Factors::pair(l.batch, shape, l.columns, l.values, r.values).map_err(raised)?)
+            let (l, r) = pair_of("init", l, r, (domain.rows(), domain.columns()), "init").map_err(raised)?;
+            Init::Given(Factors::pair(l.batch, domain, l.columns, l.values, r.values).map_err(raised)?)
         }
         Some(_) => {
             let allowed = "U for a symmetric model, (L, R) for the model asymmetric";
@@ -193,13 +198,13 @@ pub fn solve<'py>(
     settings_json: &str,
 ) -> PyResult<Solved<'py>> {
     let options = Options(options);
-    let settings = options.settings()?;
+    let settings = options.settings(operator)?;
     let axes: Axes = options.axes()?;
     axes.check(1).map_err(raised)?;
     settings.clone().trials(axes.trials(1)).check().map_err(raised)?;
     let problem = problem(operator, observations, truth, truth_matrix)?;
     let backend = options.backend()?;
-    let settings = started(&options, settings, init, operator.inner.shape())?;
+    let settings = started(&options, settings, init, operator.inner.domain())?;
     axes.check(problem.instances()).map_err(raised)?;
     let trials = axes.trials_from(&settings, problem.instances());
     let diagnose = options.one::<bool>("diagnose")?.unwrap_or(false);

@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use lowrank::compare::{self as contest, Contender, LEVELS, usual_schedule};
-use lowrank::methods::{METHODS, Parameters};
+use lowrank::methods::METHODS;
+use lowrank::operators::Loss;
 use lowrank::report::{comparison_rows, write_cells, write_comparison, write_curves, write_solves};
 use lowrank::reproduce::{self as study, Experiment, Relative, Rerun, Ss21};
 use lowrank::sweep::{Grid, Sweep, summarise};
-use lowrank::{Backend, Error};
+use lowrank::{Backend, Error, Method};
 use numpy::PyUntypedArray;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -16,7 +17,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors::{invalid, keywords, raised};
 use crate::operator::Operator;
-use crate::options::{Options, method};
+use crate::options::Options;
 use crate::solve::{Observer, Start, problem, started};
 use crate::truth::Given;
 
@@ -40,41 +41,40 @@ pub fn compare<'py>(
     observer: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Compared<'py>> {
     let options = Options(options);
-    let settings = options.settings()?;
-    let shape = operator.inner.shape();
+    let settings = options.settings(operator)?;
+    let domain = operator.inner.domain();
+    let model = settings.model_of(&domain);
     let problem = problem(operator, observations, truth, truth_matrix)?;
     let backend = options.backend()?;
-    let settings = started(&options, settings, init, shape)?;
+    let settings = started(&options, settings, init, domain)?;
     let axes = options.axes()?;
     axes.check(problem.instances()).map_err(raised)?;
     let trials = axes.trials_from(&settings, problem.instances());
     let settings = settings.trials(trials);
-    let contender = |label: String, word: lowrank::Method, parameters: Parameters, own: &Options<'_>| {
-        let mut settings = settings.clone().method(word).parameters(parameters);
-        if let Some(step) = own.one("step_size")? {
-            settings = settings.step_size(step);
-        }
+    let contender = |label: String, method: Method, loss: Loss, step_size: Option<f64>| {
         let schedule = match options.observe()? {
             Some(asked) => asked,
-            None => usual_schedule(word, &parameters, &backend),
+            None => usual_schedule(&method, &backend),
         };
-        Ok::<_, PyErr>(Contender::new(label, settings.observe(schedule)))
+        let mut settings = settings.clone().method(method).loss(loss).observe(schedule);
+        if let Some(step) = step_size {
+            settings = settings.step_size(step);
+        }
+        Ok::<_, PyErr>(Contender::new(label, settings))
     };
     let contenders = match methods {
         Some(methods) => {
             let of = |(label, own): (String, Bound<'py, PyDict>)| {
                 let own = Options(own);
-                let word = method(&own.one::<String>("method")?.unwrap_or_default())?;
-                let parameters = Parameters { damping: own.one("damping")?, ..own.parameters()? };
-                contender(label, word, parameters, &own)
+                let parameters = own.parameters()?.with("damping", own.one::<f64>("damping")?);
+                contender(label, own.method_with(parameters)?, own.loss()?, own.one("step_size")?)
             };
             methods.into_iter().map(of).collect::<PyResult<Vec<_>>>()?
         }
         None => {
-            let none = Options(PyDict::new(py));
-            let plain = Parameters::default();
-            let fits = METHODS.iter().filter(|card| card.method.algorithm(&plain, shape, false).is_ok());
-            fits.map(|card| contender(card.word.to_owned(), card.method, plain, &none)).collect::<PyResult<Vec<_>>>()?
+            let plain = Loss::default();
+            let methods = METHODS.iter().map(|card| card.method()).filter(|method| method.suits(plain, &model).is_ok());
+            methods.map(|m| contender(m.word().to_owned(), m, plain, None)).collect::<PyResult<Vec<_>>>()?
         }
     };
     let levels = levels.unwrap_or_else(|| LEVELS.to_vec());

@@ -1,7 +1,7 @@
 //! Truths: synthetic ones, and those of arrays.
 
 use lowrank::io::{factor_of, pair_of, rectangular_truth_of, truth_matrix_of};
-use lowrank::problem::{Model, Shape, synthetic as made};
+use lowrank::models::{self, Model};
 use lowrank::{Problem, problem};
 use numpy::PyUntypedArray;
 use pyo3::prelude::*;
@@ -9,7 +9,6 @@ use pyo3::prelude::*;
 use crate::arrays;
 use crate::errors::{invalid, raised};
 use crate::operator::Operator;
-use crate::options::word;
 
 #[pyclass(frozen, module = "lowrank._lowrank")]
 pub struct Truth(pub problem::Truth);
@@ -19,11 +18,11 @@ impl Truth {
     /// (n1, n2).
     #[getter]
     fn shape(&self) -> (usize, usize) {
-        (self.0.shape().rows(), self.0.shape().columns())
+        (self.0.domain().rows(), self.0.domain().columns())
     }
 
     fn matrix<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        arrays::made(py, self.0.to_matrix(), &[self.0.shape().rows(), self.0.shape().columns()])
+        arrays::made(py, self.0.to_matrix(), &[self.0.domain().rows(), self.0.domain().columns()])
     }
 
     fn left<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -66,12 +65,9 @@ pub fn synthetic(
     seed: u64,
     signature: Option<(usize, usize)>,
 ) -> PyResult<Truth> {
-    let builder = match word::<Model>("model", model)? {
-        Model::Asymmetric => made::asymmetric(sizes.0, sizes.1).rank(rank),
-        Model::Signed => made::signed(sizes.0, signature.unwrap_or((rank, 0))),
-        _ => made::psd(sizes.0).rank(rank),
-    };
-    builder.condition_number(condition_number).seed(seed).build().map(Truth).map_err(raised)
+    let card = models::card(model).map_err(raised)?;
+    let builder = || Model::from_word(model, signature)?.truth(&card.domain(sizes.0, sizes.1)?, Some(rank));
+    builder().map_err(raised)?.condition_number(condition_number).seed(seed).build().map(Truth).map_err(raised)
 }
 
 /// Truths as Python gives them: (kind, arrays).
@@ -86,28 +82,25 @@ pub enum Given<'py> {
 
 /// Attaches a truth.
 pub fn attached(
-    problem: Problem,
+    (problem, operator): (Problem, &Operator),
     truth: Option<Given<'_>>,
     matrix: Option<Bound<'_, PyUntypedArray>>,
 ) -> PyResult<Problem> {
-    let shape = problem.operator().shape();
-    let (n1, n2) = (shape.rows(), shape.columns());
-    let fits = |model: Model, allowed: &str| match shape.model() == model {
+    let domain = problem.operator().domain();
+    let (n1, n2) = (domain.rows(), domain.columns());
+    let fits = |word: &str| match operator.card.word == word {
         true => Ok(()),
         false => {
-            Err(invalid("truth", "factors of another model", allowed, "Give truth_matrix, or the factors of the model"))
+            let allowed = format!("{} for the model {}", operator.card.truth, operator.card.word);
+            let fix = "Give truth_matrix, or the factors of the model";
+            Err(invalid("truth", "factors of another model", &allowed, fix))
         }
-    };
-    let of_model = match shape.model() {
-        Model::Asymmetric => "a pair (L, R) for the model asymmetric",
-        Model::Signed => "(X, (p, q)) for the model signed",
-        _ => "X of shape (n, r) for the model psd",
     };
     let problem = match truth {
         None => problem,
         Some(Given::Made(truth)) => problem.with_truth(truth.get().0.clone()).map_err(raised)?,
         Some(Given::Pair(left, right)) => {
-            fits(Model::Asymmetric, of_model)?;
+            fits("asymmetric")?;
             let (left, right) = (arrays::lent("truth", &left)?, arrays::lent("truth", &right)?);
             let (left, right) = pair_of("truth", left, right, (n1, n2), "truth").map_err(raised)?;
             let k = left.columns;
@@ -117,13 +110,13 @@ pub fn attached(
             problem.with_truths(truths).map_err(raised)?
         }
         Some(Given::Signed(x, signature)) => {
-            fits(Model::Signed, of_model)?;
+            fits("signed")?;
             let x = factor_of(arrays::lent("truth", &x)?, n1, "truth").map_err(raised)?;
             let truth = problem::Truth::from_signed_factor(n1, signature, x.values).map_err(raised)?;
             problem.with_truth(truth).map_err(raised)?
         }
         Some(Given::Factor(x)) => {
-            fits(Model::Psd, of_model)?;
+            fits("psd")?;
             let x = factor_of(arrays::lent("truth", &x)?, n1, "truth").map_err(raised)?;
             let truths =
                 x.values.chunks(n1 * x.columns).map(|v| problem::Truth::from_factor(n1, x.columns, v.to_vec()));
@@ -133,8 +126,7 @@ pub fn attached(
     };
     let Some(matrix) = matrix else { return Ok(problem) };
     let array = arrays::lent("truth_matrix", &matrix)?;
-    let matrix =
-        if Shape::is_symmetric(&shape) { truth_matrix_of(array, n1) } else { rectangular_truth_of(array, n1, n2) };
-    let truth = matrix.and_then(|matrix| problem::Truth::from_matrix_of(shape, matrix)).map_err(raised)?;
+    let matrix = if domain.is_symmetric() { truth_matrix_of(array, n1) } else { rectangular_truth_of(array, n1, n2) };
+    let truth = matrix.and_then(|matrix| problem::Truth::from_matrix_of(domain, matrix)).map_err(raised)?;
     problem.with_truth(truth).map_err(raised)
 }

@@ -8,12 +8,12 @@ use crate::bench::{Case, Effort, Measurement, time_iterations};
 use crate::engine::Precision;
 use crate::error::Result;
 use crate::operators::{Cost, Course, HostKernel, Loss, Operator, Pair, TrialPass};
-use crate::problem::{Factors, Shape};
+use crate::problem::{Domain, Factors};
 use crate::real::Real;
 
 /// Aᵢ = 0 for every i, in as many shards as a small problem has.
 struct Empty {
-    shape: Shape,
+    domain: Domain,
     measurements: usize,
 }
 
@@ -23,8 +23,8 @@ impl Operator for Empty {
     fn name(&self) -> &str {
         "empty"
     }
-    fn shape(&self) -> Shape {
-        self.shape
+    fn domain(&self) -> Domain {
+        self.domain
     }
     fn measurements(&self) -> usize {
         self.measurements
@@ -39,7 +39,7 @@ impl Operator for Empty {
         self.measurements * shard / SHARDS..self.measurements * (shard + 1) / SHARDS
     }
     fn sensing_matrix(&self, _i: usize) -> Vec<f64> {
-        vec![0.0; self.shape.rows() * self.shape.columns()]
+        vec![0.0; self.domain.rows() * self.domain.columns()]
     }
     fn forward(&self, _shard: usize, _point: &Factors, out: &mut [f64]) {
         out.fill(0.0);
@@ -47,7 +47,7 @@ impl Operator for Empty {
     fn adjoint_apply(&self, _shard: usize, _residual: &[f64], _applied: &Factors, _out: &mut [f64]) {}
     /// As many operations as keep all threads busy, which is what is to be seen.
     fn cost(&self, batch: usize, _search_rank: usize) -> Cost {
-        Cost { bytes: 0.0, flops: 4.0 * self.measurements as f64 * self.shape.dimension() as f64 * batch as f64 }
+        Cost { bytes: 0.0, flops: 4.0 * self.measurements as f64 * self.domain.dimension() as f64 * batch as f64 }
     }
     fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
         Some(self)
@@ -62,7 +62,7 @@ impl<T: Real> HostKernel<T> for Empty {
         0
     }
     fn prepare(&self, _point: Pair<'_, T>, _scratch: &mut [T], _out: &mut [T]) {}
-    fn accumulator_len(&self, _search_rank: usize) -> usize {
+    fn accumulator_len(&self, _search_rank: usize, _factors: usize) -> usize {
         0
     }
     fn pass(&self, _course: Course, _shard: usize, _loss: Loss, _trials: &mut [TrialPass<'_, T>]) {}
@@ -90,10 +90,10 @@ pub fn overhead(
     batch: usize,
     effort: Effort,
 ) -> Result<Measurement> {
-    let shape = Shape::psd(n);
-    shape.validate()?;
+    let domain = Domain::symmetric(n);
+    domain.validate()?;
     let case = Case {
-        operator: Arc::new(Empty { shape, measurements }),
+        operator: Arc::new(Empty { domain, measurements }),
         batch,
         search_rank,
         backend: Backend::Cpu,
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn an_empty_operator_has_all_its_parts_and_takes_time() {
-        let empty = Empty { shape: Shape::psd(5), measurements: 11 };
+        let empty = Empty { domain: Domain::symmetric(5), measurements: 11 };
         let lengths: usize = (0..empty.shards()).map(|shard| empty.shard_range(shard).len()).sum();
         assert_eq!(lengths, 11);
         let effort = Effort { samples: 1, seconds: 1e-4 };

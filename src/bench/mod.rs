@@ -18,9 +18,10 @@ use crate::engine::{Candidate, Load, Precision};
 use crate::error::{Error, Result};
 use crate::gpu;
 use crate::memory::Place;
-use crate::methods::Recipe;
-use crate::operators::{Operator, Storage};
-use crate::problem::Factors;
+use crate::methods::{Context, Method};
+use crate::models::Model;
+use crate::operators::{Loss, Operator, Storage};
+use crate::tape::Tape;
 
 pub use empty::overhead;
 pub use limit::{Limit, Probe, RateTest};
@@ -105,30 +106,33 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
             return Err(Error::invalid(name, 0, "at least 1", "give at least 1"));
         }
     }
-    let (n, m) = (operator.shape().rows(), operator.measurements());
+    let (shape, m) = (operator.domain(), operator.measurements());
+    let n = shape.rows();
+    let mut tape = Tape::new(Model::psd().recorded(), shape, case.search_rank, Loss::Square, false, false);
+    Method::from(Method::gd()).record(&mut tape, &Context { undamped: false, floor: 0.0 })?;
+    let program = Arc::new(tape.finish());
     let load = Load {
         operator: operator.clone(),
-        recipe: Recipe::default(),
-        driven: None,
+        program: program.clone(),
+        increments: None,
         batch: case.batch,
-        search_rank: case.search_rank,
-        signature: None,
         variant: case.variant.clone(),
     };
     let options = gpu::Options { memory_bytes: case.device_memory, ..gpu::Options::default() };
     let mut engine = case.backend.load(&load, case.precision, &options)?;
-    engine.set_observations(&vec![0.5; case.batch * m], &vec![1.0; case.batch * m])?;
+    engine.write(program.target.into(), &vec![0.5; case.batch * m])?;
     // Steps so short that nothing grows: the arithmetic is the same for all finite numbers that are not subnormal.
-    engine.set_steps(&vec![1e-12; case.batch])?;
-    let entries = (0..case.batch * n * case.search_rank).map(|i| (i % 97) as f64 / 97.0 - 0.5).collect();
-    engine.set_factors(&Factors::symmetric(case.batch, n, case.search_rank, entries)?)?;
-    engine.set_active(&vec![true; case.batch])?;
+    if let Some(step) = program.find("step_size") {
+        engine.write(step, &vec![1e-12; case.batch])?;
+    }
+    let entries: Vec<f64> = (0..case.batch * n * case.search_rank).map(|i| (i % 97) as f64 / 97.0 - 0.5).collect();
+    engine.write(program.iterate.into(), &entries)?;
 
     // Warmed up and paced at once: iterations are doubled until a sample is long enough.
     let mut iterations = 1;
     loop {
         let begin = Instant::now();
-        engine.advance(iterations)?;
+        engine.run(iterations)?;
         let took = begin.elapsed().as_secs_f64();
         if took >= effort.seconds {
             break;
@@ -137,14 +141,14 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
         iterations = (wanted as usize).clamp(iterations + 1, iterations * 16);
     }
     let begin = Instant::now();
-    while !engine.settled() && begin.elapsed().as_secs_f64() < SETTLING_SECONDS {
-        engine.advance(1)?;
+    while !engine.info().settled && begin.elapsed().as_secs_f64() < SETTLING_SECONDS {
+        engine.run(1)?;
     }
     let mut probe = probe_bytes.and_then(|bytes| Probe::new(&case.backend, bytes));
     let mut times = Vec::with_capacity(effort.samples);
     for _ in 0..effort.samples.max(1) {
         let begin = Instant::now();
-        engine.advance(iterations)?;
+        engine.run(iterations)?;
         times.push(begin.elapsed().as_secs_f64() / iterations as f64);
         if let Some(probe) = &mut probe {
             probe.round()?;

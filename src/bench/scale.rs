@@ -10,7 +10,7 @@ use crate::engine::Precision;
 use crate::error::Result;
 use crate::memory;
 use crate::operators::Dense;
-use crate::problem::Shape;
+use crate::problem::Domain;
 
 /// One size that is varied while the others stay.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ pub fn scale(
         // What was there before the operator is no part of the prediction.
         let before = memory::resident().filter(|_| memory::reset_peak());
         let case = Case {
-            operator: Arc::new(Dense::noise(Shape::psd(n), m, 1)?),
+            operator: Arc::new(Dense::noise(Domain::symmetric(n), m, 1)?),
             batch,
             search_rank,
             backend: backend.clone(),

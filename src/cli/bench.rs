@@ -8,7 +8,7 @@ use lowrank::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, overhe
 use lowrank::io::OutputFile;
 use lowrank::memory::{parse_size, readable_bytes};
 use lowrank::operators::{Dense, Operator, REGISTRY, Storage};
-use lowrank::problem::Shape;
+use lowrank::problem::Domain;
 use lowrank::{Backend, Error, Precision, Result};
 
 use super::{Ending, grid, said};
@@ -202,10 +202,10 @@ pub fn run(args: &Args) -> Result<Ending> {
 /// An instance to be timed: of stored matrices one whose numbers are made quickly.
 fn operator(name: &str, n: usize, m: usize, storage: Storage) -> Result<Arc<dyn Operator>> {
     if name == "dense" {
-        return Ok(Arc::new(Dense::noise_stored(Shape::psd(n), m, 1, storage)?));
+        return Ok(Arc::new(Dense::noise_stored(Domain::symmetric(n), m, 1, storage)?));
     }
     match REGISTRY.iter().find(|registration| registration.name == name) {
-        Some(registration) => Ok(Arc::from((registration.random)(Shape::psd(n), m, 1)?)),
+        Some(registration) => Ok(Arc::from((registration.random)(Domain::symmetric(n), m, 1)?)),
         None => Err(Error::Invalid {
             name: "operator".into(),
             found: format!("'{name}'"),

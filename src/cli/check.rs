@@ -7,7 +7,7 @@ use lowrank::Result;
 use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
 use lowrank::memory::readable_bytes;
 use lowrank::operators::{CASES, Operator, REGISTRY, VARIANT_CASES};
-use lowrank::problem::Shape;
+use lowrank::problem::Domain;
 use lowrank::soak::Soak;
 
 use super::{Ending, remark, said};
@@ -71,15 +71,15 @@ pub fn run(args: &Args) -> Result<Ending> {
         // Random matrices for the bounds, integer ones for exactness.
         let mut cases: Vec<(String, Box<dyn Operator>)> = Vec::new();
         for &(n, m) in CASES {
-            let shape = Shape::psd(n);
-            cases.push((format!("n={n} m={m}"), (registration.random)(shape, m, 1)?));
-            cases.push((format!("n={n} m={m}, integers"), (registration.integers)(shape, m, 1)?));
+            let domain = Domain::symmetric(n);
+            cases.push((format!("n={n} m={m}"), (registration.random)(domain, m, 1)?));
+            cases.push((format!("n={n} m={m}, integers"), (registration.integers)(domain, m, 1)?));
         }
         for variant in registration.variants {
             for &(n, m) in VARIANT_CASES {
-                let (shape, name) = (Shape::psd(n), format!("{} n={n} m={m}", variant.name));
-                cases.push((format!("{name}, integers"), (variant.integers)(shape, m, 1)?));
-                cases.push((name, (variant.random)(shape, m, 1)?));
+                let (domain, name) = (Domain::symmetric(n), format!("{} n={n} m={m}", variant.name));
+                cases.push((format!("{name}, integers"), (variant.integers)(domain, m, 1)?));
+                cases.push((name, (variant.random)(domain, m, 1)?));
             }
         }
         said(writeln!(out, "{} ({} problems)", registration.name, cases.len()))?;

@@ -56,9 +56,9 @@ pub fn run(args: &Args) -> Result<Ending> {
          U ({N}x{SEARCH_RANK}, far more columns than needed) from a random start of size {scale:.1e}"
     ));
     let truth = synthetic::psd(N).rank(RANK).seed(args.seed).build()?;
-    let operator = Dense::gaussian(truth.shape(), MEASUREMENTS, args.seed)?;
+    let operator = Dense::gaussian(truth.domain(), MEASUREMENTS, args.seed)?;
     let x = truth.factor().map(|x| x.as_slice().to_vec()).unwrap_or_default();
-    let settings = Settings::new(Method::GradientDescent)
+    let settings = Settings::new(Method::gd())
         .search_rank(SEARCH_RANK)
         .step_size(STEP_SIZE)
         .init(Init::SmallRandom { scale, seed: args.seed })

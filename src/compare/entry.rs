@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::compare::Metric;
-use crate::error::Result;
-use crate::methods::{Algorithm, Method, Rule, StepRule};
-use crate::solver::{Init, Problem, Settings, Solution, Status, TrialSolution};
+use crate::methods::{Method, StepRule};
+use crate::solver::{Init, Settings, Solution, Status};
 use crate::sweep::quantile;
 
 /// Where an entry's trials began.
@@ -53,28 +52,19 @@ pub struct Entry {
     pub method: Method,
     pub start: Start,
     pub step_rule: StepRule,
-    /// Passes over the measurements in an iteration, those for looks not counted; `None` where it varies.
-    pub passes: Option<f64>,
+    /// Passes over the measurements in an iteration, those for looks not counted.
+    pub passes: f64,
     /// For each trial, in how many iterations its damping had to be raised.
     pub damping_raised: Vec<usize>,
     pub solution: Solution,
     metric: Metric,
 }
 
-/// Passes of an iteration over the data.
-fn passes(algorithm: &Algorithm) -> Option<f64> {
-    match algorithm {
-        Algorithm::Recipe(recipe) => Some(recipe.minibatches.map_or(1.0, |groups| 1.0 / groups.count as f64)),
-        Algorithm::Driven(driven) => {
-            let sides = if driven.rule == Rule::Alternating { 2.0 } else { 1.0 };
-            match (driven.rule, driven.step) {
-                (Rule::Manifold { minibatches: Some(_) }, _) | (_, StepRule::Armijo) => None,
-                // One for the gradient and one for the quartic.
-                (_, StepRule::Exact) => Some(2.0 * sides),
-                (_, StepRule::Constant) => Some(sides),
-            }
-        }
-    }
+/// What is known once a contender has run.
+pub(super) struct Ran {
+    pub(super) solution: Solution,
+    pub(super) passes: f64,
+    pub(super) damping_raised: Vec<usize>,
 }
 
 /// The middle of some values, those that are absent counting as infinite; `None` where the middle is not finite.
@@ -85,28 +75,15 @@ fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 }
 
 impl Entry {
-    pub(super) fn new(
-        position: usize,
-        label: String,
-        settings: Settings,
-        problem: &Problem,
-        metric: Metric,
-        solution: Solution,
-        damping_raised: Vec<usize>,
-    ) -> Result<Self> {
-        let method = settings.method;
-        let parameters = |of: fn(&TrialSolution) -> bool| solution.trials.iter().any(of);
-        let undamped = parameters(|t| t.parameters.damping == Some(0.0));
+    pub(super) fn new(position: usize, label: String, settings: Settings, metric: Metric, ran: Ran) -> Self {
+        let Ran { solution, passes, damping_raised } = ran;
         let start = match settings.init {
             Init::Given(_) => Start::Given,
-            _ if parameters(|t| t.parameters.init_scale.is_none()) => Start::Spectral,
+            _ if solution.trials.iter().any(|t| t.parameters.init_scale.is_none()) => Start::Spectral,
             _ => Start::Random,
         };
-        let usual = if method.searches() { StepRule::Exact } else { StepRule::Constant };
-        let step_rule = settings.parameters.step_rule.unwrap_or(usual);
-        let algorithm = method.algorithm(&settings.parameters, problem.operator().shape(), undamped)?;
-        let passes = passes(&algorithm);
-        Ok(Self { position, label, method, start, step_rule, passes, damping_raised, solution, metric })
+        let (method, step_rule) = (settings.method.clone(), settings.method.step_rule());
+        Self { position, label, method, start, step_rule, passes, damping_raised, solution, metric }
     }
 
     /// What its errors are.

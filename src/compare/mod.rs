@@ -14,9 +14,10 @@ use std::ops::ControlFlow;
 
 use crate::backend::Backend;
 use crate::error::{Error, Result};
-use crate::methods::{Method, Parameters};
+use crate::methods::Method;
 use crate::solver::{Problem, Progress, Schedule, Settings, Solver};
 
+use entry::Ran;
 pub use entry::{Entry, Point, Start};
 pub use metric::Metric;
 
@@ -32,12 +33,11 @@ pub struct Contender {
 
 /// When a method is looked at unless something else is asked for: in every iteration, on a GPU, where looks cost more, every ten;
 /// of methods that take groups of measurements in turn once an epoch, as a look takes a pass over all of them.
-pub fn usual_schedule(method: Method, parameters: &Parameters, backend: &Backend) -> Schedule {
-    match (method, parameters.minibatches) {
-        (Method::Sgd, groups) => Schedule::Every(groups.unwrap_or(10)),
-        (_, Some(groups)) => Schedule::Every(groups),
-        _ if matches!(backend, Backend::Gpu(_)) => Schedule::default(),
-        _ => Schedule::Every(1),
+pub fn usual_schedule(method: &Method, backend: &Backend) -> Schedule {
+    match method.minibatches() {
+        Some(groups) => Schedule::Every(groups),
+        None if matches!(backend, Backend::Gpu(_)) => Schedule::default(),
+        None => Schedule::Every(1),
     }
 }
 
@@ -131,7 +131,7 @@ pub fn compare(
     let (mut entries, mut absent, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
     let mut interrupted = false;
     for (position, Contender { label, settings }) in contenders.into_iter().enumerate() {
-        let method = settings.method;
+        let method = settings.method.clone();
         if interrupted {
             let reason = "the comparison was interrupted before its turn".to_owned();
             absent.push(Absent { position, label, method, reason });
@@ -144,8 +144,8 @@ pub fn compare(
                 interrupted |= flow.is_break();
                 flow
             })?;
-            let raised = solver.damping_raised()?;
-            Entry::new(position, label.clone(), settings, problem, metric, solution, raised)
+            let (passes, damping_raised) = (solver.passes(), solver.damping_raised()?);
+            Ok(Entry::new(position, label.clone(), settings, metric, Ran { solution, passes, damping_raised }))
         };
         match run() {
             Ok(entry) => entries.push(entry),

@@ -18,7 +18,7 @@ pub use paper::{Diagnosis, PaperDiagnostics};
 pub use phases::{ALIGNED, Phase, PhaseClock, PhaseInput, Phases, TWIN_LEFT, phases};
 pub use proxy::{FELL, GAP, GROWN, PhaseProxy, ProxyClock, QUIET, SPENT, STILL};
 pub use spectrum::{Spectrum, spectral_norm};
-pub use start::{signed_start, spectral_start};
+pub use start::spectral_start;
 pub use subspace::{SignalAndNoise, leading_left, signal_and_noise, sine_of_largest_angle};
 pub use twin::{PowerTwin, TwinFactor};
 
@@ -35,10 +35,10 @@ pub use twin::{PowerTwin, TwinFactor};
 /// [`crate::Error::Invalid`] where the sizes differ.
 pub fn relative_error(found: &Product<'_>, truth: &Truth) -> Result<f64> {
     let (n1, n2, k) = (found.rows(), found.columns(), found.left().columns());
-    if (n1, n2) != (truth.shape().rows(), truth.shape().columns()) {
+    if (n1, n2) != (truth.domain().rows(), truth.domain().columns()) {
         return Err(crate::Error::invalid(
             "truth",
-            format!("a {} matrix", truth.shape()),
+            format!("a {} matrix", truth.domain()),
             format!("a {n1}x{n2} matrix"),
             "the truth must have the size of the unknown",
         ));
@@ -135,7 +135,7 @@ mod tests {
             let (l, r) = (MatrixView::new(20, 3, &l).unwrap(), MatrixView::new(x.columns(), 3, &r).unwrap());
             let found = if x.is_single() { Product::signed(l, 2) } else { Product::pair(l, r).unwrap() };
             let by_qr = relative_error(&found, &truth).unwrap();
-            let direct = relative_error(&found, &Truth::from_matrix_of(truth.shape(), truth.to_matrix()).unwrap());
+            let direct = relative_error(&found, &Truth::from_matrix_of(truth.domain(), truth.to_matrix()).unwrap());
             approx::assert_relative_eq!(by_qr, direct.unwrap(), max_relative = 1e-10);
             let itself = relative_error(&x, &truth).unwrap();
             assert!(itself < 1e-15, "{itself:e}");

@@ -148,7 +148,7 @@ impl PaperDiagnostics {
 
 /// An orthonormal basis of col(X) and the nonzero singular values of X, largest first.
 fn truth_basis(truth: &Truth) -> Result<(Vec<f64>, Vec<f64>)> {
-    let n = truth.shape().rows();
+    let n = truth.domain().rows();
     let (sigma, vectors) = match truth.factor() {
         Some(x) => linalg::left_singular(n, x.columns(), x.as_slice(), x.columns())?,
         None => {

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::host;
 use crate::linalg::{orthonormal_columns, symmetric_eigen, view};
+use crate::models::Triplets;
 use crate::operators::Operator;
 use crate::problem::Factors;
 use crate::problem::random::{Purpose, normals};
@@ -29,12 +30,12 @@ impl Spectrum {
     /// # Errors
     /// [`crate::Error::Invalid`] where P is not finite.
     pub fn new(operator: &dyn Operator, weighted: &[f64], s: f64, wanted: usize) -> Result<Self> {
-        let n = operator.shape().rows();
+        let n = operator.domain().rows();
         let scale = |values: &mut Vec<f64>| values.iter_mut().for_each(|v| *v *= s);
         if n <= LARGEST_FORMED {
             let mut identity = vec![0.0; n * n];
             identity.iter_mut().step_by(n + 1).for_each(|v| *v = 1.0);
-            let mut p = host::adjoint(operator, weighted, &Factors::symmetric(1, n, n, identity)?);
+            let mut p = host::adjoint(operator, weighted, &Factors::single(1, n, n, identity)?);
             scale(&mut p);
             let (values, vectors) = symmetric_eigen(n, &p)?;
             return Ok(Self::descending(n, values, vectors));
@@ -44,7 +45,7 @@ impl Spectrum {
         let mut ritz = (vec![], vec![]);
         for _ in 0..STEPS {
             let q = orthonormal_columns(n, columns, &v);
-            v = host::adjoint(operator, weighted, &Factors::symmetric(1, n, columns, q.clone())?);
+            v = host::adjoint(operator, weighted, &Factors::single(1, n, columns, q.clone())?);
             scale(&mut v);
             // Rayleigh–Ritz: QᵀPQ = W Θ Wᵀ, vectors QW.
             let small = view(n, columns, &q).transpose() * view(n, columns, &v);
@@ -111,7 +112,7 @@ impl Spectrum {
     }
 }
 
-/// ‖P‖ for P = s·Σ wᵢyᵢAᵢ of an asymmetric operator, to about a per cent, from below.
+/// ‖P‖ for P = s·Σ wᵢyᵢAᵢ of any operator, to about a per cent, from below.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] where P is not finite.
@@ -119,27 +120,20 @@ pub fn spectral_norm(operator: &dyn Operator, weighted: &[f64], s: f64) -> Resul
     Ok(singular_triplets(operator, weighted, s, 1)?.values.first().copied().unwrap_or(0.0))
 }
 
-/// Leading singular triplets, largest value first: `left` is n1×count and `right` n2×count, row-major.
-pub(crate) struct Triplets {
-    pub values: Vec<f64>,
-    pub left: Vec<f64>,
-    pub right: Vec<f64>,
-}
-
-/// At least `wanted` leading singular triplets of P = s·Σ wᵢyᵢAᵢ of an asymmetric operator, by subspace iteration with
+/// At least `wanted` leading singular triplets of P = s·Σ wᵢyᵢAᵢ, by subspace iteration with
 /// PᵀP: values from below, to about a per cent. Up to a smaller side of 1024 P is formed by one application to the identity, which
 /// costs what one step costs; not so where measurements touch few entries.
 pub(crate) fn singular_triplets(operator: &dyn Operator, weighted: &[f64], s: f64, wanted: usize) -> Result<Triplets> {
-    let shape = operator.shape();
-    let (n1, n2) = (shape.rows(), shape.columns());
+    let domain = operator.domain();
+    let (n1, n2) = (domain.rows(), domain.columns());
     let k = (2 * wanted).max(8).min(n1).min(n2);
     let zeros = |n: usize, k: usize| vec![0.0; n * k];
     let eye = |n: usize| -> Vec<f64> { (0..n * n).map(|at| f64::from(u8::from(at / n == at % n))).collect() };
     let times = |v: Vec<f64>, k: usize| -> Result<Vec<f64>> {
-        Ok(host::adjoint(operator, weighted, &Factors::pair(1, shape, k, zeros(n1, k), v)?))
+        Ok(host::adjoint(operator, weighted, &Factors::pair(1, domain, k, zeros(n1, k), v)?))
     };
     let transposed = |w: Vec<f64>, k: usize| -> Result<Vec<f64>> {
-        Ok(host::adjoint_transposed(operator, weighted, &Factors::pair(1, shape, k, w, zeros(n2, k))?))
+        Ok(host::adjoint_transposed(operator, weighted, &Factors::pair(1, domain, k, w, zeros(n2, k))?))
     };
     // P, n1×n2.
     let formed = match (n1.min(n2) <= LARGEST_FORMED && operator.gather_f64().is_none(), n2 <= n1) {

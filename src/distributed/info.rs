@@ -3,9 +3,10 @@
 use crate::distributed::Part;
 use crate::engine::{EngineInfo, Precision, Shared};
 use crate::memory::{Memory, Part as MemoryPart};
+use crate::tape::Program;
 
 /// That of the first part, with the bytes of all parts of this rank.
-pub(super) fn info(parts: &[Part<'_>], precision: Precision, shared: Shared) -> EngineInfo {
+pub(super) fn info(parts: &[Part<'_>], precision: Precision, shared: Shared, program: &Program) -> EngineInfo {
     let mut info = parts[0].engine.info().clone();
     let mut memory: Vec<MemoryPart> = Vec::new();
     for (index, other) in parts.iter().map(|part| part.engine.info()).enumerate() {
@@ -24,6 +25,7 @@ pub(super) fn info(parts: &[Part<'_>], precision: Precision, shared: Shared) -> 
             info.notices.extend(other.notices.iter().cloned());
         }
     }
+    info.operator_bytes_per_iteration *= program.passes();
     let mut said = std::collections::BTreeSet::new();
     info.notices.retain(|notice| said.insert(notice.clone()));
     if shared.ranks > 1 {

@@ -1,69 +1,55 @@
-//! An engine that sums over the measurements of all ranks of a team, around engines for this rank's share of them.
+//! How A is applied where the ranks of a team share the measurements, around engines for this rank's share of them.
 //!
-//! The m measurements are cut into P parts, and each rank has a run of them with an engine each. For a gradient every part's Σ wᵢρ′(eᵢ)AᵢV
+//! The m measurements are cut into P parts, and each rank has a run of them with an engine each. For a pass every part's Σ wᵢρ′(eᵢ)AᵢV
 //! is taken by its engine; the parts are added in a binary tree whose leaves they are. A rank adds what lies whole below a node that
 //! is its own, hands the nodes to the others, and all of them add the rest: the sums do not depend on how many ranks there are, and
-//! where R is a power of two that divides P a rank hands out one node, n·k numbers a trial. Then every rank performs the same step (`host::stages`).
+//! where R is a power of two that divides P a rank hands out one node, n·k numbers a trial. Then every rank interprets the rest of the
+//! tape alike.
 //!
 //! Residuals that count from their mean ē over all ranks need Σ wᵢ(eᵢ − ē)AᵢV = Σ wᵢeᵢAᵢV − ē·Σ wᵢAᵢV. The second sum comes from a second
-//! lane of each engine, at the point 0 with the target −1, where every residual is 1.
+//! slot of each engine, at the point 0 with the target −1, where every residual is 1.
 //!
 //! Ranks on processors of different kinds might round a decomposition differently and drift apart: with the residuals, which are gathered
 //! when somebody looks, goes a digest of the factors, and ranks that differ are an error.
 
 mod info;
+mod slots;
 mod tree;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, Shared};
+use crate::engine::{Engine, Load};
+use crate::engine::{EngineInfo, Precision, Shared};
 use crate::error::{Error, Result};
-use crate::host::centre::{Centre, signed};
-use crate::host::stages::{Moving, Stages};
-use crate::methods::{Recipe, Tuning};
+use crate::host::machine::{Attendance, Machine, Passes, Request};
+use crate::host::registers::Registers;
+use crate::host::width;
 use crate::operators::Operator;
-use crate::problem::{Factors, Shape};
 use crate::real::{Real, convert};
+use crate::tape::{Evaluation, Op, Pass, Register, Sides, Values};
 use crate::team::Member;
 use info::info;
-use tree::{Cut, Moments, Node, sum};
+use slots::Slots;
+use tree::{Cut, Node, sum};
 
 /// A part of this rank.
 struct Part<'a> {
     range: Range<usize>,
     engine: Box<dyn Engine + 'a>,
+    /// Observations and weights as the engine has them.
+    observed: [Vec<f64>; 2],
 }
 
-/// A gradient over all ranks, and this rank's residuals, (batch, its measurements).
-#[derive(Clone)]
-struct Found<T> {
-    own: Vec<f64>,
-    moments: Vec<Moments>,
-    left: Vec<T>,
-    right: Vec<T>,
-}
-
-struct Distributed<'a, T> {
+struct Distributed<'a> {
     member: Member,
     cut: Cut,
     parts: Vec<Part<'a>>,
-    shape: Shape,
-    recipe: Recipe,
-    centred: bool,
-    info: EngineInfo,
-    batch: usize,
-    search_rank: usize,
-    signature: Option<(usize, usize)>,
-    /// (batch, m)
-    weights: Vec<f64>,
-    stages: Stages<T>,
-    active: Vec<bool>,
-    factor: Vec<T>,
-    right: Vec<T>,
-    centre: Option<Centre<T>>,
-    fresh: Option<Found<T>>,
+    ranges: Vec<Range<usize>>,
+    slots: Slots,
+    evaluation: Evaluation,
+    shared: Shared,
 }
 
 /// Loads an engine for a part; the number is how many this rank loads.
@@ -79,10 +65,10 @@ pub(crate) fn load<'a>(
     precision: Precision,
     inner: &Loader<'_, 'a>,
 ) -> Result<Box<dyn Engine + 'a>> {
-    Ok(match precision {
-        Precision::F64 => Box::new(Distributed::<f64>::new(load, member, precision, inner)?),
-        Precision::F32 | Precision::Mixed => Box::new(Distributed::<f32>::new(load, member, Precision::F32, inner)?),
-    })
+    match precision {
+        Precision::F64 => of::<f64>(load, member, precision, inner),
+        Precision::F32 | Precision::Mixed => of::<f32>(load, member, Precision::F32, inner),
+    }
 }
 
 /// FNV-1a.
@@ -90,227 +76,166 @@ fn digest(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-impl<'a, T: Real> Distributed<'a, T> {
-    fn new(load: &Load<'a>, member: &Member, precision: Precision, inner: &Loader<'_, 'a>) -> Result<Self> {
-        let operator = &load.operator;
-        let (shape, measurements, centred) = (operator.shape(), operator.measurements(), operator.is_centred());
-        let (rank, ranks) = (member.team.rank(), member.team.size());
-        if load.recipe.minibatches.is_some() {
-            return Err(Error::Unsupported {
-                what: "the method sgd, whose groups take turns, for measurements that ranks share".into(),
-                fix: "use gd or prec-gd".into(),
-            });
+fn of<'a, T: Real>(
+    load: &Load<'a>,
+    member: &Member,
+    precision: Precision,
+    inner: &Loader<'_, 'a>,
+) -> Result<Box<dyn Engine + 'a>> {
+    let (operator, program) = (&load.operator, &load.program);
+    let (shape, measurements, centred) = (operator.domain(), operator.measurements(), operator.is_centred());
+    let (rank, ranks) = (member.team.rank(), member.team.size());
+    let grouped = |op: &Op| matches!(op, Op::Pass(Pass { group: Some(_), .. }));
+    if program.steps().any(|step| grouped(&step.op)) {
+        return Err(Error::Unsupported {
+            what: "groups of measurements that take turns, for measurements that ranks share".into(),
+            fix: "use gd or prec-gd, or leave --minibatches out".into(),
+        });
+    }
+    if measurements < ranks {
+        let allowed = format!("at most one a measurement, {measurements}");
+        return Err(Error::invalid("ranks", ranks, allowed, "start fewer ranks"));
+    }
+    let cut = Cut { measurements, parts: member.parts.min(measurements), ranks };
+    let own = cut.of_rank(rank);
+    let right = |op: &Op| match op {
+        Op::Pass(pass) => {
+            pass.lanes.iter().any(|lane| lane.adjoint.as_ref().is_some_and(|adjoint| adjoint.right.is_some()))
         }
-        if measurements < ranks {
-            let allowed = format!("at most one a measurement, {measurements}");
-            return Err(Error::invalid("ranks", ranks, allowed, "start fewer ranks"));
-        }
-        let cut = Cut { measurements, parts: member.parts.min(measurements), ranks };
-        let own = cut.of_rank(rank);
-        let recipe = Recipe { loss: load.recipe.loss, ..Recipe::default() };
-        let lanes = if centred { 2 } else { 1 };
-        let mut parts = Vec::new();
-        for part in own.clone() {
-            let range = cut.measurements_of(part..part + 1);
-            let slice = operator.slice(range.clone()).ok_or_else(|| Error::Unsupported {
-                what: format!("the operator {} for ranks that share it", operator.name()),
-                fix: "implement Operator::slice".into(),
-            })?;
-            let operator: Arc<dyn Operator + 'a> = slice;
-            let part =
-                Load { operator, recipe, driven: None, batch: load.batch * lanes, signature: None, ..load.clone() };
-            parts.push(Part { range, engine: inner(&part, own.len())? });
-        }
-        let (batch, k) = (load.batch, load.search_rank);
-        let n2 = if shape.is_symmetric() { 0 } else { shape.columns() };
-        let node = 24 + lanes * (shape.rows() + n2) * k * size_of::<T>();
-        let shared = Shared {
-            ranks,
-            parts: cut.parts,
-            measurements: cut.measurements_of(own.clone()).len(),
-            bytes_per_gradient: if ranks > 1 { (cut.nodes(&own).len() * batch * node) as u64 } else { 0 },
-            bytes_sent: 0,
-            messages: 0,
+        _ => false,
+    };
+    let two_sided = program.steps().any(|step| right(&step.op));
+    let slots =
+        Slots { shape, search_rank: width(program), batch: load.batch, lanes: program.lanes(), centred, two_sided };
+    let sides = if two_sided { Sides::Both } else { Sides::Left };
+    let evaluation = Evaluation::new(sides, shape, slots.search_rank, program.loss);
+    let mut parts = Vec::new();
+    for part in own.clone() {
+        let range = cut.measurements_of(part..part + 1);
+        let slice = operator.slice(range.clone()).ok_or_else(|| Error::Unsupported {
+            what: format!("the operator {} for ranks that share it", operator.name()),
+            fix: "implement Operator::slice".into(),
+        })?;
+        let operator: Arc<dyn Operator + 'a> = slice;
+        let part = Load {
+            operator,
+            program: evaluation.program.clone(),
+            increments: None,
+            batch: slots.count(),
+            variant: load.variant.clone(),
         };
-        Ok(Self {
-            member: member.clone(),
-            cut,
-            info: info(&parts, precision, shared),
-            parts,
-            shape,
-            recipe: load.recipe,
-            centred,
-            batch,
-            search_rank: k,
-            signature: load.signature,
-            weights: vec![1.0; batch * measurements],
-            stages: Stages::new(load.recipe, shape, batch),
-            active: vec![true; batch],
-            factor: vec![T::ZERO; batch * shape.rows() * k],
-            right: vec![T::ZERO; batch * n2 * k],
-            centre: signed(load.signature, batch * shape.rows(), k),
-            fresh: None,
-        })
+        let engine = inner(&part, own.len())?;
+        parts.push(Part { range, engine, observed: [Vec::new(), Vec::new()] });
     }
+    let node = slots.node_bytes::<T>();
+    let shared = Shared {
+        ranks,
+        parts: cut.parts,
+        measurements: cut.measurements_of(own.clone()).len(),
+        bytes_per_gradient: if ranks > 1 { (cut.nodes(&own).len() * load.batch * node) as u64 } else { 0 },
+        bytes_sent: 0,
+        messages: 0,
+    };
+    let info = info(&parts, precision, shared.clone(), program);
+    let ranges = parts.iter().map(|part| part.range.clone()).collect();
+    let passes = Distributed { member: member.clone(), cut, parts, ranges, slots, evaluation, shared };
+    Ok(Box::new(Machine::<T, _>::new(program.clone(), passes, info, (load.batch, measurements, centred))))
+}
 
-    fn lanes(&self) -> usize {
-        if self.centred { 2 } else { 1 }
-    }
-
-    fn own(&self) -> Range<usize> {
-        self.cut.measurements_of(self.cut.of_rank(self.member.team.rank()))
-    }
-
+impl Distributed<'_> {
     fn all_gather(&mut self, own: &[u8], lengths: &[usize]) -> Result<Vec<u8>> {
-        if let Some(shared) = self.info.team.as_mut().filter(|shared| shared.ranks > 1) {
-            shared.bytes_sent += own.len() as u64;
-            shared.messages += 1;
+        if self.shared.ranks > 1 {
+            self.shared.bytes_sent += own.len() as u64;
+            self.shared.messages += 1;
         }
         self.member.team.all_gather(own, lengths)
     }
 
-    /// Factors for the lanes of the engines: beside each trial's, those of the second lane.
-    fn laned(&self, factors: &Factors, second: bool) -> Result<Factors> {
-        if !self.centred {
-            return Ok(factors.clone());
-        }
-        let twice = |data: &[f64]| -> Vec<f64> {
-            let of = |one: &[f64]| if second { one.to_vec() } else { vec![0.0; one.len()] };
-            data.chunks(data.len() / self.batch).flat_map(|one| [one.to_vec(), of(one)]).flatten().collect()
-        };
-        let (batch, left) = (2 * self.batch, twice(factors.left_data()));
-        match factors.is_single() {
-            true => Factors::symmetric(batch, self.shape.rows(), self.search_rank, left),
-            false => Factors::pair(batch, self.shape, self.search_rank, left, twice(factors.right_data())),
-        }
-    }
-
-    /// The sums of all ranks at a point, for the trials in `which`.
-    fn gradient(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Found<T>> {
-        let (lanes, m, own) = (self.lanes(), self.cut.measurements, self.own());
-        let (point, applied) = (self.laned(point, false)?, self.laned(applied, true)?);
-        let lanes_which: Vec<bool> = which.iter().flat_map(|on| std::iter::repeat_n(*on, lanes)).collect();
-        let trials: Vec<usize> = (0..self.batch).filter(|&trial| which[trial]).collect();
-        let mut residuals = vec![0.0; self.batch * own.len()];
-        let mut known = BTreeMap::new();
-        let first = self.cut.of_rank(self.member.team.rank()).start;
-        for (index, part) in self.parts.iter_mut().enumerate() {
-            let found = part.engine.evaluate_some(&point, &applied, &lanes_which)?;
-            let length = part.range.len();
-            let mut node = Node { moments: Vec::new(), sums: Vec::new() };
-            for &trial in &trials {
-                let e = &found.residual[trial * lanes * length..][..length];
-                let at = trial * own.len() + part.range.start - own.start;
-                residuals[at..at + length].copy_from_slice(e);
-                let weights = &self.weights[trial * m + part.range.start..trial * m + part.range.end];
-                // A weight of 0 must hide even an infinite residual.
-                let pairs = e.iter().copied().zip(weights.iter().copied()).filter(|(_, w)| *w != 0.0);
-                node.moments.push(Moments::new(self.centred, self.recipe.loss, &pairs.collect::<Vec<_>>()));
-                for lane in trial * lanes..(trial + 1) * lanes {
-                    for data in [&found.left, &found.right] {
-                        let size = data.len() / (self.batch * lanes);
-                        node.sums.extend(data[lane * size..(lane + 1) * size].iter().map(|&v| T::from_f64(v)));
-                    }
-                }
-            }
-            known.insert((first + index, first + index + 1), node);
-        }
-        let node = self.exchange(known, trials.len())?;
-        Ok(self.unpacked(node, &trials, residuals))
-    }
-
-    /// The sum over all parts, of those of this rank and those of the others.
-    fn exchange(&mut self, mut known: BTreeMap<(usize, usize), Node<T>>, trials: usize) -> Result<Node<T>> {
-        let (cut, centred) = (self.cut, self.centred);
+    /// The sum over all parts, of those of this rank and those of the others; `numbers` are those of a node.
+    fn exchange<T: Real>(&mut self, leaves: Vec<Node<T>>, (moments, sums): (usize, usize)) -> Result<Node<T>> {
+        let cut = self.cut;
         let nodes: Vec<Vec<Range<usize>>> = (0..cut.ranks).map(|rank| cut.nodes(&cut.of_rank(rank))).collect();
+        let first = cut.of_rank(self.member.team.rank()).start;
+        let mut known: BTreeMap<_, _> =
+            leaves.into_iter().enumerate().map(|(index, leaf)| ((first + index, first + index + 1), leaf)).collect();
+        let bytes = moments * size_of::<f64>() + sums * size_of::<T>();
         let mut message = Vec::new();
-        let n2 = if self.shape.is_symmetric() { 0 } else { self.shape.columns() };
-        let numbers = self.lanes() * (self.shape.rows() + n2) * self.search_rank;
-        let bytes = trials * (size_of::<Moments>() + numbers * size_of::<T>());
         for node in &nodes[self.member.team.rank()] {
-            sum(node.clone(), &mut known, centred).write(&mut message);
+            sum(node.clone(), &mut known).write(&mut message);
         }
         let lengths: Vec<usize> = nodes.iter().map(|nodes| nodes.len() * bytes).collect();
         let all = self.all_gather(&message, &lengths)?;
         let mut known: BTreeMap<(usize, usize), Node<T>> = (nodes.iter().flatten().zip(all.chunks(bytes.max(1))))
-            .map(|(node, bytes)| ((node.start, node.end), Node::read(bytes, trials)))
+            .map(|(node, bytes)| ((node.start, node.end), Node::read(bytes, moments)))
             .collect();
-        Ok(sum(0..cut.parts, &mut known, centred))
+        Ok(sum(0..cut.parts, &mut known))
+    }
+}
+
+impl<T: Real> Passes<T> for Distributed<'_> {
+    fn shards(&self) -> &[Range<usize>] {
+        &self.ranges
     }
 
-    /// Sums as gradients of the whole batch; zero for trials that were left out.
-    fn unpacked(&self, node: Node<T>, trials: &[usize], own: Vec<f64>) -> Found<T> {
-        let sizes = [self.factor.len() / self.batch, self.right.len() / self.batch];
-        let mut found = Found {
-            own,
-            moments: vec![Moments::default(); self.batch],
-            left: vec![T::ZERO; self.factor.len()],
-            right: vec![T::ZERO; self.right.len()],
-        };
-        let each = self.lanes() * (sizes[0] + sizes[1]);
-        for ((&trial, moments), sums) in trials.iter().zip(node.moments).zip(node.sums.chunks(each.max(1))) {
-            found.moments[trial] = moments;
-            let (sums, ones) = sums.split_at(sizes[0] + sizes[1]);
-            let out = (found.left[trial * sizes[0]..(trial + 1) * sizes[0]].iter_mut())
-                .chain(&mut found.right[trial * sizes[1]..(trial + 1) * sizes[1]]);
-            match self.centred {
-                true => out.zip(sums.iter().zip(ones)).for_each(|(out, (sum, one))| {
-                    *out = T::from_f64(sum.to_f64() - moments.mean * one.to_f64());
-                }),
-                false => out.zip(sums).for_each(|(out, sum)| *out = *sum),
+    fn pass(&mut self, pass: &Pass, request: &Request<'_>, registers: &mut Registers<T>) -> Result<()> {
+        let slots = self.slots;
+        let trials: Vec<usize> = (0..slots.batch).filter(|trial| request.active[*trial]).collect();
+        let (point, applied) = slots.arguments(pass, registers);
+        let which = slots.active(pass.lanes.len(), request.active);
+        let mut leaves: Vec<Node<T>> = Vec::with_capacity(self.parts.len());
+        let mut residuals: Vec<Vec<Vec<T>>> = Vec::with_capacity(self.parts.len());
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            let observed = slots.observed(pass, request.program, registers, index);
+            for ((values, known), at) in
+                observed.into_iter().zip(&mut part.observed).zip([self.evaluation.target, self.evaluation.weights])
+            {
+                if *known != values {
+                    part.engine.write(at, &values)?;
+                    *known = values;
+                }
             }
+            part.engine.set_active(&which)?;
+            part.engine.write(self.evaluation.point, &point)?;
+            part.engine.write(self.evaluation.applied, &applied)?;
+            let Evaluation { residual, gradient, .. } = self.evaluation;
+            let found = [part.engine.read(residual)?, part.engine.read(gradient)?];
+            let (leaf, own) = slots.leaf(pass.lanes.len(), &trials, &found, &part.observed[1], part.range.len());
+            leaves.push(leaf);
+            residuals.push(own);
         }
-        found
-    }
-
-    /// The gradient at the factors.
-    fn refresh(&mut self) -> Result<()> {
-        if self.fresh.is_some() {
-            return Ok(());
+        let adjoint = pass.lanes.iter().any(|lane| lane.adjoint.is_some());
+        if adjoint {
+            let sizes = slots.node_numbers(pass.lanes.len());
+            let node = self.exchange(leaves, (trials.len() * sizes.0, trials.len() * sizes.1))?;
+            slots.put(pass, &trials, &node, registers);
         }
-        let (batch, shape, k) = (self.batch, self.shape, self.search_rank);
-        let (point, applied) = match &mut self.centre {
-            Some(centre) => {
-                let (left, applied) = centre.around(&self.factor);
-                let point = Factors::pair(batch, shape, k, convert(left), convert(&self.factor))?;
-                (point, Factors::symmetric(batch, shape.rows(), k, convert(applied))?)
+        for (lane, of) in pass.lanes.iter().enumerate() {
+            let Values::Measure { out, .. } = of.values else { continue };
+            let mut shards = registers.take_measured(out);
+            for (shard, own) in shards.iter_mut().zip(&residuals) {
+                let length = shard.len() / slots.batch;
+                for (row, &trial) in trials.iter().enumerate() {
+                    let from = &own[row * pass.lanes.len() + lane];
+                    shard[trial * length..(trial + 1) * length].copy_from_slice(from);
+                }
             }
-            None => {
-                let factors = self.factors()?;
-                (factors.clone(), factors)
-            }
-        };
-        let which = self.active.clone();
-        self.fresh = Some(self.gradient(&point, &applied, &which)?);
+            registers.put_measured(out, shards);
+        }
         Ok(())
     }
 
-    fn iterate(&mut self) -> Result<()> {
-        self.refresh()?;
-        let Some(found) = self.fresh.take() else { return Ok(()) };
-        let whole = match &self.centre {
-            Some(centre) if self.recipe.precondition => Some(centre.whole(&self.factor)),
-            _ => None,
-        };
-        let moving = Moving {
-            left: &mut self.factor,
-            right: &mut self.right,
-            whole: whole.as_deref(),
-            left_gradient: &found.left,
-            right_gradient: &found.right,
-            search_rank: self.search_rank,
-        };
-        self.stages.move_on(moving, &self.active, &|trial| found.moments[trial].energy);
-        Ok(())
+    fn total(&mut self, by_shard: Vec<Vec<f64>>) -> Result<Vec<f64>> {
+        let numbers = by_shard.first().map_or(0, Vec::len);
+        let leaves = by_shard.into_iter().map(|moments| Node { moments, sums: Vec::<T>::new() }).collect();
+        Ok(self.exchange::<T>(leaves, (numbers, 0))?.moments)
     }
 
-    /// (batch, m) from (batch, its measurements) of every rank, and a look at whether all have the same factors.
-    fn gathered(&mut self, own: &[f64]) -> Result<Vec<f64>> {
-        let (cut, batch, m) = (self.cut, self.batch, self.cut.measurements);
-        let digest =
-            digest(bytemuck::cast_slice(&self.factor)) ^ digest(bytemuck::cast_slice(&self.right)).rotate_left(1);
+    fn gather(&mut self, registers: &Registers<T>, iterate: Register, own: &[Vec<T>]) -> Result<Vec<f64>> {
+        let (cut, batch, m) = (self.cut, self.slots.batch, self.cut.measurements);
+        let factors: Vec<T> = convert(&registers.read(iterate).unwrap_or_default());
+        let digest = digest(bytemuck::cast_slice(&factors));
         let mut message = digest.to_le_bytes().to_vec();
-        let numbers: Vec<T> = convert(own);
+        let numbers: Vec<T> = convert(&crate::host::side_by_side(own, batch));
         message.extend_from_slice(bytemuck::cast_slice(&numbers));
         let ranges: Vec<Range<usize>> = (0..cut.ranks).map(|rank| cut.measurements_of(cut.of_rank(rank))).collect();
         let lengths: Vec<usize> = ranges.iter().map(|range| 8 + batch * range.len() * size_of::<T>()).collect();
@@ -332,98 +257,6 @@ impl<'a, T: Real> Distributed<'a, T> {
         }
         Ok(out)
     }
-}
-
-impl<T: Real> Engine for Distributed<'_, T> {
-    fn info(&self) -> &EngineInfo {
-        &self.info
-    }
-
-    fn set_observations(&mut self, target: &[f64], weights: &[f64]) -> Result<()> {
-        let m = self.cut.measurements;
-        for part in &mut self.parts {
-            let (mut of_target, mut of_weights) = (Vec::new(), Vec::new());
-            for (target, weights) in target.chunks(m).zip(weights.chunks(m)) {
-                of_target.extend_from_slice(&target[part.range.clone()]);
-                of_weights.extend_from_slice(&weights[part.range.clone()]);
-                if self.centred {
-                    of_target.extend(std::iter::repeat_n(-1.0, part.range.len()));
-                    of_weights.extend_from_slice(&weights[part.range.clone()]);
-                }
-            }
-            part.engine.set_observations(&of_target, &of_weights)?;
-        }
-        self.weights.copy_from_slice(weights);
-        self.fresh = None;
-        Ok(())
-    }
-
-    fn set_steps(&mut self, steps: &[f64]) -> Result<()> {
-        self.stages.set_steps(steps);
-        Ok(())
-    }
-
-    fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
-        self.stages.set_ridge(shrink);
-        Ok(())
-    }
-
-    fn set_tuning(&mut self, tuning: &[Tuning]) -> Result<()> {
-        self.stages.set_tuning(tuning);
-        Ok(())
-    }
-
-    fn damping_raised(&mut self) -> Result<Vec<usize>> {
-        Ok(self.stages.raised().to_vec())
-    }
-
-    fn set_factors(&mut self, factors: &Factors) -> Result<()> {
-        factors.require("factors", self.batch, self.shape, self.search_rank)?;
-        self.factor = convert(factors.left_data());
-        if !self.right.is_empty() {
-            self.right = convert(factors.right_data());
-        }
-        self.stages.forget();
-        self.fresh = None;
-        Ok(())
-    }
-
-    fn set_centre(&mut self, centre: &Factors) -> Result<()> {
-        centre.require("centre", self.batch, self.shape, self.search_rank)?;
-        self.centre = Some(Centre::new(centre.left_data(), self.search_rank, self.signature));
-        self.fresh = None;
-        Ok(())
-    }
-
-    fn set_active(&mut self, active: &[bool]) -> Result<()> {
-        // A trial that wakes up has no gradient yet.
-        if active.iter().zip(&self.active).any(|(new, old)| *new && !*old) {
-            self.fresh = None;
-        }
-        self.active.copy_from_slice(active);
-        Ok(())
-    }
-
-    fn advance(&mut self, iterations: usize) -> Result<()> {
-        (0..iterations).try_for_each(|_| self.iterate())
-    }
-
-    fn residuals(&mut self) -> Result<Vec<f64>> {
-        self.refresh()?;
-        let own = self.fresh.as_ref().map(|found| found.own.clone()).unwrap_or_default();
-        self.gathered(&own)
-    }
-
-    fn factors(&mut self) -> Result<Factors> {
-        let (left, right) = (convert(&self.factor), convert(&self.right));
-        Factors::of(self.batch, self.shape, self.search_rank, left, right)
-    }
-
-    fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation> {
-        let found = self.gradient(point, applied, which)?;
-        let residual = self.gathered(&found.own)?;
-        Ok(Evaluation { residual, left: convert(&found.left), right: convert(&found.right) })
-    }
 
     fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
         let own: Vec<u8> = bytemuck::cast_slice(numbers).to_vec();
@@ -433,5 +266,13 @@ impl<T: Real> Engine for Distributed<'_, T> {
             numbers.iter_mut().zip(row).for_each(|(largest, number)| *largest = largest.max(*number));
         }
         Ok(())
+    }
+
+    fn attendance(&self) -> Attendance {
+        Attendance::Alone
+    }
+
+    fn report(&self, info: &mut EngineInfo) {
+        info.team = Some(self.shared.clone());
     }
 }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::engine::{Engine, EngineInfo, Evaluation, State};
+use crate::engine::{Engine, EngineInfo, State};
 use crate::error::{Error, Result};
-use crate::methods::Tuning;
-use crate::problem::Factors;
+use crate::tape::Register;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub enum Kind {
     NotANumber,
 }
 
-/// Which calls fail: the j-th of all calls of `advance`, `residuals` and `factors` of a run, counted from 0 over all engines that
+/// Which calls fail: the j-th of all calls of `run` and `read` of a run, counted from 0 over all engines that
 /// take part in it.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
@@ -57,10 +56,15 @@ impl Faulty<'_> {
             Some(Kind::Refused) => Err(Error::Device { adapter, message, fix }),
             Some(Kind::NotANumber) => {
                 let mut state = self.inner.state()?;
-                let mut left = state.find("left").unwrap_or_default().to_vec();
-                left.iter_mut().take(1).for_each(|u| *u = f64::NAN);
-                state.put("left", left);
-                self.inner.set_state(&state)
+                let broken = |state: &mut State, name: &str| {
+                    if let Some(values) = state.find(name) {
+                        let mut values = values.to_vec();
+                        values.iter_mut().take(1).for_each(|u| *u = f64::NAN);
+                        state.put(name, values);
+                    }
+                };
+                broken(&mut state, "factors");
+                self.inner.restore(&state)
             }
         }
     }
@@ -70,52 +74,27 @@ impl Engine for Faulty<'_> {
     fn info(&self) -> &EngineInfo {
         self.inner.info()
     }
-    fn set_observations(&mut self, target: &[f64], weights: &[f64]) -> Result<()> {
-        self.inner.set_observations(target, weights)
+    fn write(&mut self, register: Register, values: &[f64]) -> Result<()> {
+        self.inner.write(register, values)
     }
-    fn set_steps(&mut self, steps: &[f64]) -> Result<()> {
-        self.inner.set_steps(steps)
-    }
-    fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
-        self.inner.set_ridge(shrink)
-    }
-    fn set_tuning(&mut self, tuning: &[Tuning]) -> Result<()> {
-        self.inner.set_tuning(tuning)
-    }
-    fn damping_raised(&mut self) -> Result<Vec<usize>> {
-        self.inner.damping_raised()
-    }
-    fn set_factors(&mut self, factors: &Factors) -> Result<()> {
-        self.inner.set_factors(factors)
-    }
-    fn set_centre(&mut self, centre: &Factors) -> Result<()> {
-        self.inner.set_centre(centre)
-    }
-    fn set_active(&mut self, active: &[bool]) -> Result<()> {
-        self.inner.set_active(active)
-    }
-    fn advance(&mut self, iterations: usize) -> Result<()> {
+    fn read(&mut self, register: Register) -> Result<Vec<f64>> {
         self.pass()?;
-        self.inner.advance(iterations)
-    }
-    fn residuals(&mut self) -> Result<Vec<f64>> {
-        self.pass()?;
-        self.inner.residuals()
-    }
-    fn factors(&mut self) -> Result<Factors> {
-        self.pass()?;
-        self.inner.factors()
-    }
-    fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation> {
-        self.inner.evaluate_some(point, applied, which)
+        self.inner.read(register)
     }
     fn state(&mut self) -> Result<State> {
         self.inner.state()
     }
-    fn set_state(&mut self, state: &State) -> Result<()> {
-        self.inner.set_state(state)
+    fn restore(&mut self, state: &State) -> Result<()> {
+        self.inner.restore(state)
     }
-    fn f64_passes(&self) -> Option<usize> {
-        self.inner.f64_passes()
+    fn set_active(&mut self, active: &[bool]) -> Result<()> {
+        self.inner.set_active(active)
+    }
+    fn run(&mut self, iterations: usize) -> Result<()> {
+        self.pass()?;
+        self.inner.run(iterations)
+    }
+    fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
+        self.inner.agree(numbers)
     }
 }

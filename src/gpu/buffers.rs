@@ -1,5 +1,6 @@
 //! Buffers, panels and transfers.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub(super) fn real_words(precision: Precision) -> usize {
 
 /// A storage buffer of `words` 4-byte words, and guard words behind them where asked for.
 pub(super) struct Storage {
-    pub(super) label: &'static str,
+    pub(super) label: Cow<'static, str>,
     pub(super) words: usize,
     /// Words of one of its numbers.
     pub(super) number_words: usize,
@@ -44,12 +45,12 @@ impl Storage {
     /// [`Error::Device`] where the adapter cannot bind as much, or has no memory left.
     pub(super) fn new(
         device: &Device,
-        label: &'static str,
+        label: impl Into<Cow<'static, str>>,
         numbers: usize,
         number_words: usize,
         guarded: bool,
     ) -> Result<Self> {
-        let words = numbers.saturating_mul(number_words);
+        let (label, words) = (label.into(), numbers.saturating_mul(number_words));
         let guard = if guarded { GUARD_WORDS } else { 0 };
         let size = (words as u64).saturating_add(guard as u64).saturating_mul(4);
         let limit = largest_binding(device);
@@ -60,7 +61,7 @@ impl Storage {
             ));
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        let descriptor = wgpu::BufferDescriptor { label: Some(&*label), size, usage, mapped_at_creation: false };
         let buffer = device.raw().create_buffer(&descriptor);
         Ok(Self { label, words, number_words, buffer, staging: RefCell::new(None) })
     }
@@ -70,13 +71,14 @@ impl Storage {
         self.words / self.number_words
     }
 
-    /// Overwrites the whole content with numbers, rounded to f32 where it holds those.
-    pub(super) fn write_rounded(&self, device: &Device, values: &[f64]) {
+    /// Overwrites numbers from `first` on, rounded to f32 where it holds those.
+    pub(super) fn write_at(&self, device: &Device, first: usize, values: &[f64]) {
+        let offset = (first * self.number_words * 4) as u64;
         if self.number_words == 2 {
-            device.queue().write_buffer(&self.buffer, 0, bytemuck::cast_slice(values));
+            device.queue().write_buffer(&self.buffer, offset, bytemuck::cast_slice(values));
         } else {
             let rounded: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-            device.queue().write_buffer(&self.buffer, 0, bytemuck::cast_slice(&rounded));
+            device.queue().write_buffer(&self.buffer, offset, bytemuck::cast_slice(&rounded));
         }
     }
 
@@ -87,13 +89,30 @@ impl Storage {
     pub(super) fn read_numbers(&self, device: &Device) -> Result<Vec<f64>> {
         // Not put back after a failure: it may still be mapped.
         let staging = self.staging.take().unwrap_or_else(|| staging(device, self.words));
-        let words = read_through(device, &self.buffer, &staging)?;
+        let words = read_through(device, &self.buffer, 0, &staging)?;
         self.staging.replace(Some(staging));
-        Ok(if self.number_words == 2 {
+        Ok(self.numbers_of(&words))
+    }
+
+    /// So many numbers from `first` on.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub(super) fn read_at(&self, device: &Device, first: usize, numbers: usize) -> Result<Vec<f64>> {
+        if (first, numbers) == (0, self.numbers()) {
+            return self.read_numbers(device);
+        }
+        let staging = staging(device, numbers * self.number_words);
+        let words = read_through(device, &self.buffer, (first * self.number_words * 4) as u64, &staging)?;
+        Ok(self.numbers_of(&words))
+    }
+
+    fn numbers_of(&self, words: &[u32]) -> Vec<f64> {
+        if self.number_words == 2 {
             words.chunks_exact(2).map(|w| f64::from_bits(u64::from(w[1]) << 32 | u64::from(w[0]))).collect()
         } else {
-            words.into_iter().map(|w| f64::from(f32::from_bits(w))).collect()
-        })
+            words.iter().map(|&w| f64::from(f32::from_bits(w))).collect()
+        }
     }
 }
 
@@ -108,7 +127,7 @@ pub(super) fn largest_binding(device: &Device) -> u64 {
 /// # Errors
 /// [`Error::Device`].
 pub(super) fn read(device: &Device, source: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
-    read_through(device, source, &staging(device, words))
+    read_through(device, source, 0, &staging(device, words))
 }
 
 fn staging(device: &Device, words: usize) -> wgpu::Buffer {
@@ -120,10 +139,10 @@ fn staging(device: &Device, words: usize) -> wgpu::Buffer {
     })
 }
 
-/// As much of a buffer as `staging` holds, which is unmapped before and after.
-fn read_through(device: &Device, source: &wgpu::Buffer, staging: &wgpu::Buffer) -> Result<Vec<u32>> {
+/// As much of a buffer from byte `offset` on as `staging` holds, which is unmapped before and after.
+fn read_through(device: &Device, source: &wgpu::Buffer, offset: u64, staging: &wgpu::Buffer) -> Result<Vec<u32>> {
     let mut encoder = device.raw().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    encoder.copy_buffer_to_buffer(source, 0, staging, 0, staging.size());
+    encoder.copy_buffer_to_buffer(source, offset, staging, 0, staging.size());
     device.queue().submit([encoder.finish()]);
     let (sender, receiver) = std::sync::mpsc::channel();
     staging.map_async(wgpu::MapMode::Read, .., move |mapped| {

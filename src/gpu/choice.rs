@@ -1,30 +1,38 @@
-//! The choice among kernel variants: time those that fit on the loaded data.
+//! The choice among kernel variants: time those that fit on the loaded data, once on a machine.
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Candidate, Load, Precision};
+use crate::engine::Load;
+use crate::engine::{Candidate, Precision};
 use crate::error::Result;
+use crate::gpu::blueprint::{Blueprint, Form, Stage, Subject, Work};
+use crate::gpu::bound::{Bounds, Item, Machine};
 use crate::gpu::buffers::{Panel, short_panel};
-use crate::gpu::device::Device;
-use crate::gpu::engine::Options;
+use crate::gpu::device::{Abilities, Device};
+use crate::gpu::dispatch::Bound;
 use crate::gpu::frame::Frame;
-use crate::gpu::program::{At, Form, Program};
-use crate::gpu::rows::{self, Rows};
-use crate::gpu::shaders::{form_of, modules, widest};
+use crate::gpu::options::Options;
+use crate::gpu::pass::rows::variant_of;
+use crate::gpu::pass::thin_modules::widest;
+use crate::gpu::pipelines::Compiler;
 use crate::gpu::sizes::Sizes;
-use crate::gpu::thin::THIN;
-use crate::gpu::variant::{Abilities, Extent, Variant};
-use crate::memory::Place;
+use crate::gpu::text::Texts;
+use crate::gpu::tuning::{Tuning, hash};
+use crate::gpu::variant::{Extent, TWO_KERNEL, Variant};
 use crate::operators::{GpuForm, GpuPlan, Operator};
+use crate::tape::{Op, Pass, Program};
 
-/// Measurement data that a timed gradient reads at most: more than the caches of any GPU hold, and little enough that a slow
+/// Measurement data that a timed pass reads at most: more than the caches of any GPU hold, and little enough that a slow
 /// one takes milliseconds; of software adapters, what fits in a few of those.
 const TIMED_BYTES: usize = 512 << 20;
 const TIMED_BYTES_SOFTWARE: usize = 2 << 20;
-/// A timed submission repeats the gradient until it takes about this long, so that submitting and waiting do not count.
+/// A timed submission repeats the pass until it takes about this long, so that submitting and waiting do not count.
 const TIMED: Duration = Duration::from_millis(2);
 /// Submissions timed, after one to warm up.
 const SAMPLES: usize = 3;
+
+/// The name of the only kernel variant of operators whose data are vectors or nonzeros.
+pub(super) const THIN: &str = "thin";
 
 /// Names of the kernel variants that the operator may be loaded with on this device: strategies, then exact variants.
 ///
@@ -35,112 +43,217 @@ pub fn variants(device: &Device, operator: &dyn Operator, batch: usize, precisio
         GpuForm::Rows(source) => source.plan(widest(precision)),
         GpuForm::Thin(_) => return Ok(vec![THIN.into()]),
     };
-    let extent = Extent::new(operator.shape().dimension(), operator.measurements(), batch, precision, &plan);
-    Ok(Variant::names(&extent, &device.abilities()))
+    Ok(Variant::names(&extent(operator, batch, precision, &plan), &device.abilities()))
 }
 
-/// The forced variant alone, or those that are to be timed, the one that always fits first. Where there is a limit on
-/// memory, no other one whose buffers take more than a quarter of it.
+/// What an operator brings for a GPU.
 ///
 /// # Errors
-/// [`crate::Error::Invalid`] for a variant that does not exist or fit.
-pub(super) fn considered(device: &Device, load: &Load<'_>, plan: &GpuPlan, options: &Options) -> Result<Vec<Sizes>> {
-    let (operator, abilities) = (load.operator.as_ref(), device.abilities());
-    let (p, m) = (operator.shape().dimension(), operator.measurements());
-    let extent = Extent::new(p, m, load.batch, options.precision, plan);
-    let variants = match &load.variant {
-        Some(name) => vec![Variant::forced(name, operator.name(), &extent, &abilities)?],
-        None => Variant::candidates(&extent, &abilities, (m * plan.row_words) as u64 * 4),
+/// [`crate::Error::Unsupported`] for one that brings nothing.
+pub(super) fn form_of(operator: &dyn Operator) -> Result<GpuForm<'_>> {
+    operator.gpu().ok_or_else(|| crate::Error::Unsupported {
+        what: format!("operator '{}' on the backend 'gpu'", operator.name()),
+        fix: "it has no shader: use the backend 'cpu'".into(),
+    })
+}
+
+fn extent(operator: &dyn Operator, slots: usize, precision: Precision, plan: &GpuPlan) -> Extent {
+    Extent::new(operator.domain().dimension(), operator.measurements(), slots, precision, plan)
+}
+
+/// The pass whose times decide: the first one of an iteration that has an adjoint, or else the first one.
+fn decisive(program: &Program) -> Option<&Pass> {
+    let of = |step| match step {
+        &crate::tape::Step { op: Op::Pass(ref pass), .. } => Some(pass),
+        _ => None,
     };
-    let frame = Frame::of(load, options.precision);
-    let sizes = |variant| Sizes::new(operator, plan, frame, variant);
-    let mut found: Vec<Sizes> = variants.into_iter().map(sizes).collect();
-    if let (Some(limit), Some(first)) = (options.memory_bytes, found.first().copied()) {
-        found.retain(|sizes| *sizes == first || working_bytes(sizes) <= limit / 4);
-    }
-    Ok(found)
+    let full = |pass: &&Pass| pass.lanes.iter().any(|lane| lane.adjoint.is_some());
+    program.iteration().filter_map(of).find(full).or_else(|| program.steps().filter_map(of).next())
 }
 
-/// Bytes that a variant takes on the device beside the measurement data.
-pub(super) fn working_bytes(sizes: &Sizes) -> u64 {
-    rows::memory(sizes).bytes(Place::Device)
+/// Everything about a problem whose kernel variant is chosen.
+pub(super) struct Chooser<'a, 'l> {
+    pub(super) device: &'a Device,
+    pub(super) load: &'a Load<'l>,
+    pub(super) plan: &'a GpuPlan,
+    pub(super) options: &'a Options,
+    pub(super) texts: &'a Texts<'a>,
 }
 
-/// Bytes that the choice among them takes on the device beside the measurement data: two have their buffers at a time.
-pub(super) fn reserve(considered: &[Sizes]) -> u64 {
-    let mut bytes: Vec<u64> = considered.iter().map(working_bytes).collect();
-    bytes.sort_unstable();
-    bytes.iter().rev().take(2).fold(0, |all, &bytes| all.saturating_add(bytes))
-}
-
-/// The program of the only variant considered, or of the fastest one with the times of all; and its sizes.
-///
-/// Times are taken around a wait, which every adapter can do; timestamp queries are optional in WebGPU and would measure the
-/// same thing here, where a submission is many gradients long.
-///
-/// # Errors
-/// [`crate::Error::Device`].
-pub(super) fn choose(
-    device: &Device,
-    load: &Load<'_>,
-    plan: &GpuPlan,
-    options: &Options,
-    considered: &[Sizes],
-    panels: &[Panel],
-) -> Result<(Program, Sizes, Vec<Candidate>)> {
-    let (operator, abilities) = (load.operator.as_ref(), device.abilities());
-    let build = |sizes: Sizes, panels: &[Panel]| {
-        let modules = modules(&sizes, operator.name(), plan, &options.mutations)?;
-        Program::new(device, sizes.frame, &modules.shared, options.paranoid, |shared| {
-            Ok(Form::Rows(Box::new(Rows::new(device, sizes, &modules, shared, panels, options.paranoid)?)))
-        })
-    };
-    if let [only] = considered[..] {
-        return Ok((build(only, panels)?, only, Vec::new()));
-    }
-    let bytes = if abilities.software { TIMED_BYTES_SOFTWARE } else { TIMED_BYTES };
-    let short = [short_panel(device, &panels[0], (bytes / (plan.row_words * 4)).max(1))?];
-    let mut timed = Vec::new();
-    let mut best: Option<(Program, Sizes, f64)> = None;
-    for &sizes in considered {
-        // The first candidate always fits; without memory or a working compiler for another one there is still that.
-        let outcome = build(sizes, &short).and_then(|program| Ok((time(&program, &abilities)?, program)));
-        let (milliseconds, program) = match outcome {
-            Err(error) if best.is_none() => return Err(error),
-            Err(_) => continue,
-            Ok(found) => found,
-        };
-        timed.push(Candidate { variant: sizes.name(), milliseconds });
-        if best.as_ref().is_none_or(|&(_, _, least)| milliseconds < least) {
-            best = Some((program, sizes, milliseconds));
+impl Chooser<'_, '_> {
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            program: &self.load.program,
+            operator: self.load.operator.as_ref(),
+            batch: self.load.batch,
+            precision: self.options.precision,
+            readable: self.options.readable,
         }
     }
-    match best {
-        Some((program, sizes, _)) => Ok((program.over(panels)?, sizes, timed)),
-        None => Ok((build(considered[0], panels)?, considered[0], timed)),
+
+    pub(super) fn blueprint(&self, variant: Variant) -> Result<Blueprint> {
+        Blueprint::new(self.texts, self.subject(), Form::Rows(self.plan, variant))
+    }
+
+    /// The sizes of the pass that decides.
+    pub(super) fn sizes(&self, variant: Variant) -> Sizes {
+        let operator = self.load.operator.as_ref();
+        let pass = decisive(&self.load.program);
+        let lanes = pass.map_or(1, |pass| pass.lanes.len());
+        let frame = Frame::new(operator, 1, self.load.batch * lanes, self.options.precision);
+        Sizes::new(operator, self.plan, frame, pass.map_or(variant, |pass| variant_of(pass, variant)))
+    }
+
+    /// The forced variant alone, or those that are to be timed, the one that always fits first. Where there is a limit on
+    /// memory, no other one whose buffers take more than a quarter of it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a variant that does not exist or fit.
+    pub(super) fn considered(&self) -> Result<Vec<Variant>> {
+        let (operator, abilities) = (self.load.operator.as_ref(), self.device.abilities());
+        let lanes = decisive(&self.load.program).map_or(1, |pass| pass.lanes.len());
+        let extent = extent(operator, self.load.batch * lanes, self.options.precision, self.plan);
+        let mut found = match &self.load.variant {
+            Some(name) => vec![Variant::forced(name, operator.name(), &extent, &abilities)?],
+            None => {
+                Variant::candidates(&extent, &abilities, (operator.measurements() * self.plan.row_words) as u64 * 4)
+            }
+        };
+        let back =
+            decisive(&self.load.program).is_some_and(|pass| pass.lanes.iter().any(|lane| lane.adjoint.is_some()));
+        // Without an adjoint there is nothing to choose among kernels that own rows.
+        if self.load.variant.is_none() && !back {
+            found.retain(|variant| !variant.strategy.owns_rows());
+        }
+        if let Some(limit) = self.options.memory_bytes {
+            let mut kept = Vec::new();
+            for variant in found {
+                if kept.is_empty() || self.blueprint(variant)?.plan.bytes() <= limit / 4 {
+                    kept.push(variant);
+                }
+            }
+            found = kept;
+        }
+        Ok(found)
+    }
+
+    /// Bytes that what is considered takes at most on the device beside the measurement data; of several, one is there at a time.
+    pub(super) fn reserve(&self, considered: &[Variant]) -> Result<u64> {
+        let bytes = considered
+            .iter()
+            .map(|variant| Ok(self.blueprint(*variant)?.plan.bytes()))
+            .collect::<Result<Vec<u64>>>()?;
+        Ok(bytes.into_iter().max().unwrap_or(0))
+    }
+
+    fn key(&self, considered: &[Variant]) -> Result<String> {
+        let operator = self.load.operator.as_ref();
+        let mut texts: Vec<String> = considered.iter().map(|variant| variant.to_string()).collect();
+        for variant in considered {
+            let blueprint = self.blueprint(*variant)?;
+            texts.extend(
+                blueprint.stages().filter(|stage| self.decides(stage)).flat_map(|stage| {
+                    stage.calls().into_iter().map(|call| call.module.text.clone()).collect::<Vec<_>>()
+                }),
+            );
+        }
+        let (shape, m) = (operator.domain(), operator.measurements());
+        Ok(format!(
+            "{} | {} | {}x{} m {m} slots {} {} | {}",
+            self.device.name(),
+            self.device.driver(),
+            shape.rows(),
+            shape.columns(),
+            self.load.batch,
+            self.options.precision.word(),
+            hash(texts.iter().map(String::as_str)),
+        ))
+    }
+
+    fn decides(&self, stage: &Stage) -> bool {
+        let lanes = decisive(&self.load.program).map_or(1, |pass| pass.lanes.len());
+        match &stage.work {
+            Work::Pass(calls) => calls.panel.iter().all(|call| call.lanes == lanes),
+            _ => false,
+        }
+    }
+
+    /// The only variant considered, the one that was the fastest before, or the fastest one now with the times of all.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`].
+    pub(super) fn choose(
+        &self,
+        considered: &[Variant],
+        panels: &[Panel],
+        tuning: &mut Tuning,
+    ) -> Result<(Variant, Vec<Candidate>)> {
+        if let [only] = considered {
+            return Ok((*only, Vec::new()));
+        }
+        let key = self.key(considered)?;
+        if !self.options.retune
+            && let Some(name) = tuning.find(&key)
+            && let Some(known) = considered.iter().find(|variant| variant.to_string() == name)
+        {
+            return Ok((*known, Vec::new()));
+        }
+        let abilities = self.device.abilities();
+        let bytes = if abilities.software { TIMED_BYTES_SOFTWARE } else { TIMED_BYTES };
+        let short = short_panel(self.device, &panels[0], (bytes / (self.plan.row_words * 4)).max(1))?;
+        let mut timed = Vec::new();
+        let mut best: Option<(Variant, f64)> = None;
+        for variant in considered {
+            // The first candidate always fits; without memory or a working compiler for another one there is still that.
+            let milliseconds = match self.time(*variant, &short, &abilities) {
+                Err(error) if best.is_none() => return Err(error),
+                Err(_) => continue,
+                Ok(milliseconds) => milliseconds,
+            };
+            timed.push(Candidate { variant: self.sizes(*variant).name(), milliseconds });
+            if best.is_none_or(|(_, least)| milliseconds < least) {
+                best = Some((*variant, milliseconds));
+            }
+        }
+        let chosen = best.map_or(TWO_KERNEL, |(variant, _)| variant);
+        tuning.keep(key, chosen.to_string());
+        Ok((chosen, timed))
+    }
+
+    /// Median milliseconds of one pass of all trials.
+    fn time(&self, variant: Variant, panel: &Panel, abilities: &Abilities) -> Result<f64> {
+        let (batch, blueprint) = (self.load.batch, self.blueprint(variant)?);
+        let data = u32::from(self.plan.made().is_none());
+        let panels = vec![bound(self.device, panel)];
+        let machine =
+            Machine::new(self.device, &blueprint, batch, (data, &[]), panels, false, |stage| self.decides(stage))?;
+        let passes = |item: &&Item| matches!(&item.work, Bounds::Pass(_));
+        let Some(item) = machine.head.iter().chain(&machine.tail).find(passes) else { return Ok(0.0) };
+        let turn = item.group.map(|_| 0);
+        let run = |repeats: u32| -> Result<Duration> {
+            let begin = Instant::now();
+            machine.submit("timing kernel variants", batch, |encoder| {
+                (0..repeats).try_for_each(|_| machine.stage(encoder, item, turn))
+            })?;
+            Ok(begin.elapsed())
+        };
+        machine.write_slots(&vec![true; batch]);
+        // The first run also brings the data to the device and sets zeros.
+        run(1)?;
+        let once = run(1)?;
+        let repeats = (TIMED.as_nanos() / once.as_nanos().max(1)).clamp(1, 64) as u32;
+        let samples = if abilities.software { 1 } else { SAMPLES };
+        let mut times = vec![once];
+        if repeats > 1 || samples > 1 {
+            times = (0..samples).map(|_| Ok(run(repeats)? / repeats)).collect::<Result<Vec<_>>>()?;
+        }
+        times.sort();
+        Ok(times[times.len() / 2].as_secs_f64() * 1e3)
     }
 }
 
-/// Median milliseconds of one gradient of all trials.
-fn time(program: &Program, abilities: &Abilities) -> Result<f64> {
-    let batch = program.frame.batch;
-    let run = |repeats: u32| -> Result<Duration> {
-        let begin = Instant::now();
-        program.submit("timing kernel variants", |pass| {
-            (0..repeats).try_for_each(|_| program.gradient(pass, batch, At::Current, None))
-        })?;
-        Ok(begin.elapsed())
-    };
-    program.write_slots(&vec![true; batch]);
-    // The first run also brings the data to the device and sets zeros.
-    run(1)?;
-    let once = run(1)?;
-    let repeats = (TIMED.as_nanos() / once.as_nanos().max(1)).clamp(1, 64) as u32;
-    let samples = if abilities.software { 1 } else { SAMPLES };
-    let mut times = vec![once];
-    if repeats > 1 || samples > 1 {
-        times = (0..samples).map(|_| Ok(run(repeats)? / repeats)).collect::<Result<Vec<_>>>()?;
-    }
-    times.sort();
-    Ok(times[times.len() / 2].as_secs_f64() * 1e3)
+/// A panel as passes bind it.
+pub(super) fn bound(device: &Device, panel: &Panel) -> Bound {
+    let compiler = Compiler::new(device, u32::from(panel.data.is_some()));
+    Bound { panel: compiler.bind_panel(&panel.buffers()), rows: panel.rows }
 }

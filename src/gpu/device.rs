@@ -9,13 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
-use crate::gpu::pipelines::Compiled;
-use crate::gpu::variant::Abilities;
+use crate::gpu::compiled::Compiled;
 
 /// Threads per workgroup that every strategy can do with; every WebGPU adapter has them.
 const WORKGROUP_THREADS: u32 = 256;
 /// Storage buffers that one kernel binds.
-const STORAGE_BUFFERS: u32 = 7;
+const STORAGE_BUFFERS: u32 = 8;
 /// Workgroup memory that one kernel uses, in bytes.
 const WORKGROUP_BYTES: u32 = 16 << 10;
 /// The widest workgroup that some kernel variants use where the adapter has it.
@@ -24,6 +23,17 @@ const WIDEST_WORKGROUP: u32 = 1024;
 /// How long a device may be silent. Submissions are cut to fractions of a second, and drivers reset a device of their own
 /// accord after some seconds, where they can.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What an adapter offers beyond the baseline.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Abilities {
+    /// Threads of a workgroup.
+    pub threads: usize,
+    /// Subgroup operations.
+    pub subgroup: bool,
+    /// Runs on the CPU.
+    pub software: bool,
+}
 
 /// One adapter as `lowrank list devices` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

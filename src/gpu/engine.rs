@@ -1,19 +1,18 @@
-//! The engine: buffers, bind groups and the order of dispatches.
+//! The engine: registers, and the stages of iterations in submissions of the right length.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, EngineInfo, Evaluation, Load, Precision, State};
+use crate::engine::{Engine, EngineInfo, Load, State};
 use crate::error::{Error, Result};
-use crate::gpu::buffers::Storage;
-use crate::gpu::device::Device;
-use crate::gpu::frame::Frame;
+use crate::gpu::blueprint::Blueprint;
+use crate::gpu::bound::{Bounds, Item, Machine, PassWork};
+use crate::gpu::options::Options;
 use crate::gpu::paranoia;
-use crate::gpu::program::{At, Program};
-use crate::gpu::shaders::Mutation;
-use crate::gpu::stages::Turn;
+use crate::gpu::registers::{Place, Registers};
 use crate::gpu::stream::Stream;
-use crate::methods::{Polyak, Stage, Tuning, Turns};
-use crate::problem::{Factors, Shape};
+use crate::tape::{HostOp, Initial, Minibatches, Program, Register, Role, Turns};
 
 /// Submissions grow while they take less than this.
 const SHORT_SUBMISSION: Duration = Duration::from_millis(100);
@@ -22,175 +21,288 @@ const LONG_SUBMISSION: Duration = Duration::from_millis(400);
 /// Dispatches of one submission at most: every one of them takes host memory until it is done.
 const DISPATCHES: usize = 1 << 14;
 
-/// How a problem is loaded.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Of the arithmetic. Double needs an adapter with 64-bit shader numbers, see [`Device::require`].
-    pub precision: Precision,
-    /// Forces panels of at most this many bytes, but of a row at least. Default: as large as the adapter binds.
-    pub panel_bytes: Option<u64>,
-    /// Device memory to get along with, for everything that an engine holds there. Measurement data beyond it are brought
-    /// to the device in every iteration. Default: all there is, and where it runs out while they are loaded, the same.
-    pub memory_bytes: Option<u64>,
-    /// Fills every output with a NaN before each `evaluate`, and fails afterwards where one was not overwritten or
-    /// where a kernel wrote past an end. Slow: for tests.
-    pub paranoid: bool,
-    #[doc(hidden)]
-    pub mutations: Vec<Mutation>,
-    /// Makes the device run out of memory where the panels take more than this: for tests.
-    #[doc(hidden)]
-    pub fails_beyond: Option<u64>,
+/// A stage of an iteration, and the group whose turn it is.
+#[derive(Clone, Copy)]
+struct Step {
+    head: bool,
+    index: usize,
+    turn: Option<usize>,
 }
 
 pub(super) struct GpuEngine<'a> {
-    device: Device,
+    machine: Machine,
+    registers: Registers,
+    program: Arc<Program>,
     info: EngineInfo,
-    /// Since the tuning was set.
+    batch: usize,
+    measurements: usize,
+    /// Of the next one.
     iteration: usize,
-    turns: Turns,
-    program: Program,
-    shape: Shape,
+    turns: HashMap<(usize, u64), Turns>,
     /// What of the measurement data is not on the device.
     stream: Option<Stream<'a>>,
     active: Vec<bool>,
-    /// Where the iteration evaluates the gradient: `Current` or `Centred`.
-    at: At,
-    /// The residual and direction buffers hold the gradient at the current factor.
+    /// The head of the next iteration has been carried out.
     fresh: bool,
+    /// The iterate was written: a run begins.
+    anew: bool,
     /// Iterations of the next submission; 0 until one is known to be short enough for a submission of its own.
     pace: usize,
-    /// A gradient of all measurements is known to be that.
+    /// The head is known to be that.
     short: bool,
+    /// Dispatches of an iteration at most.
+    dispatches: usize,
     paranoid: bool,
+    /// Buffers with guard words behind them.
+    guarded: Vec<bool>,
 }
 
 impl<'a> GpuEngine<'a> {
+    /// Around a machine with its data on the device: registers are zero, all trials active.
+    pub(super) fn new(
+        load: &Load<'_>,
+        options: &Options,
+        blueprint: Blueprint,
+        machine: Machine,
+        stream: Option<Stream<'a>>,
+        info: EngineInfo,
+    ) -> Result<Self> {
+        let panels = machine.panels.len() + stream.as_ref().map_or(0, Stream::panels);
+        let dispatches = blueprint.stages().map(|stage| stage.dispatches(panels)).sum::<usize>().max(1);
+        let guarded = blueprint.plan.buffers.iter().map(|planned| planned.written).collect();
+        let mut engine = Self {
+            machine,
+            registers: blueprint.registers,
+            program: Arc::clone(&load.program),
+            info,
+            batch: load.batch,
+            measurements: load.operator.measurements(),
+            iteration: 0,
+            turns: HashMap::new(),
+            stream,
+            active: vec![true; load.batch],
+            fresh: false,
+            anew: true,
+            pace: 0,
+            short: false,
+            dispatches,
+            paranoid: options.paranoid,
+            guarded,
+        };
+        engine.set_active(&vec![true; load.batch])?;
+        if engine.paranoid {
+            let Self { machine, guarded, .. } = &engine;
+            machine.device.checked("writing guard words", || {
+                let buffers = machine.buffers.iter().zip(guarded).filter(|(_, guarded)| **guarded);
+                buffers.for_each(|(buffer, _)| paranoia::guard(&machine.device, buffer));
+                Ok(())
+            })?;
+        }
+        Ok(engine)
+    }
+
     fn count(&self) -> usize {
         self.active.iter().filter(|&&active| active).count()
     }
 
-    fn read(&self, storage: &Storage) -> Result<Vec<f64>> {
-        self.device.checked("reading back", || storage.read_numbers(&self.device))
+    fn place(&self, register: Register) -> Result<Place> {
+        self.registers.find(register).ok_or_else(|| {
+            let name = &self.program.declaration(register).name;
+            Error::invalid("register", name, "registers that ops share", "it lives within a kernel")
+        })
     }
 
-    fn write(&self, storage: &Storage, name: &str, values: &[f64]) -> Result<()> {
-        if values.len() != storage.numbers() {
-            let found = format!("{} numbers", values.len());
-            return Err(Error::invalid(name, found, format!("{} numbers", storage.numbers()), "check batch and sizes"));
-        }
-        self.device.checked("uploading", || {
-            storage.write_rounded(&self.device, values);
+    fn fetch(&self, place: Place) -> Result<Vec<f64>> {
+        let (device, storage) = (&self.machine.device, &self.machine.buffers[place.buffer]);
+        device.checked("reading back", || {
+            if place.stride == place.len {
+                return storage.read_at(device, place.offset, self.batch * place.len);
+            }
+            let all = storage.read_numbers(device)?;
+            let trial = |trial: usize| {
+                let first = place.offset + trial * place.stride;
+                all[first..first + place.len].iter().copied()
+            };
+            Ok((0..self.batch).flat_map(trial).collect())
+        })
+    }
+
+    /// Writes the numbers of these trials.
+    fn store(&self, place: Place, values: &[f64], which: impl Fn(usize) -> bool) -> Result<()> {
+        let (device, storage) = (&self.machine.device, &self.machine.buffers[place.buffer]);
+        device.checked("uploading", || {
+            if place.stride == place.len && (0..self.batch).all(&which) {
+                storage.write_at(device, place.offset, values);
+                return Ok(());
+            }
+            for (trial, values) in values.chunks(place.len).enumerate().filter(|(trial, _)| which(*trial)) {
+                storage.write_at(device, place.offset + trial * place.stride, values);
+            }
             Ok(())
         })
     }
 
-    fn require_sizes(&self, name: &str, factors: &Factors) -> Result<()> {
-        let Frame { n1, n2, k, batch, .. } = self.program.frame;
-        let found = (factors.batch(), factors.rows(), factors.columns(), factors.search_rank());
-        if found == (batch, n1, n2, k) {
-            return Ok(());
-        }
-        let (found_batch, rows, columns, rank) = found;
-        Err(Error::invalid(
-            name,
-            format!("batch {found_batch}, {rows}x{columns}, search rank {rank}"),
-            format!("batch {batch}, {n1}x{n2}, search rank {k}"),
-            "give factors of the loaded problem's sizes",
-        ))
+    fn item(&self, step: Step) -> &Item {
+        if step.head { &self.machine.head[step.index] } else { &self.machine.tail[step.index] }
     }
 
-    /// The sizes, and as many factors as the model has.
-    fn require_models(&self, name: &str, factors: &Factors) -> Result<()> {
-        let Frame { k, batch, .. } = self.program.frame;
-        factors.require(name, batch, self.shape, k)
+    /// The stages of iteration t, or its head alone.
+    fn steps(&mut self, t: usize, head: bool, tail: bool) -> Vec<Step> {
+        let mut turn = |groups: Option<Minibatches>| {
+            let groups = groups?;
+            Some(self.turns.entry((groups.count, groups.seed)).or_default().group(groups, t))
+        };
+        let mut steps = Vec::new();
+        for (is_head, items) in [(true, &self.machine.head), (false, &self.machine.tail)] {
+            if !(if is_head { head } else { tail }) {
+                continue;
+            }
+            for (index, item) in items.iter().enumerate().filter(|(_, item)| item.when.holds(t)) {
+                steps.push(Step { head: is_head, index, turn: turn(item.group) });
+            }
+        }
+        steps
     }
 
-    /// Writes one factor, or L above R trial by trial.
-    fn write_factors(&self, storage: &Storage, name: &str, factors: &Factors) -> Result<()> {
-        if self.program.frame.symmetric {
-            return self.write(storage, name, factors.left_data());
+    /// The measurements that a stage goes over.
+    fn wanted(&self, step: Step) -> std::ops::Range<usize> {
+        match (self.item(step).group, step.turn) {
+            (Some(groups), Some(turn)) => groups.range(turn, self.measurements),
+            _ => 0..self.measurements,
         }
-        let trials = 0..factors.batch();
-        let stacked: Vec<f64> = trials
-            .flat_map(|trial| [factors.left(trial), factors.right(trial)])
-            .flat_map(|view| view.as_slice().iter().copied())
-            .collect();
-        self.write(storage, name, &stacked)
     }
 
-    /// What is stored as factors are: one of them, or a pair.
-    fn read_factors(&self, storage: &Storage) -> Result<(Vec<f64>, Vec<f64>)> {
-        let Frame { n, n1, k, symmetric, .. } = self.program.frame;
-        let values = self.read(storage)?;
-        if symmetric {
-            return Ok((values, Vec::new()));
+    /// Carries out stages, in as many submissions as they have pieces where `slowly`, and waits.
+    fn carry_out(&mut self, phase: &str, steps: &[Step], slowly: bool) -> Result<()> {
+        if self.paranoid {
+            return steps.iter().try_for_each(|step| self.carefully(phase, *step));
         }
-        let (mut left, mut right) = (Vec::new(), Vec::new());
-        for trial in values.chunks(n * k) {
-            left.extend_from_slice(&trial[..n1 * k]);
-            right.extend_from_slice(&trial[n1 * k..]);
+        if self.stream.is_some() {
+            for step in steps {
+                self.streamed(phase, *step)?;
+            }
+            return self.stream.as_mut().map_or(Ok(()), |stream| stream.finish(phase));
         }
-        Ok((left, right))
-    }
-
-    /// One gradient of all measurements or of a group, and nothing else: in one submission, or, until that is known to be short enough, in one submission
-    /// per panel.
-    fn run_gradient(&mut self, phase: &str, count: usize, at: At, group: Option<usize>) -> Result<()> {
-        let program = &self.program;
-        if let Some(stream) = &mut self.stream {
-            return stream.run_gradient(program, phase, count, at);
+        if slowly {
+            return steps.iter().try_for_each(|step| self.slowly(phase, *step));
         }
-        let known = if group.is_none() { self.short } else { self.pace > 0 };
-        if known {
-            return program.submit(phase, |pass| program.gradient(pass, count, at, group));
-        }
-        let begin = Instant::now();
-        program.submit(phase, |pass| program.begin(pass, count, at))?;
-        for index in 0..program.parts(group) {
-            program.submit(phase, |pass| program.part(pass, count, at, (group, index), None))?;
-        }
-        program.submit(phase, |pass| program.end(pass, count, at))?;
-        if begin.elapsed() < LONG_SUBMISSION {
-            (self.pace, self.short) = (self.pace.max(1), self.short || group.is_none());
+        let trials = self.count();
+        for steps in steps.chunk_by(|a, b| self.is_host(*a) == self.is_host(*b)) {
+            if self.is_host(steps[0]) {
+                for step in steps {
+                    self.on_host(*step)?;
+                }
+                continue;
+            }
+            self.machine.submit(phase, trials, |encoder| {
+                steps.iter().try_for_each(|step| self.machine.stage(encoder, self.item(*step), step.turn))
+            })?;
         }
         Ok(())
     }
 
-    /// The stages of the next iterations. The first one needs no gradient where there is one at the current factor, unless it
-    /// is of all measurements and the iteration's of a group.
-    fn schedule(&mut self, iterations: usize) -> Vec<(Stage, Turn)> {
-        let recipe = self.program.frame.recipe;
-        let skipped = usize::from(std::mem::take(&mut self.fresh) && recipe.minibatches.is_none());
-        let mut schedule = Vec::new();
-        for t in self.iteration..self.iteration + iterations {
-            let group = recipe.minibatches.map(|minibatches| self.turns.group(minibatches, t));
-            let turn = Turn { group, polyak: recipe.is_polyak(t) };
-            schedule.extend(recipe.stages(t).map(|stage| (stage, turn)));
-        }
-        schedule.drain(..skipped);
-        schedule
+    fn is_host(&self, step: Step) -> bool {
+        matches!(self.item(step).work, Bounds::Host(_))
     }
 
-    /// Runs the stages of `now` iterations and waits for them.
-    fn iterate(&mut self, schedule: &[(Stage, Turn)], count: usize, now: usize) -> Result<()> {
-        let (phase, at) = ("iterating", self.at);
-        if let Some(stream) = &mut self.stream {
-            return stream.advance(&self.program, schedule, count, at);
-        }
-        if self.pace == 0 {
-            for &(stage, turn) in schedule {
-                match stage {
-                    Stage::Gradient => self.run_gradient(phase, count, at, turn.group)?,
-                    _ => self.program.submit(phase, |pass| self.program.stage(pass, count, at, (stage, turn)))?,
-                }
+    /// A stage with every piece of it in a submission of its own.
+    fn slowly(&self, phase: &str, step: Step) -> Result<()> {
+        let (machine, item, trials) = (&self.machine, self.item(step), self.count());
+        let Bounds::Pass(PassWork { begin, panel, pieces, end }) = &item.work else {
+            if self.is_host(step) {
+                return self.on_host(step);
             }
+            return machine.submit(phase, trials, |encoder| machine.stage(encoder, item, step.turn));
+        };
+        if !begin.is_empty() {
+            machine.submit(phase, trials, |encoder| machine.record(encoder, item, step.turn, begin, None))?;
+        }
+        if !panel.is_empty() {
+            for bound in machine.panels_of(item, step.turn) {
+                machine
+                    .submit(phase, trials, |encoder| machine.record(encoder, item, step.turn, panel, Some(bound)))?;
+            }
+        }
+        for piece in pieces.chunks(1) {
+            machine.submit(phase, trials, |encoder| machine.record(encoder, item, step.turn, piece, None))?;
+        }
+        if end.is_empty() {
             return Ok(());
         }
-        let begin = Instant::now();
-        self.program
-            .submit(phase, |pass| schedule.iter().try_for_each(|step| self.program.stage(pass, count, at, *step)))?;
+        machine.submit(phase, trials, |encoder| machine.record(encoder, item, step.turn, end, None))
+    }
+
+    /// Queues a stage where panels of rows are brought to the device.
+    fn streamed(&mut self, phase: &str, step: Step) -> Result<()> {
+        let (wanted, trials) = (self.wanted(step), self.count());
+        let item = if step.head { &self.machine.head[step.index] } else { &self.machine.tail[step.index] };
+        match (&item.work, &mut self.stream) {
+            (Bounds::Pass(pass), Some(stream)) => {
+                stream.pass(&self.machine, phase, trials, (item, pass, step.turn), wanted)
+            }
+            (Bounds::Host(_), Some(stream)) => {
+                stream.finish(phase)?;
+                self.on_host(step)
+            }
+            _ => self.machine.enqueue(phase, trials, |encoder| self.machine.stage(encoder, item, step.turn)).map(drop),
+        }
+    }
+
+    /// A stage whose outputs are poisoned before and looked through afterwards.
+    fn carefully(&mut self, phase: &str, step: Step) -> Result<()> {
+        // What is frozen keeps what it has.
+        let fills = if self.count() == self.batch { self.item(step).fills.clone() } else { Vec::new() };
+        let device = self.machine.device.clone();
+        device.checked("poisoning outputs", || {
+            paranoia::poison(&device, &self.machine.buffers, &fills);
+            Ok(())
+        })?;
+        match &mut self.stream {
+            Some(_) => {
+                self.streamed(phase, step)?;
+                self.stream.as_mut().map_or(Ok(()), |stream| stream.finish(phase))?;
+            }
+            None => self.slowly(phase, step)?,
+        }
+        device
+            .checked("inspecting outputs", || paranoia::inspect(&device, &self.machine.buffers, &self.guarded, &fills))
+    }
+
+    fn on_host(&self, step: Step) -> Result<()> {
+        let Bounds::Host(HostOp { inputs, outputs, function, .. }) = &self.item(step).work else { return Ok(()) };
+        let fetch = |registers: &[Register]| -> Result<Vec<(Place, Vec<f64>)>> {
+            registers
+                .iter()
+                .map(|register| self.place(*register).and_then(|place| Ok((place, self.fetch(place)?))))
+                .collect()
+        };
+        let (given, mut made) = (fetch(inputs)?, fetch(outputs)?);
+        for trial in (0..self.batch).filter(|trial| self.active[*trial]) {
+            let own =
+                |(place, values): &(Place, Vec<f64>)| trial * place.len..trial * place.len + values.len() / self.batch;
+            let arguments: Vec<&[f64]> = given.iter().map(|input| &input.1[own(input)]).collect();
+            let mut results: Vec<Vec<f64>> = made.iter().map(|output| output.1[own(output)].to_vec()).collect();
+            function(&arguments, &mut results)?;
+            for (output, result) in made.iter_mut().zip(&results) {
+                let range = own(output);
+                if result.len() != range.len() {
+                    let (found, allowed) = (format!("{} numbers", result.len()), format!("{} numbers", range.len()));
+                    return Err(Error::invalid("output of a function on the host", found, allowed, "keep its length"));
+                }
+                output.1[range].copy_from_slice(result);
+            }
+        }
+        made.iter().try_for_each(|(place, values)| self.store(*place, values, |trial| self.active[trial]))
+    }
+
+    /// Runs `now` iterations and waits for them.
+    fn iterate(&mut self, steps: &[Step], now: usize) -> Result<()> {
+        let (begin, slowly) = (Instant::now(), self.pace == 0);
+        self.carry_out("iterating", steps, slowly)?;
         let took = begin.elapsed();
-        if took > LONG_SUBMISSION {
+        if slowly {
+            self.pace = usize::from(took < LONG_SUBMISSION);
+        } else if took > LONG_SUBMISSION {
             self.pace /= 2;
             self.short &= self.pace > 0;
         } else if took < SHORT_SUBMISSION && now == self.pace {
@@ -199,52 +311,46 @@ impl<'a> GpuEngine<'a> {
         Ok(())
     }
 
-    /// Around a program with its data on the device: factors, observations and steps are zero, all trials active.
-    pub(super) fn new(
-        device: &Device,
-        load: &Load<'_>,
-        options: &Options,
-        program: Program,
-        stream: Option<Stream<'a>>,
-        info: EngineInfo,
-    ) -> Result<Self> {
-        let active = vec![true; load.batch];
-        let mut engine = Self {
-            device: device.clone(),
-            info,
-            iteration: 0,
-            turns: Turns::default(),
-            program,
-            shape: load.operator.shape(),
-            stream,
-            active: active.clone(),
-            // Signed columns are increments around a centre of zeros, which the buffer holds until another one is set.
-            at: if load.signature.is_some() { At::Centred } else { At::Current },
-            fresh: false,
-            pace: 0,
-            short: false,
-            paranoid: options.paranoid,
-        };
-        engine.set_active(&active)?;
-        if engine.paranoid {
-            device.checked("writing guard words", || {
-                engine.program.written().iter().for_each(|output| paranoia::guard(device, output));
-                Ok(())
-            })?;
+    /// Gives kept registers their initial values, where a run begins.
+    fn start(&mut self) -> Result<()> {
+        if !std::mem::take(&mut self.anew) {
+            return Ok(());
         }
-        Ok(engine)
+        let program = Arc::clone(&self.program);
+        for (register, declaration) in program.kept().filter(|(register, _)| *register != program.iterate().into()) {
+            if let Role::Kept(initial) = declaration.role {
+                self.initialise(register, initial)?;
+            }
+        }
+        Ok(())
     }
 
-    /// The gradient for the trials in the slots with the arguments in the buffers of `evaluate`.
-    fn run_evaluation(&mut self, at: At, count: usize) -> Result<Evaluation> {
-        self.run_gradient("evaluating a gradient", count, at, None)?;
-        let buffers = &self.program.buffers;
-        if self.paranoid {
-            let inspect = || paranoia::inspect(&self.device, &self.program.outputs(), &self.program.written());
-            self.device.checked("inspecting outputs", inspect)?;
+    /// Gives a kept register what it holds before the first iteration.
+    fn initialise(&self, register: Register, initial: Initial) -> Result<()> {
+        let Some(place) = self.registers.find(register) else { return Ok(()) };
+        match initial {
+            Initial::Iterate => {
+                let Some(from) = self.registers.find(self.program.iterate()) else { return Ok(()) };
+                if from.buffer == place.buffer {
+                    return Ok(());
+                }
+                let machine = &self.machine;
+                machine.device.checked("preparing the first iteration", || {
+                    let [source, target] = [from, place].map(|place| &machine.buffers[place.buffer]);
+                    let descriptor = wgpu::CommandEncoderDescriptor::default();
+                    let mut encoder = machine.device.raw().create_command_encoder(&descriptor);
+                    encoder.copy_buffer_to_buffer(&source.buffer, 0, &target.buffer, 0, source.words as u64 * 4);
+                    machine.device.queue().submit([encoder.finish()]);
+                    Ok(())
+                })
+            }
+            Initial::Number(value) => self.store(place, &vec![value; self.batch * place.len], |_| true),
+            Initial::Parameter(scalar) => {
+                let numbers = self.fetch(self.place(Register::from(scalar))?)?;
+                let all: Vec<f64> = numbers.into_iter().flat_map(|number| vec![number; place.len]).collect();
+                self.store(place, &all, |_| true)
+            }
         }
-        let (residual, (left, right)) = (self.read(&buffers.residual)?, self.read_factors(&buffers.direction)?);
-        Ok(Evaluation { residual, left, right })
     }
 }
 
@@ -253,190 +359,98 @@ impl Engine for GpuEngine<'_> {
         &self.info
     }
 
-    fn set_observations(&mut self, target: &[f64], weights: &[f64]) -> Result<()> {
-        self.fresh = false;
-        self.write(&self.program.buffers.target, "observations", target)?;
-        self.write(&self.program.buffers.weight, "weights", weights)
-    }
-
-    fn set_steps(&mut self, steps: &[f64]) -> Result<()> {
-        let scale = self.program.frame.recipe.gradient_scale();
-        let scaled: Vec<f64> = steps.iter().map(|step| scale * step).collect();
-        self.write(&self.program.buffers.step, "step_size", &scaled)
-    }
-
-    fn set_ridge(&mut self, shrink: &[f64]) -> Result<()> {
-        self.write(&self.program.buffers.shrink, "ridge", shrink)
-    }
-
-    fn set_tuning(&mut self, tuning: &[Tuning]) -> Result<()> {
-        if tuning.len() != self.active.len() {
-            let (found, allowed) = (format!("{} of them", tuning.len()), format!("{} of them", self.active.len()));
-            return Err(Error::invalid("tuning", found, allowed, "one per trial"));
+    fn write(&mut self, register: Register, values: &[f64]) -> Result<()> {
+        let place = self.place(register)?;
+        if values.len() != self.batch * place.len {
+            let (found, allowed) = (format!("{} numbers", values.len()), format!("{} numbers", self.batch * place.len));
+            let name = &self.program.declaration(register).name;
+            return Err(Error::invalid(name, found, allowed, "check batch and sizes"));
         }
-        self.iteration = 0;
-        let Program { stages, buffers, .. } = &mut self.program;
-        self.device.checked("bringing the tuning", || stages.set_tuning(&self.device, buffers, tuning))
-    }
-
-    fn damping_raised(&mut self) -> Result<Vec<usize>> {
-        self.device.checked("reading back", || self.program.stages.raised(&self.device))
-    }
-
-    fn set_factors(&mut self, factors: &Factors) -> Result<()> {
-        self.require_models("factors", factors)?;
         self.fresh = false;
-        self.write_factors(&self.program.buffers.factor, "factors", factors)?;
-        let Program { stages, buffers, .. } = &self.program;
-        self.device.checked("uploading", || stages.forget(&self.device, buffers))
+        if register == self.program.iterate().into() {
+            (self.iteration, self.anew) = (0, true);
+        }
+        self.store(place, values, |_| true)
     }
 
-    fn set_centre(&mut self, centre: &Factors) -> Result<()> {
-        if !self.program.frame.symmetric {
-            return Err(Error::Unsupported {
-                what: "increments around a centre for a pair of factors".into(),
-                fix: "use precision f32 or f64".into(),
-            });
+    fn read(&mut self, register: Register) -> Result<Vec<f64>> {
+        let place = self.place(register)?;
+        if register.index() == self.program.residual.index() && !self.fresh && self.count() > 0 {
+            self.start()?;
+            let steps = self.steps(self.iteration, true, false);
+            let (begin, slowly) = (Instant::now(), !self.short);
+            self.carry_out("evaluating residuals", &steps, slowly)?;
+            if slowly && begin.elapsed() < LONG_SUBMISSION {
+                (self.pace, self.short) = (self.pace.max(1), true);
+            }
+            self.fresh = true;
         }
-        self.require_models("centre", centre)?;
-        (self.fresh, self.at) = (false, At::Centred);
-        self.write(&self.program.buffers.centre, "centre", centre.left_data())
+        self.fetch(place)
+    }
+
+    fn state(&mut self) -> Result<State> {
+        self.start()?;
+        let mut state = State::default();
+        for (register, declaration) in Arc::clone(&self.program).kept() {
+            state.put(&declaration.name, self.fetch(self.place(register)?)?);
+        }
+        state.put_counts("iteration", [self.iteration]);
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        let iteration = state.count("iteration")?;
+        for (register, declaration) in Arc::clone(&self.program).kept() {
+            let place = self.place(register)?;
+            let values = state.get(&declaration.name, self.batch * place.len)?;
+            self.store(place, values, |_| true)?;
+        }
+        (self.iteration, self.fresh, self.anew) = (iteration, false, false);
+        Ok(())
     }
 
     fn set_active(&mut self, active: &[bool]) -> Result<()> {
-        if active.len() != self.program.frame.batch {
-            let allowed = format!("{} flags", self.program.frame.batch);
+        if active.len() != self.batch {
+            let allowed = format!("{} flags", self.batch);
             return Err(Error::invalid("active", format!("{} flags", active.len()), allowed, "one flag per trial"));
         }
-        // D and the residuals lie by trial: they stay good for those that go on, but one that wakes up has none.
+        // Registers lie by trial: they stay good for those that go on, but one that wakes up has none.
         if active.iter().zip(&self.active).any(|(new, old)| *new && !*old) {
             self.fresh = false;
         }
         self.active = active.to_vec();
-        self.device.checked("choosing trials", || {
-            self.program.write_slots(&self.active);
+        self.machine.device.checked("choosing trials", || {
+            self.machine.write_slots(&self.active);
             Ok(())
         })
     }
 
-    fn advance(&mut self, iterations: usize) -> Result<()> {
-        let count = self.count();
-        if count == 0 {
+    fn run(&mut self, iterations: usize) -> Result<()> {
+        if self.count() == 0 {
             self.iteration += iterations;
+            self.fresh = false;
             return Ok(());
         }
-        let longest = (DISPATCHES / self.program.dispatches()).clamp(1, self.program.stages.ahead());
+        self.start()?;
+        let longest = (DISPATCHES / self.dispatches).max(1);
         let mut left = iterations;
         while left > 0 {
-            let pace = if self.stream.is_some() { longest } else { self.pace.clamp(1, longest) };
-            let now = pace.min(left);
-            // The gradient at the current factor is used up, whatever becomes of the submission.
-            let schedule = self.schedule(now);
-            let (first, stages) = (self.iteration, &self.program.stages);
-            if stages.decays() {
-                self.device.checked("preparing steps", || {
-                    stages.prepare(&self.device, first, now);
-                    Ok(())
-                })?;
+            let now = if self.stream.is_some() { longest } else { self.pace.clamp(1, longest) }.min(left);
+            // The head is used up, whatever becomes of the submission.
+            let fresh = std::mem::take(&mut self.fresh);
+            let mut steps = Vec::new();
+            for t in self.iteration..self.iteration + now {
+                let head = self.program.leads && !(fresh && t == self.iteration);
+                steps.extend(self.steps(t, head, true));
             }
-            self.iterate(&schedule, count, now)?;
+            self.iterate(&steps, now)?;
             left -= now;
             self.iteration += now;
         }
         Ok(())
     }
 
-    fn residuals(&mut self) -> Result<Vec<f64>> {
-        let count = self.count();
-        if !self.fresh && count > 0 {
-            self.run_gradient("evaluating residuals", count, self.at, None)?;
-            self.fresh = true;
-        }
-        self.read(&self.program.buffers.residual)
-    }
-
-    fn factors(&mut self) -> Result<Factors> {
-        let (left, right) = self.read_factors(&self.program.buffers.factor)?;
-        Factors::of(self.program.frame.batch, self.shape, self.program.frame.k, left, right)
-    }
-
-    fn state(&mut self) -> Result<State> {
-        let mut state = State::default();
-        state.put_counts("iteration", [self.iteration]);
-        state.put_counts("raised", self.damping_raised()?);
-        let (left, right) = self.read_factors(&self.program.buffers.factor)?;
-        state.put("left", left);
-        state.put("right", right);
-        if self.program.frame.recipe.polyak == Polyak::First {
-            state.put("steps", self.read(&self.program.buffers.step)?);
-        }
-        if let Some(previous) = self.program.stages.previous() {
-            let (left, right) = self.read_factors(previous)?;
-            state.put("previous.left", left);
-            state.put("previous.right", right);
-        }
-        let since = self.device.checked("reading back", || self.program.stages.since(&self.device))?;
-        if let Some(since) = since {
-            state.put_counts("since", since);
-        }
-        Ok(state)
-    }
-
-    fn set_state(&mut self, state: &State) -> Result<()> {
-        let Frame { n1, n2, k, batch, symmetric, .. } = self.program.frame;
-        let sizes = [batch * n1 * k, if symmetric { 0 } else { batch * n2 * k }];
-        let pair = |of: [&str; 2]| -> Result<Factors> {
-            let (left, right) = (state.get(of[0], sizes[0])?.to_vec(), state.get(of[1], sizes[1])?.to_vec());
-            Factors::of(batch, self.shape, k, left, right)
-        };
-        let (factors, raised) = (pair(["left", "right"])?, state.counts("raised", batch)?);
-        let iteration = state.count("iteration")?;
-        self.fresh = false;
-        self.write_factors(&self.program.buffers.factor, "factors", &factors)?;
-        if self.program.frame.recipe.polyak == Polyak::First {
-            self.write(&self.program.buffers.step, "step_size", state.get("steps", batch)?)?;
-        }
-        let mut since = Vec::new();
-        if let Some(previous) = self.program.stages.previous() {
-            self.write_factors(previous, "previous factors", &pair(["previous.left", "previous.right"])?)?;
-            since = state.counts("since", batch)?;
-        }
-        self.iteration = iteration;
-        self.device.checked("uploading", || {
-            self.program.stages.restore(&self.device, &since, &raised);
-            Ok(())
-        })
-    }
-
-    fn evaluate_some(&mut self, point: &Factors, applied: &Factors, which: &[bool]) -> Result<Evaluation> {
-        self.require_sizes("point", point)?;
-        self.require_sizes("applied", applied)?;
-        self.fresh = false;
-        let (buffers, symmetric) = (&self.program.buffers, self.program.frame.symmetric);
-        // Two factors lie in one buffer.
-        let at = if point.is_single() || !symmetric { At::Single } else { At::Pair };
-        self.write_factors(&buffers.left, "point", point)?;
-        if symmetric {
-            if !point.is_single() {
-                self.write(&buffers.right, "point", point.right_data())?;
-            }
-            // A pair (W, V) for a model of one factor asks for what V alone makes.
-            self.write(&buffers.applied, "applied", applied.right_data())?;
-        } else {
-            self.write_factors(&buffers.applied, "applied", applied)?;
-        }
-        self.device.checked("preparing an evaluation", || {
-            self.program.write_slots(which);
-            if self.paranoid {
-                paranoia::poison(&self.device, &self.program.outputs());
-            }
-            Ok(())
-        })?;
-        let evaluation = self.run_evaluation(at, which.iter().filter(|which| **which).count());
-        self.device.checked("choosing trials", || {
-            self.program.write_slots(&self.active);
-            Ok(())
-        })?;
-        evaluation
+    fn agree(&mut self, _numbers: &mut [f64]) -> Result<()> {
+        Ok(())
     }
 }

@@ -1,25 +1,31 @@
-//! Groups of measurements: the uniforms that say where they begin and end.
+//! Groups of measurements that take turns: the uniforms that say where they begin and end, and the rows that each has.
 
 use std::ops::Range;
 
-use crate::engine::Load;
 use crate::error::{Error, Result};
+use crate::gpu::buffers::Panel;
 use crate::gpu::device::Device;
-use crate::gpu::frame::Frame;
+use crate::gpu::dispatch::Bound;
 use crate::gpu::pipelines::Compiler;
+use crate::tape::{Minibatches, Op, Program};
 
 /// Groups at most: each has bind groups of its own.
 const MOST: usize = 1 << 16;
 
 /// # Errors
 /// [`Error::Unsupported`] for more groups than that.
-pub(super) fn require_groups(load: &Load<'_>) -> Result<()> {
-    match load.recipe.minibatches {
-        Some(groups) if groups.count > MOST => Err(Error::Unsupported {
+pub(super) fn require_groups(program: &Program) -> Result<()> {
+    let of = |op: &Op| match op {
+        Op::Pass(pass) => pass.group,
+        Op::Energy { group, .. } => *group,
+        _ => None,
+    };
+    match program.steps().filter_map(|step| of(&step.op)).find(|groups| groups.count > MOST) {
+        Some(groups) => Err(Error::Unsupported {
             what: format!("{} minibatches on the backend 'gpu', which has at most {MOST}", groups.count),
             fix: "use fewer, or the backend 'cpu'".into(),
         }),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -51,21 +57,58 @@ impl Uniforms {
 }
 
 /// So many bytes of a buffer.
-pub(super) fn section(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BindingResource<'_> {
+fn section(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BindingResource<'_> {
     wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(bytes) })
 }
 
-fn words(range: &Range<usize>) -> [u32; 4] {
-    // Measurements have 32 bits.
-    [range.start as u32, range.end as u32, 0, 0]
-}
-
-/// Group 2 of kernels that go over the measurements of a group: of all of them, then of each group. None where there are no groups.
-pub(super) fn spans(device: &Device, frame: &Frame) -> Vec<wgpu::BindGroup> {
-    let Some(groups) = frame.recipe.minibatches else { return Vec::new() };
-    let ranges = (0..groups.count).map(|group| frame.measurements_of(Some(group)));
-    let structs: Vec<[u32; 4]> =
-        [frame.measurements_of(None)].into_iter().chain(ranges).map(|range| words(&range)).collect();
-    let (uniforms, compiler) = (Uniforms::new(device, &structs), Compiler::new(device, 0));
-    (0..structs.len()).map(|index| compiler.bind_sections(vec![uniforms.at(index)])).collect()
+/// Of each group the rows that are in the first `resident` panels, which hold the first measurements. A group whose first rows are not there has its
+/// sums begun by what is streamed; one without rows has a panel without rows, which sets them to 0.
+///
+/// # Errors
+/// [`Error::Device`].
+pub(super) fn cut(
+    device: &Device,
+    groups: Minibatches,
+    measurements: usize,
+    row_words: usize,
+    panels: &[Panel],
+    resident: usize,
+) -> Result<Vec<Vec<Bound>>> {
+    let mut end = 0;
+    let placed = panels[..resident].iter().map(|panel| {
+        end += panel.rows;
+        end - panel.rows..end
+    });
+    let placed: Vec<Range<usize>> = placed.collect();
+    // (group, panel, rows of the panel before those of the group) with the header.
+    let (mut pieces, mut headers) = (Vec::new(), Vec::new());
+    for group in 0..groups.count {
+        let range = groups.range(group, measurements);
+        if range.is_empty() {
+            pieces.push((group, 0, 0));
+            headers.push([0, 0, 1, 0]);
+        }
+        for (index, held) in placed.iter().enumerate() {
+            let rows = range.start.max(held.start)..range.end.min(held.end);
+            if !rows.is_empty() {
+                let overwrite = u32::from(rows.start == range.start);
+                pieces.push((group, index, rows.start - held.start));
+                headers.push([rows.start as u32, rows.len() as u32, overwrite, 0]);
+            }
+        }
+    }
+    let mut bound = vec![Vec::new(); groups.count];
+    let row_bytes = row_words as u64 * 4;
+    let made = panels.first().is_none_or(|panel| panel.data.is_none());
+    device.checked("binding groups of measurements", || {
+        let (uniforms, compiler) = (Uniforms::new(device, &headers), Compiler::new(device, u32::from(!made)));
+        for (at, (group, panel, before)) in pieces.into_iter().enumerate() {
+            let rows = headers[at][1] as usize;
+            let data = (panels[panel].data.as_ref())
+                .map(|data| section(data, before as u64 * row_bytes, rows.max(1) as u64 * row_bytes));
+            let sections = data.into_iter().chain([uniforms.at(at)]).collect();
+            bound[group].push(Bound { panel: compiler.bind_sections(sections), rows });
+        }
+        Ok(bound)
+    })
 }

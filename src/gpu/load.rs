@@ -1,45 +1,60 @@
-//! Loading a problem: which form of iteration, where its data go, and what is reported of it.
+//! Loading a problem: where its data go, and what is reported of it.
 
-use crate::engine::{Engine, EngineInfo, Load};
+use crate::engine::EngineInfo;
+use crate::engine::{Engine, Load};
 use crate::error::{Error, Result};
+use crate::gpu::blueprint::{Blueprint, Form, Subject, Work};
+use crate::gpu::bound::Machine;
+use crate::gpu::buffers::{Panel, UPLOAD_BYTES, largest_binding, largest_panel, panel_ranges, upload_panel};
+use crate::gpu::choice::{THIN, bound, form_of};
 use crate::gpu::device::Device;
-use crate::gpu::engine::{GpuEngine, Options};
+use crate::gpu::engine::GpuEngine;
+use crate::gpu::frame::Frame;
 use crate::gpu::groups::require_groups;
-use crate::gpu::place::{Placed, held, place};
-use crate::gpu::shaders::{form_of, widest};
+use crate::gpu::options::Options;
+use crate::gpu::pass::lists::Lists;
+use crate::gpu::pass::nonzeros::Domain;
+use crate::gpu::pass::thin_modules::{VectorSizes, stored_in, widest};
+use crate::gpu::pass::vectors::VectorRows;
+use crate::gpu::pipelines::Compiler;
+use crate::gpu::place::{Placed, place};
 use crate::gpu::stream::Stream;
-use crate::gpu::thin;
-use crate::memory::Memory;
-use crate::operators::{GpuForm, GpuSource};
+use crate::gpu::text::{Module, Texts};
+use crate::gpu::upload::Uploader;
+use crate::gpu::variant::{Extent, TWO_KERNEL, Variant};
+use crate::memory::{Memory, Part, Place, product, readable_bytes};
+use crate::operators::{GpuForm, GpuNonzeros, GpuSource, GpuThin, GpuVectors, Operator, Storage};
+use crate::tape::{Op, Program, When};
 
-/// Uploads the operator's data, compiles the kernels for its sizes and allocates everything an iteration needs.
-/// Factors, observations and steps are zero until they are set; all trials are active.
+/// Uploads the operator's data, compiles the kernels of the tape for its sizes and allocates everything an iteration needs.
+/// Registers are zero until they are written; all trials are active.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for operators that bring nothing for a GPU, double precision on an adapter without it, losses other than
-/// the square of centred residuals, and very many minibatches;
-/// [`Error::Invalid`] for an empty batch, search rank or row; [`Error::Device`] where the adapter's limits or memory do not
+/// the square of centred residuals, very many minibatches, and ops that kernels cannot do;
+/// [`Error::Invalid`] for an empty batch, register or row; [`Error::Device`] where the adapter's limits or memory do not
 /// suffice or a kernel does not compile.
 pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<Box<dyn Engine + 'a>> {
     let operator = load.operator.as_ref();
     let form = form_of(operator)?;
     load.require_loss()?;
-    require_groups(load)?;
+    require_groups(&load.program)?;
     device.require(options.precision)?;
-    let counts = [("batch", load.batch), ("search_rank", load.search_rank), ("measurements", operator.measurements())];
+    let counts = [("batch", load.batch), ("measurements", operator.measurements())];
     counts.into_iter().try_for_each(|(name, size)| require_count(name, size))?;
+    for declaration in load.program.registers() {
+        require_count(&declaration.name, declaration.kind.len(operator.measurements()))?;
+    }
+    let texts = Texts::new(&options.mutations);
     let engine = match form {
-        GpuForm::Rows(source) => load_rows(device, load, source, options)?,
-        GpuForm::Thin(data) => {
-            let (program, info) = thin::load(device, load, data, options)?;
-            GpuEngine::new(device, load, options, program, None, info)?
-        }
+        GpuForm::Rows(source) => load_rows(device, load, source, options, &texts)?,
+        GpuForm::Thin(data) => load_thin(device, load, data, options, &texts)?,
     };
     Ok(Box::new(engine))
 }
 
 /// Refuses what kernels cannot count.
-pub(super) fn require_count(name: &str, size: usize) -> Result<()> {
+fn require_count(name: &str, size: usize) -> Result<()> {
     if size == 0 || u32::try_from(size).is_err() {
         return Err(Error::invalid(name, size, "1 to 2³² − 1", "give at least 1"));
     }
@@ -47,7 +62,11 @@ pub(super) fn require_count(name: &str, size: usize) -> Result<()> {
 }
 
 /// What is known of an engine before its data are placed.
-pub(super) fn base_info(device: &Device, options: &Options) -> EngineInfo {
+fn base_info(device: &Device, load: &Load<'_>, options: &Options) -> EngineInfo {
+    let moved = load.program.moved(load.operator.measurements());
+    let notices = (moved > 0).then(|| {
+        format!("backend: ops on the host bring {moved} numbers of each trial there and back in an iteration")
+    });
     EngineInfo {
         backend: "gpu".into(),
         adapter: device.name().into(),
@@ -64,30 +83,293 @@ pub(super) fn base_info(device: &Device, options: &Options) -> EngineInfo {
         streamed_panels: 0,
         streamed_bytes_per_iteration: 0,
         memory: Memory::default(),
-        notices: Vec::new(),
+        notices: notices.into_iter().collect(),
+        settled: true,
+        f64_passes: None,
         team: None,
     }
 }
 
-fn load_rows<'a>(device: &Device, load: &Load<'a>, source: &dyn GpuSource, options: &Options) -> Result<GpuEngine<'a>> {
+/// How often the passes of an iteration are made on average, each times `of` it.
+fn over_passes(program: &Program, of: impl Fn(&crate::tape::Pass) -> f64) -> f64 {
+    let share = |when: When| match when {
+        When::Always | When::Later => 1.0,
+        When::First => 0.0,
+        When::Every { period, .. } => 1.0 / period as f64,
+        When::Except { period, .. } => 1.0 - 1.0 / period as f64,
+    };
+    let all = program.iteration().map(|step| match &step.op {
+        Op::Pass(pass) => share(step.when) * of(pass),
+        _ => 0.0,
+    });
+    all.sum()
+}
+
+fn has_adjoint(pass: &crate::tape::Pass) -> bool {
+    pass.lanes.iter().any(|lane| lane.adjoint.is_some())
+}
+
+fn load_rows<'a>(
+    device: &Device,
+    load: &Load<'a>,
+    source: &dyn GpuSource,
+    options: &Options,
+    texts: &Texts<'_>,
+) -> Result<GpuEngine<'a>> {
     let plan = source.plan(widest(options.precision));
     require_count("row_words", plan.row_words)?;
-    let Placed { program, sizes, candidates, resident, stream, notices } = place(device, load, &plan, options)?;
-    // Kernels that own rows read them once, the others twice; every tile of trials reads them anew.
-    let passes = if sizes.variant.strategy.owns_rows() { 1 } else { 2 } * sizes.tiles(sizes.batch);
+    let Placed { machine, blueprint, sizes, candidates, resident, stream, notices } =
+        place(device, load, &plan, options, texts)?;
+    // Kernels that own rows read them once, the others twice; every tile of slots reads them anew.
     let stored = sizes.m as f64 * plan.row_bytes as f64;
+    let read = |pass: &crate::tape::Pass| {
+        let reads = if sizes.variant.strategy.owns_rows() || !has_adjoint(pass) { 1 } else { 2 };
+        let groups = pass.group.map_or(1, |groups| groups.count);
+        stored * (reads * sizes.tiles(load.batch * pass.lanes.len())) as f64 / groups as f64
+    };
+    let streamed = stream.as_ref().map_or(0, |stream| stream.rows() * plan.row_words * 4) as f64;
+    let base = base_info(device, load, options);
     let info = EngineInfo {
         storage: plan.storage(),
         variant: format!("{}/{}", load.operator.name(), sizes.name()),
         candidates,
-        operator_bytes_per_iteration: stored * passes as f64,
+        operator_bytes_per_iteration: over_passes(&load.program, read),
         operator_bytes: (sizes.m * plan.held_words()) as u64 * 4,
         panels: resident.len() + stream.as_ref().map_or(0, Stream::panels),
         streamed_panels: stream.as_ref().map_or(0, Stream::panels),
-        streamed_bytes_per_iteration: stream.as_ref().map_or(0, |stream| stream.rows() * plan.row_words * 4) as u64,
-        memory: held(&sizes, &resident, stream.as_ref()),
-        notices,
-        ..base_info(device, options)
+        streamed_bytes_per_iteration: (streamed * load.program.passes()) as u64,
+        memory: held(&blueprint, &resident, stream.as_ref(), plan.made().is_some(), sizes.m * plan.row_words * 4),
+        notices: base.notices.iter().cloned().chain(notices).collect(),
+        ..base
     };
-    GpuEngine::new(device, load, options, program, stream, info)
+    GpuEngine::new(load, options, blueprint, machine, stream, info)
+}
+
+/// What an engine with these buffers and panels holds.
+fn held(blueprint: &Blueprint, resident: &[Panel], stream: Option<&Stream<'_>>, made: bool, all: usize) -> Memory {
+    let bytes = |panels: &[Panel]| panels.iter().map(Panel::bytes).sum::<u64>();
+    let mut parts = vec![Part::new("measurements", Place::Device, bytes(resident))];
+    let piece = if made { 0 } else { UPLOAD_BYTES.min(all) as u64 };
+    let mut copies = 2 * piece;
+    if let Some(stream) = stream {
+        let slots = bytes(stream.slots());
+        parts.push(Part::new("panels that the other measurements pass through", Place::Device, slots));
+        copies = piece + slots / stream.slots().len() as u64 * (crate::gpu::stream::SLOTS as u64 + 1);
+    }
+    parts.push(Part::new("registers and what ops need", Place::Device, blueprint.plan.bytes()));
+    parts.push(Part::new("copies on their way to the device", Place::Host, copies));
+    Memory { parts }
+}
+
+/// Refuses what does not fit a limit on device memory: these data stay on the device.
+fn require_memory(memory: &Memory, options: &Options) -> Result<()> {
+    let needed = memory.bytes(Place::Device);
+    match options.memory_bytes {
+        Some(limit) if needed > limit => Err(Error::invalid(
+            "device_memory",
+            readable_bytes(limit),
+            format!("at least {needed} bytes: this operator's data are not streamed"),
+            "raise it, run fewer trials at a time, or use the backend 'cpu'",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn subject<'s>(load: &'s Load<'_>, options: &Options) -> Subject<'s> {
+    Subject {
+        program: &load.program,
+        operator: load.operator.as_ref(),
+        batch: load.batch,
+        precision: options.precision,
+        readable: options.readable,
+    }
+}
+
+fn load_thin<'a>(
+    device: &Device,
+    load: &Load<'a>,
+    data: GpuThin<'_>,
+    options: &Options,
+    texts: &Texts<'_>,
+) -> Result<GpuEngine<'a>> {
+    let operator = load.operator.name();
+    let short = |name: &str| name.strip_prefix(operator).and_then(|rest| rest.strip_prefix('/')) == Some(THIN);
+    if let Some(name) = load.variant.as_deref().filter(|name| *name != THIN && !short(name)) {
+        return Err(crate::engine::unknown_variant(name, &[THIN]));
+    }
+    match data {
+        GpuThin::Vectors(data) => load_vectors(device, load, data, options, texts),
+        GpuThin::Nonzeros(data) => load_nonzeros(device, load, data, options, texts),
+    }
+}
+
+fn load_vectors<'a>(
+    device: &Device,
+    load: &Load<'a>,
+    data: &dyn GpuVectors,
+    options: &Options,
+    texts: &Texts<'_>,
+) -> Result<GpuEngine<'a>> {
+    require_count("vectors", data.vectors())?;
+    let frame = Frame::new(load.operator.as_ref(), 1, load.batch, options.precision);
+    let sizes = VectorSizes::new(frame, data.vectors(), stored_in(data, options.precision));
+    let rows = VectorRows { data, sizes };
+    let plan = rows.plan(sizes.storage);
+    let panel = largest_panel(device, &plan, options.panel_bytes)?;
+    let ranges = panel_ranges(0..frame.m, plan.row_words * 4, panel);
+    let lengths: Vec<usize> = ranges.iter().map(std::ops::Range::len).collect();
+    let blueprint = Blueprint::new(texts, subject(load, options), Form::Vectors(sizes, &lengths))?;
+    let held = product(&[frame.m, plan.row_words, 4]);
+    let memory = Memory {
+        parts: vec![
+            Part::new("vectors", Place::Device, held),
+            Part::new("registers and what ops need", Place::Device, blueprint.plan.bytes()),
+        ],
+    };
+    require_memory(&memory, options)?;
+    let panels: Vec<Panel> =
+        ranges.into_iter().map(|range| upload_panel(device, &rows, &plan, range)).collect::<Result<_>>()?;
+    let fixed: Vec<wgpu::BindGroup> = panels.iter().map(|panel| bound(device, panel).panel).collect();
+    let machine = Machine::new(device, &blueprint, load.batch, (1, &fixed), Vec::new(), options.paranoid, |_| true)?;
+    let base = base_info(device, load, options);
+    // Every product with the vectors reads them once for some columns of all slots.
+    let products = |stage: &crate::gpu::blueprint::Stage| -> usize {
+        let calls = stage.calls().into_iter().filter(|call| matches!(call.entry, "project" | "adjoint_apply"));
+        calls.map(|call| call.grid.workgroups(load.batch, 0) as usize / call.grid.fixed.max(1)).sum()
+    };
+    let passes: Vec<&crate::gpu::blueprint::Stage> =
+        blueprint.stages().filter(|stage| matches!(stage.work, Work::Pass(_))).collect();
+    let reads: usize = passes.iter().map(|stage| products(stage)).sum::<usize>() / panels.len().max(1);
+    let read = (frame.m * plan.row_bytes) as f64 * reads as f64 / passes.len().max(1) as f64;
+    let info = EngineInfo {
+        storage: Some(sizes.storage),
+        variant: format!("{}/{THIN}", load.operator.name()),
+        operator_bytes_per_iteration: read * over_passes(&load.program, |_| 1.0),
+        operator_bytes: held,
+        panels: panels.len(),
+        memory,
+        ..base
+    };
+    GpuEngine::new(load, options, blueprint, machine, None, info)
+}
+
+/// Bytes of a nonzero's place, the longest thing that is listed.
+const PLACE_BYTES: usize = 8;
+
+fn load_nonzeros<'a>(
+    device: &Device,
+    load: &Load<'a>,
+    data: &dyn GpuNonzeros,
+    options: &Options,
+    texts: &Texts<'_>,
+) -> Result<GpuEngine<'a>> {
+    let frame = Frame::new(load.operator.as_ref(), 1, load.batch, options.precision);
+    require_count("rows", frame.n)?;
+    let largest = (largest_binding(device) / PLACE_BYTES as u64) as usize;
+    let most = options.panel_bytes.map_or(largest, |bytes| ((bytes / PLACE_BYTES as u64) as usize).clamp(1, largest));
+    let lists = Lists::new(&frame, data, most, largest)?;
+    let shape = Domain::new(&lists, data.all_ones(), None);
+    let blueprint = Blueprint::new(texts, subject(load, options), Form::Nonzeros(&shape))?;
+    let words = crate::gpu::buffers::real_words(options.precision);
+    let value_bytes = if data.all_ones() { 0 } else { 4 * words };
+    let (forward, gather) = lists.bytes(PLACE_BYTES + value_bytes);
+    // Places, the order by row, measurements, and both sets of panels; values four times.
+    let host = product(&[lists.nonzeros, 44 + if data.all_ones() { 0 } else { 32 }]);
+    let memory = Memory {
+        parts: vec![
+            Part::new("nonzeros by measurement", Place::Device, forward as u64),
+            Part::new("nonzeros by row and column", Place::Device, gather as u64),
+            Part::new("registers and what ops need", Place::Device, blueprint.plan.bytes()),
+            Part::new("lists on their way to the device", Place::Host, host),
+        ],
+    };
+    require_memory(&memory, options)?;
+    let fixed = device.checked("uploading the measurements", || {
+        let compiler = Compiler::new(device, 3);
+        Uploader { device, compiler: &compiler, double: words == 2 }.all(&lists)
+    })?;
+    let machine = Machine::new(device, &blueprint, load.batch, (3, &fixed), Vec::new(), options.paranoid, |_| true)?;
+    if let Some(spans) = blueprint.spans {
+        device.checked("uploading the measurements", || {
+            let words: &[u32] = bytemuck::cast_slice(&lists.spans);
+            device.queue().write_buffer(&machine.buffers[spans].buffer, 0, bytemuck::cast_slice(words));
+            Ok(())
+        })?;
+    }
+    let base = base_info(device, load, options);
+    let read = |pass: &crate::tape::Pass| {
+        let bytes = if has_adjoint(pass) { forward + gather } else { forward };
+        bytes as f64 * (load.batch * pass.lanes.len()) as f64
+    };
+    let info = EngineInfo {
+        storage: match value_bytes {
+            0 => None,
+            4 => Some(Storage::F32),
+            _ => Some(Storage::F64),
+        },
+        variant: format!("{}/{THIN}", load.operator.name()),
+        // Every list is read once by every slot.
+        operator_bytes_per_iteration: over_passes(&load.program, read),
+        operator_bytes: (forward + gather) as u64,
+        panels: lists.forward.len().max(lists.gather.len()),
+        memory,
+        ..base
+    };
+    GpuEngine::new(load, options, blueprint, machine, None, info)
+}
+
+/// Blueprints of everything that [`load`] could make of a problem on an adapter with all that kernels ask for, without a device.
+fn blueprints(operator: &dyn Operator, program: &Program, batch: usize, options: &Options) -> Result<Vec<Blueprint>> {
+    let texts = Texts::new(&options.mutations);
+    let (precision, readable) = (options.precision, options.readable);
+    let subject = Subject { program, operator, batch, precision, readable };
+    match form_of(operator)? {
+        GpuForm::Rows(source) => {
+            let plan = source.plan(widest(precision));
+            let extent = Extent::new(operator.domain().dimension(), operator.measurements(), batch, precision, &plan);
+            let abilities = crate::gpu::device::Abilities { threads: 1024, subgroup: true, software: false };
+            let variants = Variant::allowed(&extent, &abilities);
+            variants.into_iter().map(|variant| Blueprint::new(&texts, subject, Form::Rows(&plan, variant))).collect()
+        }
+        GpuForm::Thin(GpuThin::Vectors(data)) => {
+            let frame = Frame::new(operator, 1, batch, precision);
+            let sizes = VectorSizes::new(frame, data.vectors(), stored_in(data, precision));
+            Ok(vec![Blueprint::new(&texts, subject, Form::Vectors(sizes, &[operator.measurements()]))?])
+        }
+        GpuForm::Thin(GpuThin::Nonzeros(data)) => {
+            let lists = Lists::new(&Frame::new(operator, 1, batch, precision), data, usize::MAX, usize::MAX)?;
+            let shape = Domain::new(&lists, data.all_ones(), None);
+            Ok(vec![Blueprint::new(&texts, subject, Form::Nonzeros(&shape))?])
+        }
+    }
+}
+
+/// Every module of these, for tests that validate them.
+///
+/// # Errors
+/// As [`load`].
+#[doc(hidden)]
+pub fn tape_modules(
+    operator: &dyn Operator,
+    program: &Program,
+    batch: usize,
+    options: &Options,
+) -> Result<Vec<Module>> {
+    Ok(blueprints(operator, program, batch, options)?.iter().flat_map(Blueprint::modules).collect())
+}
+
+/// Dispatches of an iteration, with data in one panel and the variant that every operator has.
+///
+/// # Errors
+/// As [`load`].
+#[doc(hidden)]
+pub fn tape_dispatches(operator: &dyn Operator, program: &Program, batch: usize, iteration: usize) -> Result<usize> {
+    let subject = Subject { program, operator, batch, precision: Default::default(), readable: false };
+    if let GpuForm::Rows(source) = form_of(operator)? {
+        let plan = source.plan(Storage::F32);
+        let blueprint = Blueprint::new(&Texts::new(&[]), subject, Form::Rows(&plan, TWO_KERNEL))?;
+        return Ok(blueprint.dispatches(program, iteration, 1));
+    }
+    let all = blueprints(operator, program, batch, &Options::default())?;
+    Ok(all.first().map_or(0, |blueprint| blueprint.dispatches(program, iteration, 1)))
 }

@@ -2,25 +2,35 @@
 //! OpenGL ES), in single precision, or in double where the adapter has 64-bit shader numbers: one source for both, in
 //! which `real` stands for either. Mixed precision runs the single one around a centre. The only module that knows wgpu.
 
+mod blueprint;
+mod bound;
 mod buffers;
+mod call;
 mod choice;
+mod compiled;
 mod copy;
 mod device;
+mod dispatch;
 mod engine;
+mod formulas;
 mod frame;
+mod fuse;
+mod generate;
 mod groups;
 mod load;
+mod ops;
+mod options;
 mod paranoia;
+mod pass;
 mod pipelines;
 mod place;
-mod program;
-mod resources;
-mod rows;
-mod shaders;
+mod registers;
 mod sizes;
-mod stages;
 mod stream;
-mod thin;
+mod text;
+mod tuning;
+mod upload;
+mod usage;
 mod variant;
 
 /// The version of wgpu that [`Device::from_wgpu`] takes its types from.
@@ -29,7 +39,8 @@ pub use wgpu;
 pub use choice::variants;
 pub(crate) use copy::copy_times;
 pub use device::{AdapterSummary, Device, list_adapters};
-pub use engine::Options;
-pub use load::load;
 #[doc(hidden)]
-pub use shaders::{Module, Mutation, composed_modules};
+pub use load::{load, tape_dispatches, tape_modules};
+pub use options::Options;
+#[doc(hidden)]
+pub use text::{Module, Mutation};

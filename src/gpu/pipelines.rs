@@ -2,74 +2,14 @@
 //! operands, group 2 a panel of measurements.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::gpu::buffers::Storage;
+use crate::gpu::compiled::Origin;
+pub(super) use crate::gpu::compiled::{Access, Kernel, Read};
 use crate::gpu::device::Device;
-use crate::gpu::shaders::Module;
-
-/// How a kernel uses an operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Access {
-    Read,
-    Write,
-}
-pub(super) use Access::{Read, Write};
-
-/// A compiled kernel and the layout of its operands.
-#[derive(Clone, Debug)]
-pub(super) struct Kernel {
-    pub(super) pipeline: wgpu::ComputePipeline,
-    operands: wgpu::BindGroupLayout,
-    first_binding: u32,
-}
-
-/// Kernels that a device keeps at most, several engines' worth; a software adapter keeps a megabyte of code for each.
-const KEPT: usize = 128;
-
-/// The kernels that a device has compiled. An engine takes from here what one before it compiled, so that many solves on
-/// one device (a sweep, a rerun, every call from an interpreter) compile once.
-#[derive(Debug, Default)]
-pub(super) struct Compiled {
-    kernels: Mutex<HashMap<Recipe, Kernel>>,
-}
-
-impl Compiled {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Recipe, Kernel>> {
-        // Entries are inserted whole.
-        self.kernels.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    /// After a fault of the device, which may have left invalid kernels behind.
-    pub(super) fn forget(&self) {
-        self.lock().clear();
-    }
-
-    fn keep(&self, recipe: Recipe, kernel: &Kernel) {
-        let mut kernels = self.lock();
-        if kernels.len() >= KEPT {
-            kernels.clear();
-        }
-        kernels.insert(recipe, kernel.clone());
-    }
-}
-
-/// All that a compiled kernel depends on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Recipe {
-    text: Arc<str>,
-    entry: String,
-    first_binding: u32,
-    operands: Vec<Access>,
-    /// Data buffers of its panel.
-    panel: Option<u32>,
-}
+use crate::gpu::text::Module;
 
 /// A module that is compiled when a kernel of it is not at hand.
 pub(super) struct Source {
@@ -121,13 +61,8 @@ impl Compiler {
         Source { name: module.name, text: module.text.as_str().into(), module: OnceCell::new() }
     }
 
-    /// A kernel without a panel, whose operands begin at binding 0.
-    pub(super) fn step(&self, module: &Module, entry: &str, operands: &[Access]) -> Kernel {
-        self.kernel(&self.module(module), entry, 0, operands, false)
-    }
-
     pub(super) fn kernel(&self, source: &Source, entry: &str, first: u32, operands: &[Access], panel: bool) -> Kernel {
-        let recipe = Recipe {
+        let origin = Origin {
             text: Arc::clone(&source.text),
             entry: entry.to_owned(),
             first_binding: first,
@@ -135,11 +70,11 @@ impl Compiler {
             panel: panel.then_some(self.data),
         };
         let compiled = self.device.compiled();
-        if let Some(kernel) = compiled.lock().get(&recipe) {
+        if let Some(kernel) = compiled.lock().get(&origin) {
             return kernel.clone();
         }
         let kernel = self.compile(source, entry, first, operands, panel);
-        compiled.keep(recipe, &kernel);
+        compiled.keep(origin, &kernel);
         kernel
     }
 

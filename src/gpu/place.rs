@@ -1,22 +1,27 @@
 //! Where the measurement data go: all to the device, or as much as fits.
 
-use crate::engine::{Candidate, Load};
+use crate::engine::Candidate;
+use crate::engine::Load;
 use crate::error::{Error, Result};
-use crate::gpu::buffers::{Panel, UPLOAD_BYTES, largest_panel, upload_panel};
-use crate::gpu::choice::{choose, considered, reserve};
+use crate::gpu::blueprint::{Blueprint, Work};
+use crate::gpu::bound::Machine;
+use crate::gpu::buffers::{Panel, largest_panel, upload_panel};
+use crate::gpu::choice::{Chooser, bound};
 use crate::gpu::device::{Device, is_out_of_memory};
-use crate::gpu::engine::Options;
-use crate::gpu::program::Program;
-use crate::gpu::rows;
-use crate::gpu::shaders::source_of;
+use crate::gpu::dispatch::Bound;
+use crate::gpu::groups::cut;
+use crate::gpu::options::Options;
 use crate::gpu::sizes::Sizes;
-use crate::gpu::stream::{Layout, SLOTS, Stream};
-use crate::memory::{Memory, Part, Place, readable_bytes};
+use crate::gpu::stream::{Layout, Stream, source_of};
+use crate::gpu::text::Texts;
+use crate::gpu::tuning::Tuning;
+use crate::memory::readable_bytes;
 use crate::operators::GpuPlan;
 
-/// A program with its data.
+/// A machine with its data.
 pub(super) struct Placed<'a> {
-    pub(super) program: Program,
+    pub(super) machine: Machine,
+    pub(super) blueprint: Blueprint,
     pub(super) sizes: Sizes,
     pub(super) candidates: Vec<Candidate>,
     pub(super) resident: Vec<Panel>,
@@ -29,22 +34,31 @@ pub(super) struct Placed<'a> {
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a limit or a variant that cannot be; [`crate::Error::Device`].
-pub(super) fn place<'a>(device: &Device, load: &Load<'a>, plan: &GpuPlan, options: &Options) -> Result<Placed<'a>> {
+pub(super) fn place<'a>(
+    device: &Device,
+    load: &Load<'a>,
+    plan: &GpuPlan,
+    options: &Options,
+    texts: &Texts<'_>,
+) -> Result<Placed<'a>> {
     let (m, row_bytes) = (load.operator.measurements(), plan.row_words * 4);
-    let sizes = considered(device, load, plan, options)?;
+    let chooser = Chooser { device, load, plan, options, texts };
+    let considered = chooser.considered()?;
+    let reserve = chooser.reserve(&considered)?;
+    let mut tuning = Tuning::open();
     let panel = largest_panel(device, plan, options.panel_bytes)?;
     // Rows that are made take no memory, so that none of them ever makes room.
     let made = plan.made().is_some();
-    if let Some(memory) = options.memory_bytes.filter(|memory| made && *memory < reserve(&sizes)) {
+    if let Some(memory) = options.memory_bytes.filter(|memory| made && *memory < reserve) {
         return Err(Error::invalid(
             "device_memory",
             readable_bytes(memory),
-            format!("at least {} for factors, observations and sums", readable_bytes(reserve(&sizes))),
+            format!("at least {} for factors, observations and sums", readable_bytes(reserve)),
             "raise it, run fewer trials at a time, or use the backend 'cpu'",
         ));
     }
     let limit = options.memory_bytes.filter(|_| !made);
-    let layout = Layout::new(m, row_bytes, panel, limit, reserve(&sizes))?;
+    let layout = Layout::new(m, row_bytes, panel, limit, reserve)?;
     let source = source_of(load.operator.as_ref())?;
     let mut resident: Vec<Panel> = Vec::new();
     let mut ran_out = false;
@@ -66,21 +80,30 @@ pub(super) fn place<'a>(device: &Device, load: &Load<'a>, plan: &GpuPlan, option
     }
     loop {
         let first = resident.iter().map(|panel| panel.rows).sum();
-        let attempt = || {
+        let mut attempt = || -> Result<_> {
             let stream = (first < m)
                 .then(|| Stream::new(device, load.operator.clone(), plan, first..m, layout.slot_rows, resident.len()))
                 .transpose()?;
             let mut panels = resident.clone();
             panels.extend_from_slice(stream.as_ref().map_or(&[], Stream::slots));
-            let (mut program, chosen, candidates) = choose(device, load, plan, options, &sizes, &panels)?;
-            program.cut(&panels, resident.len())?;
-            Ok((program, chosen, candidates, stream))
+            let (variant, candidates) = chooser.choose(&considered, &panels, &mut tuning)?;
+            let blueprint = chooser.blueprint(variant)?;
+            let bounds: Vec<Bound> = panels.iter().map(|panel| bound(device, panel)).collect();
+            let data = (u32::from(!made), &[][..]);
+            let mut machine = Machine::new(device, &blueprint, load.batch, data, bounds, options.paranoid, |_| true)?;
+            for stage in blueprint.stages().filter(|stage| matches!(stage.work, Work::Pass(_))) {
+                let Some(groups) = stage.group else { continue };
+                if let Some(family) = machine.families.get_mut(&(groups.count, groups.seed)) {
+                    family.panels = cut(device, groups, m, plan.row_words, &panels, resident.len())?;
+                }
+            }
+            Ok((machine, blueprint, chooser.sizes(variant), candidates, stream))
         };
         match attempt() {
-            Ok((program, sizes, candidates, stream)) => {
+            Ok((machine, blueprint, sizes, candidates, stream)) => {
                 let notices = stream.as_ref().map(|s| notice(s, m, row_bytes, resident.len(), ran_out, options));
-                let notices = notices.into_iter().collect();
-                return Ok(Placed { program, sizes, candidates, resident, stream, notices });
+                let notices = notices.into_iter().chain(tuning.notice).collect();
+                return Ok(Placed { machine, blueprint, sizes, candidates, resident, stream, notices });
             }
             Err(error) if may_stream(&error, options, &resident) => {
                 ran_out = true;
@@ -126,20 +149,4 @@ fn notice(
         bytes(streamed),
         stream.panels(),
     )
-}
-
-/// What an engine with these sizes and panels holds.
-pub(super) fn held(sizes: &Sizes, resident: &[Panel], stream: Option<&Stream<'_>>) -> Memory {
-    let mut memory = rows::memory(sizes);
-    let bytes = |panels: &[Panel]| panels.iter().map(Panel::bytes).sum::<u64>();
-    memory.parts.insert(0, Part::new("measurements", Place::Device, bytes(resident)));
-    let piece = if sizes.made { 0 } else { UPLOAD_BYTES.min(sizes.m * sizes.row_words * 4) as u64 };
-    let mut copies = 2 * piece;
-    if let Some(stream) = stream {
-        let slots = bytes(stream.slots());
-        memory.parts.insert(1, Part::new("panels that the other measurements pass through", Place::Device, slots));
-        copies = piece + slots / stream.slots().len() as u64 * (SLOTS as u64 + 1);
-    }
-    memory.parts.push(Part::new("copies on their way to the device", Place::Host, copies));
-    memory
 }

@@ -1,10 +1,11 @@
-//! What the kernels are specialised with.
+//! What the kernels over rows are specialised with.
 
 use std::ops::Deref;
 
 use crate::engine::Precision;
 use crate::gpu::buffers::real_words;
-use crate::gpu::frame::{Frame, constant};
+use crate::gpu::frame::{Frame, count};
+use crate::gpu::text::constant;
 use crate::gpu::variant::{Strategy, Variant};
 use crate::operators::{GpuPlan, Operator};
 
@@ -26,7 +27,7 @@ pub(super) struct Sizes {
     pub stride: usize,
     /// Partial sums of the adjoint; a function of n and m only, so that a trial's bits do not depend on the batch.
     pub splits: usize,
-    /// Trials served by one read of the measurement data.
+    /// Slots served by one read of the measurement data.
     pub tile: usize,
     /// [`GpuPlan::forward_rows`]
     pub forward_rows: usize,
@@ -44,11 +45,14 @@ impl Deref for Sizes {
 
 impl Sizes {
     pub(super) fn new(operator: &dyn Operator, plan: &GpuPlan, frame: Frame, variant: Variant) -> Self {
-        let (p, m, batch) = (operator.shape().dimension(), frame.m, frame.batch);
-        let fitting = |tiles: &[usize]| *tiles.iter().find(|&&tile| tile >= batch).unwrap_or(&tiles[tiles.len() - 1]);
+        let (p, m, slots) = (operator.domain().dimension(), frame.m, frame.slots);
+        let fitting = |tiles: &[usize]| *tiles.iter().find(|&&tile| tile >= slots).unwrap_or(&tiles[tiles.len() - 1]);
         let made = plan.made().is_some();
         // Eight lanes in f64 take all the workgroup memory there is, and keys of rows need some.
         let lanes = if made && frame.precision == Precision::F64 { &LANES[..3] } else { &LANES };
+        // And so do 64 rows of 32 slots in f64.
+        let tiles =
+            if made && frame.precision == Precision::F64 && variant.rows == 8 { &TILES[..2] } else { &TILES[..] };
         let (tile, stride, splits) = match variant.strategy {
             // About a thousand workgroups fill any GPU. At least 32 rows a split keep the traffic of the partial sums
             // (written, then read) below a sixteenth of that of the rows.
@@ -57,14 +61,14 @@ impl Sizes {
             // eight rows each, so that the sums cost a quarter of the rows at most.
             Strategy::OnePass | Strategy::RowResident => (1, p.next_multiple_of(4), (m / 8).clamp(1, 264)),
             // About five hundred workgroups a tile, of 64 rows each or more.
-            Strategy::Tiled => (fitting(&TILES), p, 512_usize.div_ceil(p.div_ceil(128)).min(m / 64).clamp(1, 64)),
+            Strategy::Tiled => (fitting(tiles), p, 512_usize.div_ceil(p.div_ceil(128)).min(m / 64).clamp(1, 64)),
         };
         let splits = variant.splits.unwrap_or(splits);
         let GpuPlan { row_words, forward_rows, .. } = *plan;
         Self { variant, frame, p, row_words, stride, splits, tile, forward_rows, made }
     }
 
-    /// Tiles that hold `count` trials.
+    /// Tiles that hold `count` slots.
     pub(super) fn tiles(&self, count: usize) -> usize {
         count.div_ceil(self.tile)
     }
@@ -129,5 +133,12 @@ impl Sizes {
             }
         }
         text
+    }
+
+    /// Numbers of z and of the packed gradient, padded to whole tiles, and of the partial sums.
+    pub(super) fn numbers(&self) -> [usize; 3] {
+        let Self { p, stride, splits, tile, .. } = *self;
+        let padded = self.tiles(self.slots) * tile;
+        [count(&[padded, stride]), count(&[padded, p]), count(&[splits, padded, stride])]
     }
 }

@@ -10,14 +10,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::gpu::bound::{Item, Machine, PassWork};
 use crate::gpu::buffers::{Panel, UPLOAD_BYTES, panel_ranges, write_header, write_panel};
 use crate::gpu::device::Device;
-use crate::gpu::program::{At, Program};
-use crate::gpu::shaders::source_of;
-use crate::gpu::stages::Turn;
+use crate::gpu::dispatch::Bound;
 use crate::memory::readable_bytes;
-use crate::methods::Stage;
-use crate::operators::{GpuPlan, Operator};
+use crate::operators::{GpuForm, GpuPlan, GpuSource, Operator};
 
 /// Device buffers that streamed panels take turns in.
 pub(super) const SLOTS: usize = 2;
@@ -138,15 +136,22 @@ impl<'a> Stream<'a> {
         write_panel(&self.device, source, &self.plan, range, panel, &mut self.words, false)
     }
 
-    /// Queues one gradient. Returns before it is done.
-    fn gradient(&mut self, program: &Program, phase: &str, count: usize, at: At, group: Option<usize>) -> Result<()> {
-        program.enqueue(phase, |pass| program.begin(pass, count, at))?;
-        let resident = group.map_or(self.resident, |_| program.parts(group));
-        for index in 0..resident {
-            program.enqueue(phase, |pass| program.part(pass, count, at, (group, index), None))?;
+    /// Queues one pass over the measurements `wanted`, those of a group or all. Returns before it is done.
+    pub(super) fn pass(
+        &mut self,
+        machine: &Machine,
+        phase: &str,
+        trials: usize,
+        (item, pass, turn): (&Item, &PassWork, Option<usize>),
+        wanted: Range<usize>,
+    ) -> Result<()> {
+        machine.enqueue(phase, trials, |encoder| machine.record(encoder, item, turn, &pass.begin, None))?;
+        let own = machine.panels_of(item, turn);
+        let resident = if turn.is_some() { own } else { &own[..self.resident] };
+        for panel in resident {
+            machine.enqueue(phase, trials, |encoder| machine.record(encoder, item, turn, &pass.panel, Some(panel)))?;
         }
         let device = self.device.clone();
-        let wanted = program.frame.measurements_of(group);
         let end = wanted.end.min(self.rows.end);
         let begin = wanted.start.max(self.rows.start).min(end);
         for (index, first) in (begin..end).step_by(self.slot_rows).enumerate() {
@@ -156,43 +161,34 @@ impl<'a> Stream<'a> {
                 let oldest = self.pending.pop_front();
                 device.checked(phase, || device.wait_for(oldest))?;
             }
-            let (panel, length) = ((None, self.resident + slot), Some(rows.len()));
+            let panel = Bound { rows: rows.len(), ..machine.panels[self.resident + slot].clone() };
             device.checked(phase, || self.write(slot, rows, first == wanted.start))?;
-            let submission = program.enqueue(phase, |pass| program.part(pass, count, at, panel, length))?;
+            let submission = machine
+                .enqueue(phase, trials, |encoder| machine.record(encoder, item, turn, &pass.panel, Some(&panel)))?;
             self.pending.push_back(submission);
         }
-        program.enqueue(phase, |pass| program.end(pass, count, at))?;
+        machine.enqueue(phase, trials, |encoder| machine.record(encoder, item, turn, &pass.end, None))?;
         Ok(())
     }
 
     /// Waits until everything queued is done.
-    fn finish(&mut self, phase: &str) -> Result<()> {
+    pub(super) fn finish(&mut self, phase: &str) -> Result<()> {
         self.pending.clear();
         self.device.checked(phase, || self.device.wait())
     }
+}
 
-    /// One gradient.
-    pub(super) fn run_gradient(&mut self, program: &Program, phase: &str, count: usize, at: At) -> Result<()> {
-        self.gradient(program, phase, count, at, None)?;
-        self.finish(phase)
-    }
-
-    /// The stages of iterations.
-    pub(super) fn advance(
-        &mut self,
-        program: &Program,
-        schedule: &[(Stage, Turn)],
-        count: usize,
-        at: At,
-    ) -> Result<()> {
-        let phase = "iterating";
-        for step in schedule {
-            match step {
-                (Stage::Gradient, turn) => self.gradient(program, phase, count, at, turn.group)?,
-                step => program.enqueue(phase, |pass| program.stage(pass, count, at, *step)).map(drop)?,
-            }
-        }
-        self.finish(phase)
+/// The rows of an operator that has some.
+///
+/// # Errors
+/// [`Error::Unsupported`] for one that has none.
+pub(super) fn source_of(operator: &dyn Operator) -> Result<&dyn GpuSource> {
+    match operator.gpu() {
+        Some(GpuForm::Rows(source)) => Ok(source),
+        _ => Err(Error::Unsupported {
+            what: format!("rows of the operator '{}'", operator.name()),
+            fix: "its data on the backend 'gpu' are thin: this is a bug of lowrank".into(),
+        }),
     }
 }
 

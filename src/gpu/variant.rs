@@ -10,6 +10,7 @@ use std::str::FromStr;
 use crate::engine::{Precision, unknown_variant};
 use crate::error::{Error, Result};
 use crate::gpu::buffers::real_words;
+use crate::gpu::device::Abilities;
 use crate::operators::GpuPlan;
 
 /// The ways to compute e = A(Z) − y and A*(w∘e).
@@ -42,17 +43,6 @@ impl Strategy {
     pub(super) fn owns_rows(self) -> bool {
         matches!(self, OnePass | RowResident)
     }
-}
-
-/// What an adapter offers beyond the baseline.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Abilities {
-    /// Threads of a workgroup.
-    pub threads: usize,
-    /// Subgroup operations.
-    pub subgroup: bool,
-    /// Runs on the CPU.
-    pub software: bool,
 }
 
 /// What decides which variants fit, besides the adapter.

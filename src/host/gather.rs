@@ -5,10 +5,13 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::host::work::{How, Work};
+use crate::host::work::{How, LaneCall, Work, each};
 use crate::memory::{Part, Place, product};
 use crate::operators::{GatherKernel, InstructionSet, Lines, Operator, Pair, Side};
 use crate::real::Real;
+
+/// A block of lines of a factor, and that part of the gradient of each trial that is solved.
+type Task<'a, T> = (Range<usize>, Vec<(usize, &'a mut [T])>);
 
 /// 64 bytes that begin at a multiple of 64.
 #[derive(Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
@@ -67,10 +70,8 @@ impl<T: Real> Gathered<T> {
     }
 }
 
-/// What [`Gathered`] holds for a gradient at the factors themselves.
-pub(super) fn held<T>(operator: &dyn Operator, batch: usize, search_rank: usize) -> Vec<Part> {
-    let shape = operator.shape();
-    let lines = shape.rows() + if shape.is_symmetric() { 0 } else { shape.columns() };
+/// What [`Gathered`] holds for a gradient at factors of so many lines.
+pub(super) fn held<T>(operator: &dyn Operator, batch: usize, search_rank: usize, lines: usize) -> Vec<Part> {
     let part = |name: &str, numbers: &[usize]| {
         Part::new(name, Place::Host, product(numbers).saturating_mul(size_of::<T>() as u64))
     };
@@ -95,33 +96,44 @@ fn parts<T>(values: &mut [T], batch: usize, lengths: impl Iterator<Item = usize>
 }
 
 impl<T: Real> Work<T> {
-    /// e = A(L Rᵀ) − target and c = w ρ′(e) by shards, then Σ cᵢ Aᵢ V and Σ cᵢ Aᵢᵀ W by blocks of lines.
+    /// v = A(L Rᵀ) − minus and c = w ρ′(v) by shards, then Σ cᵢ Aᵢ V and Σ cᵢ Aᵢᵀ W by blocks of lines, lane by lane.
     pub(super) fn gather(
-        &mut self,
+        &self,
         gathered: &mut Gathered<T>,
         kernel: &dyn GatherKernel<T>,
-        how: &How,
-        point: &[Pair<'_, T>],
-        applied: &[Pair<'_, T>],
-        active: &[bool],
+        how: &How<'_, T>,
+        lanes: Vec<LaneCall<'_, T>>,
     ) {
-        let set = how.set;
-        let (batch, k) = (point.len(), point[0].search_rank);
+        lanes.into_iter().for_each(|lane| self.gather_lane(gathered, kernel, how, lane));
+    }
+
+    fn gather_lane(
+        &self,
+        gathered: &mut Gathered<T>,
+        kernel: &dyn GatherKernel<T>,
+        how: &How<'_, T>,
+        lane: LaneCall<'_, T>,
+    ) {
+        let (set, active) = (how.set, how.active);
+        let (batch, k) = (lane.points.len(), lane.points[0].search_rank);
         let parallel = self.threads.shards;
-        let [l, r, w, v] = gathered.place(point, applied, parallel);
+        let [l, r, w, v] = gathered.place(&lane.points, &lane.applied, parallel);
         let of = |which: usize, trial: usize| gathered.factors[which].of::<T>(trial, batch, k);
 
-        let lengths: Vec<usize> = self.shards.iter().map(|shard| shard.range.len()).collect();
+        let lengths: Vec<usize> = self.shards.iter().map(|shard| shard.len()).collect();
         let coefficients = parts(&mut gathered.coefficients, batch, lengths.iter().copied());
-        let tasks: Vec<_> = self.shards.iter_mut().zip(coefficients).collect();
-        super::work::each(parallel, tasks, |(shard, coefficients)| {
-            let length = shard.range.len();
+        let tasks: Vec<_> = self.shards.iter().enumerate().zip(lane.out).zip(coefficients).collect();
+        each(parallel, tasks, |(((index, shard), out), coefficients)| {
+            let length = shard.len();
             for (trial, c) in coefficients.into_iter().enumerate().filter(|(trial, _)| active[*trial]) {
                 let own = trial * length..(trial + 1) * length;
-                kernel.forward(set, shard.range.clone(), of(l, trial), of(r, trial), &mut shard.residual[own.clone()]);
-                shard.residual[own.clone()].iter_mut().zip(&shard.target[own.clone()]).for_each(|(e, &t)| *e -= t);
-                let weights = shard.weights_in(trial, &how.group);
-                for ((&e, c), &weight) in shard.residual[own].iter().zip(c).zip(weights.iter()) {
+                let residual = &mut out[own.clone()];
+                kernel.forward(set, shard.clone(), of(l, trial), of(r, trial), residual);
+                if let Some(minus) = lane.minus {
+                    residual.iter_mut().zip(&minus[index][own]).for_each(|(e, &t)| *e -= t);
+                }
+                let weights = how.weights_in(index, shard, trial);
+                for ((&e, c), &weight) in residual.iter().zip(c).zip(weights.iter()) {
                     *c = weight * how.loss.derivative(e);
                 }
             }
@@ -129,15 +141,21 @@ impl<T: Real> Work<T> {
 
         let coefficients = &gathered.coefficients;
         let m = coefficients.len() / batch;
-        for (side, out, applied) in [(Side::Left, &mut self.left, v), (Side::Right, &mut self.right, w)] {
-            if out.is_empty() {
-                continue;
-            }
+        for (side, outputs, applied) in [(Side::Left, lane.left, v), (Side::Right, lane.right, w)] {
             let blocks = kernel.blocks(side);
-            let outputs = parts(out, batch, blocks.iter().map(|lines| lines.len() * k));
-            let tasks: Vec<(Range<usize>, Vec<&mut [T]>)> = blocks.iter().cloned().zip(outputs).collect();
-            super::work::each(parallel, tasks, |(lines, outputs)| {
-                for (trial, out) in outputs.into_iter().enumerate().filter(|(trial, _)| active[*trial]) {
+            let mut tasks: Vec<Task<'_, T>> =
+                blocks.iter().map(|lines| (lines.clone(), Vec::with_capacity(batch))).collect();
+            for (trial, out) in outputs.into_iter().enumerate() {
+                let Some(mut rest) = out.filter(|_| active[trial]) else { continue };
+                for (lines, outputs) in &mut tasks {
+                    let (own, others) = rest.split_at_mut(lines.len() * k);
+                    rest = others;
+                    outputs.push((trial, own));
+                }
+            }
+            tasks.retain(|(_, outputs)| !outputs.is_empty());
+            each(parallel, tasks, |(lines, outputs)| {
+                for (trial, out) in outputs {
                     let coefficients = &coefficients[trial * m..(trial + 1) * m];
                     kernel.gather(set, side, lines.clone(), coefficients, of(applied, trial), out);
                 }
@@ -176,7 +194,7 @@ pub(super) fn adjoint(
     applied: &[f64],
     search_rank: usize,
 ) -> Vec<f64> {
-    let shape = operator.shape();
+    let shape = operator.domain();
     let lines = if side == Side::Left { shape.rows() } else { shape.columns() };
     let mut padded = Padded::default();
     padded.fill(&[applied], search_rank, true);
@@ -185,100 +203,8 @@ pub(super) fn adjoint(
     let blocks = kernel.blocks(side);
     let outputs = parts(&mut out, 1, blocks.iter().map(|lines| lines.len() * search_rank));
     let tasks: Vec<(Range<usize>, Vec<&mut [f64]>)> = blocks.iter().cloned().zip(outputs).collect();
-    super::work::each(true, tasks, |(lines, mut outputs)| {
+    each(true, tasks, |(lines, mut outputs)| {
         kernel.gather(set, side, lines, residual, padded.of(0, 1, search_rank), outputs[0]);
     });
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::engine::{Engine, Evaluation, Load, Precision};
-    use crate::methods::Recipe;
-    use crate::operators::{Entries, Sparse};
-    use crate::problem::random::{Purpose, normals};
-    use crate::problem::{Factors, Shape};
-
-    /// Sizes at which there are many shards, many blocks and lines longer than a block.
-    fn operators() -> Vec<Arc<dyn Operator>> {
-        let (wide, symmetric) = (Shape::asymmetric(1, 3000), Shape::psd(500));
-        vec![
-            Arc::new(Entries::uniform(Shape::asymmetric(3000, 40), 150_000, 1).unwrap()),
-            Arc::new(Entries::uniform(wide, 70_000, 2).unwrap()),
-            Arc::new(Entries::uniform(symmetric, 100_000, 3).unwrap()),
-            Arc::new(Sparse::random(symmetric, 20_000, 5, 4).unwrap()),
-        ]
-    }
-
-    fn factors(operator: &dyn Operator, batch: usize, k: usize) -> Factors {
-        let shape = operator.shape();
-        let draw = |lines: usize, seed| normals(seed, Purpose::Laws, 1.0, batch * lines * k);
-        Factors::of(batch, shape, k, draw(shape.rows(), 1), draw(shape.columns(), 2)).unwrap()
-    }
-
-    fn evaluate(mut engine: Box<dyn Engine>, point: &Factors, target: &[f64], weights: &[f64]) -> Evaluation {
-        engine.set_observations(target, weights).unwrap();
-        engine.evaluate(point, point).unwrap()
-    }
-
-    #[test]
-    fn many_shards_and_blocks_give_what_the_twin_gives_whatever_the_threads_and_the_batch() {
-        for operator in operators() {
-            assert!(operator.shards() > 1);
-            let m = operator.measurements();
-            // One unit, two, and more than the four that a window has.
-            for k in [5, 20, 70] {
-                let batch = 2;
-                let load = |batch| Load {
-                    operator: operator.clone(),
-                    recipe: Recipe::default(),
-                    driven: None,
-                    batch,
-                    search_rank: k,
-                    signature: None,
-                    variant: None,
-                };
-                let point = factors(&*operator, batch, k);
-                let target = normals(3, Purpose::Laws, 1.0, batch * m);
-                let weights: Vec<f64> = (0..batch * m).map(|i| f64::from(u8::from(i % 7 != 3))).collect();
-                let on = |threads: usize, precision| {
-                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                    let engine = crate::host::load_cpu(&load(batch), precision).unwrap();
-                    pool.install(|| evaluate(engine, &point, &target, &weights))
-                };
-                let twin = crate::host::load_reference(&load(batch)).unwrap();
-                let twin = evaluate(twin, &point, &target, &weights);
-                for (precision, allowed) in [(Precision::F64, 1e-12), (Precision::F32, 1e-4)] {
-                    let found = on(2, precision);
-                    for (found, twin) in
-                        [(&found.residual, &twin.residual), (&found.left, &twin.left), (&found.right, &twin.right)]
-                    {
-                        let scale = twin.iter().fold(1.0_f64, |a, v| a.max(v.abs()));
-                        assert_eq!(found.len(), twin.len());
-                        assert!(found.iter().zip(twin).all(|(f, t)| (f - t).abs() <= allowed * scale));
-                    }
-                    let alone = on(1, precision);
-                    assert_eq!(
-                        (&alone.residual, &alone.left, &alone.right),
-                        (&found.residual, &found.left, &found.right)
-                    );
-                    let trial = |values: &[f64]| values[values.len() / batch..].to_vec();
-                    let second = Factors::of(
-                        1,
-                        operator.shape(),
-                        k,
-                        trial(point.left_data()),
-                        if point.is_single() { vec![] } else { trial(point.right_data()) },
-                    );
-                    let engine = crate::host::load_cpu(&load(1), precision).unwrap();
-                    let single = evaluate(engine, &second.unwrap(), &trial(&target), &trial(&weights));
-                    assert_eq!(single.left, trial(&found.left));
-                    assert_eq!(single.right, if found.right.is_empty() { vec![] } else { trial(&found.right) });
-                }
-            }
-        }
-    }
 }

@@ -29,12 +29,12 @@ pub(crate) fn adjoint(operator: &dyn Operator, residual: &[f64], applied: &Facto
     let parts: Vec<Vec<f64>> = (0..operator.shards())
         .into_par_iter()
         .map(|shard| {
-            let mut out = vec![0.0; operator.shape().rows() * applied.search_rank()];
+            let mut out = vec![0.0; operator.domain().rows() * applied.search_rank()];
             operator.adjoint_apply(shard, &residual[operator.shard_range(shard)], applied, &mut out);
             out
         })
         .collect();
-    let mut sum = vec![0.0; operator.shape().rows() * applied.search_rank()];
+    let mut sum = vec![0.0; operator.domain().rows() * applied.search_rank()];
     for part in parts {
         sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
     }
@@ -47,7 +47,7 @@ pub(crate) fn adjoint_transposed(operator: &dyn Operator, residual: &[f64], appl
         let (w, k) = (applied.left(0), applied.search_rank());
         return gather::adjoint(operator, kernel, Side::Right, residual, w.as_slice(), k);
     }
-    let size = operator.shape().columns() * applied.search_rank();
+    let size = operator.domain().columns() * applied.search_rank();
     let parts: Vec<Vec<f64>> = (0..operator.shards())
         .into_par_iter()
         .map(|shard| {

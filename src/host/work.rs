@@ -1,156 +1,202 @@
-//! A gradient on all cores: shards in parallel, each with its own accumulators, summed in shard order.
+//! Lanes of a pass on all cores: shards in parallel, each with its own accumulators, summed in shard order.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Instant;
 
 use crate::host::awake::share;
 use crate::host::choice::Choice;
-use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
+use crate::operators::{Course, HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
 use crate::real::Real;
 use crate::simd::{Bank, Stored, Sum, Unit};
 
-/// One shard's slice of the observations, (batch, length) each, and its accumulators, (batch, accumulator length).
-pub(super) struct Shard<T> {
-    pub(super) range: Range<usize>,
-    pub(super) target: Vec<T>,
-    pub(super) weights: Vec<T>,
-    pub(super) residual: Vec<T>,
-    pub(super) accumulator: Bank<T>,
+/// One lane of a pass, as kernels take it. Slices over the measurements are those of a shard, (batch, length) each.
+pub(super) struct LaneCall<'a, T> {
+    /// (L, R) of each trial.
+    pub(super) points: Vec<Pair<'a, T>>,
+    /// (W, V) of each trial.
+    pub(super) applied: Vec<Pair<'a, T>>,
+    /// By shard, where something is subtracted.
+    pub(super) minus: Option<&'a [Vec<T>]>,
+    /// By shard.
+    pub(super) out: &'a mut [Vec<T>],
+    /// G V of each trial, where it is wanted.
+    pub(super) left: Vec<Option<&'a mut [T]>>,
+    /// Gᵀ W of each trial, where it is wanted.
+    pub(super) right: Vec<Option<&'a mut [T]>>,
 }
 
-impl<T: Real> Shard<T> {
-    fn belongs(&self, group: &Option<Range<usize>>) -> bool {
-        group.as_ref().is_none_or(|group| self.range.start < group.end && group.start < self.range.end)
-    }
+/// How a gradient is taken.
+pub(super) struct How<'a, T> {
+    pub(super) set: InstructionSet,
+    pub(super) loss: Loss,
+    /// Measurements that count, where it is not all of them.
+    pub(super) group: Option<Range<usize>>,
+    /// By shard, (batch, length).
+    pub(super) weights: &'a [Vec<T>],
+    pub(super) active: &'a [bool],
+}
 
-    /// Those of a trial, zero outside the group.
-    pub(super) fn weights_in(&self, trial: usize, group: &Option<Range<usize>>) -> Cow<'_, [T]> {
-        let length = self.range.len();
-        let own = &self.weights[trial * length..(trial + 1) * length];
-        match group {
-            Some(group) if group.start > self.range.start || group.end < self.range.end => {
-                let inside = |(i, &w)| if group.contains(&(self.range.start + i)) { w } else { T::ZERO };
+impl<T> How<'_, T> {
+    /// Whether a shard has measurements that count.
+    pub(super) fn concerns(&self, shard: &Range<usize>) -> bool {
+        self.group.as_ref().is_none_or(|group| shard.start < group.end && group.start < shard.end)
+    }
+}
+
+impl<T: Real> How<'_, T> {
+    /// Weights of a trial over a shard, zero outside the group.
+    pub(super) fn weights_in(&self, index: usize, shard: &Range<usize>, trial: usize) -> Cow<'_, [T]> {
+        let own = &self.weights[index][trial * shard.len()..(trial + 1) * shard.len()];
+        match &self.group {
+            Some(group) if group.start > shard.start || group.end < shard.end => {
+                let inside = |(i, &w)| if group.contains(&(shard.start + i)) { w } else { T::ZERO };
                 Cow::Owned(own.iter().enumerate().map(inside).collect())
             }
             _ => Cow::Borrowed(own),
         }
     }
-
-    /// (e, w) of a trial, of the measurements of the group.
-    pub(super) fn observed(&self, trial: usize, group: &Option<Range<usize>>) -> impl Iterator<Item = (f64, f64)> {
-        let (first, length) = (self.range.start, self.range.len());
-        let group = group.clone().unwrap_or(0..usize::MAX);
-        let own = trial * length..(trial + 1) * length;
-        let numbers = self.residual[own.clone()].iter().zip(&self.weights[own]).enumerate();
-        let inside = numbers.filter(move |(i, _)| group.contains(&(first + i)));
-        inside.map(|(_, (e, w))| (e.to_f64(), w.to_f64()))
-    }
 }
 
-/// How a gradient is taken.
-pub(super) struct How {
-    pub(super) set: InstructionSet,
-    pub(super) loss: Loss,
-    /// Measurements that count, where it is not all of them.
-    pub(super) group: Option<Range<usize>>,
-}
-
-/// Buffers of a gradient.
+/// Buffers of a pass with so many slots: a slot is a lane of a trial.
 pub(super) struct Work<T> {
-    pub(super) shards: Vec<Shard<T>>,
-    /// (batch, point length)
+    pub(super) shards: Vec<Range<usize>>,
+    /// By shard, (slots, accumulator length).
+    pub(super) accumulators: Vec<Bank<T>>,
+    /// (slots, point length)
     pub(super) points: Bank<T>,
-    /// (batch, scratch length)
+    /// (slots, scratch length)
     pub(super) scratch: Bank<T>,
-    /// (batch, accumulator length)
+    /// (slots, accumulator length)
     pub(super) sums: Bank<T>,
-    /// (batch, n1, k)
-    pub(super) left: Vec<T>,
-    /// (batch, n2, k), empty for symmetric models
-    pub(super) right: Vec<T>,
+    /// As many zeros as the longest shard has measurements.
+    pub(super) zeros: Vec<T>,
     pub(super) threads: Threads,
-    /// How the kernel goes over a shard.
-    pub(super) choice: Choice,
+    /// How the kernel goes over a shard, for each number of lanes that passes have.
+    pub(super) choices: BTreeMap<usize, Choice>,
     /// Whether the next pass goes over the shards of a thread from the last one to the first.
     pub(super) backwards: bool,
 }
 
-pub(super) fn pairs<'a, T>(batch: usize, search_rank: usize, left: &'a [T], right: &'a [T]) -> Vec<Pair<'a, T>> {
-    let (l, r) = (left.len() / batch, right.len() / batch);
-    (0..batch)
-        .map(|b| Pair { left: &left[b * l..(b + 1) * l], right: &right[b * r..(b + 1) * r], search_rank })
-        .collect()
+/// One shard with what it writes.
+struct Job<'a, T> {
+    index: usize,
+    accumulator: &'a mut Bank<T>,
+    /// v of each lane, (batch, length).
+    out: Vec<&'a mut Vec<T>>,
 }
 
 impl<T: Unit + Stored<T>> Work<T> {
-    /// `prepare` per trial, `pass` per shard, the sum in shard order, `finish` per trial.
-    pub(super) fn gradient(
-        &mut self,
-        kernel: &dyn HostKernel<T>,
-        how: &How,
-        point: &[Pair<'_, T>],
-        applied: &[Pair<'_, T>],
-        active: &[bool],
-    ) {
-        let batch = point.len();
-        let (left_len, right_len) = ((self.left.len() / batch).max(1), self.right.len() / batch);
+    /// `prepare` per slot, `pass` per shard, the sum in shard order, `finish` per slot.
+    pub(super) fn pass(&mut self, kernel: &dyn HostKernel<T>, how: &How<'_, T>, lanes: Vec<LaneCall<'_, T>>) {
+        let (count, batch) = (lanes.len(), how.active.len());
         let threads = self.threads;
+        // Slots are numbered trial by trial.
+        let active: Vec<usize> = (0..batch * count).filter(|slot| how.active[slot / count]).collect();
+        let on = |slot: &usize| how.active[slot / count];
 
-        let points = self.points.rows_mut().zip(self.scratch.rows_mut());
-        let running = points.enumerate().filter(|(trial, _)| active[*trial]).collect();
-        each(threads.trials, running, |(trial, (out, scratch))| kernel.prepare(point[trial], scratch, out));
+        let points = self.points.rows_mut().zip(self.scratch.rows_mut()).enumerate();
+        let running = points.take(batch * count).filter(|(slot, _)| on(slot)).collect();
+        let point_of = |slot: usize| lanes[slot % count].points[slot / count];
+        each(threads.trials, running, |(slot, (out, scratch))| kernel.prepare(point_of(slot), scratch, out));
 
-        let points = &self.points;
-        let mut shards: Vec<_> =
-            self.shards.iter_mut().enumerate().filter(|(_, shard)| shard.belongs(&how.group)).collect();
+        let (mut outs, mut points_applied, mut minus, mut finishing) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for lane in lanes {
+            outs.push(lane.out);
+            points_applied.push(lane.applied);
+            minus.push(lane.minus);
+            finishing.push((lane.left, lane.right));
+        }
+        let mut jobs: Vec<Job<'_, T>> = self
+            .accumulators
+            .iter_mut()
+            .enumerate()
+            .map(|(index, accumulator)| Job { index, accumulator, out: Vec::with_capacity(count) })
+            .collect();
+        for out in outs {
+            jobs.iter_mut().zip(out).for_each(|(job, out)| job.out.push(out));
+        }
+        let shards = &self.shards;
+        jobs.retain(|job| how.concerns(&shards[job.index]));
         self.backwards = !self.backwards;
         if self.backwards {
             // Each thread has a run of them. What it read last is still in its cache: begin with that.
-            let run = shards.len().div_ceil(rayon::current_num_threads()).max(1);
-            shards.chunks_mut(run).for_each(<[_]>::reverse);
+            let run = jobs.len().div_ceil(rayon::current_num_threads()).max(1);
+            jobs.chunks_mut(run).for_each(<[_]>::reverse);
         }
-        let course = self.choice.course();
+        let mut choice = self.choices.get_mut(&count);
+        let course = choice.as_ref().map_or(Course { set: how.set, way: 0 }, |choice| choice.course());
+        let (points, zeros) = (&self.points, &self.zeros);
+        let measures = finishing.iter().all(|(left, right)| left.iter().chain(right).all(Option::is_none));
         let begin = Instant::now();
-        each(threads.shards, shards, |(index, shard): (usize, &mut Shard<T>)| {
-            let length = shard.range.len();
-            let own: Vec<Vec<T>> = match &how.group {
-                Some(_) => (0..batch).map(|trial| shard.weights_in(trial, &how.group).into_owned()).collect(),
-                None => Vec::new(),
-            };
-            let mut trials: Vec<TrialPass<'_, T>> = (shard.residual.chunks_mut(length))
-                .zip(shard.accumulator.rows_mut())
-                .enumerate()
-                .filter(|(trial, _)| active[*trial])
-                .map(|(trial, (residual, accumulator))| {
-                    accumulator.fill(T::ZERO);
-                    TrialPass {
-                        point: points.row(trial),
-                        applied: applied[trial],
-                        target: &shard.target[trial * length..(trial + 1) * length],
-                        weights: own
-                            .get(trial)
-                            .map_or(&shard.weights[trial * length..(trial + 1) * length], Vec::as_slice),
+        each(threads.shards, jobs, |job: Job<'_, T>| {
+            let (index, range) = (job.index, &shards[job.index]);
+            let length = range.len();
+            let weights: Vec<Cow<'_, [T]>> = (0..batch).map(|trial| how.weights_in(index, range, trial)).collect();
+            // By slot: trial by trial, lane by lane.
+            let mut rows: Vec<_> = job.out.into_iter().map(|out| out.chunks_mut(length.max(1))).collect();
+            let mut accumulators = job.accumulator.rows_mut();
+            let mut trials: Vec<TrialPass<'_, T>> = Vec::with_capacity(active.len());
+            for trial in 0..batch {
+                for lane in 0..count {
+                    let (Some(residual), Some(accumulator)) = (rows[lane].next(), accumulators.next()) else {
+                        continue;
+                    };
+                    if !how.active[trial] {
+                        continue;
+                    }
+                    if !measures {
+                        accumulator.fill(T::ZERO);
+                    }
+                    trials.push(TrialPass {
+                        point: points.row(trial * count + lane),
+                        applied: points_applied[lane][trial],
+                        target: match minus[lane] {
+                            Some(minus) => &minus[index][trial * length..(trial + 1) * length],
+                            None => &zeros[..length],
+                        },
+                        weights: &weights[trial],
                         residual,
                         accumulator,
-                    }
-                })
-                .collect();
-            kernel.pass(course, index, how.loss, &mut trials);
+                    });
+                }
+            }
+            match measures {
+                true => kernel.measure(course, index, &mut trials),
+                false => kernel.pass(course, index, how.loss, &mut trials),
+            }
         });
-        if self.choice.open() && how.group.is_none() && active.iter().all(|&active| active) {
-            self.choice.took(begin.elapsed().as_secs_f64());
+        if let Some(choice) = choice.as_mut().filter(|choice| choice.open())
+            && how.group.is_none()
+            && how.active.iter().all(|&active| active)
+        {
+            choice.took(begin.elapsed().as_secs_f64());
         }
 
-        let shards: Vec<&Shard<T>> = self.shards.iter().filter(|shard| shard.belongs(&how.group)).collect();
-        let sums = self.sums.rows_mut().zip(self.scratch.rows_mut());
-        let left = self.left.chunks_mut(left_len);
-        let right = pieces(&mut self.right, right_len, batch);
-        let outputs = sums.zip(left.zip(right)).enumerate().filter(|(trial, _)| active[*trial]).collect();
-        each(threads.trials, outputs, |(trial, ((sum, scratch), (left, right)))| {
-            let rows: Vec<&[T]> = shards.iter().map(|shard| shard.accumulator.row(trial)).collect();
+        let mut outputs = Vec::with_capacity(active.len());
+        let mut finishing: Vec<_> = finishing
+            .into_iter()
+            .map(|(left, right)| left.into_iter().zip(right).collect::<Vec<_>>().into_iter())
+            .collect();
+        for (slot, buffers) in self.sums.rows_mut().zip(self.scratch.rows_mut()).take(batch * count).enumerate() {
+            if let Some((Some(left), right)) = finishing[slot % count].next()
+                && on(&slot)
+            {
+                outputs.push((slot, buffers, left, right));
+            }
+        }
+        let accumulators: Vec<&Bank<T>> = self
+            .accumulators
+            .iter()
+            .zip(shards)
+            .filter(|(_, shard)| how.concerns(shard))
+            .map(|(bank, _)| bank)
+            .collect();
+        each(threads.trials, outputs, |(slot, (sum, scratch), left, right)| {
+            let rows: Vec<&[T]> = accumulators.iter().map(|bank| bank.row(slot)).collect();
             T::run(how.set, Sum { rows: &rows, out: sum });
-            kernel.finish(sum, scratch, applied[trial], left, (!right.is_empty()).then_some(right));
+            kernel.finish(sum, scratch, points_applied[slot % count][slot / count], left, right);
         });
     }
 }
@@ -166,7 +212,7 @@ impl Threads {
     const WORTHWHILE: f64 = 4e5;
 
     pub(super) fn new(operator: &dyn Operator, batch: usize, search_rank: usize) -> Self {
-        let (n, k) = (operator.shape().rows() as f64, search_rank as f64);
+        let (n, k) = (operator.domain().rows() as f64, search_rank as f64);
         Self {
             shards: operator.cost(batch, search_rank).flops > Self::WORTHWHILE,
             trials: batch as f64 * n * n * k > Self::WORTHWHILE,
@@ -180,13 +226,4 @@ pub(super) fn each<I: Send>(parallel: bool, items: Vec<I>, f: impl Fn(I) + Send 
     } else {
         items.into_iter().for_each(f);
     }
-}
-
-/// `count` pieces of `len` numbers each, which may be none.
-fn pieces<T>(mut values: &mut [T], len: usize, count: usize) -> impl Iterator<Item = &mut [T]> {
-    (0..count).map(move |_| {
-        let (first, rest) = std::mem::take(&mut values).split_at_mut(len);
-        values = rest;
-        first
-    })
 }

@@ -2,15 +2,32 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Engine, Evaluation, Load};
+use crate::engine::{Engine, Load};
 use crate::laws::expected::{Expected, Numbers, Probe, different, outside};
 use crate::laws::{Held, Outcome, Place};
-use crate::methods::Recipe;
-use crate::operators::{GpuForm, GpuThin, Operator};
+use crate::methods::{Context, Method};
+use crate::models::Model;
+use crate::operators::{GpuForm, GpuThin, Loss, Operator};
 use crate::problem::Factors;
+use crate::tape::{Evaluation, Op, Program, Sides, Tape};
 
 fn words(error: crate::Error) -> String {
     error.to_string()
+}
+
+/// e and the gradients of all trials, as an engine has them.
+struct Found {
+    residual: Vec<f64>,
+    left: Vec<f64>,
+    /// Empty for symmetric domains.
+    right: Vec<f64>,
+}
+
+/// An engine that evaluates.
+struct Evaluator<'a> {
+    engine: Box<dyn Engine + 'a>,
+    evaluation: Evaluation,
+    sizes: [usize; 2],
 }
 
 fn load<'a>(
@@ -18,37 +35,81 @@ fn load<'a>(
     operator: &'a dyn Operator,
     batch: usize,
     search_rank: usize,
-) -> Result<Box<dyn Engine + 'a>, String> {
-    load_signed(place, operator, batch, search_rank, None)
+    single: bool,
+) -> Result<Evaluator<'a>, String> {
+    let shape = operator.domain();
+    let sides = match (shape.is_symmetric(), single) {
+        (true, true) => Sides::One,
+        (true, false) => Sides::Left,
+        (false, _) => Sides::Both,
+    };
+    load_sides(place, operator, batch, search_rank, sides)
 }
 
-fn load_signed<'a>(
+fn load_sides<'a>(
     place: &Place,
     operator: &'a dyn Operator,
     batch: usize,
     search_rank: usize,
-    signature: Option<(usize, usize)>,
+    sides: Sides,
+) -> Result<Evaluator<'a>, String> {
+    let shape = operator.domain();
+    let evaluation = Evaluation::new(sides, shape, search_rank, Loss::Square);
+    let engine = load_program(place, operator, batch, evaluation.program.clone())?;
+    let right = if sides == Sides::One { 0 } else { shape.columns() * search_rank };
+    Ok(Evaluator { engine, evaluation, sizes: [shape.rows() * search_rank, right] })
+}
+
+fn load_program<'a>(
+    place: &Place,
+    operator: &'a dyn Operator,
+    batch: usize,
+    program: Arc<Program>,
 ) -> Result<Box<dyn Engine + 'a>, String> {
-    let load = Load {
-        operator: Arc::new(operator),
-        recipe: Recipe::default(),
-        driven: None,
-        batch,
-        search_rank,
-        signature,
-        variant: place.variant.clone(),
-    };
+    let load = Load { operator: Arc::new(operator), program, increments: None, batch, variant: place.variant.clone() };
     place.load(&load).map_err(words)
 }
 
-fn run(engine: &mut dyn Engine, probe: &Probe) -> Result<Evaluation, String> {
-    engine.set_observations(&probe.target, &probe.weights).map_err(words)?;
-    engine.evaluate(&probe.point, &probe.applied).map_err(words)
+/// The blocks of a trial one after the other.
+fn stacked(left: &[f64], right: &[f64], batch: usize) -> Vec<f64> {
+    let (l, r) = (left.len() / batch, right.len() / batch);
+    let of = |trial: usize| [&left[trial * l..(trial + 1) * l], &right[trial * r..(trial + 1) * r]].concat();
+    (0..batch).flat_map(of).collect()
+}
+
+impl Evaluator<'_> {
+    fn unit_roundoff(&self) -> f64 {
+        self.engine.info().precision.unit_roundoff()
+    }
+
+    fn run(&mut self, probe: &Probe) -> Result<Found, String> {
+        let (engine, at) = (&mut self.engine, &self.evaluation);
+        let batch = probe.point.batch();
+        let laid = |factors: &Factors| match self.sizes[1] {
+            // What the adjoint of one factor is applied to is V.
+            0 => factors.right_data().to_vec(),
+            _ => stacked(factors.left_data(), factors.right_data(), batch),
+        };
+        engine.write(at.target, &probe.target).map_err(words)?;
+        engine.write(at.weights, &probe.weights).map_err(words)?;
+        engine.write(at.point, &laid(&probe.point)).map_err(words)?;
+        engine.write(at.applied, &laid(&probe.applied)).map_err(words)?;
+        let residual = engine.read(at.residual).map_err(words)?;
+        let gradient = engine.read(at.gradient).map_err(words)?;
+        let [l, r] = self.sizes;
+        let both = self.evaluation.program.steps().any(|step| match &step.op {
+            Op::Pass(pass) => pass.lanes.iter().any(|l| l.adjoint.as_ref().is_some_and(|a| a.right.is_some())),
+            _ => false,
+        });
+        let left = gradient.chunks(l + r).flat_map(|trial| &trial[..l]).copied().collect();
+        let right = gradient.chunks(l + r).flat_map(|trial| &trial[l..]).copied().filter(|_| both).collect();
+        Ok(Found { residual, left, right })
+    }
 }
 
 /// (batch, k, single) of the cases: one column, an odd number, more columns than rows.
 fn cases(operator: &dyn Operator) -> Vec<(usize, usize, bool)> {
-    let n = operator.shape().rows();
+    let n = operator.domain().rows();
     let wide = if n <= 64 { n + 2 } else { 20 };
     vec![(1, 1, true), (3, 3, false), (2, wide, true)]
 }
@@ -57,11 +118,10 @@ fn cases(operator: &dyn Operator) -> Vec<(usize, usize, bool)> {
 pub(crate) fn within_bound(operator: &dyn Operator, place: &Place) -> Outcome {
     for (seed, (batch, k, single)) in cases(operator).into_iter().enumerate() {
         let probe = Probe::new(operator, batch, k, single, Numbers::Real, 10 + seed as u64).map_err(words)?;
-        let mut engine = load(place, operator, batch, k)?;
+        let mut engine = load(place, operator, batch, k, single)?;
         // The definition is itself evaluated in f64: twice its roundoff covers both where the engine is f64 too.
-        let expected =
-            Expected::new(operator, &probe, 2.0 * engine.info().precision.unit_roundoff(), operator.is_centred());
-        let found = run(&mut *engine, &probe)?;
+        let expected = Expected::new(operator, &probe, 2.0 * engine.unit_roundoff(), operator.is_centred());
+        let found = engine.run(&probe)?;
         outside("residual", &found.residual, &expected.residual, &expected.residual_bound)?;
         outside("gradient", &found.left, &expected.left, &expected.left_bound)?;
         outside("right gradient", &found.right, &expected.right, &expected.right_bound)?;
@@ -86,8 +146,8 @@ pub(crate) fn exact_on_integers(operator: &dyn Operator, place: &Place) -> Outco
         if expected.largest_sum >= smallest * f64::from(1 << 24) {
             return Err(format!("the case is too large to be exact in f32: sums reach {:e}", expected.largest_sum));
         }
-        let mut engine = load(place, operator, batch, k)?;
-        let found = run(&mut *engine, &probe)?;
+        let mut engine = load(place, operator, batch, k, single)?;
+        let found = engine.run(&probe)?;
         different("residual", &found.residual, &expected.residual)?;
         different("gradient", &found.left, &expected.left)?;
         different("right gradient", &found.right, &expected.right)?;
@@ -95,13 +155,14 @@ pub(crate) fn exact_on_integers(operator: &dyn Operator, place: &Place) -> Outco
     Ok(Held::Holds)
 }
 
-/// One iteration moves U to U − step·D − shrink·U (L and R where there are two), starts from the gradient an observation
-/// left behind, and leaves frozen trials alone to the bit.
+/// One iteration of gradient descent moves U to U − step·(D + ridge·U) (L and R where there are two), starts from the gradient an
+/// observation left behind, and leaves frozen trials alone to the bit.
 pub(crate) fn one_step(operator: &dyn Operator, place: &Place) -> Outcome {
     let mut probe = Probe::new(operator, 3, 2, true, Numbers::Real, 30).map_err(words)?;
     probe.applied = probe.point.clone();
     let start = probe.point.clone();
-    step(operator, place, &Step { probe, start, centre: None, signature: None, ridge: true })
+    let model = if start.is_single() { Model::psd() } else { Model::asymmetric() };
+    step(operator, place, &Step { probe, start, centre: None, model, ridge: true })
 }
 
 /// The same of an increment V around a centre U₀, with D and the residuals at the pair (2U₀ + V, V) and the adjoint
@@ -113,16 +174,36 @@ pub(crate) fn increments(operator: &dyn Operator, place: &Place) -> Outcome {
 /// The same where columns are signed, (2U₀ + V)S and (U₀ + V)S, and the same without a centre.
 pub(crate) fn signed_columns(operator: &dyn Operator, place: &Place) -> Outcome {
     around(operator, place, Some((2, 1)))?;
-    if !operator.shape().is_symmetric() {
+    if !operator.domain().is_symmetric() {
         return Ok(Held::NotApplicable);
     }
     let Probe { point: start, target, weights, .. } =
         Probe::new(operator, 3, 3, true, Numbers::Real, 33).map_err(words)?;
     let signed = sign(start.left_data(), 3, 2);
-    let point = Factors::pair(3, operator.shape(), 3, signed.clone(), start.left_data().to_vec()).map_err(words)?;
-    let applied = Factors::symmetric(3, operator.shape().rows(), 3, signed).map_err(words)?;
+    let point = Factors::pair(3, operator.domain(), 3, signed.clone(), start.left_data().to_vec()).map_err(words)?;
+    let applied = Factors::single(3, operator.domain().rows(), 3, signed).map_err(words)?;
     let probe = Probe { point, applied, target, weights };
-    step(operator, place, &Step { probe, start, centre: None, signature: Some((2, 1)), ridge: true })
+    step(operator, place, &Step { probe, start, centre: None, model: Model::signed(2, 1), ridge: true })
+}
+
+/// Pairs on symmetric domains: Z = L Rᵀ, of which measurements see the symmetric part, with the gradients G R and G L.
+pub(crate) fn pairs(operator: &dyn Operator, place: &Place) -> Outcome {
+    if !operator.domain().is_symmetric() {
+        return Ok(Held::NotApplicable);
+    }
+    for (seed, (batch, k)) in [(1, 1), (3, 3)].into_iter().enumerate() {
+        let probe = Probe::new(operator, batch, k, false, Numbers::Real, 60 + seed as u64).map_err(words)?;
+        let mut engine = load_sides(place, operator, batch, k, Sides::Both)?;
+        let expected = Expected::of_pairs(operator, &probe, 2.0 * engine.unit_roundoff(), operator.is_centred());
+        let found = engine.run(&probe)?;
+        outside("residual", &found.residual, &expected.residual, &expected.residual_bound)?;
+        outside("gradient", &found.left, &expected.left, &expected.left_bound)?;
+        outside("right gradient", &found.right, &expected.right, &expected.right_bound)?;
+    }
+    let mut probe = Probe::new(operator, 3, 2, false, Numbers::Real, 62).map_err(words)?;
+    probe.applied = probe.point.clone();
+    let start = probe.point.clone();
+    step(operator, place, &Step { probe, start, centre: None, model: Model::asymmetric(), ridge: true })
 }
 
 /// U S: columns from `positive` on change sign.
@@ -131,7 +212,7 @@ fn sign(values: &[f64], k: usize, positive: usize) -> Vec<f64> {
 }
 
 fn around(operator: &dyn Operator, place: &Place, signature: Option<(usize, usize)>) -> Outcome {
-    let (batch, k, shape) = (3, signature.map_or(2, |(p, q)| p + q), operator.shape());
+    let (batch, k, shape) = (3, signature.map_or(2, |(p, q)| p + q), operator.domain());
     if !shape.is_symmetric() {
         return Ok(Held::NotApplicable);
     }
@@ -143,9 +224,10 @@ fn around(operator: &dyn Operator, place: &Place, signature: Option<(usize, usiz
         sign(&sum, k, signature.map_or(k, |(positive, _)| positive))
     };
     let point = Factors::pair(batch, shape, k, sum(2.0), start.left_data().to_vec()).map_err(words)?;
-    let applied = Factors::symmetric(batch, shape.rows(), k, sum(1.0)).map_err(words)?;
+    let applied = Factors::single(batch, shape.rows(), k, sum(1.0)).map_err(words)?;
     let probe = Probe { point, applied, target, weights };
-    step(operator, place, &Step { probe, start, centre: Some(centre), signature, ridge: false })
+    let model = signature.map_or_else(Model::psd, |(p, q)| Model::signed(p, q));
+    step(operator, place, &Step { probe, start, centre: Some(centre), model, ridge: false })
 }
 
 struct Step {
@@ -153,20 +235,27 @@ struct Step {
     probe: Probe,
     start: Factors,
     centre: Option<Factors>,
-    signature: Option<(usize, usize)>,
+    model: Model,
     ridge: bool,
 }
 
 fn step(operator: &dyn Operator, place: &Place, step: &Step) -> Outcome {
-    let Step { probe, start, centre, signature, ridge } = step;
+    let Step { probe, start, centre, model, ridge } = step;
     let (batch, k) = (start.batch(), start.search_rank());
-    let mut engine = load_signed(place, operator, batch, k, *signature)?;
+    let mut tape = Tape::new(model.recorded(), operator.domain(), k, Loss::Square, centre.is_some(), *ridge);
+    Method::from(Method::gd()).record(&mut tape, &Context { undamped: false, floor: 0.0 }).map_err(words)?;
+    let program = Arc::new(tape.finish());
+    let mut engine = load_program(place, operator, batch, program.clone())?;
     let u = 2.0 * engine.info().precision.unit_roundoff();
-    let expected = Expected::new(operator, probe, u, operator.is_centred());
+    let expected = match start.is_single() || !operator.domain().is_symmetric() {
+        true => Expected::new(operator, probe, u, operator.is_centred()),
+        false => Expected::of_pairs(operator, probe, u, operator.is_centred()),
+    };
     let scale = expected.left.iter().chain(&expected.right).fold(1.0_f64, |a, v| a.max(v.abs()));
-    // Powers of two: the step itself is exact.
+    // Powers of two: the steps themselves are exact.
     let steps: Vec<f64> = (0..batch).map(|b| 2f64.powi(-(b as i32)) / scale.log2().ceil().exp2()).collect();
-    let shrink: Vec<f64> = (0..batch).map(|b| if *ridge && b > 0 { 2f64.powi(-2 - b as i32) } else { 0.0 }).collect();
+    let shrink: Vec<f64> =
+        (0..batch).map(|b| if *ridge && b > 0 { 2f64.powi(-2 - 2 * b as i32) } else { 0.0 }).collect();
     let moved = |values: &[f64], direction: &[f64], direction_bound: &[f64]| -> (Vec<f64>, Vec<f64>) {
         let size = values.len() / batch;
         let one = |(at, value): (usize, &f64)| {
@@ -175,41 +264,49 @@ fn step(operator: &dyn Operator, place: &Place, step: &Step) -> Outcome {
                 return (*value, 0.0);
             }
             let (change, kept) = (steps[trial] * direction[at], shrink[trial] * value);
-            let bound = steps[trial] * direction_bound[at] + 3.0 * u * (value.abs() + change.abs() + kept.abs());
+            let bound = steps[trial] * direction_bound[at] + 4.0 * u * (value.abs() + change.abs() + kept.abs());
             (value - change - kept, bound)
         };
         values.iter().enumerate().map(one).unzip()
     };
-    let (mut wanted, mut bound) = moved(start.left_data(), &expected.left, &expected.left_bound);
-    if !start.is_single() {
-        let (values, bounds) = moved(start.right_data(), &expected.right, &expected.right_bound);
-        wanted.extend(values);
-        bound.extend(bounds);
-    }
+    let (left, left_bound) = moved(start.left_data(), &expected.left, &expected.left_bound);
+    let (right, right_bound) = match start.is_single() {
+        true => (Vec::new(), Vec::new()),
+        false => moved(start.right_data(), &expected.right, &expected.right_bound),
+    };
+    let (wanted, bound) = (stacked(&left, &right, batch), stacked(&left_bound, &right_bound, batch));
+    let laid = |factors: &Factors| match factors.is_single() {
+        true => factors.left_data().to_vec(),
+        false => stacked(factors.left_data(), factors.right_data(), batch),
+    };
+    let put = |engine: &mut dyn Engine, name: &str, values: &[f64]| match program.find(name) {
+        Some(register) => engine.write(register, values).map_err(words),
+        None => Err(format!("the program has no register '{name}'")),
+    };
     if let Some(centre) = centre {
         // What an iteration elsewhere leaves behind must not matter.
-        engine.set_centre(start).map_err(words)?;
-        engine.set_factors(centre).map_err(words)?;
-        engine.advance(1).map_err(words)?;
-        engine.set_centre(centre).map_err(words)?;
+        put(&mut *engine, "centre", &laid(start))?;
+        put(&mut *engine, "factors", &laid(centre))?;
+        engine.run(1).map_err(words)?;
+        put(&mut *engine, "centre", &laid(centre))?;
     }
-    engine.set_observations(&probe.target, &probe.weights).map_err(words)?;
-    engine.set_steps(&steps).map_err(words)?;
+    put(&mut *engine, "observations", &probe.target)?;
+    put(&mut *engine, "weights", &probe.weights)?;
+    put(&mut *engine, "step_size", &steps)?;
     if *ridge {
-        engine.set_ridge(&shrink).map_err(words)?;
+        let ridge: Vec<f64> = shrink.iter().zip(&steps).map(|(shrink, step)| shrink / step).collect();
+        put(&mut *engine, "ridge", &ridge)?;
     }
     let mut stepped = |watched: bool| -> Result<Vec<f64>, String> {
         engine.set_active(&[true; 3]).map_err(words)?;
-        engine.set_factors(start).map_err(words)?;
+        put(&mut *engine, "factors", &laid(start))?;
         if watched {
-            let found = engine.residuals().map_err(words)?;
+            let found = engine.read(program.residual.into()).map_err(words)?;
             outside("watched residual", &found, &expected.residual, &expected.residual_bound)?;
         }
         engine.set_active(&[true, false, true]).map_err(words)?;
-        engine.advance(1).map_err(words)?;
-        let factors = engine.factors().map_err(words)?;
-        let right = if start.is_single() { &[][..] } else { factors.right_data() };
-        Ok(factors.left_data().iter().chain(right).copied().collect())
+        engine.run(1).map_err(words)?;
+        engine.read(program.iterate.into()).map_err(words)
     };
     let found = stepped(false)?;
     outside("factor after one step", &found, &wanted, &bound)?;
@@ -221,10 +318,10 @@ fn step(operator: &dyn Operator, place: &Place, step: &Step) -> Outcome {
 /// The same evaluation twice gives the same bits.
 pub(crate) fn repeats(operator: &dyn Operator, place: &Place) -> Outcome {
     let probe = Probe::new(operator, 2, 3, true, Numbers::Real, 40).map_err(words)?;
-    let first = run(&mut *load(place, operator, 2, 3)?, &probe)?;
-    let mut engine = load(place, operator, 2, 3)?;
+    let first = load(place, operator, 2, 3, true)?.run(&probe)?;
+    let mut engine = load(place, operator, 2, 3, true)?;
     for _ in 0..2 {
-        let again = run(&mut *engine, &probe)?;
+        let again = engine.run(&probe)?;
         different("residual", &again.residual, &first.residual)?;
         different("gradient", &again.left, &first.left)?;
         different("right gradient", &again.right, &first.right)?;
@@ -237,11 +334,11 @@ pub(crate) fn repeats(operator: &dyn Operator, place: &Place) -> Outcome {
 pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> Outcome {
     let (batch, k, m) = (3, 2, operator.measurements());
     let probe = Probe::new(operator, batch, k, true, Numbers::Real, 50).map_err(words)?;
-    let together = run(&mut *load(place, operator, batch, k)?, &probe)?;
+    let together = load(place, operator, batch, k, true)?.run(&probe)?;
     let (size, right) = (together.left.len() / batch, together.right.len() / batch);
-    let mut single = load(place, operator, 1, k)?;
+    let mut single = load(place, operator, 1, k, true)?;
     for trial in 0..batch {
-        let alone = run(&mut *single, &probe.trial(trial, m).map_err(words)?)?;
+        let alone = single.run(&probe.trial(trial, m).map_err(words)?)?;
         different(
             &format!("trial {trial}: residual"),
             &together.residual[trial * m..(trial + 1) * m],
@@ -257,12 +354,11 @@ pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> Outcom
         rows.flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0.0, wide - k))).collect()
     };
     let (l, r) = (padded(probe.point.left_data()), padded(probe.point.right_data()));
-    let point = Factors::of(batch, operator.shape(), wide, l, r).map_err(words)?;
+    let point = Factors::of(batch, operator.domain(), wide, l, r).map_err(words)?;
     let padded = Probe { applied: point.clone(), point, target: probe.target.clone(), weights: probe.weights.clone() };
-    let mut engine = load(place, operator, batch, wide)?;
-    let expected =
-        Expected::new(operator, &padded, 2.0 * engine.info().precision.unit_roundoff(), operator.is_centred());
-    let found = run(&mut *engine, &padded)?;
+    let mut engine = load(place, operator, batch, wide, true)?;
+    let expected = Expected::new(operator, &padded, 2.0 * engine.unit_roundoff(), operator.is_centred());
+    let found = engine.run(&padded)?;
     outside("padded gradient", &found.left, &expected.left, &expected.left_bound)?;
     outside("padded right gradient", &found.right, &expected.right, &expected.right_bound)?;
     if (found.left.chunks(wide).chain(found.right.chunks(wide))).any(|row| row[k..].iter().any(|v| *v != 0.0)) {
@@ -275,7 +371,11 @@ pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> Outcom
 /// operator declares), and the engine holds all of it. What says where lists of nonzeros begin is an engine's own, and of
 /// short lists a good part: of those the bytes agree within a factor of two or so.
 pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> Outcome {
-    let engine = load(place, operator, 1, 1)?;
+    // As iterations have it: the adjoint is applied to the factors that are measured.
+    let mut tape =
+        Tape::new(Model::natural(&operator.domain()).recorded(), operator.domain(), 1, Loss::Square, false, false);
+    Method::from(Method::gd()).record(&mut tape, &Context { undamped: false, floor: 0.0 }).map_err(words)?;
+    let engine = load_program(place, operator, 1, Arc::new(tape.finish()))?;
     let info = engine.info();
     let (read, held) = (info.operator_bytes_per_iteration, info.operator_bytes as f64);
     let declared = operator.cost(1, 1).bytes;
@@ -286,7 +386,7 @@ pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> Outcome 
     let passes = read / declared;
     let lists = matches!(operator.gpu(), Some(GpuForm::Thin(GpuThin::Nonzeros(_))));
     // A list names its lines and, in every panel, those that are cut: with few nonzeros that is most of it.
-    let shape = operator.shape();
+    let shape = operator.domain();
     let names = 16.0 * (shape.rows() + shape.columns() + info.panels) as f64;
     let agree = if lists { passes >= 0.4 && read <= 2.1 * declared + names } else { [0.5, 1.0, 2.0].contains(&passes) };
     if agree && held >= declared.min(read) / 2.0 {

@@ -36,7 +36,7 @@ impl Probe {
         numbers: Numbers,
         seed: u64,
     ) -> Fallible<Self> {
-        let (shape, m) = (operator.shape(), operator.measurements());
+        let (domain, m) = (operator.domain(), operator.measurements());
         let mut rng = stream(seed, Purpose::Laws, 0);
         let mut draw = |count: usize, width: i8| -> Vec<f64> {
             (0..count)
@@ -46,12 +46,12 @@ impl Probe {
                 })
                 .collect()
         };
-        let (left, right) = (batch * shape.rows() * search_rank, batch * shape.columns() * search_rank);
+        let (left, right) = (batch * domain.rows() * search_rank, batch * domain.columns() * search_rank);
         let factors = |l: Vec<f64>, r: Option<Vec<f64>>| match r {
-            None => Factors::symmetric(batch, shape.rows(), search_rank, l),
-            Some(r) => Factors::pair(batch, shape, search_rank, l, r),
+            None => Factors::single(batch, domain.rows(), search_rank, l),
+            Some(r) => Factors::pair(batch, domain, search_rank, l, r),
         };
-        let single = single && shape.is_symmetric();
+        let single = single && domain.is_symmetric();
         let l = draw(left, 1);
         let r = (!single).then(|| draw(right, 1));
         let point = factors(l, r)?;
@@ -81,10 +81,10 @@ impl Probe {
 fn one(factors: &Factors, trial: usize) -> Fallible<Factors> {
     let (l, r) = (factors.left(trial), factors.right(trial));
     if factors.is_single() {
-        Factors::symmetric(1, l.rows(), l.columns(), l.as_slice().to_vec())
+        Factors::single(1, l.rows(), l.columns(), l.as_slice().to_vec())
     } else {
-        let shape = crate::problem::Shape::asymmetric(l.rows(), r.rows());
-        Factors::pair(1, shape, l.columns(), l.as_slice().to_vec(), r.as_slice().to_vec())
+        let domain = crate::problem::Domain::rectangular(l.rows(), r.rows());
+        Factors::pair(1, domain, l.columns(), l.as_slice().to_vec(), r.as_slice().to_vec())
     }
 }
 
@@ -92,7 +92,7 @@ fn one(factors: &Factors, trial: usize) -> Fallible<Factors> {
 pub(crate) struct Expected {
     pub residual: Vec<f64>,
     pub left: Vec<f64>,
-    /// Empty for symmetric shapes.
+    /// Empty where one factor is enough.
     pub right: Vec<f64>,
     /// Running error bounds for unit roundoff `u`.
     pub residual_bound: Vec<f64>,
@@ -103,15 +103,24 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// eᵢ = ⟨Aᵢ, LRᵀ⟩ − tᵢ, Σ wᵢeᵢAᵢV and, for asymmetric shapes, Σ wᵢeᵢAᵢᵀW from [`Operator::sensing_matrix`] and
+    /// eᵢ = ⟨Aᵢ, LRᵀ⟩ − tᵢ, Σ wᵢeᵢAᵢV and, for rectangular domains, Σ wᵢeᵢAᵢᵀW from [`Operator::sensing_matrix`] and
     /// nothing else. With `centred` the sums are over eᵢ − ē, ē = Σwe/Σw; the residuals are eᵢ all the same.
     ///
     /// Bounds: with γ = c·u, c the number of operations behind a number, |δeᵢ| ≤ γ·(⟨|Aᵢ|, |L||R|ᵀ⟩ + |tᵢ|) and
     /// |δD| ≤ Σᵢ wᵢ|Aᵢ|(|δrᵢ| + γ|rᵢ|)·|V|, rᵢ = eᵢ or eᵢ − ē, where an implementation may sum eᵢ and ē apart. Sums below
     /// the smallest normal number may be flushed to zero.
     pub(crate) fn new(operator: &dyn Operator, probe: &Probe, unit_roundoff: f64, centred: bool) -> Self {
-        let (shape, m) = (operator.shape(), operator.measurements());
-        let (n1, n2) = (shape.rows(), shape.columns());
+        Self::of(operator, probe, unit_roundoff, centred, !operator.domain().is_symmetric())
+    }
+
+    /// The same with Σ wᵢeᵢAᵢᵀW whatever the domain is.
+    pub(crate) fn of_pairs(operator: &dyn Operator, probe: &Probe, unit_roundoff: f64, centred: bool) -> Self {
+        Self::of(operator, probe, unit_roundoff, centred, true)
+    }
+
+    fn of(operator: &dyn Operator, probe: &Probe, unit_roundoff: f64, centred: bool, both: bool) -> Self {
+        let (domain, m) = (operator.domain(), operator.measurements());
+        let (n1, n2) = (domain.rows(), domain.columns());
         let (batch, k) = (probe.point.batch(), probe.point.search_rank());
         let forward_operations = (n1 * n2 + k + 8) as f64;
         let adjoint_operations = (m + n1.max(n2) + 8) as f64;
@@ -156,7 +165,7 @@ impl Expected {
             let gamma = adjoint_operations * unit_roundoff;
             let largest = g.times(probe.applied.right(trial), gamma, tiny, &mut out.left, &mut out.left_bound);
             out.largest_sum = out.largest_sum.max(largest);
-            if !shape.is_symmetric() {
+            if both {
                 let g = g.transposed();
                 let largest = g.times(probe.applied.left(trial), gamma, tiny, &mut out.right, &mut out.right_bound);
                 out.largest_sum = out.largest_sum.max(largest);

@@ -13,7 +13,7 @@ use crate::engine::{Engine, Load, Precision};
 use crate::error::{Error, Result};
 use crate::gpu;
 use crate::operators::{InstructionSet, Operator, Storage};
-use crate::problem::Shape;
+use crate::problem::Domain;
 
 /// Where laws are checked: a backend with its options.
 #[derive(Clone, Debug)]
@@ -167,9 +167,10 @@ impl OperatorLaw {
 }
 
 impl EngineLaw {
-    /// Whether the law is about matrices of this shape: increments and signs are those of one factor.
-    pub fn concerns(&self, shape: Shape) -> bool {
-        shape.is_symmetric() || !["increments around a centre", "signed columns"].contains(&self.name)
+    /// Whether the law is about matrices of this domain: increments and signs are those of one factor, and on rectangular domains
+    /// there are pairs in every law.
+    pub fn concerns(&self, domain: Domain) -> bool {
+        domain.is_symmetric() || !["increments around a centre", "signed columns", "pairs"].contains(&self.name)
     }
 
     /// Checks the law at a place; it says nothing where the operator lacks the variant that the place forces.
@@ -201,6 +202,7 @@ pub const ENGINE_LAWS: &[EngineLaw] = &[
     EngineLaw { name: "one step", run: engine::one_step },
     EngineLaw { name: "increments around a centre", run: engine::increments },
     EngineLaw { name: "signed columns", run: engine::signed_columns },
+    EngineLaw { name: "pairs", run: engine::pairs },
     EngineLaw { name: "repeats", run: engine::repeats },
     EngineLaw { name: "batch is singles", run: engine::batch_is_singles },
     EngineLaw { name: "declared bytes", run: engine::declared_bytes },

@@ -19,7 +19,7 @@ fn part(values: &[f64], m: usize, range: &std::ops::Range<usize>) -> Vec<f64> {
 struct Gradient {
     residual: Vec<f64>,
     left: Vec<f64>,
-    /// Empty for symmetric shapes.
+    /// Empty for symmetric domains.
     right: Vec<f64>,
     loss: Vec<f64>,
 }
@@ -27,8 +27,8 @@ struct Gradient {
 fn gradient(operator: &dyn Operator, probe: &Probe, loss: Loss) -> Gradient {
     let (m, batch) = (operator.measurements(), probe.point.batch());
     let mut residual = vec![0.0; batch * m];
-    let mut left = vec![0.0; batch * operator.shape().rows() * probe.point.search_rank()];
-    let columns = if operator.shape().is_symmetric() { 0 } else { operator.shape().columns() };
+    let mut left = vec![0.0; batch * operator.domain().rows() * probe.point.search_rank()];
+    let columns = if operator.domain().is_symmetric() { 0 } else { operator.domain().columns() };
     let mut right = vec![0.0; batch * columns * probe.point.search_rank()];
     let mut losses = vec![0.0; batch];
     for shard in 0..operator.shards() {
@@ -68,7 +68,7 @@ fn forward(operator: &dyn Operator, point: &Factors) -> Vec<f64> {
 
 fn adjoint_transposed(operator: &dyn Operator, residual: &[f64], applied: &Factors) -> Vec<f64> {
     let m = operator.measurements();
-    let mut out = vec![0.0; applied.batch() * operator.shape().columns() * applied.search_rank()];
+    let mut out = vec![0.0; applied.batch() * operator.domain().columns() * applied.search_rank()];
     for shard in 0..operator.shards() {
         let range = operator.shard_range(shard);
         operator.adjoint_apply_transposed(shard, &part(residual, m, &range), applied, &mut out);
@@ -78,7 +78,7 @@ fn adjoint_transposed(operator: &dyn Operator, residual: &[f64], applied: &Facto
 
 fn adjoint(operator: &dyn Operator, residual: &[f64], applied: &Factors) -> Vec<f64> {
     let m = operator.measurements();
-    let mut out = vec![0.0; applied.batch() * operator.shape().rows() * applied.search_rank()];
+    let mut out = vec![0.0; applied.batch() * operator.domain().rows() * applied.search_rank()];
     for shard in 0..operator.shards() {
         let range = operator.shard_range(shard);
         operator.adjoint_apply(shard, &part(residual, m, &range), applied, &mut out);
@@ -119,7 +119,7 @@ pub(crate) fn definition_is_twin(operator: &dyn Operator) -> Outcome {
         let r: Vec<f64> = e.iter().zip(&probe.weights).map(|(e, w)| e * w).collect();
         let applied = adjoint(operator, &r, &probe.applied);
         outside("adjoint_apply", &applied, &expected.left, &expected.left_bound)?;
-        if !operator.shape().is_symmetric() {
+        if !operator.domain().is_symmetric() {
             let applied = adjoint_transposed(operator, &r, &probe.applied);
             outside("adjoint_apply_transposed", &applied, &expected.right, &expected.right_bound)?;
         }
@@ -135,7 +135,7 @@ pub(crate) fn adjoint_identity(operator: &dyn Operator) -> Outcome {
     let l = probe.point.left_data();
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let size = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a * b).abs()).sum::<f64>();
-    let operations = (operator.shape().rows() * operator.shape().columns() + operator.measurements()) as f64;
+    let operations = (operator.domain().rows() * operator.domain().columns() + operator.measurements()) as f64;
     // Magnitudes of the inner sums are not seen here; √ of the operations stands for their growth.
     let bound = 8.0 * operations * f64::EPSILON * operations.sqrt() * (size(&e, r) + size(l, &applied));
     outside("⟨A(LRᵀ), r⟩", &[dot(&e, r)], &[dot(l, &applied)], &[bound])?;
@@ -146,14 +146,14 @@ pub(crate) fn adjoint_identity(operator: &dyn Operator) -> Outcome {
 pub(crate) fn bilinearity(operator: &dyn Operator) -> Outcome {
     let a = Probe::new(operator, 1, 2, false, Numbers::Real, 4).map_err(words)?;
     let b = Probe::new(operator, 1, 2, false, Numbers::Real, 5).map_err(words)?;
-    let pair = |l: Vec<f64>| Factors::pair(1, operator.shape(), 2, l, a.point.right_data().to_vec());
+    let pair = |l: Vec<f64>| Factors::pair(1, operator.domain(), 2, l, a.point.right_data().to_vec());
     let sum = (a.point.left_data().iter().zip(b.point.left_data())).map(|(x, y)| x + 2.0 * y).collect();
     let whole = forward(operator, &pair(sum).map_err(words)?);
     let parts: Vec<f64> = (forward(operator, &a.point).iter())
         .zip(forward(operator, &pair(b.point.left_data().to_vec()).map_err(words)?))
         .map(|(x, y)| x + 2.0 * y)
         .collect();
-    let operations = (operator.shape().rows() * operator.shape().columns() + 8) as f64;
+    let operations = (operator.domain().rows() * operator.domain().columns() + 8) as f64;
     let scale = whole.iter().fold(1.0_f64, |a, v| a.max(v.abs()));
     outside("A((L₁+2L₂)Rᵀ)", &whole, &parts, &vec![16.0 * operations * f64::EPSILON * scale; parts.len()])?;
     Ok(Held::Holds)
@@ -161,7 +161,7 @@ pub(crate) fn bilinearity(operator: &dyn Operator) -> Outcome {
 
 /// Central differences of the loss along a direction equal ⟨gradient, direction⟩, for each ρ.
 pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> Outcome {
-    let (shape, k) = (operator.shape(), 2);
+    let (domain, k) = (operator.domain(), 2);
     let mut probe = Probe::new(operator, 1, k, true, Numbers::Real, 6).map_err(words)?;
     probe.applied = probe.point.clone();
     let direction = Probe::new(operator, 1, k, true, Numbers::Real, 7).map_err(words)?;
@@ -170,10 +170,10 @@ pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> Outcome {
             let moved = |a: &[f64], d: &[f64]| a.iter().zip(d).map(|(a, d)| a + h * d).collect::<Vec<f64>>();
             let l = moved(probe.point.left_data(), direction.point.left_data());
             let point = if probe.point.is_single() {
-                Factors::symmetric(1, shape.rows(), k, l)
+                Factors::single(1, domain.rows(), k, l)
             } else {
                 let r = moved(probe.point.right_data(), direction.point.right_data());
-                Factors::pair(1, shape, k, l, r)
+                Factors::pair(1, domain, k, l, r)
             };
             let point = point.map_err(words)?;
             let moved = Probe {

@@ -33,7 +33,7 @@ pub trait GatherKernel<T: Real>: Send + Sync {
     /// Ranges of lines that cover the side in order, of about equal work. They depend on the operator only.
     fn blocks(&self, side: Side) -> &[Range<usize>];
 
-    /// Lines `lines` of Σ cᵢ Aᵢ V, or on the right side of Σ cᵢ Aᵢᵀ W, overwriting `out`: (lines, k) without padding. `applied`
+    /// Lines `lines` of Σ cᵢ Aᵢ V, or on the right side of Σ cᵢ Aᵢᵀ W (on symmetric domains too), overwriting `out`: (lines, k) without padding. `applied`
     /// is V, or W, and `coefficients` are all m of them.
     fn gather(
         &self,

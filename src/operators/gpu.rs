@@ -17,7 +17,7 @@ pub enum GpuThin<'a> {
     Nonzeros(&'a dyn GpuNonzeros),
 }
 
-/// Aᵢ = Σ_j a_ij b_ijᵀ over j < q, with b = a for symmetric models.
+/// Aᵢ = Σ_j a_ij b_ijᵀ over j < q, with b = a on symmetric domains.
 pub trait GpuVectors: Sync {
     /// q: pairs of vectors a measurement.
     fn vectors(&self) -> usize;
@@ -29,7 +29,7 @@ pub trait GpuVectors: Sync {
     fn write(&self, i: usize, out: &mut [f64]);
 }
 
-/// Aᵢ as a list of nonzeros: with v at (a, b), Aᵢ = Σ v·e_a e_bᵀ, or for symmetric models the symmetric part of that.
+/// Aᵢ as a list of nonzeros: with v at (a, b), Aᵢ = Σ v·e_a e_bᵀ, or on symmetric domains the symmetric part of that.
 pub trait GpuNonzeros: Sync {
     /// Of all measurements together.
     fn count(&self) -> usize;

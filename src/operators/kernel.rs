@@ -56,12 +56,19 @@ pub trait HostKernel<T: Real>: Send + Sync {
     /// Brings L Rᵀ into the form `pass` reads (for dense: packed, weighted).
     fn prepare(&self, point: Pair<'_, T>, scratch: &mut [T], out: &mut [T]);
 
-    /// Length of an accumulator.
-    fn accumulator_len(&self, search_rank: usize) -> usize;
+    /// Length of an accumulator for gradients of one factor or of two, which are always two on rectangular domains. A pass knows the
+    /// number by the length of its accumulators.
+    fn accumulator_len(&self, search_rank: usize, factors: usize) -> usize;
 
     /// For each trial: eᵢ = ⟨Aᵢ, L Rᵀ⟩ − targetᵢ over the shard, and the accumulator of Σ wᵢ ρ′(eᵢ) Aᵢ.
     /// The order of every sum must depend neither on the other trials nor on the way.
     fn pass(&self, course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]);
+
+    /// For each trial eᵢ alone, with the bits that `pass` gives; accumulators may be written.
+    fn measure(&self, course: Course, shard: usize, trials: &mut [TrialPass<'_, T>]) {
+        trials.iter_mut().for_each(|trial| trial.accumulator.fill(T::ZERO));
+        self.pass(course, shard, Loss::Square, trials);
+    }
 
     /// Ways to go over the rows for so many trials that differ in time only, of which the engine finds the fastest: their
     /// numbers and names. None where there is no choice, which is way 0.
@@ -93,10 +100,10 @@ impl<'a> TwinKernel<'a> {
     }
 
     /// Σ rᵢAᵢV, and Σ rᵢAᵢᵀW where there are two factors.
-    fn sums_len(&self, search_rank: usize) -> usize {
-        let shape = self.operator.shape();
-        let right = if shape.is_symmetric() { 0 } else { shape.columns() };
-        (shape.rows() + right) * search_rank
+    fn sums_len(&self, search_rank: usize, factors: usize) -> usize {
+        let domain = self.operator.domain();
+        let right = if factors == 1 { 0 } else { domain.columns() };
+        (domain.rows() + right) * search_rank
     }
 
     /// Σ wᵢAᵢV (and the other side), then Σwe and Σw: what `finish` takes the mean of the residuals out with.
@@ -112,15 +119,15 @@ impl<'a> TwinKernel<'a> {
     }
 
     fn factors<T: Real>(&self, pair: Pair<'_, T>) -> Factors {
-        Factors::pair(1, self.operator.shape(), pair.search_rank, convert(pair.left), convert(pair.right))
+        Factors::pair(1, self.operator.domain(), pair.search_rank, convert(pair.left), convert(pair.right))
             .expect("the engine passes factors of the operator's shape")
     }
 }
 
 impl<T: Real> HostKernel<T> for TwinKernel<'_> {
     fn point_len(&self, search_rank: usize) -> usize {
-        let shape = self.operator.shape();
-        (shape.rows() + shape.columns()) * search_rank
+        let domain = self.operator.domain();
+        (domain.rows() + domain.columns()) * search_rank
     }
 
     fn prepare(&self, point: Pair<'_, T>, _scratch: &mut [T], out: &mut [T]) {
@@ -129,8 +136,8 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
         right.copy_from_slice(point.right);
     }
 
-    fn accumulator_len(&self, search_rank: usize) -> usize {
-        let sums = self.sums_len(search_rank);
+    fn accumulator_len(&self, search_rank: usize, factors: usize) -> usize {
+        let sums = self.sums_len(search_rank, factors);
         if self.operator.is_centred() { 2 * sums + 2 } else { sums }
     }
 
@@ -142,8 +149,10 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
             let applied = self.factors(trial.applied);
             let (target, weights) = (convert::<T, f64>(trial.target), convert::<T, f64>(trial.weights));
             let mut residual = vec![0.0; target.len()];
+            let one = HostKernel::<T>::accumulator_len(self, search_rank, 1);
+            let factors = if trial.accumulator.len() == one { 1 } else { 2 };
             let mut accumulator = vec![0.0; trial.accumulator.len()];
-            let (sums, centring) = accumulator.split_at_mut(self.sums_len(search_rank));
+            let (sums, centring) = accumulator.split_at_mut(self.sums_len(search_rank, factors));
             let (left, right) = sums.split_at_mut(trial.applied.left.len());
             let request =
                 GradientRequest { point: &point, applied: &applied, target: &target, weights: Some(&weights), loss };

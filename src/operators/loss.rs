@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::real::Real;
 
-/// ρ in f = c·Σ wᵢ·ρ(eᵢ), with c = s/2 for symmetric models and s for rectangular ones (so `Square` gives the usual
+/// ρ in f = c·Σ wᵢ·ρ(eᵢ), with c = s/2 for models of one factor and s for pairs (so `Square` gives the usual
 /// (s/4)‖e‖² and (s/2)‖e‖²).
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

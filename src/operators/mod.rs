@@ -16,15 +16,16 @@ mod registry;
 mod rows;
 mod seeded;
 pub mod sparse;
+mod storage;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::memory::Part;
-use crate::problem::{Factors, Shape};
+use crate::problem::{Domain, Factors};
 
 pub use crate::simd::InstructionSet;
-pub use dense::{Dense, Layout, Storage};
+pub use dense::{Dense, Layout};
 pub use entries::Entries;
 pub use gather::{GatherKernel, Lines, Side};
 pub use gpu::{GpuForm, GpuNonzeros, GpuThin, GpuVectors};
@@ -35,6 +36,7 @@ pub use rank_one::RankOne;
 pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
 pub use seeded::Seeded;
 pub use sparse::Sparse;
+pub use storage::Storage;
 
 /// What one iteration of gradient descent costs in an operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -82,8 +84,8 @@ pub trait Operator: Send + Sync {
     /// One word, for reports.
     fn name(&self) -> &str;
 
-    /// Model and size of the unknown.
-    fn shape(&self) -> Shape;
+    /// The matrices that are measured: their size, and whether they are symmetric.
+    fn domain(&self) -> Domain;
 
     /// m.
     fn measurements(&self) -> usize;
@@ -102,7 +104,7 @@ pub trait Operator: Send + Sync {
         0..self.measurements()
     }
 
-    /// Definition: Aᵢ as a dense n1×n2 matrix, row-major; symmetric for symmetric models.
+    /// Definition: Aᵢ as a dense n1×n2 matrix, row-major; symmetric on symmetric domains.
     fn sensing_matrix(&self, i: usize) -> Vec<f64>;
 
     /// ⟨Aᵢ, L Rᵀ⟩ for i in the shard: `out` is (batch, shard length), overwritten.
@@ -112,14 +114,17 @@ pub trait Operator: Send + Sync {
     /// (batch, shard length).
     fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]);
 
-    /// Adds Σ rᵢ Aᵢᵀ W over the shard to `out` (batch, n2, k), with W = `applied.left` (n1×k). Symmetric models with
-    /// one factor never call it; the default serves them.
+    /// Adds Σ rᵢ Aᵢᵀ W over the shard to `out` (batch, n2, k), with W = `applied.left` (n1×k). On a symmetric domain that is
+    /// [`Operator::adjoint_apply`] of W, which is what the default does.
     fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
         assert!(
-            self.shape().is_symmetric() && applied.is_single(),
+            self.domain().is_symmetric(),
             "an operator on rectangular matrices implements adjoint_apply_transposed"
         );
-        self.adjoint_apply(shard, residual, applied, out);
+        match applied.is_single() {
+            true => self.adjoint_apply(shard, residual, applied, out),
+            false => self.adjoint_apply(shard, residual, &applied.only_left(), out),
+        }
     }
 
     /// Loss and gradient over one shard. The default composes `forward` and `adjoint_apply` (two passes over the
@@ -151,7 +156,7 @@ pub trait Operator: Send + Sync {
 
     /// Cost of one gradient over all shards.
     fn cost(&self, batch: usize, search_rank: usize) -> Cost {
-        let entries = self.measurements() as f64 * self.shape().dimension() as f64;
+        let entries = self.measurements() as f64 * self.domain().dimension() as f64;
         let _ = search_rank;
         Cost { bytes: entries * 8.0, flops: 4.0 * entries * batch as f64 }
     }
@@ -293,8 +298,8 @@ macro_rules! delegate {
             fn name(&self) -> &str {
                 (**self).name()
             }
-            fn shape(&self) -> Shape {
-                (**self).shape()
+            fn domain(&self) -> Domain {
+                (**self).domain()
             }
             fn measurements(&self) -> usize {
                 (**self).measurements()

@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::operators::{Dense, Entries, Operator, RankOne, Seeded, Sparse, Storage};
-use crate::problem::Shape;
+use crate::problem::Domain;
 
 /// (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
 pub const CASES: &[(usize, usize)] = &[(1, 1), (2, 3), (3, 257), (16, 64), (17, 131), (31, 40), (61, 255)];
@@ -16,8 +16,8 @@ pub const ASYMMETRIC_CASES: &[(usize, usize, usize)] =
 /// than a workgroup.
 pub const VARIANT_CASES: &[(usize, usize)] = &[(2, 3), (17, 131), (31, 40)];
 
-/// Makes an instance from a shape, a number of measurements and a seed.
-pub type Make = fn(Shape, usize, u64) -> Result<Box<dyn Operator>>;
+/// Makes an instance from a domain, a number of measurements and a seed.
+pub type Make = fn(Domain, usize, u64) -> Result<Box<dyn Operator>>;
 
 /// Another way in which an operator holds its data, under the same laws.
 pub struct Variant {
@@ -60,21 +60,21 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "4 m n(n+1)/2 per trial",
         memory: "the matrices, 4 m n(n+1)/2 or 4 m n1 n2 bytes (f32), in memory or in the mapped file",
         backends: "reference, cpu, gpu",
-        random: |shape, measurements, seed| Ok(Box::new(Dense::gaussian(shape, measurements, seed)?)),
-        integers: |shape, measurements, seed| Ok(Box::new(Dense::small_integers(shape, measurements, seed)?)),
+        random: |domain, measurements, seed| Ok(Box::new(Dense::gaussian(domain, measurements, seed)?)),
+        integers: |domain, measurements, seed| Ok(Box::new(Dense::small_integers(domain, measurements, seed)?)),
         variants: &[
             Variant {
                 name: "f16",
-                random: |shape, m, seed| Ok(Box::new(Dense::gaussian_stored(shape, m, seed, Storage::F16)?)),
-                integers: |shape, m, seed| {
-                    Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F16)?))
+                random: |domain, m, seed| Ok(Box::new(Dense::gaussian_stored(domain, m, seed, Storage::F16)?)),
+                integers: |domain, m, seed| {
+                    Ok(Box::new(Dense::small_integers(domain, m, seed)?.with_storage(Storage::F16)?))
                 },
             },
             Variant {
                 name: "f64",
-                random: |shape, m, seed| Ok(Box::new(Dense::gaussian_stored(shape, m, seed, Storage::F64)?)),
-                integers: |shape, m, seed| {
-                    Ok(Box::new(Dense::small_integers(shape, m, seed)?.with_storage(Storage::F64)?))
+                random: |domain, m, seed| Ok(Box::new(Dense::gaussian_stored(domain, m, seed, Storage::F64)?)),
+                integers: |domain, m, seed| {
+                    Ok(Box::new(Dense::small_integers(domain, m, seed)?.with_storage(Storage::F64)?))
                 },
             },
         ],
@@ -88,12 +88,12 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "6 m q n k per trial (4 not centred; a b^T: 4 m q (n1+n2) k)",
         memory: "the vectors, 4 m q n or 4 m q (n1+n2) bytes (f32)",
         backends: "reference, cpu, gpu",
-        random: |shape, m, seed| Ok(Box::new(RankOne::gaussian(shape, m, seed)?)),
-        integers: |shape, m, seed| Ok(Box::new(RankOne::small_integers(shape, m, 1, seed)?)),
+        random: |domain, m, seed| Ok(Box::new(RankOne::gaussian(domain, m, seed)?)),
+        integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(domain, m, 1, seed)?)),
         variants: &[Variant {
             name: "sums of two, not centred",
-            random: |shape, m, seed| Ok(Box::new(RankOne::gaussian_sums(shape, m, 2, seed)?.centred(false)?)),
-            integers: |shape, m, seed| Ok(Box::new(RankOne::small_integers(shape, m, 2, seed)?)),
+            random: |domain, m, seed| Ok(Box::new(RankOne::gaussian_sums(domain, m, 2, seed)?.centred(false)?)),
+            integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(domain, m, 2, seed)?)),
         }],
     },
     Registration {
@@ -105,8 +105,8 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "4 m p per trial, p = n(n+1)/2 or n1 n2, and 22 m p to make the entries (n > 255: 44)",
         memory: "none",
         backends: "reference, cpu, gpu",
-        random: |shape, measurements, seed| Ok(Box::new(Seeded::new(shape, measurements, seed)?)),
-        integers: |shape, m, seed| Ok(Box::new(Seeded::new(shape, m, seed)?.small_integers())),
+        random: |domain, measurements, seed| Ok(Box::new(Seeded::new(domain, measurements, seed)?)),
+        integers: |domain, m, seed| Ok(Box::new(Seeded::new(domain, m, seed)?.small_integers())),
         variants: &[],
     },
     Registration {
@@ -118,8 +118,8 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "4 m p per trial, p = n(n+1)/2 or n1 n2, and 3.4 m p to make the entries (n > 255: 6.8)",
         memory: "none",
         backends: "reference, cpu, gpu",
-        random: |shape, measurements, seed| Ok(Box::new(Seeded::rademacher(shape, measurements, seed)?)),
-        integers: |shape, m, seed| Ok(Box::new(Seeded::rademacher(shape, m, seed)?.small_integers())),
+        random: |domain, measurements, seed| Ok(Box::new(Seeded::rademacher(domain, measurements, seed)?)),
+        integers: |domain, m, seed| Ok(Box::new(Seeded::rademacher(domain, m, seed)?.small_integers())),
         variants: &[],
     },
     Registration {
@@ -131,8 +131,8 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "6 m k per trial",
         memory: "24 m + 4 (n1 + n2) bytes",
         backends: "reference, cpu, gpu",
-        random: |shape, measurements, seed| Ok(Box::new(Entries::uniform(shape, measurements, seed)?)),
-        integers: |shape, measurements, seed| Ok(Box::new(Entries::uniform(shape, measurements, seed)?)),
+        random: |domain, measurements, seed| Ok(Box::new(Entries::uniform(domain, measurements, seed)?)),
+        integers: |domain, measurements, seed| Ok(Box::new(Entries::uniform(domain, measurements, seed)?)),
         variants: &[],
     },
     Registration {
@@ -144,8 +144,8 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "6 nnz k per trial",
         memory: "24 nnz (values of 1), 36 (f32) or 48 (f64) bytes, and 4 (m + n1 + n2)",
         backends: "reference, cpu, gpu",
-        random: |shape, measurements, seed| Ok(Box::new(Sparse::random(shape, measurements, 4, seed)?)),
-        integers: |shape, measurements, seed| Ok(Box::new(Sparse::small_integers(shape, measurements, seed)?)),
+        random: |domain, measurements, seed| Ok(Box::new(Sparse::random(domain, measurements, 4, seed)?)),
+        integers: |domain, measurements, seed| Ok(Box::new(Sparse::small_integers(domain, measurements, seed)?)),
         variants: &[],
     },
 ];

@@ -1,7 +1,7 @@
 //! Batched factors: what the iteration moves.
 
 use crate::error::{Error, Result};
-use crate::problem::shape::Shape;
+use crate::problem::domain::Domain;
 
 /// A read-only row-major matrix of `f64`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,115 +43,206 @@ impl<'a> MatrixView<'a> {
     }
 }
 
-/// `batch` pairs (L, R), each rows×k and columns×k, row-major, one trial after the other. For a symmetric model with
-/// one factor, R is L and is not stored twice.
+/// One factor of every trial of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    rows: usize,
+    columns: usize,
+    /// (batch, rows, columns)
+    data: Vec<f64>,
+}
+
+impl Block {
+    /// `data` is (batch, rows, columns), row-major, one trial after the other.
+    pub fn new(rows: usize, columns: usize, data: Vec<f64>) -> Self {
+        Self { rows, columns, data }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// All trials, (batch, rows, columns).
+    pub fn data(&self) -> &[f64] {
+        &self.data
+    }
+
+    /// The matrix of one trial.
+    ///
+    /// # Panics
+    /// Where there are not so many trials, as slices do.
+    pub fn of(&self, trial: usize) -> MatrixView<'_> {
+        let size = self.rows * self.columns;
+        MatrixView { rows: self.rows, columns: self.columns, data: &self.data[trial * size..(trial + 1) * size] }
+    }
+}
+
+/// The factors of a batch of trials: a list of blocks, U alone or L and R, as the model has them.
+///
+/// Operators read the thin pair at its ends: ⟨Aᵢ, L Rᵀ⟩ with L the first block and R the last one, which are the same where
+/// there is one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Factors {
     batch: usize,
-    rows: usize,
-    columns: usize,
-    search_rank: usize,
-    left: Vec<f64>,
-    right: Option<Vec<f64>>,
+    blocks: Vec<Block>,
 }
 
 impl Factors {
-    /// One factor a trial: `data` is (batch, n, k), and the iterate is `U Uᵀ`.
+    /// One block a trial: `data` is (batch, n, k), and the pair that operators see is (U, U).
     ///
     /// # Errors
     /// [`Error::Invalid`] where the length is not batch·n·k.
-    pub fn symmetric(batch: usize, n: usize, search_rank: usize, data: Vec<f64>) -> Result<Self> {
+    pub fn single(batch: usize, n: usize, search_rank: usize, data: Vec<f64>) -> Result<Self> {
         check_length("factors", data.len(), product3(batch, n, search_rank))?;
-        Ok(Self { batch, rows: n, columns: n, search_rank, left: data, right: None })
+        Ok(Self { batch, blocks: vec![Block::new(n, search_rank, data)] })
     }
 
-    /// Two factors a trial: (batch, n1, k) and (batch, n2, k).
+    /// Two blocks a trial: (batch, n1, k) and (batch, n2, k).
     ///
     /// # Errors
     /// [`Error::Invalid`] where a length is not batch·n·k.
-    pub fn pair(batch: usize, shape: Shape, search_rank: usize, left: Vec<f64>, right: Vec<f64>) -> Result<Self> {
-        check_length("left", left.len(), product3(batch, shape.rows(), search_rank))?;
-        check_length("right", right.len(), product3(batch, shape.columns(), search_rank))?;
-        Ok(Self { batch, rows: shape.rows(), columns: shape.columns(), search_rank, left, right: Some(right) })
+    pub fn pair(batch: usize, domain: Domain, search_rank: usize, left: Vec<f64>, right: Vec<f64>) -> Result<Self> {
+        check_length("left", left.len(), product3(batch, domain.rows(), search_rank))?;
+        check_length("right", right.len(), product3(batch, domain.columns(), search_rank))?;
+        let blocks =
+            vec![Block::new(domain.rows(), search_rank, left), Block::new(domain.columns(), search_rank, right)];
+        Ok(Self { batch, blocks })
     }
 
-    /// What the shape has: `right` is for two factors and ignored for one.
-    pub(crate) fn of(batch: usize, shape: Shape, search_rank: usize, left: Vec<f64>, right: Vec<f64>) -> Result<Self> {
-        if shape.is_symmetric() {
-            Self::symmetric(batch, shape.rows(), search_rank, left)
+    /// One thin matrix of one trial, which counts as both sides.
+    pub(crate) fn thin(rows: usize, columns: usize, data: Vec<f64>) -> Result<Self> {
+        Self::single(1, rows, columns, data)
+    }
+
+    /// L and R of one trial, (rows, numbers) each, with k columns.
+    pub(crate) fn ends(left: (usize, Vec<f64>), right: (usize, Vec<f64>), search_rank: usize) -> Result<Self> {
+        check_length("left", left.1.len(), left.0.checked_mul(search_rank))?;
+        check_length("right", right.1.len(), right.0.checked_mul(search_rank))?;
+        Ok(Self {
+            batch: 1,
+            blocks: vec![Block::new(left.0, search_rank, left.1), Block::new(right.0, search_rank, right.1)],
+        })
+    }
+
+    /// Any blocks, at least one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there is none, or where the length of one is not batch·rows·columns.
+    pub fn of_blocks(batch: usize, blocks: Vec<Block>) -> Result<Self> {
+        if blocks.is_empty() {
+            return Err(Error::invalid("factors", "no blocks", "at least one", "give the factors of the model"));
+        }
+        for block in &blocks {
+            check_length("factors", block.data.len(), product3(batch, block.rows, block.columns))?;
+        }
+        Ok(Self { batch, blocks })
+    }
+
+    /// Blocks of these sizes from their numbers, as many of each as there are.
+    pub(crate) fn of_sizes(batch: usize, sizes: &[(usize, usize)], data: Vec<Vec<f64>>) -> Result<Self> {
+        let blocks = sizes.iter().zip(data).map(|(&(rows, columns), data)| Block::new(rows, columns, data));
+        Self::of_blocks(batch, blocks.collect())
+    }
+
+    /// A pair, or one block where `right` is empty.
+    pub(crate) fn of(
+        batch: usize,
+        domain: Domain,
+        search_rank: usize,
+        left: Vec<f64>,
+        right: Vec<f64>,
+    ) -> Result<Self> {
+        if right.is_empty() {
+            Self::single(batch, domain.rows(), search_rank, left)
         } else {
-            Self::pair(batch, shape, search_rank, left, right)
+            Self::pair(batch, domain, search_rank, left, right)
         }
-    }
-
-    /// Refuses factors of another size, or one factor where the shape has two, or two where it has one.
-    pub(crate) fn require(&self, name: &str, batch: usize, shape: Shape, search_rank: usize) -> Result<()> {
-        let found = (self.batch, self.rows, self.columns, self.search_rank, self.is_single());
-        if found == (batch, shape.rows(), shape.columns(), search_rank, shape.is_symmetric()) {
-            return Ok(());
-        }
-        let kind = |single: bool| if single { "one factor" } else { "a pair" };
-        let Self { batch: b, rows, columns, search_rank: k, .. } = self;
-        Err(Error::invalid(
-            name,
-            format!("{} of batch {b}, {rows}x{columns}, search rank {k}", kind(self.is_single())),
-            format!("{} of batch {batch}, {shape}, search rank {search_rank}", kind(shape.is_symmetric())),
-            "give factors of the loaded problem's sizes",
-        ))
     }
 
     pub fn batch(&self) -> usize {
         self.batch
     }
 
-    /// n1, or n.
+    /// All of them, first to last.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// One of them, counted from 0.
+    ///
+    /// # Panics
+    /// Where there are not so many.
+    pub fn block(&self, index: usize) -> &Block {
+        &self.blocks[index]
+    }
+
+    /// (rows, columns) of each block.
+    pub fn sizes(&self) -> Vec<(usize, usize)> {
+        self.blocks.iter().map(|block| (block.rows, block.columns)).collect()
+    }
+
+    fn first(&self) -> &Block {
+        &self.blocks[0]
+    }
+
+    fn last(&self) -> &Block {
+        &self.blocks[self.blocks.len() - 1]
+    }
+
+    /// n1, or n: the rows of the first block.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.first().rows
     }
 
-    /// n2, or n.
+    /// n2, or n: the rows of the last block.
+    #[expect(clippy::misnamed_getters, reason = "the columns of the matrix are the rows of its last factor")]
     pub fn columns(&self) -> usize {
-        self.columns
+        self.last().rows
     }
 
-    /// k, the columns of each factor (the largest of the batch; narrower trials are padded with zeros).
+    /// k, the columns of the first block (the largest of the batch; narrower trials are padded with zeros).
     pub fn search_rank(&self) -> usize {
-        self.search_rank
+        self.first().columns
     }
 
-    /// L (or U) of one trial.
+    /// L (or U) of one trial, its first block.
     ///
     /// # Panics
     /// Where `trial ≥ batch`, as slices do.
     pub fn left(&self, trial: usize) -> MatrixView<'_> {
-        let size = self.rows * self.search_rank;
-        let data = &self.left[trial * size..(trial + 1) * size];
-        MatrixView { rows: self.rows, columns: self.search_rank, data }
+        self.first().of(trial)
     }
 
-    /// R of one trial; U again where there is one factor.
+    /// R of one trial, its last block; U again where there is one.
     ///
     /// # Panics
     /// Where `trial ≥ batch`, as slices do.
     pub fn right(&self, trial: usize) -> MatrixView<'_> {
-        let size = self.columns * self.search_rank;
-        let all = self.right.as_ref().unwrap_or(&self.left);
-        MatrixView { rows: self.columns, columns: self.search_rank, data: &all[trial * size..(trial + 1) * size] }
+        self.last().of(trial)
     }
 
-    /// Whether R is L.
+    /// The first block alone.
+    pub fn only_left(&self) -> Self {
+        Self { batch: self.batch, blocks: vec![self.first().clone()] }
+    }
+
+    /// Whether there is one block.
     pub fn is_single(&self) -> bool {
-        self.right.is_none()
+        self.blocks.len() == 1
     }
 
     /// All left factors, (batch, rows, k).
     pub fn left_data(&self) -> &[f64] {
-        &self.left
+        self.first().data()
     }
 
     /// All right factors, (batch, columns, k).
     pub fn right_data(&self) -> &[f64] {
-        self.right.as_ref().unwrap_or(&self.left)
+        self.last().data()
     }
 }
 
@@ -163,8 +254,8 @@ fn check_length(name: &str, found: usize, wanted: Option<usize>) -> Result<()> {
     match wanted {
         Some(wanted) if wanted == found => Ok(()),
         Some(wanted) => {
-            Err(Error::invalid(name, format!("{found} numbers"), format!("{wanted} numbers"), "check the shape"))
+            Err(Error::invalid(name, format!("{found} numbers"), format!("{wanted} numbers"), "check the sizes"))
         }
-        None => Err(Error::invalid(name, "a size beyond the address space", "smaller sizes", "check the shape")),
+        None => Err(Error::invalid(name, "a size beyond the address space", "smaller sizes", "check the sizes")),
     }
 }

@@ -4,30 +4,30 @@ use crate::error::{Error, Result};
 use crate::linalg::orthonormal_columns;
 use crate::memory::{Memory, Part, Place, product};
 use crate::problem::Truth;
+use crate::problem::domain::Domain;
 use crate::problem::random::{Purpose, normals};
-use crate::problem::shape::Shape;
 
 /// Starts a positive semidefinite truth M = X Xᵀ on n×n matrices. Defaults: rank 1, condition number 1, seed 0.
 pub fn psd(n: usize) -> Builder {
-    Builder { shape: Shape::psd(n), rank: 1, positive: None, condition_number: 1.0, seed: 0 }
+    Builder { domain: Domain::symmetric(n), rank: 1, positive: None, condition_number: 1.0, seed: 0 }
 }
 
 /// Starts a symmetric truth M = X S Xᵀ on n×n matrices with `signature.0` positive and `signature.1` negative
 /// eigenvalues.
 pub fn signed(n: usize, signature: (usize, usize)) -> Builder {
     let rank = signature.0.saturating_add(signature.1);
-    Builder { shape: Shape::signed(n), rank, positive: Some(signature.0), condition_number: 1.0, seed: 0 }
+    Builder { domain: Domain::symmetric(n), rank, positive: Some(signature.0), condition_number: 1.0, seed: 0 }
 }
 
 /// Starts a truth M = L Rᵀ on n1×n2 matrices. Defaults as for [`psd`].
 pub fn asymmetric(n1: usize, n2: usize) -> Builder {
-    Builder { shape: Shape::asymmetric(n1, n2), ..psd(n1) }
+    Builder { domain: Domain::rectangular(n1, n2), ..psd(n1) }
 }
 
 /// Builder of a synthetic truth; see [`psd`], [`signed`] and [`asymmetric`].
 #[derive(Clone, Copy, Debug)]
 pub struct Builder {
-    shape: Shape,
+    domain: Domain,
     rank: usize,
     positive: Option<usize>,
     condition_number: f64,
@@ -60,9 +60,9 @@ impl Builder {
     /// [`Error::Invalid`] unless 1 ≤ rank ≤ min(n1, n2) and 1 ≤ condition number < ∞; a rank-1 truth has condition
     /// number 1.
     pub fn build(self) -> Result<Truth> {
-        let Self { shape, rank, positive, condition_number, seed } = self;
-        shape.validate()?;
-        let (n1, n2) = (shape.rows(), shape.columns());
+        let Self { domain, rank, positive, condition_number, seed } = self;
+        domain.validate()?;
+        let (n1, n2) = (domain.rows(), domain.columns());
         let n = n1.min(n2);
         if rank == 0 || rank > n {
             return Err(Error::invalid("rank", rank, format!("1 to n = {n}"), "a rank cannot exceed the size"));
@@ -93,7 +93,7 @@ impl Builder {
         memory.require("rank", "Lower it or the size, or take a machine with more memory")?;
         let step = (1.0 - 1.0 / condition_number) / (rank.max(2) - 1) as f64;
         let sigma: Vec<f64> = (0..rank).map(|column| 1.0 - step * column as f64).collect();
-        let random = normals(seed, Purpose::Truth, 1.0, (n1 + if shape.is_symmetric() { 0 } else { n2 }) * rank);
+        let random = normals(seed, Purpose::Truth, 1.0, (n1 + if domain.is_symmetric() { 0 } else { n2 }) * rank);
         let scaled = |rows: usize, random: &[f64], sigma: &[f64]| {
             let mut x = orthonormal_columns(rows, rank, random);
             for row in x.chunks_mut(rank) {
@@ -101,7 +101,7 @@ impl Builder {
             }
             x
         };
-        match (positive, shape.is_symmetric()) {
+        match (positive, domain.is_symmetric()) {
             (_, false) => {
                 let roots: Vec<f64> = sigma.iter().map(|sigma| sigma.sqrt()).collect();
                 let (left, right) = random.split_at(n1 * rank);

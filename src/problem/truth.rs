@@ -1,13 +1,12 @@
 //! Ground truths: what tests and demonstrations compare with.
 
 use crate::error::{Error, Result};
-use crate::linalg::symmetric_eigen;
-use crate::problem::{Factors, MatrixView, Model, Product, Shape};
+use crate::problem::{Domain, Factors, MatrixView, Product};
 
 /// The matrix to be recovered, where it is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Truth {
-    shape: Shape,
+    domain: Domain,
     form: Form,
 }
 
@@ -27,7 +26,7 @@ impl Truth {
     /// # Errors
     /// [`Error::Invalid`] for a wrong length or non-finite entries.
     pub fn from_factor(n: usize, rank: usize, x: Vec<f64>) -> Result<Self> {
-        Self::single(Shape::psd(n), rank, rank, x)
+        Self::single(Domain::symmetric(n), rank, rank, x)
     }
 
     /// M = X S Xᵀ for an n×(p+q) factor, row-major, and S = diag(1 p times, −1 q times).
@@ -37,14 +36,14 @@ impl Truth {
     pub fn from_signed_factor(n: usize, signature: (usize, usize), x: Vec<f64>) -> Result<Self> {
         let (positive, negative) = signature;
         let rank = positive.saturating_add(negative);
-        Self::single(Shape::signed(n), rank, positive, x)
+        Self::single(Domain::symmetric(n), rank, positive, x)
     }
 
-    fn single(shape: Shape, rank: usize, positive: usize, x: Vec<f64>) -> Result<Self> {
-        shape.validate()?;
-        MatrixView::new(shape.rows(), rank, &x)?;
+    fn single(domain: Domain, rank: usize, positive: usize, x: Vec<f64>) -> Result<Self> {
+        domain.validate()?;
+        MatrixView::new(domain.rows(), rank, &x)?;
         require_finite("truth", &x)?;
-        Ok(Self { shape, form: Form::Factor { rank, positive, x } })
+        Ok(Self { domain, form: Form::Factor { rank, positive, x } })
     }
 
     /// M = L Rᵀ for an n1×rank and an n2×rank factor, row-major.
@@ -52,13 +51,13 @@ impl Truth {
     /// # Errors
     /// As [`Truth::from_factor`].
     pub fn from_pair(n1: usize, n2: usize, rank: usize, left: Vec<f64>, right: Vec<f64>) -> Result<Self> {
-        let shape = Shape::asymmetric(n1, n2);
-        shape.validate()?;
+        let domain = Domain::rectangular(n1, n2);
+        domain.validate()?;
         MatrixView::new(n1, rank, &left)?;
         MatrixView::new(n2, rank, &right)?;
         require_finite("truth", &left)?;
         require_finite("truth", &right)?;
-        Ok(Self { shape, form: Form::Pair { rank, left, right } })
+        Ok(Self { domain, form: Form::Pair { rank, left, right } })
     }
 
     /// A symmetric positive semidefinite M, n×n row-major.
@@ -66,21 +65,21 @@ impl Truth {
     /// # Errors
     /// [`Error::Invalid`] for a wrong length, non-finite entries, or a matrix that is not symmetric to 1e-6.
     pub fn from_matrix(n: usize, matrix: Vec<f64>) -> Result<Self> {
-        Self::from_matrix_of(Shape::psd(n), matrix)
+        Self::from_matrix_of(Domain::symmetric(n), matrix)
     }
 
-    /// M of any shape, row-major.
+    /// M of any domain, row-major.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a wrong length or non-finite entries, and for a symmetric shape where the matrix is not
+    /// [`Error::Invalid`] for a wrong length or non-finite entries, and for a symmetric domain where the matrix is not
     /// symmetric to 1e-6.
-    pub fn from_matrix_of(shape: Shape, matrix: Vec<f64>) -> Result<Self> {
-        shape.validate()?;
-        let n = shape.columns();
-        MatrixView::new(shape.rows(), n, &matrix)?;
+    pub fn from_matrix_of(domain: Domain, matrix: Vec<f64>) -> Result<Self> {
+        domain.validate()?;
+        let n = domain.columns();
+        MatrixView::new(domain.rows(), n, &matrix)?;
         require_finite("truth_matrix", &matrix)?;
-        if !shape.is_symmetric() {
-            return Ok(Self { shape, form: Form::Matrix(matrix) });
+        if !domain.is_symmetric() {
+            return Ok(Self { domain, form: Form::Matrix(matrix) });
         }
         let scale = matrix.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
         for i in 0..n {
@@ -96,11 +95,11 @@ impl Truth {
                 }
             }
         }
-        Ok(Self { shape, form: Form::Matrix(matrix) })
+        Ok(Self { domain, form: Form::Matrix(matrix) })
     }
 
-    pub fn shape(&self) -> Shape {
-        self.shape
+    pub fn domain(&self) -> Domain {
+        self.domain
     }
 
     /// Number of columns of the factors, where the truth is a product.
@@ -114,14 +113,16 @@ impl Truth {
     /// X, where the truth is X Xᵀ.
     pub fn factor(&self) -> Option<MatrixView<'_>> {
         match &self.form {
-            Form::Factor { rank, positive, x } if rank == positive => MatrixView::new(self.shape.rows(), *rank, x).ok(),
+            Form::Factor { rank, positive, x } if rank == positive => {
+                MatrixView::new(self.domain.rows(), *rank, x).ok()
+            }
             _ => None,
         }
     }
 
     /// X S Xᵀ or L Rᵀ, where the truth is such a product.
     pub fn product(&self) -> Option<Product<'_>> {
-        let (n1, n2) = (self.shape.rows(), self.shape.columns());
+        let (n1, n2) = (self.domain.rows(), self.domain.columns());
         match &self.form {
             Form::Factor { rank, positive, x } => Some(Product::signed(MatrixView::new(n1, *rank, x).ok()?, *positive)),
             Form::Pair { rank, left, right } => {
@@ -147,14 +148,12 @@ impl Truth {
     /// # Errors
     /// Those of the decomposition.
     pub fn singular_values(&self) -> Result<Vec<f64>> {
-        let (n1, n2) = (self.shape.rows(), self.shape.columns());
-        let roots = |values: Vec<f64>| values.into_iter().map(|v| v.max(0.0).sqrt()).collect();
+        let (n1, n2) = (self.domain.rows(), self.domain.columns());
         match (&self.form, self.product()) {
-            (Form::Matrix(m), _) if self.shape.model() == Model::Psd => {
-                let (values, _) = symmetric_eigen(n1, m)?;
-                Ok(roots(values.into_iter().rev().collect()))
+            (Form::Matrix(m), _) => {
+                let values = crate::linalg::singular_values(n1, n2, m)?;
+                Ok(values.into_iter().map(|v| v.max(0.0).sqrt()).collect())
             }
-            (Form::Matrix(m), _) => Ok(roots(crate::linalg::singular_values(n1, n2, m)?)),
             (_, Some(product)) => product.singular_values(),
             (_, None) => Ok(Vec::new()),
         }
@@ -162,20 +161,20 @@ impl Truth {
 
     /// Factors whose product is M, for measuring it.
     pub(crate) fn as_factors(&self) -> Result<Factors> {
-        let n2 = self.shape.columns();
+        let n2 = self.domain.columns();
         match &self.form {
             Form::Factor { rank, positive, x } if rank == positive => {
-                Factors::symmetric(1, self.shape.rows(), *rank, x.clone())
+                Factors::single(1, self.domain.rows(), *rank, x.clone())
             }
             Form::Factor { rank, positive, x } => {
                 let signed = x.iter().enumerate().map(|(at, v)| if at % rank < *positive { *v } else { -v }).collect();
-                Factors::pair(1, self.shape, *rank, signed, x.clone())
+                Factors::pair(1, self.domain, *rank, signed, x.clone())
             }
-            Form::Pair { rank, left, right } => Factors::pair(1, self.shape, *rank, left.clone(), right.clone()),
+            Form::Pair { rank, left, right } => Factors::pair(1, self.domain, *rank, left.clone(), right.clone()),
             Form::Matrix(m) => {
                 let mut identity = vec![0.0; n2 * n2];
                 identity.iter_mut().step_by(n2 + 1).for_each(|v| *v = 1.0);
-                Factors::pair(1, self.shape, n2, m.clone(), identity)
+                Factors::pair(1, self.domain, n2, m.clone(), identity)
             }
         }
     }

@@ -78,7 +78,7 @@ pub fn comparison_page(page: &ComparisonPage<'_>) -> std::result::Result<String,
         html.table(&["method", "reason"], &cells.collect::<Vec<_>>());
     }
     html.heading("What the methods are");
-    let mut cards: Vec<_> = comparison.entries.iter().filter_map(|entry| entry.method.card()).collect();
+    let mut cards: Vec<_> = comparison.entries.iter().map(|entry| entry.method.card()).collect();
     let words: Vec<&str> = cards.iter().map(|card| card.word).collect();
     let mut at = 0..;
     // Each method once, however many of its settings are compared.

@@ -51,7 +51,7 @@ pub fn comparison_rows(comparison: &Comparison, levels: &[f64]) -> Vec<Compariso
     rows.extend(comparison.absent.iter().map(|absent| {
         let row = ComparisonRow {
             label: absent.label.clone(),
-            method: absent.method,
+            method: absent.method.clone(),
             start: None,
             step_rule: None,
             step_size: None,
@@ -83,7 +83,7 @@ fn row(entry: &Entry, levels: &[f64]) -> ComparisonRow {
     };
     ComparisonRow {
         label: entry.label.clone(),
-        method: entry.method,
+        method: entry.method.clone(),
         start: Some(entry.start),
         step_rule: Some(entry.step_rule),
         step_size: (entry.step_rule != StepRule::Exact)
@@ -95,7 +95,7 @@ fn row(entry: &Entry, levels: &[f64]) -> ComparisonRow {
         error: entry.final_error(),
         train_loss: entry.final_loss(),
         seconds_per_iteration: entry.seconds_per_iteration(),
-        passes_per_iteration: entry.passes,
+        passes_per_iteration: Some(entry.passes),
         damping_raised: entry.damping_raised.iter().sum(),
         reason: None,
     }

@@ -32,7 +32,7 @@ pub fn write_comparison(writer: &mut impl Write, rows: &[ComparisonRow], levels:
             field(&row.label),
             row.method.word().to_owned(),
             row.start.map(|start| start.word().to_owned()).unwrap_or_default(),
-            row.step_rule.map(|rule| format!("{rule:?}").to_lowercase()).unwrap_or_default(),
+            row.step_rule.map(|rule| rule.to_string()).unwrap_or_default(),
             number(row.step_size.map(|s| s.0)),
             number(row.step_size.map(|s| s.1)),
             if ran { status.join(" ") } else { "not run".into() },

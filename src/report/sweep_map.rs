@@ -1,7 +1,8 @@
 //! From a sweep's cells to a map of success rates.
 
 use super::heatmap::{Heatmap, Panel, tidy};
-use crate::problem::Shape;
+use crate::models::Model;
+use crate::problem::Domain;
 use crate::sweep::{Axis, CellSummary, Grid};
 
 /// More panels than this are no longer read.
@@ -36,8 +37,8 @@ pub fn success_map(grid: &Grid, cells: &[CellSummary]) -> Heatmap {
         let title = others.iter().zip(key).map(|(a, &bits)| format!("{} = {}", a.label(), tidy(f64::from_bits(bits))));
         let (n, rank) = own.first().map_or((1, 1), |c| (c.cell.n, c.cell.rank));
         let bound = |value: f64| match y {
-            Axis::Rank => Some(Shape::psd(n).degrees_of_freedom(value as usize) as f64),
-            Axis::N => Some(Shape::psd(value as usize).degrees_of_freedom(rank) as f64),
+            Axis::Rank => Some(Model::psd().degrees_of_freedom(&Domain::symmetric(n), value as usize) as f64),
+            Axis::N => Some(Model::psd().degrees_of_freedom(&Domain::symmetric(value as usize), rank) as f64),
             _ => None,
         };
         let line = if x == Axis::Measurements { ys.iter().map(|&v| bound(v)).collect() } else { None };

@@ -51,7 +51,7 @@ impl Facts {
             Some(x) => leading_left(x, rank)?.1,
             None => Vec::new(),
         };
-        let n = truth.shape().rows();
+        let n = truth.domain().rows();
         let value = |i: usize| spectrum.values().get(i).copied();
         Ok(Self {
             n,

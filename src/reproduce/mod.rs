@@ -12,6 +12,7 @@ mod data;
 mod facts;
 mod figures;
 mod fit;
+mod judged;
 mod page;
 mod rates;
 mod relatives;
@@ -82,7 +83,7 @@ pub fn reproduce(
 ) -> Result<Study> {
     let outcome = runs::run(settings, experiments, backend, observer)?;
     let figures = figures::figures(settings, &outcome.results)?;
-    let claims = claims::claims(&outcome.results);
+    let claims = judged::claims(&outcome.results);
     Ok(Study {
         subject: Subject::Ss21 { settings: settings.clone(), results: Box::new(outcome.results) },
         figures,

@@ -45,7 +45,7 @@ impl Case {
             .condition_number(settings.condition_number)
             .seed(settings.seed)
             .build()?;
-        let operator = Dense::gaussian(truth.shape(), measurements, settings.seed)?;
+        let operator = Dense::gaussian(truth.domain(), measurements, settings.seed)?;
         let problem = Problem::measure(operator, truth.clone())?;
         let facts = Facts::new(&problem, &truth, settings.condition_number, settings.step_size)?;
         Ok(Self { problem, facts })
@@ -188,7 +188,7 @@ impl<F: FnMut(&Moment<'_>) -> ControlFlow<()>> Runner<'_, F> {
     }
 
     fn base(&self, iterations: usize, precision: Precision) -> Settings {
-        Settings::new(Method::GradientDescent)
+        Settings::new(Method::gd())
             .step_size(self.settings.step_size)
             .precision(precision)
             .observe(Schedule::Every(1))

@@ -18,11 +18,11 @@ fn wrong(answer: impl std::fmt::Display) -> Result<Outcome, String> {
 
 pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<Outcome, String> {
     let (operator, described) = draw::operator(rng)?;
-    let (shape, m) = (operator.shape(), operator.measurements());
-    let (method, parameters) = draw::method(rng);
+    let (domain, m) = (operator.domain(), operator.measurements());
+    let (method, loss) = draw::method(rng)?;
     let mut y: Vec<f64> = (0..m).map(|_| normal(rng)).collect();
-    let mut settings = Settings::new(method)
-        .parameters(parameters)
+    let mut settings = Settings::new(method.clone())
+        .loss(loss)
         .precision(place.precision)
         .search_rank(rng.random_range(1..5))
         .stop(Stop::default().max_iterations(30));
@@ -30,7 +30,7 @@ pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
     let names = ["observations that are no numbers", "observations of another length", "a hostile setting"];
     let names =
         [names.as_slice(), &["a step far too long", "zero observations", "an interruption", "a zero start"]].concat();
-    *what = format!("{}, {} {parameters:?}, {described}, {}", names[kind], method.word(), place.name);
+    *what = format!("{}, {method:?}, loss {}, {described}, {}", names[kind], loss.word(), place.name);
     if place.variant.is_some() && !place.applies_to(&*operator) {
         return Ok(Outcome::Refused);
     }
@@ -69,7 +69,7 @@ pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
         4 => y.fill(0.0),
         5 => break_at = rng.random_range(0..20),
         _ => {
-            let zero = draw::factors(rng, shape, 2, 0.0)?;
+            let zero = draw::factors(rng, domain, 2, 0.0)?;
             settings = settings.search_rank(2).init(Init::Given(zero));
         }
     }

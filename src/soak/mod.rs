@@ -136,7 +136,7 @@ fn law(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<Outcome
         *what = format!("law '{}', {described}", law.name);
         law.check(&*operator)?
     } else {
-        let laws: Vec<_> = ENGINE_LAWS.iter().filter(|law| law.concerns(operator.shape())).collect();
+        let laws: Vec<_> = ENGINE_LAWS.iter().filter(|law| law.concerns(operator.domain())).collect();
         let law = laws[rng.random_range(0..laws.len())];
         *what = format!("law '{}', {described}, {}", law.name, place.name);
         law.check(&*operator, place)?

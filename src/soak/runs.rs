@@ -9,10 +9,11 @@ use crate::backend::Backend;
 use crate::engine::Precision;
 use crate::error::Error;
 use crate::laws::Place;
-use crate::methods::Method;
+use crate::methods::StepSize;
+use crate::models::Model;
 use crate::operators::{Dense, Loss, Operator, Seeded};
 use crate::problem::random::normal;
-use crate::problem::{Factors, synthetic};
+use crate::problem::{Domain, Factors, synthetic};
 use crate::soak::{Outcome, draw};
 use crate::solver::{Init, Problem, Settings, Solution, Solver, Status, Stop};
 
@@ -48,19 +49,21 @@ pub(super) fn against_reference(
     what: &mut String,
 ) -> Result<Outcome, String> {
     let (operator, described) = draw::operator(rng)?;
-    let (shape, m) = (operator.shape(), operator.measurements());
-    let k = rng.random_range(1..shape.rows().min(shape.columns()) + 3);
-    let (method, parameters) = draw::method(rng);
+    let (domain, m) = (operator.domain(), operator.measurements());
+    let k = rng.random_range(1..domain.rows().min(domain.columns()) + 3);
+    let (method, loss) = draw::method(rng)?;
+    // Steps of preconditioned methods have no unit.
+    let preconditioned = matches!(method.step_size(), StepSize::Number(_));
     let (size, iterations) = ([0.05, 0.3, 1.0][rng.random_range(0..3)] / (k as f64).sqrt(), rng.random_range(1..6));
-    let start = draw::factors(rng, shape, k, size)?;
-    let signed = shape.is_symmetric() && k > 1 && rng.random_bool(0.2);
+    let start = draw::factors(rng, domain, k, size)?;
+    let signed = domain.is_symmetric() && k > 1 && rng.random_bool(0.2);
     let precision = match place.precision {
         Precision::F32 if rng.random_bool(0.15) => Precision::Mixed,
         other => other,
     };
     *what = format!(
-        "{iterations} iterations of {} {parameters:?}, {described}, k={k}, start {size:.2}{}, {} {}",
-        method.word(),
+        "{iterations} iterations of {method:?}, loss {}, {described}, k={k}, start {size:.2}{}, {} {}",
+        loss.word(),
         if signed { ", signed" } else { "" },
         place.name,
         precision.word()
@@ -69,15 +72,15 @@ pub(super) fn against_reference(
         return Ok(Outcome::Refused);
     }
     let y: Vec<f64> = (0..m).map(|_| normal(rng)).collect();
-    let mut settings = Settings::new(method)
-        .parameters(parameters)
+    let mut settings = Settings::new(method.clone())
+        .loss(loss)
         .search_rank(k)
-        .step_size(if method.is_preconditioned() { 0.3 } else { 0.02 })
+        .step_size(if preconditioned { 0.3 } else { 0.02 })
         .precision(precision)
         .diagnose(false)
         .stop(Stop::default().max_iterations(iterations).stall_window(None));
     if signed {
-        settings = settings.signature(k - 1, 1);
+        settings = settings.model(Model::signed(k - 1, 1));
     }
     let problem = |y: Vec<f64>| Problem::new(operator.clone(), y).map_err(|e| e.to_string());
     let from = |factors: &Factors| settings.clone().init(Init::Given(factors.clone()));
@@ -112,36 +115,31 @@ pub(super) fn against_reference(
     } else {
         Precision::F32.unit_roundoff()
     };
-    let rounding = unit * (shape.dimension() + m + k) as f64;
+    let rounding = unit * (domain.dimension() + m + k) as f64;
     let change = 1e-7_f64.max(rounding);
     let mut carried = 0.0_f64;
     for _ in 0..3 {
         let mut stir =
             |values: &[f64]| -> Vec<f64> { values.iter().map(|v| v * (1.0 + change * normal(rng))).collect() };
-        let (left, right) = (stir(start.left_data()), stir(start.right_data()));
-        let moved = if shape.is_symmetric() {
-            Factors::symmetric(1, shape.rows(), k, left)
-        } else {
-            Factors::pair(1, shape, k, left, right)
-        }
-        .map_err(|e| e.to_string())?;
+        let blocks = start.blocks().iter().map(|block| stir(block.data())).collect();
+        let moved = Factors::of_sizes(1, &start.sizes(), blocks).map_err(|e| e.to_string())?;
         let stirred = problem(stir(&y))?;
         let other = numbers(&solve(&stirred, &from(&moved), &reference).map_err(|e| format!("Reference: {e}"))?);
         carried = carried.max(norm(other.iter().zip(&expected).map(|(a, b)| a - b)));
     }
-    let length = norm(expected.iter().copied()).max(size * size * (shape.rows() * k) as f64);
+    let length = norm(expected.iter().copied()).max(size * size * (domain.rows() * k) as f64);
     // Differences of gradients lose digits.
-    let factor = if method == Method::Lbfgs { 1000.0 } else { 100.0 };
+    let factor = if method.word() == "lbfgs" { 1000.0 } else { 100.0 };
     let allowed = factor * iterations as f64 * (carried * rounding / change + rounding * length);
     // Signs of residuals, ranks, and the raised damping of singular Gram matrices are decisions, which a rounding can turn; single
     // precision raises the damping earlier.
-    let inverts = method.is_preconditioned() || matches!(method, Method::Cg | Method::Riemannian);
-    let singular = k >= shape.rows().min(shape.columns());
+    let inverts = preconditioned || matches!(method.word(), "cg" | "riemannian");
+    let singular = k >= domain.rows().min(domain.columns());
     // A point of lower rank than k has directions beside the rank that roundings choose.
-    let clipped = method == Method::Riemannian && shape.is_symmetric();
+    let clipped = method.word() == "riemannian" && domain.is_symmetric();
     // At the solution directions are those of the roundings.
     let arrived = found.trials[0].relative_residual < 1e3 * rounding;
-    let decides = parameters.loss != Loss::Square || arrived || clipped || (inverts && (unit > 1e-10 || singular));
+    let decides = loss != Loss::Square || arrived || clipped || (inverts && (unit > 1e-10 || singular));
     if decides || allowed > 0.1 * length {
         return Ok(Outcome::Incomparable);
     }
@@ -156,12 +154,12 @@ pub(super) fn against_reference(
 /// A rank 1 or 2 from three times as many measurements as the matrix has entries, by the defaults.
 pub(super) fn recovery(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<Outcome, String> {
     let (n, rank, seed) = (rng.random_range(4..20), rng.random_range(1..3), rng.random::<u64>() >> 12);
-    let shape = crate::problem::Shape::psd(n);
-    let (m, which) = (3 * shape.dimension(), rng.random_range(0..3));
+    let domain = Domain::symmetric(n);
+    let (m, which) = (3 * domain.dimension(), rng.random_range(0..3));
     let made = match which {
-        0 => Dense::gaussian(shape, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
-        1 => Seeded::new(shape, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
-        _ => Seeded::rademacher(shape, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
+        0 => Dense::gaussian(domain, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
+        1 => Seeded::new(domain, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
+        _ => Seeded::rademacher(domain, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
     };
     let operator = made.map_err(|e| e.to_string())?;
     let name = operator.name().to_owned();

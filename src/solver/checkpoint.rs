@@ -1,25 +1,15 @@
 //! A run between two iterations, as a file.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::engine::{EngineInfo, State};
 use crate::error::{Error, Result};
-use crate::io::{read_sealed, remove_abandoned, unseal, write_sealed};
+use crate::io::{read_sealed, unseal, write_sealed};
 use crate::solver::solution::TraceRow;
 use crate::solver::watch::Watched;
-
-/// How often a run is saved.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum SaveEvery {
-    /// At multiples of so many iterations, at least 1.
-    Iterations(usize),
-    /// Whenever so many seconds have passed.
-    Seconds(f64),
-}
 
 /// A run as it was saved: what the engine holds, what was observed of every trial, and what the run was started with.
 ///
@@ -185,43 +175,5 @@ impl Checkpoint {
     /// Where it was read from; empty for one that was not.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-}
-
-/// When the next one is due.
-pub(super) struct Saver<'a> {
-    pub path: &'a Path,
-    every: SaveEvery,
-    last: Instant,
-    pub identity: Value,
-}
-
-impl<'a> Saver<'a> {
-    pub(super) fn new(path: &'a Path, every: SaveEvery, identity: Value) -> Self {
-        remove_abandoned(path);
-        Self { path, every, last: Instant::now(), identity }
-    }
-
-    /// Iterations to run at most before [`Saver::due`] is asked again; `pace` is seconds of one, 0 where it is not known.
-    pub(super) fn ahead(&self, iteration: usize, pace: f64) -> usize {
-        match self.every {
-            SaveEvery::Iterations(n) => n.max(1) - iteration % n.max(1),
-            SaveEvery::Seconds(_) if pace <= 0.0 => 1,
-            SaveEvery::Seconds(s) => {
-                let left = Duration::from_secs_f64(s.clamp(0.0, 1e9)).saturating_sub(self.last.elapsed());
-                ((left.as_secs_f64() / pace) as usize).max(1)
-            }
-        }
-    }
-
-    pub(super) fn due(&mut self, iteration: usize) -> bool {
-        let due = match self.every {
-            SaveEvery::Iterations(n) => iteration.is_multiple_of(n.max(1)),
-            SaveEvery::Seconds(s) => self.last.elapsed().as_secs_f64() >= s,
-        };
-        if due {
-            self.last = Instant::now();
-        }
-        due
     }
 }

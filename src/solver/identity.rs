@@ -1,17 +1,230 @@
-//! What has to be the same for a run to go on: the data, the settings, the start.
+//! Whether two runs are the same: what identifies a run, and for whom.
+//!
+//! | question | asked by | identity |
+//! |---|---|---|
+//! | does one loaded engine serve both? | `Solver::reload` | [`Identity::of`] at [`Level::Engine`] |
+//! | does one go on where the other was saved? | `Solver::resume` | [`Identity::of`] at [`Level::Run`] |
+//! | is it the same experiment? | the journal of a sweep | [`Identity::of_experiment`] |
+//! | is it the same experiment, and did it come to the same? | `--config` | [`Identity::has_option`], [`Identity::of_results`] |
+//!
+//! All of them compare an [`Identity`], and word what differs in their own way.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host;
 use crate::io::hexadecimal;
 use crate::operators::Operator;
 use crate::problem::random::{Purpose, normals};
 use crate::problem::{Factors, MatrixView};
-use crate::solver::plan::Plan;
-use crate::solver::problem::Problem;
-use crate::solver::settings::Settings;
+use crate::solver::plan::Task;
+use crate::solver::solution::Status;
+
+/// What two runs have to have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// The engine that is loaded; both have the same operator.
+    Engine,
+    /// Data, settings and start: all that the numbers of a run depend on.
+    Run,
+}
+
+/// One thing that identifies a run.
+struct Entry {
+    name: &'static str,
+    levels: &'static [Level],
+    value: fn(Task<'_>) -> Result<Value>,
+}
+
+const ENGINE: &[Level] = &[Level::Engine];
+const RUN: &[Level] = &[Level::Run];
+const BOTH: &[Level] = &[Level::Engine, Level::Run];
+
+const fn entry(name: &'static str, levels: &'static [Level], value: fn(Task<'_>) -> Result<Value>) -> Entry {
+    Entry { name, levels, value }
+}
+
+/// All that identifies a run. Limits, outputs, and what becomes of it where a device fails are not among it, nor are the backend and
+/// its kernel variant of a run that is resumed.
+const ENTRIES: &[Entry] = &[
+    entry("operator", RUN, |t| Ok(json!(t.problem.operator().name()))),
+    entry("model", BOTH, |t| Ok(json!(t.plan.model))),
+    entry("size", BOTH, |t| {
+        let (shape, m) = (t.problem.operator().domain(), t.problem.operator().measurements());
+        Ok(json!([shape.rows(), shape.columns(), m]))
+    }),
+    entry("measurements", RUN, |t| Ok(json!(of_operator(&**t.problem.operator())?))),
+    entry("observations", RUN, |t| Ok(json!(digest([&t.plan.target[..]])))),
+    entry("truth", RUN, truths),
+    entry("holdout", RUN, |t| Ok(json!(digest([&t.plan.weights[..]])))),
+    entry("method", BOTH, |t| Ok(json!(t.settings.method.word()))),
+    entry("parameters", BOTH, |t| Ok(json!(format!("{:?}", t.settings.method)))),
+    entry("loss", BOTH, |t| Ok(json!(t.settings.loss.word()))),
+    entry("undamped", ENGINE, |t| Ok(json!(t.plan.is_undamped()))),
+    entry("has_ridge", ENGINE, |t| Ok(json!(t.settings.ridge > 0.0))),
+    entry("precision", BOTH, |t| Ok(json!(t.settings.precision.word()))),
+    entry("signature", BOTH, |t| Ok(json!(t.plan.model.signature().map(|(p, q)| format!("{p},{q}"))))),
+    entry("variant", ENGINE, |t| Ok(json!(t.settings.variant))),
+    entry("device_memory", ENGINE, |t| Ok(json!(t.settings.device_memory))),
+    entry("batch", ENGINE, |t| Ok(json!(t.plan.start.batch()))),
+    entry("search_rank", ENGINE, |t| Ok(json!(t.plan.start.search_rank()))),
+    entry("ridge", RUN, |t| Ok(json!(t.settings.ridge))),
+    entry("observe", RUN, |t| Ok(json!(format!("{:?}", t.settings.observe)))),
+    entry("stop_relative_error", RUN, |t| Ok(json!(t.settings.stop.relative_error))),
+    entry("stop_loss", RUN, |t| Ok(json!(t.settings.stop.loss))),
+    entry("stop_residual", RUN, |t| Ok(json!(t.settings.stop.residual))),
+    entry("stall_window", RUN, |t| Ok(json!(t.settings.stop.stall_window))),
+    entry(TRIALS, RUN, |t| Ok(serde_json::to_value(&t.plan.trials).unwrap_or_default())),
+    entry("init", RUN, |t| Ok(json!(digest([t.plan.start.left_data(), t.plan.start.right_data()])))),
+];
+
+const TRIALS: &str = "trials";
+
+/// What follows from other entries, and is therefore not the first difference to name: the start, and what is digested of every trial.
+const DERIVED: &[&str] = &["init", "holdout"];
+
+/// Options of a command that do not belong to its experiment: where results go, and where a run goes on.
+const APART: &[&str] = &["out", "report", "trace", "trials", "snapshots", "checkpoint", "resume", "config"];
+
+/// What identifies a run: names and values. Two runs are the same where nothing of it differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity(Map<String, Value>);
+
+impl Identity {
+    /// The identity of a run.
+    pub(crate) fn of(task: Task<'_>, level: Level) -> Result<Self> {
+        let entries = ENTRIES.iter().filter(|entry| entry.levels.contains(&level));
+        let entries = entries.map(|entry| Ok((entry.name.to_owned(), (entry.value)(task)?)));
+        Ok(Self(entries.collect::<Result<_>>()?))
+    }
+
+    /// The identity of an experiment: its settings as they were asked for, where it runs, and by which version.
+    pub fn of_experiment(settings: Value, backend: &str) -> Self {
+        let mut all = Self::from(&settings).0;
+        all.insert("backend".into(), backend.into());
+        all.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+        Self(all)
+    }
+
+    /// The identity of results: how each trial ended, and its factors bit for bit.
+    pub fn of_results<'a>(trials: impl IntoIterator<Item = (Status, &'a str)>) -> Self {
+        let trials = trials.into_iter().map(|(status, digest)| json!({ "status": status, "factors_sha256": digest }));
+        let mut all = Map::new();
+        all.insert(TRIALS.to_owned(), trials.collect());
+        Self(all)
+    }
+
+    /// Whether an option of a command, named without its dashes, belongs to the experiment.
+    pub fn has_option(option: &str) -> bool {
+        !APART.contains(&option)
+    }
+
+    /// Names and values.
+    pub fn entries(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// The names and values, to be stored.
+    pub(crate) fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+
+    /// The first thing that differs in `now`: the number of trials, then what has a name of its own, then what follows from it.
+    pub fn difference(&self, now: &Self) -> Option<Difference> {
+        let (then, now) = (self.without_nulls(), now.without_nulls());
+        let counts = (then.count() != now.count()).then_some(TRIALS);
+        let names = || then.0.keys().chain(now.0.keys().filter(|name| !then.0.contains_key(*name)));
+        let differing = |derived: bool| {
+            let mut of = names().filter(|name| DERIVED.contains(&name.as_str()) == derived);
+            of.find(|name| then.0.get(*name) != now.0.get(*name)).map(String::as_str)
+        };
+        let name = counts.or_else(|| differing(false)).or_else(|| differing(true))?;
+        let of = |all: &Map<String, Value>| all.get(name).cloned().unwrap_or_default();
+        Some(Difference { name: name.to_owned(), then: of(&then.0), now: of(&now.0) })
+    }
+
+    /// Null and nothing are the same: what a later version adds is null in what an earlier one stored.
+    fn without_nulls(&self) -> Self {
+        fn of(value: &Value) -> Value {
+            match value {
+                Value::Object(all) => Value::Object(pruned(all)),
+                Value::Array(all) => all.iter().map(of).collect(),
+                other => other.clone(),
+            }
+        }
+        fn pruned(all: &Map<String, Value>) -> Map<String, Value> {
+            all.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), of(value))).collect()
+        }
+        Self(pruned(&self.0))
+    }
+
+    fn count(&self) -> usize {
+        self.0.get(TRIALS).and_then(Value::as_array).map_or(0, Vec::len)
+    }
+}
+
+/// What was stored; anything but names and values is none.
+impl From<&Value> for Identity {
+    fn from(stored: &Value) -> Self {
+        Self(stored.as_object().cloned().unwrap_or_default())
+    }
+}
+
+/// One difference between two runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// Name of what differs.
+    pub name: String,
+    /// Its value in the earlier run; null where it has none.
+    pub then: Value,
+    /// Its value in this run.
+    pub now: Value,
+}
+
+impl Difference {
+    /// Where two lists of the same length differ first.
+    pub fn at(&self) -> Option<usize> {
+        match (&self.then, &self.now) {
+            (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a.iter().zip(b).position(|(a, b)| a != b),
+            _ => None,
+        }
+    }
+
+    /// The first difference inside of lists and objects, down to single values.
+    pub(crate) fn innermost(self) -> Self {
+        let missing = Value::Null;
+        let (name, then, now) = match (&self.then, &self.now) {
+            (Value::Object(a), Value::Object(b)) => {
+                let mut keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
+                let Some(key) = keys.find(|key| a.get(*key) != b.get(*key)) else { return self };
+                (key.clone(), a.get(key).unwrap_or(&missing).clone(), b.get(key).unwrap_or(&missing).clone())
+            }
+            (Value::Array(a), Value::Array(b)) if a.len() != b.len() => {
+                let count = |of: &[Value]| match self.name == TRIALS {
+                    true => json!(of.len()),
+                    false => json!(format!("{} of them", of.len())),
+                };
+                return Self { then: count(a), now: count(b), name: self.name };
+            }
+            (Value::Array(a), Value::Array(b)) => match self.at() {
+                Some(at) => (self.name.clone(), a[at].clone(), b[at].clone()),
+                None => return self,
+            },
+            _ => return self,
+        };
+        Self { name, then, now }.innermost()
+    }
+}
+
+fn truths(task: Task<'_>) -> Result<Value> {
+    let truths = (0..task.problem.instances()).filter_map(|j| task.problem.truth(j));
+    let digests = truths.map(|truth| {
+        let factors = truth.as_factors()?;
+        Ok(json!(digest([factors.left_data(), factors.right_data()])))
+    });
+    Ok(Value::Array(digests.collect::<Result<_>>()?))
+}
 
 fn digest<'v>(parts: impl IntoIterator<Item = &'v [f64]>) -> String {
     let mut hash = Sha256::new();
@@ -29,110 +242,97 @@ fn digest<'v>(parts: impl IntoIterator<Item = &'v [f64]>) -> String {
 /// in it, so that another number shows unless it is lost in the rounding of the sum. It tells apart what was mixed up, not what was
 /// forged.
 fn of_operator(operator: &dyn Operator) -> Result<String> {
-    let (shape, m) = (operator.shape(), operator.measurements());
+    let (domain, m) = (operator.domain(), operator.measurements());
     let r = normals(1, Purpose::Laws, 1.0, m);
-    let (left, right) = (normals(2, Purpose::Laws, 1.0, shape.rows()), normals(3, Purpose::Laws, 1.0, shape.columns()));
-    let applied = match shape.is_symmetric() {
-        true => Factors::symmetric(1, shape.rows(), 1, left)?,
-        false => Factors::pair(1, shape, 1, left, right)?,
+    let (left, right) =
+        (normals(2, Purpose::Laws, 1.0, domain.rows()), normals(3, Purpose::Laws, 1.0, domain.columns()));
+    // On a symmetric domain the vector of the left side is the one.
+    let applied = match domain.is_symmetric() {
+        true => Factors::single(1, domain.rows(), 1, left)?,
+        false => Factors::pair(1, domain, 1, left, right)?,
     };
     Ok(digest([&host::adjoint(operator, &r, &applied)[..]]))
-}
-
-/// Keys and values that a run and what resumes it have in common. Limits, outputs, the backend and its kernel variant are not among
-/// them.
-pub(crate) fn identity(problem: &Problem, settings: &Settings, plan: &Plan) -> Result<Value> {
-    let operator = problem.operator();
-    let shape = operator.shape();
-    let truths: Vec<String> = (0..problem.instances())
-        .filter_map(|j| problem.truth(j))
-        .map(|truth| {
-            let factors = truth.as_factors()?;
-            Ok(digest([factors.left_data(), factors.right_data()]))
-        })
-        .collect::<Result<_>>()?;
-    let signature = settings.signature.map(|(p, q)| format!("{p},{q}"));
-    let mut all = Map::new();
-    let mut put = |key: &str, value: Value| all.insert(key.to_owned(), value);
-    put("operator", json!(operator.name()));
-    put("model", json!(format!("{:?}", shape.model()).to_lowercase()));
-    put("size", json!([shape.rows(), shape.columns(), operator.measurements()]));
-    put("measurements", json!(of_operator(&**operator)?));
-    put("observations", json!(digest([&plan.target[..]])));
-    put("truth", json!(truths));
-    put("holdout", json!(digest([&plan.weights[..]])));
-    put("method", json!(settings.method.word()));
-    put("parameters", json!(format!("{:?}", settings.parameters)));
-    put("precision", json!(settings.precision.word()));
-    put("signature", json!(signature));
-    put("ridge", json!(settings.ridge));
-    put("observe", json!(format!("{:?}", settings.observe)));
-    put("stop_relative_error", json!(settings.stop.relative_error));
-    put("stop_loss", json!(settings.stop.loss));
-    put("stop_residual", json!(settings.stop.residual));
-    put("stall_window", json!(settings.stop.stall_window));
-    put("trials", serde_json::to_value(&plan.trials).unwrap_or_default());
-    put("init", json!(digest([plan.start.left_data(), plan.start.right_data()])));
-    Ok(Value::Object(all))
-}
-
-/// Refuses where the two differ, naming the first difference.
-pub(crate) fn require_same(stored: &Value, given: &Value) -> Result<()> {
-    // The start, and what is digested of every trial, follow from what has a name of its own.
-    let count = |of: &Value| of["trials"].as_array().map_or(0, Vec::len);
-    let part = |of: &Value, derived: bool| match of {
-        Value::Object(all) => all
-            .iter()
-            .filter(|(key, _)| (*key == "init" || *key == "holdout") == derived)
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect(),
-        other => other.clone(),
-    };
-    let counts =
-        (count(stored) != count(given)).then(|| ("trials".to_owned(), json!(count(stored)), json!(count(given))));
-    let named =
-        [false, true].into_iter().find_map(|derived| difference("", &part(stored, derived), &part(given, derived)));
-    match counts.or(named) {
-        None => Ok(()),
-        Some((name, stored, given)) => {
-            let fix = "resume with what the run was started with, or start a new one without --resume";
-            Err(Error::invalid(name, short(&given), format!("{}, as in the checkpoint", short(&stored)), fix))
-        }
-    }
-}
-
-fn difference(name: &str, stored: &Value, given: &Value) -> Option<(String, Value, Value)> {
-    match (stored, given) {
-        (Value::Object(a), Value::Object(b)) => {
-            let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
-            keys.into_iter().find_map(|key| {
-                let of = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or_default();
-                difference(key, &of(a), &of(b))
-            })
-        }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            a.iter().zip(b).find_map(|(a, b)| difference(name, a, b))
-        }
-        (Value::Array(a), Value::Array(b)) => {
-            Some((name.to_owned(), json!(format!("{} of them", a.len())), json!(format!("{} of them", b.len()))))
-        }
-        (a, b) => (a != b).then(|| (name.to_owned(), a.clone(), b.clone())),
-    }
-}
-
-/// Digests by their beginning.
-fn short(value: &Value) -> String {
-    match value {
-        Value::String(text) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            format!("data with the digest {}…", &text[..12])
-        }
-        Value::String(text) => format!("'{text}'"),
-        Value::Null => "nothing".to_owned(),
-        other => other.to_string(),
-    }
 }
 
 /// SHA-256 of a trial's factors, for reports.
 pub(crate) fn factor_digest(left: MatrixView<'_>, right: MatrixView<'_>) -> String {
     digest([left.as_slice(), right.as_slice()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operators::Dense;
+    use crate::problem::synthetic;
+    use crate::solver::plan::plan;
+    use crate::solver::{Problem, Settings, Stop};
+    use crate::{Method, Precision};
+
+    fn identity(settings: &Settings, level: Level) -> Identity {
+        let truth = synthetic::psd(6).rank(1).seed(1).build().unwrap();
+        let problem = Problem::measure(Dense::gaussian(truth.domain(), 40, 2).unwrap(), truth).unwrap();
+        let plan = plan(&problem, settings).unwrap();
+        Identity::of(Task { problem: &problem, settings, plan: &plan }, level).unwrap()
+    }
+
+    fn usual() -> Settings {
+        Settings::new(Method::gd()).search_rank(2)
+    }
+
+    #[test]
+    fn every_setting_has_its_level() {
+        // A new setting does not compile here before somebody has thought of who asks for it.
+        let Settings {
+            // Of the engine, and of the run where its numbers depend on it.
+            method: _,
+            loss: _,
+            precision: _,
+            model: _,
+            variant: _,
+            device_memory: _,
+            // Of the run, most of it by way of the trials and their starts.
+            init_std: _,
+            search_rank: _,
+            step_size: _,
+            init: _,
+            init_scale_ratio: _,
+            ridge: _,
+            observe: _,
+            holdout: _,
+            held_out: _,
+            trials: _,
+            stop: _,
+            // Of nobody; a run that is resumed diagnoses what its checkpoint did.
+            diagnose: _,
+            checkpoint: _,
+            on_device_loss: _,
+        } = usual();
+        let differs = |other: Settings, level| {
+            let difference = identity(&usual(), level).difference(&identity(&other, level));
+            difference.map(|difference| difference.innermost().name)
+        };
+        for (other, engine, run) in [
+            (usual(), None, None),
+            (usual().stop(Stop::default().max_iterations(7)), None, None),
+            (usual().precision(Precision::F64), Some("precision"), Some("precision")),
+            (usual().step_size(0.25), None, Some("step_size")),
+            (usual().search_rank(3), Some("search_rank"), Some("search_rank")),
+            (usual().device_memory(1 << 30), Some("device_memory"), None),
+            (usual().variant("avx"), Some("variant"), None),
+            (usual().trials([Default::default(); 2]), Some("batch"), Some("trials")),
+            (usual().stop(Stop::default().residual(0.5)), None, Some("stop_residual")),
+        ] {
+            assert_eq!(differs(other.clone(), Level::Engine).as_deref(), engine, "{other:?}");
+            assert_eq!(differs(other.clone(), Level::Run).as_deref(), run, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn results_differ_in_their_number_or_at_a_trial() {
+        let results = |digests: &[&'static str]| Identity::of_results(digests.iter().map(|d| (Status::Converged, *d)));
+        let then = results(&["a", "b", "c"]);
+        assert_eq!(then.difference(&results(&["a", "b", "c"])), None);
+        assert_eq!(then.difference(&results(&["a", "x", "y"])).unwrap().at(), Some(1));
+        assert_eq!(then.difference(&results(&["x", "b"])).unwrap().at(), None);
+    }
 }

@@ -1,53 +1,238 @@
-//! Engines for a plan: loaded, and brought to where a run begins or goes on.
+//! The engine side of a run: every call on an engine that the solver makes is made here.
+
+use std::sync::Arc;
 
 use crate::backend::Backend;
 use crate::engine::faults::{Faults, Faulty};
-use crate::engine::{Engine, Load, State};
-use crate::error::Result;
-use crate::methods::{Algorithm, Recipe};
-use crate::solver::plan::Plan;
-use crate::solver::problem::Problem;
-use crate::solver::settings::Settings;
+use crate::engine::{Engine, EngineInfo, Increments, Load, Precision, State};
+use crate::error::{Error, Result};
+use crate::gpu;
+use crate::methods::Context;
+use crate::problem::{Block, Factors};
+use crate::solver::plan::{Plan, Task};
+use crate::tape::{Kind, Op, Program, Tape};
+
+/// An engine that has its observations, and where it was loaded.
+pub(super) struct Loaded {
+    engine: Box<dyn Engine>,
+    /// The iteration that it carries out.
+    program: Arc<Program>,
+    backend: Backend,
+    /// What goes wrong on purpose.
+    faults: Option<Faults>,
+}
+
+impl Loaded {
+    /// Loads the problem on a backend.
+    pub(super) fn new(task: Task<'_>, backend: Backend) -> Result<Self> {
+        let (engine, program) = load(task, &backend, task.settings.variant.clone(), None)?;
+        let mut loaded = Self { engine, program, backend, faults: None };
+        loaded.observe(task.plan)?;
+        Ok(loaded)
+    }
+
+    pub(super) fn info(&self) -> &EngineInfo {
+        self.engine.info()
+    }
+
+    /// Passes over the measurements in an iteration.
+    pub(super) fn passes(&self) -> f64 {
+        self.program.passes()
+    }
+
+    /// Passes over the measurement data in f64, where the engine makes any.
+    pub(super) fn f64_passes(&self) -> Option<usize> {
+        self.engine.info().f64_passes
+    }
+
+    /// Loads the problem anew with a kernel variant, or with the engine's own choice.
+    pub(super) fn load_again(&mut self, task: Task<'_>, variant: Option<String>) -> Result<()> {
+        (self.engine, self.program) = load(task, &self.backend, variant, self.faults.as_ref())?;
+        self.observe(task.plan)
+    }
+
+    /// Loads the problem anew, and makes it fail.
+    pub(super) fn inject(&mut self, task: Task<'_>, faults: Faults) -> Result<()> {
+        self.faults = Some(faults);
+        self.load_again(task, task.settings.variant.clone())
+    }
+
+    /// The same place, opened again.
+    pub(super) fn reopened(&self) -> Result<Backend> {
+        self.backend.reopened()
+    }
+
+    /// Loads the problem on another place, and goes on there from `state`, or from the start.
+    pub(super) fn move_to(
+        &mut self,
+        task: Task<'_>,
+        place: Backend,
+        active: &[bool],
+        state: Option<&State>,
+    ) -> Result<()> {
+        // Another backend has variants of its own.
+        let same = self.info().backend != "gpu" || matches!(place, Backend::Gpu(_));
+        let variant = same.then(|| bare(&self.info().variant));
+        (self.engine, self.program) = load(task, &place, variant, self.faults.as_ref())?;
+        self.observe(task.plan)?;
+        self.begin(task, active, state)?;
+        self.backend = place;
+        Ok(())
+    }
+
+    /// Goes over to the observations of another plan.
+    pub(super) fn set_observations(&mut self, plan: &Plan) -> Result<()> {
+        self.observe(plan)
+    }
+
+    fn observe(&mut self, plan: &Plan) -> Result<()> {
+        self.engine.write(self.program.target.into(), &plan.target)?;
+        self.engine.write(self.program.weights.into(), &plan.weights)
+    }
+
+    /// Brings the engine to the start, or to where `state` was taken.
+    pub(super) fn begin(&mut self, task: Task<'_>, active: &[bool], state: Option<&State>) -> Result<()> {
+        let (plan, program) = (task.plan, self.program.clone());
+        let mut parameter = |name: &str, values: Vec<f64>| match program.find(name) {
+            Some(register) => self.engine.write(register, &values),
+            None => Ok(()),
+        };
+        parameter("step_size", plan.steps.clone())?;
+        parameter("ridge", plan.ridge.clone())?;
+        let numbers: Vec<Vec<(&str, f64)>> =
+            plan.numbers.iter().map(|trial| task.settings.method.numbers(trial)).collect();
+        for (index, (name, _)) in numbers.first().into_iter().flatten().enumerate() {
+            parameter(name, numbers.iter().map(|of_trial| of_trial[index].1).collect())?;
+        }
+        match state {
+            None => self.engine.write(program.iterate.into(), &stacked(&plan.start))?,
+            Some(state) => self.engine.restore(state)?,
+        }
+        self.set_active(active)
+    }
+
+    pub(super) fn set_active(&mut self, active: &[bool]) -> Result<()> {
+        self.engine.set_active(active)
+    }
+
+    pub(super) fn advance(&mut self, iterations: usize) -> Result<()> {
+        self.engine.run(iterations)
+    }
+
+    pub(super) fn residuals(&mut self) -> Result<Vec<f64>> {
+        self.engine.read(self.program.residual.into())
+    }
+
+    pub(super) fn factors(&mut self) -> Result<Factors> {
+        let values = self.engine.read(self.program.iterate.into())?;
+        unstacked(&self.program, &values)
+    }
+
+    pub(super) fn state(&mut self) -> Result<State> {
+        self.engine.state()
+    }
+
+    /// The largest of the numbers that the ranks of a team bring; without a team the number itself.
+    pub(super) fn agree(&mut self, number: f64) -> Result<f64> {
+        let mut numbers = [number];
+        self.engine.agree(&mut numbers)?;
+        Ok(numbers[0])
+    }
+
+    /// In how many iterations a damping was raised, by trial.
+    pub(super) fn damping_raised(&mut self, batch: usize) -> Result<Vec<usize>> {
+        match self.program.find("raised") {
+            Some(register) => Ok(self.engine.read(register)?.into_iter().map(|count| count as usize).collect()),
+            None => Ok(vec![0; batch]),
+        }
+    }
+}
+
+/// (batch, numbers of a trial): the blocks of a trial, one after the other.
+fn stacked(factors: &Factors) -> Vec<f64> {
+    let batch = factors.batch();
+    let part = |block: &Block, trial: usize| {
+        let size = block.data().len() / batch;
+        block.data()[trial * size..(trial + 1) * size].to_vec()
+    };
+    (0..batch).flat_map(|trial| factors.blocks().iter().flat_map(move |block| part(block, trial))).collect()
+}
+
+/// Factors from what [`stacked`] makes of them.
+fn unstacked(program: &Program, values: &[f64]) -> Result<Factors> {
+    let Kind::Blocks(sizes) = &program.declaration(program.iterate).kind else {
+        return Factors::of_blocks(0, Vec::new());
+    };
+    let size: usize = sizes.iter().map(|block| block.len()).sum();
+    let mut start = 0;
+    let mut blocks = Vec::with_capacity(sizes.len());
+    for block in sizes {
+        let data = values.chunks(size).flat_map(|trial| &trial[start..start + block.len()]).copied().collect();
+        blocks.push(Block::new(block.rows, block.columns, data));
+        start += block.len();
+    }
+    Factors::of_blocks(values.len() / size.max(1), blocks)
+}
+
+/// The iteration of a run, written on a tape; around a centre where `centred`.
+fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program> {
+    let Task { problem, settings, plan } = task;
+    let (domain, model) = (problem.operator().domain(), &plan.model);
+    let search_rank = plan.start.search_rank();
+    settings.method.check_model(model)?;
+    let n = domain.rows().max(domain.columns()) as f64;
+    let floor = precision.unit_roundoff() * n.sqrt() * 4.0;
+    let context = Context { undamped: plan.is_undamped(), floor };
+    let mut tape = Tape::new(model.recorded(), domain, search_rank, settings.loss, centred, settings.ridge > 0.0);
+    settings.method.record(&mut tape, &context)?;
+    Ok(tape.finish())
+}
+
+/// The same for increments around a centre, and a program whose residual is that of its iterate; `None` where the method needs the
+/// whole point on the host.
+fn increments(task: Task<'_>, program: &Program) -> Result<Option<Increments>> {
+    if program.steps().any(|step| matches!(step.op, Op::Host(_))) {
+        return Ok(None);
+    }
+    let (domain, model) = (task.problem.operator().domain(), &task.plan.model);
+    if model.factors() > 1 {
+        return Err(Error::Unsupported {
+            what: format!("mixed precision for the model {}", model.word()),
+            fix: "use precision f64 (backend cpu has it), or f32".into(),
+        });
+    }
+    let search_rank = task.plan.start.search_rank();
+    let mut exact = Tape::new(model.recorded(), domain, search_rank, task.settings.loss, false, false);
+    let iterate = exact.iterate();
+    let (e, _) = exact.gradient(iterate);
+    exact.observe(e);
+    let program = Arc::new(record(task, Precision::F32, true)?);
+    Ok(Some(Increments { program, exact: Arc::new(exact.finish()) }))
+}
 
 /// An engine with its observations.
-pub(super) fn load(
-    problem: &Problem,
-    settings: &Settings,
-    plan: &Plan,
+fn load(
+    task: Task<'_>,
     backend: &Backend,
     variant: Option<String>,
     faults: Option<&Faults>,
-) -> Result<Box<dyn Engine>> {
-    let (recipe, driven) = match plan.algorithm {
-        Algorithm::Recipe(recipe) => (recipe, None),
-        Algorithm::Driven(driven) => (Recipe { loss: driven.loss, ..Recipe::default() }, Some(driven)),
-    };
-    let load = Load {
-        operator: problem.operator().clone(),
-        recipe,
-        driven,
-        batch: plan.trials.len(),
-        search_rank: plan.start.search_rank(),
-        signature: settings.signature,
-        variant,
-    };
-    let options = crate::gpu::Options { memory_bytes: settings.device_memory, ..Default::default() };
-    let mut engine = backend.load(&load, settings.precision, &options)?;
-    engine.set_observations(&plan.target, &plan.weights)?;
-    Ok(match faults {
+) -> Result<(Box<dyn Engine>, Arc<Program>)> {
+    let Task { problem, settings, plan } = task;
+    let precision = backend.precision(settings.precision);
+    let program = Arc::new(record(task, precision, false)?);
+    let increments = if precision == Precision::Mixed { increments(task, &program)? } else { None };
+    let visible = increments.as_ref().map_or_else(|| program.clone(), |increments| increments.program.clone());
+    let load = Load { operator: problem.operator().clone(), program, increments, batch: plan.trials.len(), variant };
+    let options = gpu::Options { memory_bytes: settings.device_memory, ..Default::default() };
+    let engine = backend.load(&load, settings.precision, &options)?;
+    let engine = match faults {
         None => engine,
         Some(faults) => Box::new(Faulty { inner: engine, faults: faults.clone() }),
-    })
+    };
+    Ok((engine, visible))
 }
 
-/// At the start, or where `state` was taken.
-pub(super) fn begin(engine: &mut dyn Engine, plan: &Plan, active: &[bool], state: Option<&State>) -> Result<()> {
-    engine.set_steps(&plan.steps)?;
-    engine.set_ridge(&plan.shrink)?;
-    engine.set_tuning(&plan.tuning)?;
-    match state {
-        None => engine.set_factors(&plan.start)?,
-        Some(state) => engine.set_state(state)?,
-    }
-    engine.set_active(active)
+/// The variant without the operator's name before it.
+pub(super) fn bare(variant: &str) -> String {
+    variant.split_once('/').map_or(variant, |(_, name)| name).to_owned()
 }

@@ -1,42 +1,53 @@
-//! The loop: plan, load, then observe and advance until every trial has a status.
+//! Plans a run, loads it, then observes and advances until every trial has a status.
 
 mod axes;
 mod checkpoint;
+mod choices;
 mod faults;
+mod form;
+mod holdout;
 mod identity;
 mod init;
 mod loaded;
+mod measured;
+mod memory;
 mod plan;
 mod problem;
 mod run;
 mod schedule;
 mod settings;
 mod solution;
+mod solve;
 mod spectra;
 mod stall;
 mod starts;
+mod trial;
 mod watch;
 
 use std::time::Instant;
 
 use crate::backend::Backend;
+use crate::engine::EngineInfo;
 use crate::engine::faults::Faults;
-use crate::engine::{Engine, EngineInfo};
 use crate::error::{Error, Result};
-use crate::memory::{Memory, Part, Place, product};
+use crate::memory::Memory;
 use crate::problem::Factors;
 
 pub use axes::Axes;
-pub use checkpoint::{Checkpoint, SaveEvery};
+pub use checkpoint::Checkpoint;
 pub use faults::{Fault, OnDeviceLoss};
+pub use holdout::Holdout;
+use identity::Level;
 pub(crate) use identity::factor_digest;
+pub use identity::{Difference, Identity};
 pub use init::{IMBALANCED, Init, InitStd, Preprocess};
-use plan::Plan;
-pub use plan::TrialParameters;
+use loaded::Loaded;
+use plan::{Plan, Task};
 pub use problem::Problem;
-pub use schedule::Schedule;
-pub use settings::{Holdout, Settings, Stop, Trial};
+pub use schedule::{SaveEvery, Schedule};
+pub use settings::{Settings, Stop, Trial};
 pub use solution::{Solution, Status, Timing, TraceRow, TrialSolution};
+pub use trial::TrialParameters;
 
 /// What an observer sees at every scheduled iteration.
 #[derive(Debug)]
@@ -60,15 +71,13 @@ pub struct Solver {
     problem: Problem,
     settings: Settings,
     plan: Plan,
-    backend: Backend,
-    engine: Box<dyn Engine>,
+    loaded: Loaded,
     setup_seconds: f64,
-    faults: Option<Faults>,
 }
 
 /// The plan's sentences, and what the engine has to add.
-fn notices(plan: &Plan, engine: &dyn Engine) -> Vec<String> {
-    plan.notices.iter().chain(&engine.info().notices).cloned().collect()
+fn notices(plan: &Plan, engine: &EngineInfo) -> Vec<String> {
+    plan.notices.iter().chain(&engine.notices).cloned().collect()
 }
 
 impl Solver {
@@ -87,38 +96,31 @@ impl Solver {
                 "attach a truth, or stop by residual, loss or a held-out share",
             ));
         }
-        let plan = plan::plan(&problem, &settings)?;
-        let engine = loaded::load(&problem, &settings, &plan, &backend, settings.variant.clone(), None)?;
-        let mut plan = plan;
-        plan.notices = notices(&plan, &*engine);
+        let mut plan = plan::plan(&problem, &settings)?;
+        let loaded = Loaded::new(Task { problem: &problem, settings: &settings, plan: &plan }, backend)?;
+        plan.notices = notices(&plan, loaded.info());
         let setup_seconds = started.elapsed().as_secs_f64();
-        Ok(Self { problem, settings, plan, backend, engine, setup_seconds, faults: None })
+        Ok(Self { problem, settings, plan, loaded, setup_seconds })
+    }
+
+    fn task(&self) -> Task<'_> {
+        Task { problem: &self.problem, settings: &self.settings, plan: &self.plan }
     }
 
     /// Where and how it will run.
     pub fn engine(&self) -> &EngineInfo {
-        self.engine.info()
+        self.loaded.info()
     }
 
     /// What a run holds at the same time, by part: the operator, the engine, and the solver itself. Predicted from the
     /// sizes, before anything of it was taken.
     pub fn memory(&self) -> Memory {
-        let operator = self.problem.operator();
-        let (batch, m) = (self.plan.start.batch(), operator.measurements());
-        let shape = operator.shape();
-        let rows = shape.rows() + if shape.is_symmetric() { 0 } else { shape.columns() };
-        let factor = [batch, rows, self.plan.start.search_rank()];
-        let mut parts = operator.memory();
-        parts.extend(self.engine.info().memory.parts.iter().cloned());
-        // Targets, weights, and residuals of the last look; the observations as they were given.
-        let looks = product(&[m, 3 * batch + self.problem.instances(), 8]);
-        parts.push(Part::new("observations and residuals in f64", Place::Host, looks));
-        // The start, the factors of the last look, those kept of each trial; and while one is looked at, its factors again
-        // and what their decomposition works in.
-        let look = product(&factor[1..]).saturating_mul(4);
-        let factors = product(&factor).saturating_mul(3).saturating_add(look).saturating_mul(8);
-        parts.push(Part::new("factors in f64", Place::Host, factors));
-        Memory { parts }
+        memory::memory(self.task(), self.loaded.info())
+    }
+
+    /// Passes over the measurements that an iteration makes on average, those for looks not counted.
+    pub fn passes(&self) -> f64 {
+        self.loaded.passes()
     }
 
     /// For each trial, in how many iterations of the last run a damping λ had to be raised to keep VᵀV + λI positive definite.
@@ -126,21 +128,14 @@ impl Solver {
     /// # Errors
     /// Device failures.
     pub fn damping_raised(&mut self) -> Result<Vec<usize>> {
-        self.engine.damping_raised()
+        self.loaded.damping_raised(self.plan.trials.len())
     }
 
     /// Makes the engine fail: for tests.
     #[doc(hidden)]
     pub fn inject(&mut self, faults: Faults) -> Result<()> {
-        self.faults = Some(faults);
-        self.load_again(self.settings.variant.clone())
-    }
-
-    /// Loads the engine anew, in place of the one there is.
-    fn load_again(&mut self, variant: Option<String>) -> Result<()> {
-        let Self { problem, settings, plan, backend, faults, .. } = &*self;
-        self.engine = loaded::load(problem, settings, plan, backend, variant, faults.as_ref())?;
-        Ok(())
+        let Self { problem, settings, plan, loaded, .. } = self;
+        loaded.inject(Task { problem, settings, plan }, faults)
     }
 
     /// Automatic choices and doubts, in sentences.
@@ -186,9 +181,9 @@ impl Solver {
             return Err(Error::invalid("stop_relative_error", "a target", "no such target here", fix));
         }
         self.plan = plan::plan(&problem, &self.settings)?;
-        self.plan.notices = notices(&self.plan, &*self.engine);
+        self.plan.notices = notices(&self.plan, self.loaded.info());
         self.problem = problem;
-        self.engine.set_observations(&self.plan.target, &self.plan.weights)?;
+        self.loaded.set_observations(&self.plan)?;
         self.setup_seconds = started.elapsed().as_secs_f64();
         Ok(())
     }
@@ -198,17 +193,12 @@ impl Solver {
     pub(crate) fn reload(&mut self, problem: &Problem, settings: &Settings) -> Result<bool> {
         let started = Instant::now();
         let mut plan = plan::plan(problem, settings)?;
-        plan.notices = notices(&plan, &*self.engine);
-        let same = plan.start.batch() == self.plan.start.batch()
-            && plan.start.search_rank() == self.plan.start.search_rank()
-            && problem.operator().measurements() == self.problem.operator().measurements()
-            && problem.operator().shape() == self.problem.operator().shape()
-            && (settings.method, settings.precision) == (self.settings.method, self.settings.precision)
-            && plan.algorithm == self.plan.algorithm
-            && settings.signature == self.settings.signature
-            && (&settings.variant, settings.device_memory) == (&self.settings.variant, self.settings.device_memory);
+        plan.notices = notices(&plan, self.loaded.info());
+        let other = Task { problem, settings, plan: &plan };
+        let loaded = Identity::of(self.task(), Level::Engine)?;
+        let same = loaded.difference(&Identity::of(other, Level::Engine)?).is_none();
         if same {
-            self.engine.set_observations(&plan.target, &plan.weights)?;
+            self.loaded.set_observations(&plan)?;
             (self.plan, self.problem, self.settings) = (plan, problem.clone(), settings.clone());
             self.setup_seconds = started.elapsed().as_secs_f64();
         }

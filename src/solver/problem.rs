@@ -68,7 +68,7 @@ impl Problem {
     }
 
     fn validated(operator: Arc<dyn Operator>, instances: Vec<Instance>) -> Result<Self> {
-        operator.shape().validate()?;
+        operator.domain().validate()?;
         if operator.measurements() == 0 {
             return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
         }
@@ -179,7 +179,7 @@ fn check_observations(y: &[f64], m: usize) -> Result<()> {
 }
 
 fn check_truth(operator: &dyn Operator, truth: &Truth) -> Result<()> {
-    let (found, wanted) = (truth.shape(), operator.shape());
+    let (found, wanted) = (truth.domain(), operator.domain());
     if (found.rows(), found.columns()) != (wanted.rows(), wanted.columns()) {
         return Err(Error::invalid(
             "truth",

@@ -58,6 +58,15 @@ impl Schedule {
     }
 }
 
+/// How often a run is saved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SaveEvery {
+    /// At multiples of so many iterations, at least 1.
+    Iterations(usize),
+    /// Whenever so many seconds have passed.
+    Seconds(f64),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
-use crate::methods::{Method, Parameters};
-use crate::solver::checkpoint::SaveEvery;
+use crate::methods::{METHODS, Method};
+use crate::models::Model;
+use crate::operators::Loss;
+use crate::problem::Domain;
 use crate::solver::faults::OnDeviceLoss;
+use crate::solver::holdout::Holdout;
 use crate::solver::init::{Init, InitStd};
-use crate::solver::plan;
-use crate::solver::schedule::Schedule;
+use crate::solver::schedule::{SaveEvery, Schedule};
 
 /// Stop rules. Targets (`relative_error`, `loss`, `residual`) are met together: a trial converges when every one that
 /// was asked for is reached.
@@ -141,13 +143,13 @@ impl Trial {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     pub(crate) method: Method,
-    pub(crate) parameters: Parameters,
+    pub(crate) loss: Loss,
     pub(crate) init_std: InitStd,
     pub(crate) search_rank: Option<usize>,
     pub(crate) step_size: Option<f64>,
     pub(crate) init: Init,
     pub(crate) init_scale_ratio: Option<f64>,
-    pub(crate) signature: Option<(usize, usize)>,
+    pub(crate) model: Option<Model>,
     pub(crate) ridge: f64,
     pub(crate) stop: Stop,
     pub(crate) observe: Schedule,
@@ -163,51 +165,22 @@ pub struct Settings {
     pub(crate) on_device_loss: OnDeviceLoss,
 }
 
-/// A share of the measurements kept out of training.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Holdout {
-    pub fraction: f64,
-    pub seed: u64,
-}
-
-impl Holdout {
-    /// The measurements of 0..rows that are held out, ascending.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a share outside 0 to 1, or where none would be left.
-    pub fn measurements(self, rows: usize) -> Result<Vec<usize>> {
-        self.check()?;
-        plan::share_of(self, rows)
-    }
-
-    /// Refuses a share that is none.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] unless it lies between 0 and 1.
-    pub fn check(self) -> Result<()> {
-        if self.fraction > 0.0 && self.fraction < 1.0 {
-            return Ok(());
-        }
-        let fix = "0.1 keeps a tenth of the measurements aside";
-        Err(Error::invalid("holdout", self.fraction, "a share between 0 and 1, both excluded", fix))
-    }
-}
-
 impl Settings {
     /// Defaults: search rank min(n, 20), step 1/(4‖s·A*(y)‖), automatic small random start of seed 0, 5000 iterations,
     /// a look every 10, single precision, one trial an instance.
-    pub fn new(method: Method) -> Self {
-        Self { method, ..Self::default() }
+    pub fn new(method: impl Into<Method>) -> Self {
+        Self { method: method.into(), ..Self::default() }
     }
 
-    pub fn method(mut self, method: Method) -> Self {
-        self.method = method;
+    /// The method with its parameters; [`METHODS`] says which there are.
+    pub fn method(mut self, method: impl Into<Method>) -> Self {
+        self.method = method.into();
         self
     }
 
-    /// Of the method; [`crate::methods::METHODS`] says which it has.
-    pub fn parameters(mut self, parameters: Parameters) -> Self {
-        self.parameters = parameters;
+    /// ρ of the loss. Default: square.
+    pub fn loss(mut self, loss: Loss) -> Self {
+        self.loss = loss;
         self
     }
 
@@ -241,11 +214,15 @@ impl Settings {
         self
     }
 
-    /// (p, q), the numbers of positive and negative columns of the iterate U S Uᵀ, for the signed model, where it is needed:
-    /// at least the numbers of positive and negative eigenvalues expected. k is p + q.
-    pub fn signature(mut self, positive: usize, negative: usize) -> Self {
-        self.signature = Some((positive, negative));
+    /// How factors make the matrix. Default: psd for symmetric measurements, asymmetric for all others.
+    pub fn model(mut self, model: Model) -> Self {
+        self.model = Some(model);
         self
+    }
+
+    /// The model that measurements on this domain are solved with.
+    pub fn model_of(&self, domain: &Domain) -> Model {
+        self.model.clone().unwrap_or_else(|| Model::natural(domain))
     }
 
     /// Adds (ridge/2)‖U‖², or (ridge/2)(‖L‖² + ‖R‖²), to the loss that is descended; the losses that are reported go
@@ -351,10 +328,9 @@ impl Settings {
         let step_fix = "leave it out for the automatic step 1/(4‖s·A*(y)‖)";
         let scale_fix = "leave it out for an automatic scale; at 0 gradient descent never moves";
         positive("step_size", self.step_size, step_fix)?;
-        self.method.check(&self.parameters)?;
-        for trial in &self.trials {
-            self.method.check(&Parameters { damping: trial.damping.or(self.parameters.damping), ..self.parameters })?;
-        }
+        check_loss(self.loss)?;
+        self.method.check(self.loss)?;
+        self.check_dampings()?;
         if let Init::SmallRandom { scale, .. } = self.init {
             positive("init_scale", Some(scale), scale_fix)?;
         }
@@ -408,5 +384,34 @@ impl Settings {
             return Err(Error::invalid("stall_window", 0, "at least 1", "leave it out, or give a window"));
         }
         Ok(())
+    }
+
+    /// Refuses λ of single trials for methods that have none.
+    fn check_dampings(&self) -> Result<()> {
+        let Some(damping) = self.trials.iter().find_map(|trial| trial.damping) else { return Ok(()) };
+        if self.method.damping().is_none() {
+            let has: Vec<&str> = METHODS.iter().filter(|card| card.has("damping")).map(|card| card.word).collect();
+            let allowed = format!("nothing for the method {}; {} for it", self.method.word(), has.join(", "));
+            return Err(Error::invalid("damping", damping, allowed, "leave it out, or choose another method"));
+        }
+        let dampings = || self.trials.iter().filter_map(|trial| trial.damping);
+        match dampings().find(|v| !(v.is_finite() && *v >= 0.0)) {
+            Some(v) => {
+                let fix = "0 is ScaledGD itself; leave it out for an automatic value";
+                Err(Error::invalid("damping", v, "a finite number of at least 0", fix))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses a loss whose parameter is out of range.
+fn check_loss(loss: Loss) -> Result<()> {
+    match loss {
+        Loss::Huber { delta } if !(delta.is_finite() && delta > 0.0) => {
+            let found = format!("huber:{delta}");
+            Err(Error::invalid("loss", found, "huber:δ with δ above 0", "for example huber:1"))
+        }
+        _ => Ok(()),
     }
 }

@@ -7,8 +7,8 @@ use crate::engine::{EngineInfo, Precision};
 use crate::memory::Memory;
 use crate::problem::{MatrixView, Product};
 use crate::solver::faults::Fault;
-use crate::solver::plan::TrialParameters;
-use crate::solver::watch::Form;
+use crate::solver::form::Form;
+use crate::solver::trial::TrialParameters;
 
 /// How a trial ended. Data, not an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

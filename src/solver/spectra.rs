@@ -49,7 +49,7 @@ impl<'a> Spectra<'a> {
     /// ‖s·A*(y)‖, from which the setting `name` is chosen.
     pub(super) fn norm(&mut self, key: (usize, usize), weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
         let operator = &**self.problem.operator();
-        let norm = if operator.shape().is_symmetric() {
+        let norm = if operator.domain().is_symmetric() {
             self.get(key, weights, normalization)?.norm()
         } else if let Some(norm) = self.norms.get(&key) {
             *norm

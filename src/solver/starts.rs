@@ -1,55 +1,83 @@
 //! Where trials start: drawn at random, from the leading eigenvectors or singular vectors of P, or given.
 
-use crate::diagnostics::{signed_start, spectral_start};
+use crate::diagnostics::spectral_start;
 use crate::engine::Precision;
 use crate::error::{Error, Result};
+use crate::models::{Model, RandomStart};
 use crate::operators::Operator;
-use crate::problem::random::{Purpose, normals};
-use crate::problem::{Factors, Model, Shape};
+use crate::problem::{Block, Domain, Factors};
 use crate::solver::init::{Init, InitStd, Preprocess};
-use crate::solver::plan::TrialParameters;
+use crate::solver::problem::Problem;
 use crate::solver::settings::Settings;
 use crate::solver::spectra::weighted;
+use crate::solver::trial::TrialParameters;
 
 /// Factors of all trials take at most 16 GiB.
 const MOST_FACTORS: f64 = (1_u64 << 34) as f64;
 
-pub(super) fn check_given(factors: &Factors, shape: Shape, batch: usize, settings: &Settings) -> Result<Factors> {
+pub(super) fn check_given(
+    factors: &Factors,
+    (model, domain): (&Model, &Domain),
+    batch: usize,
+    settings: &Settings,
+) -> Result<Factors> {
     let mut asked = settings.search_rank.into_iter().chain(settings.trials.iter().filter_map(|t| t.search_rank));
     if let Some(found) = asked.find(|k| *k != factors.search_rank()) {
         let fix = "leave search_rank out where the start is given";
         return Err(Error::invalid("search_rank", found, format!("{}, as given", factors.search_rank()), fix));
     }
-    let sizes = (factors.rows(), factors.columns(), factors.is_single());
-    let wanted = (shape.rows(), shape.columns(), shape.is_symmetric());
-    if sizes != wanted || !(factors.batch() == 1 || factors.batch() == batch) {
+    let wanted = model.sizes(domain, factors.search_rank());
+    if factors.sizes() != wanted || !(factors.batch() == 1 || factors.batch() == batch) {
         let count = if batch == 1 { "1".to_owned() } else { format!("1 or {batch}") };
-        let of = |single: bool, count: &str, n1: usize, n2: usize, k: &str| match single {
-            true => format!("({count}, {n1}, {k})"),
-            false => format!("({count}, {n1}, {k}) and ({count}, {n2}, {k})"),
+        let of = |sizes: &[(usize, usize)], count: &str, k: Option<usize>| -> String {
+            let column = |own: usize| k.map_or("k".to_owned(), |_| own.to_string());
+            let each = sizes.iter().map(|(rows, columns)| format!("({count}, {rows}, {})", column(*columns)));
+            each.collect::<Vec<_>>().join(" and ")
         };
-        let (b, k) = (factors.batch().to_string(), factors.search_rank().to_string());
+        let found = of(&factors.sizes(), &factors.batch().to_string(), Some(factors.search_rank()));
         return Err(Error::invalid(
             "init",
-            format!("factors of shape {}", of(factors.is_single(), &b, factors.rows(), factors.columns(), &k)),
-            of(shape.is_symmetric(), &count, shape.rows(), shape.columns(), "k"),
+            format!("factors of shape {found}"),
+            of(&wanted, &count, None),
             format!("give one start, or one for each of the {batch} trials"),
         ));
     }
-    let mut numbers = factors.left_data().iter().chain(factors.right_data());
+    let mut numbers = factors.blocks().iter().flat_map(Block::data);
     if factors.search_rank() == 0 || numbers.any(|v| !v.is_finite()) {
         return Err(Error::invalid("init", "an empty or non-finite start", "finite numbers", "repair the start"));
     }
     let repeated = |data: &[f64]| if factors.batch() == batch { data.to_vec() } else { data.repeat(batch) };
-    let (left, right) = (repeated(factors.left_data()), repeated(factors.right_data()));
-    Factors::of(batch, shape, factors.search_rank(), left, right)
+    Factors::of_sizes(batch, &wanted, factors.blocks().iter().map(|block| repeated(block.data())).collect())
+}
+
+/// The start of all trials: given, spectral, or drawn at random.
+///
+/// # Errors
+/// Those of the three, and [`Error::Invalid`] for a start that the precision does not hold.
+pub(super) fn start(
+    (problem, model): (&Problem, &Model),
+    settings: &Settings,
+    (init, given): (&Init, Option<Factors>),
+    (target, weights): (&[f64], &[f64]),
+    trials: &[TrialParameters],
+) -> Result<Factors> {
+    let operator = &**problem.operator();
+    let start = match (given, init) {
+        (Some(factors), _) => factors,
+        (None, &Init::Spectral { skip, preprocess }) => {
+            spectral((model, operator), target, weights, trials, (skip, preprocess))?
+        }
+        (None, _) => small_random(model, &operator.domain(), trials, settings.init_std)?,
+    };
+    require_numbers(&start, trials, settings.precision)?;
+    Ok(start)
 }
 
 /// # Errors
 /// [`Error::Invalid`] for a start that the precision does not hold.
-pub(super) fn require_numbers(start: &Factors, trials: &[TrialParameters], precision: Precision) -> Result<()> {
+fn require_numbers(start: &Factors, trials: &[TrialParameters], precision: Precision) -> Result<()> {
     let largest = if precision == Precision::F64 { f64::MAX } else { f64::from(f32::MAX) };
-    let Some(v) = start.left_data().iter().chain(start.right_data()).find(|v| v.is_nan() || v.abs() > largest) else {
+    let Some(v) = start.blocks().iter().flat_map(Block::data).find(|v| v.is_nan() || v.abs() > largest) else {
         return Ok(());
     };
     let allowed = format!("entries of the start up to {largest:.2e}, which {} holds", precision.word());
@@ -60,43 +88,49 @@ pub(super) fn require_numbers(start: &Factors, trials: &[TrialParameters], preci
     })
 }
 
-/// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns. R follows L in the
-/// stream of a seed.
-pub(super) fn small_random(shape: Shape, trials: &[TrialParameters], std: InitStd) -> Result<Factors> {
-    let (n1, n2) = (shape.rows(), if shape.is_symmetric() { 0 } else { shape.columns() });
+/// Appends the rows of one trial's factor to those of others, with zero columns up to the widest.
+fn padded(rows: &[f64], k: usize, widest: usize, out: &mut Vec<f64>) {
+    for row in rows.chunks(k) {
+        out.extend_from_slice(row);
+        out.extend(std::iter::repeat_n(0.0, widest - k));
+    }
+}
+
+/// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns.
+fn small_random(model: &Model, domain: &Domain, trials: &[TrialParameters], std: InitStd) -> Result<Factors> {
     let widest = trials.iter().map(|t| t.search_rank).max().unwrap_or(1);
-    let bytes = 8.0 * trials.len() as f64 * (n1 + n2) as f64 * widest as f64;
+    let rows = model.rows(domain);
+    let bytes = 8.0 * trials.len() as f64 * rows as f64 * widest as f64;
     if bytes > MOST_FACTORS {
         return Err(Error::invalid(
             "search_rank",
             format!(
-                "{widest} for {} trials of n = {}, {:.0} GiB of factors",
+                "{widest} for {} trials of n = {rows}, {:.0} GiB of factors",
                 trials.len(),
-                n1 + n2,
                 bytes / MOST_FACTORS * 16.0
             ),
             "at most 16 GiB",
             "lower it (n columns already hold any solution), or run fewer trials at a time",
         ));
     }
-    let (mut left, mut right) = (Vec::new(), Vec::new());
+    let sizes = model.sizes(domain, widest);
+    let mut all = vec![Vec::new(); sizes.len()];
     for t in trials {
         let of = match std {
             InitStd::SearchRank => t.search_rank,
-            InitStd::Size => n1.max(n2),
+            InitStd::Size => sizes.iter().map(|(rows, _)| *rows).max().unwrap_or(1),
         };
-        let std = t.init_scale.unwrap_or(0.0) / (of as f64).sqrt();
-        let mut drawn = normals(t.seed.unwrap_or(0), Purpose::Init, std, (n1 + n2) * t.search_rank);
-        let (l, r) = drawn.split_at_mut(n1 * t.search_rank);
-        r.iter_mut().for_each(|v| *v *= t.init_scale_ratio.unwrap_or(1.0));
-        for (factor, drawn) in [(&mut left, l), (&mut right, r)] {
-            for row in drawn.chunks(t.search_rank) {
-                factor.extend_from_slice(row);
-                factor.extend(std::iter::repeat_n(0.0, widest - t.search_rank));
-            }
+        let start = RandomStart {
+            search_rank: t.search_rank,
+            std: t.init_scale.unwrap_or(0.0) / (of as f64).sqrt(),
+            ratio: t.init_scale_ratio.unwrap_or(1.0),
+            seed: t.seed.unwrap_or(0),
+        };
+        for (out, drawn) in all.iter_mut().zip(model.random_start(domain, &start)) {
+            padded(&drawn, t.search_rank, widest, out);
         }
     }
-    Factors::of(trials.len(), shape, widest, left, right)
+    Factors::of_sizes(trials.len(), &sizes, all)
 }
 
 /// T(y), applied to the observations of a trial before P is formed of them.
@@ -130,54 +164,45 @@ const LOWEST: f64 = 10.0;
 
 /// U₀ of one trial from P = s·A*(w∘T(y)).
 fn spectral_of(
-    operator: &dyn Operator,
+    (model, operator): (&Model, &dyn Operator),
     y: &[f64],
     weights: &[f64],
     trial: &TrialParameters,
-    settings: &Settings,
     (skip, preprocess): (usize, Preprocess),
 ) -> Result<Factors> {
-    let shape = operator.shape();
     let transformed = weighted(operator, &preprocessed(y, weights, preprocess)?, weights);
     // Transformed observations have lost their scale: vectors are theirs, lengths those of P.
     let plain = (preprocess == Preprocess::Optimal).then(|| weighted(operator, y, weights));
     let (k, s) = (trial.search_rank, trial.normalization);
-    match (shape.model(), settings.signature) {
-        (Model::Signed, Some((p, q))) => signed_start(operator, &transformed, s, (p, q)),
-        _ => spectral_start(operator, &transformed, plain.as_deref(), s, k, skip),
-    }
+    spectral_start(model, operator, &transformed, plain.as_deref(), s, (k, skip))
 }
 
 /// Starts of all trials from their spectra, padded with zero columns to the widest.
-pub(super) fn spectral(
-    operator: &dyn Operator,
+fn spectral(
+    (model, operator): (&Model, &dyn Operator),
     targets: &[f64],
     weights: &[f64],
     trials: &[TrialParameters],
-    settings: &Settings,
     how: (usize, Preprocess),
 ) -> Result<Factors> {
-    let (shape, m) = (operator.shape(), operator.measurements());
+    let (domain, m) = (operator.domain(), operator.measurements());
     let widest = trials.iter().map(|t| t.search_rank).max().unwrap_or(1);
-    let (mut left, mut right) = (Vec::new(), Vec::new());
+    let sizes = model.sizes(&domain, widest);
+    let mut all = vec![Vec::new(); sizes.len()];
     let mut known: Vec<((usize, usize, usize), Factors)> = Vec::new();
     for t in trials {
         let key = (t.instance, t.rows, t.search_rank);
         if !known.iter().any(|(other, _)| *other == key) {
             let at = t.trial * m..(t.trial + 1) * m;
-            let start = spectral_of(operator, &targets[at.clone()], &weights[at], t, settings, how)?;
+            let start = spectral_of((model, operator), &targets[at.clone()], &weights[at], t, how)?;
             known.push((key, start));
         }
         let start = &known.iter().find(|(other, _)| *other == key).expect("it was just added").1;
-        let sides = [(&mut left, start.left_data()), (&mut right, start.right_data())];
-        for (out, data) in sides.into_iter().take(if shape.is_symmetric() { 1 } else { 2 }) {
-            for row in data.chunks(t.search_rank) {
-                out.extend_from_slice(row);
-                out.extend(std::iter::repeat_n(0.0, widest - t.search_rank));
-            }
+        for (out, block) in all.iter_mut().zip(start.blocks()) {
+            padded(block.data(), t.search_rank, widest, out);
         }
     }
-    Factors::of(trials.len(), shape, widest, left, right)
+    Factors::of_sizes(trials.len(), &sizes, all)
 }
 
 /// Says where a given start has fewer independent columns than it has columns: methods that multiply the factor from the left stay in
@@ -189,7 +214,7 @@ pub(super) fn deficient(start: &Factors, trials: &[TrialParameters], settings: &
     let k = start.search_rank();
     let mut found: Option<(usize, usize)> = None;
     for trial in trials {
-        for side in [start.left(trial.trial), start.right(trial.trial)] {
+        for side in start.blocks().iter().map(|block| block.of(trial.trial)) {
             let (values, _) = crate::linalg::right_singular(side.rows(), k, side.as_slice())?;
             let floor = values.first().copied().unwrap_or(0.0) * settings.precision.unit_roundoff() * k as f64;
             let rank = values.iter().filter(|v| **v > floor).count();

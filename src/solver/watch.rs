@@ -1,5 +1,6 @@
 //! One trial under observation: its metrics, its stop rules, and the iterate worth keeping.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -7,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostics::{self, PaperDiagnostics, PhaseClock, ProxyClock, Spectrum};
 use crate::error::{Error, Result};
 use crate::operators::Loss;
-use crate::problem::{Factors, MatrixView, Model, Product, Shape, Truth};
-use crate::solver::plan::TrialParameters;
+use crate::problem::{Factors, MatrixView, Product, Truth};
+use crate::solver::form::Form;
 use crate::solver::settings::Stop;
 use crate::solver::solution::{Status, TraceRow, TrialSolution};
 use crate::solver::spectra::weighted_mean;
 use crate::solver::stall::{Anchor, StallWatch};
+use crate::solver::trial::TrialParameters;
 use crate::text::readable;
 
 /// Rise of the loss over its start that counts as divergence.
@@ -69,33 +71,6 @@ struct Kept {
     right: Vec<f64>,
 }
 
-/// What kind of product a trial's factors are, and how its loss counts.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Form {
-    pub shape: Shape,
-    pub signature: Option<(usize, usize)>,
-    /// Of residuals: see [`Operator::is_centred`](crate::operators::Operator::is_centred).
-    pub centred: bool,
-    /// ρ.
-    pub loss: Loss,
-}
-
-impl Form {
-    /// The product of two factors of k columns; the second may be empty for models of one.
-    pub(crate) fn product<'b>(&self, k: usize, left: &'b [f64], right: &'b [f64]) -> Result<Product<'b>> {
-        let l = MatrixView::new(self.shape.rows(), k, left)?;
-        match self.shape.model() {
-            Model::Asymmetric => Product::pair(l, MatrixView::new(self.shape.columns(), k, right)?),
-            _ => Ok(Product::signed(l, self.signature.map_or(k, |(positive, _)| positive))),
-        }
-    }
-
-    /// f over s·Σe²: a quarter for U U^T, a half for L R^T.
-    pub(crate) fn share(&self) -> f64 {
-        if self.shape.is_symmetric() { 0.25 } else { 0.5 }
-    }
-}
-
 /// Everything that is not per trial at one observation.
 pub(crate) struct Moment<'a> {
     pub iteration: usize,
@@ -103,6 +78,17 @@ pub(crate) struct Moment<'a> {
     /// (batch, m)
     pub residuals: &'a [f64],
     pub factors: &'a Factors,
+}
+
+/// One trial at one observation.
+struct Seen<'m> {
+    e: Cow<'m, [f64]>,
+    /// Sums of squares of e over training and over held-out measurements.
+    training: f64,
+    held: f64,
+    left: Vec<f64>,
+    /// Empty for models of one factor.
+    right: Vec<f64>,
 }
 
 impl<'a> TrialWatch<'a> {
@@ -117,7 +103,7 @@ impl<'a> TrialWatch<'a> {
         resolution: f64,
     ) -> Self {
         let (target, weights) = observed;
-        let norms = squares(form, target, weights, held_out);
+        let norms = squares(&form, target, weights, held_out);
         let is_zero = target.iter().zip(weights).all(|(y, w)| *y == 0.0 || *w == 0.0);
         let stall = StallWatch::new(stop.stall_window, resolution);
         Self {
@@ -143,10 +129,6 @@ impl<'a> TrialWatch<'a> {
         }
     }
 
-    pub(crate) fn trial(&self) -> usize {
-        self.parameters.trial
-    }
-
     pub(crate) fn save(&self) -> Watched {
         Watched {
             first_loss: self.first_loss,
@@ -165,8 +147,8 @@ impl<'a> TrialWatch<'a> {
     /// # Errors
     /// [`Error::Invalid`] where it cannot have been seen by then, or is of other sizes.
     pub(crate) fn restore(&mut self, from: &Watched, iteration: usize) -> Result<()> {
-        let (shape, k, trial) = (self.form.shape, self.parameters.search_rank, self.parameters.trial);
-        let sizes = (shape.rows() * k, if shape.is_symmetric() { 0 } else { shape.columns() * k });
+        let (domain, k, trial) = (&self.form.domain, self.parameters.search_rank, self.parameters.trial);
+        let sizes = (domain.rows() * k, self.form.model.right_rows(domain) * k);
         let kept = from.kept.as_ref().is_none_or(|kept| {
             (kept.left.len(), kept.right.len()) == sizes && kept.row.trial == trial && kept.row.iteration <= iteration
         });
@@ -209,100 +191,137 @@ impl<'a> TrialWatch<'a> {
 
     /// Measures the trial, updates what is kept, and applies the stop rules.
     pub(crate) fn observe(&mut self, moment: &Moment<'_>) -> Result<TraceRow> {
-        let m = self.target.len();
-        let p = self.parameters;
-        let e = &moment.residuals[p.trial * m..(p.trial + 1) * m];
-        let nothing = if self.is_zero { vec![0.0; m] } else { Vec::new() };
-        let e = if self.is_zero { &nothing[..] } else { e };
-        let (training, held) = squares(self.form, e, self.weights, self.held_out);
-        let ratio = |part: f64, whole: f64| if part == 0.0 { 0.0 } else { (part / whole).sqrt() };
+        let seen = self.seen(moment);
+        let product = self.form.product(self.parameters.search_rank, &seen.left, &seen.right)?;
+        let finite = seen.training.is_finite() && product.is_finite();
+        let row = self.measure(moment, &seen, &product, finite)?;
+        self.iterations = moment.iteration;
+        if self.blew_up(&row, finite) {
+            self.status = Some(Status::Diverged);
+            self.cause = Some(self.cause_of_divergence(&row, finite));
+            if self.kept.is_some() {
+                return Ok(row);
+            }
+        }
+        let reached = self.reached(&row);
+        // The iterate that meets the targets is the one to return, even if an earlier one had less held-out loss.
+        if reached || self.is_better(&row) {
+            let estimate = (!self.held_out.is_empty()).then(|| ratio(seen.held, self.norms.1));
+            let estimated_relative_error = estimate.filter(|v| v.is_finite());
+            self.kept =
+                Some(Kept { row, estimated_relative_error, left: seen.left.clone(), right: seen.right.clone() });
+        }
+        if self.status.is_none() {
+            self.status = self.stops(&row, reached, &product);
+        }
+        Ok(row)
+    }
+
+    /// This trial's share of what the engine holds; residuals and factors of zero where there is nothing to iterate.
+    fn seen<'m>(&self, moment: &Moment<'m>) -> Seen<'m> {
+        let (p, m) = (self.parameters, self.target.len());
+        let mut e = Cow::Borrowed(&moment.residuals[p.trial * m..(p.trial + 1) * m]);
         let mut left = trimmed(moment.factors.left(p.trial), p.search_rank);
         let mut right =
             if moment.factors.is_single() { Vec::new() } else { trimmed(moment.factors.right(p.trial), p.search_rank) };
         if self.is_zero {
             // The zero matrix fits, whatever the start.
+            e = Cow::Owned(vec![0.0; m]);
             left.fill(0.0);
             right.fill(0.0);
         }
-        let product = self.form.product(p.search_rank, &left, &right)?;
-        // s of the held-out measurements: s·m over their number, as for the training ones.
-        let all = p.normalization * (p.rows - p.holdout_rows) as f64;
-        let finite = training.is_finite() && product.is_finite();
+        let (training, held) = squares(&self.form, &e, self.weights, self.held_out);
+        Seen { e, training, held, left, right }
+    }
+
+    /// The metrics of this observation.
+    fn measure(
+        &mut self,
+        moment: &Moment<'_>,
+        seen: &Seen<'_>,
+        product: &Product<'_>,
+        finite: bool,
+    ) -> Result<TraceRow> {
+        let p = self.parameters;
         let diagnosis = match &mut self.diagnostics {
             Some(diagnostics) if finite => Some(diagnostics.observe(moment.iteration, product.left())?),
             _ => None,
         };
-        let share = self.form.share();
-        let train_loss = match self.form.loss {
-            Loss::Square => share * p.normalization * training,
-            loss => 2.0 * share * p.normalization * self.summed(loss, e),
-        };
+        let train_loss = self.training_loss(&seen.e, seen.training);
         let phase_proxy = match &mut self.proxy {
             Some(proxy) if finite => proxy.observe(moment.iteration, train_loss, &product.singular_values()?),
             _ => None,
         };
-        let row = TraceRow {
+        // s of the held-out measurements: s·m over their number, as for the training ones.
+        let all = p.normalization * (p.rows - p.holdout_rows) as f64;
+        let holdout_loss = || self.form.share() * all / self.held_out.len() as f64 * seen.held;
+        Ok(TraceRow {
             trial: p.trial,
             iteration: moment.iteration,
             seconds: moment.seconds,
             train_loss,
-            relative_residual: ratio(training, self.norms.0),
-            relative_error: self.truth.map(|truth| diagnostics::relative_error(&product, truth)).transpose()?,
-            holdout_loss: (!self.held_out.is_empty()).then(|| share * all / self.held_out.len() as f64 * held),
+            relative_residual: ratio(seen.training, self.norms.0),
+            relative_error: self.truth.map(|truth| diagnostics::relative_error(product, truth)).transpose()?,
+            holdout_loss: (!self.held_out.is_empty()).then(holdout_loss),
             diagnosis,
             phase_proxy,
             imbalance: product.imbalance().filter(|_| finite),
-        };
-        self.iterations = moment.iteration;
+        })
+    }
+
+    /// The loss of residuals whose weighted squares sum up to `squares`.
+    fn training_loss(&self, e: &[f64], squares: f64) -> f64 {
+        let (share, s) = (self.form.share(), self.parameters.normalization);
+        match self.form.loss {
+            Loss::Square => share * s * squares,
+            loss => 2.0 * share * s * self.summed(loss, e),
+        }
+    }
+
+    /// Whether the trial diverged: numbers that are none, or a loss far above those of its start and of the zero matrix.
+    fn blew_up(&mut self, row: &TraceRow, finite: bool) -> bool {
         let first = *self.first_loss.get_or_insert(row.train_loss);
-        let zero = match self.form.loss {
-            Loss::Square => share * p.normalization * self.norms.0,
-            loss => 2.0 * share * p.normalization * self.summed(loss, self.target),
-        };
-        let scale = first.max(zero);
-        let rise = if p.damping.is_some_and(|damping| damping > 0.0) { BLOW_UP_DAMPED } else { BLOW_UP };
-        if !finite || row.train_loss > rise * scale {
-            self.status = Some(Status::Diverged);
-            let good = self.kept.as_ref().map_or_else(String::new, |kept| {
-                format!("; at iteration {} the loss was {}", kept.row.iteration, readable(kept.row.train_loss))
-            });
-            self.cause = Some(match finite {
-                false => format!(
-                    "at iteration {} a number of the factors or residuals is not finite, or not a number{good}",
-                    moment.iteration
-                ),
-                true => format!("at iteration {} the loss was {}{good}", moment.iteration, readable(row.train_loss)),
-            });
-            if self.kept.is_some() {
-                return Ok(row);
-            }
+        let scale = first.max(self.training_loss(self.target, self.norms.0));
+        let rise = if self.parameters.damping.is_some_and(|damping| damping > 0.0) { BLOW_UP_DAMPED } else { BLOW_UP };
+        !finite || row.train_loss > rise * scale
+    }
+
+    fn cause_of_divergence(&self, row: &TraceRow, finite: bool) -> String {
+        let iteration = row.iteration;
+        let good = self.kept.as_ref().map_or_else(String::new, |kept| {
+            format!("; at iteration {} the loss was {}", kept.row.iteration, readable(kept.row.train_loss))
+        });
+        match finite {
+            false => format!(
+                "at iteration {iteration} a number of the factors or residuals is not finite, or not a number{good}"
+            ),
+            true => format!("at iteration {iteration} the loss was {}{good}", readable(row.train_loss)),
         }
-        let better = match (&self.kept, row.holdout_loss) {
-            (Some(Kept { row: TraceRow { holdout_loss: Some(old), .. }, .. }), Some(new)) => new < *old,
+    }
+
+    /// Whether the iterate is to be kept in place of the one that was: it has less held-out loss where there is any, and is the later
+    /// one elsewhere.
+    fn is_better(&self, row: &TraceRow) -> bool {
+        match (self.kept.as_ref().map(|kept| kept.row.holdout_loss), row.holdout_loss) {
+            (Some(Some(old)), Some(new)) => new < old,
             _ => true,
-        };
-        let reached = self.reached(&row);
-        // The iterate that meets the targets is the one to return, even if an earlier one had less held-out loss.
-        if better || reached {
-            let estimated_relative_error =
-                (!self.held_out.is_empty()).then(|| ratio(held, self.norms.1)).filter(|v| v.is_finite());
-            self.kept = Some(Kept { row, estimated_relative_error, left: left.clone(), right: right.clone() });
         }
-        if self.status.is_some() {
-            return Ok(row);
-        }
+    }
+
+    /// The stop rule that ends the trial here, if any does.
+    fn stops(&mut self, row: &TraceRow, reached: bool, product: &Product<'_>) -> Option<Status> {
+        let singular_values = || product.singular_values().unwrap_or_default();
         if reached || self.is_zero {
-            self.status = Some(Status::Converged);
-        } else if moment.iteration >= self.stop.max_iterations {
-            self.status = Some(Status::IterationLimit);
-        } else if self.stop.time.is_some_and(|limit| moment.seconds >= limit) {
-            self.status = Some(Status::TimeLimit);
-        } else if (self.stall)
-            .stalled(moment.iteration, row.train_loss, || product.singular_values().unwrap_or_default())
-        {
-            self.status = Some(Status::Stalled);
+            Some(Status::Converged)
+        } else if row.iteration >= self.stop.max_iterations {
+            Some(Status::IterationLimit)
+        } else if self.stop.time.is_some_and(|limit| row.seconds >= limit) {
+            Some(Status::TimeLimit)
+        } else if self.stall.stalled(row.iteration, row.train_loss, singular_values) {
+            Some(Status::Stalled)
+        } else {
+            None
         }
-        Ok(row)
     }
 
     /// Σ wρ(e).
@@ -321,7 +340,7 @@ impl<'a> TrialWatch<'a> {
     }
 
     pub(crate) fn finish(self) -> Result<TrialSolution> {
-        let (shape, k) = (self.form.shape, self.parameters.search_rank);
+        let (domain, k) = (&self.form.domain, self.parameters.search_rank);
         let kept = self.kept.unwrap_or_else(|| Kept {
             row: TraceRow {
                 trial: self.parameters.trial,
@@ -336,8 +355,8 @@ impl<'a> TrialWatch<'a> {
                 imbalance: None,
             },
             estimated_relative_error: None,
-            left: vec![0.0; shape.rows() * k],
-            right: vec![0.0; if shape.is_symmetric() { 0 } else { shape.columns() * k }],
+            left: vec![0.0; domain.rows() * k],
+            right: vec![0.0; self.form.model.right_rows(domain) * k],
         });
         let singular_values = self.form.product(k, &kept.left, &kept.right)?.singular_values().unwrap_or_default();
         Ok(TrialSolution {
@@ -364,12 +383,17 @@ impl<'a> TrialWatch<'a> {
 
 /// Sums of squares over training measurements, weighted, and over held-out ones; about the mean of the training
 /// measurements where residuals are centred.
-fn squares(form: Form, e: &[f64], weights: &[f64], held_out: &[usize]) -> (f64, f64) {
+fn squares(form: &Form, e: &[f64], weights: &[f64], held_out: &[usize]) -> (f64, f64) {
     let centre = if form.centred { weighted_mean(e, weights) } else { 0.0 };
     let square = |e: f64| (e - centre) * (e - centre);
     // A weight of 0 must hide even an infinite residual.
     let training = e.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(e, w)| w * square(*e)).sum();
     (training, held_out.iter().map(|&i| square(e[i])).sum())
+}
+
+/// √(part/whole), and 0 where there is no part, whatever the whole is.
+fn ratio(part: f64, whole: f64) -> f64 {
+    if part == 0.0 { 0.0 } else { (part / whole).sqrt() }
 }
 
 /// The first `k` columns.

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
-use crate::problem::Shape;
+use crate::models::Model;
+use crate::problem::Domain;
 
 /// More solves than this in one directory are a slip of the keyboard, or better cut into several sweeps.
 const MOST_SOLVES: usize = 1_000_000;
@@ -80,7 +81,7 @@ pub struct Cell {
 impl Cell {
     /// n r − r(r−1)/2: with fewer measurements than this no method can succeed.
     pub fn degrees_of_freedom(&self) -> usize {
-        Shape::psd(self.n).degrees_of_freedom(self.rank)
+        Model::psd().degrees_of_freedom(&Domain::symmetric(self.n), self.rank)
     }
 }
 
@@ -232,7 +233,7 @@ impl Grid {
             return Err(Error::invalid("condition_number", kappa, "1 where the rank is 1", fix));
         }
         for &n in &self.n {
-            Shape::psd(n).validate()?;
+            Domain::symmetric(n).validate()?;
         }
         if self.repetitions == 0 {
             return Err(Error::invalid("repetitions", 0, "at least 1", "20 give rates to about ±0.2"));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::solver::Status;
+use crate::solver::{Difference, Identity, Status};
 use crate::sweep::Outcome;
 
 /// An open journal, locked against a second sweep into the same directory.
@@ -53,8 +53,9 @@ impl Journal {
         let mut outcomes = vec![None; solves];
         let mut lines = text.lines().enumerate();
         if let Some((_, first)) = lines.next() {
-            let old = serde_json::from_str(first).map_err(|_| no_journal(path, "a first line that is no plan"))?;
-            compare(&old, plan)?;
+            let old: Map<String, Value> =
+                serde_json::from_str(first).map_err(|_| no_journal(path, "a first line that is no plan"))?;
+            compare(&Value::Object(old), plan)?;
         }
         for (at, line) in lines {
             if let Some(remark) = line.strip_prefix('#') {
@@ -110,17 +111,13 @@ fn no_journal(path: &Path, found: impl Into<String>) -> Error {
 }
 
 /// Both plans are compared as they read back from text, so that a rounded last digit is no difference.
-fn compare(old: &Map<String, Value>, plan: &Map<String, Value>) -> Result<()> {
-    let plan: Map<String, Value> = serde_json::from_str(&Value::Object(plan.clone()).to_string()).unwrap_or_default();
-    let missing = Value::Null;
-    let differs = plan.keys().chain(old.keys()).find(|key| plan.get(*key) != old.get(*key));
-    let Some(key) = differs else { return Ok(()) };
-    Err(Error::invalid(
-        key,
-        plan.get(key).unwrap_or(&missing),
-        format!("{}, as the sweep in this directory began", old.get(key).unwrap_or(&missing)),
-        "give the same settings to go on with it, another --out, or --restart to begin anew",
-    ))
+fn compare(old: &Value, plan: &Map<String, Value>) -> Result<()> {
+    let plan: Value = serde_json::from_str(&Value::Object(plan.clone()).to_string()).unwrap_or_default();
+    let Some(Difference { name, then, now }) = Identity::from(old).difference(&Identity::from(&plan)) else {
+        return Ok(());
+    };
+    let fix = "give the same settings to go on with it, another --out, or --restart to begin anew";
+    Err(Error::invalid(name, now, format!("{then}, as the sweep in this directory began"), fix))
 }
 
 /// Numbers are written with as many digits as bring back the same bits.

@@ -13,7 +13,7 @@ use crate::host;
 use crate::methods::Method;
 use crate::operators::{Dense, Operator};
 use crate::problem::random::{Purpose, normals};
-use crate::problem::{Shape, Truth, synthetic};
+use crate::problem::{Domain, Truth, synthetic};
 use crate::solver::{Problem, Progress, Settings, Solution, Solver, Status, Stop, Trial};
 use crate::sweep::schedule::{self, Group};
 use crate::sweep::{Cell, Grid, Seeds};
@@ -158,8 +158,8 @@ impl Sweep {
             if pending.is_empty() {
                 continue;
             }
-            let shape = Shape::psd(group.n);
-            let operator = Arc::new(Dense::gaussian(shape, group.rows, group.operator_seed)?);
+            let domain = Domain::symmetric(group.n);
+            let operator = Arc::new(Dense::gaussian(domain, group.rows, group.operator_seed)?);
             // Batches of equal size keep one loaded solver busy.
             let limit = schedule::batch_limit(&self.grid, &self.cells, group, self.batch);
             let size = pending.len().div_ceil(pending.len().div_ceil(limit));
@@ -237,7 +237,7 @@ impl Sweep {
             .relative_error(self.grid.success)
             .max_iterations(self.grid.max_iterations)
             .stall_window(self.grid.stall_window);
-        let settings = Settings::new(Method::GradientDescent).precision(self.grid.precision).stop(stop).trials(trials);
+        let settings = Settings::new(Method::gd()).precision(self.grid.precision).stop(stop).trials(trials);
         Ok((problem, settings))
     }
 }

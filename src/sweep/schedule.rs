@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::backend::Backend;
 use crate::error::{Error, Result};
-use crate::problem::Shape;
+use crate::problem::Domain;
 use crate::sweep::{Cell, Grid};
 
 /// Solves on one operator.
@@ -110,7 +110,7 @@ fn trial_bytes(grid: &Grid, n: usize, rows: usize, search_rank: usize) -> f64 {
         crate::Precision::F64 => 8.0,
         crate::Precision::Mixed => 12.0,
     };
-    let (p, m, factor) = (Shape::psd(n).dimension() as f64, rows as f64, (n * search_rank) as f64);
+    let (p, m, factor) = (Domain::symmetric(n).dimension() as f64, rows as f64, (n * search_rank) as f64);
     (SHARDS + 2.0) * p * word + m * (6.0 * 8.0 + 3.0 * word) + factor * (4.0 * 8.0 + 3.0 * word)
 }
 
@@ -129,7 +129,7 @@ fn widest(grid: &Grid, cells: &[Cell], group: &Group) -> usize {
 pub(crate) fn memory_need(grid: &Grid, cells: &[Cell], groups: &[Group], limit: usize, backend: &Backend) -> f64 {
     let copies = if matches!(backend, Backend::Gpu(_)) { 2.0 } else { 1.0 };
     let need = |group: &Group| {
-        let operator = group.rows as f64 * Shape::psd(group.n).dimension() as f64 * 4.0 * copies;
+        let operator = group.rows as f64 * Domain::symmetric(group.n).dimension() as f64 * 4.0 * copies;
         let trials = batch_limit(grid, cells, group, limit).min(group.solves.len()) as f64;
         operator + trials * trial_bytes(grid, group.n, group.rows, widest(grid, cells, group))
     };

@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use lowrank::operators::{GpuForm, GpuNonzeros, GpuThin, GpuVectors, Operator, Storage};
-use lowrank::problem::{Factors, Shape};
+use lowrank::problem::{Domain, Factors};
 
 /// Numbers that f32 holds exactly: in [-1, 1), or of {−1, 0, 1}.
 fn numbers(count: usize, seed: u64, integers: bool) -> Vec<f64> {
@@ -25,21 +25,21 @@ pub enum Data {
 }
 
 pub struct ThinOperator {
-    pub shape: Shape,
+    pub domain: Domain,
     pub m: usize,
     pub data: Data,
     pub centred: bool,
 }
 
 impl ThinOperator {
-    pub fn vectors(shape: Shape, m: usize, q: usize, seed: u64, integers: bool) -> Self {
-        let n = if shape.is_symmetric() { shape.rows() } else { shape.rows() + shape.columns() };
+    pub fn vectors(domain: Domain, m: usize, q: usize, seed: u64, integers: bool) -> Self {
+        let n = if domain.is_symmetric() { domain.rows() } else { domain.rows() + domain.columns() };
         let values = numbers(m * q * n, seed, integers);
-        Self { shape, m, data: Data::Vectors { q, values, storage: Storage::F32 }, centred: false }
+        Self { domain, m, data: Data::Vectors { q, values, storage: Storage::F32 }, centred: false }
     }
 
     /// Lengths of rows and of measurements run from none to hundreds.
-    pub fn nonzeros(shape: Shape, m: usize, each: usize, seed: u64, integers: bool) -> Self {
+    pub fn nonzeros(domain: Domain, m: usize, each: usize, seed: u64, integers: bool) -> Self {
         let draws = numbers(3 * m * each, seed, false);
         let values = numbers(m * each, seed + 1, integers);
         let place = |draw: f64, size: usize| (((draw + 1.0) / 2.0).powi(3) * size as f64) as usize;
@@ -56,8 +56,8 @@ impl ThinOperator {
                 let at = i * each + j;
                 list.push((
                     i,
-                    place(draws[3 * at], shape.rows()),
-                    place(draws[3 * at + 1], shape.columns()),
+                    place(draws[3 * at], domain.rows()),
+                    place(draws[3 * at + 1], domain.columns()),
                     values[at],
                 ));
             }
@@ -66,17 +66,17 @@ impl ThinOperator {
             // Even ones: what stands beside the diagonal of a symmetric matrix is half of them.
             list.iter_mut().for_each(|nonzero: &mut (usize, usize, usize, f64)| nonzero.3 *= 2.0);
         }
-        Self { shape, m, data: Data::Nonzeros { list, ones: false }, centred: false }
+        Self { domain, m, data: Data::Nonzeros { list, ones: false }, centred: false }
     }
 
     /// One entry each, all ones.
-    pub fn entries(shape: Shape, m: usize, seed: u64) -> Self {
+    pub fn entries(domain: Domain, m: usize, seed: u64) -> Self {
         let draws = numbers(2 * m, seed, false);
         let place = |draw: f64, size: usize| (((draw + 1.0) / 2.0).powi(3) * size as f64) as usize;
         let list = (0..m)
-            .map(|i| (i, place(draws[2 * i], shape.rows()), place(draws[2 * i + 1], shape.columns()), 1.0))
+            .map(|i| (i, place(draws[2 * i], domain.rows()), place(draws[2 * i + 1], domain.columns()), 1.0))
             .collect();
-        Self { shape, m, data: Data::Nonzeros { list, ones: true }, centred: false }
+        Self { domain, m, data: Data::Nonzeros { list, ones: true }, centred: false }
     }
 
     pub fn stored(mut self, to: Storage) -> Self {
@@ -91,7 +91,7 @@ impl ThinOperator {
     }
 
     fn product(&self, i: usize, view: impl Fn(usize, usize) -> f64) -> f64 {
-        let (a, n2) = (self.sensing_matrix(i), self.shape.columns());
+        let (a, n2) = (self.sensing_matrix(i), self.domain.columns());
         a.iter().enumerate().filter(|(_, v)| **v != 0.0).map(|(at, v)| v * view(at / n2, at % n2)).sum()
     }
 }
@@ -101,8 +101,8 @@ impl Operator for ThinOperator {
         "thin-test"
     }
 
-    fn shape(&self) -> Shape {
-        self.shape
+    fn domain(&self) -> Domain {
+        self.domain
     }
 
     fn measurements(&self) -> usize {
@@ -114,8 +114,8 @@ impl Operator for ThinOperator {
     }
 
     fn sensing_matrix(&self, i: usize) -> Vec<f64> {
-        let (n1, n2) = (self.shape.rows(), self.shape.columns());
-        let symmetric = self.shape.is_symmetric();
+        let (n1, n2) = (self.domain.rows(), self.domain.columns());
+        let symmetric = self.domain.is_symmetric();
         let mut full = vec![0.0; n1 * n2];
         match &self.data {
             Data::Vectors { q, values, .. } => {
@@ -152,7 +152,7 @@ impl Operator for ThinOperator {
     }
 
     fn adjoint_apply(&self, _shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        let (n1, n2, k) = (self.shape.rows(), self.shape.columns(), applied.search_rank());
+        let (n1, n2, k) = (self.domain.rows(), self.domain.columns(), applied.search_rank());
         for (trial, residual) in residual.chunks(self.m).enumerate() {
             for (i, r) in residual.iter().enumerate() {
                 for (at, a) in self.sensing_matrix(i).iter().enumerate() {
@@ -165,7 +165,7 @@ impl Operator for ThinOperator {
     }
 
     fn adjoint_apply_transposed(&self, _shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        let (n2, k) = (self.shape.columns(), applied.search_rank());
+        let (n2, k) = (self.domain.columns(), applied.search_rank());
         for (trial, residual) in residual.chunks(self.m).enumerate() {
             for (i, r) in residual.iter().enumerate() {
                 for (at, a) in self.sensing_matrix(i).iter().enumerate() {

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use libtest_mimic::Failed;
-use lowrank::engine::{Engine, Evaluation, Load};
+use lowrank::engine::{Engine, Load};
 use lowrank::gpu::{Device, Options, load};
-use lowrank::methods::Recipe;
+use lowrank::methods::{Context, Method};
 use lowrank::operators::{Dense, GradientOutput, GradientRequest, Layout, Loss, Operator};
-use lowrank::problem::{Factors, Shape};
+use lowrank::problem::{Domain, Factors};
+use lowrank::tape::{Program, Sides, Tape};
+
+use crate::running::{Evaluator, Gradient, Running};
 
 pub type Outcome = Result<(), Failed>;
 
@@ -42,10 +45,10 @@ impl Case {
     pub fn new(n: usize, m: usize, k: usize, batch: usize) -> Self {
         let mut stream = Stream(9);
         Self {
-            operator: Arc::new(Dense::gaussian(Shape::psd(n), m, 3).expect("a small operator")),
+            operator: Arc::new(Dense::gaussian(Domain::symmetric(n), m, 3).expect("a small operator")),
             k,
             batch,
-            factors: Factors::symmetric(batch, n, k, stream.take(batch * n * k)).expect("sizes"),
+            factors: Factors::single(batch, n, k, stream.take(batch * n * k)).expect("sizes"),
             target: stream.take(batch * m),
             weights: stream.take(batch * m).into_iter().map(f64::abs).collect(),
             steps: stream.take(batch).into_iter().map(|s| s.abs() / (8 * m * n) as f64).collect(),
@@ -59,13 +62,13 @@ impl Case {
 
     /// Trial `trial` alone.
     pub fn single(&self, trial: usize) -> Self {
-        let (n, m) = (self.operator.shape().rows(), self.operator.measurements());
+        let (n, m) = (self.operator.domain().rows(), self.operator.measurements());
         let rows = trial * m..(trial + 1) * m;
         Self {
             operator: Arc::clone(&self.operator),
             k: self.k,
             batch: 1,
-            factors: Factors::symmetric(1, n, self.k, self.factors.left(trial).as_slice().to_vec()).expect("sizes"),
+            factors: Factors::single(1, n, self.k, self.factors.left(trial).as_slice().to_vec()).expect("sizes"),
             target: self.target[rows.clone()].to_vec(),
             weights: self.weights[rows].to_vec(),
             steps: vec![self.steps[trial]],
@@ -73,44 +76,73 @@ impl Case {
         }
     }
 
-    /// Loaded, in paranoid mode.
-    pub fn load(&self, device: &Device, options: Options) -> Result<Box<dyn Engine>, lowrank::Error> {
-        let problem = Load {
+    /// In paranoid mode.
+    pub fn load_program(
+        &self,
+        device: &Device,
+        options: Options,
+        program: Arc<Program>,
+    ) -> Result<Box<dyn Engine>, lowrank::Error> {
+        let load_of = Load {
             operator: self.operator.clone(),
-            recipe: Recipe::default(),
-            driven: None,
+            program,
+            increments: None,
             batch: self.batch,
-            search_rank: self.k,
-            signature: None,
             variant: self.variant.clone(),
         };
-        let mut engine = load(device, &problem, &Options { paranoid: true, ..options })?;
-        engine.set_observations(&self.target, &self.weights)?;
-        engine.set_steps(&self.steps)?;
-        engine.set_factors(&self.factors)?;
-        Ok(engine)
+        load(device, &load_of, &Options { paranoid: true, ..options })
+    }
+
+    /// Gradient descent, ready to run.
+    pub fn load(&self, device: &Device, options: Options) -> Result<Running<'static>, lowrank::Error> {
+        let domain = self.operator.domain();
+        let model = lowrank::Model::natural(&domain);
+        let mut tape = Tape::new(model.recorded(), domain, self.k, Loss::Square, false, false);
+        Method::from(Method::gd()).record(&mut tape, &Context { undamped: false, floor: 0.0 })?;
+        let program = Arc::new(tape.finish());
+        let engine = self.load_program(device, options, program.clone())?;
+        let mut running = Running { engine, program };
+        running.put("observations", &self.target)?;
+        running.put("weights", &self.weights)?;
+        running.put("step_size", &self.steps)?;
+        running.put("factors", self.factors.left_data())?;
+        Ok(running)
+    }
+
+    /// What evaluates at points like this one, a single factor or a pair.
+    pub fn evaluator(
+        &self,
+        device: &Device,
+        options: Options,
+        point: &Factors,
+    ) -> Result<Evaluator<'static>, lowrank::Error> {
+        let sides = if point.is_single() { Sides::One } else { Sides::Left };
+        let load = |program| self.load_program(device, options, program);
+        let mut evaluator = Evaluator::new(self.operator.as_ref(), self.k, sides, load)?;
+        evaluator.observe(&self.target, &self.weights)?;
+        Ok(evaluator)
     }
 
     /// A true pair (L, R) and another factor V.
     pub fn pair(&self) -> (Factors, Factors) {
-        let (shape, mut stream) = (self.operator.shape(), Stream(77));
-        let size = self.batch * shape.rows() * self.k;
-        let pair = Factors::pair(self.batch, shape, self.k, stream.take(size), stream.take(size)).expect("sizes");
-        (pair, Factors::symmetric(self.batch, shape.rows(), self.k, stream.take(size)).expect("sizes"))
+        let (domain, mut stream) = (self.operator.domain(), Stream(77));
+        let size = self.batch * domain.rows() * self.k;
+        let pair = Factors::pair(self.batch, domain, self.k, stream.take(size), stream.take(size)).expect("sizes");
+        (pair, Factors::single(self.batch, domain.rows(), self.k, stream.take(size)).expect("sizes"))
     }
 
     /// The gradient as the operator's own f64 functions give it.
-    pub fn expected(&self, point: &Factors, applied: &Factors) -> Evaluation {
+    pub fn expected(&self, point: &Factors, applied: &Factors) -> Gradient {
         gradient(self.operator.as_ref(), point, applied, &self.target, &self.weights)
     }
 
     /// Bounds on the rounding errors of `residual` and `left` in f32, from the data: u·(number of roundings) times
     /// the sums of absolute values, and the residual's own error carried through the adjoint.
-    pub fn bounds(&self, point: &Factors, applied: &Factors, expected: &Evaluation) -> Evaluation {
-        let (n, m, k) = (self.operator.shape().rows(), self.operator.measurements(), self.k);
-        let p = self.operator.shape().dimension();
+    pub fn bounds(&self, point: &Factors, applied: &Factors, expected: &Gradient) -> Gradient {
+        let (n, m, k) = (self.operator.domain().rows(), self.operator.measurements(), self.k);
+        let p = self.operator.domain().dimension();
         let rows: Vec<f64> = (0..m).flat_map(|i| self.operator.packed_row(i)).map(f64::abs).collect();
-        let magnitude = Dense::from_rows(Shape::psd(n), Layout::Packed, &rows).expect("the same sizes");
+        let magnitude = Dense::from_rows(Domain::symmetric(n), Layout::Packed, &rows).expect("the same sizes");
         let (point, applied) = (absolute(point), absolute(applied));
         let unit = f64::from(f32::EPSILON) / 2.0;
         // A row's products are added by 64 threads or more, whose sums are added by trees and chains of 32 or fewer.
@@ -135,15 +167,15 @@ impl Case {
                 .collect();
             magnitude.adjoint_apply(shard, &r, &applied, &mut left);
         }
-        Evaluation { residual, left, right: Vec::new() }
+        Gradient { residual, left, right: Vec::new() }
     }
 }
 
 pub fn absolute(factors: &Factors) -> Factors {
-    let shape = Shape::psd(factors.rows());
+    let domain = Domain::symmetric(factors.rows());
     let abs = |data: &[f64]| data.iter().map(|v| v.abs()).collect::<Vec<f64>>();
     let (left, right) = (abs(factors.left_data()), abs(factors.right_data()));
-    Factors::pair(factors.batch(), shape, factors.search_rank(), left, right).expect("sizes")
+    Factors::pair(factors.batch(), domain, factors.search_rank(), left, right).expect("sizes")
 }
 
 /// All shards of the operator's own gradient, in f64.
@@ -153,7 +185,7 @@ pub fn gradient(
     applied: &Factors,
     target: &[f64],
     weights: &[f64],
-) -> Evaluation {
+) -> Gradient {
     let (batch, m) = (point.batch(), operator.measurements());
     let mut residual = vec![0.0; batch * m];
     let mut left = vec![0.0; batch * point.rows() * point.search_rank()];
@@ -175,7 +207,7 @@ pub fn gradient(
             residual[b * m + range.start..b * m + range.end].copy_from_slice(part);
         }
     }
-    Evaluation { residual, left, right: Vec::new() }
+    Gradient { residual, left, right: Vec::new() }
 }
 
 pub fn within(what: &str, found: &[f64], expected: &[f64], bound: &[f64]) -> Outcome {
@@ -200,13 +232,18 @@ pub fn same(what: &str, found: &[f64], expected: &[f64]) -> Outcome {
     }
 }
 
-pub fn check_gradient(case: &Case, engine: &mut dyn Engine, point: &Factors, applied: &Factors) -> Outcome {
+/// At a point, as an engine of its own gives it.
+pub fn check_gradient(case: &Case, device: &Device, options: &Options, point: &Factors, applied: &Factors) -> Outcome {
+    check_evaluation(case, &mut case.evaluator(device, options.clone(), point)?, point, applied)
+}
+
+pub fn check_evaluation(case: &Case, engine: &mut Evaluator<'_>, point: &Factors, applied: &Factors) -> Outcome {
     let found = engine.evaluate(point, applied)?;
     let expected = case.expected(point, applied);
     let bounds = case.bounds(point, applied, &expected);
     let label = format!(
         "n {} m {} k {} batch {}",
-        case.operator.shape().rows(),
+        case.operator.domain().rows(),
         case.operator.measurements(),
         case.k,
         case.batch
@@ -216,14 +253,16 @@ pub fn check_gradient(case: &Case, engine: &mut dyn Engine, point: &Factors, app
     if found.right.is_empty() { Ok(()) } else { Err("a symmetric model has no right gradient".into()) }
 }
 
-/// One iteration from the case's factors is U − step·D for the active trials, with D as `evaluate` gives it.
-pub fn check_step(case: &Case, engine: &mut dyn Engine, active: &[bool]) -> Outcome {
-    let gradient = engine.evaluate(&case.factors, &case.factors)?;
-    // Another evaluation, so that a kernel that leaves something out does not find the right numbers of the last one.
-    let (pair, applied) = case.pair();
-    engine.evaluate(&pair, &applied)?;
+/// One iteration from the case's factors is U − step·D for the active trials, with D as an evaluation gives it.
+pub fn check_step(case: &Case, device: &Device, active: &[bool]) -> Outcome {
+    let gradient = case.evaluator(device, Options::default(), &case.factors)?.evaluate(&case.factors, &case.factors)?;
+    let mut engine = case.load(device, Options::default())?;
+    // From elsewhere first, so that a kernel that leaves something out does not find the right numbers of the last one.
+    engine.put("factors", case.pair().0.left_data())?;
+    engine.run(1)?;
+    engine.put("factors", case.factors.left_data())?;
     engine.set_active(active)?;
-    engine.advance(1)?;
+    engine.run(1)?;
     let old = case.factors.left_data();
     let step = |at: usize| {
         let trial = at / (old.len() / case.batch);
@@ -237,5 +276,5 @@ pub fn check_step(case: &Case, engine: &mut dyn Engine, active: &[bool]) -> Outc
             step => f64::from(f32::EPSILON) * (old[at].abs() + 2.0 * (step * gradient.left[at]).abs()),
         })
         .collect();
-    within("factor", engine.factors()?.left_data(), &expected, &bound)
+    within("factor", &engine.factors()?, &expected, &bound)
 }

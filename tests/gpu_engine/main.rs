@@ -3,17 +3,19 @@
 
 mod case;
 mod refusals;
+#[path = "../common/running.rs"]
+mod running;
 mod streaming;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use case::{Case, Outcome, Stream, check_gradient, check_step, same, within};
+use case::{Case, Outcome, Stream, check_evaluation, check_gradient, check_step, same, within};
 use libtest_mimic::{Arguments, Failed, Trial};
 use lowrank::Precision;
 use lowrank::gpu::{Device, Options, variants};
 use lowrank::operators::{Dense, Layout, Operator};
-use lowrank::problem::{Factors, Shape};
+use lowrank::problem::{Domain, Factors};
 use refusals::{by_name, host_only, lost, wrong_sizes, wrong_variant};
 use streaming::{running_out_streams, streams, streams_from_a_file, streams_other_types, streams_what_was_chosen};
 
@@ -56,9 +58,9 @@ fn main() -> ExitCode {
         ("a_frozen_trial_keeps_its_bits", |device| frozen(device, "two-kernel")),
         ("a_frozen_trial_keeps_its_bits_one_pass", |device| frozen(device, "one-pass")),
         ("a_frozen_trial_keeps_its_bits_tiled", |device| frozen(device, "tiled")),
-        ("advance_five_is_five_times_advance_one", five),
+        ("five_iterations_are_five_times_one", five),
         ("watching_changes_nothing", watching),
-        ("evaluate_leaves_the_factors_alone", evaluate_is_pure),
+        ("reading_leaves_the_factors_alone", reading_is_pure),
         ("weights_leave_measurements_out", weights),
         ("a_step_is_the_formula", one_step),
         ("wrong_sizes_are_refused", wrong_sizes),
@@ -82,18 +84,16 @@ fn main() -> ExitCode {
 fn agrees(device: &Device, n: usize) -> Outcome {
     for (m, k, batch) in [(1, 1, 1), (1, 3, 3), (3, n + 2, 1), (3, 1, 3), (257, 3, 1), (257, n + 2, 3), (33, 17, 9)] {
         let case = Case::new(n, m, k, batch);
-        let mut engine = case.load(device, Options::default())?;
-        check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+        check_gradient(&case, device, &Options::default(), &case.factors, &case.factors)?;
         let (pair, applied) = case.pair();
-        check_gradient(&case, engine.as_mut(), &pair, &applied)?;
+        check_gradient(&case, device, &Options::default(), &pair, &applied)?;
     }
     Ok(())
 }
 
 fn many_measurements(device: &Device) -> Outcome {
     let case = Case::new(2, 65_537, 2, 2);
-    let mut engine = case.load(device, Options::default())?;
-    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)
+    check_gradient(&case, device, &Options::default(), &case.factors, &case.factors)
 }
 
 fn exact_on_integers(device: &Device) -> Outcome {
@@ -102,16 +102,15 @@ fn exact_on_integers(device: &Device) -> Outcome {
         let integers = |values: Vec<f64>| values.into_iter().map(|v| (2.0 * v).round()).collect::<Vec<f64>>();
         let mut stream = Stream(4);
         let rows = integers(stream.take(m * n * (n + 1) / 2));
-        case.operator = Arc::new(Dense::from_rows(Shape::psd(n), Layout::Packed, &rows)?);
+        case.operator = Arc::new(Dense::from_rows(Domain::symmetric(n), Layout::Packed, &rows)?);
         let size = batch * n * k;
-        case.factors = Factors::symmetric(batch, n, k, integers(stream.take(size)))?;
+        case.factors = Factors::single(batch, n, k, integers(stream.take(size)))?;
         case.target = integers(case.target);
         case.weights = integers(case.weights);
-        let shape = case.operator.shape();
-        let pair = Factors::pair(batch, shape, k, integers(stream.take(size)), integers(stream.take(size)))?;
-        let mut engine = case.load(device, Options::default())?;
+        let domain = case.operator.domain();
+        let pair = Factors::pair(batch, domain, k, integers(stream.take(size)), integers(stream.take(size)))?;
         for point in [&case.factors, &pair] {
-            let found = engine.evaluate(point, &case.factors)?;
+            let found = case.evaluator(device, Options::default(), point)?.evaluate(point, &case.factors)?;
             let expected = case.expected(point, &case.factors);
             let largest = expected.left.iter().fold(0.0_f64, |all, v| all.max(v.abs()));
             assert!(largest < f64::from(1 << 24), "the case is too large to be exact");
@@ -134,7 +133,7 @@ fn every_variant(device: &Device) -> Outcome {
         for name in names {
             let case = Case::new(n, m, 3, 2).forced(&name);
             let mut engine = case.load(device, Options::default())?;
-            check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+            check_gradient(&case, device, &Options::default(), &case.factors, &case.factors)?;
             // What is reported loads the same kernels again.
             let reported = engine.info().variant.clone();
             if !reported.starts_with("dense/") {
@@ -142,7 +141,7 @@ fn every_variant(device: &Device) -> Outcome {
             }
             let again = Case::new(n, m, 3, 2).forced(&reported);
             let mut again = again.load(device, Options::default())?;
-            let (found, expected) = (again.residuals()?, engine.residuals()?);
+            let (found, expected) = (again.residual()?, engine.residual()?);
             same(&format!("{reported} for {name}"), &found, &expected)?;
             if again.info() != engine.info() {
                 return Err(format!("{name}: {:?} is not {:?}", again.info(), engine.info()).into());
@@ -154,10 +153,10 @@ fn every_variant(device: &Device) -> Outcome {
 
 /// Rows in flight and the sizes of tiles are about speed: a trial's sums are added in the same order.
 fn same_bits(device: &Device) -> Outcome {
-    let run = |variant: &str| -> Result<Factors, Failed> {
+    let run = |variant: &str| -> Result<Vec<f64>, Failed> {
         let case = Case::new(37, 203, 3, 3).forced(variant);
         let mut engine = case.load(device, Options::default())?;
-        engine.advance(3)?;
+        engine.run(3)?;
         Ok(engine.factors()?)
     };
     for [one, other] in [
@@ -166,7 +165,7 @@ fn same_bits(device: &Device) -> Outcome {
         ["row-resident/256x1", "row-resident/256x4"],
         ["tiled/4", "tiled/8"],
     ] {
-        same(other, run(one)?.left_data(), run(other)?.left_data())?;
+        same(other, &run(one)?, &run(other)?)?;
     }
     Ok(())
 }
@@ -174,8 +173,9 @@ fn same_bits(device: &Device) -> Outcome {
 /// Enough data to be worth it: the choice and its times are reported, and a run goes on with the winner.
 fn timed(device: &Device) -> Outcome {
     let case = Case::new(61, 700, 2, 1);
-    let mut engine = case.load(device, Options { panel_bytes: Some(1 << 20), ..Options::default() })?;
-    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+    let options = Options { panel_bytes: Some(1 << 20), retune: true, ..Options::default() };
+    let engine = case.load(device, options.clone())?;
+    check_gradient(&case, device, &options, &case.factors, &case.factors)?;
     let info = engine.info();
     let chosen = info.variant.strip_prefix("dense/").ok_or("no operator in the name")?;
     let positive = info.candidates.iter().all(|candidate| candidate.milliseconds > 0.0);
@@ -192,14 +192,14 @@ fn timed(device: &Device) -> Outcome {
 fn panels_change_nothing(device: &Device, variant: &str) -> Outcome {
     // 61·62/2 = 1891 numbers, padded to 1920 words a row.
     let case = Case::new(61, 257, 3, 3).forced(variant);
-    let mut whole = case.load(device, Options::default())?;
-    let expected = whole.evaluate(&case.factors, &case.factors)?;
+    let evaluator = |panel_bytes| case.evaluator(device, Options { panel_bytes, ..Options::default() }, &case.factors);
+    let expected = evaluator(None)?.evaluate(&case.factors, &case.factors)?;
     for (panel_bytes, panels) in [(1, 257), (7 * 1920 * 4, 37), (1 << 30, 1)] {
-        let mut engine = case.load(device, Options { panel_bytes: Some(panel_bytes), ..Options::default() })?;
-        if engine.info().panels != panels {
-            return Err(format!("{} panels instead of {panels}", engine.info().panels).into());
+        let mut engine = evaluator(Some(panel_bytes))?;
+        if engine.running.info().panels != panels {
+            return Err(format!("{} panels instead of {panels}", engine.running.info().panels).into());
         }
-        check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+        check_evaluation(&case, &mut engine, &case.factors, &case.factors)?;
         // A split adds its rows in the same order whatever the panels are.
         let found = engine.evaluate(&case.factors, &case.factors)?;
         same("residual", &found.residual, &expected.residual)?;
@@ -212,13 +212,13 @@ fn a_batch_is_its_singles(device: &Device, variant: &str, batches: &[usize]) -> 
     for &batch in batches {
         let case = Case::new(17, 129, 3, batch).forced(variant);
         let mut engine = case.load(device, Options::default())?;
-        engine.advance(3)?;
-        let (residuals, factors) = (engine.residuals()?, engine.factors()?);
+        engine.run(3)?;
+        let (residuals, factors) = (engine.residual()?, engine.factors()?);
         for trial in 0..batch {
             let mut alone = case.single(trial).load(device, Options::default())?;
-            alone.advance(3)?;
-            same("residual", &residuals[trial * 129..(trial + 1) * 129], &alone.residuals()?)?;
-            same("factor", factors.left(trial).as_slice(), alone.factors()?.left_data())?;
+            alone.run(3)?;
+            same("residual", &residuals[trial * 129..(trial + 1) * 129], &alone.residual()?)?;
+            same("factor", &factors[trial * 51..(trial + 1) * 51], &alone.factors()?)?;
         }
     }
     Ok(())
@@ -226,12 +226,12 @@ fn a_batch_is_its_singles(device: &Device, variant: &str, batches: &[usize]) -> 
 
 fn repeats(device: &Device) -> Outcome {
     let case = Case::new(17, 129, 3, 2);
-    let run = || -> Result<Factors, Failed> {
+    let run = || -> Result<Vec<f64>, Failed> {
         let mut engine = case.load(device, Options::default())?;
-        engine.advance(7)?;
+        engine.run(7)?;
         Ok(engine.factors()?)
     };
-    same("factors", run()?.left_data(), run()?.left_data())
+    same("factors", &run()?, &run()?)
 }
 
 /// A second engine of the same sizes compiles nothing; one of other sizes compiles its own.
@@ -240,7 +240,7 @@ fn compiled_once(_: &Device) -> Outcome {
     let device = &Device::open(None)?;
     let mut counts = Vec::new();
     for n in [17, 17, 19] {
-        Case::new(n, 129, 3, 2).load(device, Options::default())?.advance(1)?;
+        Case::new(n, 129, 3, 2).load(device, Options::default())?.run(1)?;
         counts.push(device.kernels());
     }
     if counts[0] > 0 && counts[1] == counts[0] && counts[2] > counts[1] {
@@ -252,69 +252,72 @@ fn compiled_once(_: &Device) -> Outcome {
 fn frozen(device: &Device, variant: &str) -> Outcome {
     let case = Case::new(17, 129, 3, 9).forced(variant);
     let mut engine = case.load(device, Options::default())?;
-    engine.advance(1)?;
+    engine.run(1)?;
     let before = engine.factors()?;
     let active: Vec<bool> = (0..9).map(|trial| trial % 4 == 1).collect();
     engine.set_active(&active)?;
-    engine.advance(2)?;
+    engine.run(2)?;
     let after = engine.factors()?;
     let mut all = case.load(device, Options::default())?;
-    all.advance(3)?;
+    all.run(3)?;
     let expected = all.factors()?;
     for (trial, &active) in active.iter().enumerate() {
         let source = if active { &expected } else { &before };
-        same("factor", after.left(trial).as_slice(), source.left(trial).as_slice())?;
+        let own = trial * 51..(trial + 1) * 51;
+        same("factor", &after[own.clone()], &source[own])?;
     }
     engine.set_active(&[false; 9])?;
-    engine.advance(2)?;
-    engine.residuals()?;
-    same("all frozen", engine.factors()?.left_data(), after.left_data())
+    engine.run(2)?;
+    engine.residual()?;
+    same("all frozen", &engine.factors()?, &after)
 }
 
 fn five(device: &Device) -> Outcome {
     let case = Case::new(17, 129, 3, 2);
     let mut at_once = case.load(device, Options::default())?;
-    at_once.advance(5)?;
+    at_once.run(5)?;
     let mut one_by_one = case.load(device, Options::default())?;
     for _ in 0..5 {
-        one_by_one.advance(1)?;
+        one_by_one.run(1)?;
     }
-    same("factors", at_once.factors()?.left_data(), one_by_one.factors()?.left_data())
+    same("factors", &at_once.factors()?, &one_by_one.factors()?)
 }
 
 fn watching(device: &Device) -> Outcome {
     let case = Case::new(17, 129, 3, 2);
     let mut unseen = case.load(device, Options::default())?;
-    unseen.advance(4)?;
+    unseen.run(4)?;
     let mut watched = case.load(device, Options::default())?;
-    watched.residuals()?;
-    watched.advance(1)?;
-    watched.residuals()?;
-    watched.evaluate(&case.factors, &case.factors)?;
-    watched.advance(2)?;
-    let first = watched.residuals()?;
-    same("residuals", &watched.residuals()?, &first)?;
+    watched.residual()?;
+    watched.run(1)?;
+    watched.residual()?;
+    // Another engine on the same device.
+    case.evaluator(device, Options::default(), &case.factors)?.evaluate(&case.factors, &case.factors)?;
+    watched.run(2)?;
+    let first = watched.residual()?;
+    same("residuals", &watched.residual()?, &first)?;
     watched.set_active(&[true, true])?;
-    watched.advance(1)?;
-    same("factors", watched.factors()?.left_data(), unseen.factors()?.left_data())?;
+    watched.run(1)?;
+    same("factors", &watched.factors()?, &unseen.factors()?)?;
     // New observations make a gradient stale.
-    watched.residuals()?;
-    watched.set_observations(&vec![0.0; 2 * 129], &vec![1.0; 2 * 129])?;
-    unseen.set_observations(&vec![0.0; 2 * 129], &vec![1.0; 2 * 129])?;
-    watched.advance(1)?;
-    unseen.advance(1)?;
-    same("new observations", watched.factors()?.left_data(), unseen.factors()?.left_data())
+    watched.residual()?;
+    for engine in [&mut watched, &mut unseen] {
+        engine.put("observations", &[0.0; 2 * 129])?;
+        engine.put("weights", &[1.0; 2 * 129])?;
+    }
+    watched.run(1)?;
+    unseen.run(1)?;
+    same("new observations", &watched.factors()?, &unseen.factors()?)
 }
 
-fn evaluate_is_pure(device: &Device) -> Outcome {
+fn reading_is_pure(device: &Device) -> Outcome {
     let case = Case::new(17, 129, 3, 2);
     let mut engine = case.load(device, Options::default())?;
     engine.set_active(&[true, false])?;
-    let (pair, applied) = case.pair();
-    check_gradient(&case, engine.as_mut(), &pair, &applied)?;
-    same("factors", engine.factors()?.left_data(), case.factors.left_data())?;
-    engine.advance(1)?;
-    same("frozen factor", engine.factors()?.left(1).as_slice(), case.factors.left(1).as_slice())
+    engine.residual()?;
+    same("factors", &engine.factors()?, case.factors.left_data())?;
+    engine.run(1)?;
+    same("frozen factor", &engine.factors()?[51..], case.factors.left(1).as_slice())
 }
 
 fn weights(device: &Device) -> Outcome {
@@ -322,19 +325,19 @@ fn weights(device: &Device) -> Outcome {
     for (at, weight) in case.weights.iter_mut().enumerate() {
         *weight = f64::from(u8::from(at % 129 < 64));
     }
-    let mut engine = case.load(device, Options::default())?;
+    let mut engine = case.evaluator(device, Options::default(), &case.factors)?;
     let kept = engine.evaluate(&case.factors, &case.factors)?;
-    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+    check_evaluation(&case, &mut engine, &case.factors, &case.factors)?;
     for (at, target) in case.target.iter_mut().enumerate() {
         *target = if at % 129 < 64 { *target } else { 1000.0 };
     }
-    engine.set_observations(&case.target, &case.weights)?;
+    engine.observe(&case.target, &case.weights)?;
     let changed = engine.evaluate(&case.factors, &case.factors)?;
-    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+    check_evaluation(&case, &mut engine, &case.factors, &case.factors)?;
     same("left", &changed.left, &kept.left)
 }
 
 fn one_step(device: &Device) -> Outcome {
     let case = Case::new(17, 129, 19, 3);
-    check_step(&case, case.load(device, Options::default())?.as_mut(), &[true, false, true])
+    check_step(&case, device, &[true, false, true])
 }

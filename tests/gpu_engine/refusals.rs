@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use lowrank::engine::Load;
 use lowrank::gpu::{Device, Options, list_adapters, load, wgpu};
-use lowrank::methods::Recipe;
-use lowrank::operators::{Dense, Operator};
-use lowrank::problem::{Factors, Shape};
+use lowrank::operators::{Dense, Loss, Operator};
+use lowrank::problem::{Domain, Factors};
+use lowrank::tape::{Evaluation, Sides};
 
-use crate::case::{Case, Outcome, check_gradient};
+use crate::case::{Case, Outcome, check_evaluation};
 
 pub fn wrong_variant(device: &Device) -> Outcome {
     for (name, wanted) in [("three-kernel", "one-pass"), ("tiled/5", "tiled/8"), ("one-pass/2048x1", "threads")] {
@@ -23,13 +23,16 @@ pub fn wrong_variant(device: &Device) -> Outcome {
 pub fn wrong_sizes(device: &Device) -> Outcome {
     let case = Case::new(5, 7, 2, 2);
     let mut engine = case.load(device, Options::default())?;
+    let point = case.pair().0;
+    let mut evaluator = case.evaluator(device, Options::default(), &point)?;
     let refused = [
-        engine.set_factors(&Factors::symmetric(1, 5, 2, vec![0.0; 10])?).is_err(),
-        engine.set_factors(&case.pair().0).is_err(),
-        engine.set_steps(&[1.0]).is_err(),
-        engine.set_observations(&[0.0; 13], &[0.0; 14]).is_err(),
+        engine.put("factors", &[0.0; 10]).is_err(),
+        engine.put("factors", &[0.0; 40]).is_err(),
+        engine.put("step_size", &[1.0]).is_err(),
+        engine.put("observations", &[0.0; 13]).is_err(),
+        engine.put("weights", &[0.0; 15]).is_err(),
         engine.set_active(&[true]).is_err(),
-        engine.evaluate(&case.factors, &Factors::symmetric(2, 5, 1, vec![0.0; 10])?).is_err(),
+        evaluator.evaluate(&point, &Factors::single(2, 5, 1, vec![0.0; 10])?).is_err(),
         Case::new(5, 7, 0, 1).load(device, Options::default()).is_err(),
         Case::new(5, 7, 1, 0).load(device, Options::default()).is_err(),
     ];
@@ -46,8 +49,8 @@ impl Operator for HostOnly {
     fn name(&self) -> &str {
         "host-only"
     }
-    fn shape(&self) -> Shape {
-        self.0.shape()
+    fn domain(&self) -> Domain {
+        self.0.domain()
     }
     fn measurements(&self) -> usize {
         self.0.measurements()
@@ -67,16 +70,9 @@ impl Operator for HostOnly {
 }
 
 pub fn host_only(device: &Device) -> Outcome {
-    let operator = Arc::new(HostOnly(Dense::gaussian(Shape::psd(3), 4, 1)?));
-    let problem = Load {
-        operator,
-        recipe: Recipe::default(),
-        driven: None,
-        batch: 1,
-        search_rank: 1,
-        signature: None,
-        variant: None,
-    };
+    let operator = Arc::new(HostOnly(Dense::gaussian(Domain::symmetric(3), 4, 1)?));
+    let program = Evaluation::new(Sides::One, operator.domain(), 1, Loss::Square).program;
+    let problem = Load { operator, program, increments: None, batch: 1, variant: None };
     match load(device, &problem, &Options::default()) {
         Err(error @ lowrank::Error::Unsupported { .. }) if error.to_string().contains("'cpu'") => Ok(()),
         other => Err(format!("{:?}", other.err()).into()),
@@ -97,14 +93,16 @@ pub fn lost(device: &Device) -> Outcome {
     let own = Device::from_wgpu(raw.clone(), queue, &adapter.get_info());
     let case = Case::new(5, 7, 2, 2);
     let mut engine = case.load(&own, Options::default())?;
-    check_gradient(&case, engine.as_mut(), &case.factors, &case.factors)?;
+    let mut evaluator = case.evaluator(&own, Options::default(), &case.factors)?;
+    check_evaluation(&case, &mut evaluator, &case.factors, &case.factors)?;
     raw.destroy();
     let outcomes = [
-        ("advance", engine.advance(1).err()),
-        ("residuals", engine.residuals().err()),
+        ("run", engine.run(1).err()),
+        ("residual", engine.residual().err()),
         ("factors", engine.factors().err()),
-        ("evaluate", engine.evaluate(&case.factors, &case.factors).err()),
-        ("set_steps", engine.set_steps(&case.steps).err()),
+        ("state", engine.engine.state().err()),
+        ("evaluate", evaluator.evaluate(&case.factors, &case.factors).err()),
+        ("step_size", engine.put("step_size", &case.steps).err()),
         ("load", case.load(&own, Options::default()).err()),
     ];
     for (call, error) in outcomes {

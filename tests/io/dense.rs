@@ -1,6 +1,6 @@
 use lowrank::operators::dense::{DenseFile, Normalization, OpenOptions};
 use lowrank::operators::{Dense, Layout, Operator, Storage};
-use lowrank::problem::{Model, Shape};
+use lowrank::problem::Domain;
 
 use crate::{Files, assert_refused, f32_bytes, f64_bytes, golden, npy};
 
@@ -20,7 +20,7 @@ const PACKED: [[f64; 3]; 3] = [[1.0, 3.0, 3.0], [0.5, -1.0, 8.0], [0.0, 3.0, 0.0
 fn numpy_matrices_are_symmetrised_and_the_user_is_told() {
     let file = defaults().open(golden("matrices.npy")).unwrap();
     assert_eq!((file.layout, file.shape.as_slice(), file.dtype.as_str()), (Layout::Full, &[3, 2, 2][..], "float64"));
-    assert_eq!((file.operator.shape(), file.operator.measurements()), (Shape::psd(2), 3));
+    assert_eq!((file.operator.domain(), file.operator.measurements()), (Domain::symmetric(2), 3));
     assert_eq!(file.operator.storage(), Storage::F64);
     for (i, row) in PACKED.iter().enumerate() {
         assert_eq!(file.operator.packed_row(i), row, "matrix {i}");
@@ -84,7 +84,7 @@ fn a_mapped_operator_computes_what_an_owned_one_does() {
     let files = Files::new();
     let single: Vec<f32> = PACKED.concat().iter().map(|&v| v as f32).collect();
     let mapped = open(&files, &npy("<f4", false, "(3, 3)", &f32_bytes(&single)), &defaults()).unwrap();
-    let owned = Dense::from_rows(Shape::psd(2), Layout::Packed, &single).unwrap();
+    let owned = Dense::from_rows(Domain::symmetric(2), Layout::Packed, &single).unwrap();
     assert_eq!((mapped.layout, mapped.notices.iter().filter(|n| n.contains("symmetric")).count()), (Layout::Packed, 0));
     for i in 0..3 {
         assert_eq!(mapped.operator.packed_row(i), owned.packed_row(i));
@@ -109,7 +109,7 @@ fn widths_with_two_readings_are_refused_until_a_flag_settles_them() {
             (OpenOptions { shape: Some((full, full)), ..defaults() }, full),
             (OpenOptions { shape: Some((packed, packed)), ..defaults() }, packed),
         ] {
-            assert_eq!(open(&files, &bytes, &options).unwrap().operator.shape(), Shape::psd(n), "{options:?}");
+            assert_eq!(open(&files, &bytes, &options).unwrap().operator.domain(), Domain::symmetric(n), "{options:?}");
         }
         assert_refused(
             open(
@@ -121,7 +121,7 @@ fn widths_with_two_readings_are_refused_until_a_flag_settles_them() {
         );
     }
     let one = npy("<f4", false, "(2, 1)", &f32_bytes(&[1.0, 2.0]));
-    assert_eq!(open(&files, &one, &defaults()).unwrap().operator.shape(), Shape::psd(1));
+    assert_eq!(open(&files, &one, &defaults()).unwrap().operator.domain(), Domain::symmetric(1));
 }
 
 #[test]
@@ -151,19 +151,19 @@ fn matrices_of_two_factors_and_of_both_signs_are_read() {
     let files = Files::new();
     let numbers: Vec<f64> = (1..=12).map(f64::from).collect();
     let bytes = npy("<f8", false, "(2, 2, 3)", &f64_bytes(&numbers));
-    let asymmetric = OpenOptions { model: Model::Asymmetric, ..defaults() };
+    let asymmetric = OpenOptions { symmetric: false, ..defaults() };
     let flat = npy("<f8", false, "(2, 6)", &f64_bytes(&numbers));
     let shaped = OpenOptions { shape: Some((2, 3)), ..asymmetric.clone() };
     for (bytes, options) in [(&bytes, &asymmetric), (&flat, &shaped)] {
         let operator = open(&files, bytes, options).unwrap().operator;
-        assert_eq!(operator.shape(), Shape::asymmetric(2, 3));
+        assert_eq!(operator.domain(), Domain::rectangular(2, 3));
         assert_eq!(operator.sensing_matrix(1), numbers[6..]);
     }
     assert_refused(open(&files, &flat, &asymmetric), &["shape", "--shape n1,n2"]);
     assert_refused(open(&files, &flat, &OpenOptions { shape: Some((2, 2)), ..asymmetric }), &["rows of 6", "4 (full)"]);
     let square = npy("<f8", false, "(2, 2, 2)", &f64_bytes(&[1.0; 8]));
-    let signed = open(&files, &square, &OpenOptions { model: Model::Signed, ..defaults() }).unwrap().operator;
-    assert_eq!(signed.shape(), Shape::signed(2));
+    let symmetric = open(&files, &square, &defaults()).unwrap().operator;
+    assert_eq!(symmetric.domain(), Domain::symmetric(2));
 }
 
 #[test]

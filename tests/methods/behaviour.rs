@@ -1,22 +1,22 @@
 //! What methods promise: rates that do not depend on the condition number, descent, invariances, averages.
 
-use lowrank::methods::{Parameters, StepRule};
+use lowrank::methods::{Named, StepRule};
 use lowrank::operators::{Dense, Loss};
-use lowrank::problem::{Factors, Shape, synthetic};
+use lowrank::problem::{Domain, Factors, synthetic};
 use lowrank::solver::Preprocess;
 use lowrank::{Backend, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop, Trial};
 
 fn psd(n: usize, rank: usize, kappa_of_m: f64, m: usize, seed: u64) -> Problem {
     let truth = synthetic::psd(n).rank(rank).condition_number(kappa_of_m.sqrt()).seed(seed).build().unwrap();
-    Problem::measure(Dense::gaussian(truth.shape(), m, seed + 100).unwrap(), truth).unwrap()
+    Problem::measure(Dense::gaussian(truth.domain(), m, seed + 100).unwrap(), truth).unwrap()
 }
 
 fn asymmetric(n1: usize, n2: usize, rank: usize, kappa_of_m: f64, m: usize, seed: u64) -> Problem {
     let truth = synthetic::asymmetric(n1, n2).rank(rank).condition_number(kappa_of_m).seed(seed).build().unwrap();
-    Problem::measure(Dense::gaussian(truth.shape(), m, seed + 100).unwrap(), truth).unwrap()
+    Problem::measure(Dense::gaussian(truth.domain(), m, seed + 100).unwrap(), truth).unwrap()
 }
 
-fn settings(method: Method, k: usize) -> Settings {
+fn settings(method: impl Into<Method>, k: usize) -> Settings {
     Settings::new(method).search_rank(k).precision(Precision::F64).observe(Schedule::Every(1))
 }
 
@@ -34,20 +34,18 @@ fn iterations_to(error: f64, problem: Problem, settings: Settings) -> usize {
 #[test]
 fn preconditioned_methods_do_not_see_the_condition_number() {
     let spectral = Init::Spectral { skip: 0, preprocess: Preprocess::None };
-    let undamped = Parameters { damping: Some(0.0), ..Parameters::default() };
     let cases: [(&str, Settings); 4] = [
-        ("prec-gd", settings(Method::PrecGd, 3)),
-        ("prec-gd, k = 2r", settings(Method::PrecGd, 6)),
-        ("scaled-gd", settings(Method::ScaledGd, 3).parameters(undamped).init(spectral)),
-        ("cg", settings(Method::Cg, 6)),
+        ("prec-gd", settings(Method::prec_gd(), 3)),
+        ("prec-gd, k = 2r", settings(Method::prec_gd(), 6)),
+        ("scaled-gd", settings(Method::scaled_gd().damping(0.0), 3).init(spectral)),
+        ("cg", settings(Method::cg(), 6)),
     ];
     for (name, settings) in cases {
         let counts = [1.0, 10.0, 100.0].map(|kappa| iterations_to(1e-6, psd(30, 3, kappa, 1800, 4), settings.clone()));
         let (least, most) = (*counts.iter().min().unwrap() as f64, *counts.iter().max().unwrap() as f64);
         assert!(most <= 1.4 * least, "{name}: {counts:?}");
     }
-    let counts =
-        [1.0, 10.0].map(|kappa| iterations_to(1e-6, psd(30, 3, kappa, 1800, 4), settings(Method::GradientDescent, 3)));
+    let counts = [1.0, 10.0].map(|kappa| iterations_to(1e-6, psd(30, 3, kappa, 1800, 4), settings(Method::gd(), 3)));
     assert!(counts[1] > 3 * counts[0], "gd does: {counts:?}");
 }
 
@@ -55,8 +53,7 @@ fn preconditioned_methods_do_not_see_the_condition_number() {
 #[test]
 fn scaled_gradient_descent_contracts_at_the_rate_of_its_theorem() {
     for kappa in [1.0, 20.0] {
-        let settings = settings(Method::ScaledGd, 2)
-            .parameters(Parameters { damping: Some(0.0), ..Parameters::default() })
+        let settings = settings(Method::scaled_gd().damping(0.0), 2)
             .init(Init::Spectral { skip: 0, preprocess: Preprocess::None })
             .step_size(0.5)
             .stop(Stop::default().max_iterations(40));
@@ -69,19 +66,17 @@ fn scaled_gradient_descent_contracts_at_the_rate_of_its_theorem() {
 
 #[test]
 fn exact_steps_descend() {
-    for method in
-        [Method::GradientDescent, Method::ScaledGd, Method::PrecGd, Method::Cg, Method::Lbfgs, Method::Riemannian]
-    {
-        let step_rule = Some(StepRule::Exact);
+    let exact = Named::default().with("step_rule", Some(StepRule::Exact));
+    for word in ["gd", "scaled-gd", "prec-gd", "cg", "lbfgs", "riemannian"] {
+        let method = Method::named(word, &exact).unwrap();
         for problem in [psd(16, 2, 4.0, 500, 5), asymmetric(14, 11, 2, 4.0, 600, 5)] {
-            let settings = settings(method, 4)
-                .parameters(Parameters { step_rule, ..Parameters::default() })
+            let settings = settings(method.clone(), 4)
                 .init(Init::Spectral { skip: 0, preprocess: Preprocess::None })
                 .stop(Stop::default().max_iterations(25));
             let solution = solve(problem, settings);
             for pair in solution.trace.windows(2) {
                 // The retraction of the last one is beside the line, by the square of what is left.
-                let slack = if method == Method::Riemannian { 1e-3 } else { 1e-12 };
+                let slack = if word == "riemannian" { 1e-3 } else { 1e-12 };
                 assert!(
                     pair[1].train_loss <= pair[0].train_loss * (1.0 + slack) + 1e-28,
                     "{method:?} at {}: {:e} after {:e}",
@@ -96,11 +91,9 @@ fn exact_steps_descend() {
 
 #[test]
 fn armijo_steps_descend_and_arrive() {
-    let parameters = Parameters { step_rule: Some(StepRule::Armijo), ..Parameters::default() };
     let found = solve(
         psd(16, 2, 4.0, 500, 5),
-        settings(Method::PrecGd, 4)
-            .parameters(parameters)
+        settings(Method::prec_gd().step_rule(StepRule::Armijo), 4)
             .stop(Stop::default().relative_error(1e-6).max_iterations(300)),
     );
     assert_eq!(found.best().status, Status::Converged);
@@ -108,11 +101,9 @@ fn armijo_steps_descend_and_arrive() {
 }
 
 /// The product after some iterations from a given start.
-fn product(problem: &Problem, method: Method, parameters: Parameters, start: Factors) -> Vec<f64> {
-    let settings = settings(method, start.search_rank())
-        .parameters(parameters)
-        .init(Init::Given(start))
-        .stop(Stop::default().max_iterations(12));
+fn product(problem: &Problem, method: impl Into<Method>, start: Factors) -> Vec<f64> {
+    let settings =
+        settings(method, start.search_rank()).init(Init::Given(start)).stop(Stop::default().max_iterations(12));
     solve(problem.clone(), settings).best().to_dense()
 }
 
@@ -135,20 +126,19 @@ fn turned_factors_give_the_same_matrices() {
     let u = crate::textbook::numbers(24, 1);
     let (c, s) = (0.6, 0.8);
     let turned = times(&u, 2, &[c, -s, s, c], 2);
-    let damped = Parameters { damping: Some(0.05), ..Parameters::default() };
-    let none = Parameters::default();
-    for (method, parameters) in [
-        (Method::GradientDescent, none),
-        (Method::ScaledGd, damped),
-        (Method::PrecGd, none),
-        (Method::Cg, none),
-        (Method::Lbfgs, none),
-        (Method::Riemannian, none),
-        (Method::Momentum, none),
-        (Method::GdPolyak, Parameters { polyak_every: Some(4), ..none }),
-    ] {
-        let [a, b] = [&u, &turned]
-            .map(|u| product(&problem, method, parameters, Factors::symmetric(1, 12, 2, u.clone()).unwrap()));
+    let methods: [Method; 8] = [
+        Method::gd().into(),
+        Method::scaled_gd().damping(0.05).into(),
+        Method::prec_gd().into(),
+        Method::cg().into(),
+        Method::lbfgs().into(),
+        Method::riemannian().into(),
+        Method::momentum().into(),
+        Method::gd_polyak().polyak_every(4).into(),
+    ];
+    for method in methods {
+        let [a, b] =
+            [&u, &turned].map(|u| product(&problem, method.clone(), Factors::single(1, 12, 2, u.clone()).unwrap()));
         same(&a, &b, method.word());
     }
 }
@@ -157,23 +147,22 @@ fn turned_factors_give_the_same_matrices() {
 #[test]
 fn undamped_methods_do_not_see_how_a_product_is_split() {
     let problem = asymmetric(10, 8, 2, 3.0, 300, 6);
-    let shape = Shape::asymmetric(10, 8);
+    let domain = Domain::rectangular(10, 8);
     let (l, r) = (crate::textbook::numbers(20, 1), crate::textbook::numbers(16, 2));
     // B and its inverse, transposed.
     let (b, inverse) = ([3.0, 1.0, 0.0, 0.5], [1.0 / 3.0, 0.0, -2.0 / 3.0, 2.0]);
     let (lb, rb) = (times(&l, 2, &b, 2), times(&r, 2, &inverse, 2));
-    let starts = [(l, r), (lb, rb)].map(|(l, r)| Factors::pair(1, shape, 2, l, r).unwrap());
-    let undamped = Parameters { damping: Some(0.0), ..Parameters::default() };
-    for (method, parameters) in [
-        (Method::ScaledGd, undamped),
-        (Method::AltScaledGd, Parameters { step_rule: Some(StepRule::Constant), ..Parameters::default() }),
-        (Method::Riemannian, Parameters::default()),
-    ] {
-        let [a, b] = starts.each_ref().map(|start| product(&problem, method, parameters, start.clone()));
+    let starts = [(l, r), (lb, rb)].map(|(l, r)| Factors::pair(1, domain, 2, l, r).unwrap());
+    let methods: [Method; 3] = [
+        Method::scaled_gd().damping(0.0).into(),
+        Method::alt_scaled_gd().step_rule(StepRule::Constant).into(),
+        Method::riemannian().into(),
+    ];
+    for method in methods {
+        let [a, b] = starts.each_ref().map(|start| product(&problem, method.clone(), start.clone()));
         same(&a, &b, method.word());
     }
-    let damped = Parameters { damping: Some(0.5), ..Parameters::default() };
-    let [a, b] = starts.each_ref().map(|start| product(&problem, Method::ScaledGd, damped, start.clone()));
+    let [a, b] = starts.each_ref().map(|start| product(&problem, Method::scaled_gd().damping(0.5), start.clone()));
     assert!(a.iter().zip(&b).any(|(a, b)| (a - b).abs() > 1e-3));
 }
 
@@ -182,23 +171,17 @@ fn undamped_methods_do_not_see_how_a_product_is_split() {
 #[test]
 fn minibatch_steps_are_gradient_steps_on_average() {
     let problem = psd(12, 2, 4.0, 240, 7);
-    let start = Factors::symmetric(1, 12, 5, crate::textbook::numbers(60, 3)).unwrap();
-    let one = |method: Method, parameters: Parameters| -> Vec<f64> {
+    let start = Factors::single(1, 12, 5, crate::textbook::numbers(60, 3)).unwrap();
+    let one = |method: Method| -> Vec<f64> {
         let settings = settings(method, 5)
-            .parameters(parameters)
             .step_size(0.01)
             .init(Init::Given(start.clone()))
             .stop(Stop::default().max_iterations(1));
         solve(problem.clone(), settings).best().left().as_slice().to_vec()
     };
-    let expected = one(Method::GradientDescent, Parameters::default());
+    let expected = one(Method::gd().into());
     let seeds = 200;
-    let runs: Vec<Vec<f64>> = (0..seeds)
-        .map(|seed| {
-            let parameters = Parameters { minibatches: Some(6), method_seed: Some(seed), ..Parameters::default() };
-            one(Method::Sgd, parameters)
-        })
-        .collect();
+    let runs: Vec<Vec<f64>> = (0..seeds).map(|seed| one(Method::sgd().minibatches(6).seed(seed).into())).collect();
     for (at, expected) in expected.iter().enumerate() {
         let mean = runs.iter().map(|run| run[at]).sum::<f64>() / seeds as f64;
         let variance = runs.iter().map(|run| (run[at] - mean).powi(2)).sum::<f64>() / (seeds - 1) as f64;
@@ -210,34 +193,35 @@ fn minibatch_steps_are_gradient_steps_on_average() {
 /// Minibatches of all seeds together: the median run arrives, and with a tenth of the passes.
 #[test]
 fn stochastic_runs_arrive() {
-    for (method, k) in [(Method::Sgd, 4), (Method::Riemannian, 2)] {
-        let parameters = Parameters { minibatches: Some(5), ..Parameters::default() };
+    for (word, k) in [("sgd", 4), ("riemannian", 2)] {
+        let groups = Named::default().with("minibatches", Some(5));
         let mut errors: Vec<f64> = (0..7)
             .map(|seed| {
-                let parameters = Parameters { method_seed: Some(seed), ..parameters };
-                let settings = settings(method, k).parameters(parameters).stop(Stop::default().max_iterations(300));
+                let method = Method::named(word, &groups.clone().with("method_seed", Some(seed))).unwrap();
+                let settings = settings(method, k).stop(Stop::default().max_iterations(300));
                 solve(psd(20, 2, 2.0, 1200, 9), settings).best().relative_error.unwrap()
             })
             .collect();
         errors.sort_by(f64::total_cmp);
-        assert!(errors[3] < 1e-4, "{method:?}: {errors:?}");
+        assert!(errors[3] < 1e-4, "{word}: {errors:?}");
     }
 }
 
 /// Trials of a batch with their own damping and step are what they are alone, bit for bit.
 #[test]
 fn a_batch_is_its_trials() {
-    for method in [Method::PrecGd, Method::ScaledGd, Method::Momentum, Method::GdPolyak, Method::Cg, Method::Lbfgs] {
+    for word in ["prec-gd", "scaled-gd", "momentum", "gd-polyak", "cg", "lbfgs"] {
+        let method = Method::from_word(word).unwrap();
         let problem = psd(14, 2, 4.0, 400, 5);
         let trial = |j: usize| {
             let trial = Trial::default().seed(j as u64).step_size([0.02, 0.03, 0.01][j]);
-            if method == Method::ScaledGd { trial.damping([0.1, 0.02, 0.3][j]) } else { trial }
+            if word == "scaled-gd" { trial.damping([0.1, 0.02, 0.3][j]) } else { trial }
         };
-        let base = settings(method, 4).stop(Stop::default().max_iterations(30));
+        let base = settings(method.clone(), 4).stop(Stop::default().max_iterations(30));
         let together = solve(problem.clone(), base.clone().trials((0..3).map(trial)));
         for j in 0..3 {
             let alone = solve(problem.clone(), base.clone().trials([trial(j)]));
-            assert_eq!(together.trials[j].left().as_slice(), alone.trials[0].left().as_slice(), "{method:?} {j}");
+            assert_eq!(together.trials[j].left().as_slice(), alone.trials[0].left().as_slice(), "{word} {j}");
         }
     }
 }
@@ -258,11 +242,9 @@ fn absolute_and_huber_losses_bear_outliers() {
             let settings = settings.init(start).stop(Stop::default().max_iterations(400));
             solve(problem.clone(), settings).best().relative_error.unwrap()
         };
-        let square = error(settings(Method::ScaledGd, 2));
-        let l1 = Parameters { loss: Loss::L1, ..Parameters::default() };
-        let absolute = error(settings(Method::ScaledGd, 2).parameters(l1));
-        let huber = Parameters { loss: Loss::Huber { delta: 0.05 }, ..Parameters::default() };
-        let huber = error(settings(Method::ScaledGd, 2).parameters(huber));
+        let square = error(settings(Method::scaled_gd(), 2));
+        let absolute = error(settings(Method::scaled_gd(), 2).loss(Loss::L1));
+        let huber = error(settings(Method::scaled_gd(), 2).loss(Loss::Huber { delta: 0.05 }));
         assert!(square > 0.1 && absolute < 1e-6 && huber < 1e-1, "{kappa}: {square:e} {absolute:e} {huber:e}");
     }
 }

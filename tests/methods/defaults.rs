@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use lowrank::operators::rank_one::RankOne;
 use lowrank::operators::{Dense, Entries, Operator, Seeded};
-use lowrank::problem::{Shape, Truth, synthetic};
+use lowrank::problem::{Domain, Truth, synthetic};
 use lowrank::{Backend, Method, Precision, Problem, Settings, Solver, Stop};
 
-fn truth(shape: Shape, kappa_of_m: f64) -> Truth {
-    let (n1, n2, rank) = (shape.rows(), shape.columns(), 3);
-    match shape.is_symmetric() {
+fn truth(domain: Domain, kappa_of_m: f64) -> Truth {
+    let (n1, n2, rank) = (domain.rows(), domain.columns(), 3);
+    match domain.is_symmetric() {
         true => synthetic::psd(n1).rank(rank).condition_number(kappa_of_m.sqrt()).seed(2).build().unwrap(),
         false => synthetic::asymmetric(n1, n2).rank(rank).condition_number(kappa_of_m).seed(2).build().unwrap(),
     }
@@ -17,7 +17,7 @@ fn truth(shape: Shape, kappa_of_m: f64) -> Truth {
 
 /// Ensembles with ten or more measurements for each degree of freedom.
 fn operators() -> Vec<(&'static str, Arc<dyn Operator>)> {
-    let (square, wide) = (Shape::psd(40), Shape::asymmetric(40, 30));
+    let (square, wide) = (Domain::symmetric(40), Domain::rectangular(40, 30));
     // Distinct positions, three quarters of all.
     let order = crate::textbook::numbers(120 * 100, 5);
     let mut cells: Vec<usize> = (0..120 * 100).collect();
@@ -29,7 +29,7 @@ fn operators() -> Vec<(&'static str, Arc<dyn Operator>)> {
         ("seeded", Arc::new(Seeded::new(square, 1200, 5).unwrap())),
         ("rademacher", Arc::new(Seeded::rademacher(square, 1200, 5).unwrap())),
         ("rank_one", Arc::new(RankOne::gaussian(square, 1440, 5).unwrap())),
-        ("entries", Arc::new(Entries::new(Shape::asymmetric(120, 100), &rows, &columns).unwrap())),
+        ("entries", Arc::new(Entries::new(Domain::rectangular(120, 100), &rows, &columns).unwrap())),
     ]
 }
 
@@ -37,10 +37,10 @@ fn operators() -> Vec<(&'static str, Arc<dyn Operator>)> {
 fn every_condition_number_and_search_rank() {
     for (name, operator) in operators() {
         for kappa in [1.0, 10.0, 100.0] {
-            let shape = operator.shape();
-            let n = shape.rows().min(shape.columns());
+            let domain = operator.domain();
+            let n = domain.rows().min(domain.columns());
             for k in [3, 6, n] {
-                let problem = Problem::measure(operator.clone(), truth(shape, kappa)).unwrap();
+                let problem = Problem::measure(operator.clone(), truth(domain, kappa)).unwrap();
                 let settings = Settings::new(Method::default())
                     .search_rank(k)
                     .stop(Stop::default().relative_error(1e-3).max_iterations(200));
@@ -58,8 +58,8 @@ fn every_condition_number_and_search_rank() {
 fn noise_is_not_fitted_where_measurements_are_held_out() {
     for kappa in [1.0, 10.0] {
         for k in [3, 6, 40] {
-            let operator = Dense::gaussian(Shape::psd(40), 1600, 5).unwrap();
-            let clean = Problem::measure(operator, truth(Shape::psd(40), kappa)).unwrap();
+            let operator = Dense::gaussian(Domain::symmetric(40), 1600, 5).unwrap();
+            let clean = Problem::measure(operator, truth(Domain::symmetric(40), kappa)).unwrap();
             let problem = clean.with_noise(0.02, 8).unwrap();
             let error = |method: Method, iterations: usize| {
                 let settings = Settings::new(method)
@@ -75,7 +75,7 @@ fn noise_is_not_fitted_where_measurements_are_held_out() {
                     .relative_error
                     .unwrap()
             };
-            let (found, slow) = (error(Method::default(), 150), error(Method::GradientDescent, 3000));
+            let (found, slow) = (error(Method::default(), 150), error(Method::gd().into(), 3000));
             assert!(found <= 1.3 * slow && found < 0.1, "κ(M) = {kappa}, k = {k}: {found:e}, gd {slow:e}");
         }
     }

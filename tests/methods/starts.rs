@@ -1,7 +1,8 @@
 //! Where runs start.
 
+use lowrank::models::Model;
 use lowrank::operators::{Dense, RankOne};
-use lowrank::problem::{Model, Shape, synthetic};
+use lowrank::problem::{Domain, synthetic};
 use lowrank::solver::{InitStd, Preprocess};
 use lowrank::{Backend, Init, Method, Precision, Problem, Settings, Solution, Solver, Stop};
 
@@ -11,7 +12,7 @@ fn started(problem: &Problem, settings: Settings) -> Solution {
 }
 
 fn spectral(k: usize, preprocess: Preprocess) -> Settings {
-    Settings::new(Method::GradientDescent).search_rank(k).init(Init::Spectral { skip: 0, preprocess })
+    Settings::new(Method::gd()).search_rank(k).init(Init::Spectral { skip: 0, preprocess })
 }
 
 /// The cosine between the start of one column and a truth of rank one.
@@ -35,7 +36,7 @@ fn optimal_preprocessing_sees_the_truth_from_few_quadratic_measurements() {
     let problems: Vec<Problem> = (0..7)
         .map(|seed| {
             let truth = synthetic::psd(100).rank(1).seed(seed).build().unwrap();
-            let operator = RankOne::gaussian(truth.shape(), 300, seed + 50).unwrap().centred(false).unwrap();
+            let operator = RankOne::gaussian(truth.domain(), 300, seed + 50).unwrap().centred(false).unwrap();
             Problem::measure(operator, truth).unwrap()
         })
         .collect();
@@ -48,7 +49,7 @@ fn optimal_preprocessing_sees_the_truth_from_few_quadratic_measurements() {
 fn truncation_keeps_outliers_out_of_the_start() {
     let clean = {
         let truth = synthetic::psd(30).rank(1).seed(3).build().unwrap();
-        Problem::measure(Dense::gaussian(truth.shape(), 1500, 4).unwrap(), truth).unwrap()
+        Problem::measure(Dense::gaussian(truth.domain(), 1500, 4).unwrap(), truth).unwrap()
     };
     let mut y = clean.observations(0).unwrap().to_vec();
     y.iter_mut().step_by(10).for_each(|y| *y += 200.0);
@@ -61,17 +62,17 @@ fn truncation_keeps_outliers_out_of_the_start() {
 /// With many measurements P is nearly M, and so is the start, of every model.
 #[test]
 fn spectral_starts_are_near_the_truth_of_every_model() {
-    for model in [Model::Psd, Model::Asymmetric, Model::Signed] {
-        let truth = match model {
-            Model::Asymmetric => synthetic::asymmetric(14, 11).rank(2).seed(3).build().unwrap(),
-            Model::Signed => synthetic::signed(12, (1, 1)).seed(3).build().unwrap(),
-            _ => synthetic::psd(12).rank(2).seed(3).build().unwrap(),
-        };
-        let problem = Problem::measure(Dense::gaussian(truth.shape(), 12_000, 4).unwrap(), truth).unwrap();
-        let mut settings = spectral(2, Preprocess::None);
-        if model == Model::Signed {
-            settings = settings.signature(1, 1);
-        }
+    let (square, wide) = (Domain::symmetric(12), Domain::rectangular(14, 11));
+    let cases = [
+        (Model::psd(), square),
+        (Model::asymmetric(), wide),
+        (Model::asymmetric(), square),
+        (Model::signed(1, 1), square),
+    ];
+    for (model, domain) in cases {
+        let truth = model.truth(&domain, Some(2)).unwrap().seed(3).build().unwrap();
+        let problem = Problem::measure(Dense::gaussian(truth.domain(), 12_000, 4).unwrap(), truth).unwrap();
+        let settings = spectral(2, Preprocess::None).model(model.clone());
         let error = started(&problem, settings).best().relative_error.unwrap();
         assert!(error < 0.2, "{model:?}: {error}");
     }
@@ -80,7 +81,7 @@ fn spectral_starts_are_near_the_truth_of_every_model() {
 #[test]
 fn the_spread_of_a_random_start_is_that_of_its_rule() {
     let truth = synthetic::psd(40).rank(1).seed(3).build().unwrap();
-    let problem = Problem::measure(Dense::gaussian(Shape::psd(40), 200, 4).unwrap(), truth).unwrap();
+    let problem = Problem::measure(Dense::gaussian(Domain::symmetric(40), 200, 4).unwrap(), truth).unwrap();
     for (rule, of) in [(InitStd::SearchRank, 10.0), (InitStd::Size, 40.0)] {
         let settings = Settings::new(Method::default())
             .search_rank(10)

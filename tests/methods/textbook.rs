@@ -1,11 +1,10 @@
 //! A small problem with its matrices in full, and the formulas of the methods as a textbook writes them.
 
 use faer::Mat;
-use lowrank::methods::Parameters;
 use lowrank::operators::{Dense, Loss, Operator};
-use lowrank::problem::{Factors, Model, Shape};
+use lowrank::problem::{Domain, Factors};
 use lowrank::solver::InitStd;
-use lowrank::{Backend, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Stop};
+use lowrank::{Backend, Init, Method, Model, Precision, Problem, Schedule, Settings, Solution, Solver, Stop};
 
 pub type Matrix = Mat<f64>;
 
@@ -25,46 +24,52 @@ pub fn matrix(rows: usize, columns: usize, data: &[f64]) -> Matrix {
     Mat::from_fn(rows, columns, |i, j| data[i * columns + j])
 }
 
+/// What is solved: a model on its natural domain, or a pair on a symmetric one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Psd,
+    Signed,
+    Asymmetric,
+    Pair,
+}
+
 /// A problem whose observations no matrix fits, and a point of it.
 pub struct Case {
     pub operator: std::sync::Arc<Dense>,
     pub matrices: Vec<Matrix>,
     pub y: Vec<f64>,
     pub s: f64,
-    pub model: Model,
+    pub kind: Kind,
     pub signs: Vec<f64>,
     pub left: Matrix,
     pub right: Matrix,
 }
 
 impl Case {
-    pub fn new(model: Model, k: usize) -> Self {
-        let shape = match model {
-            Model::Asymmetric => Shape::asymmetric(7, 5),
-            Model::Signed => Shape::signed(7),
-            _ => Shape::psd(7),
-        };
+    pub fn new(kind: Kind, k: usize) -> Self {
+        let domain = if kind == Kind::Asymmetric { Domain::rectangular(7, 5) } else { Domain::symmetric(7) };
         let m = 40;
-        let operator = Dense::gaussian(shape, m, 3).unwrap();
-        let (n1, n2) = (shape.rows(), shape.columns());
+        let operator = Dense::gaussian(domain, m, 3).unwrap();
+        let (n1, n2) = (domain.rows(), domain.columns());
         let matrices: Vec<Matrix> = (0..m).map(|i| matrix(n1, n2, &operator.sensing_matrix(i))).collect();
         let s = operator.normalization();
         let left = matrix(n1, k, &numbers(n1 * k, 5));
-        let right = match model {
-            Model::Asymmetric => matrix(n2, k, &numbers(n2 * k, 6)),
+        let right = match kind {
+            Kind::Asymmetric | Kind::Pair => matrix(n2, k, &numbers(n2 * k, 6)),
             _ => left.clone(),
         };
-        let signs = (0..k).map(|j| if model == Model::Signed && j >= k - 1 { -1.0 } else { 1.0 }).collect();
+        let signs = (0..k).map(|j| if kind == Kind::Signed && j >= k - 1 { -1.0 } else { 1.0 }).collect();
         let y = numbers(m, 7).iter().map(|v| 3.0 * v).collect();
-        Self { operator: std::sync::Arc::new(operator), matrices, y, s, model, signs, left, right }
+        Self { operator: std::sync::Arc::new(operator), matrices, y, s, kind, signs, left, right }
     }
 
     pub fn k(&self) -> usize {
         self.left.ncols()
     }
 
+    /// Whether there is one factor.
     pub fn symmetric(&self) -> bool {
-        self.model != Model::Asymmetric
+        matches!(self.kind, Kind::Psd | Kind::Signed)
     }
 
     fn signed(&self, u: &Matrix) -> Matrix {
@@ -110,42 +115,48 @@ impl Case {
         let data = |m: &Matrix| -> Vec<f64> {
             (0..m.nrows()).flat_map(|i| (0..m.ncols()).map(move |j| (i, j))).map(|at| m[at]).collect()
         };
-        let shape = self.operator.shape();
+        let domain = self.operator.domain();
         match self.symmetric() {
-            true => Factors::symmetric(1, shape.rows(), self.k(), data(&self.left)),
-            false => Factors::pair(1, shape, self.k(), data(&self.left), data(&self.right)),
+            true => Factors::single(1, domain.rows(), self.k(), data(&self.left)),
+            false => Factors::pair(1, domain, self.k(), data(&self.left), data(&self.right)),
         }
         .unwrap()
     }
 
     /// The factors after so many iterations, on Reference and on Cpu in f64.
-    pub fn run(&self, method: Method, parameters: Parameters, step: f64, iterations: usize) -> Vec<(Matrix, Matrix)> {
+    pub fn run(&self, method: impl Into<Method>, step: f64, iterations: usize) -> Vec<(Matrix, Matrix)> {
+        self.run_with(method, Loss::Square, step, iterations)
+    }
+
+    /// The same with another loss.
+    pub fn run_with(
+        &self,
+        method: impl Into<Method>,
+        loss: Loss,
+        step: f64,
+        iterations: usize,
+    ) -> Vec<(Matrix, Matrix)> {
+        let settings = Settings::new(method).loss(loss);
         [Backend::Reference, Backend::Cpu]
             .into_iter()
-            .map(|b| self.run_on(b, method, parameters, step, iterations))
+            .map(|b| self.run_on(b, settings.clone(), step, iterations))
             .collect()
     }
 
-    fn run_on(
-        &self,
-        backend: Backend,
-        method: Method,
-        p: Parameters,
-        step: f64,
-        iterations: usize,
-    ) -> (Matrix, Matrix) {
+    fn run_on(&self, backend: Backend, settings: Settings, step: f64, iterations: usize) -> (Matrix, Matrix) {
         let problem = Problem::new(self.operator.clone(), self.y.clone()).unwrap();
-        let mut settings = Settings::new(method)
-            .parameters(p)
+        let mut settings = settings
             .precision(Precision::F64)
             .step_size(step)
             .init(Init::Given(self.start()))
             .init_std(InitStd::SearchRank)
             .observe(Schedule::Every(1))
             .stop(Stop::default().max_iterations(iterations));
-        if self.model == Model::Signed {
-            settings = settings.signature(self.k() - 1, 1);
-        }
+        settings = settings.model(match self.kind {
+            Kind::Psd => Model::psd(),
+            Kind::Signed => Model::signed(self.k() - 1, 1),
+            Kind::Asymmetric | Kind::Pair => Model::asymmetric(),
+        });
         let solution: Solution = Solver::new(problem, settings, backend).unwrap().solve().unwrap();
         let best = solution.best();
         assert_eq!(best.iterations, iterations, "{}", best.status);

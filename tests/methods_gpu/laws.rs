@@ -1,17 +1,16 @@
-//! What a recipe must not depend on.
+//! What an iteration must not depend on.
 
 use std::sync::Arc;
 
 use libtest_mimic::Trial;
-use lowrank::engine::Engine;
 use lowrank::gpu::{Device, Options};
 use lowrank::memory::Place as Where;
-use lowrank::methods::{Minibatches, Polyak, Recipe, Tuning};
+use lowrank::methods::Method;
 use lowrank::operators::Loss;
-use lowrank::problem::{Factors, Shape};
+use lowrank::problem::Domain;
 use lowrank::{Error, Precision};
 
-use crate::case::{Case, Model, Outcome, factors_of, near, numbers, recipes, same};
+use crate::case::{Case, Model, Outcome, all_near, near, numbers, raised, recipe, recipes, same};
 use crate::common::thin::ThinOperator;
 use crate::{agrees, agrees_after, sizes};
 
@@ -27,12 +26,12 @@ const LAWS: &[(&str, Law)] = &[
     ("frozen trials keep their bits and wake up", frozen),
     ("padding stays zero", padding),
     ("the same again is the same", repeats),
-    ("watching and evaluating change nothing", watching),
+    ("watching and saving change nothing", watching),
     ("pieces of a run are the run", pieces),
     ("panels change nothing", panels),
     ("streams", streams),
     ("more groups than measurements", empty_groups),
-    ("lambda is raised and counted", raised),
+    ("lambda is raised and counted", lambda_raised),
     ("zero stays zero", zero),
     ("nothing left to descend", nothing_left),
     ("large and small numbers", magnitudes),
@@ -49,9 +48,9 @@ pub fn trials(device: &Device) -> Vec<Trial> {
     LAWS.iter().map(trial).collect()
 }
 
-/// Several recipes at once, on rows and on thin data.
+/// All methods, on rows and on thin data.
 fn each(law: impl Fn(&Case, &str) -> Outcome) -> Outcome {
-    for (named, ..) in recipes() {
+    for named in recipes().into_iter().map(|recipe| recipe.name) {
         for (operator, model) in [("dense:one-pass", Model::Psd), ("entries", Model::Asymmetric)] {
             let case = Case::new(operator, model, [11, 60, 3, 3], named);
             law(&case, named).map_err(|e| format!("{named}, {}: {}", case.label(), e.message().unwrap_or("?")))?;
@@ -62,8 +61,8 @@ fn each(law: impl Fn(&Case, &str) -> Outcome) -> Outcome {
 
 /// Gram matrices in several shares.
 pub fn tall(named: &str) -> Case {
-    let operator = Arc::new(ThinOperator::entries(Shape::asymmetric(2500, 3), 300, 3));
-    Case::with(operator, Model::Asymmetric, (2, 2), crate::case::recipe(named))
+    let operator = Arc::new(ThinOperator::entries(Domain::rectangular(2500, 3), 300, 3));
+    Case::with(operator, Model::Asymmetric, (2, 2), recipe(named))
 }
 
 fn many_rows(device: &Device) -> Outcome {
@@ -76,23 +75,23 @@ fn many_rows(device: &Device) -> Outcome {
 /// Near a solution, where momentum overshoots after some iterations, in each trial after others.
 pub fn restarting() -> Case {
     let mut case = Case::new("dense", Model::Psd, [7, 60, 2, 3], "momentum");
-    let mut engine = case.reference().expect("the reference engine");
     case.target.fill(0.0);
     case.weights.fill(1.0);
-    case.shrink.fill(0.0);
-    engine.set_observations(&case.target, &case.weights).expect("as many");
-    case.target = engine.residuals().expect("A(UUᵀ)");
-    let nudge = |(at, v): (usize, &f64)| v * if at % 3 == 0 { 1.2 } else { 0.9 };
-    let near = case.factors.left_data().iter().enumerate().map(nudge).collect();
-    case.factors = Factors::symmetric(3, 7, 2, near).expect("sizes");
+    case.target = case.reference().and_then(|mut engine| engine.residual()).expect("A(UUᵀ)");
+    for (at, v) in case.factors.iter_mut().enumerate() {
+        *v *= if at % 3 == 0 { 1.2 } else { 0.9 };
+    }
     case.steps = (0..3).map(|b| case.operator.normalization() * 0.1 / (1.0 + b as f64)).collect();
     case
 }
 
 /// Momentum long enough to restart, others as they are.
 pub fn compared(case: &Case, device: &Device, options: &Options) -> Outcome {
-    let long = case.recipe.accelerate && !case.recipe.precondition;
-    agrees_after(case, device, options, if long { [1, 39] } else { [1, 4] })
+    if case.recipe.name == "momentum" {
+        agrees_after(case, device, options, [1, 39])
+    } else {
+        agrees(case, device, options)
+    }
 }
 
 fn restarts(device: &Device) -> Outcome {
@@ -102,9 +101,9 @@ fn restarts(device: &Device) -> Outcome {
 /// More measurements and more entries than a round of all threads takes.
 fn long_sums(device: &Device) -> Outcome {
     for named in ["gd-polyak-1", "prec-gd", "momentum", "everything"] {
-        for (shape, m) in [(Shape::asymmetric(5, 7), 20_000), (Shape::asymmetric(9000, 2), 60)] {
-            let operator = Arc::new(ThinOperator::entries(shape, m, 3));
-            let case = Case::with(operator, Model::Asymmetric, (2, 2), crate::case::recipe(named));
+        for (domain, m) in [(Domain::rectangular(5, 7), 20_000), (Domain::rectangular(9000, 2), 60)] {
+            let operator = Arc::new(ThinOperator::entries(domain, m, 3));
+            let case = Case::with(operator, Model::Asymmetric, (2, 2), recipe(named));
             agrees(&case, device, &Options::default())?;
         }
     }
@@ -114,17 +113,17 @@ fn long_sums(device: &Device) -> Outcome {
 /// Promised more than there is to descend, for an iteration or two.
 pub fn capped(named: &str, model: Model) -> Case {
     let mut case = Case::new("dense", model, [11, 60, 3, 2], named);
-    case.tuning.iter_mut().for_each(|tuning| tuning.polyak_scale = 1e3);
+    case.polyak_scale.fill(1e3);
     case
 }
 
 fn caps(device: &Device) -> Outcome {
     for model in crate::MODELS {
-        for named in ["gd-polyak-3", "scaled-gd-polyak", "sgd-first"] {
+        for named in ["gd-optimal", "gd-polyak-3", "scaled-gd-polyak", "scaled-gd-huber", "huber-geometric"] {
             let mut case = capped(named, model);
             agrees_after(&case, device, &Options::default(), [1, 2])?;
             // A cap far above the step changes nothing.
-            case.tuning.iter_mut().for_each(|tuning| tuning.polyak_scale = 0.1);
+            case.polyak_scale.fill(0.1);
             agrees_after(&case, device, &Options::default(), [1, 2])?;
         }
     }
@@ -134,16 +133,14 @@ fn caps(device: &Device) -> Outcome {
 fn batch_is_singles(device: &Device) -> Outcome {
     each(|case, _| {
         let mut batch = case.gpu(device, Options::default())?;
-        batch.advance(6)?;
-        let together = batch.factors()?;
+        batch.run(6)?;
+        let together = batch.kept()?;
         for trial in 0..case.batch {
             let mut alone = case.single(trial).gpu(device, Options::default())?;
-            alone.advance(6)?;
-            let alone = alone.factors()?;
-            let what = format!("trial {trial}");
-            same(&what, together.left(trial).as_slice(), alone.left(0).as_slice())?;
-            if !together.is_single() {
-                same(&what, together.right(trial).as_slice(), alone.right(0).as_slice())?;
+            alone.run(6)?;
+            for ((name, all), (_, alone)) in together.iter().zip(alone.kept()?) {
+                let own = trial * alone.len()..(trial + 1) * alone.len();
+                same(&format!("'{name}' of trial {trial}"), &all[own], &alone)?;
             }
         }
         Ok(())
@@ -153,42 +150,42 @@ fn batch_is_singles(device: &Device) -> Outcome {
 fn frozen(device: &Device) -> Outcome {
     each(|case, _| {
         let (mut expected, mut found) = (case.reference()?, case.gpu(device, Options::default())?);
-        let course = |engine: &mut dyn Engine| -> Result<[Vec<f64>; 3], Error> {
+        for engine in [&mut expected, &mut found] {
+            engine.run(1)?;
+        }
+        let before = found.kept()?;
+        for engine in [&mut expected, &mut found] {
             engine.set_active(&[true, false, true])?;
-            engine.advance(3)?;
-            let first = engine.factors()?;
+            engine.run(2)?;
             engine.set_active(&[false; 3])?;
-            engine.advance(2)?;
+            engine.run(2)?;
+        }
+        all_near(case, "before", &mut found, &mut expected, 1e-4)?;
+        for ((name, before), (_, after)) in before.iter().zip(found.kept()?) {
+            let own = after.len() / 3..2 * after.len() / 3;
+            same(&format!("the frozen one's '{name}'"), &after[own.clone()], &before[own])?;
+        }
+        for engine in [&mut expected, &mut found] {
             engine.set_active(&[true; 3])?;
-            engine.advance(2)?;
-            let second = engine.factors()?;
-            let all = |factors: &Factors| factors.left_data().to_vec();
-            Ok([first.left(1).as_slice().to_vec(), all(&first), all(&second)])
-        };
-        let (expected, found) = (course(expected.as_mut())?, course(found.as_mut())?);
-        same("the frozen one", &found[0], case.factors.left(1).as_slice())?;
-        near("before", &found[1], &expected[1], 1e-4)?;
-        near("after", &found[2], &expected[2], 1e-4)
+            engine.run(1)?;
+        }
+        all_near(case, "after", &mut found, &mut expected, 1e-4)
     })
 }
 
 /// A narrower trial among wider ones.
 fn padding(device: &Device) -> Outcome {
-    for (named, ..) in recipes() {
+    for named in recipes().into_iter().map(|recipe| recipe.name) {
         let mut case = Case::new("dense", Model::Asymmetric, [11, 60, 5, 3], named);
-        let narrow = |values: &[f64]| -> Vec<f64> {
-            let size = values.len() / 3;
-            let number = |(at, v): (usize, &f64)| if at / size == 1 && at % 5 >= 3 { 0.0 } else { *v };
-            values.iter().enumerate().map(number).collect()
-        };
-        let (left, right) = (narrow(case.factors.left_data()), narrow(case.factors.right_data()));
-        case.factors = factors_of(3, case.operator.shape(), 5, left, right)?;
+        let size = case.factors.len() / 3;
+        for (at, v) in case.factors.iter_mut().enumerate() {
+            *v = if at / size == 1 && at % 5 >= 3 { 0.0 } else { *v };
+        }
         agrees(&case, device, &Options::default())?;
         let mut engine = case.gpu(device, Options::default())?;
-        engine.advance(4)?;
+        engine.run(4)?;
         let factors = engine.factors()?;
-        let rows = factors.left(1).as_slice().chunks(5).chain(factors.right(1).as_slice().chunks(5));
-        if rows.flat_map(|row| &row[3..]).any(|v| *v != 0.0) {
+        if factors[size..2 * size].chunks(5).flat_map(|row| &row[3..]).any(|v| *v != 0.0) {
             return Err(format!("{named}: padding moved").into());
         }
     }
@@ -198,31 +195,33 @@ fn padding(device: &Device) -> Outcome {
 fn repeats(device: &Device) -> Outcome {
     each(|case, _| {
         let mut engine = case.gpu(device, Options::default())?;
-        engine.advance(6)?;
-        let first = numbers(engine.as_mut())?;
-        case.begin(engine.as_mut())?;
-        engine.advance(6)?;
-        same("again", &numbers(engine.as_mut())?, &first)?;
+        engine.run(6)?;
+        let first = numbers(&mut engine)?;
+        case.begin(&mut engine)?;
+        engine.run(6)?;
+        same("again", &numbers(&mut engine)?, &first)?;
         let mut other = case.gpu(device, Options::default())?;
-        other.advance(6)?;
-        same("another engine", &numbers(other.as_mut())?, &first)
+        other.run(6)?;
+        same("another engine", &numbers(&mut other)?, &first)
     })
 }
 
-/// Evaluations poison what iterations must write before they read it.
+/// Reading poisons what iterations must write before they read it.
 fn watching(device: &Device) -> Outcome {
     each(|case, _| {
         let mut plain = case.gpu(device, Options::default())?;
-        plain.advance(7)?;
+        plain.run(7)?;
         let mut watched = case.gpu(device, Options::default())?;
-        watched.residuals()?;
+        watched.residual()?;
         for iterations in [2, 1, 4] {
-            watched.advance(iterations)?;
-            watched.residuals()?;
-            watched.evaluate(&case.factors, &case.factors)?;
-            watched.damping_raised()?;
+            watched.run(iterations)?;
+            watched.residual()?;
+            watched.kept()?;
+            // As checkpoints do.
+            let state = watched.engine.state()?;
+            watched.engine.restore(&state)?;
         }
-        same("watched", &numbers(watched.as_mut())?, &numbers(plain.as_mut())?)
+        same("watched", &numbers(&mut watched)?, &numbers(&mut plain)?)
     })
 }
 
@@ -230,22 +229,22 @@ fn watching(device: &Device) -> Outcome {
 fn pieces(device: &Device) -> Outcome {
     each(|case, _| {
         let (mut whole, mut cut) = (case.gpu(device, Options::default())?, case.gpu(device, Options::default())?);
-        whole.advance(23)?;
+        whole.run(23)?;
         for iterations in [1, 1, 1, 2, 3, 7, 8] {
-            cut.advance(iterations)?;
+            cut.run(iterations)?;
         }
-        same("in pieces", &numbers(cut.as_mut())?, &numbers(whole.as_mut())?)
+        same("in pieces", &numbers(&mut cut)?, &numbers(&mut whole)?)
     })
 }
 
 fn panels(device: &Device) -> Outcome {
-    for (named, ..) in recipes() {
+    for named in recipes().into_iter().map(|recipe| recipe.name) {
         for operator in ["dense:two-kernel", "dense:one-pass", "dense:tiled", "seeded:one-pass", "entries", "vectors"] {
             let case = Case::new(operator, Model::Psd, [17, 60, 3, 3], named);
             let run = |panel_bytes| {
                 let mut engine = case.gpu(device, Options { panel_bytes, ..Options::default() })?;
-                engine.advance(6)?;
-                numbers(engine.as_mut())
+                engine.run(6)?;
+                numbers(&mut engine)
             };
             same(&format!("{named} on {operator}"), &run(Some(4096))?, &run(None)?)?;
         }
@@ -255,25 +254,25 @@ fn panels(device: &Device) -> Outcome {
 
 /// A limit on memory that some of the rows fit, and one that none do.
 fn streams(device: &Device) -> Outcome {
-    for (named, ..) in recipes() {
+    for named in recipes().into_iter().map(|recipe| recipe.name) {
         for variant in ["dense:one-pass", "dense:two-kernel", "dense:tiled"] {
             let case = Case::new(variant, Model::Psd, [17, 60, 3, 3], named);
             let mut whole = case.gpu(device, Options::default())?;
             let info = whole.info();
             let rows = info.memory.parts.iter().find(|part| part.name == "measurements").ok_or("no such part")?.bytes;
             let working = info.memory.bytes(Where::Device) - rows;
-            whole.advance(6)?;
+            whole.run(6)?;
             for streamed in [rows / 2, rows / 20] {
                 let memory_bytes = Some(working + streamed);
                 let mut engine = case.gpu(device, Options { memory_bytes, ..Options::default() })?;
                 if engine.info().streamed_panels == 0 {
                     return Err("nothing is streamed".into());
                 }
-                engine.advance(2)?;
-                engine.residuals()?;
-                engine.advance(4)?;
+                engine.run(2)?;
+                engine.residual()?;
+                engine.run(4)?;
                 let what = format!("{named} on {variant}");
-                same(&what, &numbers(engine.as_mut())?, &numbers(whole.as_mut())?)?;
+                same(&what, &numbers(&mut engine)?, &numbers(&mut whole)?)?;
             }
         }
     }
@@ -282,12 +281,20 @@ fn streams(device: &Device) -> Outcome {
 
 /// Groups without a measurement move nothing but what the ridge shrinks.
 fn empty_groups(device: &Device) -> Outcome {
-    for (polyak, precondition) in [(Polyak::Never, false), (Polyak::Every(1), false), (Polyak::Never, true)] {
-        let minibatches = Some(Minibatches { count: 9, seed: 1 });
-        let recipe = Recipe { minibatches, polyak, precondition, ..Recipe::default() };
+    let nine = |named: &str| {
+        let own = recipe(named);
+        if named == "sgd" {
+            crate::case::Recipe { method: Method::sgd().minibatches(9).seed(1).into(), ..own }
+        } else {
+            own
+        }
+    };
+    for named in ["sgd", "everything"] {
         for word in ["dense:one-pass", "dense:two-kernel", "dense:tiled", "seeded:tiled", "vectors", "entries"] {
-            let (operator, variant) = crate::case::operator(word, Model::Asymmetric, 7, 5);
-            let case = Case::with(operator, Model::Asymmetric, (2, 2), (recipe, 1.0)).forced(variant);
+            // Fewer measurements than there are groups.
+            let m = if named == "sgd" { 5 } else { 2 };
+            let (operator, variant) = crate::case::operator(word, Model::Asymmetric, 7, m);
+            let case = Case { variant, ..Case::with(operator, Model::Asymmetric, (2, 2), nine(named)) };
             agrees(&case, device, &Options::default())?;
             agrees(&case, device, &Options { panel_bytes: Some(1), ..Options::default() })?;
         }
@@ -296,20 +303,20 @@ fn empty_groups(device: &Device) -> Outcome {
 }
 
 /// With λ = 0 and more columns than rows VᵀV is singular.
-fn raised(device: &Device) -> Outcome {
+fn lambda_raised(device: &Device) -> Outcome {
     for precision in [Precision::F32, Precision::F64].into_iter().filter(|p| device.require(*p).is_ok()) {
         for model in [Model::Psd, Model::Asymmetric] {
             let mut case = Case::new("dense", model, [5, 40, 11, 3], "scaled-gd");
-            case.tuning = vec![Tuning::default(); 3];
-            case.tuning[1].damping = 0.5;
+            case.damping.copy_from_slice(&[0.0, 0.5, 0.0]);
             let mut engine = case.gpu(device, Options { precision, ..Options::default() })?;
-            engine.advance(4)?;
-            let (found, moved) = (engine.damping_raised()?, numbers(engine.as_mut())?);
-            if found != [4, 0, 4] || moved.iter().any(|v| !v.is_finite()) {
+            engine.run(4)?;
+            let (found, moved) = (raised(&mut engine)?, numbers(&mut engine)?);
+            if found != [4.0, 0.0, 4.0] || moved.iter().any(|v| !v.is_finite()) {
                 return Err(format!("{found:?} times").into());
             }
-            case.begin(engine.as_mut())?;
-            if engine.damping_raised()? != [0; 3] {
+            case.begin(&mut engine)?;
+            engine.engine.state()?;
+            if raised(&mut engine)? != [0.0; 3] {
                 return Err("the count does not begin anew".into());
             }
         }
@@ -318,16 +325,15 @@ fn raised(device: &Device) -> Outcome {
 }
 
 fn zero(device: &Device) -> Outcome {
-    for (named, ..) in recipes() {
+    for named in recipes().into_iter().map(|recipe| recipe.name) {
         for model in [Model::Psd, Model::Asymmetric] {
             let mut case = Case::new("dense", model, [7, 30, 3, 2], named);
-            let shape = case.operator.shape();
-            let right = if shape.is_symmetric() { 0 } else { 2 * shape.columns() * 3 };
-            case.factors = factors_of(2, shape, 3, vec![0.0; 2 * shape.rows() * 3], vec![0.0; right])?;
-            case.tuning.iter_mut().for_each(|tuning| (tuning.damping, tuning.damping_factor) = (0.0, 0.0));
+            case.factors.fill(0.0);
+            case.damping.fill(0.0);
+            case.damping_factor.fill(0.0);
             let mut engine = case.gpu(device, Options::default())?;
-            engine.advance(3)?;
-            if numbers(engine.as_mut())?.iter().any(|v| *v != 0.0) || engine.damping_raised()? != [0, 0] {
+            engine.run(3)?;
+            if engine.factors()?.iter().any(|v| *v != 0.0) || raised(&mut engine)?.iter().any(|v| *v != 0.0) {
                 return Err(format!("{named}, {model:?}: zero moved").into());
             }
         }
@@ -337,15 +343,13 @@ fn zero(device: &Device) -> Outcome {
 
 /// At the solution, and below the optimal loss that was promised.
 fn nothing_left(device: &Device) -> Outcome {
-    for named in ["gd-polyak-1", "l1-geometric", "scaled-gd-polyak"] {
+    for named in ["gd-polyak-1", "gd-optimal", "huber-geometric", "l1-geometric", "scaled-gd-polyak"] {
         let mut case = Case::new("dense", Model::Psd, [7, 30, 2, 2], named);
-        case.shrink.fill(0.0);
-        case.tuning[0].optimal = 1e20;
-        case.tuning[1].optimal = 0.0;
-        let start = case.factors.left_data().to_vec();
+        case.optimal.copy_from_slice(&[1e20, 0.0]);
+        let start = case.factors.clone();
         let mut engine = case.gpu(device, Options::default())?;
-        engine.advance(3)?;
-        let (found, half) = (numbers(engine.as_mut())?, start.len() / 2);
+        engine.run(3)?;
+        let (found, half) = (engine.factors()?, start.len() / 2);
         same(named, &found[..half], &start[..half])?;
         if found[half..] == start[half..] || found.iter().any(|v| !v.is_finite()) {
             return Err(format!("{named}: the other one does not move").into());
@@ -356,17 +360,15 @@ fn nothing_left(device: &Device) -> Outcome {
 
 /// Factors of all sizes give finite numbers.
 fn magnitudes(device: &Device) -> Outcome {
-    for named in ["scaled-gd", "prec-gd", "scaled-gd-polyak", "gd-polyak-1"] {
+    for named in ["scaled-gd", "prec-gd", "scaled-gd-polyak", "gd-polyak-1", "gd-exact", "prec-gd-exact", "cg"] {
         for scale in [1e-30, 1e-18, 1e-9, 1e-4, 1e3] {
             let mut case = Case::new("dense", Model::Psd, [7, 30, 3, 2], named);
-            case.tuning[1].damping = 0.0;
-            case.shrink.fill(0.0);
-            let scaled = case.factors.left_data().iter().map(|v| scale * v).collect();
-            case.factors = Factors::symmetric(2, 7, 3, scaled)?;
+            case.damping[1] = 0.0;
+            case.factors.iter_mut().for_each(|v| *v *= scale);
             case.steps.iter_mut().for_each(|step| *step *= 1e-3);
             let mut engine = case.gpu(device, Options::default())?;
-            engine.advance(1)?;
-            if numbers(engine.as_mut())?.iter().any(|v| !v.is_finite()) {
+            engine.run(1)?;
+            if engine.factors()?.iter().any(|v| !v.is_finite()) {
                 return Err(format!("{named} at {scale:e} is not finite").into());
             }
         }
@@ -374,51 +376,56 @@ fn magnitudes(device: &Device) -> Outcome {
     Ok(())
 }
 
-/// What a method needs is counted, and gradient descent needs nothing.
+/// What a method needs is counted: more than gradient descent does, where there is anything to remember or to compute.
 fn memory(device: &Device) -> Outcome {
-    for (named, recipe, _) in recipes() {
-        let case = Case::new("dense", Model::Psd, [7, 30, 3, 2], named);
-        let engine = case.gpu(device, Options::default())?;
-        let part = engine.info().memory.parts.iter().find(|part| part.name == "state of the method");
-        if part.is_some() != (recipe != Recipe::default()) {
-            return Err(format!("{named}: {part:?}").into());
+    let bytes = |named: &str| -> Result<u64, Error> {
+        let engine = Case::new("dense", Model::Psd, [7, 30, 3, 2], named).gpu(device, Options::default())?;
+        let parts = &engine.info().memory.parts;
+        let found = parts.iter().find(|part| part.name == "registers and what ops need").expect("a part");
+        Ok(found.bytes)
+    };
+    let plain = bytes("gd")?;
+    for named in recipes().into_iter().map(|recipe| recipe.name).filter(|named| *named != "gd") {
+        if bytes(named)? <= plain {
+            return Err(format!("{named} takes no more than gd").into());
         }
     }
     Ok(())
 }
 
 fn refusals(device: &Device) -> Outcome {
-    let mut case = Case::new("vectors-centred", Model::Psd, [7, 30, 3, 2], "gd");
-    case.recipe.loss = Loss::L1;
-    let outcomes = [case.reference(), case.cpu(Precision::F32), case.gpu(device, Options::default())];
-    for outcome in outcomes {
+    let l1 = crate::case::Recipe { loss: Loss::L1, ..recipe("gd") };
+    let (operator, _) = crate::case::operator("vectors-centred", Model::Psd, 7, 30);
+    let case = Case::with(operator, Model::Psd, (3, 2), l1);
+    for outcome in [case.reference(), case.cpu(Precision::F32), case.gpu(device, Options::default())] {
         match outcome {
             Err(error @ Error::Unsupported { .. }) if error.to_string().contains("--no-center") => {}
             other => return Err(format!("centred residuals under l1: {:?}", other.err()).into()),
         }
     }
-    let mut case = Case::new("dense", Model::Psd, [7, 30, 3, 2], "gd");
-    case.recipe.minibatches = Some(Minibatches { count: 1 << 17, seed: 0 });
-    match case.gpu(device, Options::default()) {
+    let many = crate::case::Recipe { method: Method::sgd().minibatches(1 << 17).into(), ..recipe("sgd") };
+    let (operator, _) = crate::case::operator("dense", Model::Psd, 7, 30);
+    match Case::with(operator, Model::Psd, (3, 2), many).gpu(device, Options::default()) {
         Err(error @ Error::Unsupported { .. }) if error.to_string().contains("minibatches") => {}
         other => return Err(format!("many groups: {:?}", other.err()).into()),
     }
-    let case = Case::new("dense", Model::Psd, [7, 30, 3, 2], "gd");
-    match case.gpu(device, Options::default())?.set_tuning(&[Tuning::default()]) {
+    let case = Case::new("dense", Model::Psd, [7, 30, 3, 2], "prec-gd");
+    match case.gpu(device, Options::default())?.put("damping_factor", &[1.0]) {
         Err(Error::Invalid { .. }) => Ok(()),
-        other => Err(format!("a tuning for one of two: {other:?}").into()),
+        other => Err(format!("a number for one of two: {other:?}").into()),
     }
 }
 
 /// E leaves out what has no weight.
 fn hidden(device: &Device) -> Outcome {
-    let mut case = Case::new("dense:two-kernel", Model::Psd, [7, 30, 3, 2], "gd-polyak-1");
-    let mut plain = case.gpu(device, Options::default())?;
-    (case.weights[3], case.weights[33]) = (0.0, 0.0);
-    (case.target[3], case.target[33]) = (1e30, -1e30);
-    plain.set_observations(&vec![0.0; 60], &case.weights)?;
-    let (mut expected, mut found) = (case.reference()?, case.gpu(device, Options::default())?);
-    expected.advance(2)?;
-    found.advance(2)?;
-    near("factors", &numbers(found.as_mut())?, &numbers(expected.as_mut())?, 1e-4)
+    for named in ["gd-polyak-1", "gd-exact", "gd-armijo"] {
+        let mut case = Case::new("dense:two-kernel", Model::Psd, [7, 30, 3, 2], named);
+        (case.weights[3], case.weights[33]) = (0.0, 0.0);
+        (case.target[3], case.target[33]) = (1e30, -1e30);
+        let (mut expected, mut found) = (case.reference()?, case.gpu(device, Options::default())?);
+        expected.run(2)?;
+        found.run(2)?;
+        near(named, &found.factors()?, &expected.factors()?, 1e-4)?;
+    }
+    Ok(())
 }

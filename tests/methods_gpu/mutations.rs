@@ -1,66 +1,60 @@
-//! Broken copies of the kernels behind a gradient: every one must be noticed.
+//! Broken copies of the kernels behind a gradient: every one must be noticed. Those of a kind of op, whatever the method, are in
+//! `tests/gpu_tape`.
 
 use libtest_mimic::{Failed, Trial};
+use lowrank::Precision;
 use lowrank::gpu::{Device, Mutation, Options};
+use lowrank::problem::Domain;
 
-use crate::case::{Case, Model};
-use crate::laws::compared;
+use crate::case::{Case, Model, recipe, registered};
+use crate::laws::{capped, compared, restarting, tall};
 
 const fn broken(file: &'static str, find: &'static str, replace: &'static str) -> Mutation {
     Mutation { file, find, replace }
 }
 
-const ENERGY: &str = "step/energy.wgsl";
-const GRAM: &str = "step/gram.wgsl";
-const CHOLESKY: &str = "step/cholesky.wgsl";
-const PRECONDITION: &str = "step/precondition.wgsl";
-const SLOPE: &str = "step/slope.wgsl";
-const POLYAK: &str = "step/polyak.wgsl";
-const PACE: &str = "step/pace.wgsl";
-const ACCELERATE: &str = "step/accelerate.wgsl";
-const RESTART: &str = "step/restart.wgsl";
-const EXTRAPOLATE: &str = "step/extrapolate.wgsl";
+const ELEMENTS: &str = "generated/elementwise";
+const MEASURED: &str = "generated/measured";
+const FORMULAS: &str = "generated/formulas";
+const DAMPING: &str = "generated/damping";
+const CHOLESKY: &str = "ops/cholesky.wgsl";
+const PRECONDITION: &str = "ops/precondition.wgsl";
+const MEAN: &str = "ops/mean.wgsl";
 const GROUP: &str = "lib/group.wgsl";
 
-const MUTATIONS: &[(&str, Mutation)] = &[
-    ("energy ignores the weights", broken(ENERGY, "fma(w, rho", "fma(1.0, rho")),
+type Broken = (&'static str, Mutation, &'static [(&'static str, &'static str)]);
+
+/// What is broken, and the methods and problems of which one must notice it.
+const MUTATIONS: &[Broken] = &[
+    ("energy ignores the weights", broken(MEASURED, "fma(v1, rho(v2)", "fma(1.0, rho(v2)"), &[("prec-gd", "two")]),
     (
-        "energy drops the last measurement",
-        broken(ENERGY, "min(first + stretch, group_end())", "min(first + stretch, group_end() - 1u)"),
+        "energy is another trial's",
+        broken(MEASURED, "let trial = slots[1u + slot];", "let trial = slots[1u];"),
+        &[("gd-polyak-1", "two")],
     ),
-    ("energy is another trial's", broken(ENERGY, "slots[1u + slot] * M", "slots[1u] * M")),
-    ("energy is not about the mean", broken(ENERGY, "residual[base + i] - centre", "residual[base + i]")),
-    ("energy forgets the group", broken(ENERGY, "let first = group_first() +", "let first = 0u +")),
-    ("energy loses half of its threads", broken(ENERGY, "width = 128u", "width = 2u")),
-    ("gram drops the last rows", broken(GRAM, "first < end; first", "first + 16u <= end; first")),
-    ("gram takes L for R", broken(GRAM, "!SYMMETRIC && side == 0u", "!SYMMETRIC && side == 1u")),
-    ("gram forgets the centre", broken(GRAM, "centre[at_j] + factor[at_j]", "factor[at_j]")),
-    ("gram takes another trial's factor", broken(GRAM, "slots[1u + slot] * N", "slots[1u] * N")),
     (
-        "gram mixes blocks",
-        broken(GRAM, "block_j * 16u + local.x;\n    let begin", "block_i * 16u + local.x;\n    let begin"),
+        "energy forgets the group",
+        broken(MEASURED, "let first = group_first() +", "let first = 0u +"),
+        &[("everything", "psd")],
     ),
-    ("cholesky forgets the damping", broken(CHOLESKY, "+= lambda", "+= 0.0 * lambda")),
-    ("cholesky ignores the residual", broken(CHOLESKY, "fma(numbers.y, sqrt(2.0 * sums[0]), damping)", "damping")),
-    ("cholesky takes E for 2E", broken(CHOLESKY, "sqrt(2.0 * sums[0])", "sqrt(sums[0])")),
-    ("cholesky takes another trial's damping", broken(CHOLESKY, "tuning[trial]", "tuning[slots[1u]]")),
-    ("cholesky drops the last share", broken(CHOLESKY, "share < GRAM_SHARES", "share + 1u < GRAM_SHARES")),
-    ("cholesky has no least damping", broken(CHOLESKY, "max(damping, least)", "damping")),
-    ("cholesky does not reduce the last column", broken(CHOLESKY, "top < K; top", "top + 1u < K; top")),
+    ("the mean ignores the weights", broken(MEAN, "fma(w, residual", "fma(1.0, residual"), &[("gd", "centred")]),
+    ("signed columns are not signed", broken(ELEMENTS, "select(v2, -v2, column >= 2u)", "v2"), &[("gd", "signed")]),
+    ("damping ignores the residual", broken(DAMPING, "root(", "0.5 * root("), &[("prec-gd", "two")]),
+    ("damping takes E for 2E", broken(DAMPING, "real(2.0)", "real(1.0)"), &[("prec-gd", "psd"), ("cg", "psd")]),
+    (
+        "cholesky drops the last share",
+        broken(CHOLESKY, "share < GRAM_SHARES", "share + 1u < GRAM_SHARES"),
+        &[("prec-gd", "tall"), ("prec-gd", "tall with one factor")],
+    ),
     (
         "cholesky reduces by another column",
         broken(CHOLESKY, "triangles[base + l * K + j]", "triangles[base + i * K + j]"),
+        &[("prec-gd", "two")],
     ),
-    ("cholesky does not take roots", broken(CHOLESKY, "sqrt(max(", "(max(")),
-    ("precondition forgets finished blocks", broken(PRECONDITION, "before < b; before", "before + 1u < b; before")),
     (
         "precondition forgets blocks behind",
         broken(PRECONDITION, "behind < column_blocks", "behind + 1u < column_blocks"),
-    ),
-    ("precondition goes forward only", broken(PRECONDITION, "reverse < column_blocks", "reverse < 0u")),
-    (
-        "precondition swaps the sides",
-        broken(PRECONDITION, "(slot * SIDES + side) * K * K", "(slot * SIDES + SIDES - 1u - side) * K * K"),
+        &[("prec-gd", "wide")],
     ),
     (
         "precondition skips the last row",
@@ -69,102 +63,186 @@ const MUTATIONS: &[(&str, Mutation)] = &[
             "if (row < height && c < K) {\n            scaled[at + c] = sum;\n        }\n        storageBarrier();\n        workgroupBarrier();\n    }\n    for",
             "if (row + 1u < height && c < K) {\n            scaled[at + c] = sum;\n        }\n        storageBarrier();\n        workgroupBarrier();\n    }\n    for",
         ),
+        &[("scaled-gd", "two")],
     ),
-    ("precondition counts once a block", broken(PRECONDITION, "block == 0u && thread == 0u", "thread == 0u")),
     (
         "precondition takes another trial's triangle",
         broken(PRECONDITION, "let base = (slot * SIDES", "let base = (0u * SIDES"),
+        &[("scaled-gd", "psd")],
     ),
-    ("slope takes the direction twice", broken(SLOPE, "(gradient[base + entry], d", "(d, d")),
-    ("slope drops the last entry", broken(SLOPE, "min(first + stretch, N * K)", "min(first + stretch, N * K - 1u)")),
-    ("polyak forgets the half of one factor", broken(POLYAK, "share = 0.5", "share = 1.0")),
-    ("polyak forgets the optimal loss", broken(POLYAK, "-numbers.z", "0.0")),
-    ("polyak forgets the scale", broken(POLYAK, "numbers.w * above", "above")),
+    (
+        "polyak forgets the half of one factor",
+        broken(FORMULAS, "(sums[0u] * real(0.5))", "(sums[0u] * real(1.0))"),
+        &[("gd-polyak-1", "psd")],
+    ),
+    (
+        "polyak forgets the optimal loss",
+        broken(FORMULAS, "- b0[3u + trial])", "- real(0.0))"),
+        &[("gd-polyak-1", "psd")],
+    ),
+    ("polyak forgets the scale", broken(FORMULAS, "* b0[6u + trial])", "* real(1.0))"), &[("gd-polyak-1", "psd")]),
     (
         "polyak does not stop at the optimum",
-        broken(POLYAK, "max(fma(share, sums[0].x, -numbers.z), 0.0)", "fma(share, sums[0].x, -numbers.z)"),
+        broken(
+            FORMULAS,
+            "max(((sums[0u] * real(0.5)) - b0[3u + trial]), real(0.0))",
+            "((sums[0u] * real(0.5)) - b0[3u + trial])",
+        ),
+        &[("gd-polyak-1", "below")],
     ),
-    ("polyak is not the base of later steps", broken(POLYAK, "base_steps[trial] = GRADIENT_SCALE * step;", "")),
-    ("polyak's base is not scaled", broken(POLYAK, "GRADIENT_SCALE * step", "step")),
-    ("polyak takes another trial's sums", broken(POLYAK, "slopes[part]", "slopes[thread]")),
-    ("polyak is not capped", broken(POLYAK, "0.5 * sqrt", "1e6 * sqrt")),
     (
-        "polyak takes the length of the gradient",
-        broken(SLOPE, "gradient[base + entry], d, u", "gradient[base + entry], gradient[base + entry], u"),
+        "polyak is not the base of later steps",
+        broken(FORMULAS, "let f1 = f0;", "let f1 = b0[3u + trial];"),
+        &[("l1-geometric", "psd"), ("huber-geometric", "psd")],
     ),
-    ("polyak forgets the centre", broken(SLOPE, "centre[base + entry] + factor", "factor")),
-    ("the ridge is forgotten", broken(CHOLESKY, "GRADIENT_SCALE * shrink[trial]", "0.0 * shrink[trial]")),
+    (
+        "polyak takes another trial's sums",
+        broken(FORMULAS, "b1[(0u + trial) * 64u", "b1[(0u + slots[1u]) * 64u"),
+        &[("gd-polyak-1", "psd")],
+    ),
+    (
+        "polyak is not capped",
+        broken(FORMULAS, "sums[128u])) * real(0.5)", "sums[128u])) * real(1000000.0)"),
+        &[("gd-optimal", "capped")],
+    ),
+    (
+        "polyak is capped by the length of the gradient",
+        broken(FORMULAS, "quotient(sums[192u], sums[128u])", "quotient(sums[192u], sums[64u])"),
+        &[("scaled-gd-polyak", "capped")],
+    ),
+    (
+        "polyak forgets the centre",
+        broken(ELEMENTS, "sum_2 = fma(v2, v2, sum_2)", "sum_2 = fma(v1, v1, sum_2)"),
+        &[("gd-optimal", "capped around")],
+    ),
+    (
+        "the centre is forgotten",
+        broken(ELEMENTS, "let v4 = (v1 + v2);", "let v4 = v2;"),
+        &[("prec-gd", "around"), ("gd", "around")],
+    ),
+    (
+        "the ridge is forgotten",
+        broken(ELEMENTS, "(b0[3u + trial] * real(1.0))", "real(0.0)"),
+        &[("prec-gd", "two"), ("gd", "two")],
+    ),
     (
         "the ridge is another trial's",
-        broken(CHOLESKY, "GRADIENT_SCALE * shrink[trial]", "GRADIENT_SCALE * shrink[slots[1u]]"),
+        broken(ELEMENTS, "(b0[3u + trial] * real(1.0))", "(b0[3u + slots[1u]] * real(1.0))"),
+        &[("scaled-gd", "two")],
     ),
-    ("pace stands still", broken(PACE, "turn[0] = row + 1u", "turn[0] = row")),
-    ("pace takes another trial's power", broken(PACE, "powers[row * BATCH + trial]", "powers[row * BATCH]")),
-    ("accelerate forgets the ridge", broken(ACCELERATE, "fma(-shrink[trial], factor[at], factor[at])", "factor[at]")),
-    ("accelerate takes another trial's step", broken(ACCELERATE, "-step_sizes[trial]", "-step_sizes[slots[1u]]")),
-    ("accelerate never climbs", broken(ACCELERATE, "fma(d, u - previous[at], sum)", "sum - 1.0")),
+    ("the pace stands still", broken(FORMULAS, " * real(0.9))", ")"), &[("gd-decay", "psd")]),
     (
-        "accelerate drops the last entry",
-        broken(ACCELERATE, "min(first + stretch, N * K)", "min(first + stretch, N * K - 1u)"),
+        "momentum takes another trial's step",
+        broken(ELEMENTS, "b0[trial * 1u]", "b0[slots[1u]]"),
+        &[("momentum", "two")],
     ),
-    ("accelerate takes the sign the other way", broken(ACCELERATE, "u - previous[at]", "previous[at] - u")),
-    ("restart does not count", broken(RESTART, "j + 1u", "j")),
-    ("restart counts another trial's", broken(RESTART, "since[trial] = j", "since[slots[1u]] = j")),
-    ("restart takes another quotient", broken(RESTART, "(real(j) + 3.0)", "(real(j) + 2.0)")),
-    ("extrapolate remembers the extrapolated", broken(EXTRAPOLATE, "previous[at] = u;", "previous[at] = factor[at];")),
-    ("extrapolate forgets", broken(EXTRAPOLATE, "previous[at] = u;", "")),
-    ("extrapolate takes another trial's beta", broken(EXTRAPOLATE, "betas[trial]", "betas[slots[1u]]")),
-    ("a group ends late", broken(GROUP, "i < group.end", "i <= group.end")),
-    ("a group begins early", broken(GROUP, "i >= group.first", "i + 1u >= group.first")),
-    ("the mean of a group goes on", broken(GROUP, "return group.end;", "return M;")),
+    ("momentum goes back", broken(ELEMENTS, "let v6 = (v4 - v5);", "let v6 = (v5 - v4);"), &[("momentum", "two")]),
+    (
+        "momentum never restarts",
+        broken(FORMULAS, "less(real(0.0), sums[0u])", "less(real(1e30), sums[0u])"),
+        &[("momentum", "restarting")],
+    ),
+    ("momentum does not count", broken(FORMULAS, "let f2 = (f0 + real(1.0));", "let f2 = f0;"), &[("momentum", "two")]),
+    (
+        "momentum counts another trial's",
+        broken(FORMULAS, "b0[6u + trial] = f2;", "b0[6u + slots[1u]] = f2;"),
+        &[("momentum", "two")],
+    ),
+    (
+        "momentum takes another quotient",
+        broken(FORMULAS, "(f0 + real(3.0))", "(f0 + real(2.0))"),
+        &[("momentum", "two")],
+    ),
+    ("momentum remembers the extrapolated", broken(ELEMENTS, "let v4 = v1;", "let v4 = v3;"), &[("momentum", "two")]),
+    (
+        "momentum takes another trial's beta",
+        broken(ELEMENTS, "let c0 = b0[12u + trial];", "let c0 = b0[12u + slots[1u]];"),
+        &[("momentum", "restarting with a ridge"), ("momentum", "restarting")],
+    ),
+    (
+        "a group begins early where it is asked",
+        broken(GROUP, "i >= group.first", "i + 1u >= group.first"),
+        &[("sgd", "centred"), ("everything", "entries")],
+    ),
+    (
+        "the mean of a group goes on",
+        broken(GROUP, "return group.end;", "return M;"),
+        &[("sgd", "centred"), ("everything", "entries")],
+    ),
+    (
+        "exact steps forget the curvature",
+        broken(FORMULAS, " + sums[128u]) * real(0.5)", ") * real(0.5)"),
+        &[("cg", "psd")],
+    ),
+    (
+        "exact steps mix their sums",
+        broken(MEASURED, "fma(v1 * v4, v3, sum_3)", "fma(v1 * v4, v4, sum_3)"),
+        &[("gd-exact", "psd")],
+    ),
+    ("cg forgets the last slope", broken(FORMULAS, "(sums[0u] - sums[64u])", "sums[0u]"), &[("cg", "psd")]),
+    ("cg climbs", broken(ELEMENTS, "((c0 * v1) - v2)", "((c0 * v1) + v2)"), &[("cg", "psd")]),
+    ("armijo takes what is refused", broken(ELEMENTS, "select(v3, v2, c0 != 0.0)", "v2"), &[("gd-armijo", "too far")]),
+    (
+        "armijo keeps the residual of before",
+        broken(MEASURED, "select(v3, v2, c0 != 0.0)", "v3"),
+        &[("gd-armijo", "two")],
+    ),
+    (
+        "armijo does not halve",
+        broken(FORMULAS, "(b0[9u + trial] * real(0.5)),", "(b0[9u + trial] * real(1.0)),"),
+        &[("gd-armijo", "too far")],
+    ),
+    (
+        "armijo does not double",
+        broken(FORMULAS, "(b0[9u + trial] * real(2.0)),", "(b0[9u + trial] * real(1.0)),"),
+        &[("gd-armijo", "two")],
+    ),
 ];
 
-/// Where a mutation has to show itself: on something that its file is part of.
-fn cases(file: &str) -> Vec<Case> {
-    let psd = |named: &str, operator: &str| Case::new(operator, Model::Psd, [11, 60, 3, 3], named);
-    let two = |named: &str| Case::new("dense", Model::Asymmetric, [11, 60, 3, 3], named);
-    let wide = |named: &str| Case::new("dense", Model::Asymmetric, [37, 90, 35, 2], named);
-    let around = |named: &str| Case::new("dense", Model::Centred, [11, 60, 3, 2], named);
-    let long = Case::new("dense", Model::Psd, [7, 300, 2, 2], "gd-polyak-1");
-    match file {
-        ENERGY => vec![two("gd-polyak-1"), psd("prec-gd", "vectors-centred"), psd("everything", "dense"), long],
-        GRAM | CHOLESKY | PRECONDITION => {
-            let mut singular = Case::new("dense", Model::Psd, [5, 40, 11, 3], "prec-gd");
-            singular.tuning.iter_mut().for_each(|t| (t.damping, t.damping_factor) = (0.0, 0.0));
-            let tall = crate::laws::tall("prec-gd");
-            vec![two("prec-gd"), wide("prec-gd"), around("prec-gd"), tall, singular]
+fn case(named: &str, place: &str) -> Case {
+    let new = |operator: &str, model, sizes| Case::new(operator, model, sizes, named);
+    match place {
+        "two" => new("dense", Model::Asymmetric, [11, 60, 3, 3]),
+        "wide" => new("dense", Model::Asymmetric, [37, 90, 35, 2]),
+        "around" => new("dense", Model::Centred, [11, 60, 3, 2]),
+        "signed" => new("dense", Model::Signed, [11, 60, 3, 3]),
+        "centred" => new("vectors-centred", Model::Psd, [11, 60, 3, 3]),
+        "entries" => new("entries", Model::Psd, [11, 60, 3, 3]),
+        "tall" => tall(named),
+        "tall with one factor" => {
+            let operator = registered("entries", Domain::symmetric(2500), 300);
+            Case::with(operator, Model::Psd, (2, 2), recipe(named))
         }
-        SLOPE => {
-            let capped = [Model::Centred, Model::Psd].map(|model| crate::laws::capped("scaled-gd-polyak", model));
-            [psd("scaled-gd-polyak", "dense"), psd("gd-polyak-1", "dense")].into_iter().chain(capped).collect()
+        "capped" => capped(named, Model::Psd),
+        "capped around" => capped(named, Model::Centred),
+        "restarting" => restarting(),
+        "restarting with a ridge" => {
+            let mut case = new("dense", Model::Asymmetric, [7, 60, 2, 3]);
+            case.steps.iter_mut().for_each(|step| *step *= 10.0);
+            case
         }
-        POLYAK => {
-            let mut below = psd("gd-polyak-1", "dense");
-            below.tuning[1].optimal = 1e9;
-            vec![
-                psd("gd-polyak-1", "dense"),
-                psd("sgd-first", "dense"),
-                psd("l1-geometric", "dense"),
-                below,
-                crate::laws::capped("gd-polyak-3", Model::Psd),
-            ]
+        "below" => {
+            let mut case = new("dense", Model::Psd, [11, 60, 3, 3]);
+            case.optimal[1] = 1e9;
+            case
         }
-        PACE => vec![psd("gd-decay", "dense")],
-        GROUP => vec![psd("sgd", "vectors-centred"), psd("everything", "entries")],
-        _ => {
-            vec![two("momentum"), crate::laws::restarting()]
+        "too far" => {
+            let mut case = new("dense", Model::Asymmetric, [11, 60, 3, 3]);
+            case.steps.iter_mut().for_each(|step| *step *= 1e3);
+            case
         }
+        _ => new("dense", Model::Psd, [11, 60, 3, 3]),
     }
 }
 
 pub fn trials(device: &Device) -> Vec<Trial> {
     let mut trials = Vec::new();
-    for &(name, mutation) in MUTATIONS {
+    for &(name, mutation, places) in MUTATIONS {
         let device = device.clone();
         trials.push(Trial::test(format!("mutation: {name} [{}]", device.name()), move || {
-            let options = Options { mutations: vec![mutation], ..Options::default() };
-            for case in cases(mutation.file) {
-                let Err(why) = compared(&case, &device, &options) else { continue };
+            let options = Options { mutations: vec![mutation], precision: Precision::F32, ..Options::default() };
+            for (named, place) in places {
+                let Err(why) = compared(&case(named, place), &device, &options) else { continue };
                 let why = why.message().unwrap_or_default().to_owned();
                 // A patch that does not apply or does not compile proves nothing.
                 let proves = !why.contains("mutation") && !why.contains("compil");
@@ -173,13 +251,15 @@ pub fn trials(device: &Device) -> Vec<Trial> {
             Err("nothing noticed".into())
         }));
     }
-    let files = MUTATIONS.iter().map(|(_, mutation)| mutation.file);
-    let mut files: Vec<&str> = files.collect();
-    files.dedup();
     let device = device.clone();
     trials.push(Trial::test("the kernels as they are agree where mutations are looked for", move || {
-        for case in files.iter().flat_map(|file| cases(file)).filter(|case| case.tuning[0].damping > 0.0) {
-            compared(&case, &device, &Options::default())?;
+        let mut places: Vec<(&str, &str)> =
+            MUTATIONS.iter().flat_map(|(_, _, places)| places.iter().copied()).collect();
+        places.sort_unstable();
+        places.dedup();
+        for (named, place) in places {
+            compared(&case(named, place), &device, &Options::default())
+                .map_err(|e| format!("{place}: {}", e.message().unwrap_or("?")))?;
         }
         Ok(())
     }));

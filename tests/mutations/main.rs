@@ -8,7 +8,7 @@ use lowrank::Precision;
 use lowrank::gpu::{Device, Mutation};
 use lowrank::laws::{ENGINE_LAWS, Place};
 use lowrank::operators::{Operator, REGISTRY};
-use lowrank::problem::Shape;
+use lowrank::problem::Domain;
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -25,8 +25,8 @@ const REDUCE: &str = "step/reduce.wgsl";
 const PRODUCT: &str = "step/gradient_product.wgsl";
 const OUTER2: &str = "step/rectangular_outer_product.wgsl";
 const PRODUCT2: &str = "step/rectangular_gradient_product.wgsl";
-const UPDATE: &str = "step/update.wgsl";
-const AROUND: &str = "step/around_centre.wgsl";
+/// The kernel of an iteration's own ops, which is written when a tape is loaded.
+const ELEMENTS: &str = "generated/elementwise";
 const ONE: &str = "rows/one_pass.wgsl";
 const RESIDENT: &str = "rows/row_resident.wgsl";
 const PORTABLE: &str = "rows/sum_portable.wgsl";
@@ -132,24 +132,22 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("rectangular gradient product forgets to transpose", broken(PRODUCT2, "term * N2 + row", "row * N2 + term")),
     ("rectangular gradient product writes R over L", broken(PRODUCT2, "own = select(0u, N1", "own = select(0u, 0u")),
     ("rectangular gradient product skips the last row", broken(PRODUCT2, "if (i < height", "if (i + 1u < height")),
-    ("update forgets the ridge", broken(UPDATE, "fma(-shrink[trial], factor[at], factor[at])", "factor[at]")),
-    ("update takes another trial's ridge", broken(UPDATE, "-shrink[trial]", "-shrink[slot]")),
-    ("update climbs", broken(UPDATE, "-step_sizes[trial]", "step_sizes[trial]")),
-    ("update takes another trial's step", broken(UPDATE, "step_sizes[trial]", "step_sizes[slot]")),
-    ("update moves frozen trials", broken(UPDATE, "let trial = slots[1u + slot]", "let trial = slot")),
-    ("update skips the last entry", broken(UPDATE, "entry >= N * K", "entry + 1u >= N * K")),
-    ("around a centre the factor 2 is forgotten", broken(AROUND, "fma(2.0, u, v)", "u + v")),
-    ("around a centre V is forgotten in the left factor", broken(AROUND, "fma(2.0, u, v)", "2.0 * u")),
-    ("around a centre the adjoint is applied to V", broken(AROUND, "select(u + v, -(u", "select(v, -(u")),
-    ("of signed columns the adjoint is applied to U", broken(AROUND, "-(u + v)", "u + v")),
-    ("signed columns are not signed in the left factor", broken(AROUND, "-twice", "twice")),
-    ("one column too many is signed", broken(AROUND, "K >= POSITIVE", "K + 1u >= POSITIVE")),
+    ("update forgets the ridge", broken(ELEMENTS, "let c0 = (b0[3u + trial] * real(1.0));", "let c0 = real(0.0);")),
     (
-        "around a centre what the adjoint is applied to is stale",
-        broken(AROUND, "applied[at] = select(u + v, -(u + v), negative);", ""),
+        "update takes another trial's ridge",
+        broken(ELEMENTS, "(b0[3u + trial] * real(1.0))", "(b0[3u + slot] * real(1.0))"),
     ),
-    ("around a centre the left factor's last entry is stale", broken(AROUND, "entry >= N * K", "entry + 1u >= N * K")),
-    ("around a centre trials are mixed", broken(AROUND, "slots[1u + slot] * N", "slot * N")),
+    ("update climbs", broken(ELEMENTS, "(real(-1.0) * b0[trial * 1u])", "(real(1.0) * b0[trial * 1u])")),
+    ("update takes another trial's step", broken(ELEMENTS, "b0[trial * 1u]", "b0[slot]")),
+    ("update moves frozen trials", broken(ELEMENTS, "let trial = slots[1u + slot]", "let trial = slot")),
+    ("update skips the last entry", broken(ELEMENTS, "entry >= SIZE", "entry + 1u >= SIZE")),
+    ("around a centre the factor 2 is forgotten", broken(ELEMENTS, "let c0 = real(2.0);", "let c0 = real(1.0);")),
+    ("around a centre V is forgotten in the left factor", broken(ELEMENTS, "((c0 * v1) + v2)", "(c0 * v1)")),
+    ("around a centre the adjoint is applied to V", broken(ELEMENTS, "let v4 = (v1 + v2);", "let v4 = v2;")),
+    ("of signed columns the adjoint is applied to U", broken(ELEMENTS, "select(v5, -v5, column >= 2u)", "v5")),
+    ("signed columns are not signed in the left factor", broken(ELEMENTS, "select(v3, -v3, column >= 2u)", "v3")),
+    ("one column too many is signed", broken(ELEMENTS, "let column = (entry", "let column = 1u + (entry")),
+    ("around a centre what the adjoint is applied to is stale", broken(ELEMENTS, "entry] = v4;", "entry] = 0.0;")),
     ("packed rows are off by one", broken("lib/packed.wgsl", "2u * N - a + 1u", "2u * N - a")),
     ("one-pass drops the rest of a row", broken(ONE, "rest + thread < QUADS", "rest + thread + 1u < QUADS")),
     ("one-pass multiplies with another quad", broken(ONE, "let x_$j = z[z_at + $ju * THREADS]", "let x_$j = z[z_at]")),
@@ -213,8 +211,8 @@ fn instances(operator: &str, file: &str, forced: bool) -> Vec<Box<dyn Operator>>
     let (random, integers) = variant.map_or((registered.random, registered.integers), |v| (v.random, v.integers));
     let (n, m) = if forced { (33, 251) } else { (17, 131) };
     let rectangular = [OUTER2, PRODUCT2].contains(&file);
-    let shape = if rectangular { Shape::asymmetric(n, n + 4) } else { Shape::psd(n) };
-    [random, integers].iter().map(|make| make(shape, m, 5).unwrap()).collect()
+    let domain = if rectangular { Domain::rectangular(n, n + 4) } else { Domain::symmetric(n) };
+    [random, integers].iter().map(|make| make(domain, m, 5).unwrap()).collect()
 }
 
 /// The laws that break, one after the other, in small panels and in one.
@@ -239,8 +237,8 @@ fn violations(
         let operators = operators.clone();
         (0..operators.len()).flat_map(move |at| {
             let (operators, place) = (operators.clone(), place.clone());
-            let shape = operators[at].shape();
-            ENGINE_LAWS.iter().filter(move |law| law.concerns(shape)).filter_map(move |law| {
+            let domain = operators[at].domain();
+            ENGINE_LAWS.iter().filter(move |law| law.concerns(domain)).filter_map(move |law| {
                 law.check(&*operators[at], &place).err().map(|why| format!("{}: {why}", law.name))
             })
         })
@@ -266,7 +264,9 @@ fn main() {
         for &(name, mutation) in MUTATIONS.iter().chain(thin::MUTATIONS) {
             let device = device.clone();
             let trial = Trial::test(name, move || {
-                match violations(&device, variant(mutation.file), &[mutation], mutation.file).next() {
+                // What is generated is not part of what every law loads.
+                let mut violations = violations(&device, variant(mutation.file), &[mutation], mutation.file);
+                match violations.find(|why| !why.contains("it is part of no module")) {
                     // A patch that does not apply or does not compile proves nothing.
                     Some(why) if why.contains("mutation") || why.contains("compil") => Err(Failed::from(why)),
                     Some(_) => Ok(()),

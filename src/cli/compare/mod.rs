@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let outputs = Outputs::create(args)?;
 
     let Measured { problem, described, mut notices, held_out, .. } = source.open(common)?;
-    let problem = with_truth(common, problem)?;
+    let problem = with_truth(common, problem, &settings)?;
     let settings = with_start(common, settings, &problem)?;
     let settings = match held_out {
         Some(measurements) => settings.holdout_measurements(measurements),
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     axes.check(problem.instances())?;
     let trials = axes.trials_from(&settings, problem.instances());
     let (settings, count) = (settings.trials(trials.iter().copied()), trials.len());
-    let contenders = asked.contenders(&settings, problem.operator().shape(), observe, &backend);
+    let contenders = asked.contenders(&settings, &settings.model_of(&problem.operator().domain()), observe, &backend);
     if !args.quiet {
         notices.iter().for_each(|notice| remark(notice));
         announce(&problem, &contenders.iter().map(|c| c.label.as_str()).collect::<Vec<_>>(), count);
@@ -141,12 +141,12 @@ fn levels(text: &str) -> Result<Vec<f64>> {
 /// The problem in a few words.
 fn words(problem: &Problem) -> String {
     let operator = problem.operator();
-    let (shape, m) = (operator.shape(), operator.measurements());
+    let (domain, m) = (operator.domain(), operator.measurements());
     let vectors = match problem.instances() {
         1 => String::new(),
         count => format!(", {count} vectors of observations"),
     };
-    format!("{shape}, {m} measurements ({}){vectors}", operator.name())
+    format!("{domain}, {m} measurements ({}){vectors}", operator.name())
 }
 
 /// One line before the work, on the standard error.

@@ -35,15 +35,15 @@ pub fn entries(args: &Args, seeds: [u64; 3], given: &Truth) -> Result<Ending> {
     let threshold = threshold(args)?;
     let [truth_seed, operator_seed, noise_seed] = seeds;
     let truth = truth::with_unit_entries(given)?;
-    let shape = truth.shape();
+    let domain = truth.domain();
     let name = if matrix_market { "entries.mtx" } else { "entries.csv" };
     let truth_name = truth::file_name(&truth);
     let file = |name: &str| OutputFile::create(args.out.join(name));
     let (mut list, mut x, description) = (file(name)?, file(truth_name)?, file("problem.json")?);
 
-    let mut drawn = draw_positions(shape, args.measurements, args.degrees.unwrap_or(0.0), operator_seed)?;
+    let mut drawn = draw_positions(domain, args.measurements, args.degrees.unwrap_or(0.0), operator_seed)?;
     let wide = |places: &[u32]| places.iter().map(|&place| place as usize).collect::<Vec<_>>();
-    let operator = Entries::new(shape, &wide(&drawn.rows), &wide(&drawn.columns))?;
+    let operator = Entries::new(domain, &wide(&drawn.rows), &wide(&drawn.columns))?;
     let problem = Problem::measure(operator, truth.clone())?.with_noise(args.noise_std, noise_seed)?;
     drawn.values.copy_from_slice(problem.observations(0).unwrap_or_default());
     let seen: Vec<usize> = (0..drawn.len()).filter(|&q| threshold.is_none_or(|t| drawn.values[q] >= t)).collect();
@@ -51,12 +51,12 @@ pub fn entries(args: &Args, seeds: [u64; 3], given: &Truth) -> Result<Ending> {
         let found = threshold.unwrap_or(f64::NAN);
         return Err(refused("threshold", found, "one that some entries reach", "lower it: entries have mean square 1"));
     }
-    let (n1, n2, m) = (shape.rows(), shape.columns(), seen.len());
+    let (n1, n2, m) = (domain.rows(), domain.columns(), seen.len());
     let lines = seen.iter().map(|&q| (u64::from(drawn.rows[q]), u64::from(drawn.columns[q]), drawn.values[q]));
     let written = if matrix_market {
-        let symmetry = if shape.is_symmetric() { "symmetric" } else { "general" };
+        let symmetry = if domain.is_symmetric() { "symmetric" } else { "general" };
         // Of a symmetric matrix the lower triangle is stored, and positions are drawn in the upper one.
-        let lines = lines.map(|(a, b, v)| if shape.is_symmetric() { (b, a, v) } else { (a, b, v) });
+        let lines = lines.map(|(a, b, v)| if domain.is_symmetric() { (b, a, v) } else { (a, b, v) });
         write_matrix_market(&mut list, symmetry, (n1, n2, m), lines)
     } else {
         write_csv(&mut list, lines)
@@ -88,7 +88,7 @@ pub fn entries(args: &Args, seeds: [u64; 3], given: &Truth) -> Result<Ending> {
     let mut out = std::io::stdout().lock();
     said(writeln!(
         out,
-        "{}  {m} entries of a {shape} matrix, mean square 1, noise {} (seeds {operator_seed}, {noise_seed})\n\
+        "{}  {m} entries of a {domain} matrix, mean square 1, noise {} (seeds {operator_seed}, {noise_seed})\n\
          {}  truth of rank {rank}, condition number {} (seed {truth_seed})\n{}\n\nsolve it with\n  \
          lowrank solve --entries {} --shape {n1},{n2}{base}{model}{signature}{start} --truth {}",
         at(name),
@@ -105,20 +105,20 @@ pub fn entries(args: &Args, seeds: [u64; 3], given: &Truth) -> Result<Ending> {
 /// Random matrices with a few nonzeros.
 pub fn sparse(args: &Args, seeds: [u64; 3], truth: &Truth) -> Result<Ending> {
     let [truth_seed, operator_seed, noise_seed] = seeds;
-    let (shape, m) = (truth.shape(), args.measurements);
+    let (domain, m) = (truth.domain(), args.measurements);
     let truth_name = truth::file_name(truth);
     let file = |name: &str| OutputFile::create(args.out.join(name));
     let (mut a, mut y) = (file("A.mtx")?, file("y.npy")?);
     let (mut x, description) = (file(truth_name)?, file("problem.json")?);
 
-    let operator = std::sync::Arc::new(Sparse::random(shape, m, args.nonzeros.unwrap_or(4), operator_seed)?);
+    let operator = std::sync::Arc::new(Sparse::random(domain, m, args.nonzeros.unwrap_or(4), operator_seed)?);
     let problem = Problem::measure(operator.clone(), truth.clone())?.with_noise(args.noise_std, noise_seed)?;
-    let layout = if shape.is_symmetric() { Layout::Packed } else { Layout::Full };
+    let layout = if domain.is_symmetric() { Layout::Packed } else { Layout::Full };
     let place = |a: usize, b: usize| match layout {
-        Layout::Packed => packed_index(shape.rows(), a, b),
-        Layout::Full => a * shape.columns() + b,
+        Layout::Packed => packed_index(domain.rows(), a, b),
+        Layout::Full => a * domain.columns() + b,
     };
-    let width = if layout == Layout::Packed { shape.dimension() } else { shape.rows() * shape.columns() };
+    let width = if layout == Layout::Packed { domain.dimension() } else { domain.rows() * domain.columns() };
     let lines =
         (0..m).flat_map(|i| operator.row(i).into_iter().map(move |(a, b, v)| (i as u64, place(a, b) as u64, v)));
     let written = write_matrix_market(&mut a, "general", (m, width, operator.nonzeros()), lines);
@@ -129,7 +129,7 @@ pub fn sparse(args: &Args, seeds: [u64; 3], truth: &Truth) -> Result<Ending> {
     x.check(written)?;
     let layout = format!("{layout:?}").to_lowercase();
     let value = json!({
-        "operator": "sparse", "model": args.model, "shape": [shape.rows(), shape.columns()], "rank": truth.rank(),
+        "operator": "sparse", "model": args.model, "shape": [domain.rows(), domain.columns()], "rank": truth.rank(),
         "signature": args.signature, "measurements": m, "nonzeros": operator.nonzeros(), "layout": layout,
         "condition_number": args.condition_number, "noise_std": args.noise_std,
         "normalization": operator.normalization(),
@@ -145,7 +145,7 @@ pub fn sparse(args: &Args, seeds: [u64; 3], truth: &Truth) -> Result<Ending> {
     let mut out = std::io::stdout().lock();
     said(writeln!(
         out,
-        "{}  {m} {layout} {shape} matrices with {} nonzeros, seed {operator_seed}\n{}  observations, noise {} (seed \
+        "{}  {m} {layout} {domain} matrices with {} nonzeros, seed {operator_seed}\n{}  observations, noise {} (seed \
          {noise_seed})\n{}  truth of rank {}, condition number {} (seed {truth_seed})\n{}\n\nsolve it with\n  lowrank solve \
          --sparse {} --observations {} --truth {} --layout {layout} --shape {},{}{}",
         at("A.mtx"),
@@ -159,8 +159,8 @@ pub fn sparse(args: &Args, seeds: [u64; 3], truth: &Truth) -> Result<Ending> {
         at("A.mtx"),
         at("y.npy"),
         at(truth_name),
-        shape.rows(),
-        shape.columns(),
+        domain.rows(),
+        domain.columns(),
         truth::solve_flags(args),
     ))?;
     Ok(Ending::Done)

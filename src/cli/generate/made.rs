@@ -24,10 +24,10 @@ pub fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: 
         return Err(refused("storage", "f16", "f32 or f64, of the matrices of --materialize", "pick one of them"));
     }
     let [truth_seed, operator_seed, noise_seed] = seeds;
-    let (shape, m) = (truth.shape(), args.measurements);
+    let (domain, m) = (truth.domain(), args.measurements);
     let operator = Arc::new(match args.operator.as_str() {
-        "rademacher" => Seeded::rademacher(shape, m, operator_seed)?,
-        _ => Seeded::new(shape, m, operator_seed)?,
+        "rademacher" => Seeded::rademacher(domain, m, operator_seed)?,
+        _ => Seeded::new(domain, m, operator_seed)?,
     });
     let file = |name: &str| OutputFile::create(args.out.join(name));
     let truth_name = truth::file_name(&truth);
@@ -48,7 +48,7 @@ pub fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: 
     x.check(written)?;
     let layout = args.materialize.then_some(if full { "full" } else { "packed" });
     let value = json!({
-        "operator": args.operator, "model": args.model, "n": args.n, "shape": [shape.rows(), shape.columns()],
+        "operator": args.operator, "model": args.model, "n": args.n, "shape": [domain.rows(), domain.columns()],
         "rank": truth.rank(), "signature": args.signature, "measurements": m,
         "condition_number": args.condition_number, "noise_std": args.noise_std, "layout": layout,
         "normalization": operator.normalization(), "storage": args.materialize.then_some(storage.word()),
@@ -64,13 +64,13 @@ pub fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: 
 
     let at = |name: &str| args.out.join(name).display().to_string();
     let matrices = match layout.filter(|_| wrote_matrices) {
-        Some(layout) => format!("{}  {m} {layout} {shape} matrices, to check with other programs\n", at("A.npy")),
+        Some(layout) => format!("{}  {m} {layout} {domain} matrices, to check with other programs\n", at("A.npy")),
         None => String::new(),
     };
-    let size = if shape.is_symmetric() {
-        format!("--n {}", shape.rows())
+    let size = if domain.is_symmetric() {
+        format!("--n {}", domain.rows())
     } else {
-        format!("--shape {},{}", shape.rows(), shape.columns())
+        format!("--shape {},{}", domain.rows(), domain.columns())
     };
     let mut out = std::io::stdout().lock();
     said(writeln!(

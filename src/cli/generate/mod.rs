@@ -123,9 +123,9 @@ pub fn understood(args: &Args) -> Result<Understood> {
     let seeds = [args.truth_seed, args.operator_seed, args.noise_seed].map(|seed| seed.unwrap_or(args.seed));
     let truth = truth::build(args, seeds[0])?;
     let full = match args.layout.as_deref() {
-        None => !truth.shape().is_symmetric(),
+        None => !truth.domain().is_symmetric(),
         Some("full") => true,
-        Some("packed") if truth.shape().is_symmetric() => false,
+        Some("packed") if truth.domain().is_symmetric() => false,
         Some("packed") => return Err(invalid("layout", "packed", "full for the model asymmetric")),
         Some(other) => return Err(invalid("layout", other, "packed or full")),
     };
@@ -162,13 +162,13 @@ pub fn run(args: &Args) -> Result<Ending> {
 /// Draws the problem and writes its files. `seeds` are those of the truth, the operator and the noise.
 fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Truth) -> Result<Ending> {
     let [truth_seed, operator_seed, noise_seed] = seeds;
-    let (shape, m) = (truth.shape(), args.measurements);
+    let (domain, m) = (truth.domain(), args.measurements);
     let file = |name: &str| OutputFile::create(args.out.join(name));
     let truth_name = truth::file_name(&truth);
     let (mut a, mut y) = (file("A.npy")?, file("y.npy")?);
     let (mut x, description) = (file(truth_name)?, file("problem.json")?);
 
-    let operator = std::sync::Arc::new(Dense::gaussian_stored(shape, m, operator_seed, storage)?);
+    let operator = std::sync::Arc::new(Dense::gaussian_stored(domain, m, operator_seed, storage)?);
     let problem = Problem::measure(operator.clone(), truth.clone())?.with_noise(args.noise_std, noise_seed)?;
     // What half precision holds, single precision holds exactly.
     let (written, dtype) = match storage {
@@ -183,7 +183,7 @@ fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Trut
     let layout = if full { "full" } else { "packed" };
     let rank = truth.rank().unwrap_or(0);
     let value = json!({
-        "operator": args.operator, "model": args.model, "n": args.n, "shape": [shape.rows(), shape.columns()],
+        "operator": args.operator, "model": args.model, "n": args.n, "shape": [domain.rows(), domain.columns()],
         "rank": rank, "signature": args.signature, "measurements": m,
         "condition_number": args.condition_number, "noise_std": args.noise_std, "layout": layout,
         "normalization": operator.normalization(), "dtype": dtype, "storage": args.storage,
@@ -200,7 +200,7 @@ fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Trut
     let mut out = std::io::stdout().lock();
     said(writeln!(
         out,
-        "{}  {m} {layout} {shape} matrices, seed {operator_seed}\n{}  observations, noise {} (seed {noise_seed})\n\
+        "{}  {m} {layout} {domain} matrices, seed {operator_seed}\n{}  observations, noise {} (seed {noise_seed})\n\
          {}  truth of rank {}, condition number {} (seed {truth_seed})\n{}\n\nsolve it with\n  \
          lowrank solve --matrices {} --observations {} --truth {}{}{}",
         at("A.npy"),
@@ -261,9 +261,9 @@ fn write_matrices<T: NpyNumber + Default>(
     full: bool,
     number: fn(f64) -> T,
 ) -> std::io::Result<()> {
-    let (shape, m) = (operator.shape(), operator.measurements());
-    let (n1, n2) = (shape.rows(), shape.columns());
-    let sizes: &[usize] = if full { &[m, n1, n2] } else { &[m, shape.dimension()] };
+    let (domain, m) = (operator.domain(), operator.measurements());
+    let (n1, n2) = (domain.rows(), domain.columns());
+    let sizes: &[usize] = if full { &[m, n1, n2] } else { &[m, domain.dimension()] };
     let mut npy = NpyWriter::<_, T>::new(writer, sizes)?;
     for i in 0..m {
         let matrix = operator.sensing_matrix(i);

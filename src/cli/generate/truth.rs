@@ -4,9 +4,10 @@ use std::io::Write;
 
 use lowrank::Result;
 use lowrank::io::{write_npy_f64, write_npz};
-use lowrank::problem::{MatrixView, Truth, synthetic};
+use lowrank::models::{self, Model};
+use lowrank::problem::{MatrixView, Truth};
 
-use super::{Args, invalid, refused};
+use super::{Args, refused};
 use crate::cli::solve::pair_of;
 
 /// The truth that the flags describe.
@@ -20,15 +21,7 @@ pub fn build(args: &Args, seed: u64) -> Result<Truth> {
         .as_deref()
         .map(|text| pair_of("signature", text, "two whole numbers p,q", "for example --signature 3,2"))
         .transpose()?;
-    if signature.is_some() && args.model != "signed" {
-        let found = args.signature.as_deref().unwrap_or_default();
-        return Err(refused(
-            "signature",
-            found,
-            "none, except for --model signed",
-            "say --model signed, or leave it out",
-        ));
-    }
+    let (card, model) = (models::card(&args.model)?, Model::from_word(&args.model, signature)?);
     let (n1, n2) = match (args.n, shape.transpose()?) {
         (Some(n), _) => (n, n),
         (None, Some(sizes)) => sizes,
@@ -36,31 +29,7 @@ pub fn build(args: &Args, seed: u64) -> Result<Truth> {
             return Err(refused("n", "no size", "--n n, or --shape n1,n2", "give the size of the unknown matrix"));
         }
     };
-    if n1 != n2 && args.model != "asymmetric" {
-        let allowed = format!("n,n for the model {}", args.model);
-        return Err(refused("shape", format!("{n1},{n2}"), &allowed, "say --model asymmetric"));
-    }
-    let rank = |given: Option<usize>| {
-        given.ok_or_else(|| {
-            refused("rank", "nothing", "a whole number of at least 1", "give the rank of the unknown matrix")
-        })
-    };
-    let builder = match (args.model.as_str(), signature) {
-        ("psd", _) => synthetic::psd(n1).rank(rank(args.rank)?),
-        ("asymmetric", _) => synthetic::asymmetric(n1, n2).rank(rank(args.rank)?),
-        ("signed", None) => {
-            let fix = "give the numbers of positive and negative eigenvalues";
-            return Err(refused("signature", "nothing", "p,q for --model signed", fix));
-        }
-        ("signed", Some((p, q))) => {
-            if let Some(rank) = args.rank.filter(|rank| p.checked_add(q) != Some(*rank)) {
-                let fix = "leave --rank out: the signature has it";
-                return Err(refused("rank", rank, &format!("p + q of --signature {p},{q}"), fix));
-            }
-            synthetic::signed(n1, (p, q))
-        }
-        (other, _) => return Err(invalid("model", other, "psd, signed or asymmetric")),
-    };
+    let builder = model.truth(&card.domain(n1, n2)?, args.rank)?;
     builder.condition_number(args.condition_number).seed(seed).build()
 }
 
@@ -112,9 +81,8 @@ pub fn write(writer: &mut impl Write, truth: &Truth) -> std::io::Result<()> {
 
 /// What `solve` has to be told of the model.
 pub fn solve_flags(args: &Args) -> String {
-    match (args.model.as_str(), &args.signature) {
-        ("signed", Some(signature)) => format!(" --model signed --signature {signature}"),
-        ("psd", _) => String::new(),
-        (model, _) => format!(" --model {model}"),
-    }
+    let signature = args.signature.as_ref().map_or_else(String::new, |text| format!(" --signature {text}"));
+    // psd is what `solve` takes without being told.
+    let model = if args.model == "psd" { String::new() } else { format!(" --model {}", args.model) };
+    model + &signature
 }

@@ -16,16 +16,16 @@ use crate::cli::{Ending, said};
 /// Gaussian vectors a of a·aᵀ, or a and b of a·bᵀ.
 pub fn rank_one(args: &Args, seeds: [u64; 3], truth: &Truth) -> Result<Ending> {
     let [truth_seed, operator_seed, noise_seed] = seeds;
-    let (shape, m) = (truth.shape(), args.measurements);
+    let (domain, m) = (truth.domain(), args.measurements);
     let truth_name = truth::file_name(truth);
     let file = |name: &str| OutputFile::create(args.out.join(name));
-    let mut sides = vec![("a.npy", file("a.npy")?, 0..shape.rows())];
-    if !shape.is_symmetric() {
-        sides.push(("b.npy", file("b.npy")?, shape.rows()..shape.rows() + shape.columns()));
+    let mut sides = vec![("a.npy", file("a.npy")?, 0..domain.rows())];
+    if !domain.is_symmetric() {
+        sides.push(("b.npy", file("b.npy")?, domain.rows()..domain.rows() + domain.columns()));
     }
     let (mut y, mut x, description) = (file("y.npy")?, file(truth_name)?, file("problem.json")?);
 
-    let operator = Arc::new(RankOne::gaussian(shape, m, operator_seed)?);
+    let operator = Arc::new(RankOne::gaussian(domain, m, operator_seed)?);
     let problem = Problem::measure(operator.clone(), truth.clone())?.with_noise(args.noise_std, noise_seed)?;
     let mut both = vec![0.0; sides.last().map_or(0, |(_, _, at)| at.end)];
     for (_, output, at) in &mut sides {
@@ -45,7 +45,7 @@ pub fn rank_one(args: &Args, seeds: [u64; 3], truth: &Truth) -> Result<Ending> {
     let written = truth::write(&mut x, truth);
     x.check(written)?;
     let value = json!({
-        "operator": "rank_one", "model": args.model, "shape": [shape.rows(), shape.columns()], "rank": truth.rank(),
+        "operator": "rank_one", "model": args.model, "shape": [domain.rows(), domain.columns()], "rank": truth.rank(),
         "signature": args.signature, "measurements": m,
         "condition_number": args.condition_number, "noise_std": args.noise_std,
         "normalization": operator.normalization(), "dtype": "float32",

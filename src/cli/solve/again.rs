@@ -4,13 +4,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use lowrank::report::{RunReport, TrialReport, readable};
+use lowrank::solver::Identity;
 use lowrank::{Error, Result, Solution};
 
 use super::Args;
-
-/// Flags that say where results go, which a rerun does not take over.
-const OUTPUTS: &[&str] =
-    &["--out", "--report", "--trace", "--trials", "--snapshots", "--checkpoint", "--resume", "--config"];
 
 fn read(path: &Path) -> Result<RunReport> {
     let failed = |source| Error::Io { path: path.to_owned(), source, fix: "Check the path".into() };
@@ -64,7 +61,7 @@ pub fn merged(arguments: Vec<OsString>, report: &RunReport) -> Vec<OsString> {
     let mut stored = report.argv.iter().skip(2);
     while let Some(argument) = stored.next() {
         let name = argument.split_once('=').map_or(argument.as_str(), |(name, _)| name);
-        if !OUTPUTS.contains(&name) {
+        if name.strip_prefix("--").is_none_or(Identity::has_option) {
             merged.push(argument.into());
         } else if name == argument {
             stored.next();
@@ -98,15 +95,13 @@ impl Before {
         let (now, then): (Vec<TrialReport>, _) =
             (solution.trials.iter().map(TrialReport::from).collect(), &self.report.trials);
         let of = self.path.display();
-        if now.len() != then.len() {
-            return (false, format!("not the result of {of}: {} trials, and {} there", now.len(), then.len()));
-        }
-        if now.iter().zip(then).all(|(a, b)| a.factors_sha256 == b.factors_sha256 && a.status == b.status) {
+        let Some(difference) = identity(then).difference(&identity(&now)) else {
             return (true, format!("the same result as {of}: factors bit for bit"));
-        }
-        let differing =
-            now.iter().zip(then).find(|(a, b)| a.factors_sha256 != b.factors_sha256 || a.status != b.status);
-        let Some((a, b)) = differing else { return (true, String::new()) };
+        };
+        let Some(at) = difference.at() else {
+            return (false, format!("not the result of {of}: {} trials, and {} there", now.len(), then.len()));
+        };
+        let (a, b) = (&now[at], &then[at]);
         let relative = |a: Option<f64>, b: Option<f64>| match (a, b) {
             (Some(a), Some(b)) => readable((a - b).abs() / b.abs().max(f64::MIN_POSITIVE)),
             _ => "unknown".to_owned(),
@@ -131,4 +126,9 @@ impl Before {
         );
         (false, text)
     }
+}
+
+/// What a rerun has to come to.
+fn identity(trials: &[TrialReport]) -> Identity {
+    Identity::of_results(trials.iter().map(|trial| (trial.status, trial.factors_sha256.as_str())))
 }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lowrank::io::{TripletFile, TripletOptions, Triplets};
+use lowrank::models::{Model, ModelCard};
 use lowrank::operators::dense::Normalization;
 use lowrank::operators::entries::{Biases, Sampled};
 use lowrank::operators::{Entries, Operator};
-use lowrank::problem::{Model, Shape};
+use lowrank::problem::Domain;
 use lowrank::report::{Baseline, readable};
 use lowrank::solver::Holdout;
 use lowrank::{Error, Problem, Result};
@@ -40,7 +41,7 @@ pub struct Completion {
     path: PathBuf,
     held_out: HeldOut,
     options: TripletOptions,
-    model: Model,
+    model: &'static ModelCard,
     normalization: Normalization,
 }
 
@@ -52,7 +53,7 @@ pub struct Predictions {
 }
 
 impl Completion {
-    pub fn new(args: &Common, path: PathBuf, model: Model, shape: Option<(usize, usize)>) -> Result<Self> {
+    pub fn new(args: &Common, path: PathBuf, model: &'static ModelCard, shape: Option<(usize, usize)>) -> Result<Self> {
         let refuse = |name: &str, found: &str, allowed: &str, fix: &str| {
             Err(Error::Invalid { name: name.into(), found: found.into(), allowed: allowed.into(), fix: fix.into() })
         };
@@ -64,11 +65,11 @@ impl Completion {
             let fix = "leave it out, or hold entries out with --holdout";
             return refuse("rows", "a number of entries", "all of them: they come in an order of their own", fix);
         }
-        if args.biases && model != Model::Asymmetric {
+        if args.biases && model.symmetric {
             let fix = "say --model asymmetric, or leave --biases out";
             return refuse("biases", "a symmetric model", "the model asymmetric", fix);
         }
-        if let Some((n1, n2)) = shape.filter(|(n1, n2)| model != Model::Asymmetric && n1 != n2) {
+        if let Some((n1, n2)) = shape.filter(|(n1, n2)| model.symmetric && n1 != n2) {
             let fix = "say --model asymmetric for a rectangular unknown";
             return refuse("shape", &format!("{n1},{n2}"), "n,n for a symmetric model", fix);
         }
@@ -83,7 +84,7 @@ impl Completion {
             // A slip is found before the file is read.
             share.check()?;
         }
-        let options = TripletOptions { index_base, shape, square: model != Model::Asymmetric };
+        let options = TripletOptions { index_base, shape, square: model.symmetric };
         let normalization = args.normalization.parse::<Normalization>()?;
         Ok(Self { path, held_out, options, model, normalization })
     }
@@ -96,7 +97,7 @@ impl Completion {
     /// Both triangles, where the file has one and the model has no symmetry.
     fn read(&self, path: &Path, notices: &mut Vec<String>) -> Result<TripletFile> {
         let mut file = self.options.open(path)?;
-        if file.symmetric && self.model == Model::Asymmetric {
+        if file.symmetric && !self.model.symmetric {
             file.triplets.mirror();
             notices.push(format!("{} is symmetric: its lower triangle stands for both", path.display()));
         }
@@ -126,15 +127,11 @@ impl Completion {
                 fix: "Say --model asymmetric for a rectangular unknown".into(),
             });
         }
-        let shape = match self.model {
-            Model::Psd => Shape::psd(n1),
-            Model::Signed => Shape::signed(n1),
-            _ => Shape::asymmetric(n1, n2),
-        };
+        let domain = self.model.domain(n1, n2)?;
         let none = Triplets::default();
         let held = test.as_ref().map_or(&none, |(_, file)| &file.triplets);
         let Sampled { operator, observations, mut held_out, duplicates, shared } =
-            Entries::with_held_out(shape, &train.triplets, held, 0)?;
+            Entries::with_held_out(domain, &train.triplets, held, 0)?;
         let m = operator.measurements();
         if let HeldOut::Share(share) = &self.held_out {
             held_out = share.measurements(m)?;
@@ -151,21 +148,21 @@ impl Completion {
             training
         };
         if duplicates > 0 {
-            let same = if shape.is_symmetric() { ", (a, b) and (b, a) being one" } else { "" };
+            let same = if domain.is_symmetric() { ", (a, b) and (b, a) being one" } else { "" };
             notices.push(format!("{duplicates} entries repeat a position{same}: the mean of each position is used"));
         }
         if shared > 0 {
             notices.push(format!("{shared} held-out positions are training positions too"));
         }
         notices.extend(gaps(&operator, &training));
-        notices.extend(too_few(args, shape, m - held_out.len()));
+        notices.extend(too_few(args, domain, m - held_out.len()));
         let s = operator.normalization();
         notices.push(format!("normalization {}: s, n1*n2/m unless --normalization says otherwise", readable(s)));
 
         let used = |i: usize| training[i];
         let over = |i: usize| held_out.is_empty() || !training[i];
         let mean = Biases::mean_of(&operator, &observations, used)?;
-        let biases = if shape.is_symmetric() { mean.clone() } else { Biases::fit(&operator, &observations, used)? };
+        let biases = if domain.is_symmetric() { mean.clone() } else { Biases::fit(&operator, &observations, used)? };
         let baseline = Baseline {
             global_mean: mean.rmse(&operator, &observations, over),
             row_and_column_biases: biases.rmse(&operator, &observations, over),
@@ -176,7 +173,7 @@ impl Completion {
             None => observations,
         };
         let described = object(json!({
-            "operator": "entries", "entries": self.path, "model": format!("{:?}", self.model).to_lowercase(),
+            "operator": "entries", "entries": self.path, "model": self.model.word,
             "shape": [n1, n2], "index_base": args.index_base, "biases": args.biases,
             "normalization": args.normalization, "normalization_value": s,
         }));
@@ -189,12 +186,12 @@ impl Completion {
 
 /// Rows and columns of which nothing is learned.
 fn gaps(operator: &Entries, training: &[bool]) -> Option<String> {
-    let shape = operator.shape();
-    let (mut rows, mut columns) = (vec![false; shape.rows()], vec![false; shape.columns()]);
+    let domain = operator.domain();
+    let (mut rows, mut columns) = (vec![false; domain.rows()], vec![false; domain.columns()]);
     for i in (0..training.len()).filter(|&i| training[i]) {
         let (row, column) = operator.position(i);
         (rows[row], columns[column]) = (true, true);
-        if shape.is_symmetric() {
+        if domain.is_symmetric() {
             (rows[column], columns[row]) = (true, true);
         }
     }
@@ -203,21 +200,22 @@ fn gaps(operator: &Entries, training: &[bool]) -> Option<String> {
     (rows + columns > 0).then(|| {
         format!(
             "{rows} of {} rows and {columns} of {} columns have no training entry: nothing is learned of them",
-            shape.rows(),
-            shape.columns()
+            domain.rows(),
+            domain.columns()
         )
     })
 }
 
 /// Fewer measurements than the smallest search rank has degrees of freedom.
-fn too_few(args: &Common, shape: Shape, m: usize) -> Option<String> {
+fn too_few(args: &Common, domain: Domain, m: usize) -> Option<String> {
     let k = args.search_rank.as_deref().and_then(|text| text.parse::<usize>().ok()).unwrap_or(1);
-    let freedom = shape.degrees_of_freedom(k);
+    let model = Model::natural(&domain);
+    let freedom = model.degrees_of_freedom(&domain, k);
     (m < freedom).then(|| {
-        let most = (1..k).rev().find(|&r| shape.degrees_of_freedom(r) <= m);
+        let most = (1..k).rev().find(|&r| model.degrees_of_freedom(&domain, r) <= m);
         let enough = most.map_or("not even of rank 1".to_owned(), |r| format!("of rank {r} at most"));
         format!(
-            "{m} training entries are fewer than the {freedom} degrees of freedom of a {shape} matrix of rank {k}: they determine \
+            "{m} training entries are fewer than the {freedom} degrees of freedom of a {domain} matrix of rank {k}: they determine \
              a matrix {enough}"
         )
     })

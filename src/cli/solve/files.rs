@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lowrank::io::{
-    read_factor, read_observations, read_pair, read_rectangular_truth, read_signed_factor, read_truth_matrix,
-};
-use lowrank::operators::dense::{Layout, Normalization, OpenOptions, Storage};
+use lowrank::io::{read_observations, read_rectangular_truth, read_truth_matrix};
+use lowrank::models::{self, ModelCard};
+use lowrank::operators::Storage;
+use lowrank::operators::dense::{Layout, Normalization, OpenOptions};
 use lowrank::operators::rank_one::OpenVectors;
 use lowrank::operators::{Operator, Sparse};
-use lowrank::problem::{Factors, Model, Truth};
+use lowrank::problem::Truth;
 use lowrank::report::readable;
 use lowrank::solver::{IMBALANCED, Preprocess};
 use lowrank::{Error, Init, Problem, Result, Settings};
@@ -19,7 +19,6 @@ use super::completion::{Completion, Predictions};
 use super::made::Made;
 use super::{Common, STORAGES, pair_of, word};
 
-const MODELS: &[(&str, Model)] = &[("psd", Model::Psd), ("asymmetric", Model::Asymmetric), ("signed", Model::Signed)];
 const LAYOUTS: &[(&str, Layout)] = &[("packed", Layout::Packed), ("full", Layout::Full)];
 
 /// Where the measurements come from, as far as flags tell.
@@ -50,10 +49,7 @@ pub struct Measured {
 impl Source {
     /// From the flags alone; no file is opened.
     pub fn new(args: &Common) -> Result<Self> {
-        // Two sets of vectors are those of two factors.
-        let pair = args.entries.is_some() || args.vectors_right.is_some();
-        let usual = if pair { "asymmetric" } else { "psd" };
-        let model = word("model", args.model.as_deref().unwrap_or(usual), MODELS)?;
+        let model = card(args)?;
         if let Some(path) = &args.entries {
             return Ok(Self::Entries(Completion::new(args, path.clone(), model, shape(args)?)?));
         }
@@ -103,13 +99,13 @@ impl Source {
                 let file = options.open(&path)?;
                 let described = json!({ "operator": "dense", "matrices": path });
                 let (text, notices) = (file.describe(), file.notices);
-                measured(args, Arc::new(file.operator), &text, notices, (observations, options.model), described)
+                measured(args, Arc::new(file.operator), &text, notices, observations, described)
             }
             Self::Sparse { path, observations, options } => {
                 let file = Sparse::open(&path, &options)?;
                 let described = json!({ "operator": "sparse", "sparse": path });
                 let (text, notices) = (file.describe(), file.notices);
-                measured(args, Arc::new(file.operator), &text, notices, (observations, options.model), described)
+                measured(args, Arc::new(file.operator), &text, notices, observations, described)
             }
             Self::Vectors { left, right, observations, options } => {
                 let file = options.open(&left, right.as_deref())?;
@@ -118,14 +114,14 @@ impl Source {
                     "products": file.operator.products(), "centred": file.operator.is_centred(),
                 });
                 let (text, notices) = (file.describe(), file.notices);
-                measured(args, Arc::new(file.operator), &text, notices, (observations, options.model), described)
+                measured(args, Arc::new(file.operator), &text, notices, observations, described)
             }
             Self::Made(made) => made.open(args),
             Self::Entries(completion) => completion.open(args),
         }
     }
 
-    fn vectors(args: &Common, left: PathBuf, model: Model) -> Result<Self> {
+    fn vectors(args: &Common, left: PathBuf, model: &ModelCard) -> Result<Self> {
         for (name, flag) in [("layout", &args.layout), ("shape", &args.shape)] {
             if let Some(found) = flag {
                 return Err(Error::Invalid {
@@ -137,7 +133,7 @@ impl Source {
             }
         }
         let options = OpenVectors {
-            model,
+            symmetric: model.symmetric,
             storage: storage(args)?,
             normalization: args.normalization.parse::<Normalization>()?,
             centred: !args.no_center,
@@ -146,19 +142,26 @@ impl Source {
     }
 }
 
+/// What is known of the model that the flags name.
+pub fn card(args: &Common) -> Result<&'static ModelCard> {
+    // Two sets of vectors are those of two factors.
+    let pair = args.entries.is_some() || args.vectors_right.is_some();
+    models::card(args.model.as_deref().unwrap_or(if pair { "asymmetric" } else { "psd" }))
+}
+
 /// Matrices with their observations.
 pub fn measured(
     args: &Common,
     operator: Arc<dyn Operator>,
     text: &str,
     mut notices: Vec<String>,
-    (observations, model): (PathBuf, Model),
+    observations: PathBuf,
     described: Value,
 ) -> Result<Measured> {
     let y = read_observations(&observations, operator.measurements(), text)?;
     let s = operator.normalization();
     notices.push(format!("normalization {}: s as --normalization {} has it", readable(s), args.normalization));
-    let model = format!("{model:?}").to_lowercase();
+    let model = card(args)?.word;
     let mut described = object(described);
     described.extend(object(json!({
         "observations": observations, "model": model, "layout": args.layout, "shape": args.shape,
@@ -232,9 +235,9 @@ fn storage(args: &Common) -> Result<Option<Storage>> {
     Ok(storage.or(single.then_some(Storage::F32)))
 }
 
-fn open_options(args: &Common, model: Model) -> Result<OpenOptions> {
+fn open_options(args: &Common, model: &ModelCard) -> Result<OpenOptions> {
     Ok(OpenOptions {
-        model,
+        symmetric: model.symmetric,
         layout: args.layout.as_ref().map(|text| word("layout", text, LAYOUTS)).transpose()?,
         shape: shape(args)?,
         storage: storage(args)?,
@@ -243,37 +246,22 @@ fn open_options(args: &Common, model: Model) -> Result<OpenOptions> {
 }
 
 /// Attaches the truth that --truth or --truth-matrix names.
-pub fn with_truth(args: &Common, problem: Problem) -> Result<Problem> {
-    let shape = problem.operator().shape();
-    let (n1, n2) = (shape.rows(), shape.columns());
-    let problem = match (&args.truth, shape.model()) {
-        (None, _) => problem,
-        (Some(path), Model::Asymmetric) => {
-            let (left, right) = read_pair(path, n1, n2, "truth")?;
-            let rank = left.columns;
-            let pairs = left.values.chunks(n1 * rank).zip(right.values.chunks(n2 * rank));
-            let truths = pairs.map(|(l, r)| Truth::from_pair(n1, n2, rank, l.to_vec(), r.to_vec()));
-            problem.with_truths(truths.collect::<Result<_>>()?)?
-        }
-        (Some(path), Model::Signed) => {
-            let (factor, signature) = read_signed_factor(path, n1, "truth")?;
-            let truths = factor.values.chunks(n1 * factor.columns);
-            let truths = truths.map(|x| Truth::from_signed_factor(n1, signature, x.to_vec()));
-            problem.with_truths(truths.collect::<Result<_>>()?)?
-        }
-        (Some(path), _) => {
-            let array = read_factor(path, n1, "truth")?;
-            let truths = array.values.chunks(n1 * array.columns);
-            let truths = truths.map(|x| Truth::from_factor(n1, array.columns, x.to_vec()));
-            problem.with_truths(truths.collect::<Result<_>>()?)?
-        }
+pub fn with_truth(args: &Common, problem: Problem, settings: &Settings) -> Result<Problem> {
+    let domain = problem.operator().domain();
+    let (n1, n2) = (domain.rows(), domain.columns());
+    let problem = match &args.truth {
+        None => problem,
+        Some(path) => problem.with_truths(settings.model_of(&domain).read_truth(path, &domain)?)?,
     };
     match &args.truth_matrix {
         None => Ok(problem),
         Some(path) => {
-            let matrix =
-                if shape.is_symmetric() { read_truth_matrix(path, n1)? } else { read_rectangular_truth(path, n1, n2)? };
-            problem.with_truth(Truth::from_matrix_of(shape, matrix)?)
+            let matrix = if domain.is_symmetric() {
+                read_truth_matrix(path, n1)?
+            } else {
+                read_rectangular_truth(path, n1, n2)?
+            };
+            problem.with_truth(Truth::from_matrix_of(domain, matrix)?)
         }
     }
 }
@@ -291,7 +279,7 @@ pub fn is_random(path: &std::path::Path) -> bool {
 /// Adds the start. Scales and seeds are on the trials.
 pub fn with_start(args: &Common, settings: Settings, problem: &Problem) -> Result<Settings> {
     let Some(path) = &args.init else { return Ok(settings.init(Init::Automatic { seed: 0 })) };
-    let shape = problem.operator().shape();
+    let domain = problem.operator().domain();
     match path.to_str() {
         Some("small-random") => return Ok(settings.init(Init::Automatic { seed: 0 })),
         Some("imbalanced") => return Ok(settings.init(Init::Automatic { seed: 0 }).init_scale_ratio(IMBALANCED)),
@@ -300,12 +288,6 @@ pub fn with_start(args: &Common, settings: Settings, problem: &Problem) -> Resul
     if let Some(skip) = spectral(args)? {
         return Ok(settings.init(Init::Spectral { skip, preprocess: preprocess(args)? }));
     }
-    let given = if shape.is_symmetric() {
-        let array = read_factor(path, shape.rows(), "init")?;
-        Factors::symmetric(array.batch, shape.rows(), array.columns, array.values)?
-    } else {
-        let (left, right) = read_pair(path, shape.rows(), shape.columns(), "init")?;
-        Factors::pair(left.batch, shape, left.columns, left.values, right.values)?
-    };
+    let given = settings.model_of(&domain).read_factors(path, &domain, "init")?;
     Ok(settings.init(Init::Given(given)))
 }

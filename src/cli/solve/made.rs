@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lowrank::models::ModelCard;
 use lowrank::operators::dense::Normalization;
 use lowrank::operators::{Operator, Seeded};
-use lowrank::problem::{Model, Shape};
 use lowrank::{Error, Result};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ impl Made {
     pub fn new(
         args: &Common,
         name: &str,
-        model: Model,
+        model: &ModelCard,
         shape: Option<(usize, usize)>,
         observations: PathBuf,
     ) -> Result<Self> {
@@ -55,20 +55,7 @@ impl Made {
             (None, Some(sizes)) => sizes,
             _ => return Err(refused("n", "no size", "--n n, or --shape n1,n2", "give the size of the unknown matrix")),
         };
-        let shape = match model {
-            Model::Asymmetric => Shape::asymmetric(n1, n2),
-            _ if n1 != n2 => {
-                return Err(refused(
-                    "shape",
-                    format!("{n1},{n2}"),
-                    "n,n for a symmetric model",
-                    "say --model asymmetric",
-                ));
-            }
-            Model::Signed => Shape::signed(n1),
-            _ => Shape::psd(n1),
-        };
-        let operator = make(shape, m, seed)?;
+        let operator = make(model.domain(n1, n2)?, m, seed)?;
         let operator = match args.normalization.parse::<Normalization>()? {
             // The ensemble knows its own.
             Normalization::InverseCount | Normalization::Auto => operator,
@@ -84,12 +71,12 @@ impl Made {
 
     pub fn open(self, args: &Common) -> Result<Measured> {
         let Self { operator, seed, observations } = self;
-        let (shape, m) = (operator.shape(), operator.measurements());
+        let (domain, m) = (operator.domain(), operator.measurements());
         let text = format!("{m} measurements of --operator {}", operator.name());
         let described = json!({
             "operator": operator.name(), "operator_seed": seed, "measurements": m,
-            "size": [shape.rows(), shape.columns()],
+            "size": [domain.rows(), domain.columns()],
         });
-        measured(args, Arc::new(operator), &text, Vec::new(), (observations, shape.model()), described)
+        measured(args, Arc::new(operator), &text, Vec::new(), observations, described)
     }
 }

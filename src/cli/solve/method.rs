@@ -1,6 +1,6 @@
 //! Flags of the parameters of methods.
 
-use lowrank::methods::{METHODS, Method, Parameters, StepRule};
+use lowrank::methods::{Named, StepRule};
 use lowrank::operators::Loss;
 use lowrank::{Error, Result};
 use serde_json::{Value, json};
@@ -45,19 +45,9 @@ pub struct Flags {
     pub loss: String,
 }
 
-/// The method of a word.
-pub fn method(word: &str) -> Result<Method> {
-    Method::from_word(word).ok_or_else(|| Error::Invalid {
-        name: "method".into(),
-        found: format!("'{word}'"),
-        allowed: METHODS.iter().map(|m| m.word).collect::<Vec<_>>().join(", "),
-        fix: "`lowrank list methods` describes them".into(),
-    })
-}
-
 impl Flags {
-    /// Without the damping, which is an axis of the batch.
-    pub fn parameters(&self) -> Result<Parameters> {
+    /// Parameters by name, without the damping, which is an axis of the batch.
+    pub fn parameters(&self) -> Result<Named> {
         let step_rule = match self.step_rule.as_deref() {
             None => None,
             Some(word) => Some(StepRule::from_word(word).ok_or_else(|| Error::Invalid {
@@ -67,24 +57,25 @@ impl Flags {
                 fix: "leave it out for the method's own".into(),
             })?),
         };
-        let loss = Loss::from_word(&self.loss).ok_or_else(|| Error::Invalid {
+        Ok(Named::default()
+            .with("damping_factor", self.damping_factor)
+            .with("step_rule", step_rule)
+            .with("step_decay", self.step_decay)
+            .with("polyak_every", self.polyak_every)
+            .with("optimal_loss", self.optimal_loss)
+            .with("polyak_scale", self.polyak_scale)
+            .with("minibatches", self.minibatches)
+            .with("method_seed", self.method_seed)
+            .with("memory", self.memory))
+    }
+
+    /// ρ of the loss.
+    pub fn loss(&self) -> Result<Loss> {
+        Loss::from_word(&self.loss).ok_or_else(|| Error::Invalid {
             name: "loss".into(),
             found: format!("'{}'", self.loss),
             allowed: "square, l1, huber:δ".into(),
             fix: "for example huber:0.1".into(),
-        })?;
-        Ok(Parameters {
-            damping: None,
-            damping_factor: self.damping_factor,
-            step_rule,
-            step_decay: self.step_decay,
-            polyak_every: self.polyak_every,
-            optimal_loss: self.optimal_loss,
-            polyak_scale: self.polyak_scale,
-            minibatches: self.minibatches,
-            method_seed: self.method_seed,
-            memory: self.memory,
-            loss,
         })
     }
 

@@ -19,7 +19,7 @@ use lowrank::io::{InputInfo, ensure_not_input};
 use lowrank::memory::parse_size;
 use lowrank::operators::Storage;
 use lowrank::solver::{Axes, Checkpoint, InitStd};
-use lowrank::{Backend, Error, Precision, Result, Settings, Solution, Solver, Status, Stop};
+use lowrank::{Backend, Error, Method, Precision, Result, Settings, Solution, Solver, Status, Stop};
 use serde_json::{Map, Value, json};
 
 use super::progress::Bar;
@@ -73,8 +73,8 @@ impl Ready {
         let mut outputs = Outputs::create(args)?;
 
         let Measured { problem, described, mut notices, held_out, predictions } = source.open(common)?;
-        let (shape, m) = (problem.operator().shape(), problem.operator().measurements());
-        let problem = files::with_truth(common, problem)?;
+        let (domain, m) = (problem.operator().domain(), problem.operator().measurements());
+        let problem = files::with_truth(common, problem, &settings)?;
         let settings = files::with_start(common, settings, &problem)?;
         let settings = match held_out {
             Some(measurements) => settings.holdout_measurements(measurements),
@@ -89,7 +89,7 @@ impl Ready {
         notices.extend(solver.notices().iter().cloned());
         if !args.quiet {
             notices.iter().for_each(|notice| remark(notice));
-            summary::announce(solver.engine(), shape, m, solver.trials());
+            summary::announce(solver.engine(), domain, m, solver.trials());
         }
         outputs.prepare(args, &solver)?;
         Ok(Self { solver, outputs, interrupted, inputs, described, notices, predictions, from, before })
@@ -190,12 +190,13 @@ pub fn understood(args: &Args) -> Result<(Source, Settings, Axes)> {
 
 /// Settings without the start, and the axes of the batch.
 fn settings(args: &Args) -> Result<(Settings, Axes)> {
-    let method = method::method(&args.method)?;
+    let flags = &args.common.method;
+    let method = Method::named(&args.method, &flags.parameters()?)?;
     let mut axes = shared_axes(&args.common)?;
     axes.step_sizes = axis("step_size", &args.common.step_size)?;
-    axes.dampings = axis("damping", &args.common.method.damping)?;
+    axes.dampings = axis("damping", &flags.damping)?;
     let settings = shared_settings(&args.common)?;
-    let settings = settings.method(method).parameters(args.common.method.parameters()?).observe(args.observe.parse()?);
+    let settings = settings.method(method).loss(flags.loss()?).observe(args.observe.parse()?);
     let settings = saving::with_saving(args, settings)?;
     axes.check(1)?;
     // What can be refused without the problem is refused before any file is opened.
@@ -259,10 +260,10 @@ pub fn shared_settings(args: &Common) -> Result<Settings> {
         HeldOut::Share(share) if args.entries.is_none() => settings = settings.holdout(share.fraction, share.seed),
         _ => {}
     }
-    if let Some(text) = &args.signature {
-        let (positive, negative) = pair_of("signature", text, "two whole numbers p,q", "for example --signature 3,2")?;
-        settings = settings.signature(positive, negative);
-    }
+    let signature = args.signature.as_ref();
+    let signature =
+        signature.map(|text| pair_of("signature", text, "two whole numbers p,q", "for example --signature 3,2"));
+    settings = settings.model(files::card(args)?.make(signature.transpose()?)?);
     if let Some(ratio) = args.init_scale_ratio {
         settings = settings.init_scale_ratio(ratio);
     }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use lowrank::engine::EngineInfo;
-use lowrank::problem::Shape;
+use lowrank::problem::Domain;
 use lowrank::report::{readable, readable_seconds};
 use lowrank::{Result, Solution, TrialParameters, TrialSolution};
 
@@ -11,7 +11,7 @@ use super::completion::Predictions;
 use crate::cli::{remark, said};
 
 /// One line before the work, on the standard error: what runs where.
-pub fn announce(engine: &EngineInfo, shape: Shape, m: usize, trials: &[TrialParameters]) {
+pub fn announce(engine: &EngineInfo, domain: Domain, m: usize, trials: &[TrialParameters]) {
     // Each once, in the order of the trials.
     let mut seeds: Vec<u64> = Vec::new();
     for seed in trials.iter().filter_map(|t| t.seed) {
@@ -27,7 +27,7 @@ pub fn announce(engine: &EngineInfo, shape: Shape, m: usize, trials: &[TrialPara
         count => format!("{count} seeds from {} to {}", seeds[0], seeds[count - 1]),
     };
     remark(&format!(
-        "{shape}, {m} measurements, {} trial{}, {seeds}; on {}: {}{} ({}, {} thread{})",
+        "{domain}, {m} measurements, {} trial{}, {seeds}; on {}: {}{} ({}, {} thread{})",
         trials.len(),
         if trials.len() == 1 { "" } else { "s" },
         engine.backend,

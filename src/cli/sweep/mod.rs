@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lowrank::solver::Identity;
 use lowrank::sweep::{Grid, Journal, Sweep, SweepProgress};
 use lowrank::{Backend, Error, Precision, Result};
 use serde_json::{Map, Value, json};
@@ -95,7 +96,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         fix: "Name a directory that can be made with --out".into(),
     })?;
     outputs::check(&args.out)?;
-    let plan = plan(&sweep, args)?;
+    let plan = plan(&sweep, args);
     let (mut journal, mut results) = Journal::open(&args.out.join(JOURNAL), &plan, args.restart, sweep.solves())?;
     let resumed = results.iter().flatten().count();
     let notices = sweep.grid().notices();
@@ -177,15 +178,12 @@ fn grid(args: &Args) -> Result<Grid> {
 }
 
 /// What identifies a sweep: everything that its numbers depend on. The backend is the one that `auto` became.
-fn plan(sweep: &Sweep, args: &Args) -> Result<Map<String, Value>> {
+fn plan(sweep: &Sweep, args: &Args) -> Map<String, Value> {
     let backend = match args.backend.as_str() {
         "auto" => sweep.backend_word(),
         asked => asked,
     };
-    let Value::Object(mut plan) = json!(sweep.grid()) else { return Ok(Map::new()) };
-    plan.insert("backend".into(), backend.into());
-    plan.insert("version".into(), env!("CARGO_PKG_VERSION").into());
-    Ok(plan)
+    Identity::of_experiment(json!(sweep.grid()), backend).entries().clone()
 }
 
 fn announce(sweep: &Sweep, args: &Args, resumed: usize) {

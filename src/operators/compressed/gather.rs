@@ -89,7 +89,7 @@ macro_rules! gather_kernel {
             ) {
                 let index = self.index(side);
                 // What stands at (a, b) and at (b, a) of a symmetric Aᵢ is half of v.
-                let factor = if self.shape.is_symmetric() { 0.5 } else { 1.0 };
+                let factor = if self.domain.is_symmetric() { 0.5 } else { 1.0 };
                 with_weights!(&index.values, weights => {
                     <$t as Stored<$t>>::run(set, Gather { index, weights, factor, lines, coefficients, applied, out })
                 });
@@ -139,7 +139,7 @@ impl<W: Weights<T>, T: Unit> Forward<'_, W, T> {
     #[inline(always)]
     fn each<A: Arithmetic<T>>(self, simd: A, product: impl Fn(usize, usize) -> A::V) {
         let Self { lists, weights, range, left, right, out } = self;
-        let both = lists.shape.is_symmetric() && !std::ptr::eq(left.values, right.values);
+        let both = lists.domain.is_symmetric() && !std::ptr::eq(left.values, right.values);
         let (rows, columns) = (&lists.rows[..], &lists.columns[..]);
         for (i, out) in range.zip(out) {
             let mut sum = simd.splat(T::ZERO);

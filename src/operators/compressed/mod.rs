@@ -25,7 +25,7 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 use crate::memory::{Memory, Part, Place, product};
 use crate::operators::{Cost, GpuNonzeros};
-use crate::problem::Shape;
+use crate::problem::Domain;
 use index::Listing;
 
 /// Nonzeros of a shard at least, and shards at most.
@@ -34,7 +34,7 @@ const MOST_SHARDS: usize = 256;
 
 /// Nonzeros of m sensing matrices, by measurement, by matrix row and by matrix column.
 pub(crate) struct Compressed {
-    pub(crate) shape: Shape,
+    pub(crate) domain: Domain,
     pub(crate) measurements: usize,
     /// Nonzeros of measurement i stand at `starts[i]..starts[i + 1]`; without it each has one.
     pub(crate) starts: Option<Vec<u32>>,
@@ -51,31 +51,31 @@ pub(crate) struct Compressed {
 
 /// What the lists of so many nonzeros take: the statement before they are made.
 pub(crate) fn statement(
-    shape: Shape,
+    domain: Domain,
     measurements: usize,
     nonzeros: usize,
     value_bytes: usize,
     one_each: bool,
 ) -> Memory {
-    let listings = if shape.is_symmetric() { 2 } else { 1 };
+    let listings = if domain.is_symmetric() { 2 } else { 1 };
     let index = |lines: usize| product(&[lines + 1, 4]).saturating_add(product(&[nonzeros, listings, 8 + value_bytes]));
     let starts = if one_each { 0 } else { product(&[measurements + 1, 4]) };
     let part = |name: &str, bytes: u64| Part::new(name, Place::Host, bytes);
     let mut parts = vec![
         part("nonzeros by measurement", starts.saturating_add(product(&[nonzeros, 8 + value_bytes]))),
-        part("nonzeros by row", index(shape.rows())),
+        part("nonzeros by row", index(domain.rows())),
     ];
-    if !shape.is_symmetric() {
-        parts.push(part("nonzeros by column", index(shape.columns())));
+    if !domain.is_symmetric() {
+        parts.push(part("nonzeros by column", index(domain.columns())));
     }
     Memory { parts }
 }
 
 impl Compressed {
-    /// Lists that were checked: positions inside the shape, as many starts as measurements and one. `boundaries` are
+    /// Lists that were checked: positions inside the domain, as many starts as measurements and one. `boundaries` are
     /// measurements before which a shard may be cut; without them any.
     pub(crate) fn new(
-        shape: Shape,
+        domain: Domain,
         starts: Option<Vec<u32>>,
         rows: Vec<u32>,
         columns: Vec<u32>,
@@ -87,26 +87,26 @@ impl Compressed {
         let owner = |q: usize| of.as_ref().map_or(q as u32, |of| of[q]);
         let forward = Listing { line: &rows, other: &columns };
         let backward = Listing { line: &columns, other: &rows };
-        let (by_row, by_column) = if shape.is_symmetric() {
-            (Index::new(shape.rows(), &[forward, backward], owner, &values), None)
+        let (by_row, by_column) = if domain.is_symmetric() {
+            (Index::new(domain.rows(), &[forward, backward], owner, &values), None)
         } else {
-            let by_row = Index::new(shape.rows(), &[forward], owner, &values);
-            (by_row, Some(Index::new(shape.columns(), &[backward], owner, &values)))
+            let by_row = Index::new(domain.rows(), &[forward], owner, &values);
+            (by_row, Some(Index::new(domain.columns(), &[backward], owner, &values)))
         };
         let cuts = cuts(measurements, rows.len(), starts.as_deref(), boundaries);
-        Self { shape, measurements, starts, rows, columns, values, by_row, by_column, cuts }
+        Self { domain, measurements, starts, rows, columns, values, by_row, by_column, cuts }
     }
 
     /// Refuses more nonzeros than the lists can number, and what does not fit the memory.
     pub(crate) fn require_room(
-        shape: Shape,
+        domain: Domain,
         measurements: usize,
         nonzeros: usize,
         value_bytes: usize,
         one_each: bool,
     ) -> Result<()> {
         let most = (1_usize << 32) - 1;
-        let listings = if shape.is_symmetric() { 2 } else { 1 };
+        let listings = if domain.is_symmetric() { 2 } else { 1 };
         if nonzeros > most / listings || measurements > most {
             return Err(Error::invalid(
                 "measurements",
@@ -115,7 +115,7 @@ impl Compressed {
                 "split the problem",
             ));
         }
-        let memory = statement(shape, measurements, nonzeros, value_bytes, one_each);
+        let memory = statement(domain, measurements, nonzeros, value_bytes, one_each);
         memory.require("measurements", "Use fewer measurements, or a machine with more memory")
     }
 
@@ -131,7 +131,7 @@ impl Compressed {
             .as_ref()
             .map(|starts| starts[measurements.start..=measurements.end].iter().map(|start| start - begin).collect());
         let (rows, columns) = (self.rows[nonzeros.clone()].to_vec(), self.columns[nonzeros.clone()].to_vec());
-        Self::new(self.shape, starts, rows, columns, self.values.slice(nonzeros), None)
+        Self::new(self.domain, starts, rows, columns, self.values.slice(nonzeros), None)
     }
 
     /// The nonzeros of a measurement.
@@ -156,7 +156,7 @@ impl Compressed {
 
     /// One part a list, as [`statement`] predicts them.
     pub(crate) fn memory(&self) -> Vec<Part> {
-        statement(self.shape, self.measurements, self.nonzeros(), self.values.bytes(), self.starts.is_none()).parts
+        statement(self.domain, self.measurements, self.nonzeros(), self.values.bytes(), self.starts.is_none()).parts
     }
 
     /// Bytes: the lists, each read once. Rows of factors are read beside them, k numbers a listing, from caches or memory.
@@ -172,11 +172,11 @@ impl Compressed {
     /// dim/Σ‖Aᵢ‖_F², the s that the data imply if they are isotropic, where no position occurs twice in a measurement.
     pub(crate) fn implied_normalization(&self) -> f64 {
         let squared = |q: usize| {
-            let (v, both) = (self.values.at(q), self.shape.is_symmetric() && self.rows[q] != self.columns[q]);
+            let (v, both) = (self.values.at(q), self.domain.is_symmetric() && self.rows[q] != self.columns[q]);
             if both { 0.5 * v * v } else { v * v }
         };
         let sum: f64 = (0..self.nonzeros()).map(squared).sum();
-        if sum > 0.0 { self.shape.dimension() as f64 / sum } else { f64::INFINITY }
+        if sum > 0.0 { self.domain.dimension() as f64 / sum } else { f64::INFINITY }
     }
 }
 
@@ -206,8 +206,8 @@ macro_rules! compressed_operator {
                 $name
             }
 
-            fn shape(&self) -> Shape {
-                self.lists.shape
+            fn domain(&self) -> Domain {
+                self.lists.domain
             }
 
             fn measurements(&self) -> usize {
@@ -319,7 +319,7 @@ mod tests {
         let (starts, rows, columns) = (vec![0, 2, 2, 3], vec![2, 0, 2], vec![1, 0, 0]);
         let values = || Values::new(vec![3.0, 2.0, -1.0]);
         let c = Compressed::new(
-            Shape::asymmetric(4, 2),
+            Domain::rectangular(4, 2),
             Some(starts.clone()),
             rows.clone(),
             columns.clone(),
@@ -339,7 +339,7 @@ mod tests {
         let parts: u64 = c.memory().iter().map(|part| part.bytes).sum();
         assert_eq!(parts as f64, c.cost(1, 1).bytes);
 
-        let c = Compressed::new(Shape::psd(3), Some(starts), rows, columns, values(), None);
+        let c = Compressed::new(Domain::symmetric(3), Some(starts), rows, columns, values(), None);
         // A diagonal nonzero stands twice in its line, half and half.
         assert_eq!(line(&c.by_row, 0), [(0, 0, 2.0), (0, 0, 2.0), (2, 2, -1.0)]);
         assert_eq!(line(&c.by_row, 1), [(2, 0, 3.0)]);

@@ -5,11 +5,11 @@ use crate::problem::{Factors, MatrixView};
 
 /// Aᵢ, row-major.
 pub(crate) fn sensing_matrix(c: &Compressed, i: usize) -> Vec<f64> {
-    let n2 = c.shape.columns();
-    let mut full = vec![0.0; c.shape.rows() * n2];
+    let n2 = c.domain.columns();
+    let mut full = vec![0.0; c.domain.rows() * n2];
     for q in c.range(i) {
         let (a, b, v) = (c.rows[q] as usize, c.columns[q] as usize, c.values.at(q));
-        if c.shape.is_symmetric() {
+        if c.domain.is_symmetric() {
             full[a * n2 + b] += 0.5 * v;
             full[b * n2 + a] += 0.5 * v;
         } else {
@@ -31,7 +31,7 @@ pub(crate) fn forward(c: &Compressed, shard: usize, point: &Factors, out: &mut [
             *out = 0.0;
             for q in c.range(i) {
                 let (a, b, v) = (c.rows[q] as usize, c.columns[q] as usize, c.values.at(q));
-                *out += if c.shape.is_symmetric() {
+                *out += if c.domain.is_symmetric() {
                     0.5 * v * (dot(l.row(a), r.row(b)) + dot(l.row(b), r.row(a)))
                 } else {
                     v * dot(l.row(a), r.row(b))
@@ -52,7 +52,7 @@ fn add(out: &mut [f64], to: usize, factor: f64, from: &[f64]) {
 pub(crate) fn adjoint_apply(c: &Compressed, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
     each_trial(c, shard, residual, out, |trial, out, r, (a, b, v)| {
         let x: MatrixView<'_> = applied.right(trial);
-        if c.shape.is_symmetric() {
+        if c.domain.is_symmetric() {
             add(out, a, 0.5 * v * r, x.row(b));
             add(out, b, 0.5 * v * r, x.row(a));
         } else {
@@ -70,7 +70,7 @@ pub(crate) fn adjoint_apply_transposed(
 ) {
     each_trial(c, shard, residual, out, |trial, out, r, (a, b, v)| {
         let x: MatrixView<'_> = applied.left(trial);
-        if c.shape.is_symmetric() {
+        if c.domain.is_symmetric() {
             add(out, a, 0.5 * v * r, x.row(b));
             add(out, b, 0.5 * v * r, x.row(a));
         } else {

@@ -8,19 +8,19 @@ use std::ops::Range;
 
 use crate::operators::dense::Dense;
 use crate::operators::dense::storage::Rows;
-use crate::operators::rows::{Pack, Packing, ShardRows, Way, pass_over};
+use crate::operators::rows::{Pack, Packing, ShardRows, Way, measure_over, pass_over};
 use crate::operators::{Course, HostKernel, Loss, Operator, Pair, TrialPass};
 use crate::simd::{Stored, Unit};
 
 impl Dense {
     /// Entries are stored as they are.
     fn packing(&self) -> Packing {
-        Packing { shape: self.shape, off_diagonal: 1.0 }
+        Packing { domain: self.domain, off_diagonal: 1.0 }
     }
 
     /// Numbers of a row as passes read it.
     fn row_len(&self) -> usize {
-        self.aligned.row_len(self.measurements, self.shape.dimension(), self.storage().bytes())
+        self.aligned.row_len(self.measurements, self.domain.dimension(), self.storage().bytes())
     }
 
     /// The rows of a shard, out of `all`.
@@ -32,10 +32,30 @@ impl Dense {
         (course, loss): (Course, Loss),
         trials: &mut [TrialPass<'_, T>],
     ) {
-        let p = self.shape.dimension();
-        let rows = ShardRows { p, numbers: &all[range.start * p..range.end * p], scales };
-        let rows = self.aligned.of(all, rows, range.start);
+        let rows = self.shard_rows(all, scales, range);
         pass_over(course.set, Way::number(course.way), rows, loss, trials);
+    }
+
+    fn measure_over<S: Stored<T> + bytemuck::Pod, T: Unit>(
+        &self,
+        all: &[S],
+        scales: Option<&[f32]>,
+        range: Range<usize>,
+        course: Course,
+        trials: &mut [TrialPass<'_, T>],
+    ) {
+        measure_over(course.set, self.shard_rows(all, scales, range), trials);
+    }
+
+    fn shard_rows<'a, S: bytemuck::Pod>(
+        &'a self,
+        all: &'a [S],
+        scales: Option<&'a [f32]>,
+        range: Range<usize>,
+    ) -> ShardRows<'a, S> {
+        let p = self.domain.dimension();
+        let rows = ShardRows { p, numbers: &all[range.start * p..range.end * p], scales };
+        self.aligned.of(all, rows, range.start)
     }
 }
 
@@ -49,7 +69,7 @@ where
         self.row_len()
     }
 
-    fn accumulator_len(&self, _search_rank: usize) -> usize {
+    fn accumulator_len(&self, _search_rank: usize, _factors: usize) -> usize {
         self.row_len()
     }
 
@@ -58,11 +78,11 @@ where
     }
 
     fn copied_bytes(&self) -> u64 {
-        self.aligned.bytes(self.measurements, self.shape.dimension(), self.storage().bytes()) as u64
+        self.aligned.bytes(self.measurements, self.domain.dimension(), self.storage().bytes()) as u64
     }
 
     fn prepare(&self, point: Pair<'_, T>, scratch: &mut [T], out: &mut [T]) {
-        T::pack(self.packing(), point, scratch, &mut out[..self.shape.dimension()]);
+        T::pack(self.packing(), point, scratch, &mut out[..self.domain.dimension()]);
     }
 
     fn pass(&self, course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
@@ -81,6 +101,17 @@ where
         }
     }
 
+    fn measure(&self, course: Course, shard: usize, trials: &mut [TrialPass<'_, T>]) {
+        let range = self.shard_range(shard);
+        match &self.rows {
+            Rows::F16 { data, scales } => {
+                self.measure_over(data.as_slice(), Some(&scales[range.clone()]), range, course, trials);
+            }
+            Rows::F32(data) => self.measure_over(data.as_slice(), None, range, course, trials),
+            Rows::F64(data) => self.measure_over(data.as_slice(), None, range, course, trials),
+        }
+    }
+
     fn ways(&self, batch: usize) -> Vec<(usize, &'static str)> {
         Way::of(batch)
     }
@@ -93,7 +124,7 @@ where
         left: &mut [T],
         right: Option<&mut [T]>,
     ) {
-        T::apply(self.packing(), &accumulator[..self.shape.dimension()], scratch, applied, left, right);
+        T::apply(self.packing(), &accumulator[..self.domain.dimension()], scratch, applied, left, right);
     }
 }
 
@@ -101,12 +132,12 @@ where
 mod tests {
     use super::*;
     use crate::operators::Storage;
-    use crate::problem::Shape;
+    use crate::problem::Domain;
 
     #[test]
     fn shards_cover_every_row_in_whole_blocks() {
         for (m, storage) in [(1000, Storage::F32), (1001, Storage::F64), (4013, Storage::F16), (210, Storage::F32)] {
-            let dense = Dense::noise_stored(Shape::psd(50), m, 1, storage).unwrap();
+            let dense = Dense::noise_stored(Domain::symmetric(50), m, 1, storage).unwrap();
             let ranges: Vec<_> = (0..dense.shards()).map(|shard| dense.shard_range(shard)).collect();
             let [.., last] = &ranges[..] else { panic!("no shard") };
             assert!(m == 210 || ranges.len() > 1, "{ranges:?}");

@@ -1,15 +1,15 @@
-//! What the array of a file means: model, size and layout.
+//! What the array of a file means: size and layout.
 
 use std::path::Path;
 
 use super::{Layout, OpenOptions};
 use crate::error::{Error, Result};
 use crate::io::NpyArray;
-use crate::problem::{Model, Shape};
+use crate::problem::Domain;
 
 /// What flags say against each other.
 fn check(options: &OpenOptions) -> Result<()> {
-    let symmetric = options.model != Model::Asymmetric;
+    let symmetric = options.symmetric;
     if let Some((n1, n2)) = options.shape
         && symmetric
         && n1 != n2
@@ -17,7 +17,7 @@ fn check(options: &OpenOptions) -> Result<()> {
         return Err(Error::invalid(
             "shape",
             format!("{n1},{n2}"),
-            format!("n,n for the symmetric model {}", model_name(options.model)),
+            "n,n for symmetric matrices",
             "Say --model asymmetric for a rectangular unknown",
         ));
     }
@@ -25,7 +25,7 @@ fn check(options: &OpenOptions) -> Result<()> {
         return Err(Error::invalid(
             "layout",
             "packed",
-            "full for an asymmetric model",
+            "full for the model asymmetric",
             "Packed rows hold the upper triangle of symmetric matrices: say --layout full, or --model psd",
         ));
     }
@@ -36,16 +36,16 @@ fn check(options: &OpenOptions) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Invalid`] and [`Error::File`] where the width has no meaning or two.
-pub(crate) fn shape_of_width(path: &Path, options: &OpenOptions, width: usize) -> Result<(Shape, Layout)> {
+pub(crate) fn shape_of_width(path: &Path, options: &OpenOptions, width: usize) -> Result<(Domain, Layout)> {
     check(options)?;
     let (n1, n2, layout) = flat(path, options, width)?;
-    let shape = Shape::new(options.model, n1, n2);
-    shape.validate()?;
-    Ok((shape, layout))
+    let domain = options.domain(n1, n2);
+    domain.validate()?;
+    Ok((domain, layout))
 }
 
 /// The shape of the unknown matrix and the layout of a row.
-pub(super) fn interpret(array: &NpyArray, options: &OpenOptions) -> Result<(Shape, Layout)> {
+pub(super) fn interpret(array: &NpyArray, options: &OpenOptions) -> Result<(Domain, Layout)> {
     let path = array.path();
     check(options)?;
     let (n1, n2, layout) = match *array.shape() {
@@ -68,9 +68,9 @@ pub(super) fn interpret(array: &NpyArray, options: &OpenOptions) -> Result<(Shap
             "Check how the file was written",
         ));
     }
-    let shape = Shape::new(options.model, n1, n2);
-    shape.validate()?;
-    Ok((shape, layout))
+    let domain = options.domain(n1, n2);
+    domain.validate()?;
+    Ok((domain, layout))
 }
 
 /// (m, n1, n2).
@@ -84,11 +84,11 @@ fn stacked(array: &NpyArray, options: &OpenOptions, n1: usize, n2: usize) -> Res
             "Leave --layout out, or say --layout full",
         ));
     }
-    if n1 != n2 && options.model != Model::Asymmetric {
+    if n1 != n2 && options.symmetric {
         return Err(Error::file(
             array.path(),
             found(),
-            format!("square matrices for the symmetric model {}", model_name(options.model)),
+            "square ones, which symmetric matrices are",
             "Say --model asymmetric for a rectangular unknown",
         ));
     }
@@ -111,10 +111,8 @@ fn flat(path: &Path, options: &OpenOptions, width: usize) -> Result<(usize, usiz
     }
     if let Some((n1, n2)) = options.shape {
         let full = n1.checked_mul(n2) == Some(width) && options.layout != Some(Layout::Packed);
-        let packed = n1 == n2
-            && options.model != Model::Asymmetric
-            && triangle(n1) == Some(width)
-            && options.layout != Some(Layout::Full);
+        let packed =
+            n1 == n2 && options.symmetric && triangle(n1) == Some(width) && options.layout != Some(Layout::Full);
         return match (full, packed) {
             (true, _) => Ok((n1, n2, Layout::Full)),
             (_, true) => Ok((n1, n2, Layout::Packed)),
@@ -126,7 +124,7 @@ fn flat(path: &Path, options: &OpenOptions, width: usize) -> Result<(usize, usiz
             )),
         };
     }
-    if options.model == Model::Asymmetric {
+    if !options.symmetric {
         return Err(Error::invalid(
             "shape",
             format!("nothing, and rows of {width} numbers in {}", path.display()),
@@ -165,8 +163,8 @@ fn flat(path: &Path, options: &OpenOptions, width: usize) -> Result<(usize, usiz
 fn wanted_widths(n1: usize, n2: usize, options: &OpenOptions) -> String {
     let full = format!("{} (full)", n1 as u128 * n2 as u128);
     let packed = format!("{} (packed)", n1 as u128 * (n1 as u128 + 1) / 2);
-    let widths = match (options.layout, options.model) {
-        (Some(Layout::Full), _) | (_, Model::Asymmetric) => full,
+    let widths = match (options.layout, options.symmetric) {
+        (Some(Layout::Full), _) | (_, false) => full,
         (Some(Layout::Packed), _) => packed,
         _ => format!("{full} or {packed}"),
     };
@@ -187,10 +185,6 @@ fn nearest(width: usize, root: usize, layout: Option<Layout>) -> String {
         Some(Layout::Packed) => packed,
         None => format!("{full}; or {packed}"),
     }
-}
-
-fn model_name(model: Model) -> String {
-    format!("{model:?}").to_lowercase()
 }
 
 fn triangle(n: usize) -> Option<usize> {

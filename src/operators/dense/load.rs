@@ -6,19 +6,21 @@ use rayon::prelude::*;
 
 use super::data::Data;
 use super::interpret::interpret;
-use super::storage::{Rows, Storage, Stored, require_room};
+use super::storage::{Rows, Stored, require_room};
 use super::{Dense, Layout, Normalization};
 use crate::error::{Error, Result};
 use crate::io::{Kind, NpyArray};
 use crate::memory::{Memory, Place, readable_bytes};
 use crate::operators::Operator;
+use crate::operators::Storage;
 use crate::pages::Pages;
-use crate::problem::{Model, Shape, pack_symmetric_part};
+use crate::problem::{Domain, pack_symmetric_part};
 
 /// How a file of sensing matrices is to be read. The default takes everything from the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenOptions {
-    pub model: Model,
+    /// Whether the matrices are symmetric, which all models but the asymmetric one ask for.
+    pub symmetric: bool,
     /// Needed where the width of a two-dimensional array can be read in two ways.
     pub layout: Option<Layout>,
     /// (n1, n2) of the unknown matrix.
@@ -30,7 +32,7 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { model: Model::Psd, layout: None, shape: None, storage: None, normalization: Normalization::InverseCount }
+        Self { symmetric: true, layout: None, shape: None, storage: None, normalization: Normalization::InverseCount }
     }
 }
 
@@ -38,7 +40,7 @@ impl Default for OpenOptions {
 pub struct DenseFile {
     pub operator: Dense,
     pub path: PathBuf,
-    /// Shape of the array in the file.
+    /// Domain of the array in the file.
     pub shape: Vec<usize>,
     /// NumPy's name of the number type in the file.
     pub dtype: String,
@@ -62,6 +64,11 @@ impl DenseFile {
 const AGREEMENT: f64 = 0.1;
 
 impl OpenOptions {
+    /// That of n1×n2 matrices, which are square where they are symmetric.
+    pub(super) fn domain(&self, n1: usize, n2: usize) -> Domain {
+        if self.symmetric { Domain::symmetric(n1) } else { Domain::rectangular(n1, n2) }
+    }
+
     /// Opens a `.npy` array of shape (m, n, n), (m, n²) or packed (m, n(n+1)/2): numbers of any size and byte order, C
     /// or Fortran order. Full matrices are symmetrised in f64 and rounded once. Packed little-endian rows in C order
     /// and in the storage type are used in place, in the mapped file, which must not change meanwhile; so are the full
@@ -82,18 +89,18 @@ impl OpenOptions {
     /// # Errors
     /// As [`OpenOptions::open`].
     pub fn read(&self, array: NpyArray) -> Result<DenseFile> {
-        let (shape, layout) = interpret(&array, self)?;
+        let (domain, layout) = interpret(&array, self)?;
         let dtype = array.dtype();
         let (path, file_shape) = (array.path().to_owned(), array.shape().to_vec());
         let measurements = array.rows();
         let natural = if dtype.kind == Kind::F32 { Storage::F32 } else { Storage::F64 };
         let storage = self.storage.unwrap_or(natural);
         let (rows, findings) = match storage {
-            Storage::F16 => load::<half::f16>(array, shape, layout)?,
-            Storage::F32 => load::<f32>(array, shape, layout)?,
-            Storage::F64 => load::<f64>(array, shape, layout)?,
+            Storage::F16 => load::<half::f16>(array, domain, layout)?,
+            Storage::F32 => load::<f32>(array, domain, layout)?,
+            Storage::F64 => load::<f64>(array, domain, layout)?,
         };
-        let mut operator = Dense::of(shape, measurements, rows, false);
+        let mut operator = Dense::of(domain, measurements, rows, false);
         let implied = operator.implied_normalization();
         let s = self.normalization.resolve(measurements, implied)?;
         operator.normalization = s;
@@ -188,7 +195,7 @@ impl Findings {
 }
 
 /// Rows as the operator holds them.
-fn load<T: Stored>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Rows, Findings)> {
+fn load<T: Stored>(array: NpyArray, domain: Domain, layout: Layout) -> Result<(Rows, Findings)> {
     let kind = match T::STORAGE {
         // Half-precision rows have scales, which a file has not.
         Storage::F16 => None,
@@ -196,7 +203,7 @@ fn load<T: Stored>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Row
         Storage::F64 => Some(Kind::F64),
     };
     array.expect_scans();
-    let as_it_is = layout == Layout::Packed || !shape.is_symmetric();
+    let as_it_is = layout == Layout::Packed || !domain.is_symmetric();
     let array = match (as_it_is, kind.and_then(|kind| array.in_place::<T>(kind))) {
         (true, Some(values)) => {
             if let Some(at) = values.par_iter().position_first(|v| !v.widen().is_finite()) {
@@ -212,13 +219,13 @@ fn load<T: Stored>(array: NpyArray, shape: Shape, layout: Layout) -> Result<(Row
         }
         _ => array,
     };
-    let (values, scales, findings) = convert::<T>(&array, shape, layout)?;
+    let (values, scales, findings) = convert::<T>(&array, domain, layout)?;
     Ok((T::rows(values, scales), findings))
 }
 
 /// Reads block by block, in parallel; a block of rows is all that is ever held in f64.
-fn convert<T: Stored>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<(Pages<T>, Vec<f32>, Findings)> {
-    let (m, width, p) = (array.rows(), array.row_len(), shape.dimension());
+fn convert<T: Stored>(array: &NpyArray, domain: Domain, layout: Layout) -> Result<(Pages<T>, Vec<f32>, Findings)> {
+    let (m, width, p) = (array.rows(), array.row_len(), domain.dimension());
     let in_place = "give packed rows (upper triangles, C order, little-endian) in float32, or float64 with --precision f64: \
                     they are read from the file";
     require_room(m, p, T::STORAGE, "matrices", in_place)?;
@@ -247,7 +254,7 @@ fn convert<T: Stored>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<
             let mut findings = Findings::default();
             let mut packed = vec![0.0; p];
             for (i, (full, out)) in scratch.chunks(width).zip(out.chunks_mut(p)).enumerate() {
-                let (scale, found) = convert_row(array, shape, layout, first + i, full, &mut packed, out)?;
+                let (scale, found) = convert_row(array, domain, layout, first + i, full, &mut packed, out)?;
                 scales[i] = scale;
                 findings = findings.merge(found);
             }
@@ -265,7 +272,7 @@ fn convert<T: Stored>(array: &NpyArray, shape: Shape, layout: Layout) -> Result<
 /// The row's scale, and what was seen.
 fn convert_row<T: Stored>(
     array: &NpyArray,
-    shape: Shape,
+    domain: Domain,
     layout: Layout,
     row: usize,
     full: &[f64],
@@ -278,9 +285,9 @@ fn convert_row<T: Stored>(
     let mut findings = Findings::default();
     match layout {
         Layout::Packed => packed.copy_from_slice(full),
-        Layout::Full if !shape.is_symmetric() => packed.copy_from_slice(full),
+        Layout::Full if !domain.is_symmetric() => packed.copy_from_slice(full),
         Layout::Full => {
-            let n = shape.rows();
+            let n = domain.rows();
             pack_symmetric_part(n, |i, j| full[i * n + j], packed);
             findings.asymmetry = (relative_asymmetry(n, full), row);
         }
@@ -288,10 +295,10 @@ fn convert_row<T: Stored>(
     let scale = T::round_row(packed, out).map_err(|at| {
         let place = match layout {
             Layout::Packed => format!("position {at}"),
-            Layout::Full if !shape.is_symmetric() => {
-                format!("entry {:?}", (at / shape.columns(), at % shape.columns()))
+            Layout::Full if !domain.is_symmetric() => {
+                format!("entry {:?}", (at / domain.columns(), at % domain.columns()))
             }
-            Layout::Full => format!("entry {:?}", packed_position(shape.rows(), at)),
+            Layout::Full => format!("entry {:?}", packed_position(domain.rows(), at)),
         };
         Error::file(
             array.path(),

@@ -30,11 +30,11 @@ use crate::error::{Error, Result};
 use crate::memory::{Part, product};
 use crate::operators::rows::{Way, twin};
 use crate::operators::{
-    Cost, GpuForm, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator, Reader,
+    Cost, GpuForm, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator, Reader, Storage,
 };
 use crate::pages::Pages;
 use crate::problem::random::{Purpose, normal, stream};
-use crate::problem::{Factors, Shape, pack_symmetric_part};
+use crate::problem::{Domain, Factors, pack_symmetric_part};
 use crate::real::Real;
 
 use aligned::Aligned;
@@ -42,7 +42,6 @@ use data::Data;
 pub(crate) use interpret::shape_of_width;
 pub use load::{DenseFile, OpenOptions};
 pub use normalization::Normalization;
-pub use storage::Storage;
 use storage::{Rows, Stored, require_room, round_rows_to, with_rows};
 
 /// How given sensing matrices are laid out: one row a measurement.
@@ -57,7 +56,7 @@ pub enum Layout {
 
 /// Stored sensing matrices.
 pub struct Dense {
-    shape: Shape,
+    domain: Domain,
     measurements: usize,
     rows: Rows,
     normalization: f64,
@@ -66,32 +65,32 @@ pub struct Dense {
 }
 
 impl Dense {
-    fn of(shape: Shape, measurements: usize, rows: Rows, isotropic: bool) -> Self {
+    fn of(domain: Domain, measurements: usize, rows: Rows, isotropic: bool) -> Self {
         let normalization = 1.0 / measurements as f64;
-        Self { shape, measurements, rows, normalization, isotropic, aligned: Aligned::default() }
+        Self { domain, measurements, rows, normalization, isotropic, aligned: Aligned::default() }
     }
 
-    /// The Gaussian ensemble: symmetric Aᵢ with N(0, 1) on the diagonal and N(0, ½) beside it, or for an asymmetric shape
-    /// N(0, 1) everywhere, so that E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the shape and s = 1/m. Row i comes from its own ChaCha8 stream of `seed`: the numbers
+    /// The Gaussian ensemble: symmetric Aᵢ with N(0, 1) on the diagonal and N(0, ½) beside it, or for a rectangular domain
+    /// N(0, 1) everywhere, so that E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the domain and s = 1/m. Row i comes from its own ChaCha8 stream of `seed`: the numbers
     /// depend on neither the thread count nor m. Stored in f32.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for m = 0, an empty shape, or more numbers than there is memory.
-    pub fn gaussian(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
-        Self::gaussian_stored(shape, measurements, seed, Storage::F32)
+    /// [`Error::Invalid`] for m = 0, an empty domain, or more numbers than there is memory.
+    pub fn gaussian(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
+        Self::gaussian_stored(domain, measurements, seed, Storage::F32)
     }
 
     /// [`Dense::gaussian`] in a chosen storage type; the same numbers, rounded to it.
     ///
     /// # Errors
     /// As [`Dense::gaussian`].
-    pub fn gaussian_stored(shape: Shape, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
-        require_some(shape, measurements)?;
-        let (n, p) = (shape.rows(), shape.dimension());
+    pub fn gaussian_stored(domain: Domain, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
+        require_some(domain, measurements)?;
+        let (n, p) = (domain.rows(), domain.dimension());
         require_room(measurements, p, storage, "measurements", "lower their number or the size n")?;
         let fill = |i: usize, row: &mut [f64]| {
             let mut rng = stream(seed, Purpose::Operator, i as u64);
-            if !shape.is_symmetric() {
+            if !domain.is_symmetric() {
                 return row.iter_mut().for_each(|entry| *entry = normal(&mut rng));
             }
             let mut q = 0;
@@ -105,35 +104,35 @@ impl Dense {
         };
         let rows = round_rows_to(storage, measurements, p, fill)
             .expect("normal numbers are far from the largest half-precision number");
-        Ok(Self::of(shape, measurements, rows, true))
+        Ok(Self::of(domain, measurements, rows, true))
     }
 
-    /// Own matrices, one row each, kept in their own type: packed, or full and then, for a symmetric shape, symmetrised in
+    /// Own matrices, one row each, kept in their own type: packed, or full and then, for a symmetric domain, symmetrised in
     /// f64 and rounded once. s = 1/m; see [`Dense::with_normalization`].
     ///
     /// # Errors
     /// [`Error::Invalid`] where the length is not a multiple of the row length, where there are no rows, or for NaN
-    /// or infinite entries (the first one is named), or for packed rows of an asymmetric shape.
-    pub fn from_rows<T: Real>(shape: Shape, layout: Layout, values: &[T]) -> Result<Self> {
-        shape.validate()?;
-        if layout == Layout::Packed && !shape.is_symmetric() {
+    /// or infinite entries (the first one is named), or for packed rows of a rectangular domain.
+    pub fn from_rows<T: Real>(domain: Domain, layout: Layout, values: &[T]) -> Result<Self> {
+        domain.validate()?;
+        if layout == Layout::Packed && !domain.is_symmetric() {
             let fix = "packed rows hold the upper triangle of symmetric matrices";
             return Err(Error::invalid("layout", "packed", "full for an asymmetric shape", fix));
         }
         let width = match layout {
-            Layout::Packed => shape.dimension(),
-            Layout::Full => shape.rows() * shape.columns(),
+            Layout::Packed => domain.dimension(),
+            Layout::Full => domain.rows() * domain.columns(),
         };
         if values.is_empty() || !values.len().is_multiple_of(width) {
             return Err(Error::invalid(
                 "matrices",
                 format!("{} numbers", values.len()),
-                format!("a positive multiple of {width} ({layout:?} rows of a {shape} matrix)"),
+                format!("a positive multiple of {width} ({layout:?} rows of a {domain} matrix)"),
                 "give one row per measurement",
             ));
         }
         let measurements = values.len() / width;
-        require_some(shape, measurements)?;
+        require_some(domain, measurements)?;
         if let Some(at) = values.iter().position(|v| !v.to_f64().is_finite()) {
             return Err(Error::invalid(
                 "matrices",
@@ -142,12 +141,12 @@ impl Dense {
                 "repair or drop that measurement",
             ));
         }
-        let n = shape.rows();
+        let n = domain.rows();
         let packed = match layout {
             Layout::Packed => Pages::copied(values),
-            Layout::Full if !shape.is_symmetric() => Pages::copied(values),
+            Layout::Full if !domain.is_symmetric() => Pages::copied(values),
             Layout::Full => {
-                let p = shape.dimension();
+                let p = domain.dimension();
                 let mut packed = Pages::zeroed(measurements * p);
                 packed.as_mut_slice().par_chunks_mut(p).zip(values.par_chunks(width)).for_each_init(
                     || vec![0.0; p],
@@ -162,7 +161,7 @@ impl Dense {
             }
         };
         let rows = store(packed);
-        Ok(Self::of(shape, measurements, rows, false))
+        Ok(Self::of(domain, measurements, rows, false))
     }
 
     /// Numbers made as cheaply as they can be, uniform in [−1, 1): for timing, where what they are does not matter.
@@ -170,8 +169,8 @@ impl Dense {
     /// # Errors
     /// As [`Dense::gaussian`].
     #[doc(hidden)]
-    pub fn noise(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
-        Self::noise_stored(shape, measurements, seed, Storage::F32)
+    pub fn noise(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
+        Self::noise_stored(domain, measurements, seed, Storage::F32)
     }
 
     /// [`Dense::noise`] in a chosen storage type.
@@ -179,9 +178,9 @@ impl Dense {
     /// # Errors
     /// As [`Dense::gaussian`].
     #[doc(hidden)]
-    pub fn noise_stored(shape: Shape, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
-        require_some(shape, measurements)?;
-        require_room(measurements, shape.dimension(), storage, "measurements", "lower their number or the size n")?;
+    pub fn noise_stored(domain: Domain, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
+        require_some(domain, measurements)?;
+        require_room(measurements, domain.dimension(), storage, "measurements", "lower their number or the size n")?;
         let fill = |i: usize, row: &mut [f64]| {
             let mut state = seed.wrapping_add(i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
             for entry in row {
@@ -189,23 +188,23 @@ impl Dense {
                 *entry = (state >> 40) as f64 / f64::from(1 << 23) - 1.0;
             }
         };
-        let rows = round_rows_to(storage, measurements, shape.dimension(), fill)
+        let rows = round_rows_to(storage, measurements, domain.dimension(), fill)
             .expect("numbers below 1 are far from the largest half-precision number");
-        Ok(Self::of(shape, measurements, rows, false))
+        Ok(Self::of(domain, measurements, rows, false))
     }
 
     /// Sensing matrices with entries in {−1, 0, 1}: sums of their products stay exact in f32, so every backend must
     /// agree bit for bit. For the laws.
-    pub(crate) fn small_integers(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
-        require_some(shape, measurements)?;
-        let p = shape.dimension();
+    pub(crate) fn small_integers(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
+        require_some(domain, measurements)?;
+        let p = domain.dimension();
         let values: Vec<f32> = (0..measurements)
             .flat_map(|i| {
                 let mut rng = stream(seed, Purpose::Laws, i as u64);
                 (0..p).map(move |_| rng.random_range(-1_i8..=1).into()).collect::<Vec<f32>>()
             })
             .collect();
-        Self::from_rows(shape, if shape.is_symmetric() { Layout::Packed } else { Layout::Full }, &values)
+        Self::from_rows(domain, if domain.is_symmetric() { Layout::Packed } else { Layout::Full }, &values)
     }
 
     /// Opens a `.npy` file of sensing matrices with default options; see [`OpenOptions`].
@@ -230,8 +229,8 @@ impl Dense {
 
     /// dim/Σ‖Aᵢ‖_F², the s that the data themselves imply if they are isotropic (dim = n(n+1)/2 or n1·n2).
     pub fn implied_normalization(&self) -> f64 {
-        let p = self.shape.dimension();
-        let (n, symmetric) = (self.shape.rows(), self.shape.is_symmetric());
+        let p = self.domain.dimension();
+        let (n, symmetric) = (self.domain.rows(), self.domain.is_symmetric());
         let per_row = |row: &mut dyn Iterator<Item = f64>| {
             if !symmetric {
                 return row.map(|a| a * a).sum();
@@ -264,8 +263,8 @@ fn store<T: Real>(values: Pages<T>) -> Rows {
     }
 }
 
-fn require_some(shape: Shape, measurements: usize) -> Result<()> {
-    shape.validate()?;
+fn require_some(domain: Domain, measurements: usize) -> Result<()> {
+    domain.validate()?;
     if measurements == 0 {
         return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
     }
@@ -274,7 +273,7 @@ fn require_some(shape: Shape, measurements: usize) -> Result<()> {
 
 impl twin::Rows for Dense {
     fn row(&self, i: usize, out: &mut [f64]) {
-        let p = self.shape.dimension();
+        let p = self.domain.dimension();
         with_rows!(self, rows, scales => {
             let scale = scales.of(i);
             out.iter_mut().zip(&rows[i * p..(i + 1) * p]).for_each(|(out, v)| *out = scale * v.widen());
@@ -287,8 +286,8 @@ impl Operator for Dense {
         "dense"
     }
 
-    fn shape(&self) -> Shape {
-        self.shape
+    fn domain(&self) -> Domain {
+        self.domain
     }
 
     fn measurements(&self) -> usize {
@@ -302,7 +301,7 @@ impl Operator for Dense {
     fn shards(&self) -> usize {
         // 2¹⁷ numbers a shard or some more, at most 16: each shard owns an accumulator of p numbers a trial. A power of two, so
         // that two or four threads have equally many.
-        let wanted = self.measurements.saturating_mul(self.shape.dimension()) >> 17;
+        let wanted = self.measurements.saturating_mul(self.domain.dimension()) >> 17;
         (1 << wanted.clamp(1, 16).ilog2()).min(self.measurements)
     }
 
@@ -335,7 +334,7 @@ impl Operator for Dense {
     }
 
     fn cost(&self, batch: usize, _search_rank: usize) -> Cost {
-        let entries = self.measurements as f64 * self.shape.dimension() as f64;
+        let entries = self.measurements as f64 * self.domain.dimension() as f64;
         // Forward and adjoint: a multiplication and an addition each per stored number and trial.
         let overhead = self.measurements as f64 * self.storage().row_overhead() as f64;
         Cost { bytes: entries * self.storage().bytes() as f64 + overhead, flops: 4.0 * entries * batch as f64 }
@@ -346,17 +345,17 @@ impl Operator for Dense {
     }
 
     fn memory(&self) -> Vec<Part> {
-        let bytes = product(&[self.measurements, self.shape.dimension() * self.storage().bytes()])
+        let bytes = product(&[self.measurements, self.domain.dimension() * self.storage().bytes()])
             + (self.measurements * self.storage().row_overhead()) as u64;
         vec![Part::new(format!("matrices in {}", self.storage()), self.place(), bytes)]
     }
 
     /// Shares the numbers, or the mapped file.
     fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
-        let p = self.shape.dimension();
+        let p = self.domain.dimension();
         let rows = self.rows.slice(&measurements, p);
         let aligned = self.aligned.of_some(self.measurements, p, self.storage().bytes());
-        Some(Arc::new(Self { aligned, ..Self::of(self.shape, measurements.len(), rows, false) }))
+        Some(Arc::new(Self { aligned, ..Self::of(self.domain, measurements.len(), rows, false) }))
     }
 
     fn is_isotropic(&self) -> bool {
@@ -382,7 +381,7 @@ impl Operator for Dense {
 impl GpuSource for Dense {
     /// Rows in the narrower of the two types: what f32 arithmetic would round anyway need not be read in f64.
     fn plan(&self, widest: Storage) -> GpuPlan {
-        let (p, storage) = (self.shape.dimension(), self.storage().min(widest));
+        let (p, storage) = (self.domain.dimension(), self.storage().min(widest));
         let row_bytes = p * storage.bytes() + storage.row_overhead();
         // The scale has a word of its own behind the words of the numbers.
         let words = (p * storage.bytes()).div_ceil(4) + storage.row_overhead() / 4;
@@ -398,7 +397,7 @@ impl GpuSource for Dense {
     }
 
     fn write_rows(&self, plan: &GpuPlan, rows: Range<usize>, out: &mut [u32]) {
-        let p = self.shape.dimension();
+        let p = self.domain.dimension();
         let single = plan.storage() != Some(Storage::F64);
         let each = |out: &mut [u32], i: usize| {
             out.fill(0);

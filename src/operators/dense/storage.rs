@@ -10,58 +10,14 @@ use std::ops::Range;
 
 use half::f16;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::memory::{Memory, Part, Place, product, readable_bytes};
+use crate::operators::Storage;
 use crate::operators::dense::Dense;
 use crate::operators::dense::data::Data;
 use crate::operators::rows::twin::Rows as _;
 use crate::pages::Pages;
-
-/// Number type in which the measurements are held; from the narrowest to the widest. Arithmetic has its own,
-/// [`crate::Precision`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Storage {
-    /// Half precision with a power-of-two scale a measurement: 11 significant bits.
-    F16,
-    #[default]
-    F32,
-    F64,
-}
-
-impl Storage {
-    /// Bytes of one number.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::F16 => 2,
-            Self::F32 => 4,
-            Self::F64 => 8,
-        }
-    }
-
-    /// Bytes that a measurement takes beside its numbers: the scale.
-    pub fn row_overhead(self) -> usize {
-        if self == Self::F16 { size_of::<f32>() } else { 0 }
-    }
-
-    /// `f16`, `f32` or `f64`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::F16 => "f16",
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-        }
-    }
-}
-
-impl std::fmt::Display for Storage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.word())
-    }
-}
 
 /// All packed rows.
 pub(super) enum Rows {
@@ -339,7 +295,7 @@ impl Dense {
         if storage == self.storage() {
             return Ok(self);
         }
-        let p = self.shape.dimension();
+        let p = self.domain.dimension();
         require_room(self.measurements, p, storage, "storage", "keep the matrices as they are")?;
         let fill = |i: usize, row: &mut [f64]| row.copy_from_slice(&self.packed_row(i));
         self.rows = round_rows_to(storage, self.measurements, p, fill).map_err(|(row, at, value)| {
@@ -359,7 +315,7 @@ impl Dense {
     /// # Panics
     /// Where `i ≥ m`, as slices do.
     pub fn packed_row(&self, i: usize) -> Vec<f64> {
-        let p = self.shape.dimension();
+        let p = self.domain.dimension();
         let mut row = vec![0.0; p];
         self.row(i, &mut row);
         row

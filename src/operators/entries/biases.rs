@@ -24,14 +24,14 @@ impl Biases {
     /// The mean of the entries in use alone.
     pub fn mean_of(entries: &Entries, observations: &[f64], used: impl Fn(usize) -> bool) -> Result<Self> {
         check(entries, observations)?;
-        let shape = entries.shape();
+        let domain = entries.domain();
         let (mut sum, mut count) = (0.0, 0.0);
         for (_, y) in observations.iter().enumerate().filter(|(i, _)| used(*i)) {
             sum += y;
             count += 1.0;
         }
         let mean = if count > 0.0 { sum / count } else { 0.0 };
-        Ok(Self { mean, rows: vec![0.0; shape.rows()], columns: vec![0.0; shape.columns()] })
+        Ok(Self { mean, rows: vec![0.0; domain.rows()], columns: vec![0.0; domain.columns()] })
     }
 
     /// Least squares with a ridge, min Σ (y − μ − b_a − c_b)² + λ(‖b‖² + ‖c‖²) with λ = 5, over the entries in use and after μ,
@@ -118,12 +118,12 @@ fn change(new: &[f64], old: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::Shape;
+    use crate::problem::Domain;
 
     #[test]
     fn the_fit_is_a_stationary_point_and_ignores_what_is_not_used() {
         let (n1, n2, m) = (7, 5, 40);
-        let entries = Entries::uniform(Shape::asymmetric(n1, n2), m, 3).unwrap();
+        let entries = Entries::uniform(Domain::rectangular(n1, n2), m, 3).unwrap();
         let mut y: Vec<f64> = (0..m).map(|i| ((i * 37) % 11) as f64 - 2.0 + entries.position(i).0 as f64).collect();
         let used = |i: usize| i % 4 != 1;
         let fit = Biases::fit(&entries, &y, used).unwrap();

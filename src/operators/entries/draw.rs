@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
 use crate::io::Triplets;
-use crate::problem::Shape;
+use crate::problem::Domain;
 use crate::problem::random::{Purpose, stream};
 
 /// Up to so many positions are all listed where they are drawn evenly.
@@ -14,18 +14,18 @@ const LISTED: usize = 1 << 26;
 /// Rounds in which positions that were drawn twice are replaced.
 const ROUNDS: usize = 200;
 
-/// `count` different positions (for a symmetric shape a ≤ b), values 0: evenly drawn for `exponent` 0; otherwise row and column
+/// `count` different positions (for a symmetric domain a ≤ b), values 0: evenly drawn for `exponent` 0; otherwise row and column
 /// independently, the j-th of a random order having a chance in proportion to j^−exponent, as far as positions stay
 /// different.
 ///
 /// # Errors
 /// [`Error::Invalid`] for more positions than there are, an exponent that is negative or not finite, or one so large that the
 /// likely rows are full.
-pub fn draw_positions(shape: Shape, count: usize, exponent: f64, seed: u64) -> Result<Triplets> {
-    shape.validate()?;
-    let total = shape.dimension();
+pub fn draw_positions(domain: Domain, count: usize, exponent: f64, seed: u64) -> Result<Triplets> {
+    domain.validate()?;
+    let total = domain.dimension();
     if count == 0 || count > total {
-        let allowed = format!("1 to {total}, the entries of a {shape} matrix");
+        let allowed = format!("1 to {total}, the entries of a {domain} matrix");
         return Err(Error::invalid("measurements", count, allowed, "each entry is drawn once at most"));
     }
     if !(exponent.is_finite() && exponent >= 0.0) {
@@ -33,9 +33,9 @@ pub fn draw_positions(shape: Shape, count: usize, exponent: f64, seed: u64) -> R
     }
     let mut rng = stream(seed, Purpose::Operator, 0);
     let places = if exponent == 0.0 && total <= LISTED {
-        listed(shape, count, &mut rng)
+        listed(domain, count, &mut rng)
     } else {
-        rejected(shape, count, exponent, &mut rng)?
+        rejected(domain, count, exponent, &mut rng)?
     };
     let (rows, columns) = places.into_iter().map(|place| ((place >> 32) as u32, place as u32)).unzip();
     Ok(Triplets { rows, columns, values: vec![0.0; count] })
@@ -47,11 +47,11 @@ fn place(row: usize, column: usize, symmetric: bool) -> u64 {
 }
 
 /// A part of the list of all positions, in order.
-fn listed(shape: Shape, count: usize, rng: &mut ChaCha8Rng) -> Vec<u64> {
-    let symmetric = shape.is_symmetric();
+fn listed(domain: Domain, count: usize, rng: &mut ChaCha8Rng) -> Vec<u64> {
+    let symmetric = domain.is_symmetric();
     let first = |row: usize| if symmetric { row } else { 0 };
-    let mut all: Vec<u64> = (0..shape.rows())
-        .flat_map(|row| (first(row)..shape.columns()).map(move |column| place(row, column, symmetric)))
+    let mut all: Vec<u64> = (0..domain.rows())
+        .flat_map(|row| (first(row)..domain.columns()).map(move |column| place(row, column, symmetric)))
         .collect();
     let (drawn, _) = all.partial_shuffle(rng, count);
     let mut drawn = drawn.to_vec();
@@ -59,10 +59,10 @@ fn listed(shape: Shape, count: usize, rng: &mut ChaCha8Rng) -> Vec<u64> {
     drawn
 }
 
-fn rejected(shape: Shape, count: usize, exponent: f64, rng: &mut ChaCha8Rng) -> Result<Vec<u64>> {
-    let symmetric = shape.is_symmetric();
-    let rows = Chances::new(shape.rows(), exponent, rng);
-    let columns = (!symmetric).then(|| Chances::new(shape.columns(), exponent, rng));
+fn rejected(domain: Domain, count: usize, exponent: f64, rng: &mut ChaCha8Rng) -> Result<Vec<u64>> {
+    let symmetric = domain.is_symmetric();
+    let rows = Chances::new(domain.rows(), exponent, rng);
+    let columns = (!symmetric).then(|| Chances::new(domain.columns(), exponent, rng));
     let columns = columns.as_ref().unwrap_or(&rows);
     let mut places = Vec::with_capacity(count);
     for _ in 0..ROUNDS {
@@ -110,25 +110,25 @@ mod tests {
 
     #[test]
     fn positions_are_different_inside_and_as_many_as_asked_for() {
-        for shape in [Shape::asymmetric(30, 20), Shape::psd(25)] {
-            for (count, exponent) in [(1, 0.0), (200, 0.0), (200, 0.8), (shape.dimension(), 0.0)] {
-                let drawn = draw_positions(shape, count, exponent, 1).unwrap();
+        for domain in [Domain::rectangular(30, 20), Domain::symmetric(25)] {
+            for (count, exponent) in [(1, 0.0), (200, 0.0), (200, 0.8), (domain.dimension(), 0.0)] {
+                let drawn = draw_positions(domain, count, exponent, 1).unwrap();
                 let mut all: Vec<_> = drawn.rows.iter().zip(&drawn.columns).collect();
                 all.sort();
                 all.dedup();
                 assert_eq!(all.len(), count);
-                assert!(all.iter().all(|(a, b)| (**a as usize) < shape.rows() && (**b as usize) < shape.columns()));
-                assert!(!shape.is_symmetric() || all.iter().all(|(a, b)| a <= b));
+                assert!(all.iter().all(|(a, b)| (**a as usize) < domain.rows() && (**b as usize) < domain.columns()));
+                assert!(!domain.is_symmetric() || all.iter().all(|(a, b)| a <= b));
             }
-            assert!(draw_positions(shape, shape.dimension() + 1, 0.0, 1).is_err());
-            assert!(draw_positions(shape, shape.dimension(), 3.0, 1).is_err());
-            assert!(draw_positions(shape, 5, f64::NAN, 1).is_err());
+            assert!(draw_positions(domain, domain.dimension() + 1, 0.0, 1).is_err());
+            assert!(draw_positions(domain, domain.dimension(), 3.0, 1).is_err());
+            assert!(draw_positions(domain, 5, f64::NAN, 1).is_err());
         }
     }
 
     #[test]
     fn degrees_follow_the_power_law() {
-        let drawn = draw_positions(Shape::asymmetric(1000, 5000), 60_000, 0.7, 2).unwrap();
+        let drawn = draw_positions(Domain::rectangular(1000, 5000), 60_000, 0.7, 2).unwrap();
         let mut degrees = vec![0; 1000];
         drawn.rows.iter().for_each(|&row| degrees[row as usize] += 1);
         degrees.sort_unstable_by(|a, b| b.cmp(a));

@@ -4,7 +4,7 @@
 //! entry are allowed: nothing is learned of them. One position may be measured several times.
 //!
 //! s = n1·n2/m. For positions drawn uniformly, independently and with replacement from all n1·n2 of them,
-//! E‖A(Z)‖²·s = ‖Z‖_F² for every Z of the shape. That is so for symmetric shapes too, where (a, b) and (b, a) are the same
+//! E‖A(Z)‖²·s = ‖Z‖_F² for every Z of the domain. That is so for symmetric domains too, where (a, b) and (b, a) are the same
 //! measurement, of twice the chance of one on the diagonal; if instead each of the n(n+1)/2 pairs has the same chance, s·A*A is
 //! n/(n+1) off the diagonal and 2n/(n+1) on it.
 
@@ -21,7 +21,7 @@ use crate::memory::Part;
 use crate::operators::compressed::{self, Compressed, Values, compressed_operator};
 use crate::operators::{Cost, GatherKernel, GpuForm, GpuThin, Operator, Storage};
 use crate::problem::random::{Purpose, stream};
-use crate::problem::{Factors, Shape};
+use crate::problem::{Domain, Factors};
 
 pub use biases::Biases;
 pub use draw::draw_positions;
@@ -40,9 +40,9 @@ impl Entries {
     /// [`Entries::from_triplets`] has a faster one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for positions outside the shape (the first one is named), lists of different lengths, or none.
-    pub fn new(shape: Shape, rows: &[usize], columns: &[usize]) -> Result<Self> {
-        shape.validate()?;
+    /// [`Error::Invalid`] for positions outside the domain (the first one is named), lists of different lengths, or none.
+    pub fn new(domain: Domain, rows: &[usize], columns: &[usize]) -> Result<Self> {
+        domain.validate()?;
         if rows.len() != columns.len() || rows.is_empty() {
             return Err(Error::invalid(
                 "entries",
@@ -51,7 +51,7 @@ impl Entries {
                 "give the row and the column of every entry",
             ));
         }
-        for (name, places, size) in [("rows", rows, shape.rows()), ("columns", columns, shape.columns())] {
+        for (name, places, size) in [("rows", rows, domain.rows()), ("columns", columns, domain.columns())] {
             if let Some(i) = places.iter().position(|&place| place >= size) {
                 return Err(Error::invalid(
                     name,
@@ -61,33 +61,33 @@ impl Entries {
                 ));
             }
         }
-        Compressed::require_room(shape, rows.len(), rows.len(), 0, true)?;
+        Compressed::require_room(domain, rows.len(), rows.len(), 0, true)?;
         let short = |places: &[usize]| places.iter().map(|&place| place as u32).collect();
-        Ok(Self::of(shape, short(rows), short(columns), None))
+        Ok(Self::of(domain, short(rows), short(columns), None))
     }
 
     /// m positions drawn uniformly and independently from all of the matrix, so that s·A*A is the identity on average.
     /// Position i comes from its own stream of `seed`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for m = 0 or an empty shape.
-    pub fn uniform(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
-        shape.validate()?;
+    /// [`Error::Invalid`] for m = 0 or an empty domain.
+    pub fn uniform(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
+        domain.validate()?;
         if measurements == 0 {
             return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
         }
-        Compressed::require_room(shape, measurements, measurements, 0, true)?;
+        Compressed::require_room(domain, measurements, measurements, 0, true)?;
         let mut rng = stream(seed, Purpose::Operator, 0);
         let mut draw = |size: usize| rng.random_range(0..size as u32);
-        let places = (0..measurements).map(|_| (draw(shape.rows()), draw(shape.columns())));
+        let places = (0..measurements).map(|_| (draw(domain.rows()), draw(domain.columns())));
         let (rows, columns) = places.unzip();
-        Ok(Self { isotropic: true, ..Self::of(shape, rows, columns, None) })
+        Ok(Self { isotropic: true, ..Self::of(domain, rows, columns, None) })
     }
 
     /// Positions that were checked.
-    fn of(shape: Shape, rows: Vec<u32>, columns: Vec<u32>, boundaries: Option<&[usize]>) -> Self {
-        let normalization = shape.rows() as f64 * shape.columns() as f64 / rows.len() as f64;
-        let lists = Compressed::new(shape, None, rows, columns, Values::Ones, boundaries);
+    fn of(domain: Domain, rows: Vec<u32>, columns: Vec<u32>, boundaries: Option<&[usize]>) -> Self {
+        let normalization = domain.rows() as f64 * domain.columns() as f64 / rows.len() as f64;
+        let lists = Compressed::new(domain, None, rows, columns, Values::Ones, boundaries);
         Self { lists, normalization, isotropic: false }
     }
 
@@ -113,12 +113,12 @@ impl Entries {
 
     /// The number of entries in each matrix row.
     pub fn row_counts(&self) -> Vec<usize> {
-        counts(&self.lists.rows, self.lists.shape.rows())
+        counts(&self.lists.rows, self.lists.domain.rows())
     }
 
     /// The number of entries in each matrix column.
     pub fn column_counts(&self) -> Vec<usize> {
-        counts(&self.lists.columns, self.lists.shape.columns())
+        counts(&self.lists.columns, self.lists.domain.columns())
     }
 }
 

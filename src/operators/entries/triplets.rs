@@ -6,22 +6,22 @@ use crate::error::{Error, Result};
 use crate::io::Triplets;
 use crate::operators::compressed::Compressed;
 use crate::operators::entries::Entries;
-use crate::problem::Shape;
+use crate::problem::Domain;
 use crate::problem::random::{Purpose, stream};
 
-/// Refuses what lies outside the shape.
-fn check(triplets: &Triplets, name: &str, shape: Shape) -> Result<()> {
+/// Refuses what lies outside the domain.
+fn check(triplets: &Triplets, name: &str, domain: Domain) -> Result<()> {
     let lengths = [triplets.rows.len(), triplets.columns.len(), triplets.values.len()];
     if lengths.iter().any(|&length| length != lengths[0]) {
         return Err(Error::invalid(name, format!("{lengths:?} rows, columns and values"), "as many of each", "repair"));
     }
     for q in 0..triplets.len() {
         let (row, column, value) = (triplets.rows[q], triplets.columns[q], triplets.values[q]);
-        if row as usize >= shape.rows() || column as usize >= shape.columns() || !value.is_finite() {
+        if row as usize >= domain.rows() || column as usize >= domain.columns() || !value.is_finite() {
             return Err(Error::invalid(
                 name,
                 format!("({row}, {column}) = {value} at entry {q}"),
-                format!("positions inside the {shape} matrix, counted from 0, and finite values"),
+                format!("positions inside the {domain} matrix, counted from 0, and finite values"),
                 "check --shape and --index-base, or drop that entry",
             ));
         }
@@ -45,28 +45,28 @@ pub struct Sampled {
 impl Entries {
     /// Entries with their values, in an order that makes shards blocks of matrix rows: rows are shuffled by `seed`, so that a
     /// shard is a fair sample of them, and entries sorted by row and column. Of positions that occur several times (for a
-    /// symmetric shape (a, b) and (b, a) are one) the mean is taken.
+    /// symmetric domain (a, b) and (b, a) are one) the mean is taken.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for no triplets, positions outside the shape, or values that are not finite.
-    pub fn from_triplets(shape: Shape, triplets: &Triplets, seed: u64) -> Result<Sampled> {
-        Self::with_held_out(shape, triplets, &Triplets::default(), seed)
+    /// [`Error::Invalid`] for no triplets, positions outside the domain, or values that are not finite.
+    pub fn from_triplets(domain: Domain, triplets: &Triplets, seed: u64) -> Result<Sampled> {
+        Self::with_held_out(domain, triplets, &Triplets::default(), seed)
     }
 
     /// The same with entries that are kept out of training, as measurements of their own.
     ///
     /// # Errors
     /// As [`Entries::from_triplets`].
-    pub fn with_held_out(shape: Shape, training: &Triplets, held_out: &Triplets, seed: u64) -> Result<Sampled> {
-        shape.validate()?;
-        check(training, "entries", shape)?;
-        check(held_out, "holdout", shape)?;
+    pub fn with_held_out(domain: Domain, training: &Triplets, held_out: &Triplets, seed: u64) -> Result<Sampled> {
+        domain.validate()?;
+        check(training, "entries", domain)?;
+        check(held_out, "holdout", domain)?;
         if training.is_empty() {
             return Err(Error::invalid("entries", 0, "at least 1", "give at least one entry"));
         }
         let total = training.len() + held_out.len();
-        Compressed::require_room(shape, total, total, 0, true)?;
-        let symmetric = shape.is_symmetric();
+        Compressed::require_room(domain, total, total, 0, true)?;
+        let symmetric = domain.is_symmetric();
         let both = [training, held_out];
         let place = |q: u32| {
             let (which, q) =
@@ -75,7 +75,7 @@ impl Entries {
             let (a, b) = if symmetric { (a.min(b), a.max(b)) } else { (a, b) };
             (a, b, which, both[which].values[q])
         };
-        let order = order(shape.rows(), total, seed, |q| place(q).0, |q| (place(q).1, place(q).2));
+        let order = order(domain.rows(), total, seed, |q| place(q).0, |q| (place(q).1, place(q).2));
         let (mut rows, mut columns, mut observations) = (Vec::new(), Vec::new(), Vec::with_capacity(total));
         rows.reserve_exact(total);
         columns.reserve_exact(total);
@@ -103,7 +103,7 @@ impl Entries {
             observations.push(value);
         }
         let duplicates = total - rows.len();
-        let operator = Self::of(shape, rows, columns, Some(&boundaries));
+        let operator = Self::of(domain, rows, columns, Some(&boundaries));
         Ok(Sampled { operator, observations, held_out: held, duplicates, shared })
     }
 }
@@ -162,11 +162,11 @@ mod tests {
     #[test]
     fn duplicates_are_averaged_and_counted() {
         let given = triplets(&[(2, 1, 4.0), (0, 1, 1.0), (2, 1, 5.0), (1, 2, 7.0), (2, 1, 9.0)]);
-        let sampled = Entries::from_triplets(Shape::asymmetric(3, 4), &given, 5).unwrap();
+        let sampled = Entries::from_triplets(Domain::rectangular(3, 4), &given, 5).unwrap();
         assert_eq!((sampled.duplicates, sampled.shared), (2, 0));
         assert_eq!(sorted(&sampled), [(0, 1, 1.0), (1, 2, 7.0), (2, 1, 6.0)]);
         // Mirrored positions are one.
-        let sampled = Entries::from_triplets(Shape::psd(4), &given, 5).unwrap();
+        let sampled = Entries::from_triplets(Domain::symmetric(4), &given, 5).unwrap();
         assert_eq!(sampled.duplicates, 3);
         assert_eq!(sorted(&sampled), [(0, 1, 1.0), (1, 2, 6.25)]);
     }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn held_out_entries_stay_apart() {
         let (train, test) = (triplets(&[(0, 0, 1.0), (1, 1, 2.0)]), triplets(&[(0, 0, 3.0), (0, 1, 4.0), (0, 1, 6.0)]));
-        let sampled = Entries::with_held_out(Shape::asymmetric(2, 2), &train, &test, 1).unwrap();
+        let sampled = Entries::with_held_out(Domain::rectangular(2, 2), &train, &test, 1).unwrap();
         assert_eq!((sampled.duplicates, sampled.shared), (1, 1));
         let held: Vec<_> =
             sampled.held_out.iter().map(|&i| (sampled.operator.position(i), sampled.observations[i])).collect();
@@ -186,7 +186,7 @@ mod tests {
         let (n1, n2) = (500, 400);
         let all: Vec<_> =
             (0..n1 * n2).map(|q| ((q * 7 % (n1 * n2) / n2) as u32, (q * 7 % n2) as u32, q as f64)).collect();
-        let sampled = Entries::from_triplets(Shape::asymmetric(n1, n2), &triplets(&all), 1).unwrap();
+        let sampled = Entries::from_triplets(Domain::rectangular(n1, n2), &triplets(&all), 1).unwrap();
         let operator = &sampled.operator;
         assert!(operator.shards() > 4);
         let mut seen = std::collections::HashSet::new();
@@ -198,17 +198,17 @@ mod tests {
             first.push(*rows.first().unwrap());
             assert!(*rows.last().unwrap() - rows.first().unwrap() > n1 / 2, "the rows of a shard are neighbours");
         }
-        let other = Entries::from_triplets(Shape::asymmetric(n1, n2), &triplets(&all), 2).unwrap();
+        let other = Entries::from_triplets(Domain::rectangular(n1, n2), &triplets(&all), 2).unwrap();
         assert_ne!(other.observations, sampled.observations);
     }
 
     #[test]
     fn what_lies_outside_is_refused() {
-        let shape = Shape::asymmetric(2, 2);
+        let domain = Domain::rectangular(2, 2);
         for bad in [(2, 0, 1.0), (0, 2, 1.0), (0, 0, f64::NAN)] {
-            let message = Entries::from_triplets(shape, &triplets(&[bad]), 1).err().unwrap().to_string();
+            let message = Entries::from_triplets(domain, &triplets(&[bad]), 1).err().unwrap().to_string();
             assert!(message.contains("entry 0"), "{message}");
         }
-        assert!(Entries::from_triplets(shape, &Triplets::default(), 1).is_err());
+        assert!(Entries::from_triplets(domain, &Triplets::default(), 1).is_err());
     }
 }

@@ -4,8 +4,8 @@
 //! residuals, and then with them times the residuals: both are the tiled products that `dense` has for batches, with
 //! the columns of a factor in the place of trials. Factors and accumulators lie transposed, (k, n).
 //!
-//! An accumulator is Σ rᵢAᵢV, (k, n1), then for two factors Σ rᵢAᵢᵀW, (k, n2), or for centred residuals Σ wᵢAᵢV, (k, n1),
-//! Σwe and Σw.
+//! An accumulator is Σ rᵢAᵢV, (k, n1), then for two factors Σ rᵢAᵢᵀW, (k, n2); for centred residuals the same follows with wᵢ in
+//! the place of rᵢ, then Σwe and Σw.
 
 use crate::operators::rank_one::{RankOne, Vectors};
 use crate::operators::rows::{Adjoint, Forward, total};
@@ -22,11 +22,20 @@ fn transposed<T: Copy>(matrix: &[T], k: usize) -> Vec<T> {
     (0..k * n).map(|at| matrix[at % n * k + at / n]).collect()
 }
 
+impl RankOne {
+    /// Numbers of an accumulator.
+    fn sums_len(&self, search_rank: usize, factors: usize) -> usize {
+        let second = if factors == 1 { 0 } else { self.domain.columns() };
+        let sums = (self.domain.rows() + second) * search_rank;
+        if self.centred { 2 * sums + 2 } else { sums }
+    }
+}
+
 macro_rules! host_kernel {
     ($t:ty) => {
         impl HostKernel<$t> for RankOne {
             fn point_len(&self, search_rank: usize) -> usize {
-                (self.shape.rows() + self.shape.columns()) * search_rank
+                (self.domain.rows() + self.domain.columns()) * search_rank
             }
 
             fn prepare(&self, point: Pair<'_, $t>, _scratch: &mut [$t], out: &mut [$t]) {
@@ -35,16 +44,14 @@ macro_rules! host_kernel {
                 right.copy_from_slice(&transposed(point.right, point.search_rank));
             }
 
-            fn accumulator_len(&self, search_rank: usize) -> usize {
-                let second = if self.shape.is_symmetric() { 0 } else { self.shape.columns() };
-                let means = if self.centred { self.shape.rows() * search_rank + 2 } else { 0 };
-                (self.shape.rows() + second) * search_rank + means
+            fn accumulator_len(&self, search_rank: usize, factors: usize) -> usize {
+                self.sums_len(search_rank, factors)
             }
 
             fn pass(&self, Course { set, .. }: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, $t>]) {
                 let range = self.shard_range(shard);
                 let numbers = |n: usize| range.start * self.products * n..range.end * self.products * n;
-                let (n1, n2) = (self.shape.rows(), self.shape.columns());
+                let (n1, n2) = (self.domain.rows(), self.domain.columns());
                 match (&self.left, &self.right) {
                     (Vectors::F32(left), None) => {
                         Pass { operator: self, left: &left[numbers(n1)], right: None, loss }.run(set, trials);
@@ -73,19 +80,20 @@ macro_rules! host_kernel {
                 left: &mut [$t],
                 right: Option<&mut [$t]>,
             ) {
-                let (n1, n2, k) = (self.shape.rows(), self.shape.columns(), applied.search_rank);
-                let (sums, rest) = accumulator.split_at(n1 * k);
+                let (n1, n2, k) = (self.domain.rows(), self.domain.columns(), applied.search_rank);
+                let second = if right.is_some() { n2 } else { 0 };
+                let (sums, rest) = accumulator.split_at((n1 + second) * k);
                 // Σ wᵢ(eᵢ − ē)Aᵢ = Σ wᵢeᵢAᵢ − ē·Σ wᵢAᵢ
                 let mean = match rest {
                     [.., sum, count] if self.centred => sum / count,
                     _ => 0.0,
                 };
+                let sum = |from: usize| if self.centred { sums[from] - mean * rest[from] } else { sums[from] };
                 for (at, left) in left.iter_mut().enumerate() {
-                    let from = at % k * n1 + at / k;
-                    *left = if self.centred { sums[from] - mean * rest[from] } else { sums[from] };
+                    *left = sum(at % k * n1 + at / k);
                 }
                 for (at, right) in right.into_iter().flatten().enumerate() {
-                    *right = rest[at % k * n2 + at / k];
+                    *right = sum(n1 * k + at % k * n2 + at / k);
                 }
             }
         }
@@ -108,7 +116,7 @@ impl<S> Pass<'_, S> {
         S: Stored<T>,
     {
         let Self { operator, left, right, loss } = self;
-        let (n1, n2) = (operator.shape.rows(), operator.shape.columns());
+        let (n1, n2) = (operator.domain.rows(), operator.domain.columns());
         let (products, centred) = (operator.products, operator.centred);
         let rows = (GROUP_BYTES / (n1 * size_of::<S>())).clamp(*GROUP.start(), *GROUP.end());
         let group = (rows / products).max(1);
@@ -153,16 +161,25 @@ impl<S> Pass<'_, S> {
                         trial.accumulator[means + 1] += weight;
                     }
                 }
+                let both = trial.accumulator.len() == operator.sums_len(k, 2);
+                let second = if both { k * n2 } else { 0 };
                 let (sums, rest) = trial.accumulator.split_at_mut(k * n1);
                 add(set, n1, a, &factors, sums);
+                let (sums, of_ones) = rest.split_at_mut(second);
                 if centred {
-                    let sums = &mut rest[..k * n1];
-                    add(set, n1, a, &ones, sums);
-                } else if right.is_some() {
+                    add(set, n1, a, &ones, &mut of_ones[..k * n1]);
+                }
+                if both {
                     let aw = if w == l { al } else { thin(set, n1, a, w) };
-                    let scaled = aw.chunks(products * k).zip(&weighted);
-                    let factors: Vec<T> = scaled.flat_map(|(t, &f)| t.iter().map(move |&t| f * t)).collect();
-                    add(set, n2, b, &factors, rest);
+                    let times = |of: &[T]| -> Vec<T> {
+                        let scaled = aw.chunks(products * k).zip(of);
+                        scaled.flat_map(|(t, &f)| t.iter().map(move |&t| f * t)).collect()
+                    };
+                    add(set, n2, b, &times(&weighted), sums);
+                    if centred {
+                        let weights = &trial.weights[first..first + count];
+                        add(set, n2, b, &times(weights), &mut of_ones[k * n1..k * (n1 + n2)]);
+                    }
                 }
             }
         }

@@ -7,12 +7,13 @@ use crate::error::{Error, Result};
 use crate::io::{Kind, NpyArray, shape_text};
 use crate::operators::dense::Normalization;
 use crate::operators::{Operator, Storage};
-use crate::problem::{Model, Shape};
+use crate::problem::Domain;
 
 /// How files of vectors are to be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenVectors {
-    pub model: Model,
+    /// Whether the matrices are a aᵀ; otherwise they are a bᵀ.
+    pub symmetric: bool,
     /// `None` is the file's own type: `float32` stays `f32`, everything else becomes `f64`.
     pub storage: Option<Storage>,
     pub normalization: Normalization,
@@ -22,7 +23,7 @@ pub struct OpenVectors {
 
 impl Default for OpenVectors {
     fn default() -> Self {
-        Self { model: Model::Psd, storage: None, normalization: Normalization::InverseCount, centred: true }
+        Self { symmetric: true, storage: None, normalization: Normalization::InverseCount, centred: true }
     }
 }
 
@@ -30,7 +31,7 @@ impl Default for OpenVectors {
 pub struct VectorsFile {
     pub operator: RankOne,
     pub path: PathBuf,
-    /// Shape of the array of left vectors.
+    /// Domain of the array of left vectors.
     pub shape: Vec<usize>,
     /// NumPy's name of its number type.
     pub dtype: String,
@@ -70,7 +71,7 @@ impl OpenVectors {
     }
 
     fn require_sides(&self, right: bool) -> Result<()> {
-        if right == (self.model == Model::Asymmetric) {
+        if right != self.symmetric {
             return Ok(());
         }
         let (found, allowed, fix) = match right {
@@ -98,14 +99,17 @@ impl OpenVectors {
                 "Give as many vectors on both sides",
             ));
         }
-        let shape = Shape::new(self.model, left.n, right.as_ref().map_or(left.n, |right| right.n));
+        let domain = match &right {
+            None => Domain::symmetric(left.n),
+            Some(right) => Domain::rectangular(left.n, right.n),
+        };
         let mut notices = Vec::new();
         if left.rounded || right.as_ref().is_some_and(|right| right.rounded) {
             notices.push("storage: vectors were rounded to float32 (--precision f64 keeps them)".to_owned());
         }
         let Side { path, shape: file_shape, dtype, products, vectors, .. } = left;
         let (a, b) = one_type(vectors, right.map(|right| right.vectors));
-        let mut operator = RankOne::checked(shape, products, a, b)?;
+        let mut operator = RankOne::checked(domain, products, a, b)?;
         operator.centred &= self.centred;
         let (assumed, implied) = (operator.normalization(), operator.implied_normalization());
         let m = operator.measurements() as f64;
@@ -148,7 +152,7 @@ impl OpenVectors {
             }
             storage => storage,
         };
-        require_room(Shape::psd(n), measurements, products, storage)?;
+        require_room(Domain::symmetric(n), measurements, products, storage)?;
         let values = array.to_vec()?;
         array.require_finite(&values)?;
         // q fastest in the file, slowest of the two here.

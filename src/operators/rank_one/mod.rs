@@ -33,7 +33,7 @@ use crate::operators::{
     Cost, GpuForm, GpuThin, GpuVectors, GradientOutput, GradientRequest, HostKernel, Operator, Storage,
 };
 use crate::problem::random::{Purpose, normal, stream};
-use crate::problem::{Factors, Shape};
+use crate::problem::{Domain, Factors};
 use crate::real::Real;
 
 pub use load::{OpenVectors, VectorsFile};
@@ -87,13 +87,13 @@ impl Vectors {
 
 /// Sums of outer products, one sum a measurement.
 pub struct RankOne {
-    shape: Shape,
+    domain: Domain,
     measurements: usize,
     /// q, outer products a measurement.
     products: usize,
     /// a, (m, q, n1)
     left: Vectors,
-    /// b, (m, q, n2), for asymmetric shapes
+    /// b, (m, q, n2), for rectangular domains
     right: Option<Vectors>,
     normalization: f64,
     centred: bool,
@@ -102,20 +102,20 @@ pub struct RankOne {
 }
 
 impl RankOne {
-    /// Vectors with independent N(0, 1) entries: Aᵢ = a aᵀ with centred residuals for symmetric shapes, a bᵀ for asymmetric
+    /// Vectors with independent N(0, 1) entries: Aᵢ = a aᵀ with centred residuals for symmetric domains, a bᵀ for asymmetric
     /// ones. Vectors come from a ChaCha8 stream of `seed` each and are held in f32.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for m = 0 or an empty shape, [`Error::Memory`] for more vectors than there is memory.
-    pub fn gaussian(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
-        Self::gaussian_sums(shape, measurements, 1, seed)
+    /// [`Error::Invalid`] for m = 0 or an empty domain, [`Error::Memory`] for more vectors than there is memory.
+    pub fn gaussian(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
+        Self::gaussian_sums(domain, measurements, 1, seed)
     }
 
     /// [`RankOne::gaussian`] with sums of `products` outer products.
     ///
     /// # Errors
     /// As [`RankOne::gaussian`]; also for `products` = 0.
-    pub fn gaussian_sums(shape: Shape, measurements: usize, products: usize, seed: u64) -> Result<Self> {
+    pub fn gaussian_sums(domain: Domain, measurements: usize, products: usize, seed: u64) -> Result<Self> {
         let draw = |side: u64, n: usize| {
             let mut values = vec![0.0_f32; measurements * products * n];
             values.par_chunks_mut(products * n).enumerate().for_each(|(i, row)| {
@@ -124,20 +124,20 @@ impl RankOne {
             });
             Vectors::F32(values)
         };
-        require_room(shape, measurements, products, Storage::F32)?;
-        let right = (!shape.is_symmetric()).then(|| draw(1, shape.columns()));
-        let mut made = Self::checked(shape, products, draw(0, shape.rows()), right)?;
+        require_room(domain, measurements, products, Storage::F32)?;
+        let right = (!domain.is_symmetric()).then(|| draw(1, domain.columns()));
+        let mut made = Self::checked(domain, products, draw(0, domain.rows()), right)?;
         made.gaussian = true;
         Ok(made)
     }
 
-    /// Own vectors, (m, q, n1) and for asymmetric shapes (m, q, n2), row-major, kept in their own type. s as for vectors
+    /// Own vectors, (m, q, n1) and for rectangular domains (m, q, n2), row-major, kept in their own type. s as for vectors
     /// with entries of variance 1, see [`RankOne::with_normalization`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for lengths that do not fit, no measurement, NaN or infinite entries, and where there is a second set for
-    /// a symmetric shape or none for an asymmetric one.
-    pub fn from_vectors<T: Real>(shape: Shape, products: usize, left: &[T], right: Option<&[T]>) -> Result<Self> {
+    /// a symmetric domain or none for an asymmetric one.
+    pub fn from_vectors<T: Real>(domain: Domain, products: usize, left: &[T], right: Option<&[T]>) -> Result<Self> {
         for (name, values) in [("vectors", Some(left)), ("vectors_right", right)] {
             let values = values.unwrap_or_default();
             if let Some(at) = values.iter().position(|v| !v.to_f64().is_finite()) {
@@ -145,12 +145,12 @@ impl RankOne {
                 return Err(Error::invalid(name, found, "finite numbers", "repair or drop that measurement"));
             }
         }
-        Self::checked(shape, products, kept(left), right.map(kept))
+        Self::checked(domain, products, kept(left), right.map(kept))
     }
 
-    fn checked(shape: Shape, products: usize, left: Vectors, right: Option<Vectors>) -> Result<Self> {
-        shape.validate()?;
-        match (&right, shape.is_symmetric()) {
+    fn checked(domain: Domain, products: usize, left: Vectors, right: Option<Vectors>) -> Result<Self> {
+        domain.validate()?;
+        match (&right, domain.is_symmetric()) {
             (Some(_), true) => {
                 let fix = "say model asymmetric, or leave the second vectors out";
                 return Err(Error::invalid("vectors_right", "vectors", "none for a symmetric model", fix));
@@ -161,28 +161,31 @@ impl RankOne {
             }
             _ => {}
         }
-        let width = products.saturating_mul(shape.rows());
+        let width = products.saturating_mul(domain.rows());
         let measurements = left.len().checked_div(width).unwrap_or(0);
         if measurements == 0 || left.len() != measurements * width {
             return Err(Error::invalid(
                 "vectors",
                 format!("{} numbers", left.len()),
-                format!("a positive multiple of {width}, {products} vectors of {} numbers a measurement", shape.rows()),
+                format!(
+                    "a positive multiple of {width}, {products} vectors of {} numbers a measurement",
+                    domain.rows()
+                ),
                 "give one row a measurement",
             ));
         }
-        let wanted = measurements * products * shape.columns();
+        let wanted = measurements * products * domain.columns();
         if let Some(found) = right.as_ref().map(Vectors::len).filter(|found| *found != wanted) {
             return Err(Error::invalid(
                 "vectors_right",
                 format!("{found} numbers"),
-                format!("{wanted} = {measurements}·{products}·{}, as the left vectors say", shape.columns()),
+                format!("{wanted} = {measurements}·{products}·{}, as the left vectors say", domain.columns()),
                 "give as many vectors on both sides",
             ));
         }
-        let centred = shape.is_symmetric();
+        let centred = domain.is_symmetric();
         let mut made =
-            Self { shape, measurements, products, left, right, normalization: 1.0, centred, gaussian: false };
+            Self { domain, measurements, products, left, right, normalization: 1.0, centred, gaussian: false };
         made.normalization = 1.0 / (made.scale() * measurements as f64);
         Ok(made)
     }
@@ -205,7 +208,7 @@ impl RankOne {
     /// # Errors
     /// [`Error::Invalid`] where a bᵀ is to be centred: its mean is zero.
     pub fn centred(mut self, centred: bool) -> Result<Self> {
-        if centred && !self.shape.is_symmetric() {
+        if centred && !self.domain.is_symmetric() {
             let fix = "leave it out: the mean of a·bᵀ is zero";
             return Err(Error::invalid("centred", "a·bᵀ", "a·aᵀ, of the symmetric models", fix));
         }
@@ -235,7 +238,7 @@ impl RankOne {
 
     /// E⟨Aᵢ, Z⟩² (about its mean) over ‖Z‖² for entries of variance 1.
     fn scale(&self) -> f64 {
-        let of_one = if self.shape.is_symmetric() { 2.0 } else { 1.0 };
+        let of_one = if self.domain.is_symmetric() { 2.0 } else { 1.0 };
         of_one * self.products as f64
     }
 
@@ -245,13 +248,13 @@ impl RankOne {
     }
 
     /// Vectors with entries in {−1, 0, 1}, plain residuals. For the laws.
-    pub(crate) fn small_integers(shape: Shape, measurements: usize, products: usize, seed: u64) -> Result<Self> {
+    pub(crate) fn small_integers(domain: Domain, measurements: usize, products: usize, seed: u64) -> Result<Self> {
         let draw = |side: u64, n: usize| -> Vec<f32> {
             let mut rng = stream(seed, Purpose::Laws, side);
             (0..measurements * products * n).map(|_| rng.random_range(-1_i8..=1).into()).collect()
         };
-        let right = (!shape.is_symmetric()).then(|| draw(1, shape.columns()));
-        Self::from_vectors(shape, products, &draw(0, shape.rows()), right.as_deref())?.centred(false)
+        let right = (!domain.is_symmetric()).then(|| draw(1, domain.columns()));
+        Self::from_vectors(domain, products, &draw(0, domain.rows()), right.as_deref())?.centred(false)
     }
 }
 
@@ -262,13 +265,13 @@ fn kept<T: Real>(values: &[T]) -> Vectors {
     }
 }
 
-fn require_room(shape: Shape, measurements: usize, products: usize, storage: Storage) -> Result<()> {
-    shape.validate()?;
+fn require_room(domain: Domain, measurements: usize, products: usize, storage: Storage) -> Result<()> {
+    domain.validate()?;
     if products == 0 || measurements == 0 {
         let name = if products == 0 { "products" } else { "measurements" };
         return Err(Error::invalid(name, 0, "at least 1", "give at least one"));
     }
-    let sides = shape.rows() + if shape.is_symmetric() { 0 } else { shape.columns() };
+    let sides = domain.rows() + if domain.is_symmetric() { 0 } else { domain.columns() };
     let bytes = product(&[measurements, products, sides, storage.bytes()]);
     let what = format!("{measurements} measurements of {products} x {sides} numbers in {storage}");
     let memory = Memory { parts: vec![Part::new(what, Place::Host, bytes)] };
@@ -280,8 +283,8 @@ impl Operator for RankOne {
         "rank_one"
     }
 
-    fn shape(&self) -> Shape {
-        self.shape
+    fn domain(&self) -> Domain {
+        self.domain
     }
 
     fn measurements(&self) -> usize {
@@ -350,14 +353,14 @@ impl Operator for RankOne {
         let of = |vectors: &Vectors, n: usize| {
             vectors.slice(measurements.start * self.products * n..measurements.end * self.products * n)
         };
-        let left = of(&self.left, self.shape.rows());
-        let right = self.right.as_ref().map(|right| of(right, self.shape.columns()));
-        let made = Self::checked(self.shape, self.products, left, right).and_then(|made| made.centred(false));
+        let left = of(&self.left, self.domain.rows());
+        let right = self.right.as_ref().map(|right| of(right, self.domain.columns()));
+        let made = Self::checked(self.domain, self.products, left, right).and_then(|made| made.centred(false));
         Some(Arc::new(made.ok()?))
     }
 
     fn is_isotropic(&self) -> bool {
-        self.gaussian && (self.centred || !self.shape.is_symmetric())
+        self.gaussian && (self.centred || !self.domain.is_symmetric())
     }
 
     fn is_centred(&self) -> bool {
@@ -387,7 +390,7 @@ impl GpuVectors for RankOne {
     }
 
     fn write(&self, i: usize, out: &mut [f64]) {
-        let (left, right) = out.split_at_mut(self.products * self.shape.rows());
+        let (left, right) = out.split_at_mut(self.products * self.domain.rows());
         for (vectors, out) in [(Some(&self.left), left), (self.right.as_ref(), right)] {
             let start = i * out.len();
             for (at, out) in out.iter_mut().enumerate() {

@@ -16,14 +16,14 @@ fn vector(vectors: &Vectors, products: usize, n: usize, i: usize, q: usize) -> V
 
 /// (a_iq, b_iq) for every q.
 fn pairs(operator: &RankOne, i: usize) -> Vec<(Vec<f64>, Vec<f64>)> {
-    let (n1, n2, products) = (operator.shape.rows(), operator.shape.columns(), operator.products);
+    let (n1, n2, products) = (operator.domain.rows(), operator.domain.columns(), operator.products);
     let right = operator.right.as_ref().unwrap_or(&operator.left);
     (0..products).map(|q| (vector(&operator.left, products, n1, i, q), vector(right, products, n2, i, q))).collect()
 }
 
 /// Aᵢ, row-major.
 pub(super) fn sensing_matrix(operator: &RankOne, i: usize) -> Vec<f64> {
-    let (n1, n2) = (operator.shape.rows(), operator.shape.columns());
+    let (n1, n2) = (operator.domain.rows(), operator.domain.columns());
     let mut full = vec![0.0; n1 * n2];
     for (a, b) in pairs(operator, i) {
         for (at, entry) in full.iter_mut().enumerate() {

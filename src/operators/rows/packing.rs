@@ -5,10 +5,10 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::operators::Pair;
-use crate::problem::Shape;
+use crate::problem::Domain;
 use crate::real::Real;
 
-/// How rows of p numbers a_q stand for matrices of a shape. Where rows are packed, entry q = (i, j) beside the diagonal
+/// How rows of p numbers a_q stand for matrices of a domain. Where rows are packed, entry q = (i, j) beside the diagonal
 /// stands for ω·a_q at (i, j) and at (j, i):
 ///
 /// ```text
@@ -16,7 +16,7 @@ use crate::real::Real;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub(in crate::operators) struct Packing {
-    pub(in crate::operators) shape: Shape,
+    pub(in crate::operators) domain: Domain,
     /// ω: 1 where the numbers are the entries.
     pub(in crate::operators) off_diagonal: f64,
 }
@@ -24,7 +24,7 @@ pub(in crate::operators) struct Packing {
 impl Packing {
     /// Numbers of working memory of both functions: a full matrix, where rows are packed.
     pub(in crate::operators) fn scratch_len(&self) -> usize {
-        if self.shape.is_symmetric() { self.shape.rows() * self.shape.rows() } else { 0 }
+        if self.domain.is_symmetric() { self.domain.rows() * self.domain.rows() } else { 0 }
     }
 }
 
@@ -48,11 +48,11 @@ macro_rules! pack {
     ($t:ty) => {
         impl Pack for $t {
             fn pack(packing: Packing, point: Pair<'_, $t>, scratch: &mut [$t], out: &mut [$t]) {
-                let (shape, weight) = (packing.shape, packing.off_diagonal as $t);
-                let (n, n2, k) = (shape.rows(), shape.columns(), point.search_rank);
+                let (domain, weight) = (packing.domain, packing.off_diagonal as $t);
+                let (n, n2, k) = (domain.rows(), domain.columns(), point.search_rank);
                 let left = MatRef::from_row_major_slice(point.left, n, k);
                 let right = MatRef::from_row_major_slice(point.right, n2, k);
-                if !shape.is_symmetric() {
+                if !domain.is_symmetric() {
                     let z = MatMut::from_row_major_slice_mut(out, n, n2);
                     return matmul(z, Accum::Replace, left, right.transpose(), 1.0, Par::Seq);
                 }
@@ -89,14 +89,14 @@ macro_rules! pack {
                 left: &mut [$t],
                 right: Option<&mut [$t]>,
             ) {
-                let (shape, weight) = (packing.shape, packing.off_diagonal as $t);
-                let (n, n2, k) = (shape.rows(), shape.columns(), applied.search_rank);
+                let (domain, weight) = (packing.domain, packing.off_diagonal as $t);
+                let (n, n2, k) = (domain.rows(), domain.columns(), applied.search_rank);
                 let product = |g: MatRef<'_, $t>, v: &[$t], out: &mut [$t]| {
                     let v = MatRef::from_row_major_slice(v, g.ncols(), k);
                     let out = MatMut::from_row_major_slice_mut(out, g.nrows(), k);
                     matmul(out, Accum::Replace, g, v, 1.0, Par::Seq);
                 };
-                if !shape.is_symmetric() {
+                if !domain.is_symmetric() {
                     let g = MatRef::from_row_major_slice(g, n, n2);
                     product(g, applied.right, left);
                     if let Some(right) = right {

@@ -2,9 +2,9 @@
 //! other, nothing shared with the fast paths it judges.
 
 use crate::operators::{GradientOutput, GradientRequest, Operator};
-use crate::problem::{Factors, MatrixView, Shape, packed_index};
+use crate::problem::{Domain, Factors, MatrixView, packed_index};
 
-/// An operator that can write the entries of each Aᵢ: the upper triangle row by row for symmetric shapes, all of them row by row
+/// An operator that can write the entries of each Aᵢ: the upper triangle row by row for symmetric domains, all of them row by row
 /// for asymmetric ones.
 pub(in crate::operators) trait Rows: Operator {
     fn row(&self, i: usize, out: &mut [f64]);
@@ -12,7 +12,7 @@ pub(in crate::operators) trait Rows: Operator {
 
 /// The rows of one shard, one after the other in the same place.
 fn for_each_row(rows: &impl Rows, shard: usize, mut each: impl FnMut(usize, &[f64])) {
-    let mut row = vec![0.0; rows.shape().dimension()];
+    let mut row = vec![0.0; rows.domain().dimension()];
     for (at, i) in rows.shard_range(shard).enumerate() {
         rows.row(i, &mut row);
         each(at, &row);
@@ -21,10 +21,10 @@ fn for_each_row(rows: &impl Rows, shard: usize, mut each: impl FnMut(usize, &[f6
 
 /// Aᵢ, row-major.
 pub(in crate::operators) fn sensing_matrix(rows: &impl Rows, i: usize) -> Vec<f64> {
-    let (shape, n) = (rows.shape(), rows.shape().rows());
-    let mut row = vec![0.0; shape.dimension()];
+    let (domain, n) = (rows.domain(), rows.domain().rows());
+    let mut row = vec![0.0; domain.dimension()];
     rows.row(i, &mut row);
-    if !shape.is_symmetric() {
+    if !domain.is_symmetric() {
         return row;
     }
     (0..n * n).map(|at| row[packed_index(n, at / n, at % n)]).collect()
@@ -48,16 +48,16 @@ fn point(symmetric: bool, left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f6
 }
 
 /// G_ij, from its upper triangle or from all its entries.
-fn entry(shape: Shape, g: &[f64], i: usize, j: usize) -> f64 {
-    if shape.is_symmetric() { g[packed_index(shape.rows(), i, j)] } else { g[i * shape.columns() + j] }
+fn entry(domain: Domain, g: &[f64], i: usize, j: usize) -> f64 {
+    if domain.is_symmetric() { g[packed_index(domain.rows(), i, j)] } else { g[i * domain.columns() + j] }
 }
 
 /// out += G V
-fn add_product(shape: Shape, g: &[f64], v: MatrixView<'_>, out: &mut [f64]) {
+fn add_product(domain: Domain, g: &[f64], v: MatrixView<'_>, out: &mut [f64]) {
     let k = v.columns();
-    for i in 0..shape.rows() {
-        for j in 0..shape.columns() {
-            let g = entry(shape, g, i, j);
+    for i in 0..domain.rows() {
+        for j in 0..domain.columns() {
+            let g = entry(domain, g, i, j);
             for c in 0..k {
                 out[i * k + c] += g * v.row(j)[c];
             }
@@ -66,11 +66,11 @@ fn add_product(shape: Shape, g: &[f64], v: MatrixView<'_>, out: &mut [f64]) {
 }
 
 /// out += Gᵀ W
-fn add_transposed(shape: Shape, g: &[f64], w: MatrixView<'_>, out: &mut [f64]) {
+fn add_transposed(domain: Domain, g: &[f64], w: MatrixView<'_>, out: &mut [f64]) {
     let k = w.columns();
-    for i in 0..shape.rows() {
-        for j in 0..shape.columns() {
-            let g = entry(shape, g, i, j);
+    for i in 0..domain.rows() {
+        for j in 0..domain.columns() {
+            let g = entry(domain, g, i, j);
             for c in 0..k {
                 out[j * k + c] += g * w.row(i)[c];
             }
@@ -91,7 +91,7 @@ fn axpy(r: f64, row: &[f64], g: &mut [f64]) {
 }
 
 pub(in crate::operators) fn forward(rows: &impl Rows, shard: usize, at: &Factors, out: &mut [f64]) {
-    let (symmetric, length) = (rows.shape().is_symmetric(), rows.shard_range(shard).len());
+    let (symmetric, length) = (rows.domain().is_symmetric(), rows.shard_range(shard).len());
     for (trial, out) in out.chunks_mut(length).enumerate() {
         let z = point(symmetric, at.left(trial), at.right(trial));
         for_each_row(rows, shard, |i, row| out[i] = inner(row, &z));
@@ -100,7 +100,7 @@ pub(in crate::operators) fn forward(rows: &impl Rows, shard: usize, at: &Factors
 
 /// Σ rᵢ Aᵢ over a shard, for one trial.
 fn weighted_sum(rows: &impl Rows, shard: usize, r: &[f64]) -> Vec<f64> {
-    let mut g = vec![0.0; rows.shape().dimension()];
+    let mut g = vec![0.0; rows.domain().dimension()];
     for_each_row(rows, shard, |i, row| axpy(r[i], row, &mut g));
     g
 }
@@ -116,7 +116,7 @@ pub(in crate::operators) fn adjoint_apply(
     let size = applied.rows() * applied.search_rank();
     for (trial, r) in residual.chunks(length).enumerate() {
         let out = &mut out[trial * size..(trial + 1) * size];
-        add_product(rows.shape(), &weighted_sum(rows, shard, r), applied.right(trial), out);
+        add_product(rows.domain(), &weighted_sum(rows, shard, r), applied.right(trial), out);
     }
 }
 
@@ -131,7 +131,7 @@ pub(in crate::operators) fn adjoint_apply_transposed(
     let size = applied.columns() * applied.search_rank();
     for (trial, r) in residual.chunks(length).enumerate() {
         let out = &mut out[trial * size..(trial + 1) * size];
-        add_transposed(rows.shape(), &weighted_sum(rows, shard, r), applied.left(trial), out);
+        add_transposed(rows.domain(), &weighted_sum(rows, shard, r), applied.left(trial), out);
     }
 }
 
@@ -142,10 +142,10 @@ pub(in crate::operators) fn gradient(
     request: &GradientRequest<'_>,
     output: &mut GradientOutput<'_>,
 ) {
-    let (shape, length) = (rows.shape(), rows.shard_range(shard).len());
+    let (domain, length) = (rows.domain(), rows.shard_range(shard).len());
     for trial in 0..request.point.batch() {
-        let z = point(shape.is_symmetric(), request.point.left(trial), request.point.right(trial));
-        let mut g = vec![0.0; shape.dimension()];
+        let z = point(domain.is_symmetric(), request.point.left(trial), request.point.right(trial));
+        let mut g = vec![0.0; domain.dimension()];
         for_each_row(rows, shard, |i, row| {
             let at = trial * length + i;
             let weight = request.weights.map_or(1.0, |w| w[at]);
@@ -158,9 +158,9 @@ pub(in crate::operators) fn gradient(
         });
         let (v, w) = (request.applied.right(trial), request.applied.left(trial));
         let at = |v: MatrixView<'_>| trial * v.as_slice().len()..(trial + 1) * v.as_slice().len();
-        add_product(shape, &g, v, &mut output.left[at(w)]);
+        add_product(domain, &g, v, &mut output.left[at(w)]);
         if let Some(right) = output.right.as_deref_mut() {
-            add_transposed(shape, &g, w, &mut right[at(v)]);
+            add_transposed(domain, &g, w, &mut right[at(v)]);
         }
     }
 }

@@ -1,10 +1,5 @@
 //! The ways to go over the rows of a shard. Bits depend on none of them.
 
-use crate::operators::rows::stream::{ShardRows, stream};
-use crate::operators::rows::tile::tile;
-use crate::operators::{Loss, TrialPass};
-use crate::simd::{InstructionSet, Stored, Unit};
-
 /// See [`super::stream`] and [`super::tile`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::operators) enum Way {
@@ -16,7 +11,7 @@ pub(in crate::operators) enum Way {
     Together(usize),
 }
 
-const WAYS: [(Way, &str); 8] = [
+pub(super) const WAYS: [(Way, &str); 8] = [
     (Way::Phases(4), "4 rows in phases"),
     (Way::Phases(8), "8 rows in phases"),
     (Way::Overlapped(4), "4 rows overlapped"),
@@ -47,75 +42,9 @@ impl Way {
     }
 }
 
-/// The rows of a shard for all trials.
-pub(in crate::operators) fn pass_over<S: Stored<T>, T: Unit>(
-    set: InstructionSet,
-    way: Way,
-    rows: ShardRows<'_, S>,
-    loss: Loss,
-    trials: &mut [TrialPass<'_, T>],
-) {
-    match (trials, way) {
-        ([], _) => {}
-        // The others of a batch are at rest.
-        ([trial], Way::Together(_)) => stream(set, Way::Phases(4), rows, loss, trial),
-        ([trial], way) => stream(set, way, rows, loss, trial),
-        (trials, Way::Together(count)) => tile(set, count, rows, loss, trials),
-        (trials, _) => tile(set, 16, rows, loss, trials),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use half::f16;
-
     use super::*;
-    use crate::operators::kernel;
-
-    /// Residuals and accumulators of some trials.
-    fn results<S: Stored<f32>>(
-        set: InstructionSet,
-        rows: ShardRows<'_, S>,
-        points: &[Vec<f32>],
-        way: Way,
-        alone: bool,
-    ) -> Vec<f32> {
-        let together = if alone { 1 } else { points.len() };
-        kernel::tests::results(points, rows.count(), together, |trials| pass_over(set, way, rows, Loss::Square, trials))
-    }
-
-    #[test]
-    fn bits_depend_on_neither_the_way_nor_company() {
-        // Tails, remainders of rows and of trials, several groups, spans and columns of a tile.
-        for (p, m, batch) in [(1, 3, 2), (16, 4, 7), (53, 9, 9), (403, 61, 13), (2600, 53, 33)] {
-            let numbers: Vec<f32> = (0..p * m).map(|i| (i as f32 * 0.37).sin()).collect();
-            let halves: Vec<f16> = numbers.iter().map(|&v| f16::from_f32(v)).collect();
-            let scales = vec![0.25_f32; m];
-            let points: Vec<Vec<f32>> =
-                (0..batch).map(|b| (0..p).map(|q| ((q * 7 + b) as f32 * 0.11).cos()).collect()).collect();
-            for set in InstructionSet::available() {
-                let single = ShardRows { p, numbers: &numbers[..], scales: None };
-                let half = ShardRows { p, numbers: &halves[..], scales: Some(&scales) };
-                let expected = results(set, single, &points, Way::Phases(4), true);
-                let expected_half = results(set, half, &points, Way::Phases(4), true);
-                for other in set.of_the_same_bits() {
-                    assert_eq!(expected, results(other, single, &points, Way::Phases(4), true), "{} {p}", other.word());
-                    assert_eq!(
-                        expected_half,
-                        results(other, half, &points, Way::Phases(4), true),
-                        "{} {p}",
-                        other.word()
-                    );
-                }
-                for (way, name) in WAYS {
-                    for alone in [true, false] {
-                        assert_eq!(expected, results(set, single, &points, way, alone), "{} {p} {name}", set.word());
-                        assert_eq!(expected_half, results(set, half, &points, way, alone), "{} {p} {name}", set.word());
-                    }
-                }
-            }
-        }
-    }
 
     #[test]
     fn every_way_belongs_to_one_trial_or_to_several() {

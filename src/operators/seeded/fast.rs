@@ -49,7 +49,7 @@ impl Cut {
 impl Seeded {
     /// How often the Cpu backend makes a number in one gradient: 1, or nearly 2.
     pub(super) fn times_made(&self) -> f64 {
-        let p = self.shape.dimension();
+        let p = self.domain.dimension();
         let last = Cut::of(p).blocks(p).next_back().map_or(0, |block| block.len());
         2.0 - last as f64 / p as f64
     }
@@ -60,11 +60,11 @@ where
     f32: Stored<T>,
 {
     fn point_len(&self, _search_rank: usize) -> usize {
-        self.shape.dimension()
+        self.domain.dimension()
     }
 
-    fn accumulator_len(&self, _search_rank: usize) -> usize {
-        self.shape.dimension()
+    fn accumulator_len(&self, _search_rank: usize, _factors: usize) -> usize {
+        self.domain.dimension()
     }
 
     fn scratch_len(&self, _search_rank: usize) -> usize {
@@ -77,7 +77,7 @@ where
 
     fn pass(&self, course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
         if !trials.is_empty() {
-            let cut = Cut::of(self.shape.dimension());
+            let cut = Cut::of(self.domain.dimension());
             Pass { seeded: self, measurements: self.shard_range(shard), cut, loss, trials }.run(course.set);
         }
     }
@@ -108,7 +108,7 @@ where
 {
     fn run(self, set: InstructionSet) {
         let Self { seeded, measurements, cut, loss, trials } = self;
-        let (p, batch, scale) = (seeded.shape.dimension(), trials.len(), T::from_f64(seeded.scale));
+        let (p, batch, scale) = (seeded.domain.dimension(), trials.len(), T::from_f64(seeded.scale));
         let mut buffer = vec![0.0_f32; cut.rows.min(measurements.len()) * cut.columns];
         let mut sums = Bank::<T>::units(cut.rows * batch);
         let mut factors = vec![T::ZERO; cut.rows * batch];
@@ -211,12 +211,12 @@ mod tests {
     use super::*;
     use crate::operators::kernel;
     use crate::operators::seeded::hash::row_key;
-    use crate::problem::Shape;
+    use crate::problem::Domain;
 
     #[test]
     fn what_is_made_is_the_definition() {
         for make_one in [Seeded::new, Seeded::rademacher] {
-            let seeded = make_one(Shape::asymmetric(7, 53), 9, 3).unwrap();
+            let seeded = make_one(Domain::rectangular(7, 53), 9, 3).unwrap();
             for seeded in [seeded.clone(), seeded.small_integers()] {
                 for first in [0, 32, 96] {
                     let rows = 3..8_u64;
@@ -245,8 +245,8 @@ mod tests {
     fn bits_depend_on_neither_groups_nor_blocks_nor_company() {
         for make_one in [Seeded::new, Seeded::rademacher] {
             for (n, m, batch) in [(1, 3, 2), (9, 21, 7), (31, 13, 3)] {
-                let seeded = make_one(Shape::psd(n), m, 3).unwrap();
-                let p = seeded.shape.dimension();
+                let seeded = make_one(Domain::symmetric(n), m, 3).unwrap();
+                let p = seeded.domain.dimension();
                 let points: Vec<Vec<f32>> =
                     (0..batch).map(|b| (0..p).map(|q| ((q * 7 + b) as f32 * 0.11).cos()).collect()).collect();
                 for set in InstructionSet::available() {
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(Cut::of(1), Cut { rows: 48, columns: 1 });
         assert_eq!(Cut::of(NUMBERS / 4), Cut { rows: 4, columns: NUMBERS / 4 });
         assert_eq!(Cut::of(NUMBERS / 4 + 1), Cut { rows: CUT_ROWS, columns: NUMBERS / CUT_ROWS });
-        let times = |n| Seeded::new(Shape::psd(n), 1, 0).unwrap().times_made();
+        let times = |n| Seeded::new(Domain::symmetric(n), 1, 0).unwrap().times_made();
         assert_eq!(times(200), 1.0);
         assert!(times(1000) > 1.98 && times(1000) < 2.0);
     }

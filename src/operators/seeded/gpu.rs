@@ -25,7 +25,7 @@ impl GpuSource for Seeded {
         );
         GpuPlan {
             shader: include_str!("../../../shaders/rows/two_kernel.wgsl"),
-            row_words: self.shape.dimension().next_multiple_of(64),
+            row_words: self.domain.dimension().next_multiple_of(64),
             row_bytes: 0,
             reader: Some(Reader::Made(Made { numbers, quads, constants })),
             packed_rows: true,

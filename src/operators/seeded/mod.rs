@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::operators::rows::{Packing, twin};
 use crate::operators::{Cost, GpuForm, GradientOutput, GradientRequest, HostKernel, Operator};
-use crate::problem::{Factors, Shape};
+use crate::problem::{Domain, Factors};
 
 /// What is made of the words of the hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ enum Ensemble {
 /// Sensing matrices that are made from a seed whenever they are needed, and never stored.
 #[derive(Clone, Debug)]
 pub struct Seeded {
-    shape: Shape,
+    domain: Domain,
     /// Number of the first measurement, where it is a slice of more.
     first: u64,
     measurements: usize,
@@ -54,17 +54,17 @@ impl Seeded {
     /// The same seed gives the same numbers on every machine, for every m.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for m = 0, an empty shape, or one of 2³² entries or more.
-    pub fn new(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
-        Self::make(shape, measurements, seed, Ensemble::Bytes { shift: 0 })
+    /// [`Error::Invalid`] for m = 0, an empty domain, or one of 2³² entries or more.
+    pub fn new(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
+        Self::make(domain, measurements, seed, Ensemble::Bytes { shift: 0 })
     }
 
     /// `rademacher`: ±1 (±1/√2 beside the diagonal of a symmetric Aᵢ). s = 1/m.
     ///
     /// # Errors
     /// As [`Seeded::new`].
-    pub fn rademacher(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
-        Self::make(shape, measurements, seed, Ensemble::Signs)
+    pub fn rademacher(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
+        Self::make(domain, measurements, seed, Ensemble::Signs)
     }
 
     /// Replaces s.
@@ -78,15 +78,15 @@ impl Seeded {
         Ok(Self { normalization: s, ..self })
     }
 
-    fn make(shape: Shape, measurements: usize, seed: u64, ensemble: Ensemble) -> Result<Self> {
-        shape.validate()?;
+    fn make(domain: Domain, measurements: usize, seed: u64, ensemble: Ensemble) -> Result<Self> {
+        domain.validate()?;
         if measurements == 0 {
             return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
         }
-        if u32::try_from(shape.dimension()).is_err() {
+        if u32::try_from(domain.dimension()).is_err() {
             return Err(Error::invalid(
                 "shape",
-                format!("{shape}, {} numbers a matrix", shape.dimension()),
+                format!("{domain}, {} numbers a matrix", domain.dimension()),
                 "at most 2³² − 1 numbers a matrix",
                 "give a smaller size",
             ));
@@ -96,13 +96,13 @@ impl Seeded {
             Ensemble::Signs => (1.0, 1.0),
         };
         Ok(Self {
-            shape,
+            domain,
             first: 0,
             measurements,
             seed: hash::seed_words(seed),
             ensemble,
             scale,
-            off_diagonal: if shape.is_symmetric() { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 },
+            off_diagonal: if domain.is_symmetric() { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 },
             normalization: 1.0 / (measurements as f64 * variance),
             isotropic: true,
         })
@@ -131,7 +131,7 @@ impl Seeded {
     }
 
     fn packing(&self) -> Packing {
-        Packing { shape: self.shape, off_diagonal: self.off_diagonal }
+        Packing { domain: self.domain, off_diagonal: self.off_diagonal }
     }
 }
 
@@ -141,8 +141,8 @@ impl twin::Rows for Seeded {
         for (q, out) in (0_u32..).zip(out.iter_mut()) {
             *out = self.scale * f64::from(self.number(key, q));
         }
-        if self.shape.is_symmetric() {
-            let n = self.shape.rows();
+        if self.domain.is_symmetric() {
+            let n = self.domain.rows();
             let mut rest = out;
             for j in 0..n {
                 let (row, below) = rest.split_at_mut(n - j);
@@ -161,8 +161,8 @@ impl Operator for Seeded {
         }
     }
 
-    fn shape(&self) -> Shape {
-        self.shape
+    fn domain(&self) -> Domain {
+        self.domain
     }
 
     fn measurements(&self) -> usize {
@@ -175,7 +175,7 @@ impl Operator for Seeded {
 
     fn shards(&self) -> usize {
         // About 2¹⁸ numbers a shard, at most 16: each shard owns an accumulator of p numbers a trial.
-        (self.measurements.saturating_mul(self.shape.dimension()) >> 18).clamp(1, 16).min(self.measurements)
+        (self.measurements.saturating_mul(self.domain.dimension()) >> 18).clamp(1, 16).min(self.measurements)
     }
 
     fn shard_range(&self, shard: usize) -> Range<usize> {
@@ -207,7 +207,7 @@ impl Operator for Seeded {
     /// Bytes: none. Flops: a multiplication and an addition each for the dot product and the accumulation, per number and trial,
     /// and the integer operations that make a number, as often as the Cpu backend makes it (for all trials together).
     fn cost(&self, batch: usize, _search_rank: usize) -> Cost {
-        let entries = self.measurements as f64 * self.shape.dimension() as f64;
+        let entries = self.measurements as f64 * self.domain.dimension() as f64;
         // Of a word: three multiplications, an addition, three shifts, four exclusive ors, and one to count q. Of a byte sum: two
         // shifts, three masks, two additions, the centre, the shift of `Bytes` and a conversion. Of a sign: two shifts and one to
         // set it.

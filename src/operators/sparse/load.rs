@@ -46,8 +46,8 @@ impl Sparse {
     /// As [`Sparse::open`].
     pub fn read(label: impl AsRef<Path>, rows: SparseRows, options: &OpenOptions) -> Result<SparseFile> {
         let path = label.as_ref();
-        let (shape, layout) = shape_of_width(path, options, rows.width)?;
-        let operator = Self::from_csr(shape, layout, &rows.indptr, &rows.indices, &rows.values)
+        let (domain, layout) = shape_of_width(path, options, rows.width)?;
+        let operator = Self::from_csr(domain, layout, &rows.indptr, &rows.indices, &rows.values)
             .map_err(|error| named(path, error))?;
         let (m, implied) = (operator.measurements(), operator.implied_normalization());
         let mut operator = operator.with_normalization(options.normalization.resolve(m, implied)?)?;

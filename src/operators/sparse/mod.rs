@@ -16,7 +16,7 @@ use crate::memory::Part;
 use crate::operators::compressed::{self, Compressed, Values, compressed_operator};
 use crate::operators::{Cost, GatherKernel, GpuForm, GpuThin, Layout, Operator, Storage};
 use crate::problem::random::{Purpose, stream};
-use crate::problem::{Factors, Shape};
+use crate::problem::{Domain, Factors};
 
 pub use load::SparseFile;
 
@@ -34,10 +34,16 @@ impl Sparse {
     ///
     /// # Errors
     /// [`Error::Invalid`] for row pointers that do not rise from 0 to the number of values, positions outside a row, values
-    /// that are not finite (the first one is named), no rows, or packed rows of an asymmetric shape.
-    pub fn from_csr(shape: Shape, layout: Layout, indptr: &[usize], indices: &[usize], values: &[f64]) -> Result<Self> {
-        shape.validate()?;
-        if layout == Layout::Packed && !shape.is_symmetric() {
+    /// that are not finite (the first one is named), no rows, or packed rows of a rectangular domain.
+    pub fn from_csr(
+        domain: Domain,
+        layout: Layout,
+        indptr: &[usize],
+        indices: &[usize],
+        values: &[f64],
+    ) -> Result<Self> {
+        domain.validate()?;
+        if layout == Layout::Packed && !domain.is_symmetric() {
             let fix = "packed rows hold the upper triangle of symmetric matrices";
             return Err(Error::invalid("layout", "packed", "full for an asymmetric shape", fix));
         }
@@ -59,34 +65,34 @@ impl Sparse {
             ));
         }
         let width = match layout {
-            Layout::Packed => shape.dimension(),
-            Layout::Full => shape.rows() * shape.columns(),
+            Layout::Packed => domain.dimension(),
+            Layout::Full => domain.rows() * domain.columns(),
         };
         if let Some(q) = (0..values.len()).find(|&q| indices[q] >= width || !values[q].is_finite()) {
             let row = indptr.partition_point(|&start| start <= q) - 1;
             return Err(Error::invalid(
                 "sparse",
                 format!("{} at position {} of row {row}", values[q], indices[q]),
-                format!("finite values at positions 0 to {} ({layout:?} rows of a {shape} matrix)", width - 1),
+                format!("finite values at positions 0 to {} ({layout:?} rows of a {domain} matrix)", width - 1),
                 "check the shape and the layout, or repair that measurement",
             ));
         }
-        Compressed::require_room(shape, measurements, values.len(), 8, false)?;
+        Compressed::require_room(domain, measurements, values.len(), 8, false)?;
         let mut lists = Merged::with_capacity(measurements, values.len());
         for pair in indptr.windows(2) {
             lists.add((pair[0]..pair[1]).map(|q| {
                 let (at, v) = (indices[q], values[q]);
                 let (a, b) = match layout {
-                    Layout::Full => (at / shape.columns(), at % shape.columns()),
-                    Layout::Packed => packed_position(shape.rows(), at),
+                    Layout::Full => (at / domain.columns(), at % domain.columns()),
+                    Layout::Packed => packed_position(domain.rows(), at),
                 };
-                let (a, b) = if shape.is_symmetric() { (a.min(b), a.max(b)) } else { (a, b) };
+                let (a, b) = if domain.is_symmetric() { (a.min(b), a.max(b)) } else { (a, b) };
                 // Half of it is to stand at (a, b) and half at (b, a).
                 (a as u32, b as u32, if layout == Layout::Packed && a != b { 2.0 * v } else { v })
             }));
         }
         let Merged { starts, rows, columns, values, .. } = lists;
-        let lists = Compressed::new(shape, Some(starts), rows, columns, Values::new(values), None);
+        let lists = Compressed::new(domain, Some(starts), rows, columns, Values::new(values), None);
         Ok(Self { lists, normalization: 1.0 / measurements as f64, isotropic: false })
     }
 
@@ -96,26 +102,26 @@ impl Sparse {
     ///
     /// # Errors
     /// As [`Sparse::from_csr`]; also for no nonzeros.
-    pub fn random(shape: Shape, measurements: usize, nonzeros: usize, seed: u64) -> Result<Self> {
-        shape.validate()?;
-        let size = shape.rows() * shape.columns();
+    pub fn random(domain: Domain, measurements: usize, nonzeros: usize, seed: u64) -> Result<Self> {
+        domain.validate()?;
+        let size = domain.rows() * domain.columns();
         let value = (size as f64 / nonzeros.min(size) as f64).sqrt();
-        Ok(Self { isotropic: true, ..Self::drawn(shape, measurements, nonzeros, &[value, -value], seed)? })
+        Ok(Self { isotropic: true, ..Self::drawn(domain, measurements, nonzeros, &[value, -value], seed)? })
     }
 
     /// The same with values in {±1, ±2}: sums of their products stay exact. For the laws.
-    pub(crate) fn small_integers(shape: Shape, measurements: usize, seed: u64) -> Result<Self> {
-        Self::drawn(shape, measurements, 3, &[1.0, -1.0, 2.0, -2.0], seed)
+    pub(crate) fn small_integers(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
+        Self::drawn(domain, measurements, 3, &[1.0, -1.0, 2.0, -2.0], seed)
     }
 
-    fn drawn(shape: Shape, measurements: usize, nonzeros: usize, values: &[f64], seed: u64) -> Result<Self> {
-        shape.validate()?;
+    fn drawn(domain: Domain, measurements: usize, nonzeros: usize, values: &[f64], seed: u64) -> Result<Self> {
+        domain.validate()?;
         if nonzeros == 0 {
             return Err(Error::invalid("nonzeros", 0, "at least 1", "give the nonzeros of a measurement"));
         }
-        let size = shape.rows() * shape.columns();
+        let size = domain.rows() * domain.columns();
         let each = nonzeros.min(size);
-        Compressed::require_room(shape, measurements, measurements.saturating_mul(each), 8, false)?;
+        Compressed::require_room(domain, measurements, measurements.saturating_mul(each), 8, false)?;
         let (mut indices, mut drawn) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for i in 0..measurements {
@@ -130,7 +136,7 @@ impl Sparse {
             }
         }
         let indptr: Vec<usize> = (0..=measurements).map(|i| i * each).collect();
-        Self::from_csr(shape, Layout::Full, &indptr, &indices, &drawn)
+        Self::from_csr(domain, Layout::Full, &indptr, &indices, &drawn)
     }
 
     /// Replaces s.
@@ -155,7 +161,7 @@ impl Sparse {
     /// # Panics
     /// Where i is m or more, as slices do.
     pub fn row(&self, i: usize) -> Vec<(usize, usize, f64)> {
-        let (lists, symmetric) = (&self.lists, self.lists.shape.is_symmetric());
+        let (lists, symmetric) = (&self.lists, self.lists.domain.is_symmetric());
         let nonzero = |q: usize| {
             let (a, b, v) = (lists.rows[q] as usize, lists.columns[q] as usize, lists.values.at(q));
             (a, b, if symmetric && a != b { 0.5 * v } else { v })
@@ -250,12 +256,12 @@ mod tests {
             let width = if layout == Layout::Full { n * n } else { packed_len(n) };
             let indices = [1, width - 1, 3, 0, 7];
             let values = [3.0, -1.0, 0.5, 2.0, 5.0];
-            let sparse = Sparse::from_csr(Shape::psd(n), layout, &[0, 2, 2, 5], &indices, &values).unwrap();
+            let sparse = Sparse::from_csr(Domain::symmetric(n), layout, &[0, 2, 2, 5], &indices, &values).unwrap();
             let mut rows = vec![0.0; 3 * width];
             for (q, i) in [0, 0, 2, 2, 2].into_iter().enumerate() {
                 rows[i * width + indices[q]] = values[q];
             }
-            let dense = Dense::from_rows(Shape::psd(n), layout, &rows).unwrap();
+            let dense = Dense::from_rows(Domain::symmetric(n), layout, &rows).unwrap();
             for i in 0..3 {
                 assert_eq!(sparse.sensing_matrix(i), dense.sensing_matrix(i), "{layout:?} {i}");
             }
@@ -267,23 +273,28 @@ mod tests {
             assert_eq!(sparse.empty_measurements(), 1);
         }
         // Mirrored and repeated positions add up; what cancels goes.
-        let same =
-            Sparse::from_csr(Shape::psd(2), Layout::Full, &[0, 5], &[1, 2, 3, 1, 3], &[1.0, 2.0, 4.0, 5.0, -4.0]);
+        let same = Sparse::from_csr(
+            Domain::symmetric(2),
+            Layout::Full,
+            &[0, 5],
+            &[1, 2, 3, 1, 3],
+            &[1.0, 2.0, 4.0, 5.0, -4.0],
+        );
         let same = same.unwrap();
         assert_eq!((same.nonzeros(), same.sensing_matrix(0)), (1, vec![0.0, 4.0, 4.0, 0.0]));
     }
 
     #[test]
     fn bad_rows_are_refused_by_name() {
-        let shape = Shape::asymmetric(2, 3);
+        let domain = Domain::rectangular(2, 3);
         let refused = |indptr: &[usize], indices: &[usize], values: &[f64]| {
-            Sparse::from_csr(shape, Layout::Full, indptr, indices, values).err().unwrap().to_string()
+            Sparse::from_csr(domain, Layout::Full, indptr, indices, values).err().unwrap().to_string()
         };
         assert!(refused(&[0, 1], &[6], &[1.0]).contains("position 6 of row 0"));
         assert!(refused(&[0, 0, 1], &[5], &[f64::INFINITY]).contains("row 1"));
         assert!(refused(&[0, 2], &[5], &[1.0]).contains("from 0 to 2"));
         assert!(refused(&[0, 2, 1], &[5], &[1.0]).contains("rise"));
         assert!(refused(&[0], &[], &[]).contains("at least 1"));
-        assert!(Sparse::from_csr(shape, Layout::Packed, &[0, 0], &[], &[]).is_err());
+        assert!(Sparse::from_csr(domain, Layout::Packed, &[0, 0], &[], &[]).is_err());
     }
 }

@@ -6,7 +6,7 @@ use super::race::{Entry, Heat};
 use super::{Course, Relative, Rerun, Room};
 use crate::engine::Precision;
 use crate::error::Result;
-use crate::methods::{Method, Parameters, StepRule};
+use crate::methods::{Method, StepRule};
 use crate::problem::Truth;
 use crate::reproduce::claims::{Claim, Draft, Value};
 use crate::solver::{Init, InitStd, Problem, Trial};
@@ -19,20 +19,19 @@ const ENTRIES: f64 = 0.1;
 /// Seconds for the best contender.
 const SECONDS: f64 = 10.0;
 
-/// Name, label, method, parameters, step (where it has one) and passes over the measurements an iteration.
-type Contender = (&'static str, &'static str, Method, Parameters, Option<f64>, f64);
+/// Name, label, method, step (where it has one) and passes over the measurements an iteration.
+type Contender = (&'static str, &'static str, Method, Option<f64>, f64);
 
 fn contenders(s: &Rerun) -> Vec<Contender> {
-    let (none, half) = (Parameters::default(), Some(s.step_size));
-    let damped = Parameters { damping: Some(DAMPING), ..none };
-    let exact = Parameters { step_rule: Some(StepRule::Exact), ..none };
+    let half = Some(s.step_size);
+    let (agn, exact) = (Method::alt_scaled_gd(), Method::alt_scaled_gd().step_rule(StepRule::Exact));
     vec![
-        ("prec-gd", "PrecGD", Method::PrecGd, none, half, 1.0),
-        ("scaled-gd", "ScaledGD(λ)", Method::ScaledGd, damped, half, 1.0),
-        ("agn", "AGN, μ = 1/2", Method::AltScaledGd, none, half, 2.0),
-        ("agn-unit", "AGN, μ = 1", Method::AltScaledGd, none, Some(1.0), 2.0),
-        ("agn-exact", "AGN, exact steps", Method::AltScaledGd, exact, None, 4.0),
-        ("cg", "conjugate gradients", Method::Cg, none, None, 2.0),
+        ("prec-gd", "PrecGD", Method::prec_gd().into(), half, 1.0),
+        ("scaled-gd", "ScaledGD(λ)", Method::scaled_gd().damping(DAMPING).into(), half, 1.0),
+        ("agn", "AGN, μ = 1/2", agn.into(), half, 2.0),
+        ("agn-unit", "AGN, μ = 1", agn.into(), Some(1.0), 2.0),
+        ("agn-exact", "AGN, exact steps", exact.into(), None, 4.0),
+        ("cg", "conjugate gradients", Method::cg().into(), None, 2.0),
     ]
 }
 
@@ -100,9 +99,8 @@ impl Room for Agn {
         let start = || Init::SmallRandom { scale, seed: s.seed };
         let mut heats = Vec::new();
         for (index, &kappa) in s.condition_numbers.iter().enumerate() {
-            for (name, label, method, parameters, step, passes) in contenders(s) {
+            for (name, label, method, step, passes) in contenders(s) {
                 let mut settings = entrant(s, method, 1, s.iterations, s.target)
-                    .parameters(parameters)
                     .init(start())
                     .init_std(InitStd::SearchRank)
                     .trials([Trial::default().instance(index)]);
@@ -122,9 +120,7 @@ impl Room for Agn {
         heats.push(Heat {
             name: "gd".into(),
             problem,
-            settings: entrant(s, Method::GradientDescent, 5, s.iterations, s.target)
-                .init(start())
-                .step_size(s.step_size),
+            settings: entrant(s, Method::gd(), 5, s.iterations, s.target).init(start()).step_size(s.step_size),
             entries: s.condition_numbers.iter().map(|k| Entry::new("gd", *k, "gradient descent")).collect(),
             work: s.iterations as f64 * pass(s),
         });

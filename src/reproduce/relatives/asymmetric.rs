@@ -9,7 +9,7 @@ use crate::engine::Precision;
 use crate::error::Result;
 use crate::methods::Method;
 use crate::problem::random::{Purpose, normals};
-use crate::problem::{Factors, Shape};
+use crate::problem::{Domain, Factors};
 use crate::reproduce::claims::{Claim, Draft, Value};
 use crate::reproduce::fit::fit_power;
 use crate::solver::{Init, Trial};
@@ -85,7 +85,7 @@ impl Room for Asymmetric {
         let problem = gaussian(s, true)?;
         let kappa = s.condition_numbers[0];
         let gd = |every: usize, iterations: usize, error: f64| {
-            entrant(s, Method::GradientDescent, every, iterations, error).step_size(s.step_size)
+            entrant(s, Method::gd(), every, iterations, error).step_size(s.step_size)
         };
         let random = |scale: f64| Init::SmallRandom { scale, seed: s.seed };
         let time = |step: f64| (SMALL_TIME / (step * s.step_size)).ceil() as usize;
@@ -161,7 +161,7 @@ fn balanced(s: &Rerun) -> Result<Init> {
     let (n, k) = (s.n, s.search_rank);
     let left = normals(s.seed, Purpose::Init, LARGE / (k as f64).sqrt(), n * k);
     let right: Vec<f64> = left.chunks(k).rev().flatten().copied().collect();
-    Ok(Init::Given(Factors::pair(1, Shape::asymmetric(n, n), k, left, right)?))
+    Ok(Init::Given(Factors::pair(1, Domain::rectangular(n, n), k, left, right)?))
 }
 
 fn one<'a>(courses: &'a [Course], name: &str) -> Option<&'a Course> {

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::operators::Dense;
-use crate::problem::{Shape, Truth, synthetic};
+use crate::problem::{Domain, Truth, synthetic};
 use crate::reproduce::claims::{Claim, Draft, Value};
 use crate::solver::{Problem, Schedule, Settings, Stop};
 
@@ -19,13 +19,19 @@ pub(super) fn truths(settings: &Rerun, asymmetric: bool) -> Result<Vec<Truth>> {
 
 /// Those truths measured by one Gaussian operator, stored in f32, an instance each.
 pub(super) fn gaussian(settings: &Rerun, asymmetric: bool) -> Result<Problem> {
-    let shape = if asymmetric { Shape::asymmetric(settings.n, settings.n) } else { Shape::psd(settings.n) };
-    let operator = Dense::gaussian(shape, settings.measurements, settings.seed)?;
+    let domain = if asymmetric { Domain::rectangular(settings.n, settings.n) } else { Domain::symmetric(settings.n) };
+    let operator = Dense::gaussian(domain, settings.measurements, settings.seed)?;
     Problem::measure_all(operator, truths(settings, asymmetric)?)
 }
 
 /// A method of the study, observed every `every` iterations up to `iterations`, until its error is `error`.
-pub(super) fn entrant(settings: &Rerun, method: Method, every: usize, iterations: usize, error: f64) -> Settings {
+pub(super) fn entrant(
+    settings: &Rerun,
+    method: impl Into<Method>,
+    every: usize,
+    iterations: usize,
+    error: f64,
+) -> Settings {
     Settings::new(method)
         .search_rank(settings.search_rank)
         .precision(settings.precision)

@@ -7,7 +7,7 @@ use super::race::{Entry, Heat};
 use super::{Course, Relative, Rerun, Room};
 use crate::engine::Precision;
 use crate::error::Result;
-use crate::methods::{Method, Parameters};
+use crate::methods::Method;
 use crate::reproduce::claims::{Claim, Draft, Value};
 use crate::reproduce::fit::fit_power;
 use crate::solver::{Init, Preprocess};
@@ -66,11 +66,10 @@ impl Room for GdPolyak {
     fn heats(&self, s: &Rerun) -> Result<Vec<Heat>> {
         let problem = gaussian(s, false)?;
         let kappa = s.condition_numbers[0];
-        let heat = |name: &str, label: String, method: Method, every: Option<usize>, k: usize| Heat {
+        let heat = |name: &str, label: String, method: Method, k: usize| Heat {
             name: name.into(),
             problem: problem.clone(),
             settings: entrant(s, method, 10, s.iterations, s.target)
-                .parameters(Parameters { polyak_every: every, ..Parameters::default() })
                 .init(Init::Spectral { skip: 0, preprocess: Preprocess::None })
                 .step_size(s.step_size)
                 .search_rank(k),
@@ -78,11 +77,11 @@ impl Room for GdPolyak {
             work: pass(s) * s.iterations as f64,
         };
         let (k, r) = (s.search_rank, s.rank);
-        let gd = Method::GradientDescent;
+        let polyak = Method::gd_polyak().polyak_every(SHORT + 1).into();
         Ok(vec![
-            heat("gd-polyak", format!("GDPolyak, k = {k}"), Method::GdPolyak, Some(SHORT + 1), k),
-            heat("gd", format!("gradient descent, k = {k}"), gd, None, k),
-            heat("gd-exact-rank", format!("gradient descent,\nk = r* = {r}"), gd, None, r),
+            heat("gd-polyak", format!("GDPolyak, k = {k}"), polyak, k),
+            heat("gd", format!("gradient descent, k = {k}"), Method::gd().into(), k),
+            heat("gd-exact-rank", format!("gradient descent,\nk = r* = {r}"), Method::gd().into(), r),
         ])
     }
 

@@ -9,7 +9,7 @@ use super::race::{Entry, Heat};
 use super::{Course, Relative, Rerun, Room};
 use crate::engine::Precision;
 use crate::error::Result;
-use crate::methods::{Method, Parameters};
+use crate::methods::{Method, ScaledGd};
 use crate::operators::Loss;
 use crate::problem::Truth;
 use crate::problem::random::{Purpose, normal, stream};
@@ -78,24 +78,21 @@ impl Room for Outliers {
         let corrupted = corrupt(&clean, s.seed)?;
         let rms = |j: usize| root_mean_square(clean.observations(j).unwrap_or_default());
         let delta = DELTA * (0..clean.instances()).map(rms).fold(0.0, f64::max);
-        let l1 = Parameters { loss: Loss::L1, ..shrinking() };
-        let huber = Parameters { loss: Loss::Huber { delta }, ..shrinking() };
-        let square = Parameters { damping: Some(0.0), ..Parameters::default() };
-        let heat = |name: &str, method: Method, parameters: Parameters| Heat {
+        let heat = |name: &str, method: Method, loss: Loss| Heat {
             name: name.into(),
             problem: corrupted.clone(),
             settings: entrant(s, method, 1, s.iterations, 1e-14)
-                .parameters(parameters)
+                .loss(loss)
                 .init(Init::Spectral { skip: 0, preprocess: Preprocess::Truncate })
                 .step_size(s.step_size),
             entries: s.condition_numbers.iter().map(|k| Entry::new(name, *k, format!("κ(M) = {k}"))).collect(),
             work: pass(s) * s.iterations as f64,
         };
         Ok(vec![
-            heat("l1-scaled", Method::ScaledGd, Parameters { damping: Some(0.0), ..l1 }),
-            heat("l1-plain", Method::GradientDescent, l1),
-            heat("huber-scaled", Method::ScaledGd, Parameters { damping: Some(0.0), ..huber }),
-            heat("square-scaled", Method::ScaledGd, square),
+            heat("l1-scaled", shrinking().into(), Loss::L1),
+            heat("l1-plain", Method::gd().step_decay(DECAY).polyak_scale(POLYAK).into(), Loss::L1),
+            heat("huber-scaled", shrinking().into(), Loss::Huber { delta }),
+            heat("square-scaled", Method::scaled_gd().damping(0.0).into(), Loss::Square),
         ])
     }
 
@@ -141,8 +138,9 @@ impl Room for Outliers {
     }
 }
 
-fn shrinking() -> Parameters {
-    Parameters { step_decay: Some(DECAY), polyak_scale: Some(POLYAK), ..Parameters::default() }
+/// Scaled subgradients whose steps shrink.
+fn shrinking() -> ScaledGd {
+    Method::scaled_gd().damping(0.0).step_decay(DECAY).polyak_scale(POLYAK)
 }
 
 fn root_mean_square(y: &[f64]) -> f64 {

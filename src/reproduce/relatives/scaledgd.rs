@@ -73,8 +73,8 @@ impl Room for ScaledGd {
             work: pass(s) * s.iterations as f64,
         };
         Ok(vec![
-            heat("scaled-gd", entrant(s, Method::ScaledGd, 1, s.iterations, STOP)),
-            heat("gd", entrant(s, Method::GradientDescent, 1, s.iterations, STOP)),
+            heat("scaled-gd", entrant(s, Method::scaled_gd(), 1, s.iterations, STOP)),
+            heat("gd", entrant(s, Method::gd(), 1, s.iterations, STOP)),
         ])
     }
 

@@ -87,24 +87,28 @@ impl Room for ScaledGdLambda {
         let start = || Init::SmallRandom { scale: SCALE, seed: s.seed };
         // Each trial has its own target: the race goes on until the last one is there, or for its iterations.
         let trials = |damped: bool| {
-            s.condition_numbers.iter().enumerate().map(move |(j, kappa)| {
+            let trial = |(j, kappa): (usize, &f64)| {
                 let trial = Trial::default().instance(j);
                 if damped { trial.damping(DAMPING / (kappa * kappa)) } else { trial }
-            })
+            };
+            s.condition_numbers.iter().enumerate().map(trial).collect()
         };
         let least = s.condition_numbers.iter().map(|k| target(s, *k)).fold(f64::INFINITY, f64::min);
-        let heat = |name: &str, method: Method, every: usize, iterations: usize| Heat {
+        let heat = |name: &str, method: Method, trials: Vec<Trial>, every: usize, iterations: usize| Heat {
             name: name.into(),
             problem: problem.clone(),
             settings: entrant(s, method, every, iterations, 0.1 * least)
                 .init(start())
                 .init_std(InitStd::Size)
                 .step_size(s.step_size)
-                .trials(trials(method == Method::ScaledGd)),
+                .trials(trials),
             entries: entries(name),
             work: pass(s) * iterations as f64,
         };
-        Ok(vec![heat("scaled-gd", Method::ScaledGd, 1, SCALED), heat("gd", Method::GradientDescent, 10, s.iterations)])
+        Ok(vec![
+            heat("scaled-gd", Method::scaled_gd().into(), trials(true), 1, SCALED),
+            heat("gd", Method::gd().into(), trials(false), 10, s.iterations),
+        ])
     }
 
     fn pictures<'a>(&self, s: &Rerun, courses: &'a [Course]) -> Vec<Picture<'a>> {

@@ -1,0 +1,387 @@
+//! WGSL of units that go over the same vectors entry by entry.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use crate::engine::Precision;
+use crate::error::Result;
+use crate::gpu::call::{Call, Fill, Grid, Many, Third};
+use crate::gpu::compiled::{Access, Read, Write};
+use crate::gpu::fuse::{Class, Task, Thing, Unit};
+use crate::gpu::registers::{PARTS, Registers};
+use crate::gpu::text::{GRID, SCALAR, Texts, arithmetic, constant, limits, loss_functions, measurements_file};
+use crate::operators::Loss;
+use crate::tape::{BlockSize, Expression, Op, Scalar};
+
+/// What generated text depends on beside the unit.
+pub(super) struct Context<'a> {
+    pub(super) texts: &'a Texts<'a>,
+    pub(super) precision: Precision,
+    pub(super) loss: Loss,
+    pub(super) centred: bool,
+    /// The register of the weights.
+    pub(super) weights: usize,
+}
+
+/// The buffers that a text binds: those that it reads, then those that it writes.
+#[derive(Default)]
+pub(super) struct Bindings {
+    of: BTreeMap<usize, bool>,
+}
+
+impl Bindings {
+    pub(super) fn add(&mut self, buffer: usize, writes: bool) {
+        *self.of.entry(buffer).or_default() |= writes;
+    }
+
+    pub(super) fn ordered(&self) -> Vec<(usize, Access)> {
+        let of = |writes: bool| self.of.iter().filter(move |(_, w)| **w == writes).map(|(buffer, _)| *buffer);
+        of(false).map(|buffer| (buffer, Read)).chain(of(true).map(|buffer| (buffer, Write))).collect()
+    }
+
+    /// `pairs` are of two numbers each.
+    pub(super) fn text(&self, pairs: &BTreeSet<usize>) -> String {
+        let mut text = "@group(0) @binding(0) var<storage, read> slots: array<u32>;\n".to_owned();
+        for (at, (buffer, access)) in self.ordered().into_iter().enumerate() {
+            let access = if access == Write { "read_write" } else { "read" };
+            let of = if pairs.contains(&buffer) { "vec2<real>" } else { "real" };
+            text.push_str(&format!("@group(1) @binding({at}) var<storage, {access}> b{buffer}: array<{of}>;\n"));
+        }
+        text
+    }
+}
+
+/// WGSL for a scalar of `trial`.
+pub(super) fn scalar_text(registers: &Registers, scalar: Scalar) -> String {
+    match registers.find(scalar) {
+        Some(place) => format!("b{}[{}]", place.buffer, place.base()),
+        None => "real(0.0)".to_owned(),
+    }
+}
+
+/// A unit entry by entry, while its text is written.
+struct Entries<'a> {
+    registers: &'a Registers,
+    bindings: Bindings,
+    /// Before the loop over entries, and for one of them.
+    before: Vec<String>,
+    body: Vec<String>,
+    /// The local variable that a register is in.
+    current: HashMap<usize, String>,
+    changed: BTreeSet<usize>,
+    coefficients: HashMap<String, String>,
+    names: usize,
+    /// Local variables and the sums that they are for.
+    sums: Vec<(String, usize)>,
+    sign: Option<String>,
+}
+
+impl Entries<'_> {
+    fn name(&mut self) -> String {
+        self.names += 1;
+        format!("v{}", self.names)
+    }
+
+    fn value(&mut self, register: usize) -> String {
+        if let Some(name) = self.current.get(&register) {
+            return name.clone();
+        }
+        let name = self.name();
+        if let Some(place) = self.registers.at(register) {
+            self.bindings.add(place.buffer, false);
+            self.body.push(format!("let {name} = b{}[{} + entry];", place.buffer, place.base()));
+        }
+        self.current.insert(register, name.clone());
+        name
+    }
+
+    fn coefficient(&mut self, expression: &Expression) -> String {
+        expression.reads(&mut |_| self.bindings.add(self.registers.scalars, false));
+        let text = expression.wgsl(&|scalar| scalar_text(self.registers, scalar));
+        if let Some(name) = self.coefficients.get(&text) {
+            return name.clone();
+        }
+        let name = format!("c{}", self.coefficients.len());
+        self.before.push(format!("let {name} = {text};"));
+        self.coefficients.insert(text, name.clone());
+        name
+    }
+
+    /// Σ cⱼxⱼ, then the sign of the column, then the condition.
+    fn combine(&mut self, out: usize, terms: &[(Expression, usize)], signed: Option<String>, only: Option<Scalar>) {
+        let mut sum: Option<String> = None;
+        for (c, x) in terms {
+            let x = self.value(*x);
+            sum = Some(match (c, sum) {
+                (Expression::Number(1.0), None) => x,
+                (Expression::Number(-1.0), None) => format!("(-{x})"),
+                (Expression::Number(1.0), Some(sum)) => format!("({sum} + {x})"),
+                (Expression::Number(-1.0), Some(sum)) => format!("({sum} - {x})"),
+                (c, None) => format!("({} * {x})", self.coefficient(c)),
+                (c, Some(sum)) => format!("fma({}, {x}, {sum})", self.coefficient(c)),
+            });
+        }
+        let sum = sum.unwrap_or_else(|| "real(0.0)".to_owned());
+        let mut name = self.name();
+        self.body.push(format!("let {name} = {sum};"));
+        if let Some(negative) = signed {
+            let next = self.name();
+            self.body.push(format!("let {next} = select({name}, -{name}, {negative});"));
+            name = next;
+        }
+        if let Some(only) = only {
+            let condition = self.coefficient(&Expression::Scalar(only));
+            let (old, next) = (self.value(out), self.name());
+            self.body.push(format!("let {next} = select({old}, {name}, {condition} != 0.0);"));
+            name = next;
+        }
+        self.current.insert(out, name);
+        self.changed.insert(out);
+    }
+
+    fn sum(&mut self, sum: usize, term: impl Fn(&str) -> String) {
+        let name = format!("sum_{}", self.sums.len());
+        self.body.push(term(&name));
+        self.sums.push((name, sum));
+    }
+
+    /// Whether the column of an entry is one of those that change their sign.
+    fn negative(&mut self, blocks: &[BlockSize], positive: usize) -> String {
+        if self.sign.is_none() {
+            let (mut end, mut text) = (0, String::from("0u"));
+            // The column of the entry in its block; blocks from the last one on, each where the entry is before its end.
+            let mut ends = Vec::new();
+            for block in blocks {
+                ends.push((end, end + block.len(), block.columns));
+                end += block.len();
+            }
+            for (begin, end, columns) in ends.into_iter().rev() {
+                let column = format!("(entry - {begin}u) % {columns}u");
+                text = if text == "0u" { column } else { format!("select({text}, {column}, entry < {end}u)") };
+            }
+            self.body.push(format!("let column = {text};"));
+            self.sign = Some("column".into());
+        }
+        format!("column >= {positive}u")
+    }
+}
+
+fn mean_text(buffer: usize, name: &str) -> String {
+    format!(
+        "var {name}: real = 0.0;
+    if (thread < 64u) {{
+        halves[thread] = b{buffer}[trial * 64u + thread];
+    }}
+    workgroupBarrier();
+    for (var width = 32u; width > 0u; width = width / 2u) {{
+        if (thread < width) {{
+            halves[thread] += halves[thread + width];
+        }}
+        workgroupBarrier();
+    }}
+    if (halves[0].y > 0.0) {{
+        {name} = halves[0].x / halves[0].y;
+    }}
+    workgroupBarrier();"
+    )
+}
+
+/// The call of a unit entry by entry; `means` are the buffers of the vectors whose means it needs.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a mutation that does not apply.
+pub(super) fn elementwise(
+    context: &Context<'_>,
+    registers: &Registers,
+    unit: &Unit<'_>,
+    means: &HashMap<usize, usize>,
+) -> Result<(Call, Vec<Fill>)> {
+    let mut entries = Entries {
+        registers,
+        bindings: Bindings::default(),
+        before: Vec::new(),
+        body: Vec::new(),
+        current: HashMap::new(),
+        changed: BTreeSet::new(),
+        coefficients: HashMap::new(),
+        names: 0,
+        sums: Vec::new(),
+        sign: None,
+    };
+    let (name, path, size, blocks, group) = match &unit.class {
+        Class::Factors(blocks) => {
+            ("elementwise", "generated/elementwise", blocks.iter().map(|b| b.len()).sum(), &blocks[..], None)
+        }
+        Class::Measured(group) => ("measured", "generated/measured", registers.measurements, &[][..], group.as_ref()),
+        Class::Scalars | Class::Alone => ("elementwise", "generated/elementwise", 0, &[][..], None),
+    };
+    let mut pairs = BTreeSet::new();
+    for thing in unit.reads().collect::<BTreeSet<_>>() {
+        if let Thing::Means(of) = thing {
+            let buffer = means[&of];
+            pairs.insert(buffer);
+            entries.bindings.add(buffer, false);
+            entries.before.push(mean_text(buffer, &format!("mean_{of}")));
+        }
+    }
+    let about = |of: usize, name: String| {
+        if context.centred { format!("({name} - mean_{of})") } else { name }
+    };
+    for job in &unit.jobs {
+        let Task::Op(op) = job.task else { continue };
+        match op {
+            Op::Combine(op) => {
+                let terms: Vec<_> = op.terms.iter().map(|(c, x)| (c.clone(), x.index())).collect();
+                let signed = op.positive.map(|positive| entries.negative(blocks, positive));
+                entries.combine(op.out.index(), &terms, signed, op.only);
+            }
+            Op::MeasuredCombine(op) => {
+                let terms: Vec<_> = op.terms.iter().map(|(c, x)| (c.clone(), x.index())).collect();
+                entries.combine(op.out.index(), &terms, None, op.only);
+            }
+            Op::Dot { out, a, b } => {
+                let (a, b) = (entries.value(a.index()), entries.value(b.index()));
+                entries.sum(out.index(), |sum| format!("{sum} = fma({a}, {b}, {sum});"));
+            }
+            Op::MeasuredDot { out, a, b } => {
+                let w = entries.value(context.weights);
+                let of_a = about(a.index(), entries.value(a.index()));
+                let of_b = about(b.index(), entries.value(b.index()));
+                entries.sum(out.index(), |sum| {
+                    format!("if ({w} != 0.0) {{\n            {sum} = fma({w} * {of_a}, {of_b}, {sum});\n        }}")
+                });
+            }
+            Op::Energy { out, residual, .. } => {
+                let w = entries.value(context.weights);
+                let e = about(residual.index(), entries.value(residual.index()));
+                entries.sum(out.index(), |sum| {
+                    format!("if ({w} != 0.0) {{\n            {sum} = fma({w}, rho({e}), {sum});\n        }}")
+                });
+            }
+            _ => {}
+        }
+    }
+    let mut fills = Vec::new();
+    let read: BTreeSet<usize> =
+        unit.reads().filter_map(|t| if let Thing::Register(of) = t { Some(of) } else { None }).collect();
+    for register in entries.changed.clone() {
+        let Some(place) = registers.at(register) else { continue };
+        entries.bindings.add(place.buffer, true);
+        let value = entries.current[&register].clone();
+        entries.body.push(format!("b{}[{} + entry] = {value};", place.buffer, place.base()));
+        if place.stride == place.len && !read.contains(&register) {
+            fills.push(Fill { buffer: place.buffer, first: place.offset, numbers: registers.batch * place.len });
+        }
+    }
+    let sums = entries.sums.len();
+    if sums > 0 {
+        entries.bindings.add(registers.parts, true);
+    }
+    for (_, sum) in &entries.sums {
+        let each = registers.batch * PARTS;
+        fills.push(Fill { buffer: registers.parts, first: registers.part(*sum) * each, numbers: each });
+    }
+    let text = elementwise_text(&entries, name, size, &pairs, registers);
+    let mut prelude =
+        arithmetic(context.precision) + &limits(context.precision) + &loss_functions(context.loss, context.precision);
+    prelude.push_str(&constant("M", registers.measurements));
+    let measured = measurements_file(group.is_some());
+    let mut files = vec![GRID, SCALAR];
+    if matches!(unit.class, Class::Measured(_)) {
+        files.push(measured);
+    }
+    let files: Vec<(&str, &str)> = files.into_iter().chain([(path, text.as_str())]).collect();
+    let module = Rc::new(context.texts.compose(name, prelude, &files, str::to_owned)?);
+    let fixed = if sums > 0 { PARTS } else { size.div_ceil(256) };
+    let grid = Grid::new(Many::Slots { lanes: 1 }, fixed);
+    let call = Call::step(&module, name, &entries.bindings.ordered(), grid);
+    Ok((if group.is_some() { call.with(Third::Turn) } else { call }, fills))
+}
+
+fn elementwise_text(
+    entries: &Entries<'_>,
+    name: &str,
+    size: usize,
+    pairs: &BTreeSet<usize>,
+    registers: &Registers,
+) -> String {
+    let indent = |lines: &[String], by: &str| lines.iter().map(|line| format!("{by}{line}\n")).collect::<String>();
+    let mut text = entries.bindings.text(pairs);
+    let sums = entries.sums.len();
+    text.push_str(&constant("SIZE", size));
+    if sums > 0 {
+        text.push_str(&format!("var<workgroup> scratch: array<real, {}>;\n", 256 * sums));
+    }
+    if !pairs.is_empty() {
+        text.push_str("var<workgroup> halves: array<vec2<real>, 64>;\n");
+    }
+    text.push_str(&format!(
+        "@compute @workgroup_size(256)
+fn {name}(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) extent: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {{
+    let index = linear_index(workgroup, extent);
+"
+    ));
+    if sums == 0 {
+        text.push_str(
+            "    let blocks = ceil_div(SIZE, 256u);
+    let slot = index / blocks;
+    let entry = index % blocks * 256u + thread;
+    if (slot >= slots[0] || entry >= SIZE) {
+        return;
+    }
+    let trial = slots[1u + slot];
+",
+        );
+        return text + &indent(&entries.before, "    ") + &indent(&entries.body, "    ") + "}\n";
+    }
+    text.push_str(
+        "    let slot = index / 64u;
+    if (slot >= slots[0]) {
+        return;
+    }
+    let trial = slots[1u + slot];
+",
+    );
+    text.push_str(&indent(&entries.before, "    "));
+    let (first, count) =
+        if name == "measured" { ("group_first()", "group_end() - group_first()") } else { ("0u", "SIZE") };
+    text.push_str(&format!(
+        "    let stretch = ceil_div({count}, 64u);
+    let first = {first} + index % 64u * stretch;
+    let end = min(first + stretch, {first} + ({count}));
+"
+    ));
+    for (sum, _) in &entries.sums {
+        text.push_str(&format!("    var {sum}: real = 0.0;\n"));
+    }
+    text.push_str("    for (var entry = first + thread; entry < end; entry += 256u) {\n");
+    text.push_str(&indent(&entries.body, "        "));
+    text.push_str("    }\n");
+    for (at, (sum, _)) in entries.sums.iter().enumerate() {
+        text.push_str(&format!("    scratch[{}u + thread] = {sum};\n", 256 * at));
+    }
+    text.push_str(
+        "    workgroupBarrier();
+    for (var width = 128u; width > 0u; width = width / 2u) {
+        if (thread < width) {
+",
+    );
+    for at in 0..sums {
+        let here = 256 * at;
+        text.push_str(&format!("            scratch[{here}u + thread] += scratch[{here}u + thread + width];\n"));
+    }
+    text.push_str("        }\n        workgroupBarrier();\n    }\n    if (thread == 0u) {\n");
+    for (at, (_, sum)) in entries.sums.iter().enumerate() {
+        let before = registers.part(*sum) * registers.batch;
+        let here = 256 * at;
+        text.push_str(&format!(
+            "        b{}[({before}u + trial) * 64u + index % 64u] = scratch[{here}u];\n",
+            registers.parts
+        ));
+    }
+    text + "    }\n}\n"
+}

@@ -1,0 +1,373 @@
+//! A pass over the measurement data: what its kernels are bound to, and the calls of them, for each kind of data.
+//!
+//! A pass of one lane is bound to the registers themselves where these lie as its kernels read them. One of several lanes has a slot
+//! for each lane of each trial: copies bring the operands there, so that the data are read once for all lanes.
+
+pub(super) mod copies;
+pub(super) mod lists;
+pub(super) mod nonzeros;
+pub(super) mod row_modules;
+pub(super) mod rows;
+pub(super) mod thin_modules;
+pub(super) mod vectors;
+
+use std::rc::Rc;
+
+use crate::error::{Error, Result};
+use crate::gpu::call::{Call, Fill, Grid, Many, Plan, Third};
+use crate::gpu::compiled::{Read, Write};
+use crate::gpu::frame::{Frame, count};
+use crate::gpu::generate::Context;
+use crate::gpu::ops::{blocks, mean};
+use crate::gpu::pass::copies::{Copy, copy};
+use crate::gpu::pass::thin_modules::weigh_module;
+use crate::gpu::registers::{Place, Registers};
+use crate::operators::{Loss, Operator};
+use crate::tape::{Lane, Matrix, Pass, Program, Values};
+
+/// The calls of a pass.
+#[derive(Default)]
+pub(super) struct Calls {
+    pub(super) begin: Vec<Call>,
+    /// Of every panel; or, with data that are not in such panels, each a piece of its own.
+    pub(super) panel: Vec<Call>,
+    pub(super) pieces: Vec<Call>,
+    pub(super) end: Vec<Call>,
+    pub(super) fills: Vec<Fill>,
+}
+
+/// What the kernels of a pass are bound to, all of them (slots, …).
+pub(super) struct Operands {
+    pub(super) frame: Frame,
+    pub(super) lanes: usize,
+    /// Columns of L and R, and of what the adjoint is applied to.
+    pub(super) columns: (usize, usize),
+    /// L and R; of rectangular matrices L is the first rows of its buffer and R the last ones.
+    pub(super) left: usize,
+    pub(super) right: usize,
+    pub(super) target: usize,
+    pub(super) residual: usize,
+    pub(super) weight: usize,
+    /// Sums for the mean of the residuals.
+    means: usize,
+    /// (what G is applied to, where the products go): none, one, or two for G V and Gᵀ W of symmetric matrices.
+    pub(super) adjoints: Vec<(usize, usize)>,
+    begin: Vec<Call>,
+    end: Vec<Call>,
+    fills: Vec<Fill>,
+}
+
+/// What passes are made from.
+pub(super) struct Maker<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) plan: &'a mut Plan,
+    pub(super) registers: &'a mut Registers,
+    pub(super) program: &'a Program,
+    pub(super) operator: &'a dyn Operator,
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::Unsupported { what: format!("{what} on the backend 'gpu'"), fix: "use the backend 'cpu'".into() }
+}
+
+/// A lane in terms of matrices.
+struct Parts {
+    left: Matrix,
+    right: Matrix,
+    minus: Option<Place>,
+    out: Place,
+    /// (V, G V) and (W, Gᵀ W)
+    applied: [Option<(Matrix, Matrix)>; 2],
+}
+
+impl Maker<'_> {
+    fn parts(&self, lane: &Lane) -> Result<Parts> {
+        let Values::Measure { left, right, minus, out } = &lane.values else {
+            return Err(unsupported("the adjoint of a vector that no measurement made"));
+        };
+        let measured = |of| self.registers.find(of).ok_or_else(|| unsupported("a vector within a kernel"));
+        let applied = match &lane.adjoint {
+            Some(adjoint) => [adjoint.left, adjoint.right],
+            None => [None, None],
+        };
+        let minus = (*minus).map(measured).transpose()?;
+        Ok(Parts { left: *left, right: *right, minus, out: measured(*out)?, applied })
+    }
+
+    fn matrix(&self, matrix: Matrix) -> Result<(Place, crate::tape::BlockSize, usize)> {
+        let found = blocks(self.program, matrix.register).get(matrix.block).copied();
+        let place = self.registers.find(matrix.register);
+        let ((block, at), place) = found.zip(place).ok_or_else(|| unsupported("a block that a register has not"))?;
+        Ok((place, block, at))
+    }
+
+    /// The buffer that holds the matrix where kernels look for it: all of a symmetric problem's register, or the first or last rows
+    /// of one with two blocks.
+    fn direct(&self, matrix: Matrix, frame: &Frame, last: bool) -> Result<Option<usize>> {
+        let all = blocks(self.program, matrix.register);
+        let (place, block, _) = self.matrix(matrix)?;
+        let rows: Vec<usize> = all.iter().map(|(block, _)| block.rows).collect();
+        let whole = all.iter().all(|(other, _)| other.columns == block.columns);
+        let fits = match frame.symmetric {
+            true => rows == [frame.n],
+            false => rows == [frame.n1, frame.n2] && matrix.block == usize::from(last),
+        };
+        Ok((whole && fits).then_some(place.buffer))
+    }
+
+    fn lane_copy(&self, from: Matrix, lane: usize, row: usize) -> Result<Copy> {
+        let (place, block, at) = self.matrix(from)?;
+        let from = Place { offset: place.offset + at, ..place };
+        Ok(Copy { from, lane, row, rows: block.rows, columns: block.columns })
+    }
+
+    /// Buffers, and what brings operands there and results back.
+    pub(super) fn operands(&mut self, index: usize, pass: &Pass) -> Result<Operands> {
+        let lanes = pass.lanes.len();
+        let parts = pass.lanes.iter().map(|lane| self.parts(lane)).collect::<Result<Vec<Parts>>>()?;
+        let (batch, context) = (self.registers.batch, self.context);
+        let mut frame = Frame::new(self.operator, 1, count(&[batch, lanes]), context.precision);
+        frame.grouped = pass.group.is_some();
+        let influences: Vec<bool> =
+            pass.lanes.iter().filter_map(|lane| Some(lane.adjoint.as_ref()?.influence)).collect();
+        if influences.iter().any(|influence| *influence != influences[0]) && self.program.loss != Loss::Square {
+            return Err(unsupported("a pass some of whose lanes know the loss and some do not"));
+        }
+        frame.loss = if influences.first() == Some(&true) { self.program.loss } else { Loss::Square };
+        let columns = |matrix: Matrix| Ok::<_, Error>(self.matrix(matrix)?.1.columns);
+        let (mut forward, mut back) = (1, 0);
+        for part in &parts {
+            forward = forward.max(columns(part.left)?).max(columns(part.right)?);
+            for (applied, _) in part.applied.iter().flatten() {
+                back = back.max(columns(*applied)?);
+            }
+        }
+        let measured = self.registers.measurements;
+        let (mut begin, mut end, mut fills) = (Vec::new(), Vec::new(), Vec::new());
+        let size = count(&[frame.slots, frame.n]);
+        let single = match &parts[..] {
+            [one] => Some(one),
+            _ => None,
+        };
+        // L and R.
+        let direct = match single {
+            Some(one) => self.direct(one.left, &frame, false)?.zip(self.direct(one.right, &frame, true)?),
+            None => None,
+        };
+        let (left, right) = match direct {
+            Some(pair) => pair,
+            None => {
+                let of = |of: fn(&Parts) -> Matrix, row: usize| -> Result<Vec<Copy>> {
+                    parts.iter().enumerate().map(|(lane, part)| self.lane_copy(of(part), lane, row)).collect()
+                };
+                let (lefts, rights) =
+                    (of(|part| part.left, 0)?, of(|part| part.right, if frame.symmetric { 0 } else { frame.n1 })?);
+                let same = frame.symmetric && parts.iter().all(|part| part.left == part.right);
+                let left = self.plan.scratch("left factors of lanes", count(&[size, forward]));
+                let right = match frame.symmetric && !same {
+                    true => self.plan.scratch("right factors of lanes", count(&[size, forward])),
+                    false => left,
+                };
+                if right != left || same {
+                    begin.extend(copy(context, &frame, lanes, (left, forward), &lefts)?);
+                    if right != left {
+                        begin.extend(copy(context, &frame, lanes, (right, forward), &rights)?);
+                    }
+                } else {
+                    begin.extend(copy(context, &frame, lanes, (left, forward), &[lefts, rights].concat())?);
+                }
+                let whole = |buffer| Fill { buffer, first: 0, numbers: size * forward };
+                fills.extend([whole(left), whole(right)]);
+                (left, right)
+            }
+        };
+        // e and what it is the difference to.
+        let vector = Frame { n: measured, ..frame };
+        let own = |place: &Place| place.offset == 0 && place.stride == measured;
+        let (target, residual, weight) = match single {
+            Some(one) => {
+                let target = match one.minus {
+                    None => self.plan.zeros(count(&[batch, measured])),
+                    Some(minus) if own(&minus) && minus.buffer != one.out.buffer => minus.buffer,
+                    Some(minus) => {
+                        let target = self.plan.scratch("targets of lanes", count(&[batch, measured]));
+                        let from = Copy { from: minus, lane: 0, row: 0, rows: measured, columns: 1 };
+                        begin.extend(copy(context, &vector, 1, (target, 1), &[from])?);
+                        target
+                    }
+                };
+                let weights = self.registers.at(context.weights).map_or(0, |place| place.buffer);
+                (target, one.out.buffer, weights)
+            }
+            None => {
+                let all = count(&[frame.slots, measured]);
+                let given: Vec<Copy> = (parts.iter().enumerate())
+                    .filter_map(|(lane, part)| Some((lane, part.minus?)))
+                    .map(|(lane, from)| Copy { from, lane, row: 0, rows: measured, columns: 1 })
+                    .collect();
+                let target = if given.is_empty() {
+                    self.plan.zeros(all)
+                } else {
+                    let target = self.plan.scratch("targets of lanes", all);
+                    begin.extend(copy(context, &vector, lanes, (target, 1), &given)?);
+                    target
+                };
+                let residual = self.registers.lanes(index).ok_or_else(|| unsupported("lanes without a buffer"))?;
+                let mut weight = self.registers.at(context.weights).map_or(0, |place| place.buffer);
+                if back > 0 {
+                    let from = self.registers.at(context.weights).ok_or_else(|| unsupported("missing weights"))?;
+                    weight = self.plan.scratch("weights of lanes", all);
+                    let each: Vec<Copy> =
+                        (0..lanes).map(|lane| Copy { from, lane, row: 0, rows: measured, columns: 1 }).collect();
+                    begin.extend(copy(context, &vector, lanes, (weight, 1), &each)?);
+                }
+                for (lane, part) in parts.iter().enumerate() {
+                    if part.out.buffer != residual {
+                        let from = Place {
+                            buffer: residual,
+                            offset: lane * measured,
+                            stride: lanes * measured,
+                            len: measured,
+                        };
+                        end.extend(copies::back(context, (part.out, 0), (from, 1), (measured, 1))?);
+                    }
+                }
+                (target, residual, weight)
+            }
+        };
+        // Of a group its own rows alone.
+        if !frame.grouped {
+            fills.push(Fill { buffer: residual, first: 0, numbers: count(&[frame.slots, measured]) });
+        }
+        let adjoints =
+            self.adjoints(&frame, lanes, &parts, back, [left, right, residual], (&mut begin, &mut end, &mut fills))?;
+        let means = match (frame.centred && !adjoints.is_empty(), &pass.lanes[..]) {
+            (false, _) => self.plan.zeros(2),
+            (true, [Lane { values: Values::Measure { out, .. }, .. }]) => self.registers.means(self.plan, out.index()),
+            (true, _) => self.plan.scratch("sums for the means of lanes", count(&[frame.slots, 64, 2])),
+        };
+        let columns = (forward, back.max(1));
+        Ok(Operands {
+            frame,
+            lanes,
+            columns,
+            left,
+            right,
+            target,
+            residual,
+            weight,
+            means,
+            adjoints,
+            begin,
+            end,
+            fills,
+        })
+    }
+
+    fn adjoints(
+        &mut self,
+        frame: &Frame,
+        lanes: usize,
+        parts: &[Parts],
+        columns: usize,
+        others: [usize; 3],
+        (begin, end, fills): (&mut Vec<Call>, &mut Vec<Call>, &mut Vec<Fill>),
+    ) -> Result<Vec<(usize, usize)>> {
+        let context = self.context;
+        let mut all = Vec::new();
+        let whole = |buffer, numbers| Fill { buffer, first: 0, numbers };
+        if let [Parts { applied, .. }] = parts {
+            let direct = match applied {
+                [Some((v, left)), None] if frame.symmetric => {
+                    self.direct(*v, frame, false)?.zip(self.direct(*left, frame, false)?)
+                }
+                [Some((v, left)), Some((w, right))] if !frame.symmetric => {
+                    let applied = self.direct(*v, frame, true)?.zip(self.direct(*w, frame, false)?);
+                    let out = self.direct(*left, frame, false)?.zip(self.direct(*right, frame, true)?);
+                    applied.filter(|(v, w)| v == w).zip(out.filter(|(l, r)| l == r)).map(|((v, _), (l, _))| (v, l))
+                }
+                _ => None,
+            };
+            if let Some((applied, out)) = direct.filter(|(applied, out)| applied != out && !others.contains(out)) {
+                fills.push(whole(out, count(&[frame.slots, frame.n, columns])));
+                return Ok(vec![(applied, out)]);
+            }
+        }
+        let numbers = count(&[frame.slots, frame.n, columns]);
+        let names = [
+            ["applied factors of lanes", "products of lanes"],
+            ["applied factors of lanes (right)", "products of lanes (right)"],
+        ];
+        let rounds: &[&[usize]] = if frame.symmetric { &[&[0], &[1]] } else { &[&[0, 1]] };
+        for (round, sides) in rounds.iter().enumerate() {
+            let mut copies = Vec::new();
+            let mut results = Vec::new();
+            for (lane, part) in parts.iter().enumerate() {
+                for side in *sides {
+                    let Some((applied, out)) = part.applied[*side] else { continue };
+                    // V is the last rows of what is applied, and G V the first rows of the result; W and Gᵀ W the other way round.
+                    let [from_row, to_row] = match (frame.symmetric, side) {
+                        (true, _) => [0, 0],
+                        (false, 0) => [frame.n1, 0],
+                        (false, _) => [0, frame.n1],
+                    };
+                    copies.push(self.lane_copy(applied, lane, from_row)?);
+                    results.push((lane, out, to_row));
+                }
+            }
+            if results.is_empty() {
+                continue;
+            }
+            let [applied, out] = names[round].map(|name| self.plan.scratch(name, numbers));
+            begin.extend(copy(context, frame, lanes, (applied, columns), &copies)?);
+            for (lane, to, row) in results {
+                let (place, block, at) = self.matrix(to)?;
+                let from = Place {
+                    buffer: out,
+                    offset: (lane * frame.n + row) * columns,
+                    stride: lanes * frame.n * columns,
+                    len: block.len(),
+                };
+                let size = (block.rows, block.columns);
+                end.extend(copies::back(context, (place, at), (from, columns), size)?);
+            }
+            fills.extend([whole(applied, numbers), whole(out, numbers)]);
+            all.push((applied, out));
+        }
+        Ok(all)
+    }
+
+    /// The mean, where residuals are centred, and r = w∘ρ′(e − ē); and where r lies.
+    pub(super) fn weighed(&mut self, o: &mut Operands) -> Result<(Vec<Call>, usize)> {
+        let (context, m, lanes) = (self.context, self.registers.measurements, o.lanes);
+        let pulled = self.plan.scratch("pulled residuals", count(&[o.frame.slots, m]));
+        let mut calls = Vec::new();
+        if o.frame.centred {
+            let values = Place { buffer: o.residual, offset: 0, stride: m, len: m };
+            let (call, fill) = mean(context, &o.frame, lanes, &values, o.weight, o.means)?;
+            calls.push(call);
+            o.fills.push(fill);
+        }
+        let module = Rc::new(weigh_module(context.texts, &o.frame)?);
+        let operands = [(o.residual, Read), (o.weight, Read), (o.means, Read), (pulled, Write)];
+        let call = Call::step(&module, "weigh", &operands, Grid::new(Many::Slots { lanes }, m.div_ceil(256)));
+        calls.push(if o.frame.grouped { call.with(Third::Turn) } else { call });
+        o.fills.push(Fill { buffer: pulled, first: 0, numbers: count(&[o.frame.slots, m]) });
+        Ok((calls, pulled))
+    }
+}
+
+impl Operands {
+    /// With the calls in between.
+    fn around(self, panel: Vec<Call>, pieces: Vec<Call>, own: (Vec<Call>, Vec<Call>), fills: &[Fill]) -> Calls {
+        let begin = self.begin.into_iter().chain(own.0).collect();
+        let end = own.1.into_iter().chain(self.end).collect();
+        let fills = self.fills.into_iter().chain(fills.iter().copied()).collect();
+        Calls { begin, panel, pieces, end, fills }
+    }
+
+    /// How many slots' `each` numbers there are.
+    fn each(&self, each: &[usize]) -> usize {
+        count(&[self.frame.slots, count(each)])
+    }
+}

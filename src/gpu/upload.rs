@@ -1,0 +1,77 @@
+//! Lists of nonzeros on the device.
+
+use crate::error::Result;
+use crate::gpu::buffers::UPLOAD_BYTES;
+use crate::gpu::device::Device;
+use crate::gpu::pass::lists::{Listed, Lists};
+use crate::gpu::pipelines::Compiler;
+use crate::memory::product;
+
+/// A buffer with these words, one at least.
+fn upload(device: &Device, label: &str, words: &[u32]) -> Result<wgpu::Buffer> {
+    // A binding of an array of pairs or fours holds one at least.
+    let size = product(&[words.len().max(4), 4]);
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+    let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+    let buffer = device.raw().create_buffer(&descriptor);
+    let step = UPLOAD_BYTES / 4;
+    for (at, words) in words.chunks(step).enumerate() {
+        device.queue().write_buffer(&buffer, (at * step * 4) as u64, bytemuck::cast_slice(words));
+        device.queue().submit([]);
+        device.wait()?;
+    }
+    Ok(buffer)
+}
+
+/// Brings lists to the device and binds them.
+pub(super) struct Uploader<'a> {
+    pub(super) device: &'a Device,
+    pub(super) compiler: &'a Compiler,
+    pub(super) double: bool,
+}
+
+impl Uploader<'_> {
+    /// Group 2 of every call, as [`crate::gpu::pass::nonzeros::Domain`] numbers them.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] where memory runs out.
+    pub(super) fn all(&self, lists: &Lists) -> Result<Vec<wgpu::BindGroup>> {
+        let mut groups = Vec::new();
+        for panel in &lists.forward {
+            let listed = self.listed(&panel.listed)?;
+            let heads = upload(self.device, "where nonzeros of a measurement begin", &panel.offsets)?;
+            groups.push(self.panel(&heads, &listed, [panel.first, panel.rows, panel.long]));
+        }
+        for panel in &lists.gather {
+            let listed = self.listed(&panel.listed)?;
+            for pieces in [&panel.short, &panel.long] {
+                let heads = upload(self.device, "pieces of rows", bytemuck::cast_slice(pieces))?;
+                groups.push(self.panel(&heads, &listed, [0, pieces.len(), 0]));
+            }
+        }
+        Ok(groups)
+    }
+
+    fn listed(&self, listed: &Listed) -> Result<[wgpu::Buffer; 2]> {
+        let values: Vec<u32> = if self.double {
+            listed.values.iter().map(|v| v.to_bits()).flat_map(|bits| [bits as u32, (bits >> 32) as u32]).collect()
+        } else {
+            listed.values.iter().map(|&v| (v as f32).to_bits()).collect()
+        };
+        let places = upload(self.device, "places of nonzeros", bytemuck::cast_slice(&listed.places))?;
+        Ok([places, upload(self.device, "values of nonzeros", &values)?])
+    }
+
+    /// Group 2: what says where lists begin, the lists, and the struct `Panel`.
+    fn panel(&self, heads: &wgpu::Buffer, [places, values]: &[wgpu::Buffer; 2], panel: [usize; 3]) -> wgpu::BindGroup {
+        let uniform = self.device.raw().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("panel"),
+            size: 16,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let [first, rows, long] = panel.map(|word| word as u32);
+        self.device.queue().write_buffer(&uniform, 0, bytemuck::cast_slice(&[first, rows, long, 0]));
+        self.compiler.bind_panel(&[heads, places, values, &uniform])
+    }
+}

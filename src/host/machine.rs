@@ -1,0 +1,357 @@
+//! The interpreter of tapes on the host, around whatever applies A and its adjoint.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::engine::{EngineInfo, State};
+use crate::error::{Error, Result};
+use crate::host::ops;
+use crate::host::registers::Registers;
+use crate::real::Real;
+use crate::tape::{Initial, Measured, Minibatches, Op, Pass, Program, Register, Role, Scalar, Step, Turns};
+
+/// What a pass is asked for, beside its lanes.
+pub(crate) struct Request<'a> {
+    /// The program, for the loss and the weights.
+    pub(crate) program: &'a Program,
+    /// Trials that take part.
+    pub(crate) active: &'a [bool],
+    /// Measurements that count, where it is not all of them.
+    pub(crate) group: Option<Range<usize>>,
+}
+
+/// How A and its adjoint are applied, and what is added up over all measurements: the part of an engine on the host that differs
+/// from one to the other.
+pub(crate) trait Passes<T: Real>: Send {
+    /// Ranges of measurements that lie here, in order.
+    fn shards(&self) -> &[Range<usize>];
+
+    /// Carries out all lanes for the active trials.
+    ///
+    /// # Errors
+    /// Those of devices and connections.
+    fn pass(&mut self, pass: &Pass, request: &Request<'_>, registers: &mut Registers<T>) -> Result<()>;
+
+    /// Adds up what the shards have, in an order that does not depend on where they lie.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    fn total(&mut self, by_shard: Vec<Vec<f64>>) -> Result<Vec<f64>>;
+
+    /// (batch, m) of what lies here and elsewhere.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    fn gather(&mut self, registers: &Registers<T>, iterate: Register, own: &[Vec<T>]) -> Result<Vec<f64>>;
+
+    /// See [`Engine::agree`].
+    ///
+    /// # Errors
+    /// Those of the connection.
+    fn agree(&mut self, numbers: &mut [f64]) -> Result<()>;
+
+    /// How iterations are attended to.
+    fn attendance(&self) -> Attendance;
+
+    /// Brings what is told of the engine up to date.
+    fn report(&self, info: &mut EngineInfo);
+}
+
+/// An engine that interprets a tape.
+pub(crate) struct Machine<T, P> {
+    program: Arc<Program>,
+    passes: P,
+    info: EngineInfo,
+    registers: Registers<T>,
+    shards: Vec<Range<usize>>,
+    measurements: usize,
+    centred: bool,
+    active: Vec<bool>,
+    iteration: usize,
+    turns: Turns,
+    /// The head of the next iteration has been carried out.
+    fresh: bool,
+    /// The iterate was written: a run begins.
+    anew: bool,
+}
+
+impl<T: Real, P: Passes<T>> Machine<T, P> {
+    /// All registers zero, weights 1, all trials active. `centred` says whether residuals of the operator count from their mean.
+    pub(crate) fn new(
+        program: Arc<Program>,
+        passes: P,
+        info: EngineInfo,
+        (batch, measurements, centred): (usize, usize, bool),
+    ) -> Self {
+        let shards = passes.shards().to_vec();
+        let registers = Registers::new(&program, batch, &shards);
+        let (active, turns) = (vec![true; batch], Turns::default());
+        Self {
+            program,
+            passes,
+            info,
+            registers,
+            shards,
+            measurements,
+            centred,
+            active,
+            iteration: 0,
+            turns,
+            fresh: false,
+            anew: true,
+        }
+    }
+
+    /// The measurements of the group whose turn it is.
+    fn range(&mut self, group: Option<Minibatches>) -> Option<Range<usize>> {
+        let groups = group?;
+        let turn = self.turns.group(groups, self.iteration);
+        Some(groups.range(turn, self.measurements))
+    }
+
+    /// Sums over the measurements of a group, or of all.
+    fn sums<'a>(&'a self, vectors: [Measured; 2], group: Option<Range<usize>>) -> ops::Sums<'a, T> {
+        let inside = |shard: &Range<usize>| {
+            let group = group.clone().unwrap_or(0..self.measurements);
+            let (start, end) = (shard.start.max(group.start), shard.end.min(group.end));
+            start.saturating_sub(shard.start)..end.saturating_sub(shard.start).max(start.saturating_sub(shard.start))
+        };
+        let inside = self.shards.iter().map(inside).collect();
+        ops::Sums { registers: &self.registers, weights: self.program.weights, vectors, active: &self.active, inside }
+    }
+
+    /// ā and b̄ by trial; 0 unless residuals are centred.
+    fn means(&mut self, vectors: [Measured; 2], group: Option<Range<usize>>) -> Result<Vec<[f64; 2]>> {
+        let mut means = vec![[0.0; 2]; self.active.len()];
+        if self.centred {
+            let found = self.sums(vectors, group).means();
+            let found = self.passes.total(found)?;
+            let trials = (0..self.active.len()).filter(|trial| self.active[*trial]);
+            for (trial, sums) in trials.zip(found.chunks(3)) {
+                if sums[0] > 0.0 {
+                    means[trial] = [sums[1] / sums[0], sums[2] / sums[0]];
+                }
+            }
+        }
+        Ok(means)
+    }
+
+    /// Writes a sum of each active trial.
+    fn put(&mut self, out: Scalar, by_shard: Vec<Vec<f64>>) -> Result<()> {
+        let found = self.passes.total(by_shard)?;
+        let trials: Vec<usize> = (0..self.active.len()).filter(|trial| self.active[*trial]).collect();
+        trials.into_iter().zip(found).for_each(|(trial, sum)| self.registers.set_scalar(out, trial, sum));
+        Ok(())
+    }
+
+    fn carry_out(&mut self, op: &Op) -> Result<()> {
+        match op {
+            Op::Pass(pass) => {
+                let group = self.range(pass.group);
+                let request = Request { program: &self.program, active: &self.active, group };
+                self.passes.pass(pass, &request, &mut self.registers)
+            }
+            Op::Combine(op) => {
+                ops::combine(&mut self.registers, op, &self.active);
+                Ok(())
+            }
+            Op::MeasuredCombine(op) => {
+                ops::measured_combine(&mut self.registers, op, &self.active);
+                Ok(())
+            }
+            Op::Dot { out, a, b } => {
+                for trial in (0..self.active.len()).filter(|trial| self.active[*trial]) {
+                    let sum = ops::dot(&self.registers, *a, *b, trial);
+                    self.registers.set_scalar(*out, trial, sum);
+                }
+                Ok(())
+            }
+            Op::MeasuredDot { out, a, b } => {
+                let means = self.means([*a, *b], None)?;
+                let found = self.sums([*a, *b], None).products(&means);
+                self.put(*out, found)
+            }
+            Op::Energy { out, residual, group } => {
+                let group = self.range(*group);
+                let means = self.means([*residual, *residual], group.clone())?;
+                let found = self.sums([*residual, *residual], group).energies(self.program.loss, &means);
+                self.put(*out, found)
+            }
+            Op::Formula { out, value } => {
+                for trial in (0..self.active.len()).filter(|trial| self.active[*trial]) {
+                    let found = ops::value(&self.registers, value, trial);
+                    self.registers.set_scalar(*out, trial, found);
+                }
+                Ok(())
+            }
+            Op::Precondition(op) => {
+                ops::precondition(&mut self.registers, op, &self.active);
+                Ok(())
+            }
+            Op::Product(op) => {
+                ops::product(&mut self.registers, op, &self.active);
+                Ok(())
+            }
+            Op::Host(op) => ops::host(&mut self.registers, &self.program, op, &self.active),
+        }
+    }
+
+    fn carry_out_all(&mut self, steps: &[Step]) -> Result<()> {
+        let due = steps.iter().filter(|step| step.when.holds(self.iteration));
+        due.map(|step| &step.op).collect::<Vec<_>>().into_iter().try_for_each(|op| self.carry_out(op))
+    }
+
+    /// Gives kept registers their initial values, where a run begins.
+    fn start(&mut self) {
+        if !std::mem::take(&mut self.anew) {
+            return;
+        }
+        let program = self.program.clone();
+        for (register, declaration) in program.kept().filter(|(register, _)| *register != program.iterate.into()) {
+            match declaration.role {
+                Role::Kept(Initial::Iterate) => self.registers.copy(program.iterate.into(), register),
+                Role::Kept(Initial::Parameter(parameter)) => self.registers.copy(parameter.into(), register),
+                Role::Kept(Initial::Number(value)) => self.registers.fill(register, value),
+                Role::Input | Role::Temporary => {}
+            }
+        }
+    }
+
+    /// Carries out the head, unless it has been.
+    fn look(&mut self) -> Result<()> {
+        self.start();
+        if !self.fresh {
+            let program = self.program.clone();
+            self.carry_out_all(&program.head)?;
+            self.fresh = true;
+        }
+        Ok(())
+    }
+
+    fn iterate(&mut self) -> Result<()> {
+        self.start();
+        let program = self.program.clone();
+        if program.leads {
+            self.look()?;
+        }
+        self.fresh = false;
+        self.carry_out_all(&program.tail)?;
+        self.iteration += 1;
+        Ok(())
+    }
+}
+
+impl<T: Real, P: Passes<T>> Engine for Machine<T, P> {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn write(&mut self, register: Register, values: &[f64]) -> Result<()> {
+        let name = self.program.declaration(register).name.clone();
+        self.registers.write((&name, register), values, self.measurements, &self.shards)?;
+        self.fresh = false;
+        if register == self.program.iterate.into() {
+            (self.iteration, self.anew) = (0, true);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, register: Register) -> Result<Vec<f64>> {
+        if register == self.program.residual.into() {
+            self.look()?;
+        }
+        match self.registers.read(register) {
+            Some(values) => Ok(values),
+            None => {
+                let own = self.registers.read_measured(register);
+                self.passes.gather(&self.registers, self.program.iterate.into(), own)
+            }
+        }
+    }
+
+    fn state(&mut self) -> Result<State> {
+        self.start();
+        let mut state = State::default();
+        for (register, declaration) in self.program.clone().kept() {
+            let values = match self.registers.read(register) {
+                Some(values) => values,
+                None => {
+                    let own = self.registers.read_measured(register);
+                    self.passes.gather(&self.registers, self.program.iterate.into(), own)?
+                }
+            };
+            state.put(&declaration.name, values);
+        }
+        state.put_counts("iteration", [self.iteration]);
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        let (batch, m) = (self.registers.batch(), self.measurements);
+        let iteration = state.count("iteration")?;
+        for (register, declaration) in self.program.clone().kept() {
+            let values = state.get(&declaration.name, batch * declaration.kind.len(m))?;
+            self.registers.write((&declaration.name, register), values, m, &self.shards)?;
+        }
+        (self.iteration, self.fresh, self.anew) = (iteration, false, false);
+        Ok(())
+    }
+
+    fn set_active(&mut self, active: &[bool]) -> Result<()> {
+        if active.len() != self.active.len() {
+            let (found, allowed) = (format!("{} flags", active.len()), format!("{} flags", self.active.len()));
+            return Err(Error::invalid("active", found, allowed, "one flag per trial"));
+        }
+        // A trial that wakes up has no gradient yet.
+        if active.iter().zip(&self.active).any(|(new, old)| *new && !*old) {
+            self.fresh = false;
+        }
+        self.active.copy_from_slice(active);
+        Ok(())
+    }
+
+    fn run(&mut self, iterations: usize) -> Result<()> {
+        let hosted = self.program.steps().any(|step| matches!(step.op, Op::Host(_)));
+        // Work on the host between passes would only keep threads busy for nothing.
+        if hosted || iterations == 0 {
+            (0..iterations).try_for_each(|_| self.iterate())?;
+        } else {
+            // The machine is lent to the closure, and what decides how it is attended to is copied out before.
+            let attended = self.passes.attendance();
+            attended.run(iterations, &mut || self.iterate())?;
+        }
+        self.passes.report(&mut self.info);
+        Ok(())
+    }
+
+    fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
+        self.passes.agree(numbers)
+    }
+}
+
+/// How iterations are attended to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attendance {
+    /// By the thread that runs them.
+    Alone,
+    /// With the other threads of the pool awake: see [`crate::host::awake`].
+    Awake,
+}
+
+impl Attendance {
+    fn run(self, iterations: usize, step: &mut (dyn FnMut() -> Result<()> + Send)) -> Result<()> {
+        match self {
+            Self::Alone => (0..iterations).try_for_each(|_| step()),
+            Self::Awake => {
+                let mut outcome = Ok(());
+                crate::host::awake::awake(iterations, || {
+                    if outcome.is_ok() {
+                        outcome = step();
+                    }
+                });
+                outcome
+            }
+        }
+    }
+}

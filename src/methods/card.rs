@@ -1,0 +1,92 @@
+//! What there is to say of each method, and what a run tells it.
+
+use crate::error::Result;
+use crate::methods::{Method, Named};
+
+/// What `lowrank list methods` shows of a method.
+#[derive(Clone, Copy, Debug)]
+pub struct MethodCard {
+    /// The word of `--method`.
+    pub word: &'static str,
+    /// The iteration.
+    pub formula: &'static str,
+    /// Names of its own parameters with their defaults.
+    pub parameters: &'static [(&'static str, &'static str)],
+    /// Default of `step_size`.
+    pub step_size: &'static str,
+    /// Passes over the measurements in an iteration, and what comes back to the host in it.
+    pub cost: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// Makes it from parameters by name.
+    pub make: fn(&Named) -> Result<Method>,
+}
+
+impl PartialEq for MethodCard {
+    fn eq(&self, other: &Self) -> bool {
+        self.word == other.word
+    }
+}
+
+impl MethodCard {
+    /// Whether it has a parameter.
+    pub fn has(&self, parameter: &str) -> bool {
+        self.parameters.iter().any(|(name, _)| *name == parameter)
+    }
+
+    /// Those of some parameters that the method has.
+    pub fn fitting(&self, parameters: &Named) -> Named {
+        parameters.only(|name| self.has(name))
+    }
+
+    /// The method with default parameters.
+    pub fn method(&self) -> Method {
+        // Defaults are in range: a test makes every method.
+        (self.make)(&Named::default()).unwrap_or_default()
+    }
+}
+
+/// The default step 1/(4‖s·A*(y)‖), as cards say it.
+pub(super) const GRADIENT_STEP: &str = "1/(4 ||s A*(y)||)";
+/// The cost of most methods, as cards say it.
+pub(super) const NOTHING: &str = "1 pass, nothing read back";
+
+/// Default of a step size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StepSize {
+    /// 1/(4‖s·A*(y)‖)
+    FromNorm,
+    /// This number, because steps have no unit.
+    Number(f64),
+    /// A line search finds it; where it begins.
+    Found,
+}
+
+/// Kind of the default start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartKind {
+    /// Small and random.
+    SmallRandom,
+    /// From the leading eigenvectors of s·A*(y): near zero the method does not get away, or not within reason.
+    Spectral,
+}
+
+/// What a trial tells its method.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrialNumbers {
+    /// s of its training measurements.
+    pub normalization: f64,
+    /// λ, for methods that have one.
+    pub damping: Option<f64>,
+    /// ρ is not the square.
+    pub robust: bool,
+}
+
+/// What a run tells the method that is recorded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Context {
+    /// Some trial has λ = 0.
+    pub undamped: bool,
+    /// Singular values of factors below this share of the largest are noise of the factors' own arithmetic.
+    pub floor: f64,
+}

@@ -1,0 +1,141 @@
+//! Nonlinear conjugate gradients, preconditioned, with exact steps.
+
+use crate::error::Result;
+use crate::methods::card::{Context, MethodCard, StepSize, TrialNumbers};
+use crate::methods::line::{self, Kept, StepRule};
+use crate::methods::named::{Named, at_least_zero};
+use crate::methods::prec_gd::scaled;
+use crate::methods::{Algorithm, Method};
+use crate::operators::Loss;
+use crate::tape::{Blocks, Initial, Scalar, Tape, greatest, less, select};
+
+/// λ over √s·‖e‖.
+const DAMPING_FACTOR: f64 = 0.1;
+
+pub(super) const CARD: MethodCard = MethodCard {
+    word: "cg",
+    formula: "D <- -G + beta D, beta of Polak & Ribière (at least 0), G = grad f (V'V + lambda I)^-1 as in prec-gd; exact steps",
+    parameters: &[("damping_factor", "0.1"), ("step_rule", "exact")],
+    step_size: "found",
+    cost: "2 passes, nothing read back",
+    source: "Polak & Ribière 1969; along D the loss is a quartic whose coefficients come from A(UD'+DU') and A(DD')",
+    make: |of| {
+        Ok(Method::new(Cg {
+            damping_factor: of.get("damping_factor", "a number of at least 0")?,
+            step_rule: of.get("step_rule", "constant, armijo or exact")?,
+        }))
+    },
+};
+
+/// Nonlinear conjugate gradients of Polak & Ribière (1969), preconditioned as [`crate::methods::PrecGd`] is, with exact steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cg {
+    damping_factor: Option<f64>,
+    step_rule: Option<StepRule>,
+}
+
+impl Cg {
+    /// c in λ = c·√s·‖e‖. Default: 0.1.
+    pub fn damping_factor(mut self, factor: f64) -> Self {
+        self.damping_factor = Some(factor);
+        self
+    }
+
+    /// How long steps are. Default: exact.
+    pub fn step_rule(mut self, rule: StepRule) -> Self {
+        self.step_rule = Some(rule);
+        self
+    }
+}
+
+/// What iterations hand on: the direction, z = G of the last iteration, and ⟨∇f, z⟩ there.
+struct Memory {
+    direction: Blocks,
+    z: Blocks,
+    slope: Scalar,
+}
+
+impl Memory {
+    fn new(t: &mut Tape) -> Self {
+        Self {
+            direction: t.keep("direction", Initial::Number(0.0)),
+            z: t.keep("preconditioned gradient", Initial::Number(0.0)),
+            slope: t.keep_scalar("slope", Initial::Number(0.0)),
+        }
+    }
+
+    /// D ← −z + βD with β = ⟨g, z − z′⟩/⟨g′, z′⟩, at least 0, and 0 where D would go uphill; only where `taken`.
+    fn turn(&self, t: &mut Tape, g: Blocks, z: Blocks, taken: Option<Scalar>) {
+        let (now, cross, along) = (t.dot(g, z), t.dot(g, self.z), t.dot(g, self.direction));
+        let beta = t.formula(greatest((now - cross) / self.slope, 0.0));
+        let beta = t.formula(select(less(beta * along - now, 0.0), beta, 0.0));
+        let next = [(beta.into(), self.direction), ((-1.0).into(), z)];
+        match taken {
+            None => {
+                t.combine_into(self.direction, next);
+                t.assign(self.z, z);
+                t.set(self.slope, now);
+            }
+            Some(taken) => {
+                let next = t.combine(next);
+                t.assign_if(taken, self.direction, next);
+                t.assign_if(taken, self.z, z);
+                t.set(self.slope, select(taken, now, self.slope));
+            }
+        }
+    }
+}
+
+impl Algorithm for Cg {
+    fn card(&self) -> &'static MethodCard {
+        &CARD
+    }
+
+    fn set(&self) -> Named {
+        Named::default().with("damping_factor", self.damping_factor).with("step_rule", self.step_rule)
+    }
+
+    fn check(&self, loss: Loss) -> Result<()> {
+        at_least_zero("damping_factor", self.damping_factor, "leave it out for the default")?;
+        line::require_square(Some(self.step_rule()), loss)
+    }
+
+    fn step_size(&self) -> StepSize {
+        StepSize::Found
+    }
+
+    fn step_rule(&self) -> StepRule {
+        self.step_rule.unwrap_or(StepRule::Exact)
+    }
+
+    fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
+        vec![("damping_factor", self.damping_factor.unwrap_or(DAMPING_FACTOR) * trial.normalization.sqrt())]
+    }
+
+    fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
+        let u = t.iterate();
+        let memory = Memory::new(t);
+        let rule = self.step_rule();
+        if rule == StepRule::Armijo {
+            // A point that was refused is left in the direction it was sought in: β is that of the points that were taken.
+            let taken = t.keep_scalar("taken", Initial::Number(1.0));
+            let direction = |t: &mut Tape, at: Kept| -> Result<Blocks> {
+                let z = scaled(t, at.gradient, at.energy)?;
+                memory.turn(t, at.gradient, z, Some(taken));
+                Ok(memory.direction)
+            };
+            return line::armijo(t, direction, |t, good| t.set(taken, good));
+        }
+        let (e, g) = t.gradient(u);
+        t.observe(e);
+        let energy = t.energy(e);
+        let z = scaled(t, g, energy)?;
+        memory.turn(t, g, z, None);
+        let step = match rule {
+            StepRule::Exact => line::exact(t, u, e, memory.direction)?,
+            _ => t.step(),
+        };
+        t.combine_into(u, [(1.0.into(), u), (step.into(), memory.direction)]);
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! Gradient descent: U ← U − μ·∇f(U).
+
+use crate::error::Result;
+use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, NOTHING, StepSize, TrialNumbers};
+use crate::methods::line::{self, StepRule};
+use crate::methods::named::Named;
+use crate::methods::schedule::Schedule;
+use crate::methods::{Algorithm, Method};
+use crate::operators::Loss;
+use crate::tape::Tape;
+
+pub(super) const CARD: MethodCard = MethodCard {
+    word: "gd",
+    formula: "U <- U - step_size * s * A*(A(UU') - y) U",
+    parameters: &[
+        ("step_rule", "constant"),
+        ("step_decay", "1; l1: 0.95"),
+        ("polyak_scale", "1; l1: 0.5"),
+        ("optimal_loss", "0"),
+    ],
+    step_size: GRADIENT_STEP,
+    cost: NOTHING,
+    source: "Stöger & Soltanolkotabi 2021, arXiv 2106.15013; asymmetric: arXiv 2303.14244, 2310.01769",
+    make: |of| {
+        let step_rule = of.get("step_rule", "constant, armijo or exact")?;
+        Ok(Method::new(GradientDescent { step_rule, schedule: Schedule::named(of)? }))
+    },
+};
+
+/// Gradient descent: U ← U − μ·s·A*(A(UUᵀ) − y)·U (Stöger & Soltanolkotabi, arXiv 2106.15013).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GradientDescent {
+    step_rule: Option<StepRule>,
+    schedule: Schedule,
+}
+
+impl GradientDescent {
+    /// How long steps are. Default: constant.
+    pub fn step_rule(mut self, rule: StepRule) -> Self {
+        self.step_rule = Some(rule);
+        self
+    }
+
+    /// q: the step of iteration t is qᵗ times that of the first. Default: 1, and 0.95 for the loss `l1`.
+    pub fn step_decay(mut self, decay: f64) -> Self {
+        self.schedule.decay = Some(decay);
+        self
+    }
+
+    /// The loss that Polyak's steps aim at; where it is known every step is one.
+    pub fn optimal_loss(mut self, loss: f64) -> Self {
+        self.schedule.optimal_loss = Some(loss);
+        self
+    }
+
+    /// Share of Polyak's step that is taken. Default: 1, and ½ where it sets a first step that decays: outliers make it too long.
+    pub fn polyak_scale(mut self, scale: f64) -> Self {
+        self.schedule.polyak_scale = Some(scale);
+        self
+    }
+}
+
+impl Algorithm for GradientDescent {
+    fn card(&self) -> &'static MethodCard {
+        &CARD
+    }
+
+    fn set(&self) -> Named {
+        self.schedule.set(Named::default().with("step_rule", self.step_rule))
+    }
+
+    fn check(&self, loss: Loss) -> Result<()> {
+        line::require_square(self.step_rule, loss)?;
+        self.schedule.check()
+    }
+
+    fn step_size(&self) -> StepSize {
+        StepSize::FromNorm
+    }
+
+    fn step_rule(&self) -> StepRule {
+        self.step_rule.unwrap_or(StepRule::Constant)
+    }
+
+    fn is_plain(&self, loss: Loss) -> bool {
+        let constant = self.step_rule.is_none_or(|rule| rule == StepRule::Constant);
+        constant && loss == Loss::Square && self.schedule.is_constant(loss)
+    }
+
+    fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
+        self.schedule.numbers(trial)
+    }
+
+    fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
+        let u = t.iterate();
+        match self.step_rule() {
+            StepRule::Constant => {
+                let (e, g) = t.gradient(u);
+                t.observe(e);
+                self.schedule.descend(t, u, (e, g), g);
+            }
+            StepRule::Exact => {
+                let (e, g) = t.gradient(u);
+                t.observe(e);
+                let d = t.combine([((-1.0).into(), g)]);
+                let step = line::exact(t, u, e, d)?;
+                t.combine_into(u, [(1.0.into(), u), (step.into(), d)]);
+            }
+            StepRule::Armijo => line::armijo(t, |t, at| Ok(t.combine([((-1.0).into(), at.gradient)])), |_, _| {})?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! Gradient descent whose every K-th step is Polyak's.
+
+use crate::error::Result;
+use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, NOTHING, StepSize, TrialNumbers};
+use crate::methods::named::{Named, at_least_one};
+use crate::methods::schedule::Schedule;
+use crate::methods::{Algorithm, Method};
+use crate::operators::Loss;
+use crate::tape::Tape;
+
+/// Default of K.
+const EVERY: usize = 10;
+
+pub(super) const CARD: MethodCard = MethodCard {
+    word: "gd-polyak",
+    formula: "gd, and every polyak_every-th step (f - optimal_loss)/||grad f||^2 long",
+    parameters: &[("polyak_every", "10"), ("optimal_loss", "0"), ("polyak_scale", "1")],
+    step_size: GRADIENT_STEP,
+    cost: NOTHING,
+    source: "Davis, Drusvyatskiy & Jiang 2024, arXiv 2409.19791",
+    make: |of| Ok(Method::new(GdPolyak { schedule: Schedule::named(of)? })),
+};
+
+/// Gradient descent whose every K-th step is Polyak's, (f − f*)/‖∇f‖² (Davis, Drusvyatskiy & Jiang, arXiv 2409.19791).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GdPolyak {
+    schedule: Schedule,
+}
+
+impl GdPolyak {
+    /// K. Default: 10.
+    pub fn polyak_every(mut self, iterations: usize) -> Self {
+        self.schedule.polyak_every = Some(iterations);
+        self
+    }
+
+    /// The loss that Polyak's steps aim at. Default: 0.
+    pub fn optimal_loss(mut self, loss: f64) -> Self {
+        self.schedule.optimal_loss = Some(loss);
+        self
+    }
+
+    /// Share of Polyak's step that is taken. Default: 1.
+    pub fn polyak_scale(mut self, scale: f64) -> Self {
+        self.schedule.polyak_scale = Some(scale);
+        self
+    }
+
+    fn full(&self) -> Schedule {
+        Schedule { polyak_every: Some(self.schedule.polyak_every.unwrap_or(EVERY)), decay: Some(1.0), ..self.schedule }
+    }
+}
+
+impl Algorithm for GdPolyak {
+    fn card(&self) -> &'static MethodCard {
+        &CARD
+    }
+
+    fn set(&self) -> Named {
+        self.schedule.set(Named::default())
+    }
+
+    fn check(&self, _loss: Loss) -> Result<()> {
+        at_least_one("polyak_every", self.schedule.polyak_every)?;
+        self.schedule.check()
+    }
+
+    fn step_size(&self) -> StepSize {
+        StepSize::FromNorm
+    }
+
+    fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
+        self.full().numbers(trial)
+    }
+
+    fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
+        let u = t.iterate();
+        let (e, g) = t.gradient(u);
+        t.observe(e);
+        self.full().descend(t, u, (e, g), g);
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! Accelerated gradient descent: gradients at extrapolated points, with restarts.
+
+use crate::error::Result;
+use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, NOTHING, StepSize};
+use crate::methods::named::Named;
+use crate::methods::{Algorithm, Method};
+use crate::operators::Loss;
+use crate::tape::{Initial, Tape, less, select};
+
+pub(super) const CARD: MethodCard = MethodCard {
+    word: "momentum",
+    formula: "U+ = Y - step_size * grad f(Y), Y <- U+ + j/(j+3) (U+ - U), j <- 0 where that went uphill",
+    parameters: &[],
+    step_size: GRADIENT_STEP,
+    cost: NOTHING,
+    source: "Nesterov 1983; restarts of O'Donoghue & Candès 2015",
+    make: |_| Ok(Method::new(Momentum)),
+};
+
+/// Gradient descent from extrapolated points (Nesterov 1983), with restarts (O'Donoghue & Candès, Found. Comput. Math. 2015):
+///
+/// U⁺ = Y − μ·∇f(Y),   Y ← U⁺ + j/(j+3)·(U⁺ − U),   U ← U⁺,   j ← j + 1
+///
+/// with j ← 0 before it where ⟨∇f(Y), U⁺ − U⟩ > 0. The factors of a run are the Y.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Momentum;
+
+impl Algorithm for Momentum {
+    fn card(&self) -> &'static MethodCard {
+        &CARD
+    }
+
+    fn set(&self) -> Named {
+        Named::default()
+    }
+
+    fn check(&self, _loss: Loss) -> Result<()> {
+        Ok(())
+    }
+
+    fn step_size(&self) -> StepSize {
+        StepSize::FromNorm
+    }
+
+    fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
+        let y = t.iterate();
+        let previous = t.keep("previous", Initial::Iterate);
+        let since = t.keep_scalar("since", Initial::Number(0.0));
+        let (e, g) = t.gradient(y);
+        t.observe(e);
+        // U⁺ = Y − μ·∇f(Y)
+        let step = t.step();
+        let next = t.combine([(1.0.into(), y), (-step, g)]);
+        let change = t.combine([(1.0.into(), next), ((-1.0).into(), previous)]);
+        // j ← 0 where ⟨∇f(Y), U⁺ − U⟩ > 0
+        let uphill = t.dot(g, change);
+        t.set(since, select(less(0.0, uphill), 0.0, since));
+        let beta = t.formula(since / (since + 3.0));
+        t.set(since, since + 1.0);
+        // Y ← U⁺ + j/(j+3)·(U⁺ − U), U ← U⁺
+        t.combine_into(y, [(1.0.into(), next), (beta.into(), change)]);
+        t.assign(previous, next);
+        Ok(())
+    }
+}

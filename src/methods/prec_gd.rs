@@ -1,0 +1,124 @@
+//! Preconditioned gradient descent whose damping follows the residual.
+
+use crate::error::{Error, Result};
+use crate::methods::card::{Context, MethodCard, NOTHING, StepSize, TrialNumbers};
+use crate::methods::line::{self, StepRule};
+use crate::methods::named::{Named, at_least_zero};
+use crate::methods::pseudo_inverse::no_gram;
+use crate::methods::scaled_gd::PRECONDITIONED_STEP;
+use crate::methods::{Algorithm, Method};
+use crate::operators::Loss;
+use crate::tape::{Blocks, Scalar, Tape, root};
+
+/// λ over √s·‖e‖, which estimates ‖UUᵀ − M‖_F.
+const DAMPING_FACTOR: f64 = 1.0;
+
+pub(super) const CARD: MethodCard = MethodCard {
+    word: "prec-gd",
+    formula: "scaled-gd with damping = damping_factor * sqrt(s) ||A(UU') - y|| = 2 damping_factor sqrt(f)",
+    parameters: &[("damping_factor", "1"), ("step_rule", "constant")],
+    step_size: "0.4",
+    cost: NOTHING,
+    source: "Zhang, Fattahi & Zhang 2021 (there damping = sqrt of their f = ||residual||^2 s: damping_factor 1)",
+    make: |of| {
+        Ok(Method::new(PrecGd {
+            damping_factor: of.get("damping_factor", "a number of at least 0")?,
+            step_rule: of.get("step_rule", "constant, armijo or exact")?,
+        }))
+    },
+};
+
+/// Scaled gradient descent with λ = c·√s·‖A(UUᵀ) − y‖ (Zhang, Fattahi & Zhang 2021).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PrecGd {
+    damping_factor: Option<f64>,
+    step_rule: Option<StepRule>,
+}
+
+impl PrecGd {
+    /// c in λ = c·√s·‖e‖ = 2c√f. Default: 1.
+    pub fn damping_factor(mut self, factor: f64) -> Self {
+        self.damping_factor = Some(factor);
+        self
+    }
+
+    /// How long steps are. Default: constant.
+    pub fn step_rule(mut self, rule: StepRule) -> Self {
+        self.step_rule = Some(rule);
+        self
+    }
+}
+
+/// ∇f (VᵀV + λI)⁻¹ with λ = damping_factor·√(2E), the parameter being in units of √s.
+pub(super) fn scaled(t: &mut Tape, g: Blocks, energy: Scalar) -> Result<Blocks> {
+    let (u, factor) = (t.iterate(), t.parameter("damping_factor"));
+    t.precondition(g, u, factor * root(energy * 2.0)).ok_or_else(no_gram)
+}
+
+/// The refusal of dampings that follow a residual whose size says nothing.
+pub(super) fn require_square(word: &str, loss: Loss) -> Result<()> {
+    if loss == Loss::Square {
+        return Ok(());
+    }
+    let fix = "use scaled-gd, whose damping does not follow the residual";
+    Err(Error::invalid("loss", loss.word(), format!("square for {word}"), fix))
+}
+
+impl Algorithm for PrecGd {
+    fn card(&self) -> &'static MethodCard {
+        &CARD
+    }
+
+    fn set(&self) -> Named {
+        Named::default().with("damping_factor", self.damping_factor).with("step_rule", self.step_rule)
+    }
+
+    fn check(&self, loss: Loss) -> Result<()> {
+        at_least_zero("damping_factor", self.damping_factor, "leave it out for the default")?;
+        line::require_square(self.step_rule, loss)?;
+        require_square(CARD.word, loss)
+    }
+
+    fn step_size(&self) -> StepSize {
+        StepSize::Number(PRECONDITIONED_STEP)
+    }
+
+    fn step_rule(&self) -> StepRule {
+        self.step_rule.unwrap_or(StepRule::Constant)
+    }
+
+    fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
+        vec![("damping_factor", self.damping_factor.unwrap_or(DAMPING_FACTOR) * trial.normalization.sqrt())]
+    }
+
+    fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
+        let u = t.iterate();
+        match self.step_rule() {
+            StepRule::Constant => {
+                let (e, g) = t.gradient(u);
+                t.observe(e);
+                let energy = t.energy(e);
+                let d = scaled(t, g, energy)?;
+                let step = t.step();
+                t.combine_into(u, [(1.0.into(), u), (-step, d)]);
+            }
+            StepRule::Exact => {
+                let (e, g) = t.gradient(u);
+                t.observe(e);
+                let energy = t.energy(e);
+                let z = scaled(t, g, energy)?;
+                let d = t.combine([((-1.0).into(), z)]);
+                let step = line::exact(t, u, e, d)?;
+                t.combine_into(u, [(1.0.into(), u), (step.into(), d)]);
+            }
+            StepRule::Armijo => {
+                let direction = |t: &mut Tape, at: line::Kept| {
+                    let z = scaled(t, at.gradient, at.energy)?;
+                    Ok(t.combine([((-1.0).into(), z)]))
+                };
+                line::armijo(t, direction, |_, _| {})?;
+            }
+        }
+        Ok(())
+    }
+}

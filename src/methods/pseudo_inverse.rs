@@ -1,0 +1,82 @@
+//! D (VᵀV)⁺ on the host: which directions of V count is decided in f64.
+
+use crate::error::Result;
+use crate::linalg::right_singular;
+use crate::tape::{BlockSize, Blocks, Register, Tape};
+
+/// The refusal of preconditioning for models that have none.
+pub(super) fn no_gram() -> crate::Error {
+    crate::Error::Unsupported {
+        what: "preconditioning for a model whose product is of more than two factors".into(),
+        fix: "use gd or momentum".into(),
+    }
+}
+
+/// D (VᵀV)⁺ with directions of V left out whose singular values are below `floor` of the largest: those are noise of the factors' own
+/// arithmetic. Also how many directions were left out of those that are not zero. The singular values are those of V and not of VᵀV,
+/// which would lose half of their digits.
+fn scaled(d: &[f64], v: &[f64], k: usize, floor: f64) -> Result<(Vec<f64>, usize)> {
+    let (values, vectors) = right_singular(v.len() / k, k, v)?;
+    let largest = values.first().copied().unwrap_or(0.0);
+    let kept: Vec<usize> = (0..values.len()).filter(|&j| values[j] > floor * largest).collect();
+    let mut out = vec![0.0; d.len()];
+    for &j in &kept {
+        let b: Vec<f64> = (0..k).map(|i| vectors[i * values.len() + j]).collect();
+        let factor = 1.0 / (values[j] * values[j]);
+        for (row, out) in d.chunks(k).zip(out.chunks_mut(k)) {
+            let along = factor * row.iter().zip(&b).map(|(d, b)| d * b).sum::<f64>();
+            out.iter_mut().zip(&b).for_each(|(out, b)| *out += along * b);
+        }
+    }
+    let lost = values.iter().filter(|v| **v > 0.0).count() - kept.len();
+    Ok((out, lost))
+}
+
+/// What goes into the product for each block: where it lies, where its partner lies, and its columns.
+fn places(sizes: &[BlockSize], partners: &[usize]) -> Vec<(std::ops::Range<usize>, std::ops::Range<usize>, usize)> {
+    let range = |index: usize| {
+        let start: usize = sizes[..index].iter().map(|block| block.len()).sum();
+        start..start + sizes[index].len()
+    };
+    partners.iter().enumerate().map(|(block, partner)| (range(block), range(*partner), sizes[block].columns)).collect()
+}
+
+/// D (VᵀV)⁺ block by block, of the blocks in `which`; zero for the others, and NaN where something is not finite. Says in the last number
+/// how many directions were left out.
+pub(super) fn scaled_blocks(
+    (d, factor): (&[f64], &[f64]),
+    (sizes, partners): (&[BlockSize], &[usize]),
+    which: impl Fn(usize) -> bool,
+    floor: f64,
+) -> (Vec<f64>, usize) {
+    let (mut out, mut lost) = (vec![0.0; d.len()], 0);
+    for (_, (own, partner, columns)) in places(sizes, partners).into_iter().enumerate().filter(|(b, _)| which(*b)) {
+        match scaled(&d[own.clone()], &factor[partner], columns, floor) {
+            Ok((values, left_out)) => {
+                out[own].copy_from_slice(&values);
+                lost += left_out;
+            }
+            // A run that has diverged is seen by its loss.
+            Err(_) => out[own].fill(f64::NAN),
+        }
+    }
+    (out, lost)
+}
+
+/// D (VᵀV)⁺ block by block, V as the model has it at the point; with `count`, iterations that lost directions are counted.
+///
+/// # Errors
+/// [`crate::Error::Unsupported`] for models without such a thing.
+pub(super) fn pseudo_inverse(t: &mut Tape, d: Blocks, point: Blocks, floor: f64, count: bool) -> Result<Blocks> {
+    let partners = t.partners().ok_or_else(no_gram)?;
+    let factor = t.whole(point);
+    let (sizes, out, raised) = (t.sizes(d).to_vec(), t.blocks("scaled"), t.raised());
+    let inputs = [Register::from(d), factor.into()];
+    t.on_host("pseudo-inverse", inputs, [Register::from(out), raised.into()], move |given, made| {
+        let (values, lost) = scaled_blocks((given[0], given[1]), (&sizes, &partners), |_| true, floor);
+        made[0].copy_from_slice(&values);
+        made[1][0] += f64::from(u8::from(count && lost > 0));
+        Ok(())
+    });
+    Ok(out)
+}

@@ -1,0 +1,161 @@
+//! Scaled gradient descent: U ← U − μ·∇f(U)(UᵀU + λI)⁻¹.
+
+use crate::error::Result;
+use crate::methods::card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
+use crate::methods::line::{self, StepRule};
+use crate::methods::named::{Named, at_least_zero};
+use crate::methods::pseudo_inverse::{no_gram, pseudo_inverse};
+use crate::methods::schedule::Schedule;
+use crate::methods::{Algorithm, Method};
+use crate::operators::Loss;
+use crate::tape::{Blocks, Tape};
+
+/// λ over ‖s·A*(y)‖ where the start is not spectral.
+pub(crate) const DAMPING: f64 = 1e-3;
+/// Step of preconditioned methods. Near the solution the error is multiplied by 1 − 2μ where the measurements are isometric; where
+/// they are so to within δ only, steps below 1/(1 + δ) are stable.
+pub(super) const PRECONDITIONED_STEP: f64 = 0.4;
+
+pub(super) const CARD: MethodCard = MethodCard {
+    word: "scaled-gd",
+    formula: "U <- U - step_size * grad f(U) (U'U + damping I)^-1; L with R'R, R with L'L",
+    parameters: &[
+        ("damping", "0 from a spectral start, else 1e-3 ||s A*(y)||"),
+        ("step_rule", "constant"),
+        ("step_decay", "1; l1: 0.95"),
+        ("polyak_scale", "1; l1: 0.5"),
+        ("optimal_loss", "0"),
+    ],
+    step_size: "0.4",
+    cost: "1 pass; damping > 0: nothing read back, damping 0: two factors and a gradient",
+    source: "Tong, Ma & Chi 2021, arXiv 2005.08898; damping > 0: Xu et al. 2023, arXiv 2302.01186",
+    make: |of| {
+        Ok(Method::new(ScaledGd {
+            damping: of.get("damping", "a number of at least 0")?,
+            step_rule: of.get("step_rule", "constant, armijo or exact")?,
+            schedule: Schedule::named(of)?,
+        }))
+    },
+};
+
+/// Scaled gradient descent: U ← U − μ·∇f(U)(UᵀU + λI)⁻¹, L with RᵀR and R with LᵀL (Tong, Ma & Chi, arXiv 2005.08898; λ > 0: Xu et
+/// al., arXiv 2302.01186).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ScaledGd {
+    damping: Option<f64>,
+    step_rule: Option<StepRule>,
+    schedule: Schedule,
+}
+
+impl ScaledGd {
+    /// λ, in units of ‖M‖. Default: 0 from a spectral start, else 1e-3·‖s·A*(y)‖. With 0 pseudo-inverses are taken on the host.
+    pub fn damping(mut self, damping: f64) -> Self {
+        self.damping = Some(damping);
+        self
+    }
+
+    /// How long steps are. Default: constant.
+    pub fn step_rule(mut self, rule: StepRule) -> Self {
+        self.step_rule = Some(rule);
+        self
+    }
+
+    /// q: the step of iteration t is qᵗ times that of the first. Default: 1, and 0.95 for the loss `l1`.
+    pub fn step_decay(mut self, decay: f64) -> Self {
+        self.schedule.decay = Some(decay);
+        self
+    }
+
+    /// The loss that Polyak's steps aim at; where it is known every step is one.
+    pub fn optimal_loss(mut self, loss: f64) -> Self {
+        self.schedule.optimal_loss = Some(loss);
+        self
+    }
+
+    /// Share of Polyak's step that is taken. Default: 1, and ½ where it sets a first step that decays.
+    pub fn polyak_scale(mut self, scale: f64) -> Self {
+        self.schedule.polyak_scale = Some(scale);
+        self
+    }
+
+    /// ∇f (VᵀV + λI)⁻¹
+    fn scaled(t: &mut Tape, g: Blocks, context: &Context) -> Result<Blocks> {
+        let u = t.iterate();
+        match context.undamped {
+            true => pseudo_inverse(t, g, u, context.floor, true),
+            false => {
+                let damping = t.parameter("damping");
+                t.precondition(g, u, damping).ok_or_else(no_gram)
+            }
+        }
+    }
+}
+
+impl Algorithm for ScaledGd {
+    fn card(&self) -> &'static MethodCard {
+        &CARD
+    }
+
+    fn set(&self) -> Named {
+        self.schedule.set(Named::default().with("damping", self.damping).with("step_rule", self.step_rule))
+    }
+
+    fn check(&self, loss: Loss) -> Result<()> {
+        at_least_zero("damping", self.damping, "0 is ScaledGD itself; leave it out for an automatic value")?;
+        line::require_square(self.step_rule, loss)?;
+        self.schedule.check()
+    }
+
+    fn step_size(&self) -> StepSize {
+        StepSize::Number(PRECONDITIONED_STEP)
+    }
+
+    fn step_rule(&self) -> StepRule {
+        self.step_rule.unwrap_or(StepRule::Constant)
+    }
+
+    fn start(&self, damping: Option<f64>) -> StartKind {
+        match damping.or(self.damping) {
+            Some(0.0) => StartKind::Spectral,
+            _ => StartKind::SmallRandom,
+        }
+    }
+
+    fn damping(&self) -> Option<Option<f64>> {
+        Some(self.damping)
+    }
+
+    fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
+        let mut all = self.schedule.numbers(trial);
+        all.push(("damping", trial.damping.unwrap_or(0.0)));
+        all
+    }
+
+    fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
+        let u = t.iterate();
+        match self.step_rule() {
+            StepRule::Constant => {
+                let (e, g) = t.gradient(u);
+                t.observe(e);
+                let d = Self::scaled(t, g, context)?;
+                self.schedule.descend(t, u, (e, g), d);
+            }
+            StepRule::Exact => {
+                let (e, g) = t.gradient(u);
+                t.observe(e);
+                let z = Self::scaled(t, g, context)?;
+                let d = t.combine([((-1.0).into(), z)]);
+                let step = line::exact(t, u, e, d)?;
+                t.combine_into(u, [(1.0.into(), u), (step.into(), d)]);
+            }
+            StepRule::Armijo => {
+                let direction = |t: &mut Tape, at: line::Kept| {
+                    let z = Self::scaled(t, at.gradient, context)?;
+                    Ok(t.combine([((-1.0).into(), z)]))
+                };
+                line::armijo(t, direction, |_, _| {})?;
+            }
+        }
+        Ok(())
+    }
+}

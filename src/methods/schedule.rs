@@ -1,0 +1,143 @@
+//! Steps that are constant, decay, or are Polyak's.
+
+use crate::error::{Error, Result};
+use crate::methods::TrialNumbers;
+use crate::methods::named::{Named, at_least_zero};
+use crate::operators::Loss;
+use crate::tape::{Blocks, Initial, Measured, Scalar, Tape, When, greatest, least, less, root, select};
+
+/// A step of Polyak over the size of the iterate, at most: near a saddle the gradient is small and the loss is not.
+const LONGEST: f64 = 0.5;
+/// q of the loss `l1`, whose subgradients do not become small.
+pub(super) const L1_DECAY: f64 = 0.95;
+
+/// When the step is Polyak's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Polyak {
+    Never,
+    /// In iteration 0, which sets the step that later ones go on from.
+    First,
+    /// In the last one of every so many iterations; the step of the others is their own.
+    Every(usize),
+}
+
+/// Parameters of methods whose steps follow a schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Schedule {
+    /// q: the step of iteration t is qᵗ times that of the first.
+    pub(super) decay: Option<f64>,
+    /// The loss that Polyak's step aims at.
+    pub(super) optimal_loss: Option<f64>,
+    /// Share of Polyak's step that is taken.
+    pub(super) polyak_scale: Option<f64>,
+    /// Every so many iterations the step is Polyak's.
+    pub(super) polyak_every: Option<usize>,
+}
+
+impl Schedule {
+    pub(super) fn named(of: &Named) -> Result<Self> {
+        Ok(Self {
+            decay: of.get("step_decay", "a number above 0, at most 1")?,
+            optimal_loss: of.get("optimal_loss", "a number of at least 0")?,
+            polyak_scale: of.get("polyak_scale", "a positive number")?,
+            polyak_every: of.get("polyak_every", "a whole number of at least 1")?,
+        })
+    }
+
+    pub(super) fn set(&self, named: Named) -> Named {
+        named
+            .with("step_decay", self.decay)
+            .with("polyak_scale", self.polyak_scale)
+            .with("optimal_loss", self.optimal_loss)
+            .with("polyak_every", self.polyak_every)
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        at_least_zero("optimal_loss", self.optimal_loss, "leave it out for 0")?;
+        if let Some(v) = self.polyak_scale.filter(|v| !(v.is_finite() && *v > 0.0)) {
+            return Err(Error::invalid("polyak_scale", v, "a positive finite number", "leave it out for 1"));
+        }
+        if let Some(v) = self.decay.filter(|v| !(*v > 0.0 && *v <= 1.0)) {
+            return Err(Error::invalid("step_decay", v, "above 0, at most 1", "leave it out for a step that stays"));
+        }
+        Ok(())
+    }
+
+    /// q, where it is not 1.
+    fn decay(&self, loss: Loss) -> Option<f64> {
+        let robust = (loss == Loss::L1 && self.optimal_loss.is_none()).then_some(L1_DECAY);
+        self.decay.or(robust).filter(|q| *q < 1.0)
+    }
+
+    /// Steps that decay need a first one of the right size, which is Polyak's where the loss is robust.
+    fn polyak(&self, loss: Loss) -> Polyak {
+        match (self.polyak_every, self.optimal_loss) {
+            (Some(every), _) => Polyak::Every(every),
+            // Where the optimal loss is known every step can be Polyak's.
+            (None, Some(_)) => Polyak::Every(1),
+            (None, None) if loss != Loss::Square && self.decay(loss).is_some() => Polyak::First,
+            (None, None) => Polyak::Never,
+        }
+    }
+
+    /// Whether all steps are the one that was set.
+    pub(super) fn is_constant(&self, loss: Loss) -> bool {
+        self.decay(loss).is_none() && self.polyak(loss) == Polyak::Never
+    }
+
+    /// Values of the parameters that [`Schedule::descend`] declares.
+    pub(super) fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
+        let scale = self.polyak_scale.unwrap_or(match self.polyak_every.or(self.optimal_loss.map(|_| 1)) {
+            // Outliers make a first step too long.
+            None if trial.robust => 0.5,
+            _ => 1.0,
+        });
+        vec![("optimal_loss", self.optimal_loss.unwrap_or(0.0) / trial.normalization), ("polyak_scale", scale)]
+    }
+
+    /// U ← U − step·D, D made of the gradient g at U, whose residual is e.
+    pub(super) fn descend(&self, t: &mut Tape, u: Blocks, (e, g): (Measured, Blocks), d: Blocks) {
+        let decay = self.decay(t.loss());
+        let step = match decay {
+            None => t.step(),
+            Some(_) => {
+                let initial = Initial::Parameter(t.step());
+                t.keep_scalar("pace", initial)
+            }
+        };
+        match self.polyak(t.loss()) {
+            Polyak::Never => t.combine_into(u, [(1.0.into(), u), (-step, d)]),
+            Polyak::First => {
+                t.when(When::First, |t| {
+                    let found = polyak(t, u, (e, g), d);
+                    t.set(step, found);
+                });
+                t.combine_into(u, [(1.0.into(), u), (-step, d)]);
+            }
+            Polyak::Every(every) => {
+                let turn = When::Every { period: every, phase: every - 1 };
+                t.when(turn, |t| {
+                    let found = polyak(t, u, (e, g), d);
+                    t.combine_into(u, [(1.0.into(), u), (-found, d)]);
+                });
+                if let Some(others) = turn.otherwise().filter(|_| every > 1) {
+                    t.when(others, |t| t.combine_into(u, [(1.0.into(), u), (-step, d)]));
+                }
+            }
+        }
+        if let Some(q) = decay {
+            t.set(step, step * q);
+        }
+    }
+}
+
+/// polyak_scale·(c·E − optimal)/⟨g, D⟩, the step of Polyak (1969); 0 where nothing is left to descend, and never more than ½‖U‖/‖D‖.
+fn polyak(t: &mut Tape, u: Blocks, (e, g): (Measured, Blocks), d: Blocks) -> Scalar {
+    let (optimal, scale) = (t.parameter("optimal_loss"), t.parameter("polyak_scale"));
+    let whole = t.whole(u);
+    let energy = t.energy(e);
+    let (descent, length, size) = (t.dot(g, d), t.dot(d, d), t.dot(whole, whole));
+    let above = greatest(energy * t.share() - optimal, 0.0);
+    let step = select(less(0.0, descent), above * scale / descent, 0.0);
+    t.formula(least(step, root(size / length) * LONGEST))
+}

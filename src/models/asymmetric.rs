@@ -1,0 +1,128 @@
+//! The model asymmetric: M = L Rᵀ, the iterate a pair (L, R).
+//!
+//! On a symmetric domain ⟨Aᵢ, L Rᵀ⟩ is that of the symmetric part of L Rᵀ, and with G = A*(r), which is symmetric, the gradients are
+//! G R and G L. From a small start the antisymmetric part stays small.
+
+use std::path::Path;
+
+use super::{Backprojection, FactorModel, Model, ModelCard, given, start, unsigned};
+use crate::error::{Error, Result};
+use crate::io::read_pair;
+use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
+use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Matrix, Measured, Minibatches, Recorded, Tape, Values};
+
+pub(super) const CARD: ModelCard = ModelCard {
+    word: "asymmetric",
+    formula: "M = L Rᵀ, (L, R)",
+    summary: "Any matrices, square or not, through two factors.",
+    symmetric: false,
+    truth: "a pair (L, R)",
+    make: |signature| unsigned("asymmetric", signature, Model::asymmetric()),
+};
+
+pub(super) struct Asymmetric;
+
+impl FactorModel for Asymmetric {
+    fn word(&self) -> &'static str {
+        CARD.word
+    }
+
+    fn check(&self, _domain: &Domain) -> Result<()> {
+        Ok(())
+    }
+
+    fn factors(&self) -> usize {
+        2
+    }
+
+    fn product<'a>(&self, blocks: &[MatrixView<'a>]) -> Result<Product<'a>> {
+        match blocks {
+            [left, right] => Product::pair(*left, *right),
+            other => {
+                let found = format!("{} factors", other.len());
+                Err(Error::invalid("factors", found, "a pair", "give L and R of the iterate"))
+            }
+        }
+    }
+
+    fn degrees_of_freedom(&self, domain: &Domain, rank: usize) -> usize {
+        let r = rank.min(domain.rows()).min(domain.columns());
+        r * (domain.rows() + domain.columns() - r)
+    }
+
+    fn spectral_start(&self, p: &dyn Backprojection, search_rank: usize, skip: usize) -> Result<Factors> {
+        start::from_singular_vectors(p, search_rank, skip)
+    }
+
+    /// On a symmetric domain a positive semidefinite one: of others measurements see the symmetric part alone.
+    fn truth(&self, domain: &Domain, rank: Option<usize>) -> Result<synthetic::Builder> {
+        let builder = match domain.is_symmetric() {
+            true => synthetic::psd(domain.rows()),
+            false => synthetic::asymmetric(domain.rows(), domain.columns()),
+        };
+        Ok(builder.rank(given(rank)?))
+    }
+
+    fn read_truth(&self, path: &Path, domain: &Domain) -> Result<Vec<Truth>> {
+        let (n1, n2) = (domain.rows(), domain.columns());
+        let (left, right) = read_pair(path, n1, n2, "truth")?;
+        let rank = left.columns;
+        let pairs = left.values.chunks(n1 * rank).zip(right.values.chunks(n2 * rank));
+        pairs.map(|(l, r)| Truth::from_pair(n1, n2, rank, l.to_vec(), r.to_vec())).collect()
+    }
+}
+
+impl Recorded for Asymmetric {
+    fn blocks(&self, domain: &Domain, search_rank: usize) -> Vec<BlockSize> {
+        vec![BlockSize::new(domain.rows(), search_rank), BlockSize::new(domain.columns(), search_rank)]
+    }
+
+    fn share(&self) -> f64 {
+        1.0
+    }
+
+    fn gradient(
+        &self,
+        t: &mut Tape,
+        u: Blocks,
+        applied: Option<Blocks>,
+        group: Option<Minibatches>,
+    ) -> (Measured, Blocks) {
+        let applied = applied.unwrap_or(u);
+        let (e, g, target) = (t.measured("residual"), t.blocks("gradient"), t.target());
+        let values = Values::Measure { left: u.block(0), right: u.block(1), minus: Some(target), out: e };
+        let adjoint = Adjoint {
+            left: Some((applied.block(1), g.block(0))),
+            right: Some((applied.block(0), g.block(1))),
+            influence: true,
+        };
+        t.pass(vec![Lane { values, adjoint: Some(adjoint) }], group);
+        (e, g)
+    }
+
+    /// b = A(L Eᵀ) + A(D Rᵀ), a = A(D Eᵀ) for the direction (D, E).
+    fn along(&self, t: &mut Tape, u: Blocks, d: Blocks) -> Option<(Measured, Measured)> {
+        let (first, second, a) =
+            (t.measured("linear"), t.measured("linear in the left factor"), t.measured("quadratic"));
+        let lane = |left: Matrix, right: Matrix, out: Measured| Lane {
+            values: Values::Measure { left, right, minus: None, out },
+            adjoint: None,
+        };
+        let lanes = vec![
+            lane(u.block(0), d.block(1), first),
+            lane(d.block(0), u.block(1), second),
+            lane(d.block(0), d.block(1), a),
+        ];
+        t.pass(lanes, None);
+        t.measured_combine(first, [(1.0.into(), first), (1.0.into(), second)]);
+        Some((first, a))
+    }
+
+    fn takes_roots(&self) -> bool {
+        true
+    }
+
+    fn partners(&self) -> Option<Vec<usize>> {
+        Some(vec![1, 0])
+    }
+}

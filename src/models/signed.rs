@@ -1,0 +1,170 @@
+//! The model signed: M = X S Xᵀ with S = diag(±1), the iterate U S Uᵀ for a given signature.
+
+use std::path::Path;
+
+use super::{Backprojection, FactorModel, Model, ModelCard, psd, require_symmetric, start, symmetric_freedom};
+use crate::error::{Error, Result};
+use crate::io::read_signed_factor;
+use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
+use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Measured, Minibatches, Recorded, Tape, Terms, Values};
+
+pub(super) const CARD: ModelCard = ModelCard {
+    word: "signed",
+    formula: "M = X S Xᵀ, U S Uᵀ with S = diag(±1)",
+    summary: "Symmetric matrices with eigenvalues of both signs, whose numbers p,q are given.",
+    symmetric: true,
+    truth: "(X, (p, q))",
+    make: |signature| match signature {
+        Some((positive, negative)) => Ok(Model::signed(positive, negative)),
+        None => {
+            let fix = "give p,q, at least the numbers of positive and negative eigenvalues that you expect";
+            Err(Error::invalid("signature", "nothing", "p,q for the model signed", fix))
+        }
+    },
+};
+
+pub(super) struct Signed {
+    pub(super) positive: usize,
+    pub(super) negative: usize,
+}
+
+impl FactorModel for Signed {
+    fn word(&self) -> &'static str {
+        CARD.word
+    }
+
+    fn signature(&self) -> Option<(usize, usize)> {
+        Some((self.positive, self.negative))
+    }
+
+    fn check(&self, domain: &Domain) -> Result<()> {
+        if self.positive.checked_add(self.negative).is_none_or(|k| k == 0) {
+            let found = format!("{},{}", self.positive, self.negative);
+            return Err(Error::invalid("signature", found, "p,q with p + q at least 1", "for example 3,2"));
+        }
+        require_symmetric(CARD.word, domain)
+    }
+
+    fn factors(&self) -> usize {
+        1
+    }
+
+    fn product<'a>(&self, blocks: &[MatrixView<'a>]) -> Result<Product<'a>> {
+        Ok(Product::signed(psd::one(blocks)?, self.positive))
+    }
+
+    fn degrees_of_freedom(&self, domain: &Domain, rank: usize) -> usize {
+        symmetric_freedom(domain, rank)
+    }
+
+    /// From the p largest and the q smallest eigenvalues; `skip` means nothing here.
+    fn spectral_start(&self, p: &dyn Backprojection, _search_rank: usize, _skip: usize) -> Result<Factors> {
+        start::from_both_ends(p, (self.positive, self.negative))
+    }
+
+    fn truth(&self, domain: &Domain, rank: Option<usize>) -> Result<synthetic::Builder> {
+        self.check(domain)?;
+        let (p, q) = (self.positive, self.negative);
+        if let Some(rank) = rank.filter(|rank| p.checked_add(q) != Some(*rank)) {
+            let fix = "leave the rank out: the signature has it";
+            return Err(Error::invalid("rank", rank, format!("p + q of the signature {p},{q}"), fix));
+        }
+        Ok(synthetic::signed(domain.rows(), (p, q)))
+    }
+
+    fn read_truth(&self, path: &Path, domain: &Domain) -> Result<Vec<Truth>> {
+        let (n, (factor, signature)) = (domain.rows(), read_signed_factor(path, domain.rows(), "truth")?);
+        let truths = factor.values.chunks(n * factor.columns);
+        truths.map(|x| Truth::from_signed_factor(n, signature, x.to_vec())).collect()
+    }
+}
+
+impl Recorded for Signed {
+    fn blocks(&self, domain: &Domain, search_rank: usize) -> Vec<BlockSize> {
+        vec![BlockSize::new(domain.rows(), search_rank)]
+    }
+
+    fn share(&self) -> f64 {
+        0.5
+    }
+
+    fn gradient(
+        &self,
+        t: &mut Tape,
+        u: Blocks,
+        applied: Option<Blocks>,
+        group: Option<Minibatches>,
+    ) -> (Measured, Blocks) {
+        gradient(t, u, applied, group, Some(self.positive))
+    }
+
+    fn along(&self, t: &mut Tape, u: Blocks, d: Blocks) -> Option<(Measured, Measured)> {
+        Some(along(t, u, d, Some(self.positive)))
+    }
+
+    fn takes_roots(&self) -> bool {
+        false
+    }
+
+    fn partners(&self) -> Option<Vec<usize>> {
+        Some(vec![0])
+    }
+}
+
+/// (Σ cⱼxⱼ)·S, or without signs.
+fn with_signs<const N: usize>(t: &mut Tape, terms: Terms<N>, positive: Option<usize>) -> Blocks {
+    match positive {
+        Some(positive) => t.signed(terms, positive),
+        None => t.combine(terms),
+    }
+}
+
+/// e and G·U S at U, or with U = U₀ + V around a centre: the symmetric part of (2U₀ + V)S Vᵀ is U S Uᵀ − U₀ S U₀ᵀ, so that with
+/// the target y − A(U₀ S U₀ᵀ) rounding errors are in proportion to V.
+pub(super) fn gradient(
+    t: &mut Tape,
+    u: Blocks,
+    applied: Option<Blocks>,
+    group: Option<Minibatches>,
+    positive: Option<usize>,
+) -> (Measured, Blocks) {
+    let (left, own) = match (t.centre(), positive) {
+        (None, None) => (u, u),
+        (None, Some(_)) => {
+            let signed = with_signs(t, [(1.0.into(), u)], positive);
+            (signed, signed)
+        }
+        (Some(centre), None) => {
+            let left = t.combine([(2.0.into(), centre), (1.0.into(), u)]);
+            (left, t.whole(u))
+        }
+        (Some(centre), Some(_)) => {
+            let left = with_signs(t, [(2.0.into(), centre), (1.0.into(), u)], positive);
+            (left, with_signs(t, [(1.0.into(), centre), (1.0.into(), u)], positive))
+        }
+    };
+    let applied = match (applied, positive) {
+        (None, _) => own,
+        (Some(applied), None) => applied,
+        (Some(applied), Some(_)) => with_signs(t, [(1.0.into(), applied)], positive),
+    };
+    let (e, g, target) = (t.measured("residual"), t.blocks("gradient"), t.target());
+    let values = Values::Measure { left: left.block(0), right: u.block(0), minus: Some(target), out: e };
+    let adjoint = Adjoint { left: Some((applied.block(0), g.block(0))), right: None, influence: true };
+    t.pass(vec![Lane { values, adjoint: Some(adjoint) }], group);
+    (e, g)
+}
+
+/// b = A(2D S Uᵀ), a = A(D S Dᵀ): the Aᵢ see symmetric parts only.
+pub(super) fn along(t: &mut Tape, u: Blocks, d: Blocks, positive: Option<usize>) -> (Measured, Measured) {
+    let u = t.whole(u);
+    let twice = with_signs(t, [(2.0.into(), d)], positive);
+    let once = if positive.is_some() { with_signs(t, [(1.0.into(), d)], positive) } else { d };
+    let (b, a) = (t.measured("linear"), t.measured("quadratic"));
+    let lane = |left: Blocks, right: Blocks, out: Measured| Lane {
+        values: Values::Measure { left: left.block(0), right: right.block(0), minus: None, out },
+        adjoint: None,
+    };
+    t.pass(vec![lane(twice, u, b), lane(once, d, a)], None);
+    (b, a)
+}

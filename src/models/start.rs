@@ -1,0 +1,114 @@
+//! Starts from the leading vectors of P = s·A*(w∘y).
+
+use crate::error::{Error, Result};
+use crate::linalg::{symmetric_eigen, view};
+use crate::problem::{Domain, Factors};
+
+/// Leading eigenpairs of a symmetric matrix, largest eigenvalue first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Eigenpairs {
+    pub values: Vec<f64>,
+    /// n×values.len(), row-major, columns orthonormal.
+    pub vectors: Vec<f64>,
+}
+
+/// Leading singular triplets, largest value first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Triplets {
+    pub values: Vec<f64>,
+    /// n1×values.len(), row-major.
+    pub left: Vec<f64>,
+    /// n2×values.len(), row-major.
+    pub right: Vec<f64>,
+}
+
+/// P = s·A*(w∘y), asked for its leading vectors: what the first iterations see of a problem.
+pub trait Backprojection {
+    /// That of the operator.
+    fn domain(&self) -> Domain;
+
+    /// Eigenpairs of P on a symmetric domain: all, or at least the `wanted` largest in modulus.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where P is not finite.
+    fn eigenpairs(&self, wanted: usize) -> Result<Eigenpairs>;
+
+    /// At least the `wanted` leading singular triplets of P.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where P is not finite.
+    fn triplets(&self, wanted: usize) -> Result<Triplets>;
+
+    /// VᵀP′V for n×k vectors V, k×k row-major, where P comes of transformed observations, which have lost their scale, and P′ of
+    /// those that were given. `None` where P is P′.
+    ///
+    /// # Errors
+    /// Those of the factors that carry V.
+    fn lengths(&self, vectors: &[f64], columns: usize) -> Result<Option<Vec<f64>>>;
+}
+
+/// How many vectors there are to be.
+fn wanted(domain: Domain, k: usize, skip: usize) -> Result<usize> {
+    let (wanted, n) = (k.saturating_add(skip), domain.rows().min(domain.columns()));
+    if k == 0 || wanted > n {
+        let found = format!("{k} columns after {skip}");
+        return Err(Error::invalid("init", found, format!("1 to n = {n} together"), "lower search_rank"));
+    }
+    Ok(wanted)
+}
+
+/// U₀ = V √Λ of the k largest eigenvalues after the first `skip`; those below zero count as zero.
+pub(super) fn from_eigenvectors(p: &dyn Backprojection, k: usize, skip: usize) -> Result<Factors> {
+    let (n, wanted) = (p.domain().rows(), wanted(p.domain(), k, skip)?);
+    let Eigenpairs { values, vectors } = p.eigenpairs(wanted)?;
+    let vectors: Vec<f64> = vectors.chunks(values.len()).flat_map(|row| &row[skip..wanted]).copied().collect();
+    let start = match p.lengths(&vectors, k)? {
+        None => {
+            let scale: Vec<f64> = values[skip..wanted].iter().map(|v| v.max(0.0).sqrt()).collect();
+            vectors.chunks(k).flat_map(|row| row.iter().zip(&scale).map(|(v, s)| v * s)).collect()
+        }
+        Some(small) => {
+            let (values, w) = symmetric_eigen(k, &small)?;
+            let turned = view(n, k, &vectors) * view(k, k, &w);
+            (0..n * k).map(|at| turned[(at / k, at % k)] * values[at % k].max(0.0).sqrt()).collect()
+        }
+    };
+    Factors::single(1, n, k, nonzero(start)?)
+}
+
+/// U₀ of U S Uᵀ from the p largest and the q smallest eigenvalues, in this order.
+pub(super) fn from_both_ends(matrix: &dyn Backprojection, (p, q): (usize, usize)) -> Result<Factors> {
+    let n = matrix.domain().rows();
+    if p + q > n {
+        let allowed = format!("at most n = {n}");
+        return Err(Error::invalid("init", format!("{} columns", p + q), allowed, "lower signature"));
+    }
+    let Eigenpairs { values, vectors } = matrix.eigenpairs(p + q)?;
+    let count = values.len();
+    let columns: Vec<(usize, f64)> = (0..p)
+        .map(|j| (j, values[j].max(0.0).sqrt()))
+        .chain((0..q).map(|j| (count - 1 - j, (-values[count - 1 - j]).max(0.0).sqrt())))
+        .collect();
+    let start = vectors.chunks(count).flat_map(|row| columns.iter().map(|(j, scale)| row[*j] * scale)).collect();
+    Factors::single(1, n, p + q, nonzero(start)?)
+}
+
+/// L₀ = A √Σ and R₀ = B √Σ of the k largest singular values after the first `skip`.
+pub(super) fn from_singular_vectors(p: &dyn Backprojection, k: usize, skip: usize) -> Result<Factors> {
+    let wanted = wanted(p.domain(), k, skip)?;
+    let triplets = p.triplets(wanted)?;
+    let part = |vectors: &[f64]| -> Vec<f64> {
+        let rows = vectors.chunks(triplets.values.len());
+        rows.flat_map(|row| (skip..wanted).map(|j| row[j] * triplets.values[j].sqrt())).collect()
+    };
+    let (left, right) = (part(&triplets.left), part(&triplets.right));
+    Factors::pair(1, p.domain(), k, nonzero(left)?, right)
+}
+
+fn nonzero(start: Vec<f64>) -> Result<Vec<f64>> {
+    if start.iter().any(|v| *v != 0.0) {
+        return Ok(start);
+    }
+    let found = "a start of zeros: s·A*(y) has nothing to start from there";
+    Err(Error::invalid("init", found, "observations with a positive part", "start from random factors"))
+}

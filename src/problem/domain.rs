@@ -1,0 +1,64 @@
+//! The space of matrices that measurements are taken of.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The matrices that an operator measures: their size, and whether they are symmetric.
+///
+/// It says nothing of how a matrix is factorised: that is the business of a [model](crate::models).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Domain {
+    rows: usize,
+    columns: usize,
+    symmetric: bool,
+}
+
+impl Domain {
+    /// Symmetric n×n matrices.
+    pub fn symmetric(n: usize) -> Self {
+        Self { rows: n, columns: n, symmetric: true }
+    }
+
+    /// All n1×n2 matrices, square or not.
+    pub fn rectangular(n1: usize, n2: usize) -> Self {
+        Self { rows: n1, columns: n2, symmetric: false }
+    }
+
+    /// n1, or n for symmetric matrices.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// n2, or n for symmetric matrices.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Whether the matrices, and with them the Aᵢ, are symmetric.
+    pub fn is_symmetric(&self) -> bool {
+        self.symmetric
+    }
+
+    /// Dimension of the space: n(n+1)/2 or n1·n2. Also the length of a stored row of a dense operator.
+    pub fn dimension(&self) -> usize {
+        if self.symmetric { self.rows * (self.rows + 1) / 2 } else { self.rows * self.columns }
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        // 2³¹ keeps every packed index and byte count far inside 64 bits, and rows·columns inside usize.
+        const LARGEST: usize = 1 << 31;
+        for (name, size) in [("rows", self.rows), ("columns", self.columns)] {
+            if size == 0 || size > LARGEST {
+                return Err(Error::invalid(name, size, "1 to 2³¹", "give the size of the unknown matrix"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Domain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.rows, self.columns)
+    }
+}

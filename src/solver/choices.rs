@@ -1,0 +1,175 @@
+//! The choices of a plan, one function each: what was asked for, or what is chosen in its place, and why.
+
+use crate::error::{Error, Result};
+use crate::methods::{DAMPING, StartKind, StepSize};
+use crate::models::{DEFAULT_SEARCH_RANK, Model};
+use crate::problem::{Domain, Factors};
+use crate::solver::init::{Init, Preprocess};
+use crate::solver::measured::Measured;
+use crate::solver::problem::Problem;
+use crate::solver::settings::{Settings, Trial};
+use crate::solver::starts;
+use crate::text::readable;
+
+/// α over √‖s·A*(y)‖ where α is automatic.
+const AUTOMATIC_SCALE: f64 = 1e-6;
+/// The start of methods that do not get away from one near zero, or not within reason.
+static SPECTRAL: Init = Init::Spectral { skip: 0, preprocess: Preprocess::None };
+
+/// A value, and the sentence that says why it is so where nobody asked for it.
+pub(super) struct Choice<T> {
+    pub value: T,
+    pub reason: Option<String>,
+}
+
+/// The model; settings that belong to another one are refused.
+pub(super) fn model(domain: &Domain, settings: &Settings) -> Result<Model> {
+    let model = settings.model_of(domain);
+    model.check(domain)?;
+    if let Some(ratio) = settings.init_scale_ratio.filter(|_| !model.has_init_scale_ratio()) {
+        let allowed = format!("nothing for the model {}, which has one factor", model.word());
+        return Err(Error::invalid("init_scale_ratio", ratio, allowed, "say model asymmetric, or leave it out"));
+    }
+    Ok(model)
+}
+
+/// The trials that were asked for; without any, one for each observation vector.
+pub(super) fn wanted_trials(problem: &Problem, settings: &Settings) -> Vec<Trial> {
+    match settings.trials.is_empty() {
+        true => (0..problem.instances()).map(|j| Trial::default().instance(j)).collect(),
+        false => settings.trials.clone(),
+    }
+}
+
+/// The start of every trial, where it is given.
+pub(super) fn given_start(of: (&Model, &Domain), settings: &Settings, batch: usize) -> Result<Option<Factors>> {
+    match &settings.init {
+        Init::Given(factors) => Ok(Some(starts::check_given(factors, of, batch, settings)?)),
+        _ => Ok(None),
+    }
+}
+
+/// k of every trial: of the given start, as asked, of the model, or min(n, 20).
+pub(super) fn search_ranks(
+    (model, domain): (&Model, &Domain),
+    settings: &Settings,
+    wanted: &[Trial],
+    given: Option<&Factors>,
+) -> Result<Choice<Vec<usize>>> {
+    let (automatic, prescribed) = (model.default_search_rank(domain), model.search_rank());
+    let of = |trial: &Trial| match given {
+        Some(factors) => factors.search_rank(),
+        None => trial.search_rank.or(settings.search_rank).unwrap_or(automatic),
+    };
+    let value: Vec<usize> = wanted.iter().map(of).collect();
+    if let Some((k, found)) = prescribed.and_then(|k| Some((k, value.iter().find(|found| **found != k)?))) {
+        let (allowed, fix) = (format!("p + q = {k} of the signature"), "leave search_rank out: the signature has it");
+        return Err(Error::invalid("search_rank", found, allowed, fix));
+    }
+    let asked = given.is_some() || settings.search_rank.is_some() || prescribed.is_some();
+    let chosen = !asked && wanted.iter().any(|trial| trial.search_rank.is_none());
+    let reason = chosen.then(|| format!("search_rank {automatic}: chosen as min(n, {DEFAULT_SEARCH_RANK})"));
+    Ok(Choice { value, reason })
+}
+
+/// Where trials start: as asked, or what suits the method.
+pub(super) fn init(settings: &Settings) -> Choice<&Init> {
+    let automatic = matches!(settings.init, Init::Automatic { .. });
+    if !(automatic && prefers_spectral(settings)) {
+        return Choice { value: &settings.init, reason: None };
+    }
+    let reason = "init spectral: chosen for the method, from the leading eigenvectors of s·A*(y)".to_owned();
+    Choice { value: &SPECTRAL, reason: Some(reason) }
+}
+
+/// Whether the method starts from a spectrum unless it is told otherwise.
+fn prefers_spectral(settings: &Settings) -> bool {
+    let of = |damping: Option<f64>| settings.method.start(damping) == StartKind::Spectral;
+    of(None) || settings.trials.iter().any(|trial| of(trial.damping))
+}
+
+/// μ of every trial: as asked, 1 of methods that search from there, 0.4 of preconditioned ones, else 1/(4 ‖s·A*(y)‖).
+pub(super) fn step_sizes(
+    settings: &Settings,
+    wanted: &[Trial],
+    measured: &mut Measured<'_>,
+) -> Result<Choice<Vec<f64>>> {
+    let mut chosen = Vec::new();
+    let mut of = |(t, trial): (usize, &Trial)| {
+        if let Some(step) = trial.step_size.or(settings.step_size) {
+            return Ok(step);
+        }
+        let step = match settings.method.step_size() {
+            StepSize::Number(step) => step,
+            StepSize::Found => 1.0,
+            StepSize::FromNorm => 0.25 / measured.norm(t, "step_size")?,
+        };
+        chosen.push(step);
+        Ok(step)
+    };
+    let value = wanted.iter().enumerate().map(&mut of).collect::<Result<_>>()?;
+    let reason = span(&chosen).and_then(|steps| match settings.method.step_size() {
+        StepSize::Number(_) => {
+            Some(format!("step_size {steps}: chosen for {}, whose steps have no unit", settings.method.word()))
+        }
+        StepSize::Found => None,
+        StepSize::FromNorm => Some(format!("step_size {steps}: chosen as 1/(4 ‖s·A*(y)‖)")),
+    });
+    Ok(Choice { value, reason })
+}
+
+/// λ of every trial of `scaled-gd`: as asked, 0 from a spectral start, else 1e-3 ‖s·A*(y)‖.
+pub(super) fn dampings(
+    settings: &Settings,
+    wanted: &[Trial],
+    init: &Init,
+    measured: &mut Measured<'_>,
+) -> Result<Vec<Option<f64>>> {
+    let mut of = |(t, trial): (usize, &Trial)| {
+        let Some(of_method) = settings.method.damping() else { return Ok(None) };
+        match (trial.damping.or(of_method), init) {
+            (Some(damping), _) => Ok(Some(damping)),
+            (None, Init::Spectral { .. }) => Ok(Some(0.0)),
+            (None, _) => Ok(Some(DAMPING * measured.norm(t, "damping")?)),
+        }
+    };
+    wanted.iter().enumerate().map(&mut of).collect()
+}
+
+/// α of every trial that starts at random: as asked, or 1e-6 √‖s·A*(y)‖.
+pub(super) fn init_scales(
+    wanted: &[Trial],
+    init: &Init,
+    measured: &mut Measured<'_>,
+) -> Result<Choice<Vec<Option<f64>>>> {
+    let mut chosen = Vec::new();
+    let mut of = |(t, trial): (usize, &Trial)| match (init, trial.init_scale) {
+        (Init::Given(_) | Init::Spectral { .. }, _) => Ok(None),
+        (_, Some(scale)) => Ok(Some(scale)),
+        (Init::SmallRandom { scale, .. }, None) => Ok(Some(*scale)),
+        (Init::Automatic { .. }, None) => {
+            let scale = AUTOMATIC_SCALE * measured.norm(t, "init_scale")?.sqrt();
+            chosen.push(scale);
+            Ok(Some(scale))
+        }
+    };
+    let value = wanted.iter().enumerate().map(&mut of).collect::<Result<_>>()?;
+    let reason = span(&chosen).map(|scales| format!("init_scale {scales}: chosen as {AUTOMATIC_SCALE:e} √‖s·A*(y)‖"));
+    Ok(Choice { value, reason })
+}
+
+/// The seed of a trial that starts at random.
+pub(super) fn seed(trial: &Trial, init: &Init) -> Option<u64> {
+    match init {
+        Init::Given(_) | Init::Spectral { .. } => None,
+        Init::SmallRandom { seed, .. } | Init::Automatic { seed } => Some(trial.seed.unwrap_or(*seed)),
+    }
+}
+
+/// The values that were chosen, as one number or from the least to the largest; nothing where none was.
+fn span(chosen: &[f64]) -> Option<String> {
+    let low = chosen.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = chosen.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let text = if low == high { readable(low) } else { format!("{} to {}", readable(low), readable(high)) };
+    (!chosen.is_empty()).then_some(text)
+}

@@ -1,0 +1,115 @@
+//! Which measurements each trial uses, which of them are held out, and what they tell of the scale of M.
+
+use std::sync::Arc;
+
+use crate::diagnostics::Spectrum;
+use crate::error::{Error, Result};
+use crate::models::Model;
+use crate::solver::holdout::share_of;
+use crate::solver::problem::Problem;
+use crate::solver::settings::{Settings, Trial};
+use crate::solver::spectra::Spectra;
+
+/// The measurements of all trials.
+pub(super) struct Measured<'a> {
+    problem: &'a Problem,
+    /// By trial.
+    pub used: Vec<Used>,
+    /// (batch, m): 1 for training measurements, else 0.
+    pub weights: Vec<f64>,
+    spectra: Spectra<'a>,
+}
+
+/// The measurements of one trial.
+pub(super) struct Used {
+    pub instance: usize,
+    /// The first so many,
+    pub rows: usize,
+    /// without these, ascending.
+    pub held_out: Vec<usize>,
+    /// s of those that are left.
+    pub normalization: f64,
+}
+
+impl<'a> Measured<'a> {
+    /// Finds the measurements of every trial.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for observations or rows that there are not, and where none would be left for training.
+    pub(super) fn new(problem: &'a Problem, settings: &Settings, wanted: &[Trial]) -> Result<Self> {
+        let m = problem.operator().measurements();
+        let mut weights = vec![0.0; wanted.len() * m];
+        let mut used = Vec::with_capacity(wanted.len());
+        for (trial, row) in wanted.iter().zip(weights.chunks_mut(m)) {
+            let of = Used::of(problem, settings, trial)?;
+            row[..of.rows].fill(1.0);
+            of.held_out.iter().for_each(|&i| row[i] = 0.0);
+            used.push(of);
+        }
+        Ok(Self { problem, used, weights, spectra: Spectra::new(problem) })
+    }
+
+    /// ‖s·A*(y)‖ of a trial, from which the setting `name` is chosen.
+    pub(super) fn norm(&mut self, trial: usize, name: &str) -> Result<f64> {
+        let (used, m) = (&self.used[trial], self.problem.operator().measurements());
+        let weights = &self.weights[trial * m..(trial + 1) * m];
+        self.spectra.norm((used.instance, used.rows), weights, used.normalization, name)
+    }
+
+    /// The spectrum of P of each trial that is diagnosed.
+    pub(super) fn diagnosed(&mut self, settings: &Settings, model: &Model) -> Result<Vec<Option<Arc<Spectrum>>>> {
+        let operator = self.problem.operator();
+        let m = operator.measurements();
+        let mut all = Vec::with_capacity(self.used.len());
+        for (used, weights) in self.used.iter().zip(self.weights.chunks(m)) {
+            let diagnosed = settings.diagnose && model.has_phases() && self.problem.truth(used.instance).is_some();
+            let mut spectrum = || self.spectra.get((used.instance, used.rows), weights, used.normalization);
+            all.push(if diagnosed { Some(spectrum()?) } else { None });
+        }
+        Ok(all)
+    }
+
+    /// The observations of all trials, (batch, m).
+    pub(super) fn target(&self) -> Vec<f64> {
+        let of = |used: &Used| self.problem.observations(used.instance).unwrap_or_default();
+        self.used.iter().flat_map(of).copied().collect()
+    }
+}
+
+impl Used {
+    fn of(problem: &Problem, settings: &Settings, trial: &Trial) -> Result<Self> {
+        let (instance, m) = (trial.instance.unwrap_or(0), problem.operator().measurements());
+        if instance >= problem.instances() {
+            let allowed = format!("0 to {}", problem.instances() - 1);
+            return Err(Error::invalid("instance", instance, allowed, "the problem has no such observation vector"));
+        }
+        let rows = trial.rows.unwrap_or(m);
+        if rows == 0 || rows > m {
+            return Err(Error::invalid("rows", rows, format!("1 to m = {m}"), "a trial uses the first rows"));
+        }
+        let held_out = match (&settings.held_out, settings.holdout) {
+            (Some(list), _) => listed(list, rows, m)?,
+            (None, Some(holdout)) => share_of(holdout, rows)?,
+            (None, None) => Vec::new(),
+        };
+        let training = rows - held_out.len();
+        let normalization = problem.operator().normalization() * m as f64 / training as f64;
+        Ok(Self { instance, rows, held_out, normalization })
+    }
+}
+
+/// The measurements of a list that are among the first `rows`, ascending.
+fn listed(list: &[usize], rows: usize, m: usize) -> Result<Vec<usize>> {
+    if let Some(beyond) = list.iter().find(|i| **i >= m) {
+        let allowed = format!("measurements 0 to {}", m - 1);
+        return Err(Error::invalid("holdout", format!("measurement {beyond}"), allowed, "they are counted from 0"));
+    }
+    let mut held: Vec<usize> = list.iter().copied().filter(|i| *i < rows).collect();
+    held.sort_unstable();
+    held.dedup();
+    if held.len() >= rows {
+        let fix = "leave some for training";
+        return Err(Error::invalid("holdout", format!("all {rows} measurements"), "fewer than all of them", fix));
+    }
+    Ok(held)
+}

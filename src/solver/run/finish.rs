@@ -1,0 +1,74 @@
+//! From a run that has ended to its solution.
+
+use crate::error::Result;
+use crate::solver::checkpoint::Checkpoint;
+use crate::solver::memory::memory;
+use crate::solver::plan::Task;
+use crate::solver::run::Run;
+use crate::solver::solution::{Solution, Status, Timing, TraceRow, TrialSolution};
+
+impl Run<'_> {
+    /// The solution: what every trial kept, what is to be said of it, and how long it took.
+    pub(super) fn finish(mut self) -> Result<Solution> {
+        let timing = self.timing();
+        let watches = std::mem::take(&mut self.watches);
+        let mut trials = watches.into_iter().map(|watch| watch.finish()).collect::<Result<Vec<_>>>()?;
+        name_phases(&mut self.trace, &trials);
+        self.add_remarks(&mut trials)?;
+        Ok(Solution {
+            trials,
+            trace: self.trace,
+            timing,
+            memory: memory(self.task, self.loaded.info()),
+            engine: self.loaded.info().clone(),
+            notices: self.notices,
+            fault: self.recovery.fault,
+            resumed_at: self.from.map(Checkpoint::iteration),
+        })
+    }
+
+    fn timing(&self) -> Timing {
+        Timing {
+            setup: self.setup_seconds,
+            solve: self.clock.seconds(),
+            seconds_per_iteration: self.clock.seconds_per_iteration(self.iteration),
+            operator_bytes_per_iteration: self.loaded.info().operator_bytes_per_iteration,
+            f64_passes: self.loaded.f64_passes(),
+        }
+    }
+
+    /// Gives each trial the first remark that there is cause for.
+    fn add_remarks(&mut self, trials: &mut [TrialSolution]) -> Result<()> {
+        let precision = self.loaded.info().precision;
+        // A device that is gone does not tell how often.
+        let gone = self.recovery.fault.is_some();
+        let raised = if gone { vec![0; trials.len()] } else { self.loaded.damping_raised(trials.len())? };
+        for (trial, raised) in trials.iter_mut().zip(raised) {
+            let cause = trial.remark.take().map(|cause| self.task.with_advice(cause, trial));
+            trial.remark = cause
+                .or_else(|| trial.floor_remark(precision))
+                .or_else(|| trial.damping_remark(raised))
+                .or_else(|| trial.misfit_remark());
+        }
+        Ok(())
+    }
+}
+
+impl Task<'_> {
+    /// How a trial went wrong, and what step would have been stable where that can be told.
+    fn with_advice(&self, cause: String, trial: &TrialSolution) -> String {
+        match (trial.status, self.plan.stable_step(self.problem, &trial.parameters)) {
+            (Status::Diverged, Some(step)) => format!("{cause}. {step}"),
+            _ => cause,
+        }
+    }
+}
+
+/// Tells every row of trials without a truth its phase, now that their ends are known.
+fn name_phases(trace: &mut [TraceRow], trials: &[TrialSolution]) {
+    for row in trace {
+        if let Some(proxy) = trials[row.trial].phases_proxy.as_ref().filter(|proxy| proxy.t_1.is_some()) {
+            row.phase_proxy = proxy.phase(row.iteration);
+        }
+    }
+}

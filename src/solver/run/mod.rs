@@ -1,0 +1,103 @@
+//! The loop: observe, save, advance, and recover where the device fails.
+//!
+//! Each of the four is a file of its own, as are the start and the finish. All of them work on one [`Run`].
+
+mod advance;
+mod finish;
+mod observe;
+mod recover;
+mod save;
+mod start;
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use crate::error::Result;
+use crate::solver::checkpoint::Checkpoint;
+use crate::solver::loaded::Loaded;
+use crate::solver::plan::Task;
+use crate::solver::solution::{Solution, Status, TraceRow};
+use crate::solver::watch::TrialWatch;
+use crate::solver::{Progress, Solver};
+use recover::{Next, Recovery};
+use save::Saver;
+
+/// A run between its start and its solution.
+struct Run<'a> {
+    task: Task<'a>,
+    loaded: &'a mut Loaded,
+    setup_seconds: f64,
+    /// The checkpoint that it went on from.
+    from: Option<&'a Checkpoint>,
+    watches: Vec<TrialWatch<'a>>,
+    /// Which trials still run.
+    active: Vec<bool>,
+    iteration: usize,
+    /// Whether this iteration is one to observe, and was not observed yet.
+    due: bool,
+    trace: Vec<TraceRow>,
+    /// Sentences for the solution.
+    notices: Vec<String>,
+    clock: Clock,
+    saver: Option<Saver<'a>>,
+    recovery: Recovery,
+}
+
+/// The seconds of a run.
+struct Clock {
+    /// Seconds before this process took over.
+    before: f64,
+    started: Instant,
+    /// Seconds in which the engine advanced.
+    engine: f64,
+}
+
+impl Clock {
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+
+    fn seconds_per_iteration(&self, iteration: usize) -> f64 {
+        self.engine / iteration.max(1) as f64
+    }
+}
+
+impl Run<'_> {
+    fn is_running(&self) -> bool {
+        self.active.contains(&true)
+    }
+
+    /// Gives every trial without a status this one.
+    fn end_all(&mut self, status: Status) {
+        let running = self.watches.iter_mut().filter(|watch| watch.status.is_none());
+        running.for_each(|watch| watch.status = Some(status));
+    }
+
+    /// What may fail with the device, up to the next observation or the next time to save.
+    fn round(&mut self, observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<()> {
+        if self.due {
+            self.observe(observer)?;
+        }
+        self.save_if_due()?;
+        if self.is_running() { self.advance() } else { Ok(()) }
+    }
+}
+
+impl Solver {
+    /// Runs until every trial has ended.
+    pub(super) fn run(
+        &mut self,
+        from: Option<&Checkpoint>,
+        mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Solution> {
+        let mut run = Run::start(self, from)?;
+        while run.is_running() {
+            let Err(error) = run.round(&mut observer) else { continue };
+            match run.recover(error) {
+                Next::WentOn | Next::Ended => {}
+                Next::GaveUp(error) => return Err(error),
+            }
+        }
+        run.finish()
+    }
+}

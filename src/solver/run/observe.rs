@@ -1,0 +1,57 @@
+//! One observation: residuals and factors, every trial's watch, the observer, and who stops.
+
+use std::ops::ControlFlow;
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::solver::Progress;
+use crate::solver::run::Run;
+use crate::solver::solution::{Status, TraceRow};
+use crate::solver::watch::Moment;
+
+impl Run<'_> {
+    /// Observes the running trials, tells the observer, and freezes those that ended.
+    pub(super) fn observe(&mut self, observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<()> {
+        let (residuals, factors) = (self.loaded.residuals()?, self.loaded.factors()?);
+        let state = if self.recovery.keeps_states() { Some(self.loaded.state()?) } else { None };
+        // Ranks that share a problem have to stop together.
+        let seconds = self.loaded.agree(self.clock.seconds())?;
+        let moment = Moment { iteration: self.iteration, seconds, residuals: &residuals, factors: &factors };
+        let rows = self.watch(&moment)?;
+        self.due = false;
+        self.recovery.observed(self.iteration, state);
+        let progress = Progress {
+            iteration: self.iteration,
+            max_iterations: self.task.settings.stop.max_iterations,
+            seconds,
+            active: rows.len(),
+            rows: &rows,
+            factors: &factors,
+        };
+        let asked = f64::from(u8::from(observer(&progress).is_break()));
+        if self.loaded.agree(asked)? > 0.0 {
+            self.end_all(Status::Interrupted);
+        }
+        self.freeze_ended()
+    }
+
+    /// Adds a row to the trace for every running trial.
+    fn watch(&mut self, moment: &Moment<'_>) -> Result<Vec<TraceRow>> {
+        let running = self.watches.par_iter_mut().zip(&self.active).filter(|(_, active)| **active);
+        let rows: Vec<TraceRow> = running.map(|(watch, _)| watch.observe(moment)).collect::<Result<_>>()?;
+        self.trace.extend_from_slice(&rows);
+        Ok(rows)
+    }
+
+    /// Lets trials that have a status move no more.
+    fn freeze_ended(&mut self) -> Result<()> {
+        let now: Vec<bool> = self.watches.iter().map(|watch| watch.status.is_none()).collect();
+        if now == self.active {
+            return Ok(());
+        }
+        self.active = now;
+        // Where none runs, none is asked of the engine any more.
+        if self.is_running() { self.loaded.set_active(&self.active) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,103 @@
+//! How a run is begun: from its start, or from a checkpoint.
+
+use std::ops::ControlFlow;
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::solver::checkpoint::{Checkpoint, Header};
+use crate::solver::identity::{Identity, Level};
+use crate::solver::loaded::bare;
+use crate::solver::plan::{Task, plan};
+use crate::solver::solution::Solution;
+use crate::solver::{Progress, Solver, notices};
+
+impl Solver {
+    /// Solves from the start.
+    ///
+    /// # Errors
+    /// Those of the first observation, and of writing checkpoints. Limits, stalls, divergence and later failures of the device are
+    /// [`Status`](crate::Status)es.
+    pub fn solve(&mut self) -> Result<Solution> {
+        self.solve_with(|_| ControlFlow::Continue(()))
+    }
+
+    /// [`Solver::solve`] under an observer, called at every scheduled iteration; `Break` ends every running trial as
+    /// [`Status::Interrupted`](crate::Status::Interrupted) with its iterate of that moment.
+    ///
+    /// # Errors
+    /// As [`Solver::solve`].
+    pub fn solve_with(&mut self, observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
+        self.run(None, observer)
+    }
+
+    /// Goes on from a checkpoint to the same result, bit for bit, as the run that wrote it would have had, on the same backend with
+    /// the same kernel variant, which is chosen unless the settings name another one. Limits of iterations and time are those of this
+    /// solver: trials that had ended at theirs, or were interrupted, go on. The solution and its trace are those of the whole run.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the data, the settings or the start are others, naming the first difference;
+    /// then as [`Solver::solve`].
+    pub fn resume(&mut self, from: &Checkpoint) -> Result<Solution> {
+        self.resume_with(from, |_| ControlFlow::Continue(()))
+    }
+
+    /// [`Solver::resume`] under an observer.
+    ///
+    /// # Errors
+    /// As [`Solver::resume`].
+    pub fn resume_with(
+        &mut self,
+        from: &Checkpoint,
+        observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Solution> {
+        let header = &from.header;
+        if header.diagnose != self.settings.diagnose {
+            // What is watched is part of what was saved.
+            self.settings.diagnose = header.diagnose;
+            self.plan = plan(&self.problem, &self.settings)?;
+            self.plan.notices = notices(&self.plan, self.loaded.info());
+        }
+        require_same(header, &Identity::of(self.task(), Level::Run)?)?;
+        self.take_variant_of(header)?;
+        self.run(Some(from), observer)
+    }
+
+    /// Loads the kernel variant that a checkpoint was saved with, and says so where that cannot be had.
+    fn take_variant_of(&mut self, header: &Header) -> Result<()> {
+        let info = self.loaded.info();
+        if info.backend == header.backend && info.variant != header.variant && self.settings.variant.is_none() {
+            let task = Task { problem: &self.problem, settings: &self.settings, plan: &self.plan };
+            self.loaded.load_again(task, Some(bare(&header.variant)))?;
+        }
+        let info = self.loaded.info();
+        if (&info.backend, &info.variant) != (&header.backend, &header.variant) {
+            self.plan.notices.push(format!(
+                "resumed on {} ({}) what was saved on {} ({}): the rest differs in rounding from an uninterrupted run",
+                info.backend, info.variant, header.backend, header.variant
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a run that is not the one that was saved, naming the first difference.
+fn require_same(header: &Header, given: &Identity) -> Result<()> {
+    let Some(difference) = Identity::from(&header.identity).difference(given) else { return Ok(()) };
+    let difference = difference.innermost();
+    let allowed = format!("{}, as in the checkpoint", short(&difference.then));
+    let fix = "resume with what the run was started with, or start a new one without --resume";
+    Err(Error::invalid(difference.name, short(&difference.now), allowed, fix))
+}
+
+/// A value for people; digests by their beginning.
+fn short(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("data with the digest {}…", &text[..12])
+        }
+        Value::String(text) => format!("'{text}'"),
+        Value::Null => "nothing".to_owned(),
+        other => other.to_string(),
+    }
+}

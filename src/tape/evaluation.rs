@@ -1,0 +1,104 @@
+//! A program that evaluates: e at given factors, and the adjoint applied to other ones. It iterates nothing.
+
+use std::sync::Arc;
+
+use crate::operators::Loss;
+use crate::problem::Domain;
+use crate::tape::Program;
+use crate::tape::op::{Adjoint, Lane, Values};
+use crate::tape::recorder::{Recorded, Tape};
+use crate::tape::registers::{BlockSize, Blocks, Measured, Register};
+use crate::tape::turns::Minibatches;
+
+/// At what an evaluation is taken, and what of the adjoint is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sides {
+    /// At U Uᵀ; G V for one V.
+    One,
+    /// At a pair L Rᵀ; G V alone.
+    Left,
+    /// At a pair L Rᵀ; G V and Gᵀ W.
+    Both,
+}
+
+impl Recorded for Sides {
+    fn blocks(&self, domain: &Domain, search_rank: usize) -> Vec<BlockSize> {
+        let left = BlockSize::new(domain.rows(), search_rank);
+        match self {
+            Self::One => vec![left],
+            Self::Left | Self::Both => vec![left, BlockSize::new(domain.columns(), search_rank)],
+        }
+    }
+
+    fn share(&self) -> f64 {
+        1.0
+    }
+
+    fn gradient(
+        &self,
+        t: &mut Tape,
+        u: Blocks,
+        applied: Option<Blocks>,
+        group: Option<Minibatches>,
+    ) -> (Measured, Blocks) {
+        let last = if *self == Self::One { 0 } else { 1 };
+        let applied = applied.unwrap_or(u);
+        let (e, g, target) = (t.measured("residual"), t.blocks("gradient"), t.target());
+        let values = Values::Measure { left: u.block(0), right: u.block(last), minus: Some(target), out: e };
+        let left = Some((applied.block(last), g.block(0)));
+        let right = (*self == Self::Both).then(|| (applied.block(0), g.block(1)));
+        t.pass(vec![Lane { values, adjoint: Some(Adjoint { left, right, influence: true }) }], group);
+        (e, g)
+    }
+
+    fn along(&self, _t: &mut Tape, _u: Blocks, _d: Blocks) -> Option<(Measured, Measured)> {
+        None
+    }
+
+    fn takes_roots(&self) -> bool {
+        false
+    }
+
+    fn partners(&self) -> Option<Vec<usize>> {
+        None
+    }
+}
+
+/// A program that evaluates, and its registers.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// What an engine is loaded with.
+    pub program: Arc<Program>,
+    /// U, or L above R.
+    pub point: Register,
+    /// V, or W above V.
+    pub applied: Register,
+    /// y.
+    pub target: Register,
+    /// w.
+    pub weights: Register,
+    /// e.
+    pub residual: Register,
+    /// G V, or G V above Gᵀ W; good after e was read.
+    pub gradient: Register,
+}
+
+impl Evaluation {
+    /// For matrices of that domain, factors of k columns and the loss ρ.
+    pub fn new(sides: Sides, domain: Domain, search_rank: usize, loss: Loss) -> Self {
+        let mut t = Tape::new(Arc::new(sides), domain, search_rank, loss, false, false);
+        let (u, applied) = (t.iterate(), t.given("applied"));
+        let (e, g) = t.gradient_applied(u, applied, None);
+        t.observe(e);
+        let program = t.finish();
+        Self {
+            point: u.into(),
+            applied: applied.into(),
+            target: program.target.into(),
+            weights: program.weights.into(),
+            residual: e.into(),
+            gradient: g.into(),
+            program: Arc::new(program),
+        }
+    }
+}

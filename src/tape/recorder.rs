@@ -1,0 +1,458 @@
+//! The recorder: what a method writes its iteration with.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::operators::Loss;
+use crate::problem::Domain;
+use crate::tape::Program;
+use crate::tape::expression::Expression;
+use crate::tape::op::{Combine, HostOp, Lane, MeasuredCombine, Op, Pass, Precondition, Product, Step, When};
+use crate::tape::registers::{BlockSize, Blocks, Declaration, Initial, Kind, Matrix, Measured, Register, Role, Scalar};
+use crate::tape::turns::Minibatches;
+
+/// What a tape needs to know of the model: how factors make a matrix, written in ops.
+pub trait Recorded: Send + Sync {
+    /// Blocks of the iterate for matrices of that domain.
+    fn blocks(&self, domain: &Domain, search_rank: usize) -> Vec<BlockSize>;
+
+    /// c in f/s = c·Σ wρ(e).
+    fn share(&self) -> f64;
+
+    /// The lane of e at `u`, with G applied to what the gradient needs, or to the blocks `applied` in place of those of `u`; and
+    /// the gradient ∇f/s, a list of blocks as the iterate.
+    fn gradient(
+        &self,
+        t: &mut Tape,
+        u: Blocks,
+        applied: Option<Blocks>,
+        group: Option<Minibatches>,
+    ) -> (Measured, Blocks);
+
+    /// b and a in A(Z(u + t·d)) = A(Z(u)) + t·b + t²·a, in one pass; `None` where the product is of higher degree.
+    fn along(&self, t: &mut Tape, u: Blocks, d: Blocks) -> Option<(Measured, Measured)>;
+
+    /// Whether singular vectors times the roots of their values are factors of a matrix again.
+    fn takes_roots(&self) -> bool;
+
+    /// For each block of the gradient the block whose Gram matrix preconditions it; `None` where there is no such thing.
+    fn partners(&self) -> Option<Vec<usize>>;
+}
+
+/// cⱼ and xⱼ of a linear combination.
+pub type Terms<const N: usize> = [(Expression, Blocks); N];
+
+/// A tape while it is recorded.
+pub struct Tape {
+    model: Arc<dyn Recorded>,
+    domain: Domain,
+    search_rank: usize,
+    registers: Vec<Declaration>,
+    head: Option<(Vec<Step>, Measured)>,
+    steps: Vec<Step>,
+    when: When,
+    iterate: Blocks,
+    centre: Option<Blocks>,
+    target: Measured,
+    weights: Measured,
+    step: Scalar,
+    ridge: Option<Scalar>,
+    raised: Option<Scalar>,
+    loss: Loss,
+    /// U₀ + V of registers V, where it is known.
+    wholes: Vec<(Blocks, Blocks, When)>,
+}
+
+impl Tape {
+    /// An empty one. With `centred` the iterate is an increment V around a centre U₀; with `ridge` there is a term (ridge/2)‖U‖².
+    pub fn new(
+        model: Arc<dyn Recorded>,
+        domain: Domain,
+        search_rank: usize,
+        loss: Loss,
+        centred: bool,
+        ridge: bool,
+    ) -> Self {
+        let mut tape = Self {
+            iterate: Blocks(0),
+            centre: None,
+            target: Measured(0),
+            weights: Measured(0),
+            step: Scalar(0),
+            ridge: None,
+            raised: None,
+            registers: Vec::new(),
+            head: None,
+            steps: Vec::new(),
+            when: When::Always,
+            wholes: Vec::new(),
+            model,
+            domain,
+            search_rank,
+            loss,
+        };
+        tape.iterate = tape.keep("factors", Initial::Iterate);
+        tape.target = Measured(tape.declare("observations", Kind::Measured, Role::Input));
+        tape.weights = Measured(tape.declare("weights", Kind::Measured, Role::Input));
+        tape.step = tape.parameter("step_size");
+        if centred {
+            let kind = Kind::Blocks(tape.block_sizes());
+            tape.centre = Some(Blocks(tape.declare("centre", kind, Role::Input)));
+        }
+        if ridge {
+            tape.ridge = Some(tape.parameter("ridge"));
+        }
+        tape
+    }
+
+    fn declare(&mut self, name: &str, kind: Kind, role: Role) -> u32 {
+        // A tape has tens of registers.
+        let index = u32::try_from(self.registers.len()).unwrap_or(u32::MAX);
+        self.registers.push(Declaration { name: name.to_owned(), kind, role });
+        index
+    }
+
+    fn block_sizes(&self) -> Vec<BlockSize> {
+        self.model.blocks(&self.domain, self.search_rank)
+    }
+
+    /// Domain of the unknown.
+    pub fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// k.
+    pub fn search_rank(&self) -> usize {
+        self.search_rank
+    }
+
+    /// c in f/s = c·Σ wρ(e).
+    pub fn share(&self) -> f64 {
+        self.model.share()
+    }
+
+    /// ρ of the problem.
+    pub fn loss(&self) -> Loss {
+        self.loss
+    }
+
+    /// The factors that move.
+    pub fn iterate(&self) -> Blocks {
+        self.iterate
+    }
+
+    /// U₀, where the iterate counts from a centre.
+    pub fn centre(&self) -> Option<Blocks> {
+        self.centre
+    }
+
+    /// y.
+    pub fn target(&self) -> Measured {
+        self.target
+    }
+
+    /// μ·s of each trial.
+    pub fn step(&self) -> Scalar {
+        self.step
+    }
+
+    /// ridge/s of each trial, where there is one.
+    pub fn ridge(&self) -> Option<Scalar> {
+        self.ridge
+    }
+
+    /// Sizes of the blocks of a register.
+    pub fn sizes(&self, of: Blocks) -> &[BlockSize] {
+        match &self.registers[of.index()].kind {
+            Kind::Blocks(blocks) => blocks,
+            _ => &[],
+        }
+    }
+
+    /// A number that each trial brings.
+    pub fn parameter(&mut self, name: &str) -> Scalar {
+        Scalar(self.declare(name, Kind::Scalar, Role::Input))
+    }
+
+    /// Factors that come from outside, of the iterate's sizes.
+    pub fn given(&mut self, name: &str) -> Blocks {
+        let kind = Kind::Blocks(self.block_sizes());
+        Blocks(self.declare(name, kind, Role::Input))
+    }
+
+    /// Factors that iterations hand on to each other.
+    pub fn keep(&mut self, name: &str, initial: Initial) -> Blocks {
+        let kind = Kind::Blocks(self.block_sizes());
+        Blocks(self.declare(name, kind, Role::Kept(initial)))
+    }
+
+    /// A number that iterations hand on to each other.
+    pub fn keep_scalar(&mut self, name: &str, initial: Initial) -> Scalar {
+        Scalar(self.declare(name, Kind::Scalar, Role::Kept(initial)))
+    }
+
+    /// A vector over the measurements that iterations hand on to each other; zero at first.
+    pub fn keep_measured(&mut self, name: &str) -> Measured {
+        Measured(self.declare(name, Kind::Measured, Role::Kept(Initial::Number(0.0))))
+    }
+
+    /// Factors for the time of an iteration, of the iterate's sizes.
+    pub fn blocks(&mut self, name: &str) -> Blocks {
+        let sizes = self.block_sizes();
+        self.blocks_of(name, sizes)
+    }
+
+    /// The same of any sizes.
+    pub fn blocks_of(&mut self, name: &str, sizes: Vec<BlockSize>) -> Blocks {
+        Blocks(self.declare(name, Kind::Blocks(sizes), Role::Temporary))
+    }
+
+    /// A vector over the measurements for the time of an iteration.
+    pub fn measured(&mut self, name: &str) -> Measured {
+        Measured(self.declare(name, Kind::Measured, Role::Temporary))
+    }
+
+    /// A number for the time of an iteration.
+    pub fn scalar(&mut self, name: &str) -> Scalar {
+        Scalar(self.declare(name, Kind::Scalar, Role::Temporary))
+    }
+
+    /// Records `body` for these iterations alone.
+    pub fn when<R>(&mut self, when: When, body: impl FnOnce(&mut Self) -> R) -> R {
+        let before = std::mem::replace(&mut self.when, when);
+        let result = body(self);
+        self.when = before;
+        result
+    }
+
+    fn push(&mut self, op: Op) {
+        self.steps.push(Step { when: self.when, op });
+    }
+
+    /// Says that e is the residual at the iterate from here on: what was recorded so far is the head.
+    pub fn observe(&mut self, residual: Measured) {
+        self.head = Some((std::mem::take(&mut self.steps), residual));
+    }
+
+    // Passes.
+
+    /// Several lanes in one reading of the measurement data.
+    pub fn pass(&mut self, lanes: Vec<Lane>, group: Option<Minibatches>) {
+        self.push(Op::Pass(Pass { lanes, group }));
+    }
+
+    /// e = A(Z(u)) − y and ∇f/s at u, in one pass.
+    pub fn gradient(&mut self, u: Blocks) -> (Measured, Blocks) {
+        self.gradient_of(u, None)
+    }
+
+    /// The same over the group of measurements whose turn it is; sums are those of the group.
+    pub fn gradient_of(&mut self, u: Blocks, group: Option<Minibatches>) -> (Measured, Blocks) {
+        let model = self.model.clone();
+        let (e, g) = model.gradient(self, u, None, group);
+        match self.ridge {
+            None => (e, g),
+            Some(ridge) => {
+                let whole = self.whole(u);
+                let scale = group.map_or(1.0, |groups| 1.0 / groups.count as f64);
+                let with_ridge = self.combine([(1.0.into(), g), (ridge * scale, whole)]);
+                (e, with_ridge)
+            }
+        }
+    }
+
+    /// e at u, and G applied to other blocks than those of u; without the ridge.
+    pub fn gradient_applied(&mut self, u: Blocks, applied: Blocks, group: Option<Minibatches>) -> (Measured, Blocks) {
+        let model = self.model.clone();
+        model.gradient(self, u, Some(applied), group)
+    }
+
+    /// b and a in A(Z(u + t·d)) = A(Z(u)) + t·b + t²·a, in one pass; `None` where the product is of higher degree.
+    pub fn along(&mut self, u: Blocks, d: Blocks) -> Option<(Measured, Measured)> {
+        let model = self.model.clone();
+        model.along(self, u, d)
+    }
+
+    // Factors.
+
+    /// U₀ + V of an iterate or another point V that counts from a centre; V itself without one.
+    pub fn whole(&mut self, point: Blocks) -> Blocks {
+        let Some(centre) = self.centre else { return point };
+        let known =
+            self.wholes.iter().find(|(of, _, when)| *of == point && (*when == When::Always || *when == self.when));
+        if let Some((_, whole, _)) = known {
+            return *whole;
+        }
+        let sizes = self.sizes(point).to_vec();
+        let whole = self.blocks_of("whole", sizes);
+        self.combine_into(whole, [(1.0.into(), centre), (1.0.into(), point)]);
+        self.wholes.push((point, whole, self.when));
+        whole
+    }
+
+    fn push_combine(&mut self, op: Combine) {
+        self.wholes.retain(|(of, ..)| *of != op.out);
+        self.push(Op::Combine(op));
+    }
+
+    /// A register with Σ cⱼxⱼ.
+    pub fn combine<const N: usize>(&mut self, terms: Terms<N>) -> Blocks {
+        let sizes = self.sizes(terms[0].1).to_vec();
+        let out = self.blocks_of("combination", sizes);
+        self.combine_into(out, terms);
+        out
+    }
+
+    /// out ← Σ cⱼxⱼ, of which `out` may be one.
+    pub fn combine_into<const N: usize>(&mut self, out: Blocks, terms: Terms<N>) {
+        self.push_combine(Combine { out, terms: terms.into(), positive: None, only: None });
+    }
+
+    /// out ← from
+    pub fn assign(&mut self, out: Blocks, from: Blocks) {
+        self.combine_into(out, [(1.0.into(), from)]);
+    }
+
+    /// out ← from, where the condition is not 0.
+    pub fn assign_if(&mut self, condition: Scalar, out: Blocks, from: Blocks) {
+        self.push_combine(Combine { out, terms: vec![(1.0.into(), from)], positive: None, only: Some(condition) });
+    }
+
+    /// (Σ cⱼxⱼ)·S with S = diag(1 `positive` times, then −1).
+    pub fn signed<const N: usize>(&mut self, terms: Terms<N>, positive: usize) -> Blocks {
+        let sizes = self.sizes(terms[0].1).to_vec();
+        let out = self.blocks_of("signed", sizes);
+        self.push_combine(Combine { out, terms: terms.into(), positive: Some(positive), only: None });
+        out
+    }
+
+    /// ⟨a, b⟩
+    pub fn dot(&mut self, a: Blocks, b: Blocks) -> Scalar {
+        let out = self.scalar("dot");
+        self.push(Op::Dot { out, a, b });
+        out
+    }
+
+    /// D (VᵀV + λI)⁻¹ block by block, V as the model has it at the point; `None` for models without.
+    pub fn precondition(&mut self, direction: Blocks, point: Blocks, damping: impl Into<Expression>) -> Option<Blocks> {
+        let partners = self.model.partners()?;
+        let factor = self.whole(point);
+        let raised = self.raised();
+        let out = self.blocks("preconditioned");
+        let damping = damping.into();
+        self.push(Op::Precondition(Precondition { out, direction, factor, partners, damping, raised }));
+        Some(out)
+    }
+
+    /// Counts the iterations in which a preconditioner was raised or lost directions.
+    pub fn raised(&mut self) -> Scalar {
+        match self.raised {
+            Some(raised) => raised,
+            None => {
+                let raised = self.keep_scalar("raised", Initial::Number(0.0));
+                *self.raised.insert(raised)
+            }
+        }
+    }
+
+    /// For each block the one whose Gram matrix preconditions it.
+    pub fn partners(&self) -> Option<Vec<usize>> {
+        self.model.partners()
+    }
+
+    /// out ← op(A)·op(B)
+    pub fn product(&mut self, out: Matrix, (a, transpose_a): (Matrix, bool), (b, transpose_b): (Matrix, bool)) {
+        self.push(Op::Product(Product { out, a, transpose_a, b, transpose_b }));
+    }
+
+    // Vectors over the measurements.
+
+    /// out ← Σ cⱼxⱼ, of which `out` may be one.
+    pub fn measured_combine<const N: usize>(&mut self, out: Measured, terms: [(Expression, Measured); N]) {
+        self.push(Op::MeasuredCombine(MeasuredCombine { out, terms: terms.into(), only: None }));
+    }
+
+    /// out ← from, where the condition is not 0.
+    pub fn measured_assign_if(&mut self, condition: Scalar, out: Measured, from: Measured) {
+        let terms = vec![(1.0.into(), from)];
+        self.push(Op::MeasuredCombine(MeasuredCombine { out, terms, only: Some(condition) }));
+    }
+
+    /// Σ wᵢ(aᵢ − ā)(bᵢ − b̄); the means are 0 unless residuals of the operator are centred.
+    pub fn measured_dot(&mut self, a: Measured, b: Measured) -> Scalar {
+        let out = self.scalar("measured dot");
+        self.push(Op::MeasuredDot { out, a, b });
+        out
+    }
+
+    /// E = Σ wᵢρ(eᵢ − ē)
+    pub fn energy(&mut self, residual: Measured) -> Scalar {
+        self.energy_of(residual, None)
+    }
+
+    /// The same over the group of measurements that e comes from.
+    pub fn energy_of(&mut self, residual: Measured, group: Option<Minibatches>) -> Scalar {
+        let out = self.scalar("energy");
+        self.push(Op::Energy { out, residual, group });
+        out
+    }
+
+    // Scalars.
+
+    /// A register with the value of a formula.
+    pub fn formula(&mut self, value: impl Into<Expression>) -> Scalar {
+        let out = self.scalar("formula");
+        self.set(out, value);
+        out
+    }
+
+    /// out ← formula, which may read `out`.
+    pub fn set(&mut self, out: Scalar, value: impl Into<Expression>) {
+        self.push(Op::Formula { out, value: value.into() });
+    }
+
+    // The host.
+
+    /// A function on the host in f64, for each trial: inputs, and outputs as they are before.
+    pub fn on_host(
+        &mut self,
+        name: &'static str,
+        inputs: impl IntoIterator<Item = Register>,
+        outputs: impl IntoIterator<Item = Register>,
+        function: impl Fn(&[&[f64]], &mut [Vec<f64>]) -> Result<()> + Send + Sync + 'static,
+    ) {
+        let op = HostOp {
+            name,
+            inputs: inputs.into_iter().collect(),
+            outputs: outputs.into_iter().collect(),
+            function: Arc::new(function),
+        };
+        self.wholes.retain(|(of, ..)| !op.outputs.contains(&Register::from(*of)));
+        self.push(Op::Host(op));
+    }
+
+    /// The finished tape. The head of one that never said where the residual is serves to look at the run and no iteration.
+    pub fn finish(mut self) -> Program {
+        let (head, residual, leads) = match self.head.take() {
+            Some((head, residual)) => (head, residual, true),
+            None => {
+                let tail = std::mem::take(&mut self.steps);
+                let (model, iterate) = (self.model.clone(), self.iterate);
+                let (e, _) = model.gradient(&mut self, iterate, None, None);
+                (std::mem::replace(&mut self.steps, tail), e, false)
+            }
+        };
+        Program {
+            registers: self.registers,
+            head,
+            leads,
+            tail: self.steps,
+            iterate: self.iterate,
+            centre: self.centre,
+            target: self.target,
+            weights: self.weights,
+            residual,
+            loss: self.loss,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Measurements in groups of neighbours that take turns.
+
+use std::ops::Range;
+
+use rand::seq::SliceRandom;
+
+use crate::problem::random::{Purpose, stream};
+
+/// Measurements in groups of neighbours that take turns: a permutation of all groups an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Minibatches {
+    /// Groups, at least 1.
+    pub count: usize,
+    /// Seed of their order.
+    pub seed: u64,
+}
+
+impl Minibatches {
+    /// The measurements of group `group` of m.
+    pub fn range(self, group: usize, m: usize) -> Range<usize> {
+        let at = |group: usize| (group as u128 * m as u128 / self.count as u128) as usize;
+        at(group)..at(group + 1)
+    }
+
+    /// Groups in the order of their turns in an epoch.
+    fn order(self, epoch: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.count).collect();
+        order.shuffle(&mut stream(self.seed, Purpose::Minibatch, epoch as u64));
+        order
+    }
+}
+
+/// Whose turn it is, with the order of the current epoch at hand.
+#[derive(Clone, Debug, Default)]
+pub struct Turns {
+    epoch: Option<usize>,
+    order: Vec<usize>,
+}
+
+impl Turns {
+    /// The group of an iteration.
+    pub fn group(&mut self, minibatches: Minibatches, iteration: usize) -> usize {
+        let epoch = iteration / minibatches.count;
+        if self.epoch != Some(epoch) {
+            (self.epoch, self.order) = (Some(epoch), minibatches.order(epoch));
+        }
+        self.order[iteration % minibatches.count]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_take_turns_in_an_order_of_their_own_each_epoch() {
+        let groups = Minibatches { count: 7, seed: 3 };
+        let mut turns = Turns::default();
+        let epochs: Vec<Vec<usize>> =
+            (0..3).map(|e| (0..7).map(|t| turns.group(groups, 7 * e + t)).collect()).collect();
+        for epoch in &epochs {
+            let mut sorted = epoch.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..7).collect::<Vec<_>>());
+        }
+        assert!(epochs[0] != epochs[1] && epochs[1] != epochs[2]);
+        // Asked again, out of order.
+        assert_eq!(turns.group(groups, 2), epochs[0][2]);
+        let ranges: Vec<Range<usize>> = (0..7).map(|g| groups.range(g, 24)).collect();
+        assert_eq!((ranges[0].start, ranges[6].end), (0, 24));
+        assert!(ranges.windows(2).all(|w| w[0].end == w[1].start) && ranges.iter().all(|r| r.len() >= 3));
+    }
+}

@@ -1,0 +1,291 @@
+//! Small tapes: each op alone, and iterations like those of methods.
+
+use std::sync::Arc;
+
+use lowrank::operators::Loss;
+use lowrank::problem::Domain;
+use lowrank::tape::{
+    BlockSize, Blocks, Initial, Lane, Measured, Minibatches, Program, Recorded, Register, Tape, Values, When, finite,
+    greatest, least, least_of_quartic, less, root, select,
+};
+
+pub type Record = fn(&mut Tape);
+
+pub struct Recipe {
+    pub name: &'static str,
+    pub record: Record,
+    pub loss: Loss,
+    pub centred: bool,
+    pub ridge: bool,
+}
+
+const fn plain(name: &'static str, record: Record) -> Recipe {
+    Recipe { name, record, loss: Loss::Square, centred: false, ridge: false }
+}
+
+fn number(value: f64) -> lowrank::tape::Expression {
+    value.into()
+}
+
+fn gd(t: &mut Tape) {
+    let u = t.iterate();
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    let step = t.step();
+    t.combine_into(u, [(number(1.0), u), (-step, g)]);
+}
+
+fn decaying(t: &mut Tape) {
+    let (u, base, decay) = (t.iterate(), t.step(), t.parameter("decay"));
+    let now = t.keep_scalar("step", Initial::Parameter(base));
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    t.set(now, now * decay);
+    t.combine_into(u, [(number(1.0), u), (-now, g)]);
+}
+
+fn momentum(t: &mut Tape) {
+    let (y, previous) = (t.iterate(), t.keep("previous", Initial::Iterate));
+    let since = t.keep_scalar("since", Initial::Number(0.0));
+    let (e, g) = t.gradient(y);
+    t.observe(e);
+    let step = t.step();
+    let next = t.combine([(number(1.0), y), (-step, g)]);
+    let moved = t.combine([(number(1.0), next), (number(-1.0), previous)]);
+    let slope = t.dot(g, moved);
+    t.set(since, select(less(number(0.0), slope), 0.0, since));
+    let beta = t.formula(since / (since + 3.0));
+    t.set(since, since + 1.0);
+    t.combine_into(y, [(number(1.0), next), (number(1.0) * beta, moved)]);
+    t.assign(previous, next);
+}
+
+fn polyak(t: &mut Tape) {
+    let u = t.iterate();
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    let energy = t.energy(e);
+    let steep = t.dot(g, g);
+    let whole = t.whole(u);
+    let long = t.dot(whole, whole);
+    let share = t.share();
+    let step = t.formula(least((energy * share) / steep, root(long / steep) * 0.5) * 0.1);
+    t.combine_into(u, [(number(1.0), u), (-step, g)]);
+}
+
+fn preconditioned(t: &mut Tape) {
+    let (u, factor) = (t.iterate(), t.parameter("damping_factor"));
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    let energy = t.energy(e);
+    let x = t.precondition(g, u, factor * root(energy * 2.0) + 0.01).expect("partners");
+    let step = t.step();
+    t.combine_into(u, [(number(1.0), u), (-step, x)]);
+}
+
+/// λ is what rounding asks for.
+fn undamped(t: &mut Tape) {
+    let u = t.iterate();
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    let x = t.precondition(g, u, 0.0).expect("partners");
+    let step = t.step();
+    t.combine_into(u, [(number(1.0), u), (-step * 0.01, x)]);
+}
+
+fn exact(t: &mut Tape) {
+    let u = t.iterate();
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    let d = t.combine([(number(-1.0), g)]);
+    let (b, a) = t.along(u, d).expect("degree two");
+    let (eb, bb, ea, ab, aa) =
+        (t.measured_dot(e, b), t.measured_dot(b, b), t.measured_dot(e, a), t.measured_dot(a, b), t.measured_dot(a, a));
+    let step = t.formula(least_of_quartic([eb * 1.0, bb * 0.5 + ea * 1.0, ab * 1.0, aa * 0.5]));
+    t.combine_into(u, [(number(1.0), u), (step * 1.0, d)]);
+}
+
+fn minibatches(t: &mut Tape) {
+    let (u, groups) = (t.iterate(), Minibatches { count: 4, seed: 5 });
+    let (e, g) = t.gradient_of(u, Some(groups));
+    let energy = t.energy_of(e, Some(groups));
+    let step = t.step();
+    let scaled = t.formula(step / (energy * 0.01 + 1.0));
+    t.combine_into(u, [(number(1.0), u), (-scaled, g)]);
+}
+
+fn vectors(t: &mut Tape) {
+    let (u, y) = (t.iterate(), t.target());
+    let (dual, best) = (t.keep_measured("dual"), t.keep_measured("best"));
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    t.measured_combine(dual, [(number(0.5), dual), (number(1.0), e), (number(-0.25), y)]);
+    let energy = t.energy(e);
+    let size = t.measured_dot(dual, e);
+    let better = t.formula(less(energy, size * 2.0));
+    t.measured_assign_if(better, best, dual);
+    let step = t.step();
+    t.combine_into(u, [(number(1.0), u), (-step, g)]);
+}
+
+fn conditions(t: &mut Tape) {
+    let (u, kept) = (t.iterate(), t.keep("kept", Initial::Iterate));
+    let turn = t.keep_scalar("turn", Initial::Number(0.5));
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    let condition = t.parameter("condition");
+    t.assign_if(condition, kept, g);
+    t.when(When::Later, |t| t.combine_into(kept, [(number(0.5), kept)]));
+    t.when(When::Every { period: 2, phase: 1 }, |t| t.set(turn, turn * 3.0));
+    let both = t.formula(greatest(finite(condition), turn) + condition / 0.0);
+    t.combine_into(u, [(both * 0.5, u)]);
+}
+
+fn products(t: &mut Tape) {
+    let u = t.iterate();
+    let sizes = t.sizes(u).to_vec();
+    let k = sizes[0].columns;
+    let small = t.blocks_of("small", vec![BlockSize::new(k, k), BlockSize::new(k, 2), BlockSize::new(2, k)]);
+    let wide = t.blocks_of("wide", vec![BlockSize::new(k, sizes[0].rows)]);
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    t.product(small.block(0), (u.block(0), true), (g.block(0), false));
+    t.combine_into(small, [(number(0.125), small)]);
+    t.product(wide.block(0), (small.block(0), true), (g.block(0), true));
+    let other = t.blocks("other");
+    t.combine_into(other, [(number(1.0), u)]);
+    t.product(other.block(0), (wide.block(0), true), (small.block(0), true));
+    let size = t.dot(other, other);
+    let scale = t.formula(root(size) + 1.0);
+    t.combine_into(u, [(number(0.5), u), (number(1.0) / scale, other)]);
+}
+
+fn host(t: &mut Tape) {
+    let u = t.iterate();
+    let counter = t.keep_scalar("counter", Initial::Number(2.0));
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    let half = t.blocks("half");
+    t.on_host(
+        "half",
+        [Register::from(g), counter.into()],
+        [Register::from(half), counter.into()],
+        |inputs, outputs| {
+            outputs[0].iter_mut().zip(inputs[0]).for_each(|(out, x)| *out = x * 0.5);
+            outputs[1][0] = inputs[1][0] + 1.0;
+            Ok(())
+        },
+    );
+    let step = t.step();
+    t.combine_into(u, [(number(1.0), u), (-step, half)]);
+}
+
+/// Sums that nothing adds, and one that a vector is multiplied with.
+fn sums(t: &mut Tape) {
+    let u = t.iterate();
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    let (length, _unread) = (t.dot(u, u), t.dot(u, g));
+    t.energy(e);
+    t.combine_into(u, [(number(0.001) * length, u)]);
+}
+
+/// A pass of lanes with and without what is subtracted, one with an adjoint, and nothing that leads.
+fn lanes(t: &mut Tape) {
+    let (u, g, e, v) = two_lanes(t);
+    let (inner, size) = (t.measured_dot(v, e), t.measured_dot(v, v));
+    let step = t.step();
+    let own = t.formula(step * (inner / size + 0.5));
+    t.combine_into(u, [(number(1.0), u), (-own, g)]);
+}
+
+/// The same without a quotient.
+fn exact_lanes(t: &mut Tape) {
+    let (u, g, e, v) = two_lanes(t);
+    t.measured_dot(v, e);
+    let step = t.step();
+    t.combine_into(u, [(number(1.0), u), (-step, g)]);
+}
+
+fn two_lanes(t: &mut Tape) -> (Blocks, Blocks, Measured, Measured) {
+    let u = t.iterate();
+    let (y, g) = (t.target(), t.blocks("gradient"));
+    let last = t.sizes(u).len() - 1;
+    let twice = t.combine([(number(2.0), u)]);
+    let (e, v) = (t.measured("e"), t.measured("v"));
+    let two = last == 1;
+    let adjoint = lowrank::tape::Adjoint {
+        left: Some((u.block(last), g.block(0))),
+        right: two.then(|| (u.block(0), g.block(1))),
+        influence: true,
+    };
+    let lane = |left: lowrank::tape::Matrix, minus, out, adjoint| Lane {
+        values: Values::Measure { left, right: u.block(last), minus, out },
+        adjoint,
+    };
+    t.pass(vec![lane(u.block(0), Some(y), e, Some(adjoint)), lane(twice.block(0), None, v, None)], None);
+    (u, g, e, v)
+}
+
+pub fn recipes() -> Vec<Recipe> {
+    let named = |name: &'static str, recipe: Recipe| Recipe { name, ..recipe };
+    vec![
+        plain("gd", gd),
+        named("gd with ridge", Recipe { ridge: true, ..plain("", gd) }),
+        named("gd around a centre", Recipe { centred: true, ..plain("", gd) }),
+        named("gd, l1", Recipe { loss: Loss::L1, ..plain("", gd) }),
+        plain("decaying", decaying),
+        plain("momentum", momentum),
+        plain("polyak", polyak),
+        named("polyak around a centre", Recipe { centred: true, ..plain("", polyak) }),
+        named("polyak, huber", Recipe { loss: Loss::Huber { delta: 0.5 }, ..plain("", polyak) }),
+        plain("preconditioned", preconditioned),
+        plain("undamped", undamped),
+        plain("exact step", exact),
+        plain("minibatches", minibatches),
+        plain("vectors", vectors),
+        plain("conditions", conditions),
+        plain("products", products),
+        plain("host", host),
+        plain("sums", sums),
+        plain("lanes", lanes),
+        plain("exact lanes", exact_lanes),
+    ]
+}
+
+pub fn recipe(name: &str) -> Recipe {
+    recipes().into_iter().find(|recipe| recipe.name == name).expect("a recipe")
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Model {
+    Psd,
+    Signed,
+    Asymmetric,
+}
+
+pub const MODELS: [Model; 3] = [Model::Psd, Model::Signed, Model::Asymmetric];
+
+impl Model {
+    pub fn shape(self, n: usize) -> Domain {
+        match self {
+            Self::Psd => Domain::symmetric(n),
+            Self::Signed => Domain::symmetric(n),
+            Self::Asymmetric => Domain::rectangular(n, n + 4),
+        }
+    }
+
+    pub fn recorded(self, k: usize) -> Arc<dyn Recorded> {
+        match self {
+            Self::Psd => lowrank::Model::psd().recorded(),
+            Self::Signed => lowrank::Model::signed(k - k / 2, k / 2).recorded(),
+            Self::Asymmetric => lowrank::Model::asymmetric().recorded(),
+        }
+    }
+}
+
+pub fn record(recipe: &Recipe, model: Model, shape: Domain, k: usize) -> Program {
+    let mut tape = Tape::new(model.recorded(k), shape, k, recipe.loss, recipe.centred, recipe.ridge);
+    (recipe.record)(&mut tape);
+    tape.finish()
+}
