@@ -22,7 +22,7 @@ pub struct Flags {
     /// Factor of the step from one iteration to the next [default: 1]
     #[arg(long, value_parser = grid::single::<f64>, value_name = "q", allow_negative_numbers = true, help_heading = "Method")]
     pub step_decay: Option<f64>,
-    /// Every so manieth step of gd-polyak is Polyak's [default: 10]
+    /// K: gd-polyak takes a Polyak step in every K-th iteration [default: 10]
     #[arg(long, value_parser = grid::single::<usize>, value_name = "K", allow_negative_numbers = true, help_heading = "Method")]
     pub polyak_every: Option<usize>,
     /// The loss that Polyak's steps aim at; gd and scaled-gd then take no others [default: 0]
