@@ -1,5 +1,7 @@
 //! The engine: registers, and the stages of iterations in submissions of the right length.
 
+mod stages;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,12 +9,12 @@ use std::time::{Duration, Instant};
 use crate::engine::{Engine, EngineInfo, Load, State};
 use crate::error::{Error, Result};
 use crate::gpu::blueprint::Blueprint;
-use crate::gpu::bound::{Bounds, Item, Machine, PassWork};
+use crate::gpu::bound::Machine;
 use crate::gpu::options::Options;
 use crate::gpu::paranoia;
 use crate::gpu::registers::{Place, Registers};
 use crate::gpu::stream::Stream;
-use crate::tape::{HostOp, Initial, Minibatches, Program, Register, Role, Turns};
+use crate::tape::{Initial, Minibatches, Program, Register, Role, Turns};
 
 /// Submissions grow while they take less than this.
 const SHORT_SUBMISSION: Duration = Duration::from_millis(100);
@@ -142,10 +144,6 @@ impl<'a> GpuEngine<'a> {
         })
     }
 
-    fn item(&self, step: Step) -> &Item {
-        if step.head { &self.machine.head[step.index] } else { &self.machine.tail[step.index] }
-    }
-
     /// The stages of iteration t, or its head alone.
     fn steps(&mut self, t: usize, head: bool, tail: bool) -> Vec<Step> {
         let mut turn = |groups: Option<Minibatches>| {
@@ -162,137 +160,6 @@ impl<'a> GpuEngine<'a> {
             }
         }
         steps
-    }
-
-    /// The measurements that a stage goes over.
-    fn wanted(&self, step: Step) -> std::ops::Range<usize> {
-        match (self.item(step).group, step.turn) {
-            (Some(groups), Some(turn)) => groups.range(turn, self.measurements),
-            _ => 0..self.measurements,
-        }
-    }
-
-    /// Carries out stages, in as many submissions as they have pieces where `slowly`, and waits.
-    fn carry_out(&mut self, phase: &str, steps: &[Step], slowly: bool) -> Result<()> {
-        if self.paranoid {
-            return steps.iter().try_for_each(|step| self.carefully(phase, *step));
-        }
-        if self.stream.is_some() {
-            for step in steps {
-                self.streamed(phase, *step)?;
-            }
-            return self.stream.as_mut().map_or(Ok(()), |stream| stream.finish(phase));
-        }
-        if slowly {
-            return steps.iter().try_for_each(|step| self.slowly(phase, *step));
-        }
-        let trials = self.count();
-        for steps in steps.chunk_by(|a, b| self.is_host(*a) == self.is_host(*b)) {
-            if self.is_host(steps[0]) {
-                for step in steps {
-                    self.on_host(*step)?;
-                }
-                continue;
-            }
-            self.machine.submit(phase, trials, |encoder| {
-                steps.iter().try_for_each(|step| self.machine.stage(encoder, self.item(*step), step.turn))
-            })?;
-        }
-        Ok(())
-    }
-
-    fn is_host(&self, step: Step) -> bool {
-        matches!(self.item(step).work, Bounds::Host(_))
-    }
-
-    /// A stage with every piece of it in a submission of its own.
-    fn slowly(&self, phase: &str, step: Step) -> Result<()> {
-        let (machine, item, trials) = (&self.machine, self.item(step), self.count());
-        let Bounds::Pass(PassWork { begin, panel, pieces, end }) = &item.work else {
-            if self.is_host(step) {
-                return self.on_host(step);
-            }
-            return machine.submit(phase, trials, |encoder| machine.stage(encoder, item, step.turn));
-        };
-        if !begin.is_empty() {
-            machine.submit(phase, trials, |encoder| machine.record(encoder, item, step.turn, begin, None))?;
-        }
-        if !panel.is_empty() {
-            for bound in machine.panels_of(item, step.turn) {
-                machine
-                    .submit(phase, trials, |encoder| machine.record(encoder, item, step.turn, panel, Some(bound)))?;
-            }
-        }
-        for piece in pieces.chunks(1) {
-            machine.submit(phase, trials, |encoder| machine.record(encoder, item, step.turn, piece, None))?;
-        }
-        if end.is_empty() {
-            return Ok(());
-        }
-        machine.submit(phase, trials, |encoder| machine.record(encoder, item, step.turn, end, None))
-    }
-
-    /// Queues a stage where panels of rows are brought to the device.
-    fn streamed(&mut self, phase: &str, step: Step) -> Result<()> {
-        let (wanted, trials) = (self.wanted(step), self.count());
-        let item = if step.head { &self.machine.head[step.index] } else { &self.machine.tail[step.index] };
-        match (&item.work, &mut self.stream) {
-            (Bounds::Pass(pass), Some(stream)) => {
-                stream.pass(&self.machine, phase, trials, (item, pass, step.turn), wanted)
-            }
-            (Bounds::Host(_), Some(stream)) => {
-                stream.finish(phase)?;
-                self.on_host(step)
-            }
-            _ => self.machine.enqueue(phase, trials, |encoder| self.machine.stage(encoder, item, step.turn)).map(drop),
-        }
-    }
-
-    /// A stage whose outputs are poisoned before and looked through afterwards.
-    fn carefully(&mut self, phase: &str, step: Step) -> Result<()> {
-        // What is frozen keeps what it has.
-        let fills = if self.count() == self.batch { self.item(step).fills.clone() } else { Vec::new() };
-        let device = self.machine.device.clone();
-        device.checked("poisoning outputs", || {
-            paranoia::poison(&device, &self.machine.buffers, &fills);
-            Ok(())
-        })?;
-        match &mut self.stream {
-            Some(_) => {
-                self.streamed(phase, step)?;
-                self.stream.as_mut().map_or(Ok(()), |stream| stream.finish(phase))?;
-            }
-            None => self.slowly(phase, step)?,
-        }
-        device
-            .checked("inspecting outputs", || paranoia::inspect(&device, &self.machine.buffers, &self.guarded, &fills))
-    }
-
-    fn on_host(&self, step: Step) -> Result<()> {
-        let Bounds::Host(HostOp { inputs, outputs, function, .. }) = &self.item(step).work else { return Ok(()) };
-        let fetch = |registers: &[Register]| -> Result<Vec<(Place, Vec<f64>)>> {
-            registers
-                .iter()
-                .map(|register| self.place(*register).and_then(|place| Ok((place, self.fetch(place)?))))
-                .collect()
-        };
-        let (given, mut made) = (fetch(inputs)?, fetch(outputs)?);
-        for trial in (0..self.batch).filter(|trial| self.active[*trial]) {
-            let own =
-                |(place, values): &(Place, Vec<f64>)| trial * place.len..trial * place.len + values.len() / self.batch;
-            let arguments: Vec<&[f64]> = given.iter().map(|input| &input.1[own(input)]).collect();
-            let mut results: Vec<Vec<f64>> = made.iter().map(|output| output.1[own(output)].to_vec()).collect();
-            function(&arguments, &mut results)?;
-            for (output, result) in made.iter_mut().zip(&results) {
-                let range = own(output);
-                if result.len() != range.len() {
-                    let (found, allowed) = (format!("{} numbers", result.len()), format!("{} numbers", range.len()));
-                    return Err(Error::invalid("output of a function on the host", found, allowed, "keep its length"));
-                }
-                output.1[range].copy_from_slice(result);
-            }
-        }
-        made.iter().try_for_each(|(place, values)| self.store(*place, values, |trial| self.active[trial]))
     }
 
     /// Runs `now` iterations and waits for them.

@@ -164,6 +164,89 @@ impl Entries<'_> {
         }
         format!("column >= {positive}u")
     }
+
+    /// Takes the means that the unit needs; the buffers that hold their sums.
+    fn means(&mut self, unit: &Unit<'_>, means: &HashMap<usize, usize>) -> BTreeSet<usize> {
+        let mut pairs = BTreeSet::new();
+        for thing in unit.reads().collect::<BTreeSet<_>>() {
+            if let Thing::Means(of) = thing {
+                let buffer = means[&of];
+                pairs.insert(buffer);
+                self.bindings.add(buffer, false);
+                self.before.push(mean_text(buffer, &format!("mean_{of}")));
+            }
+        }
+        pairs
+    }
+
+    /// The text of every op.
+    fn take(&mut self, context: &Context<'_>, unit: &Unit<'_>, blocks: &[BlockSize]) {
+        let about = |of: usize, name: String| {
+            if context.centred { format!("({name} - mean_{of})") } else { name }
+        };
+        for job in &unit.jobs {
+            let Task::Op(op) = job.task else { continue };
+            match op {
+                Op::Combine(op) => {
+                    let terms: Vec<_> = op.terms.iter().map(|(c, x)| (c.clone(), x.index())).collect();
+                    let signed = op.positive.map(|positive| self.negative(blocks, positive));
+                    self.combine(op.out.index(), &terms, signed, op.only);
+                }
+                Op::MeasuredCombine(op) => {
+                    let terms: Vec<_> = op.terms.iter().map(|(c, x)| (c.clone(), x.index())).collect();
+                    self.combine(op.out.index(), &terms, None, op.only);
+                }
+                Op::Dot { out, a, b } => {
+                    let (a, b) = (self.value(a.index()), self.value(b.index()));
+                    self.sum(out.index(), |sum| format!("{sum} = fma({a}, {b}, {sum});"));
+                }
+                Op::MeasuredDot { out, a, b } => {
+                    let w = self.value(context.weights);
+                    let of_a = about(a.index(), self.value(a.index()));
+                    let of_b = about(b.index(), self.value(b.index()));
+                    self.sum(out.index(), |sum| {
+                        format!("if ({w} != 0.0) {{\n            {sum} = fma({w} * {of_a}, {of_b}, {sum});\n        }}")
+                    });
+                }
+                Op::Energy { out, residual, .. } => {
+                    let w = self.value(context.weights);
+                    let e = about(residual.index(), self.value(residual.index()));
+                    self.sum(out.index(), |sum| {
+                        format!("if ({w} != 0.0) {{\n            {sum} = fma({w}, rho({e}), {sum});\n        }}")
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Writes what changed; what tests fill before it.
+    fn write(&mut self, unit: &Unit<'_>) -> Vec<Fill> {
+        let mut fills = Vec::new();
+        let read: BTreeSet<usize> =
+            unit.reads().filter_map(|t| if let Thing::Register(of) = t { Some(of) } else { None }).collect();
+        for register in self.changed.clone() {
+            let Some(place) = self.registers.at(register) else { continue };
+            self.bindings.add(place.buffer, true);
+            let value = self.current[&register].clone();
+            self.body.push(format!("b{}[{} + entry] = {value};", place.buffer, place.base()));
+            if place.stride == place.len && !read.contains(&register) {
+                fills.push(Fill {
+                    buffer: place.buffer,
+                    first: place.offset,
+                    numbers: self.registers.batch * place.len,
+                });
+            }
+        }
+        if !self.sums.is_empty() {
+            self.bindings.add(self.registers.parts, true);
+        }
+        for (_, sum) in &self.sums {
+            let each = self.registers.batch * PARTS;
+            fills.push(Fill { buffer: self.registers.parts, first: self.registers.part(*sum) * each, numbers: each });
+        }
+        fills
+    }
 }
 
 fn mean_text(buffer: usize, name: &str) -> String {
@@ -215,72 +298,10 @@ pub(super) fn elementwise(
         Class::Measured(group) => ("measured", "generated/measured", registers.measurements, &[][..], group.as_ref()),
         Class::Scalars | Class::Alone => ("elementwise", "generated/elementwise", 0, &[][..], None),
     };
-    let mut pairs = BTreeSet::new();
-    for thing in unit.reads().collect::<BTreeSet<_>>() {
-        if let Thing::Means(of) = thing {
-            let buffer = means[&of];
-            pairs.insert(buffer);
-            entries.bindings.add(buffer, false);
-            entries.before.push(mean_text(buffer, &format!("mean_{of}")));
-        }
-    }
-    let about = |of: usize, name: String| {
-        if context.centred { format!("({name} - mean_{of})") } else { name }
-    };
-    for job in &unit.jobs {
-        let Task::Op(op) = job.task else { continue };
-        match op {
-            Op::Combine(op) => {
-                let terms: Vec<_> = op.terms.iter().map(|(c, x)| (c.clone(), x.index())).collect();
-                let signed = op.positive.map(|positive| entries.negative(blocks, positive));
-                entries.combine(op.out.index(), &terms, signed, op.only);
-            }
-            Op::MeasuredCombine(op) => {
-                let terms: Vec<_> = op.terms.iter().map(|(c, x)| (c.clone(), x.index())).collect();
-                entries.combine(op.out.index(), &terms, None, op.only);
-            }
-            Op::Dot { out, a, b } => {
-                let (a, b) = (entries.value(a.index()), entries.value(b.index()));
-                entries.sum(out.index(), |sum| format!("{sum} = fma({a}, {b}, {sum});"));
-            }
-            Op::MeasuredDot { out, a, b } => {
-                let w = entries.value(context.weights);
-                let of_a = about(a.index(), entries.value(a.index()));
-                let of_b = about(b.index(), entries.value(b.index()));
-                entries.sum(out.index(), |sum| {
-                    format!("if ({w} != 0.0) {{\n            {sum} = fma({w} * {of_a}, {of_b}, {sum});\n        }}")
-                });
-            }
-            Op::Energy { out, residual, .. } => {
-                let w = entries.value(context.weights);
-                let e = about(residual.index(), entries.value(residual.index()));
-                entries.sum(out.index(), |sum| {
-                    format!("if ({w} != 0.0) {{\n            {sum} = fma({w}, rho({e}), {sum});\n        }}")
-                });
-            }
-            _ => {}
-        }
-    }
-    let mut fills = Vec::new();
-    let read: BTreeSet<usize> =
-        unit.reads().filter_map(|t| if let Thing::Register(of) = t { Some(of) } else { None }).collect();
-    for register in entries.changed.clone() {
-        let Some(place) = registers.at(register) else { continue };
-        entries.bindings.add(place.buffer, true);
-        let value = entries.current[&register].clone();
-        entries.body.push(format!("b{}[{} + entry] = {value};", place.buffer, place.base()));
-        if place.stride == place.len && !read.contains(&register) {
-            fills.push(Fill { buffer: place.buffer, first: place.offset, numbers: registers.batch * place.len });
-        }
-    }
+    let pairs = entries.means(unit, means);
+    entries.take(context, unit, blocks);
+    let fills = entries.write(unit);
     let sums = entries.sums.len();
-    if sums > 0 {
-        entries.bindings.add(registers.parts, true);
-    }
-    for (_, sum) in &entries.sums {
-        let each = registers.batch * PARTS;
-        fills.push(Fill { buffer: registers.parts, first: registers.part(*sum) * each, numbers: each });
-    }
     let text = elementwise_text(&entries, name, size, &pairs, registers);
     let mut prelude =
         arithmetic(context.precision) + &limits(context.precision) + &loss_functions(context.loss, context.precision);

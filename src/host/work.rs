@@ -87,118 +87,155 @@ struct Job<'a, T> {
     out: Vec<&'a mut Vec<T>>,
 }
 
+/// What every shard of a pass reads.
+struct Reading<'a, T> {
+    how: &'a How<'a, T>,
+    shards: &'a [Range<usize>],
+    points: &'a Bank<T>,
+    zeros: &'a [T],
+    /// By lane, then by trial.
+    applied: &'a [Vec<Pair<'a, T>>],
+    minus: &'a [Option<&'a [Vec<T>]>],
+    /// Whether no lane wants a gradient.
+    measures: bool,
+}
+
+impl<T: Real> Reading<'_, T> {
+    /// Goes over a shard for all lanes of all trials that are active.
+    fn over(&self, kernel: &dyn HostKernel<T>, course: Course, job: Job<'_, T>) {
+        let (index, range) = (job.index, &self.shards[job.index]);
+        let (batch, count, length) = (self.how.active.len(), self.applied.len(), range.len());
+        let weights: Vec<Cow<'_, [T]>> = (0..batch).map(|trial| self.how.weights_in(index, range, trial)).collect();
+        // By slot: trial by trial, lane by lane.
+        let mut rows: Vec<_> = job.out.into_iter().map(|out| out.chunks_mut(length.max(1))).collect();
+        let mut accumulators = job.accumulator.rows_mut();
+        let mut trials: Vec<TrialPass<'_, T>> = Vec::with_capacity(batch * count);
+        for trial in 0..batch {
+            for lane in 0..count {
+                let (Some(residual), Some(accumulator)) = (rows[lane].next(), accumulators.next()) else {
+                    continue;
+                };
+                if !self.how.active[trial] {
+                    continue;
+                }
+                if !self.measures {
+                    accumulator.fill(T::ZERO);
+                }
+                trials.push(TrialPass {
+                    point: self.points.row(trial * count + lane),
+                    applied: self.applied[lane][trial],
+                    target: match self.minus[lane] {
+                        Some(minus) => &minus[index][trial * length..(trial + 1) * length],
+                        None => &self.zeros[..length],
+                    },
+                    weights: &weights[trial],
+                    residual,
+                    accumulator,
+                });
+            }
+        }
+        match self.measures {
+            true => kernel.measure(course, index, &mut trials),
+            false => kernel.pass(course, index, self.how.loss, &mut trials),
+        }
+    }
+}
+
+/// Where G V and Gᵀ W of a lane go, by trial.
+type Wanted<'a, T> = (Vec<Option<&'a mut [T]>>, Vec<Option<&'a mut [T]>>);
+
 impl<T: Unit + Stored<T>> Work<T> {
     /// `prepare` per slot, `pass` per shard, the sum in shard order, `finish` per slot.
     pub(super) fn pass(&mut self, kernel: &dyn HostKernel<T>, how: &How<'_, T>, lanes: Vec<LaneCall<'_, T>>) {
-        let (count, batch) = (lanes.len(), how.active.len());
-        let threads = self.threads;
-        // Slots are numbered trial by trial.
-        let active: Vec<usize> = (0..batch * count).filter(|slot| how.active[slot / count]).collect();
-        let on = |slot: &usize| how.active[slot / count];
-
-        let points = self.points.rows_mut().zip(self.scratch.rows_mut()).enumerate();
-        let running = points.take(batch * count).filter(|(slot, _)| on(slot)).collect();
-        let point_of = |slot: usize| lanes[slot % count].points[slot / count];
-        each(threads.trials, running, |(slot, (out, scratch))| kernel.prepare(point_of(slot), scratch, out));
-
-        let (mut outs, mut points_applied, mut minus, mut finishing) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let count = lanes.len();
+        self.prepare(kernel, how, &lanes);
+        let measures = lanes.iter().all(|lane| lane.left.iter().chain(&lane.right).all(Option::is_none));
+        let (mut outs, mut applied, mut minus, mut wanted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for lane in lanes {
             outs.push(lane.out);
-            points_applied.push(lane.applied);
+            applied.push(lane.applied);
             minus.push(lane.minus);
-            finishing.push((lane.left, lane.right));
+            wanted.push((lane.left, lane.right));
         }
-        let mut jobs: Vec<Job<'_, T>> = self
-            .accumulators
-            .iter_mut()
-            .enumerate()
-            .map(|(index, accumulator)| Job { index, accumulator, out: Vec::with_capacity(count) })
-            .collect();
-        for out in outs {
-            jobs.iter_mut().zip(out).for_each(|(job, out)| job.out.push(out));
-        }
-        let shards = &self.shards;
-        jobs.retain(|job| how.concerns(&shards[job.index]));
         self.backwards = !self.backwards;
-        if self.backwards {
-            // Each thread has a run of them. What it read last is still in its cache: begin with that.
-            let run = jobs.len().div_ceil(rayon::current_num_threads()).max(1);
-            jobs.chunks_mut(run).for_each(<[_]>::reverse);
-        }
+        let jobs = jobs(&mut self.accumulators, outs, how, &self.shards, self.backwards);
         let mut choice = self.choices.get_mut(&count);
         let course = choice.as_ref().map_or(Course { set: how.set, way: 0 }, |choice| choice.course());
-        let (points, zeros) = (&self.points, &self.zeros);
-        let measures = finishing.iter().all(|(left, right)| left.iter().chain(right).all(Option::is_none));
+        let (points, shards, zeros) = (&self.points, &self.shards[..], &self.zeros[..]);
+        let reading = Reading { how, shards, points, zeros, applied: &applied, minus: &minus, measures };
         let begin = Instant::now();
-        each(threads.shards, jobs, |job: Job<'_, T>| {
-            let (index, range) = (job.index, &shards[job.index]);
-            let length = range.len();
-            let weights: Vec<Cow<'_, [T]>> = (0..batch).map(|trial| how.weights_in(index, range, trial)).collect();
-            // By slot: trial by trial, lane by lane.
-            let mut rows: Vec<_> = job.out.into_iter().map(|out| out.chunks_mut(length.max(1))).collect();
-            let mut accumulators = job.accumulator.rows_mut();
-            let mut trials: Vec<TrialPass<'_, T>> = Vec::with_capacity(active.len());
-            for trial in 0..batch {
-                for lane in 0..count {
-                    let (Some(residual), Some(accumulator)) = (rows[lane].next(), accumulators.next()) else {
-                        continue;
-                    };
-                    if !how.active[trial] {
-                        continue;
-                    }
-                    if !measures {
-                        accumulator.fill(T::ZERO);
-                    }
-                    trials.push(TrialPass {
-                        point: points.row(trial * count + lane),
-                        applied: points_applied[lane][trial],
-                        target: match minus[lane] {
-                            Some(minus) => &minus[index][trial * length..(trial + 1) * length],
-                            None => &zeros[..length],
-                        },
-                        weights: &weights[trial],
-                        residual,
-                        accumulator,
-                    });
-                }
-            }
-            match measures {
-                true => kernel.measure(course, index, &mut trials),
-                false => kernel.pass(course, index, how.loss, &mut trials),
-            }
-        });
+        each(self.threads.shards, jobs, |job| reading.over(kernel, course, job));
         if let Some(choice) = choice.as_mut().filter(|choice| choice.open())
             && how.group.is_none()
             && how.active.iter().all(|&active| active)
         {
             choice.took(begin.elapsed().as_secs_f64());
         }
+        if !measures {
+            self.finish(kernel, how, &applied, wanted);
+        }
+    }
 
-        let mut outputs = Vec::with_capacity(active.len());
-        let mut finishing: Vec<_> = finishing
-            .into_iter()
-            .map(|(left, right)| left.into_iter().zip(right).collect::<Vec<_>>().into_iter())
-            .collect();
+    /// What kernels make of L and R, by slot.
+    fn prepare(&mut self, kernel: &dyn HostKernel<T>, how: &How<'_, T>, lanes: &[LaneCall<'_, T>]) {
+        let (count, batch) = (lanes.len(), how.active.len());
+        let slots = self.points.rows_mut().zip(self.scratch.rows_mut()).take(batch * count).enumerate();
+        let running = slots.filter(|(slot, _)| how.active[slot / count]).collect();
+        each(self.threads.trials, running, |(slot, (out, scratch))| {
+            kernel.prepare(lanes[slot % count].points[slot / count], scratch, out);
+        });
+    }
+
+    /// The sums of the shards, in their order, and the gradients that are made of them.
+    fn finish(
+        &mut self,
+        kernel: &dyn HostKernel<T>,
+        how: &How<'_, T>,
+        applied: &[Vec<Pair<'_, T>>],
+        wanted: Vec<Wanted<'_, T>>,
+    ) {
+        let (count, batch) = (wanted.len(), how.active.len());
+        let mut wanted: Vec<_> = wanted.into_iter().map(|(left, right)| left.into_iter().zip(right)).collect();
+        let mut outputs = Vec::with_capacity(batch * count);
         for (slot, buffers) in self.sums.rows_mut().zip(self.scratch.rows_mut()).take(batch * count).enumerate() {
-            if let Some((Some(left), right)) = finishing[slot % count].next()
-                && on(&slot)
+            if let Some((Some(left), right)) = wanted[slot % count].next()
+                && how.active[slot / count]
             {
                 outputs.push((slot, buffers, left, right));
             }
         }
-        let accumulators: Vec<&Bank<T>> = self
-            .accumulators
-            .iter()
-            .zip(shards)
-            .filter(|(_, shard)| how.concerns(shard))
-            .map(|(bank, _)| bank)
-            .collect();
-        each(threads.trials, outputs, |(slot, (sum, scratch), left, right)| {
+        let shards = self.accumulators.iter().zip(&self.shards);
+        let accumulators: Vec<&Bank<T>> =
+            shards.filter(|(_, shard)| how.concerns(shard)).map(|(bank, _)| bank).collect();
+        each(self.threads.trials, outputs, |(slot, (sum, scratch), left, right)| {
             let rows: Vec<&[T]> = accumulators.iter().map(|bank| bank.row(slot)).collect();
             T::run(how.set, Sum { rows: &rows, out: sum });
-            kernel.finish(sum, scratch, points_applied[slot % count][slot / count], left, right);
+            kernel.finish(sum, scratch, applied[slot % count][slot / count], left, right);
         });
     }
+}
+
+/// The shards that have measurements that count, in the order in which threads take them.
+fn jobs<'a, T: Real>(
+    accumulators: &'a mut [Bank<T>],
+    outs: Vec<&'a mut [Vec<T>]>,
+    how: &How<'_, T>,
+    shards: &[Range<usize>],
+    backwards: bool,
+) -> Vec<Job<'a, T>> {
+    let count = outs.len();
+    let of_shard = |(index, accumulator)| Job { index, accumulator, out: Vec::with_capacity(count) };
+    let mut jobs: Vec<Job<'_, T>> = accumulators.iter_mut().enumerate().map(of_shard).collect();
+    for out in outs {
+        jobs.iter_mut().zip(out).for_each(|(job, out)| job.out.push(out));
+    }
+    jobs.retain(|job| how.concerns(&shards[job.index]));
+    if backwards {
+        // Each thread has a run of them. What it read last is still in its cache: begin with that.
+        let run = jobs.len().div_ceil(rayon::current_num_threads()).max(1);
+        jobs.chunks_mut(run).for_each(<[_]>::reverse);
+    }
+    jobs
 }
 
 /// What is worth handing to several threads: waking them takes longer than a few thousand operations do.

@@ -52,9 +52,22 @@ pub(super) struct Operands {
     means: usize,
     /// (what G is applied to, where the products go): none, one, or two for G V and Gᵀ W of symmetric matrices.
     pub(super) adjoints: Vec<(usize, usize)>,
+    around: Around,
+}
+
+/// What brings operands to the kernels of a pass and results back, and what tests fill before it.
+#[derive(Default)]
+struct Around {
     begin: Vec<Call>,
     end: Vec<Call>,
     fills: Vec<Fill>,
+}
+
+/// Buffers of y, e and w.
+struct Vectors {
+    target: usize,
+    residual: usize,
+    weight: usize,
 }
 
 /// What passes are made from.
@@ -68,6 +81,10 @@ pub(super) struct Maker<'a> {
 
 fn unsupported(what: &str) -> Error {
     Error::Unsupported { what: format!("{what} on the backend 'gpu'"), fix: "use the backend 'cpu'".into() }
+}
+
+fn whole(buffer: usize, numbers: usize) -> Fill {
+    Fill { buffer, first: 0, numbers }
 }
 
 /// A lane in terms of matrices.
@@ -125,15 +142,7 @@ impl Maker<'_> {
     pub(super) fn operands(&mut self, index: usize, pass: &Pass) -> Result<Operands> {
         let lanes = pass.lanes.len();
         let parts = pass.lanes.iter().map(|lane| self.parts(lane)).collect::<Result<Vec<Parts>>>()?;
-        let (batch, context) = (self.registers.batch, self.context);
-        let mut frame = Frame::new(self.operator, 1, count(&[batch, lanes]), context.precision);
-        frame.grouped = pass.group.is_some();
-        let influences: Vec<bool> =
-            pass.lanes.iter().filter_map(|lane| Some(lane.adjoint.as_ref()?.influence)).collect();
-        if influences.iter().any(|influence| *influence != influences[0]) && self.program.loss != Loss::Square {
-            return Err(unsupported("a pass some of whose lanes know the loss and some do not"));
-        }
-        frame.loss = if influences.first() == Some(&true) { self.program.loss } else { Loss::Square };
+        let frame = self.frame(pass)?;
         let columns = |matrix: Matrix| Ok::<_, Error>(self.matrix(matrix)?.1.columns);
         let (mut forward, mut back) = (1, 0);
         for part in &parts {
@@ -142,140 +151,142 @@ impl Maker<'_> {
                 back = back.max(columns(*applied)?);
             }
         }
-        let measured = self.registers.measurements;
-        let (mut begin, mut end, mut fills) = (Vec::new(), Vec::new(), Vec::new());
-        let size = count(&[frame.slots, frame.n]);
-        let single = match &parts[..] {
-            [one] => Some(one),
-            _ => None,
-        };
-        // L and R.
-        let direct = match single {
-            Some(one) => self.direct(one.left, &frame, false)?.zip(self.direct(one.right, &frame, true)?),
-            None => None,
-        };
-        let (left, right) = match direct {
-            Some(pair) => pair,
-            None => {
-                let of = |of: fn(&Parts) -> Matrix, row: usize| -> Result<Vec<Copy>> {
-                    parts.iter().enumerate().map(|(lane, part)| self.lane_copy(of(part), lane, row)).collect()
-                };
-                let (lefts, rights) =
-                    (of(|part| part.left, 0)?, of(|part| part.right, if frame.symmetric { 0 } else { frame.n1 })?);
-                let same = frame.symmetric && parts.iter().all(|part| part.left == part.right);
-                let left = self.plan.scratch("left factors of lanes", count(&[size, forward]));
-                let right = match frame.symmetric && !same {
-                    true => self.plan.scratch("right factors of lanes", count(&[size, forward])),
-                    false => left,
-                };
-                if right != left || same {
-                    begin.extend(copy(context, &frame, lanes, (left, forward), &lefts)?);
-                    if right != left {
-                        begin.extend(copy(context, &frame, lanes, (right, forward), &rights)?);
-                    }
-                } else {
-                    begin.extend(copy(context, &frame, lanes, (left, forward), &[lefts, rights].concat())?);
-                }
-                let whole = |buffer| Fill { buffer, first: 0, numbers: size * forward };
-                fills.extend([whole(left), whole(right)]);
-                (left, right)
-            }
-        };
-        // e and what it is the difference to.
-        let vector = Frame { n: measured, ..frame };
-        let own = |place: &Place| place.offset == 0 && place.stride == measured;
-        let (target, residual, weight) = match single {
-            Some(one) => {
-                let target = match one.minus {
-                    None => self.plan.zeros(count(&[batch, measured])),
-                    Some(minus) if own(&minus) && minus.buffer != one.out.buffer => minus.buffer,
-                    Some(minus) => {
-                        let target = self.plan.scratch("targets of lanes", count(&[batch, measured]));
-                        let from = Copy { from: minus, lane: 0, row: 0, rows: measured, columns: 1 };
-                        begin.extend(copy(context, &vector, 1, (target, 1), &[from])?);
-                        target
-                    }
-                };
-                let weights = self.registers.at(context.weights).map_or(0, |place| place.buffer);
-                (target, one.out.buffer, weights)
-            }
-            None => {
-                let all = count(&[frame.slots, measured]);
-                let given: Vec<Copy> = (parts.iter().enumerate())
-                    .filter_map(|(lane, part)| Some((lane, part.minus?)))
-                    .map(|(lane, from)| Copy { from, lane, row: 0, rows: measured, columns: 1 })
-                    .collect();
-                let target = if given.is_empty() {
-                    self.plan.zeros(all)
-                } else {
-                    let target = self.plan.scratch("targets of lanes", all);
-                    begin.extend(copy(context, &vector, lanes, (target, 1), &given)?);
-                    target
-                };
-                let residual = self.registers.lanes(index).ok_or_else(|| unsupported("lanes without a buffer"))?;
-                let mut weight = self.registers.at(context.weights).map_or(0, |place| place.buffer);
-                if back > 0 {
-                    let from = self.registers.at(context.weights).ok_or_else(|| unsupported("missing weights"))?;
-                    weight = self.plan.scratch("weights of lanes", all);
-                    let each: Vec<Copy> =
-                        (0..lanes).map(|lane| Copy { from, lane, row: 0, rows: measured, columns: 1 }).collect();
-                    begin.extend(copy(context, &vector, lanes, (weight, 1), &each)?);
-                }
-                for (lane, part) in parts.iter().enumerate() {
-                    if part.out.buffer != residual {
-                        let from = Place {
-                            buffer: residual,
-                            offset: lane * measured,
-                            stride: lanes * measured,
-                            len: measured,
-                        };
-                        end.extend(copies::back(context, (part.out, 0), (from, 1), (measured, 1))?);
-                    }
-                }
-                (target, residual, weight)
-            }
+        let mut around = Around::default();
+        let (left, right) = self.factors(&frame, &parts, forward, &mut around)?;
+        let Vectors { target, residual, weight } = match &parts[..] {
+            [one] => self.vectors_of_one(&frame, one, &mut around)?,
+            _ => self.vectors_of_lanes(&frame, index, &parts, back > 0, &mut around)?,
         };
         // Of a group its own rows alone.
         if !frame.grouped {
-            fills.push(Fill { buffer: residual, first: 0, numbers: count(&[frame.slots, measured]) });
+            around.fills.push(whole(residual, count(&[frame.slots, self.registers.measurements])));
         }
-        let adjoints =
-            self.adjoints(&frame, lanes, &parts, back, [left, right, residual], (&mut begin, &mut end, &mut fills))?;
+        let adjoints = self.adjoints(&frame, &parts, back, [left, right, residual], &mut around)?;
         let means = match (frame.centred && !adjoints.is_empty(), &pass.lanes[..]) {
             (false, _) => self.plan.zeros(2),
             (true, [Lane { values: Values::Measure { out, .. }, .. }]) => self.registers.means(self.plan, out.index()),
             (true, _) => self.plan.scratch("sums for the means of lanes", count(&[frame.slots, 64, 2])),
         };
         let columns = (forward, back.max(1));
-        Ok(Operands {
-            frame,
-            lanes,
-            columns,
-            left,
-            right,
-            target,
-            residual,
-            weight,
-            means,
-            adjoints,
-            begin,
-            end,
-            fills,
-        })
+        Ok(Operands { frame, lanes, columns, left, right, target, residual, weight, means, adjoints, around })
+    }
+
+    /// Sizes of the pass, and the loss that its lanes know.
+    fn frame(&self, pass: &Pass) -> Result<Frame> {
+        let slots = count(&[self.registers.batch, pass.lanes.len()]);
+        let mut frame = Frame::new(self.operator, 1, slots, self.context.precision);
+        frame.grouped = pass.group.is_some();
+        let influences: Vec<bool> =
+            pass.lanes.iter().filter_map(|lane| Some(lane.adjoint.as_ref()?.influence)).collect();
+        if influences.iter().any(|influence| *influence != influences[0]) && self.program.loss != Loss::Square {
+            return Err(unsupported("a pass some of whose lanes know the loss and some do not"));
+        }
+        frame.loss = if influences.first() == Some(&true) { self.program.loss } else { Loss::Square };
+        Ok(frame)
+    }
+
+    /// The buffers of L and R: registers themselves, or slots of so many columns that copies fill.
+    fn factors(
+        &mut self,
+        frame: &Frame,
+        parts: &[Parts],
+        columns: usize,
+        around: &mut Around,
+    ) -> Result<(usize, usize)> {
+        let (context, lanes) = (self.context, parts.len());
+        if let [one] = parts
+            && let Some(pair) = self.direct(one.left, frame, false)?.zip(self.direct(one.right, frame, true)?)
+        {
+            return Ok(pair);
+        }
+        let of = |of: fn(&Parts) -> Matrix, row: usize| -> Result<Vec<Copy>> {
+            parts.iter().enumerate().map(|(lane, part)| self.lane_copy(of(part), lane, row)).collect()
+        };
+        let lefts = of(|part| part.left, 0)?;
+        let rights = of(|part| part.right, if frame.symmetric { 0 } else { frame.n1 })?;
+        let numbers = count(&[frame.slots, frame.n, columns]);
+        let left = self.plan.scratch("left factors of lanes", numbers);
+        let mut right = left;
+        if !frame.symmetric {
+            // One buffer, L above R.
+            around.begin.extend(copy(context, frame, lanes, (left, columns), &[lefts, rights].concat())?);
+        } else {
+            around.begin.extend(copy(context, frame, lanes, (left, columns), &lefts)?);
+            if parts.iter().any(|part| part.left != part.right) {
+                right = self.plan.scratch("right factors of lanes", numbers);
+                around.begin.extend(copy(context, frame, lanes, (right, columns), &rights)?);
+            }
+        }
+        around.fills.extend([whole(left, numbers), whole(right, numbers)]);
+        Ok((left, right))
+    }
+
+    /// The buffers of one lane: its registers, where they lie as kernels read them.
+    fn vectors_of_one(&mut self, frame: &Frame, one: &Parts, around: &mut Around) -> Result<Vectors> {
+        let (context, m) = (self.context, self.registers.measurements);
+        let numbers = count(&[self.registers.batch, m]);
+        let own = |place: &Place| place.offset == 0 && place.stride == m;
+        let target = match one.minus {
+            None => self.plan.zeros(numbers),
+            Some(minus) if own(&minus) && minus.buffer != one.out.buffer => minus.buffer,
+            Some(minus) => {
+                let target = self.plan.scratch("targets of lanes", numbers);
+                let from = Copy { from: minus, lane: 0, row: 0, rows: m, columns: 1 };
+                around.begin.extend(copy(context, &Frame { n: m, ..*frame }, 1, (target, 1), &[from])?);
+                target
+            }
+        };
+        let weight = self.registers.at(context.weights).map_or(0, |place| place.buffer);
+        Ok(Vectors { target, residual: one.out.buffer, weight })
+    }
+
+    /// The buffers of several lanes, a slot for each, and where their residuals go afterwards.
+    fn vectors_of_lanes(
+        &mut self,
+        frame: &Frame,
+        index: usize,
+        parts: &[Parts],
+        weighed: bool,
+        around: &mut Around,
+    ) -> Result<Vectors> {
+        let (context, m, lanes) = (self.context, self.registers.measurements, parts.len());
+        let vector = Frame { n: m, ..*frame };
+        let all = count(&[frame.slots, m]);
+        let to_lane = |lane: usize, from: Place| Copy { from, lane, row: 0, rows: m, columns: 1 };
+        let given: Vec<Copy> =
+            parts.iter().enumerate().filter_map(|(lane, part)| Some(to_lane(lane, part.minus?))).collect();
+        let target = if given.is_empty() {
+            self.plan.zeros(all)
+        } else {
+            let target = self.plan.scratch("targets of lanes", all);
+            around.begin.extend(copy(context, &vector, lanes, (target, 1), &given)?);
+            target
+        };
+        let residual = self.registers.lanes(index).ok_or_else(|| unsupported("lanes without a buffer"))?;
+        let mut weight = self.registers.at(context.weights).map_or(0, |place| place.buffer);
+        if weighed {
+            let from = self.registers.at(context.weights).ok_or_else(|| unsupported("missing weights"))?;
+            weight = self.plan.scratch("weights of lanes", all);
+            let each: Vec<Copy> = (0..lanes).map(|lane| to_lane(lane, from)).collect();
+            around.begin.extend(copy(context, &vector, lanes, (weight, 1), &each)?);
+        }
+        for (lane, part) in parts.iter().enumerate().filter(|(_, part)| part.out.buffer != residual) {
+            let from = Place { buffer: residual, offset: lane * m, stride: lanes * m, len: m };
+            around.end.extend(copies::back(context, (part.out, 0), (from, 1), (m, 1))?);
+        }
+        Ok(Vectors { target, residual, weight })
     }
 
     fn adjoints(
         &mut self,
         frame: &Frame,
-        lanes: usize,
         parts: &[Parts],
         columns: usize,
         others: [usize; 3],
-        (begin, end, fills): (&mut Vec<Call>, &mut Vec<Call>, &mut Vec<Fill>),
+        around: &mut Around,
     ) -> Result<Vec<(usize, usize)>> {
-        let context = self.context;
+        let (context, lanes) = (self.context, parts.len());
         let mut all = Vec::new();
-        let whole = |buffer, numbers| Fill { buffer, first: 0, numbers };
         if let [Parts { applied, .. }] = parts {
             let direct = match applied {
                 [Some((v, left)), None] if frame.symmetric => {
@@ -289,7 +300,7 @@ impl Maker<'_> {
                 _ => None,
             };
             if let Some((applied, out)) = direct.filter(|(applied, out)| applied != out && !others.contains(out)) {
-                fills.push(whole(out, count(&[frame.slots, frame.n, columns])));
+                around.fills.push(whole(out, count(&[frame.slots, frame.n, columns])));
                 return Ok(vec![(applied, out)]);
             }
         }
@@ -319,7 +330,7 @@ impl Maker<'_> {
                 continue;
             }
             let [applied, out] = names[round].map(|name| self.plan.scratch(name, numbers));
-            begin.extend(copy(context, frame, lanes, (applied, columns), &copies)?);
+            around.begin.extend(copy(context, frame, lanes, (applied, columns), &copies)?);
             for (lane, to, row) in results {
                 let (place, block, at) = self.matrix(to)?;
                 let from = Place {
@@ -329,9 +340,9 @@ impl Maker<'_> {
                     len: block.len(),
                 };
                 let size = (block.rows, block.columns);
-                end.extend(copies::back(context, (place, at), (from, columns), size)?);
+                around.end.extend(copies::back(context, (place, at), (from, columns), size)?);
             }
-            fills.extend([whole(applied, numbers), whole(out, numbers)]);
+            around.fills.extend([whole(applied, numbers), whole(out, numbers)]);
             all.push((applied, out));
         }
         Ok(all)
@@ -346,13 +357,13 @@ impl Maker<'_> {
             let values = Place { buffer: o.residual, offset: 0, stride: m, len: m };
             let (call, fill) = mean(context, &o.frame, lanes, &values, o.weight, o.means)?;
             calls.push(call);
-            o.fills.push(fill);
+            o.around.fills.push(fill);
         }
         let module = Rc::new(weigh_module(context.texts, &o.frame)?);
         let operands = [(o.residual, Read), (o.weight, Read), (o.means, Read), (pulled, Write)];
         let call = Call::step(&module, "weigh", &operands, Grid::new(Many::Slots { lanes }, m.div_ceil(256)));
         calls.push(if o.frame.grouped { call.with(Third::Turn) } else { call });
-        o.fills.push(Fill { buffer: pulled, first: 0, numbers: count(&[o.frame.slots, m]) });
+        o.around.fills.push(Fill { buffer: pulled, first: 0, numbers: count(&[o.frame.slots, m]) });
         Ok((calls, pulled))
     }
 }
@@ -360,9 +371,9 @@ impl Maker<'_> {
 impl Operands {
     /// With the calls in between.
     fn around(self, panel: Vec<Call>, pieces: Vec<Call>, own: (Vec<Call>, Vec<Call>), fills: &[Fill]) -> Calls {
-        let begin = self.begin.into_iter().chain(own.0).collect();
-        let end = own.1.into_iter().chain(self.end).collect();
-        let fills = self.fills.into_iter().chain(fills.iter().copied()).collect();
+        let begin = self.around.begin.into_iter().chain(own.0).collect();
+        let end = own.1.into_iter().chain(self.around.end).collect();
+        let fills = self.around.fills.into_iter().chain(fills.iter().copied()).collect();
         Calls { begin, panel, pieces, end, fills }
     }
 
