@@ -111,8 +111,8 @@ impl<T: Real> Reading<'_, T> {
         let mut accumulators = job.accumulator.rows_mut();
         let mut trials: Vec<TrialPass<'_, T>> = Vec::with_capacity(batch * count);
         for trial in 0..batch {
-            for lane in 0..count {
-                let (Some(residual), Some(accumulator)) = (rows[lane].next(), accumulators.next()) else {
+            for (lane, rows) in rows.iter_mut().enumerate() {
+                let (Some(residual), Some(accumulator)) = (rows.next(), accumulators.next()) else {
                     continue;
                 };
                 if !self.how.active[trial] {
