@@ -34,7 +34,7 @@
 //! | [`problem`] | domains, batched factors, packed indices, truths, random streams |
 //! | [`io`] | NumPy arrays in and out; outputs that appear whole or not at all |
 //! | [`operators`] | the contract of a measurement ensemble, and one room for each |
-//! | `tape` | the list of operations that an iteration is, and the registers they read and write |
+//! | [`tape`] | the list of operations that an iteration is, and the registers they read and write |
 //! | [`models`] | how factors make a matrix: psd, signed, asymmetric |
 //! | [`methods`] | algorithms: their parameters, and the tape that each records |
 //! | [`engine`] | the only seam between the loop and the hardware |

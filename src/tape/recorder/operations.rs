@@ -1,0 +1,173 @@
+//! Operations beside the passes: on factors, on vectors over the measurements, on scalars, and on the host.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::tape::expression::Expression;
+use crate::tape::op::{Combine, HostOp, MeasuredCombine, Op, Precondition, Product, When};
+use crate::tape::registers::{Blocks, Initial, Matrix, Measured, Register, Scalar};
+use crate::tape::turns::Minibatches;
+
+use super::{Tape, Terms};
+
+impl Tape {
+    // Factors.
+
+    /// U₀ + V of an iterate or another point V that counts from a centre; V itself without one.
+    pub fn whole(&mut self, point: Blocks) -> Blocks {
+        let Some(centre) = self.centre else { return point };
+        let known =
+            self.wholes.iter().find(|(of, _, when)| *of == point && (*when == When::Always || *when == self.when));
+        if let Some((_, whole, _)) = known {
+            return *whole;
+        }
+        let sizes = self.sizes(point).to_vec();
+        let whole = self.blocks_of("whole", sizes);
+        self.combine_into(whole, [(1.0.into(), centre), (1.0.into(), point)]);
+        self.wholes.push((point, whole, self.when));
+        whole
+    }
+
+    fn push_combine(&mut self, op: Combine) {
+        self.wholes.retain(|(of, ..)| *of != op.out);
+        self.push(Op::Combine(op));
+    }
+
+    /// A register with Σ cⱼxⱼ.
+    pub fn combine<const N: usize>(&mut self, terms: Terms<N>) -> Blocks {
+        const { assert!(N > 0, "a combination has at least one term") };
+        let sizes = self.sizes(terms[0].1).to_vec();
+        let out = self.blocks_of("combination", sizes);
+        self.combine_into(out, terms);
+        out
+    }
+
+    /// out ← Σ cⱼxⱼ, of which `out` may be one.
+    pub fn combine_into<const N: usize>(&mut self, out: Blocks, terms: Terms<N>) {
+        self.push_combine(Combine { out, terms: terms.into(), positive: None, only: None });
+    }
+
+    /// out ← from
+    pub fn assign(&mut self, out: Blocks, from: Blocks) {
+        self.combine_into(out, [(1.0.into(), from)]);
+    }
+
+    /// out ← from, where the condition is not 0.
+    pub fn assign_if(&mut self, condition: Scalar, out: Blocks, from: Blocks) {
+        self.push_combine(Combine { out, terms: vec![(1.0.into(), from)], positive: None, only: Some(condition) });
+    }
+
+    /// (Σ cⱼxⱼ)·S with S = diag(1 `positive` times, then −1).
+    pub fn signed<const N: usize>(&mut self, terms: Terms<N>, positive: usize) -> Blocks {
+        const { assert!(N > 0, "a combination has at least one term") };
+        let sizes = self.sizes(terms[0].1).to_vec();
+        let out = self.blocks_of("signed", sizes);
+        self.push_combine(Combine { out, terms: terms.into(), positive: Some(positive), only: None });
+        out
+    }
+
+    /// ⟨a, b⟩
+    pub fn dot(&mut self, a: Blocks, b: Blocks) -> Scalar {
+        let out = self.scalar("dot");
+        self.push(Op::Dot { out, a, b });
+        out
+    }
+
+    /// D (VᵀV + λI)⁻¹ block by block, V as the model has it at the point; `None` for models without.
+    pub fn precondition(&mut self, direction: Blocks, point: Blocks, damping: impl Into<Expression>) -> Option<Blocks> {
+        let partners = self.model.partners()?;
+        let factor = self.whole(point);
+        let raised = self.raised();
+        let out = self.blocks("preconditioned");
+        let damping = damping.into();
+        self.push(Op::Precondition(Precondition { out, direction, factor, partners, damping, raised }));
+        Some(out)
+    }
+
+    /// Counts the iterations in which a preconditioner was raised or lost directions.
+    pub fn raised(&mut self) -> Scalar {
+        match self.raised {
+            Some(raised) => raised,
+            None => {
+                let raised = self.keep_scalar("raised", Initial::Number(0.0));
+                *self.raised.insert(raised)
+            }
+        }
+    }
+
+    /// For each block the one whose Gram matrix preconditions it.
+    pub fn partners(&self) -> Option<Vec<usize>> {
+        self.model.partners()
+    }
+
+    /// out ← op(A)·op(B)
+    pub fn product(&mut self, out: Matrix, (a, transpose_a): (Matrix, bool), (b, transpose_b): (Matrix, bool)) {
+        self.push(Op::Product(Product { out, a, transpose_a, b, transpose_b }));
+    }
+
+    // Vectors over the measurements.
+
+    /// out ← Σ cⱼxⱼ, of which `out` may be one.
+    pub fn measured_combine<const N: usize>(&mut self, out: Measured, terms: [(Expression, Measured); N]) {
+        self.push(Op::MeasuredCombine(MeasuredCombine { out, terms: terms.into(), only: None }));
+    }
+
+    /// out ← from, where the condition is not 0.
+    pub fn measured_assign_if(&mut self, condition: Scalar, out: Measured, from: Measured) {
+        let terms = vec![(1.0.into(), from)];
+        self.push(Op::MeasuredCombine(MeasuredCombine { out, terms, only: Some(condition) }));
+    }
+
+    /// Σ wᵢ(aᵢ − ā)(bᵢ − b̄); the means are 0 unless residuals of the operator are centred.
+    pub fn measured_dot(&mut self, a: Measured, b: Measured) -> Scalar {
+        let out = self.scalar("measured dot");
+        self.push(Op::MeasuredDot { out, a, b });
+        out
+    }
+
+    /// E = Σ wᵢρ(eᵢ − ē)
+    pub fn energy(&mut self, residual: Measured) -> Scalar {
+        self.energy_of(residual, None)
+    }
+
+    /// The same over the group of measurements that e comes from.
+    pub fn energy_of(&mut self, residual: Measured, group: Option<Minibatches>) -> Scalar {
+        let out = self.scalar("energy");
+        self.push(Op::Energy { out, residual, group });
+        out
+    }
+
+    // Scalars.
+
+    /// A register with the value of a formula.
+    pub fn formula(&mut self, value: impl Into<Expression>) -> Scalar {
+        let out = self.scalar("formula");
+        self.set(out, value);
+        out
+    }
+
+    /// out ← formula, which may read `out`.
+    pub fn set(&mut self, out: Scalar, value: impl Into<Expression>) {
+        self.push(Op::Formula { out, value: value.into() });
+    }
+
+    // The host.
+
+    /// A function on the host in f64, for each trial: inputs, and outputs as they are before.
+    pub fn on_host(
+        &mut self,
+        name: &'static str,
+        inputs: impl IntoIterator<Item = Register>,
+        outputs: impl IntoIterator<Item = Register>,
+        function: impl Fn(&[&[f64]], &mut [Vec<f64>]) -> Result<()> + Send + Sync + 'static,
+    ) {
+        let op = HostOp {
+            name,
+            inputs: inputs.into_iter().collect(),
+            outputs: outputs.into_iter().collect(),
+            function: Arc::new(function),
+        };
+        self.wholes.retain(|(of, ..)| !op.outputs.contains(&Register::from(*of)));
+        self.push(Op::Host(op));
+    }
+}
