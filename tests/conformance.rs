@@ -96,5 +96,5 @@ fn main() {
         }
     }
     trials.extend(common::missing_adapter("conformance"));
-    libtest_mimic::run(&arguments, trials).exit();
+    common::harness::run(&arguments, trials)
 }

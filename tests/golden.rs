@@ -95,5 +95,5 @@ fn main() {
         add(format!("gpu:{}", device.name()), Backend::Gpu(device), Some(Storage::F32), 2e-5);
     }
     tests.extend(common::missing_adapter("golden"));
-    libtest_mimic::run(&arguments, tests).exit();
+    common::harness::run(&arguments, tests)
 }

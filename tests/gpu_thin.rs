@@ -97,5 +97,5 @@ fn main() {
         trials.push(Trial::test("what cannot be is refused by name", move || refusals(&device)));
     }
     trials.extend(common::missing_adapter("thin kernels"));
-    libtest_mimic::run(&arguments, trials).exit();
+    common::harness::run(&arguments, trials)
 }

@@ -267,5 +267,5 @@ fn main() {
         add("rules, starts and new observations", rules);
     }
     tests.extend(common::missing_adapter("mixed"));
-    libtest_mimic::run(&arguments, tests).exit();
+    common::harness::run(&arguments, tests)
 }

@@ -189,5 +189,5 @@ fn main() {
         }
     }
     tests.extend(common::missing_adapter("precision"));
-    libtest_mimic::run(&arguments, tests).exit();
+    common::harness::run(&arguments, tests)
 }

@@ -4,6 +4,7 @@
 use libtest_mimic::Trial;
 use lowrank::gpu::{Device, list_adapters};
 
+pub mod harness;
 pub mod thin;
 
 /// Every adapter of this machine that opens, by name.

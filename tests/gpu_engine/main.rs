@@ -2,12 +2,13 @@
 //! Without an adapter the trials are reported as ignored, or fail where `LOWRANK_REQUIRE_GPU=1`.
 
 mod case;
+#[path = "../common/harness.rs"]
+mod harness;
 mod refusals;
 #[path = "../common/running.rs"]
 mod running;
 mod streaming;
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use case::{Case, Outcome, Stream, check_evaluation, check_gradient, check_step, same, within};
@@ -21,7 +22,7 @@ use streaming::{running_out_streams, streams, streams_from_a_file, streams_other
 
 type Test = fn(&Device) -> Outcome;
 
-fn main() -> ExitCode {
+fn main() {
     let arguments = Arguments::from_args();
     let tests: &[(&str, Test)] = &[
         ("agrees_with_the_definition_n1", |device| agrees(device, 1)),
@@ -78,7 +79,7 @@ fn main() -> ExitCode {
         let device = device.as_ref().map(Device::clone).map_err(ToString::to_string);
         Trial::test(name, move || test(&device?)).with_ignored_flag(missing && !required)
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    harness::run(&arguments, trials.collect())
 }
 
 fn agrees(device: &Device, n: usize) -> Outcome {

@@ -485,5 +485,5 @@ fn main() {
         trials.extend(mutations::trials(&device));
     }
     trials.extend(common::missing_adapter("gpu_tape"));
-    libtest_mimic::run(&arguments, trials).exit();
+    common::harness::run(&arguments, trials)
 }

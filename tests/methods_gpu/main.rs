@@ -100,7 +100,7 @@ fn main() {
         trials.extend(mutations::trials(&device));
     }
     trials.extend(common::missing_adapter("methods_gpu"));
-    libtest_mimic::run(&arguments, trials).exit();
+    common::harness::run(&arguments, trials)
 }
 
 /// k > n, one column, several blocks of columns, one row.

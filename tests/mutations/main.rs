@@ -277,5 +277,5 @@ fn main() {
         }
     }
     trials.extend(common::missing_adapter("mutations"));
-    libtest_mimic::run(&arguments, trials).exit();
+    common::harness::run(&arguments, trials)
 }
