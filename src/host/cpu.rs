@@ -11,7 +11,7 @@ use crate::host::choice::Choice;
 use crate::host::gather::{self, Gathered};
 use crate::host::machine::{Attendance, Machine, Passes, Request};
 use crate::host::registers::Registers;
-use crate::host::work::{How, LaneCall, Threads, Work};
+use crate::host::work::{Few, How, LaneCall, Threads, Work};
 use crate::memory::{Memory, Part, Place, product};
 use crate::operators::{GatherKernel, HostKernel, InstructionSet, Loss, Operator, Pair, TwinKernel};
 use crate::simd::{Bank, Stored, Unit};
@@ -195,7 +195,7 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
 }
 
 /// For each trial the blocks of a register, to write to.
-fn split<'v, T>(values: &'v mut [T], sizes: &[crate::tape::BlockSize]) -> Vec<Vec<Option<&'v mut [T]>>> {
+fn split<'v, T>(values: &'v mut [T], sizes: &[crate::tape::BlockSize]) -> Few<Few<Option<&'v mut [T]>>> {
     let size: usize = sizes.iter().map(|block| block.len()).sum();
     let of = |mut rest: &'v mut [T]| {
         let block = |block: &crate::tape::BlockSize| {
@@ -209,7 +209,7 @@ fn split<'v, T>(values: &'v mut [T], sizes: &[crate::tape::BlockSize]) -> Vec<Ve
 }
 
 impl<T: HostReal> Parallel<'_, T> {
-    fn carry_out(&mut self, how: &How<'_, T>, lanes: Vec<LaneCall<'_, T>>) {
+    fn carry_out(&mut self, how: &How<'_, T>, lanes: Few<LaneCall<'_, T>>) {
         let Self { operator, work, gathered, .. } = self;
         match (T::gather(&**operator), gathered) {
             (Some(kernel), Some(gathered)) => work.gather(gathered, kernel, how, lanes),
@@ -226,35 +226,35 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
     fn pass(&mut self, pass: &Pass, request: &Request<'_>, registers: &mut Registers<T>) -> Result<()> {
         let batch = registers.batch();
         // What is written is taken out, so that the rest can be read.
-        let outs: Vec<_> = pass
+        let outs: Few<_> = pass
             .lanes
             .iter()
             .map(|lane| match lane.values {
                 Values::Measure { out, .. } | Values::Given(out) => out,
             })
             .collect();
-        let mut vectors: Vec<Vec<Vec<T>>> = outs.iter().map(|out| registers.take_measured(*out)).collect();
+        let mut vectors: Few<Vec<Vec<T>>> = outs.iter().map(|out| registers.take_measured(*out)).collect();
         let sides = |lane: &crate::tape::Lane| match &lane.adjoint {
             Some(adjoint) => [adjoint.left, adjoint.right],
             None => [None, None],
         };
-        let mut targets: Vec<Blocks> = Vec::new();
+        let mut targets: Few<Blocks> = Few::new();
         for (_, out) in pass.lanes.iter().flat_map(sides).flatten() {
             if !targets.contains(&out.register) {
                 targets.push(out.register);
             }
         }
-        let mut factors: Vec<Vec<T>> = targets.iter().map(|at| registers.take_blocks(*at)).collect();
+        let mut factors: Few<Vec<T>> = targets.iter().map(|at| registers.take_blocks(*at)).collect();
         {
             let registers = &*registers;
-            let mut slices: Vec<Vec<Vec<Option<&mut [T]>>>> =
+            let mut slices: Few<Few<Few<Option<&mut [T]>>>> =
                 (factors.iter_mut().zip(&targets)).map(|(values, at)| split(values, registers.sizes(*at))).collect();
-            let mut taken = |out: Option<(Matrix, Matrix)>| -> Vec<Option<&mut [T]>> {
+            let mut taken = |out: Option<(Matrix, Matrix)>| -> Few<Option<&mut [T]>> {
                 let Some((_, out)) = out else { return (0..batch).map(|_| None).collect() };
                 let at = targets.iter().position(|target| *target == out.register).unwrap_or(0);
                 slices[at].iter_mut().map(|blocks| blocks[out.block].take()).collect()
             };
-            let mut lanes = Vec::with_capacity(pass.lanes.len());
+            let mut lanes = Few::with_capacity(pass.lanes.len());
             let mut loss = Loss::Square;
             for (lane, vector) in pass.lanes.iter().zip(&mut vectors) {
                 let Values::Measure { left, right, minus, .. } = &lane.values else {
@@ -264,7 +264,7 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
                     });
                 };
                 let search_rank = registers.block(*left).columns;
-                let pair = |left: Matrix, right: Matrix| -> Vec<Pair<'_, T>> {
+                let pair = |left: Matrix, right: Matrix| -> Few<Pair<'_, T>> {
                     let of = |trial| Pair {
                         left: registers.matrix(left, trial),
                         right: registers.matrix(right, trial),

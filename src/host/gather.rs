@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::host::work::{How, LaneCall, Work, each};
+use crate::host::work::{Few, How, LaneCall, Work, each};
 use crate::memory::{Part, Place, product};
 use crate::operators::{GatherKernel, InstructionSet, Lines, Operator, Pair, Side};
 use crate::real::Real;
@@ -102,7 +102,7 @@ impl<T: Real> Work<T> {
         gathered: &mut Gathered<T>,
         kernel: &dyn GatherKernel<T>,
         how: &How<'_, T>,
-        lanes: Vec<LaneCall<'_, T>>,
+        lanes: Few<LaneCall<'_, T>>,
     ) {
         lanes.into_iter().for_each(|lane| self.gather_lane(gathered, kernel, how, lane));
     }

@@ -198,8 +198,12 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
     }
 
     fn carry_out_all(&mut self, steps: &[Step]) -> Result<()> {
-        let due = steps.iter().filter(|step| step.when.holds(self.iteration));
-        due.map(|step| &step.op).collect::<Vec<_>>().into_iter().try_for_each(|op| self.carry_out(op))
+        for step in steps {
+            if step.when.holds(self.iteration) {
+                self.carry_out(&step.op)?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives kept registers their initial values, where a run begins.

@@ -5,26 +5,31 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use crate::host::awake::share;
 use crate::host::choice::Choice;
 use crate::operators::{Course, HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
 use crate::real::Real;
 use crate::simd::{Bank, Stored, Sum, Unit};
 
+/// A list of one thing most of the time, as trials and lanes are: an iteration of a small problem has no time for allocations.
+pub(super) type Few<T> = SmallVec<[T; 1]>;
+
 /// One lane of a pass, as kernels take it. Slices over the measurements are those of a shard, (batch, length) each.
 pub(super) struct LaneCall<'a, T> {
     /// (L, R) of each trial.
-    pub(super) points: Vec<Pair<'a, T>>,
+    pub(super) points: Few<Pair<'a, T>>,
     /// (W, V) of each trial.
-    pub(super) applied: Vec<Pair<'a, T>>,
+    pub(super) applied: Few<Pair<'a, T>>,
     /// By shard, where something is subtracted.
     pub(super) minus: Option<&'a [Vec<T>]>,
     /// By shard.
     pub(super) out: &'a mut [Vec<T>],
     /// G V of each trial, where it is wanted.
-    pub(super) left: Vec<Option<&'a mut [T]>>,
+    pub(super) left: Few<Option<&'a mut [T]>>,
     /// Gᵀ W of each trial, where it is wanted.
-    pub(super) right: Vec<Option<&'a mut [T]>>,
+    pub(super) right: Few<Option<&'a mut [T]>>,
 }
 
 /// How a gradient is taken.
@@ -84,32 +89,32 @@ struct Job<'a, T> {
     index: usize,
     accumulator: &'a mut Bank<T>,
     /// v of each lane, (batch, length).
-    out: Vec<&'a mut Vec<T>>,
+    out: Few<&'a mut Vec<T>>,
 }
 
 /// What every shard of a pass reads.
-struct Reading<'a, T> {
+struct Reading<'a, 'b, T> {
     how: &'a How<'a, T>,
     shards: &'a [Range<usize>],
     points: &'a Bank<T>,
     zeros: &'a [T],
     /// By lane, then by trial.
-    applied: &'a [Vec<Pair<'a, T>>],
-    minus: &'a [Option<&'a [Vec<T>]>],
+    applied: &'a [Few<Pair<'b, T>>],
+    minus: &'a [Option<&'b [Vec<T>]>],
     /// Whether no lane wants a gradient.
     measures: bool,
 }
 
-impl<T: Real> Reading<'_, T> {
+impl<T: Real> Reading<'_, '_, T> {
     /// Goes over a shard for all lanes of all trials that are active.
     fn over(&self, kernel: &dyn HostKernel<T>, course: Course, job: Job<'_, T>) {
         let (index, range) = (job.index, &self.shards[job.index]);
         let (batch, count, length) = (self.how.active.len(), self.applied.len(), range.len());
-        let weights: Vec<Cow<'_, [T]>> = (0..batch).map(|trial| self.how.weights_in(index, range, trial)).collect();
+        let weights: Few<Cow<'_, [T]>> = (0..batch).map(|trial| self.how.weights_in(index, range, trial)).collect();
         // By slot: trial by trial, lane by lane.
-        let mut rows: Vec<_> = job.out.into_iter().map(|out| out.chunks_mut(length.max(1))).collect();
+        let mut rows: Few<_> = job.out.into_iter().map(|out| out.chunks_mut(length.max(1))).collect();
         let mut accumulators = job.accumulator.rows_mut();
-        let mut trials: Vec<TrialPass<'_, T>> = Vec::with_capacity(batch * count);
+        let mut trials: Few<TrialPass<'_, T>> = Few::with_capacity(batch * count);
         for trial in 0..batch {
             for (lane, rows) in rows.iter_mut().enumerate() {
                 let (Some(residual), Some(accumulator)) = (rows.next(), accumulators.next()) else {
@@ -142,15 +147,15 @@ impl<T: Real> Reading<'_, T> {
 }
 
 /// Where G V and Gᵀ W of a lane go, by trial.
-type Wanted<'a, T> = (Vec<Option<&'a mut [T]>>, Vec<Option<&'a mut [T]>>);
+type Wanted<'a, T> = (Few<Option<&'a mut [T]>>, Few<Option<&'a mut [T]>>);
 
 impl<T: Unit + Stored<T>> Work<T> {
     /// `prepare` per slot, `pass` per shard, the sum in shard order, `finish` per slot.
-    pub(super) fn pass(&mut self, kernel: &dyn HostKernel<T>, how: &How<'_, T>, lanes: Vec<LaneCall<'_, T>>) {
+    pub(super) fn pass(&mut self, kernel: &dyn HostKernel<T>, how: &How<'_, T>, lanes: Few<LaneCall<'_, T>>) {
         let count = lanes.len();
         self.prepare(kernel, how, &lanes);
         let measures = lanes.iter().all(|lane| lane.left.iter().chain(&lane.right).all(Option::is_none));
-        let (mut outs, mut applied, mut minus, mut wanted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut outs, mut applied, mut minus, mut wanted) = (Few::new(), Few::new(), Few::new(), Few::new());
         for lane in lanes {
             outs.push(lane.out);
             applied.push(lane.applied);
@@ -163,12 +168,12 @@ impl<T: Unit + Stored<T>> Work<T> {
         let course = choice.as_ref().map_or(Course { set: how.set, way: 0 }, |choice| choice.course());
         let (points, shards, zeros) = (&self.points, &self.shards[..], &self.zeros[..]);
         let reading = Reading { how, shards, points, zeros, applied: &applied, minus: &minus, measures };
-        let begin = Instant::now();
+        let timed = choice
+            .as_mut()
+            .filter(|choice| choice.open() && how.group.is_none() && how.active.iter().all(|&active| active))
+            .map(|choice| (choice, Instant::now()));
         each(self.threads.shards, jobs, |job| reading.over(kernel, course, job));
-        if let Some(choice) = choice.as_mut().filter(|choice| choice.open())
-            && how.group.is_none()
-            && how.active.iter().all(|&active| active)
-        {
+        if let Some((choice, begin)) = timed {
             choice.took(begin.elapsed().as_secs_f64());
         }
         if !measures {
@@ -191,11 +196,11 @@ impl<T: Unit + Stored<T>> Work<T> {
         &mut self,
         kernel: &dyn HostKernel<T>,
         how: &How<'_, T>,
-        applied: &[Vec<Pair<'_, T>>],
-        wanted: Vec<Wanted<'_, T>>,
+        applied: &[Few<Pair<'_, T>>],
+        wanted: Few<Wanted<'_, T>>,
     ) {
         let (count, batch) = (wanted.len(), how.active.len());
-        let mut wanted: Vec<_> = wanted.into_iter().map(|(left, right)| left.into_iter().zip(right)).collect();
+        let mut wanted: Few<_> = wanted.into_iter().map(|(left, right)| left.into_iter().zip(right)).collect();
         let mut outputs = Vec::with_capacity(batch * count);
         for (slot, buffers) in self.sums.rows_mut().zip(self.scratch.rows_mut()).take(batch * count).enumerate() {
             if let Some((Some(left), right)) = wanted[slot % count].next()
@@ -218,13 +223,13 @@ impl<T: Unit + Stored<T>> Work<T> {
 /// The shards that have measurements that count, in the order in which threads take them.
 fn jobs<'a, T: Real>(
     accumulators: &'a mut [Bank<T>],
-    outs: Vec<&'a mut [Vec<T>]>,
+    outs: Few<&'a mut [Vec<T>]>,
     how: &How<'_, T>,
     shards: &[Range<usize>],
     backwards: bool,
 ) -> Vec<Job<'a, T>> {
     let count = outs.len();
-    let of_shard = |(index, accumulator)| Job { index, accumulator, out: Vec::with_capacity(count) };
+    let of_shard = |(index, accumulator)| Job { index, accumulator, out: Few::with_capacity(count) };
     let mut jobs: Vec<Job<'_, T>> = accumulators.iter_mut().enumerate().map(of_shard).collect();
     for out in outs {
         jobs.iter_mut().zip(out).for_each(|(job, out)| job.out.push(out));
