@@ -109,7 +109,7 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
     let (shape, m) = (operator.domain(), operator.measurements());
     let n = shape.rows();
     let mut tape = Tape::new(Model::psd().recorded(), shape, case.search_rank, Loss::Square, false, false);
-    Method::from(Method::gd()).record(&mut tape, &Context { undamped: false, floor: 0.0 })?;
+    Method::from(Method::gd()).record(&mut tape, &Context::default())?;
     let program = Arc::new(tape.finish());
     let load = Load {
         operator: operator.clone(),

@@ -285,7 +285,10 @@ impl<'p> Grouper<'p, '_> {
 fn keeps(task: Task<'_>, register: usize) -> bool {
     match task {
         Task::Op(Op::Combine(op)) => op.only.is_some() || op.terms.iter().any(|(_, x)| x.index() == register),
-        Task::Op(Op::MeasuredCombine(op)) => op.only.is_some() || op.terms.iter().any(|(_, x)| x.index() == register),
+        Task::Op(Op::MeasuredCombine(op)) => {
+            let read = |x: &crate::tape::Measured| x.index() == register;
+            op.only.is_some() || op.terms.iter().any(|(_, x)| read(x)) || op.times.as_ref().is_some_and(read)
+        }
         _ => true,
     }
 }

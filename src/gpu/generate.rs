@@ -59,6 +59,14 @@ pub(super) fn scalar_text(registers: &Registers, scalar: Scalar) -> String {
     }
 }
 
+/// What is done to a sum, entry by entry.
+enum Then {
+    /// Its sign changes where this holds.
+    Signed(String),
+    /// It is multiplied by this.
+    Times(String),
+}
+
 /// A unit entry by entry, while its text is written.
 struct Entries<'a> {
     registers: &'a Registers,
@@ -107,8 +115,8 @@ impl Entries<'_> {
         name
     }
 
-    /// Σ cⱼxⱼ, then the sign of the column, then the condition.
-    fn combine(&mut self, out: usize, terms: &[(Expression, usize)], signed: Option<String>, only: Option<Scalar>) {
+    /// Σ cⱼxⱼ, then what is done to the sum, then the condition.
+    fn combine(&mut self, out: usize, terms: &[(Expression, usize)], then: Option<Then>, only: Option<Scalar>) {
         let mut sum: Option<String> = None;
         for (c, x) in terms {
             let x = self.value(*x);
@@ -124,9 +132,12 @@ impl Entries<'_> {
         let sum = sum.unwrap_or_else(|| "real(0.0)".to_owned());
         let mut name = self.name();
         self.body.push(format!("let {name} = {sum};"));
-        if let Some(negative) = signed {
+        if let Some(then) = then {
             let next = self.name();
-            self.body.push(format!("let {next} = select({name}, -{name}, {negative});"));
+            self.body.push(match then {
+                Then::Signed(negative) => format!("let {next} = select({name}, -{name}, {negative});"),
+                Then::Times(factor) => format!("let {next} = {name} * {factor};"),
+            });
             name = next;
         }
         if let Some(only) = only {
@@ -190,11 +201,12 @@ impl Entries<'_> {
                 Op::Combine(op) => {
                     let terms: Vec<_> = op.terms.iter().map(|(c, x)| (c.clone(), x.index())).collect();
                     let signed = op.positive.map(|positive| self.negative(blocks, positive));
-                    self.combine(op.out.index(), &terms, signed, op.only);
+                    self.combine(op.out.index(), &terms, signed.map(Then::Signed), op.only);
                 }
                 Op::MeasuredCombine(op) => {
                     let terms: Vec<_> = op.terms.iter().map(|(c, x)| (c.clone(), x.index())).collect();
-                    self.combine(op.out.index(), &terms, None, op.only);
+                    let times = op.times.map(|times| Then::Times(self.value(times.index())));
+                    self.combine(op.out.index(), &terms, times, op.only);
                 }
                 Op::Dot { out, a, b } => {
                     let (a, b) = (self.value(a.index()), self.value(b.index()));

@@ -74,6 +74,7 @@ pub(super) fn reads(op: &Op, program: &Program) -> BTreeSet<usize> {
                 scalars_of(c, &mut all);
                 all.insert(x.index());
             }
+            all.extend(op.times.map(|times| times.index()));
             if let Some(only) = op.only {
                 all.extend([only.index(), op.out.index()]);
             }

@@ -120,6 +120,10 @@ pub(super) fn measured_combine<T: Real>(registers: &mut Registers<T>, op: &Measu
             let terms: Vec<(T, &[T])> =
                 others.iter().map(|(c, x)| (*c, &registers.measured(*x)[shard][range.clone()])).collect();
             add_up_all(&mut own[range.clone()], c, &terms);
+            if let Some(times) = op.times {
+                let factors = &registers.measured(times)[shard][range.clone()];
+                own[range.clone()].iter_mut().zip(factors).for_each(|(own, factor)| *own = *own * *factor);
+            }
         }
     }
     registers.put_measured(op.out, out);

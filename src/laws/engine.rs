@@ -243,7 +243,7 @@ fn step(operator: &dyn Operator, place: &Place, step: &Step) -> Outcome {
     let Step { probe, start, centre, model, ridge } = step;
     let (batch, k) = (start.batch(), start.search_rank());
     let mut tape = Tape::new(model.recorded(), operator.domain(), k, Loss::Square, centre.is_some(), *ridge);
-    Method::from(Method::gd()).record(&mut tape, &Context { undamped: false, floor: 0.0 }).map_err(words)?;
+    Method::from(Method::gd()).record(&mut tape, &Context::default()).map_err(words)?;
     let program = Arc::new(tape.finish());
     let mut engine = load_program(place, operator, batch, program.clone())?;
     let u = 2.0 * engine.info().precision.unit_roundoff();
@@ -374,7 +374,7 @@ pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> Outcome 
     // As iterations have it: the adjoint is applied to the factors that are measured.
     let mut tape =
         Tape::new(Model::natural(&operator.domain()).recorded(), operator.domain(), 1, Loss::Square, false, false);
-    Method::from(Method::gd()).record(&mut tape, &Context { undamped: false, floor: 0.0 }).map_err(words)?;
+    Method::from(Method::gd()).record(&mut tape, &Context::default()).map_err(words)?;
     let engine = load_program(place, operator, 1, Arc::new(tape.finish()))?;
     let info = engine.info();
     let (read, held) = (info.operator_bytes_per_iteration, info.operator_bytes as f64);

@@ -80,13 +80,19 @@ pub struct TrialNumbers {
     pub damping: Option<f64>,
     /// ρ is not the square.
     pub robust: bool,
+    /// k.
+    pub search_rank: usize,
+    /// Training measurements.
+    pub measurements: usize,
 }
 
 /// What a run tells the method that is recorded.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Context {
     /// Some trial has λ = 0.
     pub undamped: bool,
     /// Singular values of factors below this share of the largest are noise of the factors' own arithmetic.
     pub floor: f64,
+    /// Degrees of freedom of matrices of rank 0, 1, …, k.
+    pub freedom: Vec<usize>,
 }

@@ -12,6 +12,7 @@ mod momentum;
 mod named;
 mod prec_gd;
 mod pseudo_inverse;
+mod pursuit;
 mod riemannian;
 mod scaled_gd;
 mod schedule;
@@ -37,6 +38,7 @@ pub use line::StepRule;
 pub use momentum::Momentum;
 pub use named::Named;
 pub use prec_gd::PrecGd;
+pub use pursuit::Pursuit;
 pub use riemannian::Riemannian;
 pub(crate) use scaled_gd::DAMPING;
 pub use scaled_gd::ScaledGd;
@@ -54,6 +56,7 @@ pub const METHODS: &[&MethodCard] = &[
     &cg::CARD,
     &lbfgs::CARD,
     &riemannian::CARD,
+    &pursuit::CARD,
 ];
 
 /// What a method is made of: its card, its parameters, and its iteration.
@@ -89,6 +92,11 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
     /// Groups of measurements that take turns, where it goes over one of them in an iteration.
     fn minibatches(&self) -> Option<usize> {
         None
+    }
+
+    /// Columns of the iterate for matrices of so many rows: those beyond k are room for what the method follows beside it.
+    fn columns(&self, search_rank: usize, _rows: usize) -> usize {
+        search_rank
     }
 
     /// Where it starts unless it is told otherwise.
@@ -176,6 +184,11 @@ impl Method {
     /// Descent on the manifold of matrices of rank k.
     pub fn riemannian() -> Riemannian {
         Riemannian::default()
+    }
+
+    /// Growth of the rank as far as it is more than noise.
+    pub fn pursuit() -> Pursuit {
+        Pursuit
     }
 
     /// The method of a word with parameters by name.

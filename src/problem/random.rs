@@ -17,6 +17,7 @@ pub(crate) enum Purpose {
     Minibatch = 8,
     Outliers = 9,
     Soak = 10,
+    Signs = 11,
 }
 
 /// The generator of stream `index` (a measurement's row, say) under `seed`.

@@ -8,8 +8,10 @@ use crate::engine::{Engine, EngineInfo, Increments, Load, Precision, State};
 use crate::error::{Error, Result};
 use crate::gpu;
 use crate::methods::Context;
+use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Factors};
 use crate::solver::plan::{Plan, Task};
+use crate::solver::trial::TrialParameters;
 use crate::tape::{Kind, Op, Program, Tape};
 
 /// An engine that has its observations, and where it was loaded.
@@ -93,6 +95,7 @@ impl Loaded {
     /// Brings the engine to the start, or to where `state` was taken.
     pub(super) fn begin(&mut self, task: Task<'_>, active: &[bool], state: Option<&State>) -> Result<()> {
         let (plan, program) = (task.plan, self.program.clone());
+        let problem_size = task.problem.operator().measurements();
         let mut parameter = |name: &str, values: Vec<f64>| match program.find(name) {
             Some(register) => self.engine.write(register, &values),
             None => Ok(()),
@@ -104,6 +107,7 @@ impl Loaded {
         for (index, (name, _)) in numbers.first().into_iter().flatten().enumerate() {
             parameter(name, numbers.iter().map(|of_trial| of_trial[index].1).collect())?;
         }
+        parameter("signs", signs(plan, problem_size))?;
         match state {
             None => self.engine.write(program.iterate.into(), &stacked(&plan.start))?,
             Some(state) => self.engine.restore(state)?,
@@ -141,11 +145,26 @@ impl Loaded {
 
     /// In how many iterations a damping was raised, by trial.
     pub(super) fn damping_raised(&mut self, batch: usize) -> Result<Vec<usize>> {
-        match self.program.find("raised") {
+        self.counts("raised", batch)
+    }
+
+    /// Which trials the method itself has ended.
+    pub(super) fn finished(&mut self, batch: usize) -> Result<Vec<bool>> {
+        Ok(self.counts("finished", batch)?.into_iter().map(|finished| finished > 0).collect())
+    }
+
+    fn counts(&mut self, name: &str, batch: usize) -> Result<Vec<usize>> {
+        match self.program.find(name) {
             Some(register) => Ok(self.engine.read(register)?.into_iter().map(|count| count as usize).collect()),
             None => Ok(vec![0; batch]),
         }
     }
+}
+
+/// ±1 at random for every measurement of every trial, from the trial's seed.
+fn signs(plan: &Plan, measurements: usize) -> Vec<f64> {
+    let of = |trial: &TrialParameters| normals(trial.seed.unwrap_or(0), Purpose::Signs, 1.0, measurements);
+    plan.trials.iter().flat_map(of).map(f64::signum).collect()
 }
 
 /// (batch, numbers of a trial): the blocks of a trial, one after the other.
@@ -182,7 +201,8 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     settings.method.check_model(model)?;
     let n = domain.rows().max(domain.columns()) as f64;
     let floor = precision.unit_roundoff() * n.sqrt() * 4.0;
-    let context = Context { undamped: plan.is_undamped(), floor };
+    let freedom = (0..=search_rank).map(|rank| model.degrees_of_freedom(&domain, rank)).collect();
+    let context = Context { undamped: plan.is_undamped(), floor, freedom };
     let mut tape = Tape::new(model.recorded(), domain, search_rank, settings.loss, centred, settings.ridge > 0.0);
     settings.method.record(&mut tape, &context)?;
     Ok(tape.finish())

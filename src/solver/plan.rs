@@ -84,7 +84,13 @@ impl Plan {
 
 /// What a trial tells its method.
 fn numbers(settings: &Settings, trial: &TrialParameters) -> TrialNumbers {
-    TrialNumbers { normalization: trial.normalization, damping: trial.damping, robust: settings.loss != Loss::Square }
+    TrialNumbers {
+        normalization: trial.normalization,
+        damping: trial.damping,
+        robust: settings.loss != Loss::Square,
+        search_rank: trial.search_rank,
+        measurements: trial.rows - trial.holdout_rows,
+    }
 }
 
 /// Decides on everything that a run depends on.
@@ -120,6 +126,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let target = measured.target();
     let start = starts::start((problem, &model), settings, (init, given), (&target, &measured.weights), &trials)?;
     let deficient = starts::deficient(&start, &trials, settings)?;
+    let start = starts::widened(start, (&model, &domain), settings)?;
     let reasons = [step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason, deficient];
     Ok(Plan {
         steps: trials.iter().map(|t| t.step_size * t.normalization).collect(),

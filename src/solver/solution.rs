@@ -22,6 +22,8 @@ pub enum Status {
     TimeLimit,
     /// Over a window the loss was flat and no singular value of U grew by more than 1 %.
     Stalled,
+    /// The method found nothing more to do: the residual is zero or what noise explains.
+    Finished,
     /// The loss became non-finite or rose a millionfold above its start (of `scaled-gd` with λ > 0, which overshoots, 10¹⁴-fold); the
     /// last good iterate is kept.
     Diverged,
@@ -39,6 +41,7 @@ impl Status {
             Self::IterationLimit => "the iteration limit was reached",
             Self::TimeLimit => "the time limit was reached",
             Self::Stalled => "the loss is flat and no singular value grows any more",
+            Self::Finished => "the method ended: what is left of the observations is rounding or noise",
             Self::Diverged => "the loss blew up: the step size is too large; the last good iterate is kept",
             Self::Interrupted => "interrupted; the iterate of that moment is kept",
             Self::DeviceLost => "the device failed; the last good iterate is kept",
@@ -53,6 +56,7 @@ impl std::fmt::Display for Status {
             Self::IterationLimit => "IterationLimit",
             Self::TimeLimit => "TimeLimit",
             Self::Stalled => "Stalled",
+            Self::Finished => "Finished",
             Self::Diverged => "Diverged",
             Self::Interrupted => "Interrupted",
             Self::DeviceLost => "DeviceLost",

@@ -96,6 +96,21 @@ fn padded(rows: &[f64], k: usize, widest: usize, out: &mut Vec<f64>) {
     }
 }
 
+/// The start with as many columns as the method wants beside those of the trials, which are zero.
+pub(super) fn widened(start: Factors, (model, domain): (&Model, &Domain), settings: &Settings) -> Result<Factors> {
+    let k = start.search_rank();
+    let columns = settings.method.columns(k, model.rows(domain));
+    if columns <= k {
+        return Ok(start);
+    }
+    let of = |block: &Block| {
+        let mut out = Vec::new();
+        padded(block.data(), k, columns, &mut out);
+        out
+    };
+    Factors::of_sizes(start.batch(), &model.sizes(domain, columns), start.blocks().iter().map(of).collect())
+}
+
 /// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns.
 fn small_random(model: &Model, domain: &Domain, trials: &[TrialParameters], std: InitStd) -> Result<Factors> {
     let widest = trials.iter().map(|t| t.search_rank).max().unwrap_or(1);

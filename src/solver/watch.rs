@@ -78,6 +78,8 @@ pub(crate) struct Moment<'a> {
     /// (batch, m)
     pub residuals: &'a [f64],
     pub factors: &'a Factors,
+    /// Which trials the method itself has ended.
+    pub finished: &'a [bool],
 }
 
 /// One trial at one observation.
@@ -212,7 +214,8 @@ impl<'a> TrialWatch<'a> {
                 Some(Kept { row, estimated_relative_error, left: seen.left.clone(), right: seen.right.clone() });
         }
         if self.status.is_none() {
-            self.status = self.stops(&row, reached, &product);
+            let finished = moment.finished[self.parameters.trial];
+            self.status = self.stops(&row, (reached, finished), &product);
         }
         Ok(row)
     }
@@ -309,10 +312,17 @@ impl<'a> TrialWatch<'a> {
     }
 
     /// The stop rule that ends the trial here, if any does.
-    fn stops(&mut self, row: &TraceRow, reached: bool, product: &Product<'_>) -> Option<Status> {
+    fn stops(
+        &mut self,
+        row: &TraceRow,
+        (reached, finished): (bool, bool),
+        product: &Product<'_>,
+    ) -> Option<Status> {
         let singular_values = || product.singular_values().unwrap_or_default();
         if reached || self.is_zero {
             Some(Status::Converged)
+        } else if finished {
+            Some(Status::Finished)
         } else if row.iteration >= self.stop.max_iterations {
             Some(Status::IterationLimit)
         } else if self.stop.time.is_some_and(|limit| row.seconds >= limit) {

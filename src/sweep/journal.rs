@@ -21,8 +21,8 @@ pub struct Journal {
     remarks: Vec<Value>,
 }
 
-const STATUSES: [Status; 5] =
-    [Status::Converged, Status::IterationLimit, Status::TimeLimit, Status::Stalled, Status::Diverged];
+const STATUSES: [Status; 6] =
+    [Status::Converged, Status::IterationLimit, Status::TimeLimit, Status::Stalled, Status::Diverged, Status::Finished];
 
 impl Journal {
     /// Opens or begins the journal of a sweep of `solves` solves, and reads what is finished. `plan` identifies the

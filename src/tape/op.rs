@@ -119,13 +119,15 @@ pub struct Combine {
     pub only: Option<Scalar>,
 }
 
-/// The same of vectors over the measurements.
+/// out ← q∘Σ cⱼxⱼ for vectors over the measurements, q being 1 where there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeasuredCombine {
     /// May be one of the terms.
     pub out: Measured,
     /// cⱼ and xⱼ, at least one.
     pub terms: Vec<(Expression, Measured)>,
+    /// q, by which every entry is multiplied.
+    pub times: Option<Measured>,
     /// Only where this is not 0.
     pub only: Option<Scalar>,
 }

@@ -187,6 +187,16 @@ impl Tape {
         Blocks(self.declare(name, kind, Role::Kept(initial)))
     }
 
+    /// The same of any sizes; zero at first.
+    pub fn keep_of(&mut self, name: &str, sizes: Vec<BlockSize>) -> Blocks {
+        Blocks(self.declare(name, Kind::Blocks(sizes), Role::Kept(Initial::Number(0.0))))
+    }
+
+    /// A vector over the measurements that each trial brings.
+    pub fn given_measured(&mut self, name: &str) -> Measured {
+        Measured(self.declare(name, Kind::Measured, Role::Input))
+    }
+
     /// A number that iterations hand on to each other.
     pub fn keep_scalar(&mut self, name: &str, initial: Initial) -> Scalar {
         Scalar(self.declare(name, Kind::Scalar, Role::Kept(initial)))

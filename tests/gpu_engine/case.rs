@@ -98,7 +98,7 @@ impl Case {
         let domain = self.operator.domain();
         let model = lowrank::Model::natural(&domain);
         let mut tape = Tape::new(model.recorded(), domain, self.k, Loss::Square, false, false);
-        Method::from(Method::gd()).record(&mut tape, &Context { undamped: false, floor: 0.0 })?;
+        Method::from(Method::gd()).record(&mut tape, &Context::default())?;
         let program = Arc::new(tape.finish());
         let engine = self.load_program(device, options, program.clone())?;
         let mut running = Running { engine, program };

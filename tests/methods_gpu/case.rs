@@ -163,7 +163,7 @@ pub fn recorded(
 ) -> Result<Program, lowrank::Error> {
     let centred = model == Model::Centred;
     let mut tape = Tape::new(model.model(k).recorded(), domain, k, recipe.loss, centred, ridge);
-    recipe.method.record(&mut tape, &Context { undamped: false, floor: 0.0 })?;
+    recipe.method.record(&mut tape, &Context::default())?;
     Ok(tape.finish())
 }
 

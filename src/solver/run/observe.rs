@@ -14,10 +14,11 @@ impl Run<'_> {
     /// Observes the running trials, tells the observer, and freezes those that ended.
     pub(super) fn observe(&mut self, observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<()> {
         let (residuals, factors) = (self.loaded.residuals()?, self.loaded.factors()?);
+        let finished = self.loaded.finished(self.active.len())?;
         let state = if self.recovery.keeps_states() { Some(self.loaded.state()?) } else { None };
         // Ranks that share a problem have to stop together.
         let seconds = self.loaded.agree(self.clock.seconds())?;
-        let moment = Moment { iteration: self.iteration, seconds, residuals: &residuals, factors: &factors };
+        let moment = Moment { iteration: self.iteration, seconds, residuals: &residuals, factors: &factors, finished: &finished };
         let rows = self.watch(&moment)?;
         self.due = false;
         self.recovery.observed(self.iteration, state);

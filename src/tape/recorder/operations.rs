@@ -109,13 +109,21 @@ impl Tape {
 
     /// out ← Σ cⱼxⱼ, of which `out` may be one.
     pub fn measured_combine<const N: usize>(&mut self, out: Measured, terms: [(Expression, Measured); N]) {
-        self.push(Op::MeasuredCombine(MeasuredCombine { out, terms: terms.into(), only: None }));
+        self.push(Op::MeasuredCombine(MeasuredCombine { out, terms: terms.into(), times: None, only: None }));
+    }
+
+    /// c·a∘b, entry by entry.
+    pub fn measured_product(&mut self, c: impl Into<Expression>, a: Measured, b: Measured) -> Measured {
+        let out = self.measured("entrywise product");
+        let terms = vec![(c.into(), a)];
+        self.push(Op::MeasuredCombine(MeasuredCombine { out, terms, times: Some(b), only: None }));
+        out
     }
 
     /// out ← from, where the condition is not 0.
     pub fn measured_assign_if(&mut self, condition: Scalar, out: Measured, from: Measured) {
         let terms = vec![(1.0.into(), from)];
-        self.push(Op::MeasuredCombine(MeasuredCombine { out, terms, only: Some(condition) }));
+        self.push(Op::MeasuredCombine(MeasuredCombine { out, terms, times: None, only: Some(condition) }));
     }
 
     /// Σ wᵢ(aᵢ − ā)(bᵢ − b̄); the means are 0 unless residuals of the operator are centred.

@@ -1,0 +1,463 @@
+//! What an iteration does next: look for eigenvalues, take up columns, try one more or fewer, or step.
+
+use faer::Mat;
+use faer::linalg::solvers::Solve;
+use faer::Side;
+
+use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz};
+use super::ledger::{Ledger, WINDOW};
+
+/// Eigenvalues of −G above so many times the edge of the noise are signal.
+const SIGNAL: f64 = 1.15;
+/// New columns are looked for where the gradient along the range of U is below this share of the largest eigenvalue,
+const NEARLY: f64 = 0.3;
+/// and a point is stationary where it is below this one,
+const STATIONARY: f64 = 0.02;
+/// or this one, before a column is tried that is no signal.
+const STILL: f64 = 0.003;
+/// Energies are flat where they fell by less than this share of what noise alone would give.
+const FLAT: f64 = 0.01;
+/// Steps between two judgements.
+const JUDGE: f64 = 3.0;
+/// Iterations in a row that only look for eigenvalues, at most.
+const LOOKS: f64 = 10.0;
+/// An eigenvalue is known where the norm of its error is below this share of it.
+const KNOWN: f64 = 0.1;
+/// Times that the edge of the noise is refined before it is believed.
+const EDGE_LOOKS: f64 = 4.0;
+/// A column on trial stays where the energy falls by so many times its share of the degrees of freedom.
+const GAIN: f64 = 3.0;
+/// Steps of a trial of one more column, at most; of fewer columns, at least.
+const TRIAL: f64 = 60.0;
+const SHORT_TRIAL: f64 = 40.0;
+/// Singular values of M that are this share of the one before are cut off on trial.
+const GAP: f64 = 0.2;
+/// Steps over which slow convergence is told, and how slow.
+const RATE_STEPS: f64 = 30.0;
+const SLOW: f64 = 0.01;
+
+/// What an iteration knows: registers of one trial, columns of them not yet taken.
+pub(super) struct Known<'a> {
+    pub(super) u: &'a [f64],
+    pub(super) applied: &'a [f64],
+    pub(super) products: &'a [f64],
+    pub(super) direction: &'a [f64],
+    pub(super) scaled: &'a [f64],
+    pub(super) saved: &'a [f64],
+    /// Probes of the noise and G_ε of them, where this iteration has them.
+    pub(super) noise: Option<(&'a [f64], &'a [f64])>,
+    pub(super) energy: f64,
+    /// Of the zero matrix.
+    pub(super) zero_energy: f64,
+    pub(super) measurements: f64,
+    /// k.
+    pub(super) most: usize,
+}
+
+/// What it leaves.
+pub(super) struct Next {
+    pub(super) u: Vec<f64>,
+    pub(super) applied: Vec<f64>,
+    pub(super) direction: Vec<f64>,
+    pub(super) scaled: Vec<f64>,
+    pub(super) saved: Vec<f64>,
+    pub(super) noise: Option<Vec<f64>>,
+    pub(super) finished: bool,
+}
+
+/// The rules, beside what a trial knows.
+pub(super) struct Rules {
+    pub(super) space: Space,
+    /// Degrees of freedom by rank.
+    pub(super) freedom: Vec<usize>,
+    /// A residual below this share of ‖y‖ is zero.
+    pub(super) zero: f64,
+}
+
+/// An iteration of one trial while it is decided.
+struct Turn<'a> {
+    rules: &'a Rules,
+    known: &'a Known<'a>,
+    ledger: &'a mut Ledger,
+    next: Next,
+    u: Mat<f64>,
+    gu: Mat<f64>,
+    tangent: Tangent,
+    ritz: Option<Ritz>,
+}
+
+/// Decides, and writes down what the tape carries out.
+pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> Next {
+    let space = &rules.space;
+    if ledger.started == 0.0 {
+        start(rules, known, ledger);
+    }
+    let mut next = Next {
+        u: known.u.to_vec(),
+        applied: known.applied.to_vec(),
+        direction: vec![0.0; known.u.len()],
+        scaled: known.scaled.to_vec(),
+        saved: known.saved.to_vec(),
+        noise: None,
+        finished: false,
+    };
+    if ledger.rank == 0.0 {
+        // The start is a set of directions: what it adds to A(U Uᵀ) is not meant.
+        next.u.fill(0.0);
+    }
+    if !known.energy.is_finite() || known.products.iter().any(|v| !v.is_finite()) {
+        return next;
+    }
+    // Columns that a step of length 0 left empty are none.
+    let mut q = ledger.rank();
+    while q > 0 && (0..space.rows()).all(|row| next.u[row * space.columns + q - 1] == 0.0) {
+        q -= 1;
+    }
+    if q != ledger.rank() {
+        ledger.rank = q as f64;
+        ledger.forget();
+    }
+    let (u, gu) = (space.take(&next.u, 0..q), space.take(known.products, 0..q));
+    let tangent = Tangent::new(space, &u, &gu);
+    let free = space.columns - q;
+    let probes = ledger.first_probe as usize..(ledger.first_probe + ledger.probes) as usize;
+    let pair = (space.take(known.applied, probes.clone()), space.take(known.products, probes));
+    let ritz_now = if free > 0 { ritz(space, &tangent, pair, true, free) } else { None };
+    let mut turn = Turn { rules, known, ledger, next, u, gu, tangent, ritz: ritz_now };
+    turn.follow_noise();
+    turn.take();
+    turn.write_probes();
+    turn.next
+}
+
+/// Where a run begins: from the start where it counts, otherwise from nothing, with the start's directions as the first probes.
+fn start(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) {
+    let counts = known.energy < 0.9 * known.zero_energy;
+    *ledger = Ledger { started: 1.0, wait: 60.0, rate: known.energy, ..Ledger::default() };
+    ledger.noise_probes = rules.space.columns.min(6) as f64;
+    if counts {
+        ledger.rank = known.most as f64;
+        ledger.first_probe = known.most as f64;
+    } else {
+        ledger.probes = known.most as f64;
+    }
+}
+
+impl Turn<'_> {
+    fn rank(&self) -> usize {
+        self.ledger.rank()
+    }
+
+    fn residual_norm(&self) -> f64 {
+        (2.0 * self.known.energy).max(0.0).sqrt()
+    }
+
+    fn top(&self) -> f64 {
+        self.ritz.as_ref().and_then(|ritz| ritz.values.first()).map_or(0.0, |value| value.abs())
+    }
+
+    fn is_known(&self) -> bool {
+        self.ritz.as_ref().is_none_or(|ritz| ritz.errors[0] <= KNOWN * ritz.values[0].abs())
+    }
+
+    /// Refines the edge of the noise: the largest eigenvalue where the signs of the residual are random.
+    fn follow_noise(&mut self) {
+        let Some((basis, products)) = self.known.noise else { return };
+        let space = &self.rules.space;
+        let columns = 0..self.ledger.noise_probes as usize;
+        let pair = (space.take(basis, columns.clone()), space.take(products, columns));
+        let mut out = vec![0.0; basis.len()];
+        if let Some(found) = ritz(space, &self.tangent, pair, false, 6.min(space.columns)) {
+            let norm = self.residual_norm();
+            if norm > 0.0 {
+                self.ledger.edge = found.values[0].abs() / norm;
+                self.ledger.edge_looks += 1.0;
+            }
+            space.put(&mut out, 0..space.columns, found.basis.as_ref());
+            self.ledger.noise_probes = found.basis.ncols() as f64;
+        }
+        self.next.noise = Some(out);
+    }
+
+    /// The probes beside what U will be, and U itself.
+    fn write_probes(&mut self) {
+        let space = &self.rules.space;
+        let q = self.rank();
+        let columns = space.columns;
+        let mut applied = self.next.u.clone();
+        let basis = match &self.ritz {
+            Some(ritz) => orthonormal(&ritz.basis, None, columns - q).0,
+            None => Mat::zeros(space.rows(), 0),
+        };
+        space.put(&mut applied, q..columns, basis.as_ref());
+        (self.ledger.first_probe, self.ledger.probes) = (q as f64, basis.ncols() as f64);
+        self.next.applied = applied;
+    }
+
+    fn freedom(&self, rank: usize) -> f64 {
+        self.rules.freedom.get(rank).or(self.rules.freedom.last()).copied().unwrap_or(0) as f64
+    }
+
+    /// Whether the energy no longer falls at this rank by more than a hundredth of what noise alone would let it.
+    fn is_flat(&self) -> bool {
+        let energies = &self.ledger.energies;
+        if energies.len() <= WINDOW {
+            return false;
+        }
+        let d = self.freedom(self.rank());
+        let now = self.known.energy;
+        energies[0] - now <= FLAT * d / (self.known.measurements - d).max(1.0) * now
+    }
+
+    fn take(&mut self) {
+        let energy = self.known.energy;
+        if energy <= self.rules.zero.powi(2) * self.known.zero_energy {
+            self.next.finished = true;
+            return;
+        }
+        if self.ledger.trial > 0.0 && energy <= self.ledger.trial_accept {
+            self.ledger.trial = 0.0;
+            self.ledger.edge_looks = 0.0;
+            self.restart_rate();
+        }
+        let limit = if self.ledger.trial == 1.0 { TRIAL } else { SHORT_TRIAL.max(0.25 * self.ledger.trial_since) };
+        if self.ledger.trial > 0.0 && self.ledger.steps - self.ledger.trial_since >= limit {
+            self.end_trial();
+            return;
+        }
+        if self.tries_fewer() {
+            return;
+        }
+        let stuck = self.notes_step();
+        if self.judges(stuck) {
+            return;
+        }
+        self.step(stuck);
+    }
+
+    fn restart_rate(&mut self) {
+        (self.ledger.cut_at, self.ledger.rate_at) = (self.ledger.steps, self.ledger.steps);
+        self.ledger.rate = self.known.energy;
+    }
+
+    /// Notes the energy after a step; whether steps along −z no longer move.
+    fn notes_step(&mut self) -> bool {
+        let stuck = self.ledger.moved == 1.0 && self.known.energy >= self.ledger.last_energy;
+        if self.ledger.moved == 1.0 || self.ledger.energies.is_empty() {
+            self.ledger.note(self.known.energy);
+        }
+        if stuck {
+            self.ledger.slope = 0.0;
+        }
+        let hopeless = stuck && self.ledger.restarted == 1.0;
+        self.ledger.last_energy = self.known.energy;
+        self.ledger.moved = 0.0;
+        hopeless
+    }
+
+    /// A rank that came from a local minimum is taken back where convergence is slow and the singular values of M have a gap.
+    fn tries_fewer(&mut self) -> bool {
+        if self.ledger.steps - self.ledger.rate_at < RATE_STEPS {
+            return false;
+        }
+        let energy = self.known.energy;
+        let slow = energy > SLOW * self.ledger.rate;
+        (self.ledger.rate_at, self.ledger.rate) = (self.ledger.steps, energy);
+        let waited = self.ledger.steps - self.ledger.cut_at >= self.ledger.wait;
+        if !(slow && waited && self.ledger.trial == 0.0 && self.rank() > 1) {
+            return false;
+        }
+        let Some((values, balanced)) = self.decomposed() else { return false };
+        let gap = (1..values.len()).max_by(|&a, &b| (values[a - 1] / values[a]).total_cmp(&(values[b - 1] / values[b])));
+        let Some(cut) = gap.filter(|&j| values[j] < GAP * values[j - 1]) else { return false };
+        self.begin_trial(2.0, energy);
+        let space = &self.rules.space;
+        space.put(&mut self.next.u, 0..space.columns, balanced.subcols(0, cut));
+        self.ledger.rank = cut as f64;
+        self.ledger.forget();
+        self.ledger.judged = self.ledger.steps;
+        true
+    }
+
+    /// Singular values of M, and balanced factors with a column for each.
+    fn decomposed(&self) -> Option<(Vec<f64>, Mat<f64>)> {
+        let space = &self.rules.space;
+        let block = |at: usize| self.u.as_ref().subrows(space.blocks[at].start, space.blocks[at].len());
+        let q = self.rank();
+        if space.blocks.len() == 1 {
+            let svd = block(0).thin_svd().ok()?;
+            let values: Vec<f64> = (0..q.min(block(0).nrows())).map(|j| svd.S()[j] * svd.S()[j]).collect();
+            let factor = Mat::from_fn(space.rows(), values.len(), |i, j| svd.U()[(i, j)] * svd.S()[j]);
+            return Some((values, factor));
+        }
+        let (left, right) = (block(0).qr(), block(1).qr());
+        let (ql, qr) = (left.compute_thin_Q(), right.compute_thin_Q());
+        let svd = (left.thin_R() * right.thin_R().transpose()).thin_svd().ok()?;
+        let count = q.min(ql.ncols()).min(qr.ncols());
+        let (l, r) = (&ql * svd.U().subcols(0, count), &qr * svd.V().subcols(0, count));
+        let values: Vec<f64> = (0..count).map(|j| svd.S()[j]).collect();
+        let n1 = space.blocks[0].len();
+        let factor = Mat::from_fn(space.rows(), count, |i, j| {
+            values[j].max(0.0).sqrt() * if i < n1 { l[(i, j)] } else { r[(i - n1, j)] }
+        });
+        Some((values, factor))
+    }
+
+    fn begin_trial(&mut self, kind: f64, accept: f64) {
+        self.ledger.trial = kind;
+        (self.ledger.trial_since, self.ledger.trial_accept) = (self.ledger.steps, accept);
+        self.ledger.saved_rank = self.ledger.rank;
+        self.next.saved = self.next.u.clone();
+    }
+
+    /// Goes back to where a trial began. One more column that explains no more than noise would is the end.
+    fn end_trial(&mut self) {
+        self.next.u = self.next.saved.clone();
+        self.ledger.rank = self.ledger.saved_rank;
+        self.ledger.forget();
+        self.restart_rate();
+        if self.ledger.trial == 1.0 {
+            self.next.finished = true;
+        } else {
+            self.ledger.wait *= 2.0;
+        }
+        self.ledger.trial = 0.0;
+    }
+
+    /// Takes up columns, or ends, where the gradient along the range of U has become small.
+    fn judges(&mut self, stuck: bool) -> bool {
+        let (q, top) = (self.rank(), self.top());
+        if q > 0 && self.ledger.steps - self.ledger.judged < JUDGE && !stuck {
+            return false;
+        }
+        let tangent = self.tangent.norm();
+        let flat = stuck || self.is_flat();
+        let room = self.known.most.saturating_sub(q);
+        if !(flat || q == 0 || tangent <= NEARLY * top) {
+            return false;
+        }
+        let unknown = room > 0 && (!self.is_known() || self.ledger.edge_looks < EDGE_LOOKS);
+        if unknown && self.ledger.looks < LOOKS {
+            self.ledger.looks += 1.0;
+            return true;
+        }
+        self.ledger.looks = 0.0;
+        self.ledger.judged = self.ledger.steps;
+        let edge = self.ledger.edge * self.residual_norm();
+        if room > 0 && self.ledger.trial != 2.0 {
+            let values = self.ritz.as_ref().map_or(&[][..], |ritz| &ritz.values);
+            let signal = values.iter().take_while(|value| **value > SIGNAL * edge).count().min(room);
+            let wanted = if q == 0 { signal.max(1) } else { signal };
+            if q == 0 && values.first().is_none_or(|value| *value <= 0.0) {
+                // No matrix of the model fits better than zero.
+                self.next.finished = true;
+                return true;
+            }
+            if wanted > 0 && self.take_up(wanted, 0.0) {
+                return true;
+            }
+        }
+        let scale = if edge > 0.0 { edge } else { top };
+        if flat || tangent <= STATIONARY * scale {
+            return self.stationary(flat, (tangent, top, edge), room);
+        }
+        false
+    }
+
+    /// At a stationary point without signal: one more column on trial, or the end.
+    fn stationary(&mut self, flat: bool, (tangent, top, edge): (f64, f64, f64), room: usize) -> bool {
+        if self.ledger.trial > 0.0 {
+            if flat || tangent <= STATIONARY * top {
+                self.end_trial();
+                return true;
+            }
+            return false;
+        }
+        if !(flat || tangent <= STILL * edge.max(top)) {
+            return false;
+        }
+        let q = self.rank();
+        let left = (self.known.measurements - self.freedom(q)).max(1.0);
+        let share = GAIN * (self.freedom(q + 1) - self.freedom(q)) / left;
+        if room == 0 || share >= 1.0 {
+            self.next.finished = true;
+            return true;
+        }
+        self.begin_trial(1.0, self.known.energy * (1.0 - share));
+        if !self.take_up(1, 1e-3 * tangent) {
+            self.next.finished = true;
+        }
+        true
+    }
+
+    /// New columns √θ·x as the direction of this iteration: U is zero there, so that the loss along it is a quadratic in t².
+    fn take_up(&mut self, count: usize, least: f64) -> bool {
+        let (q, space) = (self.rank(), &self.rules.space);
+        let Some(ritz) = &self.ritz else { return false };
+        let count = count.min(ritz.values.len());
+        // A pair's vectors are (u; v)/√2.
+        let scale = (space.blocks.len() as f64).sqrt();
+        let columns = Mat::from_fn(space.rows(), count, |i, j| {
+            scale * ritz.vectors[(i, j)] * ritz.values[j].abs().max(least).sqrt()
+        });
+        if count == 0 || columns.norm_max() == 0.0 {
+            return false;
+        }
+        space.put(&mut self.next.direction, q..q + count, columns.as_ref());
+        self.ledger.rank += count as f64;
+        self.ledger.edge_looks = 0.0;
+        self.ledger.forget();
+        true
+    }
+
+    /// A step of preconditioned conjugate gradients.
+    fn step(&mut self, stuck: bool) {
+        let (q, space) = (self.rank(), &self.rules.space);
+        if q == 0 {
+            return;
+        }
+        let z = self.preconditioned();
+        let inner = |a: &Mat<f64>, b: &Mat<f64>| -> f64 { (0..q).map(|j| a.col(j).transpose() * b.col(j)).sum() };
+        let slope = inner(&self.gu, &z);
+        let mut direction = &z * -1.0;
+        self.ledger.restarted = 1.0;
+        if self.ledger.slope > 0.0 && !stuck {
+            let (before, old) = (space.take(self.known.scaled, 0..q), space.take(self.known.direction, 0..q));
+            let beta = ((slope - inner(&self.gu, &before)) / self.ledger.slope).max(0.0);
+            let turned = &direction + beta * &old;
+            if beta > 0.0 && inner(&self.gu, &turned) < 0.0 {
+                direction = turned;
+                self.ledger.restarted = 0.0;
+            }
+        }
+        space.put(&mut self.next.direction, 0..space.columns, direction.as_ref());
+        space.put(&mut self.next.scaled, 0..space.columns, z.as_ref());
+        self.ledger.slope = slope;
+        self.ledger.moved = 1.0;
+        self.ledger.steps += 1.0;
+    }
+
+    /// G U (VᵀV + 1e-10·tr(VᵀV)/q·I)⁻¹ block by block.
+    fn preconditioned(&self) -> Mat<f64> {
+        let (q, space) = (self.rank(), &self.rules.space);
+        let mut out = Mat::zeros(space.rows(), q);
+        for (block, rows) in space.blocks.iter().enumerate() {
+            let of = &space.blocks[space.partners[block]];
+            let v = self.u.as_ref().subrows(of.start, of.len());
+            let mut gram = v.transpose() * v;
+            let trace: f64 = (0..q).map(|j| gram[(j, j)]).sum();
+            (0..q).for_each(|j| gram[(j, j)] += 1e-10 * trace / q as f64);
+            let g = self.gu.as_ref().subrows(rows.start, rows.len());
+            let solved = match gram.llt(Side::Lower) {
+                Ok(factor) => factor.solve(g.transpose()),
+                Err(_) => g.transpose().to_owned(),
+            };
+            for i in 0..rows.len() {
+                for j in 0..q {
+                    out[(rows.start + i, j)] = solved[(j, i)];
+                }
+            }
+        }
+        out
+    }
+}

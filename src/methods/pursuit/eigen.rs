@@ -1,0 +1,186 @@
+//! The leading eigenvalues of −P G P from products G·B with a basis that travels along with the iteration.
+//!
+//! A pair of factors is one tall matrix here, L above R, and G the symmetric [[0, G], [Gᵀ, 0]]: its positive eigenvalues are the
+//! singular values of G. P takes the range of every block of U out. Each iteration brings G·B for the basis B of the last one; the
+//! next basis is that of Ritz vectors X, their residuals, and the last change of X, as LOBPCG has it (Knyazev 2001).
+
+use std::ops::Range;
+
+use faer::{Mat, MatRef, Side};
+
+/// Columns whose norm is below this share after the others were taken out are dropped.
+const DEPENDENT: f64 = 1e-8;
+/// Singular values of U below this share of the largest span nothing.
+const THIN: f64 = 1e-12;
+/// Ritz vectors that are followed, at most.
+const FOLLOWED: usize = 6;
+
+/// The blocks of the factors as rows of one tall matrix.
+#[derive(Clone, Debug)]
+pub(super) struct Space {
+    /// Rows of each block.
+    pub(super) blocks: Vec<Range<usize>>,
+    /// For each block the one whose Gram matrix belongs to its gradient.
+    pub(super) partners: Vec<usize>,
+    /// Columns of the registers.
+    pub(super) columns: usize,
+}
+
+impl Space {
+    pub(super) fn rows(&self) -> usize {
+        self.blocks.iter().map(|rows| rows.end).max().unwrap_or(0)
+    }
+
+    /// Columns of a register as a matrix.
+    pub(super) fn take(&self, register: &[f64], columns: Range<usize>) -> Mat<f64> {
+        let all = MatRef::from_row_major_slice(register, self.rows(), self.columns);
+        all.subcols(columns.start, columns.len()).to_owned()
+    }
+
+    /// Writes columns of a register, and zeros the others of the range.
+    pub(super) fn put(&self, register: &mut [f64], at: Range<usize>, from: MatRef<'_, f64>) {
+        for row in 0..self.rows() {
+            for (j, column) in at.clone().enumerate() {
+                register[row * self.columns + column] = if j < from.ncols() { from[(row, j)] } else { 0.0 };
+            }
+        }
+    }
+
+    /// An orthonormal basis of each block of U, and the matrix that U is multiplied by to become it.
+    fn range_of(&self, u: &Mat<f64>) -> Vec<(Mat<f64>, Mat<f64>)> {
+        let of = |rows: &Range<usize>| {
+            let block = u.as_ref().subrows(rows.start, rows.len());
+            let Ok(svd) = block.thin_svd() else { return (Mat::zeros(rows.len(), 0), Mat::zeros(u.ncols(), 0)) };
+            let count = rows.len().min(u.ncols());
+            let largest = if count > 0 { svd.S()[0] } else { 0.0 };
+            let kept = (0..count).filter(|j| svd.S()[*j] > THIN * largest && svd.S()[*j] > 0.0).count();
+            let q = svd.U().subcols(0, kept).to_owned();
+            let whiten = Mat::from_fn(u.ncols(), kept, |i, j| svd.V()[(i, j)] / svd.S()[j]);
+            (q, whiten)
+        };
+        self.blocks.iter().map(of).collect()
+    }
+}
+
+/// G along the range of U.
+pub(super) struct Tangent {
+    ranges: Vec<(Mat<f64>, Mat<f64>)>,
+    /// G·Q of the partner of each block.
+    products: Vec<Mat<f64>>,
+}
+
+impl Tangent {
+    /// From U and G·U, columns in use alone.
+    pub(super) fn new(space: &Space, u: &Mat<f64>, gu: &Mat<f64>) -> Self {
+        let ranges = space.range_of(u);
+        let of = |(block, rows): (usize, &Range<usize>)| {
+            gu.as_ref().subrows(rows.start, rows.len()) * &ranges[space.partners[block]].1
+        };
+        let products = space.blocks.iter().enumerate().map(of).collect();
+        Self { ranges, products }
+    }
+
+    /// ‖G Q‖ in the norm of Frobenius.
+    pub(super) fn norm(&self) -> f64 {
+        let squares: f64 = self.products.iter().map(|product| product.squared_norm_l2()).sum();
+        (squares / self.products.len().max(1) as f64).sqrt()
+    }
+
+    /// Takes the range of U out of every column.
+    fn project(&self, space: &Space, columns: &mut Mat<f64>) -> Vec<Mat<f64>> {
+        let mut shares = Vec::new();
+        for (rows, (q, _)) in space.blocks.iter().zip(&self.ranges) {
+            let part = columns.as_ref().subrows(rows.start, rows.len());
+            let share = q.transpose() * part;
+            let out = q * &share;
+            for j in 0..columns.ncols() {
+                for i in 0..rows.len() {
+                    columns[(rows.start + i, j)] -= out[(i, j)];
+                }
+            }
+            shares.push(share);
+        }
+        shares
+    }
+}
+
+/// Ritz values and vectors, the largest first, and the basis to go on with.
+pub(super) struct Ritz {
+    pub(super) values: Vec<f64>,
+    /// Norms of G·x + θx.
+    pub(super) errors: Vec<f64>,
+    pub(super) vectors: Mat<f64>,
+    pub(super) basis: Mat<f64>,
+}
+
+/// One step: B and G·B, the range of U out of both, `free` columns to go on with. `own` says that G·B is of the same G as the tangent.
+pub(super) fn ritz(space: &Space, tangent: &Tangent, (mut b, mut gb): (Mat<f64>, Mat<f64>), own: bool, free: usize) -> Option<Ritz> {
+    let shares = tangent.project(space, &mut b);
+    if own {
+        // G P B = G B − (G Q) QᵀB
+        for (block, rows) in space.blocks.iter().enumerate() {
+            let out = &tangent.products[block] * &shares[space.partners[block]];
+            for j in 0..gb.ncols() {
+                for i in 0..rows.len() {
+                    gb[(rows.start + i, j)] -= out[(i, j)];
+                }
+            }
+        }
+    }
+    tangent.project(space, &mut gb);
+    let (b, gb) = orthonormal(&b, Some(&gb), b.ncols());
+    if b.ncols() == 0 {
+        return None;
+    }
+    let hb = gb * -1.0;
+    let small = b.transpose() * &hb;
+    let small = Mat::from_fn(small.nrows(), small.ncols(), |i, j| 0.5 * (small[(i, j)] + small[(j, i)]));
+    let eigen = small.self_adjoint_eigen(Side::Lower).ok()?;
+    let count = b.ncols();
+    let followed = (free / 3).clamp(1, FOLLOWED).min(count);
+    let y = Mat::from_fn(count, followed, |i, j| eigen.U()[(i, count - 1 - j)]);
+    let values: Vec<f64> = (0..followed).map(|j| eigen.S()[count - 1 - j]).collect();
+    let (x, hx) = (&b * &y, &hb * &y);
+    let residual = Mat::from_fn(x.nrows(), followed, |i, j| hx[(i, j)] - values[j] * x[(i, j)]);
+    let errors = (0..followed).map(|j| residual.col(j).norm_l2()).collect();
+    // The change of X: what came from beside the first columns, which were X before.
+    let change = Mat::from_fn(count, followed, |i, j| if i < followed { 0.0 } else { y[(i, j)] });
+    let change = &b * &change;
+    let all = Mat::from_fn(x.nrows(), 3 * followed, |i, j| match j / followed {
+        0 => x[(i, j)],
+        1 => residual[(i, j - followed)],
+        _ => change[(i, j - 2 * followed)],
+    });
+    Some(Ritz { values, errors, basis: orthonormal(&all, None, free).0, vectors: x })
+}
+
+/// Orthonormal columns in the given order, dependent ones dropped, at most so many; and the same combinations of the columns of an
+/// image.
+pub(super) fn orthonormal(columns: &Mat<f64>, image: Option<&Mat<f64>>, most: usize) -> (Mat<f64>, Mat<f64>) {
+    let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let column = |of: &Mat<f64>, j: usize| -> Vec<f64> { of.col(j).iter().copied().collect() };
+    let mut kept: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
+    for j in 0..columns.ncols() {
+        if kept.len() == most {
+            break;
+        }
+        let mut v = column(columns, j);
+        let mut of_v = image.map_or_else(Vec::new, |image| column(image, j));
+        let before = norm(&v);
+        for _ in 0..2 {
+            for (q, of_q) in &kept {
+                let share: f64 = q.iter().zip(&v).map(|(q, v)| q * v).sum();
+                v.iter_mut().zip(q).for_each(|(v, q)| *v -= share * q);
+                of_v.iter_mut().zip(of_q).for_each(|(v, q)| *v -= share * q);
+            }
+        }
+        let after = norm(&v);
+        if after > DEPENDENT * before && after > 0.0 {
+            let scaled = |v: Vec<f64>| v.into_iter().map(|v| v / after).collect();
+            kept.push((scaled(v), scaled(of_v)));
+        }
+    }
+    let of = Mat::from_fn(columns.nrows(), kept.len(), |i, j| kept[j].0[i]);
+    let image = if image.is_some() { Mat::from_fn(columns.nrows(), kept.len(), |i, j| kept[j].1[i]) } else { Mat::zeros(0, 0) };
+    (of, image)
+}

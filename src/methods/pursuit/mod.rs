@@ -1,0 +1,210 @@
+//! Pursuit: columns are taken up one after the other, as long as they are more than noise.
+//!
+//! It begins at the zero matrix. The eigenvectors of −A*(w∘e) whose eigenvalues stand out from those of noise become columns, with
+//! the length that lowers the loss most; conjugate gradients with exact steps, preconditioned by (VᵀV)⁻¹, bring the point of that
+//! rank to rest; then eigenvectors are looked at again. The edge of the noise is measured: the largest eigenvalue of A*(w∘ε∘e) with
+//! signs ε at random. A point at rest gets one more column on trial, which stays where the loss falls by more than three times what
+//! it would with noise alone. Where convergence is slow and the singular values of the point have a gap, those behind it are taken
+//! out on trial. There is no step size and no scale of the start; there never are surplus columns.
+//!
+//! The rank grows as in Riemannian pursuit (Tan, Tsang, Wang, Vandereycken & Pan, ICML 2014) and in rank-adaptive optimization (Gao &
+//! Absil 2022); that the rank grows one direction after the other is what gradient descent from a small start does as well (Li, Luo &
+//! Lyu, arXiv 2012.09839).
+
+mod decide;
+mod eigen;
+mod ledger;
+
+use crate::error::{Error, Result};
+use crate::methods::card::{Context, MethodCard, StepSize, TrialNumbers};
+use crate::methods::line::{self, StepRule};
+use crate::methods::named::Named;
+use crate::methods::{Algorithm, Method};
+use crate::models::Model;
+use crate::operators::Loss;
+use crate::tape::{Adjoint, BlockSize, Blocks, Initial, Lane, Measured, Register, Tape, Values, When};
+
+use decide::{Known, Rules, decide};
+use eigen::Space;
+use ledger::Ledger;
+
+/// Columns that the iterate has at least, so that there is room for probes beside those in use.
+const COLUMNS: usize = 16;
+/// Iterations between two refinements of the edge of the noise.
+const NOISE_PERIOD: usize = 2;
+/// A residual below this share of ‖y‖ is zero, in f64.
+const ZERO: f64 = 1e-10;
+
+pub(super) const CARD: MethodCard = MethodCard {
+    word: "pursuit",
+    formula: "rank r: conjugate gradients with exact steps; r <- r + 1 along eigenvectors of -A*(e) that are more than noise",
+    parameters: &[],
+    step_size: "found",
+    cost: "2 passes; some factors to the host and back",
+    source: "Tan et al. 2014 (Riemannian pursuit); Gao & Absil 2022 (rank adaptation)",
+    make: |_| Ok(Method::new(Pursuit)),
+};
+
+/// Greedy growth of the rank with preconditioned conjugate gradients, ended by what noise explains.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pursuit;
+
+impl Algorithm for Pursuit {
+    fn card(&self) -> &'static MethodCard {
+        &CARD
+    }
+
+    fn set(&self) -> Named {
+        Named::default()
+    }
+
+    fn check(&self, loss: Loss) -> Result<()> {
+        line::require_square(Some(StepRule::Exact), loss)
+    }
+
+    fn check_model(&self, model: &Model) -> Result<()> {
+        if model.takes_roots() {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: format!("the method pursuit for the model {}", model.word()),
+            fix: "use lbfgs, cg or prec-gd".into(),
+        })
+    }
+
+    fn step_size(&self) -> StepSize {
+        StepSize::Found
+    }
+
+    fn step_rule(&self) -> StepRule {
+        StepRule::Exact
+    }
+
+    fn columns(&self, search_rank: usize, rows: usize) -> usize {
+        search_rank.max(COLUMNS.min(rows))
+    }
+
+    fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
+        vec![("measurements", trial.measurements as f64), ("most columns", trial.search_rank as f64)]
+    }
+
+    fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
+        let u = t.iterate();
+        let sizes = t.sizes(u).to_vec();
+        let (measurements, most) = (t.parameter("measurements"), t.parameter("most columns"));
+        let signs = t.given_measured("signs");
+        let (applied, probes) = (t.keep("probes", Initial::Iterate), t.keep("probes of noise", Initial::Iterate));
+        let (direction, scaled) = (t.keep("direction", Initial::Number(0.0)), t.keep("preconditioned gradient", Initial::Number(0.0)));
+        let saved = t.keep("factors before a trial", Initial::Number(0.0));
+        let ledger = t.keep_of("ledger", vec![BlockSize::new(1, Ledger::LENGTH)]);
+        let finished = t.keep_scalar("finished", Initial::Number(0.0));
+        let zero_energy = t.keep_scalar("energy of zero", Initial::Number(0.0));
+
+        let (e, g) = t.gradient_applied(u, applied, None);
+        t.observe(e);
+        let target = t.target();
+        t.when(When::First, |t| {
+            let energy = t.energy(target);
+            t.set(zero_energy, energy);
+        });
+        let energy = t.energy(e);
+        let every = When::Every { period: NOISE_PERIOD, phase: 0 };
+        let noise = t.when(every, |t| {
+            let noise = t.measured_product(1.0, e, signs);
+            backprojected(t, noise, probes, u)
+        });
+        let rules = std::sync::Arc::new(Rules {
+            space: space(&sizes, t.partners().unwrap_or_default()),
+            freedom: context.freedom.clone(),
+            zero: ZERO.max(0.25 * context.floor),
+        });
+        let inputs: [Register; 11] = [
+            u.into(),
+            applied.into(),
+            g.into(),
+            direction.into(),
+            scaled.into(),
+            saved.into(),
+            ledger.into(),
+            energy.into(),
+            zero_energy.into(),
+            measurements.into(),
+            most.into(),
+        ];
+        let outputs: [Register; 8] = [
+            u.into(),
+            applied.into(),
+            direction.into(),
+            scaled.into(),
+            saved.into(),
+            ledger.into(),
+            finished.into(),
+            probes.into(),
+        ];
+        let host = |t: &mut Tape, with_noise: bool| {
+            let rules = rules.clone();
+            let noise: Vec<Register> = if with_noise { vec![probes.into(), noise.into()] } else { Vec::new() };
+            t.on_host("pursuit", inputs.into_iter().chain(noise), outputs, move |given, made| {
+                let known = Known {
+                    u: given[0],
+                    applied: given[1],
+                    products: given[2],
+                    direction: given[3],
+                    scaled: given[4],
+                    saved: given[5],
+                    noise: with_noise.then(|| (given[11], given[12])),
+                    energy: given[7][0],
+                    zero_energy: given[8][0],
+                    measurements: given[9][0],
+                    most: given[10][0] as usize,
+                };
+                let mut ledger = Ledger::read(given[6]);
+                let next = decide(&rules, &known, &mut ledger);
+                made[0] = next.u;
+                made[1] = next.applied;
+                made[2] = next.direction;
+                made[3] = next.scaled;
+                made[4] = next.saved;
+                made[5] = ledger.write();
+                made[6] = vec![f64::from(u8::from(next.finished))];
+                if let Some(noise) = next.noise {
+                    made[7] = noise;
+                }
+                Ok(())
+            });
+        };
+        t.when(every, |t| host(t, true));
+        t.when(every.otherwise().unwrap_or(every), |t| host(t, false));
+        // e is that of U before ranks were cut or taken back: then the direction is zero, and so is the step.
+        let step = line::exact(t, u, e, direction)?;
+        t.combine_into(u, [(1.0.into(), u), (step.into(), direction)]);
+        t.combine_into(applied, [(1.0.into(), applied), (step.into(), direction)]);
+        Ok(())
+    }
+}
+
+/// Blocks as rows of one matrix.
+fn space(sizes: &[BlockSize], partners: Vec<usize>) -> Space {
+    let mut end = 0;
+    let mut rows = |size: &BlockSize| {
+        end += size.rows;
+        end - size.rows..end
+    };
+    let columns = sizes.first().map_or(0, |size| size.columns);
+    Space { blocks: sizes.iter().map(&mut rows).collect(), partners, columns }
+}
+
+/// G V, and Gᵀ W where there are two blocks, for G = A*(w∘v) of a vector that lies in a register.
+fn backprojected(t: &mut Tape, v: Measured, at: Blocks, like: Blocks) -> Blocks {
+    let sizes = t.sizes(like).to_vec();
+    let (zero, out, last) = (t.blocks("zero"), t.blocks("backprojection"), sizes.len() - 1);
+    t.combine_into(zero, [(0.0.into(), at)]);
+    let negative = t.measured("negative");
+    t.measured_combine(negative, [((-1.0).into(), v)]);
+    let copy = t.measured("the vector again");
+    let values = Values::Measure { left: zero.block(0), right: zero.block(last), minus: Some(negative), out: copy };
+    let left = Some((at.block(last), out.block(0)));
+    let right = (last > 0).then(|| (at.block(0), out.block(1)));
+    t.pass(vec![Lane { values, adjoint: Some(Adjoint { left, right, influence: false }) }], None);
+    out
+}
