@@ -312,12 +312,7 @@ impl<'a> TrialWatch<'a> {
     }
 
     /// The stop rule that ends the trial here, if any does.
-    fn stops(
-        &mut self,
-        row: &TraceRow,
-        (reached, finished): (bool, bool),
-        product: &Product<'_>,
-    ) -> Option<Status> {
+    fn stops(&mut self, row: &TraceRow, (reached, finished): (bool, bool), product: &Product<'_>) -> Option<Status> {
         let singular_values = || product.singular_values().unwrap_or_default();
         if reached || self.is_zero {
             Some(Status::Converged)

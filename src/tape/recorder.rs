@@ -152,6 +152,11 @@ impl Tape {
         self.target
     }
 
+    /// w.
+    pub fn weights(&self) -> Measured {
+        self.weights
+    }
+
     /// μ·s of each trial.
     pub fn step(&self) -> Scalar {
         self.step

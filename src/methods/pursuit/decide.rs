@@ -1,8 +1,8 @@
 //! What an iteration does next: look for eigenvalues, take up columns, try one more or fewer, or step.
 
 use faer::Mat;
-use faer::linalg::solvers::Solve;
 use faer::Side;
+use faer::linalg::solvers::Solve;
 
 use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz};
 use super::ledger::{Ledger, WINDOW};
@@ -20,11 +20,17 @@ const FLAT: f64 = 0.01;
 /// Steps between two judgements.
 const JUDGE: f64 = 3.0;
 /// Iterations in a row that only look for eigenvalues, at most.
-const LOOKS: f64 = 10.0;
-/// An eigenvalue is known where the norm of its error is below this share of it.
-const KNOWN: f64 = 0.1;
-/// Times that the edge of the noise is refined before it is believed.
-const EDGE_LOOKS: f64 = 4.0;
+const LOOKS: f64 = 15.0;
+/// An eigenvalue is known where the norm of its error is below this share of it; at the start this one, because what is wrong with
+/// the first columns is a surplus that goes away slowly.
+const KNOWN: f64 = 0.03;
+const KNOWN_FIRST: f64 = 3e-3;
+/// Eigenvalues that differ by less than this share are equal.
+const TIED: f64 = 5e-3;
+/// The edge of the noise is known to this share of it.
+const EDGE_KNOWN: f64 = 0.1;
+/// No rank is taken up whose degrees of freedom are more than this share of the measurements.
+const DETERMINED: f64 = 0.9;
 /// A column on trial stays where the energy falls by so many times its share of the degrees of freedom.
 const GAIN: f64 = 3.0;
 /// Steps of a trial of one more column, at most; of fewer columns, at least.
@@ -44,8 +50,8 @@ pub(super) struct Known<'a> {
     pub(super) direction: &'a [f64],
     pub(super) scaled: &'a [f64],
     pub(super) saved: &'a [f64],
-    /// Probes of the noise and G_ε of them, where this iteration has them.
-    pub(super) noise: Option<(&'a [f64], &'a [f64])>,
+    /// Probes of the noise and G_ε of them.
+    pub(super) noise: (&'a [f64], &'a [f64]),
     pub(super) energy: f64,
     /// Of the zero matrix.
     pub(super) zero_energy: f64,
@@ -61,8 +67,7 @@ pub(super) struct Next {
     pub(super) direction: Vec<f64>,
     pub(super) scaled: Vec<f64>,
     pub(super) saved: Vec<f64>,
-    pub(super) noise: Option<Vec<f64>>,
-    pub(super) finished: bool,
+    pub(super) noise: Vec<f64>,
 }
 
 /// The rules, beside what a trial knows.
@@ -90,7 +95,7 @@ struct Turn<'a> {
 pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> Next {
     let space = &rules.space;
     if ledger.started == 0.0 {
-        start(rules, known, ledger);
+        start(known, ledger);
     }
     let mut next = Next {
         u: known.u.to_vec(),
@@ -98,14 +103,13 @@ pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> N
         direction: vec![0.0; known.u.len()],
         scaled: known.scaled.to_vec(),
         saved: known.saved.to_vec(),
-        noise: None,
-        finished: false,
+        noise: known.noise.0.to_vec(),
     };
     if ledger.rank == 0.0 {
         // The start is a set of directions: what it adds to A(U Uᵀ) is not meant.
         next.u.fill(0.0);
     }
-    if !known.energy.is_finite() || known.products.iter().any(|v| !v.is_finite()) {
+    if ledger.finished == 1.0 || !known.energy.is_finite() || known.products.iter().any(|v| !v.is_finite()) {
         return next;
     }
     // Columns that a step of length 0 left empty are none.
@@ -130,11 +134,18 @@ pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> N
     turn.next
 }
 
+/// How many of the leading eigenvalues are taken up together: at the start those before the first two that are equal. Measurements
+/// that are blind to some rotation show a direction twice, and one of both columns then is a surplus that goes away slowly.
+fn untied(values: &[f64], first: bool) -> usize {
+    let tie = values.windows(2).position(|pair| pair[0] - pair[1] <= TIED * pair[0]);
+    tie.filter(|_| first).map_or(values.len(), |at| at + 1)
+}
+
 /// Where a run begins: from the start where it counts, otherwise from nothing, with the start's directions as the first probes.
-fn start(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) {
+fn start(known: &Known<'_>, ledger: &mut Ledger) {
     let counts = known.energy < 0.9 * known.zero_energy;
-    *ledger = Ledger { started: 1.0, wait: 60.0, rate: known.energy, ..Ledger::default() };
-    ledger.noise_probes = rules.space.columns.min(6) as f64;
+    *ledger = Ledger { started: 1.0, wait: 60.0, rate: known.energy, edge_error: 1.0, ..Ledger::default() };
+    ledger.noise_probes = known.most as f64;
     if counts {
         ledger.rank = known.most as f64;
         ledger.first_probe = known.most as f64;
@@ -156,27 +167,42 @@ impl Turn<'_> {
         self.ritz.as_ref().and_then(|ritz| ritz.values.first()).map_or(0.0, |value| value.abs())
     }
 
+    /// Columns that may still be taken up.
+    fn room(&self) -> usize {
+        let q = self.rank();
+        let determined = |rank: usize| self.freedom(rank) <= DETERMINED * self.known.measurements;
+        (q + 1..=self.known.most).take_while(|rank| *rank == 1 || determined(*rank)).count()
+    }
+
     fn is_known(&self) -> bool {
-        self.ritz.as_ref().is_none_or(|ritz| ritz.errors[0] <= KNOWN * ritz.values[0].abs())
+        let Some(ritz) = &self.ritz else { return true };
+        let largest = ritz.values[0].abs();
+        if self.rank() > 0 {
+            return ritz.errors[0] <= KNOWN * largest;
+        }
+        // At the start all that may be taken up, so that equal ones are seen to be equal.
+        let edge = SIGNAL * self.ledger.edge * self.residual_norm();
+        let mut signals = ritz.values.iter().zip(&ritz.errors).take_while(|(value, error)| *value + *error > edge);
+        ritz.errors[0] <= KNOWN_FIRST * largest && signals.all(|(_, error)| *error <= KNOWN * largest)
     }
 
     /// Refines the edge of the noise: the largest eigenvalue where the signs of the residual are random.
     fn follow_noise(&mut self) {
-        let Some((basis, products)) = self.known.noise else { return };
+        let (basis, products) = self.known.noise;
         let space = &self.rules.space;
         let columns = 0..self.ledger.noise_probes as usize;
         let pair = (space.take(basis, columns.clone()), space.take(products, columns));
         let mut out = vec![0.0; basis.len()];
-        if let Some(found) = ritz(space, &self.tangent, pair, false, 6.min(space.columns)) {
+        if let Some(found) = ritz(space, &self.tangent, pair, false, space.columns) {
             let norm = self.residual_norm();
             if norm > 0.0 {
                 self.ledger.edge = found.values[0].abs() / norm;
-                self.ledger.edge_looks += 1.0;
+                self.ledger.edge_error = found.errors[0] / found.values[0].abs();
             }
             space.put(&mut out, 0..space.columns, found.basis.as_ref());
             self.ledger.noise_probes = found.basis.ncols() as f64;
         }
-        self.next.noise = Some(out);
+        self.next.noise = out;
     }
 
     /// The probes beside what U will be, and U itself.
@@ -212,12 +238,12 @@ impl Turn<'_> {
     fn take(&mut self) {
         let energy = self.known.energy;
         if energy <= self.rules.zero.powi(2) * self.known.zero_energy {
-            self.next.finished = true;
+            self.ledger.finished = 1.0;
             return;
         }
         if self.ledger.trial > 0.0 && energy <= self.ledger.trial_accept {
             self.ledger.trial = 0.0;
-            self.ledger.edge_looks = 0.0;
+            self.ledger.edge_error = 1.0;
             self.restart_rate();
         }
         let limit = if self.ledger.trial == 1.0 { TRIAL } else { SHORT_TRIAL.max(0.25 * self.ledger.trial_since) };
@@ -268,7 +294,8 @@ impl Turn<'_> {
             return false;
         }
         let Some((values, balanced)) = self.decomposed() else { return false };
-        let gap = (1..values.len()).max_by(|&a, &b| (values[a - 1] / values[a]).total_cmp(&(values[b - 1] / values[b])));
+        let gap =
+            (1..values.len()).max_by(|&a, &b| (values[a - 1] / values[a]).total_cmp(&(values[b - 1] / values[b])));
         let Some(cut) = gap.filter(|&j| values[j] < GAP * values[j - 1]) else { return false };
         self.begin_trial(2.0, energy);
         let space = &self.rules.space;
@@ -317,7 +344,7 @@ impl Turn<'_> {
         self.ledger.forget();
         self.restart_rate();
         if self.ledger.trial == 1.0 {
-            self.next.finished = true;
+            self.ledger.finished = 1.0;
         } else {
             self.ledger.wait *= 2.0;
         }
@@ -332,11 +359,11 @@ impl Turn<'_> {
         }
         let tangent = self.tangent.norm();
         let flat = stuck || self.is_flat();
-        let room = self.known.most.saturating_sub(q);
+        let room = self.room();
         if !(flat || q == 0 || tangent <= NEARLY * top) {
             return false;
         }
-        let unknown = room > 0 && (!self.is_known() || self.ledger.edge_looks < EDGE_LOOKS);
+        let unknown = room > 0 && (!self.is_known() || self.ledger.edge_error > EDGE_KNOWN);
         if unknown && self.ledger.looks < LOOKS {
             self.ledger.looks += 1.0;
             return true;
@@ -346,11 +373,12 @@ impl Turn<'_> {
         let edge = self.ledger.edge * self.residual_norm();
         if room > 0 && self.ledger.trial != 2.0 {
             let values = self.ritz.as_ref().map_or(&[][..], |ritz| &ritz.values);
-            let signal = values.iter().take_while(|value| **value > SIGNAL * edge).count().min(room);
+            let signal = values.iter().take_while(|value| **value > SIGNAL * edge).count();
+            let signal = untied(&values[..signal], q == 0).min(room);
             let wanted = if q == 0 { signal.max(1) } else { signal };
             if q == 0 && values.first().is_none_or(|value| *value <= 0.0) {
                 // No matrix of the model fits better than zero.
-                self.next.finished = true;
+                self.ledger.finished = 1.0;
                 return true;
             }
             if wanted > 0 && self.take_up(wanted, 0.0) {
@@ -380,12 +408,12 @@ impl Turn<'_> {
         let left = (self.known.measurements - self.freedom(q)).max(1.0);
         let share = GAIN * (self.freedom(q + 1) - self.freedom(q)) / left;
         if room == 0 || share >= 1.0 {
-            self.next.finished = true;
+            self.ledger.finished = 1.0;
             return true;
         }
         self.begin_trial(1.0, self.known.energy * (1.0 - share));
         if !self.take_up(1, 1e-3 * tangent) {
-            self.next.finished = true;
+            self.ledger.finished = 1.0;
         }
         true
     }
@@ -405,7 +433,7 @@ impl Turn<'_> {
         }
         space.put(&mut self.next.direction, q..q + count, columns.as_ref());
         self.ledger.rank += count as f64;
-        self.ledger.edge_looks = 0.0;
+        self.ledger.edge_error = 1.0;
         self.ledger.forget();
         true
     }

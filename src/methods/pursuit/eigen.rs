@@ -114,7 +114,13 @@ pub(super) struct Ritz {
 }
 
 /// One step: B and G·B, the range of U out of both, `free` columns to go on with. `own` says that G·B is of the same G as the tangent.
-pub(super) fn ritz(space: &Space, tangent: &Tangent, (mut b, mut gb): (Mat<f64>, Mat<f64>), own: bool, free: usize) -> Option<Ritz> {
+pub(super) fn ritz(
+    space: &Space,
+    tangent: &Tangent,
+    (mut b, mut gb): (Mat<f64>, Mat<f64>),
+    own: bool,
+    free: usize,
+) -> Option<Ritz> {
     let shares = tangent.project(space, &mut b);
     if own {
         // G P B = G B − (G Q) QᵀB
@@ -181,6 +187,7 @@ pub(super) fn orthonormal(columns: &Mat<f64>, image: Option<&Mat<f64>>, most: us
         }
     }
     let of = Mat::from_fn(columns.nrows(), kept.len(), |i, j| kept[j].0[i]);
-    let image = if image.is_some() { Mat::from_fn(columns.nrows(), kept.len(), |i, j| kept[j].1[i]) } else { Mat::zeros(0, 0) };
+    let image =
+        if image.is_some() { Mat::from_fn(columns.nrows(), kept.len(), |i, j| kept[j].1[i]) } else { Mat::zeros(0, 0) };
     (of, image)
 }

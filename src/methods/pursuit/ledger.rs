@@ -38,8 +38,8 @@ macro_rules! ledger {
 }
 
 ledger! {
-    /// 1 after the first iteration.
-    started,
+    /// 1 after the first iteration; 1 where there is nothing left to do.
+    started, finished,
     /// Columns of U in use.
     rank,
     /// Where the probes begin in their register, and how many there are.
@@ -50,8 +50,8 @@ ledger! {
     steps,
     /// Iterations in a row that only looked for eigenvalues.
     looks,
-    /// The largest eigenvalue of noise over the norm of the residual, and how often it was refined since the rank changed.
-    edge, edge_looks,
+    /// The largest eigenvalue of noise over the norm of the residual, and its error as a share of it.
+    edge, edge_error,
     /// ⟨g, z⟩ of the last direction; 0 where the next one begins anew.
     slope,
     /// The energy before the last step, whether it was along −z, and whether it moved.

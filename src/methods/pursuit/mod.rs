@@ -30,8 +30,6 @@ use ledger::Ledger;
 
 /// Columns that the iterate has at least, so that there is room for probes beside those in use.
 const COLUMNS: usize = 16;
-/// Iterations between two refinements of the edge of the noise.
-const NOISE_PERIOD: usize = 2;
 /// A residual below this share of ‖y‖ is zero, in f64.
 const ZERO: f64 = 1e-10;
 
@@ -94,7 +92,8 @@ impl Algorithm for Pursuit {
         let (measurements, most) = (t.parameter("measurements"), t.parameter("most columns"));
         let signs = t.given_measured("signs");
         let (applied, probes) = (t.keep("probes", Initial::Iterate), t.keep("probes of noise", Initial::Iterate));
-        let (direction, scaled) = (t.keep("direction", Initial::Number(0.0)), t.keep("preconditioned gradient", Initial::Number(0.0)));
+        let (direction, scaled) =
+            (t.keep("direction", Initial::Number(0.0)), t.keep("preconditioned gradient", Initial::Number(0.0)));
         let saved = t.keep("factors before a trial", Initial::Number(0.0));
         let ledger = t.keep_of("ledger", vec![BlockSize::new(1, Ledger::LENGTH)]);
         let finished = t.keep_scalar("finished", Initial::Number(0.0));
@@ -108,17 +107,14 @@ impl Algorithm for Pursuit {
             t.set(zero_energy, energy);
         });
         let energy = t.energy(e);
-        let every = When::Every { period: NOISE_PERIOD, phase: 0 };
-        let noise = t.when(every, |t| {
-            let noise = t.measured_product(1.0, e, signs);
-            backprojected(t, noise, probes, u)
-        });
-        let rules = std::sync::Arc::new(Rules {
+        let noise = t.measured_product(1.0, e, signs);
+        let noise = backprojected(t, noise, probes, u);
+        let rules = Rules {
             space: space(&sizes, t.partners().unwrap_or_default()),
             freedom: context.freedom.clone(),
             zero: ZERO.max(0.25 * context.floor),
-        });
-        let inputs: [Register; 11] = [
+        };
+        let inputs: [Register; 13] = [
             u.into(),
             applied.into(),
             g.into(),
@@ -130,6 +126,8 @@ impl Algorithm for Pursuit {
             zero_energy.into(),
             measurements.into(),
             most.into(),
+            probes.into(),
+            noise.into(),
         ];
         let outputs: [Register; 8] = [
             u.into(),
@@ -141,40 +139,32 @@ impl Algorithm for Pursuit {
             finished.into(),
             probes.into(),
         ];
-        let host = |t: &mut Tape, with_noise: bool| {
-            let rules = rules.clone();
-            let noise: Vec<Register> = if with_noise { vec![probes.into(), noise.into()] } else { Vec::new() };
-            t.on_host("pursuit", inputs.into_iter().chain(noise), outputs, move |given, made| {
-                let known = Known {
-                    u: given[0],
-                    applied: given[1],
-                    products: given[2],
-                    direction: given[3],
-                    scaled: given[4],
-                    saved: given[5],
-                    noise: with_noise.then(|| (given[11], given[12])),
-                    energy: given[7][0],
-                    zero_energy: given[8][0],
-                    measurements: given[9][0],
-                    most: given[10][0] as usize,
-                };
-                let mut ledger = Ledger::read(given[6]);
-                let next = decide(&rules, &known, &mut ledger);
-                made[0] = next.u;
-                made[1] = next.applied;
-                made[2] = next.direction;
-                made[3] = next.scaled;
-                made[4] = next.saved;
-                made[5] = ledger.write();
-                made[6] = vec![f64::from(u8::from(next.finished))];
-                if let Some(noise) = next.noise {
-                    made[7] = noise;
-                }
-                Ok(())
-            });
-        };
-        t.when(every, |t| host(t, true));
-        t.when(every.otherwise().unwrap_or(every), |t| host(t, false));
+        t.on_host("pursuit", inputs, outputs, move |given, made| {
+            let known = Known {
+                u: given[0],
+                applied: given[1],
+                products: given[2],
+                direction: given[3],
+                scaled: given[4],
+                saved: given[5],
+                noise: (given[11], given[12]),
+                energy: given[7][0],
+                zero_energy: given[8][0],
+                measurements: given[9][0],
+                most: given[10][0] as usize,
+            };
+            let mut ledger = Ledger::read(given[6]);
+            let next = decide(&rules, &known, &mut ledger);
+            made[0] = next.u;
+            made[1] = next.applied;
+            made[2] = next.direction;
+            made[3] = next.scaled;
+            made[4] = next.saved;
+            made[5] = ledger.write();
+            made[6] = vec![ledger.finished];
+            made[7] = next.noise;
+            Ok(())
+        });
         // e is that of U before ranks were cut or taken back: then the direction is zero, and so is the step.
         let step = line::exact(t, u, e, direction)?;
         t.combine_into(u, [(1.0.into(), u), (step.into(), direction)]);

@@ -18,7 +18,13 @@ impl Run<'_> {
         let state = if self.recovery.keeps_states() { Some(self.loaded.state()?) } else { None };
         // Ranks that share a problem have to stop together.
         let seconds = self.loaded.agree(self.clock.seconds())?;
-        let moment = Moment { iteration: self.iteration, seconds, residuals: &residuals, factors: &factors, finished: &finished };
+        let moment = Moment {
+            iteration: self.iteration,
+            seconds,
+            residuals: &residuals,
+            factors: &factors,
+            finished: &finished,
+        };
         let rows = self.watch(&moment)?;
         self.due = false;
         self.recovery.observed(self.iteration, state);
