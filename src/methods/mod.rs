@@ -114,6 +114,11 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether it decides by thresholds on data, so that a rounding can turn its path.
+    fn decides(&self) -> bool {
+        false
+    }
+
     /// Values of the parameters that its tape declares, for one trial.
     fn numbers(&self, _trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
         Vec::new()

@@ -152,7 +152,7 @@ fn roundings_decide(method: &Method, domain: &Domain, k: usize, single: bool) ->
     let singular = k >= domain.rows().min(domain.columns());
     // A point of lower rank than k has directions beside the rank that roundings choose.
     let clipped = method.word() == "riemannian" && domain.is_symmetric();
-    clipped || (inverts && (single || singular))
+    method.decides() || clipped || (inverts && (single || singular))
 }
 
 /// A rank 1 or 2 from three times as many measurements as the matrix has entries, by the defaults.

@@ -213,7 +213,12 @@ impl Turn<'_> {
         let mut applied = self.next.u.clone();
         let basis = match &self.ritz {
             Some(ritz) => orthonormal(&ritz.basis, None, columns - q).0,
-            None => Mat::zeros(space.rows(), 0),
+            // Where there are none yet: what of G·U lies beside the range of U.
+            None => {
+                let mut beside = self.gu.clone();
+                self.tangent.project(space, &mut beside);
+                orthonormal(&beside, None, columns - q).0
+            }
         };
         space.put(&mut applied, q..columns, basis.as_ref());
         (self.ledger.first_probe, self.ledger.probes) = (q as f64, basis.ncols() as f64);

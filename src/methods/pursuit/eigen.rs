@@ -87,7 +87,7 @@ impl Tangent {
     }
 
     /// Takes the range of U out of every column.
-    fn project(&self, space: &Space, columns: &mut Mat<f64>) -> Vec<Mat<f64>> {
+    pub(super) fn project(&self, space: &Space, columns: &mut Mat<f64>) -> Vec<Mat<f64>> {
         let mut shares = Vec::new();
         for (rows, (q, _)) in space.blocks.iter().zip(&self.ranges) {
             let part = columns.as_ref().subrows(rows.start, rows.len());

@@ -78,6 +78,10 @@ impl Algorithm for Pursuit {
         StepRule::Exact
     }
 
+    fn decides(&self) -> bool {
+        true
+    }
+
     fn columns(&self, search_rank: usize, rows: usize) -> usize {
         search_rank.max(COLUMNS.min(rows))
     }
