@@ -28,7 +28,7 @@
 //! |---|---|
 //! | [`Error`] | the one error type: what was found, what is allowed, what to do |
 //! | [`memory`] | what something will take, by part, and what there is |
-//! | `real`, `linalg`, `text` | f32 or f64; the few decompositions, through faer; numbers for people |
+//! | `real`, `linalg`, `text`, `named` | f32 or f64; the few decompositions, through faer; numbers for people; parameters by name |
 //! | `pages` | memory for many numbers, on large pages |
 //! | `simd` | vectors of 64 bytes on AVX-512, AVX2, NEON or plain registers, chosen at run time |
 //! | [`problem`] | domains, batched factors, packed indices, truths, random streams |
@@ -138,6 +138,7 @@ pub mod memory;
 pub mod methods;
 mod mixed;
 pub mod models;
+mod named;
 pub mod operators;
 mod pages;
 pub mod problem;

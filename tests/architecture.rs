@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "simd",
     "linalg",
     "text",
+    "named",
     "problem",
     "io",
     "operators",

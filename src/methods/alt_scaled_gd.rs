@@ -3,10 +3,10 @@
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize};
 use crate::methods::line::{self, Kept, StepRule};
-use crate::methods::named::Named;
 use crate::methods::pseudo_inverse::{no_gram, scaled_blocks};
 use crate::methods::{Algorithm, Method};
 use crate::models::Model;
+use crate::named::Named;
 use crate::operators::Loss;
 use crate::tape::{Blocks, Expression, Initial, Register, Scalar, Tape, select};
 

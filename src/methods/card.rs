@@ -1,7 +1,8 @@
 //! What there is to say of each method, and what a run tells it.
 
 use crate::error::Result;
-use crate::methods::{Method, Named};
+use crate::methods::Method;
+use crate::named::Named;
 
 /// What `lowrank list methods` shows of a method.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,9 @@
 use crate::error::Result;
 use crate::methods::card::{Context, MethodCard, StepSize, TrialNumbers};
 use crate::methods::line::{self, Kept, StepRule};
-use crate::methods::named::{Named, at_least_zero};
 use crate::methods::prec_gd::scaled;
 use crate::methods::{Algorithm, Method};
+use crate::named::{Named, at_least_zero};
 use crate::operators::Loss;
 use crate::tape::{Blocks, Initial, Scalar, Tape, greatest, less, select};
 

@@ -3,9 +3,9 @@
 use crate::error::Result;
 use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, NOTHING, StepSize, TrialNumbers};
 use crate::methods::line::{self, StepRule};
-use crate::methods::named::Named;
 use crate::methods::schedule::Schedule;
 use crate::methods::{Algorithm, Method};
+use crate::named::Named;
 use crate::operators::Loss;
 use crate::tape::Tape;
 

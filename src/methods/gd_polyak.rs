@@ -2,9 +2,9 @@
 
 use crate::error::Result;
 use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, NOTHING, StepSize, TrialNumbers};
-use crate::methods::named::{Named, at_least_one};
 use crate::methods::schedule::Schedule;
 use crate::methods::{Algorithm, Method};
+use crate::named::{Named, at_least_one};
 use crate::operators::Loss;
 use crate::tape::Tape;
 

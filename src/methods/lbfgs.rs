@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StepSize};
 use crate::methods::line::{self, Kept, StepRule};
-use crate::methods::named::{Named, at_least_one};
 use crate::methods::{Algorithm, Method};
+use crate::named::{Named, at_least_one};
 use crate::operators::Loss;
 use crate::tape::{Blocks, Expression, Initial, Scalar, Tape, less, root, select};
 

@@ -9,7 +9,6 @@ mod gd_polyak;
 mod lbfgs;
 mod line;
 mod momentum;
-mod named;
 mod prec_gd;
 mod pseudo_inverse;
 mod pursuit;
@@ -28,36 +27,53 @@ use crate::models::Model;
 use crate::operators::Loss;
 use crate::tape::Tape;
 
-pub use alt_scaled_gd::AltScaledGd;
+pub use crate::named::Named;
 pub use card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
-pub use cg::Cg;
-pub use gd::GradientDescent;
-pub use gd_polyak::GdPolyak;
-pub use lbfgs::Lbfgs;
 pub use line::StepRule;
-pub use momentum::Momentum;
-pub use named::Named;
-pub use prec_gd::PrecGd;
-pub use pursuit::Pursuit;
-pub use riemannian::Riemannian;
 pub(crate) use scaled_gd::DAMPING;
-pub use scaled_gd::ScaledGd;
-pub use sgd::Sgd;
 
-/// Every method, in the order of the help text.
-pub const METHODS: &[&MethodCard] = &[
-    &gd::CARD,
-    &momentum::CARD,
-    &gd_polyak::CARD,
-    &sgd::CARD,
-    &scaled_gd::CARD,
-    &prec_gd::CARD,
-    &alt_scaled_gd::CARD,
-    &cg::CARD,
-    &lbfgs::CARD,
-    &riemannian::CARD,
-    &pursuit::CARD,
-];
+/// Makes of each entry its type here, its card in [`METHODS`], and a function of [`Method`] that makes it with its defaults.
+macro_rules! registry {
+    ($($(#[$doc:meta])* $room:ident: $algorithm:ident,)*) => {
+        $(pub use $room::$algorithm;)*
+
+        /// Every method, in the order of the help text.
+        pub const METHODS: &[&MethodCard] = &[$(&$room::CARD),*];
+
+        /// Every method with default parameters.
+        impl Method {
+            $($(#[$doc])*
+            pub fn $room() -> $algorithm {
+                $algorithm::default()
+            })*
+        }
+    };
+}
+
+registry! {
+    /// `U ← U − μ·s·A*(A(UUᵀ) − y)·U`, the iteration of Stöger & Soltanolkotabi (arXiv 2106.15013).
+    gd: GradientDescent,
+    /// Gradient descent from extrapolated points, with restarts.
+    momentum: Momentum,
+    /// Gradient descent with a step of Polyak now and then.
+    gd_polyak: GdPolyak,
+    /// Gradients of a part of the measurements.
+    sgd: Sgd,
+    /// The gradient times (VᵀV + λI)⁻¹, λ fixed.
+    scaled_gd: ScaledGd,
+    /// The same with λ in proportion to the residual: the default.
+    prec_gd: PrecGd,
+    /// L and R in turn, with pseudo-inverses.
+    alt_scaled_gd: AltScaledGd,
+    /// Nonlinear conjugate gradients.
+    cg: Cg,
+    /// Limited-memory quasi-Newton.
+    lbfgs: Lbfgs,
+    /// Descent on the manifold of matrices of rank k.
+    riemannian: Riemannian,
+    /// Growth of the rank as far as it is more than noise.
+    pursuit: Pursuit,
+}
 
 /// What a method is made of: its card, its parameters, and its iteration.
 pub trait Algorithm: fmt::Debug + Send + Sync {
@@ -141,70 +157,25 @@ impl Method {
         Self(Arc::new(algorithm))
     }
 
-    /// `U ← U − μ·s·A*(A(UUᵀ) − y)·U`, the iteration of Stöger & Soltanolkotabi (arXiv 2106.15013).
-    pub fn gd() -> GradientDescent {
-        GradientDescent::default()
-    }
-
-    /// Gradient descent from extrapolated points, with restarts.
-    pub fn momentum() -> Momentum {
-        Momentum
-    }
-
-    /// Gradient descent with a step of Polyak now and then.
-    pub fn gd_polyak() -> GdPolyak {
-        GdPolyak::default()
-    }
-
-    /// Gradients of a part of the measurements.
-    pub fn sgd() -> Sgd {
-        Sgd::default()
-    }
-
-    /// The gradient times (VᵀV + λI)⁻¹, λ fixed.
-    pub fn scaled_gd() -> ScaledGd {
-        ScaledGd::default()
-    }
-
-    /// The same with λ in proportion to the residual: the default.
-    pub fn prec_gd() -> PrecGd {
-        PrecGd::default()
-    }
-
-    /// L and R in turn, with pseudo-inverses.
-    pub fn alt_scaled_gd() -> AltScaledGd {
-        AltScaledGd::default()
-    }
-
-    /// Nonlinear conjugate gradients.
-    pub fn cg() -> Cg {
-        Cg::default()
-    }
-
-    /// Limited-memory quasi-Newton.
-    pub fn lbfgs() -> Lbfgs {
-        Lbfgs::default()
-    }
-
-    /// Descent on the manifold of matrices of rank k.
-    pub fn riemannian() -> Riemannian {
-        Riemannian::default()
-    }
-
-    /// Growth of the rank as far as it is more than noise.
-    pub fn pursuit() -> Pursuit {
-        Pursuit
-    }
-
-    /// The method of a word with parameters by name.
+    /// The method of a word with parameters by name. Parameters may stand behind the word, as in `lbfgs:memory=5`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a word that is none, and for a parameter that the method does not have or that is out of range.
+    /// [`Error::Invalid`] for a word that is none, for a parameter that the method does not have or that is out of range, and for
+    /// one that is given twice.
     pub fn named(word: &str, parameters: &Named) -> Result<Self> {
-        let card = Self::find(word)?;
+        let (text, (word, own)) = (word, Named::spelled("method", word)?);
+        let method = Self::of_card(Self::find(word)?, &parameters.clone().joined(&own)?);
+        // What stands behind the word is no flag: a refusal names the text.
+        let checked =
+            method.and_then(|method| if own.is_empty() { Ok(()) } else { method.check(Loss::Square) }.map(|()| method));
+        checked.map_err(|error| own.refused("method", text, error))
+    }
+
+    fn of_card(card: &MethodCard, parameters: &Named) -> Result<Self> {
         if let Some((name, value)) = parameters.pairs().find(|(name, _)| !card.has(name)) {
             let has: Vec<&str> = METHODS.iter().filter(|card| card.has(name)).map(|card| card.word).collect();
-            let allowed = format!("nothing for the method {}; {} for it", card.word, has.join(", "));
+            let of = if has.is_empty() { "no method has it".into() } else { format!("{} for it", has.join(", ")) };
+            let allowed = format!("nothing for the method {}; {of}", card.word);
             return Err(Error::invalid(name, value, allowed, "leave it out, or choose another method"));
         }
         (card.make)(parameters)

@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, NOTHING, StepSize};
-use crate::methods::named::Named;
 use crate::methods::{Algorithm, Method};
+use crate::named::Named;
 use crate::operators::Loss;
 use crate::tape::{Initial, Tape, less, select};
 

@@ -3,10 +3,10 @@
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, NOTHING, StepSize, TrialNumbers};
 use crate::methods::line::{self, StepRule};
-use crate::methods::named::{Named, at_least_zero};
 use crate::methods::pseudo_inverse::no_gram;
 use crate::methods::scaled_gd::PRECONDITIONED_STEP;
 use crate::methods::{Algorithm, Method};
+use crate::named::{Named, at_least_zero};
 use crate::operators::Loss;
 use crate::tape::{Blocks, Scalar, Tape, root};
 

@@ -14,9 +14,9 @@ use crate::error::{Error, Result};
 use crate::linalg::{symmetric_eigen, thin_qr, thin_svd, times, transposed_times};
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize};
 use crate::methods::line::{self, StepRule};
-use crate::methods::named::{Named, at_least_one};
 use crate::methods::{Algorithm, Method};
 use crate::models::Model;
+use crate::named::{Named, at_least_one};
 use crate::operators::Loss;
 use crate::tape::{BlockSize, Minibatches, Register, Tape};
 

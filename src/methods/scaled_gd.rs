@@ -3,10 +3,10 @@
 use crate::error::Result;
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
 use crate::methods::line::{self, StepRule};
-use crate::methods::named::{Named, at_least_zero};
 use crate::methods::pseudo_inverse::{no_gram, pseudo_inverse};
 use crate::methods::schedule::Schedule;
 use crate::methods::{Algorithm, Method};
+use crate::named::{Named, at_least_zero};
 use crate::operators::Loss;
 use crate::tape::{Blocks, Tape};
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::methods::TrialNumbers;
-use crate::methods::named::{Named, at_least_zero};
+use crate::named::{Named, at_least_zero};
 use crate::operators::Loss;
 use crate::tape::{Blocks, Initial, Measured, Scalar, Tape, When, greatest, least, less, root, select};
 

@@ -75,7 +75,11 @@ fn values_outside_their_range_name_the_flag_and_what_is_allowed() {
 fn unknown_words_are_answered_with_the_known_ones() {
     let dir = Dir::with_problem();
     for (flags, fragments) in [
-        ("--method newton", &["--method", "'newton'", "gd", "lowrank list methods"][..]),
+        ("--method lbfgs:memory=0", &["--method", "memory 0 in 'lbfgs:memory=0'", "at least 1"][..]),
+        ("--method lbfgs:memory=2 --memory 3", &["--memory", "3 and 2", "one value"]),
+        ("--method lbfgs:memory", &["--method", "'memory' in 'lbfgs:memory'", "name=value"]),
+        ("--method gd:memory=2", &["--method", "memory 2", "lbfgs for it"]),
+        ("--method newton", &["--method", "'newton'", "gd", "lowrank list methods"]),
         ("--model rectangular", &["--model", "'rectangular'", "psd"]),
         ("--model asymmetric", &["--shape", "rows of 55 numbers", "--shape n1,n2"]),
         ("--model signed", &["--signature", "p,q for the model signed"]),

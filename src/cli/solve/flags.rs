@@ -164,8 +164,7 @@ pub struct Common {
 pub struct Args {
     #[command(flatten)]
     pub common: Common,
-    /// gd, momentum, gd-polyak, sgd, scaled-gd, prec-gd, alt-scaled-gd, cg, lbfgs or riemannian; see `lowrank list methods`
-    #[arg(long, value_name = "NAME", default_value = lowrank::Method::default().word(), display_order = 0, help_heading = "Method")]
+    #[arg(long, value_name = "NAME", help = methods(), default_value = lowrank::Method::default().word(), display_order = 0, help_heading = "Method")]
     pub method: String,
     /// When to trace and to test the stop rules: every:J iterations, or log (about twelve times a decade)
     #[arg(long, value_name = "WHEN", default_value = "every:10", help_heading = "When to stop")]
@@ -211,6 +210,12 @@ pub struct Args {
     /// No notes and no progress
     #[arg(long, short, help_heading = "Output (each optional; - is the standard output)")]
     pub quiet: bool,
+}
+
+/// The help of --method.
+fn methods() -> String {
+    let words: Vec<&str> = lowrank::methods::METHODS.iter().map(|card| card.word).collect();
+    format!("{}; see `lowrank list methods`. Parameters may stand behind it: lbfgs:memory=5", words.join(", "))
 }
 
 impl Common {

@@ -18,9 +18,9 @@ mod ledger;
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StepSize, TrialNumbers};
 use crate::methods::line::{self, StepRule};
-use crate::methods::named::Named;
 use crate::methods::{Algorithm, Method};
 use crate::models::Model;
+use crate::named::Named;
 use crate::operators::Loss;
 use crate::tape::{Adjoint, BlockSize, Blocks, Initial, Lane, Measured, Register, Tape, Values, When};
 

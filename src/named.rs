@@ -1,0 +1,120 @@
+//! Parameters by name, as command lines, reports and Python bring them.
+
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
+/// Parameters of a method or a model by name, as text; what is not there has its default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Named(Vec<(String, String)>);
+
+impl Named {
+    /// The word of a text such as `lbfgs:memory=5`, and the parameters behind it. `what` is what the word names, for messages.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a piece that is no name=value, and for a name that stands there twice.
+    pub(crate) fn spelled<'t>(what: &str, text: &'t str) -> Result<(&'t str, Self)> {
+        let mut pieces = text.split([':', ';']).map(str::trim);
+        let (word, mut all) = (pieces.next().unwrap_or_default(), Self::default());
+        for piece in pieces {
+            let Some((name, value)) = piece.split_once('=') else {
+                let found = format!("'{piece}' in '{text}'");
+                return Err(Error::invalid(what, found, "word:name=value", "write each parameter as name=value"));
+            };
+            all = all.joined(&Self::default().with(name.trim(), Some(value.trim())))?;
+        }
+        Ok((word, all))
+    }
+
+    /// These and others.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that both have.
+    pub(crate) fn joined(mut self, others: &Self) -> Result<Self> {
+        for (name, value) in others.pairs() {
+            if let Some((_, first)) = self.pairs().find(|(known, _)| *known == name) {
+                let found = format!("{first} and {value}");
+                return Err(Error::invalid(name, found, "one value", "leave one of the two out"));
+            }
+            self = self.with(name, Some(value));
+        }
+        Ok(self)
+    }
+
+    /// Sets a parameter, where there is a value.
+    pub fn with(mut self, name: &str, value: Option<impl ToString>) -> Self {
+        if let Some(value) = value {
+            self.0.retain(|(known, _)| known != name);
+            self.0.push((name.to_owned(), value.to_string()));
+        }
+        self
+    }
+
+    /// A refusal of one of these, which stood in `text` behind a word that says `what`.
+    pub(crate) fn refused(&self, what: &str, text: &str, error: Error) -> Error {
+        match error {
+            Error::Invalid { name, found, allowed, fix } if self.pairs().any(|(known, _)| known == name) => {
+                Error::invalid(what, format!("{name} {found} in '{text}'"), allowed, fix)
+            }
+            other => other,
+        }
+    }
+
+    /// Names and values in the order in which they were set.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Only those of these names.
+    pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|(name, _)| wanted(name)).cloned().collect())
+    }
+
+    /// Whether nothing was set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of a parameter, where it was set.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a text that is no such value.
+    pub(crate) fn get<V: FromStr>(&self, name: &str, allowed: &str) -> Result<Option<V>> {
+        let Some((_, value)) = self.0.iter().find(|(known, _)| known == name) else { return Ok(None) };
+        let fix = "leave it out for the default";
+        value.parse().map(Some).map_err(|_| Error::invalid(name, format!("'{value}'"), allowed, fix))
+    }
+}
+
+/// Refuses a number that is negative or not finite.
+pub(crate) fn at_least_zero(name: &str, value: Option<f64>, fix: &str) -> Result<()> {
+    match value {
+        Some(v) if !(v.is_finite() && v >= 0.0) => Err(Error::invalid(name, v, "a finite number of at least 0", fix)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a count of 0.
+pub(crate) fn at_least_one(name: &str, value: Option<usize>) -> Result<()> {
+    match value {
+        Some(0) => Err(Error::invalid(name, 0, "at least 1", "leave it out for the default")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_stand_behind_a_word_once() {
+        let (word, all) = Named::spelled("method", "lbfgs:memory=5; step_rule = exact").unwrap();
+        assert_eq!(word, "lbfgs");
+        assert_eq!(all.pairs().collect::<Vec<_>>(), [("memory", "5"), ("step_rule", "exact")]);
+        assert_eq!(Named::spelled("method", "gd").unwrap(), ("gd", Named::default()));
+        for wrong in ["gd:", "gd:memory", "gd:memory=1:memory=2"] {
+            assert!(Named::spelled("method", wrong).is_err(), "{wrong}");
+        }
+        assert!(all.joined(&Named::default().with("memory", Some(5))).is_err());
+    }
+}
