@@ -94,6 +94,7 @@ fn cases() -> Vec<(&'static str, bool, Settings)> {
         ("a decaying step", false, settings(Method::gd().step_decay(0.99))),
         ("momentum", false, settings(Method::momentum())),
         ("momentum of a pair", true, settings(Method::momentum())),
+        ("heavy-ball of a pair", true, settings(Method::heavy_ball())),
         ("gd-polyak", false, settings(Method::gd_polyak())),
         ("sgd", false, settings(Method::sgd())),
         ("scaled-gd", false, settings(Method::scaled_gd())),

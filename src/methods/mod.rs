@@ -6,6 +6,7 @@ mod card;
 mod cg;
 mod gd;
 mod gd_polyak;
+mod heavy_ball;
 mod lbfgs;
 mod line;
 mod momentum;
@@ -55,6 +56,8 @@ registry! {
     gd: GradientDescent,
     /// Gradient descent from extrapolated points, with restarts.
     momentum: Momentum,
+    /// Gradient descent that keeps a share of the last step, with restarts.
+    heavy_ball: HeavyBall,
     /// Gradient descent with a step of Polyak now and then.
     gd_polyak: GdPolyak,
     /// Gradients of a part of the measurements.

@@ -68,8 +68,9 @@ fn by_default_all_methods_that_fit_the_model_run_and_flags_reach_those_that_have
     let dir = Dir::with_problem();
     let said = dir.run(&words(&format!("{BASE} --max-iterations 15 --seed 1:2 --memory 3 --levels 0.5 -q"))).done();
     let methods: Vec<&str> = said.stdout.lines().skip(1).filter_map(|l| l.split_whitespace().next()).collect();
-    let wanted = ["gd", "momentum", "gd-polyak", "sgd", "scaled-gd", "prec-gd", "cg", "lbfgs", "riemannian"];
-    assert_eq!(methods[..9], wanted, "{}", said.stdout);
+    let wanted =
+        ["gd", "momentum", "heavy-ball", "gd-polyak", "sgd", "scaled-gd", "prec-gd", "cg", "lbfgs", "riemannian"];
+    assert_eq!(methods[..10], wanted, "{}", said.stdout);
     assert!(said.stdout.contains("to 5e-1") && said.stdout.contains("Medians over 2 trials"), "{}", said.stdout);
     assert!(said.stdout.contains("neither a truth nor a held-out share"), "{}", said.stdout);
     assert_eq!(said.stderr, "");

@@ -49,6 +49,14 @@ fn preconditioned_methods_do_not_see_the_condition_number() {
     assert!(counts[1] > 3 * counts[0], "gd does: {counts:?}");
 }
 
+/// Near the solution of an ill-conditioned problem steps that keep a share of the last one need a fraction of the iterations.
+#[test]
+fn the_heavy_ball_is_faster_than_gradient_descent() {
+    let [plain, heavy] = [Method::from(Method::gd()), Method::heavy_ball().into()]
+        .map(|method| iterations_to(1e-6, psd(20, 2, 25.0, 800, 4), settings(method, 2)));
+    assert!(2 * heavy < plain, "{heavy} instead of {plain}");
+}
+
 /// ScaledGD contracts by 1 − 0.6μ an iteration (Tong, Ma & Chi 2021, Theorem 1, for μ ≤ 2/3).
 #[test]
 fn scaled_gradient_descent_contracts_at_the_rate_of_its_theorem() {
@@ -126,8 +134,9 @@ fn turned_factors_give_the_same_matrices() {
     let u = crate::textbook::numbers(24, 1);
     let (c, s) = (0.6, 0.8);
     let turned = times(&u, 2, &[c, -s, s, c], 2);
-    let methods: [Method; 8] = [
+    let methods: [Method; 9] = [
         Method::gd().into(),
+        Method::heavy_ball().into(),
         Method::scaled_gd().damping(0.05).into(),
         Method::prec_gd().into(),
         Method::cg().into(),
@@ -210,7 +219,7 @@ fn stochastic_runs_arrive() {
 /// Trials of a batch with their own damping and step are what they are alone, bit for bit.
 #[test]
 fn a_batch_is_its_trials() {
-    for word in ["prec-gd", "scaled-gd", "momentum", "gd-polyak", "cg", "lbfgs"] {
+    for word in ["prec-gd", "scaled-gd", "momentum", "heavy-ball", "gd-polyak", "cg", "lbfgs"] {
         let method = Method::from_word(word).unwrap();
         let problem = psd(14, 2, 4.0, 400, 5);
         let trial = |j: usize| {

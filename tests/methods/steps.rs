@@ -147,6 +147,30 @@ fn momentum_extrapolates() {
     });
 }
 
+/// Three steps: the first without a last one; then one that goes on with it, or falls back to the gradient where it went uphill.
+#[test]
+fn the_heavy_ball_keeps_a_share_of_the_last_step() {
+    let [mut kept, mut restarts] = [0; 2];
+    for (t, beta) in [(0.01, 0.8), (0.3, 0.8)] {
+        for model in KINDS {
+            let (case, what) = (Case::new(model, 3), format!("{model:?}, μ = {t}"));
+            let (mut at, mut last) = ((case.left.clone(), case.right.clone()), (case.left.clone(), case.right.clone()));
+            for _ in 0..3 {
+                let (g, h) = case.gradient(&at.0, &at.1, Loss::Square, ALL);
+                let (d, e) = (&at.0 - &last.0, &at.1 - &last.1);
+                let uphill = dot(&g, &d) + if case.symmetric() { 0.0 } else { dot(&h, &e) } > 0.0;
+                *(if uphill { &mut restarts } else { &mut kept }) += 1;
+                let share = faer::Scale(if uphill { 0.0 } else { beta });
+                let left = &at.0 + share * &d - faer::Scale(t) * &g;
+                let right = if case.symmetric() { left.clone() } else { &at.1 + share * &e - faer::Scale(t) * &h };
+                last = std::mem::replace(&mut at, (left, right));
+            }
+            agree(case.run(Method::heavy_ball().momentum(beta), t, 3), &at, &what);
+        }
+    }
+    assert!(kept > 8 && restarts > 0, "{kept} kept, {restarts} restarts");
+}
+
 #[test]
 fn minibatches_are_groups_times_their_number() {
     each_model(|case, what| {

@@ -85,6 +85,7 @@ pub fn recipes() -> Vec<Recipe> {
         plain("gd-exact", Method::gd().step_rule(StepRule::Exact).into()),
         plain("gd-armijo", Method::gd().step_rule(StepRule::Armijo).into()),
         plain("momentum", Method::momentum().into()),
+        plain("heavy-ball", Method::heavy_ball().into()),
         plain("gd-polyak-1", Method::gd_polyak().polyak_every(1).into()),
         plain("gd-polyak-3", Method::gd_polyak().polyak_every(3).into()),
         scaled("scaled-gd", Method::scaled_gd().damping(0.1).into()),
@@ -131,6 +132,8 @@ pub struct Case {
     pub optimal: Vec<f64>,
     pub polyak_scale: Vec<f64>,
     pub ridge: Vec<f64>,
+    /// β of the heavy ball.
+    pub momentum: Vec<f64>,
     pub variant: Option<String>,
 }
 
@@ -193,6 +196,7 @@ impl Case {
             optimal: vec![0.0; batch],
             polyak_scale: vec![0.0; batch],
             ridge: vec![0.0; batch],
+            momentum: (0..batch).map(|trial| 0.9 / (1.0 + trial as f64)).collect(),
             variant: None,
             program: Arc::new(program),
             operator,
@@ -262,6 +266,7 @@ impl Case {
             optimal: own(&self.optimal),
             polyak_scale: own(&self.polyak_scale),
             ridge: own(&self.ridge),
+            momentum: own(&self.momentum),
             variant: self.variant.clone(),
             batch: 1,
             ..*self
@@ -299,6 +304,7 @@ impl Case {
             }
             let values = match of.name.as_str() {
                 "step_size" => &self.steps,
+                "momentum" => &self.momentum,
                 "damping" => &self.damping,
                 "damping_factor" => &self.damping_factor,
                 "optimal_loss" => &self.optimal,

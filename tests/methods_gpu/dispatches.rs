@@ -17,6 +17,7 @@ const OWN: &[(&str, usize)] = &[
     ("scaled-gd", 4),
     ("gd-polyak-1", 4),
     ("momentum", 3),
+    ("heavy-ball", 3),
     ("sgd-10", 1),
 ];
 
