@@ -68,9 +68,12 @@
 //! entries beside the diagonal goes to Z and to the gradient and rounds none of them.
 //!
 //! **A model is how factors make a matrix**: `src/models/<name>` says which blocks the factors have, which product they stand for,
-//! what share of the loss counts and where a run can start. An operator knows its [`problem::Domain`] (n1, n2, symmetric or not) and
+//! what share of the loss counts, how long steps and how large starts are, and where a run can start. An operator knows its [`problem::Domain`] (n1, n2, symmetric or not) and
 //! nothing of factors, so that the same operator is solved as psd, signed or asymmetric without being made again. Where
-//! measurements are symmetric, A sees the symmetric part of L Rᵀ, and the gradients of a pair are G R and G L.
+//! measurements are symmetric, A sees the symmetric part of L Rᵀ, and the gradients of a pair are G R and G L. Everything outside knows
+//! a list of blocks with names and sizes, and the thin product at its ends; what a method needs of a model and does not find there is
+//! refused before anything is computed. Parameters of models and of methods are named, and stand behind their word
+//! (`signed:signature=2,1`, `lbfgs:memory=5`).
 //!
 //! **A method is a tape.** A method records its iteration once: passes over the measurements, sums, matrix products, Cholesky
 //! factors, updates of registers (`src/tape`). An engine receives the finished list and runs it; it never asks which method or model

@@ -20,6 +20,8 @@ pub struct Operator {
     pub inner: Arc<dyn operators::Operator>,
     /// What it was made for; a solve takes it with the signature that it is given.
     pub card: &'static ModelCard,
+    /// Its word with the parameters behind it.
+    pub model: String,
     pub notices: Vec<String>,
     /// What it is, for messages about what has to fit it.
     pub text: String,
@@ -30,12 +32,12 @@ pub struct Operator {
 impl Operator {
     fn new(
         inner: impl operators::Operator + 'static,
-        card: &'static ModelCard,
+        (card, model): (&'static ModelCard, &str),
         notices: Vec<String>,
         text: impl Into<String>,
     ) -> Self {
         let notices = notices.iter().map(|notice| keywords(notice)).collect();
-        Self { inner: Arc::new(inner), card, notices, text: text.into(), observations: None }
+        Self { inner: Arc::new(inner), card, model: model.to_owned(), notices, text: text.into(), observations: None }
     }
 
     fn factors(
@@ -232,7 +234,7 @@ pub fn dense(
     let array = arrays::lent("matrices", matrices)?;
     let file = py.detach(|| options.read(array)).map_err(raised)?;
     let text = file.describe();
-    Ok(Operator::new(file.operator, card(model)?, file.notices, text))
+    Ok(Operator::new(file.operator, (card(model)?, model), file.notices, text))
 }
 
 #[pyfunction]
@@ -246,7 +248,12 @@ pub fn dense_gaussian(
 ) -> PyResult<Operator> {
     let (domain, storage) = (domain_of(model, shape)?, word::<Storage>("storage", storage)?);
     let made = py.detach(|| Dense::gaussian_stored(domain, measurements, seed, storage)).map_err(raised)?;
-    Ok(Operator::new(made, card(model)?, Vec::new(), format!("Dense.gaussian, {measurements} matrices of {domain}")))
+    Ok(Operator::new(
+        made,
+        (card(model)?, model),
+        Vec::new(),
+        format!("Dense.gaussian, {measurements} matrices of {domain}"),
+    ))
 }
 
 #[pyfunction]
@@ -268,7 +275,7 @@ pub fn made(
     };
     Ok(Operator::new(
         operator.map_err(raised)?,
-        card(model)?,
+        (card(model)?, model),
         Vec::new(),
         format!("{measurements} measurements of {name}"),
     ))
@@ -291,7 +298,7 @@ pub fn rank_one(
     let right = right.map(|array| arrays::lent("vectors_right", array)).transpose()?;
     let file = py.detach(|| options.read(left, right)).map_err(raised)?;
     let text = file.describe();
-    Ok(Operator::new(file.operator, card(model)?, file.notices, text))
+    Ok(Operator::new(file.operator, (card(model)?, model), file.notices, text))
 }
 
 #[pyfunction]
@@ -307,7 +314,7 @@ pub fn rank_one_gaussian(
     let made = py.detach(|| RankOne::gaussian_sums(domain, measurements, products, seed)).map_err(raised)?;
     Ok(Operator::new(
         made,
-        card(model)?,
+        (card(model)?, model),
         Vec::new(),
         format!("RankOne.gaussian, {measurements} measurements of {domain}"),
     ))
@@ -337,7 +344,7 @@ pub fn sparse(
         SparseRows { width, indptr: places(&indptr)?, indices: places(&indices)?, values: values.as_slice()?.to_vec() };
     let file = py.detach(|| Sparse::read("matrices", rows, &options)).map_err(raised)?;
     let text = format!("{} sparse matrices of width {}", operators::Operator::measurements(&file.operator), file.width);
-    Ok(Operator::new(file.operator, card(model)?, file.notices, text))
+    Ok(Operator::new(file.operator, (card(model)?, model), file.notices, text))
 }
 
 #[pyfunction]
@@ -389,5 +396,5 @@ pub fn entries(
         notices.push(format!("{duplicates} entries repeat a position: the mean of each position is used"));
     }
     let text = format!("{} entries", observations.len());
-    Ok(Operator { observations: Some(observations), ..Operator::new(operator, card(model)?, notices, text) })
+    Ok(Operator { observations: Some(observations), ..Operator::new(operator, (card(model)?, model), notices, text) })
 }

@@ -1,6 +1,7 @@
 //! Keywords as the library's settings. A keyword that is `None` or left out has the library's default.
 
 use lowrank::methods::{Method, Named, StepRule};
+use lowrank::models::Model;
 use lowrank::operators::Loss;
 use lowrank::solver::{Axes, Holdout, InitStd};
 use lowrank::{Backend, Precision, Schedule, Settings, Stop};
@@ -176,7 +177,9 @@ impl<'py> Options<'py> {
             let holdout = Holdout { fraction, seed: self.one("holdout_seed")?.unwrap_or(0) };
             settings = settings.holdout(holdout.fraction, holdout.seed);
         }
-        settings = settings.model(operator.card.make(self.one("signature")?).map_err(raised)?);
+        let signature = self.one::<(usize, usize)>("signature")?.map(|(p, q)| format!("{p},{q}"));
+        let signature = Named::default().with("signature", signature);
+        settings = settings.model(Model::named(&operator.model, &signature).map_err(raised)?);
         if let Some(ratio) = self.one("init_scale_ratio")? {
             settings = settings.init_scale_ratio(ratio);
         }

@@ -1,7 +1,7 @@
 //! Truths: synthetic ones, and those of arrays.
 
 use lowrank::io::{factor_of, pair_of, rectangular_truth_of, truth_matrix_of};
-use lowrank::models::{self, Model};
+use lowrank::models::{self, Model, Named};
 use lowrank::{Problem, problem};
 use numpy::PyUntypedArray;
 use pyo3::prelude::*;
@@ -66,7 +66,8 @@ pub fn synthetic(
     signature: Option<(usize, usize)>,
 ) -> PyResult<Truth> {
     let card = models::card(model).map_err(raised)?;
-    let builder = || Model::from_word(model, signature)?.truth(&card.domain(sizes.0, sizes.1)?, Some(rank));
+    let signature = Named::default().with("signature", signature.map(|(p, q)| format!("{p},{q}")));
+    let builder = || Model::named(model, &signature)?.truth(&card.domain(sizes.0, sizes.1)?, Some(rank));
     builder().map_err(raised)?.condition_number(condition_number).seed(seed).build().map(Truth).map_err(raised)
 }
 

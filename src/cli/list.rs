@@ -1,9 +1,10 @@
-//! `lowrank list devices|operators|methods`.
+//! `lowrank list devices|operators|methods|models`.
 
 use std::io::Write;
 
 use lowrank::Result;
-use lowrank::methods::{METHODS, MethodCard};
+use lowrank::methods::METHODS;
+use lowrank::models::MODELS;
 use lowrank::operators::REGISTRY;
 
 use super::{Ending, said};
@@ -23,6 +24,8 @@ enum What {
     Operators,
     /// Algorithms
     Methods,
+    /// How factors make the matrix
+    Models,
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
@@ -71,9 +74,19 @@ pub fn run(args: &Args) -> Result<Ending> {
                     m.word,
                     m.formula,
                     m.step_size,
-                    parameters(m),
+                    parameters(m.parameters),
                     m.cost,
                     m.source
+                ))?;
+            }
+        }
+        What::Models => {
+            for m in MODELS {
+                let (of, truth) = (parameters(m.parameters), m.truth);
+                said(writeln!(
+                    out,
+                    "{}\n  {}\n  iterate     {}\n  parameters  {of}\n  truth       {truth}",
+                    m.word, m.summary, m.formula
                 ))?;
             }
         }
@@ -82,7 +95,7 @@ pub fn run(args: &Args) -> Result<Ending> {
 }
 
 /// `name (default)` of each, or none.
-fn parameters(card: &MethodCard) -> String {
-    let all: Vec<String> = card.parameters.iter().map(|(name, default)| format!("{name} ({default})")).collect();
+fn parameters(of: &[(&str, &str)]) -> String {
+    let all: Vec<String> = of.iter().map(|(name, default)| format!("{name} ({default})")).collect();
     if all.is_empty() { "none of its own".into() } else { all.join(", ") }
 }

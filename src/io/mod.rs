@@ -35,6 +35,7 @@ pub use rows::{SparseRows, read_sparse_rows};
 pub(crate) use sealed::{read_sealed, unseal, write_sealed};
 pub(crate) use spool::Spool;
 pub use triplets::{TripletFile, TripletOptions, Triplets};
+pub(crate) use truth::read_blocks;
 pub use truth::{
     FactorArray, factor_of, pair_of, read_factor, read_pair, read_rectangular_truth, read_signed_factor,
     read_truth_matrix, rectangular_truth_of, truth_matrix_of,

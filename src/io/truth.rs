@@ -6,6 +6,7 @@ use super::npy::{NpyArray, open_array};
 use super::npz;
 use super::shape_text;
 use crate::error::{Error, Result};
+use crate::problem::Block;
 
 /// Factors as read: `batch` matrices of `rows`×`columns`, row-major, one after the other.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +38,41 @@ pub fn read_pair(
         ));
     }
     pair_of(path, open_array(path, &["left"])?, npz::read_npz(path, "right")?, (rows, columns), setting)
+}
+
+/// Reads the blocks of a product: one as [`read_factor`] does; several from an `.npz` archive that holds an array of each name, (rows,
+/// k) or (batch, rows, k). Blocks whose rows are `None` have k of them. `model` is for messages, as `setting` is.
+///
+/// # Errors
+/// As [`read_factor`]; also where the blocks differ in k or in the batch.
+pub(crate) fn read_blocks(
+    path: &Path,
+    wanted: &[(&str, Option<usize>)],
+    model: &str,
+    setting: &str,
+) -> Result<(usize, Vec<Block>)> {
+    if let [(_, Some(rows))] = wanted {
+        let FactorArray { batch, rows, columns, values } = read_factor(path, *rows, setting)?;
+        return Ok((batch, vec![Block::new(rows, columns, values)]));
+    }
+    let names = || wanted.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let fix = "Save all of them: numpy.savez(path, left=L, right=R) for two";
+    if !npz::is_archive(path)? {
+        let allowed = format!("an .npz archive with {}, as the model {model} has {} factors", names(), wanted.len());
+        return Err(Error::file(path, format!("a single array for {setting}"), allowed, fix));
+    }
+    let (mut first, mut blocks) = (None, Vec::new());
+    for (name, rows) in wanted {
+        let array = npz::read_npz(path, name)?;
+        let k = first.map_or_else(|| array.shape().last().copied().unwrap_or(0), |(_, k)| k);
+        let FactorArray { batch, rows, columns, values } = factor_of(array, rows.unwrap_or(k), setting)?;
+        if *first.get_or_insert((batch, columns)) != (batch, columns) {
+            let found = format!("{name} of {batch} x k = {columns}, and others before it");
+            return Err(Error::file(path, found, "factors of the same k and batch", "Save the factors of one product"));
+        }
+        blocks.push(Block::new(rows, columns, values));
+    }
+    Ok((first.map_or(0, |(batch, _)| batch), blocks))
 }
 
 /// [`read_pair`] from two arrays; `path` stands for both in messages.

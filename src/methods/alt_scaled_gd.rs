@@ -71,8 +71,11 @@ impl Algorithm for AltScaledGd {
             return Ok(());
         }
         Err(Error::Unsupported {
-            what: "alt-scaled-gd for a model of one factor, which has nothing to alternate".into(),
-            fix: "use scaled-gd or prec-gd, or say --model asymmetric".into(),
+            what: format!(
+                "alt-scaled-gd for the model {}: without a pair of factors there is nothing to alternate",
+                model.word()
+            ),
+            fix: "say --model asymmetric, or use gd or momentum, which are for every model".into(),
         })
     }
 

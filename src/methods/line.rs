@@ -63,7 +63,8 @@ impl FromStr for StepRule {
 pub(super) fn no_lines() -> Error {
     Error::Unsupported {
         what: "exact steps for a model whose product is of more than two factors".into(),
-        fix: "use gd or momentum with constant steps, or --step-rule armijo".into(),
+        fix: "use gd, momentum or heavy-ball with constant steps, which are for every model, or --step-rule armijo"
+            .into(),
     }
 }
 

@@ -26,6 +26,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::{Error, Result};
 use crate::models::Model;
 use crate::operators::Loss;
+use crate::problem::Domain;
 use crate::tape::Tape;
 
 pub use crate::named::Named;
@@ -210,13 +211,17 @@ impl Method {
         self.0.card()
     }
 
-    /// Refuses losses and models that it is not for, and parameters that are out of range.
+    /// Refuses losses and models that it is not for, and parameters that are out of range. What an iteration needs of a model and does
+    /// not find there shows where it is recorded, for matrices of any size.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the parameter; [`Error::Unsupported`].
     pub fn suits(&self, loss: Loss, model: &Model) -> Result<()> {
         self.check(loss)?;
-        self.check_model(model)
+        self.check_model(model)?;
+        let search_rank = model.search_rank().unwrap_or(1);
+        let mut tape = Tape::new(model.recorded(), Domain::symmetric(2), search_rank, loss, false, false);
+        self.record(&mut tape, &Context { undamped: false, floor: 0.0 })
     }
 }
 

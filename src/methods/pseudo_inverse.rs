@@ -8,7 +8,7 @@ use crate::tape::{BlockSize, Blocks, Register, Tape};
 pub(super) fn no_gram() -> crate::Error {
     crate::Error::Unsupported {
         what: "preconditioning for a model whose product is of more than two factors".into(),
-        fix: "use gd or momentum".into(),
+        fix: "use gd, momentum, heavy-ball or sgd, which are for every model".into(),
     }
 }
 

@@ -204,7 +204,7 @@ impl Algorithm for Riemannian {
         }
         Err(Error::Unsupported {
             what: format!("the method riemannian for the model {}", model.word()),
-            fix: "use lbfgs, cg or prec-gd".into(),
+            fix: "use gd or momentum, which are for every model, or lbfgs, cg or prec-gd for one or two factors".into(),
         })
     }
 

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{Backprojection, FactorModel, Model, ModelCard, given, start, unsigned};
+use super::{Backprojection, FactorModel, Model, ModelCard, given, start};
 use crate::error::{Error, Result};
 use crate::io::read_pair;
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
@@ -15,12 +15,20 @@ pub(super) const CARD: ModelCard = ModelCard {
     word: "asymmetric",
     formula: "M = L Rᵀ, (L, R)",
     summary: "Any matrices, square or not, through two factors.",
+    parameters: &[],
     symmetric: false,
     truth: "a pair (L, R)",
-    make: |signature| unsigned("asymmetric", signature, Model::asymmetric()),
+    make: |_| Ok(Model::asymmetric()),
 };
 
 pub(super) struct Asymmetric;
+
+impl Model {
+    /// M = L Rᵀ, square or not; the iterate is a pair (L, R). Of symmetric measurements only the symmetric part of L Rᵀ is seen.
+    pub fn asymmetric() -> Self {
+        Self::new(Asymmetric)
+    }
+}
 
 impl FactorModel for Asymmetric {
     fn word(&self) -> &'static str {

@@ -5,6 +5,7 @@
 //! start. No other room asks which model it is: what a room needs is a function of [`FactorModel`].
 
 mod asymmetric;
+mod card;
 mod psd;
 mod signed;
 mod start;
@@ -17,15 +18,21 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
-use crate::io::{read_factor, read_pair};
+use crate::io::read_blocks;
+use crate::memory::product;
 use crate::problem::random::{Purpose, normals};
-use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
+use crate::problem::{Block, Domain, Factors, MatrixView, Product, Truth, synthetic};
 use crate::tape::Recorded;
 
+pub use crate::named::Named;
+pub use card::ModelCard;
 pub use start::{Backprojection, Eigenpairs, Triplets};
 
 /// Most columns of factors whose number nobody gave.
 pub const DEFAULT_SEARCH_RANK: usize = 20;
+
+/// α over √‖s·A*(y)‖ of models of one factor or two.
+const AUTOMATIC_SCALE: f64 = 1e-6;
 
 /// A random start of one trial: entries N(0, std²), those of blocks after the first one times `ratio`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,10 +43,30 @@ pub struct RandomStart {
     pub seed: u64,
 }
 
+/// A setting that was chosen from ν = ‖s·A*(y)‖, which is about ‖M‖.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Automatic {
+    /// The number.
+    pub value: f64,
+    /// The formula that it comes from, for notices.
+    pub formula: String,
+}
+
+impl Automatic {
+    fn new(value: f64, formula: impl Into<String>) -> Self {
+        Self { value, formula: formula.into() }
+    }
+}
+
 /// How factors make a matrix. Implement it for a model of your own and hand it over as [`Model::new`].
 pub trait FactorModel: Recorded {
     /// The word of flags and reports.
     fn word(&self) -> &'static str;
+
+    /// The parameters that it has, by name, as front ends write them.
+    fn set(&self) -> Named {
+        Named::default()
+    }
 
     /// (p, q): the iterate has p columns that count positive and q that count negative. `None` where no column is signed.
     fn signature(&self) -> Option<(usize, usize)> {
@@ -54,6 +81,17 @@ pub trait FactorModel: Recorded {
 
     /// Number of blocks of the factors.
     fn factors(&self) -> usize;
+
+    /// Names of the blocks in files: `left`, the last one `right`, and `middle_1`, `middle_2`, … between them.
+    fn names(&self) -> Vec<String> {
+        let last = self.factors().saturating_sub(1);
+        let name = |at: usize| match at {
+            0 => "left".to_owned(),
+            at if at == last => "right".to_owned(),
+            at => format!("middle_{at}"),
+        };
+        (0..=last).map(name).collect()
+    }
 
     /// (rows, columns) of each block for k columns.
     fn sizes(&self, domain: &Domain, search_rank: usize) -> Vec<(usize, usize)> {
@@ -75,7 +113,16 @@ pub trait FactorModel: Recorded {
         self.search_rank().unwrap_or_else(|| DEFAULT_SEARCH_RANK.min(domain.rows()).min(domain.columns()))
     }
 
-    /// The matrix that these blocks of one trial stand for.
+    /// The thin matrices of one trial that [`FactorModel::product`] takes, where these are not the blocks themselves: L and R with
+    /// Z = L Rᵀ.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the blocks do not fit each other.
+    fn ends(&self, _blocks: &[MatrixView<'_>]) -> Result<Option<Vec<Block>>> {
+        Ok(None)
+    }
+
+    /// The matrix that these blocks of one trial stand for, or their [`FactorModel::ends`] where it has such.
     ///
     /// # Errors
     /// [`Error::Invalid`] where they do not fit each other.
@@ -83,6 +130,19 @@ pub trait FactorModel: Recorded {
 
     /// Degrees of freedom of a matrix of that rank.
     fn degrees_of_freedom(&self, domain: &Domain, rank: usize) -> usize;
+
+    /// μ below which gradient descent is stable near a solution of norm ν. A quarter of it is taken where nobody chose a step.
+    ///
+    /// At U Uᵀ = M the Hessian of f is at most 2‖M‖ where the measurements are isometric, at L Rᵀ = M as well for balanced factors;
+    /// descent is stable below 2 over it.
+    fn stable_step(&self, norm: f64) -> Automatic {
+        Automatic::new(1.0 / norm, "1/‖s·A*(y)‖")
+    }
+
+    /// α of a random start where nobody chose one.
+    fn automatic_scale(&self, norm: f64) -> Automatic {
+        Automatic::new(AUTOMATIC_SCALE * norm.sqrt(), format!("{AUTOMATIC_SCALE:e} √‖s·A*(y)‖"))
+    }
 
     /// Whether the second factor can start at another size than the first one.
     fn has_init_scale_ratio(&self) -> bool {
@@ -133,12 +193,12 @@ pub trait FactorModel: Recorded {
     /// # Errors
     /// Those of the file.
     fn read_factors(&self, path: &Path, domain: &Domain, setting: &str) -> Result<Factors> {
-        if self.factors() == 1 {
-            let array = read_factor(path, domain.rows(), setting)?;
-            return Factors::single(array.batch, domain.rows(), array.columns, array.values);
-        }
-        let (left, right) = read_pair(path, domain.rows(), domain.columns(), setting)?;
-        Factors::pair(left.batch, *domain, left.columns, left.values, right.values)
+        let (names, sizes) = (self.names(), self.sizes(domain, 1));
+        // Blocks with as many rows for one column as for two have the rows of the domain, others k of them.
+        let fixed = sizes.iter().zip(self.sizes(domain, 2)).map(|(one, two)| (one.0 == two.0).then_some(one.0));
+        let wanted: Vec<(&str, Option<usize>)> = names.iter().map(String::as_str).zip(fixed).collect();
+        let (batch, blocks) = read_blocks(path, &wanted, self.word(), setting)?;
+        Factors::of_blocks(batch, blocks)
     }
 }
 
@@ -147,22 +207,6 @@ pub trait FactorModel: Recorded {
 pub struct Model(Arc<dyn FactorModel>);
 
 impl Model {
-    /// M = X Xᵀ, positive semidefinite; the iterate is U Uᵀ.
-    pub fn psd() -> Self {
-        Self::new(psd::Psd)
-    }
-
-    /// M = X S Xᵀ, symmetric; the iterate is U S Uᵀ with S = diag(1 `positive` times, −1 `negative` times): at least the
-    /// numbers of positive and negative eigenvalues expected.
-    pub fn signed(positive: usize, negative: usize) -> Self {
-        Self::new(signed::Signed { positive, negative })
-    }
-
-    /// M = L Rᵀ, square or not; the iterate is a pair (L, R). Of symmetric measurements only the symmetric part of L Rᵀ is seen.
-    pub fn asymmetric() -> Self {
-        Self::new(asymmetric::Asymmetric)
-    }
-
     /// A model of your own.
     pub fn new(model: impl FactorModel + 'static) -> Self {
         Self(Arc::new(model))
@@ -173,22 +217,31 @@ impl Model {
         if domain.is_symmetric() { Self::psd() } else { Self::asymmetric() }
     }
 
-    /// The model of a word, with the signature that front ends were given.
+    /// The model of a word with parameters by name. Parameters may stand behind the word, as in `signed:signature=2,1`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for another word, and for a signature where there must be none or none where there must be one.
-    pub fn from_word(word: &str, signature: Option<(usize, usize)>) -> Result<Self> {
-        card(word)?.make(signature)
+    /// [`Error::Invalid`] for a word that is none, for a parameter that the model does not have, that it needs or that means
+    /// nothing, and for one that is given twice.
+    pub fn named(word: &str, parameters: &Named) -> Result<Self> {
+        let (text, (_, own)) = (word, Named::spelled("model", word)?);
+        let made = Self::of_card(card(text)?, &parameters.clone().joined(&own)?);
+        made.map_err(|error| own.refused("model", text, error))
     }
 
-    /// Rows of all blocks together.
-    pub(crate) fn rows(&self, domain: &Domain) -> usize {
-        self.blocks(domain, 1).iter().map(|block| block.rows).sum()
+    fn of_card(card: &ModelCard, parameters: &Named) -> Result<Self> {
+        if let Some((name, value)) = parameters.pairs().find(|(name, _)| !card.has(name)) {
+            let has: Vec<&str> = MODELS.iter().filter(|card| card.has(name)).map(|card| card.word).collect();
+            let of = if has.is_empty() { "no model has it".into() } else { format!("{} for it", has.join(", ")) };
+            let allowed = format!("nothing for the model {}; {of}", card.word);
+            return Err(Error::invalid(name, value, allowed, "leave it out, or choose another model"));
+        }
+        (card.make)(parameters)
     }
 
-    /// Rows of the second block, 0 where there is one.
-    pub(crate) fn right_rows(&self, domain: &Domain) -> usize {
-        self.blocks(domain, 1).get(1).map_or(0, |block| block.rows)
+    /// Numbers of all blocks of one trial together.
+    pub(crate) fn numbers(&self, domain: &Domain, search_rank: usize) -> u64 {
+        let sizes = self.sizes(domain, search_rank);
+        sizes.iter().fold(0, |all, (rows, columns)| product(&[*rows, *columns]).saturating_add(all))
     }
 
     /// What tapes are written with.
@@ -207,7 +260,7 @@ impl Deref for Model {
 
 impl PartialEq for Model {
     fn eq(&self, other: &Self) -> bool {
-        (self.word(), self.signature()) == (other.word(), other.signature())
+        self.word() == other.word() && self.set() == other.set()
     }
 }
 
@@ -215,10 +268,8 @@ impl Eq for Model {}
 
 impl Debug for Model {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        match self.signature() {
-            None => write!(f, "{}", self.word()),
-            Some((p, q)) => write!(f, "{}({p}, {q})", self.word()),
-        }
+        write!(f, "{}", self.word())?;
+        self.set().pairs().try_for_each(|(name, value)| write!(f, " {name}={value}"))
     }
 }
 
@@ -228,68 +279,19 @@ impl Serialize for Model {
     }
 }
 
-/// What front ends know of a model.
-pub struct ModelCard {
-    /// The word of flags and reports.
-    pub word: &'static str,
-    pub formula: &'static str,
-    /// One sentence.
-    pub summary: &'static str,
-    /// Whether front ends open and make its measurements on a symmetric domain.
-    pub symmetric: bool,
-    /// The factors of a truth, for messages.
-    pub truth: &'static str,
-    make: fn(Option<(usize, usize)>) -> Result<Model>,
-}
-
-impl ModelCard {
-    /// The model, from the signature p,q that was given.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where there is one and must be none, or the other way round.
-    pub fn make(&self, signature: Option<(usize, usize)>) -> Result<Model> {
-        (self.make)(signature)
-    }
-
-    /// The domain that its measurements are opened on.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for two sizes of symmetric matrices.
-    pub fn domain(&self, n1: usize, n2: usize) -> Result<Domain> {
-        match self.symmetric {
-            false => Ok(Domain::rectangular(n1, n2)),
-            true if n1 == n2 => Ok(Domain::symmetric(n1)),
-            true => {
-                let allowed = format!("n,n for the model {}", self.word);
-                Err(Error::invalid("shape", format!("{n1},{n2}"), allowed, "say --model asymmetric"))
-            }
-        }
-    }
-}
-
 /// All models.
-pub const MODELS: &[ModelCard] = &[psd::CARD, signed::CARD, asymmetric::CARD];
+pub const MODELS: &[&ModelCard] = &[&psd::CARD, &signed::CARD, &asymmetric::CARD];
 
-/// The card of a word.
+/// The card of a word, behind which parameters may stand.
 ///
 /// # Errors
 /// [`Error::Invalid`] where there is none.
-pub fn card(word: &str) -> Result<&'static ModelCard> {
-    MODELS.iter().find(|card| card.word == word).ok_or_else(|| {
+pub fn card(text: &str) -> Result<&'static ModelCard> {
+    let (word, _) = Named::spelled("model", text)?;
+    MODELS.iter().find(|card| card.word == word).copied().ok_or_else(|| {
         let allowed = MODELS.iter().map(|card| card.word).collect::<Vec<_>>().join(", ");
         Error::invalid("model", format!("'{word}'"), allowed, "pick one of them")
     })
-}
-
-/// Refuses a signature for a model without one.
-fn unsigned(word: &str, signature: Option<(usize, usize)>, model: Model) -> Result<Model> {
-    match signature {
-        None => Ok(model),
-        Some((p, q)) => {
-            let allowed = format!("none for the model {word}");
-            Err(Error::invalid("signature", format!("{p},{q}"), allowed, "say model signed, or leave it out"))
-        }
-    }
 }
 
 /// Refuses matrices without symmetry for a model of one factor.
@@ -321,20 +323,20 @@ mod tests {
 
     #[test]
     fn models_are_equal_by_word_and_parameters() {
-        assert_eq!(Model::signed(2, 1), Model::from_word("signed", Some((2, 1))).unwrap());
+        assert_eq!(Model::signed(2, 1), Model::named("signed:signature=2,1", &Named::default()).unwrap());
         assert_ne!(Model::signed(2, 1), Model::signed(1, 2));
         assert_ne!(Model::psd(), Model::asymmetric());
-        assert_eq!(format!("{:?} {:?}", Model::psd(), Model::signed(2, 1)), "psd signed(2, 1)");
+        assert_eq!(format!("{:?} {:?}", Model::psd(), Model::signed(2, 1)), "psd signed signature=2,1");
         assert_eq!(Model::natural(&Domain::rectangular(3, 3)), Model::asymmetric());
         assert_eq!(serde_json::to_string(&Model::signed(2, 1)).unwrap(), "\"signed\"");
     }
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        for (word, signature) in
-            [("psd", Some((1, 1))), ("asymmetric", Some((1, 0))), ("signed", None), ("other", None)]
+        for text in
+            ["psd:signature=1,1", "asymmetric:signature=1,0", "signed", "signed:signature=1", "signed:depth=2", "other"]
         {
-            assert!(Model::from_word(word, signature).is_err(), "{word}");
+            assert!(Model::named(text, &Named::default()).is_err(), "{text}");
         }
         let (square, wide) = (Domain::symmetric(4), Domain::rectangular(4, 5));
         for model in [Model::psd(), Model::signed(2, 1)] {

@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use super::signed;
-use super::{
-    Backprojection, FactorModel, Model, ModelCard, given, require_symmetric, start, symmetric_freedom, unsigned,
-};
+use super::{Backprojection, FactorModel, Model, ModelCard, given, require_symmetric, start, symmetric_freedom};
 use crate::error::{Error, Result};
 use crate::io::read_factor;
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
@@ -15,12 +13,20 @@ pub(super) const CARD: ModelCard = ModelCard {
     word: "psd",
     formula: "M = X Xᵀ, U Uᵀ",
     summary: "Symmetric positive semidefinite matrices through one factor.",
+    parameters: &[],
     symmetric: true,
     truth: "X of shape (n, r)",
-    make: |signature| unsigned("psd", signature, Model::psd()),
+    make: |_| Ok(Model::psd()),
 };
 
 pub(super) struct Psd;
+
+impl Model {
+    /// M = X Xᵀ, positive semidefinite; the iterate is U Uᵀ.
+    pub fn psd() -> Self {
+        Self::new(Psd)
+    }
+}
 
 impl FactorModel for Psd {
     fn word(&self) -> &'static str {

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Backprojection, FactorModel, Model, ModelCard, psd, require_symmetric, start, symmetric_freedom};
 use crate::error::{Error, Result};
 use crate::io::read_signed_factor;
+use crate::named::Named;
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
 use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Measured, Minibatches, Recorded, Tape, Terms, Values};
 
@@ -12,14 +13,20 @@ pub(super) const CARD: ModelCard = ModelCard {
     word: "signed",
     formula: "M = X S Xᵀ, U S Uᵀ with S = diag(±1)",
     summary: "Symmetric matrices with eigenvalues of both signs, whose numbers p,q are given.",
+    parameters: &[("signature", "none: it has to be given as p,q")],
     symmetric: true,
     truth: "(X, (p, q))",
-    make: |signature| match signature {
-        Some((positive, negative)) => Ok(Model::signed(positive, negative)),
-        None => {
+    make: |of| {
+        let Some(text) = of.get::<String>("signature", "two whole numbers p,q")? else {
             let fix = "give p,q, at least the numbers of positive and negative eigenvalues that you expect";
-            Err(Error::invalid("signature", "nothing", "p,q for the model signed", fix))
-        }
+            return Err(Error::invalid("signature", "nothing", "p,q for the model signed", fix));
+        };
+        let numbers = text.split_once(',').map(|(p, q)| (p.trim().parse(), q.trim().parse()));
+        let Some((Ok(positive), Ok(negative))) = numbers else {
+            let allowed = "two whole numbers p,q";
+            return Err(Error::invalid("signature", format!("'{text}'"), allowed, "for example 3,2"));
+        };
+        Ok(Model::signed(positive, negative))
     },
 };
 
@@ -28,9 +35,21 @@ pub(super) struct Signed {
     pub(super) negative: usize,
 }
 
+impl Model {
+    /// M = X S Xᵀ, symmetric; the iterate is U S Uᵀ with S = diag(1 `positive` times, −1 `negative` times): at least the
+    /// numbers of positive and negative eigenvalues expected.
+    pub fn signed(positive: usize, negative: usize) -> Self {
+        Self::new(Signed { positive, negative })
+    }
+}
+
 impl FactorModel for Signed {
     fn word(&self) -> &'static str {
         CARD.word
+    }
+
+    fn set(&self) -> Named {
+        Named::default().with("signature", Some(format!("{},{}", self.positive, self.negative)))
     }
 
     fn signature(&self) -> Option<(usize, usize)> {

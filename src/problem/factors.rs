@@ -1,5 +1,7 @@
 //! Batched factors: what the iteration moves.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::problem::domain::Domain;
 
@@ -44,7 +46,7 @@ impl<'a> MatrixView<'a> {
 }
 
 /// One factor of every trial of a batch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     rows: usize,
     columns: usize,
@@ -64,6 +66,17 @@ impl Block {
 
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Whether it holds one trial of that size, as a block that was read need not.
+    pub(crate) fn is_one_of(&self, size: (usize, usize)) -> bool {
+        (self.rows, self.columns) == size && self.rows.checked_mul(self.columns) == Some(self.data.len())
+    }
+
+    /// Its first rows and columns of one trial, as a block of its own.
+    pub(crate) fn corner(&self, trial: usize, (rows, columns): (usize, usize)) -> Self {
+        let whole = self.of(trial);
+        Self::new(rows, columns, (0..rows).flat_map(|i| &whole.row(i)[..columns]).copied().collect())
     }
 
     /// All trials, (batch, rows, columns).

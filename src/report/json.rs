@@ -59,7 +59,7 @@ impl From<&TrialSolution> for TrialReport {
             estimated_relative_error: t.estimated_relative_error.and_then(finite),
             singular_values: t.singular_values.clone(),
             estimated_rank: t.estimated_rank,
-            factors_sha256: factor_digest(t.left(), t.right()),
+            factors_sha256: factor_digest(t.blocks()),
             phases: t.phases.clone(),
             phases_proxy: t.phases_proxy.clone(),
         }

@@ -34,11 +34,13 @@ pub use tables::{write_trace, write_trials};
 use std::io::Write;
 
 use crate::io::write_npz;
-use crate::problem::MatrixView;
 use crate::solver::{Solution, TrialSolution};
 
-/// Writes `left` as (batch, n, k), narrower trials padded with zero columns, and for two factors `right`, (batch, n2, k); for
-/// signed columns `signature`, (2,): an archive `numpy.load` reads and a solve can start from.
+/// Writes the factors as an archive that `numpy.load` reads and a solve can start from.
+///
+/// It has `left`, (batch, n, k), narrower trials padded with zeros; for two factors and more `right`, (batch, n2, k), and between
+/// them `middle_1`, `middle_2`, …, (batch, k, k): the matrix is left·middle_1·middle_2⋯rightᵀ. For signed columns it has `signature`,
+/// (2,).
 ///
 /// # Errors
 /// Those of `writer`.
@@ -57,29 +59,29 @@ pub fn write_factors_with(
 ) -> std::io::Result<()> {
     let trials = &solution.trials;
     let widest = trials.iter().map(|t| t.parameters.search_rank).max().unwrap_or(0);
-    let padded = |of: fn(&TrialSolution) -> MatrixView<'_>| -> (Vec<usize>, Vec<f64>) {
-        let mut data = Vec::new();
-        for factor in trials.iter().map(of) {
+    let padded = |at: usize| -> (Vec<usize>, Vec<f64>) {
+        let (mut data, of) = (Vec::new(), |t| TrialSolution::blocks(t).nth(at));
+        // Blocks with a row for each column grow with the widest trial.
+        let rows = trials.iter().filter_map(of).map(|block| block.rows()).max().unwrap_or(0);
+        for factor in trials.iter().filter_map(of) {
             for i in 0..factor.rows() {
                 data.extend_from_slice(factor.row(i));
                 data.extend(std::iter::repeat_n(0.0, widest - factor.columns()));
             }
+            data.extend(std::iter::repeat_n(0.0, (rows - factor.rows()) * widest));
         }
-        (vec![trials.len(), trials.first().map_or(0, |t| of(t).rows()), widest], data)
+        (vec![trials.len(), rows, widest], data)
     };
-    let (shape, left) = padded(TrialSolution::left);
+    let names = trials.first().map(TrialSolution::names).unwrap_or_default();
+    let blocks: Vec<(Vec<usize>, Vec<f64>)> = (0..names.len()).map(padded).collect();
     let first = trials.first().map(TrialSolution::product);
-    let pair = first.is_some_and(|product| !product.is_single()).then(|| padded(TrialSolution::right));
     let signature = first.filter(|product| product.positive() < product.left().columns()).map(|product| {
         let positive = product.positive() as f64;
         [positive, product.left().columns() as f64 - positive]
     });
-    let mut arrays: Vec<(&str, &[usize], &[f64])> = vec![("left", &shape, &left)];
-    match (&pair, &signature) {
-        (Some((shape, right)), _) => arrays.push(("right", shape, right)),
-        (None, Some(signature)) => arrays.push(("signature", &[2], signature)),
-        (None, None) => {}
-    }
+    let named = names.iter().zip(&blocks).map(|(name, (shape, data))| (name.as_str(), &shape[..], &data[..]));
+    let mut arrays: Vec<(&str, &[usize], &[f64])> = named.collect();
+    arrays.extend(signature.iter().map(|signature| ("signature", &[2][..], &signature[..])));
     arrays.extend(more);
     write_npz(writer, &arrays)
 }

@@ -8,8 +8,8 @@ use crate::io::{LARGEST_ENTRY, NpyWriter, NpzWriter, Spool};
 use crate::solver::{Progress, Solver};
 
 /// Keeps the factors at the observation points of a run, on the disk and not in memory, and writes them as one `.npz`
-/// with `iterations` (T,) and `factors` (T, batch, n, k), both as NumPy reads them; of two factors `left` (T, batch, n1, k) and
-/// `right` (T, batch, n2, k). Narrower trials are padded with zero
+/// with `iterations` (T,) and `factors` (T, batch, n, k), both as NumPy reads them; of several factors one array of each name that
+/// [`write_factors`](crate::report::write_factors) has, `left` (T, batch, n1, k) and `right` (T, batch, n2, k) among them. Narrower trials are padded with zero
 /// columns; a trial that has ended keeps its last factor (under a held-out share that need not be the one that the
 /// solution returns).
 ///
@@ -38,7 +38,7 @@ pub struct Snapshots {
 /// One factor at every observation.
 #[derive(Debug)]
 struct Kept {
-    name: &'static str,
+    name: String,
     spool: Spool,
     /// (batch, n, k)
     shape: [usize; 3],
@@ -51,11 +51,12 @@ impl Snapshots {
     /// [`Error::Invalid`] where the array could exceed 8 GiB, the most that is read back, [`Error::Io`] where there can
     /// be no temporary file.
     pub fn create(output: impl AsRef<Path>, solver: &Solver) -> Result<Self> {
-        let (points, shape, second) = solver.observations_at_most();
-        let [batch, n, k] = shape;
-        let rows = n.max(second.unwrap_or(0));
-        let bytes = [points, batch, rows, k].iter().fold(8.0, |product, &d| product * d as f64);
-        if bytes > LARGEST_ENTRY as f64 {
+        let (points, factors) = solver.observations_at_most();
+        let bytes =
+            |[batch, n, k]: [usize; 3]| [points, batch, n, k].iter().fold(8.0, |product, &d| product * d as f64);
+        let largest = factors.iter().map(|(_, shape)| *shape).max_by(|a, b| bytes(*a).total_cmp(&bytes(*b)));
+        if let Some((shape, bytes)) = largest.map(|s| (s, bytes(s))).filter(|(_, b)| *b > LARGEST_ENTRY as f64) {
+            let [batch, rows, k] = shape;
             return Err(Error::invalid(
                 "snapshots",
                 format!("up to {points} snapshots of ({batch}, {rows}, {k}) factors, {:.1} GiB", gibibytes(bytes)),
@@ -63,11 +64,12 @@ impl Snapshots {
                 "look less often (--observe log, or a larger J in every:J) or lower --max-iterations",
             ));
         }
-        let keep = |name, shape| Ok(Kept { name, spool: Spool::create(output.as_ref())?, shape });
-        let kept = match second {
-            None => vec![keep("factors", shape)?],
-            Some(n2) => vec![keep("left", shape)?, keep("right", [batch, n2, k])?],
+        let single = factors.len() == 1;
+        let keep = |(name, shape): (String, [usize; 3])| {
+            let name = if single { "factors".to_owned() } else { name };
+            Ok(Kept { name, spool: Spool::create(output.as_ref())?, shape })
         };
+        let kept = factors.into_iter().map(keep).collect::<Result<_>>()?;
         Ok(Self { iterations: Vec::new(), kept, failed: None })
     }
 
@@ -76,9 +78,8 @@ impl Snapshots {
         if self.failed.is_some() {
             return;
         }
-        let factors = [progress.factors.left_data(), progress.factors.right_data()];
-        for (kept, numbers) in self.kept.iter_mut().zip(factors) {
-            for numbers in numbers.chunks(8192) {
+        for (kept, block) in self.kept.iter_mut().zip(progress.factors.blocks()) {
+            for numbers in block.data().chunks(8192) {
                 let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
                 if let Err(error) = kept.spool.write_all(&bytes) {
                     self.failed = Some(error);
@@ -104,7 +105,7 @@ impl Snapshots {
         array.finish()?;
         for Kept { name, mut spool, shape: [batch, n, k] } in self.kept {
             let bytes = 8 * (points * batch * n * k) as u64;
-            spool.copy_to(NpyWriter::<_, f64>::header(archive.begin(name, bytes)?, &[points, batch, n, k])?)?;
+            spool.copy_to(NpyWriter::<_, f64>::header(archive.begin(&name, bytes)?, &[points, batch, n, k])?)?;
         }
         archive.finish()
     }

@@ -89,7 +89,7 @@ pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
         })
         .map_err(|e| e.to_string())?;
     for trial in &solution.trials {
-        if let Some(v) = trial.left.iter().chain(&trial.right).find(|v| !v.is_finite()) {
+        if let Some(v) = trial.blocks().flat_map(|block| block.as_slice()).find(|v| !v.is_finite()) {
             return wrong(format!("{} with {v} in the factors", trial.status));
         }
         if kind == 5 && trial.status == Status::IterationLimit && trial.iterations > break_at + 10 {

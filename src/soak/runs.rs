@@ -28,7 +28,7 @@ fn solve(problem: &Problem, settings: &Settings, place: &Place) -> crate::Result
 
 /// What a run returns, bit for bit.
 fn bits(solution: &Solution) -> Vec<u64> {
-    solution.trials.iter().flat_map(|t| t.left.iter().chain(&t.right).map(|v| v.to_bits())).collect()
+    solution.trials.iter().flat_map(|t| t.blocks().flat_map(|block| block.as_slice()).map(|v| v.to_bits())).collect()
 }
 
 /// What it found: factors may differ by a rotation that roundings choose, the product may not.

@@ -11,8 +11,6 @@ use crate::solver::settings::{Settings, Trial};
 use crate::solver::starts;
 use crate::text::readable;
 
-/// α over √‖s·A*(y)‖ where α is automatic.
-const AUTOMATIC_SCALE: f64 = 1e-6;
 /// The start of methods that do not get away from one near zero, or not within reason.
 static SPECTRAL: Init = Init::Spectral { skip: 0, preprocess: Preprocess::None };
 
@@ -26,8 +24,9 @@ pub(super) struct Choice<T> {
 pub(super) fn model(domain: &Domain, settings: &Settings) -> Result<Model> {
     let model = settings.model_of(domain);
     model.check(domain)?;
+    settings.method.suits(settings.loss, &model)?;
     if let Some(ratio) = settings.init_scale_ratio.filter(|_| !model.has_init_scale_ratio()) {
-        let allowed = format!("nothing for the model {}, which has one factor", model.word());
+        let allowed = format!("nothing for the model {}, whose factors all start at one size", model.word());
         return Err(Error::invalid("init_scale_ratio", ratio, allowed, "say model asymmetric, or leave it out"));
     }
     Ok(model)
@@ -88,13 +87,14 @@ fn prefers_spectral(settings: &Settings) -> bool {
     of(None) || settings.trials.iter().any(|trial| of(trial.damping))
 }
 
-/// μ of every trial: as asked, 1 of methods that search from there, 0.4 of preconditioned ones, else 1/(4 ‖s·A*(y)‖).
+/// μ of every trial: as asked, 1 of methods that search from there, 0.4 of preconditioned ones, else a quarter of the model's stable one.
 pub(super) fn step_sizes(
+    model: &Model,
     settings: &Settings,
     wanted: &[Trial],
     measured: &mut Measured<'_>,
 ) -> Result<Choice<Vec<f64>>> {
-    let mut chosen = Vec::new();
+    let (mut chosen, mut formula) = (Vec::new(), String::new());
     let mut of = |(t, trial): (usize, &Trial)| {
         if let Some(step) = trial.step_size.or(settings.step_size) {
             return Ok(step);
@@ -102,7 +102,11 @@ pub(super) fn step_sizes(
         let step = match settings.method.step_size() {
             StepSize::Number(step) => step,
             StepSize::Found => 1.0,
-            StepSize::FromNorm => 0.25 / measured.norm(t, "step_size")?,
+            StepSize::FromNorm => {
+                let stable = model.stable_step(measured.norm(t, "step_size")?);
+                formula = stable.formula;
+                0.25 * stable.value
+            }
         };
         chosen.push(step);
         Ok(step)
@@ -113,7 +117,7 @@ pub(super) fn step_sizes(
             Some(format!("step_size {steps}: chosen for {}, whose steps have no unit", settings.method.word()))
         }
         StepSize::Found => None,
-        StepSize::FromNorm => Some(format!("step_size {steps}: chosen as 1/(4 ‖s·A*(y)‖)")),
+        StepSize::FromNorm => Some(format!("step_size {steps}: chosen as a quarter of {formula}")),
     });
     Ok(Choice { value, reason })
 }
@@ -136,25 +140,27 @@ pub(super) fn dampings(
     wanted.iter().enumerate().map(&mut of).collect()
 }
 
-/// α of every trial that starts at random: as asked, or 1e-6 √‖s·A*(y)‖.
+/// α of every trial that starts at random: as asked, or the model's own.
 pub(super) fn init_scales(
+    model: &Model,
     wanted: &[Trial],
     init: &Init,
     measured: &mut Measured<'_>,
 ) -> Result<Choice<Vec<Option<f64>>>> {
-    let mut chosen = Vec::new();
+    let (mut chosen, mut formula) = (Vec::new(), String::new());
     let mut of = |(t, trial): (usize, &Trial)| match (init, trial.init_scale) {
         (Init::Given(_) | Init::Spectral { .. }, _) => Ok(None),
         (_, Some(scale)) => Ok(Some(scale)),
         (Init::SmallRandom { scale, .. }, None) => Ok(Some(*scale)),
         (Init::Automatic { .. }, None) => {
-            let scale = AUTOMATIC_SCALE * measured.norm(t, "init_scale")?.sqrt();
-            chosen.push(scale);
-            Ok(Some(scale))
+            let scale = model.automatic_scale(measured.norm(t, "init_scale")?);
+            formula = scale.formula;
+            chosen.push(scale.value);
+            Ok(Some(scale.value))
         }
     };
     let value = wanted.iter().enumerate().map(&mut of).collect::<Result<_>>()?;
-    let reason = span(&chosen).map(|scales| format!("init_scale {scales}: chosen as {AUTOMATIC_SCALE:e} √‖s·A*(y)‖"));
+    let reason = span(&chosen).map(|scales| format!("init_scale {scales}: chosen as {formula}"));
     Ok(Choice { value, reason })
 }
 

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::models::Model;
 use crate::operators::Loss;
-use crate::problem::{Domain, MatrixView, Product};
+use crate::problem::{Block, Domain, MatrixView, Product};
 
 /// What kind of product a trial's factors are, and how its loss counts.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,15 +17,22 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// The product of two factors of k columns; the second may be empty for models of one.
-    pub(crate) fn product<'b>(&self, k: usize, left: &'b [f64], right: &'b [f64]) -> Result<Product<'b>> {
-        let sizes = self.model.sizes(&self.domain, k).into_iter().zip([left, right]);
-        let blocks = sizes.map(|((rows, columns), data)| MatrixView::new(rows, columns, data));
-        self.model.product(&blocks.collect::<Result<Vec<_>>>()?)
+    /// The ends of a product of these blocks of one trial, where these are not the blocks themselves.
+    pub(crate) fn ends(&self, blocks: &[Block]) -> Result<Option<Vec<Block>>> {
+        self.model.ends(&views(blocks))
+    }
+
+    /// The product of the blocks of one trial, or of its ends where there are some.
+    pub(crate) fn product<'b>(&self, blocks: &'b [Block], ends: Option<&'b Vec<Block>>) -> Result<Product<'b>> {
+        self.model.product(&views(ends.map_or(blocks, |ends| ends)))
     }
 
     /// f over s·Σe²: a quarter for U Uᵀ, a half for L Rᵀ.
     pub(crate) fn share(&self) -> f64 {
         0.5 * self.model.share()
     }
+}
+
+fn views(blocks: &[Block]) -> Vec<MatrixView<'_>> {
+    blocks.iter().map(|block| block.of(0)).collect()
 }

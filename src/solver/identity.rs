@@ -17,7 +17,7 @@ use crate::host;
 use crate::io::hexadecimal;
 use crate::operators::Operator;
 use crate::problem::random::{Purpose, normals};
-use crate::problem::{Factors, MatrixView};
+use crate::problem::{Block, Factors, MatrixView};
 use crate::solver::plan::Task;
 use crate::solver::solution::Status;
 
@@ -64,7 +64,7 @@ const ENTRIES: &[Entry] = &[
     entry("undamped", ENGINE, |t| Ok(json!(t.plan.is_undamped()))),
     entry("has_ridge", ENGINE, |t| Ok(json!(t.settings.ridge > 0.0))),
     entry("precision", BOTH, |t| Ok(json!(t.settings.precision.word()))),
-    entry("signature", BOTH, |t| Ok(json!(t.plan.model.signature().map(|(p, q)| format!("{p},{q}"))))),
+    entry("model_parameters", BOTH, |t| Ok(json!(format!("{:?}", t.plan.model)))),
     entry("variant", ENGINE, |t| Ok(json!(t.settings.variant))),
     entry("device_memory", ENGINE, |t| Ok(json!(t.settings.device_memory))),
     entry("batch", ENGINE, |t| Ok(json!(t.plan.start.batch()))),
@@ -76,7 +76,7 @@ const ENTRIES: &[Entry] = &[
     entry("stop_residual", RUN, |t| Ok(json!(t.settings.stop.residual))),
     entry("stall_window", RUN, |t| Ok(json!(t.settings.stop.stall_window))),
     entry(TRIALS, RUN, |t| Ok(serde_json::to_value(&t.plan.trials).unwrap_or_default())),
-    entry("init", RUN, |t| Ok(json!(digest([t.plan.start.left_data(), t.plan.start.right_data()])))),
+    entry("init", RUN, |t| Ok(json!(digest(t.plan.start.blocks().iter().map(Block::data))))),
 ];
 
 const TRIALS: &str = "trials";
@@ -255,8 +255,8 @@ fn of_operator(operator: &dyn Operator) -> Result<String> {
 }
 
 /// SHA-256 of a trial's factors, for reports.
-pub(crate) fn factor_digest(left: MatrixView<'_>, right: MatrixView<'_>) -> String {
-    digest([left.as_slice(), right.as_slice()])
+pub(crate) fn factor_digest<'v>(blocks: impl Iterator<Item = MatrixView<'v>>) -> String {
+    digest(blocks.map(|block| block.as_slice()))
 }
 
 #[cfg(test)]

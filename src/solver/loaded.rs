@@ -198,7 +198,6 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     let Task { problem, settings, plan } = task;
     let (domain, model) = (problem.operator().domain(), &plan.model);
     let search_rank = plan.start.search_rank();
-    settings.method.check_model(model)?;
     let n = domain.rows().max(domain.columns()) as f64;
     let floor = precision.unit_roundoff() * n.sqrt() * 4.0;
     let freedom = (0..=search_rank).map(|rank| model.degrees_of_freedom(&domain, rank)).collect();

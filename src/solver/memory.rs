@@ -9,7 +9,7 @@ pub(super) fn memory(task: Task<'_>, engine: &EngineInfo) -> Memory {
     let Task { problem, plan, .. } = task;
     let operator = problem.operator();
     let (batch, m) = (plan.start.batch(), operator.measurements());
-    let factor = [batch, plan.model.rows(&operator.domain()), plan.start.search_rank()];
+    let one = plan.model.numbers(&operator.domain(), plan.start.search_rank());
     let mut parts = operator.memory();
     parts.extend(engine.memory.parts.iter().cloned());
     // Targets, weights, and residuals of the last observation; the observations as they were given.
@@ -17,8 +17,8 @@ pub(super) fn memory(task: Task<'_>, engine: &EngineInfo) -> Memory {
     parts.push(Part::new("observations and residuals in f64", Place::Host, measured));
     // The start, the factors of the last observation, those kept of each trial; and while one is observed, its factors again and what
     // their decomposition works in.
-    let observed = product(&factor[1..]).saturating_mul(4);
-    let factors = product(&factor).saturating_mul(3).saturating_add(observed).saturating_mul(8);
+    let observed = one.saturating_mul(4);
+    let factors = one.saturating_mul(batch as u64).saturating_mul(3).saturating_add(observed).saturating_mul(8);
     parts.push(Part::new("factors in f64", Place::Host, factors));
     Memory { parts }
 }

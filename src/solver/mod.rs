@@ -148,15 +148,15 @@ impl Solver {
         &self.plan.trials
     }
 
-    /// How many observations a run makes at most, the (batch, n, k) of its factors, and n2 where there are two.
-    pub(crate) fn observations_at_most(&self) -> (usize, [usize; 3], Option<usize>) {
+    /// How many observations a run makes at most, and the names and shapes (batch, rows, columns) of its factors.
+    pub(crate) fn observations_at_most(&self) -> (usize, Vec<(String, [usize; 3])>) {
         let (last, start) = (self.settings.stop.max_iterations, &self.plan.start);
         let points = match self.settings.observe {
             Schedule::Every(j) => last.div_ceil(j.max(1)) + 1,
             Schedule::Log => std::iter::successors(Some(0), |&t| (t < last).then(|| Schedule::Log.next(t))).count(),
         };
-        let second = (!start.is_single()).then(|| start.columns());
-        (points, [start.batch(), start.rows(), start.search_rank()], second)
+        let shapes = start.blocks().iter().map(|block| [start.batch(), block.rows(), block.columns()]);
+        (points, self.plan.model.names().into_iter().zip(shapes).collect())
     }
 
     /// Replaces the observations without uploading the operator again; automatic values are chosen anew, truths are

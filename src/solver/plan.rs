@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostics::Spectrum;
 use crate::error::Result;
 use crate::methods::TrialNumbers;
-use crate::models::Model;
+use crate::models::{Automatic, Model};
 use crate::operators::Loss;
 use crate::problem::Factors;
 use crate::solver::choices::{self, Choice};
@@ -61,11 +61,9 @@ impl Plan {
         let weights = &self.weights[p.trial * m..(p.trial + 1) * m];
         let mut spectra = Spectra::new(problem);
         let norm = spectra.norm((p.instance, p.rows), weights, p.normalization, "step_size").ok()?;
-        // At U Uᵀ = M the Hessian of f is at most 2‖M‖ where the measurements are isometric, at L Rᵀ = M as well for balanced factors;
-        // descent is stable below 2 over it.
-        let bound = 1.0 / norm;
+        let Automatic { value: bound, formula } = self.model.stable_step(norm);
         let said = readable(p.step_size);
-        let text = format!("near a solution steps are stable below about 1/‖s·A*(y)‖ = {}", readable(bound));
+        let text = format!("near a solution steps are stable below about {formula} = {}", readable(bound));
         Some(match p.step_size > bound {
             true => format!(
                 "The step size {said} is too large: {text}, an estimate from the data; a quarter of it is the default"
@@ -103,9 +101,9 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let search_ranks = choices::search_ranks((&model, &domain), settings, &wanted, given.as_ref())?;
     let Choice { value: init, reason: init_reason } = choices::init(settings);
     let mut measured = Measured::new(problem, settings, &wanted)?;
-    let step_sizes = choices::step_sizes(settings, &wanted, &mut measured)?;
+    let step_sizes = choices::step_sizes(&model, settings, &wanted, &mut measured)?;
     let dampings = choices::dampings(settings, &wanted, init, &mut measured)?;
-    let init_scales = choices::init_scales(&wanted, init, &mut measured)?;
+    let init_scales = choices::init_scales(&model, &wanted, init, &mut measured)?;
     let spectra = measured.diagnosed(settings, &model)?;
     let init_scale_ratio = model.has_init_scale_ratio().then(|| settings.init_scale_ratio.unwrap_or(1.0));
     let trials: Vec<TrialParameters> = (measured.used.iter().enumerate())

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostics::{Diagnosis, Phase, PhaseProxy, Phases};
 use crate::engine::{EngineInfo, Precision};
 use crate::memory::Memory;
-use crate::problem::{MatrixView, Product};
+use crate::problem::{Block, MatrixView, Product};
 use crate::solver::faults::Fault;
 use crate::solver::form::Form;
 use crate::solver::trial::TrialParameters;
@@ -116,13 +116,23 @@ pub struct TrialSolution {
     /// A sentence beside the status: that single precision is what ended the descent.
     pub remark: Option<String>,
     pub(crate) form: Form,
-    pub(crate) left: Vec<f64>,
-    /// Empty for models of one factor.
-    pub(crate) right: Vec<f64>,
+    pub(crate) blocks: Vec<Block>,
+    /// L and R, where these are not the blocks themselves.
+    pub(crate) ends: Option<Vec<Block>>,
 }
 
 impl TrialSolution {
-    /// U, n×k, or L, n1×k.
+    /// The factors, in the model's order: U, or L and R, or all that a longer product has.
+    pub fn blocks(&self) -> impl Iterator<Item = MatrixView<'_>> {
+        self.blocks.iter().map(|block| block.of(0))
+    }
+
+    /// Names of the factors, as files of factors have them.
+    pub fn names(&self) -> Vec<String> {
+        self.form.model.names()
+    }
+
+    /// U, n×k, or L, n1×k, of the thin product that was recovered.
     pub fn left(&self) -> MatrixView<'_> {
         self.product().left()
     }
@@ -150,8 +160,7 @@ impl TrialSolution {
 
     /// What was recovered: U Uᵀ, U S Uᵀ or L Rᵀ.
     pub fn product(&self) -> Product<'_> {
-        let k = self.parameters.search_rank;
-        self.form.product(k, &self.left, &self.right).expect("the solver stores n·k numbers")
+        self.form.product(&self.blocks, self.ends.as_ref()).expect("the solver stores blocks of the model's sizes")
     }
 
     /// The recovered matrix, row-major.

@@ -88,12 +88,14 @@ fn require_numbers(start: &Factors, trials: &[TrialParameters], precision: Preci
     })
 }
 
-/// Appends the rows of one trial's factor to those of others, with zero columns up to the widest.
-fn padded(rows: &[f64], k: usize, widest: usize, out: &mut Vec<f64>) {
-    for row in rows.chunks(k) {
+/// Appends one trial's factor to those of others, with zero columns and rows up to the size of the widest.
+fn padded(data: &[f64], k: usize, (rows, columns): (usize, usize), out: &mut Vec<f64>) {
+    let end = out.len() + rows * columns;
+    for row in data.chunks(k) {
         out.extend_from_slice(row);
-        out.extend(std::iter::repeat_n(0.0, widest - k));
+        out.extend(std::iter::repeat_n(0.0, columns - k));
     }
+    out.resize(end, 0.0);
 }
 
 /// The start with as many columns as the method wants beside those of the trials, which are zero.
@@ -114,13 +116,13 @@ pub(super) fn widened(start: Factors, (model, domain): (&Model, &Domain), settin
 /// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns.
 fn small_random(model: &Model, domain: &Domain, trials: &[TrialParameters], std: InitStd) -> Result<Factors> {
     let widest = trials.iter().map(|t| t.search_rank).max().unwrap_or(1);
-    let rows = model.rows(domain);
-    let bytes = 8.0 * trials.len() as f64 * rows as f64 * widest as f64;
+    let numbers = model.numbers(domain, widest);
+    let bytes = 8.0 * trials.len() as f64 * numbers as f64;
     if bytes > MOST_FACTORS {
         return Err(Error::invalid(
             "search_rank",
             format!(
-                "{widest} for {} trials of n = {rows}, {:.0} GiB of factors",
+                "{widest} for {} trials of {domain} matrices, {:.0} GiB of factors",
                 trials.len(),
                 bytes / MOST_FACTORS * 16.0
             ),
@@ -141,8 +143,8 @@ fn small_random(model: &Model, domain: &Domain, trials: &[TrialParameters], std:
             ratio: t.init_scale_ratio.unwrap_or(1.0),
             seed: t.seed.unwrap_or(0),
         };
-        for (out, drawn) in all.iter_mut().zip(model.random_start(domain, &start)) {
-            padded(&drawn, t.search_rank, widest, out);
+        for ((out, size), drawn) in all.iter_mut().zip(&sizes).zip(model.random_start(domain, &start)) {
+            padded(&drawn, t.search_rank, *size, out);
         }
     }
     Factors::of_sizes(trials.len(), &sizes, all)
@@ -213,8 +215,8 @@ fn spectral(
             known.push((key, start));
         }
         let start = &known.iter().find(|(other, _)| *other == key).expect("it was just added").1;
-        for (out, block) in all.iter_mut().zip(start.blocks()) {
-            padded(block.data(), t.search_rank, widest, out);
+        for ((out, size), block) in all.iter_mut().zip(&sizes).zip(start.blocks()) {
+            padded(block.data(), t.search_rank, *size, out);
         }
     }
     Factors::of_sizes(trials.len(), &sizes, all)

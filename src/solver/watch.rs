@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostics::{self, PaperDiagnostics, PhaseClock, ProxyClock, Spectrum};
 use crate::error::{Error, Result};
 use crate::operators::Loss;
-use crate::problem::{Factors, MatrixView, Product, Truth};
+use crate::problem::{Block, Factors, Product, Truth};
 use crate::solver::form::Form;
 use crate::solver::settings::Stop;
 use crate::solver::solution::{Status, TraceRow, TrialSolution};
@@ -66,9 +66,7 @@ pub(crate) struct Watched {
 struct Kept {
     row: TraceRow,
     estimated_relative_error: Option<f64>,
-    left: Vec<f64>,
-    /// Empty for models of one factor.
-    right: Vec<f64>,
+    blocks: Vec<Block>,
 }
 
 /// Everything that is not per trial at one observation.
@@ -88,9 +86,9 @@ struct Seen<'m> {
     /// Sums of squares of e over training and over held-out measurements.
     training: f64,
     held: f64,
-    left: Vec<f64>,
-    /// Empty for models of one factor.
-    right: Vec<f64>,
+    blocks: Vec<Block>,
+    /// Where the product is not of the blocks themselves.
+    ends: Option<Vec<Block>>,
 }
 
 impl<'a> TrialWatch<'a> {
@@ -150,9 +148,12 @@ impl<'a> TrialWatch<'a> {
     /// [`Error::Invalid`] where it cannot have been seen by then, or is of other sizes.
     pub(crate) fn restore(&mut self, from: &Watched, iteration: usize) -> Result<()> {
         let (domain, k, trial) = (&self.form.domain, self.parameters.search_rank, self.parameters.trial);
-        let sizes = (domain.rows() * k, self.form.model.right_rows(domain) * k);
+        let sizes = self.form.model.sizes(domain, k);
         let kept = from.kept.as_ref().is_none_or(|kept| {
-            (kept.left.len(), kept.right.len()) == sizes && kept.row.trial == trial && kept.row.iteration <= iteration
+            kept.blocks.len() == sizes.len()
+                && kept.blocks.iter().zip(&sizes).all(|(block, size)| block.is_one_of(*size))
+                && kept.row.trial == trial
+                && kept.row.iteration <= iteration
         });
         let anchor = from.anchor.as_ref().is_none_or(|anchor| anchor.is_within(iteration));
         let proxy = from.proxy.as_ref().is_none_or(|proxy| proxy.is_within(iteration));
@@ -176,12 +177,11 @@ impl<'a> TrialWatch<'a> {
     }
 
     /// Follows the trial through the phases, from the spectrum of its P and its start; beside its twin where it has one.
-    pub(crate) fn diagnose(&mut self, spectrum: Arc<Spectrum>, start: MatrixView<'_>, twin: bool) -> Result<()> {
+    pub(crate) fn diagnose(&mut self, spectrum: Arc<Spectrum>, start: &Block, twin: bool) -> Result<()> {
         if let Some(truth) = self.truth {
-            let start_factor = trimmed(start, self.parameters.search_rank);
-            let view = MatrixView::new(start.rows(), self.parameters.search_rank, &start_factor)?;
-            self.diagnostics =
-                Some(PaperDiagnostics::new(truth, spectrum, twin.then_some(self.parameters.step_size), view)?);
+            let start = start.corner(self.parameters.trial, (start.rows(), self.parameters.search_rank));
+            let step_size = twin.then_some(self.parameters.step_size);
+            self.diagnostics = Some(PaperDiagnostics::new(truth, spectrum, step_size, start.of(0))?);
         }
         Ok(())
     }
@@ -193,8 +193,8 @@ impl<'a> TrialWatch<'a> {
 
     /// Measures the trial, updates what is kept, and applies the stop rules.
     pub(crate) fn observe(&mut self, moment: &Moment<'_>) -> Result<TraceRow> {
-        let seen = self.seen(moment);
-        let product = self.form.product(self.parameters.search_rank, &seen.left, &seen.right)?;
+        let seen = self.seen(moment)?;
+        let product = self.form.product(&seen.blocks, seen.ends.as_ref())?;
         let finite = seen.training.is_finite() && product.is_finite();
         let row = self.measure(moment, &seen, &product, finite)?;
         self.iterations = moment.iteration;
@@ -210,8 +210,7 @@ impl<'a> TrialWatch<'a> {
         if reached || self.is_better(&row) {
             let estimate = (!self.held_out.is_empty()).then(|| ratio(seen.held, self.norms.1));
             let estimated_relative_error = estimate.filter(|v| v.is_finite());
-            self.kept =
-                Some(Kept { row, estimated_relative_error, left: seen.left.clone(), right: seen.right.clone() });
+            self.kept = Some(Kept { row, estimated_relative_error, blocks: seen.blocks.clone() });
         }
         if self.status.is_none() {
             let finished = moment.finished[self.parameters.trial];
@@ -221,20 +220,20 @@ impl<'a> TrialWatch<'a> {
     }
 
     /// This trial's share of what the engine holds; residuals and factors of zero where there is nothing to iterate.
-    fn seen<'m>(&self, moment: &Moment<'m>) -> Seen<'m> {
+    fn seen<'m>(&self, moment: &Moment<'m>) -> Result<Seen<'m>> {
         let (p, m) = (self.parameters, self.target.len());
         let mut e = Cow::Borrowed(&moment.residuals[p.trial * m..(p.trial + 1) * m]);
-        let mut left = trimmed(moment.factors.left(p.trial), p.search_rank);
-        let mut right =
-            if moment.factors.is_single() { Vec::new() } else { trimmed(moment.factors.right(p.trial), p.search_rank) };
+        let sizes = self.form.model.sizes(&self.form.domain, p.search_rank);
+        let own = moment.factors.blocks().iter().zip(&sizes).map(|(block, size)| block.corner(p.trial, *size));
+        let mut blocks: Vec<Block> = own.collect();
         if self.is_zero {
             // The zero matrix fits, whatever the start.
             e = Cow::Owned(vec![0.0; m]);
-            left.fill(0.0);
-            right.fill(0.0);
+            blocks = zeros(&sizes);
         }
+        let ends = self.form.ends(&blocks)?;
         let (training, held) = squares(&self.form, &e, self.weights, self.held_out);
-        Seen { e, training, held, left, right }
+        Ok(Seen { e, training, held, blocks, ends })
     }
 
     /// The metrics of this observation.
@@ -268,7 +267,7 @@ impl<'a> TrialWatch<'a> {
             holdout_loss: (!self.held_out.is_empty()).then(holdout_loss),
             diagnosis,
             phase_proxy,
-            imbalance: product.imbalance().filter(|_| finite),
+            imbalance: product.imbalance().filter(|_| finite && seen.ends.is_none()),
         })
     }
 
@@ -360,10 +359,10 @@ impl<'a> TrialWatch<'a> {
                 imbalance: None,
             },
             estimated_relative_error: None,
-            left: vec![0.0; domain.rows() * k],
-            right: vec![0.0; self.form.model.right_rows(domain) * k],
+            blocks: zeros(&self.form.model.sizes(domain, k)),
         });
-        let singular_values = self.form.product(k, &kept.left, &kept.right)?.singular_values().unwrap_or_default();
+        let ends = self.form.ends(&kept.blocks)?;
+        let singular_values = self.form.product(&kept.blocks, ends.as_ref())?.singular_values().unwrap_or_default();
         Ok(TrialSolution {
             parameters: self.parameters.clone(),
             status: self.status.unwrap_or(Status::Interrupted),
@@ -380,8 +379,8 @@ impl<'a> TrialWatch<'a> {
             phases_proxy: self.proxy.map(|proxy| proxy.finish()),
             remark: self.cause,
             form: self.form,
-            left: kept.left,
-            right: kept.right,
+            blocks: kept.blocks,
+            ends,
         })
     }
 }
@@ -401,7 +400,7 @@ fn ratio(part: f64, whole: f64) -> f64 {
     if part == 0.0 { 0.0 } else { (part / whole).sqrt() }
 }
 
-/// The first `k` columns.
-fn trimmed(factor: MatrixView<'_>, k: usize) -> Vec<f64> {
-    (0..factor.rows()).flat_map(|i| &factor.row(i)[..k]).copied().collect()
+/// Blocks of zeros.
+fn zeros(sizes: &[(usize, usize)]) -> Vec<Block> {
+    sizes.iter().map(|&(rows, columns)| Block::new(rows, columns, vec![0.0; rows * columns])).collect()
 }

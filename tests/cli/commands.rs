@@ -34,6 +34,7 @@ fn lists_name_what_the_flags_take() {
     assert!(devices.lines().any(|l| l.starts_with("cpu")) && devices.lines().any(|l| l.starts_with("reference")));
     assert!(dir.run(&["list", "operators"]).done().stdout.starts_with("dense\n"));
     assert!(dir.run(&["list", "methods"]).done().stdout.starts_with("gd\n"));
+    assert!(dir.run(&["list", "models"]).done().stdout.starts_with("psd\n"));
     assert!(dir.run(&["--version"]).done().stdout.contains(env!("CARGO_PKG_VERSION")));
 }
 

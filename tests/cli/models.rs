@@ -50,7 +50,8 @@ fn eigenvalues_of_both_signs_are_recovered() {
     dir.run(&words("generate --model signed --n 16 --signature 2,1 --measurements 900 --seed 5 --out p")).done();
     let base = "solve --model signed --matrices p/A.npy --layout packed --observations p/y.npy --truth p/X.npz \
                 --backend cpu --report run.json";
-    dir.run(&words(&format!("{base} --signature 4,4 --max-iterations 150 --out f.npz"))).done();
+    let other = base.replace("--model signed", "--model signed:signature=4,4");
+    dir.run(&words(&format!("{other} --max-iterations 150 --out f.npz"))).done();
     assert!(error(&dir) < 1e-3, "{:e}", error(&dir));
     assert_eq!(read_npz(dir.path("f.npz"), "signature").unwrap().to_vec().unwrap(), [4.0, 4.0]);
     for precision in ["f64", "mixed"] {
@@ -58,6 +59,7 @@ fn eigenvalues_of_both_signs_are_recovered() {
         assert!(error(&dir) < 1e-12, "{precision}: {:e}", error(&dir));
     }
     refused(&dir, base, &["--signature", "p,q"]);
+    refused(&dir, &format!("{base} --signature 3"), &["--signature", "'3'", "two whole numbers p,q"]);
     refused(&dir, &format!("{base} --signature 0,0"), &["--signature", "0,0"]);
     refused(&dir, &format!("{base} --signature 2,1 --search-rank 5"), &["--search-rank", "p + q = 3"]);
 }

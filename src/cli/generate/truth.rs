@@ -4,7 +4,7 @@ use std::io::Write;
 
 use lowrank::Result;
 use lowrank::io::{write_npy_f64, write_npz};
-use lowrank::models::{self, Model};
+use lowrank::models::{self, Model, Named};
 use lowrank::problem::{MatrixView, Truth};
 
 use super::{Args, refused};
@@ -16,12 +16,8 @@ pub fn build(args: &Args, seed: u64) -> Result<Truth> {
         .shape
         .as_deref()
         .map(|text| pair_of("shape", text, "two positive whole numbers n1,n2", "for example --shape 60,40"));
-    let signature = args
-        .signature
-        .as_deref()
-        .map(|text| pair_of("signature", text, "two whole numbers p,q", "for example --signature 3,2"))
-        .transpose()?;
-    let (card, model) = (models::card(&args.model)?, Model::from_word(&args.model, signature)?);
+    let signature = Named::default().with("signature", args.signature.as_ref());
+    let (card, model) = (models::card(&args.model)?, Model::named(&args.model, &signature)?);
     let (n1, n2) = match (args.n, shape.transpose()?) {
         (Some(n), _) => (n, n),
         (None, Some(sizes)) => sizes,

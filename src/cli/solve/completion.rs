@@ -173,7 +173,7 @@ impl Completion {
             None => observations,
         };
         let described = object(json!({
-            "operator": "entries", "entries": self.path, "model": self.model.word,
+            "operator": "entries", "entries": self.path, "model": super::files::model(args),
             "shape": [n1, n2], "index_base": args.index_base, "biases": args.biases,
             "normalization": args.normalization, "normalization_value": s,
         }));

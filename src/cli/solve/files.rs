@@ -142,11 +142,16 @@ impl Source {
     }
 }
 
-/// What is known of the model that the flags name.
-pub fn card(args: &Common) -> Result<&'static ModelCard> {
+/// The model that the flags name, with what stands behind its word.
+pub fn model(args: &Common) -> &str {
     // Two sets of vectors are those of two factors.
     let pair = args.entries.is_some() || args.vectors_right.is_some();
-    models::card(args.model.as_deref().unwrap_or(if pair { "asymmetric" } else { "psd" }))
+    args.model.as_deref().unwrap_or(if pair { "asymmetric" } else { "psd" })
+}
+
+/// What is known of it.
+pub fn card(args: &Common) -> Result<&'static ModelCard> {
+    models::card(model(args))
 }
 
 /// Matrices with their observations.
@@ -161,7 +166,7 @@ pub fn measured(
     let y = read_observations(&observations, operator.measurements(), text)?;
     let s = operator.normalization();
     notices.push(format!("normalization {}: s as --normalization {} has it", readable(s), args.normalization));
-    let model = card(args)?.word;
+    let model = model(args);
     let mut described = object(described);
     described.extend(object(json!({
         "observations": observations, "model": model, "layout": args.layout, "shape": args.shape,

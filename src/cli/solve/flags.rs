@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lowrank::models::{MODELS, ModelCard};
+
 /// What is to be recovered, from where, in which arithmetic, and when to stop.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Common {
@@ -54,9 +56,7 @@ pub struct Common {
     /// Use only so many measurements, the first ones [default: all]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Measurements")]
     pub rows: Option<String>,
-    /// psd: U Uᵀ; signed: U S Uᵀ with S = diag(±1), see --signature; asymmetric: L Rᵀ [default: psd; asymmetric for
-    /// --entries]
-    #[arg(long, value_name = "NAME", help_heading = "Measurements")]
+    #[arg(long, value_name = "NAME", help = models(), help_heading = "Measurements")]
     pub model: Option<String>,
     /// Numbers of positive and negative columns of U, for the model signed; k is their sum
     #[arg(long, value_name = "p,q", help_heading = "Measurements")]
@@ -210,6 +210,14 @@ pub struct Args {
     /// No notes and no progress
     #[arg(long, short, help_heading = "Output (each optional; - is the standard output)")]
     pub quiet: bool,
+}
+
+/// The help of --model.
+fn models() -> String {
+    let parameters =
+        |card: &ModelCard| card.parameters.iter().map(|(name, _)| format!(":{name}=…")).collect::<String>();
+    let each = MODELS.iter().map(|card| format!("{}{}: {}", card.word, parameters(card), card.formula));
+    format!("{} [default: psd; asymmetric for entries]", each.collect::<Vec<_>>().join("; "))
 }
 
 /// The help of --method.

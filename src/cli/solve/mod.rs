@@ -17,6 +17,7 @@ use std::sync::atomic::AtomicBool;
 
 use lowrank::io::{InputInfo, ensure_not_input};
 use lowrank::memory::parse_size;
+use lowrank::models::{Model, Named};
 use lowrank::operators::Storage;
 use lowrank::solver::{Axes, Checkpoint, InitStd};
 use lowrank::{Backend, Error, Method, Precision, Result, Settings, Solution, Solver, Status, Stop};
@@ -260,10 +261,8 @@ pub fn shared_settings(args: &Common) -> Result<Settings> {
         HeldOut::Share(share) if args.entries.is_none() => settings = settings.holdout(share.fraction, share.seed),
         _ => {}
     }
-    let signature = args.signature.as_ref();
-    let signature =
-        signature.map(|text| pair_of("signature", text, "two whole numbers p,q", "for example --signature 3,2"));
-    settings = settings.model(files::card(args)?.make(signature.transpose()?)?);
+    let signature = Named::default().with("signature", args.signature.as_ref());
+    settings = settings.model(Model::named(files::model(args), &signature)?);
     if let Some(ratio) = args.init_scale_ratio {
         settings = settings.init_scale_ratio(ratio);
     }

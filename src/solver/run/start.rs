@@ -99,7 +99,7 @@ fn watches(task: Task<'_>, precision: Precision) -> Result<Vec<TrialWatch<'_>>> 
         let truth = problem.truth(p.instance);
         let mut watch = TrialWatch::new(p, observed, held_out, truth, &settings.stop, form.clone(), resolution);
         if let Some(spectrum) = spectrum {
-            watch.diagnose(spectrum.clone(), plan.start.left(p.trial), plan.plain)?;
+            watch.diagnose(spectrum.clone(), plan.start.block(0), plan.plain)?;
         } else if settings.diagnose && plan.plain {
             watch.diagnose_without_truth();
         }
