@@ -35,7 +35,7 @@
 //! | [`io`] | NumPy arrays in and out; outputs that appear whole or not at all |
 //! | [`operators`] | the contract of a measurement ensemble, and one room for each |
 //! | [`tape`] | the list of operations that an iteration is, and the registers they read and write |
-//! | [`models`] | how factors make a matrix: psd, signed, asymmetric |
+//! | [`models`] | how factors make a matrix: psd, signed, asymmetric, deep |
 //! | [`methods`] | algorithms: their parameters, and the tape that each records |
 //! | [`engine`] | the only seam between the loop and the hardware |
 //! | `mixed` | an engine of mixed precision made of two others |
@@ -69,7 +69,7 @@
 //!
 //! **A model is how factors make a matrix**: `src/models/<name>` says which blocks the factors have, which product they stand for,
 //! what share of the loss counts, how long steps and how large starts are, and where a run can start. An operator knows its [`problem::Domain`] (n1, n2, symmetric or not) and
-//! nothing of factors, so that the same operator is solved as psd, signed or asymmetric without being made again. Where
+//! nothing of factors, so that the same operator is solved as psd, signed, asymmetric or deep without being made again. Where
 //! measurements are symmetric, A sees the symmetric part of L Rᵀ, and the gradients of a pair are G R and G L. Everything outside knows
 //! a list of blocks with names and sizes, and the thin product at its ends; what a method needs of a model and does not find there is
 //! refused before anything is computed. Parameters of models and of methods are named, and stand behind their word

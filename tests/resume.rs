@@ -12,8 +12,8 @@ use lowrank::operators::dense::Layout;
 use lowrank::problem::{Truth, synthetic};
 use lowrank::solver::{Checkpoint, SaveEvery};
 use lowrank::{
-    Backend, Error, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop, TraceRow,
-    Trial,
+    Backend, Error, Init, Method, Model, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop,
+    TraceRow, Trial,
 };
 
 fn problem(n: usize, seed: u64) -> Problem {
@@ -33,14 +33,20 @@ fn settings(method: impl Into<Method>) -> Settings {
 }
 
 /// Factors bit for bit, the status, two counts and the losses of a trial.
-type Told = (Vec<u64>, Vec<u64>, Status, usize, usize, String);
+type Told = (Vec<u64>, Status, usize, usize, String);
 
 /// Everything of a solution but times.
 fn told(solution: &Solution) -> (Vec<Told>, Vec<String>) {
     let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     let trials = solution.trials.iter().map(|t| {
         let phases = format!("{:?} {:?} {:?}", t.phases, t.phases_proxy, t.remark);
-        (bits(t.left().as_slice()), bits(t.right().as_slice()), t.status, t.iterations, t.kept_iteration, phases)
+        (
+            t.blocks().flat_map(|block| bits(block.as_slice())).collect(),
+            t.status,
+            t.iterations,
+            t.kept_iteration,
+            phases,
+        )
     });
     // As text, which is exact and where a number that is none equals itself.
     let trace = solution.trace.iter().map(|row| format!("{:?}", TraceRow { seconds: 0.0, ..*row }));
@@ -95,6 +101,11 @@ fn cases() -> Vec<(&'static str, bool, Settings)> {
         ("momentum", false, settings(Method::momentum())),
         ("momentum of a pair", true, settings(Method::momentum())),
         ("heavy-ball of a pair", true, settings(Method::heavy_ball())),
+        (
+            "gd of more than a pair",
+            true,
+            settings(Method::gd()).model(Model::deep(3)).init(Init::Automatic { seed: 1 }),
+        ),
         ("gd-polyak", false, settings(Method::gd_polyak())),
         ("sgd", false, settings(Method::sgd())),
         ("scaled-gd", false, settings(Method::scaled_gd())),
@@ -126,8 +137,16 @@ fn every_method_resumes_bit_for_bit_on_the_host() {
 #[test]
 fn methods_resume_bit_for_bit_on_an_adapter() {
     let Some(backend) = gpu() else { return };
-    let some =
-        ["gd", "a batch, one of which diverges", "momentum of a pair", "scaled-gd", "a decaying step", "lbfgs", "sgd"];
+    let some = [
+        "gd",
+        "a batch, one of which diverges",
+        "momentum of a pair",
+        "gd of more than a pair",
+        "scaled-gd",
+        "a decaying step",
+        "lbfgs",
+        "sgd",
+    ];
     all(&backend, Precision::F32, |name| some.contains(&name));
     all(&backend, Precision::Mixed, |name| name == "gd");
 }

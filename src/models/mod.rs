@@ -6,6 +6,7 @@
 
 mod asymmetric;
 mod card;
+mod deep;
 mod psd;
 mod signed;
 mod start;
@@ -280,7 +281,7 @@ impl Serialize for Model {
 }
 
 /// All models.
-pub const MODELS: &[&ModelCard] = &[&psd::CARD, &signed::CARD, &asymmetric::CARD];
+pub const MODELS: &[&ModelCard] = &[&psd::CARD, &signed::CARD, &asymmetric::CARD, &deep::CARD];
 
 /// The card of a word, behind which parameters may stand.
 ///

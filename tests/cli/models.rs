@@ -65,6 +65,38 @@ fn eigenvalues_of_both_signs_are_recovered() {
 }
 
 #[test]
+fn deep_products_are_solved_written_and_continued() {
+    let dir = Dir::new();
+    dir.run(&words("generate --model deep --shape 12,9 --rank 2 --measurements 500 --seed 4 --out p")).done();
+    let base =
+        "solve --matrices p/A.npy --observations p/y.npy --truth p/X.npz --backend cpu --report run.json --method gd";
+    let run = |more: &str| dir.run(&words(&format!("{base} {more}"))).done();
+    run(
+        "--model deep:depth=4 --search-rank 4,3 --max-iterations 3000 --stop-relative-error 1e-3 --out f.npz --checkpoint c \
+         --snapshots s.npz --observe every:100",
+    );
+    assert!(error(&dir) <= 1e-3, "{:e}", error(&dir));
+    assert_eq!(dir.json("run.json")["settings"]["model"], "deep:depth=4");
+    for (name, rows) in [("left", 12), ("middle_1", 4), ("middle_2", 4), ("right", 9)] {
+        assert_eq!(read_npz(dir.path("f.npz"), name).unwrap().shape(), [2, rows, 4], "{name}");
+        assert_eq!(read_npz(dir.path("s.npz"), name).unwrap().shape()[1..], [2, rows, 4], "{name}");
+    }
+    run("--model deep:depth=4 --init f.npz --max-iterations 0");
+    assert!(error(&dir) <= 1e-3);
+    let error_of = |flags: &str, fragments: &[&str]| refused(&dir, &format!("{base} {flags}"), fragments);
+    error_of("--model deep:depth=5 --init f.npz", &["middle_3", "middle_2"]);
+    error_of("--model deep:depth=1", &["depth", "found 1", "2 to 64"]);
+    error_of("--model deep:depth=x", &["--model", "depth 'x'", "a whole number"]);
+    error_of("--model deep:width=3", &["--model", "width", "nothing for the model deep"]);
+    error_of("--model deep --signature 1,1", &["--signature", "model deep", "signed for it"]);
+    error_of("--model deep --init-scale-ratio 0.5", &["--init-scale-ratio", "model deep"]);
+    error_of("--model deep --init spectral", &["spectral start for the model deep", "at random"]);
+    error_of("--model deep --search-rank 4,3 --resume c", &["depth=3", "depth=4", "as in the checkpoint"]);
+    let other = base.replace("--method gd", "--method prec-gd");
+    refused(&dir, &format!("{other} --model deep"), &["preconditioning", "use gd, momentum"]);
+}
+
+#[test]
 fn outer_products_are_generated_and_solved() {
     let dir = Dir::new();
     dir.run(&words("generate --operator rank_one --n 20 --rank 2 --measurements 480 --seed 6 --out p")).done();
