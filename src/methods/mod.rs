@@ -221,7 +221,7 @@ impl Method {
         self.check_model(model)?;
         let search_rank = model.search_rank().unwrap_or(1);
         let mut tape = Tape::new(model.recorded(), Domain::symmetric(2), search_rank, loss, false, false);
-        self.record(&mut tape, &Context { undamped: false, floor: 0.0 })
+        self.record(&mut tape, &Context::default())
     }
 }
 

@@ -101,16 +101,17 @@ fn padded(data: &[f64], k: usize, (rows, columns): (usize, usize), out: &mut Vec
 /// The start with as many columns as the method wants beside those of the trials, which are zero.
 pub(super) fn widened(start: Factors, (model, domain): (&Model, &Domain), settings: &Settings) -> Result<Factors> {
     let k = start.search_rank();
-    let columns = settings.method.columns(k, model.rows(domain));
+    let columns = settings.method.columns(k, domain.rows() + domain.columns());
     if columns <= k {
         return Ok(start);
     }
-    let of = |block: &Block| {
+    let sizes = model.sizes(domain, columns);
+    let of = |(block, size): (&Block, &(usize, usize))| {
         let mut out = Vec::new();
-        padded(block.data(), k, columns, &mut out);
+        block.data().chunks(block.data().len() / start.batch()).for_each(|own| padded(own, k, *size, &mut out));
         out
     };
-    Factors::of_sizes(start.batch(), &model.sizes(domain, columns), start.blocks().iter().map(of).collect())
+    Factors::of_sizes(start.batch(), &sizes, start.blocks().iter().zip(&sizes).map(of).collect())
 }
 
 /// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns.
