@@ -84,6 +84,11 @@ pub(super) fn require_square(rule: Option<StepRule>, loss: Loss) -> Result<()> {
 /// [`Error::Unsupported`] for models of higher degree.
 pub(super) fn exact(t: &mut Tape, u: Blocks, e: Measured, d: Blocks) -> Result<Scalar> {
     let (b, a) = t.along(u, d).ok_or_else(no_lines)?;
+    Ok(least(t, (u, d), [e, b, a]))
+}
+
+/// The same from e, b and a.
+fn least(t: &mut Tape, (u, d): (Blocks, Blocks), [e, b, a]: [Measured; 3]) -> Scalar {
     let (eb, bb, ea, ab, aa) =
         (t.measured_dot(e, b), t.measured_dot(b, b), t.measured_dot(e, a), t.measured_dot(a, b), t.measured_dot(a, a));
     let c = t.share();
@@ -95,7 +100,7 @@ pub(super) fn exact(t: &mut Tape, u: Blocks, e: Measured, d: Blocks) -> Result<S
         linear = linear + ridge * ud;
         square = square + ridge * dd * 0.5;
     }
-    Ok(t.formula(least_of_quartic([linear, square, ab * c, aa * (0.5 * c)])))
+    t.formula(least_of_quartic([linear, square, ab * c, aa * (0.5 * c)]))
 }
 
 /// What a search along lines keeps: the gradient and the residual at the iterate.

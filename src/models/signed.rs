@@ -138,16 +138,11 @@ fn with_signs<const N: usize>(t: &mut Tape, terms: Terms<N>, positive: Option<us
     }
 }
 
-/// e and G·U S at U, or with U = U₀ + V around a centre: the symmetric part of (2U₀ + V)S Vᵀ is U S Uᵀ − U₀ S U₀ᵀ, so that with
-/// the target y − A(U₀ S U₀ᵀ) rounding errors are in proportion to V.
-pub(super) fn gradient(
-    t: &mut Tape,
-    u: Blocks,
-    applied: Option<Blocks>,
-    group: Option<Minibatches>,
-    positive: Option<usize>,
-) -> (Measured, Blocks) {
-    let (left, own) = match (t.centre(), positive) {
+/// The matrix that A sees with the iterate as its right factor, and what G is applied to: both U S; or with U = U₀ + V around a
+/// centre (2U₀ + V)S and U S. The symmetric part of (2U₀ + V)S Vᵀ is U S Uᵀ − U₀ S U₀ᵀ, so that with the target y − A(U₀ S U₀ᵀ)
+/// rounding errors are in proportion to V.
+fn ends(t: &mut Tape, u: Blocks, positive: Option<usize>) -> (Blocks, Blocks) {
+    match (t.centre(), positive) {
         (None, None) => (u, u),
         (None, Some(_)) => {
             let signed = with_signs(t, [(1.0.into(), u)], positive);
@@ -161,12 +156,24 @@ pub(super) fn gradient(
             let left = with_signs(t, [(2.0.into(), centre), (1.0.into(), u)], positive);
             (left, with_signs(t, [(1.0.into(), centre), (1.0.into(), u)], positive))
         }
-    };
-    let applied = match (applied, positive) {
-        (None, _) => own,
-        (Some(applied), None) => applied,
-        (Some(applied), Some(_)) => with_signs(t, [(1.0.into(), applied)], positive),
-    };
+    }
+}
+
+/// D·S, or D itself without signs.
+fn signed_once(t: &mut Tape, d: Blocks, positive: Option<usize>) -> Blocks {
+    if positive.is_some() { with_signs(t, [(1.0.into(), d)], positive) } else { d }
+}
+
+/// e and G·U S at U.
+pub(super) fn gradient(
+    t: &mut Tape,
+    u: Blocks,
+    applied: Option<Blocks>,
+    group: Option<Minibatches>,
+    positive: Option<usize>,
+) -> (Measured, Blocks) {
+    let (left, own) = ends(t, u, positive);
+    let applied = applied.map_or(own, |applied| signed_once(t, applied, positive));
     let (e, g, target) = (t.measured("residual"), t.blocks("gradient"), t.target());
     let values = Values::Measure { left: left.block(0), right: u.block(0), minus: Some(target), out: e };
     let adjoint = Adjoint { left: Some((applied.block(0), g.block(0))), right: None, influence: true };
@@ -177,8 +184,7 @@ pub(super) fn gradient(
 /// b = A(2D S Uᵀ), a = A(D S Dᵀ): the Aᵢ see symmetric parts only.
 pub(super) fn along(t: &mut Tape, u: Blocks, d: Blocks, positive: Option<usize>) -> (Measured, Measured) {
     let u = t.whole(u);
-    let twice = with_signs(t, [(2.0.into(), d)], positive);
-    let once = if positive.is_some() { with_signs(t, [(1.0.into(), d)], positive) } else { d };
+    let (twice, once) = (with_signs(t, [(2.0.into(), d)], positive), signed_once(t, d, positive));
     let (b, a) = (t.measured("linear"), t.measured("quadratic"));
     let lane = |left: Blocks, right: Blocks, out: Measured| Lane {
         values: Values::Measure { left: left.block(0), right: right.block(0), minus: None, out },

@@ -77,8 +77,8 @@ pub trait HostKernel<T: Real>: Send + Sync {
     }
 
     /// Turns a summed accumulator into Σ wᵢ ρ′(eᵢ) Aᵢ V (and Σ wᵢ ρ′(eᵢ) Aᵢᵀ W), overwriting the outputs; for centred operators
-    /// into the sums over eᵢ − ē. `applied`
-    /// is (W, V) as (left, right).
+    /// into the sums over eᵢ − ē. `applied` is (W, V) as (left, right). An accumulator of two factors may be asked for the first
+    /// output alone.
     fn finish(
         &self,
         accumulator: &[T],
@@ -104,6 +104,11 @@ impl<'a> TwinKernel<'a> {
         let domain = self.operator.domain();
         let right = if factors == 1 { 0 } else { domain.columns() };
         (domain.rows() + right) * search_rank
+    }
+
+    /// Whether an accumulator is of gradients of one factor or of two.
+    fn factors_of<T: Real>(&self, accumulator: &[T], search_rank: usize) -> usize {
+        if accumulator.len() == HostKernel::<T>::accumulator_len(self, search_rank, 1) { 1 } else { 2 }
     }
 
     /// Σ wᵢAᵢV (and the other side), then Σwe and Σw: what `finish` takes the mean of the residuals out with.
@@ -149,8 +154,7 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
             let applied = self.factors(trial.applied);
             let (target, weights) = (convert::<T, f64>(trial.target), convert::<T, f64>(trial.weights));
             let mut residual = vec![0.0; target.len()];
-            let one = HostKernel::<T>::accumulator_len(self, search_rank, 1);
-            let factors = if trial.accumulator.len() == one { 1 } else { 2 };
+            let factors = self.factors_of::<T>(trial.accumulator, search_rank);
             let mut accumulator = vec![0.0; trial.accumulator.len()];
             let (sums, centring) = accumulator.split_at_mut(self.sums_len(search_rank, factors));
             let (left, right) = sums.split_at_mut(trial.applied.left.len());
@@ -171,22 +175,21 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
         &self,
         accumulator: &[T],
         _scratch: &mut [T],
-        _applied: Pair<'_, T>,
+        applied: Pair<'_, T>,
         left: &mut [T],
-        mut right: Option<&mut [T]>,
+        right: Option<&mut [T]>,
     ) {
-        let (sums, centring) = accumulator.split_at(left.len() + right.as_ref().map_or(0, |right| right.len()));
-        let (a, b) = sums.split_at(left.len());
-        left.copy_from_slice(a);
-        if let Some(right) = right.as_deref_mut() {
-            right.copy_from_slice(b);
-        }
-        if let [means @ .., sum, count] = centring {
-            // Σ wᵢ(eᵢ − ē)Aᵢ = Σ wᵢeᵢAᵢ − ē·Σ wᵢAᵢ
-            let mean = T::from_f64(sum.to_f64() / count.to_f64());
-            let right = right.into_iter().flatten();
-            left.iter_mut().chain(right).zip(means).for_each(|(sum, &of_ones)| *sum -= mean * of_ones);
-        }
+        let factors = self.factors_of::<T>(accumulator, applied.search_rank);
+        let (sums, centring) = accumulator.split_at(self.sums_len(applied.search_rank, factors));
+        let (means, mean) = match centring {
+            [means @ .., sum, count] => (means, T::from_f64(sum.to_f64() / count.to_f64())),
+            _ => (centring, T::ZERO),
+        };
+        // Σ wᵢ(eᵢ − ē)Aᵢ = Σ wᵢeᵢAᵢ − ē·Σ wᵢAᵢ
+        let sum = |at: usize| means.get(at).map_or(sums[at], |&of_ones| sums[at] - mean * of_ones);
+        let first = left.len();
+        left.iter_mut().enumerate().for_each(|(at, left)| *left = sum(at));
+        right.into_iter().flatten().enumerate().for_each(|(at, right)| *right = sum(first + at));
     }
 }
 

@@ -81,7 +81,7 @@ macro_rules! host_kernel {
                 right: Option<&mut [$t]>,
             ) {
                 let (n1, n2, k) = (self.domain.rows(), self.domain.columns(), applied.search_rank);
-                let second = if right.is_some() { n2 } else { 0 };
+                let second = if accumulator.len() == self.sums_len(k, 2) { n2 } else { 0 };
                 let (sums, rest) = accumulator.split_at((n1 + second) * k);
                 // Σ wᵢ(eᵢ − ē)Aᵢ = Σ wᵢeᵢAᵢ − ē·Σ wᵢAᵢ
                 let mean = match rest {
