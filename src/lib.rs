@@ -79,7 +79,9 @@
 //! factors, updates of registers (`src/tape`). An engine receives the finished list and runs it; it never asks which method or model
 //! wrote it, and on a GPU nothing is read back. What a method must decide on the host, in f64, is an operation of the tape as well:
 //! it names the registers that it reads and writes. Along a direction D one pass gives A(UDᵀ + DUᵀ) and A(DDᵀ), from which the loss
-//! is a quartic whose least value is known. Decompositions that decide about ranks are those of the factors themselves, not of
+//! is a quartic whose least value is known. For one factor the residual and the gradient at U + tD are polynomials in t as well: where
+//! an operator's declared cost says that reading is what a pass costs, the same pass brings their coefficients, and the next iteration
+//! needs none of its own. Decompositions that decide about ranks are those of the factors themselves, not of
 //! their Gram matrices, which lose half the digits. All engines keep λ in VᵀV + λI above the rounding errors of VᵀV, and say how
 //! often they had to raise it.
 //!

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize};
-use crate::methods::line::{self, Kept, StepRule};
+use crate::methods::line::{self, Known, StepRule};
 use crate::methods::pseudo_inverse::{no_gram, scaled_blocks};
 use crate::methods::{Algorithm, Method};
 use crate::models::Model;
@@ -97,7 +97,7 @@ impl Algorithm for AltScaledGd {
         if rule == StepRule::Armijo {
             // An iteration tries a step of one side; the other one is next where it was taken.
             let side = t.keep_scalar("side", Initial::Number(0.0));
-            let direction = |t: &mut Tape, at: Kept| half(t, at.gradient, side.into(), context.floor);
+            let direction = |t: &mut Tape, at: Known| half(t, at.gradient, side.into(), context.floor);
             let taken = |t: &mut Tape, good: Scalar| t.set(side, select(good, Expression::from(1.0) - side, side));
             return line::armijo(t, direction, taken);
         }

@@ -87,7 +87,8 @@ pub struct TrialNumbers {
     pub measurements: usize,
 }
 
-/// What a run tells the method that is recorded.
+/// What a run tells the method that is recorded. Nothing in it depends on how many trials there are: a batch is recorded as its
+/// trials are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Context {
     /// Some trial has λ = 0.
@@ -96,4 +97,16 @@ pub struct Context {
     pub floor: f64,
     /// Degrees of freedom of matrices of rank 0, 1, …, k.
     pub freedom: Vec<usize>,
+    /// Operations that a gradient of one trial takes for each byte of measurement data that it reads.
+    pub flops_per_byte: f64,
+}
+
+impl Context {
+    /// Operations a byte up to which a pass takes as long as reading the data does.
+    const READING: f64 = 4.0;
+
+    /// Whether reading the measurement data is what a pass costs, so that more lanes of it are cheaper than another pass.
+    pub fn is_bound_by_reading(&self) -> bool {
+        self.flops_per_byte <= Self::READING
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::methods::card::{Context, MethodCard, StepSize, TrialNumbers};
-use crate::methods::line::{self, Kept, StepRule};
+use crate::methods::line::{self, Known, StepRule};
 use crate::methods::prec_gd::scaled;
 use crate::methods::{Algorithm, Method};
 use crate::named::{Named, at_least_zero};
@@ -17,7 +17,7 @@ pub(super) const CARD: MethodCard = MethodCard {
     formula: "D <- -G + beta D, beta of Polak & Ribière (at least 0), G = grad f (V'V + lambda I)^-1 as in prec-gd; exact steps",
     parameters: &[("damping_factor", "0.1"), ("step_rule", "exact")],
     step_size: "found",
-    cost: "2 passes, nothing read back",
+    cost: line::EXACT_COST,
     source: "Polak & Ribière 1969; along D the loss is a quartic whose coefficients come from A(UD'+DU') and A(DD')",
     make: |of| {
         Ok(Method::new(Cg {
@@ -112,30 +112,35 @@ impl Algorithm for Cg {
         vec![("damping_factor", self.damping_factor.unwrap_or(DAMPING_FACTOR) * trial.normalization.sqrt())]
     }
 
-    fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
+    fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let memory = Memory::new(t);
         let rule = self.step_rule();
         if rule == StepRule::Armijo {
             // A point that was refused is left in the direction it was sought in: β is that of the points that were taken.
             let taken = t.keep_scalar("taken", Initial::Number(1.0));
-            let direction = |t: &mut Tape, at: Kept| -> Result<Blocks> {
-                let z = scaled(t, at.gradient, at.energy)?;
+            let direction = |t: &mut Tape, at: Known| -> Result<Blocks> {
+                let energy = at.energy(t);
+                let z = scaled(t, at.gradient, energy)?;
                 memory.turn(t, at.gradient, z, Some(taken));
                 Ok(memory.direction)
             };
             return line::armijo(t, direction, |t, good| t.set(taken, good));
         }
-        let (e, g) = t.gradient(u);
-        t.observe(e);
-        let energy = t.energy(e);
-        let z = scaled(t, g, energy)?;
-        memory.turn(t, g, z, None);
-        let step = match rule {
-            StepRule::Exact => line::exact(t, u, e, memory.direction)?,
-            _ => t.step(),
+        let direction = |t: &mut Tape, at: Known| -> Result<Blocks> {
+            let energy = at.energy(t);
+            let z = scaled(t, at.gradient, energy)?;
+            memory.turn(t, at.gradient, z, None);
+            Ok(memory.direction)
         };
-        t.combine_into(u, [(1.0.into(), u), (step.into(), memory.direction)]);
-        Ok(())
+        match rule {
+            StepRule::Exact => line::exact_iteration(t, context, direction),
+            _ => {
+                let known = Known::at(t, u);
+                let d = direction(t, known)?;
+                t.combine_into(u, [(1.0.into(), u), (t.step().into(), d)]);
+                Ok(())
+            }
+        }
     }
 }

@@ -91,7 +91,7 @@ impl Algorithm for GradientDescent {
         self.schedule.numbers(trial)
     }
 
-    fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
+    fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         match self.step_rule() {
             StepRule::Constant => {
@@ -100,11 +100,7 @@ impl Algorithm for GradientDescent {
                 self.schedule.descend(t, u, (e, g), g);
             }
             StepRule::Exact => {
-                let (e, g) = t.gradient(u);
-                t.observe(e);
-                let d = t.combine([((-1.0).into(), g)]);
-                let step = line::exact(t, u, e, d)?;
-                t.combine_into(u, [(1.0.into(), u), (step.into(), d)]);
+                line::exact_iteration(t, context, |t, at| Ok(t.combine([((-1.0).into(), at.gradient)])))?;
             }
             StepRule::Armijo => line::armijo(t, |t, at| Ok(t.combine([((-1.0).into(), at.gradient)])), |_, _| {})?,
         }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StepSize};
-use crate::methods::line::{self, Kept, StepRule};
+use crate::methods::line::{self, Known, StepRule};
 use crate::methods::{Algorithm, Method};
 use crate::named::{Named, at_least_one};
 use crate::operators::Loss;
@@ -18,7 +18,7 @@ pub(super) const CARD: MethodCard = MethodCard {
     formula: "D = -H grad f, H from the last `memory` steps (two-loop recursion); exact steps",
     parameters: &[("memory", "10"), ("step_rule", "exact")],
     step_size: "found",
-    cost: "2 passes, nothing read back",
+    cost: line::EXACT_COST,
     source: "Liu & Nocedal 1989",
     make: |of| {
         Ok(Method::new(Lbfgs {
@@ -158,28 +158,24 @@ impl Algorithm for Lbfgs {
         self.step_rule.unwrap_or(StepRule::Exact)
     }
 
-    fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
+    fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let memory = Memory::new(t, self.memory.unwrap_or(MEMORY));
-        let rule = self.step_rule();
-        if rule == StepRule::Armijo {
-            // While a point is refused, u and its gradient stay: the difference is zero, and no pair is taken in.
-            let direction = |t: &mut Tape, at: Kept| {
-                memory.learn(t, u, at.gradient);
-                memory.turn(t, at.gradient);
-                Ok(memory.direction)
-            };
-            return line::armijo(t, direction, |_, _| {});
-        }
-        let (e, g) = t.gradient(u);
-        t.observe(e);
-        memory.learn(t, u, g);
-        memory.turn(t, g);
-        let step = match rule {
-            StepRule::Exact => line::exact(t, u, e, memory.direction)?,
-            _ => t.step(),
+        let direction = |t: &mut Tape, at: Known| -> Result<Blocks> {
+            memory.learn(t, u, at.gradient);
+            memory.turn(t, at.gradient);
+            Ok(memory.direction)
         };
-        t.combine_into(u, [(1.0.into(), u), (step.into(), memory.direction)]);
-        Ok(())
+        match self.step_rule() {
+            StepRule::Exact => line::exact_iteration(t, context, direction),
+            // While a point is refused, u and its gradient stay: the difference is zero, and no pair is taken in.
+            StepRule::Armijo => line::armijo(t, direction, |_, _| {}),
+            StepRule::Constant => {
+                let known = Known::at(t, u);
+                let d = direction(t, known)?;
+                t.combine_into(u, [(1.0.into(), u), (t.step().into(), d)]);
+                Ok(())
+            }
+        }
     }
 }

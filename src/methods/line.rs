@@ -5,11 +5,20 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::methods::card::Context;
 use crate::operators::Loss;
-use crate::tape::{Blocks, Expression, Initial, Measured, Scalar, Tape, When, finite, least_of_quartic, less, select};
+use crate::tape::{
+    Blocks, Expression, Initial, Measured, Ray, Scalar, Tape, When, finite, least_of_quartic, less, select,
+};
 
 /// Armijo: the share of the decrease that the slope promises which has to come.
 const SUFFICIENT: f64 = 1e-4;
+/// The cost of an exact step, as cards say it.
+pub(super) const EXACT_COST: &str =
+    "1 pass where reading A is what it costs and the model has one factor, else 2; nothing read back";
+/// Registers of what is known at the iterate and handed on.
+const RESIDUAL: &str = "residual at the factors";
+const GRADIENT: &str = "gradient at the factors";
 
 /// How long a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,12 +112,77 @@ fn least(t: &mut Tape, (u, d): (Blocks, Blocks), [e, b, a]: [Measured; 3]) -> Sc
     t.formula(least_of_quartic([linear, square, ab * c, aa * (0.5 * c)]))
 }
 
-/// What a search along lines keeps: the gradient and the residual at the iterate.
+/// What is known at the iterate where a direction is made.
 #[derive(Clone, Copy)]
-pub(super) struct Kept {
+pub(super) struct Known {
     pub(super) residual: Measured,
     pub(super) gradient: Blocks,
-    pub(super) energy: Scalar,
+    energy: Option<Scalar>,
+}
+
+impl Known {
+    /// A gradient pass at u, whose residual is the one that observers see.
+    pub(super) fn at(t: &mut Tape, u: Blocks) -> Self {
+        let (residual, gradient) = t.gradient(u);
+        t.observe(residual);
+        Self { residual, gradient, energy: None }
+    }
+
+    /// E of the residual.
+    pub(super) fn energy(self, t: &mut Tape) -> Scalar {
+        self.energy.unwrap_or_else(|| t.energy(self.residual))
+    }
+}
+
+/// An iteration with an exact step along the direction that `direction` makes of what is known at U.
+///
+/// Where passes are bound by reading the data it is one pass: at U + t·D the residual and the gradient are polynomials in t whose
+/// coefficients come from the pass that gives the step. All of them are taken anew in every iteration, so that roundings do not add
+/// up. Elsewhere a pass at U comes first and one along D follows.
+///
+/// # Errors
+/// [`Error::Unsupported`] for models of higher degree.
+pub(super) fn exact_iteration(
+    t: &mut Tape,
+    context: &Context,
+    direction: impl FnOnce(&mut Tape, Known) -> Result<Blocks>,
+) -> Result<()> {
+    let u = t.iterate();
+    let Some(ray) = t.ray().filter(|_| context.is_bound_by_reading()) else {
+        let known = Known::at(t, u);
+        let d = direction(t, known)?;
+        let step = exact(t, u, known.residual, d)?;
+        t.combine_into(u, [(1.0.into(), u), (step.into(), d)]);
+        return Ok(());
+    };
+    let (residual, gradient) = (t.keep_measured(RESIDUAL), t.keep(GRADIENT, Initial::Number(0.0)));
+    t.when(When::First, |t| {
+        let (e, g) = t.gradient(u);
+        t.measured_combine(residual, [(1.0.into(), e)]);
+        t.assign(gradient, g);
+    });
+    t.observe(residual);
+    let d = direction(t, Known { residual, gradient, energy: None })?;
+    let Ray { residuals, products } = ray(t, u, d);
+    let step = least(t, (u, d), residuals);
+    t.combine_into(u, [(1.0.into(), u), (step.into(), d)]);
+    let ([one, linear, square], cubic) = (powers(step), step * step * step);
+    let [e, b, a] = residuals;
+    t.measured_combine(residual, [(one.clone(), e), (linear.clone(), b), (square.clone(), a)]);
+    let [[gu, gd], [bu, bd], [au, ad]] = products;
+    // A kernel has no room for all of them.
+    let lower = t.combine([(one.clone(), gu), (linear.clone(), gd), (linear, bu), (square.clone(), bd)]);
+    t.combine_into(gradient, [(one.clone(), lower), (square, au), (cubic, ad)]);
+    if let Some(ridge) = t.ridge() {
+        let whole = t.whole(u);
+        t.combine_into(gradient, [(one, gradient), (ridge.into(), whole)]);
+    }
+    Ok(())
+}
+
+/// 1, t and t².
+fn powers(t: Scalar) -> [Expression; 3] {
+    [1.0.into(), t.into(), t * t]
 }
 
 /// An iteration of Armijo's rule: one pass, at U + t·D. Where the loss there is at most f(U) + σ·t·⟨∇f, D⟩ the point is taken and t
@@ -117,15 +191,13 @@ pub(super) struct Kept {
 /// `direction` makes D of what is kept at U; `taken` is told whether the point was taken.
 pub(super) fn armijo(
     t: &mut Tape,
-    direction: impl FnOnce(&mut Tape, Kept) -> Result<Blocks>,
+    direction: impl FnOnce(&mut Tape, Known) -> Result<Blocks>,
     taken: impl FnOnce(&mut Tape, Scalar),
 ) -> Result<()> {
     let u = t.iterate();
-    let kept = Kept {
-        residual: t.keep_measured("residual at the factors"),
-        gradient: t.keep("gradient at the factors", Initial::Number(0.0)),
-        energy: t.keep_scalar("energy at the factors", Initial::Number(0.0)),
-    };
+    let (residual, gradient) = (t.keep_measured(RESIDUAL), t.keep(GRADIENT, Initial::Number(0.0)));
+    let energy_here = t.keep_scalar("energy at the factors", Initial::Number(0.0));
+    let kept = Known { residual, gradient, energy: Some(energy_here) };
     let initial = Initial::Parameter(t.step());
     let step = t.keep_scalar("step to try", initial);
     t.when(When::First, |t| {
@@ -133,7 +205,7 @@ pub(super) fn armijo(
         let energy = t.energy(e);
         t.measured_combine(kept.residual, [(1.0.into(), e)]);
         t.assign(kept.gradient, g);
-        t.set(kept.energy, energy);
+        t.set(energy_here, energy);
     });
     t.observe(kept.residual);
     let d = direction(t, kept)?;
@@ -142,7 +214,7 @@ pub(super) fn armijo(
     let (e, g) = t.gradient(trial);
     let energy = t.energy(e);
     // f/s at both points.
-    let mut before = kept.energy * t.share();
+    let mut before = energy_here * t.share();
     let mut after = energy * t.share();
     if let Some(ridge) = t.ridge() {
         let (here, there) = (t.whole(u), t.whole(trial));
@@ -156,7 +228,7 @@ pub(super) fn armijo(
     t.assign_if(good, u, trial);
     t.assign_if(good, kept.gradient, g);
     t.measured_assign_if(good, kept.residual, e);
-    t.set(kept.energy, select(good, energy, kept.energy));
+    t.set(energy_here, select(good, energy, energy_here));
     t.set(step, select(good, step * 2.0, step * 0.5));
     taken(t, good);
     Ok(())

@@ -91,8 +91,13 @@ impl Algorithm for PrecGd {
         vec![("damping_factor", self.damping_factor.unwrap_or(DAMPING_FACTOR) * trial.normalization.sqrt())]
     }
 
-    fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
+    fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
+        let direction = |t: &mut Tape, at: line::Known| {
+            let energy = at.energy(t);
+            let z = scaled(t, at.gradient, energy)?;
+            Ok(t.combine([((-1.0).into(), z)]))
+        };
         match self.step_rule() {
             StepRule::Constant => {
                 let (e, g) = t.gradient(u);
@@ -102,22 +107,8 @@ impl Algorithm for PrecGd {
                 let step = t.step();
                 t.combine_into(u, [(1.0.into(), u), (-step, d)]);
             }
-            StepRule::Exact => {
-                let (e, g) = t.gradient(u);
-                t.observe(e);
-                let energy = t.energy(e);
-                let z = scaled(t, g, energy)?;
-                let d = t.combine([((-1.0).into(), z)]);
-                let step = line::exact(t, u, e, d)?;
-                t.combine_into(u, [(1.0.into(), u), (step.into(), d)]);
-            }
-            StepRule::Armijo => {
-                let direction = |t: &mut Tape, at: line::Kept| {
-                    let z = scaled(t, at.gradient, at.energy)?;
-                    Ok(t.combine([((-1.0).into(), z)]))
-                };
-                line::armijo(t, direction, |_, _| {})?;
-            }
+            StepRule::Exact => line::exact_iteration(t, context, direction)?,
+            StepRule::Armijo => line::armijo(t, direction, |_, _| {})?,
         }
         Ok(())
     }

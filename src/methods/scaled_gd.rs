@@ -133,6 +133,10 @@ impl Algorithm for ScaledGd {
 
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
+        let direction = |t: &mut Tape, at: line::Known| {
+            let z = Self::scaled(t, at.gradient, context)?;
+            Ok(t.combine([((-1.0).into(), z)]))
+        };
         match self.step_rule() {
             StepRule::Constant => {
                 let (e, g) = t.gradient(u);
@@ -140,21 +144,8 @@ impl Algorithm for ScaledGd {
                 let d = Self::scaled(t, g, context)?;
                 self.schedule.descend(t, u, (e, g), d);
             }
-            StepRule::Exact => {
-                let (e, g) = t.gradient(u);
-                t.observe(e);
-                let z = Self::scaled(t, g, context)?;
-                let d = t.combine([((-1.0).into(), z)]);
-                let step = line::exact(t, u, e, d)?;
-                t.combine_into(u, [(1.0.into(), u), (step.into(), d)]);
-            }
-            StepRule::Armijo => {
-                let direction = |t: &mut Tape, at: line::Kept| {
-                    let z = Self::scaled(t, at.gradient, context)?;
-                    Ok(t.combine([((-1.0).into(), z)]))
-                };
-                line::armijo(t, direction, |_, _| {})?;
-            }
+            StepRule::Exact => line::exact_iteration(t, context, direction)?,
+            StepRule::Armijo => line::armijo(t, direction, |_, _| {})?,
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::{Backprojection, FactorModel, Model, ModelCard, given, require_symmet
 use crate::error::{Error, Result};
 use crate::io::read_factor;
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
-use crate::tape::{BlockSize, Blocks, Measured, Minibatches, Recorded, Tape};
+use crate::tape::{BlockSize, Blocks, Measured, Minibatches, RayWriter, Recorded, Tape};
 
 pub(super) const CARD: ModelCard = ModelCard {
     word: "psd",
@@ -101,6 +101,10 @@ impl Recorded for Psd {
 
     fn along(&self, t: &mut Tape, u: Blocks, d: Blocks) -> Option<(Measured, Measured)> {
         Some(signed::along(t, u, d, None))
+    }
+
+    fn ray(&self) -> Option<RayWriter> {
+        Some(Box::new(|t, u, d| signed::ray(t, u, d, None)))
     }
 
     fn takes_roots(&self) -> bool {

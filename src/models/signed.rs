@@ -7,7 +7,9 @@ use crate::error::{Error, Result};
 use crate::io::read_signed_factor;
 use crate::named::Named;
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
-use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Measured, Minibatches, Recorded, Tape, Terms, Values};
+use crate::tape::{
+    Adjoint, BlockSize, Blocks, Lane, Measured, Minibatches, Ray, RayWriter, Recorded, Tape, Terms, Values,
+};
 
 pub(super) const CARD: ModelCard = ModelCard {
     word: "signed",
@@ -121,6 +123,11 @@ impl Recorded for Signed {
         Some(along(t, u, d, Some(self.positive)))
     }
 
+    fn ray(&self) -> Option<RayWriter> {
+        let positive = Some(self.positive);
+        Some(Box::new(move |t, u, d| ray(t, u, d, positive)))
+    }
+
     fn takes_roots(&self) -> bool {
         false
     }
@@ -192,4 +199,26 @@ pub(super) fn along(t: &mut Tape, u: Blocks, d: Blocks, positive: Option<usize>)
     };
     t.pass(vec![lane(twice, u, b), lane(once, d, a)], None);
     (b, a)
+}
+
+/// e, b and a as lanes of one pass, with what each of them makes of U S and of D S: with G(t) = A*(e + t·b + t²·a) the gradient at
+/// U + t·D is G(t)(U + t·D)S.
+pub(super) fn ray(t: &mut Tape, u: Blocks, d: Blocks, positive: Option<usize>) -> Ray {
+    let ((left, own), whole, target) = (ends(t, u, positive), t.whole(u), t.target());
+    let (twice, once) = (with_signs(t, [(2.0.into(), d)], positive), signed_once(t, d, positive));
+    let residuals = ["constant", "linear", "quadratic"].map(|name| t.measured(name));
+    let products =
+        [0, 1, 2].map(|_| ["product with the point", "product with the direction"].map(|name| t.blocks(name)));
+    let measured = [(left, u, Some(target)), (twice, whole, None), (once, d, None)];
+    let lanes = measured.into_iter().zip(residuals).zip(products);
+    let lanes = lanes.map(|(((left, right, minus), out), [of_point, of_direction])| Lane {
+        values: Values::Measure { left: left.block(0), right: right.block(0), minus, out },
+        adjoint: Some(Adjoint {
+            left: Some((own.block(0), of_point.block(0))),
+            right: Some((once.block(0), of_direction.block(0))),
+            influence: false,
+        }),
+    });
+    t.pass(lanes.collect(), None);
+    Ray { residuals, products }
 }

@@ -201,7 +201,9 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     let n = domain.rows().max(domain.columns()) as f64;
     let floor = precision.unit_roundoff() * n.sqrt() * 4.0;
     let freedom = (0..=search_rank).map(|rank| model.degrees_of_freedom(&domain, rank)).collect();
-    let context = Context { undamped: plan.is_undamped(), floor, freedom };
+    let cost = problem.operator().cost(1, model.default_search_rank(&domain));
+    let flops_per_byte = cost.flops / cost.bytes;
+    let context = Context { undamped: plan.is_undamped(), floor, freedom, flops_per_byte };
     let mut tape = Tape::new(model.recorded(), domain, search_rank, settings.loss, centred, settings.ridge > 0.0);
     settings.method.record(&mut tape, &context)?;
     Ok(tape.finish())

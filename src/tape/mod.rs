@@ -21,7 +21,7 @@ pub use expression::{Expression, finite, greatest, least, least_of_quartic, less
 pub use op::{
     Adjoint, Combine, HostFunction, HostOp, Lane, MeasuredCombine, Op, Pass, Precondition, Product, Step, Values, When,
 };
-pub use recorder::{Recorded, Tape, Terms};
+pub use recorder::{Ray, RayWriter, Recorded, Tape, Terms};
 pub use registers::{BlockSize, Blocks, Declaration, Initial, Kind, Matrix, Measured, Register, Role, Scalar};
 pub use turns::{Minibatches, Turns};
 

@@ -12,6 +12,18 @@ use crate::tape::op::{Lane, Op, Pass, Step, When};
 use crate::tape::registers::{BlockSize, Blocks, Declaration, Initial, Kind, Measured, Role, Scalar};
 use crate::tape::turns::Minibatches;
 
+/// e and ∇f/s on the ray u + t·d as polynomials in t, all from one pass at u.
+#[derive(Clone, Copy, Debug)]
+pub struct Ray {
+    /// eⱼ in e(t) = e₀ + t·e₁ + t²·e₂.
+    pub residuals: [Measured; 3],
+    /// For each j the products of what eⱼ makes with what goes with u and with d: ∇f/s = Σ tʲ(pⱼ₀ + t·pⱼ₁), without the ridge.
+    pub products: [[Blocks; 2]; 3],
+}
+
+/// Writes the pass of a ray from u along d.
+pub type RayWriter = Box<dyn FnOnce(&mut Tape, Blocks, Blocks) -> Ray>;
+
 /// What a tape needs to know of the model: how factors make a matrix, written in ops.
 pub trait Recorded: Send + Sync {
     /// Blocks of the iterate for matrices of that domain.
@@ -32,6 +44,11 @@ pub trait Recorded: Send + Sync {
 
     /// b and a in A(Z(u + t·d)) = A(Z(u)) + t·b + t²·a, in one pass; `None` where the product is of higher degree.
     fn along(&self, t: &mut Tape, u: Blocks, d: Blocks) -> Option<(Measured, Measured)>;
+
+    /// What writes the ray from a point along a direction; `None` where one pass does not give it.
+    fn ray(&self) -> Option<RayWriter> {
+        None
+    }
 
     /// Whether singular vectors times the roots of their values are factors of a matrix again.
     fn takes_roots(&self) -> bool;
@@ -287,6 +304,11 @@ impl Tape {
     pub fn along(&mut self, u: Blocks, d: Blocks) -> Option<(Measured, Measured)> {
         let model = self.model.clone();
         model.along(self, u, d)
+    }
+
+    /// What writes the ray from a point along a direction; `None` where one pass does not give it.
+    pub fn ray(&self) -> Option<RayWriter> {
+        self.model.ray()
     }
 
     /// The finished tape. The head of one that never said where the residual is serves to look at the run and no iteration.

@@ -2,6 +2,11 @@
 
 mod behaviour;
 mod defaults;
+mod rays;
+#[path = "../common/running.rs"]
+mod running;
 mod starts;
 mod steps;
 mod textbook;
+#[path = "../common/thin.rs"]
+mod thin;

@@ -211,6 +211,16 @@ impl Case {
         case
     }
 
+    /// The same with a pass of its own for steps along a direction, as where passes are not bound by reading.
+    pub fn in_two_passes(&self) -> Result<Self, lowrank::Error> {
+        let model = self.model.model(self.k).recorded();
+        let (domain, centred) = (self.operator.domain(), self.model == Model::Centred);
+        let mut tape =
+            Tape::new(model, domain, self.k, self.recipe.loss, centred, self.program.find("ridge").is_some());
+        self.recipe.method.record(&mut tape, &Context { flops_per_byte: f64::INFINITY, ..Context::default() })?;
+        Ok(Self { program: Arc::new(tape.finish()), ..self.copied() })
+    }
+
     fn scale(&mut self) {
         let (domain, m) = (self.operator.domain(), self.operator.measurements());
         let sides = if domain.is_symmetric() { Sides::One } else { Sides::Both };
@@ -252,6 +262,15 @@ impl Case {
             let size = all.len() / self.batch;
             all[trial * size..(trial + 1) * size].to_vec()
         };
+        Self { batch: 1, ..self.with_numbers(own) }
+    }
+
+    /// All trials.
+    fn copied(&self) -> Self {
+        self.with_numbers(<[f64]>::to_vec)
+    }
+
+    fn with_numbers(&self, own: impl Fn(&[f64]) -> Vec<f64>) -> Self {
         Self {
             operator: Arc::clone(&self.operator),
             program: Arc::clone(&self.program),
@@ -268,7 +287,6 @@ impl Case {
             ridge: own(&self.ridge),
             momentum: own(&self.momentum),
             variant: self.variant.clone(),
-            batch: 1,
             ..*self
         }
     }

@@ -34,6 +34,7 @@ const LAWS: &[(&str, Law)] = &[
     ("lambda is raised and counted", lambda_raised),
     ("zero stays zero", zero),
     ("nothing left to descend", nothing_left),
+    ("one pass moves as two do", one_pass_is_two),
     ("large and small numbers", magnitudes),
     ("memory is counted", memory),
     ("refusals", refusals),
@@ -353,6 +354,33 @@ fn nothing_left(device: &Device) -> Outcome {
         same(named, &found[..half], &start[..half])?;
         if found[half..] == start[half..] || found.iter().any(|v| !v.is_finite()) {
             return Err(format!("{named}: the other one does not move").into());
+        }
+    }
+    Ok(())
+}
+
+/// Exact steps from the pass that gives the next gradient, and from a pass of their own.
+fn one_pass_is_two(device: &Device) -> Outcome {
+    for operator in
+        ["dense:two-kernel", "dense:one-pass", "dense:tiled", "seeded:one-pass", "vectors-centred", "entries"]
+    {
+        for model in [Model::Psd, Model::Signed, Model::Centred] {
+            for named in ["cg", "lbfgs"] {
+                let one = Case::new(operator, model, [11, 60, 3, 2], named);
+                let two = one.in_two_passes()?;
+                if (one.program.passes(), two.program.passes()) != (1.0, 2.0) {
+                    return Err(format!("{named}: {} passes", one.program.passes()).into());
+                }
+                let [mut found, mut expected] = [&one, &two].map(|case| case.gpu(device, Options::default()));
+                let (found, expected) = (found.as_mut()?, expected.as_mut()?);
+                for _ in 0..3 {
+                    found.run(1)?;
+                    expected.run(1)?;
+                    let what = format!("{named} on {}", one.label());
+                    near(&format!("{what}, factors"), &found.factors()?, &expected.factors()?, 1e-3)?;
+                    near(&format!("{what}, residuals"), &found.residual()?, &expected.residual()?, 1e-3)?;
+                }
+            }
         }
     }
     Ok(())
