@@ -106,6 +106,8 @@ impl Slots {
             for lane in 0..self.lanes {
                 let minus = match pass.lanes.get(lane).map(|lane| &lane.values) {
                     Some(Values::Measure { minus: Some(minus), .. }) => own(*minus, trial),
+                    // At the point 0 the residual is 0 − minus.
+                    Some(Values::Given(values)) => own(*values, trial).into_iter().map(|v| 0.0 - v).collect(),
                     _ => vec![0.0; of_trial.len()],
                 };
                 target.extend(minus);

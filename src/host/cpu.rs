@@ -11,11 +11,11 @@ use crate::host::choice::Choice;
 use crate::host::gather::{self, Gathered};
 use crate::host::machine::{Attendance, Machine, Passes, Request};
 use crate::host::registers::Registers;
-use crate::host::work::{Few, How, LaneCall, Threads, Work};
+use crate::host::work::{Few, How, LaneCall, Source, StandIns, Threads, Work};
 use crate::memory::{Memory, Part, Place, product};
 use crate::operators::{GatherKernel, HostKernel, InstructionSet, Loss, Operator, Pair, TwinKernel};
 use crate::simd::{Bank, Stored, Unit};
-use crate::tape::{Blocks, Matrix, Op, Pass, Register, Values};
+use crate::tape::{Blocks, Matrix, Op, Pass, Program, Register, Step, Values};
 
 /// A type the engine computes in.
 pub(crate) trait HostReal: Unit + Stored<Self> {
@@ -50,6 +50,7 @@ struct Parallel<'a, T> {
     work: Work<T>,
     /// Of operators whose adjoint is gathered.
     gathered: Option<Gathered<T>>,
+    stand_ins: StandIns<T>,
     set: InstructionSet,
 }
 
@@ -104,16 +105,34 @@ fn choose(fast: bool, variant: Option<&str>) -> Result<(InstructionSet, &'static
 }
 
 /// What passes hold besides the operator; `lengths` are those of a prepared point, an accumulator and the scratch.
-fn buffers<T>(operator: &dyn Operator, slots: usize, lengths: [usize; 3]) -> Vec<Part> {
+fn buffers<T>(
+    operator: &dyn Operator,
+    slots: usize,
+    lengths: [usize; 3],
+    (batch, given, factor): (usize, usize, usize),
+) -> Vec<Part> {
     let shards = operator.shards();
     let [point, accumulator, scratch] = lengths;
     let part = |name: &str, numbers: &[usize]| {
         Part::new(name, Place::Host, product(numbers).saturating_mul(size_of::<T>() as u64))
     };
-    vec![
+    let mut parts = vec![
         part(&format!("accumulators of {shards} shards"), &[slots, shards, accumulator]),
         part("packed iterates and gradients", &[slots, point + accumulator + scratch]),
-    ]
+    ];
+    if given > 0 {
+        parts.push(part("what stands in for given numbers", &[given, 2 * batch * operator.measurements() + factor]));
+    }
+    parts
+}
+
+/// Lanes of a pass whose numbers are given, at most.
+fn given(program: &Program) -> usize {
+    let of = |step: &Step| match &step.op {
+        Op::Pass(pass) => pass.lanes.iter().filter(|lane| matches!(lane.values, Values::Given(_))).count(),
+        _ => 0,
+    };
+    program.steps().map(of).max().unwrap_or(0)
 }
 
 fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
@@ -140,15 +159,13 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
             kernel.copied_bytes(),
         ),
     });
+    let domain = operator.domain();
+    // Gathered adjoints take any numbers.
+    let stand_ins = (batch, if gathers { 0 } else { given(&program) }, domain.rows().max(domain.columns()) * k);
     let mut memory = Memory { parts: super::held::<T>(&program, batch, m) };
     match gathers {
-        true => memory.parts.extend(gather::held::<T>(
-            &*operator,
-            batch,
-            k,
-            operator.domain().rows() + operator.domain().columns(),
-        )),
-        false => memory.parts.extend(buffers::<T>(&*operator, slots, lengths)),
+        true => memory.parts.extend(gather::held::<T>(&*operator, batch, k, domain.rows() + domain.columns())),
+        false => memory.parts.extend(buffers::<T>(&*operator, slots, lengths, stand_ins)),
     }
     if copied > 0 {
         memory.parts.push(Part::new("the matrices again, each on whole cache lines", Place::Host, copied));
@@ -190,7 +207,8 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         shards,
     };
     let centred = operator.is_centred();
-    let passes = Parallel { work, gathered: gathers.then(|| Gathered::new(batch, m)), set, operator };
+    let stand_ins = StandIns::new(&work.shards, stand_ins);
+    let passes = Parallel { work, gathered: gathers.then(|| Gathered::new(batch, m)), stand_ins, set, operator };
     Ok(Box::new(Machine::new(program, passes, info, (batch, m, centred))))
 }
 
@@ -209,11 +227,11 @@ fn split<'v, T>(values: &'v mut [T], sizes: &[crate::tape::BlockSize]) -> Few<Fe
 }
 
 impl<T: HostReal> Parallel<'_, T> {
-    fn carry_out(&mut self, how: &How<'_, T>, lanes: Few<LaneCall<'_, T>>) {
-        let Self { operator, work, gathered, .. } = self;
+    fn carry_out<'l>(&'l mut self, how: &How<'_, T>, lanes: Few<LaneCall<'l, T>>) {
+        let Self { operator, work, gathered, stand_ins, .. } = self;
         match (T::gather(&**operator), gathered) {
             (Some(kernel), Some(gathered)) => work.gather(gathered, kernel, how, lanes),
-            _ => with_kernel!(&**operator, kernel => work.pass(kernel, how, lanes)),
+            _ => with_kernel!(&**operator, kernel => work.pass(kernel, how, lanes, stand_ins)),
         }
     }
 }
@@ -229,8 +247,9 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
         let outs: Few<_> = pass
             .lanes
             .iter()
-            .map(|lane| match lane.values {
-                Values::Measure { out, .. } | Values::Given(out) => out,
+            .filter_map(|lane| match lane.values {
+                Values::Measure { out, .. } => Some(out),
+                Values::Given(_) => None,
             })
             .collect();
         let mut vectors: Few<Vec<Vec<T>>> = outs.iter().map(|out| registers.take_measured(*out)).collect();
@@ -256,15 +275,10 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
             };
             let mut lanes = Few::with_capacity(pass.lanes.len());
             let mut loss = Loss::Square;
-            for (lane, vector) in pass.lanes.iter().zip(&mut vectors) {
-                let Values::Measure { left, right, minus, .. } = &lane.values else {
-                    return Err(crate::Error::Unsupported {
-                        what: "a lane whose numbers are given".into(),
-                        fix: "this is a bug of lowrank: report it".into(),
-                    });
-                };
-                let search_rank = registers.block(*left).columns;
+            let mut vectors = vectors.iter_mut();
+            for lane in &pass.lanes {
                 let pair = |left: Matrix, right: Matrix| -> Few<Pair<'_, T>> {
+                    let search_rank = registers.block(left).columns;
                     let of = |trial| Pair {
                         left: registers.matrix(left, trial),
                         right: registers.matrix(right, trial),
@@ -273,20 +287,33 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
                     (0..batch).map(of).collect()
                 };
                 let [of_left, of_right] = sides(lane);
+                let (source, ends) = match &lane.values {
+                    Values::Measure { left, right, minus, .. } => {
+                        let Some(out) = vectors.next() else { continue };
+                        let minus = minus.map(|at| registers.measured(at));
+                        (Source::Measured { points: pair(*left, *right), minus, out }, Some((*left, *right)))
+                    }
+                    Values::Given(at) => (Source::Given(registers.measured(*at)), None),
+                };
                 // Where one side is not wanted the other one's stands in: kernels of one factor look at either.
-                let v = of_left.map_or(*right, |(applied, _)| applied);
-                let w = of_right.map_or(if of_left.is_some() { v } else { *left }, |(applied, _)| applied);
+                let [v, w] = [of_left, of_right].map(|side| side.map(|(applied, _)| applied));
+                let Some(applied) = (match (w, v, ends) {
+                    (Some(w), Some(v), _) => Some(pair(w, v)),
+                    (None, Some(v), _) => Some(pair(v, v)),
+                    (Some(w), None, ends) => Some(pair(w, ends.map_or(w, |(_, right)| right))),
+                    (None, None, Some((left, right))) => Some(pair(left, right)),
+                    // Numbers that are given, and nothing that is made of them.
+                    (None, None, None) => None,
+                }) else {
+                    continue;
+                };
                 if lane.adjoint.as_ref().is_some_and(|adjoint| adjoint.influence) {
                     loss = request.program.loss;
                 }
-                lanes.push(LaneCall {
-                    points: pair(*left, *right),
-                    applied: pair(w, v),
-                    minus: minus.map(|at| registers.measured(at)),
-                    out: vector,
-                    left: taken(of_left),
-                    right: taken(of_right),
-                });
+                lanes.push(LaneCall { source, applied, left: taken(of_left), right: taken(of_right) });
+            }
+            if lanes.is_empty() {
+                return Ok(());
             }
             let weights = registers.measured(request.program.weights);
             let how = How { set: self.set, loss, group: request.group.clone(), weights, active: request.active };

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::host::work::{Few, How, LaneCall, Work, each};
+use crate::host::work::{Few, How, LaneCall, Source, Work, each};
 use crate::memory::{Part, Place, product};
 use crate::operators::{GatherKernel, InstructionSet, Lines, Operator, Pair, Side};
 use crate::real::Real;
@@ -115,31 +115,51 @@ impl<T: Real> Work<T> {
         lane: LaneCall<'_, T>,
     ) {
         let (set, active) = (how.set, how.active);
-        let (batch, k) = (lane.points.len(), lane.points[0].search_rank);
+        let (batch, k) = (lane.applied.len(), lane.applied[0].search_rank);
         let parallel = self.threads.shards;
-        let [l, r, w, v] = gathered.place(&lane.points, &lane.applied, parallel);
-        let of = |which: usize, trial: usize| gathered.factors[which].of::<T>(trial, batch, k);
+        let points: &[Pair<'_, T>] = match &lane.source {
+            Source::Measured { points, .. } => points,
+            Source::Given(_) => &[],
+        };
+        let [l, r, w, v] = gathered.place(points, &lane.applied, parallel);
+        let Gathered { factors, coefficients } = gathered;
+        let of = |which: usize, trial: usize| factors[which].of::<T>(trial, batch, k);
 
         let lengths: Vec<usize> = self.shards.iter().map(|shard| shard.len()).collect();
-        let coefficients = parts(&mut gathered.coefficients, batch, lengths.iter().copied());
-        let tasks: Vec<_> = self.shards.iter().enumerate().zip(lane.out).zip(coefficients).collect();
-        each(parallel, tasks, |(((index, shard), out), coefficients)| {
-            let length = shard.len();
-            for (trial, c) in coefficients.into_iter().enumerate().filter(|(trial, _)| active[*trial]) {
-                let own = trial * length..(trial + 1) * length;
-                let residual = &mut out[own.clone()];
-                kernel.forward(set, shard.clone(), of(l, trial), of(r, trial), residual);
-                if let Some(minus) = lane.minus {
-                    residual.iter_mut().zip(&minus[index][own]).for_each(|(e, &t)| *e -= t);
-                }
-                let weights = how.weights_in(index, shard, trial);
-                for ((&e, c), &weight) in residual.iter().zip(c).zip(weights.iter()) {
-                    *c = weight * how.loss.derivative(e);
+        let by_shard = parts(coefficients, batch, lengths.iter().copied());
+        let weigh = |index: usize, shard: &Range<usize>, trial: usize, residual: &[T], c: &mut [T]| {
+            let weights = how.weights_in(index, shard, trial);
+            for ((&e, c), &weight) in residual.iter().zip(c).zip(weights.iter()) {
+                *c = weight * how.loss.derivative(e);
+            }
+        };
+        let running = |coefficients: Vec<_>| coefficients.into_iter().enumerate().filter(|(trial, _)| active[*trial]);
+        match lane.source {
+            Source::Measured { minus, out, .. } => {
+                let tasks: Vec<_> = self.shards.iter().enumerate().zip(out).zip(by_shard).collect();
+                each(parallel, tasks, |(((index, shard), out), coefficients)| {
+                    let length = shard.len();
+                    for (trial, c) in running(coefficients) {
+                        let own = trial * length..(trial + 1) * length;
+                        let residual = &mut out[own.clone()];
+                        kernel.forward(set, shard.clone(), of(l, trial), of(r, trial), residual);
+                        if let Some(minus) = minus {
+                            residual.iter_mut().zip(&minus[index][own]).for_each(|(e, &t)| *e -= t);
+                        }
+                        weigh(index, shard, trial, residual, c);
+                    }
+                });
+            }
+            Source::Given(given) => {
+                for ((index, shard), coefficients) in self.shards.iter().enumerate().zip(by_shard) {
+                    let length = shard.len();
+                    for (trial, c) in running(coefficients) {
+                        weigh(index, shard, trial, &given[index][trial * length..(trial + 1) * length], c);
+                    }
                 }
             }
-        });
+        }
 
-        let coefficients = &gathered.coefficients;
         let m = coefficients.len() / batch;
         for (side, outputs, applied) in [(Side::Left, lane.left, v), (Side::Right, lane.right, w)] {
             let blocks = kernel.blocks(side);
@@ -165,9 +185,9 @@ impl<T: Real> Work<T> {
 }
 
 impl<T: Real> Gathered<T> {
-    /// Pads (L, R) and (W, V), and says in which buffer each of them is: what is the same slice is padded once.
+    /// Pads (L, R), where there is one, and (W, V), and says in which buffer each of them is: what is the same slice is padded once.
     fn place(&mut self, point: &[Pair<'_, T>], applied: &[Pair<'_, T>], parallel: bool) -> [usize; 4] {
-        let k = point[0].search_rank;
+        let k = applied[0].search_rank;
         let given: [Vec<&[T]>; 4] = [
             point.iter().map(|pair| pair.left).collect(),
             point.iter().map(|pair| pair.right).collect(),
@@ -175,7 +195,10 @@ impl<T: Real> Gathered<T> {
             applied.iter().map(|pair| pair.right).collect(),
         ];
         std::array::from_fn(|which| {
-            let same = |other: &usize| given[*other].iter().zip(&given[which]).all(|(x, y)| std::ptr::eq(*x, *y));
+            let same = |other: &usize| {
+                given[*other].len() == given[which].len()
+                    && given[*other].iter().zip(&given[which]).all(|(x, y)| std::ptr::eq(*x, *y))
+            };
             let at = (0..which).find(same).unwrap_or(which);
             if at == which {
                 self.factors[which].fill(&given[which], k, parallel);

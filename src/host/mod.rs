@@ -32,7 +32,10 @@ pub(crate) fn width(program: &Program) -> usize {
             .iter()
             .map(|lane| match &lane.values {
                 Values::Measure { left, .. } => columns(left),
-                Values::Given(_) => 1,
+                Values::Given(_) => {
+                    let sides = lane.adjoint.iter().flat_map(|adjoint| [adjoint.left, adjoint.right]);
+                    sides.flatten().map(|(applied, _)| columns(&applied)).max().unwrap_or(1)
+                }
             })
             .max()
             .unwrap_or(1),

@@ -16,16 +16,23 @@ use crate::simd::{Bank, Stored, Sum, Unit};
 /// A list of one thing most of the time, as trials and lanes are: an iteration of a small problem has no time for allocations.
 pub(super) type Few<T> = SmallVec<[T; 1]>;
 
-/// One lane of a pass, as kernels take it. Slices over the measurements are those of a shard, (batch, length) each.
+/// Where the numbers v of a lane come from. Vectors over the measurements are by shard, (batch, length) each.
+pub(super) enum Source<'a, T> {
+    Measured {
+        /// (L, R) of each trial.
+        points: Few<Pair<'a, T>>,
+        /// Where something is subtracted.
+        minus: Option<&'a [Vec<T>]>,
+        out: &'a mut [Vec<T>],
+    },
+    Given(&'a [Vec<T>]),
+}
+
+/// One lane of a pass.
 pub(super) struct LaneCall<'a, T> {
-    /// (L, R) of each trial.
-    pub(super) points: Few<Pair<'a, T>>,
+    pub(super) source: Source<'a, T>,
     /// (W, V) of each trial.
     pub(super) applied: Few<Pair<'a, T>>,
-    /// By shard, where something is subtracted.
-    pub(super) minus: Option<&'a [Vec<T>]>,
-    /// By shard.
-    pub(super) out: &'a mut [Vec<T>],
     /// G V of each trial, where it is wanted.
     pub(super) left: Few<Option<&'a mut [T]>>,
     /// Gᵀ W of each trial, where it is wanted.
@@ -82,6 +89,58 @@ pub(super) struct Work<T> {
     pub(super) choices: BTreeMap<usize, Choice>,
     /// Whether the next pass goes over the shards of a thread from the last one to the first.
     pub(super) backwards: bool,
+}
+
+/// What makes measurements of numbers that are given, for kernels that know nothing else: where L = R = 0 they are 0 − minus, and
+/// minus is −v.
+pub(super) struct StandIns<T> {
+    /// As many as the larger factor has numbers.
+    zeros: Vec<T>,
+    /// minus and what is written in place of v, by shard; as many as a pass has lanes of this kind.
+    vectors: Vec<[Vec<Vec<T>>; 2]>,
+}
+
+impl<T: Real> StandIns<T> {
+    pub(super) fn new(shards: &[Range<usize>], (batch, lanes, factor): (usize, usize, usize)) -> Self {
+        let zeros = || shards.iter().map(|shard| vec![T::ZERO; batch * shard.len()]).collect();
+        let factor = if lanes > 0 { factor } else { 0 };
+        Self { zeros: vec![T::ZERO; factor], vectors: (0..lanes).map(|_| [zeros(), zeros()]).collect() }
+    }
+
+    /// All lanes as measurements.
+    fn measured<'a>(&'a mut self, lanes: Few<LaneCall<'a, T>>) -> Few<(Measuring<'a, T>, Applied<'a, T>)> {
+        let (zeros, mut vectors) = (&self.zeros[..], self.vectors.iter_mut());
+        let of = |lane: LaneCall<'a, T>| {
+            let measuring = match lane.source {
+                Source::Measured { points, minus, out } => Measuring { points, minus, out },
+                Source::Given(given) => {
+                    // There are as many as any pass of the program has.
+                    let [minus, out] = vectors.next()?;
+                    for (minus, given) in minus.iter_mut().zip(given) {
+                        minus.iter_mut().zip(given).for_each(|(minus, &v)| *minus = T::ZERO - v);
+                    }
+                    let [left, right] = [lane.applied[0].left, lane.applied[0].right].map(|of| &zeros[..of.len()]);
+                    let zero = |pair: &Pair<'a, T>| Pair { left, right, ..*pair };
+                    Measuring { points: lane.applied.iter().map(zero).collect(), minus: Some(minus), out }
+                }
+            };
+            Some((measuring, Applied { factors: lane.applied, wanted: (lane.left, lane.right) }))
+        };
+        lanes.into_iter().filter_map(of).collect()
+    }
+}
+
+/// The measurement of a lane: points, what is subtracted, and where the results go.
+struct Measuring<'a, T> {
+    points: Few<Pair<'a, T>>,
+    minus: Option<&'a [Vec<T>]>,
+    out: &'a mut [Vec<T>],
+}
+
+/// What the adjoint of a lane is applied to, and where the products go.
+struct Applied<'a, T> {
+    factors: Few<Pair<'a, T>>,
+    wanted: Wanted<'a, T>,
 }
 
 /// One shard with what it writes.
@@ -150,18 +209,26 @@ impl<T: Real> Reading<'_, '_, T> {
 type Wanted<'a, T> = (Few<Option<&'a mut [T]>>, Few<Option<&'a mut [T]>>);
 
 impl<T: Unit + Stored<T>> Work<T> {
-    /// `prepare` per slot, `pass` per shard, the sum in shard order, `finish` per slot.
-    pub(super) fn pass(&mut self, kernel: &dyn HostKernel<T>, how: &How<'_, T>, lanes: Few<LaneCall<'_, T>>) {
+    /// `prepare` per slot, `pass` per shard, the sum in shard order, `finish` per slot. Kernels know measurements alone.
+    pub(super) fn pass<'a>(
+        &mut self,
+        kernel: &dyn HostKernel<T>,
+        how: &How<'_, T>,
+        lanes: Few<LaneCall<'a, T>>,
+        stand_ins: &'a mut StandIns<T>,
+    ) {
         let count = lanes.len();
-        self.prepare(kernel, how, &lanes);
         let measures = lanes.iter().all(|lane| lane.left.iter().chain(&lane.right).all(Option::is_none));
-        let (mut outs, mut applied, mut minus, mut wanted) = (Few::new(), Few::new(), Few::new(), Few::new());
-        for lane in lanes {
-            outs.push(lane.out);
-            applied.push(lane.applied);
-            minus.push(lane.minus);
-            wanted.push((lane.left, lane.right));
+        let (mut points, mut outs, mut applied) = (Few::new(), Few::new(), Few::new());
+        let (mut minus, mut wanted) = (Few::new(), Few::new());
+        for (measuring, of) in stand_ins.measured(lanes) {
+            points.push(measuring.points);
+            outs.push(measuring.out);
+            minus.push(measuring.minus);
+            applied.push(of.factors);
+            wanted.push(of.wanted);
         }
+        self.prepare(kernel, how, &points);
         self.backwards = !self.backwards;
         let jobs = jobs(&mut self.accumulators, outs, how, &self.shards, self.backwards);
         let mut choice = self.choices.get_mut(&count);
@@ -182,12 +249,12 @@ impl<T: Unit + Stored<T>> Work<T> {
     }
 
     /// What kernels make of L and R, by slot.
-    fn prepare(&mut self, kernel: &dyn HostKernel<T>, how: &How<'_, T>, lanes: &[LaneCall<'_, T>]) {
+    fn prepare(&mut self, kernel: &dyn HostKernel<T>, how: &How<'_, T>, lanes: &[Few<Pair<'_, T>>]) {
         let (count, batch) = (lanes.len(), how.active.len());
         let slots = self.points.rows_mut().zip(self.scratch.rows_mut()).take(batch * count).enumerate();
         let running = slots.filter(|(slot, _)| how.active[slot / count]).collect();
         each(self.threads.trials, running, |(slot, (out, scratch))| {
-            kernel.prepare(lanes[slot % count].points[slot / count], scratch, out);
+            kernel.prepare(lanes[slot % count][slot / count], scratch, out);
         });
     }
 
@@ -203,8 +270,9 @@ impl<T: Unit + Stored<T>> Work<T> {
         let mut wanted: Few<_> = wanted.into_iter().map(|(left, right)| left.into_iter().zip(right)).collect();
         let mut outputs = Vec::with_capacity(batch * count);
         for (slot, buffers) in self.sums.rows_mut().zip(self.scratch.rows_mut()).take(batch * count).enumerate() {
-            if let Some((Some(left), right)) = wanted[slot % count].next()
+            if let Some((left, right)) = wanted[slot % count].next()
                 && how.active[slot / count]
+                && (left.is_some() || right.is_some())
             {
                 outputs.push((slot, buffers, left, right));
             }
@@ -215,7 +283,14 @@ impl<T: Unit + Stored<T>> Work<T> {
         each(self.threads.trials, outputs, |(slot, (sum, scratch), left, right)| {
             let rows: Vec<&[T]> = accumulators.iter().map(|bank| bank.row(slot)).collect();
             T::run(how.set, Sum { rows: &rows, out: sum });
-            kernel.finish(sum, scratch, applied[slot % count][slot / count], left, right);
+            let applied = applied[slot % count][slot / count];
+            // Kernels write the left one always. It is of W's size.
+            let mut unwanted = Vec::new();
+            let left = left.unwrap_or_else(|| {
+                unwanted.resize(applied.left.len(), T::ZERO);
+                &mut unwanted
+            });
+            kernel.finish(sum, scratch, applied, left, right);
         });
     }
 }

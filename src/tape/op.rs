@@ -73,7 +73,8 @@ pub enum Values {
         /// Where the vᵢ go.
         out: Measured,
     },
-    /// vᵢ of a register.
+    /// vᵢ of a register, which no measurement need have made. Engines that go over the data for both directions alike take it for a
+    /// measurement of zero.
     Given(Measured),
 }
 

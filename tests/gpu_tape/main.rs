@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod hosts;
 mod mutations;
 mod plain;
 mod programs;
@@ -54,6 +55,7 @@ fn operator(named: &str, model: Model, n: usize, m: usize) -> Arc<dyn Operator> 
         "seeded" => Arc::new(Seeded::new(shape, m, 3).unwrap()),
         "rank-one" => Arc::new(RankOne::gaussian(shape, m, 3).unwrap()),
         "entries" => Arc::new(Entries::uniform(shape, m.min(n * n / 2), 3).unwrap()),
+        "rank-one-centred" => Arc::new(RankOne::gaussian(shape, m, 3).unwrap().centred(shape.is_symmetric()).unwrap()),
         "centred" => Arc::new(ThinOperator::vectors(shape, m, 2, 3, false).centred()),
         "nonzeros" => Arc::new(ThinOperator::nonzeros(shape, m, 70, 3, false)),
         "integers" => {
@@ -190,7 +192,7 @@ pub fn agrees(case: &Case, device: &Device, options: &Options) -> Outcome {
         _ if case.integers => 0.0,
         _ => 2e-4,
     };
-    let leads = !["minibatches", "lanes", "exact lanes"].contains(&case.recipe.name);
+    let leads = !["minibatches", "lanes", "exact lanes", "given beside", "one side"].contains(&case.recipe.name);
     let leading = case.program.find("residual").filter(|_| leads);
     let next = |engine: &mut dyn Engine, plain: &Plain<'_>, label: &str| -> Outcome {
         let Some(residual) = leading else { return Ok(()) };
@@ -256,7 +258,7 @@ fn recipe_on(device: &Device, named: &str, name: &str) -> Outcome {
 
 /// What goes with centred residuals and around a centre.
 fn allowed(named: &str, recipe: &Recipe) -> bool {
-    !["centred", "rank-one"].contains(&named) || !["gd, l1", "polyak, huber"].contains(&recipe.name)
+    !["centred", "rank-one", "rank-one-centred"].contains(&named) || !["gd, l1", "polyak, huber"].contains(&recipe.name)
 }
 
 fn all_kept(case: &Case, engine: &mut dyn Engine) -> Result<Vec<f64>, lowrank::Error> {
@@ -357,7 +359,7 @@ fn freezes(device: &Device, named: &str, name: &str) -> Outcome {
 fn exact(device: &Device) -> Outcome {
     for variant in ["", ":two-kernel", ":one-pass", ":row-resident", ":tiled"] {
         for model in [Model::Psd, Model::Asymmetric] {
-            for name in ["gd", "products", "vectors", "sums", "exact lanes"] {
+            for name in ["gd", "products", "vectors", "sums", "exact lanes", "given", "given beside"] {
                 let mut case = Case::new("integers", model, recipe(name), [4, 20, 2, 2]);
                 case.variant = variant.strip_prefix(':').map(str::to_owned);
                 // Quotients and roots round: what comes before them is exact.
@@ -396,7 +398,7 @@ fn dispatches() -> Outcome {
 
 /// Streamed panels give what resident ones give.
 fn streams(device: &Device) -> Outcome {
-    for name in ["gd", "exact step", "minibatches", "host"] {
+    for name in ["gd", "exact step", "minibatches", "host", "given"] {
         let case = Case::new("dense", Model::Psd, recipe(name), [11, 400, 3, 2]);
         let run = |options: &Options| -> Result<(Vec<f64>, usize), lowrank::Error> {
             let mut engine = case.load(device, options)?;
@@ -461,6 +463,7 @@ fn main() {
         unsafe { std::env::set_var("LOWRANK_CACHE", "off") };
     }
     let mut trials = vec![Trial::test("dispatches of an iteration", dispatches)];
+    trials.extend(hosts::trials());
     for device in common::devices() {
         let mut test = |name: String, run: Box<dyn Fn(&Device) -> Outcome + Send>| {
             let own = device.clone();

@@ -67,6 +67,11 @@ const MUTATIONS: &[Broken] = &[
     ),
     ("copies go to another lane", broken(COPY, "let lane = at %", "let lane = 1u - at %"), &[("lanes", "dense")]),
     ("copies are another trial's", broken(COPY, "let trial = at / 2u;", "let trial = 0u * at;"), &[("lanes", "dense")]),
+    (
+        "given numbers are of another sign",
+        broken(COPY, "0.0 - b", "b"),
+        &[("given", "dense"), ("given beside", "dense")],
+    ),
     ("products drop the last term", broken(PRODUCT, "t_of_a < INNER", "t_of_a + 1u < INNER"), &[("products", "dense")]),
     (
         "products drop the last row",

@@ -123,23 +123,17 @@ impl<'a> Plain<'a> {
                 let lanes = pass.lanes.clone();
                 let mut results = Vec::new();
                 for lane in &lanes {
-                    let Values::Measure { left, right, minus, out } = &lane.values else { panic!("given") };
-                    let ((_, n1, k), (_, n2, _)) = (self.place(*left), self.place(*right));
-                    let (l, r) = (self.matrix(*left, trial), self.matrix(*right, trial));
-                    let minus = minus.map_or(vec![0.0; m], |minus| self.of(minus.index(), trial));
-                    let mut v = self.of(out.index(), trial);
-                    for i in range.clone() {
-                        let a = &self.matrices[i];
-                        let mut sum = 0.0;
-                        for p in 0..n1 {
-                            for q in 0..n2 {
-                                let z: f64 = (0..k).map(|c| l[p * k + c] * r[q * k + c]).sum();
-                                sum += a[p * n2 + q] * z;
-                            }
+                    let (n1, n2) = (self.operator.domain().rows(), self.operator.domain().columns());
+                    let v = match &lane.values {
+                        Values::Given(values) => self.of(values.index(), trial),
+                        Values::Measure { left, right, minus, out } => {
+                            let minus = minus.map_or(vec![0.0; m], |minus| self.of(minus.index(), trial));
+                            let mut v = self.of(out.index(), trial);
+                            self.measure((*left, *right), trial, range.clone(), &minus, &mut v);
+                            results.push((*out, v.clone()));
+                            v
                         }
-                        v[i] = sum - minus[i];
-                    }
-                    results.push((*out, v.clone()));
+                    };
                     let Some(adjoint) = &lane.adjoint else { continue };
                     let (w, mean) = (self.weights(trial), self.mean(&v, trial, range.clone()));
                     let mut g = vec![0.0; n1 * n2];
@@ -220,6 +214,30 @@ impl<'a> Plain<'a> {
                     self.put(register.index(), trial, values);
                 }
             }
+        }
+    }
+
+    /// v = A(L Rᵀ) − minus in a range.
+    fn measure(
+        &self,
+        (left, right): (Matrix, Matrix),
+        trial: usize,
+        range: std::ops::Range<usize>,
+        minus: &[f64],
+        v: &mut [f64],
+    ) {
+        let ((_, n1, k), (_, n2, _)) = (self.place(left), self.place(right));
+        let (l, r) = (self.matrix(left, trial), self.matrix(right, trial));
+        for i in range {
+            let a = &self.matrices[i];
+            let mut sum = 0.0;
+            for p in 0..n1 {
+                for q in 0..n2 {
+                    let z: f64 = (0..k).map(|c| l[p * k + c] * r[q * k + c]).sum();
+                    sum += a[p * n2 + q] * z;
+                }
+            }
+            v[i] = sum - minus[i];
         }
     }
 

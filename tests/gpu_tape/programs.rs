@@ -5,8 +5,8 @@ use std::sync::Arc;
 use lowrank::operators::Loss;
 use lowrank::problem::Domain;
 use lowrank::tape::{
-    BlockSize, Blocks, Initial, Lane, Measured, Minibatches, Program, Recorded, Register, Tape, Values, When, finite,
-    greatest, least, least_of_quartic, less, root, select,
+    Adjoint, BlockSize, Blocks, Initial, Lane, Measured, Minibatches, Program, Recorded, Register, Tape, Values, When,
+    finite, greatest, least, least_of_quartic, less, root, select,
 };
 
 pub type Record = fn(&mut Tape);
@@ -214,7 +214,7 @@ fn two_lanes(t: &mut Tape) -> (Blocks, Blocks, Measured, Measured) {
     let twice = t.combine([(number(2.0), u)]);
     let (e, v) = (t.measured("e"), t.measured("v"));
     let two = last == 1;
-    let adjoint = lowrank::tape::Adjoint {
+    let adjoint = Adjoint {
         left: Some((u.block(last), g.block(0))),
         right: two.then(|| (u.block(0), g.block(1))),
         influence: true,
@@ -225,6 +225,58 @@ fn two_lanes(t: &mut Tape) -> (Blocks, Blocks, Measured, Measured) {
     };
     t.pass(vec![lane(u.block(0), Some(y), e, Some(adjoint)), lane(twice.block(0), None, v, None)], None);
     (u, g, e, v)
+}
+
+/// Products with the adjoint of a vector, for the iterate's blocks.
+fn products_with(t: &mut Tape, u: Blocks, out: Blocks, influence: bool) -> Adjoint {
+    let last = t.sizes(u).len() - 1;
+    let right = (last == 1).then(|| (u.block(0), out.block(1)));
+    Adjoint { left: Some((u.block(last), out.block(0))), right, influence }
+}
+
+/// The adjoint of a vector that no measurement made: a kept one, and afterwards the next.
+fn given(t: &mut Tape) {
+    let (u, y) = (t.iterate(), t.target());
+    let (dual, g) = (t.keep_measured("dual"), t.blocks("product"));
+    let (e, _) = t.gradient(u);
+    t.observe(e);
+    t.measured_combine(dual, [(number(0.5), dual), (number(1.0), e), (number(0.25), y)]);
+    let adjoint = products_with(t, u, g, false);
+    t.pass(vec![Lane { values: Values::Given(dual), adjoint: Some(adjoint) }], None);
+    let step = t.step();
+    t.combine_into(u, [(number(1.0), u), (-step, g)]);
+}
+
+/// The same beside a measurement, two of them, and one that nothing is made of.
+fn given_beside(t: &mut Tape) {
+    let (u, y, e) = (t.iterate(), t.target(), t.measured("e"));
+    let dual = t.keep_measured("dual");
+    let [first, second, third] = ["first", "second", "third"].map(|name| t.blocks(name));
+    let [of_first, of_second, of_third] = [first, second, third].map(|out| products_with(t, u, out, true));
+    let last = t.sizes(u).len() - 1;
+    let measured = Values::Measure { left: u.block(0), right: u.block(last), minus: Some(y), out: e };
+    let lanes = vec![
+        Lane { values: Values::Given(dual), adjoint: Some(of_second) },
+        Lane { values: measured, adjoint: Some(of_first) },
+        Lane { values: Values::Given(y), adjoint: None },
+        Lane { values: Values::Given(y), adjoint: Some(of_third) },
+    ];
+    t.pass(lanes, None);
+    t.measured_combine(dual, [(number(0.5), dual), (number(1.0), e)]);
+    let step = t.step();
+    t.combine_into(u, [(number(1.0), u), (-step, first), (-step * 0.5, second), (step * 0.25, third)]);
+}
+
+/// Gᵀ W alone.
+fn one_side(t: &mut Tape) {
+    let (u, y, e) = (t.iterate(), t.target(), t.measured("e"));
+    let last = t.sizes(u).len() - 1;
+    let g = t.blocks("product");
+    let adjoint = Adjoint { left: None, right: Some((u.block(0), g.block(last))), influence: true };
+    let values = Values::Measure { left: u.block(0), right: u.block(last), minus: Some(y), out: e };
+    t.pass(vec![Lane { values, adjoint: Some(adjoint) }], None);
+    let step = t.step();
+    t.combine_into(u, [(number(1.0), u), (-step, g)]);
 }
 
 pub fn recipes() -> Vec<Recipe> {
@@ -250,6 +302,9 @@ pub fn recipes() -> Vec<Recipe> {
         plain("sums", sums),
         plain("lanes", lanes),
         plain("exact lanes", exact_lanes),
+        plain("given", given),
+        plain("given beside", given_beside),
+        plain("one side", one_side),
     ]
 }
 

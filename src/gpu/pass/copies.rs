@@ -12,7 +12,7 @@ use crate::gpu::generate::Context;
 use crate::gpu::registers::Place;
 use crate::gpu::text::{GRID, arithmetic, constant};
 
-/// A matrix of each trial that goes to a lane, from a row on; `from` is where it begins.
+/// A matrix of each trial that goes to a lane, as it is or negated, from a row on; `from` is where it begins.
 #[derive(Clone, Copy)]
 pub(in crate::gpu) struct Copy {
     pub(super) from: Place,
@@ -20,6 +20,7 @@ pub(in crate::gpu) struct Copy {
     pub(super) row: usize,
     pub(super) rows: usize,
     pub(super) columns: usize,
+    pub(super) negated: bool,
 }
 
 const HEAD: &str = "@compute @workgroup_size(256)
@@ -81,11 +82,11 @@ pub(super) fn copy(
         );
         let before = if begins { "real(0.0)".to_owned() } else { format!("b{to}[at * SIZE + entry]") };
         body.push_str(&format!("    var value = {before};\n"));
-        for Copy { from, lane, row, rows, columns } in now {
-            let end = row + rows;
+        for Copy { from, lane, row, rows, columns, negated } in now {
+            let (end, sign) = (row + rows, if *negated { "0.0 - " } else { "" });
             body.push_str(&format!(
                 "    if (lane == {lane}u && row >= {row}u && row < {end}u && column < {columns}u) {{
-        value = b{}[{} + (row - {row}u) * {columns}u + column];
+        value = {sign}b{}[{} + (row - {row}u) * {columns}u + column];
     }}
 ",
                 from.buffer,

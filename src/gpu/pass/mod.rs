@@ -89,26 +89,60 @@ fn whole(buffer: usize, numbers: usize) -> Fill {
 
 /// A lane in terms of matrices.
 struct Parts {
-    left: Matrix,
-    right: Matrix,
-    minus: Option<Place>,
-    out: Place,
+    values: PartValues,
     /// (V, G V) and (W, Gᵀ W)
     applied: [Option<(Matrix, Matrix)>; 2],
 }
 
+/// Where the numbers of a lane come from. Those that are given are 0 − (−v), with L = R = 0: kernels know measurements alone.
+#[derive(Clone, Copy)]
+enum PartValues {
+    Measured { left: Matrix, right: Matrix, minus: Option<Place>, out: Place },
+    Given(Place),
+}
+
+impl Parts {
+    /// L and R.
+    fn ends(&self) -> Option<(Matrix, Matrix)> {
+        match self.values {
+            PartValues::Measured { left, right, .. } => Some((left, right)),
+            PartValues::Given(_) => None,
+        }
+    }
+
+    /// Where v goes.
+    fn out(&self) -> Option<Place> {
+        match self.values {
+            PartValues::Measured { out, .. } => Some(out),
+            PartValues::Given(_) => None,
+        }
+    }
+}
+
+/// What is subtracted from the measurement of a lane.
+fn subtracted(part: &Parts, lane: usize, m: usize) -> Option<Copy> {
+    let (from, negated) = match part.values {
+        PartValues::Measured { minus, .. } => (minus?, false),
+        PartValues::Given(values) => (values, true),
+    };
+    Some(Copy { from, lane, row: 0, rows: m, columns: 1, negated })
+}
+
 impl Maker<'_> {
     fn parts(&self, lane: &Lane) -> Result<Parts> {
-        let Values::Measure { left, right, minus, out } = &lane.values else {
-            return Err(unsupported("the adjoint of a vector that no measurement made"));
-        };
         let measured = |of| self.registers.find(of).ok_or_else(|| unsupported("a vector within a kernel"));
         let applied = match &lane.adjoint {
             Some(adjoint) => [adjoint.left, adjoint.right],
             None => [None, None],
         };
-        let minus = (*minus).map(measured).transpose()?;
-        Ok(Parts { left: *left, right: *right, minus, out: measured(*out)?, applied })
+        let values = match &lane.values {
+            Values::Measure { left, right, minus, out } => {
+                let minus = (*minus).map(measured).transpose()?;
+                PartValues::Measured { left: *left, right: *right, minus, out: measured(*out)? }
+            }
+            Values::Given(values) => PartValues::Given(measured(*values)?),
+        };
+        Ok(Parts { values, applied })
     }
 
     fn matrix(&self, matrix: Matrix) -> Result<(Place, crate::tape::BlockSize, usize)> {
@@ -135,7 +169,7 @@ impl Maker<'_> {
     fn lane_copy(&self, from: Matrix, lane: usize, row: usize) -> Result<Copy> {
         let (place, block, at) = self.matrix(from)?;
         let from = Place { offset: place.offset + at, ..place };
-        Ok(Copy { from, lane, row, rows: block.rows, columns: block.columns })
+        Ok(Copy { from, lane, row, rows: block.rows, columns: block.columns, negated: false })
     }
 
     /// Buffers, and what brings operands there and results back.
@@ -146,7 +180,9 @@ impl Maker<'_> {
         let columns = |matrix: Matrix| Ok::<_, Error>(self.matrix(matrix)?.1.columns);
         let (mut forward, mut back) = (1, 0);
         for part in &parts {
-            forward = forward.max(columns(part.left)?).max(columns(part.right)?);
+            if let Some((left, right)) = part.ends() {
+                forward = forward.max(columns(left)?).max(columns(right)?);
+            }
             for (applied, _) in part.applied.iter().flatten() {
                 back = back.max(columns(*applied)?);
             }
@@ -194,17 +230,25 @@ impl Maker<'_> {
         around: &mut Around,
     ) -> Result<(usize, usize)> {
         let (context, lanes) = (self.context, parts.len());
-        if let [one] = parts
-            && let Some(pair) = self.direct(one.left, frame, false)?.zip(self.direct(one.right, frame, true)?)
+        let ends: Vec<(usize, (Matrix, Matrix))> =
+            parts.iter().enumerate().filter_map(|(lane, part)| Some((lane, part.ends()?))).collect();
+        let numbers = count(&[frame.slots, frame.n, columns]);
+        if let [(_, (left, right))] = ends[..]
+            && lanes == 1
+            && let Some(pair) = self.direct(left, frame, false)?.zip(self.direct(right, frame, true)?)
         {
             return Ok(pair);
         }
-        let of = |of: fn(&Parts) -> Matrix, row: usize| -> Result<Vec<Copy>> {
-            parts.iter().enumerate().map(|(lane, part)| self.lane_copy(of(part), lane, row)).collect()
-        };
-        let lefts = of(|part| part.left, 0)?;
-        let rights = of(|part| part.right, if frame.symmetric { 0 } else { frame.n1 })?;
-        let numbers = count(&[frame.slots, frame.n, columns]);
+        if ends.is_empty() {
+            let zeros = self.plan.zeros(numbers);
+            return Ok((zeros, zeros));
+        }
+        let second = if frame.symmetric { 0 } else { frame.n1 };
+        let (mut lefts, mut rights) = (Vec::new(), Vec::new());
+        for &(lane, (left, right)) in &ends {
+            lefts.push(self.lane_copy(left, lane, 0)?);
+            rights.push(self.lane_copy(right, lane, second)?);
+        }
         let left = self.plan.scratch("left factors of lanes", numbers);
         let mut right = left;
         if !frame.symmetric {
@@ -212,7 +256,7 @@ impl Maker<'_> {
             around.begin.extend(copy(context, frame, lanes, (left, columns), &[lefts, rights].concat())?);
         } else {
             around.begin.extend(copy(context, frame, lanes, (left, columns), &lefts)?);
-            if parts.iter().any(|part| part.left != part.right) {
+            if ends.iter().any(|(_, (left, right))| left != right) {
                 right = self.plan.scratch("right factors of lanes", numbers);
                 around.begin.extend(copy(context, frame, lanes, (right, columns), &rights)?);
             }
@@ -226,18 +270,22 @@ impl Maker<'_> {
         let (context, m) = (self.context, self.registers.measurements);
         let numbers = count(&[self.registers.batch, m]);
         let own = |place: &Place| place.offset == 0 && place.stride == m;
-        let target = match one.minus {
-            None => self.plan.zeros(numbers),
-            Some(minus) if own(&minus) && minus.buffer != one.out.buffer => minus.buffer,
-            Some(minus) => {
+        let residual = match one.out() {
+            Some(out) => out.buffer,
+            None => self.plan.scratch("given numbers of lanes", numbers),
+        };
+        let target = match one.values {
+            PartValues::Measured { minus: None, .. } => self.plan.zeros(numbers),
+            PartValues::Measured { minus: Some(minus), .. } if own(&minus) && minus.buffer != residual => minus.buffer,
+            PartValues::Measured { .. } | PartValues::Given(_) => {
                 let target = self.plan.scratch("targets of lanes", numbers);
-                let from = Copy { from: minus, lane: 0, row: 0, rows: m, columns: 1 };
-                around.begin.extend(copy(context, &Frame { n: m, ..*frame }, 1, (target, 1), &[from])?);
+                let from = subtracted(one, 0, m);
+                around.begin.extend(copy(context, &Frame { n: m, ..*frame }, 1, (target, 1), from.as_slice())?);
                 target
             }
         };
         let weight = self.registers.at(context.weights).map_or(0, |place| place.buffer);
-        Ok(Vectors { target, residual: one.out.buffer, weight })
+        Ok(Vectors { target, residual, weight })
     }
 
     /// The buffers of several lanes, a slot for each, and where their residuals go afterwards.
@@ -252,14 +300,13 @@ impl Maker<'_> {
         let (context, m, lanes) = (self.context, self.registers.measurements, parts.len());
         let vector = Frame { n: m, ..*frame };
         let all = count(&[frame.slots, m]);
-        let to_lane = |lane: usize, from: Place| Copy { from, lane, row: 0, rows: m, columns: 1 };
-        let given: Vec<Copy> =
-            parts.iter().enumerate().filter_map(|(lane, part)| Some(to_lane(lane, part.minus?))).collect();
-        let target = if given.is_empty() {
+        let all_subtracted: Vec<Copy> =
+            parts.iter().enumerate().filter_map(|(lane, part)| subtracted(part, lane, m)).collect();
+        let target = if all_subtracted.is_empty() {
             self.plan.zeros(all)
         } else {
             let target = self.plan.scratch("targets of lanes", all);
-            around.begin.extend(copy(context, &vector, lanes, (target, 1), &given)?);
+            around.begin.extend(copy(context, &vector, lanes, (target, 1), &all_subtracted)?);
             target
         };
         let residual = self.registers.lanes(index).ok_or_else(|| unsupported("lanes without a buffer"))?;
@@ -267,12 +314,14 @@ impl Maker<'_> {
         if weighed {
             let from = self.registers.at(context.weights).ok_or_else(|| unsupported("missing weights"))?;
             weight = self.plan.scratch("weights of lanes", all);
-            let each: Vec<Copy> = (0..lanes).map(|lane| to_lane(lane, from)).collect();
+            let to = |lane: usize| Copy { from, lane, row: 0, rows: m, columns: 1, negated: false };
+            let each: Vec<Copy> = (0..lanes).map(to).collect();
             around.begin.extend(copy(context, &vector, lanes, (weight, 1), &each)?);
         }
-        for (lane, part) in parts.iter().enumerate().filter(|(_, part)| part.out.buffer != residual) {
+        for (lane, part) in parts.iter().enumerate() {
+            let Some(out) = part.out().filter(|out| out.buffer != residual) else { continue };
             let from = Place { buffer: residual, offset: lane * m, stride: lanes * m, len: m };
-            around.end.extend(copies::back(context, (part.out, 0), (from, 1), (m, 1))?);
+            around.end.extend(copies::back(context, (out, 0), (from, 1), (m, 1))?);
         }
         Ok(Vectors { target, residual, weight })
     }
