@@ -18,7 +18,7 @@ pub(super) const CARD: MethodCard = MethodCard {
     formula: "D = -H grad f, H from the last `memory` steps (two-loop recursion); exact steps",
     parameters: &[("memory", "10"), ("step_rule", "exact")],
     step_size: "found",
-    cost: line::EXACT_COST,
+    cost: "2 passes, nothing read back",
     source: "Liu & Nocedal 1989",
     make: |of| {
         Ok(Method::new(Lbfgs {
@@ -158,7 +158,7 @@ impl Algorithm for Lbfgs {
         self.step_rule.unwrap_or(StepRule::Exact)
     }
 
-    fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
+    fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
         let u = t.iterate();
         let memory = Memory::new(t, self.memory.unwrap_or(MEMORY));
         let direction = |t: &mut Tape, at: Known| -> Result<Blocks> {
@@ -167,7 +167,8 @@ impl Algorithm for Lbfgs {
             Ok(memory.direction)
         };
         match self.step_rule() {
-            StepRule::Exact => line::exact_iteration(t, context, direction),
+            // Differences of gradients want gradients that are exact to the last digit, and polynomials in t are not.
+            StepRule::Exact => line::in_two_passes(t, direction),
             // While a point is refused, u and its gradient stay: the difference is zero, and no pair is taken in.
             StepRule::Armijo => line::armijo(t, direction, |_, _| {}),
             StepRule::Constant => {

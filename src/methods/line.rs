@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::methods::card::Context;
 use crate::operators::Loss;
 use crate::tape::{
-    Blocks, Expression, Initial, Measured, Ray, Scalar, Tape, When, finite, least_of_quartic, less, select,
+    Blocks, Expression, Initial, Measured, Ray, RayWriter, Scalar, Tape, When, finite, least_of_quartic, less, select,
 };
 
 /// Armijo: the share of the decrease that the slope promises which has to come.
@@ -134,11 +134,8 @@ impl Known {
     }
 }
 
-/// An iteration with an exact step along the direction that `direction` makes of what is known at U.
-///
-/// Where passes are bound by reading the data it is one pass: at U + t·D the residual and the gradient are polynomials in t whose
-/// coefficients come from the pass that gives the step. All of them are taken anew in every iteration, so that roundings do not add
-/// up. Elsewhere a pass at U comes first and one along D follows.
+/// An iteration with an exact step along the direction that `direction` makes of what is known at U: in one pass where passes are
+/// bound by reading the data and the model allows it, else in two.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for models of higher degree.
@@ -147,14 +144,29 @@ pub(super) fn exact_iteration(
     context: &Context,
     direction: impl FnOnce(&mut Tape, Known) -> Result<Blocks>,
 ) -> Result<()> {
+    match t.ray().filter(|_| context.is_bound_by_reading()) {
+        Some(ray) => in_one_pass(t, ray, direction),
+        None => in_two_passes(t, direction),
+    }
+}
+
+/// One pass at U, and one along D.
+///
+/// # Errors
+/// [`Error::Unsupported`] for models of higher degree.
+pub(super) fn in_two_passes(t: &mut Tape, direction: impl FnOnce(&mut Tape, Known) -> Result<Blocks>) -> Result<()> {
     let u = t.iterate();
-    let Some(ray) = t.ray().filter(|_| context.is_bound_by_reading()) else {
-        let known = Known::at(t, u);
-        let d = direction(t, known)?;
-        let step = exact(t, u, known.residual, d)?;
-        t.combine_into(u, [(1.0.into(), u), (step.into(), d)]);
-        return Ok(());
-    };
+    let known = Known::at(t, u);
+    let d = direction(t, known)?;
+    let step = exact(t, u, known.residual, d)?;
+    t.combine_into(u, [(1.0.into(), u), (step.into(), d)]);
+    Ok(())
+}
+
+/// At U + t·D the residual and the gradient are polynomials in t whose coefficients come from the pass that gives the step. All of
+/// them are taken anew in every iteration, so that roundings do not add up.
+fn in_one_pass(t: &mut Tape, ray: RayWriter, direction: impl FnOnce(&mut Tape, Known) -> Result<Blocks>) -> Result<()> {
+    let u = t.iterate();
     let (residual, gradient) = (t.keep_measured(RESIDUAL), t.keep(GRADIENT, Initial::Number(0.0)));
     t.when(When::First, |t| {
         let (e, g) = t.gradient(u);

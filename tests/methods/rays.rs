@@ -33,7 +33,6 @@ fn program(method: &Method, model: &Model, passes: Passes, ridge: bool) -> Arc<P
 fn methods() -> Vec<Method> {
     vec![
         Method::cg().into(),
-        Method::lbfgs().memory(3).into(),
         Method::gd().step_rule(StepRule::Exact).into(),
         Method::scaled_gd().damping(0.1).step_rule(StepRule::Exact).into(),
         Method::prec_gd().step_rule(StepRule::Exact).into(),

@@ -365,7 +365,7 @@ fn one_pass_is_two(device: &Device) -> Outcome {
         ["dense:two-kernel", "dense:one-pass", "dense:tiled", "seeded:one-pass", "vectors-centred", "entries"]
     {
         for model in [Model::Psd, Model::Signed, Model::Centred] {
-            for named in ["cg", "lbfgs"] {
+            for named in ["cg", "prec-gd-exact"] {
                 let one = Case::new(operator, model, [11, 60, 3, 2], named);
                 let two = one.in_two_passes()?;
                 if (one.program.passes(), two.program.passes()) != (1.0, 2.0) {
