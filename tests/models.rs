@@ -8,17 +8,17 @@ use lowrank::solver::Preprocess;
 use lowrank::{Backend, Error, Init, Method, Model, Precision, Problem, Settings, Solver, Status, Stop, Trial};
 
 /// What each model finds; the operator is made once.
-fn solve_with_all(operator: &Arc<dyn Operator>, method: Method, allowed: f64) {
+fn solve_with_all(operator: &Arc<dyn Operator>, method: Method, allowed: f64, search_rank: usize) {
     let truth = synthetic::psd(14).rank(2).condition_number(2.0).seed(3).build().unwrap();
     let problem = Problem::measure(operator.clone(), truth).unwrap();
-    let models = [Model::psd(), Model::signed(2, 1), Model::asymmetric()];
+    let models = [Model::psd(), Model::signed(search_rank, 1), Model::asymmetric()];
     for (backend, precision) in
         [(Backend::Reference, Precision::F64), (Backend::Cpu, Precision::F64), (Backend::Cpu, Precision::F32)]
     {
         for model in &models {
             let settings = Settings::new(method.clone())
                 .model(model.clone())
-                .search_rank(model.search_rank().unwrap_or(2))
+                .search_rank(model.search_rank().unwrap_or(search_rank))
                 .init(Init::SmallRandom { scale: 1e-6, seed: 5 })
                 .precision(precision)
                 .stop(Stop::default().relative_error(allowed).max_iterations(4000));
@@ -34,15 +34,19 @@ fn solve_with_all(operator: &Arc<dyn Operator>, method: Method, allowed: f64) {
 #[test]
 fn every_model_recovers_the_same_matrix_from_the_same_operator() {
     let domain = Domain::symmetric(14);
+    // Each entry once: as many draws miss a third of them, and what is left does not determine four columns.
+    let (rows, columns): (Vec<usize>, Vec<usize>) = (0..14).flat_map(|i| (i..14).map(move |j| (i, j))).unzip();
     let operators: Vec<Arc<dyn Operator>> = vec![
         Arc::new(Dense::gaussian(domain, 400, 4).unwrap()),
         Arc::new(Seeded::new(domain, 400, 4).unwrap()),
-        Arc::new(Entries::uniform(domain, 800, 4).unwrap()),
+        Arc::new(Entries::new(domain, &rows, &columns).unwrap()),
         Arc::new(Sparse::random(domain, 400, 4, 4).unwrap()),
         Arc::new(RankOne::gaussian(domain, 400, 4).unwrap()),
     ];
     for operator in &operators {
-        solve_with_all(operator, Method::default(), 1e-3);
+        // Of a pair four nonzeros a measurement leave more of the antisymmetric part where it was.
+        let allowed = if operator.name() == "sparse" { 1e-3 } else { 1e-4 };
+        solve_with_all(operator, Method::default(), allowed, 4);
     }
 }
 

@@ -224,7 +224,7 @@ fn other_data_or_settings_are_refused_by_name() {
 }
 
 #[test]
-fn torn_foreign_and_newer_files_get_a_message() {
+fn torn_foreign_older_and_newer_files_get_a_message() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.ckpt");
     saved(problem(10, 3), settings(Method::lbfgs()), &path);
@@ -247,7 +247,9 @@ fn torn_foreign_and_newer_files_get_a_message() {
         changed[at..at + value.len()].copy_from_slice(value);
         changed
     };
-    refused(&with(8, &2_u32.to_le_bytes()), "version 2");
+    refused(&with(8, &3_u32.to_le_bytes()), "version 3");
+    // One that version 1 wrote.
+    refused(include_bytes!("../fuzz/corpus/checkpoint/file-older"), "version 1");
     refused(&with(12, &u64::MAX.to_le_bytes()), "more than there can be");
     refused(&with(20, &(1_u64 << 60).to_le_bytes()), "where its header says");
     refused(b"\x93NUMPY\x01\x00v\x00{'descr': '<f4'", "another kind");

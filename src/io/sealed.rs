@@ -19,7 +19,8 @@ use super::output::OutputFile;
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"LOWRANK\n";
-const VERSION: u32 = 1;
+/// 1 had what methods kept in arrays of other names.
+const VERSION: u32 = 2;
 const FIXED: usize = 60;
 
 fn digest(fixed: &[u8], header: &[u8], body: &[u8]) -> [u8; 32] {
@@ -47,7 +48,7 @@ pub(crate) fn write_sealed(path: &Path, header: &[u8], body: &[u8]) -> Result<()
 /// Header and body of a file, whole and unchanged. What is allocated is the size of the file.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::File`] for a file of another kind, a newer version, a torn or a changed one.
+/// [`Error::Io`]; [`Error::File`] for a file of another kind, another version, a torn or a changed one.
 pub(crate) fn read_sealed(path: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut bytes = Vec::new();
     let read = open_regular(path)?.read_to_end(&mut bytes);
@@ -68,7 +69,10 @@ pub(crate) fn unseal(path: &Path, bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
     let version = u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
     if version != VERSION {
         let found = format!("version {version} of the format, and this program reads version {VERSION}");
-        return Err(refused(found, "Resume with the version of the program that wrote it"));
+        return Err(refused(
+            found,
+            "Resume with the version of the program that wrote it, or start anew without --resume",
+        ));
     }
     let length = |at: usize| {
         let mut word = [0; 8];

@@ -101,7 +101,7 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::File`] for a file of another kind, of a newer version, torn, or changed.
+    /// [`Error::Io`]; [`Error::File`] for a file of another kind, of another version, torn, or changed.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let (header, body) = read_sealed(path)?;

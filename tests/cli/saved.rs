@@ -55,6 +55,29 @@ fn a_report_runs_again_and_says_whether_the_result_is_the_same() {
     assert!(said.stderr.contains("run.json") && !said.stderr.contains("the same result as"), "{}", said.stderr);
 }
 
+/// Written before methods were tapes, on the backend whose bits no machine changes.
+#[test]
+fn a_report_of_an_older_version_runs_again() {
+    let dir = Dir::with_problem();
+    let older = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/reports/older.json");
+    std::fs::copy(older, dir.path("older.json")).unwrap();
+    let said = dir.run(&["solve", "--config", "older.json"]).done();
+    assert!(said.stderr.contains("the same result as older.json"), "{}", said.stderr);
+}
+
+#[test]
+fn a_checkpoint_of_an_older_version_is_refused_with_a_way_out() {
+    let dir = Dir::with_problem();
+    let older = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/checkpoint/file-older");
+    std::fs::copy(older, dir.path("older.ckpt")).unwrap();
+    let said = dir.solve(&format!("{RUN} --resume older.ckpt --out rest.npz"));
+    assert_eq!(said.code, Some(2), "{}", said.stderr);
+    for words in ["older.ckpt", "version 1 of the format", "start anew without --resume"] {
+        assert!(said.stderr.contains(words), "'{words}' is not in {}", said.stderr);
+    }
+    assert!(!dir.path("rest.npz").exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_run_that_is_killed_again_and_again_ends_with_the_bytes_of_an_uninterrupted_one() {
