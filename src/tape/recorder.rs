@@ -8,7 +8,7 @@ use crate::operators::Loss;
 use crate::problem::Domain;
 use crate::tape::Program;
 use crate::tape::expression::Expression;
-use crate::tape::op::{Lane, Op, Pass, Step, When};
+use crate::tape::op::{Adjoint, Lane, Op, Pass, Step, Values, When};
 use crate::tape::registers::{BlockSize, Blocks, Declaration, Initial, Kind, Measured, Role, Scalar};
 use crate::tape::turns::Minibatches;
 
@@ -77,6 +77,8 @@ pub struct Tape {
     ridge: Option<Scalar>,
     raised: Option<Scalar>,
     loss: Loss,
+    /// Lanes that the next pass takes along.
+    beside: Vec<Lane>,
     /// U₀ + V of registers V, where it is known.
     wholes: Vec<(Blocks, Blocks, When)>,
 }
@@ -103,6 +105,7 @@ impl Tape {
             head: None,
             steps: Vec::new(),
             when: When::Always,
+            beside: Vec::new(),
             wholes: Vec::new(),
             model,
             domain,
@@ -270,8 +273,21 @@ impl Tape {
     // Passes.
 
     /// Several lanes in one reading of the measurement data.
-    pub fn pass(&mut self, lanes: Vec<Lane>, group: Option<Minibatches>) {
+    pub fn pass(&mut self, mut lanes: Vec<Lane>, group: Option<Minibatches>) {
+        lanes.append(&mut self.beside);
         self.push(Op::Pass(Pass { lanes, group }));
+    }
+
+    /// A*(w∘v) applied to a list of blocks, G V and, where there are two, Gᵀ W: a lane of the next pass that is recorded.
+    pub fn adjoint_beside(&mut self, v: Measured, applied: Blocks) -> Blocks {
+        let sizes = self.sizes(applied).to_vec();
+        let last = sizes.len().saturating_sub(1);
+        let out = self.blocks_of("adjoint", sizes);
+        let left = Some((applied.block(last), out.block(0)));
+        let right = (last > 0).then(|| (applied.block(0), out.block(last)));
+        let adjoint = Some(Adjoint { left, right, influence: false });
+        self.beside.push(Lane { values: Values::Given(v), adjoint });
+        out
     }
 
     /// e = A(Z(u)) − y and ∇f/s at u, in one pass.

@@ -194,15 +194,16 @@ impl Turn<'_> {
         let pair = (space.take(basis, columns.clone()), space.take(products, columns));
         let mut out = vec![0.0; basis.len()];
         if let Some(found) = ritz(space, &self.tangent, pair, false, space.columns) {
-            let norm = self.residual_norm();
-            if norm > 0.0 {
-                self.ledger.edge = found.values[0].abs() / norm;
-                self.ledger.edge_error = found.errors[0] / found.values[0].abs();
+            let norm = self.ledger.noise_norm;
+            if norm > 0.0 && found.values[0] > 0.0 {
+                self.ledger.edge = found.values[0] / norm;
+                self.ledger.edge_error = found.errors[0] / found.values[0];
             }
             space.put(&mut out, 0..space.columns, found.basis.as_ref());
             self.ledger.noise_probes = found.basis.ncols() as f64;
         }
         self.next.noise = out;
+        self.ledger.noise_norm = self.residual_norm();
     }
 
     /// The probes beside what U will be, and U itself.

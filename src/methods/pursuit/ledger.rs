@@ -44,8 +44,8 @@ ledger! {
     rank,
     /// Where the probes begin in their register, and how many there are.
     first_probe, probes,
-    /// Probes for the edge of the noise.
-    noise_probes,
+    /// Probes for the edge of the noise, and the norm of the residual that the noise is of.
+    noise_probes, noise_norm,
     /// Iterations so far, those that only looked for eigenvalues left out.
     steps,
     /// Iterations in a row that only looked for eigenvalues.

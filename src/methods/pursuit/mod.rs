@@ -22,7 +22,7 @@ use crate::methods::{Algorithm, Method};
 use crate::models::Model;
 use crate::named::Named;
 use crate::operators::Loss;
-use crate::tape::{Adjoint, BlockSize, Blocks, Initial, Lane, Measured, Register, Tape, Values, When};
+use crate::tape::{BlockSize, Initial, Register, Tape, When};
 
 use decide::{Known, Rules, decide};
 use eigen::Space;
@@ -103,6 +103,9 @@ impl Algorithm for Pursuit {
         let finished = t.keep_scalar("finished", Initial::Number(0.0));
         let zero_energy = t.keep_scalar("energy of zero", Initial::Number(0.0));
 
+        // The edge of the noise is that of the residual of the iteration before, so that both adjoints are of one pass.
+        let noise = t.keep_measured("noise");
+        let of_noise = t.adjoint_beside(noise, probes);
         let (e, g) = t.gradient_applied(u, applied, None);
         t.observe(e);
         let target = t.target();
@@ -111,8 +114,8 @@ impl Algorithm for Pursuit {
             t.set(zero_energy, energy);
         });
         let energy = t.energy(e);
-        let noise = t.measured_product(1.0, e, signs);
-        let noise = backprojected(t, noise, probes, u);
+        let with_signs = t.measured_product(1.0, e, signs);
+        t.measured_combine(noise, [(1.0.into(), with_signs)]);
         let rules = Rules {
             space: space(&sizes, t.partners().unwrap_or_default()),
             freedom: context.freedom.clone(),
@@ -131,7 +134,7 @@ impl Algorithm for Pursuit {
             measurements.into(),
             most.into(),
             probes.into(),
-            noise.into(),
+            of_noise.into(),
         ];
         let outputs: [Register; 8] = [
             u.into(),
@@ -186,19 +189,4 @@ fn space(sizes: &[BlockSize], partners: Vec<usize>) -> Space {
     };
     let columns = sizes.first().map_or(0, |size| size.columns);
     Space { blocks: sizes.iter().map(&mut rows).collect(), partners, columns }
-}
-
-/// G V, and Gᵀ W where there are two blocks, for G = A*(w∘v) of a vector that lies in a register.
-fn backprojected(t: &mut Tape, v: Measured, at: Blocks, like: Blocks) -> Blocks {
-    let sizes = t.sizes(like).to_vec();
-    let (zero, out, last) = (t.blocks("zero"), t.blocks("backprojection"), sizes.len() - 1);
-    t.combine_into(zero, [(0.0.into(), at)]);
-    let negative = t.measured("negative");
-    t.measured_combine(negative, [((-1.0).into(), v)]);
-    let copy = t.measured("the vector again");
-    let values = Values::Measure { left: zero.block(0), right: zero.block(last), minus: Some(negative), out: copy };
-    let left = Some((at.block(last), out.block(0)));
-    let right = (last > 0).then(|| (at.block(0), out.block(1)));
-    t.pass(vec![Lane { values, adjoint: Some(Adjoint { left, right, influence: false }) }], None);
-    out
 }
