@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Place {
+pub enum Location {
     /// This program's own memory.
     Host,
     /// A mapped file: the operating system keeps as much of it in memory as there is room for.
@@ -23,12 +23,12 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     pub name: String,
-    pub place: Place,
+    pub place: Location,
     pub bytes: u64,
 }
 
 impl Part {
-    pub fn new(name: impl Into<String>, place: Place, bytes: u64) -> Self {
+    pub fn new(name: impl Into<String>, place: Location, bytes: u64) -> Self {
         Self { name: name.into(), place, bytes }
     }
 }
@@ -41,7 +41,7 @@ pub struct Memory {
 
 impl Memory {
     /// In one place, all parts together.
-    pub fn bytes(&self, place: Place) -> u64 {
+    pub fn bytes(&self, place: Location) -> u64 {
         self.parts.iter().filter(|part| part.place == place).fold(0, |all, part| all.saturating_add(part.bytes))
     }
 
@@ -54,9 +54,9 @@ impl Memory {
     }
 
     fn require_of(&self, available: Option<u64>, name: &str, fix: impl Into<String>) -> Result<()> {
-        let needed = self.bytes(Place::Host);
+        let needed = self.bytes(Location::Host);
         let Some(available) = available.filter(|available| needed > *available) else { return Ok(()) };
-        let mut parts: Vec<&Part> = self.parts.iter().filter(|part| part.place == Place::Host).collect();
+        let mut parts: Vec<&Part> = self.parts.iter().filter(|part| part.place == Location::Host).collect();
         parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
         let most: Vec<String> =
             parts.iter().take(2).map(|part| format!("{} for {}", readable_bytes(part.bytes), part.name)).collect();
@@ -235,9 +235,9 @@ mod tests {
         let part = |name: &str, place, bytes| Part::new(name, place, bytes);
         let memory = Memory {
             parts: vec![
-                part("factors", Place::Host, 1_000_000_000),
-                part("matrices", Place::File, 1 << 50),
-                part("accumulators", Place::Host, 49_100_000_000),
+                part("factors", Location::Host, 1_000_000_000),
+                part("matrices", Location::File, 1 << 50),
+                part("accumulators", Location::Host, 49_100_000_000),
             ],
         };
         assert!(memory.require_of(None, "batch", "").is_ok());

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "architecture/imports.rs"]
 mod imports;
+#[path = "architecture/names.rs"]
+mod names;
 
 /// Modules from the bottom up. A module imports from those before it only.
 const ORDER: &[&str] = &[
@@ -102,6 +104,21 @@ fn imports_run_one_way() {
         }
     }
     assert!(edges > 40, "only {edges} imports were seen: the test reads them wrongly");
+}
+
+/// What a name stands for does not depend on the module it is read in.
+#[test]
+fn public_types_have_names_of_their_own() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs");
+    let mut sources = sources();
+    for (_, text) in &mut sources {
+        // A re-export on the first line as well.
+        *text = std::iter::once("").chain(code(text)).collect::<Vec<_>>().join("\n");
+    }
+    let types = names::types(&root, &sources);
+    assert!(types.len() > 200, "only {} types were seen: the test reads them wrongly", types.len());
+    let shared: Vec<_> = types.iter().filter(|(_, files)| files.len() > 1).collect();
+    assert!(shared.is_empty(), "each of these names stands for several types: {shared:#?}");
 }
 
 /// The same rule for files: no file imports, directly or through others, from one that imports from it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lowrank::Model;
 use lowrank::diagnostics::spectral_start;
 use lowrank::io::Triplets;
-use lowrank::memory::Place;
+use lowrank::memory::Location;
 use lowrank::operators::entries::{Sampled, draw_positions};
 use lowrank::operators::{Entries, Operator, Sparse};
 use lowrank::problem::{Domain, Truth, synthetic};
@@ -139,5 +139,5 @@ fn memory_is_stated_by_list() {
     assert_eq!(bytes("nonzeros by measurement"), 8 * 20_000);
     assert_eq!(bytes("nonzeros by row"), 8 * 20_000 + 4 * 1001);
     assert_eq!(bytes("nonzeros by column"), 8 * 20_000 + 4 * 501);
-    assert!(parts.iter().all(|part| part.place == Place::Host));
+    assert!(parts.iter().all(|part| part.place == Location::Host));
 }

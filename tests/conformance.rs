@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Outcome, Place};
+use lowrank::laws::{ENGINE_LAWS, Held, LawOutcome, OPERATOR_LAWS, Place};
 use lowrank::operators::{ASYMMETRIC_CASES, CASES, Make, Operator, REGISTRY, VARIANT_CASES};
 use lowrank::problem::Domain;
 use lowrank::{Backend, Precision};
@@ -12,7 +12,7 @@ mod common;
 
 type Shared = Arc<OnceLock<Box<dyn Operator>>>;
 
-fn held(outcome: Outcome) -> Result<(), Failed> {
+fn held(outcome: LawOutcome) -> Result<(), Failed> {
     match outcome {
         Ok(Held::Holds) => Ok(()),
         Ok(Held::NotApplicable) => Err("the law did not apply: this test checked nothing".into()),

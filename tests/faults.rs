@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use lowrank::engine::faults::{Faults, Kind};
+use lowrank::engine::faults::{FaultKind, Faults};
 use lowrank::gpu::Device;
 use lowrank::operators::Dense;
 use lowrank::problem::synthetic;
@@ -34,7 +34,7 @@ fn whole() -> Solution {
 fn each_fault_ends_a_run_with_the_last_good_iterate() {
     let whole = whole();
     // Three calls an observation: residuals, factors, advance.
-    for (kind, call) in [(Kind::Lost, 8), (Kind::OutOfMemory, 9), (Kind::Refused, 10)] {
+    for (kind, call) in [(FaultKind::Lost, 8), (FaultKind::OutOfMemory, 9), (FaultKind::Refused, 10)] {
         let mut solver = solver(OnDeviceLoss::Stop, Backend::Cpu);
         solver.inject(Faults::new([(call, kind)])).unwrap();
         let solution = solver.solve().unwrap();
@@ -45,15 +45,15 @@ fn each_fault_ends_a_run_with_the_last_good_iterate() {
         let expected = whole.trace.iter().find(|row| row.iteration == 20).unwrap();
         assert_eq!(trial.train_loss, expected.train_loss);
         let fits = match kind {
-            Kind::Lost => matches!(*fault.error, Error::DeviceLost { .. }),
-            Kind::OutOfMemory => matches!(*fault.error, Error::OutOfMemory { .. }),
+            FaultKind::Lost => matches!(*fault.error, Error::DeviceLost { .. }),
+            FaultKind::OutOfMemory => matches!(*fault.error, Error::OutOfMemory { .. }),
             _ => matches!(*fault.error, Error::Device { .. }),
         };
         assert!(fits && solution.notices.iter().any(|n| n.contains("device failed after iteration 20")));
     }
     // Before the first observation there is nothing to return.
     let mut solver = solver(OnDeviceLoss::Stop, Backend::Cpu);
-    solver.inject(Faults::new([(1, Kind::Lost)])).unwrap();
+    solver.inject(Faults::new([(1, FaultKind::Lost)])).unwrap();
     assert!(matches!(solver.solve(), Err(Error::DeviceLost { .. })));
 }
 
@@ -61,9 +61,9 @@ fn each_fault_ends_a_run_with_the_last_good_iterate() {
 fn retry_goes_on_bit_for_bit_and_gives_up_in_the_end() {
     let whole = whole();
     for faults in [
-        vec![(8, Kind::Lost)],
-        vec![(0, Kind::Lost)],
-        vec![(5, Kind::Lost), (6, Kind::OutOfMemory), (7, Kind::Refused)],
+        vec![(8, FaultKind::Lost)],
+        vec![(0, FaultKind::Lost)],
+        vec![(5, FaultKind::Lost), (6, FaultKind::OutOfMemory), (7, FaultKind::Refused)],
     ] {
         let mut solver = solver(OnDeviceLoss::Retry, Backend::Cpu);
         solver.inject(Faults::new(faults.clone())).unwrap();
@@ -74,7 +74,7 @@ fn retry_goes_on_bit_for_bit_and_gives_up_in_the_end() {
         assert_eq!(solution.notices.iter().filter(|n| n.contains("went on from iteration")).count(), faults.len());
     }
     let mut solver = solver(OnDeviceLoss::Retry, Backend::Cpu);
-    solver.inject(Faults::new((8..40).map(|call| (call, Kind::Lost)))).unwrap();
+    solver.inject(Faults::new((8..40).map(|call| (call, FaultKind::Lost)))).unwrap();
     let solution = solver.solve().unwrap();
     assert_eq!((solution.trials[0].status, solution.trials[0].kept_iteration), (Status::DeviceLost, 20));
 }
@@ -83,7 +83,7 @@ fn retry_goes_on_bit_for_bit_and_gives_up_in_the_end() {
 fn a_number_that_is_none_ends_the_trial_with_the_last_good_iterate() {
     for call in [3, 5, 8] {
         let mut solver = solver(OnDeviceLoss::Stop, Backend::Cpu);
-        solver.inject(Faults::new([(call, Kind::NotANumber)])).unwrap();
+        solver.inject(Faults::new([(call, FaultKind::NotANumber)])).unwrap();
         let trial = solver.solve().unwrap().trials.remove(0);
         assert_eq!(trial.status, Status::Diverged, "{call}");
         assert!(trial.left().as_slice().iter().all(|v| v.is_finite()) && trial.train_loss.is_finite());

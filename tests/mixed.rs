@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use libtest_mimic::{Arguments, Failed, Trial as Test};
-use lowrank::memory::Place;
+use lowrank::memory::Location;
 use lowrank::operators::{Dense, Operator, Storage};
 use lowrank::problem::{MatrixView, synthetic};
 use lowrank::{
@@ -238,7 +238,7 @@ fn streams(backend: &Backend) -> Outcome {
     let problem = problem(24, 2, 700, 5, Storage::F32)?;
     let settings = gd(2, 1e-6, 5, 200).precision(Precision::Mixed).variant("two-kernel");
     let mut resident = Solver::new(problem.clone(), settings.clone(), backend.clone())?;
-    let all = resident.engine().memory.bytes(Place::Device);
+    let all = resident.engine().memory.bytes(Location::Device);
     let mut streamed = Solver::new(problem, settings.device_memory(all - (400 << 10)), backend.clone())?;
     ensure(streamed.engine().streamed_panels > 0, || format!("{:?}", streamed.engine()))?;
     let (one, other) = (resident.solve()?, streamed.solve()?);

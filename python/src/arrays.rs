@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use lowrank::io::{DType, Kind, NpyArray};
-use lowrank::memory::Place;
+use lowrank::io::{DType, ElementKind, NpyArray};
+use lowrank::memory::Location;
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
@@ -29,20 +29,20 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-fn kind(letter: &str, size: usize) -> Option<Kind> {
+fn kind(letter: &str, size: usize) -> Option<ElementKind> {
     Some(match (letter, size) {
-        ("b", 1) => Kind::Bool,
-        ("i", 1) => Kind::I8,
-        ("i", 2) => Kind::I16,
-        ("i", 4) => Kind::I32,
-        ("i", 8) => Kind::I64,
-        ("u", 1) => Kind::U8,
-        ("u", 2) => Kind::U16,
-        ("u", 4) => Kind::U32,
-        ("u", 8) => Kind::U64,
-        ("f", 2) => Kind::F16,
-        ("f", 4) => Kind::F32,
-        ("f", 8) => Kind::F64,
+        ("b", 1) => ElementKind::Bool,
+        ("i", 1) => ElementKind::I8,
+        ("i", 2) => ElementKind::I16,
+        ("i", 4) => ElementKind::I32,
+        ("i", 8) => ElementKind::I64,
+        ("u", 1) => ElementKind::U8,
+        ("u", 2) => ElementKind::U16,
+        ("u", 4) => ElementKind::U32,
+        ("u", 8) => ElementKind::U64,
+        ("f", 2) => ElementKind::F16,
+        ("f", 4) => ElementKind::F32,
+        ("f", 8) => ElementKind::F64,
         _ => return None,
     })
 }
@@ -65,7 +65,7 @@ pub fn lent(name: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<NpyArray>
         return Err(invalid(name, "an array with gaps", "a contiguous one", "numpy.ascontiguousarray(array)"));
     }
     let mapped = array.py().import("numpy")?.getattr("memmap")?;
-    let place = if array.is_instance(&mapped)? { Place::File } else { Place::Host };
+    let place = if array.is_instance(&mapped)? { Location::File } else { Location::Host };
     let big_endian = order == ">" || (order == "=" && cfg!(target_endian = "big"));
     let (address, _): (usize, bool) = array.getattr("__array_interface__")?.get_item("data")?.extract()?;
     let kept = Kept { _array: array.clone().unbind().into_any(), address, bytes: array.len() * size };

@@ -17,7 +17,7 @@ use crate::backend::Backend;
 use crate::engine::{Candidate, Load, Precision};
 use crate::error::{Error, Result};
 use crate::gpu;
-use crate::memory::Place;
+use crate::memory::Location;
 use crate::methods::{Context, Method};
 use crate::models::Model;
 use crate::operators::{Loss, Operator, Storage};
@@ -177,7 +177,7 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
         gigabytes_per_second: cost.bytes / seconds * 1e-9,
         gigaflops: cost.flops / seconds * 1e-9,
         predicted_bytes: (operator.memory().iter().chain(&info.memory.parts))
-            .filter(|part| part.place == Place::Host)
+            .filter(|part| part.place == Location::Host)
             .map(|part| part.bytes)
             .sum(),
         peak_bytes: None,

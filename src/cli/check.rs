@@ -152,7 +152,7 @@ fn soak(args: &Args, minutes: f64, places: Vec<Place>) -> Result<Ending> {
     }
 }
 
-fn tally(cases: &[(String, Box<dyn Operator>)], law: impl Fn(&dyn Operator) -> lowrank::laws::Outcome) -> Tally {
+fn tally(cases: &[(String, Box<dyn Operator>)], law: impl Fn(&dyn Operator) -> lowrank::laws::LawOutcome) -> Tally {
     let mut tally = Tally::default();
     for (name, operator) in cases {
         match law(&**operator) {

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::host;
 use crate::linalg::{orthonormal_columns, symmetric_eigen, view};
-use crate::models::Triplets;
+use crate::models::SingularTriplets;
 use crate::operators::Operator;
 use crate::problem::Factors;
 use crate::problem::random::{Purpose, normals};
@@ -123,7 +123,12 @@ pub fn spectral_norm(operator: &dyn Operator, weighted: &[f64], s: f64) -> Resul
 /// At least `wanted` leading singular triplets of P = s·Σ wᵢyᵢAᵢ, by subspace iteration with
 /// PᵀP: values from below, to about a per cent. Up to a smaller side of 1024 P is formed by one application to the identity, which
 /// costs what one step costs; not so where measurements touch few entries.
-pub(crate) fn singular_triplets(operator: &dyn Operator, weighted: &[f64], s: f64, wanted: usize) -> Result<Triplets> {
+pub(crate) fn singular_triplets(
+    operator: &dyn Operator,
+    weighted: &[f64],
+    s: f64,
+    wanted: usize,
+) -> Result<SingularTriplets> {
     let domain = operator.domain();
     let (n1, n2) = (domain.rows(), domain.columns());
     let k = (2 * wanted).max(8).min(n1).min(n2);
@@ -174,7 +179,7 @@ pub(crate) fn singular_triplets(operator: &dyn Operator, weighted: &[f64], s: f6
     let svd = view(n1, k, &image).thin_svd().map_err(|_| {
         crate::Error::invalid("observations", "an A*(y) without a decomposition", "finite numbers", "check them")
     })?;
-    Ok(Triplets {
+    Ok(SingularTriplets {
         values: (0..k).map(|j| s * svd.S()[j]).collect(),
         left: row_major(svd.U().to_owned()),
         right: row_major(view(n2, k, &q) * svd.V()),

@@ -5,7 +5,7 @@ use crate::diagnostics::spectrum::singular_triplets;
 use crate::error::Result;
 use crate::host;
 use crate::linalg::view;
-use crate::models::{Backprojection, Eigenpairs, Model, Triplets};
+use crate::models::{Backprojection, Eigenpairs, Model, SingularTriplets};
 use crate::operators::Operator;
 use crate::problem::{Domain, Factors};
 
@@ -27,7 +27,7 @@ impl Backprojection for Observed<'_> {
         Ok(Eigenpairs { values: spectrum.values().to_vec(), vectors: spectrum.vectors().to_vec() })
     }
 
-    fn triplets(&self, wanted: usize) -> Result<Triplets> {
+    fn triplets(&self, wanted: usize) -> Result<SingularTriplets> {
         singular_triplets(self.operator, self.weighted, self.s, wanted)
     }
 

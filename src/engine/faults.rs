@@ -9,7 +9,7 @@ use crate::tape::Register;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FaultKind {
     /// The device is gone.
     Lost,
     /// Its memory ran out.
@@ -24,16 +24,16 @@ pub enum Kind {
 /// take part in it.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    at: Vec<(usize, Kind)>,
+    at: Vec<(usize, FaultKind)>,
     calls: Arc<AtomicUsize>,
 }
 
 impl Faults {
-    pub fn new(at: impl IntoIterator<Item = (usize, Kind)>) -> Self {
+    pub fn new(at: impl IntoIterator<Item = (usize, FaultKind)>) -> Self {
         Self { at: at.into_iter().collect(), calls: Arc::default() }
     }
 
-    fn next(&self) -> Option<Kind> {
+    fn next(&self) -> Option<FaultKind> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         self.at.iter().find(|(at, _)| *at == call).map(|(_, kind)| *kind)
     }
@@ -51,10 +51,10 @@ impl Faulty<'_> {
         let (message, fix) = ("a fault that a test asked for".to_owned(), "leave it out".to_owned());
         match self.faults.next() {
             None => Ok(()),
-            Some(Kind::Lost) => Err(Error::DeviceLost { adapter, message, fix }),
-            Some(Kind::OutOfMemory) => Err(Error::OutOfMemory { adapter, message, fix }),
-            Some(Kind::Refused) => Err(Error::Device { adapter, message, fix }),
-            Some(Kind::NotANumber) => {
+            Some(FaultKind::Lost) => Err(Error::DeviceLost { adapter, message, fix }),
+            Some(FaultKind::OutOfMemory) => Err(Error::OutOfMemory { adapter, message, fix }),
+            Some(FaultKind::Refused) => Err(Error::Device { adapter, message, fix }),
+            Some(FaultKind::NotANumber) => {
                 let mut state = self.inner.state()?;
                 let broken = |state: &mut State, name: &str| {
                     if let Some(values) = state.find(name) {

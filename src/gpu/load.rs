@@ -22,7 +22,7 @@ use crate::gpu::stream::Stream;
 use crate::gpu::text::{Module, Texts};
 use crate::gpu::upload::Uploader;
 use crate::gpu::variant::{Extent, TWO_KERNEL, Variant};
-use crate::memory::{Memory, Part, Place, product, readable_bytes};
+use crate::memory::{Location, Memory, Part, product, readable_bytes};
 use crate::operators::{GpuForm, GpuNonzeros, GpuSource, GpuThin, GpuVectors, Operator, Storage};
 use crate::tape::{Op, Program, When};
 
@@ -148,22 +148,22 @@ fn load_rows<'a>(
 /// What an engine with these buffers and panels holds.
 fn held(blueprint: &Blueprint, resident: &[Panel], stream: Option<&Stream<'_>>, made: bool, all: usize) -> Memory {
     let bytes = |panels: &[Panel]| panels.iter().map(Panel::bytes).sum::<u64>();
-    let mut parts = vec![Part::new("measurements", Place::Device, bytes(resident))];
+    let mut parts = vec![Part::new("measurements", Location::Device, bytes(resident))];
     let piece = if made { 0 } else { UPLOAD_BYTES.min(all) as u64 };
     let mut copies = 2 * piece;
     if let Some(stream) = stream {
         let slots = bytes(stream.slots());
-        parts.push(Part::new("panels that the other measurements pass through", Place::Device, slots));
+        parts.push(Part::new("panels that the other measurements pass through", Location::Device, slots));
         copies = piece + slots / stream.slots().len() as u64 * (crate::gpu::stream::SLOTS as u64 + 1);
     }
-    parts.push(Part::new("registers and what ops need", Place::Device, blueprint.plan.bytes()));
-    parts.push(Part::new("copies on their way to the device", Place::Host, copies));
+    parts.push(Part::new("registers and what ops need", Location::Device, blueprint.plan.bytes()));
+    parts.push(Part::new("copies on their way to the device", Location::Host, copies));
     Memory { parts }
 }
 
 /// Refuses what does not fit a limit on device memory: these data stay on the device.
 fn require_memory(memory: &Memory, options: &Options) -> Result<()> {
-    let needed = memory.bytes(Place::Device);
+    let needed = memory.bytes(Location::Device);
     match options.memory_bytes {
         Some(limit) if needed > limit => Err(Error::invalid(
             "device_memory",
@@ -222,8 +222,8 @@ fn load_vectors<'a>(
     let held = product(&[frame.m, plan.row_words, 4]);
     let memory = Memory {
         parts: vec![
-            Part::new("vectors", Place::Device, held),
-            Part::new("registers and what ops need", Place::Device, blueprint.plan.bytes()),
+            Part::new("vectors", Location::Device, held),
+            Part::new("registers and what ops need", Location::Device, blueprint.plan.bytes()),
         ],
     };
     require_memory(&memory, options)?;
@@ -277,10 +277,10 @@ fn load_nonzeros<'a>(
     let host = product(&[lists.nonzeros, 44 + if data.all_ones() { 0 } else { 32 }]);
     let memory = Memory {
         parts: vec![
-            Part::new("nonzeros by measurement", Place::Device, forward as u64),
-            Part::new("nonzeros by row and column", Place::Device, gather as u64),
-            Part::new("registers and what ops need", Place::Device, blueprint.plan.bytes()),
-            Part::new("lists on their way to the device", Place::Host, host),
+            Part::new("nonzeros by measurement", Location::Device, forward as u64),
+            Part::new("nonzeros by row and column", Location::Device, gather as u64),
+            Part::new("registers and what ops need", Location::Device, blueprint.plan.bytes()),
+            Part::new("lists on their way to the device", Location::Host, host),
         ],
     };
     require_memory(&memory, options)?;

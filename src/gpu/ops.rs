@@ -11,7 +11,7 @@ use crate::gpu::fuse::Job;
 use crate::gpu::generate::Context;
 use crate::gpu::registers::{PARTS, Place, Registers};
 use crate::gpu::text::{File, GRID, SCALAR, arithmetic, constant, file, limits, measurements_file};
-use crate::tape::{BlockSize, Blocks, Kind, Matrix, Precondition, Product, Program};
+use crate::tape::{BlockSize, Blocks, Kind, Matrix, MatrixProduct, Precondition, Program};
 
 const GRAM: File = file!("ops/gram.wgsl");
 const CHOLESKY: File = file!("ops/cholesky.wgsl");
@@ -152,7 +152,7 @@ pub(super) fn product(
     context: &Context<'_>,
     registers: &Registers,
     program: &Program,
-    op: &Product,
+    op: &MatrixProduct,
 ) -> Result<Vec<Call>> {
     let of = |matrix: Matrix| -> Result<(Place, BlockSize, usize)> {
         let (block, at) = blocks(program, matrix.register)[matrix.block];

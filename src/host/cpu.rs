@@ -12,7 +12,7 @@ use crate::host::gather::{self, Gathered};
 use crate::host::machine::{Attendance, Machine, Passes, Request};
 use crate::host::registers::Registers;
 use crate::host::work::{Few, How, LaneCall, Source, StandIns, Threads, Work};
-use crate::memory::{Memory, Part, Place, product};
+use crate::memory::{Location, Memory, Part, product};
 use crate::operators::{GatherKernel, HostKernel, InstructionSet, Loss, Operator, Pair, TwinKernel};
 use crate::simd::{Bank, Stored, Unit};
 use crate::tape::{Blocks, Matrix, Op, Pass, Program, Register, Step, Values};
@@ -114,7 +114,7 @@ fn buffers<T>(
     let shards = operator.shards();
     let [point, accumulator, scratch] = lengths;
     let part = |name: &str, numbers: &[usize]| {
-        Part::new(name, Place::Host, product(numbers).saturating_mul(size_of::<T>() as u64))
+        Part::new(name, Location::Host, product(numbers).saturating_mul(size_of::<T>() as u64))
     };
     let mut parts = vec![
         part(&format!("accumulators of {shards} shards"), &[slots, shards, accumulator]),
@@ -168,7 +168,7 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         false => memory.parts.extend(buffers::<T>(&*operator, slots, lengths, stand_ins)),
     }
     if copied > 0 {
-        memory.parts.push(Part::new("the matrices again, each on whole cache lines", Place::Host, copied));
+        memory.parts.push(Part::new("the matrices again, each on whole cache lines", Location::Host, copied));
     }
     memory.require("batch", "Run fewer trials at a time")?;
     let cost = operator.cost(batch, k);

@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::host::work::{Few, How, LaneCall, Source, Work, each};
-use crate::memory::{Part, Place, product};
+use crate::memory::{Location, Part, product};
 use crate::operators::{GatherKernel, InstructionSet, Lines, Operator, Pair, Side};
 use crate::real::Real;
 
@@ -73,7 +73,7 @@ impl<T: Real> Gathered<T> {
 /// What [`Gathered`] holds for a gradient at factors of so many lines.
 pub(super) fn held<T>(operator: &dyn Operator, batch: usize, search_rank: usize, lines: usize) -> Vec<Part> {
     let part = |name: &str, numbers: &[usize]| {
-        Part::new(name, Place::Host, product(numbers).saturating_mul(size_of::<T>() as u64))
+        Part::new(name, Location::Host, product(numbers).saturating_mul(size_of::<T>() as u64))
     };
     vec![
         part("padded factors", &[batch, lines, stride::<T>(search_rank)]),

@@ -12,7 +12,7 @@ mod reference;
 pub(crate) mod registers;
 mod work;
 
-use crate::memory::{Part, Place, product};
+use crate::memory::{Location, Part, product};
 use crate::real::Real;
 use crate::tape::{Kind, Matrix, Op, Program, Step, Values};
 
@@ -65,7 +65,7 @@ pub(crate) fn held<T>(program: &Program, batch: usize, measurements: usize) -> V
             .map(|r| r.kind.len(measurements))
             .fold(0, usize::saturating_add)
     };
-    let part = |name: &str, numbers: usize| Part::new(name, Place::Host, product(&[batch, numbers, size_of::<T>()]));
+    let part = |name: &str, numbers: usize| Part::new(name, Location::Host, product(&[batch, numbers, size_of::<T>()]));
     vec![
         part("observations, weights and residuals", numbers(|kind| *kind == Kind::Measured)),
         part("factors, gradients and directions", numbers(|kind| matches!(kind, Kind::Blocks(_)))),

@@ -9,7 +9,7 @@ use crate::host::registers::Registers;
 use crate::operators::Loss;
 use crate::real::Real;
 use crate::tape::{
-    Blocks, Combine, Expression, HostOp, Kind, Measured, MeasuredCombine, Precondition, Product, Program, Scalar,
+    Blocks, Combine, Expression, HostOp, Kind, MatrixProduct, Measured, MeasuredCombine, Precondition, Program, Scalar,
 };
 
 /// Numbers that are worth handing to several threads.
@@ -252,8 +252,8 @@ pub(super) fn precondition<T: Real>(registers: &mut Registers<T>, op: &Precondit
     registers.put_blocks(op.out, out);
 }
 
-/// [`Product`].
-pub(super) fn product<T: Real>(registers: &mut Registers<T>, op: &Product, active: &[bool]) {
+/// [`MatrixProduct`].
+pub(super) fn product<T: Real>(registers: &mut Registers<T>, op: &MatrixProduct, active: &[bool]) {
     let (size, range, block) = (registers.size(op.out.register), registers.range(op.out), registers.block(op.out));
     let (a, b) = (registers.block(op.a), registers.block(op.b));
     let inner = if op.transpose_a { a.rows } else { a.columns };

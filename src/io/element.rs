@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Numeric types that are read. Complex numbers, strings, dates, objects and records are refused by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum ElementKind {
     Bool,
     I8,
     I16,
@@ -23,7 +23,7 @@ pub enum Kind {
 /// A numeric type and its byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DType {
-    pub kind: Kind,
+    pub kind: ElementKind,
     pub big_endian: bool,
 }
 
@@ -31,16 +31,19 @@ impl DType {
     /// Bytes of one number.
     pub fn bytes(self) -> usize {
         match self.kind {
-            Kind::Bool | Kind::I8 | Kind::U8 => 1,
-            Kind::I16 | Kind::U16 | Kind::F16 => 2,
-            Kind::I32 | Kind::U32 | Kind::F32 => 4,
-            Kind::I64 | Kind::U64 | Kind::F64 => 8,
+            ElementKind::Bool | ElementKind::I8 | ElementKind::U8 => 1,
+            ElementKind::I16 | ElementKind::U16 | ElementKind::F16 => 2,
+            ElementKind::I32 | ElementKind::U32 | ElementKind::F32 => 4,
+            ElementKind::I64 | ElementKind::U64 | ElementKind::F64 => 8,
         }
     }
 
     /// Whether every value of this type is an `f32`.
     pub fn fits_f32(self) -> bool {
-        !matches!(self.kind, Kind::F64 | Kind::I32 | Kind::U32 | Kind::I64 | Kind::U64)
+        !matches!(
+            self.kind,
+            ElementKind::F64 | ElementKind::I32 | ElementKind::U32 | ElementKind::I64 | ElementKind::U64
+        )
     }
 }
 
@@ -48,18 +51,18 @@ impl std::fmt::Display for DType {
     /// NumPy's name, `float32`; a byte order that is not little-endian is appended: `float32 big-endian`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.kind {
-            Kind::Bool => "bool",
-            Kind::I8 => "int8",
-            Kind::I16 => "int16",
-            Kind::I32 => "int32",
-            Kind::I64 => "int64",
-            Kind::U8 => "uint8",
-            Kind::U16 => "uint16",
-            Kind::U32 => "uint32",
-            Kind::U64 => "uint64",
-            Kind::F16 => "float16",
-            Kind::F32 => "float32",
-            Kind::F64 => "float64",
+            ElementKind::Bool => "bool",
+            ElementKind::I8 => "int8",
+            ElementKind::I16 => "int16",
+            ElementKind::I32 => "int32",
+            ElementKind::I64 => "int64",
+            ElementKind::U8 => "uint8",
+            ElementKind::U16 => "uint16",
+            ElementKind::U32 => "uint32",
+            ElementKind::U64 => "uint64",
+            ElementKind::F16 => "float16",
+            ElementKind::F32 => "float32",
+            ElementKind::F64 => "float64",
         })?;
         if self.big_endian { f.write_str(" big-endian") } else { Ok(()) }
     }
@@ -131,51 +134,51 @@ impl Element for Truth {
 macro_rules! with_element {
     ($dtype:expr, $type:ident => $body:expr) => {
         match $dtype.kind {
-            $crate::io::Kind::Bool => {
+            $crate::io::ElementKind::Bool => {
                 type $type = $crate::io::element::Truth;
                 $body
             }
-            $crate::io::Kind::I8 => {
+            $crate::io::ElementKind::I8 => {
                 type $type = i8;
                 $body
             }
-            $crate::io::Kind::I16 => {
+            $crate::io::ElementKind::I16 => {
                 type $type = i16;
                 $body
             }
-            $crate::io::Kind::I32 => {
+            $crate::io::ElementKind::I32 => {
                 type $type = i32;
                 $body
             }
-            $crate::io::Kind::I64 => {
+            $crate::io::ElementKind::I64 => {
                 type $type = i64;
                 $body
             }
-            $crate::io::Kind::U8 => {
+            $crate::io::ElementKind::U8 => {
                 type $type = u8;
                 $body
             }
-            $crate::io::Kind::U16 => {
+            $crate::io::ElementKind::U16 => {
                 type $type = u16;
                 $body
             }
-            $crate::io::Kind::U32 => {
+            $crate::io::ElementKind::U32 => {
                 type $type = u32;
                 $body
             }
-            $crate::io::Kind::U64 => {
+            $crate::io::ElementKind::U64 => {
                 type $type = u64;
                 $body
             }
-            $crate::io::Kind::F16 => {
+            $crate::io::ElementKind::F16 => {
                 type $type = half::f16;
                 $body
             }
-            $crate::io::Kind::F32 => {
+            $crate::io::ElementKind::F32 => {
                 type $type = f32;
                 $body
             }
-            $crate::io::Kind::F64 => {
+            $crate::io::ElementKind::F64 => {
                 type $type = f64;
                 $body
             }

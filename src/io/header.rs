@@ -4,7 +4,7 @@ use std::path::Path;
 
 use npyz::{NpyHeader, Order, TypeChar};
 
-use super::element::{DType, Kind};
+use super::element::{DType, ElementKind};
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -161,18 +161,18 @@ fn numeric(path: &Path, dtype: &npyz::DType) -> Result<DType> {
         );
     };
     let kind = match (text.type_char(), text.size_field()) {
-        (TypeChar::Bool, 1) => Kind::Bool,
-        (TypeChar::Int, 1) => Kind::I8,
-        (TypeChar::Int, 2) => Kind::I16,
-        (TypeChar::Int, 4) => Kind::I32,
-        (TypeChar::Int, 8) => Kind::I64,
-        (TypeChar::Uint, 1) => Kind::U8,
-        (TypeChar::Uint, 2) => Kind::U16,
-        (TypeChar::Uint, 4) => Kind::U32,
-        (TypeChar::Uint, 8) => Kind::U64,
-        (TypeChar::Float, 2) => Kind::F16,
-        (TypeChar::Float, 4) => Kind::F32,
-        (TypeChar::Float, 8) => Kind::F64,
+        (TypeChar::Bool, 1) => ElementKind::Bool,
+        (TypeChar::Int, 1) => ElementKind::I8,
+        (TypeChar::Int, 2) => ElementKind::I16,
+        (TypeChar::Int, 4) => ElementKind::I32,
+        (TypeChar::Int, 8) => ElementKind::I64,
+        (TypeChar::Uint, 1) => ElementKind::U8,
+        (TypeChar::Uint, 2) => ElementKind::U16,
+        (TypeChar::Uint, 4) => ElementKind::U32,
+        (TypeChar::Uint, 8) => ElementKind::U64,
+        (TypeChar::Float, 2) => ElementKind::F16,
+        (TypeChar::Float, 4) => ElementKind::F32,
+        (TypeChar::Float, 8) => ElementKind::F64,
         (TypeChar::Complex, size) => {
             return refuse(
                 format!("complex numbers (complex{})", size.saturating_mul(8)),

@@ -23,7 +23,7 @@ mod write;
 
 pub use digest::InputInfo;
 pub(crate) use digest::hexadecimal;
-pub use element::{DType, Kind};
+pub use element::{DType, ElementKind};
 pub(crate) use npy::Bytes;
 pub use npy::{Lent, NpyArray, open_array};
 pub(crate) use npz::{LARGEST_ENTRY, NpzWriter};

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-use super::element::{DType, Element, Kind, with_element};
+use super::element::{DType, Element, ElementKind, with_element};
 use super::{header, npz, shape_text};
 use crate::error::{Error, Result};
 #[cfg(unix)]
 use crate::memory;
-use crate::memory::Place;
+use crate::memory::Location;
 
 /// Bytes that somebody else owns: an array of another language, memory shared with another program. They must neither move nor change.
 pub trait Lent: AsRef<[u8]> + Send + Sync {}
@@ -24,7 +24,7 @@ impl<T: AsRef<[u8]> + Send + Sync> Lent for T {}
 pub(crate) enum Bytes {
     Mapped(Arc<Mmap>),
     Owned(Arc<Vec<u8>>),
-    Lent { owner: Arc<dyn Lent>, place: Place },
+    Lent { owner: Arc<dyn Lent>, place: Location },
 }
 
 /// A numeric NumPy array: a mapped `.npy` file, or the bytes of one (an entry of an `.npz` archive).
@@ -80,7 +80,7 @@ impl NpyArray {
         shape: &[usize],
         fortran: bool,
         owner: Arc<dyn Lent>,
-        place: Place,
+        place: Location,
     ) -> Result<Self> {
         let (path, found) = (label.into(), (*owner).as_ref().len());
         let count = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n));
@@ -171,8 +171,8 @@ impl NpyArray {
             bytes.reverse();
         }
         match self.dtype.kind {
-            Kind::I64 => Some(i64::from_le_bytes(bytes) as f64),
-            Kind::U64 => Some(u64::from_le_bytes(bytes) as f64),
+            ElementKind::I64 => Some(i64::from_le_bytes(bytes) as f64),
+            ElementKind::U64 => Some(u64::from_le_bytes(bytes) as f64),
             _ => None,
         }
     }
@@ -272,16 +272,16 @@ impl NpyArray {
 
     /// The array in place, where the file holds aligned little-endian `float32` in C order.
     pub fn as_f32_slice(&self) -> Option<&[f32]> {
-        self.in_place(Kind::F32)
+        self.in_place(ElementKind::F32)
     }
 
     /// The array in place, where the file holds aligned little-endian `float64` in C order.
     pub fn as_f64_slice(&self) -> Option<&[f64]> {
-        self.in_place(Kind::F64)
+        self.in_place(ElementKind::F64)
     }
 
     /// The array in place as `T`, the type of `kind`.
-    pub(crate) fn in_place<T: bytemuck::Pod>(&self, kind: Kind) -> Option<&[T]> {
+    pub(crate) fn in_place<T: bytemuck::Pod>(&self, kind: ElementKind) -> Option<&[T]> {
         let readable = self.dtype.kind == kind && !self.dtype.big_endian && !self.fortran;
         if readable && cfg!(target_endian = "little") { bytemuck::try_cast_slice(self.data()).ok() } else { None }
     }
@@ -352,10 +352,10 @@ impl Bytes {
         }
     }
 
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Location {
         match self {
-            Self::Mapped(_) => Place::File,
-            Self::Owned(_) => Place::Host,
+            Self::Mapped(_) => Location::File,
+            Self::Owned(_) => Location::Host,
             Self::Lent { place, .. } => *place,
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::{Engine, Load};
 use crate::laws::expected::{Expected, Numbers, Probe, different, outside};
-use crate::laws::{Held, Outcome, Place};
+use crate::laws::{Held, LawOutcome, Place};
 use crate::methods::{Context, Method};
 use crate::models::Model;
 use crate::operators::{GpuForm, GpuThin, Loss, Operator};
@@ -115,7 +115,7 @@ fn cases(operator: &dyn Operator) -> Vec<(usize, usize, bool)> {
 }
 
 /// Residuals and gradients are those of the definition, within the running error bound of the engine's precision.
-pub(crate) fn within_bound(operator: &dyn Operator, place: &Place) -> Outcome {
+pub(crate) fn within_bound(operator: &dyn Operator, place: &Place) -> LawOutcome {
     for (seed, (batch, k, single)) in cases(operator).into_iter().enumerate() {
         let probe = Probe::new(operator, batch, k, single, Numbers::Real, 10 + seed as u64).map_err(words)?;
         let mut engine = load(place, operator, batch, k, single)?;
@@ -130,7 +130,7 @@ pub(crate) fn within_bound(operator: &dyn Operator, place: &Place) -> Outcome {
 }
 
 /// Where all Aᵢ are integers, integer factors and targets give the definition's numbers exactly.
-pub(crate) fn exact_on_integers(operator: &dyn Operator, place: &Place) -> Outcome {
+pub(crate) fn exact_on_integers(operator: &dyn Operator, place: &Place) -> LawOutcome {
     let multiples = |of: f64| {
         (0..operator.measurements()).all(|i| operator.sensing_matrix(i).iter().all(|a| (a / of).fract() == 0.0))
     };
@@ -157,7 +157,7 @@ pub(crate) fn exact_on_integers(operator: &dyn Operator, place: &Place) -> Outco
 
 /// One iteration of gradient descent moves U to U − step·(D + ridge·U) (L and R where there are two), starts from the gradient an
 /// observation left behind, and leaves frozen trials alone to the bit.
-pub(crate) fn one_step(operator: &dyn Operator, place: &Place) -> Outcome {
+pub(crate) fn one_step(operator: &dyn Operator, place: &Place) -> LawOutcome {
     let mut probe = Probe::new(operator, 3, 2, true, Numbers::Real, 30).map_err(words)?;
     probe.applied = probe.point.clone();
     let start = probe.point.clone();
@@ -167,12 +167,12 @@ pub(crate) fn one_step(operator: &dyn Operator, place: &Place) -> Outcome {
 
 /// The same of an increment V around a centre U₀, with D and the residuals at the pair (2U₀ + V, V) and the adjoint
 /// applied to U₀ + V.
-pub(crate) fn increments(operator: &dyn Operator, place: &Place) -> Outcome {
+pub(crate) fn increments(operator: &dyn Operator, place: &Place) -> LawOutcome {
     around(operator, place, None)
 }
 
 /// The same where columns are signed, (2U₀ + V)S and (U₀ + V)S, and the same without a centre.
-pub(crate) fn signed_columns(operator: &dyn Operator, place: &Place) -> Outcome {
+pub(crate) fn signed_columns(operator: &dyn Operator, place: &Place) -> LawOutcome {
     around(operator, place, Some((2, 1)))?;
     if !operator.domain().is_symmetric() {
         return Ok(Held::NotApplicable);
@@ -187,7 +187,7 @@ pub(crate) fn signed_columns(operator: &dyn Operator, place: &Place) -> Outcome 
 }
 
 /// Pairs on symmetric domains: Z = L Rᵀ, of which measurements see the symmetric part, with the gradients G R and G L.
-pub(crate) fn pairs(operator: &dyn Operator, place: &Place) -> Outcome {
+pub(crate) fn pairs(operator: &dyn Operator, place: &Place) -> LawOutcome {
     if !operator.domain().is_symmetric() {
         return Ok(Held::NotApplicable);
     }
@@ -211,7 +211,7 @@ fn sign(values: &[f64], k: usize, positive: usize) -> Vec<f64> {
     values.iter().enumerate().map(|(at, v)| if at % k >= positive { -v } else { *v }).collect()
 }
 
-fn around(operator: &dyn Operator, place: &Place, signature: Option<(usize, usize)>) -> Outcome {
+fn around(operator: &dyn Operator, place: &Place, signature: Option<(usize, usize)>) -> LawOutcome {
     let (batch, k, shape) = (3, signature.map_or(2, |(p, q)| p + q), operator.domain());
     if !shape.is_symmetric() {
         return Ok(Held::NotApplicable);
@@ -239,7 +239,7 @@ struct Step {
     ridge: bool,
 }
 
-fn step(operator: &dyn Operator, place: &Place, step: &Step) -> Outcome {
+fn step(operator: &dyn Operator, place: &Place, step: &Step) -> LawOutcome {
     let Step { probe, start, centre, model, ridge } = step;
     let (batch, k) = (start.batch(), start.search_rank());
     let mut tape = Tape::new(model.recorded(), operator.domain(), k, Loss::Square, centre.is_some(), *ridge);
@@ -316,7 +316,7 @@ fn step(operator: &dyn Operator, place: &Place, step: &Step) -> Outcome {
 }
 
 /// The same evaluation twice gives the same bits.
-pub(crate) fn repeats(operator: &dyn Operator, place: &Place) -> Outcome {
+pub(crate) fn repeats(operator: &dyn Operator, place: &Place) -> LawOutcome {
     let probe = Probe::new(operator, 2, 3, true, Numbers::Real, 40).map_err(words)?;
     let first = load(place, operator, 2, 3, true)?.run(&probe)?;
     let mut engine = load(place, operator, 2, 3, true)?;
@@ -331,7 +331,7 @@ pub(crate) fn repeats(operator: &dyn Operator, place: &Place) -> Outcome {
 
 /// A batch of three gives bit for bit what three single evaluations give; a trial padded with zero columns stays
 /// within the bound, and its padding stays zero.
-pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> Outcome {
+pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> LawOutcome {
     let (batch, k, m) = (3, 2, operator.measurements());
     let probe = Probe::new(operator, batch, k, true, Numbers::Real, 50).map_err(words)?;
     let together = load(place, operator, batch, k, true)?.run(&probe)?;
@@ -370,7 +370,7 @@ pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> Outcom
 /// An iteration reads the measurement data once or twice (at the engine's own number size, so half of what an f64
 /// operator declares), and the engine holds all of it. What says where lists of nonzeros begin is an engine's own, and of
 /// short lists a good part: of those the bytes agree within a factor of two or so.
-pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> Outcome {
+pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> LawOutcome {
     // As iterations have it: the adjoint is applied to the factors that are measured.
     let mut tape =
         Tape::new(Model::natural(&operator.domain()).recorded(), operator.domain(), 1, Loss::Square, false, false);

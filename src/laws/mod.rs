@@ -140,20 +140,20 @@ pub enum Held {
 }
 
 /// What checking a law gives; the error is the violation in words.
-pub type Outcome = std::result::Result<Held, String>;
+pub type LawOutcome = std::result::Result<Held, String>;
 
 /// A law of the operator's own functions.
 #[derive(Clone, Copy)]
 pub struct OperatorLaw {
     pub name: &'static str,
-    run: fn(&dyn Operator) -> Outcome,
+    run: fn(&dyn Operator) -> LawOutcome,
 }
 
 /// A law of the operator on an engine.
 #[derive(Clone, Copy)]
 pub struct EngineLaw {
     pub name: &'static str,
-    run: fn(&dyn Operator, &Place) -> Outcome,
+    run: fn(&dyn Operator, &Place) -> LawOutcome,
 }
 
 impl OperatorLaw {
@@ -161,7 +161,7 @@ impl OperatorLaw {
     ///
     /// # Errors
     /// The violation.
-    pub fn check(&self, operator: &dyn Operator) -> Outcome {
+    pub fn check(&self, operator: &dyn Operator) -> LawOutcome {
         (self.run)(operator)
     }
 }
@@ -177,7 +177,7 @@ impl EngineLaw {
     ///
     /// # Errors
     /// The violation, or what kept the engine from running.
-    pub fn check(&self, operator: &dyn Operator, place: &Place) -> Outcome {
+    pub fn check(&self, operator: &dyn Operator, place: &Place) -> LawOutcome {
         if !place.applies_to(operator) {
             return Ok(Held::NotApplicable);
         }
@@ -210,22 +210,22 @@ pub const ENGINE_LAWS: &[EngineLaw] = &[
 
 /// One law's outcome.
 #[derive(Clone, Debug)]
-pub struct Verdict {
+pub struct LawVerdict {
     pub law: &'static str,
     /// `definition`, or the name of the [`Place`].
     pub place: String,
-    pub outcome: Outcome,
+    pub outcome: LawOutcome,
 }
 
 /// All laws of one operator, on its own functions and at each place.
-pub fn verdicts(operator: &dyn Operator, places: &[Place]) -> Vec<Verdict> {
-    let own = OPERATOR_LAWS.iter().map(|law| Verdict {
+pub fn verdicts(operator: &dyn Operator, places: &[Place]) -> Vec<LawVerdict> {
+    let own = OPERATOR_LAWS.iter().map(|law| LawVerdict {
         law: law.name,
         place: "definition".into(),
         outcome: law.check(operator),
     });
     let engines = places.iter().flat_map(|place| {
-        ENGINE_LAWS.iter().map(|law| Verdict {
+        ENGINE_LAWS.iter().map(|law| LawVerdict {
             law: law.name,
             place: place.name.clone(),
             outcome: law.check(operator, place),

@@ -4,7 +4,7 @@ use crate::laws::expected::{Expected, Numbers, Probe, outside};
 use crate::operators::{GradientOutput, GradientRequest, Loss, Operator};
 use crate::problem::Factors;
 
-use crate::laws::{Held, Outcome};
+use crate::laws::{Held, LawOutcome};
 
 fn words(error: crate::Error) -> String {
     error.to_string()
@@ -87,7 +87,7 @@ fn adjoint(operator: &dyn Operator, residual: &[f64], applied: &Factors) -> Vec<
 }
 
 /// The shards are disjoint, in order, and cover 0..m.
-pub(crate) fn shards_partition(operator: &dyn Operator) -> Outcome {
+pub(crate) fn shards_partition(operator: &dyn Operator) -> LawOutcome {
     let mut next = 0;
     for shard in 0..operator.shards() {
         let range = operator.shard_range(shard);
@@ -104,7 +104,7 @@ pub(crate) fn shards_partition(operator: &dyn Operator) -> Outcome {
 }
 
 /// forward, adjoint_apply and gradient are what sensing_matrix says, for pairs and for single factors.
-pub(crate) fn definition_is_twin(operator: &dyn Operator) -> Outcome {
+pub(crate) fn definition_is_twin(operator: &dyn Operator) -> LawOutcome {
     for (seed, single) in [(1, true), (2, false)] {
         let probe = Probe::new(operator, 2, 3, single, Numbers::Real, seed).map_err(words)?;
         // What engines of centred operators make of the residuals is not the twin's business.
@@ -128,7 +128,7 @@ pub(crate) fn definition_is_twin(operator: &dyn Operator) -> Outcome {
 }
 
 /// ⟨A(LRᵀ), r⟩ = ⟨L, A*(r)R⟩.
-pub(crate) fn adjoint_identity(operator: &dyn Operator) -> Outcome {
+pub(crate) fn adjoint_identity(operator: &dyn Operator) -> LawOutcome {
     let probe = Probe::new(operator, 1, 2, false, Numbers::Real, 3).map_err(words)?;
     let (e, r) = (forward(operator, &probe.point), &probe.target);
     let applied = adjoint(operator, r, &probe.point);
@@ -143,7 +143,7 @@ pub(crate) fn adjoint_identity(operator: &dyn Operator) -> Outcome {
 }
 
 /// A((L₁ + 2L₂)Rᵀ) = A(L₁Rᵀ) + 2·A(L₂Rᵀ).
-pub(crate) fn bilinearity(operator: &dyn Operator) -> Outcome {
+pub(crate) fn bilinearity(operator: &dyn Operator) -> LawOutcome {
     let a = Probe::new(operator, 1, 2, false, Numbers::Real, 4).map_err(words)?;
     let b = Probe::new(operator, 1, 2, false, Numbers::Real, 5).map_err(words)?;
     let pair = |l: Vec<f64>| Factors::pair(1, operator.domain(), 2, l, a.point.right_data().to_vec());
@@ -160,7 +160,7 @@ pub(crate) fn bilinearity(operator: &dyn Operator) -> Outcome {
 }
 
 /// Central differences of the loss along a direction equal ⟨gradient, direction⟩, for each ρ.
-pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> Outcome {
+pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> LawOutcome {
     let (domain, k) = (operator.domain(), 2);
     let mut probe = Probe::new(operator, 1, k, true, Numbers::Real, 6).map_err(words)?;
     probe.applied = probe.point.clone();
@@ -203,7 +203,7 @@ pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> Outcome {
 
 /// E‖A(Z)‖²·s = ‖Z‖² where the operator says so: the mean of ⟨Aᵢ, Z⟩²·s·m/‖Z‖² over i is 1 within five standard
 /// errors; for centred operators of (⟨Aᵢ, Z⟩ − mean)².
-pub(crate) fn isometry(operator: &dyn Operator) -> Outcome {
+pub(crate) fn isometry(operator: &dyn Operator) -> LawOutcome {
     let m = operator.measurements();
     if !operator.is_isotropic() || m < 100 {
         return Ok(Held::NotApplicable);

@@ -27,7 +27,7 @@ use crate::tape::Recorded;
 
 pub use crate::named::Named;
 pub use card::ModelCard;
-pub use start::{Backprojection, Eigenpairs, Triplets};
+pub use start::{Backprojection, Eigenpairs, SingularTriplets};
 
 /// Most columns of factors whose number nobody gave.
 pub const DEFAULT_SEARCH_RANK: usize = 20;

@@ -14,7 +14,7 @@ pub struct Eigenpairs {
 
 /// Leading singular triplets, largest value first.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Triplets {
+pub struct SingularTriplets {
     pub values: Vec<f64>,
     /// n1×values.len(), row-major.
     pub left: Vec<f64>,
@@ -37,7 +37,7 @@ pub trait Backprojection {
     ///
     /// # Errors
     /// [`Error::Invalid`] where P is not finite.
-    fn triplets(&self, wanted: usize) -> Result<Triplets>;
+    fn triplets(&self, wanted: usize) -> Result<SingularTriplets>;
 
     /// VᵀP′V for n×k vectors V, k×k row-major, where P comes of transformed observations, which have lost their scale, and P′ of
     /// those that were given. `None` where P is P′.

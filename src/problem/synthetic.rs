@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::linalg::orthonormal_columns;
-use crate::memory::{Memory, Part, Place, product};
+use crate::memory::{Location, Memory, Part, product};
 use crate::problem::Truth;
 use crate::problem::domain::Domain;
 use crate::problem::random::{Purpose, normals};
@@ -89,7 +89,7 @@ impl Builder {
         }
         // The factors, the random numbers that they are made of, and what makes these orthonormal.
         let bytes = product(&[4, size_of::<f64>(), n1 + n2, rank]);
-        let memory = Memory { parts: vec![Part::new("the factors and their making", Place::Host, bytes)] };
+        let memory = Memory { parts: vec![Part::new("the factors and their making", Location::Host, bytes)] };
         memory.require("rank", "Lower it or the size, or take a machine with more memory")?;
         let step = (1.0 - 1.0 / condition_number) / (rank.max(2) - 1) as f64;
         let sigma: Vec<f64> = (0..rank).map(|column| 1.0 - step * column as f64).collect();

@@ -1,6 +1,6 @@
 //! The figure of a comparison: the error of every contender over iterations, or over seconds.
 
-use super::plot::{Axis, Panel, Quantity, Series, Style, panels_to_svg};
+use super::plot::{Panel, PlotAxis, Quantity, Series, Style, panels_to_svg};
 use crate::compare::{Comparison, Entry};
 
 /// What the error is drawn over.
@@ -34,20 +34,20 @@ pub fn comparison_figure(comparison: &Comparison, over: Over) -> std::result::Re
         style: style(entry),
         points: thinned(points),
     });
-    panels_to_svg(&[Panel { title, x: Axis::log(unit), y, series: series.collect(), ..Panel::default() }])
+    panels_to_svg(&[Panel { title, x: PlotAxis::log(unit), y, series: series.collect(), ..Panel::default() }])
 }
 
 /// An axis for errors up to ten times that of the worst start: what diverges leaves the picture and does not flatten the rest.
-fn error_axis(label: &str, curves: &[Vec<(f64, f64)>]) -> Axis {
+fn error_axis(label: &str, curves: &[Vec<(f64, f64)>]) -> PlotAxis {
     let starts = curves.iter().filter_map(|curve| curve.first()).map(|point| point.1);
     let top = 10.0 * starts.fold(0.0, f64::max);
     let errors = || curves.iter().flatten().map(|point| point.1).filter(|error| *error > 0.0);
     let low = errors().fold(f64::INFINITY, f64::min);
     if errors().fold(0.0, f64::max) <= top || low > top {
-        return Axis::log(label);
+        return PlotAxis::log(label);
     }
     let decade = |value: f64, round: fn(f64) -> f64| 10f64.powf(round(value.log10()));
-    Axis::log(label).range(decade(low, f64::floor), decade(top, f64::ceil))
+    PlotAxis::log(label).range(decade(low, f64::floor), decade(top, f64::ceil))
 }
 
 /// Points of a curve that are drawn at most, nearly.

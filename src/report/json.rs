@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::diagnostics::{PhaseProxy, Phases};
 use crate::engine::{Candidate, EngineInfo, Precision, Shared};
 use crate::io::InputInfo;
-use crate::memory::{Memory, Part, Place};
+use crate::memory::{Location, Memory, Part};
 use crate::operators::Storage;
 use crate::solver::{Solution, Status, Timing, TrialParameters, TrialSolution, factor_digest};
 
@@ -137,9 +137,9 @@ pub struct MemoryReport {
 impl From<&Memory> for MemoryReport {
     fn from(memory: &Memory) -> Self {
         Self {
-            host_bytes: memory.bytes(Place::Host),
-            file_bytes: memory.bytes(Place::File),
-            device_bytes: memory.bytes(Place::Device),
+            host_bytes: memory.bytes(Location::Host),
+            file_bytes: memory.bytes(Location::File),
+            device_bytes: memory.bytes(Location::Device),
             parts: memory.parts.clone(),
         }
     }

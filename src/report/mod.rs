@@ -24,7 +24,7 @@ pub use heatmap::{Heatmap, Panel as HeatmapPanel};
 pub use html::{Page, escaped};
 pub use json::{Baseline, Environment, MemoryReport, RunReport, TrialReport};
 pub(crate) use plot::quantile;
-pub use plot::{Axis, Band, BoxAt, Curve, Figure, Mark, Panel, Quantity, Series, Style, panels_to_svg};
+pub use plot::{Band, BoxAt, Curve, Figure, Mark, Panel, PlotAxis, Quantity, Series, Style, panels_to_svg};
 pub use snapshots::Snapshots;
 pub use sweep_map::success_map;
 pub use sweep_page::{SweepPage, sweep_page};

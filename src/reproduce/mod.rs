@@ -26,7 +26,7 @@ pub use data::{Moment, PhaseRun, Results, ScalePoint, ScaleRun, Stage, StartTime
 pub use facts::Facts;
 pub use figures::FigureData;
 pub use fit::{Line, fit_line};
-pub use relatives::{Course, Entry, Relative, Rerun, rerun};
+pub use relatives::{RaceCourse, RaceEntry, Relative, Rerun, rerun};
 pub use settings::{Experiment, Ss21};
 pub use write::{SCRIPTS, write};
 
@@ -49,7 +49,7 @@ pub struct StageTime {
 #[derive(Clone, Debug)]
 pub enum Subject {
     Ss21 { settings: Ss21, results: Box<Results> },
-    Relative { settings: Rerun, courses: Vec<Course> },
+    Relative { settings: Rerun, courses: Vec<RaceCourse> },
 }
 
 /// What a study leaves: figures with their data and a table of claims.

@@ -7,16 +7,16 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::laws::Place;
 use crate::problem::random::normal;
-use crate::soak::{Outcome, draw};
+use crate::soak::{SoakOutcome, draw};
 use crate::solver::{Init, Problem, Settings, Solver, Status, Stop, Trial};
 
 const HOSTILE: [f64; 9] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0, -0.0, 1e-320, 1e300, f64::MAX];
 
-fn wrong(answer: impl std::fmt::Display) -> Result<Outcome, String> {
+fn wrong(answer: impl std::fmt::Display) -> Result<SoakOutcome, String> {
     Err(format!("the answer was {answer}"))
 }
 
-pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<Outcome, String> {
+pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<SoakOutcome, String> {
     let (operator, described) = draw::operator(rng)?;
     let (domain, m) = (operator.domain(), operator.measurements());
     let (method, loss) = draw::method(rng)?;
@@ -32,21 +32,21 @@ pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
         [names.as_slice(), &["a step far too long", "zero observations", "an interruption", "a zero start"]].concat();
     *what = format!("{}, {method:?}, loss {}, {described}, {}", names[kind], loss.word(), place.name);
     if place.variant.is_some() && !place.applies_to(&*operator) {
-        return Ok(Outcome::Refused);
+        return Ok(SoakOutcome::Refused);
     }
     let mut break_at = usize::MAX;
     match kind {
         0 => {
             y[rng.random_range(0..m)] = HOSTILE[rng.random_range(0..3)];
             return match Problem::new(operator, y) {
-                Err(_) => Ok(Outcome::Answered),
+                Err(_) => Ok(SoakOutcome::Answered),
                 Ok(_) => wrong("that they were taken"),
             };
         }
         1 => {
             y.truncate(rng.random_range(0..m));
             return match Problem::new(operator, y) {
-                Err(_) => Ok(Outcome::Answered),
+                Err(_) => Ok(SoakOutcome::Answered),
                 Ok(_) => wrong("that they were taken"),
             };
         }
@@ -78,9 +78,9 @@ pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
         Ok(solver) => solver,
         // The words of a refusal are there for people: it must have some.
         Err(error) if kind == 5 => {
-            return if error.to_string().is_empty() { wrong("empty") } else { Ok(Outcome::Refused) };
+            return if error.to_string().is_empty() { wrong("empty") } else { Ok(SoakOutcome::Refused) };
         }
-        Err(_) => return Ok(Outcome::Answered),
+        Err(_) => return Ok(SoakOutcome::Answered),
     };
     let solution = solver
         .solve_with(|progress| match progress.iteration >= break_at {
@@ -96,5 +96,5 @@ pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
             return wrong(format!("{} iterations after a stop at {break_at}", trial.iterations));
         }
     }
-    Ok(Outcome::Answered)
+    Ok(SoakOutcome::Answered)
 }

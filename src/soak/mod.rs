@@ -22,7 +22,7 @@ const WARM: u64 = 64;
 
 /// What came of a problem that was answered right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SoakOutcome {
     /// A law held.
     Held,
     /// The run is Reference's.
@@ -42,7 +42,7 @@ pub enum Outcome {
 pub struct Tried {
     pub index: u64,
     pub what: String,
-    pub outcome: Result<Outcome, String>,
+    pub outcome: Result<SoakOutcome, String>,
 }
 
 /// Counts of a soak so far.
@@ -103,12 +103,12 @@ impl Soak {
         });
         let tally = &mut self.tally;
         *match &outcome {
-            Ok(Outcome::Held) => &mut tally.held,
-            Ok(Outcome::Agreed) => &mut tally.agreed,
-            Ok(Outcome::Incomparable) => &mut tally.incomparable,
-            Ok(Outcome::Recovered) => &mut tally.recovered,
-            Ok(Outcome::Answered) => &mut tally.answered,
-            Ok(Outcome::Refused) => &mut tally.refused,
+            Ok(SoakOutcome::Held) => &mut tally.held,
+            Ok(SoakOutcome::Agreed) => &mut tally.agreed,
+            Ok(SoakOutcome::Incomparable) => &mut tally.incomparable,
+            Ok(SoakOutcome::Recovered) => &mut tally.recovered,
+            Ok(SoakOutcome::Answered) => &mut tally.answered,
+            Ok(SoakOutcome::Refused) => &mut tally.refused,
             Err(_) => &mut tally.wrong,
         } += 1;
         if tally.problems() >= WARM {
@@ -118,7 +118,7 @@ impl Soak {
         Tried { index, what, outcome }
     }
 
-    fn attempt(&self, rng: &mut ChaCha8Rng, what: &mut String) -> Result<Outcome, String> {
+    fn attempt(&self, rng: &mut ChaCha8Rng, what: &mut String) -> Result<SoakOutcome, String> {
         let place = &self.places[rng.random_range(0..self.places.len())];
         match rng.random_range(0..10) {
             0..3 => law(rng, place, what),
@@ -129,7 +129,7 @@ impl Soak {
     }
 }
 
-fn law(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<Outcome, String> {
+fn law(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<SoakOutcome, String> {
     let (operator, described) = draw::operator(rng)?;
     let held = if rng.random_bool(0.2) {
         let law = OPERATOR_LAWS[rng.random_range(0..OPERATOR_LAWS.len())];
@@ -141,5 +141,5 @@ fn law(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<Outcome
         *what = format!("law '{}', {described}, {}", law.name, place.name);
         law.check(&*operator, place)?
     };
-    Ok(if held == Held::Holds { Outcome::Held } else { Outcome::Refused })
+    Ok(if held == Held::Holds { SoakOutcome::Held } else { SoakOutcome::Refused })
 }

@@ -14,7 +14,7 @@ use crate::models::Model;
 use crate::operators::{Dense, Loss, Operator, Seeded};
 use crate::problem::random::normal;
 use crate::problem::{Domain, Factors, synthetic};
-use crate::soak::{Outcome, draw};
+use crate::soak::{SoakOutcome, draw};
 use crate::solver::{Init, Problem, Settings, Solution, Solver, Status, Stop};
 
 /// A refusal is an answer; whatever else an engine reports is not.
@@ -47,7 +47,7 @@ pub(super) fn against_reference(
     place: &Place,
     falsified: f64,
     what: &mut String,
-) -> Result<Outcome, String> {
+) -> Result<SoakOutcome, String> {
     let (operator, described) = draw::operator(rng)?;
     let (domain, m) = (operator.domain(), operator.measurements());
     let k = rng.random_range(1..domain.rows().min(domain.columns()) + 3);
@@ -69,7 +69,7 @@ pub(super) fn against_reference(
         precision.word()
     );
     if !place.applies_to(&*operator) {
-        return Ok(Outcome::Refused);
+        return Ok(SoakOutcome::Refused);
     }
     let y: Vec<f64> = (0..m).map(|_| normal(rng)).collect();
     let mut settings = Settings::new(method.clone())
@@ -92,7 +92,7 @@ pub(super) fn against_reference(
     }
     let found = match solve(&given, &there, place) {
         Ok(solution) => solution,
-        Err(error) if refused(&error) => return Ok(Outcome::Refused),
+        Err(error) if refused(&error) => return Ok(SoakOutcome::Refused),
         Err(error) => return Err(error.to_string()),
     };
     let own = numbers(&found);
@@ -106,7 +106,7 @@ pub(super) fn against_reference(
     let reference = Place::new("reference", Backend::Reference, Precision::F64);
     let expected = solve(&given, &from(&start), &reference).map_err(|e| format!("Reference: {e}"))?;
     if expected.trials[0].status == Status::Diverged || found.trials[0].status == Status::Diverged {
-        return Ok(Outcome::Incomparable);
+        return Ok(SoakOutcome::Incomparable);
     }
     let expected = numbers(&expected);
     // Roundings of one iteration, relative to what is summed: a unit roundoff for each number of the longest sum.
@@ -134,11 +134,11 @@ pub(super) fn against_reference(
     let arrived = found.trials[0].relative_residual < 1e3 * rounding;
     let decides = arrived || loss != Loss::Square || roundings_decide(&method, &domain, k, unit > 1e-10);
     if decides || allowed > 0.1 * length {
-        return Ok(Outcome::Incomparable);
+        return Ok(SoakOutcome::Incomparable);
     }
     let distance = norm(own.iter().zip(&expected).map(|(a, b)| a * (1.0 + falsified) - b));
     if distance <= allowed {
-        Ok(Outcome::Agreed)
+        Ok(SoakOutcome::Agreed)
     } else {
         Err(format!("{distance:.2e} away from Reference, of {length:.2e}; rounding explains {allowed:.2e}"))
     }
@@ -156,7 +156,7 @@ fn roundings_decide(method: &Method, domain: &Domain, k: usize, single: bool) ->
 }
 
 /// A rank 1 or 2 from three times as many measurements as the matrix has entries, by the defaults.
-pub(super) fn recovery(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<Outcome, String> {
+pub(super) fn recovery(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<SoakOutcome, String> {
     let (n, rank, seed) = (rng.random_range(4..20), rng.random_range(1..3), rng.random::<u64>() >> 12);
     let domain = Domain::symmetric(n);
     let (m, which) = (3 * domain.dimension(), rng.random_range(0..3));
@@ -169,7 +169,7 @@ pub(super) fn recovery(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
     let name = operator.name().to_owned();
     *what = format!("recovery by the defaults, {name} n={n} m={m} seed={seed}, rank {rank}, {}", place.name);
     if place.variant.is_some() && !place.applies_to(&*operator) {
-        return Ok(Outcome::Refused);
+        return Ok(SoakOutcome::Refused);
     }
     let truth = synthetic::psd(n).rank(rank).seed(seed + 1).build().map_err(|e| e.to_string())?;
     let problem = Problem::measure(operator, truth).map_err(|e| e.to_string())?;
@@ -182,7 +182,7 @@ pub(super) fn recovery(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
     }
     let best = solve(&problem, &settings, place).map_err(|e| e.to_string())?;
     match best.best().status {
-        Status::Converged => Ok(Outcome::Recovered),
+        Status::Converged => Ok(SoakOutcome::Recovered),
         status => Err(format!("{status} with a relative error of {:?}", best.best().relative_error)),
     }
 }

@@ -1,7 +1,7 @@
 //! What a run holds at the same time.
 
 use crate::engine::EngineInfo;
-use crate::memory::{Memory, Part, Place, product};
+use crate::memory::{Location, Memory, Part, product};
 use crate::solver::plan::Task;
 
 /// The memory of the operator, the engine, and the solver itself, predicted from the sizes.
@@ -14,11 +14,11 @@ pub(super) fn memory(task: Task<'_>, engine: &EngineInfo) -> Memory {
     parts.extend(engine.memory.parts.iter().cloned());
     // Targets, weights, and residuals of the last observation; the observations as they were given.
     let measured = product(&[m, 3 * batch + problem.instances(), 8]);
-    parts.push(Part::new("observations and residuals in f64", Place::Host, measured));
+    parts.push(Part::new("observations and residuals in f64", Location::Host, measured));
     // The start, the factors of the last observation, those kept of each trial; and while one is observed, its factors again and what
     // their decomposition works in.
     let observed = one.saturating_mul(4);
     let factors = one.saturating_mul(batch as u64).saturating_mul(3).saturating_add(observed).saturating_mul(8);
-    parts.push(Part::new("factors in f64", Place::Host, factors));
+    parts.push(Part::new("factors in f64", Location::Host, factors));
     Memory { parts }
 }

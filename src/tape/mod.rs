@@ -19,7 +19,8 @@ mod turns;
 pub use evaluation::{Evaluation, Sides};
 pub use expression::{Expression, finite, greatest, least, least_of_quartic, less, root, select};
 pub use op::{
-    Adjoint, Combine, HostFunction, HostOp, Lane, MeasuredCombine, Op, Pass, Precondition, Product, Step, Values, When,
+    Adjoint, Combine, HostFunction, HostOp, Lane, MatrixProduct, MeasuredCombine, Op, Pass, Precondition, Step, Values,
+    When,
 };
 pub use recorder::{Ray, RayWriter, Recorded, Tape, Terms};
 pub use registers::{BlockSize, Blocks, Declaration, Initial, Kind, Matrix, Measured, Register, Role, Scalar};

@@ -155,7 +155,7 @@ pub struct Precondition {
 
 /// out ← op(A)·op(B).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Product {
+pub struct MatrixProduct {
     /// Not one of the others.
     pub out: Matrix,
     /// A.
@@ -242,7 +242,7 @@ pub enum Op {
     /// Damped preconditioning by Gram matrices.
     Precondition(Precondition),
     /// A product of two blocks.
-    Product(Product),
+    Product(MatrixProduct),
     /// A function on the host.
     Host(HostOp),
 }

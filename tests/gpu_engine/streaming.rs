@@ -6,7 +6,7 @@ use libtest_mimic::Failed;
 use lowrank::Precision;
 use lowrank::engine::EngineInfo;
 use lowrank::gpu::{Device, Options};
-use lowrank::memory::Place;
+use lowrank::memory::Location;
 use lowrank::operators::{Dense, Operator, Storage};
 use lowrank::problem::Domain;
 
@@ -64,7 +64,7 @@ impl Loaded {
 fn working_bytes(case: &Case, info: &EngineInfo) -> Result<(u64, u64), Failed> {
     let rows =
         info.memory.parts.iter().find(|part| part.name == "measurements").ok_or("no part for the measurements")?;
-    Ok((info.memory.bytes(Place::Device) - rows.bytes, rows.bytes / case.operator.measurements() as u64))
+    Ok((info.memory.bytes(Location::Device) - rows.bytes, rows.bytes / case.operator.measurements() as u64))
 }
 
 /// The factors after some iterations.
@@ -99,7 +99,7 @@ fn streams_what(device: &Device, case: &Case, precision: Precision, what: What) 
         let info = engine.info();
         if room + 1 < m && info.streamed_panels as u64 != streamed
             || info.streamed_panels == 0
-            || info.memory.bytes(Place::Device) > working + room * row
+            || info.memory.bytes(Location::Device) > working + room * row
             || (room + 1 < m && info.streamed_bytes_per_iteration != (m - resident) * row)
             || info.notices.iter().all(|notice| !notice.starts_with("device_memory: "))
         {
@@ -150,7 +150,7 @@ pub fn streams_from_a_file(device: &Device) -> Outcome {
     std::fs::write(&path, bytes)?;
     let owned = course(&case, device, Options::default())?;
     case.operator = Arc::new(Dense::open(&path)?);
-    if !case.operator.is_mapped() || case.operator.memory()[0].place != Place::File {
+    if !case.operator.is_mapped() || case.operator.memory()[0].place != Location::File {
         return Err("the rows were copied".into());
     }
     same("factors", &course(&case, device, Options::default())?, &owned)?;
@@ -192,7 +192,7 @@ pub fn streams_what_was_chosen(device: &Device) -> Outcome {
     let options = Options { memory_bytes: Some(2 << 20), ..Options::default() };
     let engine = case.load(device, options.clone())?;
     let info = engine.info();
-    if info.streamed_panels == 0 || info.memory.bytes(Place::Device) > 2 << 20 {
+    if info.streamed_panels == 0 || info.memory.bytes(Location::Device) > 2 << 20 {
         return Err(format!("{info:?}").into());
     }
     check_gradient(&case, device, &options, &case.factors, &case.factors)

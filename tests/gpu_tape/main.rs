@@ -409,7 +409,7 @@ fn streams(device: &Device) -> Outcome {
         let (all, _) = run(&Options::default())?;
         let bytes = {
             let engine = case.load(device, &Options::default())?;
-            engine.info().memory.bytes(lowrank::memory::Place::Device) - 400 * 512
+            engine.info().memory.bytes(lowrank::memory::Location::Device) - 400 * 512
         };
         let (part, streamed) = run(&Options { memory_bytes: Some(bytes + 100 * 512), ..Options::default() })?;
         same(name, &part, &all)?;

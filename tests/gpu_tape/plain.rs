@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use lowrank::operators::{Loss, Operator};
 use lowrank::tape::{
-    Blocks, Expression, Initial, Kind, Matrix, Measured, Op, Precondition, Product, Program, Register, Role, Scalar,
-    Turns, Values,
+    Blocks, Expression, Initial, Kind, Matrix, MatrixProduct, Measured, Op, Precondition, Program, Register, Role,
+    Scalar, Turns, Values,
 };
 
 #[derive(Clone)]
@@ -286,7 +286,7 @@ impl<'a> Plain<'a> {
         }
     }
 
-    fn product(&mut self, op: &Product, trial: usize) {
+    fn product(&mut self, op: &MatrixProduct, trial: usize) {
         let turned = |of: Matrix, transposed: bool| {
             let (_, rows, columns) = self.place(of);
             let x = self.matrix(of, trial);

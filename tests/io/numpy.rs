@@ -1,4 +1,6 @@
-use lowrank::io::{InputInfo, Kind, NpyArray, NpyWriter, npz_names, read_npz, write_npy_f32, write_npy_f64, write_npz};
+use lowrank::io::{
+    ElementKind, InputInfo, NpyArray, NpyWriter, npz_names, read_npz, write_npy_f32, write_npy_f64, write_npz,
+};
 
 use crate::{Files, assert_refused, f64_bytes, golden, npy};
 
@@ -10,19 +12,19 @@ fn quarters() -> Vec<f64> {
 fn every_type_order_and_byte_order_numpy_writes_reads_as_the_same_numbers() {
     let shifted = |by: f64| (0..24).map(|i| f64::from(i) + by).collect::<Vec<_>>();
     let cases = [
-        ("c_f8", Kind::F64, quarters()),
-        ("fortran_f4", Kind::F32, quarters()),
-        ("big_f8", Kind::F64, quarters()),
-        ("f2", Kind::F16, quarters()),
-        ("big_i4", Kind::I32, shifted(-7.0)),
-        ("i1", Kind::I8, shifted(-7.0)),
-        ("i2", Kind::I16, shifted(-7.0)),
-        ("i8", Kind::I64, shifted(-7.0)),
-        ("u1", Kind::U8, shifted(0.0)),
-        ("u2", Kind::U16, shifted(0.0)),
-        ("u4", Kind::U32, shifted(0.0)),
-        ("u8", Kind::U64, shifted(0.0)),
-        ("bool", Kind::Bool, (0..24).map(|i| f64::from(u8::from(i % 3 == 0))).collect()),
+        ("c_f8", ElementKind::F64, quarters()),
+        ("fortran_f4", ElementKind::F32, quarters()),
+        ("big_f8", ElementKind::F64, quarters()),
+        ("f2", ElementKind::F16, quarters()),
+        ("big_i4", ElementKind::I32, shifted(-7.0)),
+        ("i1", ElementKind::I8, shifted(-7.0)),
+        ("i2", ElementKind::I16, shifted(-7.0)),
+        ("i8", ElementKind::I64, shifted(-7.0)),
+        ("u1", ElementKind::U8, shifted(0.0)),
+        ("u2", ElementKind::U16, shifted(0.0)),
+        ("u4", ElementKind::U32, shifted(0.0)),
+        ("u8", ElementKind::U64, shifted(0.0)),
+        ("bool", ElementKind::Bool, (0..24).map(|i| f64::from(u8::from(i % 3 == 0))).collect()),
     ];
     for (name, kind, expected) in cases {
         let array = NpyArray::open(golden(&format!("{name}.npy"))).unwrap();

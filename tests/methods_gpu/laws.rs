@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use libtest_mimic::Trial;
 use lowrank::gpu::{Device, Options};
-use lowrank::memory::Place as Where;
+use lowrank::memory::Location;
 use lowrank::methods::Method;
 use lowrank::operators::Loss;
 use lowrank::problem::Domain;
@@ -261,7 +261,7 @@ fn streams(device: &Device) -> Outcome {
             let mut whole = case.gpu(device, Options::default())?;
             let info = whole.info();
             let rows = info.memory.parts.iter().find(|part| part.name == "measurements").ok_or("no such part")?.bytes;
-            let working = info.memory.bytes(Where::Device) - rows;
+            let working = info.memory.bytes(Location::Device) - rows;
             whole.run(6)?;
             for streamed in [rows / 2, rows / 20] {
                 let memory_bytes = Some(working + streamed);

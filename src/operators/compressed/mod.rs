@@ -23,7 +23,7 @@ pub(crate) use twin::{adjoint_apply, adjoint_apply_transposed, forward, sensing_
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::memory::{Memory, Part, Place, product};
+use crate::memory::{Location, Memory, Part, product};
 use crate::operators::{Cost, GpuNonzeros};
 use crate::problem::Domain;
 use index::Listing;
@@ -60,7 +60,7 @@ pub(crate) fn statement(
     let listings = if domain.is_symmetric() { 2 } else { 1 };
     let index = |lines: usize| product(&[lines + 1, 4]).saturating_add(product(&[nonzeros, listings, 8 + value_bytes]));
     let starts = if one_each { 0 } else { product(&[measurements + 1, 4]) };
-    let part = |name: &str, bytes: u64| Part::new(name, Place::Host, bytes);
+    let part = |name: &str, bytes: u64| Part::new(name, Location::Host, bytes);
     let mut parts = vec![
         part("nonzeros by measurement", starts.saturating_add(product(&[nonzeros, 8 + value_bytes]))),
         part("nonzeros by row", index(domain.rows())),

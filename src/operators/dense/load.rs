@@ -9,8 +9,8 @@ use super::interpret::interpret;
 use super::storage::{Rows, Stored, require_room};
 use super::{Dense, Layout, Normalization};
 use crate::error::{Error, Result};
-use crate::io::{Kind, NpyArray};
-use crate::memory::{Memory, Place, readable_bytes};
+use crate::io::{ElementKind, NpyArray};
+use crate::memory::{Location, Memory, readable_bytes};
 use crate::operators::Operator;
 use crate::operators::Storage;
 use crate::pages::Pages;
@@ -93,7 +93,7 @@ impl OpenOptions {
         let dtype = array.dtype();
         let (path, file_shape) = (array.path().to_owned(), array.shape().to_vec());
         let measurements = array.rows();
-        let natural = if dtype.kind == Kind::F32 { Storage::F32 } else { Storage::F64 };
+        let natural = if dtype.kind == ElementKind::F32 { Storage::F32 } else { Storage::F64 };
         let storage = self.storage.unwrap_or(natural);
         let (rows, findings) = match storage {
             Storage::F16 => load::<half::f16>(array, domain, layout)?,
@@ -140,7 +140,7 @@ const LARGE_COPY: u64 = 1 << 30;
 
 fn copy_notice(operator: &Dense) -> Option<String> {
     let held = Memory { parts: operator.memory() };
-    let bytes = held.bytes(Place::Host);
+    let bytes = held.bytes(Location::Host);
     (bytes >= LARGE_COPY && !operator.is_in_place()).then(|| {
         format!(
             "matrices: held in memory in {}, {}; packed rows in the file's own f32 or f64 are read from the file instead",
@@ -199,8 +199,8 @@ fn load<T: Stored>(array: NpyArray, domain: Domain, layout: Layout) -> Result<(R
     let kind = match T::STORAGE {
         // Half-precision rows have scales, which a file has not.
         Storage::F16 => None,
-        Storage::F32 => Some(Kind::F32),
-        Storage::F64 => Some(Kind::F64),
+        Storage::F32 => Some(ElementKind::F32),
+        Storage::F64 => Some(ElementKind::F64),
     };
     array.expect_scans();
     let as_it_is = layout == Layout::Packed || !domain.is_symmetric();

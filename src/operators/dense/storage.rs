@@ -12,7 +12,7 @@ use half::f16;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::memory::{Memory, Part, Place, product, readable_bytes};
+use crate::memory::{Location, Memory, Part, product, readable_bytes};
 use crate::operators::Storage;
 use crate::operators::dense::Dense;
 use crate::operators::dense::data::Data;
@@ -53,7 +53,7 @@ pub(super) fn require_room(m: usize, p: usize, storage: Storage, name: &str, fix
     let bytes =
         |storage: Storage| product(&[m, p, storage.bytes()]).saturating_add(product(&[m, storage.row_overhead()]));
     let memory = Memory {
-        parts: vec![Part::new(format!("{m} matrices of {p} numbers in {storage}"), Place::Host, bytes(storage))],
+        parts: vec![Part::new(format!("{m} matrices of {p} numbers in {storage}"), Location::Host, bytes(storage))],
     };
     let narrower: String = ([Storage::F32, Storage::F16].iter())
         .filter(|other| **other < storage)
@@ -269,7 +269,7 @@ impl Dense {
 
     /// Whether the rows are read from the file that they lie in, rather than from a copy in memory.
     pub fn is_mapped(&self) -> bool {
-        self.is_in_place() && self.place() == Place::File
+        self.is_in_place() && self.place() == Location::File
     }
 
     /// Whether the rows are read where they were given, in a file or in an array, and were not copied.
@@ -278,10 +278,10 @@ impl Dense {
     }
 
     /// Where the rows lie.
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Location {
         match &self.rows {
             Rows::F32(Data::Kept { bytes, .. }) | Rows::F64(Data::Kept { bytes, .. }) => bytes.place(),
-            _ => Place::Host,
+            _ => Location::Host,
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{RankOne, Vectors, require_room};
 use crate::error::{Error, Result};
-use crate::io::{Kind, NpyArray, shape_text};
+use crate::io::{ElementKind, NpyArray, shape_text};
 use crate::operators::dense::Normalization;
 use crate::operators::{Operator, Storage};
 use crate::problem::Domain;
@@ -144,7 +144,7 @@ impl OpenVectors {
                 "Stack the vectors as rows",
             ));
         }
-        let natural = if array.dtype().kind == Kind::F32 { Storage::F32 } else { Storage::F64 };
+        let natural = if array.dtype().kind == ElementKind::F32 { Storage::F32 } else { Storage::F64 };
         let storage = match self.storage.unwrap_or(natural) {
             Storage::F16 => {
                 let fix = "vectors take little memory: use f32";

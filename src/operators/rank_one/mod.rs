@@ -28,7 +28,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::memory::{Memory, Part, Place, product};
+use crate::memory::{Location, Memory, Part, product};
 use crate::operators::{
     Cost, GpuForm, GpuThin, GpuVectors, GradientOutput, GradientRequest, HostKernel, Operator, Storage,
 };
@@ -274,7 +274,7 @@ fn require_room(domain: Domain, measurements: usize, products: usize, storage: S
     let sides = domain.rows() + if domain.is_symmetric() { 0 } else { domain.columns() };
     let bytes = product(&[measurements, products, sides, storage.bytes()]);
     let what = format!("{measurements} measurements of {products} x {sides} numbers in {storage}");
-    let memory = Memory { parts: vec![Part::new(what, Place::Host, bytes)] };
+    let memory = Memory { parts: vec![Part::new(what, Location::Host, bytes)] };
     memory.require("measurements", "Lower their number or the size n")
 }
 
@@ -342,7 +342,7 @@ impl Operator for RankOne {
     fn memory(&self) -> Vec<Part> {
         let part = |name: &str, vectors: &Vectors| {
             let bytes = product(&[vectors.len(), vectors.storage().bytes()]);
-            Part::new(format!("{name} in {}", vectors.storage()), Place::Host, bytes)
+            Part::new(format!("{name} in {}", vectors.storage()), Location::Host, bytes)
         };
         let left = part("vectors", &self.left);
         std::iter::once(left).chain(self.right.as_ref().map(|right| part("right vectors", right))).collect()

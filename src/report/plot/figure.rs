@@ -1,6 +1,6 @@
 //! The simplest figure: curves over iterations on a logarithmic axis.
 
-use super::{Axis, Panel, Quantity, Series, Style, panels_to_svg};
+use super::{Panel, PlotAxis, Quantity, Series, Style, panels_to_svg};
 
 /// Curves over iterations on a logarithmic axis.
 #[derive(Clone, Debug)]
@@ -33,8 +33,8 @@ impl Figure<'_> {
         };
         panels_to_svg(&[Panel {
             title: self.title.to_owned(),
-            x: Axis::linear(self.x_label),
-            y: Axis::log(self.y_label),
+            x: PlotAxis::linear(self.x_label),
+            y: PlotAxis::log(self.y_label),
             series: self.curves.iter().map(series).collect(),
             ..Panel::default()
         }])

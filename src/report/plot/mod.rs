@@ -59,7 +59,7 @@ impl Quantity {
 
 /// One axis. Values that a logarithmic axis cannot show are left out.
 #[derive(Clone, Debug, Default)]
-pub struct Axis {
+pub struct PlotAxis {
     pub label: String,
     pub log: bool,
     /// Lowest and highest value; from the data where absent.
@@ -68,7 +68,7 @@ pub struct Axis {
     pub ticks: Vec<(f64, String)>,
 }
 
-impl Axis {
+impl PlotAxis {
     pub fn linear(label: impl Into<String>) -> Self {
         Self { label: label.into(), ..Self::default() }
     }
@@ -139,8 +139,8 @@ pub struct BoxAt {
 #[derive(Clone, Debug, Default)]
 pub struct Panel {
     pub title: String,
-    pub x: Axis,
-    pub y: Axis,
+    pub x: PlotAxis,
+    pub y: PlotAxis,
     pub bands: Vec<Band>,
     pub marks: Vec<Mark>,
     pub series: Vec<Series>,
@@ -173,8 +173,8 @@ mod tests {
     fn panel() -> Panel {
         Panel {
             title: "a title".into(),
-            x: Axis::log("start"),
-            y: Axis::log("error"),
+            x: PlotAxis::log("start"),
+            y: PlotAxis::log("error"),
             bands: vec![Band { from: 1e-3, to: 1e-2, label: "II".into(), shade: 1 }],
             marks: vec![Mark { at: 1e-2, label: "t_twin".into() }],
             series: vec![Series {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
-use super::Axis;
+use super::PlotAxis;
 
 /// A drawn axis: range and ticks.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ const MOST: usize = 9;
 
 impl Scale {
     /// For an axis and the values shown on it.
-    pub(super) fn new(axis: &Axis, values: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn new(axis: &PlotAxis, values: impl Iterator<Item = f64>) -> Self {
         let place = |v: f64| if axis.log { v.log10() } else { v };
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for v in values.map(place).filter(|v| v.is_finite()) {
@@ -107,19 +107,19 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_few() {
-        let scale = Scale::new(&Axis::linear(""), [0.0, 223.0].into_iter());
+        let scale = Scale::new(&PlotAxis::linear(""), [0.0, 223.0].into_iter());
         let texts: Vec<&str> = scale.ticks.iter().map(|t| t.1.as_str()).collect();
         assert_eq!(texts, ["0", "50", "100", "150", "200"]);
-        let scale = Scale::new(&Axis::linear(""), [0.0, 1.0].into_iter());
+        let scale = Scale::new(&PlotAxis::linear(""), [0.0, 1.0].into_iter());
         assert_eq!(scale.ticks[1], (0.2, "0.2".into()));
-        let scale = Scale::new(&Axis::log(""), [3e-17, 0.5].into_iter());
+        let scale = Scale::new(&PlotAxis::log(""), [3e-17, 0.5].into_iter());
         assert_eq!((scale.low, scale.high), (-17.0, 0.0));
         assert!(scale.ticks.len() <= MOST && scale.ticks.contains(&(0.0, "1e0".into())), "{:?}", scale.ticks);
     }
 
     #[test]
     fn a_logarithmic_axis_has_no_place_for_zero() {
-        let scale = Scale::new(&Axis::log(""), [0.0, 1e-3, 1.0, f64::NAN].into_iter());
+        let scale = Scale::new(&PlotAxis::log(""), [0.0, 1e-3, 1.0, f64::NAN].into_iter());
         assert_eq!((scale.place(0.0), scale.place(f64::NAN), scale.place(10.0)), (None, None, None));
         assert_eq!(scale.place(1e-3), Some(-3.0));
         assert_eq!(scale.clamp(100.0), 0.0);

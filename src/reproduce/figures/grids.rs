@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{FigureData, curve, drawn, number, setting, single, whole};
 use crate::error::Result;
-use crate::report::{Axis, BoxAt, Panel, Quantity, Style};
+use crate::report::{BoxAt, Panel, PlotAxis, Quantity, Style};
 use crate::reproduce::data::{ScaleRun, TimesRun, WidthRun};
 use crate::reproduce::facts::Facts;
 use crate::reproduce::fit::Line;
@@ -15,9 +15,9 @@ use crate::reproduce::settings::Ss21;
 const GUARANTEED: f64 = 21.0 / 16.0;
 
 /// The axis of α, with room for the points at its ends.
-fn scale_axis(scales: impl Iterator<Item = f64>) -> Axis {
+fn scale_axis(scales: impl Iterator<Item = f64>) -> PlotAxis {
     let (low, high) = scales.fold((f64::INFINITY, 0.0), |(a, b): (f64, f64), v| (a.min(v), b.max(v)));
-    Axis::log("scale α of the start").range(low / 1.6, 1.6 * high)
+    PlotAxis::log("scale α of the start").range(low / 1.6, 1.6 * high)
 }
 
 pub(super) fn times(settings: &Ss21, run: &TimesRun) -> Result<FigureData> {
@@ -36,7 +36,7 @@ pub(super) fn times(settings: &Ss21, run: &TimesRun) -> Result<FigureData> {
     let panel = Panel {
         title: format!("Alignment takes the same time from every start, growth does not (to T = {})", run.stop_time),
         x: scale_axis(run.starts.iter().map(|s| s.init_scale)),
-        y: Axis::linear("iterations").range(0.0, 1.1 * high),
+        y: PlotAxis::linear("iterations").range(0.0, 1.1 * high),
         series: vec![
             curve("t_1: the signal has\ngrown", Quantity::Signal, Style::Points, ones),
             curve(&format!("predicted slope:\n{per_decade:.1} a decade"), Quantity::Theory, Style::Dashed, predicted),
@@ -118,7 +118,7 @@ pub(super) fn scale(settings: &Ss21, run: &ScaleRun) -> Result<FigureData> {
     let panel = Panel {
         title: format!("Final error against the scale of the start, at T = {}", run.stop_time),
         x: scale_axis(run.points.iter().map(|p| p.init_scale)),
-        y: Axis::log("test error, training loss"),
+        y: PlotAxis::log("test error, training loss"),
         series: vec![
             curve(
                 &format!("test error\n{}", slope_text(test_line(run))),
@@ -159,7 +159,7 @@ pub(super) fn slopes(settings: &Ss21, runs: &[ScaleRun]) -> Result<FigureData> {
     let mut panel = Panel {
         title: "More measurements, steeper: final errors at the stop times T (dashed: predicted slopes)".into(),
         x: scale_axis(runs.iter().flat_map(|r| r.points.iter().map(|p| p.init_scale))),
-        y: Axis::log("test error"),
+        y: PlotAxis::log("test error"),
         ..Panel::default()
     };
     let mut csv = String::from(SCALE_HEADER);
@@ -208,8 +208,8 @@ pub(super) fn width(settings: &Ss21, run: &WidthRun) -> Result<FigureData> {
     let (narrow, wide) = (groups.first().map_or(1, |g| g.0) as f64, groups.last().map_or(10, |g| g.0) as f64);
     let panel = Panel {
         title: format!("Iterations to a test error of {:e} (stopped there, or at T = {})", run.target, run.limit),
-        x: Axis::log("columns k of U").range(0.75 * narrow, 1.33 * wide).ticks(ticks.collect()),
-        y: Axis::linear("iterations").range((low - 4.0).max(0.0).floor(), high + 4.0),
+        x: PlotAxis::log("columns k of U").range(0.75 * narrow, 1.33 * wide).ticks(ticks.collect()),
+        y: PlotAxis::linear("iterations").range((low - 4.0).max(0.0).floor(), high + 4.0),
         boxes: (groups.iter())
             .map(|(k, values)| BoxAt { at: *k as f64, values: values.clone(), color: Quantity::TestError })
             .collect(),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{FigureData, curve, drawn, number, setting, shown, single};
 use crate::error::Result;
-use crate::report::{Axis, Band, Mark, Panel, Quantity, Series, Style};
+use crate::report::{Band, Mark, Panel, PlotAxis, Quantity, Series, Style};
 use crate::reproduce::data::PhaseRun;
 use crate::reproduce::settings::Ss21;
 use crate::solver::TraceRow;
@@ -39,8 +39,8 @@ pub(super) fn phases(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
     let line = Style::Line;
     let errors = Panel {
         title: format!("Errors: a plateau, then a fall (to T = {})", end(run)),
-        x: Axis::linear("iteration t"),
-        y: Axis::log("relative error, loss"),
+        x: PlotAxis::linear("iteration t"),
+        y: PlotAxis::log("relative error, loss"),
         bands: bands(run),
         series: vec![
             curve("test error\n‖UUᵀ − M‖/‖M‖", Quantity::TestError, line, over_time(run, |r| r.relative_error)),
@@ -56,8 +56,8 @@ pub(super) fn phases(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
     };
     let angles = Panel {
         title: format!("Angles: towards the spectral subspace L first, then to the truth X (to T = {})", end(run)),
-        x: Axis::linear("iteration t"),
-        y: Axis::linear("sine of the angle").range(0.0, 1.15),
+        x: PlotAxis::linear("iteration t"),
+        y: PlotAxis::linear("sine of the angle").range(0.0, 1.15),
         bands: bands(run),
         series: vec![
             curve("angle(X, L_t)", Quantity::AngleTruth, line, over_time(run, |r| r.diagnosis?.angle_truth)),
@@ -115,8 +115,8 @@ pub(super) fn spectral(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
     let at = |of: fn(crate::diagnostics::Diagnosis) -> Option<f64>| over_time(run, |r| of(r.diagnosis?));
     let panel = Panel {
         title: format!("Gradient descent and power iteration from the same start (to T = {})", end(run)),
-        x: Axis::linear("iteration t"),
-        y: Axis::linear("sine of the angle").range(0.0, 1.15),
+        x: PlotAxis::linear("iteration t"),
+        y: PlotAxis::linear("sine of the angle").range(0.0, 1.15),
         bands: bands(run),
         marks,
         series: vec![

@@ -2,8 +2,8 @@
 
 use super::contest::{all_reach, at, at_least, counts, entrant, gaussian, listed, of, pass, several};
 use super::figure::{Of, Picture, View};
-use super::race::{Entry, Heat};
-use super::{Course, Relative, Rerun, Room};
+use super::race::{Heat, RaceEntry};
+use super::{RaceCourse, Relative, Rerun, Room};
 use crate::engine::Precision;
 use crate::error::Result;
 use crate::methods::{Method, StepRule};
@@ -112,7 +112,7 @@ impl Room for Agn {
                     // One observation vector: a load that has others would carry them through every look.
                     problem: alone(&problem, index)?,
                     settings: settings.trials([Trial::default()]),
-                    entries: vec![Entry::new(name, kappa, label)],
+                    entries: vec![RaceEntry::new(name, kappa, label)],
                     work: 80.0 * passes * pass(s),
                 });
             }
@@ -121,14 +121,14 @@ impl Room for Agn {
             name: "gd".into(),
             problem,
             settings: entrant(s, Method::gd(), 5, s.iterations, s.target).init(start()).step_size(s.step_size),
-            entries: s.condition_numbers.iter().map(|k| Entry::new("gd", *k, "gradient descent")).collect(),
+            entries: s.condition_numbers.iter().map(|k| RaceEntry::new("gd", *k, "gradient descent")).collect(),
             work: s.iterations as f64 * pass(s),
         });
         Ok(heats)
     }
 
-    fn pictures<'a>(&self, s: &Rerun, courses: &'a [Course]) -> Vec<Picture<'a>> {
-        let longest = courses.iter().filter(|c| c.entry.name != "gd").map(Course::iterations).max().unwrap_or(0);
+    fn pictures<'a>(&self, s: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>> {
+        let longest = courses.iter().filter(|c| c.entry.name != "gd").map(RaceCourse::iterations).max().unwrap_or(0);
         let view = |kappa: &f64| View {
             title: format!("κ(M) = {kappa}"),
             courses: courses.iter().filter(|c| c.entry.condition_number == *kappa).collect(),
@@ -147,7 +147,7 @@ impl Room for Agn {
         }]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[Course]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
         let (kappas, t) = (listed(&s.condition_numbers), s.target);
         let reach = |id: &str, words: &str| {
             let statement = format!("{words} reaches a relative error of {t:e} at κ(M) = {kappas}");
@@ -174,7 +174,7 @@ fn alone(problem: &Problem, index: usize) -> Result<Problem> {
     Problem::new(problem.operator().clone(), y)?.with_truths(truths)
 }
 
-fn independent(s: &Rerun, courses: &[Course]) -> Claim {
+fn independent(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "agn-independent",
         PAPER,
@@ -195,7 +195,7 @@ fn independent(s: &Rerun, courses: &[Course]) -> Claim {
     draft.judge(Value::text(counts(&runs, s.target)), holds, None)
 }
 
-fn order(s: &Rerun, courses: &[Course]) -> Claim {
+fn order(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "order",
         PAPER,
@@ -209,7 +209,7 @@ fn order(s: &Rerun, courses: &[Course]) -> Claim {
     let mut measured = Vec::new();
     let mut holds = true;
     for &kappa in &s.condition_numbers {
-        let found: Vec<&Course> =
+        let found: Vec<&RaceCourse> =
             ["agn-exact", "scaled-gd", "prec-gd"].iter().filter_map(|name| at(courses, name, kappa)).collect();
         let needed: Vec<Option<usize>> = found.iter().map(|course| course.iterations_to(s.target)).collect();
         holds &= matches!(needed[..], [Some(agn), Some(scaled), Some(prec)] if agn < scaled && scaled as f64 <= 1.1 * prec as f64);
@@ -218,7 +218,7 @@ fn order(s: &Rerun, courses: &[Course]) -> Claim {
     draft.judge(Value::text(measured.join("; ")), holds, None)
 }
 
-fn behind(s: &Rerun, courses: &[Course]) -> Claim {
+fn behind(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "gd-behind",
         PAPER,
@@ -242,7 +242,7 @@ fn behind(s: &Rerun, courses: &[Course]) -> Claim {
 }
 
 /// Seconds to the target, of each contender that reached it, fewest first.
-fn seconds(s: &Rerun, courses: &[Course], kappa: f64) -> Vec<(String, f64)> {
+fn seconds(s: &Rerun, courses: &[RaceCourse], kappa: f64) -> Vec<(String, f64)> {
     let mut found: Vec<(String, f64)> = (courses.iter())
         // Gradient descent runs in a batch, whose seconds are not those of one trial.
         .filter(|course| course.entry.condition_number == kappa && course.entry.name != "gd")
@@ -266,7 +266,7 @@ fn first(found: &[(String, f64)]) -> Value {
     found.first().map_or(Value::None, |(name, t)| Value::text(format!("{t:.2} s ({name})")))
 }
 
-fn fastest(s: &Rerun, courses: &[Course], kappa: f64) -> Claim {
+fn fastest(s: &Rerun, courses: &[RaceCourse], kappa: f64) -> Claim {
     let draft = Draft::new(
         &format!("seconds-{kappa}"),
         "a target of this program, not of the paper",
@@ -288,7 +288,7 @@ fn fastest(s: &Rerun, courses: &[Course], kappa: f64) -> Claim {
     }
 }
 
-fn near(s: &Rerun, courses: &[Course], kappa: f64) -> Claim {
+fn near(s: &Rerun, courses: &[RaceCourse], kappa: f64) -> Claim {
     let draft = Draft::new(
         &format!("precgd-near-{kappa}"),
         "a target of this program, not of the paper",

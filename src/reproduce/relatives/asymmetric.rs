@@ -3,8 +3,8 @@
 
 use super::contest::{all_reach, entrant, gaussian, of, pass};
 use super::figure::{Of, Picture, View};
-use super::race::{Entry, Heat};
-use super::{Course, Relative, Rerun, Room};
+use super::race::{Heat, RaceEntry};
+use super::{RaceCourse, Relative, Rerun, Room};
 use crate::engine::Precision;
 use crate::error::Result;
 use crate::methods::Method;
@@ -89,7 +89,7 @@ impl Room for Asymmetric {
         };
         let random = |scale: f64| Init::SmallRandom { scale, seed: s.seed };
         let time = |step: f64| (SMALL_TIME / (step * s.step_size)).ceil() as usize;
-        let heat = |name: &str, settings, entries: Vec<Entry>, iterations: usize| Heat {
+        let heat = |name: &str, settings, entries: Vec<RaceEntry>, iterations: usize| Heat {
             name: name.into(),
             problem: problem.clone(),
             settings,
@@ -99,16 +99,16 @@ impl Room for Asymmetric {
         let mut heats = vec![heat(
             "small starts",
             gd(2, time(1.0), 1e-15).init(random(SMALL[0])).trials(SMALL.map(|a| Trial::default().init_scale(a))),
-            SMALL.map(|a| Entry::new(&small(a), kappa, format!("α = {a:e}, μ = {}", s.step_size))).to_vec(),
+            SMALL.map(|a| RaceEntry::new(&small(a), kappa, format!("α = {a:e}, μ = {}", s.step_size))).to_vec(),
             time(1.0),
         )];
         for step in STEPS.into_iter().filter(|step| *step < 1.0) {
             let mu = step * s.step_size;
             let settings = gd(4, time(step), 1e-15).init(random(SMALL[1])).step_size(mu);
-            let entry = Entry::new(&slowed(step), kappa, format!("α = {:e}, μ = {mu}", SMALL[1]));
+            let entry = RaceEntry::new(&slowed(step), kappa, format!("α = {:e}, μ = {mu}", SMALL[1]));
             heats.push(heat(&format!("μ = {mu}"), settings, vec![entry], time(step)));
         }
-        let entry = |name: &str, label: &str| vec![Entry::new(name, kappa, label)];
+        let entry = |name: &str, label: &str| vec![RaceEntry::new(name, kappa, label)];
         let starts = [
             (
                 gd(5, s.iterations, 1e-13).init(random(LARGE)).init_scale_ratio(RATIO),
@@ -121,9 +121,9 @@ impl Room for Asymmetric {
         Ok(heats)
     }
 
-    fn pictures<'a>(&self, s: &Rerun, courses: &'a [Course]) -> Vec<Picture<'a>> {
-        let is_large = |c: &&Course| ["unequal", "equal", "balanced"].contains(&c.entry.name.as_str());
-        let (large, small): (Vec<&Course>, Vec<&Course>) = courses.iter().partition(is_large);
+    fn pictures<'a>(&self, s: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>> {
+        let is_large = |c: &&RaceCourse| ["unequal", "equal", "balanced"].contains(&c.entry.name.as_str());
+        let (large, small): (Vec<&RaceCourse>, Vec<&RaceCourse>) = courses.iter().partition(is_large);
         let panels = |what: &str| {
             vec![
                 View { title: format!("{what} from small starts"), courses: small.clone() },
@@ -149,7 +149,7 @@ impl Room for Asymmetric {
         ]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[Course]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
         let mut claims = vec![error_falls(courses), stays_small(courses), step_decides(s, courses)];
         claims.extend([start_does_not(courses), linear(courses), slower(s, courses)]);
         claims
@@ -164,15 +164,15 @@ fn balanced(s: &Rerun) -> Result<Init> {
     Ok(Init::Given(Factors::pair(1, Domain::rectangular(n, n), k, left, right)?))
 }
 
-fn one<'a>(courses: &'a [Course], name: &str) -> Option<&'a Course> {
+fn one<'a>(courses: &'a [RaceCourse], name: &str) -> Option<&'a RaceCourse> {
     of(courses, name).first().copied()
 }
 
-fn last_imbalance(course: &Course) -> Option<f64> {
+fn last_imbalance(course: &RaceCourse) -> Option<f64> {
     course.trace.last()?.imbalance.filter(|v| v.is_finite() && *v > 0.0)
 }
 
-fn error_falls(courses: &[Course]) -> Claim {
+fn error_falls(courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "small-start-error",
         BALANCING,
@@ -193,14 +193,14 @@ fn error_falls(courses: &[Course]) -> Claim {
     }
 }
 
-fn stays_small(courses: &[Course]) -> Claim {
+fn stays_small(courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "balanced-by-itself",
         BALANCING,
         Value::text("≤ 1e-2"),
         "from small starts ‖LᵀL − RᵀR‖ never exceeds 1e-2 ‖M‖, with no term that would keep it down (‖LᵀL‖ itself ends near ‖M‖)",
     );
-    let runs: Vec<&Course> = SMALL.iter().filter_map(|a| one(courses, &small(*a))).collect();
+    let runs: Vec<&RaceCourse> = SMALL.iter().filter_map(|a| one(courses, &small(*a))).collect();
     let values = || runs.iter().flat_map(|c| c.trace.iter().filter_map(|row| row.imbalance));
     let worst = values().fold(0.0, f64::max);
     let grown = runs.iter().all(|c| c.last_error().is_some_and(|e| e < 0.1));
@@ -208,7 +208,7 @@ fn stays_small(courses: &[Course]) -> Claim {
     draft.judge(Value::number(worst), !runs.is_empty() && grown && worst <= 1e-2, note)
 }
 
-fn step_decides(s: &Rerun, courses: &[Course]) -> Claim {
+fn step_decides(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "imbalance-from-step",
         "consequence of gradient flow conserving LᵀL − RᵀR",
@@ -227,7 +227,7 @@ fn step_decides(s: &Rerun, courses: &[Course]) -> Claim {
     draft.judge(Value::number(slope), holds, Some(shown.join(", ")))
 }
 
-fn start_does_not(courses: &[Course]) -> Claim {
+fn start_does_not(courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "imbalance-not-from-start",
         "consequence of gradient flow conserving LᵀL − RᵀR",
@@ -245,7 +245,7 @@ fn start_does_not(courses: &[Course]) -> Claim {
     }
 }
 
-fn linear(courses: &[Course]) -> Claim {
+fn linear(courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "unequal-linear",
         UNEQUAL,
@@ -267,7 +267,7 @@ fn linear(courses: &[Course]) -> Claim {
     }
 }
 
-fn slower(s: &Rerun, courses: &[Course]) -> Claim {
+fn slower(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "balanced-slower",
         UNEQUAL,

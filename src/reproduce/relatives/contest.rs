@@ -6,7 +6,7 @@ use crate::problem::{Domain, Truth, synthetic};
 use crate::reproduce::claims::{Claim, Draft, Value};
 use crate::solver::{Problem, Schedule, Settings, Stop};
 
-use super::{Course, Rerun};
+use super::{RaceCourse, Rerun};
 use crate::methods::Method;
 
 /// One truth for each condition number, from the same subspaces.
@@ -45,12 +45,12 @@ pub(super) fn pass(settings: &Rerun) -> f64 {
 }
 
 /// The courses of one contender, in the order of the condition numbers.
-pub(super) fn of<'a>(courses: &'a [Course], name: &str) -> Vec<&'a Course> {
+pub(super) fn of<'a>(courses: &'a [RaceCourse], name: &str) -> Vec<&'a RaceCourse> {
     courses.iter().filter(|course| course.entry.name == name).collect()
 }
 
 /// The course of a contender at a condition number.
-pub(super) fn at<'a>(courses: &'a [Course], name: &str, kappa: f64) -> Option<&'a Course> {
+pub(super) fn at<'a>(courses: &'a [RaceCourse], name: &str, kappa: f64) -> Option<&'a RaceCourse> {
     courses.iter().find(|course| course.entry.name == name && course.entry.condition_number == kappa)
 }
 
@@ -66,8 +66,8 @@ pub(super) fn several(settings: &Rerun) -> bool {
 }
 
 /// "141, 139, >1000": iterations to an error, or the number after which it was not reached.
-pub(super) fn counts(courses: &[&Course], target: f64) -> String {
-    let one = |course: &&Course| match course.iterations_to(target) {
+pub(super) fn counts(courses: &[&RaceCourse], target: f64) -> String {
+    let one = |course: &&RaceCourse| match course.iterations_to(target) {
         Some(iterations) => iterations.to_string(),
         None => format!(">{}", course.iterations()),
     };
@@ -75,7 +75,7 @@ pub(super) fn counts(courses: &[&Course], target: f64) -> String {
 }
 
 /// A number of iterations for comparisons: those carried out where the target was not reached, a lower bound then.
-pub(super) fn at_least(course: &Course, target: f64) -> f64 {
+pub(super) fn at_least(course: &RaceCourse, target: f64) -> f64 {
     course.iterations_to(target).unwrap_or_else(|| course.iterations()) as f64
 }
 
@@ -85,7 +85,7 @@ pub(super) fn listed(values: &[f64]) -> String {
 }
 
 /// A claim that courses reach an error, each of them.
-pub(super) fn all_reach(draft: Draft, courses: &[&Course], target: f64) -> Claim {
+pub(super) fn all_reach(draft: Draft, courses: &[&RaceCourse], target: f64) -> Claim {
     let holds = !courses.is_empty() && courses.iter().all(|course| course.reached(target).is_some());
     let missed: Vec<String> = (courses.iter().filter(|course| course.reached(target).is_none()))
         .map(|course| {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::{Course, Rerun};
+use super::{RaceCourse, Rerun};
 use crate::error::Result;
-use crate::report::{Axis, Panel, Quantity, Series, Style};
+use crate::report::{Panel, PlotAxis, Quantity, Series, Style};
 use crate::reproduce::figures::{FigureData, drawn, number, single};
 use crate::solver::TraceRow;
 
@@ -17,7 +17,7 @@ const LOWEST: f64 = 1e-16;
 /// One pair of axes: a title and the contenders that are drawn in it.
 pub(super) struct View<'a> {
     pub title: String,
-    pub courses: Vec<&'a Course>,
+    pub courses: Vec<&'a RaceCourse>,
 }
 
 /// What is drawn of an observation.
@@ -98,8 +98,8 @@ impl Picture<'_> {
         });
         Panel {
             title: view.title.clone(),
-            x: if self.powers { Axis::log("iteration t") } else { Axis::linear("iteration t") },
-            y: Axis::log(self.of.label()),
+            x: if self.powers { PlotAxis::log("iteration t") } else { PlotAxis::linear("iteration t") },
+            y: PlotAxis::log(self.of.label()),
             series: series.collect(),
             ..Panel::default()
         }

@@ -3,8 +3,8 @@
 
 use super::contest::{entrant, gaussian, of, pass};
 use super::figure::{Of, Picture, View};
-use super::race::{Entry, Heat};
-use super::{Course, Relative, Rerun, Room};
+use super::race::{Heat, RaceEntry};
+use super::{RaceCourse, Relative, Rerun, Room};
 use crate::engine::Precision;
 use crate::error::Result;
 use crate::methods::Method;
@@ -73,7 +73,7 @@ impl Room for GdPolyak {
                 .init(Init::Spectral { skip: 0, preprocess: Preprocess::None })
                 .step_size(s.step_size)
                 .search_rank(k),
-            entries: vec![Entry::new(name, kappa, label)],
+            entries: vec![RaceEntry::new(name, kappa, label)],
             work: pass(s) * s.iterations as f64,
         };
         let (k, r) = (s.search_rank, s.rank);
@@ -85,7 +85,7 @@ impl Room for GdPolyak {
         ])
     }
 
-    fn pictures<'a>(&self, s: &Rerun, courses: &'a [Course]) -> Vec<Picture<'a>> {
+    fn pictures<'a>(&self, s: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>> {
         let all = || View { title: "Errors over the iteration".into(), courses: courses.iter().collect() };
         vec![Picture {
             title: "Short steps alone, and with a long one now and then",
@@ -99,16 +99,16 @@ impl Room for GdPolyak {
         }]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[Course]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
         vec![sublinear(s, courses), linear(s, courses), fewer(courses), reaches(s, courses), exact_rank(s, courses)]
     }
 }
 
-fn one<'a>(courses: &'a [Course], name: &str) -> Option<&'a Course> {
+fn one<'a>(courses: &'a [RaceCourse], name: &str) -> Option<&'a RaceCourse> {
     of(courses, name).first().copied()
 }
 
-fn sublinear(s: &Rerun, courses: &[Course]) -> Claim {
+fn sublinear(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "gd-sublinear",
         PAPER,
@@ -131,7 +131,7 @@ fn sublinear(s: &Rerun, courses: &[Course]) -> Claim {
     )
 }
 
-fn linear(s: &Rerun, courses: &[Course]) -> Claim {
+fn linear(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "polyak-linear",
         PAPER,
@@ -152,7 +152,7 @@ fn linear(s: &Rerun, courses: &[Course]) -> Claim {
     }
 }
 
-fn fewer(courses: &[Course]) -> Claim {
+fn fewer(courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "polyak-fewer",
         PAPER,
@@ -174,7 +174,7 @@ fn fewer(courses: &[Course]) -> Claim {
     }
 }
 
-fn reaches(s: &Rerun, courses: &[Course]) -> Claim {
+fn reaches(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "polyak-reaches",
         PAPER,
@@ -195,7 +195,7 @@ fn reaches(s: &Rerun, courses: &[Course]) -> Claim {
     draft.judge(Value::number(own.map(|t| t as f64)), holds, None)
 }
 
-fn exact_rank(s: &Rerun, courses: &[Course]) -> Claim {
+fn exact_rank(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let limit = s.iterations / 10;
     let draft = Draft::new(
         "exact-rank-linear",

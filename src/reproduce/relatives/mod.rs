@@ -22,7 +22,7 @@ use crate::reproduce::{StageTime, Study, Subject};
 
 use figure::Picture;
 use race::Heat;
-pub use race::{Course, Entry};
+pub use race::{RaceCourse, RaceEntry};
 pub use settings::{Relative, Rerun};
 
 /// What a study has of its own.
@@ -37,9 +37,9 @@ trait Room: Sync {
 
     fn heats(&self, settings: &Rerun) -> Result<Vec<Heat>>;
 
-    fn pictures<'a>(&self, settings: &Rerun, courses: &'a [Course]) -> Vec<Picture<'a>>;
+    fn pictures<'a>(&self, settings: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>>;
 
-    fn claims(&self, settings: &Rerun, courses: &[Course]) -> Vec<Claim>;
+    fn claims(&self, settings: &Rerun, courses: &[RaceCourse]) -> Vec<Claim>;
 }
 
 impl Relative {

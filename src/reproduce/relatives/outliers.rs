@@ -5,8 +5,8 @@ use rand::seq::SliceRandom;
 
 use super::contest::{all_reach, at, at_least, counts, entrant, gaussian, listed, of, pass, several, span};
 use super::figure::{Of, Picture, View};
-use super::race::{Entry, Heat};
-use super::{Course, Relative, Rerun, Room};
+use super::race::{Heat, RaceEntry};
+use super::{RaceCourse, Relative, Rerun, Room};
 use crate::engine::Precision;
 use crate::error::Result;
 use crate::methods::{Method, ScaledGd};
@@ -85,7 +85,7 @@ impl Room for Outliers {
                 .loss(loss)
                 .init(Init::Spectral { skip: 0, preprocess: Preprocess::Truncate })
                 .step_size(s.step_size),
-            entries: s.condition_numbers.iter().map(|k| Entry::new(name, *k, format!("κ(M) = {k}"))).collect(),
+            entries: s.condition_numbers.iter().map(|k| RaceEntry::new(name, *k, format!("κ(M) = {k}"))).collect(),
             work: pass(s) * s.iterations as f64,
         };
         Ok(vec![
@@ -96,7 +96,7 @@ impl Room for Outliers {
         ])
     }
 
-    fn pictures<'a>(&self, _: &Rerun, courses: &'a [Course]) -> Vec<Picture<'a>> {
+    fn pictures<'a>(&self, _: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>> {
         let view = |name: &str, title: &str| View { title: title.into(), courses: of(courses, name) };
         vec![Picture {
             title: "Errors under four losses and methods",
@@ -115,7 +115,7 @@ impl Room for Outliers {
         }]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[Course]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
         let runs = of(courses, "l1-scaled");
         let draft = Draft::new(
             "l1-reaches",
@@ -163,7 +163,7 @@ fn corrupt(problem: &Problem, seed: u64) -> Result<Problem> {
     Problem::batch(problem.operator().clone(), observations)?.with_truths(truths)
 }
 
-fn independent(s: &Rerun, runs: &[&Course]) -> Claim {
+fn independent(s: &Rerun, runs: &[&RaceCourse]) -> Claim {
     let draft = Draft::new(
         "l1-independent",
         PAPER,
@@ -183,7 +183,7 @@ fn independent(s: &Rerun, runs: &[&Course]) -> Claim {
     draft.judge(Value::number(factor), holds, Some(counts(runs, s.target)))
 }
 
-fn plain(s: &Rerun, courses: &[Course]) -> Claim {
+fn plain(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let (_, kappa) = span(s);
     let draft = Draft::new(
         "plain-fails",
@@ -203,7 +203,7 @@ fn plain(s: &Rerun, courses: &[Course]) -> Claim {
     }
 }
 
-fn square(s: &Rerun, courses: &[Course]) -> Claim {
+fn square(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "square-fails",
         PAPER,
@@ -220,7 +220,7 @@ fn square(s: &Rerun, courses: &[Course]) -> Claim {
     draft.judge(Value::number(best), !runs.is_empty() && best >= 0.1, None)
 }
 
-fn huber(s: &Rerun, courses: &[Course]) -> Claim {
+fn huber(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "huber-floor",
         "consequence of the Huber loss being quadratic below δ",

@@ -12,7 +12,7 @@ use crate::solver::{Problem, Settings, Solver, Status, TraceRow, TrialParameters
 
 /// Who runs: what its curve is called in tables and in the figure, and how it is drawn.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct RaceEntry {
     /// The word of CSV files and claims.
     pub name: String,
     /// The condition number, as the study counts it.
@@ -21,7 +21,7 @@ pub struct Entry {
     pub label: String,
 }
 
-impl Entry {
+impl RaceEntry {
     pub(super) fn new(name: &str, condition_number: f64, label: impl Into<String>) -> Self {
         Self { name: name.into(), condition_number, label: label.into() }
     }
@@ -32,21 +32,21 @@ pub(super) struct Heat {
     pub name: String,
     pub problem: Problem,
     pub settings: Settings,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<RaceEntry>,
     /// Expected share of the study's work, in any unit.
     pub work: f64,
 }
 
 /// What one entry left.
 #[derive(Clone, Debug)]
-pub struct Course {
-    pub entry: Entry,
+pub struct RaceCourse {
+    pub entry: RaceEntry,
     pub parameters: TrialParameters,
     pub status: Status,
     pub trace: Vec<TraceRow>,
 }
 
-impl Course {
+impl RaceCourse {
     /// The first observation at a relative error of at most `target`.
     pub fn reached(&self, target: f64) -> Option<&TraceRow> {
         self.trace.iter().find(|row| row.relative_error.is_some_and(|error| error <= target))
@@ -70,7 +70,7 @@ impl Course {
 
 /// What the race leaves.
 pub(super) struct Finish {
-    pub courses: Vec<Course>,
+    pub courses: Vec<RaceCourse>,
     pub environment: Option<Environment>,
     pub times: Vec<StageTime>,
     pub interrupted: bool,
@@ -106,7 +106,12 @@ pub(super) fn race(
         finish.times.push(StageTime { stage: stage.name, seconds: started.elapsed().as_secs_f64() });
         for (trial, entry) in solution.trials.iter().zip(heat.entries) {
             let trace = solution.trace.iter().filter(|row| row.trial == trial.parameters.trial).copied().collect();
-            finish.courses.push(Course { entry, parameters: trial.parameters.clone(), status: trial.status, trace });
+            finish.courses.push(RaceCourse {
+                entry,
+                parameters: trial.parameters.clone(),
+                status: trial.status,
+                trace,
+            });
         }
     }
     Ok(finish)

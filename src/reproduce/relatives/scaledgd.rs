@@ -3,8 +3,8 @@
 
 use super::contest::{all_reach, at, at_least, counts, entrant, gaussian, listed, of, pass, several, span};
 use super::figure::{Of, Picture, View};
-use super::race::{Entry, Heat};
-use super::{Course, Relative, Rerun, Room};
+use super::race::{Heat, RaceEntry};
+use super::{RaceCourse, Relative, Rerun, Room};
 use crate::engine::Precision;
 use crate::error::Result;
 use crate::methods::Method;
@@ -62,8 +62,8 @@ impl Room for ScaledGd {
 
     fn heats(&self, s: &Rerun) -> Result<Vec<Heat>> {
         let problem = gaussian(s, true)?;
-        let entries = |name: &str| -> Vec<Entry> {
-            s.condition_numbers.iter().map(|k| Entry::new(name, *k, format!("κ(M) = {k}"))).collect()
+        let entries = |name: &str| -> Vec<RaceEntry> {
+            s.condition_numbers.iter().map(|k| RaceEntry::new(name, *k, format!("κ(M) = {k}"))).collect()
         };
         let heat = |name: &str, settings: Settings| Heat {
             name: name.into(),
@@ -78,7 +78,7 @@ impl Room for ScaledGd {
         ])
     }
 
-    fn pictures<'a>(&self, s: &Rerun, courses: &'a [Course]) -> Vec<Picture<'a>> {
+    fn pictures<'a>(&self, s: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>> {
         vec![Picture {
             title: "Errors of scaled and of plain gradient descent",
             of: Of::Error,
@@ -91,7 +91,7 @@ impl Room for ScaledGd {
         }]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[Course]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
         let (scaled, gd) = (of(courses, "scaled-gd"), of(courses, "gd"));
         let (kappas, t) = (listed(&s.condition_numbers), s.target);
         let reach = Draft::new(
@@ -110,12 +110,12 @@ impl Room for ScaledGd {
     }
 }
 
-fn ratio(courses: &[&Course], target: f64) -> f64 {
+fn ratio(courses: &[&RaceCourse], target: f64) -> f64 {
     let counts = || courses.iter().map(|course| at_least(course, target));
     counts().fold(0.0, f64::max) / counts().fold(f64::INFINITY, f64::min)
 }
 
-fn independent(s: &Rerun, scaled: &[&Course]) -> Claim {
+fn independent(s: &Rerun, scaled: &[&RaceCourse]) -> Claim {
     let draft = Draft::new(
         "scaledgd-independent",
         PAPER,
@@ -133,7 +133,7 @@ fn independent(s: &Rerun, scaled: &[&Course]) -> Claim {
     draft.judge(Value::number(ratio(scaled, s.target)), holds, Some(counts(scaled, s.target)))
 }
 
-fn published(s: &Rerun, courses: &[Course]) -> Claim {
+fn published(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "scaledgd-count",
         "their script, run",
@@ -153,7 +153,7 @@ fn published(s: &Rerun, courses: &[Course]) -> Claim {
     draft.judge(Value::number(count), holds, None)
 }
 
-fn grows(s: &Rerun, gd: &[&Course]) -> Claim {
+fn grows(s: &Rerun, gd: &[&RaceCourse]) -> Claim {
     let (low, high) = span(s);
     let draft = Draft::new(
         "gd-grows",
@@ -176,7 +176,7 @@ fn grows(s: &Rerun, gd: &[&Course]) -> Claim {
     draft.judge(Value::number(factor), holds, Some(counts(&sorted, s.target)))
 }
 
-fn equal(s: &Rerun, courses: &[Course]) -> Claim {
+fn equal(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let draft = Draft::new(
         "equal-at-one",
         PAPER,
@@ -195,7 +195,7 @@ fn equal(s: &Rerun, courses: &[Course]) -> Claim {
     draft.judge(Value::text(format!("{a} and {b}")), holds, None)
 }
 
-fn precise(s: &Rerun, scaled: &[&Course]) -> Claim {
+fn precise(s: &Rerun, scaled: &[&RaceCourse]) -> Claim {
     let draft = Draft::new(
         "scaledgd-precise",
         PAPER,

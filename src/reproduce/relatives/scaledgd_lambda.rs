@@ -3,8 +3,8 @@
 
 use super::contest::{at_least, entrant, gaussian, listed, of, pass, several, span};
 use super::figure::{Of, Picture, View};
-use super::race::{Entry, Heat};
-use super::{Course, Relative, Rerun, Room};
+use super::race::{Heat, RaceEntry};
+use super::{RaceCourse, Relative, Rerun, Room};
 use crate::engine::Precision;
 use crate::error::Result;
 use crate::methods::Method;
@@ -83,7 +83,7 @@ impl Room for ScaledGdLambda {
     fn heats(&self, s: &Rerun) -> Result<Vec<Heat>> {
         let problem = gaussian(s, false)?;
         let entries =
-            |name: &str| s.condition_numbers.iter().map(|k| Entry::new(name, *k, format!("κ(X) = {k}"))).collect();
+            |name: &str| s.condition_numbers.iter().map(|k| RaceEntry::new(name, *k, format!("κ(X) = {k}"))).collect();
         let start = || Init::SmallRandom { scale: SCALE, seed: s.seed };
         // Each trial has its own target: the race goes on until the last one is there, or for its iterations.
         let trials = |damped: bool| {
@@ -111,7 +111,7 @@ impl Room for ScaledGdLambda {
         ])
     }
 
-    fn pictures<'a>(&self, s: &Rerun, courses: &'a [Course]) -> Vec<Picture<'a>> {
+    fn pictures<'a>(&self, s: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>> {
         vec![Picture {
             title: "Errors of damped scaled and of plain gradient descent",
             of: Of::Error,
@@ -129,20 +129,20 @@ impl Room for ScaledGdLambda {
         }]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[Course]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
         vec![reaches(s, courses), nearly_flat(s, courses), grows(s, courses), pays(s, courses)]
     }
 }
 
-fn counted(s: &Rerun, runs: &[&Course]) -> String {
-    let one = |course: &&Course| match course.iterations_to(target(s, course.entry.condition_number)) {
+fn counted(s: &Rerun, runs: &[&RaceCourse]) -> String {
+    let one = |course: &&RaceCourse| match course.iterations_to(target(s, course.entry.condition_number)) {
         Some(t) => t.to_string(),
         None => format!(">{}", course.iterations()),
     };
     runs.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn reaches(s: &Rerun, courses: &[Course]) -> Claim {
+fn reaches(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let runs = of(courses, "scaled-gd");
     let draft = Draft::new(
         "lambda-reaches",
@@ -154,7 +154,7 @@ fn reaches(s: &Rerun, courses: &[Course]) -> Claim {
             listed(&s.condition_numbers)
         ),
     );
-    let missed = |c: &&&Course| c.reached(target(s, c.entry.condition_number)).is_none();
+    let missed = |c: &&&RaceCourse| c.reached(target(s, c.entry.condition_number)).is_none();
     let late: Vec<String> =
         runs.iter().filter(missed).map(|c| format!("κ = {}: {}", c.entry.condition_number, c.status)).collect();
     let holds = !runs.is_empty() && late.is_empty();
@@ -162,7 +162,7 @@ fn reaches(s: &Rerun, courses: &[Course]) -> Claim {
 }
 
 /// The exponent p of iterations ~ κ(X)^p.
-fn exponent(s: &Rerun, runs: &[&Course]) -> Option<f64> {
+fn exponent(s: &Rerun, runs: &[&RaceCourse]) -> Option<f64> {
     let points = runs.iter().map(|c| {
         let kappa = c.entry.condition_number;
         (kappa, at_least(c, target(s, kappa)))
@@ -170,7 +170,7 @@ fn exponent(s: &Rerun, runs: &[&Course]) -> Option<f64> {
     Some(fit_power(points)?.slope)
 }
 
-fn nearly_flat(s: &Rerun, courses: &[Course]) -> Claim {
+fn nearly_flat(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let runs = of(courses, "scaled-gd");
     let draft = Draft::new(
         "lambda-log-kappa",
@@ -187,7 +187,7 @@ fn nearly_flat(s: &Rerun, courses: &[Course]) -> Claim {
     draft.judge(Value::number(p), all && p.is_some_and(|p| p <= 0.5), Some(counted(s, &runs)))
 }
 
-fn grows(s: &Rerun, courses: &[Course]) -> Claim {
+fn grows(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let runs = of(courses, "gd");
     let draft = Draft::new(
         "gd-grows",
@@ -205,7 +205,7 @@ fn grows(s: &Rerun, courses: &[Course]) -> Claim {
     draft.judge(Value::number(p), p.is_some_and(|p| p >= 1.0), Some(counted(s, &runs)))
 }
 
-fn pays(s: &Rerun, courses: &[Course]) -> Claim {
+fn pays(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     let (_, kappa) = span(s);
     let draft = Draft::new(
         "lambda-pays",

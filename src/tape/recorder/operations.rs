@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::tape::expression::Expression;
-use crate::tape::op::{Combine, HostOp, MeasuredCombine, Op, Precondition, Product, When};
+use crate::tape::op::{Combine, HostOp, MatrixProduct, MeasuredCombine, Op, Precondition, When};
 use crate::tape::registers::{Blocks, Initial, Matrix, Measured, Register, Scalar};
 use crate::tape::turns::Minibatches;
 
@@ -102,7 +102,7 @@ impl Tape {
 
     /// out ← op(A)·op(B)
     pub fn product(&mut self, out: Matrix, (a, transpose_a): (Matrix, bool), (b, transpose_b): (Matrix, bool)) {
-        self.push(Op::Product(Product { out, a, transpose_a, b, transpose_b }));
+        self.push(Op::Product(MatrixProduct { out, a, transpose_a, b, transpose_b }));
     }
 
     // Vectors over the measurements.
