@@ -3,6 +3,7 @@
 mod axes;
 mod checkpoint;
 mod choices;
+mod doubts;
 mod faults;
 mod form;
 mod holdout;

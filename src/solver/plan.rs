@@ -9,6 +9,7 @@ use crate::models::{Automatic, Model};
 use crate::operators::Loss;
 use crate::problem::Factors;
 use crate::solver::choices::{self, Choice};
+use crate::solver::doubts;
 use crate::solver::measured::Measured;
 use crate::solver::problem::Problem;
 use crate::solver::settings::Settings;
@@ -138,6 +139,6 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         target,
         start,
         model,
-        notices: reasons.into_iter().flatten().collect(),
+        notices: reasons.into_iter().flatten().chain(doubts::of_truths(problem)?).collect(),
     })
 }

@@ -14,6 +14,7 @@
 mod decide;
 mod eigen;
 mod ledger;
+mod step;
 
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StepSize, TrialNumbers};

@@ -1,0 +1,103 @@
+//! How an iteration moves: new columns, a step of conjugate gradients, and the factors with a column for each singular value.
+
+use faer::linalg::solvers::Solve;
+use faer::{Mat, Side};
+
+use super::decide::Turn;
+
+impl Turn<'_> {
+    /// Singular values of M, and balanced factors with a column for each.
+    pub(super) fn decomposed(&self) -> Option<(Vec<f64>, Mat<f64>)> {
+        let space = &self.rules.space;
+        let block = |at: usize| self.u.as_ref().subrows(space.blocks[at].start, space.blocks[at].len());
+        let q = self.rank();
+        if space.blocks.len() == 1 {
+            let svd = block(0).thin_svd().ok()?;
+            let values: Vec<f64> = (0..q.min(block(0).nrows())).map(|j| svd.S()[j] * svd.S()[j]).collect();
+            let factor = Mat::from_fn(space.rows(), values.len(), |i, j| svd.U()[(i, j)] * svd.S()[j]);
+            return Some((values, factor));
+        }
+        let (left, right) = (block(0).qr(), block(1).qr());
+        let (ql, qr) = (left.compute_thin_Q(), right.compute_thin_Q());
+        let svd = (left.thin_R() * right.thin_R().transpose()).thin_svd().ok()?;
+        let count = q.min(ql.ncols()).min(qr.ncols());
+        let (l, r) = (&ql * svd.U().subcols(0, count), &qr * svd.V().subcols(0, count));
+        let values: Vec<f64> = (0..count).map(|j| svd.S()[j]).collect();
+        let n1 = space.blocks[0].len();
+        let factor = Mat::from_fn(space.rows(), count, |i, j| {
+            values[j].max(0.0).sqrt() * if i < n1 { l[(i, j)] } else { r[(i - n1, j)] }
+        });
+        Some((values, factor))
+    }
+
+    /// New columns √θ·x as the direction of this iteration: U is zero there, so that the loss along it is a quadratic in t².
+    pub(super) fn take_up(&mut self, count: usize, least: f64) -> bool {
+        let (q, space) = (self.rank(), &self.rules.space);
+        let Some(ritz) = &self.ritz else { return false };
+        let count = count.min(ritz.values.len());
+        // A pair's vectors are (u; v)/√2.
+        let scale = (space.blocks.len() as f64).sqrt();
+        let columns = Mat::from_fn(space.rows(), count, |i, j| {
+            scale * ritz.vectors[(i, j)] * ritz.values[j].abs().max(least).sqrt()
+        });
+        if count == 0 || columns.norm_max() == 0.0 {
+            return false;
+        }
+        space.put(&mut self.next.direction, q..q + count, columns.as_ref());
+        self.ledger.rank += count as f64;
+        self.ledger.edge_error = 1.0;
+        self.ledger.forget();
+        true
+    }
+
+    /// A step of preconditioned conjugate gradients.
+    pub(super) fn step(&mut self, stuck: bool) {
+        let (q, space) = (self.rank(), &self.rules.space);
+        if q == 0 {
+            return;
+        }
+        let z = self.preconditioned();
+        let inner = |a: &Mat<f64>, b: &Mat<f64>| -> f64 { (0..q).map(|j| a.col(j).transpose() * b.col(j)).sum() };
+        let slope = inner(&self.gu, &z);
+        let mut direction = &z * -1.0;
+        self.ledger.restarted = 1.0;
+        if self.ledger.slope > 0.0 && !stuck {
+            let (before, old) = (space.take(self.known.scaled, 0..q), space.take(self.known.direction, 0..q));
+            let beta = ((slope - inner(&self.gu, &before)) / self.ledger.slope).max(0.0);
+            let turned = &direction + beta * &old;
+            if beta > 0.0 && inner(&self.gu, &turned) < 0.0 {
+                direction = turned;
+                self.ledger.restarted = 0.0;
+            }
+        }
+        space.put(&mut self.next.direction, 0..space.columns, direction.as_ref());
+        space.put(&mut self.next.scaled, 0..space.columns, z.as_ref());
+        self.ledger.slope = slope;
+        self.ledger.moved = 1.0;
+        self.ledger.steps += 1.0;
+    }
+
+    /// G U (VᵀV + 1e-10·tr(VᵀV)/q·I)⁻¹ block by block.
+    fn preconditioned(&self) -> Mat<f64> {
+        let (q, space) = (self.rank(), &self.rules.space);
+        let mut out = Mat::zeros(space.rows(), q);
+        for (block, rows) in space.blocks.iter().enumerate() {
+            let of = &space.blocks[space.partners[block]];
+            let v = self.u.as_ref().subrows(of.start, of.len());
+            let mut gram = v.transpose() * v;
+            let trace: f64 = (0..q).map(|j| gram[(j, j)]).sum();
+            (0..q).for_each(|j| gram[(j, j)] += 1e-10 * trace / q as f64);
+            let g = self.gu.as_ref().subrows(rows.start, rows.len());
+            let solved = match gram.llt(Side::Lower) {
+                Ok(factor) => factor.solve(g.transpose()),
+                Err(_) => g.transpose().to_owned(),
+            };
+            for i in 0..rows.len() {
+                for j in 0..q {
+                    out[(rows.start + i, j)] = solved[(j, i)];
+                }
+            }
+        }
+        out
+    }
+}
