@@ -1,7 +1,7 @@
 //! Adapters and devices, and every fault of theirs turned into an [`Error`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -125,6 +125,8 @@ struct Inner {
     faults: Arc<Mutex<Faults>>,
     compiled: Compiled,
     patience_ns: AtomicU64,
+    /// A kernel with a known result gave it.
+    proven: AtomicBool,
 }
 
 /// What drivers report outside error scopes.
@@ -200,8 +202,8 @@ impl Device {
         device.set_device_lost_callback(move |reason, message| {
             lock(&sink).lost.get_or_insert(format!("{reason:?} {message}"));
         });
-        let opened =
-            Inner { device, queue, adapter, faults, compiled: Compiled::default(), patience_ns: AtomicU64::new(0) };
+        let (compiled, patience_ns, proven) = (Compiled::default(), AtomicU64::new(0), AtomicBool::new(false));
+        let opened = Inner { device, queue, adapter, faults, compiled, patience_ns, proven };
         let opened = Self { inner: Arc::new(opened) };
         opened.set_patience(PATIENCE);
         opened
@@ -217,6 +219,16 @@ impl Device {
     /// What [`Device::set_patience`] set.
     fn patience(&self) -> Duration {
         Duration::from_nanos(self.inner.patience_ns.load(Ordering::Relaxed))
+    }
+
+    /// Whether a kernel with a known result gave it.
+    pub(super) fn is_proven(&self) -> bool {
+        self.inner.proven.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a kernel with a known result gave it.
+    pub(super) fn set_proven(&self) {
+        self.inner.proven.store(true, Ordering::Relaxed);
     }
 
     /// The adapter opened again after a loss.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::gpu::blueprint::{Blueprint, Form, Subject, Work};
 use crate::gpu::bound::Machine;
 use crate::gpu::buffers::{Panel, UPLOAD_BYTES, largest_binding, largest_panel, panel_ranges, upload_panel};
+use crate::gpu::canary::require_work;
 use crate::gpu::choice::{THIN, bound, form_of};
 use crate::gpu::device::Device;
 use crate::gpu::engine::GpuEngine;
@@ -46,6 +47,7 @@ pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<B
         require_count(&declaration.name, declaration.kind.len(operator.measurements()))?;
     }
     let texts = Texts::new(&options.mutations);
+    require_work(device, &texts)?;
     let engine = match form {
         GpuForm::Rows(source) => load_rows(device, load, source, options, &texts)?,
         GpuForm::Thin(data) => load_thin(device, load, data, options, &texts)?,

@@ -6,6 +6,7 @@ mod blueprint;
 mod bound;
 mod buffers;
 mod call;
+mod canary;
 mod choice;
 mod compiled;
 mod copy;

@@ -28,6 +28,7 @@ macro_rules! file {
 }
 pub(super) use file;
 
+pub(super) const CANARY: File = file!("device/canary.wgsl");
 pub(super) const GRID: File = file!("lib/grid.wgsl");
 const ALL_MEASUREMENTS: File = file!("lib/all_measurements.wgsl");
 const GROUP: File = file!("lib/group.wgsl");

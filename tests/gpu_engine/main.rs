@@ -17,7 +17,7 @@ use lowrank::Precision;
 use lowrank::gpu::{Device, Options, variants};
 use lowrank::operators::{Dense, Layout, Operator};
 use lowrank::problem::{Domain, Factors};
-use refusals::{by_name, host_only, lost, wrong_sizes, wrong_variant};
+use refusals::{by_name, host_only, idle_driver, lost, wrong_sizes, wrong_variant};
 use streaming::{running_out_streams, streams, streams_from_a_file, streams_other_types, streams_what_was_chosen};
 
 type Test = fn(&Device) -> Outcome;
@@ -65,6 +65,7 @@ fn main() {
         ("weights_leave_measurements_out", weights),
         ("a_step_is_the_formula", one_step),
         ("wrong_sizes_are_refused", wrong_sizes),
+        ("a_driver_that_carries_out_nothing_is_refused", idle_driver),
         ("an_operator_without_a_shader_is_refused", host_only),
         ("a_lost_device_is_an_error", lost),
         ("adapters_are_found_by_name", by_name),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lowrank::engine::Load;
-use lowrank::gpu::{Device, Options, list_adapters, load, wgpu};
+use lowrank::gpu::{Device, Mutation, Options, list_adapters, load, wgpu};
 use lowrank::operators::{Dense, Loss, Operator};
 use lowrank::problem::{Domain, Factors};
 use lowrank::tape::{Evaluation, Sides};
@@ -15,6 +15,26 @@ pub fn wrong_variant(device: &Device) -> Outcome {
         match Case::new(61, 40, 2, 1).forced(name).load(device, Options::default()) {
             Err(error @ lowrank::Error::Invalid { .. }) if error.to_string().contains(wanted) => {}
             other => return Err(format!("{name}: {:?}", other.err()).into()),
+        }
+    }
+    Ok(())
+}
+
+/// A driver that carries out nothing leaves buffers as they were; one that miscomputes leaves other numbers.
+pub fn idle_driver(device: &Device) -> Outcome {
+    let file = "device/canary.wgsl";
+    for (replace, wanted) in [("words[at.x]", "carried out no kernel"), ("words[at.x] + 1u", "gave wrong numbers")] {
+        let mutation = Mutation { file, find: "words[at.x] * 1664525u + at.x", replace };
+        let options = Options { mutations: vec![mutation], ..Options::default() };
+        match Case::new(5, 7, 2, 1).load(device, options) {
+            Err(error @ lowrank::Error::Device { .. }) => {
+                let text = error.to_string();
+                let told = text.contains(wanted) && text.contains(device.name()) && text.contains("'cpu'");
+                if !told {
+                    return Err(text.into());
+                }
+            }
+            other => return Err(format!("{replace}: {:?}", other.err()).into()),
         }
     }
     Ok(())
