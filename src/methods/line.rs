@@ -80,7 +80,7 @@ pub(super) fn no_lines() -> Error {
 /// Refuses exact steps of other losses than the square, which are no quartics.
 pub(super) fn require_square(rule: Option<StepRule>, loss: Loss) -> Result<()> {
     if rule == Some(StepRule::Exact) && loss != Loss::Square {
-        let fix = "use gd, scaled-gd, gd-polyak or sgd for it";
+        let fix = "use the method gd, which bears gross outliers with its defaults";
         return Err(Error::invalid("loss", loss.word(), "square where steps are exact", fix));
     }
     Ok(())

@@ -60,7 +60,7 @@ pub(super) fn require_square(word: &str, loss: Loss) -> Result<()> {
     if loss == Loss::Square {
         return Ok(());
     }
-    let fix = "use scaled-gd, whose damping does not follow the residual";
+    let fix = "use the method gd, which bears gross outliers with its defaults";
     Err(Error::invalid("loss", loss.word(), format!("square for {word}"), fix))
 }
 
