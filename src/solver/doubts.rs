@@ -65,7 +65,9 @@ mod tests {
     fn a_matrix_given_as_a_factor_is_doubted_and_outliers_are_not() {
         let truth = synthetic::psd(12).rank(2).seed(1).build().unwrap();
         let right = Problem::measure(Dense::gaussian(truth.domain(), 300, 2).unwrap(), truth.clone()).unwrap();
-        let matrix = Truth::from_factor(12, 12, truth.to_matrix()).unwrap();
+        // Its eigenvalues are 1, so that M² = M: of 2M it is not.
+        let twice = truth.to_matrix().into_iter().map(|v| 2.0 * v).collect();
+        let matrix = Truth::from_factor(12, 12, twice).unwrap();
         let mut y = right.observations(0).unwrap().to_vec();
         y.iter_mut().step_by(20).for_each(|y| *y += 1e4);
         let outliers = Problem::new(right.operator().clone(), y).unwrap().with_truth(truth).unwrap();

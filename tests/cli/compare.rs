@@ -29,7 +29,7 @@ fn methods_are_compared_and_the_files_agree() {
     let rows = table(&dir.text("report/table.csv").lines().take(4).collect::<Vec<_>>().join("\n"));
     assert_eq!(rows.len(), 3);
     assert_eq!((rows[1]["method"].as_str(), rows[1]["start"].as_str()), ("prec-gd", "random"));
-    assert_eq!((rows[2]["step_rule"].as_str(), rows[2]["passes_per_iteration"].as_str()), ("exact", "2e0"));
+    assert_eq!((rows[2]["step_rule"].as_str(), rows[2]["passes_per_iteration"].as_str()), ("exact", "1e0"));
     let number = |row: usize, column: &str| rows[row][column].parse::<f64>().unwrap();
     assert!(number(2, "iterations_to_1e-3") < number(0, "iterations_to_1e-3"));
     assert!(number(2, "error") < 1e-10);
