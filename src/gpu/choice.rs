@@ -13,7 +13,6 @@ use crate::gpu::dispatch::Bound;
 use crate::gpu::frame::Frame;
 use crate::gpu::options::Options;
 use crate::gpu::pass::rows::variant_of;
-use crate::gpu::pass::thin_modules::widest;
 use crate::gpu::pipelines::Compiler;
 use crate::gpu::sizes::Sizes;
 use crate::gpu::text::Texts;
@@ -39,11 +38,10 @@ pub(super) const THIN: &str = "thin";
 /// # Errors
 /// [`crate::Error::Unsupported`] for operators without a shader.
 pub fn variants(device: &Device, operator: &dyn Operator, batch: usize, precision: Precision) -> Result<Vec<String>> {
-    let plan = match form_of(operator)? {
-        GpuForm::Rows(source) => source.plan(widest(precision)),
-        GpuForm::Thin(_) => return Ok(vec![THIN.into()]),
-    };
-    Ok(Variant::names(&extent(operator, batch, precision, &plan), &device.abilities()))
+    Ok(match form_of(operator)? {
+        GpuForm::Rows(_) => Variant::names(&extent(operator, batch, precision), &device.abilities()),
+        GpuForm::Thin(_) => vec![THIN.into()],
+    })
 }
 
 /// What an operator brings for a GPU.
@@ -57,8 +55,8 @@ pub(super) fn form_of(operator: &dyn Operator) -> Result<GpuForm<'_>> {
     })
 }
 
-fn extent(operator: &dyn Operator, slots: usize, precision: Precision, plan: &GpuPlan) -> Extent {
-    Extent::new(operator.domain().dimension(), operator.measurements(), slots, precision, plan)
+fn extent(operator: &dyn Operator, slots: usize, precision: Precision) -> Extent {
+    Extent::new(operator.domain().dimension(), operator.measurements(), slots, precision)
 }
 
 /// The pass whose times decide: the first one of an iteration that has an adjoint, or else the first one.
@@ -112,7 +110,7 @@ impl Chooser<'_, '_> {
     pub(super) fn considered(&self) -> Result<Vec<Variant>> {
         let (operator, abilities) = (self.load.operator.as_ref(), self.device.abilities());
         let lanes = decisive(&self.load.program).map_or(1, |pass| pass.lanes.len());
-        let extent = extent(operator, self.load.batch * lanes, self.options.precision, self.plan);
+        let extent = extent(operator, self.load.batch * lanes, self.options.precision);
         let mut found = match &self.load.variant {
             Some(name) => vec![Variant::forced(name, operator.name(), &extent, &abilities)?],
             None => {

@@ -328,7 +328,7 @@ fn blueprints(operator: &dyn Operator, program: &Program, batch: usize, options:
     match form_of(operator)? {
         GpuForm::Rows(source) => {
             let plan = source.plan(widest(precision));
-            let extent = Extent::new(operator.domain().dimension(), operator.measurements(), batch, precision, &plan);
+            let extent = Extent::new(operator.domain().dimension(), operator.measurements(), batch, precision);
             let abilities = crate::gpu::device::Abilities { threads: 1024, subgroup: true, software: false };
             let variants = Variant::allowed(&extent, &abilities);
             variants.into_iter().map(|variant| Blueprint::new(&texts, subject, Form::Rows(&plan, variant))).collect()

@@ -11,12 +11,11 @@ use crate::engine::{Precision, unknown_variant};
 use crate::error::{Error, Result};
 use crate::gpu::buffers::real_words;
 use crate::gpu::device::Abilities;
-use crate::operators::GpuPlan;
 
 /// The ways to compute e = A(Z) − y and A*(w∘e).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strategy {
-    /// The operator's own forward and adjoint_apply, panel by panel.
+    /// `forward` and `adjoint_apply`, panel by panel.
     TwoKernel,
     /// A workgroup takes whole rows: dot product, and at once the row again from cache into register sums.
     OnePass,
@@ -52,13 +51,11 @@ pub(super) struct Extent {
     pub m: usize,
     pub batch: usize,
     pub precision: Precision,
-    /// [`GpuPlan::packed_rows`]
-    pub packed_rows: bool,
 }
 
 impl Extent {
-    pub(super) fn new(p: usize, m: usize, batch: usize, precision: Precision, plan: &GpuPlan) -> Self {
-        Self { p, m, batch, precision, packed_rows: plan.packed_rows && plan.reader.is_some() }
+    pub(super) fn new(p: usize, m: usize, batch: usize, precision: Precision) -> Self {
+        Self { p, m, batch, precision }
     }
 }
 
@@ -161,7 +158,6 @@ impl Variant {
                 ..TWO_KERNEL
             })
             .find(|variant| variant.obstacle(extent, abilities).is_none())
-            .filter(|_| strategy == TwoKernel || extent.packed_rows)
     }
 
     /// What may be asked for.
@@ -211,9 +207,6 @@ impl Variant {
         let refuse =
             |allowed: Vec<String>| Err(unknown_variant(name, &allowed.iter().map(String::as_str).collect::<Vec<_>>()));
         let Ok(Name { strategy, details, splits, subgroup }) = short.parse() else { return refuse(allowed()) };
-        if strategy != TwoKernel && !extent.packed_rows {
-            return refuse(allowed());
-        }
         let default = Self::default_of(strategy, extent, abilities);
         // Where no default fits, the smallest one says why.
         let base = default.unwrap_or(Self { strategy, threads: abilities.threads, ..TWO_KERNEL });
@@ -298,7 +291,7 @@ mod tests {
     const DESKTOP: Abilities = Abilities { threads: 1024, subgroup: true, software: false };
 
     fn extent(n: usize, batch: usize) -> Extent {
-        Extent { p: n * (n + 1) / 2, m: 10_000, batch, precision: Precision::F32, packed_rows: true }
+        Extent { p: n * (n + 1) / 2, m: 10_000, batch, precision: Precision::F32 }
     }
 
     #[test]

@@ -220,17 +220,12 @@ pub trait Operator: Send + Sync {
 /// How an operator's shader is specialised and fed: plain data, no GPU types.
 #[derive(Clone, Debug)]
 pub struct GpuPlan {
-    /// WGSL text with entries `forward` and `adjoint_apply` under the binding law of `shaders/README.md`: where rows are the Aᵢ,
-    /// `rows/two_kernel.wgsl`.
-    pub shader: &'static str,
     /// Words (4 bytes) of one stored row, padded to a multiple of 64 so that every row may start a binding.
     pub row_words: usize,
     /// Bytes of one row without the padding: what reading it costs.
     pub row_bytes: usize,
-    /// Where the numbers of a row come from; `None` for shaders that read their words themselves.
-    pub reader: Option<Reader>,
-    /// Whether a row is the Aᵢ itself, as `reader` reads it: that opens the strategies of `shaders/rows`.
-    pub packed_rows: bool,
+    /// Where the numbers of a row come from.
+    pub reader: Reader,
     /// ω: entries of Aᵢ beside the diagonal are ω times the packed numbers. 1 where these are the entries.
     pub off_diagonal: f64,
     /// Rows that a workgroup of `forward` takes; its text has lines with `$r` if it is not 1.
@@ -262,16 +257,16 @@ impl GpuPlan {
     /// Number type of stored rows.
     pub fn storage(&self) -> Option<Storage> {
         match self.reader {
-            Some(Reader::Stored(storage)) => Some(storage),
-            _ => None,
+            Reader::Stored(storage) => Some(storage),
+            Reader::Made(_) => None,
         }
     }
 
     /// What makes the rows, where they are not stored.
     pub fn made(&self) -> Option<&Made> {
         match &self.reader {
-            Some(Reader::Made(made)) => Some(made),
-            _ => None,
+            Reader::Made(made) => Some(made),
+            Reader::Stored(_) => None,
         }
     }
 

@@ -24,11 +24,9 @@ pub(in crate::gpu) struct VectorRows<'a> {
 impl GpuSource for VectorRows<'_> {
     fn plan(&self, _widest: Storage) -> GpuPlan {
         GpuPlan {
-            shader: "",
             row_words: self.sizes.row_words,
             row_bytes: self.sizes.numbers() * self.sizes.storage.bytes(),
-            reader: Some(Reader::Stored(self.sizes.storage)),
-            packed_rows: false,
+            reader: Reader::Stored(self.sizes.storage),
             off_diagonal: 1.0,
             forward_rows: 1,
         }

@@ -386,11 +386,9 @@ impl GpuSource for Dense {
         // The scale has a word of its own behind the words of the numbers.
         let words = (p * storage.bytes()).div_ceil(4) + storage.row_overhead() / 4;
         GpuPlan {
-            shader: include_str!("../../../shaders/rows/two_kernel.wgsl"),
             row_words: words.next_multiple_of(64),
             row_bytes,
-            reader: Some(Reader::Stored(storage)),
-            packed_rows: true,
+            reader: Reader::Stored(storage),
             off_diagonal: 1.0,
             forward_rows: 4,
         }

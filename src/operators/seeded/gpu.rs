@@ -24,11 +24,9 @@ impl GpuSource for Seeded {
             self.first, self.scale
         );
         GpuPlan {
-            shader: include_str!("../../../shaders/rows/two_kernel.wgsl"),
             row_words: self.domain.dimension().next_multiple_of(64),
             row_bytes: 0,
-            reader: Some(Reader::Made(Made { numbers, quads, constants })),
-            packed_rows: true,
+            reader: Reader::Made(Made { numbers, quads, constants }),
             off_diagonal: self.off_diagonal,
             forward_rows: 4,
         }
