@@ -127,6 +127,19 @@ fn a_start_that_fits_is_gone_on_from() {
 }
 
 #[test]
+fn a_ridge_shrinks_it_as_it_shrinks_what_others_find() {
+    let problem = psd(16, 2, 220, 9);
+    let matrix = |settings: Settings| solve(&problem, &settings.ridge(0.05), &Backend::Cpu).best().to_dense();
+    let here = matrix(settings());
+    let there = matrix(settings().method(Method::cg()).search_rank(2));
+    let norm = |values: Vec<f64>| values.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let distance = norm(here.iter().zip(&there).map(|(a, b)| a - b).collect());
+    let plain = norm(solve(&problem, &settings(), &Backend::Cpu).best().to_dense());
+    assert!(distance < 1e-3 * plain, "{distance:e}");
+    assert!(norm(here) < 0.99 * plain);
+}
+
+#[test]
 fn a_saved_run_goes_on_bit_for_bit() {
     let dir = tempfile::tempdir().unwrap();
     let (path, copy) = (dir.path().join("run.ckpt"), dir.path().join("copy.ckpt"));

@@ -25,7 +25,7 @@ use crate::named::Named;
 use crate::operators::Loss;
 use crate::tape::{BlockSize, Initial, Register, Tape, When};
 
-use decide::{Known, Rules, decide};
+use decide::{Known, Next, Rules, decide};
 use eigen::Space;
 use ledger::Ledger;
 
@@ -114,7 +114,13 @@ impl Algorithm for Pursuit {
             let energy = t.energy(target);
             t.set(zero_energy, energy);
         });
-        let energy = t.energy(e);
+        let mut energy = t.energy(e);
+        if let Some(ridge) = t.ridge() {
+            // Of probes as well: an eigenvalue has to be larger than the ridge, too.
+            t.combine_into(g, [(1.0.into(), g), (ridge.into(), applied)]);
+            let (size, share) = (t.dot(u, u), t.share());
+            energy = t.formula(energy + ridge * size * (0.5 / share));
+        }
         let with_signs = t.measured_product(1.0, e, signs);
         t.measured_combine(noise, [(1.0.into(), with_signs)]);
         let rules = Rules {
@@ -122,55 +128,13 @@ impl Algorithm for Pursuit {
             freedom: context.freedom.clone(),
             zero: ZERO.max(0.25 * context.floor),
         };
-        let inputs: [Register; 13] = [
-            u.into(),
-            applied.into(),
-            g.into(),
-            direction.into(),
-            scaled.into(),
-            saved.into(),
-            ledger.into(),
-            energy.into(),
-            zero_energy.into(),
-            measurements.into(),
-            most.into(),
-            probes.into(),
-            of_noise.into(),
-        ];
-        let outputs: [Register; 8] = [
-            u.into(),
-            applied.into(),
-            direction.into(),
-            scaled.into(),
-            saved.into(),
-            ledger.into(),
-            finished.into(),
-            probes.into(),
-        ];
+        let read = [u, applied, g, direction, scaled, saved, ledger].map(Register::from);
+        let numbers = [energy, zero_energy, measurements, most].map(Register::from);
+        let inputs = read.into_iter().chain(numbers).chain([probes.into(), of_noise.into()]);
+        let written = [u, applied, direction, scaled, saved, ledger, probes].map(Register::from);
+        let outputs = written.into_iter().chain([finished.into()]);
         t.on_host("pursuit", inputs, outputs, move |given, made| {
-            let known = Known {
-                u: given[0],
-                applied: given[1],
-                products: given[2],
-                direction: given[3],
-                scaled: given[4],
-                saved: given[5],
-                noise: (given[11], given[12]),
-                energy: given[7][0],
-                zero_energy: given[8][0],
-                measurements: given[9][0],
-                most: given[10][0] as usize,
-            };
-            let mut ledger = Ledger::read(given[6]);
-            let next = decide(&rules, &known, &mut ledger);
-            made[0] = next.u;
-            made[1] = next.applied;
-            made[2] = next.direction;
-            made[3] = next.scaled;
-            made[4] = next.saved;
-            made[5] = ledger.write();
-            made[6] = vec![ledger.finished];
-            made[7] = next.noise;
+            carry_out(&rules, given, made);
             Ok(())
         });
         // e is that of U before ranks were cut or taken back: then the direction is zero, and so is the step.
@@ -179,6 +143,28 @@ impl Algorithm for Pursuit {
         t.combine_into(applied, [(1.0.into(), applied), (step.into(), direction)]);
         Ok(())
     }
+}
+
+/// The iteration on the host, from its inputs to its outputs, in the order in which `record` names them.
+fn carry_out(rules: &Rules, given: &[&[f64]], made: &mut [Vec<f64>]) {
+    let known = Known {
+        u: given[0],
+        applied: given[1],
+        products: given[2],
+        direction: given[3],
+        scaled: given[4],
+        saved: given[5],
+        energy: given[7][0],
+        zero_energy: given[8][0],
+        measurements: given[9][0],
+        most: given[10][0] as usize,
+        noise: (given[11], given[12]),
+    };
+    let mut ledger = Ledger::read(given[6]);
+    let Next { u, applied, direction, scaled, saved, noise } = decide(rules, &known, &mut ledger);
+    let finished = vec![ledger.finished];
+    let all = [u, applied, direction, scaled, saved, ledger.write(), noise, finished];
+    made.iter_mut().zip(all).for_each(|(out, numbers)| *out = numbers);
 }
 
 /// Blocks as rows of one matrix.
