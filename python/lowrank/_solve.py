@@ -55,6 +55,7 @@ def solve(
     precision: str = "f32",
     variant: str | None = None,
     device_memory: str | None = None,
+    retune: bool = False,
     max_iterations: int = 5000,
     stop_relative_error: float | None = None,
     stop_loss: float | None = None,
@@ -84,6 +85,7 @@ def solve(
     method: a word of ``lowrank list methods``; damping to memory are parameters of methods.
     loss: square, l1 or huber:d; the last two bear gross outliers.
     variant: a kernel variant of the backend. device_memory: what a gpu gets along with, such as "8G".
+    retune: time the kernel variants of a gpu anew, although an earlier run found the fastest one.
     backend: auto, reference, cpu, gpu or gpu:NAME. precision: f32, f64 or mixed.
     stop_*: targets; a run converges when all that were given are reached. stop_time: seconds. stall_window: 0 never calls a run stalled.
     max_iterations: at most.

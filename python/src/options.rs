@@ -194,6 +194,9 @@ impl<'py> Options<'py> {
         if let Some(variant) = self.one::<String>("variant")? {
             settings = settings.variant(variant);
         }
+        if self.one::<bool>("retune")?.unwrap_or(false) {
+            settings = settings.retune();
+        }
         if let Some(text) = self.one::<String>("device_memory")? {
             settings = settings.device_memory(lowrank::memory::parse_size("device_memory", &text).map_err(raised)?);
         }

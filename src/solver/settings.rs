@@ -159,6 +159,7 @@ pub struct Settings {
     pub(crate) precision: Precision,
     pub(crate) variant: Option<String>,
     pub(crate) device_memory: Option<u64>,
+    pub(crate) retune: bool,
     pub(crate) diagnose: bool,
     pub(crate) trials: Vec<Trial>,
     pub(crate) checkpoint: Option<(PathBuf, SaveEvery)>,
@@ -273,6 +274,12 @@ impl Settings {
     /// in every iteration, with the same results bit for bit. Default: all there is, and the same where it runs out.
     pub fn device_memory(mut self, bytes: u64) -> Self {
         self.device_memory = Some(bytes);
+        self
+    }
+
+    /// Times the kernel variants of a GPU anew, although an earlier run on the same adapter found the fastest one for these sizes.
+    pub fn retune(mut self) -> Self {
+        self.retune = true;
         self
     }
 

@@ -121,6 +121,9 @@ pub struct Common {
     /// Kernel variant of the backend, instead of the one it would choose; a wrong name lists them
     #[arg(long, value_name = "NAME", help_heading = "Method")]
     pub variant: Option<String>,
+    /// Time the kernel variants of a gpu anew, although an earlier run found the fastest one
+    #[arg(long, help_heading = "Method")]
+    pub retune: bool,
     /// Device memory that gpu gets along with, such as 8G; measurements beyond it are streamed [default: all there is]
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, help_heading = "Method")]
     pub device_memory: Option<String>,

@@ -282,6 +282,9 @@ pub fn shared_settings(args: &Common) -> Result<Settings> {
     if let Some(variant) = &args.variant {
         settings = settings.variant(variant.as_str());
     }
+    if args.retune {
+        settings = settings.retune();
+    }
     if let Some(text) = &args.device_memory {
         settings = settings.device_memory(parse_size("device_memory", text)?);
     }
