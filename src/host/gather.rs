@@ -231,3 +231,107 @@ pub(super) fn adjoint(
     });
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::{Engine, Load, Precision};
+    use crate::operators::{Entries, Loss, Sparse};
+    use crate::problem::Domain;
+    use crate::problem::random::{Purpose, normals};
+    use crate::tape::{Evaluation, Sides};
+
+    /// Sizes at which there are many shards, many blocks and lines longer than a block.
+    fn operators() -> Vec<Arc<dyn Operator>> {
+        let (wide, symmetric) = (Domain::rectangular(1, 3000), Domain::symmetric(500));
+        vec![
+            Arc::new(Entries::uniform(Domain::rectangular(3000, 40), 150_000, 1).unwrap()),
+            Arc::new(Entries::uniform(wide, 70_000, 2).unwrap()),
+            Arc::new(Entries::uniform(symmetric, 100_000, 3).unwrap()),
+            Arc::new(Sparse::random(symmetric, 20_000, 5, 4).unwrap()),
+        ]
+    }
+
+    /// What trials bring: factors as registers hold them, observations and weights.
+    struct Given {
+        evaluation: Evaluation,
+        batch: usize,
+        point: Vec<f64>,
+        target: Vec<f64>,
+        weights: Vec<f64>,
+    }
+
+    impl Given {
+        fn new(operator: &dyn Operator, batch: usize, k: usize) -> Self {
+            let (domain, m) = (operator.domain(), operator.measurements());
+            let sides = if domain.is_symmetric() { Sides::One } else { Sides::Both };
+            let lines = domain.rows() + if domain.is_symmetric() { 0 } else { domain.columns() };
+            Self {
+                evaluation: Evaluation::new(sides, domain, k, Loss::Square),
+                batch,
+                point: normals(1, Purpose::Laws, 1.0, batch * lines * k),
+                target: normals(3, Purpose::Laws, 1.0, batch * m),
+                weights: (0..batch * m).map(|i| f64::from(u8::from(i % 7 != 3))).collect(),
+            }
+        }
+
+        /// The last trial alone.
+        fn last(&self) -> Self {
+            let own = |all: &[f64]| all[all.len() - all.len() / self.batch..].to_vec();
+            let (point, target, weights) = (own(&self.point), own(&self.target), own(&self.weights));
+            Self { evaluation: self.evaluation.clone(), batch: 1, point, target, weights }
+        }
+
+        fn load<'a>(&self, operator: &Arc<dyn Operator>) -> Load<'a> {
+            let (operator, program) = (operator.clone(), self.evaluation.program.clone());
+            Load { operator, program, increments: None, batch: self.batch, variant: None }
+        }
+
+        /// Residuals, then gradients.
+        fn evaluate(&self, mut engine: Box<dyn Engine>) -> Vec<f64> {
+            let at = &self.evaluation;
+            for (register, values) in [
+                (at.target, &self.target),
+                (at.weights, &self.weights),
+                (at.point, &self.point),
+                (at.applied, &self.point),
+            ] {
+                engine.write(register, values).unwrap();
+            }
+            [engine.read(at.residual).unwrap(), engine.read(at.gradient).unwrap()].concat()
+        }
+    }
+
+    #[test]
+    fn many_shards_and_blocks_give_what_the_twin_gives_whatever_the_threads_and_the_batch() {
+        for operator in operators() {
+            assert!(operator.shards() > 1);
+            let m = operator.measurements();
+            // One unit, two, and more than the four that a window has.
+            for k in [5, 20, 70] {
+                let given = Given::new(&*operator, 2, k);
+                let on = |threads: usize, precision, given: &Given| {
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                    let engine = crate::host::load_cpu(&given.load(&operator), precision).unwrap();
+                    pool.install(|| given.evaluate(engine))
+                };
+                let twin = given.evaluate(crate::host::load_reference(&given.load(&operator)).unwrap());
+                for (precision, allowed) in [(Precision::F64, 1e-12), (Precision::F32, 1e-4)] {
+                    let found = on(2, precision, &given);
+                    for (found, twin) in [(&found[..2 * m], &twin[..2 * m]), (&found[2 * m..], &twin[2 * m..])] {
+                        let scale = twin.iter().fold(1.0_f64, |a, v| a.max(v.abs()));
+                        assert!(found.iter().zip(twin).all(|(f, t)| (f - t).abs() <= allowed * scale));
+                    }
+                    assert_eq!(found.len(), twin.len());
+                    assert!(on(1, precision, &given) == found, "other threads, other bits");
+                    let alone = on(2, precision, &given.last());
+                    let gradients = &found[2 * m..];
+                    let last = [&found[m..2 * m], &gradients[gradients.len() / 2..]].concat();
+                    assert!(alone == last, "alone other bits");
+                }
+            }
+        }
+    }
+}
