@@ -1,7 +1,7 @@
 //! Laws of an operator's f64 functions, without any engine.
 
 use crate::laws::expected::{Expected, Numbers, Probe, outside};
-use crate::operators::{GradientOutput, GradientRequest, Loss, Operator};
+use crate::operators::{Loss, Operator};
 use crate::problem::Factors;
 
 use crate::laws::{Held, LawOutcome};
@@ -13,43 +13,6 @@ fn words(error: crate::Error) -> String {
 /// Columns `range` of a (batch, m) array.
 fn part(values: &[f64], m: usize, range: &std::ops::Range<usize>) -> Vec<f64> {
     values.chunks(m).flat_map(|row| &row[range.clone()]).copied().collect()
-}
-
-/// A gradient over all shards.
-struct Gradient {
-    residual: Vec<f64>,
-    left: Vec<f64>,
-    /// Empty for symmetric domains.
-    right: Vec<f64>,
-    loss: Vec<f64>,
-}
-
-fn gradient(operator: &dyn Operator, probe: &Probe, loss: Loss) -> Gradient {
-    let (m, batch) = (operator.measurements(), probe.point.batch());
-    let mut residual = vec![0.0; batch * m];
-    let mut left = vec![0.0; batch * operator.domain().rows() * probe.point.search_rank()];
-    let columns = if operator.domain().is_symmetric() { 0 } else { operator.domain().columns() };
-    let mut right = vec![0.0; batch * columns * probe.point.search_rank()];
-    let mut losses = vec![0.0; batch];
-    for shard in 0..operator.shards() {
-        let range = operator.shard_range(shard);
-        let (target, weights) = (part(&probe.target, m, &range), part(&probe.weights, m, &range));
-        let mut e = vec![0.0; target.len()];
-        let request = GradientRequest {
-            point: &probe.point,
-            applied: &probe.applied,
-            target: &target,
-            weights: Some(&weights),
-            loss,
-        };
-        let wanted = (!right.is_empty()).then_some(&mut right[..]);
-        let mut output = GradientOutput { loss: &mut losses, left: &mut left, right: wanted, residual: Some(&mut e) };
-        operator.gradient(shard, &request, &mut output);
-        for (trial, e) in e.chunks(range.len().max(1)).enumerate() {
-            residual[trial * m + range.start..trial * m + range.end].copy_from_slice(e);
-        }
-    }
-    Gradient { residual, left, right, loss: losses }
 }
 
 fn forward(operator: &dyn Operator, point: &Factors) -> Vec<f64> {
@@ -103,16 +66,12 @@ pub(crate) fn shards_partition(operator: &dyn Operator) -> LawOutcome {
     }
 }
 
-/// forward, adjoint_apply and gradient are what sensing_matrix says, for pairs and for single factors.
+/// forward and adjoint_apply are what sensing_matrix says, for pairs and for single factors.
 pub(crate) fn definition_is_twin(operator: &dyn Operator) -> LawOutcome {
     for (seed, single) in [(1, true), (2, false)] {
         let probe = Probe::new(operator, 2, 3, single, Numbers::Real, seed).map_err(words)?;
         // What engines of centred operators make of the residuals is not the twin's business.
         let expected = Expected::new(operator, &probe, f64::EPSILON, false);
-        let found = gradient(operator, &probe, Loss::Square);
-        outside("gradient's residual", &found.residual, &expected.residual, &expected.residual_bound)?;
-        outside("gradient", &found.left, &expected.left, &expected.left_bound)?;
-        outside("right gradient", &found.right, &expected.right, &expected.right_bound)?;
         let mut e = forward(operator, &probe.point);
         e.iter_mut().zip(&probe.target).for_each(|(e, t)| *e -= t);
         outside("forward − target", &e, &expected.residual, &expected.residual_bound)?;
@@ -127,18 +86,46 @@ pub(crate) fn definition_is_twin(operator: &dyn Operator) -> LawOutcome {
     Ok(Held::Holds)
 }
 
+/// A at a pair, with the running error bound of every number: some operations of the magnitudes that are added.
+struct Measured {
+    values: Vec<f64>,
+    bounds: Vec<f64>,
+}
+
+impl Measured {
+    fn at(operator: &dyn Operator, point: &Factors) -> Self {
+        let (m, batch) = (operator.measurements(), point.batch());
+        let (target, weights) = (vec![0.0; batch * m], vec![1.0; batch * m]);
+        let probe = Probe { point: point.clone(), applied: point.clone(), target, weights };
+        let bounds = Expected::new(operator, &probe, f64::EPSILON, false).residual_bound;
+        Self { values: forward(operator, point), bounds }
+    }
+
+    /// How far rounding may take ⟨D, Σ rᵢAᵢV⟩ from Σ rᵢ⟨Aᵢ, D Vᵀ⟩, of A at (D, V): a sum over measurements on top of each bound.
+    fn of_adjoint(&self, r: &[f64]) -> f64 {
+        let operations = 1.0 + r.len() as f64;
+        operations * r.iter().zip(&self.bounds).map(|(r, bound)| r.abs() * bound).sum::<f64>()
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// What rounding may take from a sum of products.
+fn of_dot(a: &[f64], b: &[f64]) -> f64 {
+    a.len() as f64 * f64::EPSILON * a.iter().zip(b).map(|(a, b)| (a * b).abs()).sum::<f64>()
+}
+
 /// ⟨A(LRᵀ), r⟩ = ⟨L, A*(r)R⟩.
 pub(crate) fn adjoint_identity(operator: &dyn Operator) -> LawOutcome {
     let probe = Probe::new(operator, 1, 2, false, Numbers::Real, 3).map_err(words)?;
-    let (e, r) = (forward(operator, &probe.point), &probe.target);
+    let (e, r) = (Measured::at(operator, &probe.point), &probe.target);
     let applied = adjoint(operator, r, &probe.point);
     let l = probe.point.left_data();
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let size = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a * b).abs()).sum::<f64>();
-    let operations = (operator.domain().rows() * operator.domain().columns() + operator.measurements()) as f64;
-    // Magnitudes of the inner sums are not seen here; √ of the operations stands for their growth.
-    let bound = 8.0 * operations * f64::EPSILON * operations.sqrt() * (size(&e, r) + size(l, &applied));
-    outside("⟨A(LRᵀ), r⟩", &[dot(&e, r)], &[dot(l, &applied)], &[bound])?;
+    let forward = r.iter().zip(&e.bounds).map(|(r, bound)| r.abs() * bound).sum::<f64>();
+    let bound = forward + e.of_adjoint(r) + of_dot(&e.values, r) + of_dot(l, &applied);
+    outside("⟨A(LRᵀ), r⟩", &[dot(&e.values, r)], &[dot(l, &applied)], &[bound])?;
     Ok(Held::Holds)
 }
 
@@ -146,57 +133,86 @@ pub(crate) fn adjoint_identity(operator: &dyn Operator) -> LawOutcome {
 pub(crate) fn bilinearity(operator: &dyn Operator) -> LawOutcome {
     let a = Probe::new(operator, 1, 2, false, Numbers::Real, 4).map_err(words)?;
     let b = Probe::new(operator, 1, 2, false, Numbers::Real, 5).map_err(words)?;
-    let pair = |l: Vec<f64>| Factors::pair(1, operator.domain(), 2, l, a.point.right_data().to_vec());
+    let of = |l: Vec<f64>| {
+        let pair = Factors::pair(1, operator.domain(), 2, l, a.point.right_data().to_vec()).map_err(words)?;
+        Ok::<_, String>(Measured::at(operator, &pair))
+    };
     let sum = (a.point.left_data().iter().zip(b.point.left_data())).map(|(x, y)| x + 2.0 * y).collect();
-    let whole = forward(operator, &pair(sum).map_err(words)?);
-    let parts: Vec<f64> = (forward(operator, &a.point).iter())
-        .zip(forward(operator, &pair(b.point.left_data().to_vec()).map_err(words)?))
-        .map(|(x, y)| x + 2.0 * y)
-        .collect();
-    let operations = (operator.domain().rows() * operator.domain().columns() + 8) as f64;
-    let scale = whole.iter().fold(1.0_f64, |a, v| a.max(v.abs()));
-    outside("A((L₁+2L₂)Rᵀ)", &whole, &parts, &vec![16.0 * operations * f64::EPSILON * scale; parts.len()])?;
+    let (whole, first, second) = (of(sum)?, of(a.point.left_data().to_vec())?, of(b.point.left_data().to_vec())?);
+    let parts: Vec<f64> = first.values.iter().zip(&second.values).map(|(x, y)| x + 2.0 * y).collect();
+    // The factor is a sum itself, which is rounded once more, and so are the parts.
+    let bound = |i: usize| {
+        let parts = first.values[i].abs() + 2.0 * second.values[i].abs();
+        2.0 * whole.bounds[i] + first.bounds[i] + 2.0 * second.bounds[i] + 2.0 * f64::EPSILON * parts
+    };
+    let bounds: Vec<f64> = (0..parts.len()).map(bound).collect();
+    outside("A((L₁+2L₂)Rᵀ)", &whole.values, &parts, &bounds)?;
     Ok(Held::Holds)
 }
 
 /// Central differences of the loss along a direction equal ⟨gradient, direction⟩, for each ρ.
+///
+/// With e(h) = e + h·b + h²·a the difference of ρ over 2h is ρ′ at a point within h|b| + h²|a| of e, times b.
 pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> LawOutcome {
     let (domain, k) = (operator.domain(), 2);
-    let mut probe = Probe::new(operator, 1, k, true, Numbers::Real, 6).map_err(words)?;
-    probe.applied = probe.point.clone();
+    let probe = Probe::new(operator, 1, k, true, Numbers::Real, 6).map_err(words)?;
     let direction = Probe::new(operator, 1, k, true, Numbers::Real, 7).map_err(words)?;
-    for loss in [Loss::Square, Loss::L1, Loss::Huber { delta: 0.7 }] {
-        let at = |h: f64| -> std::result::Result<f64, String> {
-            let moved = |a: &[f64], d: &[f64]| a.iter().zip(d).map(|(a, d)| a + h * d).collect::<Vec<f64>>();
-            let l = moved(probe.point.left_data(), direction.point.left_data());
-            let point = if probe.point.is_single() {
-                Factors::single(1, domain.rows(), k, l)
-            } else {
-                let r = moved(probe.point.right_data(), direction.point.right_data());
-                Factors::pair(1, domain, k, l, r)
-            };
-            let point = point.map_err(words)?;
-            let moved = Probe {
-                point: point.clone(),
-                applied: point,
-                target: probe.target.clone(),
-                weights: probe.weights.clone(),
-            };
-            Ok(gradient(operator, &moved, loss).loss[0])
+    let (u, d) = (&probe.point, &direction.point);
+    let at = |h: f64| -> std::result::Result<Measured, String> {
+        let moved = |a: &[f64], d: &[f64]| a.iter().zip(d).map(|(a, d)| a + h * d).collect::<Vec<f64>>();
+        let l = moved(u.left_data(), d.left_data());
+        let point = match u.is_single() {
+            true => Factors::single(1, domain.rows(), k, l),
+            false => Factors::pair(1, domain, k, l, moved(u.right_data(), d.right_data())),
         };
-        let h = 1e-6;
-        let slope = (at(h)? - at(-h)?) / (2.0 * h);
-        let found = gradient(operator, &probe, loss);
-        // f(U) has U on both sides of a symmetric Aᵢ: its derivative is twice Σ wρ′(e)AᵢU.
-        let factor = if probe.point.is_single() { 2.0 } else { 1.0 };
-        let along = |of: &[f64], direction: &[f64]| of.iter().zip(direction).map(|(g, d)| g * d).sum::<f64>();
-        let mut slope_expected = factor * along(&found.left, direction.point.left_data());
-        if !probe.point.is_single() {
-            slope_expected += along(&found.right, direction.point.right_data());
+        let mut e = Measured::at(operator, &point.map_err(words)?);
+        for ((e, bound), t) in e.values.iter_mut().zip(&mut e.bounds).zip(&probe.target) {
+            // The factors are sums, which are rounded as well.
+            *bound = 2.0 * *bound + f64::EPSILON * (e.abs() + t.abs());
+            *e -= t;
         }
-        // Rounding of the difference over h, and h² (or a kink crossed by a few residuals).
-        let bound = 1e-4 * slope_expected.abs() + 1e-5 * found.loss[0].abs() + 1e-7;
-        outside(&format!("slope of {loss:?}"), &[slope], &[slope_expected], &[bound])?;
+        Ok(e)
+    };
+    let mixed = |l: &Factors, r: &Factors| -> std::result::Result<Measured, String> {
+        let pair = Factors::pair(1, domain, k, l.left_data().to_vec(), r.right_data().to_vec()).map_err(words)?;
+        Ok(Measured::at(operator, &pair))
+    };
+    let (first, second, quadratic) = (mixed(d, u)?, mixed(u, d)?, mixed(d, d)?);
+    let b: Vec<f64> = first.values.iter().zip(&second.values).map(|(x, y)| x + y).collect();
+    let h = 2f64.powi(-17);
+    let (here, after, before) = (at(0.0)?, at(h)?, at(-h)?);
+    let w = &probe.weights;
+    for loss in [Loss::Square, Loss::L1, Loss::Huber { delta: 0.7 }] {
+        let values = |e: &Measured| -> f64 { w.iter().zip(&e.values).map(|(w, e)| w * loss.value(*e)).sum() };
+        let slope = (values(&after) - values(&before)) / (2.0 * h);
+        let r: Vec<f64> = w.iter().zip(&here.values).map(|(w, e)| w * loss.derivative(*e)).collect();
+        // f(U) has U on both sides of a symmetric Aᵢ: its derivative is twice Σ wρ′(e)AᵢU.
+        let left = dot(&adjoint(operator, &r, u), d.left_data());
+        let found = match u.is_single() {
+            true => 2.0 * left,
+            false => left + dot(&adjoint_transposed(operator, &r, u), d.right_data()),
+        };
+        // How far ρ′ may be from that at e, with the rounding of e itself.
+        let change = |i: usize| {
+            let reach = h * b[i].abs() + h * h * quadratic.values[i].abs();
+            match loss {
+                Loss::Square => h * h * (quadratic.values[i] * b[i]).abs() + here.bounds[i] * b[i].abs(),
+                Loss::L1 if here.values[i].abs() > reach + here.bounds[i] => 0.0,
+                Loss::L1 => 2.0 * b[i].abs(),
+                _ => (reach + here.bounds[i]) * b[i].abs(),
+            }
+        };
+        let truncation: f64 = (0..b.len()).map(|i| w[i] * change(i)).sum();
+        let steepest = |e: f64| if loss == Loss::L1 { 1.0 } else { e.abs() };
+        let rounding = |e: &Measured| {
+            let own: f64 = (0..b.len()).map(|i| w[i] * (steepest(e.values[i]) + e.bounds[i]) * e.bounds[i]).sum();
+            own + b.len() as f64 * f64::EPSILON * values(e)
+        };
+        let bound = truncation
+            + (rounding(&after) + rounding(&before)) / (2.0 * h)
+            + first.of_adjoint(&r)
+            + second.of_adjoint(&r);
+        outside(&format!("slope of {loss:?}"), &[slope], &[found], &[bound])?;
     }
     Ok(Held::Holds)
 }

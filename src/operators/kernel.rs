@@ -1,6 +1,6 @@
 //! The contract of a fast host kernel, and the adaptor that gives every operator one through its f64 twin.
 
-use crate::operators::{GradientOutput, GradientRequest, Loss, Operator};
+use crate::operators::{Loss, Operator};
 use crate::problem::Factors;
 use crate::real::{Real, convert};
 use crate::simd::InstructionSet;
@@ -123,6 +123,14 @@ impl<'a> TwinKernel<'a> {
         means[1] = weights.iter().sum();
     }
 
+    /// e over a shard.
+    fn residual(&self, shard: usize, point: &Factors, target: &[f64]) -> Vec<f64> {
+        let mut residual = vec![0.0; target.len()];
+        self.operator.forward(shard, point, &mut residual);
+        residual.iter_mut().zip(target).for_each(|(e, target)| *e -= target);
+        residual
+    }
+
     fn factors<T: Real>(&self, pair: Pair<'_, T>) -> Factors {
         Factors::pair(1, self.operator.domain(), pair.search_rank, convert(pair.left), convert(pair.right))
             .expect("the engine passes factors of the operator's shape")
@@ -153,21 +161,31 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
             let point = self.factors(Pair { left, right, search_rank });
             let applied = self.factors(trial.applied);
             let (target, weights) = (convert::<T, f64>(trial.target), convert::<T, f64>(trial.weights));
-            let mut residual = vec![0.0; target.len()];
+            let residual = self.residual(shard, &point, &target);
+            let r: Vec<f64> = residual.iter().zip(&weights).map(|(e, w)| w * loss.derivative(*e)).collect();
             let factors = self.factors_of::<T>(trial.accumulator, search_rank);
             let mut accumulator = vec![0.0; trial.accumulator.len()];
             let (sums, centring) = accumulator.split_at_mut(self.sums_len(search_rank, factors));
             let (left, right) = sums.split_at_mut(trial.applied.left.len());
-            let request =
-                GradientRequest { point: &point, applied: &applied, target: &target, weights: Some(&weights), loss };
-            let right = if right.is_empty() { None } else { Some(right) };
-            let mut output = GradientOutput { loss: &mut [0.0], left, right, residual: Some(&mut residual) };
-            self.operator.gradient(shard, &request, &mut output);
+            self.operator.adjoint_apply(shard, &r, &applied, left);
+            if !right.is_empty() {
+                self.operator.adjoint_apply_transposed(shard, &r, &applied, right);
+            }
             if !centring.is_empty() {
                 self.centring(shard, &weights, &residual, &applied, centring);
             }
             trial.residual.copy_from_slice(&convert::<f64, T>(&residual));
             trial.accumulator.copy_from_slice(&convert::<f64, T>(&accumulator));
+        }
+    }
+
+    fn measure(&self, _course: Course, shard: usize, trials: &mut [TrialPass<'_, T>]) {
+        for trial in trials {
+            let search_rank = trial.applied.search_rank;
+            let (left, right) = trial.point.split_at(trial.applied.left.len());
+            let point = self.factors(Pair { left, right, search_rank });
+            let residual = self.residual(shard, &point, &convert::<T, f64>(trial.target));
+            trial.residual.copy_from_slice(&convert::<f64, T>(&residual));
         }
     }
 

@@ -47,33 +47,6 @@ pub struct Cost {
     pub flops: f64,
 }
 
-/// Everything a gradient needs on one shard. The evaluation point and the matrices the adjoint is applied to are
-/// separate because line searches need A at one pair and A* on another; gradient descent passes the same pair twice.
-#[derive(Clone, Copy)]
-pub struct GradientRequest<'a> {
-    /// (L, R): eᵢ = ⟨Aᵢ, L Rᵀ⟩ − targetᵢ.
-    pub point: &'a Factors,
-    /// (W, V): the outputs are Σ wᵢρ′(eᵢ) Aᵢ V (V = `applied.right`) and Σ wᵢρ′(eᵢ) Aᵢᵀ W (W = `applied.left`).
-    pub applied: &'a Factors,
-    /// (batch, shard length).
-    pub target: &'a [f64],
-    /// (batch, shard length), or all ones.
-    pub weights: Option<&'a [f64]>,
-    pub loss: Loss,
-}
-
-/// Where [`Operator::gradient`] puts its results. `loss`, `left` and `right` are added to, so that shards sum.
-pub struct GradientOutput<'a> {
-    /// (batch): Σ wᵢ ρ(eᵢ).
-    pub loss: &'a mut [f64],
-    /// (batch, n1, k): Σ wᵢ ρ′(eᵢ) Aᵢ V.
-    pub left: &'a mut [f64],
-    /// (batch, n2, k): Σ wᵢ ρ′(eᵢ) Aᵢᵀ W, where wanted.
-    pub right: Option<&'a mut [f64]>,
-    /// (batch, shard length): eᵢ, where wanted. Overwritten.
-    pub residual: Option<&'a mut [f64]>,
-}
-
 /// A linear measurement operator on n1×n2 matrices. Object safe; implement it outside the crate to solve with your own
 /// ensemble on the Reference and Cpu backends, and run [`crate::laws::check`] on it.
 ///
@@ -124,33 +97,6 @@ pub trait Operator: Send + Sync {
         match applied.is_single() {
             true => self.adjoint_apply(shard, residual, applied, out),
             false => self.adjoint_apply(shard, residual, &applied.only_left(), out),
-        }
-    }
-
-    /// Loss and gradient over one shard. The default composes `forward` and `adjoint_apply` (two passes over the
-    /// data); override it where one pass serves both.
-    fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
-        let length = self.shard_range(shard).len();
-        let mut e = vec![0.0; request.point.batch() * length];
-        self.forward(shard, request.point, &mut e);
-        for (e, t) in e.iter_mut().zip(request.target) {
-            *e -= t;
-        }
-        let weight = |index: usize| request.weights.map_or(1.0, |w| w[index]);
-        if length > 0 {
-            for (trial, e) in e.chunks(length).enumerate() {
-                output.loss[trial] += (e.iter().enumerate())
-                    .map(|(i, &e)| weight(trial * length + i) * request.loss.value(e))
-                    .sum::<f64>();
-            }
-        }
-        let r: Vec<f64> = e.iter().enumerate().map(|(index, &e)| weight(index) * request.loss.derivative(e)).collect();
-        self.adjoint_apply(shard, &r, request.applied, output.left);
-        if let Some(right) = output.right.as_deref_mut() {
-            self.adjoint_apply_transposed(shard, &r, request.applied, right);
-        }
-        if let Some(residual) = output.residual.as_deref_mut() {
-            residual.copy_from_slice(&e);
         }
     }
 
@@ -319,9 +265,6 @@ macro_rules! delegate {
             }
             fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
                 (**self).adjoint_apply_transposed(shard, residual, applied, out);
-            }
-            fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
-                (**self).gradient(shard, request, output);
             }
             fn cost(&self, batch: usize, search_rank: usize) -> Cost {
                 (**self).cost(batch, search_rank)

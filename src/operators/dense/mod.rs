@@ -29,9 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::memory::{Part, product};
 use crate::operators::rows::{Way, twin};
-use crate::operators::{
-    Cost, GpuForm, GpuPlan, GpuSource, GradientOutput, GradientRequest, HostKernel, Operator, Reader, Storage,
-};
+use crate::operators::{Cost, GpuForm, GpuPlan, GpuSource, HostKernel, Operator, Reader, Storage};
 use crate::pages::Pages;
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Domain, Factors, pack_symmetric_part};
@@ -327,10 +325,6 @@ impl Operator for Dense {
 
     fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
         twin::adjoint_apply_transposed(self, shard, residual, applied, out);
-    }
-
-    fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
-        twin::gradient(self, shard, request, output);
     }
 
     fn cost(&self, batch: usize, _search_rank: usize) -> Cost {

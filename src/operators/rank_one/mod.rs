@@ -29,9 +29,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::memory::{Location, Memory, Part, product};
-use crate::operators::{
-    Cost, GpuForm, GpuThin, GpuVectors, GradientOutput, GradientRequest, HostKernel, Operator, Storage,
-};
+use crate::operators::{Cost, GpuForm, GpuThin, GpuVectors, HostKernel, Operator, Storage};
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Domain, Factors};
 use crate::real::Real;
@@ -320,10 +318,6 @@ impl Operator for RankOne {
 
     fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
         twin::adjoint_apply_transposed(self, shard, residual, applied, out);
-    }
-
-    fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
-        twin::gradient(self, shard, request, output);
     }
 
     fn cost(&self, batch: usize, search_rank: usize) -> Cost {

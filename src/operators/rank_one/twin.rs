@@ -1,8 +1,8 @@
 //! The definition of `rank_one` and its sequential twin: f64, one measurement after the other, nothing shared with the
 //! fast path it judges.
 
+use crate::operators::Operator;
 use crate::operators::rank_one::{RankOne, Vectors};
-use crate::operators::{GradientOutput, GradientRequest, Operator};
 use crate::problem::{Factors, MatrixView};
 
 /// a_iq, or b_iq of the right side.
@@ -89,38 +89,6 @@ pub(super) fn adjoint_apply_transposed(
         for (r, i) in r.iter().zip(range.clone()) {
             for (a, b) in pairs(operator, i) {
                 add_outer(*r, &b, &thin(applied.left(trial), &a), &mut out[trial * size..(trial + 1) * size]);
-            }
-        }
-    }
-}
-
-/// One pass: every measurement's vectors are used for its residual and for what it adds.
-pub(super) fn gradient(
-    operator: &RankOne,
-    shard: usize,
-    request: &GradientRequest<'_>,
-    output: &mut GradientOutput<'_>,
-) {
-    let range = operator.shard_range(shard);
-    let k = request.applied.search_rank();
-    let (left, right) = (request.applied.rows() * k, request.applied.columns() * k);
-    for trial in 0..request.point.batch() {
-        for (at, i) in range.clone().enumerate() {
-            let (pairs, at) = (pairs(operator, i), trial * range.len() + at);
-            let e = inner(&pairs, request.point.left(trial), request.point.right(trial)) - request.target[at];
-            let weight = request.weights.map_or(1.0, |w| w[at]);
-            if let Some(residual) = output.residual.as_deref_mut() {
-                residual[at] = e;
-            }
-            output.loss[trial] += weight * request.loss.value(e);
-            let r = weight * request.loss.derivative(e);
-            for (a, b) in &pairs {
-                let t = thin(request.applied.right(trial), b);
-                add_outer(r, a, &t, &mut output.left[trial * left..(trial + 1) * left]);
-                if let Some(out) = output.right.as_deref_mut() {
-                    let t = thin(request.applied.left(trial), a);
-                    add_outer(r, b, &t, &mut out[trial * right..(trial + 1) * right]);
-                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The definition of operators whose rows are the Aᵢ themselves, and their sequential twin: f64, one measurement after the
 //! other, nothing shared with the fast paths it judges.
 
-use crate::operators::{GradientOutput, GradientRequest, Operator};
+use crate::operators::Operator;
 use crate::problem::{Domain, Factors, MatrixView, packed_index};
 
 /// An operator that can write the entries of each Aᵢ: the upper triangle row by row for symmetric domains, all of them row by row
@@ -132,35 +132,5 @@ pub(in crate::operators) fn adjoint_apply_transposed(
     for (trial, r) in residual.chunks(length).enumerate() {
         let out = &mut out[trial * size..(trial + 1) * size];
         add_transposed(rows.domain(), &weighted_sum(rows, shard, r), applied.left(trial), out);
-    }
-}
-
-/// One pass: row i gives eᵢ and is added to G = Σ wᵢ ρ′(eᵢ) Aᵢ before the next row is touched.
-pub(in crate::operators) fn gradient(
-    rows: &impl Rows,
-    shard: usize,
-    request: &GradientRequest<'_>,
-    output: &mut GradientOutput<'_>,
-) {
-    let (domain, length) = (rows.domain(), rows.shard_range(shard).len());
-    for trial in 0..request.point.batch() {
-        let z = point(domain.is_symmetric(), request.point.left(trial), request.point.right(trial));
-        let mut g = vec![0.0; domain.dimension()];
-        for_each_row(rows, shard, |i, row| {
-            let at = trial * length + i;
-            let weight = request.weights.map_or(1.0, |w| w[at]);
-            let e = inner(row, &z) - request.target[at];
-            if let Some(residual) = output.residual.as_deref_mut() {
-                residual[at] = e;
-            }
-            output.loss[trial] += weight * request.loss.value(e);
-            axpy(weight * request.loss.derivative(e), row, &mut g);
-        });
-        let (v, w) = (request.applied.right(trial), request.applied.left(trial));
-        let at = |v: MatrixView<'_>| trial * v.as_slice().len()..(trial + 1) * v.as_slice().len();
-        add_product(domain, &g, v, &mut output.left[at(w)]);
-        if let Some(right) = output.right.as_deref_mut() {
-            add_transposed(domain, &g, w, &mut right[at(v)]);
-        }
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::operators::rows::{Packing, twin};
-use crate::operators::{Cost, GpuForm, GradientOutput, GradientRequest, HostKernel, Operator};
+use crate::operators::{Cost, GpuForm, HostKernel, Operator};
 use crate::problem::{Domain, Factors};
 
 /// What is made of the words of the hash.
@@ -198,10 +198,6 @@ impl Operator for Seeded {
 
     fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
         twin::adjoint_apply_transposed(self, shard, residual, applied, out);
-    }
-
-    fn gradient(&self, shard: usize, request: &GradientRequest<'_>, output: &mut GradientOutput<'_>) {
-        twin::gradient(self, shard, request, output);
     }
 
     /// Bytes: none. Flops: a multiplication and an addition each for the dot product and the accumulation, per number and trial,
