@@ -151,12 +151,19 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
             _ => None,
         })
         .collect();
-    let (lengths, choices, copied) = with_kernel!(&*operator, kernel => match gathers {
-        true => ([0, 0, 0], BTreeMap::new(), kernel.copied_bytes()),
+    let sides = super::sides(&program);
+    let (lengths, choices, copied, read) = with_kernel!(&*operator, kernel => match gathers {
+        true => (
+            [0, 0, 0],
+            BTreeMap::new(),
+            kernel.copied_bytes(),
+            T::gather(&*operator).and_then(|kernel| kernel.read_bytes(sides)),
+        ),
         false => (
-            [kernel.point_len(k), kernel.accumulator_len(k, super::sides(&program)), kernel.scratch_len(k)],
+            [kernel.point_len(k), kernel.accumulator_len(k, sides), kernel.scratch_len(k)],
             lanes.into_iter().map(|lanes| (lanes, Choice::new(set, others.clone(), kernel.ways(batch * lanes)))).collect(),
             kernel.copied_bytes(),
+            kernel.read_bytes(),
         ),
     });
     let domain = operator.domain();
@@ -182,7 +189,7 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         threads: rayon::current_num_threads(),
         variant: format!("{}/{variant}", operator.name()),
         candidates: Vec::new(),
-        operator_bytes_per_iteration: cost.bytes * program.passes(),
+        operator_bytes_per_iteration: read.map_or(cost.bytes, |bytes| bytes as f64) * program.passes(),
         operator_bytes: cost.bytes as u64,
         panels: 1,
         streamed_panels: 0,

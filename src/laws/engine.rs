@@ -368,7 +368,8 @@ pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> LawOut
 }
 
 /// An iteration reads the measurement data once or twice (at the engine's own number size, so half of what an f64
-/// operator declares), and the engine holds all of it. What says where lists of nonzeros begin is an engine's own, and of
+/// operator declares), and the engine holds all of it. On the host what is read is counted by the kernel, from the slices that it goes
+/// over. What says where lists of nonzeros begin is an engine's own, and of
 /// short lists a good part: of those the bytes agree within a factor of two or so.
 pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> LawOutcome {
     // As iterations have it: the adjoint is applied to the factors that are measured.

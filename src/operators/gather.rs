@@ -27,6 +27,12 @@ pub struct Lines<'a, T> {
 /// number is written by one task, in an order that depends on the operator alone; trials are computed one by one. Engines do not
 /// use it for operators whose residuals are centred.
 pub trait GatherKernel<T: Real>: Send + Sync {
+    /// As that of [`crate::operators::HostKernel`], of gradients of one factor or of two.
+    fn read_bytes(&self, factors: usize) -> Option<u64> {
+        let _ = factors;
+        None
+    }
+
     /// ⟨Aᵢ, L Rᵀ⟩ for the measurements of a range, overwriting `out`. For one factor both are the same slice.
     fn forward(&self, set: InstructionSet, range: Range<usize>, left: Lines<'_, T>, right: Lines<'_, T>, out: &mut [T]);
 

@@ -53,6 +53,12 @@ pub trait HostKernel<T: Real>: Send + Sync {
         0
     }
 
+    /// Bytes of the slices that a pass over all shards goes over, by their own lengths; `None` where nobody has counted them. What the
+    /// engine reports, and the law of declared bytes compares with [`Operator::cost`].
+    fn read_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Brings L Rᵀ into the form `pass` reads (for dense: packed, weighted).
     fn prepare(&self, point: Pair<'_, T>, scratch: &mut [T], out: &mut [T]);
 

@@ -61,6 +61,18 @@ macro_rules! with_weights {
 macro_rules! gather_kernel {
     ($t:ty) => {
         impl GatherKernel<$t> for Compressed {
+            fn read_bytes(&self, factors: usize) -> Option<u64> {
+                let starts = self.starts.as_ref().map_or(0, |starts| size_of_val(&starts[..]));
+                let forward = starts + size_of_val(&self.rows[..]) + size_of_val(&self.columns[..]) + self.values.size();
+                let sides = [Side::Left, Side::Right].into_iter().take(factors);
+                let back = sides.map(|side| {
+                    let index = self.index(side);
+                    let lists = [&index.starts, &index.other, &index.measurement];
+                    lists.into_iter().map(|list| size_of_val(&list[..])).sum::<usize>() + index.values.size()
+                });
+                Some((forward + back.sum::<usize>()) as u64)
+            }
+
             fn forward(
                 &self,
                 set: InstructionSet,

@@ -49,6 +49,15 @@ impl Values {
         }
     }
 
+    /// Bytes of all.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Ones => 0,
+            Self::F32(values) => size_of_val(&values[..]),
+            Self::F64(values) => size_of_val(&values[..]),
+        }
+    }
+
     pub(crate) fn slice(&self, nonzeros: Range<usize>) -> Self {
         match self {
             Self::Ones => Self::Ones,

@@ -81,6 +81,16 @@ where
         self.aligned.bytes(self.measurements, self.domain.dimension(), self.storage().bytes()) as u64
     }
 
+    /// Without what stands beside the numbers in copies on whole cache lines.
+    fn read_bytes(&self) -> Option<u64> {
+        let bytes = match &self.rows {
+            Rows::F16 { data, scales } => size_of_val(data.as_slice()) + size_of_val(&scales[..]),
+            Rows::F32(data) => size_of_val(data.as_slice()),
+            Rows::F64(data) => size_of_val(data.as_slice()),
+        };
+        Some(bytes as u64)
+    }
+
     fn prepare(&self, point: Pair<'_, T>, scratch: &mut [T], out: &mut [T]) {
         T::pack(self.packing(), point, scratch, &mut out[..self.domain.dimension()]);
     }

@@ -48,6 +48,14 @@ macro_rules! host_kernel {
                 self.sums_len(search_rank, factors)
             }
 
+            fn read_bytes(&self) -> Option<u64> {
+                let of = |vectors: &Vectors| match vectors {
+                    Vectors::F32(values) => size_of_val(&values[..]) as u64,
+                    Vectors::F64(values) => size_of_val(&values[..]) as u64,
+                };
+                Some(of(&self.left) + self.right.as_ref().map_or(0, of))
+            }
+
             fn pass(&self, Course { set, .. }: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, $t>]) {
                 let range = self.shard_range(shard);
                 let numbers = |n: usize| range.start * self.products * n..range.end * self.products * n;

@@ -71,6 +71,10 @@ where
         self.packing().scratch_len()
     }
 
+    fn read_bytes(&self) -> Option<u64> {
+        Some(0)
+    }
+
     fn prepare(&self, point: Pair<'_, T>, scratch: &mut [T], out: &mut [T]) {
         T::pack(self.packing(), point, scratch, out);
     }
