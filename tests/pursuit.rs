@@ -101,7 +101,7 @@ fn noise_ends_the_run_at_the_rank_of_the_truth() {
 fn a_batch_gives_what_its_trials_give_alone() {
     let problem = psd(16, 2, 220, 9);
     let trials = [Trial::default().search_rank(2), Trial::default().rows(150).seed(3), Trial::default().search_rank(1)];
-    let together = solve(&problem, &settings().trials(trials.clone()), &Backend::Cpu);
+    let together = solve(&problem, &settings().trials(trials), &Backend::Cpu);
     for (at, trial) in trials.into_iter().enumerate() {
         let alone = solve(&problem, &settings().trials([trial]), &Backend::Cpu);
         let (a, b) = (&together.trials[at], &alone.trials[0]);
