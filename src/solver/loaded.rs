@@ -244,8 +244,7 @@ fn load(
     let increments = if precision == Precision::Mixed { increments(task, &program)? } else { None };
     let visible = increments.as_ref().map_or_else(|| program.clone(), |increments| increments.program.clone());
     let load = Load { operator: problem.operator().clone(), program, increments, batch: plan.trials.len(), variant };
-    let options =
-        gpu::Options { memory_bytes: settings.device_memory, retune: settings.retune, ..Default::default() };
+    let options = gpu::Options { memory_bytes: settings.device_memory, retune: settings.retune, ..Default::default() };
     let engine = backend.load(&load, settings.precision, &options)?;
     let engine = match faults {
         None => engine,
