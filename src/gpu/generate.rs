@@ -331,6 +331,11 @@ pub(super) fn elementwise(
     Ok((if group.is_some() { call.with(Third::Turn) } else { call }, fills))
 }
 
+/// Lines of text, each behind so many blanks.
+fn indent(lines: &[String], by: &str) -> String {
+    lines.iter().map(|line| format!("{by}{line}\n")).collect()
+}
+
 fn elementwise_text(
     entries: &Entries<'_>,
     name: &str,
@@ -338,7 +343,6 @@ fn elementwise_text(
     pairs: &BTreeSet<usize>,
     registers: &Registers,
 ) -> String {
-    let indent = |lines: &[String], by: &str| lines.iter().map(|line| format!("{by}{line}\n")).collect::<String>();
     let mut text = entries.bindings.text(pairs);
     let sums = entries.sums.len();
     text.push_str(&constant("SIZE", size));
@@ -371,6 +375,13 @@ fn {name}(
         );
         return text + &indent(&entries.before, "    ") + &indent(&entries.body, "    ") + "}\n";
     }
+    text + &sums_text(entries, name, registers)
+}
+
+/// The body where there are sums: a stretch of entries for each of 64 workgroups a trial, then the sum of their threads.
+fn sums_text(entries: &Entries<'_>, name: &str, registers: &Registers) -> String {
+    let sums = entries.sums.len();
+    let mut text = String::new();
     text.push_str(
         "    let slot = index / 64u;
     if (slot >= slots[0]) {

@@ -49,6 +49,15 @@ fn place(registers: &Registers, of: Blocks) -> Result<Place> {
     })
 }
 
+/// Constants of the kernels that precondition, and tables of the rows of V and D and of where they begin.
+fn sizes_text(sizes: &[(&str, usize)], v: &[(BlockSize, usize)], d: &[(BlockSize, usize)]) -> String {
+    let rows = |of: &[(BlockSize, usize)]| of.iter().map(|(block, _)| block.rows).collect::<Vec<_>>();
+    let ats = |of: &[(BlockSize, usize)]| of.iter().map(|(_, at)| *at).collect::<Vec<_>>();
+    let tables = [("v_rows", rows(v)), ("v_at", ats(v)), ("d_rows", rows(d)), ("d_at", ats(d))];
+    let constants = sizes.iter().map(|(name, value)| constant(name, *value));
+    constants.chain(tables.into_iter().map(|(name, values)| table(name, &values))).collect()
+}
+
 /// gram, cholesky, precondition.
 ///
 /// # Errors
@@ -76,7 +85,6 @@ pub(super) fn precondition(
     let raised = registers.find(op.raised).map_or(0, |place| place.offset);
     let shares = partners.iter().map(|(block, _)| block.rows.div_ceil(GRAM_ROWS)).max().unwrap_or(1);
     let row_blocks: usize = d.iter().map(|(block, _)| block.rows.div_ceil(16)).sum();
-    let mut prelude = arithmetic(context.precision) + &limits(context.precision);
     let sizes = [
         ("K", k),
         ("SIDES", sides),
@@ -87,14 +95,7 @@ pub(super) fn precondition(
         ("ROW_BLOCKS", row_blocks),
         ("RAISED", raised),
     ];
-    sizes.into_iter().for_each(|(name, value)| prelude.push_str(&constant(name, value)));
-    let rows = |of: &[(BlockSize, usize)]| of.iter().map(|(block, _)| block.rows).collect::<Vec<_>>();
-    let ats = |of: &[(BlockSize, usize)]| of.iter().map(|(_, at)| *at).collect::<Vec<_>>();
-    for (name, values) in
-        [("v_rows", rows(&partners)), ("v_at", ats(&partners)), ("d_rows", rows(&d)), ("d_at", ats(&d))]
-    {
-        prelude.push_str(&table(name, &values));
-    }
+    let prelude = arithmetic(context.precision) + &limits(context.precision) + &sizes_text(&sizes, &partners, &d);
     // In the text of `cholesky.wgsl` the buffers of scalars and of parts have the names that generated text gives them.
     let damping = format!(
         "var<workgroup> sums: array<real, {}>;\nfn add_sums(trial: u32, thread: u32) {{\n{}}}\nfn damping_of(trial: u32) -> real \

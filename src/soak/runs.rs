@@ -40,6 +40,26 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|v| v * v).sum::<f64>().sqrt()
 }
 
+/// The product that a run found; refused where a number of it is none, and where the same run gives other bits.
+fn finite_and_repeated(found: &Solution, again: impl FnOnce() -> crate::Result<Solution>) -> Result<Vec<f64>, String> {
+    let own = numbers(found);
+    if let Some(bad) = own.iter().find(|v| !v.is_finite()) {
+        return Err(format!("the product holds {bad}"));
+    }
+    match bits(found) == bits(&again().map_err(|e| e.to_string())?) {
+        true => Ok(own),
+        false => Err("the same run gave other bits".into()),
+    }
+}
+
+/// Unit roundoff of the iterations of a place.
+fn unit_of(place: &Place, precision: Precision) -> f64 {
+    match precision == Precision::F64 || matches!(place.backend, Backend::Reference) {
+        true => Precision::F64.unit_roundoff(),
+        false => Precision::F32.unit_roundoff(),
+    }
+}
+
 /// A few iterations of any method on any problem from a start of moderate size. How far roundings carry is measured: Reference runs
 /// again from starts and observations that are changed a little.
 pub(super) fn against_reference(
@@ -95,14 +115,7 @@ pub(super) fn against_reference(
         Err(error) if refused(&error) => return Ok(SoakOutcome::Refused),
         Err(error) => return Err(error.to_string()),
     };
-    let own = numbers(&found);
-    if let Some(bad) = own.iter().find(|v| !v.is_finite()) {
-        return Err(format!("the product holds {bad}"));
-    }
-    if bits(&found) != bits(&solve(&given, &there, place).map_err(|e| e.to_string())?) {
-        return Err("the same run gave other bits".into());
-    }
-
+    let own = finite_and_repeated(&found, || solve(&given, &there, place))?;
     let reference = Place::new("reference", Backend::Reference, Precision::F64);
     let expected = solve(&given, &from(&start), &reference).map_err(|e| format!("Reference: {e}"))?;
     if expected.trials[0].status == Status::Diverged || found.trials[0].status == Status::Diverged {
@@ -110,11 +123,7 @@ pub(super) fn against_reference(
     }
     let expected = numbers(&expected);
     // Roundings of one iteration, relative to what is summed: a unit roundoff for each number of the longest sum.
-    let unit = if precision == Precision::F64 || matches!(place.backend, Backend::Reference) {
-        Precision::F64.unit_roundoff()
-    } else {
-        Precision::F32.unit_roundoff()
-    };
+    let unit = unit_of(place, precision);
     let rounding = unit * (domain.dimension() + m + k) as f64;
     let change = 1e-7_f64.max(rounding);
     let mut stirred = || -> Result<f64, String> {
