@@ -209,17 +209,4 @@ impl Recorded for Deep {
         }
         (e, g)
     }
-
-    /// Along a line the loss is of degree 2L and no quartic.
-    fn along(&self, _t: &mut Tape, _u: Blocks, _d: Blocks) -> Option<(Measured, Measured)> {
-        None
-    }
-
-    fn takes_roots(&self) -> bool {
-        false
-    }
-
-    fn partners(&self) -> Option<Vec<usize>> {
-        None
-    }
 }

@@ -128,10 +128,6 @@ impl Recorded for Signed {
         Some(Box::new(move |t, u, d| ray(t, u, d, positive)))
     }
 
-    fn takes_roots(&self) -> bool {
-        false
-    }
-
     fn partners(&self) -> Option<Vec<usize>> {
         Some(vec![0])
     }

@@ -50,18 +50,6 @@ impl Recorded for Sides {
         t.pass(vec![Lane { values, adjoint: Some(Adjoint { left, right, influence: true }) }], group);
         (e, g)
     }
-
-    fn along(&self, _t: &mut Tape, _u: Blocks, _d: Blocks) -> Option<(Measured, Measured)> {
-        None
-    }
-
-    fn takes_roots(&self) -> bool {
-        false
-    }
-
-    fn partners(&self) -> Option<Vec<usize>> {
-        None
-    }
 }
 
 /// A program that evaluates, and its registers.

@@ -43,7 +43,9 @@ pub trait Recorded: Send + Sync {
     ) -> (Measured, Blocks);
 
     /// b and a in A(Z(u + t·d)) = A(Z(u)) + t·b + t²·a, in one pass; `None` where the product is of higher degree.
-    fn along(&self, t: &mut Tape, u: Blocks, d: Blocks) -> Option<(Measured, Measured)>;
+    fn along(&self, _t: &mut Tape, _u: Blocks, _d: Blocks) -> Option<(Measured, Measured)> {
+        None
+    }
 
     /// What writes the ray from a point along a direction; `None` where one pass does not give it.
     fn ray(&self) -> Option<RayWriter> {
@@ -51,10 +53,14 @@ pub trait Recorded: Send + Sync {
     }
 
     /// Whether singular vectors times the roots of their values are factors of a matrix again.
-    fn takes_roots(&self) -> bool;
+    fn takes_roots(&self) -> bool {
+        false
+    }
 
     /// For each block of the gradient the block whose Gram matrix preconditions it; `None` where there is no such thing.
-    fn partners(&self) -> Option<Vec<usize>>;
+    fn partners(&self) -> Option<Vec<usize>> {
+        None
+    }
 }
 
 /// cⱼ and xⱼ of a linear combination.
@@ -327,8 +333,11 @@ impl Tape {
         self.model.ray()
     }
 
-    /// The finished tape. The head of one that never said where the residual is serves to look at the run and no iteration.
+    /// The finished tape. Lanes that waited for a pass get one of their own. The head of one that never said where the residual is serves to look at the run and no iteration.
     pub fn finish(mut self) -> Program {
+        if !self.beside.is_empty() {
+            self.pass(Vec::new(), None);
+        }
         let (head, residual, leads) = match self.head.take() {
             Some((head, residual)) => (head, residual, true),
             None => {
