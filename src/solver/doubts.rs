@@ -5,11 +5,11 @@ use crate::problem::Truth;
 use crate::solver::problem::Problem;
 
 /// Measurements that a truth is compared with, at least; as many shards as it takes.
-const SAMPLE: usize = 1024;
+const SAMPLE: usize = 256;
 /// A truth is doubted where it misses the observations by more than this share of them, in the median.
 const MISFIT: f64 = 0.5;
 
-/// A sentence for each instance whose truth does not explain what was observed.
+/// A sentence for each instance to which a truth was attached that does not explain what was observed.
 ///
 /// Compared are medians of |A(truth)ᵢ − yᵢ| and of |yᵢ| over some shards, so that gross outliers say nothing.
 ///
@@ -18,7 +18,7 @@ const MISFIT: f64 = 0.5;
 pub(super) fn of_truths(problem: &Problem) -> Result<Vec<String>> {
     let mut doubts = Vec::new();
     for instance in 0..problem.instances() {
-        let Some((truth, y)) = problem.truth(instance).zip(problem.observations(instance)) else { continue };
+        let Some((truth, y)) = problem.attached(instance) else { continue };
         let share = misfit(problem, truth, y)?;
         if share > MISFIT {
             let which = if problem.instances() == 1 { String::new() } else { format!(" of instance {instance}") };

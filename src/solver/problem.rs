@@ -13,6 +13,14 @@ use crate::problem::random::{Purpose, normal, stream};
 pub(crate) struct Instance {
     pub observations: Vec<f64>,
     pub truth: Option<Truth>,
+    /// The observations are not made of the truth; somebody says that they go together.
+    pub attached: bool,
+}
+
+impl Instance {
+    fn observed(observations: Vec<f64>) -> Self {
+        Self { observations, truth: None, attached: false }
+    }
 }
 
 /// A recovery problem: one operator, one or several observation vectors (instances) of it.
@@ -44,7 +52,8 @@ impl Problem {
             .into_iter()
             .map(|truth| {
                 check_truth(&*operator, &truth)?;
-                Ok(Instance { observations: host::measure(&*operator, &truth.as_factors()?), truth: Some(truth) })
+                let observations = host::measure(&*operator, &truth.as_factors()?);
+                Ok(Instance { observations, truth: Some(truth), attached: false })
             })
             .collect::<Result<Vec<_>>>()?;
         Self::validated(operator, instances)
@@ -63,7 +72,7 @@ impl Problem {
     /// # Errors
     /// As [`Problem::new`]; also where there are none.
     pub fn batch(operator: impl Operator + 'static, observations: Vec<Vec<f64>>) -> Result<Self> {
-        let instances = observations.into_iter().map(|observations| Instance { observations, truth: None }).collect();
+        let instances = observations.into_iter().map(Instance::observed).collect();
         Self::validated(Arc::new(operator), instances)
     }
 
@@ -108,7 +117,7 @@ impl Problem {
         for (j, instance) in self.instances.iter_mut().enumerate() {
             let truth = truths[j.min(found - 1)].clone();
             check_truth(&*self.operator, &truth)?;
-            instance.truth = Some(truth);
+            (instance.truth, instance.attached) = (Some(truth), true);
         }
         Ok(self)
     }
@@ -119,6 +128,12 @@ impl Problem {
     /// [`Error::Invalid`] where the sizes differ.
     pub fn with_truth(self, truth: Truth) -> Result<Self> {
         self.with_truths(vec![truth])
+    }
+
+    /// The truth that was attached to the observations of an instance, with them; `None` where they are made of it.
+    pub(crate) fn attached(&self, instance: usize) -> Option<(&Truth, &[f64])> {
+        let instance = self.instances.get(instance).filter(|instance| instance.attached)?;
+        Some((instance.truth.as_ref()?, &instance.observations))
     }
 
     pub fn operator(&self) -> &Arc<dyn Operator> {
@@ -153,7 +168,7 @@ impl Problem {
         for y in &observations {
             check_observations(y, self.operator.measurements())?;
         }
-        self.instances = observations.into_iter().map(|observations| Instance { observations, truth: None }).collect();
+        self.instances = observations.into_iter().map(Instance::observed).collect();
         Ok(())
     }
 }
