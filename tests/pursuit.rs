@@ -1,7 +1,7 @@
 //! Pursuit: what it recovers without being told a rank, a scale or a step, and how it ends.
 
 use lowrank::gpu::Device;
-use lowrank::operators::{Dense, Entries, Loss};
+use lowrank::operators::{Dense, Entries, Layout, Loss};
 use lowrank::problem::{Domain, Factors, synthetic};
 use lowrank::solver::{Checkpoint, SaveEvery};
 use lowrank::{Backend, Init, Method, Model, Precision, Problem, Settings, Solution, Solver, Status, Stop, Trial};
@@ -67,6 +67,24 @@ fn entries_are_completed_without_a_rank() {
         assert_eq!(columns(&solution, 0), rank);
         assert!(error(&solution) < 1e-7, "rank {rank}: {:e}", error(&solution));
     }
+}
+
+#[test]
+fn matrices_of_zeros_and_ones_will_do() {
+    // Twice as many equations as unknowns, none of them centred.
+    let (n, m) = (10, 120);
+    let domain = Domain::symmetric(n);
+    let mut state = 1_u64;
+    let mut bit = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 63) as f64
+    };
+    let rows: Vec<f64> = (0..m * domain.dimension()).map(|_| bit()).collect();
+    let truth = synthetic::psd(n).rank(2).condition_number(2.0).seed(4).build().unwrap();
+    let problem = Problem::measure(Dense::from_rows(domain, Layout::Packed, &rows).unwrap(), truth).unwrap();
+    let solution = solve(&problem, &settings(), &Backend::Cpu);
+    assert_eq!(columns(&solution, 0), 2);
+    assert!(error(&solution) < 1e-7, "{:e}", error(&solution));
 }
 
 #[test]
@@ -172,5 +190,4 @@ fn what_it_is_not_for_is_refused() {
     assert!(text.contains("loss") && text.contains("square"), "{text}");
     let text = refused(settings().model(Model::signed(1, 1)));
     assert!(text.contains("pursuit") && text.contains("signed"), "{text}");
-    assert_eq!(Domain::symmetric(8), problem.operator().domain());
 }

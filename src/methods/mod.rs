@@ -114,8 +114,8 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Columns of the iterate for matrices of so many rows: those beyond k are room for what the method follows beside it.
-    fn columns(&self, search_rank: usize, _rows: usize) -> usize {
+    /// Columns of the registers: those beyond k are room for what the method follows beside the iterate.
+    fn columns(&self, search_rank: usize) -> usize {
         search_rank
     }
 

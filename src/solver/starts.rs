@@ -101,7 +101,7 @@ fn padded(data: &[f64], k: usize, (rows, columns): (usize, usize), out: &mut Vec
 /// The start with as many columns as the method wants beside those of the trials, which are zero.
 pub(super) fn widened(start: Factors, (model, domain): (&Model, &Domain), settings: &Settings) -> Result<Factors> {
     let k = start.search_rank();
-    let columns = settings.method.columns(k, domain.rows() + domain.columns());
+    let columns = settings.method.columns(k);
     if columns <= k {
         return Ok(start);
     }

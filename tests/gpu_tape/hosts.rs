@@ -13,7 +13,7 @@ use crate::programs::{MODELS, recipe};
 use crate::{Case, Outcome, allowed, near};
 
 /// Recipes whose passes are of kinds that methods do not have.
-const RECIPES: &[&str] = &["gd", "exact step", "lanes", "given", "given beside", "one side"];
+const RECIPES: &[&str] = &["gd", "exact step", "vectors", "lanes", "given", "given beside", "one side"];
 const OPERATORS: &[&str] = &["dense", "seeded", "rank-one", "rank-one-centred", "entries", "centred", "nonzeros"];
 
 fn places() -> Vec<Place> {

@@ -178,6 +178,9 @@ impl<'a> Plain<'a> {
                     let c = self.number(c, trial);
                     sum.iter_mut().zip(self.of(x.index(), trial)).for_each(|(s, x)| *s += c * x);
                 }
+                if let Some(times) = op.times {
+                    sum.iter_mut().zip(self.of(times.index(), trial)).for_each(|(s, x)| *s *= x);
+                }
                 if op.only.is_none_or(|only| self.values[only.index()][trial] != 0.0) {
                     self.put(op.out.index(), trial, &sum);
                 }

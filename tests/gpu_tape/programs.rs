@@ -116,9 +116,10 @@ fn minibatches(t: &mut Tape) {
 
 fn vectors(t: &mut Tape) {
     let (u, y) = (t.iterate(), t.target());
-    let (dual, best) = (t.keep_measured("dual"), t.keep_measured("best"));
+    let (dual, best, product) = (t.keep_measured("dual"), t.keep_measured("best"), t.keep_measured("product"));
     let (e, g) = t.gradient(u);
     t.observe(e);
+    t.measured_product(product, e, y);
     t.measured_combine(dual, [(number(0.5), dual), (number(1.0), e), (number(-0.25), y)]);
     let energy = t.energy(e);
     let size = t.measured_dot(dual, e);

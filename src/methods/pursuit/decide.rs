@@ -211,7 +211,7 @@ impl Turn<'_> {
         let columns = space.columns;
         let mut applied = self.next.u.clone();
         let basis = match &self.ritz {
-            Some(ritz) => orthonormal(&ritz.basis, None, columns - q).0,
+            Some(ritz) => ritz.basis.subcols(0, ritz.basis.ncols().min(columns - q)).to_owned(),
             // Where there are none yet: what of G·U lies beside the range of U.
             None => {
                 let mut beside = self.gu.clone();

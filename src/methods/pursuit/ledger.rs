@@ -17,14 +17,17 @@ macro_rules! ledger {
             /// Numbers in the register.
             pub(super) const LENGTH: usize = [$(stringify!($field)),*].len() + WINDOW + 1;
 
-            pub(super) fn read(numbers: &[f64]) -> Self {
-                let mut numbers = numbers.iter().copied();
-                let mut next = || numbers.next().unwrap_or(0.0);
+            /// What was written; `None` where no trial with so many columns writes that.
+            pub(super) fn read(numbers: &[f64], columns: usize) -> Option<Self> {
+                let mut all = numbers.iter().copied();
                 let mut ledger = Self::default();
-                $(ledger.$field = next();)*
-                let count = ledger.seen as usize;
-                ledger.energies = (0..count).map(|_| next()).collect();
-                ledger
+                $(ledger.$field = all.next()?;)*
+                ledger.energies = all.collect();
+                let count = |number: f64| (number >= 0.0 && number.fract() == 0.0).then_some(number as usize);
+                ledger.energies.truncate(count(ledger.seen)?);
+                let probes = count(ledger.first_probe)?.checked_add(count(ledger.probes)?)?;
+                let most = [count(ledger.rank)?, count(ledger.saved_rank)?, count(ledger.noise_probes)?, probes];
+                most.into_iter().all(|count| count <= columns).then_some(ledger)
             }
 
             pub(super) fn write(&self) -> Vec<f64> {
@@ -101,7 +104,22 @@ mod tests {
         (0..15).for_each(|at| ledger.note(f64::from(at)));
         let numbers = ledger.write();
         assert_eq!(numbers.len(), Ledger::LENGTH);
-        assert_eq!(Ledger::read(&numbers), ledger);
+        assert_eq!(Ledger::read(&numbers, 3), Some(ledger.clone()));
         assert_eq!((ledger.energies.len(), ledger.energies[0]), (WINDOW + 1, 4.0));
+    }
+
+    #[test]
+    fn what_no_trial_writes_is_none() {
+        assert_eq!(Ledger::read(&[0.0; 3], 8), None);
+        for damaged in [
+            Ledger { rank: 9.0, ..Ledger::default() },
+            Ledger { rank: -1.0, ..Ledger::default() },
+            Ledger { saved_rank: f64::NAN, ..Ledger::default() },
+            Ledger { noise_probes: 1e300, ..Ledger::default() },
+            Ledger { first_probe: 5.0, probes: 4.0, ..Ledger::default() },
+            Ledger { probes: 0.5, ..Ledger::default() },
+        ] {
+            assert_eq!(Ledger::read(&damaged.write(), 8), None, "{damaged:?}");
+        }
     }
 }

@@ -83,8 +83,8 @@ impl Algorithm for Pursuit {
         true
     }
 
-    fn columns(&self, search_rank: usize, rows: usize) -> usize {
-        search_rank.max(COLUMNS.min(rows))
+    fn columns(&self, search_rank: usize) -> usize {
+        search_rank.max(COLUMNS)
     }
 
     fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
@@ -121,8 +121,7 @@ impl Algorithm for Pursuit {
             let (size, share) = (t.dot(u, u), t.share());
             energy = t.formula(energy + ridge * size * (0.5 / share));
         }
-        let with_signs = t.measured_product(1.0, e, signs);
-        t.measured_combine(noise, [(1.0.into(), with_signs)]);
+        t.measured_product(noise, e, signs);
         let rules = Rules {
             space: space(&sizes, t.partners().unwrap_or_default()),
             freedom: context.freedom.clone(),
@@ -133,10 +132,7 @@ impl Algorithm for Pursuit {
         let inputs = read.into_iter().chain(numbers).chain([probes.into(), of_noise.into()]);
         let written = [u, applied, direction, scaled, saved, ledger, probes].map(Register::from);
         let outputs = written.into_iter().chain([finished.into()]);
-        t.on_host("pursuit", inputs, outputs, move |given, made| {
-            carry_out(&rules, given, made);
-            Ok(())
-        });
+        t.on_host("pursuit", inputs, outputs, move |given, made| carry_out(&rules, given, made));
         // e is that of U before ranks were cut or taken back: then the direction is zero, and so is the step.
         let step = line::exact(t, u, e, direction)?;
         t.combine_into(u, [(1.0.into(), u), (step.into(), direction)]);
@@ -146,7 +142,10 @@ impl Algorithm for Pursuit {
 }
 
 /// The iteration on the host, from its inputs to its outputs, in the order in which `record` names them.
-fn carry_out(rules: &Rules, given: &[&[f64]], made: &mut [Vec<f64>]) {
+///
+/// # Errors
+/// [`Error::Invalid`] for a ledger that no iteration wrote.
+fn carry_out(rules: &Rules, given: &[&[f64]], made: &mut [Vec<f64>]) -> Result<()> {
     let known = Known {
         u: given[0],
         applied: given[1],
@@ -160,11 +159,15 @@ fn carry_out(rules: &Rules, given: &[&[f64]], made: &mut [Vec<f64>]) {
         most: given[10][0] as usize,
         noise: (given[11], given[12]),
     };
-    let mut ledger = Ledger::read(given[6]);
+    let mut ledger = Ledger::read(given[6], rules.space.columns).ok_or_else(|| {
+        let fix = "the checkpoint is damaged, or another program wrote it: start anew";
+        Error::invalid("state 'ledger'", "numbers that no iteration leaves", "what a run saved", fix)
+    })?;
     let Next { u, applied, direction, scaled, saved, noise } = decide(rules, &known, &mut ledger);
     let finished = vec![ledger.finished];
     let all = [u, applied, direction, scaled, saved, ledger.write(), noise, finished];
     made.iter_mut().zip(all).for_each(|(out, numbers)| *out = numbers);
+    Ok(())
 }
 
 /// Blocks as rows of one matrix.

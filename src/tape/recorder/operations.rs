@@ -112,12 +112,10 @@ impl Tape {
         self.push(Op::MeasuredCombine(MeasuredCombine { out, terms: terms.into(), times: None, only: None }));
     }
 
-    /// c·a∘b, entry by entry.
-    pub fn measured_product(&mut self, c: impl Into<Expression>, a: Measured, b: Measured) -> Measured {
-        let out = self.measured("entrywise product");
-        let terms = vec![(c.into(), a)];
+    /// out ← a∘b, entry by entry.
+    pub fn measured_product(&mut self, out: Measured, a: Measured, b: Measured) {
+        let terms = vec![(1.0.into(), a)];
         self.push(Op::MeasuredCombine(MeasuredCombine { out, terms, times: Some(b), only: None }));
-        out
     }
 
     /// out ← from, where the condition is not 0.
