@@ -28,7 +28,7 @@ class Trial:
 
     @property
     def status(self) -> str:
-        """Converged, IterationLimit, TimeLimit, Stalled, Diverged or Interrupted."""
+        """Converged, Finished, IterationLimit, TimeLimit, Stalled, Diverged or Interrupted."""
         return self.report["status"]
 
     @property
@@ -83,7 +83,7 @@ class Solution:
 
     @property
     def status(self) -> str:
-        """Converged, IterationLimit, TimeLimit, Stalled, Diverged or Interrupted."""
+        """Converged, Finished, IterationLimit, TimeLimit, Stalled, Diverged or Interrupted."""
         return self.best.status
 
     @property

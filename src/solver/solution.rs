@@ -22,7 +22,7 @@ pub enum Status {
     TimeLimit,
     /// Over a window the loss was flat and no singular value of U grew by more than 1 %.
     Stalled,
-    /// The method found nothing more to do: the residual is zero or what noise explains.
+    /// The method found nothing more to do: the residual is that of rounding, or another column explains no more than noise would.
     Finished,
     /// The loss became non-finite or rose a millionfold above its start (of `scaled-gd` with λ > 0, which overshoots, 10¹⁴-fold); the
     /// last good iterate is kept.
@@ -41,7 +41,7 @@ impl Status {
             Self::IterationLimit => "the iteration limit was reached",
             Self::TimeLimit => "the time limit was reached",
             Self::Stalled => "the loss is flat and no singular value grows any more",
-            Self::Finished => "the method ended: what is left of the observations is rounding or noise",
+            Self::Finished => "the method found nothing more that explains the observations",
             Self::Diverged => "the loss blew up: the step size is too large; the last good iterate is kept",
             Self::Interrupted => "interrupted; the iterate of that moment is kept",
             Self::DeviceLost => "the device failed; the last good iterate is kept",
@@ -213,7 +213,7 @@ impl TrialSolution {
     }
 
     pub(crate) fn floor_remark(&self, precision: Precision) -> Option<String> {
-        let ended = matches!(self.status, Status::Stalled | Status::IterationLimit);
+        let ended = matches!(self.status, Status::Finished | Status::Stalled | Status::IterationLimit);
         (ended && precision == Precision::F32 && self.relative_residual < SINGLE_PRECISION_FLOOR).then(|| {
             format!(
                 "single-precision floor reached (relative residual {:.0e}): --precision mixed or f64 goes on",
