@@ -41,7 +41,7 @@ impl Status {
             Self::IterationLimit => "the iteration limit was reached",
             Self::TimeLimit => "the time limit was reached",
             Self::Stalled => "the loss is flat and no singular value grows any more",
-            Self::Finished => "the method found nothing more that explains the observations",
+            Self::Finished => "the method found nothing more to do",
             Self::Diverged => "the loss blew up: the step size is too large; the last good iterate is kept",
             Self::Interrupted => "interrupted; the iterate of that moment is kept",
             Self::DeviceLost => "the device failed; the last good iterate is kept",
