@@ -13,7 +13,7 @@ var<workgroup> g_block: array<real, 256>; // row of the block · 16 + index of t
 var<workgroup> v_block: array<real, 256>; // index of the sum · 16 + column c of the block
 
 @compute @workgroup_size(16, 16)
-fn gradient_product(
+fn multiply(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) extent: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,

@@ -16,7 +16,7 @@ use crate::tape::{BlockSize, Blocks, Kind, Matrix, MatrixProduct, Precondition, 
 const GRAM: File = file!("ops/gram.wgsl");
 const CHOLESKY: File = file!("ops/cholesky.wgsl");
 const PRECONDITION: File = file!("ops/precondition.wgsl");
-const PRODUCT: File = file!("ops/product.wgsl");
+pub(super) const PRODUCT: File = file!("ops/product.wgsl");
 const MEAN: File = file!("ops/mean.wgsl");
 
 /// Rows of a factor whose products a workgroup adds up.
@@ -175,7 +175,9 @@ pub(super) fn product(
         }
     }
     bindings.push((out.buffer, Write));
-    let mut head = String::from("@group(0) @binding(0) var<storage, read> slots: array<u32>;\n");
+    let mut head = String::from(
+        "@group(0) @binding(0) var<storage, read> slots: array<u32>;\nstruct Place {\n    slot: u32,\n    trial: u32,\n}\n",
+    );
     for (binding, (buffer, access)) in bindings.iter().enumerate() {
         let access = if *access == Write { "read_write" } else { "read" };
         head.push_str(&format!("@group(1) @binding({binding}) var<storage, {access}> b{buffer}: array<real>;\n"));
@@ -188,12 +190,12 @@ pub(super) fn product(
         [("a_of", a, a_at, a_block, op.transpose_a), ("b_of", b, b_at, b_block, op.transpose_b)]
     {
         let index = index(&place, at, block.columns, transposed);
-        head.push_str(&format!("fn {name}(trial: u32, i: u32, c: u32) -> real {{\n    return {index};\n}}\n"));
+        head.push_str(&format!("fn {name}(place: Place, i: u32, c: u32) -> real {{\n    let trial = place.trial;\n    return {index};\n}}\n"));
     }
     let result = index(&out, at, block.columns, false);
-    head.push_str(&format!("fn put_result(trial: u32, i: u32, c: u32, value: real) {{\n    {result} = value;\n}}\n"));
+    head.push_str(&format!("fn put_result(place: Place, i: u32, c: u32, value: real) {{\n    let trial = place.trial;\n    {result} = value;\n}}\n"));
     let mut prelude = arithmetic(context.precision);
-    let sizes = [("ROWS", rows), ("COLUMNS", columns), ("INNER", inner)];
+    let sizes = [("RESULT_ROWS", rows), ("RESULT_COLUMNS", columns), ("INNER", inner)];
     sizes.into_iter().for_each(|(name, value)| prelude.push_str(&constant(name, value)));
     let files = [GRID, ("generated/product", head.as_str()), PRODUCT];
     let module = Rc::new(context.texts.compose("product", prelude, &files, str::to_owned)?);

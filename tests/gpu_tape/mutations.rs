@@ -75,7 +75,7 @@ const MUTATIONS: &[Broken] = &[
     ("products drop the last term", broken(PRODUCT, "t_of_a < INNER", "t_of_a + 1u < INNER"), &[("products", "dense")]),
     (
         "products drop the last row",
-        broken(PRODUCT, "i < ROWS && c < COLUMNS", "i + 1u < ROWS && c < COLUMNS"),
+        broken(PRODUCT, "i < RESULT_ROWS && c < RESULT_COLUMNS", "i + 1u < RESULT_ROWS && c < RESULT_COLUMNS"),
         &[("products", "dense")],
     ),
     (

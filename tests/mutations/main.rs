@@ -22,7 +22,8 @@ const TWO: &str = "rows/two_kernel.wgsl";
 const OUTER: &str = "step/outer_product.wgsl";
 const HALF: &str = "storage/f16.wgsl";
 const REDUCE: &str = "step/reduce.wgsl";
-const PRODUCT: &str = "step/gradient_product.wgsl";
+const PRODUCT: &str = "ops/product.wgsl";
+const GRADIENT: &str = "step/packed_gradient.wgsl";
 const OUTER2: &str = "step/rectangular_outer_product.wgsl";
 const PRODUCT2: &str = "step/rectangular_gradient_product.wgsl";
 /// The kernel of an iteration's own ops, which is written when a tape is loaded.
@@ -106,11 +107,8 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("quads of signs overlap", broken(QUADS_SIGNS, "(c % 8u)", "(c % 4u)")),
     ("signs of a quad are reversed", broken(QUADS_SIGNS, "(0u, 1u, 2u, 3u)", "(3u, 2u, 1u, 0u)")),
     ("outer product forgets the weight beside the diagonal", broken(OUTER, "OFF_DIAGONAL * select", "select")),
-    (
-        "gradient product weights the diagonal",
-        broken(PRODUCT, "select(OFF_DIAGONAL, 1.0, i == j_of_g)", "OFF_DIAGONAL"),
-    ),
-    ("gradient product forgets the weight", broken(PRODUCT, "select(OFF_DIAGONAL, 1.0, i == j_of_g)", "1.0")),
+    ("gradient product weights the diagonal", broken(GRADIENT, "select(OFF_DIAGONAL, 1.0, i == j)", "OFF_DIAGONAL")),
+    ("gradient product forgets the weight", broken(GRADIENT, "select(OFF_DIAGONAL, 1.0, i == j)", "1.0")),
     ("outer product drops a column block", broken(OUTER, "first < K; first", "first + 16u <= K; first")),
     ("outer product forgets the factor 2", broken(OUTER, "2.0 * direct", "direct")),
     ("outer product takes L for R", broken(OUTER, "direct + crossed", "2.0 * direct")),
@@ -119,9 +117,16 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("reduce reads one split again", broken(REDUCE, "sums[(split + 16u) * size + at]", "sums[split * size + at]")),
     ("reduce drops the last of its eight sums", broken(REDUCE, "h < 8u", "h < 7u")),
     ("outer product leaves its padding stale", broken(OUTER, "q < STRIDE", "q + 1u < STRIDE")),
-    ("gradient product swaps an index", broken(PRODUCT, "v_block[j * 16u + local.x]", "v_block[local.x * 16u + j]")),
-    ("gradient product drops the tail", broken(PRODUCT, "first < N; first", "first + 1u < N; first")),
-    ("gradient product skips the last row", broken(PRODUCT, "if (i < N && c < K)", "if (i + 1u < N && c < K)")),
+    ("gradient product swaps an index", broken(PRODUCT, "b_block[t * 16u + local.x]", "b_block[local.x * 16u + t]")),
+    ("gradient product drops the tail", broken(PRODUCT, "first < INNER; first", "first + 1u < INNER; first")),
+    (
+        "gradient product skips the last row",
+        broken(
+            PRODUCT,
+            "if (i < RESULT_ROWS && c < RESULT_COLUMNS)",
+            "if (i + 1u < RESULT_ROWS && c < RESULT_COLUMNS)",
+        ),
+    ),
     ("rectangular outer product drops a column block", broken(OUTER2, "first < K; first", "first + 16u <= K; first")),
     ("rectangular outer product takes L for R", broken(OUTER2, "base + (N1 + min(load_j", "base + (0u + min(load_j")),
     ("rectangular outer product swaps i and j", broken(OUTER2, "i * N2 + j", "j * N1 + i")),

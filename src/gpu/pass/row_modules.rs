@@ -1,6 +1,7 @@
 //! Shader text of the kernels over rows.
 
 use crate::error::Result;
+use crate::gpu::ops::PRODUCT;
 use crate::gpu::sizes::Sizes;
 use crate::gpu::text::{File, GRID, Module, Texts, file};
 use crate::gpu::variant::Strategy;
@@ -34,7 +35,7 @@ const TILED: File = file!("rows/tiled.wgsl");
 const OUTER_PRODUCT: File = file!("step/outer_product.wgsl");
 const RECTANGULAR_OUTER: File = file!("step/rectangular_outer_product.wgsl");
 const REDUCE: File = file!("step/reduce.wgsl");
-const GRADIENT_PRODUCT: File = file!("step/gradient_product.wgsl");
+const PACKED_GRADIENT: File = file!("step/packed_gradient.wgsl");
 const RECTANGULAR_GRADIENT: File = file!("step/rectangular_gradient_product.wgsl");
 const TWO_KERNEL_ROWS: File = file!("rows/two_kernel.wgsl");
 
@@ -63,13 +64,15 @@ impl RowModules {
             let sizes = Sizes { frame: sizes.frame.columns(columns), ..*sizes };
             texts.compose(name, sizes.prelude(single) + &constants, files, |text| repeat(text, &sizes))
         };
-        let (outer, product) =
-            if sizes.symmetric { (OUTER_PRODUCT, GRADIENT_PRODUCT) } else { (RECTANGULAR_OUTER, RECTANGULAR_GRADIENT) };
+        let (outer, product): (File, &[File]) = match sizes.symmetric {
+            true => (OUTER_PRODUCT, &[PACKED_GRADIENT, PRODUCT]),
+            false => (RECTANGULAR_OUTER, &[RECTANGULAR_GRADIENT]),
+        };
         Ok(Self {
             outer: compose("outer_product", single, columns.0, &[GRID, PACKED, outer])?,
             operator: compose("operator", true, 1, &operator_files(sizes, plan))?,
             reduce: compose("reduce", true, 1, &[GRID, PACKED, REDUCE])?,
-            product: compose("gradient_product", true, columns.1, &[GRID, PACKED, product])?,
+            product: compose("gradient_product", true, columns.1, &[&[GRID, PACKED], product].concat())?,
         })
     }
 

@@ -77,7 +77,7 @@ impl Maker<'_> {
         for (applied, direction) in &o.adjoints {
             let operands = [(packed, Read), (*applied, Read), (*direction, Write)];
             let grid = Grid::new(Many::Slots { lanes }, blocks * o.columns.1.div_ceil(16));
-            end.push(Call::step(&product, "gradient_product", &operands, grid));
+            end.push(Call::step(&product, "multiply", &operands, grid));
         }
         Ok(o.around(panel, Vec::new(), (begin, end), &fills))
     }

@@ -1,0 +1,30 @@
+// What `ops/product.wgsl` multiplies in D = G V, for the symmetric G with the given upper triangle g: G[i, j] is g[q(i, j)] on the diagonal
+// and OFF_DIAGONAL times that beside it.
+
+@group(0) @binding(0) var<storage, read> slots: array<u32>;
+@group(1) @binding(0) var<storage, read> packed: array<real>;            // (slots, P)
+@group(1) @binding(1) var<storage, read> applied: array<real>;           // (BATCH, N, K)
+@group(1) @binding(2) var<storage, read_write> direction: array<real>;   // (BATCH, N, K)
+
+const RESULT_ROWS: u32 = N;
+const INNER: u32 = N;
+const RESULT_COLUMNS: u32 = K;
+
+// A slot, and what it stands for.
+struct Place {
+    slot: u32,
+    trial: u32,
+}
+
+fn a_of(place: Place, i: u32, j: u32) -> real {
+    let weight: real = select(OFF_DIAGONAL, 1.0, i == j);
+    return weight * packed[place.slot * P + packed_index(i, j)];
+}
+
+fn b_of(place: Place, j: u32, c: u32) -> real {
+    return applied[place.trial * N * K + j * K + c];
+}
+
+fn put_result(place: Place, i: u32, c: u32, value: real) {
+    direction[place.trial * N * K + i * K + c] = value;
+}
