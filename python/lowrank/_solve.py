@@ -28,7 +28,7 @@ def solve(
     shape: tuple[int, int] | None = None,
     storage: str | None = None,
     normalization: str | float | None = None,
-    method: str = "prec-gd",
+    method: str = "auto",
     search_rank: int | Iterable[int] | None = None,
     step_size: float | Iterable[float] | None = None,
     init: Any = None,
@@ -82,7 +82,7 @@ def solve(
         entries N(0, alpha^2/k), or N(0, alpha^2/n) with init_std="n". seed: of the random start. init_scale_ratio: size of the random R over
         that of L. init_preprocess: none, truncate or optimal, what is done to y before a spectral start.
     signature: (p, q), the positive and negative columns of U of the model signed. ridge: r adds (r/2)|U|^2 to the loss.
-    method: a word of ``lowrank list methods``; damping to memory are parameters of methods.
+    method: auto, what suits loss and model, or a word of ``lowrank list methods``; damping to memory are parameters of methods.
     loss: square, l1 or huber:d; the last two bear gross outliers.
     variant: a kernel variant of the backend. device_memory: what a gpu gets along with, such as "8G".
     retune: time the kernel variants of a gpu anew, although an earlier run found the fastest one.

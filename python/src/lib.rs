@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 fn defaults() -> String {
     let (stop, grid) = (lowrank::Stop::default(), lowrank::sweep::Grid::default());
     serde_json::json!({
-        "method": lowrank::Method::default(),
+        "method": lowrank::methods::AUTOMATIC,
         "precision": lowrank::Precision::default(),
         "max_iterations": stop.max_iterations,
         "stall_window": stop.stall_window,

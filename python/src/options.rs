@@ -1,6 +1,6 @@
 //! Keywords as the library's settings. A keyword that is `None` or left out has the library's default.
 
-use lowrank::methods::{Method, Named, StepRule};
+use lowrank::methods::{AUTOMATIC, Method, Named, StepRule};
 use lowrank::models::Model;
 use lowrank::operators::Loss;
 use lowrank::solver::{Axes, Holdout, InitStd};
@@ -91,16 +91,16 @@ impl<'py> Options<'py> {
         self.one::<String>(name)?.map(|text| word(name, &text)).transpose()
     }
 
-    /// The method with its parameters, the damping left to the axes.
-    pub fn method(&self) -> PyResult<Method> {
-        self.method_with(self.parameters()?)
+    /// The method of a word, and of a word only, with these parameters.
+    pub fn method_with(&self, parameters: Named) -> PyResult<Method> {
+        let word = self.one::<String>("method")?.unwrap_or_default();
+        Method::named(&word, &parameters).map_err(raised)
     }
 
-    /// The method with these parameters.
-    pub fn method_with(&self, parameters: Named) -> PyResult<Method> {
+    /// The method with its parameters, the damping left to the axes; none where it is left to the library.
+    pub fn method(&self) -> PyResult<Option<Method>> {
         let word = self.one::<String>("method")?;
-        let word = word.as_deref().unwrap_or_else(|| Method::default().word());
-        Method::named(word, &parameters).map_err(raised)
+        Method::asked(word.as_deref().unwrap_or(AUTOMATIC), &self.parameters()?).map_err(raised)
     }
 
     pub fn precision(&self) -> PyResult<Precision> {
@@ -169,7 +169,10 @@ impl<'py> Options<'py> {
                 .one("stall_window")?
                 .map_or(usual.stall_window, |window| Some(window).filter(|w| *w > 0)),
         };
-        let mut settings = Settings::new(self.method()?).loss(self.loss()?).precision(self.precision()?).stop(stop);
+        let mut settings = Settings::default().loss(self.loss()?).precision(self.precision()?).stop(stop);
+        if let Some(method) = self.method()? {
+            settings = settings.method(method);
+        }
         if let Some(schedule) = self.observe()? {
             settings = settings.observe(schedule);
         }

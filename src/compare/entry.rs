@@ -75,14 +75,19 @@ fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 }
 
 impl Entry {
-    pub(super) fn new(position: usize, label: String, settings: Settings, metric: Metric, ran: Ran) -> Self {
+    pub(super) fn new(
+        (position, label, method): (usize, String, Method),
+        settings: Settings,
+        metric: Metric,
+        ran: Ran,
+    ) -> Self {
         let Ran { solution, passes, damping_raised } = ran;
         let start = match settings.init {
             Init::Given(_) => Start::Given,
             _ if solution.trials.iter().any(|t| t.parameters.init_scale.is_none()) => Start::Spectral,
             _ => Start::Random,
         };
-        let (method, step_rule) = (settings.method.clone(), settings.method.step_rule());
+        let step_rule = method.step_rule();
         Self { position, label, method, start, step_rule, passes, damping_raised, solution, metric }
     }
 

@@ -131,7 +131,7 @@ pub fn compare(
     let (mut entries, mut absent, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
     let mut interrupted = false;
     for (position, Contender { label, settings }) in contenders.into_iter().enumerate() {
-        let method = settings.method.clone();
+        let method = settings.method_of(&problem.operator().domain());
         if interrupted {
             let reason = "the comparison was interrupted before its turn".to_owned();
             absent.push(Absent { position, label, method, reason });
@@ -145,7 +145,7 @@ pub fn compare(
                 flow
             })?;
             let (passes, damping_raised) = (solver.passes(), solver.damping_raised()?);
-            Ok(Entry::new(position, label.clone(), settings, metric, Ran { solution, passes, damping_raised }))
+            Ok(Entry::new((position, label.clone(), method.clone()), settings, metric, Ran { solution, passes, damping_raised }))
         };
         match run() {
             Ok(entry) => entries.push(entry),

@@ -99,7 +99,7 @@ impl Algorithm for AltScaledGd {
             let side = t.keep_scalar("side", Initial::Number(0.0));
             let direction = |t: &mut Tape, at: Known| half(t, at.gradient, side.into(), context.floor);
             let taken = |t: &mut Tape, good: Scalar| t.set(side, select(good, Expression::from(1.0) - side, side));
-            return line::armijo(t, direction, taken);
+            return line::armijo(t, context, direction, taken);
         }
         let (e, g) = t.gradient(u);
         t.observe(e);

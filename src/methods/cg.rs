@@ -125,7 +125,7 @@ impl Algorithm for Cg {
                 memory.turn(t, at.gradient, z, Some(taken));
                 Ok(memory.direction)
             };
-            return line::armijo(t, direction, |t, good| t.set(taken, good));
+            return line::armijo(t, context, direction, |t, good| t.set(taken, good));
         }
         let direction = |t: &mut Tape, at: Known| -> Result<Blocks> {
             let energy = at.energy(t);

@@ -158,7 +158,7 @@ impl Algorithm for Lbfgs {
         self.step_rule.unwrap_or(StepRule::Exact)
     }
 
-    fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
+    fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let memory = Memory::new(t, self.memory.unwrap_or(MEMORY));
         let direction = |t: &mut Tape, at: Known| -> Result<Blocks> {
@@ -170,7 +170,7 @@ impl Algorithm for Lbfgs {
             // Differences of gradients want gradients that are exact to the last digit, and polynomials in t are not.
             StepRule::Exact => line::in_two_passes(t, direction),
             // While a point is refused, u and its gradient stay: the difference is zero, and no pair is taken in.
-            StepRule::Armijo => line::armijo(t, direction, |_, _| {}),
+            StepRule::Armijo => line::armijo(t, context, direction, |_, _| {}),
             StepRule::Constant => {
                 let known = Known::at(t, u);
                 let d = direction(t, known)?;

@@ -200,9 +200,13 @@ fn powers(t: Scalar) -> [Expression; 3] {
 /// An iteration of Armijo's rule: one pass, at U + t·D. Where the loss there is at most f(U) + σ·t·⟨∇f, D⟩ the point is taken and t
 /// doubled; otherwise U, its gradient and its residual stay and t is halved. (Armijo 1966)
 ///
+/// Where both losses are equal within rounding, as near a small start in f32, the slopes decide: ⟨∇f(U + tD), D⟩ is to be at most
+/// (2σ − 1)·⟨∇f(U), D⟩, which for a quadratic is the same condition. (Hager & Zhang, SIAM J. Optim. 2005, "approximate Wolfe")
+///
 /// `direction` makes D of what is kept at U; `taken` is told whether the point was taken.
 pub(super) fn armijo(
     t: &mut Tape,
+    context: &Context,
     direction: impl FnOnce(&mut Tape, Known) -> Result<Blocks>,
     taken: impl FnOnce(&mut Tape, Scalar),
 ) -> Result<()> {
@@ -234,9 +238,13 @@ pub(super) fn armijo(
         before = before + ridge * here * 0.5;
         after = after + ridge * there * 0.5;
     }
-    let enough: Expression = before + step * slope * SUFFICIENT;
+    let enough: Expression = before.clone() + step * slope * SUFFICIENT;
     // Not a < b turned around: what is not a number is not enough.
-    let good = t.formula(select(less(enough, after.clone()), 0.0, finite(after)));
+    let turned = t.dot(g, d);
+    let equal = less(after.clone(), before.clone() + before.clone() * context.floor);
+    let falls = less(turned, slope * (2.0 * SUFFICIENT - 1.0));
+    let descends = select(less(enough, after.clone()), select(equal, falls, 0.0), 1.0);
+    let good = t.formula(select(finite(after), descends, 0.0));
     t.assign_if(good, u, trial);
     t.assign_if(good, kept.gradient, g);
     t.measured_assign_if(good, kept.residual, e);

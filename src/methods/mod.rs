@@ -65,7 +65,7 @@ registry! {
     sgd: Sgd,
     /// The gradient times (VᵀV + λI)⁻¹, λ fixed.
     scaled_gd: ScaledGd,
-    /// The same with λ in proportion to the residual: the default.
+    /// The same with λ in proportion to the residual.
     prec_gd: PrecGd,
     /// L and R in turn, with pseudo-inverses.
     alt_scaled_gd: AltScaledGd,
@@ -175,11 +175,28 @@ impl Method {
         checked.map_err(|error| own.refused("method", text, error))
     }
 
+    /// The method of a word, none of them for [`AUTOMATIC`], for which parameters of methods are refused.
+    ///
+    /// # Errors
+    /// As [`Method::named`].
+    pub fn asked(word: &str, parameters: &Named) -> Result<Option<Self>> {
+        if word != AUTOMATIC {
+            return Self::named(word, parameters).map(Some);
+        }
+        let Some((name, value)) = parameters.pairs().next() else { return Ok(None) };
+        let allowed = format!("nothing for the method {AUTOMATIC}; {} for it", Self::having(name));
+        Err(Error::invalid(name, value, allowed, "leave it out, or name a method"))
+    }
+
+    /// The methods that have a parameter, in words.
+    pub(crate) fn having(parameter: &str) -> String {
+        let has: Vec<&str> = METHODS.iter().filter(|card| card.has(parameter)).map(|card| card.word).collect();
+        if has.is_empty() { "no method".into() } else { has.join(", ") }
+    }
+
     fn of_card(card: &MethodCard, parameters: &Named) -> Result<Self> {
         if let Some((name, value)) = parameters.pairs().find(|(name, _)| !card.has(name)) {
-            let has: Vec<&str> = METHODS.iter().filter(|card| card.has(name)).map(|card| card.word).collect();
-            let of = if has.is_empty() { "no method has it".into() } else { format!("{} for it", has.join(", ")) };
-            let allowed = format!("nothing for the method {}; {of}", card.word);
+            let allowed = format!("nothing for the method {}; {} for it", card.word, Self::having(name));
             return Err(Error::invalid(name, value, allowed, "leave it out, or choose another method"));
         }
         (card.make)(parameters)
@@ -192,7 +209,7 @@ impl Method {
     pub fn find(word: &str) -> Result<&'static MethodCard> {
         METHODS.iter().find(|card| card.word == word).copied().ok_or_else(|| {
             let words: Vec<&str> = METHODS.iter().map(|card| card.word).collect();
-            Error::invalid("method", format!("'{word}'"), words.join(", "), "`lowrank list methods` describes them")
+            Error::invalid("method", format!("'{word}'"), format!("{AUTOMATIC}, {}", words.join(", ")), "`lowrank list methods` describes them")
         })
     }
 
@@ -239,13 +256,24 @@ impl<A: Algorithm + 'static> From<A> for Method {
     }
 }
 
-impl Default for Method {
-    /// [`PrecGd`]. Far from the solution it is gradient descent, with its bias towards low rank, and near it the condition number of
-    /// M no longer counts. From a small random start it needs about a hundred passes to 1e-5 whatever the condition number, the
-    /// search rank and the kind of measurement are (`tests/methods`), where gradient descent needs thousands and methods with line
-    /// searches, far fewer near the solution, interpolate where the measurements leave room for it.
-    fn default() -> Self {
-        Self::prec_gd().into()
+/// The word of [`Method::automatic`].
+pub const AUTOMATIC: &str = "auto";
+
+impl Method {
+    /// The method of a run that names none, and what it is chosen for.
+    ///
+    /// [`Pursuit`] for the square loss: it has neither a step nor a scale of the start, so that units and condition numbers do not
+    /// count, and no surplus columns, so that its bias towards low rank does not depend on k. Subgradients of gradient descent for
+    /// robust losses; gradient descent as well where a step or a small random start is asked for, which are its own.
+    pub(crate) fn automatic(loss: Loss, model: &Model, descent: bool) -> (Self, String) {
+        match (loss, descent) {
+            (Loss::Square, false) => {}
+            (Loss::Square, true) => return (Self::gd().into(), "the step or the start that was given".into()),
+            (robust, _) => return (Self::gd().into(), format!("the loss {}", robust.word())),
+        }
+        let pursuit = Self::from(Self::pursuit());
+        let of = format!("the model {}", model.word());
+        if pursuit.suits(loss, model).is_ok() { (pursuit, of) } else { (Self::prec_gd().into(), of) }
     }
 }
 

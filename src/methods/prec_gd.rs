@@ -108,7 +108,7 @@ impl Algorithm for PrecGd {
                 t.combine_into(u, [(1.0.into(), u), (-step, d)]);
             }
             StepRule::Exact => line::exact_iteration(t, context, direction)?,
-            StepRule::Armijo => line::armijo(t, direction, |_, _| {})?,
+            StepRule::Armijo => line::armijo(t, context, direction, |_, _| {})?,
         }
         Ok(())
     }

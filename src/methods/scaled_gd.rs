@@ -145,7 +145,7 @@ impl Algorithm for ScaledGd {
                 self.schedule.descend(t, u, (e, g), d);
             }
             StepRule::Exact => line::exact_iteration(t, context, direction)?,
-            StepRule::Armijo => line::armijo(t, direction, |_, _| {})?,
+            StepRule::Armijo => line::armijo(t, context, direction, |_, _| {})?,
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The choices of a plan, one function each: what was asked for, or what is chosen in its place, and why.
 
 use crate::error::{Error, Result};
-use crate::methods::{DAMPING, StartKind, StepSize};
+use crate::methods::{DAMPING, Method, StartKind, StepSize};
 use crate::models::{DEFAULT_SEARCH_RANK, Model};
 use crate::problem::{Domain, Factors};
 use crate::solver::init::{Init, Preprocess};
@@ -20,11 +20,24 @@ pub(super) struct Choice<T> {
     pub reason: Option<String>,
 }
 
+/// The method: as asked, or what suits the loss, the model and what else was asked for.
+///
+/// # Errors
+/// [`Error::Unsupported`] for a method that is not for the loss or the model.
+pub(super) fn method(model: &Model, settings: &Settings) -> Result<Choice<Method>> {
+    if let Some(method) = &settings.method {
+        method.suits(settings.loss, model)?;
+        return Ok(Choice { value: method.clone(), reason: None });
+    }
+    let (value, why) = Method::automatic(settings.loss, model, settings.asks_for_descent());
+    let reason = Some(format!("method {}: chosen for {why}", value.word()));
+    Ok(Choice { value, reason })
+}
+
 /// The model; settings that belong to another one are refused.
 pub(super) fn model(domain: &Domain, settings: &Settings) -> Result<Model> {
     let model = settings.model_of(domain);
     model.check(domain)?;
-    settings.method.suits(settings.loss, &model)?;
     if let Some(ratio) = settings.init_scale_ratio.filter(|_| !model.has_init_scale_ratio()) {
         let allowed = format!("nothing for the model {}, whose factors all start at one size", model.word());
         return Err(Error::invalid("init_scale_ratio", ratio, allowed, "say model asymmetric, or leave it out"));
@@ -72,9 +85,9 @@ pub(super) fn search_ranks(
 }
 
 /// Where trials start: as asked, or what suits the method.
-pub(super) fn init(settings: &Settings) -> Choice<&Init> {
+pub(super) fn init<'a>(method: &Method, settings: &'a Settings) -> Choice<&'a Init> {
     let automatic = matches!(settings.init, Init::Automatic { .. });
-    if !(automatic && prefers_spectral(settings)) {
+    if !(automatic && prefers_spectral(method, settings)) {
         return Choice { value: &settings.init, reason: None };
     }
     let reason = "init spectral: chosen for the method, from the leading eigenvectors of s·A*(y)".to_owned();
@@ -82,14 +95,14 @@ pub(super) fn init(settings: &Settings) -> Choice<&Init> {
 }
 
 /// Whether the method starts from a spectrum unless it is told otherwise.
-fn prefers_spectral(settings: &Settings) -> bool {
-    let of = |damping: Option<f64>| settings.method.start(damping) == StartKind::Spectral;
+fn prefers_spectral(method: &Method, settings: &Settings) -> bool {
+    let of = |damping: Option<f64>| method.start(damping) == StartKind::Spectral;
     of(None) || settings.trials.iter().any(|trial| of(trial.damping))
 }
 
 /// μ of every trial: as asked, 1 of methods that search from there, 0.4 of preconditioned ones, else a quarter of the model's stable one.
 pub(super) fn step_sizes(
-    model: &Model,
+    (method, model): (&Method, &Model),
     settings: &Settings,
     wanted: &[Trial],
     measured: &mut Measured<'_>,
@@ -99,7 +112,7 @@ pub(super) fn step_sizes(
         if let Some(step) = trial.step_size.or(settings.step_size) {
             return Ok(step);
         }
-        let step = match settings.method.step_size() {
+        let step = match method.step_size() {
             StepSize::Number(step) => step,
             StepSize::Found => 1.0,
             StepSize::FromNorm => {
@@ -112,9 +125,9 @@ pub(super) fn step_sizes(
         Ok(step)
     };
     let value = wanted.iter().enumerate().map(&mut of).collect::<Result<_>>()?;
-    let reason = span(&chosen).and_then(|steps| match settings.method.step_size() {
+    let reason = span(&chosen).and_then(|steps| match method.step_size() {
         StepSize::Number(_) => {
-            Some(format!("step_size {steps}: chosen for {}, whose steps have no unit", settings.method.word()))
+            Some(format!("step_size {steps}: chosen for {}, whose steps have no unit", method.word()))
         }
         StepSize::Found => None,
         StepSize::FromNorm => Some(format!("step_size {steps}: chosen as a quarter of {formula}")),
@@ -124,13 +137,13 @@ pub(super) fn step_sizes(
 
 /// λ of every trial of `scaled-gd`: as asked, 0 from a spectral start, else 1e-3 ‖s·A*(y)‖.
 pub(super) fn dampings(
-    settings: &Settings,
+    method: &Method,
     wanted: &[Trial],
     init: &Init,
     measured: &mut Measured<'_>,
 ) -> Result<Vec<Option<f64>>> {
     let mut of = |(t, trial): (usize, &Trial)| {
-        let Some(of_method) = settings.method.damping() else { return Ok(None) };
+        let Some(of_method) = method.damping() else { return Ok(None) };
         match (trial.damping.or(of_method), init) {
             (Some(damping), _) => Ok(Some(damping)),
             (None, Init::Spectral { .. }) => Ok(Some(0.0)),

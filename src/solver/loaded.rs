@@ -103,7 +103,7 @@ impl Loaded {
         parameter("step_size", plan.steps.clone())?;
         parameter("ridge", plan.ridge.clone())?;
         let numbers: Vec<Vec<(&str, f64)>> =
-            plan.numbers.iter().map(|trial| task.settings.method.numbers(trial)).collect();
+            plan.numbers.iter().map(|trial| plan.method.numbers(trial)).collect();
         for (index, (name, _)) in numbers.first().into_iter().flatten().enumerate() {
             parameter(name, numbers.iter().map(|of_trial| of_trial[index].1).collect())?;
         }
@@ -205,7 +205,7 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     let flops_per_byte = cost.flops / cost.bytes;
     let context = Context { undamped: plan.is_undamped(), floor, freedom, flops_per_byte };
     let mut tape = Tape::new(model.recorded(), domain, search_rank, settings.loss, centred, settings.ridge > 0.0);
-    settings.method.record(&mut tape, &context)?;
+    plan.method.record(&mut tape, &context)?;
     Ok(tape.finish())
 }
 

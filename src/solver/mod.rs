@@ -32,6 +32,7 @@ use crate::engine::EngineInfo;
 use crate::engine::faults::Faults;
 use crate::error::{Error, Result};
 use crate::memory::Memory;
+use crate::methods::Method;
 use crate::problem::Factors;
 
 pub use axes::Axes;
@@ -142,6 +143,11 @@ impl Solver {
     /// Automatic choices and doubts, in sentences.
     pub fn notices(&self) -> &[String] {
         &self.plan.notices
+    }
+
+    /// The method, as asked or as chosen.
+    pub fn method(&self) -> &Method {
+        &self.plan.method
     }
 
     /// The concrete trials.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::diagnostics::Spectrum;
 use crate::error::Result;
-use crate::methods::TrialNumbers;
+use crate::methods::{Method, TrialNumbers};
 use crate::models::{Automatic, Model};
 use crate::operators::Loss;
 use crate::problem::Factors;
@@ -22,6 +22,8 @@ use crate::text::readable;
 pub(crate) struct Plan {
     /// How the factors make the matrix.
     pub model: Model,
+    /// How they move.
+    pub method: Method,
     pub trials: Vec<TrialParameters>,
     /// (batch, m): 1 for training measurements, else 0.
     pub weights: Vec<f64>,
@@ -97,13 +99,14 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     settings.check()?;
     let domain = problem.operator().domain();
     let model = choices::model(&domain, settings)?;
+    let method = choices::method(&model, settings)?;
     let wanted = choices::wanted_trials(problem, settings);
     let given = choices::given_start((&model, &domain), settings, wanted.len())?;
     let search_ranks = choices::search_ranks((&model, &domain), settings, &wanted, given.as_ref())?;
-    let Choice { value: init, reason: init_reason } = choices::init(settings);
+    let Choice { value: init, reason: init_reason } = choices::init(&method.value, settings);
     let mut measured = Measured::new(problem, settings, &wanted)?;
-    let step_sizes = choices::step_sizes(&model, settings, &wanted, &mut measured)?;
-    let dampings = choices::dampings(settings, &wanted, init, &mut measured)?;
+    let step_sizes = choices::step_sizes((&method.value, &model), settings, &wanted, &mut measured)?;
+    let dampings = choices::dampings(&method.value, &wanted, init, &mut measured)?;
     let init_scales = choices::init_scales(&model, &wanted, init, &mut measured)?;
     let spectra = measured.diagnosed(settings, &model)?;
     let init_scale_ratio = model.has_init_scale_ratio().then(|| settings.init_scale_ratio.unwrap_or(1.0));
@@ -125,13 +128,13 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let target = measured.target();
     let start = starts::start((problem, &model), settings, (init, given), (&target, &measured.weights), &trials)?;
     let deficient = starts::deficient(&start, &trials, settings)?;
-    let start = starts::widened(start, (&model, &domain), settings)?;
-    let reasons = [step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason, deficient];
+    let start = starts::widened(start, (&model, &domain), &method.value)?;
+    let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason, deficient];
     Ok(Plan {
         steps: trials.iter().map(|t| t.step_size * t.normalization).collect(),
         ridge: trials.iter().map(|t| settings.ridge / t.normalization).collect(),
         numbers: trials.iter().map(|t| numbers(settings, t)).collect(),
-        plain: settings.method.is_plain(settings.loss),
+        plain: method.value.is_plain(settings.loss),
         trials,
         weights: measured.weights,
         held_out: measured.used.into_iter().map(|used| used.held_out).collect(),
@@ -139,6 +142,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         target,
         start,
         model,
+        method: method.value,
         notices: reasons.into_iter().flatten().chain(doubts::of_truths(problem)?).collect(),
     })
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
-use crate::methods::{METHODS, Method};
+use crate::methods::{AUTOMATIC, Method};
 use crate::models::Model;
 use crate::operators::Loss;
 use crate::problem::Domain;
@@ -142,7 +142,8 @@ impl Trial {
 /// Settings of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
-    pub(crate) method: Method,
+    /// None: what suits loss and model.
+    pub(crate) method: Option<Method>,
     pub(crate) loss: Loss,
     pub(crate) init_std: InitStd,
     pub(crate) search_rank: Option<usize>,
@@ -167,15 +168,17 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Defaults: search rank min(n, 20), step 1/(4‖s·A*(y)‖), automatic small random start of seed 0, 5000 iterations,
-    /// a look every 10, single precision, one trial an instance.
+    /// With this method. [`Settings::default`] leaves it to what suits loss and model.
+    ///
+    /// Other defaults: search rank min(n, 20), step 1/(4‖s·A*(y)‖), automatic small random start of seed 0, 5000 iterations, a look
+    /// every 10, single precision, one trial an instance.
     pub fn new(method: impl Into<Method>) -> Self {
-        Self { method: method.into(), ..Self::default() }
+        Self { method: Some(method.into()), ..Self::default() }
     }
 
-    /// The method with its parameters; [`METHODS`] says which there are.
+    /// The method with its parameters; [`crate::methods::METHODS`] says which there are. Default: [`Method::automatic`].
     pub fn method(mut self, method: impl Into<Method>) -> Self {
-        self.method = method.into();
+        self.method = Some(method.into());
         self
     }
 
@@ -312,6 +315,19 @@ impl Settings {
         self
     }
 
+    /// The method that measurements on this domain are solved with.
+    pub fn method_of(&self, domain: &Domain) -> Method {
+        let chosen = || Method::automatic(self.loss, &self.model_of(domain), self.asks_for_descent()).0;
+        self.method.clone().unwrap_or_else(chosen)
+    }
+
+    /// Whether a step or a small random start was asked for, which belong to gradient descent.
+    pub(crate) fn asks_for_descent(&self) -> bool {
+        let of_trial = |trial: &Trial| trial.step_size.is_some() || trial.init_scale.is_some();
+        let start = matches!(self.init, Init::SmallRandom { .. }) || self.init_scale_ratio.is_some();
+        self.step_size.is_some() || start || self.trials.iter().any(of_trial)
+    }
+
     /// The start as it was set.
     pub fn chosen_init(&self) -> &Init {
         &self.init
@@ -336,7 +352,7 @@ impl Settings {
         let scale_fix = "leave it out for an automatic scale; at 0 gradient descent never moves";
         positive("step_size", self.step_size, step_fix)?;
         check_loss(self.loss)?;
-        self.method.check(self.loss)?;
+        self.method.iter().try_for_each(|method| method.check(self.loss))?;
         self.check_dampings()?;
         if let Init::SmallRandom { scale, .. } = self.init {
             positive("init_scale", Some(scale), scale_fix)?;
@@ -396,9 +412,9 @@ impl Settings {
     /// Refuses λ of single trials for methods that have none.
     fn check_dampings(&self) -> Result<()> {
         let Some(damping) = self.trials.iter().find_map(|trial| trial.damping) else { return Ok(()) };
-        if self.method.damping().is_none() {
-            let has: Vec<&str> = METHODS.iter().filter(|card| card.has("damping")).map(|card| card.word).collect();
-            let allowed = format!("nothing for the method {}; {} for it", self.method.word(), has.join(", "));
+        if self.method.as_ref().is_none_or(|method| method.damping().is_none()) {
+            let word = self.method.as_ref().map_or(AUTOMATIC, |method| method.word());
+            let allowed = format!("nothing for the method {word}; {} for it", Method::having("damping"));
             return Err(Error::invalid("damping", damping, allowed, "leave it out, or choose another method"));
         }
         let dampings = || self.trials.iter().filter_map(|trial| trial.damping);

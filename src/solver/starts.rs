@@ -3,6 +3,7 @@
 use crate::diagnostics::spectral_start;
 use crate::engine::Precision;
 use crate::error::{Error, Result};
+use crate::methods::Method;
 use crate::models::{Model, RandomStart};
 use crate::operators::Operator;
 use crate::problem::{Block, Domain, Factors};
@@ -99,9 +100,9 @@ fn padded(data: &[f64], k: usize, (rows, columns): (usize, usize), out: &mut Vec
 }
 
 /// The start with as many columns as the method wants beside those of the trials, which are zero.
-pub(super) fn widened(start: Factors, (model, domain): (&Model, &Domain), settings: &Settings) -> Result<Factors> {
+pub(super) fn widened(start: Factors, (model, domain): (&Model, &Domain), method: &Method) -> Result<Factors> {
     let k = start.search_rank();
-    let columns = settings.method.columns(k);
+    let columns = method.columns(k);
     if columns <= k {
         return Ok(start);
     }

@@ -167,7 +167,7 @@ pub struct Common {
 pub struct Args {
     #[command(flatten)]
     pub common: Common,
-    #[arg(long, value_name = "NAME", help = methods(), default_value = lowrank::Method::default().word(), display_order = 0, help_heading = "Method")]
+    #[arg(long, value_name = "NAME", help = methods(), default_value = lowrank::methods::AUTOMATIC, display_order = 0, help_heading = "Method")]
     pub method: String,
     /// When to trace and to test the stop rules: every:J iterations, or log (about twelve times a decade)
     #[arg(long, value_name = "WHEN", default_value = "every:10", help_heading = "When to stop")]
@@ -226,7 +226,10 @@ fn models() -> String {
 /// The help of --method.
 fn methods() -> String {
     let words: Vec<&str> = lowrank::methods::METHODS.iter().map(|card| card.word).collect();
-    format!("{}; see `lowrank list methods`. Parameters may stand behind it: lbfgs:memory=5", words.join(", "))
+    format!(
+        "auto, what suits loss and model, or {}; see `lowrank list methods`. Parameters may stand behind it: lbfgs:memory=5",
+        words.join(", ")
+    )
 }
 
 impl Common {

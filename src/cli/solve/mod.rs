@@ -192,12 +192,16 @@ pub fn understood(args: &Args) -> Result<(Source, Settings, Axes)> {
 /// Settings without the start, and the axes of the batch.
 fn settings(args: &Args) -> Result<(Settings, Axes)> {
     let flags = &args.common.method;
-    let method = Method::named(&args.method, &flags.parameters()?)?;
+    let method = Method::asked(&args.method, &flags.parameters()?)?;
     let mut axes = shared_axes(&args.common)?;
     axes.step_sizes = axis("step_size", &args.common.step_size)?;
     axes.dampings = axis("damping", &flags.damping)?;
     let settings = shared_settings(&args.common)?;
-    let settings = settings.method(method).loss(flags.loss()?).observe(args.observe.parse()?);
+    let settings = match method {
+        Some(method) => settings.method(method),
+        None => settings,
+    };
+    let settings = settings.loss(flags.loss()?).observe(args.observe.parse()?);
     let settings = saving::with_saving(args, settings)?;
     axes.check(1)?;
     // What can be refused without the problem is refused before any file is opened.
