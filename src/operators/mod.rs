@@ -117,6 +117,11 @@ pub trait Operator: Send + Sync {
         Vec::new()
     }
 
+    /// The sampled entries, where these are the measurements.
+    fn entries(&self) -> Option<&Entries> {
+        None
+    }
+
     /// The operator of these measurements alone, which are then counted from 0, with plain residuals; what several ranks share is
     /// cut with it ([`crate::team`]). s says nothing there. `None` where an operator cannot be cut.
     fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
@@ -274,6 +279,9 @@ macro_rules! delegate {
             }
             fn memory(&self) -> Vec<Part> {
                 (**self).memory()
+            }
+            fn entries(&self) -> Option<&Entries> {
+                (**self).entries()
             }
             fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
                 (**self).slice(measurements)

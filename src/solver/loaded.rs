@@ -59,6 +59,11 @@ impl Loaded {
         self.load_again(task, task.settings.variant.clone())
     }
 
+    /// Where it runs, unless several processes share the work.
+    pub(super) fn backend_alone(&self) -> Option<Backend> {
+        (!matches!(self.backend, Backend::Team(..))).then(|| self.backend.clone())
+    }
+
     /// The same place, opened again.
     pub(super) fn reopened(&self) -> Result<Backend> {
         self.backend.reopened()
@@ -204,7 +209,7 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     let cost = problem.operator().cost(1, model.default_search_rank(&domain));
     let flops_per_byte = cost.flops / cost.bytes;
     let context = Context { undamped: plan.is_undamped(), floor, freedom, flops_per_byte };
-    let mut tape = Tape::new(model.recorded(), domain, search_rank, settings.loss, centred, settings.ridge > 0.0);
+    let mut tape = Tape::new(model.recorded(), domain, search_rank, settings.loss, centred, plan.has_ridge());
     plan.method.record(&mut tape, &context)?;
     Ok(tape.finish())
 }

@@ -23,6 +23,7 @@ mod spectra;
 mod stall;
 mod starts;
 mod trial;
+mod tuning;
 mod watch;
 
 use std::time::Instant;
@@ -65,6 +66,8 @@ pub struct Progress<'a> {
     /// The factors of all trials, (batch, n, k), or pairs of them; narrower trials are padded with zero columns, and a trial that has ended
     /// keeps its last factor.
     pub factors: &'a Factors,
+    /// Whether this is not the run that was asked for, but one beside it whose trials are tried for a choice.
+    pub is_choice: bool,
 }
 
 /// A problem loaded on a backend: validated, uploaded and compiled once. Owns what it needs and can be sent to another

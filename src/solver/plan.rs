@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub model: Model,
     /// How they move.
     pub method: Method,
+    /// Nobody named it.
+    pub chosen: bool,
     pub trials: Vec<TrialParameters>,
     /// (batch, m): 1 for training measurements, else 0.
     pub weights: Vec<f64>,
@@ -75,6 +77,11 @@ impl Plan {
                 format!("The step size {said} is not beyond the estimate that {text}: the numbers came from elsewhere")
             }
         })
+    }
+
+    /// Whether some trial has a ridge.
+    pub fn has_ridge(&self) -> bool {
+        self.ridge.iter().any(|ridge| *ridge > 0.0)
     }
 
     /// Whether some trial has λ = 0.
@@ -132,7 +139,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason, deficient];
     Ok(Plan {
         steps: trials.iter().map(|t| t.step_size * t.normalization).collect(),
-        ridge: trials.iter().map(|t| settings.ridge / t.normalization).collect(),
+        ridge: trials.iter().zip(&wanted).map(|(t, own)| own.ridge.unwrap_or(settings.ridge) / t.normalization).collect(),
         numbers: trials.iter().map(|t| numbers(settings, t)).collect(),
         plain: method.value.is_plain(settings.loss),
         trials,
@@ -143,6 +150,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         start,
         model,
         method: method.value,
+        chosen: settings.method.is_none(),
         notices: reasons.into_iter().flatten().chain(doubts::of_truths(problem)?).collect(),
     })
 }

@@ -92,6 +92,7 @@ pub struct Trial {
     pub(crate) seed: Option<u64>,
     pub(crate) search_rank: Option<usize>,
     pub(crate) rows: Option<usize>,
+    pub(crate) ridge: Option<f64>,
     pub(crate) damping: Option<f64>,
 }
 
@@ -99,6 +100,12 @@ impl Trial {
     /// λ of `scaled-gd`.
     pub fn damping(mut self, damping: f64) -> Self {
         self.damping = Some(damping);
+        self
+    }
+
+    /// In place of [`Settings::ridge`].
+    pub fn ridge(mut self, ridge: f64) -> Self {
+        self.ridge = Some(ridge);
         self
     }
 
@@ -152,6 +159,7 @@ pub struct Settings {
     pub(crate) init_scale_ratio: Option<f64>,
     pub(crate) model: Option<Model>,
     pub(crate) ridge: f64,
+    pub(crate) without_biases: bool,
     pub(crate) stop: Stop,
     pub(crate) observe: Schedule,
     pub(crate) holdout: Option<Holdout>,
@@ -233,6 +241,12 @@ impl Settings {
     /// without it. Default: 0.
     pub fn ridge(mut self, ridge: f64) -> Self {
         self.ridge = ridge;
+        self
+    }
+
+    /// Tries no biases of rows and columns on noisy entries: they were taken from the observations already.
+    pub fn without_biases(mut self) -> Self {
+        self.without_biases = true;
         self
     }
 
@@ -366,13 +380,14 @@ impl Settings {
             return Err(Error::invalid("search_rank", 0, "at least 1", fix));
         }
         positive("init_scale_ratio", self.init_scale_ratio, "leave it out for factors of equal size")?;
-        if !(self.ridge.is_finite() && self.ridge >= 0.0) {
+        let ridges = || self.trials.iter().filter_map(|trial| trial.ridge).chain([self.ridge]);
+        if let Some(found) = ridges().find(|ridge| !(ridge.is_finite() && *ridge >= 0.0)) {
             let allowed = "a finite number of at least 0";
-            return Err(Error::invalid("ridge", self.ridge, allowed, "leave it out for none"));
+            return Err(Error::invalid("ridge", found, allowed, "leave it out for none"));
         }
-        if self.ridge > 0.0 && self.precision == Precision::Mixed {
+        if ridges().any(|ridge| ridge > 0.0) && self.precision == Precision::Mixed {
             let fix = "a ridge ends far above the floor of f32: use precision f32 or f64";
-            return Err(Error::invalid("ridge", self.ridge, "0 with precision mixed", fix));
+            return Err(Error::invalid("ridge", ridges().fold(0.0, f64::max), "0 with precision mixed", fix));
         }
         nonnegative("stop_relative_error", self.stop.relative_error)?;
         nonnegative("stop_loss", self.stop.loss)?;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostics::{Diagnosis, Phase, PhaseProxy, Phases};
 use crate::engine::{EngineInfo, Precision};
 use crate::memory::Memory;
+use crate::operators::entries::Biases;
 use crate::problem::{Block, MatrixView, Product};
 use crate::solver::faults::Fault;
 use crate::solver::form::Form;
@@ -115,6 +116,9 @@ pub struct TrialSolution {
     pub phases_proxy: Option<PhaseProxy>,
     /// A sentence beside the status: that single precision is what ended the descent.
     pub remark: Option<String>,
+    /// Why it may be no answer, where something simpler was seen to be better.
+    pub doubt: Option<String>,
+    pub(crate) biases: Option<Biases>,
     pub(crate) form: Form,
     pub(crate) blocks: Vec<Block>,
     /// L and R, where these are not the blocks themselves.
@@ -163,18 +167,30 @@ impl TrialSolution {
         self.form.product(&self.blocks, self.ends.as_ref()).expect("the solver stores blocks of the model's sizes")
     }
 
-    /// The recovered matrix, row-major.
-    pub fn to_dense(&self) -> Vec<f64> {
-        self.product().to_dense()
+    /// What the mean, each row and each column add to the product, where the run has chosen to have them; see
+    /// [`Settings::without_biases`](crate::Settings::without_biases).
+    pub fn biases(&self) -> Option<&Biases> {
+        self.biases.as_ref()
     }
 
-    /// Entries (i, j) of the recovered matrix.
+    /// The recovered matrix, row-major: the product and the biases.
+    pub fn to_dense(&self) -> Vec<f64> {
+        let mut all = self.product().to_dense();
+        if let Some(biases) = &self.biases {
+            let columns = biases.columns.len();
+            all.iter_mut().enumerate().for_each(|(at, v)| *v += biases.at(at / columns, at % columns));
+        }
+        all
+    }
+
+    /// Entries (i, j) of the recovered matrix, biases included.
     ///
     /// # Panics
     /// Where an index is too large, as slices do.
     pub fn entries(&self, at: &[(usize, usize)]) -> Vec<f64> {
         let product = self.product();
-        at.iter().map(|&(i, j)| product.entry(i, j)).collect()
+        let bias = |(i, j)| self.biases.as_ref().map_or(0.0, |biases| biases.at(i, j));
+        at.iter().map(|&(i, j)| product.entry(i, j) + bias((i, j))).collect()
     }
 }
 

@@ -27,8 +27,9 @@ impl Solver {
     ///
     /// # Errors
     /// As [`Solver::solve`].
-    pub fn solve_with(&mut self, observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
-        self.run(None, observer)
+    pub fn solve_with(&mut self, mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
+        let fit = self.run(None, &mut observer)?;
+        self.tuned(fit, &mut observer)
     }
 
     /// Goes on from a checkpoint to the same result, bit for bit, as the run that wrote it would have had, on the same backend with

@@ -378,6 +378,8 @@ impl<'a> TrialWatch<'a> {
             phases: self.diagnostics.map(|d| d.phases()),
             phases_proxy: self.proxy.map(|proxy| proxy.finish()),
             remark: self.cause,
+            doubt: None,
+            biases: None,
             form: self.form,
             blocks: kept.blocks,
             ends,

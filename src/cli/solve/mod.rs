@@ -86,6 +86,7 @@ impl Ready {
         // Angles and phases are computed where they are shown or written.
         let diagnose = args.trace.is_some() || args.report.is_some() || trials.len() == 1;
         let settings = settings.trials(trials).diagnose(diagnose);
+        let settings = if common.biases { settings.without_biases() } else { settings };
         let solver = Solver::new(problem, settings, backend)?;
         notices.extend(solver.notices().iter().cloned());
         if !args.quiet {
@@ -353,5 +354,5 @@ fn ending(solution: &Solution, args: &Args) -> Ending {
         Status::Diverged | Status::Interrupted | Status::DeviceLost => false,
         _ => !target,
     };
-    if solution.trials.iter().all(|t| good(t.status)) { Ending::Done } else { Ending::Missed }
+    if solution.trials.iter().all(|t| good(t.status) && t.doubt.is_none()) { Ending::Done } else { Ending::Missed }
 }

@@ -58,14 +58,16 @@ impl Outputs {
     }
 
     pub fn record(&mut self, progress: &Progress<'_>) {
-        if let Some(kept) = &mut self.kept {
+        if let Some(kept) = self.kept.as_mut().filter(|_| !progress.is_choice) {
             kept.record(progress);
         }
     }
 
     pub fn write(self, solution: &Solution, described: Described, predictions: Option<&Predictions>) -> Result<()> {
         if let Some(mut file) = self.factors {
-            let biases = predictions.and_then(|p| p.biases.as_ref());
+            // Those that were asked for, or those that the run has chosen.
+            let asked = predictions.and_then(|p| p.biases.as_ref());
+            let biases = asked.or_else(|| solution.best().biases());
             let mean = biases.map(|b| [b.mean]);
             let (rows, columns) = biases.map_or((0, 0), |b| (b.rows.len(), b.columns.len()));
             let sizes = ([rows], [columns]);

@@ -103,6 +103,9 @@ fn single(t: &TrialSolution) -> String {
     if let Some(remark) = &t.remark {
         lines.insert(1, format!("remark            {remark}"));
     }
+    if let Some(doubt) = &t.doubt {
+        lines.insert(1, format!("doubt             {doubt}"));
+    }
     if let Some(error) = t.relative_error {
         lines.push(format!("relative error    {}", readable(error)));
     }
@@ -170,8 +173,8 @@ fn table(trials: &[TrialSolution], best: usize) -> String {
         ));
     }
     for t in trials {
-        if let Some(remark) = &t.remark {
-            text.push_str(&format!("trial {}: {remark}\n", t.parameters.trial));
+        for sentence in t.doubt.iter().chain(&t.remark) {
+            text.push_str(&format!("trial {}: {sentence}\n", t.parameters.trial));
         }
     }
     text

@@ -254,6 +254,10 @@ macro_rules! compressed_operator {
                 self.lists.memory()
             }
 
+            fn entries(&self) -> Option<&crate::operators::Entries> {
+                (self as &dyn std::any::Any).downcast_ref()
+            }
+
             /// Copies the lists.
             fn slice(&self, measurements: Range<usize>) -> Option<std::sync::Arc<dyn Operator>> {
                 let (lists, normalization) = (self.lists.slice(measurements), self.normalization);

@@ -35,6 +35,7 @@ impl Run<'_> {
             active: rows.len(),
             rows: &rows,
             factors: &factors,
+            is_choice: false,
         };
         let asked = f64::from(u8::from(observer(&progress).is_break()));
         if self.loaded.agree(asked)? > 0.0 {

@@ -1,0 +1,339 @@
+//! Noisy entries: a ridge, and biases of rows and columns, as held-out entries choose them.
+
+use std::ops::ControlFlow;
+
+use crate::backend::Backend;
+use crate::engine::Precision;
+use crate::error::Result;
+use crate::methods::Method;
+use crate::operators::entries::Biases;
+use crate::operators::{Entries, Operator};
+use crate::problem::Factors;
+use crate::solver::holdout::{Holdout, share_of};
+use crate::solver::init::{Init, Preprocess};
+use crate::solver::plan::Task;
+use crate::solver::problem::Problem;
+use crate::solver::schedule::Schedule;
+use crate::solver::settings::{Settings, Stop, Trial};
+use crate::solver::solution::{Solution, Status, TrialSolution};
+use crate::solver::spectra::Spectra;
+use crate::solver::{Progress, Solver};
+use crate::text::readable;
+
+/// A relative residual above this is noise, where a fit has come to rest.
+const NOISY: f64 = 1e-3;
+/// Fewer entries than this choose nothing.
+const FEWEST: usize = 50;
+/// The share that is held out for the choice where nothing was held out.
+const SHARE: f64 = 0.1;
+/// Ridges to choose from: the least one at which the zero matrix is the solution, over these powers of this ratio.
+const RATIO: f64 = 1.4;
+const RIDGES: i32 = 12;
+/// Then fewer columns than k, with the ridge that was best and smaller ones: where few columns explain all but noise, less of them
+/// is to be shrunk.
+const COLUMNS: [usize; 9] = [1, 2, 3, 4, 5, 6, 8, 10, 13];
+const SHRINKS: [f64; 5] = [1.0, 1.4, 2.0, 2.8, 4.0];
+/// Iterations of each: the best one is kept.
+const ITERATIONS: usize = 30;
+const LOOK_EVERY: usize = 3;
+
+/// Entries to choose on.
+struct Choice<'a> {
+    entries: &'a Entries,
+    y: &'a [f64],
+    held_out: Vec<usize>,
+    /// Of the entries that are not held out.
+    biases: Option<Biases>,
+    /// Whether the entries were held out for this choice alone.
+    own: bool,
+}
+
+/// A ridge that was tried, with biases or without.
+struct Candidate {
+    /// As if it had been alone.
+    solution: Solution,
+    ridge: f64,
+    with_biases: bool,
+    rmse: f64,
+}
+
+impl Candidate {
+    fn trial(&self) -> &TrialSolution {
+        &self.solution.trials[0]
+    }
+}
+
+/// Instances of a problem, and ridges and numbers of columns to try on one of them.
+struct Grid<'a> {
+    problem: &'a Problem,
+    instances: Vec<usize>,
+    ridges: Vec<f64>,
+    search_ranks: Vec<usize>,
+}
+
+impl Task<'_> {
+    /// Whether the fit is one of noisy entries whose ridge nobody has chosen.
+    fn is_tunable(self, fit: &Solution) -> bool {
+        let (settings, plan) = (self.settings, self.plan);
+        let [trial] = fit.trials.as_slice() else { return false };
+        let asked = settings.stop.has_target() || settings.checkpoint.is_some() || fit.resumed_at.is_some();
+        plan.chosen
+            && plan.model.word() == "asymmetric"
+            && !asked
+            && plan.ridge.iter().all(|ridge| *ridge == 0.0)
+            && matches!(trial.status, Status::Finished | Status::Stalled)
+            && trial.relative_residual > NOISY
+            && trial.parameters.rows - trial.parameters.holdout_rows >= FEWEST
+    }
+}
+
+impl Solver {
+    /// The fit, or what predicts held-out entries better: where entries are noisy and nobody chose a method, ridges are tried, and
+    /// biases of rows and columns, in one batch. Where nothing was held out a tenth is, and the choice is carried out on all.
+    pub(super) fn tuned(
+        &self,
+        fit: Solution,
+        observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Solution> {
+        let operator = self.problem.operator().clone();
+        let entries = operator.entries().filter(|_| self.task().is_tunable(&fit));
+        let (Some(entries), Some(backend)) = (entries, self.loaded.backend_alone()) else { return Ok(fit) };
+        let instance = fit.trials[0].parameters.instance;
+        let y = self.problem.observations(instance).unwrap_or_default();
+        let own = self.plan.held_out[0].is_empty();
+        let held_out = match own {
+            true => share_of(Holdout { fraction: SHARE, seed: 0 }, y.len())?,
+            false => self.plan.held_out[0].clone(),
+        };
+        let mut training = vec![true; y.len()];
+        held_out.iter().for_each(|&i| training[i] = false);
+        let biases = match self.settings.without_biases {
+            true => None,
+            false => Some(Biases::fit(entries, y, |i| training[i])?),
+        };
+        let choice = Choice { entries, y, held_out, biases, own };
+        // What is tried is not what a trace or a snapshot is of; an observer may end it all the same.
+        let mut stopped = false;
+        let mut watch = |progress: &Progress<'_>| {
+            let flow = observer(&Progress { is_choice: true, ..*progress });
+            stopped |= flow.is_break();
+            flow
+        };
+        let unshrunk = match own {
+            false => fit.trials[0].holdout_rmse(),
+            true => self.unshrunk(&choice, &backend, &mut watch)?,
+        };
+        let Some(unshrunk) = unshrunk else { return Ok(fit) };
+        let best = self.best(&choice, &backend, &mut watch)?;
+        let Some(best) = best.filter(|_| !stopped) else { return Ok(fit) };
+        let plain = choice.plain_rmse();
+        if unshrunk <= best.rmse {
+            return Ok(choice.kept(fit, unshrunk, best.rmse));
+        }
+        let notice = choice.said(&best, unshrunk, plain);
+        let biases = match (best.with_biases, own) {
+            (false, _) => None,
+            (true, false) => choice.biases.clone(),
+            (true, true) => Some(Biases::fit(entries, y, |_| true)?),
+        };
+        let better = plain.filter(|plain| *plain < best.rmse);
+        let found = if own { self.on_all(&choice, &best, biases.as_ref(), &backend)? } else { best.solution };
+        Ok(joined(fit, found, (biases, better), notice))
+    }
+
+    /// Settings of what is tried: those of this solver that say how, not what.
+    fn settings_alike(&self, k: usize, method: Method) -> Settings {
+        let own = &self.settings;
+        // A ridge ends far above the floor of f32.
+        let precision = if own.precision == Precision::Mixed { Precision::F32 } else { own.precision };
+        Settings { device_memory: own.device_memory, ..Settings::new(method) }
+            .model(self.plan.model.clone())
+            .search_rank(k)
+            .precision(precision)
+    }
+
+    /// Held-out error of the fit without a ridge, on what is not held out.
+    fn unshrunk(
+        &self,
+        choice: &Choice<'_>,
+        backend: &Backend,
+        watch: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Option<f64>> {
+        let problem = Problem::new(self.problem.operator().clone(), choice.y)?;
+        let k = self.plan.trials[0].search_rank;
+        let settings = self
+            .settings_alike(k, self.plan.method.clone())
+            .holdout_measurements(choice.held_out.iter().copied())
+            .stop(Stop { time: self.settings.stop.time, ..Stop::default() });
+        let found = Solver::new(problem, settings, backend.clone())?.run(None, watch)?;
+        Ok(found.trials[0].holdout_rmse())
+    }
+
+    /// What predicts best: a ridge with k columns, beside biases or not, then one with fewer columns.
+    fn best(
+        &self,
+        choice: &Choice<'_>,
+        backend: &Backend,
+        watch: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Option<Candidate>> {
+        let mut instances = vec![choice.y.to_vec()];
+        instances.extend(choice.biases.as_ref().map(|biases| biases.without(choice.entries, choice.y)));
+        // The mean of all entries is the largest singular value: what is beside it says how large a ridge may be.
+        let scale = instances.len() - 1;
+        let problem = Problem::batch(self.problem.operator().clone(), instances)?;
+        let m = choice.y.len();
+        let mut weights = vec![1.0; m];
+        choice.held_out.iter().for_each(|&i| weights[i] = 0.0);
+        let s = problem.operator().normalization() * m as f64 / (m - choice.held_out.len()) as f64;
+        let largest = Spectra::new(&problem).norm((scale, m), &weights, s, "ridge")?;
+        let k = self.plan.trials[0].search_rank;
+        let ridges = (1..=RIDGES).map(|power| largest / RATIO.powi(power)).collect();
+        let grid = Grid { problem: &problem, instances: (0..=scale).collect(), ridges, search_ranks: vec![k] };
+        let Some(first) = self.tried(choice, grid, backend, watch)? else { return Ok(None) };
+        let grid = Grid {
+            problem: &problem,
+            instances: vec![usize::from(first.with_biases)],
+            ridges: SHRINKS.iter().map(|shrink| first.ridge / shrink).collect(),
+            search_ranks: COLUMNS.into_iter().filter(|columns| *columns < k).collect(),
+        };
+        if grid.search_ranks.is_empty() {
+            return Ok(Some(first));
+        }
+        let second = self.tried(choice, grid, backend, watch)?;
+        Ok([Some(first), second].into_iter().flatten().min_by(|a, b| a.rmse.total_cmp(&b.rmse)))
+    }
+
+    /// The best of a grid.
+    fn tried(
+        &self,
+        choice: &Choice<'_>,
+        grid: Grid<'_>,
+        backend: &Backend,
+        watch: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Option<Candidate>> {
+        let mut trials = Vec::new();
+        for &instance in &grid.instances {
+            for &columns in &grid.search_ranks {
+                let of = |ridge: &f64| Trial::default().instance(instance).search_rank(columns).ridge(*ridge);
+                trials.extend(grid.ridges.iter().map(of));
+            }
+        }
+        let settings = self
+            .settings_alike(self.plan.trials[0].search_rank, Method::cg().into())
+            .holdout_measurements(choice.held_out.iter().copied())
+            .init(Init::Spectral { skip: 0, preprocess: Preprocess::None })
+            .stop(Stop { max_iterations: ITERATIONS, stall_window: None, time: self.settings.stop.time, ..Stop::default() })
+            .observe(Schedule::Every(LOOK_EVERY))
+            .trials(trials);
+        let batch = Solver::new(grid.problem.clone(), settings, backend.clone())?.run(None, watch)?;
+        let finite = |trial: &TrialSolution| trial.holdout_rmse().filter(|rmse| rmse.is_finite());
+        let of = |trial: &TrialSolution| Some((trial.parameters.trial, finite(trial)?));
+        let best = batch.trials.iter().filter_map(of).min_by(|a, b| a.1.total_cmp(&b.1));
+        Ok(best.map(|(trial, rmse)| Candidate {
+            ridge: grid.ridges[trial % grid.ridges.len()],
+            with_biases: batch.trials[trial].parameters.instance == 1,
+            solution: batch.only(trial),
+            rmse,
+        }))
+    }
+
+    /// The candidate on all entries, from where it is.
+    fn on_all(
+        &self,
+        choice: &Choice<'_>,
+        best: &Candidate,
+        biases: Option<&Biases>,
+        backend: &Backend,
+    ) -> Result<Solution> {
+        let y = biases.map_or_else(|| choice.y.to_vec(), |biases| biases.without(choice.entries, choice.y));
+        let problem = Problem::new(self.problem.operator().clone(), y)?;
+        let problem = match (self.problem.truth(self.plan.trials[0].instance), best.with_biases) {
+            (Some(truth), false) => problem.with_truths(vec![truth.clone()])?,
+            _ => problem,
+        };
+        let blocks = best.trial().blocks().map(|block| block.as_slice().to_vec()).collect();
+        let sizes = self.plan.model.sizes(&problem.operator().domain(), best.trial().parameters.search_rank);
+        let start = Factors::of_sizes(1, &sizes, blocks)?;
+        // The sum over the entries counts as it did: s falls as their number grows.
+        let ridge = best.ridge * problem.operator().normalization() / best.trial().parameters.normalization;
+        let settings = self
+            .settings_alike(best.trial().parameters.search_rank, Method::cg().into())
+            .init(Init::Given(start))
+            .ridge(ridge)
+            .stop(Stop { max_iterations: ITERATIONS, stall_window: None, ..Stop::default() })
+            .observe(Schedule::Every(LOOK_EVERY));
+        Solver::new(problem, settings, backend.clone())?.run(None, |_| ControlFlow::Continue(()))
+    }
+}
+
+impl Choice<'_> {
+    /// Held-out error of the biases alone, where there are some.
+    fn plain_rmse(&self) -> Option<f64> {
+        let mut held = vec![false; self.y.len()];
+        self.held_out.iter().for_each(|&i| held[i] = true);
+        self.biases.as_ref().map(|biases| biases.rmse(self.entries, self.y, |i| held[i]))
+    }
+
+    /// Which entries chose.
+    fn which(&self) -> String {
+        match self.own {
+            true => format!("{} entries held out for this choice", self.held_out.len()),
+            false => "the held-out entries".into(),
+        }
+    }
+
+    fn said(&self, best: &Candidate, unshrunk: f64, plain: Option<f64>) -> String {
+        let (with, then) = (
+            if best.with_biases { " beside biases of rows and columns" } else { "" },
+            if self.own { "; it was then carried out on all entries" } else { "" },
+        );
+        let alone = plain.map_or_else(String::new, |plain| format!(", the biases alone {}", readable(plain)));
+        format!(
+            "ridge {} and {} columns{with}: chosen by {}, which they predict with an rmse of {} (a fit without a ridge {}{alone}){then}",
+            readable(best.ridge),
+            best.trial().parameters.search_rank,
+            self.which(),
+            readable(best.rmse),
+            readable(unshrunk),
+        )
+    }
+
+    /// The fit, which predicts best.
+    fn kept(&self, mut fit: Solution, unshrunk: f64, best: f64) -> Solution {
+        fit.notices.push(format!(
+            "no ridge: chosen by {}, which the fit predicts with an rmse of {}, and with the best ridge of {}",
+            self.which(),
+            readable(unshrunk),
+            readable(best)
+        ));
+        fit
+    }
+}
+
+impl Solution {
+    /// One trial of a batch, as if it had been alone.
+    fn only(mut self, trial: usize) -> Self {
+        self.trace.retain(|row| row.trial == trial);
+        self.trace.iter_mut().for_each(|row| row.trial = 0);
+        self.trials = vec![self.trials.swap_remove(trial)];
+        let parameters = &mut self.trials[0].parameters;
+        (parameters.trial, parameters.instance) = (0, 0);
+        self
+    }
+}
+
+/// What was found in place of the fit, with what is to be said of both.
+fn joined(fit: Solution, mut found: Solution, (biases, plain): (Option<Biases>, Option<f64>), notice: String) -> Solution {
+    let trial = &mut found.trials[0];
+    trial.parameters.instance = fit.trials[0].parameters.instance;
+    trial.biases = biases;
+    trial.status = Status::Finished;
+    trial.doubt = plain.map(|plain| {
+        format!("biases of rows and columns alone predict held-out entries better, with an rmse of {}", readable(plain))
+    });
+    found.timing.setup += fit.timing.setup;
+    found.timing.solve += fit.timing.solve;
+    found.notices = fit.notices;
+    found.notices.push(notice);
+    found
+}
