@@ -145,7 +145,12 @@ pub fn compare(
                 flow
             })?;
             let (passes, damping_raised) = (solver.passes(), solver.damping_raised()?);
-            Ok(Entry::new((position, label.clone(), method.clone()), settings, metric, Ran { solution, passes, damping_raised }))
+            Ok(Entry::new(
+                (position, label.clone(), method.clone()),
+                settings,
+                metric,
+                Ran { solution, passes, damping_raised },
+            ))
         };
         match run() {
             Ok(entry) => entries.push(entry),

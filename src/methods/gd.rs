@@ -102,7 +102,9 @@ impl Algorithm for GradientDescent {
             StepRule::Exact => {
                 line::exact_iteration(t, context, |t, at| Ok(t.combine([((-1.0).into(), at.gradient)])))?;
             }
-            StepRule::Armijo => line::armijo(t, context, |t, at| Ok(t.combine([((-1.0).into(), at.gradient)])), |_, _| {})?,
+            StepRule::Armijo => {
+                line::armijo(t, context, |t, at| Ok(t.combine([((-1.0).into(), at.gradient)])), |_, _| {})?
+            }
         }
         Ok(())
     }

@@ -209,7 +209,12 @@ impl Method {
     pub fn find(word: &str) -> Result<&'static MethodCard> {
         METHODS.iter().find(|card| card.word == word).copied().ok_or_else(|| {
             let words: Vec<&str> = METHODS.iter().map(|card| card.word).collect();
-            Error::invalid("method", format!("'{word}'"), format!("{AUTOMATIC}, {}", words.join(", ")), "`lowrank list methods` describes them")
+            Error::invalid(
+                "method",
+                format!("'{word}'"),
+                format!("{AUTOMATIC}, {}", words.join(", ")),
+                "`lowrank list methods` describes them",
+            )
         })
     }
 

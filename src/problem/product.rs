@@ -99,6 +99,35 @@ impl<'a> Product<'a> {
         finite(self.left) && self.right.is_none_or(finite)
     }
 
+    /// Factors of the best approximation of rank `count`, balanced, each with `columns` columns of which the others are zero: U, or L
+    /// and R. For products without negative columns.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for non-finite entries.
+    pub(crate) fn leading(&self, count: usize, columns: usize) -> Result<Vec<Vec<f64>>> {
+        let k = self.left.columns();
+        let thin = |m: MatrixView<'_>| linalg::thin_qr(m.rows(), k, m.as_slice());
+        let (ql, rl) = thin(self.left);
+        let (qr, rr) = self.right.map_or_else(|| (ql.clone(), rl.clone()), thin);
+        let (a, b) = (rl.len() / k, rr.len() / k);
+        let core = view(a, k, &rl) * view(b, k, &rr).transpose();
+        let core: Vec<f64> = (0..a * b).map(|at| core[(at / b, at % b)]).collect();
+        let (u, values, v) = linalg::thin_svd(a, b, &core)?;
+        let of = |q: &[f64], inner: usize, w: &[f64]| {
+            let all = linalg::times(q, inner, w, values.len());
+            let mut out = vec![0.0; q.len() / inner * columns];
+            for (row, from) in out.chunks_mut(columns).zip(all.chunks(values.len())) {
+                let kept = from.iter().zip(&values).take(count);
+                row.iter_mut().zip(kept).for_each(|(out, (v, value))| *out = v * value.sqrt());
+            }
+            out
+        };
+        Ok(match self.right {
+            None => vec![of(&ql, a, &u)],
+            Some(_) => vec![of(&ql, a, &u), of(&qr, b, &v)],
+        })
+    }
+
     /// Square roots of the singular values of the product, largest first: those of U for U Uᵀ. There are as many as the
     /// factors have columns, or fewer where they have fewer rows.
     ///

@@ -309,6 +309,7 @@ mod tests {
             // Of nobody; a run that is resumed diagnoses what its checkpoint did.
             diagnose: _,
             retune: _,
+            without_biases: _,
             checkpoint: _,
             on_device_loss: _,
         } = usual();

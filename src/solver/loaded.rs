@@ -107,8 +107,7 @@ impl Loaded {
         };
         parameter("step_size", plan.steps.clone())?;
         parameter("ridge", plan.ridge.clone())?;
-        let numbers: Vec<Vec<(&str, f64)>> =
-            plan.numbers.iter().map(|trial| plan.method.numbers(trial)).collect();
+        let numbers: Vec<Vec<(&str, f64)>> = plan.numbers.iter().map(|trial| plan.method.numbers(trial)).collect();
         for (index, (name, _)) in numbers.first().into_iter().flatten().enumerate() {
             parameter(name, numbers.iter().map(|of_trial| of_trial[index].1).collect())?;
         }

@@ -16,6 +16,7 @@ mod plan;
 mod problem;
 mod run;
 mod schedule;
+mod second;
 mod settings;
 mod solution;
 mod solve;

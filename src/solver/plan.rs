@@ -139,7 +139,11 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason, deficient];
     Ok(Plan {
         steps: trials.iter().map(|t| t.step_size * t.normalization).collect(),
-        ridge: trials.iter().zip(&wanted).map(|(t, own)| own.ridge.unwrap_or(settings.ridge) / t.normalization).collect(),
+        ridge: trials
+            .iter()
+            .zip(&wanted)
+            .map(|(t, own)| own.ridge.unwrap_or(settings.ridge) / t.normalization)
+            .collect(),
         numbers: trials.iter().map(|t| numbers(settings, t)).collect(),
         plain: method.value.is_plain(settings.loss),
         trials,

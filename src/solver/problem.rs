@@ -90,6 +90,18 @@ impl Problem {
         Ok(Self { operator, instances })
     }
 
+    /// One of its instances.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there is none of that number.
+    pub(crate) fn only(&self, instance: usize) -> Result<Self> {
+        let Some(of) = self.instances.get(instance) else {
+            let allowed = format!("0 to {}", self.instances.len() - 1);
+            return Err(Error::invalid("instance", instance, allowed, "the problem has no such observation vector"));
+        };
+        Ok(Self { operator: self.operator.clone(), instances: vec![of.clone()] })
+    }
+
     /// Adds independent N(0, std²) noise to every observation; instance j uses stream j of `seed`.
     ///
     /// # Errors

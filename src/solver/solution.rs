@@ -199,7 +199,7 @@ impl TrialSolution {
 const SINGLE_PRECISION_FLOOR: f64 = 1e-6;
 
 /// Relative residuals above this are no rounding, in any precision.
-const MISFIT: f64 = 1e-3;
+pub(super) const MISFIT: f64 = 1e-3;
 
 impl TrialSolution {
     /// What the status alone would let a user blame the method or the device for.
@@ -274,6 +274,26 @@ pub struct Solution {
 }
 
 impl Solution {
+    /// One trial of a batch, as if it had been alone.
+    pub(super) fn only(mut self, trial: usize) -> Self {
+        self.trace.retain(|row| row.trial == trial);
+        self.trace.iter_mut().for_each(|row| row.trial = 0);
+        self.trials = vec![self.trials.swap_remove(trial)];
+        let parameters = &mut self.trials[0].parameters;
+        (parameters.trial, parameters.instance) = (0, 0);
+        self
+    }
+
+    /// What was found in its place, with a sentence that says so; what was said and the time that it took stay.
+    pub(super) fn replaced_by(self, mut found: Self, notice: String) -> Self {
+        found.trials[0].parameters.instance = self.trials[0].parameters.instance;
+        found.timing.setup += self.timing.setup;
+        found.timing.solve += self.timing.solve;
+        found.notices = self.notices;
+        found.notices.push(notice);
+        found
+    }
+
     /// The trial with the lowest held-out loss, or the lowest training loss where nothing is held out. Losses of
     /// trials that use different measurements are compared as they are.
     pub fn best(&self) -> &TrialSolution {

@@ -29,6 +29,7 @@ impl Solver {
     /// As [`Solver::solve`].
     pub fn solve_with(&mut self, mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
         let fit = self.run(None, &mut observer)?;
+        let fit = self.looked_again(fit, &mut observer)?;
         self.tuned(fit, &mut observer)
     }
 

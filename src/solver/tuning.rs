@@ -15,13 +15,11 @@ use crate::solver::plan::Task;
 use crate::solver::problem::Problem;
 use crate::solver::schedule::Schedule;
 use crate::solver::settings::{Settings, Stop, Trial};
-use crate::solver::solution::{Solution, Status, TrialSolution};
+use crate::solver::solution::{MISFIT, Solution, Status, TrialSolution};
 use crate::solver::spectra::Spectra;
 use crate::solver::{Progress, Solver};
 use crate::text::readable;
 
-/// A relative residual above this is noise, where a fit has come to rest.
-const NOISY: f64 = 1e-3;
 /// Fewer entries than this choose nothing.
 const FEWEST: usize = 50;
 /// The share that is held out for the choice where nothing was held out.
@@ -82,7 +80,7 @@ impl Task<'_> {
             && !asked
             && plan.ridge.iter().all(|ridge| *ridge == 0.0)
             && matches!(trial.status, Status::Finished | Status::Stalled)
-            && trial.relative_residual > NOISY
+            && trial.relative_residual > MISFIT
             && trial.parameters.rows - trial.parameters.holdout_rows >= FEWEST
     }
 }
@@ -142,7 +140,7 @@ impl Solver {
     }
 
     /// Settings of what is tried: those of this solver that say how, not what.
-    fn settings_alike(&self, k: usize, method: Method) -> Settings {
+    pub(super) fn settings_alike(&self, k: usize, method: Method) -> Settings {
         let own = &self.settings;
         // A ridge ends far above the floor of f32.
         let precision = if own.precision == Precision::Mixed { Precision::F32 } else { own.precision };
@@ -222,7 +220,12 @@ impl Solver {
             .settings_alike(self.plan.trials[0].search_rank, Method::cg().into())
             .holdout_measurements(choice.held_out.iter().copied())
             .init(Init::Spectral { skip: 0, preprocess: Preprocess::None })
-            .stop(Stop { max_iterations: ITERATIONS, stall_window: None, time: self.settings.stop.time, ..Stop::default() })
+            .stop(Stop {
+                max_iterations: ITERATIONS,
+                stall_window: None,
+                time: self.settings.stop.time,
+                ..Stop::default()
+            })
             .observe(Schedule::Every(LOOK_EVERY))
             .trials(trials);
         let batch = Solver::new(grid.problem.clone(), settings, backend.clone())?.run(None, watch)?;
@@ -310,30 +313,18 @@ impl Choice<'_> {
     }
 }
 
-impl Solution {
-    /// One trial of a batch, as if it had been alone.
-    fn only(mut self, trial: usize) -> Self {
-        self.trace.retain(|row| row.trial == trial);
-        self.trace.iter_mut().for_each(|row| row.trial = 0);
-        self.trials = vec![self.trials.swap_remove(trial)];
-        let parameters = &mut self.trials[0].parameters;
-        (parameters.trial, parameters.instance) = (0, 0);
-        self
-    }
-}
-
 /// What was found in place of the fit, with what is to be said of both.
-fn joined(fit: Solution, mut found: Solution, (biases, plain): (Option<Biases>, Option<f64>), notice: String) -> Solution {
+fn joined(
+    fit: Solution,
+    mut found: Solution,
+    (biases, plain): (Option<Biases>, Option<f64>),
+    notice: String,
+) -> Solution {
     let trial = &mut found.trials[0];
-    trial.parameters.instance = fit.trials[0].parameters.instance;
     trial.biases = biases;
     trial.status = Status::Finished;
     trial.doubt = plain.map(|plain| {
         format!("biases of rows and columns alone predict held-out entries better, with an rmse of {}", readable(plain))
     });
-    found.timing.setup += fit.timing.setup;
-    found.timing.solve += fit.timing.solve;
-    found.notices = fit.notices;
-    found.notices.push(notice);
-    found
+    fit.replaced_by(found, notice)
 }

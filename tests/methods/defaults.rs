@@ -1,4 +1,4 @@
-//! The default method with default settings, on every kind of measurement: no number is tuned to the problem.
+//! Default settings, on every kind of measurement: no number is tuned to the problem.
 
 use std::sync::Arc;
 
@@ -41,9 +41,8 @@ fn every_condition_number_and_search_rank() {
             let n = domain.rows().min(domain.columns());
             for k in [3, 6, n] {
                 let problem = Problem::measure(operator.clone(), truth(domain, kappa)).unwrap();
-                let settings = Settings::new(Method::default())
-                    .search_rank(k)
-                    .stop(Stop::default().relative_error(1e-3).max_iterations(200));
+                let settings =
+                    Settings::default().search_rank(k).stop(Stop::default().relative_error(1e-3).max_iterations(200));
                 let solution = Solver::new(problem, settings, Backend::Cpu).unwrap().solve().unwrap();
                 let error = solution.best().relative_error.unwrap();
                 assert!(error <= 1e-3, "{name}, κ(M) = {kappa}, k = {k}: {error:e}");
@@ -61,8 +60,8 @@ fn noise_is_not_fitted_where_measurements_are_held_out() {
             let operator = Dense::gaussian(Domain::symmetric(40), 1600, 5).unwrap();
             let clean = Problem::measure(operator, truth(Domain::symmetric(40), kappa)).unwrap();
             let problem = clean.with_noise(0.02, 8).unwrap();
-            let error = |method: Method, iterations: usize| {
-                let settings = Settings::new(method)
+            let error = |settings: Settings, iterations: usize| {
+                let settings = settings
                     .search_rank(k)
                     .precision(Precision::F64)
                     .holdout(0.1, 3)
@@ -75,7 +74,7 @@ fn noise_is_not_fitted_where_measurements_are_held_out() {
                     .relative_error
                     .unwrap()
             };
-            let (found, slow) = (error(Method::default(), 150), error(Method::gd().into(), 3000));
+            let (found, slow) = (error(Settings::default(), 150), error(Settings::new(Method::gd()), 3000));
             assert!(found <= 1.3 * slow && found < 0.1, "κ(M) = {kappa}, k = {k}: {found:e}, gd {slow:e}");
         }
     }

@@ -83,10 +83,8 @@ fn the_spread_of_a_random_start_is_that_of_its_rule() {
     let truth = synthetic::psd(40).rank(1).seed(3).build().unwrap();
     let problem = Problem::measure(Dense::gaussian(Domain::symmetric(40), 200, 4).unwrap(), truth).unwrap();
     for (rule, of) in [(InitStd::SearchRank, 10.0), (InitStd::Size, 40.0)] {
-        let settings = Settings::new(Method::default())
-            .search_rank(10)
-            .init(Init::SmallRandom { scale: 0.5, seed: 2 })
-            .init_std(rule);
+        let settings =
+            Settings::new(Method::gd()).search_rank(10).init(Init::SmallRandom { scale: 0.5, seed: 2 }).init_std(rule);
         let solution = started(&problem, settings);
         let left = solution.best().left();
         let variance = left.as_slice().iter().map(|v| v * v).sum::<f64>() / 400.0;
