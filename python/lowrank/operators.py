@@ -124,7 +124,7 @@ class Dense(Operator):
         layout: str | None = None,
         shape: Shape | None = None,
         storage: str | None = None,
-        normalization: str | float = "1/m",
+        normalization: str | float = "auto",
     ):
         found = array(matrices, "matrices")
         super().__init__(_lowrank.dense(found, model, layout, shape, storage, str(normalization)))
@@ -149,7 +149,7 @@ class Seeded(Operator):
         seed: int = 0,
         *,
         model: str = "psd",
-        normalization: str | float = "1/m",
+        normalization: str | float = "auto",
     ):
         super().__init__(_lowrank.made(self._name, model, _sizes(shape), measurements, seed, str(normalization)))
 
@@ -174,7 +174,7 @@ class RankOne(Operator):
         *,
         model: str | None = None,
         storage: str | None = None,
-        normalization: str | float = "1/m",
+        normalization: str | float = "auto",
         centred: bool = True,
     ):
         model = model or ("psd" if right is None else "asymmetric")
@@ -208,7 +208,7 @@ class Sparse(Operator):
         model: str = "psd",
         layout: str | None = None,
         shape: Shape | None = None,
-        normalization: str | float = "1/m",
+        normalization: str | float = "auto",
     ):
         import scipy.sparse as sp
 
@@ -247,7 +247,7 @@ class Entries(Operator):
         shape: Shape | None = None,
         *,
         model: str = "asymmetric",
-        normalization: str | float = "1/m",
+        normalization: str | float = "auto",
     ):
         v = array(values, "values")
         if v.dtype.kind not in "biuf" or v.ndim != 1:
@@ -260,7 +260,7 @@ class Entries(Operator):
         super().__init__(_lowrank.entries(*at, v, shape, model, str(normalization)))
 
     @classmethod
-    def from_matrix(cls, ratings: Any, *, model: str = "asymmetric", normalization: str | float = "1/m") -> Entries:
+    def from_matrix(cls, ratings: Any, *, model: str = "asymmetric", normalization: str | float = "auto") -> Entries:
         """The stored entries of a scipy.sparse matrix (explicit zeros count), or those of an array that are not nan."""
         if isinstance(ratings, np.ndarray):
             if ratings.ndim != 2:

@@ -12,6 +12,7 @@ use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Factors};
 use crate::solver::plan::{Plan, Task};
 use crate::solver::trial::TrialParameters;
+use crate::solver::units::Units;
 use crate::tape::{Kind, Op, Program, Tape};
 
 /// An engine that has its observations, and where it was loaded.
@@ -22,13 +23,17 @@ pub(super) struct Loaded {
     backend: Backend,
     /// What goes wrong on purpose.
     faults: Option<Faults>,
+    /// What the engine counts in, where that is not what the user does.
+    units: Option<Units>,
+    /// Sizes of the factors without the columns that the method has for itself, where it has any.
+    narrow: Option<Vec<(usize, usize)>>,
 }
 
 impl Loaded {
     /// Loads the problem on a backend.
     pub(super) fn new(task: Task<'_>, backend: Backend) -> Result<Self> {
         let (engine, program) = load(task, &backend, task.settings.variant.clone(), None)?;
-        let mut loaded = Self { engine, program, backend, faults: None };
+        let mut loaded = Self { engine, program, backend, faults: None, units: None, narrow: None };
         loaded.observe(task.plan)?;
         Ok(loaded)
     }
@@ -93,7 +98,11 @@ impl Loaded {
     }
 
     fn observe(&mut self, plan: &Plan) -> Result<()> {
-        self.engine.write(self.program.target.into(), &plan.target)?;
+        self.units = (!plan.units.are_usual()).then(|| plan.units.clone());
+        match &self.units {
+            None => self.engine.write(self.program.target.into(), &plan.target)?,
+            Some(units) => self.engine.write(self.program.target.into(), &units.scaled(&plan.target, false))?,
+        }
         self.engine.write(self.program.weights.into(), &plan.weights)
     }
 
@@ -112,8 +121,10 @@ impl Loaded {
             parameter(name, numbers.iter().map(|of_trial| of_trial[index].1).collect())?;
         }
         parameter("signs", signs(plan, problem_size))?;
+        let sizes = || plan.model.sizes(&task.problem.operator().domain(), plan.search_rank());
+        self.narrow = (plan.start.search_rank() > plan.search_rank()).then(sizes);
         match state {
-            None => self.engine.write(program.iterate.into(), &stacked(&plan.start))?,
+            None => self.engine.write(program.iterate.into(), &stacked(&self.in_units(&plan.start, false)?))?,
             Some(state) => self.engine.restore(state)?,
         }
         self.set_active(active)
@@ -128,12 +139,30 @@ impl Loaded {
     }
 
     pub(super) fn residuals(&mut self) -> Result<Vec<f64>> {
-        self.engine.read(self.program.residual.into())
+        let values = self.engine.read(self.program.residual.into())?;
+        match &self.units {
+            None => Ok(values),
+            Some(units) => Ok(units.scaled(&values, true)),
+        }
+    }
+
+    /// Factors in the engine's units, or back in the user's.
+    fn in_units(&self, factors: &Factors, back: bool) -> Result<Factors> {
+        match &self.units {
+            None => Ok(factors.clone()),
+            Some(units) => Factors::of_blocks(factors.batch(), units.factors(factors, back)),
+        }
     }
 
     pub(super) fn factors(&mut self) -> Result<Factors> {
         let values = self.engine.read(self.program.iterate.into())?;
-        unstacked(&self.program, &values)
+        let factors = self.in_units(&unstacked(&self.program, &values)?, true)?;
+        let Some(sizes) = &self.narrow else { return Ok(factors) };
+        let of = |(block, size): (&Block, &(usize, usize))| {
+            let own = (0..factors.batch()).flat_map(|trial| block.corner(trial, *size).data().to_vec());
+            Block::new(size.0, size.1, own.collect())
+        };
+        Factors::of_blocks(factors.batch(), factors.blocks().iter().zip(sizes).map(of).collect())
     }
 
     pub(super) fn state(&mut self) -> Result<State> {

@@ -25,6 +25,7 @@ mod stall;
 mod starts;
 mod trial;
 mod tuning;
+mod units;
 mod watch;
 
 use std::time::Instant;
@@ -166,7 +167,8 @@ impl Solver {
             Schedule::Every(j) => last.div_ceil(j.max(1)) + 1,
             Schedule::Log => std::iter::successors(Some(0), |&t| (t < last).then(|| Schedule::Log.next(t))).count(),
         };
-        let shapes = start.blocks().iter().map(|block| [start.batch(), block.rows(), block.columns()]);
+        let sizes = self.plan.model.sizes(&self.problem.operator().domain(), self.plan.search_rank());
+        let shapes = sizes.iter().map(|(rows, columns)| [start.batch(), *rows, *columns]);
         (points, self.plan.model.names().into_iter().zip(shapes).collect())
     }
 

@@ -12,10 +12,11 @@ use crate::solver::choices::{self, Choice};
 use crate::solver::doubts;
 use crate::solver::measured::Measured;
 use crate::solver::problem::Problem;
-use crate::solver::settings::Settings;
+use crate::solver::settings::{Settings, Trial};
 use crate::solver::spectra::Spectra;
 use crate::solver::starts;
 use crate::solver::trial::TrialParameters;
+use crate::solver::units::Units;
 use crate::text::readable;
 
 /// Concrete trials and what an engine is fed with.
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     /// (batch, m)
     pub target: Vec<f64>,
     pub start: Factors,
+    /// What the engine counts in. Steps, ridges and numbers below are in these units.
+    pub units: Units,
     /// μ·s of each trial.
     pub steps: Vec<f64>,
     /// ridge/s of each trial.
@@ -79,6 +82,11 @@ impl Plan {
         })
     }
 
+    /// k of the widest trial.
+    pub fn search_rank(&self) -> usize {
+        self.trials.iter().map(|trial| trial.search_rank).max().unwrap_or(1)
+    }
+
     /// Whether some trial has a ridge.
     pub fn has_ridge(&self) -> bool {
         self.ridge.iter().any(|ridge| *ridge > 0.0)
@@ -91,10 +99,10 @@ impl Plan {
 }
 
 /// What a trial tells its method.
-fn numbers(settings: &Settings, trial: &TrialParameters) -> TrialNumbers {
+fn numbers(settings: &Settings, units: &Units, trial: &TrialParameters) -> TrialNumbers {
     TrialNumbers {
         normalization: trial.normalization,
-        damping: trial.damping,
+        damping: trial.damping.map(|damping| damping * units.of(trial.trial)),
         robust: settings.loss != Loss::Square,
         search_rank: trial.search_rank,
         measurements: trial.rows - trial.holdout_rows,
@@ -137,14 +145,16 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let deficient = starts::deficient(&start, &trials, settings)?;
     let start = starts::widened(start, (&model, &domain), &method.value)?;
     let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason, deficient];
+    let m = problem.operator().measurements();
+    let units = Units::new((&target, &measured.weights, m), (settings, &method.value, &model));
+    let step = |t: &TrialParameters| units.step(&method.value, t.trial, t.step_size) * t.normalization;
+    let ridge = |(t, own): (&TrialParameters, &Trial)| {
+        own.ridge.unwrap_or(settings.ridge) * units.of(t.trial) / t.normalization
+    };
     Ok(Plan {
-        steps: trials.iter().map(|t| t.step_size * t.normalization).collect(),
-        ridge: trials
-            .iter()
-            .zip(&wanted)
-            .map(|(t, own)| own.ridge.unwrap_or(settings.ridge) / t.normalization)
-            .collect(),
-        numbers: trials.iter().map(|t| numbers(settings, t)).collect(),
+        steps: trials.iter().map(step).collect(),
+        ridge: trials.iter().zip(&wanted).map(ridge).collect(),
+        numbers: trials.iter().map(|t| numbers(settings, &units, t)).collect(),
         plain: method.value.is_plain(settings.loss),
         trials,
         weights: measured.weights,
@@ -155,6 +165,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         model,
         method: method.value,
         chosen: settings.method.is_none(),
+        units,
         notices: reasons.into_iter().flatten().chain(doubts::of_truths(problem)?).collect(),
     })
 }

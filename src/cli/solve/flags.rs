@@ -67,9 +67,9 @@ pub struct Common {
     /// n1,n2 of the unknown matrix, another way to settle the width [default: from the file]
     #[arg(long, value_name = "n1,n2", help_heading = "Measurements")]
     pub shape: Option<String>,
-    /// Scale s that makes s·A*A about the identity: 1/m (the ensemble's own, entries of variance 1), 1, auto, or a number; of
-    /// --entries 1/m means n1·n2/m
-    #[arg(long, value_name = "s", allow_hyphen_values = true, default_value = "1/m", help_heading = "Measurements")]
+    /// Scale s that makes s·A*A about the identity: auto (from the matrices), 1/m (entries of variance 1), 1, or a number; of
+    /// --entries auto and 1/m mean n1·n2/m
+    #[arg(long, value_name = "s", allow_hyphen_values = true, default_value = "auto", help_heading = "Measurements")]
     pub normalization: String,
 
     /// Columns k of U, at least the rank you expect [default: min(n, 20)]

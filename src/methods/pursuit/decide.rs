@@ -56,6 +56,8 @@ pub(super) struct Known<'a> {
     pub(super) measurements: f64,
     /// k.
     pub(super) most: usize,
+    /// s.
+    pub(super) normalization: f64,
 }
 
 /// What it leaves.

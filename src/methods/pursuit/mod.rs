@@ -88,13 +88,18 @@ impl Algorithm for Pursuit {
     }
 
     fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
-        vec![("measurements", trial.measurements as f64), ("most columns", trial.search_rank as f64)]
+        vec![
+            ("measurements", trial.measurements as f64),
+            ("most columns", trial.search_rank as f64),
+            ("normalization", trial.normalization),
+        ]
     }
 
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let sizes = t.sizes(u).to_vec();
         let (measurements, most) = (t.parameter("measurements"), t.parameter("most columns"));
+        let normalization = t.parameter("normalization");
         let signs = t.given_measured("signs");
         let (applied, probes) = (t.keep("probes", Initial::Iterate), t.keep("probes of noise", Initial::Iterate));
         let (direction, scaled) =
@@ -128,7 +133,7 @@ impl Algorithm for Pursuit {
             zero: ZERO.max(0.25 * context.floor),
         };
         let read = [u, applied, g, direction, scaled, saved, ledger].map(Register::from);
-        let numbers = [energy, zero_energy, measurements, most].map(Register::from);
+        let numbers = [energy, zero_energy, measurements, most, normalization].map(Register::from);
         let inputs = read.into_iter().chain(numbers).chain([probes.into(), of_noise.into()]);
         let written = [u, applied, direction, scaled, saved, ledger, probes].map(Register::from);
         let outputs = written.into_iter().chain([finished.into()]);
@@ -157,7 +162,8 @@ fn carry_out(rules: &Rules, given: &[&[f64]], made: &mut [Vec<f64>]) -> Result<(
         zero_energy: given[8][0],
         measurements: given[9][0],
         most: given[10][0] as usize,
-        noise: (given[11], given[12]),
+        normalization: given[11][0],
+        noise: (given[12], given[13]),
     };
     let mut ledger = Ledger::read(given[6], rules.space.columns).ok_or_else(|| {
         let fix = "the checkpoint is damaged, or another program wrote it: start anew";

@@ -30,7 +30,7 @@ impl Turn<'_> {
         Some((values, factor))
     }
 
-    /// New columns √θ·x as the direction of this iteration: U is zero there, so that the loss along it is a quadratic in t².
+    /// New columns √(sθ)·x as the direction of this iteration: U is zero there, so that the loss along it is a quadratic in t².
     pub(super) fn take_up(&mut self, count: usize, least: f64) -> bool {
         let (q, space) = (self.rank(), &self.rules.space);
         let Some(ritz) = &self.ritz else { return false };
@@ -38,7 +38,7 @@ impl Turn<'_> {
         // A pair's vectors are (u; v)/√2.
         let scale = (space.blocks.len() as f64).sqrt();
         let columns = Mat::from_fn(space.rows(), count, |i, j| {
-            scale * ritz.vectors[(i, j)] * ritz.values[j].abs().max(least).sqrt()
+            scale * ritz.vectors[(i, j)] * (self.known.normalization * ritz.values[j].abs().max(least)).sqrt()
         });
         if count == 0 || columns.norm_max() == 0.0 {
             return false;
@@ -56,7 +56,8 @@ impl Turn<'_> {
         if q == 0 {
             return;
         }
-        let z = self.preconditioned();
+        // s·A*A is about the identity: s makes directions about as large as factors, in any units.
+        let z = self.preconditioned() * self.known.normalization;
         let inner = |a: &Mat<f64>, b: &Mat<f64>| -> f64 { (0..q).map(|j| a.col(j).transpose() * b.col(j)).sum() };
         let slope = inner(&self.gu, &z);
         let mut direction = &z * -1.0;

@@ -32,7 +32,7 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { symmetric: true, layout: None, shape: None, storage: None, normalization: Normalization::InverseCount }
+        Self { symmetric: true, layout: None, shape: None, storage: None, normalization: Normalization::default() }
     }
 }
 
@@ -60,8 +60,6 @@ impl DenseFile {
     }
 }
 
-/// Agreement of s with the data within which they are called isotropic, and beyond which a notice is given.
-const AGREEMENT: f64 = 0.1;
 
 impl OpenOptions {
     /// That of n1×n2 matrices, which are square where they are symmetric.
@@ -112,26 +110,35 @@ impl OpenOptions {
         Ok(DenseFile { operator, path, shape: file_shape, dtype, layout, implied_normalization: implied, notices })
     }
 
-    /// Whether the data imply about the s that was chosen.
+    /// Whether the data look like those of an isotropic ensemble.
     pub(crate) fn is_isotropic(&self, measurements: usize, implied: f64) -> bool {
-        let chosen = self.normalization.resolve(measurements, implied);
-        chosen.is_ok_and(|s| (implied / s - 1.0).abs() <= AGREEMENT)
+        match self.normalization {
+            Normalization::One => Normalization::is_usual(1, implied),
+            Normalization::Value(s) => Normalization::is_usual(1, implied / s),
+            Normalization::InverseCount | Normalization::Auto => Normalization::is_usual(measurements, implied),
+        }
     }
 
     pub(crate) fn normalization_notice(&self, measurements: usize, implied: f64) -> Option<String> {
         let ratio = 1.0 / (implied * measurements as f64);
-        if self.normalization != Normalization::InverseCount || (ratio - 1.0).abs() <= AGREEMENT {
+        let given = matches!(self.normalization, Normalization::One | Normalization::Value(_));
+        if given || Normalization::is_usual(measurements, implied) {
             return None;
         }
         if !implied.is_finite() {
             return Some("normalization: every sensing matrix is zero, so nothing can be recovered".into());
         }
-        Some(format!(
-            "normalization: the mean of |A_i|^2 over the dimension is {ratio:.4}, where s = 1/m = {:.4e} assumes 1; if \
-             the matrices are isotropic, s = {implied:.4e} fits them: --normalization auto (or --normalization \
-             {implied:.6e})",
-            1.0 / measurements as f64
-        ))
+        Some(match self.normalization {
+            Normalization::Auto => format!(
+                "normalization: s = {implied:.4e}, from the mean of |A_i|^2 over the dimension, {ratio:.4e}; of entries of variance 1 it \
+                 would be 1/m"
+            ),
+            _ => format!(
+                "normalization: the mean of |A_i|^2 over the dimension is {ratio:.4e}, where s = 1/m = {:.4e} assumes 1: --normalization auto \
+                 takes s = {implied:.4e}",
+                1.0 / measurements as f64
+            ),
+        })
     }
 }
 

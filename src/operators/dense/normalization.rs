@@ -12,11 +12,11 @@ use crate::error::{Error, Result};
 #[serde(try_from = "String", into = "String")]
 pub enum Normalization {
     /// 1/m: entries such that E⟨Aᵢ, Z⟩² = ‖Z‖_F², as the Gaussian ensemble has.
-    #[default]
     InverseCount,
     /// 1: the scale is already in the matrices.
     One,
-    /// dim/Σ‖Aᵢ‖_F²: what the data imply if they are isotropic.
+    /// dim/Σ‖Aᵢ‖_F², what the data imply if they are isotropic; 1/m where the two agree within a tenth, or all matrices are zero.
+    #[default]
     Auto,
     /// The user's own, positive and finite.
     Value(f64),
@@ -26,15 +26,26 @@ impl Normalization {
     /// s for `measurements` matrices that imply `implied` (see [`super::Dense::implied_normalization`]).
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it is not positive and finite, as for `auto` with matrices that are all zero.
+    /// [`Error::Invalid`] where it is not positive and finite.
     pub fn resolve(self, measurements: usize, implied: f64) -> Result<f64> {
         let s = match self {
             Self::InverseCount => 1.0 / measurements as f64,
             Self::One => 1.0,
+            Self::Auto if Self::is_usual(measurements, implied) || !implied.is_finite() => 1.0 / measurements as f64,
             Self::Auto => implied,
             Self::Value(s) => s,
         };
         if s.is_finite() && s > 0.0 { Ok(s) } else { Err(invalid(format!("{self} = {s}"))) }
+    }
+}
+
+/// The s that was chosen and the one that the data imply agree up to this share.
+const AGREEMENT: f64 = 0.1;
+
+impl Normalization {
+    /// Whether the data imply about 1/m.
+    pub(crate) fn is_usual(measurements: usize, implied: f64) -> bool {
+        (implied * measurements as f64 - 1.0).abs() <= AGREEMENT
     }
 }
 
@@ -43,7 +54,7 @@ fn invalid(found: String) -> Error {
         "normalization",
         found,
         "1/m, 1, auto or a positive finite number",
-        "Leave it out for 1/m, or say auto to take it from the matrices",
+        "Leave it out for auto, which takes it from the matrices",
     )
 }
 
@@ -112,9 +123,10 @@ mod tests {
     }
 
     #[test]
-    fn zero_matrices_have_no_automatic_normalization() {
-        assert!(Normalization::Auto.resolve(3, f64::INFINITY).is_err());
-        assert_eq!(Normalization::Auto.resolve(3, 0.25).unwrap(), 0.25);
+    fn what_is_chosen_automatically_is_the_usual_one_where_data_are_usual_or_say_nothing() {
+        assert_eq!(Normalization::Auto.resolve(4, f64::INFINITY).unwrap(), 0.25);
+        assert_eq!(Normalization::Auto.resolve(4, 0.26).unwrap(), 0.25);
+        assert_eq!(Normalization::Auto.resolve(4, 0.29).unwrap(), 0.29);
         assert_eq!(Normalization::InverseCount.resolve(4, 9.0).unwrap(), 0.25);
         assert_eq!(Normalization::One.resolve(4, 9.0).unwrap(), 1.0);
     }

@@ -23,7 +23,7 @@ pub struct OpenVectors {
 
 impl Default for OpenVectors {
     fn default() -> Self {
-        Self { symmetric: true, storage: None, normalization: Normalization::InverseCount, centred: true }
+        Self { symmetric: true, storage: None, normalization: Normalization::default(), centred: true }
     }
 }
 
@@ -114,11 +114,18 @@ impl OpenVectors {
         let (assumed, implied) = (operator.normalization(), operator.implied_normalization());
         let m = operator.measurements() as f64;
         // Words are the same as for matrices: 1/m is the ensemble's own s, for entries of variance 1.
+        let usual = Normalization::is_usual(1, implied / assumed) || !implied.is_finite();
         operator.normalization = match self.normalization {
             Normalization::InverseCount => assumed,
+            Normalization::Auto if usual => assumed,
             other => other.resolve(operator.measurements(), implied)?,
         };
-        if self.normalization == Normalization::InverseCount && (implied / assumed - 1.0).abs() > 0.1 {
+        if self.normalization == Normalization::Auto && !usual {
+            notices.push(format!(
+                "normalization: s = {implied:.4e}, from the variance of the vectors; of entries of variance 1 it would be {assumed:.4e}"
+            ));
+        }
+        if self.normalization == Normalization::InverseCount && !usual {
             notices.push(format!(
                 "normalization: s = {assumed:.4e} assumes entries of variance 1, and these imply s = {implied:.4e} (s·m = \
                  {:.4e}): --normalization auto takes that",
