@@ -67,7 +67,7 @@ pub struct Comparison {
     pub entries: Vec<Entry>,
     /// Those that cannot run on this problem, and those that an interruption left out.
     pub absent: Vec<Absent>,
-    /// Whether the observer ended it; the entry that ran then has its iterates of that moment.
+    /// Whether the observer ended it; the entry that ran then has its best iterates so far.
     pub interrupted: bool,
 }
 

@@ -195,7 +195,7 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         streamed_panels: 0,
         streamed_bytes_per_iteration: 0,
         memory,
-        notices: super::moved(&program, m).into_iter().collect(),
+        notices: Vec::new(),
         settled: choices.values().all(|choice: &Choice| !choice.open()),
         f64_passes: None,
         team: None,

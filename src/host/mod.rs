@@ -72,14 +72,6 @@ pub(crate) fn held<T>(program: &Program, batch: usize, measurements: usize) -> V
     ]
 }
 
-/// Says how much a trial brings to the host and back, where a method decides there.
-pub(crate) fn moved(program: &Program, measurements: usize) -> Option<String> {
-    let moved = program.moved(measurements);
-    (moved > 0).then(|| {
-        format!("the method decides about ranks on the host: {moved} numbers a trial are brought there and back in an iteration")
-    })
-}
-
 /// Sums of the entries of vectors, one vector after the other.
 pub(crate) fn in_order(vectors: Vec<Vec<f64>>) -> Vec<f64> {
     let mut vectors = vectors.into_iter();

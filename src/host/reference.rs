@@ -46,7 +46,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         streamed_panels: 0,
         streamed_bytes_per_iteration: 0,
         memory: Memory { parts: super::held::<f64>(&program, batch, m) },
-        notices: super::moved(&program, m).into_iter().collect(),
+        notices: Vec::new(),
         settled: true,
         f64_passes: None,
         team: None,

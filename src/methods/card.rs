@@ -68,6 +68,8 @@ pub enum StepSize {
 pub enum StartKind {
     /// Small and random.
     SmallRandom,
+    /// Random directions, whose size says nothing.
+    Directions,
     /// From the leading eigenvectors of s·A*(y): near zero the method does not get away, or not within reason.
     Spectral,
 }

@@ -269,7 +269,8 @@ impl Method {
     ///
     /// [`Pursuit`] for the square loss: it has neither a step nor a scale of the start, so that units and condition numbers do not
     /// count, and no surplus columns, so that its bias towards low rank does not depend on k. Subgradients of gradient descent for
-    /// robust losses; gradient descent as well where a step or a small random start is asked for, which are its own.
+    /// robust losses; gradient descent as well where a step or a small random start is asked for, which are its own, and for models
+    /// that pursuit is not for: it is slow, and keeps the bias towards low rank whatever k is.
     pub(crate) fn automatic(loss: Loss, model: &Model, descent: bool) -> (Self, String) {
         match (loss, descent) {
             (Loss::Square, false) => {}
@@ -278,7 +279,7 @@ impl Method {
         }
         let pursuit = Self::from(Self::pursuit());
         let of = format!("the model {}", model.word());
-        if pursuit.suits(loss, model).is_ok() { (pursuit, of) } else { (Self::prec_gd().into(), of) }
+        if pursuit.suits(loss, model).is_ok() { (pursuit, of) } else { (Self::gd().into(), of) }
     }
 }
 

@@ -4,7 +4,7 @@ use faer::Mat;
 
 use crate::error::{Error, Result};
 use crate::linalg::{self, triangular_factor, view};
-use crate::problem::factors::MatrixView;
+use crate::problem::factors::{Factors, MatrixView};
 
 /// U Uᵀ, U S Uᵀ with S = diag(±1), or L Rᵀ: what a trial has recovered, or what a truth is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,6 +86,16 @@ impl<'a> Product<'a> {
             return l.iter().zip(r).map(|(a, b)| a * b).sum();
         }
         l.iter().zip(r).enumerate().map(|(c, (a, b))| self.sign(c) * a * b).sum()
+    }
+
+    /// Factors of one trial whose product it is, for measuring it.
+    pub(crate) fn as_factors(&self) -> Result<Factors> {
+        let (k, left) = (self.left.columns(), self.left.as_slice());
+        if self.right.is_none() && self.positive == k {
+            return Factors::thin(self.rows(), k, left.to_vec());
+        }
+        let signed = left.iter().enumerate().map(|(at, v)| self.sign(at % k) * v).collect();
+        Factors::ends((self.rows(), signed), (self.columns(), self.right().as_slice().to_vec()), k)
     }
 
     /// The product, row-major.

@@ -162,20 +162,14 @@ impl Truth {
     /// Factors whose product is M, for measuring it.
     pub(crate) fn as_factors(&self) -> Result<Factors> {
         let n2 = self.domain.columns();
-        match &self.form {
-            Form::Factor { rank, positive, x } if rank == positive => {
-                Factors::single(1, self.domain.rows(), *rank, x.clone())
-            }
-            Form::Factor { rank, positive, x } => {
-                let signed = x.iter().enumerate().map(|(at, v)| if at % rank < *positive { *v } else { -v }).collect();
-                Factors::pair(1, self.domain, *rank, signed, x.clone())
-            }
-            Form::Pair { rank, left, right } => Factors::pair(1, self.domain, *rank, left.clone(), right.clone()),
-            Form::Matrix(m) => {
+        match (&self.form, self.product()) {
+            (_, Some(product)) => product.as_factors(),
+            (Form::Matrix(m), None) => {
                 let mut identity = vec![0.0; n2 * n2];
                 identity.iter_mut().step_by(n2 + 1).for_each(|v| *v = 1.0);
                 Factors::pair(1, self.domain, n2, m.clone(), identity)
             }
+            (_, None) => Factors::of_blocks(1, Vec::new()),
         }
     }
 }

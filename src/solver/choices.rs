@@ -7,8 +7,9 @@ use crate::problem::{Domain, Factors};
 use crate::solver::init::{Init, Preprocess};
 use crate::solver::measured::Measured;
 use crate::solver::problem::Problem;
-use crate::solver::settings::{Settings, Trial};
+use crate::solver::settings::Settings;
 use crate::solver::starts;
+use crate::solver::trial::Trial;
 use crate::text::readable;
 
 /// The start of methods that do not get away from one near zero, or not within reason.
@@ -155,7 +156,7 @@ pub(super) fn dampings(
 
 /// α of every trial that starts at random: as asked, or the model's own.
 pub(super) fn init_scales(
-    model: &Model,
+    (method, model): (&Method, &Model),
     wanted: &[Trial],
     init: &Init,
     measured: &mut Measured<'_>,
@@ -173,7 +174,8 @@ pub(super) fn init_scales(
         }
     };
     let value = wanted.iter().enumerate().map(&mut of).collect::<Result<_>>()?;
-    let reason = span(&chosen).map(|scales| format!("init_scale {scales}: chosen as {formula}"));
+    let said = span(&chosen).filter(|_| method.start(None) != StartKind::Directions);
+    let reason = said.map(|scales| format!("init_scale {scales}: chosen as {formula}"));
     Ok(Choice { value, reason })
 }
 

@@ -7,8 +7,9 @@ use crate::error::{Error, Result};
 use crate::models::Model;
 use crate::solver::holdout::share_of;
 use crate::solver::problem::Problem;
-use crate::solver::settings::{Settings, Trial};
+use crate::solver::settings::Settings;
 use crate::solver::spectra::Spectra;
+use crate::solver::trial::Trial;
 
 /// The measurements of all trials.
 pub(super) struct Measured<'a> {

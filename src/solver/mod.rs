@@ -26,6 +26,7 @@ mod starts;
 mod trial;
 mod tuning;
 mod units;
+mod verdict;
 mod watch;
 
 use std::time::Instant;
@@ -50,9 +51,9 @@ use loaded::Loaded;
 use plan::{Plan, Task};
 pub use problem::Problem;
 pub use schedule::{SaveEvery, Schedule};
-pub use settings::{Settings, Stop, Trial};
+pub use settings::{Settings, Stop};
 pub use solution::{Solution, Status, Timing, TraceRow, TrialSolution};
-pub use trial::TrialParameters;
+pub use trial::{Trial, TrialParameters};
 
 /// What an observer sees at every scheduled iteration.
 #[derive(Debug)]

@@ -12,9 +12,10 @@ use crate::solver::choices::{self, Choice};
 use crate::solver::doubts;
 use crate::solver::measured::Measured;
 use crate::solver::problem::Problem;
-use crate::solver::settings::{Settings, Trial};
+use crate::solver::settings::Settings;
 use crate::solver::spectra::Spectra;
 use crate::solver::starts;
+use crate::solver::trial::Trial;
 use crate::solver::trial::TrialParameters;
 use crate::solver::units::Units;
 use crate::text::readable;
@@ -122,7 +123,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let mut measured = Measured::new(problem, settings, &wanted)?;
     let step_sizes = choices::step_sizes((&method.value, &model), settings, &wanted, &mut measured)?;
     let dampings = choices::dampings(&method.value, &wanted, init, &mut measured)?;
-    let init_scales = choices::init_scales(&model, &wanted, init, &mut measured)?;
+    let init_scales = choices::init_scales((&method.value, &model), &wanted, init, &mut measured)?;
     let spectra = measured.diagnosed(settings, &model)?;
     let init_scale_ratio = model.has_init_scale_ratio().then(|| settings.init_scale_ratio.unwrap_or(1.0));
     let trials: Vec<TrialParameters> = (measured.used.iter().enumerate())

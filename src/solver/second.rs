@@ -10,8 +10,9 @@ use crate::methods::Method;
 use crate::problem::Factors;
 use crate::solver::init::Init;
 use crate::solver::plan::Task;
-use crate::solver::settings::{Settings, Stop, Trial};
+use crate::solver::settings::{Settings, Stop};
 use crate::solver::solution::{MISFIT, Solution, Status, TrialSolution};
+use crate::solver::trial::Trial;
 use crate::solver::{Progress, Solver};
 use crate::text::readable;
 

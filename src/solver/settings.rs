@@ -14,6 +14,7 @@ use crate::solver::faults::OnDeviceLoss;
 use crate::solver::holdout::Holdout;
 use crate::solver::init::{Init, InitStd};
 use crate::solver::schedule::{SaveEvery, Schedule};
+use crate::solver::trial::Trial;
 
 /// Stop rules. Targets (`relative_error`, `loss`, `residual`) are met together: a trial converges when every one that
 /// was asked for is reached.
@@ -80,69 +81,6 @@ impl Stop {
     /// Whether any target was asked for.
     pub fn has_target(&self) -> bool {
         self.relative_error.is_some() || self.loss.is_some() || self.residual.is_some()
-    }
-}
-
-/// One trial's deviations from the run's settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Trial {
-    pub(crate) instance: Option<usize>,
-    pub(crate) step_size: Option<f64>,
-    pub(crate) init_scale: Option<f64>,
-    pub(crate) seed: Option<u64>,
-    pub(crate) search_rank: Option<usize>,
-    pub(crate) rows: Option<usize>,
-    pub(crate) ridge: Option<f64>,
-    pub(crate) damping: Option<f64>,
-}
-
-impl Trial {
-    /// λ of `scaled-gd`.
-    pub fn damping(mut self, damping: f64) -> Self {
-        self.damping = Some(damping);
-        self
-    }
-
-    /// In place of [`Settings::ridge`].
-    pub fn ridge(mut self, ridge: f64) -> Self {
-        self.ridge = Some(ridge);
-        self
-    }
-
-    /// Which observation vector (and truth) of the problem, counted from 0.
-    pub fn instance(mut self, instance: usize) -> Self {
-        self.instance = Some(instance);
-        self
-    }
-
-    /// μ.
-    pub fn step_size(mut self, step_size: f64) -> Self {
-        self.step_size = Some(step_size);
-        self
-    }
-
-    /// α.
-    pub fn init_scale(mut self, init_scale: f64) -> Self {
-        self.init_scale = Some(init_scale);
-        self
-    }
-
-    /// Seed of the start.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
-    /// k.
-    pub fn search_rank(mut self, search_rank: usize) -> Self {
-        self.search_rank = Some(search_rank);
-        self
-    }
-
-    /// Use the first so many measurements only.
-    pub fn rows(mut self, rows: usize) -> Self {
-        self.rows = Some(rows);
-        self
     }
 }
 

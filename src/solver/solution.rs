@@ -25,8 +25,8 @@ pub enum Status {
     Stalled,
     /// The method found nothing more to do: the residual is that of rounding, or another column explains no more than noise would.
     Finished,
-    /// The loss became non-finite or rose a millionfold above its start (of `scaled-gd` with λ > 0, which overshoots, 10¹⁴-fold); the
-    /// last good iterate is kept.
+    /// The loss became non-finite, rose a millionfold above its start (of `scaled-gd` with λ > 0, which overshoots, 10¹⁴-fold), or went
+    /// up and down over a window in which its lowest value did not fall; the best iterate is kept.
     Diverged,
     /// The observer asked to stop.
     Interrupted,
@@ -43,8 +43,8 @@ impl Status {
             Self::TimeLimit => "the time limit was reached",
             Self::Stalled => "the loss is flat and no singular value grows any more",
             Self::Finished => "the method found nothing more to do",
-            Self::Diverged => "the loss blew up: the step size is too large; the last good iterate is kept",
-            Self::Interrupted => "interrupted; the iterate of that moment is kept",
+            Self::Diverged => "the loss rises, or goes up and down and gets no lower; the best iterate is kept",
+            Self::Interrupted => "interrupted; the best iterate so far is kept",
             Self::DeviceLost => "the device failed; the last good iterate is kept",
         }
     }
@@ -213,17 +213,6 @@ impl TrialSolution {
             format!(
                 "in {raised} iterations the damping was raised, or directions left out, to keep the preconditioner within \
                  the precision of the arithmetic{condition}"
-            )
-        })
-    }
-
-    /// Where a run came to rest far from the measurements.
-    pub(crate) fn misfit_remark(&self) -> Option<String> {
-        (self.status == Status::Stalled && self.relative_residual > MISFIT).then(|| {
-            format!(
-                "the descent ended at a relative residual of {:.1e}: the measurements are noisy or contradict each other, or ask for \
-                 more than the {} columns there are; --holdout tells a fit from an adaptation to noise",
-                self.relative_residual, self.parameters.search_rank
             )
         })
     }

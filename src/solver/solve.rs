@@ -23,7 +23,7 @@ impl Solver {
     }
 
     /// [`Solver::solve`] under an observer, called at every scheduled iteration; `Break` ends every running trial as
-    /// [`Status::Interrupted`](crate::Status::Interrupted) with its iterate of that moment.
+    /// [`Status::Interrupted`](crate::Status::Interrupted) with its best iterate so far.
     ///
     /// # Errors
     /// As [`Solver::solve`].

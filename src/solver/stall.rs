@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// Decides that a trial has stalled: over a window the loss was flat *and* no singular value of U grew by more than
-/// 1 %. A flat loss alone says nothing here: between two emerging directions a small-initialisation run sits on a
-/// plateau for thousands of iterations while the next singular value grows exponentially from the size of the start.
+/// 1 % beyond all that it had been. A flat loss alone says nothing here: between two emerging directions a
+/// small-initialisation run sits on a plateau for thousands of iterations while the next singular value grows exponentially
+/// from the size of the start. A loss that goes up and down is not flat: it is told apart as unsteady.
 #[derive(Debug)]
 pub(crate) struct StallWatch {
     window: Option<usize>,
@@ -13,11 +14,25 @@ pub(crate) struct StallWatch {
     pub(super) anchor: Option<Anchor>,
 }
 
+/// How a window ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stall {
+    /// Nothing moves.
+    Flat,
+    /// The loss rises and falls, and its lowest value falls no more.
+    Unsteady,
+}
+
+/// Where a window began.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Anchor {
     iteration: usize,
     loss: f64,
+    /// The largest that each singular value has been.
     singular_values: Vec<f64>,
+    /// The lowest and the highest loss since then.
+    #[serde(default)]
+    range: (f64, f64),
 }
 
 impl Anchor {
@@ -29,8 +44,10 @@ impl Anchor {
 
 /// The loss is flat where it fell by less than this share over the window.
 const FLAT: f64 = 0.01;
-/// A singular value grows where it gains more than this share over the window.
+/// A singular value grows where it gains more than this share over the largest that it has been.
 const GROWTH: f64 = 0.01;
+/// A loss is unsteady whose highest value in a window is so many times the lowest one.
+const SWING: f64 = 4.0;
 
 impl StallWatch {
     pub(crate) fn new(window: Option<usize>, resolution: f64) -> Self {
@@ -38,22 +55,35 @@ impl StallWatch {
     }
 
     /// Looks at one observation. `singular_values` is only called at the ends of windows.
-    pub(crate) fn stalled(&mut self, iteration: usize, loss: f64, singular_values: impl Fn() -> Vec<f64>) -> bool {
-        let Some(window) = self.window else { return false };
-        let Some(anchor) = &self.anchor else {
-            self.anchor = Some(Anchor { iteration, loss, singular_values: singular_values() });
-            return false;
+    pub(crate) fn stalled(
+        &mut self,
+        iteration: usize,
+        loss: f64,
+        singular_values: impl Fn() -> Vec<f64>,
+    ) -> Option<Stall> {
+        let window = self.window?;
+        let Some(anchor) = &mut self.anchor else {
+            self.anchor = Some(Anchor { iteration, loss, singular_values: singular_values(), range: (loss, loss) });
+            return None;
         };
+        anchor.range = (anchor.range.0.min(loss), anchor.range.1.max(loss));
         if iteration < anchor.iteration + window {
-            return false;
+            return None;
         }
-        let now = Anchor { iteration, loss, singular_values: singular_values() };
-        let flat = now.loss >= (1.0 - FLAT) * anchor.loss;
-        let floor = self.resolution * now.singular_values.first().copied().unwrap_or(0.0);
-        let growing = (now.singular_values.iter().zip(&anchor.singular_values))
-            .any(|(&new, &old)| new > floor && new > (1.0 + GROWTH) * old);
-        self.anchor = Some(now);
-        flat && !growing
+        let (values, (lowest, highest)) = (singular_values(), anchor.range);
+        let floor = self.resolution * values.first().copied().unwrap_or(0.0);
+        let before = |at: usize| anchor.singular_values.get(at).copied().unwrap_or(0.0);
+        let growing = values.iter().enumerate().any(|(at, &new)| new > floor && new > (1.0 + GROWTH) * before(at));
+        let records = values.iter().enumerate().map(|(at, &new)| new.max(before(at))).collect();
+        let falls = lowest < (1.0 - FLAT) * anchor.loss;
+        // What counts is the lowest value: between two looks a loss may swing.
+        let level = if highest > SWING * lowest { lowest.min(anchor.loss) } else { loss };
+        self.anchor = Some(Anchor { iteration, loss: level, singular_values: records, range: (loss, loss) });
+        match (falls || growing, highest > SWING * lowest) {
+            (true, _) => None,
+            (false, true) => Some(Stall::Unsteady),
+            (false, false) => Some(Stall::Flat),
+        }
     }
 }
 
@@ -65,28 +95,44 @@ mod tests {
     fn a_plateau_with_a_growing_direction_is_not_a_stall() {
         let mut watch = StallWatch::new(Some(100), 1e-6);
         let sigma = |t: usize| move || vec![1.0, 1e-4 * 1.0006_f64.powi(t as i32)];
-        assert!((0..=1000).step_by(10).all(|t| !watch.stalled(t, 0.1, sigma(t))));
+        assert!((0..=1000).step_by(10).all(|t| watch.stalled(t, 0.1, sigma(t)).is_none()));
         let mut watch = StallWatch::new(Some(100), 1e-6);
-        let stop = (0..=1000).step_by(10).find(|&t| watch.stalled(t, 0.1, || vec![1.0, 1e-4]));
+        let stop = (0..=1000).step_by(10).find(|&t| watch.stalled(t, 0.1, || vec![1.0, 1e-4]) == Some(Stall::Flat));
         assert_eq!(stop, Some(100));
     }
 
     #[test]
     fn a_falling_loss_is_not_a_stall() {
         let mut watch = StallWatch::new(Some(100), 1e-6);
-        assert!((0..1000).step_by(10).all(|t| !watch.stalled(t, 0.999_f64.powi(t as i32), || vec![1.0])));
+        assert!((0..1000).step_by(10).all(|t| watch.stalled(t, 0.999_f64.powi(t as i32), || vec![1.0]).is_none()));
     }
 
     #[test]
     fn growth_below_the_resolution_is_rounding() {
         let mut watch = StallWatch::new(Some(10), 1e-6);
-        let stop = (0..100).find(|&t| watch.stalled(t, 0.1, || vec![1.0, 1e-9 * (1 + t) as f64]));
+        let stop = (0..100).find(|&t| watch.stalled(t, 0.1, || vec![1.0, 1e-9 * (1 + t) as f64]).is_some());
         assert_eq!(stop, Some(10));
     }
 
     #[test]
     fn no_window_never_stalls() {
         let mut watch = StallWatch::new(None, 1e-6);
-        assert!((0..1000).all(|t| !watch.stalled(t, 0.1, || vec![1.0])));
+        assert!((0..1000).all(|t| watch.stalled(t, 0.1, || vec![1.0]).is_none()));
+    }
+
+    #[test]
+    fn jitter_of_surplus_columns_is_no_growth() {
+        let mut watch = StallWatch::new(Some(10), 1e-6);
+        let jitter = |t: usize| 0.1 * (1.0 + 0.03 * ((t / 10 * 7919) % 101) as f64 / 101.0);
+        let stop = (0..400).step_by(10).find(|&t| watch.stalled(t, 0.1, || vec![1.0, jitter(t)]).is_some());
+        assert!(stop.is_some_and(|stop| stop <= 100), "{stop:?}");
+    }
+
+    #[test]
+    fn a_loss_that_cycles_is_not_flat_and_does_not_go_on_for_ever() {
+        let mut watch = StallWatch::new(Some(100), 1e-6);
+        let loss = |t: usize| [0.1, 0.5, 2.0, 0.9][t / 10 % 4];
+        let found = (0..1000).step_by(10).find_map(|t| watch.stalled(t, loss(t), || vec![1.0]).map(|how| (t, how)));
+        assert!(found.is_some_and(|(at, how)| at <= 300 && how == Stall::Unsteady), "{found:?}");
     }
 }

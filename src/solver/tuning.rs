@@ -14,9 +14,10 @@ use crate::solver::init::{Init, Preprocess};
 use crate::solver::plan::Task;
 use crate::solver::problem::Problem;
 use crate::solver::schedule::Schedule;
-use crate::solver::settings::{Settings, Stop, Trial};
+use crate::solver::settings::{Settings, Stop};
 use crate::solver::solution::{MISFIT, Solution, Status, TrialSolution};
 use crate::solver::spectra::Spectra;
+use crate::solver::trial::Trial;
 use crate::solver::{Progress, Solver};
 use crate::text::readable;
 
@@ -76,7 +77,7 @@ impl Task<'_> {
         let [trial] = fit.trials.as_slice() else { return false };
         let asked = settings.stop.has_target() || settings.checkpoint.is_some() || fit.resumed_at.is_some();
         plan.chosen
-            && plan.model.word() == "asymmetric"
+            && plan.model.factors() == 2
             && !asked
             && plan.ridge.iter().all(|ridge| *ridge == 0.0)
             && matches!(trial.status, Status::Finished | Status::Stalled)

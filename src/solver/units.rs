@@ -23,7 +23,10 @@ pub(crate) struct Units {
 
 impl Units {
     /// Of the observations (batch, m) with their weights, where nothing that was asked for is in units of the loss.
-    pub(super) fn new((target, weights, m): (&[f64], &[f64], usize), (settings, method, model): (&Settings, &Method, &Model)) -> Self {
+    pub(super) fn new(
+        (target, weights, m): (&[f64], &[f64], usize),
+        (settings, method, model): (&Settings, &Method, &Model),
+    ) -> Self {
         let degree = model.factors().max(2);
         let asked = method.set().pairs().any(|(name, _)| name == "optimal_loss");
         let possible = settings.loss == Loss::Square && !asked && (STEP as usize).is_multiple_of(degree);

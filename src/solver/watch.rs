@@ -11,14 +11,18 @@ use crate::operators::Loss;
 use crate::problem::{Block, Factors, Product, Truth};
 use crate::solver::form::Form;
 use crate::solver::settings::Stop;
-use crate::solver::solution::{Status, TraceRow, TrialSolution};
+use crate::solver::solution::{MISFIT, Status, TraceRow, TrialSolution};
 use crate::solver::spectra::weighted_mean;
-use crate::solver::stall::{Anchor, StallWatch};
+use crate::solver::stall::{Anchor, Stall, StallWatch};
 use crate::solver::trial::TrialParameters;
 use crate::text::readable;
 
 /// Rise of the loss over its start that counts as divergence.
 const BLOW_UP: f64 = 1e6;
+/// A later iterate is kept whose loss is at most so many times the lowest one seen: what is less apart is rounding.
+const AS_GOOD: f64 = 1.02;
+/// A fit is worse than the zero matrix where its loss is above that one's by this factor.
+const WORSE: f64 = 1.01;
 /// The same for damped preconditioning: while UᵀU is near λ a step goes beyond M by a factor of up to μ²‖M‖/(4λ), its square in
 /// the loss, and the next ones come back from there by 1 − μ each.
 const BLOW_UP_DAMPED: f64 = 1e14;
@@ -39,6 +43,8 @@ pub(crate) struct TrialWatch<'a> {
     proxy: Option<ProxyClock>,
     resolution: f64,
     first_loss: Option<f64>,
+    /// The lowest loss seen.
+    lowest: Option<f64>,
     kept: Option<Kept>,
     pub(crate) status: Option<Status>,
     iterations: usize,
@@ -46,12 +52,15 @@ pub(crate) struct TrialWatch<'a> {
     cause: Option<String>,
     /// All training observations are zero.
     is_zero: bool,
+    /// The loss that is descended has a term that losses here go without.
+    has_ridge: bool,
 }
 
 /// What a watch has seen, for a run to go on from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Watched {
     first_loss: Option<f64>,
+    lowest: Option<f64>,
     kept: Option<Kept>,
     pub(super) status: Option<Status>,
     iterations: usize,
@@ -120,18 +129,27 @@ impl<'a> TrialWatch<'a> {
             proxy: None,
             resolution,
             first_loss: None,
+            lowest: None,
             kept: None,
             status: None,
             iterations: 0,
             cause: is_zero
                 .then(|| "all observations are zero, and so is the matrix: there is nothing to iterate".into()),
             is_zero,
+            has_ridge: false,
         }
+    }
+
+    /// Says that the loss that is descended has another term.
+    pub(crate) fn with_ridge(mut self, has_ridge: bool) -> Self {
+        self.has_ridge = has_ridge;
+        self
     }
 
     pub(crate) fn save(&self) -> Watched {
         Watched {
             first_loss: self.first_loss,
+            lowest: self.lowest,
             kept: self.kept.clone(),
             status: self.status,
             iterations: self.iterations,
@@ -162,7 +180,8 @@ impl<'a> TrialWatch<'a> {
             let fix = "the checkpoint is damaged, or another program wrote it: start anew";
             return Err(Error::invalid("resume", found, "what one run saved", fix));
         }
-        (self.first_loss, self.status, self.iterations) = (from.first_loss, from.status, from.iterations);
+        (self.first_loss, self.lowest) = (from.first_loss, from.lowest);
+        (self.status, self.iterations) = (from.status, from.iterations);
         (self.kept, self.stall.anchor, self.proxy) = (from.kept.clone(), from.anchor.clone(), from.proxy.clone());
         self.cause = from.cause.clone();
         if let (Some(diagnostics), Some(clock)) = (&mut self.diagnostics, &from.clock) {
@@ -301,11 +320,15 @@ impl<'a> TrialWatch<'a> {
         }
     }
 
-    /// Whether the iterate is to be kept in place of the one that was: it has less held-out loss where there is any, and is the later
-    /// one elsewhere.
-    fn is_better(&self, row: &TraceRow) -> bool {
+    /// Whether the iterate is to be kept in place of the one that was: it has less held-out loss where there is any; elsewhere it is
+    /// the later one, unless the loss was lower. With a ridge the loss that is descended is another one, and the later one is kept.
+    fn is_better(&mut self, row: &TraceRow) -> bool {
+        let lowest = self.lowest.map_or(row.train_loss, |lowest| lowest.min(row.train_loss));
+        self.lowest = Some(lowest);
         match (self.kept.as_ref().map(|kept| kept.row.holdout_loss), row.holdout_loss) {
             (Some(Some(old)), Some(new)) => new < old,
+            (Some(None), None) if self.has_ridge => true,
+            (Some(None), None) => row.train_loss <= AS_GOOD * lowest,
             _ => true,
         }
     }
@@ -321,11 +344,24 @@ impl<'a> TrialWatch<'a> {
             Some(Status::IterationLimit)
         } else if self.stop.time.is_some_and(|limit| row.seconds >= limit) {
             Some(Status::TimeLimit)
-        } else if self.stall.stalled(row.iteration, row.train_loss, singular_values) {
-            Some(Status::Stalled)
         } else {
-            None
+            let stall = self.stall.stalled(row.iteration, row.train_loss, singular_values)?;
+            let misses = self.kept.as_ref().is_none_or(|kept| kept.row.relative_residual > MISFIT);
+            if stall == Stall::Flat || !misses {
+                return Some(Status::Stalled);
+            }
+            let best = self.lowest.map_or_else(String::new, |lowest| format!(" below {}", readable(lowest)));
+            self.cause = Some(format!("the loss goes up and down and does not fall{best}"));
+            Some(Status::Diverged)
         }
+    }
+
+    /// Why the iterate that was kept may be no answer.
+    fn doubt(&self, kept: &Kept) -> Option<String> {
+        // Of other losses than the square as well: the zero matrix has the loss of y.
+        let zero = self.training_loss(self.target, self.norms.0);
+        let worse = kept.row.train_loss > WORSE * zero;
+        worse.then(|| "the result fits the measurements worse than the zero matrix does".into())
     }
 
     /// Σ wρ(e).
@@ -345,7 +381,7 @@ impl<'a> TrialWatch<'a> {
 
     pub(crate) fn finish(self) -> Result<TrialSolution> {
         let (domain, k) = (&self.form.domain, self.parameters.search_rank);
-        let kept = self.kept.unwrap_or_else(|| Kept {
+        let kept = self.kept.clone().unwrap_or_else(|| Kept {
             row: TraceRow {
                 trial: self.parameters.trial,
                 iteration: 0,
@@ -362,6 +398,7 @@ impl<'a> TrialWatch<'a> {
             blocks: zeros(&self.form.model.sizes(domain, k)),
         });
         let ends = self.form.ends(&kept.blocks)?;
+        let doubt = self.doubt(&kept);
         let singular_values = self.form.product(&kept.blocks, ends.as_ref())?.singular_values().unwrap_or_default();
         Ok(TrialSolution {
             parameters: self.parameters.clone(),
@@ -378,7 +415,7 @@ impl<'a> TrialWatch<'a> {
             phases: self.diagnostics.map(|d| d.phases()),
             phases_proxy: self.proxy.map(|proxy| proxy.finish()),
             remark: self.cause,
-            doubt: None,
+            doubt,
             biases: None,
             form: self.form,
             blocks: kept.blocks,

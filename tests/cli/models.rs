@@ -23,7 +23,7 @@ fn two_factors_are_generated_solved_and_continued() {
     .done();
     let (shape, _) = dir.array("p/A.npy");
     assert_eq!(shape, [700, 14, 9]);
-    let base = "solve --model asymmetric --matrices p/A.npy --observations p/y.npy --truth p/X.npz --backend cpu";
+    let base = "solve --method prec-gd --model asymmetric --matrices p/A.npy --observations p/y.npy --truth p/X.npz --backend cpu";
     let run = |more: &str| dir.run(&words(&format!("{base} {more} --report run.json --out f.npz"))).done();
     run("--search-rank 4 --max-iterations 300 --trace t.csv --snapshots s.npz --observe every:100");
     assert!(error(&dir) < 1e-3, "{:e}", error(&dir));
@@ -105,7 +105,7 @@ fn outer_products_are_generated_and_solved() {
     let centred = error(&dir);
     assert!(centred < 1e-6, "{centred:e}");
     assert_eq!(dir.json("run.json")["settings"]["centred"], true);
-    dir.run(&words(&format!("{base} --search-rank 4 --max-iterations 200 --no-center"))).done();
+    dir.run(&words(&format!("{base} --method gd --search-rank 4 --max-iterations 200 --no-center"))).done();
     assert!(error(&dir) > 1e-4);
     refused(&dir, &format!("{base} --layout full"), &["--layout", "--vectors"]);
     refused(&dir, &format!("{base} --model asymmetric"), &["--vectors-right", "b.npy"]);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::{Dir, PROGRAM, table};
 
 /// A solve that would take hours.
-const ENDLESS: &str = "solve --matrices A.npy --observations y.npy --backend cpu --max-iterations 1000000000 \
+const ENDLESS: &str = "solve --matrices A.npy --observations y.npy --method gd --backend cpu --max-iterations 1000000000 \
                        --stall-window 0 --observe every:100000 --truth X.npy";
 
 #[cfg(unix)]

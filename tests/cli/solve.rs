@@ -39,7 +39,7 @@ fn the_report_says_what_was_run_where_and_what_came_out() {
     let argv: Vec<&str> = report["argv"].as_array().unwrap().iter().filter_map(|v| v.as_str()).collect();
     assert!(argv.contains(&"solve") && argv.contains(&"--stop-relative-error"), "{argv:?}");
     assert_eq!(report["seeds"]["init"][0], 0);
-    assert_eq!(report["settings"]["method"], "prec-gd");
+    assert_eq!(report["settings"]["method"], "pursuit");
     assert_eq!(report["settings"]["stop_relative_error"], 1e-5);
     let inputs = report["inputs"].as_array().unwrap();
     assert_eq!(inputs.len(), 3);
@@ -109,12 +109,14 @@ fn without_a_truth_the_error_is_null_and_empty() {
 fn what_was_chosen_automatically_is_said_with_the_seed_and_the_device() {
     let dir = Dir::with_problem();
     let said = dir.solve("--max-iterations 1 --report run.json").done();
-    for text in ["step_size", "init_scale", "search_rank 10", "1 trial, seed 0", "on cpu", "normalization"] {
+    for text in ["method pursuit", "search_rank 10", "1 trial, seed 0", "on cpu", "normalization"] {
         assert!(said.stderr.contains(text), "{text}: {}", said.stderr);
     }
+    let said = dir.solve("--max-iterations 1 --method gd --report run.json").done();
+    assert!(said.stderr.contains("init_scale") && !said.stderr.contains("method gd"), "{}", said.stderr);
     let notices = dir.json("run.json")["notices"].to_string();
     assert!(notices.contains("step_size") && notices.contains("init_scale") && notices.contains("search_rank"));
-    let said = dir.solve("--max-iterations 1 --search-rank 3 --step-size 0.2 --init-scale 1e-3").done();
+    let said = dir.solve("--max-iterations 1 --method gd --search-rank 3 --step-size 0.2 --init-scale 1e-3").done();
     assert!(!said.stderr.contains("chosen"), "{}", said.stderr);
     let said = dir.solve("--max-iterations 1 --quiet").done();
     assert!(!said.stderr.contains("note:"), "{}", said.stderr);
@@ -130,9 +132,10 @@ fn stop_rules_end_runs_with_their_status_and_exit_code() {
         ("--max-iterations 5 --stop-residual 1e-3", "IterationLimit", 1),
         ("--max-iterations 5 --stop-loss 1e-6", "IterationLimit", 1),
         ("--max-iterations 5 --truth X.npy --stop-relative-error 1e-3", "IterationLimit", 1),
-        ("--max-iterations 100000000 --stall-window 0 --stop-time 0.2", "TimeLimit", 0),
-        ("--max-iterations 100000000 --stall-window 0 --stop-time 0.2 --stop-loss 0", "TimeLimit", 1),
-        ("--stall-window 50", "Stalled", 0),
+        ("--method gd --max-iterations 100000000 --stall-window 0 --stop-time 0.2", "TimeLimit", 0),
+        ("--method gd --max-iterations 100000000 --stall-window 0 --stop-time 0.2 --stop-loss 0", "TimeLimit", 1),
+        ("--method prec-gd --stall-window 50", "Stalled", 0),
+        ("--stall-window 50", "Finished", 0),
         ("--step-size 50 --init-scale 1", "Diverged", 1),
     ] {
         dir.solve(&format!("{flags} --report run.json")).exits(code);

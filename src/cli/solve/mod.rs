@@ -121,8 +121,12 @@ impl Ready {
             Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
             None => Vec::new(),
         };
-        let described =
-            Described { settings: settings_of(args, described), seeds: seeds(args, &solution), digests, notices };
+        let described = Described {
+            settings: settings_of(args, solver.method().word(), described),
+            seeds: seeds(args, &solution),
+            digests,
+            notices,
+        };
         outputs.write(&solution, described, predictions.as_ref())?;
         if ranks.is_first() && !outputs_use_stdout(args) {
             summary::print(&solution, predictions.as_ref())?;
@@ -310,10 +314,10 @@ pub fn pair_of(name: &str, text: &str, allowed: &str, fix: &str) -> Result<(usiz
     }
 }
 
-/// The flags as they were understood.
-fn settings_of(args: &Args, measurements: Map<String, Value>) -> Value {
+/// The flags as they were understood, with the method that ran.
+fn settings_of(args: &Args, method: &str, measurements: Map<String, Value>) -> Value {
     let mut settings = described(&args.common, measurements);
-    settings.insert("method".into(), args.method.as_str().into());
+    settings.insert("method".into(), method.into());
     settings.insert("observe".into(), args.observe.as_str().into());
     Value::Object(settings)
 }

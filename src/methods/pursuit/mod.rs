@@ -17,7 +17,7 @@ mod ledger;
 mod step;
 
 use crate::error::{Error, Result};
-use crate::methods::card::{Context, MethodCard, StepSize, TrialNumbers};
+use crate::methods::card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
 use crate::methods::line::{self, StepRule};
 use crate::methods::{Algorithm, Method};
 use crate::models::Model;
@@ -73,6 +73,10 @@ impl Algorithm for Pursuit {
 
     fn step_size(&self) -> StepSize {
         StepSize::Found
+    }
+
+    fn start(&self, _damping: Option<f64>) -> StartKind {
+        StartKind::Directions
     }
 
     fn step_rule(&self) -> StepRule {

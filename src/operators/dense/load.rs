@@ -60,7 +60,6 @@ impl DenseFile {
     }
 }
 
-
 impl OpenOptions {
     /// That of n1×n2 matrices, which are square where they are symmetric.
     pub(super) fn domain(&self, n1: usize, n2: usize) -> Domain {

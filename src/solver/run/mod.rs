@@ -4,6 +4,7 @@
 
 mod advance;
 mod finish;
+mod first;
 mod observe;
 mod recover;
 mod save;

@@ -14,6 +14,7 @@ impl Run<'_> {
     /// Observes the running trials, tells the observer, and freezes those that ended.
     pub(super) fn observe(&mut self, observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<()> {
         let (residuals, factors) = (self.loaded.residuals()?, self.loaded.factors()?);
+        self.require_residual(&residuals, &factors)?;
         let finished = self.loaded.finished(self.active.len())?;
         let state = if self.recovery.keeps_states() { Some(self.loaded.state()?) } else { None };
         // Ranks that share a problem have to stop together.

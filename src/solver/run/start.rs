@@ -97,7 +97,8 @@ fn watches(task: Task<'_>, precision: Precision) -> Result<Vec<TrialWatch<'_>>> 
         let rows = p.trial * m..(p.trial + 1) * m;
         let observed = (&plan.target[rows.clone()], &plan.weights[rows]);
         let truth = problem.truth(p.instance);
-        let mut watch = TrialWatch::new(p, observed, held_out, truth, &settings.stop, form.clone(), resolution);
+        let mut watch = TrialWatch::new(p, observed, held_out, truth, &settings.stop, form.clone(), resolution)
+            .with_ridge(plan.ridge[p.trial] > 0.0);
         if let Some(spectrum) = spectrum {
             watch.diagnose(spectrum.clone(), plan.start.block(0), plan.plain)?;
         } else if settings.diagnose && plan.plain {

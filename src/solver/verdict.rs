@@ -1,0 +1,99 @@
+//! What is left where a run has come to rest and still misses: noise, or something that another setting explains.
+
+use crate::diagnostics::{Spectrum, spectral_norm};
+use crate::error::Result;
+use crate::host;
+use crate::operators::Loss;
+use crate::problem::random::{Purpose, normals};
+use crate::solver::plan::Task;
+use crate::solver::solution::{MISFIT, Status, TrialSolution};
+use crate::solver::spectra::weighted;
+use crate::text::readable;
+
+/// Directions of the residual beyond so many times those of the same numbers with random signs are no noise.
+const STANDS_OUT: f64 = 1.5;
+/// Residuals beyond so many medians are gross outliers.
+const GROSS: f64 = 30.0;
+/// Operations of a gradient beyond which what is left is not looked at: a few of them are made here, on the host.
+const MOST_WORK: f64 = 2e10;
+
+/// The largest eigenvalues of −A*(w∘e) and of A*(w∘e); of rectangular matrices the largest singular value, twice.
+fn ends(task: Task<'_>, e: &[f64]) -> Result<(f64, f64)> {
+    let operator = &**task.problem.operator();
+    if !operator.domain().is_symmetric() {
+        let norm = spectral_norm(operator, e, 1.0)?;
+        return Ok((norm, norm));
+    }
+    let spectrum = Spectrum::new(operator, e, 1.0, 1)?;
+    let values = spectrum.values();
+    Ok((-values.last().copied().unwrap_or(0.0), values.first().copied().unwrap_or(0.0)))
+}
+
+impl Task<'_> {
+    /// A sentence on what is left of the measurements of a trial that has come to rest, from a look at it, and whether it makes the
+    /// answer doubtful.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] where the factors are not finite.
+    pub(super) fn what_is_left(self, trial: &TrialSolution) -> Result<Option<(String, bool)>> {
+        let Self { problem, settings, plan } = self;
+        let operator = &**problem.operator();
+        let p = &trial.parameters;
+        let rests = matches!(trial.status, Status::Stalled | Status::Finished);
+        let plain = settings.loss == Loss::Square && plan.ridge[p.trial] == 0.0;
+        if !(rests && plain && trial.relative_residual > MISFIT) {
+            return Ok(None);
+        }
+        let residual = format!("the descent ended at a relative residual of {}", readable(trial.relative_residual));
+        if operator.cost(1, p.search_rank).flops > MOST_WORK {
+            let sentence = format!("{residual}, and what is left was not looked at: it would take long on the host");
+            return Ok(Some((sentence, false)));
+        }
+        let m = operator.measurements();
+        let weights = &plan.weights[p.trial * m..(p.trial + 1) * m];
+        let mut e = host::measure(operator, &trial.product().as_factors()?);
+        let target = &plan.target[p.trial * m..(p.trial + 1) * m];
+        e.iter_mut().zip(target).for_each(|(e, y)| *e -= y);
+        let e = weighted(operator, &e, weights);
+        let signs = normals(p.seed.unwrap_or(0), Purpose::Signs, 1.0, m);
+        let scrambled: Vec<f64> = e.iter().zip(&signs).map(|(e, sign)| e * sign.signum()).collect();
+        let ((positive, negative), edge) = (ends(self, &e)?, ends(self, &scrambled)?);
+        let edge = STANDS_OUT * edge.0.max(edge.1);
+        let rank = trial.singular_values.iter().filter(|v| **v > 1e-6 * trial.singular_values[0]).count();
+        // A signature has columns of both signs.
+        let one_sided =
+            operator.domain().is_symmetric() && plan.model.factors() == 1 && plan.model.search_rank().is_none();
+        let mut sizes: Vec<f64> = e.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(e, _)| e.abs()).collect();
+        sizes.sort_by(f64::total_cmp);
+        let (median, largest) = (sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
+        Ok(Some(if largest > GROSS * median {
+            let times = readable(largest / median);
+            let sentence = format!(
+                "{residual}, the largest one {times} times the median: a few measurements are far off. --loss l1 bears gross outliers"
+            );
+            (sentence, true)
+        } else if one_sided && negative > edge && negative > positive {
+            let sentence = format!(
+                "{residual}, and a direction that only a negative eigenvalue explains stands out of what is left: the matrix does not look \
+                 positive semidefinite. --model asymmetric, or signed, has such"
+            );
+            (sentence, true)
+        } else if positive > edge && rank >= p.search_rank {
+            let sentence = format!(
+                "{residual}, and a direction stands out of what is left: more than the {rank} columns there are explain it. Raise --search-rank"
+            );
+            // Whoever asks for few columns wants the best matrix that has them.
+            (sentence, settings.search_rank.is_none() && settings.trials.iter().all(|trial| trial.search_rank.is_none()))
+        } else if positive > edge {
+            let sentence = format!(
+                "{residual}, and a direction stands out of what is left, which no more descent explained: a local minimum, or another model"
+            );
+            (sentence, true)
+        } else {
+            let sentence = format!(
+                "{residual}, and no direction stands out of what is left, as of noise; --holdout tells a fit from an adaptation to noise"
+            );
+            (sentence, false)
+        }))
+    }
+}
