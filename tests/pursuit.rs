@@ -1,6 +1,7 @@
 //! Pursuit: what it recovers without being told a rank, a scale or a step, and how it ends.
 
 use lowrank::gpu::Device;
+use lowrank::models::Named;
 use lowrank::operators::{Dense, Entries, Layout, Loss};
 use lowrank::problem::{Domain, Factors, synthetic};
 use lowrank::solver::{Checkpoint, SaveEvery};
@@ -188,6 +189,23 @@ fn what_it_is_not_for_is_refused() {
     };
     let text = refused(settings().loss(Loss::L1));
     assert!(text.contains("loss") && text.contains("square"), "{text}");
-    let text = refused(settings().model(Model::signed(1, 1)));
-    assert!(text.contains("pursuit") && text.contains("signed"), "{text}");
+    let text = refused(settings().model(Model::named("deep", &Named::default()).unwrap()));
+    assert!(text.contains("pursuit") && text.contains("deep"), "{text}");
+}
+
+#[test]
+fn eigenvalues_of_both_signs_are_found_with_more_columns_than_there_are() {
+    for (signature, m, seed) in [((2, 1), 240, 3), ((6, 5), 150, 4), ((1, 3), 260, 5)] {
+        let of_truth = (signature.0.min(2), signature.1.min(3).min(1 + signature.1 / 3));
+        let truth = synthetic::signed(24, of_truth).seed(seed).build().unwrap();
+        let problem = Problem::measure(Dense::gaussian(truth.domain(), m, seed + 100).unwrap(), truth).unwrap();
+        let rank = of_truth.0 + of_truth.1;
+        for backend in [Backend::Reference, Backend::Cpu] {
+            let settings = settings().model(Model::signed(signature.0, signature.1));
+            let solution = solve(&problem, &settings, &backend);
+            let found = (solution.best().status, solution.best().estimated_rank);
+            assert_eq!(found, (Status::Finished, rank), "{signature:?}");
+            assert!(error(&solution) < 1e-6, "{signature:?}: {:e}", error(&solution));
+        }
+    }
 }

@@ -128,6 +128,10 @@ impl Recorded for Signed {
         Some(Box::new(move |t, u, d| ray(t, u, d, positive)))
     }
 
+    fn positive(&self) -> Option<usize> {
+        Some(self.positive)
+    }
+
     fn partners(&self) -> Option<Vec<usize>> {
         Some(vec![0])
     }

@@ -18,6 +18,9 @@ pub struct TrialReport {
     pub status: Status,
     /// What there is to say beside the status; see [`TrialSolution::remark`].
     pub remark: Option<String>,
+    /// Why it may be no answer; see [`TrialSolution::doubt`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
     pub iterations: usize,
     pub kept_iteration: usize,
     pub train_loss: Option<f64>,
@@ -48,6 +51,7 @@ impl From<&TrialSolution> for TrialReport {
             parameters: t.parameters.clone(),
             status: t.status,
             remark: t.remark.clone(),
+            doubt: t.doubt.clone(),
             iterations: t.iterations,
             kept_iteration: t.kept_iteration,
             train_loss: finite(t.train_loss),

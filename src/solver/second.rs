@@ -16,8 +16,11 @@ use crate::solver::trial::Trial;
 use crate::solver::{Progress, Solver};
 use crate::text::readable;
 
-/// A fit that took fewer iterations than this was not hard.
+/// A fit that took fewer iterations than this was not hard, unless it leaves more than this share of y.
 const HARD: usize = 100;
+const LITTLE: f64 = 0.3;
+/// Starts of the second look, in one batch.
+const STARTS: u64 = 4;
 /// Iterations of the second look for each of the fit.
 const PATIENCE: usize = 2;
 /// Singular values among which cuts are looked for, and how many are tried.
@@ -25,7 +28,9 @@ const WIDEST: usize = 10;
 const CUTS: usize = 3;
 /// Singular values of the matrix, over the largest, below this share of the relative residual of the fit explain nothing of it.
 const SMALL: f64 = 0.1;
-/// More columns have to lower the loss by so many times their share of the degrees of freedom.
+/// A relative residual down to which there is nothing to explain.
+const FITS: f64 = 1e-5;
+/// More columns have to lower the loss by so many times their share of the degrees of freedom, in the sense of an F test.
 const GAIN: f64 = 3.0;
 
 impl Task<'_> {
@@ -35,11 +40,25 @@ impl Task<'_> {
         let saved = self.settings.checkpoint.is_some() || fit.resumed_at.is_some();
         plan.chosen
             && plan.method.decides()
+            && plan.model.search_rank().is_none()
             && !saved
             && !plan.has_ridge()
             && matches!(trial.status, Status::Finished | Status::Stalled)
             && trial.relative_residual > MISFIT
-            && trial.iterations >= HARD
+            && (trial.iterations >= HARD || trial.relative_residual > LITTLE)
+    }
+
+    /// The fit of the lowest rank that no other one of a higher rank is better than.
+    fn simplest(self, found: &[TrialSolution]) -> usize {
+        let mut order: Vec<usize> = (0..found.len()).collect();
+        order.sort_by_key(|at| found[*at].estimated_rank);
+        let better = |best: usize, next: usize| {
+            let (best_of, next_of) = (&found[best], &found[next]);
+            let same = next_of.estimated_rank == best_of.estimated_rank && next_of.train_loss < best_of.train_loss;
+            let fits = best_of.relative_residual <= FITS;
+            if same || (!fits && self.is_better(next_of, best_of)) { next } else { best }
+        };
+        order.into_iter().reduce(better).unwrap_or(0)
     }
 
     /// Whether `found` explains the measurements better than `fit` does, more than more columns do by themselves.
@@ -52,9 +71,20 @@ impl Task<'_> {
         };
         let m = (fit.parameters.rows - fit.parameters.holdout_rows) as f64;
         let (before, after) = (freedom(fit), freedom(found));
-        let share = (GAIN * (after - before) / (m - before).max(1.0)).max(0.0);
-        found.train_loss < (1.0 - share) * fit.train_loss
+        let more = (after - before).max(0.0);
+        after < m && found.train_loss < fit.train_loss / (1.0 + GAIN * more / (m - after))
     }
+}
+
+/// Numbers of columns after which the singular values of the matrix fall most, and all columns.
+fn cuts(trial: &TrialSolution) -> Vec<usize> {
+    let values: Vec<f64> = trial.singular_values.iter().take(WIDEST + 1).map(|v| v * v).collect();
+    let fall = |j: &usize| values[j - 1] / values[*j];
+    let mut cuts: Vec<usize> = (1..values.len()).filter(|j| values[*j] > 0.0).collect();
+    cuts.sort_by(|a, b| fall(b).total_cmp(&fall(a)));
+    cuts.truncate(CUTS);
+    cuts.push(values.len());
+    cuts
 }
 
 impl Solver {
@@ -86,36 +116,31 @@ impl Solver {
         observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Option<Solution>> {
         let (p, domain) = (&fit.parameters, self.problem.operator().domain());
-        let iterations = PATIENCE * fit.iterations;
+        let iterations = PATIENCE * fit.iterations.max(HARD);
         let wide = self.settings_alike(p.search_rank, Method::lbfgs().into()).stop(Stop {
             stall_window: None,
             time: self.settings.stop.time,
             ..Stop::default().max_iterations(iterations).residual(MISFIT * MISFIT)
         });
+        let wide = wide.trials((0..STARTS).map(|seed| Trial::default().seed(seed)));
         let Some(wide) = self.beside(wide, observer)? else { return Ok(None) };
-        let product = wide.trials[0].product();
-        let values: Vec<f64> = wide.trials[0].singular_values.iter().take(WIDEST + 1).map(|v| v * v).collect();
-        let fall = |j: &usize| values[j - 1] / values[*j];
-        let mut cuts: Vec<usize> = (1..values.len()).filter(|j| values[*j] > 0.0).collect();
-        cuts.sort_by(|a, b| fall(b).total_cmp(&fall(a)));
-        cuts.truncate(CUTS);
-        if cuts.is_empty() {
-            return Ok(None);
-        }
         let sizes = self.plan.model.sizes(&domain, p.search_rank);
-        let mut starts = vec![Vec::new(); sizes.len()];
-        for cut in &cuts {
-            let own = product.leading(*cut, p.search_rank)?;
-            starts.iter_mut().zip(own).for_each(|(all, own)| all.extend(own));
+        let (mut starts, mut count) = (vec![Vec::new(); sizes.len()], 0);
+        for trial in &wide.trials {
+            for cut in cuts(trial) {
+                let own = trial.product().leading(cut, p.search_rank)?;
+                starts.iter_mut().zip(own).for_each(|(all, own)| all.extend(own));
+                count += 1;
+            }
         }
-        let start = Factors::of_sizes(cuts.len(), &sizes, starts)?;
+        let start = Factors::of_sizes(count, &sizes, starts)?;
         let stop = Stop { time: self.settings.stop.time, ..Stop::default().max_iterations(iterations) };
         let settings = self.settings_alike(p.search_rank, self.plan.method.clone()).init(Init::Given(start)).stop(stop);
-        let Some(found) = self.beside(settings.trials(vec![Trial::default(); cuts.len()]), observer)? else {
-            return Ok(None);
-        };
-        let best = (0..cuts.len()).min_by(|a, b| found.trials[*a].train_loss.total_cmp(&found.trials[*b].train_loss));
-        Ok(best.map(|best| found.only(best)))
+        let found = self.beside(settings.trials(vec![Trial::default(); count]), observer)?;
+        Ok(found.map(|found| {
+            let best = self.task().simplest(&found.trials);
+            found.only(best)
+        }))
     }
 
     /// The problem of the first trial with other settings, beside the run that was asked for; nothing where the observer ended it.
@@ -128,8 +153,8 @@ impl Solver {
         let p = &self.plan.trials[0];
         let problem = self.problem.only(p.instance)?;
         let held_out = &self.plan.held_out[0];
-        let wanted = settings.trials.len().max(1);
-        let settings = settings.trials(vec![Trial::default().rows(p.rows); wanted]);
+        let wanted = if settings.trials.is_empty() { vec![Trial::default()] } else { settings.trials.clone() };
+        let settings = settings.trials(wanted.into_iter().map(|trial| trial.rows(p.rows)));
         let settings = if held_out.is_empty() { settings } else { settings.holdout_measurements(held_out.clone()) };
         let mut stopped = false;
         let found = Solver::new(problem, settings, backend)?.run(None, |progress: &Progress<'_>| {

@@ -1,6 +1,7 @@
 //! How a run is begun: from its start, or from a checkpoint.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -29,8 +30,12 @@ impl Solver {
     /// As [`Solver::solve`].
     pub fn solve_with(&mut self, mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
         let fit = self.run(None, &mut observer)?;
+        let (started, solve) = (Instant::now(), fit.timing.solve);
         let fit = self.looked_again(fit, &mut observer)?;
-        self.tuned(fit, &mut observer)
+        let mut solution = self.tuned(fit, &mut observer)?;
+        // What was tried counts, whether or not it was taken.
+        solution.timing.solve = solve + started.elapsed().as_secs_f64();
+        Ok(solution)
     }
 
     /// Goes on from a checkpoint to the same result, bit for bit, as the run that wrote it would have had, on the same backend with

@@ -77,6 +77,7 @@ impl Task<'_> {
         let [trial] = fit.trials.as_slice() else { return false };
         let asked = settings.stop.has_target() || settings.checkpoint.is_some() || fit.resumed_at.is_some();
         plan.chosen
+            && plan.method.decides()
             && plan.model.factors() == 2
             && !asked
             && plan.ridge.iter().all(|ridge| *ridge == 0.0)

@@ -83,7 +83,10 @@ impl Task<'_> {
                 "{residual}, and a direction stands out of what is left: more than the {rank} columns there are explain it. Raise --search-rank"
             );
             // Whoever asks for few columns wants the best matrix that has them.
-            (sentence, settings.search_rank.is_none() && settings.trials.iter().all(|trial| trial.search_rank.is_none()))
+            (
+                sentence,
+                settings.search_rank.is_none() && settings.trials.iter().all(|trial| trial.search_rank.is_none()),
+            )
         } else if positive > edge {
             let sentence = format!(
                 "{residual}, and a direction stands out of what is left, which no more descent explained: a local minimum, or another model"

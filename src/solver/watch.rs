@@ -226,13 +226,14 @@ impl<'a> TrialWatch<'a> {
         }
         let reached = self.reached(&row);
         // The iterate that meets the targets is the one to return, even if an earlier one had less held-out loss.
-        if reached || self.is_better(&row) {
+        // What a method ends with is its answer: a column more on trial may have had less loss.
+        let finished = moment.finished[self.parameters.trial];
+        if self.is_better(&row) || reached || (finished && row.holdout_loss.is_none()) {
             let estimate = (!self.held_out.is_empty()).then(|| ratio(seen.held, self.norms.1));
             let estimated_relative_error = estimate.filter(|v| v.is_finite());
             self.kept = Some(Kept { row, estimated_relative_error, blocks: seen.blocks.clone() });
         }
         if self.status.is_none() {
-            let finished = moment.finished[self.parameters.trial];
             self.status = self.stops(&row, (reached, finished), &product);
         }
         Ok(row)

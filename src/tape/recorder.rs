@@ -57,6 +57,11 @@ pub trait Recorded: Send + Sync {
         false
     }
 
+    /// The first columns that count positive, where the others count negative.
+    fn positive(&self) -> Option<usize> {
+        None
+    }
+
     /// For each block of the gradient the block whose Gram matrix preconditions it; `None` where there is no such thing.
     fn partners(&self) -> Option<Vec<usize>> {
         None

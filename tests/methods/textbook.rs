@@ -1,10 +1,12 @@
 //! A small problem with its matrices in full, and the formulas of the methods as a textbook writes them.
 
+use std::ops::ControlFlow;
+
 use faer::Mat;
 use lowrank::operators::{Dense, Loss, Operator};
 use lowrank::problem::{Domain, Factors};
 use lowrank::solver::InitStd;
-use lowrank::{Backend, Init, Method, Model, Precision, Problem, Schedule, Settings, Solution, Solver, Stop};
+use lowrank::{Backend, Init, Method, Model, Precision, Problem, Progress, Schedule, Settings, Solution, Solver, Stop};
 
 pub type Matrix = Mat<f64>;
 
@@ -157,12 +159,18 @@ impl Case {
             Kind::Signed => Model::signed(self.k() - 1, 1),
             Kind::Asymmetric | Kind::Pair => Model::asymmetric(),
         });
-        let solution: Solution = Solver::new(problem, settings, backend).unwrap().solve().unwrap();
+        // The last iterate, whether or not it is the best one.
+        let mut last = self.start();
+        let observer = |progress: &Progress<'_>| {
+            last = progress.factors.clone();
+            ControlFlow::Continue(())
+        };
+        let solution: Solution = Solver::new(problem, settings, backend).unwrap().solve_with(observer).unwrap();
         let best = solution.best();
         assert_eq!(best.iterations, iterations, "{}", best.status);
         let of = |view: lowrank::problem::MatrixView<'_>| matrix(view.rows(), view.columns(), view.as_slice());
-        let right = if self.symmetric() { Mat::zeros(0, 0) } else { of(best.right()) };
-        (of(best.left()), right)
+        let right = if self.symmetric() { Mat::zeros(0, 0) } else { of(last.right(0)) };
+        (of(last.left(0)), right)
     }
 }
 

@@ -11,7 +11,7 @@ use lowrank::operators::{Entries, Operator};
 use lowrank::problem::Domain;
 use lowrank::report::{Baseline, readable};
 use lowrank::solver::Holdout;
-use lowrank::{Error, Problem, Result};
+use lowrank::{Error, Problem, Result, Solution};
 use serde_json::json;
 
 use super::Common;
@@ -50,6 +50,15 @@ pub struct Predictions {
     pub baseline: Baseline,
     /// Taken from y before the run, to be added to predictions.
     pub biases: Option<Biases>,
+}
+
+impl Predictions {
+    /// Says where held-out entries are predicted worse than without any factors.
+    pub fn doubt(&self, solution: &Solution) -> Option<String> {
+        let (found, plain) = (solution.best().holdout_rmse()?, self.baseline.row_and_column_biases);
+        let all = "row and column biases alone predict the held-out entries better";
+        (found > plain).then(|| format!("{all}: rmse {} against {}", readable(plain), readable(found)))
+    }
 }
 
 impl Completion {

@@ -144,7 +144,13 @@ impl Ready {
                 return Ok(Ending::Missed);
             }
         }
-        Ok(ending(&solution, args))
+        match predictions.and_then(|predictions| predictions.doubt(&solution)) {
+            Some(doubt) if solution.best().doubt.is_none() => {
+                remark(&doubt);
+                Ok(Ending::Missed)
+            }
+            _ => Ok(ending(&solution, args)),
+        }
     }
 }
 

@@ -15,6 +15,8 @@ const STATIONARY: f64 = 0.02;
 const STILL: f64 = 0.003;
 /// Energies are flat where they fell by less than this share of what noise alone would give.
 const FLAT: f64 = 0.01;
+/// A run ends where they fell by less than this share of that: convergence is slow where the problem is badly conditioned.
+const STANDS: f64 = 1e-3;
 /// Steps between two judgements.
 const JUDGE: f64 = 3.0;
 /// Iterations in a row that only look for eigenvalues, at most.
@@ -29,7 +31,8 @@ const TIED: f64 = 5e-3;
 const EDGE_KNOWN: f64 = 0.1;
 /// No rank is taken up whose degrees of freedom are more than this share of the measurements.
 const DETERMINED: f64 = 0.9;
-/// A column on trial stays where the energy falls by so many times its share of the degrees of freedom.
+/// A column on trial stays where the energy falls by so many times its share of the degrees of freedom, in the sense of an F test:
+/// (E₀ − E₁)/d above so many times E₁/(m − d₀ − d).
 const GAIN: f64 = 3.0;
 /// Steps of a trial of one more column, at most; of fewer columns, at least.
 const TRIAL: f64 = 60.0;
@@ -54,8 +57,9 @@ pub(super) struct Known<'a> {
     /// Of the zero matrix.
     pub(super) zero_energy: f64,
     pub(super) measurements: f64,
-    /// k.
+    /// k, and how many of them may count positive.
     pub(super) most: usize,
+    pub(super) positive: usize,
     /// s.
     pub(super) normalization: f64,
 }
@@ -119,6 +123,7 @@ pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> N
     }
     if q != ledger.rank() {
         ledger.rank = q as f64;
+        ledger.signs.truncate(q);
         ledger.forget();
     }
     let (u, gu) = (space.take(&next.u, 0..q), space.take(known.products, 0..q));
@@ -126,7 +131,27 @@ pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> N
     let free = space.columns - q;
     let probes = ledger.first_probe as usize..(ledger.first_probe + ledger.probes) as usize;
     let pair = (space.take(known.applied, probes.clone()), space.take(known.products, probes));
-    let ritz_now = if free > 0 { ritz(space, &tangent, pair, true, free) } else { None };
+    let used = |sign: f64| ledger.signs.iter().filter(|of| **of == sign).count();
+    let room = (used(1.0) < known.positive, used(-1.0) < known.most - known.positive);
+    // A column of a sign of which there are no more is of no use.
+    let strength = |theta: f64| match (space.is_signed(), theta > 0.0) {
+        (false, _) => theta,
+        (true, true) => {
+            if room.0 {
+                theta
+            } else {
+                -theta
+            }
+        }
+        (true, false) => {
+            if room.1 {
+                -theta
+            } else {
+                theta
+            }
+        }
+    };
+    let ritz_now = if free > 0 { ritz(space, &tangent, pair, true, (free, strength)) } else { None };
     let mut turn = Turn { rules, known, ledger, next, u, gu, tangent, ritz: ritz_now };
     turn.follow_noise();
     turn.take();
@@ -148,6 +173,7 @@ fn start(known: &Known<'_>, ledger: &mut Ledger) {
     ledger.noise_probes = known.most as f64;
     if counts {
         ledger.rank = known.most as f64;
+        ledger.signs = (0..known.most).map(|j| if j < known.positive { 1.0 } else { -1.0 }).collect();
         ledger.first_probe = known.most as f64;
     } else {
         ledger.probes = known.most as f64;
@@ -193,7 +219,8 @@ impl Turn<'_> {
         let columns = 0..self.ledger.noise_probes as usize;
         let pair = (space.take(basis, columns.clone()), space.take(products, columns));
         let mut out = vec![0.0; basis.len()];
-        if let Some(found) = ritz(space, &self.tangent, pair, false, space.columns) {
+        let strength = |theta: f64| if space.is_signed() { theta.abs() } else { theta };
+        if let Some(found) = ritz(space, &self.tangent, pair, false, (space.columns, strength)) {
             let norm = self.ledger.noise_norm;
             if norm > 0.0 && found.values[0] > 0.0 {
                 self.ledger.edge = found.values[0] / norm;
@@ -230,15 +257,15 @@ impl Turn<'_> {
         self.rules.freedom.get(rank).or(self.rules.freedom.last()).copied().unwrap_or(0) as f64
     }
 
-    /// Whether the energy no longer falls at this rank by more than a hundredth of what noise alone would let it.
-    fn is_flat(&self) -> bool {
+    /// Whether the energy no longer falls at this rank by more than a share of what noise alone would let it, or of itself.
+    fn is_flat(&self, share: f64) -> bool {
         let energies = &self.ledger.energies;
         if energies.len() <= WINDOW {
             return false;
         }
         let d = self.freedom(self.rank());
         let now = self.known.energy;
-        energies[0] - now <= FLAT * d / (self.known.measurements - d).max(1.0) * now
+        energies[0] - now <= share * (d / (self.known.measurements - d).max(1.0)).min(1.0) * now
     }
 
     fn take(&mut self) {
@@ -299,7 +326,7 @@ impl Turn<'_> {
         if !(slow && waited && self.ledger.trial == 0.0 && self.rank() > 1) {
             return false;
         }
-        let Some((values, balanced)) = self.decomposed() else { return false };
+        let Some((values, balanced, signs)) = self.decomposed() else { return false };
         let gap =
             (1..values.len()).max_by(|&a, &b| (values[a - 1] / values[a]).total_cmp(&(values[b - 1] / values[b])));
         let Some(cut) = gap.filter(|&j| values[j] < GAP * values[j - 1]) else { return false };
@@ -307,6 +334,7 @@ impl Turn<'_> {
         let space = &self.rules.space;
         space.put(&mut self.next.u, 0..space.columns, balanced.subcols(0, cut));
         self.ledger.rank = cut as f64;
+        self.ledger.signs = signs[..cut].to_vec();
         self.ledger.forget();
         self.ledger.judged = self.ledger.steps;
         true
@@ -316,6 +344,7 @@ impl Turn<'_> {
         self.ledger.trial = kind;
         (self.ledger.trial_since, self.ledger.trial_accept) = (self.ledger.steps, accept);
         self.ledger.saved_rank = self.ledger.rank;
+        self.ledger.saved_signs = self.ledger.signs.clone();
         self.next.saved = self.next.u.clone();
     }
 
@@ -323,6 +352,7 @@ impl Turn<'_> {
     fn end_trial(&mut self) {
         self.next.u = self.next.saved.clone();
         self.ledger.rank = self.ledger.saved_rank;
+        self.ledger.signs = self.ledger.saved_signs.clone();
         self.ledger.forget();
         self.restart_rate();
         if self.ledger.trial == 1.0 {
@@ -340,7 +370,7 @@ impl Turn<'_> {
             return false;
         }
         let tangent = self.tangent.norm();
-        let flat = stuck || self.is_flat();
+        let flat = stuck || self.is_flat(FLAT);
         let room = self.room();
         if !(flat || q == 0 || tangent <= NEARLY * top) {
             return false;
@@ -369,13 +399,13 @@ impl Turn<'_> {
         }
         let scale = if edge > 0.0 { edge } else { top };
         if flat || tangent <= STATIONARY * scale {
-            return self.stationary(flat, (tangent, top, edge), room);
+            return self.stationary((flat, stuck), (tangent, top, edge), room);
         }
         false
     }
 
     /// At a stationary point without signal: one more column on trial, or the end.
-    fn stationary(&mut self, flat: bool, (tangent, top, edge): (f64, f64, f64), room: usize) -> bool {
+    fn stationary(&mut self, (flat, stuck): (bool, bool), (tangent, top, edge): (f64, f64, f64), room: usize) -> bool {
         if self.ledger.trial > 0.0 {
             if flat || tangent <= STATIONARY * top {
                 self.end_trial();
@@ -388,12 +418,15 @@ impl Turn<'_> {
         }
         let q = self.rank();
         let left = (self.known.measurements - self.freedom(q)).max(1.0);
-        let share = GAIN * (self.freedom(q + 1) - self.freedom(q)) / left;
-        if room == 0 || share >= 1.0 {
+        let more = self.freedom(q + 1) - self.freedom(q);
+        if room == 0 || more >= left {
+            if !(stuck || tangent <= STILL * edge.max(top) || self.is_flat(STANDS)) {
+                return false;
+            }
             self.ledger.finished = 1.0;
             return true;
         }
-        self.begin_trial(1.0, self.known.energy * (1.0 - share));
+        self.begin_trial(1.0, self.known.energy / (1.0 + GAIN * more / (left - more)));
         if !self.take_up(1, 1e-3 * tangent) {
             self.ledger.finished = 1.0;
         }

@@ -24,11 +24,51 @@ pub(super) struct Space {
     pub(super) partners: Vec<usize>,
     /// Columns of the registers.
     pub(super) columns: usize,
+    /// Of these so many count positive, the first ones; all of them in models without signs.
+    pub(super) positive: usize,
 }
 
 impl Space {
     pub(super) fn rows(&self) -> usize {
         self.blocks.iter().map(|rows| rows.end).max().unwrap_or(0)
+    }
+
+    /// Whether columns have signs.
+    pub(super) fn is_signed(&self) -> bool {
+        self.positive < self.columns
+    }
+
+    /// Where each column lies in the registers, those in use, with these signs, first: the model tells signs by places.
+    pub(super) fn places(&self, signs: &[f64]) -> Vec<usize> {
+        let (mut next, mut taken) = ([0, self.positive], vec![false; self.columns]);
+        let mut places = Vec::with_capacity(self.columns);
+        for sign in signs {
+            let place = &mut next[usize::from(*sign < 0.0)];
+            taken[*place] = true;
+            places.push(*place);
+            *place += 1;
+        }
+        places.extend((0..self.columns).filter(|place| !taken[*place]));
+        places
+    }
+
+    /// A register with its columns in order of `places`, or back; `signed` counts columns as the model does.
+    pub(super) fn ordered(&self, register: &[f64], places: &[usize], signed: bool) -> Vec<f64> {
+        let value = |at: usize| {
+            let (row, place) = (at / self.columns, places[at % self.columns]);
+            let v = register[row * self.columns + place];
+            if signed && place >= self.positive { -v } else { v }
+        };
+        (0..register.len()).map(value).collect()
+    }
+
+    /// The inverse of [`Space::ordered`], without signs.
+    pub(super) fn placed(&self, ordered: &[f64], places: &[usize]) -> Vec<f64> {
+        let mut register = vec![0.0; ordered.len()];
+        for (at, v) in ordered.iter().enumerate() {
+            register[at / self.columns * self.columns + places[at % self.columns]] = *v;
+        }
+        register
     }
 
     /// Columns of a register as a matrix.
@@ -104,9 +144,11 @@ impl Tangent {
     }
 }
 
-/// Ritz values and vectors, the largest first, and the basis to go on with.
+/// Ritz values and vectors, the strongest first, and the basis to go on with.
 pub(super) struct Ritz {
     pub(super) values: Vec<f64>,
+    /// ±1: that of θ, where columns have signs; `values` are then |θ|.
+    pub(super) signs: Vec<f64>,
     /// Norms of G·x + θx.
     pub(super) errors: Vec<f64>,
     pub(super) vectors: Mat<f64>,
@@ -119,7 +161,7 @@ pub(super) fn ritz(
     tangent: &Tangent,
     (mut b, mut gb): (Mat<f64>, Mat<f64>),
     own: bool,
-    free: usize,
+    (free, strength): (usize, impl Fn(f64) -> f64),
 ) -> Option<Ritz> {
     let shares = tangent.project(space, &mut b);
     if own {
@@ -144,10 +186,12 @@ pub(super) fn ritz(
     let eigen = small.self_adjoint_eigen(Side::Lower).ok()?;
     let count = b.ncols();
     let followed = (free / 3).clamp(1, FOLLOWED).min(count);
-    let y = Mat::from_fn(count, followed, |i, j| eigen.U()[(i, count - 1 - j)]);
-    let values: Vec<f64> = (0..followed).map(|j| eigen.S()[count - 1 - j]).collect();
+    let mut order: Vec<usize> = (0..count).rev().collect();
+    order.sort_by(|&i, &j| strength(eigen.S()[j]).total_cmp(&strength(eigen.S()[i])));
+    let y = Mat::from_fn(count, followed, |i, j| eigen.U()[(i, order[j])]);
+    let thetas: Vec<f64> = (0..followed).map(|j| eigen.S()[order[j]]).collect();
     let (x, hx) = (&b * &y, &hb * &y);
-    let residual = Mat::from_fn(x.nrows(), followed, |i, j| hx[(i, j)] - values[j] * x[(i, j)]);
+    let residual = Mat::from_fn(x.nrows(), followed, |i, j| hx[(i, j)] - thetas[j] * x[(i, j)]);
     let errors = (0..followed).map(|j| residual.col(j).norm_l2()).collect();
     // The change of X: what came from beside the first columns, which were X before.
     let change = Mat::from_fn(count, followed, |i, j| if i < followed { 0.0 } else { y[(i, j)] });
@@ -157,7 +201,9 @@ pub(super) fn ritz(
         1 => residual[(i, j - followed)],
         _ => change[(i, j - 2 * followed)],
     });
-    Some(Ritz { values, errors, basis: orthonormal(&all, None, free).0, vectors: x })
+    let values = thetas.iter().map(|theta| strength(*theta)).collect();
+    let signs = thetas.iter().map(|theta| if *theta < 0.0 { -1.0 } else { 1.0 }).collect();
+    Some(Ritz { values, signs, errors, basis: orthonormal(&all, None, free).0, vectors: x })
 }
 
 /// Orthonormal columns in the given order, dependent ones dropped, at most so many; and the same combinations of the columns of an

@@ -11,29 +11,48 @@ macro_rules! ledger {
             $($(#[$doc])* pub(super) $field: f64,)*
             /// Energies since the rank last changed, the latest last; NaN where there is none.
             pub(super) energies: Vec<f64>,
+            /// ±1 for each column in use, and for those in use before a trial.
+            pub(super) signs: Vec<f64>,
+            pub(super) saved_signs: Vec<f64>,
         }
 
         impl Ledger {
-            /// Numbers in the register.
-            pub(super) const LENGTH: usize = [$(stringify!($field)),*].len() + WINDOW + 1;
+            /// Numbers in the register beside signs.
+            const FIXED: usize = [$(stringify!($field)),*].len() + WINDOW + 1;
+
+            /// Numbers in the register of factors with so many columns.
+            pub(super) const fn length(columns: usize) -> usize {
+                Self::FIXED + 2 * columns
+            }
 
             /// What was written; `None` where no trial with so many columns writes that.
             pub(super) fn read(numbers: &[f64], columns: usize) -> Option<Self> {
                 let mut all = numbers.iter().copied();
                 let mut ledger = Self::default();
                 $(ledger.$field = all.next()?;)*
-                ledger.energies = all.collect();
+                ledger.energies = all.by_ref().take(WINDOW + 1).collect();
+                ledger.signs = all.by_ref().take(columns).collect();
+                ledger.saved_signs = all.take(columns).collect();
+                if numbers.len() != Self::length(columns) {
+                    return None;
+                }
                 let count = |number: f64| (number >= 0.0 && number.fract() == 0.0).then_some(number as usize);
                 ledger.energies.truncate(count(ledger.seen)?);
                 let probes = count(ledger.first_probe)?.checked_add(count(ledger.probes)?)?;
                 let most = [count(ledger.rank)?, count(ledger.saved_rank)?, count(ledger.noise_probes)?, probes];
-                most.into_iter().all(|count| count <= columns).then_some(ledger)
+                (ledger.signs.truncate(count(ledger.rank)?), ledger.saved_signs.truncate(count(ledger.saved_rank)?));
+                let mut signs = ledger.signs.iter().chain(&ledger.saved_signs);
+                let good = signs.all(|sign| sign.abs() == 1.0) && most.into_iter().all(|count| count <= columns);
+                good.then_some(ledger)
             }
 
-            pub(super) fn write(&self) -> Vec<f64> {
+            pub(super) fn write(&self, columns: usize) -> Vec<f64> {
                 let mut numbers = vec![$(self.$field),*];
-                numbers.extend(&self.energies);
-                numbers.resize(Self::LENGTH, 0.0);
+                for (list, length) in [(&self.energies, WINDOW + 1), (&self.signs, columns), (&self.saved_signs, columns)] {
+                    let end = numbers.len() + length;
+                    numbers.extend(list);
+                    numbers.resize(end, 0.0);
+                }
                 numbers
             }
         }
@@ -100,10 +119,11 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read() {
-        let mut ledger = Ledger { rank: 3.0, wait: 60.0, edge: 0.25, ..Ledger::default() };
+        let signs = vec![1.0, -1.0, 1.0];
+        let mut ledger = Ledger { rank: 3.0, wait: 60.0, edge: 0.25, signs, ..Ledger::default() };
         (0..15).for_each(|at| ledger.note(f64::from(at)));
-        let numbers = ledger.write();
-        assert_eq!(numbers.len(), Ledger::LENGTH);
+        let numbers = ledger.write(3);
+        assert_eq!(numbers.len(), Ledger::length(3));
         assert_eq!(Ledger::read(&numbers, 3), Some(ledger.clone()));
         assert_eq!((ledger.energies.len(), ledger.energies[0]), (WINDOW + 1, 4.0));
     }
@@ -114,12 +134,13 @@ mod tests {
         for damaged in [
             Ledger { rank: 9.0, ..Ledger::default() },
             Ledger { rank: -1.0, ..Ledger::default() },
+            Ledger { rank: 2.0, signs: vec![1.0, 0.5], ..Ledger::default() },
             Ledger { saved_rank: f64::NAN, ..Ledger::default() },
             Ledger { noise_probes: 1e300, ..Ledger::default() },
             Ledger { first_probe: 5.0, probes: 4.0, ..Ledger::default() },
             Ledger { probes: 0.5, ..Ledger::default() },
         ] {
-            assert_eq!(Ledger::read(&damaged.write(), 8), None, "{damaged:?}");
+            assert_eq!(Ledger::read(&damaged.write(8), 8), None, "{damaged:?}");
         }
     }
 }

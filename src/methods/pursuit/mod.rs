@@ -62,7 +62,7 @@ impl Algorithm for Pursuit {
     }
 
     fn check_model(&self, model: &Model) -> Result<()> {
-        if model.takes_roots() {
+        if model.takes_roots() || model.recorded().positive().is_some() {
             return Ok(());
         }
         Err(Error::Unsupported {
@@ -109,7 +109,7 @@ impl Algorithm for Pursuit {
         let (direction, scaled) =
             (t.keep("direction", Initial::Number(0.0)), t.keep("preconditioned gradient", Initial::Number(0.0)));
         let saved = t.keep("factors before a trial", Initial::Number(0.0));
-        let ledger = t.keep_of("ledger", vec![BlockSize::new(1, Ledger::LENGTH)]);
+        let ledger = t.keep_of("ledger", vec![BlockSize::new(1, Ledger::length(sizes[0].columns))]);
         let finished = t.keep_scalar("finished", Initial::Number(0.0));
         let zero_energy = t.keep_scalar("energy of zero", Initial::Number(0.0));
 
@@ -125,14 +125,15 @@ impl Algorithm for Pursuit {
         });
         let mut energy = t.energy(e);
         if let Some(ridge) = t.ridge() {
-            // Of probes as well: an eigenvalue has to be larger than the ridge, too.
-            t.combine_into(g, [(1.0.into(), g), (ridge.into(), applied)]);
+            // Of probes as well, where columns have no signs: an eigenvalue has to be larger than the ridge, too.
+            let shrunk = if t.positive().is_some() { u } else { applied };
+            t.combine_into(g, [(1.0.into(), g), (ridge.into(), shrunk)]);
             let (size, share) = (t.dot(u, u), t.share());
             energy = t.formula(energy + ridge * size * (0.5 / share));
         }
         t.measured_product(noise, e, signs);
         let rules = Rules {
-            space: space(&sizes, t.partners().unwrap_or_default()),
+            space: space(&sizes, t.partners().unwrap_or_default(), t.positive()),
             freedom: context.freedom.clone(),
             zero: ZERO.max(0.25 * context.floor),
         };
@@ -155,38 +156,50 @@ impl Algorithm for Pursuit {
 /// # Errors
 /// [`Error::Invalid`] for a ledger that no iteration wrote.
 fn carry_out(rules: &Rules, given: &[&[f64]], made: &mut [Vec<f64>]) -> Result<()> {
-    let known = Known {
-        u: given[0],
-        applied: given[1],
-        products: given[2],
-        direction: given[3],
-        scaled: given[4],
-        saved: given[5],
-        energy: given[7][0],
-        zero_energy: given[8][0],
-        measurements: given[9][0],
-        most: given[10][0] as usize,
-        normalization: given[11][0],
-        noise: (given[12], given[13]),
-    };
-    let mut ledger = Ledger::read(given[6], rules.space.columns).ok_or_else(|| {
+    let space = &rules.space;
+    let mut ledger = Ledger::read(given[6], space.columns).ok_or_else(|| {
         let fix = "the checkpoint is damaged, or another program wrote it: start anew";
         Error::invalid("state 'ledger'", "numbers that no iteration leaves", "what a run saved", fix)
     })?;
+    let places = space.places(&ledger.signs);
+    let plain = |at: usize| space.ordered(given[at], &places, false);
+    let (u, applied, direction, scaled, saved, probes) = (plain(0), plain(1), plain(3), plain(4), plain(5), plain(12));
+    // The model multiplies by G with the signs of the columns; the noise goes past it.
+    let (products, of_noise) = (space.ordered(given[2], &places, true), plain(13));
+    let most = given[10][0] as usize;
+    let known = Known {
+        u: &u,
+        applied: &applied,
+        products: &products,
+        direction: &direction,
+        scaled: &scaled,
+        saved: &saved,
+        energy: given[7][0],
+        zero_energy: given[8][0],
+        measurements: given[9][0],
+        most,
+        positive: space.positive.min(most),
+        normalization: given[11][0],
+        noise: (&probes, &of_noise),
+    };
     let Next { u, applied, direction, scaled, saved, noise } = decide(rules, &known, &mut ledger);
+    let places = space.places(&ledger.signs);
+    let [u, applied, direction, scaled, saved, noise] =
+        [u, applied, direction, scaled, saved, noise].map(|ordered| space.placed(&ordered, &places));
     let finished = vec![ledger.finished];
-    let all = [u, applied, direction, scaled, saved, ledger.write(), noise, finished];
+    let all = [u, applied, direction, scaled, saved, ledger.write(space.columns), noise, finished];
     made.iter_mut().zip(all).for_each(|(out, numbers)| *out = numbers);
     Ok(())
 }
 
 /// Blocks as rows of one matrix.
-fn space(sizes: &[BlockSize], partners: Vec<usize>) -> Space {
+fn space(sizes: &[BlockSize], partners: Vec<usize>, positive: Option<usize>) -> Space {
     let mut end = 0;
     let mut rows = |size: &BlockSize| {
         end += size.rows;
         end - size.rows..end
     };
     let columns = sizes.first().map_or(0, |size| size.columns);
-    Space { blocks: sizes.iter().map(&mut rows).collect(), partners, columns }
+    let positive = positive.map_or(columns, |positive| positive.min(columns));
+    Space { blocks: sizes.iter().map(&mut rows).collect(), partners, columns, positive }
 }

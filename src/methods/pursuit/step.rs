@@ -6,16 +6,20 @@ use faer::{Mat, Side};
 use super::decide::Turn;
 
 impl Turn<'_> {
-    /// Singular values of M, and balanced factors with a column for each.
-    pub(super) fn decomposed(&self) -> Option<(Vec<f64>, Mat<f64>)> {
+    /// Singular values of M, balanced factors with a column for each, and the signs of these columns.
+    pub(super) fn decomposed(&self) -> Option<(Vec<f64>, Mat<f64>, Vec<f64>)> {
         let space = &self.rules.space;
+        if space.is_signed() {
+            return self.eigenpairs();
+        }
         let block = |at: usize| self.u.as_ref().subrows(space.blocks[at].start, space.blocks[at].len());
         let q = self.rank();
         if space.blocks.len() == 1 {
             let svd = block(0).thin_svd().ok()?;
             let values: Vec<f64> = (0..q.min(block(0).nrows())).map(|j| svd.S()[j] * svd.S()[j]).collect();
             let factor = Mat::from_fn(space.rows(), values.len(), |i, j| svd.U()[(i, j)] * svd.S()[j]);
-            return Some((values, factor));
+            let signs = vec![1.0; values.len()];
+            return Some((values, factor, signs));
         }
         let (left, right) = (block(0).qr(), block(1).qr());
         let (ql, qr) = (left.compute_thin_Q(), right.compute_thin_Q());
@@ -27,7 +31,22 @@ impl Turn<'_> {
         let factor = Mat::from_fn(space.rows(), count, |i, j| {
             values[j].max(0.0).sqrt() * if i < n1 { l[(i, j)] } else { r[(i - n1, j)] }
         });
-        Some((values, factor))
+        let signs = vec![1.0; count];
+        Some((values, factor, signs))
+    }
+
+    /// The same of U S Uᵀ: with U = Q R its eigenvalues are those of R S Rᵀ.
+    fn eigenpairs(&self) -> Option<(Vec<f64>, Mat<f64>, Vec<f64>)> {
+        let qr = self.u.qr();
+        let (q, r) = (qr.compute_thin_Q(), qr.thin_R());
+        let signed = Mat::from_fn(r.nrows(), r.ncols(), |i, j| self.ledger.signs[j] * r[(i, j)]);
+        let eigen = (signed * r.transpose()).self_adjoint_eigen(Side::Lower).ok()?;
+        let mut order: Vec<usize> = (0..r.nrows()).collect();
+        order.sort_by(|&i, &j| eigen.S()[j].abs().total_cmp(&eigen.S()[i].abs()));
+        let values: Vec<f64> = order.iter().map(|&j| eigen.S()[j].abs()).collect();
+        let vectors = &q * eigen.U();
+        let factor = Mat::from_fn(q.nrows(), order.len(), |i, j| vectors[(i, order[j])] * values[j].sqrt());
+        Some((values, factor, order.iter().map(|&j| eigen.S()[j].signum()).collect()))
     }
 
     /// New columns √(sθ)·x as the direction of this iteration: U is zero there, so that the loss along it is a quadratic in t².
@@ -43,7 +62,9 @@ impl Turn<'_> {
         if count == 0 || columns.norm_max() == 0.0 {
             return false;
         }
+        let new = if space.is_signed() { ritz.signs[..count].to_vec() } else { vec![1.0; count] };
         space.put(&mut self.next.direction, q..q + count, columns.as_ref());
+        self.ledger.signs.extend(new);
         self.ledger.rank += count as f64;
         self.ledger.edge_error = 1.0;
         self.ledger.forget();
@@ -57,16 +78,17 @@ impl Turn<'_> {
             return;
         }
         // s·A*A is about the identity: s makes directions about as large as factors, in any units.
-        let z = self.preconditioned() * self.known.normalization;
+        let gradient = self.gradient();
+        let z = self.preconditioned(&gradient) * self.known.normalization;
         let inner = |a: &Mat<f64>, b: &Mat<f64>| -> f64 { (0..q).map(|j| a.col(j).transpose() * b.col(j)).sum() };
-        let slope = inner(&self.gu, &z);
+        let slope = inner(&gradient, &z);
         let mut direction = &z * -1.0;
         self.ledger.restarted = 1.0;
         if self.ledger.slope > 0.0 && !stuck {
             let (before, old) = (space.take(self.known.scaled, 0..q), space.take(self.known.direction, 0..q));
-            let beta = ((slope - inner(&self.gu, &before)) / self.ledger.slope).max(0.0);
+            let beta = ((slope - inner(&gradient, &before)) / self.ledger.slope).max(0.0);
             let turned = &direction + beta * &old;
-            if beta > 0.0 && inner(&self.gu, &turned) < 0.0 {
+            if beta > 0.0 && inner(&gradient, &turned) < 0.0 {
                 direction = turned;
                 self.ledger.restarted = 0.0;
             }
@@ -78,8 +100,14 @@ impl Turn<'_> {
         self.ledger.steps += 1.0;
     }
 
-    /// G U (VᵀV + 1e-10·tr(VᵀV)/q·I)⁻¹ block by block.
-    fn preconditioned(&self) -> Mat<f64> {
+    /// G U S.
+    fn gradient(&self) -> Mat<f64> {
+        let sign = |j: usize| if self.rules.space.is_signed() { self.ledger.signs[j] } else { 1.0 };
+        Mat::from_fn(self.gu.nrows(), self.gu.ncols(), |i, j| sign(j) * self.gu[(i, j)])
+    }
+
+    /// G U S (VᵀV + 1e-10·tr(VᵀV)/q·I)⁻¹ block by block.
+    fn preconditioned(&self, gradient: &Mat<f64>) -> Mat<f64> {
         let (q, space) = (self.rank(), &self.rules.space);
         let mut out = Mat::zeros(space.rows(), q);
         for (block, rows) in space.blocks.iter().enumerate() {
@@ -88,7 +116,7 @@ impl Turn<'_> {
             let mut gram = v.transpose() * v;
             let trace: f64 = (0..q).map(|j| gram[(j, j)]).sum();
             (0..q).for_each(|j| gram[(j, j)] += 1e-10 * trace / q as f64);
-            let g = self.gu.as_ref().subrows(rows.start, rows.len());
+            let g = gradient.as_ref().subrows(rows.start, rows.len());
             let solved = match gram.llt(Side::Lower) {
                 Ok(factor) => factor.solve(g.transpose()),
                 Err(_) => g.transpose().to_owned(),

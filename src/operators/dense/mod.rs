@@ -106,7 +106,7 @@ impl Dense {
     }
 
     /// Own matrices, one row each, kept in their own type: packed, or full and then, for a symmetric domain, symmetrised in
-    /// f64 and rounded once. s = 1/m; see [`Dense::with_normalization`].
+    /// f64 and rounded once. s is [`Normalization::Auto`]; see [`Dense::with_normalization`].
     ///
     /// # Errors
     /// [`Error::Invalid`] where the length is not a multiple of the row length, where there are no rows, or for NaN
@@ -159,7 +159,9 @@ impl Dense {
             }
         };
         let rows = store(packed);
-        Ok(Self::of(domain, measurements, rows, false))
+        let mut operator = Self::of(domain, measurements, rows, false);
+        operator.normalization = Normalization::Auto.resolve(measurements, operator.implied_normalization())?;
+        Ok(operator)
     }
 
     /// Numbers made as cheaply as they can be, uniform in [−1, 1): for timing, where what they are does not matter.

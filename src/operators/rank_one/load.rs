@@ -111,13 +111,13 @@ impl OpenVectors {
         let (a, b) = one_type(vectors, right.map(|right| right.vectors));
         let mut operator = RankOne::checked(domain, products, a, b)?;
         operator.centred &= self.centred;
-        let (assumed, implied) = (operator.normalization(), operator.implied_normalization());
+        let (assumed, implied) = (operator.usual_normalization(), operator.implied_normalization());
         let m = operator.measurements() as f64;
         // Words are the same as for matrices: 1/m is the ensemble's own s, for entries of variance 1.
         let usual = Normalization::is_usual(1, implied / assumed) || !implied.is_finite();
         operator.normalization = match self.normalization {
             Normalization::InverseCount => assumed,
-            Normalization::Auto if usual => assumed,
+            Normalization::Auto => operator.normalization(),
             other => other.resolve(operator.measurements(), implied)?,
         };
         if self.normalization == Normalization::Auto && !usual {

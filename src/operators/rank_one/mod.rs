@@ -29,6 +29,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::memory::{Location, Memory, Part, product};
+use crate::operators::dense::Normalization;
 use crate::operators::{Cost, GpuForm, GpuThin, GpuVectors, HostKernel, Operator, Storage};
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Domain, Factors};
@@ -184,7 +185,9 @@ impl RankOne {
         let centred = domain.is_symmetric();
         let mut made =
             Self { domain, measurements, products, left, right, normalization: 1.0, centred, gaussian: false };
-        made.normalization = 1.0 / (made.scale() * measurements as f64);
+        let (usual, implied) = (made.usual_normalization(), made.implied_normalization());
+        let agree = Normalization::is_usual(1, implied / usual) || !implied.is_finite();
+        made.normalization = if agree { usual } else { implied };
         Ok(made)
     }
 
@@ -232,6 +235,11 @@ impl RankOne {
         let v = self.left.variance();
         let w = self.right.as_ref().map_or(v, Vectors::variance);
         1.0 / (self.scale() * self.measurements as f64 * v * w)
+    }
+
+    /// The same for entries of variance 1.
+    pub(crate) fn usual_normalization(&self) -> f64 {
+        1.0 / (self.scale() * self.measurements as f64)
     }
 
     /// E⟨Aᵢ, Z⟩² (about its mean) over ‖Z‖² for entries of variance 1.

@@ -14,6 +14,7 @@ use rand::RngExt;
 use crate::error::{Error, Result};
 use crate::memory::Part;
 use crate::operators::compressed::{self, Compressed, Values, compressed_operator};
+use crate::operators::dense::Normalization;
 use crate::operators::{Cost, GatherKernel, GpuForm, GpuThin, Layout, Operator, Storage};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors};
@@ -30,7 +31,7 @@ pub struct Sparse {
 impl Sparse {
     /// Compressed rows as scipy.sparse.csr_matrix has them: the nonzeros of Aᵢ are `values[indptr[i]..indptr[i + 1]]`, at the
     /// flattened positions `indices`, a·n2 + b of full rows or those of [`crate::problem::packed_index`]. Positions that occur twice in
-    /// a row add up. s = 1/m; see [`Sparse::with_normalization`].
+    /// a row add up. s is [`Normalization::Auto`]; see [`Sparse::with_normalization`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for row pointers that do not rise from 0 to the number of values, positions outside a row, values
@@ -93,7 +94,8 @@ impl Sparse {
         }
         let Merged { starts, rows, columns, values, .. } = lists;
         let lists = Compressed::new(domain, Some(starts), rows, columns, Values::new(values), None);
-        Ok(Self { lists, normalization: 1.0 / measurements as f64, isotropic: false })
+        let normalization = Normalization::Auto.resolve(measurements, lists.implied_normalization())?;
+        Ok(Self { lists, normalization, isotropic: false })
     }
 
     /// A random ensemble: `nonzeros` different positions a measurement (all of them where the matrix has no more), drawn

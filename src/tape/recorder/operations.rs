@@ -96,6 +96,11 @@ impl Tape {
     }
 
     /// For each block the one whose Gram matrix preconditions it.
+    pub fn positive(&self) -> Option<usize> {
+        self.model.positive()
+    }
+
+    /// Which block preconditions which, see [`crate::tape::Recorded::partners`].
     pub fn partners(&self) -> Option<Vec<usize>> {
         self.model.partners()
     }

@@ -1,0 +1,180 @@
+//! What a solver does of which only the measurements are known: the method that it chooses, units, noisy entries, and endings that
+//! say what they saw.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use lowrank::operators::{Dense, Entries, Layout, Loss, Operator};
+use lowrank::problem::{Domain, synthetic};
+use lowrank::{Backend, Method, Model, Problem, Settings, Solution, Solver, Status, Stop};
+
+fn solve(problem: &Problem, settings: Settings) -> Solution {
+    Solver::new(problem.clone(), settings, Backend::Cpu).unwrap().solve().unwrap()
+}
+
+fn psd(n: usize, rank: usize, m: usize, seed: u64) -> Problem {
+    let truth = synthetic::psd(n).rank(rank).seed(seed).build().unwrap();
+    Problem::measure(Dense::gaussian(truth.domain(), m, seed + 100).unwrap(), truth).unwrap()
+}
+
+fn relative_error(solution: &Solution) -> f64 {
+    solution.best().relative_error.unwrap()
+}
+
+#[test]
+fn the_method_is_chosen_by_loss_model_and_what_else_was_asked_for() {
+    let domain = Domain::symmetric(8);
+    let of = |settings: Settings| settings.method_of(&domain).word();
+    assert_eq!(of(Settings::default()), "pursuit");
+    assert_eq!(of(Settings::default().model(Model::asymmetric())), "pursuit");
+    assert_eq!(of(Settings::default().model(Model::signed(1, 1))), "pursuit");
+    assert_eq!(of(Settings::default().model(Model::named("deep", &Default::default()).unwrap())), "gd");
+    assert_eq!(of(Settings::default().loss(Loss::L1)), "gd");
+    assert_eq!(of(Settings::default().step_size(0.1)), "gd");
+    assert_eq!(of(Settings::new(Method::cg())), "cg");
+    let solution = solve(&psd(10, 1, 120, 1), Settings::default());
+    assert!(solution.notices.iter().any(|notice| notice.contains("method pursuit: chosen")), "{:?}", solution.notices);
+}
+
+/// (cA, dy) in single precision, for units so far apart that squares of either leave its range.
+#[test]
+fn units_of_matrices_and_observations_do_not_matter() {
+    let known = psd(16, 2, 260, 3);
+    let truth = known.truth(0).unwrap().to_matrix();
+    let rows: Vec<f64> = (0..260).flat_map(|i| known.operator().sensing_matrix(i)).collect();
+    let y = known.observations(0).unwrap();
+    for c in [1e-12, 1.0, 1e12] {
+        for d in [1e-12, 1.0, 1e12] {
+            let scaled: Vec<f32> = rows.iter().map(|v| (c * v) as f32).collect();
+            let operator = Dense::from_rows(Domain::symmetric(16), Layout::Full, &scaled).unwrap();
+            let problem = Problem::new(operator, y.iter().map(|y| d * y).collect::<Vec<f64>>()).unwrap();
+            for settings in [Settings::default(), Settings::new(Method::gd())] {
+                let solution = solve(&problem, settings);
+                let found = solution.best().to_dense();
+                let apart = |(z, m): (&f64, &f64)| (z * c / d - m).powi(2);
+                let error = found.iter().zip(&truth).map(apart).sum::<f64>().sqrt();
+                let size = truth.iter().map(|m| m * m).sum::<f64>().sqrt();
+                assert!(error < 1e-4 * size, "c = {c:e}, d = {d:e}: {:e}, {}", error / size, solution.best().status);
+            }
+        }
+    }
+}
+
+/// 80×60 of rank 3 with biases and noise, a fifth of the entries.
+fn ratings(seed: u64) -> (Arc<Entries>, Vec<f64>) {
+    let (n1, n2) = (80, 60);
+    let truth = synthetic::asymmetric(n1, n2).rank(3).seed(seed).build().unwrap();
+    let entries = Arc::new(Entries::uniform(Domain::rectangular(n1, n2), 960, seed + 1).unwrap());
+    let problem = Problem::measure(entries.clone(), truth).unwrap().with_noise(0.03, seed + 2).unwrap();
+    let of = |at: usize, by: usize| ((at * 7919 + by * 131) % 101) as f64 / 50.0 - 1.0;
+    let size = problem.observations(0).unwrap().iter().fold(0.0, |a: f64, v| a.max(v.abs()));
+    let at = |i: usize| entries.position(i);
+    let bias = |i: usize| size * (3.0 + 0.5 * of(at(i).0, 1) + 0.5 * of(at(i).1, 2));
+    let y = problem.observations(0).unwrap().iter().enumerate().map(|(i, y)| y + bias(i)).collect();
+    (entries, y)
+}
+
+#[test]
+fn noisy_entries_get_what_predicts_best() {
+    let (entries, y) = ratings(5);
+    let problem = Problem::new(entries.clone(), y.clone()).unwrap();
+    let held: Vec<usize> = (0..960).step_by(10).collect();
+    let settings = || Settings::default().holdout_measurements(held.clone());
+    let tuned = solve(&problem, settings());
+    let plain = solve(&problem, Settings::new(Method::pursuit()).holdout_measurements(held.clone()));
+    let (with, without) = (tuned.best().holdout_rmse().unwrap(), plain.best().holdout_rmse().unwrap());
+    assert!(with <= without, "{with} with what was chosen, {without} without");
+    assert!(tuned.best().biases().is_some(), "{:?}", tuned.notices);
+    assert!(
+        tuned.notices.iter().any(|notice| notice.contains("chosen by the held-out entries")),
+        "{:?}",
+        tuned.notices
+    );
+    // The matrix that is returned has them.
+    let at: Vec<(usize, usize)> = held.iter().map(|&i| entries.position(i)).collect();
+    let misses: f64 = tuned.best().entries(&at).iter().zip(&held).map(|(z, &i)| (z - y[i]).powi(2)).sum();
+    assert!(((misses / held.len() as f64).sqrt() / with - 1.0).abs() < 1e-3);
+    let (dense, (i, j)) = (tuned.best().to_dense(), at[0]);
+    assert!((dense[i * 60 + j] - tuned.best().entries(&[(i, j)])[0]).abs() < 1e-9);
+    // Nothing held out: a tenth chooses, and all are used.
+    let all = solve(&problem, Settings::default());
+    assert!(all.best().parameters.holdout_rows == 0 && all.best().biases().is_some(), "{:?}", all.notices);
+    assert!(
+        all.notices.iter().any(|notice| notice.contains("96 entries held out for this choice")),
+        "{:?}",
+        all.notices
+    );
+    // Biases that were taken off already are not tried.
+    let none = solve(&problem, settings().without_biases());
+    assert!(none.best().biases().is_none());
+    // Whoever names a method gets that.
+    assert!(plain.best().biases().is_none() && !plain.notices.iter().any(|notice| notice.contains("ridge")));
+}
+
+#[test]
+fn entries_without_noise_are_completed_and_nothing_is_chosen() {
+    let truth = synthetic::asymmetric(40, 30).rank(2).seed(2).build().unwrap();
+    let problem = Problem::measure(Entries::uniform(truth.domain(), 700, 3).unwrap(), truth).unwrap();
+    let solution = solve(&problem, Settings::default());
+    assert!(relative_error(&solution) < 1e-5, "{:e}", relative_error(&solution));
+    assert!(!solution.notices.iter().any(|notice| notice.contains("ridge")), "{:?}", solution.notices);
+}
+
+#[test]
+fn an_observer_is_asked_while_choices_are_tried_and_can_end_them() {
+    let (entries, y) = ratings(6);
+    let problem = Problem::new(entries, y).unwrap();
+    let mut solver = Solver::new(problem, Settings::default(), Backend::Cpu).unwrap();
+    let mut choices = 0;
+    let observer = |progress: &lowrank::Progress<'_>| {
+        choices += usize::from(progress.is_choice);
+        if progress.is_choice { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let solution = solver.solve_with(observer).unwrap();
+    assert!(choices > 0 && solution.best().biases().is_none() && solution.best().status != Status::Interrupted);
+}
+
+#[test]
+fn what_is_left_of_a_misfit_is_looked_at() {
+    let (n, m) = (16, 500);
+    let signed = synthetic::signed(n, (2, 1)).seed(3).build().unwrap();
+    let indefinite = Problem::measure(Dense::gaussian(signed.domain(), m, 4).unwrap(), signed).unwrap();
+    let of = |solution: &Solution| {
+        let best = solution.best();
+        (best.doubt.clone().unwrap_or_default(), best.remark.clone().unwrap_or_default())
+    };
+    let (doubt, _) = of(&solve(&indefinite, Settings::default()));
+    assert!(doubt.contains("positive semidefinite"), "{doubt}");
+    let (doubt, remark) = of(&solve(&psd(n, 3, m, 5), Settings::default().search_rank(1)));
+    assert!(doubt.is_empty() && remark.contains("Raise --search-rank"), "{doubt} {remark}");
+    let noisy = psd(n, 2, m, 6).with_noise(0.1, 7).unwrap();
+    let (doubt, remark) = of(&solve(&noisy, Settings::default()));
+    assert!(doubt.is_empty() && remark.contains("as of noise"), "{doubt} {remark}");
+    let clean = psd(n, 2, m, 8);
+    let mut y = clean.observations(0).unwrap().to_vec();
+    y.iter_mut().step_by(100).for_each(|y| *y += 30.0);
+    let (doubt, _) = of(&solve(&Problem::new(clean.operator().clone(), y).unwrap(), Settings::default()));
+    assert!(doubt.contains("gross outliers"), "{doubt}");
+    let (doubt, remark) = of(&solve(&clean, Settings::default()));
+    assert!(doubt.is_empty() && !remark.contains("left"), "{doubt} {remark}");
+}
+
+#[test]
+fn a_loss_that_goes_up_and_down_is_no_stall_and_the_best_iterate_is_kept() {
+    let settings = Settings::new(Method::prec_gd()).step_size(3.0).stop(Stop::default().max_iterations(3000));
+    let solution = solve(&psd(12, 2, 200, 9), settings);
+    let best = solution.best();
+    assert_eq!(best.status, Status::Diverged, "{:?}", best.remark);
+    let lowest = solution.trace.iter().map(|row| row.train_loss).fold(f64::INFINITY, f64::min);
+    assert!(best.train_loss <= 1.02 * lowest, "{} and {lowest}", best.train_loss);
+}
+
+#[test]
+fn a_result_worse_than_the_zero_matrix_is_doubted() {
+    let settings = Settings::new(Method::gd())
+        .init(lowrank::Init::SmallRandom { scale: 100.0, seed: 1 })
+        .step_size(1e-9)
+        .stop(Stop::default().max_iterations(5));
+    let solution = solve(&psd(12, 2, 200, 9), settings);
+    assert!(solution.best().doubt.as_ref().is_some_and(|doubt| doubt.contains("zero matrix")));
+}
