@@ -59,6 +59,8 @@ export LOWRANK="$PWD/target/release/lowrank"
 case "$built" in /*) LOWRANK="$built/lowrank" ;; esac
 # Random problems on every backend and adapter; `lowrank check --minutes 10` looks longer.
 "$LOWRANK" check --minutes 1 --seed 1
+# Problems as people bring them, with default flags.
+python3 tests/cases/cases.py --program "$LOWRANK" --seeds 1,2,3
 # A second driver, where it is there already (it comes with Debian's chromium): the laws of one operator, within a minute.
 swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
 if [ -e "$swiftshader" ]; then
@@ -74,4 +76,5 @@ miniature="$(mktemp -d)"
 python3 benches/versus/versus.py --sizes 20:60:5 --batches 4 --rounds 1 --seconds 0.01 --read 16 --out "$miniature"
 bash benches/gpu.sh "$miniature/gpu"
 python3 benches/recovery.py --quick --backends cpu --out "$miniature"
+python3 benches/defaults/defaults.py --quick --program "$LOWRANK" --out "$miniature/defaults"
 rm -rf "$miniature"

@@ -101,7 +101,14 @@ def solve(
     observer: Callable[[dict[str, Any]], bool] | None,
     observe_factors: bool,
     settings_json: str,
-) -> tuple[str, bytes, bytes, list[NDArray[np.float64]], list[NDArray[np.float64]] | None]: ...
+) -> tuple[
+    str,
+    bytes,
+    bytes,
+    list[NDArray[np.float64]],
+    list[NDArray[np.float64]] | None,
+    list[tuple[float, NDArray[np.float64], NDArray[np.float64]] | None],
+]: ...
 def compare(
     operator: Operator,
     observations: np.ndarray | None,

@@ -18,8 +18,25 @@ class Trial:
     left: np.ndarray
     """U, or L: (n1, k), float64."""
 
-    def __init__(self, report: dict[str, Any], left: np.ndarray, right: np.ndarray | None, model: str, positive: int):
+    biases: tuple[float, np.ndarray, np.ndarray] | None
+    """The mean, and what each row and each column adds, where the run has chosen to take them first; ``matrix()`` has them."""
+
+    def __init__(
+        self,
+        report: dict[str, Any],
+        left: np.ndarray,
+        right: np.ndarray | None,
+        model: str,
+        positive: int,
+        biases: tuple[float, np.ndarray, np.ndarray] | None = None,
+    ):
         self.report, self.left, self._right, self._model, self._positive = report, left, right, model, positive
+        self.biases = biases
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the result may be no answer, in a sentence; None where nothing speaks against it."""
+        return self.report.get("doubt")
 
     @property
     def right(self) -> np.ndarray:
@@ -37,9 +54,13 @@ class Trial:
         return np.array(self.report["singular_values"])
 
     def matrix(self) -> np.ndarray:
-        """What was recovered, (n1, n2): U U^T, U S U^T or L R^T."""
+        """What was recovered, (n1, n2): U U^T, U S U^T or L R^T, and biases where there are some."""
         signs = np.where(np.arange(self.left.shape[1]) < self._positive, 1.0, -1.0) if self._model == "signed" else 1.0
-        return (self.left * signs) @ self.right.T
+        product = (self.left * signs) @ self.right.T
+        if self.biases is None:
+            return product
+        mean, rows, columns = self.biases
+        return product + mean + rows[:, None] + columns
 
     def __getattr__(self, name: str) -> Any:
         report = self.__dict__.get("report", {})
@@ -90,6 +111,11 @@ class Solution:
     def singular_values(self) -> np.ndarray:
         """Of U, largest first; for other products than U U^T the square roots of those of the product."""
         return self.best.singular_values
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the result may be no answer, in a sentence; None where nothing speaks against it."""
+        return self.best.doubt
 
     @property
     def notices(self) -> list[str]:

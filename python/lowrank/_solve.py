@@ -100,7 +100,7 @@ def solve(
     options = dict(locals())
     run = Run(options)
     with Watch(callback, progress) as watch:
-        report, trace, table, lefts, rights = _lowrank.solve(
+        report, trace, table, lefts, rights, biases = _lowrank.solve(
             run.operator._core,
             run.observations,
             run.truth,
@@ -115,8 +115,8 @@ def solve(
     chosen = run.operator.model
     pairs = [(left, None) for left in lefts] if rights is None else list(zip(lefts, rights))
     trials = [
-        Trial(of, left, right, chosen, signature[0] if signature else left.shape[1])
-        for of, (left, right) in zip(found["trials"], pairs)
+        Trial(of, left, right, chosen, signature[0] if signature else left.shape[1], own)
+        for of, (left, right), own in zip(found["trials"], pairs, biases)
     ]
     return Solution(found, trace, table, trials)
 

@@ -179,8 +179,15 @@ fn stacked<'py>(
     PyList::new(py, arrays.collect::<PyResult<Vec<_>>>()?)
 }
 
-/// Report (JSON), trace and trials (CSV), and the factors of each trial: left, right or None.
-type Solved<'py> = (String, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyList>, Option<Bound<'py, PyList>>);
+/// Report (JSON), trace and trials (CSV), and the factors of each trial: left, right or None; the biases that it has chosen.
+type Solved<'py> = (
+    String,
+    Bound<'py, PyBytes>,
+    Bound<'py, PyBytes>,
+    Bound<'py, PyList>,
+    Option<Bound<'py, PyList>>,
+    Vec<Option<(f64, Bound<'py, PyAny>, Bound<'py, PyAny>)>>,
+);
 
 #[pyfunction]
 #[pyo3(signature = (operator, observations, truth, truth_matrix, init, options, observer, observe_factors, settings_json))]
@@ -231,5 +238,11 @@ pub fn solve<'py>(
     let single = solution.best().product().is_single();
     let right = if single { None } else { Some(stacked(py, &solution, TrialSolution::right)?) };
     let left = stacked(py, &solution, TrialSolution::left)?;
-    Ok((report, PyBytes::new(py, &trace), PyBytes::new(py, &table), left, right))
+    let biases = |trial: &TrialSolution| {
+        let Some(biases) = trial.biases() else { return Ok(None) };
+        let array = |values: &[f64]| arrays::made(py, values.to_vec(), &[values.len()]);
+        Ok(Some((biases.mean, array(&biases.rows)?, array(&biases.columns)?)))
+    };
+    let biases = solution.trials.iter().map(biases).collect::<PyResult<Vec<_>>>()?;
+    Ok((report, PyBytes::new(py, &trace), PyBytes::new(py, &table), left, right, biases))
 }

@@ -157,7 +157,7 @@ def test_refusals_are_those_of_the_command_line(example):
         ("init_std", "m", "k or n"),
         ("step_rule", "wolfe", "armijo"),
         ("device_memory", "lots", "size"),
-        ("damping", 0.1, "prec-gd"),
+        ("damping", 0.1, "scaled-gd"),
     ],
 )
 def test_keywords_are_refused_by_name(example, keyword, value, words):

@@ -197,3 +197,27 @@ def test_plots(example, tmp_path):
         figure = s.plot()
         figure.savefig(tmp_path / "s.png")
         assert all(ax.get_xlabel() and ax.get_ylabel() and ax.get_yscale() == "log" for ax in figure.axes)
+
+
+def test_noisy_entries_get_the_biases_that_predict_them():
+    rng = np.random.default_rng(3)
+    n1, n2, m = 60, 45, 900
+    rows, columns = np.divmod(rng.choice(n1 * n2, m, replace=False), n2)
+    whole = 3.6 + 0.5 * rng.standard_normal((n1, 1)) + 0.5 * rng.standard_normal(n2)
+    values = whole[rows, columns] + 0.5 * rng.standard_normal(m)
+    s = lowrank.solve(lowrank.Entries(rows, columns, values, (n1, n2)), backend="cpu")
+    mean, of_rows, of_columns = s.best.biases
+    assert of_rows.shape == (n1,) and of_columns.shape == (n2,) and abs(mean - 3.6) < 0.5
+    assert s.doubt is None and any("held out for this choice" in notice for notice in s.notices)
+    # About the noise that is left where 105 numbers are fitted to 900 entries.
+    assert np.sqrt(np.mean((s.matrix() - whole) ** 2)) < 0.4
+    assert pickle.loads(pickle.dumps(s)).best.biases[0] == mean
+
+
+def test_what_cannot_be_explained_is_doubted():
+    rng = np.random.default_rng(4)
+    a = rng.standard_normal((400, 12, 12))
+    a = (a + a.transpose(0, 2, 1)) / 2
+    x, z = rng.standard_normal((12, 2)), rng.standard_normal((12, 1))
+    s = lowrank.solve(a, np.einsum("mij,ij->m", a, x @ x.T - 2 * z @ z.T), backend="cpu")
+    assert "positive semidefinite" in s.doubt

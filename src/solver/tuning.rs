@@ -30,8 +30,8 @@ const RATIO: f64 = 1.4;
 const RIDGES: i32 = 12;
 /// Then fewer columns than k, with the ridge that was best and smaller ones: where few columns explain all but noise, less of them
 /// is to be shrunk.
-const COLUMNS: [usize; 9] = [1, 2, 3, 4, 5, 6, 8, 10, 13];
-const SHRINKS: [f64; 5] = [1.0, 1.4, 2.0, 2.8, 4.0];
+const COLUMNS: [usize; 6] = [1, 2, 3, 5, 8, 12];
+const SHRINKS: [f64; 4] = [1.0, 1.6, 2.5, 4.0];
 /// Iterations of each: the best one is kept.
 const ITERATIONS: usize = 30;
 const LOOK_EVERY: usize = 3;

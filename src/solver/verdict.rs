@@ -58,45 +58,62 @@ impl Task<'_> {
         let signs = normals(p.seed.unwrap_or(0), Purpose::Signs, 1.0, m);
         let scrambled: Vec<f64> = e.iter().zip(&signs).map(|(e, sign)| e * sign.signum()).collect();
         let ((positive, negative), edge) = (ends(self, &e)?, ends(self, &scrambled)?);
-        let edge = STANDS_OUT * edge.0.max(edge.1);
-        let rank = trial.singular_values.iter().filter(|v| **v > 1e-6 * trial.singular_values[0]).count();
+        let mut sizes: Vec<f64> = e.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(e, _)| e.abs()).collect();
+        sizes.sort_by(f64::total_cmp);
         // A signature has columns of both signs.
         let one_sided =
             operator.domain().is_symmetric() && plan.model.factors() == 1 && plan.model.search_rank().is_none();
-        let mut sizes: Vec<f64> = e.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(e, _)| e.abs()).collect();
-        sizes.sort_by(f64::total_cmp);
-        let (median, largest) = (sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
-        Ok(Some(if largest > GROSS * median {
-            let times = readable(largest / median);
-            let sentence = format!(
-                "{residual}, the largest one {times} times the median: a few measurements are far off. --loss l1 bears gross outliers"
-            );
-            (sentence, true)
-        } else if one_sided && negative > edge && negative > positive {
-            let sentence = format!(
-                "{residual}, and a direction that only a negative eigenvalue explains stands out of what is left: the matrix does not look \
-                 positive semidefinite. --model asymmetric, or signed, has such"
-            );
-            (sentence, true)
-        } else if positive > edge && rank >= p.search_rank {
-            let sentence = format!(
-                "{residual}, and a direction stands out of what is left: more than the {rank} columns there are explain it. Raise --search-rank"
-            );
-            // Whoever asks for few columns wants the best matrix that has them.
-            (
-                sentence,
-                settings.search_rank.is_none() && settings.trials.iter().all(|trial| trial.search_rank.is_none()),
-            )
-        } else if positive > edge {
-            let sentence = format!(
-                "{residual}, and a direction stands out of what is left, which no more descent explained: a local minimum, or another model"
-            );
-            (sentence, true)
-        } else {
-            let sentence = format!(
-                "{residual}, and no direction stands out of what is left, as of noise; --holdout tells a fit from an adaptation to noise"
-            );
-            (sentence, false)
-        }))
+        let left = Left {
+            residual,
+            outlier: sizes[sizes.len() - 1] / sizes[sizes.len() / 2],
+            stands_out: positive > STANDS_OUT * edge.0.max(edge.1),
+            is_negative: one_sided && negative > positive && negative > STANDS_OUT * edge.0.max(edge.1),
+            rank: trial.singular_values.iter().filter(|v| **v > 1e-6 * trial.singular_values[0]).count(),
+            search_rank: p.search_rank,
+            asked: settings.search_rank.is_some() || settings.trials.iter().any(|trial| trial.search_rank.is_some()),
+        };
+        Ok(Some(left.said()))
+    }
+}
+
+/// What was seen of the residual.
+struct Left {
+    residual: String,
+    /// The largest one over the median.
+    outlier: f64,
+    /// Whether some direction that the model can explain is no noise, and whether the largest one asks for a negative eigenvalue.
+    stands_out: bool,
+    is_negative: bool,
+    rank: usize,
+    search_rank: usize,
+    /// Whether somebody asked for that search rank.
+    asked: bool,
+}
+
+impl Left {
+    /// A sentence, and whether it makes the answer doubtful.
+    fn said(&self) -> (String, bool) {
+        let (residual, rank) = (&self.residual, self.rank);
+        if self.outlier > GROSS {
+            let times = readable(self.outlier);
+            let far = format!("{residual}, the largest one {times} times the median: a few measurements are far off");
+            return (format!("{far}. --loss l1 bears gross outliers"), true);
+        }
+        if self.is_negative {
+            let seen = "and a direction that only a negative eigenvalue explains stands out of what is left";
+            let so = "the matrix does not look positive semidefinite. --model asymmetric, or signed, has such";
+            return (format!("{residual}, {seen}: {so}"), true);
+        }
+        if !self.stands_out {
+            let so = "and no direction stands out of what is left, as of noise; --holdout tells a fit from an adaptation to noise";
+            return (format!("{residual}, {so}"), false);
+        }
+        if rank < self.search_rank {
+            let so = "and a direction stands out of what is left, which no more descent explained: a local minimum, or another model";
+            return (format!("{residual}, {so}"), true);
+        }
+        let more = format!("more than the {rank} columns there are explain it. Raise --search-rank");
+        // Whoever asks for few columns wants the best matrix that has them.
+        (format!("{residual}, and a direction stands out of what is left: {more}"), !self.asked)
     }
 }

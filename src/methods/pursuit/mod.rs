@@ -1,11 +1,12 @@
 //! Pursuit: columns are taken up one after the other, as long as they are more than noise.
 //!
-//! It begins at the zero matrix. The eigenvectors of −A*(w∘e) whose eigenvalues stand out from those of noise become columns, with
-//! the length that lowers the loss most; conjugate gradients with exact steps, preconditioned by (VᵀV)⁻¹, bring the point of that
-//! rank to rest; then eigenvectors are looked at again. The edge of the noise is measured: the largest eigenvalue of A*(w∘ε∘e) with
-//! signs ε at random. A point at rest gets one more column on trial, which stays where the loss falls by more than three times what
-//! it would with noise alone. Where convergence is slow and the singular values of the point have a gap, those behind it are taken
-//! out on trial. There is no step size and no scale of the start; there never are surplus columns.
+//! It begins at the zero matrix. The eigenvectors of −A*(w∘e) whose eigenvalues stand out from those of noise (of either sign where
+//! the model has columns of both) become columns, with the length that lowers the loss most; conjugate gradients with exact steps,
+//! preconditioned by (VᵀV)⁻¹, bring the point of that rank to rest; then eigenvectors are looked at again. The edge of the noise is
+//! measured: the largest eigenvalue of A*(w∘ε∘e) with signs ε at random. A point at rest gets one more column on trial, which stays
+//! where the loss falls by more than three times what it would with noise alone. Where convergence is slow and the singular values
+//! of the point have a gap, those behind it are taken out on trial. There is no step size and no scale of the start; there never are
+//! surplus columns.
 //!
 //! The rank grows as in Riemannian pursuit (Tan, Tsang, Wang, Vandereycken & Pan, ICML 2014) and in rank-adaptive optimization (Gao &
 //! Absil 2022); that the rank grows one direction after the other is what gradient descent from a small start does as well (Li, Luo &
@@ -32,7 +33,7 @@ use ledger::Ledger;
 /// Columns that the iterate has at least, so that there is room for probes beside those in use.
 const COLUMNS: usize = 16;
 /// A residual below this share of ‖y‖ is zero, in f64.
-const ZERO: f64 = 1e-10;
+const ZERO: f64 = 1e-13;
 
 pub(super) const CARD: MethodCard = MethodCard {
     word: "pursuit",
