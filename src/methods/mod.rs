@@ -261,7 +261,7 @@ impl<A: Algorithm + 'static> From<A> for Method {
     }
 }
 
-/// The word of [`Method::automatic`].
+/// The word for what suits loss and model, see [`crate::Settings::method_of`].
 pub const AUTOMATIC: &str = "auto";
 
 impl Method {

@@ -97,7 +97,7 @@ impl Solver {
         if !self.task().is_worth_another_look(&fit) || self.loaded.backend_alone().is_none() {
             return Ok(fit);
         }
-        let Some(found) = self.from_all_columns(&fit.trials[0], observer)? else { return Ok(fit) };
+        let Some(found) = self.with_all_columns(&fit.trials[0], observer)? else { return Ok(fit) };
         if !self.task().is_better(&found.trials[0], &fit.trials[0]) {
             return Ok(fit);
         }
@@ -110,7 +110,7 @@ impl Solver {
     }
 
     /// What all columns find from a small random start, cut, and brought to rest.
-    fn from_all_columns(
+    fn with_all_columns(
         &self,
         fit: &TrialSolution,
         observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,

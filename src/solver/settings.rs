@@ -122,7 +122,7 @@ impl Settings {
         Self { method: Some(method.into()), ..Self::default() }
     }
 
-    /// The method with its parameters; [`crate::methods::METHODS`] says which there are. Default: [`Method::automatic`].
+    /// The method with its parameters; [`crate::methods::METHODS`] says which there are. Default: see [`Settings::method_of`].
     pub fn method(mut self, method: impl Into<Method>) -> Self {
         self.method = Some(method.into());
         self
@@ -267,7 +267,9 @@ impl Settings {
         self
     }
 
-    /// The method that measurements on this domain are solved with.
+    /// The method that measurements on this domain are solved with: the one that was named, or what suits the loss, the model, and what
+    /// else was asked for. That is [`crate::methods::Pursuit`] for the square loss; gradient descent for robust losses, for models that
+    /// pursuit is not for, and where a step or a small random start is asked for.
     pub fn method_of(&self, domain: &Domain) -> Method {
         let chosen = || Method::automatic(self.loss, &self.model_of(domain), self.asks_for_descent()).0;
         self.method.clone().unwrap_or_else(chosen)
