@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use lowrank::operators::rank_one::RankOne;
 use lowrank::operators::{Dense, Entries, Layout, Loss, Operator};
 use lowrank::problem::{Domain, synthetic};
 use lowrank::{Backend, Method, Model, Problem, Settings, Solution, Solver, Status, Stop};
@@ -177,4 +178,16 @@ fn a_result_worse_than_the_zero_matrix_is_doubted() {
         .stop(Stop::default().max_iterations(5));
     let solution = solve(&psd(12, 2, 200, 9), settings);
     assert!(solution.best().doubt.as_ref().is_some_and(|doubt| doubt.contains("zero matrix")));
+}
+
+/// 1.5 measurements for each degree of freedom, and no column to spare: growing the rank comes to rest in a local minimum.
+#[test]
+fn a_hard_fit_that_misses_is_looked_at_a_second_time() {
+    let truth = synthetic::psd(30).rank(3).seed(1000).build().unwrap();
+    let problem = Problem::measure(RankOne::gaussian(truth.domain(), 131, 1000).unwrap(), truth).unwrap();
+    let alone = solve(&problem, Settings::new(Method::pursuit()).search_rank(3));
+    assert!(relative_error(&alone) > 0.1, "the problem is not hard: {:e}", relative_error(&alone));
+    let found = solve(&problem, Settings::default().search_rank(3));
+    assert!(relative_error(&found) < 1e-4, "{:e}", relative_error(&found));
+    assert!(found.notices.iter().any(|notice| notice.contains("second look")), "{:?}", found.notices);
 }

@@ -1,6 +1,7 @@
 //! The first residual of a device, held against the host's.
 
 use crate::error::{Error, Result};
+use crate::operators::Operator;
 use crate::problem::{Block, Factors};
 use crate::solver::run::Run;
 
@@ -25,15 +26,8 @@ impl Run<'_> {
         let ends = plan.model.ends(&views)?;
         let views = ends.as_ref().map_or(views, |ends| ends.iter().map(|block| block.of(0)).collect());
         let point = plan.model.product(&views)?.as_factors()?;
-        let range = operator.shard_range(0);
-        let mut measured = vec![0.0; range.len()];
-        operator.forward(0, &point, &mut measured);
-        let (mut apart, mut size) = (0.0, 0.0);
-        for ((found, y), a) in residuals[range.clone()].iter().zip(&plan.target[range]).zip(&measured) {
-            apart += (found - (a - y)).powi(2);
-            size += a * a + y * y;
-        }
-        if apart <= TOLERANCE * TOLERANCE * size {
+        let share = share_apart(&**operator, &point, residuals, &plan.target);
+        if share <= TOLERANCE {
             return Ok(());
         }
         Err(Error::Device {
@@ -41,9 +35,46 @@ impl Run<'_> {
             message: format!(
                 "the driver '{}' gave a residual at the start that differs by {:.0} % from the host's",
                 info.driver,
-                100.0 * (apart / size).sqrt()
+                100.0 * share
             ),
             fix: "update the driver, choose another adapter, or use the backend 'cpu'".into(),
         })
+    }
+}
+
+/// How far a residual is from A(Z) − y over the measurements of the first shard, as a share of ‖A(Z)‖ and ‖y‖.
+fn share_apart(operator: &dyn Operator, point: &Factors, residuals: &[f64], target: &[f64]) -> f64 {
+    let range = operator.shard_range(0);
+    let mut measured = vec![0.0; range.len()];
+    operator.forward(0, point, &mut measured);
+    let (mut apart, mut size) = (0.0, 0.0);
+    for ((found, y), a) in residuals[range.clone()].iter().zip(&target[range]).zip(&measured) {
+        apart += (found - (a - y)).powi(2);
+        size += a * a + y * y;
+    }
+    if apart == 0.0 { 0.0 } else { (apart / size).sqrt() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host;
+    use crate::operators::Dense;
+    use crate::problem::Domain;
+
+    #[test]
+    fn buffers_of_zeros_are_no_residual() {
+        let operator = Dense::gaussian(Domain::symmetric(5), 40, 2).unwrap();
+        let point = Factors::single(1, 5, 2, (0..10).map(f64::from).collect()).unwrap();
+        let target: Vec<f64> = (0..40).map(|i| f64::from(i) - 7.0).collect();
+        let mut residual = host::measure(&operator, &point);
+        residual.iter_mut().zip(&target).for_each(|(e, y)| *e -= y);
+        assert!(share_apart(&operator, &point, &residual, &target) < 1e-12);
+        residual.iter_mut().for_each(|e| *e *= 1.001);
+        assert!(share_apart(&operator, &point, &residual, &target) < TOLERANCE);
+        assert!(share_apart(&operator, &point, &[0.0; 40], &target) > TOLERANCE);
+        // A start near zero: what counts is y.
+        let near = Factors::single(1, 5, 2, vec![1e-9; 10]).unwrap();
+        assert!(share_apart(&operator, &near, &[0.0; 40], &target) > 0.9);
     }
 }
