@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lowrank::operators::rank_one::RankOne;
 use lowrank::operators::{Dense, Entries, Layout, Loss, Operator};
-use lowrank::problem::{Domain, synthetic};
+use lowrank::problem::{Domain, Truth, synthetic};
 use lowrank::{Backend, Method, Model, Problem, Settings, Solution, Solver, Status, Stop};
 
 fn solve(problem: &Problem, settings: Settings) -> Solution {
@@ -97,6 +97,13 @@ fn noisy_entries_get_what_predicts_best() {
     assert!(((misses / held.len() as f64).sqrt() / with - 1.0).abs() < 1e-3);
     let (dense, (i, j)) = (tuned.best().to_dense(), at[0]);
     assert!((dense[i * 60 + j] - tuned.best().entries(&[(i, j)])[0]).abs() < 1e-9);
+    // With a truth the error is that of the whole matrix, too.
+    let (n1, n2) = (80, 60);
+    let flat = Truth::from_pair(n1, n2, 1, vec![1.0; n1], vec![3.0; n2]).unwrap();
+    let judged = solve(&problem.clone().with_truth(flat).unwrap(), settings());
+    let apart: f64 = judged.best().to_dense().iter().map(|z| (z - 3.0).powi(2)).sum();
+    let expected = (apart / (9.0 * (n1 * n2) as f64)).sqrt();
+    assert!((relative_error(&judged) / expected - 1.0).abs() < 1e-6, "{} and {expected}", relative_error(&judged));
     // Nothing held out: a tenth chooses, and all are used.
     let all = solve(&problem, Settings::default());
     assert!(all.best().parameters.holdout_rows == 0 && all.best().biases().is_some(), "{:?}", all.notices);

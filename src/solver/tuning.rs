@@ -3,12 +3,13 @@
 use std::ops::ControlFlow;
 
 use crate::backend::Backend;
+use crate::diagnostics;
 use crate::engine::Precision;
 use crate::error::Result;
 use crate::methods::Method;
 use crate::operators::entries::Biases;
 use crate::operators::{Entries, Operator};
-use crate::problem::Factors;
+use crate::problem::{Factors, MatrixView, Product, Truth};
 use crate::solver::holdout::{Holdout, share_of};
 use crate::solver::init::{Init, Preprocess};
 use crate::solver::plan::Task;
@@ -75,14 +76,14 @@ impl Task<'_> {
     fn is_tunable(self, fit: &Solution) -> bool {
         let (settings, plan) = (self.settings, self.plan);
         let [trial] = fit.trials.as_slice() else { return false };
-        let asked = settings.stop.has_target() || settings.checkpoint.is_some() || fit.resumed_at.is_some();
         plan.chosen
             && plan.method.decides()
             && plan.model.factors() == 2
-            && !asked
+            && !settings.stop.has_target()
             && plan.ridge.iter().all(|ridge| *ridge == 0.0)
             && matches!(trial.status, Status::Finished | Status::Stalled)
             && trial.relative_residual > MISFIT
+            && trial.parameters.rows == self.problem.operator().measurements()
             && trial.parameters.rows - trial.parameters.holdout_rows >= FEWEST
     }
 }
@@ -98,6 +99,11 @@ impl Solver {
         let operator = self.problem.operator().clone();
         let entries = operator.entries().filter(|_| self.task().is_tunable(&fit));
         let (Some(entries), Some(backend)) = (entries, self.loaded.backend_alone()) else { return Ok(fit) };
+        if self.settings.checkpoint.is_some() || fit.resumed_at.is_some() {
+            let mut fit = fit;
+            fit.notices.push("no ridge was looked for: a run that is saved stays the one that was asked for".into());
+            return Ok(fit);
+        }
         let instance = fit.trials[0].parameters.instance;
         let y = self.problem.observations(instance).unwrap_or_default();
         let own = self.plan.held_out[0].is_empty();
@@ -138,7 +144,10 @@ impl Solver {
         };
         let better = plain.filter(|plain| *plain < best.rmse);
         let found = if own { self.on_all(&choice, &best, biases.as_ref(), &backend)? } else { best.solution };
-        Ok(joined(fit, found, (biases, better), notice))
+        let mut solution = joined(fit, found, (biases, better), notice);
+        let trial = &mut solution.trials[0];
+        trial.relative_error = self.problem.truth(instance).map(|truth| relative_error(trial, truth)).transpose()?;
+        Ok(solution)
     }
 
     /// Settings of what is tried: those of this solver that say how, not what.
@@ -313,6 +322,24 @@ impl Choice<'_> {
         ));
         fit
     }
+}
+
+/// ‖Z − M‖_F/‖M‖_F, biases being two columns more: Z = L Rᵀ + (μ + b)1ᵀ + 1cᵀ.
+fn relative_error(trial: &TrialSolution, truth: &Truth) -> Result<f64> {
+    let product = trial.product();
+    let Some(biases) = trial.biases() else { return diagnostics::relative_error(&product, truth) };
+    let k = product.left().columns();
+    let widened = |of: MatrixView<'_>, more: &dyn Fn(usize) -> [f64; 2]| -> Vec<f64> {
+        (0..of.rows()).flat_map(|row| of.row(row).iter().copied().chain(more(row)).collect::<Vec<f64>>()).collect()
+    };
+    let left = widened(product.left(), &|row| [biases.mean + biases.rows[row], 1.0]);
+    let right = widened(product.right(), &|row| [1.0, biases.columns[row]]);
+    let (left, right) = (view(&left, k + 2)?, view(&right, k + 2)?);
+    diagnostics::relative_error(&Product::pair(left, right)?, truth)
+}
+
+fn view(values: &[f64], columns: usize) -> Result<MatrixView<'_>> {
+    MatrixView::new(values.len() / columns, columns, values)
 }
 
 /// What was found in place of the fit, with what is to be said of both.
