@@ -45,7 +45,7 @@ fn units_of_matrices_and_observations_do_not_matter() {
     let rows: Vec<f64> = (0..260).flat_map(|i| known.operator().sensing_matrix(i)).collect();
     let y = known.observations(0).unwrap();
     for c in [1e-12, 1.0, 1e12] {
-        for d in [1e-12, 1.0, 1e12] {
+        for d in [1e-24, 1e-12, 1.0, 1e12, 1e24] {
             let scaled: Vec<f32> = rows.iter().map(|v| (c * v) as f32).collect();
             let operator = Dense::from_rows(Domain::symmetric(16), Layout::Full, &scaled).unwrap();
             let problem = Problem::new(operator, y.iter().map(|y| d * y).collect::<Vec<f64>>()).unwrap();
