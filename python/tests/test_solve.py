@@ -62,7 +62,7 @@ def test_trace_is_columns(example):
 
 def test_trace_is_a_data_frame(example):
     pandas = pytest.importorskip("pandas")
-    s = example.solve(max_iterations=100)
+    s = example.solve(method="prec-gd", max_iterations=100)
     frame = pandas.DataFrame(s.trace)
     assert len(frame) == 11 and frame["train_loss"].iloc[-1] < 0.1 * frame["train_loss"].iloc[0]
 
@@ -117,7 +117,7 @@ def test_callback_watches_and_stops(example):
         seen.append(progress)
         return progress.iteration >= 20
 
-    s = example.solve(callback=look, callback_factors=True)
+    s = example.solve(method="gd", callback=look, callback_factors=True)
     assert [p.iteration for p in seen] == [0, 10, 20] and s.status == "Interrupted"
     assert s.best.iterations == 20 and seen[-1].left.shape == (1, 20, 5)
     np.testing.assert_array_equal(seen[-1].left[0], s.left)
@@ -201,16 +201,16 @@ def test_plots(example, tmp_path):
 
 def test_noisy_entries_get_the_biases_that_predict_them():
     rng = np.random.default_rng(3)
-    n1, n2, m = 60, 45, 900
+    n1, n2, m = 60, 45, 600
     rows, columns = np.divmod(rng.choice(n1 * n2, m, replace=False), n2)
     whole = 3.6 + 0.5 * rng.standard_normal((n1, 1)) + 0.5 * rng.standard_normal(n2)
-    values = whole[rows, columns] + 0.5 * rng.standard_normal(m)
+    values = whole[rows, columns] + 0.7 * rng.standard_normal(m)
     s = lowrank.solve(lowrank.Entries(rows, columns, values, (n1, n2)), backend="cpu")
     mean, of_rows, of_columns = s.best.biases
     assert of_rows.shape == (n1,) and of_columns.shape == (n2,) and abs(mean - 3.6) < 0.5
     assert s.doubt is None and any("held out for this choice" in notice for notice in s.notices)
-    # About the noise that is left where 105 numbers are fitted to 900 entries.
-    assert np.sqrt(np.mean((s.matrix() - whole) ** 2)) < 0.4
+    # About the noise that is left where 105 numbers are fitted to 600 entries.
+    assert np.sqrt(np.mean((s.matrix() - whole) ** 2)) < 0.45
     assert pickle.loads(pickle.dumps(s)).best.biases[0] == mean
 
 
