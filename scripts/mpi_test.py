@@ -102,6 +102,14 @@ def every_operator(at):
     return ["--matrices", at / "dense" / "A.npy", "--observations", at / "dense" / "y.npy", "--truth", at / "dense" / "X.npy"]
 
 
+def chosen_method(at, dense):
+    flags = [*dense, "--stop-relative-error", "1e-5", "--quiet"]
+    ends = {ranks: solve(ranks, at, "chosen", *flags) for ranks in (1, 2, 3)}
+    same = all(np.array_equal(ends[r][0]["left"], ends[1][0]["left"]) for r in ends)
+    reached = [end[1]["trials"][0]["status"] for end in ends.values()]
+    check("the method that is chosen: 1, 2 and 3 ranks give the same bits", same and reached == ["Converged"] * 3, reached)
+
+
 def backends(at, dense):
     flags = [*dense, "--init-scale", "1e-4", "--stop-relative-error", "1e-4", "--max-iterations", 600, "--quiet"]
     for words in ["cpu,reference", "cpu,gpu:llvmpipe"]:
@@ -121,7 +129,7 @@ def faults(at, dense):
     done = run(*MPIRUN, "-n", 3, LOWRANK, "solve", *dense, "--parts", 2)
     check("fewer parts than ranks are refused", done.returncode == 2 and "--parts" in done.stderr, done.stderr)
     begun = time.time()
-    job = subprocess.Popen([*MPIRUN, "-n", "3", LOWRANK, "solve", *map(str, dense), "--max-iterations", "100000000", "--stall-window", "0"],
+    job = subprocess.Popen([*MPIRUN, "-n", "3", LOWRANK, "solve", *map(str, dense), "--method", "gd", "--max-iterations", "100000000", "--stall-window", "0"],
                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     time.sleep(3)
     ranks = run("pgrep", "-P", job.pid).stdout.split()
@@ -129,7 +137,7 @@ def faults(at, dense):
     code = job.wait(timeout=60)
     check("a killed rank ends the job", len(ranks) == 3 and code != 0 and time.time() - begun < 60, (ranks, code))
     out = at / "interrupted.npz"
-    job = subprocess.Popen([*MPIRUN, "-n", "3", LOWRANK, "solve", *map(str, dense), "--max-iterations", "100000000", "--stall-window", "0",
+    job = subprocess.Popen([*MPIRUN, "-n", "3", LOWRANK, "solve", *map(str, dense), "--method", "gd", "--max-iterations", "100000000", "--stall-window", "0",
                             "--quiet", "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(3)
     ranks = run("pgrep", "-P", job.pid).stdout.split()
@@ -196,6 +204,7 @@ with tempfile.TemporaryDirectory() as name:
         scaling(at, sys.argv[2])
     else:
         dense = every_operator(at)
+        chosen_method(at, dense)
         backends(at, dense)
         faults(at, dense)
 if failures:
