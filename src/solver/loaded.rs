@@ -124,7 +124,7 @@ impl Loaded {
         let sizes = || plan.model.sizes(&task.problem.operator().domain(), plan.search_rank());
         self.narrow = (plan.start.search_rank() > plan.search_rank()).then(sizes);
         match state {
-            None => self.engine.write(program.iterate.into(), &stacked(&self.in_units(&plan.start, false)?))?,
+            None => self.engine.write(program.iterate.into(), &stacked(&self.in_units(plan.start.clone(), false)?))?,
             Some(state) => self.engine.restore(state)?,
         }
         self.set_active(active)
@@ -147,16 +147,16 @@ impl Loaded {
     }
 
     /// Factors in the engine's units, or back in the user's.
-    fn in_units(&self, factors: &Factors, back: bool) -> Result<Factors> {
+    fn in_units(&self, factors: Factors, back: bool) -> Result<Factors> {
         match &self.units {
-            None => Ok(factors.clone()),
-            Some(units) => Factors::of_blocks(factors.batch(), units.factors(factors, back)),
+            None => Ok(factors),
+            Some(units) => Factors::of_blocks(factors.batch(), units.factors(&factors, back)),
         }
     }
 
     pub(super) fn factors(&mut self) -> Result<Factors> {
         let values = self.engine.read(self.program.iterate.into())?;
-        let factors = self.in_units(&unstacked(&self.program, &values)?, true)?;
+        let factors = self.in_units(unstacked(&self.program, &values)?, true)?;
         let Some(sizes) = &self.narrow else { return Ok(factors) };
         let of = |(block, size): (&Block, &(usize, usize))| {
             let own = (0..factors.batch()).flat_map(|trial| block.corner(trial, *size).data().to_vec());
