@@ -38,7 +38,9 @@ impl Task<'_> {
         let [trial] = fit.trials.as_slice() else { return false };
         let plan = self.plan;
         let saved = self.settings.checkpoint.is_some() || fit.resumed_at.is_some();
-        plan.chosen
+        // Entries with noise get a ridge, which is what they need.
+        !self.is_tunable(fit)
+            && plan.chosen
             && plan.method.decides()
             && plan.model.search_rank().is_none()
             && !saved

@@ -73,10 +73,11 @@ struct Grid<'a> {
 
 impl Task<'_> {
     /// Whether the fit is one of noisy entries whose ridge nobody has chosen.
-    fn is_tunable(self, fit: &Solution) -> bool {
+    pub(super) fn is_tunable(self, fit: &Solution) -> bool {
         let (settings, plan) = (self.settings, self.plan);
         let [trial] = fit.trials.as_slice() else { return false };
-        plan.chosen
+        self.problem.operator().entries().is_some()
+            && plan.chosen
             && plan.method.decides()
             && plan.model.factors() == 2
             && !settings.stop.has_target()
