@@ -139,7 +139,9 @@ fn an_observer_is_asked_while_choices_are_tried_and_can_end_them() {
         if progress.is_choice { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let solution = solver.solve_with(observer).unwrap();
-    assert!(choices > 0 && solution.best().biases().is_none() && solution.best().status != Status::Interrupted);
+    assert!(choices > 0 && solution.best().biases().is_none());
+    assert_eq!(solution.best().status, Status::Interrupted);
+    assert!(solution.notices.iter().any(|notice| notice.contains("without one")), "{:?}", solution.notices);
 }
 
 #[test]

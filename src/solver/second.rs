@@ -37,7 +37,9 @@ impl Task<'_> {
     fn is_worth_another_look(self, fit: &Solution) -> bool {
         let [trial] = fit.trials.as_slice() else { return false };
         let plan = self.plan;
-        let saved = self.settings.checkpoint.is_some() || fit.resumed_at.is_some();
+        // A limit of time is that of the run that was asked for.
+        let limited = self.settings.stop.time.is_some();
+        let saved = limited || self.settings.checkpoint.is_some() || fit.resumed_at.is_some();
         // Entries with noise get a ridge, which is what they need.
         !self.is_tunable(fit)
             && plan.chosen
@@ -119,11 +121,9 @@ impl Solver {
     ) -> Result<Option<Solution>> {
         let (p, domain) = (&fit.parameters, self.problem.operator().domain());
         let iterations = PATIENCE * fit.iterations.max(HARD);
-        let wide = self.settings_alike(p.search_rank, Method::lbfgs().into()).stop(Stop {
-            stall_window: None,
-            time: self.settings.stop.time,
-            ..Stop::default().max_iterations(iterations).residual(MISFIT * MISFIT)
-        });
+        let wide = self
+            .settings_alike(p.search_rank, Method::lbfgs().into())
+            .stop(Stop { stall_window: None, ..Stop::default().max_iterations(iterations).residual(MISFIT * MISFIT) });
         let wide = wide.trials((0..STARTS).map(|seed| Trial::default().seed(seed)));
         let Some(wide) = self.beside(wide, observer)? else { return Ok(None) };
         let sizes = self.plan.model.sizes(&domain, p.search_rank);
@@ -136,7 +136,7 @@ impl Solver {
             }
         }
         let start = Factors::of_sizes(count, &sizes, starts)?;
-        let stop = Stop { time: self.settings.stop.time, ..Stop::default().max_iterations(iterations) };
+        let stop = Stop::default().max_iterations(iterations);
         let settings = self.settings_alike(p.search_rank, self.plan.method.clone()).init(Init::Given(start)).stop(stop);
         let found = self.beside(settings.trials(vec![Trial::default(); count]), observer)?;
         Ok(found.map(|found| {

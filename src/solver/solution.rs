@@ -116,9 +116,11 @@ pub struct TrialSolution {
     pub phases_proxy: Option<PhaseProxy>,
     /// A sentence beside the status: that single precision is what ended the descent.
     pub remark: Option<String>,
-    /// Why it may be no answer, where something simpler was seen to be better.
+    /// Why it may be no answer: something simpler is better, or something that it leaves is no noise.
     pub doubt: Option<String>,
     pub(crate) biases: Option<Biases>,
+    /// It has a ridge that held-out entries chose.
+    pub(crate) tuned: bool,
     pub(crate) form: Form,
     pub(crate) blocks: Vec<Block>,
     /// L and R, where these are not the blocks themselves.

@@ -35,7 +35,7 @@ impl Solver {
         let mut solution = self.tuned(fit, &mut observer)?;
         // What was tried counts, whether or not it was taken.
         solution.timing.solve = solve + started.elapsed().as_secs_f64();
-        Ok(solution)
+        self.judged(solution)
     }
 
     /// Goes on from a checkpoint to the same result, bit for bit, as the run that wrote it would have had, on the same backend with
@@ -67,7 +67,21 @@ impl Solver {
         }
         require_same(header, &Identity::of(self.task(), Level::Run)?)?;
         self.take_variant_of(header)?;
-        self.run(Some(from), observer)
+        let solution = self.run(Some(from), observer)?;
+        self.judged(solution)
+    }
+
+    /// The solution with a sentence on what is left of each trial that has none yet. Runs beside the one that was asked for go without.
+    fn judged(&self, mut solution: Solution) -> Result<Solution> {
+        let count = solution.trials.len();
+        for trial in solution.trials.iter_mut().filter(|trial| trial.remark.is_none()) {
+            match self.task().what_is_left(trial, count)? {
+                Some((sentence, true)) if trial.doubt.is_none() => trial.doubt = Some(sentence),
+                Some((sentence, _)) => trial.remark = Some(sentence),
+                None => {}
+            }
+        }
+        Ok(solution)
     }
 
     /// Loads the kernel variant that a checkpoint was saved with, and says so where that cannot be had.

@@ -37,6 +37,10 @@ const SHRINKS: [f64; 4] = [1.0, 1.6, 2.5, 4.0];
 const ITERATIONS: usize = 30;
 const LOOK_EVERY: usize = 3;
 
+/// About what a trial holds for each number of its factors and each entry, and what all of them may hold: larger tables keep the fit.
+const BYTES: f64 = 64.0;
+const MOST_BYTES: f64 = 8.0 * (1u64 << 30) as f64;
+
 /// Entries to choose on.
 struct Choice<'a> {
     entries: &'a Entries,
@@ -81,6 +85,7 @@ impl Task<'_> {
             && plan.method.decides()
             && plan.model.factors() == 2
             && !settings.stop.has_target()
+            && settings.stop.time.is_none()
             && plan.ridge.iter().all(|ridge| *ridge == 0.0)
             && matches!(trial.status, Status::Finished | Status::Stalled)
             && trial.relative_residual > MISFIT
@@ -132,7 +137,17 @@ impl Solver {
         };
         let Some(unshrunk) = unshrunk else { return Ok(fit) };
         let best = self.best(&choice, &backend, &mut watch)?;
-        let Some(best) = best.filter(|_| !stopped) else { return Ok(fit) };
+        if stopped {
+            let mut fit = fit;
+            fit.notices.push("interrupted while a ridge was looked for: this is the fit without one".into());
+            fit.trials[0].status = Status::Interrupted;
+            return Ok(fit);
+        }
+        let Some(best) = best else {
+            let mut fit = fit;
+            fit.notices.push("no ridge was looked for: trying some would take more than 8 GiB".into());
+            return Ok(fit);
+        };
         let plain = choice.plain_rmse();
         if unshrunk <= best.rmse {
             return Ok(choice.kept(fit, unshrunk, best.rmse));
@@ -171,10 +186,8 @@ impl Solver {
     ) -> Result<Option<f64>> {
         let problem = Problem::new(self.problem.operator().clone(), choice.y)?;
         let k = self.plan.trials[0].search_rank;
-        let settings = self
-            .settings_alike(k, self.plan.method.clone())
-            .holdout_measurements(choice.held_out.iter().copied())
-            .stop(Stop { time: self.settings.stop.time, ..Stop::default() });
+        let settings =
+            self.settings_alike(k, self.plan.method.clone()).holdout_measurements(choice.held_out.iter().copied());
         let found = Solver::new(problem, settings, backend.clone())?.run(None, watch)?;
         Ok(found.trials[0].holdout_rmse())
     }
@@ -228,16 +241,17 @@ impl Solver {
                 trials.extend(grid.ridges.iter().map(of));
             }
         }
+        let (domain, m) = (grid.problem.operator().domain(), grid.problem.operator().measurements());
+        let columns = grid.search_ranks.iter().copied().max().unwrap_or(1);
+        let bytes = BYTES * trials.len() as f64 * (self.plan.model.numbers(&domain, columns) as f64 + m as f64);
+        if bytes > MOST_BYTES {
+            return Ok(None);
+        }
         let settings = self
             .settings_alike(self.plan.trials[0].search_rank, Method::cg().into())
             .holdout_measurements(choice.held_out.iter().copied())
             .init(Init::Spectral { skip: 0, preprocess: Preprocess::None })
-            .stop(Stop {
-                max_iterations: ITERATIONS,
-                stall_window: None,
-                time: self.settings.stop.time,
-                ..Stop::default()
-            })
+            .stop(Stop { max_iterations: ITERATIONS, stall_window: None, ..Stop::default() })
             .observe(Schedule::Every(LOOK_EVERY))
             .trials(trials);
         let batch = Solver::new(grid.problem.clone(), settings, backend.clone())?.run(None, watch)?;
@@ -351,7 +365,7 @@ fn joined(
     notice: String,
 ) -> Solution {
     let trial = &mut found.trials[0];
-    trial.biases = biases;
+    (trial.biases, trial.tuned) = (biases, true);
     trial.status = Status::Finished;
     trial.doubt = plain.map(|plain| {
         format!("biases of rows and columns alone predict held-out entries better, with an rmse of {}", readable(plain))

@@ -31,21 +31,22 @@ fn ends(task: Task<'_>, e: &[f64]) -> Result<(f64, f64)> {
 
 impl Task<'_> {
     /// A sentence on what is left of the measurements of a trial that has come to rest, from a look at it, and whether it makes the
-    /// answer doubtful.
+    /// answer doubtful; it is one of `count` trials that are looked at. Where biases or a ridge were chosen there is none.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] where the factors are not finite.
-    pub(super) fn what_is_left(self, trial: &TrialSolution) -> Result<Option<(String, bool)>> {
+    pub(super) fn what_is_left(self, trial: &TrialSolution, count: usize) -> Result<Option<(String, bool)>> {
         let Self { problem, settings, plan } = self;
         let operator = &**problem.operator();
         let p = &trial.parameters;
         let rests = matches!(trial.status, Status::Stalled | Status::Finished);
         let plain = settings.loss == Loss::Square && plan.ridge[p.trial] == 0.0;
-        if !(rests && plain && trial.relative_residual > MISFIT) {
+        let own = trial.tuned || !(rests && plain);
+        if own || trial.relative_residual <= MISFIT {
             return Ok(None);
         }
         let residual = format!("the descent ended at a relative residual of {}", readable(trial.relative_residual));
-        if operator.cost(1, p.search_rank).flops > MOST_WORK {
+        if count as f64 * operator.cost(1, p.search_rank).flops > MOST_WORK {
             let sentence = format!("{residual}, and what is left was not looked at: it would take long on the host");
             return Ok(Some((sentence, false)));
         }

@@ -382,7 +382,8 @@ impl<'a> TrialWatch<'a> {
 
     pub(crate) fn finish(self) -> Result<TrialSolution> {
         let (domain, k) = (&self.form.domain, self.parameters.search_rank);
-        let kept = self.kept.clone().unwrap_or_else(|| Kept {
+        let doubt = self.kept.as_ref().and_then(|kept| self.doubt(kept));
+        let kept = self.kept.unwrap_or_else(|| Kept {
             row: TraceRow {
                 trial: self.parameters.trial,
                 iteration: 0,
@@ -399,7 +400,6 @@ impl<'a> TrialWatch<'a> {
             blocks: zeros(&self.form.model.sizes(domain, k)),
         });
         let ends = self.form.ends(&kept.blocks)?;
-        let doubt = self.doubt(&kept);
         let singular_values = self.form.product(&kept.blocks, ends.as_ref())?.singular_values().unwrap_or_default();
         Ok(TrialSolution {
             parameters: self.parameters.clone(),
@@ -418,6 +418,7 @@ impl<'a> TrialWatch<'a> {
             remark: self.cause,
             doubt,
             biases: None,
+            tuned: false,
             form: self.form,
             blocks: kept.blocks,
             ends,

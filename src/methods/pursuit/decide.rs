@@ -419,7 +419,8 @@ impl Turn<'_> {
         let q = self.rank();
         let left = (self.known.measurements - self.freedom(q)).max(1.0);
         let more = self.freedom(q + 1) - self.freedom(q);
-        if room == 0 || more >= left {
+        // Where fewer are left than the test needs, noise alone could pass it.
+        if room == 0 || GAIN * more >= left {
             if !(stuck || tangent <= STILL * edge.max(top) || self.is_flat(STANDS)) {
                 return false;
             }

@@ -45,13 +45,7 @@ impl Run<'_> {
         let raised = if gone { vec![0; trials.len()] } else { self.loaded.damping_raised(trials.len())? };
         for (trial, raised) in trials.iter_mut().zip(raised) {
             let cause = trial.remark.take().map(|cause| self.task.with_advice(cause, trial));
-            let known = cause.or_else(|| trial.floor_remark(precision)).or_else(|| trial.damping_remark(raised));
-            let left = if known.is_none() { self.task.what_is_left(trial)? } else { None };
-            match left {
-                Some((sentence, true)) if trial.doubt.is_none() => trial.doubt = Some(sentence),
-                Some((sentence, _)) => trial.remark = Some(sentence),
-                None => trial.remark = known,
-            }
+            trial.remark = cause.or_else(|| trial.floor_remark(precision)).or_else(|| trial.damping_remark(raised));
         }
         Ok(())
     }
