@@ -317,6 +317,15 @@ fn symmetric_freedom(domain: &Domain, rank: usize) -> usize {
     domain.rows() * r - r * r.saturating_sub(1) / 2
 }
 
+/// More degrees of freedom explain more than noise where the loss falls by so many times their share.
+pub(crate) const SIGNIFICANT: f64 = 3.0;
+
+/// The loss below which `more` degrees of freedom explain more than noise does, `left` being those that the measurements have left:
+/// with E₁ the quotient of (E₀ − E₁)/d and E₁/(m − d₀ − d) is [`SIGNIFICANT`], as in an F test.
+pub(crate) fn significant_loss(loss: f64, more: f64, left: f64) -> f64 {
+    loss / (1.0 + SIGNIFICANT * more / (left - more))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use crate::error::Result;
 use crate::methods::Method;
+use crate::models::significant_loss;
 use crate::problem::Factors;
 use crate::solver::init::Init;
 use crate::solver::plan::Task;
@@ -30,8 +31,6 @@ const CUTS: usize = 3;
 const SMALL: f64 = 0.1;
 /// A relative residual down to which there is nothing to explain.
 const FITS: f64 = 1e-5;
-/// More columns have to lower the loss by so many times their share of the degrees of freedom, in the sense of an F test.
-const GAIN: f64 = 3.0;
 
 impl Task<'_> {
     fn is_worth_another_look(self, fit: &Solution) -> bool {
@@ -76,7 +75,7 @@ impl Task<'_> {
         let m = (fit.parameters.rows - fit.parameters.holdout_rows) as f64;
         let (before, after) = (freedom(fit), freedom(found));
         let more = (after - before).max(0.0);
-        after < m && found.train_loss < fit.train_loss / (1.0 + GAIN * more / (m - after))
+        after < m && found.train_loss < significant_loss(fit.train_loss, more, m - before)
     }
 }
 

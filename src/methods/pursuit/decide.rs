@@ -4,6 +4,7 @@ use faer::Mat;
 
 use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz};
 use super::ledger::{Ledger, WINDOW};
+use crate::models::{SIGNIFICANT, significant_loss};
 
 /// Eigenvalues of −G above so many times the edge of the noise are signal.
 const SIGNAL: f64 = 1.15;
@@ -31,9 +32,6 @@ const TIED: f64 = 5e-3;
 const EDGE_KNOWN: f64 = 0.1;
 /// No rank is taken up whose degrees of freedom are more than this share of the measurements.
 const DETERMINED: f64 = 0.9;
-/// A column on trial stays where the energy falls by so many times its share of the degrees of freedom, in the sense of an F test:
-/// (E₀ − E₁)/d above so many times E₁/(m − d₀ − d).
-const GAIN: f64 = 3.0;
 /// Steps of a trial of one more column, at most; of fewer columns, at least.
 const TRIAL: f64 = 60.0;
 const SHORT_TRIAL: f64 = 40.0;
@@ -420,14 +418,14 @@ impl Turn<'_> {
         let left = (self.known.measurements - self.freedom(q)).max(1.0);
         let more = self.freedom(q + 1) - self.freedom(q);
         // Where fewer are left than the test needs, noise alone could pass it.
-        if room == 0 || GAIN * more >= left {
+        if room == 0 || SIGNIFICANT * more >= left {
             if !(stuck || tangent <= STILL * edge.max(top) || self.is_flat(STANDS)) {
                 return false;
             }
             self.ledger.finished = 1.0;
             return true;
         }
-        self.begin_trial(1.0, self.known.energy / (1.0 + GAIN * more / (left - more)));
+        self.begin_trial(1.0, significant_loss(self.known.energy, more, left));
         if !self.take_up(1, 1e-3 * tangent) {
             self.ledger.finished = 1.0;
         }
