@@ -172,7 +172,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 op = lowrank.Rademacher(60, 2000)
 print("ready", flush=True)
 try:
-    lowrank.solve(op, np.ones(2000), max_iterations=10**8, stall_window=0, backend="cpu", observe="every:1")
+    # The default would find nothing more to do within the second.
+    lowrank.solve(op, np.ones(2000), method="gd", max_iterations=10**8, stall_window=0, backend="cpu", observe="every:1")
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 s = lowrank.solve(op, np.ones(2000), max_iterations=3, backend="cpu")
