@@ -101,6 +101,22 @@ fn opened() -> Option<(Device, wgpu::Device)> {
     Some((Device::from_wgpu(raw.clone(), queue, &adapter.get_info()), raw))
 }
 
+/// Whether tests without an adapter are to fail; says that this one was not run otherwise.
+fn ignored(what: &str) {
+    let required = std::env::var("LOWRANK_REQUIRE_GPU").is_ok_and(|value| value == "1");
+    assert!(!required, "LOWRANK_REQUIRE_GPU=1 and no adapter: install a Vulkan driver");
+    let _ = writeln!(std::io::stderr(), "\n*** IGNORED: no GPU adapter, {what} ***");
+}
+
+#[test]
+fn a_device_that_carries_out_nothing_is_refused() {
+    let Some((device, _raw)) = opened() else { return ignored("none was idle") };
+    let mut solver = solver(OnDeviceLoss::Stop, Backend::Gpu(device));
+    solver.inject(Faults::new((0..100).map(|call| (call, FaultKind::Idle)))).unwrap();
+    let error = solver.solve().unwrap_err();
+    assert!(matches!(error, Error::Device { .. }) && error.to_string().contains("the driver '"), "{error}");
+}
+
 #[test]
 fn a_device_destroyed_in_the_middle_of_a_run() {
     let run = |what: OnDeviceLoss| {
@@ -114,12 +130,7 @@ fn a_device_destroyed_in_the_middle_of_a_run() {
         });
         Some(solution.unwrap())
     };
-    let Some(stopped) = run(OnDeviceLoss::Stop) else {
-        let required = std::env::var("LOWRANK_REQUIRE_GPU").is_ok_and(|value| value == "1");
-        assert!(!required, "LOWRANK_REQUIRE_GPU=1 and no adapter: install a Vulkan driver");
-        let _ = writeln!(std::io::stderr(), "\n*** IGNORED: no GPU adapter, none was destroyed ***");
-        return;
-    };
+    let Some(stopped) = run(OnDeviceLoss::Stop) else { return ignored("none was destroyed") };
     assert_eq!((stopped.trials[0].status, stopped.trials[0].kept_iteration), (Status::DeviceLost, 30));
     assert!(matches!(*stopped.fault.unwrap().error, Error::DeviceLost { .. }));
     let (device, _raw) = opened().unwrap();

@@ -39,6 +39,19 @@ fn entries_are_solved_and_compared_with_baselines() {
 }
 
 #[test]
+fn predictions_worse_than_biases_are_doubted() {
+    let dir = Dir::new();
+    // 12 (row) + 5 (column), and a method that is stopped where it starts.
+    let entry = |at: usize| format!("{},{},{}\n", at / 20, at % 20, 12 * (at / 20) + 5 * (at % 20));
+    dir.write("table.csv", (0..400).filter(|at| at % 3 != 0).map(entry).collect::<String>().as_bytes());
+    let said = dir.run(&words(
+        "solve --entries table.csv --shape 20,20 --index-base 0 --method gd --max-iterations 1 --holdout 0.2 --backend cpu",
+    ));
+    let said = said.exits(1);
+    assert!(said.stderr.contains("biases alone predict the held-out entries better"), "{}", said.stderr);
+}
+
+#[test]
 fn a_file_can_be_held_out() {
     let dir = Dir::new();
     dir.run(&words(&format!("{GENERATE} --out p"))).done();
