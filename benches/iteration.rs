@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use lowrank::bench::{Case, Effort, time_iterations};
 use lowrank::operators::{CASES, Operator, REGISTRY};
 use lowrank::problem::Domain;
 use lowrank::{Backend, Precision, Result};
+use lowrank_studies::bench::{Case, Effort, time_iterations};
 
 /// (n, m) whose matrices do not fit a cache: 60 and 320 MB in f32.
 const LARGE: [(usize, usize); 2] = [(100, 3000), (200, 4000)];

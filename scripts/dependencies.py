@@ -13,7 +13,7 @@ root = Path(__file__).parent.parent
 rules = tomllib.loads((root / "deny.toml").read_text())
 allowed = set(rules["licenses"]["allow"])
 banned = {entry["crate"] for entry in rules["bans"]["deny"]}
-stated = tomllib.loads((root / "Cargo.toml").read_text())["package"]["rust-version"]
+stated = tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["package"]["rust-version"]
 
 
 def number(version):

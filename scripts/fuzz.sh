@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Bad input on purpose: every target of fuzz/ for so many seconds, with the address sanitizer where there is a nightly compiler. What is found
-# is left in fuzz/artifacts; fixed, it belongs into fuzz/corpus, which tests/corpus.rs replays.
+# is left in fuzz/artifacts; fixed, it belongs into fuzz/corpus, which cli/tests/program/corpus.rs replays.
 #
 #   bash scripts/fuzz.sh [seconds] [target...]
 set -euo pipefail

@@ -17,5 +17,5 @@ if ! command -v mpirun >/dev/null || ! command -v mpicc >/dev/null || ! ls /usr/
 fi
 python3 -c 'import numpy' 2>/dev/null || { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-numpy; }
 echo "building with the feature mpi"
-time cargo build --release --workspace --features lowrank/mpi --bin lowrank --target-dir "${LOWRANK_MPI_TARGET:-target}"
+time cargo build --release --workspace --features lowrank-cli/mpi --bin lowrank --target-dir "${LOWRANK_MPI_TARGET:-target}"
 exec python3 scripts/mpi_test.py "${LOWRANK_MPI_TARGET:-target}/release/lowrank" "$@"

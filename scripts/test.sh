@@ -49,7 +49,7 @@ for example in examples/*.rs; do
 done
 
 # The benches in miniature: that they run, not how fast.
-cargo bench --bench iteration "$@" -- --quick
+cargo bench -p lowrank-studies --bench iteration -- --quick
 if ! python3 -c 'import numpy' 2>/dev/null && command -v apt-get >/dev/null; then
     echo "No NumPy: installing it for the comparison with it"
     { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-numpy; } || python3 -m pip install --quiet numpy

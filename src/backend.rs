@@ -76,6 +76,21 @@ impl Backend {
         }
     }
 
+    /// Its word: `reference`, `cpu`, `gpu` or `team`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Cpu => "cpu",
+            Self::Gpu(_) => "gpu",
+            Self::Team(..) => "team",
+        }
+    }
+
+    /// This rank's own place, where measurements are shared.
+    pub fn own(&self) -> &Self {
+        if let Self::Team(_, own) = self { own.own() } else { self }
+    }
+
     /// The same place, opened anew where it is a device.
     ///
     /// # Errors
@@ -100,7 +115,8 @@ impl Backend {
     /// # Errors
     /// [`Error::Unsupported`] for an operator without a shader, or double precision on an adapter without it;
     /// [`Error::Device`].
-    pub(crate) fn load<'a>(
+    #[doc(hidden)]
+    pub fn load<'a>(
         &self,
         load: &Load<'a>,
         precision: Precision,

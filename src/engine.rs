@@ -34,6 +34,24 @@ impl Precision {
         }
     }
 
+    /// Bytes of the numbers that engines compute with; mixed precision has an engine of either kind.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F64 => 8,
+            Self::Mixed => 12,
+        }
+    }
+
+    /// Its name in a sentence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "single precision",
+            Self::F64 => "double precision",
+            Self::Mixed => "mixed precision",
+        }
+    }
+
     /// The word of `--precision` and of reports.
     pub fn word(self) -> &'static str {
         match self {

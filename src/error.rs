@@ -65,7 +65,8 @@ impl Error {
         matches!(self, Self::DeviceLost { .. } | Self::OutOfMemory { .. } | Self::Device { .. })
     }
 
-    pub(crate) fn invalid(
+    /// A refusal of a setting or an argument: its identifier, what was found, what is allowed, and what to do.
+    pub fn invalid(
         name: impl Into<String>,
         found: impl ToString,
         allowed: impl Into<String>,
@@ -74,16 +75,13 @@ impl Error {
         Self::Invalid { name: name.into(), found: found.to_string(), allowed: allowed.into(), fix: fix.into() }
     }
 
-    pub(crate) fn file(
-        path: &Path,
-        found: impl Into<String>,
-        allowed: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
+    /// A refusal of what a file holds.
+    pub fn file(path: &Path, found: impl Into<String>, allowed: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::File { path: path.to_owned(), found: found.into(), allowed: allowed.into(), fix: fix.into() }
     }
 
-    pub(crate) fn io(path: &Path, source: std::io::Error, fix: impl Into<String>) -> Self {
+    /// A file operation that the operating system refused.
+    pub fn io(path: &Path, source: std::io::Error, fix: impl Into<String>) -> Self {
         Self::Io { path: path.to_owned(), source, fix: fix.into() }
     }
 }

@@ -22,7 +22,7 @@
 //!
 //! # The house
 //!
-//! Imports run one way; `tests/architecture.rs` checks it. From the bottom up:
+//! Imports run one way; `tests/architecture` checks it. From the bottom up:
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -44,16 +44,11 @@
 //! | `distributed` | an engine around this rank's share of the measurements |
 //! | [`Backend`] | a place to compute, as a value |
 //! | [`laws`] | what every operator obeys on every engine |
-//! | [`mod@bench`] | the time of an iteration, beside what the memory gives |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
-//! | [`soak`] | random problems without end: laws, runs against Reference, faults |
-//! | [`sweep`] | phase transitions: grids of problems, their success rates, journals |
-//! | [`mod@compare`] | several methods on one problem, one after the other |
-//! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page; those of sweeps and comparisons |
-//! | [`reproduce`] | published experiments: settings → runs → claims and figures |
 //!
-//! The command line (`src/cli`) uses the public library only.
+//! Two packages stand above it. `lowrank-studies` (`studies/`) runs whole experiments: sweeps, comparisons, published studies, random
+//! checks, timings, and their reports and figures. `lowrank-cli` (`cli/`) is the program `lowrank`: a small library and a main.
 //!
 //! **An operator is one room**: `src/operators/<name>` holds its data, its definition
 //! ([`operators::Operator::sensing_matrix`]), the obvious sequential f64 twin, a fast host kernel
@@ -128,8 +123,6 @@
 //! The library prints nothing, installs no signal handler, does not fall back silently, and does not panic on input.
 
 mod backend;
-pub mod bench;
-pub mod compare;
 pub mod diagnostics;
 mod distributed;
 pub mod engine;
@@ -148,12 +141,8 @@ pub mod operators;
 mod pages;
 pub mod problem;
 mod real;
-pub mod report;
-pub mod reproduce;
 mod simd;
-pub mod soak;
 pub mod solver;
-pub mod sweep;
 pub mod tape;
 pub mod team;
 mod text;
@@ -168,6 +157,21 @@ pub use solver::{
     Init, Problem, Progress, Schedule, Settings, Solution, Solver, Status, Stop, TraceRow, Trial, TrialParameters,
     TrialSolution,
 };
+
+/// What the studies and the tests of this workspace need beyond the library; it changes without notice.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::gpu::copy::copy_times;
+    pub use crate::host::measure::measure;
+    pub use crate::host::read::sum_in_streams;
+    pub use crate::io::npz::{LARGEST_ENTRY, NpzWriter};
+    pub use crate::io::spool::Spool;
+    pub use crate::pages::Pages;
+    pub use crate::problem::random::{Purpose, normal, normals, stream};
+    pub use crate::solver::identity::factor_digest;
+    pub use crate::text::{readable, readable_seconds};
+}
 
 /// The README's examples are tests.
 #[cfg(doctest)]

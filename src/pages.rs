@@ -9,7 +9,7 @@ const MANY_BYTES: usize = 1 << 20;
 const LARGE_PAGE: usize = 2 << 20;
 
 /// So many numbers, zero at first.
-pub(crate) struct Pages<T> {
+pub struct Pages<T> {
     held: Held<T>,
     count: usize,
 }
@@ -22,7 +22,7 @@ enum Held<T> {
 
 impl<T: Pod> Pages<T> {
     /// `None` where the system has no room for them.
-    pub(crate) fn try_zeroed(count: usize) -> Option<Self> {
+    pub fn try_zeroed(count: usize) -> Option<Self> {
         let bytes = count.checked_mul(size_of::<T>())?;
         let many = bytes >= MANY_BYTES && align_of::<T>() <= LARGE_PAGE;
         if many && let Some(held) = mapped(bytes) {
@@ -35,18 +35,18 @@ impl<T: Pod> Pages<T> {
     }
 
     /// Ends the program where there is no room, as vectors do.
-    pub(crate) fn zeroed(count: usize) -> Self {
+    pub fn zeroed(count: usize) -> Self {
         Self::try_zeroed(count).unwrap_or_else(|| Self { held: Held::Vector(vec![T::zeroed(); count]), count })
     }
 
-    pub(crate) fn copied(numbers: &[T]) -> Self {
+    pub fn copied(numbers: &[T]) -> Self {
         let mut own = Self::zeroed(numbers.len());
         own.as_mut_slice().copy_from_slice(numbers);
         own
     }
 
     /// The same bytes as another type of the same size and alignment.
-    pub(crate) fn cast<U: Pod>(self) -> Pages<U> {
+    pub fn cast<U: Pod>(self) -> Pages<U> {
         let held = match self.held {
             Held::Vector(numbers) => Held::Vector(bytemuck::allocation::cast_vec(numbers)),
             Held::Mapped(map, begin) => Held::Mapped(map, begin),
@@ -54,14 +54,14 @@ impl<T: Pod> Pages<T> {
         Pages { held, count: self.count }
     }
 
-    pub(crate) fn as_slice(&self) -> &[T] {
+    pub fn as_slice(&self) -> &[T] {
         match &self.held {
             Held::Vector(numbers) => numbers,
             Held::Mapped(map, begin) => bytemuck::cast_slice(&map[*begin..*begin + self.count * size_of::<T>()]),
         }
     }
 
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
         match &mut self.held {
             Held::Vector(numbers) => numbers,
             Held::Mapped(map, begin) => {

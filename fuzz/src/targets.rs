@@ -1,5 +1,5 @@
 //! What is done with bytes of every kind: all readers of the library that such a file can come to. Errors are fine; panics, hangs and
-//! more memory than the bytes justify are not. `tests/corpus.rs` does the same with the files in `corpus/`.
+//! more memory than the bytes justify are not. `cli/tests/program/corpus.rs` does the same with the files in `corpus/`.
 
 use std::io::Write;
 use std::ops::ControlFlow;

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 /// The library's defaults, as JSON, so that signatures written in Python can be held against them.
 #[pyfunction]
 fn defaults() -> String {
-    let (stop, grid) = (lowrank::Stop::default(), lowrank::sweep::Grid::default());
+    let (stop, grid) = (lowrank::Stop::default(), lowrank_studies::sweep::Grid::default());
     serde_json::json!({
         "method": lowrank::methods::AUTOMATIC,
         "precision": lowrank::Precision::default(),
@@ -23,7 +23,7 @@ fn defaults() -> String {
         "normalization": lowrank::operators::dense::Normalization::default(),
         "observe": lowrank::Schedule::default(),
         "loss": format!("{:?}", lowrank::operators::Loss::default()).to_lowercase(),
-        "levels": lowrank::compare::LEVELS,
+        "levels": lowrank_studies::compare::LEVELS,
         "sweep": grid,
     })
     .to_string()

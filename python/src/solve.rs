@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use lowrank::io::{factor_of, observations_of, pair_of};
 use lowrank::problem::{Domain, Factors, MatrixView};
-use lowrank::report::{RunReport, write_trace, write_trials};
 use lowrank::solver::{Axes, Preprocess};
 use lowrank::{Init, Problem, Progress, Settings, Solution, Solver, TrialSolution};
+use lowrank_studies::report::{RunReport, write_trace, write_trials};
 use numpy::PyUntypedArray;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use lowrank::compare::{self as contest, Contender, LEVELS, usual_schedule};
 use lowrank::methods::METHODS;
 use lowrank::operators::Loss;
-use lowrank::report::{comparison_rows, write_cells, write_comparison, write_curves, write_solves};
-use lowrank::reproduce::{self as study, Experiment, Relative, Rerun, Ss21};
-use lowrank::sweep::{Grid, Sweep, summarise};
 use lowrank::{Backend, Error, Method};
+use lowrank_studies::compare::{self as contest, Contender, LEVELS, usual_schedule};
+use lowrank_studies::report::{comparison_rows, write_cells, write_comparison, write_curves, write_solves};
+use lowrank_studies::reproduce::{self as study, Experiment, Relative, Rerun, Ss21};
+use lowrank_studies::sweep::{Grid, Sweep, summarise};
 use numpy::PyUntypedArray;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -12,7 +12,7 @@ use crate::gpu::device::Device;
 ///
 /// # Errors
 /// [`crate::Error::Device`] where memory runs out or the device fails.
-pub(crate) fn copy_times(device: &Device, bytes: usize, samples: usize) -> Result<(Vec<f64>, usize)> {
+pub fn copy_times(device: &Device, bytes: usize, samples: usize) -> Result<(Vec<f64>, usize)> {
     let size = (bytes as u64).min(largest_binding(device)).max(256) / 256 * 256;
     device.checked("measuring copies", || {
         let create = |label| {

@@ -9,7 +9,8 @@ mod call;
 mod canary;
 mod choice;
 mod compiled;
-mod copy;
+#[cfg(feature = "internals")]
+pub(crate) mod copy;
 mod device;
 mod dispatch;
 mod engine;
@@ -38,7 +39,6 @@ mod variant;
 pub use wgpu;
 
 pub use choice::variants;
-pub(crate) use copy::copy_times;
 pub use device::{AdapterSummary, Device, list_adapters};
 #[doc(hidden)]
 pub use load::{load, tape_dispatches, tape_modules};

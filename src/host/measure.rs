@@ -8,7 +8,7 @@ use crate::operators::{Operator, Side};
 use crate::problem::Factors;
 
 /// A(L Rᵀ) for one trial, all m.
-pub(crate) fn measure(operator: &dyn Operator, point: &Factors) -> Vec<f64> {
+pub fn measure(operator: &dyn Operator, point: &Factors) -> Vec<f64> {
     let parts: Vec<Vec<f64>> = (0..operator.shards())
         .into_par_iter()
         .map(|shard| {

@@ -5,9 +5,11 @@ mod choice;
 mod cpu;
 mod gather;
 pub(crate) mod machine;
-mod measure;
+pub(crate) mod measure;
 mod ops;
 mod precondition;
+#[cfg(feature = "internals")]
+pub(crate) mod read;
 mod reference;
 pub(crate) mod registers;
 mod work;

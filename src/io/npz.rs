@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 /// An entry is decompressed into memory. This many bytes is far beyond observations and factors, and stops an archive
 /// that unpacks without end.
-pub(crate) const LARGEST_ENTRY: u64 = 1 << 33;
+pub const LARGEST_ENTRY: u64 = 1 << 33;
 
 /// Whether the file begins as a zip archive does.
 pub(super) fn is_archive(path: &Path) -> Result<bool> {
@@ -136,15 +136,15 @@ pub fn write_npz(writer: &mut impl Write, arrays: &[(&str, &[usize], &[f64])]) -
 }
 
 /// Writes an uncompressed `.npz` archive array by array, so that none of them has to be in memory.
-pub(crate) struct NpzWriter<W: Write>(ZipWriter<StreamWriter<W>>);
+pub struct NpzWriter<W: Write>(ZipWriter<StreamWriter<W>>);
 
 impl<W: Write> NpzWriter<W> {
-    pub(crate) fn new(writer: W) -> Self {
+    pub fn new(writer: W) -> Self {
         Self(ZipWriter::new_stream(writer))
     }
 
     /// Begins an array; what is written next is its `.npy` file, with about `bytes` bytes of numbers.
-    pub(crate) fn begin(&mut self, name: &str, bytes: u64) -> std::io::Result<&mut impl Write> {
+    pub fn begin(&mut self, name: &str, bytes: u64) -> std::io::Result<&mut impl Write> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .large_file(bytes + 1024 >= u64::from(u32::MAX));
@@ -152,7 +152,7 @@ impl<W: Write> NpzWriter<W> {
         Ok(&mut self.0)
     }
 
-    pub(crate) fn finish(self) -> std::io::Result<()> {
+    pub fn finish(self) -> std::io::Result<()> {
         self.0.finish().map_err(std::io::Error::from)?.into_inner().flush()
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// A file without a lasting name, on the disk of the output that it is for: what fits there once fits there now, or the
 /// failure comes early. It goes away with the value.
 #[derive(Debug)]
-pub(crate) struct Spool {
+pub struct Spool {
     writer: BufWriter<File>,
     /// Where the system does not let an open file lose its name.
     name: Option<PathBuf>,
@@ -18,7 +18,7 @@ pub(crate) struct Spool {
 
 impl Spool {
     /// Beside `output`; for the standard output or a device in the directory of temporary files.
-    pub(crate) fn create(output: &Path) -> Result<Self> {
+    pub fn create(output: &Path) -> Result<Self> {
         let elsewhere = output == Path::new("-") || std::fs::metadata(output).is_ok_and(|meta| !meta.is_file());
         let beside = match output.canonicalize() {
             _ if elsewhere => std::env::temp_dir().join("lowrank"),
@@ -33,7 +33,7 @@ impl Spool {
     }
 
     /// Copies everything that was written to `writer`.
-    pub(crate) fn copy_to(&mut self, writer: &mut impl Write) -> std::io::Result<()> {
+    pub fn copy_to(&mut self, writer: &mut impl Write) -> std::io::Result<()> {
         self.writer.flush()?;
         let file = self.writer.get_mut();
         file.rewind()?;

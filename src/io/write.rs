@@ -58,7 +58,8 @@ impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
     }
 
     /// Writes the header alone and gives the writer back, for numbers that are bytes already.
-    pub(crate) fn header(mut writer: W, shape: &[usize]) -> Result<W> {
+    #[doc(hidden)]
+    pub fn header(mut writer: W, shape: &[usize]) -> Result<W> {
         let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", T::DESCR, shape_text(shape));
         // Ten bytes go before; the numbers start at a multiple of 64, so that they can be mapped in place.
         let padding = 64 - (10 + text.len() + 1) % 64;

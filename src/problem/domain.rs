@@ -45,7 +45,11 @@ impl Domain {
         if self.symmetric { self.rows * (self.rows + 1) / 2 } else { self.rows * self.columns }
     }
 
-    pub(crate) fn validate(&self) -> Result<()> {
+    /// Refuses an empty domain, and one whose numbers cannot be counted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`].
+    pub fn validate(&self) -> Result<()> {
         // 2³¹ keeps every packed index and byte count far inside 64 bits, and rows·columns inside usize.
         const LARGEST: usize = 1 << 31;
         for (name, size) in [("rows", self.rows), ("columns", self.columns)] {

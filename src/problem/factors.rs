@@ -155,8 +155,11 @@ impl Factors {
         Ok(Self { batch, blocks })
     }
 
-    /// Blocks of these sizes from their numbers, as many of each as there are.
-    pub(crate) fn of_sizes(batch: usize, sizes: &[(usize, usize)], data: Vec<Vec<f64>>) -> Result<Self> {
+    /// Blocks of these sizes (rows, columns) from their numbers, `batch` trials one after the other in each.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a block whose length does not fit.
+    pub fn of_sizes(batch: usize, sizes: &[(usize, usize)], data: Vec<Vec<f64>>) -> Result<Self> {
         let blocks = sizes.iter().zip(data).map(|(&(rows, columns), data)| Block::new(rows, columns, data));
         Self::of_blocks(batch, blocks.collect())
     }

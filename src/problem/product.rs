@@ -89,7 +89,10 @@ impl<'a> Product<'a> {
     }
 
     /// Factors of one trial whose product it is, for measuring it.
-    pub(crate) fn as_factors(&self) -> Result<Factors> {
+    ///
+    /// # Errors
+    /// Those of [`Factors::of_sizes`].
+    pub fn as_factors(&self) -> Result<Factors> {
         let (k, left) = (self.left.columns(), self.left.as_slice());
         if self.right.is_none() && self.positive == k {
             return Factors::thin(self.rows(), k, left.to_vec());

@@ -6,7 +6,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// What a seed is used for; each purpose reads its own streams, so equal seeds do not give equal numbers.
 #[derive(Clone, Copy)]
-pub(crate) enum Purpose {
+pub enum Purpose {
     Truth = 1,
     Operator = 2,
     Noise = 3,
@@ -21,7 +21,7 @@ pub(crate) enum Purpose {
 }
 
 /// The generator of stream `index` (a measurement's row, say) under `seed`.
-pub(crate) fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
+pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     // 2⁵⁶ streams a purpose: far more than there are measurements.
     rng.set_stream(((purpose as u64) << 56) | index);
@@ -29,11 +29,11 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
 }
 
 /// `count` independent N(0, std²) numbers of stream 0.
-pub(crate) fn normals(seed: u64, purpose: Purpose, std: f64, count: usize) -> Vec<f64> {
+pub fn normals(seed: u64, purpose: Purpose, std: f64, count: usize) -> Vec<f64> {
     let mut rng = stream(seed, purpose, 0);
     (0..count).map(|_| std * normal(&mut rng)).collect()
 }
 
-pub(crate) fn normal(rng: &mut ChaCha8Rng) -> f64 {
+pub fn normal(rng: &mut ChaCha8Rng) -> f64 {
     StandardNormal.sample(rng)
 }

@@ -160,7 +160,10 @@ impl Truth {
     }
 
     /// Factors whose product is M, for measuring it.
-    pub(crate) fn as_factors(&self) -> Result<Factors> {
+    ///
+    /// # Errors
+    /// Those of [`Factors::of_sizes`].
+    pub fn as_factors(&self) -> Result<Factors> {
         let n2 = self.domain.columns();
         match (&self.form, self.product()) {
             (_, Some(product)) => product.as_factors(),

@@ -255,7 +255,7 @@ fn of_operator(operator: &dyn Operator) -> Result<String> {
 }
 
 /// SHA-256 of a trial's factors, for reports. A single factor counts as a pair of itself, as in reports of every version.
-pub(crate) fn factor_digest<'v>(blocks: impl Iterator<Item = MatrixView<'v>>) -> String {
+pub fn factor_digest<'v>(blocks: impl Iterator<Item = MatrixView<'v>>) -> String {
     let mut parts: Vec<&[f64]> = blocks.map(|block| block.as_slice()).collect();
     if parts.len() == 1 {
         parts.push(parts[0]);

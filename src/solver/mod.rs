@@ -7,7 +7,7 @@ mod doubts;
 mod faults;
 mod form;
 mod holdout;
-mod identity;
+pub(crate) mod identity;
 mod init;
 mod loaded;
 mod measured;
@@ -44,7 +44,6 @@ pub use checkpoint::Checkpoint;
 pub use faults::{Fault, OnDeviceLoss};
 pub use holdout::Holdout;
 use identity::Level;
-pub(crate) use identity::factor_digest;
 pub use identity::{Difference, Identity};
 pub use init::{IMBALANCED, Init, InitStd, Preprocess};
 use loaded::Loaded;
@@ -162,7 +161,9 @@ impl Solver {
     }
 
     /// How many observations a run makes at most, and the names and shapes (batch, rows, columns) of its factors.
-    pub(crate) fn observations_at_most(&self) -> (usize, Vec<(String, [usize; 3])>) {
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn observations_at_most(&self) -> (usize, Vec<(String, [usize; 3])>) {
         let (last, start) = (self.settings.stop.max_iterations, &self.plan.start);
         let points = match self.settings.observe {
             Schedule::Every(j) => last.div_ceil(j.max(1)) + 1,
@@ -204,7 +205,9 @@ impl Solver {
 
     /// Goes over to other observations, truths and trials of the same operator without loading it again. Says whether
     /// it could: the number of trials and the widest search rank must be those that were loaded.
-    pub(crate) fn reload(&mut self, problem: &Problem, settings: &Settings) -> Result<bool> {
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn reload(&mut self, problem: &Problem, settings: &Settings) -> Result<bool> {
         let started = Instant::now();
         let mut plan = plan::plan(problem, settings)?;
         plan.notices = notices(&plan, self.loaded.info());

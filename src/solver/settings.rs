@@ -122,6 +122,27 @@ impl Settings {
         Self { method: Some(method.into()), ..Self::default() }
     }
 
+    /// When runs end.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn get_stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Where runs start.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn get_init(&self) -> &Init {
+        &self.init
+    }
+
+    /// Whether measurements are held out.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn holds_out(&self) -> bool {
+        self.holdout.is_some() || self.held_out.is_some()
+    }
+
     /// The method with its parameters; [`crate::methods::METHODS`] says which there are. Default: see [`Settings::method_of`].
     pub fn method(mut self, method: impl Into<Method>) -> Self {
         self.method = Some(method.into());

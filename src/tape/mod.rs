@@ -36,10 +36,12 @@ pub struct Program {
     /// Whether iterations begin with the head; otherwise it only serves to look at the run.
     pub(crate) leads: bool,
     pub(crate) tail: Vec<Step>,
-    pub(crate) iterate: Blocks,
+    #[doc(hidden)]
+    pub iterate: Blocks,
     /// Of an iterate that counts from a centre.
     pub(crate) centre: Option<Blocks>,
-    pub(crate) target: Measured,
+    #[doc(hidden)]
+    pub target: Measured,
     pub(crate) weights: Measured,
     /// e at the iterate, once the head is through.
     pub(crate) residual: Measured,

@@ -1,0 +1,283 @@
+//! `lowrank bench limit|iteration|overhead|scale`: speed on this machine.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lowrank::io::OutputFile;
+use lowrank::memory::{parse_size, readable_bytes};
+use lowrank::operators::{Dense, Operator, REGISTRY, Storage};
+use lowrank::problem::Domain;
+use lowrank::{Backend, Error, Precision, Result};
+use lowrank_studies::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, overhead, scale, time_iterations};
+
+use super::{Ending, grid, said};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// What to time
+    #[arg(value_enum, default_value = "iteration")]
+    what: What,
+    /// Kind of measurements of `iteration`; see `lowrank list operators`
+    #[arg(long, value_name = "NAME", default_value = "dense")]
+    operator: String,
+    /// Rows and columns of the unknown matrix
+    #[arg(long, value_name = "LIST", default_value = "200")]
+    n: String,
+    /// Measurements m
+    #[arg(long, value_name = "LIST", default_value = "10000")]
+    measurements: String,
+    /// Columns k of the factor
+    #[arg(long, value_name = "LIST", default_value = "20")]
+    search_rank: String,
+    /// Trials that share the measurements
+    #[arg(long, value_name = "LIST", default_value = "1")]
+    batch: String,
+    /// f16, f32 or f64, or several with commas: number type that holds the matrices
+    #[arg(long, value_name = "TYPES", default_value = "f32")]
+    storage: String,
+    /// f32, f64 or mixed arithmetic
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    precision: String,
+    /// auto, reference, cpu, gpu, or gpu:NAME
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    backend: String,
+    /// Kernel variant of the backend, instead of the one it would choose
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+    /// Device memory to get along with, such as 8G; measurements beyond it are streamed [default: all there is]
+    #[arg(long, value_name = "SIZE")]
+    device_memory: Option<String>,
+    /// Samples of each case; the median counts
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    samples: usize,
+    /// Length of a sample at least
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.3)]
+    seconds: f64,
+    /// Megabytes that the test of the memory goes over between the samples; 0 leaves it out
+    #[arg(long, value_name = "MB", default_value_t = 800)]
+    read: usize,
+    /// Table, CSV; - is the standard output
+    #[arg(long, value_name = "bench.csv")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// How fast memory is read (cpu) or copied (gpu): the limit of an iteration over stored matrices
+    Limit,
+    /// One iteration of gradient descent, for every combination of the sizes given
+    Iteration,
+    /// One iteration of the cpu backend whose operator does nothing: what the loop itself costs
+    Overhead,
+    /// Growth of an iteration's time with n, m, k and the batch: fitted exponents beside the theory
+    Scale,
+}
+
+fn invalid(name: &str, found: &str, allowed: &str) -> Error {
+    Error::Invalid {
+        name: name.into(),
+        found: format!("'{found}'"),
+        allowed: allowed.into(),
+        fix: "pick one of them".into(),
+    }
+}
+
+/// What the flags say, with no look at files or devices.
+pub struct Understood {
+    precision: Precision,
+    storages: Vec<Storage>,
+    effort: Effort,
+    ns: Vec<usize>,
+    ms: Vec<usize>,
+    ks: Vec<usize>,
+    batches: Vec<usize>,
+    device_memory: Option<u64>,
+}
+
+pub fn understood(args: &Args) -> Result<Understood> {
+    let precision = Precision::from_word(&args.precision)
+        .ok_or_else(|| invalid("precision", &args.precision, "f32, f64 or mixed"))?;
+    let storages = (args.storage.split(','))
+        .map(|word| {
+            [Storage::F16, Storage::F32, Storage::F64]
+                .into_iter()
+                .find(|storage| storage.word() == word)
+                .ok_or_else(|| invalid("storage", word, "f16, f32, f64"))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    if !(args.seconds > 0.0 && args.seconds.is_finite()) || args.samples == 0 {
+        let found = format!("{} samples of {} s", args.samples, args.seconds);
+        return Err(invalid("samples", &found, "at least one sample of more than 0 s"));
+    }
+    let effort = Effort { samples: args.samples, seconds: args.seconds };
+    let sizes = |name: &str, text: &str| grid::parse::<usize>(name, text);
+    let (ns, ms) = (sizes("n", &args.n)?, sizes("measurements", &args.measurements)?);
+    let (ks, batches) = (sizes("search_rank", &args.search_rank)?, sizes("batch", &args.batch)?);
+    let device_memory = args.device_memory.as_ref().map(|text| parse_size("device_memory", text)).transpose()?;
+    Ok(Understood { precision, storages, effort, ns, ms, ks, batches, device_memory })
+}
+
+pub fn run(args: &Args) -> Result<Ending> {
+    let Understood { precision, storages, effort, ns, ms, ks, batches, device_memory } = understood(args)?;
+    let backend = match args.backend.as_str() {
+        "auto" => Backend::auto_for(precision)?,
+        word => Backend::from_word(word)?,
+    };
+    backend.require(precision)?;
+    // Opened before the work: a path that cannot be written should not cost the minutes that the work takes.
+    let file = args.out.as_ref().map(OutputFile::create).transpose()?;
+    let alone = args.out.as_deref() == Some(Path::new("-"));
+    let mut out: Box<dyn Write> = if alone { Box::new(std::io::sink()) } else { Box::new(std::io::stdout()) };
+
+    let probe_bytes = (args.read > 0).then_some(args.read.saturating_mul(1 << 20));
+    let mut measured = Vec::new();
+    match args.what {
+        What::Limit => {
+            let Some(mut probe) = probe_bytes.and_then(|bytes| Probe::new(&backend, bytes)) else {
+                let found = format!("{} with --read {}", args.backend, args.read);
+                return Err(invalid("backend", &found, "cpu, gpu or gpu:NAME, with --read above 0"));
+            };
+            (0..args.samples).try_for_each(|_| probe.round())?;
+            said(print_limit(&mut out, &probe.limit()))?;
+        }
+        What::Iteration => {
+            said(writeln!(out, "{HEADING}"))?;
+            for &n in &ns {
+                for &m in &ms {
+                    for &storage in &storages {
+                        let operator = operator(&args.operator, n, m, storage)?;
+                        for &search_rank in &ks {
+                            for &batch in &batches {
+                                let (operator, backend) = (operator.clone(), backend.clone());
+                                let variant = args.variant.clone();
+                                let case =
+                                    Case { operator, batch, search_rank, backend, precision, variant, device_memory };
+                                let result = time_iterations(&case, effort, probe_bytes)?;
+                                said(print_row(&mut out, &result))?;
+                                measured.push(result);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        What::Overhead => {
+            said(writeln!(out, "     n       m     k  batch  microseconds of an iteration with nothing in it"))?;
+            for &n in &ns {
+                for &m in &ms {
+                    for &k in &ks {
+                        for &batch in &batches {
+                            let result = overhead(n, m, k, batch, effort)?;
+                            said(writeln!(out, "{n:>6} {m:>7} {k:>5} {batch:>6}  {:.2}", 1e3 * result.milliseconds))?;
+                            measured.push(result);
+                        }
+                    }
+                }
+            }
+        }
+        What::Scale => {
+            for axis in SCALE_AXES {
+                let fit = scale(axis, &backend, precision, effort, device_memory)?;
+                said(writeln!(out, "time ~ {}^{:.2}    (theory {})", fit.name, fit.measured, fit.theory))?;
+                said(writeln!(out, "{HEADING}"))?;
+                for point in &fit.points {
+                    said(print_row(&mut out, point))?;
+                    let predicted = readable_bytes(point.predicted_bytes);
+                    let peak = point.peak_bytes.map_or_else(|| "not known".into(), readable_bytes);
+                    said(writeln!(out, "        memory: {predicted} predicted, {peak} at the peak"))?;
+                }
+                measured.extend(fit.points);
+            }
+        }
+    }
+    if let Some(mut file) = file {
+        let written = write_csv(&mut file, &measured);
+        file.check(written)?;
+        file.finish()?;
+    }
+    Ok(Ending::Done)
+}
+
+/// An instance to be timed: of stored matrices one whose numbers are made quickly.
+fn operator(name: &str, n: usize, m: usize, storage: Storage) -> Result<Arc<dyn Operator>> {
+    if name == "dense" {
+        return Ok(Arc::new(Dense::noise_stored(Domain::symmetric(n), m, 1, storage)?));
+    }
+    match REGISTRY.iter().find(|registration| registration.name == name) {
+        Some(registration) => Ok(Arc::from((registration.random)(Domain::symmetric(n), m, 1)?)),
+        None => Err(Error::Invalid {
+            name: "operator".into(),
+            found: format!("'{name}'"),
+            allowed: REGISTRY.iter().map(|registration| registration.name).collect::<Vec<_>>().join(", "),
+            fix: "pick one of them".into(),
+        }),
+    }
+}
+
+const HEADING: &str =
+    "     n       m     k  batch  storage  precision   ms/iteration    GB/s  of limit  GFLOP/s  variant";
+
+fn print_limit(out: &mut impl Write, limit: &Limit) -> std::io::Result<()> {
+    writeln!(out, "going over {:.2} GB of memory, GB/s (median)", limit.bytes as f64 * 1e-9)?;
+    for test in &limit.tests {
+        writeln!(out, "  {:<38} {:>8.1}", test.name, test.gigabytes_per_second)?;
+    }
+    writeln!(out, "limit: {:.1} GB/s", limit.gigabytes_per_second())
+}
+
+fn print_row(out: &mut impl Write, m: &Measurement) -> std::io::Result<()> {
+    let share = m.share_of_limit().map_or("-".into(), |share| format!("{:.0} %", 100.0 * share));
+    let storage = m.storage.map_or("-", Storage::word);
+    let precision = format!("{:?}", m.precision).to_lowercase();
+    writeln!(
+        out,
+        "{:>6} {:>7} {:>5} {:>6}  {:>7}  {:>9} {:>14.4} {:>7.1}  {:>8}  {:>7.1}  {}",
+        m.n,
+        m.measurements,
+        m.search_rank,
+        m.batch,
+        storage,
+        precision,
+        m.milliseconds,
+        m.gigabytes_per_second,
+        share,
+        m.gigaflops,
+        m.variant
+    )?;
+    out.flush()
+}
+
+fn write_csv(out: &mut impl Write, rows: &[Measurement]) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "n,measurements,search_rank,batch,storage,precision,backend,adapter,software_adapter,variant,iterations,\
+         milliseconds,fastest,slowest,gigabytes_per_second,gigaflops,limit_gigabytes_per_second,share_of_limit"
+    )?;
+    for m in rows {
+        let empty = || String::new();
+        writeln!(
+            out,
+            "{},{},{},{},{},{},{},\"{}\",{},{},{},{},{},{},{},{},{},{}",
+            m.n,
+            m.measurements,
+            m.search_rank,
+            m.batch,
+            m.storage.map_or("", Storage::word),
+            format!("{:?}", m.precision).to_lowercase(),
+            m.backend,
+            m.adapter.replace('"', "'"),
+            m.software_adapter,
+            m.variant,
+            m.iterations,
+            m.milliseconds,
+            m.fastest,
+            m.slowest,
+            m.gigabytes_per_second,
+            m.gigaflops,
+            m.limit.as_ref().map_or_else(empty, |limit| limit.gigabytes_per_second().to_string()),
+            m.share_of_limit().map_or_else(empty, |share| share.to_string()),
+        )?;
+    }
+    Ok(())
+}

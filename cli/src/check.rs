@@ -1,0 +1,183 @@
+//! `lowrank check`: the conformance laws on this machine's backends and drivers.
+
+use std::io::Write;
+use std::time::Instant;
+
+use lowrank::Result;
+use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
+use lowrank::memory::readable_bytes;
+use lowrank::operators::{CASES, Operator, REGISTRY, VARIANT_CASES};
+use lowrank::problem::Domain;
+use lowrank_studies::soak::Soak;
+
+use super::{Ending, remark, said};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Check only this operator; see `lowrank list operators` [default: all]
+    #[arg(long, value_name = "NAME")]
+    operator: Option<String>,
+    /// Check only backends whose name contains this: reference, cpu, gpu, an adapter's name [default: all]
+    #[arg(long, value_name = "TEXT")]
+    place: Option<String>,
+    /// Instead of the laws on fixed problems: random problems (operators, models, methods, sizes, faults) for so many minutes
+    #[arg(long, value_name = "NUMBER", conflicts_with = "operator")]
+    minutes: Option<f64>,
+    /// Seed of the random problems [default: 0]
+    #[arg(long, value_name = "SEED", requires = "minutes")]
+    seed: Option<u64>,
+    /// Begin with this one of the random problems: with --minutes 0, try it alone [default: 0]
+    #[arg(long, value_name = "INDEX", requires = "minutes")]
+    problem: Option<u64>,
+}
+
+/// Outcomes of one law at one place over all cases.
+#[derive(Default)]
+struct Tally {
+    held: usize,
+    violations: Vec<String>,
+}
+
+pub fn run(args: &Args) -> Result<Ending> {
+    let known: Vec<&str> = REGISTRY.iter().map(|r| r.name).collect();
+    if let Some(name) = args.operator.as_deref().filter(|name| !known.contains(name)) {
+        return Err(lowrank::Error::Invalid {
+            name: "operator".into(),
+            found: format!("'{name}'"),
+            allowed: known.join(", "),
+            fix: "pick one of them, or leave it out for all".into(),
+        });
+    }
+    let (mut places, notices) = Place::everywhere();
+    notices.iter().for_each(|notice| remark(notice));
+    let all: Vec<String> = places.iter().map(|p| p.name.clone()).collect();
+    if let Some(text) = &args.place {
+        places.retain(|p| p.name.to_lowercase().contains(&text.to_lowercase()));
+        if places.is_empty() {
+            return Err(lowrank::Error::Invalid {
+                name: "place".into(),
+                found: format!("'{text}'"),
+                allowed: all.join("; "),
+                fix: "give a part of one of these names".into(),
+            });
+        }
+    }
+    if let Some(minutes) = args.minutes {
+        return soak(args, minutes, places);
+    }
+    let mut out = std::io::stdout().lock();
+    let (mut held, mut broken) = (0, 0);
+    for registration in REGISTRY.iter().filter(|r| args.operator.as_ref().is_none_or(|name| name == r.name)) {
+        // Random matrices for the bounds, integer ones for exactness.
+        let mut cases: Vec<(String, Box<dyn Operator>)> = Vec::new();
+        for &(n, m) in CASES {
+            let domain = Domain::symmetric(n);
+            cases.push((format!("n={n} m={m}"), (registration.random)(domain, m, 1)?));
+            cases.push((format!("n={n} m={m}, integers"), (registration.integers)(domain, m, 1)?));
+        }
+        for variant in registration.variants {
+            for &(n, m) in VARIANT_CASES {
+                let (domain, name) = (Domain::symmetric(n), format!("{} n={n} m={m}", variant.name));
+                cases.push((format!("{name}, integers"), (variant.integers)(domain, m, 1)?));
+                cases.push((name, (variant.random)(domain, m, 1)?));
+            }
+        }
+        said(writeln!(out, "{} ({} problems)", registration.name, cases.len()))?;
+        for law in OPERATOR_LAWS {
+            let tally = tally(&cases, |operator| law.check(operator));
+            report(&mut out, law.name, "definition", &tally, &mut held, &mut broken)?;
+        }
+        for place in &places {
+            for law in ENGINE_LAWS {
+                let tally = tally(&cases, |operator| law.check(operator, place));
+                report(&mut out, law.name, &place.name, &tally, &mut held, &mut broken)?;
+            }
+        }
+    }
+    said(writeln!(out, "{held} checks held, {broken} failed"))?;
+    Ok(if broken == 0 { Ending::Done } else { Ending::Missed })
+}
+
+/// Random problems until the time is over, one at least.
+fn soak(args: &Args, minutes: f64, places: Vec<Place>) -> Result<Ending> {
+    if !(minutes.is_finite() && minutes >= 0.0) {
+        return Err(lowrank::Error::Invalid {
+            name: "minutes".into(),
+            found: minutes.to_string(),
+            allowed: "a finite number of at least 0".into(),
+            fix: "for example 10".into(),
+        });
+    }
+    let seed = args.seed.unwrap_or(0);
+    let mut out = std::io::stdout().lock();
+    said(writeln!(out, "seed {seed}, {} places", places.len()))?;
+    let mut soak = Soak::new(places, seed, args.problem.unwrap_or(0));
+    let started = Instant::now();
+    let mut said_at = started;
+    loop {
+        let tried = soak.step();
+        if let Err(why) = &tried.outcome {
+            said(writeln!(out, "  WRONG  problem {}: {}: {why}", tried.index, tried.what))?;
+            let again = format!("lowrank check --minutes 0 --seed {seed} --problem {}", tried.index);
+            said(writeln!(out, "         again, with the same --place: {again}"))?;
+        } else if args.minutes == Some(0.0) {
+            said(writeln!(out, "  {:?}  problem {}: {}", tried.outcome, tried.index, tried.what))?;
+        }
+        let over = started.elapsed().as_secs_f64() >= 60.0 * minutes;
+        if over || said_at.elapsed().as_secs() >= 60 {
+            said_at = Instant::now();
+            let t = soak.tally();
+            let memory = t.resident.map_or(String::new(), |(first, now)| {
+                format!("; {} held, {} after the first ones", readable_bytes(now), readable_bytes(first))
+            });
+            let seconds = started.elapsed().as_secs();
+            said(writeln!(
+                out,
+                "{seconds} s, {} problems: {} laws held, {} runs agreed with Reference, {} beyond comparison, {} recovered, \
+                 {} faults answered, {} refused, {} wrong{memory}",
+                t.problems(),
+                t.held,
+                t.agreed,
+                t.incomparable,
+                t.recovered,
+                t.answered,
+                t.refused,
+                t.wrong
+            ))?;
+            said(out.flush())?;
+        }
+        if over {
+            return Ok(if soak.tally().wrong == 0 { Ending::Done } else { Ending::Missed });
+        }
+    }
+}
+
+fn tally(cases: &[(String, Box<dyn Operator>)], law: impl Fn(&dyn Operator) -> lowrank::laws::LawOutcome) -> Tally {
+    let mut tally = Tally::default();
+    for (name, operator) in cases {
+        match law(&**operator) {
+            Ok(Held::Holds) => tally.held += 1,
+            Ok(Held::NotApplicable) => {}
+            Err(why) => tally.violations.push(format!("{name}: {why}")),
+        }
+    }
+    tally
+}
+
+fn report(
+    out: &mut impl Write,
+    law: &str,
+    place: &str,
+    tally: &Tally,
+    held: &mut usize,
+    broken: &mut usize,
+) -> Result<()> {
+    *held += tally.held;
+    *broken += tally.violations.len();
+    let verdict = if tally.violations.is_empty() { "holds" } else { "FAILS" };
+    said(writeln!(out, "  {verdict}  {law:<24} {place:<44} {:>3} cases", tally.held + tally.violations.len()))?;
+    for violation in &tally.violations {
+        said(writeln!(out, "         {violation}"))?;
+    }
+    said(out.flush())
+}

@@ -1,0 +1,84 @@
+//! The truth of a generated problem: from flags, and as a file.
+
+use std::io::Write;
+
+use lowrank::Result;
+use lowrank::io::{write_npy_f64, write_npz};
+use lowrank::models::{self, Model, Named};
+use lowrank::problem::{MatrixView, Truth};
+
+use super::{Args, refused};
+use crate::solve::pair_of;
+
+/// The truth that the flags describe.
+pub fn build(args: &Args, seed: u64) -> Result<Truth> {
+    let shape = args
+        .shape
+        .as_deref()
+        .map(|text| pair_of("shape", text, "two positive whole numbers n1,n2", "for example --shape 60,40"));
+    let signature = Named::default().with("signature", args.signature.as_ref());
+    let (card, model) = (models::card(&args.model)?, Model::named(&args.model, &signature)?);
+    let (n1, n2) = match (args.n, shape.transpose()?) {
+        (Some(n), _) => (n, n),
+        (None, Some(sizes)) => sizes,
+        (None, None) => {
+            return Err(refused("n", "no size", "--n n, or --shape n1,n2", "give the size of the unknown matrix"));
+        }
+    };
+    let builder = model.truth(&card.domain(n1, n2)?, args.rank)?;
+    builder.condition_number(args.condition_number).seed(seed).build()
+}
+
+/// The same matrix, scaled so that the mean square of its entries is 1.
+pub fn with_unit_entries(truth: &Truth) -> Result<Truth> {
+    let Some(product) = truth.product() else { return Ok(truth.clone()) };
+    let (left, right, rank) = (product.left(), product.right(), product.left().columns());
+    let (n1, n2, positive) = (left.rows(), right.rows(), product.positive());
+    // ‖L Rᵀ‖² = tr(LᵀL RᵀR), with the signs of negative columns.
+    let gram =
+        |view: MatrixView<'_>, i: usize, j: usize| (0..view.rows()).map(|a| view.row(a)[i] * view.row(a)[j]).sum();
+    let sign = |i: usize| if i < positive { 1.0 } else { -1.0 };
+    let norm: f64 = (0..rank * rank)
+        .map(|at| (at / rank, at % rank))
+        .map(|(i, j)| -> f64 {
+            let (l, r): (f64, f64) = (gram(left, i, j), gram(right, i, j));
+            sign(i) * sign(j) * l * r
+        })
+        .sum();
+    let scale = (n1 as f64 * n2 as f64 / norm).sqrt().sqrt();
+    let scaled = |view: MatrixView<'_>| view.as_slice().iter().map(|v| scale * v).collect::<Vec<_>>();
+    if !product.is_single() {
+        return Truth::from_pair(n1, n2, rank, scaled(left), scaled(right));
+    }
+    if positive < rank {
+        return Truth::from_signed_factor(n1, (positive, rank - positive), scaled(left));
+    }
+    Truth::from_factor(n1, rank, scaled(left))
+}
+
+/// X.npy for X Xᵀ; an archive for two factors or a signature.
+pub fn file_name(truth: &Truth) -> &'static str {
+    if truth.factor().is_some() { "X.npy" } else { "X.npz" }
+}
+
+pub fn write(writer: &mut impl Write, truth: &Truth) -> std::io::Result<()> {
+    let Some(product) = truth.product() else { return Ok(()) };
+    let (left, right) = (product.left(), product.right());
+    let (n1, n2, rank) = (left.rows(), right.rows(), left.columns());
+    if truth.factor().is_some() {
+        return write_npy_f64(writer, &[n1, rank], left.as_slice());
+    }
+    if product.is_single() {
+        let signature = [product.positive() as f64, (rank - product.positive()) as f64];
+        return write_npz(writer, &[("left", &[n1, rank], left.as_slice()), ("signature", &[2], &signature)]);
+    }
+    write_npz(writer, &[("left", &[n1, rank], left.as_slice()), ("right", &[n2, rank], right.as_slice())])
+}
+
+/// What `solve` has to be told of the model.
+pub fn solve_flags(args: &Args) -> String {
+    let signature = args.signature.as_ref().map_or_else(String::new, |text| format!(" --signature {text}"));
+    // psd is what `solve` takes without being told.
+    let model = if args.model == "psd" { String::new() } else { format!(" --model {}", args.model) };
+    model + &signature
+}

@@ -1,0 +1,249 @@
+//! `lowrank reproduce`: published experiments, run again, with figures and a table of claims.
+
+use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lowrank::{Backend, Error, Precision, Result};
+use lowrank_studies::reproduce::{Experiment, Moment, Relative, Rerun, Ss21, Study, Verdict, reproduce, rerun, write};
+
+use super::{Ending, grid, interrupt, remark, said};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// ss21 (Stöger & Soltanolkotabi, arXiv 2106.15013), or one of its relatives: scaledgd-2020 (arXiv 2005.08898),
+    /// scaledgd-lambda-2023 (2302.01186), agn-2024 (approximate Gauss-Newton, NeurIPS 2024), gdpolyak-2024 (2409.19791),
+    /// asymmetric-2023 (2303.14244 and 2310.01769), outliers-2025 (l1 loss against gross outliers, after 2010.13364)
+    study: String,
+    /// Of ss21: phases, spectral, scale, width or all
+    #[arg(default_value = "all")]
+    experiment: String,
+    /// Directory for report.html, claims.json, and an SVG, a CSV and a script for each figure
+    #[arg(long, value_name = "DIR", default_value = "report")]
+    out: PathBuf,
+    /// Smaller sizes, a minute at most; of ss21 n = 100, r* = 3 and smaller extra runs
+    #[arg(long)]
+    quick: bool,
+    /// Size of the unknown n×n matrix [default: the study's; of ss21 200, or 100 with --quick]
+    #[arg(long, value_parser = grid::single::<usize>)]
+    n: Option<usize>,
+    /// Rank r* of the truth [default: the study's; of ss21 5, or 3 with --quick]
+    #[arg(long, value_parser = grid::single::<usize>)]
+    rank: Option<usize>,
+    /// Number of measurements m [default: the study's; of ss21 10·n·r*]
+    #[arg(long, value_parser = grid::single::<usize>)]
+    measurements: Option<usize>,
+    /// Of ss21: κ of X [default: 1; the other studies run their own]
+    #[arg(long, value_parser = grid::single::<f64>)]
+    condition_number: Option<f64>,
+    /// Seed of truth, measurements and start; the width experiment of ss21 starts from this seed and those after it
+    #[arg(long, value_parser = grid::single::<u64>, default_value_t = 1)]
+    seed: u64,
+    /// Of ss21: α of the phases, spectral and width experiments [default: 1/(70 n²)]
+    #[arg(long, value_parser = grid::single::<f64>, allow_negative_numbers = true)]
+    init_scale: Option<f64>,
+    /// k; of ss21 that of the phases and spectral experiments [default: the study's; of ss21 20]
+    #[arg(long, value_parser = grid::single::<usize>)]
+    search_rank: Option<usize>,
+    /// Of ss21: α of the scale experiment, a list or log:1e-1:1e-7:7
+    #[arg(long)]
+    scales: Option<String>,
+    /// Of ss21: k of the width experiment, a list
+    #[arg(long)]
+    widths: Option<String>,
+    /// Of ss21: starts for each width
+    #[arg(long, value_parser = grid::single::<usize>)]
+    starts: Option<usize>,
+    /// Of ss21: n of the extra scale runs at m = 5, 10 and 40·n·r*
+    #[arg(long, value_parser = grid::single::<usize>)]
+    slope_size: Option<usize>,
+    /// auto, reference, cpu, gpu, or gpu:NAME
+    #[arg(long, default_value = "auto")]
+    backend: String,
+    /// f32, f64 or mixed, for all runs [default: f64; of ss21 f64 for scale (f32 on a GPU), f32 for the others]
+    #[arg(long)]
+    precision: Option<String>,
+}
+
+pub fn run(args: &Args) -> Result<Ending> {
+    if args.study == "ss21" {
+        let experiments = Experiment::from_word(&args.experiment)?;
+        let settings = settings(args)?;
+        let (n, rank, m) = (settings.n, settings.rank, settings.measurements);
+        let backend = Backend::from_word(&args.backend)?;
+        let sizes = format!("n = {n}, r* = {rank}, m = {m}, seed {}", args.seed);
+        return finish(args, &format!("arXiv 2106.15013 as we could reconstruct it: {sizes}"), |bar| {
+            reproduce(&settings, &experiments, &backend, |moment| bar.observe(moment))
+        });
+    }
+    let study = study(args)?;
+    let settings = relative(study, args)?;
+    let backend = match args.backend.as_str() {
+        // An adapter without the precision is not what was meant.
+        "auto" => Backend::auto_for(settings.precision)?,
+        word => Backend::from_word(word)?,
+    };
+    let (n, rank, k, m) = (settings.n, settings.rank, settings.search_rank, settings.measurements);
+    let sizes = format!("n = {n}, r* = {rank}, k = {k}, m = {m}, seed {}", args.seed);
+    finish(args, &format!("{} as we could reconstruct it: {sizes}", study.word()), |bar| {
+        rerun(&settings, &backend, |moment| bar.observe(moment))
+    })
+}
+
+/// Runs a study and leaves its files.
+fn finish(args: &Args, what: &str, study: impl FnOnce(&Bar<'_>) -> Result<Study>) -> Result<Ending> {
+    // A directory that cannot be made is found before the work and not after it.
+    std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
+        path: args.out.clone(),
+        source,
+        fix: "Name a directory that can be made with --out".into(),
+    })?;
+    remark(what);
+    let interrupted = interrupt();
+    let bar = Bar::new(&interrupted);
+    let study = study(&bar)?;
+    bar.0.finish_and_clear();
+    write(&study, &args.out, &command())?;
+    table(&study, args)?;
+    Ok(if study.any_failed() || study.interrupted { Ending::Missed } else { Ending::Done })
+}
+
+/// A study that is not ss21.
+fn study(args: &Args) -> Result<Relative> {
+    Relative::from_word(&args.study).ok_or_else(|| {
+        let words: Vec<&str> = std::iter::once("ss21").chain(Relative::ALL.map(Relative::word)).collect();
+        invalid("study", &args.study, &words.join(", "))
+    })
+}
+
+/// What the flags say, with no look at files or devices.
+pub fn understood(args: &Args) -> Result<()> {
+    if args.study == "ss21" {
+        Experiment::from_word(&args.experiment)?;
+        return settings(args).map(|_| ());
+    }
+    relative(study(args)?, args).map(|_| ())
+}
+
+/// Sizes, seed and precision of a relative; what it does not have is refused.
+fn relative(study: Relative, args: &Args) -> Result<Rerun> {
+    let given: [(&str, Option<String>); 7] = [
+        ("experiment", Some(args.experiment.clone()).filter(|word| word != "all")),
+        ("condition_number", args.condition_number.map(|v| v.to_string())),
+        ("init_scale", args.init_scale.map(|v| v.to_string())),
+        ("scales", args.scales.clone()),
+        ("widths", args.widths.clone()),
+        ("starts", args.starts.map(|v| v.to_string())),
+        ("slope_size", args.slope_size.map(|v| v.to_string())),
+    ];
+    if let Some((name, found)) = given.into_iter().find_map(|(name, value)| Some((name, value?))) {
+        return Err(Error::Invalid {
+            name: name.into(),
+            found: format!("'{found}'"),
+            allowed: format!("nothing for {}: it belongs to ss21", study.word()),
+            fix: "leave it out; n, rank, search-rank, measurements, seed and precision can be set".into(),
+        });
+    }
+    let mut settings = if args.quick { Rerun::quick(study) } else { Rerun::new(study) };
+    (settings.n, settings.rank) = (args.n.unwrap_or(settings.n), args.rank.unwrap_or(settings.rank));
+    settings.search_rank = args.search_rank.unwrap_or(settings.search_rank);
+    settings.measurements = args.measurements.unwrap_or(settings.measurements);
+    settings.seed = args.seed;
+    settings.precision = precision(args)?.unwrap_or(settings.precision);
+    settings.check()?;
+    Ok(settings)
+}
+
+fn precision(args: &Args) -> Result<Option<Precision>> {
+    let Some(text) = &args.precision else { return Ok(None) };
+    let known = Precision::from_word(text).ok_or_else(|| invalid("precision", text, "f32, f64 or mixed"))?;
+    Ok(Some(known))
+}
+
+fn settings(args: &Args) -> Result<Ss21> {
+    let (n, rank) = if args.quick { (100, 3) } else { (200, 5) };
+    let (n, rank) = (args.n.unwrap_or(n), args.rank.unwrap_or(rank));
+    let mut settings = if args.quick { Ss21::quick(n, rank) } else { Ss21::new(n, rank) };
+    settings.condition_number = args.condition_number.unwrap_or(1.0);
+    settings.seed = args.seed;
+    settings.measurements = args.measurements.unwrap_or(settings.measurements);
+    settings.init_scale = args.init_scale.unwrap_or(settings.init_scale);
+    settings.search_rank = args.search_rank.unwrap_or(settings.search_rank);
+    settings.starts = args.starts.unwrap_or(settings.starts);
+    settings.slope_size = args.slope_size.unwrap_or(settings.slope_size);
+    if let Some(text) = &args.scales {
+        settings.scales = grid::parse("scales", text)?;
+    }
+    if let Some(text) = &args.widths {
+        settings.widths = grid::parse("widths", text)?;
+    }
+    settings.precision = precision(args)?;
+    settings.check()?;
+    Ok(settings)
+}
+
+fn invalid(name: &str, found: &str, allowed: &str) -> Error {
+    let (found, fix) = (format!("'{found}'"), "pick one of them".into());
+    Error::Invalid { name: name.into(), found, allowed: allowed.into(), fix }
+}
+
+/// What the reader types to make the report again: the arguments as they were given.
+fn command() -> String {
+    let quoted = |word: String| if word.contains([' ', '\'', '"', '*']) { format!("'{word}'") } else { word };
+    let words = std::env::args_os().skip(1).map(|a| quoted(a.to_string_lossy().into_owned()));
+    ["lowrank".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// One bar for the whole study, with the time that is left.
+struct Bar<'a>(ProgressBar, &'a AtomicBool);
+
+/// Steps of the bar.
+const STEPS: f64 = 1000.0;
+
+impl<'a> Bar<'a> {
+    fn new(interrupted: &'a AtomicBool) -> Self {
+        let visible = std::io::stderr().is_terminal();
+        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(STEPS as u64), target);
+        let style = "{bar:28.cyan/blue} {percent:>3} %, {elapsed}, {eta} left  {msg}";
+        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self(bar, interrupted)
+    }
+
+    fn observe(&self, moment: &Moment<'_>) -> ControlFlow<()> {
+        let (stage, progress) = (moment.stage, moment.progress);
+        self.0.set_position((stage.done * STEPS) as u64);
+        self.0.set_message(format!(
+            "{}/{} {}: iteration {}, {} trials running",
+            stage.index + 1,
+            stage.count,
+            stage.name,
+            progress.iteration,
+            progress.active
+        ));
+        if self.1.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+fn table(study: &Study, args: &Args) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    said(writeln!(out, "{:<24} {:<15} {:>22}   measured", "claim", "verdict", "expected"))?;
+    for claim in &study.claims {
+        let (expected, measured) = (claim.expected.to_string(), &claim.measured);
+        said(writeln!(out, "{:<24} {:<15} {expected:>22}   {measured}", claim.id, claim.verdict.words()))?;
+        if let Some(reason) = claim.reason.as_ref().filter(|_| claim.verdict != Verdict::Holds) {
+            said(writeln!(out, "    {reason}"))?;
+        }
+    }
+    let times: Vec<String> = study.times.iter().map(|t| format!("{} {:.1} s", t.stage, t.seconds)).collect();
+    let total: f64 = study.times.iter().map(|t| t.seconds).sum();
+    said(writeln!(
+        out,
+        "\n{total:.1} s: {}\n{} figures, claims.json and the page to open: {}",
+        times.join(", "),
+        study.figures.len(),
+        args.out.join("report.html").display()
+    ))
+}

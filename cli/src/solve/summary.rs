@@ -1,0 +1,181 @@
+//! What a person sees of a run.
+
+use std::io::Write;
+
+use lowrank::engine::EngineInfo;
+use lowrank::problem::Domain;
+use lowrank::{Result, Solution, TrialParameters, TrialSolution};
+use lowrank_studies::report::{readable, readable_seconds};
+
+use super::completion::Predictions;
+use crate::{remark, said};
+
+/// One line before the work, on the standard error: what runs where.
+pub fn announce(engine: &EngineInfo, domain: Domain, m: usize, trials: &[TrialParameters]) {
+    // Each once, in the order of the trials.
+    let mut seeds: Vec<u64> = Vec::new();
+    for seed in trials.iter().filter_map(|t| t.seed) {
+        if !seeds.contains(&seed) {
+            seeds.push(seed);
+        }
+    }
+    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    let seeds = match seeds.len() {
+        0 => "given start".to_owned(),
+        1 => format!("seed {}", seeds[0]),
+        2..=8 => format!("seeds {}", seeds.join(", ")),
+        count => format!("{count} seeds from {} to {}", seeds[0], seeds[count - 1]),
+    };
+    remark(&format!(
+        "{domain}, {m} measurements, {} trial{}, {seeds}; on {}: {}{} ({}, {} thread{})",
+        trials.len(),
+        if trials.len() == 1 { "" } else { "s" },
+        engine.backend,
+        engine.adapter,
+        if engine.software_adapter { ", a software adapter" } else { "" },
+        numbers(engine),
+        engine.threads,
+        if engine.threads == 1 { "" } else { "s" },
+    ));
+}
+
+/// `f32`, or `f64 on f16 matrices` where they are held in another type.
+fn numbers(engine: &EngineInfo) -> String {
+    let precision = format!("{:?}", engine.precision).to_lowercase();
+    match engine.storage.map(|storage| storage.word()).filter(|storage| *storage != precision) {
+        Some(storage) => format!("{precision} on {storage} matrices"),
+        None => precision,
+    }
+}
+
+fn optional(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".into(), readable)
+}
+
+/// The result, on the standard output: a list for one trial, a table for several.
+pub fn print(solution: &Solution, predictions: Option<&Predictions>) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let text = match solution.trials.as_slice() {
+        [one] => single(one),
+        many => table(many, solution.best().parameters.trial),
+    };
+    said(write!(out, "{text}"))?;
+    if let Some(predictions) = predictions {
+        let (best, baseline) = (solution.best(), predictions.baseline);
+        let held_out = best.holdout_rmse();
+        said(writeln!(out, "train rmse        {}", readable(best.train_rmse())))?;
+        if let Some(rmse) = held_out {
+            said(writeln!(out, "held-out rmse     {}", readable(rmse)))?;
+        }
+        said(writeln!(
+            out,
+            "baseline rmse     {} for the mean, {} with row and column biases ({})",
+            readable(baseline.global_mean),
+            readable(baseline.row_and_column_biases),
+            if held_out.is_some() { "held out" } else { "training" },
+        ))?;
+    }
+    let timing = solution.timing;
+    let per = timing.seconds_per_iteration;
+    let gigabytes = if per > 0.0 { timing.operator_bytes_per_iteration / per / 1e9 } else { 0.0 };
+    said(writeln!(
+        out,
+        "time              {} setup, {} solve, {} per iteration (reading {gigabytes:.1} GB/s of measurements)",
+        readable_seconds(timing.setup),
+        readable_seconds(timing.solve),
+        readable_seconds(per),
+    ))?;
+    if let Some(passes) = timing.f64_passes {
+        said(writeln!(out, "f64 passes        {passes} over the measurements, beside those of the iterations"))?;
+    }
+    said(out.flush())
+}
+
+fn single(t: &TrialSolution) -> String {
+    let leading: Vec<String> = t.singular_values.iter().take(8).map(|v| readable(*v)).collect();
+    let more = if t.singular_values.len() > 8 { " …" } else { "" };
+    let mut lines = vec![
+        format!("status            {}: {}", t.status, t.status.sentence()),
+        format!("iterations        {}", t.iterations),
+        format!("train loss        {}", readable(t.train_loss)),
+        format!("relative residual {}", readable(t.relative_residual)),
+    ];
+    if let Some(remark) = &t.remark {
+        lines.insert(1, format!("remark            {remark}"));
+    }
+    if let Some(doubt) = &t.doubt {
+        lines.insert(1, format!("doubt             {doubt}"));
+    }
+    if let Some(error) = t.relative_error {
+        lines.push(format!("relative error    {}", readable(error)));
+    }
+    if let (Some(loss), Some(estimate)) = (t.holdout_loss, t.estimated_relative_error) {
+        lines.push(format!("held-out loss     {} (lowest, at iteration {})", readable(loss), t.kept_iteration));
+        lines.push(format!("estimated error   {} (from held-out residuals)", readable(estimate)));
+    }
+    if let Some(phases) = &t.phases {
+        let time = |t: Option<usize>| t.map_or_else(|| "-".into(), |t| t.to_string());
+        lines.push(format!(
+            "phases            aligned from {} (t_*), grown at {} (t_1), left its power-iteration twin at {}",
+            time(phases.t_star),
+            time(phases.t_1),
+            time(phases.t_twin)
+        ));
+        lines.extend(phases.reasons.iter().map(|reason| format!("                  {reason}")));
+    }
+    if let Some(proxy) = &t.phases_proxy {
+        match (proxy.t_1, proxy.group) {
+            (Some(one), Some(group)) => {
+                let star = proxy.t_star.map_or_else(String::new, |star| format!("aligned from {star}, "));
+                lines.push(format!(
+                    "phases (proxy)    {star}grown at {one}: {group} singular values of U, without a truth to compare with"
+                ));
+            }
+            _ => lines.push("phases (proxy)    not told: local refinement was not recognised in this run".into()),
+        }
+    }
+    lines.push(format!("estimated rank    {} of {} columns", t.estimated_rank, t.parameters.search_rank));
+    lines.push(format!("singular values   {}{more}", leading.join(" ")));
+    lines.join("\n") + "\n"
+}
+
+fn table(trials: &[TrialSolution], best: usize) -> String {
+    let mut text = format!(
+        "{:>5} {:>4} {:>10} {:>10} {:>6} {:>14} {:>10} {:>10} {:>10} {:>10} {:>5}\n",
+        "trial",
+        "k",
+        "step_size",
+        "init_scale",
+        "seed",
+        "status",
+        "iterations",
+        "train_loss",
+        "rel_error",
+        "held_out",
+        "rank"
+    );
+    for t in trials {
+        let p = &t.parameters;
+        text.push_str(&format!(
+            "{:>5} {:>4} {:>10} {:>10} {:>6} {:>14} {:>10} {:>10} {:>10} {:>10} {:>5}{}\n",
+            p.trial,
+            p.search_rank,
+            readable(p.step_size),
+            optional(p.init_scale),
+            p.seed.map_or_else(|| "-".into(), |s| s.to_string()),
+            t.status,
+            t.iterations,
+            readable(t.train_loss),
+            optional(t.relative_error),
+            optional(t.holdout_loss),
+            t.estimated_rank,
+            if p.trial == best { "  best" } else { "" },
+        ));
+    }
+    for t in trials {
+        for sentence in t.doubt.iter().chain(&t.remark) {
+            text.push_str(&format!("trial {}: {sentence}\n", t.parameters.trial));
+        }
+    }
+    text
+}

@@ -1,0 +1,286 @@
+//! `lowrank sweep` on tiny grids: what it finds, that it finds the same however the work is cut up or interrupted, and
+//! what it refuses.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use lowrank::operators::Dense;
+use lowrank::problem::{Domain, synthetic};
+use lowrank::{Backend, Init, Method, Precision, Problem, Settings, Solver, Status, Stop, Trial};
+use lowrank_studies::sweep::{Cell, Grid, Outcome, Sweep};
+
+fn lowrank(arguments: &[&str], out: &Path) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("lowrank"));
+    command.arg("sweep").args(arguments).args(["--backend", "cpu", "--out"]).arg(out).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str], out: &Path) -> Output {
+    lowrank(arguments, out).output().unwrap()
+}
+
+/// Runs to the end and gives `sweep.csv` without its last column, the time.
+fn table(arguments: &[&str], out: &Path) -> Vec<String> {
+    let output = run(arguments, out);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(out.join("sweep.csv")).unwrap();
+    text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
+}
+
+const SMALL: &[&str] = &[
+    "--n",
+    "12",
+    "--rank",
+    "1:2",
+    "--measurements",
+    "8,30,70",
+    "--noise-std",
+    "0,0.001",
+    "--repetitions",
+    "3",
+    "--success",
+    "1e-2",
+    "--seed",
+    "5",
+    "--max-iterations",
+    "600",
+];
+
+#[test]
+fn easy_cells_succeed_impossible_cells_fail_and_every_file_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("deep/out");
+    let arguments = ["--n", "12", "--rank", "1,2", "--measurements", "7,78", "--repetitions", "5", "--success", "1e-2"];
+    let output = run(&arguments, &out);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let cells = std::fs::read_to_string(out.join("cells.csv")).unwrap();
+    let field = |line: &str, name: &str| {
+        let at = cells.lines().next().unwrap().split(',').position(|column| column == name).unwrap();
+        line.split(',').nth(at).unwrap().parse::<f64>().unwrap()
+    };
+    assert_eq!(cells.lines().count(), 5);
+    for line in cells.lines().skip(1) {
+        let (m, freedom) = (field(line, "measurements"), field(line, "degrees_of_freedom"));
+        assert_eq!(freedom, if field(line, "rank") == 1.0 { 12.0 } else { 23.0 });
+        let easy = m > 3.0 * freedom;
+        assert!(easy || m < freedom, "{line}");
+        assert_eq!((field(line, "count"), field(line, "successes")), (5.0, if easy { 5.0 } else { 0.0 }), "{line}");
+        assert_eq!(field(line, "rate"), f64::from(easy));
+        assert!(field(line, "wilson_low") <= f64::from(easy) && field(line, "wilson_high") >= f64::from(easy));
+        assert_eq!(field(line, "median_relative_error") <= 1e-2, easy);
+    }
+    let text = String::from_utf8(output.stdout).unwrap();
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((&rows[1][..], &rows[2][..]), (&["2", "|", "0", "100"][..], &["1", "|", "0", "100"][..]));
+    let svg = std::fs::read_to_string(out.join("heatmap.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("rank r*") && svg.contains("degrees of freedom"));
+    let html = std::fs::read_to_string(out.join("sweep.html")).unwrap();
+    assert!(html.contains("<svg") && html.contains("--measurements 7,78") && html.contains("5 of 5"));
+    let json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
+    assert_eq!((&json["solves"], &json["successes"]), (&20.into(), &10.into()));
+    assert_eq!(json["environments"][0]["backend"], "cpu");
+    let mut names: Vec<_> =
+        std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["cells.csv", "heatmap.svg", "journal.csv", "sweep.csv", "sweep.html", "sweep.json"]);
+}
+
+#[test]
+fn batches_of_any_size_give_the_same_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |batch: &str| table(&[SMALL, &["--batch", batch]].concat(), &folder.path().join(batch));
+    let whole = with("64");
+    assert_eq!(whole.len(), 1 + 2 * 3 * 2 * 3);
+    for batch in ["1", "5"] {
+        assert_eq!(with(batch), whole, "batches of {batch}");
+    }
+}
+
+fn solved(grid: &Grid, backend: Backend) -> (Sweep, Vec<Outcome>) {
+    let sweep = Sweep::new(grid.clone(), backend, 7).unwrap();
+    let mut outcomes = vec![None; sweep.solves()];
+    assert!(sweep.run(&mut outcomes, |_, _| Ok(()), |_| ControlFlow::Continue(())).unwrap());
+    (sweep, outcomes.into_iter().map(Option::unwrap).collect())
+}
+
+/// The same solve through the library alone, on an operator of `rows` measurements.
+fn alone(sweep: &Sweep, solve: usize, rows: usize, backend: Backend) -> lowrank::TrialSolution {
+    let (cell, _, seeds) = sweep.solve(solve);
+    let Cell { n, rank, condition_number, measurements, noise_std, search_rank, init_scale, step_size } = *cell;
+    let truth = synthetic::psd(n).rank(rank).condition_number(condition_number).seed(seeds.truth).build().unwrap();
+    let operator = Dense::gaussian(Domain::symmetric(n), rows, seeds.operator).unwrap();
+    let problem = Problem::measure(operator, truth).unwrap().with_noise(noise_std, seeds.noise).unwrap();
+    let mut trial = Trial::default().rows(measurements).search_rank(search_rank).seed(seeds.init);
+    if let (Some(scale), Some(step)) = (init_scale, step_size) {
+        trial = trial.init_scale(scale).step_size(step);
+    }
+    let grid = sweep.grid();
+    let settings = Settings::new(Method::gd())
+        .init(Init::Automatic { seed: 0 })
+        .precision(grid.precision)
+        .stop(Stop::default().relative_error(grid.success).max_iterations(grid.max_iterations))
+        .trials([trial]);
+    Solver::new(problem, settings, backend).unwrap().solve().unwrap().trials.remove(0)
+}
+
+#[test]
+fn a_solve_of_a_sweep_is_the_same_problem_solved_alone() {
+    let base = Grid {
+        n: vec![12],
+        rank: vec![2, 3],
+        condition_number: vec![1.5],
+        measurements: vec![20, 60, 64],
+        noise_std: vec![0.0, 0.01],
+        repetitions: 2,
+        success: 1e-2,
+        max_iterations: 400,
+        precision: Precision::F64,
+        seed: 9,
+        ..Grid::default()
+    };
+    let explicit = Grid { search_rank: vec![5], init_scale: vec![1e-4], step_size: vec![0.2], ..base.clone() };
+    for grid in [Grid { vary_operator: true, ..base.clone() }, explicit, base] {
+        let (sweep, outcomes) = solved(&grid, Backend::Cpu);
+        let rows = sweep.operator_rows();
+        let shared = (0..outcomes.len()).filter(|&s| sweep.solve(s).0.measurements < rows[s]).count();
+        assert!(
+            !grid.vary_operator || shared > 0,
+            "no solve shares a larger operator: the test tests less than it says"
+        );
+        for (solve, outcome) in outcomes.iter().enumerate() {
+            let same = alone(&sweep, solve, rows[solve], Backend::Cpu);
+            assert_eq!(same.status, outcome.status, "{solve}");
+            assert_eq!(same.iterations, outcome.iterations);
+            assert_eq!(same.relative_error.unwrap().to_bits(), outcome.relative_error.to_bits(), "{solve}");
+            assert_eq!(same.train_loss.to_bits(), outcome.train_loss.to_bits());
+            assert_eq!(same.parameters.step_size.to_bits(), outcome.step_size.to_bits());
+            assert_eq!(same.parameters.init_scale, Some(outcome.init_scale));
+        }
+        // An operator of just the rows that are used differs by rounding only.
+        let solve = outcomes.iter().position(|o| o.status == Status::Converged).unwrap();
+        let own = alone(&sweep, solve, sweep.solve(solve).0.measurements, Backend::Cpu);
+        assert_eq!(own.iterations, outcomes[solve].iterations);
+        approx::assert_relative_eq!(own.relative_error.unwrap(), outcomes[solve].relative_error, max_relative = 1e-6);
+    }
+}
+
+#[test]
+fn a_journal_cut_in_the_middle_of_a_line_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    let whole = table(SMALL, out);
+    let csv = std::fs::read_to_string(out.join("sweep.csv")).unwrap();
+    // Nothing is left to do: even the times are those of the first run.
+    assert_eq!(table(SMALL, out), whole);
+    assert_eq!(std::fs::read_to_string(out.join("sweep.csv")).unwrap(), csv);
+
+    let journal = std::fs::read_to_string(out.join("journal.csv")).unwrap();
+    let half = journal.char_indices().nth(journal.len() / 2).unwrap().0;
+    let cut = journal[..half].rfind('\n').unwrap() + 9;
+    std::fs::write(out.join("journal.csv"), &journal[..cut]).unwrap();
+    for name in ["sweep.csv", "cells.csv", "sweep.json"] {
+        std::fs::remove_file(out.join(name)).unwrap();
+    }
+    assert_eq!(table(SMALL, out), whole);
+    let json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
+    let earlier = json["timing"]["solves_of_earlier_runs"].as_u64().unwrap();
+    assert!(earlier > 0 && earlier < 36, "{earlier}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_sweep_keeps_what_is_finished_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    // Without the stall rule the impossible cells take all their iterations, which leaves time to interrupt.
+    let arguments = [
+        "--n",
+        "12",
+        "--rank",
+        "1:2",
+        "--measurements",
+        "8:38:10",
+        "--repetitions",
+        "6",
+        "--max-iterations",
+        "6000",
+        "--stall-window",
+        "0",
+        "--batch",
+        "2",
+    ];
+    let out = folder.path().join("interrupted");
+    let mut child = lowrank(&arguments, &out).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let journal = || std::fs::read_to_string(out.join("journal.csv")).unwrap_or_default();
+    // All but the plan and the remarks.
+    let finished = || journal().lines().skip(1).filter(|line| !line.starts_with('#')).count();
+    while finished() < 3 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be interrupted");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    let kept = finished();
+    assert!((3..48).contains(&kept), "{kept} of 48");
+    assert!(message.contains(&format!("interrupted: {kept} of 48 solves are finished")), "{kept}: {message}");
+    assert!(!out.join("sweep.csv").exists(), "outputs appear at the end");
+    let uninterrupted = table(&arguments, &folder.path().join("whole"));
+    assert_eq!(table(&arguments, &out), uninterrupted);
+    assert!(!journal().contains("milliseconds"), "times of kernels are no environment: {}", journal());
+}
+
+#[test]
+fn another_command_into_the_same_directory_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    table(SMALL, out);
+    let csv = std::fs::read_to_string(out.join("sweep.csv")).unwrap();
+    let mut other = SMALL.to_vec();
+    other[5] = "8,30,71";
+    let refused = run(&other, out);
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    assert!(message.starts_with("error: --measurements: found [8,30,71]; allowed: [8,30,70]"), "{message}");
+    assert!(message.contains("--restart"), "{message}");
+    assert_eq!(std::fs::read_to_string(out.join("sweep.csv")).unwrap(), csv);
+    other.push("--restart");
+    assert_eq!(table(&other, out).iter().filter(|line| line.contains(",71,")).count(), 12);
+}
+
+#[test]
+fn bad_input_is_refused_before_any_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [(&str, &[&str]); 14] = [
+        ("--rank", &["--rank", "13"]),
+        ("--rank", &["--rank", "0"]),
+        ("--rank", &["--rank", "1,1"]),
+        ("--rank", &["--rank", "-1"]),
+        ("--measurements", &["--measurements", "0"]),
+        ("--measurements", &["--measurements", "ten"]),
+        ("--measurements", &["--measurements", "1000000000000"]),
+        ("--repetitions", &["--repetitions", "0"]),
+        ("--success", &["--success", "0"]),
+        ("--success", &["--success", "-1e-3"]),
+        ("--noise-std", &["--noise-std", "-0.1"]),
+        ("--condition-number", &["--condition-number", "3"]),
+        ("--batch", &["--batch", "0"]),
+        ("--precision", &["--precision", "f16"]),
+    ];
+    for (flag, changed) in cases {
+        let out = folder.path().join("none");
+        let mut arguments = vec!["--n", "12"];
+        for pair in [["--rank", "1"], ["--measurements", "30"]].iter().filter(|pair| pair[0] != changed[0]) {
+            arguments.extend(pair);
+        }
+        arguments.extend(changed);
+        let output = run(&arguments, &out);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{changed:?}: {message}");
+        assert!(message.starts_with(&format!("error: {flag}: ")), "{changed:?}: {message}");
+        assert!(!out.exists(), "{changed:?} left a directory behind");
+    }
+}

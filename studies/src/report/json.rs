@@ -1,0 +1,228 @@
+//! `report.json`: everything needed to say what was run, where, and what came out.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use lowrank::diagnostics::{PhaseProxy, Phases};
+use lowrank::engine::{Candidate, EngineInfo, Precision, Shared};
+use lowrank::internals::factor_digest;
+use lowrank::io::InputInfo;
+use lowrank::memory::{Location, Memory, Part};
+use lowrank::operators::Storage;
+use lowrank::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};
+
+/// One trial's parameters and result. Numbers that are not finite are written as null.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrialReport {
+    #[serde(flatten)]
+    pub parameters: TrialParameters,
+    pub status: Status,
+    /// What there is to say beside the status; see [`TrialSolution::remark`].
+    pub remark: Option<String>,
+    /// Why it may be no answer; see [`TrialSolution::doubt`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
+    pub iterations: usize,
+    pub kept_iteration: usize,
+    pub train_loss: Option<f64>,
+    pub relative_residual: Option<f64>,
+    pub relative_error: Option<f64>,
+    pub holdout_loss: Option<f64>,
+    /// Root mean squares of the residuals, in the units of y.
+    pub train_rmse: Option<f64>,
+    pub holdout_rmse: Option<f64>,
+    pub estimated_relative_error: Option<f64>,
+    pub singular_values: Vec<f64>,
+    pub estimated_rank: usize,
+    /// Of the returned factors as they are in f64, little-endian: two runs with the same one have the same factors bit for bit.
+    #[serde(default)]
+    pub factors_sha256: String,
+    /// t_*, t_1, t_twin and why one is null; only for diagnosed trials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phases: Option<Phases>,
+    /// What stands in for them where there is no truth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phases_proxy: Option<PhaseProxy>,
+}
+
+impl From<&TrialSolution> for TrialReport {
+    fn from(t: &TrialSolution) -> Self {
+        let finite = |v: f64| Some(v).filter(|v| v.is_finite());
+        Self {
+            parameters: t.parameters.clone(),
+            status: t.status,
+            remark: t.remark.clone(),
+            doubt: t.doubt.clone(),
+            iterations: t.iterations,
+            kept_iteration: t.kept_iteration,
+            train_loss: finite(t.train_loss),
+            relative_residual: finite(t.relative_residual),
+            relative_error: t.relative_error.and_then(finite),
+            holdout_loss: t.holdout_loss.and_then(finite),
+            train_rmse: finite(t.train_rmse()),
+            holdout_rmse: t.holdout_rmse().and_then(finite),
+            estimated_relative_error: t.estimated_relative_error.and_then(finite),
+            singular_values: t.singular_values.clone(),
+            estimated_rank: t.estimated_rank,
+            factors_sha256: factor_digest(t.blocks()),
+            phases: t.phases.clone(),
+            phases_proxy: t.phases_proxy.clone(),
+        }
+    }
+}
+
+/// The program and the machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    pub version: String,
+    /// Of the source the program was built from; `unknown` outside a checkout.
+    pub commit: String,
+    pub backend: String,
+    pub adapter: String,
+    pub driver: String,
+    pub software_adapter: bool,
+    pub precision: Precision,
+    /// Number type of the measurement data; null for operators that store none.
+    pub storage: Option<Storage>,
+    pub threads: usize,
+    pub variant: String,
+    /// Kernel variants that were timed before the run.
+    pub candidates: Vec<Candidate>,
+    /// Bytes held for the measurement data, padding included, in how many panels.
+    pub operator_bytes: u64,
+    pub panels: usize,
+    /// Of those, the ones that are brought to the device in every iteration, and the bytes that travel for it.
+    pub streamed_panels: usize,
+    pub streamed_bytes_per_iteration: u64,
+    /// Where ranks share the measurements; backend, threads and bytes above are those of rank 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Shared>,
+    pub debug_build: bool,
+    pub os: String,
+    pub architecture: String,
+}
+
+impl Environment {
+    /// Of this program on this machine with that engine.
+    pub fn new(engine: &EngineInfo) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: env!("LOWRANK_COMMIT").into(),
+            backend: engine.backend.clone(),
+            adapter: engine.adapter.clone(),
+            driver: engine.driver.clone(),
+            software_adapter: engine.software_adapter,
+            precision: engine.precision,
+            storage: engine.storage,
+            threads: engine.threads,
+            variant: engine.variant.clone(),
+            candidates: engine.candidates.clone(),
+            operator_bytes: engine.operator_bytes,
+            panels: engine.panels,
+            streamed_panels: engine.streamed_panels,
+            streamed_bytes_per_iteration: engine.streamed_bytes_per_iteration,
+            team: engine.team.clone(),
+            debug_build: cfg!(debug_assertions),
+            os: std::env::consts::OS.into(),
+            architecture: std::env::consts::ARCH.into(),
+        }
+    }
+}
+
+/// What a run takes, predicted from its sizes before it is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryReport {
+    /// This program's own memory, mapped files, and the device's memory.
+    pub host_bytes: u64,
+    pub file_bytes: u64,
+    pub device_bytes: u64,
+    pub parts: Vec<Part>,
+}
+
+impl From<&Memory> for MemoryReport {
+    fn from(memory: &Memory) -> Self {
+        Self {
+            host_bytes: memory.bytes(Location::Host),
+            file_bytes: memory.bytes(Location::File),
+            device_bytes: memory.bytes(Location::Device),
+            parts: memory.parts.clone(),
+        }
+    }
+}
+
+/// Root mean square errors of predictions that know the mean, or the mean and what each row and column adds to it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    pub global_mean: f64,
+    pub row_and_column_biases: f64,
+}
+
+/// The whole report. The first values are those of the best trial.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunReport {
+    pub status: Status,
+    pub iterations: usize,
+    pub train_loss: Option<f64>,
+    /// Null without a truth.
+    pub relative_error: Option<f64>,
+    pub train_rmse: Option<f64>,
+    pub holdout_rmse: Option<f64>,
+    /// What predictions without the factors reach, on the held-out measurements where there are some, else on those of
+    /// training; only of sampled entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_rmse: Option<Baseline>,
+    /// Number of the best trial: lowest held-out loss, or lowest training loss.
+    pub best_trial: usize,
+    pub trials: Vec<TrialReport>,
+    /// The flags as they were understood, defaults included.
+    pub settings: Value,
+    pub argv: Vec<String>,
+    /// Every seed that took part.
+    pub seeds: Value,
+    pub inputs: Vec<InputInfo>,
+    pub environment: Environment,
+    pub timing: Timing,
+    pub memory: MemoryReport,
+    pub notices: Vec<String>,
+    /// What the device said where it ended the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// The iteration of the checkpoint that the run went on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_at: Option<usize>,
+}
+
+impl RunReport {
+    /// A report of a finished run.
+    pub fn new(
+        solution: &Solution,
+        settings: Value,
+        argv: Vec<String>,
+        seeds: Value,
+        inputs: Vec<InputInfo>,
+        notices: Vec<String>,
+    ) -> Self {
+        let best = TrialReport::from(solution.best());
+        Self {
+            status: best.status,
+            iterations: best.iterations,
+            train_loss: best.train_loss,
+            relative_error: best.relative_error,
+            train_rmse: best.train_rmse,
+            holdout_rmse: best.holdout_rmse,
+            baseline_rmse: None,
+            best_trial: best.parameters.trial,
+            trials: solution.trials.iter().map(TrialReport::from).collect(),
+            settings,
+            argv,
+            seeds,
+            inputs,
+            environment: Environment::new(&solution.engine),
+            timing: solution.timing,
+            memory: MemoryReport::from(&solution.memory),
+            notices,
+            fault: solution.fault.as_ref().map(|fault| fault.error.to_string()),
+            resumed_at: solution.resumed_at,
+        }
+    }
+}

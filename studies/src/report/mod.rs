@@ -1,0 +1,87 @@
+//! What a run leaves behind: a JSON report, a trace, a table of trials, the factors; what a sweep leaves behind: tables,
+//! a map of success rates, a page; what a comparison leaves behind: tables, two figures, a page.
+
+mod compare_figure;
+mod compare_page;
+mod compare_rows;
+mod compare_tables;
+mod heatmap;
+mod html;
+mod json;
+mod plot;
+mod snapshots;
+mod sweep_map;
+mod sweep_page;
+mod sweep_tables;
+mod tables;
+
+pub use compare_figure::{Over, comparison_figure};
+pub use compare_page::{ComparisonPage, comparison_page};
+pub use compare_rows::{ComparisonRow, Reached, comparison_rows};
+pub use compare_tables::{comparison_text, write_comparison, write_curves};
+pub use heatmap::{Heatmap, Panel as HeatmapPanel};
+pub use html::{Page, escaped};
+pub use json::{Baseline, Environment, MemoryReport, RunReport, TrialReport};
+pub use lowrank::internals::{readable, readable_seconds};
+pub(crate) use plot::quantile;
+pub use plot::{Band, BoxAt, Curve, Figure, Mark, Panel, PlotAxis, Quantity, Series, Style, panels_to_svg};
+pub use snapshots::Snapshots;
+pub use sweep_map::success_map;
+pub use sweep_page::{SweepPage, sweep_page};
+pub use sweep_tables::{write_cells, write_solves};
+pub use tables::{write_trace, write_trials};
+
+use std::io::Write;
+
+use lowrank::io::write_npz;
+use lowrank::solver::{Solution, TrialSolution};
+
+/// Writes the factors as an archive that `numpy.load` reads and a solve can start from.
+///
+/// It has `left`, (batch, n, k), narrower trials padded with zeros; for two factors and more `right`, (batch, n2, k), and between
+/// them `middle_1`, `middle_2`, …, (batch, k, k): the matrix is left·middle_1·middle_2⋯rightᵀ. For signed columns it has `signature`,
+/// (2,).
+///
+/// # Errors
+/// Those of `writer`.
+pub fn write_factors(writer: &mut impl Write, solution: &Solution) -> std::io::Result<()> {
+    write_factors_with(writer, solution, &[])
+}
+
+/// [`write_factors`] with further arrays, (name, shape, row-major numbers), in the same archive.
+///
+/// # Errors
+/// As [`write_factors`].
+pub fn write_factors_with(
+    writer: &mut impl Write,
+    solution: &Solution,
+    more: &[(&str, &[usize], &[f64])],
+) -> std::io::Result<()> {
+    let trials = &solution.trials;
+    let widest = trials.iter().map(|t| t.parameters.search_rank).max().unwrap_or(0);
+    let padded = |at: usize| -> (Vec<usize>, Vec<f64>) {
+        let (mut data, of) = (Vec::new(), |t| TrialSolution::blocks(t).nth(at));
+        // Blocks with a row for each column grow with the widest trial.
+        let rows = trials.iter().filter_map(of).map(|block| block.rows()).max().unwrap_or(0);
+        for factor in trials.iter().filter_map(of) {
+            for i in 0..factor.rows() {
+                data.extend_from_slice(factor.row(i));
+                data.extend(std::iter::repeat_n(0.0, widest - factor.columns()));
+            }
+            data.extend(std::iter::repeat_n(0.0, (rows - factor.rows()) * widest));
+        }
+        (vec![trials.len(), rows, widest], data)
+    };
+    let names = trials.first().map(TrialSolution::names).unwrap_or_default();
+    let blocks: Vec<(Vec<usize>, Vec<f64>)> = (0..names.len()).map(padded).collect();
+    let first = trials.first().map(TrialSolution::product);
+    let signature = first.filter(|product| product.positive() < product.left().columns()).map(|product| {
+        let positive = product.positive() as f64;
+        [positive, product.left().columns() as f64 - positive]
+    });
+    let named = names.iter().zip(&blocks).map(|(name, (shape, data))| (name.as_str(), &shape[..], &data[..]));
+    let mut arrays: Vec<(&str, &[usize], &[f64])> = named.collect();
+    arrays.extend(signature.iter().map(|signature| ("signature", &[2][..], &signature[..])));
+    arrays.extend(more);
+    write_npz(writer, &arrays)
+}

@@ -1,0 +1,111 @@
+//! What the runs leave: plain data that claims and figures are functions of.
+
+use crate::reproduce::facts::Facts;
+use lowrank::diagnostics::Phases;
+use lowrank::engine::Precision;
+use lowrank::solver::{Progress, TraceRow};
+
+/// A part of the study, for progress displays.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    pub name: String,
+    /// Number among the stages, from 0, and how many there are.
+    pub index: usize,
+    pub count: usize,
+    /// Share of the study's work that is done, from 0 to 1.
+    pub done: f64,
+}
+
+/// What an observer sees.
+#[derive(Debug)]
+pub struct Moment<'a> {
+    pub stage: &'a Stage,
+    pub progress: &'a Progress<'a>,
+}
+
+/// One run, observed at every iteration with its power-iteration twin.
+#[derive(Clone, Debug)]
+pub struct PhaseRun {
+    pub facts: Facts,
+    pub search_rank: usize,
+    pub init_scale: f64,
+    pub precision: Precision,
+    pub phases: Phases,
+    pub trace: Vec<TraceRow>,
+}
+
+/// Times of one start.
+#[derive(Clone, Debug)]
+pub struct StartTime {
+    pub init_scale: f64,
+    pub phases: Phases,
+}
+
+/// t_* and t_1 for several α.
+#[derive(Clone, Debug)]
+pub struct TimesRun {
+    pub facts: Facts,
+    pub search_rank: usize,
+    pub precision: Precision,
+    pub stop_time: usize,
+    pub starts: Vec<StartTime>,
+}
+
+/// The end of one start of the scale experiment.
+#[derive(Clone, Debug)]
+pub struct ScalePoint {
+    pub init_scale: f64,
+    pub test_error: f64,
+    pub train_loss: f64,
+    /// The test error 20 iterations before the stop time.
+    pub earlier_error: f64,
+    pub phases: Phases,
+}
+
+/// The scale experiment with one number of measurements.
+#[derive(Clone, Debug)]
+pub struct ScaleRun {
+    pub facts: Facts,
+    /// m/(n·r*), where this is one of the extra runs.
+    pub factor: Option<usize>,
+    pub search_rank: usize,
+    pub precision: Precision,
+    pub stop_time: usize,
+    pub points: Vec<ScalePoint>,
+}
+
+/// One start of the width experiment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WidthTrial {
+    pub search_rank: usize,
+    pub seed: u64,
+    /// Iterations to the target; absent where it was not reached.
+    pub iterations: Option<usize>,
+}
+
+/// The width experiment.
+#[derive(Clone, Debug)]
+pub struct WidthRun {
+    pub facts: Facts,
+    pub init_scale: f64,
+    pub target: f64,
+    pub limit: usize,
+    pub precision: Precision,
+    pub trials: Vec<WidthTrial>,
+}
+
+/// Everything that was run.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    pub phases: Option<PhaseRun>,
+    /// Whether the phases and the spectral experiment were asked for; they share one run.
+    pub wants_phases: bool,
+    pub wants_spectral: bool,
+    pub times: Option<TimesRun>,
+    pub scale: Option<ScaleRun>,
+    /// Extra runs with m = factor·n·r*.
+    pub slopes: Vec<ScaleRun>,
+    /// Extra runs that were left out, with the reason.
+    pub skipped: Vec<(usize, String)>,
+    pub width: Option<WidthRun>,
+}

@@ -1,0 +1,201 @@
+//! What the measurements say before any run: the spectrum of P = s·A*(y) against the truth, and what follows from it.
+
+use serde::{Deserialize, Serialize};
+
+use lowrank::Result;
+use lowrank::diagnostics::{Spectrum, leading_left, sine_of_largest_angle};
+use lowrank::problem::Truth;
+use lowrank::solver::Problem;
+
+/// σ_min² must exceed half the noise edge by this factor for L to say something about X: sin angle(X, L) ≈ 1/separation.
+const SEPARATED: f64 = 2.0;
+/// λ₁/λ_{r*} of P up to which the signal directions grow and saturate together.
+const TOGETHER: f64 = 1.5;
+/// Where the formulas give no number of iterations, or an absurd one.
+const ITERATIONS: (f64, f64) = (60.0, 3000.0);
+
+/// Numbers of one problem instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    pub n: usize,
+    pub rank: usize,
+    pub measurements: usize,
+    pub condition_number: f64,
+    pub step_size: f64,
+    /// σ_min(X)
+    pub sigma_min: f64,
+    /// ‖M‖_F
+    pub truth_norm: f64,
+    /// λ₁, λ_{r*}, λ_{r*+1} of P.
+    pub lambda_first: f64,
+    pub lambda_rank: f64,
+    pub lambda_next: Option<f64>,
+    /// ‖P − M‖; absent where only the leading part of the spectrum is computed (n > 1024).
+    pub distance: Option<f64>,
+    /// angle(X, L)
+    pub angle: f64,
+}
+
+impl Facts {
+    /// Of instance 0 of a problem with a factor as its truth.
+    ///
+    /// # Errors
+    /// Those of the decompositions.
+    pub fn new(problem: &Problem, truth: &Truth, condition_number: f64, step_size: f64) -> Result<Self> {
+        let operator = &**problem.operator();
+        let y = problem.observations(0).unwrap_or_default();
+        let rank = truth.rank().unwrap_or(0);
+        let spectrum = Spectrum::new(operator, y, operator.normalization(), rank + 1)?;
+        let sigma = truth.singular_values()?;
+        let basis = match truth.factor() {
+            Some(x) => leading_left(x, rank)?.1,
+            None => Vec::new(),
+        };
+        let n = truth.domain().rows();
+        let value = |i: usize| spectrum.values().get(i).copied();
+        Ok(Self {
+            n,
+            rank,
+            measurements: operator.measurements(),
+            condition_number,
+            step_size,
+            sigma_min: sigma.get(rank.saturating_sub(1)).copied().unwrap_or(0.0),
+            truth_norm: sigma.iter().map(|s| s.powi(4)).sum::<f64>().sqrt(),
+            lambda_first: value(0).unwrap_or(0.0),
+            lambda_rank: value(rank.saturating_sub(1)).unwrap_or(0.0),
+            lambda_next: value(rank),
+            distance: spectrum.distance_to(&truth.to_matrix())?,
+            angle: sine_of_largest_angle(n, &basis, &spectrum.leading(rank))?,
+        })
+    }
+
+    /// ‖M‖_F·√(2n/m): where ‖P − M‖ should be, the edge of the noise in the spectrum of P.
+    pub fn edge(&self) -> f64 {
+        self.truth_norm * (2.0 * self.n as f64 / self.measurements as f64).sqrt()
+    }
+
+    /// σ_min(X)²/(½·edge): up to 1 the weakest direction of the truth drowns in the noise of P.
+    pub fn separation(&self) -> f64 {
+        self.sigma_min * self.sigma_min / (0.5 * self.edge())
+    }
+
+    /// ln(1 + μλ_{r*}(P)), the growth of the signal in one iteration of the first two phases.
+    pub fn growth(&self) -> f64 {
+        (1.0 + self.step_size * self.lambda_rank).ln()
+    }
+
+    /// ln(1 + μλ_{r*}(P))/ln(1 + μλ₁(P)): the share of t_1 after which the strongest direction has grown.
+    pub fn head_start(&self) -> f64 {
+        let share = self.growth() / (1.0 + self.step_size * self.lambda_first).ln();
+        if share.is_finite() { share.clamp(0.0, 1.0) } else { 1.0 }
+    }
+
+    /// Iterations by which t_1 is later for each decade of α.
+    pub fn iterations_per_decade(&self) -> f64 {
+        std::f64::consts::LN_10 / self.growth()
+    }
+
+    /// 2·(1 − ln(1+μλ_{r*+1}(P))/ln(1+μλ_{r*}(P))): while the signal grows from α to 1, the surplus grows to α to the
+    /// power of half of this; the test error is its square.
+    pub fn exponent(&self) -> Option<f64> {
+        Some(2.0 * (1.0 - (1.0 + self.step_size * self.lambda_next?).ln() / self.growth()))
+    }
+
+    /// Why the statements about spectral alignment do not concern this problem, where they do not.
+    pub fn outside(&self) -> Option<String> {
+        if 4 * self.rank > self.n || self.n < 20 {
+            return Some(format!(
+                "n = {} and r* = {}: the statements are about low rank in many dimensions (here n ≥ 20, r* ≤ n/4)",
+                self.n, self.rank
+            ));
+        }
+        let separation = self.separation();
+        if separation.is_nan() || separation < SEPARATED {
+            return Some(format!(
+                "the measurements are too few for this condition number: σ_min(X)² = {:.3} is {separation:.2} times \
+                 ½‖M‖_F√(2n/m) = {:.3}, and spectral alignment needs well above 1 (here {SEPARATED})",
+                self.sigma_min * self.sigma_min,
+                0.5 * self.edge()
+            ));
+        }
+        None
+    }
+
+    /// Why one growth rate does not describe the run, where it does not.
+    pub fn staged(&self) -> Option<String> {
+        let ratio = self.lambda_first / self.lambda_rank;
+        (ratio.is_nan() || ratio > TOGETHER).then(|| {
+            format!(
+                "λ₁(P)/λ_r*(P) = {ratio:.2} above {TOGETHER}: the directions emerge one after another, each changing what \
+                 the next one sees, so no single growth rate describes the run"
+            )
+        })
+    }
+
+    /// About when the signal of a start of scale α with k columns reaches σ_min(X)/√10.
+    pub fn expected_t_1(&self, init_scale: f64, search_rank: usize) -> f64 {
+        // The smallest singular value of an r*×k Gaussian matrix with entries N(0, α²/k).
+        let weakest = 1.0 - (self.rank as f64 / search_rank.max(1) as f64).sqrt();
+        let start = init_scale * weakest.max(0.5 / search_rank.max(1) as f64);
+        (self.sigma_min / 10f64.sqrt() / start).ln().max(0.0) / self.growth()
+    }
+
+    /// A stop time: t_1 and then as long as the linear phase III takes to come below the error that the surplus leaves.
+    ///
+    /// Phase III contracts along the slowest directions, X E⊥ᵀ + E⊥Xᵀ, by 1 − μσ_min²·(1 − √(nr*/m))² an iteration, the
+    /// last factor being the smallest eigenvalue of s·A*A on a space of nr* dimensions.
+    pub fn stop_time(&self, init_scale: f64, search_rank: usize) -> usize {
+        let share = ((self.n * self.rank) as f64 / self.measurements as f64).sqrt();
+        let contraction = self.step_size * self.sigma_min.powi(2) * (1.0 - share).max(0.05).powi(2);
+        let rate = -(1.0 - contraction.clamp(1e-3, 0.9)).ln();
+        let decades = self.exponent().unwrap_or(1.3).clamp(0.5, 2.0) * (1.0 / init_scale).ln().max(0.0) + 5.0;
+        let total = self.expected_t_1(init_scale, search_rank) + (decades / rate).max(100.0);
+        let total = if total.is_finite() { total.clamp(ITERATIONS.0, ITERATIONS.1) } else { 300.0 };
+        (total / 10.0).ceil() as usize * 10
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// κ = 1, n = 100, r* = 3, m = 3000 with typical numbers.
+    pub(crate) fn typical() -> Facts {
+        Facts {
+            n: 100,
+            rank: 3,
+            measurements: 3000,
+            condition_number: 1.0,
+            step_size: 0.25,
+            sigma_min: 1.0,
+            truth_norm: 3f64.sqrt(),
+            lambda_first: 1.09,
+            lambda_rank: 1.03,
+            lambda_next: Some(0.42),
+            distance: Some(0.441),
+            angle: 0.252,
+        }
+    }
+
+    #[test]
+    fn formulas_of_the_typical_problem() {
+        let f = typical();
+        approx::assert_abs_diff_eq!(f.edge(), 0.447, epsilon = 1e-3);
+        approx::assert_abs_diff_eq!(f.iterations_per_decade(), 10.06, epsilon = 0.05);
+        approx::assert_abs_diff_eq!(f.exponent().unwrap(), 1.127, epsilon = 5e-3);
+        assert!(f.outside().is_none() && f.staged().is_none());
+        assert!((200..320).contains(&f.stop_time(1e-7, 75)), "{}", f.stop_time(1e-7, 75));
+    }
+
+    #[test]
+    fn what_lies_outside_has_a_reason() {
+        let weak = Facts { sigma_min: 1.0 / 3.0, truth_norm: 1.1, ..typical() };
+        assert!(weak.outside().unwrap().contains("too few"));
+        assert!(Facts { n: 8, ..typical() }.outside().unwrap().contains("many dimensions"));
+        assert!(Facts { measurements: 10, ..typical() }.outside().is_some());
+        assert!(Facts { lambda_rank: 0.5, ..typical() }.staged().is_some());
+        // Numbers that make no sense still give a stop time.
+        let broken = Facts { lambda_rank: -5.0, measurements: 1, ..typical() };
+        assert!((60..=3000).contains(&broken.stop_time(1e-7, 75)));
+    }
+}

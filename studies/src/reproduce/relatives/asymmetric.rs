@@ -1,0 +1,293 @@
+//! Two factors without a balancing term: Soltanolkotabi, Stöger & Xie 2023 (small starts stay balanced by themselves), and Xiong,
+//! Ding & Du 2023 (unequal starts are fast where k exceeds the rank).
+
+use super::contest::{all_reach, entrant, gaussian, of, pass};
+use super::figure::{Of, Picture, View};
+use super::race::{Heat, RaceEntry};
+use super::{RaceCourse, Relative, Rerun, Room};
+use crate::reproduce::claims::{Claim, Draft, Value};
+use crate::reproduce::fit::fit_power;
+use lowrank::Result;
+use lowrank::engine::Precision;
+use lowrank::internals::{Purpose, normals};
+use lowrank::methods::Method;
+use lowrank::problem::{Domain, Factors};
+use lowrank::solver::{Init, Trial};
+
+const BALANCING: &str = "arXiv 2303.14244";
+const UNEQUAL: &str = "arXiv 2310.01769";
+/// α of the small starts.
+const SMALL: [f64; 2] = [1e-3, 1e-5];
+/// μ of the runs that show where the imbalance comes from, over the study's.
+const STEPS: [f64; 3] = [1.0, 0.5, 0.25];
+/// Iterations of a small start, times μ.
+const SMALL_TIME: f64 = 100.0;
+/// α of the starts that are not small.
+const LARGE: f64 = 0.3;
+/// Size of R over that of L.
+const RATIO: f64 = 1.0 / 3.0;
+
+pub(super) struct Asymmetric;
+
+fn small(scale: f64) -> String {
+    format!("small-{scale:e}")
+}
+
+fn slowed(step: f64) -> String {
+    format!("step-{step}")
+}
+
+impl Room for Asymmetric {
+    fn title(&self) -> &'static str {
+        "Two factors balance by themselves, and are faster when they do not"
+    }
+
+    fn settings(&self, quick: bool) -> Rerun {
+        let (n, rank) = if quick { (40, 2) } else { (100, 3) };
+        Rerun {
+            study: Relative::Asymmetric2023,
+            n,
+            rank,
+            search_rank: 4 * rank,
+            measurements: 20 * n * rank,
+            condition_numbers: vec![1.0],
+            step_size: 0.25,
+            target: 1e-8,
+            iterations: 2000,
+            seed: 1,
+            precision: Precision::F64,
+        }
+    }
+
+    fn about(&self, s: &Rerun) -> Vec<String> {
+        vec![
+            format!(
+                "What you see: a {n}×{n} matrix M of rank {r} is recovered as LRᵀ with {k} columns from {m} Gaussian \
+                 measurements by plain gradient descent, with no term that keeps L and R alike. From a small random start \
+                 they stay alike: what LᵀL − RᵀR becomes does not depend on the start but on the step, in proportion to it, \
+                 because gradient flow would conserve it. From a start that is not small the excess columns decide: equal \
+                 factors are slow, and unequal ones, with R a third of L, linear.",
+                n = s.n,
+                r = s.rank,
+                k = s.search_rank,
+                m = s.measurements
+            ),
+            format!(
+                "The settings are those of arXiv 2303.14244 and 2310.01769 as we could reconstruct them: no balancing term, \
+                 small random starts, and factors at the scales α and α/3; the sizes and μ = {} are ours. κ(M) = 1. The start \
+                 that is called balanced has as R the rows of L in another order, so that LᵀL = RᵀR exactly.",
+                s.step_size
+            ),
+        ]
+    }
+
+    fn heats(&self, s: &Rerun) -> Result<Vec<Heat>> {
+        let problem = gaussian(s, true)?;
+        let kappa = s.condition_numbers[0];
+        let gd = |every: usize, iterations: usize, error: f64| {
+            entrant(s, Method::gd(), every, iterations, error).step_size(s.step_size)
+        };
+        let random = |scale: f64| Init::SmallRandom { scale, seed: s.seed };
+        let time = |step: f64| (SMALL_TIME / (step * s.step_size)).ceil() as usize;
+        let heat = |name: &str, settings, entries: Vec<RaceEntry>, iterations: usize| Heat {
+            name: name.into(),
+            problem: problem.clone(),
+            settings,
+            entries,
+            work: pass(s) * iterations as f64,
+        };
+        let mut heats = vec![heat(
+            "small starts",
+            gd(2, time(1.0), 1e-15).init(random(SMALL[0])).trials(SMALL.map(|a| Trial::default().init_scale(a))),
+            SMALL.map(|a| RaceEntry::new(&small(a), kappa, format!("α = {a:e}, μ = {}", s.step_size))).to_vec(),
+            time(1.0),
+        )];
+        for step in STEPS.into_iter().filter(|step| *step < 1.0) {
+            let mu = step * s.step_size;
+            let settings = gd(4, time(step), 1e-15).init(random(SMALL[1])).step_size(mu);
+            let entry = RaceEntry::new(&slowed(step), kappa, format!("α = {:e}, μ = {mu}", SMALL[1]));
+            heats.push(heat(&format!("μ = {mu}"), settings, vec![entry], time(step)));
+        }
+        let entry = |name: &str, label: &str| vec![RaceEntry::new(name, kappa, label)];
+        let starts = [
+            (
+                gd(5, s.iterations, 1e-13).init(random(LARGE)).init_scale_ratio(RATIO),
+                entry("unequal", "R₀ a third of L₀"),
+            ),
+            (gd(5, s.iterations, 1e-13).init(random(LARGE)), entry("equal", "R₀ of the size of L₀")),
+            (gd(5, s.iterations, 1e-13).init(balanced(s)?), entry("balanced", "L₀ᵀL₀ = R₀ᵀR₀")),
+        ];
+        heats.extend(starts.map(|(settings, entry)| heat(&entry[0].name.clone(), settings, entry, s.iterations)));
+        Ok(heats)
+    }
+
+    fn pictures<'a>(&self, s: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>> {
+        let is_large = |c: &&RaceCourse| ["unequal", "equal", "balanced"].contains(&c.entry.name.as_str());
+        let (large, small): (Vec<&RaceCourse>, Vec<&RaceCourse>) = courses.iter().partition(is_large);
+        let panels = |what: &str| {
+            vec![
+                View { title: format!("{what} from small starts"), courses: small.clone() },
+                View { title: format!("{what} from α = {LARGE}"), courses: large.clone() },
+            ]
+        };
+        let caption = format!("Plain gradient descent on two factors; μ = {} where nothing else is said.", s.step_size);
+        vec![
+            Picture {
+                title: "Errors",
+                of: Of::Error,
+                powers: false,
+                views: panels("Errors"),
+                caption: format!("Relative error against the iteration. {caption}"),
+            },
+            Picture {
+                title: "How unlike the factors are",
+                of: Of::Imbalance,
+                powers: false,
+                views: panels("Imbalance"),
+                caption: format!("‖LᵀL − RᵀR‖_F against the iteration; ‖M‖ = 1. {caption}"),
+            },
+        ]
+    }
+
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
+        let mut claims = vec![error_falls(courses), stays_small(courses), step_decides(s, courses)];
+        claims.extend([start_does_not(courses), linear(courses), slower(s, courses)]);
+        claims
+    }
+}
+
+/// L₀ = αG, and R₀ its rows in reverse order: RᵀR = LᵀL.
+fn balanced(s: &Rerun) -> Result<Init> {
+    let (n, k) = (s.n, s.search_rank);
+    let left = normals(s.seed, Purpose::Init, LARGE / (k as f64).sqrt(), n * k);
+    let right: Vec<f64> = left.chunks(k).rev().flatten().copied().collect();
+    Ok(Init::Given(Factors::pair(1, Domain::rectangular(n, n), k, left, right)?))
+}
+
+fn one<'a>(courses: &'a [RaceCourse], name: &str) -> Option<&'a RaceCourse> {
+    of(courses, name).first().copied()
+}
+
+fn last_imbalance(course: &RaceCourse) -> Option<f64> {
+    course.trace.last()?.imbalance.filter(|v| v.is_finite() && *v > 0.0)
+}
+
+fn error_falls(courses: &[RaceCourse]) -> Claim {
+    let draft = Draft::new(
+        "small-start-error",
+        BALANCING,
+        Value::text("≥ 10, and ≤ 1e-4"),
+        format!(
+            "the error that a small start ends with falls with it: from α = {:e} to {:e} at least tenfold, to at most 1e-4 (the \
+             theorem has a power of α near 1; a hundredfold would be 1)",
+            SMALL[0], SMALL[1]
+        ),
+    );
+    let errors: Option<Vec<f64>> = SMALL.iter().map(|a| one(courses, &small(*a))?.last_error()).collect();
+    match errors.as_deref() {
+        Some(&[large, small]) => {
+            let holds = large / small >= 10.0 && small <= 1e-4;
+            draft.judge(Value::number(large / small), holds, Some(format!("{large:.1e}, then {small:.1e}")))
+        }
+        _ => draft.fails(Value::None, "a run ended without a finite error"),
+    }
+}
+
+fn stays_small(courses: &[RaceCourse]) -> Claim {
+    let draft = Draft::new(
+        "balanced-by-itself",
+        BALANCING,
+        Value::text("≤ 1e-2"),
+        "from small starts ‖LᵀL − RᵀR‖ never exceeds 1e-2 ‖M‖, with no term that would keep it down (‖LᵀL‖ itself ends near ‖M‖)",
+    );
+    let runs: Vec<&RaceCourse> = SMALL.iter().filter_map(|a| one(courses, &small(*a))).collect();
+    let values = || runs.iter().flat_map(|c| c.trace.iter().filter_map(|row| row.imbalance));
+    let worst = values().fold(0.0, f64::max);
+    let grown = runs.iter().all(|c| c.last_error().is_some_and(|e| e < 0.1));
+    let note = (!grown).then(|| "a run did not recover M, so that its factors had no reason to differ".to_owned());
+    draft.judge(Value::number(worst), !runs.is_empty() && grown && worst <= 1e-2, note)
+}
+
+fn step_decides(s: &Rerun, courses: &[RaceCourse]) -> Claim {
+    let draft = Draft::new(
+        "imbalance-from-step",
+        "consequence of gradient flow conserving LᵀL − RᵀR",
+        Value::text("0.7 to 1.4"),
+        "what LᵀL − RᵀR becomes is the step's doing: over μ, μ/2 and μ/4 its size at the end follows a power of μ between 0.7 \
+         and 1.4 (each step changes it by order μ², and the number of steps goes like 1/μ)",
+    );
+    let point = |step: &f64| {
+        let name = if *step < 1.0 { slowed(*step) } else { small(SMALL[1]) };
+        Some((step * s.step_size, last_imbalance(one(courses, &name)?)?))
+    };
+    let points: Vec<(f64, f64)> = STEPS.iter().filter_map(point).collect();
+    let slope = fit_power(points.iter().copied()).map(|line| line.slope);
+    let shown: Vec<String> = points.iter().map(|(mu, size)| format!("{size:.1e} at μ = {mu}")).collect();
+    let holds = points.len() == STEPS.len() && slope.is_some_and(|p| (0.7..=1.4).contains(&p));
+    draft.judge(Value::number(slope), holds, Some(shown.join(", ")))
+}
+
+fn start_does_not(courses: &[RaceCourse]) -> Claim {
+    let draft = Draft::new(
+        "imbalance-not-from-start",
+        "consequence of gradient flow conserving LᵀL − RᵀR",
+        Value::text("≤ 2"),
+        format!(
+            "and not the start's: at α = {:e} it ends at most twice as large or small as at α = {:e}, although it began ten \
+             thousand times as large",
+            SMALL[0], SMALL[1]
+        ),
+    );
+    let sizes: Option<Vec<f64>> = SMALL.iter().map(|a| last_imbalance(one(courses, &small(*a))?)).collect();
+    match sizes.as_deref() {
+        Some(&[a, b]) => draft.judge(Value::number((a / b).max(b / a)), a.max(b) <= 2.0 * a.min(b), None),
+        _ => draft.fails(Value::None, "a run ended without a finite imbalance"),
+    }
+}
+
+fn linear(courses: &[RaceCourse]) -> Claim {
+    let draft = Draft::new(
+        "unequal-linear",
+        UNEQUAL,
+        Value::text("0.6 to 1.6"),
+        format!(
+            "with R₀ a third of L₀ = {LARGE}·G the error falls linearly although k > r*: from 1e-8 to 1e-12 it takes as many \
+             iterations as from 1e-4 to 1e-8, within a factor of 1.6"
+        ),
+    );
+    let Some(run) = one(courses, "unequal") else { return draft.not_applicable(Value::None, "it was not run") };
+    let times: Option<Vec<usize>> = [1e-4, 1e-8, 1e-12].iter().map(|error| run.iterations_to(*error)).collect();
+    match times.as_deref() {
+        Some(&[first, middle, last]) => {
+            let factor = (last - middle) as f64 / (middle - first).max(1) as f64;
+            let holds = (0.6..=1.6).contains(&factor);
+            draft.judge(Value::number(factor), holds, Some(format!("iterations {first}, {middle}, {last}")))
+        }
+        _ => all_reach(draft, &[run], 1e-12),
+    }
+}
+
+fn slower(s: &Rerun, courses: &[RaceCourse]) -> Claim {
+    let draft = Draft::new(
+        "balanced-slower",
+        UNEQUAL,
+        Value::text("≥ 2, and ≥ 1000"),
+        format!(
+            "where R₀ has the size of L₀ it takes at least twice the iterations to {:e}; and where L₀ᵀL₀ = R₀ᵀR₀ the error is \
+             at least 1000 times as large when the unequal start has reached {:e} (balanced factors with k > r* go like 1/t)",
+            s.target, s.target
+        ),
+    );
+    let found = ["unequal", "equal", "balanced"].map(|name| one(courses, name));
+    let [Some(unequal), Some(equal), Some(balanced)] = found else {
+        return draft.not_applicable(Value::None, "it was not run");
+    };
+    let Some(t) = unequal.iterations_to(s.target) else {
+        return draft.fails(Value::None, "the unequal start did not reach it");
+    };
+    let factor = equal.iterations_to(s.target).unwrap_or(equal.iterations()) as f64 / t.max(1) as f64;
+    let error = balanced.trace.iter().find(|row| row.iteration >= t).and_then(|row| row.relative_error);
+    let holds = factor >= 2.0 && error.is_some_and(|e| e >= 1000.0 * s.target);
+    let error = error.map_or("none".into(), |e| format!("{e:.1e}"));
+    draft.judge(Value::text(format!("{factor:.1}, and {error} against {:.0e}", s.target)), holds, None)
+}

@@ -1,0 +1,96 @@
+//! The first study's relatives: settings of other papers run with the methods of this crate. A study is a room with its
+//! sizes, its heats (problems and contenders), and what they left as claims and figures; running and drawing is shared.
+
+mod agn;
+mod asymmetric;
+mod contest;
+mod figure;
+mod gdpolyak;
+mod outliers;
+mod race;
+mod scaledgd;
+mod scaledgd_lambda;
+mod settings;
+
+use std::ops::ControlFlow;
+
+use crate::reproduce::claims::Claim;
+use crate::reproduce::data::Moment;
+use crate::reproduce::{StageTime, Study, Subject};
+use lowrank::Backend;
+use lowrank::Result;
+
+use figure::Picture;
+use race::Heat;
+pub use race::{RaceCourse, RaceEntry};
+pub use settings::{Relative, Rerun};
+
+/// What a study has of its own.
+trait Room: Sync {
+    fn title(&self) -> &'static str;
+
+    /// The published sizes, or such as take less than a minute.
+    fn settings(&self, quick: bool) -> Rerun;
+
+    /// What the reader sees, and where the setting comes from.
+    fn about(&self, settings: &Rerun) -> Vec<String>;
+
+    fn heats(&self, settings: &Rerun) -> Result<Vec<Heat>>;
+
+    fn pictures<'a>(&self, settings: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>>;
+
+    fn claims(&self, settings: &Rerun, courses: &[RaceCourse]) -> Vec<Claim>;
+}
+
+impl Relative {
+    fn room(self) -> &'static dyn Room {
+        match self {
+            Self::ScaledGd2020 => &scaledgd::ScaledGd,
+            Self::ScaledGdLambda2023 => &scaledgd_lambda::ScaledGdLambda,
+            Self::Agn2024 => &agn::Agn,
+            Self::GdPolyak2024 => &gdpolyak::GdPolyak,
+            Self::Asymmetric2023 => &asymmetric::Asymmetric,
+            Self::Outliers2025 => &outliers::Outliers,
+        }
+    }
+
+    /// The heading of its page.
+    pub fn title(self) -> &'static str {
+        self.room().title()
+    }
+}
+
+impl Rerun {
+    /// What the page says before the figures.
+    pub(super) fn about(&self) -> Vec<String> {
+        self.study.room().about(self)
+    }
+}
+
+/// Runs a study, draws its figures, judges its claims.
+///
+/// # Errors
+/// [`lowrank::Error::Invalid`] for impossible sizes, those of the backend (one that does not run a method says so), and the
+/// plotting library's.
+pub fn rerun(
+    settings: &Rerun,
+    backend: &Backend,
+    observer: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
+) -> Result<Study> {
+    settings.check()?;
+    let room = settings.study.room();
+    let started = std::time::Instant::now();
+    let heats = room.heats(settings)?;
+    let made = StageTime { stage: "measurements".into(), seconds: started.elapsed().as_secs_f64() };
+    let finish = race::race(heats, backend, observer)?;
+    let pictures = room.pictures(settings, &finish.courses);
+    Ok(Study {
+        figures: pictures.into_iter().map(|picture| picture.draw(settings)).collect::<Result<_>>()?,
+        // A claim about runs that are missing says nothing.
+        claims: if finish.interrupted { Vec::new() } else { room.claims(settings, &finish.courses) },
+        environment: finish.environment,
+        times: std::iter::once(made).chain(finish.times).collect(),
+        interrupted: finish.interrupted,
+        subject: Subject::Relative { settings: settings.clone(), courses: finish.courses },
+    })
+}

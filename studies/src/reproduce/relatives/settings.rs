@@ -1,0 +1,172 @@
+//! Which study is run, and with which sizes.
+
+use serde::{Deserialize, Serialize};
+
+use lowrank::engine::Precision;
+use lowrank::{Error, Result};
+
+/// A published experiment whose setting is run with the methods of this crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Relative {
+    /// Tong, Ma & Chi, arXiv 2005.08898.
+    #[serde(rename = "scaledgd-2020")]
+    ScaledGd2020,
+    /// Xu, Shen, Chi & Ma, arXiv 2302.01186.
+    #[serde(rename = "scaledgd-lambda-2023")]
+    ScaledGdLambda2023,
+    /// Approximate Gauss–Newton, NeurIPS 2024.
+    #[serde(rename = "agn-2024")]
+    Agn2024,
+    /// Davis, Drusvyatskiy & Jiang, arXiv 2409.19791.
+    #[serde(rename = "gdpolyak-2024")]
+    GdPolyak2024,
+    /// Soltanolkotabi, Stöger & Xie, arXiv 2303.14244, and the unequal starts of arXiv 2310.01769.
+    #[serde(rename = "asymmetric-2023")]
+    Asymmetric2023,
+    /// Scaled subgradient descent under gross outliers, after Tong, Ma & Chi, arXiv 2010.13364.
+    #[serde(rename = "outliers-2025")]
+    Outliers2025,
+}
+
+impl Relative {
+    pub const ALL: [Self; 6] = [
+        Self::ScaledGd2020,
+        Self::ScaledGdLambda2023,
+        Self::Agn2024,
+        Self::GdPolyak2024,
+        Self::Asymmetric2023,
+        Self::Outliers2025,
+    ];
+
+    /// The word of the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ScaledGd2020 => "scaledgd-2020",
+            Self::ScaledGdLambda2023 => "scaledgd-lambda-2023",
+            Self::Agn2024 => "agn-2024",
+            Self::GdPolyak2024 => "gdpolyak-2024",
+            Self::Asymmetric2023 => "asymmetric-2023",
+            Self::Outliers2025 => "outliers-2025",
+        }
+    }
+
+    /// The study of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|study| study.word() == word)
+    }
+}
+
+/// What a study is run with; [`Rerun::new`] and [`Rerun::quick`] have its defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rerun {
+    pub study: Relative,
+    /// The unknown is n×n.
+    pub n: usize,
+    /// r*
+    pub rank: usize,
+    /// k
+    pub search_rank: usize,
+    /// m
+    pub measurements: usize,
+    /// Of M where the model has two factors, of X where M = XXᵀ: then κ(M) is the square.
+    pub condition_numbers: Vec<f64>,
+    /// μ, in units of 1/‖M‖ for gradient descent.
+    pub step_size: f64,
+    /// Relative error up to which iterations are counted.
+    pub target: f64,
+    /// Iterations of gradient descent at most.
+    pub iterations: usize,
+    /// Of truth, measurements and start.
+    pub seed: u64,
+    pub precision: Precision,
+}
+
+impl Rerun {
+    /// The published sizes.
+    pub fn new(study: Relative) -> Self {
+        study.room().settings(false)
+    }
+
+    /// Sizes that take less than a minute on two cores.
+    pub fn quick(study: Relative) -> Self {
+        study.room().settings(true)
+    }
+
+    /// Checks what the solver does not.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the setting.
+    pub fn check(&self) -> Result<()> {
+        for (name, count) in [
+            ("n", self.n),
+            ("rank", self.rank),
+            ("search_rank", self.search_rank),
+            ("measurements", self.measurements),
+            ("iterations", self.iterations),
+        ] {
+            if count == 0 {
+                return Err(Error::invalid(name, 0, "at least 1", "give at least one"));
+            }
+        }
+        if self.rank > self.n {
+            let allowed = format!("1 to n = {}", self.n);
+            return Err(Error::invalid("rank", self.rank, allowed, "a rank cannot exceed the size"));
+        }
+        if self.rank < 2 && self.condition_numbers.iter().any(|kappa| *kappa != 1.0) {
+            let fix = "a matrix of rank one has one singular value: raise the rank";
+            let allowed = "at least 2, since this study varies the condition number";
+            return Err(Error::invalid("rank", self.rank, allowed, fix));
+        }
+        if self.search_rank < self.rank || self.search_rank > self.n {
+            let allowed = format!("the rank {} to n = {}", self.rank, self.n);
+            let fix = "with fewer columns than the rank nothing of the study can hold";
+            return Err(Error::invalid("search_rank", self.search_rank, allowed, fix));
+        }
+        if self.condition_numbers.is_empty() {
+            return Err(Error::invalid("condition_numbers", "none", "at least one", "give at least one"));
+        }
+        for (name, value) in [("step_size", self.step_size), ("target", self.target)] {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(Error::invalid(name, value, "a positive finite number", "give another value"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_study_has_a_word_and_defaults_that_pass() {
+        for study in Relative::ALL {
+            assert_eq!(Relative::from_word(study.word()), Some(study));
+            assert_eq!(serde_json::to_string(&study).unwrap(), format!("\"{}\"", study.word()));
+            for settings in [Rerun::new(study), Rerun::quick(study)] {
+                assert_eq!(settings.study, study);
+                settings.check().unwrap();
+            }
+            let (full, quick) = (Rerun::new(study), Rerun::quick(study));
+            assert!(quick.n * quick.n * quick.measurements <= full.n * full.n * full.measurements);
+        }
+        assert_eq!(Relative::from_word("ss21"), None);
+    }
+
+    #[test]
+    fn impossible_settings_are_named() {
+        let bad = |change: fn(&mut Rerun)| {
+            let mut s = Rerun::quick(Relative::Agn2024);
+            change(&mut s);
+            s.check().unwrap_err().to_string()
+        };
+        assert!(bad(|s| s.rank = s.n + 1).starts_with("rank: found"));
+        assert!(bad(|s| s.rank = 1).starts_with("rank: found 1"));
+        assert!(bad(|s| s.search_rank = s.rank - 1).starts_with("search_rank: found"));
+        assert!(bad(|s| s.measurements = 0).starts_with("measurements: found 0"));
+        assert!(bad(|s| s.condition_numbers.clear()).starts_with("condition_numbers"));
+        assert!(bad(|s| s.target = f64::NAN).starts_with("target"));
+    }
+}

@@ -1,0 +1,49 @@
+//! The study as files: report.html, claims.json, and an SVG, a CSV and a script for each figure.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::reproduce::{Study, page};
+use lowrank::io::OutputFile;
+use lowrank::{Error, Result};
+
+/// For each figure, by its name, a script that draws it again from its CSV with pandas and matplotlib.
+pub const SCRIPTS: &[(&str, &str)] = &[
+    ("phases", include_str!("scripts/phases.py")),
+    ("spectral", include_str!("scripts/spectral.py")),
+    ("times", include_str!("scripts/times.py")),
+    ("scale", include_str!("scripts/scale.py")),
+    ("slopes", include_str!("scripts/slopes.py")),
+    ("width", include_str!("scripts/width.py")),
+    ("errors", include_str!("scripts/errors.py")),
+    ("imbalance", include_str!("scripts/imbalance.py")),
+];
+
+/// Writes everything into a directory, which is made if it is not there. `command` is what the reader should type to
+/// make it again.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn write(study: &Study, directory: &Path, command: &str) -> Result<()> {
+    std::fs::create_dir_all(directory)
+        .map_err(|source| Error::io(directory, source, "Name a directory that can be made with --out"))?;
+    let put = |name: String, text: &str| -> Result<()> {
+        let mut file = OutputFile::create(directory.join(name))?;
+        let written = file.write_all(text.as_bytes());
+        file.check(written)?;
+        file.finish()
+    };
+    for figure in &study.figures {
+        put(format!("{}.svg", figure.name), &figure.svg)?;
+        put(format!("{}.csv", figure.name), &figure.csv)?;
+        if let Some((_, script)) = SCRIPTS.iter().find(|s| s.0 == figure.name) {
+            put(format!("{}.py", figure.name), script)?;
+        }
+    }
+    let claims = serde_json::to_string_pretty(&study.claims).map_err(|e| {
+        let fix = "Check that there is room on the disk";
+        Error::io(&directory.join("claims.json"), std::io::Error::from(e), fix)
+    })?;
+    put("claims.json".into(), &format!("{claims}\n"))?;
+    put("report.html".into(), &page::page(study, command))
+}

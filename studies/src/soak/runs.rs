@@ -1,0 +1,200 @@
+//! Whole runs: against Reference within what rounding explains, repeated, and to the truth.
+
+use std::sync::Arc;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use crate::soak::{SoakOutcome, draw};
+use lowrank::Backend;
+use lowrank::Error;
+use lowrank::engine::Precision;
+use lowrank::internals::normal;
+use lowrank::laws::Place;
+use lowrank::methods::{Method, StepSize};
+use lowrank::models::Model;
+use lowrank::operators::{Dense, Loss, Operator, Seeded};
+use lowrank::problem::{Domain, Factors, synthetic};
+use lowrank::solver::{Init, Problem, Settings, Solution, Solver, Status, Stop};
+
+/// A refusal is an answer; whatever else an engine reports is not.
+fn refused(error: &Error) -> bool {
+    matches!(error, Error::Unsupported { .. } | Error::Invalid { .. })
+}
+
+fn solve(problem: &Problem, settings: &Settings, place: &Place) -> lowrank::Result<Solution> {
+    Solver::new(problem.clone(), settings.clone(), place.backend.clone())?.solve()
+}
+
+/// What a run returns, bit for bit.
+fn bits(solution: &Solution) -> Vec<u64> {
+    solution.trials.iter().flat_map(|t| t.blocks().flat_map(|block| block.as_slice()).map(|v| v.to_bits())).collect()
+}
+
+/// What it found: factors may differ by a rotation that roundings choose, the product may not.
+fn numbers(solution: &Solution) -> Vec<f64> {
+    solution.trials.iter().flat_map(|t| t.to_dense()).collect()
+}
+
+fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|v| v * v).sum::<f64>().sqrt()
+}
+
+/// The product that a run found; refused where a number of it is none, and where the same run gives other bits.
+fn finite_and_repeated(
+    found: &Solution,
+    again: impl FnOnce() -> lowrank::Result<Solution>,
+) -> Result<Vec<f64>, String> {
+    let own = numbers(found);
+    if let Some(bad) = own.iter().find(|v| !v.is_finite()) {
+        return Err(format!("the product holds {bad}"));
+    }
+    match bits(found) == bits(&again().map_err(|e| e.to_string())?) {
+        true => Ok(own),
+        false => Err("the same run gave other bits".into()),
+    }
+}
+
+/// Unit roundoff of the iterations of a place.
+fn unit_of(place: &Place, precision: Precision) -> f64 {
+    match precision == Precision::F64 || matches!(place.backend, Backend::Reference) {
+        true => Precision::F64.unit_roundoff(),
+        false => Precision::F32.unit_roundoff(),
+    }
+}
+
+/// A few iterations of any method on any problem from a start of moderate size. How far roundings carry is measured: Reference runs
+/// again from starts and observations that are changed a little.
+pub(super) fn against_reference(
+    rng: &mut ChaCha8Rng,
+    place: &Place,
+    falsified: f64,
+    what: &mut String,
+) -> Result<SoakOutcome, String> {
+    let (operator, described) = draw::operator(rng)?;
+    let (domain, m) = (operator.domain(), operator.measurements());
+    let k = rng.random_range(1..domain.rows().min(domain.columns()) + 3);
+    let (method, loss) = draw::method(rng)?;
+    // Steps of preconditioned methods have no unit.
+    let preconditioned = matches!(method.step_size(), StepSize::Number(_));
+    let (size, iterations) = ([0.05, 0.3, 1.0][rng.random_range(0..3)] / (k as f64).sqrt(), rng.random_range(1..6));
+    let start = draw::factors(rng, domain, k, size)?;
+    let signed = domain.is_symmetric() && k > 1 && rng.random_bool(0.2);
+    let precision = match place.precision {
+        Precision::F32 if rng.random_bool(0.15) => Precision::Mixed,
+        other => other,
+    };
+    *what = format!(
+        "{iterations} iterations of {method:?}, loss {}, {described}, k={k}, start {size:.2}{}, {} {}",
+        loss.word(),
+        if signed { ", signed" } else { "" },
+        place.name,
+        precision.word()
+    );
+    if !place.applies_to(&*operator) {
+        return Ok(SoakOutcome::Refused);
+    }
+    let y: Vec<f64> = (0..m).map(|_| normal(rng)).collect();
+    let mut settings = Settings::new(method.clone())
+        .loss(loss)
+        .search_rank(k)
+        .step_size(if preconditioned { 0.3 } else { 0.02 })
+        .precision(precision)
+        .diagnose(false)
+        .stop(Stop::default().max_iterations(iterations).stall_window(None));
+    if signed {
+        settings = settings.model(Model::signed(k - 1, 1));
+    }
+    let problem = |y: Vec<f64>| Problem::new(operator.clone(), y).map_err(|e| e.to_string());
+    let from = |factors: &Factors| settings.clone().init(Init::Given(factors.clone()));
+
+    let given = problem(y.clone())?;
+    let mut there = from(&start);
+    if let Some(variant) = &place.variant {
+        there = there.variant(variant.clone());
+    }
+    let found = match solve(&given, &there, place) {
+        Ok(solution) => solution,
+        Err(error) if refused(&error) => return Ok(SoakOutcome::Refused),
+        Err(error) => return Err(error.to_string()),
+    };
+    let own = finite_and_repeated(&found, || solve(&given, &there, place))?;
+    let reference = Place::new("reference", Backend::Reference, Precision::F64);
+    let expected = solve(&given, &from(&start), &reference).map_err(|e| format!("Reference: {e}"))?;
+    if expected.trials[0].status == Status::Diverged || found.trials[0].status == Status::Diverged {
+        return Ok(SoakOutcome::Incomparable);
+    }
+    let expected = numbers(&expected);
+    // Roundings of one iteration, relative to what is summed: a unit roundoff for each number of the longest sum.
+    let unit = unit_of(place, precision);
+    let rounding = unit * (domain.dimension() + m + k) as f64;
+    let change = 1e-7_f64.max(rounding);
+    let mut stirred = || -> Result<f64, String> {
+        let mut stir =
+            |values: &[f64]| -> Vec<f64> { values.iter().map(|v| v * (1.0 + change * normal(rng))).collect() };
+        let blocks = start.blocks().iter().map(|block| stir(block.data())).collect();
+        let moved = Factors::of_sizes(1, &start.sizes(), blocks).map_err(|e| e.to_string())?;
+        let other = solve(&problem(stir(&y))?, &from(&moved), &reference).map_err(|e| format!("Reference: {e}"))?;
+        Ok(norm(numbers(&other).iter().zip(&expected).map(|(a, b)| a - b)))
+    };
+    let carried = stirred()?.max(stirred()?).max(stirred()?);
+    let length = norm(expected.iter().copied()).max(size * size * (domain.rows() * k) as f64);
+    // Differences of gradients lose digits.
+    let factor = if method.word() == "lbfgs" { 1000.0 } else { 100.0 };
+    let allowed = factor * iterations as f64 * (carried * rounding / change + rounding * length);
+    // At the solution directions are those of the roundings, and so are signs of residuals near zero.
+    let arrived = found.trials[0].relative_residual < 1e3 * rounding;
+    let decides = arrived || loss != Loss::Square || roundings_decide(&method, &domain, k, unit > 1e-10);
+    if decides || allowed > 0.1 * length {
+        return Ok(SoakOutcome::Incomparable);
+    }
+    let distance = norm(own.iter().zip(&expected).map(|(a, b)| a * (1.0 + falsified) - b));
+    if distance <= allowed {
+        Ok(SoakOutcome::Agreed)
+    } else {
+        Err(format!("{distance:.2e} away from Reference, of {length:.2e}; rounding explains {allowed:.2e}"))
+    }
+}
+
+/// Whether a rounding can turn what the method decides: ranks, and the raised damping of singular Gram matrices, which single
+/// precision raises earlier.
+fn roundings_decide(method: &Method, domain: &Domain, k: usize, single: bool) -> bool {
+    let preconditioned = matches!(method.step_size(), StepSize::Number(_));
+    let inverts = preconditioned || matches!(method.word(), "cg" | "riemannian");
+    let singular = k >= domain.rows().min(domain.columns());
+    // A point of lower rank than k has directions beside the rank that roundings choose.
+    let clipped = method.word() == "riemannian" && domain.is_symmetric();
+    method.decides() || clipped || (inverts && (single || singular))
+}
+
+/// A rank 1 or 2 from three times as many measurements as the matrix has entries, by the defaults.
+pub(super) fn recovery(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<SoakOutcome, String> {
+    let (n, rank, seed) = (rng.random_range(4..20), rng.random_range(1..3), rng.random::<u64>() >> 12);
+    let domain = Domain::symmetric(n);
+    let (m, which) = (3 * domain.dimension(), rng.random_range(0..3));
+    let made = match which {
+        0 => Dense::gaussian(domain, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
+        1 => Seeded::new(domain, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
+        _ => Seeded::rademacher(domain, m, seed).map(|o| Arc::new(o) as Arc<dyn Operator>),
+    };
+    let operator = made.map_err(|e| e.to_string())?;
+    let name = operator.name().to_owned();
+    *what = format!("recovery by the defaults, {name} n={n} m={m} seed={seed}, rank {rank}, {}", place.name);
+    if place.variant.is_some() && !place.applies_to(&*operator) {
+        return Ok(SoakOutcome::Refused);
+    }
+    let truth = synthetic::psd(n).rank(rank).seed(seed + 1).build().map_err(|e| e.to_string())?;
+    let problem = Problem::measure(operator, truth).map_err(|e| e.to_string())?;
+    let mut settings = Settings::default()
+        .search_rank(rank + rng.random_range(0..3))
+        .precision(place.precision)
+        .stop(Stop::default().relative_error(1e-4).max_iterations(3000));
+    if let Some(variant) = &place.variant {
+        settings = settings.variant(variant.clone());
+    }
+    let best = solve(&problem, &settings, place).map_err(|e| e.to_string())?;
+    match best.best().status {
+        Status::Converged => Ok(SoakOutcome::Recovered),
+        status => Err(format!("{status} with a relative error of {:?}", best.best().relative_error)),
+    }
+}

@@ -1,0 +1,221 @@
+//! Which solves share an operator, and how large that operator is.
+
+use std::collections::BTreeMap;
+
+use crate::sweep::{Cell, Grid};
+use lowrank::Backend;
+use lowrank::problem::Domain;
+use lowrank::{Error, Result};
+
+/// Solves on one operator.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Group {
+    pub n: usize,
+    pub operator_seed: u64,
+    /// Measurements of the loaded operator: the most any of its solves uses. The first m rows of a Gaussian operator
+    /// are the operator of m measurements under the same seed.
+    pub rows: usize,
+    /// Numbers of solves, by measurements, then search rank.
+    pub solves: Vec<usize>,
+}
+
+/// Trials over which a read is shared when groups are weighed. The batch size itself must not matter here: it would
+/// make results depend on it.
+const NOMINAL_BATCH: f64 = 64.0;
+/// A group spans at most this many (m, k) classes, which bounds the search.
+const WIDEST: usize = 64;
+
+/// Reading one stored number, in units of one trial's arithmetic with it (a product and a sum forward, and again
+/// backward). Rough on purpose: it decides between groupings that are within a factor of two of each other anyway.
+pub(crate) fn read_price(backend: &Backend) -> f64 {
+    match backend.own() {
+        // Tens of operations a byte, and a launch that costs the same for few rows and for many.
+        Backend::Gpu(_) => 16.0,
+        // Arithmetic from cache costs about what reading from memory costs.
+        _ => 1.0,
+    }
+}
+
+/// Cuts the solves of each operator, sorted by (m, k), into runs that share a load, so that the price of all iterations
+/// is least. In units of p = n(n+1)/2 multiply-adds an iteration, b trials on M rows with widest search rank K cost
+///
+///   ⌈b/64⌉·read_price·4M + b·(4M + 6K):
+///
+/// reads, then arithmetic over all M rows for each trial, then packing and applying n×K factors.
+pub(crate) fn groups(grid: &Grid, cells: &[Cell], read_price: f64) -> Vec<Group> {
+    let mut all = Vec::new();
+    for &n in &grid.n {
+        let operators = if grid.vary_operator { grid.repetitions } else { 1 };
+        for operator in 0..operators {
+            let mut classes: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+            for (at, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.n == n) {
+                let solves = classes.entry((cell.measurements, cell.search_rank)).or_default();
+                let repetitions = if grid.vary_operator { operator..operator + 1 } else { 0..grid.repetitions };
+                solves.extend(repetitions.map(|repetition| at * grid.repetitions + repetition));
+            }
+            let classes: Vec<((usize, usize), Vec<usize>)> = classes.into_iter().collect();
+            for run in cheapest_runs(&classes, read_price) {
+                let rows = classes[run.end - 1].0.0;
+                let solves = classes[run].iter().flat_map(|(_, solves)| solves).copied().collect();
+                all.push(Group { n, operator_seed: grid.operator_seed(n, operator), rows, solves });
+            }
+        }
+    }
+    all
+}
+
+type Class = ((usize, usize), Vec<usize>);
+
+/// Dynamic programming over the ends of runs.
+fn cheapest_runs(classes: &[Class], read_price: f64) -> Vec<std::ops::Range<usize>> {
+    // best[e]: least price of classes[..e], and where its last run begins.
+    let mut best = vec![(0.0, 0)];
+    for end in 1..=classes.len() {
+        let rows = classes[end - 1].0.0 as f64;
+        let (mut widest, mut trials, mut found) = (0, 0, (f64::INFINITY, 0));
+        for start in (end.saturating_sub(WIDEST)..end).rev() {
+            widest = widest.max(classes[start].0.1);
+            trials += classes[start].1.len();
+            let b = trials as f64;
+            let reads = (b / NOMINAL_BATCH).ceil() * read_price;
+            let price = best[start].0 + reads * 4.0 * rows + b * (4.0 * rows + 6.0 * widest as f64);
+            if price < found.0 {
+                found = (price, start);
+            }
+        }
+        best.push(found);
+    }
+    let (mut runs, mut end) = (Vec::new(), classes.len());
+    while end > 0 {
+        let start = best[end].1;
+        runs.push(start..end);
+        end = start;
+    }
+    runs.reverse();
+    runs
+}
+
+/// Memory that all trials of a batch may take together.
+const BATCH_BYTES: f64 = (1_u64 << 30) as f64;
+/// Most shards an operator splits into, each with an accumulator a trial.
+const SHARDS: f64 = 16.0;
+
+/// Bytes of one trial: accumulators and the packed point in the working precision, observations and residuals in f64 and
+/// in it, factors and the truth.
+fn trial_bytes(grid: &Grid, n: usize, rows: usize, search_rank: usize) -> f64 {
+    let word = grid.precision.bytes() as f64;
+    let (p, m, factor) = (Domain::symmetric(n).dimension() as f64, rows as f64, (n * search_rank) as f64);
+    (SHARDS + 2.0) * p * word + m * (6.0 * 8.0 + 3.0 * word) + factor * (4.0 * 8.0 + 3.0 * word)
+}
+
+/// Trials a batch holds on a group: `limit`, or fewer where memory asks for it.
+pub(crate) fn batch_limit(grid: &Grid, cells: &[Cell], group: &Group, limit: usize) -> usize {
+    let widest = widest(grid, cells, group);
+    let fits = BATCH_BYTES / trial_bytes(grid, group.n, group.rows, widest);
+    (fits as usize).clamp(1, limit.max(1))
+}
+
+fn widest(grid: &Grid, cells: &[Cell], group: &Group) -> usize {
+    group.solves.iter().map(|solve| cells[solve / grid.repetitions].search_rank).max().unwrap_or(1)
+}
+
+/// Bytes the most demanding group needs: the operator in f32 (twice where a device holds a copy) and a batch.
+pub(crate) fn memory_need(grid: &Grid, cells: &[Cell], groups: &[Group], limit: usize, backend: &Backend) -> f64 {
+    let copies = if matches!(backend, Backend::Gpu(_)) { 2.0 } else { 1.0 };
+    let need = |group: &Group| {
+        let operator = group.rows as f64 * Domain::symmetric(group.n).dimension() as f64 * 4.0 * copies;
+        let trials = batch_limit(grid, cells, group, limit).min(group.solves.len()) as f64;
+        operator + trials * trial_bytes(grid, group.n, group.rows, widest(grid, cells, group))
+    };
+    groups.iter().map(need).fold(0.0, f64::max)
+}
+
+/// Refuses what this machine's memory does not hold, or, where it does not tell, more than 64 GiB.
+pub(crate) fn require_memory(grid: &Grid, need: f64) -> Result<()> {
+    let (have, which) = match available_memory() {
+        Some(bytes) => (bytes, "this machine has free"),
+        None => ((1_u64 << 36) as f64, "is taken without knowing the machine's memory"),
+    };
+    if need <= have {
+        return Ok(());
+    }
+    let gib = |bytes: f64| format!("{:.1} GiB", bytes / (1_u64 << 30) as f64);
+    let n = grid.n.iter().max().copied().unwrap_or(0);
+    let m = grid.measurements.iter().max().copied().unwrap_or(0);
+    Err(Error::invalid(
+        "measurements",
+        format!("{m} at n = {n}, which need {} of memory", gib(need)),
+        format!("what fits in the {} that {which}", gib(have)),
+        "lower --n or --measurements: m·n(n+1)/2 numbers of four bytes are held",
+    ))
+}
+
+/// MemAvailable, where the system tells it.
+fn available_memory() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.split_whitespace().next()?.parse::<f64>().ok()? * 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid(measurements: &[usize], rank: &[usize], repetitions: usize) -> Grid {
+        Grid { n: vec![30], rank: rank.to_vec(), measurements: measurements.to_vec(), repetitions, ..Grid::default() }
+    }
+
+    fn rows(grid: &Grid, price: f64) -> Vec<usize> {
+        groups(grid, &grid.cells(), price).iter().map(|group| group.rows).collect()
+    }
+
+    #[test]
+    fn every_solve_is_in_one_group_with_enough_rows() {
+        let base = grid(&[50, 90, 100, 400], &[1, 2, 3], 4);
+        for grid in [base.clone(), Grid { vary_operator: true, n: vec![10, 30], ..base }] {
+            for price in [0.1, 1.0, 16.0, 1000.0] {
+                let cells = grid.cells();
+                let groups = groups(&grid, &cells, price);
+                let mut seen: Vec<usize> = groups.iter().flat_map(|g| g.solves.clone()).collect();
+                seen.sort_unstable();
+                assert_eq!(seen, (0..cells.len() * 4).collect::<Vec<_>>());
+                for group in &groups {
+                    for solve in &group.solves {
+                        let (cell, repetition) = (cells[solve / 4], solve % 4);
+                        assert!(cell.n == group.n && cell.measurements <= group.rows);
+                        assert_eq!(grid.seeds(&cell, repetition).operator, group.operator_seed);
+                    }
+                    assert!(group.solves.iter().any(|s| cells[s / 4].measurements == group.rows), "rows to spare");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn few_trials_share_a_read_and_many_do_not() {
+        // One trial each at close m: sharing saves a read and costs little.
+        assert_eq!(rows(&grid(&[1000, 1010], &[1], 1), 1.0), [1010]);
+        // Far apart, the short trial would pay nine times its rows.
+        assert_eq!(rows(&grid(&[100, 1000], &[1], 1), 1.0), [100, 1000]);
+        // Many trials at close m: their arithmetic outweighs a read.
+        assert_eq!(rows(&grid(&[900, 1000], &[1], 64), 1.0), [900, 1000]);
+        // Where reads are dear, even those share.
+        assert_eq!(rows(&grid(&[900, 1000], &[1], 32), 16.0), [1000]);
+        // Search ranks of one m are cheap to pad next to m rows.
+        assert_eq!(rows(&grid(&[1000], &[1, 2, 3], 5), 1.0), [1000]);
+    }
+
+    #[test]
+    fn absurd_sizes_are_refused_and_batches_shrink() {
+        let huge = Grid { n: vec![1 << 20], ..grid(&[1 << 40], &[1], 2) };
+        let cells = huge.cells();
+        let groups = groups(&huge, &cells, 1.0);
+        let need = memory_need(&huge, &cells, &groups, 8, &Backend::Cpu);
+        let message = require_memory(&huge, need).unwrap_err().to_string();
+        assert!(message.starts_with("measurements: found 1099511627776 at n = 1048576"), "{message}");
+        assert_eq!(batch_limit(&huge, &cells, &groups[0], 8), 1);
+        let small = grid(&[50], &[1], 9);
+        let cells = small.cells();
+        assert_eq!(batch_limit(&small, &cells, &super::groups(&small, &cells, 1.0)[0], 8), 8);
+    }
+}

@@ -1,0 +1,4 @@
+//! Studies on small problems.
+
+mod compare;
+mod soak;

@@ -1,0 +1,459 @@
+//! What an iteration must not depend on.
+
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+use lowrank::gpu::{Device, Options};
+use lowrank::memory::Location;
+use lowrank::methods::Method;
+use lowrank::operators::Loss;
+use lowrank::problem::Domain;
+use lowrank::{Error, Precision};
+
+use crate::methods_gpu::case::{Case, Model, Outcome, all_near, near, numbers, raised, recipe, recipes, same};
+use crate::methods_gpu::{agrees, agrees_after, sizes};
+use crate::thin::ThinOperator;
+
+type Law = fn(&Device) -> Outcome;
+
+const LAWS: &[(&str, Law)] = &[
+    ("sizes", sizes),
+    ("many rows", many_rows),
+    ("momentum restarts", restarts),
+    ("long sums", long_sums),
+    ("steps of Polyak are capped", caps),
+    ("a batch is its singles", batch_is_singles),
+    ("frozen trials keep their bits and wake up", frozen),
+    ("padding stays zero", padding),
+    ("the same again is the same", repeats),
+    ("watching and saving change nothing", watching),
+    ("pieces of a run are the run", pieces),
+    ("panels change nothing", panels),
+    ("streams", streams),
+    ("more groups than measurements", empty_groups),
+    ("lambda is raised and counted", lambda_raised),
+    ("zero stays zero", zero),
+    ("nothing left to descend", nothing_left),
+    ("one pass moves as two do", one_pass_is_two),
+    ("large and small numbers", magnitudes),
+    ("memory is counted", memory),
+    ("refusals", refusals),
+    ("infinite residuals of weight 0 are hidden", hidden),
+];
+
+pub fn trials(device: &Device) -> Vec<Trial> {
+    let trial = |&(name, law): &(&str, Law)| {
+        let device = device.clone();
+        Trial::test(format!("{name} [{}]", device.name()), move || law(&device))
+    };
+    LAWS.iter().map(trial).collect()
+}
+
+/// All methods, on rows and on thin data.
+fn each(law: impl Fn(&Case, &str) -> Outcome) -> Outcome {
+    for named in recipes().into_iter().map(|recipe| recipe.name) {
+        for (operator, model) in [("dense:one-pass", Model::Psd), ("entries", Model::Asymmetric)] {
+            let case = Case::new(operator, model, [11, 60, 3, 3], named);
+            law(&case, named).map_err(|e| format!("{named}, {}: {}", case.label(), e.message().unwrap_or("?")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gram matrices in several shares.
+pub fn tall(named: &str) -> Case {
+    let operator = Arc::new(ThinOperator::entries(Domain::rectangular(2500, 3), 300, 3));
+    Case::with(operator, Model::Asymmetric, (2, 2), recipe(named))
+}
+
+fn many_rows(device: &Device) -> Outcome {
+    for named in ["scaled-gd", "prec-gd", "momentum"] {
+        agrees(&tall(named), device, &Options::default())?;
+    }
+    Ok(())
+}
+
+/// Near a solution, where momentum overshoots after some iterations, in each trial after others.
+pub fn restarting() -> Case {
+    let mut case = Case::new("dense", Model::Psd, [7, 60, 2, 3], "momentum");
+    case.target.fill(0.0);
+    case.weights.fill(1.0);
+    case.target = case.reference().and_then(|mut engine| engine.residual()).expect("A(UUᵀ)");
+    for (at, v) in case.factors.iter_mut().enumerate() {
+        *v *= if at % 3 == 0 { 1.2 } else { 0.9 };
+    }
+    case.steps = (0..3).map(|b| case.operator.normalization() * 0.1 / (1.0 + b as f64)).collect();
+    case
+}
+
+/// Momentum long enough to restart, others as they are.
+pub fn compared(case: &Case, device: &Device, options: &Options) -> Outcome {
+    if case.recipe.name == "momentum" {
+        agrees_after(case, device, options, [1, 39])
+    } else {
+        agrees(case, device, options)
+    }
+}
+
+fn restarts(device: &Device) -> Outcome {
+    compared(&restarting(), device, &Options::default())
+}
+
+/// More measurements and more entries than a round of all threads takes.
+fn long_sums(device: &Device) -> Outcome {
+    for named in ["gd-polyak-1", "prec-gd", "momentum", "everything"] {
+        for (domain, m) in [(Domain::rectangular(5, 7), 20_000), (Domain::rectangular(9000, 2), 60)] {
+            let operator = Arc::new(ThinOperator::entries(domain, m, 3));
+            let case = Case::with(operator, Model::Asymmetric, (2, 2), recipe(named));
+            agrees(&case, device, &Options::default())?;
+        }
+    }
+    Ok(())
+}
+
+/// Promised more than there is to descend, for an iteration or two.
+pub fn capped(named: &str, model: Model) -> Case {
+    let mut case = Case::new("dense", model, [11, 60, 3, 2], named);
+    case.polyak_scale.fill(1e3);
+    case
+}
+
+fn caps(device: &Device) -> Outcome {
+    for model in crate::methods_gpu::MODELS {
+        for named in ["gd-optimal", "gd-polyak-3", "scaled-gd-polyak", "scaled-gd-huber", "huber-geometric"] {
+            let mut case = capped(named, model);
+            agrees_after(&case, device, &Options::default(), [1, 2])?;
+            // A cap far above the step changes nothing.
+            case.polyak_scale.fill(0.1);
+            agrees_after(&case, device, &Options::default(), [1, 2])?;
+        }
+    }
+    Ok(())
+}
+
+fn batch_is_singles(device: &Device) -> Outcome {
+    each(|case, _| {
+        let mut batch = case.gpu(device, Options::default())?;
+        batch.run(6)?;
+        let together = batch.kept()?;
+        for trial in 0..case.batch {
+            let mut alone = case.single(trial).gpu(device, Options::default())?;
+            alone.run(6)?;
+            for ((name, all), (_, alone)) in together.iter().zip(alone.kept()?) {
+                let own = trial * alone.len()..(trial + 1) * alone.len();
+                same(&format!("'{name}' of trial {trial}"), &all[own], &alone)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn frozen(device: &Device) -> Outcome {
+    each(|case, _| {
+        let (mut expected, mut found) = (case.reference()?, case.gpu(device, Options::default())?);
+        for engine in [&mut expected, &mut found] {
+            engine.run(1)?;
+        }
+        let before = found.kept()?;
+        for engine in [&mut expected, &mut found] {
+            engine.set_active(&[true, false, true])?;
+            engine.run(2)?;
+            engine.set_active(&[false; 3])?;
+            engine.run(2)?;
+        }
+        all_near(case, "before", &mut found, &mut expected, 1e-4)?;
+        for ((name, before), (_, after)) in before.iter().zip(found.kept()?) {
+            let own = after.len() / 3..2 * after.len() / 3;
+            same(&format!("the frozen one's '{name}'"), &after[own.clone()], &before[own])?;
+        }
+        for engine in [&mut expected, &mut found] {
+            engine.set_active(&[true; 3])?;
+            engine.run(1)?;
+        }
+        all_near(case, "after", &mut found, &mut expected, 1e-4)
+    })
+}
+
+/// A narrower trial among wider ones.
+fn padding(device: &Device) -> Outcome {
+    for named in recipes().into_iter().map(|recipe| recipe.name) {
+        let mut case = Case::new("dense", Model::Asymmetric, [11, 60, 5, 3], named);
+        let size = case.factors.len() / 3;
+        for (at, v) in case.factors.iter_mut().enumerate() {
+            *v = if at / size == 1 && at % 5 >= 3 { 0.0 } else { *v };
+        }
+        agrees(&case, device, &Options::default())?;
+        let mut engine = case.gpu(device, Options::default())?;
+        engine.run(4)?;
+        let factors = engine.factors()?;
+        if factors[size..2 * size].chunks(5).flat_map(|row| &row[3..]).any(|v| *v != 0.0) {
+            return Err(format!("{named}: padding moved").into());
+        }
+    }
+    Ok(())
+}
+
+fn repeats(device: &Device) -> Outcome {
+    each(|case, _| {
+        let mut engine = case.gpu(device, Options::default())?;
+        engine.run(6)?;
+        let first = numbers(&mut engine)?;
+        case.begin(&mut engine)?;
+        engine.run(6)?;
+        same("again", &numbers(&mut engine)?, &first)?;
+        let mut other = case.gpu(device, Options::default())?;
+        other.run(6)?;
+        same("another engine", &numbers(&mut other)?, &first)
+    })
+}
+
+/// Reading poisons what iterations must write before they read it.
+fn watching(device: &Device) -> Outcome {
+    each(|case, _| {
+        let mut plain = case.gpu(device, Options::default())?;
+        plain.run(7)?;
+        let mut watched = case.gpu(device, Options::default())?;
+        watched.residual()?;
+        for iterations in [2, 1, 4] {
+            watched.run(iterations)?;
+            watched.residual()?;
+            watched.kept()?;
+            // As checkpoints do.
+            let state = watched.engine.state()?;
+            watched.engine.restore(&state)?;
+        }
+        same("watched", &numbers(&mut watched)?, &numbers(&mut plain)?)
+    })
+}
+
+/// Submissions grow and end anywhere.
+fn pieces(device: &Device) -> Outcome {
+    each(|case, _| {
+        let (mut whole, mut cut) = (case.gpu(device, Options::default())?, case.gpu(device, Options::default())?);
+        whole.run(23)?;
+        for iterations in [1, 1, 1, 2, 3, 7, 8] {
+            cut.run(iterations)?;
+        }
+        same("in pieces", &numbers(&mut cut)?, &numbers(&mut whole)?)
+    })
+}
+
+fn panels(device: &Device) -> Outcome {
+    for named in recipes().into_iter().map(|recipe| recipe.name) {
+        for operator in ["dense:two-kernel", "dense:one-pass", "dense:tiled", "seeded:one-pass", "entries", "vectors"] {
+            let case = Case::new(operator, Model::Psd, [17, 60, 3, 3], named);
+            let run = |panel_bytes| {
+                let mut engine = case.gpu(device, Options { panel_bytes, ..Options::default() })?;
+                engine.run(6)?;
+                numbers(&mut engine)
+            };
+            same(&format!("{named} on {operator}"), &run(Some(4096))?, &run(None)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// A limit on memory that some of the rows fit, and one that none do.
+fn streams(device: &Device) -> Outcome {
+    for named in recipes().into_iter().map(|recipe| recipe.name) {
+        for variant in ["dense:one-pass", "dense:two-kernel", "dense:tiled"] {
+            let case = Case::new(variant, Model::Psd, [17, 60, 3, 3], named);
+            let mut whole = case.gpu(device, Options::default())?;
+            let info = whole.info();
+            let rows = info.memory.parts.iter().find(|part| part.name == "measurements").ok_or("no such part")?.bytes;
+            let working = info.memory.bytes(Location::Device) - rows;
+            whole.run(6)?;
+            for streamed in [rows / 2, rows / 20] {
+                let memory_bytes = Some(working + streamed);
+                let mut engine = case.gpu(device, Options { memory_bytes, ..Options::default() })?;
+                if engine.info().streamed_panels == 0 {
+                    return Err("nothing is streamed".into());
+                }
+                engine.run(2)?;
+                engine.residual()?;
+                engine.run(4)?;
+                let what = format!("{named} on {variant}");
+                same(&what, &numbers(&mut engine)?, &numbers(&mut whole)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Groups without a measurement move nothing but what the ridge shrinks.
+fn empty_groups(device: &Device) -> Outcome {
+    let nine = |named: &str| {
+        let own = recipe(named);
+        if named == "sgd" {
+            crate::methods_gpu::case::Recipe { method: Method::sgd().minibatches(9).seed(1).into(), ..own }
+        } else {
+            own
+        }
+    };
+    for named in ["sgd", "everything"] {
+        for word in ["dense:one-pass", "dense:two-kernel", "dense:tiled", "seeded:tiled", "vectors", "entries"] {
+            // Fewer measurements than there are groups.
+            let m = if named == "sgd" { 5 } else { 2 };
+            let (operator, variant) = crate::methods_gpu::case::operator(word, Model::Asymmetric, 7, m);
+            let case = Case { variant, ..Case::with(operator, Model::Asymmetric, (2, 2), nine(named)) };
+            agrees(&case, device, &Options::default())?;
+            agrees(&case, device, &Options { panel_bytes: Some(1), ..Options::default() })?;
+        }
+    }
+    Ok(())
+}
+
+/// With λ = 0 and more columns than rows VᵀV is singular.
+fn lambda_raised(device: &Device) -> Outcome {
+    for precision in [Precision::F32, Precision::F64].into_iter().filter(|p| device.require(*p).is_ok()) {
+        for model in [Model::Psd, Model::Asymmetric] {
+            let mut case = Case::new("dense", model, [5, 40, 11, 3], "scaled-gd");
+            case.damping.copy_from_slice(&[0.0, 0.5, 0.0]);
+            let mut engine = case.gpu(device, Options { precision, ..Options::default() })?;
+            engine.run(4)?;
+            let (found, moved) = (raised(&mut engine)?, numbers(&mut engine)?);
+            if found != [4.0, 0.0, 4.0] || moved.iter().any(|v| !v.is_finite()) {
+                return Err(format!("{found:?} times").into());
+            }
+            case.begin(&mut engine)?;
+            engine.engine.state()?;
+            if raised(&mut engine)? != [0.0; 3] {
+                return Err("the count does not begin anew".into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn zero(device: &Device) -> Outcome {
+    for named in recipes().into_iter().map(|recipe| recipe.name) {
+        for model in [Model::Psd, Model::Asymmetric] {
+            let mut case = Case::new("dense", model, [7, 30, 3, 2], named);
+            case.factors.fill(0.0);
+            case.damping.fill(0.0);
+            case.damping_factor.fill(0.0);
+            let mut engine = case.gpu(device, Options::default())?;
+            engine.run(3)?;
+            if engine.factors()?.iter().any(|v| *v != 0.0) || raised(&mut engine)?.iter().any(|v| *v != 0.0) {
+                return Err(format!("{named}, {model:?}: zero moved").into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// At the solution, and below the optimal loss that was promised.
+fn nothing_left(device: &Device) -> Outcome {
+    for named in ["gd-polyak-1", "gd-optimal", "huber-geometric", "l1-geometric", "scaled-gd-polyak"] {
+        let mut case = Case::new("dense", Model::Psd, [7, 30, 2, 2], named);
+        case.optimal.copy_from_slice(&[1e20, 0.0]);
+        let start = case.factors.clone();
+        let mut engine = case.gpu(device, Options::default())?;
+        engine.run(3)?;
+        let (found, half) = (engine.factors()?, start.len() / 2);
+        same(named, &found[..half], &start[..half])?;
+        if found[half..] == start[half..] || found.iter().any(|v| !v.is_finite()) {
+            return Err(format!("{named}: the other one does not move").into());
+        }
+    }
+    Ok(())
+}
+
+/// Exact steps from the pass that gives the next gradient, and from a pass of their own.
+fn one_pass_is_two(device: &Device) -> Outcome {
+    for operator in
+        ["dense:two-kernel", "dense:one-pass", "dense:tiled", "seeded:one-pass", "vectors-centred", "entries"]
+    {
+        for model in [Model::Psd, Model::Signed, Model::Centred] {
+            for named in ["cg", "prec-gd-exact"] {
+                let one = Case::new(operator, model, [11, 60, 3, 2], named);
+                let two = one.in_two_passes()?;
+                if (one.program.passes(), two.program.passes()) != (1.0, 2.0) {
+                    return Err(format!("{named}: {} passes", one.program.passes()).into());
+                }
+                let [mut found, mut expected] = [&one, &two].map(|case| case.gpu(device, Options::default()));
+                let (found, expected) = (found.as_mut()?, expected.as_mut()?);
+                for _ in 0..3 {
+                    found.run(1)?;
+                    expected.run(1)?;
+                    let what = format!("{named} on {}", one.label());
+                    near(&format!("{what}, factors"), &found.factors()?, &expected.factors()?, 1e-3)?;
+                    near(&format!("{what}, residuals"), &found.residual()?, &expected.residual()?, 1e-3)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Factors of all sizes give finite numbers.
+fn magnitudes(device: &Device) -> Outcome {
+    for named in ["scaled-gd", "prec-gd", "scaled-gd-polyak", "gd-polyak-1", "gd-exact", "prec-gd-exact", "cg"] {
+        for scale in [1e-30, 1e-18, 1e-9, 1e-4, 1e3] {
+            let mut case = Case::new("dense", Model::Psd, [7, 30, 3, 2], named);
+            case.damping[1] = 0.0;
+            case.factors.iter_mut().for_each(|v| *v *= scale);
+            case.steps.iter_mut().for_each(|step| *step *= 1e-3);
+            let mut engine = case.gpu(device, Options::default())?;
+            engine.run(1)?;
+            if engine.factors()?.iter().any(|v| !v.is_finite()) {
+                return Err(format!("{named} at {scale:e} is not finite").into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a method needs is counted: more than gradient descent does, where there is anything to remember or to compute.
+fn memory(device: &Device) -> Outcome {
+    let bytes = |named: &str| -> Result<u64, Error> {
+        let engine = Case::new("dense", Model::Psd, [7, 30, 3, 2], named).gpu(device, Options::default())?;
+        let parts = &engine.info().memory.parts;
+        let found = parts.iter().find(|part| part.name == "registers and what ops need").expect("a part");
+        Ok(found.bytes)
+    };
+    let plain = bytes("gd")?;
+    for named in recipes().into_iter().map(|recipe| recipe.name).filter(|named| *named != "gd") {
+        if bytes(named)? <= plain {
+            return Err(format!("{named} takes no more than gd").into());
+        }
+    }
+    Ok(())
+}
+
+fn refusals(device: &Device) -> Outcome {
+    let l1 = crate::methods_gpu::case::Recipe { loss: Loss::L1, ..recipe("gd") };
+    let (operator, _) = crate::methods_gpu::case::operator("vectors-centred", Model::Psd, 7, 30);
+    let case = Case::with(operator, Model::Psd, (3, 2), l1);
+    for outcome in [case.reference(), case.cpu(Precision::F32), case.gpu(device, Options::default())] {
+        match outcome {
+            Err(error @ Error::Unsupported { .. }) if error.to_string().contains("--no-center") => {}
+            other => return Err(format!("centred residuals under l1: {:?}", other.err()).into()),
+        }
+    }
+    let many = crate::methods_gpu::case::Recipe { method: Method::sgd().minibatches(1 << 17).into(), ..recipe("sgd") };
+    let (operator, _) = crate::methods_gpu::case::operator("dense", Model::Psd, 7, 30);
+    match Case::with(operator, Model::Psd, (3, 2), many).gpu(device, Options::default()) {
+        Err(error @ Error::Unsupported { .. }) if error.to_string().contains("minibatches") => {}
+        other => return Err(format!("many groups: {:?}", other.err()).into()),
+    }
+    let case = Case::new("dense", Model::Psd, [7, 30, 3, 2], "prec-gd");
+    match case.gpu(device, Options::default())?.put("damping_factor", &[1.0]) {
+        Err(Error::Invalid { .. }) => Ok(()),
+        other => Err(format!("a number for one of two: {other:?}").into()),
+    }
+}
+
+/// E leaves out what has no weight.
+fn hidden(device: &Device) -> Outcome {
+    for named in ["gd-polyak-1", "gd-exact", "gd-armijo"] {
+        let mut case = Case::new("dense:two-kernel", Model::Psd, [7, 30, 3, 2], named);
+        (case.weights[3], case.weights[33]) = (0.0, 0.0);
+        (case.target[3], case.target[33]) = (1e30, -1e30);
+        let (mut expected, mut found) = (case.reference()?, case.gpu(device, Options::default())?);
+        expected.run(2)?;
+        found.run(2)?;
+        near(named, &found.factors()?, &expected.factors()?, 1e-4)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Every method on graphics adapters: what the engines of the host make of it, all that iterations hand on; the engines' own laws
+//! (batches, panels, repetition, freezing) where a method remembers something; and how many dispatches an iteration takes.
+
+mod case;
+mod dispatches;
+mod everything;
+mod laws;
+mod mutations;
+
+use crate::running::Running;
+use case::{Case, MODELS, Model, Outcome, all_near, near, recipe, recipes};
+use libtest_mimic::Trial;
+use lowrank::Precision;
+use lowrank::gpu::{Device, Options};
+
+/// Rows: each strategy, made rows; thin: vectors with and without centred residuals, nonzeros.
+const OPERATORS: &[&str] = &[
+    "dense:two-kernel",
+    "dense:one-pass",
+    "dense:row-resident",
+    "dense:tiled",
+    "seeded:one-pass",
+    "vectors",
+    "vectors-centred",
+    "nonzeros",
+    "entries",
+];
+
+fn tolerance(precision: Precision) -> f64 {
+    if precision == Precision::F64 { 1e-10 } else { 1e-4 }
+}
+
+/// One iteration and four more; fewer where steps are found, as each rounds the next one's polynomial.
+pub fn agrees(case: &Case, device: &Device, options: &Options) -> Outcome {
+    agrees_after(case, device, options, if case.recipe.is_exact() { [1, 2] } else { [1, 4] })
+}
+
+pub fn agrees_after(case: &Case, device: &Device, options: &Options, course: [usize; 2]) -> Outcome {
+    agrees_with(case, case.reference()?, case.gpu(device, options.clone())?, course, tolerance(options.precision))
+}
+
+fn agrees_with(
+    case: &Case,
+    mut expected: Running<'_>,
+    mut found: Running<'_>,
+    course: [usize; 2],
+    tolerance: f64,
+) -> Outcome {
+    let label = format!("{} on {}", case.recipe.name, case.label());
+    for iterations in course {
+        expected.run(iterations)?;
+        found.run(iterations)?;
+        all_near(case, &format!("{label}, after {iterations} more"), &mut found, &mut expected, tolerance)?;
+    }
+    // Of what the residuals are differences of.
+    let whole = |running: &mut Running<'_>| -> Result<Vec<f64>, lowrank::Error> {
+        Ok(running.residual()?.iter().zip(&case.target).map(|(e, target)| e + target).collect())
+    };
+    near(&format!("{label}, residuals"), &whole(&mut found)?, &whole(&mut expected)?, tolerance)
+}
+
+/// Square losses only where residuals are centred.
+fn allowed(operator: &str, named: &str) -> bool {
+    operator != "vectors-centred" || recipe(named).loss == lowrank::operators::Loss::Square
+}
+
+/// All models with one method and operator; f64 where the adapter has it, which is compared with the Cpu engine.
+fn recipe_on(device: &Device, operator: &str, named: &str) -> Outcome {
+    for model in MODELS {
+        let precisions = [Precision::F32, Precision::F64].into_iter().filter(|p| device.require(*p).is_ok());
+        for precision in precisions {
+            let case = Case::new(operator, model, [11, 60, 3, 3], named);
+            let options = Options { precision, ..Options::default() };
+            let host = if precision == Precision::F64 { case.cpu(Precision::F64)? } else { case.reference()? };
+            let course = if case.recipe.is_exact() { [1, 2] } else { [1, 4] };
+            agrees_with(&case, host, case.gpu(device, options)?, course, tolerance(precision))
+                .map_err(|e| format!("{precision:?}: {}", e.message().unwrap_or("?")))?;
+        }
+    }
+    Ok(())
+}
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    let mut trials = Vec::new();
+    trials.extend(dispatches::trials());
+    for device in crate::common::devices() {
+        for named in recipes().into_iter().map(|recipe| recipe.name) {
+            for operator in OPERATORS.iter().filter(|operator| allowed(operator, named)) {
+                let device = device.clone();
+                let name = format!("{named} on {operator} [{}]", device.name());
+                trials.push(Trial::test(name, move || recipe_on(&device, operator, named)));
+            }
+        }
+        trials.extend(laws::trials(&device));
+        trials.extend(mutations::trials(&device));
+    }
+    trials.extend(crate::common::missing_adapter("methods_gpu"));
+    trials
+}
+
+/// k > n, one column, several blocks of columns, one row.
+pub fn sizes(device: &Device) -> Outcome {
+    for named in ["momentum", "scaled-gd", "prec-gd", "scaled-gd-polyak", "everything", "cg", "lbfgs"] {
+        for (n, m, k, batch) in
+            [(1, 3, 1, 1), (1, 5, 4, 2), (5, 40, 9, 2), (11, 40, 1, 3), (45, 90, 37, 1), (19, 60, 16, 2)]
+        {
+            for model in [Model::Psd, Model::Asymmetric] {
+                // The first step ends at the least there is, and what follows is noise.
+                if n == 1 && recipe(named).is_exact() {
+                    continue;
+                }
+                agrees(&Case::new("dense", model, [n, m, k, batch], named), device, &Options::default())?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Broken copies of the kernels over vectors and nonzeros.
+
+use lowrank::gpu::Mutation;
+use lowrank::operators::Operator;
+use lowrank::problem::Domain;
+
+use crate::mutations::broken;
+use crate::thin::ThinOperator;
+
+pub const VECTORS: &str = "thin/vectors.wgsl";
+const INNER: &str = "thin/inner.wgsl";
+const COLLECT: &str = "thin/collect.wgsl";
+pub const MEAN: &str = "ops/mean.wgsl";
+const WEIGH: &str = "ops/weigh.wgsl";
+const LISTS: &str = "lib/nonzeros.wgsl";
+const FORWARD: &str = "thin/nonzeros_forward.wgsl";
+pub const GATHER: &str = "thin/nonzeros_gather.wgsl";
+const COMBINE: &str = "thin/combine.wgsl";
+
+pub fn is_thin(file: &str) -> bool {
+    file.starts_with("thin/") || [LISTS, MEAN, WEIGH].contains(&file)
+}
+
+/// Two vectors a measurement and two partial sums; centred residuals; nonzeros of which small panels cut a row into pieces, with
+/// short rows too, and two measurements with more than a thread takes.
+pub fn instances(file: &str) -> Vec<Box<dyn Operator>> {
+    let make = |integers: bool| -> Box<dyn Operator> {
+        Box::new(match file {
+            MEAN | WEIGH => ThinOperator::vectors(Domain::symmetric(3), 300, 1, 5, integers).centred(),
+            VECTORS | INNER | COLLECT => ThinOperator::vectors(Domain::rectangular(19, 70), 67, 2, 5, integers),
+            _ => ThinOperator::nonzeros(Domain::symmetric(60), 400, 300, 5, integers),
+        })
+    };
+    // A mean is not exact.
+    if [MEAN, WEIGH].contains(&file) { vec![make(false)] } else { vec![make(false), make(true)] }
+}
+
+pub const MUTATIONS: &[(&str, Mutation)] = &[
+    ("project drops the tail", broken(VECTORS, "begin < length; begin", "begin + 16u <= length; begin")),
+    ("project takes a for b", broken(VECTORS, "in_row + v % VECTORS * length + min(l", "v % VECTORS * length + min(l")),
+    ("project takes L for R", broken(VECTORS, "inside / K] * N + in_factor", "inside / K] * N")),
+    ("project mixes trials", broken(VECTORS, "slots[1u + inside / K]", "slots[1u]")),
+    ("project ignores where its panel begins", broken(VECTORS, "panel.first * VECTORS + v;", "v;")),
+    ("project skips a panel's last vector", broken(VECTORS, "if (v >= panel.rows", "if (v + 1u >= panel.rows")),
+    ("thin adjoint counts other panels' rows", broken(VECTORS, "i >= panel.first && i < end", "i < M")),
+    ("thin adjoint adds to a stale sum", broken(VECTORS, "panel.overwrite == 0u", "panel.overwrite < 2u")),
+    ("thin adjoint overwrites earlier panels", broken(VECTORS, "panel.overwrite == 0u", "panel.overwrite == 2u")),
+    ("thin adjoint takes the same side's products", broken(VECTORS, "other = SIDES - 1u - side", "other = side")),
+    ("thin adjoint ignores the residuals", broken(VECTORS, "pulled[trial * M + i] * thin[t]", "thin[t]")),
+    (
+        "thin adjoint drops the end of a group",
+        broken(VECTORS, "top < (group + 1u) * BLOCK", "top + 16u < (group + 1u) * BLOCK"),
+    ),
+    ("thin adjoint skips the last line", broken(VECTORS, "if (line >= select", "if (line + 1u >= select")),
+    ("thin adjoint mixes splits", broken(VECTORS, "((split * slots[0]", "((0u * slots[0]")),
+    ("thin adjoint mixes trials", broken(VECTORS, "slots[1u + c / K]", "slots[1u]")),
+    ("inner products forget the target", broken(INNER, " - observed[trial * M + i]", "")),
+    ("inner products drop the last column", broken(INNER, "c < size", "c + 1u < size")),
+    ("inner products take L for R", broken(INNER, "trial * SIDES + SIDES - 1u", "trial * SIDES")),
+    ("collect drops the last split", broken(COLLECT, "split < SPLITS", "split + 1u < SPLITS")),
+    ("collect skips the last entry", broken(COLLECT, "entry >= N * K", "entry + 1u >= N * K")),
+    ("the mean drops the last residual", broken(MEAN, "stretch, group_end())", "stretch, group_end() - 1u)")),
+    ("the mean drops half of the threads", broken(MEAN, "width = 128u", "width = 2u")),
+    ("the mean is another trial's", broken(WEIGH, "parts[slots[1u + slot] * 64u + thread]", "parts[thread]")),
+    ("the mean drops half of its parts", broken(WEIGH, "width = 32u", "width = 16u")),
+    ("the mean is not subtracted", broken(WEIGH, "residual[at] - centre", "residual[at]")),
+    ("centred residuals are not weighted", broken(WEIGH, "weight[at] * influence", "influence")),
+    ("values are ignored", broken(LISTS, "values[q] * x", "x")),
+    ("forward drops a measurement's last nonzero", broken(FORWARD, "q < end; q", "q + 1u < end; q")),
+    ("forward takes the row for the column", broken(FORWARD, "places[q].y * K", "places[q].x * K")),
+    ("forward forgets the mirrored half", broken(FORWARD, "0.5 * (sum + crossed)", "sum")),
+    (
+        "short measurements ignore where their panel begins",
+        broken(FORWARD, "row;\n    residual[at]", "row - panel.first;\n    residual[at]"),
+    ),
+    (
+        "long measurements drop their last nonzero",
+        broken(FORWARD, "q < offsets[row + 1u]", "q + 1u < offsets[row + 1u]"),
+    ),
+    ("long measurements skip every other nonzero", broken(FORWARD, "q += 256u", "q += 512u")),
+    ("long measurements are the first of them", broken(FORWARD, "1u + index % panel.long", "1u")),
+    ("long measurements lose half of a sum", broken(FORWARD, "width = 128u", "width = 64u")),
+    ("gather drops a row's last nonzero", broken(GATHER, "q < piece.z; q += 1u", "q + 1u < piece.z; q += 1u")),
+    (
+        "gather drops a long row's last nonzero",
+        broken(GATHER, "q < piece.z; q += GROUPS", "q + 1u < piece.z; q += GROUPS"),
+    ),
+    ("gather counts mirrored nonzeros twice", broken(GATHER, "0.5 * sum", "sum")),
+    ("gather drops a group's sum", broken(GATHER, "group < width", "group + 1u < width")),
+    ("gather mixes trials' pieces", broken(GATHER, "(slot * PARTIALS + piece.w)", "piece.w")),
+    ("gather takes another trial's residuals", broken(GATHER, "pulled[trial * M + place.x]", "pulled[place.x]")),
+    ("gather takes another trial's factor", broken(GATHER, "(trial * N + place.y)", "place.y")),
+    ("gather skips the last short row", broken(GATHER, "entry >= panel.rows * K", "entry + 1u >= panel.rows * K")),
+    ("pieces of a row overwrite it", broken(GATHER, "piece.w == WHOLE", "piece.w != 0u")),
+    ("combine drops a row's last piece", broken(COMBINE, "p < span.z", "p + 1u < span.z")),
+    ("combine takes another trial's pieces", broken(COMBINE, "(slot * PARTIALS + p)", "p")),
+];

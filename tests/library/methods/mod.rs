@@ -1,0 +1,8 @@
+//! Methods against their formulas, their invariances, their rates, and their defaults on every kind of measurement.
+
+mod behaviour;
+mod defaults;
+mod rays;
+mod starts;
+mod steps;
+mod textbook;
