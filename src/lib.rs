@@ -127,6 +127,7 @@ pub mod diagnostics;
 mod distributed;
 pub mod engine;
 mod error;
+#[cfg(feature = "gpu")]
 pub mod gpu;
 mod host;
 pub mod io;
@@ -162,6 +163,7 @@ pub use solver::{
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
+    #[cfg(feature = "gpu")]
     pub use crate::gpu::copy::copy_times;
     pub use crate::host::measure::measure;
     pub use crate::host::read::sum_in_streams;
@@ -169,7 +171,6 @@ pub mod internals {
     pub use crate::io::spool::Spool;
     pub use crate::pages::Pages;
     pub use crate::problem::random::{Purpose, normal, normals, stream};
-    pub use crate::solver::identity::factor_digest;
     pub use crate::text::{readable, readable_seconds};
 }
 

@@ -3,20 +3,10 @@
 
 use std::cell::RefCell;
 
+use crate::engine::Mutation;
 use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::operators::Loss;
-
-/// Replaces `find` by `replace` in one shader file before it is compiled, to show that the tests see a broken kernel.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Mutation {
-    /// Path under `shaders/`, or `generated/` and the name of what is generated.
-    pub file: &'static str,
-    /// Text that occurs exactly once in the file; of what is generated, in those that have it at all.
-    pub find: &'static str,
-    pub replace: &'static str,
-}
 
 /// A shader file: its path under `shaders/` and its text.
 pub(super) type File = (&'static str, &'static str);

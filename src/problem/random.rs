@@ -6,6 +6,8 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// What a seed is used for; each purpose reads its own streams, so equal seeds do not give equal numbers.
 #[derive(Clone, Copy)]
+// Some are those of the studies.
+#[cfg_attr(not(feature = "internals"), allow(dead_code))]
 pub enum Purpose {
     Truth = 1,
     Operator = 2,

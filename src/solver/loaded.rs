@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use crate::backend::Backend;
 use crate::engine::faults::{Faults, Faulty};
-use crate::engine::{Engine, EngineInfo, Increments, Load, Precision, State};
+use crate::engine::{Engine, EngineInfo, Increments, Load, Options, Precision, State};
 use crate::error::{Error, Result};
-use crate::gpu;
 use crate::methods::Context;
 use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Factors};
@@ -83,7 +82,7 @@ impl Loaded {
         state: Option<&State>,
     ) -> Result<()> {
         // Another backend has variants of its own.
-        let same = self.info().backend != "gpu" || matches!(place, Backend::Gpu(_));
+        let same = self.info().backend != "gpu" || place.word() == "gpu";
         let variant = same.then(|| bare(&self.info().variant));
         (self.engine, self.program) = load(task, &place, variant, self.faults.as_ref())?;
         self.observe(task.plan)?;
@@ -277,7 +276,7 @@ fn load(
     let increments = if precision == Precision::Mixed { increments(task, &program)? } else { None };
     let visible = increments.as_ref().map_or_else(|| program.clone(), |increments| increments.program.clone());
     let load = Load { operator: problem.operator().clone(), program, increments, batch: plan.trials.len(), variant };
-    let options = gpu::Options { memory_bytes: settings.device_memory, retune: settings.retune, ..Default::default() };
+    let options = Options { memory_bytes: settings.device_memory, retune: settings.retune, ..Default::default() };
     let engine = backend.load(&load, settings.precision, &options)?;
     let engine = match faults {
         None => engine,

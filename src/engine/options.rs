@@ -1,12 +1,22 @@
-//! How a problem is loaded.
+//! How a problem is loaded on a device.
 
 use crate::engine::Precision;
-use crate::gpu::text::Mutation;
 
-/// How a problem is loaded.
+/// Replaces `find` by `replace` in one shader file before it is compiled, to show that the tests see a broken kernel.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Mutation {
+    /// Path under `shaders/`, or `generated/` and the name of what is generated.
+    pub file: &'static str,
+    /// Text that occurs exactly once in the file; of what is generated, in those that have it at all.
+    pub find: &'static str,
+    pub replace: &'static str,
+}
+
+/// How a problem is loaded on a device.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Of the arithmetic. Double needs an adapter with 64-bit shader numbers, see [`crate::gpu::Device`].
+    /// Of the arithmetic. Double needs an adapter with 64-bit shader numbers.
     pub precision: Precision,
     /// Forces panels of at most this many bytes, but of a row at least. Default: as large as the adapter binds.
     pub panel_bytes: Option<u64>,
