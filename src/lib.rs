@@ -43,6 +43,7 @@
 //! | [`team`] | ranks: processes or threads that share the measurements of a problem |
 //! | `distributed` | an engine around this rank's share of the measurements |
 //! | [`Backend`] | a place to compute, as a value |
+//! | [`Session`] | residuals, losses and gradients at given factors, for loops of one's own |
 //! | [`laws`] | what every operator obeys on every engine |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
@@ -142,6 +143,7 @@ pub mod operators;
 mod pages;
 pub mod problem;
 mod real;
+mod session;
 mod simd;
 pub mod solver;
 pub mod tape;
@@ -154,6 +156,7 @@ pub use error::{Error, Result};
 pub use methods::Method;
 pub use models::Model;
 pub use real::Real;
+pub use session::{Session, ValueAndGradient};
 pub use solver::{
     Init, Problem, Progress, Schedule, Settings, Solution, Solver, Status, Stop, TraceRow, Trial, TrialParameters,
     TrialSolution,
