@@ -19,8 +19,7 @@ pub use options::Mutation;
 pub use options::Options;
 
 /// Arithmetic of the iteration. Diagnostics are computed in f64 whatever this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Precision {
     #[default]
@@ -56,21 +55,9 @@ impl Precision {
             Self::Mixed => "mixed precision",
         }
     }
-
-    /// The word of `--precision` and of reports.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-            Self::Mixed => "mixed",
-        }
-    }
-
-    /// The precision of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::F32, Self::F64, Self::Mixed].into_iter().find(|precision| precision.word() == word)
-    }
 }
+
+words!(Precision as "precision", serde { F32 => "f32", F64 => "f64", Mixed => "mixed" });
 
 /// A kernel variant that was timed on the loaded data, or on the host a way of going over it, on which no bits depend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -123,6 +123,9 @@
 //!
 //! The library prints nothing, installs no signal handler, does not fall back silently, and does not panic on input.
 
+#[macro_use]
+mod words;
+
 mod backend;
 pub mod diagnostics;
 mod distributed;

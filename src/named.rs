@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 
 /// Parameters of a method or a model by name, as text; what is not there has its default.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "parameters do nothing by themselves"]
 pub struct Named(Vec<(String, String)>);
 
 impl Named {

@@ -96,16 +96,8 @@ pub struct Understood {
 }
 
 pub fn understood(args: &Args) -> Result<Understood> {
-    let precision = Precision::from_word(&args.precision)
-        .ok_or_else(|| invalid("precision", &args.precision, "f32, f64 or mixed"))?;
-    let storages = (args.storage.split(','))
-        .map(|word| {
-            [Storage::F16, Storage::F32, Storage::F64]
-                .into_iter()
-                .find(|storage| storage.word() == word)
-                .ok_or_else(|| invalid("storage", word, "f16, f32, f64"))
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let precision: Precision = args.precision.parse()?;
+    let storages = (args.storage.split(',')).map(str::parse).collect::<Result<Vec<Storage>>>()?;
     if !(args.seconds > 0.0 && args.seconds.is_finite()) || args.samples == 0 {
         let found = format!("{} samples of {} s", args.samples, args.seconds);
         return Err(invalid("samples", &found, "at least one sample of more than 0 s"));

@@ -158,8 +158,7 @@ fn relative(study: Relative, args: &Args) -> Result<Rerun> {
 
 fn precision(args: &Args) -> Result<Option<Precision>> {
     let Some(text) = &args.precision else { return Ok(None) };
-    let known = Precision::from_word(text).ok_or_else(|| invalid("precision", text, "f32, f64 or mixed"))?;
-    Ok(Some(known))
+    text.parse().map(Some)
 }
 
 fn settings(args: &Args) -> Result<Ss21> {

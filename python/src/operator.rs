@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 
 use crate::arrays;
 use crate::errors::{invalid, keywords, raised};
-use crate::options::word;
+use crate::options::parsed;
 
 #[pyclass(frozen, module = "lowrank._lowrank")]
 pub struct Operator {
@@ -202,9 +202,9 @@ fn options(
 ) -> PyResult<OpenOptions> {
     Ok(OpenOptions {
         symmetric: card(model)?.symmetric,
-        layout: layout.map(|text| word::<Layout>("layout", text)).transpose()?,
+        layout: layout.map(|text| parsed::<Layout>(text)).transpose()?,
         shape,
-        storage: storage.map(|text| word::<Storage>("storage", text)).transpose()?,
+        storage: storage.map(|text| parsed::<Storage>(text)).transpose()?,
         normalization: normalization.parse().map_err(raised)?,
     })
 }
@@ -246,7 +246,7 @@ pub fn dense_gaussian(
     seed: u64,
     storage: &str,
 ) -> PyResult<Operator> {
-    let (domain, storage) = (domain_of(model, shape)?, word::<Storage>("storage", storage)?);
+    let (domain, storage) = (domain_of(model, shape)?, parsed::<Storage>(storage)?);
     let made = py.detach(|| Dense::gaussian_stored(domain, measurements, seed, storage)).map_err(raised)?;
     Ok(Operator::new(
         made,

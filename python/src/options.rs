@@ -1,13 +1,14 @@
 //! Keywords as the library's settings. A keyword that is `None` or left out has the library's default.
 
+use std::str::FromStr;
+
 use lowrank::methods::{AUTOMATIC, Method, Named, StepRule};
 use lowrank::models::Model;
 use lowrank::operators::Loss;
-use lowrank::solver::{Axes, Holdout, InitStd};
-use lowrank::{Backend, Precision, Schedule, Settings, Stop};
+use lowrank::solver::{Axes, Holdout};
+use lowrank::{Backend, Error, Precision, Schedule, Settings, Stop};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use serde::de::DeserializeOwned;
 
 use crate::errors::{invalid, raised};
 use crate::operator::Operator;
@@ -44,14 +45,9 @@ fn unreadable<T: Value>(name: &str, value: &Bound<'_, PyAny>) -> PyErr {
     invalid(name, found, T::ALLOWED, "Give such a value, or leave it out for the default")
 }
 
-/// A word of one of the library's enumerations.
-pub fn word<T: DeserializeOwned>(name: &str, text: &str) -> PyResult<T> {
-    serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|error| {
-        let said = error.to_string();
-        // "unknown variant `x`, expected one of `a`, `b`"
-        let allowed = said.split_once("expected ").map_or(said.as_str(), |(_, rest)| rest).replace('`', "'");
-        invalid(name, format!("'{text}'"), &allowed, "Pick one of them")
-    })
+/// The value of a word.
+pub fn parsed<T: FromStr<Err = Error>>(text: &str) -> PyResult<T> {
+    text.parse().map_err(raised)
 }
 
 impl<'py> Options<'py> {
@@ -87,8 +83,8 @@ impl<'py> Options<'py> {
         Ok(self.several(name)?.map_or_else(|| vec![None], |values| values.into_iter().map(Some).collect()))
     }
 
-    pub fn word<T: DeserializeOwned>(&self, name: &str) -> PyResult<Option<T>> {
-        self.one::<String>(name)?.map(|text| word(name, &text)).transpose()
+    pub fn word<T: FromStr<Err = Error>>(&self, name: &str) -> PyResult<Option<T>> {
+        self.one::<String>(name)?.map(|text| parsed(&text)).transpose()
     }
 
     /// The method of a word, and of a word only, with these parameters.
@@ -133,11 +129,7 @@ impl<'py> Options<'py> {
     }
 
     pub fn loss(&self) -> PyResult<Loss> {
-        match self.one::<String>("loss")? {
-            None => Ok(Loss::default()),
-            Some(text) => Loss::from_word(&text)
-                .ok_or_else(|| invalid("loss", format!("'{text}'"), "square, l1, huber:δ", "for example 'huber:0.1'")),
-        }
+        Ok(self.word("loss")?.unwrap_or_default())
     }
 
     pub fn axes(&self) -> PyResult<Axes> {
@@ -152,7 +144,7 @@ impl<'py> Options<'py> {
     }
 
     pub fn observe(&self) -> PyResult<Option<Schedule>> {
-        self.one::<String>("observe")?.map(|text| text.parse().map_err(raised)).transpose()
+        self.one::<String>("observe")?.map(|text| parsed(&text)).transpose()
     }
 
     /// Settings without start and trials.
@@ -189,10 +181,8 @@ impl<'py> Options<'py> {
         if let Some(ridge) = self.one("ridge")? {
             settings = settings.ridge(ridge);
         }
-        match self.one::<String>("init_std")?.as_deref() {
-            None | Some("k") => {}
-            Some("n") => settings = settings.init_std(InitStd::Size),
-            Some(found) => return Err(invalid("init_std", format!("'{found}'"), "k or n", "leave it out for k")),
+        if let Some(std) = self.word("init_std")? {
+            settings = settings.init_std(std);
         }
         if let Some(variant) = self.one::<String>("variant")? {
             settings = settings.variant(variant);

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use crate::arrays;
 use crate::errors::{invalid, raised};
 use crate::operator::Operator;
-use crate::options::word;
+use crate::options::parsed;
 
 /// Residuals (batch, m), losses, and a gradient for each factor.
 type Found<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Vec<Bound<'py, PyAny>>);
@@ -54,14 +54,13 @@ impl Session {
     ) -> PyResult<Self> {
         let model =
             Model::named(model.unwrap_or(&operator.model), &lowrank::methods::Named::default()).map_err(raised)?;
-        let precision = precision.map(|text| word::<Precision>("precision", text)).transpose()?;
+        let precision = precision.map(parsed::<Precision>).transpose()?;
         let backend = match backend {
             // A graphics adapter computes in single precision first of all.
             "auto" => Backend::auto_for(precision.unwrap_or(Precision::F64)),
             other => Backend::from_word(other),
         };
-        let loss = Loss::from_word(loss)
-            .ok_or_else(|| invalid("loss", format!("'{loss}'"), "square, l1, huber:δ", "for example 'huber:0.1'"))?;
+        let loss: Loss = parsed(loss)?;
         let opened = || -> Result<lowrank::Session, Error> {
             let session = lowrank::Session::open_shared(operator.inner.clone(), model.clone(), backend?)?;
             let session = session.loss_function(loss);

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use lowrank::io::{factor_of, observations_of, pair_of};
 use lowrank::problem::{Domain, Factors, MatrixView};
-use lowrank::solver::{Axes, Preprocess};
+use lowrank::solver::{Axes, InitWord, Preprocess};
 use lowrank::{Init, Problem, Progress, Settings, Solution, Solver, TrialSolution};
 use lowrank_studies::report::{RunReport, write_trace, write_trials};
 use numpy::PyUntypedArray;
@@ -15,7 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use crate::arrays;
 use crate::errors::{invalid, keywords, raised};
 use crate::operator::Operator;
-use crate::options::Options;
+use crate::options::{Options, parsed};
 use crate::truth::{Given, attached};
 
 /// Asks Python, at every look, whether there was a signal, and the user's function whether to go on. What either raises ends
@@ -135,22 +135,10 @@ pub fn started(
     }
     let init = match init {
         None => Init::Automatic { seed: 0 },
-        Some(Start::Word(word)) => match (word.as_str(), word.strip_prefix("spectral")) {
-            ("small-random", _) => Init::Automatic { seed: 0 },
-            ("imbalanced", _) => {
-                return Ok(settings.init(Init::Automatic { seed: 0 }).init_scale_ratio(lowrank::solver::IMBALANCED));
-            }
-            (_, Some(rest))
-                if rest.is_empty() || rest.strip_prefix(':').is_some_and(|n| n.parse::<usize>().is_ok()) =>
-            {
-                let skip = rest.trim_start_matches(':').parse().unwrap_or(0);
-                Init::Spectral { skip, preprocess: options.word::<Preprocess>("init_preprocess")?.unwrap_or_default() }
-            }
-            _ => {
-                let allowed = "small-random, imbalanced, spectral, spectral:J, or factors";
-                return Err(invalid("init", format!("'{word}'"), allowed, "for example 'spectral'"));
-            }
-        },
+        Some(Start::Word(word)) => {
+            let preprocess = options.word::<Preprocess>("init_preprocess")?.unwrap_or_default();
+            return Ok(settings.init_word(parsed::<InitWord>(&word)?, preprocess));
+        }
         Some(Start::Factor(u)) if settings.model_of(&domain).factors() == 1 => {
             let u = factor_of(arrays::lent("init", &u)?, domain.rows(), "init").map_err(raised)?;
             Init::Given(Factors::single(u.batch, domain.rows(), u.columns, u.values).map_err(raised)?)

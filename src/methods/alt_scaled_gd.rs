@@ -22,6 +22,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 
 /// L ← L − μ·∇_L f(L, R)(RᵀR)⁺, then R ← R − μ·∇_R f(L, R)(LᵀL)⁺ at the new L: with μ = 1 alternating Gauss–Newton.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "a method does something in settings"]
 pub struct AltScaledGd {
     step_rule: Option<StepRule>,
 }

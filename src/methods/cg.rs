@@ -29,6 +29,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 
 /// Nonlinear conjugate gradients of Polak & Ribière (1969), preconditioned as [`crate::methods::PrecGd`] is, with exact steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "a method does something in settings"]
 pub struct Cg {
     damping_factor: Option<f64>,
     step_rule: Option<StepRule>,

@@ -29,6 +29,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 
 /// Gradient descent: U ← U − μ·s·A*(A(UUᵀ) − y)·U (Stöger & Soltanolkotabi, arXiv 2106.15013).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "a method does something in settings"]
 pub struct GradientDescent {
     step_rule: Option<StepRule>,
     schedule: Schedule,

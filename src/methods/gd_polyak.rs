@@ -23,6 +23,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 
 /// Gradient descent whose every K-th step is Polyak's, (f − f*)/‖∇f‖² (Davis, Drusvyatskiy & Jiang, arXiv 2409.19791).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "a method does something in settings"]
 pub struct GdPolyak {
     schedule: Schedule,
 }

@@ -23,6 +23,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 /// The heavy ball: U⁺ = U + β(U − U⁻) − μ·∇f(U) (Polyak 1964), with β ← 0 in iterations where ⟨∇f(U), U − U⁻⟩ > 0 (O'Donoghue &
 /// Candès, Found. Comput. Math. 2015).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "a method does something in settings"]
 pub struct HeavyBall {
     momentum: Option<f64>,
 }

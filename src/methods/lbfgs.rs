@@ -30,6 +30,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 
 /// Limited-memory quasi-Newton: D = −H∇f, H from the last steps by the two-loop recursion (Liu & Nocedal 1989).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "a method does something in settings"]
 pub struct Lbfgs {
     memory: Option<usize>,
     step_rule: Option<StepRule>,

@@ -1,9 +1,5 @@
 //! How far to go along a direction: a constant, Armijo's rule, or to the least of the loss.
 
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
 use crate::methods::card::Context;
 use crate::operators::Loss;
@@ -21,8 +17,7 @@ const RESIDUAL: &str = "residual at the factors";
 const GRADIENT: &str = "gradient at the factors";
 
 /// How long a step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepRule {
     /// step_size.
@@ -34,39 +29,7 @@ pub enum StepRule {
     Exact,
 }
 
-impl StepRule {
-    /// The rule of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "constant" => Some(Self::Constant),
-            "armijo" => Some(Self::Armijo),
-            "exact" => Some(Self::Exact),
-            _ => None,
-        }
-    }
-
-    /// The word of `--step-rule` and of reports.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::Armijo => "armijo",
-            Self::Exact => "exact",
-        }
-    }
-}
-
-impl std::fmt::Display for StepRule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-impl FromStr for StepRule {
-    type Err = ();
-    fn from_str(word: &str) -> std::result::Result<Self, ()> {
-        Self::from_word(word).ok_or(())
-    }
-}
+words!(StepRule as "step_rule", serde { Constant => "constant", Armijo => "armijo", Exact => "exact" });
 
 /// The refusal of what needs a loss that is a polynomial along lines, for models that have none.
 pub(super) fn no_lines() -> Error {

@@ -30,6 +30,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 
 /// Scaled gradient descent with λ = c·√s·‖A(UUᵀ) − y‖ (Zhang, Fattahi & Zhang 2021).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "a method does something in settings"]
 pub struct PrecGd {
     damping_factor: Option<f64>,
     step_rule: Option<StepRule>,

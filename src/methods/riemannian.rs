@@ -38,6 +38,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 
 /// Descent on the manifold of matrices of rank k, with exact steps along the tangent (Vandereycken 2013; Wei et al. 2016).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "a method does something in settings"]
 pub struct Riemannian {
     step_rule: Option<StepRule>,
     minibatches: Option<usize>,

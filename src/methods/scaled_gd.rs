@@ -41,6 +41,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 /// Scaled gradient descent: U ← U − μ·∇f(U)(UᵀU + λI)⁻¹, L with RᵀR and R with LᵀL (Tong, Ma & Chi, arXiv 2005.08898; λ > 0: Xu et
 /// al., arXiv 2302.01186).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "a method does something in settings"]
 pub struct ScaledGd {
     damping: Option<f64>,
     step_rule: Option<StepRule>,

@@ -30,6 +30,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 /// Gradient descent with the gradient of one group of neighbouring measurements, times the number of groups; the groups take turns in
 /// a new order every epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "a method does something in settings"]
 pub struct Sgd {
     minibatches: Option<usize>,
     seed: Option<u64>,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::real::Real;
 
 /// ρ in f = c·Σ wᵢ·ρ(eᵢ), with c = s/2 for models of one factor and s for pairs (so `Square` gives the usual
@@ -29,16 +30,6 @@ impl Loss {
         }
     }
 
-    /// The loss of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        match (word, word.strip_prefix("huber:").map(str::parse)) {
-            ("square", _) => Some(Self::Square),
-            ("l1", _) => Some(Self::L1),
-            (_, Some(Ok(delta))) => Some(Self::Huber { delta }),
-            _ => None,
-        }
-    }
-
     /// ρ(e).
     #[inline(always)]
     pub fn value(self, e: f64) -> f64 {
@@ -58,6 +49,23 @@ impl Loss {
             Self::L1 if e == T::ZERO => T::ZERO,
             Self::L1 => T::from_f64(e.to_f64().signum()),
             Self::Huber { delta } => T::from_f64(e.to_f64().clamp(-delta, delta)),
+        }
+    }
+}
+
+impl std::str::FromStr for Loss {
+    type Err = Error;
+
+    /// `square`, `l1` or `huber:δ`.
+    fn from_str(word: &str) -> Result<Self> {
+        match (word, word.strip_prefix("huber:").map(str::parse)) {
+            ("square", _) => Ok(Self::Square),
+            ("l1", _) => Ok(Self::L1),
+            (_, Some(Ok(delta))) => Ok(Self::Huber { delta }),
+            _ => {
+                let fix = "for example huber:0.1";
+                Err(Error::invalid("loss", format!("'{word}'"), "square, l1, huber:δ", fix))
+            }
         }
     }
 }

@@ -1,11 +1,8 @@
 //! Number types that measurement data are held in.
 
-use serde::{Deserialize, Serialize};
-
 /// Number type in which the measurements are held; from the narrowest to the widest. Arithmetic has its own,
 /// [`crate::Precision`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum Storage {
     /// Half precision with a power-of-two scale a measurement: 11 significant bits.
@@ -29,19 +26,6 @@ impl Storage {
     pub fn row_overhead(self) -> usize {
         if self == Self::F16 { size_of::<f32>() } else { 0 }
     }
-
-    /// `f16`, `f32` or `f64`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::F16 => "f16",
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-        }
-    }
 }
 
-impl std::fmt::Display for Storage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.word())
-    }
-}
+words!(Storage as "storage", serde { F16 => "f16", F32 => "f32", F64 => "f64" });

@@ -265,6 +265,7 @@ impl Factors {
     }
 
     /// The first block alone.
+    #[must_use]
     pub fn only_left(&self) -> Self {
         Self { batch: self.batch, blocks: vec![self.first().clone()] }
     }

@@ -26,6 +26,7 @@ pub fn asymmetric(n1: usize, n2: usize) -> Builder {
 
 /// Builder of a synthetic truth; see [`psd`], [`signed`] and [`asymmetric`].
 #[derive(Clone, Copy, Debug)]
+#[must_use = "nothing is made before build"]
 pub struct Builder {
     domain: Domain,
     rank: usize,

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::Error;
 
 /// What to do where the device fails in the middle of a run: lost, out of memory, no answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnDeviceLoss {
     /// End the run with [`crate::Status::DeviceLost`] and the last good iterate.
@@ -20,15 +17,7 @@ pub enum OnDeviceLoss {
     Cpu,
 }
 
-impl OnDeviceLoss {
-    /// `stop`, `retry` or `cpu`.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [("stop", Self::Stop), ("retry", Self::Retry), ("cpu", Self::Cpu)]
-            .into_iter()
-            .find(|(name, _)| *name == word)
-            .map(|(_, value)| value)
-    }
-}
+words!(OnDeviceLoss as "on_device_loss", serde { Stop => "stop", Retry => "retry", Cpu => "cpu" });
 
 /// A fault that ended a run.
 #[derive(Clone, Debug)]

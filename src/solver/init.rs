@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::problem::Factors;
 
 /// Where the iteration starts.
@@ -24,8 +25,7 @@ pub enum Init {
 pub const IMBALANCED: f64 = 1.0 / 3.0;
 
 /// T of a spectral start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Preprocess {
     /// T(y) = y.
@@ -37,17 +37,7 @@ pub enum Preprocess {
     Optimal,
 }
 
-impl Preprocess {
-    /// The preprocessing of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "none" => Some(Self::None),
-            "truncate" => Some(Self::Truncate),
-            "optimal" => Some(Self::Optimal),
-            _ => None,
-        }
-    }
-}
+words!(Preprocess as "init_preprocess", serde { None => "none", Truncate => "truncate", Optimal => "optimal" });
 
 /// What the variance of a small random start is divided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +49,57 @@ pub enum InitStd {
     SearchRank,
     /// Entries N(0, α²/n), n the larger side.
     Size,
+}
+
+words!(InitStd as "init_std" { SearchRank => "k", Size => "n" });
+
+/// The word of a start; factors to start from have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InitWord {
+    /// `small-random`.
+    SmallRandom,
+    /// `imbalanced`: [`InitWord::SmallRandom`] with R a third of the size of L.
+    Imbalanced,
+    /// `spectral`, or `spectral:J` without the first J eigenvectors.
+    Spectral {
+        /// J.
+        skip: usize,
+    },
+}
+
+impl InitWord {
+    /// Whether a text is meant as a word, and not as the name of a file.
+    pub fn is_meant(text: &str) -> bool {
+        text.starts_with("spectral") || text.parse::<Self>().is_ok()
+    }
+
+    /// Whether the start is drawn at random.
+    pub fn is_random(self) -> bool {
+        !matches!(self, Self::Spectral { .. })
+    }
+}
+
+impl std::str::FromStr for InitWord {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let skip = match text.strip_prefix("spectral") {
+            Some("") => Some(0),
+            Some(rest) => rest.strip_prefix(':').and_then(|count| count.parse().ok()),
+            None => None,
+        };
+        match (text, skip) {
+            ("small-random", _) => Ok(Self::SmallRandom),
+            ("imbalanced", _) => Ok(Self::Imbalanced),
+            (_, Some(skip)) => Ok(Self::Spectral { skip }),
+            _ => {
+                let allowed =
+                    "small-random, imbalanced, spectral, spectral:J without the first J eigenvectors, or factors";
+                Err(Error::invalid("init", format!("'{text}'"), allowed, "for example spectral:1"))
+            }
+        }
+    }
 }
 
 impl Default for Init {

@@ -44,7 +44,7 @@ pub use checkpoint::Checkpoint;
 pub use faults::{Fault, OnDeviceLoss};
 pub use holdout::Holdout;
 pub use identity::{Difference, Identity};
-pub use init::{IMBALANCED, Init, InitStd, Preprocess};
+pub use init::{IMBALANCED, Init, InitStd, InitWord, Preprocess};
 use loaded::Loaded;
 use plan::{Plan, Task};
 pub use problem::Problem;

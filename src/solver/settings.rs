@@ -12,13 +12,14 @@ use crate::operators::Loss;
 use crate::problem::Domain;
 use crate::solver::faults::OnDeviceLoss;
 use crate::solver::holdout::Holdout;
-use crate::solver::init::{Init, InitStd};
+use crate::solver::init::{IMBALANCED, Init, InitStd, InitWord, Preprocess};
 use crate::solver::schedule::{SaveEvery, Schedule};
 use crate::solver::trial::Trial;
 
 /// Stop rules. Targets (`relative_error`, `loss`, `residual`) are met together: a trial converges when every one that
 /// was asked for is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "settings do nothing by themselves"]
 pub struct Stop {
     /// ‖UUᵀ − M‖_F/‖M‖_F at most this; needs a truth.
     pub relative_error: Option<f64>,
@@ -86,6 +87,7 @@ impl Stop {
 
 /// Settings of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "settings do nothing by themselves"]
 pub struct Settings {
     /// None: what suits loss and model.
     pub(crate) method: Option<Method>,
@@ -153,6 +155,15 @@ impl Settings {
     pub fn loss(mut self, loss: Loss) -> Self {
         self.loss = loss;
         self
+    }
+
+    /// The start of a word: small random, imbalanced, or spectral with this preprocessing.
+    pub fn init_word(self, word: InitWord, preprocess: Preprocess) -> Self {
+        match word {
+            InitWord::SmallRandom => self.init(Init::Automatic { seed: 0 }),
+            InitWord::Imbalanced => self.init(Init::Automatic { seed: 0 }).init_scale_ratio(IMBALANCED),
+            InitWord::Spectral { skip } => self.init(Init::Spectral { skip, preprocess }),
+        }
     }
 
     /// What the variance of a random start is divided by. Default: k.

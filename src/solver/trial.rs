@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One trial's deviations from the run's settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "a trial does nothing by itself"]
 pub struct Trial {
     pub(crate) instance: Option<usize>,
     pub(crate) step_size: Option<f64>,

@@ -1,5 +1,7 @@
 //! Residuals, losses and gradients at given factors.
 
+use std::sync::Arc;
+
 use lowrank::operators::{Dense, Entries, Loss, Operator, RankOne};
 use lowrank::problem::{Domain, Factors};
 use lowrank::{Backend, Error, Model, Precision, Session};
@@ -31,15 +33,16 @@ fn moved(of: &Factors, block: usize, at: usize, by: f64) -> Factors {
 #[test]
 fn the_gradient_is_the_derivative_of_the_loss() {
     let (square, wide) = (Domain::symmetric(6), Domain::rectangular(6, 5));
-    let cases: Vec<(Box<dyn Fn() -> std::sync::Arc<dyn Operator>>, Model)> = vec![
-        (Box::new(move || std::sync::Arc::new(Dense::gaussian(square, 20, 1).unwrap())), Model::psd()),
-        (Box::new(move || std::sync::Arc::new(Dense::gaussian(square, 20, 1).unwrap())), Model::signed(2, 1)),
-        (Box::new(move || std::sync::Arc::new(RankOne::gaussian(square, 20, 1).unwrap())), Model::psd()),
-        (Box::new(move || std::sync::Arc::new(Entries::uniform(wide, 20, 1).unwrap())), Model::asymmetric()),
+    let dense: Arc<dyn Operator> = Arc::new(Dense::gaussian(square, 20, 1).unwrap());
+    let cases: Vec<(Arc<dyn Operator>, Model)> = vec![
+        (dense.clone(), Model::psd()),
+        (dense, Model::signed(2, 1)),
+        (Arc::new(RankOne::gaussian(square, 20, 1).unwrap()), Model::psd()),
+        (Arc::new(Entries::uniform(wide, 20, 1).unwrap()), Model::asymmetric()),
     ];
     for (operator, model) in cases {
         for loss in [Loss::Square, Loss::Huber { delta: 0.5 }] {
-            let operator = operator();
+            let operator = operator.clone();
             // The mean of residuals belongs to squares.
             if loss != Loss::Square && operator.is_centred() {
                 continue;

@@ -6,20 +6,18 @@ use std::sync::Arc;
 use lowrank::io::{read_observations, read_rectangular_truth, read_truth_matrix};
 use lowrank::models::{self, ModelCard};
 use lowrank::operators::Storage;
-use lowrank::operators::dense::{Layout, Normalization, OpenOptions};
+use lowrank::operators::dense::{Normalization, OpenOptions};
 use lowrank::operators::rank_one::OpenVectors;
 use lowrank::operators::{Operator, Sparse};
 use lowrank::problem::Truth;
-use lowrank::solver::{IMBALANCED, Preprocess};
+use lowrank::solver::InitWord;
 use lowrank::{Error, Init, Problem, Result, Settings};
 use lowrank_studies::report::readable;
 use serde_json::{Map, Value, json};
 
 use super::completion::{Completion, Predictions};
 use super::made::Made;
-use super::{Common, STORAGES, pair_of, word};
-
-const LAYOUTS: &[(&str, Layout)] = &[("packed", Layout::Packed), ("full", Layout::Full)];
+use super::{Common, pair_of};
 
 /// Where the measurements come from, as far as flags tell.
 pub enum Source {
@@ -88,7 +86,7 @@ impl Source {
             Self::Made(made) => vec![made.observations().clone()],
             Self::Entries(completion) => completion.inputs(),
         };
-        let init = args.init.as_ref().filter(|path| !is_word(path));
+        let init = args.init.as_ref().filter(|path| !path.to_str().is_some_and(InitWord::is_meant));
         inputs.extend([&args.truth, &args.truth_matrix].into_iter().flatten().chain(init).cloned());
         inputs
     }
@@ -175,32 +173,6 @@ pub fn measured(
     Ok(Measured { problem: Problem::batch(operator, y)?, described, notices, held_out: None, predictions: None })
 }
 
-/// Of `--init spectral` or `spectral:J`: how many eigenvectors are left out.
-pub fn spectral(args: &Common) -> Result<Option<usize>> {
-    let Some(text) = args.init.as_ref().and_then(|path| path.to_str()) else { return Ok(None) };
-    match text.strip_prefix("spectral") {
-        Some("") => Ok(Some(0)),
-        Some(rest) if rest.starts_with(':') => rest[1..].parse().map(Some).map_err(|_| Error::Invalid {
-            name: "init".into(),
-            found: format!("'{text}'"),
-            allowed: "spectral, or spectral:J without the first J eigenvectors".into(),
-            fix: "for example spectral:1".into(),
-        }),
-        _ => Ok(None),
-    }
-}
-
-/// T of `--init-preprocess`.
-fn preprocess(args: &Common) -> Result<Preprocess> {
-    let Some(text) = &args.init_preprocess else { return Ok(Preprocess::None) };
-    Preprocess::from_word(text).ok_or_else(|| Error::Invalid {
-        name: "init_preprocess".into(),
-        found: format!("'{text}'"),
-        allowed: "none, truncate, optimal".into(),
-        fix: "pick one of them".into(),
-    })
-}
-
 pub fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
@@ -236,14 +208,14 @@ fn shape(args: &Common) -> Result<Option<(usize, usize)>> {
 /// once, where the file is read.
 fn storage(args: &Common) -> Result<Option<Storage>> {
     let single = args.precision == "f32" && args.backend != "reference";
-    let storage = args.storage.as_ref().map(|text| word("storage", text, STORAGES)).transpose()?;
+    let storage = args.storage.as_ref().map(|text| text.parse()).transpose()?;
     Ok(storage.or(single.then_some(Storage::F32)))
 }
 
 fn open_options(args: &Common, model: &ModelCard) -> Result<OpenOptions> {
     Ok(OpenOptions {
         symmetric: model.symmetric,
-        layout: args.layout.as_ref().map(|text| word("layout", text, LAYOUTS)).transpose()?,
+        layout: args.layout.as_ref().map(|text| text.parse()).transpose()?,
         shape: shape(args)?,
         storage: storage(args)?,
         normalization: args.normalization.parse::<Normalization>()?,
@@ -271,28 +243,20 @@ pub fn with_truth(args: &Common, problem: Problem, settings: &Settings) -> Resul
     }
 }
 
-/// Whether `--init` is a word and not a file.
-pub fn is_word(path: &std::path::Path) -> bool {
-    is_random(path) || path.to_str().is_some_and(|text| text.starts_with("spectral"))
-}
-
-/// Whether it is one that draws at random.
-pub fn is_random(path: &std::path::Path) -> bool {
-    path.to_str().is_some_and(|text| matches!(text, "small-random" | "imbalanced"))
+/// The word of `--init`, where it is none of a file.
+pub fn init_word(args: &Common) -> Result<Option<InitWord>> {
+    let text = args.init.as_ref().and_then(|path| path.to_str()).filter(|text| InitWord::is_meant(text));
+    text.map(str::parse).transpose()
 }
 
 /// Adds the start. Scales and seeds are on the trials.
 pub fn with_start(args: &Common, settings: Settings, problem: &Problem) -> Result<Settings> {
     let Some(path) = &args.init else { return Ok(settings.init(Init::Automatic { seed: 0 })) };
+    if let Some(word) = init_word(args)? {
+        let preprocess = args.init_preprocess.as_ref().map(|text| text.parse()).transpose()?;
+        return Ok(settings.init_word(word, preprocess.unwrap_or_default()));
+    }
     let domain = problem.operator().domain();
-    match path.to_str() {
-        Some("small-random") => return Ok(settings.init(Init::Automatic { seed: 0 })),
-        Some("imbalanced") => return Ok(settings.init(Init::Automatic { seed: 0 }).init_scale_ratio(IMBALANCED)),
-        _ => {}
-    }
-    if let Some(skip) = spectral(args)? {
-        return Ok(settings.init(Init::Spectral { skip, preprocess: preprocess(args)? }));
-    }
     let given = settings.model_of(&domain).read_factors(path, &domain, "init")?;
     Ok(settings.init(Init::Given(given)))
 }

@@ -1,8 +1,8 @@
 //! Flags of the parameters of methods.
 
+use lowrank::Result;
 use lowrank::methods::{Named, StepRule};
 use lowrank::operators::Loss;
-use lowrank::{Error, Result};
 use serde_json::{Value, json};
 
 use crate::grid;
@@ -48,15 +48,7 @@ pub struct Flags {
 impl Flags {
     /// Parameters by name, without the damping, which is an axis of the batch.
     pub fn parameters(&self) -> Result<Named> {
-        let step_rule = match self.step_rule.as_deref() {
-            None => None,
-            Some(word) => Some(StepRule::from_word(word).ok_or_else(|| Error::Invalid {
-                name: "step_rule".into(),
-                found: format!("'{word}'"),
-                allowed: "constant, armijo, exact".into(),
-                fix: "leave it out for the method's own".into(),
-            })?),
-        };
+        let step_rule = self.step_rule.as_ref().map(|word| word.parse::<StepRule>()).transpose()?;
         Ok(Named::default()
             .with("damping_factor", self.damping_factor)
             .with("step_rule", step_rule)
@@ -71,12 +63,7 @@ impl Flags {
 
     /// ρ of the loss.
     pub fn loss(&self) -> Result<Loss> {
-        Loss::from_word(&self.loss).ok_or_else(|| Error::Invalid {
-            name: "loss".into(),
-            found: format!("'{}'", self.loss),
-            allowed: "square, l1, huber:δ".into(),
-            fix: "for example huber:0.1".into(),
-        })
+        self.loss.parse()
     }
 
     /// The flags as they were given.

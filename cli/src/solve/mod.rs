@@ -18,9 +18,8 @@ use std::sync::atomic::AtomicBool;
 use lowrank::io::{InputInfo, ensure_not_input};
 use lowrank::memory::parse_size;
 use lowrank::models::{Model, Named};
-use lowrank::operators::Storage;
-use lowrank::solver::{Axes, Checkpoint, InitStd};
-use lowrank::{Backend, Error, Method, Precision, Result, Settings, Solution, Solver, Status, Stop};
+use lowrank::solver::{Axes, Checkpoint, InitWord};
+use lowrank::{Backend, Error, Method, Result, Settings, Solution, Solver, Status, Stop};
 use serde_json::{Map, Value, json};
 
 use super::progress::Bar;
@@ -153,10 +152,6 @@ impl Ready {
     }
 }
 
-const PRECISIONS: &[(&str, Precision)] =
-    &[("f32", Precision::F32), ("f64", Precision::F64), ("mixed", Precision::Mixed)];
-const STORAGES: &[(&str, Storage)] = &[("f16", Storage::F16), ("f32", Storage::F32), ("f64", Storage::F64)];
-
 /// The backend of --backend, which has to have the precision.
 pub fn backend(args: &Common) -> Result<Backend> {
     backend_of(args, &args.backend)
@@ -164,7 +159,7 @@ pub fn backend(args: &Common) -> Result<Backend> {
 
 /// The backend of a word.
 fn backend_of(args: &Common, word_of: &str) -> Result<Backend> {
-    let precision = word("precision", &args.precision, PRECISIONS)?;
+    let precision = args.precision.parse()?;
     let backend = match word_of {
         "auto" => Backend::auto_for(precision)?,
         word => Backend::from_word(word)?,
@@ -178,18 +173,6 @@ fn axis<T: grid::Scalar>(name: &str, text: &Option<String>) -> Result<Vec<Option
         None => Ok(vec![None]),
         Some(text) => Ok(grid::parse::<T>(name, text)?.into_iter().map(Some).collect()),
     }
-}
-
-fn word<T>(name: &str, text: &str, choices: &[(&str, T)]) -> Result<T>
-where
-    T: Copy,
-{
-    choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| Error::Invalid {
-        name: name.into(),
-        found: format!("'{text}'"),
-        allowed: choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", "),
-        fix: "pick one of them".into(),
-    })
 }
 
 /// What the flags say, with no look at files or devices.
@@ -249,7 +232,8 @@ pub fn shared_settings(args: &Common) -> Result<Settings> {
             fix: "give the truth, or stop by --stop-residual or --holdout".into(),
         });
     }
-    if let Some(init) = args.init.as_ref().filter(|init| !files::is_random(init)) {
+    let random = files::init_word(args)?.is_some_and(InitWord::is_random);
+    if let Some(init) = args.init.as_ref().filter(|_| !random) {
         for (name, value) in [("init_scale", &args.init_scale), ("seed", &args.seed)] {
             if let Some(value) = value {
                 return Err(Error::Invalid {
@@ -261,7 +245,7 @@ pub fn shared_settings(args: &Common) -> Result<Settings> {
             }
         }
     }
-    let mut settings = Settings::default().precision(word("precision", &args.precision, PRECISIONS)?).stop(stop);
+    let mut settings = Settings::default().precision(args.precision.parse()?).stop(stop);
     match HeldOut::new(args) {
         HeldOut::File(path) if args.entries.is_none() => {
             return Err(Error::Invalid {
@@ -281,18 +265,9 @@ pub fn shared_settings(args: &Common) -> Result<Settings> {
         settings = settings.init_scale_ratio(ratio);
     }
     settings = settings.ridge(args.ridge);
-    settings = match args.init_std.as_deref() {
-        None | Some("k") => settings,
-        Some("n") => settings.init_std(InitStd::Size),
-        Some(found) => {
-            return Err(Error::Invalid {
-                name: "init_std".into(),
-                found: format!("'{found}'"),
-                allowed: "k or n".into(),
-                fix: "leave it out for k".into(),
-            });
-        }
-    };
+    if let Some(std) = &args.init_std {
+        settings = settings.init_std(std.parse()?);
+    }
     if let Some(variant) = &args.variant {
         settings = settings.variant(variant.as_str());
     }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use lowrank::solver::{Checkpoint, OnDeviceLoss, SaveEvery};
+use lowrank::solver::{Checkpoint, SaveEvery};
 use lowrank::{Error, Progress, Result, Settings, Solution, Solver};
 
 use super::Args;
@@ -27,9 +27,7 @@ fn every(text: &str) -> Result<SaveEvery> {
 }
 
 pub fn with_saving(args: &Args, settings: Settings) -> Result<Settings> {
-    let what = OnDeviceLoss::from_word(&args.on_device_loss)
-        .ok_or_else(|| invalid("on_device_loss", &args.on_device_loss, "stop, retry, cpu", "pick one of them"))?;
-    let settings = settings.on_device_loss(what);
+    let settings = settings.on_device_loss(args.on_device_loss.parse()?);
     let every = every(&args.checkpoint_every)?;
     Ok(match &args.checkpoint {
         Some(path) if path.as_os_str() == "-" => {

@@ -152,12 +152,7 @@ fn grid(args: &Args) -> Result<Grid> {
     fn optional<T: grid::Scalar>(name: &str, text: &Option<String>) -> Result<Vec<T>> {
         text.as_ref().map_or_else(|| Ok(Vec::new()), |text| grid::parse(name, text))
     }
-    let precision = Precision::from_word(&args.precision).ok_or_else(|| Error::Invalid {
-        name: "precision".into(),
-        found: format!("'{}'", args.precision),
-        allowed: "f32, f64 or mixed".into(),
-        fix: "pick one of them".into(),
-    })?;
+    let precision: Precision = args.precision.parse()?;
     Ok(Grid {
         n: grid::parse("n", &args.n)?,
         rank: grid::parse("rank", &args.rank)?,

@@ -24,7 +24,6 @@ use std::sync::Arc;
 
 use rand::RngExt;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::memory::{Part, product};
@@ -43,14 +42,15 @@ pub use normalization::Normalization;
 use storage::{Rows, Stored, require_room, round_rows_to, with_rows};
 
 /// How given sensing matrices are laid out: one row a measurement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// The upper triangle row by row, n(n+1)/2 numbers, entries as they are.
     Packed,
     /// All n1·n2 entries, row-major.
     Full,
 }
+
+words!(Layout as "layout", serde { Packed => "packed", Full => "full" });
 
 /// Stored sensing matrices.
 pub struct Dense {

@@ -290,7 +290,7 @@ impl<F: FnMut(&Moment<'_>) -> ControlFlow<()>> Runner<'_, F> {
         let grid: Vec<(usize, u64)> =
             s.widths.iter().flat_map(|&k| (0..s.starts as u64).map(move |i| (k, s.seed.wrapping_add(i)))).collect();
         let settings = self.base(limit, self.single()).init(self.start());
-        let stop = settings.get_stop().clone().relative_error(s.target);
+        let stop = settings.get_stop().relative_error(s.target);
         let settings = settings.stop(stop);
         let settings = settings.trials(grid.iter().map(|&(k, seed)| Trial::default().search_rank(k).seed(seed)));
         let Some(solution) = self.solve(Part::Width, &case.problem, settings)? else { return Ok(None) };
