@@ -122,6 +122,8 @@
 //!
 //! The library prints nothing, installs no signal handler, does not fall back silently, and does not panic on input.
 
+#![warn(missing_docs)]
+
 mod backend;
 pub mod diagnostics;
 mod distributed;
