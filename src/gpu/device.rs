@@ -77,8 +77,9 @@ fn kind(device_type: wgpu::DeviceType) -> (&'static str, usize) {
     }
 }
 
-/// Adapters that can run the kernels, best first: discrete, integrated, virtual, other, software. OpenGL is asked only
-/// where no native interface answers, because it would show the same devices again, or where `WGPU_BACKEND` names it.
+/// Adapters that can run the kernels, best first: discrete, integrated, virtual, other, software. OpenGL is queried
+/// only where no native interface answers or where `WGPU_BACKEND` names it, because it would list the same devices
+/// again.
 fn adapters() -> Vec<wgpu::Adapter> {
     match wgpu::Backends::from_env() {
         Some(chosen) => adapters_of(chosen),

@@ -92,7 +92,7 @@ fn base_info(device: &Device, load: &Load<'_>, options: &Options) -> EngineInfo 
     }
 }
 
-/// How often the passes of an iteration are made on average, each times `of` it.
+/// Average over the iterations of a sum over passes, each pass weighted by `of`.
 fn over_passes(program: &Program, of: impl Fn(&crate::tape::Pass) -> f64) -> f64 {
     let share = |when: When| match when {
         When::Always | When::Later => 1.0,
