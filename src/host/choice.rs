@@ -35,7 +35,7 @@ fn median(samples: &[f64]) -> f64 {
 }
 
 impl Choice {
-    /// Among the ways on `set`, of which there are none where a kernel has no choice, then between that set and `others`.
+    /// A choice among the traversals on `set` (none where a kernel has no choice), then between that set and `others`.
     pub(super) fn new(set: InstructionSet, others: Vec<InstructionSet>, ways: Vec<(usize, &'static str)>) -> Self {
         let course = |(way, name): (usize, &str)| (Course { set, way }, name.to_owned(), Vec::new());
         let (others, ways) = match ways.is_empty() {

@@ -22,7 +22,7 @@ pub(super) const CARD: ModelCard = ModelCard {
 pub(super) struct Psd;
 
 impl Model {
-    /// M = X Xᵀ, positive semidefinite; the iterate is U Uᵀ.
+    /// The psd model M = X Xᵀ, positive semidefinite; the iterate is U Uᵀ.
     pub fn psd() -> Self {
         Self::new(Psd)
     }

@@ -1,14 +1,14 @@
-//! Number types that measurement data are held in.
+//! Number types of measurement data.
 
 use serde::{Deserialize, Serialize};
 
-/// Number type in which the measurements are held; from the narrowest to the widest. Arithmetic has its own,
+/// Number type of the measurement data, from the narrowest to the widest. The arithmetic has its own type,
 /// [`crate::Precision`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Storage {
-    /// Half precision with a power-of-two scale a measurement: 11 significant bits.
+    /// Half precision with a power-of-two scale per measurement: 11 significant bits.
     F16,
     #[default]
     F32,
@@ -25,12 +25,12 @@ impl Storage {
         }
     }
 
-    /// Bytes that a measurement takes beside its numbers: the scale.
+    /// Bytes per measurement beside its numbers: the scale.
     pub fn row_overhead(self) -> usize {
         if self == Self::F16 { size_of::<f32>() } else { 0 }
     }
 
-    /// `f16`, `f32` or `f64`.
+    /// Word of the type: `f16`, `f32` or `f64`.
     pub fn word(self) -> &'static str {
         match self {
             Self::F16 => "f16",
