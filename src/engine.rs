@@ -18,8 +18,10 @@ use crate::tape::{Program, Register};
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Precision {
+    /// Single precision, unit roundoff 2⁻²⁴.
     #[default]
     F32,
+    /// Double precision, unit roundoff 2⁻⁵³.
     F64,
     /// f32 increments around an f64 centre: the speed of f32 and the accuracy of f64 without 64-bit hardware on the
     /// device.
@@ -71,6 +73,7 @@ impl Precision {
 /// A timed kernel variant, or on the host a timed row traversal. Row traversals give the same bits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
+    /// Name of the variant.
     pub variant: String,
     /// Milliseconds of one gradient.
     pub milliseconds: f64,
@@ -92,6 +95,7 @@ pub struct EngineInfo {
     pub driver: String,
     /// Whether the adapter is a software adapter (llvmpipe, SwiftShader).
     pub software_adapter: bool,
+    /// Precision of the engine.
     pub precision: Precision,
     /// Number type of the stored measurement data; null for operators that store none.
     pub storage: Option<Storage>,
@@ -108,9 +112,11 @@ pub struct EngineInfo {
     pub operator_bytes_per_iteration: f64,
     /// Bytes held for the measurement data.
     pub operator_bytes: u64,
+    /// Number of panels of measurement data.
     pub panels: usize,
     /// Number of panels that are streamed to the device in every iteration.
     pub streamed_panels: usize,
+    /// Bytes streamed to the device by one iteration.
     pub streamed_bytes_per_iteration: u64,
     /// Memory that the engine holds, by place.
     pub memory: Memory,
@@ -131,6 +137,7 @@ pub struct EngineInfo {
 /// Sharing of the measurements by the ranks of a team, and its traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shared {
+    /// Number of ranks.
     pub ranks: usize,
     /// Number of parts of the measurements. Sums are taken part by part, so results depend on it and not on `ranks`.
     pub parts: usize,
@@ -142,6 +149,7 @@ pub struct Shared {
     /// Bytes that this rank has sent so far, residuals and decisions included. Every rank receives what the others
     /// send.
     pub bytes_sent: u64,
+    /// Number of messages that this rank has sent so far.
     pub messages: u64,
 }
 

@@ -12,51 +12,128 @@ pub enum Error {
     /// A setting or argument outside its allowed values. `name` is the setting's identifier (`search_rank`); on the
     /// command line it is the flag of the same name (`--search-rank`).
     #[error("{name}: found {found}; allowed: {allowed}. {fix}")]
-    Invalid { name: String, found: String, allowed: String, fix: String },
+    Invalid {
+        /// Identifier of the setting or argument.
+        name: String,
+        /// What was found.
+        found: String,
+        /// What is allowed.
+        allowed: String,
+        /// What to do.
+        fix: String,
+    },
 
     /// A file without the required content.
     #[error("{}: found {found}; allowed: {allowed}. {fix}", path.display())]
-    File { path: PathBuf, found: String, allowed: String, fix: String },
+    File {
+        /// Path of the file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What is allowed.
+        allowed: String,
+        /// What to do.
+        fix: String,
+    },
 
     /// A file operation refused by the operating system.
     #[error("{}: {source}. {fix}", path.display())]
-    Io { path: PathBuf, source: std::io::Error, fix: String },
+    Io {
+        /// Path of the file.
+        path: PathBuf,
+        /// Error of the operating system.
+        source: std::io::Error,
+        /// What to do.
+        fix: String,
+    },
 
     /// A combination that this version or this machine cannot run.
     #[error("{what} is not supported. {fix}")]
-    Unsupported { what: String, fix: String },
+    Unsupported {
+        /// The combination.
+        what: String,
+        /// What to do.
+        fix: String,
+    },
 
     /// No graphics adapter that matches the request.
     #[error(
         "backend: no GPU adapter matches '{wanted}'; found: {available}. Install a Vulkan, Metal or DX12 driver \
          (on Debian, mesa-vulkan-drivers is a software one), pick a listed name, or use the backend 'cpu'"
     )]
-    NoAdapter { wanted: String, available: String },
+    NoAdapter {
+        /// Requested name.
+        wanted: String,
+        /// Names of the available adapters.
+        available: String,
+    },
 
     /// An operator that breaks the laws of operators, so its results cannot be trusted.
     #[error("operator {operator} breaks {violations}. Compare its functions with sensing_matrix, its definition")]
-    Law { operator: String, violations: String },
+    Law {
+        /// Name of the operator.
+        operator: String,
+        /// The violations as text.
+        violations: String,
+    },
 
     /// A request for more memory than there is, refused before allocation. `name` is a setting, as in
     /// [`Error::Invalid`].
     #[error("{name}: needs {needed} of memory ({parts}) and {available} are free here. {fix}")]
-    Memory { name: String, needed: String, parts: String, available: String, fix: String },
+    Memory {
+        /// Identifier of the setting.
+        name: String,
+        /// Memory needed, as text.
+        needed: String,
+        /// The largest parts of it.
+        parts: String,
+        /// Memory available, as text.
+        available: String,
+        /// What to do.
+        fix: String,
+    },
 
     /// Lost contact between the ranks that share a problem.
     #[error("rank {rank}: {message}")]
-    Team { rank: usize, message: String },
+    Team {
+        /// Rank that the message concerns.
+        rank: usize,
+        /// What happened.
+        message: String,
+    },
 
     /// A lost device: the driver reset it, it was removed, or it did not answer.
     #[error("{adapter}: {message}. {fix}")]
-    DeviceLost { adapter: String, message: String, fix: String },
+    DeviceLost {
+        /// Name of the adapter.
+        adapter: String,
+        /// Message of the driver.
+        message: String,
+        /// What to do.
+        fix: String,
+    },
 
     /// A device without free memory.
     #[error("{adapter}: {message}. {fix}")]
-    OutOfMemory { adapter: String, message: String, fix: String },
+    OutOfMemory {
+        /// Name of the adapter.
+        adapter: String,
+        /// Message of the driver.
+        message: String,
+        /// What to do.
+        fix: String,
+    },
 
     /// Another failure of the device: a pipeline that did not compile, no answer.
     #[error("{adapter}: {message}. {fix}")]
-    Device { adapter: String, message: String, fix: String },
+    Device {
+        /// Name of the adapter.
+        adapter: String,
+        /// Message of the driver.
+        message: String,
+        /// What to do.
+        fix: String,
+    },
 }
 
 impl Error {

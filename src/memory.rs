@@ -22,12 +22,16 @@ pub enum Location {
 /// One part of the memory needed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
+    /// Name of the part.
     pub name: String,
+    /// Place of the part.
     pub place: Location,
+    /// Size in bytes.
     pub bytes: u64,
 }
 
 impl Part {
+    /// A part of `bytes` bytes.
     pub fn new(name: impl Into<String>, place: Location, bytes: u64) -> Self {
         Self { name: name.into(), place, bytes }
     }
@@ -36,6 +40,7 @@ impl Part {
 /// Predicted memory, by part, held at the same time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
+    /// Parts that are held at the same time.
     pub parts: Vec<Part>,
 }
 

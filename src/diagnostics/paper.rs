@@ -36,6 +36,7 @@ pub struct Diagnosis {
     pub noise_norm: f64,
     /// Smallest singular value σ_min(V_XᵀU_t) of the signal part.
     pub signal_min: f64,
+    /// Phase of the observation.
     pub phase: Phase,
 }
 

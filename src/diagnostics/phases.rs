@@ -40,6 +40,7 @@ pub const TWIN_LEFT: f64 = 0.1;
 /// Input of [`PhaseClock`] from one observation; `None` where a quantity does not apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PhaseInput {
+    /// Iteration of the observation.
     pub iteration: usize,
     /// Sine of angle(L, L_t).
     pub angle_spectral: Option<f64>,
@@ -62,7 +63,9 @@ pub struct Phases {
     pub t_twin: Option<usize>,
     /// Noise norm ‖U W_⊥‖ at t_1. The phases are meaningful only where it is small against the signal.
     pub noise_at_t_1: Option<f64>,
+    /// Threshold of t_*, a sine.
     pub aligned: f64,
+    /// Threshold of `t_twin`, a relative distance.
     pub twin_left: f64,
     /// Reasons for the times that are null.
     pub reasons: Vec<String>,

@@ -23,6 +23,7 @@ pub struct PowerTwin {
 pub struct TwinFactor {
     /// Scaled factor, n×k row-major, with largest multiplier 1.
     pub scaled: Vec<f64>,
+    /// Logarithm of the scale.
     pub log_scale: f64,
 }
 

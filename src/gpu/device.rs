@@ -38,6 +38,7 @@ pub(super) struct Abilities {
 /// One adapter, as listed by `lowrank list devices`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdapterSummary {
+    /// Name of the adapter.
     pub name: String,
     /// Graphics interface: `vulkan`, `metal`, `dx12` or `gl`.
     pub backend: String,

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 /// One input file in a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputInfo {
+    /// Path of the file.
     pub path: PathBuf,
     /// SHA-256 of the whole file in lower-case hexadecimal, as printed by `sha256sum`.
     pub sha256: String,

@@ -115,6 +115,7 @@ impl NpyArray {
         &self.shape
     }
 
+    /// Number type of the elements.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
@@ -135,6 +136,7 @@ impl NpyArray {
         self.shape.iter().product()
     }
 
+    /// Whether the array has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

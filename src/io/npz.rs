@@ -139,6 +139,7 @@ pub fn write_npz(writer: &mut impl Write, arrays: &[(&str, &[usize], &[f64])]) -
 pub struct NpzWriter<W: Write>(ZipWriter<StreamWriter<W>>);
 
 impl<W: Write> NpzWriter<W> {
+    /// Starts an archive on a writer.
     pub fn new(writer: W) -> Self {
         Self(ZipWriter::new_stream(writer))
     }
@@ -152,6 +153,7 @@ impl<W: Write> NpzWriter<W> {
         Ok(&mut self.0)
     }
 
+    /// Completes the archive and flushes the writer.
     pub fn finish(self) -> std::io::Result<()> {
         self.0.finish().map_err(std::io::Error::from)?.into_inner().flush()
     }

@@ -15,7 +15,9 @@ pub struct SparseRows {
     pub width: usize,
     /// Offset of each row in `indices` and `values`, of length rows + 1.
     pub indptr: Vec<usize>,
+    /// Column of each entry, row by row.
     pub indices: Vec<usize>,
+    /// Value of each entry, row by row.
     pub values: Vec<f64>,
 }
 

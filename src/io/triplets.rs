@@ -10,16 +10,21 @@ use crate::error::{Error, Result};
 /// Lists of (row, column, value), counted from 0, in any order. The three lists have the same length.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Triplets {
+    /// Row of each entry.
     pub rows: Vec<u32>,
+    /// Column of each entry.
     pub columns: Vec<u32>,
+    /// Value of each entry.
     pub values: Vec<f64>,
 }
 
 impl Triplets {
+    /// Number of entries.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -70,6 +75,7 @@ const LARGEST: u64 = 1 << 31;
 /// Entries of a matrix from a file.
 #[derive(Clone, Debug)]
 pub struct TripletFile {
+    /// Entries of the file.
     pub triplets: Triplets,
     /// Shape (n1, n2): as requested, from the file's header, or one more than the largest row and column.
     pub shape: (usize, usize),

@@ -11,9 +11,13 @@ use crate::problem::Block;
 /// Factors from a file: `batch` matrices of `rows`×`columns`, row-major, one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FactorArray {
+    /// Number of matrices.
     pub batch: usize,
+    /// Rows of each matrix.
     pub rows: usize,
+    /// Columns of each matrix.
     pub columns: usize,
+    /// Entries, (batch, rows, columns).
     pub values: Vec<f64>,
 }
 

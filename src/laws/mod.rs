@@ -20,7 +20,9 @@ use crate::problem::Domain;
 pub struct Place {
     /// Name for people: `cpu f32`, `gpu:llvmpipe, small panels`.
     pub name: String,
+    /// Backend on which the laws are checked.
     pub backend: Backend,
+    /// Precision of the engine.
     pub precision: Precision,
     /// Kernel variant; `None` for the engine's own choice.
     pub variant: Option<String>,
@@ -32,6 +34,7 @@ pub struct Place {
 const SMALL_PANEL_BYTES: u64 = 4096;
 
 impl Place {
+    /// A place with the engine's own variant and default options.
     pub fn new(name: impl Into<String>, backend: Backend, precision: Precision) -> Self {
         Self { name: name.into(), backend, precision, variant: None, options: gpu::Options::default() }
     }
@@ -133,6 +136,7 @@ impl Place {
 /// Outcome of a law that is not violated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
+    /// The law holds.
     Holds,
     /// The law concerns a property that this operator does not claim or have.
     NotApplicable,
@@ -144,6 +148,7 @@ pub type LawOutcome = std::result::Result<Held, String>;
 /// A law of the operator's own functions.
 #[derive(Clone, Copy)]
 pub struct OperatorLaw {
+    /// Name of the law.
     pub name: &'static str,
     run: fn(&dyn Operator) -> LawOutcome,
 }
@@ -151,6 +156,7 @@ pub struct OperatorLaw {
 /// A law of the operator on an engine.
 #[derive(Clone, Copy)]
 pub struct EngineLaw {
+    /// Name of the law.
     pub name: &'static str,
     run: fn(&dyn Operator, &Place) -> LawOutcome,
 }
@@ -210,9 +216,11 @@ pub const ENGINE_LAWS: &[EngineLaw] = &[
 /// Verdict on one law.
 #[derive(Clone, Debug)]
 pub struct LawVerdict {
+    /// Name of the law.
     pub law: &'static str,
     /// `definition`, or the name of the [`Place`].
     pub place: String,
+    /// Outcome of the check.
     pub outcome: LawOutcome,
 }
 

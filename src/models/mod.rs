@@ -38,9 +38,13 @@ const AUTOMATIC_SCALE: f64 = 1e-6;
 /// A random start of one trial: entries N(0, std²), those of later blocks times `ratio`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RandomStart {
+    /// Number k of columns.
     pub search_rank: usize,
+    /// Standard deviation of the entries.
     pub std: f64,
+    /// Size of the later blocks relative to the first.
     pub ratio: f64,
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 

@@ -7,6 +7,7 @@ use crate::problem::{Domain, Factors};
 /// Leading eigenpairs of a symmetric matrix, largest eigenvalue first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Eigenpairs {
+    /// Eigenvalues, largest first.
     pub values: Vec<f64>,
     /// Eigenvectors, n×values.len(), row-major, columns orthonormal.
     pub vectors: Vec<f64>,
@@ -15,6 +16,7 @@ pub struct Eigenpairs {
 /// Leading singular triplets, largest value first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SingularTriplets {
+    /// Singular values, largest first.
     pub values: Vec<f64>,
     /// Left singular vectors, n1×values.len(), row-major.
     pub left: Vec<f64>,

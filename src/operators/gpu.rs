@@ -13,7 +13,9 @@ pub enum GpuForm<'a> {
 /// Data of thin kernels. These belong to the engine, so an operator needs no shader.
 #[derive(Clone, Copy)]
 pub enum GpuThin<'a> {
+    /// Matrices Aᵢ given by pairs of vectors.
     Vectors(&'a dyn GpuVectors),
+    /// Matrices Aᵢ given by their nonzeros.
     Nonzeros(&'a dyn GpuNonzeros),
 }
 

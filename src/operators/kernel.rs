@@ -9,7 +9,9 @@ use crate::simd::InstructionSet;
 /// A pair (L, R) of one trial, row-major; for one factor both are the same slice.
 #[derive(Clone, Copy)]
 pub struct Pair<'a, T> {
+    /// Factor L, n1×k.
     pub left: &'a [T],
+    /// Factor R, n2×k.
     pub right: &'a [T],
     /// Search rank k.
     pub search_rank: usize,
@@ -21,7 +23,9 @@ pub struct TrialPass<'a, T> {
     pub point: &'a [T],
     /// Factors (W, V), for kernels whose accumulator is the gradient; those that apply Σ rᵢ Aᵢ in `finish` ignore it.
     pub applied: Pair<'a, T>,
+    /// Numbers tᵢ subtracted from A(L Rᵀ).
     pub target: &'a [T],
+    /// Weights wᵢ of the measurements.
     pub weights: &'a [T],
     /// Residuals eᵢ, overwritten.
     pub residual: &'a mut [T],
@@ -32,6 +36,7 @@ pub struct TrialPass<'a, T> {
 /// Choice of the traversal of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Course {
+    /// Instruction set of the kernel.
     pub set: InstructionSet,
     /// Number of the traversal, from [`HostKernel::ways`].
     pub way: usize,

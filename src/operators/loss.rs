@@ -16,7 +16,10 @@ pub enum Loss {
     /// Absolute loss ρ(e) = |e|.
     L1,
     /// Huber loss ρ(e) = e²/2 for |e| ≤ δ and δ|e| − δ²/2 beyond.
-    Huber { delta: f64 },
+    Huber {
+        /// Threshold δ.
+        delta: f64,
+    },
 }
 
 impl Loss {

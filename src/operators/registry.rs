@@ -21,6 +21,7 @@ pub type Make = fn(Domain, usize, u64) -> Result<Box<dyn Operator>>;
 
 /// Variant of an operator with another form of its data, under the same laws.
 pub struct Variant {
+    /// Name of the variant.
     pub name: &'static str,
     /// Constructor of a random instance, see [`Registration::random`].
     pub random: Make,
@@ -34,9 +35,13 @@ pub struct Registration {
     pub name: &'static str,
     /// Summary in one line, for lists.
     pub summary: &'static str,
+    /// Formula of a measurement ⟨Aᵢ, Z⟩.
     pub formula: &'static str,
+    /// Formula of the normalisation s.
     pub normalization: &'static str,
+    /// Formula of the bytes read by one iteration.
     pub bytes_per_iteration: &'static str,
+    /// Formula of the arithmetic operations of one iteration.
     pub flops_per_iteration: &'static str,
     /// Memory of the data.
     pub memory: &'static str,
@@ -46,6 +51,7 @@ pub struct Registration {
     pub random: Make,
     /// Constructor of an instance with small integer entries, on which every backend must be exact.
     pub integers: Make,
+    /// Variants that are checked under the same laws.
     pub variants: &'static [Variant],
 }
 

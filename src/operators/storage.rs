@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 pub enum Storage {
     /// Half precision with a power-of-two scale per measurement: 11 significant bits.
     F16,
+    /// Single precision, 24 significant bits.
     #[default]
     F32,
+    /// Double precision, 53 significant bits.
     F64,
 }
 

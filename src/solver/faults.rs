@@ -1,4 +1,4 @@
-//! What becomes of a run whose device fails.
+//! Handling of a device failure during a run.
 
 use std::sync::Arc;
 
@@ -6,22 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// What to do where the device fails in the middle of a run: lost, out of memory, no answer.
+/// Reaction to a device failure during a run: lost, out of memory, no answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum OnDeviceLoss {
-    /// End the run with [`crate::Status::DeviceLost`] and the last good iterate.
+    /// Ends the run with [`crate::Status::DeviceLost`] and the last good iterate.
     #[default]
     Stop,
-    /// Open the device again, load the problem, and go on from the last observation; up to three times in a row without a new one.
+    /// Opens the device again, loads the problem, and continues from the last observation; up to three times without a
+    /// new one.
     Retry,
-    /// Go on from the last observation on the Cpu backend.
+    /// Continues from the last observation on the Cpu backend.
     Cpu,
 }
 
 impl OnDeviceLoss {
-    /// `stop`, `retry` or `cpu`.
+    /// Parses `stop`, `retry` or `cpu`.
     pub fn from_word(word: &str) -> Option<Self> {
         [("stop", Self::Stop), ("retry", Self::Retry), ("cpu", Self::Cpu)]
             .into_iter()
@@ -30,12 +31,12 @@ impl OnDeviceLoss {
     }
 }
 
-/// A fault that ended a run.
+/// Device failure that ended a run.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Of the last observation before it.
+    /// Iteration of the last observation before the failure.
     pub iteration: usize,
-    /// What the device said.
+    /// Error of the device.
     pub error: Arc<Error>,
 }
 

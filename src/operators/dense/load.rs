@@ -27,6 +27,7 @@ pub struct OpenOptions {
     pub shape: Option<(usize, usize)>,
     /// Number type to hold; `None` keeps the file's `float32` as `f32` and converts everything else to `f64`.
     pub storage: Option<Storage>,
+    /// Normalisation s of the operator.
     pub normalization: Normalization,
 }
 
@@ -38,7 +39,9 @@ impl Default for OpenOptions {
 
 /// Sensing matrices from a file, with information about the file.
 pub struct DenseFile {
+    /// Operator of the file.
     pub operator: Dense,
+    /// Path of the file.
     pub path: PathBuf,
     /// Shape of the array in the file.
     pub shape: Vec<usize>,

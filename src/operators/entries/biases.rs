@@ -7,6 +7,7 @@ use crate::operators::{Entries, Operator};
 /// The biases μ + b_a + c_b.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Biases {
+    /// Mean μ.
     pub mean: f64,
     /// Row offsets b, n1 numbers; 0 for rows without an entry.
     pub rows: Vec<f64>,

@@ -31,6 +31,7 @@ fn check(triplets: &Triplets, name: &str, domain: Domain) -> Result<()> {
 
 /// An operator with its observations, in the operator's own order.
 pub struct Sampled {
+    /// Operator of the observed entries.
     pub operator: Entries,
     /// Observations y, one per measurement; the mean where a position was given several times.
     pub observations: Vec<f64>,

@@ -16,6 +16,7 @@ pub struct OpenVectors {
     pub symmetric: bool,
     /// Number type to hold; `None` keeps the file's `float32` as `f32` and converts everything else to `f64`.
     pub storage: Option<Storage>,
+    /// Normalisation s of the operator.
     pub normalization: Normalization,
     /// Whether residuals are centred, for a aᵀ; see [`RankOne::centred`].
     pub centred: bool,
@@ -29,7 +30,9 @@ impl Default for OpenVectors {
 
 /// Vectors from files, with information about the files.
 pub struct VectorsFile {
+    /// Operator of the files.
     pub operator: RankOne,
+    /// Path of the file of left vectors.
     pub path: PathBuf,
     /// Shape of the array of left vectors.
     pub shape: Vec<usize>,

@@ -9,7 +9,9 @@ use crate::operators::{Layout, Operator, Sparse};
 
 /// Sparse sensing matrices from a file, with information about the file.
 pub struct SparseFile {
+    /// Operator of the file.
     pub operator: Sparse,
+    /// Path of the file.
     pub path: PathBuf,
     /// Number of columns of the matrix in the file.
     pub width: usize,
