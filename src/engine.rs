@@ -91,7 +91,7 @@ pub struct EngineInfo {
     pub backend: String,
     /// Name of the processor or the graphics adapter.
     pub adapter: String,
-    /// Driver name and version, where there is one.
+    /// Name and version of the driver, if there is one.
     pub driver: String,
     /// Whether the adapter is a software adapter (llvmpipe, SwiftShader).
     pub software_adapter: bool,
@@ -317,6 +317,6 @@ pub trait Engine: Send {
     /// signals. Without a team the numbers stay.
     ///
     /// # Errors
-    /// Those of the connection.
+    /// Failures of the connection.
     fn agree(&mut self, numbers: &mut [f64]) -> Result<()>;
 }

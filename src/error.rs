@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What can go wrong. Reaching a limit, diverging or being interrupted are not errors: see [`crate::Status`].
+/// Errors of this crate. Reaching a limit, diverging or being interrupted are not errors: see [`crate::Status`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

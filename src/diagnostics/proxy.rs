@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_plateau_is_not_the_end_and_an_unfinished_run_says_so() {
-        // The second direction needs ten times as long and carries a share of the loss that is below `FELL`.
+        // The second direction takes ten times as long, and its share of the loss is below `FELL`.
         let (seen, proxy, grown) = run(&[1.0, 0.1], 600);
         assert_eq!((proxy.group, proxy.t_1), (Some(2), Some(grown)), "{proxy:?}");
         assert!(proxy.recognised_at.unwrap() > grown && seen[..grown].iter().all(|p| *p != Some(Phase::Refinement)));

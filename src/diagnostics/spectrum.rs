@@ -19,7 +19,7 @@ const STEPS: usize = 16;
 pub struct Spectrum {
     n: usize,
     values: Vec<f64>,
-    /// n×values.len(), row-major, columns orthonormal.
+    /// Eigenvectors, n×values.len(), row-major, columns orthonormal.
     vectors: Vec<f64>,
 }
 

@@ -6,8 +6,8 @@
 //! not depend on the number of ranks R. Where R is a power of two that divides P, a rank sends one node, n·k numbers
 //! per trial. Every rank then interprets the rest of the tape alike.
 //!
-//! Residuals that count from their mean ē over all ranks need Σ wᵢ(eᵢ − ē)AᵢV = Σ wᵢeᵢAᵢV − ē·Σ wᵢAᵢV. The second sum comes from a second
-//! slot of each engine, at the point 0 with the target −1, where every residual is 1.
+//! Residuals centred at their mean ē over all ranks need Σ wᵢ(eᵢ − ē)AᵢV = Σ wᵢeᵢAᵢV − ē·Σ wᵢAᵢV. The second sum comes
+//! from a second slot of each engine, at the point 0 with the target −1, where every residual is 1.
 //!
 //! Ranks on different processors might round a decomposition differently and drift apart. A digest of the factors
 //! therefore travels with the residuals, which are gathered at each observation. Different digests are an error.

@@ -156,7 +156,7 @@ impl<'a> Stream<'a> {
         let begin = wanted.start.max(self.rows.start).min(end);
         for (index, first) in (begin..end).step_by(self.slot_rows).enumerate() {
             let (slot, rows) = (index % SLOTS, first..end.min(first + self.slot_rows));
-            // At most one panel more than the slots waits in host memory.
+            // At most one panel more than the slots is kept in host memory.
             while self.pending.len() >= SLOTS {
                 let oldest = self.pending.pop_front();
                 device.checked(phase, || device.wait_for(oldest))?;

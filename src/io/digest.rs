@@ -19,7 +19,7 @@ pub struct InputInfo {
     pub sha256: String,
     /// Shape of the array; empty for an archive or a text file.
     pub shape: Vec<usize>,
-    /// NumPy's name of the number type (`float32`), or `npz`, `mtx`, `text`.
+    /// Number type as in NumPy (`float32`), or `npz`, `mtx`, `text`.
     pub dtype: String,
 }
 

@@ -381,7 +381,7 @@ pub fn open_array(path: impl AsRef<Path>, names: &[&str]) -> Result<NpyArray> {
     if npz::is_archive(path)? { npz::read_first(path, names) } else { NpyArray::open(path) }
 }
 
-/// Opens an existing regular file: a directory cannot be mapped, and a pipe has no end to check a header against.
+/// Opens an existing regular file: a directory cannot be mapped, and a pipe has no end against which to check a header.
 pub(super) fn open_regular(path: &Path) -> Result<File> {
     let fix = match std::fs::metadata(path) {
         Ok(meta) if meta.is_file() => "Check its permissions",

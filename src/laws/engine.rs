@@ -19,7 +19,7 @@ fn words(error: crate::Error) -> String {
 struct Found {
     residual: Vec<f64>,
     left: Vec<f64>,
-    /// Empty for symmetric domains.
+    /// Gradients of the second factor; empty for symmetric domains.
     right: Vec<f64>,
 }
 

@@ -200,7 +200,7 @@ pub const OPERATOR_LAWS: &[OperatorLaw] = &[
     OperatorLaw { name: "isometry", run: operator::isometry },
 ];
 
-/// Laws of an engine.
+/// Laws of an engine for an operator.
 pub const ENGINE_LAWS: &[EngineLaw] = &[
     EngineLaw { name: "within the bound", run: engine::within_bound },
     EngineLaw { name: "exact on integers", run: engine::exact_on_integers },

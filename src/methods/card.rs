@@ -52,7 +52,7 @@ pub(super) const GRADIENT_STEP: &str = "1/(4 ||s A*(y)||)";
 /// The cost of most methods in cards.
 pub(super) const NOTHING: &str = "1 pass, nothing read back";
 
-/// Default of a step size.
+/// Default step size of a method.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StepSize {
     /// The step 1/(4‖s·A*(y)‖).

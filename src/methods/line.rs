@@ -201,10 +201,11 @@ fn powers(t: Scalar) -> [Expression; 3] {
 /// An iteration of Armijo's rule: one pass, at U + t·D. Where the loss there is at most f(U) + σ·t·⟨∇f, D⟩, the point
 /// is accepted and t doubled. Otherwise U, its gradient and its residual stay and t is halved. (Armijo 1966)
 ///
-/// Where both losses are equal within rounding, as near a small start in f32, the slopes decide: ⟨∇f(U + tD), D⟩ is to be at most
-/// (2σ − 1)·⟨∇f(U), D⟩, which for a quadratic is the same condition. (Hager & Zhang, SIAM J. Optim. 2005, "approximate Wolfe")
+/// Where both losses are equal within rounding, as near a small start in f32, the slopes decide: ⟨∇f(U + tD), D⟩ must
+/// be at most (2σ − 1)·⟨∇f(U), D⟩, which for a quadratic is the same condition. (Hager & Zhang, SIAM J. Optim. 2005,
+/// "approximate Wolfe")
 ///
-/// `direction` makes D of what is kept at U; `taken` is told whether the point was taken.
+/// `direction` makes D from the quantities kept at U; `taken` is told whether the point was accepted.
 pub(super) fn armijo(
     t: &mut Tape,
     context: &Context,

@@ -39,7 +39,7 @@ macro_rules! registry {
     ($($(#[$doc:meta])* $room:ident: $algorithm:ident,)*) => {
         $(pub use $room::$algorithm;)*
 
-        /// Every method, in the order of the help text.
+        /// Cards of all methods, in the order of the help text.
         pub const METHODS: &[&MethodCard] = &[$(&$room::CARD),*];
 
         /// Constructors of every method with default parameters.

@@ -69,7 +69,7 @@ impl FactorModel for Psd {
     }
 }
 
-/// The only block.
+/// The only block of a model of one factor.
 pub(super) fn one<'a>(blocks: &[MatrixView<'a>]) -> Result<MatrixView<'a>> {
     match blocks {
         [only] => Ok(*only),

@@ -21,10 +21,10 @@ use crate::real::Real;
 pub enum InstructionSet {
     /// Baseline of the architecture.
     Portable,
-    /// AVX2, FMA and F16C.
+    /// The instructions AVX2, FMA and F16C.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-512 F, BW, CD, DQ and VL.
+    /// The instructions AVX-512 F, BW, CD, DQ and VL.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -137,7 +137,7 @@ pub(crate) trait Widen<S: Stored<T>, T: Unit>: Arithmetic<T> {
     fn widen(self, chunk: &S::Chunk) -> Self::V;
 }
 
-/// A number type in which measurements are kept and which kernels read as `T`.
+/// A storage type of measurements that kernels read as `T`.
 pub(crate) trait Stored<T: Unit>: Copy + Send + Sync + 'static {
     /// As many numbers as in a unit of `T`.
     type Chunk: Send + Sync;

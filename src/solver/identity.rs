@@ -3,9 +3,9 @@
 //! | question | asked by | identity |
 //! |---|---|---|
 //! | does one loaded engine serve both? | `Solver::reload` | [`Identity::of`] at [`Level::Engine`] |
-//! | does one go on where the other was saved? | `Solver::resume` | [`Identity::of`] at [`Level::Run`] |
+//! | does one resume where the other was saved? | `Solver::resume` | [`Identity::of`] at [`Level::Run`] |
 //! | is it the same experiment? | the journal of a sweep | [`Identity::of_experiment`] |
-//! | is it the same experiment, and did it come to the same? | `--config` | [`Identity::has_option`], [`Identity::of_results`] |
+//! | is it the same experiment, with the same results? | `--config` | [`Identity::has_option`], [`Identity::of_results`] |
 //!
 //! All questions compare an [`Identity`] and report a difference in their own words.
 

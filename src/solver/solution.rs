@@ -29,7 +29,7 @@ pub enum Status {
     /// The loss became non-finite, rose a millionfold above its start (10¹⁴-fold for `scaled-gd` with λ > 0, which
     /// overshoots), or oscillated over a window without a new minimum; the best iterate is kept.
     Diverged,
-    /// The observer asked to stop.
+    /// The observer requested a stop.
     Interrupted,
     /// The device failed; the last good iterate is kept.
     DeviceLost,

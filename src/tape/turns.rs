@@ -38,7 +38,7 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// The group of an iteration.
+    /// Group of an iteration.
     pub fn group(&mut self, minibatches: Minibatches, iteration: usize) -> usize {
         let epoch = iteration / minibatches.count;
         if self.epoch != Some(epoch) {

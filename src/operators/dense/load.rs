@@ -45,7 +45,7 @@ pub struct DenseFile {
     pub path: PathBuf,
     /// Shape of the array in the file.
     pub shape: Vec<usize>,
-    /// NumPy's name of the number type in the file.
+    /// Number type of the file, as in NumPy (`float32`).
     pub dtype: String,
     /// Layout of the rows.
     pub layout: Layout,

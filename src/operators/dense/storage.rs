@@ -214,7 +214,7 @@ fn round_to_half(x: f64) -> f64 {
     if rounded.abs() < power_of_two(-14) { 0.0 } else { rounded }
 }
 
-/// `m` rows of `p` numbers, each made in f64 by `fill` and rounded once.
+/// Rounds `m` rows of `p` numbers, each computed in f64 by `fill` and rounded once.
 ///
 /// # Errors
 /// (row, position) of the first number that overflows, and that number.
@@ -359,7 +359,7 @@ mod tests {
                 assert!((v - f).abs() <= 2f64.powi(-11) * v.abs(), "{v:e} {f:e}");
             }
         }
-        // Below 2⁻²⁹ of the largest there is nothing.
+        // Numbers below 2⁻²⁹ of the largest become zero.
         assert_eq!(stored(&[1.0, 2f64.powi(-28), 2f64.powi(-30)]).1, [1.0, 2f64.powi(-28), 0.0]);
         assert_eq!(stored(&[0.0, 0.0]).1, [0.0, 0.0]);
     }
@@ -379,7 +379,7 @@ mod tests {
         assert_eq!(f16::round_row(&[-f64::from(f32::MAX), 0.0], &mut out), Err(0));
         assert_eq!(f16::round_row(&[1e300, 1e301], &mut out), Err(0));
         assert_eq!(f32::round_row(&[1.0, 4e38], &mut [0.0_f32; 2]), Err(1));
-        // So small that nothing is left.
+        // Numbers so small that all become zero.
         assert_eq!(stored(&[1e-300]).1, [0.0]);
     }
 }

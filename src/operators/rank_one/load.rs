@@ -36,7 +36,7 @@ pub struct VectorsFile {
     pub path: PathBuf,
     /// Shape of the array of left vectors.
     pub shape: Vec<usize>,
-    /// NumPy's name of its number type.
+    /// Number type of the left file, as in NumPy (`float32`).
     pub dtype: String,
     /// Notices for the user.
     pub notices: Vec<String>,

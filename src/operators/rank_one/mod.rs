@@ -1,7 +1,7 @@
 //! `rank_one`: Aᵢ = Σ_q a_iq a_iqᵀ or Σ_q a_iq b_iqᵀ, from their vectors. No matrix is ever formed.
 //!
 //! One vector per measurement is quadratic sensing, phase retrieval, covariance sketching: ⟨a aᵀ, Z⟩ = aᵀZa. Several
-//! vectors add up. Two vectors are complex phase retrieval in real numbers: for a = u + iv and x = p + iq,
+//! vectors add up. Two vectors are complex phase retrieval in real numbers: for a = u + iv and x = p + iq:
 //!
 //! ```text
 //! |aᴴx|² = (uᵀp + vᵀq)² + (uᵀq − vᵀp)² = c₁ᵀZc₁ + c₂ᵀZc₂,   Z = z zᵀ,   z = (p; q),   c₁ = (u; v),   c₂ = (−v; u)
