@@ -45,6 +45,25 @@ for package in found:
         wrong.append(f"{name} is banned")
     if package["rust_version"] and number(package["rust_version"]) > number(stated):
         wrong.append(f"{name} needs Rust {package['rust_version']}, Cargo.toml states {stated}")
+
+def compiled(*features):
+    """Names of the packages that the library alone is compiled with."""
+    command = ["cargo", "tree", "--locked", "--package", "lowrank", "--edges", "normal,build", "--prefix", "none", "--format", "{p}", *features]
+    text = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, check=True, text=True).stdout
+    return {line.split()[0] for line in text.splitlines() if line}
+
+
+# A service or a study of somebody else's compiles no command line, and no graphics or file formats that it did not ask for.
+program = {"clap", "ctrlc", "indicatif", "plotters"}
+for features, without in [
+    ([], program),
+    (["--no-default-features", "--features", "gpu"], program | {"zip", "npyz", "ciborium"}),
+    (["--no-default-features"], program | {"zip", "npyz", "ciborium", "wgpu", "naga", "pollster"}),
+]:
+    names = compiled(*features)
+    assert {"faer", "rayon"} <= names, "the library's dependencies were not found"
+    wrong += [f"lowrank {' '.join(features)} compiles {name}" for name in sorted(names & without)]
+    print(f"{len(names)} packages: lowrank {' '.join(features)}")
 assert len(found) > 100, "the dependencies were not found"
 print(f"{len(found)} packages, {len(wrong)} of them refused")
 sys.exit("\n".join(wrong) or None)

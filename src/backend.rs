@@ -1,9 +1,11 @@
 //! The place where a problem is solved. Only this file names both kinds of engine.
 
-use crate::engine::{Engine, Increments, Load, Precision};
+use crate::engine::{Engine, Increments, Load, Options, Precision};
 use crate::error::{Error, Result};
+#[cfg(feature = "gpu")]
+use crate::gpu;
 use crate::team::Member;
-use crate::{distributed, gpu, host, mixed};
+use crate::{distributed, host, mixed};
 
 /// A place to compute.
 #[derive(Clone, Debug)]
@@ -13,7 +15,9 @@ pub enum Backend {
     Reference,
     /// All processor cores, in f32, f64 or mixed precision.
     Cpu,
-    /// A graphics adapter, in f32 or mixed precision, or in f64 where it has 64-bit shader numbers.
+    /// A graphics adapter, in f32 or mixed precision, or in f64 where it has 64-bit shader numbers. Only with the
+    /// feature `gpu`.
+    #[cfg(feature = "gpu")]
     Gpu(gpu::Device),
     /// This rank's share of the measurements on another backend. Ranks may use different backends.
     Team(Member, Box<Self>),
@@ -26,10 +30,11 @@ impl Backend {
     /// # Errors
     /// None at present: an adapter that cannot be opened is skipped.
     pub fn auto() -> Result<Self> {
-        match gpu::Device::open(None) {
-            Ok(device) if !device.is_software() => Ok(Self::Gpu(device)),
-            _ => Ok(Self::Cpu),
+        #[cfg(feature = "gpu")]
+        if let Some(device) = gpu::Device::open(None).ok().filter(|device| !device.is_software()) {
+            return Ok(Self::Gpu(device));
         }
+        Ok(Self::Cpu)
     }
 
     /// [`Backend::auto`] for a precision: a real GPU that computes in it, or the Cpu backend.
@@ -48,6 +53,7 @@ impl Backend {
     pub fn require(&self, precision: Precision) -> Result<()> {
         match self {
             Self::Reference | Self::Cpu => Ok(()),
+            #[cfg(feature = "gpu")]
             Self::Gpu(device) => device.require(precision),
             Self::Team(_, own) => own.require(precision),
         }
@@ -64,9 +70,9 @@ impl Backend {
             "auto" => Self::auto(),
             "reference" => Ok(Self::Reference),
             "cpu" => Ok(Self::Cpu),
-            "gpu" => Ok(Self::Gpu(gpu::Device::open(None)?)),
+            "gpu" => Self::adapter(None),
             other => match other.strip_prefix("gpu:") {
-                Some(name) => Ok(Self::Gpu(gpu::Device::open(Some(name))?)),
+                Some(name) => Self::adapter(Some(name)),
                 None => Err(Error::invalid(
                     "backend",
                     format!("'{other}'"),
@@ -77,11 +83,23 @@ impl Backend {
         }
     }
 
+    #[cfg(feature = "gpu")]
+    fn adapter(name: Option<&str>) -> Result<Self> {
+        Ok(Self::Gpu(gpu::Device::open(name)?))
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    fn adapter(_name: Option<&str>) -> Result<Self> {
+        let fix = "build with the feature gpu, or use the backend 'cpu'";
+        Err(Error::Unsupported { what: "the backend gpu, which this build leaves out,".into(), fix: fix.into() })
+    }
+
     /// The backend's word: `reference`, `cpu`, `gpu` or `team`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Reference => "reference",
             Self::Cpu => "cpu",
+            #[cfg(feature = "gpu")]
             Self::Gpu(_) => "gpu",
             Self::Team(..) => "team",
         }
@@ -98,6 +116,7 @@ impl Backend {
     /// [`Error::NoAdapter`] where the adapter is gone, [`Error::Device`] where it cannot be opened.
     pub(crate) fn reopened(&self) -> Result<Self> {
         match self {
+            #[cfg(feature = "gpu")]
             Self::Gpu(device) => Ok(Self::Gpu(device.reopened()?)),
             other => Ok(other.clone()),
         }
@@ -117,12 +136,7 @@ impl Backend {
     /// [`Error::Unsupported`] for an operator without a shader, or double precision on an adapter without it;
     /// [`Error::Device`].
     #[doc(hidden)]
-    pub fn load<'a>(
-        &self,
-        load: &Load<'a>,
-        precision: Precision,
-        options: &gpu::Options,
-    ) -> Result<Box<dyn Engine + 'a>> {
+    pub fn load<'a>(&self, load: &Load<'a>, precision: Precision, options: &Options) -> Result<Box<dyn Engine + 'a>> {
         load.require_loss()?;
         if precision == Precision::Mixed && !matches!(self, Self::Reference) {
             return self.load_mixed(load, options);
@@ -130,16 +144,17 @@ impl Backend {
         match self {
             Self::Team(member, own) => distributed::load(load, member, precision, &|part, engines| {
                 let memory_bytes = options.memory_bytes.map(|bytes| bytes / engines as u64);
-                own.load(part, precision, &gpu::Options { memory_bytes, ..options.clone() })
+                own.load(part, precision, &Options { memory_bytes, ..options.clone() })
             }),
             Self::Reference => host::load_reference(load),
             Self::Cpu => host::load_cpu(load, precision),
-            Self::Gpu(device) => gpu::load(device, load, &gpu::Options { precision, ..options.clone() }),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(device) => gpu::load(device, load, &Options { precision, ..options.clone() }),
         }
     }
 
     /// Loads the problem on the processor, with the same ranks.
-    fn on_processor<'a>(&self, load: &Load<'a>, options: &gpu::Options) -> Result<Box<dyn Engine + 'a>> {
+    fn on_processor<'a>(&self, load: &Load<'a>, options: &Options) -> Result<Box<dyn Engine + 'a>> {
         match self {
             Self::Team(member, _) => {
                 Self::Team(member.clone(), Box::new(Self::Cpu)).load(load, Precision::F64, options)
@@ -148,7 +163,7 @@ impl Backend {
         }
     }
 
-    fn load_mixed<'a>(&self, load: &Load<'a>, options: &gpu::Options) -> Result<Box<dyn Engine + 'a>> {
+    fn load_mixed<'a>(&self, load: &Load<'a>, options: &Options) -> Result<Box<dyn Engine + 'a>> {
         // The inner engine owns the kernel variant; on the Cpu backend the other engine has it too.
         let variant = load.variant.clone().filter(|_| matches!(self, Self::Cpu));
         let Some(Increments { program, exact }) = &load.increments else {

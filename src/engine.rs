@@ -2,6 +2,7 @@
 
 #[doc(hidden)]
 pub mod faults;
+mod options;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,10 @@ use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::operators::{Loss, Operator, Storage};
 use crate::tape::{Program, Register};
+
+#[doc(hidden)]
+pub use options::Mutation;
+pub use options::Options;
 
 /// Arithmetic of the iteration. Diagnostics are always computed in f64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]

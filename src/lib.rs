@@ -43,6 +43,7 @@
 //! | [`team`] | ranks: processes or threads that share the measurements of a problem |
 //! | `distributed` | an engine around this rank's share of the measurements |
 //! | [`Backend`] | a place to compute |
+//! | [`Session`] | residuals, losses and gradients at given factors, for your own loops |
 //! | [`laws`] | rules that every operator obeys on every engine |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
@@ -133,6 +134,7 @@ pub mod diagnostics;
 mod distributed;
 pub mod engine;
 mod error;
+#[cfg(feature = "gpu")]
 pub mod gpu;
 mod host;
 pub mod io;
@@ -147,6 +149,7 @@ pub mod operators;
 mod pages;
 pub mod problem;
 mod real;
+mod session;
 mod simd;
 pub mod solver;
 pub mod tape;
@@ -159,6 +162,7 @@ pub use error::{Error, Result};
 pub use methods::Method;
 pub use models::Model;
 pub use real::Real;
+pub use session::{Session, ValueAndGradient};
 pub use solver::{
     Init, Problem, Progress, Schedule, Settings, Solution, Solver, Status, Stop, TraceRow, Trial, TrialParameters,
     TrialSolution,
@@ -168,6 +172,7 @@ pub use solver::{
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
+    #[cfg(feature = "gpu")]
     pub use crate::gpu::copy::copy_times;
     pub use crate::host::measure::measure;
     pub use crate::host::read::sum_in_streams;
@@ -175,7 +180,6 @@ pub mod internals {
     pub use crate::io::spool::Spool;
     pub use crate::pages::Pages;
     pub use crate::problem::random::{Purpose, normal, normals, stream};
-    pub use crate::solver::identity::factor_digest;
     pub use crate::text::{readable, readable_seconds};
 }
 

@@ -19,6 +19,7 @@ pub fn readable(value: f64) -> String {
 }
 
 /// A duration in the most readable unit.
+#[cfg(feature = "internals")]
 pub fn readable_seconds(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s >= 1.0 || s == 0.0 => (s, "s"),
@@ -51,6 +52,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "internals")]
     #[test]
     fn durations_have_a_fitting_unit() {
         for (seconds, text) in [(0.0, "0 s"), (2.5, "2.5 s"), (0.0041, "4.1 ms"), (7.87e-6, "7.87 µs")] {

@@ -12,6 +12,7 @@ y_i = <A_i, M>: ``solve`` finds M of low rank from the A_i and the y_i. ``Dense`
 from . import problem
 from ._lowrank import InvalidInput, LowrankError, __version__
 from ._progress import Progress
+from ._session import Session
 from ._solution import Solution, Trial
 from ._solve import solve
 from ._studies import Comparison, Study, Sweep, compare, reproduce, sweep
@@ -28,6 +29,7 @@ __all__ = [
     "Rademacher",
     "RankOne",
     "Seeded",
+    "Session",
     "Solution",
     "Sparse",
     "Study",

@@ -32,6 +32,21 @@ class Operator:
     def forward(self, left: np.ndarray, right: np.ndarray | None) -> NDArray[np.float64]: ...
     def adjoint_apply(self, residual: np.ndarray, applied: np.ndarray, transposed: bool) -> NDArray[np.float64]: ...
 
+class Session:
+    def __init__(
+        self,
+        operator: Operator,
+        observations: np.ndarray | None,
+        model: str | None,
+        backend: str,
+        precision: str | None,
+        loss: str,
+    ) -> None: ...
+    def evaluate(
+        self, blocks: list[np.ndarray]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[NDArray[np.float64]]]: ...
+    def residual(self, blocks: list[np.ndarray]) -> NDArray[np.float64]: ...
+
 class Truth:
     @property
     def shape(self) -> tuple[int, int]: ...

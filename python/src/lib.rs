@@ -5,6 +5,7 @@ mod arrays;
 mod errors;
 mod operator;
 mod options;
+mod session;
 mod solve;
 mod studies;
 mod truth;
@@ -42,6 +43,7 @@ fn _lowrank(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("InvalidInput", m.py().get_type::<errors::InvalidInput>())?;
     m.add("LowrankError", m.py().get_type::<errors::LowrankError>())?;
     m.add_class::<operator::Operator>()?;
+    m.add_class::<session::Session>()?;
     m.add_class::<truth::Truth>()?;
     m.add_function(wrap_pyfunction!(defaults, m)?)?;
     m.add_function(wrap_pyfunction!(devices, m)?)?;

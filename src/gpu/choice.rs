@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::Load;
+use crate::engine::Options;
 use crate::engine::{Candidate, Precision};
 use crate::error::Result;
 use crate::gpu::blueprint::{Blueprint, Form, Stage, Subject, Work};
@@ -11,7 +12,6 @@ use crate::gpu::buffers::{Panel, short_panel};
 use crate::gpu::device::{Abilities, Device};
 use crate::gpu::dispatch::Bound;
 use crate::gpu::frame::Frame;
-use crate::gpu::options::Options;
 use crate::gpu::pass::rows::variant_of;
 use crate::gpu::pipelines::Compiler;
 use crate::gpu::sizes::Sizes;

@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::engine::Options;
 use crate::engine::{Engine, EngineInfo, Load, State};
 use crate::error::{Error, Result};
 use crate::gpu::blueprint::Blueprint;
 use crate::gpu::bound::Machine;
-use crate::gpu::options::Options;
 use crate::gpu::paranoia;
 use crate::gpu::registers::{Place, Registers};
 use crate::gpu::stream::Stream;

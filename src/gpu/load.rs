@@ -1,6 +1,7 @@
 //! Loading of a problem: placement of its data, and the report about it.
 
 use crate::engine::EngineInfo;
+use crate::engine::Options;
 use crate::engine::{Engine, Load};
 use crate::error::{Error, Result};
 use crate::gpu::blueprint::{Blueprint, Form, Subject, Work};
@@ -12,7 +13,6 @@ use crate::gpu::device::Device;
 use crate::gpu::engine::GpuEngine;
 use crate::gpu::frame::Frame;
 use crate::gpu::groups::require_groups;
-use crate::gpu::options::Options;
 use crate::gpu::pass::lists::Lists;
 use crate::gpu::pass::nonzeros::Domain;
 use crate::gpu::pass::thin_modules::{VectorSizes, stored_in, widest};

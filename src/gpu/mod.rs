@@ -22,7 +22,6 @@ mod generate;
 mod groups;
 mod load;
 mod ops;
-mod options;
 mod paranoia;
 mod pass;
 mod pipelines;
@@ -43,6 +42,9 @@ pub use choice::variants;
 pub use device::{AdapterSummary, Device, list_adapters};
 #[doc(hidden)]
 pub use load::{load, tape_dispatches, tape_modules};
-pub use options::Options;
 #[doc(hidden)]
-pub use text::{Module, Mutation};
+pub use text::Module;
+
+#[doc(hidden)]
+pub use crate::engine::Mutation;
+pub use crate::engine::Options;

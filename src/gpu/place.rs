@@ -2,6 +2,7 @@
 
 use crate::engine::Candidate;
 use crate::engine::Load;
+use crate::engine::Options;
 use crate::error::{Error, Result};
 use crate::gpu::blueprint::{Blueprint, Work};
 use crate::gpu::bound::Machine;
@@ -10,7 +11,6 @@ use crate::gpu::choice::{Chooser, bound};
 use crate::gpu::device::{Device, is_out_of_memory};
 use crate::gpu::dispatch::Bound;
 use crate::gpu::groups::cut;
-use crate::gpu::options::Options;
 use crate::gpu::sizes::Sizes;
 use crate::gpu::stream::{Layout, Stream, source_of};
 use crate::gpu::text::Texts;

@@ -3,21 +3,10 @@
 
 use std::cell::RefCell;
 
+use crate::engine::Mutation;
 use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::operators::Loss;
-
-/// Replaces `find` by `replace` in one shader file before it is compiled, to show that the tests detect a broken
-/// kernel.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Mutation {
-    /// Path under `shaders/`, or `generated/` and the name of a generated text.
-    pub file: &'static str,
-    /// Text to replace. It occurs exactly once in a file; in generated texts, wherever it occurs.
-    pub find: &'static str,
-    pub replace: &'static str,
-}
 
 /// A shader file: its path under `shaders/` and its text.
 pub(super) type File = (&'static str, &'static str);

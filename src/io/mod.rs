@@ -7,10 +7,12 @@
 mod delimited;
 mod digest;
 mod element;
+#[cfg(feature = "io")]
 mod header;
 mod lines;
 mod matrix_market;
 mod npy;
+#[cfg(feature = "io")]
 pub(crate) mod npz;
 mod observations;
 mod output;
@@ -21,6 +23,8 @@ mod sealed;
 pub(crate) mod spool;
 mod triplets;
 mod truth;
+#[cfg(not(feature = "io"))]
+mod without;
 mod write;
 
 pub use digest::InputInfo;
@@ -28,6 +32,7 @@ pub(crate) use digest::hexadecimal;
 pub use element::{DType, ElementKind};
 pub(crate) use npy::Bytes;
 pub use npy::{Lent, NpyArray, open_array};
+#[cfg(feature = "io")]
 pub use npz::{npz_names, read_npz, write_npz};
 pub use observations::{observations_of, read_observations};
 pub(crate) use output::remove_abandoned;
@@ -40,6 +45,8 @@ pub use truth::{
     FactorArray, factor_of, pair_of, read_factor, read_pair, read_rectangular_truth, read_signed_factor,
     read_truth_matrix, rectangular_truth_of, truth_matrix_of,
 };
+#[cfg(not(feature = "io"))]
+use without::{header, npz};
 pub use write::{NpyNumber, NpyWriter, write_npy_f32, write_npy_f64};
 
 /// Formats a shape as NumPy prints it: `(3,)`, `(2, 4)`.

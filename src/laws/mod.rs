@@ -4,15 +4,16 @@
 //! Tolerances are computed from the data (running error bounds), never constants. A custom operator needs only
 //! [`check`].
 
+#[cfg(feature = "gpu")]
+mod adapters;
 mod engine;
 mod expected;
 mod operator;
 
 use crate::backend::Backend;
-use crate::engine::{Engine, Load, Precision};
+use crate::engine::{Engine, Load, Options, Precision};
 use crate::error::{Error, Result};
-use crate::gpu;
-use crate::operators::{InstructionSet, Operator, Storage};
+use crate::operators::{InstructionSet, Operator};
 use crate::problem::Domain;
 
 /// A place to check laws: a backend with its options.
@@ -27,16 +28,13 @@ pub struct Place {
     /// Kernel variant; `None` for the engine's own choice.
     pub variant: Option<String>,
     /// Options of the Gpu backend.
-    pub options: gpu::Options,
+    pub options: Options,
 }
-
-/// Bytes of panels so small that every conformance case needs several.
-const SMALL_PANEL_BYTES: u64 = 4096;
 
 impl Place {
     /// A place with the engine's own variant and default options.
     pub fn new(name: impl Into<String>, backend: Backend, precision: Precision) -> Self {
-        Self { name: name.into(), backend, precision, variant: None, options: gpu::Options::default() }
+        Self { name: name.into(), backend, precision, variant: None, options: Options::default() }
     }
 
     /// The places that every machine has: Reference and Cpu.
@@ -56,71 +54,22 @@ impl Place {
         places
     }
 
-    /// The places of a graphics adapter: each of its precisions, with default panels and with panels of a few rows, and
-    /// each kernel variant. All have poisoned outputs and guard words, which reveal missing and excess writes.
-    pub fn adapter(device: &gpu::Device) -> Vec<Self> {
-        let place = |precision, variant: Option<&str>, panel_bytes: Option<u64>| {
-            let words = [
-                (precision == Precision::F64).then(|| "f64".to_owned()),
-                variant.map(str::to_owned),
-                panel_bytes.map(|_| "small panels".to_owned()),
-            ];
-            let words: String = words.into_iter().flatten().map(|word| format!(", {word}")).collect();
-            let name = format!("gpu:{}{words}", device.name());
-            Self {
-                options: gpu::Options { panel_bytes, paranoid: true, ..gpu::Options::default() },
-                variant: variant.map(str::to_owned),
-                ..Self::new(name, Backend::Gpu(device.clone()), precision)
-            }
-        };
-        // Without forcing, problems as small as the cases run `two-kernel`.
-        let (small, own_rows) = (Some(SMALL_PANEL_BYTES), ["one-pass", "row-resident"]);
-        let mut places = Vec::new();
-        for precision in [Precision::F32, Precision::F64].into_iter().filter(|p| device.require(*p).is_ok()) {
-            places.extend([None, small].map(|panels| place(precision, None, panels)));
-            places.extend(own_rows.into_iter().chain(["tiled"]).map(|variant| place(precision, Some(variant), small)));
-        }
-        let widest = own_rows.map(|word| if device.has_subgroups() { format!("{word}+subgroup") } else { word.into() });
-        let whole = widest.into_iter().chain(["tiled/8".into()]);
-        places.extend(whole.map(|variant| place(Precision::F32, Some(&variant), None)));
-        places
+    /// The places of every backend and adapter of this machine, and sentences about adapters that cannot be opened.
+    pub fn everywhere() -> (Vec<Self>, Vec<String>) {
+        #[cfg(feature = "gpu")]
+        return Self::with_adapters();
+        #[cfg(not(feature = "gpu"))]
+        (Self::host(), vec!["this build has no backend gpu: only reference and cpu are checked".into()])
     }
 
     /// Whether the operator can be checked at this place. A forced kernel variant must exist for it, and it must hold
     /// its numbers in the place's precision or in a shorter one that only this precision reads.
     pub fn applies_to(&self, operator: &dyn Operator) -> bool {
-        if matches!(self.backend, Backend::Gpu(_)) && operator.gpu().is_none() {
-            return false;
+        #[cfg(feature = "gpu")]
+        if let Backend::Gpu(device) = &self.backend {
+            return self.adapter_applies_to(device, operator);
         }
-        let Some(variant) = &self.variant else { return true };
-        let Backend::Gpu(device) = &self.backend else {
-            return operator.kernel_f32().is_some() || operator.gather_f32().is_some();
-        };
-        let double = operator.stored_in() == Some(Storage::F64);
-        double == (self.precision == Precision::F64)
-            && gpu::variants(device, operator, 1, self.precision)
-                .is_ok_and(|names| names.iter().any(|name| name == variant))
-    }
-
-    /// The places of every backend and adapter of this machine, and sentences about adapters that cannot be opened.
-    pub fn everywhere() -> (Vec<Self>, Vec<String>) {
-        let (mut places, mut notices) = (Self::host(), Vec::new());
-        let adapters = gpu::list_adapters();
-        if adapters.is_empty() {
-            notices.push("no GPU adapter on this machine: only the backends reference and cpu are checked".into());
-        }
-        let mut seen = Vec::new();
-        for adapter in adapters {
-            if seen.contains(&adapter.name) {
-                continue;
-            }
-            match gpu::Device::open(Some(&adapter.name)) {
-                Ok(device) => places.extend(Self::adapter(&device)),
-                Err(error) => notices.push(format!("{} is left out: {error}", adapter.name)),
-            }
-            seen.push(adapter.name);
-        }
-        (places, notices)
+        self.variant.is_none() || operator.kernel_f32().is_some() || operator.gather_f32().is_some()
     }
 
     /// Loads an engine for the laws.

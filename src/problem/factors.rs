@@ -184,6 +184,29 @@ impl Factors {
         }
     }
 
+    /// The blocks of each trial one after the other, (batch, numbers of a trial), in the layout of registers.
+    pub(crate) fn by_trial(&self) -> Vec<f64> {
+        let part = |block: &Block, trial: usize| {
+            let size = block.data().len() / self.batch;
+            block.data()[trial * size..(trial + 1) * size].to_vec()
+        };
+        (0..self.batch).flat_map(|trial| self.blocks.iter().flat_map(move |block| part(block, trial))).collect()
+    }
+
+    /// Inverse of [`Factors::by_trial`].
+    pub(crate) fn from_trials(sizes: &[(usize, usize)], values: &[f64]) -> Result<Self> {
+        let size: usize = sizes.iter().map(|(rows, columns)| rows * columns).sum();
+        let mut start = 0;
+        let mut blocks = Vec::with_capacity(sizes.len());
+        for &(rows, columns) in sizes {
+            let range = start..start + rows * columns;
+            let data = values.chunks(size.max(1)).flat_map(|trial| &trial[range.clone()]).copied().collect();
+            blocks.push(Block::new(rows, columns, data));
+            start = range.end;
+        }
+        Self::of_blocks(values.len() / size.max(1), blocks)
+    }
+
     /// Number of trials in the batch.
     pub fn batch(&self) -> usize {
         self.batch

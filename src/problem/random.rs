@@ -6,6 +6,8 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// Purpose of a seed. Each purpose has its own streams, so equal seeds give different numbers.
 #[derive(Clone, Copy)]
+// Some purposes belong to the studies.
+#[cfg_attr(not(feature = "internals"), allow(dead_code))]
 pub enum Purpose {
     /// Factors of a synthetic truth.
     Truth = 1,

@@ -128,8 +128,7 @@ impl Checkpoint {
             serde_json::from_slice(header).map_err(|e| refused(format!("a header that does not say all: {e}")))?;
         let (record, mut rest) =
             body.split_at_checked(header.record_bytes).ok_or_else(|| refused("a body that is too short".into()))?;
-        let record: Record =
-            ciborium::from_reader(record).map_err(|e| refused(format!("observations that cannot be read: {e}")))?;
+        let record: Record = decoded(record).map_err(|e| refused(format!("observations that cannot be read: {e}")))?;
         let mut state = State::default();
         for array in &header.arrays {
             let width = if array.single { 4 } else { 8 };
@@ -155,8 +154,7 @@ impl Checkpoint {
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let failed = |e: &dyn std::fmt::Display| Error::io(path, std::io::Error::other(e.to_string()), "Report this");
-        let mut body = Vec::new();
-        ciborium::into_writer(&self.record, &mut body).map_err(|e| failed(&e))?;
+        let mut body = encoded(path, &self.record)?;
         let mut header = self.header.clone();
         header.record_bytes = body.len();
         header.arrays.clear();
@@ -176,4 +174,27 @@ impl Checkpoint {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+#[cfg(feature = "io")]
+fn encoded(path: &Path, record: &Record) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let failed = |e| Error::io(path, std::io::Error::other(format!("{e}")), "Report this");
+    ciborium::into_writer(record, &mut body).map_err(failed)?;
+    Ok(body)
+}
+
+#[cfg(not(feature = "io"))]
+fn encoded(path: &Path, _record: &Record) -> Result<Vec<u8>> {
+    let what = format!("{}: a checkpoint in a build without the feature io", path.display());
+    Err(Error::Unsupported { what, fix: "Build with the feature io, or run without checkpoints".into() })
+}
+
+#[cfg(feature = "io")]
+fn decoded(bytes: &[u8]) -> std::result::Result<Record, String> {
+    ciborium::from_reader(bytes).map_err(|e| e.to_string())
+}
+
+#[cfg(not(feature = "io"))]
+fn decoded(_bytes: &[u8]) -> std::result::Result<Record, String> {
+    Err("this build lacks the feature io".into())
 }

@@ -17,9 +17,9 @@ use crate::host;
 use crate::io::hexadecimal;
 use crate::operators::Operator;
 use crate::problem::random::{Purpose, normals};
-use crate::problem::{Block, Factors, MatrixView};
+use crate::problem::{Block, Factors};
 use crate::solver::plan::Task;
-use crate::solver::solution::Status;
+use crate::solver::solution::{Status, TrialSolution};
 
 /// Level of the comparison of two runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,14 +255,15 @@ fn of_operator(operator: &dyn Operator) -> Result<String> {
     Ok(digest([&host::adjoint(operator, &r, &applied)[..]]))
 }
 
-/// SHA-256 of a trial's factors, for reports. A single factor counts as a pair with itself, as in reports of every
-/// version.
-pub fn factor_digest<'v>(blocks: impl Iterator<Item = MatrixView<'v>>) -> String {
-    let mut parts: Vec<&[f64]> = blocks.map(|block| block.as_slice()).collect();
-    if parts.len() == 1 {
-        parts.push(parts[0]);
+impl TrialSolution {
+    /// SHA-256 of the factors, in hexadecimal: equal for the same bits. A single factor counts as a pair with itself.
+    pub fn digest(&self) -> String {
+        let mut parts: Vec<&[f64]> = self.blocks().map(|block| block.as_slice()).collect();
+        if parts.len() == 1 {
+            parts.push(parts[0]);
+        }
+        digest(parts)
     }
-    digest(parts)
 }
 
 #[cfg(test)]

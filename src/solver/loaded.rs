@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use crate::backend::Backend;
 use crate::engine::faults::{Faults, Faulty};
-use crate::engine::{Engine, EngineInfo, Increments, Load, Precision, State};
+use crate::engine::{Engine, EngineInfo, Increments, Load, Options, Precision, State};
 use crate::error::{Error, Result};
-use crate::gpu;
 use crate::methods::Context;
 use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Factors};
@@ -83,7 +82,7 @@ impl Loaded {
         state: Option<&State>,
     ) -> Result<()> {
         // Another backend has other variants.
-        let same = self.info().backend != "gpu" || matches!(place, Backend::Gpu(_));
+        let same = self.info().backend != "gpu" || place.word() == "gpu";
         let variant = same.then(|| bare(&self.info().variant));
         (self.engine, self.program) = load(task, &place, variant, self.faults.as_ref())?;
         self.observe(task.plan)?;
@@ -124,7 +123,7 @@ impl Loaded {
         let sizes = || plan.model.sizes(&task.problem.operator().domain(), plan.search_rank());
         self.narrow = (plan.start.search_rank() > plan.search_rank()).then(sizes);
         match state {
-            None => self.engine.write(program.iterate.into(), &stacked(&self.in_units(plan.start.clone(), false)?))?,
+            None => self.engine.write(program.iterate.into(), &self.in_units(plan.start.clone(), false)?.by_trial())?,
             Some(state) => self.engine.restore(state)?,
         }
         self.set_active(active)
@@ -156,7 +155,7 @@ impl Loaded {
 
     pub(super) fn factors(&mut self) -> Result<Factors> {
         let values = self.engine.read(self.program.iterate.into())?;
-        let factors = self.in_units(unstacked(&self.program, &values)?, true)?;
+        let factors = self.in_units(Factors::from_trials(&sizes_of(&self.program), &values)?, true)?;
         let Some(sizes) = &self.narrow else { return Ok(factors) };
         let of = |(block, size): (&Block, &(usize, usize))| {
             let own = (0..factors.batch()).flat_map(|trial| block.corner(trial, *size).data().to_vec());
@@ -200,30 +199,12 @@ fn signs(plan: &Plan, measurements: usize) -> Vec<f64> {
     plan.trials.iter().flat_map(of).map(f64::signum).collect()
 }
 
-/// The blocks of each trial one after the other, (batch, numbers of a trial).
-fn stacked(factors: &Factors) -> Vec<f64> {
-    let batch = factors.batch();
-    let part = |block: &Block, trial: usize| {
-        let size = block.data().len() / batch;
-        block.data()[trial * size..(trial + 1) * size].to_vec()
-    };
-    (0..batch).flat_map(|trial| factors.blocks().iter().flat_map(move |block| part(block, trial))).collect()
-}
-
-/// Inverse of [`stacked`].
-fn unstacked(program: &Program, values: &[f64]) -> Result<Factors> {
-    let Kind::Blocks(sizes) = &program.declaration(program.iterate).kind else {
-        return Factors::of_blocks(0, Vec::new());
-    };
-    let size: usize = sizes.iter().map(|block| block.len()).sum();
-    let mut start = 0;
-    let mut blocks = Vec::with_capacity(sizes.len());
-    for block in sizes {
-        let data = values.chunks(size).flat_map(|trial| &trial[start..start + block.len()]).copied().collect();
-        blocks.push(Block::new(block.rows, block.columns, data));
-        start += block.len();
+/// Sizes (rows, columns) of the iterate's blocks.
+fn sizes_of(program: &Program) -> Vec<(usize, usize)> {
+    match &program.declaration(program.iterate).kind {
+        Kind::Blocks(sizes) => sizes.iter().map(|block| (block.rows, block.columns)).collect(),
+        _ => Vec::new(),
     }
-    Factors::of_blocks(values.len() / size.max(1), blocks)
 }
 
 /// The tape of a run's iteration, around a centre where `centred`.
@@ -277,7 +258,7 @@ fn load(
     let increments = if precision == Precision::Mixed { increments(task, &program)? } else { None };
     let visible = increments.as_ref().map_or_else(|| program.clone(), |increments| increments.program.clone());
     let load = Load { operator: problem.operator().clone(), program, increments, batch: plan.trials.len(), variant };
-    let options = gpu::Options { memory_bytes: settings.device_memory, retune: settings.retune, ..Default::default() };
+    let options = Options { memory_bytes: settings.device_memory, retune: settings.retune, ..Default::default() };
     let engine = backend.load(&load, settings.precision, &options)?;
     let engine = match faults {
         None => engine,

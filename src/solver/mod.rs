@@ -7,7 +7,7 @@ mod doubts;
 mod faults;
 mod form;
 mod holdout;
-pub(crate) mod identity;
+mod identity;
 mod init;
 mod loaded;
 mod measured;
@@ -43,7 +43,6 @@ pub use axes::Axes;
 pub use checkpoint::Checkpoint;
 pub use faults::{Fault, OnDeviceLoss};
 pub use holdout::Holdout;
-use identity::Level;
 pub use identity::{Difference, Identity};
 pub use init::{IMBALANCED, Init, InitStd, Preprocess};
 use loaded::Loaded;
@@ -215,8 +214,8 @@ impl Solver {
         let mut plan = plan::plan(problem, settings)?;
         plan.notices = notices(&plan, self.loaded.info());
         let other = Task { problem, settings, plan: &plan };
-        let loaded = Identity::of(self.task(), Level::Engine)?;
-        let same = loaded.difference(&Identity::of(other, Level::Engine)?).is_none();
+        let loaded = Identity::of(self.task(), identity::Level::Engine)?;
+        let same = loaded.difference(&Identity::of(other, identity::Level::Engine)?).is_none();
         if same {
             self.loaded.set_observations(&plan)?;
             (self.plan, self.problem, self.settings) = (plan, problem.clone(), settings.clone());

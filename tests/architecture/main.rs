@@ -32,6 +32,7 @@ const ORDER: &[&str] = &[
     "gpu",
     "distributed",
     "backend",
+    "session",
     "laws",
     "diagnostics",
     "solver",

@@ -14,6 +14,7 @@ mod rank_one;
 mod resume;
 #[path = "../common/running.rs"]
 mod running;
+mod session;
 mod shaders;
 mod solver;
 mod team;

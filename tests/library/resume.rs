@@ -305,7 +305,7 @@ fn killed_at_random_moments_a_run_loses_one_interval_at_most_and_ends_the_same()
         // Three kills in a row of the same run, each of which goes on from the one before.
         for _ in 0..3 {
             let mut child = Command::new(std::env::current_exe().unwrap())
-                .args(["child", "--exact", "--nocapture"])
+                .args(["resume::child", "--exact", "--nocapture"])
                 .envs([("RESUME_CHILD", dir.path().to_str().unwrap()), ("RESUME_CASE", &case.to_string())])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use lowrank::diagnostics::{PhaseProxy, Phases};
 use lowrank::engine::{Candidate, EngineInfo, Precision, Shared};
-use lowrank::internals::factor_digest;
 use lowrank::io::InputInfo;
 use lowrank::memory::{Location, Memory, Part};
 use lowrank::operators::Storage;
@@ -64,7 +63,7 @@ impl From<&TrialSolution> for TrialReport {
             estimated_relative_error: t.estimated_relative_error.and_then(finite),
             singular_values: t.singular_values.clone(),
             estimated_rank: t.estimated_rank,
-            factors_sha256: factor_digest(t.blocks()),
+            factors_sha256: t.digest(),
             phases: t.phases.clone(),
             phases_proxy: t.phases_proxy.clone(),
         }

@@ -1,12 +1,24 @@
-//! Options for loading a problem.
+//! Options for loading a problem on a device.
 
 use crate::engine::Precision;
-use crate::gpu::text::Mutation;
 
-/// Options for loading a problem on a GPU.
+/// Replaces `find` by `replace` in one shader file before it is compiled, to show that the tests detect a broken
+/// kernel.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Mutation {
+    /// Path under `shaders/`, or `generated/` and the name of a generated text.
+    pub file: &'static str,
+    /// Text to replace. It occurs exactly once in a file; in generated texts, wherever it occurs.
+    pub find: &'static str,
+    /// Replacement text.
+    pub replace: &'static str,
+}
+
+/// Options for loading a problem on a device.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Precision of the arithmetic. Double needs an adapter with 64-bit shader numbers, see [`crate::gpu::Device`].
+    /// Precision of the arithmetic. Double needs an adapter with 64-bit shader numbers.
     pub precision: Precision,
     /// Largest panel in bytes; a panel has at least one row. Default: the adapter's binding limit.
     pub panel_bytes: Option<u64>,

@@ -1,0 +1,71 @@
+"""Residuals, losses and gradients at factors of one's own, for loops written in Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _lowrank
+from ._arrays import array, optional
+from .operators import Operator
+
+Factors = Any
+
+
+class Session:
+    """An operator and a model on a backend: ``residual``, ``loss`` and ``gradient`` at the speed of the solver.
+
+    For the square loss f = s/4 |A(U U^T) - y|^2 of one factor and s/2 |A(L R^T) - y|^2 of two, so that U - mu * gradient(U) is the step of
+    gradient descent; of operators with centred residuals (``RankOne``) it is that of e - mean(e). Factors are U (n, k) or (L, R), or with an
+    axis more before them a batch (b, n, k).
+
+    operator: what the A_i are. observations: y, (m,) for all or (b, m); default 0, so that ``residual`` is A(U U^T). model: psd, asymmetric
+    or signed:signature=p,q; default that of the operator. backend: auto, reference, cpu, gpu or gpu:NAME. precision: f32 or f64; default f64,
+    and f32 on a gpu. loss: square, l1 or huber:d.
+
+    >>> session = lowrank.Session(op, y)
+    >>> U = U - 0.25 * session.gradient(U)
+    """
+
+    def __init__(
+        self,
+        operator: Operator,
+        observations: Any = None,
+        *,
+        model: str | None = None,
+        backend: str = "auto",
+        precision: str | None = None,
+        loss: str = "square",
+    ):
+        y = optional(observations, "observations")
+        self._core = _lowrank.Session(operator._core, y, model, backend, precision, loss)
+
+    def residual(self, factors: Factors) -> np.ndarray:
+        """e = A(U U^T) - y, (m,), or (b, m) of a batch."""
+        blocks, single = _blocks(factors)
+        found = self._core.residual(blocks)
+        return found[0] if single else found
+
+    def loss(self, factors: Factors) -> Any:
+        """f, a number, or (b,) of a batch."""
+        return self.value_and_gradient(factors)[0]
+
+    def gradient(self, factors: Factors) -> Any:
+        """The gradient of f, of the shape of U, or a pair as (L, R)."""
+        return self.value_and_gradient(factors)[1]
+
+    def value_and_gradient(self, factors: Factors) -> tuple[Any, Any]:
+        """f and its gradient, from one pass over the measurements."""
+        blocks, single = _blocks(factors)
+        _, losses, gradients = self._core.evaluate(blocks)
+        if single:
+            losses, gradients = float(losses[0]), [gradient[0] for gradient in gradients]
+        return losses, tuple(gradients) if isinstance(factors, tuple) else gradients[0]
+
+
+def _blocks(factors: Factors) -> tuple[list[np.ndarray], bool]:
+    """The factors as a list, and whether they are those of one trial."""
+    given = factors if isinstance(factors, tuple) else (factors,)
+    blocks = [array(factor, "factors") for factor in given]
+    return blocks, all(block.ndim < 3 for block in blocks)

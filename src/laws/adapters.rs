@@ -1,0 +1,75 @@
+//! Places on graphics adapters.
+
+use crate::backend::Backend;
+use crate::engine::{Options, Precision};
+use crate::gpu;
+use crate::laws::Place;
+use crate::operators::{Operator, Storage};
+
+/// Bytes of panels so small that every conformance case needs several.
+const SMALL_PANEL_BYTES: u64 = 4096;
+
+impl Place {
+    /// The places of a graphics adapter: each of its precisions, with default panels and with panels of a few rows, and
+    /// each kernel variant. All have poisoned outputs and guard words, which reveal missing and excess writes.
+    pub fn adapter(device: &gpu::Device) -> Vec<Self> {
+        let place = |precision, variant: Option<&str>, panel_bytes: Option<u64>| {
+            let words = [
+                (precision == Precision::F64).then(|| "f64".to_owned()),
+                variant.map(str::to_owned),
+                panel_bytes.map(|_| "small panels".to_owned()),
+            ];
+            let words: String = words.into_iter().flatten().map(|word| format!(", {word}")).collect();
+            let name = format!("gpu:{}{words}", device.name());
+            Self {
+                options: Options { panel_bytes, paranoid: true, ..Options::default() },
+                variant: variant.map(str::to_owned),
+                ..Self::new(name, Backend::Gpu(device.clone()), precision)
+            }
+        };
+        // Without forcing, problems as small as the cases run `two-kernel`.
+        let (small, own_rows) = (Some(SMALL_PANEL_BYTES), ["one-pass", "row-resident"]);
+        let mut places = Vec::new();
+        for precision in [Precision::F32, Precision::F64].into_iter().filter(|p| device.require(*p).is_ok()) {
+            places.extend([None, small].map(|panels| place(precision, None, panels)));
+            places.extend(own_rows.into_iter().chain(["tiled"]).map(|variant| place(precision, Some(variant), small)));
+        }
+        let widest = own_rows.map(|word| if device.has_subgroups() { format!("{word}+subgroup") } else { word.into() });
+        let whole = widest.into_iter().chain(["tiled/8".into()]);
+        places.extend(whole.map(|variant| place(Precision::F32, Some(&variant), None)));
+        places
+    }
+
+    /// The places of every backend and adapter of this machine, and sentences about adapters that cannot be opened.
+    pub(super) fn with_adapters() -> (Vec<Self>, Vec<String>) {
+        let (mut places, mut notices) = (Self::host(), Vec::new());
+        let adapters = gpu::list_adapters();
+        if adapters.is_empty() {
+            notices.push("no GPU adapter on this machine: only the backends reference and cpu are checked".into());
+        }
+        let mut seen = Vec::new();
+        for adapter in adapters {
+            if seen.contains(&adapter.name) {
+                continue;
+            }
+            match gpu::Device::open(Some(&adapter.name)) {
+                Ok(device) => places.extend(Self::adapter(&device)),
+                Err(error) => notices.push(format!("{} is left out: {error}", adapter.name)),
+            }
+            seen.push(adapter.name);
+        }
+        (places, notices)
+    }
+
+    /// [`Place::applies_to`] for an adapter.
+    pub(super) fn adapter_applies_to(&self, device: &gpu::Device, operator: &dyn Operator) -> bool {
+        if operator.gpu().is_none() {
+            return false;
+        }
+        let Some(variant) = &self.variant else { return true };
+        let double = operator.stored_in() == Some(Storage::F64);
+        double == (self.precision == Precision::F64)
+            && gpu::variants(device, operator, 1, self.precision)
+                .is_ok_and(|names| names.iter().any(|name| name == variant))
+    }
+}
