@@ -1,4 +1,4 @@
-//! Where a problem is solved: the one file that names both kinds of engine.
+//! The place where a problem is solved. Only this file names both kinds of engine.
 
 use crate::engine::{Engine, Increments, Load, Options, Precision};
 use crate::error::{Error, Result};
@@ -7,26 +7,28 @@ use crate::gpu;
 use crate::team::Member;
 use crate::{distributed, host, mixed};
 
-/// A place to compute, as a value.
+/// A place to compute.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Backend {
-    /// f64, one thread, the operators' definitions as written: the oracle. Slow on purpose.
+    /// Sequential f64 reference: one thread, the operators' definitions as written. Slow on purpose.
     Reference,
-    /// All cores, f32, f64 or mixed.
+    /// All processor cores, in f32, f64 or mixed precision.
     Cpu,
-    /// A graphics adapter, f32 or mixed, or f64 where it has 64-bit shader numbers. Only with the feature `gpu`.
+    /// A graphics adapter, in f32 or mixed precision, or in f64 where it has 64-bit shader numbers. Only with the
+    /// feature `gpu`.
     #[cfg(feature = "gpu")]
     Gpu(gpu::Device),
-    /// This rank's share of the measurements on another backend, which need not be the same on all ranks.
+    /// This rank's share of the measurements on another backend. Ranks may use different backends.
     Team(Member, Box<Self>),
 }
 
 impl Backend {
-    /// The best real GPU; the Cpu backend where there is none, because a software adapter is far slower than it.
+    /// The best real GPU, or the Cpu backend where there is none: a software adapter is far slower than the Cpu
+    /// backend.
     ///
     /// # Errors
-    /// None at present: an adapter that cannot be opened counts as none.
+    /// None at present: an adapter that cannot be opened is skipped.
     pub fn auto() -> Result<Self> {
         #[cfg(feature = "gpu")]
         if let Some(device) = gpu::Device::open(None).ok().filter(|device| !device.is_software()) {
@@ -35,16 +37,16 @@ impl Backend {
         Ok(Self::Cpu)
     }
 
-    /// [`Backend::auto`] for a precision: a real GPU that computes in it, and otherwise the Cpu backend.
+    /// [`Backend::auto`] for a precision: a real GPU that computes in it, or the Cpu backend.
     ///
     /// # Errors
-    /// As [`Backend::auto`].
+    /// Those of [`Backend::auto`].
     pub fn auto_for(precision: Precision) -> Result<Self> {
         let chosen = Self::auto()?;
         Ok(if chosen.require(precision).is_ok() { chosen } else { Self::Cpu })
     }
 
-    /// Whether it computes in that precision; Reference computes in f64 whatever is asked for.
+    /// Checks that the backend computes in a precision. Reference always computes in f64.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for double precision on an adapter without it.
@@ -57,12 +59,12 @@ impl Backend {
         }
     }
 
-    /// Reads `auto`, `reference`, `cpu`, `gpu` (the best adapter there is, a software one too) or `gpu:NAME` (an
-    /// adapter whose name contains NAME).
+    /// Parses `auto`, `reference`, `cpu`, `gpu` (the best adapter, software included) or `gpu:NAME` (an adapter whose
+    /// name contains NAME).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for another word, [`Error::NoAdapter`] where no adapter fits, [`Error::Device`] where it
-    /// refuses.
+    /// [`Error::Invalid`] for any other word, [`Error::NoAdapter`] where no adapter matches, [`Error::Device`] where
+    /// the adapter cannot be opened.
     pub fn from_word(word: &str) -> Result<Self> {
         match word {
             "auto" => Self::auto(),
@@ -92,7 +94,7 @@ impl Backend {
         Err(Error::Unsupported { what: "the backend gpu, which this build leaves out,".into(), fix: fix.into() })
     }
 
-    /// Its word: `reference`, `cpu`, `gpu` or `team`.
+    /// The backend's word: `reference`, `cpu`, `gpu` or `team`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Reference => "reference",
@@ -103,15 +105,15 @@ impl Backend {
         }
     }
 
-    /// This rank's own place, where measurements are shared.
+    /// The rank's own backend inside a team, or the backend itself.
     pub fn own(&self) -> &Self {
         if let Self::Team(_, own) = self { own.own() } else { self }
     }
 
-    /// The same place, opened anew where it is a device.
+    /// The same backend; a device is opened again.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] where it is gone, [`Error::Device`] where it refuses.
+    /// [`Error::NoAdapter`] where the adapter is gone, [`Error::Device`] where it cannot be opened.
     pub(crate) fn reopened(&self) -> Result<Self> {
         match self {
             #[cfg(feature = "gpu")]
@@ -120,7 +122,7 @@ impl Backend {
         }
     }
 
-    /// Precision of the factors and residuals of an engine that is asked for in `wanted`.
+    /// Precision of the factors and residuals of an engine loaded for precision `wanted`.
     pub(crate) fn precision(&self, wanted: Precision) -> Precision {
         match self {
             Self::Reference => Precision::F64,
@@ -128,7 +130,7 @@ impl Backend {
         }
     }
 
-    /// Loads an engine. `options` concern the Gpu backend only.
+    /// Loads an engine. `options` apply to the Gpu backend only.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for an operator without a shader, or double precision on an adapter without it;
@@ -151,7 +153,7 @@ impl Backend {
         }
     }
 
-    /// The same backend's processor, with its ranks.
+    /// Loads the problem on the processor, with the same ranks.
     fn on_processor<'a>(&self, load: &Load<'a>, options: &Options) -> Result<Box<dyn Engine + 'a>> {
         match self {
             Self::Team(member, _) => {
@@ -162,10 +164,10 @@ impl Backend {
     }
 
     fn load_mixed<'a>(&self, load: &Load<'a>, options: &Options) -> Result<Box<dyn Engine + 'a>> {
-        // A kernel variant is one of the inner engine; on the Cpu backend the other one has it too.
+        // The inner engine owns the kernel variant; on the Cpu backend the other engine has it too.
         let variant = load.variant.clone().filter(|_| matches!(self, Self::Cpu));
         let Some(Increments { program, exact }) = &load.increments else {
-            // What decides about ranks does so in f64, and needs the whole point there.
+            // Rank decisions are made in f64 and need the whole point.
             return self.on_processor(&Load { variant, ..load.clone() }, options);
         };
         let of_inner = Load { program: program.clone(), increments: None, ..load.clone() };

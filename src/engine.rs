@@ -1,4 +1,4 @@
-//! The only seam between the solver's loop and the hardware.
+//! The interface between the solver's loop and the hardware.
 
 #[doc(hidden)]
 pub mod faults;
@@ -18,19 +18,22 @@ use crate::tape::{Program, Register};
 pub use options::Mutation;
 pub use options::Options;
 
-/// Arithmetic of the iteration. Diagnostics are computed in f64 whatever this is.
+/// Arithmetic of the iteration. Diagnostics are always computed in f64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Precision {
+    /// Single precision, unit roundoff 2⁻²⁴.
     #[default]
     F32,
+    /// Double precision, unit roundoff 2⁻⁵³.
     F64,
-    /// f32 increments around an f64 centre: the speed of f32, the accuracy of f64, no 64-bit hardware on the device.
+    /// f32 increments around an f64 centre: the speed of f32 and the accuracy of f64 without 64-bit hardware on the
+    /// device.
     Mixed,
 }
 
 impl Precision {
-    /// Unit roundoff of the factors and residuals it ends with: 2⁻²⁴ or 2⁻⁵³.
+    /// Unit roundoff of the final factors and residuals: 2⁻²⁴ or 2⁻⁵³.
     pub fn unit_roundoff(self) -> f64 {
         match self {
             Self::F32 => f32::EPSILON as f64 / 2.0,
@@ -38,7 +41,7 @@ impl Precision {
         }
     }
 
-    /// Bytes of the numbers that engines compute with; mixed precision has an engine of either kind.
+    /// Bytes of the numbers that engines compute with. Mixed precision has one engine of each kind.
     pub fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -47,7 +50,7 @@ impl Precision {
         }
     }
 
-    /// Its name in a sentence.
+    /// Name of the precision in a sentence.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "single precision",
@@ -59,85 +62,92 @@ impl Precision {
 
 words!(Precision as "precision", serde { F32 => "f32", F64 => "f64", Mixed => "mixed" });
 
-/// A kernel variant that was timed on the loaded data, or on the host a way of going over it, on which no bits depend.
+/// A timed kernel variant, or on the host a timed row traversal. Row traversals give the same bits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
+    /// Name of the variant.
     pub variant: String,
-    /// One gradient.
+    /// Milliseconds of one gradient.
     pub milliseconds: f64,
 }
 
-/// The refusal of a variant that an engine does not have.
+/// Error for a variant that the engine does not have.
 pub(crate) fn unknown_variant(found: &str, allowed: &[&str]) -> Error {
     Error::invalid("variant", format!("'{found}'"), allowed.join(", "), "leave it out for the engine's own choice")
 }
 
-/// Where and how an engine runs, for reports.
+/// Description of an engine for reports: where and how it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EngineInfo {
-    /// `reference`, `cpu` or `gpu`.
+    /// Backend: `reference`, `cpu` or `gpu`.
     pub backend: String,
-    /// The processor or the graphics adapter.
+    /// Name of the processor or the graphics adapter.
     pub adapter: String,
-    /// Driver name and version, where there is one.
+    /// Name and version of the driver, if there is one.
     pub driver: String,
-    /// Whether the adapter is a software one (llvmpipe, SwiftShader).
+    /// Whether the adapter is a software adapter (llvmpipe, SwiftShader).
     pub software_adapter: bool,
+    /// Precision of the engine.
     pub precision: Precision,
-    /// Number type of the measurement data that it reads; null for operators that store none.
+    /// Number type of the stored measurement data; null for operators that store none.
     pub storage: Option<Storage>,
-    /// Host threads, or 1.
+    /// Number of host threads, or 1.
     pub threads: usize,
-    /// The kernel variant: with the same device, seed and variant a run repeats bit for bit. On the host the widest instruction
-    /// set; the fastest way may go over the rows on another one of the same bits, which its name below then says.
+    /// Kernel variant: with the same device, seed and variant a run repeats bit for bit. On the host it is the widest
+    /// instruction set. The fastest traversal may use another one with the same bits; its name in `candidates` then
+    /// says so.
     pub variant: String,
-    /// What was chosen from, with the times that decided; empty where nothing was timed, or the choice is still open (on the host
-    /// the first iterations are what is timed; the fastest way is the first one here).
+    /// Candidates of the choice with their times, fastest first on the host. Empty where nothing was timed or the
+    /// choice is open: the host times its first iterations.
     pub candidates: Vec<Candidate>,
     /// Bytes of measurement data read by one iteration.
     pub operator_bytes_per_iteration: f64,
-    /// Bytes held for the measurement data, in how many panels.
+    /// Bytes held for the measurement data.
     pub operator_bytes: u64,
+    /// Number of panels of measurement data.
     pub panels: usize,
-    /// How many of the panels do not stay on the device but are brought to it anew in every iteration, and the bytes that
-    /// travel for it.
+    /// Number of panels that are streamed to the device in every iteration.
     pub streamed_panels: usize,
+    /// Bytes streamed to the device by one iteration.
     pub streamed_bytes_per_iteration: u64,
-    /// What the engine holds, and where.
+    /// Memory that the engine holds, by place.
     pub memory: Memory,
-    /// What it chose that was not asked for, in sentences.
+    /// Choices of the engine that were not asked for, as sentences.
     pub notices: Vec<String>,
-    /// Whether it is through with finding its fastest way to work: iterations before count like others, and are slower.
+    /// Whether the engine has found its fastest variant. Earlier iterations count like others and are slower.
     #[serde(skip)]
     pub settled: bool,
-    /// Passes over the measurement data in f64 since the factors were set, beside those of the iterations; `None` where it makes
-    /// none.
+    /// Number of f64 passes over the measurement data since the factors were set, besides those of the iterations;
+    /// `None` where the engine makes none.
     #[serde(skip)]
     pub f64_passes: Option<usize>,
-    /// Of an engine that shares the measurements with others.
+    /// Sharing of the measurements, for an engine of a team.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<Shared>,
 }
 
-/// How measurements are shared by the ranks of a team, and what that moves.
+/// Sharing of the measurements by the ranks of a team, and its traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shared {
+    /// Number of ranks.
     pub ranks: usize,
-    /// Into which the measurements are cut: sums are taken part by part, so that results depend on it and not on `ranks`.
+    /// Number of parts of the measurements. Sums are taken part by part, so results depend on it and not on `ranks`.
     pub parts: usize,
-    /// Of this rank.
+    /// Number of measurements of this rank.
     pub measurements: usize,
-    /// Bytes that this rank handed to the others for one gradient of all trials: so many nodes of the tree of sums, each n·k numbers
-    /// (two factors: (n1 + n2)·k, centred residuals: 2nk) and 24 bytes a trial.
+    /// Bytes that this rank sends for one gradient of all trials. Each node of the tree of sums has n·k numbers (two
+    /// factors: (n1 + n2)·k, centred residuals: 2nk) and 24 bytes per trial.
     pub bytes_per_gradient: u64,
-    /// All that it handed to the others so far, residuals and decisions included; every rank receives what the others hand out.
+    /// Bytes that this rank has sent so far, residuals and decisions included. Every rank receives what the others
+    /// send.
     pub bytes_sent: u64,
+    /// Number of messages that this rank has sent so far.
     pub messages: u64,
 }
 
-/// Everything that the next iteration depends on and that was not given to the engine from outside: arrays by name. Numbers are
-/// exactly those that the engine holds (every f32 is an f64), so that an engine that is given them goes on bit for bit. Names and
-/// layouts are the same for every backend: what one saved, another one goes on from, to within its own rounding.
+/// Engine state for a checkpoint: named arrays with all that the next iteration needs beyond the given inputs. The
+/// numbers are exactly those of the engine (every f32 is an f64), so an engine resumes bit for bit. Names and layouts
+/// are the same for every backend: another backend resumes to within its own rounding.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     arrays: BTreeMap<String, Vec<f64>>,
@@ -148,7 +158,7 @@ impl State {
         self.arrays.insert(name.to_owned(), values);
     }
 
-    /// Whole numbers below 2⁵³, which are numbers of iterations here.
+    /// Stores whole numbers below 2⁵³, here numbers of iterations.
     pub(crate) fn put_counts(&mut self, name: &str, counts: impl IntoIterator<Item = usize>) {
         self.put(name, counts.into_iter().map(|count| count as f64).collect());
     }
@@ -156,7 +166,7 @@ impl State {
     /// The array of that name and length.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is none: the state is that of another method or size.
+    /// [`Error::Invalid`] where it is missing: the state belongs to another method or size.
     pub(crate) fn get(&self, name: &str, length: usize) -> Result<&[f64]> {
         let found = self.arrays.get(name).map(Vec::as_slice);
         found.filter(|values| values.len() == length).ok_or_else(|| {
@@ -180,17 +190,17 @@ impl State {
         Ok(self.counts(name, 1)?[0])
     }
 
-    /// An array that may be missing, of any length.
+    /// The array of that name, of any length, if present.
     pub(crate) fn find(&self, name: &str) -> Option<&[f64]> {
         self.arrays.get(name).map(Vec::as_slice)
     }
 
-    /// Takes in another state under `prefix`.
+    /// Stores another state under `prefix`.
     pub(crate) fn nest(&mut self, prefix: &str, inner: Self) {
         self.arrays.extend(inner.arrays.into_iter().map(|(name, values)| (format!("{prefix}.{name}"), values)));
     }
 
-    /// What lies under `prefix`.
+    /// The state stored under `prefix`.
     pub(crate) fn nested(&self, prefix: &str) -> Self {
         let inner = self.arrays.iter().filter_map(|(name, values)| {
             Some((name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned(), values.clone()))
@@ -203,34 +213,34 @@ impl State {
     }
 }
 
-/// What mixed precision is made of.
+/// The two programs of mixed precision.
 #[derive(Clone)]
 pub struct Increments {
-    /// The iteration of increments around a centre.
+    /// Program of increments around a centre.
     pub program: Arc<Program>,
-    /// A program whose residual is that of its iterate.
+    /// Program whose residual is that of its iterate.
     pub exact: Arc<Program>,
 }
 
-/// What an engine is loaded with.
+/// Inputs for loading an engine.
 #[derive(Clone)]
 pub struct Load<'a> {
-    /// A.
+    /// Measurement operator A.
     pub operator: Arc<dyn Operator + 'a>,
-    /// The iteration.
+    /// Program of the iteration.
     pub program: Arc<Program>,
-    /// The same for increments around a centre, for mixed precision; `None` where the method needs the whole point.
+    /// Programs of mixed precision; `None` where the method needs the whole point.
     pub increments: Option<Increments>,
-    /// Trials that share the operator and advance together.
+    /// Number of trials, which share the operator and advance together.
     pub batch: usize,
-    /// Kernel variant to use whatever the engine would choose; refused where the engine has none of that name.
+    /// Forced kernel variant; an engine without a variant of that name refuses it.
     pub variant: Option<String>,
 }
 
 impl Load<'_> {
     /// # Errors
-    /// [`Error::Unsupported`] for residuals that count from their mean under a loss other than the square: only there is the mean
-    /// what takes an offset out.
+    /// [`Error::Unsupported`] for residuals centred at their mean under a loss other than the square: only under the
+    /// square does subtracting the mean remove an offset.
     pub(crate) fn require_loss(&self) -> Result<()> {
         if self.program.loss == Loss::Square || !self.operator.is_centred() {
             return Ok(());
@@ -241,64 +251,64 @@ impl Load<'_> {
         })
     }
 
-    /// Numbers of a register, all trials together.
+    /// Size of a register over all trials.
     pub fn numbers(&self, register: impl Into<Register>) -> usize {
         self.batch * self.program.declaration(register).kind.len(self.operator.measurements())
     }
 }
 
-/// A loaded problem on some hardware.
+/// A problem loaded on some hardware.
 ///
-/// Registers are read and written as (batch, numbers of a trial), in f64; engines round to what they compute in. Every engine and
-/// everything around one implements all of it: there are no defaults to fall back to.
+/// Registers are read and written as (batch, numbers of a trial), in f64; engines round to their own precision. Every
+/// engine and every wrapper implements all methods: there are no defaults.
 pub trait Engine: Send {
-    /// Where and how it runs.
+    /// The engine's description.
     fn info(&self) -> &EngineInfo;
 
-    /// Overwrites a register. Who writes the iterate begins anew: the next iteration is number 0, and the other kept registers have
-    /// their initial values in it.
+    /// Overwrites a register. Writing the iterate restarts: the next iteration is number 0 and resets the other kept
+    /// registers to their initial values.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a wrong number of numbers; device failures.
+    /// [`Error::Invalid`] for a wrong length; device failures.
     fn write(&mut self, register: Register, values: &[f64]) -> Result<()>;
 
-    /// What a register holds. That of the residual carries out the head of the next iteration, unless it has been: rows of frozen
-    /// trials are stale.
+    /// Reads a register. Reading the residual runs the head of the next iteration unless it has run already. Rows of
+    /// frozen trials are stale.
     ///
     /// # Errors
     /// Device failures.
     fn read(&mut self, register: Register) -> Result<Vec<f64>>;
 
-    /// What [`Engine::restore`] goes on from: kept registers by name, the number of the next iteration, and what an engine has beside
-    /// them.
+    /// State for [`Engine::restore`]: kept registers by name, the number of the next iteration, and further state of
+    /// the engine.
     ///
     /// # Errors
     /// Device failures.
     fn state(&mut self) -> Result<State>;
 
-    /// Goes on where a state was taken, bit for bit on the same backend with the same kernel variant. Observations, weights and
-    /// parameters are not part of it.
+    /// Resumes from a state, bit for bit on the same backend with the same kernel variant. Observations, weights and
+    /// parameters are not part of the state.
     ///
     /// # Errors
     /// Device failures; [`Error::Invalid`] for the state of another method or size.
     fn restore(&mut self, state: &State) -> Result<()>;
 
-    /// Only active trials move; a frozen one keeps its registers bit for bit.
+    /// Selects the trials that advance. A frozen trial keeps its registers bit for bit.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong number of flags; device failures.
     fn set_active(&mut self, active: &[bool]) -> Result<()>;
 
-    /// Carries out so many iterations. Returns when the work is done.
+    /// Runs `iterations` iterations and returns when they are done.
     ///
     /// # Errors
     /// Device failures.
     fn run(&mut self, iterations: usize) -> Result<()>;
 
-    /// Numbers of which all ranks of a team get the largest, so that they decide alike about clocks and signals; without a team they
-    /// stay as they are.
+    /// Replaces numbers by their maximum over the ranks of a team, so that all ranks decide alike about clocks and
+    /// signals. Without a team the numbers stay.
     ///
     /// # Errors
-    /// Those of the connection.
+    /// Failures of the connection.
     fn agree(&mut self, numbers: &mut [f64]) -> Result<()>;
 }

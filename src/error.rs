@@ -1,71 +1,148 @@
-//! The one error type of the crate. Every variant says what was found, what is allowed, and what to do about it.
+//! The one error type of the crate. Every variant says what was found, what is allowed, and what to do.
 
 use std::path::{Path, PathBuf};
 
 /// Result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What can go wrong. Reaching a limit, diverging or being interrupted are not errors: see [`crate::Status`].
+/// Errors of this crate. Reaching a limit, diverging or being interrupted are not errors: see [`crate::Status`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting or argument lies outside its allowed values. `name` is the setting's identifier (`search_rank`), which
-    /// on the command line is the flag of the same name (`--search-rank`).
+    /// A setting or argument outside its allowed values. `name` is the setting's identifier (`search_rank`); on the
+    /// command line it is the flag of the same name (`--search-rank`).
     #[error("{name}: found {found}; allowed: {allowed}. {fix}")]
-    Invalid { name: String, found: String, allowed: String, fix: String },
+    Invalid {
+        /// Identifier of the setting or argument.
+        name: String,
+        /// What was found.
+        found: String,
+        /// What is allowed.
+        allowed: String,
+        /// What to do.
+        fix: String,
+    },
 
-    /// A file was read but does not hold what is needed.
+    /// A file without the required content.
     #[error("{}: found {found}; allowed: {allowed}. {fix}", path.display())]
-    File { path: PathBuf, found: String, allowed: String, fix: String },
+    File {
+        /// Path of the file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What is allowed.
+        allowed: String,
+        /// What to do.
+        fix: String,
+    },
 
-    /// The operating system refused a file operation.
+    /// A file operation refused by the operating system.
     #[error("{}: {source}. {fix}", path.display())]
-    Io { path: PathBuf, source: std::io::Error, fix: String },
+    Io {
+        /// Path of the file.
+        path: PathBuf,
+        /// Error of the operating system.
+        source: std::io::Error,
+        /// What to do.
+        fix: String,
+    },
 
-    /// A combination that is understood but that this version (or this machine) cannot run.
+    /// A combination that this version or this machine cannot run.
     #[error("{what} is not supported. {fix}")]
-    Unsupported { what: String, fix: String },
+    Unsupported {
+        /// The combination.
+        what: String,
+        /// What to do.
+        fix: String,
+    },
 
-    /// No graphics adapter matches the request.
+    /// No graphics adapter that matches the request.
     #[error(
         "backend: no GPU adapter matches '{wanted}'; found: {available}. Install a Vulkan, Metal or DX12 driver \
          (on Debian, mesa-vulkan-drivers is a software one), pick a listed name, or use the backend 'cpu'"
     )]
-    NoAdapter { wanted: String, available: String },
+    NoAdapter {
+        /// Requested name.
+        wanted: String,
+        /// Names of the available adapters.
+        available: String,
+    },
 
-    /// An operator breaks laws that every operator obeys, so its results cannot be trusted.
+    /// An operator that breaks the laws of operators, so its results cannot be trusted.
     #[error("operator {operator} breaks {violations}. Compare its functions with sensing_matrix, its definition")]
-    Law { operator: String, violations: String },
+    Law {
+        /// Name of the operator.
+        operator: String,
+        /// The violations as text.
+        violations: String,
+    },
 
-    /// What was asked for would take more memory than there is; refused before it is taken. `name` is a setting, as in
+    /// A request for more memory than there is, refused before allocation. `name` is a setting, as in
     /// [`Error::Invalid`].
     #[error("{name}: needs {needed} of memory ({parts}) and {available} are free here. {fix}")]
-    Memory { name: String, needed: String, parts: String, available: String, fix: String },
+    Memory {
+        /// Identifier of the setting.
+        name: String,
+        /// Memory needed, as text.
+        needed: String,
+        /// The largest parts of it.
+        parts: String,
+        /// Memory available, as text.
+        available: String,
+        /// What to do.
+        fix: String,
+    },
 
-    /// Ranks that share a problem lost each other.
+    /// Lost contact between the ranks that share a problem.
     #[error("rank {rank}: {message}")]
-    Team { rank: usize, message: String },
+    Team {
+        /// Rank that the message concerns.
+        rank: usize,
+        /// What happened.
+        message: String,
+    },
 
-    /// The device is gone: the driver reset it, it was removed, or it did not answer.
+    /// A lost device: the driver reset it, it was removed, or it did not answer.
     #[error("{adapter}: {message}. {fix}")]
-    DeviceLost { adapter: String, message: String, fix: String },
+    DeviceLost {
+        /// Name of the adapter.
+        adapter: String,
+        /// Message of the driver.
+        message: String,
+        /// What to do.
+        fix: String,
+    },
 
-    /// The device has no memory left.
+    /// A device without free memory.
     #[error("{adapter}: {message}. {fix}")]
-    OutOfMemory { adapter: String, message: String, fix: String },
+    OutOfMemory {
+        /// Name of the adapter.
+        adapter: String,
+        /// Message of the driver.
+        message: String,
+        /// What to do.
+        fix: String,
+    },
 
-    /// The device refused or failed in another way: a pipeline that did not compile, no answer.
+    /// Another failure of the device: a pipeline that did not compile, no answer.
     #[error("{adapter}: {message}. {fix}")]
-    Device { adapter: String, message: String, fix: String },
+    Device {
+        /// Name of the adapter.
+        adapter: String,
+        /// Message of the driver.
+        message: String,
+        /// What to do.
+        fix: String,
+    },
 }
 
 impl Error {
-    /// Whether a device failed, which another try or another device may not do.
+    /// Whether a device failed. Another try or another device may succeed.
     pub fn is_device_fault(&self) -> bool {
         matches!(self, Self::DeviceLost { .. } | Self::OutOfMemory { .. } | Self::Device { .. })
     }
 
-    /// A refusal of a setting or an argument: its identifier, what was found, what is allowed, and what to do.
+    /// An [`Error::Invalid`]: identifier, found value, allowed values, and remedy.
     pub fn invalid(
         name: impl Into<String>,
         found: impl ToString,
@@ -75,12 +152,12 @@ impl Error {
         Self::Invalid { name: name.into(), found: found.to_string(), allowed: allowed.into(), fix: fix.into() }
     }
 
-    /// A refusal of what a file holds.
+    /// An [`Error::File`] about the content of a file.
     pub fn file(path: &Path, found: impl Into<String>, allowed: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::File { path: path.to_owned(), found: found.into(), allowed: allowed.into(), fix: fix.into() }
     }
 
-    /// A file operation that the operating system refused.
+    /// An [`Error::Io`] about a file operation that the operating system refused.
     pub fn io(path: &Path, source: std::io::Error, fix: impl Into<String>) -> Self {
         Self::Io { path: path.to_owned(), source, fix: fix.into() }
     }

@@ -1,4 +1,4 @@
-//! The few dense decompositions the host needs, through faer, on row-major slices in f64.
+//! The few dense decompositions that the host needs, through faer, on row-major slices in f64.
 
 use faer::{Mat, MatRef, Side};
 
@@ -12,7 +12,7 @@ fn row_major(matrix: MatRef<'_, f64>) -> Vec<f64> {
     (0..matrix.nrows()).flat_map(|i| (0..matrix.ncols()).map(move |j| matrix[(i, j)])).collect()
 }
 
-/// Singular values, largest first; min(rows, columns) of them.
+/// Singular values, largest first, min(rows, columns) in number.
 ///
 /// # Errors
 /// [`Error::Invalid`] where an entry is not finite.

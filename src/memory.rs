@@ -1,4 +1,4 @@
-//! Memory: what something will take, by part, and what there is.
+//! Memory: predicted needs by part, and available memory.
 
 use std::path::Path;
 
@@ -6,49 +6,54 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Where memory is taken.
+/// Place of an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Location {
-    /// This program's own memory.
+    /// Memory of this program.
     Host,
-    /// A mapped file: the operating system keeps as much of it in memory as there is room for.
+    /// Mapped file, kept in memory by the operating system as far as there is room.
     File,
-    /// The memory of a graphics adapter; of an integrated or a software one, that is the machine's too.
+    /// Memory of a graphics adapter; for an integrated or software adapter, memory of the machine.
     Device,
 }
 
-/// One thing that takes memory.
+/// One part of the memory needed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
+    /// Name of the part.
     pub name: String,
+    /// Place of the part.
     pub place: Location,
+    /// Size in bytes.
     pub bytes: u64,
 }
 
 impl Part {
+    /// A part of `bytes` bytes.
     pub fn new(name: impl Into<String>, place: Location, bytes: u64) -> Self {
         Self { name: name.into(), place, bytes }
     }
 }
 
-/// A prediction, by part, of what is held at the same time.
+/// Predicted memory, by part, held at the same time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
+    /// Parts that are held at the same time.
     pub parts: Vec<Part>,
 }
 
 impl Memory {
-    /// In one place, all parts together.
+    /// Bytes in one place, over all parts.
     pub fn bytes(&self, place: Location) -> u64 {
         self.parts.iter().filter(|part| part.place == place).fold(0, |all, part| all.saturating_add(part.bytes))
     }
 
-    /// Refuses what would not fit this machine's memory. `name` is the setting that `fix` speaks of.
+    /// Refuses a need beyond this machine's memory. `name` is the setting that `fix` mentions.
     ///
     /// # Errors
-    /// [`Error::Memory`]. Where the system does not tell what is free nothing is refused.
+    /// [`Error::Memory`]. Where the system does not report free memory, nothing is refused.
     pub(crate) fn require(&self, name: &str, fix: impl Into<String>) -> Result<()> {
         self.require_of(available(), name, fix)
     }
@@ -70,12 +75,12 @@ impl Memory {
     }
 }
 
-/// The bytes of `factors` multiplied, or the largest number there is.
+/// The product of `factors` as bytes, or the largest number on overflow.
 pub(crate) fn product(factors: &[usize]) -> u64 {
     factors.iter().fold(1, |all: u64, &factor| all.saturating_mul(factor as u64))
 }
 
-/// `50.1 GB`: powers of 1000, one decimal.
+/// Bytes as text such as `50.1 GB`: powers of 1000, one decimal.
 pub fn readable_bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1000 {
@@ -91,8 +96,8 @@ pub fn readable_bytes(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// Reads a size: a number with K, M, G or T for powers of 1000, or Ki, Mi, Gi, Ti for powers of 1024, and B behind it if one
-/// likes; a number alone is bytes. `8G`, `1.5GiB`, `500 MB`.
+/// Parses a size such as `8G`, `1.5GiB` or `500 MB`: K, M, G, T are powers of 1000 and Ki, Mi, Gi, Ti powers of 1024,
+/// with an optional B. A plain number is bytes.
 ///
 /// # Errors
 /// [`Error::Invalid`] under `name` for anything else, 0, and more than 2⁶⁴ − 1 bytes.
@@ -122,28 +127,28 @@ pub fn parse_size(name: &str, text: &str) -> Result<u64> {
         .ok_or_else(refused)
 }
 
-/// Bytes that this program can still take without swapping: what Linux calls available, or less where a control group
-/// (a container, a batch job) has a limit. `None` where the system does not say.
+/// Bytes that this program can still take without swapping: Linux's available memory, or the limit of a control group
+/// (a container, a batch job) where it is lower. `None` where the system does not report it.
 pub fn available() -> Option<u64> {
     available_under(Path::new("/"))
 }
 
-/// The largest resident memory of this program so far, or since [`reset_peak`].
+/// Largest resident memory of this program so far, or since [`reset_peak`].
 pub fn peak() -> Option<u64> {
     field(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
-/// The resident memory of this program.
+/// Resident memory of this program.
 pub fn resident() -> Option<u64> {
     field(&std::fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
-/// Lets [`peak`] begin anew. Says whether the system did it.
+/// Resets [`peak`]; returns whether the system did it.
 pub fn reset_peak() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
-/// `Name:   123 kB` in bytes.
+/// Parses `Name:   123 kB` as bytes.
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
@@ -153,7 +158,7 @@ fn available_under(root: &Path) -> Option<u64> {
     let system = field(&std::fs::read_to_string(root.join("proc/meminfo")).ok()?, "MemAvailable:")?;
     let groups = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let limits = groups.lines().filter_map(|line| {
-        // hierarchy:controllers:path; the second version has no controllers here.
+        // hierarchy:controllers:path; version 2 has no controllers here.
         let mut parts = line.splitn(3, ':');
         let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
         let (base, limit, usage, cache) = match controllers {
@@ -167,16 +172,16 @@ fn available_under(root: &Path) -> Option<u64> {
             _ => return None,
         };
         let base = root.join(base);
-        // A group's parents limit it too. Inside a container the path may be the host's and lead nowhere: then the
-        // container's own group is at the base.
+        // A group's parents limit it too. Inside a container the path may be the host's and not exist; the container's
+        // own group is then at the base.
         let own = base.join(path.trim_start_matches('/'));
         own.ancestors()
             .take_while(|group| group.starts_with(&base))
             .filter_map(|group| {
                 let number = |name: &str| std::fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
-                // `max` is no number: no limit.
+                // `max` is not a number and means no limit.
                 let (limit, usage) = (number(limit)?, number(usage)?);
-                // Pages of files are counted as used and given back where they are needed.
+                // Pages of files count as used and are released on demand.
                 let stat = std::fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
                 let given_back: u64 = (cache.iter())
                     .filter_map(|name| {
@@ -266,7 +271,7 @@ mod tests {
         let meminfo = ("proc/meminfo", "MemTotal: 2000 kB\nMemAvailable:   1000 kB\n");
         assert_eq!(found(&[]), None);
         assert_eq!(found(&[meminfo]), Some(1_024_000));
-        // The second version: a group without a limit below one with; file pages are given back.
+        // Version 2: a group without a limit below one with a limit; file pages are released.
         let second = [
             meminfo,
             ("proc/self/cgroup", "0::/job/step\n"),
@@ -277,7 +282,7 @@ mod tests {
             ("sys/fs/cgroup/job/memory.stat", "anon 1\ninactive_file 100000\nactive_file 1000\n"),
         ];
         assert_eq!(found(&second), Some(301_000));
-        // Inside a container.
+        // The same inside a container.
         let inside = [
             meminfo,
             ("proc/self/cgroup", "0::/elsewhere\n"),

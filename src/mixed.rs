@@ -1,4 +1,4 @@
-//! Past the floor of f32 on any hardware: an f32 engine moves increments V around centres U₀ held in f64.
+//! Mixed precision, beyond the accuracy of f32 on any hardware: an f32 engine moves increments V around f64 centres U₀.
 //!
 //! At U = U₀ + V the residual is
 //!
@@ -6,14 +6,15 @@
 //! e = A(UUᵀ) − y = A((2U₀ + V)Vᵀ) + c,   c = A(U₀U₀ᵀ) − y
 //! ```
 //!
-//! (the Aᵢ see the symmetric part of the first product only). c is computed in f64 on the host, in one pass over the stored
-//! measurement data; the rest is the iteration of the f32 engine, recorded around a centre: see `tape`. Its rounding errors are some
-//! 10⁻⁷ of ‖e − c‖, not of ‖y‖, and go to zero with the increment. Recentring, U₀ ← U₀ + V and V ← 0, is worth its pass where
-//! e − c has become large beside e. D = A*(w∘e)U needs no more than f32: its error is in proportion to e.
+//! (the Aᵢ see the symmetric part of the first product only). c is computed in f64 on the host, in one pass over the
+//! stored measurement data. The rest is the iteration of the f32 engine, recorded around a centre: see `tape`. Its
+//! rounding errors are about 10⁻⁷ of ‖e − c‖, not of ‖y‖, and go to zero with the increment. Recentring, U₀ ← U₀ + V
+//! and V ← 0, is worth its pass once e − c is large beside e. D = A*(w∘e)U needs only f32: its error is in proportion
+//! to e.
 //!
-//! While U grows from a small start, e ≈ −y is large and f32 is accurate enough, so that nothing is recentred; later every
-//! factor [`FAR`] in ‖e‖ costs one pass. Each trial is recentred by what it does itself, at iterations that do not depend
-//! on when somebody looks: a batch gives what single runs give, and watching changes nothing.
+//! While U grows from a small start, e ≈ −y is large and f32 suffices, so nothing is recentred. Later, every factor
+//! [`FAR`] in ‖e‖ costs one pass. Each trial is recentred by its own state, at iterations independent of the
+//! observations: a batch equals single runs, and observing changes nothing.
 
 use std::sync::Arc;
 
@@ -22,33 +23,33 @@ use crate::engine::{EngineInfo, Precision, State};
 use crate::error::{Error, Result};
 use crate::tape::{Initial, Program, Register, Role};
 
-/// Iterations from one decision to the next. A readback of e each, which is little beside as many passes over the data.
+/// Iterations between decisions. Each reads e back, which is little beside that many passes over the data.
 const REVIEW: usize = 20;
-/// ‖e − c‖/‖e‖ at which a trial is recentred: errors of e are then some 10⁻⁵ of it.
+/// Ratio ‖e − c‖/‖e‖ at which a trial is recentred: relative errors of e are then about 10⁻⁵.
 const FAR: f64 = 100.0;
-/// Iterations after which a trial is recentred already where ‖e − c‖ is half of ‖e‖: e may never become small, because of noise
-/// or on a plateau, and the entries of V, as large as those of U after the growth, would go on being rounded to f32.
+/// Iterations after which a trial is recentred even where ‖e − c‖ is half of ‖e‖. Noise or a plateau may keep e large,
+/// and the entries of V, as large as those of U, would stay rounded to f32.
 const LONG: usize = 100;
 
-/// How a trial stands to its centre.
+/// State of a trial relative to its centre.
 #[derive(Clone, Copy)]
 struct Place {
-    /// c is not that of the centre.
+    /// Whether c does not belong to the centre.
     stale: bool,
-    /// V = 0.
+    /// Whether V = 0.
     at_centre: bool,
     /// Iteration of the last recentring.
     since: usize,
 }
 
 struct Mixed<'a> {
-    /// Moves the increments.
+    /// Engine of the increments.
     inner: Box<dyn Engine + 'a>,
-    /// Computes c.
+    /// Engine that computes c.
     exact: Box<dyn Engine + 'a>,
-    /// Of the inner engine.
+    /// Program of the inner engine.
     program: Arc<Program>,
-    /// Of the exact one: its iterate, observations and residual.
+    /// Iterate, observations and residual of the exact engine.
     handles: [Register; 3],
     info: EngineInfo,
     measurements: usize,
@@ -64,7 +65,7 @@ struct Mixed<'a> {
     passes: usize,
 }
 
-/// From an engine that iterates in f32 around a centre, and one with the program `exact` that computes in f64.
+/// Combines an engine that iterates in f32 around a centre with one that runs the program `exact` in f64.
 pub(crate) fn new<'a>(
     (batch, measurements): (usize, usize),
     (program, inner): (Arc<Program>, Box<dyn Engine + 'a>),
@@ -97,12 +98,13 @@ impl Mixed<'_> {
         self.program.iterate.into()
     }
 
-    /// Whether a register is a point: the iterate, or one that begins as it does. Such registers count from the centre.
+    /// Whether a register is a point: the iterate, or a register with the same initial value. Points are relative to
+    /// the centre.
     fn is_point(&self, register: Register) -> bool {
         matches!(self.program.declaration(register).role, Role::Kept(Initial::Iterate))
     }
 
-    /// U₀ ← U₀ + V, V ← 0, and c for the trials in `which`, in one pass. Other points keep their place.
+    /// U₀ ← U₀ + V, V ← 0, and c for the trials in `which`, in one pass. Other points stay where they are.
     fn recentre(&mut self, which: &[bool]) -> Result<()> {
         if which.iter().all(|due| !due) {
             return Ok(());
@@ -140,7 +142,7 @@ impl Mixed<'_> {
         self.tell_centre()
     }
 
-    /// Brings the inner engine the centre and −c.
+    /// Sends the centre and −c to the inner engine.
     fn tell_centre(&mut self) -> Result<()> {
         let target: Vec<f64> = self.constant.iter().map(|c| -c).collect();
         self.inner.write(self.program.target.into(), &target)?;
@@ -150,14 +152,14 @@ impl Mixed<'_> {
         }
     }
 
-    /// c where it is not known yet.
+    /// Computes c where it is not known yet.
     fn settle(&mut self) -> Result<()> {
         let which: Vec<bool> =
             self.places.iter().zip(&self.active).map(|(place, active)| place.stale && *active).collect();
         self.recentre(&which)
     }
 
-    /// Recentres the trials that have gone far.
+    /// Recentres the trials that are far from their centre.
     fn review(&mut self) -> Result<()> {
         let e = self.inner.read(self.program.residual.into())?;
         let m = self.measurements;
@@ -170,7 +172,7 @@ impl Mixed<'_> {
                     way += w * (e - c) * (e - c);
                 }
             }
-            // Neither holds for a trial that diverges to infinities: it is left alone.
+            // A trial that diverges to infinities meets neither condition and is left alone.
             let long = self.iteration - self.places[trial].since >= LONG;
             way > FAR * FAR * here || (long && way > 0.25 * here)
         };
@@ -178,7 +180,7 @@ impl Mixed<'_> {
         self.recentre(&which)
     }
 
-    /// c itself at a centre; elsewhere c and the part that is computed in f32.
+    /// c itself at a centre; elsewhere c plus the part computed in f32.
     fn residual(&mut self) -> Result<Vec<f64>> {
         self.settle()?;
         if self.places.iter().zip(&self.active).all(|(place, active)| place.at_centre || !active) {

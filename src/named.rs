@@ -1,19 +1,20 @@
-//! Parameters by name, as command lines, reports and Python bring them.
+//! Named parameters from command lines, reports and Python.
 
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// Parameters of a method or a model by name, as text; what is not there has its default.
+/// Parameters of a method or a model by name, as text. Missing ones have their defaults.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use = "parameters do nothing by themselves"]
 pub struct Named(Vec<(String, String)>);
 
 impl Named {
-    /// The word of a text such as `lbfgs:memory=5`, and the parameters behind it. `what` is what the word names, for messages.
+    /// The word of a text such as `lbfgs:memory=5`, and the parameters after it. `what` says what the word names, for
+    /// messages.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a piece that is no name=value, and for a name that stands there twice.
+    /// [`Error::Invalid`] for a piece other than name=value, and for a repeated name.
     pub(crate) fn spelled<'t>(what: &str, text: &'t str) -> Result<(&'t str, Self)> {
         let mut pieces = text.split([':', ';']).map(str::trim);
         let (word, mut all) = (pieces.next().unwrap_or_default(), Self::default());
@@ -27,10 +28,10 @@ impl Named {
         Ok((word, all))
     }
 
-    /// These and others.
+    /// The union of two sets of parameters.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that both have.
+    /// [`Error::Invalid`] for a name in both.
     pub(crate) fn joined(mut self, others: &Self) -> Result<Self> {
         for (name, value) in others.pairs() {
             if let Some((_, first)) = self.pairs().find(|(known, _)| *known == name) {
@@ -42,7 +43,7 @@ impl Named {
         Ok(self)
     }
 
-    /// Sets a parameter, where there is a value.
+    /// Sets a parameter if there is a value.
     pub fn with(mut self, name: &str, value: Option<impl ToString>) -> Self {
         if let Some(value) = value {
             self.0.retain(|(known, _)| known != name);
@@ -51,7 +52,7 @@ impl Named {
         self
     }
 
-    /// A refusal of one of these, which stood in `text` behind a word that says `what`.
+    /// Error for one of these parameters, which followed a word for `what` in `text`.
     pub(crate) fn refused(&self, what: &str, text: &str, error: Error) -> Error {
         match error {
             Error::Invalid { name, found, allowed, fix } if self.pairs().any(|(known, _)| known == name) => {
@@ -66,7 +67,7 @@ impl Named {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Only those of these names.
+    /// The subset of parameters with wanted names.
     pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Self {
         Self(self.0.iter().filter(|(name, _)| wanted(name)).cloned().collect())
     }
@@ -76,10 +77,10 @@ impl Named {
         self.0.is_empty()
     }
 
-    /// The value of a parameter, where it was set.
+    /// The value of a parameter, if it was set.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a text that is no such value.
+    /// [`Error::Invalid`] for a text that is not such a value.
     pub(crate) fn get<V: FromStr>(&self, name: &str, allowed: &str) -> Result<Option<V>> {
         let Some((_, value)) = self.0.iter().find(|(known, _)| known == name) else { return Ok(None) };
         let fix = "leave it out for the default";

@@ -1,14 +1,14 @@
-//! Memory for many numbers, on large pages where the system has them: a table entry of 2 MiB instead of 4 KiB, so that reading
-//! in order is not held up by looking up where the next page lies.
+//! Memory for large arrays, on large pages where the system has them: 2 MiB per table entry instead of 4 KiB, so
+//! sequential reads wait less for page look-ups.
 
 use bytemuck::Pod;
 use memmap2::MmapMut;
 
-/// From here on large pages are asked for.
+/// Least bytes for which large pages are requested.
 const MANY_BYTES: usize = 1 << 20;
 const LARGE_PAGE: usize = 2 << 20;
 
-/// So many numbers, zero at first.
+/// An array of numbers, initially zero.
 pub struct Pages<T> {
     held: Held<T>,
     count: usize,
@@ -16,12 +16,12 @@ pub struct Pages<T> {
 
 enum Held<T> {
     Vector(Vec<T>),
-    /// Beginning at this byte.
+    /// Mapped memory whose numbers begin at this byte.
     Mapped(MmapMut, usize),
 }
 
 impl<T: Pod> Pages<T> {
-    /// `None` where the system has no room for them.
+    /// Allocates `count` zeros; `None` where the system has no room.
     pub fn try_zeroed(count: usize) -> Option<Self> {
         let bytes = count.checked_mul(size_of::<T>())?;
         let many = bytes >= MANY_BYTES && align_of::<T>() <= LARGE_PAGE;
@@ -34,18 +34,19 @@ impl<T: Pod> Pages<T> {
         Some(Self { held: Held::Vector(numbers), count })
     }
 
-    /// Ends the program where there is no room, as vectors do.
+    /// Allocates `count` zeros; ends the program where there is no room, as vectors do.
     pub fn zeroed(count: usize) -> Self {
         Self::try_zeroed(count).unwrap_or_else(|| Self { held: Held::Vector(vec![T::zeroed(); count]), count })
     }
 
+    /// Copies a slice into pages.
     pub fn copied(numbers: &[T]) -> Self {
         let mut own = Self::zeroed(numbers.len());
         own.as_mut_slice().copy_from_slice(numbers);
         own
     }
 
-    /// The same bytes as another type of the same size and alignment.
+    /// Reinterprets the bytes as another type of the same size and alignment.
     pub fn cast<U: Pod>(self) -> Pages<U> {
         let held = match self.held {
             Held::Vector(numbers) => Held::Vector(bytemuck::allocation::cast_vec(numbers)),
@@ -54,6 +55,7 @@ impl<T: Pod> Pages<T> {
         Pages { held, count: self.count }
     }
 
+    /// The numbers as a slice.
     pub fn as_slice(&self) -> &[T] {
         match &self.held {
             Held::Vector(numbers) => numbers,
@@ -61,6 +63,7 @@ impl<T: Pod> Pages<T> {
         }
     }
 
+    /// The numbers as a mutable slice.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         match &mut self.held {
             Held::Vector(numbers) => numbers,
@@ -71,10 +74,10 @@ impl<T: Pod> Pages<T> {
     }
 }
 
-/// Fresh pages of the system's, which are zero and take memory when they are first written.
+/// Fresh pages of the system, which are zero and take memory on first write.
 fn mapped<T>(bytes: usize) -> Option<Held<T>> {
     let map = MmapMut::map_anon(bytes.checked_add(LARGE_PAGE)?).ok()?;
-    // Where the system has no large pages it says so, and there are the small ones.
+    // A system without large pages reports an error and provides small ones.
     #[cfg(target_os = "linux")]
     let _ = map.advise(memmap2::Advice::HugePage);
     let begin = map.as_ptr().align_offset(LARGE_PAGE);

@@ -1,4 +1,4 @@
-//! The two arithmetic types of the host path.
+//! The two arithmetic types of the host engines.
 
 use std::fmt::Debug;
 use std::iter::Sum;
@@ -10,7 +10,7 @@ mod sealed {
     impl Sealed for f64 {}
 }
 
-/// `f32` or `f64`: a type that operators store and engines compute in. Sealed.
+/// Arithmetic type `f32` or `f64`, which operators store and engines compute in. Sealed.
 pub trait Real:
     sealed::Sealed
     + Copy
@@ -29,10 +29,13 @@ pub trait Real:
     + bytemuck::Pod
     + 'static
 {
+    /// The number 0.
     const ZERO: Self;
     /// Unit roundoff: 2⁻²⁴ or 2⁻⁵³.
     const UNIT_ROUNDOFF: f64;
+    /// Rounds an `f64` to this type.
     fn from_f64(value: f64) -> Self;
+    /// Converts to `f64` without rounding.
     fn to_f64(self) -> f64;
 }
 

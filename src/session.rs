@@ -1,4 +1,4 @@
-//! The engine as a tool: residuals, losses and gradients at factors of the caller's choice.
+//! Residuals, losses and gradients at the caller's factors.
 
 use std::sync::Arc;
 
@@ -10,22 +10,24 @@ use crate::operators::{Loss, Operator};
 use crate::problem::Factors;
 use crate::tape::{Blocks, Program, Tape};
 
-/// What a [`Session`] finds at factors.
+/// Residual, loss and gradient at given factors, from a [`Session`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ValueAndGradient {
-    /// e = A(Z) − y, (batch, m).
+    /// Residual e = A(Z) − y, (batch, m).
     pub residual: Vec<f64>,
-    /// f of each trial.
+    /// Loss f of each trial.
     pub loss: Vec<f64>,
-    /// ∇f, blocks of the same sizes as the factors.
+    /// Gradient ∇f, with blocks of the sizes of the factors.
     pub gradient: Factors,
 }
 
-/// An operator and a model on a backend, for loops of one's own: residuals, losses and gradients, batched, at the speed of the solver.
+/// An operator and a model on a backend, for your own loops: batched residuals, losses and gradients at the solver's
+/// speed.
 ///
-/// For the square loss f = (s/4)‖A(UUᵀ) − y‖² of one factor and f = (s/2)‖A(LRᵀ) − y‖² of two, so that U ← U − μ∇f is gradient descent as
-/// the solver makes it; of operators whose residuals are centred ([`Operator::is_centred`]) it is that of e − ē. What is asked for first decides how many trials and columns are loaded; other numbers load anew.
+/// The square loss is f = (s/4)‖A(UUᵀ) − y‖² for one factor and f = (s/2)‖A(LRᵀ) − y‖² for two, so U ← U − μ∇f is the
+/// solver's gradient descent. For operators with centred residuals ([`Operator::is_centred`]) it is that of e − ē. The
+/// first call decides the numbers of trials and columns that are loaded; other numbers load again.
 ///
 /// ```
 /// use lowrank::operators::Dense;
@@ -48,7 +50,7 @@ pub struct Session {
     backend: Backend,
     precision: Precision,
     loss: Loss,
-    /// (1, m), or (batch, m).
+    /// Observations, (1, m) or (batch, m).
     observations: Vec<f64>,
     loaded: Option<Loaded>,
 }
@@ -62,18 +64,19 @@ struct Loaded {
 }
 
 impl Session {
-    /// A session of observations 0 and the square loss, in double precision on the backends of the host and in single precision on a GPU.
+    /// A session with observations 0 and the square loss, in double precision on the host backends and in single
+    /// precision on a GPU.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the model does not fit the operator's domain.
+    /// [`Error::Invalid`] where the model does not suit the operator's domain.
     pub fn open(operator: impl Operator + 'static, model: Model, backend: Backend) -> Result<Self> {
         Self::open_shared(Arc::new(operator), model, backend)
     }
 
-    /// [`Session::open`] of an operator that others have as well.
+    /// A session like [`Session::open`] with a shared operator.
     ///
     /// # Errors
-    /// As [`Session::open`].
+    /// Those of [`Session::open`].
     pub fn open_shared(operator: Arc<dyn Operator>, model: Model, backend: Backend) -> Result<Self> {
         model.check(&operator.domain())?;
         let precision = if backend.own().word() == "gpu" { Precision::F32 } else { Precision::F64 };
@@ -81,7 +84,7 @@ impl Session {
         Ok(Self { operator, model, backend, precision, loss: Loss::Square, observations, loaded: None })
     }
 
-    /// The arithmetic: single or double precision.
+    /// Sets the arithmetic: single or double precision.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for mixed precision, and for double precision on an adapter without it.
@@ -96,17 +99,17 @@ impl Session {
         Ok(self)
     }
 
-    /// ρ of the loss f = c·s·Σρ(eᵢ).
+    /// Sets ρ of the loss f = c·s·Σρ(eᵢ).
     #[must_use = "a session is returned"]
     pub fn loss_function(mut self, loss: Loss) -> Self {
         (self.loss, self.loaded) = (loss, None);
         self
     }
 
-    /// Observations y: m numbers for all trials, or (batch, m).
+    /// Sets the observations y: m numbers for all trials, or (batch, m).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a length that is no multiple of m, and for numbers that are not finite.
+    /// [`Error::Invalid`] for a length that is not a multiple of m, and for numbers that are not finite.
     #[must_use = "a session is returned"]
     pub fn observations(mut self, y: &[f64]) -> Result<Self> {
         let m = self.operator.measurements();
@@ -126,33 +129,33 @@ impl Session {
         Ok(self)
     }
 
-    /// Where it runs; `None` before the first evaluation.
+    /// Description of the engine; `None` before the first evaluation.
     pub fn engine(&self) -> Option<&EngineInfo> {
         self.loaded.as_ref().map(|loaded| loaded.engine.info())
     }
 
-    /// e = A(Z) − y, (batch, m).
+    /// Residual e = A(Z) − y, (batch, m).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for factors that the model does not have; those of the device.
+    /// [`Error::Invalid`] for factors that the model does not have; errors of the device.
     pub fn residual(&mut self, factors: &Factors) -> Result<Vec<f64>> {
         let loaded = self.at(factors)?;
         loaded.engine.read(loaded.program.residual().into())
     }
 
-    /// f of each trial.
+    /// Loss f of each trial.
     ///
     /// # Errors
-    /// As [`Session::residual`].
+    /// Those of [`Session::residual`].
     pub fn loss(&mut self, factors: &Factors) -> Result<Vec<f64>> {
         let residual = self.residual(factors)?;
         Ok(self.losses(&residual))
     }
 
-    /// ∇f, blocks of the same sizes as the factors.
+    /// Gradient ∇f, with blocks of the sizes of the factors.
     ///
     /// # Errors
-    /// As [`Session::residual`].
+    /// Those of [`Session::residual`].
     pub fn gradient(&mut self, factors: &Factors) -> Result<Factors> {
         Ok(self.evaluate(factors)?.gradient)
     }
@@ -160,7 +163,7 @@ impl Session {
     /// Residual, loss and gradient, all from one pass over the measurements.
     ///
     /// # Errors
-    /// As [`Session::residual`].
+    /// Those of [`Session::residual`].
     pub fn evaluate(&mut self, factors: &Factors) -> Result<ValueAndGradient> {
         let s = self.operator.normalization();
         let sizes = factors.sizes();
@@ -182,7 +185,7 @@ impl Session {
         residual.chunks(self.operator.measurements()).map(of).collect()
     }
 
-    /// The engine with these factors.
+    /// The engine, loaded and set to these factors.
     fn at(&mut self, factors: &Factors) -> Result<&mut Loaded> {
         let (domain, batch, k) = (self.operator.domain(), factors.batch(), factors.search_rank());
         let (found, wanted) = (factors.sizes(), self.model.sizes(&domain, k));

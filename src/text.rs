@@ -1,12 +1,12 @@
-//! Numbers in sentences for people.
+//! Numbers as text for people.
 
-/// Four significant digits: plain where that is short (`0.2686`, `12.5`), else scientific (`9.648e-7`).
+/// A number with four significant digits: plain where short (`0.2686`, `12.5`), else scientific (`9.648e-7`).
 pub fn readable(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }
-    // Below 10 000 four digits never hide a whole one.
+    // Below 10 000 four digits never hide an integer digit.
     if (1e-3..9999.5).contains(&size) {
         let digits = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
         let text = format!("{value:.digits$}");
@@ -18,7 +18,7 @@ pub fn readable(value: f64) -> String {
     format!("{digits}e{exponent}")
 }
 
-/// A duration in the unit that reads best.
+/// A duration in the most readable unit.
 #[cfg(feature = "internals")]
 pub fn readable_seconds(seconds: f64) -> String {
     let (value, unit) = match seconds {

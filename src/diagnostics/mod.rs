@@ -1,4 +1,4 @@
-//! Pure functions of factors: test error, spectra, rank estimates. Always in f64.
+//! Pure functions of factors: test error, spectra, rank estimates, all in f64.
 
 mod paper;
 mod phases;
@@ -22,12 +22,12 @@ pub use start::spectral_start;
 pub use subspace::{SignalAndNoise, leading_left, signal_and_noise, sine_of_largest_angle};
 pub use twin::{PowerTwin, TwinFactor};
 
-/// ‖Z − M‖_F / ‖M‖_F for Z = U Uᵀ, U S Uᵀ or L Rᵀ.
+/// Relative test error ‖Z − M‖_F / ‖M‖_F for Z = U Uᵀ, U S Uᵀ or L Rᵀ.
 ///
-/// With Z − M = [L, −L*]·[R, R*]ᵀ this is ‖A Bᵀ‖_F over the norm of the truth, A and B being the triangular factors of the
-/// QR decompositions of the two: expanding the norm into a sum of traces instead would cancel and floor near 1e-8. One
-/// decomposition serves both where L = R = U, signs apart. Where the factors are wider than the matrix, and for truths
-/// that are no products, the difference is formed. A zero truth gives ‖Z‖_F.
+/// With Z − M = [L, −L*]·[R, R*]ᵀ this is ‖A Bᵀ‖_F over the norm of the truth, where A and B are the triangular factors
+/// of the two QR decompositions. Expanding the norm into a sum of traces would cancel and stop near 1e-8. Where L = R =
+/// U up to signs, one decomposition serves both. The difference is formed where the factors are wider than the matrix
+/// and for truths that are not products. A zero truth gives ‖Z‖_F.
 ///
 /// Columns of zeros are harmless.
 ///
@@ -87,9 +87,9 @@ pub fn singular_values(factor: MatrixView<'_>) -> Result<Vec<f64>> {
     linalg::singular_values(factor.rows(), factor.columns(), factor.as_slice())
 }
 
-/// The rank a spectrum suggests: the position of the largest ratio σᵢ/σᵢ₊₁ among those σᵢ ≥ 1e-3·σ₁, provided it is
-/// at least 5; all of them otherwise. Small-initialisation iterates show a wide gap there (signal against a remainder
-/// of the size of the start); a spectrum without one is reported as full.
+/// Rank suggested by a spectrum: the position of the largest ratio σᵢ/σᵢ₊₁ among σᵢ ≥ 1e-3·σ₁ if that ratio is at least
+/// 5, else all of them. Iterates from a small start show a wide gap there, between the signal and a remainder of the
+/// size of the start. A spectrum without a gap counts as full rank.
 pub fn estimated_rank(singular_values: &[f64]) -> usize {
     let Some(&first) = singular_values.first().filter(|v| **v > 0.0) else { return 0 };
     let floor = first * f64::EPSILON;

@@ -1,4 +1,4 @@
-//! One observation of a run against its truth and its power-iteration twin: the quantities of arXiv 2106.15013.
+//! One observation of a run against its truth and its power-iteration reference: the quantities of arXiv 2106.15013.
 
 use std::sync::Arc;
 
@@ -12,36 +12,37 @@ use crate::error::Result;
 use crate::linalg;
 use crate::problem::{MatrixView, Truth};
 
-/// Singular values of the truth below this share of the largest are zero.
+/// Singular values of the truth below this share of the largest count as zero.
 const RANK_TOLERANCE: f64 = 1e-8;
 
-/// What one observation shows; fields are absent where they do not apply.
+/// Quantities of one observation. Fields are absent where they do not apply.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Diagnosis {
-    /// σ_{r*}(U_t).
+    /// Singular value σ_{r*}(U_t).
     pub sigma_rank: f64,
-    /// σ_{r*+1}(U_t), the largest of the surplus; absent where k ≤ r*.
+    /// Singular value σ_{r*+1}(U_t), the largest of the surplus; absent where k ≤ r*.
     pub sigma_next: Option<f64>,
-    /// angle(X, L_t), L_t the span of the leading r* left singular vectors of U_t; sines throughout.
+    /// Sine of angle(X, L_t), where L_t is the span of the leading r* left singular vectors of U_t.
     pub angle_truth: Option<f64>,
-    /// angle(L, L_t), L the span of the leading r* eigenvectors of P.
+    /// Sine of angle(L, L_t), where L is the span of the leading r* eigenvectors of P.
     pub angle_spectral: Option<f64>,
-    /// angle(X, L̃_t) for the power-iteration twin.
+    /// Sine of angle(X, L̃_t) for the power iteration.
     pub power_angle_truth: Option<f64>,
-    /// angle(L, L̃_t).
+    /// Sine of angle(L, L̃_t) for the power iteration.
     pub power_angle_spectral: Option<f64>,
-    /// ‖U_t − Ũ_t‖_F/‖Ũ_t‖_F.
+    /// Relative distance ‖U_t − Ũ_t‖_F/‖Ũ_t‖_F to the power iteration.
     pub power_distance: Option<f64>,
-    /// ‖U_t W_⊥‖, the noise part.
+    /// Norm ‖U_t W_⊥‖ of the noise part.
     pub noise_norm: f64,
-    /// σ_min(V_XᵀU_t), the signal part.
+    /// Smallest singular value σ_min(V_XᵀU_t) of the signal part.
     pub signal_min: f64,
+    /// Phase of the observation.
     pub phase: Phase,
 }
 
-/// What does not change during a run: the truth's subspace, P's, and the twin.
+/// The constants of a run: the truth's subspace, P's subspace and the power iteration; and its phase clock.
 pub struct PaperDiagnostics {
-    /// V_X, n×r*.
+    /// Orthonormal basis V_X, n×r*.
     basis: Vec<f64>,
     rank: usize,
     sigma_min: f64,
@@ -51,8 +52,8 @@ pub struct PaperDiagnostics {
 }
 
 impl PaperDiagnostics {
-    /// For a truth, the spectrum of P = s·A*(y), the start U₀ (n×k), and the step size of gradient descent: other methods have no
-    /// twin.
+    /// Diagnostics for a truth, the spectrum of P = s·A*(y), the start U₀ (n×k) and the step size of gradient descent.
+    /// Other methods have no power iteration and pass no step size.
     ///
     /// # Errors
     /// Those of the decompositions.
@@ -70,17 +71,17 @@ impl PaperDiagnostics {
         })
     }
 
-    /// r*.
+    /// True rank r*.
     pub fn rank(&self) -> usize {
         self.rank
     }
 
-    /// σ_min(X).
+    /// Smallest nonzero singular value σ_min(X).
     pub fn sigma_min(&self) -> f64 {
         self.sigma_min
     }
 
-    /// angle(X, L), the plateau of angle(X, L_t) during phase II.
+    /// Sine of angle(X, L), the plateau of angle(X, L_t) during phase II.
     ///
     /// # Errors
     /// Those of the decompositions.
@@ -88,7 +89,7 @@ impl PaperDiagnostics {
         sine_of_largest_angle(self.basis.len() / self.rank.max(1), &self.basis, &self.leading)
     }
 
-    /// Diagnoses U_t; observations come in order.
+    /// Diagnoses U_t. Observations come in order.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for a non-finite factor.
@@ -130,17 +131,17 @@ impl PaperDiagnostics {
         })
     }
 
-    /// What observations left behind.
+    /// The phase clock, for a checkpoint.
     pub fn clock(&self) -> &PhaseClock {
         &self.clock
     }
 
-    /// Goes on from there.
+    /// Continues from a saved phase clock.
     pub fn set_clock(&mut self, clock: PhaseClock) {
         self.clock = clock;
     }
 
-    /// The times found so far.
+    /// The phase times found so far.
     pub fn phases(&self) -> Phases {
         self.clock.phases()
     }

@@ -1,23 +1,23 @@
-//! The three phases of small random initialisation, as computable times.
+//! The three phases after a small random start, as computable times.
 
 use serde::{Deserialize, Serialize};
 
 /// Phase of one observation: I spectral alignment, II saddle avoidance, III local refinement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Phase {
-    /// Before t_*: the iterates turn towards L, the span P's leading eigenvectors.
+    /// Before t_*: the iterates turn towards L, the span of the leading eigenvectors of P.
     #[serde(rename = "1")]
     Alignment,
     /// From t_* to t_1: the aligned directions grow from the size of the start to that of the truth.
     #[serde(rename = "2")]
     SaddleAvoidance,
-    /// From t_1 on.
+    /// From t_1 on: the error contracts.
     #[serde(rename = "3")]
     Refinement,
 }
 
 impl Phase {
-    /// I, II or III.
+    /// Roman numeral of the phase: I, II or III.
     pub fn numeral(self) -> &'static str {
         match self {
             Self::Alignment => "I",
@@ -26,63 +26,66 @@ impl Phase {
         }
     }
 
-    /// 1, 2 or 3.
+    /// Number of the phase: 1, 2 or 3.
     pub fn number(self) -> u8 {
         self as u8 + 1
     }
 }
 
-/// Sine of the angle(L, L_t) below which a run counts as aligned.
+/// Sine of angle(L, L_t) below which a run counts as aligned.
 pub const ALIGNED: f64 = 0.1;
-/// ‖U_t − Ũ_t‖/‖Ũ_t‖ above which the power-iteration twin has been left.
+/// Relative distance ‖U_t − Ũ_t‖/‖Ũ_t‖ above which a run has left the power iteration.
 pub const TWIN_LEFT: f64 = 0.1;
 
-/// What [`PhaseClock`] needs of one observation; `None` where it does not apply.
+/// Input of [`PhaseClock`] from one observation; `None` where a quantity does not apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PhaseInput {
+    /// Iteration of the observation.
     pub iteration: usize,
-    /// angle(L, L_t) as a sine.
+    /// Sine of angle(L, L_t).
     pub angle_spectral: Option<f64>,
-    /// σ_min(V_XᵀU_t).
+    /// Smallest singular value σ_min(V_XᵀU_t) of the signal part.
     pub signal_min: Option<f64>,
-    /// ‖U_t W_⊥‖.
+    /// Norm ‖U_t W_⊥‖ of the noise part.
     pub noise_norm: Option<f64>,
-    /// ‖U_t − Ũ_t‖/‖Ũ_t‖.
+    /// Relative distance ‖U_t − Ũ_t‖/‖Ũ_t‖ to the power iteration.
     pub power_distance: Option<f64>,
 }
 
-/// The times of a run, at the resolution of its observations. A time that does not exist is null, with the reason.
+/// Phase times of a run, at the resolution of its observations. A time that does not exist is null, with the reason.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Phases {
-    /// t_* = min{t : angle(L, L_t) ≤ `aligned`}, before t_1.
+    /// Time of alignment t_* = min{t : angle(L, L_t) ≤ `aligned`}, before t_1.
     pub t_star: Option<usize>,
-    /// t_1 = min{t : σ_min(V_XᵀU_t) ≥ σ_min(X)/√10}.
+    /// Time of refinement t_1 = min{t : σ_min(V_XᵀU_t) ≥ σ_min(X)/√10}.
     pub t_1: Option<usize>,
-    /// min{t : ‖U_t − Ũ_t‖ > `twin_left`·‖Ũ_t‖}.
+    /// Time of leaving the power iteration, min{t : ‖U_t − Ũ_t‖ > `twin_left`·‖Ũ_t‖}.
     pub t_twin: Option<usize>,
-    /// ‖U W_⊥‖ at t_1, which must be small against the signal for the phases to mean what they say.
+    /// Noise norm ‖U W_⊥‖ at t_1. The phases are meaningful only where it is small against the signal.
     pub noise_at_t_1: Option<f64>,
+    /// Threshold of t_*, a sine.
     pub aligned: f64,
+    /// Threshold of `t_twin`, a relative distance.
     pub twin_left: f64,
-    /// Why a time is null.
+    /// Reasons for the times that are null.
     pub reasons: Vec<String>,
 }
 
-/// Follows one run; observations come in order.
+/// Clock of the phases of one run. Observations come in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PhaseClock {
-    /// σ_min(X)/√10.
+    /// Threshold σ_min(X)/√10.
     threshold: f64,
     aligned: f64,
     phases: Phases,
     smallest_angle: Option<f64>,
-    /// Whether there is a power-iteration twin.
+    /// Whether there is a power iteration to compare with.
     twinned: bool,
 }
 
 impl PhaseClock {
-    /// For a truth whose factor has smallest nonzero singular value `sigma_min`; `aligned` is the threshold of t_*, by
-    /// default [`ALIGNED`].
+    /// A clock for a truth whose factor has the smallest nonzero singular value `sigma_min`. `aligned` is the threshold
+    /// of t_*, by default [`ALIGNED`].
     pub fn new(sigma_min: f64, aligned: f64) -> Self {
         Self {
             threshold: sigma_min / 10f64.sqrt(),
@@ -93,7 +96,7 @@ impl PhaseClock {
         }
     }
 
-    /// Takes in one observation and says in which phase it lies.
+    /// Takes in one observation and returns its phase.
     pub fn observe(&mut self, input: &PhaseInput) -> Phase {
         let p = &mut self.phases;
         if p.t_1.is_none() && input.signal_min.is_some_and(|s| s >= self.threshold) {
@@ -104,7 +107,7 @@ impl PhaseClock {
             if p.t_1.is_none_or(|t| t == input.iteration) {
                 self.smallest_angle = Some(self.smallest_angle.map_or(angle, |a: f64| a.min(angle)));
             }
-            // Aligned at the very observation of t_1 still counts: phase II is then empty.
+            // Alignment at the very observation of t_1 still counts: phase II is then empty.
             if p.t_star.is_none() && angle <= self.aligned && p.t_1.is_none_or(|t| t == input.iteration) {
                 p.t_star = Some(input.iteration);
             }
@@ -120,7 +123,7 @@ impl PhaseClock {
         }
     }
 
-    /// The times so far, with reasons for those that are null.
+    /// The phase times so far, with reasons for those that are null.
     pub fn phases(&self) -> Phases {
         let mut phases = Phases { aligned: self.aligned, twin_left: TWIN_LEFT, ..self.phases.clone() };
         if phases.t_star.is_none() {
@@ -146,7 +149,7 @@ impl PhaseClock {
     }
 }
 
-/// The phases of a finished trace.
+/// Phase times of a finished trace.
 pub fn phases(sigma_min: f64, aligned: f64, observations: &[PhaseInput]) -> Phases {
     let mut clock = PhaseClock::new(sigma_min, aligned);
     observations.iter().for_each(|input| {

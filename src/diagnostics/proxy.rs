@@ -1,52 +1,52 @@
-//! A proxy for the phases where there is no truth: from the spectrum of U and the loss alone.
+//! A proxy for the phases where there is no truth, from the spectrum of U and the loss alone.
 //!
-//! Near its target a direction grows as σ ← σ·(1 + μ(λ − σ²)), so its growth an iteration over μσ² says how far it still
-//! has to go, whatever the step size: ρ/(μσ²) = λ/σ² − 1.
+//! Near its target a direction grows as σ ← σ·(1 + μ(λ − σ²)). Its growth per iteration over μσ² gives the distance
+//! left, whatever the step size: ρ/(μσ²) = λ/σ² − 1.
 //!
-//! How well it agrees with the true times, on n = 40 and 60, κ(X) = 1 and 2, k = r*, 2r* and n, α = 1e-3 and 1e-6, and with
-//! noise of 0.1 on y, observed at every iteration: its t_1 was the true one or one iteration early in all 130 runs in which
-//! it spoke, and in 2 noisy runs it said nothing; recognising the phase takes 10 (κ = 1) to 40 (κ = 2) iterations more. Its
-//! t_* was within 4 iterations where there was one, which is at κ = 1 and k > r* only. It knows nothing of directions that
-//! the run has not reached, or has no columns for, once less than [`FELL`] of the loss is left.
+//! Agreement with the true times, on n = 40 and 60, κ(X) = 1 and 2, k = r*, 2r* and n, α = 1e-3 and 1e-6, and with
+//! noise of 0.1 on y, observed at every iteration: the proxy gave a t_1 in 130 runs and none in 2 noisy ones. That t_1
+//! was the true one or one iteration early. Recognising the phase takes 10 (κ = 1) to 40 (κ = 2) further iterations.
+//! Its t_* was within 4 iterations where there was one, which is at κ = 1 and k > r* only. Once less than [`FELL`] of
+//! the loss is left, it does not see directions that the run has not reached or has no columns for.
 
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::phases::Phase;
 
-/// σ_g/σ_{g+1} from which the first g directions count as a group.
+/// Ratio σ_g/σ_{g+1} from which the first g directions count as a group.
 pub const GAP: f64 = 5.0;
-/// How many times as large as at the start a direction of the group must be: a large start shows no phases.
+/// Least growth of a direction of the group since the start, as a factor: a large start shows no phases.
 pub const GROWN: f64 = 10.0;
-/// Share of the loss by whose fall a group that has not separated yet never aligned as a whole.
+/// Share of the loss whose fall rules out alignment of a group that has not separated yet.
 pub const SPENT: f64 = 0.05;
-/// Share of its start below which the loss must be for local refinement.
+/// Share of the initial loss below which refinement can be local.
 pub const FELL: f64 = 0.05;
-/// |ρ|/(μσ²) up to which a direction of the group stands still: σ² is within a tenth of its target.
+/// Largest |ρ|/(μσ²) at which a direction of the group stands still: σ² is within a tenth of its target.
 pub const STILL: f64 = 0.1;
-/// ρ/(μσ_g²) up to which a direction outside the group stays there.
+/// Largest ρ/(μσ_g²) at which a direction outside the group stays outside.
 pub const QUIET: f64 = 0.05;
-/// A maximum of a singular value is remembered when it exceeds the last by this factor.
+/// Factor by which a maximum of a singular value must exceed the last recorded one.
 const RECORDED: f64 = 1.01;
-/// In units of the rounding of the largest one: singular values below are not followed.
+/// Smallest singular value that is followed, in units of the rounding of the largest.
 const FOLLOWED: f64 = 10.0;
 
-/// Times that stand in for [`crate::diagnostics::Phases`]; null where the proxy is silent, with the reason.
+/// Proxy times in place of [`crate::diagnostics::Phases`]; null where the proxy has no answer, with the reason.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PhaseProxy {
     /// First observation with σ_g ≥ 5σ_{g+1} and σ_g ≥ 10 times its start, while the loss is still ≥ 0.95 f(0).
     pub t_star: Option<usize>,
-    /// First observation with σ_g(U_t) ≥ σ_g(U_T)/√10, T the last one.
+    /// First observation with σ_g(U_t) ≥ σ_g(U_T)/√10, where T is the last observation.
     pub t_1: Option<usize>,
-    /// The observation at which local refinement was recognised: from then on t_1 is known, in hindsight.
+    /// Observation at which local refinement was recognised. From then on t_1 is known in hindsight.
     pub recognised_at: Option<usize>,
-    /// g, the directions of the leading group.
+    /// Number g of directions in the leading group.
     pub group: Option<usize>,
-    /// Why a time is null.
+    /// Reasons for the times that are null.
     pub reasons: Vec<String>,
 }
 
 impl PhaseProxy {
-    /// The phase of an iteration, where t_1 is known: III from t_1 on, before it I and II around t_*, nothing where t_* is
+    /// Phase of an iteration where t_1 is known: III from t_1 on, I and II around t_* before it, nothing where t_* is
     /// null.
     pub fn phase(&self, iteration: usize) -> Option<Phase> {
         match (self.t_star, self.t_1?) {
@@ -58,23 +58,23 @@ impl PhaseProxy {
     }
 }
 
-/// Follows one run; observations come in order.
+/// Clock of the phase proxy of one run. Observations come in order.
 ///
-/// The leading group at an observation is the g with the largest σ_g/σ_{g+1} ≥ [`GAP`] among directions that are [`GROWN`],
-/// or all k where every one of them is. Local refinement is recognised where the loss is below [`FELL`]·f(0), each direction
-/// of the group is [`STILL`] and each other one [`QUIET`], and forgotten when the group changes.
+/// The leading group at an observation is the g with the largest σ_g/σ_{g+1} ≥ [`GAP`] among [`GROWN`] directions, or
+/// all k where all of them have grown. Local refinement is recognised where the loss is below [`FELL`]·f(0), each
+/// direction of the group is [`STILL`] and each other one is [`QUIET`]. It is forgotten when the group changes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProxyClock {
     step_size: f64,
-    /// Singular values below this share of the largest are rounding.
+    /// Singular values below this share of the largest are rounding errors.
     resolution: f64,
     start: Option<Observation>,
     last: Option<Observation>,
     /// Maxima of each σ_i with their iterations.
     records: Vec<Vec<(usize, f64)>>,
-    /// When the first i + 1 directions became a group that is aligned.
+    /// Time at which the first i + 1 directions became an aligned group.
     separated: Vec<Option<usize>>,
-    /// The observation and the group.
+    /// Observation and size of the recognised group.
     recognised: Option<(usize, usize)>,
 }
 
@@ -86,7 +86,7 @@ struct Observation {
 }
 
 impl ProxyClock {
-    /// For a step size μ and singular values that are resolved to `resolution` of the largest.
+    /// A proxy clock for step size μ and singular values resolved to `resolution` of the largest.
     pub fn new(step_size: f64, resolution: f64) -> Self {
         Self {
             step_size,
@@ -99,7 +99,7 @@ impl ProxyClock {
         }
     }
 
-    /// Whether one run can have led to this by `iteration`; clocks are also read from files.
+    /// Whether one run can have led to this clock by `iteration`; clocks are also read from files.
     pub(crate) fn is_within(&self, iteration: usize) -> bool {
         let (Some(start), Some(last)) = (&self.start, &self.last) else {
             return self.start.is_none() && self.last.is_none() && self.recognised.is_none();
@@ -110,8 +110,8 @@ impl ProxyClock {
         lengths.iter().all(|length| *length == width) && group && start.iteration.max(last.iteration) <= iteration
     }
 
-    /// Takes in the loss and the singular values of U (largest first) and says in which phase they seem to lie, as far as
-    /// can be said without knowing what comes.
+    /// Takes in the loss and the singular values of U (largest first) and returns the apparent phase, without
+    /// hindsight.
     pub fn observe(&mut self, iteration: usize, loss: f64, singular_values: &[f64]) -> Option<Phase> {
         let now = Observation { iteration, loss, sigma: singular_values.to_vec() };
         let Some(start) = self.start.as_ref().filter(|start| start.sigma.len() == now.sigma.len()) else {
@@ -152,7 +152,7 @@ impl ProxyClock {
         }
     }
 
-    /// σ_g/σ_{g+1}, where it is a gap below grown directions.
+    /// Ratio σ_g/σ_{g+1} where it is a gap below grown directions.
     fn gap(&self, start: &Observation, now: &Observation, g: usize) -> Option<f64> {
         let (inside, outside) = (now.sigma[g - 1], now.sigma[g].max(self.resolution * now.sigma[0]));
         let ratio = inside / outside;
@@ -179,7 +179,7 @@ impl ProxyClock {
             && (g..now.sigma.len()).all(|i| now.sigma[i] <= floor || scaled(i, now.sigma[g - 1]) <= QUIET)
     }
 
-    /// The times so far, with reasons for those that are null.
+    /// The proxy times so far, with reasons for those that are null.
     pub fn finish(&self) -> PhaseProxy {
         let mut proxy = PhaseProxy::default();
         let (Some((at, g)), Some(last)) = (self.recognised, &self.last) else {
@@ -209,7 +209,7 @@ impl ProxyClock {
 mod tests {
     use super::*;
 
-    /// Directions that follow σ ← σ(1 + μ(λ − σ²)) from 1e-4, and a surplus that grows more slowly and then stands.
+    /// Directions that follow σ ← σ(1 + μ(λ − σ²)) from 1e-4, and a surplus that grows more slowly and then stops.
     fn run(targets: &[f64], iterations: usize) -> (Vec<Option<Phase>>, PhaseProxy, usize) {
         let mu = 0.25;
         let mut sigma = vec![1e-4; targets.len()];
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_plateau_is_not_the_end_and_an_unfinished_run_says_so() {
-        // The second direction needs ten times as long and carries a share of the loss that is below `FELL`.
+        // The second direction takes ten times as long, and its share of the loss is below `FELL`.
         let (seen, proxy, grown) = run(&[1.0, 0.1], 600);
         assert_eq!((proxy.group, proxy.t_1), (Some(2), Some(grown)), "{proxy:?}");
         assert!(proxy.recognised_at.unwrap() > grown && seen[..grown].iter().all(|p| *p != Some(Phase::Refinement)));

@@ -1,4 +1,4 @@
-//! The spectrum of P = s·A*(y), what the first iterations see of the problem.
+//! The spectrum of P = s·A*(y), which governs the first iterations.
 
 use crate::error::Result;
 use crate::host;
@@ -8,10 +8,10 @@ use crate::operators::Operator;
 use crate::problem::Factors;
 use crate::problem::random::{Purpose, normals};
 
-/// Up to this n, P is found by one application to the identity (which costs what one power step costs) and decomposed
-/// completely; above it only its leading eigenpairs are, by subspace iteration.
+/// Largest n at which P is formed by one application to the identity (the cost of one power step) and decomposed
+/// completely. Above it, subspace iteration finds the leading eigenpairs only.
 const LARGEST_FORMED: usize = 1024;
-/// Steps of that iteration; the leading eigenvalue is then right to about a per cent, from below.
+/// Steps of the subspace iteration. They give the leading eigenvalue to about a per cent, from below.
 const STEPS: usize = 16;
 
 /// Eigenpairs of P = s·Σ wᵢyᵢAᵢ, largest eigenvalue first.
@@ -19,13 +19,13 @@ const STEPS: usize = 16;
 pub struct Spectrum {
     n: usize,
     values: Vec<f64>,
-    /// n×values.len(), row-major, columns orthonormal.
+    /// Eigenvectors, n×values.len(), row-major, columns orthonormal.
     vectors: Vec<f64>,
 }
 
 impl Spectrum {
-    /// The spectrum for weighted observations w∘y (length m). Complete for n ≤ 1024; otherwise `wanted` leading pairs (at
-    /// least 8).
+    /// The spectrum for weighted observations w∘y (length m). It is complete for n ≤ 1024 and otherwise has `wanted`
+    /// leading pairs (at least 8).
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] where P is not finite.
@@ -63,38 +63,38 @@ impl Spectrum {
         Self { n, values: ascending.into_iter().rev().collect(), vectors }
     }
 
-    /// n.
+    /// Size n of P.
     pub fn size(&self) -> usize {
         self.n
     }
 
-    /// λ₁ ≥ λ₂ ≥ …
+    /// Eigenvalues λ₁ ≥ λ₂ ≥ …
     pub fn values(&self) -> &[f64] {
         &self.values
     }
 
-    /// Whether all n pairs are there.
+    /// Whether all n eigenpairs are present.
     pub fn is_complete(&self) -> bool {
         self.values.len() == self.n
     }
 
-    /// ‖P‖.
+    /// Spectral norm ‖P‖.
     pub fn norm(&self) -> f64 {
         self.values.iter().fold(0.0, |a, v| a.max(v.abs()))
     }
 
-    /// An orthonormal basis of L, the span of the leading `rank` eigenvectors, n×rank row-major.
+    /// Orthonormal basis of L, the span of the leading `rank` eigenvectors, n×rank row-major.
     pub fn leading(&self, rank: usize) -> Vec<f64> {
         let (count, rank) = (self.values.len(), rank.min(self.values.len()));
         self.vectors.chunks(count).flat_map(|row| &row[..rank]).copied().collect()
     }
 
-    /// The eigenvectors, n×count row-major.
+    /// Eigenvectors, n×count row-major.
     pub(crate) fn vectors(&self) -> &[f64] {
         &self.vectors
     }
 
-    /// ‖P − M‖ for a truth M (n×n row-major), where the spectrum is complete.
+    /// Distance ‖P − M‖ to a truth M (n×n row-major), where the spectrum is complete.
     ///
     /// # Errors
     /// Those of the eigenvalue decomposition.
@@ -112,7 +112,7 @@ impl Spectrum {
     }
 }
 
-/// ‖P‖ for P = s·Σ wᵢyᵢAᵢ of any operator, to about a per cent, from below.
+/// Spectral norm ‖P‖ for P = s·Σ wᵢyᵢAᵢ of any operator, to about a per cent, from below.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] where P is not finite.
@@ -120,9 +120,9 @@ pub fn spectral_norm(operator: &dyn Operator, weighted: &[f64], s: f64) -> Resul
     Ok(singular_triplets(operator, weighted, s, 1)?.values.first().copied().unwrap_or(0.0))
 }
 
-/// At least `wanted` leading singular triplets of P = s·Σ wᵢyᵢAᵢ, by subspace iteration with
-/// PᵀP: values from below, to about a per cent. Up to a smaller side of 1024 P is formed by one application to the identity, which
-/// costs what one step costs; not so where measurements touch few entries.
+/// At least `wanted` leading singular triplets of P = s·Σ wᵢyᵢAᵢ, by subspace iteration with PᵀP: values from below, to
+/// about a per cent. Where the smaller side is at most 1024, P is formed by one application to the identity, which
+/// costs as much as one step. P is not formed where measurements touch few entries.
 pub(crate) fn singular_triplets(
     operator: &dyn Operator,
     weighted: &[f64],
@@ -165,7 +165,7 @@ pub(crate) fn singular_triplets(
         }
         v = apply_transposed(orthonormal_columns(n1, k, &image))?;
     }
-    // P Q = A Σ Wᵀ, so that the triplets are (A, Σ, Q W).
+    // P Q = A Σ Wᵀ, so the triplets are (A, Σ, Q W).
     let q = orthonormal_columns(n2, k, &v);
     let image = apply(q.clone())?;
     if image.iter().any(|value| !value.is_finite()) {

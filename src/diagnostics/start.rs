@@ -1,4 +1,4 @@
-//! The spectrum of P = s·A*(y), as models start from it.
+//! The spectral start, from the spectrum of P = s·A*(y).
 
 use crate::diagnostics::Spectrum;
 use crate::diagnostics::spectrum::singular_triplets;
@@ -40,23 +40,25 @@ impl Backprojection for Observed<'_> {
     }
 }
 
-/// A start from the leading vectors of P = s·Σ wᵢyᵢAᵢ, scaled by the roots of their values, as the model has it.
+/// Spectral start from the leading vectors of P = s·Σ wᵢyᵢAᵢ, scaled by the square roots of their values.
 ///
-/// For psd U₀ = V √Λ with k eigenpairs, the largest ones after the first `skip`, eigenvalues below zero counting as zero; for signed
-/// the p largest and the q smallest; for asymmetric L₀ = A √Σ and R₀ = B √Σ with k singular triplets. `weighted` is w∘y.
+/// For psd, U₀ = V √Λ with the k largest eigenpairs after the first `skip`; negative eigenvalues count as zero. For
+/// signed, the p largest and the q smallest eigenpairs. For asymmetric, L₀ = A √Σ and R₀ = B √Σ with k singular
+/// triplets. `weighted` is w∘y.
 ///
-/// Where `plain` is given, Λ is not that of P but VᵀP′V, P′ being made of `plain`: for observations that were transformed, whose
-/// P has the right vectors but not their lengths.
+/// Where `plain` is given, Λ is that of VᵀP′V with P′ made of `plain`. This serves transformed observations, whose P
+/// has the right vectors and the wrong values.
 ///
-/// With `skip` = 1 it is the start that entries above a threshold need. Where M_ab is observed if it is positive,
-/// P ∝ (M + |M|)/2: half of M, and |M|, which for factors of mean zero is about a matrix of rank one with entries of
-/// one sign, larger than any part of M. It is the first eigenvector of P and spans no part of M; the next r do. Gradient
-/// descent from a random start follows the first eigenvector, and with r columns ends at a stationary point that is
-/// not M (Liu et al., "Symmetric Matrix Completion with ReLU Sampling", arXiv 2406.05822, who show that random starts
-/// fail and that there is a start that does not; which eigenvectors to take is our own derivation).
+/// `skip` = 1 is the start for entries observed above a threshold. Where M_ab is observed only if positive, P ∝ (M +
+/// |M|)/2. For factors of mean zero, |M| is close to a matrix of rank one with entries of one sign, larger than any
+/// part of M. It gives the first eigenvector of P and spans no part of M; the next r eigenvectors do. Gradient descent
+/// from a random start follows the first eigenvector and with r columns ends at a stationary point other than M. Liu et
+/// al., "Symmetric Matrix Completion with ReLU Sampling", arXiv 2406.05822, show that random starts fail and that a
+/// suitable start exists. The choice of eigenvectors is our own derivation.
 ///
 /// # Errors
-/// [`crate::Error::Invalid`] where there are fewer than `skip` + k of them, or where P is not finite or zero on them.
+/// [`crate::Error::Invalid`] where there are fewer than `skip` + k vectors, or where P is not finite or is zero on
+/// them.
 pub fn spectral_start(
     model: &Model,
     operator: &dyn Operator,

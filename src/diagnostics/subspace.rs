@@ -1,4 +1,4 @@
-//! Angles between subspaces, and what of a factor lies in which.
+//! Angles between subspaces, and the signal and noise parts of a factor.
 
 use faer::Mat;
 
@@ -6,8 +6,9 @@ use crate::error::Result;
 use crate::linalg::{self, view};
 use crate::problem::MatrixView;
 
-/// ‖V_⊥ᵀ W‖ = ‖(I − V Vᵀ) W‖: the sine of the largest principal angle between two subspaces of equal dimension, given by
-/// orthonormal bases (n×r row-major). 0 where they agree, 1 where a direction of one is orthogonal to the other.
+/// Sine of the largest principal angle between two subspaces of equal dimension, ‖V_⊥ᵀ W‖ = ‖(I − V Vᵀ) W‖, for
+/// orthonormal bases (n×r row-major). It is 0 where they agree and 1 where a direction of one is orthogonal to the
+/// other.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for non-finite entries.
@@ -20,7 +21,7 @@ pub fn sine_of_largest_angle(n: usize, v: &[f64], w: &[f64]) -> Result<f64> {
     Ok(largest(&outside)?.min(1.0))
 }
 
-/// σ₁ of a matrix.
+/// Largest singular value σ₁ of a matrix.
 fn largest(matrix: &Mat<f64>) -> Result<f64> {
     let data: Vec<f64> =
         (0..matrix.nrows() * matrix.ncols()).map(|at| matrix[(at / matrix.ncols(), at % matrix.ncols())]).collect();
@@ -36,12 +37,12 @@ pub fn leading_left(factor: MatrixView<'_>, rank: usize) -> Result<(Vec<f64>, Ve
     linalg::left_singular(factor.rows(), factor.columns(), factor.as_slice(), rank)
 }
 
-/// What of U lies along the truth: with the SVD V_XᵀU = V Σ Wᵀ, U W Wᵀ is the signal part, U − U W Wᵀ the noise part.
+/// Sizes of the signal part U W Wᵀ and the noise part U − U W Wᵀ of U, from the SVD V_XᵀU = V Σ Wᵀ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SignalAndNoise {
-    /// σ_min(V_XᵀU), the smallest singular value of the signal (0 where U has fewer columns than X).
+    /// Smallest singular value σ_min(V_XᵀU) of the signal (0 where U has fewer columns than X).
     pub signal_min: f64,
-    /// ‖U W_⊥‖, the norm of the noise part.
+    /// Norm ‖U W_⊥‖ of the noise part.
     pub noise_norm: f64,
 }
 

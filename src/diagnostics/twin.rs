@@ -1,4 +1,4 @@
-//! The power-iteration twin Ũ_t = (I + μP)ᵗ U₀: what gradient descent would do if the residual stayed at −y.
+//! The power iteration Ũ_t = (I + μP)ᵗ U₀: gradient descent with the residual held at −y.
 
 use std::sync::Arc;
 
@@ -8,26 +8,27 @@ use crate::diagnostics::spectrum::Spectrum;
 use crate::linalg::view;
 use crate::problem::MatrixView;
 
-/// Ũ_t in the eigenbasis of P: row i of VᵀU₀ is multiplied by (1 + μλᵢ)ᵗ. Any t costs the same, and since the common
-/// scale is kept as a logarithm, t may be so large that Ũ_t itself would overflow.
+/// The power iteration Ũ_t in the eigenbasis of P: row i of VᵀU₀ is multiplied by (1 + μλᵢ)ᵗ. Any t costs the same. The
+/// common scale is kept as a logarithm, so t may be so large that Ũ_t itself would overflow.
 #[derive(Clone, Debug)]
 pub struct PowerTwin {
     spectrum: Arc<Spectrum>,
     step_size: f64,
-    /// VᵀU₀, n×k.
+    /// Coefficients VᵀU₀, n×k.
     coefficients: Mat<f64>,
 }
 
-/// Ũ_t = `scaled`·exp(`log_scale`).
+/// The factor Ũ_t = `scaled`·exp(`log_scale`).
 #[derive(Clone, Debug)]
 pub struct TwinFactor {
-    /// n×k row-major, its largest multiplier being 1.
+    /// Scaled factor, n×k row-major, with largest multiplier 1.
     pub scaled: Vec<f64>,
+    /// Logarithm of the scale.
     pub log_scale: f64,
 }
 
 impl PowerTwin {
-    /// The twin of a start U₀ under step size μ, where the spectrum is complete.
+    /// The power iteration of a start U₀ under step size μ, where the spectrum is complete.
     pub fn new(spectrum: Arc<Spectrum>, step_size: f64, start: MatrixView<'_>) -> Option<Self> {
         if !spectrum.is_complete() {
             return None;
@@ -37,7 +38,7 @@ impl PowerTwin {
         Some(Self { spectrum, step_size, coefficients })
     }
 
-    /// Ũ_t.
+    /// The factor Ũ_t at iteration t.
     pub fn at(&self, iteration: usize) -> TwinFactor {
         let (n, k) = (self.spectrum.size(), self.coefficients.ncols());
         let logarithm = |value: f64| iteration as f64 * (1.0 + self.step_size * value).abs().ln();
@@ -55,7 +56,7 @@ impl PowerTwin {
 }
 
 impl TwinFactor {
-    /// ‖U − Ũ‖_F / ‖Ũ‖_F.
+    /// Relative distance ‖U − Ũ‖_F / ‖Ũ‖_F.
     pub fn relative_distance(&self, factor: MatrixView<'_>) -> f64 {
         let scale = (-self.log_scale).exp();
         let (mut difference, mut norm) = (0.0, 0.0);

@@ -1,11 +1,11 @@
-//! What a rank says of itself.
+//! The engine information of a rank.
 
 use crate::distributed::Part;
 use crate::engine::{EngineInfo, Precision, Shared};
 use crate::memory::{Memory, Part as MemoryPart};
 use crate::tape::Program;
 
-/// That of the first part, with the bytes of all parts of this rank.
+/// Information of the first part, with the bytes of all parts of this rank.
 pub(super) fn info(parts: &[Part<'_>], precision: Precision, shared: Shared, program: &Program) -> EngineInfo {
     let mut info = parts[0].engine.info().clone();
     let mut memory: Vec<MemoryPart> = Vec::new();

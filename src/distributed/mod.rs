@@ -1,16 +1,16 @@
-//! How A is applied where the ranks of a team share the measurements, around engines for this rank's share of them.
+//! Application of A where the ranks of a team share the measurements, around engines for this rank's share.
 //!
-//! The m measurements are cut into P parts, and each rank has a run of them with an engine each. For a pass every part's Σ wᵢρ′(eᵢ)AᵢV
-//! is taken by its engine; the parts are added in a binary tree whose leaves they are. A rank adds what lies whole below a node that
-//! is its own, hands the nodes to the others, and all of them add the rest: the sums do not depend on how many ranks there are, and
-//! where R is a power of two that divides P a rank hands out one node, n·k numbers a trial. Then every rank interprets the rest of the
-//! tape alike.
+//! The m measurements are cut into P parts. Each rank has a run of parts, with one engine per part. In a pass each
+//! engine takes its part's Σ wᵢρ′(eᵢ)AᵢV; the parts are added in a binary tree whose leaves they are. A rank adds the
+//! nodes whose parts it owns completely and sends them to the others; every rank adds the rest. The sums therefore do
+//! not depend on the number of ranks R. Where R is a power of two that divides P, a rank sends one node, n·k numbers
+//! per trial. Every rank then interprets the rest of the tape alike.
 //!
-//! Residuals that count from their mean ē over all ranks need Σ wᵢ(eᵢ − ē)AᵢV = Σ wᵢeᵢAᵢV − ē·Σ wᵢAᵢV. The second sum comes from a second
-//! slot of each engine, at the point 0 with the target −1, where every residual is 1.
+//! Residuals centred at their mean ē over all ranks need Σ wᵢ(eᵢ − ē)AᵢV = Σ wᵢeᵢAᵢV − ē·Σ wᵢAᵢV. The second sum comes
+//! from a second slot of each engine, at the point 0 with the target −1, where every residual is 1.
 //!
-//! Ranks on processors of different kinds might round a decomposition differently and drift apart: with the residuals, which are gathered
-//! when somebody looks, goes a digest of the factors, and ranks that differ are an error.
+//! Ranks on different processors might round a decomposition differently and drift apart. A digest of the factors
+//! therefore travels with the residuals, which are gathered at each observation. Different digests are an error.
 
 mod info;
 mod slots;
@@ -34,11 +34,11 @@ use info::info;
 use slots::Slots;
 use tree::{Cut, Node, sum};
 
-/// A part of this rank.
+/// One part of this rank.
 struct Part<'a> {
     range: Range<usize>,
     engine: Box<dyn Engine + 'a>,
-    /// Observations and weights as the engine has them.
+    /// Observations and weights as the engine holds them.
     observed: [Vec<f64>; 2],
 }
 
@@ -52,13 +52,13 @@ struct Distributed<'a> {
     shared: Shared,
 }
 
-/// Loads an engine for a part; the number is how many this rank loads.
+/// Loader of an engine for a part; the number is the count of engines that this rank loads.
 type Loader<'f, 'a> = dyn Fn(&Load<'a>, usize) -> Result<Box<dyn Engine + 'a>> + 'f;
 
-/// `inner` loads the engines of the parts.
+/// Loads the distributed engine. `inner` loads the engines of the parts.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for operators that cannot be cut and for minibatches; those of the engines.
+/// [`Error::Unsupported`] for operators that cannot be cut and for minibatches; errors of the engines.
 pub(crate) fn load<'a>(
     load: &Load<'a>,
     member: &Member,
@@ -71,7 +71,7 @@ pub(crate) fn load<'a>(
     }
 }
 
-/// FNV-1a.
+/// FNV-1a hash.
 fn digest(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -151,7 +151,7 @@ impl Distributed<'_> {
         self.member.team.all_gather(own, lengths)
     }
 
-    /// The sum over all parts, of those of this rank and those of the others; `numbers` are those of a node.
+    /// The sum over the parts of all ranks. `numbers` are those of a node.
     fn exchange<T: Real>(&mut self, leaves: Vec<Node<T>>, (moments, sums): (usize, usize)) -> Result<Node<T>> {
         let cut = self.cut;
         let nodes: Vec<Vec<Range<usize>>> = (0..cut.ranks).map(|rank| cut.nodes(&cut.of_rank(rank))).collect();

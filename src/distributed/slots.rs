@@ -1,4 +1,4 @@
-//! Slots of the engines of parts: a slot is a lane of a trial, and of centred residuals there are two of each.
+//! Slots of the engines of parts: one slot per lane of a trial, two for centred residuals.
 
 use crate::distributed::tree::Node;
 use crate::host::registers::Registers;
@@ -6,21 +6,21 @@ use crate::problem::Domain;
 use crate::real::{Real, convert};
 use crate::tape::{Matrix, Measured, Pass, Program, Values};
 
-/// How many slots there are, and of which sizes.
+/// Number and sizes of slots.
 #[derive(Clone, Copy)]
 pub(super) struct Slots {
     pub(super) shape: Domain,
     pub(super) search_rank: usize,
     pub(super) batch: usize,
-    /// Of the widest pass.
+    /// Lanes of the widest pass.
     pub(super) lanes: usize,
     pub(super) centred: bool,
-    /// Some pass asks for Gᵀ W beside G V.
+    /// Whether some pass asks for Gᵀ W beside G V.
     pub(super) two_sided: bool,
 }
 
 impl Slots {
-    /// Of a lane of a trial.
+    /// Slots per lane of a trial.
     fn doubled(&self) -> usize {
         if self.centred { 2 } else { 1 }
     }
@@ -38,14 +38,14 @@ impl Slots {
         [self.shape.rows() * self.search_rank, self.shape.columns() * self.search_rank]
     }
 
-    /// Moments and sums of a trial.
+    /// Numbers of moments and sums per trial.
     pub(super) fn node_numbers(&self, lanes: usize) -> (usize, usize) {
         let [left, right] = self.sizes();
         let sums = left + if self.two_sided { right } else { 0 };
         (if self.centred { 2 * lanes } else { 0 }, lanes * self.doubled() * sums)
     }
 
-    /// Bytes of a trial's node of a gradient.
+    /// Bytes of a gradient node per trial.
     pub(super) fn node_bytes<T>(&self) -> usize {
         let (moments, sums) = self.node_numbers(1);
         moments * size_of::<f64>() + sums * size_of::<T>()
@@ -139,7 +139,7 @@ impl Slots {
                 let e = &found[0][slot * length..(slot + 1) * length];
                 residuals.push(convert(e));
                 if self.centred {
-                    // A weight of 0 must hide even an infinite residual.
+                    // A weight of 0 must hide an infinite residual too.
                     let pairs = e.iter().zip(&weights[slot * length..(slot + 1) * length]).filter(|(_, w)| **w != 0.0);
                     let (sum, weight) = pairs.fold((0.0, 0.0), |(sum, weight), (e, w)| (sum + w * e, weight + w));
                     node.moments.extend([weight, sum]);
@@ -153,7 +153,7 @@ impl Slots {
         (node, residuals)
     }
 
-    /// Writes what the adjoints of the lanes ask for.
+    /// Writes the adjoints that the lanes ask for.
     pub(super) fn put<T: Real>(&self, pass: &Pass, trials: &[usize], node: &Node<T>, registers: &mut Registers<T>) {
         let [left, right] = self.sizes();
         let wanted = if self.two_sided { left + right } else { left };

@@ -1,11 +1,11 @@
-//! What ranks add: a tree over the parts of the measurements, and the nodes in it.
+//! The sums of ranks: a tree over the parts of the measurements, and its nodes.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::real::Real;
 
-/// The m measurements in P parts.
+/// The m measurements, cut into P parts.
 #[derive(Clone, Copy)]
 pub(super) struct Cut {
     pub(super) measurements: usize,
@@ -48,7 +48,7 @@ fn halves(node: &Range<usize>) -> (Range<usize>, Range<usize>) {
     (node.start..middle, middle..node.end)
 }
 
-/// What is summed over measurements: numbers in f64, and numbers of the factors' kind.
+/// Sums over measurements: numbers in f64, and numbers of the factors' type.
 #[derive(Clone, Default)]
 pub(super) struct Node<T> {
     pub(super) moments: Vec<f64>,
@@ -67,14 +67,14 @@ impl<T: Real> Node<T> {
         out.extend_from_slice(bytemuck::cast_slice(&self.sums));
     }
 
-    /// With so many numbers in f64 first.
+    /// Reads a node that begins with `moments` numbers in f64.
     pub(super) fn read(bytes: &[u8], moments: usize) -> Self {
         let (moments, sums) = bytes.split_at(moments * size_of::<f64>());
         Self { moments: bytemuck::pod_collect_to_vec(moments), sums: bytemuck::pod_collect_to_vec(sums) }
     }
 }
 
-/// The sum below a node, from those of nodes that cover it.
+/// The sum below a node, from the nodes that cover it.
 pub(super) fn sum<T: Real>(node: Range<usize>, known: &mut BTreeMap<(usize, usize), Node<T>>) -> Node<T> {
     if let Some(found) = known.remove(&(node.start, node.end)) {
         return found;

@@ -1,4 +1,4 @@
-//! Faults on purpose, at the seam between the loop and the hardware: for tests.
+//! Deliberate faults at the interface between the loop and the hardware, for tests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,23 +7,22 @@ use crate::engine::{Engine, EngineInfo, State};
 use crate::error::{Error, Result};
 use crate::tape::Register;
 
-/// What goes wrong.
+/// Kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The device is gone.
+    /// Loss of the device.
     Lost,
-    /// Its memory ran out.
+    /// Exhaustion of the device memory.
     OutOfMemory,
-    /// It refuses for another reason: a pipeline, a timeout.
+    /// Another refusal: a pipeline, a timeout.
     Refused,
-    /// A number of the factor becomes NaN.
+    /// A NaN in the factor.
     NotANumber,
-    /// It carries out nothing and says that all is well: what is read is zero.
+    /// A device that does nothing and reports success: all reads give zero.
     Idle,
 }
 
-/// Which calls fail: the j-th of all calls of `run` and `read` of a run, counted from 0 over all engines that
-/// take part in it.
+/// Failing calls: the j-th of all calls of `run` and `read` in a run, counted from 0 over all engines of the run.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     at: Vec<(usize, FaultKind)>,
@@ -41,14 +40,14 @@ impl Faults {
     }
 }
 
-/// An engine that fails where it is told to.
+/// An engine that fails on demand.
 pub(crate) struct Faulty<'a> {
     pub(crate) inner: Box<dyn Engine + 'a>,
     pub(crate) faults: Faults,
 }
 
 impl Faulty<'_> {
-    /// Fails where a fault is due; whether the device carries the call out.
+    /// Fails where a fault is due; returns whether the device runs the call.
     fn pass(&mut self) -> Result<bool> {
         let adapter = self.inner.info().adapter.clone();
         let (message, fix) = ("a fault that a test asked for".to_owned(), "leave it out".to_owned());

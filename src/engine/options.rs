@@ -1,39 +1,41 @@
-//! How a problem is loaded on a device.
+//! Options for loading a problem on a device.
 
 use crate::engine::Precision;
 
-/// Replaces `find` by `replace` in one shader file before it is compiled, to show that the tests see a broken kernel.
+/// Replaces `find` by `replace` in one shader file before it is compiled, to show that the tests detect a broken
+/// kernel.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Mutation {
-    /// Path under `shaders/`, or `generated/` and the name of what is generated.
+    /// Path under `shaders/`, or `generated/` and the name of a generated text.
     pub file: &'static str,
-    /// Text that occurs exactly once in the file; of what is generated, in those that have it at all.
+    /// Text to replace. It occurs exactly once in a file; in generated texts, wherever it occurs.
     pub find: &'static str,
+    /// Replacement text.
     pub replace: &'static str,
 }
 
-/// How a problem is loaded on a device.
+/// Options for loading a problem on a device.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Of the arithmetic. Double needs an adapter with 64-bit shader numbers.
+    /// Precision of the arithmetic. Double needs an adapter with 64-bit shader numbers.
     pub precision: Precision,
-    /// Forces panels of at most this many bytes, but of a row at least. Default: as large as the adapter binds.
+    /// Largest panel in bytes; a panel has at least one row. Default: the adapter's binding limit.
     pub panel_bytes: Option<u64>,
-    /// Device memory to get along with, for everything that an engine holds there. Measurement data beyond it are brought
-    /// to the device in every iteration. Default: all there is, and where it runs out while they are loaded, the same.
+    /// Limit on device memory in bytes, for all that an engine holds there. Measurement data beyond it are streamed to
+    /// the device in every iteration. Default: all device memory; data that do not fit are streamed.
     pub memory_bytes: Option<u64>,
-    /// Fills every output with a NaN before each `evaluate`, and fails afterwards where one was not overwritten or
-    /// where a kernel wrote past an end. Slow: for tests.
+    /// Paranoid mode for tests: fills every output with a NaN before each `evaluate`, and fails where an output was not
+    /// overwritten or a kernel wrote past an end. Slow.
     pub paranoid: bool,
-    /// Times kernel variants anew, whatever was measured on this machine before.
+    /// Whether to time the kernel variants again and ignore earlier timings of this machine.
     pub retune: bool,
-    /// Gives every register a buffer, also those that live within a kernel, so that all can be read: for tests.
+    /// Whether every register gets a readable buffer, even one that lives within a kernel: for tests.
     #[doc(hidden)]
     pub readable: bool,
     #[doc(hidden)]
     pub mutations: Vec<Mutation>,
-    /// Makes the device run out of memory where the panels take more than this: for tests.
+    /// Bytes of panels beyond which the device runs out of memory: for tests.
     #[doc(hidden)]
     pub fails_beyond: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! A tape as calls of kernels and sizes of buffers, for one problem: all that a device is not needed for.
+//! A tape as kernel calls and buffer sizes, for one problem: the part of loading that needs no device.
 
 use std::collections::HashMap;
 
@@ -19,28 +19,28 @@ use crate::gpu::variant::Variant;
 use crate::operators::{GpuPlan, Operator};
 use crate::tape::{HostOp, Minibatches, Op, Program, When};
 
-/// What the measurement data are.
+/// Form of the measurement data.
 #[derive(Clone, Copy)]
 pub(super) enum Form<'a> {
     Rows(&'a GpuPlan, Variant),
-    /// With the rows of each panel.
+    /// Vectors, with the rows of each panel.
     Vectors(VectorSizes, &'a [usize]),
     Nonzeros(&'a Domain),
 }
 
-/// What a stage is made of.
+/// Content of a stage.
 pub(super) enum Work {
     Calls(Vec<Call>),
     Pass(Calls),
     Host(HostOp),
 }
 
-/// A unit as it is carried out.
+/// A unit in the order of execution.
 pub(super) struct Stage {
     pub(super) when: When,
     pub(super) group: Option<Minibatches>,
     pub(super) work: Work,
-    /// What it overwrites where all trials are active.
+    /// Fills of its outputs, complete where all trials are active.
     pub(super) fills: Vec<Fill>,
 }
 
@@ -49,13 +49,13 @@ pub(super) struct Blueprint {
     pub(super) registers: Registers,
     pub(super) head: Vec<Stage>,
     pub(super) tail: Vec<Stage>,
-    /// Numbers of lanes that there are slots for.
+    /// Lane counts that have slots.
     pub(super) lanes: Vec<usize>,
-    /// The buffer of nonzeros' rows of several pieces.
+    /// The buffer for nonzeros' rows of several pieces.
     pub(super) spans: Option<usize>,
 }
 
-/// What a blueprint is of.
+/// Inputs of a blueprint.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) program: &'a Program,
@@ -67,7 +67,7 @@ pub(super) struct Subject<'a> {
 
 impl Blueprint {
     /// # Errors
-    /// [`Error::Unsupported`] for what kernels cannot do; [`Error::Invalid`] for a mutation that does not apply.
+    /// [`Error::Unsupported`] for operations without a kernel; [`Error::Invalid`] for a mutation that does not apply.
     pub(super) fn new(texts: &Texts<'_>, subject: Subject<'_>, form: Form<'_>) -> Result<Self> {
         let Subject { program, operator, batch, precision, readable } = subject;
         let centred = operator.is_centred();
@@ -111,7 +111,7 @@ impl Blueprint {
         self.head.iter().chain(&self.tail)
     }
 
-    /// Dispatches of iteration t, with so many panels of rows.
+    /// Number of dispatches of iteration t with `panels` panels of rows.
     pub(super) fn dispatches(&self, program: &Program, t: usize, panels: usize) -> usize {
         let head = self.head.iter().filter(|_| program.leads);
         let stages = head.chain(&self.tail).filter(|stage| stage.when.holds(t));
@@ -181,7 +181,7 @@ fn stage(maker: &mut Maker<'_>, unit: &Unit<'_>, form: Form<'_>, shape: Option<&
     };
     match op {
         Op::Pass(pass) => {
-            // Passes are told apart by the number of their op.
+            // The number of an op identifies its pass.
             let index =
                 passes(maker.program).find(|(_, other)| std::ptr::eq(*other, pass)).map_or(0, |(index, _)| index);
             let mut calls = match (form, shape) {

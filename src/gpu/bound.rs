@@ -1,4 +1,4 @@
-//! A blueprint on a device: buffers allocated, kernels compiled and bound, and how a stage of it is recorded.
+//! A blueprint on a device: allocated buffers, compiled and bound kernels, and the recording of its stages.
 
 use std::collections::HashMap;
 
@@ -34,13 +34,13 @@ pub(super) struct Item {
     pub(super) fills: Vec<Fill>,
 }
 
-/// The measurements of groups: group 2 of kernels that go over those of one, and the panels of rows that each has.
+/// Measurements of the groups: bind group 2 of kernels over one group, and each group's panels of rows.
 pub(super) struct Family {
     pub(super) spans: Vec<wgpu::BindGroup>,
     pub(super) panels: Vec<Vec<Bound>>,
 }
 
-/// Everything that runs.
+/// All stages, buffers and panels of a blueprint on a device.
 pub(super) struct Machine {
     pub(super) device: Device,
     pub(super) buffers: Vec<Storage>,
@@ -53,7 +53,8 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Of the stages that are `wanted`; `data` is the number of data buffers of a panel, `fixed` are the groups that calls name.
+    /// Builds the `wanted` stages. `data` is the number of data buffers per panel; `fixed` are the groups that calls
+    /// name.
     ///
     /// # Errors
     /// [`crate::Error::Device`] where memory runs out or a kernel does not compile.
@@ -113,7 +114,7 @@ impl Machine {
         Some((self.families.get(&(groups.count, groups.seed))?, turn?))
     }
 
-    /// The panels that a stage goes over.
+    /// Panels that a stage covers.
     pub(super) fn panels_of(&self, item: &Item, turn: Option<usize>) -> &[Bound] {
         match self.family(item, turn) {
             Some((family, turn)) if !family.panels.is_empty() => &family.panels[turn],
@@ -138,7 +139,7 @@ impl Machine {
         dispatches.iter().try_for_each(|dispatch| encoder.dispatch(dispatch, panel, span))
     }
 
-    /// Records all of a stage but a function on the host.
+    /// Records a stage without its host functions.
     pub(super) fn stage(&self, encoder: &mut Encoder<'_, '_>, item: &Item, turn: Option<usize>) -> Result<()> {
         match &item.work {
             Bounds::Dispatches(dispatches) => self.record(encoder, item, turn, dispatches, None),
@@ -166,7 +167,7 @@ impl Machine {
         self.device.checked(phase, || self.submitted(trials, work))
     }
 
-    /// The same, and waits.
+    /// Like `enqueue`, and waits.
     pub(super) fn submit(
         &self,
         phase: &str,
@@ -193,11 +194,11 @@ impl Machine {
     }
 }
 
-/// Group 2 of kernels that go over the measurements of a group, for each group.
+/// Bind group 2 of kernels over the measurements of a group, for each group.
 fn spans(device: &Device, groups: Minibatches, measurements: usize) -> Vec<wgpu::BindGroup> {
     let words = |group: usize| {
         let range = groups.range(group, measurements);
-        // Measurements have 32 bits.
+        // Measurement numbers have 32 bits.
         [range.start as u32, range.end as u32, 0, 0]
     };
     let structs: Vec<[u32; 4]> = (0..groups.count).map(words).collect();

@@ -10,18 +10,18 @@ use crate::error::{Error, Result};
 use crate::gpu::device::Device;
 use crate::operators::{GpuPlan, GpuSource};
 
-/// Words behind an output in paranoid mode.
+/// Guard words behind an output in paranoid mode.
 pub(super) const GUARD_WORDS: usize = 64;
-/// Rows travel to the device in pieces of about this many bytes, which bounds the memory taken on the host.
+/// Approximate bytes per piece of an upload; this bounds the host memory taken.
 pub(super) const UPLOAD_BYTES: usize = 16 << 20;
-/// Largest binding used, whatever the adapter offers: some drivers count bytes in 32 bits with a sign.
+/// Largest binding used, even where the adapter offers more: some drivers count bytes in signed 32-bit numbers.
 const LARGEST_BINDING: u64 = i32::MAX as u64;
 
-/// What the rows of a panel would take if they were stored, where they are made: 2²⁵ numbers are work for less than a tenth of a
-/// second on a slow adapter, and enough to fill a fast one.
+/// Nominal bytes of a panel whose rows are generated, as if they were stored. 2²⁵ numbers take less than a tenth of a
+/// second on a slow adapter and are enough to fill a fast one.
 const MADE_BYTES: u64 = 128 << 20;
 
-/// Words of one number that kernels compute with.
+/// Words per number of the kernels' arithmetic.
 pub(super) fn real_words(precision: Precision) -> usize {
     match precision {
         Precision::F32 | Precision::Mixed => 1,
@@ -29,20 +29,20 @@ pub(super) fn real_words(precision: Precision) -> usize {
     }
 }
 
-/// A storage buffer of `words` 4-byte words, and guard words behind them where asked for.
+/// A storage buffer of `words` 4-byte words, with guard words behind them on request.
 pub(super) struct Storage {
     pub(super) label: Cow<'static, str>,
     pub(super) words: usize,
-    /// Words of one of its numbers.
+    /// Words per number.
     pub(super) number_words: usize,
     pub(super) buffer: wgpu::Buffer,
-    /// What it is read back through; made by the first read and kept.
+    /// Staging buffer for reads, made by the first read and kept.
     staging: RefCell<Option<wgpu::Buffer>>,
 }
 
 impl Storage {
     /// # Errors
-    /// [`Error::Device`] where the adapter cannot bind as much, or has no memory left.
+    /// [`Error::Device`] where the adapter cannot bind that much or has no memory left.
     pub(super) fn new(
         device: &Device,
         label: impl Into<Cow<'static, str>>,
@@ -66,12 +66,12 @@ impl Storage {
         Ok(Self { label, words, number_words, buffer, staging: RefCell::new(None) })
     }
 
-    /// How many numbers it holds.
+    /// Count of numbers in the buffer.
     pub(super) fn numbers(&self) -> usize {
         self.words / self.number_words
     }
 
-    /// Overwrites numbers from `first` on, rounded to f32 where it holds those.
+    /// Overwrites numbers from `first` on, rounded to f32 where the buffer holds f32.
     pub(super) fn write_at(&self, device: &Device, first: usize, values: &[f64]) {
         let offset = (first * self.number_words * 4) as u64;
         if self.number_words == 2 {
@@ -82,19 +82,19 @@ impl Storage {
         }
     }
 
-    /// The whole content.
+    /// Reads the whole content.
     ///
     /// # Errors
     /// [`Error::Device`].
     pub(super) fn read_numbers(&self, device: &Device) -> Result<Vec<f64>> {
-        // Not put back after a failure: it may still be mapped.
+        // The staging buffer is not put back after a failure: it may still be mapped.
         let staging = self.staging.take().unwrap_or_else(|| staging(device, self.words));
         let words = read_through(device, &self.buffer, 0, &staging)?;
         self.staging.replace(Some(staging));
         Ok(self.numbers_of(&words))
     }
 
-    /// So many numbers from `first` on.
+    /// Reads `numbers` numbers from `first` on.
     ///
     /// # Errors
     /// [`Error::Device`].
@@ -116,7 +116,7 @@ impl Storage {
     }
 }
 
-/// Bytes that one binding may have, a multiple of 256.
+/// Largest binding in bytes, a multiple of 256.
 pub(super) fn largest_binding(device: &Device) -> u64 {
     let limits = device.raw().limits();
     limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(LARGEST_BINDING) / 256 * 256
@@ -139,19 +139,19 @@ fn staging(device: &Device, words: usize) -> wgpu::Buffer {
     })
 }
 
-/// As much of a buffer from byte `offset` on as `staging` holds, which is unmapped before and after.
+/// Reads a buffer from byte `offset` on, as much as `staging` holds. `staging` is unmapped before and after.
 fn read_through(device: &Device, source: &wgpu::Buffer, offset: u64, staging: &wgpu::Buffer) -> Result<Vec<u32>> {
     let mut encoder = device.raw().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     encoder.copy_buffer_to_buffer(source, offset, staging, 0, staging.size());
     device.queue().submit([encoder.finish()]);
     let (sender, receiver) = std::sync::mpsc::channel();
     staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
-        // The receiver lives until this function returns, which waits for the callback.
+        // The receiver lives until this function returns, and this function waits for the callback.
         let _ = sender.send(mapped);
     });
     device.wait()?;
     let fix = "start again, or use the backend 'cpu'";
-    // Where threads share the device, another one's wait may be the one that runs the callback, a moment from now.
+    // Where threads share the device, another thread's wait may run the callback a moment later.
     match receiver.recv_timeout(Duration::from_secs(10)) {
         Ok(Ok(())) => {}
         Ok(Err(e)) => return Err(device.error(format!("reading back failed: {e}"), fix)),
@@ -168,17 +168,17 @@ fn read_through(device: &Device, source: &wgpu::Buffer, offset: u64, staging: &w
 #[derive(Clone)]
 pub(super) struct Panel {
     pub(super) rows: usize,
-    /// None where rows are made.
+    /// Stored rows; None where rows are generated.
     pub(super) data: Option<wgpu::Buffer>,
     /// The struct `Panel` of the operator's shader.
     pub(super) uniform: wgpu::Buffer,
 }
 
 impl Panel {
-    /// Room for the rows `range`, which are not there yet.
+    /// A panel with room for the rows `range`, not yet written.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for more rows than shaders count.
+    /// [`Error::Invalid`] for more rows than shaders can count.
     pub(super) fn empty(device: &Device, plan: &GpuPlan, range: Range<usize>) -> Result<Self> {
         let data = plan.made().is_none().then(|| {
             device.raw().create_buffer(&wgpu::BufferDescriptor {
@@ -191,7 +191,7 @@ impl Panel {
         Ok(Self { rows: range.len(), data, uniform: header(device, range)? })
     }
 
-    /// What group 2 binds.
+    /// Buffers bound in group 2.
     pub(super) fn buffers(&self) -> Vec<&wgpu::Buffer> {
         self.data.iter().chain([&self.uniform]).collect()
     }
@@ -201,16 +201,16 @@ impl Panel {
     }
 }
 
-/// Panels over `rows`, in order: as many as fit `bytes` each, but one at least.
+/// Panels over `rows`, in order, of at most `bytes` each and at least one row.
 pub(super) fn panel_ranges(rows: Range<usize>, row_bytes: usize, bytes: u64) -> Vec<Range<usize>> {
     let each = usize::try_from(bytes / row_bytes.max(1) as u64).unwrap_or(usize::MAX).clamp(1, rows.len().max(1));
     rows.clone().step_by(each).map(|first| first..rows.end.min(first + each)).collect()
 }
 
-/// Bytes of a panel at most: as many as the adapter binds, or fewer where `panel_bytes` forces that.
+/// Largest panel in bytes: the adapter's binding limit, or less where `panel_bytes` forces that.
 ///
 /// # Errors
-/// [`Error::Device`] where a row does not fit a binding.
+/// [`Error::Device`] where a row does not fit in a binding.
 pub(super) fn largest_panel(device: &Device, plan: &GpuPlan, panel_bytes: Option<u64>) -> Result<u64> {
     if plan.made().is_some() {
         return Ok(panel_bytes.unwrap_or(MADE_BYTES));
@@ -244,8 +244,8 @@ pub(super) fn upload_panel(
     })
 }
 
-/// Writes the rows `range` through `words`, in pieces of as many rows as those hold. Without `at_once` the copies wait on
-/// the host for the next submission.
+/// Writes the rows `range` through `words`, in pieces that fit it. Without `at_once` the copies wait on the host for
+/// the next submission.
 pub(super) fn write_panel(
     device: &Device,
     source: &dyn GpuSource,
@@ -255,7 +255,7 @@ pub(super) fn write_panel(
     words: &mut [u32],
     at_once: bool,
 ) -> Result<()> {
-    // Rows that are made have none to write.
+    // Generated rows need no write.
     let Some(data) = &panel.data else { return Ok(()) };
     let step = words.len() / plan.row_words;
     for first in range.clone().step_by(step) {
@@ -265,7 +265,7 @@ pub(super) fn write_panel(
         let offset = (first - range.start) * plan.row_words * 4;
         device.queue().write_buffer(data, offset as u64, bytemuck::cast_slice(words));
         if at_once {
-            // A submission hands the copy over; without one the copies of a whole panel would pile up on the host.
+            // A submission releases the copy; without one, the copies of a whole panel would accumulate on the host.
             device.queue().submit([]);
             device.wait()?;
         }
@@ -286,7 +286,7 @@ fn header(device: &Device, rows: Range<usize>) -> Result<wgpu::Buffer> {
     Ok(uniform)
 }
 
-/// Says which rows a panel holds from now on, and whether it is the first of a gradient's.
+/// Sets the rows of a panel and whether it is the first of a gradient.
 pub(super) fn write_header(device: &Device, uniform: &wgpu::Buffer, rows: Range<usize>, begins: bool) -> Result<()> {
     let word = |value: usize| u32::try_from(value).map_err(|_| too_many(value));
     let words = [word(rows.start)?, word(rows.len())?, u32::from(begins), 0];
@@ -294,7 +294,7 @@ pub(super) fn write_header(device: &Device, uniform: &wgpu::Buffer, rows: Range<
     Ok(())
 }
 
-/// The first `rows` rows of the first panel, or all of it, without a copy.
+/// The first `rows` rows of the first panel, or all of them, without a copy.
 pub(super) fn short_panel(device: &Device, panel: &Panel, rows: usize) -> Result<Panel> {
     device.checked("preparing the choice of kernels", || {
         let rows = rows.min(panel.rows);

@@ -1,5 +1,5 @@
-//! Calls of kernels as plain data: which module and entry, what it is bound to, and how many workgroups that takes for so many
-//! active trials. And the buffers that they are bound to, as a list of sizes.
+//! Kernel calls as plain data: module, entry, bindings, and workgroups as a function of the active trials. Also the
+//! buffers bound by them, as a list of sizes.
 
 use std::rc::Rc;
 
@@ -8,19 +8,19 @@ use crate::gpu::buffers::real_words;
 use crate::gpu::compiled::Access;
 use crate::gpu::text::Module;
 
-/// Columns of all slots that a workgroup of matrix products over vectors takes.
+/// Columns of all slots per workgroup of a matrix product over vectors.
 const COLUMNS: usize = 16;
 
-/// What a number of workgroups is proportional to; every trial has `lanes` slots.
+/// Quantity that a number of workgroups is proportional to. Every trial has `lanes` slots.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Many {
     /// Active slots.
     Slots { lanes: usize },
     /// Tiles of slots.
     Tiles { lanes: usize, tile: usize },
-    /// Slots of whole tiles.
+    /// Slots, rounded up to whole tiles.
     Padded { lanes: usize, tile: usize },
-    /// Blocks of 32 of the numbers that whole tiles have, `each` a slot.
+    /// Blocks of 32 of the numbers in whole tiles, `each` per slot.
     Numbers { lanes: usize, tile: usize, each: usize },
     /// Blocks of [`COLUMNS`] columns of all slots.
     Columns { lanes: usize, k: usize },
@@ -31,7 +31,7 @@ pub(super) enum Many {
 pub(super) struct Grid {
     pub(super) many: Many,
     pub(super) fixed: usize,
-    /// Once for so many rows of the panel, where it is not once.
+    /// Rows of the panel per repetition; None for one dispatch.
     pub(super) rows: Option<usize>,
 }
 
@@ -40,7 +40,7 @@ impl Grid {
         Self { many, fixed, rows: None }
     }
 
-    /// For `trials` active ones and a panel of `rows`.
+    /// Number of workgroups for `trials` active trials and a panel of `rows`.
     pub(super) fn workgroups(&self, trials: usize, rows: usize) -> u64 {
         let many = match self.many {
             Many::Slots { lanes } => trials * lanes,
@@ -56,15 +56,15 @@ impl Grid {
     }
 }
 
-/// What group 2 is.
+/// Content of bind group 2.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Third {
     None,
-    /// One of those that the data have, always the same.
+    /// A constant group of the data, by number.
     Fixed(usize),
-    /// The panel that the pass is at.
+    /// The current panel of the pass.
     Panel,
-    /// The measurements of the group whose turn it is.
+    /// The measurements of the current group.
     Turn,
 }
 
@@ -73,18 +73,18 @@ pub(super) enum Third {
 pub(super) struct Call {
     pub(super) module: Rc<Module>,
     pub(super) entry: &'static str,
-    /// The binding of the first operand.
+    /// Binding number of the first operand.
     pub(super) first: u32,
     /// Buffers by number.
     pub(super) operands: Vec<(usize, Access)>,
-    /// Slots of a trial.
+    /// Slots per trial.
     pub(super) lanes: usize,
     pub(super) third: Third,
     pub(super) grid: Grid,
 }
 
 impl Call {
-    /// Of a kernel without a panel.
+    /// A call of a kernel without a panel.
     pub(super) fn step(module: &Rc<Module>, entry: &'static str, operands: &[(usize, Access)], grid: Grid) -> Self {
         let lanes = match grid.many {
             Many::Slots { lanes }
@@ -97,28 +97,28 @@ impl Call {
         Self { module, entry, first: 0, operands, lanes, third: Third::None, grid }
     }
 
-    /// With a group 2.
+    /// The same call with a group 2.
     pub(super) fn with(self, third: Third) -> Self {
         Self { third, ..self }
     }
 
-    /// With operands from a later binding on.
+    /// The same call with operands from a later binding on.
     pub(super) fn from(self, first: u32) -> Self {
         Self { first, ..self }
     }
 }
 
-/// A buffer to be.
+/// A planned buffer.
 #[derive(Clone, Debug)]
 pub(super) struct Planned {
     pub(super) label: String,
     pub(super) numbers: usize,
     pub(super) number_words: usize,
-    /// Kernels write it.
+    /// Whether kernels write it.
     pub(super) written: bool,
 }
 
-/// The buffers to be, by number.
+/// The planned buffers, by number.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     real: usize,
@@ -136,17 +136,17 @@ impl Plan {
         self.buffers.len() - 1
     }
 
-    /// Numbers that kernels write.
+    /// A buffer of numbers that kernels write.
     pub(super) fn output(&mut self, label: impl Into<String>, numbers: usize) -> usize {
         self.add(label.into(), numbers, self.real, true)
     }
 
-    /// Numbers that they only read.
+    /// A buffer of numbers that kernels only read.
     pub(super) fn input(&mut self, label: impl Into<String>, numbers: usize) -> usize {
         self.add(label.into(), numbers, self.real, false)
     }
 
-    /// Words that they only read.
+    /// A buffer of words that kernels only read.
     pub(super) fn words(&mut self, label: impl Into<String>, words: usize) -> usize {
         self.add(label.into(), words, 1, false)
     }
@@ -162,17 +162,17 @@ impl Plan {
         at
     }
 
-    /// Numbers that live within one op: ops of the same need share them.
+    /// A buffer for numbers that live within one op; ops with equal needs share it.
     pub(super) fn scratch(&mut self, label: &'static str, numbers: usize) -> usize {
         self.shared(label, numbers, true)
     }
 
-    /// Zeros.
+    /// A buffer of zeros.
     pub(super) fn zeros(&mut self, numbers: usize) -> usize {
         self.shared("zeros", numbers, false)
     }
 
-    /// Bytes of all of them.
+    /// Bytes of all buffers.
     pub(super) fn bytes(&self) -> u64 {
         let of = |planned: &Planned| (planned.numbers as u64).saturating_mul(planned.number_words as u64 * 4);
         self.buffers.iter().fold(0, |all, planned| all.saturating_add(of(planned)))

@@ -1,19 +1,19 @@
-//! A kernel with a known result, so that a driver that carries out nothing is refused before a run begins.
+//! A kernel with a known result, which detects a driver that executes nothing before a run begins.
 
 use crate::error::Result;
 use crate::gpu::buffers::read;
 use crate::gpu::device::Device;
 use crate::gpu::text::{CANARY, Texts};
 
-/// Words that the kernel changes, four workgroups of them.
+/// Words that the kernel changes, in four workgroups.
 const WORDS: u32 = 256;
-/// The factor of `shaders/device/canary.wgsl`.
+/// Factor in `shaders/device/canary.wgsl`.
 const FACTOR: u32 = 1_664_525;
 
-/// Runs the kernel once a device, and compares what it left with what it must.
+/// Runs the kernel once per device and compares its output with the known result.
 ///
 /// # Errors
-/// [`crate::Error::Device`] naming the driver, where the numbers are others; device failures.
+/// [`crate::Error::Device`] naming the driver, where the output differs; device failures.
 pub(super) fn require_work(device: &Device, texts: &Texts<'_>) -> Result<()> {
     let text = texts.compose("canary", String::new(), &[CANARY], str::to_owned)?.text;
     if device.is_proven() && text == CANARY.1 {

@@ -1,4 +1,4 @@
-//! The choice among kernel variants: time those that fit on the loaded data, once on a machine.
+//! Choice of the kernel variant: the variants that fit are timed on the loaded data, once per machine.
 
 use std::time::{Duration, Instant};
 
@@ -21,19 +21,19 @@ use crate::gpu::variant::{Extent, TWO_KERNEL, Variant};
 use crate::operators::{GpuForm, GpuPlan, Operator};
 use crate::tape::{Op, Pass, Program};
 
-/// Measurement data that a timed pass reads at most: more than the caches of any GPU hold, and little enough that a slow
-/// one takes milliseconds; of software adapters, what fits in a few of those.
+/// Most measurement data that a timed pass reads. It exceeds the caches of any GPU and takes milliseconds on a slow
+/// one; on software adapters it is what they read in a few milliseconds.
 const TIMED_BYTES: usize = 512 << 20;
 const TIMED_BYTES_SOFTWARE: usize = 2 << 20;
-/// A timed submission repeats the pass until it takes about this long, so that submitting and waiting do not count.
+/// Least duration of a timed submission. The pass is repeated to reach it, so that submitting and waiting do not count.
 const TIMED: Duration = Duration::from_millis(2);
-/// Submissions timed, after one to warm up.
+/// Number of timed submissions, after one to warm up.
 const SAMPLES: usize = 3;
 
-/// The name of the only kernel variant of operators whose data are vectors or nonzeros.
+/// Name of the only kernel variant for operators whose data are vectors or nonzeros.
 pub(super) const THIN: &str = "thin";
 
-/// Names of the kernel variants that the operator may be loaded with on this device: strategies, then exact variants.
+/// Names of the kernel variants that fit the operator on this device: strategies first, then exact variants.
 ///
 /// # Errors
 /// [`crate::Error::Unsupported`] for operators without a shader.
@@ -44,10 +44,10 @@ pub fn variants(device: &Device, operator: &dyn Operator, batch: usize, precisio
     })
 }
 
-/// What an operator brings for a GPU.
+/// GPU form of an operator.
 ///
 /// # Errors
-/// [`crate::Error::Unsupported`] for one that brings nothing.
+/// [`crate::Error::Unsupported`] for an operator without one.
 pub(super) fn form_of(operator: &dyn Operator) -> Result<GpuForm<'_>> {
     operator.gpu().ok_or_else(|| crate::Error::Unsupported {
         what: format!("operator '{}' on the backend 'gpu'", operator.name()),
@@ -59,7 +59,7 @@ fn extent(operator: &dyn Operator, slots: usize, precision: Precision) -> Extent
     Extent::new(operator.domain().dimension(), operator.measurements(), slots, precision)
 }
 
-/// The pass whose times decide: the first one of an iteration that has an adjoint, or else the first one.
+/// The pass whose times decide: the first of an iteration with an adjoint, or else the first.
 fn decisive(program: &Program) -> Option<&Pass> {
     let of = |step| match step {
         &crate::tape::Step { op: Op::Pass(ref pass), .. } => Some(pass),
@@ -69,7 +69,7 @@ fn decisive(program: &Program) -> Option<&Pass> {
     program.iteration().filter_map(of).find(full).or_else(|| program.steps().filter_map(of).next())
 }
 
-/// Everything about a problem whose kernel variant is chosen.
+/// The problem whose kernel variant is chosen.
 pub(super) struct Chooser<'a, 'l> {
     pub(super) device: &'a Device,
     pub(super) load: &'a Load<'l>,
@@ -93,7 +93,7 @@ impl Chooser<'_, '_> {
         Blueprint::new(self.texts, self.subject(), Form::Rows(self.plan, variant))
     }
 
-    /// The sizes of the pass that decides.
+    /// Sizes of the decisive pass.
     pub(super) fn sizes(&self, variant: Variant) -> Sizes {
         let operator = self.load.operator.as_ref();
         let pass = decisive(&self.load.program);
@@ -102,11 +102,11 @@ impl Chooser<'_, '_> {
         Sizes::new(operator, self.plan, frame, pass.map_or(variant, |pass| variant_of(pass, variant)))
     }
 
-    /// The forced variant alone, or those that are to be timed, the one that always fits first. Where there is a limit on
-    /// memory, no other one whose buffers take more than a quarter of it.
+    /// The forced variant alone, or the variants to time, with the one that always fits first. Under a memory limit,
+    /// further variants are dropped if their buffers take more than a quarter of it.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] for a variant that does not exist or fit.
+    /// [`crate::Error::Invalid`] for a variant that does not exist or does not fit.
     pub(super) fn considered(&self) -> Result<Vec<Variant>> {
         let (operator, abilities) = (self.load.operator.as_ref(), self.device.abilities());
         let lanes = decisive(&self.load.program).map_or(1, |pass| pass.lanes.len());
@@ -119,7 +119,7 @@ impl Chooser<'_, '_> {
         };
         let back =
             decisive(&self.load.program).is_some_and(|pass| pass.lanes.iter().any(|lane| lane.adjoint.is_some()));
-        // Without an adjoint there is nothing to choose among kernels that own rows.
+        // Without an adjoint, kernels that own rows offer no choice.
         if self.load.variant.is_none() && !back {
             found.retain(|variant| !variant.strategy.owns_rows());
         }
@@ -135,7 +135,7 @@ impl Chooser<'_, '_> {
         Ok(found)
     }
 
-    /// Bytes that what is considered takes at most on the device beside the measurement data; of several, one is there at a time.
+    /// Most device bytes that the considered variants take beside the measurement data; they are present one at a time.
     pub(super) fn reserve(&self, considered: &[Variant]) -> Result<u64> {
         let bytes = considered
             .iter()
@@ -176,7 +176,7 @@ impl Chooser<'_, '_> {
         }
     }
 
-    /// The only variant considered, the one that was the fastest before, or the fastest one now with the times of all.
+    /// The only variant considered, or the fastest on record, or the fastest now with the times of all.
     ///
     /// # Errors
     /// [`crate::Error::Device`].
@@ -202,7 +202,7 @@ impl Chooser<'_, '_> {
         let mut timed = Vec::new();
         let mut best: Option<(Variant, f64)> = None;
         for variant in considered {
-            // The first candidate always fits; without memory or a working compiler for another one there is still that.
+            // The first candidate always fits, so it remains where another one lacks memory or a working compiler.
             let milliseconds = match self.time(*variant, &short, &abilities) {
                 Err(error) if best.is_none() => return Err(error),
                 Err(_) => continue,
@@ -236,7 +236,7 @@ impl Chooser<'_, '_> {
             Ok(begin.elapsed())
         };
         machine.write_slots(&vec![true; batch]);
-        // The first run also brings the data to the device and sets zeros.
+        // The first run also uploads the data and sets zeros.
         run(1)?;
         let once = run(1)?;
         let repeats = (TIMED.as_nanos() / once.as_nanos().max(1)).clamp(1, 64) as u32;
@@ -250,7 +250,7 @@ impl Chooser<'_, '_> {
     }
 }
 
-/// A panel as passes bind it.
+/// A panel, bound for passes.
 pub(super) fn bound(device: &Device, panel: &Panel) -> Bound {
     let compiler = Compiler::new(device, u32::from(panel.data.is_some()));
     Bound { panel: compiler.bind_panel(&panel.buffers()), rows: panel.rows }

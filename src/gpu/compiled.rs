@@ -1,9 +1,9 @@
-//! Compiled kernels, and those that a device keeps.
+//! Compiled kernels, and a device's cache of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How a kernel uses an operand.
+/// Access of a kernel to an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Access {
     Read,
@@ -19,11 +19,11 @@ pub(super) struct Kernel {
     pub(super) first_binding: u32,
 }
 
-/// Kernels that a device keeps at most, several engines' worth; a software adapter keeps a megabyte of code for each.
+/// Most kernels that a device keeps, enough for several engines. A software adapter keeps a megabyte of code for each.
 const KEPT: usize = 128;
 
-/// The kernels that a device has compiled. An engine takes from here what one before it compiled, so that many solves on
-/// one device (a sweep, a rerun, every call from an interpreter) compile once.
+/// The cache of kernels compiled on a device. Later engines reuse them, so many solves on one device (a sweep, a rerun,
+/// every call from an interpreter) compile once.
 #[derive(Debug, Default)]
 pub(super) struct Compiled {
     kernels: Mutex<HashMap<Origin, Kernel>>,
@@ -31,7 +31,7 @@ pub(super) struct Compiled {
 
 impl Compiled {
     pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Kernel>> {
-        // Entries are inserted whole.
+        // An entry is inserted as a whole, so the map stays valid.
         self.kernels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -39,7 +39,7 @@ impl Compiled {
         self.lock().len()
     }
 
-    /// After a fault of the device, which may have left invalid kernels behind.
+    /// Empties the cache after a device fault, which may have left invalid kernels.
     pub(super) fn forget(&self) {
         self.lock().clear();
     }
@@ -53,13 +53,13 @@ impl Compiled {
     }
 }
 
-/// All that a compiled kernel depends on.
+/// Everything that a compiled kernel depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) text: Arc<str>,
     pub(super) entry: String,
     pub(super) first_binding: u32,
     pub(super) operands: Vec<Access>,
-    /// Data buffers of its panel.
+    /// Number of data buffers of its panel.
     pub(super) panel: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! How fast a device copies its own memory: the limit that kernels over stored matrices are measured against.
+//! Bandwidth of a device's own memory copies: the limit for kernels over stored matrices.
 
 use std::time::Instant;
 
@@ -6,9 +6,8 @@ use crate::error::Result;
 use crate::gpu::buffers::largest_binding;
 use crate::gpu::device::Device;
 
-/// Seconds that one copy of a buffer into another takes, one for each of `samples`, and the bytes of the buffer: `bytes`,
-/// or as many as the adapter binds. A sample is a submission of several copies around one wait; a copy reads every
-/// byte and writes every byte.
+/// Seconds of one buffer copy, for each of `samples`, and the bytes of the buffer: `bytes`, or the adapter's binding
+/// limit. A sample is a submission of several copies around one wait. A copy reads and writes every byte.
 ///
 /// # Errors
 /// [`crate::Error::Device`] where memory runs out or the device fails.
@@ -30,7 +29,8 @@ pub fn copy_times(device: &Device, bytes: usize, samples: usize) -> Result<(Vec<
             device.wait()?;
             Ok(begin.elapsed().as_secs_f64() / copies as f64)
         };
-        // The first copies also make the pages; then as many that waiting does not count, about 50 ms.
+        // The first copies also allocate the pages. Then the number of copies is set to about 50 ms, so that waiting
+        // does not count.
         run(2)?;
         let copies = ((0.05 / run(2)?.max(1e-7)) as usize).clamp(1, 200);
         let times = (0..samples.max(1)).map(|_| run(copies)).collect::<Result<_>>()?;

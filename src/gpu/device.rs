@@ -1,4 +1,4 @@
-//! Adapters and devices, and every fault of theirs turned into an [`Error`].
+//! Adapters and devices, with each of their faults turned into an [`Error`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,43 +11,44 @@ use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::gpu::compiled::Compiled;
 
-/// Threads per workgroup that every strategy can do with; every WebGPU adapter has them.
+/// Threads per workgroup that suffice for every strategy; every WebGPU adapter has them.
 const WORKGROUP_THREADS: u32 = 256;
-/// Storage buffers that one kernel binds.
+/// Most storage buffers bound by one kernel.
 const STORAGE_BUFFERS: u32 = 8;
-/// Workgroup memory that one kernel uses, in bytes.
+/// Most workgroup memory used by one kernel, in bytes.
 const WORKGROUP_BYTES: u32 = 16 << 10;
-/// The widest workgroup that some kernel variants use where the adapter has it.
+/// Widest workgroup of any kernel variant, used where the adapter has it.
 const WIDEST_WORKGROUP: u32 = 1024;
 
-/// How long a device may be silent. Submissions are cut to fractions of a second, and drivers reset a device of their own
-/// accord after some seconds, where they can.
+/// Longest silence of a device before it counts as lost. Submissions are cut to fractions of a second, and drivers that
+/// can reset a silent device do so after some seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What an adapter offers beyond the baseline.
+/// Features of an adapter beyond the baseline.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Abilities {
-    /// Threads of a workgroup.
+    /// Most threads per workgroup.
     pub threads: usize,
-    /// Subgroup operations.
+    /// Whether subgroup operations exist.
     pub subgroup: bool,
-    /// Runs on the CPU.
+    /// Whether the adapter runs on the CPU.
     pub software: bool,
 }
 
-/// One adapter as `lowrank list devices` shows it.
+/// One adapter, as listed by `lowrank list devices`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdapterSummary {
+    /// Name of the adapter.
     pub name: String,
-    /// `vulkan`, `metal`, `dx12` or `gl`.
+    /// Graphics interface: `vulkan`, `metal`, `dx12` or `gl`.
     pub backend: String,
     /// Driver name and version.
     pub driver: String,
-    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
+    /// Kind of adapter: `discrete`, `integrated`, `virtual`, `software` or `other`.
     pub kind: String,
-    /// Whether it runs on the CPU (llvmpipe, SwiftShader).
+    /// Whether the adapter runs on the CPU (llvmpipe, SwiftShader).
     pub software: bool,
-    /// Whether its shaders compute in double precision too.
+    /// Whether its shaders also compute in double precision.
     pub double_precision: bool,
 }
 
@@ -65,20 +66,21 @@ impl AdapterSummary {
     }
 }
 
-/// The word for a device type and its place in the order of preference.
+/// The word for a device type and its rank in the order of preference.
 fn kind(device_type: wgpu::DeviceType) -> (&'static str, usize) {
     match device_type {
         wgpu::DeviceType::DiscreteGpu => ("discrete", 0),
         wgpu::DeviceType::IntegratedGpu => ("integrated", 1),
         wgpu::DeviceType::VirtualGpu => ("virtual", 2),
-        // OpenGL drivers often do not say what they are.
+        // OpenGL drivers often do not report their type.
         wgpu::DeviceType::Other => ("other", 3),
         wgpu::DeviceType::Cpu => ("software", 4),
     }
 }
 
-/// Adapters that can run the kernels, best first: discrete, integrated, virtual, other, software. OpenGL is asked only
-/// where no native interface answers, because it would show the same devices again, or where `WGPU_BACKEND` names it.
+/// Adapters that can run the kernels, best first: discrete, integrated, virtual, other, software. OpenGL is queried
+/// only where no native interface answers or where `WGPU_BACKEND` names it, because it would list the same devices
+/// again.
 fn adapters() -> Vec<wgpu::Adapter> {
     match wgpu::Backends::from_env() {
         Some(chosen) => adapters_of(chosen),
@@ -106,12 +108,12 @@ fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     adapters
 }
 
-/// The adapters that can run the kernels, best first. Empty where there is no driver.
+/// Adapters that can run the kernels, best first. The list is empty where there is no driver.
 pub fn list_adapters() -> Vec<AdapterSummary> {
     adapters().iter().map(|adapter| AdapterSummary::new(&adapter.get_info(), adapter.features())).collect()
 }
 
-/// An open graphics device. A handle: clones share it.
+/// Handle of an open graphics device. Clones share the device.
 #[derive(Clone, Debug)]
 pub struct Device {
     inner: Arc<Inner>,
@@ -125,11 +127,11 @@ struct Inner {
     faults: Arc<Mutex<Faults>>,
     compiled: Compiled,
     patience_ns: AtomicU64,
-    /// A kernel with a known result gave it.
+    /// Whether the kernel with a known result has passed.
     proven: AtomicBool,
 }
 
-/// What drivers report outside error scopes.
+/// Faults that drivers report outside error scopes.
 #[derive(Debug, Default)]
 struct Faults {
     lost: Option<String>,
@@ -137,15 +139,15 @@ struct Faults {
 }
 
 fn lock(faults: &Mutex<Faults>) -> MutexGuard<'_, Faults> {
-    // The strings stay whole even if a thread panicked while it held the lock.
+    // The strings stay valid even if a thread panicked while it held the lock.
     faults.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Device {
-    /// Opens the best adapter, or the best one whose name contains `name` (in any case).
+    /// Opens the best adapter, or the best one whose name contains `name` (ignoring case).
     ///
     /// # Errors
-    /// [`Error::NoAdapter`], naming the adapters there are; [`Error::Device`] where the driver refuses to open it.
+    /// [`Error::NoAdapter`] with the available adapters; [`Error::Device`] where the driver refuses to open it.
     pub fn open(name: Option<&str>) -> Result<Self> {
         let adapters = adapters();
         let matches = |adapter: &&wgpu::Adapter| {
@@ -159,7 +161,7 @@ impl Device {
             });
         };
         let summary = AdapterSummary::new(&adapter.get_info(), adapter.features());
-        // The baseline everywhere, and buffers and workgroups as big as the adapter has them.
+        // The baseline everywhere, with buffers and workgroups as large as the adapter offers.
         let limits = adapter.limits();
         let required_limits = wgpu::Limits {
             max_buffer_size: limits.max_buffer_size,
@@ -187,10 +189,10 @@ impl Device {
         Ok(opened)
     }
 
-    /// Wraps a device that the caller already has. Its handler for uncaptured errors stays the caller's; its callback
-    /// for device loss is replaced, because wgpu reports a loss in no other way and a solver must not go on after it.
-    /// Double precision needs a device that was requested with `Features::SHADER_F64`; some kernel variants need
-    /// `Features::SUBGROUP` or workgroups of more than 256 threads.
+    /// Wraps a device of the caller. Its handler for uncaptured errors stays. Its callback for device loss is replaced:
+    /// wgpu reports a loss in no other way, and a solver must stop after it. Double precision needs a device requested
+    /// with `Features::SHADER_F64`. Some kernel variants need `Features::SUBGROUP` or workgroups of more than 256
+    /// threads.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, adapter_info: &wgpu::AdapterInfo) -> Self {
         let features = device.features();
         Self::wrap(device, queue, AdapterSummary::new(adapter_info, features))
@@ -209,29 +211,29 @@ impl Device {
         opened
     }
 
-    /// How long it may be silent before it counts as lost, [`Error::DeviceLost`]: two minutes unless this is called. A driver
-    /// that hangs would otherwise make a run wait for ever.
+    /// Sets the longest silence before the device counts as lost ([`Error::DeviceLost`]); the default is two minutes.
+    /// Without a limit, a hanging driver would block a run for ever.
     pub fn set_patience(&self, patience: Duration) {
         let nanoseconds = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
         self.inner.patience_ns.store(nanoseconds, Ordering::Relaxed);
     }
 
-    /// What [`Device::set_patience`] set.
+    /// The limit set by [`Device::set_patience`].
     fn patience(&self) -> Duration {
         Duration::from_nanos(self.inner.patience_ns.load(Ordering::Relaxed))
     }
 
-    /// Whether a kernel with a known result gave it.
+    /// Whether the kernel with a known result has passed.
     pub(super) fn is_proven(&self) -> bool {
         self.inner.proven.load(Ordering::Relaxed)
     }
 
-    /// Notes that a kernel with a known result gave it.
+    /// Records that the kernel with a known result has passed.
     pub(super) fn set_proven(&self) {
         self.inner.proven.store(true, Ordering::Relaxed);
     }
 
-    /// The adapter opened again after a loss.
+    /// The same adapter, opened again after a loss.
     pub(crate) fn reopened(&self) -> Result<Self> {
         let again = Self::open(Some(self.name()))?;
         again.set_patience(self.patience());
@@ -253,20 +255,20 @@ impl Device {
         self.inner.adapter.software
     }
 
-    /// Whether kernel variants with subgroup operations run on it.
+    /// Whether the device runs kernel variants with subgroup operations.
     pub fn has_subgroups(&self) -> bool {
         self.abilities().subgroup
     }
 
-    /// What is known of the adapter.
+    /// Summary of the adapter.
     pub fn summary(&self) -> &AdapterSummary {
         &self.inner.adapter
     }
 
-    /// Whether this device computes in that precision.
+    /// Checks that the device computes in a precision.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for double precision without 64-bit shader numbers, naming what has them.
+    /// [`Error::Unsupported`] for double precision without 64-bit shader numbers, with the adapters that have them.
     pub fn require(&self, precision: Precision) -> Result<()> {
         if precision != Precision::F64 || self.summary().double_precision {
             return Ok(());
@@ -283,7 +285,7 @@ impl Device {
         })
     }
 
-    /// What decides which kernel variants there are.
+    /// The features that decide which kernel variants are available.
     pub(super) fn abilities(&self) -> Abilities {
         let limits = self.raw().limits();
         Abilities {
@@ -301,13 +303,13 @@ impl Device {
         &self.inner.queue
     }
 
-    /// How many compiled kernels it keeps for the engines to come: a second engine for a problem of the same sizes compiles
+    /// Number of compiled kernels kept for later engines. A second engine for a problem of the same sizes compiles
     /// none.
     pub fn kernels(&self) -> usize {
         self.inner.compiled.len()
     }
 
-    /// The kernels that were compiled on it.
+    /// The cache of kernels compiled on this device.
     pub(super) fn compiled(&self) -> &Compiled {
         &self.inner.compiled
     }
@@ -320,7 +322,7 @@ impl Device {
     /// Runs `work` with every fault of the device caught: validation, out of memory, internal, loss.
     ///
     /// # Errors
-    /// Those of `work`, and [`Error::Device`]. `phase` says what was being done.
+    /// Those of `work`, and [`Error::Device`]. `phase` names the current action.
     pub(super) fn checked<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let outcome = self.caught(phase, work);
         if outcome.is_err() {
@@ -334,7 +336,7 @@ impl Device {
         let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
         let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        // wgpu panics where a driver reports a fault that it has no error for (a device lost while waiting).
+        // wgpu panics on some driver faults that have no error (a device lost while waiting).
         let outcome = catch_unwind(AssertUnwindSafe(work));
         let validation = pollster::block_on(validation.pop());
         let memory = pollster::block_on(memory.pop());
@@ -363,7 +365,7 @@ impl Device {
         })
     }
 
-    /// The error of [`Device::checked`] where memory ran out.
+    /// The error of [`Device::checked`] for exhausted memory.
     pub(super) fn out_of_memory(&self, phase: &str) -> Error {
         let fix = "use a smaller batch or fewer measurements, close other programs that use the device, or use the \
                    backend 'cpu'";
@@ -371,18 +373,18 @@ impl Device {
         Error::OutOfMemory { adapter, message, fix: fix.into() }
     }
 
-    /// Waits until everything submitted is done.
+    /// Waits for all submitted work.
     pub(super) fn wait(&self) -> Result<()> {
         self.wait_for(None)
     }
 
-    /// Waits until a submission is done, or all.
+    /// Waits for one submission, or for all.
     pub(super) fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let patience = self.patience();
         match self.raw().poll(wgpu::PollType::Wait { submission_index, timeout: Some(patience) }) {
             Ok(_) => Ok(()),
             Err(wgpu::PollError::Timeout) => {
-                // Whatever it says from here on comes too late: `checked` makes it the error of every later call.
+                // Later answers come too late: `checked` turns this into the error of every later call.
                 let silence = format!("it did not answer within {patience:?}");
                 lock(&self.inner.faults).lost.get_or_insert(silence.clone());
                 Err(self.error(silence, "start again, or use the backend 'cpu'"))
@@ -392,7 +394,7 @@ impl Device {
     }
 }
 
-/// Whether that is what the device ran into.
+/// Whether the error is exhausted device memory.
 pub(super) fn is_out_of_memory(error: &Error) -> bool {
     matches!(error, Error::OutOfMemory { .. })
 }

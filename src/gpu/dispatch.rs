@@ -1,4 +1,4 @@
-//! Calls compiled and bound, and how they are recorded.
+//! Compiled and bound calls, and their recording.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::gpu::compiled::{Access, Kernel};
 use crate::gpu::device::Device;
 use crate::gpu::pipelines::{Compiler, Source, fold};
 
-/// What group 2 is.
+/// Content of bind group 2.
 #[derive(Clone)]
 enum Group {
     None,
@@ -29,7 +29,7 @@ pub(super) struct Dispatch {
     grid: Grid,
 }
 
-/// A panel of measurements, bound, and how many it has.
+/// A bound panel of measurements, and their number.
 #[derive(Clone)]
 pub(super) struct Bound {
     pub(super) panel: wgpu::BindGroup,
@@ -40,15 +40,15 @@ pub(super) struct Bound {
 pub(super) struct Encoder<'a, 'e> {
     pub(super) device: &'a Device,
     pub(super) pass: &'a mut wgpu::ComputePass<'e>,
-    /// Active ones.
+    /// Number of active trials.
     pub(super) trials: usize,
 }
 
 impl Encoder<'_, '_> {
-    /// One dispatch, of a panel where it is of one, and over the measurements of a group where it is.
+    /// Records one dispatch, over a panel and over the measurements of a group where it has them.
     ///
     /// # Errors
-    /// [`crate::Error::Device`] for more workgroups than kernels count.
+    /// [`crate::Error::Device`] for more workgroups than kernels can count.
     pub(super) fn dispatch(
         &mut self,
         dispatch: &Dispatch,
@@ -74,7 +74,7 @@ impl Encoder<'_, '_> {
     }
 }
 
-/// The slots of a number of lanes: of the active trials, one after the other.
+/// The slots for a number of lanes: those of the active trials, one after the other.
 pub(super) struct Slots {
     pub(super) lanes: usize,
     storage: Storage,
@@ -90,7 +90,7 @@ impl Slots {
         Ok(Self { lanes, storage, group })
     }
 
-    /// Tells the kernels which trials there are.
+    /// Writes the list of active trials for the kernels.
     pub(super) fn write(&self, device: &Device, active: &[bool]) {
         let lanes = self.lanes as u32;
         let trials = (0_u32..).zip(active).filter(|&(_, &active)| active).map(|(trial, _)| trial);
@@ -120,7 +120,7 @@ pub(super) struct Binder<'a> {
     device: &'a Device,
     buffers: &'a [Storage],
     slots: &'a [Slots],
-    /// Data buffers of a panel, and the groups that calls name by number.
+    /// Number of data buffers per panel, and the groups that calls name by number.
     data: u32,
     fixed: &'a [wgpu::BindGroup],
     sources: HashMap<Arc<str>, Source>,

@@ -1,4 +1,4 @@
-//! The engine: registers, and the stages of iterations in submissions of the right length.
+//! The GPU engine: registers, and the stages of iterations in submissions of suitable length.
 
 mod stages;
 
@@ -16,14 +16,14 @@ use crate::gpu::registers::{Place, Registers};
 use crate::gpu::stream::Stream;
 use crate::tape::{Initial, Minibatches, Program, Register, Role, Turns};
 
-/// Submissions grow while they take less than this.
+/// Submissions shorter than this grow.
 const SHORT_SUBMISSION: Duration = Duration::from_millis(100);
-/// Submissions shrink where they take longer than this: drivers reset a device that is silent for about two seconds.
+/// Submissions longer than this shrink: drivers reset a device that is silent for about two seconds.
 const LONG_SUBMISSION: Duration = Duration::from_millis(400);
-/// Dispatches of one submission at most: every one of them takes host memory until it is done.
+/// Most dispatches per submission: each takes host memory until it is done.
 const DISPATCHES: usize = 1 << 14;
 
-/// A stage of an iteration, and the group whose turn it is.
+/// A stage of an iteration, and its group of measurements.
 #[derive(Clone, Copy)]
 struct Step {
     head: bool,
@@ -38,29 +38,30 @@ pub(super) struct GpuEngine<'a> {
     info: EngineInfo,
     batch: usize,
     measurements: usize,
-    /// Of the next one.
+    /// Number of the next iteration.
     iteration: usize,
     turns: HashMap<(usize, u64), Turns>,
-    /// What of the measurement data is not on the device.
+    /// The measurement data that are not on the device.
     stream: Option<Stream<'a>>,
     active: Vec<bool>,
-    /// The head of the next iteration has been carried out.
+    /// Whether the head of the next iteration has run.
     fresh: bool,
-    /// The iterate was written: a run begins.
+    /// Whether the iterate was written, so that a run begins.
     anew: bool,
-    /// Iterations of the next submission; 0 until one is known to be short enough for a submission of its own.
+    /// Iterations of the next submission; 0 until one iteration is known to be short enough for a submission of its
+    /// own.
     pace: usize,
-    /// The head is known to be that.
+    /// Whether the head is known to be short enough.
     short: bool,
-    /// Dispatches of an iteration at most.
+    /// Most dispatches of one iteration.
     dispatches: usize,
     paranoid: bool,
-    /// Buffers with guard words behind them.
+    /// Which buffers have guard words.
     guarded: Vec<bool>,
 }
 
 impl<'a> GpuEngine<'a> {
-    /// Around a machine with its data on the device: registers are zero, all trials active.
+    /// An engine around a machine with its data on the device: registers zero, all trials active.
     pub(super) fn new(
         load: &Load<'_>,
         options: &Options,
@@ -129,7 +130,7 @@ impl<'a> GpuEngine<'a> {
         })
     }
 
-    /// Writes the numbers of these trials.
+    /// Writes the numbers of the selected trials.
     fn store(&self, place: Place, values: &[f64], which: impl Fn(usize) -> bool) -> Result<()> {
         let (device, storage) = (&self.machine.device, &self.machine.buffers[place.buffer]);
         device.checked("uploading", || {
@@ -144,7 +145,7 @@ impl<'a> GpuEngine<'a> {
         })
     }
 
-    /// The stages of iteration t, or its head alone.
+    /// Stages of iteration t, or of its head alone.
     fn steps(&mut self, t: usize, head: bool, tail: bool) -> Vec<Step> {
         let mut turn = |groups: Option<Minibatches>| {
             let groups = groups?;
@@ -178,7 +179,7 @@ impl<'a> GpuEngine<'a> {
         Ok(())
     }
 
-    /// Gives kept registers their initial values, where a run begins.
+    /// Sets the kept registers to their initial values where a run begins.
     fn start(&mut self) -> Result<()> {
         if !std::mem::take(&mut self.anew) {
             return Ok(());
@@ -192,7 +193,7 @@ impl<'a> GpuEngine<'a> {
         Ok(())
     }
 
-    /// Gives a kept register what it holds before the first iteration.
+    /// Sets a kept register to its value before the first iteration.
     fn initialise(&self, register: Register, initial: Initial) -> Result<()> {
         let Some(place) = self.registers.find(register) else { return Ok(()) };
         match initial {
@@ -281,7 +282,7 @@ impl Engine for GpuEngine<'_> {
             let allowed = format!("{} flags", self.batch);
             return Err(Error::invalid("active", format!("{} flags", active.len()), allowed, "one flag per trial"));
         }
-        // Registers lie by trial: they stay good for those that go on, but one that wakes up has none.
+        // Registers lie by trial. They stay valid for trials that continue; a trial that wakes up has none.
         if active.iter().zip(&self.active).any(|(new, old)| *new && !*old) {
             self.fresh = false;
         }
@@ -303,7 +304,7 @@ impl Engine for GpuEngine<'_> {
         let mut left = iterations;
         while left > 0 {
             let now = if self.stream.is_some() { longest } else { self.pace.clamp(1, longest) }.min(left);
-            // The head is used up, whatever becomes of the submission.
+            // The head is used up even if the submission fails.
             let fresh = std::mem::take(&mut self.fresh);
             let mut steps = Vec::new();
             for t in self.iteration..self.iteration + now {

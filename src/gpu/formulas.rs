@@ -1,4 +1,4 @@
-//! WGSL of units of formulas, and of sums that are added from their parts.
+//! WGSL of units of formulas, and of sums added from their parts.
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
@@ -11,7 +11,8 @@ use crate::gpu::registers::{Place, Registers};
 use crate::gpu::text::{GRID, SCALAR, arithmetic, limits};
 use crate::tape::{Expression, Op};
 
-/// WGSL that brings sums from their parts into `sums`, all threads of a workgroup of 64 or more, and adds them by a tree.
+/// WGSL that loads sums from their parts into `sums` with all threads of a workgroup of at least 64, and adds them by a
+/// tree.
 pub(super) fn adding(registers: &Registers, sums: &[usize]) -> String {
     if sums.is_empty() {
         return String::new();
@@ -33,7 +34,7 @@ pub(super) fn adding(registers: &Registers, sums: &[usize]) -> String {
     text + "        }\n        workgroupBarrier();\n    }\n"
 }
 
-/// The text of a formula in which sums are those that were added.
+/// Text of a formula whose sums are the added ones.
 pub(super) fn with_sums(registers: &Registers, formula: &Expression, sums: &[usize]) -> String {
     formula.wgsl(&|scalar| match sums.iter().position(|sum| *sum == scalar.index()) {
         Some(at) => format!("sums[{}u]", 64 * at),
@@ -41,7 +42,7 @@ pub(super) fn with_sums(registers: &Registers, formula: &Expression, sums: &[usi
     })
 }
 
-/// The call of a unit of formulas.
+/// Call of a unit of formulas.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a mutation that does not apply.

@@ -1,31 +1,31 @@
-//! The sizes that every kernel of a pass is specialised with, whatever the operator's data are.
+//! Sizes that specialise every kernel of a pass, for any form of the operator's data.
 
 use crate::engine::Precision;
 use crate::gpu::text::{arithmetic, constant, loss_functions};
 use crate::operators::{Loss, Operator};
 
-/// Sizes of the factors of one slot, and how many slots there are. A slot is a lane of a trial.
+/// Sizes of the factors of one slot, and the number of slots. A slot is a lane of a trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Frame {
-    /// Arithmetic: what `real` stands for.
+    /// Arithmetic: the meaning of `real`.
     pub precision: Precision,
     /// Rows of a slot's factors: n, or n1 + n2 with L above R.
     pub n: usize,
-    /// n1 and n2, or n twice.
+    /// Size n1, or n where there is one factor.
     pub n1: usize,
     pub n2: usize,
-    /// Of the operator's matrices: a factor has n rows.
+    /// Whether the operator's matrices are symmetric: a factor then has n rows.
     pub symmetric: bool,
     /// Columns of the factors.
     pub k: usize,
-    /// Measurements.
+    /// Number of measurements.
     pub m: usize,
-    /// Slots at most: trials times lanes.
+    /// Largest number of slots: trials times lanes.
     pub slots: usize,
     pub loss: Loss,
-    /// Measurements come in groups that take turns.
+    /// Whether measurements are taken in turns of groups.
     pub grouped: bool,
-    /// Residuals count from their weighted mean.
+    /// Whether residuals are centred at their weighted mean.
     pub centred: bool,
 }
 
@@ -38,7 +38,7 @@ impl Frame {
         Self { precision, n, n1, n2, symmetric, k, m, slots, loss: Loss::Square, grouped: false, centred }
     }
 
-    /// The same with factors of so many columns.
+    /// The same frame with factors of k columns.
     pub(super) fn columns(self, k: usize) -> Self {
         Self { k, ..self }
     }
@@ -54,7 +54,7 @@ impl Frame {
     }
 }
 
-/// a·b·…, or the largest number.
+/// The product a·b·…, or the largest number on overflow.
 pub(super) fn count(factors: &[usize]) -> usize {
     factors.iter().fold(1, |all, &f| all.saturating_mul(f))
 }

@@ -1,55 +1,55 @@
-//! Which ops of a tape share a kernel, in which order: what is entry by entry over the same vectors becomes one kernel, and so do
-//! formulas that follow each other. Nothing here needs a device.
+//! Fusion of the ops of a tape into kernels, and their order. Elementwise ops over the same vectors share a kernel, and
+//! so do consecutive formulas. No device is needed.
 //!
-//! Sums come out of their kernels in parts. The kernel that needs a sum first adds them; where that is no formula, or nothing on the
-//! device needs it, a kernel of its own does.
+//! Kernels leave sums in parts. The first kernel that needs a sum adds them. A kernel of its own adds them where that
+//! consumer is no formula or where no kernel needs the sum.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::gpu::usage::{Usage, reads, writes};
 use crate::tape::{BlockSize, Blocks, Kind, Measured, Minibatches, Op, Program, Role, Step, Values, When};
 
-/// Operands of a kernel beside the slots: core WebGPU has eight storage buffers.
+/// Most operands of a kernel beside the slots: core WebGPU has eight storage buffers.
 pub(super) const OPERANDS: usize = 7;
-/// Sums of a kernel, for the workgroup memory that adding them takes.
+/// Most sums per kernel, bounded by the workgroup memory of adding them.
 const SUMS: usize = 6;
-/// Sums that a kernel of formulas adds.
+/// Most sums added by a kernel of formulas.
 const FORMULA_SUMS: usize = 16;
 
-/// What a kernel reads or writes.
+/// A value that a kernel reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Thing {
     Register(usize),
     /// A sum in parts.
     Parts(usize),
-    /// What the mean of a vector comes from.
+    /// The sums behind the mean of a vector.
     Means(usize),
 }
 
-/// What is to be done.
+/// A task of a kernel.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Task<'a> {
     Op(&'a Op),
-    /// Adds the parts of a sum.
+    /// Addition of the parts of a sum.
     Collect,
-    /// Prepares the mean of a vector, over a group or all measurements.
+    /// Mean of a vector, over a group or all measurements.
     Mean(Measured, Option<Minibatches>),
 }
 
-/// A task with what it depends on.
+/// A task with its dependencies.
 #[derive(Clone, Debug)]
 pub(super) struct Job<'a> {
     when: When,
     pub(super) task: Task<'a>,
-    /// Sums that it adds from their parts.
+    /// Sums added from their parts.
     pub(super) sums: Vec<usize>,
     pub(super) reads: BTreeSet<Thing>,
     pub(super) writes: BTreeSet<Thing>,
-    /// Its op, counted over the whole tape.
+    /// Number of its op in the whole tape.
     op: Option<usize>,
 }
 
-/// Jobs of one class share a kernel.
+/// Class of a job. Jobs of one class can share a kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Class {
     Factors(Vec<BlockSize>),
@@ -58,7 +58,7 @@ pub(super) enum Class {
     Alone,
 }
 
-/// Jobs of one kernel, or an op that has kernels of its own.
+/// Jobs of one kernel, or one op with kernels of its own.
 #[derive(Clone, Debug)]
 pub(super) struct Unit<'a> {
     pub(super) when: When,
@@ -76,25 +76,25 @@ impl Unit<'_> {
     }
 }
 
-/// The tape in units.
+/// The tape as a list of units.
 pub(super) struct Schedule<'a> {
     pub(super) head: Vec<Unit<'a>>,
     pub(super) tail: Vec<Unit<'a>>,
-    /// Temporaries that live within a kernel and have no buffer.
+    /// Temporaries within one kernel, without a buffer.
     pub(super) elided: BTreeSet<usize>,
     /// Registers of sums, in the order of their parts.
     pub(super) sums: Vec<usize>,
     pub(super) usage: Usage,
 }
 
-/// Turns ops into jobs: sums are added where they are needed, and means are prepared.
+/// Conversion of ops into jobs, with additions of sums and preparations of means inserted where needed.
 struct Recorder<'p, 'u> {
     program: &'p Program,
     usage: &'u Usage,
     centred: bool,
-    /// Sums that lie in parts only, and in which iterations they do.
+    /// Sums still in parts, and the iterations in which they are.
     pending: BTreeMap<usize, When>,
-    /// Vectors whose mean is prepared, for which measurements and in which iterations.
+    /// Vectors with a prepared mean, with their measurements and iterations.
     means: HashMap<usize, (Option<Minibatches>, When)>,
     jobs: Vec<Job<'p>>,
 }
@@ -181,7 +181,7 @@ impl<'p> Recorder<'p, '_> {
         }
     }
 
-    /// Adds what nothing on the device added, where it may be asked for.
+    /// Adds the remaining sums where they may be read.
     fn finish(&mut self, readable: bool) {
         for (sum, when) in self.pending.clone() {
             if readable || self.usage.readers[sum] == 0 {
@@ -209,7 +209,7 @@ fn class(task: Task<'_>, program: &Program) -> Class {
     }
 }
 
-/// Puts jobs into units: into an earlier one of their class where nothing in between depends on them.
+/// Grouping of jobs into units. A job joins an earlier unit of its class if nothing in between depends on the unit.
 struct Grouper<'p, 'u> {
     program: &'p Program,
     usage: &'u Usage,
@@ -226,7 +226,7 @@ impl<'p> Grouper<'p, '_> {
         !matches!(self.program.registers()[register].kind, Kind::Scalar)
     }
 
-    /// Whether the unit, with this job, is all that touches the register.
+    /// Whether no other unit touches the register.
     fn inside(&self, register: usize, unit: &Unit<'_>, job: &Job<'_>) -> bool {
         let ops: Vec<usize> = unit.jobs.iter().chain([job]).filter_map(|job| job.op).collect();
         !self.readable
@@ -242,7 +242,7 @@ impl<'p> Grouper<'p, '_> {
         if unit.class == Class::Scalars {
             return sums <= FORMULA_SUMS;
         }
-        // A sum is made once, and a mean is not that of what the kernel itself makes.
+        // A sum is made once, and a kernel cannot take the mean of its own output.
         if job.writes.iter().any(|thing| matches!(thing, Thing::Parts(_)) && unit.writes().any(|w| w == *thing)) {
             return false;
         }
@@ -281,7 +281,7 @@ impl<'p> Grouper<'p, '_> {
     }
 }
 
-/// Whether what an op entry by entry writes depends on what was there.
+/// Whether the output of an elementwise op depends on the old value.
 fn keeps(task: Task<'_>, register: usize) -> bool {
     match task {
         Task::Op(Op::Combine(op)) => op.only.is_some() || op.terms.iter().any(|(_, x)| x.index() == register),
@@ -299,11 +299,11 @@ fn grouped<'p>(program: &'p Program, usage: &Usage, readable: bool, jobs: Vec<Jo
     grouper.units
 }
 
-/// Brings a tape into units. Around `centred` residuals sums are about means; with `readable` every register keeps its buffer.
+/// Schedules a tape. With `centred` residuals, sums are about means; with `readable`, every register keeps its buffer.
 pub(super) fn schedule(program: &Program, centred: bool, readable: bool) -> Schedule<'_> {
     let usage = Usage::new(program);
     let residual = program.residual.index();
-    // What the head has behind the residual is not needed to look at it: it belongs to what follows.
+    // Ops of the head after the residual are not needed to read it, so they belong to the next part.
     let observed = program.head.iter().rposition(|step| writes(&step.op).contains(&residual)).map_or(0, |at| at + 1);
     let mut recorder =
         Recorder { program, usage: &usage, centred, pending: BTreeMap::new(), means: HashMap::new(), jobs: Vec::new() };

@@ -1,4 +1,4 @@
-//! WGSL of units that go over the same vectors entry by entry.
+//! WGSL of elementwise units over the same vectors.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -13,17 +13,17 @@ use crate::gpu::text::{GRID, SCALAR, Texts, arithmetic, constant, limits, loss_f
 use crate::operators::Loss;
 use crate::tape::{BlockSize, Expression, Op, Scalar};
 
-/// What generated text depends on beside the unit.
+/// Context of the generated text beside the unit.
 pub(super) struct Context<'a> {
     pub(super) texts: &'a Texts<'a>,
     pub(super) precision: Precision,
     pub(super) loss: Loss,
     pub(super) centred: bool,
-    /// The register of the weights.
+    /// Register of the weights.
     pub(super) weights: usize,
 }
 
-/// The buffers that a text binds: those that it reads, then those that it writes.
+/// Buffers bound by a text: first those read, then those written.
 #[derive(Default)]
 pub(super) struct Bindings {
     of: BTreeMap<usize, bool>,
@@ -39,7 +39,7 @@ impl Bindings {
         of(false).map(|buffer| (buffer, Read)).chain(of(true).map(|buffer| (buffer, Write))).collect()
     }
 
-    /// `pairs` are of two numbers each.
+    /// Text of the bindings. `pairs` hold two numbers each.
     pub(super) fn text(&self, pairs: &BTreeSet<usize>) -> String {
         let mut text = "@group(0) @binding(0) var<storage, read> slots: array<u32>;\n".to_owned();
         for (at, (buffer, access)) in self.ordered().into_iter().enumerate() {
@@ -59,27 +59,27 @@ pub(super) fn scalar_text(registers: &Registers, scalar: Scalar) -> String {
     }
 }
 
-/// What is done to a sum, entry by entry.
+/// Operation applied to a sum, entry by entry.
 enum Then {
-    /// Its sign changes where this holds.
+    /// Change of sign where the condition holds.
     Signed(String),
-    /// It is multiplied by this.
+    /// Multiplication by this text.
     Times(String),
 }
 
-/// A unit entry by entry, while its text is written.
+/// An elementwise unit while its text is written.
 struct Entries<'a> {
     registers: &'a Registers,
     bindings: Bindings,
-    /// Before the loop over entries, and for one of them.
+    /// Lines before the loop over entries.
     before: Vec<String>,
     body: Vec<String>,
-    /// The local variable that a register is in.
+    /// Local variable of each register.
     current: HashMap<usize, String>,
     changed: BTreeSet<usize>,
     coefficients: HashMap<String, String>,
     names: usize,
-    /// Local variables and the sums that they are for.
+    /// Local variables with their sums.
     sums: Vec<(String, usize)>,
     sign: Option<String>,
 }
@@ -115,7 +115,7 @@ impl Entries<'_> {
         name
     }
 
-    /// Σ cⱼxⱼ, then what is done to the sum, then the condition.
+    /// Writes Σ cⱼxⱼ, the operation on the sum, and the condition.
     fn combine(&mut self, out: usize, terms: &[(Expression, usize)], then: Option<Then>, only: Option<Scalar>) {
         let mut sum: Option<String> = None;
         for (c, x) in terms {
@@ -156,11 +156,11 @@ impl Entries<'_> {
         self.sums.push((name, sum));
     }
 
-    /// Whether the column of an entry is one of those that change their sign.
+    /// Condition that an entry lies in a column whose sign changes.
     fn negative(&mut self, blocks: &[BlockSize], positive: usize) -> String {
         if self.sign.is_none() {
             let (mut end, mut text) = (0, String::from("0u"));
-            // The column of the entry in its block; blocks from the last one on, each where the entry is before its end.
+            // Column of the entry in its block. Blocks run from the last one on; each holds entries before its end.
             let mut ends = Vec::new();
             for block in blocks {
                 ends.push((end, end + block.len(), block.columns));
@@ -176,7 +176,7 @@ impl Entries<'_> {
         format!("column >= {positive}u")
     }
 
-    /// Takes the means that the unit needs; the buffers that hold their sums.
+    /// Loads the means that the unit needs; returns the buffers of their sums.
     fn means(&mut self, unit: &Unit<'_>, means: &HashMap<usize, usize>) -> BTreeSet<usize> {
         let mut pairs = BTreeSet::new();
         for thing in unit.reads().collect::<BTreeSet<_>>() {
@@ -190,7 +190,7 @@ impl Entries<'_> {
         pairs
     }
 
-    /// The text of every op.
+    /// Writes the text of every op.
     fn take(&mut self, context: &Context<'_>, unit: &Unit<'_>, blocks: &[BlockSize]) {
         let about = |of: usize, name: String| {
             if context.centred { format!("({name} - mean_{of})") } else { name }
@@ -232,7 +232,7 @@ impl Entries<'_> {
         }
     }
 
-    /// Writes what changed; what tests fill before it.
+    /// Writes the changed registers; returns their fills for tests.
     fn write(&mut self, unit: &Unit<'_>) -> Vec<Fill> {
         let mut fills = Vec::new();
         let read: BTreeSet<usize> =
@@ -281,7 +281,7 @@ fn mean_text(buffer: usize, name: &str) -> String {
     )
 }
 
-/// The call of a unit entry by entry; `means` are the buffers of the vectors whose means it needs.
+/// Call of an elementwise unit. `means` are the buffers of the vectors whose means it needs.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a mutation that does not apply.
@@ -331,7 +331,7 @@ pub(super) fn elementwise(
     Ok((if group.is_some() { call.with(Third::Turn) } else { call }, fills))
 }
 
-/// Lines of text, each behind so many blanks.
+/// Indents lines of text by `by`.
 fn indent(lines: &[String], by: &str) -> String {
     lines.iter().map(|line| format!("{by}{line}\n")).collect()
 }
@@ -378,7 +378,7 @@ fn {name}(
     text + &sums_text(entries, name, registers)
 }
 
-/// The body where there are sums: a stretch of entries for each of 64 workgroups a trial, then the sum of their threads.
+/// Body of a unit with sums: a stretch of entries for each of 64 workgroups per trial, then the sum over their threads.
 fn sums_text(entries: &Entries<'_>, name: &str, registers: &Registers) -> String {
     let sums = entries.sums.len();
     let mut text = String::new();

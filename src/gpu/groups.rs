@@ -1,4 +1,4 @@
-//! Groups of measurements that take turns: the uniforms that say where they begin and end, and the rows that each has.
+//! Groups of measurements that take turns: the uniforms of their bounds, and the rows of each.
 
 use std::ops::Range;
 
@@ -9,11 +9,11 @@ use crate::gpu::dispatch::Bound;
 use crate::gpu::pipelines::Compiler;
 use crate::tape::{Minibatches, Op, Program};
 
-/// Groups at most: each has bind groups of its own.
+/// Largest number of groups: each has its own bind groups.
 const MOST: usize = 1 << 16;
 
 /// # Errors
-/// [`Error::Unsupported`] for more groups than that.
+/// [`Error::Unsupported`] for more groups.
 pub(super) fn require_groups(program: &Program) -> Result<()> {
     let of = |op: &Op| match op {
         Op::Pass(pass) => pass.group,
@@ -29,7 +29,7 @@ pub(super) fn require_groups(program: &Program) -> Result<()> {
     }
 }
 
-/// Structs of four words in one buffer, each where a binding may begin.
+/// Structs of four words in one buffer, each at a valid binding offset.
 pub(super) struct Uniforms {
     buffer: wgpu::Buffer,
     stride: u64,
@@ -56,13 +56,14 @@ impl Uniforms {
     }
 }
 
-/// So many bytes of a buffer.
+/// A range of bytes of a buffer.
 fn section(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BindingResource<'_> {
     wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(bytes) })
 }
 
-/// Of each group the rows that are in the first `resident` panels, which hold the first measurements. A group whose first rows are not there has its
-/// sums begun by what is streamed; one without rows has a panel without rows, which sets them to 0.
+/// Rows of each group in the first `resident` panels, which hold the first measurements. Streamed panels begin the sums
+/// of a group whose first rows are not resident. A group without rows has a panel without rows, which sets its sums to
+/// 0.
 ///
 /// # Errors
 /// [`Error::Device`].
@@ -80,7 +81,7 @@ pub(super) fn cut(
         end - panel.rows..end
     });
     let placed: Vec<Range<usize>> = placed.collect();
-    // (group, panel, rows of the panel before those of the group) with the header.
+    // (group, panel, rows of the panel before those of the group), with the header.
     let (mut pieces, mut headers) = (Vec::new(), Vec::new());
     for group in 0..groups.count {
         let range = groups.range(group, measurements);

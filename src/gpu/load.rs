@@ -1,4 +1,4 @@
-//! Loading a problem: where its data go, and what is reported of it.
+//! Loading of a problem: placement of its data, and the report about it.
 
 use crate::engine::EngineInfo;
 use crate::engine::Options;
@@ -27,14 +27,14 @@ use crate::memory::{Location, Memory, Part, product, readable_bytes};
 use crate::operators::{GpuForm, GpuNonzeros, GpuSource, GpuThin, GpuVectors, Operator, Storage};
 use crate::tape::{Op, Program, When};
 
-/// Uploads the operator's data, compiles the kernels of the tape for its sizes and allocates everything an iteration needs.
-/// Registers are zero until they are written; all trials are active.
+/// Loads a problem: uploads the operator's data, compiles the kernels of the tape and allocates all buffers of an
+/// iteration. Registers are zero until written; all trials are active.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for operators that bring nothing for a GPU, double precision on an adapter without it, losses other than
-/// the square of centred residuals, very many minibatches, and ops that kernels cannot do;
-/// [`Error::Invalid`] for an empty batch, register or row; [`Error::Device`] where the adapter's limits or memory do not
-/// suffice or a kernel does not compile.
+/// [`Error::Unsupported`] for operators without a GPU form, double precision on an adapter without it, centred
+/// residuals under a loss other than the square, too many minibatches, and ops without a kernel; [`Error::Invalid`] for
+/// an empty batch, register or row; [`Error::Device`] where the adapter's limits or memory do not suffice or a kernel
+/// does not compile.
 pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<Box<dyn Engine + 'a>> {
     let operator = load.operator.as_ref();
     let form = form_of(operator)?;
@@ -55,7 +55,7 @@ pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<B
     Ok(Box::new(engine))
 }
 
-/// Refuses what kernels cannot count.
+/// Refuses sizes that kernels cannot count.
 fn require_count(name: &str, size: usize) -> Result<()> {
     if size == 0 || u32::try_from(size).is_err() {
         return Err(Error::invalid(name, size, "1 to 2³² − 1", "give at least 1"));
@@ -63,7 +63,7 @@ fn require_count(name: &str, size: usize) -> Result<()> {
     Ok(())
 }
 
-/// What is known of an engine before its data are placed.
+/// Engine information before the data are placed.
 fn base_info(device: &Device, load: &Load<'_>, options: &Options) -> EngineInfo {
     let moved = load.program.moved(load.operator.measurements());
     let notices = (moved > 0).then(|| {
@@ -92,7 +92,7 @@ fn base_info(device: &Device, load: &Load<'_>, options: &Options) -> EngineInfo 
     }
 }
 
-/// How often the passes of an iteration are made on average, each times `of` it.
+/// Average over the iterations of a sum over passes, each pass weighted by `of`.
 fn over_passes(program: &Program, of: impl Fn(&crate::tape::Pass) -> f64) -> f64 {
     let share = |when: When| match when {
         When::Always | When::Later => 1.0,
@@ -122,7 +122,7 @@ fn load_rows<'a>(
     require_count("row_words", plan.row_words)?;
     let Placed { machine, blueprint, sizes, candidates, resident, stream, notices } =
         place(device, load, &plan, options, texts)?;
-    // Kernels that own rows read them once, the others twice; every tile of slots reads them anew.
+    // Kernels that own rows read them once, the others twice. Every tile of slots reads them again.
     let stored = sizes.m as f64 * plan.row_bytes as f64;
     let read = |pass: &crate::tape::Pass| {
         let reads = if sizes.variant.strategy.owns_rows() || !has_adjoint(pass) { 1 } else { 2 };
@@ -147,7 +147,7 @@ fn load_rows<'a>(
     GpuEngine::new(load, options, blueprint, machine, stream, info)
 }
 
-/// What an engine with these buffers and panels holds.
+/// Memory of an engine with these buffers and panels.
 fn held(blueprint: &Blueprint, resident: &[Panel], stream: Option<&Stream<'_>>, made: bool, all: usize) -> Memory {
     let bytes = |panels: &[Panel]| panels.iter().map(Panel::bytes).sum::<u64>();
     let mut parts = vec![Part::new("measurements", Location::Device, bytes(resident))];
@@ -163,7 +163,7 @@ fn held(blueprint: &Blueprint, resident: &[Panel], stream: Option<&Stream<'_>>, 
     Memory { parts }
 }
 
-/// Refuses what does not fit a limit on device memory: these data stay on the device.
+/// Refuses data that exceed a limit on device memory; these data must stay on the device.
 fn require_memory(memory: &Memory, options: &Options) -> Result<()> {
     let needed = memory.bytes(Location::Device);
     match options.memory_bytes {
@@ -234,7 +234,7 @@ fn load_vectors<'a>(
     let fixed: Vec<wgpu::BindGroup> = panels.iter().map(|panel| bound(device, panel).panel).collect();
     let machine = Machine::new(device, &blueprint, load.batch, (1, &fixed), Vec::new(), options.paranoid, |_| true)?;
     let base = base_info(device, load, options);
-    // Every product with the vectors reads them once for some columns of all slots.
+    // Every product with the vectors reads them once per block of columns of all slots.
     let products = |stage: &crate::gpu::blueprint::Stage| -> usize {
         let calls = stage.calls().into_iter().filter(|call| matches!(call.entry, "project" | "adjoint_apply"));
         calls.map(|call| call.grid.workgroups(load.batch, 0) as usize / call.grid.fixed.max(1)).sum()
@@ -255,7 +255,7 @@ fn load_vectors<'a>(
     GpuEngine::new(load, options, blueprint, machine, None, info)
 }
 
-/// Bytes of a nonzero's place, the longest thing that is listed.
+/// Bytes of a nonzero's position, the longest listed item.
 const PLACE_BYTES: usize = 8;
 
 fn load_nonzeros<'a>(
@@ -275,7 +275,7 @@ fn load_nonzeros<'a>(
     let words = crate::gpu::buffers::real_words(options.precision);
     let value_bytes = if data.all_ones() { 0 } else { 4 * words };
     let (forward, gather) = lists.bytes(PLACE_BYTES + value_bytes);
-    // Places, the order by row, measurements, and both sets of panels; values four times.
+    // Positions, the order by row, measurements, and both sets of panels; values four times.
     let host = product(&[lists.nonzeros, 44 + if data.all_ones() { 0 } else { 32 }]);
     let memory = Memory {
         parts: vec![
@@ -310,7 +310,7 @@ fn load_nonzeros<'a>(
             _ => Some(Storage::F64),
         },
         variant: format!("{}/{THIN}", load.operator.name()),
-        // Every list is read once by every slot.
+        // Every slot reads every list once.
         operator_bytes_per_iteration: over_passes(&load.program, read),
         operator_bytes: (forward + gather) as u64,
         panels: lists.forward.len().max(lists.gather.len()),
@@ -320,7 +320,7 @@ fn load_nonzeros<'a>(
     GpuEngine::new(load, options, blueprint, machine, None, info)
 }
 
-/// Blueprints of everything that [`load`] could make of a problem on an adapter with all that kernels ask for, without a device.
+/// Blueprints of all variants that [`load`] could choose on an adapter with every feature, without a device.
 fn blueprints(operator: &dyn Operator, program: &Program, batch: usize, options: &Options) -> Result<Vec<Blueprint>> {
     let texts = Texts::new(&options.mutations);
     let (precision, readable) = (options.precision, options.readable);
@@ -346,10 +346,10 @@ fn blueprints(operator: &dyn Operator, program: &Program, batch: usize, options:
     }
 }
 
-/// Every module of these, for tests that validate them.
+/// Modules of all these blueprints, for validation in tests.
 ///
 /// # Errors
-/// As [`load`].
+/// Those of [`load`].
 #[doc(hidden)]
 pub fn tape_modules(
     operator: &dyn Operator,
@@ -360,10 +360,10 @@ pub fn tape_modules(
     Ok(blueprints(operator, program, batch, options)?.iter().flat_map(Blueprint::modules).collect())
 }
 
-/// Dispatches of an iteration, with data in one panel and the variant that every operator has.
+/// Number of dispatches of an iteration, with data in one panel and the variant that every operator has.
 ///
 /// # Errors
-/// As [`load`].
+/// Those of [`load`].
 #[doc(hidden)]
 pub fn tape_dispatches(operator: &dyn Operator, program: &Program, batch: usize, iteration: usize) -> Result<usize> {
     let subject = Subject { program, operator, batch, precision: Default::default(), readable: false };

@@ -1,6 +1,7 @@
 //! The GPU engine: the same iteration as WGSL kernels on any adapter that wgpu reaches (Vulkan, Metal, DirectX 12,
-//! OpenGL ES), in single precision, or in double where the adapter has 64-bit shader numbers: one source for both, in
-//! which `real` stands for either. Mixed precision runs the single one around a centre. The only module that knows wgpu.
+//! OpenGL ES). It computes in single precision, or in double where the adapter has 64-bit shader numbers. One source
+//! serves both, with `real` as the number type. Mixed precision runs the single one around a centre. Only this module
+//! uses wgpu.
 
 mod blueprint;
 mod bound;
@@ -34,7 +35,7 @@ mod upload;
 mod usage;
 mod variant;
 
-/// The version of wgpu that [`Device::from_wgpu`] takes its types from.
+/// The wgpu version of the types in [`Device::from_wgpu`].
 pub use wgpu;
 
 pub use choice::variants;

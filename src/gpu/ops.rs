@@ -1,4 +1,4 @@
-//! Calls of the ops that have kernels of their own: preconditioners, products, and means.
+//! Calls of the ops with their own kernels: preconditioners, products and means.
 
 use std::rc::Rc;
 
@@ -19,10 +19,10 @@ const PRECONDITION: File = file!("ops/precondition.wgsl");
 pub(super) const PRODUCT: File = file!("ops/product.wgsl");
 const MEAN: File = file!("ops/mean.wgsl");
 
-/// Rows of a factor whose products a workgroup adds up.
+/// Rows of a factor per workgroup of a Gram product.
 const GRAM_ROWS: usize = 1024;
 
-/// Blocks of a register and where each begins.
+/// Blocks of a register with their offsets.
 pub(super) fn blocks(program: &Program, of: Blocks) -> Vec<(BlockSize, usize)> {
     let Kind::Blocks(blocks) = &program.declaration(of).kind else { return Vec::new() };
     let mut end = 0;
@@ -33,7 +33,7 @@ pub(super) fn blocks(program: &Program, of: Blocks) -> Vec<(BlockSize, usize)> {
     blocks.iter().map(place).collect()
 }
 
-/// A function from the number of a side.
+/// WGSL of a function of the side number.
 fn table(name: &str, values: &[usize]) -> String {
     let cases: String =
         values.iter().enumerate().map(|(at, value)| format!("        case {at}u: {{ return {value}u; }}\n")).collect();
@@ -49,7 +49,7 @@ fn place(registers: &Registers, of: Blocks) -> Result<Place> {
     })
 }
 
-/// Constants of the kernels that precondition, and tables of the rows of V and D and of where they begin.
+/// Constants of the preconditioner kernels, with tables of the rows and offsets of V and D.
 fn sizes_text(sizes: &[(&str, usize)], v: &[(BlockSize, usize)], d: &[(BlockSize, usize)]) -> String {
     let rows = |of: &[(BlockSize, usize)]| of.iter().map(|(block, _)| block.rows).collect::<Vec<_>>();
     let ats = |of: &[(BlockSize, usize)]| of.iter().map(|(_, at)| *at).collect::<Vec<_>>();
@@ -58,7 +58,7 @@ fn sizes_text(sizes: &[(&str, usize)], v: &[(BlockSize, usize)], d: &[(BlockSize
     constants.chain(tables.into_iter().map(|(name, values)| table(name, &values))).collect()
 }
 
-/// gram, cholesky, precondition.
+/// Calls of gram, cholesky and precondition.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for blocks of different numbers of columns; [`Error::Invalid`] for a mutation that does not apply.
@@ -96,7 +96,7 @@ pub(super) fn precondition(
         ("RAISED", raised),
     ];
     let prelude = arithmetic(context.precision) + &limits(context.precision) + &sizes_text(&sizes, &partners, &d);
-    // In the text of `cholesky.wgsl` the buffers of scalars and of parts have the names that generated text gives them.
+    // In `cholesky.wgsl` the buffers of scalars and parts have the names of the generated text.
     let damping = format!(
         "var<workgroup> sums: array<real, {}>;\nfn add_sums(trial: u32, thread: u32) {{\n{}}}\nfn damping_of(trial: u32) -> real \
          {{\n    return {};\n}}\n",
@@ -139,13 +139,13 @@ pub(super) fn precondition(
         Call::step(&solve, "precondition", &solved, Grid::new(each, row_blocks)),
     ];
     let fill = |buffer, numbers| Fill { buffer, first: 0, numbers };
-    // Blocks above the diagonal of a share are nobody's.
+    // Blocks above the diagonal of a share have no owner.
     let fills =
         vec![fill(triangles, numbers[1]), fill(dampings, numbers[2]), fill(out.buffer, registers.batch * out.len)];
     Ok((calls, fills))
 }
 
-/// out ← op(A)·op(B).
+/// Call of out ← op(A)·op(B).
 ///
 /// # Errors
 /// [`Error::Unsupported`] where sizes do not fit; [`Error::Invalid`] for a mutation that does not apply.
@@ -203,7 +203,8 @@ pub(super) fn product(
     Ok(vec![Call::step(&module, "multiply", &bindings, grid)])
 }
 
-/// Σ w·e and Σ w for the mean of a vector, of slots of `frame`: those in `values`, with weights that lie as the slots do.
+/// Call of Σ w·e and Σ w for the mean of a vector. The slots of `frame` are those in `values`; weights lie like the
+/// slots.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a mutation that does not apply.

@@ -1,17 +1,17 @@
-//! Poison and guard words: evidence that kernels write all of their outputs and nothing beside them.
+//! Poison and guard words. They show that kernels write all of their outputs and nothing else.
 
 use crate::error::Result;
 use crate::gpu::buffers::{GUARD_WORDS, Storage, read};
 use crate::gpu::call::Fill;
 use crate::gpu::device::Device;
 
-/// A quiet NaN that arithmetic does not produce on its own, but hands on if a kernel reads it; as f32, and as f64 where
-/// two such words stand side by side.
+/// A quiet NaN that arithmetic does not produce but propagates from an input, both as f32 and as f64 made of two such
+/// words.
 const POISON: u32 = 0x7FFF_DEAD;
-/// A number, not a NaN: a kernel that copies what it reads there writes something else.
+/// A number, not a NaN: a kernel that copies a guard word writes a wrong result.
 const GUARD: u32 = 0xC2F6_E979;
 
-/// Fills these numbers.
+/// Poisons the numbers of `fills`.
 pub(super) fn poison(device: &Device, buffers: &[Storage], fills: &[Fill]) {
     for fill in fills {
         let words = buffers[fill.buffer].number_words;
@@ -27,8 +27,10 @@ pub(super) fn guard(device: &Device, output: &Storage) {
     device.queue().write_buffer(&output.buffer, output.words as u64 * 4, bytemuck::cast_slice(&words));
 }
 
+/// Checks guard words and outputs.
+///
 /// # Errors
-/// [`crate::Error::Device`] where a guard word changed or one of these numbers still holds the poison.
+/// [`crate::Error::Device`] where a guard word changed or a number still holds the poison.
 pub(super) fn inspect(device: &Device, buffers: &[Storage], guarded: &[bool], fills: &[Fill]) -> Result<()> {
     let fix = "this is a bug of a kernel or of the driver: report it, and use the backend 'cpu'";
     for (index, storage) in buffers.iter().enumerate().filter(|(index, _)| guarded[*index]) {

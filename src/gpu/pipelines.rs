@@ -1,4 +1,4 @@
-//! Compute pipelines under the binding law of `shaders/README.md`: group 0 the active slots, group 1 a kernel's
+//! Compute pipelines under the binding rule of `shaders/README.md`: group 0 has the active slots, group 1 a kernel's
 //! operands, group 2 a panel of measurements.
 
 use std::cell::OnceCell;
@@ -11,21 +11,21 @@ pub(super) use crate::gpu::compiled::{Access, Kernel, Read};
 use crate::gpu::device::Device;
 use crate::gpu::text::Module;
 
-/// A module that is compiled when a kernel of it is not at hand.
+/// A module, compiled when one of its kernels is first needed.
 pub(super) struct Source {
     name: &'static str,
     text: Arc<str>,
     module: OnceCell<wgpu::ShaderModule>,
 }
 
-/// Compiles kernels whose group 2, where they have one, is `panel`.
+/// Compiler of kernels whose group 2, if present, is `panel`.
 pub(super) struct Compiler {
     device: Device,
-    /// Data buffers of a panel.
+    /// Number of data buffers per panel.
     data: u32,
     slots: wgpu::BindGroupLayout,
     panel: wgpu::BindGroupLayout,
-    /// First binding of a panel.
+    /// First binding of a panel's data.
     first: u32,
 }
 
@@ -48,7 +48,7 @@ fn layout(device: &Device, label: &str, entries: &[wgpu::BindGroupLayoutEntry]) 
 }
 
 impl Compiler {
-    /// For panels of `data` storage buffers and a uniform behind them, at binding 1 or later.
+    /// A compiler for panels of `data` storage buffers followed by a uniform, at binding 1 or later.
     pub(super) fn new(device: &Device, data: u32) -> Self {
         let slots = layout(device, "slots", &[storage(0, Read)]);
         let mut entries: Vec<_> = (0..data).map(|binding| storage(binding, Read)).collect();
@@ -109,24 +109,24 @@ impl Compiler {
         Kernel { pipeline, operands, first_binding: first }
     }
 
-    /// Group 0.
+    /// Bind group 0: the active slots.
     pub(super) fn bind_slots(&self, slots: &wgpu::Buffer) -> wgpu::BindGroup {
         bind(&self.device, &self.slots, 0, &[slots])
     }
 
-    /// Group 2: the data, then the uniform.
+    /// Bind group 2: the data, then the uniform.
     pub(super) fn bind_panel(&self, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
         bind(&self.device, &self.panel, self.first, buffers)
     }
 
-    /// The same, of parts of buffers.
+    /// Bind group 2 from parts of buffers.
     pub(super) fn bind_sections(&self, sections: Vec<wgpu::BindingResource<'_>>) -> wgpu::BindGroup {
         bind_resources(&self.device, &self.panel, self.first, sections)
     }
 }
 
 impl Kernel {
-    /// Group 1: the operands in the order of the shader.
+    /// Bind group 1: the operands in the order of the shader.
     pub(super) fn bind(&self, device: &Device, operands: &[&Storage]) -> wgpu::BindGroup {
         let operands: Vec<&wgpu::Buffer> = operands.iter().map(|storage| &storage.buffer).collect();
         bind(device, &self.operands, self.first_binding, &operands)
@@ -148,10 +148,10 @@ fn bind_resources(
     device.raw().create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
 }
 
-/// Workgroups x, y, z with x·y·z ≥ count and as few too many as possible.
+/// Workgroups x, y, z with x·y·z ≥ count and little excess.
 ///
 /// # Errors
-/// [`Error::Device`] where `count` has more than 32 bits.
+/// [`Error::Device`] where `count` exceeds 32 bits.
 pub(super) fn fold(device: &Device, count: u64) -> Result<[u32; 3]> {
     let most = u64::from(device.raw().limits().max_compute_workgroups_per_dimension.max(1));
     fold_at(most, count).ok_or_else(|| -> Error {
@@ -166,7 +166,7 @@ fn fold_at(most: u64, count: u64) -> Option<[u32; 3]> {
     let z = count.div_ceil(most.saturating_mul(most)).max(1);
     let y = count.div_ceil(z).div_ceil(most).max(1);
     let x = count.div_ceil(z * y);
-    // The kernels compute the linear index, which runs to x·y·z, in 32 bits.
+    // Kernels compute the linear index, which runs to x·y·z, in 32 bits.
     if z > most || x * y * z > u64::from(u32::MAX) {
         return None;
     }

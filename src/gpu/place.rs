@@ -1,4 +1,4 @@
-//! Where the measurement data go: all to the device, or as much as fits.
+//! Placement of the measurement data: all on the device, or as much as fits.
 
 use crate::engine::Candidate;
 use crate::engine::Load;
@@ -29,11 +29,11 @@ pub(super) struct Placed<'a> {
     pub(super) notices: Vec<String>,
 }
 
-/// Uploads what stays on the device, prepares what does not, and chooses the kernels. Where there is no limit on memory
-/// and it runs out, the last panels make room.
+/// Uploads the resident data, prepares the streamed data and chooses the kernels. Where memory runs out without a
+/// limit, the last panels are released.
 ///
 /// # Errors
-/// [`crate::Error::Invalid`] for a limit or a variant that cannot be; [`crate::Error::Device`].
+/// [`crate::Error::Invalid`] for an impossible limit or variant; [`crate::Error::Device`].
 pub(super) fn place<'a>(
     device: &Device,
     load: &Load<'a>,
@@ -47,7 +47,7 @@ pub(super) fn place<'a>(
     let reserve = chooser.reserve(&considered)?;
     let mut tuning = Tuning::open();
     let panel = largest_panel(device, plan, options.panel_bytes)?;
-    // Rows that are made take no memory, so that none of them ever makes room.
+    // Generated rows take no memory, so releasing them gains nothing.
     let made = plan.made().is_some();
     if let Some(memory) = options.memory_bytes.filter(|memory| made && *memory < reserve) {
         return Err(Error::invalid(
@@ -114,16 +114,16 @@ pub(super) fn place<'a>(
     }
 }
 
-/// Whether fewer panels on the device may help.
+/// Whether fewer panels on the device might help.
 fn may_stream(error: &crate::Error, options: &Options, resident: &[Panel]) -> bool {
     is_out_of_memory(error) && options.memory_bytes.is_none() && !resident.is_empty()
 }
 
-/// Gives an eighth of the panels back, the last ones, for the buffers of the iteration and of the stream.
+/// Releases the last eighth of the panels, for the buffers of the iteration and of the stream.
 fn make_room(device: &Device, resident: &mut Vec<Panel>) -> Result<()> {
     let fewer = resident.len() - resident.len().div_ceil(8);
     resident.truncate(fewer);
-    // The device frees what nobody holds when it is next asked.
+    // The device frees unused buffers at its next poll.
     device.checked("making room", || device.wait())
 }
 

@@ -1,5 +1,5 @@
-//! Where the registers of a tape lie: vectors in buffers of their own, or within one that a pass of several lanes writes; scalars
-//! together in one buffer, and so do the parts of sums.
+//! Places of the registers of a tape. A vector has its own buffer, or a part of one that a pass of several lanes
+//! writes. All scalars share one buffer, and so do the parts of sums.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use crate::gpu::fuse::Schedule;
 use crate::gpu::usage::Usage;
 use crate::tape::{Kind, Measured, Op, Pass, Program, Register, Role, Values};
 
-/// Parts that a sum over measurements or entries is made in.
+/// Parts of a sum over measurements or entries.
 pub(super) const PARTS: usize = 64;
 
-/// Numbers of a trial: `len` of them from `offset` + trial·`stride` on.
+/// Place of a trial's numbers: `len` of them from `offset` + trial·`stride` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) buffer: usize,
@@ -22,7 +22,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// WGSL for where those of `trial` begin.
+    /// WGSL for the offset of the numbers of `trial`.
     pub(super) fn base(&self) -> String {
         match (self.offset, self.stride) {
             (0, stride) => format!("trial * {stride}u"),
@@ -32,23 +32,23 @@ impl Place {
     }
 }
 
-/// The place of every register.
+/// Places of all registers.
 pub(super) struct Registers {
     pub(super) batch: usize,
     pub(super) measurements: usize,
     places: Vec<Option<Place>>,
-    /// The buffer of all scalars, column by column.
+    /// Buffer of all scalars, column by column.
     pub(super) scalars: usize,
-    /// The buffer of all sums in parts: (sums, batch, [`PARTS`]).
+    /// Buffer of all sums in parts: (sums, batch, [`PARTS`]).
     pub(super) parts: usize,
     sums: Vec<usize>,
-    /// By register: (batch, [`PARTS`], 2).
+    /// Sums for means by register: (batch, [`PARTS`], 2).
     means: HashMap<usize, usize>,
-    /// By pass: the residuals of its lanes.
+    /// Residuals of the lanes by pass.
     lanes: HashMap<usize, usize>,
 }
 
-/// The pass that writes the register as one of several lanes, and the lane, where it can lie there.
+/// The pass that writes the register as one of several lanes, and the lane, where the register can lie there.
 fn lane_of(program: &Program, usage: &Usage, register: usize) -> Option<(usize, usize)> {
     let (mut found, mut alone) = (None, false);
     for (index, pass) in passes(program) {
@@ -64,7 +64,7 @@ fn lane_of(program: &Program, usage: &Usage, register: usize) -> Option<(usize, 
                 }
                 Values::Given(values) => measured.push(*values),
             }
-            // Kernels of a pass of one lane read and write vectors that lie one trial after the other.
+            // Kernels of a pass of one lane read and write vectors stored trial after trial.
             alone |= pass.lanes.len() == 1 && measured.iter().any(|of| of.index() == register);
         }
     }
@@ -129,7 +129,7 @@ impl Registers {
         Self { batch, measurements, places, scalars, parts, sums, means: HashMap::new(), lanes }
     }
 
-    /// `None` for what lives within a kernel.
+    /// Place of a register; `None` for one that lives within a kernel.
     pub(super) fn find(&self, register: impl Into<Register>) -> Option<Place> {
         self.places[register.into().index()]
     }
@@ -138,18 +138,18 @@ impl Registers {
         self.places[register]
     }
 
-    /// The number of a sum in the buffer of parts.
+    /// Number of a sum in the buffer of parts.
     pub(super) fn part(&self, sum: usize) -> usize {
         self.sums.iter().position(|of| *of == sum).unwrap_or(0)
     }
 
-    /// Where the sums for the mean of a vector lie.
+    /// Buffer of the sums for the mean of a vector.
     pub(super) fn means(&mut self, plan: &mut Plan, register: usize) -> usize {
         let numbers = count(&[self.batch, PARTS, 2]);
         *self.means.entry(register).or_insert_with(|| plan.output("sums for a mean", numbers))
     }
 
-    /// Where the residuals of the lanes of a pass lie.
+    /// Buffer of the residuals of the lanes of a pass.
     pub(super) fn lanes(&self, pass: usize) -> Option<usize> {
         self.lanes.get(&pass).copied()
     }

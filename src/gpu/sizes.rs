@@ -1,4 +1,4 @@
-//! What the kernels over rows are specialised with.
+//! Sizes that specialise the kernels over rows.
 
 use std::ops::Deref;
 
@@ -9,29 +9,29 @@ use crate::gpu::text::constant;
 use crate::gpu::variant::{Strategy, Variant};
 use crate::operators::{GpuPlan, Operator};
 
-/// Trials that the tiles of the two-kernel strategy hold.
+/// Trials per tile of the two-kernel strategy.
 const LANES: [usize; 4] = [1, 2, 4, 8];
-/// Trials that the tiles of the tiled strategy hold.
+/// Trials per tile of the tiled strategy.
 const TILES: [usize; 3] = [8, 16, 32];
 
-/// Everything the kernels are specialised with.
+/// All sizes that specialise the kernels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sizes {
     pub variant: Variant,
     pub frame: Frame,
-    /// Numbers of a row: n(n+1)/2, or n1·n2.
+    /// Numbers per row: n(n+1)/2, or n1·n2.
     pub p: usize,
-    /// Words from one stored row to the next.
+    /// Row stride in words.
     pub row_words: usize,
-    /// Numbers from one tile of z or of a partial sum to the next, over TILE: p, or more where four are read at once.
+    /// Stride between tiles of z or of a partial sum, over TILE: p, or more where four numbers are read at once.
     pub stride: usize,
-    /// Partial sums of the adjoint; a function of n and m only, so that a trial's bits do not depend on the batch.
+    /// Partial sums of the adjoint. They depend on n and m only, so a trial's bits do not depend on the batch.
     pub splits: usize,
     /// Slots served by one read of the measurement data.
     pub tile: usize,
     /// [`GpuPlan::forward_rows`]
     pub forward_rows: usize,
-    /// Rows are made and not stored: panels bind no data.
+    /// Whether rows are generated instead of stored: panels then bind no data.
     pub made: bool,
 }
 
@@ -48,19 +48,19 @@ impl Sizes {
         let (p, m, slots) = (operator.domain().dimension(), frame.m, frame.slots);
         let fitting = |tiles: &[usize]| *tiles.iter().find(|&&tile| tile >= slots).unwrap_or(&tiles[tiles.len() - 1]);
         let made = plan.made().is_some();
-        // Eight lanes in f64 take all the workgroup memory there is, and keys of rows need some.
+        // Eight lanes in f64 take all workgroup memory, and the keys of generated rows need some.
         let lanes = if made && frame.precision == Precision::F64 { &LANES[..3] } else { &LANES };
-        // And so do 64 rows of 32 slots in f64.
+        // 64 rows of 32 slots in f64 take all of it too.
         let tiles =
             if made && frame.precision == Precision::F64 && variant.rows == 8 { &TILES[..2] } else { &TILES[..] };
         let (tile, stride, splits) = match variant.strategy {
-            // About a thousand workgroups fill any GPU. At least 32 rows a split keep the traffic of the partial sums
+            // About a thousand workgroups fill any GPU. At least 32 rows per split keep the traffic of the partial sums
             // (written, then read) below a sixteenth of that of the rows.
             Strategy::TwoKernel => (fitting(lanes), p, 1024_usize.div_ceil(p.div_ceil(256)).min(m / 32).clamp(1, 64)),
-            // Twice the 132 multiprocessors of the largest GPUs: one or two workgroups on each come out even. At least
-            // eight rows each, so that the sums cost a quarter of the rows at most.
+            // Twice the 132 multiprocessors of the largest GPUs, so one or two workgroups on each come out even. At
+            // least eight rows each, so the sums cost at most a quarter of the rows.
             Strategy::OnePass | Strategy::RowResident => (1, p.next_multiple_of(4), (m / 8).clamp(1, 264)),
-            // About five hundred workgroups a tile, of 64 rows each or more.
+            // About five hundred workgroups per tile, of at least 64 rows each.
             Strategy::Tiled => (fitting(tiles), p, 512_usize.div_ceil(p.div_ceil(128)).min(m / 64).clamp(1, 64)),
         };
         let splits = variant.splits.unwrap_or(splits);
@@ -68,7 +68,7 @@ impl Sizes {
         Self { variant, frame, p, row_words, stride, splits, tile, forward_rows, made }
     }
 
-    /// Tiles that hold `count` slots.
+    /// Number of tiles that hold `count` slots.
     pub(super) fn tiles(&self, count: usize) -> usize {
         count.div_ceil(self.tile)
     }
@@ -78,13 +78,14 @@ impl Sizes {
         Variant { splits: Some(self.splits), ..self.variant }.to_string()
     }
 
-    /// Columns of a slab of the tiled forward kernel and rows of one of its adjoint: 128 and 64 numbers a thread's row.
+    /// Columns of a slab of the tiled forward kernel and rows of a slab of its adjoint: 128 and 64 per number in a
+    /// thread's row.
     fn slabs(&self) -> (usize, usize) {
         let words = self.variant.rows.max(4) * real_words(self.precision);
         ((128 / words).max(8), (64 / words).max(1))
     }
 
-    /// Rows and columns that a workgroup of forward and of adjoint_apply covers.
+    /// Rows and columns covered by a workgroup of forward and of adjoint_apply.
     pub(super) fn covered(&self) -> (usize, usize) {
         match self.variant.strategy {
             Strategy::Tiled => (8 * self.variant.rows, 32 * self.variant.rows),
@@ -92,19 +93,19 @@ impl Sizes {
         }
     }
 
-    /// How many lines a line with `$r` stands for.
+    /// Repetitions of a line with `$r`.
     pub(super) fn rows(&self) -> usize {
         if self.variant.strategy == Strategy::TwoKernel { self.forward_rows } else { self.variant.rows }
     }
 
-    /// How often the blocks `//@ repeat NAME` of a shader are repeated.
+    /// Repetitions of the blocks `//@ repeat NAME` of a shader.
     pub(super) fn repetitions(&self, name: &str) -> usize {
         let (depth, height) = self.slabs();
         match name.trim() {
             "SLICES" => self.stride / 4 / self.variant.threads,
             "STEPS" => depth / 4,
             "HEIGHT" => height,
-            // The shader then lacks its numbers and does not compile.
+            // The shader then lacks this number and does not compile.
             _ => 0,
         }
     }

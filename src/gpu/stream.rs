@@ -1,9 +1,9 @@
-//! Measurement data that do not fit the device: what stays there, and the rest, which is brought there for every gradient.
+//! Measurement data that exceed the device: the resident rows, and the rows streamed for every gradient.
 //!
-//! Streamed panels pass through two buffers on the device. Their copies are recorded on the queue before the kernels that
-//! read them, so the device does everything in order while the host writes ahead: panel j + 1 is written while panel j is
-//! copied and computed. A panel's place and size change no sum (shaders/README.md), so a streamed run gives bit for bit
-//! what a resident one gives.
+//! Streamed panels pass through two buffers on the device. Their copies are queued before the kernels that read them,
+//! so the device works in order while the host writes ahead: panel j + 1 is written while panel j is copied and
+//! computed. A panel's place and size change no sum (shaders/README.md), so a streamed run equals a resident one bit
+//! for bit.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -17,13 +17,13 @@ use crate::gpu::dispatch::Bound;
 use crate::memory::readable_bytes;
 use crate::operators::{GpuForm, GpuPlan, GpuSource, Operator};
 
-/// Device buffers that streamed panels take turns in.
+/// Device buffers that streamed panels use in turn.
 pub(super) const SLOTS: usize = 2;
-/// Bytes of a streamed panel: long enough that a copy and its kernels hide the cost of a submission, short enough that
-/// two of them are little memory on either side.
+/// Bytes of a streamed panel. A copy and its kernels are long enough to hide the cost of a submission, and two panels
+/// are little memory on either side.
 const STREAM_BYTES: u64 = 64 << 20;
 
-/// Which rows stay on the device, and how many a streamed panel has.
+/// Split of the rows into resident and streamed ones, with the rows of a streamed panel.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) resident: Vec<Range<usize>>,
@@ -31,11 +31,11 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// All of `measurements` rows in panels of at most `panel` bytes; or where `memory` is a limit, as many as it holds
-    /// beside `reserve` bytes for everything else and, if they are not all, the two buffers for the others.
+    /// A layout of `measurements` rows in panels of at most `panel` bytes. A limit `memory` holds as many rows as fit
+    /// beside `reserve` bytes for everything else and, if some are streamed, the two buffers.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a limit that does not hold a row in each of those two.
+    /// [`Error::Invalid`] for a limit that does not hold one row in each of those two.
     pub(super) fn new(
         measurements: usize,
         row_bytes: usize,
@@ -65,13 +65,13 @@ impl Layout {
             ));
         }
         let slot_rows = slot(room / 4);
-        // Less than `measurements`, so it fits.
+        // The result is below `measurements`, so it fits.
         let rows = (room / row) as usize - SLOTS * slot_rows;
         Ok(Self { resident: panel_ranges(0..rows, row_bytes, panel), slot_rows })
     }
 }
 
-/// The rows that do not stay.
+/// The streamed rows.
 pub(super) struct Stream<'a> {
     device: Device,
     operator: Arc<dyn Operator + 'a>,
@@ -81,15 +81,15 @@ pub(super) struct Stream<'a> {
     slots: Vec<Panel>,
     /// Panels of the program before those of the slots.
     resident: usize,
-    /// Rows on their way, in the form the device reads.
+    /// Rows in transfer, in the device's format.
     words: Vec<u32>,
     /// Submissions that may still need their panel's copy on the host.
     pending: VecDeque<wgpu::SubmissionIndex>,
 }
 
 impl<'a> Stream<'a> {
-    /// For `rows` in panels of `slot_rows`, with the first of them on the device already, and `resident` panels of other
-    /// rows before.
+    /// A stream for `rows` in panels of `slot_rows`. The first panel is already on the device, and `resident` panels of
+    /// other rows come before.
     ///
     /// # Errors
     /// [`Error::Device`] where memory runs out.
@@ -115,7 +115,7 @@ impl<'a> Stream<'a> {
         Ok(stream)
     }
 
-    /// The buffers, in the order in which the program binds them behind the resident panels.
+    /// Buffers, in the order in which the program binds them after the resident panels.
     pub(super) fn slots(&self) -> &[Panel] {
         &self.slots
     }
@@ -128,7 +128,7 @@ impl<'a> Stream<'a> {
         self.rows.len()
     }
 
-    /// Brings rows into a slot, after everything submitted so far; a gradient begins with them or not.
+    /// Writes rows into a slot, after all earlier submissions. `begins` marks the first rows of a gradient.
     fn write(&mut self, slot: usize, range: Range<usize>, begins: bool) -> Result<()> {
         let panel = &self.slots[slot];
         write_header(&self.device, &panel.uniform, range.clone(), begins)?;
@@ -136,7 +136,7 @@ impl<'a> Stream<'a> {
         write_panel(&self.device, source, &self.plan, range, panel, &mut self.words, false)
     }
 
-    /// Queues one pass over the measurements `wanted`, those of a group or all. Returns before it is done.
+    /// Queues one pass over the measurements `wanted`, those of a group or all, and returns before it is done.
     pub(super) fn pass(
         &mut self,
         machine: &Machine,
@@ -156,7 +156,7 @@ impl<'a> Stream<'a> {
         let begin = wanted.start.max(self.rows.start).min(end);
         for (index, first) in (begin..end).step_by(self.slot_rows).enumerate() {
             let (slot, rows) = (index % SLOTS, first..end.min(first + self.slot_rows));
-            // At most one panel more than the slots waits in host memory.
+            // At most one panel more than the slots is kept in host memory.
             while self.pending.len() >= SLOTS {
                 let oldest = self.pending.pop_front();
                 device.checked(phase, || device.wait_for(oldest))?;
@@ -171,17 +171,17 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// Waits until everything queued is done.
+    /// Waits for all queued work.
     pub(super) fn finish(&mut self, phase: &str) -> Result<()> {
         self.pending.clear();
         self.device.checked(phase, || self.device.wait())
     }
 }
 
-/// The rows of an operator that has some.
+/// The stored or generated rows of an operator.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for one that has none.
+/// [`Error::Unsupported`] for an operator without rows.
 pub(super) fn source_of(operator: &dyn Operator) -> Result<&dyn GpuSource> {
     match operator.gpu() {
         Some(GpuForm::Rows(source)) => Ok(source),
@@ -202,7 +202,7 @@ mod tests {
         let rows = |layout: &Layout| layout.resident.iter().map(Range::len).sum::<usize>();
         assert_eq!(rows(&layout(None, 1 << 40).unwrap()), 100);
         assert_eq!(rows(&layout(Some(100 * 256 + 7), 7).unwrap()), 100);
-        // 99 rows of room: two slots of 10, as large as a panel, and the rest.
+        // Room for 99 rows: two slots of 10, as large as a panel, and the rest.
         let most = layout(Some(100 * 256 + 6), 7).unwrap();
         assert_eq!((rows(&most), most.slot_rows, most.resident.len()), (79, 10, 8));
         let few = layout(Some(8 * 256 + 7), 7).unwrap();

@@ -1,5 +1,5 @@
-//! Shader text as plain data: files, what is generated, and the constants that both are specialised with. Nothing here needs a
-//! device, so that tests can validate every module without one.
+//! Shader text as plain data: files, generated text, and the constants that specialise both. No device is needed, so
+//! tests can validate every module without one.
 
 use std::cell::RefCell;
 
@@ -30,12 +30,12 @@ pub(super) const SCALAR: File = file!("lib/scalar.wgsl");
 #[derive(Clone, Debug)]
 pub struct Module {
     pub name: &'static str,
-    /// Paths under `shaders/` of the files it is made of.
+    /// Paths of its files under `shaders/`.
     pub files: Vec<String>,
     pub text: String,
 }
 
-/// Puts modules together, with the mutations of their files.
+/// Composer of modules, with the mutations of their files.
 pub(super) struct Texts<'a> {
     mutations: &'a [Mutation],
     applied: RefCell<Vec<bool>>,
@@ -46,10 +46,10 @@ impl<'a> Texts<'a> {
         Self { mutations, applied: RefCell::new(vec![false; mutations.len()]) }
     }
 
-    /// A prelude and files, one after the other, with the mutations of those files applied and then `unroll`.
+    /// Composes a prelude and files in order, applies the mutations of those files, then `unroll`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a mutation whose text is not there, or there more than once.
+    /// [`Error::Invalid`] for a mutation whose text is missing or occurs more than once.
     pub(super) fn compose(
         &self,
         name: &'static str,
@@ -81,10 +81,10 @@ impl<'a> Texts<'a> {
         Ok(text)
     }
 
-    /// A mutation that changed nothing would leave the test that uses it green for nothing.
+    /// Requires that every mutation changed something: otherwise its test would pass without testing anything.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for such a one.
+    /// [`Error::Invalid`] for a mutation that changed nothing.
     pub(super) fn require_applied(&self) -> Result<()> {
         let applied = self.applied.borrow();
         match self.mutations.iter().zip(applied.iter()).find(|(_, applied)| !**applied) {
@@ -103,12 +103,12 @@ fn mutation_error(mutation: &Mutation, found: &str) -> Error {
     )
 }
 
-/// A line of a prelude.
+/// Prelude line of an integer constant.
 pub(super) fn constant(name: &str, value: usize) -> String {
     format!("const {name}: u32 = {value}u;\n")
 }
 
-/// A line of a prelude with a positive number that the arithmetic holds: the nearest one to `value`.
+/// Prelude line of a positive real constant: the nearest number of the arithmetic to `value`.
 pub(super) fn real_constant(name: &str, value: f64, precision: Precision) -> String {
     let value = match precision {
         Precision::F32 | Precision::Mixed => f64::from((value as f32).clamp(f32::MIN_POSITIVE, f32::MAX)),
@@ -117,7 +117,7 @@ pub(super) fn real_constant(name: &str, value: f64, precision: Precision) -> Str
     format!("const {name}: real = {value:?};\n")
 }
 
-/// What `real` stands for; at the head of every module.
+/// Definition of `real`, at the head of every module.
 pub(super) fn arithmetic(precision: Precision) -> String {
     let real = match precision {
         Precision::F32 | Precision::Mixed => "f32",
@@ -126,7 +126,7 @@ pub(super) fn arithmetic(precision: Precision) -> String {
     format!("alias real = {real};\n")
 }
 
-/// Constants of the arithmetic: its unit roundoff, and between which numbers roots and quotients have a full significand.
+/// Constants of the arithmetic: its unit roundoff, and the range in which roots and quotients have a full significand.
 pub(super) fn limits(precision: Precision) -> String {
     let (largest, smallest, unit) = match precision {
         Precision::F32 | Precision::Mixed => (f64::from(f32::MAX), 2f64.powi(-100), Precision::F32.unit_roundoff()),
@@ -138,7 +138,7 @@ pub(super) fn limits(precision: Precision) -> String {
         .collect()
 }
 
-/// ρ′ and ρ.
+/// Functions ρ′ and ρ.
 pub(super) fn loss_functions(loss: Loss, precision: Precision) -> String {
     let (constants, influence, rho) = match loss {
         Loss::Square => (String::new(), "e", "0.5 * e * e"),
@@ -155,7 +155,7 @@ pub(super) fn loss_functions(loss: Loss, precision: Precision) -> String {
     )
 }
 
-/// What says which measurements sums go over.
+/// File that selects the measurements of sums.
 pub(super) fn measurements_file(grouped: bool) -> File {
     if grouped { GROUP } else { ALL_MEASUREMENTS }
 }

@@ -1,24 +1,24 @@
-//! What was measured on this machine before: the fastest kernel variant by adapter, sizes and kernels, in a small file.
+//! Timings of this machine: the fastest kernel variant by adapter, sizes and kernels, in a small file.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-/// The variable that names another folder for the file, or says `off`.
+/// Environment variable with another folder for the file, or `off`.
 const VARIABLE: &str = "LOWRANK_CACHE";
-/// Choices that are kept at most.
+/// Most choices kept.
 const KEPT: usize = 4096;
 
-/// The file and what is in it.
+/// The tuning file and its content.
 pub(super) struct Tuning {
     path: Option<PathBuf>,
     known: BTreeMap<String, String>,
-    /// What is wrong with it.
+    /// Problem with the file, if any.
     pub(super) notice: Option<String>,
 }
 
-/// The user's folder for what can be made again.
+/// The user's cache folder.
 fn folder() -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(own) = variable(VARIABLE) {
@@ -29,7 +29,7 @@ fn folder() -> Option<PathBuf> {
     cache.map(|cache| cache.join("lowrank"))
 }
 
-/// A number for texts that changes with them.
+/// A hash of texts.
 pub(super) fn hash<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     let mut hash = Sha256::new();
     texts.for_each(|text| {
@@ -40,7 +40,7 @@ pub(super) fn hash<'t>(texts: impl Iterator<Item = &'t str>) -> String {
 }
 
 impl Tuning {
-    /// Reads the file, where there is one.
+    /// Reads the file, if there is one.
     pub(super) fn open() -> Self {
         Self::at(folder().map(|folder| folder.join("tuning.json")))
     }
@@ -59,12 +59,12 @@ impl Tuning {
         Self { path, known, notice }
     }
 
-    /// The variant that was the fastest one.
+    /// The fastest variant on record.
     pub(super) fn find(&self, key: &str) -> Option<&str> {
         self.known.get(key).map(String::as_str)
     }
 
-    /// Keeps a choice for later.
+    /// Records a choice.
     pub(super) fn keep(&mut self, key: String, variant: String) {
         let Some(path) = &self.path else { return };
         if self.known.len() >= KEPT {
@@ -75,7 +75,7 @@ impl Tuning {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)?;
             }
-            // Another process may read it meanwhile.
+            // Another process may read the file at the same time.
             let new = path.with_extension(format!("{}.new", std::process::id()));
             std::fs::write(&new, serde_json::to_vec_pretty(&self.known)?)?;
             std::fs::rename(&new, path)
@@ -102,7 +102,7 @@ mod tests {
         std::fs::write(&path, "{\"a\": ").unwrap();
         let damaged = Tuning::at(Some(path));
         assert!(damaged.find("a").is_none() && damaged.notice.unwrap().contains("damaged"));
-        // A folder where a file lies cannot be made.
+        // A folder cannot be made where a file lies.
         let mut unwritable = Tuning::at(Some(folder.path().join("deep/tuning.json/more/tuning.json")));
         unwritable.keep("a".into(), "tiled/8".into());
         assert!(unwritable.notice.unwrap().contains("not kept"));

@@ -1,4 +1,4 @@
-//! Lists of nonzeros on the device.
+//! Upload of lists of nonzeros.
 
 use crate::error::Result;
 use crate::gpu::buffers::UPLOAD_BYTES;
@@ -7,9 +7,9 @@ use crate::gpu::pass::lists::{Listed, Lists};
 use crate::gpu::pipelines::Compiler;
 use crate::memory::product;
 
-/// A buffer with these words, one at least.
+/// A buffer with these words, at least one.
 fn upload(device: &Device, label: &str, words: &[u32]) -> Result<wgpu::Buffer> {
-    // A binding of an array of pairs or fours holds one at least.
+    // A binding of an array of pairs or quads holds at least one element.
     let size = product(&[words.len().max(4), 4]);
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
     let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
@@ -23,7 +23,7 @@ fn upload(device: &Device, label: &str, words: &[u32]) -> Result<wgpu::Buffer> {
     Ok(buffer)
 }
 
-/// Brings lists to the device and binds them.
+/// Uploads and binds lists.
 pub(super) struct Uploader<'a> {
     pub(super) device: &'a Device,
     pub(super) compiler: &'a Compiler,
@@ -31,7 +31,7 @@ pub(super) struct Uploader<'a> {
 }
 
 impl Uploader<'_> {
-    /// Group 2 of every call, as [`crate::gpu::pass::nonzeros::Domain`] numbers them.
+    /// Group 2 of every call, numbered as in [`crate::gpu::pass::nonzeros::Domain`].
     ///
     /// # Errors
     /// [`crate::Error::Device`] where memory runs out.
@@ -62,7 +62,7 @@ impl Uploader<'_> {
         Ok([places, upload(self.device, "values of nonzeros", &values)?])
     }
 
-    /// Group 2: what says where lists begin, the lists, and the struct `Panel`.
+    /// Group 2: the offsets, the lists, and the struct `Panel`.
     fn panel(&self, heads: &wgpu::Buffer, [places, values]: &[wgpu::Buffer; 2], panel: [usize; 3]) -> wgpu::BindGroup {
         let uniform = self.device.raw().create_buffer(&wgpu::BufferDescriptor {
             label: Some("panel"),

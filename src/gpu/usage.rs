@@ -1,14 +1,14 @@
-//! Which registers the ops of a tape read and write.
+//! Registers read and written by the ops of a tape.
 
 use std::collections::BTreeSet;
 
 use crate::tape::{Expression, Op, Program, Values};
 
-/// What ops do to each register.
+/// Accesses of the ops to each register.
 pub(super) struct Usage {
     pub(super) writers: Vec<usize>,
     pub(super) readers: Vec<usize>,
-    /// The ops that touch it, counted over the whole tape.
+    /// Ops that touch each register, numbered over the whole tape.
     pub(super) touched: Vec<Vec<usize>>,
 }
 
@@ -25,7 +25,7 @@ impl Usage {
         usage
     }
 
-    /// Whether one pass alone writes it.
+    /// Whether only one pass writes the register.
     pub(super) fn passes_write_once(&self, register: usize, program: &Program) -> bool {
         let passes =
             program.steps().filter(|step| matches!(step.op, Op::Pass(_)) && writes(&step.op).contains(&register));
@@ -87,7 +87,7 @@ pub(super) fn reads(op: &Op, program: &Program) -> BTreeSet<usize> {
             all.extend([op.direction.index(), op.factor.index(), op.raised.index()]);
             scalars_of(&op.damping, &mut all);
         }
-        // Other blocks of the result stay.
+        // Other blocks of the result keep their values.
         Op::Product(op) => all.extend([op.a.register.index(), op.b.register.index(), op.out.register.index()]),
         Op::Host(op) => all.extend(op.inputs.iter().chain(&op.outputs).map(|register| register.index())),
     }

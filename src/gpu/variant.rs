@@ -1,8 +1,8 @@
-//! Kernel variants: how a gradient is cut into kernels, which of these ways fit a problem and an adapter, and their
+//! Kernel variants: the division of a gradient into kernels, the variants that fit a problem and an adapter, and their
 //! names.
 //!
 //! A name is `strategy[/details][/splitsN][+subgroup]`, for instance `two-kernel`, `one-pass/256x2` (threads × rows in
-//! flight) or `tiled/8` (numbers a thread keeps in one direction). Names without details take the defaults of the size.
+//! flight) or `tiled/8` (numbers per thread in one direction). A name without details takes the defaults of the size.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,14 +12,14 @@ use crate::error::{Error, Result};
 use crate::gpu::buffers::real_words;
 use crate::gpu::device::Abilities;
 
-/// The ways to compute e = A(Z) − y and A*(w∘e).
+/// Strategies for e = A(Z) − y and A*(w∘e).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strategy {
     /// `forward` and `adjoint_apply`, panel by panel.
     TwoKernel,
-    /// A workgroup takes whole rows: dot product, and at once the row again from cache into register sums.
+    /// One kernel: a workgroup takes whole rows, first for the dot product, then again from cache into register sums.
     OnePass,
-    /// The same with the row kept in registers.
+    /// One kernel like `OnePass`, with the row kept in registers.
     RowResident,
     /// Matrix-matrix kernels for batches.
     Tiled,
@@ -44,7 +44,7 @@ impl Strategy {
     }
 }
 
-/// What decides which variants fit, besides the adapter.
+/// Properties of the problem that decide which variants fit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
     pub p: usize,
@@ -59,24 +59,24 @@ impl Extent {
     }
 }
 
-/// One way with all its numbers.
+/// A strategy with all its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Variant {
     pub strategy: Strategy,
     /// Threads of a workgroup that owns rows.
     pub threads: usize,
-    /// Rows in flight; of `tiled`, numbers that a thread keeps in one direction.
+    /// Rows in flight; for `tiled`, numbers per thread in one direction.
     pub rows: usize,
-    /// Partial sums, where not the default of the problem's size.
+    /// Partial sums, where they differ from the default of the size.
     pub splits: Option<usize>,
     pub subgroup: bool,
 }
 
 pub(super) const TWO_KERNEL: Variant =
     Variant { strategy: TwoKernel, threads: 256, rows: 1, splits: None, subgroup: false };
-/// Workgroup memory that core WebGPU grants.
+/// Workgroup memory that core WebGPU guarantees.
 const WORKGROUP_BYTES: usize = 16 << 10;
-/// Below this many bytes of measurement data nothing is timed.
+/// Least bytes of measurement data for which variants are timed.
 const WORTH_TIMING: u64 = 4 << 20;
 
 impl fmt::Display for Variant {
@@ -103,7 +103,7 @@ impl Variant {
         4 * quads * kept * real_words(extent.precision)
     }
 
-    /// Why this problem on this adapter cannot use it.
+    /// The reason why this variant does not fit the problem on this adapter, if any.
     fn obstacle(&self, extent: &Extent, abilities: &Abilities) -> Option<String> {
         let Self { strategy, threads, rows, splits, subgroup } = *self;
         if splits.is_some_and(|splits| splits > extent.m.min(4096)) {
@@ -126,7 +126,7 @@ impl Variant {
                 if bytes > WORKGROUP_BYTES {
                     return Some(format!("{bytes} bytes of workgroup memory, {WORKGROUP_BYTES} are granted"));
                 }
-                // 65 536 registers are shared by the threads of a workgroup, of which some hold addresses and the like.
+                // The threads of a workgroup share 65 536 registers, some of which hold addresses and the like.
                 let most = match threads {
                     ..=256 => 176,
                     512 => 96,
@@ -139,7 +139,7 @@ impl Variant {
         }
     }
 
-    /// The strategy with the numbers that suit the size, if any do.
+    /// The strategy with default numbers for the size, if any fit.
     fn default_of(strategy: Strategy, extent: &Extent, abilities: &Abilities) -> Option<Self> {
         let rows = match strategy {
             OnePass => 2,
@@ -147,7 +147,7 @@ impl Variant {
             TwoKernel | RowResident => 1,
         };
         let quads = extent.p.div_ceil(4);
-        // 256 threads where each has two quads of a row or more, fewer for shorter rows, more for longer ones.
+        // 256 threads where each has at least two quads of a row, fewer for shorter rows, more for longer ones.
         let threads = [256, 128].into_iter().find(|threads| quads >= 2 * threads).unwrap_or(64);
         [threads, 512, 1024]
             .into_iter()
@@ -160,7 +160,7 @@ impl Variant {
             .find(|variant| variant.obstacle(extent, abilities).is_none())
     }
 
-    /// What may be asked for.
+    /// All variants that may be requested.
     pub(super) fn allowed(extent: &Extent, abilities: &Abilities) -> Vec<Self> {
         let defaults = Strategy::ALL.into_iter().filter_map(|s| Self::default_of(s, extent, abilities));
         let mut allowed: Vec<Self> = Vec::new();
@@ -184,7 +184,7 @@ impl Variant {
         allowed
     }
 
-    /// Names of what may be asked for: strategies, then exact variants.
+    /// Names that may be requested: strategies, then exact variants.
     pub(super) fn names(extent: &Extent, abilities: &Abilities) -> Vec<String> {
         let allowed = Self::allowed(extent, abilities);
         let default =
@@ -197,10 +197,10 @@ impl Variant {
         short.chain(exact).collect()
     }
 
-    /// The variant of that name, as [`crate::engine::EngineInfo::variant`] has it or with less in it.
+    /// The variant of that name, in the form of [`crate::engine::EngineInfo::variant`] or shorter.
     ///
     /// # Errors
-    /// [`Error::Invalid`], listing what there is, or saying why it does not fit.
+    /// [`Error::Invalid`] with the known names, or with the reason why it does not fit.
     pub(super) fn forced(name: &str, operator: &str, extent: &Extent, abilities: &Abilities) -> Result<Self> {
         let short = name.strip_prefix(operator).and_then(|rest| rest.strip_prefix('/')).unwrap_or(name);
         let allowed = || Self::names(extent, abilities);
@@ -208,7 +208,7 @@ impl Variant {
             |allowed: Vec<String>| Err(unknown_variant(name, &allowed.iter().map(String::as_str).collect::<Vec<_>>()));
         let Ok(Name { strategy, details, splits, subgroup }) = short.parse() else { return refuse(allowed()) };
         let default = Self::default_of(strategy, extent, abilities);
-        // Where no default fits, the smallest one says why.
+        // Where no default fits, the smallest variant gives the reason.
         let base = default.unwrap_or(Self { strategy, threads: abilities.threads, ..TWO_KERNEL });
         let (threads, rows) = details.unwrap_or((base.threads, base.rows));
         let threads = if strategy.owns_rows() { threads } else { 256 };
@@ -222,25 +222,25 @@ impl Variant {
         }
     }
 
-    /// What is worth timing on the problem, the safe choice first.
+    /// The variants worth timing on the problem, the safe choice first.
     pub(super) fn candidates(extent: &Extent, abilities: &Abilities, bytes: u64) -> Vec<Self> {
         if bytes < WORTH_TIMING {
             return vec![TWO_KERNEL];
         }
         let mut all = Self::allowed(extent, abilities);
-        // Those that own rows read them once for every trial; tiles are for batches.
+        // Kernels that own rows read them once for every trial; tiles are for batches.
         all.retain(|variant| match variant.strategy {
             TwoKernel => true,
             OnePass | RowResident => extent.batch <= 4,
             Tiled => extent.batch > if variant.rows == 4 { 1 } else { 4 },
         });
         if abilities.software {
-            // Every kernel costs a software adapter tenths of a second to compile, and it gains little from choice.
+            // A software adapter takes tenths of a second to compile a kernel and gains little from choice.
             let strategies = Strategy::ALL.into_iter();
             let first = strategies.filter_map(|s| all.iter().copied().find(|variant| variant.strategy == s));
             return first.collect();
         }
-        // Where there are subgroup operations, only one variant goes without, in case the driver is poor at them.
+        // With subgroup operations available, only one variant goes without, in case the driver is slow at them.
         let has = |strategy| all.iter().any(|v| v.strategy == strategy && v.subgroup);
         let plain =
             |v: &Self| v.subgroup || !has(v.strategy) || Self::default_of(v.strategy, extent, abilities) == Some(*v);
@@ -248,7 +248,7 @@ impl Variant {
     }
 }
 
-/// A name in pieces.
+/// A name, split into its parts.
 struct Name {
     strategy: Strategy,
     details: Option<(usize, usize)>,
@@ -270,7 +270,7 @@ impl FromStr for Name {
             if let Some(splits) = piece.strip_prefix("splits") {
                 parsed.splits = Some(number(splits)?);
             } else if let Some(tile) = piece.strip_prefix("tile") {
-                // Part of what engines report; it follows from the batch and does not change a bit.
+                // The tile is part of the reported name; it follows from the batch and changes no bit.
                 number(tile)?;
             } else if let Some((threads, rows)) = piece.split_once('x').filter(|_| strategy.owns_rows()) {
                 parsed.details = Some((number(threads)?, number(rows)?));

@@ -1,20 +1,20 @@
-//! Parallel parts of an iteration whose threads do not fall asleep: an iteration over a small problem takes some tens of
+//! Parallel regions of an iteration whose threads stay awake. An iteration over a small problem takes some tens of
 //! microseconds, and waking a thread takes as long.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// A thread that found nothing to do for so long stops asking: waking it costs little beside what it waits for.
+/// Time after which an idle thread stops polling. Waking it later costs little beside such a wait.
 const PATIENCE: Duration = Duration::from_micros(200);
 
-/// Steps after which the threads that look for work are called again: one that was held up for longer than its patience,
-/// be it by another program, has stopped looking.
+/// Steps after which the polling threads are called again: a thread delayed beyond its patience, for instance by
+/// another program, has stopped polling.
 const STEPS: usize = 16;
 
-/// Takes a step so many times on a thread of the pool, while the other ones look for parts of it to do without a pause.
+/// Takes `times` steps on a thread of the pool, while the other threads poll for parts of them.
 pub(super) fn awake(times: usize, mut step: impl FnMut() + Send) {
-    // On a thread of the pool from the first step to the last.
+    // All steps run on one thread of the pool.
     rayon::scope(|_| {
         for first in (0..times).step_by(STEPS) {
             attended(|| (first..times.min(first + STEPS)).for_each(|_| step()));
@@ -22,7 +22,7 @@ pub(super) fn awake(times: usize, mut step: impl FnMut() + Send) {
     });
 }
 
-/// Runs `work` while the other threads of the pool look for parts of it.
+/// Runs `work` while the other threads of the pool poll for parts of it.
 fn attended(work: impl FnOnce()) {
     let done = &AtomicBool::new(false);
     rayon::in_place_scope(|scope| {
@@ -30,7 +30,8 @@ fn attended(work: impl FnOnce()) {
         for _ in 1..rayon::current_num_threads() {
             scope.spawn(move |_| {
                 let mut idle = Instant::now();
-                // Not on the thread of `work`, which takes this up only where it waits for a part that another one does.
+                // The thread of `work` skips this: it takes this task up only while it waits for a part on another
+                // thread.
                 while rayon::current_thread_index() != own && !done.load(Ordering::Acquire) {
                     if rayon::yield_now() == Some(rayon::Yield::Executed) {
                         idle = Instant::now();
@@ -46,7 +47,7 @@ fn attended(work: impl FnOnce()) {
     });
 }
 
-/// Counts down when an item is done, also by a panic.
+/// Counts down when an item is done, even by a panic.
 struct Done<'a>(&'a AtomicUsize);
 
 impl Drop for Done<'_> {
@@ -55,8 +56,8 @@ impl Drop for Done<'_> {
     }
 }
 
-/// `f` of every item. Each thread begins with a run of items of its own, the same ones every time, so that what it left in its
-/// cache is found there; one that is through takes over those of the others.
+/// Calls `f` on every item. Each thread begins with the same run of items every time, so their data may still be in its
+/// cache. A thread that is done takes items of the others.
 pub(super) fn share<I: Send>(items: Vec<I>, f: impl Fn(I) + Send + Sync) {
     let threads = rayon::current_num_threads().min(items.len()).max(1);
     let (count, run) = (items.len(), items.len().div_ceil(threads));
@@ -64,7 +65,7 @@ pub(super) fn share<I: Send>(items: Vec<I>, f: impl Fn(I) + Send + Sync) {
     let left = AtomicUsize::new(count);
     let work = |first: usize| {
         for at in (first..count).chain(0..first) {
-            // A lock is held only to take the item, so it is never poisoned.
+            // A lock is held only while the item is taken, so it is never poisoned.
             if let Some(item) = items[at].lock().ok().and_then(|mut item| item.take()) {
                 let _done = Done(&left);
                 f(item);

@@ -1,27 +1,26 @@
-//! Which of a kernel's ways is the fastest here, and on which instruction set: found while iterating, because all of them
-//! give the same bits.
+//! Choice of a kernel's fastest traversal and instruction set, made while iterating: all of them give the same bits.
 
 use crate::engine::Candidate;
 use crate::operators::{Course, InstructionSet};
 
-/// Passes that come first and are not timed: memory is touched for the first time in them.
+/// First passes that are not timed: they touch memory for the first time.
 const COLD: usize = 2;
-/// Samples of a way, at least, and seconds of all of them together: what takes microseconds is timed more often.
+/// Least samples per candidate, and least seconds of all its samples: short passes are timed more often.
 const SAMPLES: usize = 5;
 const SECONDS: f64 = 5e-3;
-/// A way whose fastest sample is so many times the fastest of all is out after two samples.
+/// Ratio of a candidate's fastest sample to the fastest of all beyond which it is dropped after two samples.
 const HOPELESS: f64 = 1.2;
 
 pub(super) struct Choice {
-    /// Those still in question, and their samples in seconds.
+    /// Remaining candidates with their samples in seconds.
     ways: Vec<(Course, String, Vec<f64>)>,
-    /// Timed and given up.
+    /// Dropped candidates with their samples.
     out: Vec<(String, Vec<f64>)>,
-    /// The one that is next.
+    /// Index of the next candidate.
     turn: usize,
     cold: usize,
-    /// What the fastest way is to be compared with itself on. Wider registers are not always faster: where numbers are
-    /// widened as they are read, or where the processor slows down for them.
+    /// Instruction sets to compare the fastest traversal on. Wider registers are not always faster: numbers may be
+    /// widened as they are read, or the processor may slow down.
     others: Vec<InstructionSet>,
 }
 
@@ -36,7 +35,7 @@ fn median(samples: &[f64]) -> f64 {
 }
 
 impl Choice {
-    /// Among the ways on `set`, of which there are none where a kernel has no choice, then between that set and `others`.
+    /// A choice among the traversals on `set` (none where a kernel has no choice), then between that set and `others`.
     pub(super) fn new(set: InstructionSet, others: Vec<InstructionSet>, ways: Vec<(usize, &'static str)>) -> Self {
         let course = |(way, name): (usize, &str)| (Course { set, way }, name.to_owned(), Vec::new());
         let (others, ways) = match ways.is_empty() {
@@ -50,7 +49,7 @@ impl Choice {
         choice
     }
 
-    /// The course to take now.
+    /// The candidate to run now.
     pub(super) fn course(&self) -> Course {
         self.ways[self.turn].0
     }
@@ -59,7 +58,7 @@ impl Choice {
         self.ways.len() > 1
     }
 
-    /// That [`Choice::course`] took so long.
+    /// Records the time of [`Choice::course`].
     pub(super) fn took(&mut self, seconds: f64) {
         if self.cold > 0 {
             self.cold -= 1;
@@ -88,7 +87,7 @@ impl Choice {
         }
     }
 
-    /// Puts the way that is left in question once more, on the other instruction sets, if that has not been done.
+    /// Compares the remaining traversal on the other instruction sets, once.
     fn compare_sets(&mut self) {
         let (course, name, _) = &self.ways[0];
         let way = course.way;
@@ -111,7 +110,7 @@ impl Choice {
         }
     }
 
-    /// What was timed, the chosen one first; empty while the choice is open.
+    /// Timed candidates, the chosen one first; empty while the choice is open.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
         if self.open() {
             return Vec::new();
@@ -146,7 +145,7 @@ mod tests {
             assert!(choice.candidates().is_empty());
             let way = choice.course().way;
             taken.push(way);
-            // One sample of the slower way is lucky, one of the faster unlucky, and the first passes are cold.
+            // One sample of the slower traversal is lucky, one of the faster is unlucky, and the first passes are cold.
             choice.took(match (i, way) {
                 (0 | 1, _) => 1.0,
                 (11, 4) => 0.9e-3,
@@ -168,7 +167,7 @@ mod tests {
         for (fast, name, ways) in [
             (wide, "b", vec![(0, "a"), (3, "b")]),
             (narrow, "b on avx2", vec![(0, "a"), (3, "b")]),
-            // One way is still a choice between two sets; and one that all others are hopeless beside.
+            // One traversal still leaves a choice between two sets, and so does one that beats all others by far.
             (narrow, "b on avx2", vec![(3, "b")]),
             (narrow, "b on avx2", vec![(1, "hopeless"), (3, "b")]),
         ] {

@@ -17,7 +17,7 @@ use crate::operators::{GatherKernel, HostKernel, InstructionSet, Loss, Operator,
 use crate::simd::{Bank, Stored, Unit};
 use crate::tape::{Blocks, Matrix, Op, Pass, Program, Register, Step, Values};
 
-/// A type the engine computes in.
+/// A number type of the engine.
 pub(crate) trait HostReal: Unit + Stored<Self> {
     const PRECISION: Precision;
     fn kernel(operator: &dyn Operator) -> Option<&dyn HostKernel<Self>>;
@@ -48,7 +48,7 @@ impl HostReal for f64 {
 struct Parallel<'a, T> {
     operator: Arc<dyn Operator + 'a>,
     work: Work<T>,
-    /// Of operators whose adjoint is gathered.
+    /// Buffers of operators with a gathered adjoint.
     gathered: Option<Gathered<T>>,
     stand_ins: StandIns<T>,
     set: InstructionSet,
@@ -73,7 +73,7 @@ macro_rules! with_kernel {
 /// An engine that interprets the tape on all cores.
 ///
 /// # Errors
-/// [`crate::Error::Invalid`] for a variant that there is not; what memory is lacking.
+/// [`crate::Error::Invalid`] for an unknown variant; a lack of memory.
 pub(crate) fn load<'a>(load: &Load<'a>, precision: Precision) -> Result<Box<dyn Engine + 'a>> {
     match precision {
         Precision::F32 | Precision::Mixed => of::<f32>(load),
@@ -81,7 +81,7 @@ pub(crate) fn load<'a>(load: &Load<'a>, precision: Precision) -> Result<Box<dyn 
     }
 }
 
-/// The processor's name, where the system tells it.
+/// Name of the processor, where the system reports it.
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("model name"));
@@ -89,8 +89,8 @@ fn processor() -> String {
     name.unwrap_or_else(|| format!("{} processor", std::env::consts::ARCH))
 }
 
-/// The instruction set and its name: the one asked for, or the best there is. Operators without a fast kernel have the
-/// twin alone.
+/// The instruction set and its name: the requested one, or the best available. Operators without a fast kernel have the
+/// reference implementation alone.
 fn choose(fast: bool, variant: Option<&str>) -> Result<(InstructionSet, &'static str)> {
     let available = InstructionSet::available();
     let choices: Vec<(InstructionSet, &str)> = match fast {
@@ -104,7 +104,7 @@ fn choose(fast: bool, variant: Option<&str>) -> Result<(InstructionSet, &'static
     }
 }
 
-/// What passes hold besides the operator; `lengths` are those of a prepared point, an accumulator and the scratch.
+/// Memory of the passes besides the operator. `lengths` are those of a prepared point, an accumulator and the scratch.
 fn buffers<T>(
     operator: &dyn Operator,
     slots: usize,
@@ -126,7 +126,7 @@ fn buffers<T>(
     parts
 }
 
-/// Lanes of a pass whose numbers are given, at most.
+/// Largest number of lanes of a pass whose numbers are given.
 fn given(program: &Program) -> usize {
     let of = |step: &Step| match &step.op {
         Op::Pass(pass) => pass.lanes.iter().filter(|lane| matches!(lane.values, Values::Given(_))).count(),
@@ -143,7 +143,7 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     let fast = gathers || T::kernel(&*operator).is_some();
     let (set, variant) = choose(fast, load.variant.as_deref())?;
     let others = if load.variant.is_none() { set.of_the_same_bits() } else { Vec::new() };
-    // Passes without an adjoint go over the rows in one way.
+    // Passes without an adjoint have only one traversal of the rows.
     let lanes: Vec<usize> = program
         .steps()
         .filter_map(|step| match &step.op {
@@ -167,7 +167,7 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         ),
     });
     let domain = operator.domain();
-    // Gathered adjoints take any numbers.
+    // Gathered adjoints accept any numbers.
     let stand_ins = (batch, if gathers { 0 } else { given(&program) }, domain.rows().max(domain.columns()) * k);
     let mut memory = Memory { parts: super::held::<T>(&program, batch, m) };
     match gathers {
@@ -219,7 +219,7 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     Ok(Box::new(Machine::new(program, passes, info, (batch, m, centred))))
 }
 
-/// For each trial the blocks of a register, to write to.
+/// Mutable blocks of a register for each trial.
 fn split<'v, T>(values: &'v mut [T], sizes: &[crate::tape::BlockSize]) -> Few<Few<Option<&'v mut [T]>>> {
     let size: usize = sizes.iter().map(|block| block.len()).sum();
     let of = |mut rest: &'v mut [T]| {
@@ -250,7 +250,7 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
 
     fn pass(&mut self, pass: &Pass, request: &Request<'_>, registers: &mut Registers<T>) -> Result<()> {
         let batch = registers.batch();
-        // What is written is taken out, so that the rest can be read.
+        // Written registers are taken out, so that the rest can be read.
         let outs: Few<_> = pass
             .lanes
             .iter()
@@ -302,14 +302,14 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
                     }
                     Values::Given(at) => (Source::Given(registers.measured(*at)), None),
                 };
-                // Where one side is not wanted the other one's stands in: kernels of one factor look at either.
+                // An unused side is replaced by the other one: kernels of one factor read either.
                 let [v, w] = [of_left, of_right].map(|side| side.map(|(applied, _)| applied));
                 let Some(applied) = (match (w, v, ends) {
                     (Some(w), Some(v), _) => Some(pair(w, v)),
                     (None, Some(v), _) => Some(pair(v, v)),
                     (Some(w), None, ends) => Some(pair(w, ends.map_or(w, |(_, right)| right))),
                     (None, None, Some((left, right))) => Some(pair(left, right)),
-                    // Numbers that are given, and nothing that is made of them.
+                    // Given numbers without any output.
                     (None, None, None) => None,
                 }) else {
                     continue;

@@ -1,5 +1,5 @@
-//! A gradient by [`GatherKernel`]: all residuals first, then each block of lines of the result by itself. Every number is
-//! written by one task, so bits depend on neither the threads nor the other trials.
+//! A gradient by [`GatherKernel`]: first all residuals, then each block of lines of the result by itself. One task
+//! writes each number, so bits depend on neither the threads nor the other trials.
 
 use std::ops::Range;
 
@@ -10,15 +10,15 @@ use crate::memory::{Location, Part, product};
 use crate::operators::{GatherKernel, InstructionSet, Lines, Operator, Pair, Side};
 use crate::real::Real;
 
-/// A block of lines of a factor, and that part of the gradient of each trial that is solved.
+/// A block of lines of a factor, with that part of the gradient of each solved trial.
 type Task<'a, T> = (Range<usize>, Vec<(usize, &'a mut [T])>);
 
-/// 64 bytes that begin at a multiple of 64.
+/// 64 bytes aligned to 64.
 #[derive(Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 struct Unit([u64; 8]);
 
-/// Numbers from one padded line to the next.
+/// Line stride in numbers, with padding.
 fn stride<T>(search_rank: usize) -> usize {
     search_rank.next_multiple_of(size_of::<Unit>() / size_of::<T>())
 }
@@ -28,7 +28,7 @@ fn stride<T>(search_rank: usize) -> usize {
 struct Padded(Vec<Unit>);
 
 impl Padded {
-    /// Lines of k numbers, copied.
+    /// Copies lines of k numbers.
     fn fill<T: Real>(&mut self, factors: &[&[T]], search_rank: usize, parallel: bool) {
         let stride = stride::<T>(search_rank);
         let lines: usize = factors.iter().map(|f| f.len() / search_rank).sum();
@@ -58,7 +58,7 @@ impl Padded {
 
 /// Buffers of a gathered gradient.
 pub(super) struct Gathered<T> {
-    /// L, R, W, V; those that are the same as one before stay empty.
+    /// L, R, W, V; one that equals an earlier one stays empty.
     factors: [Padded; 4],
     /// cᵢ = wᵢ ρ′(eᵢ), (batch, m)
     coefficients: Vec<T>,
@@ -70,7 +70,7 @@ impl<T: Real> Gathered<T> {
     }
 }
 
-/// What [`Gathered`] holds for a gradient at factors of so many lines.
+/// Memory of [`Gathered`] for a gradient at factors of `lines` lines.
 pub(super) fn held<T>(operator: &dyn Operator, batch: usize, search_rank: usize, lines: usize) -> Vec<Part> {
     let part = |name: &str, numbers: &[usize]| {
         Part::new(name, Location::Host, product(numbers).saturating_mul(size_of::<T>() as u64))
@@ -185,7 +185,7 @@ impl<T: Real> Work<T> {
 }
 
 impl<T: Real> Gathered<T> {
-    /// Pads (L, R), where there is one, and (W, V), and says in which buffer each of them is: what is the same slice is padded once.
+    /// Pads (L, R), if any, and (W, V), and returns the buffer of each. Equal slices are padded once.
     fn place(&mut self, point: &[Pair<'_, T>], applied: &[Pair<'_, T>], parallel: bool) -> [usize; 4] {
         let k = applied[0].search_rank;
         let given: [Vec<&[T]>; 4] = [
@@ -243,7 +243,7 @@ mod tests {
     use crate::problem::random::{Purpose, normals};
     use crate::tape::{Evaluation, Sides};
 
-    /// Sizes at which there are many shards, many blocks and lines longer than a block.
+    /// Sizes with many shards, many blocks, and lines longer than a block.
     fn operators() -> Vec<Arc<dyn Operator>> {
         let (wide, symmetric) = (Domain::rectangular(1, 3000), Domain::symmetric(500));
         vec![
@@ -254,7 +254,7 @@ mod tests {
         ]
     }
 
-    /// What trials bring: factors as registers hold them, observations and weights.
+    /// Inputs of the trials: factors in register layout, observations and weights.
     struct Given {
         evaluation: Evaluation,
         batch: usize,
@@ -309,7 +309,7 @@ mod tests {
         for operator in operators() {
             assert!(operator.shards() > 1);
             let m = operator.measurements();
-            // One unit, two, and more than the four that a window has.
+            // One unit, two units, and more than the four units of a window.
             for k in [5, 20, 70] {
                 let given = Given::new(&*operator, 2, k);
                 let on = |threads: usize, precision, given: &Given| {

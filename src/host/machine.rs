@@ -1,4 +1,4 @@
-//! The interpreter of tapes on the host, around whatever applies A and its adjoint.
+//! Interpreter of tapes on the host, for any implementation of A and its adjoint.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,35 +11,34 @@ use crate::host::registers::Registers;
 use crate::real::Real;
 use crate::tape::{Initial, Measured, Minibatches, Op, Pass, Program, Register, Role, Scalar, Step, Turns};
 
-/// What a pass is asked for, beside its lanes.
+/// Context of a pass, besides its lanes.
 pub(crate) struct Request<'a> {
     /// The program, for the loss and the weights.
     pub(crate) program: &'a Program,
-    /// Trials that take part.
+    /// Active trials.
     pub(crate) active: &'a [bool],
-    /// Measurements that count, where it is not all of them.
+    /// Measurements that count, if not all.
     pub(crate) group: Option<Range<usize>>,
 }
 
-/// How A and its adjoint are applied, and what is added up over all measurements: the part of an engine on the host that differs
-/// from one to the other.
+/// Application of A and its adjoint, and sums over all measurements: the part that differs between host engines.
 pub(crate) trait Passes<T: Real>: Send {
-    /// Ranges of measurements that lie here, in order.
+    /// Ranges of local measurements, in order.
     fn shards(&self) -> &[Range<usize>];
 
-    /// Carries out all lanes for the active trials.
+    /// Runs all lanes for the active trials.
     ///
     /// # Errors
     /// Those of devices and connections.
     fn pass(&mut self, pass: &Pass, request: &Request<'_>, registers: &mut Registers<T>) -> Result<()>;
 
-    /// Adds up what the shards have, in an order that does not depend on where they lie.
+    /// Adds the values of the shards, in an order independent of their places.
     ///
     /// # Errors
     /// Those of the connection.
     fn total(&mut self, by_shard: Vec<Vec<f64>>) -> Result<Vec<f64>>;
 
-    /// (batch, m) of what lies here and elsewhere.
+    /// Gathers (batch, m) over all ranks.
     ///
     /// # Errors
     /// Those of the connection.
@@ -51,10 +50,10 @@ pub(crate) trait Passes<T: Real>: Send {
     /// Those of the connection.
     fn agree(&mut self, numbers: &mut [f64]) -> Result<()>;
 
-    /// How iterations are attended to.
+    /// Thread mode of iterations.
     fn attendance(&self) -> Attendance;
 
-    /// Brings what is told of the engine up to date.
+    /// Updates the engine's description.
     fn report(&self, info: &mut EngineInfo);
 }
 
@@ -70,14 +69,15 @@ pub(crate) struct Machine<T, P> {
     active: Vec<bool>,
     iteration: usize,
     turns: Turns,
-    /// The head of the next iteration has been carried out.
+    /// Whether the head of the next iteration has run.
     fresh: bool,
-    /// The iterate was written: a run begins.
+    /// Whether the iterate was written, so that a run begins.
     anew: bool,
 }
 
 impl<T: Real, P: Passes<T>> Machine<T, P> {
-    /// All registers zero, weights 1, all trials active. `centred` says whether residuals of the operator count from their mean.
+    /// A machine with all registers zero, weights 1 and all trials active. `centred` means that the operator's
+    /// residuals are centred.
     pub(crate) fn new(
         program: Arc<Program>,
         passes: P,
@@ -103,7 +103,7 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
         }
     }
 
-    /// The measurements of the group whose turn it is.
+    /// Measurements of the current group.
     fn range(&mut self, group: Option<Minibatches>) -> Option<Range<usize>> {
         let groups = group?;
         let turn = self.turns.group(groups, self.iteration);
@@ -121,7 +121,7 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
         ops::Sums { registers: &self.registers, weights: self.program.weights, vectors, active: &self.active, inside }
     }
 
-    /// ā and b̄ by trial; 0 unless residuals are centred.
+    /// Means ā and b̄ by trial; 0 unless residuals are centred.
     fn means(&mut self, vectors: [Measured; 2], group: Option<Range<usize>>) -> Result<Vec<[f64; 2]>> {
         let mut means = vec![[0.0; 2]; self.active.len()];
         if self.centred {
@@ -206,7 +206,7 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
         Ok(())
     }
 
-    /// Gives kept registers their initial values, where a run begins.
+    /// Sets the kept registers to their initial values where a run begins.
     fn start(&mut self) {
         if !std::mem::take(&mut self.anew) {
             return;
@@ -222,7 +222,7 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
         }
     }
 
-    /// Carries out the head, unless it has been.
+    /// Runs the head unless it has run.
     fn look(&mut self) -> Result<()> {
         self.start();
         if !self.fresh {
@@ -317,11 +317,11 @@ impl<T: Real, P: Passes<T>> Engine for Machine<T, P> {
 
     fn run(&mut self, iterations: usize) -> Result<()> {
         let hosted = self.program.steps().any(|step| matches!(step.op, Op::Host(_)));
-        // Work on the host between passes would only keep threads busy for nothing.
+        // Host work between passes would only keep threads busy.
         if hosted || iterations == 0 {
             (0..iterations).try_for_each(|_| self.iterate())?;
         } else {
-            // The machine is lent to the closure, and what decides how it is attended to is copied out before.
+            // The closure borrows the machine, so the thread mode is copied out before.
             let attended = self.passes.attendance();
             attended.run(iterations, &mut || self.iterate())?;
         }
@@ -334,12 +334,12 @@ impl<T: Real, P: Passes<T>> Engine for Machine<T, P> {
     }
 }
 
-/// How iterations are attended to.
+/// Thread mode of iterations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attendance {
-    /// By the thread that runs them.
+    /// Only the thread that runs them.
     Alone,
-    /// With the other threads of the pool awake: see [`crate::host::awake`].
+    /// The other threads of the pool stay awake: see [`crate::host::awake`].
     Awake,
 }
 

@@ -1,5 +1,5 @@
-//! A and A* for one matrix, on the host in f64 whatever backend iterates, so that automatic choices and diagnostics do
-//! not depend on it.
+//! A and A* for one matrix, on the host in f64 for every backend, so automatic choices and diagnostics do not depend on
+//! the backend.
 
 use rayon::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::host::gather;
 use crate::operators::{Operator, Side};
 use crate::problem::Factors;
 
-/// A(L Rᵀ) for one trial, all m.
+/// A(L Rᵀ) for one trial, length m.
 pub fn measure(operator: &dyn Operator, point: &Factors) -> Vec<f64> {
     let parts: Vec<Vec<f64>> = (0..operator.shards())
         .into_par_iter()

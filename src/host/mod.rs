@@ -1,4 +1,4 @@
-//! Engines on the processor: the sequential f64 oracle and the production path, which interpret the same tapes.
+//! Engines on the processor: the sequential f64 reference and the production engine, which interpret the same tapes.
 
 pub(crate) mod awake;
 mod choice;
@@ -46,7 +46,7 @@ pub(crate) fn width(program: &Program) -> usize {
     program.steps().map(of).max().unwrap_or(1)
 }
 
-/// How many sides of gradients the passes of a program ask for: 2 where some pass wants G V and Gᵀ W.
+/// Sides of gradients in the passes of a program: 2 where some pass needs G V and Gᵀ W.
 pub(crate) fn sides(program: &Program) -> usize {
     let both = |step: &Step| match &step.op {
         Op::Pass(pass) => {
@@ -57,7 +57,7 @@ pub(crate) fn sides(program: &Program) -> usize {
     if program.steps().any(both) { 2 } else { 1 }
 }
 
-/// What the registers of a program take, by part.
+/// Memory of the registers of a program, by part.
 pub(crate) fn held<T>(program: &Program, batch: usize, measurements: usize) -> Vec<Part> {
     let numbers = |wanted: fn(&Kind) -> bool| -> usize {
         program

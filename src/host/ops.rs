@@ -1,5 +1,5 @@
-//! The ops of a tape on the host, the passes over the measurements apart. Sums and decompositions are in f64 whatever the factors
-//! are in; parts of long sums are added in an order that does not depend on the threads.
+//! Ops of a tape on the host, except the passes over the measurements. Sums and decompositions are in f64 for every
+//! type of factors. Parts of long sums are added in an order independent of the threads.
 
 use rayon::prelude::*;
 
@@ -12,17 +12,17 @@ use crate::tape::{
     Blocks, Combine, Expression, HostOp, Kind, MatrixProduct, Measured, MeasuredCombine, Precondition, Program, Scalar,
 };
 
-/// Numbers that are worth handing to several threads.
+/// Least count of numbers worth several threads.
 const MANY: usize = 1 << 16;
-/// Numbers whose share of a sum is added at a time, in order.
+/// Count of numbers per part of a sum; parts are added in order.
 const PART: usize = 1 << 15;
 
-/// The value of a formula for a trial.
+/// Value of a formula for a trial.
 pub(super) fn value<T: Real>(registers: &Registers<T>, formula: &Expression, trial: usize) -> f64 {
     formula.value(&|scalar: Scalar| registers.scalars(scalar)[trial])
 }
 
-/// Whether an op whose condition is `only` concerns a trial.
+/// Whether an op with the condition `only` applies to a trial.
 fn concerned<T: Real>(registers: &Registers<T>, only: Option<Scalar>, trial: usize) -> bool {
     only.is_none_or(|only| registers.scalars(only)[trial] != 0.0)
 }
@@ -49,7 +49,7 @@ fn add_up<T: Real>(out: &mut [T], own: Option<T>, terms: &[(T, &[T])]) {
     }
 }
 
-/// The same on several threads where there are many numbers.
+/// The same on several threads for many numbers.
 fn add_up_all<T: Real>(out: &mut [T], own: Option<T>, terms: &[(T, &[T])]) {
     if out.len() < MANY {
         return add_up(out, own, terms);
@@ -61,7 +61,7 @@ fn add_up_all<T: Real>(out: &mut [T], own: Option<T>, terms: &[(T, &[T])]) {
     });
 }
 
-/// Coefficients of a trial: that of the output itself, where it is a term, and those of the others.
+/// Coefficients of a trial: that of the output itself, if it is a term, and those of the others.
 fn coefficients<T: Real, R: Copy + PartialEq>(
     registers: &Registers<T>,
     terms: &[(Expression, R)],
@@ -80,7 +80,7 @@ fn coefficients<T: Real, R: Copy + PartialEq>(
     (own, others)
 }
 
-/// [`Combine`].
+/// Runs [`Combine`].
 pub(super) fn combine<T: Real>(registers: &mut Registers<T>, op: &Combine, active: &[bool]) {
     let size = registers.size(op.out);
     let mut out = registers.take_blocks(op.out);
@@ -106,7 +106,7 @@ pub(super) fn combine<T: Real>(registers: &mut Registers<T>, op: &Combine, activ
     registers.put_blocks(op.out, out);
 }
 
-/// [`MeasuredCombine`].
+/// Runs [`MeasuredCombine`].
 pub(super) fn measured_combine<T: Real>(registers: &mut Registers<T>, op: &MeasuredCombine, active: &[bool]) {
     let mut out = registers.take_measured(op.out);
     for trial in (0..active.len()).filter(|trial| active[*trial]) {
@@ -142,11 +142,11 @@ pub(super) fn dot<T: Real>(registers: &Registers<T>, a: Blocks, b: Blocks, trial
     parts.iter().sum()
 }
 
-/// Terms of a sum over the measurements of a shard and a trial: weights and the vectors, those of weight 0 left out.
+/// Terms of a sum over the measurements of a shard and a trial: weights and vectors, without those of weight 0.
 struct Weighted<'a, T> {
     weights: &'a [T],
     vectors: [&'a [T]; 2],
-    /// Which of them count, in the numbers of the shard.
+    /// Measurements that count, in the numbering of the shard.
     inside: std::ops::Range<usize>,
 }
 
@@ -155,18 +155,18 @@ impl<T: Real> Weighted<'_, T> {
     fn terms(&self) -> impl Iterator<Item = (f64, f64, f64)> {
         let [a, b] = self.vectors;
         let all = self.inside.clone().map(move |i| (self.weights[i].to_f64(), a[i].to_f64(), b[i].to_f64()));
-        // A weight of 0 must hide even an infinite residual.
+        // A weight of 0 must hide an infinite residual too.
         all.filter(|(w, ..)| *w != 0.0)
     }
 }
 
-/// Sums over the measurements by shard, then by trial: `of` makes numbers from the terms of a shard and a trial.
+/// Sums over the measurements by shard, then by trial. `of` makes numbers from the terms of a shard and a trial.
 pub(super) struct Sums<'a, T> {
     pub(super) registers: &'a Registers<T>,
     pub(super) weights: Measured,
     pub(super) vectors: [Measured; 2],
     pub(super) active: &'a [bool],
-    /// Of each shard: the measurements that count, in its own numbers.
+    /// Measurements of each shard that count, in its numbering.
     pub(super) inside: Vec<std::ops::Range<usize>>,
 }
 
@@ -204,7 +204,7 @@ impl<T: Real> Sums<'_, T> {
         self.by_shard(|_, terms| terms.fold([0.0; 3], |[s, p, q], (w, a, b)| [s + w, p + w * a, q + w * b]))
     }
 
-    /// Σ w(a − ā)(b − b̄), the means by trial.
+    /// Σ w(a − ā)(b − b̄), with the means by trial.
     pub(super) fn products(&self, means: &[[f64; 2]]) -> Vec<Vec<f64>> {
         self.by_shard(|trial, terms| {
             let [p, q] = means[trial];
@@ -221,7 +221,7 @@ impl<T: Real> Sums<'_, T> {
     }
 }
 
-/// [`Precondition`].
+/// Runs [`Precondition`].
 pub(super) fn precondition<T: Real>(registers: &mut Registers<T>, op: &Precondition, active: &[bool]) {
     let mut out = registers.take_blocks(op.out);
     let size = registers.size(op.direction);
@@ -252,7 +252,7 @@ pub(super) fn precondition<T: Real>(registers: &mut Registers<T>, op: &Precondit
     registers.put_blocks(op.out, out);
 }
 
-/// [`MatrixProduct`].
+/// Runs [`MatrixProduct`].
 pub(super) fn product<T: Real>(registers: &mut Registers<T>, op: &MatrixProduct, active: &[bool]) {
     let (size, range, block) = (registers.size(op.out.register), registers.range(op.out), registers.block(op.out));
     let (a, b) = (registers.block(op.a), registers.block(op.b));
@@ -272,7 +272,7 @@ pub(super) fn product<T: Real>(registers: &mut Registers<T>, op: &MatrixProduct,
     registers.put_blocks(op.out.register, out);
 }
 
-/// [`HostOp`].
+/// Runs [`HostOp`].
 ///
 /// # Errors
 /// Those of the function.

@@ -1,4 +1,4 @@
-//! D (VᵀV + λI)⁻¹ on the host: Gram matrices and their factorisations, in f64 whatever the factors are in.
+//! D (VᵀV + λI)⁻¹ on the host: Gram matrices and their factorisations, in f64 for every type of factors.
 
 use faer::linalg::solvers::Solve;
 use faer::{Mat, MatMut, Side};
@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::real::{Real, convert};
 
-/// Rows whose share of a Gram matrix is summed at a time, in order.
+/// Rows per part of a Gram matrix; parts are added in order.
 const ROWS: usize = 2048;
 
 /// VᵀV in f64, k×k.
@@ -31,15 +31,15 @@ fn gram<T: Real>(v: &[T], k: usize) -> Mat<f64> {
     Mat::from_fn(k, k, |i, j| sum(i.max(j) * k + i.min(j)))
 }
 
-/// out ← D (VᵀV + λI)⁻¹; says whether λ had to be raised for it.
+/// out ← D (VᵀV + λI)⁻¹; returns whether λ had to be raised.
 pub(super) fn preconditioned<T: Real>(gradient: &[T], v: &[T], k: usize, damping: f64, out: &mut [T]) -> bool {
     let mut matrix = gram(v, k);
     let trace: f64 = (0..k).map(|i| matrix[(i, i)]).sum();
-    // Rounding moves eigenvalues of VᵀV by some k·u of its trace: below that none of them means anything.
+    // Rounding moves eigenvalues of VᵀV by about k·u of its trace. Smaller eigenvalues are meaningless.
     let least = 4.0 * k as f64 * (f64::EPSILON / 2.0) * trace;
     let lambda = damping.max(least);
     if !(lambda.is_finite() && lambda > 0.0) {
-        // V = 0, or not finite.
+        // V is 0 or not finite.
         out.copy_from_slice(gradient);
         return false;
     }

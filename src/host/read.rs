@@ -1,8 +1,8 @@
-//! Reading memory as fast as it gives, which is what passes over stored matrices are measured against.
+//! Read bandwidth of memory: the limit for passes over stored matrices.
 
 use crate::simd::{InstructionSet, Stored, Task, Unit, Widen};
 
-/// The sum of `numbers`, read at so many places at a time: 1, 2, 4 or 8. What is left over at the end of a place is not read.
+/// Sum of `numbers`, read in 1, 2, 4 or 8 concurrent streams. The remainder at the end of a stream is not read.
 pub fn sum_in_streams(numbers: &[f32], streams: usize) -> f32 {
     f32::run(InstructionSet::available()[0], Read { numbers, streams })
 }
@@ -32,7 +32,7 @@ fn streams<A: Widen<f32, f32>, const N: usize>(simd: A, numbers: &[f32]) -> f32 
     let length = units.len() / N / 2 * 2;
     let parts: [_; N] = std::array::from_fn(|i| &units[i * length..(i + 1) * length]);
     let one = simd.splat(1.0);
-    // Two sums a stream, so that the additions of one stream do not wait for each other.
+    // Two sums per stream, so that the additions of one stream do not wait for each other.
     let (mut even, mut odd) = ([simd.splat(0.0); N], [simd.splat(0.0); N]);
     for q in (0..length).step_by(2) {
         for i in 0..N {

@@ -1,4 +1,4 @@
-//! The oracle: f64, one thread, the operators' functions as they are written.
+//! The reference engine: f64, one thread, the operators' functions as they are written.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     Ok(Box::new(Machine::new(program, passes, info, (batch, m, centred))))
 }
 
-/// Two matrices of a trial as the operator takes them.
+/// Two matrices of a trial in the operator's form.
 fn pair(registers: &Registers<f64>, left: Matrix, right: Matrix, trial: usize) -> Result<Factors> {
     let (l, r) = (registers.block(left), registers.block(right));
     let (of_left, of_right) = (registers.matrix(left, trial).to_vec(), registers.matrix(right, trial).to_vec());
@@ -65,7 +65,7 @@ fn pair(registers: &Registers<f64>, left: Matrix, right: Matrix, trial: usize) -
 }
 
 impl Sequential<'_> {
-    /// The numbers vᵢ of a lane and a trial, of all measurements.
+    /// Numbers vᵢ of a lane and a trial, over all measurements.
     fn values(&self, lane: &Lane, registers: &Registers<f64>, trial: usize) -> Result<Vec<f64>> {
         let own = |at: crate::tape::Measured| -> Vec<f64> {
             let of = |shard: &Vec<f64>| {
@@ -90,7 +90,7 @@ impl Sequential<'_> {
         }
     }
 
-    /// V, or W where `transposed`, as the operator takes it.
+    /// V, or W where `transposed`, in the operator's form.
     fn one_side(&self, transposed: bool, matrix: &[f64], columns: usize) -> Result<Factors> {
         let shape = self.operator.domain();
         if shape.is_symmetric() {
@@ -103,7 +103,7 @@ impl Sequential<'_> {
         }
     }
 
-    /// wᵢρ′(vᵢ − v̄), 0 outside a group.
+    /// Coefficients wᵢρ′(vᵢ − v̄), 0 outside a group.
     fn coefficients(&self, v: &[f64], weights: &[f64], loss: Loss, group: &Range<usize>) -> Vec<f64> {
         let used = || (0..v.len()).filter(|i| group.contains(i) && weights[*i] != 0.0);
         let mean = match self.operator.is_centred() {

@@ -6,14 +6,14 @@ use crate::error::{Error, Result};
 use crate::real::{Real, convert};
 use crate::tape::{BlockSize, Blocks, Kind, Matrix, Measured, Program, Register, Scalar};
 
-/// What one register holds, of all trials.
+/// Content of one register, for all trials.
 #[derive(Clone, Debug)]
 enum Store<T> {
-    /// By shard, (batch, measurements of the shard) each.
+    /// Vectors over the measurements, by shard, (batch, measurements of the shard) each.
     Measured(Vec<Vec<T>>),
-    /// (batch, numbers of a trial)
+    /// Factors, (batch, numbers of a trial).
     Blocks(Vec<T>),
-    /// (batch)
+    /// Scalars, (batch).
     Scalar(Vec<f64>),
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Registers<T> {
 }
 
 impl<T: Real> Registers<T> {
-    /// Zeros everywhere, weights 1.
+    /// Registers with zeros everywhere and weights 1.
     pub(crate) fn new(program: &Program, batch: usize, shards: &[Range<usize>]) -> Self {
         let store = |kind: &Kind| match kind {
             Kind::Measured => Store::Measured(shards.iter().map(|s| vec![T::ZERO; batch * s.len()]).collect()),
@@ -98,7 +98,7 @@ impl<T: Real> Registers<T> {
         self.stores[at.index()] = Store::Blocks(values);
     }
 
-    /// Where a block lies among the numbers of a trial.
+    /// Range of a block within the numbers of a trial.
     pub(crate) fn range(&self, at: Matrix) -> Range<usize> {
         let sizes = &self.sizes[at.register.index()];
         let start: usize = sizes[..at.block].iter().map(|block| block.len()).sum();
@@ -129,12 +129,12 @@ impl<T: Real> Registers<T> {
         }
     }
 
-    /// Copies one register of factors, or one scalar, to another of the same size.
+    /// Copies one register of factors or one scalar to another of the same size.
     pub(crate) fn copy(&mut self, from: Register, to: Register) {
         self.stores[to.index()] = self.stores[from.index()].clone();
     }
 
-    /// The same number everywhere.
+    /// Fills a register with one number.
     pub(crate) fn fill(&mut self, at: Register, value: f64) {
         match &mut self.stores[at.index()] {
             Store::Measured(shards) => shards.iter_mut().for_each(|shard| shard.fill(T::from_f64(value))),
@@ -143,10 +143,10 @@ impl<T: Real> Registers<T> {
         }
     }
 
-    /// Overwrites a register; vectors over the measurements are (batch, m), of which the shards here take theirs.
+    /// Overwrites a register. Vectors over the measurements are (batch, m); local shards take their parts.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for another number of numbers.
+    /// [`Error::Invalid`] for a wrong length.
     pub(crate) fn write(
         &mut self,
         (name, at): (&str, Register),
@@ -177,7 +177,7 @@ impl<T: Real> Registers<T> {
         Ok(())
     }
 
-    /// What a register of factors or scalars holds; nothing for a vector over the measurements.
+    /// Content of a register of factors or scalars; `None` for a vector over the measurements.
     pub(crate) fn read(&self, at: Register) -> Option<Vec<f64>> {
         match &self.stores[at.index()] {
             Store::Measured(_) => None,
@@ -186,7 +186,7 @@ impl<T: Real> Registers<T> {
         }
     }
 
-    /// By shard.
+    /// Content by shard.
     pub(crate) fn read_measured(&self, at: Register) -> &[Vec<T>] {
         match &self.stores[at.index()] {
             Store::Measured(shards) => shards,

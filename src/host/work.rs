@@ -1,4 +1,4 @@
-//! Lanes of a pass on all cores: shards in parallel, each with its own accumulators, summed in shard order.
+//! Lanes of a pass on all cores: parallel shards, each with its own accumulators, summed in shard order.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,15 +13,16 @@ use crate::operators::{Course, HostKernel, InstructionSet, Loss, Operator, Pair,
 use crate::real::Real;
 use crate::simd::{Bank, Stored, Sum, Unit};
 
-/// A list of one thing most of the time, as trials and lanes are: an iteration of a small problem has no time for allocations.
+/// A list that usually has one element, such as trials and lanes: an iteration of a small problem has no time for
+/// allocations.
 pub(super) type Few<T> = SmallVec<[T; 1]>;
 
-/// Where the numbers v of a lane come from. Vectors over the measurements are by shard, (batch, length) each.
+/// Source of the numbers v of a lane. Vectors over the measurements are by shard, (batch, length) each.
 pub(super) enum Source<'a, T> {
     Measured {
         /// (L, R) of each trial.
         points: Few<Pair<'a, T>>,
-        /// Where something is subtracted.
+        /// Vector to subtract, if any.
         minus: Option<&'a [Vec<T>]>,
         out: &'a mut [Vec<T>],
     },
@@ -33,19 +34,19 @@ pub(super) struct LaneCall<'a, T> {
     pub(super) source: Source<'a, T>,
     /// (W, V) of each trial.
     pub(super) applied: Few<Pair<'a, T>>,
-    /// G V of each trial, where it is wanted.
+    /// G V of each trial, if needed.
     pub(super) left: Few<Option<&'a mut [T]>>,
-    /// Gᵀ W of each trial, where it is wanted.
+    /// Gᵀ W of each trial, if needed.
     pub(super) right: Few<Option<&'a mut [T]>>,
 }
 
-/// How a gradient is taken.
+/// Conditions of a gradient.
 pub(super) struct How<'a, T> {
     pub(super) set: InstructionSet,
     pub(super) loss: Loss,
-    /// Measurements that count, where it is not all of them.
+    /// Measurements that count, if not all.
     pub(super) group: Option<Range<usize>>,
-    /// By shard, (batch, length).
+    /// Weights by shard, (batch, length).
     pub(super) weights: &'a [Vec<T>],
     pub(super) active: &'a [bool],
 }
@@ -71,7 +72,7 @@ impl<T: Real> How<'_, T> {
     }
 }
 
-/// Buffers of a pass with so many slots: a slot is a lane of a trial.
+/// Buffers of a pass, by slot: a slot is a lane of a trial.
 pub(super) struct Work<T> {
     pub(super) shards: Vec<Range<usize>>,
     /// By shard, (slots, accumulator length).
@@ -82,21 +83,21 @@ pub(super) struct Work<T> {
     pub(super) scratch: Bank<T>,
     /// (slots, accumulator length)
     pub(super) sums: Bank<T>,
-    /// As many zeros as the longest shard has measurements.
+    /// Zeros, as many as the measurements of the longest shard.
     pub(super) zeros: Vec<T>,
     pub(super) threads: Threads,
-    /// How the kernel goes over a shard, for each number of lanes that passes have.
+    /// The choice of a traversal, for each number of lanes.
     pub(super) choices: BTreeMap<usize, Choice>,
-    /// Whether the next pass goes over the shards of a thread from the last one to the first.
+    /// Whether the next pass visits the shards of a thread from last to first.
     pub(super) backwards: bool,
 }
 
-/// What makes measurements of numbers that are given, for kernels that know nothing else: where L = R = 0 they are 0 − minus, and
-/// minus is −v.
+/// Buffers that turn given numbers into measurements, for kernels that know nothing else: where L = R = 0 measurements
+/// are 0 − minus, and minus is −v.
 pub(super) struct StandIns<T> {
-    /// As many as the larger factor has numbers.
+    /// Zeros, as many as the numbers of the larger factor.
     zeros: Vec<T>,
-    /// minus and what is written in place of v, by shard; as many as a pass has lanes of this kind.
+    /// minus and the output in place of v, by shard, one pair per lane of this kind in a pass.
     vectors: Vec<[Vec<Vec<T>>; 2]>,
 }
 
@@ -114,7 +115,7 @@ impl<T: Real> StandIns<T> {
             let measuring = match lane.source {
                 Source::Measured { points, minus, out } => Measuring { points, minus, out },
                 Source::Given(given) => {
-                    // There are as many as any pass of the program has.
+                    // Their number is that of the largest pass.
                     let [minus, out] = vectors.next()?;
                     for (minus, given) in minus.iter_mut().zip(given) {
                         minus.iter_mut().zip(given).for_each(|(minus, &v)| *minus = T::ZERO - v);
@@ -130,20 +131,20 @@ impl<T: Real> StandIns<T> {
     }
 }
 
-/// The measurement of a lane: points, what is subtracted, and where the results go.
+/// Measurement of a lane: points, subtracted vector, and outputs.
 struct Measuring<'a, T> {
     points: Few<Pair<'a, T>>,
     minus: Option<&'a [Vec<T>]>,
     out: &'a mut [Vec<T>],
 }
 
-/// What the adjoint of a lane is applied to, and where the products go.
+/// Inputs and outputs of the adjoint of a lane.
 struct Applied<'a, T> {
     factors: Few<Pair<'a, T>>,
     wanted: Wanted<'a, T>,
 }
 
-/// One shard with what it writes.
+/// One shard with its outputs.
 struct Job<'a, T> {
     index: usize,
     accumulator: &'a mut Bank<T>,
@@ -151,7 +152,7 @@ struct Job<'a, T> {
     out: Few<&'a mut Vec<T>>,
 }
 
-/// What every shard of a pass reads.
+/// Inputs shared by every shard of a pass.
 struct Reading<'a, 'b, T> {
     how: &'a How<'a, T>,
     shards: &'a [Range<usize>],
@@ -160,12 +161,12 @@ struct Reading<'a, 'b, T> {
     /// By lane, then by trial.
     applied: &'a [Few<Pair<'b, T>>],
     minus: &'a [Option<&'b [Vec<T>]>],
-    /// Whether no lane wants a gradient.
+    /// Whether no lane needs a gradient.
     measures: bool,
 }
 
 impl<T: Real> Reading<'_, '_, T> {
-    /// Goes over a shard for all lanes of all trials that are active.
+    /// Processes a shard for all lanes of all active trials.
     fn over(&self, kernel: &dyn HostKernel<T>, course: Course, job: Job<'_, T>) {
         let (index, range) = (job.index, &self.shards[job.index]);
         let (batch, count, length) = (self.how.active.len(), self.applied.len(), range.len());
@@ -205,11 +206,12 @@ impl<T: Real> Reading<'_, '_, T> {
     }
 }
 
-/// Where G V and Gᵀ W of a lane go, by trial.
+/// Outputs G V and Gᵀ W of a lane, by trial.
 type Wanted<'a, T> = (Few<Option<&'a mut [T]>>, Few<Option<&'a mut [T]>>);
 
 impl<T: Unit + Stored<T>> Work<T> {
-    /// `prepare` per slot, `pass` per shard, the sum in shard order, `finish` per slot. Kernels know measurements alone.
+    /// `prepare` per slot, `pass` per shard, the sum in shard order, `finish` per slot. Kernels know measurements
+    /// alone.
     pub(super) fn pass<'a>(
         &mut self,
         kernel: &dyn HostKernel<T>,
@@ -248,7 +250,7 @@ impl<T: Unit + Stored<T>> Work<T> {
         }
     }
 
-    /// What kernels make of L and R, by slot.
+    /// Prepares L and R for the kernels, by slot.
     fn prepare(&mut self, kernel: &dyn HostKernel<T>, how: &How<'_, T>, lanes: &[Few<Pair<'_, T>>]) {
         let (count, batch) = (lanes.len(), how.active.len());
         let slots = self.points.rows_mut().zip(self.scratch.rows_mut()).take(batch * count).enumerate();
@@ -258,7 +260,7 @@ impl<T: Unit + Stored<T>> Work<T> {
         });
     }
 
-    /// The sums of the shards, in their order, and the gradients that are made of them.
+    /// Sums of the shards in their order, and the gradients from them.
     fn finish(
         &mut self,
         kernel: &dyn HostKernel<T>,
@@ -284,7 +286,7 @@ impl<T: Unit + Stored<T>> Work<T> {
             let rows: Vec<&[T]> = accumulators.iter().map(|bank| bank.row(slot)).collect();
             T::run(how.set, Sum { rows: &rows, out: sum });
             let applied = applied[slot % count][slot / count];
-            // Kernels write the left one always. It is of W's size.
+            // Kernels always write the left output. It has the size of W.
             let mut unwanted = Vec::new();
             let left = left.unwrap_or_else(|| {
                 unwanted.resize(applied.left.len(), T::ZERO);
@@ -295,7 +297,7 @@ impl<T: Unit + Stored<T>> Work<T> {
     }
 }
 
-/// The shards that have measurements that count, in the order in which threads take them.
+/// The shards with measurements that count, in the order in which threads take them.
 fn jobs<'a, T: Real>(
     accumulators: &'a mut [Bank<T>],
     outs: Few<&'a mut [Vec<T>]>,
@@ -311,14 +313,14 @@ fn jobs<'a, T: Real>(
     }
     jobs.retain(|job| how.concerns(&shards[job.index]));
     if backwards {
-        // Each thread has a run of them. What it read last is still in its cache: begin with that.
+        // Each thread has a run of shards. It begins with the last one it read, which is still in its cache.
         let run = jobs.len().div_ceil(rayon::current_num_threads()).max(1);
         jobs.chunks_mut(run).for_each(<[_]>::reverse);
     }
     jobs
 }
 
-/// What is worth handing to several threads: waking them takes longer than a few thousand operations do.
+/// Decides whether work is worth several threads: waking them takes longer than a few thousand operations.
 #[derive(Clone, Copy)]
 pub(super) struct Threads {
     pub(super) shards: bool,

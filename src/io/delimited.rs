@@ -1,4 +1,4 @@
-//! Text with one entry a line: row, column, value.
+//! Text with one entry per line: row, column, value.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::lines::{Lines, number, position, value};
 use super::triplets::Sink;
 use crate::error::{Error, Result};
 
-/// What separates the fields of a line.
+/// Separator of the fields of a line.
 #[derive(Clone, Copy, PartialEq)]
 enum Separator {
     Byte(u8),
@@ -15,12 +15,12 @@ enum Separator {
 }
 
 impl Separator {
-    /// The first of tab, comma, semicolon that the line has; blanks otherwise.
+    /// The first of tab, comma, semicolon in the line; blanks otherwise.
     fn of(line: &[u8]) -> Self {
         [b'\t', b',', b';'].into_iter().find(|byte| line.contains(byte)).map_or(Self::Blanks, Self::Byte)
     }
 
-    /// The first three fields and the number of all of them.
+    /// The first three fields and the number of fields.
     fn fields<'a>(self, line: &'a [u8]) -> ([&'a [u8]; 3], usize) {
         let (mut fields, mut count) = ([&line[..0]; 3], 0);
         let mut take = |field: &'a [u8]| {
@@ -39,15 +39,15 @@ impl Separator {
     }
 }
 
-/// Without blanks and quotation marks around it.
+/// The field without surrounding blanks and quotation marks.
 fn trimmed(field: &[u8]) -> &[u8] {
     let field = field.trim_ascii();
     field.strip_prefix(b"\"").and_then(|field| field.strip_suffix(b"\"")).unwrap_or(field)
 }
 
-/// Reads lines `row,column,value`, separated by commas, semicolons, tabs or blanks, with or without a header line. Empty
-/// lines and those that begin with # are skipped. Fields after the third are not read; all lines must have as many.
-/// Returns the number of fields.
+/// Reads lines `row,column,value`, separated by commas, semicolons, tabs or blanks, with or without a header line.
+/// Skips empty lines and lines that begin with #. Ignores fields after the third; all lines must have the same number
+/// of fields. Returns that number.
 pub(super) fn read(path: &Path, base: u64, sizes: (u64, u64), sink: &mut impl Sink) -> Result<usize> {
     let mut lines = Lines::open(path)?;
     let mut form: Option<(Separator, usize)> = None;
@@ -73,7 +73,7 @@ pub(super) fn read(path: &Path, base: u64, sizes: (u64, u64), sink: &mut impl Si
         }
         if form.is_none() {
             form = Some((separator, wanted));
-            // A header has words where numbers are to be.
+            // A header has words in place of numbers.
             header = fields.iter().all(|field| number(field).is_none());
             if header {
                 continue;

@@ -1,4 +1,4 @@
-//! What was read, for reports: path, digest, shape, type.
+//! Input files for reports: path, digest, shape, type.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,23 +10,24 @@ use super::matrix_market::MAGIC;
 use super::npy::{NpyArray, open_regular};
 use crate::error::{Error, Result};
 
-/// One input file as a report states it.
+/// One input file in a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputInfo {
+    /// Path of the file.
     pub path: PathBuf,
-    /// SHA-256 of the whole file in lower-case hexadecimal, what `sha256sum` prints.
+    /// SHA-256 of the whole file in lower-case hexadecimal, as printed by `sha256sum`.
     pub sha256: String,
     /// Shape of the array; empty for an archive or a text file.
     pub shape: Vec<usize>,
-    /// NumPy's name of the number type (`float32`), or `npz`, `mtx`, `text`.
+    /// Number type as in NumPy (`float32`), or `npz`, `mtx`, `text`.
     pub dtype: String,
 }
 
 impl InputInfo {
-    /// Digest of a mapped `.npy` file; of an array in memory, of its bytes.
+    /// Digest of a mapped `.npy` file, or of the bytes of an array in memory.
     pub fn of(array: &NpyArray) -> Self {
         let mut hash = Sha256::new();
-        // In pieces, so that pages that have been hashed can be dropped again.
+        // Hashing in pieces lets the system drop hashed pages.
         for piece in array.file_bytes().chunks(1 << 20) {
             hash.update(piece);
         }
@@ -41,7 +42,7 @@ impl InputInfo {
     /// Digest of a `.npy` file, an `.npz` archive, or a text file.
     ///
     /// # Errors
-    /// As [`NpyArray::open`].
+    /// Those of [`NpyArray::open`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let mut first = Vec::new();
@@ -50,7 +51,7 @@ impl InputInfo {
         let dtype = match &first[..] {
             [b'P', b'K', ..] => "npz",
             text if text.eq_ignore_ascii_case(MAGIC) => "mtx",
-            // What claims to be an array is to be one.
+            // A file with the magic bytes of an array must be one.
             [0x93, ..] => return Ok(Self::of(&NpyArray::open(path)?)),
             _ => "text",
         };

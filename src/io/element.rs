@@ -2,28 +2,42 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Numeric types that are read. Complex numbers, strings, dates, objects and records are refused by name.
+/// Numeric types that can be read. Complex numbers, strings, dates, objects and records are refused by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ElementKind {
+    /// Boolean, one byte.
     Bool,
+    /// Signed integer of 8 bits.
     I8,
+    /// Signed integer of 16 bits.
     I16,
+    /// Signed integer of 32 bits.
     I32,
+    /// Signed integer of 64 bits.
     I64,
+    /// Unsigned integer of 8 bits.
     U8,
+    /// Unsigned integer of 16 bits.
     U16,
+    /// Unsigned integer of 32 bits.
     U32,
+    /// Unsigned integer of 64 bits.
     U64,
+    /// Half precision.
     F16,
+    /// Single precision.
     F32,
+    /// Double precision.
     F64,
 }
 
 /// A numeric type and its byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DType {
+    /// Numeric type.
     pub kind: ElementKind,
+    /// Whether the bytes are in big-endian order.
     pub big_endian: bool,
 }
 
@@ -48,7 +62,7 @@ impl DType {
 }
 
 impl std::fmt::Display for DType {
-    /// NumPy's name, `float32`; a byte order that is not little-endian is appended: `float32 big-endian`.
+    /// NumPy's name, such as `float32`; other byte orders than little-endian are appended: `float32 big-endian`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.kind {
             ElementKind::Bool => "bool",
@@ -75,7 +89,7 @@ pub(super) trait Element {
     fn big(bytes: &[u8]) -> Option<f64>;
 }
 
-/// A slice of the right length as an array; zeros otherwise, which no caller can reach.
+/// A slice of the right length as an array. Another length gives zeros, which no caller can reach.
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes.try_into().unwrap_or([0; N])
 }
@@ -98,7 +112,7 @@ macro_rules! element {
     )*};
 }
 
-/// 2⁵³: up to here every integer is an `f64`.
+/// 2⁵³: every integer up to here is an `f64`.
 const EXACT: u64 = 1 << 53;
 
 element! {
@@ -130,7 +144,7 @@ impl Element for Truth {
     }
 }
 
-/// Runs `$body` with `$type` the element type of `$dtype`.
+/// Runs `$body` with `$type` as the element type of `$dtype`.
 macro_rules! with_element {
     ($dtype:expr, $type:ident => $body:expr) => {
         match $dtype.kind {

@@ -1,4 +1,4 @@
-//! The header of a `.npy` file, checked before it is believed.
+//! The header of a `.npy` file, checked before use.
 
 use std::path::Path;
 
@@ -9,23 +9,24 @@ use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 const SAVE: &str = "Write the array with numpy.save(path, array)";
-/// A header of a numeric array is about a hundred bytes; NumPy itself refuses to parse more than 10 000.
+/// Longest header in bytes. That of a numeric array has about a hundred; NumPy itself refuses to parse more than 10
+/// 000.
 const LONGEST_HEADER: usize = 10_000;
 
-/// What a header says.
+/// Content of a header.
 pub(super) struct Header {
     pub shape: Vec<usize>,
     pub dtype: DType,
     pub fortran: bool,
-    /// Where the numbers begin.
+    /// Offset of the first number.
     pub offset: usize,
-    /// How many there are.
+    /// Count of numbers.
     pub count: usize,
 }
 
-/// Reads the header at the start of `bytes`, the whole file, and checks that the numbers are all there.
+/// Reads the header at the start of `bytes`, the whole file, and checks that all numbers are present.
 ///
-/// Bytes after the last number are tolerated, as NumPy does.
+/// Bytes after the last number are tolerated, as in NumPy.
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
     let (start, end) = text_range(path, bytes)?;
     check_text(path, &bytes[start..end])?;
@@ -54,7 +55,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
     Ok(Header { shape, dtype, fortran: header.order() == Order::Fortran, offset: end, count })
 }
 
-/// Where the header text lies.
+/// Range of the header text.
 fn text_range(path: &Path, bytes: &[u8]) -> Result<(usize, usize)> {
     if bytes.len() < 10 || &bytes[..6] != MAGIC {
         let first = &bytes[..bytes.len().min(8)];
@@ -99,8 +100,8 @@ fn text_range(path: &Path, bytes: &[u8]) -> Result<(usize, usize)> {
     Ok((start, start + length))
 }
 
-/// Lets through only what a plain array's header holds, so that the parser behind it sees no deep nesting, no
-/// arithmetic and no product of dimensions that overflows: it recurses, and multiplies without checking.
+/// Accepts only the header of a plain array. The parser behind it recurses and multiplies without checks, so it must
+/// see no deep nesting, no arithmetic and no overflowing product of dimensions.
 fn check_text(path: &Path, text: &[u8]) -> Result<()> {
     let damaged = |what: String| {
         let allowed = "a header like {'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }";
@@ -132,7 +133,7 @@ fn check_text(path: &Path, text: &[u8]) -> Result<()> {
                 return Err(damaged("a number with letters in the header".into()));
             }
             let number = std::str::from_utf8(&text[at..at + digits]).ok().and_then(|t| t.parse::<u64>().ok());
-            // The item size of the dtype is one of the factors: this bounds the bytes, and every partial product.
+            // The item size of the dtype is one of the factors, so this bounds the bytes and every partial product.
             product = number.and_then(|number| product.checked_mul(number.max(1))).ok_or_else(|| too_large(path))?;
         }
         at += digits.max(1);
@@ -149,7 +150,7 @@ fn too_large(path: &Path) -> Error {
     )
 }
 
-/// The numeric type, or why it is not one.
+/// The numeric type, or the reason why it is none.
 fn numeric(path: &Path, dtype: &npyz::DType) -> Result<DType> {
     let refuse = |found: String, fix: &str| {
         Err(Error::file(path, found, "bool, integers of 1 to 8 bytes, float16, float32, float64", fix))

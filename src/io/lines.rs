@@ -1,4 +1,4 @@
-//! Lines of a text file with their numbers, and the fields of a line.
+//! Lines of a text file with their line numbers, and the fields of a line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::npy::open_regular;
 use crate::error::{Error, Result};
 
-/// No line of numbers is longer; a binary file may have no line at all.
+/// Longest line of numbers in bytes; a binary file may have no line breaks.
 const LONGEST_LINE: u64 = 1 << 16;
 
-/// Reads one line at a time, so that memory does not grow with the file.
+/// Reader of one line at a time, so memory does not grow with the file.
 pub(super) struct Lines {
     path: PathBuf,
     reader: BufReader<File>,
@@ -27,7 +27,7 @@ impl Lines {
         Ok(Self { path: path.to_owned(), reader, buffer: Vec::new(), number: 0, bytes })
     }
 
-    /// Reads on; false at the end of the file.
+    /// Reads the next line; false at the end of the file.
     pub(super) fn advance(&mut self) -> Result<bool> {
         self.buffer.clear();
         let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut self.buffer);
@@ -50,7 +50,7 @@ impl Lines {
         Ok(true)
     }
 
-    /// The line read last, without its end.
+    /// The last line read, without its line break.
     pub(super) fn line(&self) -> &[u8] {
         &self.buffer
     }
@@ -63,12 +63,12 @@ impl Lines {
         self.number
     }
 
-    /// Size of the file.
+    /// Size of the file in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// An error that names this line.
+    /// An error that names the current line.
     pub(super) fn refuse(&self, found: impl AsRef<str>, allowed: impl Into<String>, fix: impl Into<String>) -> Error {
         Error::file(&self.path, format!("{} in line {}", found.as_ref(), self.number), allowed, fix)
     }
@@ -80,7 +80,7 @@ pub(super) fn quoted(field: &[u8]) -> String {
     if field.len() > shown.len() { format!("'{shown}…'") } else { format!("'{shown}'") }
 }
 
-/// A whole number of decimal digits.
+/// Parses a whole number of decimal digits.
 #[inline]
 pub(super) fn whole(field: &[u8]) -> Option<u64> {
     if field.is_empty() || field.len() > 18 {
@@ -97,13 +97,13 @@ pub(super) fn whole(field: &[u8]) -> Option<u64> {
     Some(value)
 }
 
-/// A number, which may be infinite or NaN.
+/// Parses a number, which may be infinite or NaN.
 #[inline]
 pub(super) fn number(field: &[u8]) -> Option<f64> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
-/// A position counted from `base` as one counted from 0, below `size`. `name` is what it is a position of.
+/// Parses a position counted from `base` and returns it counted from 0, below `size`. `name` says what it counts.
 #[inline]
 pub(super) fn position(lines: &Lines, field: &[u8], name: &str, base: u64, size: u64) -> Result<u64> {
     match whole(field).and_then(|value| value.checked_sub(base)) {
@@ -125,7 +125,7 @@ fn wrong_position(lines: &Lines, field: &[u8], name: &str, base: u64, size: u64)
     lines.refuse(format!("{} as {name}", quoted(field)), allowed, fix)
 }
 
-/// A finite value.
+/// Parses a finite value.
 #[inline]
 pub(super) fn value(lines: &Lines, field: &[u8]) -> Result<f64> {
     match number(field) {

@@ -9,20 +9,20 @@ use crate::error::{Error, Result};
 /// First bytes of the format.
 pub(super) const MAGIC: &[u8] = b"%%MatrixMarket";
 
-/// What the header says.
+/// Content of the header.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Header {
     pub rows: u64,
     pub columns: u64,
     pub entries: u64,
-    /// Only the lower triangle is stored.
+    /// Whether only the lower triangle is stored.
     pub symmetric: bool,
     pattern: bool,
 }
 
 const EXAMPLE: &str = "Write it with scipy.io.mmwrite(path, scipy.sparse.coo_matrix(A))";
 
-/// The first two lines that are no comments.
+/// Reads the first two lines that are not comments.
 fn header(lines: &mut Lines, most: (u64, u64)) -> Result<Header> {
     lines.advance()?;
     let words: Vec<String> =
@@ -73,7 +73,7 @@ fn header(lines: &mut Lines, most: (u64, u64)) -> Result<Header> {
         let allowed = format!("1 to {} rows and 1 to {} columns{square}", most.0, most.1);
         return Err(lines.refuse(format!("a matrix of {rows} x {columns}"), allowed, "Check the line of sizes"));
     }
-    // The shortest entry is `1 1` and the end of its line, which the last one may lack.
+    // The shortest entry is `1 1` and a line break, which the last entry may lack.
     let shortest = if pattern { 4 } else { 6 };
     if entries > (lines.bytes() + 1) / shortest {
         let found = format!("{entries} entries claimed and {} bytes in the file", lines.bytes());
@@ -88,7 +88,7 @@ fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty())
 }
 
-/// Reads a file of at most `most` rows and columns. Entries of a symmetric matrix are given as they are stored.
+/// Reads a file of at most `most` rows and columns. Entries of a symmetric matrix are passed on as stored.
 pub(super) fn read(path: &Path, most: (u64, u64), sink: &mut impl Sink) -> Result<Header> {
     let mut lines = Lines::open(path)?;
     let header = header(&mut lines, most)?;

@@ -1,7 +1,8 @@
-//! Files: NumPy arrays, Matrix Market and text triplets in, NumPy arrays out, and output files that appear whole or not at all.
+//! Files: NumPy arrays, Matrix Market and text triplets as input, NumPy arrays as output. Output files appear whole or
+//! not at all.
 //!
-//! Every reader checks what a file claims against the bytes that are there before it allocates, and every message names
-//! the file, what was found, what is allowed and what to do.
+//! Every reader checks a file's claims against its bytes before it allocates. Every message names the file, what was
+//! found, what is allowed and what to do.
 
 mod delimited;
 mod digest;

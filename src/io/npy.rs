@@ -14,12 +14,13 @@ use crate::error::{Error, Result};
 use crate::memory;
 use crate::memory::Location;
 
-/// Bytes that somebody else owns: an array of another language, memory shared with another program. They must neither move nor change.
+/// Bytes owned elsewhere: an array of another language, memory shared with another program. They must neither move nor
+/// change.
 pub trait Lent: AsRef<[u8]> + Send + Sync {}
 
 impl<T: AsRef<[u8]> + Send + Sync> Lent for T {}
 
-/// Read-only bytes, and who keeps them.
+/// Read-only bytes with their owner.
 #[derive(Clone)]
 pub(crate) enum Bytes {
     Mapped(Arc<Mmap>),
@@ -27,10 +28,10 @@ pub(crate) enum Bytes {
     Lent { owner: Arc<dyn Lent>, place: Location },
 }
 
-/// A numeric NumPy array: a mapped `.npy` file, or the bytes of one (an entry of an `.npz` archive).
+/// A numeric NumPy array: a mapped `.npy` file, or its bytes (an entry of an `.npz` archive).
 ///
-/// The header has been checked against the bytes: every element is there. Leading-axis slices ("rows") are read in
-/// row-major order whatever the order of the file.
+/// The header has been checked against the bytes: every element is present. Leading-axis slices ("rows") are read in
+/// row-major order for any order of the file.
 pub struct NpyArray {
     path: PathBuf,
     bytes: Bytes,
@@ -41,39 +42,39 @@ pub struct NpyArray {
 }
 
 impl NpyArray {
-    /// Maps a `.npy` file. Bytes after the array are ignored, as NumPy does.
+    /// Maps a `.npy` file. Bytes after the array are ignored, as in NumPy.
     ///
-    /// A mapped file must not shrink while it is read: the operating system ends a process that reads past its end.
+    /// A mapped file must not shrink while it is read: the operating system ends a process that reads past the end.
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be opened; [`Error::File`] where it is not a `.npy` file of numbers, is
-    /// truncated, or has a header that claims more than is there.
+    /// truncated, or has a header that claims more than the file holds.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = open_regular(path)?;
         // SAFETY: the map is private to this value and read-only, and all access goes through slices of its length.
-        // What remains is that another process may change or cut the file meanwhile; the documentation says so, and
-        // every number is a valid bit pattern of its type, whatever it changes to.
+        // Another process may still change or cut the file, as documented. Every number stays a valid bit pattern of
+        // its type.
         let map = unsafe { Mmap::map(&file) }
             .map_err(|e| Error::io(path, e, "Copy the file to a local disk, from where it can be memory-mapped"))?;
         Self::with_bytes(path, Bytes::Mapped(Arc::new(map)))
     }
 
-    /// Reads the bytes of a `.npy` file. `label` stands for the path in messages.
+    /// Reads the bytes of a `.npy` file. `label` replaces the path in messages.
     ///
     /// # Errors
-    /// [`Error::File`], as [`NpyArray::open`].
+    /// [`Error::File`], see [`NpyArray::open`].
     pub fn from_bytes(label: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self> {
         Self::with_bytes(&label.into(), Bytes::Owned(Arc::new(bytes)))
     }
 
-    /// An array in memory that `owner` keeps: `shape` and order as NumPy has them, without gaps. `label` stands for the path in
-    /// messages, `place` is where the bytes lie (an array may itself be a mapped file).
+    /// An array in memory that `owner` keeps, with NumPy's `shape` and order, without gaps. `label` replaces the path
+    /// in messages. `place` is the location of the bytes (an array may itself be a mapped file).
     ///
-    /// The bytes must not change while the array, or an operator made of it, exists.
+    /// The bytes must not change while the array, or an operator made from it, exists.
     ///
     /// # Errors
-    /// [`Error::File`] where the bytes are not those of such an array.
+    /// [`Error::File`] where the bytes do not form such an array.
     pub fn lent(
         label: impl Into<PathBuf>,
         dtype: DType,
@@ -104,7 +105,7 @@ impl NpyArray {
         })
     }
 
-    /// The file, or `archive.npz:name` for an entry.
+    /// Path of the file, or `archive.npz:name` for an entry.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -114,6 +115,7 @@ impl NpyArray {
         &self.shape
     }
 
+    /// Number type of the elements.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
@@ -123,7 +125,7 @@ impl NpyArray {
         self.fortran
     }
 
-    /// The whole file or entry, header included.
+    /// Bytes of the whole file or entry, header included.
     pub fn file_bytes(&self) -> &[u8] {
         self.bytes.as_slice()
     }
@@ -134,6 +136,7 @@ impl NpyArray {
         self.shape.iter().product()
     }
 
+    /// Whether the array has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -148,7 +151,7 @@ impl NpyArray {
         self.len().checked_div(self.rows()).unwrap_or(0)
     }
 
-    /// One element; `None` outside the array. Integers beyond 2⁵³ are rounded here, while [`NpyArray::block`] refuses
+    /// One element; `None` outside the array. Integers beyond 2⁵³ are rounded here, and [`NpyArray::block`] refuses
     /// them.
     pub fn get(&self, index: &[usize]) -> Option<f64> {
         if index.len() != self.shape.len() || index.iter().zip(&self.shape).any(|(i, n)| i >= n) {
@@ -180,8 +183,8 @@ impl NpyArray {
     /// Fills `out` with the leading-axis slices `rows`, each in row-major order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the rows are not there or `out` has another length; [`Error::File`] for an integer
-    /// beyond ±2⁵³, which `f64` would round, with its index.
+    /// [`Error::Invalid`] for missing rows or a wrong length of `out`; [`Error::File`] for an integer beyond ±2⁵³,
+    /// which `f64` would round, with its index.
     pub fn block(&self, rows: Range<usize>, out: &mut [f64]) -> Result<()> {
         let width = self.row_len();
         let wanted = rows.len().checked_mul(width);
@@ -218,8 +221,8 @@ impl NpyArray {
         }
     }
 
-    /// Walks the file column by column, each column's part for these rows being contiguous. Returns the first position
-    /// in `out` of an integer that does not fit.
+    /// Reads the file column by column; each column's part for these rows is contiguous. Returns the first position in
+    /// `out` of an integer that does not fit.
     fn fortran_block<E: Element>(&self, rows: Range<usize>, out: &mut [f64]) -> Option<usize> {
         let (height, width) = (self.rows(), self.row_len());
         let inner = &self.shape[1..];
@@ -256,7 +259,7 @@ impl NpyArray {
     /// All elements in row-major order.
     ///
     /// # Errors
-    /// As [`NpyArray::block`]; [`Error::File`] where they do not fit in memory.
+    /// Those of [`NpyArray::block`]; [`Error::File`] where the elements do not fit in memory.
     pub fn to_vec(&self) -> Result<Vec<f64>> {
         let mut values = Vec::new();
         values.try_reserve_exact(self.len()).map_err(|_| {
@@ -286,9 +289,8 @@ impl NpyArray {
         if readable && cfg!(target_endian = "little") { bytemuck::try_cast_slice(self.data()).ok() } else { None }
     }
 
-    /// Tells the operating system that the array is about to be read from one end to the other, perhaps again and again:
-    /// what fits in memory is fetched ahead; of what does not, pages behind are given up first, so that reading goes on
-    /// instead of pushing out what comes next. A hint: where the system does not take it, nothing is lost.
+    /// Announces sequential scans of the whole array, perhaps repeated. The operating system then reads ahead what fits
+    /// in memory and drops the pages behind first. This is a hint; a system that ignores it loses nothing.
     pub(crate) fn expect_scans(&self) {
         #[cfg(unix)]
         if let Bytes::Mapped(map) = &self.bytes {
@@ -297,7 +299,7 @@ impl NpyArray {
         }
     }
 
-    /// What keeps the numbers, and the offset of the first one.
+    /// The owner of the numbers, and the offset of the first one.
     pub(crate) fn into_bytes(self) -> (Bytes, usize) {
         (self.bytes, self.offset)
     }
@@ -314,7 +316,7 @@ impl NpyArray {
         format!("[{}]", index.join(", "))
     }
 
-    /// `A.npy, shape (3, 2), float64`.
+    /// Short description for messages: `A.npy, shape (3, 2), float64`.
     pub fn describe(&self) -> String {
         format!("{}, shape {}, {}", self.path.display(), shape_text(&self.shape), self.dtype)
     }
@@ -370,16 +372,16 @@ fn first_failure(mut results: impl Iterator<Item = Option<()>>) -> Option<usize>
     results.position(|result| result.is_none())
 }
 
-/// Opens a `.npy` file, or one array of an `.npz` archive: the first of `names` that it has, or its only one.
+/// Opens a `.npy` file, or one array of an `.npz` archive: the first of `names` in it, or its only array.
 ///
 /// # Errors
-/// As [`NpyArray::open`] and [`super::read_npz`].
+/// Those of [`NpyArray::open`] and [`super::read_npz`].
 pub fn open_array(path: impl AsRef<Path>, names: &[&str]) -> Result<NpyArray> {
     let path = path.as_ref();
     if npz::is_archive(path)? { npz::read_first(path, names) } else { NpyArray::open(path) }
 }
 
-/// Opens an existing regular file: a directory cannot be mapped, and a pipe has no end to check a header against.
+/// Opens an existing regular file: a directory cannot be mapped, and a pipe has no end against which to check a header.
 pub(super) fn open_regular(path: &Path) -> Result<File> {
     let fix = match std::fs::metadata(path) {
         Ok(meta) if meta.is_file() => "Check its permissions",

@@ -1,4 +1,4 @@
-//! `.npz` archives: zip files with one `.npy` file an array.
+//! `.npz` archives: zip files with one `.npy` file per array.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
@@ -12,11 +12,11 @@ use super::npy::{NpyArray, open_regular};
 use super::write::write_npy_f64;
 use crate::error::{Error, Result};
 
-/// An entry is decompressed into memory. This many bytes is far beyond observations and factors, and stops an archive
-/// that unpacks without end.
+/// Largest entry in bytes. Entries are decompressed into memory. The limit is far beyond observations and factors, and
+/// stops an archive that unpacks without end.
 pub const LARGEST_ENTRY: u64 = 1 << 33;
 
-/// Whether the file begins as a zip archive does.
+/// Whether the file begins like a zip archive.
 pub(super) fn is_archive(path: &Path) -> Result<bool> {
     let mut first = Vec::with_capacity(2);
     open_regular(path)?.take(2).read_to_end(&mut first).map_err(|e| Error::io(path, e, "Check the file"))?;
@@ -51,11 +51,11 @@ pub fn npz_names(path: impl AsRef<Path>) -> Result<Vec<String>> {
 
 /// Reads one array of an `.npz` archive (written by `numpy.savez`, `numpy.savez_compressed` or [`write_npz`]).
 ///
-/// Memory grows with the bytes that are really there, never with what the archive declares.
+/// Memory grows with the bytes that are present, never with the declared size.
 ///
 /// # Errors
-/// [`Error::File`] where the archive has no such array (the message lists those it has), is damaged, or where the
-/// entry is not a `.npy` file of numbers.
+/// [`Error::File`] where the archive has no such array (the message lists the arrays), is damaged, or where the entry
+/// is not a `.npy` file of numbers.
 pub fn read_npz(path: impl AsRef<Path>, name: &str) -> Result<NpyArray> {
     let path = path.as_ref();
     NpyArray::from_bytes(label(path, name), read_bytes(path, name)?)
@@ -89,8 +89,8 @@ fn read_bytes(path: &Path, name: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A short word that NumPy saved as an array of one string: the bytes of the `.npy` entry behind its header, in ASCII or in
-/// 32 bits a letter.
+/// Reads a short word that NumPy saved as an array of one string: the bytes after the header of the `.npy` entry, in
+/// ASCII or in 32 bits per letter.
 pub(super) fn read_text(path: &Path, name: &str) -> Result<String> {
     let bytes = read_bytes(path, name)?;
     let header = bytes.iter().take(512).position(|&b| b == b'\n').map_or(bytes.len(), |end| end + 1);
@@ -98,7 +98,7 @@ pub(super) fn read_text(path: &Path, name: &str) -> Result<String> {
     Ok(letters.collect())
 }
 
-/// The first of `names` that the archive has, or its only array.
+/// The first of `names` in the archive, or its only array.
 pub(super) fn read_first(path: &Path, names: &[&str]) -> Result<NpyArray> {
     let present = npz_names(path)?;
     if let Some(name) = names.iter().find(|name| present.iter().any(|p| p == *name)) {
@@ -122,8 +122,8 @@ fn label(path: &Path, name: &str) -> PathBuf {
     label.into()
 }
 
-/// Writes arrays of `f64`, (name, shape, row-major numbers), as an uncompressed `.npz` archive that `numpy.load`
-/// reads. The bytes depend on the arrays alone: no date is stored.
+/// Writes arrays of `f64`, (name, shape, row-major numbers), as an uncompressed `.npz` archive for `numpy.load`. The
+/// bytes depend on the arrays alone: no date is stored.
 ///
 /// # Errors
 /// Those of `writer`; `InvalidInput` where a shape and its numbers differ or a name occurs twice.
@@ -135,15 +135,16 @@ pub fn write_npz(writer: &mut impl Write, arrays: &[(&str, &[usize], &[f64])]) -
     archive.finish()
 }
 
-/// Writes an uncompressed `.npz` archive array by array, so that none of them has to be in memory.
+/// Writer of an uncompressed `.npz` archive, array by array, so that no array has to be in memory.
 pub struct NpzWriter<W: Write>(ZipWriter<StreamWriter<W>>);
 
 impl<W: Write> NpzWriter<W> {
+    /// Starts an archive on a writer.
     pub fn new(writer: W) -> Self {
         Self(ZipWriter::new_stream(writer))
     }
 
-    /// Begins an array; what is written next is its `.npy` file, with about `bytes` bytes of numbers.
+    /// Begins an array with about `bytes` bytes of numbers; the caller then writes its `.npy` file.
     pub fn begin(&mut self, name: &str, bytes: u64) -> std::io::Result<&mut impl Write> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
@@ -152,6 +153,7 @@ impl<W: Write> NpzWriter<W> {
         Ok(&mut self.0)
     }
 
+    /// Completes the archive and flushes the writer.
     pub fn finish(self) -> std::io::Result<()> {
         self.0.finish().map_err(std::io::Error::from)?.into_inner().flush()
     }

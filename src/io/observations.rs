@@ -1,4 +1,4 @@
-//! Observations: y as a vector, a column, or one vector a row.
+//! Observations: y as a vector, a column, or one vector per row.
 
 use std::path::Path;
 
@@ -6,21 +6,21 @@ use super::npy::{NpyArray, open_array};
 use super::shape_text;
 use crate::error::{Error, Result};
 
-/// Reads observation vectors for an operator of `measurements` measurements, described by `operator` in messages
-/// (`A.npy, shape (1000, 20, 20), float32`): shape (m,) or (m, 1) is one vector, (b, m) is b vectors. Of an `.npz`
-/// archive the array `observations` or `y` is read, or its only one.
+/// Reads observation vectors for an operator of `measurements` measurements. Shape (m,) or (m, 1) is one vector, (b, m)
+/// is b vectors. An `.npz` archive provides the array `observations` or `y`, or its only one. `operator` describes the
+/// operator in messages (`A.npy, shape (1000, 20, 20), float32`).
 ///
 /// # Errors
-/// [`Error::Io`] and [`Error::File`]: another length than the operator's, NaN or infinite entries (with their index),
+/// [`Error::Io`] and [`Error::File`]: a length other than the operator's, NaN or infinite entries (with their index),
 /// no entries, complex numbers.
 pub fn read_observations(path: impl AsRef<Path>, measurements: usize, operator: &str) -> Result<Vec<Vec<f64>>> {
     observations_of(open_array(path, &["observations", "y"])?, measurements, operator)
 }
 
-/// [`read_observations`] from an array.
+/// Reads observation vectors from an array, like [`read_observations`].
 ///
 /// # Errors
-/// As [`read_observations`].
+/// Those of [`read_observations`].
 pub fn observations_of(array: NpyArray, measurements: usize, operator: &str) -> Result<Vec<Vec<f64>>> {
     let m = measurements;
     if array.is_empty() {

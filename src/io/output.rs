@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// A file that is written beside its target and takes the target's place on [`OutputFile::finish`]. Dropped before, it
-/// leaves nothing behind. `-` is the standard output; an existing pipe or device is written directly.
+/// An output file, written beside its target and moved to it by [`OutputFile::finish`]. Dropping it earlier leaves
+/// nothing behind. `-` is the standard output; an existing pipe or device is written directly.
 pub struct OutputFile {
     path: PathBuf,
     writer: Option<Writer>,
-    /// Temporary file and the file it becomes.
+    /// Temporary file and its target.
     replace: Option<(PathBuf, PathBuf)>,
 }
 
@@ -24,7 +24,7 @@ enum Writer {
 }
 
 impl OutputFile {
-    /// Opens the output, so that a path that cannot be written is found before the work and not after it.
+    /// Opens the output, so that an unwritable path fails before the work.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::File`] naming the path: no such directory, a directory, no permission, read-only.
@@ -56,7 +56,7 @@ impl OutputFile {
                 return Ok(Self { path: path.to_owned(), writer: Some(writer), replace: None });
             }
         }
-        // What a symbolic link points to is replaced, not the link.
+        // The target of a symbolic link is replaced, not the link.
         let target = existing.as_ref().and_then(|_| path.canonicalize().ok()).unwrap_or_else(|| path.to_owned());
         let (temporary, file) = create_beside(&target).map_err(|e| {
             let fix = match e.kind() {
@@ -70,30 +70,30 @@ impl OutputFile {
             Error::io(path, e, fix)
         })?;
         if let Some(meta) = existing {
-            // Best effort: a file keeps its mode; where that fails the new one has the default mode.
+            // Best effort: a file keeps its mode; otherwise the new file has the default mode.
             let _ = file.set_permissions(meta.permissions());
         }
         let writer = Some(Writer::File(BufWriter::new(file)));
         Ok(Self { path: path.to_owned(), writer, replace: Some((temporary, target)) })
     }
 
-    /// The path as it was given.
+    /// Path as given.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Names this file in an error of a write to it.
+    /// Adds the file name to an error of a write.
     ///
     /// # Errors
-    /// [`Error::Io`] where `result` is one.
+    /// [`Error::Io`] where `result` is an error.
     pub fn check<T>(&self, result: std::io::Result<T>) -> Result<T> {
         result.map_err(|e| Error::io(&self.path, e, "Check the space on the disk, or name another file"))
     }
 
-    /// Flushes, waits until the disk has the bytes, and puts the file in its place.
+    /// Flushes the file, waits for the disk, and moves the file to its target.
     ///
     /// # Errors
-    /// [`Error::Io`]; the target is then as it was.
+    /// [`Error::Io`]; the target is then unchanged.
     pub fn finish(mut self) -> Result<()> {
         let done = self.put_in_place();
         self.check(done)
@@ -106,12 +106,12 @@ impl OutputFile {
         if let Writer::File(file) = &writer {
             file.get_ref().sync_all()?;
         }
-        // Windows does not rename an open file.
+        // Windows cannot rename an open file.
         drop(writer);
         std::fs::rename(temporary, target)?;
         #[cfg(unix)]
         if let Ok(directory) = File::open(parent(target)) {
-            // The rename itself reaches the disk with the directory; some file systems refuse that, harmlessly.
+            // The rename reaches the disk with the directory; some file systems refuse this sync, without harm.
             let _ = directory.sync_all();
         }
         self.replace = None;
@@ -152,7 +152,7 @@ impl Drop for OutputFile {
     fn drop(&mut self) {
         self.writer = None;
         if let Some((temporary, _)) = &self.replace {
-            // Nothing can be done, and nothing is lost, where this fails.
+            // A failure here loses nothing and cannot be repaired.
             let _ = std::fs::remove_file(temporary);
         }
     }
@@ -174,18 +174,19 @@ pub(super) fn create_beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
         let temporary = parent(target).join(name);
         match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
             Ok(file) => return Ok((temporary, file)),
-            // Left by a process that was killed and had the same id.
+            // A killed process with the same id left this file.
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             Err(e) => return Err(e),
         }
     }
 }
 
-/// Longer than any writer pauses; one on another machine, or in another container, is not seen to live.
+/// Age of an abandoned file, longer than any writer pauses. A writer on another machine or in another container cannot
+/// be checked.
 const ABANDONED: Duration = Duration::from_secs(60);
 
-/// Removes what killed processes have left of writing `target`: files with the names of [`create_beside`], whose process is not there and
-/// which nobody has touched for [`ABANDONED`]. Does nothing where the system does not show its processes.
+/// Removes files that killed processes left while writing `target`: names of [`create_beside`] whose process is gone
+/// and which were untouched for [`ABANDONED`]. Does nothing where the system does not list its processes.
 pub(crate) fn remove_abandoned(target: &Path) {
     let processes = Path::new("/proc");
     if !processes.join(std::process::id().to_string()).exists() {
@@ -202,15 +203,15 @@ pub(crate) fn remove_abandoned(target: &Path) {
         let untouched = |meta: std::fs::Metadata| {
             meta.is_file() && meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age >= ABANDONED))
         };
-        // Of the entry itself: no link is followed.
+        // The metadata are those of the entry itself: no link is followed.
         if !processes.join(process).exists() && entry.metadata().is_ok_and(untouched) {
-            // Nothing is lost where this fails.
+            // A failure here loses nothing.
             let _ = std::fs::remove_file(entry.path());
         }
     }
 }
 
-/// The process in the name of a temporary file for `target`.
+/// Process in the name of a temporary file for `target`.
 fn writer_of<'t>(target: &str, name: &'t str) -> Option<&'t str> {
     let numbers = name.strip_prefix('.')?.strip_prefix(target)?.strip_prefix('.')?.strip_suffix(".tmp")?;
     let (process, count) = numbers.split_once('-')?;
@@ -218,7 +219,7 @@ fn writer_of<'t>(target: &str, name: &'t str) -> Option<&'t str> {
     (whole(process) && whole(count)).then_some(process)
 }
 
-/// Refuses an output that is also an input, however it is spelled: `./`, symbolic and hard links are seen through.
+/// Refuses an output that is also an input, under any spelling: `./`, symbolic and hard links are resolved.
 ///
 /// # Errors
 /// [`Error::File`] naming both paths.
@@ -241,7 +242,7 @@ pub fn ensure_not_input<P: AsRef<Path>>(output: impl AsRef<Path>, inputs: &[P]) 
     Ok(())
 }
 
-/// Whether two paths name one file, however they are spelled; also where it does not exist yet.
+/// Whether two paths name the same file, under any spelling, even if it does not exist yet.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     #[cfg(unix)]
     if let (Ok(a), Ok(b)) = (std::fs::metadata(a), std::fs::metadata(b)) {

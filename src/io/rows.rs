@@ -11,15 +11,17 @@ use crate::error::{Error, Result};
 /// A sparse matrix in compressed rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SparseRows {
-    /// Columns.
+    /// Number of columns.
     pub width: usize,
-    /// (rows + 1)
+    /// Offset of each row in `indices` and `values`, of length rows + 1.
     pub indptr: Vec<usize>,
+    /// Column of each entry, row by row.
     pub indices: Vec<usize>,
+    /// Value of each entry, row by row.
     pub values: Vec<f64>,
 }
 
-/// Entries as they come.
+/// Entries in file order.
 #[derive(Default)]
 struct Cells {
     rows: Vec<u32>,
@@ -42,16 +44,18 @@ impl Sink for Cells {
     }
 }
 
-/// Rows at most, as nonzeros are numbered in 32 bits, and columns, the entries of a matrix of 2³¹ by 2³¹.
+/// Most rows, because nonzeros are numbered in 32 bits, and most columns, the entries of a matrix of 2³¹ by 2³¹.
 const MOST: (u64, u64) = ((1 << 32) - 2, 1 << 62);
 
-/// Rows beside those for each entry. A size that a file states costs nothing to write; what it takes here is in proportion to the file.
+/// Most rows beyond the first number, per entry. Stating a large size in a file costs nothing, so the memory here is
+/// kept in proportion to the file.
 const SPARSEST: (u64, u64) = (1 << 20, 1 << 10);
 
-/// Reads a Matrix Market file (coordinate; real, integer or pattern) or an archive of scipy.sparse.save_npz (csr, csc, coo).
+/// Reads a sparse matrix: a Matrix Market file (coordinate; real, integer or pattern) or an archive of
+/// scipy.sparse.save_npz (csr, csc, coo).
 ///
 /// # Errors
-/// [`Error::Io`] and [`Error::File`], as [`super::TripletOptions::open`].
+/// [`Error::Io`] and [`Error::File`], see [`super::TripletOptions::open`].
 pub fn read_sparse_rows(path: impl AsRef<Path>) -> Result<SparseRows> {
     let path = path.as_ref();
     let mut first = Vec::new();
@@ -86,7 +90,7 @@ pub fn read_sparse_rows(path: impl AsRef<Path>) -> Result<SparseRows> {
     Ok(compress(rows as usize, width as usize, cells))
 }
 
-/// By counting; a row keeps the order of its entries.
+/// Counting sort by row; a row keeps the order of its entries.
 fn compress(rows: usize, width: usize, cells: Cells) -> SparseRows {
     let mut indptr = vec![0; rows + 1];
     cells.rows.iter().for_each(|&row| indptr[row as usize + 1] += 1);

@@ -1,4 +1,4 @@
-//! Sparse matrices as scipy.sparse.save_npz writes them: archives with `format`, `shape`, `data` and the positions.
+//! Sparse matrices of scipy.sparse.save_npz: archives with `format`, `shape`, `data` and the positions.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 const SAVE: &str = "Write it with scipy.sparse.save_npz(path, scipy.sparse.csr_matrix(A))";
 
-/// Whole numbers that an array holds.
+/// Whole numbers of an array.
 fn whole(path: &Path, name: &str) -> Result<Vec<u64>> {
     let array = read_npz(path, name)?;
     let values = array.to_vec()?;
@@ -68,7 +68,7 @@ pub(super) fn read(path: &Path, most: (u64, u64), sink: &mut impl Sink) -> Resul
     Ok((rows, columns))
 }
 
-/// The line of each entry from where lines begin.
+/// The line of each entry, from the offsets of the lines.
 fn expanded(path: &Path, starts: &[u64], lines: u64, count: usize) -> Result<Vec<u64>> {
     let rising = starts.windows(2).all(|pair| pair[0] <= pair[1]);
     if starts.len() as u64 != lines + 1 || starts[0] != 0 || !rising || starts[lines as usize] != count as u64 {

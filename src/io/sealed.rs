@@ -1,4 +1,4 @@
-//! The container of a checkpoint: a header for people and programs, bytes, and a digest over both.
+//! The container of a checkpoint: a header for people and programs, a body of bytes, and a digest over both.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -19,7 +19,7 @@ use super::output::OutputFile;
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"LOWRANK\n";
-/// 1 had what methods kept in arrays of other names.
+/// Format version. Version 1 stored the arrays of methods under other names.
 const VERSION: u32 = 2;
 const FIXED: usize = 60;
 
@@ -29,10 +29,10 @@ fn digest(fixed: &[u8], header: &[u8], body: &[u8]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Writes a file that appears whole or not at all, and is on the disk when this returns.
+/// Writes a file that appears whole or not at all and is on the disk on return.
 ///
 /// # Errors
-/// [`Error::Io`]; what was there before is then still there.
+/// [`Error::Io`]; the old file then remains.
 pub(crate) fn write_sealed(path: &Path, header: &[u8], body: &[u8]) -> Result<()> {
     let mut fixed = MAGIC.to_vec();
     fixed.extend(VERSION.to_le_bytes());
@@ -45,10 +45,10 @@ pub(crate) fn write_sealed(path: &Path, header: &[u8], body: &[u8]) -> Result<()
     file.finish()
 }
 
-/// Header and body of a file, whole and unchanged. What is allocated is the size of the file.
+/// Header and body of a file, verified. The allocation is the size of the file.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::File`] for a file of another kind, another version, a torn or a changed one.
+/// [`Error::Io`]; [`Error::File`] for a file of another kind or version, or a torn or changed file.
 pub(crate) fn read_sealed(path: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut bytes = Vec::new();
     let read = open_regular(path)?.read_to_end(&mut bytes);
@@ -56,7 +56,7 @@ pub(crate) fn read_sealed(path: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
     unseal(path, &bytes)
 }
 
-/// The same of bytes at hand; `path` is for messages.
+/// Header and body from bytes; `path` is for messages.
 pub(crate) fn unseal(path: &Path, bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
     let refused = |found: String, fix: &str| Error::file(path, found, "a whole checkpoint of this program", fix);
     if bytes.len() < MAGIC.len() || &bytes[..8] != MAGIC {

@@ -1,4 +1,4 @@
-//! Bytes whose number is not known yet, kept on the disk and not in memory.
+//! Bytes of unknown number, kept on the disk instead of in memory.
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
@@ -7,22 +7,22 @@ use std::path::{Path, PathBuf};
 use super::output::create_beside;
 use crate::error::{Error, Result};
 
-/// A file without a lasting name, on the disk of the output that it is for: what fits there once fits there now, or the
-/// failure comes early. It goes away with the value.
+/// A temporary file without a lasting name, on the disk of its output: bytes that fit there once fit there now, or the
+/// failure comes early. It is removed on drop.
 #[derive(Debug)]
 pub struct Spool {
     writer: BufWriter<File>,
-    /// Where the system does not let an open file lose its name.
+    /// Name of the file, where the system cannot unlink an open file.
     name: Option<PathBuf>,
 }
 
 impl Spool {
-    /// Beside `output`; for the standard output or a device in the directory of temporary files.
+    /// Creates the file beside `output`, or in the temporary directory for the standard output or a device.
     pub fn create(output: &Path) -> Result<Self> {
         let elsewhere = output == Path::new("-") || std::fs::metadata(output).is_ok_and(|meta| !meta.is_file());
         let beside = match output.canonicalize() {
             _ if elsewhere => std::env::temp_dir().join("lowrank"),
-            // The disk that a symbolic link points to.
+            // The disk of the target of a symbolic link.
             Ok(target) => target,
             Err(_) => output.to_owned(),
         };
@@ -32,7 +32,7 @@ impl Spool {
         Ok(Self { writer: BufWriter::new(file), name })
     }
 
-    /// Copies everything that was written to `writer`.
+    /// Copies all bytes written so far to `writer`.
     pub fn copy_to(&mut self, writer: &mut impl Write) -> std::io::Result<()> {
         self.writer.flush()?;
         let file = self.writer.get_mut();
@@ -54,7 +54,7 @@ impl Write for Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            // Nothing can be done, and nothing is lost, where this fails.
+            // A failure here loses nothing and cannot be repaired.
             let _ = std::fs::remove_file(name);
         }
     }

@@ -7,30 +7,35 @@ use super::npy::open_regular;
 use super::{delimited, matrix_market, npz, scipy};
 use crate::error::{Error, Result};
 
-/// (row, column, value), counted from 0, in any order. The three lists have one length.
+/// Lists of (row, column, value), counted from 0, in any order. The three lists have the same length.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Triplets {
+    /// Row of each entry.
     pub rows: Vec<u32>,
+    /// Column of each entry.
     pub columns: Vec<u32>,
+    /// Value of each entry.
     pub values: Vec<f64>,
 }
 
 impl Triplets {
+    /// Number of entries.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// The smallest shape that holds them: one more than the largest row and column.
+    /// The smallest shape that holds all entries: one more than the largest row and column.
     pub fn extent(&self) -> (usize, usize) {
         let size = |places: &[u32]| places.iter().max().map_or(0, |&place| place as usize + 1);
         (size(&self.rows), size(&self.columns))
     }
 
-    /// Adds (b, a) for every (a, b) off the diagonal.
+    /// Adds the entry (b, a) for every (a, b) off the diagonal.
     pub fn mirror(&mut self) {
         for q in 0..self.len() {
             let (row, column, value) = (self.rows[q], self.columns[q], self.values[q]);
@@ -43,7 +48,7 @@ impl Triplets {
     }
 }
 
-/// What takes entries as they are read.
+/// Receiver of entries.
 pub(super) trait Sink {
     fn reserve(&mut self, entries: usize);
     fn add(&mut self, row: u64, column: u64, value: f64);
@@ -64,42 +69,42 @@ impl Sink for Triplets {
     }
 }
 
-/// Rows and columns at most; indices stay below 2³².
+/// Most rows and columns; indices stay below 2³².
 const LARGEST: u64 = 1 << 31;
 
 /// Entries of a matrix from a file.
 #[derive(Clone, Debug)]
 pub struct TripletFile {
+    /// Entries of the file.
     pub triplets: Triplets,
-    /// n1, n2: those asked for, or those of the file's header, or one more than the largest row and column.
+    /// Shape (n1, n2): as requested, from the file's header, or one more than the largest row and column.
     pub shape: (usize, usize),
-    /// Whether only the lower triangle of a symmetric matrix is stored.
+    /// Whether the file stores only the lower triangle of a symmetric matrix.
     pub symmetric: bool,
-    /// What was assumed, in sentences.
+    /// Assumptions about the file, as sentences.
     pub notices: Vec<String>,
 }
 
-/// How a file of entries is to be read.
+/// Options for reading a file of entries.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TripletOptions {
-    /// Whether rows and columns of text files count from 0 or 1; `None` for 0. Matrix Market files always count from 1, scipy
-    /// archives from 0.
+    /// Index base of text files, 0 or 1; `None` is 0. Matrix Market files always count from 1, scipy archives from 0.
     pub index_base: Option<u8>,
-    /// n1, n2.
+    /// Shape (n1, n2) of the matrix.
     pub shape: Option<(usize, usize)>,
-    /// Whether the unknown is symmetric: then the shape of text is the larger of both extents.
+    /// Whether the unknown is symmetric. The shape of a text file is then the larger of both extents.
     pub square: bool,
 }
 
 impl TripletOptions {
     /// Reads a Matrix Market file (coordinate; real, integer or pattern; general or symmetric), an archive of
-    /// scipy.sparse.save_npz (csr, csc, coo), or text with a line `row,column,value` an entry: CSV, TSV or blanks, with or
-    /// without a header.
+    /// scipy.sparse.save_npz (csr, csc, coo), or text with one line `row,column,value` per entry. Text may be CSV, TSV
+    /// or blanks, with or without a header.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::File`] naming the line: positions that are negative, not whole numbers or outside the
-    /// matrix, values that are no finite numbers, missing fields, no entries, a Matrix Market file that is truncated or
-    /// has another number of entries than it says; [`Error::Invalid`] for flags that contradict the file.
+    /// [`Error::Io`] and [`Error::File`] naming the line: positions that are negative, fractional or outside the
+    /// matrix, values that are not finite, missing fields, no entries, a Matrix Market file that is truncated or has a
+    /// wrong count of entries; [`Error::Invalid`] for flags that contradict the file.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<TripletFile> {
         let path = path.as_ref();
         if let Some((n1, n2)) =
@@ -158,7 +163,7 @@ impl TripletOptions {
         }
     }
 
-    /// Says what was assumed of a text file.
+    /// Notes the assumptions about a text file.
     fn remark(&self, path: &Path, triplets: &Triplets, fields: usize, notices: &mut Vec<String>) {
         let name = path.display();
         let least = |places: &[u32]| places.iter().min().copied().unwrap_or(0);

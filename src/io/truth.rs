@@ -8,20 +8,24 @@ use super::shape_text;
 use crate::error::{Error, Result};
 use crate::problem::Block;
 
-/// Factors as read: `batch` matrices of `rows`×`columns`, row-major, one after the other.
+/// Factors from a file: `batch` matrices of `rows`×`columns`, row-major, one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FactorArray {
+    /// Number of matrices.
     pub batch: usize,
+    /// Rows of each matrix.
     pub rows: usize,
+    /// Columns of each matrix.
     pub columns: usize,
+    /// Entries, (batch, rows, columns).
     pub values: Vec<f64>,
 }
 
-/// Reads two factors, with `rows` and `columns` rows, from an `.npz` archive that holds `left`, (n1, k) or (batch, n1, k), and
-/// `right`, (n2, k) or (batch, n2, k).
+/// Reads two factors, with `rows` and `columns` rows, from an `.npz` archive with `left`, (n1, k) or (batch, n1, k),
+/// and `right`, (n2, k) or (batch, n2, k).
 ///
 /// # Errors
-/// As [`read_factor`]; also where the two differ in k or in the batch.
+/// Those of [`read_factor`]; a difference in k or in the batch.
 pub fn read_pair(
     path: impl AsRef<Path>,
     rows: usize,
@@ -40,11 +44,12 @@ pub fn read_pair(
     pair_of(path, open_array(path, &["left"])?, npz::read_npz(path, "right")?, (rows, columns), setting)
 }
 
-/// Reads the blocks of a product: one as [`read_factor`] does; several from an `.npz` archive that holds an array of each name, (rows,
-/// k) or (batch, rows, k). Blocks whose rows are `None` have k of them. `model` is for messages, as `setting` is.
+/// Reads the blocks of a product. One block is read like [`read_factor`]; several come from an `.npz` archive with an
+/// array of each name, (rows, k) or (batch, rows, k). Blocks whose rows are `None` have k rows. `model` and `setting`
+/// are for messages.
 ///
 /// # Errors
-/// As [`read_factor`]; also where the blocks differ in k or in the batch.
+/// Those of [`read_factor`]; blocks that differ in k or in the batch.
 pub(crate) fn read_blocks(
     path: &Path,
     wanted: &[(&str, Option<usize>)],
@@ -75,10 +80,10 @@ pub(crate) fn read_blocks(
     Ok((first.map_or(0, |(batch, _)| batch), blocks))
 }
 
-/// [`read_pair`] from two arrays; `path` stands for both in messages.
+/// Makes two factors from two arrays, like [`read_pair`]; `path` stands for both in messages.
 ///
 /// # Errors
-/// As [`read_pair`].
+/// Those of [`read_pair`].
 pub fn pair_of(
     path: impl AsRef<Path>,
     left: NpyArray,
@@ -102,8 +107,8 @@ pub fn pair_of(
     Ok((left, right))
 }
 
-/// Reads a factor with `n` rows: shape (n, k), or (batch, n, k). Of an `.npz` archive the array `left` is read (what
-/// this crate writes), or its only one. `setting` names the flag in messages (`truth`, `init`).
+/// Reads a factor with `n` rows: shape (n, k), or (batch, n, k). An `.npz` archive provides the array `left` (as this
+/// crate writes it), or its only one. `setting` names the flag in messages (`truth`, `init`).
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::File`]: another shape, no columns, NaN or infinite entries (with their index).
@@ -111,10 +116,10 @@ pub fn read_factor(path: impl AsRef<Path>, n: usize, setting: &str) -> Result<Fa
     factor_of(open_array(path, &["left"])?, n, setting)
 }
 
-/// [`read_factor`] from an array.
+/// Makes a factor from an array, like [`read_factor`].
 ///
 /// # Errors
-/// As [`read_factor`].
+/// Those of [`read_factor`].
 pub fn factor_of(array: NpyArray, n: usize, setting: &str) -> Result<FactorArray> {
     let (batch, rows, columns) = match *array.shape() {
         [rows, columns] => (1, rows, columns),
@@ -136,14 +141,14 @@ pub fn factor_of(array: NpyArray, n: usize, setting: &str) -> Result<FactorArray
     Ok(FactorArray { batch, rows, columns, values: finite(&array)? })
 }
 
-/// Asymmetry of a truth matrix, relative to its largest entry, that passes as the rounding of `f32`.
+/// Largest asymmetry of a truth matrix, relative to its largest entry, that counts as `f32` rounding.
 const ROUNDING: f64 = 1e-6;
 
-/// Reads the factor of a signed truth from an `.npz` archive that holds `left`, (n, p+q), and `signature`, (2,): p columns
-/// that count positive, then q that count negative.
+/// Reads the factor of a signed truth from an `.npz` archive with `left`, (n, p+q), and `signature`, (2,): p columns
+/// with positive sign, then q with negative sign.
 ///
 /// # Errors
-/// As [`read_factor`]; also where the signature is not two whole numbers that add up to the columns.
+/// Those of [`read_factor`]; a signature other than two whole numbers that add up to the columns.
 pub fn read_signed_factor(path: impl AsRef<Path>, n: usize, setting: &str) -> Result<(FactorArray, (usize, usize))> {
     let path = path.as_ref();
     let allowed = "an .npz archive with left (n, p+q) and signature (2,) = p, q";
@@ -167,7 +172,7 @@ pub fn read_signed_factor(path: impl AsRef<Path>, n: usize, setting: &str) -> Re
     }
 }
 
-/// Reads an n1×n2 truth matrix, row-major. Of an `.npz` archive the array `truth` or `M` is read, or its only one.
+/// Reads an n1×n2 truth matrix, row-major. An `.npz` archive provides the array `truth` or `M`, or its only one.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::File`]: another shape, NaN or infinite entries.
@@ -175,10 +180,10 @@ pub fn read_rectangular_truth(path: impl AsRef<Path>, rows: usize, columns: usiz
     rectangular_truth_of(open_array(path, &["truth", "M"])?, rows, columns)
 }
 
-/// [`read_rectangular_truth`] from an array.
+/// Makes an n1×n2 truth matrix from an array, like [`read_rectangular_truth`].
 ///
 /// # Errors
-/// As [`read_rectangular_truth`].
+/// Those of [`read_rectangular_truth`].
 pub fn rectangular_truth_of(array: NpyArray, rows: usize, columns: usize) -> Result<Vec<f64>> {
     if *array.shape() != [rows, columns] {
         return Err(Error::file(
@@ -191,8 +196,8 @@ pub fn rectangular_truth_of(array: NpyArray, rows: usize, columns: usize) -> Res
     finite(&array)
 }
 
-/// Reads a symmetric n×n truth matrix, row-major. Of an `.npz` archive the array `truth` or `M` is read, or its only
-/// one. A matrix that is symmetric up to f32 rounding is symmetrised.
+/// Reads a symmetric n×n truth matrix, row-major. An `.npz` archive provides the array `truth` or `M`, or its only one.
+/// A matrix that is symmetric up to f32 rounding is symmetrised.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::File`]: another shape, not symmetric (the worst entry is named), NaN or infinite entries.
@@ -200,10 +205,10 @@ pub fn read_truth_matrix(path: impl AsRef<Path>, n: usize) -> Result<Vec<f64>> {
     truth_matrix_of(open_array(path, &["truth", "M"])?, n)
 }
 
-/// [`read_truth_matrix`] from an array.
+/// Makes a symmetric truth matrix from an array, like [`read_truth_matrix`].
 ///
 /// # Errors
-/// As [`read_truth_matrix`].
+/// Those of [`read_truth_matrix`].
 pub fn truth_matrix_of(array: NpyArray, n: usize) -> Result<Vec<f64>> {
     if *array.shape() != [n, n] || n == 0 {
         return Err(Error::file(
@@ -223,7 +228,7 @@ pub fn truth_matrix_of(array: NpyArray, n: usize) -> Result<Vec<f64>> {
             if difference > worst.0 {
                 worst = (difference, i, j);
             }
-            // Halves first: the sum of two large numbers need not be finite.
+            // Halving first: the sum of two large numbers may overflow.
             let mean = 0.5 * a + 0.5 * b;
             (values[i * n + j], values[j * n + i]) = (mean, mean);
         }

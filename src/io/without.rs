@@ -1,4 +1,4 @@
-//! What stands for NumPy files and archives in a build without the feature `io`: refusals.
+//! Replacements for NumPy files and archives in a build without the feature `io`: all calls are refused.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ pub(super) mod npz {
     use super::{Path, Result, refused};
     use crate::io::npy::NpyArray;
 
-    /// No file is one: text files and Matrix Market are still told apart.
+    /// Always false, so text files and Matrix Market files are still recognised.
     pub(in crate::io) fn is_archive(_path: &Path) -> Result<bool> {
         Ok(false)
     }

@@ -33,13 +33,13 @@ mod sealed {
     }
 }
 
-/// Numbers that are written: `f32`, `f64` and `i64`.
+/// Number types that can be written: `f32`, `f64` and `i64`.
 pub trait NpyNumber: Copy + sealed::Sealed {}
 impl NpyNumber for f32 {}
 impl NpyNumber for f64 {}
 impl NpyNumber for i64 {}
 
-/// Writes an array piece by piece, so that an array produced row by row is never held whole.
+/// Writer of an array piece by piece, so that an array produced row by row is never held whole.
 pub struct NpyWriter<W, T> {
     writer: W,
     left: usize,
@@ -57,11 +57,11 @@ impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
         Ok(Self { writer: Self::header(writer, shape)?, left, number: std::marker::PhantomData })
     }
 
-    /// Writes the header alone and gives the writer back, for numbers that are bytes already.
+    /// Writes the header alone and returns the writer, for numbers that are already bytes.
     #[doc(hidden)]
     pub fn header(mut writer: W, shape: &[usize]) -> Result<W> {
         let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", T::DESCR, shape_text(shape));
-        // Ten bytes go before; the numbers start at a multiple of 64, so that they can be mapped in place.
+        // Ten bytes come before. The numbers start at a multiple of 64, so that they can be mapped in place.
         let padding = 64 - (10 + text.len() + 1) % 64;
         text.extend(std::iter::repeat_n(' ', padding % 64));
         text.push('\n');
@@ -75,7 +75,7 @@ impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
     /// Appends numbers in row-major order.
     ///
     /// # Errors
-    /// Those of the writer; `InvalidInput` beyond the end of the shape.
+    /// Those of the writer; `InvalidInput` for numbers beyond the shape.
     pub fn write(&mut self, values: &[T]) -> Result<()> {
         self.left = self
             .left
@@ -95,7 +95,7 @@ impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
     /// Ends the array and returns the writer.
     ///
     /// # Errors
-    /// `InvalidInput` where numbers are missing.
+    /// `InvalidInput` for missing numbers.
     pub fn finish(self) -> Result<W> {
         if self.left > 0 {
             return Err(mismatch(format!("{} numbers are missing", self.left)));

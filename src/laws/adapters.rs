@@ -6,13 +6,12 @@ use crate::gpu;
 use crate::laws::Place;
 use crate::operators::{Operator, Storage};
 
-/// Panels so small that every case of the conformance tests needs several.
+/// Bytes of panels so small that every conformance case needs several.
 const SMALL_PANEL_BYTES: u64 = 4096;
 
 impl Place {
-    /// A graphics adapter in each precision it has, once as it is and once with panels of a few rows, and each kernel
-    /// variant in turn; all with poisoned outputs and guard words, so that a number that was not written or one too many
-    /// is seen.
+    /// The places of a graphics adapter: each of its precisions, with default panels and with panels of a few rows, and
+    /// each kernel variant. All have poisoned outputs and guard words, which reveal missing and excess writes.
     pub fn adapter(device: &gpu::Device) -> Vec<Self> {
         let place = |precision, variant: Option<&str>, panel_bytes: Option<u64>| {
             let words = [
@@ -28,7 +27,7 @@ impl Place {
                 ..Self::new(name, Backend::Gpu(device.clone()), precision)
             }
         };
-        // Without being forced, problems as small as the cases run `two-kernel`.
+        // Without forcing, problems as small as the cases run `two-kernel`.
         let (small, own_rows) = (Some(SMALL_PANEL_BYTES), ["one-pass", "row-resident"]);
         let mut places = Vec::new();
         for precision in [Precision::F32, Precision::F64].into_iter().filter(|p| device.require(*p).is_ok()) {
@@ -41,7 +40,7 @@ impl Place {
         places
     }
 
-    /// Every backend and adapter of this machine, and sentences about adapters that cannot be opened.
+    /// The places of every backend and adapter of this machine, and sentences about adapters that cannot be opened.
     pub(super) fn with_adapters() -> (Vec<Self>, Vec<String>) {
         let (mut places, mut notices) = (Self::host(), Vec::new());
         let adapters = gpu::list_adapters();
@@ -62,7 +61,7 @@ impl Place {
         (places, notices)
     }
 
-    /// [`Place::applies_to`] on an adapter.
+    /// [`Place::applies_to`] for an adapter.
     pub(super) fn adapter_applies_to(&self, device: &gpu::Device, operator: &dyn Operator) -> bool {
         if operator.gpu().is_none() {
             return false;

@@ -15,15 +15,15 @@ fn words(error: crate::Error) -> String {
     error.to_string()
 }
 
-/// e and the gradients of all trials, as an engine has them.
+/// Residuals e and gradients of all trials from an engine.
 struct Found {
     residual: Vec<f64>,
     left: Vec<f64>,
-    /// Empty for symmetric domains.
+    /// Gradients of the second factor; empty for symmetric domains.
     right: Vec<f64>,
 }
 
-/// An engine that evaluates.
+/// An engine for evaluations.
 struct Evaluator<'a> {
     engine: Box<dyn Engine + 'a>,
     evaluation: Evaluation,
@@ -70,7 +70,7 @@ fn load_program<'a>(
     place.load(&load).map_err(words)
 }
 
-/// The blocks of a trial one after the other.
+/// Concatenates the blocks of each trial.
 fn stacked(left: &[f64], right: &[f64], batch: usize) -> Vec<f64> {
     let (l, r) = (left.len() / batch, right.len() / batch);
     let of = |trial: usize| [&left[trial * l..(trial + 1) * l], &right[trial * r..(trial + 1) * r]].concat();
@@ -86,7 +86,7 @@ impl Evaluator<'_> {
         let (engine, at) = (&mut self.engine, &self.evaluation);
         let batch = probe.point.batch();
         let laid = |factors: &Factors| match self.sizes[1] {
-            // What the adjoint of one factor is applied to is V.
+            // The adjoint of one factor is applied to V.
             0 => factors.right_data().to_vec(),
             _ => stacked(factors.left_data(), factors.right_data(), batch),
         };
@@ -114,12 +114,12 @@ fn cases(operator: &dyn Operator) -> Vec<(usize, usize, bool)> {
     vec![(1, 1, true), (3, 3, false), (2, wide, true)]
 }
 
-/// Residuals and gradients are those of the definition, within the running error bound of the engine's precision.
+/// Residuals and gradients agree with the definition within the running error bound of the engine's precision.
 pub(crate) fn within_bound(operator: &dyn Operator, place: &Place) -> LawOutcome {
     for (seed, (batch, k, single)) in cases(operator).into_iter().enumerate() {
         let probe = Probe::new(operator, batch, k, single, Numbers::Real, 10 + seed as u64).map_err(words)?;
         let mut engine = load(place, operator, batch, k, single)?;
-        // The definition is itself evaluated in f64: twice its roundoff covers both where the engine is f64 too.
+        // The definition itself is evaluated in f64: twice its roundoff covers both where the engine is f64 too.
         let expected = Expected::new(operator, &probe, 2.0 * engine.unit_roundoff(), operator.is_centred());
         let found = engine.run(&probe)?;
         outside("residual", &found.residual, &expected.residual, &expected.residual_bound)?;
@@ -129,12 +129,12 @@ pub(crate) fn within_bound(operator: &dyn Operator, place: &Place) -> LawOutcome
     Ok(Held::Holds)
 }
 
-/// Where all Aᵢ are integers, integer factors and targets give the definition's numbers exactly.
+/// Where all Aᵢ are integers, integer factors and targets give exactly the definition's numbers.
 pub(crate) fn exact_on_integers(operator: &dyn Operator, place: &Place) -> LawOutcome {
     let multiples = |of: f64| {
         (0..operator.measurements()).all(|i| operator.sensing_matrix(i).iter().all(|a| (a / of).fract() == 0.0))
     };
-    // With halves, as symmetric parts of integers have them, residuals are multiples of ½ and gradients of ¼.
+    // Symmetric parts of integers have halves: residuals are then multiples of ½ and gradients of ¼.
     let Some(smallest) = [(1.0, 1.0), (0.5, 0.25)].into_iter().find(|(of, _)| multiples(*of)).map(|(_, sums)| sums)
     else {
         return Ok(Held::NotApplicable);
@@ -155,8 +155,8 @@ pub(crate) fn exact_on_integers(operator: &dyn Operator, place: &Place) -> LawOu
     Ok(Held::Holds)
 }
 
-/// One iteration of gradient descent moves U to U − step·(D + ridge·U) (L and R where there are two), starts from the gradient an
-/// observation left behind, and leaves frozen trials alone to the bit.
+/// One iteration of gradient descent moves U to U − step·(D + ridge·U) (L and R for two factors), starts from the
+/// gradient of an earlier observation, and leaves frozen trials unchanged to the bit.
 pub(crate) fn one_step(operator: &dyn Operator, place: &Place) -> LawOutcome {
     let mut probe = Probe::new(operator, 3, 2, true, Numbers::Real, 30).map_err(words)?;
     probe.applied = probe.point.clone();
@@ -165,13 +165,13 @@ pub(crate) fn one_step(operator: &dyn Operator, place: &Place) -> LawOutcome {
     step(operator, place, &Step { probe, start, centre: None, model, ridge: true })
 }
 
-/// The same of an increment V around a centre U₀, with D and the residuals at the pair (2U₀ + V, V) and the adjoint
+/// The step law for an increment V around a centre U₀: D and the residuals at the pair (2U₀ + V, V), the adjoint
 /// applied to U₀ + V.
 pub(crate) fn increments(operator: &dyn Operator, place: &Place) -> LawOutcome {
     around(operator, place, None)
 }
 
-/// The same where columns are signed, (2U₀ + V)S and (U₀ + V)S, and the same without a centre.
+/// The step law with signed columns, (2U₀ + V)S and (U₀ + V)S, with and without a centre.
 pub(crate) fn signed_columns(operator: &dyn Operator, place: &Place) -> LawOutcome {
     around(operator, place, Some((2, 1)))?;
     if !operator.domain().is_symmetric() {
@@ -186,7 +186,7 @@ pub(crate) fn signed_columns(operator: &dyn Operator, place: &Place) -> LawOutco
     step(operator, place, &Step { probe, start, centre: None, model: Model::signed(2, 1), ridge: true })
 }
 
-/// Pairs on symmetric domains: Z = L Rᵀ, of which measurements see the symmetric part, with the gradients G R and G L.
+/// Pairs on symmetric domains: Z = L Rᵀ. Measurements see its symmetric part, and the gradients are G R and G L.
 pub(crate) fn pairs(operator: &dyn Operator, place: &Place) -> LawOutcome {
     if !operator.domain().is_symmetric() {
         return Ok(Held::NotApplicable);
@@ -206,7 +206,7 @@ pub(crate) fn pairs(operator: &dyn Operator, place: &Place) -> LawOutcome {
     step(operator, place, &Step { probe, start, centre: None, model: Model::asymmetric(), ridge: true })
 }
 
-/// U S: columns from `positive` on change sign.
+/// U S: columns from `positive` on change their sign.
 fn sign(values: &[f64], k: usize, positive: usize) -> Vec<f64> {
     values.iter().enumerate().map(|(at, v)| if at % k >= positive { -v } else { *v }).collect()
 }
@@ -216,7 +216,7 @@ fn around(operator: &dyn Operator, place: &Place, signature: Option<(usize, usiz
     if !shape.is_symmetric() {
         return Ok(Held::NotApplicable);
     }
-    // Integers, so that neither sum is rounded.
+    // Integers, so that no sum is rounded.
     let draw = |seed| Probe::new(operator, batch, k, true, Numbers::Integer, seed).map_err(words);
     let (centre, Probe { point: start, target, weights, .. }) = (draw(31)?.point, draw(32)?);
     let sum = |times: f64| -> Vec<f64> {
@@ -231,7 +231,7 @@ fn around(operator: &dyn Operator, place: &Place, signature: Option<(usize, usiz
 }
 
 struct Step {
-    /// Where the gradient of the iteration at `start` is to be evaluated.
+    /// Point of the gradient of the iteration at `start`.
     probe: Probe,
     start: Factors,
     centre: Option<Factors>,
@@ -252,7 +252,7 @@ fn step(operator: &dyn Operator, place: &Place, step: &Step) -> LawOutcome {
         false => Expected::of_pairs(operator, probe, u, operator.is_centred()),
     };
     let scale = expected.left.iter().chain(&expected.right).fold(1.0_f64, |a, v| a.max(v.abs()));
-    // Powers of two: the steps themselves are exact.
+    // Powers of two, so that the steps are exact.
     let steps: Vec<f64> = (0..batch).map(|b| 2f64.powi(-(b as i32)) / scale.log2().ceil().exp2()).collect();
     let shrink: Vec<f64> =
         (0..batch).map(|b| if *ridge && b > 0 { 2f64.powi(-2 - 2 * b as i32) } else { 0.0 }).collect();
@@ -284,7 +284,7 @@ fn step(operator: &dyn Operator, place: &Place, step: &Step) -> LawOutcome {
         None => Err(format!("the program has no register '{name}'")),
     };
     if let Some(centre) = centre {
-        // What an iteration elsewhere leaves behind must not matter.
+        // Registers left by an iteration elsewhere must not matter.
         put(&mut *engine, "centre", &laid(start))?;
         put(&mut *engine, "factors", &laid(centre))?;
         engine.run(1).map_err(words)?;
@@ -315,7 +315,7 @@ fn step(operator: &dyn Operator, place: &Place, step: &Step) -> LawOutcome {
     Ok(Held::Holds)
 }
 
-/// The same evaluation twice gives the same bits.
+/// Two equal evaluations give the same bits.
 pub(crate) fn repeats(operator: &dyn Operator, place: &Place) -> LawOutcome {
     let probe = Probe::new(operator, 2, 3, true, Numbers::Real, 40).map_err(words)?;
     let first = load(place, operator, 2, 3, true)?.run(&probe)?;
@@ -329,8 +329,8 @@ pub(crate) fn repeats(operator: &dyn Operator, place: &Place) -> LawOutcome {
     Ok(Held::Holds)
 }
 
-/// A batch of three gives bit for bit what three single evaluations give; a trial padded with zero columns stays
-/// within the bound, and its padding stays zero.
+/// A batch of three equals three single evaluations bit for bit. A trial padded with zero columns stays within the
+/// bound, and its padding stays zero.
 pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> LawOutcome {
     let (batch, k, m) = (3, 2, operator.measurements());
     let probe = Probe::new(operator, batch, k, true, Numbers::Real, 50).map_err(words)?;
@@ -367,12 +367,12 @@ pub(crate) fn batch_is_singles(operator: &dyn Operator, place: &Place) -> LawOut
     Ok(Held::Holds)
 }
 
-/// An iteration reads the measurement data once or twice (at the engine's own number size, so half of what an f64
-/// operator declares), and the engine holds all of it. On the host what is read is counted by the kernel, from the slices that it goes
-/// over. What says where lists of nonzeros begin is an engine's own, and of
-/// short lists a good part: of those the bytes agree within a factor of two or so.
+/// An iteration reads the measurement data once or twice, in the engine's own number size (half of what an f64 operator
+/// declares), and the engine holds all of it. On the host the kernel counts the reads, from the slices that it visits.
+/// The offsets of lists of nonzeros belong to the engine and are a good part of short lists: for these the bytes agree
+/// within about a factor of two.
 pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> LawOutcome {
-    // As iterations have it: the adjoint is applied to the factors that are measured.
+    // As in iterations, the adjoint is applied to the measured factors.
     let mut tape =
         Tape::new(Model::natural(&operator.domain()).recorded(), operator.domain(), 1, Loss::Square, false, false);
     Method::from(Method::gd()).record(&mut tape, &Context::default()).map_err(words)?;
@@ -380,13 +380,13 @@ pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> LawOutco
     let info = engine.info();
     let (read, held) = (info.operator_bytes_per_iteration, info.operator_bytes as f64);
     let declared = operator.cost(1, 1).bytes;
-    // What is made on the way is neither read nor held.
+    // Generated data are neither read nor held.
     if declared == 0.0 && read == 0.0 && held == 0.0 {
         return Ok(Held::Holds);
     }
     let passes = read / declared;
     let lists = matches!(operator.gpu(), Some(GpuForm::Thin(GpuThin::Nonzeros(_))));
-    // A list names its lines and, in every panel, those that are cut: with few nonzeros that is most of it.
+    // A list names its lines and, in every panel, the cut lines: with few nonzeros this is most of the list.
     let shape = operator.domain();
     let names = 16.0 * (shape.rows() + shape.columns() + info.panels) as f64;
     let agree = if lists { passes >= 0.4 && read <= 2.1 * declared + names } else { [0.5, 1.0, 2.0].contains(&passes) };

@@ -1,4 +1,4 @@
-//! What the definition says a gradient is, and how far rounding may take an implementation from it.
+//! Values of a gradient by definition, with bounds on the rounding of an implementation.
 
 use rand::RngExt;
 
@@ -7,7 +7,7 @@ use crate::operators::Operator;
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Factors, MatrixView};
 
-/// Numbers to evaluate an operator at.
+/// Inputs for evaluating an operator.
 pub(crate) struct Probe {
     pub point: Factors,
     pub applied: Factors,
@@ -17,10 +17,10 @@ pub(crate) struct Probe {
     pub weights: Vec<f64>,
 }
 
-/// What kind of numbers a probe holds.
+/// Kind of numbers of a probe.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Numbers {
-    /// Normal, rounded to f32 so that every engine starts from the same ones; a tenth of the weights 0.
+    /// Normal numbers, rounded to f32 so that every engine starts from the same ones; a tenth of the weights are 0.
     Real,
     /// Factors in {−1, 0, 1}, targets in −3…3, weights 0 or 1.
     Integer,
@@ -88,32 +88,34 @@ fn one(factors: &Factors, trial: usize) -> Fallible<Factors> {
     }
 }
 
-/// Values by the definition, in f64, each with the sum of magnitudes its rounding error is proportional to.
+/// Values by the definition, in f64, each with the sum of magnitudes that bounds its rounding error.
 pub(crate) struct Expected {
     pub residual: Vec<f64>,
     pub left: Vec<f64>,
-    /// Empty where one factor is enough.
+    /// Second gradient; empty for one factor.
     pub right: Vec<f64>,
-    /// Running error bounds for unit roundoff `u`.
+    /// Running error bound of the residuals for unit roundoff `u`.
     pub residual_bound: Vec<f64>,
     pub left_bound: Vec<f64>,
     pub right_bound: Vec<f64>,
-    /// Largest sum of magnitudes anywhere: below 2²⁴, integers stay exact in f32.
+    /// Largest sum of magnitudes. Below 2²⁴, integers stay exact in f32.
     pub largest_sum: f64,
 }
 
 impl Expected {
-    /// eᵢ = ⟨Aᵢ, LRᵀ⟩ − tᵢ, Σ wᵢeᵢAᵢV and, for rectangular domains, Σ wᵢeᵢAᵢᵀW from [`Operator::sensing_matrix`] and
-    /// nothing else. With `centred` the sums are over eᵢ − ē, ē = Σwe/Σw; the residuals are eᵢ all the same.
+    /// Computes eᵢ = ⟨Aᵢ, LRᵀ⟩ − tᵢ, Σ wᵢeᵢAᵢV and, for rectangular domains, Σ wᵢeᵢAᵢᵀW from
+    /// [`Operator::sensing_matrix`] alone. With `centred` the sums are over eᵢ − ē, ē = Σwe/Σw; the residuals remain
+    /// eᵢ.
     ///
-    /// Bounds: with γ = c·u, c the number of operations behind a number, |δeᵢ| ≤ γ·(⟨|Aᵢ|, |L||R|ᵀ⟩ + |tᵢ|) and
-    /// |δD| ≤ Σᵢ wᵢ|Aᵢ|(|δrᵢ| + γ|rᵢ|)·|V|, rᵢ = eᵢ or eᵢ − ē, where an implementation may sum eᵢ and ē apart. Sums below
-    /// the smallest normal number may be flushed to zero.
+    /// Bounds: with γ = c·u, where c is the number of operations behind a number, |δeᵢ| ≤ γ·(⟨|Aᵢ|, |L
+    ///
+    /// R|ᵀ⟩ + |tᵢ|) and |δD| ≤ Σᵢ wᵢ|Aᵢ|(|δrᵢ| + γ|rᵢ|)·|V|. Here rᵢ = eᵢ or eᵢ − ē, and an implementation may sum eᵢ
+    /// and ē separately. Sums below the smallest normal number may be flushed to zero.
     pub(crate) fn new(operator: &dyn Operator, probe: &Probe, unit_roundoff: f64, centred: bool) -> Self {
         Self::of(operator, probe, unit_roundoff, centred, !operator.domain().is_symmetric())
     }
 
-    /// The same with Σ wᵢeᵢAᵢᵀW whatever the domain is.
+    /// The same with Σ wᵢeᵢAᵢᵀW for every domain.
     pub(crate) fn of_pairs(operator: &dyn Operator, probe: &Probe, unit_roundoff: f64, centred: bool) -> Self {
         Self::of(operator, probe, unit_roundoff, centred, true)
     }
@@ -211,7 +213,7 @@ impl Accumulated {
         }
     }
 
-    /// Appends G V and its bound; the largest sum of magnitudes.
+    /// Appends G V and its bound; returns the largest sum of magnitudes.
     fn times(&self, v: MatrixView<'_>, gamma: f64, tiny: f64, out: &mut Vec<f64>, bound: &mut Vec<f64>) -> f64 {
         let mut largest = 0.0_f64;
         for i in 0..self.rows {
@@ -232,7 +234,7 @@ impl Accumulated {
     }
 }
 
-/// The first value outside its bound (or not finite), in words.
+/// The first value outside its bound (or not finite), as text.
 pub(crate) fn outside(what: &str, found: &[f64], expected: &[f64], bound: &[f64]) -> Result<(), String> {
     if found.len() != expected.len() {
         return Err(format!("{what}: {} numbers instead of {}", found.len(), expected.len()));
@@ -245,7 +247,7 @@ pub(crate) fn outside(what: &str, found: &[f64], expected: &[f64], bound: &[f64]
     Ok(())
 }
 
-/// The first difference in bits, in words.
+/// The first difference in bits, as text.
 pub(crate) fn different(what: &str, found: &[f64], expected: &[f64]) -> Result<(), String> {
     match found.iter().zip(expected).position(|(f, e)| f.to_bits() != e.to_bits() && !(*f == 0.0 && *e == 0.0)) {
         None if found.len() == expected.len() => Ok(()),

@@ -1,8 +1,8 @@
-//! The laws every operator obeys on every engine, as functions: the crate's conformance tests, `lowrank check` and
+//! The laws that every operator obeys on every engine, as functions. The crate's conformance tests, `lowrank check` and
 //! users' own operators run the same code.
 //!
-//! Tolerances are computed from the data (running error bounds), never typed in; see [`check`] for the one call a
-//! custom operator needs.
+//! Tolerances are computed from the data (running error bounds), never constants. A custom operator needs only
+//! [`check`].
 
 #[cfg(feature = "gpu")]
 mod adapters;
@@ -16,32 +16,35 @@ use crate::error::{Error, Result};
 use crate::operators::{InstructionSet, Operator};
 use crate::problem::Domain;
 
-/// Where laws are checked: a backend with its options.
+/// A place to check laws: a backend with its options.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// For people: `cpu f32`, `gpu:llvmpipe, small panels`.
+    /// Name for people: `cpu f32`, `gpu:llvmpipe, small panels`.
     pub name: String,
+    /// Backend on which the laws are checked.
     pub backend: Backend,
+    /// Precision of the engine.
     pub precision: Precision,
     /// Kernel variant; `None` for the engine's own choice.
     pub variant: Option<String>,
-    /// Of the Gpu backend.
+    /// Options of the Gpu backend.
     pub options: Options,
 }
 
 impl Place {
+    /// A place with the engine's own variant and default options.
     pub fn new(name: impl Into<String>, backend: Backend, precision: Precision) -> Self {
         Self { name: name.into(), backend, precision, variant: None, options: Options::default() }
     }
 
-    /// The backends every machine has.
+    /// The places that every machine has: Reference and Cpu.
     pub fn host() -> Vec<Self> {
         let mut places = vec![
             Self::new("reference f64", Backend::Reference, Precision::F64),
             Self::new("cpu f32", Backend::Cpu, Precision::F32),
             Self::new("cpu f64", Backend::Cpu, Precision::F64),
         ];
-        // The first is the one that the backend chooses.
+        // The backend already chooses the first one.
         for set in InstructionSet::available().into_iter().skip(1) {
             for (name, precision) in [("f32", Precision::F32), ("f64", Precision::F64)] {
                 let name = format!("cpu {name}, {}", set.word());
@@ -51,7 +54,7 @@ impl Place {
         places
     }
 
-    /// Every backend and adapter of this machine, and sentences about adapters that cannot be opened.
+    /// The places of every backend and adapter of this machine, and sentences about adapters that cannot be opened.
     pub fn everywhere() -> (Vec<Self>, Vec<String>) {
         #[cfg(feature = "gpu")]
         return Self::with_adapters();
@@ -59,8 +62,8 @@ impl Place {
         (Self::host(), vec!["this build has no backend gpu: only reference and cpu are checked".into()])
     }
 
-    /// Whether there is something to check at this place: where it forces a kernel variant, the operator must have it and
-    /// hold its numbers in the place's precision or a shorter one that only this precision reads.
+    /// Whether the operator can be checked at this place. A forced kernel variant must exist for it, and it must hold
+    /// its numbers in the place's precision or in a shorter one that only this precision reads.
     pub fn applies_to(&self, operator: &dyn Operator) -> bool {
         #[cfg(feature = "gpu")]
         if let Backend::Gpu(device) = &self.backend {
@@ -69,30 +72,32 @@ impl Place {
         self.variant.is_none() || operator.kernel_f32().is_some() || operator.gather_f32().is_some()
     }
 
-    /// An engine as the laws are checked on it.
+    /// Loads an engine for the laws.
     ///
     /// # Errors
-    /// As the backend's.
+    /// Those of the backend.
     #[doc(hidden)]
     pub fn load<'a>(&self, load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         self.backend.load(load, self.precision, &self.options)
     }
 }
 
-/// Whether a law said anything about an operator.
+/// Outcome of a law that is not violated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
+    /// The law holds.
     Holds,
-    /// The law is about something this operator does not claim or have.
+    /// The law concerns a property that this operator does not claim or have.
     NotApplicable,
 }
 
-/// What checking a law gives; the error is the violation in words.
+/// Result of checking a law; the error is the violation as text.
 pub type LawOutcome = std::result::Result<Held, String>;
 
 /// A law of the operator's own functions.
 #[derive(Clone, Copy)]
 pub struct OperatorLaw {
+    /// Name of the law.
     pub name: &'static str,
     run: fn(&dyn Operator) -> LawOutcome,
 }
@@ -100,12 +105,13 @@ pub struct OperatorLaw {
 /// A law of the operator on an engine.
 #[derive(Clone, Copy)]
 pub struct EngineLaw {
+    /// Name of the law.
     pub name: &'static str,
     run: fn(&dyn Operator, &Place) -> LawOutcome,
 }
 
 impl OperatorLaw {
-    /// Checks the law. The error says in words what was found and what was expected.
+    /// Checks the law. The error states what was found and what was expected.
     ///
     /// # Errors
     /// The violation.
@@ -115,16 +121,16 @@ impl OperatorLaw {
 }
 
 impl EngineLaw {
-    /// Whether the law is about matrices of this domain: increments and signs are those of one factor, and on rectangular domains
-    /// there are pairs in every law.
+    /// Whether the law applies to matrices of this domain. Increments and signs belong to one factor; on rectangular
+    /// domains every law has pairs.
     pub fn concerns(&self, domain: Domain) -> bool {
         domain.is_symmetric() || !["increments around a centre", "signed columns", "pairs"].contains(&self.name)
     }
 
-    /// Checks the law at a place; it says nothing where the operator lacks the variant that the place forces.
+    /// Checks the law at a place. It is not applicable where the operator lacks the place's forced variant.
     ///
     /// # Errors
-    /// The violation, or what kept the engine from running.
+    /// The violation, or the failure of the engine.
     pub fn check(&self, operator: &dyn Operator, place: &Place) -> LawOutcome {
         if !place.applies_to(operator) {
             return Ok(Held::NotApplicable);
@@ -133,7 +139,7 @@ impl EngineLaw {
     }
 }
 
-/// Laws of the definition and its f64 twin.
+/// Laws of the definition and its f64 reference implementation.
 pub const OPERATOR_LAWS: &[OperatorLaw] = &[
     OperatorLaw { name: "shards partition", run: operator::shards_partition },
     OperatorLaw { name: "definition is twin", run: operator::definition_is_twin },
@@ -143,7 +149,7 @@ pub const OPERATOR_LAWS: &[OperatorLaw] = &[
     OperatorLaw { name: "isometry", run: operator::isometry },
 ];
 
-/// Laws of an engine.
+/// Laws of an engine for an operator.
 pub const ENGINE_LAWS: &[EngineLaw] = &[
     EngineLaw { name: "within the bound", run: engine::within_bound },
     EngineLaw { name: "exact on integers", run: engine::exact_on_integers },
@@ -156,16 +162,18 @@ pub const ENGINE_LAWS: &[EngineLaw] = &[
     EngineLaw { name: "declared bytes", run: engine::declared_bytes },
 ];
 
-/// One law's outcome.
+/// Verdict on one law.
 #[derive(Clone, Debug)]
 pub struct LawVerdict {
+    /// Name of the law.
     pub law: &'static str,
     /// `definition`, or the name of the [`Place`].
     pub place: String,
+    /// Outcome of the check.
     pub outcome: LawOutcome,
 }
 
-/// All laws of one operator, on its own functions and at each place.
+/// Verdicts on all laws of one operator, for its own functions and at each place.
 pub fn verdicts(operator: &dyn Operator, places: &[Place]) -> Vec<LawVerdict> {
     let own = OPERATOR_LAWS.iter().map(|law| LawVerdict {
         law: law.name,
@@ -182,8 +190,8 @@ pub fn verdicts(operator: &dyn Operator, places: &[Place]) -> Vec<LawVerdict> {
     own.chain(engines).collect()
 }
 
-/// Runs every law on an operator (of a small size: definitions are evaluated entry by entry) with the Reference and
-/// Cpu backends. Returns how many held.
+/// Runs every law on a small operator (definitions are evaluated entry by entry) with the Reference and Cpu backends.
+/// Returns the number of laws that held.
 ///
 /// # Errors
 /// [`Error::Law`] naming every violation.

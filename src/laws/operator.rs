@@ -66,11 +66,11 @@ pub(crate) fn shards_partition(operator: &dyn Operator) -> LawOutcome {
     }
 }
 
-/// forward and adjoint_apply are what sensing_matrix says, for pairs and for single factors.
+/// forward and adjoint_apply agree with sensing_matrix, for pairs and for single factors.
 pub(crate) fn definition_is_twin(operator: &dyn Operator) -> LawOutcome {
     for (seed, single) in [(1, true), (2, false)] {
         let probe = Probe::new(operator, 2, 3, single, Numbers::Real, seed).map_err(words)?;
-        // What engines of centred operators make of the residuals is not the twin's business.
+        // Engines centre the residuals; the reference implementation does not.
         let expected = Expected::new(operator, &probe, f64::EPSILON, false);
         let mut e = forward(operator, &probe.point);
         e.iter_mut().zip(&probe.target).for_each(|(e, t)| *e -= t);
@@ -86,7 +86,7 @@ pub(crate) fn definition_is_twin(operator: &dyn Operator) -> LawOutcome {
     Ok(Held::Holds)
 }
 
-/// A at a pair, with the running error bound of every number: some operations of the magnitudes that are added.
+/// A at a pair, with running error bounds: the number of operations times the magnitudes added.
 struct Measured {
     values: Vec<f64>,
     bounds: Vec<f64>,
@@ -101,7 +101,8 @@ impl Measured {
         Self { values: forward(operator, point), bounds }
     }
 
-    /// How far rounding may take ⟨D, Σ rᵢAᵢV⟩ from Σ rᵢ⟨Aᵢ, D Vᵀ⟩, of A at (D, V): a sum over measurements on top of each bound.
+    /// Rounding bound of ⟨D, Σ rᵢAᵢV⟩ against Σ rᵢ⟨Aᵢ, D Vᵀ⟩ for A at (D, V): each bound plus that of a sum over
+    /// measurements.
     fn of_adjoint(&self, r: &[f64]) -> f64 {
         let operations = 1.0 + r.len() as f64;
         operations * r.iter().zip(&self.bounds).map(|(r, bound)| r.abs() * bound).sum::<f64>()
@@ -112,7 +113,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// What rounding may take from a sum of products.
+/// Rounding bound of a sum of products.
 fn of_dot(a: &[f64], b: &[f64]) -> f64 {
     a.len() as f64 * f64::EPSILON * a.iter().zip(b).map(|(a, b)| (a * b).abs()).sum::<f64>()
 }
@@ -140,7 +141,7 @@ pub(crate) fn bilinearity(operator: &dyn Operator) -> LawOutcome {
     let sum = (a.point.left_data().iter().zip(b.point.left_data())).map(|(x, y)| x + 2.0 * y).collect();
     let (whole, first, second) = (of(sum)?, of(a.point.left_data().to_vec())?, of(b.point.left_data().to_vec())?);
     let parts: Vec<f64> = first.values.iter().zip(&second.values).map(|(x, y)| x + 2.0 * y).collect();
-    // The factor is a sum itself, which is rounded once more, and so are the parts.
+    // The factor is itself a rounded sum, and so are the parts.
     let bound = |i: usize| {
         let parts = first.values[i].abs() + 2.0 * second.values[i].abs();
         2.0 * whole.bounds[i] + first.bounds[i] + 2.0 * second.bounds[i] + 2.0 * f64::EPSILON * parts
@@ -152,7 +153,7 @@ pub(crate) fn bilinearity(operator: &dyn Operator) -> LawOutcome {
 
 /// Central differences of the loss along a direction equal ⟨gradient, direction⟩, for each ρ.
 ///
-/// With e(h) = e + h·b + h²·a the difference of ρ over 2h is ρ′ at a point within h|b| + h²|a| of e, times b.
+/// With e(h) = e + h·b + h²·a, the difference of ρ over 2h is b times ρ′ at a point within h|b| + h²|a| of e.
 pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> LawOutcome {
     let (domain, k) = (operator.domain(), 2);
     let probe = Probe::new(operator, 1, k, true, Numbers::Real, 6).map_err(words)?;
@@ -167,7 +168,7 @@ pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> LawOutcome {
         };
         let mut e = Measured::at(operator, &point.map_err(words)?);
         for ((e, bound), t) in e.values.iter_mut().zip(&mut e.bounds).zip(&probe.target) {
-            // The factors are sums, which are rounded as well.
+            // The factors are sums, which are rounded too.
             *bound = 2.0 * *bound + f64::EPSILON * (e.abs() + t.abs());
             *e -= t;
         }
@@ -192,7 +193,7 @@ pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> LawOutcome {
             true => 2.0 * left,
             false => left + dot(&adjoint_transposed(operator, &r, u), d.right_data()),
         };
-        // How far ρ′ may be from that at e, with the rounding of e itself.
+        // Bound on the change of ρ′ from its value at e, with the rounding of e itself.
         let change = |i: usize| {
             let reach = h * b[i].abs() + h * h * quadratic.values[i].abs();
             match loss {
@@ -217,7 +218,7 @@ pub(crate) fn gradient_is_derivative(operator: &dyn Operator) -> LawOutcome {
     Ok(Held::Holds)
 }
 
-/// E‖A(Z)‖²·s = ‖Z‖² where the operator says so: the mean of ⟨Aᵢ, Z⟩²·s·m/‖Z‖² over i is 1 within five standard
+/// E‖A(Z)‖²·s = ‖Z‖² where the operator claims it: the mean of ⟨Aᵢ, Z⟩²·s·m/‖Z‖² over i is 1 within five standard
 /// errors; for centred operators of (⟨Aᵢ, Z⟩ − mean)².
 pub(crate) fn isometry(operator: &dyn Operator) -> LawOutcome {
     let m = operator.measurements();
@@ -236,7 +237,7 @@ pub(crate) fn isometry(operator: &dyn Operator) -> LawOutcome {
         e.iter().map(|e| (e - centre).powi(2) * operator.normalization() * m as f64 / norm).collect();
     let mean = samples.iter().sum::<f64>() / m as f64;
     let variance = samples.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (m - 1) as f64;
-    // Samples that are all alike differ from 1 by their rounding.
+    // Equal samples differ from 1 by their rounding only.
     let bound = 5.0 * (variance / m as f64).sqrt() + 8.0 * f64::EPSILON * (m as f64).sqrt();
     outside("mean of s·m·⟨Aᵢ,Z⟩²/‖Z‖²", &[mean], &[1.0], &[bound])?;
     Ok(Held::Holds)

@@ -1,4 +1,4 @@
-//! L, then R at the new L, each by its gradient times the pseudo-inverse of the other's Gram matrix.
+//! Updates of L, then of R at the new L, each by its gradient times the pseudo-inverse of the other's Gram matrix.
 
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize};
@@ -20,7 +20,8 @@ pub(super) const CARD: MethodCard = MethodCard {
     make: |of| Ok(Method::new(AltScaledGd { step_rule: of.get("step_rule", "constant, armijo or exact")? })),
 };
 
-/// L ← L − μ·∇_L f(L, R)(RᵀR)⁺, then R ← R − μ·∇_R f(L, R)(LᵀL)⁺ at the new L: with μ = 1 alternating Gauss–Newton.
+/// Alternating scaled gradient descent: L ← L − μ·∇_L f(L, R)(RᵀR)⁺, then R ← R − μ·∇_R f(L, R)(LᵀL)⁺ at the new L.
+/// With μ = 1 it is alternating Gauss–Newton.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[must_use = "a method does something in settings"]
 pub struct AltScaledGd {
@@ -28,14 +29,14 @@ pub struct AltScaledGd {
 }
 
 impl AltScaledGd {
-    /// How long steps are. Default: constant.
+    /// Sets the step rule. Default: constant.
     pub fn step_rule(mut self, rule: StepRule) -> Self {
         self.step_rule = Some(rule);
         self
     }
 }
 
-/// Minus the scaled gradient of the block that `side` says, 0 or 1; the other block is zero.
+/// Minus the scaled gradient of the block `side`, 0 or 1; the other block is zero.
 fn half(t: &mut Tape, g: Blocks, side: Expression, floor: f64) -> Result<Blocks> {
     let partners = t.partners().filter(|partners| partners.len() == 2).ok_or_else(no_gram)?;
     let iterate = t.iterate();
@@ -96,7 +97,7 @@ impl Algorithm for AltScaledGd {
         let u = t.iterate();
         let rule = self.step_rule();
         if rule == StepRule::Armijo {
-            // An iteration tries a step of one side; the other one is next where it was taken.
+            // An iteration tries a step of one side. The other side is next after an accepted step.
             let side = t.keep_scalar("side", Initial::Number(0.0));
             let direction = |t: &mut Tape, at: Known| half(t, at.gradient, side.into(), context.floor);
             let taken = |t: &mut Tape, good: Scalar| t.set(side, select(good, Expression::from(1.0) - side, side));

@@ -1,25 +1,25 @@
-//! What there is to say of each method, and what a run tells it.
+//! Descriptions of the methods, and the numbers that a run passes to them.
 
 use crate::error::Result;
 use crate::methods::Method;
 use crate::named::Named;
 
-/// What `lowrank list methods` shows of a method.
+/// Description of a method, as in `lowrank list methods`.
 #[derive(Clone, Copy, Debug)]
 pub struct MethodCard {
-    /// The word of `--method`.
+    /// Word of `--method`.
     pub word: &'static str,
-    /// The iteration.
+    /// Formula of the iteration.
     pub formula: &'static str,
-    /// Names of its own parameters with their defaults.
+    /// Names of the method's own parameters with their defaults.
     pub parameters: &'static [(&'static str, &'static str)],
-    /// Default of `step_size`.
+    /// Default step size.
     pub step_size: &'static str,
-    /// Passes over the measurements in an iteration, and what comes back to the host in it.
+    /// Passes over the measurements and data returned to the host in an iteration.
     pub cost: &'static str,
-    /// Where it comes from.
+    /// Source in the literature.
     pub source: &'static str,
-    /// Makes it from parameters by name.
+    /// Constructor from named parameters.
     pub make: fn(&Named) -> Result<Method>,
 }
 
@@ -30,84 +30,84 @@ impl PartialEq for MethodCard {
 }
 
 impl MethodCard {
-    /// Whether it has a parameter.
+    /// Whether the method has a parameter of that name.
     pub fn has(&self, parameter: &str) -> bool {
         self.parameters.iter().any(|(name, _)| *name == parameter)
     }
 
-    /// Those of some parameters that the method has.
+    /// The subset of the parameters that the method has.
     pub fn fitting(&self, parameters: &Named) -> Named {
         parameters.only(|name| self.has(name))
     }
 
     /// The method with default parameters.
     pub fn method(&self) -> Method {
-        // Defaults are in range: a test makes every method.
+        // Defaults are in range: a test constructs every method.
         (self.make)(&Named::default()).unwrap_or_else(|_| Method::gd().into())
     }
 }
 
-/// The default step 1/(4‖s·A*(y)‖), as cards say it.
+/// The default step 1/(4‖s·A*(y)‖) in cards.
 pub(super) const GRADIENT_STEP: &str = "1/(4 ||s A*(y)||)";
-/// The cost of most methods, as cards say it.
+/// The cost of most methods in cards.
 pub(super) const NOTHING: &str = "1 pass, nothing read back";
 
-/// Default of a step size.
+/// Default step size of a method.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StepSize {
-    /// 1/(4‖s·A*(y)‖)
+    /// The step 1/(4‖s·A*(y)‖).
     FromNorm,
-    /// This number, because steps have no unit.
+    /// This number, for steps without a unit.
     Number(f64),
-    /// A line search finds it; where it begins.
+    /// Result of a line search.
     Found,
 }
 
-/// Kind of the default start.
+/// Kind of a default start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartKind {
-    /// Small and random.
+    /// Small random factors.
     SmallRandom,
-    /// Random directions, whose size says nothing.
+    /// Random directions of arbitrary size.
     Directions,
-    /// From the leading eigenvectors of s·A*(y): near zero the method does not get away, or not within reason.
+    /// Leading eigenvectors of s·A*(y), for methods that leave a neighbourhood of zero slowly or never.
     Spectral,
 }
 
-/// What a trial tells its method.
+/// Numbers of a trial for its method.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrialNumbers {
-    /// s of its training measurements.
+    /// Normalisation s of its training measurements.
     pub normalization: f64,
-    /// λ, for methods that have one.
+    /// Damping λ, for methods that have one.
     pub damping: Option<f64>,
-    /// ρ is not the square.
+    /// Whether ρ is another loss than the square.
     pub robust: bool,
-    /// k.
+    /// Search rank k.
     pub search_rank: usize,
-    /// Training measurements.
+    /// Number of training measurements.
     pub measurements: usize,
 }
 
-/// What a run tells the method that is recorded. Nothing in it depends on how many trials there are: a batch is recorded as its
-/// trials are.
+/// Properties of a run for recording a method. They do not depend on the number of trials, so a batch is recorded like
+/// its trials.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Context {
-    /// Some trial has λ = 0.
+    /// Whether some trial has λ = 0.
     pub undamped: bool,
-    /// Singular values of factors below this share of the largest are noise of the factors' own arithmetic.
+    /// Share of the largest singular value below which singular values of factors are rounding noise.
     pub floor: f64,
     /// Degrees of freedom of matrices of rank 0, 1, …, k.
     pub freedom: Vec<usize>,
-    /// Operations that a gradient of one trial takes for each byte of measurement data that it reads.
+    /// Operations per byte of measurement data in a gradient of one trial.
     pub flops_per_byte: f64,
 }
 
 impl Context {
-    /// Operations a byte up to which a pass takes as long as reading the data does.
+    /// Operations per byte up to which a pass takes as long as reading the data.
     const READING: f64 = 4.0;
 
-    /// Whether reading the measurement data is what a pass costs, so that more lanes of it are cheaper than another pass.
+    /// Whether a pass is bound by reading the measurement data, so that further lanes cost less than another pass.
     pub fn is_bound_by_reading(&self) -> bool {
         self.flops_per_byte <= Self::READING
     }

@@ -27,7 +27,8 @@ pub(super) const CARD: MethodCard = MethodCard {
     },
 };
 
-/// Nonlinear conjugate gradients of Polak & Ribière (1969), preconditioned as [`crate::methods::PrecGd`] is, with exact steps.
+/// Nonlinear conjugate gradients of Polak & Ribière (1969), preconditioned like [`crate::methods::PrecGd`], with exact
+/// steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[must_use = "a method does something in settings"]
 pub struct Cg {
@@ -36,20 +37,20 @@ pub struct Cg {
 }
 
 impl Cg {
-    /// c in λ = c·√s·‖e‖. Default: 0.1.
+    /// Sets c in λ = c·√s·‖e‖. Default: 0.1.
     pub fn damping_factor(mut self, factor: f64) -> Self {
         self.damping_factor = Some(factor);
         self
     }
 
-    /// How long steps are. Default: exact.
+    /// Sets the step rule. Default: exact.
     pub fn step_rule(mut self, rule: StepRule) -> Self {
         self.step_rule = Some(rule);
         self
     }
 }
 
-/// What iterations hand on: the direction, z = G of the last iteration, and ⟨∇f, z⟩ there.
+/// Registers kept between iterations: the direction, z = G of the last iteration, and ⟨∇f, z⟩ there.
 struct Memory {
     direction: Blocks,
     z: Blocks,
@@ -65,7 +66,7 @@ impl Memory {
         }
     }
 
-    /// D ← −z + βD with β = ⟨g, z − z′⟩/⟨g′, z′⟩, at least 0, and 0 where D would go uphill; only where `taken`.
+    /// D ← −z + βD with β = ⟨g, z − z′⟩/⟨g′, z′⟩, at least 0, and 0 where D would go uphill; only if `taken`.
     fn turn(&self, t: &mut Tape, g: Blocks, z: Blocks, taken: Option<Scalar>) {
         let (now, cross, along) = (t.dot(g, z), t.dot(g, self.z), t.dot(g, self.direction));
         let beta = t.formula(greatest((now - cross) / self.slope, 0.0));
@@ -118,7 +119,7 @@ impl Algorithm for Cg {
         let memory = Memory::new(t);
         let rule = self.step_rule();
         if rule == StepRule::Armijo {
-            // A point that was refused is left in the direction it was sought in: β is that of the points that were taken.
+            // A refused point is left in the same direction: β is that of the accepted points.
             let taken = t.keep_scalar("taken", Initial::Number(1.0));
             let direction = |t: &mut Tape, at: Known| -> Result<Blocks> {
                 let energy = at.energy(t);

@@ -36,25 +36,25 @@ pub struct GradientDescent {
 }
 
 impl GradientDescent {
-    /// How long steps are. Default: constant.
+    /// Sets the step rule. Default: constant.
     pub fn step_rule(mut self, rule: StepRule) -> Self {
         self.step_rule = Some(rule);
         self
     }
 
-    /// q: the step of iteration t is qᵗ times that of the first. Default: 1, and 0.95 for the loss `l1`.
+    /// Sets the decay q: the step of iteration t is qᵗ times the first. Default: 1, and 0.95 for the loss `l1`.
     pub fn step_decay(mut self, decay: f64) -> Self {
         self.schedule.decay = Some(decay);
         self
     }
 
-    /// The loss that Polyak's steps aim at; where it is known every step is one.
+    /// Sets the known optimal loss. Every step is then a Polyak step.
     pub fn optimal_loss(mut self, loss: f64) -> Self {
         self.schedule.optimal_loss = Some(loss);
         self
     }
 
-    /// Share of Polyak's step that is taken. Default: 1, and ½ where it sets a first step that decays: outliers make it too long.
+    /// Sets the share of Polyak's step. Default: 1, and ½ for a first step that decays: outliers make it too long.
     pub fn polyak_scale(mut self, scale: f64) -> Self {
         self.schedule.polyak_scale = Some(scale);
         self

@@ -1,4 +1,4 @@
-//! Gradient descent whose every K-th step is Polyak's.
+//! Gradient descent with a Polyak step in every K-th iteration.
 
 use crate::error::Result;
 use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, NOTHING, StepSize, TrialNumbers};
@@ -21,7 +21,8 @@ pub(super) const CARD: MethodCard = MethodCard {
     make: |of| Ok(Method::new(GdPolyak { schedule: Schedule::named(of)? })),
 };
 
-/// Gradient descent whose every K-th step is Polyak's, (f − f*)/‖∇f‖² (Davis, Drusvyatskiy & Jiang, arXiv 2409.19791).
+/// Gradient descent with a Polyak step (f − f*)/‖∇f‖² in every K-th iteration (Davis, Drusvyatskiy & Jiang, arXiv
+/// 2409.19791).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[must_use = "a method does something in settings"]
 pub struct GdPolyak {
@@ -29,19 +30,19 @@ pub struct GdPolyak {
 }
 
 impl GdPolyak {
-    /// K. Default: 10.
+    /// Sets the period K. Default: 10.
     pub fn polyak_every(mut self, iterations: usize) -> Self {
         self.schedule.polyak_every = Some(iterations);
         self
     }
 
-    /// The loss that Polyak's steps aim at. Default: 0.
+    /// Sets the optimal loss of Polyak's steps. Default: 0.
     pub fn optimal_loss(mut self, loss: f64) -> Self {
         self.schedule.optimal_loss = Some(loss);
         self
     }
 
-    /// Share of Polyak's step that is taken. Default: 1.
+    /// Sets the share of Polyak's step. Default: 1.
     pub fn polyak_scale(mut self, scale: f64) -> Self {
         self.schedule.polyak_scale = Some(scale);
         self

@@ -1,4 +1,4 @@
-//! Gradient descent with momentum of the last step, with restarts.
+//! Gradient descent with momentum from the last step, with restarts.
 
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, NOTHING, StepSize, TrialNumbers};
@@ -29,7 +29,7 @@ pub struct HeavyBall {
 }
 
 impl HeavyBall {
-    /// β, from 0 to below 1. Default: 0.9.
+    /// Sets the momentum β, from 0 to below 1. Default: 0.9.
     pub fn momentum(mut self, momentum: f64) -> Self {
         self.momentum = Some(momentum);
         self

@@ -10,7 +10,7 @@ use crate::tape::{Blocks, Expression, Initial, Scalar, Tape, less, root, select}
 
 /// Default number of pairs.
 const MEMORY: usize = 10;
-/// Pairs at most: each takes two registers of the factors' size, and a few ops.
+/// Most pairs: each takes two registers of the factors' size, and a few ops.
 const MOST: usize = 100;
 
 pub(super) const CARD: MethodCard = MethodCard {
@@ -28,7 +28,8 @@ pub(super) const CARD: MethodCard = MethodCard {
     },
 };
 
-/// Limited-memory quasi-Newton: D = −H∇f, H from the last steps by the two-loop recursion (Liu & Nocedal 1989).
+/// Limited-memory quasi-Newton method: D = −H∇f, with H from the last steps by the two-loop recursion (Liu & Nocedal
+/// 1989).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[must_use = "a method does something in settings"]
 pub struct Lbfgs {
@@ -37,20 +38,20 @@ pub struct Lbfgs {
 }
 
 impl Lbfgs {
-    /// Pairs that are remembered. Default: 10.
+    /// Sets the number of stored pairs. Default: 10.
     pub fn memory(mut self, pairs: usize) -> Self {
         self.memory = Some(pairs);
         self
     }
 
-    /// How long steps are. Default: exact.
+    /// Sets the step rule. Default: exact.
     pub fn step_rule(mut self, rule: StepRule) -> Self {
         self.step_rule = Some(rule);
         self
     }
 }
 
-/// A pair of differences: of points, of gradients, and 1/⟨s, y⟩, which is 0 while there is no pair.
+/// A pair of differences s of points and y of gradients, with 1/⟨s, y⟩, which is 0 while there is no pair.
 #[derive(Clone, Copy)]
 struct Pair {
     s: Blocks,
@@ -61,7 +62,7 @@ struct Pair {
 struct Memory {
     point: Blocks,
     gradient: Blocks,
-    /// The oldest first.
+    /// Pairs, oldest first.
     pairs: Vec<Pair>,
     /// γ of the start γI of the recursion.
     gamma: Scalar,
@@ -85,7 +86,7 @@ impl Memory {
         }
     }
 
-    /// Takes in the step from the last point to u; pairs without positive curvature are left out.
+    /// Records the step from the last point to u; pairs without positive curvature are dropped.
     fn learn(&self, t: &mut Tape, u: Blocks, g: Blocks) {
         let s = t.combine([(1.0.into(), u), ((-1.0).into(), self.point)]);
         let y = t.combine([(1.0.into(), g), ((-1.0).into(), self.gradient)]);
@@ -106,7 +107,7 @@ impl Memory {
         t.assign(self.gradient, g);
     }
 
-    /// D ← −H g by the two-loop recursion; −g, and all pairs forgotten, where that goes uphill.
+    /// D ← −H g by the two-loop recursion; where that goes uphill, −g, and all pairs are dropped.
     fn turn(&self, t: &mut Tape, g: Blocks) {
         let q = t.combine([(1.0.into(), g)]);
         let mut alphas = Vec::with_capacity(self.pairs.len());
@@ -168,9 +169,10 @@ impl Algorithm for Lbfgs {
             Ok(memory.direction)
         };
         match self.step_rule() {
-            // Differences of gradients want gradients that are exact to the last digit, and polynomials in t are not.
+            // Differences of gradients need gradients that are exact to the last digit. Those from polynomials in t are
+            // not.
             StepRule::Exact => line::in_two_passes(t, direction),
-            // While a point is refused, u and its gradient stay: the difference is zero, and no pair is taken in.
+            // While points are refused, u and its gradient stay: the difference is zero, and no pair is recorded.
             StepRule::Armijo => line::armijo(t, context, direction, |_, _| {}),
             StepRule::Constant => {
                 let known = Known::at(t, u);

@@ -1,4 +1,4 @@
-//! How far to go along a direction: a constant, Armijo's rule, or to the least of the loss.
+//! Step lengths along a direction: constant, by Armijo's rule, or exact.
 
 use crate::error::{Error, Result};
 use crate::methods::card::Context;
@@ -7,31 +7,31 @@ use crate::tape::{
     Blocks, Expression, Initial, Measured, Ray, RayWriter, Scalar, Tape, When, finite, least_of_quartic, less, select,
 };
 
-/// Armijo: the share of the decrease that the slope promises which has to come.
+/// Armijo's rule: the required share of the decrease promised by the slope.
 const SUFFICIENT: f64 = 1e-4;
-/// The cost of an exact step, as cards say it.
+/// The cost of an exact step in cards.
 pub(super) const EXACT_COST: &str =
     "1 pass where reading A is what it costs and the model has one factor, else 2; nothing read back";
-/// Registers of what is known at the iterate and handed on.
+/// Registers of quantities at the iterate that pass to the next iteration.
 const RESIDUAL: &str = "residual at the factors";
 const GRADIENT: &str = "gradient at the factors";
 
-/// How long a step is.
+/// Rule for the length of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepRule {
-    /// step_size.
+    /// The constant `step_size`.
     Constant,
-    /// A step that descends enough is taken and the next one is twice as long; one that does not is halved, and the point stays. An
-    /// iteration tries one step.
+    /// Armijo's rule. A step with sufficient descent is accepted and the next one doubled; otherwise the step is halved
+    /// and the point stays. An iteration tries one step.
     Armijo,
-    /// The least of the quartic that the loss is along the direction.
+    /// Minimum of the loss along the direction, a quartic.
     Exact,
 }
 
 words!(StepRule as "step_rule", serde { Constant => "constant", Armijo => "armijo", Exact => "exact" });
 
-/// The refusal of what needs a loss that is a polynomial along lines, for models that have none.
+/// Error for methods that need a loss polynomial along lines, with models that have none.
 pub(super) fn no_lines() -> Error {
     Error::Unsupported {
         what: "exact steps for a model whose product is of more than two factors".into(),
@@ -40,7 +40,7 @@ pub(super) fn no_lines() -> Error {
     }
 }
 
-/// Refuses exact steps of other losses than the square, which are no quartics.
+/// Refuses exact steps under losses other than the square, which are no quartics.
 pub(super) fn require_square(rule: Option<StepRule>, loss: Loss) -> Result<()> {
     if rule == Some(StepRule::Exact) && loss != Loss::Square {
         let fix = "use the method gd, which bears gross outliers with its defaults";
@@ -49,8 +49,8 @@ pub(super) fn require_square(rule: Option<StepRule>, loss: Loss) -> Result<()> {
     Ok(())
 }
 
-/// The step t ≥ 0 at which f(U + t·D) is least, e being the residual at U: along D the loss is the quartic
-/// c·Σ w(e + t·b + t²·a)²/2 with A(Z(U + tD)) = A(Z(U)) + t·b + t²·a.
+/// Step t ≥ 0 with the least f(U + t·D), where e is the residual at U. Along D the loss is the quartic c·Σ w(e + t·b +
+/// t²·a)²/2 with A(Z(U + tD)) = A(Z(U)) + t·b + t²·a.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for models of higher degree.
@@ -59,7 +59,7 @@ pub(super) fn exact(t: &mut Tape, u: Blocks, e: Measured, d: Blocks) -> Result<S
     Ok(least(t, (u, d), [e, b, a]))
 }
 
-/// The same from e, b and a.
+/// Exact step from e, b and a.
 fn least(t: &mut Tape, (u, d): (Blocks, Blocks), [e, b, a]: [Measured; 3]) -> Scalar {
     let (eb, bb, ea, ab, aa) =
         (t.measured_dot(e, b), t.measured_dot(b, b), t.measured_dot(e, a), t.measured_dot(a, b), t.measured_dot(a, a));
@@ -75,7 +75,7 @@ fn least(t: &mut Tape, (u, d): (Blocks, Blocks), [e, b, a]: [Measured; 3]) -> Sc
     t.formula(least_of_quartic([linear, square, ab * c, aa * (0.5 * c)]))
 }
 
-/// What is known at the iterate where a direction is made.
+/// Quantities at the iterate from which a direction is made.
 #[derive(Clone, Copy)]
 pub(super) struct Known {
     pub(super) residual: Measured,
@@ -84,21 +84,21 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// A gradient pass at u, whose residual is the one that observers see.
+    /// A gradient pass at u. Observers see its residual.
     pub(super) fn at(t: &mut Tape, u: Blocks) -> Self {
         let (residual, gradient) = t.gradient(u);
         t.observe(residual);
         Self { residual, gradient, energy: None }
     }
 
-    /// E of the residual.
+    /// Energy E of the residual.
     pub(super) fn energy(self, t: &mut Tape) -> Scalar {
         self.energy.unwrap_or_else(|| t.energy(self.residual))
     }
 }
 
-/// An iteration with an exact step along the direction that `direction` makes of what is known at U: in one pass where passes are
-/// bound by reading the data and the model allows it, else in two.
+/// An iteration with an exact step along a direction made by `direction` from the quantities at U: in one pass where
+/// passes are bound by reading the data and the model allows it, else in two.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for models of higher degree.
@@ -113,7 +113,7 @@ pub(super) fn exact_iteration(
     }
 }
 
-/// One pass at U, and one along D.
+/// An iteration with one pass at U and one along D.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for models of higher degree.
@@ -126,8 +126,9 @@ pub(super) fn in_two_passes(t: &mut Tape, direction: impl FnOnce(&mut Tape, Know
     Ok(())
 }
 
-/// At U + t·D the residual and the gradient are polynomials in t whose coefficients come from the pass that gives the step. All of
-/// them are taken anew in every iteration, so that roundings do not add up.
+/// An iteration with one pass. At U + t·D the residual and the gradient are polynomials in t, with coefficients from
+/// the pass that gives the step. All coefficients are renewed in every iteration, so that rounding errors do not add
+/// up.
 fn in_one_pass(t: &mut Tape, ray: RayWriter, direction: impl FnOnce(&mut Tape, Known) -> Result<Blocks>) -> Result<()> {
     let u = t.iterate();
     let (residual, gradient) = (t.keep_measured(RESIDUAL), t.keep(GRADIENT, Initial::Number(0.0)));
@@ -155,18 +156,19 @@ fn in_one_pass(t: &mut Tape, ray: RayWriter, direction: impl FnOnce(&mut Tape, K
     Ok(())
 }
 
-/// 1, t and t².
+/// Powers 1, t and t².
 fn powers(t: Scalar) -> [Expression; 3] {
     [1.0.into(), t.into(), t * t]
 }
 
-/// An iteration of Armijo's rule: one pass, at U + t·D. Where the loss there is at most f(U) + σ·t·⟨∇f, D⟩ the point is taken and t
-/// doubled; otherwise U, its gradient and its residual stay and t is halved. (Armijo 1966)
+/// An iteration of Armijo's rule: one pass, at U + t·D. Where the loss there is at most f(U) + σ·t·⟨∇f, D⟩, the point
+/// is accepted and t doubled. Otherwise U, its gradient and its residual stay and t is halved. (Armijo 1966)
 ///
-/// Where both losses are equal within rounding, as near a small start in f32, the slopes decide: ⟨∇f(U + tD), D⟩ is to be at most
-/// (2σ − 1)·⟨∇f(U), D⟩, which for a quadratic is the same condition. (Hager & Zhang, SIAM J. Optim. 2005, "approximate Wolfe")
+/// Where both losses are equal within rounding, as near a small start in f32, the slopes decide: ⟨∇f(U + tD), D⟩ must
+/// be at most (2σ − 1)·⟨∇f(U), D⟩, which for a quadratic is the same condition. (Hager & Zhang, SIAM J. Optim. 2005,
+/// "approximate Wolfe")
 ///
-/// `direction` makes D of what is kept at U; `taken` is told whether the point was taken.
+/// `direction` makes D from the quantities kept at U; `taken` is told whether the point was accepted.
 pub(super) fn armijo(
     t: &mut Tape,
     context: &Context,
@@ -202,7 +204,7 @@ pub(super) fn armijo(
         after = after + ridge * there * 0.5;
     }
     let enough: Expression = before.clone() + step * slope * SUFFICIENT;
-    // Not a < b turned around: what is not a number is not enough.
+    // The comparison is not the negation of a < b: NaN must fail it.
     let turned = t.dot(g, d);
     let equal = less(after.clone(), before.clone() + before.clone() * context.floor);
     let falls = less(turned, slope * (2.0 * SUFFICIENT - 1.0));

@@ -1,5 +1,5 @@
-//! Methods: how an iteration moves the factors. One page each, with its formula, its source, its parameters and the iteration
-//! itself, written on a tape.
+//! Methods: updates of the factors. Each file has a method's formula, source, parameters and iteration, written on a
+//! tape.
 
 mod alt_scaled_gd;
 mod card;
@@ -34,15 +34,15 @@ pub use card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
 pub use line::StepRule;
 pub(crate) use scaled_gd::DAMPING;
 
-/// Makes of each entry its type here, its card in [`METHODS`], and a function of [`Method`] that makes it with its defaults.
+/// Generates for each entry its type, its card in [`METHODS`], and a constructor of [`Method`] with defaults.
 macro_rules! registry {
     ($($(#[$doc:meta])* $room:ident: $algorithm:ident,)*) => {
         $(pub use $room::$algorithm;)*
 
-        /// Every method, in the order of the help text.
+        /// Cards of all methods, in the order of the help text.
         pub const METHODS: &[&MethodCard] = &[$(&$room::CARD),*];
 
-        /// Every method with default parameters.
+        /// Constructors of every method with default parameters.
         impl Method {
             $($(#[$doc])*
             pub fn $room() -> $algorithm {
@@ -53,21 +53,21 @@ macro_rules! registry {
 }
 
 registry! {
-    /// `U ← U − μ·s·A*(A(UUᵀ) − y)·U`, the iteration of Stöger & Soltanolkotabi (arXiv 2106.15013).
+    /// Gradient descent `U ← U − μ·s·A*(A(UUᵀ) − y)·U`, the iteration of Stöger & Soltanolkotabi (arXiv 2106.15013).
     gd: GradientDescent,
     /// Gradient descent from extrapolated points, with restarts.
     momentum: Momentum,
-    /// Gradient descent that keeps a share of the last step, with restarts.
+    /// Gradient descent with a share of the last step, with restarts.
     heavy_ball: HeavyBall,
-    /// Gradient descent with a step of Polyak now and then.
+    /// Gradient descent with periodic Polyak steps.
     gd_polyak: GdPolyak,
-    /// Gradients of a part of the measurements.
+    /// Gradient descent over groups of the measurements in turn.
     sgd: Sgd,
-    /// The gradient times (VᵀV + λI)⁻¹, λ fixed.
+    /// Gradient descent with the gradient times (VᵀV + λI)⁻¹, λ fixed.
     scaled_gd: ScaledGd,
-    /// The same with λ in proportion to the residual.
+    /// Gradient descent with the gradient times (VᵀV + λI)⁻¹, λ in proportion to the residual.
     prec_gd: PrecGd,
-    /// L and R in turn, with pseudo-inverses.
+    /// Alternating updates of L and R with pseudo-inverses.
     alt_scaled_gd: AltScaledGd,
     /// Nonlinear conjugate gradients.
     cg: Cg,
@@ -75,25 +75,25 @@ registry! {
     lbfgs: Lbfgs,
     /// Descent on the manifold of matrices of rank k.
     riemannian: Riemannian,
-    /// Growth of the rank as far as it is more than noise.
+    /// Growth of the rank until further columns are noise.
     pursuit: Pursuit,
 }
 
-/// What a method is made of: its card, its parameters, and its iteration.
+/// A method's implementation: its card, its parameters, and its iteration.
 pub trait Algorithm: fmt::Debug + Send + Sync {
-    /// What there is to say of it.
+    /// Card with the description.
     fn card(&self) -> &'static MethodCard;
 
-    /// The parameters that were set, by name, as front ends write them.
+    /// Parameters that were set, by name, as front ends write them.
     fn set(&self) -> Named;
 
-    /// Refuses parameters that are out of range, losses and shapes that it is not for.
+    /// Refuses parameters out of range, and unsuitable losses and shapes.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the parameter; [`Error::Unsupported`].
     fn check(&self, loss: Loss) -> Result<()>;
 
-    /// Refuses models that it is not for.
+    /// Refuses unsuitable models.
     ///
     /// # Errors
     /// [`Error::Unsupported`].
@@ -101,84 +101,84 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Default of the step size μ.
+    /// Default step size μ.
     fn step_size(&self) -> StepSize;
 
-    /// How long its steps are.
+    /// Rule for the length of steps.
     fn step_rule(&self) -> StepRule {
         StepRule::Constant
     }
 
-    /// Groups of measurements that take turns, where it goes over one of them in an iteration.
+    /// Number of groups of measurements, for methods that use one group per iteration in turn.
     fn minibatches(&self) -> Option<usize> {
         None
     }
 
-    /// Columns of the registers: those beyond k are room for what the method follows beside the iterate.
+    /// Columns of the registers. Columns beyond k hold vectors that the method tracks beside the iterate.
     fn columns(&self, search_rank: usize) -> usize {
         search_rank
     }
 
-    /// Where it starts unless it is told otherwise.
+    /// Default start.
     fn start(&self, _damping: Option<f64>) -> StartKind {
         StartKind::SmallRandom
     }
 
-    /// λ of a trial, of a method that has one: the trial's own or the method's, or what they are chosen from.
+    /// Damping λ of methods that have one: that of the trial or method, or `None` inside for an automatic choice.
     fn damping(&self) -> Option<Option<f64>> {
         None
     }
 
-    /// Whether it is gradient descent with a constant step, which power iterations and their times belong to.
+    /// Whether the method is gradient descent with a constant step, for which the power iteration and the phase times
+    /// are defined.
     fn is_plain(&self, _loss: Loss) -> bool {
         false
     }
 
-    /// Whether it decides by thresholds on data, so that a rounding can turn its path.
+    /// Whether the method decides by thresholds on data, so that a rounding error can change its path.
     fn decides(&self) -> bool {
         false
     }
 
-    /// Values of the parameters that its tape declares, for one trial.
+    /// Values of the parameters declared by its tape, for one trial.
     fn numbers(&self, _trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
         Vec::new()
     }
 
-    /// Writes one iteration.
+    /// Records one iteration.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for models that it is not for.
+    /// [`Error::Unsupported`] for unsuitable models.
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()>;
 }
 
-/// The algorithm that moves the factors, with its parameters. [`METHODS`] has formulas, parameters and sources.
+/// The algorithm that moves the factors, with its parameters. [`METHODS`] lists formulas, parameters and sources.
 #[derive(Clone)]
 pub struct Method(Arc<dyn Algorithm>);
 
 impl Method {
-    /// Of an algorithm of this crate or of your own.
+    /// A method from an algorithm of this crate or of your own.
     pub fn new(algorithm: impl Algorithm + 'static) -> Self {
         Self(Arc::new(algorithm))
     }
 
-    /// The method of a word with parameters by name. Parameters may stand behind the word, as in `lbfgs:memory=5`.
+    /// The method of a word with named parameters. Parameters may follow the word, as in `lbfgs:memory=5`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a word that is none, for a parameter that the method does not have or that is out of range, and for
-    /// one that is given twice.
+    /// [`Error::Invalid`] for an unknown word, for a parameter that is unknown, out of range or given twice.
     pub fn named(word: &str, parameters: &Named) -> Result<Self> {
         let (text, (word, own)) = (word, Named::spelled("method", word)?);
         let method = Self::of_card(Self::find(word)?, &parameters.clone().joined(&own)?);
-        // What stands behind the word is no flag: a refusal names the text.
+        // Parameters after the word are no flags: an error names the text.
         let checked =
             method.and_then(|method| if own.is_empty() { Ok(()) } else { method.check(Loss::Square) }.map(|()| method));
         checked.map_err(|error| own.refused("method", text, error))
     }
 
-    /// The method of a word, none of them for [`AUTOMATIC`], for which parameters of methods are refused.
+    /// The method of a word, or `None` for [`AUTOMATIC`], which takes no parameters of methods.
     ///
     /// # Errors
-    /// As [`Method::named`].
+    /// Those of [`Method::named`].
     pub fn asked(word: &str, parameters: &Named) -> Result<Option<Self>> {
         if word != AUTOMATIC {
             return Self::named(word, parameters).map(Some);
@@ -188,7 +188,7 @@ impl Method {
         Err(Error::invalid(name, value, allowed, "leave it out, or name a method"))
     }
 
-    /// The methods that have a parameter, in words.
+    /// The methods that have a parameter, as text.
     pub(crate) fn having(parameter: &str) -> String {
         let has: Vec<&str> = METHODS.iter().filter(|card| card.has(parameter)).map(|card| card.word).collect();
         if has.is_empty() { "no method".into() } else { has.join(", ") }
@@ -202,10 +202,10 @@ impl Method {
         (card.make)(parameters)
     }
 
-    /// What there is to say of the method of a word.
+    /// The card of a method's word.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a word that is none.
+    /// [`Error::Invalid`] for an unknown word.
     pub fn find(word: &str) -> Result<&'static MethodCard> {
         METHODS.iter().find(|card| card.word == word).copied().ok_or_else(|| {
             let words: Vec<&str> = METHODS.iter().map(|card| card.word).collect();
@@ -223,18 +223,18 @@ impl Method {
         Self::named(word, &Named::default()).ok()
     }
 
-    /// The word of `--method` and of reports.
+    /// Word of the method for `--method` and reports.
     pub fn word(&self) -> &'static str {
         self.card().word
     }
 
-    /// What `lowrank list methods` shows of it.
+    /// Card of the method, as in `lowrank list methods`.
     pub fn card(&self) -> &'static MethodCard {
         self.0.card()
     }
 
-    /// Refuses losses and models that it is not for, and parameters that are out of range. What an iteration needs of a model and does
-    /// not find there shows where it is recorded, for matrices of any size.
+    /// Refuses unsuitable losses and models, and parameters out of range. Other needs of an iteration, such as a
+    /// property of the model, are checked when it is recorded, for matrices of any size.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the parameter; [`Error::Unsupported`].
@@ -261,16 +261,16 @@ impl<A: Algorithm + 'static> From<A> for Method {
     }
 }
 
-/// The word for what suits loss and model, see [`crate::Settings::method_of`].
+/// Word for the automatic choice by loss and model, see [`crate::Settings::method_of`].
 pub const AUTOMATIC: &str = "auto";
 
 impl Method {
-    /// The method of a run that names none, and what it is chosen for.
+    /// The method of a run that names none, with the reason for the choice.
     ///
-    /// [`Pursuit`] for the square loss: it has neither a step nor a scale of the start, so that units and condition numbers do not
-    /// count, and no surplus columns, so that its bias towards low rank does not depend on k. Subgradients of gradient descent for
-    /// robust losses; gradient descent as well where a step or a small random start is asked for, which are its own, and for models
-    /// that pursuit is not for: it is slow, and keeps the bias towards low rank whatever k is.
+    /// [`Pursuit`] for the square loss: it has no step size and no scale of the start, so units and condition numbers
+    /// do not matter. It has no surplus columns, so its bias towards low rank does not depend on k. Robust losses use
+    /// subgradient descent. Gradient descent also serves where a step or a small random start is requested, and for
+    /// models that pursuit does not support: it is slow, and keeps the bias towards low rank for every k.
     pub(crate) fn automatic(loss: Loss, model: &Model, descent: bool) -> (Self, String) {
         match (loss, descent) {
             (Loss::Square, false) => {}

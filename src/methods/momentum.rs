@@ -21,7 +21,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 ///
 /// U⁺ = Y − μ·∇f(Y),   Y ← U⁺ + j/(j+3)·(U⁺ − U),   U ← U⁺,   j ← j + 1
 ///
-/// with j ← 0 before it where ⟨∇f(Y), U⁺ − U⟩ > 0. The factors of a run are the Y.
+/// j is set to 0 first where ⟨∇f(Y), U⁺ − U⟩ > 0. The factors of a run are the Y.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Momentum;
 

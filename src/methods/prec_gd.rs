@@ -1,4 +1,4 @@
-//! Preconditioned gradient descent whose damping follows the residual.
+//! Preconditioned gradient descent with damping in proportion to the residual.
 
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, NOTHING, StepSize, TrialNumbers};
@@ -37,26 +37,26 @@ pub struct PrecGd {
 }
 
 impl PrecGd {
-    /// c in λ = c·√s·‖e‖ = 2c√f. Default: 1.
+    /// Sets c in λ = c·√s·‖e‖ = 2c√f. Default: 1.
     pub fn damping_factor(mut self, factor: f64) -> Self {
         self.damping_factor = Some(factor);
         self
     }
 
-    /// How long steps are. Default: constant.
+    /// Sets the step rule. Default: constant.
     pub fn step_rule(mut self, rule: StepRule) -> Self {
         self.step_rule = Some(rule);
         self
     }
 }
 
-/// ∇f (VᵀV + λI)⁻¹ with λ = damping_factor·√(2E), the parameter being in units of √s.
+/// ∇f (VᵀV + λI)⁻¹ with λ = damping_factor·√(2E), where the parameter is in units of √s.
 pub(super) fn scaled(t: &mut Tape, g: Blocks, energy: Scalar) -> Result<Blocks> {
     let (u, factor) = (t.iterate(), t.parameter("damping_factor"));
     t.precondition(g, u, factor * root(energy * 2.0)).ok_or_else(no_gram)
 }
 
-/// The refusal of dampings that follow a residual whose size says nothing.
+/// Error for dampings in proportion to a residual whose size has no meaning.
 pub(super) fn require_square(word: &str, loss: Loss) -> Result<()> {
     if loss == Loss::Square {
         return Ok(());

@@ -1,10 +1,10 @@
-//! D (VᵀV)⁺ on the host: which directions of V count is decided in f64.
+//! D (VᵀV)⁺ on the host: the numerical rank of V is decided in f64.
 
 use crate::error::Result;
 use crate::linalg::right_singular;
 use crate::tape::{BlockSize, Blocks, Register, Tape};
 
-/// The refusal of preconditioning for models that have none.
+/// Error for preconditioning with models that have none.
 pub(super) fn no_gram() -> crate::Error {
     crate::Error::Unsupported {
         what: "preconditioning for a model whose product is of more than two factors".into(),
@@ -12,9 +12,9 @@ pub(super) fn no_gram() -> crate::Error {
     }
 }
 
-/// D (VᵀV)⁺ with directions of V left out whose singular values are below `floor` of the largest: those are noise of the factors' own
-/// arithmetic. Also how many directions were left out of those that are not zero. The singular values are those of V and not of VᵀV,
-/// which would lose half of their digits.
+/// D (VᵀV)⁺ without directions of V whose singular values are below `floor` of the largest: these are rounding noise of
+/// the factors. Also returns the number of nonzero directions left out. The singular values are those of V, because
+/// those of VᵀV lose half of their digits.
 fn scaled(d: &[f64], v: &[f64], k: usize, floor: f64) -> Result<(Vec<f64>, usize)> {
     let (values, vectors) = right_singular(v.len() / k, k, v)?;
     let largest = values.first().copied().unwrap_or(0.0);
@@ -32,7 +32,7 @@ fn scaled(d: &[f64], v: &[f64], k: usize, floor: f64) -> Result<(Vec<f64>, usize
     Ok((out, lost))
 }
 
-/// What goes into the product for each block: where it lies, where its partner lies, and its columns.
+/// Operands of the product for each block: its range, its partner's range, and its columns.
 fn places(sizes: &[BlockSize], partners: &[usize]) -> Vec<(std::ops::Range<usize>, std::ops::Range<usize>, usize)> {
     let range = |index: usize| {
         let start: usize = sizes[..index].iter().map(|block| block.len()).sum();
@@ -41,8 +41,8 @@ fn places(sizes: &[BlockSize], partners: &[usize]) -> Vec<(std::ops::Range<usize
     partners.iter().enumerate().map(|(block, partner)| (range(block), range(*partner), sizes[block].columns)).collect()
 }
 
-/// D (VᵀV)⁺ block by block, of the blocks in `which`; zero for the others, and NaN where something is not finite. Says in the last number
-/// how many directions were left out.
+/// D (VᵀV)⁺ block by block, for the blocks in `which`; zero for the others, and NaN where an entry is not finite. The
+/// last number counts the directions left out.
 pub(super) fn scaled_blocks(
     (d, factor): (&[f64], &[f64]),
     (sizes, partners): (&[BlockSize], &[usize]),
@@ -56,17 +56,18 @@ pub(super) fn scaled_blocks(
                 out[own].copy_from_slice(&values);
                 lost += left_out;
             }
-            // A run that has diverged is seen by its loss.
+            // The loss reveals a diverged run.
             Err(_) => out[own].fill(f64::NAN),
         }
     }
     (out, lost)
 }
 
-/// D (VᵀV)⁺ block by block, V as the model has it at the point; with `count`, iterations that lost directions are counted.
+/// D (VᵀV)⁺ block by block, with V from the model at the point. With `count`, iterations that lost directions are
+/// counted.
 ///
 /// # Errors
-/// [`crate::Error::Unsupported`] for models without such a thing.
+/// [`crate::Error::Unsupported`] for models without a Gram matrix.
 pub(super) fn pseudo_inverse(t: &mut Tape, d: Blocks, point: Blocks, floor: f64, count: bool) -> Result<Blocks> {
     let partners = t.partners().ok_or_else(no_gram)?;
     let factor = t.whole(point);

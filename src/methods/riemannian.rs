@@ -1,14 +1,14 @@
-//! Descent on the manifold of matrices of rank k: the gradient is projected onto the tangent space, and the point after the step
-//! brought back to rank k by a decomposition of 2k×2k (Vandereycken 2013; Wei, Cai, Chan & Leung 2016).
+//! Descent on the manifold of matrices of rank k. The gradient is projected onto the tangent space, and a decomposition
+//! of 2k×2k retracts the new point to rank k (Vandereycken 2013; Wei, Cai, Chan & Leung 2016).
 //!
-//! With Z = A Σ Bᵀ (A = B = Q where Z is symmetric) and G = A*(w∘e), what is needed of G is H = G B and K = Gᵀ A:
+//! With Z = A Σ Bᵀ (A = B = Q where Z is symmetric) and G = A*(w∘e), the products needed are H = G B and K = Gᵀ A:
 //!
 //! ```text
 //! P_T(G) = H⊥Bᵀ + A Kᵀ,  H⊥ = H − A AᵀH
 //! Z − t·P_T(G) = [A H⊥] [[Σ, −tI], [−tI, 0]] [B K]ᵀ
 //! ```
 //!
-//! and for symmetric Z = QΛQᵀ, with W = H − ½Q QᵀH, P_T(G) = W Qᵀ + Q Wᵀ and both brackets [Q W].
+//! For symmetric Z = QΛQᵀ, with W = H − ½Q QᵀH, P_T(G) = W Qᵀ + Q Wᵀ and both brackets are [Q W].
 
 use crate::error::{Error, Result};
 use crate::linalg::{symmetric_eigen, thin_qr, thin_svd, times, transposed_times};
@@ -46,19 +46,19 @@ pub struct Riemannian {
 }
 
 impl Riemannian {
-    /// How long steps are. Default: exact.
+    /// Sets the step rule. Default: exact.
     pub fn step_rule(mut self, rule: StepRule) -> Self {
         self.step_rule = Some(rule);
         self
     }
 
-    /// Groups of measurements that take turns. Default: none.
+    /// Sets the number of groups of measurements that take turns. Default: none.
     pub fn minibatches(mut self, groups: usize) -> Self {
         self.minibatches = Some(groups);
         self
     }
 
-    /// Seed of their order. Default: 0.
+    /// Sets the seed of the order of groups. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -82,7 +82,7 @@ struct Decomposed {
     b: Vec<f64>,
 }
 
-/// U = Q√Λ: Q and Λ. L Rᵀ = A Σ Bᵀ by way of the triangular factors.
+/// Q and Λ from U = Q√Λ, or A, Σ, B of L Rᵀ from the triangular factors.
 fn decomposed(at: &Point, k: usize) -> Result<Decomposed> {
     if at.right.is_empty() {
         let (q, values, _) = thin_svd(at.left.len() / k, k, &at.left)?;
@@ -119,7 +119,7 @@ fn middle(values: &[f64], t: f64) -> Vec<f64> {
         .collect()
 }
 
-/// A√Σ with k columns, those that there are no values for being zero.
+/// A√Σ with k columns; columns without a value are zero.
 fn with_roots(vectors: &[f64], columns: usize, picks: &[(usize, f64)], k: usize) -> Vec<f64> {
     let row = |row: &[f64]| {
         let mut out = vec![0.0; k];
@@ -158,7 +158,7 @@ fn retracted(z: &Decomposed, tangent: &Point, t: f64, k: usize) -> Result<Point>
     })
 }
 
-/// Fewer columns than k become k, for the engine; and back.
+/// Pads fewer than k columns with zeros, for the engine.
 fn widened(v: &[f64], count: usize, k: usize) -> Vec<f64> {
     v.chunks(count).flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0.0, k - count))).collect()
 }
@@ -173,7 +173,7 @@ fn point(values: &[f64], sizes: &[BlockSize]) -> Point {
     Point { left: left.to_vec(), right: right.to_vec() }
 }
 
-/// Both blocks, one after the other; fewer columns than k become k.
+/// Concatenates both blocks, padded to k columns.
 fn laid_out(left: &[f64], right: &[f64], count: usize, k: usize) -> Vec<f64> {
     widened(left, count, k).into_iter().chain(widened(right, count, k)).collect()
 }
@@ -233,7 +233,7 @@ impl Algorithm for Riemannian {
         let whole = t.whole(u);
         let (bases, values) = (t.blocks("bases"), t.blocks_of("values", vec![BlockSize::new(1, count)]));
         let of = sizes.clone();
-        // Z = A Σ Bᵀ. What overflows on the way has no bases: its loss is no number either, and the run has diverged.
+        // Z = A Σ Bᵀ. An overflow leaves no bases; its loss is NaN too, and the run has diverged.
         t.on_host("bases", [Register::from(whole)], [Register::from(bases), values.into()], move |given, made| {
             match decomposed(&point(given[0], &of), k) {
                 Ok(z) => {
@@ -261,7 +261,7 @@ impl Algorithm for Riemannian {
         });
         let step = match self.step_rule() {
             StepRule::Exact => {
-                // t = ⟨e, a⟩/⟨a, a⟩ with a = A(P_T(G)), the least of the loss along the tangent.
+                // t = ⟨e, a⟩/⟨a, a⟩ with a = A(P_T(G)), the minimum of the loss along the tangent.
                 let (a, _) = t.along(bases, tangent).ok_or_else(line::no_lines)?;
                 let (ea, aa) = (t.measured_dot(e, a), t.measured_dot(a, a));
                 t.formula(ea / aa)

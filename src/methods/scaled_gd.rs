@@ -10,10 +10,10 @@ use crate::named::{Named, at_least_zero};
 use crate::operators::Loss;
 use crate::tape::{Blocks, Tape};
 
-/// λ over ‖s·A*(y)‖ where the start is not spectral.
+/// λ over ‖s·A*(y)‖ for starts that are not spectral.
 pub(crate) const DAMPING: f64 = 1e-3;
-/// Step of preconditioned methods. Near the solution the error is multiplied by 1 − 2μ where the measurements are isometric; where
-/// they are so to within δ only, steps below 1/(1 + δ) are stable.
+/// Step of preconditioned methods. Near the solution the error is multiplied by 1 − 2μ for isometric measurements. For
+/// an isometry to within δ, steps below 1/(1 + δ) are stable.
 pub(super) const PRECONDITIONED_STEP: f64 = 0.4;
 
 pub(super) const CARD: MethodCard = MethodCard {
@@ -49,31 +49,32 @@ pub struct ScaledGd {
 }
 
 impl ScaledGd {
-    /// λ, in units of ‖M‖. Default: 0 from a spectral start, else 1e-3·‖s·A*(y)‖. With 0 pseudo-inverses are taken on the host.
+    /// Sets λ, in units of ‖M‖. Default: 0 from a spectral start, else 1e-3·‖s·A*(y)‖. With 0, pseudo-inverses are
+    /// taken on the host.
     pub fn damping(mut self, damping: f64) -> Self {
         self.damping = Some(damping);
         self
     }
 
-    /// How long steps are. Default: constant.
+    /// Sets the step rule. Default: constant.
     pub fn step_rule(mut self, rule: StepRule) -> Self {
         self.step_rule = Some(rule);
         self
     }
 
-    /// q: the step of iteration t is qᵗ times that of the first. Default: 1, and 0.95 for the loss `l1`.
+    /// Sets the decay q: the step of iteration t is qᵗ times the first. Default: 1, and 0.95 for the loss `l1`.
     pub fn step_decay(mut self, decay: f64) -> Self {
         self.schedule.decay = Some(decay);
         self
     }
 
-    /// The loss that Polyak's steps aim at; where it is known every step is one.
+    /// Sets the known optimal loss. Every step is then a Polyak step.
     pub fn optimal_loss(mut self, loss: f64) -> Self {
         self.schedule.optimal_loss = Some(loss);
         self
     }
 
-    /// Share of Polyak's step that is taken. Default: 1, and ½ where it sets a first step that decays.
+    /// Sets the share of Polyak's step. Default: 1, and ½ for a first step that decays.
     pub fn polyak_scale(mut self, scale: f64) -> Self {
         self.schedule.polyak_scale = Some(scale);
         self

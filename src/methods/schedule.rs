@@ -1,4 +1,4 @@
-//! Steps that are constant, decay, or are Polyak's.
+//! Step schedules: constant, decaying, or Polyak's.
 
 use crate::error::{Error, Result};
 use crate::methods::TrialNumbers;
@@ -6,31 +6,31 @@ use crate::named::{Named, at_least_zero};
 use crate::operators::Loss;
 use crate::tape::{Blocks, Initial, Measured, Scalar, Tape, When, greatest, least, less, root, select};
 
-/// A step of Polyak over the size of the iterate, at most: near a saddle the gradient is small and the loss is not.
+/// Longest Polyak step over the size of the iterate: near a saddle the gradient is small and the loss is not.
 const LONGEST: f64 = 0.5;
 /// q of the loss `l1`, whose subgradients do not become small.
 pub(super) const L1_DECAY: f64 = 0.95;
 
-/// When the step is Polyak's.
+/// Iterations with a Polyak step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Polyak {
     Never,
-    /// In iteration 0, which sets the step that later ones go on from.
+    /// Only iteration 0, whose step is the base of later ones.
     First,
-    /// In the last one of every so many iterations; the step of the others is their own.
+    /// The last of every `.0` iterations; the others have their own step.
     Every(usize),
 }
 
-/// Parameters of methods whose steps follow a schedule.
+/// Parameters of methods with a step schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Schedule {
-    /// q: the step of iteration t is qᵗ times that of the first.
+    /// Decay q: the step of iteration t is qᵗ times the first.
     pub(super) decay: Option<f64>,
-    /// The loss that Polyak's step aims at.
+    /// Optimal loss of Polyak's step.
     pub(super) optimal_loss: Option<f64>,
-    /// Share of Polyak's step that is taken.
+    /// Share of Polyak's step.
     pub(super) polyak_scale: Option<f64>,
-    /// Every so many iterations the step is Polyak's.
+    /// Period of Polyak steps.
     pub(super) polyak_every: Option<usize>,
 }
 
@@ -63,13 +63,13 @@ impl Schedule {
         Ok(())
     }
 
-    /// q, where it is not 1.
+    /// Decay q, where it is not 1.
     fn decay(&self, loss: Loss) -> Option<f64> {
         let robust = (loss == Loss::L1 && self.optimal_loss.is_none()).then_some(L1_DECAY);
         self.decay.or(robust).filter(|q| *q < 1.0)
     }
 
-    /// Steps that decay need a first one of the right size, which is Polyak's where the loss is robust.
+    /// Decaying steps need a first step of the right size, which is Polyak's for robust losses.
     fn polyak(&self, loss: Loss) -> Polyak {
         match (self.polyak_every, self.optimal_loss) {
             (Some(every), _) => Polyak::Every(every),
@@ -80,7 +80,7 @@ impl Schedule {
         }
     }
 
-    /// Whether all steps are the one that was set.
+    /// Whether all steps are the given one.
     pub(super) fn is_constant(&self, loss: Loss) -> bool {
         self.decay(loss).is_none() && self.polyak(loss) == Polyak::Never
     }
@@ -95,7 +95,7 @@ impl Schedule {
         vec![("optimal_loss", self.optimal_loss.unwrap_or(0.0) / trial.normalization), ("polyak_scale", scale)]
     }
 
-    /// U ← U − step·D, D made of the gradient g at U, whose residual is e.
+    /// U ← U − step·D, with D made of the gradient g at U and e the residual there.
     pub(super) fn descend(&self, t: &mut Tape, u: Blocks, (e, g): (Measured, Blocks), d: Blocks) {
         let decay = self.decay(t.loss());
         let step = match decay {
@@ -131,7 +131,8 @@ impl Schedule {
     }
 }
 
-/// polyak_scale·(c·E − optimal)/⟨g, D⟩, the step of Polyak (1969); 0 where nothing is left to descend, and never more than ½‖U‖/‖D‖.
+/// Step of Polyak (1969), polyak_scale·(c·E − optimal)/⟨g, D⟩; 0 where no descent is left, and never more than
+/// ½‖U‖/‖D‖.
 fn polyak(t: &mut Tape, u: Blocks, (e, g): (Measured, Blocks), d: Blocks) -> Scalar {
     let (optimal, scale) = (t.parameter("optimal_loss"), t.parameter("polyak_scale"));
     let whole = t.whole(u);

@@ -1,4 +1,4 @@
-//! Gradient descent with gradients of a part of the measurements.
+//! Gradient descent with gradients of groups of the measurements.
 
 use crate::error::Result;
 use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, StepSize};
@@ -27,8 +27,8 @@ pub(super) const CARD: MethodCard = MethodCard {
     },
 };
 
-/// Gradient descent with the gradient of one group of neighbouring measurements, times the number of groups; the groups take turns in
-/// a new order every epoch.
+/// Gradient descent with the gradient of one group of neighbouring measurements, times the number of groups. The groups
+/// take turns in a new order every epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[must_use = "a method does something in settings"]
 pub struct Sgd {
@@ -38,19 +38,19 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// Groups of measurements. Default: 10.
+    /// Sets the number of groups of measurements. Default: 10.
     pub fn minibatches(mut self, groups: usize) -> Self {
         self.minibatches = Some(groups);
         self
     }
 
-    /// Seed of their order. Default: 0.
+    /// Sets the seed of the order of groups. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// q: the step of iteration t is qᵗ times that of the first. Default: 1.
+    /// Sets the decay q: the step of iteration t is qᵗ times the first. Default: 1.
     pub fn step_decay(mut self, decay: f64) -> Self {
         self.decay = Some(decay);
         self
@@ -88,7 +88,7 @@ impl Algorithm for Sgd {
         let decay = self.decay.filter(|q| *q < 1.0);
         let step = if decay.is_some() { t.keep_scalar("pace", Initial::Parameter(base)) } else { base };
         let (_, g) = t.gradient_of(u, Some(groups));
-        // On average the sums of a group times the number of groups are those over everything.
+        // On average the sums of a group times the number of groups are those over all measurements.
         t.combine_into(u, [(1.0.into(), u), (-(step * groups.count as f64), g)]);
         if let Some(q) = decay {
             t.set(step, step * q);

@@ -1,6 +1,6 @@
 //! The model asymmetric: M = L Rᵀ, the iterate a pair (L, R).
 //!
-//! On a symmetric domain ⟨Aᵢ, L Rᵀ⟩ is that of the symmetric part of L Rᵀ, and with G = A*(r), which is symmetric, the gradients are
+//! On a symmetric domain ⟨Aᵢ, L Rᵀ⟩ sees the symmetric part of L Rᵀ. G = A*(r) is then symmetric, and the gradients are
 //! G R and G L. From a small start the antisymmetric part stays small.
 
 use std::path::Path;
@@ -24,7 +24,8 @@ pub(super) const CARD: ModelCard = ModelCard {
 pub(super) struct Asymmetric;
 
 impl Model {
-    /// M = L Rᵀ, square or not; the iterate is a pair (L, R). Of symmetric measurements only the symmetric part of L Rᵀ is seen.
+    /// The asymmetric model M = L Rᵀ, square or not; the iterate is a pair (L, R). Symmetric measurements see only the
+    /// symmetric part of L Rᵀ.
     pub fn asymmetric() -> Self {
         Self::new(Asymmetric)
     }
@@ -62,7 +63,8 @@ impl FactorModel for Asymmetric {
         start::from_singular_vectors(p, search_rank, skip)
     }
 
-    /// On a symmetric domain a positive semidefinite one: of others measurements see the symmetric part alone.
+    /// A truth. On a symmetric domain it is positive semidefinite: measurements see only the symmetric part of any
+    /// other.
     fn truth(&self, domain: &Domain, rank: Option<usize>) -> Result<synthetic::Builder> {
         let builder = match domain.is_symmetric() {
             true => synthetic::psd(domain.rows()),

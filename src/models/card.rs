@@ -1,38 +1,38 @@
-//! What front ends know of each model, and how they make it.
+//! Descriptions of the models for front ends, and their constructors.
 
 use crate::error::{Error, Result};
 use crate::models::Model;
 use crate::named::Named;
 use crate::problem::Domain;
 
-/// What front ends know of a model.
+/// Description of a model for front ends.
 pub struct ModelCard {
-    /// The word of flags and reports.
+    /// Word of the model in flags and reports.
     pub word: &'static str,
-    /// The matrix, and the iterate.
+    /// Formulas of the matrix and the iterate.
     pub formula: &'static str,
-    /// One sentence.
+    /// Summary in one sentence.
     pub summary: &'static str,
     /// Names of its parameters with their defaults.
     pub parameters: &'static [(&'static str, &'static str)],
-    /// Whether front ends open and make its measurements on a symmetric domain.
+    /// Whether front ends use a symmetric domain for its measurements.
     pub symmetric: bool,
-    /// The factors of a truth, for messages.
+    /// Description of the factors of a truth, for messages.
     pub truth: &'static str,
-    /// Makes it from parameters by name, all of which it has.
+    /// Constructor from named parameters, all of which the model has.
     pub make: fn(&Named) -> Result<Model>,
 }
 
 impl ModelCard {
-    /// Whether it has a parameter.
+    /// Whether the model has a parameter of that name.
     pub fn has(&self, parameter: &str) -> bool {
         self.parameters.iter().any(|(name, _)| *name == parameter)
     }
 
-    /// The domain that its measurements are opened on.
+    /// Domain of its measurements.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for two sizes of symmetric matrices.
+    /// [`Error::Invalid`] for two different sizes of symmetric matrices.
     pub fn domain(&self, n1: usize, n2: usize) -> Result<Domain> {
         match self.symmetric {
             false => Ok(Domain::rectangular(n1, n2)),

@@ -1,14 +1,14 @@
-//! The model deep: M = W_L ⋯ W_2 W_1, the iterate all of the W.
+//! The model deep: M = W_L ⋯ W_2 W_1; the iterate is all of the W.
 //!
-//! The last factor is kept transposed, R₁ = W₁ᵀ (n2×k), so that the measurements see thin matrices only: with R_j = R_{j−1}W_jᵀ the
-//! product is W_L R_{L−1}ᵀ, and from G R_{L−1} and S_{L−1} = GᵀW_L follow all gradients:
+//! The last factor is stored transposed, R₁ = W₁ᵀ (n2×k), so the measurements see only thin matrices. With R_j =
+//! R_{j−1}W_jᵀ the product is W_L R_{L−1}ᵀ. All gradients follow from G R_{L−1} and S_{L−1} = GᵀW_L:
 //!
 //! ```text
 //! ∂f/∂W_L = G R_{L−1},   S_{j−1} = S_j W_j,   ∂f/∂W_j = S_jᵀ R_{j−1} (1 < j < L),   ∂f/∂R₁ = S₁
 //! ```
 //!
-//! Descent from small factors follows Gunasekar et al. 2017 (arXiv 1705.09280) and Arora et al. 2019 (arXiv 1905.13655): the deeper the
-//! product, the more it prefers low rank.
+//! Descent from small factors follows Gunasekar et al. 2017 (arXiv 1705.09280) and Arora et al. 2019 (arXiv
+//! 1905.13655): a deeper product prefers low rank more strongly.
 
 use std::path::Path;
 
@@ -21,11 +21,11 @@ use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Domain, Factors, MatrixView, Product, Truth, synthetic};
 use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Matrix, Measured, Minibatches, Recorded, Tape, Values};
 
-/// L where nobody gave one.
+/// Default depth L.
 const DEPTH: usize = 3;
-/// Most factors: the tape has an operation or two for each.
+/// Most factors: the tape has an operation or two per factor.
 const DEEPEST: usize = 64;
-/// The norm of the product at the start over that of M, about.
+/// Approximate norm of the initial product over that of M.
 const START: f64 = 1e-3;
 
 pub(super) const CARD: ModelCard = ModelCard {
@@ -40,13 +40,13 @@ pub(super) const CARD: ModelCard = ModelCard {
 
 #[derive(Clone, Copy)]
 pub(super) struct Deep {
-    /// L.
+    /// Depth L.
     depth: usize,
 }
 
 impl Model {
-    /// M = W_L ⋯ W_1, square or not; the iterate is a list of `depth` factors, W_L (n1×k), then W_{L−1}, …, W_2 (k×k), then W_1ᵀ (n2×k).
-    /// It is for gradient descent and methods that need nothing else of it.
+    /// The deep model M = W_L ⋯ W_1, square or not. The iterate is a list of `depth` factors: W_L (n1×k), then W_{L−1},
+    /// …, W_2 (k×k), then W_1ᵀ (n2×k). It serves gradient descent and methods without further needs.
     pub fn deep(depth: usize) -> Self {
         Self::new(Deep { depth })
     }
@@ -72,7 +72,7 @@ impl FactorModel for Deep {
         self.depth
     }
 
-    /// W_L and R_{L−1}.
+    /// The thin ends W_L and R_{L−1}.
     fn ends(&self, blocks: &[MatrixView<'_>]) -> Result<Option<Vec<Block>>> {
         let [left, middle @ .., right] = blocks else { return Ok(None) };
         if middle.is_empty() {
@@ -100,15 +100,15 @@ impl FactorModel for Deep {
         Asymmetric.degrees_of_freedom(domain, rank)
     }
 
-    /// At balanced factors of M the Hessian of f is at most L‖M‖^(2−2/L) where the measurements are isometric.
+    /// At balanced factors of M the Hessian of f is at most L‖M‖^(2−2/L) for isometric measurements.
     fn stable_step(&self, norm: f64) -> Automatic {
         let (depth, power) = (self.depth, 2 * self.depth.max(1) - 2);
         let size = norm.powf(power as f64 / depth as f64);
         Automatic::new(2.0 / (depth as f64 * size), format!("2/({depth} ‖s·A*(y)‖^({power}/{depth}))"))
     }
 
-    /// α = (ν/1000)^(1/L): the product begins at about a thousandth of M. Growth is slower than exponential from there, so that a much
-    /// smaller start would not be left within reason.
+    /// α = (ν/1000)^(1/L): the initial product is about a thousandth of M. Growth from there is slower than
+    /// exponential, so a much smaller start would take too long.
     fn automatic_scale(&self, norm: f64) -> Automatic {
         let value = (START * norm).powf(1.0 / self.depth as f64);
         Automatic::new(value, format!("({START:e} ‖s·A*(y)‖)^(1/{})", self.depth))
@@ -118,7 +118,7 @@ impl FactorModel for Deep {
         false
     }
 
-    /// Entries N(0, α²/max(rows, columns)), so that no factor has a norm much above 2α.
+    /// Entries N(0, α²/max(rows, columns)), so that the norm of a factor hardly exceeds 2α.
     fn random_start(&self, domain: &Domain, start: &RandomStart) -> Vec<Vec<f64>> {
         let sizes = self.blocks(domain, start.search_rank);
         let drawn = normals(start.seed, Purpose::Init, start.std, sizes.iter().map(|block| block.len()).sum());
@@ -167,7 +167,7 @@ impl Recorded for Deep {
     fn blocks(&self, domain: &Domain, search_rank: usize) -> Vec<BlockSize> {
         let (n1, n2) = (BlockSize::new(domain.rows(), search_rank), BlockSize::new(domain.columns(), search_rank));
         let middle = BlockSize::new(search_rank, search_rank);
-        // A depth that `check` refuses is not as long as it says.
+        // `check` refuses depths outside this range.
         let count = self.depth.clamp(2, DEEPEST) - 2;
         std::iter::once(n1).chain(std::iter::repeat_n(middle, count)).chain([n2]).collect()
     }
@@ -194,7 +194,7 @@ impl Recorded for Deep {
             true => g.block(last),
             false => t.blocks_of("pulled back", vec![size]).block(0),
         };
-        // S_{L−1}, which is ∂f/∂R₁ already where there are two factors.
+        // S_{L−1}, which already is ∂f/∂R₁ for two factors.
         let mut s = pulled(t, last == 1);
         let values = Values::Measure { left: u.block(0), right: right[last - 1], minus: Some(target), out: e };
         let adjoint =

@@ -1,8 +1,8 @@
-//! Models: how the factors that an iteration moves make the matrix that is recovered.
+//! Models: products of the factors that an iteration moves, which give the recovered matrix.
 //!
-//! An operator knows a [`Domain`] and nothing of factors, so that one operator is solved with any model that its domain allows.
-//! A model says which blocks the factors have, which product they stand for, how much of the loss counts, and where a run can
-//! start. No other room asks which model it is: what a room needs is a function of [`FactorModel`].
+//! An operator knows a [`Domain`] and nothing about factors, so one operator serves any model that its domain allows. A
+//! model defines the blocks of the factors, their product, the share of the loss, and the possible starts. No other
+//! module asks which model it is: each need is a function of [`FactorModel`].
 
 mod asymmetric;
 mod card;
@@ -29,27 +29,31 @@ pub use crate::named::Named;
 pub use card::ModelCard;
 pub use start::{Backprojection, Eigenpairs, SingularTriplets};
 
-/// Most columns of factors whose number nobody gave.
+/// Most columns of factors by default.
 pub const DEFAULT_SEARCH_RANK: usize = 20;
 
-/// α over √‖s·A*(y)‖ of models of one factor or two.
+/// Default α over √‖s·A*(y)‖ for models of one or two factors.
 const AUTOMATIC_SCALE: f64 = 1e-6;
 
-/// A random start of one trial: entries N(0, std²), those of blocks after the first one times `ratio`.
+/// A random start of one trial: entries N(0, std²), those of later blocks times `ratio`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RandomStart {
+    /// Number k of columns.
     pub search_rank: usize,
+    /// Standard deviation of the entries.
     pub std: f64,
+    /// Size of the later blocks relative to the first.
     pub ratio: f64,
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
-/// A setting that was chosen from ν = ‖s·A*(y)‖, which is about ‖M‖.
+/// A setting chosen from ν = ‖s·A*(y)‖, which is about ‖M‖.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Automatic {
-    /// The number.
+    /// Chosen number.
     pub value: f64,
-    /// The formula that it comes from, for notices.
+    /// Formula of the choice, for notices.
     pub formula: String,
 }
 
@@ -59,22 +63,23 @@ impl Automatic {
     }
 }
 
-/// How factors make a matrix. Implement it for a model of your own and hand it over as [`Model::new`].
+/// A model of a matrix as a product of factors. Implement it for your own model and pass it to [`Model::new`].
 pub trait FactorModel: Recorded {
-    /// The word of flags and reports.
+    /// Word of the model in flags and reports.
     fn word(&self) -> &'static str;
 
-    /// The parameters that it has, by name, as front ends write them.
+    /// Parameters of the model, by name, as front ends write them.
     fn set(&self) -> Named {
         Named::default()
     }
 
-    /// (p, q): the iterate has p columns that count positive and q that count negative. `None` where no column is signed.
+    /// Signature (p, q): the iterate has p columns of positive and q of negative sign. `None` where no column has a
+    /// sign.
     fn signature(&self) -> Option<(usize, usize)> {
         None
     }
 
-    /// Refuses a domain that the model has no matrices of, and parameters that mean nothing.
+    /// Refuses a domain without matrices of the model, and meaningless parameters.
     ///
     /// # Errors
     /// [`Error::Invalid`] in these cases.
@@ -83,7 +88,7 @@ pub trait FactorModel: Recorded {
     /// Number of blocks of the factors.
     fn factors(&self) -> usize;
 
-    /// Names of the blocks in files: `left`, the last one `right`, and `middle_1`, `middle_2`, … between them.
+    /// Names of the blocks in files: `left`, `middle_1`, `middle_2`, …, `right`.
     fn names(&self) -> Vec<String> {
         let last = self.factors().saturating_sub(1);
         let name = |at: usize| match at {
@@ -94,68 +99,69 @@ pub trait FactorModel: Recorded {
         (0..=last).map(name).collect()
     }
 
-    /// (rows, columns) of each block for k columns.
+    /// Size (rows, columns) of each block for k columns.
     fn sizes(&self, domain: &Domain, search_rank: usize) -> Vec<(usize, usize)> {
         self.blocks(domain, search_rank).iter().map(|block| (block.rows, block.columns)).collect()
     }
 
-    /// How many of k columns count positive; those after them count negative.
+    /// Number of positive columns among k; the columns after them are negative.
     fn positive_columns(&self, search_rank: usize) -> usize {
         self.signature().map_or(search_rank, |(positive, _)| positive.min(search_rank))
     }
 
-    /// Number of columns that the model itself prescribes.
+    /// Number of columns prescribed by the model.
     fn search_rank(&self) -> Option<usize> {
         self.signature().map(|(positive, negative)| positive.saturating_add(negative))
     }
 
-    /// k where nobody gave one.
+    /// Default search rank k.
     fn default_search_rank(&self, domain: &Domain) -> usize {
         self.search_rank().unwrap_or_else(|| DEFAULT_SEARCH_RANK.min(domain.rows()).min(domain.columns()))
     }
 
-    /// The thin matrices of one trial that [`FactorModel::product`] takes, where these are not the blocks themselves: L and R with
-    /// Z = L Rᵀ.
+    /// The thin matrices L and R of one trial with Z = L Rᵀ, as [`FactorModel::product`] takes them; `None` where the
+    /// blocks themselves serve.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the blocks do not fit each other.
+    /// [`Error::Invalid`] where the sizes of the blocks do not match.
     fn ends(&self, _blocks: &[MatrixView<'_>]) -> Result<Option<Vec<Block>>> {
         Ok(None)
     }
 
-    /// The matrix that these blocks of one trial stand for, or their [`FactorModel::ends`] where it has such.
+    /// The matrix of one trial from its blocks, or from its [`FactorModel::ends`] where it has them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where they do not fit each other.
+    /// [`Error::Invalid`] where the sizes do not match.
     fn product<'a>(&self, blocks: &[MatrixView<'a>]) -> Result<Product<'a>>;
 
-    /// Degrees of freedom of a matrix of that rank.
+    /// Degrees of freedom of a matrix of the given rank.
     fn degrees_of_freedom(&self, domain: &Domain, rank: usize) -> usize;
 
-    /// μ below which gradient descent is stable near a solution of norm ν. A quarter of it is taken where nobody chose a step.
+    /// Step size μ below which gradient descent is stable near a solution of norm ν. The default step is a quarter of
+    /// it.
     ///
-    /// At U Uᵀ = M the Hessian of f is at most 2‖M‖ where the measurements are isometric, at L Rᵀ = M as well for balanced factors;
-    /// descent is stable below 2 over it.
+    /// For isometric measurements the Hessian of f is at most 2‖M‖ at U Uᵀ = M, and at L Rᵀ = M with balanced factors.
+    /// Descent is stable below 2 over it.
     fn stable_step(&self, norm: f64) -> Automatic {
         Automatic::new(1.0 / norm, "1/‖s·A*(y)‖")
     }
 
-    /// α of a random start where nobody chose one.
+    /// Default scale α of a random start.
     fn automatic_scale(&self, norm: f64) -> Automatic {
         Automatic::new(AUTOMATIC_SCALE * norm.sqrt(), format!("{AUTOMATIC_SCALE:e} √‖s·A*(y)‖"))
     }
 
-    /// Whether the second factor can start at another size than the first one.
+    /// Whether the start of the second factor can have a size of its own.
     fn has_init_scale_ratio(&self) -> bool {
         self.factors() > 1
     }
 
-    /// Whether the phases of arXiv 2106.15013 are those of its iteration from a small start.
+    /// Whether its iteration from a small start has the phases of arXiv 2106.15013.
     fn has_phases(&self) -> bool {
         false
     }
 
-    /// The numbers of each block at random; blocks follow each other in the stream of a seed.
+    /// Random numbers of each block; blocks follow each other in the stream of a seed.
     fn random_start(&self, domain: &Domain, start: &RandomStart) -> Vec<Vec<f64>> {
         let sizes = self.blocks(domain, start.search_rank);
         let count = sizes.iter().map(|block| block.len()).sum();
@@ -171,31 +177,32 @@ pub trait FactorModel: Recorded {
         blocks
     }
 
-    /// Factors of one trial from the leading vectors of P after the first `skip`, scaled by the roots of their values.
+    /// Spectral start of one trial: the leading vectors of P after the first `skip`, scaled by the square roots of
+    /// their values.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where P has too few of them, is not finite, or is zero there.
+    /// [`Error::Invalid`] where P has too few such vectors, is not finite, or is zero on them.
     fn spectral_start(&self, p: &dyn Backprojection, search_rank: usize, skip: usize) -> Result<Factors>;
 
-    /// A synthetic truth of that rank, to be built.
+    /// Builder of a synthetic truth of that rank.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the model prescribes another rank, or has no matrices on the domain.
+    /// [`Error::Invalid`] where the model prescribes another rank or has no matrices on the domain.
     fn truth(&self, domain: &Domain, rank: Option<usize>) -> Result<synthetic::Builder>;
 
-    /// Truths from a file of their factors, one for each of the batch in it.
+    /// Truths from a file of their factors, one per batch element.
     ///
     /// # Errors
-    /// Those of the file, and [`Error::Invalid`] for factors that are no truth.
+    /// Errors of the file, and [`Error::Invalid`] for factors that give no truth.
     fn read_truth(&self, path: &Path, domain: &Domain) -> Result<Vec<Truth>>;
 
-    /// Factors from a file; `setting` is what they are for, in messages.
+    /// Factors from a file. `setting` names their use in messages.
     ///
     /// # Errors
-    /// Those of the file.
+    /// Errors of the file.
     fn read_factors(&self, path: &Path, domain: &Domain, setting: &str) -> Result<Factors> {
         let (names, sizes) = (self.names(), self.sizes(domain, 1));
-        // Blocks with as many rows for one column as for two have the rows of the domain, others k of them.
+        // Blocks whose rows do not depend on k have the rows of the domain; the others have k rows.
         let fixed = sizes.iter().zip(self.sizes(domain, 2)).map(|(one, two)| (one.0 == two.0).then_some(one.0));
         let wanted: Vec<(&str, Option<usize>)> = names.iter().map(String::as_str).zip(fixed).collect();
         let (batch, blocks) = read_blocks(path, &wanted, self.word(), setting)?;
@@ -203,26 +210,26 @@ pub trait FactorModel: Recorded {
     }
 }
 
-/// A model as a value: cheap to clone, equal to others of the same word and parameters.
+/// A model as a value: cheap to clone, and equal to models of the same word and parameters.
 #[derive(Clone)]
 pub struct Model(Arc<dyn FactorModel>);
 
 impl Model {
-    /// A model of your own.
+    /// A model from your own implementation.
     pub fn new(model: impl FactorModel + 'static) -> Self {
         Self(Arc::new(model))
     }
 
-    /// The model where nobody chose one: psd for symmetric matrices, asymmetric for all others.
+    /// Default model: psd for symmetric matrices, asymmetric for all others.
     pub fn natural(domain: &Domain) -> Self {
         if domain.is_symmetric() { Self::psd() } else { Self::asymmetric() }
     }
 
-    /// The model of a word with parameters by name. Parameters may stand behind the word, as in `signed:signature=2,1`.
+    /// The model of a word with named parameters. Parameters may follow the word, as in `signed:signature=2,1`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a word that is none, for a parameter that the model does not have, that it needs or that means
-    /// nothing, and for one that is given twice.
+    /// [`Error::Invalid`] for an unknown word, for a missing or unknown parameter, and for one that is meaningless or
+    /// given twice.
     pub fn named(word: &str, parameters: &Named) -> Result<Self> {
         let (text, (_, own)) = (word, Named::spelled("model", word)?);
         let made = Self::of_card(card(text)?, &parameters.clone().joined(&own)?);
@@ -239,13 +246,13 @@ impl Model {
         (card.make)(parameters)
     }
 
-    /// Numbers of all blocks of one trial together.
+    /// Total size of all blocks of one trial.
     pub(crate) fn numbers(&self, domain: &Domain, search_rank: usize) -> u64 {
         let sizes = self.sizes(domain, search_rank);
         sizes.iter().fold(0, |all, (rows, columns)| product(&[*rows, *columns]).saturating_add(all))
     }
 
-    /// What tapes are written with.
+    /// The part of the model that records tapes.
     pub fn recorded(&self) -> Arc<dyn Recorded> {
         self.0.clone()
     }
@@ -280,13 +287,13 @@ impl Serialize for Model {
     }
 }
 
-/// All models.
+/// Cards of all models.
 pub const MODELS: &[&ModelCard] = &[&psd::CARD, &signed::CARD, &asymmetric::CARD, &deep::CARD];
 
-/// The card of a word, behind which parameters may stand.
+/// Card of a model's word, which parameters may follow.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there is none.
+/// [`Error::Invalid`] for an unknown word.
 pub fn card(text: &str) -> Result<&'static ModelCard> {
     let (word, _) = Named::spelled("model", text)?;
     MODELS.iter().find(|card| card.word == word).copied().ok_or_else(|| {
@@ -295,7 +302,7 @@ pub fn card(text: &str) -> Result<&'static ModelCard> {
     })
 }
 
-/// Refuses matrices without symmetry for a model of one factor.
+/// Refuses an asymmetric domain for a model of one factor.
 fn require_symmetric(word: &str, domain: &Domain) -> Result<()> {
     if domain.is_symmetric() {
         return Ok(());
@@ -304,24 +311,24 @@ fn require_symmetric(word: &str, domain: &Domain) -> Result<()> {
     Err(Error::invalid("model", word, format!("asymmetric for measurements of {domain} matrices"), fix))
 }
 
-/// The rank of a truth, which somebody has to give.
+/// The rank of a truth, which must be given.
 fn given(rank: Option<usize>) -> Result<usize> {
     rank.ok_or_else(|| {
         Error::invalid("rank", "nothing", "a whole number of at least 1", "give the rank of the unknown matrix")
     })
 }
 
-/// n·r − r(r−1)/2, the dimension of symmetric n×n matrices of rank r.
+/// Dimension n·r − r(r−1)/2 of the symmetric n×n matrices of rank r.
 fn symmetric_freedom(domain: &Domain, rank: usize) -> usize {
     let r = rank.min(domain.rows());
     domain.rows() * r - r * r.saturating_sub(1) / 2
 }
 
-/// More degrees of freedom explain more than noise where the loss falls by so many times their share.
+/// Fall of the loss, as a multiple of the share of the degrees of freedom, from which they explain more than noise.
 pub(crate) const SIGNIFICANT: f64 = 3.0;
 
-/// The loss below which `more` degrees of freedom explain more than noise does, `left` being those that the measurements have left:
-/// with E₁ the quotient of (E₀ − E₁)/d and E₁/(m − d₀ − d) is [`SIGNIFICANT`], as in an F test.
+/// Loss below which `more` degrees of freedom explain more than noise, where the measurements have `left` others. With
+/// E₁, the quotient of (E₀ − E₁)/d and E₁/(m − d₀ − d) is [`SIGNIFICANT`], as in an F test.
 pub(crate) fn significant_loss(loss: f64, more: f64, left: f64) -> f64 {
     loss / (1.0 + SIGNIFICANT * more / (left - more))
 }

@@ -22,7 +22,7 @@ pub(super) const CARD: ModelCard = ModelCard {
 pub(super) struct Psd;
 
 impl Model {
-    /// M = X Xᵀ, positive semidefinite; the iterate is U Uᵀ.
+    /// The psd model M = X Xᵀ, positive semidefinite; the iterate is U Uᵀ.
     pub fn psd() -> Self {
         Self::new(Psd)
     }
@@ -69,7 +69,7 @@ impl FactorModel for Psd {
     }
 }
 
-/// The only block.
+/// The only block of a model of one factor.
 pub(super) fn one<'a>(blocks: &[MatrixView<'a>]) -> Result<MatrixView<'a>> {
     match blocks {
         [only] => Ok(*only),

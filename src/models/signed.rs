@@ -38,8 +38,8 @@ pub(super) struct Signed {
 }
 
 impl Model {
-    /// M = X S Xᵀ, symmetric; the iterate is U S Uᵀ with S = diag(1 `positive` times, −1 `negative` times): at least the
-    /// numbers of positive and negative eigenvalues expected.
+    /// The signed model M = X S Xᵀ, symmetric; the iterate is U S Uᵀ with S = diag(1 `positive` times, −1 `negative`
+    /// times). Give at least the expected numbers of positive and negative eigenvalues.
     pub fn signed(positive: usize, negative: usize) -> Self {
         Self::new(Signed { positive, negative })
     }
@@ -78,7 +78,7 @@ impl FactorModel for Signed {
         symmetric_freedom(domain, rank)
     }
 
-    /// From the p largest and the q smallest eigenvalues; `skip` means nothing here.
+    /// Start from the p largest and the q smallest eigenvalues; `skip` is not used.
     fn spectral_start(&self, p: &dyn Backprojection, _search_rank: usize, _skip: usize) -> Result<Factors> {
         start::from_both_ends(p, (self.positive, self.negative))
     }
@@ -137,7 +137,7 @@ impl Recorded for Signed {
     }
 }
 
-/// (Σ cⱼxⱼ)·S, or without signs.
+/// (Σ cⱼxⱼ)·S, or Σ cⱼxⱼ without signs.
 fn with_signs<const N: usize>(t: &mut Tape, terms: Terms<N>, positive: Option<usize>) -> Blocks {
     match positive {
         Some(positive) => t.signed(terms, positive),
@@ -145,9 +145,9 @@ fn with_signs<const N: usize>(t: &mut Tape, terms: Terms<N>, positive: Option<us
     }
 }
 
-/// The matrix that A sees with the iterate as its right factor, and what G is applied to: both U S; or with U = U₀ + V around a
-/// centre (2U₀ + V)S and U S. The symmetric part of (2U₀ + V)S Vᵀ is U S Uᵀ − U₀ S U₀ᵀ, so that with the target y − A(U₀ S U₀ᵀ)
-/// rounding errors are in proportion to V.
+/// The left factor seen by A with the iterate on the right, and the factor under G: both U S; around a centre, with U =
+/// U₀ + V, (2U₀ + V)S and U S. The symmetric part of (2U₀ + V)S Vᵀ is U S Uᵀ − U₀ S U₀ᵀ, so with the target y − A(U₀ S
+/// U₀ᵀ) rounding errors are in proportion to V.
 fn ends(t: &mut Tape, u: Blocks, positive: Option<usize>) -> (Blocks, Blocks) {
     match (t.centre(), positive) {
         (None, None) => (u, u),
@@ -201,8 +201,8 @@ pub(super) fn along(t: &mut Tape, u: Blocks, d: Blocks, positive: Option<usize>)
     (b, a)
 }
 
-/// e, b and a as lanes of one pass, with what each of them makes of U S and of D S: with G(t) = A*(e + t·b + t²·a) the gradient at
-/// U + t·D is G(t)(U + t·D)S.
+/// e, b and a as lanes of one pass, each with its adjoint applied to U S and D S. With G(t) = A*(e + t·b + t²·a), the
+/// gradient at U + t·D is G(t)(U + t·D)S.
 pub(super) fn ray(t: &mut Tape, u: Blocks, d: Blocks, positive: Option<usize>) -> Ray {
     let ((left, own), whole, target) = (ends(t, u, positive), t.whole(u), t.target());
     let (twice, once) = (with_signs(t, [(2.0.into(), d)], positive), signed_once(t, d, positive));

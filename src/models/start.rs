@@ -7,24 +7,26 @@ use crate::problem::{Domain, Factors};
 /// Leading eigenpairs of a symmetric matrix, largest eigenvalue first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Eigenpairs {
+    /// Eigenvalues, largest first.
     pub values: Vec<f64>,
-    /// n×values.len(), row-major, columns orthonormal.
+    /// Eigenvectors, n×values.len(), row-major, columns orthonormal.
     pub vectors: Vec<f64>,
 }
 
 /// Leading singular triplets, largest value first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SingularTriplets {
+    /// Singular values, largest first.
     pub values: Vec<f64>,
-    /// n1×values.len(), row-major.
+    /// Left singular vectors, n1×values.len(), row-major.
     pub left: Vec<f64>,
-    /// n2×values.len(), row-major.
+    /// Right singular vectors, n2×values.len(), row-major.
     pub right: Vec<f64>,
 }
 
-/// P = s·A*(w∘y), asked for its leading vectors: what the first iterations see of a problem.
+/// The matrix P = s·A*(w∘y) with its leading vectors, which govern the first iterations.
 pub trait Backprojection {
-    /// That of the operator.
+    /// Domain of the operator.
     fn domain(&self) -> Domain;
 
     /// Eigenpairs of P on a symmetric domain: all, or at least the `wanted` largest in modulus.
@@ -33,21 +35,21 @@ pub trait Backprojection {
     /// [`Error::Invalid`] where P is not finite.
     fn eigenpairs(&self, wanted: usize) -> Result<Eigenpairs>;
 
-    /// At least the `wanted` leading singular triplets of P.
+    /// Leading singular triplets of P, at least `wanted` of them.
     ///
     /// # Errors
     /// [`Error::Invalid`] where P is not finite.
     fn triplets(&self, wanted: usize) -> Result<SingularTriplets>;
 
-    /// VᵀP′V for n×k vectors V, k×k row-major, where P comes of transformed observations, which have lost their scale, and P′ of
-    /// those that were given. `None` where P is P′.
+    /// The product VᵀP′V for n×k vectors V, k×k row-major, where P is made of transformed observations, which lose the
+    /// scale, and P′ of the given ones. `None` where P is P′.
     ///
     /// # Errors
-    /// Those of the factors that carry V.
+    /// Errors of the factors that hold V.
     fn lengths(&self, vectors: &[f64], columns: usize) -> Result<Option<Vec<f64>>>;
 }
 
-/// How many vectors there are to be.
+/// Number of vectors needed.
 fn wanted(domain: Domain, k: usize, skip: usize) -> Result<usize> {
     let (wanted, n) = (k.saturating_add(skip), domain.rows().min(domain.columns()));
     if k == 0 || wanted > n {
@@ -57,7 +59,7 @@ fn wanted(domain: Domain, k: usize, skip: usize) -> Result<usize> {
     Ok(wanted)
 }
 
-/// U₀ = V √Λ of the k largest eigenvalues after the first `skip`; those below zero count as zero.
+/// U₀ = V √Λ from the k largest eigenvalues after the first `skip`; negative ones count as zero.
 pub(super) fn from_eigenvectors(p: &dyn Backprojection, k: usize, skip: usize) -> Result<Factors> {
     let (n, wanted) = (p.domain().rows(), wanted(p.domain(), k, skip)?);
     let Eigenpairs { values, vectors } = p.eigenpairs(wanted)?;
@@ -76,7 +78,7 @@ pub(super) fn from_eigenvectors(p: &dyn Backprojection, k: usize, skip: usize) -
     Factors::single(1, n, k, nonzero(start)?)
 }
 
-/// U₀ of U S Uᵀ from the p largest and the q smallest eigenvalues, in this order.
+/// U₀ of U S Uᵀ from the p largest and then the q smallest eigenvalues.
 pub(super) fn from_both_ends(matrix: &dyn Backprojection, (p, q): (usize, usize)) -> Result<Factors> {
     let n = matrix.domain().rows();
     if p + q > n {
@@ -93,7 +95,7 @@ pub(super) fn from_both_ends(matrix: &dyn Backprojection, (p, q): (usize, usize)
     Factors::single(1, n, p + q, nonzero(start)?)
 }
 
-/// L₀ = A √Σ and R₀ = B √Σ of the k largest singular values after the first `skip`.
+/// L₀ = A √Σ and R₀ = B √Σ from the k largest singular values after the first `skip`.
 pub(super) fn from_singular_vectors(p: &dyn Backprojection, k: usize, skip: usize) -> Result<Factors> {
     let wanted = wanted(p.domain(), k, skip)?;
     let triplets = p.triplets(wanted)?;

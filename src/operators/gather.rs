@@ -5,42 +5,44 @@ use std::ops::Range;
 use crate::operators::InstructionSet;
 use crate::real::Real;
 
-/// A factor of a gradient.
+/// Side of a gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// n1 lines.
+    /// Left factor, n1 lines.
     Left,
-    /// n2 lines.
+    /// Right factor, n2 lines.
     Right,
 }
 
-/// A factor, row-major, each row padded with zeros to `stride` numbers, whole units of 64 bytes that begin at multiples of 64.
+/// A row-major factor with rows padded by zeros to `stride` numbers: whole units of 64 bytes, aligned to 64.
 #[derive(Clone, Copy)]
 pub struct Lines<'a, T> {
+    /// Numbers of the padded rows.
     pub values: &'a [T],
+    /// Numbers from one row to the next.
     pub stride: usize,
 }
 
-/// A gradient for operators of which every measurement touches few lines of the factors, so that an accumulator a shard
-/// as [`crate::operators::HostKernel`] has it would be mostly zeros. The engine first calls `forward` for all shards, forms the
-/// coefficients cᵢ = wᵢ ρ′(eᵢ), and then lets each block of lines of the gradient gather what concerns it. Every
-/// number is written by one task, in an order that depends on the operator alone; trials are computed one by one. Engines do not
-/// use it for operators whose residuals are centred.
+/// A gradient for operators whose measurements touch few lines of the factors: an accumulator per shard, as in
+/// [`crate::operators::HostKernel`], would be mostly zeros. The engine first calls `forward` for all shards, forms the
+/// coefficients cᵢ = wᵢ ρ′(eᵢ), and then lets each block of lines of the gradient gather its terms. One task writes
+/// each number, in an order that depends on the operator alone; trials are computed one by one. Engines do not use it
+/// for operators with centred residuals.
 pub trait GatherKernel<T: Real>: Send + Sync {
-    /// As that of [`crate::operators::HostKernel`], of gradients of one factor or of two.
+    /// Bytes read by a gradient of one or two factors, see [`crate::operators::HostKernel::read_bytes`].
     fn read_bytes(&self, factors: usize) -> Option<u64> {
         let _ = factors;
         None
     }
 
-    /// ⟨Aᵢ, L Rᵀ⟩ for the measurements of a range, overwriting `out`. For one factor both are the same slice.
+    /// Measures ⟨Aᵢ, L Rᵀ⟩ for a range of measurements and overwrites `out`. For one factor both are the same slice.
     fn forward(&self, set: InstructionSet, range: Range<usize>, left: Lines<'_, T>, right: Lines<'_, T>, out: &mut [T]);
 
-    /// Ranges of lines that cover the side in order, of about equal work. They depend on the operator only.
+    /// Ranges of lines that cover the side in order, with about equal work. They depend on the operator only.
     fn blocks(&self, side: Side) -> &[Range<usize>];
 
-    /// Lines `lines` of Σ cᵢ Aᵢ V, or on the right side of Σ cᵢ Aᵢᵀ W (on symmetric domains too), overwriting `out`: (lines, k) without padding. `applied`
-    /// is V, or W, and `coefficients` are all m of them.
+    /// Computes the lines `lines` of Σ cᵢ Aᵢ V, or on the right side of Σ cᵢ Aᵢᵀ W (on symmetric domains too), and
+    /// overwrites `out`: (lines, k) without padding. `applied` is V, or W; `coefficients` has length m.
     fn gather(
         &self,
         set: InstructionSet,

@@ -1,90 +1,96 @@
-//! The contract of a fast host kernel, and the adaptor that gives every operator one through its f64 twin.
+//! The contract of a fast host kernel, and the adaptor that gives every operator one from its f64 reference
+//! implementation.
 
 use crate::operators::{Loss, Operator};
 use crate::problem::Factors;
 use crate::real::{Real, convert};
 use crate::simd::InstructionSet;
 
-/// One trial's pair (L, R), row-major; for one factor both are the same slice.
+/// A pair (L, R) of one trial, row-major; for one factor both are the same slice.
 #[derive(Clone, Copy)]
 pub struct Pair<'a, T> {
+    /// Factor L, n1×k.
     pub left: &'a [T],
+    /// Factor R, n2×k.
     pub right: &'a [T],
-    /// k.
+    /// Search rank k.
     pub search_rank: usize,
 }
 
-/// What one trial brings to a pass over a shard. Slices over measurements have the shard's length.
+/// Inputs and outputs of one trial in a pass over a shard. Slices over measurements have the shard's length.
 pub struct TrialPass<'a, T> {
-    /// What [`HostKernel::prepare`] wrote for this trial.
+    /// Output of [`HostKernel::prepare`] for this trial.
     pub point: &'a [T],
-    /// (W, V), for kernels whose accumulator is the gradient; those that apply Σ rᵢ Aᵢ in `finish` ignore it.
+    /// Factors (W, V), for kernels whose accumulator is the gradient; those that apply Σ rᵢ Aᵢ in `finish` ignore it.
     pub applied: Pair<'a, T>,
+    /// Numbers tᵢ subtracted from A(L Rᵀ).
     pub target: &'a [T],
+    /// Weights wᵢ of the measurements.
     pub weights: &'a [T],
-    /// eᵢ, overwritten.
+    /// Residuals eᵢ, overwritten.
     pub residual: &'a mut [T],
     /// This shard's accumulator for this trial, zeroed before the pass.
     pub accumulator: &'a mut [T],
 }
 
-/// How a pass goes over a shard.
+/// Choice of the traversal of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Course {
+    /// Instruction set of the kernel.
     pub set: InstructionSet,
-    /// One of [`HostKernel::ways`].
+    /// Number of the traversal, from [`HostKernel::ways`].
     pub way: usize,
 }
 
-/// A gradient in three steps, so that what depends on the point alone is done once an iteration, the measurement data
-/// is read once, and shards may run at the same time: `prepare` (per trial), `pass` (per shard, all trials), then the
-/// engine adds the accumulators in shard order, then `finish` (per trial).
+/// A gradient in three steps: `prepare` (per trial), `pass` (per shard, all trials), and, after the engine has added
+/// the accumulators in shard order, `finish` (per trial). Work that depends on the point alone is done once per
+/// iteration, the measurement data are read once, and shards may run in parallel.
 pub trait HostKernel<T: Real>: Send + Sync {
     /// Length of a prepared point.
     fn point_len(&self, search_rank: usize) -> usize;
 
-    /// Numbers of working memory that `prepare` and `finish` are given; what it holds before does not matter.
+    /// Size of the working memory of `prepare` and `finish`, whose old content does not matter.
     fn scratch_len(&self, _search_rank: usize) -> usize {
         0
     }
 
-    /// Bytes of a second copy of the data that passes make for themselves, at most.
+    /// Largest size in bytes of a second copy of the data made by passes.
     fn copied_bytes(&self) -> u64 {
         0
     }
 
-    /// Bytes of the slices that a pass over all shards goes over, by their own lengths; `None` where nobody has counted them. What the
-    /// engine reports, and the law of declared bytes compares with [`Operator::cost`].
+    /// Bytes of the slices that a pass over all shards visits; `None` where they are not counted. The engine reports
+    /// them, and the law of declared bytes compares them with [`Operator::cost`].
     fn read_bytes(&self) -> Option<u64> {
         None
     }
 
-    /// Brings L Rᵀ into the form `pass` reads (for dense: packed, weighted).
+    /// Converts L Rᵀ into the input of `pass` (for dense: packed, weighted).
     fn prepare(&self, point: Pair<'_, T>, scratch: &mut [T], out: &mut [T]);
 
-    /// Length of an accumulator for gradients of one factor or of two, which are always two on rectangular domains. A pass knows the
-    /// number by the length of its accumulators.
+    /// Length of an accumulator for gradients of one or two factors; rectangular domains always have two. A pass knows
+    /// the number of factors from the length of its accumulators.
     fn accumulator_len(&self, search_rank: usize, factors: usize) -> usize;
 
-    /// For each trial: eᵢ = ⟨Aᵢ, L Rᵀ⟩ − targetᵢ over the shard, and the accumulator of Σ wᵢ ρ′(eᵢ) Aᵢ.
-    /// The order of every sum must depend neither on the other trials nor on the way.
+    /// Computes for each trial eᵢ = ⟨Aᵢ, L Rᵀ⟩ − targetᵢ over the shard, and the accumulator of Σ wᵢ ρ′(eᵢ) Aᵢ. The
+    /// order of every sum must depend neither on the other trials nor on the traversal.
     fn pass(&self, course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]);
 
-    /// For each trial eᵢ alone, with the bits that `pass` gives; accumulators may be written.
+    /// Computes for each trial eᵢ alone, with the bits of `pass`; accumulators may be written.
     fn measure(&self, course: Course, shard: usize, trials: &mut [TrialPass<'_, T>]) {
         trials.iter_mut().for_each(|trial| trial.accumulator.fill(T::ZERO));
         self.pass(course, shard, Loss::Square, trials);
     }
 
-    /// Ways to go over the rows for so many trials that differ in time only, of which the engine finds the fastest: their
-    /// numbers and names. None where there is no choice, which is way 0.
+    /// Traversals of the rows for `batch` trials, with numbers and names. They differ only in time, and the engine
+    /// finds the fastest. An empty list means no choice, that is traversal 0.
     fn ways(&self, _batch: usize) -> Vec<(usize, &'static str)> {
         Vec::new()
     }
 
-    /// Turns a summed accumulator into Σ wᵢ ρ′(eᵢ) Aᵢ V (and Σ wᵢ ρ′(eᵢ) Aᵢᵀ W), overwriting the outputs; for centred operators
-    /// into the sums over eᵢ − ē. `applied` is (W, V) as (left, right). An accumulator of two factors may be asked for the first
-    /// output alone.
+    /// Converts a summed accumulator into Σ wᵢ ρ′(eᵢ) Aᵢ V (and Σ wᵢ ρ′(eᵢ) Aᵢᵀ W) and overwrites the outputs. For
+    /// centred operators the sums are over eᵢ − ē. `applied` is (W, V) as (left, right). An accumulator of two factors
+    /// may serve the first output alone.
     fn finish(
         &self,
         accumulator: &[T],
@@ -95,7 +101,7 @@ pub trait HostKernel<T: Real>: Send + Sync {
     );
 }
 
-/// Runs an operator's f64 functions behind the kernel contract; the accumulator is the gradient itself.
+/// Adaptor of an operator's f64 functions to the kernel contract; the accumulator is the gradient itself.
 pub(crate) struct TwinKernel<'a> {
     operator: &'a dyn Operator,
 }
@@ -112,12 +118,12 @@ impl<'a> TwinKernel<'a> {
         (domain.rows() + right) * search_rank
     }
 
-    /// Whether an accumulator is of gradients of one factor or of two.
+    /// Number of factors of an accumulator's gradients, one or two.
     fn factors_of<T: Real>(&self, accumulator: &[T], search_rank: usize) -> usize {
         if accumulator.len() == HostKernel::<T>::accumulator_len(self, search_rank, 1) { 1 } else { 2 }
     }
 
-    /// Σ wᵢAᵢV (and the other side), then Σwe and Σw: what `finish` takes the mean of the residuals out with.
+    /// Σ wᵢAᵢV (and the other side), then Σwe and Σw, with which `finish` subtracts the mean of the residuals.
     fn centring(&self, shard: usize, weights: &[f64], residual: &[f64], applied: &Factors, out: &mut [f64]) {
         let (sums, means) = out.split_at_mut(out.len() - 2);
         let (left, right) = sums.split_at_mut(applied.left_data().len());
@@ -217,7 +223,7 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
     }
 }
 
-/// What tests of kernels have in common.
+/// Helpers for tests of kernels.
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

@@ -5,23 +5,26 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::real::Real;
 
-/// ρ in f = c·Σ wᵢ·ρ(eᵢ), with c = s/2 for models of one factor and s for pairs (so `Square` gives the usual
-/// (s/4)‖e‖² and (s/2)‖e‖²).
+/// Scalar loss ρ in f = c·Σ wᵢ·ρ(eᵢ), with c = s/2 for models of one factor and s for pairs (so `Square` gives the
+/// usual (s/4)‖e‖² and (s/2)‖e‖²).
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Loss {
-    /// ρ(e) = e²/2
+    /// Square loss ρ(e) = e²/2.
     #[default]
     Square,
-    /// ρ(e) = |e|
+    /// Absolute loss ρ(e) = |e|.
     L1,
-    /// ρ(e) = e²/2 where |e| ≤ δ, δ|e| − δ²/2 beyond
-    Huber { delta: f64 },
+    /// Huber loss ρ(e) = e²/2 for |e| ≤ δ and δ|e| − δ²/2 beyond.
+    Huber {
+        /// Threshold δ.
+        delta: f64,
+    },
 }
 
 impl Loss {
-    /// `square`, `l1` or `huber:δ`.
+    /// Word of the loss: `square`, `l1` or `huber:δ`.
     pub fn word(self) -> String {
         match self {
             Self::Square => "square".into(),
@@ -30,7 +33,7 @@ impl Loss {
         }
     }
 
-    /// ρ(e).
+    /// Parses the word of a loss.
     #[inline(always)]
     pub fn value(self, e: f64) -> f64 {
         match self {
@@ -41,7 +44,7 @@ impl Loss {
         }
     }
 
-    /// ρ′(e), with ρ′(0) = 0 for `L1`.
+    /// Derivative ρ′(e), with ρ′(0) = 0 for `L1`.
     #[inline(always)]
     pub fn derivative<T: Real>(self, e: T) -> T {
         match self {

@@ -1,8 +1,8 @@
-//! Measurement operators `A(Z)ᵢ = ⟨Aᵢ, Z⟩`: the contract every ensemble fulfils, and the registry of those built in.
+//! Measurement operators `A(Z)ᵢ = ⟨Aᵢ, Z⟩`: the contract of every ensemble, and the registry of the built-in ones.
 //!
-//! One room per operator: its data, its definition ([`Operator::sensing_matrix`]), the obvious sequential twin in f64
-//! (the three functions of the trait), optionally a fast host kernel and a WGSL shader. Everything else in the crate
-//! sees the trait only.
+//! One module per operator: its data, its definition ([`Operator::sensing_matrix`]), the sequential f64 reference
+//! implementation (the three functions of the trait), optionally a fast host kernel and a WGSL shader. The rest of the
+//! crate sees the trait only.
 
 pub(crate) mod compressed;
 pub mod dense;
@@ -38,32 +38,32 @@ pub use seeded::Seeded;
 pub use sparse::Sparse;
 pub use storage::Storage;
 
-/// What one iteration of gradient descent costs in an operator.
+/// Cost of one iteration of gradient descent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
     /// Bytes of measurement data read; each stored byte counts once.
     pub bytes: f64,
-    /// Floating-point operations over the measurement data, all trials together.
+    /// Floating-point operations over the measurement data, for all trials.
     pub flops: f64,
 }
 
-/// A linear measurement operator on n1×n2 matrices. Object safe; implement it outside the crate to solve with your own
+/// A linear measurement operator on n1×n2 matrices. Object safe. Implement it outside the crate to solve with your own
 /// ensemble on the Reference and Cpu backends, and run [`crate::laws::check`] on it.
 ///
-/// All functions are sequential: engines split the work by shards, which are disjoint ranges of measurements that
-/// cover 0..m in order. The number of shards must depend on the problem only, never on the machine, because results
-/// are summed in shard order and must not change with the thread count.
+/// All functions are sequential: engines split the work by shards, which are disjoint ranges of measurements that cover
+/// 0..m in order. The number of shards must depend on the problem only, never on the machine, because results are
+/// summed in shard order and must not change with the thread count.
 pub trait Operator: Send + Sync {
-    /// One word, for reports.
+    /// Name of the operator in one word, for reports.
     fn name(&self) -> &str;
 
-    /// The matrices that are measured: their size, and whether they are symmetric.
+    /// Domain of the measured matrices: size and symmetry.
     fn domain(&self) -> Domain;
 
-    /// m.
+    /// Number of measurements m.
     fn measurements(&self) -> usize;
 
-    /// s, such that s·A*A ≈ identity on low-rank matrices with all m measurements in use.
+    /// Normalisation s, such that s·A*A ≈ identity on low-rank matrices with all m measurements in use.
     fn normalization(&self) -> f64;
 
     /// Number of shards, at least 1.
@@ -71,24 +71,24 @@ pub trait Operator: Send + Sync {
         1
     }
 
-    /// The measurements of one shard.
+    /// Range of measurements of one shard.
     fn shard_range(&self, shard: usize) -> Range<usize> {
         let _ = shard;
         0..self.measurements()
     }
 
-    /// Definition: Aᵢ as a dense n1×n2 matrix, row-major; symmetric on symmetric domains.
+    /// The definition: Aᵢ as a dense n1×n2 matrix, row-major; symmetric on symmetric domains.
     fn sensing_matrix(&self, i: usize) -> Vec<f64>;
 
-    /// ⟨Aᵢ, L Rᵀ⟩ for i in the shard: `out` is (batch, shard length), overwritten.
+    /// Measures ⟨Aᵢ, L Rᵀ⟩ for i in the shard; overwrites `out`, (batch, shard length).
     fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]);
 
     /// Adds Σ rᵢ Aᵢ V over the shard to `out` (batch, n1, k), with V = `applied.right` (n2×k) and `residual`
     /// (batch, shard length).
     fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]);
 
-    /// Adds Σ rᵢ Aᵢᵀ W over the shard to `out` (batch, n2, k), with W = `applied.left` (n1×k). On a symmetric domain that is
-    /// [`Operator::adjoint_apply`] of W, which is what the default does.
+    /// Adds Σ rᵢ Aᵢᵀ W over the shard to `out` (batch, n2, k), with W = `applied.left` (n1×k). On a symmetric domain
+    /// this is [`Operator::adjoint_apply`] of W, which is the default implementation.
     fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
         assert!(
             self.domain().is_symmetric(),
@@ -107,23 +107,23 @@ pub trait Operator: Send + Sync {
         Cost { bytes: entries * 8.0, flops: 4.0 * entries * batch as f64 }
     }
 
-    /// Number type in which the measurement data are held, where they are numbers.
+    /// Number type of the measurement data, if they are numbers.
     fn stored_in(&self) -> Option<Storage> {
         None
     }
 
-    /// What the measurement data take, and where they lie.
+    /// Memory of the measurement data, by part and place.
     fn memory(&self) -> Vec<Part> {
         Vec::new()
     }
 
-    /// The sampled entries, where these are the measurements.
+    /// The sampled entries, if these are the measurements.
     fn entries(&self) -> Option<&Entries> {
         None
     }
 
-    /// The operator of these measurements alone, which are then counted from 0, with plain residuals; what several ranks share is
-    /// cut with it ([`crate::team`]). s says nothing there. `None` where an operator cannot be cut.
+    /// The operator of a range of measurements, counted from 0, with plain residuals; `None` where an operator cannot
+    /// be cut. Ranks cut the measurements with it ([`crate::team`]). Its s has no meaning.
     fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
         let _ = measurements;
         None
@@ -134,14 +134,14 @@ pub trait Operator: Send + Sync {
         false
     }
 
-    /// Whether the loss is that of centred residuals: f = (s/4)·Σ wᵢ(eᵢ − ē)² with ē = Σwᵢeᵢ/Σwᵢ over all measurements, so
-    /// that the gradient is s·Σ wᵢ(eᵢ − ē)AᵢU. Engines do that; the functions of this trait know nothing of it, and what
-    /// engines return as residuals is eᵢ itself.
+    /// Whether the loss has centred residuals: f = (s/4)·Σ wᵢ(eᵢ − ē)² with ē = Σwᵢeᵢ/Σwᵢ over all measurements, so the
+    /// gradient is s·Σ wᵢ(eᵢ − ē)AᵢU. Engines do the centring; the functions of this trait do not, and engines return
+    /// eᵢ itself as residuals.
     fn is_centred(&self) -> bool {
         false
     }
 
-    /// Fast single-precision kernel; the Cpu backend runs the f64 functions above where there is none.
+    /// Fast single-precision kernel; without one the Cpu backend runs the f64 functions above.
     fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
         None
     }
@@ -151,61 +151,61 @@ pub trait Operator: Send + Sync {
         None
     }
 
-    /// Fast single-precision kernel of operators whose measurements touch few lines of the factors; the Cpu backend
+    /// Fast single-precision kernel for operators whose measurements touch few lines of the factors; the Cpu backend
     /// prefers it.
     fn gather_f32(&self) -> Option<&dyn GatherKernel<f32>> {
         None
     }
 
-    /// The same in double precision.
+    /// Fast double-precision kernel for operators whose measurements touch few lines of the factors.
     fn gather_f64(&self) -> Option<&dyn GatherKernel<f64>> {
         None
     }
 
-    /// What the Gpu backend runs; it refuses operators without.
+    /// Data for the Gpu backend, which refuses operators without them.
     fn gpu(&self) -> Option<GpuForm<'_>> {
         None
     }
 }
 
-/// How an operator's shader is specialised and fed: plain data, no GPU types.
+/// Specialisation and input format of an operator's shader: plain data, no GPU types.
 #[derive(Clone, Debug)]
 pub struct GpuPlan {
-    /// Words (4 bytes) of one stored row, padded to a multiple of 64 so that every row may start a binding.
+    /// Words (4 bytes) per stored row, padded to a multiple of 64 so that every row may start a binding.
     pub row_words: usize,
-    /// Bytes of one row without the padding: what reading it costs.
+    /// Bytes per row without the padding: the cost of reading it.
     pub row_bytes: usize,
-    /// Where the numbers of a row come from.
+    /// Source of the numbers of a row.
     pub reader: Reader,
-    /// ω: entries of Aᵢ beside the diagonal are ω times the packed numbers. 1 where these are the entries.
+    /// Weight ω: off-diagonal entries of Aᵢ are ω times the packed numbers. It is 1 where these are the entries.
     pub off_diagonal: f64,
-    /// Rows that a workgroup of `forward` takes; its text has lines with `$r` if it is not 1.
+    /// Rows per workgroup of `forward`; its text has lines with `$r` if this is not 1.
     pub forward_rows: usize,
 }
 
-/// How kernels get at the numbers of a row.
+/// Source of the numbers of a row for kernels.
 #[derive(Clone, Debug)]
 pub enum Reader {
-    /// From the panel's binding, through a file of `shaders/storage`.
+    /// Stored numbers in the panel's binding, read through a file of `shaders/storage`.
     Stored(Storage),
-    /// From nothing: made by WGSL functions from the measurement and the column. No data are bound or brought to the device;
-    /// panels are cut as if rows of `row_words` words were stored, which bounds the work of a dispatch.
+    /// Numbers generated by WGSL functions from the measurement and the column. No data are bound or uploaded. Panels
+    /// are cut as if rows of `row_words` words were stored, which bounds the work of a dispatch.
     Made(Made),
 }
 
-/// The text of rows that are made. Files are paths under `shaders/` with their text.
+/// Shader text of generated rows. Files are paths under `shaders/` with their text.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// Defines `stored(key, q)` and `scaled(key, value)` by means of `lib/hash.wgsl` and `storage/keys.wgsl`.
+    /// File that defines `stored(key, q)` and `scaled(key, value)` with `lib/hash.wgsl` and `storage/keys.wgsl`.
     pub numbers: (&'static str, &'static str),
-    /// Defines `quad(key, c)`, behind `numbers`.
+    /// File that defines `quad(key, c)`, after `numbers`.
     pub quads: (&'static str, &'static str),
-    /// Constants that the two need, WGSL.
+    /// WGSL constants used by both files.
     pub constants: String,
 }
 
 impl GpuPlan {
-    /// Number type of stored rows.
+    /// Number type of stored rows, if they are stored.
     pub fn storage(&self) -> Option<Storage> {
         match self.reader {
             Reader::Stored(storage) => Some(storage),
@@ -213,7 +213,7 @@ impl GpuPlan {
         }
     }
 
-    /// What makes the rows, where they are not stored.
+    /// Shader text of generated rows, if they are generated.
     pub fn made(&self) -> Option<&Made> {
         match &self.reader {
             Reader::Made(made) => Some(made),
@@ -221,23 +221,23 @@ impl GpuPlan {
         }
     }
 
-    /// Words that a row takes on the device.
+    /// Words per row on the device.
     pub fn held_words(&self) -> usize {
         if self.made().is_some() { 0 } else { self.row_words }
     }
 }
 
-/// The GPU side of an operator whose data is one row per measurement.
+/// Rows for the GPU, for operators whose data are one row per measurement.
 pub trait GpuSource {
-    /// `widest` is the type that the arithmetic is in: wider numbers would be rounded where they are read.
+    /// Plan of the shader. `widest` is the type of the arithmetic: wider numbers would be rounded on reading.
     fn plan(&self, widest: Storage) -> GpuPlan;
 
     /// Writes rows `rows` as little-endian words, each padded with zeros to `plan.row_words`: `out` has
-    /// `rows.len()·row_words` words. Never called where rows are made.
+    /// `rows.len()·row_words` words. Never called for generated rows.
     fn write_rows(&self, plan: &GpuPlan, rows: Range<usize>, out: &mut [u32]);
 }
 
-/// What points to an operator is one: an engine can be lent one, and several problems can share one.
+/// A pointer to an operator is an operator: an engine can borrow one, and several problems can share one.
 macro_rules! delegate {
     ($pointer:ty) => {
         impl<O: Operator + ?Sized> Operator for $pointer {

@@ -1,55 +1,61 @@
-//! The built-in operators. One entry here makes an operator appear in `--operator`, the conformance tests, the
-//! benches, `lowrank check` and `lowrank list operators`.
+//! The built-in operators. One entry here adds an operator to `--operator`, the conformance tests, the benches,
+//! `lowrank check` and `lowrank list operators`.
 
 use crate::error::Result;
 use crate::operators::{Dense, Entries, Operator, RankOne, Seeded, Sparse, Storage};
 use crate::problem::Domain;
 
-/// (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
+/// Sizes (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
 pub const CASES: &[(usize, usize)] = &[(1, 1), (2, 3), (3, 257), (16, 64), (17, 131), (31, 40), (61, 255)];
 
-/// (n1, n2, m) of the cases with two factors: a single number, wide, tall, square, larger than a workgroup.
+/// Sizes (n1, n2, m) of the cases with two factors: a single number, wide, tall, square, larger than a workgroup.
 pub const ASYMMETRIC_CASES: &[(usize, usize, usize)] =
     &[(1, 1, 1), (2, 5, 3), (17, 16, 131), (7, 7, 40), (23, 61, 255)];
 
-/// Those of [`CASES`] at which the variants of an operator are checked too: odd and even row lengths, a row that is longer
-/// than a workgroup.
+/// Subset of [`CASES`] for the variants of an operator: odd and even row lengths, a row that is longer than a
+/// workgroup.
 pub const VARIANT_CASES: &[(usize, usize)] = &[(2, 3), (17, 131), (31, 40)];
 
-/// Makes an instance from a domain, a number of measurements and a seed.
+/// Constructor from a domain, a number of measurements and a seed.
 pub type Make = fn(Domain, usize, u64) -> Result<Box<dyn Operator>>;
 
-/// Another way in which an operator holds its data, under the same laws.
+/// Variant of an operator with another form of its data, under the same laws.
 pub struct Variant {
+    /// Name of the variant.
     pub name: &'static str,
-    /// As [`Registration::random`].
+    /// Constructor of a random instance, see [`Registration::random`].
     pub random: Make,
-    /// As [`Registration::integers`].
+    /// Constructor of an integer instance, see [`Registration::integers`].
     pub integers: Make,
 }
 
-/// What the crate knows of an operator without having an instance of it.
+/// Description of an operator, without an instance.
 pub struct Registration {
-    /// The word of `--operator` and the stem of its source and shader files.
+    /// Word of `--operator` and stem of the operator's source and shader files.
     pub name: &'static str,
-    /// One line for lists.
+    /// Summary in one line, for lists.
     pub summary: &'static str,
+    /// Formula of a measurement ⟨Aᵢ, Z⟩.
     pub formula: &'static str,
+    /// Formula of the normalisation s.
     pub normalization: &'static str,
+    /// Formula of the bytes read by one iteration.
     pub bytes_per_iteration: &'static str,
+    /// Formula of the arithmetic operations of one iteration.
     pub flops_per_iteration: &'static str,
-    /// What holding it takes.
+    /// Memory of the data.
     pub memory: &'static str,
-    /// Backends that run it.
+    /// Backends that run the operator.
     pub backends: &'static str,
-    /// A random instance, as its ensemble defines it.
+    /// Constructor of a random instance of its ensemble.
     pub random: Make,
-    /// An instance whose entries are small integers, on which every backend must be exact.
+    /// Constructor of an instance with small integer entries, on which every backend must be exact.
     pub integers: Make,
+    /// Variants that are checked under the same laws.
     pub variants: &'static [Variant],
 }
 
-/// Every built-in operator.
+/// Descriptions of all built-in operators.
 pub const REGISTRY: &[Registration] = &[
     Registration {
         name: "dense",

@@ -1,14 +1,16 @@
-//! Number types that measurement data are held in.
+//! Number types of measurement data.
 
 /// Number type in which the measurements are held; from the narrowest to the widest. Arithmetic has its own,
 /// [`crate::Precision`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum Storage {
-    /// Half precision with a power-of-two scale a measurement: 11 significant bits.
+    /// Half precision with a power-of-two scale per measurement: 11 significant bits.
     F16,
+    /// Single precision, 24 significant bits.
     #[default]
     F32,
+    /// Double precision, 53 significant bits.
     F64,
 }
 
@@ -22,7 +24,7 @@ impl Storage {
         }
     }
 
-    /// Bytes that a measurement takes beside its numbers: the scale.
+    /// Bytes per measurement beside its numbers: the scale.
     pub fn row_overhead(self) -> usize {
         if self == Self::F16 { size_of::<f32>() } else { 0 }
     }

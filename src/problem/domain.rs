@@ -1,12 +1,12 @@
-//! The space of matrices that measurements are taken of.
+//! The space of the measured matrices.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The matrices that an operator measures: their size, and whether they are symmetric.
+/// Space of the matrices that an operator measures: their size and symmetry.
 ///
-/// It says nothing of how a matrix is factorised: that is the business of a [model](crate::models).
+/// It does not define a factorisation: that is the task of a [model](crate::models).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Domain {
     rows: usize,
@@ -15,42 +15,42 @@ pub struct Domain {
 }
 
 impl Domain {
-    /// Symmetric n×n matrices.
+    /// The symmetric n×n matrices.
     pub fn symmetric(n: usize) -> Self {
         Self { rows: n, columns: n, symmetric: true }
     }
 
-    /// All n1×n2 matrices, square or not.
+    /// The n1×n2 matrices, square or not.
     pub fn rectangular(n1: usize, n2: usize) -> Self {
         Self { rows: n1, columns: n2, symmetric: false }
     }
 
-    /// n1, or n for symmetric matrices.
+    /// Number of rows: n1, or n for symmetric matrices.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// n2, or n for symmetric matrices.
+    /// Number of columns: n2, or n for symmetric matrices.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// Whether the matrices, and with them the Aᵢ, are symmetric.
+    /// Whether the matrices, and so the Aᵢ, are symmetric.
     pub fn is_symmetric(&self) -> bool {
         self.symmetric
     }
 
-    /// Dimension of the space: n(n+1)/2 or n1·n2. Also the length of a stored row of a dense operator.
+    /// Dimension of the space: n(n+1)/2 or n1·n2. It is also the length of a stored row of a dense operator.
     pub fn dimension(&self) -> usize {
         if self.symmetric { self.rows * (self.rows + 1) / 2 } else { self.rows * self.columns }
     }
 
-    /// Refuses an empty domain, and one whose numbers cannot be counted.
+    /// Refuses an empty domain, and one that is too large to count.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`].
+    /// [`crate::Error::Invalid`] in these cases.
     pub fn validate(&self) -> Result<()> {
-        // 2³¹ keeps every packed index and byte count far inside 64 bits, and rows·columns inside usize.
+        // 2³¹ keeps every packed index and byte count well inside 64 bits, and rows·columns inside usize.
         const LARGEST: usize = 1 << 31;
         for (name, size) in [("rows", self.rows), ("columns", self.columns)] {
             if size == 0 || size > LARGEST {

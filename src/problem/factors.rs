@@ -1,4 +1,4 @@
-//! Batched factors: what the iteration moves.
+//! Batched factors, which the iteration moves.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,19 +14,21 @@ pub struct MatrixView<'a> {
 }
 
 impl<'a> MatrixView<'a> {
-    /// `data` has length `rows·columns`, row-major.
+    /// A view of `data`, row-major with length `rows·columns`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the length is another.
+    /// [`Error::Invalid`] for another length.
     pub fn new(rows: usize, columns: usize, data: &'a [f64]) -> Result<Self> {
         check_length("matrix", data.len(), rows.checked_mul(columns))?;
         Ok(Self { rows, columns, data })
     }
 
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
+    /// Number of columns.
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -39,7 +41,7 @@ impl<'a> MatrixView<'a> {
     /// Row `i`, a slice of length `columns`.
     ///
     /// # Panics
-    /// Where `i ≥ rows`, as slices do.
+    /// For `i ≥ rows`, as slices do.
     pub fn row(&self, i: usize) -> &'a [f64] {
         &self.data[i * self.columns..(i + 1) * self.columns]
     }
@@ -50,36 +52,38 @@ impl<'a> MatrixView<'a> {
 pub struct Block {
     rows: usize,
     columns: usize,
-    /// (batch, rows, columns)
+    /// Entries, (batch, rows, columns).
     data: Vec<f64>,
 }
 
 impl Block {
-    /// `data` is (batch, rows, columns), row-major, one trial after the other.
+    /// A block from `data`, (batch, rows, columns), row-major, one trial after the other.
     pub fn new(rows: usize, columns: usize, data: Vec<f64>) -> Self {
         Self { rows, columns, data }
     }
 
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
+    /// Number of columns.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// Whether it holds one trial of that size, as a block that was read need not.
+    /// Whether the block holds one trial of that size; a block from a file need not.
     pub(crate) fn is_one_of(&self, size: (usize, usize)) -> bool {
         (self.rows, self.columns) == size && self.rows.checked_mul(self.columns) == Some(self.data.len())
     }
 
-    /// Its first rows and columns of one trial, as a block of its own.
+    /// The leading rows and columns of one trial, as a block of its own.
     pub(crate) fn corner(&self, trial: usize, (rows, columns): (usize, usize)) -> Self {
         let whole = self.of(trial);
         Self::new(rows, columns, (0..rows).flat_map(|i| &whole.row(i)[..columns]).copied().collect())
     }
 
-    /// All trials, (batch, rows, columns).
+    /// Entries of all trials, (batch, rows, columns).
     pub fn data(&self) -> &[f64] {
         &self.data
     }
@@ -87,17 +91,17 @@ impl Block {
     /// The matrix of one trial.
     ///
     /// # Panics
-    /// Where there are not so many trials, as slices do.
+    /// For `trial ≥ batch`, as slices do.
     pub fn of(&self, trial: usize) -> MatrixView<'_> {
         let size = self.rows * self.columns;
         MatrixView { rows: self.rows, columns: self.columns, data: &self.data[trial * size..(trial + 1) * size] }
     }
 }
 
-/// The factors of a batch of trials: a list of blocks, U alone or L and R, as the model has them.
+/// Factors of a batch of trials: a list of blocks, U alone or L and R, as the model defines them.
 ///
-/// Operators read the thin pair at its ends: ⟨Aᵢ, L Rᵀ⟩ with L the first block and R the last one, which are the same where
-/// there is one.
+/// Operators read the thin pair at its ends: ⟨Aᵢ, L Rᵀ⟩ with L the first block and R the last one. With one block both
+/// are the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Factors {
     batch: usize,
@@ -105,7 +109,7 @@ pub struct Factors {
 }
 
 impl Factors {
-    /// One block a trial: `data` is (batch, n, k), and the pair that operators see is (U, U).
+    /// One block per trial: `data` is (batch, n, k), and operators see the pair (U, U).
     ///
     /// # Errors
     /// [`Error::Invalid`] where the length is not batch·n·k.
@@ -114,7 +118,7 @@ impl Factors {
         Ok(Self { batch, blocks: vec![Block::new(n, search_rank, data)] })
     }
 
-    /// Two blocks a trial: (batch, n1, k) and (batch, n2, k).
+    /// Two blocks per trial: (batch, n1, k) and (batch, n2, k).
     ///
     /// # Errors
     /// [`Error::Invalid`] where a length is not batch·n·k.
@@ -126,12 +130,12 @@ impl Factors {
         Ok(Self { batch, blocks })
     }
 
-    /// One thin matrix of one trial, which counts as both sides.
+    /// One thin matrix of one trial, which serves as both sides.
     pub(crate) fn thin(rows: usize, columns: usize, data: Vec<f64>) -> Result<Self> {
         Self::single(1, rows, columns, data)
     }
 
-    /// L and R of one trial, (rows, numbers) each, with k columns.
+    /// L and R of one trial, given as (rows, numbers), with k columns.
     pub(crate) fn ends(left: (usize, Vec<f64>), right: (usize, Vec<f64>), search_rank: usize) -> Result<Self> {
         check_length("left", left.1.len(), left.0.checked_mul(search_rank))?;
         check_length("right", right.1.len(), right.0.checked_mul(search_rank))?;
@@ -141,10 +145,10 @@ impl Factors {
         })
     }
 
-    /// Any blocks, at least one.
+    /// Factors of arbitrary blocks, at least one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is none, or where the length of one is not batch·rows·columns.
+    /// [`Error::Invalid`] for no block, or for a block whose length is not batch·rows·columns.
     pub fn of_blocks(batch: usize, blocks: Vec<Block>) -> Result<Self> {
         if blocks.is_empty() {
             return Err(Error::invalid("factors", "no blocks", "at least one", "give the factors of the model"));
@@ -155,10 +159,11 @@ impl Factors {
         Ok(Self { batch, blocks })
     }
 
-    /// Blocks of these sizes (rows, columns) from their numbers, `batch` trials one after the other in each.
+    /// Factors with blocks of the given sizes (rows, columns) from their numbers, `batch` trials one after the other in
+    /// each.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] for a block whose length does not fit.
+    /// [`crate::Error::Invalid`] for a block of the wrong length.
     pub fn of_sizes(batch: usize, sizes: &[(usize, usize)], data: Vec<Vec<f64>>) -> Result<Self> {
         let blocks = sizes.iter().zip(data).map(|(&(rows, columns), data)| Block::new(rows, columns, data));
         Self::of_blocks(batch, blocks.collect())
@@ -179,7 +184,7 @@ impl Factors {
         }
     }
 
-    /// (batch, numbers of a trial): the blocks of a trial one after the other, as registers hold them.
+    /// The blocks of each trial one after the other, (batch, numbers of a trial), in the layout of registers.
     pub(crate) fn by_trial(&self) -> Vec<f64> {
         let part = |block: &Block, trial: usize| {
             let size = block.data().len() / self.batch;
@@ -188,7 +193,7 @@ impl Factors {
         (0..self.batch).flat_map(|trial| self.blocks.iter().flat_map(move |block| part(block, trial))).collect()
     }
 
-    /// Factors from what [`Factors::by_trial`] gives.
+    /// Inverse of [`Factors::by_trial`].
     pub(crate) fn from_trials(sizes: &[(usize, usize)], values: &[f64]) -> Result<Self> {
         let size: usize = sizes.iter().map(|(rows, columns)| rows * columns).sum();
         let mut start = 0;
@@ -202,24 +207,25 @@ impl Factors {
         Self::of_blocks(values.len() / size.max(1), blocks)
     }
 
+    /// Number of trials in the batch.
     pub fn batch(&self) -> usize {
         self.batch
     }
 
-    /// All of them, first to last.
+    /// All blocks, first to last.
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
     }
 
-    /// One of them, counted from 0.
+    /// One block, counted from 0.
     ///
     /// # Panics
-    /// Where there are not so many.
+    /// For an index beyond the blocks.
     pub fn block(&self, index: usize) -> &Block {
         &self.blocks[index]
     }
 
-    /// (rows, columns) of each block.
+    /// Size (rows, columns) of each block.
     pub fn sizes(&self) -> Vec<(usize, usize)> {
         self.blocks.iter().map(|block| (block.rows, block.columns)).collect()
     }
@@ -232,55 +238,55 @@ impl Factors {
         &self.blocks[self.blocks.len() - 1]
     }
 
-    /// n1, or n: the rows of the first block.
+    /// Rows of the first block: n1, or n.
     pub fn rows(&self) -> usize {
         self.first().rows
     }
 
-    /// n2, or n: the rows of the last block.
+    /// Rows of the last block: n2, or n.
     #[expect(clippy::misnamed_getters, reason = "the columns of the matrix are the rows of its last factor")]
     pub fn columns(&self) -> usize {
         self.last().rows
     }
 
-    /// k, the columns of the first block (the largest of the batch; narrower trials are padded with zeros).
+    /// Columns k of the first block (the largest of the batch; narrower trials are padded with zeros).
     pub fn search_rank(&self) -> usize {
         self.first().columns
     }
 
-    /// L (or U) of one trial, its first block.
+    /// Left factor L (or U) of one trial, its first block.
     ///
     /// # Panics
-    /// Where `trial ≥ batch`, as slices do.
+    /// For `trial ≥ batch`, as slices do.
     pub fn left(&self, trial: usize) -> MatrixView<'_> {
         self.first().of(trial)
     }
 
-    /// R of one trial, its last block; U again where there is one.
+    /// Right factor R of one trial, its last block; U for a single block.
     ///
     /// # Panics
-    /// Where `trial ≥ batch`, as slices do.
+    /// For `trial ≥ batch`, as slices do.
     pub fn right(&self, trial: usize) -> MatrixView<'_> {
         self.last().of(trial)
     }
 
-    /// The first block alone.
+    /// Factors with the first block alone.
     #[must_use]
     pub fn only_left(&self) -> Self {
         Self { batch: self.batch, blocks: vec![self.first().clone()] }
     }
 
-    /// Whether there is one block.
+    /// Whether there is only one block.
     pub fn is_single(&self) -> bool {
         self.blocks.len() == 1
     }
 
-    /// All left factors, (batch, rows, k).
+    /// Left factors of all trials, (batch, rows, k).
     pub fn left_data(&self) -> &[f64] {
         self.first().data()
     }
 
-    /// All right factors, (batch, columns, k).
+    /// Right factors of all trials, (batch, columns, k).
     pub fn right_data(&self) -> &[f64] {
         self.last().data()
     }

@@ -1,4 +1,4 @@
-//! What is to be recovered: domains of matrices, batched factors, ground truths.
+//! Parts of a recovery problem: domains of matrices, batched factors, ground truths.
 
 mod domain;
 mod factors;

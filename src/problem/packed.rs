@@ -1,11 +1,11 @@
-//! Packed symmetric storage: the upper triangle row by row, length p = n(n+1)/2, entries as they are.
+//! Packed symmetric storage: the upper triangle row by row, length p = n(n+1)/2, entries unchanged.
 
-/// p = n(n+1)/2.
+/// Length p = n(n+1)/2 of the packed upper triangle.
 pub fn packed_len(n: usize) -> usize {
     n * (n + 1) / 2
 }
 
-/// Position of entry (i, j), in either order: with i ≤ j it is i·n − i(i−1)/2 + (j − i).
+/// Packed position of entry (i, j), in either order: for i ≤ j it is i·n − i(i−1)/2 + (j − i).
 pub fn packed_index(n: usize, i: usize, j: usize) -> usize {
     let (i, j) = if i <= j { (i, j) } else { (j, i) };
     i * (2 * n - i + 1) / 2 + (j - i)

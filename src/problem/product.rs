@@ -1,4 +1,4 @@
-//! The matrix that factors stand for.
+//! The product of factors.
 
 use faer::Mat;
 
@@ -6,31 +6,31 @@ use crate::error::{Error, Result};
 use crate::linalg::{self, triangular_factor, view};
 use crate::problem::factors::{Factors, MatrixView};
 
-/// U Uᵀ, U S Uᵀ with S = diag(±1), or L Rᵀ: what a trial has recovered, or what a truth is.
+/// A product of factors: U Uᵀ, U S Uᵀ with S = diag(±1), or L Rᵀ. It is a trial's result, or a truth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Product<'a> {
     left: MatrixView<'a>,
-    /// R, where it is not L.
+    /// Factor R, where it is not L.
     right: Option<MatrixView<'a>>,
-    /// Columns from here on count negative.
+    /// Number of columns with positive sign; later ones are negative.
     positive: usize,
 }
 
 impl<'a> Product<'a> {
-    /// U Uᵀ.
+    /// The product U Uᵀ.
     pub fn psd(factor: MatrixView<'a>) -> Self {
         Self { left: factor, right: None, positive: factor.columns() }
     }
 
-    /// U S Uᵀ, the first `positive` entries of S being 1 and the others −1.
+    /// The product U S Uᵀ, where the first `positive` entries of S are 1 and the others −1.
     pub fn signed(factor: MatrixView<'a>, positive: usize) -> Self {
         Self { left: factor, right: None, positive: positive.min(factor.columns()) }
     }
 
-    /// L Rᵀ.
+    /// The product L Rᵀ.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the numbers of columns differ.
+    /// [`Error::Invalid`] for different numbers of columns.
     pub fn pair(left: MatrixView<'a>, right: MatrixView<'a>) -> Result<Self> {
         if left.columns() != right.columns() {
             return Err(Error::invalid(
@@ -43,35 +43,37 @@ impl<'a> Product<'a> {
         Ok(Self { left, right: Some(right), positive: left.columns() })
     }
 
-    /// U or L.
+    /// Left factor, U or L.
     pub fn left(&self) -> MatrixView<'a> {
         self.left
     }
 
-    /// R; U again where there is one factor.
+    /// Right factor R, or U for one factor.
     pub fn right(&self) -> MatrixView<'a> {
         self.right.unwrap_or(self.left)
     }
 
-    /// Whether it is U S Uᵀ.
+    /// Whether the product is U S Uᵀ.
     pub fn is_single(&self) -> bool {
         self.right.is_none()
     }
 
-    /// Columns with the sign 1.
+    /// Number of columns with the sign 1.
     pub fn positive(&self) -> usize {
         self.positive
     }
 
+    /// Number of rows n1 of the product.
     pub fn rows(&self) -> usize {
         self.left.rows()
     }
 
+    /// Number of columns n2 of the product.
     pub fn columns(&self) -> usize {
         self.right().rows()
     }
 
-    /// ±1 for a column.
+    /// Sign ±1 of a column.
     pub(crate) fn sign(&self, column: usize) -> f64 {
         if column < self.positive { 1.0 } else { -1.0 }
     }
@@ -79,7 +81,7 @@ impl<'a> Product<'a> {
     /// Entry (i, j) of the product.
     ///
     /// # Panics
-    /// Where an index is too large, as slices do.
+    /// For an index outside the matrix, as slices do.
     pub fn entry(&self, i: usize, j: usize) -> f64 {
         let (l, r) = (self.left.row(i), self.right().row(j));
         if self.positive == l.len() {
@@ -88,7 +90,7 @@ impl<'a> Product<'a> {
         l.iter().zip(r).enumerate().map(|(c, (a, b))| self.sign(c) * a * b).sum()
     }
 
-    /// Factors of one trial whose product it is, for measuring it.
+    /// Factors of one trial with this product, for measuring it.
     ///
     /// # Errors
     /// Those of [`Factors::of_sizes`].
@@ -101,7 +103,7 @@ impl<'a> Product<'a> {
         Factors::ends((self.rows(), signed), (self.columns(), self.right().as_slice().to_vec()), k)
     }
 
-    /// The product, row-major.
+    /// The product as a dense matrix, row-major.
     pub fn to_dense(&self) -> Vec<f64> {
         let columns = self.columns();
         (0..self.rows() * columns).map(|at| self.entry(at / columns, at % columns)).collect()
@@ -112,8 +114,8 @@ impl<'a> Product<'a> {
         finite(self.left) && self.right.is_none_or(finite)
     }
 
-    /// Factors of the best approximation of rank `count`, balanced, each with `columns` columns of which the others are zero: U, or L
-    /// and R. For products without negative columns.
+    /// Balanced factors of the best approximation of rank `count`, padded with zeros to `columns` columns: U, or L and
+    /// R. For products without negative columns.
     ///
     /// # Errors
     /// [`Error::Invalid`] for non-finite entries.
@@ -141,8 +143,8 @@ impl<'a> Product<'a> {
         })
     }
 
-    /// Square roots of the singular values of the product, largest first: those of U for U Uᵀ. There are as many as the
-    /// factors have columns, or fewer where they have fewer rows.
+    /// Square roots of the singular values of the product, largest first: those of U for U Uᵀ. Their number is that of
+    /// the columns of the factors, or of their rows if smaller.
     ///
     /// # Errors
     /// [`Error::Invalid`] for non-finite entries.
@@ -163,8 +165,8 @@ impl<'a> Product<'a> {
         Ok(values.into_iter().map(|v| v.max(0.0).sqrt()).collect())
     }
 
-    /// ‖LᵀL − RᵀR‖_F, how far two factors are from sharing the product evenly; absent for one factor. Gradient descent keeps
-    /// it about as small as it is at the start.
+    /// Imbalance ‖LᵀL − RᵀR‖_F of two factors; absent for one factor. Gradient descent keeps it about as small as at
+    /// the start.
     pub fn imbalance(&self) -> Option<f64> {
         let gram = |m: MatrixView<'_>| {
             let m = view(m.rows(), m.columns(), m.as_slice());

@@ -7,19 +7,19 @@ use crate::problem::Truth;
 use crate::problem::domain::Domain;
 use crate::problem::random::{Purpose, normals};
 
-/// Starts a positive semidefinite truth M = X Xᵀ on n×n matrices. Defaults: rank 1, condition number 1, seed 0.
+/// Builder of a positive semidefinite truth M = X Xᵀ on n×n matrices. Defaults: rank 1, condition number 1, seed 0.
 pub fn psd(n: usize) -> Builder {
     Builder { domain: Domain::symmetric(n), rank: 1, positive: None, condition_number: 1.0, seed: 0 }
 }
 
-/// Starts a symmetric truth M = X S Xᵀ on n×n matrices with `signature.0` positive and `signature.1` negative
+/// Builder of a symmetric truth M = X S Xᵀ on n×n matrices with `signature.0` positive and `signature.1` negative
 /// eigenvalues.
 pub fn signed(n: usize, signature: (usize, usize)) -> Builder {
     let rank = signature.0.saturating_add(signature.1);
     Builder { domain: Domain::symmetric(n), rank, positive: Some(signature.0), condition_number: 1.0, seed: 0 }
 }
 
-/// Starts a truth M = L Rᵀ on n1×n2 matrices. Defaults as for [`psd`].
+/// Builder of a truth M = L Rᵀ on n1×n2 matrices, with the defaults of [`psd`].
 pub fn asymmetric(n1: usize, n2: usize) -> Builder {
     Builder { domain: Domain::rectangular(n1, n2), ..psd(n1) }
 }
@@ -36,26 +36,28 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// r*, the columns of X, or of L and R. The rank of a signed truth is that of its signature.
+    /// Sets the rank r*, the columns of X, or of L and R. The rank of a signed truth is that of its signature.
     pub fn rank(mut self, rank: usize) -> Self {
         self.rank = rank;
         self
     }
 
-    /// For symmetric truths κ of X: its singular values are spread evenly from 1 down to 1/κ, and κ(M) = κ². For
-    /// asymmetric ones κ of M, whose singular values are spread in the same way.
+    /// Sets the condition number κ. For symmetric truths it is that of X: the singular values of X are spread evenly
+    /// from 1 down to 1/κ, and κ(M) = κ². For asymmetric truths it is that of M, whose singular values are spread in
+    /// the same way.
     pub fn condition_number(mut self, condition_number: f64) -> Self {
         self.condition_number = condition_number;
         self
     }
 
+    /// Seed of the random factors. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// X = Q·diag(σ), Q an orthonormal basis of a random r*-dimensional subspace; or L = Q₁·diag(√σ), R = Q₂·diag(√σ).
-    /// The singular values of a signed truth go to positive and negative columns in turn.
+    /// Builds X = Q·diag(σ), with Q an orthonormal basis of a random r*-dimensional subspace; or L = Q₁·diag(√σ), R =
+    /// Q₂·diag(√σ). The singular values of a signed truth go to positive and negative columns in turn.
     ///
     /// # Errors
     /// [`Error::Invalid`] unless 1 ≤ rank ≤ min(n1, n2) and 1 ≤ condition number < ∞; a rank-1 truth has condition
@@ -88,7 +90,7 @@ impl Builder {
                 "a matrix of rank one has one singular value: raise the rank or drop the condition number",
             ));
         }
-        // The factors, the random numbers that they are made of, and what makes these orthonormal.
+        // The factors, their random numbers, and the workspace of the orthonormalisation.
         let bytes = product(&[4, size_of::<f64>(), n1 + n2, rank]);
         let memory = Memory { parts: vec![Part::new("the factors and their making", Location::Host, bytes)] };
         memory.require("rank", "Lower it or the size, or take a machine with more memory")?;
@@ -117,7 +119,7 @@ impl Builder {
     }
 }
 
-/// Values for `positive` columns, then for the others: dealt out in turn while both have columns left.
+/// Values for `positive` columns, then for the others, dealt out in turn while both have columns left.
 fn in_turn(values: &[f64], positive: usize) -> Vec<f64> {
     let negative = values.len() - positive;
     let (mut plus, mut minus) = (Vec::new(), Vec::new());

@@ -1,9 +1,9 @@
-//! Ground truths: what tests and demonstrations compare with.
+//! Ground truths, for comparison in tests and demonstrations.
 
 use crate::error::{Error, Result};
 use crate::problem::{Domain, Factors, MatrixView, Product};
 
-/// The matrix to be recovered, where it is known.
+/// The matrix to recover, if known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Truth {
     domain: Domain,
@@ -21,7 +21,7 @@ enum Form {
 }
 
 impl Truth {
-    /// M = X Xᵀ for an n×rank factor, row-major.
+    /// A truth M = X Xᵀ from an n×rank factor, row-major.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong length or non-finite entries.
@@ -29,10 +29,10 @@ impl Truth {
         Self::single(Domain::symmetric(n), rank, rank, x)
     }
 
-    /// M = X S Xᵀ for an n×(p+q) factor, row-major, and S = diag(1 p times, −1 q times).
+    /// A truth M = X S Xᵀ from an n×(p+q) factor, row-major, and S = diag(1 p times, −1 q times).
     ///
     /// # Errors
-    /// As [`Truth::from_factor`].
+    /// Those of [`Truth::from_factor`].
     pub fn from_signed_factor(n: usize, signature: (usize, usize), x: Vec<f64>) -> Result<Self> {
         let (positive, negative) = signature;
         let rank = positive.saturating_add(negative);
@@ -46,10 +46,10 @@ impl Truth {
         Ok(Self { domain, form: Form::Factor { rank, positive, x } })
     }
 
-    /// M = L Rᵀ for an n1×rank and an n2×rank factor, row-major.
+    /// A truth M = L Rᵀ from an n1×rank and an n2×rank factor, row-major.
     ///
     /// # Errors
-    /// As [`Truth::from_factor`].
+    /// Those of [`Truth::from_factor`].
     pub fn from_pair(n1: usize, n2: usize, rank: usize, left: Vec<f64>, right: Vec<f64>) -> Result<Self> {
         let domain = Domain::rectangular(n1, n2);
         domain.validate()?;
@@ -60,19 +60,19 @@ impl Truth {
         Ok(Self { domain, form: Form::Pair { rank, left, right } })
     }
 
-    /// A symmetric positive semidefinite M, n×n row-major.
+    /// A truth from a symmetric positive semidefinite matrix M, n×n row-major.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a wrong length, non-finite entries, or a matrix that is not symmetric to 1e-6.
+    /// [`Error::Invalid`] for a wrong length, non-finite entries, or asymmetry beyond 1e-6.
     pub fn from_matrix(n: usize, matrix: Vec<f64>) -> Result<Self> {
         Self::from_matrix_of(Domain::symmetric(n), matrix)
     }
 
-    /// M of any domain, row-major.
+    /// A truth from a matrix M of any domain, row-major.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a wrong length or non-finite entries, and for a symmetric domain where the matrix is not
-    /// symmetric to 1e-6.
+    /// [`Error::Invalid`] for a wrong length or non-finite entries, and on a symmetric domain for asymmetry beyond
+    /// 1e-6.
     pub fn from_matrix_of(domain: Domain, matrix: Vec<f64>) -> Result<Self> {
         domain.validate()?;
         let n = domain.columns();
@@ -98,11 +98,12 @@ impl Truth {
         Ok(Self { domain, form: Form::Matrix(matrix) })
     }
 
+    /// Domain of the matrix.
     pub fn domain(&self) -> Domain {
         self.domain
     }
 
-    /// Number of columns of the factors, where the truth is a product.
+    /// Number of columns of the factors, if the truth is a product.
     pub fn rank(&self) -> Option<usize> {
         match self.form {
             Form::Factor { rank, .. } | Form::Pair { rank, .. } => Some(rank),
@@ -110,7 +111,7 @@ impl Truth {
         }
     }
 
-    /// X, where the truth is X Xᵀ.
+    /// Factor X, if the truth is X Xᵀ.
     pub fn factor(&self) -> Option<MatrixView<'_>> {
         match &self.form {
             Form::Factor { rank, positive, x } if rank == positive => {
@@ -120,7 +121,7 @@ impl Truth {
         }
     }
 
-    /// X S Xᵀ or L Rᵀ, where the truth is such a product.
+    /// Product X S Xᵀ or L Rᵀ, if the truth is one.
     pub fn product(&self) -> Option<Product<'_>> {
         let (n1, n2) = (self.domain.rows(), self.domain.columns());
         match &self.form {
@@ -133,17 +134,17 @@ impl Truth {
         }
     }
 
-    /// M, row-major.
+    /// Matrix M, row-major.
     pub fn to_matrix(&self) -> Vec<f64> {
         match (&self.form, self.product()) {
             (Form::Matrix(m), _) => m.clone(),
             (_, Some(product)) => product.to_dense(),
-            // A product's sizes were checked when it was made.
+            // The sizes of a product were checked on construction.
             (_, None) => Vec::new(),
         }
     }
 
-    /// σ of X: square roots of the singular values of M, largest first.
+    /// Singular values of X: square roots of the singular values of M, largest first.
     ///
     /// # Errors
     /// Those of the decomposition.
@@ -159,7 +160,7 @@ impl Truth {
         }
     }
 
-    /// Factors whose product is M, for measuring it.
+    /// Factors with the product M, for measuring it.
     ///
     /// # Errors
     /// Those of [`Factors::of_sizes`].

@@ -1,4 +1,4 @@
-//! Buffers whose rows begin on cache lines: a load of 64 bytes that straddles two lines costs two.
+//! Buffers whose rows are aligned to cache lines: a load of 64 bytes across two lines costs two loads.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -9,12 +9,12 @@ use crate::simd::{Stored, Task, Unit, Widen};
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// `rows` rows of `length` numbers each, zero at first; a length may be 0.
+/// `rows` rows of `length` numbers each, initially zero; a length may be 0.
 pub(crate) struct Bank<T> {
     lines: Pages<Line>,
     rows: usize,
     length: usize,
-    /// Numbers from one row to the next.
+    /// Row stride in numbers.
     stride: usize,
     numbers: std::marker::PhantomData<T>,
 }
@@ -26,7 +26,7 @@ impl<T: Pod> Bank<T> {
         Self { lines: Pages::zeroed(lines), rows, length, stride, numbers: std::marker::PhantomData }
     }
 
-    /// Numbers from one row of so many to the next.
+    /// Row stride for rows of `length` numbers.
     pub(crate) fn stride_of(length: usize) -> usize {
         let line = 64 / size_of::<T>();
         length.div_ceil(line).max(1) * line
@@ -36,7 +36,7 @@ impl<T: Pod> Bank<T> {
         self.stride
     }
 
-    /// All rows with what is between them.
+    /// All rows with their padding.
     pub(crate) fn numbers(&self) -> &[T] {
         bytemuck::cast_slice(self.lines.as_slice())
     }
@@ -55,19 +55,19 @@ impl<T: Pod> Bank<T> {
 }
 
 impl<T: Unit> Bank<T> {
-    /// So many units, zero at first.
+    /// A bank of one row of `count` units, initially zero.
     pub(crate) fn units(count: usize) -> Self {
         Self::new(1, count * size_of::<T::Chunk>() / size_of::<T>())
     }
 
-    /// All of its one row.
+    /// All units of the single row.
     pub(crate) fn units_mut(&mut self) -> &mut [T::Chunk] {
         let length = self.length;
         T::chunks_mut(&mut bytemuck::cast_slice_mut(self.lines.as_mut_slice())[..length]).0
     }
 }
 
-/// Row 0 + row 1 + … in their order.
+/// Row 0 + row 1 + … in order.
 pub(crate) struct Sum<'a, T> {
     pub(crate) rows: &'a [&'a [T]],
     pub(crate) out: &'a mut [T],

@@ -1,9 +1,9 @@
-//! Vectors of 64 bytes, on the instruction set that is chosen at run time: AVX-512, AVX2 with FMA and F16C, or plain
-//! arrays, which compile to NEON with fused multiply-add on aarch64.
+//! Vectors of 64 bytes on an instruction set chosen at run time: AVX-512, AVX2 with FMA and F16C, or plain arrays,
+//! which compile to NEON with fused multiply-add on aarch64.
 //!
-//! Every kernel adds in units of 64 bytes (16 numbers in f32, 8 in f64) and sums a unit by halves. So the order of a sum
-//! does not depend on the instruction set, and its bits do so only through the fused multiply-add that `portable` does
-//! without on x86-64.
+//! Every kernel adds in units of 64 bytes (16 numbers in f32, 8 in f64) and sums a unit by halves. The order of a sum
+//! is therefore the same on every instruction set. Its bits differ only by the fused multiply-add, which `portable`
+//! lacks on x86-64.
 
 mod bank;
 #[cfg(target_arch = "x86_64")]
@@ -15,22 +15,22 @@ use half::f16;
 
 use crate::real::Real;
 
-/// An instruction set that the kernels are compiled for.
+/// Instruction set of the compiled kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InstructionSet {
-    /// What every processor of the architecture has.
+    /// Baseline of the architecture.
     Portable,
-    /// AVX2, FMA and F16C.
+    /// The instructions AVX2, FMA and F16C.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-512 F, BW, CD, DQ and VL.
+    /// The instructions AVX-512 F, BW, CD, DQ and VL.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
 
 impl InstructionSet {
-    /// Those of this processor, the best one first.
+    /// Instruction sets of this processor, best first.
     pub fn available() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -42,14 +42,14 @@ impl InstructionSet {
         all
     }
 
-    /// Other sets of this processor on which every kernel gives the bits that it gives on this one.
+    /// Other sets of this processor with the same bits in every kernel.
     pub(crate) fn of_the_same_bits(self) -> Vec<Self> {
         let mut others = Self::available();
         others.retain(|set| *set != self && *set != Self::Portable && self != Self::Portable);
         others
     }
 
-    /// `avx512`, `avx2`, `neon` or `portable`.
+    /// Word of the set: `avx512`, `avx2`, `neon` or `portable`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Portable if cfg!(target_arch = "aarch64") => "neon",
@@ -62,7 +62,7 @@ impl InstructionSet {
     }
 }
 
-/// A type that units are computed in.
+/// A number type of units.
 pub(crate) trait Unit: Real {
     /// 64 bytes of numbers.
     type Chunk: bytemuck::Pod + Send + Sync + AsMut<[Self]>;
@@ -71,20 +71,20 @@ pub(crate) trait Unit: Real {
     fn chunks_mut(values: &mut [Self]) -> (&mut [Self::Chunk], &mut [Self]);
 }
 
-/// Registers of an instruction set, which decide how many sums a kernel keeps in them.
+/// Registers of an instruction set, which decide how many sums a kernel keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Registers {
-    /// 32 of a whole unit.
+    /// 32 registers of a whole unit.
     Whole,
-    /// 16 of half a unit.
+    /// 16 registers of half a unit.
     Half,
-    /// Arrays, which the compiler spreads over 32 registers of a quarter.
+    /// Arrays, which the compiler spreads over 32 registers of a quarter unit.
     Arrays,
-    /// Arrays again, where a few of them are all that the registers hold.
+    /// Arrays, of which the registers hold only a few.
     Few,
 }
 
-/// Asks for the cache line of `place`, to be brought into the second-level cache.
+/// Prefetches the cache line of `place` into the second-level cache.
 #[inline(always)]
 pub(crate) fn prefetch<C>(place: &C) {
     #[cfg(target_arch = "x86_64")]
@@ -97,7 +97,7 @@ pub(crate) fn prefetch<C>(place: &C) {
 pub(crate) trait Arithmetic<T: Unit>: Copy + Send + Sync {
     /// A unit.
     type V: Copy;
-    /// What a register holds of one.
+    /// Part of a unit in one register.
     type Part: Copy;
     const REGISTERS: Registers;
     fn splat(self, value: T) -> Self::V;
@@ -137,13 +137,13 @@ pub(crate) trait Widen<S: Stored<T>, T: Unit>: Arithmetic<T> {
     fn widen(self, chunk: &S::Chunk) -> Self::V;
 }
 
-/// A number type in which measurements are kept and which kernels read as `T`.
+/// A storage type of measurements that kernels read as `T`.
 pub(crate) trait Stored<T: Unit>: Copy + Send + Sync + 'static {
-    /// As many numbers as a unit of `T` has.
+    /// As many numbers as in a unit of `T`.
     type Chunk: Send + Sync;
     fn chunks(values: &[Self]) -> (&[Self::Chunk], &[Self]);
     fn number(self) -> T;
-    /// Runs a task on an instruction set; on `Portable` where this processor lacks it.
+    /// Runs a task on an instruction set, or on `Portable` where this processor lacks it.
     fn run<K: Task<Self, T>>(set: InstructionSet, task: K) -> K::Output;
 }
 
@@ -190,7 +190,7 @@ macro_rules! portable {
             #[inline(always)]
             fn fma(self, a: Self::V, b: Self::V, mut c: Self::V) -> Self::V {
                 for i in 0..$len {
-                    // On aarch64 an instruction; on x86-64 without FMA it would be a slow call.
+                    // On aarch64 this is one instruction; on x86-64 without FMA it would be a slow call.
                     c[i] = if cfg!(target_arch = "aarch64") { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] };
                 }
                 c
@@ -243,7 +243,7 @@ macro_rules! stored {
                 }
                 #[cfg(not(target_arch = "x86_64"))]
                 let InstructionSet::Portable = set;
-                // In one place: all of a kernel is compiled into every place that calls it.
+                // One place only: a kernel is compiled into every place that calls it.
                 task.run(Portable)
             }
         }
@@ -264,9 +264,9 @@ stored!(f64, f32, 16, |v: f64| v as f32);
 stored!(f16, f32, 16, half_to_single);
 stored!(f16, f64, 8, |v: f16| f64::from(half_to_single(v)));
 
-/// A finite half-precision number, by integer steps that compilers turn into vector instructions: the bits moved to
-/// where f32 has them, and the difference of the exponents' offsets, 127 − 15 = 112, multiplied out. That also holds
-/// for subnormal numbers.
+/// Converts a finite half-precision number by integer steps that compilers turn into vector instructions: the bits are
+/// moved to their f32 position and multiplied by the difference of the exponent offsets, 127 − 15 = 112. This also
+/// holds for subnormal numbers.
 #[inline(always)]
 fn half_to_single(v: f16) -> f32 {
     const OFFSET: f32 = f32::from_bits((127 + 112) << 23);

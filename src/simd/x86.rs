@@ -1,5 +1,5 @@
-//! Units on AVX2 and AVX-512 registers. The tokens prove that the processor has the instructions; `pulp` keeps the
-//! calls safe, all but the conversion of half precision on AVX2, which it does not know.
+//! Units on AVX2 and AVX-512 registers. The tokens prove that the processor has the instructions. `pulp` keeps the
+//! calls safe, except the conversion of half precision on AVX2, which it lacks.
 
 use std::arch::x86_64::{
     __m128, __m128i, __m256, __m256d, __m512, __m512d, _MM_HINT_T1, _mm_prefetch, _mm256_cvtph_ps,
@@ -24,11 +24,11 @@ pulp::simd_type! {
 
 #[inline(always)]
 pub(super) fn prefetch<C>(place: &C) {
-    // SAFETY: every x86-64 processor has the instruction, and it is a hint that reads nothing, whatever the address.
+    // SAFETY: every x86-64 processor has the instruction, which is a hint and reads nothing at any address.
     unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(place).cast()) }
 }
 
-/// A task with its token, to be run where the instruction set is switched on.
+/// A task with its token, to run where the instruction set is enabled.
 pub(super) struct Call<K, A, S, T>(K, A, PhantomData<(S, T)>);
 
 impl<K, A, S, T> Call<K, A, S, T> {

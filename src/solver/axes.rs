@@ -1,19 +1,25 @@
-//! Lists of parameters, and the trials that are their product.
+//! Lists of parameters, and the trials of their product.
 
 use crate::error::{Error, Result};
 use crate::solver::{Init, Settings, Trial};
 
-/// More trials than this in one batch are a slip of the keyboard.
+/// Most trials in one batch; more are a typing error.
 const MOST_TRIALS: usize = 1_000_000;
 
-/// Parameter axes of a batch: every list has at least one value, `None` being that of the settings.
+/// Parameter axes of a batch. Every list has at least one value; `None` is the value of the settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axes {
+    /// Numbers m of measurements per trial.
     pub rows: Vec<Option<usize>>,
+    /// Search ranks k.
     pub search_ranks: Vec<Option<usize>>,
+    /// Step sizes μ.
     pub step_sizes: Vec<Option<f64>>,
+    /// Dampings λ.
     pub dampings: Vec<Option<f64>>,
+    /// Scales α of the random start.
     pub init_scales: Vec<Option<f64>>,
+    /// Seeds of the random start.
     pub seeds: Vec<Option<u64>>,
 }
 
@@ -31,7 +37,7 @@ impl Default for Axes {
 }
 
 impl Axes {
-    /// Refuses a product that nobody means, before it is formed.
+    /// Refuses a product that is too large, before it is formed.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the longest list.
@@ -44,7 +50,7 @@ impl Axes {
             ("init_scale", self.init_scales.len()),
             ("seed", self.seeds.len()),
         ];
-        // In floating point, where no product of lengths overflows.
+        // In floating point, so that the product of lengths cannot overflow.
         let trials = lists.iter().map(|(_, length)| *length as f64).product::<f64>() * instances as f64;
         let (name, length) = lists.into_iter().max_by_key(|(_, length)| *length).unwrap_or_default();
         if trials > MOST_TRIALS as f64 {
@@ -55,17 +61,17 @@ impl Axes {
         Ok(())
     }
 
-    /// Trials of settings that have their start.
+    /// Trials of the axes, with the start of the settings.
     pub fn trials_from(&self, settings: &Settings, instances: usize) -> Vec<Trial> {
         let trials = self.trials(instances);
         match (settings.chosen_init(), trials.as_slice()) {
-            // A batch of starts, as another run leaves it, goes on as a batch.
+            // A batch of starts from another run continues as a batch.
             (Init::Given(starts), [one]) => vec![*one; starts.batch()],
             _ => trials,
         }
     }
 
-    /// The cartesian product, the seed running fastest and the observation vector slowest.
+    /// Trials of the cartesian product; the seed runs fastest and the observation vector slowest.
     pub fn trials(&self, instances: usize) -> Vec<Trial> {
         let mut trials = Vec::new();
         for (instance, rows) in (0..instances).flat_map(|i| self.rows.iter().map(move |rows| (i, rows))) {

@@ -1,4 +1,4 @@
-//! A run between two iterations, as a file.
+//! A run between two iterations, saved as a file.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::io::{read_sealed, unseal, write_sealed};
 use crate::solver::solution::TraceRow;
 use crate::solver::watch::Watched;
 
-/// A run as it was saved: what the engine holds, what was observed of every trial, and what the run was started with.
+/// A saved run: the state of the engine, the observations of every trial, and the inputs of the run.
 ///
-/// A run that goes on from it ends with the same factors, statuses and trace, bit for bit, as one that was never interrupted, on the
-/// same backend with the same kernel variant; times apart.
+/// A resumed run ends with the same factors, statuses and trace, bit for bit, as an uninterrupted one on the same
+/// backend with the same kernel variant. Times may differ.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub struct Checkpoint {
     pub(crate) state: State,
 }
 
-/// The part that can be read in the file.
+/// The readable part of the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Header {
     pub program: String,
@@ -31,22 +31,22 @@ pub(crate) struct Header {
     pub backend: String,
     pub variant: String,
     pub diagnose: bool,
-    /// What must not change.
+    /// Identity of the run, which must not change.
     pub identity: Value,
     record_bytes: usize,
     arrays: Vec<Array>,
 }
 
-/// One array of the body: so many little-endian numbers.
+/// One array of the body: a list of little-endian numbers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Array {
     name: String,
     numbers: usize,
-    /// f32 where that holds all of them exactly.
+    /// Whether the numbers are f32, which must hold all of them exactly.
     single: bool,
 }
 
-/// What is not the engine's.
+/// State outside the engine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub seconds: f64,
@@ -78,22 +78,22 @@ impl Checkpoint {
         Self { path: PathBuf::new(), header, record, state }
     }
 
-    /// Iterations that are done.
+    /// Number of completed iterations.
     pub fn iteration(&self) -> usize {
         self.header.iteration
     }
 
-    /// The backend it ran on.
+    /// Backend of the run.
     pub fn backend(&self) -> &str {
         &self.header.backend
     }
 
-    /// The kernel variant, as [`EngineInfo::variant`] has it.
+    /// Kernel variant, in the form of [`EngineInfo::variant`].
     pub fn variant(&self) -> &str {
         &self.header.variant
     }
 
-    /// What a run that resumes it must have in common with it: digests of the data, settings, and trials as they were chosen.
+    /// Identity that a resumed run must share: digests of the data, settings, and the chosen trials.
     pub fn identity(&self) -> &Value {
         &self.header.identity
     }
@@ -101,23 +101,23 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::File`] for a file of another kind, of another version, torn, or changed.
+    /// [`Error::Io`]; [`Error::File`] for a file of another kind or version, or a torn or changed file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let (header, body) = read_sealed(path)?;
         Self::parse(path, &header, &body)
     }
 
-    /// The same from bytes at hand; `path` is for messages.
+    /// Reads a checkpoint from bytes; `path` is for messages.
     ///
     /// # Errors
-    /// As [`Checkpoint::read`].
+    /// Those of [`Checkpoint::read`].
     pub fn from_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
         let (header, body) = unseal(path.as_ref(), bytes)?;
         Self::parse(path.as_ref(), &header, &body)
     }
 
-    /// From header and body without the seal around them.
+    /// Parses header and body without the seal around them.
     #[doc(hidden)]
     pub fn parse(path: &Path, header: &[u8], body: &[u8]) -> Result<Self> {
         let refused = |what: String| {
@@ -147,10 +147,10 @@ impl Checkpoint {
         Ok(Self { path: path.to_owned(), header, record, state })
     }
 
-    /// Writes the file; what was there before stays until all of it is on the disk.
+    /// Writes the file; the old file stays until the new one is on the disk.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] where the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let failed = |e: &dyn std::fmt::Display| Error::io(path, std::io::Error::other(e.to_string()), "Report this");
@@ -170,7 +170,7 @@ impl Checkpoint {
         write_sealed(path, &header, &body)
     }
 
-    /// Where it was read from; empty for one that was not.
+    /// Path of the file that was read; empty otherwise.
     pub fn path(&self) -> &Path {
         &self.path
     }

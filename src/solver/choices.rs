@@ -1,4 +1,4 @@
-//! The choices of a plan, one function each: what was asked for, or what is chosen in its place, and why.
+//! The choices of a plan, one function each: the requested value, or an automatic one with its reason.
 
 use crate::error::{Error, Result};
 use crate::methods::{DAMPING, Method, StartKind, StepSize};
@@ -12,19 +12,19 @@ use crate::solver::starts;
 use crate::solver::trial::Trial;
 use crate::text::readable;
 
-/// The start of methods that do not get away from one near zero, or not within reason.
+/// Start of methods that leave a neighbourhood of zero slowly or never.
 static SPECTRAL: Init = Init::Spectral { skip: 0, preprocess: Preprocess::None };
 
-/// A value, and the sentence that says why it is so where nobody asked for it.
+/// A value, with a sentence on the reason where it was chosen automatically.
 pub(super) struct Choice<T> {
     pub value: T,
     pub reason: Option<String>,
 }
 
-/// The method: as asked, or what suits the loss, the model and what else was asked for.
+/// The requested method, or one that suits the loss, the model and the other settings.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a method that is not for the loss or the model.
+/// [`Error::Unsupported`] for a method that does not suit the loss or the model.
 pub(super) fn method(model: &Model, settings: &Settings) -> Result<Choice<Method>> {
     if let Some(method) = &settings.method {
         method.suits(settings.loss, model)?;
@@ -35,7 +35,7 @@ pub(super) fn method(model: &Model, settings: &Settings) -> Result<Choice<Method
     Ok(Choice { value, reason })
 }
 
-/// The model; settings that belong to another one are refused.
+/// The model. Settings of other models are refused.
 pub(super) fn model(domain: &Domain, settings: &Settings) -> Result<Model> {
     let model = settings.model_of(domain);
     model.check(domain)?;
@@ -46,7 +46,7 @@ pub(super) fn model(domain: &Domain, settings: &Settings) -> Result<Model> {
     Ok(model)
 }
 
-/// The trials that were asked for; without any, one for each observation vector.
+/// The requested trials, or one per observation vector.
 pub(super) fn wanted_trials(problem: &Problem, settings: &Settings) -> Vec<Trial> {
     match settings.trials.is_empty() {
         true => (0..problem.instances()).map(|j| Trial::default().instance(j)).collect(),
@@ -54,7 +54,7 @@ pub(super) fn wanted_trials(problem: &Problem, settings: &Settings) -> Vec<Trial
     }
 }
 
-/// The start of every trial, where it is given.
+/// The given start of every trial, if any.
 pub(super) fn given_start(of: (&Model, &Domain), settings: &Settings, batch: usize) -> Result<Option<Factors>> {
     match &settings.init {
         Init::Given(factors) => Ok(Some(starts::check_given(factors, of, batch, settings)?)),
@@ -62,7 +62,7 @@ pub(super) fn given_start(of: (&Model, &Domain), settings: &Settings, batch: usi
     }
 }
 
-/// k of every trial: of the given start, as asked, of the model, or min(n, 20).
+/// Search rank k of every trial: that of the given start, as requested, of the model, or min(n, 20).
 pub(super) fn search_ranks(
     (model, domain): (&Model, &Domain),
     settings: &Settings,
@@ -85,7 +85,7 @@ pub(super) fn search_ranks(
     Ok(Choice { value, reason })
 }
 
-/// Where trials start: as asked, or what suits the method.
+/// The requested start, or one that suits the method.
 pub(super) fn init<'a>(method: &Method, settings: &'a Settings) -> Choice<&'a Init> {
     let automatic = matches!(settings.init, Init::Automatic { .. });
     if !(automatic && prefers_spectral(method, settings)) {
@@ -95,13 +95,14 @@ pub(super) fn init<'a>(method: &Method, settings: &'a Settings) -> Choice<&'a In
     Choice { value: &SPECTRAL, reason: Some(reason) }
 }
 
-/// Whether the method starts from a spectrum unless it is told otherwise.
+/// Whether the method starts from a spectrum by default.
 fn prefers_spectral(method: &Method, settings: &Settings) -> bool {
     let of = |damping: Option<f64>| method.start(damping) == StartKind::Spectral;
     of(None) || settings.trials.iter().any(|trial| of(trial.damping))
 }
 
-/// μ of every trial: as asked, 1 of methods that search from there, 0.4 of preconditioned ones, else a quarter of the model's stable one.
+/// Step size μ of every trial: as requested, 1 for methods that search from there, 0.4 for preconditioned ones, else a
+/// quarter of the model's stable step.
 pub(super) fn step_sizes(
     (method, model): (&Method, &Model),
     settings: &Settings,
@@ -136,7 +137,7 @@ pub(super) fn step_sizes(
     Ok(Choice { value, reason })
 }
 
-/// λ of every trial of `scaled-gd`: as asked, 0 from a spectral start, else 1e-3 ‖s·A*(y)‖.
+/// Damping λ of every trial of `scaled-gd`: as requested, 0 from a spectral start, else 1e-3 ‖s·A*(y)‖.
 pub(super) fn dampings(
     method: &Method,
     wanted: &[Trial],
@@ -154,7 +155,7 @@ pub(super) fn dampings(
     wanted.iter().enumerate().map(&mut of).collect()
 }
 
-/// α of every trial that starts at random: as asked, or the model's own.
+/// Scale α of every trial with a random start: as requested, or the model's own.
 pub(super) fn init_scales(
     (method, model): (&Method, &Model),
     wanted: &[Trial],
@@ -179,7 +180,7 @@ pub(super) fn init_scales(
     Ok(Choice { value, reason })
 }
 
-/// The seed of a trial that starts at random.
+/// Seed of a trial with a random start.
 pub(super) fn seed(trial: &Trial, init: &Init) -> Option<u64> {
     match init {
         Init::Given(_) | Init::Spectral { .. } => None,
@@ -187,7 +188,7 @@ pub(super) fn seed(trial: &Trial, init: &Init) -> Option<u64> {
     }
 }
 
-/// The values that were chosen, as one number or from the least to the largest; nothing where none was.
+/// The chosen values as text: one number, or a range from least to largest; `None` without any.
 fn span(chosen: &[f64]) -> Option<String> {
     let low = chosen.iter().copied().fold(f64::INFINITY, f64::min);
     let high = chosen.iter().copied().fold(f64::NEG_INFINITY, f64::max);

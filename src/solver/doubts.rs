@@ -1,20 +1,20 @@
-//! Doubts about what a problem is made of, before anything is iterated.
+//! Doubts about the input of a problem, before any iteration.
 
 use crate::error::Result;
 use crate::problem::Truth;
 use crate::solver::problem::Problem;
 
-/// Measurements that a truth is compared with, at least; as many shards as it takes.
+/// Least measurements for the comparison with a truth; as many shards as necessary are used.
 const SAMPLE: usize = 256;
-/// A truth is doubted where it misses the observations by more than this share of them, in the median.
+/// Misfit of a truth, as a median share of the observations, from which it is doubted.
 const MISFIT: f64 = 0.5;
 
-/// A sentence for each instance to which a truth was attached that does not explain what was observed.
+/// A sentence for each attached truth that does not explain the observations.
 ///
-/// Compared are medians of |A(truth)ᵢ − yᵢ| and of |yᵢ| over some shards, so that gross outliers say nothing.
+/// Medians of |A(truth)ᵢ − yᵢ| and of |yᵢ| over some shards are compared, so gross outliers do not matter.
 ///
 /// # Errors
-/// [`crate::Error::Invalid`] for a truth whose factors do not fit the operator.
+/// [`crate::Error::Invalid`] for a truth whose factors do not match the operator.
 pub(super) fn of_truths(problem: &Problem) -> Result<Vec<String>> {
     let mut doubts = Vec::new();
     for instance in 0..problem.instances() {
@@ -65,7 +65,7 @@ mod tests {
     fn a_matrix_given_as_a_factor_is_doubted_and_outliers_are_not() {
         let truth = synthetic::psd(12).rank(2).seed(1).build().unwrap();
         let right = Problem::measure(Dense::gaussian(truth.domain(), 300, 2).unwrap(), truth.clone()).unwrap();
-        // Its eigenvalues are 1, so that M² = M: of 2M it is not.
+        // Its eigenvalues are 1, so M² = M, which 2M does not satisfy.
         let twice = truth.to_matrix().into_iter().map(|v| 2.0 * v).collect();
         let matrix = Truth::from_factor(12, 12, twice).unwrap();
         let mut y = right.observations(0).unwrap().to_vec();

@@ -1,33 +1,33 @@
-//! What kind of product a trial's factors are.
+//! The product and the loss of a trial's factors.
 
 use crate::error::Result;
 use crate::models::Model;
 use crate::operators::Loss;
 use crate::problem::{Block, Domain, MatrixView, Product};
 
-/// What kind of product a trial's factors are, and how its loss counts.
+/// Kind of the product of a trial's factors, and its loss.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Form {
     pub domain: Domain,
     pub model: Model,
-    /// Of residuals: see [`Operator::is_centred`](crate::operators::Operator::is_centred).
+    /// Whether residuals are centred: see [`Operator::is_centred`](crate::operators::Operator::is_centred).
     pub centred: bool,
-    /// ρ.
+    /// Loss ρ.
     pub loss: Loss,
 }
 
 impl Form {
-    /// The ends of a product of these blocks of one trial, where these are not the blocks themselves.
+    /// Thin ends of the product of these blocks of one trial, where these are not the blocks themselves.
     pub(crate) fn ends(&self, blocks: &[Block]) -> Result<Option<Vec<Block>>> {
         self.model.ends(&views(blocks))
     }
 
-    /// The product of the blocks of one trial, or of its ends where there are some.
+    /// The product of the blocks of one trial, or of its thin ends.
     pub(crate) fn product<'b>(&self, blocks: &'b [Block], ends: Option<&'b Vec<Block>>) -> Result<Product<'b>> {
         self.model.product(&views(ends.map_or(blocks, |ends| ends)))
     }
 
-    /// f over s·Σe²: a quarter for U Uᵀ, a half for L Rᵀ.
+    /// The factor of f over s·Σe²: a quarter for U Uᵀ, a half for L Rᵀ.
     pub(crate) fn share(&self) -> f64 {
         0.5 * self.model.share()
     }

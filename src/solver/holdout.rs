@@ -1,4 +1,4 @@
-//! Measurements that are kept out of training.
+//! Held-out measurements.
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -6,27 +6,29 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::problem::random::{Purpose, stream};
 
-/// A share of the measurements kept out of training.
+/// Random share of the measurements, held out of training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Holdout {
+    /// Share of the measurements that is held out, between 0 and 1.
     pub fraction: f64,
+    /// Seed of the draw.
     pub seed: u64,
 }
 
 impl Holdout {
-    /// The measurements of 0..rows that are held out, ascending.
+    /// Held-out measurements among 0..rows, ascending.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a share outside 0 to 1, or where none would be left.
+    /// [`Error::Invalid`] for a share outside 0 to 1, or where no measurement would be left.
     pub fn measurements(self, rows: usize) -> Result<Vec<usize>> {
         self.check()?;
         share_of(self, rows)
     }
 
-    /// Refuses a share that is none.
+    /// Refuses an invalid share.
     ///
     /// # Errors
-    /// [`Error::Invalid`] unless it lies between 0 and 1.
+    /// [`Error::Invalid`] unless the share lies between 0 and 1.
     pub fn check(self) -> Result<()> {
         if self.fraction > 0.0 && self.fraction < 1.0 {
             return Ok(());
@@ -36,7 +38,7 @@ impl Holdout {
     }
 }
 
-/// A share of 0..rows, ascending: a function of the seed, the share and `rows` only.
+/// A random share of 0..rows, ascending; it depends only on the seed, the share and `rows`.
 pub(super) fn share_of(holdout: Holdout, rows: usize) -> Result<Vec<usize>> {
     let count = ((rows as f64 * holdout.fraction).round() as usize).max(1);
     if count >= rows {

@@ -1,13 +1,13 @@
-//! Whether two runs are the same: what identifies a run, and for whom.
+//! Identity of runs: the data and settings that decide whether two runs are the same, for each question.
 //!
 //! | question | asked by | identity |
 //! |---|---|---|
 //! | does one loaded engine serve both? | `Solver::reload` | [`Identity::of`] at [`Level::Engine`] |
-//! | does one go on where the other was saved? | `Solver::resume` | [`Identity::of`] at [`Level::Run`] |
+//! | does one resume where the other was saved? | `Solver::resume` | [`Identity::of`] at [`Level::Run`] |
 //! | is it the same experiment? | the journal of a sweep | [`Identity::of_experiment`] |
-//! | is it the same experiment, and did it come to the same? | `--config` | [`Identity::has_option`], [`Identity::of_results`] |
+//! | is it the same experiment, with the same results? | `--config` | [`Identity::has_option`], [`Identity::of_results`] |
 //!
-//! All of them compare an [`Identity`], and word what differs in their own way.
+//! All questions compare an [`Identity`] and report a difference in their own words.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -21,16 +21,16 @@ use crate::problem::{Block, Factors};
 use crate::solver::plan::Task;
 use crate::solver::solution::{Status, TrialSolution};
 
-/// What two runs have to have in common.
+/// Level of the comparison of two runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// The engine that is loaded; both have the same operator.
+    /// The loaded engine; both runs have the same operator.
     Engine,
-    /// Data, settings and start: all that the numbers of a run depend on.
+    /// Data, settings and start: everything that the numbers of a run depend on.
     Run,
 }
 
-/// One thing that identifies a run.
+/// One part of the identity of a run.
 struct Entry {
     name: &'static str,
     levels: &'static [Level],
@@ -45,8 +45,8 @@ const fn entry(name: &'static str, levels: &'static [Level], value: fn(Task<'_>)
     Entry { name, levels, value }
 }
 
-/// All that identifies a run. Limits, outputs, and what becomes of it where a device fails are not among it, nor are the backend and
-/// its kernel variant of a run that is resumed.
+/// All parts of the identity of a run. Limits, outputs and the reaction to a device failure do not belong to it, and
+/// neither do the backend and the kernel variant of a resumed run.
 const ENTRIES: &[Entry] = &[
     entry("operator", RUN, |t| Ok(json!(t.problem.operator().name()))),
     entry("model", BOTH, |t| Ok(json!(t.plan.model))),
@@ -81,13 +81,14 @@ const ENTRIES: &[Entry] = &[
 
 const TRIALS: &str = "trials";
 
-/// What follows from other entries, and is therefore not the first difference to name: the start, and what is digested of every trial.
+/// Entries that follow from others and are named last as a difference: the start, and the digests of every trial.
 const DERIVED: &[&str] = &["init", "holdout"];
 
-/// Options of a command that do not belong to its experiment: where results go, and where a run goes on.
+/// Options of a command that do not belong to its experiment: destinations of results, and the point where a run
+/// resumes.
 const APART: &[&str] = &["out", "report", "trace", "trials", "snapshots", "checkpoint", "resume", "config"];
 
-/// What identifies a run: names and values. Two runs are the same where nothing of it differs.
+/// Identity of a run: names and values. Two runs are the same if none of them differs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identity(Map<String, Value>);
 
@@ -99,7 +100,7 @@ impl Identity {
         Ok(Self(entries.collect::<Result<_>>()?))
     }
 
-    /// The identity of an experiment: its settings as they were asked for, where it runs, and by which version.
+    /// The identity of an experiment: its requested settings, its backend, and the version.
     pub fn of_experiment(settings: Value, backend: &str) -> Self {
         let mut all = Self::from(&settings).0;
         all.insert("backend".into(), backend.into());
@@ -107,7 +108,7 @@ impl Identity {
         Self(all)
     }
 
-    /// The identity of results: how each trial ended, and its factors bit for bit.
+    /// The identity of results: the status of each trial, and its factors bit for bit.
     pub fn of_results<'a>(trials: impl IntoIterator<Item = (Status, &'a str)>) -> Self {
         let trials = trials.into_iter().map(|(status, digest)| json!({ "status": status, "factors_sha256": digest }));
         let mut all = Map::new();
@@ -115,22 +116,22 @@ impl Identity {
         Self(all)
     }
 
-    /// Whether an option of a command, named without its dashes, belongs to the experiment.
+    /// Whether an option of a command, without its dashes, belongs to the experiment.
     pub fn has_option(option: &str) -> bool {
         !APART.contains(&option)
     }
 
-    /// Names and values.
+    /// Entries by name.
     pub fn entries(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// The names and values, to be stored.
+    /// Converts the entries to a value for storage.
     pub(crate) fn into_value(self) -> Value {
         Value::Object(self.0)
     }
 
-    /// The first thing that differs in `now`: the number of trials, then what has a name of its own, then what follows from it.
+    /// First difference in `now`: the number of trials, then named settings, then entries that follow from them.
     pub fn difference(&self, now: &Self) -> Option<Difference> {
         let (then, now) = (self.without_nulls(), now.without_nulls());
         let counts = (then.count() != now.count()).then_some(TRIALS);
@@ -144,7 +145,7 @@ impl Identity {
         Some(Difference { name: name.to_owned(), then: of(&then.0), now: of(&now.0) })
     }
 
-    /// Null and nothing are the same: what a later version adds is null in what an earlier one stored.
+    /// Removes nulls: an entry of a later version is null in the record of an earlier one.
     fn without_nulls(&self) -> Self {
         fn of(value: &Value) -> Value {
             match value {
@@ -164,26 +165,26 @@ impl Identity {
     }
 }
 
-/// What was stored; anything but names and values is none.
+/// Reads a stored identity; anything but names and values is empty.
 impl From<&Value> for Identity {
     fn from(stored: &Value) -> Self {
         Self(stored.as_object().cloned().unwrap_or_default())
     }
 }
 
-/// One difference between two runs.
+/// A difference between two runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
-    /// Name of what differs.
+    /// Name of the entry.
     pub name: String,
-    /// Its value in the earlier run; null where it has none.
+    /// Value in the earlier run; null where it has none.
     pub then: Value,
-    /// Its value in this run.
+    /// Value in this run.
     pub now: Value,
 }
 
 impl Difference {
-    /// Where two lists of the same length differ first.
+    /// Index of the first difference between two lists of the same length.
     pub fn at(&self) -> Option<usize> {
         match (&self.then, &self.now) {
             (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a.iter().zip(b).position(|(a, b)| a != b),
@@ -191,7 +192,7 @@ impl Difference {
         }
     }
 
-    /// The first difference inside of lists and objects, down to single values.
+    /// The first difference inside lists and objects, down to single values.
     pub(crate) fn innermost(self) -> Self {
         let missing = Value::Null;
         let (name, then, now) = match (&self.then, &self.now) {
@@ -238,15 +239,15 @@ fn digest<'v>(parts: impl IntoIterator<Item = &'v [f64]>) -> String {
     hexadecimal(&hash.finalize())
 }
 
-/// SHA-256 of Σ rᵢAᵢv for fixed random r and v, computed in f64 in one pass over the data: every number of every Aᵢ has its part
-/// in it, so that another number shows unless it is lost in the rounding of the sum. It tells apart what was mixed up, not what was
-/// forged.
+/// SHA-256 of Σ rᵢAᵢv for fixed random r and v, computed in f64 in one pass over the data. Every number of every Aᵢ
+/// contributes, so a changed number shows unless it is lost in the rounding of the sum. The digest detects mix-ups, not
+/// forgeries.
 fn of_operator(operator: &dyn Operator) -> Result<String> {
     let (domain, m) = (operator.domain(), operator.measurements());
     let r = normals(1, Purpose::Laws, 1.0, m);
     let (left, right) =
         (normals(2, Purpose::Laws, 1.0, domain.rows()), normals(3, Purpose::Laws, 1.0, domain.columns()));
-    // On a symmetric domain the vector of the left side is the one.
+    // On a symmetric domain the vector of the left side is used.
     let applied = match domain.is_symmetric() {
         true => Factors::single(1, domain.rows(), 1, left)?,
         false => Factors::pair(1, domain, 1, left, right)?,
@@ -255,7 +256,7 @@ fn of_operator(operator: &dyn Operator) -> Result<String> {
 }
 
 impl TrialSolution {
-    /// SHA-256 of the factors, in hexadecimal: equal for the same bits. A single factor counts as a pair of itself.
+    /// SHA-256 of the factors, in hexadecimal: equal for the same bits. A single factor counts as a pair with itself.
     pub fn digest(&self) -> String {
         let mut parts: Vec<&[f64]> = self.blocks().map(|block| block.as_slice()).collect();
         if parts.len() == 1 {
@@ -287,16 +288,16 @@ mod tests {
 
     #[test]
     fn every_setting_has_its_level() {
-        // A new setting does not compile here before somebody has thought of who asks for it.
+        // The pattern is exhaustive, so a new setting does not compile before its level is decided here.
         let Settings {
-            // Of the engine, and of the run where its numbers depend on it.
+            // These belong to the engine, and to the run where its numbers depend on them.
             method: _,
             loss: _,
             precision: _,
             model: _,
             variant: _,
             device_memory: _,
-            // Of the run, most of it by way of the trials and their starts.
+            // These belong to the run, most of them through the trials and their starts.
             init_std: _,
             search_rank: _,
             step_size: _,
@@ -308,7 +309,7 @@ mod tests {
             held_out: _,
             trials: _,
             stop: _,
-            // Of nobody; a run that is resumed diagnoses what its checkpoint did.
+            // These belong to neither; a resumed run diagnoses what its checkpoint did.
             diagnose: _,
             retune: _,
             without_biases: _,

@@ -1,53 +1,67 @@
-//! Where an iteration can start.
+//! Starts of an iteration.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::problem::Factors;
 
-/// Where the iteration starts.
+/// Start of the iteration.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Init {
-    /// U₀ = α·G with Gᵢⱼ ~ N(0, 1/k): entries of standard deviation α/√k. Of two factors L₀ = α·G and R₀ = ρ·α·G′, see
-    /// [`crate::Settings::init_scale_ratio`].
-    SmallRandom { scale: f64, seed: u64 },
-    /// `SmallRandom` with α = 1e-6·√‖s·A*(y)‖, far enough down that the start limits the result no more than single
-    /// precision does. ‖s·A*(y)‖ estimates ‖M‖ = ‖X‖².
-    Automatic { seed: u64 },
+    /// Small random start U₀ = α·G with Gᵢⱼ ~ N(0, 1/k), that is entries of standard deviation α/√k. For two factors L₀
+    /// = α·G and R₀ = ρ·α·G′, see [`crate::Settings::init_scale_ratio`].
+    SmallRandom {
+        /// Scale α.
+        scale: f64,
+        /// Seed of G.
+        seed: u64,
+    },
+    /// Small random start with α = 1e-6·√‖s·A*(y)‖, so small that it limits the result no more than single precision
+    /// does. ‖s·A*(y)‖ estimates ‖M‖ = ‖X‖².
+    Automatic {
+        /// Seed of G.
+        seed: u64,
+    },
     /// Given factors, (1, n, k) for all trials or (batch, n, k).
     Given(Factors),
-    /// The leading eigenvectors of s·A*(T(y)) after the first `skip`, or singular vectors, scaled by the roots of their values.
-    Spectral { skip: usize, preprocess: Preprocess },
+    /// Spectral start: the leading eigenvectors or singular vectors of s·A*(T(y)) after the first `skip`, scaled by the
+    /// square roots of their values.
+    Spectral {
+        /// Number of leading vectors to skip.
+        skip: usize,
+        /// Preprocessing T of the observations.
+        preprocess: Preprocess,
+    },
 }
 
 /// Size of R over that of L in an imbalanced start (arXiv 2310.01769), for [`crate::Settings::init_scale_ratio`].
 pub const IMBALANCED: f64 = 1.0 / 3.0;
 
-/// T of a spectral start.
+/// Preprocessing T of the observations for a spectral start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Preprocess {
-    /// T(y) = y.
+    /// Identity T(y) = y.
     #[default]
     None,
-    /// T(y) = y where |y| is at most six medians, else 0: against gross outliers.
+    /// Truncation: T(y) = y where |y| is at most six medians, else 0, against gross outliers.
     Truncate,
-    /// T(y) = 1 − ȳ/y: for quadratic measurements aᵀMa with few of them (Luo, Alghamdi & Lu, arXiv 1811.04420, for rank one).
+    /// T(y) = 1 − ȳ/y, for few quadratic measurements aᵀMa (Luo, Alghamdi & Lu, arXiv 1811.04420, for rank one).
     Optimal,
 }
 
 words!(Preprocess as "init_preprocess", serde { None => "none", Truncate => "truncate", Optimal => "optimal" });
 
-/// What the variance of a small random start is divided by.
+/// Divisor of the variance of a small random start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum InitStd {
-    /// Entries N(0, α²/k).
+    /// Divisor k: entries N(0, α²/k).
     #[default]
     SearchRank,
-    /// Entries N(0, α²/n), n the larger side.
+    /// Divisor n, the larger side: entries N(0, α²/n).
     Size,
 }
 

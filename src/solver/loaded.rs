@@ -1,4 +1,4 @@
-//! The engine side of a run: every call on an engine that the solver makes is made here.
+//! The engine of a run: every engine call of the solver is made here.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use crate::solver::trial::TrialParameters;
 use crate::solver::units::Units;
 use crate::tape::{Kind, Op, Program, Tape};
 
-/// An engine that has its observations, and where it was loaded.
+/// An engine with its observations, and its backend.
 pub(super) struct Loaded {
     engine: Box<dyn Engine>,
-    /// The iteration that it carries out.
+    /// Program of the iteration.
     program: Arc<Program>,
     backend: Backend,
-    /// What goes wrong on purpose.
+    /// Deliberate faults, for tests.
     faults: Option<Faults>,
-    /// What the engine counts in, where that is not what the user does.
+    /// Units of the engine, where they differ from the user's.
     units: Option<Units>,
-    /// Sizes of the factors without the columns that the method has for itself, where it has any.
+    /// Sizes of the factors without the method's own columns, where it has any.
     narrow: Option<Vec<(usize, usize)>>,
 }
 
@@ -41,39 +41,39 @@ impl Loaded {
         self.engine.info()
     }
 
-    /// Passes over the measurements in an iteration.
+    /// Average number of passes over the measurements per iteration.
     pub(super) fn passes(&self) -> f64 {
         self.program.passes()
     }
 
-    /// Passes over the measurement data in f64, where the engine makes any.
+    /// Number of f64 passes over the measurement data, if the engine makes any.
     pub(super) fn f64_passes(&self) -> Option<usize> {
         self.engine.info().f64_passes
     }
 
-    /// Loads the problem anew with a kernel variant, or with the engine's own choice.
+    /// Loads the problem again with a kernel variant, or with the engine's own choice.
     pub(super) fn load_again(&mut self, task: Task<'_>, variant: Option<String>) -> Result<()> {
         (self.engine, self.program) = load(task, &self.backend, variant, self.faults.as_ref())?;
         self.observe(task.plan)
     }
 
-    /// Loads the problem anew, and makes it fail.
+    /// Loads the problem again with faults.
     pub(super) fn inject(&mut self, task: Task<'_>, faults: Faults) -> Result<()> {
         self.faults = Some(faults);
         self.load_again(task, task.settings.variant.clone())
     }
 
-    /// Where it runs, unless several processes share the work.
+    /// The backend, unless several processes share the work.
     pub(super) fn backend_alone(&self) -> Option<Backend> {
         (!matches!(self.backend, Backend::Team(..))).then(|| self.backend.clone())
     }
 
-    /// The same place, opened again.
+    /// The same backend, opened again.
     pub(super) fn reopened(&self) -> Result<Backend> {
         self.backend.reopened()
     }
 
-    /// Loads the problem on another place, and goes on there from `state`, or from the start.
+    /// Loads the problem on another backend, and continues from `state` or from the start.
     pub(super) fn move_to(
         &mut self,
         task: Task<'_>,
@@ -81,7 +81,7 @@ impl Loaded {
         active: &[bool],
         state: Option<&State>,
     ) -> Result<()> {
-        // Another backend has variants of its own.
+        // Another backend has other variants.
         let same = self.info().backend != "gpu" || place.word() == "gpu";
         let variant = same.then(|| bare(&self.info().variant));
         (self.engine, self.program) = load(task, &place, variant, self.faults.as_ref())?;
@@ -91,7 +91,7 @@ impl Loaded {
         Ok(())
     }
 
-    /// Goes over to the observations of another plan.
+    /// Switches to the observations of another plan.
     pub(super) fn set_observations(&mut self, plan: &Plan) -> Result<()> {
         self.observe(plan)
     }
@@ -105,7 +105,7 @@ impl Loaded {
         self.engine.write(self.program.weights.into(), &plan.weights)
     }
 
-    /// Brings the engine to the start, or to where `state` was taken.
+    /// Sets the engine to the start, or to `state`.
     pub(super) fn begin(&mut self, task: Task<'_>, active: &[bool], state: Option<&State>) -> Result<()> {
         let (plan, program) = (task.plan, self.program.clone());
         let problem_size = task.problem.operator().measurements();
@@ -145,7 +145,7 @@ impl Loaded {
         }
     }
 
-    /// Factors in the engine's units, or back in the user's.
+    /// Converts factors to the engine's units, or back.
     fn in_units(&self, factors: Factors, back: bool) -> Result<Factors> {
         match &self.units {
             None => Ok(factors),
@@ -168,19 +168,19 @@ impl Loaded {
         self.engine.state()
     }
 
-    /// The largest of the numbers that the ranks of a team bring; without a team the number itself.
+    /// The maximum of a number over the ranks of a team.
     pub(super) fn agree(&mut self, number: f64) -> Result<f64> {
         let mut numbers = [number];
         self.engine.agree(&mut numbers)?;
         Ok(numbers[0])
     }
 
-    /// In how many iterations a damping was raised, by trial.
+    /// Number of iterations with a raised damping, by trial.
     pub(super) fn damping_raised(&mut self, batch: usize) -> Result<Vec<usize>> {
         self.counts("raised", batch)
     }
 
-    /// Which trials the method itself has ended.
+    /// Trials that the method itself has ended.
     pub(super) fn finished(&mut self, batch: usize) -> Result<Vec<bool>> {
         Ok(self.counts("finished", batch)?.into_iter().map(|finished| finished > 0).collect())
     }
@@ -193,13 +193,13 @@ impl Loaded {
     }
 }
 
-/// ±1 at random for every measurement of every trial, from the trial's seed.
+/// Random signs ±1 for every measurement of every trial, from the trial's seed.
 fn signs(plan: &Plan, measurements: usize) -> Vec<f64> {
     let of = |trial: &TrialParameters| normals(trial.seed.unwrap_or(0), Purpose::Signs, 1.0, measurements);
     plan.trials.iter().flat_map(of).map(f64::signum).collect()
 }
 
-/// Rows and columns of the iterate's blocks.
+/// Sizes (rows, columns) of the iterate's blocks.
 fn sizes_of(program: &Program) -> Vec<(usize, usize)> {
     match &program.declaration(program.iterate).kind {
         Kind::Blocks(sizes) => sizes.iter().map(|block| (block.rows, block.columns)).collect(),
@@ -207,7 +207,7 @@ fn sizes_of(program: &Program) -> Vec<(usize, usize)> {
     }
 }
 
-/// The iteration of a run, written on a tape; around a centre where `centred`.
+/// The tape of a run's iteration, around a centre where `centred`.
 fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program> {
     let Task { problem, settings, plan } = task;
     let (domain, model) = (problem.operator().domain(), &plan.model);
@@ -223,8 +223,8 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     Ok(tape.finish())
 }
 
-/// The same for increments around a centre, and a program whose residual is that of its iterate; `None` where the method needs the
-/// whole point on the host.
+/// The programs of mixed precision: increments around a centre, and a program whose residual is that of its iterate;
+/// `None` where the method needs the whole point on the host.
 fn increments(task: Task<'_>, program: &Program) -> Result<Option<Increments>> {
     if program.steps().any(|step| matches!(step.op, Op::Host(_))) {
         return Ok(None);
@@ -245,7 +245,7 @@ fn increments(task: Task<'_>, program: &Program) -> Result<Option<Increments>> {
     Ok(Some(Increments { program, exact: Arc::new(exact.finish()) }))
 }
 
-/// An engine with its observations.
+/// Loads an engine with its observations.
 fn load(
     task: Task<'_>,
     backend: &Backend,
@@ -267,7 +267,7 @@ fn load(
     Ok((engine, visible))
 }
 
-/// The variant without the operator's name before it.
+/// The variant without the operator's name in front.
 pub(super) fn bare(variant: &str) -> String {
     variant.split_once('/').map_or(variant, |(_, name)| name).to_owned()
 }

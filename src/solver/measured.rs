@@ -1,4 +1,4 @@
-//! Which measurements each trial uses, which of them are held out, and what they tell of the scale of M.
+//! Training and held-out measurements of each trial, and the scale of M estimated from them.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::solver::trial::Trial;
 /// The measurements of all trials.
 pub(super) struct Measured<'a> {
     problem: &'a Problem,
-    /// By trial.
+    /// Measurements by trial.
     pub used: Vec<Used>,
-    /// (batch, m): 1 for training measurements, else 0.
+    /// Weights, (batch, m): 1 for training measurements, else 0.
     pub weights: Vec<f64>,
     spectra: Spectra<'a>,
 }
@@ -24,11 +24,11 @@ pub(super) struct Measured<'a> {
 /// The measurements of one trial.
 pub(super) struct Used {
     pub instance: usize,
-    /// The first so many,
+    /// Number of leading measurements in use.
     pub rows: usize,
-    /// without these, ascending.
+    /// Held-out measurements among them, ascending.
     pub held_out: Vec<usize>,
-    /// s of those that are left.
+    /// Normalisation s of the training measurements.
     pub normalization: f64,
 }
 
@@ -36,7 +36,7 @@ impl<'a> Measured<'a> {
     /// Finds the measurements of every trial.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for observations or rows that there are not, and where none would be left for training.
+    /// [`Error::Invalid`] for observations or rows that do not exist, and where none would be left for training.
     pub(super) fn new(problem: &'a Problem, settings: &Settings, wanted: &[Trial]) -> Result<Self> {
         let m = problem.operator().measurements();
         let mut weights = vec![0.0; wanted.len() * m];
@@ -50,14 +50,14 @@ impl<'a> Measured<'a> {
         Ok(Self { problem, used, weights, spectra: Spectra::new(problem) })
     }
 
-    /// ‖s·A*(y)‖ of a trial, from which the setting `name` is chosen.
+    /// Norm ‖s·A*(y)‖ of a trial, from which the setting `name` is chosen.
     pub(super) fn norm(&mut self, trial: usize, name: &str) -> Result<f64> {
         let (used, m) = (&self.used[trial], self.problem.operator().measurements());
         let weights = &self.weights[trial * m..(trial + 1) * m];
         self.spectra.norm((used.instance, used.rows), weights, used.normalization, name)
     }
 
-    /// The spectrum of P of each trial that is diagnosed.
+    /// Spectrum of P of each diagnosed trial.
     pub(super) fn diagnosed(&mut self, settings: &Settings, model: &Model) -> Result<Vec<Option<Arc<Spectrum>>>> {
         let operator = self.problem.operator();
         let m = operator.measurements();

@@ -53,25 +53,27 @@ pub use settings::{Settings, Stop};
 pub use solution::{Solution, Status, Timing, TraceRow, TrialSolution};
 pub use trial::{Trial, TrialParameters};
 
-/// What an observer sees at every scheduled iteration.
+/// State of the run at a scheduled iteration, for the observer.
 #[derive(Debug)]
 pub struct Progress<'a> {
+    /// Iteration of the observation.
     pub iteration: usize,
+    /// Largest number of iterations of the run.
     pub max_iterations: usize,
-    /// Since the iteration began.
+    /// Seconds since the iteration began.
     pub seconds: f64,
-    /// Trials still running, before this observation.
+    /// Number of trials that were running before this observation.
     pub active: usize,
-    /// This observation of each of them.
+    /// Trace rows of these trials at this observation.
     pub rows: &'a [TraceRow],
-    /// The factors of all trials, (batch, n, k), or pairs of them; narrower trials are padded with zero columns, and a trial that has ended
-    /// keeps its last factor.
+    /// Factors of all trials, (batch, n, k), or pairs of them. Narrower trials are padded with zero columns; a trial
+    /// that has ended keeps its last factor.
     pub factors: &'a Factors,
-    /// Whether this is not the run that was asked for, but one beside it whose trials are tried for a choice.
+    /// Whether this is an auxiliary run for a choice, not the requested run.
     pub is_choice: bool,
 }
 
-/// A problem loaded on a backend: validated, uploaded and compiled once. Owns what it needs and can be sent to another
+/// A problem loaded on a backend: validated, uploaded and compiled once. It owns its data and can be sent to another
 /// thread.
 pub struct Solver {
     problem: Problem,
@@ -81,17 +83,17 @@ pub struct Solver {
     setup_seconds: f64,
 }
 
-/// The plan's sentences, and what the engine has to add.
+/// Sentences of the plan and of the engine.
 fn notices(plan: &Plan, engine: &EngineInfo) -> Vec<String> {
     plan.notices.iter().chain(&engine.notices).cloned().collect()
 }
 
 impl Solver {
-    /// Validates everything, chooses what was left automatic, uploads the operator and compiles its kernels.
+    /// Validates everything, makes the automatic choices, uploads the operator and compiles its kernels.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for bad settings, [`Error::Unsupported`] for an operator, precision or model the backend
-    /// does not run, [`Error::Device`] where the device refuses.
+    /// [`Error::Invalid`] for bad settings, [`Error::Unsupported`] for an operator, precision or model that the backend
+    /// cannot run, [`Error::Device`] where the device refuses.
     pub fn new(problem: Problem, settings: Settings, backend: Backend) -> Result<Self> {
         let started = Instant::now();
         if settings.stop.relative_error.is_some() && (0..problem.instances()).any(|j| problem.truth(j).is_none()) {
@@ -113,23 +115,24 @@ impl Solver {
         Task { problem: &self.problem, settings: &self.settings, plan: &self.plan }
     }
 
-    /// Where and how it will run.
+    /// Description of the engine.
     pub fn engine(&self) -> &EngineInfo {
         self.loaded.info()
     }
 
-    /// What a run holds at the same time, by part: the operator, the engine, and the solver itself. Predicted from the
-    /// sizes, before anything of it was taken.
+    /// Memory that a run holds at the same time, by part: the operator, the engine, and the solver itself. Predicted
+    /// from the sizes before any allocation.
     pub fn memory(&self) -> Memory {
         memory::memory(self.task(), self.loaded.info())
     }
 
-    /// Passes over the measurements that an iteration makes on average, those for looks not counted.
+    /// Average number of passes over the measurements per iteration, without observations.
     pub fn passes(&self) -> f64 {
         self.loaded.passes()
     }
 
-    /// For each trial, in how many iterations of the last run a damping λ had to be raised to keep VᵀV + λI positive definite.
+    /// Number of iterations of the last run, by trial, in which a damping λ was raised to keep VᵀV + λI positive
+    /// definite.
     ///
     /// # Errors
     /// Device failures.
@@ -137,29 +140,29 @@ impl Solver {
         self.loaded.damping_raised(self.plan.trials.len())
     }
 
-    /// Makes the engine fail: for tests.
+    /// Injects faults into the engine, for tests.
     #[doc(hidden)]
     pub fn inject(&mut self, faults: Faults) -> Result<()> {
         let Self { problem, settings, plan, loaded, .. } = self;
         loaded.inject(Task { problem, settings, plan }, faults)
     }
 
-    /// Automatic choices and doubts, in sentences.
+    /// Automatic choices and doubts, as sentences.
     pub fn notices(&self) -> &[String] {
         &self.plan.notices
     }
 
-    /// The method, as asked or as chosen.
+    /// The method, as requested or chosen.
     pub fn method(&self) -> &Method {
         &self.plan.method
     }
 
-    /// The concrete trials.
+    /// Parameters of the trials.
     pub fn trials(&self) -> &[TrialParameters] {
         &self.plan.trials
     }
 
-    /// How many observations a run makes at most, and the names and shapes (batch, rows, columns) of its factors.
+    /// Largest number of observations of a run, and the names and shapes (batch, rows, columns) of its factors.
     #[cfg(feature = "internals")]
     #[doc(hidden)]
     pub fn observations_at_most(&self) -> (usize, Vec<(String, [usize; 3])>) {
@@ -173,8 +176,8 @@ impl Solver {
         (points, self.plan.model.names().into_iter().zip(shapes).collect())
     }
 
-    /// Replaces the observations without uploading the operator again; automatic values are chosen anew, truths are
-    /// forgotten. For a problem of several instances see [`Solver::set_observations_batch`].
+    /// Replaces the observations without uploading the operator again. Automatic values are chosen again, and truths
+    /// are dropped. For a problem of several instances see [`Solver::set_observations_batch`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong length or non-finite entries.
@@ -185,7 +188,7 @@ impl Solver {
     /// Replaces the observations of every instance.
     ///
     /// # Errors
-    /// As [`Solver::set_observations`].
+    /// Those of [`Solver::set_observations`].
     pub fn set_observations_batch(&mut self, observations: Vec<Vec<f64>>) -> Result<()> {
         let started = Instant::now();
         let mut problem = self.problem.clone();
@@ -202,8 +205,8 @@ impl Solver {
         Ok(())
     }
 
-    /// Goes over to other observations, truths and trials of the same operator without loading it again. Says whether
-    /// it could: the number of trials and the widest search rank must be those that were loaded.
+    /// Switches to other observations, truths and trials of the same operator without loading it again. Returns whether
+    /// it could: the number of trials and the widest search rank must be the loaded ones.
     #[cfg(feature = "internals")]
     #[doc(hidden)]
     pub fn reload(&mut self, problem: &Problem, settings: &Settings) -> Result<bool> {

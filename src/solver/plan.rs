@@ -1,4 +1,4 @@
-//! Turns settings and a problem into concrete trials: every automatic value is chosen here, and said.
+//! Conversion of settings and a problem into concrete trials. Every automatic value is chosen and reported here.
 
 use std::sync::Arc;
 
@@ -20,39 +20,40 @@ use crate::solver::trial::TrialParameters;
 use crate::solver::units::Units;
 use crate::text::readable;
 
-/// Concrete trials and what an engine is fed with.
+/// Concrete trials and the inputs of an engine.
 pub(crate) struct Plan {
-    /// How the factors make the matrix.
+    /// Model of the matrix.
     pub model: Model,
-    /// How they move.
+    /// Method of the iteration.
     pub method: Method,
-    /// Nobody named it.
+    /// Whether the method was chosen automatically.
     pub chosen: bool,
     pub trials: Vec<TrialParameters>,
-    /// (batch, m): 1 for training measurements, else 0.
+    /// Weights, (batch, m): 1 for training measurements, else 0.
     pub weights: Vec<f64>,
     /// Held-out measurements of each trial.
     pub held_out: Vec<Vec<usize>>,
-    /// Spectrum of P of each trial that is diagnosed.
+    /// Spectrum of P of each diagnosed trial.
     pub spectra: Vec<Option<Arc<Spectrum>>>,
-    /// (batch, m)
+    /// Observations, (batch, m).
     pub target: Vec<f64>,
     pub start: Factors,
-    /// What the engine counts in. Steps, ridges and numbers below are in these units.
+    /// Units of the engine. Steps, ridges and numbers below are in these units.
     pub units: Units,
     /// μ·s of each trial.
     pub steps: Vec<f64>,
     /// ridge/s of each trial.
     pub ridge: Vec<f64>,
-    /// What each trial tells its method.
+    /// Numbers of each trial for its method.
     pub numbers: Vec<TrialNumbers>,
-    /// Whether the method is gradient descent with a constant step, which power iterations and their times belong to.
+    /// Whether the method is gradient descent with a constant step, for which the power iteration and the phase times
+    /// are defined.
     pub plain: bool,
     /// Sentences about automatic choices and doubtful input.
     pub notices: Vec<String>,
 }
 
-/// A problem, what was asked for, and what was decided.
+/// A problem, its settings, and its plan.
 #[derive(Clone, Copy)]
 pub(crate) struct Task<'a> {
     pub problem: &'a Problem,
@@ -61,7 +62,7 @@ pub(crate) struct Task<'a> {
 }
 
 impl Plan {
-    /// Of a trial whose loss blew up: what its step should have been below, and where that comes from.
+    /// For a diverged trial, the bound on its step and the source of the bound.
     pub fn stable_step(&self, problem: &Problem, p: &TrialParameters) -> Option<String> {
         let m = problem.operator().measurements();
         if !self.plain {
@@ -83,7 +84,7 @@ impl Plan {
         })
     }
 
-    /// k of the widest trial.
+    /// Search rank k of the widest trial.
     pub fn search_rank(&self) -> usize {
         self.trials.iter().map(|trial| trial.search_rank).max().unwrap_or(1)
     }
@@ -99,7 +100,7 @@ impl Plan {
     }
 }
 
-/// What a trial tells its method.
+/// Numbers of a trial for its method.
 fn numbers(settings: &Settings, units: &Units, trial: &TrialParameters) -> TrialNumbers {
     TrialNumbers {
         normalization: trial.normalization,
@@ -110,7 +111,7 @@ fn numbers(settings: &Settings, units: &Units, trial: &TrialParameters) -> Trial
     }
 }
 
-/// Decides on everything that a run depends on.
+/// Decides everything that a run depends on.
 pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     settings.check()?;
     let domain = problem.operator().domain();

@@ -1,4 +1,4 @@
-//! An operator, what it observed, and the truth where it is known.
+//! An operator with its observations, and the truth if known.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use crate::operators::Operator;
 use crate::problem::Truth;
 use crate::problem::random::{Purpose, normal, stream};
 
-/// One observation vector and the truth it came from.
+/// One observation vector and its truth.
 #[derive(Clone, Debug)]
 pub(crate) struct Instance {
     pub observations: Vec<f64>,
     pub truth: Option<Truth>,
-    /// The observations are not made of the truth; somebody says that they go together.
+    /// Whether the truth was attached to given observations instead of measured.
     pub attached: bool,
 }
 
@@ -23,7 +23,7 @@ impl Instance {
     }
 }
 
-/// A recovery problem: one operator, one or several observation vectors (instances) of it.
+/// A recovery problem: one operator with one or several observation vectors (instances).
 ///
 /// A trial of [`crate::Settings`] solves one instance; by default every instance gets one trial.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// y = A(M) for a known truth, computed in f64 from the matrices as they are stored. `operator` may be an
+    /// A problem from y = A(M) for a known truth, computed in f64 from the stored matrices. `operator` may be an
     /// `Arc<Dense>`, so that several problems share it.
     ///
     /// # Errors
@@ -42,10 +42,10 @@ impl Problem {
         Self::measure_all(operator, vec![truth])
     }
 
-    /// Several truths measured by one operator, an instance each.
+    /// A problem from several truths measured by one operator, one instance each.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where sizes differ or there is no truth.
+    /// [`Error::Invalid`] for different sizes or no truth.
     pub fn measure_all(operator: impl Operator + 'static, truths: Vec<Truth>) -> Result<Self> {
         let operator: Arc<dyn Operator> = Arc::new(operator);
         let instances = truths
@@ -59,18 +59,18 @@ impl Problem {
         Self::validated(operator, instances)
     }
 
-    /// Own observations y (length m).
+    /// A problem from own observations y (length m).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a wrong length or a non-finite entry (its index is named).
+    /// [`Error::Invalid`] for a wrong length or a non-finite entry (with its index).
     pub fn new(operator: impl Operator + 'static, observations: impl Into<Vec<f64>>) -> Result<Self> {
         Self::batch(operator, vec![observations.into()])
     }
 
-    /// Several observation vectors of one operator, an instance each.
+    /// A problem from several observation vectors of one operator, one instance each.
     ///
     /// # Errors
-    /// As [`Problem::new`]; also where there are none.
+    /// Those of [`Problem::new`]; [`Error::Invalid`] for no vectors.
     pub fn batch(operator: impl Operator + 'static, observations: Vec<Vec<f64>>) -> Result<Self> {
         let instances = observations.into_iter().map(Instance::observed).collect();
         Self::validated(Arc::new(operator), instances)
@@ -90,10 +90,10 @@ impl Problem {
         Ok(Self { operator, instances })
     }
 
-    /// One of its instances.
+    /// The problem of one instance.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where there is none of that number.
+    /// [`Error::Invalid`] for a number beyond the instances.
     pub(crate) fn only(&self, instance: usize) -> Result<Self> {
         let Some(of) = self.instances.get(instance) else {
             let allowed = format!("0 to {}", self.instances.len() - 1);
@@ -117,7 +117,7 @@ impl Problem {
         Ok(self)
     }
 
-    /// Attaches truths to own observations: one for all instances, or one each.
+    /// Attaches truths to own observations: one for all instances, or one per instance.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the sizes or the counts differ.
@@ -134,7 +134,7 @@ impl Problem {
         Ok(self)
     }
 
-    /// [`Problem::with_truths`] for one truth.
+    /// Attaches one truth, like [`Problem::with_truths`].
     ///
     /// # Errors
     /// [`Error::Invalid`] where the sizes differ.
@@ -142,12 +142,13 @@ impl Problem {
         self.with_truths(vec![truth])
     }
 
-    /// The truth that was attached to the observations of an instance, with them; `None` where they are made of it.
+    /// The truth attached to the observations of an instance, with them; `None` for observations measured from it.
     pub(crate) fn attached(&self, instance: usize) -> Option<(&Truth, &[f64])> {
         let instance = self.instances.get(instance).filter(|instance| instance.attached)?;
         Some((instance.truth.as_ref()?, &instance.observations))
     }
 
+    /// Measurement operator A.
     pub fn operator(&self) -> &Arc<dyn Operator> {
         &self.operator
     }
@@ -157,17 +158,17 @@ impl Problem {
         self.instances.len()
     }
 
-    /// y of one instance.
+    /// Observations y of one instance.
     pub fn observations(&self, instance: usize) -> Option<&[f64]> {
         self.instances.get(instance).map(|i| i.observations.as_slice())
     }
 
-    /// The truth of one instance.
+    /// Truth of one instance.
     pub fn truth(&self, instance: usize) -> Option<&Truth> {
         self.instances.get(instance)?.truth.as_ref()
     }
 
-    /// Replaces all observations; truths go unless the observations are measured from them again.
+    /// Replaces all observations. Truths are dropped unless the observations are measured from them again.
     pub(crate) fn replace_observations(&mut self, observations: Vec<Vec<f64>>) -> Result<()> {
         if observations.len() != self.instances.len() {
             return Err(Error::invalid(

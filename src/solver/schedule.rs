@@ -1,17 +1,17 @@
-//! When a run is looked at.
+//! Schedules of observations and saves.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// When results are looked at: stop rules, traces and callbacks run at these iterations, on every backend the same.
+/// Schedule of observations: stop rules, traces and callbacks run at these iterations, the same on every backend.
 /// Iteration 0 and the last one always belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
-    /// Every so many iterations.
+    /// Every `.0` iterations.
     Every(usize),
-    /// Every iteration to 10, then about twelve times a decade.
+    /// Every iteration up to 10, then about twelve per decade.
     Log,
 }
 
@@ -24,7 +24,7 @@ impl Default for Schedule {
 impl std::str::FromStr for Schedule {
     type Err = Error;
 
-    /// `every:J`, or `log`.
+    /// Parses `every:J` or `log`.
     fn from_str(text: &str) -> Result<Self> {
         match (text, text.strip_prefix("every:").map(str::parse::<usize>)) {
             ("log", _) => Ok(Self::Log),
@@ -38,7 +38,7 @@ impl std::str::FromStr for Schedule {
 }
 
 impl Schedule {
-    /// The first scheduled iteration after `iteration`.
+    /// First scheduled iteration after `iteration`.
     pub fn next(self, iteration: usize) -> usize {
         match self {
             Self::Every(j) => (iteration / j.max(1) + 1) * j.max(1),
@@ -58,12 +58,12 @@ impl Schedule {
     }
 }
 
-/// How often a run is saved.
+/// Interval between saves of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SaveEvery {
-    /// At multiples of so many iterations, at least 1.
+    /// Multiples of this number of iterations, at least 1.
     Iterations(usize),
-    /// Whenever so many seconds have passed.
+    /// This number of seconds.
     Seconds(f64),
 }
 

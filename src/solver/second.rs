@@ -1,7 +1,7 @@
-//! A second look at a fit that was hard to come by and still misses: from a small random start, with all columns.
+//! A second fit, from a small random start with all columns, where the first was slow and still misses.
 //!
-//! Growing the rank one column after the other can come to rest in a local minimum, where all columns at once go past it. What they
-//! find is cut where its singular values fall most, and goes on from there.
+//! Growing the rank one column after the other can end in a local minimum that all columns at once would pass. Their
+//! result is cut where its singular values fall most, and continues from there.
 
 use std::ops::ControlFlow;
 
@@ -17,29 +17,29 @@ use crate::solver::trial::Trial;
 use crate::solver::{Progress, Solver};
 use crate::text::readable;
 
-/// A fit that took fewer iterations than this was not hard, unless it leaves more than this share of y.
+/// Iterations below which a fit was not hard, unless it leaves more than this share of y.
 const HARD: usize = 100;
 const LITTLE: f64 = 0.3;
-/// Starts of the second look, in one batch.
+/// Starts of the second fit, in one batch.
 const STARTS: u64 = 4;
-/// Iterations of the second look for each of the fit.
+/// Iterations of the second fit per iteration of the first.
 const PATIENCE: usize = 2;
-/// Singular values among which cuts are looked for, and how many are tried.
+/// Number of singular values in which cuts are sought, and number of cuts tried.
 const WIDEST: usize = 10;
 const CUTS: usize = 3;
-/// Singular values of the matrix, over the largest, below this share of the relative residual of the fit explain nothing of it.
+/// Share of the relative residual below which singular values of the matrix, over the largest, explain none of it.
 const SMALL: f64 = 0.1;
-/// A relative residual down to which there is nothing to explain.
+/// Relative residual below which nothing is left to explain.
 const FITS: f64 = 1e-5;
 
 impl Task<'_> {
     fn is_worth_another_look(self, fit: &Solution) -> bool {
         let [trial] = fit.trials.as_slice() else { return false };
         let plan = self.plan;
-        // A limit of time is that of the run that was asked for.
+        // A time limit belongs to the requested run.
         let limited = self.settings.stop.time.is_some();
         let saved = limited || self.settings.checkpoint.is_some() || fit.resumed_at.is_some();
-        // Entries with noise get a ridge, which is what they need.
+        // Noisy entries need a ridge instead.
         !self.is_tunable(fit)
             && plan.chosen
             && plan.method.decides()
@@ -51,7 +51,7 @@ impl Task<'_> {
             && (trial.iterations >= HARD || trial.relative_residual > LITTLE)
     }
 
-    /// The fit of the lowest rank that no other one of a higher rank is better than.
+    /// The fit of the lowest rank that no fit of a higher rank improves on.
     fn simplest(self, found: &[TrialSolution]) -> usize {
         let mut order: Vec<usize> = (0..found.len()).collect();
         order.sort_by_key(|at| found[*at].estimated_rank);
@@ -64,7 +64,7 @@ impl Task<'_> {
         order.into_iter().reduce(better).unwrap_or(0)
     }
 
-    /// Whether `found` explains the measurements better than `fit` does, more than more columns do by themselves.
+    /// Whether `found` explains the measurements better than `fit`, beyond the effect of more columns.
     fn is_better(self, found: &TrialSolution, fit: &TrialSolution) -> bool {
         let freedom = |trial: &TrialSolution| {
             let values = &trial.singular_values;
@@ -91,7 +91,7 @@ fn cuts(trial: &TrialSolution) -> Vec<usize> {
 }
 
 impl Solver {
-    /// The fit, or a better one from another start, where nobody chose a method and the fit is doubtful.
+    /// The fit, or a better one from another start, where the method was automatic and the fit is doubtful.
     pub(super) fn looked_again(
         &self,
         fit: Solution,
@@ -112,7 +112,7 @@ impl Solver {
         Ok(fit.replaced_by(found, notice))
     }
 
-    /// What all columns find from a small random start, cut, and brought to rest.
+    /// The fit from a small random start with all columns, cut and converged.
     fn with_all_columns(
         &self,
         fit: &TrialSolution,
@@ -144,7 +144,8 @@ impl Solver {
         }))
     }
 
-    /// The problem of the first trial with other settings, beside the run that was asked for; nothing where the observer ended it.
+    /// Solves the problem of the first trial with other settings, beside the requested run; `None` where the observer
+    /// ended it.
     fn beside(
         &self,
         settings: Settings,

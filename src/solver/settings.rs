@@ -1,4 +1,4 @@
-//! What a run is asked to do, with its defaults, checked before any work.
+//! Settings of a run with their defaults, checked before any work.
 
 use std::path::PathBuf;
 
@@ -16,22 +16,22 @@ use crate::solver::init::{IMBALANCED, Init, InitStd, InitWord, Preprocess};
 use crate::solver::schedule::{SaveEvery, Schedule};
 use crate::solver::trial::Trial;
 
-/// Stop rules. Targets (`relative_error`, `loss`, `residual`) are met together: a trial converges when every one that
-/// was asked for is reached.
+/// Stop rules. Targets (`relative_error`, `loss`, `residual`) act together: a trial converges when it reaches all
+/// targets that are set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[must_use = "settings do nothing by themselves"]
 pub struct Stop {
-    /// ‖UUᵀ − M‖_F/‖M‖_F at most this; needs a truth.
+    /// Target for the relative error ‖UUᵀ − M‖_F/‖M‖_F; needs a truth.
     pub relative_error: Option<f64>,
-    /// Training loss at most this.
+    /// Target for the training loss.
     pub loss: Option<f64>,
-    /// ‖r‖/‖y‖ over the training measurements at most this.
+    /// Target for the relative residual ‖r‖/‖y‖ over the training measurements.
     pub residual: Option<f64>,
     /// Wall-clock limit of the iteration in seconds.
     pub time: Option<f64>,
-    /// Iterations at most.
+    /// Largest number of iterations.
     pub max_iterations: usize,
-    /// Window of the stall rule, in iterations; `None` never calls a run stalled.
+    /// Window of the stall rule, in iterations; `None` disables the rule.
     pub stall_window: Option<usize>,
 }
 
@@ -49,37 +49,43 @@ impl Default for Stop {
 }
 
 impl Stop {
+    /// Sets the target for the relative error ‖Z − M‖_F/‖M‖_F; needs a truth. Default: none.
     pub fn relative_error(mut self, target: f64) -> Self {
         self.relative_error = Some(target);
         self
     }
 
+    /// Sets the target for the training loss. Default: none.
     pub fn loss(mut self, target: f64) -> Self {
         self.loss = Some(target);
         self
     }
 
+    /// Sets the target for the relative residual ‖e‖/‖y‖. Default: none.
     pub fn residual(mut self, target: f64) -> Self {
         self.residual = Some(target);
         self
     }
 
+    /// Sets the wall-clock limit in seconds. Default: none.
     pub fn time(mut self, seconds: f64) -> Self {
         self.time = Some(seconds);
         self
     }
 
+    /// Sets the largest number of iterations. Default: 5000.
     pub fn max_iterations(mut self, iterations: usize) -> Self {
         self.max_iterations = iterations;
         self
     }
 
+    /// Sets the window of the stall rule in iterations; `None` disables the rule. Default: 200.
     pub fn stall_window(mut self, iterations: Option<usize>) -> Self {
         self.stall_window = iterations;
         self
     }
 
-    /// Whether any target was asked for.
+    /// Whether any target is set.
     pub fn has_target(&self) -> bool {
         self.relative_error.is_some() || self.loss.is_some() || self.residual.is_some()
     }
@@ -89,7 +95,7 @@ impl Stop {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use = "settings do nothing by themselves"]
 pub struct Settings {
-    /// None: what suits loss and model.
+    /// Method; `None` for one that suits the loss and the model.
     pub(crate) method: Option<Method>,
     pub(crate) loss: Loss,
     pub(crate) init_std: InitStd,
@@ -103,7 +109,7 @@ pub struct Settings {
     pub(crate) stop: Stop,
     pub(crate) observe: Schedule,
     pub(crate) holdout: Option<Holdout>,
-    /// Measurements to hold out, in place of a share of them.
+    /// Measurements to hold out, instead of a share of them.
     pub(crate) held_out: Option<Vec<usize>>,
     pub(crate) precision: Precision,
     pub(crate) variant: Option<String>,
@@ -116,22 +122,22 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// With this method. [`Settings::default`] leaves it to what suits loss and model.
+    /// Settings with the given method. [`Settings::default`] chooses one that suits the loss and the model.
     ///
-    /// Other defaults: search rank min(n, 20), step 1/(4‖s·A*(y)‖), automatic small random start of seed 0, 5000 iterations, a look
-    /// every 10, single precision, one trial an instance.
+    /// Other defaults: search rank min(n, 20), step 1/(4‖s·A*(y)‖), automatic small random start of seed 0, 5000
+    /// iterations, an observation every 10, single precision, one trial per instance.
     pub fn new(method: impl Into<Method>) -> Self {
         Self { method: Some(method.into()), ..Self::default() }
     }
 
-    /// When runs end.
+    /// The stop rules.
     #[cfg(feature = "internals")]
     #[doc(hidden)]
     pub fn get_stop(&self) -> &Stop {
         &self.stop
     }
 
-    /// Where runs start.
+    /// The start.
     #[cfg(feature = "internals")]
     #[doc(hidden)]
     pub fn get_init(&self) -> &Init {
@@ -145,19 +151,19 @@ impl Settings {
         self.holdout.is_some() || self.held_out.is_some()
     }
 
-    /// The method with its parameters; [`crate::methods::METHODS`] says which there are. Default: see [`Settings::method_of`].
+    /// Sets the method with its parameters, see [`crate::methods::METHODS`]. Default: see [`Settings::method_of`].
     pub fn method(mut self, method: impl Into<Method>) -> Self {
         self.method = Some(method.into());
         self
     }
 
-    /// ρ of the loss. Default: square.
+    /// Sets the loss ρ. Default: square.
     pub fn loss(mut self, loss: Loss) -> Self {
         self.loss = loss;
         self
     }
 
-    /// The start of a word: small random, imbalanced, or spectral with this preprocessing.
+    /// Sets the divisor of the variance of a random start. Default: k.
     pub fn init_word(self, word: InitWord, preprocess: Preprocess) -> Self {
         match word {
             InitWord::SmallRandom => self.init(Init::Automatic { seed: 0 }),
@@ -172,157 +178,161 @@ impl Settings {
         self
     }
 
-    /// k. Default: min(n, 20).
+    /// Sets the search rank k. Default: min(n, 20).
     pub fn search_rank(mut self, search_rank: usize) -> Self {
         self.search_rank = Some(search_rank);
         self
     }
 
-    /// μ. Default: 1/(4‖s·A*(y)‖), a quarter of the inverse of the estimated ‖M‖.
+    /// Sets the step size μ. Default: 1/(4‖s·A*(y)‖), a quarter of the inverse of the estimated ‖M‖.
     pub fn step_size(mut self, step_size: f64) -> Self {
         self.step_size = Some(step_size);
         self
     }
 
+    /// Start of the iteration.
     pub fn init(mut self, init: Init) -> Self {
         self.init = init;
         self
     }
 
-    /// ρ, the size of the random R₀ over that of L₀, for the asymmetric model. Default: 1. Unequal sizes make descent
-    /// linear where k exceeds the rank (arXiv 2310.01769 has 1/3).
+    /// Sets ρ, the size of the random R₀ over that of L₀, for the asymmetric model. Default: 1. With unequal sizes
+    /// descent converges linearly where k exceeds the rank (arXiv 2310.01769 has 1/3).
     pub fn init_scale_ratio(mut self, ratio: f64) -> Self {
         self.init_scale_ratio = Some(ratio);
         self
     }
 
-    /// How factors make the matrix. Default: psd for symmetric measurements, asymmetric for all others.
+    /// Sets the model. Default: psd for symmetric measurements, asymmetric for all others.
     pub fn model(mut self, model: Model) -> Self {
         self.model = Some(model);
         self
     }
 
-    /// The model that measurements on this domain are solved with.
+    /// The model for measurements on this domain.
     pub fn model_of(&self, domain: &Domain) -> Model {
         self.model.clone().unwrap_or_else(|| Model::natural(domain))
     }
 
-    /// Adds (ridge/2)‖U‖², or (ridge/2)(‖L‖² + ‖R‖²), to the loss that is descended; the losses that are reported go
-    /// without it. Default: 0.
+    /// Adds (ridge/2)‖U‖², or (ridge/2)(‖L‖² + ‖R‖²), to the loss of the descent; reported losses do not include it.
+    /// Default: 0.
     pub fn ridge(mut self, ridge: f64) -> Self {
         self.ridge = ridge;
         self
     }
 
-    /// Tries no biases of rows and columns on noisy entries: they were taken from the observations already.
+    /// Disables biases of rows and columns for noisy entries, for observations from which they were already subtracted.
     pub fn without_biases(mut self) -> Self {
         self.without_biases = true;
         self
     }
 
+    /// Stop rules.
     pub fn stop(mut self, stop: Stop) -> Self {
         self.stop = stop;
         self
     }
 
+    /// Iterations at which trials are observed.
     pub fn observe(mut self, schedule: Schedule) -> Self {
         self.observe = schedule;
         self
     }
 
-    /// Keeps `fraction` of each trial's measurements, drawn with `seed`, out of training: their loss is traced, the
-    /// iterate where it was lowest is kept, and for isotropic ensembles it estimates the relative error.
+    /// Holds `fraction` of each trial's measurements, drawn with `seed`, out of training. Their loss is traced, the
+    /// iterate with the lowest is kept, and for isotropic ensembles it estimates the relative error.
     pub fn holdout(mut self, fraction: f64, seed: u64) -> Self {
         self.holdout = Some(Holdout { fraction, seed });
         self
     }
 
-    /// Keeps these measurements out of training, as [`Settings::holdout`] keeps a share of them; of a trial that uses the first
-    /// rows only, those among them.
+    /// Holds these measurements out of training, like the share of [`Settings::holdout`]. A trial that uses the first
+    /// rows only holds out those among them.
     pub fn holdout_measurements(mut self, measurements: impl IntoIterator<Item = usize>) -> Self {
         self.held_out = Some(measurements.into_iter().collect());
         self
     }
 
-    /// Arithmetic of the Cpu and Gpu backends; Reference is always f64.
+    /// Sets the arithmetic of the Cpu and Gpu backends; Reference is always f64.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
         self
     }
 
-    /// Forces a kernel variant of the backend, by the names that [`crate::engine::EngineInfo::candidates`] and the refusal of a
-    /// wrong name give. Default: the fastest that the machine has.
+    /// Forces a kernel variant of the backend. [`crate::engine::EngineInfo::candidates`] and the error for a wrong name
+    /// list the names. Default: the fastest on the machine.
     pub fn variant(mut self, variant: impl Into<String>) -> Self {
         self.variant = Some(variant.into());
         self
     }
 
-    /// Bytes of device memory that the Gpu backend gets along with. Measurement data that do not fit are brought to the device
-    /// in every iteration, with the same results bit for bit. Default: all there is, and the same where it runs out.
+    /// Limits the device memory of the Gpu backend in bytes. Measurement data that do not fit are streamed to the
+    /// device in every iteration, with the same results bit for bit. Default: all device memory; data that do not fit
+    /// are streamed too.
     pub fn device_memory(mut self, bytes: u64) -> Self {
         self.device_memory = Some(bytes);
         self
     }
 
-    /// Times the kernel variants of a GPU anew, although an earlier run on the same adapter found the fastest one for these sizes.
+    /// Times the kernel variants of a GPU again and ignores earlier timings for the same adapter and sizes.
     pub fn retune(mut self) -> Self {
         self.retune = true;
         self
     }
 
-    /// Follows trials that have a truth through the three phases: every observation then carries a
-    /// [`crate::diagnostics::Diagnosis`] (angles, singular values, the power-iteration twin) and every result its
-    /// [`crate::diagnostics::Phases`]. Costs one pass over the measurements at the start and two thin SVDs of U an
-    /// observation. Trials without a truth get a [`crate::diagnostics::PhaseProxy`], from one SVD an observation.
+    /// Diagnoses trials that have a truth: every observation then has a [`crate::diagnostics::Diagnosis`] (angles,
+    /// singular values, the power iteration) and every result its [`crate::diagnostics::Phases`]. This costs one pass
+    /// over the measurements at the start and two thin SVDs of U per observation. Trials without a truth get a
+    /// [`crate::diagnostics::PhaseProxy`], from one SVD per observation.
     pub fn diagnose(mut self, diagnose: bool) -> Self {
         self.diagnose = diagnose;
         self
     }
 
-    /// Saves the run to a file at its start, then so often, and at its end, so that [`crate::Solver::resume`] can go on from there.
-    /// Costs one pass over the measurements at the start, for their digest.
+    /// Saves the run to a file at its start, at the given intervals, and at its end, for [`crate::Solver::resume`].
+    /// This costs one pass over the measurements at the start, for their digest.
     pub fn checkpoint(mut self, path: impl Into<PathBuf>, every: SaveEvery) -> Self {
         self.checkpoint = Some((path.into(), every));
         self
     }
 
-    /// What to do where the device fails in the middle of a run. Default: [`OnDeviceLoss::Stop`]. The others read back, at every
-    /// observation, what the method remembers.
+    /// Sets the reaction to a device failure during a run. Default: [`OnDeviceLoss::Stop`]. The others read the state
+    /// of the method back at every observation.
     pub fn on_device_loss(mut self, what: OnDeviceLoss) -> Self {
         self.on_device_loss = what;
         self
     }
 
-    /// A batch: trials that share the operator and advance together.
+    /// Sets the trials of a batch, which share the operator and advance together.
     pub fn trials(mut self, trials: impl IntoIterator<Item = Trial>) -> Self {
         self.trials = trials.into_iter().collect();
         self
     }
 
-    /// The method that measurements on this domain are solved with: the one that was named, or what suits the loss, the model, and what
-    /// else was asked for. That is [`crate::methods::Pursuit`] for the square loss; gradient descent for robust losses, for models that
-    /// pursuit is not for, and where a step or a small random start is asked for.
+    /// The method for measurements on this domain: the given one, or one that suits the loss, the model and the other
+    /// settings. The automatic choice is [`crate::methods::Pursuit`] for the square loss, and gradient descent for
+    /// robust losses, for models that pursuit does not support, and where a step or a small random start is set.
     pub fn method_of(&self, domain: &Domain) -> Method {
         let chosen = || Method::automatic(self.loss, &self.model_of(domain), self.asks_for_descent()).0;
         self.method.clone().unwrap_or_else(chosen)
     }
 
-    /// Whether a step or a small random start was asked for, which belong to gradient descent.
+    /// Whether a step or a small random start is set, which belong to gradient descent.
     pub(crate) fn asks_for_descent(&self) -> bool {
         let of_trial = |trial: &Trial| trial.step_size.is_some() || trial.init_scale.is_some();
         let start = matches!(self.init, Init::SmallRandom { .. }) || self.init_scale_ratio.is_some();
         self.step_size.is_some() || start || self.trials.iter().any(of_trial)
     }
 
-    /// The start as it was set.
+    /// The start as set.
     pub fn chosen_init(&self) -> &Init {
         &self.init
     }
 
-    /// Checks what does not depend on the problem; [`crate::Solver::new`] does so too.
+    /// Checks all settings that do not depend on the problem; [`crate::Solver::new`] does so too.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the setting, what was found and what is allowed.
+    /// [`Error::Invalid`] with the setting, what was found and what is allowed.
     pub fn check(&self) -> Result<()> {
         let positive = |name: &str, value: Option<f64>, fix: &str| match value {
             Some(v) if !(v.is_finite() && v > 0.0) => Err(Error::invalid(name, v, "a positive finite number", fix)),
@@ -396,7 +406,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Refuses λ of single trials for methods that have none.
+    /// Refuses λ of single trials for methods without damping.
     fn check_dampings(&self) -> Result<()> {
         let Some(damping) = self.trials.iter().find_map(|trial| trial.damping) else { return Ok(()) };
         if self.method.as_ref().is_none_or(|method| method.damping().is_none()) {

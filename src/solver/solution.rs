@@ -1,4 +1,4 @@
-//! What a run returns.
+//! Results of a run.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,31 +11,32 @@ use crate::solver::faults::Fault;
 use crate::solver::form::Form;
 use crate::solver::trial::TrialParameters;
 
-/// How a trial ended. Data, not an error.
+/// Reason why a trial ended. Data, not an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Status {
-    /// Every requested target was reached.
+    /// All targets were reached.
     Converged,
-    /// The iterations ran out.
+    /// The iteration limit was reached.
     IterationLimit,
-    /// The time ran out.
+    /// The time limit was reached.
     TimeLimit,
     /// Over a window the loss was flat and no singular value of U grew by more than 1 %.
     Stalled,
-    /// The method found nothing more to do: the residual is that of rounding, or another column explains no more than noise would.
+    /// The method has nothing more to do: the residual is rounding error, or another column explains no more than
+    /// noise.
     Finished,
-    /// The loss became non-finite, rose a millionfold above its start (of `scaled-gd` with λ > 0, which overshoots, 10¹⁴-fold), or went
-    /// up and down over a window in which its lowest value did not fall; the best iterate is kept.
+    /// The loss became non-finite, rose a millionfold above its start (10¹⁴-fold for `scaled-gd` with λ > 0, which
+    /// overshoots), or oscillated over a window without a new minimum; the best iterate is kept.
     Diverged,
-    /// The observer asked to stop.
+    /// The observer requested a stop.
     Interrupted,
     /// The device failed; the last good iterate is kept.
     DeviceLost,
 }
 
 impl Status {
-    /// One sentence for people.
+    /// The status as one sentence.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Converged => "every requested target was reached",
@@ -68,82 +69,90 @@ impl std::fmt::Display for Status {
 /// One observation of one trial.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TraceRow {
+    /// Index of the trial.
     pub trial: usize,
+    /// Iteration of the observation.
     pub iteration: usize,
-    /// Since the iteration began.
+    /// Seconds since the iteration began.
     pub seconds: f64,
-    /// (s/4)·Σ eᵢ² over the training measurements, (s/2)·Σ eᵢ² for two factors; of eᵢ − ē for centred operators; 2ρ(eᵢ) in place
-    /// of eᵢ² with another loss.
+    /// Training loss (s/4)·Σ eᵢ², or (s/2)·Σ eᵢ² for two factors. Centred operators have eᵢ − ē in place of eᵢ; other
+    /// losses have 2ρ(eᵢ) in place of eᵢ².
     pub train_loss: f64,
-    /// ‖e‖/‖y‖ over the training measurements.
+    /// Relative residual ‖e‖/‖y‖ over the training measurements.
     pub relative_residual: f64,
-    /// ‖Z − M‖_F/‖M‖_F for the iterate Z = UUᵀ, U S Uᵀ or L Rᵀ, with a truth.
+    /// Relative error ‖Z − M‖_F/‖M‖_F of the iterate Z = UUᵀ, U S Uᵀ or L Rᵀ, with a truth.
     pub relative_error: Option<f64>,
-    /// (s/4)·Σ eᵢ² over the held-out measurements, with s for their number.
+    /// Held-out loss (s/4)·Σ eᵢ², with s for the number of held-out measurements.
     pub holdout_loss: Option<f64>,
-    /// Angles, singular values and phase, where [`crate::Settings::diagnose`] asked for them and there is a truth.
+    /// Angles, singular values and phase, if [`crate::Settings::diagnose`] is set and there is a truth.
     pub diagnosis: Option<Diagnosis>,
-    /// Without a truth: a guess at the phase, where [`crate::Settings::diagnose`] asked for it. While the run goes on it
-    /// is what can be told so far, afterwards what [`PhaseProxy`] found in hindsight.
+    /// Proxy of the phase without a truth, if [`crate::Settings::diagnose`] is set. During the run it is provisional;
+    /// afterwards it is the result of [`PhaseProxy`] in hindsight.
     pub phase_proxy: Option<Phase>,
-    /// ‖LᵀL − RᵀR‖_F, for two factors.
+    /// Imbalance ‖LᵀL − RᵀR‖_F of two factors.
     pub imbalance: Option<f64>,
 }
 
-/// One trial's result. Losses, errors and spectrum belong to the returned factor.
+/// Result of one trial. Losses, errors and spectrum belong to the returned factor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrialSolution {
+    /// Parameters of the trial.
     pub parameters: TrialParameters,
+    /// Reason why the trial ended.
     pub status: Status,
-    /// Iterations carried out.
+    /// Number of completed iterations.
     pub iterations: usize,
     /// Iteration of the returned factor: the last one, or the best by held-out loss, or the last good one.
     pub kept_iteration: usize,
+    /// Training loss, see [`TraceRow::train_loss`].
     pub train_loss: f64,
+    /// Relative residual ‖e‖/‖y‖ over the training measurements.
     pub relative_residual: f64,
+    /// Relative error ‖Z − M‖_F/‖M‖_F, with a truth.
     pub relative_error: Option<f64>,
+    /// Held-out loss, see [`TraceRow::holdout_loss`].
     pub holdout_loss: Option<f64>,
-    /// ‖e‖/‖y‖ over the held-out measurements: for isotropic ensembles an estimate of the relative error (noise in y
-    /// counts into it).
+    /// Relative residual ‖e‖/‖y‖ over the held-out measurements. For isotropic ensembles it estimates the relative
+    /// error (including noise in y).
     pub estimated_relative_error: Option<f64>,
-    /// Singular values of U, largest first; for other products than U Uᵀ the square roots of those of the product.
+    /// Singular values of U, largest first; for products other than U Uᵀ the square roots of those of the product.
     pub singular_values: Vec<f64>,
-    /// The rank the spectrum suggests, see [`crate::diagnostics::estimated_rank`].
+    /// Rank suggested by the spectrum, see [`crate::diagnostics::estimated_rank`].
     pub estimated_rank: usize,
-    /// The times t_*, t_1 and t_twin, where the run was diagnosed.
+    /// Times t_*, t_1 and t_twin, if the run was diagnosed.
     pub phases: Option<Phases>,
-    /// What stands in for them without a truth.
+    /// Proxy of the phase times without a truth.
     pub phases_proxy: Option<PhaseProxy>,
-    /// A sentence beside the status: that single precision is what ended the descent.
+    /// Remark beside the status, such as a descent that ended at the accuracy of single precision.
     pub remark: Option<String>,
-    /// Why it may be no answer: something simpler is better, or something that it leaves is no noise.
+    /// Doubt about the result: something simpler is better, or the remainder is not noise.
     pub doubt: Option<String>,
     pub(crate) biases: Option<Biases>,
-    /// It has a ridge that held-out entries chose.
+    /// Whether held-out entries chose a ridge.
     pub(crate) tuned: bool,
     pub(crate) form: Form,
     pub(crate) blocks: Vec<Block>,
-    /// L and R, where these are not the blocks themselves.
+    /// Thin ends L and R, where these are not the blocks themselves.
     pub(crate) ends: Option<Vec<Block>>,
 }
 
 impl TrialSolution {
-    /// The factors, in the model's order: U, or L and R, or all that a longer product has.
+    /// Factors in the model's order: U, or L and R, or all blocks of a longer product.
     pub fn blocks(&self) -> impl Iterator<Item = MatrixView<'_>> {
         self.blocks.iter().map(|block| block.of(0))
     }
 
-    /// Names of the factors, as files of factors have them.
+    /// Names of the factors in files.
     pub fn names(&self) -> Vec<String> {
         self.form.model.names()
     }
 
-    /// U, n×k, or L, n1×k, of the thin product that was recovered.
+    /// Left factor of the recovered product: U, n×k, or L, n1×k.
     pub fn left(&self) -> MatrixView<'_> {
         self.product().left()
     }
 
-    /// R, n2×k; U again for models of one factor.
+    /// Right factor R, n2×k, or U for models of one factor.
     pub fn right(&self) -> MatrixView<'_> {
         self.product().right()
     }
@@ -153,29 +162,29 @@ impl TrialSolution {
         self.rmse(self.train_loss)
     }
 
-    /// The same over the held-out measurements.
+    /// Root mean square of the residuals over the held-out measurements, in the units of y.
     pub fn holdout_rmse(&self) -> Option<f64> {
         self.holdout_loss.map(|loss| self.rmse(loss))
     }
 
-    /// √(Σe²/count) from c·s·Σe², s being that of `count` measurements: s·count is the same for any number of them.
+    /// √(Σe²/count) from c·s·Σe², where s is that of `count` measurements: s·count is the same for any number of them.
     fn rmse(&self, loss: f64) -> f64 {
         let p = &self.parameters;
         (loss / (self.form.share() * p.normalization * (p.rows - p.holdout_rows) as f64)).sqrt()
     }
 
-    /// What was recovered: U Uᵀ, U S Uᵀ or L Rᵀ.
+    /// Recovered product: U Uᵀ, U S Uᵀ or L Rᵀ.
     pub fn product(&self) -> Product<'_> {
         self.form.product(&self.blocks, self.ends.as_ref()).expect("the solver stores blocks of the model's sizes")
     }
 
-    /// What the mean, each row and each column add to the product, where the run has chosen to have them; see
+    /// Biases added to the product (a mean, and an offset per row and column), if the run chose them; see
     /// [`Settings::without_biases`](crate::Settings::without_biases).
     pub fn biases(&self) -> Option<&Biases> {
         self.biases.as_ref()
     }
 
-    /// The recovered matrix, row-major: the product and the biases.
+    /// Recovered matrix, row-major: the product plus the biases.
     pub fn to_dense(&self) -> Vec<f64> {
         let mut all = self.product().to_dense();
         if let Some(biases) = &self.biases {
@@ -188,7 +197,7 @@ impl TrialSolution {
     /// Entries (i, j) of the recovered matrix, biases included.
     ///
     /// # Panics
-    /// Where an index is too large, as slices do.
+    /// For an index outside the matrix, as slices do.
     pub fn entries(&self, at: &[(usize, usize)]) -> Vec<f64> {
         let product = self.product();
         let bias = |(i, j)| self.biases.as_ref().map_or(0.0, |biases| biases.at(i, j));
@@ -196,16 +205,16 @@ impl TrialSolution {
     }
 }
 
-/// Relative residuals below this are rounding in single precision: each of them sums some 10⁴ products of unit roundoff
-/// 6·10⁻⁸ with random signs.
+/// Relative residual below which single precision rounds: each residual sums about 10⁴ products of unit roundoff 6·10⁻⁸
+/// with random signs.
 const SINGLE_PRECISION_FLOOR: f64 = 1e-6;
 
-/// Relative residuals above this are no rounding, in any precision.
+/// Relative residual above which no precision explains it as rounding.
 pub(super) const MISFIT: f64 = 1e-3;
 
 impl TrialSolution {
-    /// What the status alone would let a user blame the method or the device for.
-    /// Where VᵀV was too ill-conditioned for the damping there was.
+    /// Remark on a VᵀV that was too ill-conditioned for its damping, so that the user does not blame the method or the
+    /// device.
     pub(crate) fn damping_remark(&self, raised: usize) -> Option<String> {
         (raised > 0).then(|| {
             let condition = match (self.singular_values.first(), self.singular_values.last()) {
@@ -230,42 +239,45 @@ impl TrialSolution {
     }
 }
 
-/// Where the time went, in seconds.
+/// Times of a run in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Automatic choices, upload, compilation.
+    /// Seconds of automatic choices, upload and compilation.
     pub setup: f64,
-    /// The loop, observations included.
+    /// Seconds of the loop, observations included.
     pub solve: f64,
-    /// Time of the engine over iterations carried out.
+    /// Seconds of the engine per iteration.
     pub seconds_per_iteration: f64,
-    /// Measurement data read by one iteration.
+    /// Bytes of measurement data read by one iteration.
     pub operator_bytes_per_iteration: f64,
-    /// Mixed precision: passes over the measurement data in f64, beside those of the iterations.
+    /// Number of f64 passes over the measurement data in mixed precision, besides those of the iterations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub f64_passes: Option<usize>,
 }
 
-/// The result of a run: one [`TrialSolution`] a trial.
+/// Result of a run, with one [`TrialSolution`] per trial.
 #[derive(Clone, Debug)]
 pub struct Solution {
+    /// Results by trial.
     pub trials: Vec<TrialSolution>,
     /// Observations of all trials, by iteration and then by trial.
     pub trace: Vec<TraceRow>,
+    /// Times of the run.
     pub timing: Timing,
+    /// Engine of the run.
     pub engine: EngineInfo,
-    /// What the run held, as predicted: [`crate::Solver::memory`].
+    /// Predicted memory of the run, see [`crate::Solver::memory`].
     pub memory: Memory,
-    /// Automatic choices and doubts, in sentences.
+    /// Automatic choices and doubts, as sentences.
     pub notices: Vec<String>,
-    /// What ended the run before its time.
+    /// Device failure that ended the run early.
     pub fault: Option<Fault>,
-    /// The iteration from which it went on, where it did not begin at the start.
+    /// Iteration from which the run was resumed, if it was.
     pub resumed_at: Option<usize>,
 }
 
 impl Solution {
-    /// One trial of a batch, as if it had been alone.
+    /// The solution of one trial of a batch, as if it had run alone.
     pub(super) fn only(mut self, trial: usize) -> Self {
         self.trace.retain(|row| row.trial == trial);
         self.trace.iter_mut().for_each(|row| row.trial = 0);
@@ -275,7 +287,7 @@ impl Solution {
         self
     }
 
-    /// What was found in its place, with a sentence that says so; what was said before stays.
+    /// The solution `found` in place of this one, with a sentence about it; earlier sentences stay.
     pub(super) fn replaced_by(self, mut found: Self, notice: String) -> Self {
         found.trials[0].parameters.instance = self.trials[0].parameters.instance;
         found.timing.setup = self.timing.setup;
@@ -284,8 +296,8 @@ impl Solution {
         found
     }
 
-    /// The trial with the lowest held-out loss, or the lowest training loss where nothing is held out. Losses of
-    /// trials that use different measurements are compared as they are.
+    /// The trial with the lowest held-out loss, or the lowest training loss where nothing is held out. Losses of trials
+    /// with different measurements are compared directly.
     pub fn best(&self) -> &TrialSolution {
         let score = |t: &TrialSolution| {
             let loss = t.holdout_loss.unwrap_or(t.train_loss);

@@ -1,4 +1,4 @@
-//! How a run is begun: from its start, or from a checkpoint.
+//! The begin of a run: from its start, or from a checkpoint.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -14,45 +14,45 @@ use crate::solver::solution::Solution;
 use crate::solver::{Progress, Solver, notices};
 
 impl Solver {
-    /// Solves from the start.
+    /// Solves the problem from the start.
     ///
     /// # Errors
-    /// Those of the first observation, and of writing checkpoints. Limits, stalls, divergence and later failures of the device are
-    /// [`Status`](crate::Status)es.
+    /// Those of the first observation, and of writing checkpoints. Limits, stalls, divergence and later device failures
+    /// are [`Status`](crate::Status)es.
     pub fn solve(&mut self) -> Result<Solution> {
         self.solve_with(|_| ControlFlow::Continue(()))
     }
 
-    /// [`Solver::solve`] under an observer, called at every scheduled iteration; `Break` ends every running trial as
-    /// [`Status::Interrupted`](crate::Status::Interrupted) with its best iterate so far.
+    /// Solves like [`Solver::solve`] with an observer, called at every scheduled iteration. `Break` ends every running
+    /// trial as [`Status::Interrupted`](crate::Status::Interrupted) with its best iterate so far.
     ///
     /// # Errors
-    /// As [`Solver::solve`].
+    /// Those of [`Solver::solve`].
     pub fn solve_with(&mut self, mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
         let fit = self.run(None, &mut observer)?;
         let (started, solve) = (Instant::now(), fit.timing.solve);
         let fit = self.looked_again(fit, &mut observer)?;
         let mut solution = self.tuned(fit, &mut observer)?;
-        // What was tried counts, whether or not it was taken.
+        // Auxiliary runs count, whether or not their result was taken.
         solution.timing.solve = solve + started.elapsed().as_secs_f64();
         self.judged(solution)
     }
 
-    /// Goes on from a checkpoint to the same result, bit for bit, as the run that wrote it would have had, on the same backend with
-    /// the same kernel variant, which is chosen unless the settings name another one. Limits of iterations and time are those of this
-    /// solver: trials that had ended at theirs, or were interrupted, go on. The solution and its trace are those of the whole run.
+    /// Resumes from a checkpoint, to the same result, bit for bit, as the uninterrupted run on the same backend with
+    /// the same kernel variant. That variant is chosen unless the settings name another one. The limits of iterations
+    /// and time are those of this solver: trials that ended at theirs, or were interrupted, continue. The solution and
+    /// its trace are those of the whole run.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the data, the settings or the start are others, naming the first difference;
-    /// then as [`Solver::solve`].
+    /// [`Error::Invalid`] for other data, settings or start, with the first difference; those of [`Solver::solve`].
     pub fn resume(&mut self, from: &Checkpoint) -> Result<Solution> {
         self.resume_with(from, |_| ControlFlow::Continue(()))
     }
 
-    /// [`Solver::resume`] under an observer.
+    /// Resumes like [`Solver::resume`] with an observer.
     ///
     /// # Errors
-    /// As [`Solver::resume`].
+    /// Those of [`Solver::resume`].
     pub fn resume_with(
         &mut self,
         from: &Checkpoint,
@@ -60,7 +60,7 @@ impl Solver {
     ) -> Result<Solution> {
         let header = &from.header;
         if header.diagnose != self.settings.diagnose {
-            // What is watched is part of what was saved.
+            // The saved state includes the diagnoses.
             self.settings.diagnose = header.diagnose;
             self.plan = plan(&self.problem, &self.settings)?;
             self.plan.notices = notices(&self.plan, self.loaded.info());
@@ -71,7 +71,7 @@ impl Solver {
         self.judged(solution)
     }
 
-    /// The solution with a sentence on what is left of each trial that has none yet. Runs beside the one that was asked for go without.
+    /// The solution with a sentence on the remainder of each trial that has none yet. Auxiliary runs get none.
     fn judged(&self, mut solution: Solution) -> Result<Solution> {
         let count = solution.trials.len();
         for trial in solution.trials.iter_mut().filter(|trial| trial.remark.is_none()) {
@@ -84,7 +84,7 @@ impl Solver {
         Ok(solution)
     }
 
-    /// Loads the kernel variant that a checkpoint was saved with, and says so where that cannot be had.
+    /// Loads the kernel variant of a checkpoint, with a notice where it is not available.
     fn take_variant_of(&mut self, header: &Header) -> Result<()> {
         let info = self.loaded.info();
         if info.backend == header.backend && info.variant != header.variant && self.settings.variant.is_none() {
@@ -102,7 +102,7 @@ impl Solver {
     }
 }
 
-/// Refuses a run that is not the one that was saved, naming the first difference.
+/// Refuses a run other than the saved one, with the first difference.
 fn require_same(header: &Header, given: &Identity) -> Result<()> {
     let Some(difference) = Identity::from(&header.identity).difference(given) else { return Ok(()) };
     let difference = difference.innermost();
@@ -111,7 +111,7 @@ fn require_same(header: &Header, given: &Identity) -> Result<()> {
     Err(Error::invalid(difference.name, short(&difference.now), allowed, fix))
 }
 
-/// A value for people; digests by their beginning.
+/// A value as text; digests are abbreviated.
 fn short(value: &Value) -> String {
     match value {
         Value::String(text) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {

@@ -1,4 +1,4 @@
-//! What the observations tell before the first iteration: spectra of P = s·A*(w∘y), computed once.
+//! Information in the observations before the first iteration: spectra of P = s·A*(w∘y), computed once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::operators::Operator;
 use crate::problem::Truth;
 use crate::solver::problem::Problem;
 
-/// The spectrum of s·A*(w∘y) for each instance and number of rows that needs it, computed once.
+/// Spectra of s·A*(w∘y) for the instances and numbers of rows that need them, computed once.
 pub(super) struct Spectra<'a> {
     problem: &'a Problem,
     known: HashMap<(usize, usize), Arc<Spectrum>>,
@@ -23,7 +23,7 @@ pub(super) fn weighted(operator: &dyn Operator, y: &[f64], weights: &[f64]) -> V
     y.iter().zip(weights).map(|(y, w)| w * (y - centre)).collect()
 }
 
-/// Σwe/Σw, without terms of weight 0, which may be anything.
+/// Σwe/Σw, without terms of weight 0, which may hold any value.
 pub(crate) fn weighted_mean(e: &[f64], weights: &[f64]) -> f64 {
     let used = || e.iter().zip(weights).filter(|(_, w)| **w > 0.0);
     used().map(|(e, w)| w * e).sum::<f64>() / used().map(|(_, w)| w).sum::<f64>()
@@ -46,7 +46,7 @@ impl<'a> Spectra<'a> {
         Ok(spectrum)
     }
 
-    /// ‖s·A*(y)‖, from which the setting `name` is chosen.
+    /// Norm ‖s·A*(y)‖, from which the setting `name` is chosen.
     pub(super) fn norm(&mut self, key: (usize, usize), weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
         let operator = &**self.problem.operator();
         let norm = if operator.domain().is_symmetric() {
@@ -61,7 +61,7 @@ impl<'a> Spectra<'a> {
         };
         let y = self.problem.observations(key.0).unwrap_or_default();
         if norm == 0.0 && y.iter().zip(weights).all(|(y, w)| *y == 0.0 || *w == 0.0) {
-            // The zero matrix, where no step is taken.
+            // The zero matrix, for which no step is taken.
             return Ok(1.0);
         }
         if !(norm.is_finite() && norm > 0.0) {

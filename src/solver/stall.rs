@@ -1,52 +1,52 @@
-//! When nothing happens any more.
+//! Detection of stalled trials.
 
 use serde::{Deserialize, Serialize};
 
-/// Decides that a trial has stalled: over a window the loss was flat *and* no singular value of U grew by more than
-/// 1 % beyond all that it had been. A flat loss alone says nothing here: between two emerging directions a
-/// small-initialisation run sits on a plateau for thousands of iterations while the next singular value grows exponentially
-/// from the size of the start. A loss that goes up and down is not flat: it is told apart as unsteady.
+/// Decides that a trial has stalled: over a window the loss was flat *and* no singular value of U grew by more than 1 %
+/// beyond its earlier maximum. A flat loss alone is not enough. Between two emerging directions a run from a small
+/// start stays on a plateau for thousands of iterations while the next singular value grows exponentially from the size
+/// of the start. An oscillating loss is not flat: it is reported as unsteady.
 #[derive(Debug)]
 pub(crate) struct StallWatch {
     window: Option<usize>,
-    /// Singular values below this share of the largest are rounding, not signal.
+    /// Singular values below this share of the largest are rounding errors.
     resolution: f64,
     pub(super) anchor: Option<Anchor>,
 }
 
-/// How a window ended.
+/// Result of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stall {
     /// Nothing moves.
     Flat,
-    /// The loss rises and falls, and its lowest value falls no more.
+    /// The loss rises and falls without a new minimum.
     Unsteady,
 }
 
-/// Where a window began.
+/// State at the beginning of a window.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Anchor {
     iteration: usize,
     loss: f64,
-    /// The largest that each singular value has been.
+    /// Maximum of each singular value so far.
     singular_values: Vec<f64>,
-    /// The lowest and the highest loss since then.
+    /// Lowest and highest loss since then.
     #[serde(default)]
     range: (f64, f64),
 }
 
 impl Anchor {
-    /// Whether it was set by then.
+    /// Whether it was set by that iteration.
     pub(super) fn is_within(&self, iteration: usize) -> bool {
         self.iteration <= iteration
     }
 }
 
-/// The loss is flat where it fell by less than this share over the window.
+/// Fall of the loss over the window, as a share, below which it is flat.
 const FLAT: f64 = 0.01;
-/// A singular value grows where it gains more than this share over the largest that it has been.
+/// Gain over its maximum, as a share, from which a singular value grows.
 const GROWTH: f64 = 0.01;
-/// A loss is unsteady whose highest value in a window is so many times the lowest one.
+/// Ratio of the highest to the lowest loss in a window from which the loss is unsteady.
 const SWING: f64 = 4.0;
 
 impl StallWatch {
@@ -54,7 +54,7 @@ impl StallWatch {
         Self { window, resolution, anchor: None }
     }
 
-    /// Looks at one observation. `singular_values` is only called at the ends of windows.
+    /// Processes one observation. `singular_values` is only called at the ends of windows.
     pub(crate) fn stalled(
         &mut self,
         iteration: usize,
@@ -76,7 +76,7 @@ impl StallWatch {
         let growing = values.iter().enumerate().any(|(at, &new)| new > floor && new > (1.0 + GROWTH) * before(at));
         let records = values.iter().enumerate().map(|(at, &new)| new.max(before(at))).collect();
         let falls = lowest < (1.0 - FLAT) * anchor.loss;
-        // What counts is the lowest value: between two looks a loss may swing.
+        // The lowest value counts: a loss may oscillate between two observations.
         let level = if highest > SWING * lowest { lowest.min(anchor.loss) } else { loss };
         self.anchor = Some(Anchor { iteration, loss: level, singular_values: records, range: (loss, loss) });
         match (falls || growing, highest > SWING * lowest) {

@@ -1,4 +1,4 @@
-//! Where trials start: drawn at random, from the leading eigenvectors or singular vectors of P, or given.
+//! Starts of trials: random, from the leading eigenvectors or singular vectors of P, or given.
 
 use crate::diagnostics::spectral_start;
 use crate::engine::Precision;
@@ -13,7 +13,7 @@ use crate::solver::settings::Settings;
 use crate::solver::spectra::weighted;
 use crate::solver::trial::TrialParameters;
 
-/// Factors of all trials take at most 16 GiB.
+/// Largest size of the factors of all trials, 16 GiB.
 const MOST_FACTORS: f64 = (1_u64 << 34) as f64;
 
 pub(super) fn check_given(
@@ -54,7 +54,7 @@ pub(super) fn check_given(
 /// The start of all trials: given, spectral, or drawn at random.
 ///
 /// # Errors
-/// Those of the three, and [`Error::Invalid`] for a start that the precision does not hold.
+/// Those of the three, and [`Error::Invalid`] for a start outside the range of the precision.
 pub(super) fn start(
     (problem, model): (&Problem, &Model),
     settings: &Settings,
@@ -75,7 +75,7 @@ pub(super) fn start(
 }
 
 /// # Errors
-/// [`Error::Invalid`] for a start that the precision does not hold.
+/// [`Error::Invalid`] for a start outside the range of the precision.
 fn require_numbers(start: &Factors, trials: &[TrialParameters], precision: Precision) -> Result<()> {
     let largest = if precision == Precision::F64 { f64::MAX } else { f64::from(f32::MAX) };
     let Some(v) = start.blocks().iter().flat_map(Block::data).find(|v| v.is_nan() || v.abs() > largest) else {
@@ -89,7 +89,7 @@ fn require_numbers(start: &Factors, trials: &[TrialParameters], precision: Preci
     })
 }
 
-/// Appends one trial's factor to those of others, with zero columns and rows up to the size of the widest.
+/// Appends one trial's factor to those of others, padded with zeros to the size of the widest.
 fn padded(data: &[f64], k: usize, (rows, columns): (usize, usize), out: &mut Vec<f64>) {
     let end = out.len() + rows * columns;
     for row in data.chunks(k) {
@@ -99,7 +99,7 @@ fn padded(data: &[f64], k: usize, (rows, columns): (usize, usize), out: &mut Vec
     out.resize(end, 0.0);
 }
 
-/// The start with as many columns as the method wants beside those of the trials, which are zero.
+/// The start, padded with zero columns for the method's own columns.
 pub(super) fn widened(start: Factors, (model, domain): (&Model, &Domain), method: &Method) -> Result<Factors> {
     let k = start.search_rank();
     let columns = method.columns(k);
@@ -152,7 +152,7 @@ fn small_random(model: &Model, domain: &Domain, trials: &[TrialParameters], std:
     Factors::of_sizes(trials.len(), &sizes, all)
 }
 
-/// T(y), applied to the observations of a trial before P is formed of them.
+/// T(y), applied to the observations of a trial before P is formed from them.
 fn preprocessed(y: &[f64], weights: &[f64], preprocess: Preprocess) -> Result<Vec<f64>> {
     let mut used: Vec<f64> = y.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(y, _)| y.abs()).collect();
     match preprocess {
@@ -176,9 +176,9 @@ fn preprocessed(y: &[f64], weights: &[f64], preprocess: Preprocess) -> Result<Ve
     }
 }
 
-/// Observations beyond so many medians of |y| do not count where they are truncated.
+/// Multiple of the median of |y| beyond which observations are truncated.
 const TRUNCATION: f64 = 6.0;
-/// 1 − ȳ/y is not let below this: a single y near zero would make an eigenvector of its own.
+/// Lower bound of 1 − ȳ/y, as a magnitude: a single y near zero would otherwise dominate an eigenvector.
 const LOWEST: f64 = 10.0;
 
 /// U₀ of one trial from P = s·A*(w∘T(y)).
@@ -190,7 +190,7 @@ fn spectral_of(
     (skip, preprocess): (usize, Preprocess),
 ) -> Result<Factors> {
     let transformed = weighted(operator, &preprocessed(y, weights, preprocess)?, weights);
-    // Transformed observations have lost their scale: vectors are theirs, lengths those of P.
+    // Transformed observations lose their scale: they give the vectors, and P gives the lengths.
     let plain = (preprocess == Preprocess::Optimal).then(|| weighted(operator, y, weights));
     let (k, s) = (trial.search_rank, trial.normalization);
     spectral_start(model, operator, &transformed, plain.as_deref(), s, (k, skip))
@@ -224,8 +224,8 @@ fn spectral(
     Factors::of_sizes(trials.len(), &sizes, all)
 }
 
-/// Says where a given start has fewer independent columns than it has columns: methods that multiply the factor from the left stay in
-/// the span of its rows, so that its rank never grows.
+/// A sentence for a given start whose columns are linearly dependent: methods that multiply the factor from the left
+/// stay in the span of its rows, so its rank never grows.
 pub(super) fn deficient(start: &Factors, trials: &[TrialParameters], settings: &Settings) -> Result<Option<String>> {
     if !matches!(settings.init, Init::Given(_)) {
         return Ok(None);

@@ -1,8 +1,8 @@
-//! What one trial is to be run with, and what it was run with.
+//! Requested and actual parameters of one trial.
 
 use serde::{Deserialize, Serialize};
 
-/// One trial's deviations from the run's settings.
+/// Deviations of one trial from the run's settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[must_use = "a trial does nothing by itself"]
 pub struct Trial {
@@ -17,80 +17,80 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// λ of `scaled-gd`.
+    /// Sets the damping λ of `scaled-gd`.
     pub fn damping(mut self, damping: f64) -> Self {
         self.damping = Some(damping);
         self
     }
 
-    /// In place of [`crate::Settings::ridge`].
+    /// Sets the ridge in place of [`crate::Settings::ridge`].
     pub fn ridge(mut self, ridge: f64) -> Self {
         self.ridge = Some(ridge);
         self
     }
 
-    /// Which observation vector (and truth) of the problem, counted from 0.
+    /// Sets the observation vector (and truth) of the problem, counted from 0.
     pub fn instance(mut self, instance: usize) -> Self {
         self.instance = Some(instance);
         self
     }
 
-    /// μ.
+    /// Sets the step size μ.
     pub fn step_size(mut self, step_size: f64) -> Self {
         self.step_size = Some(step_size);
         self
     }
 
-    /// α.
+    /// Sets the scale α of the random start.
     pub fn init_scale(mut self, init_scale: f64) -> Self {
         self.init_scale = Some(init_scale);
         self
     }
 
-    /// Seed of the start.
+    /// Sets the seed of the start.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// k.
+    /// Sets the search rank k.
     pub fn search_rank(mut self, search_rank: usize) -> Self {
         self.search_rank = Some(search_rank);
         self
     }
 
-    /// Use the first so many measurements only.
+    /// Uses only the first `rows` measurements.
     pub fn rows(mut self, rows: usize) -> Self {
         self.rows = Some(rows);
         self
     }
 }
 
-/// What one trial was run with.
+/// Parameters with which one trial was run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrialParameters {
-    /// Number in the batch, from 0.
+    /// Number of the trial in the batch, from 0.
     pub trial: usize,
-    /// Observation vector, from 0.
+    /// Number of the observation vector, from 0.
     pub instance: usize,
-    /// k.
+    /// Search rank k.
     pub search_rank: usize,
-    /// μ.
+    /// Step size μ.
     pub step_size: f64,
-    /// λ of `scaled-gd`.
+    /// Damping λ of `scaled-gd`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damping: Option<f64>,
-    /// α; absent for given factors and spectral starts.
+    /// Scale α of the random start; absent for given factors and spectral starts.
     pub init_scale: Option<f64>,
-    /// Scale of R over that of L; absent for one factor and for given ones.
+    /// Scale of R over that of L; absent for one factor and for given factors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_scale_ratio: Option<f64>,
     /// Seed of the start; absent for given factors.
     pub seed: Option<u64>,
-    /// The first so many measurements are used,
+    /// Number of leading measurements in use.
     pub rows: usize,
-    /// of which so many are held out.
+    /// Number of held-out measurements among them.
     pub holdout_rows: usize,
-    /// s of this trial's training measurements: s·m/(rows − holdout_rows).
+    /// Normalisation s of this trial's training measurements: s·m/(rows − holdout_rows).
     pub normalization: f64,
 }

@@ -1,4 +1,4 @@
-//! Noisy entries: a ridge, and biases of rows and columns, as held-out entries choose them.
+//! Noisy entries: a ridge, and biases of rows and columns, chosen by held-out entries.
 
 use std::ops::ControlFlow;
 
@@ -22,39 +22,41 @@ use crate::solver::trial::Trial;
 use crate::solver::{Progress, Solver};
 use crate::text::readable;
 
-/// Fewer entries than this choose nothing.
+/// Least entries for a choice.
 const FEWEST: usize = 50;
-/// The share that is held out for the choice where nothing was held out.
+/// Share that is held out for the choice where nothing else is.
 const SHARE: f64 = 0.1;
-/// Ridges to choose from: the least one at which the zero matrix is the solution, over these powers of this ratio.
+/// Ratio of consecutive ridges. The candidates are the least ridge with the zero solution, divided by powers of this
+/// ratio.
 const RATIO: f64 = 1.4;
 const RIDGES: i32 = 12;
-/// Then fewer columns than k, with the ridge that was best and smaller ones: where few columns explain all but noise, less of them
-/// is to be shrunk.
+/// Smaller numbers of columns tried next, with the best ridge and smaller ones: where few columns explain all but
+/// noise, they need less shrinking.
 const COLUMNS: [usize; 6] = [1, 2, 3, 5, 8, 12];
 const SHRINKS: [f64; 4] = [1.0, 1.6, 2.5, 4.0];
-/// Iterations of each: the best one is kept.
+/// Iterations of each candidate; its best iterate is kept.
 const ITERATIONS: usize = 30;
 const LOOK_EVERY: usize = 3;
 
-/// About what a trial holds for each number of its factors and each entry, and what all of them may hold: larger tables keep the fit.
+/// Approximate bytes of a trial per number of its factors and per entry, and the limit for all trials; larger tables
+/// keep the fit.
 const BYTES: f64 = 64.0;
 const MOST_BYTES: f64 = 8.0 * (1u64 << 30) as f64;
 
-/// Entries to choose on.
+/// Entries for the choice.
 struct Choice<'a> {
     entries: &'a Entries,
     y: &'a [f64],
     held_out: Vec<usize>,
-    /// Of the entries that are not held out.
+    /// Biases of the training entries.
     biases: Option<Biases>,
-    /// Whether the entries were held out for this choice alone.
+    /// Whether the entries were held out only for this choice.
     own: bool,
 }
 
-/// A ridge that was tried, with biases or without.
+/// A ridge that was tried, with or without biases.
 struct Candidate {
-    /// As if it had been alone.
+    /// Its solution, as if it had run alone.
     solution: Solution,
     ridge: f64,
     with_biases: bool,
@@ -67,7 +69,7 @@ impl Candidate {
     }
 }
 
-/// Instances of a problem, and ridges and numbers of columns to try on one of them.
+/// Instances of a problem, and the ridges and numbers of columns to try on one of them.
 struct Grid<'a> {
     problem: &'a Problem,
     instances: Vec<usize>,
@@ -76,7 +78,7 @@ struct Grid<'a> {
 }
 
 impl Task<'_> {
-    /// Whether the fit is one of noisy entries whose ridge nobody has chosen.
+    /// Whether the fit is one of noisy entries with an automatic ridge.
     pub(super) fn is_tunable(self, fit: &Solution) -> bool {
         let (settings, plan) = (self.settings, self.plan);
         let [trial] = fit.trials.as_slice() else { return false };
@@ -95,8 +97,9 @@ impl Task<'_> {
 }
 
 impl Solver {
-    /// The fit, or what predicts held-out entries better: where entries are noisy and nobody chose a method, ridges are tried, and
-    /// biases of rows and columns, in one batch. Where nothing was held out a tenth is, and the choice is carried out on all.
+    /// The fit, or a better predictor of held-out entries. Where entries are noisy and the method was automatic, ridges
+    /// and biases of rows and columns are tried in one batch. Where nothing was held out, a tenth is, and the chosen
+    /// candidate is fitted to all entries.
     pub(super) fn tuned(
         &self,
         fit: Solution,
@@ -124,7 +127,7 @@ impl Solver {
             false => Some(Biases::fit(entries, y, |i| training[i])?),
         };
         let choice = Choice { entries, y, held_out, biases, own };
-        // What is tried is not what a trace or a snapshot is of; an observer may end it all the same.
+        // Traces and snapshots do not include the candidates; an observer may still end the run.
         let mut stopped = false;
         let mut watch = |progress: &Progress<'_>| {
             let flow = observer(&Progress { is_choice: true, ..*progress });
@@ -166,10 +169,10 @@ impl Solver {
         Ok(solution)
     }
 
-    /// Settings of what is tried: those of this solver that say how, not what.
+    /// Settings of the candidates: those of this solver that concern execution only.
     pub(super) fn settings_alike(&self, k: usize, method: Method) -> Settings {
         let own = &self.settings;
-        // A ridge ends far above the floor of f32.
+        // The accuracy under a ridge is far above the limit of f32.
         let precision = if own.precision == Precision::Mixed { Precision::F32 } else { own.precision };
         Settings { device_memory: own.device_memory, ..Settings::new(method) }
             .model(self.plan.model.clone())
@@ -177,7 +180,7 @@ impl Solver {
             .precision(precision)
     }
 
-    /// Held-out error of the fit without a ridge, on what is not held out.
+    /// Held-out error of the fit without a ridge, trained on the other entries.
     fn unshrunk(
         &self,
         choice: &Choice<'_>,
@@ -192,7 +195,7 @@ impl Solver {
         Ok(found.trials[0].holdout_rmse())
     }
 
-    /// What predicts best: a ridge with k columns, beside biases or not, then one with fewer columns.
+    /// The best predictor: a ridge with k columns, with or without biases, then one with fewer columns.
     fn best(
         &self,
         choice: &Choice<'_>,
@@ -201,7 +204,7 @@ impl Solver {
     ) -> Result<Option<Candidate>> {
         let mut instances = vec![choice.y.to_vec()];
         instances.extend(choice.biases.as_ref().map(|biases| biases.without(choice.entries, choice.y)));
-        // The mean of all entries is the largest singular value: what is beside it says how large a ridge may be.
+        // The mean of all entries gives the largest singular value; the remainder gives the scale of the ridges.
         let scale = instances.len() - 1;
         let problem = Problem::batch(self.problem.operator().clone(), instances)?;
         let m = choice.y.len();
@@ -226,7 +229,7 @@ impl Solver {
         Ok([Some(first), second].into_iter().flatten().min_by(|a, b| a.rmse.total_cmp(&b.rmse)))
     }
 
-    /// The best of a grid.
+    /// The best candidate of a grid.
     fn tried(
         &self,
         choice: &Choice<'_>,
@@ -266,7 +269,7 @@ impl Solver {
         }))
     }
 
-    /// The candidate on all entries, from where it is.
+    /// The candidate, continued on all entries.
     fn on_all(
         &self,
         choice: &Choice<'_>,
@@ -283,7 +286,7 @@ impl Solver {
         let blocks = best.trial().blocks().map(|block| block.as_slice().to_vec()).collect();
         let sizes = self.plan.model.sizes(&problem.operator().domain(), best.trial().parameters.search_rank);
         let start = Factors::of_sizes(1, &sizes, blocks)?;
-        // The sum over the entries counts as it did: s falls as their number grows.
+        // The weight of the sum over the entries stays: s falls as their number grows.
         let ridge = best.ridge * problem.operator().normalization() / best.trial().parameters.normalization;
         let settings = self
             .settings_alike(best.trial().parameters.search_rank, Method::cg().into())
@@ -296,14 +299,14 @@ impl Solver {
 }
 
 impl Choice<'_> {
-    /// Held-out error of the biases alone, where there are some.
+    /// Held-out error of the biases alone, if any.
     fn plain_rmse(&self) -> Option<f64> {
         let mut held = vec![false; self.y.len()];
         self.held_out.iter().for_each(|&i| held[i] = true);
         self.biases.as_ref().map(|biases| biases.rmse(self.entries, self.y, |i| held[i]))
     }
 
-    /// Which entries chose.
+    /// Description of the entries that chose.
     fn which(&self) -> String {
         match self.own {
             true => format!("{} entries held out for this choice", self.held_out.len()),
@@ -327,7 +330,7 @@ impl Choice<'_> {
         )
     }
 
-    /// The fit, which predicts best.
+    /// The fit, which is the best predictor.
     fn kept(&self, mut fit: Solution, unshrunk: f64, best: f64) -> Solution {
         fit.notices.push(format!(
             "no ridge: chosen by {}, which the fit predicts with an rmse of {}, and with the best ridge of {}",
@@ -339,7 +342,7 @@ impl Choice<'_> {
     }
 }
 
-/// ‖Z − M‖_F/‖M‖_F, biases being two columns more: Z = L Rᵀ + (μ + b)1ᵀ + 1cᵀ.
+/// ‖Z − M‖_F/‖M‖_F with biases as two further columns: Z = L Rᵀ + (μ + b)1ᵀ + 1cᵀ.
 fn relative_error(trial: &TrialSolution, truth: &Truth) -> Result<f64> {
     let product = trial.product();
     let Some(biases) = trial.biases() else { return diagnostics::relative_error(&product, truth) };
@@ -357,7 +360,7 @@ fn view(values: &[f64], columns: usize) -> Result<MatrixView<'_>> {
     MatrixView::new(values.len() / columns, columns, values)
 }
 
-/// What was found in place of the fit, with what is to be said of both.
+/// The chosen candidate in place of the fit, with the sentences on both.
 fn joined(
     fit: Solution,
     mut found: Solution,

@@ -1,4 +1,5 @@
-//! Units of the observations: engines count in others where squares of the user's own would leave the range of single precision.
+//! Units of the observations: engines use others where squares in the user's units would leave the range of single
+//! precision.
 
 use crate::methods::{Method, StepSize};
 use crate::models::Model;
@@ -6,23 +7,23 @@ use crate::operators::Loss;
 use crate::problem::{Block, Factors};
 use crate::solver::settings::Settings;
 
-/// Observations are left as they are where their mean square lies within 2^±60, so that sums of their squares and fourth powers of
-/// factors stay within the range of f32.
+/// Exponent range of the mean square, 2^±60, within which observations keep their units. Sums of their squares and
+/// fourth powers of factors then stay within the range of f32.
 const USUAL: f64 = 30.0;
-/// The exponent is a multiple of this one, so that its share for each factor of a product of 2, 3, 4, 6 or 12 is whole: every factor
+/// Divisor of the exponent, so that its share for each factor of a product of 2, 3, 4, 6 or 12 is whole. Every factor
 /// is then a power of two, and nothing is rounded.
 const STEP: f64 = 12.0;
 
-/// What the observations of each trial are multiplied by on the way to the engine.
+/// Multipliers of each trial's observations for the engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Units {
     of_y: Vec<f64>,
-    /// Factors in the product.
+    /// Number of factors in the product.
     degree: usize,
 }
 
 impl Units {
-    /// Of the observations (batch, m) with their weights, where nothing that was asked for is in units of the loss.
+    /// Units for the observations (batch, m) with their weights, where no setting is in units of the loss.
     pub(super) fn new(
         (target, weights, m): (&[f64], &[f64], usize),
         (settings, method, model): (&Settings, &Method, &Model),
@@ -38,7 +39,7 @@ impl Units {
         self.of_y[trial]
     }
 
-    /// A step of this method in the engine's units: 1/‖M‖ has one, a share has none.
+    /// A step of this method in the engine's units: 1/‖M‖ has a unit, a share has none.
     pub(super) fn step(&self, method: &Method, trial: usize, step: f64) -> f64 {
         match method.step_size() {
             StepSize::FromNorm => step / self.of_y[trial],
@@ -46,14 +47,14 @@ impl Units {
         }
     }
 
-    /// (batch, m) of the user to those of the engine, or back.
+    /// Converts (batch, m) from the user's units to the engine's, or back.
     pub(super) fn scaled(&self, values: &[f64], back: bool) -> Vec<f64> {
         let m = values.len() / self.of_y.len().max(1);
         let by = |trial: usize| if back { 1.0 / self.of_y[trial] } else { self.of_y[trial] };
         values.iter().enumerate().map(|(at, v)| v * by(at / m.max(1))).collect()
     }
 
-    /// Factors of the user to those of the engine, or back.
+    /// Converts factors from the user's units to the engine's, or back.
     pub(super) fn factors(&self, factors: &Factors, back: bool) -> Vec<Block> {
         let share = |trial: usize| self.of_y[trial].powf(if back { -1.0 } else { 1.0 } / self.degree as f64);
         let of = |block: &Block| {
@@ -69,10 +70,10 @@ impl Units {
     }
 }
 
-/// The power of two that brings the mean square of the weighted y near 1.
+/// Power of two that scales the mean square of the weighted y to about 1.
 fn unit(y: &[f64], weights: &[f64]) -> f64 {
     let used = || y.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(y, _)| y.abs());
-    // By the largest one first: squares of the user's own may leave the range of f64, too.
+    // Scaling by the largest value first: squares in the user's units may leave the range of f64 too.
     let largest = used().fold(0.0, f64::max);
     if largest == 0.0 || !largest.is_finite() {
         return 1.0;

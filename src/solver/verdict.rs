@@ -1,4 +1,4 @@
-//! What is left where a run has come to rest and still misses: noise, or something that another setting explains.
+//! The remainder of a run that has converged and still misses: noise, or an effect that another setting explains.
 
 use crate::diagnostics::{Spectrum, spectral_norm};
 use crate::error::Result;
@@ -10,14 +10,14 @@ use crate::solver::solution::{MISFIT, Status, TrialSolution};
 use crate::solver::spectra::weighted;
 use crate::text::readable;
 
-/// Directions of the residual beyond so many times those of the same numbers with random signs are no noise.
+/// Ratio to random signs from which directions of the residual are not noise.
 const STANDS_OUT: f64 = 1.5;
-/// Residuals beyond so many medians are gross outliers.
+/// Multiple of the median from which residuals are gross outliers.
 const GROSS: f64 = 30.0;
-/// Operations of a gradient beyond which what is left is not looked at: a few of them are made here, on the host.
+/// Operations of a gradient beyond which the remainder is not examined: a few gradients are computed on the host.
 const MOST_WORK: f64 = 2e10;
 
-/// The largest eigenvalues of −A*(w∘e) and of A*(w∘e); of rectangular matrices the largest singular value, twice.
+/// The largest eigenvalues of −A*(w∘e) and of A*(w∘e); for rectangular matrices the largest singular value, twice.
 fn ends(task: Task<'_>, e: &[f64]) -> Result<(f64, f64)> {
     let operator = &**task.problem.operator();
     if !operator.domain().is_symmetric() {
@@ -30,8 +30,8 @@ fn ends(task: Task<'_>, e: &[f64]) -> Result<(f64, f64)> {
 }
 
 impl Task<'_> {
-    /// A sentence on what is left of the measurements of a trial that has come to rest, from a look at it, and whether it makes the
-    /// answer doubtful; it is one of `count` trials that are looked at. Where biases or a ridge were chosen there is none.
+    /// A sentence on the remainder of the measurements of a converged trial, and whether it makes the result doubtful.
+    /// `count` is the number of trials examined. `None` where biases or a ridge were chosen.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] where the factors are not finite.
@@ -77,22 +77,23 @@ impl Task<'_> {
     }
 }
 
-/// What was seen of the residual.
+/// Findings about the residual.
 struct Left {
     residual: String,
-    /// The largest one over the median.
+    /// Largest residual over the median.
     outlier: f64,
-    /// Whether some direction that the model can explain is no noise, and whether the largest one asks for a negative eigenvalue.
+    /// Whether a direction that the model can explain is not noise, and whether the largest one needs a negative
+    /// eigenvalue.
     stands_out: bool,
     is_negative: bool,
     rank: usize,
     search_rank: usize,
-    /// Whether somebody asked for that search rank.
+    /// Whether the search rank was requested.
     asked: bool,
 }
 
 impl Left {
-    /// A sentence, and whether it makes the answer doubtful.
+    /// The sentence, and whether it makes the result doubtful.
     fn said(&self) -> (String, bool) {
         let (residual, rank) = (&self.residual, self.rank);
         if self.outlier > GROSS {
@@ -114,7 +115,7 @@ impl Left {
             return (format!("{residual}, {so}"), true);
         }
         let more = format!("more than the {rank} columns there are explain it. Raise --search-rank");
-        // Whoever asks for few columns wants the best matrix that has them.
+        // A requested number of columns asks for the best matrix of that rank.
         (format!("{residual}, and a direction stands out of what is left: {more}"), !self.asked)
     }
 }

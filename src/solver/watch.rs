@@ -1,4 +1,4 @@
-//! One trial under observation: its metrics, its stop rules, and the iterate worth keeping.
+//! Observation of one trial: its metrics, its stop rules, and the iterate to keep.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::solver::stall::{Anchor, Stall, StallWatch};
 use crate::solver::trial::TrialParameters;
 use crate::text::readable;
 
-/// Rise of the loss over its start that counts as divergence.
+/// Rise of the loss above its start that counts as divergence.
 const BLOW_UP: f64 = 1e6;
-/// A later iterate is kept whose loss is at most so many times the lowest one seen: what is less apart is rounding.
+/// Ratio to the lowest loss up to which a later iterate is kept: smaller differences are rounding.
 const AS_GOOD: f64 = 1.02;
-/// A fit is worse than the zero matrix where its loss is above that one's by this factor.
+/// Ratio to the loss of the zero matrix above which a fit is worse.
 const WORSE: f64 = 1.01;
-/// The same for damped preconditioning: while UᵀU is near λ a step goes beyond M by a factor of up to μ²‖M‖/(4λ), its square in
-/// the loss, and the next ones come back from there by 1 − μ each.
+/// The same for damped preconditioning: while UᵀU is near λ a step overshoots M by a factor of up to μ²‖M‖/(4λ), which
+/// is squared in the loss. The next steps return by 1 − μ each.
 const BLOW_UP_DAMPED: f64 = 1e14;
 
 pub(crate) struct TrialWatch<'a> {
@@ -39,24 +39,24 @@ pub(crate) struct TrialWatch<'a> {
     norms: (f64, f64),
     stall: StallWatch,
     diagnostics: Option<PaperDiagnostics>,
-    /// Where there is no truth.
+    /// Phase proxy, where there is no truth.
     proxy: Option<ProxyClock>,
     resolution: f64,
     first_loss: Option<f64>,
-    /// The lowest loss seen.
+    /// Lowest loss so far.
     lowest: Option<f64>,
     kept: Option<Kept>,
     pub(crate) status: Option<Status>,
     iterations: usize,
-    /// Of a trial that diverged: how.
+    /// Cause of a divergence.
     cause: Option<String>,
-    /// All training observations are zero.
+    /// Whether all training observations are zero.
     is_zero: bool,
-    /// The loss that is descended has a term that losses here go without.
+    /// Whether the loss of the descent has a further term, which reported losses omit.
     has_ridge: bool,
 }
 
-/// What a watch has seen, for a run to go on from.
+/// State of a watch, for a checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Watched {
     first_loss: Option<f64>,
@@ -78,14 +78,14 @@ struct Kept {
     blocks: Vec<Block>,
 }
 
-/// Everything that is not per trial at one observation.
+/// Common data of all trials at one observation.
 pub(crate) struct Moment<'a> {
     pub iteration: usize,
     pub seconds: f64,
-    /// (batch, m)
+    /// Residuals, (batch, m).
     pub residuals: &'a [f64],
     pub factors: &'a Factors,
-    /// Which trials the method itself has ended.
+    /// Trials that the method itself has ended.
     pub finished: &'a [bool],
 }
 
@@ -96,12 +96,12 @@ struct Seen<'m> {
     training: f64,
     held: f64,
     blocks: Vec<Block>,
-    /// Where the product is not of the blocks themselves.
+    /// Thin ends, where these are not the blocks themselves.
     ends: Option<Vec<Block>>,
 }
 
 impl<'a> TrialWatch<'a> {
-    /// `observed` is the target and the weights of the trial's measurements.
+    /// A watch. `observed` is the target and the weights of the trial's measurements.
     pub(crate) fn new(
         parameters: &'a TrialParameters,
         observed: (&'a [f64], &'a [f64]),
@@ -140,7 +140,7 @@ impl<'a> TrialWatch<'a> {
         }
     }
 
-    /// Says that the loss that is descended has another term.
+    /// Sets whether the loss of the descent has a further term.
     pub(crate) fn with_ridge(mut self, has_ridge: bool) -> Self {
         self.has_ridge = has_ridge;
         self
@@ -160,10 +160,10 @@ impl<'a> TrialWatch<'a> {
         }
     }
 
-    /// Goes on from what was saved at `iteration`, after it was told what to diagnose.
+    /// Resumes from the state saved at `iteration`, after the diagnoses are set.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it cannot have been seen by then, or is of other sizes.
+    /// [`Error::Invalid`] for a state that cannot exist by then, or of other sizes.
     pub(crate) fn restore(&mut self, from: &Watched, iteration: usize) -> Result<()> {
         let (domain, k, trial) = (&self.form.domain, self.parameters.search_rank, self.parameters.trial);
         let sizes = self.form.model.sizes(domain, k);
@@ -195,7 +195,8 @@ impl<'a> TrialWatch<'a> {
         self.kept.is_some()
     }
 
-    /// Follows the trial through the phases, from the spectrum of its P and its start; beside its twin where it has one.
+    /// Diagnoses the phases of the trial, from the spectrum of its P and its start; with `twin` also against the power
+    /// iteration.
     pub(crate) fn diagnose(&mut self, spectrum: Arc<Spectrum>, start: &Block, twin: bool) -> Result<()> {
         if let Some(truth) = self.truth {
             let start = start.corner(self.parameters.trial, (start.rows(), self.parameters.search_rank));
@@ -205,12 +206,12 @@ impl<'a> TrialWatch<'a> {
         Ok(())
     }
 
-    /// Follows what can be told of the phases without a truth.
+    /// Follows the phase proxy, without a truth.
     pub(crate) fn diagnose_without_truth(&mut self) {
         self.proxy = Some(ProxyClock::new(self.parameters.step_size, self.resolution));
     }
 
-    /// Measures the trial, updates what is kept, and applies the stop rules.
+    /// Measures the trial, updates the kept iterate, and applies the stop rules.
     pub(crate) fn observe(&mut self, moment: &Moment<'_>) -> Result<TraceRow> {
         let seen = self.seen(moment)?;
         let product = self.form.product(&seen.blocks, seen.ends.as_ref())?;
@@ -225,8 +226,8 @@ impl<'a> TrialWatch<'a> {
             }
         }
         let reached = self.reached(&row);
-        // The iterate that meets the targets is the one to return, even if an earlier one had less held-out loss.
-        // What a method ends with is its answer: a column more on trial may have had less loss.
+        // The iterate that meets the targets is returned, even if an earlier one had less held-out loss. The last
+        // iterate of a method that finished is its answer, even if a trial column had less loss.
         let finished = moment.finished[self.parameters.trial];
         if self.is_better(&row) || reached || (finished && row.holdout_loss.is_none()) {
             let estimate = (!self.held_out.is_empty()).then(|| ratio(seen.held, self.norms.1));
@@ -239,7 +240,7 @@ impl<'a> TrialWatch<'a> {
         Ok(row)
     }
 
-    /// This trial's share of what the engine holds; residuals and factors of zero where there is nothing to iterate.
+    /// This trial's share of the engine's data; zero residuals and factors where nothing is iterated.
     fn seen<'m>(&self, moment: &Moment<'m>) -> Result<Seen<'m>> {
         let (p, m) = (self.parameters, self.target.len());
         let mut e = Cow::Borrowed(&moment.residuals[p.trial * m..(p.trial + 1) * m]);
@@ -247,7 +248,7 @@ impl<'a> TrialWatch<'a> {
         let own = moment.factors.blocks().iter().zip(&sizes).map(|(block, size)| block.corner(p.trial, *size));
         let mut blocks: Vec<Block> = own.collect();
         if self.is_zero {
-            // The zero matrix fits, whatever the start.
+            // The zero matrix fits, for every start.
             e = Cow::Owned(vec![0.0; m]);
             blocks = zeros(&sizes);
         }
@@ -274,7 +275,7 @@ impl<'a> TrialWatch<'a> {
             Some(proxy) if finite => proxy.observe(moment.iteration, train_loss, &product.singular_values()?),
             _ => None,
         };
-        // s of the held-out measurements: s·m over their number, as for the training ones.
+        // s of the held-out measurements: s·m over their number, as for the training measurements.
         let all = p.normalization * (p.rows - p.holdout_rows) as f64;
         let holdout_loss = || self.form.share() * all / self.held_out.len() as f64 * seen.held;
         Ok(TraceRow {
@@ -300,7 +301,7 @@ impl<'a> TrialWatch<'a> {
         }
     }
 
-    /// Whether the trial diverged: numbers that are none, or a loss far above those of its start and of the zero matrix.
+    /// Whether the trial diverged: non-finite numbers, or a loss far above those of its start and of the zero matrix.
     fn blew_up(&mut self, row: &TraceRow, finite: bool) -> bool {
         let first = *self.first_loss.get_or_insert(row.train_loss);
         let scale = first.max(self.training_loss(self.target, self.norms.0));
@@ -321,8 +322,8 @@ impl<'a> TrialWatch<'a> {
         }
     }
 
-    /// Whether the iterate is to be kept in place of the one that was: it has less held-out loss where there is any; elsewhere it is
-    /// the later one, unless the loss was lower. With a ridge the loss that is descended is another one, and the later one is kept.
+    /// Whether the iterate replaces the kept one: it has less held-out loss, if there is any; otherwise the later one
+    /// is kept, unless the loss was lower. With a ridge the descent has another loss, and the later one is kept.
     fn is_better(&mut self, row: &TraceRow) -> bool {
         let lowest = self.lowest.map_or(row.train_loss, |lowest| lowest.min(row.train_loss));
         self.lowest = Some(lowest);
@@ -334,7 +335,7 @@ impl<'a> TrialWatch<'a> {
         }
     }
 
-    /// The stop rule that ends the trial here, if any does.
+    /// The stop rule that ends the trial, if any.
     fn stops(&mut self, row: &TraceRow, (reached, finished): (bool, bool), product: &Product<'_>) -> Option<Status> {
         let singular_values = || product.singular_values().unwrap_or_default();
         if reached || self.is_zero {
@@ -357,9 +358,9 @@ impl<'a> TrialWatch<'a> {
         }
     }
 
-    /// Why the iterate that was kept may be no answer.
+    /// The reason why the kept iterate may be no answer.
     fn doubt(&self, kept: &Kept) -> Option<String> {
-        // Of other losses than the square as well: the zero matrix has the loss of y.
+        // For all losses: the zero matrix has the loss of y.
         let zero = self.training_loss(self.target, self.norms.0);
         let worse = kept.row.train_loss > WORSE * zero;
         worse.then(|| "the result fits the measurements worse than the zero matrix does".into())
@@ -427,16 +428,16 @@ impl<'a> TrialWatch<'a> {
 }
 
 /// Sums of squares over training measurements, weighted, and over held-out ones; about the mean of the training
-/// measurements where residuals are centred.
+/// measurements for centred residuals.
 fn squares(form: &Form, e: &[f64], weights: &[f64], held_out: &[usize]) -> (f64, f64) {
     let centre = if form.centred { weighted_mean(e, weights) } else { 0.0 };
     let square = |e: f64| (e - centre) * (e - centre);
-    // A weight of 0 must hide even an infinite residual.
+    // A weight of 0 must hide an infinite residual too.
     let training = e.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(e, w)| w * square(*e)).sum();
     (training, held_out.iter().map(|&i| square(e[i])).sum())
 }
 
-/// √(part/whole), and 0 where there is no part, whatever the whole is.
+/// √(part/whole), and 0 where the part is 0, for any whole.
 fn ratio(part: f64, whole: f64) -> f64 {
     if part == 0.0 { 0.0 } else { (part / whole).sqrt() }
 }

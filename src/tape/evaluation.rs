@@ -1,4 +1,4 @@
-//! A program that evaluates: e at given factors, and the adjoint applied to other ones. It iterates nothing.
+//! A program that only evaluates: e at given factors, and the adjoint applied to other factors.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use crate::tape::recorder::{Recorded, Tape};
 use crate::tape::registers::{BlockSize, Blocks, Measured, Register};
 use crate::tape::turns::Minibatches;
 
-/// At what an evaluation is taken, and what of the adjoint is wanted.
+/// Point of an evaluation, and the required sides of the adjoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sides {
-    /// At U Uᵀ; G V for one V.
+    /// Point U Uᵀ; G V for one V.
     One,
-    /// At a pair L Rᵀ; G V alone.
+    /// Pair L Rᵀ; G V alone.
     Left,
-    /// At a pair L Rᵀ; G V and Gᵀ W.
+    /// Pair L Rᵀ; G V and Gᵀ W.
     Both,
 }
 
@@ -52,27 +52,27 @@ impl Recorded for Sides {
     }
 }
 
-/// A program that evaluates, and its registers.
+/// An evaluating program with its registers.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// What an engine is loaded with.
+    /// Program for the engine.
     pub program: Arc<Program>,
-    /// U, or L above R.
+    /// Point: U, or L above R.
     pub point: Register,
-    /// V, or W above V.
+    /// Factors under the adjoint: V, or W above V.
     pub applied: Register,
-    /// y.
+    /// Observations y.
     pub target: Register,
-    /// w.
+    /// Weights w.
     pub weights: Register,
-    /// e.
+    /// Residual e.
     pub residual: Register,
-    /// G V, or G V above Gᵀ W; good after e was read.
+    /// Gradient G V, or G V above Gᵀ W; valid after e was read.
     pub gradient: Register,
 }
 
 impl Evaluation {
-    /// For matrices of that domain, factors of k columns and the loss ρ.
+    /// An evaluation for matrices of a domain, factors of k columns and the loss ρ.
     pub fn new(sides: Sides, domain: Domain, search_rank: usize, loss: Loss) -> Self {
         let mut t = Tape::new(Arc::new(sides), domain, search_rank, loss, false, false);
         let (u, applied) = (t.iterate(), t.given("applied"));

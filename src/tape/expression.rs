@@ -1,4 +1,4 @@
-//! Formulas over the scalars of a trial, written once: evaluated on the host in f64, and rendered to WGSL.
+//! Formulas over the scalars of a trial, written once: evaluated on the host in f64 and rendered as WGSL.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -8,31 +8,31 @@ use crate::tape::registers::Scalar;
 /// A formula. Conditions are numbers: 0 is false, everything else true.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
-    /// A constant.
+    /// Constant number.
     Number(f64),
-    /// A scalar register.
+    /// Value of a scalar register.
     Scalar(Scalar),
-    /// a + b
+    /// Sum a + b.
     Sum(Box<Self>, Box<Self>),
-    /// a − b
+    /// Difference a − b.
     Difference(Box<Self>, Box<Self>),
-    /// a·b
+    /// Product a·b.
     Product(Box<Self>, Box<Self>),
-    /// a/b; 0 where b is 0.
+    /// Quotient a/b; 0 where b is 0.
     Quotient(Box<Self>, Box<Self>),
-    /// √a; 0 where a is negative.
+    /// Square root √a; 0 where a is negative.
     Root(Box<Self>),
-    /// The smaller one.
+    /// Smaller of two values.
     Least(Box<Self>, Box<Self>),
-    /// The larger one.
+    /// Larger of two values.
     Greatest(Box<Self>, Box<Self>),
-    /// 1 where a < b, else 0; 0 where either is not a number.
+    /// Comparison: 1 where a < b, else 0; 0 where either is NaN.
     Less(Box<Self>, Box<Self>),
-    /// 1 where a is finite, else 0.
+    /// Test for a finite value: 1 where a is finite, else 0.
     Finite(Box<Self>),
-    /// a where the condition holds, else b.
+    /// Choice: a where the condition holds, else b.
     Select(Box<Self>, Box<Self>, Box<Self>),
-    /// The t > 0 at which c₁t + c₂t² + c₃t³ + c₄t⁴ is least; 0 where it falls nowhere.
+    /// Minimiser t > 0 of c₁t + c₂t² + c₃t³ + c₄t⁴; 0 where the polynomial is never negative.
     LeastOfQuartic(Box<[Self; 4]>),
 }
 
@@ -87,43 +87,43 @@ impl Neg for Scalar {
     }
 }
 
-/// √a; 0 where a is negative.
+/// Square root √a; 0 where a is negative.
 pub fn root(a: impl Into<Expression>) -> Expression {
     Expression::Root(Box::new(a.into()))
 }
 
-/// The smaller one of two.
+/// Smaller of two values.
 pub fn least(a: impl Into<Expression>, b: impl Into<Expression>) -> Expression {
     Expression::Least(Box::new(a.into()), Box::new(b.into()))
 }
 
-/// The larger one of two.
+/// Larger of two values.
 pub fn greatest(a: impl Into<Expression>, b: impl Into<Expression>) -> Expression {
     Expression::Greatest(Box::new(a.into()), Box::new(b.into()))
 }
 
-/// 1 where a < b, else 0.
+/// Comparison: 1 where a < b, else 0.
 pub fn less(a: impl Into<Expression>, b: impl Into<Expression>) -> Expression {
     Expression::Less(Box::new(a.into()), Box::new(b.into()))
 }
 
-/// 1 where a is finite, else 0.
+/// Test for a finite value: 1 where a is finite, else 0.
 pub fn finite(a: impl Into<Expression>) -> Expression {
     Expression::Finite(Box::new(a.into()))
 }
 
-/// a where the condition holds, else b.
+/// Choice: a where the condition holds, else b.
 pub fn select(condition: impl Into<Expression>, a: impl Into<Expression>, b: impl Into<Expression>) -> Expression {
     Expression::Select(Box::new(condition.into()), Box::new(a.into()), Box::new(b.into()))
 }
 
-/// The t > 0 at which c₁t + c₂t² + c₃t³ + c₄t⁴ is least; 0 where it falls nowhere.
+/// Minimiser t > 0 of c₁t + c₂t² + c₃t³ + c₄t⁴; 0 where the polynomial is never negative.
 pub fn least_of_quartic(c: [Expression; 4]) -> Expression {
     Expression::LeastOfQuartic(Box::new(c))
 }
 
 impl Expression {
-    /// Its value, from those of the scalars.
+    /// Value of the formula, from those of the scalars.
     pub fn value(&self, of: &impl Fn(Scalar) -> f64) -> f64 {
         match self {
             Self::Number(value) => *value,
@@ -154,7 +154,7 @@ impl Expression {
         }
     }
 
-    /// The scalars that it reads.
+    /// Calls `each` with the scalars that the formula reads.
     pub fn reads(&self, each: &mut impl FnMut(Scalar)) {
         match self {
             Self::Number(_) => {}
@@ -175,7 +175,7 @@ impl Expression {
         }
     }
 
-    /// WGSL of type `real`; `name` is the text that stands for a scalar. Uses the functions of `shaders/lib/scalar.wgsl`:
+    /// Renders WGSL of type `real`. `name` gives the text of a scalar. Uses the functions of `shaders/lib/scalar.wgsl`:
     /// `quotient`, `root`, `less`, `finite` and `least_of_quartic`.
     pub fn wgsl(&self, name: &impl Fn(Scalar) -> String) -> String {
         let of = |e: &Self| e.wgsl(name);

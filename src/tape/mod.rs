@@ -1,12 +1,12 @@
-//! An iteration written as linear algebra: registers, ops on them, and the recorder that methods write with.
+//! An iteration as linear algebra: registers, operations on them, and the recorder used by methods.
 //!
-//! There are registers of three kinds: vectors over the measurements ([`Measured`]), lists of blocks of factors ([`Blocks`]) and
-//! numbers of a trial ([`Scalar`]). A method records its iteration once ([`Tape`]); engines carry out the finished [`Program`].
-//! Nothing in it depends on data: what has to be decided is decided trial by trial, by conditions that are scalars, so that a batch
-//! stays a batch and nothing has to be read back.
+//! There are three kinds of registers: vectors over the measurements ([`Measured`]), lists of blocks of factors
+//! ([`Blocks`]) and numbers of a trial ([`Scalar`]). A method records its iteration once ([`Tape`]); engines run the
+//! finished [`Program`]. Nothing in it depends on data. Decisions are made trial by trial, by conditions that are
+//! scalars, so a batch stays a batch and nothing is read back.
 //!
-//! An iteration has two parts. The *head* brings the residual at the iterate; the *tail* moves on from there. Looking at a run
-//! means carrying out the head ahead of its time, which costs nothing.
+//! An iteration has two parts. The *head* computes the residual at the iterate; the *tail* moves the iterate. An
+//! observation runs the head early, which costs nothing.
 
 mod evaluation;
 mod expression;
@@ -33,28 +33,28 @@ use crate::operators::Loss;
 pub struct Program {
     pub(crate) registers: Vec<Declaration>,
     pub(crate) head: Vec<Step>,
-    /// Whether iterations begin with the head; otherwise it only serves to look at the run.
+    /// Whether iterations begin with the head; otherwise it only serves observations.
     pub(crate) leads: bool,
     pub(crate) tail: Vec<Step>,
     #[doc(hidden)]
     pub iterate: Blocks,
-    /// Of an iterate that counts from a centre.
+    /// Centre of an iterate of increments.
     pub(crate) centre: Option<Blocks>,
     #[doc(hidden)]
     pub target: Measured,
     pub(crate) weights: Measured,
-    /// e at the iterate, once the head is through.
+    /// e at the iterate, after the head.
     pub(crate) residual: Measured,
     pub(crate) loss: Loss,
 }
 
 impl Program {
-    /// All registers, by [`Register::index`].
+    /// All registers, ordered by [`Register::index`].
     pub fn registers(&self) -> &[Declaration] {
         &self.registers
     }
 
-    /// The register of that name.
+    /// The register of a name.
     pub fn find(&self, name: &str) -> Option<Register> {
         let index = self.registers.iter().position(|register| register.name == name)?;
         u32::try_from(index).ok().map(Register)
@@ -65,7 +65,7 @@ impl Program {
         (0..).map(Register).zip(&self.registers)
     }
 
-    /// What the next iteration depends on and was not given from outside.
+    /// Registers on which the next iteration depends and which are not given from outside.
     pub fn kept(&self) -> impl Iterator<Item = (Register, &Declaration)> {
         self.all().filter(|(_, register)| matches!(register.role, Role::Kept(_)))
     }
@@ -75,27 +75,27 @@ impl Program {
         &self.registers[register.into().index()]
     }
 
-    /// The factors that move.
+    /// The iterate: the factors that move.
     pub fn iterate(&self) -> Blocks {
         self.iterate
     }
 
-    /// e at the iterate; reading it from an engine carries out the head.
+    /// Residual e at the iterate; reading it from an engine runs the head.
     pub fn residual(&self) -> Measured {
         self.residual
     }
 
-    /// All ops, head first.
+    /// All operations, head first.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.head.iter().chain(&self.tail)
     }
 
-    /// Ops of an iteration.
+    /// Operations of an iteration.
     pub fn iteration(&self) -> impl Iterator<Item = &Step> {
         self.head.iter().filter(|_| self.leads).chain(&self.tail)
     }
 
-    /// Lanes of the widest pass.
+    /// Number of lanes of the widest pass.
     pub fn lanes(&self) -> usize {
         self.steps()
             .map(|step| match &step.op {
@@ -107,7 +107,7 @@ impl Program {
             .max(1)
     }
 
-    /// Passes over all measurements that an iteration makes on average.
+    /// Average number of passes over all measurements per iteration.
     pub fn passes(&self) -> f64 {
         let share = |when: When| match when {
             When::Always | When::Later => 1.0,
@@ -122,7 +122,7 @@ impl Program {
         self.iteration().map(of).sum()
     }
 
-    /// Numbers of a trial that ops on the host bring there and back in an iteration.
+    /// Numbers of a trial that host operations transfer in an iteration.
     pub fn moved(&self, measurements: usize) -> usize {
         let of = |register: &Register| self.registers[register.index()].kind.len(measurements);
         self.iteration()

@@ -1,5 +1,5 @@
-//! The ops of a tape. Each is carried out for every active trial; each stands once in the interpreter of the host and once in
-//! the kernels of the GPU.
+//! The operations of a tape. Each runs for every active trial; each is implemented once in the host interpreter and
+//! once in the GPU kernels.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,34 +9,34 @@ use crate::tape::expression::Expression;
 use crate::tape::registers::{Blocks, Matrix, Measured, Register, Scalar};
 use crate::tape::turns::Minibatches;
 
-/// In which iterations an op is carried out; they are counted from 0.
+/// Iterations in which an operation runs, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum When {
-    /// In all of them.
+    /// All iterations.
     #[default]
     Always,
-    /// In iteration 0.
+    /// Iteration 0 only.
     First,
-    /// In all but iteration 0.
+    /// All iterations but 0.
     Later,
-    /// Where the iteration is `phase` modulo `period`.
+    /// Iterations equal to `phase` modulo `period`.
     Every {
-        /// At least 1.
+        /// Period, at least 1.
         period: usize,
-        /// Below the period.
+        /// Phase, below the period.
         phase: usize,
     },
-    /// In all the others.
+    /// All iterations except those equal to `phase` modulo `period`.
     Except {
-        /// At least 1.
+        /// Period, at least 1.
         period: usize,
-        /// Below the period.
+        /// Phase, below the period.
         phase: usize,
     },
 }
 
 impl When {
-    /// Whether iteration t is one of them.
+    /// Whether iteration t belongs to them.
     pub fn holds(self, t: usize) -> bool {
         match self {
             Self::Always => true,
@@ -47,7 +47,7 @@ impl When {
         }
     }
 
-    /// The other iterations; none are left of all.
+    /// The other iterations; `None` where there are none.
     pub fn otherwise(self) -> Option<Self> {
         match self {
             Self::Always => None,
@@ -59,128 +59,129 @@ impl When {
     }
 }
 
-/// Where the numbers vᵢ of a lane come from.
+/// Source of the numbers vᵢ of a lane.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
-    /// vᵢ = ⟨Aᵢ, L Rᵀ⟩ − minusᵢ
+    /// Measurement vᵢ = ⟨Aᵢ, L Rᵀ⟩ − minusᵢ.
     Measure {
-        /// L, n1×k.
+        /// Factor L, n1×k.
         left: Matrix,
-        /// R, n2×k.
+        /// Factor R, n2×k.
         right: Matrix,
-        /// What is subtracted; nothing where there is none.
+        /// Vector to subtract, if any.
         minus: Option<Measured>,
-        /// Where the vᵢ go.
+        /// Output of the vᵢ.
         out: Measured,
     },
-    /// vᵢ of a register, which no measurement need have made. Engines that go over the data for both directions alike take it for a
-    /// measurement of zero.
+    /// Numbers vᵢ of a register, which need not come from a measurement. Engines whose passes always measure treat them
+    /// as a measurement of zero.
     Given(Measured),
 }
 
-/// Products with G = Σ wᵢρ′(vᵢ − v̄)Aᵢ; v̄ is 0 unless residuals of the operator are centred.
+/// Products with G = Σ wᵢρ′(vᵢ − v̄)Aᵢ; v̄ is 0 unless the operator's residuals are centred.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adjoint {
-    /// (V, G V): V is n2×k.
+    /// Input V (n2×k) and output G V.
     pub left: Option<(Matrix, Matrix)>,
-    /// (W, Gᵀ W): W is n1×k.
+    /// Input W (n1×k) and output Gᵀ W.
     pub right: Option<(Matrix, Matrix)>,
     /// Whether ρ is the loss of the problem; otherwise ρ′(v) = v.
     pub influence: bool,
 }
 
-/// One of the vectors that a pass computes.
+/// One vector computed by a pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lane {
-    /// Where its numbers come from.
+    /// Source of its numbers.
     pub values: Values,
-    /// What is made of them.
+    /// Products of the adjoint, if needed.
     pub adjoint: Option<Adjoint>,
 }
 
-/// Several lanes in one reading of the measurement data.
+/// Several lanes in one read of the measurement data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
-    /// Of each trial.
+    /// Lanes of each trial.
     pub lanes: Vec<Lane>,
-    /// Measurements in groups that take turns, an iteration each: vᵢ and sums are those of the group whose turn it is.
+    /// Groups of measurements that take turns, one per iteration: vᵢ and sums are those of the current group.
     pub group: Option<Minibatches>,
 }
 
-/// out ← (Σ cⱼxⱼ)·S, entry by entry, S = diag(±1).
+/// Linear combination out ← (Σ cⱼxⱼ)·S, entry by entry, with S = diag(±1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Combine {
-    /// May be one of the terms.
+    /// Output, which may be one of the terms.
     pub out: Blocks,
-    /// cⱼ and xⱼ, at least one.
+    /// Terms (cⱼ, xⱼ), at least one.
     pub terms: Vec<(Expression, Blocks)>,
-    /// Columns from here on change their sign.
+    /// First column of negative sign, if signs change.
     pub positive: Option<usize>,
-    /// Only where this is not 0.
+    /// Condition: runs where this is not 0.
     pub only: Option<Scalar>,
 }
 
-/// out ← q∘Σ cⱼxⱼ for vectors over the measurements, q being 1 where there is none.
+/// Linear combination out ← q∘Σ cⱼxⱼ of vectors over the measurements; without q it is 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeasuredCombine {
-    /// May be one of the terms.
+    /// Output, which may be one of the terms.
     pub out: Measured,
-    /// cⱼ and xⱼ, at least one.
+    /// Terms (cⱼ, xⱼ), at least one.
     pub terms: Vec<(Expression, Measured)>,
-    /// q, by which every entry is multiplied.
+    /// Vector q that multiplies every entry.
     pub times: Option<Measured>,
-    /// Only where this is not 0.
+    /// Condition: runs where this is not 0.
     pub only: Option<Scalar>,
 }
 
-/// For every block b of the list: `out_b = D_b (VᵀV + λI)⁻¹`, V block `partners[b]` of `factor`.
+/// Damped preconditioning `out_b = D_b (VᵀV + λI)⁻¹` for every block b of the list, with V block `partners[b]` of
+/// `factor`.
 ///
-/// λ is never less than what rounding can move eigenvalues of VᵀV by; `raised` counts the iterations in which `damping` was.
-/// Where λ is no number that one may divide by (V = 0, or overflow) out = D.
+/// λ is at least the rounding error of the eigenvalues of VᵀV; `raised` counts the iterations in which `damping` was
+/// raised. Where λ is not a valid divisor (V = 0, or overflow), out = D.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Precondition {
-    /// Not one of the others.
+    /// Output, distinct from the inputs.
     pub out: Blocks,
-    /// D.
+    /// Direction D.
     pub direction: Blocks,
-    /// Where the V are.
+    /// Factors with the blocks V.
     pub factor: Blocks,
-    /// Which block is V.
+    /// Number of the block V for each block.
     pub partners: Vec<usize>,
-    /// λ, where it is large enough.
+    /// Damping λ, where it is large enough.
     pub damping: Expression,
-    /// Counts iterations in which λ was raised.
+    /// Counter of iterations in which λ was raised.
     pub raised: Scalar,
 }
 
-/// out ← op(A)·op(B).
+/// Matrix product out ← op(A)·op(B).
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatrixProduct {
-    /// Not one of the others.
+    /// Output, distinct from the inputs.
     pub out: Matrix,
-    /// A.
+    /// Factor A.
     pub a: Matrix,
     /// Whether A is transposed.
     pub transpose_a: bool,
-    /// B.
+    /// Factor B.
     pub b: Matrix,
     /// Whether B is transposed.
     pub transpose_b: bool,
 }
 
-/// What an op on the host does for a trial: the numbers of the inputs, and those of the outputs as they are before.
+/// Function of a host operation for one trial: the numbers of the inputs, and the outputs with their old values.
 pub type HostFunction = dyn Fn(&[&[f64]], &mut [Vec<f64>]) -> Result<()> + Send + Sync;
 
-/// A function in f64 on the host, for decompositions that decide about ranks. Its registers are brought there and back.
+/// A function in f64 on the host, for decompositions that decide ranks. Its registers are transferred both ways.
 #[derive(Clone)]
 pub struct HostOp {
-    /// For messages.
+    /// Name for messages.
     pub name: &'static str,
-    /// What it reads.
+    /// Registers that it reads.
     pub inputs: Vec<Register>,
-    /// What it writes.
+    /// Registers that it writes.
     pub outputs: Vec<Register>,
-    /// What it does.
+    /// Function to run.
     pub function: Arc<HostFunction>,
 }
 
@@ -196,62 +197,62 @@ impl PartialEq for HostOp {
     }
 }
 
-/// One op.
+/// An operation of a tape.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
-    /// Reads the measurement data once.
+    /// A pass, which reads the measurement data once.
     Pass(Pass),
-    /// A linear combination of factors.
+    /// Linear combination of factors.
     Combine(Combine),
-    /// out ← ⟨a, b⟩
+    /// Inner product out ← ⟨a, b⟩.
     Dot {
-        /// The sum.
+        /// Output.
         out: Scalar,
-        /// One side.
+        /// Left factor.
         a: Blocks,
-        /// The other side.
+        /// Right factor.
         b: Blocks,
     },
-    /// A linear combination of vectors over the measurements.
+    /// Linear combination of vectors over the measurements.
     MeasuredCombine(MeasuredCombine),
-    /// out ← Σ wᵢ(aᵢ − ā)(bᵢ − b̄); the means are 0 unless residuals of the operator are centred.
+    /// Inner product out ← Σ wᵢ(aᵢ − ā)(bᵢ − b̄); the means are 0 unless the operator's residuals are centred.
     MeasuredDot {
-        /// The sum.
+        /// Output.
         out: Scalar,
-        /// One side.
+        /// Left vector.
         a: Measured,
-        /// The other side.
+        /// Right vector.
         b: Measured,
     },
-    /// out ← Σ wᵢρ(eᵢ − ē), over a group where there is one.
+    /// Energy out ← Σ wᵢρ(eᵢ − ē), over a group if there is one.
     Energy {
-        /// The sum.
+        /// Output.
         out: Scalar,
-        /// e.
+        /// Residual e.
         residual: Measured,
-        /// The group of the pass that e comes from.
+        /// Group of the pass that computed e.
         group: Option<Minibatches>,
     },
-    /// out ← formula
+    /// Formula out ← value.
     Formula {
-        /// The scalar.
+        /// Scalar to set.
         out: Scalar,
-        /// Its new value.
+        /// New value.
         value: Expression,
     },
     /// Damped preconditioning by Gram matrices.
     Precondition(Precondition),
-    /// A product of two blocks.
+    /// Product of two blocks.
     Product(MatrixProduct),
-    /// A function on the host.
+    /// Function on the host.
     Host(HostOp),
 }
 
-/// An op and its iterations.
+/// An operation with its iterations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// In which iterations.
+    /// Iterations in which it runs.
     pub when: When,
-    /// What.
+    /// Operation to run.
     pub op: Op,
 }

@@ -1,6 +1,6 @@
-//! The loss along a line, a polynomial of degree four, and its least value.
+//! The loss along a line, a polynomial of degree four, and its minimum.
 
-/// q₀ + q₁t + … + q₄t⁴.
+/// The polynomial q₀ + q₁t + … + q₄t⁴.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Quartic(pub(crate) [f64; 5]);
 
@@ -9,13 +9,13 @@ impl Quartic {
         self.0.iter().rev().fold(0.0, |sum, q| sum * t + q)
     }
 
-    /// What roundings can make of the value at t.
+    /// Bound on the rounding error of the value at t.
     fn rounding(&self, t: f64) -> f64 {
         8.0 * f64::EPSILON * self.0.iter().rev().fold(0.0, |sum, q| sum * t + q.abs())
     }
 
-    /// The t > 0 where it is least, the first one of those that roundings do not tell apart; 0 where it falls nowhere. (One
-    /// measurement is fitted at two points of most lines.)
+    /// The minimiser t > 0, the first of those that rounding cannot distinguish; 0 where the polynomial never falls. (A
+    /// single measurement is fitted at two points of most lines.)
     pub(crate) fn least(&self) -> f64 {
         let [_, a, b, c, d] = self.0;
         let stationary = positive_roots([a, 2.0 * b, 3.0 * c, 4.0 * d]);
@@ -25,15 +25,15 @@ impl Quartic {
     }
 }
 
-/// Where the cubic c₀ + c₁t + c₂t² + c₃t³ changes its sign, t > 0: between its own stationary points it is monotonous, so that
-/// bisection finds every root.
+/// Points t > 0 where the cubic c₀ + c₁t + c₂t² + c₃t³ changes its sign. It is monotonic between its stationary points,
+/// so bisection finds every root.
 fn positive_roots(c: [f64; 4]) -> Vec<f64> {
     let size = c.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
     if !(size.is_finite() && size > 0.0) {
         return Vec::new();
     }
     let at = |t: f64| ((c[3] * t + c[2]) * t + c[1]) * t + c[0];
-    // Scaled so that t is about 1: Fujiwara's bound on all roots, of the highest coefficient there is.
+    // Scaled so that t is about 1: Fujiwara's bound on all roots, from the highest nonzero coefficient.
     let Some(degree) = (1..4).rev().find(|&j| c[j] != 0.0) else { return Vec::new() };
     let bound = (1..=degree).map(|i| (c[degree - i] / c[degree]).abs().powf(1.0 / i as f64)).fold(0.0, f64::max) * 2.0;
     if !(bound.is_finite() && bound > 0.0) {
@@ -88,7 +88,7 @@ mod tests {
             Self(q.map(|v| 0.5 * share * v))
         }
 
-        /// Plus c₀ + c₁t + c₂t².
+        /// Adds c₀ + c₁t + c₂t².
         fn plus(mut self, c: [f64; 3]) -> Self {
             self.0.iter_mut().zip(c).for_each(|(q, c)| *q += c);
             self

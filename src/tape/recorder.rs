@@ -1,4 +1,4 @@
-//! The recorder: what a method writes its iteration with.
+//! The recorder, with which methods write their iteration.
 
 mod operations;
 
@@ -12,28 +12,28 @@ use crate::tape::op::{Adjoint, Lane, Op, Pass, Step, Values, When};
 use crate::tape::registers::{BlockSize, Blocks, Declaration, Initial, Kind, Measured, Role, Scalar};
 use crate::tape::turns::Minibatches;
 
-/// e and ∇f/s on the ray u + t·d as polynomials in t, all from one pass at u.
+/// Residual e and gradient ∇f/s on the ray u + t·d as polynomials in t, all from one pass at u.
 #[derive(Clone, Copy, Debug)]
 pub struct Ray {
-    /// eⱼ in e(t) = e₀ + t·e₁ + t²·e₂.
+    /// Coefficients eⱼ of e(t) = e₀ + t·e₁ + t²·e₂.
     pub residuals: [Measured; 3],
-    /// For each j the products of what eⱼ makes with what goes with u and with d: ∇f/s = Σ tʲ(pⱼ₀ + t·pⱼ₁), without the ridge.
+    /// Products p of the adjoint for each eⱼ with the parts of u and d: ∇f/s = Σ tʲ(pⱼ₀ + t·pⱼ₁), without the ridge.
     pub products: [[Blocks; 2]; 3],
 }
 
-/// Writes the pass of a ray from u along d.
+/// Writer of the pass of a ray from u along d.
 pub type RayWriter = Box<dyn FnOnce(&mut Tape, Blocks, Blocks) -> Ray>;
 
-/// What a tape needs to know of the model: how factors make a matrix, written in ops.
+/// Tape operations of a model, which express the product of factors.
 pub trait Recorded: Send + Sync {
     /// Blocks of the iterate for matrices of that domain.
     fn blocks(&self, domain: &Domain, search_rank: usize) -> Vec<BlockSize>;
 
-    /// c in f/s = c·Σ wρ(e).
+    /// Share c in f/s = c·Σ wρ(e).
     fn share(&self) -> f64;
 
-    /// The lane of e at `u`, with G applied to what the gradient needs, or to the blocks `applied` in place of those of `u`; and
-    /// the gradient ∇f/s, a list of blocks as the iterate.
+    /// The lane of e at `u`, with G applied to the factors of the gradient or to the blocks `applied` in their place,
+    /// and the gradient ∇f/s, a list of blocks like the iterate.
     fn gradient(
         &self,
         t: &mut Tape,
@@ -42,36 +42,37 @@ pub trait Recorded: Send + Sync {
         group: Option<Minibatches>,
     ) -> (Measured, Blocks);
 
-    /// b and a in A(Z(u + t·d)) = A(Z(u)) + t·b + t²·a, in one pass; `None` where the product is of higher degree.
+    /// Vectors b and a of A(Z(u + t·d)) = A(Z(u)) + t·b + t²·a, in one pass; `None` where the product has a higher
+    /// degree.
     fn along(&self, _t: &mut Tape, _u: Blocks, _d: Blocks) -> Option<(Measured, Measured)> {
         None
     }
 
-    /// What writes the ray from a point along a direction; `None` where one pass does not give it.
+    /// Writer of the ray from a point along a direction; `None` where one pass does not suffice.
     fn ray(&self) -> Option<RayWriter> {
         None
     }
 
-    /// Whether singular vectors times the roots of their values are factors of a matrix again.
+    /// Whether singular vectors times the square roots of their values are valid factors.
     fn takes_roots(&self) -> bool {
         false
     }
 
-    /// The first columns that count positive, where the others count negative.
+    /// Number of leading columns of positive sign, if columns have signs.
     fn positive(&self) -> Option<usize> {
         None
     }
 
-    /// For each block of the gradient the block whose Gram matrix preconditions it; `None` where there is no such thing.
+    /// For each block of the gradient, the block whose Gram matrix preconditions it; `None` where there is none.
     fn partners(&self) -> Option<Vec<usize>> {
         None
     }
 }
 
-/// cⱼ and xⱼ of a linear combination.
+/// Terms (cⱼ, xⱼ) of a linear combination.
 pub type Terms<const N: usize> = [(Expression, Blocks); N];
 
-/// A tape while it is recorded.
+/// A tape during recording.
 pub struct Tape {
     model: Arc<dyn Recorded>,
     domain: Domain,
@@ -88,14 +89,15 @@ pub struct Tape {
     ridge: Option<Scalar>,
     raised: Option<Scalar>,
     loss: Loss,
-    /// Lanes that the next pass takes along.
+    /// Lanes to add to the next pass.
     beside: Vec<Lane>,
-    /// U₀ + V of registers V, where it is known.
+    /// U₀ + V of registers V, where known.
     wholes: Vec<(Blocks, Blocks, When)>,
 }
 
 impl Tape {
-    /// An empty one. With `centred` the iterate is an increment V around a centre U₀; with `ridge` there is a term (ridge/2)‖U‖².
+    /// An empty tape. With `centred` the iterate is an increment V around a centre U₀; with `ridge` the loss has a term
+    /// (ridge/2)‖U‖².
     pub fn new(
         model: Arc<dyn Recorded>,
         domain: Domain,
@@ -153,47 +155,47 @@ impl Tape {
         self.domain
     }
 
-    /// k.
+    /// Search rank k.
     pub fn search_rank(&self) -> usize {
         self.search_rank
     }
 
-    /// c in f/s = c·Σ wρ(e).
+    /// Share c in f/s = c·Σ wρ(e).
     pub fn share(&self) -> f64 {
         self.model.share()
     }
 
-    /// ρ of the problem.
+    /// Loss ρ of the problem.
     pub fn loss(&self) -> Loss {
         self.loss
     }
 
-    /// The factors that move.
+    /// The iterate: the factors that move.
     pub fn iterate(&self) -> Blocks {
         self.iterate
     }
 
-    /// U₀, where the iterate counts from a centre.
+    /// Centre U₀ of an iterate of increments.
     pub fn centre(&self) -> Option<Blocks> {
         self.centre
     }
 
-    /// y.
+    /// Observations y.
     pub fn target(&self) -> Measured {
         self.target
     }
 
-    /// w.
+    /// Weights w.
     pub fn weights(&self) -> Measured {
         self.weights
     }
 
-    /// μ·s of each trial.
+    /// Step μ·s of each trial.
     pub fn step(&self) -> Scalar {
         self.step
     }
 
-    /// ridge/s of each trial, where there is one.
+    /// Ridge/s of each trial, if there is one.
     pub fn ridge(&self) -> Option<Scalar> {
         self.ridge
     }
@@ -206,65 +208,65 @@ impl Tape {
         }
     }
 
-    /// A number that each trial brings.
+    /// Declares a number given by each trial.
     pub fn parameter(&mut self, name: &str) -> Scalar {
         Scalar(self.declare(name, Kind::Scalar, Role::Input))
     }
 
-    /// Factors that come from outside, of the iterate's sizes.
+    /// Declares factors given from outside, of the iterate's sizes.
     pub fn given(&mut self, name: &str) -> Blocks {
         let kind = Kind::Blocks(self.block_sizes());
         Blocks(self.declare(name, kind, Role::Input))
     }
 
-    /// Factors that iterations hand on to each other.
+    /// Declares factors that are kept between iterations.
     pub fn keep(&mut self, name: &str, initial: Initial) -> Blocks {
         let kind = Kind::Blocks(self.block_sizes());
         Blocks(self.declare(name, kind, Role::Kept(initial)))
     }
 
-    /// The same of any sizes; zero at first.
+    /// Declares kept factors of any sizes; initially zero.
     pub fn keep_of(&mut self, name: &str, sizes: Vec<BlockSize>) -> Blocks {
         Blocks(self.declare(name, Kind::Blocks(sizes), Role::Kept(Initial::Number(0.0))))
     }
 
-    /// A vector over the measurements that each trial brings.
+    /// Declares a vector over the measurements given by each trial.
     pub fn given_measured(&mut self, name: &str) -> Measured {
         Measured(self.declare(name, Kind::Measured, Role::Input))
     }
 
-    /// A number that iterations hand on to each other.
+    /// Declares a number that is kept between iterations.
     pub fn keep_scalar(&mut self, name: &str, initial: Initial) -> Scalar {
         Scalar(self.declare(name, Kind::Scalar, Role::Kept(initial)))
     }
 
-    /// A vector over the measurements that iterations hand on to each other; zero at first.
+    /// Declares a vector over the measurements that is kept between iterations; initially zero.
     pub fn keep_measured(&mut self, name: &str) -> Measured {
         Measured(self.declare(name, Kind::Measured, Role::Kept(Initial::Number(0.0))))
     }
 
-    /// Factors for the time of an iteration, of the iterate's sizes.
+    /// Declares temporary factors of the iterate's sizes.
     pub fn blocks(&mut self, name: &str) -> Blocks {
         let sizes = self.block_sizes();
         self.blocks_of(name, sizes)
     }
 
-    /// The same of any sizes.
+    /// Declares temporary factors of any sizes.
     pub fn blocks_of(&mut self, name: &str, sizes: Vec<BlockSize>) -> Blocks {
         Blocks(self.declare(name, Kind::Blocks(sizes), Role::Temporary))
     }
 
-    /// A vector over the measurements for the time of an iteration.
+    /// Declares a temporary vector over the measurements.
     pub fn measured(&mut self, name: &str) -> Measured {
         Measured(self.declare(name, Kind::Measured, Role::Temporary))
     }
 
-    /// A number for the time of an iteration.
+    /// Declares a temporary number.
     pub fn scalar(&mut self, name: &str) -> Scalar {
         Scalar(self.declare(name, Kind::Scalar, Role::Temporary))
     }
 
-    /// Records `body` for these iterations alone.
+    /// Records `body` for the given iterations only.
     pub fn when<R>(&mut self, when: When, body: impl FnOnce(&mut Self) -> R) -> R {
         let before = std::mem::replace(&mut self.when, when);
         let result = body(self);
@@ -276,20 +278,20 @@ impl Tape {
         self.steps.push(Step { when: self.when, op });
     }
 
-    /// Says that e is the residual at the iterate from here on: what was recorded so far is the head.
+    /// Marks e as the residual at the iterate. The operations recorded so far are the head.
     pub fn observe(&mut self, residual: Measured) {
         self.head = Some((std::mem::take(&mut self.steps), residual));
     }
 
     // Passes.
 
-    /// Several lanes in one reading of the measurement data.
+    /// Records several lanes in one read of the measurement data.
     pub fn pass(&mut self, mut lanes: Vec<Lane>, group: Option<Minibatches>) {
         lanes.append(&mut self.beside);
         self.push(Op::Pass(Pass { lanes, group }));
     }
 
-    /// A*(w∘v) applied to a list of blocks, G V and, where there are two, Gᵀ W: a lane of the next pass that is recorded.
+    /// Adds a lane to the next pass: A*(w∘v) applied to a list of blocks, G V and, for two blocks, Gᵀ W.
     pub fn adjoint_beside(&mut self, v: Measured, applied: Blocks) -> Blocks {
         let sizes = self.sizes(applied).to_vec();
         let last = sizes.len().saturating_sub(1);
@@ -301,12 +303,12 @@ impl Tape {
         out
     }
 
-    /// e = A(Z(u)) − y and ∇f/s at u, in one pass.
+    /// Residual e = A(Z(u)) − y and gradient ∇f/s at u, in one pass.
     pub fn gradient(&mut self, u: Blocks) -> (Measured, Blocks) {
         self.gradient_of(u, None)
     }
 
-    /// The same over the group of measurements whose turn it is; sums are those of the group.
+    /// Residual and gradient over the current group of measurements; sums are those of the group.
     pub fn gradient_of(&mut self, u: Blocks, group: Option<Minibatches>) -> (Measured, Blocks) {
         let model = self.model.clone();
         let (e, g) = model.gradient(self, u, None, group);
@@ -321,24 +323,26 @@ impl Tape {
         }
     }
 
-    /// e at u, and G applied to other blocks than those of u; without the ridge.
+    /// Residual e at u, and G applied to other blocks than those of u; without the ridge.
     pub fn gradient_applied(&mut self, u: Blocks, applied: Blocks, group: Option<Minibatches>) -> (Measured, Blocks) {
         let model = self.model.clone();
         model.gradient(self, u, Some(applied), group)
     }
 
-    /// b and a in A(Z(u + t·d)) = A(Z(u)) + t·b + t²·a, in one pass; `None` where the product is of higher degree.
+    /// Vectors b and a of A(Z(u + t·d)) = A(Z(u)) + t·b + t²·a, in one pass; `None` where the product has a higher
+    /// degree.
     pub fn along(&mut self, u: Blocks, d: Blocks) -> Option<(Measured, Measured)> {
         let model = self.model.clone();
         model.along(self, u, d)
     }
 
-    /// What writes the ray from a point along a direction; `None` where one pass does not give it.
+    /// Writer of the ray from a point along a direction; `None` where one pass does not suffice.
     pub fn ray(&self) -> Option<RayWriter> {
         self.model.ray()
     }
 
-    /// The finished tape. Lanes that waited for a pass get one of their own. The head of one that never said where the residual is serves to look at the run and no iteration.
+    /// The finished tape. Waiting lanes get a pass of their own. Without a marked residual, the head serves
+    /// observations only.
     pub fn finish(mut self) -> Program {
         if !self.beside.is_empty() {
             self.pass(Vec::new(), None);

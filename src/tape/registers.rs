@@ -1,11 +1,11 @@
-//! Registers of a tape: what kinds there are, what they are for, and the typed handles to them.
+//! Registers of a tape: kinds, roles, and typed handles.
 
 /// Size of one block of factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockSize {
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Columns.
+    /// Number of columns.
     pub columns: usize,
 }
 
@@ -15,23 +15,23 @@ impl BlockSize {
         Self { rows, columns }
     }
 
-    /// Numbers in it.
+    /// Number of entries.
     pub fn len(self) -> usize {
         self.rows * self.columns
     }
 
-    /// Whether it has no numbers.
+    /// Whether the block has no entries.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 }
 
-/// A register of any kind, as it is read and written from outside.
+/// A register of any kind, for reads and writes from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Register(pub(super) u32);
 
 impl Register {
-    /// Place in the tape's list of registers.
+    /// Index in the tape's list of registers.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -44,7 +44,7 @@ macro_rules! handle {
         pub struct $name(pub(super) u32);
 
         impl $name {
-            /// Place in the tape's list of registers.
+            /// Index in the tape's list of registers.
             pub fn index(self) -> usize {
                 self.0 as usize
             }
@@ -67,12 +67,12 @@ handle! {
     Blocks
 }
 handle! {
-    /// One number a trial.
+    /// One number per trial.
     Scalar
 }
 
 impl Blocks {
-    /// BlockSize `index` of the list, as a matrix.
+    /// The block `index` of the list, as a matrix.
     pub fn block(self, index: usize) -> Matrix {
         Matrix { register: self, block: index }
     }
@@ -81,25 +81,25 @@ impl Blocks {
 /// One block of a list of blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Matrix {
-    /// The list.
+    /// List of blocks.
     pub register: Blocks,
-    /// Which block of it.
+    /// Number of the block in the list.
     pub block: usize,
 }
 
-/// What a register holds, for one trial.
+/// Kind of a register.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
-    /// m numbers.
+    /// Vector over the measurements, m numbers.
     Measured,
-    /// The numbers of every block, row by row, one block after the other.
+    /// Blocks of factors: the numbers of every block, row by row, one block after the other.
     Blocks(Vec<BlockSize>),
-    /// One number.
+    /// Single number.
     Scalar,
 }
 
 impl Kind {
-    /// Numbers of one trial, with m measurements.
+    /// Numbers per trial, with m measurements.
     pub fn len(&self, measurements: usize) -> usize {
         match self {
             Self::Measured => measurements,
@@ -109,35 +109,35 @@ impl Kind {
     }
 }
 
-/// What a kept register holds before the first iteration.
+/// Value of a kept register before the first iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initial {
-    /// The start of the run. Such a register is a point like the iterate: around a centre it counts from there.
+    /// Start of the run. Such a register is a point like the iterate, and relative to the centre if there is one.
     Iterate,
-    /// This number everywhere.
+    /// This number in every entry.
     Number(f64),
-    /// The number of a parameter.
+    /// Number of a parameter.
     Parameter(Scalar),
 }
 
-/// What a register is for.
+/// Role of a register.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Role {
-    /// Written from outside and never by an op.
+    /// Input, written from outside and never by an operation.
     Input,
-    /// State: an iteration finds in it what the one before left there.
+    /// State, kept from one iteration to the next.
     Kept(Initial),
-    /// Written and read within an iteration.
+    /// Temporary within an iteration.
     Temporary,
 }
 
-/// A register of a tape.
+/// Declaration of a register of a tape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Declaration {
-    /// Name in checkpoints and messages; kept registers and inputs have names of their own.
+    /// Name in checkpoints and messages; unique for kept registers and inputs.
     pub name: String,
-    /// What it holds.
+    /// Kind of the register.
     pub kind: Kind,
-    /// What it is for.
+    /// Role of the register.
     pub role: Role,
 }

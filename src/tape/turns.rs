@@ -1,4 +1,4 @@
-//! Measurements in groups of neighbours that take turns.
+//! Groups of neighbouring measurements that take turns.
 
 use std::ops::Range;
 
@@ -6,17 +6,17 @@ use rand::seq::SliceRandom;
 
 use crate::problem::random::{Purpose, stream};
 
-/// Measurements in groups of neighbours that take turns: a permutation of all groups an epoch.
+/// Groups of neighbouring measurements that take turns, in a random permutation per epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Minibatches {
-    /// Groups, at least 1.
+    /// Number of groups, at least 1.
     pub count: usize,
-    /// Seed of their order.
+    /// Seed of the permutations.
     pub seed: u64,
 }
 
 impl Minibatches {
-    /// The measurements of group `group` of m.
+    /// Measurements of group `group` among m.
     pub fn range(self, group: usize, m: usize) -> Range<usize> {
         let at = |group: usize| (group as u128 * m as u128 / self.count as u128) as usize;
         at(group)..at(group + 1)
@@ -30,7 +30,7 @@ impl Minibatches {
     }
 }
 
-/// Whose turn it is, with the order of the current epoch at hand.
+/// Turns of the groups, with the order of the current epoch.
 #[derive(Clone, Debug, Default)]
 pub struct Turns {
     epoch: Option<usize>,
@@ -38,7 +38,7 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// The group of an iteration.
+    /// Group of an iteration.
     pub fn group(&mut self, minibatches: Minibatches, iteration: usize) -> usize {
         let epoch = iteration / minibatches.count;
         if self.epoch != Some(epoch) {

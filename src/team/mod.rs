@@ -1,11 +1,11 @@
 //! Several processes, or threads, that share the measurements of one problem: *ranks*, numbered from 0.
 //!
-//! The measurements are cut into a fixed number of parts, each rank has a run of neighbouring parts, and
-//! [`Backend::Team`](crate::Backend::Team) makes every rank's engine one that sums over all of them: partial gradients are added in a
-//! binary tree over the parts, whose shape depends on their number alone, and every rank then performs the same step. So results are
-//! the same bits for any number of ranks.
+//! The measurements are cut into a fixed number of parts, and each rank has a run of neighbouring parts.
+//! [`Backend::Team`](crate::Backend::Team) makes every rank's engine sum over all of them: partial gradients are added
+//! in a binary tree over the parts, whose shape depends on their number alone. Every rank then takes the same step.
+//! Results therefore have the same bits for any number of ranks.
 //!
-//! Every rank has to build the same problem and settings and call the same functions in the same order.
+//! Every rank must build the same problem and settings and call the same functions in the same order.
 
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -19,26 +19,26 @@ use crate::error::{Error, Result};
 pub use mpi::Mpi;
 pub use threads::Threads;
 
-/// Parts of the measurements where nothing else is said: as many for 1, 2, 3, 4, 6 and 12 ranks.
+/// Default number of parts of the measurements, which splits evenly over 1, 2, 3, 4, 6 and 12 ranks.
 pub const PARTS: usize = 12;
 
-/// A rank's way to the others.
+/// Connection of a rank to the others.
 pub trait Team: Send + Sync {
-    /// From 0.
+    /// Rank of this member, from 0.
     fn rank(&self) -> usize;
 
     /// Number of ranks, at least 1.
     fn size(&self) -> usize;
 
-    /// The messages of all ranks, one behind the other in their order. Returns when all have called it; `lengths` are their bytes, the
-    /// same on every rank.
+    /// Concatenates the messages of all ranks in their order. Returns when all ranks have called it. `lengths` are the
+    /// bytes of the messages, the same on every rank.
     ///
     /// # Errors
-    /// [`Error::Team`] where a rank is gone.
+    /// [`Error::Team`] where a rank is lost.
     fn all_gather(&self, own: &[u8], lengths: &[usize]) -> Result<Vec<u8>>;
 }
 
-/// The only rank.
+/// Team of a single rank.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alone;
 
@@ -56,7 +56,7 @@ impl Team for Alone {
     }
 }
 
-/// A rank's place in a team.
+/// Member of a team.
 #[derive(Clone)]
 pub struct Member {
     pub(crate) team: Arc<dyn Team>,
@@ -70,8 +70,8 @@ impl std::fmt::Debug for Member {
 }
 
 impl Member {
-    /// `parts` is the number of parts of the measurements, [`PARTS`] or the number of ranks if that is larger where it is not said. Results
-    /// depend on it.
+    /// A member of a team. `parts` is the number of parts of the measurements, on which results depend. Default:
+    /// [`PARTS`], or the number of ranks if that is larger.
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer parts than ranks.
@@ -86,10 +86,10 @@ impl Member {
     }
 }
 
-/// Which ranks failed. Every rank calls it at the same place.
+/// Failures of the ranks. Every rank calls it at the same place.
 ///
 /// # Errors
-/// [`Error::Team`].
+/// [`Error::Team`] where a rank is lost.
 pub fn outcomes(team: &dyn Team, failed: bool) -> Result<Vec<bool>> {
     let found = team.all_gather(&[u8::from(failed)], &vec![1; team.size()])?;
     Ok(found.into_iter().map(|failed| failed != 0).collect())

@@ -1,4 +1,4 @@
-//! Ranks that are processes started by `mpirun`, on one machine or on several.
+//! Ranks as processes started by `mpirun`, on one machine or several.
 
 use mpi::Threading;
 use mpi::collective::SystemOperation;
@@ -10,7 +10,7 @@ use mpi::traits::{Communicator, CommunicatorCollectives};
 use crate::error::{Error, Result};
 use crate::team::Team;
 
-/// This process in MPI_COMM_WORLD. Dropping it ends MPI; until then its functions are called by one thread at a time.
+/// This process in MPI_COMM_WORLD. Dropping it ends MPI. Until then one thread at a time calls its functions.
 pub struct Mpi {
     _universe: Universe,
     rank: usize,
@@ -21,7 +21,7 @@ impl Mpi {
     /// Starts MPI.
     ///
     /// # Errors
-    /// [`Error::Team`] where it was started before or lets no second thread call it.
+    /// [`Error::Team`] where MPI was started before or lets no second thread call it.
     pub fn start() -> Result<Self> {
         let failed = |message: &str| Error::Team { rank: 0, message: message.into() };
         let (universe, threading) = mpi::initialize_with_threading(Threading::Serialized)
@@ -34,17 +34,17 @@ impl Mpi {
         Ok(Self { _universe: universe, rank, size })
     }
 
-    /// Ranks on this machine: they share its processors.
+    /// Number of ranks on this machine, which share its processors.
     pub fn ranks_here(&self) -> usize {
         SimpleCommunicator::world().split_shared(self.rank as i32).size() as usize
     }
 
-    /// Ends the processes of all ranks with an exit code, at once. For a rank that fails while others wait for it.
+    /// Ends the processes of all ranks at once with an exit code, for a rank that fails while others wait for it.
     pub fn abort(&self, code: i32) -> ! {
         SimpleCommunicator::world().abort(code)
     }
 
-    /// The sum over all ranks.
+    /// Sum over all ranks.
     pub fn sum(&self, own: u64) -> u64 {
         let mut sum = 0;
         SimpleCommunicator::world().all_reduce_into(&own, &mut sum, SystemOperation::sum());

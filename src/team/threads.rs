@@ -1,11 +1,11 @@
-//! Ranks that are threads of one process: for tests, and to see what a number of ranks does.
+//! Ranks as threads of one process, for tests and for the effect of a number of ranks.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::team::Team;
 
-/// A rank of a team of threads. Where one is dropped, messages that others wait for are errors.
+/// A rank of a team of threads. Once one is dropped, waiting for its messages is an error.
 pub struct Threads {
     rank: usize,
     size: usize,
@@ -14,11 +14,11 @@ pub struct Threads {
 
 #[derive(Default)]
 struct Table {
-    /// Messages of the present round.
+    /// Messages of the current round.
     laid: Vec<Option<Vec<u8>>>,
-    /// Those of the last complete one,
+    /// Messages of the last complete round.
     complete: Arc<Vec<u8>>,
-    /// and its number.
+    /// Number of that round.
     round: u64,
     gone: Option<usize>,
 }
@@ -68,7 +68,7 @@ impl Team for Threads {
             }
             table = self.table.1.wait(table).unwrap_or_else(PoisonError::into_inner);
         }
-        // The next round is complete only when this rank has called again, so these are the messages of this one.
+        // The next round is complete only after this rank calls again, so these are the messages of this round.
         let complete = table.complete.clone();
         drop(table);
         Ok(complete.to_vec())

@@ -1,4 +1,5 @@
-//! Stages carried out: in one submission, in a submission for each piece, with panels that are brought, with care, or on the host.
+//! Execution of stages: in one submission, in one per piece, with streamed panels, with paranoid checks, or on the
+//! host.
 
 use crate::error::{Error, Result};
 use crate::gpu::bound::{Bounds, Item, PassWork};
@@ -13,7 +14,7 @@ impl GpuEngine<'_> {
         if step.head { &self.machine.head[step.index] } else { &self.machine.tail[step.index] }
     }
 
-    /// The measurements that a stage goes over.
+    /// Measurements covered by a stage.
     fn wanted(&self, step: Step) -> std::ops::Range<usize> {
         match (self.item(step).group, step.turn) {
             (Some(groups), Some(turn)) => groups.range(turn, self.measurements),
@@ -21,7 +22,7 @@ impl GpuEngine<'_> {
         }
     }
 
-    /// Carries out stages, in as many submissions as they have pieces where `slowly`, and waits.
+    /// Runs stages and waits. `slowly` uses one submission per piece.
     pub(super) fn carry_out(&mut self, phase: &str, steps: &[Step], slowly: bool) -> Result<()> {
         if self.paranoid {
             return steps.iter().try_for_each(|step| self.carefully(phase, *step));
@@ -54,7 +55,7 @@ impl GpuEngine<'_> {
         matches!(self.item(step).work, Bounds::Host(_))
     }
 
-    /// A stage with every piece of it in a submission of its own.
+    /// Runs a stage with one submission per piece.
     fn slowly(&self, phase: &str, step: Step) -> Result<()> {
         let (machine, item, trials) = (&self.machine, self.item(step), self.count());
         let Bounds::Pass(PassWork { begin, panel, pieces, end }) = &item.work else {
@@ -81,7 +82,7 @@ impl GpuEngine<'_> {
         machine.submit(phase, trials, |encoder| machine.record(encoder, item, step.turn, end, None))
     }
 
-    /// Queues a stage where panels of rows are brought to the device.
+    /// Queues a stage over streamed panels of rows.
     fn streamed(&mut self, phase: &str, step: Step) -> Result<()> {
         let (wanted, trials) = (self.wanted(step), self.count());
         let item = if step.head { &self.machine.head[step.index] } else { &self.machine.tail[step.index] };
@@ -97,9 +98,9 @@ impl GpuEngine<'_> {
         }
     }
 
-    /// A stage whose outputs are poisoned before and looked through afterwards.
+    /// Runs a stage with its outputs poisoned before and checked afterwards.
     fn carefully(&mut self, phase: &str, step: Step) -> Result<()> {
-        // What is frozen keeps what it has.
+        // Frozen trials keep their values.
         let fills = if self.count() == self.batch { self.item(step).fills.clone() } else { Vec::new() };
         let device = self.machine.device.clone();
         device.checked("poisoning outputs", || {

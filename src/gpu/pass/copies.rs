@@ -12,7 +12,7 @@ use crate::gpu::generate::Context;
 use crate::gpu::registers::Place;
 use crate::gpu::text::{GRID, arithmetic, constant};
 
-/// A matrix of each trial that goes to a lane, as it is or negated, from a row on; `from` is where it begins.
+/// A copy of one matrix of each trial to a lane, as it is or negated, from a row on; `from` is its offset.
 #[derive(Clone, Copy)]
 pub(in crate::gpu) struct Copy {
     pub(super) from: Place,
@@ -54,7 +54,7 @@ fn compose(context: &Context<'_>, bound: &[(usize, bool)], size: usize, body: &s
     Ok(Call::step(&module, "copy_lanes", &operands, Grid::new(Many::Slots { lanes }, size.div_ceil(256))))
 }
 
-/// Fills the slots of a buffer, `frame.n` rows of so many columns each, with these matrices and with zeros beside them.
+/// Fills the slots of a buffer, `frame.n` rows of the given columns each, with these matrices and zero padding.
 pub(super) fn copy(
     context: &Context<'_>,
     frame: &Frame,
@@ -101,7 +101,7 @@ pub(super) fn copy(
     Ok(calls)
 }
 
-/// Brings a matrix out of a lane, whose rows are so many numbers apart, to `at` in a register.
+/// Copies a matrix out of a lane with the given row stride to `at` in a register.
 pub(super) fn back(
     context: &Context<'_>,
     (to, at): (Place, usize),

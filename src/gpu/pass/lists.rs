@@ -1,37 +1,37 @@
-//! Nonzeros as the kernels read them: by measurement for the forward map, and by row of the result for the adjoint, both cut
-//! into panels that a binding holds. Every nonzero is listed at two rows of the result: of two factors at one of L and at one
-//! of R, of a symmetric matrix at its row and at its column.
+//! Nonzeros in the kernels' layout: by measurement for the forward map, and by row of the result for the adjoint. Both
+//! are cut into panels that fit a binding. Every nonzero is listed at two rows of the result: of two factors, at one of
+//! L and one of R; of a symmetric matrix, at its row and its column.
 
 use crate::error::{Error, Result};
 use crate::gpu::frame::Frame;
 use crate::operators::GpuNonzeros;
 
-/// Lists of at most so many nonzeros are one thread's, or one a column; longer ones have a workgroup.
+/// Longest list for one thread, or one per column. Longer lists have a workgroup.
 pub(in crate::gpu) const SHORT: usize = 32;
-/// Longer rows are cut into pieces of so many.
+/// Nonzeros per piece of a longer row.
 pub(in crate::gpu) const SEGMENT: usize = 2048;
-/// A piece that is a whole row.
+/// Marker of a piece that is a whole row.
 const WHOLE: u32 = u32::MAX;
 
-/// Where nonzeros are, and their values (none where all are 1).
+/// Positions and values of nonzeros (no values where all are 1).
 #[derive(Default)]
 pub(in crate::gpu) struct Listed {
     pub(in crate::gpu) places: Vec<[u32; 2]>,
     pub(in crate::gpu) values: Vec<f64>,
 }
 
-/// Measurements and their nonzeros.
+/// A panel of measurements with their nonzeros.
 pub(in crate::gpu) struct ForwardPanel {
     pub(in crate::gpu) first: usize,
     pub(in crate::gpu) rows: usize,
-    /// Those with more than [`SHORT`] nonzeros.
+    /// Number of measurements with more than [`SHORT`] nonzeros.
     pub(in crate::gpu) long: usize,
-    /// rows + 1 of them, then the longer measurements.
+    /// Offsets, rows + 1 of them, then the longer measurements.
     pub(in crate::gpu) offsets: Vec<u32>,
     pub(in crate::gpu) listed: Listed,
 }
 
-/// Pieces of rows and their nonzeros.
+/// A panel of pieces of rows with their nonzeros.
 #[derive(Default)]
 pub(in crate::gpu) struct GatherPanel {
     pub(in crate::gpu) short: Vec<[u32; 4]>,
@@ -39,19 +39,20 @@ pub(in crate::gpu) struct GatherPanel {
     pub(in crate::gpu) listed: Listed,
 }
 
-/// Everything, on the host.
+/// All lists, on the host.
 pub(in crate::gpu) struct Lists {
     pub(in crate::gpu) forward: Vec<ForwardPanel>,
     pub(in crate::gpu) gather: Vec<GatherPanel>,
-    /// (row, first piece, end, 0) of the rows that have several pieces.
+    /// (row, first piece, end, 0) of the rows with several pieces.
     pub(in crate::gpu) spans: Vec<[u32; 4]>,
-    /// Those pieces, all together.
+    /// Number of those pieces.
     pub(in crate::gpu) partials: usize,
     pub(in crate::gpu) nonzeros: usize,
 }
 
 impl Lists {
-    /// Panels hold at most `most` nonzeros; a measurement of more than `most` has a panel of its own, of at most `bound`.
+    /// Lists in panels of at most `most` nonzeros. A measurement with more than `most` has a panel of its own, of at
+    /// most `bound`.
     ///
     /// # Errors
     /// [`Error::Invalid`] for nonzeros outside the shape or out of order, and for a measurement with more than `bound`.
@@ -64,7 +65,7 @@ impl Lists {
                 wrong.get_or_insert((i, a, b));
                 return;
             }
-            // What has no nonzeros ends where the one before does.
+            // A measurement without nonzeros ends where the one before ends.
             while starts.len() < i + 1 {
                 starts.push(places.len());
             }
@@ -96,7 +97,7 @@ impl Lists {
         Ok(Self { forward, gather, spans, partials, nonzeros })
     }
 
-    /// What both kinds take, with so many bytes for a nonzero.
+    /// Bytes of both kinds of lists, with `each` bytes per nonzero.
     pub(in crate::gpu) fn bytes(&self, each: usize) -> (usize, usize) {
         let forward = self.forward.iter().map(|p| p.offsets.len() * 4 + p.listed.places.len() * each).sum();
         let gather = |p: &GatherPanel| (p.short.len() + p.long.len()) * 16 + p.listed.places.len() * each;
@@ -145,7 +146,7 @@ fn forward(
 type Gather = (Vec<GatherPanel>, Vec<[u32; 4]>, usize);
 
 fn gather(frame: &Frame, places: &[[u32; 2]], values: &[f64], starts: &[usize], most: usize) -> Gather {
-    // By counting: `order` holds 2q for a nonzero at its row, 2q + 1 at its column.
+    // Counting sort: `order` holds 2q for a nonzero at its row, 2q + 1 at its column.
     let mut ends = vec![0_usize; frame.n + 1];
     places.iter().flatten().for_each(|&row| ends[row as usize + 1] += 1);
     for row in 0..frame.n {
@@ -168,7 +169,7 @@ fn gather(frame: &Frame, places: &[[u32; 2]], values: &[f64], starts: &[usize], 
     let (mut spans, mut partials) = (Vec::new(), 0);
     let mut flush = |panel: &mut GatherPanel| {
         let mut full = std::mem::take(panel);
-        // Threads that run together then have lists of like lengths.
+        // Threads that run together then have lists of similar length.
         full.short.sort_by_key(|piece| std::cmp::Reverse((piece[2] - piece[1]).next_power_of_two()));
         panels.push(full);
     };
@@ -233,7 +234,7 @@ mod tests {
         Frame { precision, n: n1 + n2, n1, n2, symmetric, k: 2, m, slots: 1, loss, grouped, centred }
     }
 
-    /// Row 0 has most nonzeros, row 2 none; measurement 1 has none, measurement 2 a hundred.
+    /// Row 0 has most nonzeros, row 2 none; measurement 1 has none, measurement 2 has a hundred.
     fn list() -> List {
         let mut list: Vec<_> = (0..100).map(|q| (2, usize::from(q % 9 == 0), q % 50, q as f64)).collect();
         list.insert(0, (0, 1, 3, -1.0));
@@ -280,7 +281,7 @@ mod tests {
             back.sort_unstable();
             wanted.sort_unstable();
             assert_eq!(back, wanted);
-            // Also rows without nonzeros, and rows of several pieces, all of which are counted.
+            // This includes rows without nonzeros and rows of several pieces, which are all counted.
             let several: usize = lists.spans.iter().map(|span| (span[2] - span[1]) as usize).sum();
             assert!(rows.iter().all(|&pieces| pieces >= 1) && several == lists.partials && rows[2] == 1);
             assert!(!lists.spans.is_empty());

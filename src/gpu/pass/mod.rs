@@ -1,7 +1,8 @@
-//! A pass over the measurement data: what its kernels are bound to, and the calls of them, for each kind of data.
+//! Calls and bindings of the kernels of a pass, for each form of measurement data.
 //!
-//! A pass of one lane is bound to the registers themselves where these lie as its kernels read them. One of several lanes has a slot
-//! for each lane of each trial: copies bring the operands there, so that the data are read once for all lanes.
+//! A pass of one lane binds the registers themselves where their layout suits its kernels. A pass of several lanes has
+//! a slot for each lane of each trial. Copies fill the slots with the operands, so the data are read once for all
+//! lanes.
 
 pub(super) mod copies;
 pub(super) mod lists;
@@ -25,24 +26,24 @@ use crate::gpu::registers::{Place, Registers};
 use crate::operators::{Loss, Operator};
 use crate::tape::{Lane, Matrix, Pass, Program, Values};
 
-/// The calls of a pass.
+/// Calls of a pass.
 #[derive(Default)]
 pub(super) struct Calls {
     pub(super) begin: Vec<Call>,
-    /// Of every panel; or, with data that are not in such panels, each a piece of its own.
+    /// Calls for every panel; where the data are not in such panels, each call covers a piece of its own.
     pub(super) panel: Vec<Call>,
     pub(super) pieces: Vec<Call>,
     pub(super) end: Vec<Call>,
     pub(super) fills: Vec<Fill>,
 }
 
-/// What the kernels of a pass are bound to, all of them (slots, …).
+/// Bindings of the kernels of a pass, all of size (slots, …).
 pub(super) struct Operands {
     pub(super) frame: Frame,
     pub(super) lanes: usize,
-    /// Columns of L and R, and of what the adjoint is applied to.
+    /// Columns of L and R, and of the factors under the adjoint.
     pub(super) columns: (usize, usize),
-    /// L and R; of rectangular matrices L is the first rows of its buffer and R the last ones.
+    /// Buffer of L and R. For rectangular matrices L is the first rows of its buffer and R the last ones.
     pub(super) left: usize,
     pub(super) right: usize,
     pub(super) target: usize,
@@ -50,12 +51,12 @@ pub(super) struct Operands {
     pub(super) weight: usize,
     /// Sums for the mean of the residuals.
     means: usize,
-    /// (what G is applied to, where the products go): none, one, or two for G V and Gᵀ W of symmetric matrices.
+    /// Pairs (input of G, output): none, one, or two for G V and Gᵀ W of symmetric matrices.
     pub(super) adjoints: Vec<(usize, usize)>,
     around: Around,
 }
 
-/// What brings operands to the kernels of a pass and results back, and what tests fill before it.
+/// Copies of operands into the slots and of results back, and the fills of tests.
 #[derive(Default)]
 struct Around {
     begin: Vec<Call>,
@@ -70,7 +71,7 @@ struct Vectors {
     weight: usize,
 }
 
-/// What passes are made from.
+/// Maker of passes.
 pub(super) struct Maker<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) plan: &'a mut Plan,
@@ -87,14 +88,14 @@ fn whole(buffer: usize, numbers: usize) -> Fill {
     Fill { buffer, first: 0, numbers }
 }
 
-/// A lane in terms of matrices.
+/// A lane as matrices.
 struct Parts {
     values: PartValues,
     /// (V, G V) and (W, Gᵀ W)
     applied: [Option<(Matrix, Matrix)>; 2],
 }
 
-/// Where the numbers of a lane come from. Those that are given are 0 − (−v), with L = R = 0: kernels know measurements alone.
+/// Source of the numbers of a lane. Given numbers v are 0 − (−v) with L = R = 0: kernels know measurements alone.
 #[derive(Clone, Copy)]
 enum PartValues {
     Measured { left: Matrix, right: Matrix, minus: Option<Place>, out: Place },
@@ -110,7 +111,7 @@ impl Parts {
         }
     }
 
-    /// Where v goes.
+    /// Output of v.
     fn out(&self) -> Option<Place> {
         match self.values {
             PartValues::Measured { out, .. } => Some(out),
@@ -119,7 +120,7 @@ impl Parts {
     }
 }
 
-/// What is subtracted from the measurement of a lane.
+/// Vector subtracted from the measurement of a lane.
 fn subtracted(part: &Parts, lane: usize, m: usize) -> Option<Copy> {
     let (from, negated) = match part.values {
         PartValues::Measured { minus, .. } => (minus?, false),
@@ -152,8 +153,8 @@ impl Maker<'_> {
         Ok((place, block, at))
     }
 
-    /// The buffer that holds the matrix where kernels look for it: all of a symmetric problem's register, or the first or last rows
-    /// of one with two blocks.
+    /// The buffer with the matrix in the kernels' layout: the whole register of a symmetric problem, or the first or
+    /// last rows of a register with two blocks.
     fn direct(&self, matrix: Matrix, frame: &Frame, last: bool) -> Result<Option<usize>> {
         let all = blocks(self.program, matrix.register);
         let (place, block, _) = self.matrix(matrix)?;
@@ -172,7 +173,7 @@ impl Maker<'_> {
         Ok(Copy { from, lane, row, rows: block.rows, columns: block.columns, negated: false })
     }
 
-    /// Buffers, and what brings operands there and results back.
+    /// Buffers, and the copies to and from them.
     pub(super) fn operands(&mut self, index: usize, pass: &Pass) -> Result<Operands> {
         let lanes = pass.lanes.len();
         let parts = pass.lanes.iter().map(|lane| self.parts(lane)).collect::<Result<Vec<Parts>>>()?;
@@ -193,7 +194,7 @@ impl Maker<'_> {
             [one] => self.vectors_of_one(&frame, one, &mut around)?,
             _ => self.vectors_of_lanes(&frame, index, &parts, back > 0, &mut around)?,
         };
-        // Of a group its own rows alone.
+        // A group has its own rows only.
         if !frame.grouped {
             around.fills.push(whole(residual, count(&[frame.slots, self.registers.measurements])));
         }
@@ -207,7 +208,7 @@ impl Maker<'_> {
         Ok(Operands { frame, lanes, columns, left, right, target, residual, weight, means, adjoints, around })
     }
 
-    /// Sizes of the pass, and the loss that its lanes know.
+    /// Sizes of the pass, and the loss of its lanes.
     fn frame(&self, pass: &Pass) -> Result<Frame> {
         let slots = count(&[self.registers.batch, pass.lanes.len()]);
         let mut frame = Frame::new(self.operator, 1, slots, self.context.precision);
@@ -221,7 +222,7 @@ impl Maker<'_> {
         Ok(frame)
     }
 
-    /// The buffers of L and R: registers themselves, or slots of so many columns that copies fill.
+    /// Buffers of L and R: the registers themselves, or slots with these columns that copies fill.
     fn factors(
         &mut self,
         frame: &Frame,
@@ -265,7 +266,7 @@ impl Maker<'_> {
         Ok((left, right))
     }
 
-    /// The buffers of one lane: its registers, where they lie as kernels read them.
+    /// Buffers of one lane: its registers, in the kernels' layout.
     fn vectors_of_one(&mut self, frame: &Frame, one: &Parts, around: &mut Around) -> Result<Vectors> {
         let (context, m) = (self.context, self.registers.measurements);
         let numbers = count(&[self.registers.batch, m]);
@@ -288,7 +289,7 @@ impl Maker<'_> {
         Ok(Vectors { target, residual, weight })
     }
 
-    /// The buffers of several lanes, a slot for each, and where their residuals go afterwards.
+    /// Buffers of several lanes, one slot each, and the destinations of their residuals.
     fn vectors_of_lanes(
         &mut self,
         frame: &Frame,
@@ -365,7 +366,8 @@ impl Maker<'_> {
             for (lane, part) in parts.iter().enumerate() {
                 for side in *sides {
                     let Some((applied, out)) = part.applied[*side] else { continue };
-                    // V is the last rows of what is applied, and G V the first rows of the result; W and Gᵀ W the other way round.
+                    // V is the last rows of the input, and G V the first rows of the result; W and Gᵀ W the other way
+                    // round.
                     let [from_row, to_row] = match (frame.symmetric, side) {
                         (true, _) => [0, 0],
                         (false, 0) => [frame.n1, 0],
@@ -397,7 +399,7 @@ impl Maker<'_> {
         Ok(all)
     }
 
-    /// The mean, where residuals are centred, and r = w∘ρ′(e − ē); and where r lies.
+    /// The mean, where residuals are centred, and r = w∘ρ′(e − ē); returns the buffer of r.
     pub(super) fn weighed(&mut self, o: &mut Operands) -> Result<(Vec<Call>, usize)> {
         let (context, m, lanes) = (self.context, self.registers.measurements, o.lanes);
         let pulled = self.plan.scratch("pulled residuals", count(&[o.frame.slots, m]));
@@ -418,7 +420,7 @@ impl Maker<'_> {
 }
 
 impl Operands {
-    /// With the calls in between.
+    /// Surrounds the given calls with the copies.
     fn around(self, panel: Vec<Call>, pieces: Vec<Call>, own: (Vec<Call>, Vec<Call>), fills: &[Fill]) -> Calls {
         let begin = self.around.begin.into_iter().chain(own.0).collect();
         let end = own.1.into_iter().chain(self.around.end).collect();
@@ -426,7 +428,7 @@ impl Operands {
         Calls { begin, panel, pieces, end, fills }
     }
 
-    /// How many slots' `each` numbers there are.
+    /// Number of values of `each` per slot.
     fn each(&self, each: &[usize]) -> usize {
         count(&[self.frame.slots, count(each)])
     }

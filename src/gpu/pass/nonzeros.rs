@@ -1,4 +1,4 @@
-//! A pass over nonzeros: the forward map by measurement, the adjoint by row of the result, nothing shared between sums.
+//! A pass over nonzeros: the forward map by measurement, the adjoint by row of the result. Sums share nothing.
 
 use std::rc::Rc;
 
@@ -10,20 +10,20 @@ use crate::gpu::pass::thin_modules::{NonzeroModules, NonzeroSizes};
 use crate::gpu::pass::{Calls, Maker};
 use crate::tape::Pass;
 
-/// How many lists there are of each kind, panel by panel, and the number of group 2 of each.
+/// Counts of lists of each kind, panel by panel, with the number of their group 2.
 #[derive(Clone)]
 pub(in crate::gpu) struct Domain {
     /// (measurements, longer ones, group)
     pub(in crate::gpu) forward: Vec<(usize, usize, usize)>,
     /// (short pieces, group, long ones, group)
     pub(in crate::gpu) gather: Vec<(usize, usize, usize, usize)>,
-    /// Buffer of the rows that have several pieces.
+    /// Buffer of the rows with several pieces.
     pub(in crate::gpu) spans: Option<usize>,
     pub(in crate::gpu) sizes: NonzeroSizes,
 }
 
 impl Domain {
-    /// Groups are numbered as they come: forward panels, then short and long pieces of each panel of the adjoint.
+    /// Groups are numbered in order: forward panels, then short and long pieces of each panel of the adjoint.
     pub(in crate::gpu) fn new(lists: &Lists, ones: bool, spans: Option<usize>) -> Self {
         let mut group = 0;
         let mut next = || {
@@ -38,10 +38,10 @@ impl Domain {
 }
 
 impl Maker<'_> {
-    /// The calls of a pass over nonzeros. What has no work is left out.
+    /// Calls of a pass over nonzeros. Calls without work are left out.
     ///
     /// # Errors
-    /// As [`Maker::rows`].
+    /// Those of [`Maker::rows`].
     pub(in crate::gpu) fn nonzeros(&mut self, index: usize, pass: &Pass, shape: &Domain) -> Result<Calls> {
         let mut o = self.operands(index, pass)?;
         let (lanes, (forward, back)) = (o.lanes, o.columns);

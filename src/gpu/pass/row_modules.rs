@@ -39,18 +39,18 @@ const PACKED_GRADIENT: File = file!("step/packed_gradient.wgsl");
 const RECTANGULAR_GRADIENT: File = file!("step/rectangular_gradient_product.wgsl");
 const TWO_KERNEL_ROWS: File = file!("rows/two_kernel.wgsl");
 
-/// What a pass over rows is made of.
+/// Modules of a pass over rows.
 pub(in crate::gpu) struct RowModules {
-    /// z from L and R.
+    /// Module that computes z from L and R.
     pub(in crate::gpu) outer: Module,
-    /// What reads the measurement data: forward and adjoint_apply, or gradient.
+    /// Module that reads the measurement data: forward and adjoint_apply, or gradient.
     pub(in crate::gpu) operator: Module,
     pub(in crate::gpu) reduce: Module,
     pub(in crate::gpu) product: Module,
 }
 
 impl RowModules {
-    /// With factors of `columns.0` columns forward, the same buffer or not, and of `columns.1` where the adjoint is applied to them.
+    /// Modules for factors of `columns.0` columns forward, in one buffer or two, and of `columns.1` under the adjoint.
     pub(in crate::gpu) fn new(
         texts: &Texts<'_>,
         sizes: &Sizes,
@@ -81,7 +81,7 @@ impl RowModules {
     }
 }
 
-/// The files of the kernels that read the measurement data.
+/// Files of the kernels that read the measurement data.
 fn operator_files<'a>(sizes: &Sizes, plan: &'a GpuPlan) -> Vec<(&'a str, &'a str)> {
     let lane = LANES.iter().find(|&&(tile, _)| tile == sizes.tile).map_or(LANES[0].1, |&(_, file)| file);
     let sum = if sizes.variant.subgroup { SUM_SUBGROUP } else { SUM_PORTABLE };
@@ -106,7 +106,7 @@ fn operator_files<'a>(sizes: &Sizes, plan: &'a GpuPlan) -> Vec<(&'a str, &'a str
             STAGED_KEYS
         }
     };
-    // Of strategies that take rows together.
+    // Files of strategies that stage rows.
     files.extend((!by_quads).then_some(staged));
     match sizes.variant.strategy {
         Strategy::TwoKernel => files.extend([PACKED, lane, WORKGROUP_SUM, TWO_KERNEL_ROWS]),
@@ -117,9 +117,9 @@ fn operator_files<'a>(sizes: &Sizes, plan: &'a GpuPlan) -> Vec<(&'a str, &'a str
     files
 }
 
-/// Unrolls: lines between `//@ repeat NAME` and `//@ end` are repeated with 0, 1, … for `$j`, as often as the size NAME
-/// says, and a line with `$r` with 0, 1, … below the size ROWS for `$r`. Compilers unroll loops or not, and what a loop
-/// indexes then lies in memory instead of registers.
+/// Unrolls a text. Lines between `//@ repeat NAME` and `//@ end` are repeated for `$j` = 0, 1, … up to the size NAME. A
+/// line with `$r` is repeated for `$r` = 0, 1, … below the size ROWS. Compilers may leave a loop rolled, and then its
+/// indexed variables lie in memory instead of registers.
 fn repeat(text: &str, sizes: &Sizes) -> String {
     let mut out = String::with_capacity(2 * text.len());
     let mut push = |line: &str, j: usize| {

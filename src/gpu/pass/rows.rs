@@ -1,4 +1,4 @@
-//! A pass over rows of numbers: Z and Σ rᵢAᵢ are formed as vectors of a row's length.
+//! A pass over rows of numbers: Z and Σ rᵢAᵢ are formed as vectors of the length of a row.
 
 use std::rc::Rc;
 
@@ -12,17 +12,18 @@ use crate::gpu::variant::{TWO_KERNEL, Variant};
 use crate::operators::GpuPlan;
 use crate::tape::Pass;
 
-/// The variant that a pass takes: one without adjoint has nothing of kernels that own rows.
+/// Variant of a pass. A pass without adjoint does not use kernels that own rows.
 pub(in crate::gpu) fn variant_of(pass: &Pass, variant: Variant) -> Variant {
     let back = pass.lanes.iter().any(|lane| lane.adjoint.is_some());
     if variant.strategy.owns_rows() && !back { TWO_KERNEL } else { variant }
 }
 
 impl Maker<'_> {
-    /// The calls of a pass over rows.
+    /// Calls of a pass over rows.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] for what kernels cannot do; [`crate::Error::Invalid`] for a mutation that does not apply.
+    /// [`crate::Error::Unsupported`] for operations without a kernel; [`crate::Error::Invalid`] for a mutation that
+    /// does not apply.
     pub(in crate::gpu) fn rows(
         &mut self,
         index: usize,

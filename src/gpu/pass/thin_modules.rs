@@ -17,22 +17,22 @@ const INNER: File = file!("thin/inner.wgsl");
 const WEIGH: File = file!("ops/weigh.wgsl");
 const COLLECT: File = file!("thin/collect.wgsl");
 
-/// From residuals to what the adjoint takes.
+/// Module from residuals to the coefficients of the adjoint.
 pub(in crate::gpu) fn weigh_module(texts: &Texts<'_>, frame: &Frame) -> Result<Module> {
     let prelude = format!("{}const CENTRED: bool = {};\n", frame.prelude(true), frame.centred);
     texts.compose("weigh", prelude, &[GRID, measurements_file(frame.grouped), WEIGH], str::to_owned)
 }
 
-/// What the kernels over vectors are specialised with.
+/// Sizes that specialise the kernels over vectors.
 #[derive(Clone, Copy)]
 pub(in crate::gpu) struct VectorSizes {
     pub(in crate::gpu) frame: Frame,
-    /// q: pairs of vectors a measurement.
+    /// Pairs of vectors per measurement, q.
     pub(in crate::gpu) vectors: usize,
-    /// 1 where b is a, else 2.
+    /// Number of sides: 1 where b is a, else 2.
     pub(in crate::gpu) sides: usize,
     pub(in crate::gpu) row_words: usize,
-    /// Partial sums of the adjoint: a function of n and m only, so that a trial's bits do not depend on the batch.
+    /// Partial sums of the adjoint. They depend on n and m only, so a trial's bits do not depend on the batch.
     pub(in crate::gpu) splits: usize,
     pub(in crate::gpu) storage: Storage,
 }
@@ -40,13 +40,13 @@ pub(in crate::gpu) struct VectorSizes {
 impl VectorSizes {
     pub(in crate::gpu) fn new(frame: Frame, vectors: usize, storage: Storage) -> Self {
         let sides = if frame.symmetric { 1 } else { 2 };
-        // About five hundred workgroups, of 32 measurements each or more.
+        // About five hundred workgroups, of at least 32 measurements each.
         let splits = 512_usize.div_ceil(frame.n.div_ceil(64)).min(frame.m / 32).clamp(1, 64);
         let row_words = (vectors * frame.n * storage.bytes() / 4).next_multiple_of(64);
         Self { frame, vectors, sides, row_words, splits, storage }
     }
 
-    /// Numbers of a row.
+    /// Numbers per row.
     pub(in crate::gpu) fn numbers(&self) -> usize {
         self.vectors * self.frame.n
     }
@@ -58,7 +58,7 @@ impl VectorSizes {
     }
 }
 
-/// Of `rank_one` and its like.
+/// Modules of `rank_one` and similar operators.
 pub(in crate::gpu) struct VectorModules<'t> {
     texts: &'t Texts<'t>,
     sizes: VectorSizes,
@@ -77,7 +77,7 @@ impl<'t> VectorModules<'t> {
         self.texts.compose(name, prelude, files, str::to_owned)
     }
 
-    /// project and adjoint_apply, for factors of so many columns
+    /// project and adjoint_apply, for factors of `columns` columns
     pub(in crate::gpu) fn vectors(&self, columns: usize) -> Result<Module> {
         let numbers = if self.sizes.storage == Storage::F64 { STORAGE_F64 } else { STORAGE_F32 };
         self.compose("vectors", columns, &[GRID, PANEL, numbers, VECTORS])
@@ -92,17 +92,17 @@ impl<'t> VectorModules<'t> {
     }
 }
 
-/// What the kernels over nonzeros are specialised with.
+/// Sizes that specialise the kernels over nonzeros.
 #[derive(Clone, Copy)]
 pub(in crate::gpu) struct NonzeroSizes {
     /// Whether all values are 1.
     pub(in crate::gpu) ones: bool,
-    /// Pieces of rows that have several, and how many such rows there are.
+    /// Number of pieces of rows with several pieces, and number of such rows.
     pub(in crate::gpu) partials: usize,
     pub(in crate::gpu) spans: usize,
 }
 
-/// Of `entries`, `sparse` and their like.
+/// Modules of `entries`, `sparse` and similar operators.
 pub(in crate::gpu) struct NonzeroModules<'t> {
     texts: &'t Texts<'t>,
     frame: Frame,
@@ -116,7 +116,7 @@ impl<'t> NonzeroModules<'t> {
 
     fn compose(&self, name: &'static str, single: bool, columns: usize, files: &[File]) -> Result<Module> {
         let NonzeroSizes { ones, partials, spans } = self.sizes;
-        // Threads of a workgroup that take columns side by side: a power of two.
+        // Threads of a workgroup that take neighbouring columns: a power of two.
         let lanes = columns.next_power_of_two().min(256);
         let constants =
             [("SHORT", SHORT), ("SEGMENT", SEGMENT), ("LANES", lanes), ("PARTIALS", partials), ("SPANS", spans)];
@@ -141,12 +141,12 @@ impl<'t> NonzeroModules<'t> {
     }
 }
 
-/// The type that vectors are read in: the narrower of theirs and the arithmetic's.
+/// Number type in which vectors are read: the narrower of theirs and the arithmetic's.
 pub(in crate::gpu) fn stored_in(data: &dyn GpuVectors, precision: Precision) -> Storage {
     data.storage().min(widest(precision)).max(Storage::F32)
 }
 
-/// The widest number type that is worth reading.
+/// Widest number type that is useful to read.
 pub(in crate::gpu) fn widest(precision: Precision) -> Storage {
     match precision {
         Precision::F32 | Precision::Mixed => Storage::F32,

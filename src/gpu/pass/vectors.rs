@@ -1,5 +1,5 @@
-//! A pass over vectors, Aᵢ = Σ_j a_ij b_ijᵀ: a matrix of vectors is multiplied with the factors, and its transpose with what is
-//! pulled back.
+//! A pass over vectors, Aᵢ = Σ_j a_ij b_ijᵀ: the matrix of vectors is multiplied with the factors, and its transpose
+//! with the coefficients.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -54,10 +54,10 @@ impl GpuSource for VectorRows<'_> {
 }
 
 impl Maker<'_> {
-    /// The calls of a pass over vectors in panels of so many rows, group 2 of the first ones in order.
+    /// Calls of a pass over vectors in panels of the given rows, with group 2 of the first ones in order.
     ///
     /// # Errors
-    /// As [`Maker::rows`].
+    /// Those of [`Maker::rows`].
     pub(in crate::gpu) fn vectors(
         &mut self,
         index: usize,
@@ -71,7 +71,7 @@ impl Maker<'_> {
         let modules = VectorModules::new(self.context.texts, sizes);
         let Frame { n, m, .. } = o.frame;
         let (mut pieces, mut fills) = (Vec::new(), Vec::new());
-        // Each factor is multiplied with the vectors once.
+        // Each factor is multiplied with the vectors only once.
         let mut products: Vec<(usize, usize, usize)> = Vec::new();
         let names = ["products (left)", "products (right)", "products (applied)", "products (applied, right)"];
         let wanted =

@@ -1,4 +1,4 @@
-//! What an iteration does next: look for eigenvalues, take up columns, try one more or fewer, or step.
+//! Decision about the next iteration: eigenvalue search, new columns, a trial of more or fewer columns, or a step.
 
 use faer::Mat;
 
@@ -6,42 +6,43 @@ use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz};
 use super::ledger::{Ledger, WINDOW};
 use crate::models::{SIGNIFICANT, significant_loss};
 
-/// Eigenvalues of −G above so many times the edge of the noise are signal.
+/// Factor above the edge of the noise from which eigenvalues of −G are signal.
 const SIGNAL: f64 = 1.15;
-/// New columns are looked for where the gradient along the range of U is below this share of the largest eigenvalue,
+/// Gradient along the range of U, as a share of the largest eigenvalue, below which new columns are sought.
 const NEARLY: f64 = 0.3;
-/// and a point is stationary where it is below this one,
+/// The same share below which a point is stationary.
 const STATIONARY: f64 = 0.02;
-/// or this one, before a column is tried that is no signal.
+/// The same share below which a column without signal is tried.
 const STILL: f64 = 0.003;
-/// Energies are flat where they fell by less than this share of what noise alone would give.
+/// Fall of the energies, as a share of that by noise alone, below which they are flat.
 const FLAT: f64 = 0.01;
-/// A run ends where they fell by less than this share of that: convergence is slow where the problem is badly conditioned.
+/// Fall of the energies, as a share of that by noise alone, below which a run ends: badly conditioned problems converge
+/// slowly.
 const STANDS: f64 = 1e-3;
 /// Steps between two judgements.
 const JUDGE: f64 = 3.0;
-/// Iterations in a row that only look for eigenvalues, at most.
+/// Most consecutive iterations that only look for eigenvalues.
 const LOOKS: f64 = 15.0;
-/// An eigenvalue is known where the norm of its error is below this share of it; at the start this one, because what is wrong with
-/// the first columns is a surplus that goes away slowly.
+/// Error of an eigenvalue, as a share of it, below which it is known. This is the share at the start: errors in the
+/// first columns become a surplus that fades slowly.
 const KNOWN: f64 = 0.03;
 const KNOWN_FIRST: f64 = 3e-3;
-/// Eigenvalues that differ by less than this share are equal.
+/// Relative difference below which eigenvalues are equal.
 const TIED: f64 = 5e-3;
-/// The edge of the noise is known to this share of it.
+/// Relative error below which the edge of the noise is known.
 const EDGE_KNOWN: f64 = 0.1;
-/// No rank is taken up whose degrees of freedom are more than this share of the measurements.
+/// Most degrees of freedom of a rank, as a share of the measurements.
 const DETERMINED: f64 = 0.9;
-/// Steps of a trial of one more column, at most; of fewer columns, at least.
+/// Most steps of a trial of one more column, and least steps of a trial of fewer columns.
 const TRIAL: f64 = 60.0;
 const SHORT_TRIAL: f64 = 40.0;
-/// Singular values of M that are this share of the one before are cut off on trial.
+/// Ratio of consecutive singular values of M below which the rest is cut off on trial.
 const GAP: f64 = 0.2;
-/// Steps over which slow convergence is told, and how slow.
+/// Steps over which slow convergence is detected, and its rate.
 const RATE_STEPS: f64 = 30.0;
 const SLOW: f64 = 0.01;
 
-/// What an iteration knows: registers of one trial, columns of them not yet taken.
+/// Inputs of a decision: registers of one trial, whose columns are not yet ordered.
 pub(super) struct Known<'a> {
     pub(super) u: &'a [f64],
     pub(super) applied: &'a [f64],
@@ -49,20 +50,20 @@ pub(super) struct Known<'a> {
     pub(super) direction: &'a [f64],
     pub(super) scaled: &'a [f64],
     pub(super) saved: &'a [f64],
-    /// Probes of the noise and G_ε of them.
+    /// Probes of the noise and G_ε applied to them.
     pub(super) noise: (&'a [f64], &'a [f64]),
     pub(super) energy: f64,
-    /// Of the zero matrix.
+    /// Energy of the zero matrix.
     pub(super) zero_energy: f64,
     pub(super) measurements: f64,
-    /// k, and how many of them may count positive.
+    /// Search rank k, and the most columns of positive sign.
     pub(super) most: usize,
     pub(super) positive: usize,
-    /// s.
+    /// Normalisation s.
     pub(super) normalization: f64,
 }
 
-/// What it leaves.
+/// Outputs of a decision.
 pub(super) struct Next {
     pub(super) u: Vec<f64>,
     pub(super) applied: Vec<f64>,
@@ -72,16 +73,16 @@ pub(super) struct Next {
     pub(super) noise: Vec<f64>,
 }
 
-/// The rules, beside what a trial knows.
+/// Rules of the decision, the same for every trial.
 pub(super) struct Rules {
     pub(super) space: Space,
     /// Degrees of freedom by rank.
     pub(super) freedom: Vec<usize>,
-    /// A residual below this share of ‖y‖ is zero.
+    /// Share of ‖y‖ below which a residual is zero.
     pub(super) zero: f64,
 }
 
-/// An iteration of one trial while it is decided.
+/// An iteration of one trial during the decision.
 pub(super) struct Turn<'a> {
     pub(super) rules: &'a Rules,
     pub(super) known: &'a Known<'a>,
@@ -93,7 +94,7 @@ pub(super) struct Turn<'a> {
     pub(super) ritz: Option<Ritz>,
 }
 
-/// Decides, and writes down what the tape carries out.
+/// Decides, and writes the outputs for the tape.
 pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> Next {
     let space = &rules.space;
     if ledger.started == 0.0 {
@@ -108,13 +109,13 @@ pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> N
         noise: known.noise.0.to_vec(),
     };
     if ledger.rank == 0.0 {
-        // The start is a set of directions: what it adds to A(U Uᵀ) is not meant.
+        // The start is only a set of directions: its part of A(U Uᵀ) is not wanted.
         next.u.fill(0.0);
     }
     if ledger.finished == 1.0 || !known.energy.is_finite() || known.products.iter().any(|v| !v.is_finite()) {
         return next;
     }
-    // Columns that a step of length 0 left empty are none.
+    // A step of length 0 leaves empty columns, which do not count.
     let mut q = ledger.rank();
     while q > 0 && (0..space.rows()).all(|row| next.u[row * space.columns + q - 1] == 0.0) {
         q -= 1;
@@ -131,7 +132,7 @@ pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> N
     let pair = (space.take(known.applied, probes.clone()), space.take(known.products, probes));
     let used = |sign: f64| ledger.signs.iter().filter(|of| **of == sign).count();
     let room = (used(1.0) < known.positive, used(-1.0) < known.most - known.positive);
-    // A column of a sign of which there are no more is of no use.
+    // A column whose sign is used up is of no use.
     let strength = |theta: f64| match (space.is_signed(), theta > 0.0) {
         (false, _) => theta,
         (true, true) => {
@@ -157,14 +158,16 @@ pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> N
     turn.next
 }
 
-/// How many of the leading eigenvalues are taken up together: at the start those before the first two that are equal. Measurements
-/// that are blind to some rotation show a direction twice, and one of both columns then is a surplus that goes away slowly.
+/// Number of leading eigenvalues that become columns together: at the start, those before the first two equal ones.
+/// Measurements that are blind to some rotation show a direction twice, and one of the two columns then is a surplus
+/// that fades slowly.
 fn untied(values: &[f64], first: bool) -> usize {
     let tie = values.windows(2).position(|pair| pair[0] - pair[1] <= TIED * pair[0]);
     tie.filter(|_| first).map_or(values.len(), |at| at + 1)
 }
 
-/// Where a run begins: from the start where it counts, otherwise from nothing, with the start's directions as the first probes.
+/// Start of a run: from the start where it counts, otherwise from zero, with the start's directions as the first
+/// probes.
 fn start(known: &Known<'_>, ledger: &mut Ledger) {
     let counts = known.energy < 0.9 * known.zero_energy;
     *ledger = Ledger { started: 1.0, wait: 60.0, rate: known.energy, edge_error: 1.0, ..Ledger::default() };
@@ -191,7 +194,7 @@ impl Turn<'_> {
         self.ritz.as_ref().and_then(|ritz| ritz.values.first()).map_or(0.0, |value| value.abs())
     }
 
-    /// Columns that may still be taken up.
+    /// Number of columns that may still be added.
     fn room(&self) -> usize {
         let q = self.rank();
         let determined = |rank: usize| self.freedom(rank) <= DETERMINED * self.known.measurements;
@@ -204,13 +207,13 @@ impl Turn<'_> {
         if self.rank() > 0 {
             return ritz.errors[0] <= KNOWN * largest;
         }
-        // At the start all that may be taken up, so that equal ones are seen to be equal.
+        // At the start all possible columns are considered, so that equal eigenvalues show.
         let edge = SIGNAL * self.ledger.edge * self.residual_norm();
         let mut signals = ritz.values.iter().zip(&ritz.errors).take_while(|(value, error)| *value + *error > edge);
         ritz.errors[0] <= KNOWN_FIRST * largest && signals.all(|(_, error)| *error <= KNOWN * largest)
     }
 
-    /// Refines the edge of the noise: the largest eigenvalue where the signs of the residual are random.
+    /// Refines the edge of the noise: the largest eigenvalue for random signs of the residual.
     fn follow_noise(&mut self) {
         let (basis, products) = self.known.noise;
         let space = &self.rules.space;
@@ -231,7 +234,7 @@ impl Turn<'_> {
         self.ledger.noise_norm = self.residual_norm();
     }
 
-    /// The probes beside what U will be, and U itself.
+    /// Writes the probes beside the next U, and U itself.
     fn write_probes(&mut self) {
         let space = &self.rules.space;
         let q = self.rank();
@@ -239,7 +242,7 @@ impl Turn<'_> {
         let mut applied = self.next.u.clone();
         let basis = match &self.ritz {
             Some(ritz) => ritz.basis.subcols(0, ritz.basis.ncols().min(columns - q)).to_owned(),
-            // Where there are none yet: what of G·U lies beside the range of U.
+            // Without earlier probes, the part of G·U outside the range of U.
             None => {
                 let mut beside = self.gu.clone();
                 self.tangent.project(space, &mut beside);
@@ -255,7 +258,7 @@ impl Turn<'_> {
         self.rules.freedom.get(rank).or(self.rules.freedom.last()).copied().unwrap_or(0) as f64
     }
 
-    /// Whether the energy no longer falls at this rank by more than a share of what noise alone would let it, or of itself.
+    /// Whether the energy at this rank falls by no more than a share of the fall by noise alone, or of itself.
     fn is_flat(&self, share: f64) -> bool {
         let energies = &self.ledger.energies;
         if energies.len() <= WINDOW {
@@ -297,7 +300,7 @@ impl Turn<'_> {
         self.ledger.rate = self.known.energy;
     }
 
-    /// Notes the energy after a step; whether steps along −z no longer move.
+    /// Records the energy after a step; returns whether steps along −z have stopped moving.
     fn notes_step(&mut self) -> bool {
         let stuck = self.ledger.moved == 1.0 && self.known.energy >= self.ledger.last_energy;
         if self.ledger.moved == 1.0 || self.ledger.energies.is_empty() {
@@ -312,7 +315,8 @@ impl Turn<'_> {
         hopeless
     }
 
-    /// A rank that came from a local minimum is taken back where convergence is slow and the singular values of M have a gap.
+    /// Reduces a rank that came from a local minimum, where convergence is slow and the singular values of M have a
+    /// gap.
     fn tries_fewer(&mut self) -> bool {
         if self.ledger.steps - self.ledger.rate_at < RATE_STEPS {
             return false;
@@ -346,7 +350,7 @@ impl Turn<'_> {
         self.next.saved = self.next.u.clone();
     }
 
-    /// Goes back to where a trial began. One more column that explains no more than noise would is the end.
+    /// Returns to the start of a trial. A further column that explains no more than noise ends the run.
     fn end_trial(&mut self) {
         self.next.u = self.next.saved.clone();
         self.ledger.rank = self.ledger.saved_rank;
@@ -361,7 +365,7 @@ impl Turn<'_> {
         self.ledger.trial = 0.0;
     }
 
-    /// Takes up columns, or ends, where the gradient along the range of U has become small.
+    /// Adds columns, or ends, where the gradient along the range of U is small.
     fn judges(&mut self, stuck: bool) -> bool {
         let (q, top) = (self.rank(), self.top());
         if q > 0 && self.ledger.steps - self.ledger.judged < JUDGE && !stuck {
@@ -402,7 +406,7 @@ impl Turn<'_> {
         false
     }
 
-    /// At a stationary point without signal: one more column on trial, or the end.
+    /// At a stationary point without signal: tries one more column, or ends.
     fn stationary(&mut self, (flat, stuck): (bool, bool), (tangent, top, edge): (f64, f64, f64), room: usize) -> bool {
         if self.ledger.trial > 0.0 {
             if flat || tangent <= STATIONARY * top {

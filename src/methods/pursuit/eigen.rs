@@ -1,30 +1,31 @@
-//! The leading eigenvalues of −P G P from products G·B with a basis that travels along with the iteration.
+//! Leading eigenvalues of −P G P from products G·B with a basis B that follows the iteration.
 //!
-//! A pair of factors is one tall matrix here, L above R, and G the symmetric [[0, G], [Gᵀ, 0]]: its positive eigenvalues are the
-//! singular values of G. P takes the range of every block of U out. Each iteration brings G·B for the basis B of the last one; the
-//! next basis is that of Ritz vectors X, their residuals, and the last change of X, as LOBPCG has it (Knyazev 2001).
+//! A pair of factors is one tall matrix here, L above R, and G is the symmetric [[0, G], [Gᵀ, 0]]: its positive
+//! eigenvalues are the singular values of G. P projects out the range of every block of U. Each iteration computes G·B
+//! for the basis B of the last one. The next basis consists of Ritz vectors X, their residuals, and the last change of
+//! X, as in LOBPCG (Knyazev 2001).
 
 use std::ops::Range;
 
 use faer::{Mat, MatRef, Side};
 
-/// Columns whose norm is below this share after the others were taken out are dropped.
+/// Relative norm below which a column is dropped after orthogonalisation.
 const DEPENDENT: f64 = 1e-8;
-/// Singular values of U below this share of the largest span nothing.
+/// Share of the largest singular value below which singular values of U span nothing.
 const THIN: f64 = 1e-12;
-/// Ritz vectors that are followed, at most.
+/// Most Ritz vectors that are followed.
 const FOLLOWED: usize = 6;
 
-/// The blocks of the factors as rows of one tall matrix.
+/// Blocks of the factors as rows of one tall matrix.
 #[derive(Clone, Debug)]
 pub(super) struct Space {
     /// Rows of each block.
     pub(super) blocks: Vec<Range<usize>>,
-    /// For each block the one whose Gram matrix belongs to its gradient.
+    /// For each block, the block whose Gram matrix belongs to its gradient.
     pub(super) partners: Vec<usize>,
     /// Columns of the registers.
     pub(super) columns: usize,
-    /// Of these so many count positive, the first ones; all of them in models without signs.
+    /// Number of leading columns with positive sign; all columns in models without signs.
     pub(super) positive: usize,
 }
 
@@ -38,7 +39,7 @@ impl Space {
         self.positive < self.columns
     }
 
-    /// Where each column lies in the registers, those in use, with these signs, first: the model tells signs by places.
+    /// Register position of each column, columns in use first: the model tells signs by position.
     pub(super) fn places(&self, signs: &[f64]) -> Vec<usize> {
         let (mut next, mut taken) = ([0, self.positive], vec![false; self.columns]);
         let mut places = Vec::with_capacity(self.columns);
@@ -52,7 +53,7 @@ impl Space {
         places
     }
 
-    /// A register with its columns in order of `places`, or back; `signed` counts columns as the model does.
+    /// A register with its columns in the order of `places`; `signed` multiplies them by the model's signs.
     pub(super) fn ordered(&self, register: &[f64], places: &[usize], signed: bool) -> Vec<f64> {
         let value = |at: usize| {
             let (row, place) = (at / self.columns, places[at % self.columns]);
@@ -77,7 +78,7 @@ impl Space {
         all.subcols(columns.start, columns.len()).to_owned()
     }
 
-    /// Writes columns of a register, and zeros the others of the range.
+    /// Writes columns of a register and clears the others of the range.
     pub(super) fn put(&self, register: &mut [f64], at: Range<usize>, from: MatRef<'_, f64>) {
         for row in 0..self.rows() {
             for (j, column) in at.clone().enumerate() {
@@ -86,7 +87,7 @@ impl Space {
         }
     }
 
-    /// An orthonormal basis of each block of U, and the matrix that U is multiplied by to become it.
+    /// An orthonormal basis of each block of U, and the matrix that maps U to it.
     fn range_of(&self, u: &Mat<f64>) -> Vec<(Mat<f64>, Mat<f64>)> {
         let of = |rows: &Range<usize>| {
             let block = u.as_ref().subrows(rows.start, rows.len());
@@ -105,12 +106,12 @@ impl Space {
 /// G along the range of U.
 pub(super) struct Tangent {
     ranges: Vec<(Mat<f64>, Mat<f64>)>,
-    /// G·Q of the partner of each block.
+    /// Products G·Q of the partner of each block.
     products: Vec<Mat<f64>>,
 }
 
 impl Tangent {
-    /// From U and G·U, columns in use alone.
+    /// Computes G along the range of U from U and G·U, columns in use only.
     pub(super) fn new(space: &Space, u: &Mat<f64>, gu: &Mat<f64>) -> Self {
         let ranges = space.range_of(u);
         let of = |(block, rows): (usize, &Range<usize>)| {
@@ -120,13 +121,13 @@ impl Tangent {
         Self { ranges, products }
     }
 
-    /// ‖G Q‖ in the norm of Frobenius.
+    /// Frobenius norm ‖G Q‖.
     pub(super) fn norm(&self) -> f64 {
         let squares: f64 = self.products.iter().map(|product| product.squared_norm_l2()).sum();
         (squares / self.products.len().max(1) as f64).sqrt()
     }
 
-    /// Takes the range of U out of every column.
+    /// Projects the range of U out of every column.
     pub(super) fn project(&self, space: &Space, columns: &mut Mat<f64>) -> Vec<Mat<f64>> {
         let mut shares = Vec::new();
         for (rows, (q, _)) in space.blocks.iter().zip(&self.ranges) {
@@ -144,10 +145,10 @@ impl Tangent {
     }
 }
 
-/// Ritz values and vectors, the strongest first, and the basis to go on with.
+/// Ritz values and vectors, strongest first, and the next basis.
 pub(super) struct Ritz {
     pub(super) values: Vec<f64>,
-    /// ±1: that of θ, where columns have signs; `values` are then |θ|.
+    /// Sign ±1 of θ, where columns have signs; `values` are then |θ|.
     pub(super) signs: Vec<f64>,
     /// Norms of G·x + θx.
     pub(super) errors: Vec<f64>,
@@ -155,7 +156,8 @@ pub(super) struct Ritz {
     pub(super) basis: Mat<f64>,
 }
 
-/// One step: B and G·B, the range of U out of both, `free` columns to go on with. `own` says that G·B is of the same G as the tangent.
+/// One step from B and G·B, with the range of U projected out of both and `free` columns for the next basis. `own`
+/// means that G·B has the same G as the tangent.
 pub(super) fn ritz(
     space: &Space,
     tangent: &Tangent,
@@ -193,7 +195,7 @@ pub(super) fn ritz(
     let (x, hx) = (&b * &y, &hb * &y);
     let residual = Mat::from_fn(x.nrows(), followed, |i, j| hx[(i, j)] - thetas[j] * x[(i, j)]);
     let errors = (0..followed).map(|j| residual.col(j).norm_l2()).collect();
-    // The change of X: what came from beside the first columns, which were X before.
+    // The change of X: the part outside the first columns, which were the old X.
     let change = Mat::from_fn(count, followed, |i, j| if i < followed { 0.0 } else { y[(i, j)] });
     let change = &b * &change;
     let all = Mat::from_fn(x.nrows(), 3 * followed, |i, j| match j / followed {
@@ -206,8 +208,8 @@ pub(super) fn ritz(
     Some(Ritz { values, signs, errors, basis: orthonormal(&all, None, free).0, vectors: x })
 }
 
-/// Orthonormal columns in the given order, dependent ones dropped, at most so many; and the same combinations of the columns of an
-/// image.
+/// Orthonormalises columns in the given order and drops dependent ones, at most `most`; applies the same combinations
+/// to the columns of an image.
 pub(super) fn orthonormal(columns: &Mat<f64>, image: Option<&Mat<f64>>, most: usize) -> (Mat<f64>, Mat<f64>) {
     let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
     let column = |of: &Mat<f64>, j: usize| -> Vec<f64> { of.col(j).iter().copied().collect() };

@@ -1,31 +1,31 @@
-//! What an iteration hands on to the next one beside factors: counts, thresholds, and the state of a trial change of rank.
+//! State between iterations beside the factors: counts, thresholds, and a trial change of rank.
 
-/// Iterations over which a flat loss is told.
+/// Iterations over which a flat loss is detected.
 pub(super) const WINDOW: usize = 10;
 
 macro_rules! ledger {
     ($($(#[$doc:meta])* $field:ident),* $(,)?) => {
-        /// The numbers that a trial carries from one iteration to the next. They lie in a register, so that checkpoints have them.
+        /// State of a trial between iterations, as numbers in a register, so that checkpoints include it.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub(super) struct Ledger {
             $($(#[$doc])* pub(super) $field: f64,)*
-            /// Energies since the rank last changed, the latest last; NaN where there is none.
+            /// Energies since the last change of rank, latest last; NaN for unused places.
             pub(super) energies: Vec<f64>,
-            /// ±1 for each column in use, and for those in use before a trial.
+            /// Signs ±1 of the columns in use, and of those in use before a trial change.
             pub(super) signs: Vec<f64>,
             pub(super) saved_signs: Vec<f64>,
         }
 
         impl Ledger {
-            /// Numbers in the register beside signs.
+            /// Numbers in the register without the signs.
             const FIXED: usize = [$(stringify!($field)),*].len() + WINDOW + 1;
 
-            /// Numbers in the register of factors with so many columns.
+            /// Numbers in the register for factors with `columns` columns.
             pub(super) const fn length(columns: usize) -> usize {
                 Self::FIXED + 2 * columns
             }
 
-            /// What was written; `None` where no trial with so many columns writes that.
+            /// Reads the register; `None` where no trial with that many columns writes it.
             pub(super) fn read(numbers: &[f64], columns: usize) -> Option<Self> {
                 let mut all = numbers.iter().copied();
                 let mut ledger = Self::default();
@@ -60,38 +60,39 @@ macro_rules! ledger {
 }
 
 ledger! {
-    /// 1 after the first iteration; 1 where there is nothing left to do.
+    /// `started` is 1 after the first iteration; `finished` is 1 when nothing is left to do.
     started, finished,
     /// Columns of U in use.
     rank,
-    /// Where the probes begin in their register, and how many there are.
+    /// First register column and number of probes.
     first_probe, probes,
-    /// Probes for the edge of the noise, and the norm of the residual that the noise is of.
+    /// Number of probes for the edge of the noise, and the norm of its residual.
     noise_probes, noise_norm,
-    /// Iterations so far, those that only looked for eigenvalues left out.
+    /// Iterations so far without those that only looked for eigenvalues.
     steps,
-    /// Iterations in a row that only looked for eigenvalues.
+    /// Consecutive iterations that only looked for eigenvalues.
     looks,
-    /// The largest eigenvalue of noise over the norm of the residual, and its error as a share of it.
+    /// Largest eigenvalue of the noise over the norm of the residual, and its relative error.
     edge, edge_error,
-    /// ⟨g, z⟩ of the last direction; 0 where the next one begins anew.
+    /// ⟨g, z⟩ of the last direction; 0 where the next one restarts.
     slope,
-    /// The energy before the last step, whether it was along −z, and whether it moved.
+    /// Energy before the last step, whether that step was along −z, and whether it moved.
     last_energy, restarted, moved,
-    /// The step at which eigenvalues were last judged.
+    /// Step at which eigenvalues were last judged.
     judged,
-    /// 0, or what is on trial: 1 one more column, 2 fewer columns. Since which step, what the energy has to fall to, the rank before.
+    /// Trial change: 0 none, 1 one more column, 2 fewer columns. Then its first step, its target energy, and the rank
+    /// before.
     trial, trial_since, trial_accept, saved_rank,
-    /// Steps to wait between trials of fewer columns, and the step of the last one.
+    /// Steps between trials of fewer columns, and the step of the last one.
     wait, cut_at,
-    /// The energy at some step, to tell slow convergence.
+    /// Energy and step that measure the rate of convergence.
     rate, rate_at,
-    /// How many energies there are.
+    /// Number of energies.
     seen,
 }
 
 impl Ledger {
-    /// Notes the energy of a point of this rank.
+    /// Records the energy of a point of this rank.
     pub(super) fn note(&mut self, energy: f64) {
         self.energies.push(energy);
         if self.energies.len() > WINDOW + 1 {
@@ -100,7 +101,7 @@ impl Ledger {
         self.seen = self.energies.len() as f64;
     }
 
-    /// Forgets energies: the rank changed.
+    /// Clears the energies after a change of rank.
     pub(super) fn forget(&mut self) {
         self.energies.clear();
         self.seen = 0.0;

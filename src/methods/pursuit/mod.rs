@@ -1,16 +1,16 @@
-//! Pursuit: columns are taken up one after the other, as long as they are more than noise.
+//! Pursuit: columns are added one after the other while they are more than noise.
 //!
-//! It begins at the zero matrix. The eigenvectors of −A*(w∘e) whose eigenvalues stand out from those of noise (of either sign where
-//! the model has columns of both) become columns, with the length that lowers the loss most; conjugate gradients with exact steps,
-//! preconditioned by (VᵀV)⁻¹, bring the point of that rank to rest; then eigenvectors are looked at again. The edge of the noise is
-//! measured: the largest eigenvalue of A*(w∘ε∘e) with signs ε at random. A point at rest gets one more column on trial, which stays
-//! where the loss falls by more than three times what it would with noise alone. Where convergence is slow and the singular values
-//! of the point have a gap, those behind it are taken out on trial. There is no step size and no scale of the start; there never are
-//! surplus columns.
+//! It begins at the zero matrix. Eigenvectors of −A*(w∘e) whose eigenvalues exceed those of noise (of either sign in
+//! models with signed columns) become columns, with the length that lowers the loss most. Conjugate gradients with
+//! exact steps, preconditioned by (VᵀV)⁻¹, converge at that rank; then eigenvectors are computed again. The edge of the
+//! noise is measured as the largest eigenvalue of A*(w∘ε∘e) with random signs ε. A converged point gets one more column
+//! on trial, which stays where the loss falls by more than three times the fall by noise alone. Where convergence is
+//! slow and the singular values of the point have a gap, those behind it are removed on trial. There is no step size,
+//! no scale of the start, and no surplus column.
 //!
-//! The rank grows as in Riemannian pursuit (Tan, Tsang, Wang, Vandereycken & Pan, ICML 2014) and in rank-adaptive optimization (Gao &
-//! Absil 2022); that the rank grows one direction after the other is what gradient descent from a small start does as well (Li, Luo &
-//! Lyu, arXiv 2012.09839).
+//! The rank grows as in Riemannian pursuit (Tan, Tsang, Wang, Vandereycken & Pan, ICML 2014) and in rank-adaptive
+//! optimization (Gao & Absil 2022). Gradient descent from a small start also adds one direction after the other (Li,
+//! Luo & Lyu, arXiv 2012.09839).
 
 mod decide;
 mod eigen;
@@ -30,9 +30,9 @@ use decide::{Known, Next, Rules, decide};
 use eigen::Space;
 use ledger::Ledger;
 
-/// Columns that the iterate has at least, so that there is room for probes beside those in use.
+/// Least columns of the iterate, so that there is room for probes beside those in use.
 const COLUMNS: usize = 16;
-/// A residual below this share of ‖y‖ is zero, in f64.
+/// Share of ‖y‖ below which a residual is zero, in f64.
 const ZERO: f64 = 1e-13;
 
 pub(super) const CARD: MethodCard = MethodCard {
@@ -45,7 +45,7 @@ pub(super) const CARD: MethodCard = MethodCard {
     make: |_| Ok(Method::new(Pursuit)),
 };
 
-/// Greedy growth of the rank with preconditioned conjugate gradients, ended by what noise explains.
+/// Greedy growth of the rank with preconditioned conjugate gradients, stopped at the noise.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pursuit;
 
@@ -114,7 +114,8 @@ impl Algorithm for Pursuit {
         let finished = t.keep_scalar("finished", Initial::Number(0.0));
         let zero_energy = t.keep_scalar("energy of zero", Initial::Number(0.0));
 
-        // The edge of the noise is that of the residual of the iteration before, so that both adjoints are of one pass.
+        // The edge of the noise belongs to the residual of the previous iteration, so that one pass serves both
+        // adjoints.
         let noise = t.keep_measured("noise");
         let of_noise = t.adjoint_beside(noise, probes);
         let (e, g) = t.gradient_applied(u, applied, None);
@@ -126,7 +127,7 @@ impl Algorithm for Pursuit {
         });
         let mut energy = t.energy(e);
         if let Some(ridge) = t.ridge() {
-            // Of probes as well, where columns have no signs: an eigenvalue has to be larger than the ridge, too.
+            // The ridge also applies to probes where columns have no signs: an eigenvalue has to exceed it.
             let shrunk = if t.positive().is_some() { u } else { applied };
             t.combine_into(g, [(1.0.into(), g), (ridge.into(), shrunk)]);
             let (size, share) = (t.dot(u, u), t.share());
@@ -144,7 +145,7 @@ impl Algorithm for Pursuit {
         let written = [u, applied, direction, scaled, saved, ledger, probes].map(Register::from);
         let outputs = written.into_iter().chain([finished.into()]);
         t.on_host("pursuit", inputs, outputs, move |given, made| carry_out(&rules, given, made));
-        // e is that of U before ranks were cut or taken back: then the direction is zero, and so is the step.
+        // e may belong to U before ranks were reduced: the direction is then zero, and so is the step.
         let step = line::exact(t, u, e, direction)?;
         t.combine_into(u, [(1.0.into(), u), (step.into(), direction)]);
         t.combine_into(applied, [(1.0.into(), applied), (step.into(), direction)]);
@@ -152,10 +153,10 @@ impl Algorithm for Pursuit {
     }
 }
 
-/// The iteration on the host, from its inputs to its outputs, in the order in which `record` names them.
+/// Runs the iteration on the host, from its inputs to its outputs, in the order of `record`.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a ledger that no iteration wrote.
+/// [`Error::Invalid`] for a ledger that no iteration writes.
 fn carry_out(rules: &Rules, given: &[&[f64]], made: &mut [Vec<f64>]) -> Result<()> {
     let space = &rules.space;
     let mut ledger = Ledger::read(given[6], space.columns).ok_or_else(|| {
@@ -165,7 +166,7 @@ fn carry_out(rules: &Rules, given: &[&[f64]], made: &mut [Vec<f64>]) -> Result<(
     let places = space.places(&ledger.signs);
     let plain = |at: usize| space.ordered(given[at], &places, false);
     let (u, applied, direction, scaled, saved, probes) = (plain(0), plain(1), plain(3), plain(4), plain(5), plain(12));
-    // The model multiplies by G with the signs of the columns; the noise goes past it.
+    // The model multiplies by G with the signs of the columns; the noise does not.
     let (products, of_noise) = (space.ordered(given[2], &places, true), plain(13));
     let most = given[10][0] as usize;
     let known = Known {

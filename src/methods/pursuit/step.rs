@@ -1,4 +1,5 @@
-//! How an iteration moves: new columns, a step of conjugate gradients, and the factors with a column for each singular value.
+//! Updates of the factors: new columns, a step of conjugate gradients, and balanced factors with a column per singular
+//! value.
 
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
@@ -6,7 +7,7 @@ use faer::{Mat, Side};
 use super::decide::Turn;
 
 impl Turn<'_> {
-    /// Singular values of M, balanced factors with a column for each, and the signs of these columns.
+    /// Singular values of M, balanced factors with a column for each, and the signs of the columns.
     pub(super) fn decomposed(&self) -> Option<(Vec<f64>, Mat<f64>, Vec<f64>)> {
         let space = &self.rules.space;
         if space.is_signed() {
@@ -35,7 +36,7 @@ impl Turn<'_> {
         Some((values, factor, signs))
     }
 
-    /// The same of U S Uᵀ: with U = Q R its eigenvalues are those of R S Rᵀ.
+    /// The same for U S Uᵀ: with U = Q R its eigenvalues are those of R S Rᵀ.
     fn eigenpairs(&self) -> Option<(Vec<f64>, Mat<f64>, Vec<f64>)> {
         let qr = self.u.qr();
         let (q, r) = (qr.compute_thin_Q(), qr.thin_R());
@@ -49,7 +50,8 @@ impl Turn<'_> {
         Some((values, factor, order.iter().map(|&j| eigen.S()[j].signum()).collect()))
     }
 
-    /// New columns √(sθ)·x as the direction of this iteration: U is zero there, so that the loss along it is a quadratic in t².
+    /// Makes new columns √(sθ)·x the direction of this iteration. U is zero there, so the loss along it is a quadratic
+    /// in t².
     pub(super) fn take_up(&mut self, count: usize, least: f64) -> bool {
         let (q, space) = (self.rank(), &self.rules.space);
         let Some(ritz) = &self.ritz else { return false };
@@ -77,7 +79,7 @@ impl Turn<'_> {
         if q == 0 {
             return;
         }
-        // s·A*A is about the identity: s makes directions about as large as factors, in any units.
+        // s·A*A is close to the identity: s gives directions the size of factors, in any units.
         let gradient = self.gradient();
         let z = self.preconditioned(&gradient) * self.known.normalization;
         let inner = |a: &Mat<f64>, b: &Mat<f64>| -> f64 { (0..q).map(|j| a.col(j).transpose() * b.col(j)).sum() };

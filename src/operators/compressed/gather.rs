@@ -1,7 +1,7 @@
-//! The fast host path: forward by measurement, adjoint by line.
+//! The fast host kernel: forward by measurement, adjoint by line.
 //!
-//! Memory movement a gradient: every list once; for each listing a row of a factor, k numbers from wherever it lies, and a
-//! coefficient. Rows are whole units of 64 bytes, so that none of them touches more lines of cache than it has to.
+//! A gradient reads every list once, and for each listing a row of a factor, k numbers from anywhere, and a
+//! coefficient. Rows are whole units of 64 bytes, so they touch no more cache lines than necessary.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::operators::compressed::{Compressed, Index, Values};
 use crate::operators::{GatherKernel, Lines, Side};
 use crate::simd::{Arithmetic, InstructionSet, Stored, Task, Unit, Widen};
 
-/// A row's numbers beside its nonzeros, in the type of the arithmetic.
+/// A row's numbers beside its nonzeros, in the arithmetic type.
 trait Weights<T>: Copy + Send + Sync {
     fn of(self, q: usize) -> T;
 }
@@ -38,7 +38,7 @@ impl<T: Unit> Weights<T> for &[f64] {
     }
 }
 
-/// Runs `$body` with `$weights` for the values.
+/// Runs `$body` with `$weights` as the values.
 macro_rules! with_weights {
     ($values:expr, $weights:ident => $body:expr) => {
         match $values {
@@ -100,7 +100,7 @@ macro_rules! gather_kernel {
                 out: &mut [$t],
             ) {
                 let index = self.index(side);
-                // What stands at (a, b) and at (b, a) of a symmetric Aᵢ is half of v.
+                // A symmetric Aᵢ has v/2 at (a, b) and v/2 at (b, a).
                 let factor = if self.domain.is_symmetric() { 0.5 } else { 1.0 };
                 with_weights!(&index.values, weights => {
                     <$t as Stored<$t>>::run(set, Gather { index, weights, factor, lines, coefficients, applied, out })
@@ -170,7 +170,7 @@ impl<W: Weights<T>, T: Unit> Forward<'_, W, T> {
     }
 }
 
-/// l_a∘r_b in a unit, for rows of U units.
+/// Unit of l_a∘r_b, for rows of U units.
 #[inline(always)]
 fn dot<A: Arithmetic<T>, T: Unit, const U: usize>(simd: A, l: &[T::Chunk], r: &[T::Chunk], a: usize, b: usize) -> A::V {
     let (l, r) = (&l[a * U..a * U + U], &r[b * U..b * U + U]);
@@ -211,7 +211,7 @@ struct Gather<'a, W, T> {
 impl<W: Weights<T>, T: Unit + Stored<T>> Task<T, T> for Gather<'_, W, T> {
     type Output = ();
 
-    /// Up to four units of a line at a time, in registers.
+    /// Processes up to four units of a line at a time, in registers.
     #[inline(always)]
     fn run<A: Widen<T, T>>(mut self, simd: A) {
         let units = self.applied.stride * size_of::<T>() / 64;

@@ -5,9 +5,9 @@ use std::ops::Range;
 use crate::memory::product;
 use crate::operators::Storage;
 
-/// Numbers beside the nonzeros, in f32 where that holds all of them exactly.
+/// Numbers beside the nonzeros, in f32 where f32 holds all of them exactly.
 pub(crate) enum Values {
-    /// All are 1.
+    /// All values are 1.
     Ones,
     F32(Vec<f32>),
     F64(Vec<f64>),
@@ -40,7 +40,7 @@ impl Values {
         }
     }
 
-    /// Bytes of one.
+    /// Bytes per value.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Ones => 0,
@@ -49,7 +49,7 @@ impl Values {
         }
     }
 
-    /// Bytes of all.
+    /// Bytes of all values.
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Ones => 0,
@@ -66,7 +66,7 @@ impl Values {
         }
     }
 
-    /// The values of `order`.
+    /// The values in the order `order`.
     fn permuted(&self, order: &[u32]) -> Self {
         match self {
             Self::Ones => Self::Ones,
@@ -76,22 +76,22 @@ impl Values {
     }
 }
 
-/// Nonzeros by matrix row, or by matrix column. Those of line j stand at `starts[j]..starts[j + 1]`, in the order of their
+/// Nonzeros by matrix row or by matrix column. Those of line j are at `starts[j]..starts[j + 1]`, in the order of their
 /// measurements.
 pub(crate) struct Index {
     pub(crate) starts: Vec<u32>,
-    /// The column of each, or the row.
+    /// Column of each nonzero, or its row.
     pub(crate) other: Vec<u32>,
     pub(crate) measurement: Vec<u32>,
     pub(crate) values: Values,
-    /// Lines of a task: blocks of about [`BLOCK`] nonzeros, a longer line by itself.
+    /// Lines of each task: blocks of about [`BLOCK`] nonzeros; a longer line is a block of its own.
     pub(super) blocks: Vec<Range<usize>>,
 }
 
-/// Nonzeros that one task gathers, so many that their index stays in a core's cache while several trials use it.
+/// Nonzeros per task. Their index stays in a core's cache while several trials use it.
 const BLOCK: usize = 1 << 15;
 impl Index {
-    /// By counting: `line` and `other` are those of each listing, `source` the nonzero it comes from.
+    /// Counting sort: `line` and `other` are those of each listing, `source` is its nonzero.
     pub(super) fn new(
         lines: usize,
         listings: &[Listing<'_>],
@@ -107,7 +107,7 @@ impl Index {
         }
         let count = starts[lines] as usize;
         let mut next = starts.clone();
-        // The nonzero of each place, from which everything else follows.
+        // Nonzero at each place, from which everything else follows.
         let (mut source, mut other) = (vec![0_u32; count], vec![0_u32; count]);
         for q in 0..listings[0].line.len() {
             for listing in listings {
@@ -132,18 +132,18 @@ impl Index {
     }
 }
 
-/// One way of listing the nonzeros: at line `line[q]`, beside `other[q]`.
+/// A listing of the nonzeros: at line `line[q]`, beside `other[q]`.
 pub(super) struct Listing<'a> {
     pub(super) line: &'a [u32],
     pub(super) other: &'a [u32],
 }
 
-/// Lines cut where a block has its share of the nonzeros.
+/// Cuts the lines into blocks of about equal numbers of nonzeros.
 fn blocks(starts: &[u32]) -> Vec<Range<usize>> {
     let lines = starts.len() - 1;
     let (mut blocks, mut first) = (Vec::new(), 0);
     for line in 0..lines {
-        // Lines count too: empty ones are written.
+        // Empty lines count too, because they are written.
         let size = (starts[line + 1] - starts[first]) as usize + (line + 1 - first);
         if size >= BLOCK || line + 1 == lines {
             blocks.push(first..line + 1);

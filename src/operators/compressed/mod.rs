@@ -1,17 +1,17 @@
-//! What `entries` and `sparse` share: sensing matrices as a list of nonzeros.
+//! The common part of `entries` and `sparse`: sensing matrices as a list of nonzeros.
 //!
-//! Nonzero q says that Aᵢ has v at (a, b). For a symmetric unknown Aᵢ is the symmetric part of what its nonzeros say, so that
-//! off the diagonal v/2 stands at (a, b) and at (b, a):
+//! Nonzero q puts v at (a, b) of Aᵢ. For a symmetric unknown Aᵢ is the symmetric part of its nonzeros, so off the
+//! diagonal v/2 is at (a, b) and at (b, a):
 //!
 //! ```text
 //! ⟨Aᵢ, L Rᵀ⟩ = Σ v l_a·r_b                    or   Σ ½v (l_a·r_b + l_b·r_a)
 //! row a of A*(c)V = Σ cᵢ v v_b, over the nonzeros in row a   or   Σ ½cᵢ v v_b, over those at (a, b) or (b, a)
 //! ```
 //!
-//! Nothing of size n1·n2 is ever formed: the forward map costs nnz·k, and the adjoint is gathered, each row of the result
-//! by itself, over an index of the nonzeros by matrix row and another one by matrix column. So no sum is shared and no
-//! device needs atomics. Symmetric unknowns need one index, in which every nonzero is listed twice (also those on the
-//! diagonal, half and half).
+//! Nothing of size n1·n2 is ever formed. The forward map costs nnz·k. The adjoint is gathered, each row of the result
+//! by itself, over one index of the nonzeros by matrix row and one by matrix column. Sums share nothing, and no device
+//! needs atomics. Symmetric unknowns need one index, which lists every nonzero twice (also those on the diagonal, as
+//! two halves).
 
 mod gather;
 mod index;
@@ -28,7 +28,7 @@ use crate::operators::{Cost, GpuNonzeros};
 use crate::problem::Domain;
 use index::Listing;
 
-/// Nonzeros of a shard at least, and shards at most.
+/// Least nonzeros per shard, and most shards.
 const SHARD: usize = 1 << 15;
 const MOST_SHARDS: usize = 256;
 
@@ -36,20 +36,20 @@ const MOST_SHARDS: usize = 256;
 pub(crate) struct Compressed {
     pub(crate) domain: Domain,
     pub(crate) measurements: usize,
-    /// Nonzeros of measurement i stand at `starts[i]..starts[i + 1]`; without it each has one.
+    /// Nonzeros of measurement i are at `starts[i]..starts[i + 1]`; without `starts` each has one.
     pub(crate) starts: Option<Vec<u32>>,
     pub(crate) rows: Vec<u32>,
     pub(crate) columns: Vec<u32>,
     pub(crate) values: Values,
-    /// n1 lines; for a symmetric unknown every nonzero twice.
+    /// Index with n1 lines; for a symmetric unknown it has every nonzero twice.
     pub(crate) by_row: Index,
-    /// n2 lines; `None` for a symmetric unknown.
+    /// Index with n2 lines; `None` for a symmetric unknown.
     pub(crate) by_column: Option<Index>,
-    /// Where shards begin and end, the first at 0, the last at m.
+    /// Bounds of the shards, from 0 to m.
     cuts: Vec<usize>,
 }
 
-/// What the lists of so many nonzeros take: the statement before they are made.
+/// Predicted memory of the lists.
 pub(crate) fn statement(
     domain: Domain,
     measurements: usize,
@@ -72,8 +72,8 @@ pub(crate) fn statement(
 }
 
 impl Compressed {
-    /// Lists that were checked: positions inside the domain, as many starts as measurements and one. `boundaries` are
-    /// measurements before which a shard may be cut; without them any.
+    /// Builds from checked lists: positions inside the domain, and one start more than measurements. A shard may be cut
+    /// only before the measurements `boundaries`, or anywhere without them.
     pub(crate) fn new(
         domain: Domain,
         starts: Option<Vec<u32>>,
@@ -97,7 +97,7 @@ impl Compressed {
         Self { domain, measurements, starts, rows, columns, values, by_row, by_column, cuts }
     }
 
-    /// Refuses more nonzeros than the lists can number, and what does not fit the memory.
+    /// Refuses more nonzeros than the lists can number, and lists that exceed the memory.
     pub(crate) fn require_room(
         domain: Domain,
         measurements: usize,
@@ -119,7 +119,7 @@ impl Compressed {
         memory.require("measurements", "Use fewer measurements, or a machine with more memory")
     }
 
-    /// The lists of these measurements alone, copied.
+    /// A copy of the lists of these measurements.
     pub(crate) fn slice(&self, measurements: Range<usize>) -> Self {
         let nonzeros = match &self.starts {
             Some(starts) => starts[measurements.start] as usize..starts[measurements.end] as usize,
@@ -154,22 +154,22 @@ impl Compressed {
         self.cuts[shard]..self.cuts[shard + 1]
     }
 
-    /// One part a list, as [`statement`] predicts them.
+    /// Memory of each list, as predicted by [`statement`].
     pub(crate) fn memory(&self) -> Vec<Part> {
         statement(self.domain, self.measurements, self.nonzeros(), self.values.bytes(), self.starts.is_none()).parts
     }
 
-    /// Bytes: the lists, each read once. Rows of factors are read beside them, k numbers a listing, from caches or memory.
+    /// Bytes: each list is read once. Rows of factors are read too, k numbers per listing, from caches or memory.
     pub(crate) fn cost(&self, batch: usize, search_rank: usize) -> Cost {
         let starts = self.starts.as_ref().map_or(0, |starts| product(&[starts.len(), 4]));
         let by_measurement = starts + product(&[self.nonzeros(), 8 + self.values.bytes()]);
         let index = self.by_row.bytes() + self.by_column.as_ref().map_or(0, Index::bytes);
-        // A multiplication and an addition for each column of each factor row: forward, and twice back.
+        // A multiplication and an addition for each column of each factor row: once forward, twice for the adjoint.
         let flops = 6.0 * self.nonzeros() as f64 * search_rank as f64 * batch as f64;
         Cost { bytes: (by_measurement + index) as f64, flops }
     }
 
-    /// dim/Σ‖Aᵢ‖_F², the s that the data imply if they are isotropic, where no position occurs twice in a measurement.
+    /// The s implied by the data if they are isotropic, dim/Σ‖Aᵢ‖_F², where no position occurs twice in a measurement.
     pub(crate) fn implied_normalization(&self) -> f64 {
         let squared = |q: usize| {
             let (v, both) = (self.values.at(q), self.domain.is_symmetric() && self.rows[q] != self.columns[q]);
@@ -198,7 +198,7 @@ impl GpuNonzeros for Compressed {
     }
 }
 
-/// The contract for a type that has `lists: Compressed`, `normalization` and `isotropic`.
+/// Implements the contract for a type with `lists: Compressed`, `normalization` and `isotropic`.
 macro_rules! compressed_operator {
     ($operator:ty, $name:literal) => {
         impl Operator for $operator {
@@ -294,7 +294,7 @@ fn owners(starts: Option<&[u32]>, nonzeros: usize) -> Option<Vec<u32>> {
     Some(of)
 }
 
-/// Shards of about equal numbers of nonzeros, none of them empty.
+/// Shards of about equal numbers of nonzeros, each with at least one.
 fn cuts(measurements: usize, nonzeros: usize, starts: Option<&[u32]>, boundaries: Option<&[usize]>) -> Vec<usize> {
     let shards = (nonzeros / SHARD).clamp(1, MOST_SHARDS).min(measurements);
     let mut cuts = vec![0];
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(parts as f64, c.cost(1, 1).bytes);
 
         let c = Compressed::new(Domain::symmetric(3), Some(starts), rows, columns, values(), None);
-        // A diagonal nonzero stands twice in its line, half and half.
+        // A diagonal nonzero is twice in its line, as two halves.
         assert_eq!(line(&c.by_row, 0), [(0, 0, 2.0), (0, 0, 2.0), (2, 2, -1.0)]);
         assert_eq!(line(&c.by_row, 1), [(2, 0, 3.0)]);
         assert_eq!(line(&c.by_row, 2), [(1, 0, 3.0), (0, 2, -1.0)]);

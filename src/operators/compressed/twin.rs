@@ -1,4 +1,5 @@
-//! The definition and the sequential twin: f64, one measurement after the other, by the list by measurement alone.
+//! The definition and the sequential reference implementation: f64, one measurement after the other, from the list by
+//! measurement alone.
 
 use crate::operators::compressed::Compressed;
 use crate::problem::{Factors, MatrixView};

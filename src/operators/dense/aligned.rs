@@ -1,32 +1,32 @@
-//! A second copy of the rows, each beginning on a cache line and filled up to the end of one with zeros, for data that stay in
-//! the caches from one iteration to the next: there the loads that straddle two lines and the numbers behind the last whole
-//! unit are what limits a pass, not the memory.
+//! A second copy of the rows, each padded with zeros to whole cache lines, for data that stay in the caches between
+//! iterations. There a pass is bound by loads across two lines and by the numbers after the last whole unit, not by
+//! memory.
 
 use std::sync::OnceLock;
 
 use crate::operators::rows::ShardRows;
 use crate::simd::Bank;
 
-/// Bytes up to which rows are copied.
+/// Largest size in bytes of rows that are copied.
 const CACHED: usize = 1 << 26;
 
-/// Made when it is first asked for.
+/// A copy made at the first request.
 #[derive(Default)]
 pub(super) struct Aligned {
     copy: OnceLock<Bank<u8>>,
-    /// The rows are some of so many that no copy of all of them is made: the copies of their parts would be one together.
+    /// Whether these rows are part of a set that is too large to copy: the parts together would copy all of it.
     refused: bool,
 }
 
 impl Aligned {
-    /// For some of these m rows of p numbers.
+    /// A copy for some of these m rows of p numbers.
     pub(super) fn of_some(&self, m: usize, p: usize, number: usize) -> Self {
         let refused = self.refused || m.saturating_mul(Bank::<u8>::stride_of(p * number)) > CACHED;
         Self { copy: OnceLock::new(), refused }
     }
 
-    /// Bytes of the copy of m rows of p numbers; 0 where none is made, because they begin on lines as they are, or are too
-    /// many, or would grow too much.
+    /// Bytes of the copy of m rows of p numbers. It is 0 where no copy is made: the rows are aligned already, too many,
+    /// or would grow too much.
     pub(super) fn bytes(&self, m: usize, p: usize, number: usize) -> usize {
         if self.refused {
             return 0;
@@ -36,13 +36,13 @@ impl Aligned {
         if stride == length || bytes > CACHED || stride > length + length / 8 { 0 } else { bytes }
     }
 
-    /// Numbers of a row as passes read it: p, and the zeros behind them in the copy.
+    /// Numbers per row in a pass: p, plus the zeros of the copy.
     pub(super) fn row_len(&self, m: usize, p: usize, number: usize) -> usize {
         if self.bytes(m, p, number) == 0 { p } else { Bank::<u8>::stride_of(p * number) / number }
     }
 
-    /// The rows of a shard from the copy, where there is to be one; `all` are those of every shard, `first` the index of the
-    /// first one here.
+    /// The rows of a shard from the copy, if there is one. `all` are the rows of every shard; `first` is the index of
+    /// the first row here.
     pub(super) fn of<'a, S: bytemuck::Pod>(
         &'a self,
         all: &[S],

@@ -1,4 +1,4 @@
-//! Who holds the numbers of the rows, and where.
+//! Owner and place of the numbers of the rows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::io::Bytes;
 use crate::pages::Pages;
 
-/// Numbers held in memory or in a mapped file.
+/// Numbers in memory or in a mapped file.
 pub(super) enum Data<T> {
     Owned(Arc<Pages<T>>, Range<usize>),
-    /// Row-major little-endian packed rows, straight from a file or from somebody else's memory.
+    /// Row-major little-endian packed rows, in place in a file or in borrowed memory.
     Kept {
         bytes: Bytes,
         offset: usize,
@@ -40,7 +40,7 @@ impl<T: bytemuck::Pod> Data<T> {
     pub(super) fn as_slice(&self) -> &[T] {
         match self {
             Self::Owned(values, range) => &values.as_slice()[range.clone()],
-            // `load` only keeps what is aligned, little-endian and long enough.
+            // `load` keeps only data that are aligned, little-endian and long enough.
             Self::Kept { bytes, offset, count } => {
                 bytemuck::cast_slice(&bytes.as_slice()[*offset..*offset + *count * size_of::<T>()])
             }

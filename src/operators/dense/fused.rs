@@ -1,8 +1,8 @@
-//! The fast host path of `dense`.
+//! The fast host kernel of `dense`.
 //!
-//! Memory movement a pass: m·p stored numbers once, which is the floor, for any number of trials; the point and the
-//! accumulator, p numbers each, stay in cache. One trial is bound by reading the rows, many by arithmetic; each can be done
-//! in several [`Way`]s.
+//! A pass reads the m·p stored numbers once, the least possible, for any number of trials. The point and the
+//! accumulator, p numbers each, stay in cache. One trial is bound by reading the rows, many by arithmetic; each has
+//! several traversals [`Way`].
 
 use std::ops::Range;
 
@@ -13,12 +13,12 @@ use crate::operators::{Course, HostKernel, Loss, Operator, Pair, TrialPass};
 use crate::simd::{Stored, Unit};
 
 impl Dense {
-    /// Entries are stored as they are.
+    /// Entries are stored unchanged.
     fn packing(&self) -> Packing {
         Packing { domain: self.domain, off_diagonal: 1.0 }
     }
 
-    /// Numbers of a row as passes read it.
+    /// Numbers per row in a pass.
     fn row_len(&self) -> usize {
         self.aligned.row_len(self.measurements, self.domain.dimension(), self.storage().bytes())
     }
@@ -81,7 +81,7 @@ where
         self.aligned.bytes(self.measurements, self.domain.dimension(), self.storage().bytes()) as u64
     }
 
-    /// Without what stands beside the numbers in copies on whole cache lines.
+    /// The bytes do not include the padding of aligned copies.
     fn read_bytes(&self) -> Option<u64> {
         let bytes = match &self.rows {
             Rows::F16 { data, scales } => size_of_val(data.as_slice()) + size_of_val(&scales[..]),

@@ -1,4 +1,4 @@
-//! What the array of a file means: size and layout.
+//! Interpretation of the array of a file: size and layout.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::io::NpyArray;
 use crate::problem::Domain;
 
-/// What flags say against each other.
+/// Refuses flags that contradict each other.
 fn check(options: &OpenOptions) -> Result<()> {
     let symmetric = options.symmetric;
     if let Some((n1, n2)) = options.shape
@@ -35,7 +35,7 @@ fn check(options: &OpenOptions) -> Result<()> {
 /// The shape of the unknown matrix and the layout of rows of `width` numbers.
 ///
 /// # Errors
-/// [`Error::Invalid`] and [`Error::File`] where the width has no meaning or two.
+/// [`Error::Invalid`] and [`Error::File`] where the width has no reading or two.
 pub(crate) fn shape_of_width(path: &Path, options: &OpenOptions, width: usize) -> Result<(Domain, Layout)> {
     check(options)?;
     let (n1, n2, layout) = flat(path, options, width)?;
@@ -103,10 +103,10 @@ fn stacked(array: &NpyArray, options: &OpenOptions, n1: usize, n2: usize) -> Res
     }
 }
 
-/// (m, width), where the width has to tell the size.
+/// (m, width), where the width must give the size.
 fn flat(path: &Path, options: &OpenOptions, width: usize) -> Result<(usize, usize, Layout)> {
     if width == 0 {
-        // `interpret` names it.
+        // `interpret` reports this case.
         return Ok((0, 0, Layout::Full));
     }
     if let Some((n1, n2)) = options.shape {
@@ -172,7 +172,7 @@ fn wanted_widths(n1: usize, n2: usize, options: &OpenOptions) -> String {
 }
 
 fn nearest(width: usize, root: usize, layout: Option<Layout>) -> String {
-    // The size below and the size above, in 128 bits as the one above may not fit.
+    // The nearest valid sizes below and above, in 128 bits because the larger may overflow.
     let side = width.isqrt();
     let around = |n: usize, of: fn(u128) -> u128| {
         let n = n.max(1) as u128;

@@ -16,17 +16,18 @@ use crate::operators::Storage;
 use crate::pages::Pages;
 use crate::problem::{Domain, pack_symmetric_part};
 
-/// How a file of sensing matrices is to be read. The default takes everything from the file.
+/// Options for reading a file of sensing matrices. The default takes everything from the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenOptions {
-    /// Whether the matrices are symmetric, which all models but the asymmetric one ask for.
+    /// Whether the matrices are symmetric, as all models but the asymmetric one require.
     pub symmetric: bool,
-    /// Needed where the width of a two-dimensional array can be read in two ways.
+    /// Layout of the rows, required where the width of a two-dimensional array has two readings.
     pub layout: Option<Layout>,
-    /// (n1, n2) of the unknown matrix.
+    /// Shape (n1, n2) of the unknown matrix.
     pub shape: Option<(usize, usize)>,
-    /// `None` is the file's own type: `float32` stays `f32`, everything else becomes `f64`.
+    /// Number type to hold; `None` keeps the file's `float32` as `f32` and converts everything else to `f64`.
     pub storage: Option<Storage>,
+    /// Normalisation s of the operator.
     pub normalization: Normalization,
 }
 
@@ -36,55 +37,57 @@ impl Default for OpenOptions {
     }
 }
 
-/// Sensing matrices from a file, and what was found on the way.
+/// Sensing matrices from a file, with information about the file.
 pub struct DenseFile {
+    /// Operator of the file.
     pub operator: Dense,
+    /// Path of the file.
     pub path: PathBuf,
-    /// Domain of the array in the file.
+    /// Shape of the array in the file.
     pub shape: Vec<usize>,
-    /// NumPy's name of the number type in the file.
+    /// Number type of the file, as in NumPy (`float32`).
     pub dtype: String,
-    /// How the rows were read.
+    /// Layout of the rows.
     pub layout: Layout,
-    /// dim/Σ‖Aᵢ‖_F², see [`Dense::implied_normalization`].
+    /// Implied normalisation dim/Σ‖Aᵢ‖_F², see [`Dense::implied_normalization`].
     pub implied_normalization: f64,
-    /// Sentences that a user should see: matrices that were symmetrised, numbers that were rounded, a normalisation
-    /// that does not fit.
+    /// Notices for the user: symmetrised matrices, rounded numbers, a normalisation that does not fit.
     pub notices: Vec<String>,
 }
 
 impl DenseFile {
-    /// `A.npy, shape (1000, 20, 20), float32`, for messages about files that must fit this one.
+    /// Description for messages about files that must fit this one: `A.npy, shape (1000, 20, 20), float32`.
     pub fn describe(&self) -> String {
         format!("{}, shape {}, {}", self.path.display(), crate::io::shape_text(&self.shape), self.dtype)
     }
 }
 
 impl OpenOptions {
-    /// That of n1×n2 matrices, which are square where they are symmetric.
+    /// Domain of n1×n2 matrices, which are square if symmetric.
     pub(super) fn domain(&self, n1: usize, n2: usize) -> Domain {
         if self.symmetric { Domain::symmetric(n1) } else { Domain::rectangular(n1, n2) }
     }
 
-    /// Opens a `.npy` array of shape (m, n, n), (m, n²) or packed (m, n(n+1)/2): numbers of any size and byte order, C
-    /// or Fortran order. Full matrices are symmetrised in f64 and rounded once. Packed little-endian rows in C order
-    /// and in the storage type are used in place, in the mapped file, which must not change meanwhile; so are the full
-    /// matrices of an asymmetric unknown, (m, n1, n2) or (m, n1·n2).
+    /// Opens a `.npy` array of shape (m, n, n), (m, n²) or packed (m, n(n+1)/2), with numbers of any size and byte
+    /// order, in C or Fortran order. Full matrices are symmetrised in f64 and rounded once. Packed little-endian rows
+    /// in C order and in the storage type are used in place, in the mapped file, which must not change meanwhile. So
+    /// are the full matrices of an asymmetric unknown, (m, n1, n2) or (m, n1·n2).
     ///
-    /// The operator calls itself isotropic where the implied normalisation is within 10 % of s. That is a heuristic: it
-    /// sees the mean size of the matrices and not whether they cover all directions.
+    /// The operator reports itself as isotropic where the implied normalisation is within 10 % of s. This is a
+    /// heuristic: it sees the mean size of the matrices and not whether they cover all directions.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::File`] for what cannot be read, has no or two readings as matrices, is not finite, or
-    /// overflows the storage type.
+    /// [`Error::Io`] and [`Error::File`] for a file that cannot be read, has no or two readings as matrices, is not
+    /// finite, or overflows the storage type.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<DenseFile> {
         self.read(NpyArray::open(path)?)
     }
 
-    /// [`OpenOptions::open`] from an array: what would be used in place in a mapped file is used where it lies.
+    /// Reads sensing matrices from an array, like [`OpenOptions::open`]. Data that could be used in place in a mapped
+    /// file are used in place.
     ///
     /// # Errors
-    /// As [`OpenOptions::open`].
+    /// Those of [`OpenOptions::open`].
     pub fn read(&self, array: NpyArray) -> Result<DenseFile> {
         let (domain, layout) = interpret(&array, self)?;
         let dtype = array.dtype();
@@ -109,7 +112,7 @@ impl OpenOptions {
         Ok(DenseFile { operator, path, shape: file_shape, dtype, layout, implied_normalization: implied, notices })
     }
 
-    /// Whether the data look like those of an isotropic ensemble.
+    /// Whether the data look isotropic.
     pub(crate) fn is_isotropic(&self, measurements: usize, implied: f64) -> bool {
         match self.normalization {
             Normalization::One => Normalization::is_usual(1, implied),
@@ -141,7 +144,7 @@ impl OpenOptions {
     }
 }
 
-/// Copies of at least so many bytes are told.
+/// Least bytes of a copy that is reported.
 const LARGE_COPY: u64 = 1 << 30;
 
 fn copy_notice(operator: &Dense) -> Option<String> {
@@ -156,10 +159,10 @@ fn copy_notice(operator: &Dense) -> Option<String> {
     })
 }
 
-/// What was seen while the rows were read.
+/// Observations made while the rows were read.
 #[derive(Clone, Copy, Default)]
 struct Findings {
-    /// Largest |A − Aᵀ| over the largest |A| of a matrix, and that matrix.
+    /// Largest |A − Aᵀ| of a matrix over its largest |A|, and that matrix.
     asymmetry: (f64, usize),
     /// Largest rounding error, relative to the number or in half precision to the row's largest, and its row.
     rounding: (f64, usize),
@@ -188,7 +191,7 @@ impl Findings {
                 self.rounding.0, self.rounding.1
             ));
         }
-        // Symmetric parts of f32 numbers round too, but nothing of the file is lost that was a measurement.
+        // Symmetric parts of f32 numbers round too, but no measured number of the file is lost.
         if self.rounding.0 > 0.0 && storage == Storage::F32 && !file_fits_f32 {
             notices.push(format!(
                 "storage: numbers were rounded to float32; the largest relative error is {:.3e}, in matrix {} \
@@ -203,7 +206,7 @@ impl Findings {
 /// Rows as the operator holds them.
 fn load<T: Stored>(array: NpyArray, domain: Domain, layout: Layout) -> Result<(Rows, Findings)> {
     let kind = match T::STORAGE {
-        // Half-precision rows have scales, which a file has not.
+        // Half-precision rows need scales, which a file does not have.
         Storage::F16 => None,
         Storage::F32 => Some(ElementKind::F32),
         Storage::F64 => Some(ElementKind::F64),
@@ -229,7 +232,7 @@ fn load<T: Stored>(array: NpyArray, domain: Domain, layout: Layout) -> Result<(R
     Ok((T::rows(values, scales), findings))
 }
 
-/// Reads block by block, in parallel; a block of rows is all that is ever held in f64.
+/// Reads block by block, in parallel; only a block of rows is ever held in f64.
 fn convert<T: Stored>(array: &NpyArray, domain: Domain, layout: Layout) -> Result<(Pages<T>, Vec<f32>, Findings)> {
     let (m, width, p) = (array.rows(), array.row_len(), domain.dimension());
     let in_place = "give packed rows (upper triangles, C order, little-endian) in float32, or float64 with --precision f64: \
@@ -244,8 +247,8 @@ fn convert<T: Stored>(array: &NpyArray, domain: Domain, layout: Layout) -> Resul
         )
     })?;
     let mut scales = vec![1.0; m];
-    // In Fortran order the rows of a block lie side by side in the file, so a block has many; 2^21 numbers of scratch
-    // a thread and 8 rows are the compromise where rows are long.
+    // In Fortran order the rows of a block are adjacent in the file, so a block has many rows. 2^21 numbers of scratch
+    // per thread, and 8 rows where rows are long, are a compromise.
     let block = if array.is_fortran() { ((1 << 21) / width).clamp(8, 4096) } else { ((1 << 16) / width).max(1) };
     let blocks: Vec<Result<Findings>> = values
         .as_mut_slice()
@@ -267,7 +270,7 @@ fn convert<T: Stored>(array: &NpyArray, domain: Domain, layout: Layout) -> Resul
             Ok(findings)
         })
         .collect();
-    // In the order of the rows, so that the error named is the first in the file for every thread count.
+    // In the order of the rows, so that the error names the first one in the file for every thread count.
     let mut findings = Findings::default();
     for block in blocks {
         findings = findings.merge(block?);
@@ -275,7 +278,7 @@ fn convert<T: Stored>(array: &NpyArray, domain: Domain, layout: Layout) -> Resul
     Ok((values, scales, findings))
 }
 
-/// The row's scale, and what was seen.
+/// Converts a row; returns its scale and its findings.
 fn convert_row<T: Stored>(
     array: &NpyArray,
     domain: Domain,
@@ -338,7 +341,7 @@ fn relative_asymmetry(n: usize, full: &[f64]) -> f64 {
     if difference > 0.0 { difference / largest } else { 0.0 }
 }
 
-/// (i, j) of a packed position; only for messages.
+/// (i, j) of a packed position, only for messages.
 fn packed_position(n: usize, mut at: usize) -> (usize, usize) {
     for i in 0..n {
         if at < n - i {

@@ -1,14 +1,15 @@
 //! `dense`: stored sensing matrices, a Gaussian ensemble or the user's own.
 //!
-//! Matrices of an asymmetric unknown are stored as they are, n1·n2 numbers row by row. Symmetric ones are stored packed (upper triangle row by row, p = n(n+1)/2 numbers a measurement, never
-//! rescaled), so that ⟨Aᵢ, Z⟩ = Σ a_q·z_q over the upper triangle, with z = Z on the diagonal and 2·Z beside it. That halves the bytes
-//! an iteration reads, and reading them is what an iteration costs.
+//! Matrices of an asymmetric unknown are stored unchanged, n1·n2 numbers row by row. Symmetric ones are stored packed
+//! (upper triangle row by row, p = n(n+1)/2 numbers per measurement, never rescaled). Then ⟨Aᵢ, Z⟩ = Σ a_q·z_q over the
+//! upper triangle, with z = Z on the diagonal and 2·Z off it. Packing halves the bytes that an iteration reads, and
+//! these reads are its cost.
 //!
-//! [`Storage`] is the number type the rows are held in, apart from the precision of the arithmetic. The operator *is*
-//! what is stored: its definition, its twin, every kernel and [`crate::Problem::measure`] read the same numbers. So half
-//! precision, a_q = 2^e·h_q with one exponent e a row, halves the bytes again and costs no accuracy where y is measured
-//! with it: it is another random matrix, as good as the one before the rounding. Rounding matrices to which y was
-//! measured before is another matter: it leaves a residual of about 2⁻¹² of y, and the user is told.
+//! [`Storage`] is the number type of the rows, independent of the precision of the arithmetic. The stored numbers *are*
+//! the operator: its definition, its reference implementation, every kernel and [`crate::Problem::measure`] read the
+//! same numbers. Half precision, a_q = 2^e·h_q with one exponent e per row, halves the bytes again. It costs no
+//! accuracy where y is measured with it: it is another random matrix, as good as the unrounded one. Rounding matrices
+//! after y was measured leaves a residual of about 2⁻¹² of y, and the user is told.
 
 mod aligned;
 mod data;
@@ -41,10 +42,10 @@ pub use load::{DenseFile, OpenOptions};
 pub use normalization::Normalization;
 use storage::{Rows, Stored, require_room, round_rows_to, with_rows};
 
-/// How given sensing matrices are laid out: one row a measurement.
+/// Layout of given sensing matrices: one row per measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// The upper triangle row by row, n(n+1)/2 numbers, entries as they are.
+    /// Upper triangle row by row, n(n+1)/2 numbers, entries unchanged.
     Packed,
     /// All n1·n2 entries, row-major.
     Full,
@@ -68,20 +69,20 @@ impl Dense {
         Self { domain, measurements, rows, normalization, isotropic, aligned: Aligned::default() }
     }
 
-    /// The Gaussian ensemble: symmetric Aᵢ with N(0, 1) on the diagonal and N(0, ½) beside it, or for a rectangular domain
-    /// N(0, 1) everywhere, so that E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the domain and s = 1/m. Row i comes from its own ChaCha8 stream of `seed`: the numbers
-    /// depend on neither the thread count nor m. Stored in f32.
+    /// The Gaussian ensemble. Symmetric Aᵢ have N(0, 1) on the diagonal and N(0, ½) off it; rectangular ones have N(0,
+    /// 1) everywhere. Then E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the domain and s = 1/m. Row i comes from its own ChaCha8
+    /// stream of `seed`, so the numbers depend on neither the thread count nor m. They are stored in f32.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for m = 0, an empty domain, or more numbers than there is memory.
+    /// [`Error::Invalid`] for m = 0, an empty domain, or more numbers than fit in memory.
     pub fn gaussian(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
         Self::gaussian_stored(domain, measurements, seed, Storage::F32)
     }
 
-    /// [`Dense::gaussian`] in a chosen storage type; the same numbers, rounded to it.
+    /// The Gaussian ensemble of [`Dense::gaussian`] in a chosen storage type: the same numbers, rounded to it.
     ///
     /// # Errors
-    /// As [`Dense::gaussian`].
+    /// Those of [`Dense::gaussian`].
     pub fn gaussian_stored(domain: Domain, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
         require_some(domain, measurements)?;
         let (n, p) = (domain.rows(), domain.dimension());
@@ -105,12 +106,12 @@ impl Dense {
         Ok(Self::of(domain, measurements, rows, true))
     }
 
-    /// Own matrices, one row each, kept in their own type: packed, or full and then, for a symmetric domain, symmetrised in
-    /// f64 and rounded once. s is [`Normalization::Auto`]; see [`Dense::with_normalization`].
+    /// An operator from own matrices, one row each, kept in their own type: packed, or full. Full rows of a symmetric
+    /// domain are symmetrised in f64 and rounded once. s is [`Normalization::Auto`]; see [`Dense::with_normalization`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the length is not a multiple of the row length, where there are no rows, or for NaN
-    /// or infinite entries (the first one is named), or for packed rows of a rectangular domain.
+    /// [`Error::Invalid`] for a length that is not a multiple of the row length, for no rows, for NaN or infinite
+    /// entries (with the first one), or for packed rows of a rectangular domain.
     pub fn from_rows<T: Real>(domain: Domain, layout: Layout, values: &[T]) -> Result<Self> {
         domain.validate()?;
         if layout == Layout::Packed && !domain.is_symmetric() {
@@ -164,19 +165,19 @@ impl Dense {
         Ok(operator)
     }
 
-    /// Numbers made as cheaply as they can be, uniform in [−1, 1): for timing, where what they are does not matter.
+    /// Cheap uniform numbers in [−1, 1), for timings where the values do not matter.
     ///
     /// # Errors
-    /// As [`Dense::gaussian`].
+    /// Those of [`Dense::gaussian`].
     #[doc(hidden)]
     pub fn noise(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
         Self::noise_stored(domain, measurements, seed, Storage::F32)
     }
 
-    /// [`Dense::noise`] in a chosen storage type.
+    /// The numbers of [`Dense::noise`] in a chosen storage type.
     ///
     /// # Errors
-    /// As [`Dense::gaussian`].
+    /// Those of [`Dense::gaussian`].
     #[doc(hidden)]
     pub fn noise_stored(domain: Domain, measurements: usize, seed: u64, storage: Storage) -> Result<Self> {
         require_some(domain, measurements)?;
@@ -193,8 +194,8 @@ impl Dense {
         Ok(Self::of(domain, measurements, rows, false))
     }
 
-    /// Sensing matrices with entries in {−1, 0, 1}: sums of their products stay exact in f32, so every backend must
-    /// agree bit for bit. For the laws.
+    /// Sensing matrices with entries in {−1, 0, 1}, for the laws. Sums of their products stay exact in f32, so all
+    /// backends must agree bit for bit.
     pub(crate) fn small_integers(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
         require_some(domain, measurements)?;
         let p = domain.dimension();
@@ -210,12 +211,12 @@ impl Dense {
     /// Opens a `.npy` file of sensing matrices with default options; see [`OpenOptions`].
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::File`], naming what was found and what is allowed.
+    /// [`Error::Io`] and [`Error::File`], with what was found and what is allowed.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Ok(OpenOptions::default().open(path.as_ref())?.operator)
     }
 
-    /// Replaces s.
+    /// Replaces the normalisation s.
     ///
     /// # Errors
     /// [`Error::Invalid`] unless 0 < s < ∞.
@@ -227,7 +228,7 @@ impl Dense {
         Ok(self)
     }
 
-    /// dim/Σ‖Aᵢ‖_F², the s that the data themselves imply if they are isotropic (dim = n(n+1)/2 or n1·n2).
+    /// The s implied by the data if they are isotropic, dim/Σ‖Aᵢ‖_F² (dim = n(n+1)/2 or n1·n2).
     pub fn implied_normalization(&self) -> f64 {
         let p = self.domain.dimension();
         let (n, symmetric) = (self.domain.rows(), self.domain.is_symmetric());
@@ -254,7 +255,7 @@ impl Dense {
     }
 }
 
-/// Keeps numbers in their own type.
+/// Stores numbers in their own type.
 fn store<T: Real>(values: Pages<T>) -> Rows {
     // T is f32 or f64 (the trait is sealed), so the cast is to the same type.
     match size_of::<T>() {
@@ -299,15 +300,15 @@ impl Operator for Dense {
     }
 
     fn shards(&self) -> usize {
-        // 2¹⁷ numbers a shard or some more, at most 16: each shard owns an accumulator of p numbers a trial. A power of two, so
-        // that two or four threads have equally many.
+        // At least 2¹⁷ numbers per shard and at most 16 shards: each shard has an accumulator of p numbers per trial. A
+        // power of two gives two or four threads equal numbers of shards.
         let wanted = self.measurements.saturating_mul(self.domain.dimension()) >> 17;
         (1 << wanted.clamp(1, 16).ilog2()).min(self.measurements)
     }
 
     fn shard_range(&self, shard: usize) -> Range<usize> {
         let (m, shards) = (self.measurements, self.shards());
-        // Many rows in whole blocks.
+        // Many rows are cut at whole blocks.
         let block = if m / shards >= 5 * Way::ROWS { Way::ROWS } else { 1 };
         let begin = |shard: usize| if shard < shards { (m * shard / shards + block / 2) / block * block } else { m };
         begin(shard)..begin(shard + 1)
@@ -358,7 +359,7 @@ impl Operator for Dense {
         self.isotropic
     }
 
-    // Inlined into another crate it would have all kernels compiled there once more.
+    // Inlining into another crate would compile all kernels there again.
     #[inline(never)]
     fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
         Some(self)
@@ -375,11 +376,11 @@ impl Operator for Dense {
 }
 
 impl GpuSource for Dense {
-    /// Rows in the narrower of the two types: what f32 arithmetic would round anyway need not be read in f64.
+    /// Rows in the narrower of the two types: f64 numbers that f32 arithmetic rounds anyway need not be read.
     fn plan(&self, widest: Storage) -> GpuPlan {
         let (p, storage) = (self.domain.dimension(), self.storage().min(widest));
         let row_bytes = p * storage.bytes() + storage.row_overhead();
-        // The scale has a word of its own behind the words of the numbers.
+        // The scale has its own word after the words of the numbers.
         let words = (p * storage.bytes()).div_ceil(4) + storage.row_overhead() / 4;
         GpuPlan {
             row_words: words.next_multiple_of(64),
@@ -399,7 +400,7 @@ impl GpuSource for Dense {
                 Rows::F16 { data, scales } => {
                     let (words, rest) = out.split_at_mut(p.div_ceil(2));
                     for (word, pair) in words.iter_mut().zip(data.as_slice()[i * p..(i + 1) * p].chunks(2)) {
-                        // The first of two in the low half, as unpack2x16float has it.
+                        // The first of two is in the low half, as unpack2x16float expects.
                         *word = pair.iter().rev().fold(0, |word, h| word << 16 | u32::from(h.to_bits()));
                     }
                     rest[0] = scales[i].to_bits();

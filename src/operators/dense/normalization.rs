@@ -1,4 +1,4 @@
-//! The choice of s for matrices from a file.
+//! Choice of s for matrices from a file.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,26 +7,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Where s comes from: the factor for which s·A*A is about the identity. Written `1/m`, `1`, `auto` or as a number.
+/// Choice of the normalisation s, for which s·A*A is about the identity. Written `1/m`, `1`, `auto` or as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Normalization {
-    /// 1/m: entries such that E⟨Aᵢ, Z⟩² = ‖Z‖_F², as the Gaussian ensemble has.
+    /// Normalisation 1/m: entries such that E⟨Aᵢ, Z⟩² = ‖Z‖_F², as in the Gaussian ensemble.
     InverseCount,
-    /// 1: the scale is already in the matrices.
+    /// Normalisation 1: the scale is already in the matrices.
     One,
-    /// dim/Σ‖Aᵢ‖_F², what the data imply if they are isotropic; 1/m where the two agree within a tenth, or all matrices are zero.
+    /// Normalisation dim/Σ‖Aᵢ‖_F², implied by the data if they are isotropic; 1/m where the two agree within a tenth,
+    /// or where all matrices are zero.
     #[default]
     Auto,
-    /// The user's own, positive and finite.
+    /// A given number, positive and finite.
     Value(f64),
 }
 
 impl Normalization {
-    /// s for `measurements` matrices that imply `implied` (see [`super::Dense::implied_normalization`]).
+    /// The normalisation s for `measurements` matrices that imply `implied` (see
+    /// [`super::Dense::implied_normalization`]).
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it is not positive and finite.
+    /// [`Error::Invalid`] where s is not positive and finite.
     pub fn resolve(self, measurements: usize, implied: f64) -> Result<f64> {
         let s = match self {
             Self::InverseCount => 1.0 / measurements as f64,
@@ -39,7 +41,7 @@ impl Normalization {
     }
 }
 
-/// The s that was chosen and the one that the data imply agree up to this share.
+/// Relative difference up to which the chosen and the implied s agree.
 const AGREEMENT: f64 = 0.1;
 
 impl Normalization {

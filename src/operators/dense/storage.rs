@@ -1,10 +1,11 @@
-//! How the packed rows are held: in half, single or double precision.
+//! Storage of the packed rows: half, single or double precision.
 //!
-//! Half precision has 11 significant bits and a range of 2⁻²⁴ … 65 504, so every row has one scale, a power of two: the
-//! row's largest entry is stored in [2¹⁴, 2¹⁵] and a_q = scale·stored_q. Multiplying by a power of two is exact, which
-//! makes every stored number an f32, and makes all places (twin, host kernels, shaders, which multiply whole sums by
-//! the scale) read the same matrix. What falls below 2⁻¹⁴ after scaling, that is below 2⁻²⁹ of the row's largest entry,
-//! is stored as zero: half precision would hold it as a subnormal number, which devices may flush when they unpack it.
+//! Half precision has 11 significant bits and a range of 2⁻²⁴ … 65 504. Every row therefore has one scale, a power of
+//! two: the row's largest entry is stored in [2¹⁴, 2¹⁵] and a_q = scale·stored_q. Multiplying by a power of two is
+//! exact, so every stored number is an f32, and all implementations (reference, host kernels, shaders, which multiply
+//! whole sums by the scale) read the same matrix. Numbers below 2⁻¹⁴ after scaling, that is below 2⁻²⁹ of the row's
+//! largest entry, are stored as zero: half precision would hold them as subnormal numbers, which devices may flush when
+//! they unpack them.
 
 use std::ops::Range;
 
@@ -23,7 +24,7 @@ use crate::pages::Pages;
 pub(super) enum Rows {
     F16 {
         data: Data<f16>,
-        /// One a measurement.
+        /// One scale per measurement.
         scales: Vec<f32>,
     },
     F32(Data<f32>),
@@ -31,7 +32,7 @@ pub(super) enum Rows {
 }
 
 impl Rows {
-    /// The rows of these measurements, p numbers each; the numbers are shared.
+    /// The rows of these measurements, p numbers each; the numbers are shared, not copied.
     pub(super) fn slice(&self, measurements: &Range<usize>, p: usize) -> Self {
         let numbers = measurements.start * p..measurements.end * p;
         match self {
@@ -44,8 +45,8 @@ impl Rows {
     }
 }
 
-/// Refuses rows that would not fit in memory, before an allocation fails and ends the program. `fix` says what else there is
-/// to do than to take a narrower type.
+/// Refuses rows that exceed the memory, before an allocation fails and ends the program. `fix` names remedies other
+/// than a narrower type.
 ///
 /// # Errors
 /// [`Error::Memory`] under `name`.
@@ -63,7 +64,7 @@ pub(super) fn require_room(m: usize, p: usize, storage: Storage, name: &str, fix
     let mut letters = fix.chars();
     let fix = letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default();
     memory.require(name, fix.clone())?;
-    // Where the system does not say what is free, an allocation that cannot be is still refused.
+    // Where the system does not report free memory, an impossible allocation is still refused.
     let mut room: Vec<u8> = Vec::new();
     let wanted = usize::try_from(bytes(storage)).ok();
     if wanted.and_then(|bytes| room.try_reserve_exact(bytes).ok()).is_some() {
@@ -82,7 +83,7 @@ impl Scales<'_> {
     }
 }
 
-/// Runs `$body` with `$rows: &[S]`, S the storage type, and `$scales: Scales`: entry q of row i is
+/// Runs `$body` with `$rows: &[S]`, where S is the storage type, and `$scales: Scales`: entry q of row i is
 /// `scales.of(i)·rows[i·p + q].widen()`.
 macro_rules! with_rows {
     ($dense:expr, $rows:ident, $scales:ident => $body:expr) => {
@@ -104,18 +105,18 @@ macro_rules! with_rows {
 }
 pub(super) use with_rows;
 
-/// A type that rows are held in. Apart from [`Real`], the types that engines compute in: half precision is stored and
-/// never computed in.
+/// A storage type of rows. It differs from [`Real`], the arithmetic types: half precision is stored and never computed
+/// in.
 pub(super) trait Stored: bytemuck::Pod + Send + Sync {
     const STORAGE: Storage;
 
-    /// Without the row's scale. Exact.
+    /// Converts exactly, without the row's scale.
     fn widen(self) -> f64;
 
     /// Rounds a row of finite numbers to nearest, ties to even, and returns its scale.
     ///
     /// # Errors
-    /// The position of the first number that overflows.
+    /// Position of the first number that overflows.
     fn round_row(values: &[f64], out: &mut [Self]) -> std::result::Result<f32, usize>;
 
     /// Rounded rows and their scales as an operator holds them.
@@ -135,7 +136,7 @@ impl Stored for f16 {
         let (scale, inverse) = (power_of_two(exponent), power_of_two(-exponent));
         for (at, (&value, out)) in values.iter().zip(out).enumerate() {
             let rounded = round_to_half(value * inverse);
-            // What f32 does not hold could not be multiplied out by engines that compute in it.
+            // Engines that compute in f32 could not multiply out a number beyond f32.
             if !((rounded * scale) as f32).is_finite() {
                 return Err(at);
             }
@@ -183,11 +184,12 @@ impl Stored for f64 {
     }
 }
 
-/// The largest entry of a row is stored in [2¹⁴, 2¹⁵], a factor 2 below the largest half-precision number.
+/// Exponent of the largest entry of a row: it is stored in [2¹⁴, 2¹⁵], a factor 2 below the largest half-precision
+/// number.
 const TOP_EXPONENT: i32 = 14;
-/// Down to 2⁻¹⁴·2⁻¹¹² = 2⁻¹²⁶ a stored number is a normal f32, which no device flushes.
+/// Smallest exponent of a scale: down to 2⁻¹⁴·2⁻¹¹² = 2⁻¹²⁶ a stored number is a normal f32, which no device flushes.
 const SMALLEST_SCALE: i32 = -112;
-/// Up to 2¹⁵·2¹¹³ = 2¹²⁸ reaches past the largest f32.
+/// Largest exponent of a scale: 2¹⁵·2¹¹³ = 2¹²⁸ is beyond the largest f32.
 const LARGEST_SCALE: i32 = 113;
 
 /// e with 2^e ≤ x < 2^(e+1) for normal x; −1023 for smaller ones.
@@ -200,8 +202,8 @@ fn power_of_two(e: i32) -> f64 {
     f64::from_bits(((e + 1023) as u64) << 52)
 }
 
-/// The nearest number of 11 significant bits, ties to even; 0 below 2⁻¹⁴. By hand, because conversions through f32, as
-/// hardware offers them, round twice.
+/// The nearest number of 11 significant bits, ties to even; 0 below 2⁻¹⁴. Hardware conversions through f32 would round
+/// twice.
 fn round_to_half(x: f64) -> f64 {
     let exponent = binary_exponent(x);
     if !(-30..=20).contains(&exponent) {
@@ -212,7 +214,7 @@ fn round_to_half(x: f64) -> f64 {
     if rounded.abs() < power_of_two(-14) { 0.0 } else { rounded }
 }
 
-/// `m` rows of `p` numbers, each made in f64 by `fill` and rounded once.
+/// Rounds `m` rows of `p` numbers, each computed in f64 by `fill` and rounded once.
 ///
 /// # Errors
 /// (row, position) of the first number that overflows, and that number.
@@ -243,7 +245,7 @@ pub(super) fn round_rows<S: Stored>(
     }
 }
 
-/// [`round_rows`] in a type chosen at run time.
+/// Rounds rows like [`round_rows`] in a type chosen at run time.
 pub(super) fn round_rows_to(
     storage: Storage,
     m: usize,
@@ -267,17 +269,17 @@ impl Dense {
         }
     }
 
-    /// Whether the rows are read from the file that they lie in, rather than from a copy in memory.
+    /// Whether the rows are read from their file, not from a copy in memory.
     pub fn is_mapped(&self) -> bool {
         self.is_in_place() && self.place() == Location::File
     }
 
-    /// Whether the rows are read where they were given, in a file or in an array, and were not copied.
+    /// Whether the rows are read in place, in a file or an array, without a copy.
     pub fn is_in_place(&self) -> bool {
         matches!(&self.rows, Rows::F32(Data::Kept { .. }) | Rows::F64(Data::Kept { .. }))
     }
 
-    /// Where the rows lie.
+    /// Location of the rows.
     pub(super) fn place(&self) -> Location {
         match &self.rows {
             Rows::F32(Data::Kept { bytes, .. }) | Rows::F64(Data::Kept { bytes, .. }) => bytes.place(),
@@ -285,12 +287,12 @@ impl Dense {
         }
     }
 
-    /// The same matrices held in another type, rounded once to nearest. Observations measured before the rounding no
-    /// longer fit exactly: with [`Storage::F16`] to about 2⁻¹² of them. [`crate::Problem::measure`] with the result gives
-    /// observations of what is stored.
+    /// The same matrices in another storage type, rounded once to nearest. Observations measured before the rounding no
+    /// longer fit exactly: with [`Storage::F16`] to about 2⁻¹² of them. [`crate::Problem::measure`] with the result
+    /// gives observations of the stored matrices.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an entry that the type does not hold, with its row and position.
+    /// [`Error::Invalid`] for an entry beyond the type, with its row and position.
     pub fn with_storage(mut self, storage: Storage) -> Result<Self> {
         if storage == self.storage() {
             return Ok(self);
@@ -313,7 +315,7 @@ impl Dense {
     /// Packed row `i` in f64.
     ///
     /// # Panics
-    /// Where `i ≥ m`, as slices do.
+    /// For `i ≥ m`, as slices do.
     pub fn packed_row(&self, i: usize) -> Vec<f64> {
         let p = self.domain.dimension();
         let mut row = vec![0.0; p];
@@ -357,7 +359,7 @@ mod tests {
                 assert!((v - f).abs() <= 2f64.powi(-11) * v.abs(), "{v:e} {f:e}");
             }
         }
-        // Below 2⁻²⁹ of the largest there is nothing.
+        // Numbers below 2⁻²⁹ of the largest become zero.
         assert_eq!(stored(&[1.0, 2f64.powi(-28), 2f64.powi(-30)]).1, [1.0, 2f64.powi(-28), 0.0]);
         assert_eq!(stored(&[0.0, 0.0]).1, [0.0, 0.0]);
     }
@@ -377,7 +379,7 @@ mod tests {
         assert_eq!(f16::round_row(&[-f64::from(f32::MAX), 0.0], &mut out), Err(0));
         assert_eq!(f16::round_row(&[1e300, 1e301], &mut out), Err(0));
         assert_eq!(f32::round_row(&[1.0, 4e38], &mut [0.0_f32; 2]), Err(1));
-        // So small that nothing is left.
+        // Numbers so small that all become zero.
         assert_eq!(stored(&[1e-300]).1, [0.0]);
     }
 }

@@ -1,27 +1,28 @@
-//! What a matrix is apart from its interaction of rows and columns: a mean, and what each row and column adds to it.
+//! Biases of a matrix, without interaction of rows and columns: a mean, and an offset per row and per column.
 
 use crate::error::{Error, Result};
 use crate::operators::compressed::Index;
 use crate::operators::{Entries, Operator};
 
-/// μ + b_a + c_b.
+/// The biases μ + b_a + c_b.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Biases {
+    /// Mean μ.
     pub mean: f64,
-    /// b, n1 numbers; 0 for rows without an entry.
+    /// Row offsets b, n1 numbers; 0 for rows without an entry.
     pub rows: Vec<f64>,
-    /// c, n2 numbers.
+    /// Column offsets c, n2 numbers.
     pub columns: Vec<f64>,
 }
 
-/// λ of the fit, in entries: a row with n of them keeps n/(n + λ) of its mean.
+/// λ of the fit, in entries: a row with n entries keeps n/(n + λ) of its mean.
 const RIDGE: f64 = 5.0;
-/// Sweeps at most, and the largest change, relative to the largest bias, at which they end.
+/// Most sweeps, and the largest change, relative to the largest bias, at which they end.
 const SWEEPS: usize = 50;
 const SMALL: f64 = 1e-6;
 
 impl Biases {
-    /// The mean of the entries in use alone.
+    /// The mean of the used entries, without offsets.
     pub fn mean_of(entries: &Entries, observations: &[f64], used: impl Fn(usize) -> bool) -> Result<Self> {
         check(entries, observations)?;
         let domain = entries.domain();
@@ -34,11 +35,11 @@ impl Biases {
         Ok(Self { mean, rows: vec![0.0; domain.rows()], columns: vec![0.0; domain.columns()] })
     }
 
-    /// Least squares with a ridge, min Σ (y − μ − b_a − c_b)² + λ(‖b‖² + ‖c‖²) with λ = 5, over the entries in use and after μ,
-    /// their mean, by sweeps over rows and columns in turn until nothing moves.
+    /// Ridge least squares fit, min Σ (y − μ − b_a − c_b)² + λ(‖b‖² + ‖c‖²) with λ = 5 and μ the mean, over the used
+    /// entries. Sweeps over rows and columns alternate until convergence.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a wrong number of observations, or a symmetric unknown, of which rows and columns are the
+    /// [`Error::Invalid`] for a wrong number of observations, or a symmetric unknown, whose rows and columns are the
     /// same.
     pub fn fit(entries: &Entries, observations: &[f64], used: impl Fn(usize) -> bool) -> Result<Self> {
         let mut biases = Self::mean_of(entries, observations, &used)?;
@@ -61,15 +62,15 @@ impl Biases {
         Ok(biases)
     }
 
-    /// μ + b_a + c_b.
+    /// Prediction μ + b_a + c_b.
     ///
     /// # Panics
-    /// Where the row or the column is not in the matrix, as slices do.
+    /// For a row or column outside the matrix, as slices do.
     pub fn at(&self, row: usize, column: usize) -> f64 {
         self.mean + self.rows[row] + self.columns[column]
     }
 
-    /// y minus the biases, for every measurement.
+    /// Observations y minus the biases, for every measurement.
     pub fn without(&self, entries: &Entries, observations: &[f64]) -> Vec<f64> {
         let at = |i: usize| entries.position(i);
         observations.iter().enumerate().map(|(i, y)| y - self.at(at(i).0, at(i).1)).collect()
@@ -95,7 +96,7 @@ fn check(entries: &Entries, observations: &[f64]) -> Result<()> {
     Err(Error::invalid("observations", found, allowed, "give one observation an entry"))
 }
 
-/// Σ value/(count + λ) over the entries in use of each line.
+/// Σ value/(count + λ) over the used entries of each line.
 fn line_means(index: &Index, value: impl Fn(usize, usize) -> f64, used: impl Fn(usize) -> bool) -> Vec<f64> {
     let line = |line: usize| {
         let (mut sum, mut count) = (0.0, RIDGE);

@@ -1,4 +1,4 @@
-//! Random positions, all different.
+//! Random distinct positions.
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -9,18 +9,18 @@ use crate::io::Triplets;
 use crate::problem::Domain;
 use crate::problem::random::{Purpose, stream};
 
-/// Up to so many positions are all listed where they are drawn evenly.
+/// Largest number of positions that are listed for uniform draws.
 const LISTED: usize = 1 << 26;
-/// Rounds in which positions that were drawn twice are replaced.
+/// Rounds in which repeated positions are replaced.
 const ROUNDS: usize = 200;
 
-/// `count` different positions (for a symmetric domain a ≤ b), values 0: evenly drawn for `exponent` 0; otherwise row and column
-/// independently, the j-th of a random order having a chance in proportion to j^−exponent, as far as positions stay
-/// different.
+/// Draws `count` distinct positions (a ≤ b for a symmetric domain) with values 0. They are uniform for `exponent` 0.
+/// Otherwise row and column are independent, and the j-th of a random order has a probability in proportion to
+/// j^−exponent, as far as positions stay distinct.
 ///
 /// # Errors
-/// [`Error::Invalid`] for more positions than there are, an exponent that is negative or not finite, or one so large that the
-/// likely rows are full.
+/// [`Error::Invalid`] for more positions than there are, an exponent that is negative or not finite, or one so large
+/// that the likely rows are full.
 pub fn draw_positions(domain: Domain, count: usize, exponent: f64, seed: u64) -> Result<Triplets> {
     domain.validate()?;
     let total = domain.dimension();
@@ -79,7 +79,7 @@ fn rejected(domain: Domain, count: usize, exponent: f64, rng: &mut ChaCha8Rng) -
     Err(Error::invalid("degrees", found, "an exponent that leaves room", fix))
 }
 
-/// Lines in a random order, and the sums of their chances.
+/// Lines in a random order, with their cumulative probabilities.
 struct Chances {
     order: Vec<u32>,
     sums: Vec<f64>,

@@ -1,12 +1,12 @@
 //! `entries`: sampled entries of the unknown matrix, yᵢ = M_ab.
 //!
-//! Aᵢ = E_ab, and for a symmetric unknown its symmetric part, so that ⟨Aᵢ, Z⟩ = (Z_ab + Z_ba)/2. Rows and columns without an
-//! entry are allowed: nothing is learned of them. One position may be measured several times.
+//! Aᵢ = E_ab, or its symmetric part for a symmetric unknown: ⟨Aᵢ, Z⟩ = (Z_ab + Z_ba)/2. Rows and columns without an
+//! entry are allowed; nothing is learned about them. A position may be measured several times.
 //!
 //! s = n1·n2/m. For positions drawn uniformly, independently and with replacement from all n1·n2 of them,
-//! E‖A(Z)‖²·s = ‖Z‖_F² for every Z of the domain. That is so for symmetric domains too, where (a, b) and (b, a) are the same
-//! measurement, of twice the chance of one on the diagonal; if instead each of the n(n+1)/2 pairs has the same chance, s·A*A is
-//! n/(n+1) off the diagonal and 2n/(n+1) on it.
+//! E‖A(Z)‖²·s = ‖Z‖_F² for every Z of the domain. This includes symmetric domains, where (a, b) and (b, a) are the same
+//! measurement, with twice the probability of one on the diagonal. If instead each of the n(n+1)/2 pairs has the same
+//! probability, s·A*A is n/(n+1) off the diagonal and 2n/(n+1) on it.
 
 mod biases;
 mod draw;
@@ -27,8 +27,8 @@ pub use biases::Biases;
 pub use draw::draw_positions;
 pub use triplets::Sampled;
 
-/// Sampled entries. Their positions take 8 bytes an entry in each of three lists (for a symmetric unknown 8 and 16); nothing of
-/// size n1·n2 is formed.
+/// Sampled entries. Their positions take 8 bytes per entry in each of three lists (for a symmetric unknown 8 and 16);
+/// nothing of size n1·n2 is formed.
 pub struct Entries {
     pub(crate) lists: Compressed,
     normalization: f64,
@@ -36,11 +36,12 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// Entry (`rows[i]`, `columns[i]`), counted from 0, is measurement i. Where the order does not matter,
-    /// [`Entries::from_triplets`] has a faster one.
+    /// An operator whose measurement i is the entry (`rows[i]`, `columns[i]`), counted from 0. Where the order does not
+    /// matter, [`Entries::from_triplets`] has a faster one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for positions outside the domain (the first one is named), lists of different lengths, or none.
+    /// [`Error::Invalid`] for positions outside the domain (with the first one), lists of different lengths, or empty
+    /// lists.
     pub fn new(domain: Domain, rows: &[usize], columns: &[usize]) -> Result<Self> {
         domain.validate()?;
         if rows.len() != columns.len() || rows.is_empty() {
@@ -66,8 +67,8 @@ impl Entries {
         Ok(Self::of(domain, short(rows), short(columns), None))
     }
 
-    /// m positions drawn uniformly and independently from all of the matrix, so that s·A*A is the identity on average.
-    /// Position i comes from its own stream of `seed`.
+    /// Positions drawn uniformly and independently from the whole matrix, m of them, so that s·A*A is the identity on
+    /// average. Position i comes from its own stream of `seed`.
     ///
     /// # Errors
     /// [`Error::Invalid`] for m = 0 or an empty domain.
@@ -84,14 +85,14 @@ impl Entries {
         Ok(Self { isotropic: true, ..Self::of(domain, rows, columns, None) })
     }
 
-    /// Positions that were checked.
+    /// An operator from checked positions.
     fn of(domain: Domain, rows: Vec<u32>, columns: Vec<u32>, boundaries: Option<&[usize]>) -> Self {
         let normalization = domain.rows() as f64 * domain.columns() as f64 / rows.len() as f64;
         let lists = Compressed::new(domain, None, rows, columns, Values::Ones, boundaries);
         Self { lists, normalization, isotropic: false }
     }
 
-    /// Replaces s.
+    /// Replaces the normalisation s.
     ///
     /// # Errors
     /// [`Error::Invalid`] unless 0 < s < ∞.
@@ -103,20 +104,20 @@ impl Entries {
         Ok(self)
     }
 
-    /// The position of measurement i, counted from 0.
+    /// Position of measurement i, counted from 0.
     ///
     /// # Panics
-    /// Where i is m or more, as slices do.
+    /// For i ≥ m, as slices do.
     pub fn position(&self, i: usize) -> (usize, usize) {
         (self.lists.rows[i] as usize, self.lists.columns[i] as usize)
     }
 
-    /// The number of entries in each matrix row.
+    /// Number of entries in each matrix row.
     pub fn row_counts(&self) -> Vec<usize> {
         counts(&self.lists.rows, self.lists.domain.rows())
     }
 
-    /// The number of entries in each matrix column.
+    /// Number of entries in each matrix column.
     pub fn column_counts(&self) -> Vec<usize> {
         counts(&self.lists.columns, self.lists.domain.columns())
     }

@@ -1,4 +1,4 @@
-//! Rows, columns and values as files give them, made into an operator with its observations.
+//! Conversion of rows, columns and values from files into an operator with its observations.
 
 use rand::seq::SliceRandom;
 
@@ -9,7 +9,7 @@ use crate::operators::entries::Entries;
 use crate::problem::Domain;
 use crate::problem::random::{Purpose, stream};
 
-/// Refuses what lies outside the domain.
+/// Refuses positions outside the domain.
 fn check(triplets: &Triplets, name: &str, domain: Domain) -> Result<()> {
     let lengths = [triplets.rows.len(), triplets.columns.len(), triplets.values.len()];
     if lengths.iter().any(|&length| length != lengths[0]) {
@@ -29,23 +29,24 @@ fn check(triplets: &Triplets, name: &str, domain: Domain) -> Result<()> {
     Ok(())
 }
 
-/// An operator with what it observed, in the operator's own order.
+/// An operator with its observations, in the operator's own order.
 pub struct Sampled {
+    /// Operator of the observed entries.
     pub operator: Entries,
-    /// y, one a measurement; the mean where a position was given several times.
+    /// Observations y, one per measurement; the mean where a position was given several times.
     pub observations: Vec<f64>,
-    /// Measurements that came from the held-out triplets, ascending.
+    /// Measurements from the held-out triplets, ascending.
     pub held_out: Vec<usize>,
-    /// Triplets at a position that another one of the same list has too.
+    /// Number of triplets whose position occurs earlier in the same list.
     pub duplicates: usize,
-    /// Held-out positions that are also training positions.
+    /// Number of held-out positions that are also training positions.
     pub shared: usize,
 }
 
 impl Entries {
-    /// Entries with their values, in an order that makes shards blocks of matrix rows: rows are shuffled by `seed`, so that a
-    /// shard is a fair sample of them, and entries sorted by row and column. Of positions that occur several times (for a
-    /// symmetric domain (a, b) and (b, a) are one) the mean is taken.
+    /// Entries with their values, ordered so that shards are blocks of matrix rows. Rows are shuffled by `seed`, so a
+    /// shard is a fair sample of them; entries are sorted by row and column. Repeated positions (for a symmetric domain
+    /// (a, b) and (b, a) are one) give their mean.
     ///
     /// # Errors
     /// [`Error::Invalid`] for no triplets, positions outside the domain, or values that are not finite.
@@ -53,10 +54,10 @@ impl Entries {
         Self::with_held_out(domain, triplets, &Triplets::default(), seed)
     }
 
-    /// The same with entries that are kept out of training, as measurements of their own.
+    /// Entries with their values, with held-out entries as further measurements.
     ///
     /// # Errors
-    /// As [`Entries::from_triplets`].
+    /// Those of [`Entries::from_triplets`].
     pub fn with_held_out(domain: Domain, training: &Triplets, held_out: &Triplets, seed: u64) -> Result<Sampled> {
         domain.validate()?;
         check(training, "entries", domain)?;
@@ -84,7 +85,7 @@ impl Entries {
         for q in order {
             let (a, b, which, value) = place(q);
             if last == Some((a, b, which)) {
-                // The mean of what has come so far.
+                // Running mean.
                 count += 1.0;
                 let mean: &mut f64 = observations.last_mut().expect("a repeated position has a first");
                 *mean += (value - *mean) / count;
@@ -108,7 +109,7 @@ impl Entries {
     }
 }
 
-/// 0..count sorted by a random rank of the row, then by `rest`, then as they came.
+/// Sorts 0..count by a random rank of the row, then by `rest`, then by input order.
 fn order(
     rows: usize,
     count: usize,

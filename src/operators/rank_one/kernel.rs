@@ -1,18 +1,18 @@
-//! The fast host path of `rank_one`.
+//! The fast host kernel of `rank_one`.
 //!
-//! A group of vectors is brought into cache once for all trials and multiplied there with the factors, which gives the
-//! residuals, and then with them times the residuals: both are the tiled products that `dense` has for batches, with
-//! the columns of a factor in the place of trials. Factors and accumulators lie transposed, (k, n).
+//! A group of vectors is brought into cache once for all trials. There it is multiplied with the factors, which gives
+//! the residuals, and then with the factors times the residuals. Both are the tiled products of `dense` for batches,
+//! with the columns of a factor in place of trials. Factors and accumulators are transposed, (k, n).
 //!
-//! An accumulator is Σ rᵢAᵢV, (k, n1), then for two factors Σ rᵢAᵢᵀW, (k, n2); for centred residuals the same follows with wᵢ in
-//! the place of rᵢ, then Σwe and Σw.
+//! An accumulator is Σ rᵢAᵢV, (k, n1), then for two factors Σ rᵢAᵢᵀW, (k, n2). For centred residuals the same follows
+//! with wᵢ in place of rᵢ, then Σwe and Σw.
 
 use crate::operators::rank_one::{RankOne, Vectors};
 use crate::operators::rows::{Adjoint, Forward, total};
 use crate::operators::{Course, HostKernel, Loss, Operator, Pair, TrialPass};
 use crate::simd::{Bank, InstructionSet, Stored, Unit};
 
-/// Bytes of vectors that are used again from cache, and their number at most and at least.
+/// Bytes of a group of vectors that are reused from cache, and their largest and least number.
 const GROUP_BYTES: usize = 1 << 19;
 const GROUP: std::ops::RangeInclusive<usize> = 4..=48;
 
@@ -75,7 +75,8 @@ macro_rules! host_kernel {
                         let right = Some(&right[numbers(n2)]);
                         Pass { operator: self, left: &left[numbers(n1)], right, loss }.run(set, trials);
                     }
-                    // Every constructor makes both sides of one type; `load::one_type` brings files of two types to one.
+                    // Every constructor makes both sides of one type; `load::one_type` converts files of two types to
+                    // one.
                     _ => unreachable!("both sides are held in one type"),
                 }
             }
@@ -143,7 +144,7 @@ impl<S> Pass<'_, S> {
             for (trial, (w, v)) in trials.iter_mut().zip(&applied) {
                 let k = trial.applied.search_rank;
                 let (l, r) = trial.point.split_at(k * n1);
-                // Thin products, (rows, k); those that are the same are taken once.
+                // Thin products, (rows, k); equal ones are computed once.
                 let al = thin(set, n1, a, l);
                 let br = if right.is_none() && l == r { al.clone() } else { thin(set, n2, b, r) };
                 let bv = match () {

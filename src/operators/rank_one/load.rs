@@ -9,15 +9,16 @@ use crate::operators::dense::Normalization;
 use crate::operators::{Operator, Storage};
 use crate::problem::Domain;
 
-/// How files of vectors are to be read.
+/// Options for reading files of vectors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenVectors {
     /// Whether the matrices are a aᵀ; otherwise they are a bᵀ.
     pub symmetric: bool,
-    /// `None` is the file's own type: `float32` stays `f32`, everything else becomes `f64`.
+    /// Number type to hold; `None` keeps the file's `float32` as `f32` and converts everything else to `f64`.
     pub storage: Option<Storage>,
+    /// Normalisation s of the operator.
     pub normalization: Normalization,
-    /// Of a aᵀ: centred residuals, see [`RankOne::centred`].
+    /// Whether residuals are centred, for a aᵀ; see [`RankOne::centred`].
     pub centred: bool,
 }
 
@@ -27,20 +28,22 @@ impl Default for OpenVectors {
     }
 }
 
-/// Vectors from files, and what was found on the way.
+/// Vectors from files, with information about the files.
 pub struct VectorsFile {
+    /// Operator of the files.
     pub operator: RankOne,
+    /// Path of the file of left vectors.
     pub path: PathBuf,
-    /// Domain of the array of left vectors.
+    /// Shape of the array of left vectors.
     pub shape: Vec<usize>,
-    /// NumPy's name of its number type.
+    /// Number type of the left file, as in NumPy (`float32`).
     pub dtype: String,
-    /// Sentences that a user should see.
+    /// Notices for the user.
     pub notices: Vec<String>,
 }
 
 impl VectorsFile {
-    /// `a.npy, shape (1000, 20), float32`, for messages about files that must fit this one.
+    /// Description for messages about files that must fit this one: `a.npy, shape (1000, 20), float32`.
     pub fn describe(&self) -> String {
         format!("{}, shape {}, {}", self.path.display(), shape_text(&self.shape), self.dtype)
     }
@@ -59,12 +62,12 @@ struct Side {
 }
 
 impl OpenVectors {
-    /// Opens `.npy` arrays of shape (m, n), or (m, n, q) for sums of q outer products: a of a aᵀ, or with `right` a and b of
-    /// a bᵀ, n1 and n2 long.
+    /// Opens `.npy` arrays of shape (m, n), or (m, n, q) for sums of q outer products: a of a aᵀ, or with `right` the a
+    /// and b of a bᵀ, of lengths n1 and n2.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::File`] for what cannot be read, has another shape, is complex or not finite, or where the two
-    /// files do not fit each other; [`Error::Invalid`] where the model and the number of files do not.
+    /// [`Error::Io`] and [`Error::File`] for a file that cannot be read, has another shape, is complex or not finite,
+    /// or where the two files do not match; [`Error::Invalid`] where the number of files does not match the model.
     pub fn open(&self, left: impl AsRef<Path>, right: Option<&Path>) -> Result<VectorsFile> {
         self.require_sides(right.is_some())?;
         self.read(vectors(left.as_ref())?, right.map(vectors).transpose()?)
@@ -81,10 +84,10 @@ impl OpenVectors {
         Err(Error::invalid("vectors_right", found, allowed, fix))
     }
 
-    /// [`OpenVectors::open`] from arrays.
+    /// Reads vectors from arrays, like [`OpenVectors::open`].
     ///
     /// # Errors
-    /// As [`OpenVectors::open`].
+    /// Those of [`OpenVectors::open`].
     pub fn read(&self, left: NpyArray, right: Option<NpyArray>) -> Result<VectorsFile> {
         self.require_sides(right.is_some())?;
         let left = self.side(left)?;
@@ -113,7 +116,7 @@ impl OpenVectors {
         operator.centred &= self.centred;
         let (assumed, implied) = (operator.usual_normalization(), operator.implied_normalization());
         let m = operator.measurements() as f64;
-        // Words are the same as for matrices: 1/m is the ensemble's own s, for entries of variance 1.
+        // The words are those for matrices: 1/m is the ensemble's own s, for entries of variance 1.
         let usual = Normalization::is_usual(1, implied / assumed) || !implied.is_finite();
         operator.normalization = match self.normalization {
             Normalization::InverseCount => assumed,
@@ -162,7 +165,7 @@ impl OpenVectors {
         require_room(Domain::symmetric(n), measurements, products, storage)?;
         let values = array.to_vec()?;
         array.require_finite(&values)?;
-        // q fastest in the file, slowest of the two here.
+        // q runs fastest in the file, and slowest of the two here.
         let at = |to: usize| {
             let (i, rest) = (to / (n * products), to % (n * products));
             values[i * n * products + rest % n * products + rest / n]
@@ -197,7 +200,7 @@ impl OpenVectors {
     }
 }
 
-/// A file of vectors.
+/// Opens a file of vectors.
 fn vectors(path: &Path) -> Result<NpyArray> {
     NpyArray::open(path).map_err(|error| match error {
         Error::File { path, found, allowed, fix } if fix.starts_with("Lift") => {
@@ -209,7 +212,7 @@ fn vectors(path: &Path) -> Result<NpyArray> {
     })
 }
 
-/// Both sides in the wider of their types.
+/// Converts both sides to the wider of their types.
 fn one_type(left: Vectors, right: Option<Vectors>) -> (Vectors, Option<Vectors>) {
     let widened = |vectors: Vectors| match vectors {
         Vectors::F32(values) => Vectors::F64(values.into_iter().map(f64::from).collect()),

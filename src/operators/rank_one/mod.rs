@@ -1,21 +1,21 @@
 //! `rank_one`: Aᵢ = Σ_q a_iq a_iqᵀ or Σ_q a_iq b_iqᵀ, from their vectors. No matrix is ever formed.
 //!
-//! One vector a measurement is quadratic sensing, phase retrieval, covariance sketching: ⟨a aᵀ, Z⟩ = aᵀZa. Several are their
-//! sum. Two of them are complex phase retrieval in real numbers: for a = u + iv and x = p + iq,
+//! One vector per measurement is quadratic sensing, phase retrieval, covariance sketching: ⟨a aᵀ, Z⟩ = aᵀZa. Several
+//! vectors add up. Two vectors are complex phase retrieval in real numbers: for a = u + iv and x = p + iq:
 //!
 //! ```text
 //! |aᴴx|² = (uᵀp + vᵀq)² + (uᵀq − vᵀp)² = c₁ᵀZc₁ + c₂ᵀZc₂,   Z = z zᵀ,   z = (p; q),   c₁ = (u; v),   c₂ = (−v; u)
 //! ```
 //!
-//! so that n is twice the number of complex entries and a rank-one Z ∈ R^{n×n} stands for x up to its phase
+//! Here n is twice the number of complex entries, and a rank-one Z ∈ R^{n×n} represents x up to its phase
 //! ([`RankOne::complex_lift`] makes c₁ and c₂).
 //!
-//! **Centred residuals.** The a aᵀ have the mean I (for a ~ N(0, I)), and A*A maps Z to 2Z + tr(Z)·I, whose second part
+//! **Centred residuals.** The a aᵀ have the mean I (for a ~ N(0, I)), and A*A maps Z to 2Z + tr(Z)·I. The second part
 //! grows the wrong directions: plain descent stalls near a relative error of 1e-2. About their means the measurements
-//! are isotropic, Var aᵀZa = 2‖Z‖_F², so that the loss of centred residuals, Σ(eᵢ − ē)², is the default with s = 1/(2qm);
-//! [`RankOne::centred`] turns it off. a bᵀ needs nothing of the kind: E⟨abᵀ, Z⟩² = ‖Z‖_F², s = 1/(qm).
+//! are isotropic, Var aᵀZa = 2‖Z‖_F². The default is therefore the loss of centred residuals, Σ(eᵢ − ē)², with s =
+//! 1/(2qm); [`RankOne::centred`] turns it off. a bᵀ needs no centring: E⟨abᵀ, Z⟩² = ‖Z‖_F², s = 1/(qm).
 //!
-//! An iteration reads every vector once and takes 6 (plain: 4, a bᵀ: 8) m·q·n·k operations.
+//! An iteration reads every vector once and takes 6 (plain: 4, a bᵀ: 8) times m·q·n·k operations.
 
 mod kernel;
 mod load;
@@ -84,11 +84,11 @@ impl Vectors {
     }
 }
 
-/// Sums of outer products, one sum a measurement.
+/// Sums of outer products, one sum per measurement.
 pub struct RankOne {
     domain: Domain,
     measurements: usize,
-    /// q, outer products a measurement.
+    /// Number q of outer products per measurement.
     products: usize,
     /// a, (m, q, n1)
     left: Vectors,
@@ -96,24 +96,25 @@ pub struct RankOne {
     right: Option<Vectors>,
     normalization: f64,
     centred: bool,
-    /// Whether the vectors are independent with independent entries of mean 0 and one variance, and s fits them.
+    /// Whether the vectors have independent entries of mean 0 and equal variance, and s fits them.
     gaussian: bool,
 }
 
 impl RankOne {
-    /// Vectors with independent N(0, 1) entries: Aᵢ = a aᵀ with centred residuals for symmetric domains, a bᵀ for asymmetric
-    /// ones. Vectors come from a ChaCha8 stream of `seed` each and are held in f32.
+    /// The Gaussian ensemble of vectors with independent N(0, 1) entries: Aᵢ = a aᵀ with centred residuals for
+    /// symmetric domains, a bᵀ for asymmetric ones. Each vector comes from its own ChaCha8 stream of `seed` and is held
+    /// in f32.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for m = 0 or an empty domain, [`Error::Memory`] for more vectors than there is memory.
+    /// [`Error::Invalid`] for m = 0 or an empty domain, [`Error::Memory`] for more vectors than fit in memory.
     pub fn gaussian(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
         Self::gaussian_sums(domain, measurements, 1, seed)
     }
 
-    /// [`RankOne::gaussian`] with sums of `products` outer products.
+    /// The Gaussian ensemble of [`RankOne::gaussian`] with sums of `products` outer products.
     ///
     /// # Errors
-    /// As [`RankOne::gaussian`]; also for `products` = 0.
+    /// Those of [`RankOne::gaussian`]; [`Error::Invalid`] for `products` = 0.
     pub fn gaussian_sums(domain: Domain, measurements: usize, products: usize, seed: u64) -> Result<Self> {
         let draw = |side: u64, n: usize| {
             let mut values = vec![0.0_f32; measurements * products * n];
@@ -130,12 +131,12 @@ impl RankOne {
         Ok(made)
     }
 
-    /// Own vectors, (m, q, n1) and for rectangular domains (m, q, n2), row-major, kept in their own type. s as for vectors
-    /// with entries of variance 1, see [`RankOne::with_normalization`].
+    /// An operator from own vectors, (m, q, n1) and for rectangular domains (m, q, n2), row-major, kept in their own
+    /// type. s is that of vectors with entries of variance 1, see [`RankOne::with_normalization`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] for lengths that do not fit, no measurement, NaN or infinite entries, and where there is a second set for
-    /// a symmetric domain or none for an asymmetric one.
+    /// [`Error::Invalid`] for lengths that do not match, no measurement, NaN or infinite entries, and for a second set
+    /// on a symmetric domain or a missing one on an asymmetric domain.
     pub fn from_vectors<T: Real>(domain: Domain, products: usize, left: &[T], right: Option<&[T]>) -> Result<Self> {
         for (name, values) in [("vectors", Some(left)), ("vectors_right", right)] {
             let values = values.unwrap_or_default();
@@ -191,8 +192,8 @@ impl RankOne {
         Ok(made)
     }
 
-    /// c₁ = (u; v) and c₂ = (−v; u) of complex vectors a = u + iv, given as (m, n) pairs (u, v): (m, 2, 2n) vectors for a
-    /// real unknown of size 2n.
+    /// Vectors c₁ = (u; v) and c₂ = (−v; u) of complex vectors a = u + iv, given as (m, n) pairs (u, v): (m, 2, 2n)
+    /// vectors for a real unknown of size 2n.
     pub fn complex_lift<T: Real>(n: usize, vectors: &[(T, T)]) -> Vec<T> {
         let mut out = Vec::with_capacity(4 * vectors.len());
         for a in vectors.chunks(n.max(1)) {
@@ -204,10 +205,10 @@ impl RankOne {
         out
     }
 
-    /// Chooses between centred residuals, the default for a aᵀ, and plain ones.
+    /// Chooses centred residuals, the default for a aᵀ, or plain ones.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a bᵀ is to be centred: its mean is zero.
+    /// [`Error::Invalid`] for centred a bᵀ: its mean is zero.
     pub fn centred(mut self, centred: bool) -> Result<Self> {
         if centred && !self.domain.is_symmetric() {
             let fix = "leave it out: the mean of a·bᵀ is zero";
@@ -217,7 +218,7 @@ impl RankOne {
         Ok(self)
     }
 
-    /// Replaces s.
+    /// Replaces the normalisation s.
     ///
     /// # Errors
     /// [`Error::Invalid`] unless 0 < s < ∞.
@@ -229,15 +230,15 @@ impl RankOne {
         Ok(self)
     }
 
-    /// 1/(2qmv²) or 1/(qmv_a v_b), v being the mean squares of the entries: the s that the vectors imply if their entries are
-    /// independent.
+    /// The s implied by the vectors if their entries are independent: 1/(2qmv²) or 1/(qmv_a v_b), where v are the mean
+    /// squares of the entries.
     pub fn implied_normalization(&self) -> f64 {
         let v = self.left.variance();
         let w = self.right.as_ref().map_or(v, Vectors::variance);
         1.0 / (self.scale() * self.measurements as f64 * v * w)
     }
 
-    /// The same for entries of variance 1.
+    /// The implied s for entries of variance 1.
     pub(crate) fn usual_normalization(&self) -> f64 {
         1.0 / (self.scale() * self.measurements as f64)
     }
@@ -248,12 +249,12 @@ impl RankOne {
         of_one * self.products as f64
     }
 
-    /// q, the outer products of a measurement.
+    /// Number q of outer products per measurement.
     pub fn products(&self) -> usize {
         self.products
     }
 
-    /// Vectors with entries in {−1, 0, 1}, plain residuals. For the laws.
+    /// Vectors with entries in {−1, 0, 1} and plain residuals, for the laws.
     pub(crate) fn small_integers(domain: Domain, measurements: usize, products: usize, seed: u64) -> Result<Self> {
         let draw = |side: u64, n: usize| -> Vec<f32> {
             let mut rng = stream(seed, Purpose::Laws, side);
@@ -302,7 +303,7 @@ impl Operator for RankOne {
     }
 
     fn shards(&self) -> usize {
-        // As for dense: about 2¹⁸ numbers a shard, at most 16, for each has accumulators of its own.
+        // As for dense: about 2¹⁸ numbers per shard and at most 16 shards, because each has its own accumulators.
         let numbers = self.left.len() + self.right.as_ref().map_or(0, Vectors::len);
         (numbers >> 18).clamp(1, 16).min(self.measurements)
     }
@@ -331,7 +332,7 @@ impl Operator for RankOne {
     fn cost(&self, batch: usize, search_rank: usize) -> Cost {
         let bytes = |vectors: &Vectors| vectors.len() as f64 * vectors.storage().bytes() as f64;
         let products = (batch * search_rank) as f64;
-        // Thin products and what is added of them, a multiplication and an addition each; sums over wᵢAᵢ where centred.
+        // Thin products and their sums, a multiplication and an addition each; also sums over wᵢAᵢ where centred.
         let left = self.left.len() as f64 * if self.centred { 6.0 } else { 4.0 };
         let right = self.right.as_ref().map_or(0.0, |right| 4.0 * right.len() as f64);
         Cost { bytes: bytes(&self.left) + self.right.as_ref().map_or(0.0, bytes), flops: products * (left + right) }

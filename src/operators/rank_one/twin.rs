@@ -1,11 +1,11 @@
-//! The definition of `rank_one` and its sequential twin: f64, one measurement after the other, nothing shared with the
-//! fast path it judges.
+//! The definition of `rank_one` and its sequential reference implementation: f64, one measurement after the other,
+//! sharing nothing with the fast kernel that it judges.
 
 use crate::operators::Operator;
 use crate::operators::rank_one::{RankOne, Vectors};
 use crate::problem::{Factors, MatrixView};
 
-/// a_iq, or b_iq of the right side.
+/// Vector a_iq, or b_iq on the right side.
 fn vector(vectors: &Vectors, products: usize, n: usize, i: usize, q: usize) -> Vec<f64> {
     let at = (i * products + q) * n..(i * products + q + 1) * n;
     match vectors {

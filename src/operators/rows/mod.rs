@@ -1,8 +1,8 @@
-//! Fast host work over rows that are the Aᵢ themselves, whether they are stored or made: packed upper triangles for symmetric
+//! Fast host kernels over rows that are the Aᵢ themselves, stored or generated: packed upper triangles for symmetric
 //! domains, n1·n2 numbers row by row for asymmetric ones.
 //!
-//! One trial over stored rows is bound by reading them ([`stream`]), several by arithmetic ([`tile`]), and there is more than one
-//! [`Way`] to do either; what surrounds a pass, from the point to z and from G to the gradient, is [`packing`].
+//! One trial over stored rows is bound by reading them ([`stream`]), several trials by arithmetic ([`tile`]). Each has
+//! more than one traversal [`Way`]. [`packing`] converts the point to z and G to the gradient.
 
 mod over;
 mod packing;

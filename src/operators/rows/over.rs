@@ -1,4 +1,4 @@
-//! All rows of a shard for all trials, in the way that was chosen.
+//! All rows of a shard for all trials, by the chosen traversal.
 
 use crate::operators::rows::stream::{ShardRows, stream};
 use crate::operators::rows::tile::tile;
@@ -16,7 +16,7 @@ pub(in crate::operators) fn pass_over<S: Stored<T>, T: Unit>(
 ) {
     match (trials, way) {
         ([], _) => {}
-        // The others of a batch are at rest.
+        // The other trials of the batch are inactive.
         ([trial], Way::Together(_)) => stream(set, Way::Phases(4), rows, loss, trial),
         ([trial], way) => stream(set, way, rows, loss, trial),
         (trials, Way::Together(count)) => tile(set, count, rows, loss, trials),

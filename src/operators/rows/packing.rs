@@ -1,4 +1,4 @@
-//! From L Rᵀ to the numbers that a row is multiplied with, and from G = Σ rᵢAᵢ to G V and Gᵀ W.
+//! Conversion of L Rᵀ to the multiplier of a row, and of G = Σ rᵢAᵢ to G V and Gᵀ W.
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -8,8 +8,8 @@ use crate::operators::Pair;
 use crate::problem::Domain;
 use crate::real::Real;
 
-/// How rows of p numbers a_q stand for matrices of a domain. Where rows are packed, entry q = (i, j) beside the diagonal
-/// stands for ω·a_q at (i, j) and at (j, i):
+/// Representation of matrices by rows of p numbers a_q. Where rows are packed, entry q = (i, j) off the diagonal
+/// represents ω·a_q at (i, j) and at (j, i):
 ///
 /// ```text
 /// ⟨A, Z⟩ = Σ a_q·z_q,  z_q = ω·(Z_ij + Z_ji) for i < j, Z_ii on the diagonal;   G_ij = ω·g_q for i ≠ j
@@ -17,23 +17,23 @@ use crate::real::Real;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::operators) struct Packing {
     pub(in crate::operators) domain: Domain,
-    /// ω: 1 where the numbers are the entries.
+    /// Weight ω: 1 where the numbers are the entries.
     pub(in crate::operators) off_diagonal: f64,
 }
 
 impl Packing {
-    /// Numbers of working memory of both functions: a full matrix, where rows are packed.
+    /// Size of the working memory of both functions: a full matrix, where rows are packed.
     pub(in crate::operators) fn scratch_len(&self) -> usize {
         if self.domain.is_symmetric() { self.domain.rows() * self.domain.rows() } else { 0 }
     }
 }
 
-/// Both functions in a type.
+/// Both conversions in a number type.
 pub(in crate::operators) trait Pack: Real {
     /// Writes z, p numbers.
     fn pack(packing: Packing, point: Pair<'_, Self>, scratch: &mut [Self], z: &mut [Self]);
 
-    /// G V, and Gᵀ W where wanted, from the p numbers g; `applied` is (W, V).
+    /// G V, and Gᵀ W if wanted, from the p numbers g; `applied` is (W, V).
     fn apply(
         packing: Packing,
         g: &[Self],

@@ -1,17 +1,17 @@
 //! One trial over the rows of a shard, at the speed of memory.
 //!
 //! A row is needed twice: its dot product with the point gives its residual, and only then can it be added to the
-//! accumulator. Rows go in blocks of R, which share every read of the point and every read and write of the
-//! accumulator, and there are two ways to take them:
+//! accumulator. Blocks of R rows share every read of the point and every read and write of the accumulator. There are
+//! two traversals:
 //!
-//! * in [`Phases`]: the dot products of a block, streaming it from memory, then its sum from cache. Meanwhile memory is
-//!   asked for the first rows of the next block, and another thread has more of it;
-//! * [`Overlapped`]: the dot products of a block and the sum of the one before in the same loop, which keeps twice as many
-//!   rows in cache. Memory is asked for what comes a page later.
+//! * in [`Phases`]: the dot products of a block, streamed from memory, then its sum from cache. Meanwhile the first
+//! rows of the next block are prefetched, and other threads use the rest of the bandwidth;
+//! * [`Overlapped`]: the dot products of a block and the sum of the previous one in the same loop, which keeps twice as
+//! many rows in cache. Prefetches run one page ahead.
 //!
-//! Which is faster depends on the sizes of the caches and on how much of the memory one thread can have. Σ wᵢ ρ′(eᵢ) Aᵢ is
-//! added row by row in the order of the rows and every dot product in the order of [`crate::simd`], so the bits depend
-//! neither on the way nor on R nor on whether [`super::tile`] did the work: the engine may choose by timing.
+//! The faster one depends on the sizes of the caches and on one thread's share of the bandwidth. Σ wᵢ ρ′(eᵢ) Aᵢ is
+//! added row by row in order, and every dot product in the order of [`crate::simd`]. The bits therefore depend neither
+//! on the traversal nor on R nor on [`super::tile`], and the engine may choose by timing.
 
 use std::ops::Range;
 
@@ -19,8 +19,7 @@ use crate::operators::rows::way::Way;
 use crate::operators::{Loss, TrialPass};
 use crate::simd::{InstructionSet, Registers, Stored, Task, Unit, Widen, prefetch, sum_of};
 
-/// Units of a row between a dot product and what memory is asked for meanwhile: a page of f32. Processors read ahead by
-/// themselves, but not beyond a page.
+/// Distance of prefetches in units of a row: a page of f32. Processors prefetch on their own, but not beyond a page.
 const DISTANCE: usize = 64;
 
 /// The rows of a shard, p numbers each, with the scales of half precision.
@@ -41,14 +40,14 @@ impl<'a, S> ShardRows<'a, S> {
         &self.numbers[i * self.p..(i + 1) * self.p]
     }
 
-    /// By what sums over the stored numbers of row i are multiplied.
+    /// Multiplier of sums over the stored numbers of row i.
     #[inline(always)]
     pub(in crate::operators) fn scale<T: Unit>(&self, i: usize) -> T {
         self.scales.map_or(T::from_f64(1.0), |scales| T::from_f64(f64::from(scales[i])))
     }
 }
 
-/// eᵢ from a row's dot product; returns what the stored row is multiplied by in the accumulator.
+/// eᵢ from a row's dot product; returns the multiplier of the stored row in the accumulator.
 #[inline(always)]
 pub(in crate::operators) fn settle<T: Unit>(trial: &mut TrialPass<'_, T>, loss: Loss, i: usize, scale: T, dot: T) -> T {
     let e = dot * scale - trial.target[i];
@@ -56,7 +55,7 @@ pub(in crate::operators) fn settle<T: Unit>(trial: &mut TrialPass<'_, T>, loss: 
     trial.weights[i] * loss.derivative(e) * scale
 }
 
-/// [`settle`] for the R rows from `first` on. Not a closure: one cannot be told to be inlined, and is not.
+/// [`settle`] for the R rows from `first` on. A closure would not be inlined.
 #[inline(always)]
 fn settle_block<S, T: Unit, const R: usize>(
     trial: &mut TrialPass<'_, T>,
@@ -71,7 +70,7 @@ fn settle_block<S, T: Unit, const R: usize>(
     }
 }
 
-/// Units and what is left over of R rows.
+/// Units and remainders of R rows.
 struct Block<'a, S: Stored<T>, T: Unit, const R: usize> {
     units: [&'a [S::Chunk]; R],
     tails: [&'a [S]; R],
@@ -98,7 +97,7 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
         std::array::from_fn(|i| total::<S, T>(simd.store(sums[i]), self.tails[i], z_tail))
     }
 
-    /// Adds the rows times their factors; asks for as many rows of the block after this one as `ahead` has.
+    /// Adds the rows times their factors; prefetches rows of the next block, as many as in `ahead`.
     #[inline(always)]
     fn add<A: Widen<S, T>, const AHEAD: usize>(
         &self,
@@ -161,7 +160,7 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
     }
 }
 
-/// What [`Block::add_and_dots`] goes over.
+/// Operands of [`Block::add_and_dots`].
 struct Both<'a, S: Stored<T>, T: Unit, V, const R: usize> {
     z: &'a [T::Chunk],
     g: &'a mut [T::Chunk],
@@ -172,7 +171,7 @@ struct Both<'a, S: Stored<T>, T: Unit, V, const R: usize> {
 }
 
 impl<S: Stored<T>, T: Unit, V: Copy, const R: usize> Both<'_, S, T, V, R> {
-    /// Units of a span, while those of `ahead` are asked for.
+    /// Processes the units of a span and prefetches those of `ahead`.
     #[inline(always)]
     fn over<A: Widen<S, T, V = V>>(&mut self, simd: A, span: Range<usize>, ahead: [&[S::Chunk]; R]) {
         let (first, each) = (span.start, lines_apart::<S::Chunk>());
@@ -192,12 +191,12 @@ impl<S: Stored<T>, T: Unit, V: Copy, const R: usize> Both<'_, S, T, V, R> {
     }
 }
 
-/// Units from one cache line to the next: those of half precision are half a line.
+/// Units per cache line: those of half precision are half a line.
 const fn lines_apart<C>() -> usize {
     if size_of::<C>() < 64 { 64 / size_of::<C>() } else { 1 }
 }
 
-/// The dot product from its unit of partial sums and the numbers behind the last whole unit.
+/// The dot product from its unit of partial sums and the numbers after the last whole unit.
 #[inline(always)]
 pub(in crate::operators) fn total<S: Stored<T>, T: Unit>(sums: T::Chunk, tail: &[S], z_tail: &[T]) -> T {
     let rest: T = tail.iter().zip(z_tail).map(|(&a, &z)| a.number() * z).sum();
@@ -236,7 +235,7 @@ struct Shard<'a, 'b, S, T> {
 }
 
 impl<S: Stored<T>, T: Unit> Shard<'_, '_, S, T> {
-    /// Rows from `first` on one by one.
+    /// Processes the rows from `first` on one by one.
     #[inline(always)]
     fn remainder<A: Widen<S, T>>(self, simd: A, first: usize) {
         let Self { rows, loss, trial } = self;
@@ -249,8 +248,8 @@ impl<S: Stored<T>, T: Unit> Shard<'_, '_, S, T> {
     }
 }
 
-/// eᵢ of all trials and no sum, in blocks of four rows that stay in the first-level cache from one trial to the next. The dot products
-/// have the order, and the bits, of every other way.
+/// eᵢ of all trials without sums, in blocks of four rows that stay in the first-level cache for all trials. The dot
+/// products have the order, and the bits, of every other traversal.
 pub(in crate::operators) fn measure_over<S: Stored<T>, T: Unit>(
     set: InstructionSet,
     rows: ShardRows<'_, S>,
@@ -287,7 +286,7 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Dots<'_, '_, '_, S, T> {
     }
 }
 
-/// Blocks of R rows, of which the next one's first AHEAD are asked for early.
+/// Blocks of R rows, with a prefetch of the first AHEAD of the next block.
 struct Phases<'a, 'b, S, T, const R: usize, const AHEAD: usize>(Shard<'a, 'b, S, T>);
 
 impl<S: Stored<T>, T: Unit, const R: usize, const AHEAD: usize> Task<S, T> for Phases<'_, '_, S, T, R, AHEAD> {
@@ -296,7 +295,7 @@ impl<S: Stored<T>, T: Unit, const R: usize, const AHEAD: usize> Task<S, T> for P
     #[inline(always)]
     fn run<A: Widen<S, T>>(self, simd: A) {
         let Self(mut shard) = self;
-        // One kind of block is enough where a wider processor is not at hand.
+        // One kind of block suffices without wide registers.
         if A::REGISTERS == Registers::Few && R != 4 {
             return shard.remainder(simd, 0);
         }
@@ -318,7 +317,7 @@ impl<S: Stored<T>, T: Unit, const R: usize, const AHEAD: usize> Task<S, T> for P
     }
 }
 
-/// Blocks of R rows, each with the one before.
+/// Blocks of R rows, each together with the previous one.
 struct Overlapped<'a, 'b, S, T, const R: usize>(Shard<'a, 'b, S, T>);
 
 impl<S: Stored<T>, T: Unit, const R: usize> Task<S, T> for Overlapped<'_, '_, S, T, R> {

@@ -1,16 +1,16 @@
-//! The definition of operators whose rows are the Aᵢ themselves, and their sequential twin: f64, one measurement after the
-//! other, nothing shared with the fast paths it judges.
+//! The definition of operators whose rows are the Aᵢ themselves, and their sequential reference implementation: f64,
+//! one measurement after the other, sharing nothing with the fast kernels that it judges.
 
 use crate::operators::Operator;
 use crate::problem::{Domain, Factors, MatrixView, packed_index};
 
-/// An operator that can write the entries of each Aᵢ: the upper triangle row by row for symmetric domains, all of them row by row
-/// for asymmetric ones.
+/// An operator that can write the entries of each Aᵢ: the upper triangle row by row for symmetric domains, all entries
+/// row by row for asymmetric ones.
 pub(in crate::operators) trait Rows: Operator {
     fn row(&self, i: usize, out: &mut [f64]);
 }
 
-/// The rows of one shard, one after the other in the same place.
+/// Calls `each` on the rows of one shard, which share one buffer.
 fn for_each_row(rows: &impl Rows, shard: usize, mut each: impl FnMut(usize, &[f64])) {
     let mut row = vec![0.0; rows.domain().dimension()];
     for (at, i) in rows.shard_range(shard).enumerate() {
@@ -30,8 +30,8 @@ pub(in crate::operators) fn sensing_matrix(rows: &impl Rows, i: usize) -> Vec<f6
     (0..n * n).map(|at| row[packed_index(n, at / n, at % n)]).collect()
 }
 
-/// What a row is multiplied with: of a packed one z[q(i,j)] = (L Rᵀ)_ij + (L Rᵀ)_ji for i < j and (L Rᵀ)_ii on the
-/// diagonal, of a full one L Rᵀ row by row.
+/// Multiplier of a row: for a packed one z[q(i,j)] = (L Rᵀ)_ij + (L Rᵀ)_ji for i < j and (L Rᵀ)_ii on the diagonal, for
+/// a full one L Rᵀ row by row.
 fn point(symmetric: bool, left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f64> {
     let n = left.rows();
     let dot = |i: usize, j: usize| left.row(i).iter().zip(right.row(j)).map(|(a, b)| a * b).sum::<f64>();
@@ -47,7 +47,7 @@ fn point(symmetric: bool, left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f6
     z
 }
 
-/// G_ij, from its upper triangle or from all its entries.
+/// G_ij, from the upper triangle or from all entries.
 fn entry(domain: Domain, g: &[f64], i: usize, j: usize) -> f64 {
     if domain.is_symmetric() { g[packed_index(domain.rows(), i, j)] } else { g[i * domain.columns() + j] }
 }

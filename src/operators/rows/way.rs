@@ -1,13 +1,13 @@
-//! The ways to go over the rows of a shard. Bits depend on none of them.
+//! Traversals of the rows of a shard. Bits depend on none of them.
 
-/// See [`super::stream`] and [`super::tile`].
+/// A traversal; see [`super::stream`] and [`super::tile`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::operators) enum Way {
-    /// One trial: blocks of so many rows, their dot products and then their sum.
+    /// One trial: blocks of `.0` rows, their dot products and then their sum.
     Phases(usize),
-    /// One trial: blocks of so many rows, each beside the one before.
+    /// One trial: blocks of `.0` rows, each together with the previous one.
     Overlapped(usize),
-    /// Several trials: so many rows in cache.
+    /// Several trials: `.0` rows in cache.
     Together(usize),
 }
 
@@ -23,10 +23,10 @@ pub(super) const WAYS: [(Way, &str); 8] = [
 ];
 
 impl Way {
-    /// Rows that are whole blocks of every way for one trial.
+    /// Rows that are whole blocks of every traversal for one trial.
     pub(in crate::operators) const ROWS: usize = 24;
 
-    /// The ways for so many trials, as [`crate::operators::HostKernel::ways`] has them.
+    /// The traversals for `batch` trials, in the form of [`crate::operators::HostKernel::ways`].
     pub(in crate::operators) fn of(batch: usize) -> Vec<(usize, &'static str)> {
         let several = |way: Way| matches!(way, Way::Together(_));
         WAYS.iter()
@@ -36,7 +36,7 @@ impl Way {
             .collect()
     }
 
-    /// The way of a number; the first one where there is none.
+    /// The traversal of a number; the first one for an unknown number.
     pub(in crate::operators) fn number(way: usize) -> Self {
         WAYS.get(way).unwrap_or(&WAYS[0]).0
     }

@@ -1,12 +1,12 @@
-//! The fast host path: rows are made a group at a time in a buffer that stays in cache, where the matrix products of
+//! The fast host kernel: groups of rows are generated in a buffer that stays in cache, where the matrix products of
 //! [`crate::operators::rows`] use them for every trial.
 //!
-//! A number is needed twice, for the dot product and, once the residual is known, for the accumulator. Where at least four
-//! whole rows fit the buffer it is made once. Longer rows go through the buffer in blocks of columns, forwards for the dot
-//! products and backwards for the accumulators, and all but the last block are made twice: that costs less than rows
-//! that leave the cache.
+//! A number is needed twice: for the dot product and, once the residual is known, for the accumulator. Where at least
+//! four whole rows fit the buffer it is generated once. Longer rows pass through the buffer in blocks of columns,
+//! forwards for the dot products and backwards for the accumulators. All but the last block are then generated twice,
+//! which costs less than rows that leave the cache.
 //!
-//! Sums have the order of stored rows ([`crate::simd`]), whatever the group and the blocks are.
+//! Sums have the order of stored rows ([`crate::simd`]), for any group and blocks.
 
 use std::ops::Range;
 
@@ -16,12 +16,12 @@ use crate::operators::seeded::{Ensemble, Seeded};
 use crate::operators::{Course, HostKernel, Loss, Operator, Pair, TrialPass};
 use crate::simd::{Bank, InstructionSet, Stored, Task, Unit, Widen};
 
-/// Numbers in the buffer: half a megabyte in f32, in which they are exact.
+/// Numbers in the buffer: half a megabyte in f32, which holds them exactly.
 const NUMBERS: usize = 1 << 17;
-/// Rows of a group: the least number for which whole rows are kept, what larger groups are a multiple of, and the most.
+/// Rows of a group: the least number for which whole rows are kept, the divisor of larger groups, and the most.
 const LEAST_ROWS: usize = 4;
 const MOST_ROWS: usize = 48;
-/// Rows of a group where they are cut in blocks, which share every reading of the points and the accumulators.
+/// Rows of a group that is cut in blocks, which share every read of the points and the accumulators.
 const CUT_ROWS: usize = 16;
 
 /// Rows of a group and columns of a block.
@@ -47,7 +47,7 @@ impl Cut {
 }
 
 impl Seeded {
-    /// How often the Cpu backend makes a number in one gradient: 1, or nearly 2.
+    /// Times that the Cpu backend generates a number in one gradient: 1, or nearly 2.
     pub(super) fn times_made(&self) -> f64 {
         let p = self.domain.dimension();
         let last = Cut::of(p).blocks(p).next_back().map_or(0, |block| block.len());
@@ -145,7 +145,7 @@ where
             }
             for block in cut.blocks(p).rev() {
                 let numbers = &mut buffer[..count * block.len()];
-                // The last block is still there.
+                // The last block is still in the buffer.
                 if block.end < p {
                     make(&keys, block.start, numbers);
                 }
@@ -158,7 +158,7 @@ where
     }
 }
 
-/// A block of made numbers.
+/// A block of generated numbers.
 struct Make<'a> {
     ensemble: Ensemble,
     keys: &'a [Key],
@@ -175,10 +175,11 @@ impl Task<f32, f32> for Make<'_> {
     }
 }
 
-/// Numbers `first`, `first` + 1, … of the rows with these keys, row after row; `first` is a multiple of 32.
+/// Generates the numbers `first`, `first` + 1, … of the rows with these keys, row after row; `first` is a multiple of
+/// 32.
 ///
-/// Loops that compilers turn into vector instructions of the set that they are inlined under. The steps are those of
-/// [`super::hash`], written apart from it.
+/// Compilers turn these loops into vector instructions of the set under which they are inlined. The steps are those of
+/// [`super::hash`], implemented separately.
 #[inline(always)]
 fn make(ensemble: Ensemble, keys: &[Key], first: usize, out: &mut [f32]) {
     let width = out.len() / keys.len();
@@ -237,7 +238,7 @@ mod tests {
         }
     }
 
-    /// Results of a pass over a shard with these cuts, for a batch together or trial by trial.
+    /// Results of a pass over a shard with these cuts, for a whole batch or trial by trial.
     fn results(seeded: &Seeded, set: InstructionSet, cut: Cut, points: &[Vec<f32>], together: bool) -> Vec<f32> {
         let (m, loss) = (seeded.measurements, Loss::Square);
         kernel::tests::results(points, m, if together { points.len() } else { 1 }, |trials| {

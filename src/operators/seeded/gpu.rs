@@ -1,4 +1,4 @@
-//! How the kernels of `shaders/rows` are given rows that are made on the device.
+//! Inputs of the kernels of `shaders/rows` for rows generated on the device.
 
 use std::ops::Range;
 

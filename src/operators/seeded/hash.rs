@@ -1,4 +1,4 @@
-//! The numbers of the ensembles, by definition: integer steps that every device has, so that all of them see the same bits.
+//! The numbers of the ensembles, by definition: integer steps that every device has, so all devices see the same bits.
 //!
 //! ```text
 //! mix(x)        x ^= x >> 16;  x *= A;               x ^= x >> 15;  x *= B;  x ^= x >> 15
@@ -6,20 +6,20 @@
 //! word(i, q)    x = q·C + a;  x ^= x >> 15;  x *= A;  x ^= b;  x ^= x >> 13;  x *= B;  x ^= x >> 16
 //! ```
 //!
-//! all modulo 2³². A row is known by 64 bits, and `key` is a permutation of them for each seed (four Feistel rounds), so no two
-//! rows share one. A word depends on the pair (i, q): m·p may pass 2³², and nothing is ever numbered by it. (s₀, s₁) is the
-//! key of the seed under fixed words. A and B are odd numbers known for good avalanche in this form (found by the program
-//! hash-prospector); the tests here say how good. Without the first multiplication, which spreads neighbouring q over all 32
-//! bits, squares of numbers 512 or 8192 columns apart correlate by 0.004, which 2·10⁸ numbers show.
+//! All steps are modulo 2³². A row has 64 bits, and `key` is a permutation of them for each seed (four Feistel rounds),
+//! so no two rows share a key. A word depends on the pair (i, q); m·p may exceed 2³² without a collision. (s₀, s₁) is
+//! the key of the seed under fixed words. A and B are odd numbers with good avalanche in this form (found by the
+//! program hash-prospector); the tests here measure it. Without the first multiplication, which spreads neighbouring q
+//! over all 32 bits, squares of numbers 512 or 8192 columns apart correlate by 0.004, as 2·10⁸ numbers show.
 
-/// A and B.
+/// Multipliers A and B.
 pub(super) const MULTIPLIERS: [u32; 2] = [0x21f0_aaad, 0x735a_2d97];
-/// C: 2³²/golden ratio.
+/// Constant C: 2³²/golden ratio.
 pub(super) const SPREAD: u32 = 0x9e37_79b9;
-/// The first digits of π, for want of a seed's own words.
+/// The first digits of π, as fixed words.
 const SEEDS: [u32; 2] = [0x243f_6a88, 0x85a3_08d3];
 
-/// (a, b) of a row, or (s₀, s₁) of a seed.
+/// Key (a, b) of a row, or (s₀, s₁) of a seed.
 pub(super) type Key = [u32; 2];
 
 fn mix(mut x: u32) -> u32 {
@@ -39,7 +39,7 @@ fn permute(number: u64, [first, second]: Key) -> Key {
     [a, b]
 }
 
-/// (s₀, s₁).
+/// Key (s₀, s₁) of a seed.
 pub(super) fn seed_words(seed: u64) -> Key {
     permute(seed, SEEDS)
 }
@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// What the distribution of a byte sum is, from counting: Σ over all sums of (ways)·value^k, over 2³².
+    /// The distribution of a byte sum by counting: Σ over all sums of (count)·value^k, over 2³².
     #[test]
     fn moments_are_those_that_are_documented() {
         let mut ways = vec![1_u64];
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn no_two_rows_share_a_key_and_seeds_differ() {
-        // Neighbours, and numbers that differ above 32 bits only.
+        // Neighbours, and numbers that differ only above 32 bits.
         let rows = || (0..50_000_u64).chain((1..50_000).map(|i| i << 32)).chain((0..50_000).map(|i| u64::MAX - i));
         for seed in [0, 1, u64::MAX] {
             let keys: HashSet<Key> = rows().map(|i| row_key(seed_words(seed), i)).collect();

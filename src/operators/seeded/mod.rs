@@ -1,15 +1,15 @@
-//! `seeded` and `rademacher`: matrix-free ensembles, whose entries are made anew from (seed, i, q) by an integer hash
-//! whenever they are needed. Nothing is stored but the seed; the hash ([`hash`]) is the definition.
+//! `seeded` and `rademacher`: matrix-free ensembles. An integer hash generates their entries from (seed, i, q) on each
+//! use. Only the seed is stored; the hash ([`hash`]) is the definition.
 //!
 //! | word | number of entry q of row i | distribution | variance v | kurtosis |
 //! |---|---|---|---|---|
 //! | `seeded` | (b₀ + b₁ + b₂ + b₃ − 510)/128, b the bytes of a 32-bit hash | 1021 values in ±3.984375, symmetric, nearly normal in the middle, no tails | 21845/16384 = 1.33331… | 2.69999 (a normal number: 3) |
 //! | `rademacher` | ±1, a bit of a hash | two values | 1 | 1 |
 //!
-//! Entries are multiples of 1/128, so they are the same bits on every device and in every number type. s = 1/(m·v).
+//! Entries are multiples of 1/128, so they have the same bits on every device and in every number type. s = 1/(m·v).
 //!
-//! An asymmetric Aᵢ holds the numbers as they are, q = i·n2 + j. A symmetric one holds them on the diagonal, and 1/√2 of them
-//! beside it, at (i, j) and (j, i): then E⟨Aᵢ, Z⟩² = v·‖Z‖_F² for every symmetric Z. No entry is multiplied by 1/√2,
+//! An asymmetric Aᵢ holds the numbers unchanged, q = i·n2 + j. A symmetric one holds them on the diagonal and 1/√2 of
+//! them off it, at (i, j) and (j, i); then E⟨Aᵢ, Z⟩² = v·‖Z‖_F² for every symmetric Z. No entry is multiplied by 1/√2,
 //! which would round it: Z is packed with that weight, and the packed gradient is used with it.
 
 mod fast;
@@ -24,25 +24,26 @@ use crate::operators::rows::{Packing, twin};
 use crate::operators::{Cost, GpuForm, HostKernel, Operator};
 use crate::problem::{Domain, Factors};
 
-/// What is made of the words of the hash.
+/// Numbers made of the words of the hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ensemble {
-    /// Sums of bytes, shifted right by so many bits: 0, or 8 for numbers in −2 … 1.
+    /// Sums of bytes, shifted right by `shift` bits: 0, or 8 for numbers in −2 … 1.
     Bytes { shift: u32 },
-    /// ±1, a bit each.
+    /// Signs ±1, one bit each.
     Signs,
 }
 
-/// Sensing matrices that are made from a seed whenever they are needed, and never stored.
+/// Sensing matrices generated from a seed on each use and never stored.
 #[derive(Clone, Debug)]
 pub struct Seeded {
     domain: Domain,
-    /// Number of the first measurement, where it is a slice of more.
+    /// Number of the first measurement, for a slice.
     first: u64,
     measurements: usize,
     seed: hash::Key,
     ensemble: Ensemble,
-    /// Aᵢ has `scale` times the number on its diagonal, and `scale·off_diagonal` times it beside.
+    /// Scale of the entries: Aᵢ has `scale` times the number on its diagonal, and `scale·off_diagonal` times it off the
+    /// diagonal.
     scale: f64,
     off_diagonal: f64,
     normalization: f64,
@@ -50,24 +51,24 @@ pub struct Seeded {
 }
 
 impl Seeded {
-    /// `seeded`: numbers with 1021 values in ±3.984375, mean 0, variance 21845/16384 and kurtosis 2.69999. s = 1/(m·variance).
-    /// The same seed gives the same numbers on every machine, for every m.
+    /// The ensemble `seeded`: numbers with 1021 values in ±3.984375, mean 0, variance 21845/16384 and kurtosis 2.69999.
+    /// s = 1/(m·variance). The same seed gives the same numbers on every machine, for every m.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for m = 0, an empty domain, or one of 2³² entries or more.
+    /// [`Error::Invalid`] for m = 0, an empty domain, or a domain of 2³² entries or more.
     pub fn new(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
         Self::make(domain, measurements, seed, Ensemble::Bytes { shift: 0 })
     }
 
-    /// `rademacher`: ±1 (±1/√2 beside the diagonal of a symmetric Aᵢ). s = 1/m.
+    /// The ensemble `rademacher`: ±1 (±1/√2 off the diagonal of a symmetric Aᵢ). s = 1/m.
     ///
     /// # Errors
-    /// As [`Seeded::new`].
+    /// Those of [`Seeded::new`].
     pub fn rademacher(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
         Self::make(domain, measurements, seed, Ensemble::Signs)
     }
 
-    /// Replaces s.
+    /// Replaces the normalisation s.
     ///
     /// # Errors
     /// [`Error::Invalid`] unless 0 < s < ∞.
@@ -108,8 +109,8 @@ impl Seeded {
         })
     }
 
-    /// The same with small integers for entries everywhere, on which all arithmetic is exact: the byte sums in steps of 256
-    /// and unscaled, and the weight 1 beside the diagonal. For the laws.
+    /// The same with small integer entries, on which all arithmetic is exact, for the laws: byte sums in steps of 256
+    /// and unscaled, and weight 1 off the diagonal.
     pub(crate) fn small_integers(mut self) -> Self {
         if let Ensemble::Bytes { shift } = &mut self.ensemble {
             *shift = 8;
@@ -174,7 +175,7 @@ impl Operator for Seeded {
     }
 
     fn shards(&self) -> usize {
-        // About 2¹⁸ numbers a shard, at most 16: each shard owns an accumulator of p numbers a trial.
+        // About 2¹⁸ numbers per shard and at most 16 shards: each shard has an accumulator of p numbers per trial.
         (self.measurements.saturating_mul(self.domain.dimension()) >> 18).clamp(1, 16).min(self.measurements)
     }
 
@@ -200,13 +201,14 @@ impl Operator for Seeded {
         twin::adjoint_apply_transposed(self, shard, residual, applied, out);
     }
 
-    /// Bytes: none. Flops: a multiplication and an addition each for the dot product and the accumulation, per number and trial,
-    /// and the integer operations that make a number, as often as the Cpu backend makes it (for all trials together).
+    /// Bytes: none. Flops: a multiplication and an addition each for the dot product and the accumulation, per number
+    /// and trial, and the integer operations that generate a number, as often as the Cpu backend does (for all trials
+    /// together).
     fn cost(&self, batch: usize, _search_rank: usize) -> Cost {
         let entries = self.measurements as f64 * self.domain.dimension() as f64;
-        // Of a word: three multiplications, an addition, three shifts, four exclusive ors, and one to count q. Of a byte sum: two
-        // shifts, three masks, two additions, the centre, the shift of `Bytes` and a conversion. Of a sign: two shifts and one to
-        // set it.
+        // A word takes three multiplications, an addition, three shifts, four exclusive ors, and one operation to count
+        // q. A byte sum takes two shifts, three masks, two additions, the centre, the shift of `Bytes` and a
+        // conversion. A sign takes two shifts and one operation to set it.
         let making = match self.ensemble {
             Ensemble::Bytes { .. } => 12.0 + 10.0,
             Ensemble::Signs => 12.0 / 32.0 + 3.0,
@@ -223,7 +225,7 @@ impl Operator for Seeded {
         self.isotropic
     }
 
-    // Inlined into another crate it would have all kernels compiled there once more.
+    // Inlining into another crate would compile all kernels there again.
     #[inline(never)]
     fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
         Some(self)

@@ -7,43 +7,45 @@ use crate::io::{SparseRows, read_sparse_rows};
 use crate::operators::dense::{OpenOptions, shape_of_width};
 use crate::operators::{Layout, Operator, Sparse};
 
-/// Sparse sensing matrices from a file, and what was found on the way.
+/// Sparse sensing matrices from a file, with information about the file.
 pub struct SparseFile {
+    /// Operator of the file.
     pub operator: Sparse,
+    /// Path of the file.
     pub path: PathBuf,
-    /// Columns of the matrix in the file.
+    /// Number of columns of the matrix in the file.
     pub width: usize,
-    /// How the rows were read.
+    /// Layout of the rows.
     pub layout: Layout,
-    /// dim/Σ‖Aᵢ‖_F², see [`Sparse::implied_normalization`].
+    /// Implied normalisation dim/Σ‖Aᵢ‖_F², see [`Sparse::implied_normalization`].
     pub implied_normalization: f64,
-    /// Sentences that a user should see: rows without nonzeros, a normalisation that does not fit.
+    /// Notices for the user: rows without nonzeros, a normalisation that does not fit.
     pub notices: Vec<String>,
 }
 
 impl SparseFile {
-    /// `A.mtx, 1000 x 400`, for messages about files that must fit this one.
+    /// Description for messages about files that must fit this one: `A.mtx, 1000 x 400`.
     pub fn describe(&self) -> String {
         format!("{}, {} x {}", self.path.display(), self.operator.measurements(), self.width)
     }
 }
 
 impl Sparse {
-    /// Opens a Matrix Market or scipy.sparse file with a measurement a row: full rows of n1·n2 or packed ones of n(n+1)/2
-    /// positions. The storage of `options` is not used: numbers are kept as they are.
+    /// Opens a Matrix Market or scipy.sparse file with one measurement per row: full rows of n1·n2 or packed ones of
+    /// n(n+1)/2 positions. The storage of `options` is not used: numbers keep their type.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::File`] for what cannot be read or has no or two readings as matrices;
+    /// [`Error::Io`] and [`Error::File`] for a file that cannot be read or has no or two readings as matrices;
     /// [`Error::Memory`].
     pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<SparseFile> {
         let path = path.as_ref();
         Self::read(path, read_sparse_rows(path)?, options)
     }
 
-    /// [`Sparse::open`] from compressed rows; `label` stands for the path in messages.
+    /// Reads sensing matrices from compressed rows, like [`Sparse::open`]; `label` replaces the path in messages.
     ///
     /// # Errors
-    /// As [`Sparse::open`].
+    /// Those of [`Sparse::open`].
     pub fn read(label: impl AsRef<Path>, rows: SparseRows, options: &OpenOptions) -> Result<SparseFile> {
         let path = label.as_ref();
         let (domain, layout) = shape_of_width(path, options, rows.width)?;
@@ -64,7 +66,7 @@ impl Sparse {
     }
 }
 
-/// What a file is refused for is said with its name.
+/// Adds the file name to an error.
 fn named(path: &Path, error: Error) -> Error {
     match error {
         Error::Invalid { found, allowed, fix, .. } => Error::file(path, found, allowed, fix),

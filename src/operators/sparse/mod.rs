@@ -1,8 +1,8 @@
-//! `sparse`: own sensing matrices with few nonzeros each, row by row in compressed form: Pauli matrices, distances, graph
+//! `sparse`: own sensing matrices with few nonzeros each, in compressed rows: Pauli matrices, distances, graph
 //! constraints.
 //!
-//! A row is Aᵢ flattened. Full rows hold any of the n1·n2 entries; for a symmetric unknown Aᵢ is the symmetric part of what
-//! a row says. Packed rows hold entries of the upper triangle as they are, as in `dense`: v at (a, b) means A_ab = A_ba = v.
+//! A row is Aᵢ flattened. Full rows hold any of the n1·n2 entries; for a symmetric unknown Aᵢ is the symmetric part of
+//! its row. Packed rows hold entries of the upper triangle unchanged, as in `dense`: v at (a, b) means A_ab = A_ba = v.
 
 mod load;
 
@@ -29,13 +29,14 @@ pub struct Sparse {
 }
 
 impl Sparse {
-    /// Compressed rows as scipy.sparse.csr_matrix has them: the nonzeros of Aᵢ are `values[indptr[i]..indptr[i + 1]]`, at the
-    /// flattened positions `indices`, a·n2 + b of full rows or those of [`crate::problem::packed_index`]. Positions that occur twice in
-    /// a row add up. s is [`Normalization::Auto`]; see [`Sparse::with_normalization`].
+    /// An operator from compressed rows in the format of scipy.sparse.csr_matrix: the nonzeros of Aᵢ are
+    /// `values[indptr[i]..indptr[i + 1]]`, at the flattened positions `indices`, a·n2 + b of full rows or those of
+    /// [`crate::problem::packed_index`]. Repeated positions of a row add up. s is [`Normalization::Auto`]; see
+    /// [`Sparse::with_normalization`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] for row pointers that do not rise from 0 to the number of values, positions outside a row, values
-    /// that are not finite (the first one is named), no rows, or packed rows of a rectangular domain.
+    /// [`Error::Invalid`] for row pointers that do not ascend from 0 to the number of values, positions outside a row,
+    /// values that are not finite (with the first one), no rows, or packed rows of a rectangular domain.
     pub fn from_csr(
         domain: Domain,
         layout: Layout,
@@ -88,7 +89,7 @@ impl Sparse {
                     Layout::Packed => packed_position(domain.rows(), at),
                 };
                 let (a, b) = if domain.is_symmetric() { (a.min(b), a.max(b)) } else { (a, b) };
-                // Half of it is to stand at (a, b) and half at (b, a).
+                // Half of it goes to (a, b) and half to (b, a).
                 (a as u32, b as u32, if layout == Layout::Packed && a != b { 2.0 * v } else { v })
             }));
         }
@@ -98,12 +99,12 @@ impl Sparse {
         Ok(Self { lists, normalization, isotropic: false })
     }
 
-    /// A random ensemble: `nonzeros` different positions a measurement (all of them where the matrix has no more), drawn
-    /// uniformly, each with ±√(n1·n2/nonzeros), so that E⟨Aᵢ, Z⟩² = ‖Z‖_F² and s = 1/m. Row i comes from its own stream of
-    /// `seed`.
+    /// A random ensemble: `nonzeros` distinct positions per measurement (all of them where the matrix has no more),
+    /// drawn uniformly, each with ±√(n1·n2/nonzeros), so that E⟨Aᵢ, Z⟩² = ‖Z‖_F² and s = 1/m. Row i comes from its own
+    /// stream of `seed`.
     ///
     /// # Errors
-    /// As [`Sparse::from_csr`]; also for no nonzeros.
+    /// Those of [`Sparse::from_csr`]; [`Error::Invalid`] for no nonzeros.
     pub fn random(domain: Domain, measurements: usize, nonzeros: usize, seed: u64) -> Result<Self> {
         domain.validate()?;
         let size = domain.rows() * domain.columns();
@@ -111,7 +112,7 @@ impl Sparse {
         Ok(Self { isotropic: true, ..Self::drawn(domain, measurements, nonzeros, &[value, -value], seed)? })
     }
 
-    /// The same with values in {±1, ±2}: sums of their products stay exact. For the laws.
+    /// The same with values in {±1, ±2}, whose sums of products stay exact, for the laws.
     pub(crate) fn small_integers(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
         Self::drawn(domain, measurements, 3, &[1.0, -1.0, 2.0, -2.0], seed)
     }
@@ -141,7 +142,7 @@ impl Sparse {
         Self::from_csr(domain, Layout::Full, &indptr, &indices, &drawn)
     }
 
-    /// Replaces s.
+    /// Replaces the normalisation s.
     ///
     /// # Errors
     /// [`Error::Invalid`] unless 0 < s < ∞.
@@ -153,15 +154,15 @@ impl Sparse {
         Ok(self)
     }
 
-    /// dim/Σ‖Aᵢ‖_F², the s that the data themselves imply if they are isotropic (dim = n(n+1)/2 or n1·n2).
+    /// The s implied by the data if they are isotropic, dim/Σ‖Aᵢ‖_F² (dim = n(n+1)/2 or n1·n2).
     pub fn implied_normalization(&self) -> f64 {
         self.lists.implied_normalization()
     }
 
-    /// The nonzeros of measurement i: (a, b, v), where for a symmetric unknown a ≤ b and v stands at (a, b) and at (b, a).
+    /// Nonzeros of measurement i as (a, b, v). For a symmetric unknown a ≤ b, and v is at (a, b) and at (b, a).
     ///
     /// # Panics
-    /// Where i is m or more, as slices do.
+    /// For i ≥ m, as slices do.
     pub fn row(&self, i: usize) -> Vec<(usize, usize, f64)> {
         let (lists, symmetric) = (&self.lists, self.lists.domain.is_symmetric());
         let nonzero = |q: usize| {
@@ -171,18 +172,18 @@ impl Sparse {
         lists.range(i).map(nonzero).collect()
     }
 
-    /// Nonzeros of all measurements.
+    /// Number of nonzeros of all measurements.
     pub fn nonzeros(&self) -> usize {
         self.lists.nonzeros()
     }
 
-    /// Measurements without a nonzero: they say nothing.
+    /// Number of measurements without a nonzero, which carry no information.
     pub fn empty_measurements(&self) -> usize {
         (0..self.lists.measurements).filter(|&i| self.lists.range(i).is_empty()).count()
     }
 }
 
-/// Rows whose positions are all different: those of one position are added up, and what is zero then goes.
+/// Rows with distinct positions: repeated positions are added up, and zeros are dropped.
 struct Merged {
     starts: Vec<u32>,
     rows: Vec<u32>,
@@ -202,7 +203,7 @@ impl Merged {
     fn add(&mut self, nonzeros: impl Iterator<Item = (u32, u32, f64)>) {
         self.row.clear();
         self.row.extend(nonzeros);
-        // Stable, so that sums are taken in the order of the file.
+        // A stable sort, so that sums keep the order of the file.
         self.row.sort_by_key(|(a, b, _)| (*a, *b));
         for same in self.row.chunk_by(|x, y| (x.0, x.1) == (y.0, y.1)) {
             let v: f64 = same.iter().map(|(_, _, v)| v).sum();
@@ -219,7 +220,7 @@ impl Merged {
 /// (a, b) of a packed position, a ≤ b: row a begins at a·n − a(a−1)/2.
 fn packed_position(n: usize, at: usize) -> (usize, usize) {
     let start = |a: usize| a * (2 * n - a + 1) / 2;
-    // Rows before the wanted one: the largest a with start(a) ≤ at, by bisection.
+    // Bisection for the row: the largest a with start(a) ≤ at.
     let (mut low, mut high) = (0, n);
     while high - low > 1 {
         let middle = (low + high) / 2;
@@ -274,7 +275,7 @@ mod tests {
             );
             assert_eq!(sparse.empty_measurements(), 1);
         }
-        // Mirrored and repeated positions add up; what cancels goes.
+        // Mirrored and repeated positions add up; zeros are dropped.
         let same = Sparse::from_csr(
             Domain::symmetric(2),
             Layout::Full,

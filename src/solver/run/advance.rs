@@ -1,4 +1,4 @@
-//! Iterations up to the next observation, or the next time to save.
+//! Iterations up to the next observation or save.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::solver::run::Run;
 
 impl Run<'_> {
-    /// Runs iterations until something is due.
+    /// Runs iterations until an observation or a save is due.
     pub(super) fn advance(&mut self) -> Result<()> {
         let settings = self.task.settings;
         let next = settings.observe.next(self.iteration).min(settings.stop.max_iterations);

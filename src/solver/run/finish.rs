@@ -1,4 +1,4 @@
-//! From a run that has ended to its solution.
+//! The solution of a finished run.
 
 use crate::error::Result;
 use crate::solver::checkpoint::Checkpoint;
@@ -8,7 +8,7 @@ use crate::solver::run::Run;
 use crate::solver::solution::{Solution, Status, Timing, TraceRow, TrialSolution};
 
 impl Run<'_> {
-    /// The solution: what every trial kept, what is to be said of it, and how long it took.
+    /// The solution: the kept iterates of all trials, remarks, and times.
     pub(super) fn finish(mut self) -> Result<Solution> {
         let timing = self.timing();
         let watches = std::mem::take(&mut self.watches);
@@ -37,10 +37,10 @@ impl Run<'_> {
         }
     }
 
-    /// Gives each trial the first remark that there is cause for.
+    /// Gives each trial the first applicable remark.
     fn add_remarks(&mut self, trials: &mut [TrialSolution]) -> Result<()> {
         let precision = self.loaded.info().precision;
-        // A device that is gone does not tell how often.
+        // A lost device cannot report the count.
         let gone = self.recovery.fault.is_some();
         let raised = if gone { vec![0; trials.len()] } else { self.loaded.damping_raised(trials.len())? };
         for (trial, raised) in trials.iter_mut().zip(raised) {
@@ -52,7 +52,7 @@ impl Run<'_> {
 }
 
 impl Task<'_> {
-    /// How a trial went wrong, and what step would have been stable where that can be told.
+    /// The cause of a divergence, with the stable step where it is known.
     fn with_advice(&self, cause: String, trial: &TrialSolution) -> String {
         match (trial.status, self.plan.stable_step(self.problem, &trial.parameters)) {
             (Status::Diverged, Some(step)) => format!("{cause}. {step}"),
@@ -61,7 +61,7 @@ impl Task<'_> {
     }
 }
 
-/// Tells every row of trials without a truth its phase, now that their ends are known.
+/// Sets the phase in every row of trials without a truth, in hindsight.
 fn name_phases(trace: &mut [TraceRow], trials: &[TrialSolution]) {
     for row in trace {
         if let Some(proxy) = trials[row.trial].phases_proxy.as_ref().filter(|proxy| proxy.t_1.is_some()) {

@@ -1,16 +1,17 @@
-//! The first residual of a device, held against the host's.
+//! Comparison of a device's first residual with the host's.
 
 use crate::error::{Error, Result};
 use crate::operators::Operator;
 use crate::problem::{Block, Factors};
 use crate::solver::run::Run;
 
-/// A residual may differ from the host's by this share of what it is the difference of: storage in half precision takes a thousandth.
+/// Largest deviation of a residual from the host's, as a share of the terms of its difference: storage in half
+/// precision takes a thousandth.
 const TOLERANCE: f64 = 0.05;
 
 impl Run<'_> {
-    /// Refuses a device whose residual at the start is not A(Z) − y as the host finds it, over some of the measurements of the first
-    /// trial: a driver that carries out nothing would report a perfect fit.
+    /// Refuses a device whose residual at the start differs from A(Z) − y on the host, over some of the measurements of
+    /// the first trial: a driver that executes nothing would report a perfect fit.
     ///
     /// # Errors
     /// [`Error::Device`] naming the driver.
@@ -42,7 +43,7 @@ impl Run<'_> {
     }
 }
 
-/// How far a residual is from A(Z) − y over the measurements of the first shard, as a share of ‖A(Z)‖ and ‖y‖.
+/// Deviation of a residual from A(Z) − y over the measurements of the first shard, as a share of ‖A(Z)‖ and ‖y‖.
 fn share_apart(operator: &dyn Operator, point: &Factors, residuals: &[f64], target: &[f64]) -> f64 {
     let range = operator.shard_range(0);
     let mut measured = vec![0.0; range.len()];
@@ -73,7 +74,7 @@ mod tests {
         residual.iter_mut().for_each(|e| *e *= 1.001);
         assert!(share_apart(&operator, &point, &residual, &target) < TOLERANCE);
         assert!(share_apart(&operator, &point, &[0.0; 40], &target) > TOLERANCE);
-        // A start near zero: what counts is y.
+        // A start near zero, where y dominates.
         let near = Factors::single(1, 5, 2, vec![1e-9; 10]).unwrap();
         assert!(share_apart(&operator, &near, &[0.0; 40], &target) > 0.9);
     }

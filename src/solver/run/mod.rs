@@ -1,6 +1,6 @@
-//! The loop: observe, save, advance, and recover where the device fails.
+//! The loop: observe, save, advance, and recover from device failures.
 //!
-//! Each of the four is a file of its own, as are the start and the finish. All of them work on one [`Run`].
+//! Each of the four has a file of its own, and so do the start and the finish. All of them work on one [`Run`].
 
 mod advance;
 mod finish;
@@ -28,13 +28,13 @@ struct Run<'a> {
     task: Task<'a>,
     loaded: &'a mut Loaded,
     setup_seconds: f64,
-    /// The checkpoint that it went on from.
+    /// The checkpoint from which it was resumed.
     from: Option<&'a Checkpoint>,
     watches: Vec<TrialWatch<'a>>,
-    /// Which trials still run.
+    /// Trials that still run.
     active: Vec<bool>,
     iteration: usize,
-    /// Whether this iteration is one to observe, and was not observed yet.
+    /// Whether an observation of this iteration is due and not yet made.
     due: bool,
     trace: Vec<TraceRow>,
     /// Sentences for the solution.
@@ -46,10 +46,10 @@ struct Run<'a> {
 
 /// The seconds of a run.
 struct Clock {
-    /// Seconds before this process took over.
+    /// Seconds before this process resumed the run.
     before: f64,
     started: Instant,
-    /// Seconds in which the engine advanced.
+    /// Seconds in the engine.
     engine: f64,
 }
 
@@ -68,13 +68,13 @@ impl Run<'_> {
         self.active.contains(&true)
     }
 
-    /// Gives every trial without a status this one.
+    /// Sets the status of every trial that has none.
     fn end_all(&mut self, status: Status) {
         let running = self.watches.iter_mut().filter(|watch| watch.status.is_none());
         running.for_each(|watch| watch.status = Some(status));
     }
 
-    /// What may fail with the device, up to the next observation or the next time to save.
+    /// The part that may fail with the device, up to the next observation or save.
     fn round(&mut self, observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<()> {
         if self.due {
             self.observe(observer)?;

@@ -1,4 +1,4 @@
-//! One observation: residuals and factors, every trial's watch, the observer, and who stops.
+//! One observation: residuals and factors, every trial's watch, the observer, and stops.
 
 use std::ops::ControlFlow;
 
@@ -17,7 +17,7 @@ impl Run<'_> {
         self.require_residual(&residuals, &factors)?;
         let finished = self.loaded.finished(self.active.len())?;
         let state = if self.recovery.keeps_states() { Some(self.loaded.state()?) } else { None };
-        // Ranks that share a problem have to stop together.
+        // Ranks that share a problem must stop together.
         let seconds = self.loaded.agree(self.clock.seconds())?;
         let moment = Moment {
             iteration: self.iteration,
@@ -45,7 +45,7 @@ impl Run<'_> {
         self.freeze_ended()
     }
 
-    /// Adds a row to the trace for every running trial.
+    /// Adds a trace row for every running trial.
     fn watch(&mut self, moment: &Moment<'_>) -> Result<Vec<TraceRow>> {
         let running = self.watches.par_iter_mut().zip(&self.active).filter(|(_, active)| **active);
         let rows: Vec<TraceRow> = running.map(|(watch, _)| watch.observe(moment)).collect::<Result<_>>()?;
@@ -53,14 +53,14 @@ impl Run<'_> {
         Ok(rows)
     }
 
-    /// Lets trials that have a status move no more.
+    /// Freezes the trials that have a status.
     fn freeze_ended(&mut self) -> Result<()> {
         let now: Vec<bool> = self.watches.iter().map(|watch| watch.status.is_none()).collect();
         if now == self.active {
             return Ok(());
         }
         self.active = now;
-        // Where none runs, none is asked of the engine any more.
+        // Without a running trial the engine is not called any more.
         if self.is_running() { self.loaded.set_active(&self.active) } else { Ok(()) }
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of a run where its device fails.
+//! Recovery of a run after a device failure.
 
 use std::sync::Arc;
 
@@ -11,25 +11,25 @@ use crate::solver::run::Run;
 use crate::solver::solution::Status;
 use crate::solver::watch::TrialWatch;
 
-/// Attempts to go on after a fault without a new observation between them.
+/// Most attempts to continue after a fault without a new observation.
 const ATTEMPTS: usize = 3;
 
-/// What a run did about an error.
+/// Result of handling an error.
 pub(super) enum Next {
-    /// It went on from the last observation, or is about to try again.
+    /// The run continues from the last observation, or will try again.
     WentOn,
-    /// Its trials ended with their last good iterates.
+    /// The trials ended with their last good iterates.
     Ended,
-    /// There is nothing to go on with and nothing to return.
+    /// No state to continue from, and no iterate to return.
     GaveUp(Error),
 }
 
-/// What a run keeps in case that its device fails.
+/// State that a run keeps for recovery from a device failure.
 pub(super) struct Recovery {
     what: OnDeviceLoss,
-    /// The engine at the last observation, where it may have to be loaded again.
+    /// State of the engine at the last observation, where it may be needed.
     good: Option<(usize, State)>,
-    /// Faults since the last observation.
+    /// Number of faults since the last observation.
     attempts: usize,
     /// The fault that ended the run.
     pub fault: Option<Fault>,
@@ -40,25 +40,25 @@ impl Recovery {
         Self { what, good: None, attempts: 0, fault: None }
     }
 
-    /// Whether the engine's state is wanted at every observation.
+    /// Whether the engine's state is needed at every observation.
     pub(super) fn keeps_states(&self) -> bool {
         self.what != OnDeviceLoss::Stop
     }
 
-    /// Notes an observation, with the engine's state where it is wanted.
+    /// Records an observation, with the engine's state where it is needed.
     pub(super) fn observed(&mut self, iteration: usize, state: Option<State>) {
         self.attempts = 0;
         self.good = state.map(|state| (iteration, state));
     }
 
-    /// Whether an attempt to go on that failed in its turn is followed by another one.
+    /// Whether another attempt follows a failed one.
     fn tries_again(&self, error: &Error) -> bool {
         error.is_device_fault() && self.attempts <= ATTEMPTS && self.what == OnDeviceLoss::Retry
     }
 }
 
 impl Run<'_> {
-    /// Goes on elsewhere after a device fault, or ends.
+    /// Continues elsewhere after a device fault, or ends.
     pub(super) fn recover(&mut self, error: Error) -> Next {
         if !error.is_device_fault() {
             return Next::GaveUp(error);
@@ -86,17 +86,17 @@ impl Run<'_> {
         }
     }
 
-    /// Where to go on, if anywhere.
+    /// The backend to continue on, if any.
     fn place(&self) -> Option<Result<Backend>> {
         match (self.recovery.what, self.recovery.attempts) {
             (OnDeviceLoss::Stop, _) => None,
             (OnDeviceLoss::Retry, attempts) => (attempts <= ATTEMPTS).then(|| self.loaded.reopened()),
-            // The Cpu backend does not lose itself.
+            // The Cpu backend cannot be lost.
             (OnDeviceLoss::Cpu, attempts) => (attempts <= 1).then(|| Ok(Backend::Cpu)),
         }
     }
 
-    /// Loads the problem on `place`, and goes back to the last observation.
+    /// Loads the problem on `place` and returns to the last observation.
     fn go_back(&mut self, place: Backend) -> Result<()> {
         let (iteration, state) = match (&self.recovery.good, self.from) {
             (Some((iteration, state)), _) => (*iteration, Some(state)),

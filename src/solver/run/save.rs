@@ -1,4 +1,4 @@
-//! When a run is saved, and what of it.
+//! Saving of a run.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use crate::solver::run::Run;
 use crate::solver::schedule::SaveEvery;
 use crate::solver::watch::TrialWatch;
 
-/// The file that a run is saved to, and when.
+/// File and times of saves.
 pub(super) struct Saver<'a> {
     path: &'a Path,
     every: SaveEvery,
     last: Instant,
     identity: Value,
-    /// Whether nothing was saved yet. Writing at the start finds a path that cannot be written before the work.
+    /// Whether nothing was saved yet. Writing at the start detects an unwritable path before the work.
     first: bool,
 }
 
@@ -28,7 +28,8 @@ impl<'a> Saver<'a> {
         Self { path, every, last: Instant::now(), identity, first }
     }
 
-    /// Iterations to run at most before [`Saver::due`] is asked again; `pace` is seconds of one, 0 where it is not known.
+    /// Most iterations to run before the next call of [`Saver::due`]. `pace` is the seconds of one iteration, 0 where
+    /// unknown.
     pub(super) fn ahead(&self, iteration: usize, pace: f64) -> usize {
         match self.every {
             SaveEvery::Iterations(n) => n.max(1) - iteration % n.max(1),
@@ -53,7 +54,7 @@ impl<'a> Saver<'a> {
 }
 
 impl Run<'_> {
-    /// Saves the run at its start, as often as was asked for, and at its end.
+    /// Saves the run at its start, at the requested intervals, and at its end.
     pub(super) fn save_if_due(&mut self) -> Result<()> {
         let ended = !self.is_running();
         let Some(saver) = &mut self.saver else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! The start of a run: watches over its trials, from the beginning or from a checkpoint.
+//! The start of a run: watches over its trials, fresh or from a checkpoint.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::solver::solution::{Status, TraceRow};
 use crate::solver::watch::{TrialWatch, Watched};
 
 impl<'a> Run<'a> {
-    /// Brings the engine to where the run begins, or to where `from` was saved.
+    /// Sets the engine to the start, or to the state saved in `from`.
     pub(super) fn start(solver: &'a mut Solver, from: Option<&'a Checkpoint>) -> Result<Self> {
         let Solver { problem, settings, plan, loaded, setup_seconds } = solver;
         let task = Task { problem, settings, plan };
@@ -48,7 +48,7 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    /// Goes on from where a checkpoint was taken.
+    /// Continues from a checkpoint.
     fn take_over(&mut self, from: &Checkpoint) -> Result<()> {
         let (record, iteration) = (&from.record, from.iteration());
         check_record(from, self.watches.len())?;
@@ -72,7 +72,8 @@ impl<'a> Run<'a> {
 }
 
 impl Task<'_> {
-    /// The status that a trial keeps where it goes on; trials that ended at a limit, or were interrupted, run again where they may.
+    /// The status that a trial keeps on resumption. Trials that ended at a limit or were interrupted run again if the
+    /// limits allow.
     fn still_ended(&self, seen: &Watched, iteration: usize, seconds: f64) -> Option<Status> {
         let stop = &self.settings.stop;
         match seen.status {
@@ -84,7 +85,7 @@ impl Task<'_> {
     }
 }
 
-/// A watch over each trial.
+/// A watch for each trial.
 fn watches(task: Task<'_>, precision: Precision) -> Result<Vec<TrialWatch<'_>>> {
     let Task { problem, settings, plan } = task;
     let operator = problem.operator();
@@ -109,14 +110,14 @@ fn watches(task: Task<'_>, precision: Precision) -> Result<Vec<TrialWatch<'_>>> 
     Ok(watches)
 }
 
-/// Refuses what one run of so many trials cannot have saved.
+/// Refuses a record that a run of `trials` trials cannot have saved.
 fn check_record(from: &Checkpoint, trials: usize) -> Result<()> {
     let (record, iteration) = (&from.record, from.iteration());
     if record.watches.len() != trials {
         let (found, allowed) = (format!("{} trials", record.watches.len()), trials.to_string());
         return Err(Error::invalid("resume", found, allowed, "resume with the same trials"));
     }
-    // What the engines and the clocks count in f64 stays exact.
+    // Counts of engines and clocks stay exact in f64.
     let told = |row: &TraceRow| row.trial < trials && row.iteration <= iteration;
     if iteration as u64 >= 1 << 53 || !record.trace.iter().all(told) {
         let found = format!("a trace of other trials or later iterations than {iteration}");

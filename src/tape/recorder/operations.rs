@@ -1,4 +1,4 @@
-//! Operations beside the passes: on factors, on vectors over the measurements, on scalars, and on the host.
+//! Operations besides the passes: on factors, on vectors over the measurements, on scalars, and on the host.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{Tape, Terms};
 impl Tape {
     // Factors.
 
-    /// U₀ + V of an iterate or another point V that counts from a centre; V itself without one.
+    /// Whole point U₀ + V of the iterate or another point V around a centre; V itself without a centre.
     pub fn whole(&mut self, point: Blocks) -> Blocks {
         let Some(centre) = self.centre else { return point };
         let known =
@@ -33,7 +33,7 @@ impl Tape {
         self.push(Op::Combine(op));
     }
 
-    /// A register with Σ cⱼxⱼ.
+    /// Linear combination Σ cⱼxⱼ in a new register.
     pub fn combine<const N: usize>(&mut self, terms: Terms<N>) -> Blocks {
         const { assert!(N > 0, "a combination has at least one term") };
         let sizes = self.sizes(terms[0].1).to_vec();
@@ -42,22 +42,22 @@ impl Tape {
         out
     }
 
-    /// out ← Σ cⱼxⱼ, of which `out` may be one.
+    /// Records out ← Σ cⱼxⱼ, where `out` may be one of the terms.
     pub fn combine_into<const N: usize>(&mut self, out: Blocks, terms: Terms<N>) {
         self.push_combine(Combine { out, terms: terms.into(), positive: None, only: None });
     }
 
-    /// out ← from
+    /// Records out ← from.
     pub fn assign(&mut self, out: Blocks, from: Blocks) {
         self.combine_into(out, [(1.0.into(), from)]);
     }
 
-    /// out ← from, where the condition is not 0.
+    /// Records out ← from, where the condition is not 0.
     pub fn assign_if(&mut self, condition: Scalar, out: Blocks, from: Blocks) {
         self.push_combine(Combine { out, terms: vec![(1.0.into(), from)], positive: None, only: Some(condition) });
     }
 
-    /// (Σ cⱼxⱼ)·S with S = diag(1 `positive` times, then −1).
+    /// Signed combination (Σ cⱼxⱼ)·S with S = diag(1 `positive` times, then −1).
     pub fn signed<const N: usize>(&mut self, terms: Terms<N>, positive: usize) -> Blocks {
         const { assert!(N > 0, "a combination has at least one term") };
         let sizes = self.sizes(terms[0].1).to_vec();
@@ -66,14 +66,15 @@ impl Tape {
         out
     }
 
-    /// ⟨a, b⟩
+    /// Inner product ⟨a, b⟩.
     pub fn dot(&mut self, a: Blocks, b: Blocks) -> Scalar {
         let out = self.scalar("dot");
         self.push(Op::Dot { out, a, b });
         out
     }
 
-    /// D (VᵀV + λI)⁻¹ block by block, V as the model has it at the point; `None` for models without.
+    /// Preconditioned direction D (VᵀV + λI)⁻¹ block by block, with V from the model at the point; `None` for models
+    /// without a Gram matrix.
     pub fn precondition(&mut self, direction: Blocks, point: Blocks, damping: impl Into<Expression>) -> Option<Blocks> {
         let partners = self.model.partners()?;
         let factor = self.whole(point);
@@ -84,7 +85,7 @@ impl Tape {
         Some(out)
     }
 
-    /// Counts the iterations in which a preconditioner was raised or lost directions.
+    /// Counter of the iterations in which a preconditioner was raised or lost directions.
     pub fn raised(&mut self) -> Scalar {
         match self.raised {
             Some(raised) => raised,
@@ -95,53 +96,53 @@ impl Tape {
         }
     }
 
-    /// For each block the one whose Gram matrix preconditions it.
+    /// Number of leading columns of positive sign, see [`crate::tape::Recorded::positive`].
     pub fn positive(&self) -> Option<usize> {
         self.model.positive()
     }
 
-    /// Which block preconditions which, see [`crate::tape::Recorded::partners`].
+    /// Preconditioning block of each block, see [`crate::tape::Recorded::partners`].
     pub fn partners(&self) -> Option<Vec<usize>> {
         self.model.partners()
     }
 
-    /// out ← op(A)·op(B)
+    /// Records out ← op(A)·op(B).
     pub fn product(&mut self, out: Matrix, (a, transpose_a): (Matrix, bool), (b, transpose_b): (Matrix, bool)) {
         self.push(Op::Product(MatrixProduct { out, a, transpose_a, b, transpose_b }));
     }
 
     // Vectors over the measurements.
 
-    /// out ← Σ cⱼxⱼ, of which `out` may be one.
+    /// Records out ← Σ cⱼxⱼ, where `out` may be one of the terms.
     pub fn measured_combine<const N: usize>(&mut self, out: Measured, terms: [(Expression, Measured); N]) {
         self.push(Op::MeasuredCombine(MeasuredCombine { out, terms: terms.into(), times: None, only: None }));
     }
 
-    /// out ← a∘b, entry by entry.
+    /// Records out ← a∘b, entry by entry.
     pub fn measured_product(&mut self, out: Measured, a: Measured, b: Measured) {
         let terms = vec![(1.0.into(), a)];
         self.push(Op::MeasuredCombine(MeasuredCombine { out, terms, times: Some(b), only: None }));
     }
 
-    /// out ← from, where the condition is not 0.
+    /// Records out ← from, where the condition is not 0.
     pub fn measured_assign_if(&mut self, condition: Scalar, out: Measured, from: Measured) {
         let terms = vec![(1.0.into(), from)];
         self.push(Op::MeasuredCombine(MeasuredCombine { out, terms, times: None, only: Some(condition) }));
     }
 
-    /// Σ wᵢ(aᵢ − ā)(bᵢ − b̄); the means are 0 unless residuals of the operator are centred.
+    /// Inner product Σ wᵢ(aᵢ − ā)(bᵢ − b̄); the means are 0 unless the operator's residuals are centred.
     pub fn measured_dot(&mut self, a: Measured, b: Measured) -> Scalar {
         let out = self.scalar("measured dot");
         self.push(Op::MeasuredDot { out, a, b });
         out
     }
 
-    /// E = Σ wᵢρ(eᵢ − ē)
+    /// Energy E = Σ wᵢρ(eᵢ − ē).
     pub fn energy(&mut self, residual: Measured) -> Scalar {
         self.energy_of(residual, None)
     }
 
-    /// The same over the group of measurements that e comes from.
+    /// Energy over the group of measurements that e comes from.
     pub fn energy_of(&mut self, residual: Measured, group: Option<Minibatches>) -> Scalar {
         let out = self.scalar("energy");
         self.push(Op::Energy { out, residual, group });
@@ -150,21 +151,22 @@ impl Tape {
 
     // Scalars.
 
-    /// A register with the value of a formula.
+    /// Value of a formula in a new register.
     pub fn formula(&mut self, value: impl Into<Expression>) -> Scalar {
         let out = self.scalar("formula");
         self.set(out, value);
         out
     }
 
-    /// out ← formula, which may read `out`.
+    /// Records out ← formula, which may read `out`.
     pub fn set(&mut self, out: Scalar, value: impl Into<Expression>) {
         self.push(Op::Formula { out, value: value.into() });
     }
 
     // The host.
 
-    /// A function on the host in f64, for each trial: inputs, and outputs as they are before.
+    /// Records a function on the host in f64, for each trial: it gets the inputs, and the outputs with their old
+    /// values.
     pub fn on_host(
         &mut self,
         name: &'static str,

@@ -3,14 +3,14 @@
 use crate::operators::rows::stream::add_tail;
 use crate::simd::{Registers, Stored, Task, Unit, Widen, prefetch};
 
-/// Units of every row that are used for all trials before the next ones: 12 KiB of a group of 48 rows.
+/// Units of every row that all trials use before the next ones: 12 KiB of a group of 48 rows.
 const COLUMNS: usize = 4;
 
-/// sums[b] += Σᵢ factors[i, b]·row i, rows in order, factors being (rows, sums).
+/// sums[b] += Σᵢ factors[i, b]·row i, rows in order, where factors is (rows, sums).
 pub(in crate::operators) struct Adjoint<'a, 'b, S, T> {
     pub(in crate::operators) p: usize,
     pub(in crate::operators) numbers: &'a [S],
-    /// What comes after these rows, and is in no cache yet; its first rows are asked for.
+    /// Rows that follow and are in no cache yet; the first of them are prefetched.
     pub(in crate::operators) next: &'a [S],
     pub(in crate::operators) factors: &'a [T],
     pub(in crate::operators) sums: &'a mut [&'b mut [T]],
@@ -48,7 +48,7 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Adjoint<'_, '_, S, T> {
 }
 
 impl<S, T: Unit> Adjoint<'_, '_, S, T> {
-    /// Units q to q + COLUMNS for all trials, in tiles of B trials and Q units.
+    /// Processes units q to q + COLUMNS for all trials, in tiles of B trials and Q units.
     #[inline(always)]
     fn columns<A: Widen<S, T>, const B: usize, const Q: usize>(&mut self, simd: A, q: usize, units: usize)
     where
@@ -73,7 +73,7 @@ impl<S, T: Unit> Adjoint<'_, '_, S, T> {
         }
     }
 
-    /// The first tiles ask for the columns after these, and for these columns of half of the next rows.
+    /// The first tiles prefetch the columns after these, and these columns of half of the next rows.
     #[inline(always)]
     fn tile_of<A: Widen<S, T>, const B: usize, const Q: usize>(&mut self, simd: A, b: usize, q: usize, units: usize)
     where
@@ -108,7 +108,7 @@ impl<S, T: Unit> Adjoint<'_, '_, S, T> {
                 }
             }
         }
-        // Every second row asks for one of the next ones; the dot products will ask for the others.
+        // Every second row prefetches one of the next ones; the dot products prefetch the others.
         let mut next = self.next.chunks_exact(self.p);
         let mut odd = false;
         for (row, factors) in self.numbers.chunks_exact(self.p).zip(self.factors.chunks_exact(batch)) {

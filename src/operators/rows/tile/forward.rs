@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use crate::simd::{Registers, Stored, Task, Unit, Widen, prefetch};
 
-/// Units of a row between two stores of the partial sums, and trials whose points of a span, 24 KiB, stay in the first-level
-/// cache while all rows of a group go by.
+/// Units of a row between two stores of the partial sums, and trials per pass: their points of a span, 24 KiB, stay in
+/// the first-level cache for all rows of a group.
 const fn cut(registers: Registers) -> (usize, usize) {
     match registers {
         Registers::Whole => (64, 6),
@@ -13,14 +13,14 @@ const fn cut(registers: Registers) -> (usize, usize) {
     }
 }
 
-/// Adds to the units of partial sums of the dot products of rows of p numbers with points, (rows, points); what lies behind
-/// the last whole unit is left to [`super::total`].
+/// Adds to the units of partial sums of the dot products of rows of p numbers with points, (rows, points). Numbers
+/// after the last whole unit are left to [`super::total`].
 pub(in crate::operators) struct Forward<'a, S, T: Unit> {
     pub(in crate::operators) p: usize,
     pub(in crate::operators) numbers: &'a [S],
     pub(in crate::operators) points: &'a [&'a [T]],
     pub(in crate::operators) sums: &'a mut [T::Chunk],
-    /// Whether the rows are not in a cache yet: then what comes next is asked for early.
+    /// Whether the rows are not yet in a cache, so that later ones are prefetched.
     pub(in crate::operators) from_memory: bool,
 }
 
@@ -64,7 +64,7 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Forward<'_, S, T> {
     }
 }
 
-/// What the tiles of a span share.
+/// Common data of the tiles of a span.
 struct Tiles<'a, A, S, T: Unit> {
     simd: A,
     p: usize,
@@ -72,11 +72,11 @@ struct Tiles<'a, A, S, T: Unit> {
     points: &'a [&'a [T]],
     sums: &'a mut [T::Chunk],
     span: Range<usize>,
-    /// Units that are asked for meanwhile, none or those of the next span.
+    /// Units to prefetch: none, or those of the next span.
     ahead: Range<usize>,
 }
 
-/// Tiles of R rows and B trials from row i on, while there are R rows, with narrower ones at the end of the trials.
+/// Tiles of R rows and B trials from row i on, while R rows are left, with narrower tiles for the last trials.
 #[inline(always)]
 fn while_rows<A: Widen<S, T>, S: Stored<T>, T: Unit, const R: usize, const B: usize>(
     tiles: &mut Tiles<'_, A, S, T>,
@@ -109,7 +109,7 @@ impl<'a, A: Widen<S, T>, S: Stored<T>, T: Unit> Tiles<'a, A, S, T> {
 
     #[inline(always)]
     fn tile<const R: usize, const B: usize>(&mut self, first_row: usize, first_trial: usize) {
-        // The next span of the R rows is asked for evenly while the trials go by.
+        // The next span of the R rows is prefetched evenly over the trials.
         let batch = self.points.len();
         let share = |trial: usize| first_row + (trial * R).div_ceil(batch);
         let mut fetched = (share(first_trial)..share(first_trial + B)).map(|row| &self.row(row)[self.ahead.clone()]);
@@ -135,7 +135,7 @@ impl<'a, A: Widen<S, T>, S: Stored<T>, T: Unit> Tiles<'a, A, S, T> {
     ) {
         let (simd, batch) = (self.simd, self.points.len());
         let length = self.span.len();
-        // Loops throughout: closures inside of array functions are not always inlined.
+        // Loops only: closures inside array functions are not always inlined.
         let mut rows: [&[S::Chunk]; R] = [&[]; R];
         let mut points: [&[T::Chunk]; B] = [&[]; B];
         let mut tile = [[simd.part::<H>(simd.splat(T::ZERO)); B]; R];

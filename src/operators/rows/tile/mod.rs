@@ -2,11 +2,11 @@
 //!
 //! A group of rows is brought into cache once and multiplied there with the points of all trials, then with their
 //! residuals. Both products keep a tile of partial sums in registers: rows × trials for the dot products, trials ×
-//! columns for the accumulators. Bits are those of [`super::stream`]: a dot product keeps its one unit of partial
+//! columns for the accumulators. The bits are those of [`super::stream`]: a dot product keeps its one unit of partial
 //! sums from the first column to the last, and an accumulator takes the rows in order.
 //!
-//! With p = 20 100 and 32 trials a tile of the dot products multiplies every number it loads from the first-level cache
-//! by 3 to 6 others, and what it loads has been asked for a span earlier: without that it would wait for memory at every row.
+//! With p = 20 100 and 32 trials a tile of the dot products multiplies every number loaded from the first-level cache
+//! by 3 to 6 others. The loads were prefetched a span earlier; otherwise every row would wait for memory.
 
 mod adjoint;
 mod forward;
@@ -18,13 +18,13 @@ use crate::operators::rows::stream::{ShardRows, settle, total};
 use crate::operators::{Loss, TrialPass};
 use crate::simd::{Bank, InstructionSet, Stored, Unit};
 
-/// Bytes of rows that go together, at most: they should still be in the last cache when they are used again.
+/// Largest group of rows in bytes: the rows should still be in the last-level cache on reuse.
 const GROUP_BYTES: usize = 4 << 20;
-/// What the number of rows is a multiple of: the rows of the larger tiles.
+/// Divisor of the number of rows: the rows of the larger tiles.
 const TILE_ROWS: usize = 4;
 
-/// A shard for all trials, so many rows at a time. More rows go over the points and the accumulators less often, fewer ones
-/// stay in a nearer cache.
+/// Processes a shard for all trials, `together` rows at a time. More rows visit the points and the accumulators less
+/// often; fewer rows stay in a nearer cache.
 pub(in crate::operators) fn tile<S: Stored<T>, T: Unit>(
     set: InstructionSet,
     together: usize,
