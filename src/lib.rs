@@ -28,7 +28,7 @@
 //! |---|---|
 //! | [`Error`] | the one error type: what was found, what is allowed, what to do |
 //! | [`memory`] | memory needed, by part, and memory available |
-//! | `real`, `linalg`, `text`, `named` | f32 or f64; the few decompositions, through faer; numbers as text; parameters by name |
+//! | `real`, `linalg`, `text`, `named`, `words` | f32 or f64; the few decompositions, through faer; numbers as text; parameters by name; the words of settings |
 //! | `pages` | memory for large arrays, on large pages |
 //! | `simd` | vectors of 64 bytes on AVX-512, AVX2, NEON or plain registers, chosen at run time |
 //! | [`problem`] | domains, batched factors, packed indices, truths, random streams |

@@ -202,9 +202,9 @@ fn options(
 ) -> PyResult<OpenOptions> {
     Ok(OpenOptions {
         symmetric: card(model)?.symmetric,
-        layout: layout.map(|text| parsed::<Layout>(text)).transpose()?,
+        layout: layout.map(parsed::<Layout>).transpose()?,
         shape,
-        storage: storage.map(|text| parsed::<Storage>(text)).transpose()?,
+        storage: storage.map(parsed::<Storage>).transpose()?,
         normalization: normalization.parse().map_err(raised)?,
     })
 }

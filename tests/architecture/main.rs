@@ -12,6 +12,7 @@ const PACKAGES: [&str; 3] = ["src", "studies/src", "cli/src"];
 /// Modules of the library and of the studies from the bottom up. A module imports from those before it only.
 const ORDER: &[&str] = &[
     "error",
+    "words",
     "memory",
     "real",
     "pages",

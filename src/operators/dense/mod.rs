@@ -69,8 +69,8 @@ impl Dense {
         Self { domain, measurements, rows, normalization, isotropic, aligned: Aligned::default() }
     }
 
-    /// The Gaussian ensemble. Symmetric Aᵢ have N(0, 1) on the diagonal and N(0, ½) off it; rectangular ones have N(0,
-    /// 1) everywhere. Then E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the domain and s = 1/m. Row i comes from its own ChaCha8
+    /// The Gaussian ensemble. Symmetric Aᵢ have N(0, 1) on the diagonal and N(0, ½) off it; rectangular ones have
+    /// N(0, 1) everywhere. Then E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the domain and s = 1/m. Row i comes from its own ChaCha8
     /// stream of `seed`, so the numbers depend on neither the thread count nor m. They are stored in f32.
     ///
     /// # Errors

@@ -5,9 +5,9 @@
 //! two traversals:
 //!
 //! * in [`Phases`]: the dot products of a block, streamed from memory, then its sum from cache. Meanwhile the first
-//! rows of the next block are prefetched, and other threads use the rest of the bandwidth;
+//!   rows of the next block are prefetched, and other threads use the rest of the bandwidth;
 //! * [`Overlapped`]: the dot products of a block and the sum of the previous one in the same loop, which keeps twice as
-//! many rows in cache. Prefetches run one page ahead.
+//!   many rows in cache. Prefetches run one page ahead.
 //!
 //! The faster one depends on the sizes of the caches and on one thread's share of the bandwidth. Σ wᵢ ρ′(eᵢ) Aᵢ is
 //! added row by row in order, and every dot product in the order of [`crate::simd`]. The bits therefore depend neither
