@@ -58,6 +58,12 @@ impl Precision {
             Self::Mixed => "mixed precision",
         }
     }
+
+    /// Number type that matrices are read into unless another is asked for: f32 for single precision, which rounds once, and the file's own,
+    /// `None`, for other precisions and for the backend `reference`, which computes in double.
+    pub fn usual_storage(self, backend: &str) -> Option<Storage> {
+        (self == Self::F32 && backend != "reference").then_some(Storage::F32)
+    }
 }
 
 words!(Precision as "precision", serde { F32 => "f32", F64 => "f64", Mixed => "mixed" });

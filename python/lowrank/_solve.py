@@ -145,8 +145,7 @@ class Run:
     def __init__(self, said: dict[str, Any]):
         self.options = {name: value for name, value in said.items() if name not in OWN and value is not None}
         self.asked = said
-        single = said["precision"] == "f32" and said["backend"] != "reference"
-        usual = said["storage"] or ("f32" if single else None)
+        usual = said["storage"] or _lowrank.usual_storage(said["precision"], said["backend"])
         names = ("layout", "shape", "storage", "normalization")
         given = {name: said[name] for name in names}
         self.operator: Operator = operator_of(said["matrices"], said["model"], given, usual)

@@ -30,6 +30,13 @@ fn defaults() -> String {
     .to_string()
 }
 
+/// The number type that matrices are held in where nobody says one; nothing where it is the array's own.
+#[pyfunction]
+fn usual_storage(precision: &str, backend: &str) -> PyResult<Option<&'static str>> {
+    let precision = options::parsed::<lowrank::Precision>(precision)?;
+    Ok(precision.usual_storage(backend).map(lowrank::operators::Storage::word))
+}
+
 /// (name, kind, driver, whether it has f64) of each graphics adapter.
 #[pyfunction]
 fn devices(py: Python<'_>) -> Vec<(String, String, String, bool)> {
@@ -47,6 +54,7 @@ fn _lowrank(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<truth::Truth>()?;
     m.add_function(wrap_pyfunction!(defaults, m)?)?;
     m.add_function(wrap_pyfunction!(devices, m)?)?;
+    m.add_function(wrap_pyfunction!(usual_storage, m)?)?;
     m.add_function(wrap_pyfunction!(operator::dense, m)?)?;
     m.add_function(wrap_pyfunction!(operator::dense_gaussian, m)?)?;
     m.add_function(wrap_pyfunction!(operator::made, m)?)?;

@@ -10,11 +10,7 @@ use lowrank::{
     Backend, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop, Trial, TrialSolution,
 };
 
-type Outcome = Result<(), Failed>;
-
-fn ensure(condition: bool, otherwise: impl FnOnce() -> String) -> Outcome {
-    if condition { Ok(()) } else { Err(otherwise().into()) }
-}
+use crate::common::{Outcome, ensure};
 
 fn gd(search_rank: usize, scale: f64, seed: u64, iterations: usize) -> Settings {
     Settings::new(Method::gd())

@@ -9,11 +9,7 @@ use lowrank::operators::{Dense, Layout, Operator, Storage};
 use lowrank::problem::{Domain, synthetic};
 use lowrank::{Backend, Error, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop};
 
-type Outcome = Result<(), Failed>;
-
-fn ensure(condition: bool, otherwise: impl FnOnce() -> String) -> Outcome {
-    if condition { Ok(()) } else { Err(otherwise().into()) }
-}
+use crate::common::{Outcome, ensure};
 
 fn gd(search_rank: usize, scale: f64, seed: u64, iterations: usize) -> Settings {
     Settings::new(Method::gd())

@@ -11,7 +11,7 @@ use lowrank::operators::rank_one::OpenVectors;
 use lowrank::operators::{Operator, Sparse};
 use lowrank::problem::Truth;
 use lowrank::solver::InitWord;
-use lowrank::{Error, Init, Problem, Result, Settings};
+use lowrank::{Error, Init, Precision, Problem, Result, Settings};
 use lowrank_studies::report::readable;
 use serde_json::{Map, Value, json};
 
@@ -204,12 +204,11 @@ fn shape(args: &Common) -> Result<Option<(usize, usize)>> {
     }
 }
 
-/// What --storage says. Reference keeps the file's own type, as do double and mixed precision; single precision rounds
-/// once, where the file is read.
+/// What --storage says, or what suits precision and backend.
 fn storage(args: &Common) -> Result<Option<Storage>> {
-    let single = args.precision == "f32" && args.backend != "reference";
+    let precision: Precision = args.precision.parse()?;
     let storage = args.storage.as_ref().map(|text| text.parse()).transpose()?;
-    Ok(storage.or(single.then_some(Storage::F32)))
+    Ok(storage.or(precision.usual_storage(&args.backend)))
 }
 
 fn open_options(args: &Common, model: &ModelCard) -> Result<OpenOptions> {

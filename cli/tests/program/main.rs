@@ -19,6 +19,7 @@ mod reproduce_relatives;
 mod saved;
 mod snapshots;
 mod solve;
+mod study;
 mod sweeps;
 
 use std::path::{Path, PathBuf};

@@ -1,71 +1,15 @@
 //! `lowrank reproduce ss21` through the program: files, claims, exit codes.
 
-use std::path::Path;
-
 use assert_cmd::Command;
 use serde_json::Value;
 
-struct Ran {
-    code: i32,
-    directory: tempfile::TempDir,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ran {
-    fn text(&self, name: &str) -> String {
-        std::fs::read_to_string(self.directory.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-
-    /// (id, verdict) of every claim; a NaN or an infinity in the file would not parse.
-    fn verdicts(&self) -> Vec<(String, String)> {
-        let claims: Vec<Value> = serde_json::from_str(&self.text("claims.json")).unwrap();
-        let word = |c: &Value, key: &str| c[key].as_str().unwrap_or_else(|| panic!("{key}: {c}")).to_owned();
-        for claim in &claims {
-            assert!(!word(claim, "statement").is_empty() && word(claim, "source").contains("2106.15013"), "{claim}");
-            assert!(claim.get("expected").is_some() && claim.get("measured").is_some(), "{claim}");
-            assert!(claim["verdict"] != "not_applicable" || claim["reason"].is_string(), "{claim}");
-        }
-        claims.iter().map(|c| (word(c, "id"), word(c, "verdict"))).collect()
-    }
-
-    fn with(&self, verdict: &str) -> Vec<String> {
-        self.verdicts().into_iter().filter(|v| v.1 == verdict).map(|v| v.0).collect()
-    }
-}
+use crate::study::Ran;
 
 /// Sizes at which everything takes a second or two.
 const TINY: &str = "--quick --n 40 --rank 2 --slope-size 30 --backend cpu";
 
 fn reproduce(words: &str) -> Ran {
-    let directory = tempfile::tempdir().unwrap();
-    let out = directory.path().join("made/by/it");
-    let output = Command::cargo_bin("lowrank")
-        .unwrap()
-        .args(["reproduce", "ss21"])
-        .args(words.split_whitespace())
-        .arg("--out")
-        .arg(&out)
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let moved = tempfile::tempdir().unwrap();
-    if out.exists() {
-        for entry in std::fs::read_dir(&out).unwrap() {
-            let path = entry.unwrap().path();
-            std::fs::copy(&path, moved.path().join(path.file_name().unwrap())).unwrap();
-        }
-    }
-    Ran {
-        code: output.status.code().unwrap(),
-        directory: moved,
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
-}
-
-fn exists(directory: &Path, name: &str) -> bool {
-    std::fs::metadata(directory.join(name)).is_ok_and(|meta| meta.len() > 100)
+    Ran::of(&format!("ss21 {words}"))
 }
 
 #[test]
@@ -74,11 +18,12 @@ fn the_whole_study_leaves_its_files_and_its_claims_hold() {
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     for name in ["phases", "spectral", "times", "scale", "slopes", "width"] {
         for suffix in ["svg", "csv", "py"] {
-            assert!(exists(ran.directory.path(), &format!("{name}.{suffix}")), "{name}.{suffix}");
+            assert!(ran.has(&format!("{name}.{suffix}")), "{name}.{suffix}");
         }
         assert!(!ran.text(&format!("{name}.csv")).contains("NaN"), "{name}");
         assert!(ran.text(&format!("{name}.svg")).contains("T = "), "{name}: the stop time");
     }
+    assert!(ran.text("claims.json").contains("2106.15013"));
     let (holds, others) = (ran.with("holds"), ran.with("not_applicable"));
     for id in [
         "angle-shape",
@@ -119,7 +64,7 @@ fn the_page_stands_alone_and_says_how_it_was_made() {
     }
     assert!(page.contains("lowrank reproduce ss21 spectral --quick") && page.contains("--seed 12"));
     assert!(!page.contains("NaN") && !page.contains("exact setting"));
-    assert!(exists(ran.directory.path(), "spectral.csv") && !exists(ran.directory.path(), "width.csv"));
+    assert!(ran.has("spectral.csv") && !ran.has("width.csv"));
 }
 
 /// A start of 0.5 has no spectral phase: claims fail, and the program says so by its exit code.
@@ -155,7 +100,7 @@ fn a_grid_too_short_for_a_slope_is_not_judged() {
     let none = reproduce(&words);
     assert_eq!(none.code, 0, "{}\n{}", none.stdout, none.stderr);
     assert!(none.stdout.contains("n = 1 of the extra runs is below r* = 2"), "{}", none.stdout);
-    assert!(!exists(none.directory.path(), "slopes.csv"));
+    assert!(!none.has("slopes.csv"));
 }
 
 #[test]
@@ -200,17 +145,7 @@ fn hostile_sizes_give_a_message_or_a_verdict() {
         ("phases --quick --n 30 --rank 4 --search-rank 2 --backend cpu", 1, ""),
         ("spectral --quick --n 20 --rank 1 --backend reference", 0, ""),
     ] {
-        let ran = reproduce(words);
-        let all = format!("{words}: {}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
-        assert!(!all.contains("panicked") && ran.stderr.contains(text), "{all}");
-        assert_eq!(ran.code, code, "{all}");
-        if code < 2 {
-            ran.verdicts();
-            let page = ran.text("report.html");
-            assert!(!page.contains("NaN") && !page.contains(">inf"), "{all}");
-        } else {
-            assert!(!exists(ran.directory.path(), "claims.json"), "{all}");
-        }
+        reproduce(words).ends(words, code, text);
     }
     let other = Command::cargo_bin("lowrank").unwrap().args(["reproduce", "another"]).output().unwrap();
     assert_eq!(other.status.code(), Some(2));

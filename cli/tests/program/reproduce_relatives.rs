@@ -1,66 +1,19 @@
 //! `lowrank reproduce` of the first study's relatives through the program: files, claims, exit codes.
 
-use std::path::Path;
-
 use assert_cmd::Command;
 use serde_json::Value;
 
-struct Ran {
-    code: i32,
-    directory: tempfile::TempDir,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ran {
-    fn text(&self, name: &str) -> String {
-        std::fs::read_to_string(self.directory.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-
-    /// (id, verdict) of every claim; a NaN or an infinity in the file would not parse.
-    fn verdicts(&self) -> Vec<(String, String)> {
-        let claims: Vec<Value> = serde_json::from_str(&self.text("claims.json")).unwrap();
-        let word = |c: &Value, key: &str| c[key].as_str().unwrap_or_else(|| panic!("{key}: {c}")).to_owned();
-        for claim in &claims {
-            assert!(!word(claim, "statement").is_empty() && !word(claim, "source").is_empty(), "{claim}");
-            assert!(claim.get("expected").is_some() && claim.get("measured").is_some(), "{claim}");
-            assert!(claim["verdict"] != "not_applicable" || claim["reason"].is_string(), "{claim}");
-        }
-        claims.iter().map(|c| (word(c, "id"), word(c, "verdict"))).collect()
-    }
-
-    fn with(&self, verdict: &str) -> Vec<String> {
-        self.verdicts().into_iter().filter(|v| v.1 == verdict).map(|v| v.0).collect()
-    }
-}
-
-fn reproduce(words: &str) -> Ran {
-    let directory = tempfile::tempdir().unwrap();
-    let output = Command::cargo_bin("lowrank")
-        .unwrap()
-        .arg("reproduce")
-        .args(words.split_whitespace())
-        .arg("--out")
-        .arg(directory.path())
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), directory, stdout: text(output.stdout), stderr: text(output.stderr) }
-}
-
-fn exists(directory: &Path, name: &str) -> bool {
-    std::fs::metadata(directory.join(name)).is_ok_and(|meta| meta.len() > 100)
-}
+use crate::study::Ran;
 
 /// Runs a study at its small sizes: every claim holds but those that belong to other sizes, and the files are there.
 fn holds(words: &str, figures: &[&str], ids: &[&str], not_applicable: &[&str]) -> Ran {
-    let ran = reproduce(&format!("{words} --quick --backend cpu"));
+    let ran = Ran::of(&format!("{words} --quick --backend cpu"));
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert_eq!(ran.with("holds"), ids, "{}", ran.stdout);
     assert_eq!(ran.with("not_applicable"), not_applicable, "{}", ran.stdout);
     for figure in figures {
         for suffix in ["svg", "csv", "py"] {
-            assert!(exists(ran.directory.path(), &format!("{figure}.{suffix}")), "{figure}.{suffix}");
+            assert!(ran.has(&format!("{figure}.{suffix}")), "{figure}.{suffix}");
         }
         let csv = ran.text(&format!("{figure}.csv"));
         assert!(csv.starts_with("panel,contender,condition_number,iteration,relative_error,train_loss,imbalance\n"));
@@ -137,13 +90,13 @@ fn absolute_residuals_bear_gross_outliers() {
 /// program says so by its exit code.
 #[test]
 fn too_few_measurements_fail() {
-    let ran = reproduce("agn-2024 --quick --backend cpu --measurements 400 --seed 2");
+    let ran = Ran::of("agn-2024 --quick --backend cpu --measurements 400 --seed 2");
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
     let fails = ran.with("fails");
     for id in ["agn-reaches", "precgd-reaches", "order", "gd-behind"] {
         assert!(fails.iter().any(|f| f == id), "{id}: {}", ran.stdout);
     }
-    let robust = reproduce("outliers-2025 --quick --backend cpu --measurements 260");
+    let robust = Ran::of("outliers-2025 --quick --backend cpu --measurements 260");
     assert_eq!(robust.code, 1, "{}\n{}", robust.stdout, robust.stderr);
     assert!(robust.with("fails").iter().any(|f| f == "l1-reaches"), "{}", robust.stdout);
 }
@@ -151,7 +104,7 @@ fn too_few_measurements_fail() {
 /// Single precision ends before double does, which some claims are about.
 #[test]
 fn single_precision_is_not_judged_by_what_double_does() {
-    let ran = reproduce(
+    let ran = Ran::of(
         "scaledgd-2020 --quick --backend cpu --precision f32 --n 30 --rank 3 --search-rank 3 --measurements 700",
     );
     assert_eq!(ran.with("not_applicable"), ["scaledgd-count", "scaledgd-precise"], "{}", ran.stdout);
@@ -161,7 +114,7 @@ fn single_precision_is_not_judged_by_what_double_does() {
 #[test]
 fn the_oracle_runs_a_study() {
     let sizes = "--n 12 --rank 2 --search-rank 2 --measurements 200";
-    let ran = reproduce(&format!("scaledgd-2020 --quick --backend reference {sizes}"));
+    let ran = Ran::of(&format!("scaledgd-2020 --quick --backend reference {sizes}"));
     assert!(ran.code <= 1, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.with("holds").iter().any(|id| id == "scaledgd-independent"), "{}", ran.stdout);
 }
@@ -193,17 +146,7 @@ fn what_a_study_does_not_have_is_refused_and_hostile_sizes_give_a_message_or_a_v
         ("asymmetric-2023 --quick --n 4 --rank 2 --search-rank 4 --measurements 3 --backend cpu", 1, ""),
         ("outliers-2025 --quick --n 3 --rank 2 --search-rank 2 --measurements 1 --backend cpu", 1, ""),
     ] {
-        let ran = reproduce(words);
-        let all = format!("{words}: {}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
-        assert!(!all.contains("panicked") && ran.stderr.contains(text), "{all}");
-        assert_eq!(ran.code, code, "{all}");
-        if code < 2 {
-            ran.verdicts();
-            let page = ran.text("report.html");
-            assert!(!page.contains("NaN") && !page.contains(">inf"), "{all}");
-        } else {
-            assert!(!exists(ran.directory.path(), "claims.json"), "{all}");
-        }
+        Ran::of(words).ends(words, code, text);
     }
     let help = Command::cargo_bin("lowrank").unwrap().args(["reproduce", "--help"]).output().unwrap();
     let help = String::from_utf8_lossy(&help.stdout).into_owned();

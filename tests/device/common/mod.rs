@@ -1,10 +1,17 @@
 //! Adapters for tests, and what happens without one: with LOWRANK_REQUIRE_GPU=1 a failure, otherwise a test that is
 //! reported as ignored. A GPU test that did not run never prints ok.
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
 use lowrank::gpu::{Device, list_adapters};
 
 pub mod harness;
+
+pub type Outcome = Result<(), Failed>;
+
+/// Fails with a sentence unless the condition holds.
+pub fn ensure(condition: bool, otherwise: impl FnOnce() -> String) -> Outcome {
+    if condition { Ok(()) } else { Err(otherwise().into()) }
+}
 
 /// Every adapter of this machine that opens, by name.
 pub fn devices() -> Vec<Device> {
