@@ -1,7 +1,6 @@
 //! `lowrank reproduce ss21` through the program: files, claims, exit codes.
 
 use assert_cmd::Command;
-use serde_json::Value;
 
 use crate::study::Ran;
 

@@ -1,7 +1,6 @@
 //! `lowrank reproduce` of the first study's relatives through the program: files, claims, exit codes.
 
 use assert_cmd::Command;
-use serde_json::Value;
 
 use crate::study::Ran;
 

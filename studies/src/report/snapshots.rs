@@ -17,7 +17,7 @@ use lowrank::{Error, Result};
 /// ```no_run
 /// # fn run(mut solver: lowrank::Solver) -> Result<(), Box<dyn std::error::Error>> {
 /// use std::ops::ControlFlow::Continue;
-/// let mut snapshots = lowrank::report::Snapshots::create("U.npz", &solver)?;
+/// let mut snapshots = lowrank_studies::report::Snapshots::create("U.npz", &solver)?;
 /// solver.solve_with(|progress| {
 ///     snapshots.record(progress);
 ///     Continue(())
