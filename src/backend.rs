@@ -50,6 +50,8 @@ impl Backend {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for double precision on an adapter without it.
+    // Only adapters lack a precision.
+    #[cfg_attr(not(feature = "gpu"), allow(clippy::only_used_in_recursion))]
     pub fn require(&self, precision: Precision) -> Result<()> {
         match self {
             Self::Reference | Self::Cpu => Ok(()),
