@@ -154,7 +154,7 @@ def test_refusals_are_those_of_the_command_line(example):
         ("holdout", 1.5, "between 0 and 1"),
         ("observe", "often", "every:J"),
         ("loss", "cubic", "huber"),
-        ("init_std", "m", "k or n"),
+        ("init_std", "m", "k, n"),
         ("step_rule", "wolfe", "armijo"),
         ("device_memory", "lots", "size"),
         ("damping", 0.1, "scaled-gd"),
