@@ -19,6 +19,6 @@ def value_and_gradient(u):
 start = 1e-3 * np.random.default_rng(3).standard_normal(n * k)
 found = scipy.optimize.minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 0, "gtol": 1e-9})
 U = found.x.reshape(n, k)
-error = np.linalg.norm(U @ U.T - truth.matrix()) / np.linalg.norm(truth.matrix())
+error = np.linalg.norm(U @ U.T - truth.matrix) / np.linalg.norm(truth.matrix)
 print(f"{found.nit} iterations, {found.nfev} passes, relative error {error:.1e}")
 assert error < 1e-4
