@@ -130,20 +130,6 @@ impl Settings {
         Self { method: Some(method.into()), ..Self::default() }
     }
 
-    /// The stop rules.
-    #[cfg(feature = "internals")]
-    #[doc(hidden)]
-    pub fn get_stop(&self) -> &Stop {
-        &self.stop
-    }
-
-    /// The start.
-    #[cfg(feature = "internals")]
-    #[doc(hidden)]
-    pub fn get_init(&self) -> &Init {
-        &self.init
-    }
-
     /// Whether measurements are held out.
     #[cfg(feature = "internals")]
     #[doc(hidden)]

@@ -82,7 +82,7 @@ impl Entry {
         ran: Ran,
     ) -> Self {
         let Ran { solution, passes, damping_raised } = ran;
-        let start = match settings.get_init() {
+        let start = match settings.chosen_init() {
             Init::Given(_) => Start::Given,
             _ if solution.trials.iter().any(|t| t.parameters.init_scale.is_none()) => Start::Spectral,
             _ => Start::Random,

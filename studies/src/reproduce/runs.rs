@@ -192,7 +192,7 @@ impl<F: FnMut(&Moment<'_>) -> ControlFlow<()>> Runner<'_, F> {
             .step_size(self.settings.step_size)
             .precision(precision)
             .observe(Schedule::Every(1))
-            .stop(Stop::default().max_iterations(iterations).stall_window(None))
+            .stop(limited(iterations))
     }
 
     fn start(&self) -> Init {
@@ -289,9 +289,8 @@ impl<F: FnMut(&Moment<'_>) -> ControlFlow<()>> Runner<'_, F> {
         let limit = if expected.is_finite() { (2.0 * expected).clamp(100.0, 2000.0) as usize + 100 } else { 300 };
         let grid: Vec<(usize, u64)> =
             s.widths.iter().flat_map(|&k| (0..s.starts as u64).map(move |i| (k, s.seed.wrapping_add(i)))).collect();
-        let settings = self.base(limit, self.single()).init(self.start());
-        let stop = settings.get_stop().relative_error(s.target);
-        let settings = settings.stop(stop);
+        let stop = limited(limit).relative_error(s.target);
+        let settings = self.base(limit, self.single()).init(self.start()).stop(stop);
         let settings = settings.trials(grid.iter().map(|&(k, seed)| Trial::default().search_rank(k).seed(seed)));
         let Some(solution) = self.solve(Part::Width, &case.problem, settings)? else { return Ok(None) };
         let trials = (solution.trials.iter().zip(&grid))
@@ -320,4 +319,9 @@ fn title(part: Part) -> String {
         Part::Slope(factor) => format!("scale at m = {factor}·n·r*"),
         Part::Width => "width".into(),
     }
+}
+
+/// Ends after so many iterations, and not where the loss is flat: plateaus are what is shown.
+fn limited(iterations: usize) -> Stop {
+    Stop::default().max_iterations(iterations).stall_window(None)
 }
