@@ -10,6 +10,7 @@ mod demo;
 mod generate;
 mod grid;
 mod list;
+mod options;
 mod progress;
 mod reproduce;
 mod solve;
@@ -138,7 +139,7 @@ fn refused(command: &str, error: &Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// The library names settings (`search_rank`); here they are flags (`--search-rank`).
+/// The library names settings (`search_rank`) and writes flags in its advice; here a refusal begins with the flag (`--search-rank`).
 fn message(command: &str, error: &Error) -> String {
     let text = error.to_string();
     let Some((name, rest)) = text.split_once(": ") else { return text };

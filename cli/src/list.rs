@@ -6,6 +6,7 @@ use lowrank::Result;
 use lowrank::methods::METHODS;
 use lowrank::models::MODELS;
 use lowrank::operators::REGISTRY;
+use lowrank::options::Parameter;
 
 use super::{Ending, said};
 
@@ -95,7 +96,7 @@ pub fn run(args: &Args) -> Result<Ending> {
 }
 
 /// `name (default)` of each, or none.
-fn parameters(of: &[(&str, &str)]) -> String {
-    let all: Vec<String> = of.iter().map(|(name, default)| format!("{name} ({default})")).collect();
+fn parameters(of: &[Parameter]) -> String {
+    let all: Vec<String> = of.iter().map(|of| format!("{} ({})", of.name(), of.default)).collect();
     if all.is_empty() { "none of its own".into() } else { all.join(", ") }
 }

@@ -3,17 +3,19 @@
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize};
 use crate::methods::line::{self, Known, StepRule};
+use crate::methods::parameters;
 use crate::methods::pseudo_inverse::{no_gram, scaled_blocks};
 use crate::methods::{Algorithm, Method};
 use crate::models::Model;
 use crate::named::Named;
 use crate::operators::Loss;
+use crate::options::Parameter;
 use crate::tape::{Blocks, Expression, Initial, Register, Scalar, Tape, select};
 
 pub(super) const CARD: MethodCard = MethodCard {
     word: "alt-scaled-gd",
     formula: "L <- L - step_size * s A*(e) R (R'R)^+, then R <- R - step_size * s A*(e)' L (L'L)^+ at the new e",
-    parameters: &[("step_rule", "constant")],
+    parameters: &[Parameter::new(&parameters::STEP_RULE, "constant")],
     step_size: "1",
     cost: "2 passes; both factors and their gradient to the host and back, twice",
     source: "AGN, NeurIPS 2024; AltScaledGD 2023",

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::methods::Method;
 use crate::named::Named;
+use crate::options::Parameter;
 
 /// Description of a method, as in `lowrank list methods`.
 #[derive(Clone, Copy, Debug)]
@@ -11,8 +12,8 @@ pub struct MethodCard {
     pub word: &'static str,
     /// Formula of the iteration.
     pub formula: &'static str,
-    /// Names of the method's own parameters with their defaults.
-    pub parameters: &'static [(&'static str, &'static str)],
+    /// The method's own parameters with their defaults.
+    pub parameters: &'static [Parameter],
     /// Default step size.
     pub step_size: &'static str,
     /// Passes over the measurements and data returned to the host in an iteration.
@@ -32,7 +33,7 @@ impl PartialEq for MethodCard {
 impl MethodCard {
     /// Whether the method has a parameter of that name.
     pub fn has(&self, parameter: &str) -> bool {
-        self.parameters.iter().any(|(name, _)| *name == parameter)
+        self.parameters.iter().any(|known| known.name() == parameter)
     }
 
     /// The subset of the parameters that the method has.

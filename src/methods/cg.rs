@@ -3,10 +3,12 @@
 use crate::error::Result;
 use crate::methods::card::{Context, MethodCard, StepSize, TrialNumbers};
 use crate::methods::line::{self, Known, StepRule};
+use crate::methods::parameters;
 use crate::methods::prec_gd::scaled;
 use crate::methods::{Algorithm, Method};
 use crate::named::{Named, at_least_zero};
 use crate::operators::Loss;
+use crate::options::Parameter;
 use crate::tape::{Blocks, Initial, Scalar, Tape, greatest, less, select};
 
 /// λ over √s·‖e‖.
@@ -15,7 +17,7 @@ const DAMPING_FACTOR: f64 = 0.1;
 pub(super) const CARD: MethodCard = MethodCard {
     word: "cg",
     formula: "D <- -G + beta D, beta of Polak & Ribière (at least 0), G = grad f (V'V + lambda I)^-1 as in prec-gd; exact steps",
-    parameters: &[("damping_factor", "0.1"), ("step_rule", "exact")],
+    parameters: &[Parameter::new(&parameters::DAMPING_FACTOR, "0.1"), Parameter::new(&parameters::STEP_RULE, "exact")],
     step_size: "found",
     cost: line::EXACT_COST,
     source: "Polak & Ribière 1969; along D the loss is a quartic whose coefficients come from A(UD'+DU') and A(DD')",

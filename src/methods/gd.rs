@@ -3,20 +3,22 @@
 use crate::error::Result;
 use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, NOTHING, StepSize, TrialNumbers};
 use crate::methods::line::{self, StepRule};
+use crate::methods::parameters;
 use crate::methods::schedule::Schedule;
 use crate::methods::{Algorithm, Method};
 use crate::named::Named;
 use crate::operators::Loss;
+use crate::options::Parameter;
 use crate::tape::Tape;
 
 pub(super) const CARD: MethodCard = MethodCard {
     word: "gd",
     formula: "U <- U - step_size * s * A*(A(UU') - y) U",
     parameters: &[
-        ("step_rule", "constant"),
-        ("step_decay", "1; l1: 0.95"),
-        ("polyak_scale", "1; l1: 0.5"),
-        ("optimal_loss", "0"),
+        Parameter::new(&parameters::STEP_RULE, "constant"),
+        Parameter::new(&parameters::STEP_DECAY, "1; l1: 0.95"),
+        Parameter::new(&parameters::POLYAK_SCALE, "1; l1: 0.5"),
+        Parameter::new(&parameters::OPTIMAL_LOSS, "0"),
     ],
     step_size: GRADIENT_STEP,
     cost: NOTHING,

@@ -2,10 +2,12 @@
 
 use crate::error::Result;
 use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, NOTHING, StepSize, TrialNumbers};
+use crate::methods::parameters;
 use crate::methods::schedule::Schedule;
 use crate::methods::{Algorithm, Method};
 use crate::named::{Named, at_least_one};
 use crate::operators::Loss;
+use crate::options::Parameter;
 use crate::tape::Tape;
 
 /// Default of K.
@@ -14,7 +16,11 @@ const EVERY: usize = 10;
 pub(super) const CARD: MethodCard = MethodCard {
     word: "gd-polyak",
     formula: "gd, and every polyak_every-th step (f - optimal_loss)/||grad f||^2 long",
-    parameters: &[("polyak_every", "10"), ("optimal_loss", "0"), ("polyak_scale", "1")],
+    parameters: &[
+        Parameter::new(&parameters::POLYAK_EVERY, "10"),
+        Parameter::new(&parameters::OPTIMAL_LOSS, "0"),
+        Parameter::new(&parameters::POLYAK_SCALE, "1"),
+    ],
     step_size: GRADIENT_STEP,
     cost: NOTHING,
     source: "Davis, Drusvyatskiy & Jiang 2024, arXiv 2409.19791",

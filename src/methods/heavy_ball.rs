@@ -2,9 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, NOTHING, StepSize, TrialNumbers};
+use crate::methods::parameters;
 use crate::methods::{Algorithm, Method};
 use crate::named::Named;
 use crate::operators::Loss;
+use crate::options::Parameter;
 use crate::tape::{Initial, Tape, less, select};
 
 /// Default of β.
@@ -13,7 +15,7 @@ const MOMENTUM: f64 = 0.9;
 pub(super) const CARD: MethodCard = MethodCard {
     word: "heavy-ball",
     formula: "U+ = U + beta (U - U-) - step_size * grad f(U), beta <- 0 where the last step went uphill",
-    parameters: &[("momentum", "0.9")],
+    parameters: &[Parameter::new(&parameters::MOMENTUM, "0.9")],
     step_size: GRADIENT_STEP,
     cost: NOTHING,
     source: "Polyak 1964; restarts of O'Donoghue & Candès 2015",

@@ -3,9 +3,11 @@
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StepSize};
 use crate::methods::line::{self, Known, StepRule};
+use crate::methods::parameters;
 use crate::methods::{Algorithm, Method};
 use crate::named::{Named, at_least_one};
 use crate::operators::Loss;
+use crate::options::Parameter;
 use crate::tape::{Blocks, Expression, Initial, Scalar, Tape, less, root, select};
 
 /// Default number of pairs.
@@ -16,7 +18,7 @@ const MOST: usize = 100;
 pub(super) const CARD: MethodCard = MethodCard {
     word: "lbfgs",
     formula: "D = -H grad f, H from the last `memory` steps (two-loop recursion); exact steps",
-    parameters: &[("memory", "10"), ("step_rule", "exact")],
+    parameters: &[Parameter::new(&parameters::MEMORY, "10"), Parameter::new(&parameters::STEP_RULE, "exact")],
     step_size: "found",
     cost: "2 passes, nothing read back",
     source: "Liu & Nocedal 1989",

@@ -10,6 +10,7 @@ mod heavy_ball;
 mod lbfgs;
 mod line;
 mod momentum;
+mod parameters;
 mod prec_gd;
 mod pseudo_inverse;
 mod pursuit;

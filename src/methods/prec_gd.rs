@@ -3,11 +3,13 @@
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, NOTHING, StepSize, TrialNumbers};
 use crate::methods::line::{self, StepRule};
+use crate::methods::parameters;
 use crate::methods::pseudo_inverse::no_gram;
 use crate::methods::scaled_gd::PRECONDITIONED_STEP;
 use crate::methods::{Algorithm, Method};
 use crate::named::{Named, at_least_zero};
 use crate::operators::Loss;
+use crate::options::Parameter;
 use crate::tape::{Blocks, Scalar, Tape, root};
 
 /// λ over √s·‖e‖, which estimates ‖UUᵀ − M‖_F.
@@ -16,7 +18,7 @@ const DAMPING_FACTOR: f64 = 1.0;
 pub(super) const CARD: MethodCard = MethodCard {
     word: "prec-gd",
     formula: "scaled-gd with damping = damping_factor * sqrt(s) ||A(UU') - y|| = 2 damping_factor sqrt(f)",
-    parameters: &[("damping_factor", "1"), ("step_rule", "constant")],
+    parameters: &[Parameter::new(&parameters::DAMPING_FACTOR, "1"), Parameter::new(&parameters::STEP_RULE, "constant")],
     step_size: "0.4",
     cost: NOTHING,
     source: "Zhang, Fattahi & Zhang 2021 (there damping = sqrt of their f = ||residual||^2 s: damping_factor 1)",

@@ -14,16 +14,22 @@ use crate::error::{Error, Result};
 use crate::linalg::{symmetric_eigen, thin_qr, thin_svd, times, transposed_times};
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize};
 use crate::methods::line::{self, StepRule};
+use crate::methods::parameters;
 use crate::methods::{Algorithm, Method};
 use crate::models::Model;
 use crate::named::{Named, at_least_one};
 use crate::operators::Loss;
+use crate::options::Parameter;
 use crate::tape::{BlockSize, Minibatches, Register, Tape};
 
 pub(super) const CARD: MethodCard = MethodCard {
     word: "riemannian",
     formula: "Z <- retract_k(Z - t P_T(s A*(e))), T the tangent space of rank k at Z; t least along the line",
-    parameters: &[("step_rule", "exact"), ("minibatches", "none"), ("method_seed", "0")],
+    parameters: &[
+        Parameter::new(&parameters::STEP_RULE, "exact"),
+        Parameter::new(&parameters::MINIBATCHES, "none"),
+        Parameter::new(&parameters::METHOD_SEED, "0"),
+    ],
     step_size: "found",
     cost: "2 passes; some factors to the host and back",
     source: "Vandereycken 2013 (arXiv 1209.3834), Wei et al. 2016 (arXiv 1511.01562); stochastic: arXiv 2311.02374",

@@ -3,11 +3,13 @@
 use crate::error::Result;
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
 use crate::methods::line::{self, StepRule};
+use crate::methods::parameters;
 use crate::methods::pseudo_inverse::{no_gram, pseudo_inverse};
 use crate::methods::schedule::Schedule;
 use crate::methods::{Algorithm, Method};
 use crate::named::{Named, at_least_zero};
 use crate::operators::Loss;
+use crate::options::Parameter;
 use crate::tape::{Blocks, Tape};
 
 /// λ over ‖s·A*(y)‖ for starts that are not spectral.
@@ -20,11 +22,11 @@ pub(super) const CARD: MethodCard = MethodCard {
     word: "scaled-gd",
     formula: "U <- U - step_size * grad f(U) (U'U + damping I)^-1; L with R'R, R with L'L",
     parameters: &[
-        ("damping", "0 from a spectral start, else 1e-3 ||s A*(y)||"),
-        ("step_rule", "constant"),
-        ("step_decay", "1; l1: 0.95"),
-        ("polyak_scale", "1; l1: 0.5"),
-        ("optimal_loss", "0"),
+        Parameter::new(&parameters::DAMPING, "0 from a spectral start, else 1e-3 ||s A*(y)||"),
+        Parameter::new(&parameters::STEP_RULE, "constant"),
+        Parameter::new(&parameters::STEP_DECAY, "1; l1: 0.95"),
+        Parameter::new(&parameters::POLYAK_SCALE, "1; l1: 0.5"),
+        Parameter::new(&parameters::OPTIMAL_LOSS, "0"),
     ],
     step_size: "0.4",
     cost: "1 pass; damping > 0: nothing read back, damping 0: two factors and a gradient",

@@ -2,10 +2,12 @@
 
 use crate::error::Result;
 use crate::methods::card::{Context, GRADIENT_STEP, MethodCard, StepSize};
+use crate::methods::parameters;
 use crate::methods::schedule::Schedule;
 use crate::methods::{Algorithm, Method};
 use crate::named::{Named, at_least_one};
 use crate::operators::Loss;
+use crate::options::Parameter;
 use crate::tape::{Initial, Minibatches, Tape};
 
 /// Default number of groups.
@@ -14,7 +16,11 @@ const GROUPS: usize = 10;
 pub(super) const CARD: MethodCard = MethodCard {
     word: "sgd",
     formula: "gd with the gradient of one of `minibatches` groups of measurements, times their number",
-    parameters: &[("minibatches", "10"), ("method_seed", "0"), ("step_decay", "1")],
+    parameters: &[
+        Parameter::new(&parameters::MINIBATCHES, "10"),
+        Parameter::new(&parameters::METHOD_SEED, "0"),
+        Parameter::new(&parameters::STEP_DECAY, "1"),
+    ],
     step_size: GRADIENT_STEP,
     cost: "1/minibatches of a pass, nothing read back",
     source: "groups of neighbouring measurements, a new order every epoch",

@@ -1,8 +1,9 @@
 //! Descriptions of the models for front ends, and their constructors.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::models::Model;
 use crate::named::Named;
+use crate::options::Parameter;
 use crate::problem::Domain;
 
 /// Description of a model for front ends.
@@ -13,8 +14,8 @@ pub struct ModelCard {
     pub formula: &'static str,
     /// Summary in one sentence.
     pub summary: &'static str,
-    /// Names of its parameters with their defaults.
-    pub parameters: &'static [(&'static str, &'static str)],
+    /// Its parameters with their defaults.
+    pub parameters: &'static [Parameter],
     /// Whether front ends use a symmetric domain for its measurements.
     pub symmetric: bool,
     /// Description of the factors of a truth, for messages.
@@ -26,7 +27,7 @@ pub struct ModelCard {
 impl ModelCard {
     /// Whether the model has a parameter of that name.
     pub fn has(&self, parameter: &str) -> bool {
-        self.parameters.iter().any(|(name, _)| *name == parameter)
+        self.parameters.iter().any(|known| known.name() == parameter)
     }
 
     /// Domain of its measurements.
@@ -34,13 +35,6 @@ impl ModelCard {
     /// # Errors
     /// [`Error::Invalid`] for two different sizes of symmetric matrices.
     pub fn domain(&self, n1: usize, n2: usize) -> Result<Domain> {
-        match self.symmetric {
-            false => Ok(Domain::rectangular(n1, n2)),
-            true if n1 == n2 => Ok(Domain::symmetric(n1)),
-            true => {
-                let allowed = format!("n,n for the model {}", self.word);
-                Err(Error::invalid("shape", format!("{n1},{n2}"), allowed, "say --model asymmetric"))
-            }
-        }
+        Domain::of_model(self.word, self.symmetric, n1, n2)
     }
 }

@@ -17,6 +17,7 @@ use super::{Automatic, Backprojection, FactorModel, Model, ModelCard, RandomStar
 use crate::error::{Error, Result};
 use crate::linalg::view;
 use crate::named::Named;
+use crate::options::{MEASUREMENTS, OptionCard, OptionKind, Parameter};
 use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Domain, Factors, MatrixView, Product, Truth, synthetic};
 use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Matrix, Measured, Minibatches, Recorded, Tape, Values};
@@ -28,11 +29,14 @@ const DEEPEST: usize = 64;
 /// Approximate norm of the initial product over that of M.
 const START: f64 = 1e-3;
 
+const DEPTH_OPTION: OptionCard =
+    OptionCard::new("depth", OptionKind::Count, "L", MEASUREMENTS, "Number of factors in the product W_L ⋯ W_1");
+
 pub(super) const CARD: ModelCard = ModelCard {
     word: "deep",
     formula: "M = W_L ⋯ W_1, all W",
     summary: "Any matrices, square or not, through a product of several factors, all of width k; for gradient descent.",
-    parameters: &[("depth", "3")],
+    parameters: &[Parameter::new(&DEPTH_OPTION, "3")],
     symmetric: false,
     truth: "a pair (L, R)",
     make: |of| Ok(Model::deep(of.get("depth", "a whole number from 2 to 64")?.unwrap_or(DEPTH))),

@@ -6,16 +6,25 @@ use super::{Backprojection, FactorModel, Model, ModelCard, psd, require_symmetri
 use crate::error::{Error, Result};
 use crate::io::read_signed_factor;
 use crate::named::Named;
+use crate::options::{MEASUREMENTS, OptionCard, OptionKind, Parameter};
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
 use crate::tape::{
     Adjoint, BlockSize, Blocks, Lane, Measured, Minibatches, Ray, RayWriter, Recorded, Tape, Terms, Values,
 };
 
+const SIGNATURE: OptionCard = OptionCard::new(
+    "signature",
+    OptionKind::Pair,
+    "p,q",
+    MEASUREMENTS,
+    "Numbers of positive and negative columns of U; k is their sum",
+);
+
 pub(super) const CARD: ModelCard = ModelCard {
     word: "signed",
     formula: "M = X S Xᵀ, U S Uᵀ with S = diag(±1)",
     summary: "Symmetric matrices with eigenvalues of both signs, whose numbers p,q are given.",
-    parameters: &[("signature", "none: it has to be given as p,q")],
+    parameters: &[Parameter::new(&SIGNATURE, "required")],
     symmetric: true,
     truth: "(X, (p, q))",
     make: |of| {

@@ -2,7 +2,9 @@
 //! `lowrank check` and `lowrank list operators`.
 
 use crate::error::Result;
-use crate::operators::{Dense, Entries, Operator, RankOne, Seeded, Sparse, Storage};
+use crate::operators::{Dense, Entries, Opening, Operator, RankOne, Seeded, Sparse, Storage, Wanted};
+use crate::operators::{dense, entries, rank_one, seeded, sparse};
+use crate::options::{OptionCard, Request};
 use crate::problem::Domain;
 
 /// Sizes (n, m) of the conformance cases: single numbers, primes, one below and above a workgroup, several workgroups.
@@ -53,6 +55,16 @@ pub struct Registration {
     pub integers: Make,
     /// Variants that are checked under the same laws.
     pub variants: &'static [Variant],
+    /// Options that name and describe measurements of the operator.
+    pub options: &'static [OptionCard],
+    /// The option whose presence names measurements of the operator.
+    pub source: &'static str,
+    /// Whether a request names measurements of the operator.
+    pub is_asked: fn(&Request) -> bool,
+    /// Word of the model of a request that names none.
+    pub model: fn(&Request) -> &'static str,
+    /// Understands a request for measurements of the operator; no file is opened.
+    pub open: fn(&Wanted<'_>) -> Result<Box<dyn Opening>>,
 }
 
 /// Descriptions of all built-in operators.
@@ -84,6 +96,11 @@ pub const REGISTRY: &[Registration] = &[
                 },
             },
         ],
+        options: dense::open::OPTIONS,
+        source: "matrices",
+        is_asked: |of| of.has("matrices"),
+        model: |_| "psd",
+        open: dense::open::open,
     },
     Registration {
         name: "rank_one",
@@ -101,6 +118,11 @@ pub const REGISTRY: &[Registration] = &[
             random: |domain, m, seed| Ok(Box::new(RankOne::gaussian_sums(domain, m, 2, seed)?.centred(false)?)),
             integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(domain, m, 2, seed)?)),
         }],
+        options: rank_one::open::OPTIONS,
+        source: "vectors",
+        is_asked: |of| of.has("vectors"),
+        model: |of| if of.has("vectors_right") { "asymmetric" } else { "psd" },
+        open: rank_one::open::open,
     },
     Registration {
         name: "seeded",
@@ -114,6 +136,11 @@ pub const REGISTRY: &[Registration] = &[
         random: |domain, measurements, seed| Ok(Box::new(Seeded::new(domain, measurements, seed)?)),
         integers: |domain, m, seed| Ok(Box::new(Seeded::new(domain, m, seed)?.small_integers())),
         variants: &[],
+        options: seeded::open::OPTIONS,
+        source: "operator",
+        is_asked: |of| of.text("operator") == Some("seeded"),
+        model: |_| "psd",
+        open: |wanted| seeded::open::open(wanted, Seeded::new),
     },
     Registration {
         name: "rademacher",
@@ -127,6 +154,11 @@ pub const REGISTRY: &[Registration] = &[
         random: |domain, measurements, seed| Ok(Box::new(Seeded::rademacher(domain, measurements, seed)?)),
         integers: |domain, m, seed| Ok(Box::new(Seeded::rademacher(domain, m, seed)?.small_integers())),
         variants: &[],
+        options: seeded::open::OPTIONS,
+        source: "operator",
+        is_asked: |of| of.text("operator") == Some("rademacher"),
+        model: |_| "psd",
+        open: |wanted| seeded::open::open(wanted, Seeded::rademacher),
     },
     Registration {
         name: "entries",
@@ -140,6 +172,11 @@ pub const REGISTRY: &[Registration] = &[
         random: |domain, measurements, seed| Ok(Box::new(Entries::uniform(domain, measurements, seed)?)),
         integers: |domain, measurements, seed| Ok(Box::new(Entries::uniform(domain, measurements, seed)?)),
         variants: &[],
+        options: entries::open::OPTIONS,
+        source: "entries",
+        is_asked: |of| of.has("entries"),
+        model: |_| "asymmetric",
+        open: entries::open::open,
     },
     Registration {
         name: "sparse",
@@ -153,5 +190,10 @@ pub const REGISTRY: &[Registration] = &[
         random: |domain, measurements, seed| Ok(Box::new(Sparse::random(domain, measurements, 4, seed)?)),
         integers: |domain, measurements, seed| Ok(Box::new(Sparse::small_integers(domain, measurements, seed)?)),
         variants: &[],
+        options: sparse::open::OPTIONS,
+        source: "sparse",
+        is_asked: |of| of.has("sparse"),
+        model: |_| "psd",
+        open: sparse::open::open,
     },
 ];

@@ -25,6 +25,21 @@ impl Domain {
         Self { rows: n1, columns: n2, symmetric: false }
     }
 
+    /// The n1×n2 matrices of a model: symmetric ones for most models, which need n1 = n2.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for two different sizes of symmetric matrices.
+    pub(crate) fn of_model(model: &str, symmetric: bool, n1: usize, n2: usize) -> Result<Self> {
+        match symmetric {
+            false => Ok(Self::rectangular(n1, n2)),
+            true if n1 == n2 => Ok(Self::symmetric(n1)),
+            true => {
+                let fix = "say --model asymmetric for rectangular matrices";
+                Err(Error::invalid("shape", format!("{n1},{n2}"), format!("n,n for the model {model}"), fix))
+            }
+        }
+    }
+
     /// Number of rows: n1, or n for symmetric matrices.
     pub fn rows(&self) -> usize {
         self.rows

@@ -2,6 +2,7 @@
 
 mod domain;
 mod factors;
+mod holdout;
 mod packed;
 mod product;
 pub(crate) mod random;
@@ -10,6 +11,8 @@ mod truth;
 
 pub use domain::Domain;
 pub use factors::{Block, Factors, MatrixView};
+pub use holdout::Holdout;
+pub(crate) use holdout::share_of;
 pub(crate) use packed::pack_symmetric_part;
 pub use packed::{packed_index, packed_len};
 pub use product::Product;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostics::Spectrum;
 use crate::error::{Error, Result};
 use crate::models::Model;
-use crate::solver::holdout::share_of;
+use crate::problem::share_of;
 use crate::solver::problem::Problem;
 use crate::solver::settings::Settings;
 use crate::solver::spectra::Spectra;

@@ -67,6 +67,23 @@ pub enum SaveEvery {
     Seconds(f64),
 }
 
+impl std::str::FromStr for SaveEvery {
+    type Err = Error;
+
+    /// Parses a number of iterations, or of seconds such as `30s`.
+    fn from_str(text: &str) -> Result<Self> {
+        let seconds = text.strip_suffix('s').and_then(|text| text.trim().parse::<f64>().ok());
+        match (seconds, text.parse::<usize>()) {
+            (Some(seconds), _) if seconds.is_finite() && seconds > 0.0 => Ok(Self::Seconds(seconds)),
+            (None, Ok(iterations)) if iterations > 0 => Ok(Self::Iterations(iterations)),
+            _ => {
+                let allowed = "a number of iterations, at least 1, or of seconds with an s behind it";
+                Err(Error::invalid("checkpoint_every", format!("'{text}'"), allowed, "for example 100, or 30s"))
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,8 +10,8 @@ use crate::methods::{AUTOMATIC, Method};
 use crate::models::Model;
 use crate::operators::Loss;
 use crate::problem::Domain;
+use crate::problem::Holdout;
 use crate::solver::faults::OnDeviceLoss;
-use crate::solver::holdout::Holdout;
 use crate::solver::init::{IMBALANCED, Init, InitStd, InitWord, Preprocess};
 use crate::solver::schedule::{SaveEvery, Schedule};
 use crate::solver::trial::Trial;
@@ -128,6 +128,13 @@ impl Settings {
     /// iterations, an observation every 10, single precision, one trial per instance.
     pub fn new(method: impl Into<Method>) -> Self {
         Self { method: Some(method.into()), ..Self::default() }
+    }
+
+    /// The trials as set.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn chosen_trials(&self) -> &[Trial] {
+        &self.trials
     }
 
     /// Whether measurements are held out.

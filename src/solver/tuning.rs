@@ -10,7 +10,7 @@ use crate::methods::Method;
 use crate::operators::entries::Biases;
 use crate::operators::{Entries, Operator};
 use crate::problem::{Factors, MatrixView, Product, Truth};
-use crate::solver::holdout::{Holdout, share_of};
+use crate::problem::{Holdout, share_of};
 use crate::solver::init::{Init, Preprocess};
 use crate::solver::plan::Task;
 use crate::solver::problem::Problem;

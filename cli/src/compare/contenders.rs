@@ -3,6 +3,7 @@
 use lowrank::methods::{METHODS, Method, MethodCard, Named};
 use lowrank::models::Model;
 use lowrank::operators::Loss;
+use lowrank::options::{Parameter, Request};
 use lowrank::{Backend, Error, Result, Schedule, Settings};
 use lowrank_studies::compare::{Contender, usual_schedule};
 
@@ -30,8 +31,9 @@ fn refused(name: &str, found: impl Into<String>, allowed: impl Into<String>, fix
 
 impl Asked {
     pub fn new(args: &Args) -> Result<Self> {
-        let (given, loss) = (parameters_of_flags(args)?, args.common.method.loss()?);
-        let step_size = one_number("step_size", args.common.step_size.as_deref())?;
+        let request = &args.options.request;
+        let (given, loss) = (parameters_of_flags(request)?, request.word("loss")?.unwrap_or_default());
+        let step_size = one_number("step_size", request.text("step_size"))?;
         let texts: Vec<String> = match &args.methods {
             Some(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
             None => METHODS.iter().map(|card| card.word.to_owned()).collect(),
@@ -86,9 +88,8 @@ fn one_number(name: &str, text: Option<&str>) -> Result<Option<f64>> {
     }
 }
 
-fn parameters_of_flags(args: &Args) -> Result<Named> {
-    let flags = &args.common.method;
-    Ok(flags.parameters()?.with("damping", one_number("damping", flags.damping.as_deref())?))
+fn parameters_of_flags(request: &Request) -> Result<Named> {
+    Ok(request.parameters().with("damping", one_number("damping", request.text("damping"))?))
 }
 
 /// Refuses a flag that none of the methods has.
@@ -137,7 +138,7 @@ fn one(text: &str, given: &Named, mut step_size: Option<f64>) -> Result<One> {
 
 /// The name and the value of a piece behind a method, the name being one that is not there yet.
 fn named<'a>(piece: &'a str, card: &MethodCard, seen: &[&str], text: &str) -> Result<(&'a str, &'a str)> {
-    let names: Vec<&str> = card.parameters.iter().map(|(name, _)| *name).chain(["step_size"]).collect();
+    let names: Vec<&str> = card.parameters.iter().map(Parameter::name).chain(["step_size"]).collect();
     let unknown = |found: String| {
         let allowed = format!("name=value with a name of {}: {}", card.word, names.join(", "));
         refused("methods", found, allowed, format!("for example {}:step_size=0.5", card.word))

@@ -7,17 +7,25 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use lowrank::io::ensure_not_input;
-use lowrank::solver::Axes;
-use lowrank::{Error, Problem, Result, Schedule, Settings, Status};
+use lowrank::options::Request;
+use lowrank::requests::{Measured, Planned};
+use lowrank::{Error, Problem, Result, Schedule, Status};
 use lowrank_studies::compare::{Comparison, Entry, compare};
 use lowrank_studies::report::{comparison_rows, comparison_text, readable_seconds};
 
+use super::options::{Flags, OfLibrary};
 use super::progress::Bar;
-use super::solve::files::{Measured, Source, with_start, with_truth};
-use super::solve::{self, Common};
 use super::{Ending, grid, interrupt, remark, said};
 use contenders::Asked;
 use outputs::{Described, Outputs};
+
+/// The command, for its flags.
+#[derive(Clone, Copy, Debug)]
+pub enum Compare {}
+
+impl OfLibrary for Compare {
+    const NAME: &'static str = "compare";
+}
 
 /// Runs methods one after the other on the same measurements, from the same start, and shows which of them reached which
 /// error when. Lists of --seed, --init-scale, --search-rank and --rows make trials of every method, whose medians are
@@ -25,15 +33,11 @@ use outputs::{Described, Outputs};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
-    pub common: Common,
+    pub options: Flags<Compare>,
     /// Methods with commas between them, each a word of `lowrank list methods`, with parameters of its own if you like:
     /// "gd,scaled-gd:damping=1e-2:step_size=0.3,gd:step_rule=exact" (or ; between parameters) [default: all that fit the model]
     #[arg(long, value_name = "LIST", display_order = 0, help_heading = "Method")]
     pub methods: Option<String>,
-    /// When to look at the error and to test the stop rules: every:J iterations, or log [default: every:1, on a gpu every:10,
-    /// of methods with minibatches once an epoch]
-    #[arg(long, value_name = "WHEN", help_heading = "When to stop")]
-    pub observe: Option<String>,
     /// Errors whose times are compared
     #[arg(
         long,
@@ -54,26 +58,18 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Ending> {
     // As solve does it: flags, then outputs, then files.
-    let common = &args.common;
-    let Understood { source, levels, asked, axes, settings, observe } = Understood::new(args)?;
-    let backend = solve::backend(common)?;
-    let inputs = source.inputs(common);
+    let request = &args.options.request;
+    let Understood { planned, levels, asked, observe } = Understood::new(args)?;
+    let backend = request.backend()?;
+    let inputs = request.inputs(&planned);
     for output in outputs::paths(args) {
         ensure_not_input(&output, &inputs)?;
     }
     let interrupted = interrupt();
     let outputs = Outputs::create(args)?;
 
-    let Measured { problem, described, mut notices, held_out, .. } = source.open(common)?;
-    let problem = with_truth(common, problem, &settings)?;
-    let settings = with_start(common, settings, &problem)?;
-    let settings = match held_out {
-        Some(measurements) => settings.holdout_measurements(measurements),
-        None => settings,
-    };
-    axes.check(problem.instances())?;
-    let trials = axes.trials_from(&settings, problem.instances());
-    let (settings, count) = (settings.trials(trials.iter().copied()), trials.len());
+    let Measured { problem, settings, described, mut notices, .. } = request.measured(planned)?;
+    let count = settings.chosen_trials().len();
     let contenders = asked.contenders(&settings, &settings.model_of(&problem.operator().domain()), observe, &backend);
     if !args.quiet {
         notices.iter().for_each(|notice| remark(notice));
@@ -95,32 +91,24 @@ pub fn run(args: &Args) -> Result<Ending> {
     let rows = comparison_rows(&comparison, &levels);
     outputs.write(&comparison, &rows, &levels, &Described { problem: words(&problem), settings, inputs, notices })?;
     print(args, &comparison, &comparison_text(&rows, &levels))?;
-    Ok(ending(&comparison, common))
+    Ok(ending(&comparison, request))
 }
 
 /// What the flags say, with no look at files or devices.
 pub struct Understood {
-    source: Source,
+    planned: Planned,
     levels: Vec<f64>,
     asked: Asked,
-    axes: Axes,
-    settings: Settings,
     observe: Option<Schedule>,
 }
 
 impl Understood {
     pub fn new(args: &Args) -> Result<Self> {
-        let common = &args.common;
-        let source = Source::new(common)?;
+        let request = &args.options.request;
         let levels = levels(&args.levels)?;
         let asked = Asked::new(args)?;
-        let axes = solve::shared_axes(common)?;
-        let settings = solve::shared_settings(common)?;
-        axes.check(1)?;
-        settings.clone().trials(axes.trials(1)).check()?;
-        let observe = args.observe.as_deref().map(str::parse::<Schedule>).transpose()?;
-        settings.clone().observe(observe.unwrap_or_default()).check()?;
-        Ok(Self { source, levels, asked, axes, settings, observe })
+        let planned = request.planned(Compare::NAME, request.settings()?, request.axes()?)?;
+        Ok(Self { planned, levels, asked, observe: request.word("observe")? })
     }
 }
 
@@ -180,8 +168,8 @@ fn print(args: &Args, comparison: &Comparison, table: &str) -> Result<()> {
 }
 
 /// Missed where it was interrupted, or where no method reached the targets that were asked for.
-fn ending(comparison: &Comparison, common: &Common) -> Ending {
+fn ending(comparison: &Comparison, request: &Request) -> Ending {
     let converged = |entry: &Entry| entry.statuses().iter().all(|(s, _)| *s == Status::Converged);
-    let reached = !common.has_target() || comparison.entries.iter().any(converged);
+    let reached = !request.has_target() || comparison.entries.iter().any(converged);
     if reached && !comparison.interrupted { Ending::Done } else { Ending::Missed }
 }

@@ -13,7 +13,8 @@ use lowrank_studies::report::{
 };
 use serde_json::{Map, Value, json};
 
-use super::Args;
+use super::{Args, Compare};
+use crate::options::OfLibrary;
 use crate::quoted;
 use crate::solve::{described, write_json};
 
@@ -35,13 +36,12 @@ pub struct Described {
 
 /// The flags as they were understood.
 pub fn settings_of(args: &Args, measurements: Map<String, Value>, comparison: &Comparison, levels: &[f64]) -> Value {
-    let mut settings = described(&args.common, measurements);
+    let mut settings = described(Compare::NAME, &args.options.request, measurements);
     let labels = || comparison.entries.iter().map(|e| (e.position, &e.label));
     let mut all: Vec<_> = labels().chain(comparison.absent.iter().map(|a| (a.position, &a.label))).collect();
     all.sort();
     let methods: Vec<&String> = all.into_iter().map(|(_, label)| label).collect();
     settings.insert("methods".into(), json!(methods));
-    settings.insert("observe".into(), json!(args.observe));
     settings.insert("levels".into(), json!(levels));
     Value::Object(settings)
 }

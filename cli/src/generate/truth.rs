@@ -5,20 +5,17 @@ use std::io::Write;
 use lowrank::Result;
 use lowrank::io::{write_npy_f64, write_npz};
 use lowrank::models::{self, Model, Named};
+use lowrank::options::Request;
 use lowrank::problem::{MatrixView, Truth};
 
 use super::{Args, refused};
-use crate::solve::pair_of;
 
 /// The truth that the flags describe.
 pub fn build(args: &Args, seed: u64) -> Result<Truth> {
-    let shape = args
-        .shape
-        .as_deref()
-        .map(|text| pair_of("shape", text, "two positive whole numbers n1,n2", "for example --shape 60,40"));
+    let shape = args.shape.as_ref().map_or(Ok(None), |text| Request::new().with("shape", text).sizes("shape"))?;
     let signature = Named::default().with("signature", args.signature.as_ref());
     let (card, model) = (models::card(&args.model)?, Model::named(&args.model, &signature)?);
-    let (n1, n2) = match (args.n, shape.transpose()?) {
+    let (n1, n2) = match (args.n, shape) {
         (Some(n), _) => (n, n),
         (None, Some(sizes)) => sizes,
         (None, None) => {

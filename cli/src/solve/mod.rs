@@ -1,37 +1,67 @@
 //! `lowrank solve`: files in, factors and reports out.
 
 mod again;
-mod completion;
-pub mod files;
-mod flags;
-mod made;
-pub mod method;
 mod outputs;
 mod ranks;
-mod saving;
 mod summary;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use lowrank::io::{InputInfo, ensure_not_input};
-use lowrank::memory::parse_size;
-use lowrank::models::{Model, Named};
-use lowrank::solver::{Axes, Checkpoint, InitWord};
-use lowrank::{Backend, Error, Method, Result, Settings, Solution, Solver, Status, Stop};
+use lowrank::operators::entries::Predictions;
+use lowrank::options::Request;
+use lowrank::requests::{Measured, Planned, options_of};
+use lowrank::solver::Checkpoint;
+use lowrank::{Progress, Result, Solution, Solver, Status};
+use lowrank_studies::report::readable;
 use serde_json::{Map, Value, json};
 
+use super::options::{Flags, OfLibrary};
 use super::progress::Bar;
-use super::{Ending, grid, interrupt, remark};
+use super::{Ending, interrupt, remark};
 pub use again::expand;
 pub use again::{merged, report};
-use completion::{HeldOut, Predictions};
-use files::{Measured, Source};
-pub use flags::{Args, Common};
 pub use outputs::write_json;
-use outputs::{Described, Outputs};
+use outputs::{Described, Outputs, Paths};
 use ranks::Ranks;
+
+/// The command, for its flags.
+#[derive(Clone, Copy, Debug)]
+pub enum Solve {}
+
+impl OfLibrary for Solve {
+    const NAME: &'static str = "solve";
+}
+
+/// Recovers a matrix from measurement files. Lists and ranges (`1:8`, `a:b:step`, `log:1e-1:1e-7:7`) of --init-scale, --seed,
+/// --search-rank, --step-size, --damping and --rows make one batch, their cartesian product.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    pub options: Flags<Solve>,
+    /// Continue from a checkpoint of the same data and settings; limits and outputs may be others
+    #[arg(long, value_name = "run.ckpt", help_heading = "Faults and reruns")]
+    pub resume: Option<PathBuf>,
+    /// Repeat the run of this report and say whether the result is the same; flags on the command line override those of the
+    /// report
+    #[arg(long, value_name = "run.json", help_heading = "Faults and reruns")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub paths: Paths,
+    /// No notes and no progress
+    #[arg(long, short, help_heading = "Output (each optional; - is the standard output)")]
+    pub quiet: bool,
+}
+
+impl Args {
+    /// All files that the run writes.
+    fn outputs(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().map(PathBuf::as_path).chain(self.options.request.file("checkpoint"))
+    }
+}
 
 pub fn run(args: &Args) -> Result<Ending> {
     let ranks = Ranks::start(args)?;
@@ -56,42 +86,34 @@ struct Ready {
 impl Ready {
     fn new(args: &Args, ranks: &Ranks) -> Result<Self> {
         // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
-        let common = &args.common;
-        let (source, settings, axes) = understood(args)?;
-        let backend = ranks.backend(common)?;
-        let (from, before) = (saving::resumed(args)?, again::Before::new(args)?);
-        let inputs = source.inputs(common);
+        let request = &args.options.request;
+        let planned = understood(args)?;
+        let backend = ranks.backend(request)?;
+        let from = args.resume.as_ref().map(Checkpoint::read).transpose()?;
+        let before = again::Before::new(args)?;
+        let inputs = request.inputs(&planned);
         for output in args.outputs() {
             ensure_not_input(output, &inputs)?;
-            // A run may go on saving to the file that it was resumed from, and to no other file that it reads.
-            let resumed = args.resume.iter().filter(|_| Some(output) != args.checkpoint.as_ref());
+            // A run may continue to save to the file that it was resumed from, and to no other file that it reads.
+            let resumed = args.resume.iter().filter(|_| Some(output) != request.file("checkpoint"));
             ensure_not_input(output, &resumed.chain(&args.config).collect::<Vec<_>>())?;
         }
         // Before there are temporary files, which a signal would leave behind.
         let interrupted = interrupt();
-        let mut outputs = Outputs::create(args)?;
+        let mut outputs = Outputs::create(&args.paths, request.file("checkpoint"))?;
 
-        let Measured { problem, described, mut notices, held_out, predictions } = source.open(common)?;
+        let Measured { problem, settings, described, mut notices, predictions, .. } = request.measured(planned)?;
         let (domain, m) = (problem.operator().domain(), problem.operator().measurements());
-        let problem = files::with_truth(common, problem, &settings)?;
-        let settings = files::with_start(common, settings, &problem)?;
-        let settings = match held_out {
-            Some(measurements) => settings.holdout_measurements(measurements),
-            None => settings,
-        };
-        axes.check(problem.instances())?;
-        let trials = axes.trials_from(&settings, problem.instances());
-        // Angles and phases are computed where they are shown or written.
-        let diagnose = args.trace.is_some() || args.report.is_some() || trials.len() == 1;
-        let settings = settings.trials(trials).diagnose(diagnose);
-        let settings = if common.biases { settings.without_biases() } else { settings };
-        let solver = Solver::new(problem, settings, backend)?;
+        // Angles and phases are computed where they are printed or written.
+        let written = args.paths.get("trace").or(args.paths.get("report"));
+        let diagnose = written.is_some() || settings.chosen_trials().len() == 1;
+        let solver = Solver::new(problem, settings.diagnose(diagnose), backend)?;
         notices.extend(solver.notices().iter().cloned());
         if !args.quiet {
             notices.iter().for_each(|notice| remark(notice));
             summary::announce(solver.engine(), domain, m, solver.trials());
         }
-        outputs.prepare(args, &solver)?;
+        outputs.prepare(&args.paths, &solver)?;
         Ok(Self { solver, outputs, interrupted, inputs, described, notices, predictions, from, before })
     }
 
@@ -99,7 +121,7 @@ impl Ready {
         let Self { mut solver, mut outputs, interrupted, inputs, described, mut notices, .. } = self;
         let Self { predictions, from, before, .. } = self;
         let bar = Bar::new(&interrupted, !args.quiet);
-        let solution = saving::solve(&mut solver, from.as_ref(), |progress| {
+        let solution = solve(&mut solver, from.as_ref(), |progress| {
             outputs.record(progress);
             bar.observe(progress)
         });
@@ -115,22 +137,20 @@ impl Ready {
             }
         }
 
-        let digests = match args.report {
+        let digests = match args.paths.get("report") {
             Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
             None => Vec::new(),
         };
-        let described = Described {
-            settings: settings_of(args, solver.method().word(), described),
-            seeds: seeds(args, &solution),
-            digests,
-            notices,
-        };
+        let mut settings = self::described(Solve::NAME, &args.options.request, described);
+        settings.insert("method".into(), solver.method().word().into());
+        let seeds = seeds(&args.options.request, &solution)?;
+        let described = Described { settings: Value::Object(settings), seeds, digests, notices };
         outputs.write(&solution, described, predictions.as_ref())?;
-        if ranks.is_first() && !outputs_use_stdout(args) {
+        if ranks.is_first() && !args.outputs().any(|path| path == Path::new("-")) {
             summary::print(&solution, predictions.as_ref())?;
         }
         if let Some(fault) = &solution.fault {
-            remark(&format!("what there is was written, from before iteration {}", fault.iteration + 1));
+            remark(&format!("the results from before iteration {} were written", fault.iteration + 1));
             return Ok(Ending::Broken(fault.error.to_string()));
         }
         if !ranks.is_first() {
@@ -142,7 +162,7 @@ impl Ready {
                 return Ok(Ending::Missed);
             }
         }
-        match predictions.and_then(|predictions| predictions.doubt(&solution)) {
+        match predictions.and_then(|predictions| doubt(&predictions, &solution)) {
             Some(doubt) if solution.best().doubt.is_none() => {
                 remark(&doubt);
                 Ok(Ending::Missed)
@@ -152,187 +172,57 @@ impl Ready {
     }
 }
 
-/// The backend of --backend, which has to have the precision.
-pub fn backend(args: &Common) -> Result<Backend> {
-    backend_of(args, &args.backend)
-}
-
-/// The backend of a word.
-fn backend_of(args: &Common, word_of: &str) -> Result<Backend> {
-    let precision = args.precision.parse()?;
-    let backend = match word_of {
-        "auto" => Backend::auto_for(precision)?,
-        word => Backend::from_word(word)?,
-    };
-    backend.require(precision)?;
-    Ok(backend)
-}
-
-fn axis<T: grid::Scalar>(name: &str, text: &Option<String>) -> Result<Vec<Option<T>>> {
-    match text {
-        None => Ok(vec![None]),
-        Some(text) => Ok(grid::parse::<T>(name, text)?.into_iter().map(Some).collect()),
+/// Solves, or continues from a checkpoint.
+fn solve(
+    solver: &mut Solver,
+    from: Option<&Checkpoint>,
+    observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+) -> Result<Solution> {
+    match from {
+        Some(from) => solver.resume_with(from, observer),
+        None => solver.solve_with(observer),
     }
 }
 
 /// What the flags say, with no look at files or devices.
-pub fn understood(args: &Args) -> Result<(Source, Settings, Axes)> {
-    let source = Source::new(&args.common)?;
-    let (settings, axes) = settings(args)?;
-    Ok((source, settings, axes))
-}
-
-/// Settings without the start, and the axes of the batch.
-fn settings(args: &Args) -> Result<(Settings, Axes)> {
-    let flags = &args.common.method;
-    let method = Method::asked(&args.method, &flags.parameters()?)?;
-    let mut axes = shared_axes(&args.common)?;
-    axes.step_sizes = axis("step_size", &args.common.step_size)?;
-    axes.dampings = axis("damping", &flags.damping)?;
-    let settings = shared_settings(&args.common)?;
-    let settings = match method {
+pub fn understood(args: &Args) -> Result<Planned> {
+    let request = &args.options.request;
+    let settings = request.settings()?;
+    let settings = match request.method()? {
         Some(method) => settings.method(method),
         None => settings,
     };
-    let settings = settings.loss(flags.loss()?).observe(args.observe.parse()?);
-    let settings = saving::with_saving(args, settings)?;
-    axes.check(1)?;
-    // What can be refused without the problem is refused before any file is opened.
-    settings.clone().trials(axes.trials(1)).check()?;
-    Ok((settings, axes))
+    request.planned(Solve::NAME, settings, request.axes_with_method()?)
 }
 
-/// The axes that belong to the problem and the start; steps and dampings are left to the methods.
-pub fn shared_axes(args: &Common) -> Result<Axes> {
-    Ok(Axes {
-        rows: axis("rows", &args.rows)?,
-        search_ranks: axis("search_rank", &args.search_rank)?,
-        step_sizes: vec![None],
-        dampings: vec![None],
-        init_scales: axis("init_scale", &args.init_scale)?,
-        seeds: axis("seed", &args.seed)?,
-    })
-}
-
-/// Settings without a start, whatever the method.
-pub fn shared_settings(args: &Common) -> Result<Settings> {
-    let stop = Stop {
-        relative_error: args.stop_relative_error,
-        loss: args.stop_loss,
-        residual: args.stop_residual,
-        time: args.stop_time,
-        max_iterations: args.max_iterations,
-        stall_window: (args.stall_window > 0).then_some(args.stall_window),
-    };
-    if args.stop_relative_error.is_some() && args.truth.is_none() && args.truth_matrix.is_none() {
-        return Err(Error::Invalid {
-            name: "stop_relative_error".into(),
-            found: "a target but no truth".into(),
-            allowed: "a target together with --truth or --truth-matrix".into(),
-            fix: "give the truth, or stop by --stop-residual or --holdout".into(),
-        });
-    }
-    let random = files::init_word(args)?.is_some_and(InitWord::is_random);
-    if let Some(init) = args.init.as_ref().filter(|_| !random) {
-        for (name, value) in [("init_scale", &args.init_scale), ("seed", &args.seed)] {
-            if let Some(value) = value {
-                return Err(Error::Invalid {
-                    name: name.into(),
-                    found: format!("'{value}' beside --init {}", init.display()),
-                    allowed: "nothing beside a start that is not random".into(),
-                    fix: "leave one of the two out".into(),
-                });
-            }
+/// The options of a command as they were understood, without files that were not given.
+pub fn described(command: &str, request: &Request, measurements: Map<String, Value>) -> Map<String, Value> {
+    let options = options_of(command);
+    let mut settings = request.described(command, &options);
+    for option in options.iter().filter(|option| !option.in_python) {
+        if settings.get(option.name).is_some_and(|value| value.is_null() || value == &json!(false)) {
+            settings.remove(option.name);
         }
     }
-    let mut settings = Settings::default().precision(args.precision.parse()?).stop(stop);
-    match HeldOut::new(args) {
-        HeldOut::File(path) if args.entries.is_none() => {
-            return Err(Error::Invalid {
-                name: "holdout".into(),
-                found: format!("'{}'", path.display()),
-                allowed: "one value, a share between 0 and 1, or with --entries a file".into(),
-                fix: "0.1 keeps a tenth of the measurements aside".into(),
-            });
-        }
-        // Of entries the choice is made when they are read.
-        HeldOut::Share(share) if args.entries.is_none() => settings = settings.holdout(share.fraction, share.seed),
-        _ => {}
-    }
-    let signature = Named::default().with("signature", args.signature.as_ref());
-    settings = settings.model(Model::named(files::model(args), &signature)?);
-    if let Some(ratio) = args.init_scale_ratio {
-        settings = settings.init_scale_ratio(ratio);
-    }
-    settings = settings.ridge(args.ridge);
-    if let Some(std) = &args.init_std {
-        settings = settings.init_std(std.parse()?);
-    }
-    if let Some(variant) = &args.variant {
-        settings = settings.variant(variant.as_str());
-    }
-    if args.retune {
-        settings = settings.retune();
-    }
-    if let Some(text) = &args.device_memory {
-        settings = settings.device_memory(parse_size("device_memory", text)?);
-    }
-    Ok(settings)
-}
-
-/// Two whole numbers with a comma between them.
-pub fn pair_of(name: &str, text: &str, allowed: &str, fix: &str) -> Result<(usize, usize)> {
-    let numbers: Vec<usize> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
-    match (numbers.as_slice(), text.split(',').count()) {
-        (&[a, b], 2) => Ok((a, b)),
-        _ => Err(Error::Invalid {
-            name: name.into(),
-            found: format!("'{text}'"),
-            allowed: allowed.into(),
-            fix: fix.into(),
-        }),
-    }
-}
-
-/// The flags as they were understood, with the method that ran.
-fn settings_of(args: &Args, method: &str, measurements: Map<String, Value>) -> Value {
-    let mut settings = described(&args.common, measurements);
-    settings.insert("method".into(), method.into());
-    settings.insert("observe".into(), args.observe.as_str().into());
-    Value::Object(settings)
-}
-
-/// The flags that commands share as they were understood.
-pub fn described(args: &Common, measurements: Map<String, Value>) -> Map<String, Value> {
-    let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
-    let mut settings = files::object(json!({
-        "truth": path(&args.truth), "truth_matrix": path(&args.truth_matrix), "init": path(&args.init),
-        "signature": args.signature, "init_scale_ratio": args.init_scale_ratio, "ridge": args.ridge,
-        "rows": args.rows, "search_rank": args.search_rank, "step_size": args.step_size,
-        "init_scale": args.init_scale, "seed": args.seed,
-        "init_preprocess": args.init_preprocess, "init_std": args.init_std, "backend": args.backend, "precision": args.precision, "storage": args.storage,
-        "variant": args.variant, "parts": args.parts, "device_memory": args.device_memory,
-        "max_iterations": args.max_iterations,
-        "stop_relative_error": args.stop_relative_error, "stop_loss": args.stop_loss,
-        "stop_residual": args.stop_residual, "stop_time": args.stop_time, "stall_window": args.stall_window,
-        "holdout": args.holdout, "holdout_seed": args.holdout_seed,
-    }));
-    settings.extend(files::object(args.method.described()));
     settings.extend(measurements);
     settings
 }
 
-fn seeds(args: &Args, solution: &Solution) -> Value {
+fn seeds(request: &Request, solution: &Solution) -> Result<Value> {
     let init: Vec<Option<u64>> = solution.trials.iter().map(|t| t.parameters.seed).collect();
-    json!({ "init": init, "holdout": args.common.holdout.as_ref().map(|_| args.common.holdout_seed) })
+    let holdout = request.has("holdout").then(|| request.one::<u64>("holdout_seed")).transpose()?;
+    Ok(json!({ "init": init, "holdout": holdout.map(Option::unwrap_or_default) }))
 }
 
-fn outputs_use_stdout(args: &Args) -> bool {
-    args.outputs().any(|p| p == Path::new("-"))
+/// Says where held-out entries are predicted worse than without any factors.
+fn doubt(predictions: &Predictions, solution: &Solution) -> Option<String> {
+    let (found, plain) = (solution.best().holdout_rmse()?, predictions.baseline.row_and_column_biases);
+    let all = "row and column biases alone predict the held-out entries better";
+    (found > plain).then(|| format!("{all}: rmse {} against {}", readable(plain), readable(found)))
 }
 
 fn ending(solution: &Solution, args: &Args) -> Ending {
-    let target = args.common.has_target();
+    let target = args.options.request.has_target();
     let good = |status: Status| match status {
         Status::Converged => true,
         Status::Diverged | Status::Interrupted | Status::DeviceLost => false,

@@ -3,13 +3,97 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use clap::{Arg, ArgMatches};
 use lowrank::io::{InputInfo, OutputFile, same_file};
+use lowrank::operators::entries::Predictions;
 use lowrank::{Error, Progress, Result, Solution, Solver};
 use lowrank_studies::report::{RunReport, Snapshots, write_factors_with, write_trace, write_trials};
 use serde_json::Value;
 
-use super::Args;
-use super::completion::Predictions;
+const HEADING: &str = "Output (each optional; - is the standard output)";
+
+/// An output of a run: its flag and its writer.
+struct Output {
+    name: &'static str,
+    symbol: &'static str,
+    help: &'static str,
+    write: fn(&mut OutputFile, &mut Finished<'_>) -> std::io::Result<()>,
+}
+
+/// Every output, in the order in which they are written. Snapshots are last: where the disk is too small for them, the rest
+/// is there.
+const OUTPUTS: &[Output] = &[
+    Output {
+        name: "out",
+        symbol: "factors.npz",
+        help: "Factors, .npz with `left` (batch, n, k), and `right` (batch, n2, k) for models of two factors",
+        write: factors,
+    },
+    Output {
+        name: "trace",
+        symbol: "trace.csv",
+        help: "Every observation of every trial, CSV",
+        write: |file, finished| write_trace(file, &finished.solution.trace),
+    },
+    Output {
+        name: "trials",
+        symbol: "trials.csv",
+        help: "Parameters and result of every trial, CSV",
+        write: |file, finished| write_trials(file, finished.solution),
+    },
+    Output {
+        name: "report",
+        symbol: "run.json",
+        help: "Report of the run, JSON",
+        write: |file, finished| json(file, &finished.report),
+    },
+    Output {
+        name: "snapshots",
+        symbol: "U.npz",
+        help: "Factors at every observation, .npz with `iterations` (T,) and `factors` (T, batch, n, k), or `left` and `right`",
+        write: |file, finished| finished.snapshots.take().map_or(Ok(()), |kept| kept.write(file)),
+    },
+];
+
+/// Where outputs go, by their names.
+#[derive(Clone, Debug, Default)]
+pub struct Paths(Vec<(&'static str, PathBuf)>);
+
+impl Paths {
+    pub fn get(&self, name: &str) -> Option<&PathBuf> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, path)| path)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &PathBuf> {
+        self.0.iter().map(|(_, path)| path)
+    }
+}
+
+impl clap::FromArgMatches for Paths {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        let path = |output: &Output| Some((output.name, matches.get_one::<PathBuf>(output.name)?.clone()));
+        Ok(Self(OUTPUTS.iter().filter_map(path).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for Paths {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let flag = |output: &Output| {
+            let arg = Arg::new(output.name).long(output.name).value_name(output.symbol).help(output.help);
+            arg.value_parser(clap::value_parser!(PathBuf)).help_heading(HEADING)
+        };
+        command.args(OUTPUTS.iter().map(flag))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
 
 /// What a report says beside the solution.
 pub struct Described {
@@ -19,41 +103,41 @@ pub struct Described {
     pub notices: Vec<String>,
 }
 
+/// A finished run, for the writers.
+struct Finished<'a> {
+    solution: &'a Solution,
+    report: RunReport,
+    predictions: Option<&'a Predictions>,
+    snapshots: Option<Snapshots>,
+}
+
 pub struct Outputs {
-    factors: Option<OutputFile>,
-    report: Option<OutputFile>,
-    trace: Option<OutputFile>,
-    trials: Option<OutputFile>,
-    snapshots: Option<OutputFile>,
+    files: Vec<(&'static Output, OutputFile)>,
     kept: Option<Snapshots>,
 }
 
 impl Outputs {
-    pub fn create(args: &Args) -> Result<Self> {
-        let paths: Vec<&Path> = args.outputs().map(PathBuf::as_path).collect();
-        let twice = (1..paths.len()).find(|&i| paths[..i].iter().any(|p| *p == paths[i] || same_file(p, paths[i])));
-        if let Some(twice) = twice.map(|i| paths[i]) {
+    /// Opens the outputs. `others` are files that the run writes too.
+    pub fn create(paths: &Paths, others: Option<&Path>) -> Result<Self> {
+        let all: Vec<&Path> = paths.iter().map(PathBuf::as_path).chain(others).collect();
+        let twice = (1..all.len()).find(|&i| all[..i].iter().any(|p| *p == all[i] || same_file(p, all[i])));
+        if let Some(twice) = twice.map(|i| all[i]) {
+            let names: Vec<String> = OUTPUTS.iter().map(|output| format!("--{}", output.name)).collect();
             return Err(Error::File {
                 path: twice.to_path_buf(),
                 found: "two outputs of that name".into(),
                 allowed: "a file for each output".into(),
-                fix: "Give --out, --report, --trace, --trials and --snapshots different names".into(),
+                fix: format!("Give {} different names", names.join(", ")),
             });
         }
-        let open = |path: &Option<PathBuf>| path.as_ref().map(OutputFile::create).transpose();
-        Ok(Self {
-            factors: open(&args.out)?,
-            report: open(&args.report)?,
-            trace: open(&args.trace)?,
-            trials: open(&args.trials)?,
-            snapshots: open(&args.snapshots)?,
-            kept: None,
-        })
+        let wanted = OUTPUTS.iter().filter_map(|output| Some((output, paths.get(output.name)?)));
+        let files = wanted.map(|(output, path)| Ok((output, OutputFile::create(path)?))).collect::<Result<_>>()?;
+        Ok(Self { files, kept: None })
     }
 
-    /// What has to be there while the solver runs.
-    pub fn prepare(&mut self, args: &Args, solver: &Solver) -> Result<()> {
-        self.kept = args.snapshots.as_ref().map(|path| Snapshots::create(path, solver)).transpose()?;
+    /// Makes room for what the run collects.
+    pub fn prepare(&mut self, paths: &Paths, solver: &Solver) -> Result<()> {
+        self.kept = paths.get("snapshots").map(|path| Snapshots::create(path, solver)).transpose()?;
         Ok(())
     }
 
@@ -64,44 +148,14 @@ impl Outputs {
     }
 
     pub fn write(self, solution: &Solution, described: Described, predictions: Option<&Predictions>) -> Result<()> {
-        if let Some(mut file) = self.factors {
-            // Those that were asked for, or those that the run has chosen.
-            let asked = predictions.and_then(|p| p.biases.as_ref());
-            let biases = asked.or_else(|| solution.best().biases());
-            let mean = biases.map(|b| [b.mean]);
-            let (rows, columns) = biases.map_or((0, 0), |b| (b.rows.len(), b.columns.len()));
-            let sizes = ([rows], [columns]);
-            let more: Vec<(&str, &[usize], &[f64])> = match (biases, &mean) {
-                (Some(b), Some(mean)) => {
-                    vec![("mean", &[1], mean), ("row_bias", &sizes.0, &b.rows), ("column_bias", &sizes.1, &b.columns)]
-                }
-                _ => Vec::new(),
-            };
-            let written = write_factors_with(&mut file, solution, &more);
-            file.check(written)?;
-            file.finish()?;
-        }
-        if let Some(mut file) = self.trace {
-            let written = write_trace(&mut file, &solution.trace);
-            file.check(written)?;
-            file.finish()?;
-        }
-        if let Some(mut file) = self.trials {
-            let written = write_trials(&mut file, solution);
-            file.check(written)?;
-            file.finish()?;
-        }
-        if let Some(file) = self.report {
-            let argv = super::expand(std::env::args_os().collect())?;
-            let argv = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
-            let Described { settings, seeds, digests, notices } = described;
-            let mut report = RunReport::new(solution, settings, argv, seeds, digests, notices);
-            report.baseline_rmse = predictions.map(|p| p.baseline);
-            write_json(file, &report)?;
-        }
-        // Last: where the disk was too small for the snapshots, the rest is there.
-        if let (Some(mut file), Some(kept)) = (self.snapshots, self.kept) {
-            let written = kept.write(&mut file);
+        let argv = super::expand(std::env::args_os().collect())?;
+        let argv = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+        let Described { settings, seeds, digests, notices } = described;
+        let mut report = RunReport::new(solution, settings, argv, seeds, digests, notices);
+        report.baseline_rmse = predictions.map(|p| p.baseline);
+        let mut finished = Finished { solution, report, predictions, snapshots: self.kept };
+        for (output, mut file) in self.files {
+            let written = (output.write)(&mut file, &mut finished);
             file.check(written)?;
             file.finish()?;
         }
@@ -109,10 +163,27 @@ impl Outputs {
     }
 }
 
+/// Factors, with the biases that were asked for or that the run has chosen.
+fn factors(file: &mut OutputFile, finished: &mut Finished<'_>) -> std::io::Result<()> {
+    let asked = finished.predictions.and_then(|p| p.biases.as_ref());
+    let Some(biases) = asked.or_else(|| finished.solution.best().biases()) else {
+        return write_factors_with(file, finished.solution, &[]);
+    };
+    let (mean, rows, columns) = ([biases.mean], [biases.rows.len()], [biases.columns.len()]);
+    let more: [(&str, &[usize], &[f64]); 3] =
+        [("mean", &[1], &mean), ("row_bias", &rows, &biases.rows), ("column_bias", &columns, &biases.columns)];
+    write_factors_with(file, finished.solution, &more)
+}
+
+/// A value as indented JSON.
+fn json(file: &mut impl Write, value: &impl serde::Serialize) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut *file, value).map_err(std::io::Error::from)?;
+    writeln!(file)
+}
+
 /// Writes a value as indented JSON and finishes the file.
 pub fn write_json(mut file: OutputFile, value: &impl serde::Serialize) -> Result<()> {
-    let written = serde_json::to_writer_pretty(&mut file, value).map_err(std::io::Error::from);
-    let written = written.and_then(|()| writeln!(file));
+    let written = json(&mut file, value);
     file.check(written)?;
     file.finish()
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use lowrank::options::Request;
 use lowrank::team::{Alone, Member, Team, outcomes};
 use lowrank::{Backend, Error, Result};
 
-use super::{Args, Common, backend_of};
+use super::{Args, outputs::Paths};
 use crate::{complain, remark};
 
 /// What `mpirun` and its like tell the processes they start.
@@ -22,7 +23,7 @@ pub struct Ranks {
 impl Ranks {
     /// Starts MPI where a launcher started this process.
     pub fn start(args: &Args) -> Result<Self> {
-        let parts = args.common.parts;
+        let parts = args.options.request.one("parts")?;
         if !LAUNCHERS.iter().any(|name| std::env::var_os(name).is_some()) {
             return Ok(Self {
                 team: Arc::new(Alone),
@@ -71,19 +72,19 @@ impl Ranks {
         let mut own = args.clone();
         if !self.is_first() {
             own.quiet = true;
-            (own.out, own.report, own.trace, own.trials, own.snapshots) = (None, None, None, None, None);
-            own.checkpoint = None;
+            own.paths = Paths::default();
+            own.options.request = own.options.request.without(&["checkpoint"]);
         }
         own
     }
 
     /// The backend of this rank.
-    pub fn backend(&self, args: &Common) -> Result<Backend> {
+    pub fn backend(&self, request: &Request) -> Result<Backend> {
         if !self.is_shared() {
-            return super::backend(args);
+            return request.backend();
         }
-        let words: Vec<&str> = args.backend.split(',').collect();
-        let own = backend_of(args, words[self.team.rank() % words.len()])?;
+        let words: Vec<&str> = request.text("backend").unwrap_or("auto").split(',').collect();
+        let own = request.backend_of(words[self.team.rank() % words.len()])?;
         Ok(Backend::Team(Member::new(self.team.clone(), self.parts)?, Box::new(own)))
     }
 

@@ -3,11 +3,11 @@
 use std::io::Write;
 
 use lowrank::engine::EngineInfo;
+use lowrank::operators::entries::Predictions;
 use lowrank::problem::Domain;
 use lowrank::{Result, Solution, TrialParameters, TrialSolution};
 use lowrank_studies::report::{readable, readable_seconds};
 
-use super::completion::Predictions;
 use crate::{remark, said};
 
 /// One line before the work, on the standard error: what runs where.

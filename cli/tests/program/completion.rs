@@ -131,7 +131,7 @@ fn slips_are_named() {
         ("--entries e.csv --init spectral --init-preprocess x", vec!["--init-preprocess", "none, truncate, optimal"]),
         ("--entries e.csv --init spectral:x", vec!["--init", "spectral:J"]),
         ("--entries e.csv --shape 2,2 --init spectral --search-rank 3", vec!["--init", "1 to n = 2"]),
-        ("--entries e.csv --matrices e.csv", vec!["cannot be used with"]),
+        ("--entries e.csv --matrices e.csv", vec!["--matrices", "--entries"]),
         ("--sparse e.csv --observations e.csv", vec!["e.csv", "scipy.sparse.save_npz"]),
         ("--sparse e.csv", vec!["--observations"]),
     ] {

@@ -119,7 +119,7 @@ fn flags_that_exclude_each_other_are_named() {
     for (flags, fragments) in [
         ("--init U.npy --init-scale 0.1", &["--init U.npy", "--init-scale"][..]),
         ("--init U.npy --seed 1", &["--init U.npy", "--seed"]),
-        ("--truth X.npy --truth-matrix X.npy", &["--truth <FILE>", "--truth-matrix"]),
+        ("--truth X.npy --truth-matrix X.npy", &["--truth:", "--truth-matrix"]),
         ("--init U.npy --search-rank 4", &["--search-rank", "found 4", "3, as given"]),
         ("--init U.npy --search-rank 3,4", &["--search-rank", "found 4", "3, as given"]),
         ("--init UU.npy --step-size 0.1,0.2,0.3", &["--init", "(2, 10, 3)", "(1 or 3, 10, k)"]),

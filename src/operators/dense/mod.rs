@@ -17,6 +17,7 @@ mod fused;
 mod interpret;
 mod load;
 mod normalization;
+pub(crate) mod open;
 mod storage;
 
 use std::ops::Range;

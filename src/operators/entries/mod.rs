@@ -10,6 +10,7 @@
 
 mod biases;
 mod draw;
+pub(crate) mod open;
 mod triplets;
 
 use std::ops::Range;
@@ -25,6 +26,7 @@ use crate::problem::{Domain, Factors};
 
 pub use biases::Biases;
 pub use draw::draw_positions;
+pub use open::{Baseline, HeldOut, Predictions};
 pub use triplets::Sampled;
 
 /// Sampled entries. Their positions take 8 bytes per entry in each of three lists (for a symmetric unknown 8 and 16);

@@ -19,6 +19,7 @@
 
 mod kernel;
 mod load;
+pub(crate) mod open;
 mod twin;
 
 use std::ops::Range;

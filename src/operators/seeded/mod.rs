@@ -15,6 +15,7 @@
 mod fast;
 mod gpu;
 mod hash;
+pub(crate) mod open;
 
 use std::ops::Range;
 use std::sync::Arc;

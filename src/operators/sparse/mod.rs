@@ -5,6 +5,7 @@
 //! its row. Packed rows hold entries of the upper triangle unchanged, as in `dense`: v at (a, b) means A_ab = A_ba = v.
 
 mod load;
+pub(crate) mod open;
 
 use std::collections::HashSet;
 use std::ops::Range;

@@ -149,13 +149,6 @@ impl From<&Memory> for MemoryReport {
     }
 }
 
-/// Root mean square errors of predictions that know the mean, or the mean and what each row and column adds to it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Baseline {
-    pub global_mean: f64,
-    pub row_and_column_biases: f64,
-}
-
 /// The whole report. The first values are those of the best trial.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunReport {
@@ -169,7 +162,7 @@ pub struct RunReport {
     /// What predictions without the factors reach, on the held-out measurements where there are some, else on those of
     /// training; only of sampled entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub baseline_rmse: Option<Baseline>,
+    pub baseline_rmse: Option<lowrank::operators::entries::Baseline>,
     /// Number of the best trial: lowest held-out loss, or lowest training loss.
     pub best_trial: usize,
     pub trials: Vec<TrialReport>,

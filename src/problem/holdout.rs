@@ -39,7 +39,7 @@ impl Holdout {
 }
 
 /// A random share of 0..rows, ascending; it depends only on the seed, the share and `rows`.
-pub(super) fn share_of(holdout: Holdout, rows: usize) -> Result<Vec<usize>> {
+pub(crate) fn share_of(holdout: Holdout, rows: usize) -> Result<Vec<usize>> {
     let count = ((rows as f64 * holdout.fraction).round() as usize).max(1);
     if count >= rows {
         return Err(Error::invalid(

@@ -1,0 +1,78 @@
+//! Flags from the library's options.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches};
+use lowrank::options::{OptionCard, OptionKind, Request};
+use lowrank::requests::{help, options_of};
+
+/// A command whose flags are options of the library.
+pub trait OfLibrary {
+    /// Its name.
+    const NAME: &'static str;
+}
+
+/// What the flags of a command ask for.
+#[derive(Debug)]
+pub struct Flags<C> {
+    pub request: Request,
+    command: PhantomData<C>,
+}
+
+impl<C> Clone for Flags<C> {
+    fn clone(&self) -> Self {
+        Self { request: self.request.clone(), command: PhantomData }
+    }
+}
+
+/// The flag of an option. Its text is read by the library, which names the flag in a refusal.
+fn flag(option: &OptionCard, command: &str) -> Arg {
+    let arg = Arg::new(option.name).long(option.flag()).help(help(option, command)).help_heading(option.heading);
+    match option.kind {
+        OptionKind::Switch => arg.action(ArgAction::SetTrue),
+        OptionKind::File => arg.value_name(option.symbol).value_parser(clap::value_parser!(PathBuf)),
+        _ => arg.value_name(symbol(option)).allow_hyphen_values(true),
+    }
+}
+
+/// Lists are called LIST.
+fn symbol(option: &OptionCard) -> &'static str {
+    if option.kind.is_list() { "LIST" } else { option.symbol }
+}
+
+impl<C: OfLibrary> clap::FromArgMatches for Flags<C> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut request = Request::new();
+        for option in options_of(C::NAME) {
+            request = match option.kind {
+                OptionKind::Switch if matches.get_flag(option.name) => request.with(option.name, true),
+                OptionKind::Switch => request,
+                OptionKind::File => match matches.get_one::<PathBuf>(option.name) {
+                    Some(path) => request.with_file(option.name, path),
+                    None => request,
+                },
+                _ => match matches.get_one::<String>(option.name) {
+                    Some(text) => request.with(option.name, text),
+                    None => request,
+                },
+            };
+        }
+        Ok(Self { request, command: PhantomData })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl<C: OfLibrary> clap::Args for Flags<C> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(options_of(C::NAME).into_iter().map(|option| flag(option, C::NAME)))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}

@@ -1,0 +1,48 @@
+//! Options of the methods' parameters; several methods share one.
+
+use crate::options::OptionKind::{Count, Number, Numbers, Seed, Text};
+use crate::options::{METHOD, OptionCard};
+
+/// λ.
+pub(super) const DAMPING: OptionCard =
+    OptionCard::new("damping", Numbers, "λ", METHOD, "Damping λ in (VᵀV + λI)⁻¹, in units of ‖M‖");
+/// c in λ = c·√s·‖residual‖.
+pub(super) const DAMPING_FACTOR: OptionCard =
+    OptionCard::new("damping_factor", Number, "c", METHOD, "c in the damping λ = c·√s·‖A(UUᵀ)−y‖");
+/// Rule for the length of steps.
+pub(super) const STEP_RULE: OptionCard = OptionCard::new(
+    "step_rule",
+    Text,
+    "NAME",
+    METHOD,
+    "Rule for the length of steps: constant, armijo, or exact, the least loss along the direction",
+);
+/// Factor from step to step.
+pub(super) const STEP_DECAY: OptionCard =
+    OptionCard::new("step_decay", Number, "q", METHOD, "Factor of the step from one iteration to the next");
+/// Period of Polyak steps.
+pub(super) const POLYAK_EVERY: OptionCard =
+    OptionCard::new("polyak_every", Count, "K", METHOD, "Every K-th iteration takes a Polyak step");
+/// Target of Polyak steps.
+pub(super) const OPTIMAL_LOSS: OptionCard = OptionCard::new(
+    "optimal_loss",
+    Number,
+    "f",
+    METHOD,
+    "Loss that Polyak steps aim at; gd and scaled-gd then take only Polyak steps",
+);
+/// Share of a Polyak step.
+pub(super) const POLYAK_SCALE: OptionCard =
+    OptionCard::new("polyak_scale", Number, "γ", METHOD, "Share of a Polyak step that is taken");
+/// Number of groups of measurements.
+pub(super) const MINIBATCHES: OptionCard =
+    OptionCard::new("minibatches", Count, "N", METHOD, "Groups of measurements; an iteration uses one of them");
+/// Seed of the order of groups.
+pub(super) const METHOD_SEED: OptionCard =
+    OptionCard::new("method_seed", Seed, "SEED", METHOD, "Seed of the order of the groups");
+/// Steps in memory.
+pub(super) const MEMORY: OptionCard =
+    OptionCard::new("memory", Count, "N", METHOD, "Number of past steps in the quasi-Newton approximation");
+/// Share of the last step.
+pub(super) const MOMENTUM: OptionCard =
+    OptionCard::new("momentum", Number, "β", METHOD, "Share of the last step that is added to the next one");

@@ -1,0 +1,451 @@
+//! The options of the solver, and all options in the order of help texts.
+
+use crate::error::{Error, Result};
+use crate::memory::parse_size;
+use crate::methods::METHODS;
+use crate::models::{MODELS, ModelCard};
+use crate::operators::entries::HeldOut;
+use crate::operators::{REGISTRY, open};
+use crate::options::OptionKind::{Count, Counts, File, Number, Numbers, Seed, Seeds, Switch, Text};
+use crate::options::{FAULTS, MEASUREMENTS, METHOD, OptionCard, Parameter, Request, STOP, Usual};
+use crate::solver::{SaveEvery, Settings};
+
+/// Puts a given option into the settings.
+pub(super) type Apply = fn(Settings, &Request) -> Result<Settings>;
+
+const SOLVE: &[&str] = &["solve"];
+const ALL: &[&str] = &["solve", "compare", "sweep"];
+
+/// The setting has its own place: the method, the axes of the batch, the backend or the files.
+fn elsewhere(settings: Settings, _: &Request) -> Result<Settings> {
+    Ok(settings)
+}
+
+/// Sets a value that was given.
+fn put<T>(settings: Settings, value: Option<T>, set: fn(Settings, T) -> Settings) -> Settings {
+    match value {
+        Some(value) => set(settings, value),
+        None => settings,
+    }
+}
+
+/// Options of the solver, each with its place in the settings.
+pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
+    (
+        OptionCard::new(
+            "truth",
+            File,
+            "FILE",
+            MEASUREMENTS,
+            "Known factors, to report the test error. psd: X.npy (n, r) with M = X Xᵀ; asymmetric: .npz with left and right; signed: \
+             .npz with left and signature",
+        )
+        .program_only()
+        .excludes(&["truth_matrix"]),
+        elsewhere,
+    ),
+    (
+        OptionCard::new("truth_matrix", File, "M.npy", MEASUREMENTS, "Known matrix M (n1, n2), to report the test error")
+            .program_only(),
+        elsewhere,
+    ),
+    (
+        OptionCard::new("rows", Counts, "LIST", MEASUREMENTS, "Number of measurements in use, the first ones")
+            .chosen("all"),
+        elsewhere,
+    ),
+    (
+        OptionCard::new("model", Text, "NAME", MEASUREMENTS, "Model of the unknown")
+            .words(models)
+            .chosen("psd; asymmetric for sampled entries and pairs of vectors"),
+        elsewhere,
+    ),
+    (
+        OptionCard::new("method", Text, "NAME", METHOD, "Method: auto, which suits loss and model, or")
+            .words(methods)
+            .value("auto")
+            .of(&["solve", "sweep"]),
+        elsewhere,
+    ),
+    (
+        OptionCard::new("search_rank", Counts, "LIST", METHOD, "Columns k of U, at least the rank that you expect")
+            .chosen("min(n, 20)"),
+        elsewhere,
+    ),
+    (
+        OptionCard::new("step_size", Numbers, "LIST", METHOD, "Step size μ of U ← U − μ·s·A*(A(UUᵀ) − y)·U")
+            .chosen("1/(4 ‖s·A*(y)‖)"),
+        elsewhere,
+    ),
+    (
+        OptionCard::new(
+            "init",
+            File,
+            "NAME|FILE",
+            METHOD,
+            "Start: small-random; imbalanced, with R a third of the size of L; spectral, the leading eigenvectors of s·A*(y), or \
+             spectral:J without the first J; or a file, U0.npy (n, k) or (batch, n, k), or the factors.npz of another run",
+        )
+        .program_only()
+        .chosen("small-random; spectral for the methods that need it"),
+        elsewhere,
+    ),
+    (
+        OptionCard::new("init_scale", Numbers, "LIST", METHOD, "Size α of the random start, entries N(0, α²/k)")
+            .chosen("1e-6 √‖s·A*(y)‖"),
+        elsewhere,
+    ),
+    (
+        OptionCard::new("init_std", Text, "k|n", METHOD, "Entries of the random start: N(0, α²/k) or N(0, α²/n)").value("k"),
+        |settings, of| Ok(put(settings, of.word("init_std")?, Settings::init_std)),
+    ),
+    (
+        OptionCard::new(
+            "init_scale_ratio",
+            Number,
+            "ρ",
+            METHOD,
+            "Size of the random R over that of L, for the model asymmetric",
+        )
+        .chosen("1"),
+        |settings, of| Ok(put(settings, of.one("init_scale_ratio")?, Settings::init_scale_ratio)),
+    ),
+    (
+        OptionCard::new(
+            "init_preprocess",
+            Text,
+            "NAME",
+            METHOD,
+            "Change of the observations before a spectral start: none, truncate (gross outliers), optimal (few quadratic \
+             measurements)",
+        )
+        .value("none")
+        .requires(&["init"]),
+        elsewhere,
+    ),
+    (OptionCard::new("seed", Seeds, "LIST", METHOD, "Seed of the random start").chosen("0"), elsewhere),
+    (
+        OptionCard::new(
+            "loss",
+            Text,
+            "NAME",
+            METHOD,
+            "Sum over the residuals: square, l1 or huber:δ; the last two tolerate gross outliers",
+        )
+        .value("square"),
+        |settings, of| Ok(put(settings, of.word("loss")?, Settings::loss)),
+    ),
+    (
+        OptionCard::new(
+            "ridge",
+            Number,
+            "r",
+            METHOD,
+            "Weight of (r/2)‖U‖², or (r/2)(‖L‖² + ‖R‖²), in the loss of the descent",
+        )
+        .value("0"),
+        |settings, of| Ok(put(settings, of.one("ridge")?, Settings::ridge)),
+    ),
+    (
+        OptionCard::new(
+            "backend",
+            Text,
+            "NAME",
+            METHOD,
+            "Where to compute: auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`. Under mpirun the ranks take the \
+             backends of a list cpu,gpu:NAME,… in turn",
+        )
+        .value("auto")
+        .of(ALL),
+        elsewhere,
+    ),
+    (
+        OptionCard::new(
+            "precision",
+            Text,
+            "TYPE",
+            METHOD,
+            "Arithmetic: f32, f64, or mixed, which iterates in f32 around an f64 centre at the speed of f32 and to the accuracy of f64 \
+             (reference is always f64)",
+        )
+        .value("f32")
+        .of(ALL),
+        |settings, of| Ok(put(settings, of.word("precision")?, Settings::precision)),
+    ),
+    (
+        OptionCard::new(
+            "parts",
+            Count,
+            "P",
+            METHOD,
+            "Number of parts of the measurements whose sums are added, as ranks under mpirun do: the same bits for any number of ranks",
+        )
+        .program_only()
+        .chosen("12 under mpirun, more where there are more ranks; else one"),
+        elsewhere,
+    ),
+    (
+        OptionCard::new("variant", Text, "NAME", METHOD, "Kernel variant of the backend; a wrong name lists all")
+            .chosen("the fastest on this machine"),
+        |settings, of| Ok(put(settings, of.text("variant"), Settings::variant)),
+    ),
+    (
+        OptionCard::new("retune", Switch, "", METHOD, "Time the kernel variants of a gpu again and ignore earlier timings"),
+        |settings, of| Ok(if of.is_on("retune") { settings.retune() } else { settings }),
+    ),
+    (
+        OptionCard::new(
+            "device_memory",
+            Text,
+            "SIZE",
+            METHOD,
+            "Memory that a gpu may use, such as 8G; measurements beyond it are streamed",
+        )
+        .chosen("all of it"),
+        |settings, of| {
+            let bytes = of.text("device_memory").map(|text| parse_size("device_memory", text)).transpose()?;
+            Ok(put(settings, bytes, Settings::device_memory))
+        },
+    ),
+    (
+        OptionCard::new(
+            "diagnose",
+            Switch,
+            "",
+            METHOD,
+            "Follow angles, singular values and the phases of gradient descent at every observation",
+        )
+        .python_only()
+        .of(SOLVE),
+        |settings, of| Ok(settings.diagnose(of.is_on("diagnose"))),
+    ),
+    (
+        OptionCard::new("max_iterations", Count, "N", STOP, "Largest number of iterations")
+            .value("5000")
+            .but(&[("sweep", Usual::Value("2000"))])
+            .of(ALL),
+        |mut settings, of| {
+            settings.stop.max_iterations = of.one("max_iterations")?.unwrap_or(settings.stop.max_iterations);
+            Ok(settings)
+        },
+    ),
+    (
+        OptionCard::new(
+            "stop_relative_error",
+            Number,
+            "e",
+            STOP,
+            "Target ‖Z−M‖/‖M‖ ≤ e, where Z is UUᵀ, USUᵀ or LRᵀ; needs a truth",
+        ),
+        |mut settings, of| {
+            settings.stop.relative_error = of.one("stop_relative_error")?;
+            Ok(settings)
+        },
+    ),
+    (OptionCard::new("stop_loss", Number, "f", STOP, "Target: training loss ≤ f"), |mut settings, of| {
+        settings.stop.loss = of.one("stop_loss")?;
+        Ok(settings)
+    }),
+    (
+        OptionCard::new("stop_residual", Number, "e", STOP, "Target: relative residual ‖A(Z)−y‖/‖y‖ ≤ e"),
+        |mut settings, of| {
+            settings.stop.residual = of.one("stop_residual")?;
+            Ok(settings)
+        },
+    ),
+    (
+        OptionCard::new("stop_time", Number, "SECONDS", STOP, "Largest number of seconds of iterating"),
+        |mut settings, of| {
+            settings.stop.time = of.one("stop_time")?;
+            Ok(settings)
+        },
+    ),
+    (
+        OptionCard::new(
+            "stall_window",
+            Count,
+            "N",
+            STOP,
+            "A trial has stalled after N iterations with a flat loss and a still spectrum; 0 disables the rule",
+        )
+        .value("200")
+        .of(ALL),
+        |mut settings, of| {
+            settings.stop.stall_window = of.one("stall_window")?.filter(|window| *window > 0);
+            Ok(settings)
+        },
+    ),
+    (
+        OptionCard::new(
+            "observe",
+            Text,
+            "WHEN",
+            STOP,
+            "Iterations at which trials are traced and stop rules tested: every:J, or log (about twelve a decade)",
+        )
+        .value("every:10")
+        .but(&[("compare", Usual::Chosen("every:1; on a gpu every:10; for minibatches once an epoch"))]),
+        |settings, of| Ok(put(settings, of.word("observe")?, Settings::observe)),
+    ),
+    (
+        OptionCard::new(
+            "holdout",
+            Number,
+            "SHARE|FILE",
+            STOP,
+            "Share of the measurements, or a file of entries, that is kept out of training: the result is the iterate that \
+             predicts them best, and they estimate its error",
+        ),
+        holdout,
+    ),
+    (
+        OptionCard::new("holdout_seed", Seed, "SEED", STOP, "Seed of the draw of held-out measurements").value("0"),
+        |settings, of| of.one::<u64>("holdout_seed").map(|_| settings),
+    ),
+    (
+        OptionCard::new(
+            "checkpoint",
+            File,
+            "run.ckpt",
+            FAULTS,
+            "Save the run to this file at its start, at intervals, and at its end",
+        )
+        .program_only()
+        .of(SOLVE),
+        checkpoint,
+    ),
+    (
+        OptionCard::new(
+            "checkpoint_every",
+            Text,
+            "N|30s",
+            FAULTS,
+            "Interval between saves: a number of iterations, or of seconds such as 30s",
+        )
+        .program_only()
+        .value("30s")
+        .of(SOLVE),
+        |settings, of| of.word::<SaveEvery>("checkpoint_every").map(|_| settings),
+    ),
+    (
+        OptionCard::new(
+            "on_device_loss",
+            Text,
+            "NAME",
+            FAULTS,
+            "After a device failure: stop with the last good iterate, retry on the same device, or cpu, continue there",
+        )
+        .value("stop")
+        .of(SOLVE),
+        |settings, of| Ok(put(settings, of.word("on_device_loss")?, Settings::on_device_loss)),
+    ),
+];
+
+fn holdout(settings: Settings, of: &Request) -> Result<Settings> {
+    match HeldOut::of(of)? {
+        // Entries are held out when their file is read.
+        _ if of.has("entries") => Ok(settings),
+        HeldOut::Share(share) => Ok(settings.holdout(share.fraction, share.seed)),
+        HeldOut::File(path) => {
+            let allowed = "one value, a share between 0 and 1, or with --entries a file";
+            let found = format!("'{}'", path.display());
+            Err(Error::invalid("holdout", found, allowed, "0.1 keeps a tenth of the measurements aside"))
+        }
+        HeldOut::Nothing => Ok(settings),
+    }
+}
+
+fn checkpoint(settings: Settings, of: &Request) -> Result<Settings> {
+    let Some(path) = of.file("checkpoint") else { return Ok(settings) };
+    if path.as_os_str() == "-" {
+        let fix = "the standard output cannot be resumed from";
+        return Err(Error::invalid("checkpoint", "'-'", "a file", fix));
+    }
+    Ok(settings.checkpoint(path, of.word("checkpoint_every")?.unwrap_or(SaveEvery::Seconds(30.0))))
+}
+
+/// Words and formulas of the models.
+fn models() -> String {
+    let parameters =
+        |card: &ModelCard| card.parameters.iter().map(|of| format!(":{}=…", of.name())).collect::<String>();
+    let each = MODELS.iter().map(|card| format!("{}{} ({})", card.word, parameters(card), card.formula));
+    format!(": {}", each.collect::<Vec<_>>().join("; "))
+}
+
+/// Words of the methods.
+fn methods() -> String {
+    let words: Vec<&str> = METHODS.iter().map(|card| card.word).collect();
+    let more = "see `lowrank list methods`. Parameters may follow it: lbfgs:memory=5";
+    format!(" {}; {more}", words.join(", "))
+}
+
+/// All options, in the order of help texts: measurements, model, method, limits, failures.
+pub fn options() -> Vec<&'static OptionCard> {
+    let mut all: Vec<&'static OptionCard> = Vec::new();
+    let mut add = |option: &'static OptionCard| {
+        if !all.iter().any(|known| known.name == option.name) {
+            all.push(option);
+        }
+    };
+    REGISTRY.iter().flat_map(|registration| registration.options).for_each(&mut add);
+    let (own, shared) = open::OPTIONS.split_at(1);
+    own.iter().for_each(&mut add);
+    for (option, _) in SETTINGS {
+        add(option);
+        match option.name {
+            "model" => {
+                MODELS.iter().flat_map(|card| card.parameters).for_each(|of| add(of.option));
+                shared.iter().for_each(&mut add);
+            }
+            "method" => METHODS.iter().flat_map(|card| card.parameters).for_each(|of| add(of.option)),
+            _ => {}
+        }
+    }
+    all
+}
+
+/// The options of a command of the program.
+pub fn options_of(command: &str) -> Vec<&'static OptionCard> {
+    options().into_iter().filter(|option| option.in_program && option.commands.contains(&command)).collect()
+}
+
+/// Methods and models with a parameter, by their words, with its default in each.
+fn owners(name: &str) -> Vec<(&'static str, &'static str)> {
+    let with = |word: &'static str, parameters: &'static [Parameter]| {
+        parameters.iter().find(|of| of.name() == name).map(|of| (word, of.default))
+    };
+    let methods = METHODS.iter().filter_map(|card| with(card.word, card.parameters));
+    methods.chain(MODELS.iter().filter_map(|card| with(card.word, card.parameters))).collect()
+}
+
+/// The default of an option for a command, as text; of a parameter those of all its methods.
+pub fn default_text(option: &OptionCard, command: &str) -> Option<String> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (word, default) in owners(option.name) {
+        match groups.iter_mut().find(|(known, _)| *known == default) {
+            Some((_, words)) => words.push(word),
+            None => groups.push((default, vec![word])),
+        }
+    }
+    match groups.as_slice() {
+        [] => option.default_of(command).text().map(str::to_owned),
+        [(default, _)] => Some((*default).to_owned()),
+        several => {
+            let each = several.iter().map(|(default, words)| format!("{default} ({})", words.join(", ")));
+            Some(each.collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+/// The help text of an option for a command: sentences, methods that have it, words, default.
+pub fn help(option: &OptionCard, command: &str) -> String {
+    let words = option.words.map_or_else(String::new, |words| words());
+    let owners = owners(option.name);
+    let default = default_text(option, command);
+    let of = match owners.is_empty() || default.as_ref().is_some_and(|text| text.contains(" (")) {
+        true => String::new(),
+        false => format!(" ({})", owners.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")),
+    };
+    let default = default.map_or_else(String::new, |text| format!(" [default: {text}]"));
+    format!("{}{words}{of}{default}", option.help)
+}
