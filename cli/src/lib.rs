@@ -12,6 +12,7 @@ mod grid;
 mod list;
 mod options;
 mod progress;
+mod reference;
 mod reproduce;
 mod solve;
 mod sweep;
@@ -54,7 +55,7 @@ enum Command {
     Check(check::Args),
     /// Time iterations on this machine, beside what its memory allows
     Bench(bench::Args),
-    /// List devices, operators or methods
+    /// List devices, operators, methods, models or options
     List(list::Args),
 }
 

@@ -1,4 +1,4 @@
-//! `lowrank list devices|operators|methods|models`.
+//! `lowrank list devices|operators|methods|models|options`.
 
 use std::io::Write;
 
@@ -27,6 +27,8 @@ enum What {
     Methods,
     /// How factors make the matrix
     Models,
+    /// Flags and keywords, as Markdown
+    Options,
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
@@ -81,6 +83,7 @@ pub fn run(args: &Args) -> Result<Ending> {
                 ))?;
             }
         }
+        What::Options => said(write!(out, "{}", super::reference::page()))?,
         What::Models => {
             for m in MODELS {
                 let (of, truth) = (parameters(m.parameters), m.truth);

@@ -3,72 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Unpack
 
 from . import _lowrank
 from ._arrays import factors, optional
 from ._lowrank import InvalidInput
+from ._options import keywords
 from ._progress import Callback, Watch
 from ._solution import Solution, Trial
 from .operators import Entries, Operator, operator_of
 from .problem import Truth
 
+if TYPE_CHECKING:
+    from ._keywords import SolveOptions
 
+
+@keywords("solve")
 def solve(
     matrices: Any,
     observations: Any = None,
     *,
     truth: Any = None,
     truth_matrix: Any = None,
-    model: str | None = None,
-    layout: str | None = None,
-    shape: tuple[int, int] | None = None,
-    storage: str | None = None,
-    normalization: str | float | None = None,
-    method: str = "auto",
-    search_rank: int | Iterable[int] | None = None,
-    step_size: float | Iterable[float] | None = None,
     init: Any = None,
-    init_scale: float | Iterable[float] | None = None,
-    init_scale_ratio: float | None = None,
-    init_std: str | None = None,
-    init_preprocess: str | None = None,
-    seed: int | Iterable[int] | None = None,
-    rows: int | Iterable[int] | None = None,
-    signature: tuple[int, int] | None = None,
-    ridge: float = 0.0,
-    damping: float | Iterable[float] | None = None,
-    damping_factor: float | None = None,
-    step_rule: str | None = None,
-    step_decay: float | None = None,
-    polyak_every: int | None = None,
-    optimal_loss: float | None = None,
-    polyak_scale: float | None = None,
-    minibatches: int | None = None,
-    method_seed: int | None = None,
-    memory: int | None = None,
-    loss: str = "square",
-    backend: str = "auto",
-    precision: str = "f32",
-    variant: str | None = None,
-    device_memory: str | None = None,
-    retune: bool = False,
-    max_iterations: int = 5000,
-    stop_relative_error: float | None = None,
-    stop_loss: float | None = None,
-    stop_residual: float | None = None,
-    stop_time: float | None = None,
-    stall_window: int = 200,
-    observe: str = "every:10",
-    holdout: float | None = None,
-    holdout_seed: int = 0,
-    diagnose: bool = False,
     callback: Callback | None = None,
     callback_factors: bool = False,
     progress: bool = False,
+    **options: Unpack[SolveOptions],
 ) -> Solution:
     """Recovers a matrix M from y_i = <A_i, M>.
 
@@ -77,28 +38,14 @@ def solve(
     observations: y, (m,), (m, 1), or (b, m) for b vectors at once; none for ``Entries``.
     truth: the answer, to report errors: X (n, r) of X X^T; (L, R) of L R^T; (X, (p, q)) of the model signed; or a
         ``problem.Truth``. truth_matrix: M itself.
-    search_rank: k, at least the rank you expect; default min(n, 20). step_size: mu; default 1/(4 |s A*(y)|).
-    init: small-random, imbalanced, spectral, spectral:J, or factors U (n, k) or (L, R) to start from. init_scale: alpha of the random start,
-        entries N(0, alpha^2/k), or N(0, alpha^2/n) with init_std="n". seed: of the random start. init_scale_ratio: size of the random R over
-        that of L. init_preprocess: none, truncate or optimal, what is done to y before a spectral start.
-    signature: (p, q), the positive and negative columns of U of the model signed. ridge: r adds (r/2)|U|^2 to the loss.
-    method: auto, what suits loss and model, or a word of ``lowrank list methods``; damping to memory are parameters of methods.
-    loss: square, l1 or huber:d; the last two bear gross outliers.
-    variant: a kernel variant of the backend. device_memory: what a gpu gets along with, such as "8G".
-    retune: time the kernel variants of a gpu anew, although an earlier run found the fastest one.
-    backend: auto, reference, cpu, gpu or gpu:NAME. precision: f32, f64 or mixed.
-    stop_*: targets; a run converges when all that were given are reached. stop_time: seconds. stall_window: 0 never calls a run stalled.
-    max_iterations: at most.
-    holdout: a share of the measurements, drawn with holdout_seed, that chooses the iterate that is returned and estimates its error.
-    observe: every:J or log: when the run is looked at. diagnose: follow the phases of gradient descent.
-    callback: called with a ``Progress`` at every look; True or StopIteration ends the run. callback_factors: with its factors.
+    init: small-random, imbalanced, spectral, spectral:J, or factors U (n, k) or (L, R) to start from.
+    callback: called with a ``Progress`` at every observation; True or StopIteration ends the run. callback_factors: with its factors.
     progress: a bar, if tqdm is installed.
 
-    search_rank, step_size, init_scale, seed, damping and rows (the first so many measurements) may be lists: trials of every combination.
-    What is None has the library's default. Raises ``InvalidInput`` (a ValueError) and ``LowrankError`` (a RuntimeError).
+    Options that take several values may be lists, arrays, or texts such as "1:8"; there is a trial for every combination. None is
+    the library's default. Raises ``InvalidInput`` (a ValueError) and ``LowrankError`` (a RuntimeError).
     """
-    options = dict(locals())
-    run = Run(options)
+    run = Run(matrices, observations, truth, truth_matrix, init, dict(options))
     with Watch(callback, progress) as watch:
         report, trace, table, lefts, rights, biases = _lowrank.solve(
             run.operator._core,
@@ -109,7 +56,7 @@ def solve(
             run.options,
             watch.observer,
             callback_factors,
-            json.dumps(run.described(), default=_described),
+            json.dumps(run.described()),
         )
     found = json.loads(report)
     chosen = run.operator.model
@@ -121,62 +68,35 @@ def solve(
     return Solution(found, trace, table, trials)
 
 
-# Those of measurements and those of this side; the others go to the library as they are.
-OWN = {
-    "matrices",
-    "observations",
-    "truth",
-    "truth_matrix",
-    "model",
-    "layout",
-    "shape",
-    "storage",
-    "normalization",
-    "init",
-    "callback",
-    "callback_factors",
-    "progress",
-}
+# Options of measurements, which the operator has.
+OF_OPERATORS = ("model", "layout", "shape", "storage", "normalization")
 
 
 class Run:
     """Keywords as the library's function takes them."""
 
-    def __init__(self, said: dict[str, Any]):
-        self.options = {name: value for name, value in said.items() if name not in OWN and value is not None}
-        self.asked = said
-        usual = said["storage"] or _lowrank.usual_storage(said["precision"], said["backend"])
-        names = ("layout", "shape", "storage", "normalization")
-        given = {name: said[name] for name in names}
-        self.operator: Operator = operator_of(said["matrices"], said["model"], given, usual)
+    def __init__(self, matrices: Any, observations: Any, truth: Any, truth_matrix: Any, init: Any, options: dict[str, Any]):
+        self.options = {name: value for name, value in options.items() if name not in OF_OPERATORS and value is not None}
+        given = {name: options.get(name) for name in OF_OPERATORS[1:]}
+        usual = given["storage"] or _lowrank.usual_storage(options.get("precision") or "f32", options.get("backend") or "auto")
+        self.operator: Operator = operator_of(matrices, options.get("model"), given, usual)
+        self.asked = {name: value for name, value in given.items() if value is not None}
         if isinstance(self.operator, Entries) and "rows" in self.options:
             raise InvalidInput(
                 "rows: found a number of entries; allowed: all of them: they come in an order of their own. "
                 "Leave it out, or hold entries out with holdout"
             )
-        self.observations = optional(said["observations"], "observations")
-        truth = said["truth"]
+        self.observations = optional(observations, "observations")
         self.truth = truth._core if isinstance(truth, Truth) else None if truth is None else factors(truth, "truth")
-        self.truth_matrix = optional(said["truth_matrix"], "truth_matrix")
-        init = said["init"]
+        self.truth_matrix = optional(truth_matrix, "truth_matrix")
         self.init = init if init is None or isinstance(init, str) else factors(init, "init")
 
     def described(self) -> dict[str, Any]:
-        """Keywords for the report."""
-        named = {name: self.asked[name] for name in ("layout", "shape", "storage", "normalization") if self.asked[name] is not None}
+        """What the report says of the measurements."""
         return {
             "operator": self.operator.name,
             "model": self.operator.model,
             "size": self.operator.shape,
             "normalization_value": self.operator.normalization,
-            **named,
-            **{name: value for name, value in self.options.items() if name != "levels"},
+            **self.asked,
         }
-
-
-def _described(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return list(value) if isinstance(value, Iterable) else repr(value)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import json
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from . import _lowrank, _tables
+from ._options import keywords
 from ._progress import Callback, Watch
-from ._solve import Run, solve
+from ._solve import Run
+
+if TYPE_CHECKING:
+    from ._keywords import CompareOptions
 
 Method = str | tuple[str, dict[str, Any]]
 
@@ -48,30 +51,32 @@ class Comparison:
         return _tables.shown({name: self.table[name] for name in names})
 
 
+PARAMETERS = tuple(_lowrank.method_parameters())
+
+
+@keywords("compare", without=("step_size", *PARAMETERS))
 def compare(
     matrices: Any,
     observations: Any = None,
     *,
+    truth: Any = None,
+    truth_matrix: Any = None,
+    init: Any = None,
     methods: Sequence[Method] | None = None,
     levels: Iterable[float] | None = None,
     callback: Callback | None = None,
     progress: bool = False,
-    **keywords: Any,
+    **options: Unpack[CompareOptions],
 ) -> Comparison:
     """Runs methods on the same measurements from the same start, one after the other.
 
-    methods: words, or (word, {parameter: value}); default: all that fit the model. levels: errors whose iterations and seconds are
-    in the table; default 1e-3, 1e-6, 1e-10. Other keywords as in ``solve``; step_size and parameters of methods go with the methods.
+    methods: words, or (word, {parameter: value}); default: all that fit the model. step_size and parameters of methods belong to the
+        methods: ("scaled-gd", {"damping": 1e-2}).
+    levels: errors whose iterations and seconds are in the table; default 1e-3, 1e-6, 1e-10.
+    The other keywords are those of ``solve``.
     """
-    usual = {name: p.default for name, p in inspect.signature(solve).parameters.items() if name not in ("matrices", "observations")}
-    own = {"method", "step_size", "diagnose", "callback_factors", *PARAMETERS}
-    unknown = [name for name in keywords if name not in usual or name in own]
-    if unknown:
-        what = "goes with a method: methods=[('scaled-gd', {'damping': 1e-2})]" if unknown[0] in own else "is not a keyword"
-        raise TypeError(f"compare(): {unknown[0]} {what}")
-    said = {**usual, "observe": None, **keywords, "matrices": matrices, "observations": observations}
-    run = Run({name: None if name in own else value for name, value in said.items()})
-    chosen = None if methods is None else [_method(method, said.get("loss")) for method in methods]
+    run = Run(matrices, observations, truth, truth_matrix, init, dict(options))
+    chosen = None if methods is None else [_method(method, options.get("loss")) for method in methods]
     with Watch(callback, progress) as watch:
         found = _lowrank.compare(
             run.operator._core,
@@ -85,20 +90,6 @@ def compare(
             watch.observer,
         )
     return Comparison(*found)
-
-
-PARAMETERS = (
-    "damping",
-    "damping_factor",
-    "step_rule",
-    "step_decay",
-    "polyak_every",
-    "optimal_loss",
-    "polyak_scale",
-    "minibatches",
-    "method_seed",
-    "memory",
-)
 
 
 def _method(method: Method, loss: Any) -> tuple[str, dict[str, Any]]:

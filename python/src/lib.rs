@@ -54,6 +54,8 @@ fn _lowrank(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<truth::Truth>()?;
     m.add_function(wrap_pyfunction!(defaults, m)?)?;
     m.add_function(wrap_pyfunction!(devices, m)?)?;
+    m.add_function(wrap_pyfunction!(options::options_of, m)?)?;
+    m.add_function(wrap_pyfunction!(options::method_parameters, m)?)?;
     m.add_function(wrap_pyfunction!(usual_storage, m)?)?;
     m.add_function(wrap_pyfunction!(operator::dense, m)?)?;
     m.add_function(wrap_pyfunction!(operator::dense_gaussian, m)?)?;

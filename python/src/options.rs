@@ -1,198 +1,113 @@
-//! Keywords as the library's settings. A keyword that is `None` or left out has the library's default.
+//! Keywords as the library's requests. A keyword that is `None` or left out has the library's default.
 
 use std::str::FromStr;
 
-use lowrank::methods::{AUTOMATIC, Method, Named, StepRule};
-use lowrank::models::Model;
-use lowrank::operators::Loss;
-use lowrank::solver::{Axes, Holdout};
-use lowrank::{Backend, Error, Precision, Schedule, Settings, Stop};
+use lowrank::Error;
+use lowrank::methods::METHODS;
+use lowrank::options::{OptionCard, OptionKind, Request, Usual};
+use lowrank::requests::{default_text, help, options};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBool, PyDict, PyString};
 
-use crate::errors::{invalid, raised};
-use crate::operator::Operator;
-
-/// A dictionary of keywords.
-pub struct Options<'py>(pub Bound<'py, PyDict>);
-
-/// What a keyword can be.
-pub trait Value: Sized {
-    const ALLOWED: &str;
-    fn of(value: &Bound<'_, PyAny>) -> Option<Self>;
-}
-
-macro_rules! value {
-    ($type:ty, $allowed:expr) => {
-        impl Value for $type {
-            const ALLOWED: &str = $allowed;
-            fn of(value: &Bound<'_, PyAny>) -> Option<Self> {
-                value.extract().ok()
-            }
-        }
-    };
-}
-
-value!(f64, "a number");
-value!(usize, "a whole number of at least 0");
-value!(u64, "a whole number of at least 0");
-value!(bool, "True or False");
-value!(String, "text");
-value!((usize, usize), "two whole numbers of at least 0");
-
-fn unreadable<T: Value>(name: &str, value: &Bound<'_, PyAny>) -> PyErr {
-    let found = value.repr().map_or_else(|_| "something".to_owned(), |text| text.to_string());
-    invalid(name, found, T::ALLOWED, "Give such a value, or leave it out for the default")
-}
+use crate::errors::{invalid, keywords, raised};
 
 /// The value of a word.
 pub fn parsed<T: FromStr<Err = Error>>(text: &str) -> PyResult<T> {
     text.parse().map_err(raised)
 }
 
-impl<'py> Options<'py> {
-    fn get(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Ok(self.0.get_item(name)?.filter(|value| !value.is_none()))
+/// A number or a word as the library reads it.
+fn scalar(value: &Bound<'_, PyAny>) -> Option<String> {
+    if value.is_instance_of::<PyString>() {
+        return value.extract().ok();
     }
-
-    pub fn one<T: Value>(&self, name: &str) -> PyResult<Option<T>> {
-        let Some(value) = self.get(name)? else { return Ok(None) };
-        T::of(&value).map(Some).ok_or_else(|| unreadable::<T>(name, &value))
+    if let Ok(truth) = value.cast::<PyBool>() {
+        return Some(truth.is_true().to_string());
     }
+    let whole =
+        value.extract::<u64>().map(|v| v.to_string()).or_else(|_| value.extract::<i64>().map(|v| v.to_string()));
+    // The shortest text that is read back as the same number.
+    whole.or_else(|_| value.extract::<f64>().map(|v| format!("{v:?}"))).ok()
+}
 
-    /// One value or several.
-    pub fn several<T: Value>(&self, name: &str) -> PyResult<Option<Vec<T>>> {
-        let Some(value) = self.get(name)? else { return Ok(None) };
-        if let Some(one) = T::of(&value) {
-            return Ok(Some(vec![one]));
+/// A value, or several with commas between them.
+fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let unreadable = || {
+        let found = value.repr().map_or_else(|_| "something".to_owned(), |text| text.to_string());
+        invalid(name, found, "a number, a word, or a list of numbers", "leave it out for the default")
+    };
+    if let Some(one) = scalar(value) {
+        return Ok(one);
+    }
+    let Ok(items) = value.try_iter() else { return Err(unreadable()) };
+    let items = items.map(|item| scalar(&item?).ok_or_else(unreadable)).collect::<PyResult<Vec<_>>>()?;
+    if items.is_empty() {
+        return Err(invalid(name, "no value", "at least one", "leave it out for the default"));
+    }
+    Ok(items.join(","))
+}
+
+/// The request of keywords; what is `None` or false is not asked for.
+pub fn request(keywords: &Bound<'_, PyDict>) -> PyResult<Request> {
+    let mut request = Request::new();
+    for (name, value) in keywords.iter() {
+        if value.is_none() || value.cast::<PyBool>().is_ok_and(|truth| !truth.is_true()) {
+            continue;
         }
-        if value.is_instance_of::<PyString>() {
-            return Err(unreadable::<T>(name, &value));
-        }
-        let Ok(values) = value.try_iter() else { return Err(unreadable::<T>(name, &value)) };
-        let values = values
-            .map(|item| item.and_then(|item| T::of(&item).ok_or_else(|| unreadable::<T>(name, &item))))
-            .collect::<PyResult<Vec<T>>>()?;
-        if values.is_empty() {
-            return Err(invalid(name, "no value", "at least one", "leave it out for the default"));
-        }
-        Ok(Some(values))
+        let name: String = name.extract()?;
+        let text = text(&name, &value)?;
+        request = request.with(&name, text);
     }
+    Ok(request)
+}
 
-    fn axis<T: Value>(&self, name: &str) -> PyResult<Vec<Option<T>>> {
-        Ok(self.several(name)?.map_or_else(|| vec![None], |values| values.into_iter().map(Some).collect()))
-    }
+/// Refuses keywords that exclude each other, and those that need another one.
+pub fn checked(request: Request) -> PyResult<Request> {
+    request.check(&in_python()).map_err(raised)?;
+    Ok(request)
+}
 
-    pub fn word<T: FromStr<Err = Error>>(&self, name: &str) -> PyResult<Option<T>> {
-        self.one::<String>(name)?.map(|text| parsed(&text)).transpose()
-    }
+/// The options that Python has.
+pub fn in_python() -> Vec<&'static OptionCard> {
+    options().into_iter().filter(|option| option.in_python).collect()
+}
 
-    /// The method of a word, and of a word only, with these parameters.
-    pub fn method_with(&self, parameters: Named) -> PyResult<Method> {
-        let word = self.one::<String>("method")?.unwrap_or_default();
-        Method::named(&word, &parameters).map_err(raised)
-    }
+/// Names of the methods' parameters.
+#[pyfunction]
+pub fn method_parameters() -> Vec<&'static str> {
+    let is_parameter = |name: &str| METHODS.iter().any(|card| card.has(name));
+    in_python().into_iter().map(|option| option.name).filter(|name| is_parameter(name)).collect()
+}
 
-    /// The method with its parameters, the damping left to the axes; none where it is left to the library.
-    pub fn method(&self) -> PyResult<Option<Method>> {
-        let word = self.one::<String>("method")?;
-        Method::asked(word.as_deref().unwrap_or(AUTOMATIC), &self.parameters()?).map_err(raised)
-    }
+/// Name, annotation, default as Python writes it, and help text of an option.
+type Keyword = (&'static str, String, String, String);
 
-    pub fn precision(&self) -> PyResult<Precision> {
-        Ok(self.word("precision")?.unwrap_or_default())
-    }
-
-    pub fn backend(&self) -> PyResult<Backend> {
-        let precision = self.precision()?;
-        let backend = match self.one::<String>("backend")?.as_deref() {
-            None | Some("auto") => Backend::auto_for(precision),
-            Some(word) => Backend::from_word(word),
-        };
-        let backend = backend.map_err(raised)?;
-        backend.require(precision).map_err(raised)?;
-        Ok(backend)
-    }
-
-    /// Parameters of methods, without the damping.
-    pub fn parameters(&self) -> PyResult<Named> {
-        Ok(Named::default()
-            .with("damping_factor", self.one::<f64>("damping_factor")?)
-            .with("step_rule", self.word::<StepRule>("step_rule")?)
-            .with("step_decay", self.one::<f64>("step_decay")?)
-            .with("polyak_every", self.one::<usize>("polyak_every")?)
-            .with("optimal_loss", self.one::<f64>("optimal_loss")?)
-            .with("polyak_scale", self.one::<f64>("polyak_scale")?)
-            .with("minibatches", self.one::<usize>("minibatches")?)
-            .with("method_seed", self.one::<u64>("method_seed")?)
-            .with("memory", self.one::<usize>("memory")?))
-    }
-
-    pub fn loss(&self) -> PyResult<Loss> {
-        Ok(self.word("loss")?.unwrap_or_default())
-    }
-
-    pub fn axes(&self) -> PyResult<Axes> {
-        Ok(Axes {
-            rows: self.axis("rows")?,
-            search_ranks: self.axis("search_rank")?,
-            step_sizes: self.axis("step_size")?,
-            dampings: self.axis("damping")?,
-            init_scales: self.axis("init_scale")?,
-            seeds: self.axis("seed")?,
+/// The library's options as keywords of a function: solve, compare or sweep.
+#[pyfunction]
+pub fn options_of(command: &str) -> Vec<Keyword> {
+    in_python()
+        .into_iter()
+        .filter(|option| option.commands.contains(&command))
+        .map(|option| {
+            let one = match option.kind {
+                OptionKind::Switch => "bool",
+                OptionKind::Number | OptionKind::Numbers => "float",
+                OptionKind::Count | OptionKind::Seed | OptionKind::Counts | OptionKind::Seeds => "int",
+                OptionKind::Pair => "tuple[int, int]",
+                _ => "str",
+            };
+            let kind = if option.kind.is_list() { format!("{one} | Iterable[{one}] | str") } else { one.to_owned() };
+            let value = match option.default_of(command) {
+                // A parameter's default is that of its method.
+                _ if default_text(option, command).as_deref() != option.default_of(command).text() => None,
+                Usual::Value(text) if one == "str" => Some(format!("\"{text}\"")),
+                Usual::Value(text) if one == "float" => text.parse::<f64>().ok().map(|value| format!("{value:?}")),
+                Usual::Value(text) => Some(text.to_owned()),
+                _ if one == "bool" => Some("False".to_owned()),
+                _ => None,
+            };
+            let kind = if value.is_none() { format!("{kind} | None") } else { kind };
+            (option.name, kind, value.unwrap_or_else(|| "None".into()), keywords(&help(option, command)))
         })
-    }
-
-    pub fn observe(&self) -> PyResult<Option<Schedule>> {
-        self.one::<String>("observe")?.map(|text| parsed(&text)).transpose()
-    }
-
-    /// Settings without start and trials.
-    pub fn settings(&self, operator: &Operator) -> PyResult<Settings> {
-        let usual = Stop::default();
-        let stop = Stop {
-            relative_error: self.one("stop_relative_error")?,
-            loss: self.one("stop_loss")?,
-            residual: self.one("stop_residual")?,
-            time: self.one("stop_time")?,
-            max_iterations: self.one("max_iterations")?.unwrap_or(usual.max_iterations),
-            // As on the command line, 0 never calls a run stalled.
-            stall_window: self
-                .one("stall_window")?
-                .map_or(usual.stall_window, |window| Some(window).filter(|w| *w > 0)),
-        };
-        let mut settings = Settings::default().loss(self.loss()?).precision(self.precision()?).stop(stop);
-        if let Some(method) = self.method()? {
-            settings = settings.method(method);
-        }
-        if let Some(schedule) = self.observe()? {
-            settings = settings.observe(schedule);
-        }
-        if let Some(fraction) = self.one("holdout")? {
-            let holdout = Holdout { fraction, seed: self.one("holdout_seed")?.unwrap_or(0) };
-            settings = settings.holdout(holdout.fraction, holdout.seed);
-        }
-        let signature = self.one::<(usize, usize)>("signature")?.map(|(p, q)| format!("{p},{q}"));
-        let signature = Named::default().with("signature", signature);
-        settings = settings.model(Model::named(&operator.model, &signature).map_err(raised)?);
-        if let Some(ratio) = self.one("init_scale_ratio")? {
-            settings = settings.init_scale_ratio(ratio);
-        }
-        if let Some(ridge) = self.one("ridge")? {
-            settings = settings.ridge(ridge);
-        }
-        if let Some(std) = self.word("init_std")? {
-            settings = settings.init_std(std);
-        }
-        if let Some(variant) = self.one::<String>("variant")? {
-            settings = settings.variant(variant);
-        }
-        if self.one::<bool>("retune")?.unwrap_or(false) {
-            settings = settings.retune();
-        }
-        if let Some(text) = self.one::<String>("device_memory")? {
-            settings = settings.device_memory(lowrank::memory::parse_size("device_memory", &text).map_err(raised)?);
-        }
-        Ok(settings)
-    }
+        .collect()
 }

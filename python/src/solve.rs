@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use lowrank::io::{factor_of, observations_of, pair_of};
+use lowrank::options::Request;
 use lowrank::problem::{Domain, Factors, MatrixView};
-use lowrank::solver::{Axes, InitWord, Preprocess};
 use lowrank::{Init, Problem, Progress, Settings, Solution, Solver, TrialSolution};
 use lowrank_studies::report::{RunReport, write_trace, write_trials};
 use numpy::PyUntypedArray;
@@ -15,7 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use crate::arrays;
 use crate::errors::{invalid, keywords, raised};
 use crate::operator::Operator;
-use crate::options::{Options, parsed};
+use crate::options::{checked, in_python, request};
 use crate::truth::{Given, attached};
 
 /// Asks Python, at every look, whether there was a signal, and the user's function whether to go on. What either raises ends
@@ -118,42 +118,53 @@ pub enum Start<'py> {
     Factor(Bound<'py, PyUntypedArray>),
 }
 
-/// Adds the start; scales and seeds are on the trials.
-pub fn started(
-    options: &Options<'_>,
-    settings: Settings,
-    init: Option<Start<'_>>,
-    domain: Domain,
-) -> PyResult<Settings> {
-    let random = matches!(&init, None | Some(Start::Word(_)))
-        && !matches!(&init, Some(Start::Word(word)) if word.starts_with("spectral"));
-    for name in ["init_scale", "seed"] {
-        if !random && options.several::<f64>(name)?.is_some() {
-            let allowed = "nothing beside a start that is not random";
-            return Err(invalid(name, "a value beside init", allowed, "leave one of the two out"));
-        }
-    }
-    let init = match init {
-        None => Init::Automatic { seed: 0 },
-        Some(Start::Word(word)) => {
-            let preprocess = options.word::<Preprocess>("init_preprocess")?.unwrap_or_default();
-            return Ok(settings.init_word(parsed::<InitWord>(&word)?, preprocess));
-        }
+/// Settings of a request for an operator, without start, trials and method.
+pub fn settings(request: &Request, operator: &Operator) -> PyResult<Settings> {
+    let settings = request.settings().map_err(raised)?;
+    Ok(settings.model(request.model(&operator.model).map_err(raised)?))
+}
+
+/// Adds the start; scales and seeds are on the trials. A start by a word is part of the request.
+pub fn started(request: &Request, settings: Settings, init: Option<Start<'_>>, domain: Domain) -> PyResult<Settings> {
+    let given = match init {
+        None | Some(Start::Word(_)) => match request.start().map_err(raised)? {
+            Some((word, preprocess)) => return Ok(settings.init_word(word, preprocess)),
+            None => {
+                let found = request.written("init").unwrap_or_default();
+                let allowed = "small-random, imbalanced, spectral, spectral:J, or factors";
+                return Err(invalid("init", format!("'{found}'"), allowed, "Give one of these words or the arrays"));
+            }
+        },
         Some(Start::Factor(u)) if settings.model_of(&domain).factors() == 1 => {
             let u = factor_of(arrays::lent("init", &u)?, domain.rows(), "init").map_err(raised)?;
-            Init::Given(Factors::single(u.batch, domain.rows(), u.columns, u.values).map_err(raised)?)
+            Factors::single(u.batch, domain.rows(), u.columns, u.values).map_err(raised)?
         }
         Some(Start::Pair(l, r)) if settings.model_of(&domain).factors() == 2 => {
             let (l, r) = (arrays::lent("init", &l)?, arrays::lent("init", &r)?);
             let (l, r) = pair_of("init", l, r, (domain.rows(), domain.columns()), "init").map_err(raised)?;
-            Init::Given(Factors::pair(l.batch, domain, l.columns, l.values, r.values).map_err(raised)?)
+            Factors::pair(l.batch, domain, l.columns, l.values, r.values).map_err(raised)?
         }
         Some(_) => {
             let allowed = "U for a symmetric model, (L, R) for the model asymmetric";
             return Err(invalid("init", "factors of another model", allowed, "Give the factors of the model"));
         }
     };
-    Ok(settings.init(init))
+    for name in ["init_scale", "seed"] {
+        if request.has(name) {
+            let allowed = "nothing beside a start that is not random";
+            return Err(invalid(name, "a value beside init", allowed, "leave one of the two out"));
+        }
+    }
+    Ok(settings.init(Init::Given(given)))
+}
+
+/// The request of keywords, with the start where it is a word.
+pub fn asked(keywords: &Bound<'_, PyDict>, init: Option<&Start<'_>>) -> PyResult<Request> {
+    let request = request(keywords)?;
+    checked(match init {
+        Some(Start::Word(word)) => request.with("init", word),
+        _ => request,
+    })
 }
 
 /// (batch, n, k), narrower trials padded with zero columns.
@@ -192,18 +203,20 @@ pub fn solve<'py>(
     observe_factors: bool,
     settings_json: &str,
 ) -> PyResult<Solved<'py>> {
-    let options = Options(options);
-    let settings = options.settings(operator)?;
-    let axes: Axes = options.axes()?;
-    axes.check(1).map_err(raised)?;
+    let request = asked(&options, init.as_ref())?;
+    let settings = self::settings(&request, operator)?;
+    let settings = match request.method().map_err(raised)? {
+        Some(method) => settings.method(method),
+        None => settings,
+    };
+    let axes = request.axes_with_method().map_err(raised)?;
     settings.clone().trials(axes.trials(1)).check().map_err(raised)?;
     let problem = problem(operator, observations, truth, truth_matrix)?;
-    let backend = options.backend()?;
-    let settings = started(&options, settings, init, operator.inner.domain())?;
+    let backend = request.backend().map_err(raised)?;
+    let settings = started(&request, settings, init, operator.inner.domain())?;
     axes.check(problem.instances()).map_err(raised)?;
     let trials = axes.trials_from(&settings, problem.instances());
-    let diagnose = options.one::<bool>("diagnose")?.unwrap_or(false);
-    let settings = settings.trials(trials).diagnose(diagnose);
+    let settings = settings.trials(trials);
     let mut observer = Observer::new(observer, observe_factors);
     let found = py.detach(|| {
         let mut solver = Solver::new(problem, settings, backend)?;
@@ -214,14 +227,16 @@ pub fn solve<'py>(
     let (mut trace, mut table) = (Vec::new(), Vec::new());
     write_trace(&mut trace, &solution.trace)?;
     write_trials(&mut table, &solution)?;
-    let said: serde_json::Value =
+    let measurements: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(settings_json).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let mut said = request.described("solve", &in_python());
+    said.extend(measurements);
     let seeds = serde_json::json!({
         "init": solution.trials.iter().map(|t| t.parameters.seed).collect::<Vec<_>>(),
-        "holdout": options.one::<u64>("holdout_seed")?,
+        "holdout": said.get("holdout").filter(|share| !share.is_null()).and(said.get("holdout_seed")),
     });
     let notices = operator.notices.iter().chain(&solution.notices).map(|notice| keywords(notice)).collect();
-    let report = RunReport::new(&solution, said, Vec::new(), seeds, Vec::new(), notices);
+    let report = RunReport::new(&solution, said.into(), Vec::new(), seeds, Vec::new(), notices);
     let report = serde_json::to_string(&report).map_err(|error| PyValueError::new_err(error.to_string()))?;
     let single = solution.best().product().is_single();
     let right = if single { None } else { Some(stacked(py, &solution, TrialSolution::right)?) };

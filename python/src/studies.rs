@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use lowrank::methods::METHODS;
 use lowrank::operators::Loss;
-use lowrank::{Backend, Error, Method};
+use lowrank::options::{Request, Scalar};
+use lowrank::{Backend, Error, Method, Schedule};
 use lowrank_studies::compare::{self as contest, Contender, LEVELS, usual_schedule};
 use lowrank_studies::report::{comparison_rows, write_cells, write_comparison, write_curves, write_solves};
 use lowrank_studies::reproduce::{self as study, Experiment, Relative, Rerun, Ss21};
@@ -17,8 +18,8 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors::{invalid, keywords, raised};
 use crate::operator::Operator;
-use crate::options::Options;
-use crate::solve::{Observer, Start, problem, started};
+use crate::options;
+use crate::solve::{Observer, Start, asked, problem, settings, started};
 use crate::truth::Given;
 
 /// Table and curves (CSV), the word of their error, whether it was interrupted, notices.
@@ -40,41 +41,40 @@ pub fn compare<'py>(
     levels: Option<Vec<f64>>,
     observer: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Compared<'py>> {
-    let options = Options(options);
-    let settings = options.settings(operator)?;
+    let request = asked(&options, init.as_ref())?;
+    let settings = settings(&request, operator)?;
     let domain = operator.inner.domain();
     let model = settings.model_of(&domain);
     let problem = problem(operator, observations, truth, truth_matrix)?;
-    let backend = options.backend()?;
-    let settings = started(&options, settings, init, domain)?;
-    let axes = options.axes()?;
+    let backend = request.backend().map_err(raised)?;
+    let settings = started(&request, settings, init, domain)?;
+    let axes = request.axes().map_err(raised)?;
     axes.check(problem.instances()).map_err(raised)?;
     let trials = axes.trials_from(&settings, problem.instances());
     let settings = settings.trials(trials);
+    let schedule = request.word::<Schedule>("observe").map_err(raised)?;
     let contender = |label: String, method: Method, loss: Loss, step_size: Option<f64>| {
-        let schedule = match options.observe()? {
-            Some(asked) => asked,
-            None => usual_schedule(&method, &backend),
-        };
-        let mut settings = settings.clone().method(method).loss(loss).observe(schedule);
-        if let Some(step) = step_size {
-            settings = settings.step_size(step);
-        }
-        Ok::<_, PyErr>(Contender::new(label, settings))
+        let schedule = schedule.unwrap_or_else(|| usual_schedule(&method, &backend));
+        let settings = settings.clone().method(method).loss(loss).observe(schedule);
+        Contender::new(label, step_size.map_or(settings.clone(), |step| settings.step_size(step)))
     };
     let contenders = match methods {
         Some(methods) => {
             let of = |(label, own): (String, Bound<'py, PyDict>)| {
-                let own = Options(own);
-                let parameters = own.parameters()?.with("damping", own.one::<f64>("damping")?);
-                contender(label, own.method_with(parameters)?, own.loss()?, own.one("step_size")?)
+                let own = options::request(&own)?;
+                let found = || {
+                    let parameters = own.parameters().with("damping", own.one::<f64>("damping")?);
+                    let method = Method::named(own.text("method").unwrap_or_default(), &parameters)?;
+                    Ok(contender(label, method, own.word("loss")?.unwrap_or_default(), own.one("step_size")?))
+                };
+                found().map_err(raised)
             };
             methods.into_iter().map(of).collect::<PyResult<Vec<_>>>()?
         }
         None => {
-            let plain = Loss::default();
+            let plain = request.word("loss").map_err(raised)?.unwrap_or_default();
             let methods = METHODS.iter().map(|card| card.method()).filter(|method| method.suits(plain, &model).is_ok());
-            methods.map(|m| contender(m.word().to_owned(), m, plain, None)).collect::<PyResult<Vec<_>>>()?
+            methods.map(|method| contender(method.word().to_owned(), method, plain, None)).collect()
         }
     };
     let levels = levels.unwrap_or_else(|| LEVELS.to_vec());
@@ -95,6 +95,32 @@ pub fn compare<'py>(
 /// Cells and solves (CSV), whether every solve was finished, notices.
 type Swept<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, bool, Vec<String>);
 
+/// The grid, the backend and the batch of a request.
+fn grid(of: &Request) -> Result<(Grid, Backend, usize), Error> {
+    fn list<T: Scalar>(of: &Request, name: &str, usual: Vec<T>) -> Result<Vec<T>, Error> {
+        Ok(if of.has(name) { of.list(name)? } else { usual })
+    }
+    let usual = Grid::default();
+    let grid = Grid {
+        n: list(of, "n", usual.n)?,
+        rank: list(of, "rank", usual.rank)?,
+        condition_number: list(of, "condition_number", usual.condition_number)?,
+        measurements: list(of, "measurements", usual.measurements)?,
+        noise_std: list(of, "noise_std", usual.noise_std)?,
+        search_rank: list(of, "search_rank", usual.search_rank)?,
+        init_scale: list(of, "init_scale", usual.init_scale)?,
+        step_size: list(of, "step_size", usual.step_size)?,
+        repetitions: of.one("repetitions")?.unwrap_or(usual.repetitions),
+        success: of.one("success")?.unwrap_or(usual.success),
+        max_iterations: of.one("max_iterations")?.unwrap_or(usual.max_iterations),
+        stall_window: of.one("stall_window")?.map_or(usual.stall_window, |window| Some(window).filter(|w| *w > 0)),
+        vary_operator: of.is_on("vary_operator"),
+        precision: of.precision()?,
+        seed: of.one("seed")?.unwrap_or(usual.seed),
+    };
+    Ok((grid, of.backend()?, of.one("batch")?.unwrap_or(64)))
+}
+
 #[pyfunction]
 #[pyo3(signature = (options, observer))]
 pub fn sweep<'py>(
@@ -102,26 +128,7 @@ pub fn sweep<'py>(
     options: Bound<'py, PyDict>,
     observer: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Swept<'py>> {
-    let options = Options(options);
-    let usual = Grid::default();
-    let grid = Grid {
-        n: options.several("n")?.unwrap_or(usual.n),
-        rank: options.several("rank")?.unwrap_or(usual.rank),
-        condition_number: options.several("condition_number")?.unwrap_or(usual.condition_number),
-        measurements: options.several("measurements")?.unwrap_or(usual.measurements),
-        noise_std: options.several("noise_std")?.unwrap_or(usual.noise_std),
-        search_rank: options.several("search_rank")?.unwrap_or(usual.search_rank),
-        init_scale: options.several("init_scale")?.unwrap_or(usual.init_scale),
-        step_size: options.several("step_size")?.unwrap_or(usual.step_size),
-        repetitions: options.one("repetitions")?.unwrap_or(usual.repetitions),
-        success: options.one("success")?.unwrap_or(usual.success),
-        max_iterations: options.one("max_iterations")?.unwrap_or(usual.max_iterations),
-        stall_window: options.one("stall_window")?.map_or(usual.stall_window, |window| Some(window).filter(|w| *w > 0)),
-        vary_operator: options.one("vary_operator")?.unwrap_or(usual.vary_operator),
-        precision: options.precision()?,
-        seed: options.one("seed")?.unwrap_or(usual.seed),
-    };
-    let (backend, batch) = (options.backend()?, options.one("batch")?.unwrap_or(64));
+    let (grid, backend, batch) = grid(&options::request(&options)?).map_err(raised)?;
     let mut observer = Observer::new(observer, false);
     let found = py.detach(|| {
         let sweep = Sweep::new(grid, backend, batch)?;
@@ -164,11 +171,11 @@ pub fn reproduce<'py>(
     out: Option<PathBuf>,
     observer: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Reproduced> {
-    let options = Options(options);
-    let (n, rank) = (options.one::<usize>("n")?, options.one::<usize>("rank")?);
-    let (m, k) = (options.one::<usize>("measurements")?, options.one::<usize>("search_rank")?);
-    let (seed, precision) = (options.one::<u64>("seed")?, options.word("precision")?);
-    let word = options.one::<String>("backend")?.unwrap_or_else(|| "auto".into());
+    let of = options::request(&options)?;
+    let whole = |name: &str| of.one::<usize>(name).map_err(raised);
+    let (n, rank, m, k) = (whole("n")?, whole("rank")?, whole("measurements")?, whole("search_rank")?);
+    let (seed, precision) = (of.one::<u64>("seed").map_err(raised)?, of.word("precision").map_err(raised)?);
+    let word = of.text("backend").unwrap_or("auto").to_owned();
     let mut observer = Observer::new(observer, false);
     let mut look =
         |moment: &study::Moment<'_>| -> ControlFlow<()> { observer.look(moment.progress, Some(&moment.stage.name)) };

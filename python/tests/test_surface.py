@@ -66,16 +66,33 @@ def test_everything_public_has_a_docstring():
             assert found.__doc__, name
 
 
-def test_keywords_are_in_the_docstring_or_are_parameters_of_methods():
-    from lowrank._studies import PARAMETERS
-
-    text = lowrank.solve.__doc__
-    unsaid = [
-        name
-        for name in inspect.signature(lowrank.solve).parameters
-        if not re.search(rf"\b{name}\b", text) and name not in PARAMETERS and not name.startswith("stop_")
-    ]
+@pytest.mark.parametrize("function", [lowrank.solve, lowrank.compare])
+def test_keywords_and_docstring_come_from_the_librarys_options(function):
+    parameters = inspect.signature(function).parameters
+    for name, kind, default, text in _lowrank.options_of(function.__name__):
+        if function is lowrank.compare and name in ("step_size", *_lowrank.method_parameters()):
+            assert name not in parameters
+            continue
+        assert parameters[name].annotation == kind and parameters[name].default == ast.literal_eval(default), name
+        assert text.split()[0] in function.__doc__
+    unsaid = [name for name in parameters if not re.search(rf"\b{name}\b", function.__doc__)]
     assert not unsaid
+    with pytest.raises(TypeError, match="search_ranks"):
+        function(None, None, search_ranks=3)
+
+
+def test_the_stub_of_options_is_current():
+    from lowrank import _options
+
+    assert (importlib.resources.files("lowrank") / "_keywords.pyi").read_text() == _options.stub()
+
+
+def test_values_and_lists_reach_the_library_unchanged(example):
+    run = lowrank.solve(
+        example.A, example.y, method="gd", step_size=[0.1, np.float64(0.2)], seed="1:2", search_rank=np.int64(3), max_iterations=1
+    )
+    found = [(trial.parameters["step_size"], trial.parameters["seed"], trial.parameters["search_rank"]) for trial in run.trials]
+    assert found == [(0.1, 1, 3), (0.1, 2, 3), (0.2, 1, 3), (0.2, 2, 3)]
 
 
 def test_tables_have_types():

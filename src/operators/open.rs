@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::io::read_observations;
 use crate::operators::dense::Normalization;
 use crate::operators::entries::Predictions;
-use crate::operators::{Operator, REGISTRY, Registration, Storage};
+use crate::operators::{Operator, Storage};
 use crate::options::OptionKind::{File, Pair, Text};
 use crate::options::{MEASUREMENTS, OptionCard, Request, flag};
 use crate::problem::Domain;
@@ -186,33 +186,5 @@ pub(crate) fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
-    }
-}
-
-/// The operator whose measurements a request names.
-///
-/// # Errors
-/// [`Error::Invalid`] where it names none, or those of two operators.
-pub(crate) fn asked(request: &Request) -> Result<&'static Registration> {
-    let mut all = REGISTRY.iter().filter(|registration| (registration.is_asked)(request));
-    match (all.next(), all.next()) {
-        (Some(one), None) => Ok(one),
-        (Some(one), Some(other)) => {
-            let of = |registration: &Registration| registration.source;
-            let found = format!("'{}' beside {}", request.written(of(one)).unwrap_or_default(), flag(of(other)));
-            Err(Error::invalid(of(one), found, "measurements of one kind", "leave one of the two out"))
-        }
-        (None, _) => match request.text("operator") {
-            Some(word) => {
-                let made: Vec<_> = REGISTRY.iter().filter(|r| r.source == "operator").map(|r| r.name).collect();
-                let fix = "other measurements come from files: --matrices, --vectors, --sparse or --entries";
-                Err(Error::invalid("operator", format!("'{word}'"), made.join(" or "), fix))
-            }
-            None => {
-                let allowed = "--matrices A.npy, --vectors a.npy, --sparse A.mtx or --operator seeded with --observations y.npy, or \
-                               --entries ratings.csv";
-                Err(Error::invalid("matrices", "no measurements", allowed, "name the files, or try `lowrank demo`"))
-            }
-        },
     }
 }

@@ -61,8 +61,8 @@ pub struct Registration {
     pub source: &'static str,
     /// Whether a request names measurements of the operator.
     pub is_asked: fn(&Request) -> bool,
-    /// Word of the model of a request that names none.
-    pub model: fn(&Request) -> &'static str,
+    /// Whether the measurements of a request are symmetric, so that its usual model is one of symmetric matrices.
+    pub is_symmetric: fn(&Request) -> bool,
     /// Understands a request for measurements of the operator; no file is opened.
     pub open: fn(&Wanted<'_>) -> Result<Box<dyn Opening>>,
 }
@@ -99,7 +99,7 @@ pub const REGISTRY: &[Registration] = &[
         options: dense::open::OPTIONS,
         source: "matrices",
         is_asked: |of| of.has("matrices"),
-        model: |_| "psd",
+        is_symmetric: |_| true,
         open: dense::open::open,
     },
     Registration {
@@ -121,7 +121,7 @@ pub const REGISTRY: &[Registration] = &[
         options: rank_one::open::OPTIONS,
         source: "vectors",
         is_asked: |of| of.has("vectors"),
-        model: |of| if of.has("vectors_right") { "asymmetric" } else { "psd" },
+        is_symmetric: |of| !of.has("vectors_right"),
         open: rank_one::open::open,
     },
     Registration {
@@ -139,7 +139,7 @@ pub const REGISTRY: &[Registration] = &[
         options: seeded::open::OPTIONS,
         source: "operator",
         is_asked: |of| of.text("operator") == Some("seeded"),
-        model: |_| "psd",
+        is_symmetric: |_| true,
         open: |wanted| seeded::open::open(wanted, Seeded::new),
     },
     Registration {
@@ -157,7 +157,7 @@ pub const REGISTRY: &[Registration] = &[
         options: seeded::open::OPTIONS,
         source: "operator",
         is_asked: |of| of.text("operator") == Some("rademacher"),
-        model: |_| "psd",
+        is_symmetric: |_| true,
         open: |wanted| seeded::open::open(wanted, Seeded::rademacher),
     },
     Registration {
@@ -175,7 +175,7 @@ pub const REGISTRY: &[Registration] = &[
         options: entries::open::OPTIONS,
         source: "entries",
         is_asked: |of| of.has("entries"),
-        model: |_| "asymmetric",
+        is_symmetric: |_| false,
         open: entries::open::open,
     },
     Registration {
@@ -193,7 +193,7 @@ pub const REGISTRY: &[Registration] = &[
         options: sparse::open::OPTIONS,
         source: "sparse",
         is_asked: |of| of.has("sparse"),
-        model: |_| "psd",
+        is_symmetric: |_| true,
         open: sparse::open::open,
     },
 ];

@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 use crate::io::{read_rectangular_truth, read_truth_matrix};
 use crate::models::{Model, ModelCard};
 use crate::operators::entries::Predictions;
-use crate::operators::{Opened, Opening, Wanted, open};
-use crate::options::Request;
+use crate::operators::{Opened, Opening, REGISTRY, Registration, Wanted};
+use crate::options::{Request, flag};
 use crate::problem::{Domain, Truth};
-use crate::requests::table::options_of;
+use crate::requests::listing::options_of;
 use crate::solver::{Axes, Init, InitWord, Problem, Settings};
 
 /// A request that is understood: nothing was read yet.
@@ -48,8 +48,10 @@ impl Request {
     /// [`Error::Invalid`] naming the option.
     pub fn planned(&self, command: &str, settings: Settings, axes: Axes) -> Result<Planned> {
         self.check(&options_of(command))?;
-        let registration = open::asked(self)?;
-        let usual = (registration.model)(self);
+        let registration = asked(self)?;
+        let symmetric = (registration.is_symmetric)(self);
+        let domain = if symmetric { Domain::symmetric(1) } else { Domain::rectangular(1, 1) };
+        let usual = Model::natural(&domain).word();
         let model = self.model_card(usual)?;
         let (word, symmetric, storage) = (model.word, model.symmetric, self.storage()?);
         let opening = (registration.open)(&Wanted { request: self, model: word, symmetric, storage })?;
@@ -137,5 +139,33 @@ impl Request {
                  determine a matrix {enough}"
             )
         })
+    }
+}
+
+/// The operator whose measurements a request names.
+///
+/// # Errors
+/// [`Error::Invalid`] where it names none, or those of two operators.
+fn asked(request: &Request) -> Result<&'static Registration> {
+    let mut all = REGISTRY.iter().filter(|registration| (registration.is_asked)(request));
+    match (all.next(), all.next()) {
+        (Some(one), None) => Ok(one),
+        (Some(one), Some(other)) => {
+            let of = |registration: &Registration| registration.source;
+            let found = format!("'{}' beside {}", request.written(of(one)).unwrap_or_default(), flag(of(other)));
+            Err(Error::invalid(of(one), found, "measurements of one kind", "leave one of the two out"))
+        }
+        (None, _) => match request.text("operator") {
+            Some(word) => {
+                let made: Vec<_> = REGISTRY.iter().filter(|r| r.source == "operator").map(|r| r.name).collect();
+                let fix = "other measurements come from files: --matrices, --vectors, --sparse or --entries";
+                Err(Error::invalid("operator", format!("'{word}'"), made.join(" or "), fix))
+            }
+            None => {
+                let allowed = "--matrices A.npy, --vectors a.npy, --sparse A.mtx or --operator seeded with --observations y.npy, or \
+                               --entries ratings.csv";
+                Err(Error::invalid("matrices", "no measurements", allowed, "name the files, or try `lowrank demo`"))
+            }
+        },
     }
 }

@@ -1,6 +1,7 @@
 //! Requests: the table of all options, and what a request means as settings, trials, backend and files.
 
 mod files;
+mod listing;
 mod table;
 
 use crate::backend::Backend;
@@ -13,7 +14,7 @@ use crate::options::{Request, Scalar};
 use crate::solver::{Axes, InitWord, Preprocess, Settings};
 
 pub use files::{Measured, Planned};
-pub use table::{default_text, help, options, options_of};
+pub use listing::{default_text, help, options, options_of};
 
 impl Request {
     /// The settings of the given options, without start, trials and method; the others have their defaults.

@@ -8,6 +8,7 @@ mod laws;
 mod methods;
 mod models;
 mod numerical;
+mod options;
 mod phases;
 mod pursuit;
 mod rank_one;

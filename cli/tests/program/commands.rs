@@ -3,6 +3,14 @@
 use crate::{Dir, close, distance, product, table};
 
 #[test]
+fn the_reference_page_lists_every_option() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/options.md");
+    let found = Dir::new().run(&["list", "options"]).done().stdout;
+    let written = std::fs::read_to_string(page).unwrap();
+    assert!(written == found, "docs/options.md is old: lowrank list options > docs/options.md");
+}
+
+#[test]
 fn the_demo_recovers_its_matrix_and_leaves_its_files() {
     let dir = Dir::new();
     let said = dir.run(&["demo", "--backend", "cpu", "--out", "demo"]).done();

@@ -1,5 +1,7 @@
 //! Biases of a matrix, without interaction of rows and columns: a mean, and an offset per row and per column.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::operators::compressed::Index;
 use crate::operators::{Entries, Operator};
@@ -13,6 +15,24 @@ pub struct Biases {
     pub rows: Vec<f64>,
     /// Column offsets c, n2 numbers.
     pub columns: Vec<f64>,
+}
+
+/// Root mean square errors of predictions without factors, on held-out entries if there are any.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Error of the mean as prediction.
+    pub global_mean: f64,
+    /// Error of the mean with the offsets of rows and columns.
+    pub row_and_column_biases: f64,
+}
+
+/// Predictions of sampled entries without factors.
+#[derive(Clone, Debug)]
+pub struct Predictions {
+    /// Their errors.
+    pub baseline: Baseline,
+    /// Biases that were subtracted from y, to be added to predictions.
+    pub biases: Option<Biases>,
 }
 
 /// λ of the fit, in entries: a row with n entries keeps n/(n + λ) of its mean.

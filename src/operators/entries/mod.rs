@@ -24,9 +24,9 @@ use crate::operators::{Cost, GatherKernel, GpuForm, GpuThin, Operator, Storage};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors};
 
-pub use biases::Biases;
+pub use biases::{Baseline, Biases, Predictions};
 pub use draw::draw_positions;
-pub use open::{Baseline, HeldOut, Predictions};
+pub use open::HeldOut;
 pub use triplets::Sampled;
 
 /// Sampled entries. Their positions take 8 bytes per entry in each of three lists (for a symmetric unknown 8 and 16);

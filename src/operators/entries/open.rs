@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::io::{TripletFile, TripletOptions, Triplets};
 use crate::operators::dense::Normalization;
-use crate::operators::entries::{Biases, Sampled};
+use crate::operators::entries::{Baseline, Biases, Predictions, Sampled};
 use crate::operators::open::{Opened, Opening, Wanted, object};
 use crate::operators::{Entries, Operator};
 use crate::options::OptionKind::{File, Switch, Text};
@@ -66,24 +65,6 @@ impl HeldOut {
             Err(_) => Self::File(text.into()),
         })
     }
-}
-
-/// Root mean square errors of predictions without factors, on held-out entries if there are any.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Baseline {
-    /// Error of the mean as prediction.
-    pub global_mean: f64,
-    /// Error of the mean with the offsets of rows and columns.
-    pub row_and_column_biases: f64,
-}
-
-/// Predictions of sampled entries without factors.
-#[derive(Clone, Debug)]
-pub struct Predictions {
-    /// Their errors.
-    pub baseline: Baseline,
-    /// Biases that were subtracted from y, to be added to predictions.
-    pub biases: Option<Biases>,
 }
 
 /// Entries and how to read them, as far as options tell.
