@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use lowrank::methods::METHODS;
-use lowrank::operators::Loss;
+use lowrank::methods::{AUTOMATIC, Named};
+use lowrank::models::Model;
+use lowrank::operators::{Loss, Registration};
 use lowrank::{Backend, Error, Method};
 use lowrank_studies::compare::{self as contest, Contender, LEVELS, usual_schedule};
 use lowrank_studies::report::{comparison_rows, write_cells, write_comparison, write_curves, write_solves};
@@ -73,7 +74,7 @@ pub fn compare<'py>(
         }
         None => {
             let plain = Loss::default();
-            let methods = METHODS.iter().map(|card| card.method()).filter(|method| method.suits(plain, &model).is_ok());
+            let methods = Method::fitting(plain, &model).into_iter();
             methods.map(|m| contender(m.word().to_owned(), m, plain, None)).collect::<PyResult<Vec<_>>>()?
         }
     };
@@ -104,7 +105,13 @@ pub fn sweep<'py>(
 ) -> PyResult<Swept<'py>> {
     let options = Options(options);
     let usual = Grid::default();
+    let word = |name: &str| options.one::<String>(name);
+    let none = Named::default();
+    let method = word("method")?.unwrap_or_else(|| AUTOMATIC.into());
     let grid = Grid {
+        operator: word("operator")?.map_or(Ok(usual.operator), |name| Registration::find(&name)).map_err(raised)?,
+        model: word("model")?.map_or(Ok(usual.model), |name| Model::named(&name, &none)).map_err(raised)?,
+        method: Method::asked(&method, &none).map_err(raised)?,
         n: options.several("n")?.unwrap_or(usual.n),
         rank: options.several("rank")?.unwrap_or(usual.rank),
         condition_number: options.several("condition_number")?.unwrap_or(usual.condition_number),
@@ -144,9 +151,9 @@ pub fn sweep<'py>(
     let grid = sweep.grid();
     let cells = summarise(sweep.cells(), grid.repetitions, grid.success, &outcomes);
     let (mut table, mut solves) = (Vec::new(), Vec::new());
-    write_cells(&mut table, &cells)?;
+    write_cells(&mut table, grid, &cells)?;
     write_solves(&mut solves, &sweep, &outcomes)?;
-    let notices = grid.notices().iter().map(|notice| keywords(notice)).collect();
+    let notices = sweep.notices().iter().map(|notice| keywords(notice)).collect();
     Ok((PyBytes::new(py, &table), PyBytes::new(py, &solves), complete, notices))
 }
 

@@ -247,6 +247,20 @@ impl Method {
     }
 }
 
+impl Method {
+    /// The methods that suit a loss and a model, with default parameters, in the order of [`METHODS`].
+    pub fn fitting(loss: Loss, model: &Model) -> Vec<Self> {
+        METHODS.iter().map(|card| card.method()).filter(|method| method.suits(loss, model).is_ok()).collect()
+    }
+}
+
+/// Writes the word with its parameters as [`Method::named`] reads them, such as `lbfgs:memory=5`.
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.set().spell(self.word(), f)
+    }
+}
+
 impl std::ops::Deref for Method {
     type Target = dyn Algorithm;
 

@@ -13,6 +13,8 @@ pub struct ModelCard {
     pub formula: &'static str,
     /// Summary in one sentence.
     pub summary: &'static str,
+    /// Formula of the degrees of freedom of a matrix of rank r.
+    pub degrees_of_freedom: &'static str,
     /// Names of its parameters with their defaults.
     pub parameters: &'static [(&'static str, &'static str)],
     /// Whether front ends use a symmetric domain for its measurements.

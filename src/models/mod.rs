@@ -11,7 +11,7 @@ mod psd;
 mod signed;
 mod start;
 
-use std::fmt::{Debug, Formatter};
+use std::fmt::{Debug, Display, Formatter};
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
@@ -278,6 +278,13 @@ impl Debug for Model {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.word())?;
         self.set().pairs().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+    }
+}
+
+/// Writes the word with its parameters as [`Model::named`] reads them, such as `signed:signature=2,1`.
+impl Display for Model {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        self.set().spell(self.word(), f)
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) use kernel::TwinKernel;
 pub use kernel::{Course, HostKernel, Pair, TrialPass};
 pub use loss::Loss;
 pub use rank_one::RankOne;
-pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
+pub use registry::{ASYMMETRIC_CASES, CASES, Generate, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
 pub use seeded::Seeded;
 pub use sparse::Sparse;
 pub use storage::Storage;
