@@ -322,3 +322,25 @@ impl<'de> Deserialize<'de> for Method {
         Self::from_word(&word).ok_or_else(|| serde::de::Error::custom(format!("no method is called '{word}'")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        for text in ["pursuit", "lbfgs:memory=5", "gd:step_rule=exact", "scaled-gd:damping=0.001:step_rule=armijo"] {
+            let method = Method::named(text, &Named::default()).unwrap();
+            assert_eq!(method.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn methods_that_fit_suit_the_loss_and_the_model() {
+        let words = |loss, model: &Model| Method::fitting(loss, model).iter().map(|m| m.word()).collect::<Vec<_>>();
+        let psd = words(Loss::Square, &Model::psd());
+        assert!(psd.contains(&"pursuit") && psd.contains(&"gd") && !psd.contains(&"alt-scaled-gd"), "{psd:?}");
+        assert!(words(Loss::Square, &Model::asymmetric()).contains(&"alt-scaled-gd"));
+        assert!(!words(Loss::L1, &Model::psd()).contains(&"pursuit"));
+    }
+}

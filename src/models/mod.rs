@@ -351,6 +351,7 @@ mod tests {
         assert_ne!(Model::signed(2, 1), Model::signed(1, 2));
         assert_ne!(Model::psd(), Model::asymmetric());
         assert_eq!(format!("{:?} {:?}", Model::psd(), Model::signed(2, 1)), "psd signed signature=2,1");
+        assert_eq!(Model::signed(2, 1).to_string(), "signed:signature=2,1");
         assert_eq!(Model::natural(&Domain::rectangular(3, 3)), Model::asymmetric());
         assert_eq!(serde_json::to_string(&Model::signed(2, 1)).unwrap(), "\"signed\"");
     }

@@ -1,4 +1,4 @@
-//! The built-in operators. One entry here adds an operator to `--operator`, the conformance tests, the benches,
+//! The built-in operators. One entry here adds an operator to `--operator`, the conformance tests, the benches, sweeps,
 //! `lowrank check` and `lowrank list operators`.
 
 use std::fmt::{Debug, Formatter};
@@ -224,3 +224,41 @@ pub const REGISTRY: &[Registration] = &[
         variants: &[],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_larger_operator_begins_with_the_smaller_one() {
+        for registration in REGISTRY {
+            for domain in [Domain::symmetric(5), Domain::rectangular(5, 4)] {
+                let make = |m: usize| (registration.generate)(domain, m, 3, Storage::F32).unwrap();
+                let (few, many) = (make(7), make(15));
+                assert_eq!((few.domain(), few.measurements(), few.name()), (domain, 7, registration.name));
+                for i in 0..7 {
+                    assert_eq!(few.sensing_matrix(i), many.sensing_matrix(i), "{} {domain} {i}", registration.name);
+                }
+                let other = (registration.generate)(domain, 7, 4, Storage::F32).unwrap();
+                assert!((0..7).any(|i| few.sensing_matrix(i) != other.sensing_matrix(i)), "{}", registration.name);
+                let Some(limit) = (registration.limit)(domain) else { continue };
+                assert_eq!(make(limit).measurements(), limit);
+                assert!((registration.generate)(domain, limit + 1, 3, Storage::F32).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_found_and_number_types_belong_to_stored_matrices() {
+        assert_eq!(Registration::find("sparse").unwrap().name, "sparse");
+        let message = Registration::find("fourier").unwrap_err().to_string();
+        assert!(message.starts_with("operator: found 'fourier'; allowed: dense, rank_one"), "{message}");
+        for registration in REGISTRY {
+            let made = (registration.generate)(Domain::symmetric(4), 3, 1, Storage::F64);
+            match made {
+                Ok(operator) => assert_eq!(operator.stored_in(), Some(Storage::F64)),
+                Err(error) => assert!(error.to_string().starts_with("storage: found f64; allowed: f32"), "{error}"),
+            }
+        }
+    }
+}

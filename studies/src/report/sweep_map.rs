@@ -63,7 +63,7 @@ pub fn success_map(grid: &Grid, cells: &[CellSummary]) -> Heatmap {
         x: xs,
         y: ys,
         line_label: format!(
-            "degrees of freedom{}: to its left there are fewer measurements than unknowns",
+            "degrees of freedom{}; with fewer measurements none can succeed",
             formula.unwrap_or_default()
         ),
         notes,

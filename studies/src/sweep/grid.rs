@@ -34,7 +34,7 @@ pub struct Grid {
     pub measurements: Vec<usize>,
     /// Standard deviation of the noise on y; the truth has ‖X‖ = 1.
     pub noise_std: Vec<f64>,
-    /// k. Empty: that of the model, or min(n, 2 r*).
+    /// k. Empty: that of the model, or min(n, 2 r*) for every method alike, so that methods compare.
     pub search_rank: Vec<usize>,
     /// α. Empty: chosen from the data, see [`lowrank::Init::Automatic`].
     pub init_scale: Vec<f64>,
