@@ -55,8 +55,8 @@
 //! **One module per operator.** `src/operators/<name>` holds an operator's data, its definition
 //! ([`operators::Operator::sensing_matrix`]), a sequential f64 reference implementation, a fast host kernel
 //! ([`operators::HostKernel`]) and the inputs of its shader; `shaders/` holds the kernels. One entry in
-//! [`operators::REGISTRY`] adds it to the conformance tests, `lowrank check` and `lowrank list operators`. The work is
-//! split into *shards*: disjoint ranges of measurements that depend on the problem and not on the machine. Every shard
+//! [`operators::REGISTRY`] adds it to the conformance tests, `lowrank check`, sweeps, timings and `lowrank list
+//! operators`. The work is split into *shards*: disjoint ranges of measurements that depend on the problem and not on the machine. Every shard
 //! has its own accumulators, which are summed in shard order, so results do not depend on the thread count.
 //!
 //! Operators whose rows are the Aᵢ share their kernels, on the host (`operators::rows`) and on a GPU (`shaders/rows`).

@@ -1,5 +1,6 @@
 //! Named parameters from command lines, reports and Python.
 
+use std::fmt::Formatter;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
@@ -26,6 +27,12 @@ impl Named {
             all = all.joined(&Self::default().with(name.trim(), Some(value.trim())))?;
         }
         Ok((word, all))
+    }
+
+    /// Writes a word and these parameters as [`Named::spelled`] reads them.
+    pub(crate) fn spell(&self, word: &str, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(word)?;
+        self.pairs().try_for_each(|(name, value)| write!(f, ":{name}={value}"))
     }
 
     /// The union of two sets of parameters.

@@ -2,11 +2,10 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use lowrank::io::OutputFile;
 use lowrank::memory::{parse_size, readable_bytes};
-use lowrank::operators::{Dense, Operator, REGISTRY, Storage};
+use lowrank::operators::{Registration, Storage};
 use lowrank::problem::Domain;
 use lowrank::{Backend, Error, Precision, Result};
 use lowrank_studies::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, overhead, scale, time_iterations};
@@ -85,6 +84,7 @@ fn invalid(name: &str, found: &str, allowed: &str) -> Error {
 
 /// What the flags say, with no look at files or devices.
 pub struct Understood {
+    operator: &'static Registration,
     precision: Precision,
     storages: Vec<Storage>,
     effort: Effort,
@@ -96,6 +96,7 @@ pub struct Understood {
 }
 
 pub fn understood(args: &Args) -> Result<Understood> {
+    let operator = Registration::find(&args.operator)?;
     let precision: Precision = args.precision.parse()?;
     let storages = (args.storage.split(',')).map(str::parse).collect::<Result<Vec<Storage>>>()?;
     if !(args.seconds > 0.0 && args.seconds.is_finite()) || args.samples == 0 {
@@ -107,11 +108,12 @@ pub fn understood(args: &Args) -> Result<Understood> {
     let (ns, ms) = (sizes("n", &args.n)?, sizes("measurements", &args.measurements)?);
     let (ks, batches) = (sizes("search_rank", &args.search_rank)?, sizes("batch", &args.batch)?);
     let device_memory = args.device_memory.as_ref().map(|text| parse_size("device_memory", text)).transpose()?;
-    Ok(Understood { precision, storages, effort, ns, ms, ks, batches, device_memory })
+    Ok(Understood { operator, precision, storages, effort, ns, ms, ks, batches, device_memory })
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
-    let Understood { precision, storages, effort, ns, ms, ks, batches, device_memory } = understood(args)?;
+    let Understood { operator: ensemble, precision, storages, effort, ns, ms, ks, batches, device_memory } =
+        understood(args)?;
     let backend = match args.backend.as_str() {
         "auto" => Backend::auto_for(precision)?,
         word => Backend::from_word(word)?,
@@ -138,7 +140,7 @@ pub fn run(args: &Args) -> Result<Ending> {
             for &n in &ns {
                 for &m in &ms {
                     for &storage in &storages {
-                        let operator = operator(&args.operator, n, m, storage)?;
+                        let operator = (ensemble.generate)(Domain::symmetric(n), m, 1, storage)?;
                         for &search_rank in &ks {
                             for &batch in &batches {
                                 let (operator, backend) = (operator.clone(), backend.clone());
@@ -189,22 +191,6 @@ pub fn run(args: &Args) -> Result<Ending> {
         file.finish()?;
     }
     Ok(Ending::Done)
-}
-
-/// An instance to be timed: of stored matrices one whose numbers are made quickly.
-fn operator(name: &str, n: usize, m: usize, storage: Storage) -> Result<Arc<dyn Operator>> {
-    if name == "dense" {
-        return Ok(Arc::new(Dense::noise_stored(Domain::symmetric(n), m, 1, storage)?));
-    }
-    match REGISTRY.iter().find(|registration| registration.name == name) {
-        Some(registration) => Ok(Arc::from((registration.random)(Domain::symmetric(n), m, 1)?)),
-        None => Err(Error::Invalid {
-            name: "operator".into(),
-            found: format!("'{name}'"),
-            allowed: REGISTRY.iter().map(|registration| registration.name).collect::<Vec<_>>().join(", "),
-            fix: "pick one of them".into(),
-        }),
-    }
 }
 
 const HEADING: &str =

@@ -6,7 +6,7 @@ use std::time::Instant;
 use lowrank::Result;
 use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
 use lowrank::memory::readable_bytes;
-use lowrank::operators::{CASES, Operator, REGISTRY, VARIANT_CASES};
+use lowrank::operators::{CASES, Operator, REGISTRY, Registration, VARIANT_CASES};
 use lowrank::problem::Domain;
 use lowrank_studies::soak::Soak;
 
@@ -39,15 +39,7 @@ struct Tally {
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
-    let known: Vec<&str> = REGISTRY.iter().map(|r| r.name).collect();
-    if let Some(name) = args.operator.as_deref().filter(|name| !known.contains(name)) {
-        return Err(lowrank::Error::Invalid {
-            name: "operator".into(),
-            found: format!("'{name}'"),
-            allowed: known.join(", "),
-            fix: "pick one of them, or leave it out for all".into(),
-        });
-    }
+    args.operator.as_deref().map(Registration::find).transpose()?;
     let (mut places, notices) = Place::everywhere();
     notices.iter().for_each(|notice| remark(notice));
     let all: Vec<String> = places.iter().map(|p| p.name.clone()).collect();

@@ -105,7 +105,8 @@ def _method(method: Method, loss: Any) -> tuple[str, dict[str, Any]]:
 
 
 class Sweep:
-    """Success rates over a grid. ``table``: a row a cell; ``solves``: a row a solve."""
+    """Success rates over a grid. ``table``: a row a cell; ``solves``: a row a solve. Both name the operator, the model and the
+    method that ran."""
 
     complete: bool
     notices: list[str]
@@ -131,6 +132,9 @@ def sweep(
     rank: int | Iterable[int],
     measurements: int | Iterable[int],
     *,
+    operator: str = "dense",
+    model: str = "psd",
+    method: str = "auto",
     noise_std: float | Iterable[float] | None = None,
     condition_number: float | Iterable[float] | None = None,
     search_rank: int | Iterable[int] | None = None,
@@ -148,9 +152,12 @@ def sweep(
     callback: Any = None,
     progress: bool = False,
 ) -> Sweep:
-    """How often gradient descent recovers random matrices, over a grid: a cell for every combination of the lists, ``repetitions``
-    solves each, with different truths, noise and starts. A solve succeeds at a relative error of at most ``success``. ``callback`` is called
-    with a dict of ``finished``, ``solves`` and ``iteration``; True ends the sweep with what there is."""
+    """How often a method recovers random matrices, over a grid: a cell for every combination of the lists, ``repetitions``
+    solves each, with different truths, noise and starts. A solve succeeds at a relative error of at most ``success``.
+
+    ``operator``, ``model`` and ``method`` are words of ``lowrank list``, with parameters where they have some:
+    "signed:signature=2,1", "lbfgs:memory=5". The method auto is the one that ``solve`` chooses. ``callback`` is called with a
+    dict of ``finished``, ``solves`` and ``iteration``; True ends the sweep with what there is."""
     options = {name: value for name, value in locals().items() if name not in ("callback", "progress") and value is not None}
     with Watch(None, progress) as watch:
 

@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use lowrank::methods::METHODS;
-use lowrank::operators::Loss;
+use lowrank::operators::{Loss, Registration};
 use lowrank::options::{Request, Scalar};
 use lowrank::{Backend, Error, Method, Schedule};
 use lowrank_studies::compare::{self as contest, Contender, LEVELS, usual_schedule};
@@ -73,7 +72,7 @@ pub fn compare<'py>(
         }
         None => {
             let plain = request.word("loss").map_err(raised)?.unwrap_or_default();
-            let methods = METHODS.iter().map(|card| card.method()).filter(|method| method.suits(plain, &model).is_ok());
+            let methods = Method::fitting(plain, &model).into_iter();
             methods.map(|method| contender(method.word().to_owned(), method, plain, None)).collect()
         }
     };
@@ -102,6 +101,9 @@ fn grid(of: &Request) -> Result<(Grid, Backend, usize), Error> {
     }
     let usual = Grid::default();
     let grid = Grid {
+        operator: of.text("operator").map_or(Ok(usual.operator), Registration::find)?,
+        model: of.model(usual.model.word())?,
+        method: of.method()?,
         n: list(of, "n", usual.n)?,
         rank: list(of, "rank", usual.rank)?,
         condition_number: list(of, "condition_number", usual.condition_number)?,
@@ -151,9 +153,9 @@ pub fn sweep<'py>(
     let grid = sweep.grid();
     let cells = summarise(sweep.cells(), grid.repetitions, grid.success, &outcomes);
     let (mut table, mut solves) = (Vec::new(), Vec::new());
-    write_cells(&mut table, &cells)?;
+    write_cells(&mut table, grid, &cells)?;
     write_solves(&mut solves, &sweep, &outcomes)?;
-    let notices = grid.notices().iter().map(|notice| keywords(notice)).collect();
+    let notices = sweep.notices().iter().map(|notice| keywords(notice)).collect();
     Ok((PyBytes::new(py, &table), PyBytes::new(py, &solves), complete, notices))
 }
 

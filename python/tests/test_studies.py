@@ -29,6 +29,12 @@ def test_sweep():
     w = lowrank.sweep(8, 1, [8, 60], repetitions=5, max_iterations=300, backend="cpu")
     assert w.complete and list(w.table["measurements"]) == [8, 60] and list(w.table["count"]) == [5, 5]
     assert w.table["rate"][1] > w.table["rate"][0] and len(w.solves["solve"]) == 10
+    assert set(w.table["method"]) == {"pursuit"} and np.isnan(w.solves["step_size"]).all() and "pursuit" in w.notices[0]
+    chosen = {"operator": "entries", "model": "asymmetric", "method": "gd:step_rule=exact"}
+    other = lowrank.sweep(8, 1, 60, **chosen, repetitions=2, max_iterations=300, backend="cpu")
+    assert {name: other.table[name][0] for name in chosen} == chosen and other.table["degrees_of_freedom"][0] == 15
+    with pytest.raises(lowrank.InvalidInput, match="newton"):
+        lowrank.sweep(8, 1, 60, method="newton")
     stopped = lowrank.sweep(8, 1, [60], repetitions=5, backend="cpu", callback=lambda what: True)
     assert not stopped.complete
     with pytest.raises(lowrank.InvalidInput, match="rank"):

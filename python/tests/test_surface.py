@@ -27,7 +27,7 @@ def test_defaults_are_the_librarys():
     every = default(lowrank.solve, "observe").split(":")
     assert library["observe"] == {every[0]: int(every[1])}
     assert default(lowrank.Dense, "normalization") == library["normalization"]
-    for name in ("repetitions", "success", "max_iterations", "stall_window", "vary_operator", "seed", "precision"):
+    for name in ("operator", "model", "method", "repetitions", "success", "max_iterations", "stall_window", "vary_operator", "seed", "precision"):
         assert default(lowrank.sweep, name) == library["sweep"][name], name
 
 

@@ -248,6 +248,20 @@ impl Method {
     }
 }
 
+impl Method {
+    /// The methods that suit a loss and a model, with default parameters, in the order of [`METHODS`].
+    pub fn fitting(loss: Loss, model: &Model) -> Vec<Self> {
+        METHODS.iter().map(|card| card.method()).filter(|method| method.suits(loss, model).is_ok()).collect()
+    }
+}
+
+/// Writes the word with its parameters as [`Method::named`] reads them, such as `lbfgs:memory=5`.
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.set().spell(self.word(), f)
+    }
+}
+
 impl std::ops::Deref for Method {
     type Target = dyn Algorithm;
 
@@ -307,5 +321,27 @@ impl<'de> Deserialize<'de> for Method {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;
         Self::from_word(&word).ok_or_else(|| serde::de::Error::custom(format!("no method is called '{word}'")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        for text in ["pursuit", "lbfgs:memory=5", "gd:step_rule=exact", "scaled-gd:damping=0.001:step_rule=armijo"] {
+            let method = Method::named(text, &Named::default()).unwrap();
+            assert_eq!(method.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn methods_that_fit_suit_the_loss_and_the_model() {
+        let words = |loss, model: &Model| Method::fitting(loss, model).iter().map(|m| m.word()).collect::<Vec<_>>();
+        let psd = words(Loss::Square, &Model::psd());
+        assert!(psd.contains(&"pursuit") && psd.contains(&"gd") && !psd.contains(&"alt-scaled-gd"), "{psd:?}");
+        assert!(words(Loss::Square, &Model::asymmetric()).contains(&"alt-scaled-gd"));
+        assert!(!words(Loss::L1, &Model::psd()).contains(&"pursuit"));
     }
 }

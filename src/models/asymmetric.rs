@@ -15,6 +15,7 @@ pub(super) const CARD: ModelCard = ModelCard {
     word: "asymmetric",
     formula: "M = L Rᵀ, (L, R)",
     summary: "Any matrices, square or not, through two factors.",
+    degrees_of_freedom: "r (n1 + n2 − r)",
     parameters: &[],
     symmetric: false,
     truth: "a pair (L, R)",

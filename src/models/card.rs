@@ -14,6 +14,8 @@ pub struct ModelCard {
     pub formula: &'static str,
     /// Summary in one sentence.
     pub summary: &'static str,
+    /// Formula of the degrees of freedom of a matrix of rank r.
+    pub degrees_of_freedom: &'static str,
     /// Its parameters with their defaults.
     pub parameters: &'static [Parameter],
     /// Whether front ends use a symmetric domain for its measurements.

@@ -36,6 +36,7 @@ pub(super) const CARD: ModelCard = ModelCard {
     word: "deep",
     formula: "M = W_L ⋯ W_1, all W",
     summary: "Any matrices, square or not, through a product of several factors, all of width k; for gradient descent.",
+    degrees_of_freedom: "r (n1 + n2 − r)",
     parameters: &[Parameter::new(&DEPTH_OPTION, "3")],
     symmetric: false,
     truth: "a pair (L, R)",

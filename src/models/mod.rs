@@ -11,7 +11,7 @@ mod psd;
 mod signed;
 mod start;
 
-use std::fmt::{Debug, Formatter};
+use std::fmt::{Debug, Display, Formatter};
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
@@ -281,6 +281,13 @@ impl Debug for Model {
     }
 }
 
+/// Writes the word with its parameters as [`Model::named`] reads them, such as `signed:signature=2,1`.
+impl Display for Model {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        self.set().spell(self.word(), f)
+    }
+}
+
 impl Serialize for Model {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(self.word())
@@ -344,6 +351,7 @@ mod tests {
         assert_ne!(Model::signed(2, 1), Model::signed(1, 2));
         assert_ne!(Model::psd(), Model::asymmetric());
         assert_eq!(format!("{:?} {:?}", Model::psd(), Model::signed(2, 1)), "psd signed signature=2,1");
+        assert_eq!(Model::signed(2, 1).to_string(), "signed:signature=2,1");
         assert_eq!(Model::natural(&Domain::rectangular(3, 3)), Model::asymmetric());
         assert_eq!(serde_json::to_string(&Model::signed(2, 1)).unwrap(), "\"signed\"");
     }

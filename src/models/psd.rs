@@ -13,6 +13,7 @@ pub(super) const CARD: ModelCard = ModelCard {
     word: "psd",
     formula: "M = X Xᵀ, U Uᵀ",
     summary: "Symmetric positive semidefinite matrices through one factor.",
+    degrees_of_freedom: "n r − r(r−1)/2",
     parameters: &[],
     symmetric: true,
     truth: "X of shape (n, r)",

@@ -24,6 +24,7 @@ pub(super) const CARD: ModelCard = ModelCard {
     word: "signed",
     formula: "M = X S Xᵀ, U S Uᵀ with S = diag(±1)",
     summary: "Symmetric matrices with eigenvalues of both signs, whose numbers p,q are given.",
+    degrees_of_freedom: "n r − r(r−1)/2",
     parameters: &[Parameter::new(&SIGNATURE, "required")],
     symmetric: true,
     truth: "(X, (p, q))",

@@ -35,7 +35,7 @@ pub use kernel::{Course, HostKernel, Pair, TrialPass};
 pub use loss::Loss;
 pub use open::{Opened, Opening, Wanted};
 pub use rank_one::RankOne;
-pub use registry::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
+pub use registry::{ASYMMETRIC_CASES, CASES, Generate, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
 pub use seeded::Seeded;
 pub use sparse::Sparse;
 pub use storage::Storage;

@@ -1,7 +1,12 @@
-//! The built-in operators. One entry here adds an operator to `--operator`, the conformance tests, the benches,
+//! The built-in operators. One entry here adds an operator to `--operator`, the conformance tests, the benches, sweeps,
 //! `lowrank check` and `lowrank list operators`.
 
-use crate::error::Result;
+use std::fmt::{Debug, Formatter};
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::error::{Error, Result};
 use crate::operators::{Dense, Entries, Opening, Operator, RankOne, Seeded, Sparse, Storage, Wanted};
 use crate::operators::{dense, entries, rank_one, seeded, sparse};
 use crate::options::{OptionCard, Request};
@@ -20,6 +25,9 @@ pub const VARIANT_CASES: &[(usize, usize)] = &[(2, 3), (17, 131), (31, 40)];
 
 /// Constructor from a domain, a number of measurements and a seed.
 pub type Make = fn(Domain, usize, u64) -> Result<Box<dyn Operator>>;
+
+/// Constructor from a domain, a number of measurements, a seed and the number type of stored data.
+pub type Generate = fn(Domain, usize, u64, Storage) -> Result<Arc<dyn Operator>>;
 
 /// Variant of an operator with another form of its data, under the same laws.
 pub struct Variant {
@@ -49,7 +57,15 @@ pub struct Registration {
     pub memory: &'static str,
     /// Backends that run the operator.
     pub backends: &'static str,
-    /// Constructor of a random instance of its ensemble.
+    /// Constructor of a random problem's operator, with the defaults of `lowrank generate`. The first m measurements of
+    /// a larger operator are the operator of m measurements under the same seed.
+    ///
+    /// # Errors
+    /// Those of the operator; [`Error::Invalid`] for a number type other than f32 where the operator stores no matrices.
+    pub generate: Generate,
+    /// Largest number of measurements that [`Registration::generate`] draws on a domain; `None` without a limit.
+    pub limit: fn(Domain) -> Option<usize>,
+    /// Constructor of a random instance for the laws, of any size.
     pub random: Make,
     /// Constructor of an instance with small integer entries, on which every backend must be exact.
     pub integers: Make,
@@ -67,6 +83,47 @@ pub struct Registration {
     pub open: fn(&Wanted<'_>) -> Result<Box<dyn Opening>>,
 }
 
+impl Registration {
+    /// The description of an operator's word.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an unknown word.
+    pub fn find(name: &str) -> Result<&'static Self> {
+        REGISTRY.iter().find(|registration| registration.name == name).ok_or_else(|| {
+            let allowed = REGISTRY.iter().map(|registration| registration.name).collect::<Vec<_>>().join(", ");
+            Error::invalid("operator", format!("'{name}'"), allowed, "`lowrank list operators` describes them")
+        })
+    }
+}
+
+impl PartialEq for Registration {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Debug for Registration {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Serialize for Registration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
+}
+
+/// Shares an operator that holds no matrices of a chosen number type.
+fn shared(operator: Result<impl Operator + 'static>, storage: Storage) -> Result<Arc<dyn Operator>> {
+    let operator = operator?;
+    if storage != Storage::F32 {
+        let allowed = format!("f32 for the operator {}", operator.name());
+        return Err(Error::invalid("storage", storage.word(), allowed, "only stored matrices have a choice"));
+    }
+    Ok(Arc::new(operator))
+}
+
 /// Descriptions of all built-in operators.
 pub const REGISTRY: &[Registration] = &[
     Registration {
@@ -78,6 +135,8 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "4 m n(n+1)/2 per trial",
         memory: "the matrices, 4 m n(n+1)/2 or 4 m n1 n2 bytes (f32), in memory or in the mapped file",
         backends: "reference, cpu, gpu",
+        generate: |domain, m, seed, storage| Ok(Arc::new(Dense::gaussian_stored(domain, m, seed, storage)?)),
+        limit: |_| None,
         random: |domain, measurements, seed| Ok(Box::new(Dense::gaussian(domain, measurements, seed)?)),
         integers: |domain, measurements, seed| Ok(Box::new(Dense::small_integers(domain, measurements, seed)?)),
         variants: &[
@@ -111,6 +170,8 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "6 m q n k per trial (4 not centred; a b^T: 4 m q (n1+n2) k)",
         memory: "the vectors, 4 m q n or 4 m q (n1+n2) bytes (f32)",
         backends: "reference, cpu, gpu",
+        generate: |domain, m, seed, storage| shared(RankOne::gaussian(domain, m, seed), storage),
+        limit: |_| None,
         random: |domain, m, seed| Ok(Box::new(RankOne::gaussian(domain, m, seed)?)),
         integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(domain, m, 1, seed)?)),
         variants: &[Variant {
@@ -133,6 +194,8 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "4 m p per trial, p = n(n+1)/2 or n1 n2, and 22 m p to make the entries (n > 255: 44)",
         memory: "none",
         backends: "reference, cpu, gpu",
+        generate: |domain, m, seed, storage| shared(Seeded::new(domain, m, seed), storage),
+        limit: |_| None,
         random: |domain, measurements, seed| Ok(Box::new(Seeded::new(domain, measurements, seed)?)),
         integers: |domain, m, seed| Ok(Box::new(Seeded::new(domain, m, seed)?.small_integers())),
         variants: &[],
@@ -151,6 +214,8 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "4 m p per trial, p = n(n+1)/2 or n1 n2, and 3.4 m p to make the entries (n > 255: 6.8)",
         memory: "none",
         backends: "reference, cpu, gpu",
+        generate: |domain, m, seed, storage| shared(Seeded::rademacher(domain, m, seed), storage),
+        limit: |_| None,
         random: |domain, measurements, seed| Ok(Box::new(Seeded::rademacher(domain, measurements, seed)?)),
         integers: |domain, m, seed| Ok(Box::new(Seeded::rademacher(domain, m, seed)?.small_integers())),
         variants: &[],
@@ -169,6 +234,8 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "6 m k per trial",
         memory: "24 m + 4 (n1 + n2) bytes",
         backends: "reference, cpu, gpu",
+        generate: |domain, m, seed, storage| shared(Entries::distinct(domain, m, seed), storage),
+        limit: |domain| Some(domain.dimension()),
         random: |domain, measurements, seed| Ok(Box::new(Entries::uniform(domain, measurements, seed)?)),
         integers: |domain, measurements, seed| Ok(Box::new(Entries::uniform(domain, measurements, seed)?)),
         variants: &[],
@@ -187,6 +254,8 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "6 nnz k per trial",
         memory: "24 nnz (values of 1), 36 (f32) or 48 (f64) bytes, and 4 (m + n1 + n2)",
         backends: "reference, cpu, gpu",
+        generate: |domain, m, seed, storage| shared(Sparse::random(domain, m, 4, seed), storage),
+        limit: |_| None,
         random: |domain, measurements, seed| Ok(Box::new(Sparse::random(domain, measurements, 4, seed)?)),
         integers: |domain, measurements, seed| Ok(Box::new(Sparse::small_integers(domain, measurements, seed)?)),
         variants: &[],
@@ -197,3 +266,41 @@ pub const REGISTRY: &[Registration] = &[
         open: sparse::open::open,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_larger_operator_begins_with_the_smaller_one() {
+        for registration in REGISTRY {
+            for domain in [Domain::symmetric(5), Domain::rectangular(5, 4)] {
+                let make = |m: usize| (registration.generate)(domain, m, 3, Storage::F32).unwrap();
+                let (few, many) = (make(7), make(15));
+                assert_eq!((few.domain(), few.measurements(), few.name()), (domain, 7, registration.name));
+                for i in 0..7 {
+                    assert_eq!(few.sensing_matrix(i), many.sensing_matrix(i), "{} {domain} {i}", registration.name);
+                }
+                let other = (registration.generate)(domain, 7, 4, Storage::F32).unwrap();
+                assert!((0..7).any(|i| few.sensing_matrix(i) != other.sensing_matrix(i)), "{}", registration.name);
+                let Some(limit) = (registration.limit)(domain) else { continue };
+                assert_eq!(make(limit).measurements(), limit);
+                assert!((registration.generate)(domain, limit + 1, 3, Storage::F32).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_found_and_number_types_belong_to_stored_matrices() {
+        assert_eq!(Registration::find("sparse").unwrap().name, "sparse");
+        let message = Registration::find("fourier").unwrap_err().to_string();
+        assert!(message.starts_with("operator: found 'fourier'; allowed: dense, rank_one"), "{message}");
+        for registration in REGISTRY {
+            let made = (registration.generate)(Domain::symmetric(4), 3, 1, Storage::F64);
+            match made {
+                Ok(operator) => assert_eq!(operator.stored_in(), Some(Storage::F64)),
+                Err(error) => assert!(error.to_string().starts_with("storage: found f64; allowed: f32"), "{error}"),
+            }
+        }
+    }
+}

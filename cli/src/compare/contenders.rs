@@ -61,7 +61,8 @@ impl Asked {
         observe: Option<Schedule>,
         backend: &Backend,
     ) -> Vec<Contender> {
-        let fits = |one: &One| self.chosen || one.method.suits(self.loss, model).is_ok();
+        let fitting = Method::fitting(self.loss, model);
+        let fits = |one: &One| self.chosen || fitting.iter().any(|method| method.word() == one.method.word());
         let contender = |one: &One| {
             let mut settings = settings.clone().method(one.method.clone()).loss(self.loss);
             if let Some(step) = one.step_size {

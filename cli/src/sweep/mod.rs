@@ -9,15 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lowrank::solver::Identity;
+use lowrank::methods::{AUTOMATIC, Method, Named};
+use lowrank::models::Model;
+use lowrank::operators::Registration;
 use lowrank::{Backend, Error, Precision, Result};
 use lowrank_studies::sweep::{Grid, Journal, Sweep, SweepProgress};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{Ending, grid, interrupt, remark, said};
 
-/// How often gradient descent recovers a random matrix, over a grid of sizes, ranks, numbers of measurements and noise
-/// levels. A LIST is one value, a,b,c, an inclusive range a:b or a:b:step, or log:a:b:count. Interrupted with Ctrl-C, or
+/// How often a method recovers a random matrix, over a grid of sizes, ranks, numbers of measurements and noise levels. A LIST is one value, a,b,c, an inclusive range a:b or a:b:step, or log:a:b:count. Interrupted with Ctrl-C, or
 /// killed, it goes on when the same command is given again.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
@@ -33,23 +34,32 @@ pub struct Args {
     /// Standard deviations of the noise on y (the truth has ‖X‖ = 1)
     #[arg(long, value_name = "LIST", default_value = "0", allow_hyphen_values = true, help_heading = "Grid")]
     noise_std: String,
-    /// κ of X; κ(M) = κ²
+    /// κ of X, κ(M) being κ²; for the models asymmetric and deep that of M
     #[arg(long, value_name = "LIST", default_value = "1", allow_hyphen_values = true, help_heading = "Grid")]
     condition_number: String,
-    /// Columns k of U [default: min(n, 2 r*)]
+    /// Columns k of the factors [default: that of the model, or min(n, 2 r*)]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Grid")]
     search_rank: Option<String>,
-    /// α of the start, entries N(0, α²/k) [default: 1e-6 √‖s·A*(y)‖]
+    /// α of the start of gd, entries N(0, α²/k) [default: 1e-6 √‖s·A*(y)‖]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Grid")]
     init_scale: Option<String>,
-    /// μ [default: 1/(4 ‖s·A*(y)‖)]
+    /// μ of gd [default: 1/(4 ‖s·A*(y)‖)], or of the method [default: see `lowrank list methods`]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Grid")]
     step_size: Option<String>,
     /// Solves of each cell, with different truths, noise and starts
     #[arg(long, value_parser = grid::single::<usize>, value_name = "N", default_value_t = 20, help_heading = "Grid")]
     repetitions: usize,
 
-    /// A solve succeeds, and stops, at ‖UUᵀ−M‖/‖M‖ ≤ e
+    /// Kind of measurements; see `lowrank list operators`
+    #[arg(long, value_name = "NAME", default_value = "dense", help_heading = "Solves")]
+    operator: String,
+    /// Model of the matrices, such as asymmetric or signed:signature=2,1; see `lowrank list models`
+    #[arg(long, value_name = "NAME", default_value = "psd", help_heading = "Solves")]
+    model: String,
+    /// Method, with its parameters, such as lbfgs:memory=5; see `lowrank list methods` [default: that of `lowrank solve`]
+    #[arg(long, value_name = "NAME", default_value = AUTOMATIC, hide_default_value = true, help_heading = "Solves")]
+    method: String,
+    /// A solve succeeds, and stops, at ‖Z−M‖/‖M‖ ≤ e
     #[arg(long, value_parser = grid::single::<f64>, value_name = "e", default_value_t = 1e-3, allow_hyphen_values = true, help_heading = "Solves")]
     success: f64,
     #[arg(long, value_parser = grid::single::<usize>, value_name = "N", default_value_t = 2000, help_heading = "Solves")]
@@ -96,10 +106,10 @@ pub fn run(args: &Args) -> Result<Ending> {
         fix: "Name a directory that can be made with --out".into(),
     })?;
     outputs::check(&args.out)?;
-    let plan = plan(&sweep, args);
+    let plan = sweep.identity(&args.backend);
     let (mut journal, mut results) = Journal::open(&args.out.join(JOURNAL), &plan, args.restart, sweep.solves())?;
     let resumed = results.iter().flatten().count();
-    let notices = sweep.grid().notices();
+    let notices = sweep.notices();
     if !args.quiet {
         notices.iter().for_each(|notice| remark(notice));
         announce(&sweep, args, resumed);
@@ -134,7 +144,10 @@ pub fn run(args: &Args) -> Result<Ending> {
     let mut out = std::io::stdout().lock();
     said(writeln!(
         out,
-        "{map}in {}: sweep.html (a page), heatmap.svg, cells.csv, sweep.csv, sweep.json",
+        "{map}method {}, operator {}, model {}; in {}: sweep.html (a page), heatmap.svg, cells.csv, sweep.csv, sweep.json",
+        sweep.method(),
+        args.operator,
+        args.model,
         args.out.display()
     ))?;
     said(out.flush())?;
@@ -154,6 +167,9 @@ fn grid(args: &Args) -> Result<Grid> {
     }
     let precision: Precision = args.precision.parse()?;
     Ok(Grid {
+        operator: Registration::find(&args.operator)?,
+        model: Model::named(&args.model, &Named::default())?,
+        method: Method::asked(&args.method, &Named::default())?,
         n: grid::parse("n", &args.n)?,
         rank: grid::parse("rank", &args.rank)?,
         condition_number: grid::parse("condition_number", &args.condition_number)?,
@@ -170,15 +186,6 @@ fn grid(args: &Args) -> Result<Grid> {
         precision,
         seed: args.seed,
     })
-}
-
-/// What identifies a sweep: everything that its numbers depend on. The backend is the one that `auto` became.
-fn plan(sweep: &Sweep, args: &Args) -> Map<String, Value> {
-    let backend = match args.backend.as_str() {
-        "auto" => sweep.backend_word(),
-        asked => asked,
-    };
-    Identity::of_experiment(json!(sweep.grid()), backend).entries().clone()
 }
 
 fn announce(sweep: &Sweep, args: &Args, resumed: usize) {

@@ -59,7 +59,7 @@ impl Finished<'_> {
             file.finish()
         };
         put("sweep.csv", &|file| write_solves(file, self.sweep, self.results))?;
-        put("cells.csv", &|file| write_cells(file, &cells))?;
+        put("cells.csv", &|file| write_cells(file, grid, &cells))?;
         put("heatmap.svg", &|file| file.write_all(svg.as_bytes()))?;
         put("sweep.html", &|file| file.write_all(html.as_bytes()))?;
         let report = json!({

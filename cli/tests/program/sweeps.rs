@@ -20,12 +20,29 @@ fn run(arguments: &[&str], out: &Path) -> Output {
     lowrank(arguments, out).output().unwrap()
 }
 
-/// Runs to the end and gives `sweep.csv` without its last column, the time.
+/// Runs to the end and gives `sweep.csv` without the times.
 fn table(arguments: &[&str], out: &Path) -> Vec<String> {
     let output = run(arguments, out);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let text = std::fs::read_to_string(out.join("sweep.csv")).unwrap();
-    text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
+    let at = columns(&text, "seconds");
+    let without =
+        |line: &str| line.split(',').enumerate().filter(|(i, _)| *i != at).map(|(_, v)| v.to_owned()).collect();
+    text.lines()
+        .map(|line| {
+            let fields: Vec<String> = without(line);
+            fields.join(",")
+        })
+        .collect()
+}
+
+/// The number of a column in a table.
+fn columns(text: &str, name: &str) -> usize {
+    text.lines().next().unwrap().split(',').position(|column| column == name).unwrap()
+}
+
+fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 const SMALL: &[&str] = &[
@@ -55,10 +72,7 @@ fn easy_cells_succeed_impossible_cells_fail_and_every_file_is_there() {
     let output = run(&arguments, &out);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let cells = std::fs::read_to_string(out.join("cells.csv")).unwrap();
-    let field = |line: &str, name: &str| {
-        let at = cells.lines().next().unwrap().split(',').position(|column| column == name).unwrap();
-        line.split(',').nth(at).unwrap().parse::<f64>().unwrap()
-    };
+    let field = |line: &str, name: &str| line.split(',').nth(columns(&cells, name)).unwrap().parse::<f64>().unwrap();
     assert_eq!(cells.lines().count(), 5);
     for line in cells.lines().skip(1) {
         let (m, freedom) = (field(line, "measurements"), field(line, "degrees_of_freedom"));
@@ -77,8 +91,7 @@ fn easy_cells_succeed_impossible_cells_fail_and_every_file_is_there() {
     assert!(svg.starts_with("<svg") && svg.contains("rank r*") && svg.contains("degrees of freedom"));
     let html = std::fs::read_to_string(out.join("sweep.html")).unwrap();
     assert!(html.contains("<svg") && html.contains("--measurements 7,78") && html.contains("5 of 5"));
-    let json: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
+    let json = json(&out.join("sweep.json"));
     assert_eq!((&json["solves"], &json["successes"]), (&20.into(), &10.into()));
     assert_eq!(json["environments"][0]["backend"], "cpu");
     let mut names: Vec<_> =
@@ -90,11 +103,16 @@ fn easy_cells_succeed_impossible_cells_fail_and_every_file_is_there() {
 #[test]
 fn batches_of_any_size_give_the_same_numbers() {
     let folder = tempfile::tempdir().unwrap();
-    let with = |batch: &str| table(&[SMALL, &["--batch", batch]].concat(), &folder.path().join(batch));
-    let whole = with("64");
-    assert_eq!(whole.len(), 1 + 2 * 3 * 2 * 3);
-    for batch in ["1", "5"] {
-        assert_eq!(with(batch), whole, "batches of {batch}");
+    for method in ["auto", "gd"] {
+        let with = |batch: &str| {
+            let out = folder.path().join(format!("{method}{batch}"));
+            table(&[SMALL, &["--batch", batch, "--method", method]].concat(), &out)
+        };
+        let whole = with("64");
+        assert_eq!(whole.len(), 1 + 2 * 3 * 2 * 3);
+        for batch in ["1", "5"] {
+            assert_eq!(with(batch), whole, "{method} in batches of {batch}");
+        }
     }
 }
 
@@ -108,7 +126,7 @@ fn solved(grid: &Grid, backend: Backend) -> (Sweep, Vec<Outcome>) {
 /// The same solve through the library alone, on an operator of `rows` measurements.
 fn alone(sweep: &Sweep, solve: usize, rows: usize, backend: Backend) -> lowrank::TrialSolution {
     let (cell, _, seeds) = sweep.solve(solve);
-    let Cell { n, rank, condition_number, measurements, noise_std, search_rank, init_scale, step_size } = *cell;
+    let Cell { n, rank, condition_number, measurements, noise_std, search_rank, init_scale, step_size, .. } = *cell;
     let truth = synthetic::psd(n).rank(rank).condition_number(condition_number).seed(seeds.truth).build().unwrap();
     let operator = Dense::gaussian(Domain::symmetric(n), rows, seeds.operator).unwrap();
     let problem = Problem::measure(operator, truth).unwrap().with_noise(noise_std, seeds.noise).unwrap();
@@ -128,6 +146,7 @@ fn alone(sweep: &Sweep, solve: usize, rows: usize, backend: Backend) -> lowrank:
 #[test]
 fn a_solve_of_a_sweep_is_the_same_problem_solved_alone() {
     let base = Grid {
+        method: Some(Method::gd().into()),
         n: vec![12],
         rank: vec![2, 3],
         condition_number: vec![1.5],
@@ -155,8 +174,9 @@ fn a_solve_of_a_sweep_is_the_same_problem_solved_alone() {
             assert_eq!(same.iterations, outcome.iterations);
             assert_eq!(same.relative_error.unwrap().to_bits(), outcome.relative_error.to_bits(), "{solve}");
             assert_eq!(same.train_loss.to_bits(), outcome.train_loss.to_bits());
-            assert_eq!(same.parameters.step_size.to_bits(), outcome.step_size.to_bits());
-            assert_eq!(same.parameters.init_scale, Some(outcome.init_scale));
+            assert_eq!(Some(same.parameters.step_size), outcome.step_size);
+            assert_eq!(same.parameters.init_scale, outcome.init_scale);
+            assert!(outcome.step_size.is_some() && outcome.init_scale.is_some());
         }
         // An operator of just the rows that are used differs by rounding only.
         let solve = outcomes.iter().position(|o| o.status == Status::Converged).unwrap();
@@ -184,9 +204,7 @@ fn a_journal_cut_in_the_middle_of_a_line_goes_on() {
         std::fs::remove_file(out.join(name)).unwrap();
     }
     assert_eq!(table(SMALL, out), whole);
-    let json: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(out.join("sweep.json")).unwrap()).unwrap();
-    let earlier = json["timing"]["solves_of_earlier_runs"].as_u64().unwrap();
+    let earlier = json(&out.join("sweep.json"))["timing"]["solves_of_earlier_runs"].as_u64().unwrap();
     assert!(earlier > 0 && earlier < 36, "{earlier}");
 }
 
@@ -210,6 +228,8 @@ fn an_interrupted_sweep_keeps_what_is_finished_and_goes_on() {
         "0",
         "--batch",
         "2",
+        "--method",
+        "gd",
     ];
     let out = folder.path().join("interrupted");
     let mut child = lowrank(&arguments, &out).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -251,10 +271,107 @@ fn another_command_into_the_same_directory_is_refused_by_name() {
     assert_eq!(table(&other, out).iter().filter(|line| line.contains(",71,")).count(), 12);
 }
 
+/// Operators, models and methods that sweep together: each finds what is easy and misses what is impossible.
+const KINDS: &[(&str, &str, &str, &str)] = &[
+    ("dense", "psd", "auto", "5,110"),
+    ("dense", "signed:signature=1,1", "auto", "5,110"),
+    ("dense", "asymmetric", "gd", "5,190"),
+    ("seeded", "psd", "cg", "5,110"),
+    ("rademacher", "psd", "scaled-gd:damping=0.001", "5,110"),
+    ("rank_one", "psd", "auto", "5,200"),
+    ("rank_one", "asymmetric", "prec-gd", "5,250"),
+    ("entries", "psd", "gd:step_rule=exact", "5,55"),
+    ("entries", "asymmetric", "lbfgs:memory=3", "5,100"),
+    ("sparse", "psd", "auto", "5,200"),
+    ("dense", "deep:depth=3", "gd", "5,190"),
+    ("sparse", "asymmetric", "riemannian", "5,400"),
+];
+
+#[test]
+fn every_kind_of_operator_model_and_method_sweeps() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, (operator, model, method, measurements)) in KINDS.iter().enumerate() {
+        let (out, what) = (folder.path().join(number.to_string()), format!("{operator}, {model}, {method}"));
+        let kind = ["--operator", operator, "--model", model, "--method", method, "--measurements", measurements];
+        let grid = ["--n", "10", "--rank", "2", "--repetitions", "2", "--success", "1e-2", "--max-iterations", "3000"];
+        let output = run(&[&grid[..], &kind[..]].concat(), &out);
+        assert_eq!(output.status.code(), Some(0), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        let cells = std::fs::read_to_string(out.join("cells.csv")).unwrap();
+        let of = |line: &str, name: &str| line.split(',').nth(columns(&cells, name)).unwrap().to_owned();
+        let lines: Vec<&str> = cells.lines().skip(1).collect();
+        assert_eq!((of(lines[0], "successes").as_str(), of(lines[1], "successes").as_str()), ("0", "2"), "{what}");
+        let symmetric = model.starts_with("psd") || model.starts_with("signed");
+        assert_eq!(of(lines[0], "degrees_of_freedom"), if symmetric { "19" } else { "36" }, "{what}");
+        let used = if *method == "auto" { "pursuit" } else { method };
+        let ending = if model.contains(',') {
+            format!("{operator},\"{model}\",{used}")
+        } else {
+            format!("{operator},{model},{used}")
+        };
+        assert!(lines.iter().all(|line| line.ends_with(&ending)), "{what}: {cells}");
+        let settings = &json(&out.join("sweep.json"))["settings"];
+        for (name, said) in [("operator", *operator), ("model", *model), ("method", used)] {
+            assert_eq!(settings[name], said, "{what}");
+        }
+        let page = std::fs::read_to_string(out.join("sweep.html")).unwrap();
+        for said in [format!("operator {operator}"), format!("model {model}"), format!("method {used}")] {
+            assert!(page.contains(&said), "{what}: {said}");
+        }
+        assert!(!page.to_lowercase().contains("gradient descent"), "{what}");
+        // Steps and scales of the start stand where the method has them.
+        let solves = std::fs::read_to_string(out.join("sweep.csv")).unwrap();
+        let line = solves.lines().nth(1).unwrap();
+        let filled = |name: &str| !line.split(',').nth(columns(&solves, name)).unwrap().is_empty();
+        let found = ["pursuit", "cg", "lbfgs", "riemannian"].iter().any(|word| used.starts_with(word));
+        assert_eq!(filled("step_size"), !found, "{what}: {line}");
+        let other = ["pursuit", "riemannian"].contains(&used);
+        assert_eq!(filled("init_scale"), !other, "{what}: {line}");
+    }
+}
+
+#[test]
+fn the_method_is_the_solvers_choice_and_belongs_to_the_sweep() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    let small = ["--n", "8", "--rank", "1", "--measurements", "60", "--repetitions", "2", "--max-iterations", "200"];
+    fn of<'a>(small: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+        [small, more].concat()
+    }
+    let method = || json(&out.join("sweep.json"))["settings"]["method"].clone();
+    table(&of(&small, &[]), out);
+    let chosen = Settings::default().method_of(&Domain::symmetric(8));
+    assert_eq!(method(), chosen.word());
+    // Naming what was chosen changes nothing.
+    table(&of(&small, &["--method", chosen.word()]), out);
+    // A step or a scale of the start asks for gradient descent.
+    for (named, flag) in [("--method", ["--step-size", "0.1"]), ("--init-scale", ["--init-scale", "1e-3"])] {
+        let message = String::from_utf8(run(&of(&small, &flag), out).stderr).unwrap();
+        assert!(message.starts_with(&format!("error: {named}: found")), "{message}");
+        table(&of(&small, &[&flag[..], &["--restart"]].concat()), out);
+        assert_eq!(method(), "gd");
+        table(&of(&small, &["--restart"]), out);
+    }
+    // Other parameters are another sweep, and so are another operator and another model.
+    table(&of(&small, &["--method", "lbfgs:memory=5", "--restart"]), out);
+    for (flag, other) in [
+        ("--method", vec!["--method", "lbfgs:memory=6"]),
+        ("--method", vec!["--method", "cg"]),
+        ("--operator", vec!["--method", "lbfgs:memory=5", "--operator", "seeded"]),
+        ("--model", vec!["--method", "lbfgs:memory=5", "--model", "signed:signature=1,0"]),
+    ] {
+        let refused = run(&of(&small, &other), out);
+        let message = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{other:?}: {message}");
+        assert!(message.starts_with(&format!("error: {flag}: found")), "{other:?}: {message}");
+    }
+    let finished = table(&of(&small, &["--method", "lbfgs:memory=6", "--restart"]), out);
+    assert!(finished.last().unwrap().ends_with(",lbfgs:memory=6") && method() == "lbfgs:memory=6");
+}
+
 #[test]
 fn bad_input_is_refused_before_any_work() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&str, &[&str]); 14] = [
+    let cases: [(&str, &[&str]); 23] = [
         ("--rank", &["--rank", "13"]),
         ("--rank", &["--rank", "0"]),
         ("--rank", &["--rank", "1,1"]),
@@ -269,11 +386,20 @@ fn bad_input_is_refused_before_any_work() {
         ("--condition-number", &["--condition-number", "3"]),
         ("--batch", &["--batch", "0"]),
         ("--precision", &["--precision", "f16"]),
+        ("--operator", &["--operator", "fourier"]),
+        ("--model", &["--model", "positive"]),
+        ("--model", &["--model", "signed:depth=2"]),
+        ("--method", &["--method", "newton"]),
+        ("--method", &["--method", "gd:memory=3"]),
+        ("--rank", &["--model", "signed:signature=2,1"]),
+        ("--search-rank", &["--model", "signed:signature=1,0", "--search-rank", "2"]),
+        ("--init-scale", &["--method", "riemannian", "--init-scale", "1e-3"]),
+        ("--measurements", &["--operator", "entries", "--measurements", "79"]),
     ];
     for (flag, changed) in cases {
         let out = folder.path().join("none");
         let mut arguments = vec!["--n", "12"];
-        for pair in [["--rank", "1"], ["--measurements", "30"]].iter().filter(|pair| pair[0] != changed[0]) {
+        for pair in [["--rank", "1"], ["--measurements", "30"]].iter().filter(|pair| !changed.contains(&pair[0])) {
             arguments.extend(pair);
         }
         arguments.extend(changed);

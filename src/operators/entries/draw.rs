@@ -1,13 +1,15 @@
 //! Random distinct positions.
 
+use std::collections::HashMap;
+
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
 use crate::io::Triplets;
-use crate::problem::Domain;
 use crate::problem::random::{Purpose, stream};
+use crate::problem::{Domain, packed_index};
 
 /// Largest number of positions that are listed for uniform draws.
 const LISTED: usize = 1 << 26;
@@ -22,12 +24,8 @@ const ROUNDS: usize = 200;
 /// [`Error::Invalid`] for more positions than there are, an exponent that is negative or not finite, or one so large
 /// that the likely rows are full.
 pub fn draw_positions(domain: Domain, count: usize, exponent: f64, seed: u64) -> Result<Triplets> {
-    domain.validate()?;
+    require_some(domain, count)?;
     let total = domain.dimension();
-    if count == 0 || count > total {
-        let allowed = format!("1 to {total}, the entries of a {domain} matrix");
-        return Err(Error::invalid("measurements", count, allowed, "each entry is drawn once at most"));
-    }
     if !(exponent.is_finite() && exponent >= 0.0) {
         return Err(Error::invalid("degrees", exponent, "a finite exponent of at least 0", "0 draws evenly"));
     }
@@ -39,6 +37,42 @@ pub fn draw_positions(domain: Domain, count: usize, exponent: f64, seed: u64) ->
     };
     let (rows, columns) = places.into_iter().map(|place| ((place >> 32) as u32, place as u32)).unzip();
     Ok(Triplets { rows, columns, values: vec![0.0; count] })
+}
+
+/// Refuses no positions, and more than there are.
+pub(super) fn require_some(domain: Domain, count: usize) -> Result<()> {
+    domain.validate()?;
+    let total = domain.dimension();
+    if count == 0 || count > total {
+        let allowed = format!("1 to {total}, the entries of a {domain} matrix");
+        return Err(Error::invalid("measurements", count, allowed, "each entry is drawn once at most"));
+    }
+    Ok(())
+}
+
+/// Draws `count` distinct positions (a ≤ b for a symmetric domain) uniformly and in random order, as rows and columns.
+/// The first of them do not depend on `count`.
+pub(super) fn in_random_order(domain: Domain, count: usize, seed: u64) -> (Vec<u32>, Vec<u32>) {
+    let mut rng = stream(seed, Purpose::Operator, 0);
+    let (n, total) = (domain.rows(), domain.dimension());
+    // The shuffle of Fisher and Yates from the front, on a list of which only moved elements are kept.
+    let mut moved: HashMap<usize, usize> = HashMap::new();
+    (0..count)
+        .map(|at| {
+            let from = rng.random_range(at as u64..total as u64) as usize;
+            let own = moved.remove(&at).unwrap_or(at);
+            let drawn = if from == at { own } else { moved.insert(from, own).unwrap_or(from) };
+            if !domain.is_symmetric() {
+                return ((drawn / domain.columns()) as u32, (drawn % domain.columns()) as u32);
+            }
+            let (mut row, mut after) = (0, n);
+            while after - row > 1 {
+                let middle = row + (after - row) / 2;
+                (row, after) = if packed_index(n, middle, middle) <= drawn { (middle, after) } else { (row, middle) };
+            }
+            (row as u32, (row + drawn - packed_index(n, row, row)) as u32)
+        })
+        .unzip()
 }
 
 fn place(row: usize, column: usize, symmetric: bool) -> u64 {
@@ -124,6 +158,30 @@ mod tests {
             assert!(draw_positions(domain, domain.dimension(), 3.0, 1).is_err());
             assert!(draw_positions(domain, 5, f64::NAN, 1).is_err());
         }
+    }
+
+    #[test]
+    fn positions_in_random_order_begin_alike_and_reach_every_entry() {
+        for domain in [Domain::rectangular(7, 5), Domain::symmetric(8)] {
+            let total = domain.dimension();
+            let places = |count: usize| {
+                let (rows, columns) = in_random_order(domain, count, 3);
+                rows.into_iter().zip(columns).collect::<Vec<_>>()
+            };
+            let mut all = places(total);
+            assert_eq!(places(9), all[..9]);
+            // Some of the first come from the end of the list: the order is no part of the choice.
+            assert!(all[..9].iter().any(|(row, _)| *row as usize >= domain.rows() / 2));
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), total);
+            assert!(all.iter().all(|(a, b)| (*a as usize) < domain.rows() && (*b as usize) < domain.columns()));
+            assert!(!domain.is_symmetric() || all.iter().all(|(a, b)| a <= b));
+        }
+        // Each position is first about as often as any other.
+        let mut counts = [0; 6];
+        (0..6000).for_each(|seed| counts[in_random_order(Domain::rectangular(2, 3), 1, seed).1[0] as usize] += 1);
+        assert!(counts[..3].iter().all(|count| (1850..2150).contains(count)), "{counts:?}");
     }
 
     #[test]

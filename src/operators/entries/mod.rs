@@ -87,6 +87,18 @@ impl Entries {
         Ok(Self { isotropic: true, ..Self::of(domain, rows, columns, None) })
     }
 
+    /// Distinct positions drawn uniformly, those of the upper triangle on a symmetric domain. The first m of them are
+    /// those that m measurements have under the same seed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for m = 0, an empty domain, or more positions than there are.
+    pub fn distinct(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
+        draw::require_some(domain, measurements)?;
+        Compressed::require_room(domain, measurements, measurements, 0, true)?;
+        let (rows, columns) = draw::in_random_order(domain, measurements, seed);
+        Ok(Self::of(domain, rows, columns, None))
+    }
+
     /// An operator from checked positions.
     fn of(domain: Domain, rows: Vec<u32>, columns: Vec<u32>, boundaries: Option<&[usize]>) -> Self {
         let normalization = domain.rows() as f64 * domain.columns() as f64 / rows.len() as f64;

@@ -2,8 +2,7 @@
 
 use super::heatmap::{Heatmap, Panel, tidy};
 use crate::sweep::{Axis, CellSummary, Grid};
-use lowrank::models::Model;
-use lowrank::problem::Domain;
+use lowrank::models;
 
 /// More panels than this are no longer read.
 const MOST_PANELS: usize = 6;
@@ -11,7 +10,7 @@ const MOST_PANELS: usize = 6;
 /// Success rates over the two axes that vary most, a panel for each combination of the others that vary (the first six).
 ///
 /// Rank against measurements is the map of choice where both vary. Where the axes are measurements and the rank or the
-/// size, a line shows m = n r − r(r−1)/2, below which no method can succeed.
+/// size, a line shows the degrees of freedom, below which no method can succeed.
 pub fn success_map(grid: &Grid, cells: &[CellSummary]) -> Heatmap {
     let axes = grid.axes();
     let length = |axis: Axis| axes.iter().find(|(a, _)| *a == axis).map_or(0, |(_, values)| values.len());
@@ -37,8 +36,8 @@ pub fn success_map(grid: &Grid, cells: &[CellSummary]) -> Heatmap {
         let title = others.iter().zip(key).map(|(a, &bits)| format!("{} = {}", a.label(), tidy(f64::from_bits(bits))));
         let (n, rank) = own.first().map_or((1, 1), |c| (c.cell.n, c.cell.rank));
         let bound = |value: f64| match y {
-            Axis::Rank => Some(Model::psd().degrees_of_freedom(&Domain::symmetric(n), value as usize) as f64),
-            Axis::N => Some(Model::psd().degrees_of_freedom(&Domain::symmetric(value as usize), rank) as f64),
+            Axis::Rank => Some(grid.degrees_of_freedom(n, value as usize) as f64),
+            Axis::N => Some(grid.degrees_of_freedom(value as usize, rank) as f64),
             _ => None,
         };
         let line = if x == Axis::Measurements { ys.iter().map(|&v| bound(v)).collect() } else { None };
@@ -54,15 +53,19 @@ pub fn success_map(grid: &Grid, cells: &[CellSummary]) -> Heatmap {
         .filter(|(a, v)| v.len() == 1 && *a != x && *a != y)
         .map(|(a, v)| format!("{} = {}", a.name().replace('_', " "), tidy(v[0])))
         .collect();
+    let ran = format!("operator {}, model {}", grid.operator.name, grid.model);
+    let formula = models::card(grid.model.word()).map(|card| format!(" m = {}", card.degrees_of_freedom));
     Heatmap {
-        title: "Success rate".into(),
-        subtitle: fixed.join(", "),
+        title: format!("Success rate of {}", grid.method_in_use()),
+        subtitle: std::iter::once(ran).chain(fixed).collect::<Vec<_>>().join(", "),
         x_label: x.label().into(),
         y_label: y.label().into(),
         x: xs,
         y: ys,
-        line_label: "degrees of freedom m = n r − r(r−1)/2: to its left there are fewer measurements than unknowns"
-            .into(),
+        line_label: format!(
+            "degrees of freedom{}; with fewer measurements none can succeed",
+            formula.unwrap_or_default()
+        ),
         notes,
         panels,
     }

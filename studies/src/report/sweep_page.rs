@@ -2,6 +2,8 @@
 
 use super::heatmap::{Heatmap, tidy};
 use crate::sweep::{CellSummary, Grid};
+use lowrank::methods::{Method, StartKind};
+use lowrank::models;
 
 /// What goes on the page.
 #[derive(Clone, Copy, Debug)]
@@ -36,32 +38,57 @@ pub fn sweep_page(page: &SweepPage<'_>) -> std::result::Result<String, String> {
     let facts: String =
         environment.iter().map(|(k, v)| format!("<tr><td>{}</td><td>{}</td></tr>\n", escape(k), escape(v))).collect();
     let line = if map.panels.iter().any(|p| p.line.is_some()) {
-        " The orange line counts the degrees of freedom of such a matrix, n r − r(r−1)/2: to its left there are fewer \
-         measurements than unknowns, and no method can succeed; how far the dark region keeps away from it is the price \
-         of the method."
+        " The orange line counts the degrees of freedom of such a matrix: to its left there are fewer measurements than \
+         unknowns, and no method can succeed; how far the dark region keeps away from it is the price of the method."
     } else {
         ""
     };
+    let (method, operator, model) = (grid.method_in_use(), grid.operator.name, escape(&grid.model.to_string()));
+    let (start, word) = (start(&method), escape(&method.to_string()));
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>lowrank sweep</title>\n\
-         <style>{STYLE}</style></head><body>\n<h1>When does gradient descent recover the matrix?</h1>\n\
-         <p>Each cell of the map stands for one setting. There, {} random positive semidefinite n×n matrices of rank r* \
-         were drawn, each seen only through m random Gaussian measurements, and gradient descent from a small random \
-         start tried to find it again, for at most {} iterations. The number in a cell, where there is room, counts the \
-         successes: runs that ended within a relative error ‖UUᵀ − M‖/‖M‖ of {:e}. Dark blue means always, sand means \
-         never.{line} Along m and the noise the matrices, starts and noise directions are the same, so that neighbours \
+         <style>{STYLE}</style></head><body>\n<h1>When does {word} recover the matrix?</h1>\n\
+         <p>Each cell of the map stands for one setting. There, {} random n×n matrices M of rank r* were drawn from the \
+         model {model}, each seen only through m random measurements of the operator {operator}. The method {word}{start} \
+         tried to find it again, for at most {} iterations. The number in a cell, where there is room, counts the \
+         successes: runs that ended within a relative error ‖Z − M‖/‖M‖ of {:e}, where Z is what they found. Dark blue \
+         means always, sand means never.{line} Along m and the noise the matrices, starts and noise directions are the same, so that neighbours \
          differ by that parameter only.</p>\n{remarks}<figure>{svg}</figure>\n<h2>Cells</h2>\n\
          <p>The interval is Wilson's, at 95 %. Errors are the median and quartiles of the relative error. \
          <code>cells.csv</code> holds this table, <code>sweep.csv</code> every solve with its seeds.</p>\n\
-         <div class=\"scroll\"><table>\n{}</table></div>\n<h2>Where it was run</h2>\n<table class=\"facts\">\n{facts}</table>\n\
+         <div class=\"scroll\"><table>\n{}</table></div>\n<h2>What was run</h2>\n<table class=\"facts\">\n{}</table>\n<h2>Where it was run</h2>\n<table class=\"facts\">\n{facts}</table>\n\
          <h2>Run it again</h2>\n<pre>{}</pre>\n</body></html>\n",
         grid.repetitions,
         grid.max_iterations,
         grid.success,
         table(grid, cells),
+        ran(grid, &method),
         escape(command),
     ))
+}
+
+/// Where a method begins, to follow its name.
+fn start(method: &Method) -> &'static str {
+    match method.start(None) {
+        StartKind::SmallRandom => " from a small random start",
+        StartKind::Spectral => " from a spectral start",
+        StartKind::Directions => "",
+    }
+}
+
+/// Operator, model and method with their formulas, as rows.
+fn ran(grid: &Grid, method: &Method) -> String {
+    let model = models::card(grid.model.word()).map_or("", |card| card.formula);
+    let rows = [
+        ("operator", grid.operator.name.to_owned(), grid.operator.formula),
+        ("model", grid.model.to_string(), model),
+        ("method", method.to_string(), method.card().formula),
+    ];
+    let row = |(name, word, formula): &(&str, String, &str)| {
+        format!("<tr><td>{name} {}</td><td>{}</td></tr>\n", escape(word), escape(formula))
+    };
+    rows.iter().map(row).collect()
 }
 
 fn table(grid: &Grid, cells: &[CellSummary]) -> String {
@@ -102,6 +129,8 @@ mod tests {
     use super::*;
     use crate::report::success_map;
     use crate::sweep::summarise;
+    use lowrank::models::Model;
+    use lowrank::operators::Registration;
 
     #[test]
     fn the_page_is_whole_and_escapes() {
@@ -120,7 +149,20 @@ mod tests {
         for wanted in ["<svg", "A &amp; B", "'a&lt;b'", "doubt", "Wilson", "orange line", "</html>"] {
             assert!(html.contains(wanted), "{wanted}");
         }
-        assert_eq!(html.matches("<tr><td>").count(), 4 + 1);
+        assert_eq!(html.matches("<tr><td>").count(), 4 + 3 + 1);
+        // What ran is named, and nothing else.
+        for wanted in ["When does pursuit recover", "model psd", "operator dense", "Success rate of pursuit"] {
+            assert!(html.contains(wanted), "{wanted}");
+        }
+        assert!(!html.to_lowercase().contains("gradient descent") && !html.contains("Gaussian"));
+        let (operator, method) = (Registration::find("entries").unwrap(), Some(Method::gd().into()));
+        let grid = Grid { operator, model: Model::asymmetric(), method, ..grid.clone() };
+        let html = sweep_page(&SweepPage { grid: &grid, map: &success_map(&grid, &cells), ..page }).unwrap();
+        for wanted in
+            ["The method gd from a small random start", "model asymmetric", "operator entries", "r (n1 + n2 − r)"]
+        {
+            assert!(html.contains(wanted), "{wanted}");
+        }
         assert!(!html.contains("http-equiv") && !html.contains("<script") && !html.contains("src="), "self-contained");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{Result, Write};
 
 use super::tables::number;
-use crate::sweep::{Cell, CellSummary, Outcome, Sweep};
+use crate::sweep::{Cell, CellSummary, Grid, Outcome, Sweep};
 
 const CELL: &str = "n,rank,condition_number,measurements,noise_std,search_rank,init_scale,step_size,degrees_of_freedom";
 
@@ -19,8 +19,16 @@ fn coordinates(cell: &Cell, init_scale: Option<f64>, step_size: Option<f64>) -> 
         cell.search_rank,
         number(init_scale),
         number(step_size),
-        cell.degrees_of_freedom(),
+        cell.degrees_of_freedom,
     )
+}
+
+/// What all lines of a sweep share: operator, model and method, so that tables of several sweeps can be joined.
+fn shared(grid: &Grid) -> String {
+    // Parameters may hold commas, never quotes.
+    let quoted = |text: String| if text.contains(',') { format!("\"{text}\"") } else { text };
+    let (model, method) = (grid.model.to_string(), grid.method_in_use().to_string());
+    format!("{},{},{}", grid.operator.name, quoted(model), quoted(method))
 }
 
 /// `sweep.csv`: one line a solve that has an outcome, in the order of the plan. `seconds` is the solve's share of its
@@ -32,16 +40,17 @@ pub fn write_solves(writer: &mut impl Write, sweep: &Sweep, outcomes: &[Option<O
     writeln!(
         writer,
         "solve,{CELL},repetition,operator_seed,operator_rows,truth_seed,noise_seed,init_seed,status,iterations,\
-         train_loss,relative_error,success,seconds"
+         train_loss,relative_error,success,seconds,operator,model,method"
     )?;
+    let shared = shared(sweep.grid());
     let rows = sweep.operator_rows();
     for (solve, outcome) in outcomes.iter().enumerate() {
         let Some(o) = outcome else { continue };
         let (cell, repetition, seeds) = sweep.solve(solve);
         writeln!(
             writer,
-            "{solve},{},{repetition},{},{},{},{},{},{},{},{},{},{},{:.6}",
-            coordinates(cell, Some(o.init_scale), Some(o.step_size)),
+            "{solve},{},{repetition},{},{},{},{},{},{},{},{},{},{},{:.6},{shared}",
+            coordinates(cell, o.init_scale, o.step_size),
             seeds.operator,
             rows[solve],
             seeds.truth,
@@ -62,16 +71,17 @@ pub fn write_solves(writer: &mut impl Write, sweep: &Sweep, outcomes: &[Option<O
 ///
 /// # Errors
 /// Those of `writer`.
-pub fn write_cells(writer: &mut impl Write, cells: &[CellSummary]) -> Result<()> {
+pub fn write_cells(writer: &mut impl Write, grid: &Grid, cells: &[CellSummary]) -> Result<()> {
     writeln!(
         writer,
         "{CELL},count,successes,rate,wilson_low,wilson_high,median_relative_error,lower_quartile,upper_quartile,\
-         median_iterations"
+         median_iterations,operator,model,method"
     )?;
+    let shared = shared(grid);
     for c in cells {
         writeln!(
             writer,
-            "{},{},{},{:.6},{:.6},{:.6},{},{},{},{}",
+            "{},{},{},{:.6},{:.6},{:.6},{},{},{},{},{shared}",
             coordinates(&c.cell, c.cell.init_scale, c.cell.step_size),
             c.count,
             c.successes,

@@ -1,10 +1,13 @@
 //! The plan of a sweep: lists of values, their product, and what is refused before any work.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use lowrank::engine::Precision;
-use lowrank::models::Model;
+use lowrank::methods::{AUTOMATIC, Method, StartKind};
+use lowrank::models::{self, Model};
+use lowrank::operators::{Loss, REGISTRY, Registration};
 use lowrank::problem::Domain;
+use lowrank::solver::{Settings, Stop, Trial};
 use lowrank::{Error, Result};
 
 /// More solves than this in one directory are a slip of the keyboard, or better cut into several sweeps.
@@ -13,20 +16,29 @@ const MOST_SOLVES: usize = 1_000_000;
 /// What a sweep runs: the cartesian product of its lists, each cell `repetitions` times.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Grid {
+    /// Ensemble of the measurements.
+    pub operator: &'static Registration,
+    /// Model of the truths and of the iterate.
+    #[serde(serialize_with = "spelled")]
+    pub model: Model,
+    /// Method; `None` for the solver's choice, see [`Settings::method_of`].
+    #[serde(serialize_with = "asked")]
+    pub method: Option<Method>,
+    /// Rows and columns of the unknown matrix.
     pub n: Vec<usize>,
     /// r* of the truth.
     pub rank: Vec<usize>,
-    /// κ of X.
+    /// κ of X; of M for models with factors of their own on both sides.
     pub condition_number: Vec<f64>,
     /// m.
     pub measurements: Vec<usize>,
     /// Standard deviation of the noise on y; the truth has ‖X‖ = 1.
     pub noise_std: Vec<f64>,
-    /// k. Empty: min(n, 2 r*).
+    /// k. Empty: that of the model, or min(n, 2 r*) for every method alike, so that methods compare.
     pub search_rank: Vec<usize>,
     /// α. Empty: chosen from the data, see [`lowrank::Init::Automatic`].
     pub init_scale: Vec<f64>,
-    /// μ. Empty: 1/(4‖s·A*(y)‖).
+    /// μ. Empty: that of the method.
     pub step_size: Vec<f64>,
     pub repetitions: usize,
     /// A solve succeeds, and stops, at a relative error of at most this.
@@ -40,10 +52,27 @@ pub struct Grid {
     pub seed: u64,
 }
 
+/// A model as text that reads back.
+fn spelled<S: Serializer>(model: &Model, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(model)
+}
+
+/// A requested method as text that reads back.
+fn asked<S: Serializer>(method: &Option<Method>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    match method {
+        Some(method) => serializer.collect_str(method),
+        None => serializer.serialize_str(AUTOMATIC),
+    }
+}
+
 impl Default for Grid {
-    /// No cells yet: fill in `n`, `rank` and `measurements`.
+    /// No cells yet: fill in `n`, `rank` and `measurements`. The operator is dense, the model psd, and the method is the
+    /// solver's choice.
     fn default() -> Self {
         Self {
+            operator: &REGISTRY[0],
+            model: Model::psd(),
+            method: None,
             n: Vec::new(),
             rank: Vec::new(),
             condition_number: vec![1.0],
@@ -76,13 +105,8 @@ pub struct Cell {
     pub init_scale: Option<f64>,
     /// `None`: automatic.
     pub step_size: Option<f64>,
-}
-
-impl Cell {
-    /// n r − r(r−1)/2: with fewer measurements than this no method can succeed.
-    pub fn degrees_of_freedom(&self) -> usize {
-        Model::psd().degrees_of_freedom(&Domain::symmetric(self.n), self.rank)
-    }
+    /// Of the truth: with fewer measurements than this no method can succeed.
+    pub degrees_of_freedom: usize,
 }
 
 /// A parameter that can vary, in the order of the tables.
@@ -118,7 +142,7 @@ impl Axis {
         match self {
             Self::N => "size n",
             Self::Rank => "rank r*",
-            Self::ConditionNumber => "condition number κ of X",
+            Self::ConditionNumber => "condition number κ",
             Self::Measurements => "measurements m",
             Self::NoiseStd => "noise std",
             Self::SearchRank => "search rank k",
@@ -143,6 +167,46 @@ impl Axis {
 }
 
 impl Grid {
+    /// The matrices of size n that are measured.
+    pub fn domain(&self, n: usize) -> Domain {
+        // A model without a card has two factors or more, or checks its domain itself.
+        match models::card(self.model.word()).is_ok_and(|card| card.symmetric) {
+            true => Domain::symmetric(n),
+            false => Domain::rectangular(n, n),
+        }
+    }
+
+    /// Degrees of freedom of a truth.
+    pub fn degrees_of_freedom(&self, n: usize, rank: usize) -> usize {
+        self.model.degrees_of_freedom(&self.domain(n), rank)
+    }
+
+    /// The settings that all solves share.
+    pub(crate) fn settings(&self) -> Settings {
+        let stop = Stop::default()
+            .relative_error(self.success)
+            .max_iterations(self.max_iterations)
+            .stall_window(self.stall_window);
+        let settings = Settings::default().model(self.model.clone()).precision(self.precision).stop(stop);
+        self.method.iter().fold(settings, |settings, method| settings.method(method.clone()))
+    }
+
+    /// A solve of a cell, but for its instance and its seed.
+    pub(crate) fn trial(cell: &Cell) -> Trial {
+        let mut trial = Trial::default().rows(cell.measurements).search_rank(cell.search_rank);
+        trial = cell.init_scale.map_or(trial, |scale| trial.init_scale(scale));
+        cell.step_size.map_or(trial, |step| trial.step_size(step))
+    }
+
+    /// The method that runs: the requested one, or the solver's choice for this grid.
+    pub fn method_in_use(&self) -> Method {
+        let trial = Trial::default();
+        let trial = self.init_scale.first().map_or(trial, |scale| trial.init_scale(*scale));
+        let trial = self.step_size.first().map_or(trial, |step| trial.step_size(*step));
+        // Settings alike in all trials, on a domain that only decides a model, which is given.
+        self.settings().trials([trial]).method_of(&self.domain(1))
+    }
+
     /// Every axis with its values, ascending; an automatic parameter has none.
     pub fn axes(&self) -> Vec<(Axis, Vec<f64>)> {
         let whole = |values: &[usize]| values.iter().map(|&v| v as f64).collect::<Vec<_>>();
@@ -176,7 +240,9 @@ impl Grid {
                         for &init_scale in &scales {
                             for &step_size in &steps {
                                 for &rank in &self.rank {
-                                    let search_rank = search_rank.unwrap_or((2 * rank).min(n));
+                                    let of_model = self.model.search_rank();
+                                    let search_rank = search_rank.or(of_model).unwrap_or((2 * rank).min(n));
+                                    let degrees_of_freedom = self.degrees_of_freedom(n, rank);
                                     cells.extend(self.measurements.iter().map(|&measurements| Cell {
                                         n,
                                         rank,
@@ -186,6 +252,7 @@ impl Grid {
                                         search_rank,
                                         init_scale,
                                         step_size,
+                                        degrees_of_freedom,
                                     }));
                                 }
                             }
@@ -195,6 +262,33 @@ impl Grid {
             }
         }
         cells
+    }
+
+    /// Refuses models without such truths, operators without so many measurements, and methods that do not suit.
+    fn check_problem(&self) -> Result<()> {
+        for domain in self.n.iter().map(|n| self.domain(*n)) {
+            domain.validate()?;
+            self.model.check(&domain)?;
+            self.rank.iter().try_for_each(|rank| self.model.truth(&domain, Some(*rank)).map(drop))?;
+            let most = self.measurements.iter().max();
+            if let Some((limit, m)) = (self.operator.limit)(domain).zip(most).filter(|(limit, m)| *m > limit) {
+                let allowed = format!("1 to {limit} for the operator {} on {domain} matrices", self.operator.name);
+                return Err(Error::invalid("measurements", m, allowed, "lower it, or run sizes apart"));
+            }
+        }
+        if let Some((k, found)) =
+            self.model.search_rank().zip(self.search_rank.iter().find(|k| Some(**k) != self.model.search_rank()))
+        {
+            let allowed = format!("{k} for the model {}", self.model);
+            return Err(Error::invalid("search_rank", found, allowed, "leave it out: the model has it"));
+        }
+        let method = self.method_in_use();
+        method.suits(Loss::Square, &self.model)?;
+        if let Some(scale) = self.init_scale.first().filter(|_| method.start(None) != StartKind::SmallRandom) {
+            let allowed = format!("nothing for the method {method}, whose start has no scale");
+            return Err(Error::invalid("init_scale", scale, allowed, "leave it out, or choose another method"));
+        }
+        Ok(())
     }
 
     /// Refuses what cannot be run, before anything is drawn or allocated.
@@ -223,6 +317,7 @@ impl Grid {
                 return Err(Error::invalid(axis.name(), bad, allowed, fix));
             }
         }
+        self.check_problem()?;
         let smallest = self.n.iter().copied().min().unwrap_or(0);
         if let Some(rank) = self.rank.iter().find(|rank| **rank > smallest) {
             let fix = "a rank cannot exceed the size: lower the rank, or run sizes apart";
@@ -231,9 +326,6 @@ impl Grid {
         if let (true, Some(kappa)) = (self.rank.contains(&1), self.condition_number.iter().find(|k| **k != 1.0)) {
             let fix = "a matrix of rank one has one singular value: let the ranks begin at 2";
             return Err(Error::invalid("condition_number", kappa, "1 where the rank is 1", fix));
-        }
-        for &n in &self.n {
-            Domain::symmetric(n).validate()?;
         }
         if self.repetitions == 0 {
             return Err(Error::invalid("repetitions", 0, "at least 1", "20 give rates to about ±0.2"));
@@ -257,32 +349,6 @@ impl Grid {
         }
         Ok(())
     }
-
-    /// Doubts, in sentences. Even least squares on the true column space errs by about σ√(d/m)/‖M‖_F for
-    /// d = n r − r(r−1)/2 and ‖M‖_F² = Σ σᵢ(X)⁴: a `success` below that cannot be reached.
-    pub fn notices(&self) -> Vec<String> {
-        let floor = |cell: &Cell| {
-            let (r, kappa) = (cell.rank, cell.condition_number);
-            let step = (1.0 - 1.0 / kappa) / (r.max(2) - 1) as f64;
-            let norm = (0..r).map(|i| (1.0 - step * i as f64).powi(4)).sum::<f64>().sqrt();
-            cell.noise_std * (cell.degrees_of_freedom() as f64 / cell.measurements as f64).sqrt() / norm
-        };
-        let cells = self.cells();
-        let noisy = self.noise_std.iter().filter(|std| **std > 0.0);
-        noisy
-            .filter_map(|std| {
-                let all = cells.iter().filter(|c| c.noise_std == *std).map(floor);
-                let least = all.fold(f64::INFINITY, f64::min);
-                (least > self.success).then(|| {
-                    format!(
-                        "noise_std {std}: noise alone costs a relative error of about {least:.1e} or more in every \
-                         cell, so none can succeed at {:e}; see the medians, or raise success",
-                        self.success
-                    )
-                })
-            })
-            .collect()
-    }
 }
 
 #[cfg(test)]
@@ -300,7 +366,7 @@ mod tests {
         let first: Vec<_> = cells[..4].iter().map(|c| (c.rank, c.measurements, c.search_rank)).collect();
         assert_eq!(first, [(1, 10, 2), (1, 20, 2), (1, 30, 2), (2, 10, 4)]);
         assert_eq!((cells[5].noise_std, cells[6].noise_std), (0.0, 0.1));
-        assert_eq!(cells[3].degrees_of_freedom(), 23);
+        assert_eq!(cells[3].degrees_of_freedom, 23);
         let wide = Grid { n: vec![3], rank: vec![2], search_rank: vec![7], ..small() };
         assert_eq!((wide.cells()[0].search_rank, wide.cells().len()), (7, 3));
     }
@@ -333,13 +399,5 @@ mod tests {
             let message = grid.check().unwrap_err().to_string();
             assert!(message.starts_with(&format!("{name}: found")), "{name}: {message}");
         }
-    }
-
-    #[test]
-    fn hopeless_noise_is_said() {
-        assert!(small().notices().is_empty());
-        let noisy = Grid { noise_std: vec![0.0, 1e-6, 0.1], ..small() }.notices();
-        assert_eq!(noisy.len(), 1);
-        assert!(noisy[0].starts_with("noise_std 0.1"), "{noisy:?}");
     }
 }

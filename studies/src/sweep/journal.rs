@@ -120,9 +120,10 @@ fn compare(old: &Value, plan: &Map<String, Value>) -> Result<()> {
     Err(Error::invalid(name, now, format!("{then}, as the sweep in this directory began"), fix))
 }
 
-/// Numbers are written with as many digits as bring back the same bits.
+/// Numbers are written with as many digits as bring back the same bits; what a method does not have is left empty.
 fn write(solve: usize, o: &Outcome) -> String {
-    let numbers = [o.train_loss, o.relative_error, o.step_size, o.init_scale, o.seconds].map(|v| format!("{v:e}"));
+    let numbers = [Some(o.train_loss), Some(o.relative_error), o.step_size, o.init_scale, Some(o.seconds)];
+    let numbers = numbers.map(|value| value.map_or_else(String::new, |v| format!("{v:e}")));
     format!("{solve},{},{},{}\n", o.status, o.iterations, numbers.join(","))
 }
 
@@ -132,15 +133,18 @@ fn read(line: &str) -> Option<(usize, Outcome)> {
     let word = fields.next()?;
     let status = STATUSES.into_iter().find(|status| status.to_string() == word)?;
     let iterations = fields.next()?.parse().ok()?;
-    let mut number = || fields.next()?.parse::<f64>().ok();
+    let mut number = || match fields.next()? {
+        "" => Some(None),
+        field => field.parse::<f64>().ok().map(Some),
+    };
     let outcome = Outcome {
         status,
         iterations,
-        train_loss: number()?,
-        relative_error: number()?,
+        train_loss: number()??,
+        relative_error: number()??,
         step_size: number()?,
         init_scale: number()?,
-        seconds: number()?,
+        seconds: number()??,
     };
     fields.next().is_none().then_some((solve, outcome))
 }
@@ -162,8 +166,8 @@ mod tests {
             iterations: 17,
             train_loss: f64::NAN,
             relative_error: value,
-            step_size: 1.0 / 3.0,
-            init_scale: 1e-300,
+            step_size: Some(1.0 / 3.0),
+            init_scale: None,
             seconds: f64::INFINITY,
         }
     }
@@ -173,11 +177,16 @@ mod tests {
         let (solve, found) = read(write(7, &outcome(std::f64::consts::PI)).trim_end()).unwrap();
         assert_eq!((solve, found.status, found.iterations), (7, Status::Diverged, 17));
         assert_eq!(found.relative_error.to_bits(), std::f64::consts::PI.to_bits());
-        assert_eq!((found.step_size, found.init_scale, found.seconds), (1.0 / 3.0, 1e-300, f64::INFINITY));
+        assert_eq!((found.step_size, found.init_scale, found.seconds), (Some(1.0 / 3.0), None, f64::INFINITY));
         assert!(found.train_loss.is_nan());
-        for bad in
-            ["", "x,Diverged,1,1,1,1,1,1", "1,Odd,1,1,1,1,1,1", "1,Diverged,1,1,1,1,1", "1,Diverged,1,1,1,1,1,1,1"]
-        {
+        for bad in [
+            "",
+            "x,Diverged,1,1,1,1,1,1",
+            "1,Odd,1,1,1,1,1,1",
+            "1,Diverged,1,1,1,1,1",
+            "1,Diverged,1,,1,1,1,1",
+            "1,Diverged,1,1,1,1,1,1,1",
+        ] {
             assert!(read(bad).is_none(), "{bad}");
         }
     }

@@ -4,6 +4,8 @@
 //! numbered cell by cell, repetitions running fastest. What a solve is made of depends on the grid's seed and on the
 //! coordinates that matter, never on how the work is cut up (see [`Grid::seeds`]):
 //!
+//! A grid names the operator, the model and the method that all solves share. Without a method the solver chooses one.
+//!
 //! | drawn | depends on | hence |
 //! |---|---|---|
 //! | A | n (and the repetition, with `vary_operator`) | the first m rows are the operator of m measurements |
@@ -16,6 +18,7 @@
 
 mod grid;
 mod journal;
+mod probes;
 mod run;
 mod schedule;
 mod seeds;

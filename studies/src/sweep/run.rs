@@ -6,6 +6,9 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
+use serde_json::{Map, Value, json};
+
+use crate::sweep::probes::Probes;
 use crate::sweep::schedule::{self, Group};
 use crate::sweep::{Cell, Grid, Seeds};
 use lowrank::Backend;
@@ -13,10 +16,10 @@ use lowrank::Result;
 use lowrank::engine::EngineInfo;
 use lowrank::internals::measure;
 use lowrank::internals::{Purpose, normals};
-use lowrank::methods::Method;
-use lowrank::operators::{Dense, Operator};
-use lowrank::problem::{Domain, Truth, synthetic};
-use lowrank::solver::{Problem, Progress, Settings, Solution, Solver, Status, Stop, Trial};
+use lowrank::methods::{Method, StartKind, StepSize};
+use lowrank::operators::{Operator, Storage};
+use lowrank::problem::Truth;
+use lowrank::solver::{Identity, Problem, Progress, Settings, Solution, Solver, Status};
 
 /// What came out of one solve.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,10 +29,10 @@ pub struct Outcome {
     pub train_loss: f64,
     /// NaN where the first iterate already overflowed.
     pub relative_error: f64,
-    /// μ, also where it was chosen automatically.
-    pub step_size: f64,
-    /// α, also where it was chosen automatically.
-    pub init_scale: f64,
+    /// μ, also where it was chosen automatically; `None` where the method finds its steps.
+    pub step_size: Option<f64>,
+    /// α, also where it was chosen automatically; `None` where the method starts otherwise.
+    pub init_scale: Option<f64>,
     /// The share of its batch's time, in proportion to its iterations.
     pub seconds: f64,
 }
@@ -59,7 +62,9 @@ pub struct SweepProgress {
 /// A checked grid on a backend, cut into groups.
 pub struct Sweep {
     grid: Grid,
+    method: Method,
     cells: Vec<Cell>,
+    probes: Probes,
     backend: Backend,
     groups: Vec<Group>,
     batch: usize,
@@ -75,15 +80,37 @@ impl Sweep {
         if batch == 0 {
             return Err(lowrank::Error::invalid("batch", 0, "at least 1", "64 suit most machines"));
         }
-        let cells = grid.cells();
-        let groups = schedule::groups(&grid, &cells, schedule::read_price(&backend));
-        let need = schedule::memory_need(&grid, &cells, &groups, batch, &backend);
+        let (cells, method, probes) = (grid.cells(), grid.method_in_use(), Probes::new(&grid)?);
+        let groups = schedule::groups(&grid, &cells, schedule::read_price(&backend), &probes);
+        let need = schedule::memory_need(&grid, &cells, &groups, batch, (&backend, &probes));
         schedule::require_memory(&grid, need)?;
-        Ok(Self { grid, cells, backend, groups, batch })
+        Ok(Self { grid, method, cells, probes, backend, groups, batch })
     }
 
     pub fn grid(&self) -> &Grid {
         &self.grid
+    }
+
+    /// The method that runs, also where the solver chose it.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// What identifies the sweep: everything that its numbers depend on, the method that runs among them. `backend` is
+    /// the word that was asked for.
+    pub fn identity(&self, backend: &str) -> Map<String, Value> {
+        let mut settings = json!(self.grid);
+        settings["method"] = self.method.to_string().into();
+        Identity::of_experiment(settings, if backend == "auto" { self.backend_word() } else { backend })
+            .entries()
+            .clone()
+    }
+
+    /// Sentences about choices and doubts.
+    pub fn notices(&self) -> Vec<String> {
+        let chosen = format!("method {}: the solver's choice for this grid", self.method);
+        let chosen = self.grid.method.is_none().then_some(chosen);
+        chosen.into_iter().chain(self.probes.doubts(&self.grid, &self.cells)).collect()
     }
 
     /// `reference`, `cpu` or `gpu`.
@@ -102,7 +129,7 @@ impl Sweep {
 
     /// Bytes held at the most demanding moment, about.
     pub fn memory_need(&self) -> f64 {
-        schedule::memory_need(&self.grid, &self.cells, &self.groups, self.batch, &self.backend)
+        schedule::memory_need(&self.grid, &self.cells, &self.groups, self.batch, (&self.backend, &self.probes))
     }
 
     /// Loads of an operator.
@@ -153,10 +180,10 @@ impl Sweep {
             if pending.is_empty() {
                 continue;
             }
-            let domain = Domain::symmetric(group.n);
-            let operator = Arc::new(Dense::gaussian(domain, group.rows, group.operator_seed)?);
+            let domain = self.grid.domain(group.n);
+            let operator = (self.grid.operator.generate)(domain, group.rows, group.operator_seed, Storage::F32)?;
             // Batches of equal size keep one loaded solver busy.
-            let limit = schedule::batch_limit(&self.grid, &self.cells, group, self.batch);
+            let limit = schedule::batch_limit(&self.grid, &self.cells, group, self.batch, &self.probes);
             let size = pending.len().div_ceil(pending.len().div_ceil(limit));
             let mut loaded: Option<Solver> = None;
             for batch in pending.chunks(size) {
@@ -185,7 +212,7 @@ impl Sweep {
                     broken |= step.is_break();
                     step
                 })?;
-                let results = results(&solution, batch, started.elapsed().as_secs_f64());
+                let results = self.results(&solution, batch, started.elapsed().as_secs_f64());
                 results.iter().for_each(|&(solve, outcome)| outcomes[solve] = Some(outcome));
                 finished(solver.engine(), &results)?;
                 if broken {
@@ -198,15 +225,12 @@ impl Sweep {
     }
 
     /// The problem and settings of a batch: an instance and a trial for each solve.
-    fn batch(&self, operator: &Arc<Dense>, solves: &[usize]) -> Result<(Problem, Settings)> {
+    fn batch(&self, operator: &Arc<dyn Operator>, solves: &[usize]) -> Result<(Problem, Settings)> {
         let drawn: Vec<(Truth, Vec<f64>)> = (solves.par_iter())
             .map(|&solve| {
                 let (cell, _, seeds) = self.solve(solve);
-                let truth = synthetic::psd(cell.n)
-                    .rank(cell.rank)
-                    .condition_number(cell.condition_number)
-                    .seed(seeds.truth)
-                    .build()?;
+                let truth = self.grid.model.truth(&operator.domain(), Some(cell.rank))?;
+                let truth = truth.condition_number(cell.condition_number).seed(seeds.truth).build()?;
                 let mut y = measure(&**operator, &truth.as_factors()?);
                 if cell.noise_std > 0.0 {
                     // What `Problem::with_noise` adds to a first instance.
@@ -220,42 +244,32 @@ impl Sweep {
         let problem = Problem::batch(operator.clone(), observations)?.with_truths(truths)?;
         let trials = solves.iter().enumerate().map(|(instance, &solve)| {
             let (cell, _, seeds) = self.solve(solve);
-            let mut trial = Trial::default()
-                .instance(instance)
-                .rows(cell.measurements)
-                .search_rank(cell.search_rank)
-                .seed(seeds.init);
-            trial = cell.init_scale.map_or(trial, |scale| trial.init_scale(scale));
-            cell.step_size.map_or(trial, |step| trial.step_size(step))
+            Grid::trial(cell).instance(instance).seed(seeds.init)
         });
-        let stop = Stop::default()
-            .relative_error(self.grid.success)
-            .max_iterations(self.grid.max_iterations)
-            .stall_window(self.grid.stall_window);
-        let settings = Settings::new(Method::gd()).precision(self.grid.precision).stop(stop).trials(trials);
-        Ok((problem, settings))
+        Ok((problem, self.grid.settings().trials(trials)))
     }
-}
 
-/// Outcomes of the trials that ended by themselves.
-fn results(solution: &Solution, solves: &[usize], seconds: f64) -> Vec<(usize, Outcome)> {
-    // Iteration 0 costs a pass, too.
-    let passes: usize = solution.trials.iter().map(|t| t.iterations + 1).sum();
-    solves
-        .iter()
-        .zip(&solution.trials)
-        .filter(|(_, t)| t.status != Status::Interrupted)
-        .map(|(&solve, t)| {
-            let outcome = Outcome {
-                status: t.status,
-                iterations: t.iterations,
-                train_loss: t.train_loss,
-                relative_error: t.relative_error.unwrap_or(f64::NAN),
-                step_size: t.parameters.step_size,
-                init_scale: t.parameters.init_scale.unwrap_or(f64::NAN),
-                seconds: seconds * (t.iterations + 1) as f64 / passes as f64,
-            };
-            (solve, outcome)
-        })
-        .collect()
+    /// Outcomes of the trials that ended by themselves.
+    fn results(&self, solution: &Solution, solves: &[usize], seconds: f64) -> Vec<(usize, Outcome)> {
+        // Iteration 0 costs a pass, too.
+        let passes: usize = solution.trials.iter().map(|t| t.iterations + 1).sum();
+        let has_step = self.method.step_size() != StepSize::Found;
+        let has_scale = self.method.start(None) == StartKind::SmallRandom;
+        let ended = solves.iter().zip(&solution.trials).filter(|(_, t)| t.status != Status::Interrupted);
+        ended
+            .map(|(&solve, t)| {
+                let cell = self.solve(solve).0;
+                let outcome = Outcome {
+                    status: t.status,
+                    iterations: t.iterations,
+                    train_loss: t.train_loss,
+                    relative_error: t.relative_error.unwrap_or(f64::NAN),
+                    step_size: cell.step_size.or(Some(t.parameters.step_size).filter(|_| has_step)),
+                    init_scale: t.parameters.init_scale.filter(|_| has_scale),
+                    seconds: seconds * (t.iterations + 1) as f64 / passes as f64,
+                };
+                (solve, outcome)
+            })
+            .collect()
+    }
 }

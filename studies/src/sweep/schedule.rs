@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::sweep::probes::{Probe, Probes};
 use crate::sweep::{Cell, Grid};
 use lowrank::Backend;
-use lowrank::problem::Domain;
 use lowrank::{Error, Result};
 
 /// Solves on one operator.
@@ -12,8 +12,8 @@ use lowrank::{Error, Result};
 pub(crate) struct Group {
     pub n: usize,
     pub operator_seed: u64,
-    /// Measurements of the loaded operator: the most any of its solves uses. The first m rows of a Gaussian operator
-    /// are the operator of m measurements under the same seed.
+    /// Measurements of the loaded operator: the most any of its solves uses. The first m rows of an operator are the
+    /// operator of m measurements under the same seed.
     pub rows: usize,
     /// Numbers of solves, by measurements, then search rank.
     pub solves: Vec<usize>,
@@ -25,8 +25,7 @@ const NOMINAL_BATCH: f64 = 64.0;
 /// A group spans at most this many (m, k) classes, which bounds the search.
 const WIDEST: usize = 64;
 
-/// Reading one stored number, in units of one trial's arithmetic with it (a product and a sum forward, and again
-/// backward). Rough on purpose: it decides between groupings that are within a factor of two of each other anyway.
+/// Reading one byte, in units of one operation. Rough on purpose: it decides between groupings that are within a factor of two of each other anyway.
 pub(crate) fn read_price(backend: &Backend) -> f64 {
     match backend.own() {
         // Tens of operations a byte, and a launch that costs the same for few rows and for many.
@@ -37,12 +36,13 @@ pub(crate) fn read_price(backend: &Backend) -> f64 {
 }
 
 /// Cuts the solves of each operator, sorted by (m, k), into runs that share a load, so that the price of all iterations
-/// is least. In units of p = n(n+1)/2 multiply-adds an iteration, b trials on M rows with widest search rank K cost
+/// is least. An iteration of b trials on M rows with widest search rank K costs
 ///
-///   ⌈b/64⌉·read_price·4M + b·(4M + 6K):
+///   ⌈b/64⌉·(read_price·bytes + shared flops)·M + b·(own flops(K)·M + 6K·p):
 ///
-/// reads, then arithmetic over all M rows for each trial, then packing and applying n×K factors.
-pub(crate) fn groups(grid: &Grid, cells: &[Cell], read_price: f64) -> Vec<Group> {
+/// reads and numbers made on each use, then arithmetic over all M rows for each trial, then, where a matrix of p numbers
+/// is formed, packing it and applying it to factors of K columns.
+pub(crate) fn groups(grid: &Grid, cells: &[Cell], read_price: f64, probes: &Probes) -> Vec<Group> {
     let mut all = Vec::new();
     for &n in &grid.n {
         let operators = if grid.vary_operator { grid.repetitions } else { 1 };
@@ -54,7 +54,7 @@ pub(crate) fn groups(grid: &Grid, cells: &[Cell], read_price: f64) -> Vec<Group>
                 solves.extend(repetitions.map(|repetition| at * grid.repetitions + repetition));
             }
             let classes: Vec<((usize, usize), Vec<usize>)> = classes.into_iter().collect();
-            for run in cheapest_runs(&classes, read_price) {
+            for run in cheapest_runs(&classes, read_price, probes.of(n)) {
                 let rows = classes[run.end - 1].0.0;
                 let solves = classes[run].iter().flat_map(|(_, solves)| solves).copied().collect();
                 all.push(Group { n, operator_seed: grid.operator_seed(n, operator), rows, solves });
@@ -67,7 +67,9 @@ pub(crate) fn groups(grid: &Grid, cells: &[Cell], read_price: f64) -> Vec<Group>
 type Class = ((usize, usize), Vec<usize>);
 
 /// Dynamic programming over the ends of runs.
-fn cheapest_runs(classes: &[Class], read_price: f64) -> Vec<std::ops::Range<usize>> {
+fn cheapest_runs(classes: &[Class], read_price: f64, probe: &Probe) -> Vec<std::ops::Range<usize>> {
+    let read = read_price * probe.bytes_read();
+    let formed = if probe.forms_a_matrix() { 6.0 * probe.dimension() } else { 0.0 };
     // best[e]: least price of classes[..e], and where its last run begins.
     let mut best = vec![(0.0, 0)];
     for end in 1..=classes.len() {
@@ -77,8 +79,9 @@ fn cheapest_runs(classes: &[Class], read_price: f64) -> Vec<std::ops::Range<usiz
             widest = widest.max(classes[start].0.1);
             trials += classes[start].1.len();
             let b = trials as f64;
-            let reads = (b / NOMINAL_BATCH).ceil() * read_price;
-            let price = best[start].0 + reads * 4.0 * rows + b * (4.0 * rows + 6.0 * widest as f64);
+            let (shared, own) = probe.flops(widest);
+            let passes = (b / NOMINAL_BATCH).ceil() * (read + shared) * rows;
+            let price = best[start].0 + passes + b * (own * rows + formed * widest as f64);
             if price < found.0 {
                 found = (price, start);
             }
@@ -100,18 +103,21 @@ const BATCH_BYTES: f64 = (1_u64 << 30) as f64;
 /// Most shards an operator splits into, each with an accumulator a trial.
 const SHARDS: f64 = 16.0;
 
-/// Bytes of one trial: accumulators and the packed point in the working precision, observations and residuals in f64 and
-/// in it, factors and the truth.
-fn trial_bytes(grid: &Grid, n: usize, rows: usize, search_rank: usize) -> f64 {
+/// Bytes of one trial: accumulators and, where a matrix of the unknown's size is formed, the packed point in the working
+/// precision, observations and residuals in f64 and in it, factors and the truth.
+fn trial_bytes(grid: &Grid, probe: &Probe, group: &Group, search_rank: usize) -> f64 {
     let word = grid.precision.bytes() as f64;
-    let (p, m, factor) = (Domain::symmetric(n).dimension() as f64, rows as f64, (n * search_rank) as f64);
-    (SHARDS + 2.0) * p * word + m * (6.0 * 8.0 + 3.0 * word) + factor * (4.0 * 8.0 + 3.0 * word)
+    let sizes = grid.model.sizes(&grid.domain(group.n), search_rank);
+    let factor = sizes.iter().map(|(rows, columns)| (rows * columns) as f64).sum::<f64>();
+    let formed = if probe.forms_a_matrix() { probe.dimension() } else { factor };
+    let m = group.rows as f64;
+    (SHARDS + 2.0) * formed * word + m * (6.0 * 8.0 + 3.0 * word) + factor * (4.0 * 8.0 + 3.0 * word)
 }
 
 /// Trials a batch holds on a group: `limit`, or fewer where memory asks for it.
-pub(crate) fn batch_limit(grid: &Grid, cells: &[Cell], group: &Group, limit: usize) -> usize {
+pub(crate) fn batch_limit(grid: &Grid, cells: &[Cell], group: &Group, limit: usize, probes: &Probes) -> usize {
     let widest = widest(grid, cells, group);
-    let fits = BATCH_BYTES / trial_bytes(grid, group.n, group.rows, widest);
+    let fits = BATCH_BYTES / trial_bytes(grid, probes.of(group.n), group, widest);
     (fits as usize).clamp(1, limit.max(1))
 }
 
@@ -120,12 +126,19 @@ fn widest(grid: &Grid, cells: &[Cell], group: &Group) -> usize {
 }
 
 /// Bytes the most demanding group needs: the operator in f32 (twice where a device holds a copy) and a batch.
-pub(crate) fn memory_need(grid: &Grid, cells: &[Cell], groups: &[Group], limit: usize, backend: &Backend) -> f64 {
+pub(crate) fn memory_need(
+    grid: &Grid,
+    cells: &[Cell],
+    groups: &[Group],
+    limit: usize,
+    (backend, probes): (&Backend, &Probes),
+) -> f64 {
     let copies = if matches!(backend, Backend::Gpu(_)) { 2.0 } else { 1.0 };
     let need = |group: &Group| {
-        let operator = group.rows as f64 * Domain::symmetric(group.n).dimension() as f64 * 4.0 * copies;
-        let trials = batch_limit(grid, cells, group, limit).min(group.solves.len()) as f64;
-        operator + trials * trial_bytes(grid, group.n, group.rows, widest(grid, cells, group))
+        let probe = probes.of(group.n);
+        let operator = probe.operator_bytes(group.rows) * copies;
+        let trials = batch_limit(grid, cells, group, limit, probes).min(group.solves.len()) as f64;
+        operator + trials * trial_bytes(grid, probe, group, widest(grid, cells, group))
     };
     groups.iter().map(need).fold(0.0, f64::max)
 }
@@ -146,7 +159,7 @@ pub(crate) fn require_memory(grid: &Grid, need: f64) -> Result<()> {
         "measurements",
         format!("{m} at n = {n}, which need {} of memory", gib(need)),
         format!("what fits in the {} that {which}", gib(have)),
-        "lower --n or --measurements: m·n(n+1)/2 numbers of four bytes are held",
+        format!("lower --n or --measurements; memory of the operator {}: {}", grid.operator.name, grid.operator.memory),
     ))
 }
 
@@ -160,13 +173,15 @@ fn available_memory() -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lowrank::models::Model;
+    use lowrank::operators::Registration;
 
     fn grid(measurements: &[usize], rank: &[usize], repetitions: usize) -> Grid {
         Grid { n: vec![30], rank: rank.to_vec(), measurements: measurements.to_vec(), repetitions, ..Grid::default() }
     }
 
     fn rows(grid: &Grid, price: f64) -> Vec<usize> {
-        groups(grid, &grid.cells(), price).iter().map(|group| group.rows).collect()
+        groups(grid, &grid.cells(), price, &Probes::new(grid).unwrap()).iter().map(|group| group.rows).collect()
     }
 
     #[test]
@@ -175,7 +190,7 @@ mod tests {
         for grid in [base.clone(), Grid { vary_operator: true, n: vec![10, 30], ..base }] {
             for price in [0.1, 1.0, 16.0, 1000.0] {
                 let cells = grid.cells();
-                let groups = groups(&grid, &cells, price);
+                let groups = groups(&grid, &cells, price, &Probes::new(&grid).unwrap());
                 let mut seen: Vec<usize> = groups.iter().flat_map(|g| g.solves.clone()).collect();
                 seen.sort_unstable();
                 assert_eq!(seen, (0..cells.len() * 4).collect::<Vec<_>>());
@@ -207,15 +222,23 @@ mod tests {
 
     #[test]
     fn absurd_sizes_are_refused_and_batches_shrink() {
-        let huge = Grid { n: vec![1 << 20], ..grid(&[1 << 40], &[1], 2) };
-        let cells = huge.cells();
-        let groups = groups(&huge, &cells, 1.0);
-        let need = memory_need(&huge, &cells, &groups, 8, &Backend::Cpu);
-        let message = require_memory(&huge, need).unwrap_err().to_string();
-        assert!(message.starts_with("measurements: found 1099511627776 at n = 1048576"), "{message}");
-        assert_eq!(batch_limit(&huge, &cells, &groups[0], 8), 1);
-        let small = grid(&[50], &[1], 9);
-        let cells = small.cells();
-        assert_eq!(batch_limit(&small, &cells, &super::groups(&small, &cells, 1.0)[0], 8), 8);
+        let batch = |grid: &Grid, limit: usize| {
+            let (cells, probes) = (grid.cells(), Probes::new(grid).unwrap());
+            let groups = groups(grid, &cells, 1.0, &probes);
+            let need = memory_need(grid, &cells, &groups, limit, (&Backend::Cpu, &probes));
+            (batch_limit(grid, &cells, &groups[0], limit, &probes), require_memory(grid, need))
+        };
+        let huge = Grid { n: vec![1 << 10], ..grid(&[1 << 40], &[1], 2) };
+        let (size, refused) = batch(&huge, 8);
+        let message = refused.unwrap_err().to_string();
+        assert!(message.starts_with("measurements: found 1099511627776 at n = 1024"), "{message}");
+        assert!(message.contains("matrices") && size == 1, "{message}");
+        let (size, fits) = batch(&grid(&[50], &[1], 9), 8);
+        assert!(size == 8 && fits.is_ok());
+        // What forms no matrix of the unknown's size needs no memory for one.
+        let (operator, model) = (Registration::find("entries").unwrap(), Model::asymmetric());
+        let entries = Grid { operator, model, n: vec![1 << 15], ..grid(&[1 << 20], &[1], 9) };
+        let (size, fits) = batch(&entries, 8);
+        assert!(size == 8 && fits.is_ok(), "{size} {fits:?}");
     }
 }

@@ -129,8 +129,8 @@ mod tests {
                 iterations: 10,
                 train_loss: 0.0,
                 relative_error,
-                step_size: 1.0,
-                init_scale: 1.0,
+                step_size: Some(1.0),
+                init_scale: None,
                 seconds: 0.0,
             })
         };
