@@ -3,6 +3,8 @@
 use assert_cmd::Command;
 use serde_json::Value;
 
+use crate::says::says;
+
 pub struct Ran {
     pub code: i32,
     /// Holds the folder that it wrote, two below.
@@ -57,10 +59,10 @@ impl Ran {
         self.verdicts().into_iter().filter(|v| v.1 == verdict).map(|v| v.0).collect()
     }
 
-    /// Ends with this code and text, with claims and a page of numbers, or with nothing written.
+    /// Ends with this code and the blank-separated pieces of `text` in its message, with claims and a page of numbers, or with nothing written.
     pub fn ends(&self, words: &str, code: i32, text: &str) {
         let all = format!("{words}: {}\n{}\n{}", self.code, self.stdout, self.stderr);
-        assert!(!all.contains("panicked") && self.stderr.contains(text), "{all}");
+        assert!(!all.contains("panicked") && text.split(' ').all(|piece| says(&self.stderr, piece)), "{all}");
         assert_eq!(self.code, code, "{all}");
         if code < 2 {
             self.verdicts();
