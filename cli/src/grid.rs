@@ -1,19 +1,18 @@
-//! Values of flags that take one number, a list, or an inclusive range: `3`, `1,2,5`, `1:8`, `0.1:0.5:0.1`,
-//! `log:1e-1:1e-7:7`.
+//! Values of flags: one number, a list, or an inclusive range: `3`, `1,2,5`, `1:8`, `0.1:0.5:0.1`, `log:1e-1:1e-7:7`.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use lowrank::{Error, Result};
 
-/// More values than this in one flag are a slip of the keyboard.
+/// Maximum number of values in one flag; more are a typing error.
 const MOST: usize = 100_000;
 
-/// A number a flag can hold.
+/// Number type of a flag.
 pub trait Scalar: Copy + FromStr + Display {
     fn of(value: f64) -> Option<Self>;
     fn value(self) -> f64;
-    /// Whether `a:b` steps by one and values are whole.
+    /// Whether values are whole, so that `a:b` has steps of one.
     const WHOLE: bool;
 }
 
@@ -44,22 +43,23 @@ macro_rules! whole {
 whole!(usize);
 whole!(u64);
 
-/// The value of a flag that a whole run shares: a list is answered with more than that it is no number.
+/// Parses the value of a flag that a whole run shares; the error for a list explains the reason.
 ///
 /// # Errors
 /// A sentence for the user.
 pub fn single<T: FromStr<Err: Display>>(text: &str) -> std::result::Result<T, String> {
     text.parse::<T>().map_err(|error| match text.contains([',', ':']) {
-        true => "one value is allowed, no list or range, since everything in a run shares it; run once for each value"
+        true => "only one value is allowed, no list or range, because all trials of a run share it; run once per \
+                 value"
             .into(),
         false => error.to_string(),
     })
 }
 
-/// All values of a flag, in the order they were written. `name` is the setting's identifier, for messages.
+/// Parses all values of a flag, in their order. `name` is the setting's identifier, for messages.
 ///
 /// # Errors
-/// [`Error::Invalid`] naming the part that is not understood.
+/// [`Error::Invalid`] naming the part that cannot be parsed.
 pub fn parse<T: Scalar>(name: &str, text: &str) -> Result<Vec<T>> {
     let mut values = Vec::new();
     for part in text.split(',') {
@@ -76,7 +76,7 @@ fn refuse<T: Scalar>(name: &str, found: String) -> Error {
     Error::Invalid {
         name: name.into(),
         found,
-        allowed: format!("{kind}: one, a list a,b,c, a range a:b:step, or log:a:b:count"),
+        allowed: format!("{kind}: one value, a list a,b,c, a range a:b:step, or log:a:b:count"),
         fix: "for example 1:8, or log:1e-1:1e-7:7".into(),
     }
 }
@@ -107,7 +107,7 @@ fn parse_part<T: Scalar>(name: &str, part: &str) -> Result<Vec<T>> {
     }
 }
 
-/// first, first + step, … up to last inclusive; `None` inside for a range that is empty, endless or too long.
+/// Returns first, first + step, … up to last inclusive; `None` for a range that is empty, endless or too long.
 fn range<T: Scalar>(first: &str, last: &str, step: &str) -> Option<Option<Vec<T>>> {
     let (first, last) = (first.parse::<T>().ok()?, last.parse::<T>().ok()?);
     // A step may be negative also where values are not.

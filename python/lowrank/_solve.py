@@ -1,4 +1,4 @@
-"""``solve``."""
+"""The function ``solve``."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def solve(
     callback_factors: bool = False,
     progress: bool = False,
 ) -> Solution:
-    """Recovers a matrix M from y_i = <A_i, M>.
+    """Recover a matrix M from y_i = <A_i, M>.
 
     matrices: the A_i: an operator (``Dense``, ``Seeded``, …), an array as ``Dense`` takes it, (m, n, n), (m, n*n) or packed
         (m, n(n+1)/2), or scipy.sparse as ``Sparse`` takes it. model, layout, shape, storage and normalization belong to the last two.
@@ -140,7 +140,7 @@ OWN = {
 
 
 class Run:
-    """Keywords as the library's function takes them."""
+    """Keywords, converted for the library's function."""
 
     def __init__(self, said: dict[str, Any]):
         self.options = {name: value for name, value in said.items() if name not in OWN and value is not None}
@@ -151,7 +151,7 @@ class Run:
         self.operator: Operator = operator_of(said["matrices"], said["model"], given, usual)
         if isinstance(self.operator, Entries) and "rows" in self.options:
             raise InvalidInput(
-                "rows: found a number of entries; allowed: all of them: they come in an order of their own. "
+                "rows: found a number of entries; allowed: all entries, because Entries reorders them. "
                 "Leave it out, or hold entries out with holdout"
             )
         self.observations = optional(said["observations"], "observations")
@@ -162,7 +162,7 @@ class Run:
         self.init = init if init is None or isinstance(init, str) else factors(init, "init")
 
     def described(self) -> dict[str, Any]:
-        """Keywords for the report."""
+        """Return the keywords for the report."""
         named = {name: self.asked[name] for name in ("layout", "shape", "storage", "normalization") if self.asked[name] is not None}
         return {
             "operator": self.operator.name,

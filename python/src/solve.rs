@@ -1,4 +1,4 @@
-//! One run.
+//! Solves for Python.
 
 use std::ops::ControlFlow;
 
@@ -18,8 +18,8 @@ use crate::operator::Operator;
 use crate::options::{Options, parsed};
 use crate::truth::{Given, attached};
 
-/// Asks Python, at every look, whether there was a signal, and the user's function whether to go on. What either raises ends
-/// the run and is raised again behind it.
+/// Observer that checks at every observation for signals and asks the user's function whether to continue. An
+/// exception in either ends the run and is raised afterwards.
 pub struct Observer {
     pub function: Option<Py<PyAny>>,
     pub factors: bool,
@@ -31,7 +31,7 @@ impl Observer {
         Self { function: function.map(Bound::unbind), factors, error: None }
     }
 
-    /// `said` fills in what the function is given.
+    /// Calls the user's function; `said` fills in its argument.
     pub fn ask(&mut self, said: impl FnOnce(&Bound<'_, PyDict>) -> PyResult<()>) -> ControlFlow<()> {
         let answer = Python::attach(|py| -> PyResult<bool> {
             py.check_signals()?;
@@ -77,13 +77,13 @@ impl Observer {
         })
     }
 
-    /// Raises what the function raised.
+    /// Raises the exception of the function, if any.
     pub fn finish(self) -> PyResult<()> {
         self.error.map_or(Ok(()), Err)
     }
 }
 
-/// The problem of some observations, and a truth where there is one.
+/// Creates the problem of observations and an optional truth.
 pub fn problem(
     operator: &Operator,
     observations: Option<Bound<'_, PyUntypedArray>>,
@@ -93,15 +93,15 @@ pub fn problem(
     let m = operator.inner.measurements();
     let y = match (observations, operator.observations.as_deref()) {
         (Some(_), Some(_)) => {
-            let fix = "leave it out: the values are in the entries";
-            return Err(invalid("observations", "an array beside Entries", "none", fix));
+            let fix = "leave it out: Entries hold their values";
+            return Err(invalid("observations", "an array together with Entries", "none", fix));
         }
         (None, Some(own)) => vec![own.to_vec()],
         (Some(array), None) => {
             observations_of(arrays::lent("observations", &array)?, m, &operator.text).map_err(raised)?
         }
         (None, None) => {
-            let allowed = "an array of y, one number a measurement";
+            let allowed = "an array of y, one number per measurement";
             return Err(invalid("observations", "nothing", allowed, "give y"));
         }
     };
@@ -109,7 +109,7 @@ pub fn problem(
     attached((problem, operator), truth, truth_matrix)
 }
 
-/// Starts as Python gives them.
+/// Start as given in Python.
 #[derive(FromPyObject)]
 pub enum Start<'py> {
     Word(String),
@@ -118,7 +118,7 @@ pub enum Start<'py> {
     Factor(Bound<'py, PyUntypedArray>),
 }
 
-/// Adds the start; scales and seeds are on the trials.
+/// Adds the start; the trials hold scales and seeds.
 pub fn started(
     options: &Options<'_>,
     settings: Settings,
@@ -129,8 +129,8 @@ pub fn started(
         && !matches!(&init, Some(Start::Word(word)) if word.starts_with("spectral"));
     for name in ["init_scale", "seed"] {
         if !random && options.several::<f64>(name)?.is_some() {
-            let allowed = "nothing beside a start that is not random";
-            return Err(invalid(name, "a value beside init", allowed, "leave one of the two out"));
+            let allowed = "no value with a start that is not random";
+            return Err(invalid(name, "a value together with init", allowed, "leave one of them out"));
         }
     }
     let init = match init {
@@ -150,13 +150,13 @@ pub fn started(
         }
         Some(_) => {
             let allowed = "U for a symmetric model, (L, R) for the model asymmetric";
-            return Err(invalid("init", "factors of another model", allowed, "Give the factors of the model"));
+            return Err(invalid("init", "factors of another model", allowed, "Pass the factors of the model"));
         }
     };
     Ok(settings.init(init))
 }
 
-/// (batch, n, k), narrower trials padded with zero columns.
+/// Stacks factors as (batch, n, k), narrower trials padded with zero columns.
 fn stacked<'py>(
     py: Python<'py>,
     solution: &Solution,
@@ -167,7 +167,7 @@ fn stacked<'py>(
     PyList::new(py, arrays.collect::<PyResult<Vec<_>>>()?)
 }
 
-/// Report (JSON), trace and trials (CSV), and the factors of each trial: left, right or None; the biases that it has chosen.
+/// Report (JSON), trace and trials (CSV), the factors of each trial (left, right or None), and its chosen biases.
 type Solved<'py> = (
     String,
     Bound<'py, PyBytes>,
@@ -179,7 +179,7 @@ type Solved<'py> = (
 
 #[pyfunction]
 #[pyo3(signature = (operator, observations, truth, truth_matrix, init, options, observer, observe_factors, settings_json))]
-#[expect(clippy::too_many_arguments, reason = "all but the first are optional parts of a run")]
+#[expect(clippy::too_many_arguments, reason = "all arguments but the first are optional")]
 pub fn solve<'py>(
     py: Python<'py>,
     operator: &Operator,

@@ -21,13 +21,13 @@ use crate::options::Options;
 use crate::solve::{Observer, Start, problem, started};
 use crate::truth::Given;
 
-/// Table and curves (CSV), the word of their error, whether it was interrupted, notices.
+/// Table and curves (CSV), the word of their error, whether the comparison was interrupted, notices.
 type Compared<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, String, bool, Vec<String>);
 
-/// `methods` are (label, keywords) with a `method` and what is its own.
+/// Compares methods; `methods` are (label, keywords) with a `method` and its own parameters.
 #[pyfunction]
 #[pyo3(signature = (operator, observations, truth, truth_matrix, init, methods, options, levels, observer))]
-#[expect(clippy::too_many_arguments, reason = "those of a solve and the methods")]
+#[expect(clippy::too_many_arguments, reason = "the settings of a solve, and the methods")]
 pub fn compare<'py>(
     py: Python<'py>,
     operator: &Operator,
@@ -92,7 +92,7 @@ pub fn compare<'py>(
     Ok((table, curves, comparison.metric.word().to_owned(), comparison.interrupted, notices))
 }
 
-/// Cells and solves (CSV), whether every solve was finished, notices.
+/// Cells and solves (CSV), whether every solve finished, notices.
 type Swept<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, bool, Vec<String>);
 
 #[pyfunction]
@@ -150,7 +150,7 @@ pub fn sweep<'py>(
     Ok((PyBytes::new(py, &table), PyBytes::new(py, &solves), complete, notices))
 }
 
-/// Claims (JSON), (name, SVG, CSV) of each figure, whether it was interrupted.
+/// Claims (JSON), (name, SVG, CSV) of each figure, whether the study was interrupted.
 type Reproduced = (String, Vec<(String, String, String)>, bool);
 
 #[pyfunction]
@@ -193,7 +193,7 @@ pub fn reproduce<'py>(
             return Err(invalid("study", format!("'{name}'"), &words.join(", "), "pick one of them"));
         };
         if experiment != "all" {
-            let fix = "leave it out: only ss21 has parts";
+            let fix = "leave it out: only ss21 has experiments";
             return Err(invalid("experiment", format!("'{experiment}'"), "all", fix));
         }
         let mut settings = if quick { Rerun::quick(relative) } else { Rerun::new(relative) };

@@ -121,7 +121,7 @@ fn buffers<T>(
         part("packed iterates and gradients", &[slots, point + accumulator + scratch]),
     ];
     if given > 0 {
-        parts.push(part("what stands in for given numbers", &[given, 2 * batch * operator.measurements() + factor]));
+        parts.push(part("scratch space for given numbers", &[given, 2 * batch * operator.measurements() + factor]));
     }
     parts
 }
@@ -175,7 +175,7 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         false => memory.parts.extend(buffers::<T>(&*operator, slots, lengths, stand_ins)),
     }
     if copied > 0 {
-        memory.parts.push(Part::new("the matrices again, each on whole cache lines", Location::Host, copied));
+        memory.parts.push(Part::new("a cache-aligned copy of the matrices", Location::Host, copied));
     }
     memory.require("batch", "Run fewer trials at a time")?;
     let cost = operator.cost(batch, k);

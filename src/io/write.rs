@@ -105,7 +105,13 @@ impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
 }
 
 fn mismatch(what: String) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("array to write: {what}; give as many numbers as the shape says"))
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!(
+            "array to write: {what}; pass as many numbers as the shape has \
+                                                 entries"
+        ),
+    )
 }
 
 fn write_all<T: NpyNumber>(writer: &mut impl Write, shape: &[usize], values: &[T]) -> Result<()> {

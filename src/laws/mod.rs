@@ -59,7 +59,10 @@ impl Place {
         #[cfg(feature = "gpu")]
         return Self::with_adapters();
         #[cfg(not(feature = "gpu"))]
-        (Self::host(), vec!["this build has no backend gpu: only reference and cpu are checked".into()])
+        (
+            Self::host(),
+            vec!["this build has no backend gpu: the check covers only the backends reference and cpu".into()],
+        )
     }
 
     /// Whether the operator can be checked at this place. A forced kernel variant must exist for it, and it must hold

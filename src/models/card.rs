@@ -39,7 +39,7 @@ impl ModelCard {
             true if n1 == n2 => Ok(Domain::symmetric(n1)),
             true => {
                 let allowed = format!("n,n for the model {}", self.word);
-                Err(Error::invalid("shape", format!("{n1},{n2}"), allowed, "say --model asymmetric"))
+                Err(Error::invalid("shape", format!("{n1},{n2}"), allowed, "pass --model asymmetric"))
             }
         }
     }

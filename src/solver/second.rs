@@ -105,8 +105,8 @@ impl Solver {
             return Ok(fit);
         }
         let notice = format!(
-            "the fit came to rest at a relative residual of {}: a second look, from a small random start with all columns, found a better \
-             one",
+            "the first fit stalled at a relative residual of {}; a second fit, from a small random start with all \
+             columns, is better",
             readable(fit.trials[0].relative_residual)
         );
         Ok(fit.replaced_by(found, notice))

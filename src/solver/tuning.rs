@@ -110,7 +110,7 @@ impl Solver {
         let (Some(entries), Some(backend)) = (entries, self.loaded.backend_alone()) else { return Ok(fit) };
         if self.settings.checkpoint.is_some() || fit.resumed_at.is_some() {
             let mut fit = fit;
-            fit.notices.push("no ridge was looked for: a run that is saved stays the one that was asked for".into());
+            fit.notices.push("lowrank tried no ridge, because the run writes checkpoints".into());
             return Ok(fit);
         }
         let instance = fit.trials[0].parameters.instance;
@@ -142,13 +142,14 @@ impl Solver {
         let best = self.best(&choice, &backend, &mut watch)?;
         if stopped {
             let mut fit = fit;
-            fit.notices.push("interrupted while a ridge was looked for: this is the fit without one".into());
+            fit.notices
+                .push("interrupted during the search for a ridge: the solution is the fit without a ridge".into());
             fit.trials[0].status = Status::Interrupted;
             return Ok(fit);
         }
         let Some(best) = best else {
             let mut fit = fit;
-            fit.notices.push("no ridge was looked for: trying some would take more than 8 GiB".into());
+            fit.notices.push("lowrank tried no ridge, because trials would need more than 8 GiB".into());
             return Ok(fit);
         };
         let plain = choice.plain_rmse();
@@ -316,12 +317,12 @@ impl Choice<'_> {
 
     fn said(&self, best: &Candidate, unshrunk: f64, plain: Option<f64>) -> String {
         let (with, then) = (
-            if best.with_biases { " beside biases of rows and columns" } else { "" },
-            if self.own { "; it was then carried out on all entries" } else { "" },
+            if best.with_biases { " with biases of rows and columns" } else { "" },
+            if self.own { "; the final fit uses all entries" } else { "" },
         );
-        let alone = plain.map_or_else(String::new, |plain| format!(", the biases alone {}", readable(plain)));
+        let alone = plain.map_or_else(String::new, |plain| format!(", biases alone {}", readable(plain)));
         format!(
-            "ridge {} and {} columns{with}: chosen by {}, which they predict with an rmse of {} (a fit without a ridge {}{alone}){then}",
+            "ridge {} and {} columns{with}: chosen by {}; their rmse is {} (without a ridge {}{alone}){then}",
             readable(best.ridge),
             best.trial().parameters.search_rank,
             self.which(),
@@ -333,7 +334,7 @@ impl Choice<'_> {
     /// The fit, which is the best predictor.
     fn kept(&self, mut fit: Solution, unshrunk: f64, best: f64) -> Solution {
         fit.notices.push(format!(
-            "no ridge: chosen by {}, which the fit predicts with an rmse of {}, and with the best ridge of {}",
+            "no ridge: chosen by {}; their rmse is {} without a ridge and {} with the best one",
             self.which(),
             readable(unshrunk),
             readable(best)
@@ -371,7 +372,10 @@ fn joined(
     (trial.biases, trial.tuned) = (biases, true);
     trial.status = Status::Finished;
     trial.doubt = plain.map(|plain| {
-        format!("biases of rows and columns alone predict held-out entries better, with an rmse of {}", readable(plain))
+        format!(
+            "biases of rows and columns alone predict the held-out entries better, with an rmse of {}",
+            readable(plain)
+        )
     });
     fit.replaced_by(found, notice)
 }

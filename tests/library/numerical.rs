@@ -34,7 +34,7 @@ fn too_large_a_step_names_one_that_is_stable() {
         assert!(trial.left().as_slice().iter().all(|v| v.is_finite()));
         let text = remark(&solution);
         let (_, tail) = text.split_once("1/‖s·A*(y)‖ = ").unwrap_or_else(|| panic!("{text}"));
-        let bound: f64 = tail.split(',').next().unwrap().parse().unwrap();
+        let bound: f64 = tail.split([',', ' ']).next().unwrap().parse().unwrap();
         // An estimate: a good part of it is stable, a multiple of it is not.
         let fine = solve(problem(), gd().precision(precision).step_size(0.5 * bound));
         assert_ne!(fine.trials[0].status, Status::Diverged, "half of {bound}");

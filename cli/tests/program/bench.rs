@@ -1,4 +1,4 @@
-//! `bench`: tables that add up, and refusals. Not how fast anything is.
+//! Tests of `bench`: consistent tables and refusals, not speed.
 
 use crate::says::{assert_says, says};
 use crate::{Dir, table};

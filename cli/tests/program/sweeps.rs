@@ -1,5 +1,4 @@
-//! `lowrank sweep` on tiny grids: what it finds, that it finds the same however the work is cut up or interrupted, and
-//! what it refuses.
+//! Tests of `lowrank sweep` on tiny grids: results, their independence of batches and interruptions, and refusals.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -22,7 +21,7 @@ fn run(arguments: &[&str], out: &Path) -> Output {
     lowrank(arguments, out).output().unwrap()
 }
 
-/// Runs to the end and gives `sweep.csv` without its last column, the time.
+/// Runs to the end and returns `sweep.csv` without its last column, the time.
 fn table(arguments: &[&str], out: &Path) -> Vec<String> {
     let output = run(arguments, out);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
@@ -107,7 +106,7 @@ fn solved(grid: &Grid, backend: Backend) -> (Sweep, Vec<Outcome>) {
     (sweep, outcomes.into_iter().map(Option::unwrap).collect())
 }
 
-/// The same solve through the library alone, on an operator of `rows` measurements.
+/// Runs the same solve through the library, on an operator of `rows` measurements.
 fn alone(sweep: &Sweep, solve: usize, rows: usize, backend: Backend) -> lowrank::TrialSolution {
     let (cell, _, seeds) = sweep.solve(solve);
     let Cell { n, rank, condition_number, measurements, noise_std, search_rank, init_scale, step_size } = *cell;

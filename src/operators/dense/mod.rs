@@ -127,7 +127,7 @@ impl Dense {
                 "matrices",
                 format!("{} numbers", values.len()),
                 format!("a positive multiple of {width} ({layout:?} rows of a {domain} matrix)"),
-                "give one row per measurement",
+                "pass one row per measurement",
             ));
         }
         let measurements = values.len() / width;
@@ -137,7 +137,7 @@ impl Dense {
                 "matrices",
                 format!("{:?} at row {}, position {}", values[at], at / width, at % width),
                 "finite numbers",
-                "repair or drop that measurement",
+                "correct or remove that measurement",
             ));
         }
         let n = domain.rows();
@@ -222,7 +222,7 @@ impl Dense {
     /// [`Error::Invalid`] unless 0 < s < ∞.
     pub fn with_normalization(mut self, s: f64) -> Result<Self> {
         if !(s.is_finite() && s > 0.0) {
-            return Err(Error::invalid("normalization", s, "a positive finite number", "give s, or 'auto'"));
+            return Err(Error::invalid("normalization", s, "a positive finite number", "pass s, or 'auto'"));
         }
         self.normalization = s;
         Ok(self)
@@ -267,7 +267,7 @@ fn store<T: Real>(values: Pages<T>) -> Rows {
 fn require_some(domain: Domain, measurements: usize) -> Result<()> {
     domain.validate()?;
     if measurements == 0 {
-        return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
+        return Err(Error::invalid("measurements", 0, "at least 1", "pass at least one measurement"));
     }
     Ok(())
 }

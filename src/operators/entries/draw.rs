@@ -26,10 +26,10 @@ pub fn draw_positions(domain: Domain, count: usize, exponent: f64, seed: u64) ->
     let total = domain.dimension();
     if count == 0 || count > total {
         let allowed = format!("1 to {total}, the entries of a {domain} matrix");
-        return Err(Error::invalid("measurements", count, allowed, "each entry is drawn once at most"));
+        return Err(Error::invalid("measurements", count, allowed, "each entry is drawn at most once"));
     }
     if !(exponent.is_finite() && exponent >= 0.0) {
-        return Err(Error::invalid("degrees", exponent, "a finite exponent of at least 0", "0 draws evenly"));
+        return Err(Error::invalid("degrees", exponent, "a finite exponent of at least 0", "0 draws uniformly"));
     }
     let mut rng = stream(seed, Purpose::Operator, 0);
     let places = if exponent == 0.0 && total <= LISTED {
@@ -74,9 +74,9 @@ fn rejected(domain: Domain, count: usize, exponent: f64, rng: &mut ChaCha8Rng) -
             return Ok(places);
         }
     }
-    let found = format!("{exponent}, with which {} of {count} different positions were found", places.len());
-    let fix = "lower it, or draw fewer entries: the likely rows and columns are full";
-    Err(Error::invalid("degrees", found, "an exponent that leaves room", fix))
+    let found = format!("{exponent}, which gave only {} of {count} different positions", places.len());
+    let fix = "lower it, or draw fewer entries: the most likely rows and columns are full";
+    Err(Error::invalid("degrees", found, "a smaller exponent", fix))
 }
 
 /// Lines in a random order, with their cumulative probabilities.

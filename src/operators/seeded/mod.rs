@@ -74,7 +74,7 @@ impl Seeded {
     /// [`Error::Invalid`] unless 0 < s < ∞.
     pub fn with_normalization(self, s: f64) -> Result<Self> {
         if !(s.is_finite() && s > 0.0) {
-            return Err(Error::invalid("normalization", s, "a positive finite number", "give s, or leave it out"));
+            return Err(Error::invalid("normalization", s, "a positive finite number", "pass s, or leave it out"));
         }
         Ok(Self { normalization: s, ..self })
     }
@@ -82,14 +82,14 @@ impl Seeded {
     fn make(domain: Domain, measurements: usize, seed: u64, ensemble: Ensemble) -> Result<Self> {
         domain.validate()?;
         if measurements == 0 {
-            return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
+            return Err(Error::invalid("measurements", 0, "at least 1", "pass at least one measurement"));
         }
         if u32::try_from(domain.dimension()).is_err() {
             return Err(Error::invalid(
                 "shape",
-                format!("{domain}, {} numbers a matrix", domain.dimension()),
-                "at most 2³² − 1 numbers a matrix",
-                "give a smaller size",
+                format!("{domain}, {} numbers per matrix", domain.dimension()),
+                "at most 2³² − 1 numbers per matrix",
+                "choose a smaller size",
             ));
         }
         let (scale, variance) = match ensemble {

@@ -212,7 +212,7 @@ mod tests {
         let groups = groups(&huge, &cells, 1.0);
         let need = memory_need(&huge, &cells, &groups, 8, &Backend::Cpu);
         let message = require_memory(&huge, need).unwrap_err().to_string();
-        assert!(message.starts_with("measurements: found 1099511627776 at n = 1048576"), "{message}");
+        assert!(["measurements", "1099511627776", "1048576"].iter().all(|piece| message.contains(piece)), "{message}");
         assert_eq!(batch_limit(&huge, &cells, &groups[0], 8), 1);
         let small = grid(&[50], &[1], 9);
         let cells = small.cells();
