@@ -222,7 +222,7 @@ impl State {
 /// The two programs of mixed precision.
 #[derive(Clone)]
 pub struct Increments {
-    /// Program of increments around a centre.
+    /// Program of the increments in iterative refinement.
     pub program: Arc<Program>,
     /// Program whose residual is that of its iterate.
     pub exact: Arc<Program>,

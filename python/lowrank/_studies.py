@@ -165,12 +165,12 @@ def sweep(
     options = {name: value for name, value in locals().items() if name not in ("callback", "progress") and value is not None}
     with Watch(None, progress) as watch:
 
-        def look(what: dict[str, Any]) -> bool:
+        def observe(what: dict[str, Any]) -> bool:
             if watch.observer is not None:
                 watch.observer(what)
             return bool(callback(what)) if callback is not None else False
 
-        found = _lowrank.sweep(options, look if callback is not None or progress else None)
+        found = _lowrank.sweep(options, observe if callback is not None or progress else None)
     return Sweep(*found)
 
 

@@ -50,7 +50,7 @@ impl Observer {
         }
     }
 
-    pub fn look(&mut self, progress: &Progress<'_>, name: Option<&str>) -> ControlFlow<()> {
+    pub fn observe(&mut self, progress: &Progress<'_>, name: Option<&str>) -> ControlFlow<()> {
         let factors = self.factors;
         self.ask(|what| {
             let py = what.py();
@@ -207,7 +207,7 @@ pub fn solve<'py>(
     let mut observer = Observer::new(observer, observe_factors);
     let found = py.detach(|| {
         let mut solver = Solver::new(problem, settings, backend)?;
-        solver.solve_with(|progress| observer.look(progress, None))
+        solver.solve_with(|progress| observer.observe(progress, None))
     });
     observer.finish()?;
     let solution = found.map_err(raised)?;

@@ -80,7 +80,9 @@ pub fn compare<'py>(
     let levels = levels.unwrap_or_else(|| LEVELS.to_vec());
     let mut observer = Observer::new(observer, false);
     let found = py.detach(|| {
-        contest::compare(&problem, contenders, &backend, |running| observer.look(running.progress, Some(running.label)))
+        contest::compare(&problem, contenders, &backend, |running| {
+            observer.observe(running.progress, Some(running.label))
+        })
     });
     observer.finish()?;
     let comparison = found.map_err(raised)?;
@@ -170,8 +172,8 @@ pub fn reproduce<'py>(
     let (seed, precision) = (options.one::<u64>("seed")?, options.word("precision")?);
     let word = options.one::<String>("backend")?.unwrap_or_else(|| "auto".into());
     let mut observer = Observer::new(observer, false);
-    let mut look =
-        |moment: &study::Moment<'_>| -> ControlFlow<()> { observer.look(moment.progress, Some(&moment.stage.name)) };
+    let mut observe =
+        |moment: &study::Moment<'_>| -> ControlFlow<()> { observer.observe(moment.progress, Some(&moment.stage.name)) };
     let found = if name == "ss21" {
         let experiments = Experiment::from_word(experiment).map_err(raised)?;
         let mut settings = match quick {
@@ -185,7 +187,7 @@ pub fn reproduce<'py>(
         py.detach(|| {
             settings.check()?;
             let backend = Backend::from_word(&word)?;
-            study::reproduce(&settings, &experiments, &backend, &mut look)
+            study::reproduce(&settings, &experiments, &backend, &mut observe)
         })
     } else {
         let Some(relative) = Relative::from_word(name) else {
@@ -208,7 +210,7 @@ pub fn reproduce<'py>(
                 "auto" => Backend::auto_for(settings.precision)?,
                 word => Backend::from_word(word)?,
             };
-            study::rerun(&settings, &backend, &mut look)
+            study::rerun(&settings, &backend, &mut observe)
         })
     };
     observer.finish()?;

@@ -31,7 +31,7 @@ impl Solver {
     pub fn solve_with(&mut self, mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
         let fit = self.run(None, &mut observer)?;
         let (started, solve) = (Instant::now(), fit.timing.solve);
-        let fit = self.looked_again(fit, &mut observer)?;
+        let fit = self.second_fit(fit, &mut observer)?;
         let mut solution = self.tuned(fit, &mut observer)?;
         // Auxiliary runs count, whether or not their result was taken.
         solution.timing.solve = solve + started.elapsed().as_secs_f64();

@@ -33,10 +33,10 @@ const RIDGES: i32 = 12;
 /// Smaller numbers of columns tried next, with the best ridge and smaller ones: where few columns explain all but
 /// noise, they need less shrinking.
 const COLUMNS: [usize; 6] = [1, 2, 3, 5, 8, 12];
-const SHRINKS: [f64; 4] = [1.0, 1.6, 2.5, 4.0];
+const RIDGE_DIVISORS: [f64; 4] = [1.0, 1.6, 2.5, 4.0];
 /// Iterations of each candidate; its best iterate is kept.
 const ITERATIONS: usize = 30;
-const LOOK_EVERY: usize = 3;
+const OBSERVE_EVERY: usize = 3;
 
 /// Approximate bytes of a trial per number of its factors and per entry, and the limit for all trials; larger tables
 /// keep the fit.
@@ -134,11 +134,11 @@ impl Solver {
             stopped |= flow.is_break();
             flow
         };
-        let unshrunk = match own {
+        let without_ridge = match own {
             false => fit.trials[0].holdout_rmse(),
-            true => self.unshrunk(&choice, &backend, &mut watch)?,
+            true => self.without_ridge(&choice, &backend, &mut watch)?,
         };
-        let Some(unshrunk) = unshrunk else { return Ok(fit) };
+        let Some(without_ridge) = without_ridge else { return Ok(fit) };
         let best = self.best(&choice, &backend, &mut watch)?;
         if stopped {
             let mut fit = fit;
@@ -153,10 +153,10 @@ impl Solver {
             return Ok(fit);
         };
         let plain = choice.plain_rmse();
-        if unshrunk <= best.rmse {
-            return Ok(choice.kept(fit, unshrunk, best.rmse));
+        if without_ridge <= best.rmse {
+            return Ok(choice.kept(fit, without_ridge, best.rmse));
         }
-        let notice = choice.said(&best, unshrunk, plain);
+        let notice = choice.said(&best, without_ridge, plain);
         let biases = match (best.with_biases, own) {
             (false, _) => None,
             (true, false) => choice.biases.clone(),
@@ -182,7 +182,7 @@ impl Solver {
     }
 
     /// Held-out error of the fit without a ridge, trained on the other entries.
-    fn unshrunk(
+    fn without_ridge(
         &self,
         choice: &Choice<'_>,
         backend: &Backend,
@@ -220,7 +220,7 @@ impl Solver {
         let grid = Grid {
             problem: &problem,
             instances: vec![usize::from(first.with_biases)],
-            ridges: SHRINKS.iter().map(|shrink| first.ridge / shrink).collect(),
+            ridges: RIDGE_DIVISORS.iter().map(|divisor| first.ridge / divisor).collect(),
             search_ranks: COLUMNS.into_iter().filter(|columns| *columns < k).collect(),
         };
         if grid.search_ranks.is_empty() {
@@ -256,7 +256,7 @@ impl Solver {
             .holdout_measurements(choice.held_out.iter().copied())
             .init(Init::Spectral { skip: 0, preprocess: Preprocess::None })
             .stop(Stop { max_iterations: ITERATIONS, stall_window: None, ..Stop::default() })
-            .observe(Schedule::Every(LOOK_EVERY))
+            .observe(Schedule::Every(OBSERVE_EVERY))
             .trials(trials);
         let batch = Solver::new(grid.problem.clone(), settings, backend.clone())?.run(None, watch)?;
         let finite = |trial: &TrialSolution| trial.holdout_rmse().filter(|rmse| rmse.is_finite());
@@ -294,7 +294,7 @@ impl Solver {
             .init(Init::Given(start))
             .ridge(ridge)
             .stop(Stop { max_iterations: ITERATIONS, stall_window: None, ..Stop::default() })
-            .observe(Schedule::Every(LOOK_EVERY));
+            .observe(Schedule::Every(OBSERVE_EVERY));
         Solver::new(problem, settings, backend.clone())?.run(None, |_| ControlFlow::Continue(()))
     }
 }
@@ -315,7 +315,7 @@ impl Choice<'_> {
         }
     }
 
-    fn said(&self, best: &Candidate, unshrunk: f64, plain: Option<f64>) -> String {
+    fn said(&self, best: &Candidate, without_ridge: f64, plain: Option<f64>) -> String {
         let (with, then) = (
             if best.with_biases { " with biases of rows and columns" } else { "" },
             if self.own { "; the final fit uses all entries" } else { "" },
@@ -327,16 +327,16 @@ impl Choice<'_> {
             best.trial().parameters.search_rank,
             self.which(),
             readable(best.rmse),
-            readable(unshrunk),
+            readable(without_ridge),
         )
     }
 
     /// The fit, which is the best predictor.
-    fn kept(&self, mut fit: Solution, unshrunk: f64, best: f64) -> Solution {
+    fn kept(&self, mut fit: Solution, without_ridge: f64, best: f64) -> Solution {
         fit.notices.push(format!(
             "no ridge: chosen by {}; their rmse is {} without a ridge and {} with the best one",
             self.which(),
-            readable(unshrunk),
+            readable(without_ridge),
             readable(best)
         ));
         fit

@@ -140,7 +140,7 @@ fn an_observer_is_asked_while_choices_are_tried_and_can_end_them() {
 }
 
 #[test]
-fn what_is_left_of_a_misfit_is_looked_at() {
+fn the_residual_of_a_misfit_is_analysed() {
     let (n, m) = (16, 500);
     let signed = synthetic::signed(n, (2, 1)).seed(3).build().unwrap();
     let indefinite = Problem::measure(Dense::gaussian(signed.domain(), m, 4).unwrap(), signed).unwrap();
@@ -186,7 +186,7 @@ fn a_result_worse_than_the_zero_matrix_is_doubted() {
 
 /// 1.5 measurements for each degree of freedom, and no column to spare: growing the rank comes to rest in a local minimum.
 #[test]
-fn a_hard_fit_that_misses_is_looked_at_a_second_time() {
+fn a_hard_fit_that_misses_is_fitted_a_second_time() {
     let truth = synthetic::psd(30).rank(3).seed(1000).build().unwrap();
     let problem = Problem::measure(RankOne::gaussian(truth.domain(), 131, 1000).unwrap(), truth).unwrap();
     let alone = solve(&problem, Settings::new(Method::pursuit()).search_rank(3));

@@ -45,7 +45,7 @@ fn methods_are_compared_and_the_files_agree() {
 
     let curves = table(&dir.text("report/curves.csv"));
     let gd: Vec<_> = curves.iter().filter(|row| row["label"] == "gd").collect();
-    // A look at every iteration.
+    // An observation at every iteration.
     assert_eq!(gd[7]["iteration"], "7");
     let first = gd.iter().find(|row| row["relative_error"].parse::<f64>().unwrap() <= 1e-3).unwrap();
     assert_eq!(first["iteration"].parse::<f64>().unwrap(), number(0, "iterations_to_1e-3"));

@@ -128,8 +128,8 @@ impl Algorithm for Pursuit {
         let mut energy = t.energy(e);
         if let Some(ridge) = t.ridge() {
             // The ridge also applies to probes where columns have no signs: an eigenvalue has to exceed it.
-            let shrunk = if t.positive().is_some() { u } else { applied };
-            t.combine_into(g, [(1.0.into(), g), (ridge.into(), shrunk)]);
+            let decayed = if t.positive().is_some() { u } else { applied };
+            t.combine_into(g, [(1.0.into(), g), (ridge.into(), decayed)]);
             let (size, share) = (t.dot(u, u), t.share());
             energy = t.formula(energy + ridge * size * (0.5 / share));
         }

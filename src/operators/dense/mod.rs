@@ -28,7 +28,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::memory::{Part, product};
-use crate::operators::rows::{Way, twin};
+use crate::operators::rows::{Traversal, reference};
 use crate::operators::{Cost, GpuForm, GpuPlan, GpuSource, HostKernel, Operator, Reader, Storage};
 use crate::pages::Pages;
 use crate::problem::random::{Purpose, normal, stream};
@@ -272,7 +272,7 @@ fn require_some(domain: Domain, measurements: usize) -> Result<()> {
     Ok(())
 }
 
-impl twin::Rows for Dense {
+impl reference::Rows for Dense {
     fn row(&self, i: usize, out: &mut [f64]) {
         let p = self.domain.dimension();
         with_rows!(self, rows, scales => {
@@ -309,25 +309,25 @@ impl Operator for Dense {
     fn shard_range(&self, shard: usize) -> Range<usize> {
         let (m, shards) = (self.measurements, self.shards());
         // Many rows are cut at whole blocks.
-        let block = if m / shards >= 5 * Way::ROWS { Way::ROWS } else { 1 };
+        let block = if m / shards >= 5 * Traversal::ROWS { Traversal::ROWS } else { 1 };
         let begin = |shard: usize| if shard < shards { (m * shard / shards + block / 2) / block * block } else { m };
         begin(shard)..begin(shard + 1)
     }
 
     fn sensing_matrix(&self, i: usize) -> Vec<f64> {
-        twin::sensing_matrix(self, i)
+        reference::sensing_matrix(self, i)
     }
 
     fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
-        twin::forward(self, shard, point, out);
+        reference::forward(self, shard, point, out);
     }
 
     fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply(self, shard, residual, applied, out);
+        reference::adjoint_apply(self, shard, residual, applied, out);
     }
 
     fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply_transposed(self, shard, residual, applied, out);
+        reference::adjoint_apply_transposed(self, shard, residual, applied, out);
     }
 
     fn cost(&self, batch: usize, _search_rank: usize) -> Cost {

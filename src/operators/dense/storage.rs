@@ -17,7 +17,7 @@ use crate::memory::{Location, Memory, Part, product, readable_bytes};
 use crate::operators::Storage;
 use crate::operators::dense::Dense;
 use crate::operators::dense::data::Data;
-use crate::operators::rows::twin::Rows as _;
+use crate::operators::rows::reference::Rows as _;
 use crate::pages::Pages;
 
 /// All packed rows.

@@ -19,7 +19,7 @@
 
 mod kernel;
 mod load;
-mod twin;
+mod reference;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -314,19 +314,19 @@ impl Operator for RankOne {
     }
 
     fn sensing_matrix(&self, i: usize) -> Vec<f64> {
-        twin::sensing_matrix(self, i)
+        reference::sensing_matrix(self, i)
     }
 
     fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
-        twin::forward(self, shard, point, out);
+        reference::forward(self, shard, point, out);
     }
 
     fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply(self, shard, residual, applied, out);
+        reference::adjoint_apply(self, shard, residual, applied, out);
     }
 
     fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply_transposed(self, shard, residual, applied, out);
+        reference::adjoint_apply_transposed(self, shard, residual, applied, out);
     }
 
     fn cost(&self, batch: usize, search_rank: usize) -> Cost {

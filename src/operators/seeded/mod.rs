@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::operators::rows::{Packing, twin};
+use crate::operators::rows::{Packing, reference};
 use crate::operators::{Cost, GpuForm, HostKernel, Operator};
 use crate::problem::{Domain, Factors};
 
@@ -136,7 +136,7 @@ impl Seeded {
     }
 }
 
-impl twin::Rows for Seeded {
+impl reference::Rows for Seeded {
     fn row(&self, i: usize, out: &mut [f64]) {
         let key = self.key(i);
         for (q, out) in (0_u32..).zip(out.iter_mut()) {
@@ -186,19 +186,19 @@ impl Operator for Seeded {
     }
 
     fn sensing_matrix(&self, i: usize) -> Vec<f64> {
-        twin::sensing_matrix(self, i)
+        reference::sensing_matrix(self, i)
     }
 
     fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
-        twin::forward(self, shard, point, out);
+        reference::forward(self, shard, point, out);
     }
 
     fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply(self, shard, residual, applied, out);
+        reference::adjoint_apply(self, shard, residual, applied, out);
     }
 
     fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply_transposed(self, shard, residual, applied, out);
+        reference::adjoint_apply_transposed(self, shard, residual, applied, out);
     }
 
     /// Bytes: none. Flops: a multiplication and an addition each for the dot product and the accumulation, per number

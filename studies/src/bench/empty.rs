@@ -8,7 +8,7 @@ use lowrank::Backend;
 use lowrank::Real;
 use lowrank::Result;
 use lowrank::engine::Precision;
-use lowrank::operators::{Cost, Course, HostKernel, Loss, Operator, Pair, TrialPass};
+use lowrank::operators::{Cost, HostKernel, Loss, Operator, Pair, PassSchedule, TrialPass};
 use lowrank::problem::{Domain, Factors};
 
 /// Operator with Aᵢ = 0 for every i, with as many shards as a small problem.
@@ -65,7 +65,7 @@ impl<T: Real> HostKernel<T> for Empty {
     fn accumulator_len(&self, _search_rank: usize, _factors: usize) -> usize {
         0
     }
-    fn pass(&self, _course: Course, _shard: usize, _loss: Loss, _trials: &mut [TrialPass<'_, T>]) {}
+    fn pass(&self, _schedule: PassSchedule, _shard: usize, _loss: Loss, _trials: &mut [TrialPass<'_, T>]) {}
     fn finish(
         &self,
         _accumulator: &[T],

@@ -45,8 +45,8 @@ pub struct Probe {
 
 enum Kind {
     /// Reads of a buffer of f32 numbers with all threads and with one, each at 1, 2, 4 and 8 positions at a time: one
-    /// position per thread underestimates the bandwidth. `ways` holds (threads, streams) of each test.
-    Reads { numbers: Pages<f32>, ways: Vec<(usize, usize)> },
+    /// position per thread underestimates the bandwidth. `cases` holds (threads, streams) of each test.
+    Reads { numbers: Pages<f32>, cases: Vec<(usize, usize)> },
     /// Copies of a buffer on the device; the rate counts bytes read and bytes written.
     Copies(gpu::Device),
 }
@@ -62,14 +62,14 @@ impl Probe {
             _ => {
                 let threads = rayon::current_num_threads();
                 let counts = if threads > 1 { vec![threads, 1] } else { vec![1] };
-                let ways = counts.iter().flat_map(|&threads| [1, 2, 4, 8].map(|streams| (threads, streams))).collect();
+                let cases = counts.iter().flat_map(|&threads| [1, 2, 4, 8].map(|streams| (threads, streams))).collect();
                 // On such pages as the measurements, and written, so that they exist.
                 let mut numbers = Pages::zeroed(bytes.max(1 << 10) / 4);
                 numbers.as_mut_slice().par_iter_mut().enumerate().for_each(|(i, number)| *number = (i % 7) as f32);
-                Kind::Reads { numbers, ways }
+                Kind::Reads { numbers, cases }
             }
         };
-        let tests = if let Kind::Reads { ways, .. } = &kind { ways.len() } else { 1 };
+        let tests = if let Kind::Reads { cases, .. } = &kind { cases.len() } else { 1 };
         Some(Self { kind, bytes: bytes.max(1 << 10) / 4 * 4, times: vec![Vec::new(); tests] })
     }
 
@@ -79,9 +79,9 @@ impl Probe {
     /// Those of the device.
     pub fn round(&mut self) -> Result<()> {
         match &self.kind {
-            Kind::Reads { numbers, ways } => {
+            Kind::Reads { numbers, cases } => {
                 let numbers = numbers.as_slice();
-                for (&(threads, streams), times) in ways.iter().zip(&mut self.times) {
+                for (&(threads, streams), times) in cases.iter().zip(&mut self.times) {
                     let part = numbers.len().div_ceil(threads);
                     let begin = Instant::now();
                     let read = |numbers| sum_in_streams(numbers, streams);
@@ -101,8 +101,8 @@ impl Probe {
     /// Returns medians over the rounds so far.
     pub fn limit(&self) -> Limit {
         let names: Vec<String> = match &self.kind {
-            Kind::Reads { ways, .. } => {
-                ways.iter().map(|(threads, streams)| format!("{threads} threads, {streams} streams each")).collect()
+            Kind::Reads { cases, .. } => {
+                cases.iter().map(|(threads, streams)| format!("{threads} threads, {streams} streams each")).collect()
             }
             Kind::Copies(_) => vec!["copy on the device, read and written".into()],
         };

@@ -124,13 +124,15 @@ impl Entry {
     pub fn median_curve(&self) -> Vec<(usize, f64, f64)> {
         let mut latest = vec![None; self.solution.trials.len()];
         let mut curve = Vec::new();
-        for looks in self.points().chunk_by(|a, b| a.iteration == b.iteration) {
-            for point in looks {
+        for observations in self.points().chunk_by(|a, b| a.iteration == b.iteration) {
+            for point in observations {
                 if let Some(slot) = latest.get_mut(point.trial) {
                     *slot = point.error;
                 }
             }
-            curve.extend(median(latest.iter().copied()).map(|error| (looks[0].iteration, looks[0].seconds, error)));
+            curve.extend(
+                median(latest.iter().copied()).map(|error| (observations[0].iteration, observations[0].seconds, error)),
+            );
         }
         curve
     }

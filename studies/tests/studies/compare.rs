@@ -59,7 +59,7 @@ fn levels_are_reached_in_order_and_the_faster_methods_first() {
             assert!(0.0 < half && half <= milli, "{}: {half} {milli}", entry.label);
             assert_eq!(entry.median_iterations_to(1e-3), Some(to(1e-3) as f64));
             assert_eq!((entry.reached(0, 1e-30), entry.median_seconds_to(1e-30)), (None, None));
-            // The look that reached it did, and the one before it had not.
+            // The observation that reached it did, and the one before it had not.
             let points = entry.points();
             let at = points.iter().position(|p| p.iteration == to(1e-3)).unwrap();
             assert!(points[at].error.unwrap() <= 1e-3 && points[at - 1].error.unwrap() > 1e-3);

@@ -110,7 +110,7 @@ impl Room for Agn {
                 }
                 heats.push(Heat {
                     name: format!("{name}, κ = {kappa}"),
-                    // One observation vector: a load that has others would carry them through every look.
+                    // One observation vector: a load that has others would carry them through every observation.
                     problem: alone(&problem, index)?,
                     settings: settings.trials([Trial::default()]),
                     entries: vec![RaceEntry::new(name, kappa, label)],
