@@ -20,9 +20,9 @@ class Session:
     gradient descent; operators with centred residuals (``RankOne``) use e - mean(e). Factors are U (n, k) or (L, R), or with one more
     leading axis a batch (b, n, k).
 
-    operator: what the A_i are. observations: y, (m,) for all or (b, m); default 0, so that ``residual`` is A(U U^T). model: psd, asymmetric
-    or signed:signature=p,q; default that of the operator. backend: auto, reference, cpu, gpu or gpu:NAME. precision: f32 or f64; default f64,
-    and f32 on a gpu. loss: square, l1 or huber:d.
+    operator: the A_i. observations: y, (m,) for all trials or (b, m); default 0, so that ``residual`` is A(U U^T). model: psd, asymmetric
+    or signed:signature=p,q; default: the operator's. backend: auto, reference, cpu, gpu or gpu:NAME. precision: f32 or f64; default f64,
+    on a gpu f32. loss: square, l1 or huber:d.
 
     >>> session = lowrank.Session(op, y)
     >>> U = U - 0.25 * session.gradient(U)

@@ -72,30 +72,30 @@ def solve(
 ) -> Solution:
     """Recover a matrix M from y_i = <A_i, M>.
 
-    matrices: the A_i: an operator (``Dense``, ``Seeded``, …), an array as ``Dense`` takes it, (m, n, n), (m, n*n) or packed
-        (m, n(n+1)/2), or scipy.sparse as ``Sparse`` takes it. model, layout, shape, storage and normalization belong to the last two.
+    matrices: the A_i as an operator (``Dense``, ``Seeded``, …), as an array for ``Dense``, (m, n, n), (m, n*n) or packed
+        (m, n(n+1)/2), or as scipy.sparse for ``Sparse``. model, layout, shape, storage and normalization apply to the last two.
     observations: y, (m,), (m, 1), or (b, m) for b vectors at once; none for ``Entries``.
-    truth: the answer, to report errors: X (n, r) of X X^T; (L, R) of L R^T; (X, (p, q)) of the model signed; or a
+    truth: the known matrix, to report errors: X (n, r) of X X^T; (L, R) of L R^T; (X, (p, q)) for the model signed; or a
         ``problem.Truth``. truth_matrix: M itself.
-    search_rank: k, at least the rank you expect; default min(n, 20). step_size: mu; default 1/(4 |s A*(y)|).
-    init: small-random, imbalanced, spectral, spectral:J, or factors U (n, k) or (L, R) to start from. init_scale: alpha of the random start,
-        entries N(0, alpha^2/k), or N(0, alpha^2/n) with init_std="n". seed: of the random start. init_scale_ratio: size of the random R over
-        that of L. init_preprocess: none, truncate or optimal, what is done to y before a spectral start.
-    signature: (p, q), the positive and negative columns of U of the model signed. ridge: r adds (r/2)|U|^2 to the loss.
-    method: auto, what suits loss and model, or a word of ``lowrank list methods``; damping to memory are parameters of methods.
-    loss: square, l1 or huber:d; the last two bear gross outliers.
-    variant: a kernel variant of the backend. device_memory: what a gpu gets along with, such as "8G".
-    retune: time the kernel variants of a gpu anew, although an earlier run found the fastest one.
+    search_rank: k, at least the expected rank; default min(n, 20). step_size: mu; default 1/(4 |s A*(y)|).
+    init: small-random, imbalanced, spectral, spectral:J, or given factors U (n, k) or (L, R). init_scale: alpha of the random start, with
+        entries N(0, alpha^2/k), or N(0, alpha^2/n) with init_std="n". seed: seed of the random start. init_scale_ratio: size of the
+        random R over that of L. init_preprocess: preprocessing of y for a spectral start: none, truncate or optimal.
+    signature: (p, q), the numbers of positive and negative columns of U for the model signed. ridge: r adds (r/2)|U|^2 to the loss.
+    method: auto, which suits loss and model, or a word of ``lowrank list methods``; damping to memory are parameters of methods.
+    loss: square, l1 or huber:d; the last two tolerate gross outliers.
+    variant: kernel variant of the backend. device_memory: limit on the memory of a gpu, such as "8G".
+    retune: time the kernel variants of a gpu again, although the fastest one is known from an earlier run.
     backend: auto, reference, cpu, gpu or gpu:NAME. precision: f32, f64 or mixed.
-    stop_*: targets; a run converges when all that were given are reached. stop_time: seconds. stall_window: 0 never calls a run stalled.
-    max_iterations: at most.
-    holdout: a share of the measurements, drawn with holdout_seed, that chooses the iterate that is returned and estimates its error.
-    observe: every:J or log: when the run is looked at. diagnose: follow the phases of gradient descent.
-    callback: called with a ``Progress`` at every look; True or StopIteration ends the run. callback_factors: with its factors.
-    progress: a bar, if tqdm is installed.
+    stop_*: targets; a run converges when it reaches all given targets. stop_time: seconds. stall_window: 0 disables the stall rule.
+    max_iterations: maximal number of iterations.
+    holdout: share of the measurements, drawn with holdout_seed, that selects the returned iterate and estimates its error.
+    observe: schedule of observations, every:J or log. diagnose: follow the phases of gradient descent.
+    callback: called with a ``Progress`` at every observation; True or StopIteration ends the run. callback_factors: pass the factors, too.
+    progress: show a progress bar, if tqdm is installed.
 
-    search_rank, step_size, init_scale, seed, damping and rows (the first so many measurements) may be lists: trials of every combination.
-    What is None has the library's default. Raises ``InvalidInput`` (a ValueError) and ``LowrankError`` (a RuntimeError).
+    search_rank, step_size, init_scale, seed, damping and rows (use the first rows only) may be lists: the run has a trial for every
+    combination. None means the library's default. Raises ``InvalidInput`` (a ValueError) and ``LowrankError`` (a RuntimeError).
     """
     options = dict(locals())
     run = Run(options)

@@ -262,7 +262,7 @@ class Entries(Operator):
 
     @classmethod
     def from_matrix(cls, ratings: Any, *, model: str = "asymmetric", normalization: str | float = "auto") -> Entries:
-        """Create from the stored entries of a scipy.sparse matrix (including explicit zeros), or from the entries of an array that are not nan."""
+        """Create from the stored entries of a scipy.sparse matrix, explicit zeros included, or from the entries of an array that are not nan."""
         if isinstance(ratings, np.ndarray):
             if ratings.ndim != 2:
                 raise InvalidInput(f"ratings: found shape {ratings.shape}; allowed: a matrix. Pass an array with two axes")

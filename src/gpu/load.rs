@@ -58,7 +58,7 @@ pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<B
 /// Refuses sizes that kernels cannot count.
 fn require_count(name: &str, size: usize) -> Result<()> {
     if size == 0 || u32::try_from(size).is_err() {
-        return Err(Error::invalid(name, size, "1 to 2³² − 1", "give at least 1"));
+        return Err(Error::invalid(name, size, "1 to 2³² − 1", "pass at least 1"));
     }
     Ok(())
 }

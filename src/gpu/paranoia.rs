@@ -37,7 +37,7 @@ pub(super) fn inspect(device: &Device, buffers: &[Storage], guarded: &[bool], fi
         let words = read(device, &storage.buffer, storage.words + GUARD_WORDS)?;
         let (content, guard) = words.split_at(storage.words);
         if let Some(at) = guard.iter().position(|&word| word != GUARD) {
-            let message = format!("{}: word {at} behind the end was overwritten", storage.label);
+            let message = format!("{}: word {at} after the end was overwritten", storage.label);
             return Err(device.error(message, fix));
         }
         for fill in fills.iter().filter(|fill| fill.buffer == index) {

@@ -120,7 +120,7 @@ impl Variant {
                     return Some("64, 128, 256, 512 or 1024 threads and 1 to 8 rows are possible".into());
                 }
                 if threads > abilities.threads {
-                    return Some(format!("the adapter runs at most {} threads a workgroup", abilities.threads));
+                    return Some(format!("the adapter runs at most {} threads per workgroup", abilities.threads));
                 }
                 let bytes = 4 * real_words(extent.precision) * rows * (threads + 18);
                 if bytes > WORKGROUP_BYTES {
@@ -133,7 +133,7 @@ impl Variant {
                     _ => 40,
                 };
                 let needed = self.registers(extent);
-                let what = format!("rows of {} numbers take {needed} registers a thread, {most} at most", extent.p);
+                let what = format!("rows of {} numbers need {needed} registers per thread; the limit is {most}", extent.p);
                 (needed > most).then_some(what)
             }
         }

@@ -70,7 +70,7 @@ fn header(lines: &mut Lines, most: (u64, u64)) -> Result<Header> {
         return Err(lines.refuse(quoted(lines.line()), allowed, EXAMPLE));
     };
     if rows == 0 || columns == 0 || rows > most.0 || columns > most.1 || (symmetric && rows != columns) {
-        let square = if symmetric { ", square where it is symmetric" } else { "" };
+        let square = if symmetric { ", square if it is symmetric" } else { "" };
         let allowed = format!("1 to {} rows and 1 to {} columns{square}", most.0, most.1);
         return Err(lines.refuse(format!("a matrix of {rows} x {columns}"), allowed, "Check the line with the sizes"));
     }

@@ -92,7 +92,7 @@ impl Builder {
             return Err(Error::invalid(
                 "condition_number",
                 condition_number,
-                "1 where the rank is 1",
+                "1 for rank 1",
                 "a matrix of rank 1 has one singular value: raise the rank, or leave the condition number out",
             ));
         }

@@ -249,8 +249,7 @@ pub(super) fn deficient(start: &Factors, trials: &[TrialParameters], settings: &
     }
     Ok(found.map(|(rank, trial)| match rank {
         0 => format!(
-            "the start of trial {trial} is zero, where the gradient is zero: the iterates stay there. Use \
-                      a random start"
+            "the start of trial {trial} is zero: the gradient is zero there, so the iterates stay. Use a random start"
         ),
         _ => format!(
             "the start of trial {trial} has rank {rank} with {k} columns: the iterates keep its column space, so \
