@@ -133,7 +133,8 @@ impl Variant {
                     _ => 40,
                 };
                 let needed = self.registers(extent);
-                let what = format!("rows of {} numbers need {needed} registers per thread; the limit is {most}", extent.p);
+                let what =
+                    format!("rows of {} numbers need {needed} registers per thread; the limit is {most}", extent.p);
                 (needed > most).then_some(what)
             }
         }
