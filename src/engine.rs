@@ -79,7 +79,7 @@ pub struct Candidate {
 
 /// Error for a variant that the engine does not have.
 pub(crate) fn unknown_variant(found: &str, allowed: &[&str]) -> Error {
-    Error::invalid("variant", format!("'{found}'"), allowed.join(", "), "leave it out for the engine's own choice")
+    Error::invalid("variant", format!("'{found}'"), allowed.join(", "), "leave it out and the engine chooses")
 }
 
 /// Description of an engine for reports: where and how it runs.
@@ -185,7 +185,7 @@ impl State {
     pub(crate) fn counts(&self, name: &str, length: usize) -> Result<Vec<usize>> {
         let whole = |count: &f64| {
             let known = *count >= 0.0 && *count < 9_007_199_254_740_992.0 && count.fract() == 0.0;
-            let fix = "the checkpoint is damaged, or another program wrote it: start anew";
+            let fix = "the checkpoint is damaged, or another program wrote it: start a new run";
             let refused = || Error::invalid(format!("state '{name}'"), count, "whole numbers below 2^53", fix);
             if known { Ok(*count as usize) } else { Err(refused()) }
         };
@@ -222,7 +222,7 @@ impl State {
 /// The two programs of mixed precision.
 #[derive(Clone)]
 pub struct Increments {
-    /// Program of increments around a centre.
+    /// Program of the increments in iterative refinement.
     pub program: Arc<Program>,
     /// Program whose residual is that of its iterate.
     pub exact: Arc<Program>,
@@ -252,8 +252,8 @@ impl Load<'_> {
             return Ok(());
         }
         Err(Error::Unsupported {
-            what: format!("the loss {} of residuals that count from their mean", self.program.loss.word()),
-            fix: "say --no-center, or use the square loss".into(),
+            what: format!("the loss {} with centred residuals", self.program.loss.word()),
+            fix: "pass --no-center, or use the square loss".into(),
         })
     }
 

@@ -216,8 +216,9 @@ mod tests {
         for text in
             ["", "G", "0", "0G", "-1G", "8X", "8GG", "8Gx", "8iB", "1e9", "nan", "inf", "1..5G", "99999999T", "8 G i"]
         {
-            let error = parse_size("device_memory", text).unwrap_err().to_string();
-            assert!(error.starts_with("device_memory: ") && error.contains(&format!("'{text}'")), "{error}");
+            let error = parse_size("device_memory", text).unwrap_err();
+            let Error::Invalid { name, found, .. } = &error else { panic!("{error}") };
+            assert!(name == "device_memory" && found.contains(&format!("'{text}'")), "{error}");
         }
     }
 
@@ -247,12 +248,10 @@ mod tests {
         };
         assert!(memory.require_of(None, "batch", "").is_ok());
         assert!(memory.require_of(Some(50_100_000_000), "batch", "").is_ok());
-        let error = memory.require_of(Some(24_000_000_000), "batch", "Run fewer trials").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "batch: needs 50.1 GB of memory (49.1 GB for accumulators, 1.0 GB for factors) and 24.0 GB are free here. Run fewer \
-             trials"
-        );
+        let error = memory.require_of(Some(24_000_000_000), "batch", "Run fewer trials").unwrap_err();
+        let Error::Memory { name, needed, parts, available, fix } = &error else { panic!("{error}") };
+        assert_eq!([name, needed, available, fix], ["batch", "50.1 GB", "24.0 GB", "Run fewer trials"]);
+        assert!(["49.1 GB", "accumulators", "1.0 GB", "factors"].iter().all(|piece| parts.contains(piece)), "{parts}");
     }
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -165,16 +165,16 @@ impl Mixed<'_> {
         let m = self.measurements;
         let due = |trial: usize| {
             let at = trial * m..(trial + 1) * m;
-            let (mut here, mut way) = (0.0, 0.0);
+            let (mut here, mut moved) = (0.0, 0.0);
             for ((e, c), w) in e[at.clone()].iter().zip(&self.constant[at.clone()]).zip(&self.weights[at]) {
                 if *w > 0.0 {
                     here += w * e * e;
-                    way += w * (e - c) * (e - c);
+                    moved += w * (e - c) * (e - c);
                 }
             }
             // A trial that diverges to infinities meets neither condition and is left alone.
             let long = self.iteration - self.places[trial].since >= LONG;
-            way > FAR * FAR * here || (long && way > 0.25 * here)
+            moved > FAR * FAR * here || (long && moved > 0.25 * here)
         };
         let which: Vec<bool> = (0..self.batch()).map(|trial| self.active[trial] && due(trial)).collect();
         self.recentre(&which)

@@ -43,7 +43,7 @@ impl Named {
         for (name, value) in others.pairs() {
             if let Some((_, first)) = self.pairs().find(|(known, _)| *known == name) {
                 let found = format!("{first} and {value}");
-                return Err(Error::invalid(name, found, "one value", "leave one of the two out"));
+                return Err(Error::invalid(name, found, "one value", "leave one of them out"));
             }
             self = self.with(name, Some(value));
         }

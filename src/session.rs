@@ -91,7 +91,7 @@ impl Session {
     #[must_use = "a session is returned"]
     pub fn precision(mut self, precision: Precision) -> Result<Self> {
         if precision == Precision::Mixed {
-            let what = "mixed precision of single evaluations";
+            let what = "mixed precision for single evaluations";
             return Err(Error::Unsupported { what: what.into(), fix: "use f32 or f64".into() });
         }
         self.backend.require(precision)?;
@@ -114,12 +114,12 @@ impl Session {
     pub fn observations(mut self, y: &[f64]) -> Result<Self> {
         let m = self.operator.measurements();
         if y.is_empty() || !y.len().is_multiple_of(m) {
-            let allowed = format!("{m} numbers, or {m} for each trial");
+            let allowed = format!("{m} numbers, or {m} per trial");
             return Err(Error::invalid(
                 "observations",
                 format!("{} numbers", y.len()),
                 allowed,
-                "give one for each A_i",
+                "pass one for each A_i",
             ));
         }
         if let Some(at) = y.iter().position(|v| !v.is_finite()) {
@@ -192,7 +192,7 @@ impl Session {
         if found != wanted || batch == 0 {
             let found = format!("{batch} x {found:?}");
             let allowed = format!("blocks of {wanted:?}, at least one trial");
-            return Err(Error::invalid("factors", found, allowed, "give the factors that the model has"));
+            return Err(Error::invalid("factors", found, allowed, "pass the factors of the model"));
         }
         let kept = self.loaded.take().filter(|loaded| (loaded.batch, loaded.search_rank) == (batch, k));
         let mut loaded = match kept {
@@ -207,8 +207,8 @@ impl Session {
         let (domain, m) = (self.operator.domain(), self.operator.measurements());
         let given = self.observations.len() / m;
         if given != 1 && given != batch {
-            let allowed = format!("factors of {given} trials, as the observations have");
-            return Err(Error::invalid("factors", format!("{batch} trials"), allowed, "give one row of y a trial"));
+            let allowed = format!("factors of {given} trials, to match the observations");
+            return Err(Error::invalid("factors", format!("{batch} trials"), allowed, "pass one row of y per trial"));
         }
         let mut tape = Tape::new(self.model.recorded(), domain, search_rank, self.loss, false, false);
         let u = tape.iterate();

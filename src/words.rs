@@ -82,6 +82,7 @@ mod tests {
         let json = |precision: Precision| serde_json::to_string(&precision).unwrap();
         assert_eq!(json(Precision::Mixed), "\"mixed\"");
         assert_eq!(serde_json::from_str::<Storage>("\"f16\"").unwrap(), Storage::F16);
-        assert!(serde_json::from_str::<Storage>("\"f8\"").unwrap_err().to_string().contains("f16, f32, f64"));
+        let refused = serde_json::from_str::<Storage>("\"f8\"").unwrap_err().to_string();
+        assert!(["f16", "f32", "f64"].iter().all(|word| refused.contains(word)), "{refused}");
     }
 }

@@ -1,4 +1,4 @@
-//! `lowrank bench limit|iteration|overhead|scale`: speed on this machine.
+//! Command `lowrank bench limit|iteration|overhead|scale`: speed on this machine.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ fn invalid(name: &str, found: &str, allowed: &str) -> Error {
     }
 }
 
-/// What the flags say, with no look at files or devices.
+/// Checked flags, before any access to files or devices.
 pub struct Understood {
     operator: &'static Registration,
     precision: Precision,
@@ -157,7 +157,7 @@ pub fn run(args: &Args) -> Result<Ending> {
             }
         }
         What::Overhead => {
-            said(writeln!(out, "     n       m     k  batch  microseconds of an iteration with nothing in it"))?;
+            said(writeln!(out, "     n       m     k  batch  microseconds per empty iteration"))?;
             for &n in &ns {
                 for &m in &ms {
                     for &k in &ks {
@@ -178,8 +178,8 @@ pub fn run(args: &Args) -> Result<Ending> {
                 for point in &fit.points {
                     said(print_row(&mut out, point))?;
                     let predicted = readable_bytes(point.predicted_bytes);
-                    let peak = point.peak_bytes.map_or_else(|| "not known".into(), readable_bytes);
-                    said(writeln!(out, "        memory: {predicted} predicted, {peak} at the peak"))?;
+                    let peak = point.peak_bytes.map_or_else(|| "unknown".into(), readable_bytes);
+                    said(writeln!(out, "        memory: {predicted} predicted, {peak} peak"))?;
                 }
                 measured.extend(fit.points);
             }
@@ -197,7 +197,7 @@ const HEADING: &str =
     "     n       m     k  batch  storage  precision   ms/iteration    GB/s  of limit  GFLOP/s  variant";
 
 fn print_limit(out: &mut impl Write, limit: &Limit) -> std::io::Result<()> {
-    writeln!(out, "going over {:.2} GB of memory, GB/s (median)", limit.bytes as f64 * 1e-9)?;
+    writeln!(out, "reading {:.2} GB of memory, GB/s (median)", limit.bytes as f64 * 1e-9)?;
     for test in &limit.tests {
         writeln!(out, "  {:<38} {:>8.1}", test.name, test.gigabytes_per_second)?;
     }

@@ -1,4 +1,4 @@
-//! `lowrank check`: the conformance laws on this machine's backends and drivers.
+//! Command `lowrank check`: the conformance laws on this machine's backends and drivers.
 
 use std::io::Write;
 use std::time::Instant;
@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> Result<Ending> {
                 name: "place".into(),
                 found: format!("'{text}'"),
                 allowed: all.join("; "),
-                fix: "give a part of one of these names".into(),
+                fix: "pass a part of one of these names".into(),
             });
         }
     }
@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     Ok(if broken == 0 { Ending::Done } else { Ending::Missed })
 }
 
-/// Random problems until the time is over, one at least.
+/// Runs random problems until the time is over, at least one.
 fn soak(args: &Args, minutes: f64, places: Vec<Place>) -> Result<Ending> {
     if !(minutes.is_finite() && minutes >= 0.0) {
         return Err(lowrank::Error::Invalid {
@@ -111,7 +111,7 @@ fn soak(args: &Args, minutes: f64, places: Vec<Place>) -> Result<Ending> {
         if let Err(why) = &tried.outcome {
             said(writeln!(out, "  WRONG  problem {}: {}: {why}", tried.index, tried.what))?;
             let again = format!("lowrank check --minutes 0 --seed {seed} --problem {}", tried.index);
-            said(writeln!(out, "         again, with the same --place: {again}"))?;
+            said(writeln!(out, "         to repeat it, with the same --place: {again}"))?;
         } else if args.minutes == Some(0.0) {
             said(writeln!(out, "  {:?}  problem {}: {}", tried.outcome, tried.index, tried.what))?;
         }
@@ -120,13 +120,13 @@ fn soak(args: &Args, minutes: f64, places: Vec<Place>) -> Result<Ending> {
             said_at = Instant::now();
             let t = soak.tally();
             let memory = t.resident.map_or(String::new(), |(first, now)| {
-                format!("; {} held, {} after the first ones", readable_bytes(now), readable_bytes(first))
+                format!("; {} held, {} after the first problems", readable_bytes(now), readable_bytes(first))
             });
             let seconds = started.elapsed().as_secs();
             said(writeln!(
                 out,
-                "{seconds} s, {} problems: {} laws held, {} runs agreed with Reference, {} beyond comparison, {} recovered, \
-                 {} faults answered, {} refused, {} wrong{memory}",
+                "{seconds} s, {} problems: {} laws held, {} runs agreed with the reference, {} not comparable, {} \
+                 recovered, {} faults handled, {} refused, {} wrong{memory}",
                 t.problems(),
                 t.held,
                 t.agreed,

@@ -1,4 +1,4 @@
-//! `lowrank demo`: the paper's setting at a size that takes seconds.
+//! Command `lowrank demo`: the paper's setting at a size that takes seconds.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -29,12 +29,12 @@ pub struct Args {
 
 const N: usize = 100;
 const RANK: usize = 3;
-/// m = 10·n·r*
+/// Number of measurements, m = 10·n·r*.
 const MEASUREMENTS: usize = 10 * N * RANK;
 const SEARCH_RANK: usize = 20;
 const STEP_SIZE: f64 = 0.25;
 const ITERATIONS: usize = 200;
-/// Far above what the run reaches (about 2e-7) and far below where it starts (1).
+/// Target error, far above what the run reaches (about 2e-7) and far below its start (1).
 const GOOD: f64 = 1e-5;
 
 pub fn run(args: &Args) -> Result<Ending> {
@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
         path: args.out.clone(),
         source,
-        fix: "Name a directory that can be made with --out".into(),
+        fix: "Name a directory that lowrank can create with --out".into(),
     })?;
     let interrupted = interrupt();
     let file = |name: &str| OutputFile::create(args.out.join(name));
@@ -52,8 +52,8 @@ pub fn run(args: &Args) -> Result<Ending> {
     // α = 1/(70 n²)
     let scale = 1.0 / (70.0 * (N * N) as f64);
     remark(&format!(
-        "a random {N}x{N} matrix of rank {RANK}, seen through {MEASUREMENTS} random measurements; gradient descent on \
-         U ({N}x{SEARCH_RANK}, far more columns than needed) from a random start of size {scale:.1e}"
+        "a random {N}x{N} matrix of rank {RANK} from {MEASUREMENTS} random measurements; gradient descent on U \
+         ({N}x{SEARCH_RANK}, far more columns than needed) from a random start of size {scale:.1e}"
     ));
     let truth = synthetic::psd(N).rank(RANK).seed(args.seed).build()?;
     let operator = Dense::gaussian(truth.domain(), MEASUREMENTS, args.seed)?;
@@ -77,7 +77,8 @@ pub fn run(args: &Args) -> Result<Ending> {
     files.1.check(written)?;
     let written = write_trace(&mut files.2, &solution.trace);
     files.2.check(written)?;
-    let svg = figure(&solution).map_err(|message| Error::Unsupported { what: message, fix: "Report this".into() })?;
+    let svg =
+        figure(&solution).map_err(|message| Error::Unsupported { what: message, fix: "Report this bug".into() })?;
     let written = files.3.write_all(svg.as_bytes());
     files.3.check(written)?;
     files.0.finish()?;
@@ -97,7 +98,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     Ok(if reached { Ending::Done } else { Ending::Missed })
 }
 
-/// Test error and residual, every twenty iterations, with a bar a decade.
+/// Prints test error and residual every twenty iterations, with one bar per decade.
 fn table(solution: &Solution, args: &Args) -> Result<()> {
     let mut out = std::io::stdout().lock();
     said(writeln!(out, "iteration   train loss   test error"))?;
@@ -116,9 +117,9 @@ fn table(solution: &Solution, args: &Args) -> Result<()> {
     let best = solution.best();
     said(writeln!(
         out,
-        "\nThe matrix is recovered to {:.1e}, although U has {SEARCH_RANK} columns and nothing asks for a low rank:\n\
-         a small start makes gradient descent find the {} large directions first (estimated rank {}).\n\
-         {} iterations in {:.2} s on {}.\n\nin {}: error.svg (a picture), trace.csv, run.json, factors.npz, X.npy",
+        "\nThe relative error is {:.1e}, although U has {SEARCH_RANK} columns and no term favours a low \
+         rank:\nfrom a small start, gradient descent finds the {} large directions first (estimated rank {}).\n{} \
+         iterations in {:.2} s on {}.\n\nin {}: error.svg (a figure), trace.csv, run.json, factors.npz, X.npy",
         best.relative_error.unwrap_or(f64::NAN),
         best.estimated_rank,
         best.estimated_rank,

@@ -1,4 +1,4 @@
-//! Parse, run, exit code. Results go to the standard output, progress and remarks to the standard error.
+//! Command line of `lowrank`. Results go to the standard output, progress and remarks to the standard error.
 //!
 //! Exit codes: 0 done and every requested target reached; 1 finished, but a target was missed, a run diverged or was
 //! interrupted, or a law or a claim failed; 2 bad usage, input or device.
@@ -77,19 +77,19 @@ several times for several.
 Exit codes: 0 done, and if targets were set some method reached them; 1 finished, but none did, or Ctrl-C (what there is has \
 been written); 2 a flag, a file or a device was refused, or no method can run.";
 
-/// How a command that did not fail ended.
+/// Outcome of a command that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ending {
     Done,
-    /// A device failed on the way; what there was has been written.
+    /// A device failed during the run; the outputs hold the results so far.
     Broken(String),
     /// A target was missed, a run diverged or was interrupted, a law or a claim failed.
     Missed,
-    /// Another rank was refused something, and says so.
+    /// Another rank failed and reports its own error.
     Refused,
 }
 
-/// Runs the command line and gives its exit code.
+/// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let given = arguments.len();
@@ -125,12 +125,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The commands and their flags. Those that a report has may be given again, the last one counts; otherwise twice is a slip.
+/// Returns the commands and their flags. Flags stored in a report may repeat, and the last one counts; other repeated
+/// flags are errors.
 fn command(again: bool) -> clap::Command {
     Cli::command().mut_subcommand("solve", |solve| solve.args_override_self(again))
 }
 
-/// An error, on the standard error; a closed one leaves nothing to do.
+/// Prints an error on the standard error, if it is open.
 fn complain(command: &str, error: &Error) {
     let _ = writeln!(std::io::stderr(), "error: {}", message(command, error));
 }
@@ -151,16 +152,16 @@ fn message(command: &str, error: &Error) -> String {
     if known { format!("--{flag}: {rest}") } else { text }
 }
 
-/// Names the standard output in its errors.
+/// Adds the standard output to its errors.
 fn said(result: std::io::Result<()>) -> Result<()> {
     result.map_err(|source| Error::Io {
         path: "standard output".into(),
         source,
-        fix: "Check where the output goes".into(),
+        fix: "Check the destination of the output".into(),
     })
 }
 
-/// A flag that Ctrl-C sets. The library installs no signal handler; this program does.
+/// Returns a flag that Ctrl-C sets. The library installs no signal handler; this program does.
 fn interrupt() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let in_handler = flag.clone();
@@ -175,12 +176,12 @@ fn interrupt() -> Arc<AtomicBool> {
     flag
 }
 
-/// Remarks, on the standard error.
+/// Prints remarks on the standard error.
 fn remark(text: &str) {
     let _ = writeln!(std::io::stderr(), "note: {text}");
 }
 
-/// As a shell reads it back.
+/// Quotes a word for a shell.
 fn quoted(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
     if !argument.is_empty() && argument.chars().all(plain) {

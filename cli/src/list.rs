@@ -1,4 +1,4 @@
-//! `lowrank list devices|operators|methods|models|options`.
+//! Command `lowrank list devices|operators|methods|models|options`.
 
 use std::io::Write;
 
@@ -37,7 +37,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         What::Devices => {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
             said(writeln!(out, "cpu          {threads} threads, f32, f64 or mixed"))?;
-            said(writeln!(out, "reference    one thread, f64: slow, what the others are compared with"))?;
+            said(writeln!(out, "reference    one thread, f64: slow; the other backends are compared with it"))?;
             for adapter in lowrank::gpu::list_adapters() {
                 said(writeln!(
                     out,
@@ -56,8 +56,8 @@ pub fn run(args: &Args) -> Result<Ending> {
             for r in REGISTRY {
                 said(writeln!(
                     out,
-                    "{}\n  {}\n  measures       {}\n  normalization  {}\n  bytes          {} an iteration\n  flops          {} an \
-                     iteration\n  memory         {}\n  backends       {}",
+                    "{}\n  {}\n  measures       {}\n  normalization  {}\n  bytes          {} per iteration\n  \
+                     flops          {} per iteration\n  memory         {}\n  backends       {}",
                     r.name,
                     r.summary,
                     r.formula,
@@ -98,8 +98,8 @@ pub fn run(args: &Args) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-/// `name (default)` of each, or none.
+/// Formats parameters as `name (default)`, or none.
 fn parameters(of: &[Parameter]) -> String {
     let all: Vec<String> = of.iter().map(|of| format!("{} ({})", of.name(), of.default)).collect();
-    if all.is_empty() { "none of its own".into() } else { all.join(", ") }
+    if all.is_empty() { "none".into() } else { all.join(", ") }
 }

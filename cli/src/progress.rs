@@ -1,4 +1,4 @@
-//! A progress bar on a terminal, nothing elsewhere.
+//! Progress bars on terminals; no output elsewhere.
 
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
@@ -22,12 +22,12 @@ impl<'a> Bar<'a> {
         Self { bar, interrupted }
     }
 
-    /// An observer of a solve.
+    /// Observes a solve.
     pub fn observe(&self, progress: &Progress<'_>) -> ControlFlow<()> {
         self.observe_named("", progress)
     }
 
-    /// An observer of one of several solves, with its name before the loss.
+    /// Observes one of several solves, with its name before the loss.
     pub fn observe_named(&self, name: &str, progress: &Progress<'_>) -> ControlFlow<()> {
         self.bar.set_length(progress.max_iterations as u64);
         self.bar.set_position(progress.iteration as u64);

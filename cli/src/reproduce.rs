@@ -1,4 +1,4 @@
-//! `lowrank reproduce`: published experiments, run again, with figures and a table of claims.
+//! Command `lowrank reproduce`: published experiments with figures and a table of claims.
 
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         let (n, rank, m) = (settings.n, settings.rank, settings.measurements);
         let backend = Backend::from_word(&args.backend)?;
         let sizes = format!("n = {n}, r* = {rank}, m = {m}, seed {}", args.seed);
-        return finish(args, &format!("arXiv 2106.15013 as we could reconstruct it: {sizes}"), |bar| {
+        return finish(args, &format!("arXiv 2106.15013, reconstructed: {sizes}"), |bar| {
             reproduce(&settings, &experiments, &backend, |moment| bar.observe(moment))
         });
     }
@@ -87,18 +87,18 @@ pub fn run(args: &Args) -> Result<Ending> {
     };
     let (n, rank, k, m) = (settings.n, settings.rank, settings.search_rank, settings.measurements);
     let sizes = format!("n = {n}, r* = {rank}, k = {k}, m = {m}, seed {}", args.seed);
-    finish(args, &format!("{} as we could reconstruct it: {sizes}", study.word()), |bar| {
+    finish(args, &format!("{}, reconstructed: {sizes}", study.word()), |bar| {
         rerun(&settings, &backend, |moment| bar.observe(moment))
     })
 }
 
-/// Runs a study and leaves its files.
+/// Runs a study and writes its files.
 fn finish(args: &Args, what: &str, study: impl FnOnce(&Bar<'_>) -> Result<Study>) -> Result<Ending> {
     // A directory that cannot be made is found before the work and not after it.
     std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
         path: args.out.clone(),
         source,
-        fix: "Name a directory that can be made with --out".into(),
+        fix: "Name a directory that lowrank can create with --out".into(),
     })?;
     remark(what);
     let interrupted = interrupt();
@@ -110,7 +110,7 @@ fn finish(args: &Args, what: &str, study: impl FnOnce(&Bar<'_>) -> Result<Study>
     Ok(if study.any_failed() || study.interrupted { Ending::Missed } else { Ending::Done })
 }
 
-/// A study that is not ss21.
+/// Runs a study other than ss21.
 fn study(args: &Args) -> Result<Relative> {
     Relative::from_word(&args.study).ok_or_else(|| {
         let words: Vec<&str> = std::iter::once("ss21").chain(Relative::ALL.map(Relative::word)).collect();
@@ -118,7 +118,7 @@ fn study(args: &Args) -> Result<Relative> {
     })
 }
 
-/// What the flags say, with no look at files or devices.
+/// Checked flags, before any access to files or devices.
 pub fn understood(args: &Args) -> Result<()> {
     if args.study == "ss21" {
         Experiment::from_word(&args.experiment)?;
@@ -127,7 +127,7 @@ pub fn understood(args: &Args) -> Result<()> {
     relative(study(args)?, args).map(|_| ())
 }
 
-/// Sizes, seed and precision of a relative; what it does not have is refused.
+/// Returns sizes, seed and precision of a related study; refuses other flags.
 fn relative(study: Relative, args: &Args) -> Result<Rerun> {
     let given: [(&str, Option<String>); 7] = [
         ("experiment", Some(args.experiment.clone()).filter(|word| word != "all")),
@@ -142,8 +142,8 @@ fn relative(study: Relative, args: &Args) -> Result<Rerun> {
         return Err(Error::Invalid {
             name: name.into(),
             found: format!("'{found}'"),
-            allowed: format!("nothing for {}: it belongs to ss21", study.word()),
-            fix: "leave it out; n, rank, search-rank, measurements, seed and precision can be set".into(),
+            allowed: format!("no value for {}: only the experiment ss21 has it", study.word()),
+            fix: "leave it out; you can set n, rank, search-rank, measurements, seed and precision".into(),
         });
     }
     let mut settings = if args.quick { Rerun::quick(study) } else { Rerun::new(study) };
@@ -188,17 +188,17 @@ fn invalid(name: &str, found: &str, allowed: &str) -> Error {
     Error::Invalid { name: name.into(), found, allowed: allowed.into(), fix }
 }
 
-/// What the reader types to make the report again: the arguments as they were given.
+/// Returns the command that reproduces the report: the given arguments.
 fn command() -> String {
     let quoted = |word: String| if word.contains([' ', '\'', '"', '*']) { format!("'{word}'") } else { word };
     let words = std::env::args_os().skip(1).map(|a| quoted(a.to_string_lossy().into_owned()));
     ["lowrank".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// One bar for the whole study, with the time that is left.
+/// Progress bar for the whole study, with the remaining time.
 struct Bar<'a>(ProgressBar, &'a AtomicBool);
 
-/// Steps of the bar.
+/// Number of steps of the bar.
 const STEPS: f64 = 1000.0;
 
 impl<'a> Bar<'a> {
@@ -240,7 +240,7 @@ fn table(study: &Study, args: &Args) -> Result<()> {
     let total: f64 = study.times.iter().map(|t| t.seconds).sum();
     said(writeln!(
         out,
-        "\n{total:.1} s: {}\n{} figures, claims.json and the page to open: {}",
+        "\n{total:.1} s: {}\n{} figures, claims.json and the report: {}",
         times.join(", "),
         study.figures.len(),
         args.out.join("report.html").display()

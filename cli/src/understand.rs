@@ -1,4 +1,4 @@
-//! What the command line makes of words before it looks at files or devices: what is fuzzed.
+//! Parsing of the command line before any access to files or devices, for fuzzing.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -7,11 +7,11 @@ use clap::FromArgMatches;
 
 use super::{Cli, Command, bench, command, compare, generate, message, reproduce, solve, sweep};
 
-/// Truths of `generate` are made up to this size.
+/// Maximal size of truths that `generate` makes here.
 const LARGEST: usize = 64;
 
-/// Takes `bytes` for the words of a command, a line each, behind a report for `--config` where they begin with one and a NUL.
-/// Returns what it says to them: nothing, where it would begin to work.
+/// Parses `bytes` as the words of a command, one per line, after a report for `--config` if they begin with one and a
+/// NUL. Returns the message, or `None` if the command would start to work.
 pub fn words(bytes: &[u8]) -> Option<String> {
     let (json, words) = match bytes.iter().position(|b| *b == 0) {
         Some(end) if bytes.starts_with(b"{") => (Some(&bytes[..end]), &bytes[end + 1..]),

@@ -1,12 +1,12 @@
-"""Recover a low-rank matrix from linear measurements of it.
+"""Recover a low-rank matrix from linear measurements.
 
 >>> import lowrank
 >>> s = lowrank.solve(A, y, search_rank=20)   # A: (m, n, n), y: (m,)
 >>> s.left                                    # U, (n, k): the matrix is U @ U.T
 
 y_i = <A_i, M>: ``solve`` finds M of low rank from the A_i and the y_i. ``Dense``, ``Seeded``, ``Rademacher``, ``RankOne``,
-``Sparse`` and ``Entries`` are what the A_i can be, ``problem`` makes random matrices to try things on, ``compare``, ``sweep`` and
-``reproduce`` are studies of methods. Names and defaults are those of the command line.
+``Sparse`` and ``Entries`` are the kinds of A_i, ``problem`` makes random test matrices, and ``compare``, ``sweep`` and
+``reproduce`` run studies of methods. Names and defaults are those of the command line.
 """
 
 from . import problem

@@ -1,4 +1,4 @@
-"""What users give, as NumPy arrays without gaps."""
+"""Conversion of user input to contiguous NumPy arrays."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ._lowrank import InvalidInput
 
 
 def array(value: Any, name: str) -> np.ndarray:
-    """`value` as an array in C or Fortran order: itself where it is one, without a copy where its protocol allows.
+    """Convert `value` to an array in C or Fortran order, without a copy if possible.
 
     Accepts NumPy arrays (``memmap`` included), anything with ``__array__``, ``__array_interface__``, the buffer protocol or
     ``__dlpack__`` (a ``torch.Tensor`` on the CPU), and nested lists.
     """
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise InvalidInput(
-            f"{name}: found masked numbers; allowed: an array without a mask. Drop those measurements, or use Entries for the "
-            "entries that are there"
+            f"{name}: found masked numbers; allowed: an array without a mask. Remove those measurements, or pass the "
+            "known entries to Entries"
         )
     if not isinstance(value, np.ndarray):
         if _is_sparse(value):
@@ -32,7 +32,7 @@ def array(value: Any, name: str) -> np.ndarray:
             try:
                 value = np.asarray(value)
             except ValueError as error:
-                raise InvalidInput(f"{name}: found no array ({error}); allowed: numbers. Give lists of equal lengths") from None
+                raise InvalidInput(f"{name}: found no array ({error}); allowed: numbers. Pass lists of equal lengths") from None
     if value.flags.c_contiguous or value.flags.f_contiguous:
         return value
     return np.ascontiguousarray(value)
@@ -43,7 +43,7 @@ def optional(value: Any, name: str) -> np.ndarray | None:
 
 
 def factors(value: Any, name: str) -> Any:
-    """X, (L, R) or (X, (p, q)), or a truth that was made."""
+    """Convert a truth X, (L, R) or (X, (p, q)); pass a made truth through."""
     if isinstance(value, tuple) and len(value) == 2:
         first, second = value
         if isinstance(second, tuple):
@@ -53,12 +53,12 @@ def factors(value: Any, name: str) -> Any:
 
 
 def places(value: Any, name: str) -> np.ndarray:
-    """Positions as int64."""
+    """Convert positions to int64."""
     found = array(value, name)
     if found.dtype.kind not in "iu" or found.ndim != 1:
         raise InvalidInput(
             f"{name}: found an array of shape {found.shape} of {found.dtype}; allowed: whole numbers, shape (m,). "
-            "Give one for each entry"
+            "Pass one per entry"
         )
     return np.ascontiguousarray(found, dtype=np.int64)
 

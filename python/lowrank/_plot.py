@@ -1,4 +1,4 @@
-"""Figures, with matplotlib where it is."""
+"""Figures, drawn with matplotlib if it is installed."""
 
 from __future__ import annotations
 

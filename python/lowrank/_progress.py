@@ -1,4 +1,4 @@
-"""What a callback sees, and the bar."""
+"""Progress for callbacks, and the progress bar."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Progress:
-    """One look at a run. Lists have one value for each trial that still runs."""
+    """One observation of a run. Lists have one value per running trial."""
 
     iteration: int
     max_iterations: int
     seconds: float
-    """Since the iteration began."""
+    """Seconds since the start of the iteration."""
     active: int
-    """Trials that still run."""
+    """Number of running trials."""
     trial: list[int]
     train_loss: list[float]
     relative_residual: list[float]
     relative_error: list[float | None]
-    """With a truth."""
+    """Relative errors, with a truth."""
     holdout_loss: list[float | None]
     label: str | None = None
-    """Of a comparison or a study: what runs."""
+    """Running method or stage of a comparison or a study."""
     left: np.ndarray | None = field(default=None, repr=False)
     """U or L of all trials, (batch, n, k), with ``callback_factors=True``."""
     right: np.ndarray | None = field(default=None, repr=False)
-    """R, (batch, n2, k), of the model asymmetric."""
+    """R, (batch, n2, k), for the model asymmetric."""
 
 
 Callback = Callable[[Progress], Any]
 
 
 class Watch:
-    """A callback and a bar as one observer; None where there is neither."""
+    """A callback and a bar as one observer; None without both."""
 
     def __init__(self, callback: Callback | None, progress: bool):
         self.callback = callback

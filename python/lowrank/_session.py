@@ -1,4 +1,4 @@
-"""Residuals, losses and gradients at factors of one's own, for loops written in Python."""
+"""Residuals, losses and gradients at given factors, for loops written in Python."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Factors = Any
 class Session:
     """An operator and a model on a backend: ``residual``, ``loss`` and ``gradient`` at the speed of the solver.
 
-    For the square loss f = s/4 |A(U U^T) - y|^2 of one factor and s/2 |A(L R^T) - y|^2 of two, so that U - mu * gradient(U) is the step of
-    gradient descent; of operators with centred residuals (``RankOne``) it is that of e - mean(e). Factors are U (n, k) or (L, R), or with an
-    axis more before them a batch (b, n, k).
+    The square loss is f = s/4 |A(U U^T) - y|^2 for one factor and s/2 |A(L R^T) - y|^2 for two, so that U - mu * gradient(U) is a step of
+    gradient descent; operators with centred residuals (``RankOne``) use e - mean(e). Factors are U (n, k) or (L, R), or with one more
+    leading axis a batch (b, n, k).
 
-    operator: what the A_i are. observations: y, (m,) for all or (b, m); default 0, so that ``residual`` is A(U U^T). model: psd, asymmetric
-    or signed:signature=p,q; default that of the operator. backend: auto, reference, cpu, gpu or gpu:NAME. precision: f32 or f64; default f64,
-    and f32 on a gpu. loss: square, l1 or huber:d.
+    operator: the A_i. observations: y, (m,) for all trials or (b, m); default 0, so that ``residual`` is A(U U^T). model: psd, asymmetric
+    or signed:signature=p,q; default: the operator's. backend: auto, reference, cpu, gpu or gpu:NAME. precision: f32 or f64; default f64,
+    on a gpu f32. loss: square, l1 or huber:d.
 
     >>> session = lowrank.Session(op, y)
     >>> U = U - 0.25 * session.gradient(U)
@@ -42,21 +42,21 @@ class Session:
         self._core = _lowrank.Session(operator._core, y, model, backend, precision, loss)
 
     def residual(self, factors: Factors) -> np.ndarray:
-        """e = A(U U^T) - y, (m,), or (b, m) of a batch."""
+        """Return e = A(U U^T) - y, (m,), or (b, m) for a batch."""
         blocks, single = _blocks(factors)
         found = self._core.residual(blocks)
         return found[0] if single else found
 
     def loss(self, factors: Factors) -> Any:
-        """f, a number, or (b,) of a batch."""
+        """Return f, a number, or (b,) for a batch."""
         return self.value_and_gradient(factors)[0]
 
     def gradient(self, factors: Factors) -> Any:
-        """The gradient of f, of the shape of U, or a pair as (L, R)."""
+        """Return the gradient of f, in the shape of U, or as a pair like (L, R)."""
         return self.value_and_gradient(factors)[1]
 
     def value_and_gradient(self, factors: Factors) -> tuple[Any, Any]:
-        """f and its gradient, from one pass over the measurements."""
+        """Return f and its gradient, from one pass over the measurements."""
         blocks, single = _blocks(factors)
         _, losses, gradients = self._core.evaluate(blocks)
         if single:
@@ -65,7 +65,7 @@ class Session:
 
 
 def _blocks(factors: Factors) -> tuple[list[np.ndarray], bool]:
-    """The factors as a list, and whether they are those of one trial."""
+    """Return the factors as a list, and whether they belong to one trial."""
     given = factors if isinstance(factors, tuple) else (factors,)
     blocks = [array(factor, "factors") for factor in given]
     return blocks, all(block.ndim < 3 for block in blocks)

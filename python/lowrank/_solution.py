@@ -19,7 +19,7 @@ class Trial:
     """U, or L: (n1, k), float64."""
 
     biases: tuple[float, np.ndarray, np.ndarray] | None
-    """The mean, and what each row and each column adds, where the run has chosen to take them first; ``matrix()`` has them."""
+    """Mean, row biases and column biases if the run chose to subtract them first; ``matrix()`` includes them."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class Trial:
 
     @property
     def doubt(self) -> str | None:
-        """Why the result may be no answer, in a sentence; None where nothing speaks against it."""
+        """Reason to doubt the result, as a sentence; None without doubt."""
         return self.report.get("doubt")
 
     @property
     def right(self) -> np.ndarray:
-        """R, (n2, k); of models with one factor U again."""
+        """R, (n2, k); equal to U for models with one factor."""
         return self.left if self._right is None else self._right
 
     @property
@@ -50,11 +50,11 @@ class Trial:
 
     @property
     def singular_values(self) -> np.ndarray:
-        """Of U, largest first; for other products than U U^T the square roots of those of the product."""
+        """Singular values of U, largest first; for other products than U U^T the square roots of those of the product."""
         return np.array(self.report["singular_values"])
 
     def matrix(self) -> np.ndarray:
-        """What was recovered, (n1, n2): U U^T, U S U^T or L R^T, and biases where there are some."""
+        """Return the recovered matrix, (n1, n2): U U^T, U S U^T or L R^T, plus biases if there are any."""
         signs = np.where(np.arange(self.left.shape[1]) < self._positive, 1.0, -1.0) if self._model == "signed" else 1.0
         product = (self.left * signs) @ self.right.T
         if self.biases is None:
@@ -79,10 +79,10 @@ class Trial:
 
 class Solution:
     """The result of ``solve``. ``left``, ``right``, ``status``, ``singular_values`` and ``matrix()`` are those of ``best``, the trial
-    with the lowest held-out loss, or the lowest training loss where nothing is held out. Can be pickled."""
+    with the lowest held-out loss, or the lowest training loss without held-out measurements. It can be pickled."""
 
     report: dict[str, Any]
-    """Everything that was run and came out, as the command line's --report has it."""
+    """Settings, environment and results, as in the command line's --report."""
     trials: list[Trial]
 
     def __init__(self, report: dict[str, Any], trace: bytes, table: bytes, trials: list[Trial]):
@@ -99,7 +99,7 @@ class Solution:
 
     @property
     def right(self) -> np.ndarray:
-        """R, (n2, k); of models with one factor U again."""
+        """R, (n2, k); equal to U for models with one factor."""
         return self.best.right
 
     @property
@@ -109,36 +109,37 @@ class Solution:
 
     @property
     def singular_values(self) -> np.ndarray:
-        """Of U, largest first; for other products than U U^T the square roots of those of the product."""
+        """Singular values of U, largest first; for other products than U U^T the square roots of those of the product."""
         return self.best.singular_values
 
     @property
     def doubt(self) -> str | None:
-        """Why the result may be no answer, in a sentence; None where nothing speaks against it."""
+        """Reason to doubt the result, as a sentence; None without doubt."""
         return self.best.doubt
 
     @property
     def notices(self) -> list[str]:
-        """What was chosen automatically, and doubts about the data."""
+        """Automatic choices, and doubts about the data."""
         return self.report["notices"]
 
     def matrix(self) -> np.ndarray:
-        """What was recovered, (n1, n2): U U^T, U S U^T or L R^T."""
+        """Return the recovered matrix, (n1, n2): U U^T, U S U^T or L R^T."""
         return self.best.matrix()
 
     @functools.cached_property
     def trace(self) -> dict[str, np.ndarray]:
-        """Every look at every trial, one array a column; what does not apply is nan."""
+        """Every observation of every trial, one array per column; values that do not apply are nan."""
         return _tables.columns(self._trace)
 
     @functools.cached_property
     def table(self) -> dict[str, np.ndarray]:
-        """Parameters and result of every trial, one array a column."""
+        """Parameters and result of every trial, one array per column."""
         return _tables.columns(self._table)
 
     def plot(self, axes: Any = None) -> Any:
-        """Draws errors or residuals of all trials over the iterations, on a new matplotlib figure or on two ``axes``; beside them the singular
-        values of the best factor. Returns the figure."""
+        """Draw errors or residuals of all trials over the iterations, and the singular values of the best factor.
+
+        Draws on a new matplotlib figure or on two ``axes``. Returns the figure."""
         from ._plot import solution
 
         return solution(self, axes)

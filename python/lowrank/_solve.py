@@ -1,4 +1,4 @@
-"""``solve``."""
+"""The function ``solve``."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def solve(
     progress: bool = False,
     **options: Unpack[SolveOptions],
 ) -> Solution:
-    """Recovers a matrix M from y_i = <A_i, M>.
+    """Recover a matrix M from y_i = <A_i, M>.
 
-    matrices: the A_i: an operator (``Dense``, ``Seeded``, …), an array as ``Dense`` takes it, (m, n, n), (m, n*n) or packed
-        (m, n(n+1)/2), or scipy.sparse as ``Sparse`` takes it. model, layout, shape, storage and normalization belong to the last two.
+    matrices: the A_i as an operator (``Dense``, ``Seeded``, …), as an array for ``Dense``, (m, n, n), (m, n*n) or packed
+        (m, n(n+1)/2), or as scipy.sparse for ``Sparse``. model, layout, shape, storage and normalization apply to the last two.
     observations: y, (m,), (m, 1), or (b, m) for b vectors at once; none for ``Entries``.
-    truth: the answer, to report errors: X (n, r) of X X^T; (L, R) of L R^T; (X, (p, q)) of the model signed; or a
+    truth: the known matrix, to report errors: X (n, r) of X X^T; (L, R) of L R^T; (X, (p, q)) for the model signed; or a
         ``problem.Truth``. truth_matrix: M itself.
     init: small-random, imbalanced, spectral, spectral:J, or factors U (n, k) or (L, R) to start from.
     callback: called with a ``Progress`` at every observation; True or StopIteration ends the run. callback_factors: with its factors.
@@ -73,7 +73,7 @@ OF_OPERATORS = ("model", "layout", "shape", "storage", "normalization")
 
 
 class Run:
-    """Keywords as the library's function takes them."""
+    """Keywords, converted for the library's function."""
 
     def __init__(self, matrices: Any, observations: Any, truth: Any, truth_matrix: Any, init: Any, options: dict[str, Any]):
         self.options = {name: value for name, value in options.items() if name not in OF_OPERATORS and value is not None}
@@ -83,7 +83,7 @@ class Run:
         self.asked = {name: value for name, value in given.items() if value is not None}
         if isinstance(self.operator, Entries) and "rows" in self.options:
             raise InvalidInput(
-                "rows: found a number of entries; allowed: all of them: they come in an order of their own. "
+                "rows: found a number of entries; allowed: all entries, because Entries reorders them. "
                 "Leave it out, or hold entries out with holdout"
             )
         self.observations = optional(observations, "observations")
@@ -92,7 +92,7 @@ class Run:
         self.init = init if init is None or isinstance(init, str) else factors(init, "init")
 
     def described(self) -> dict[str, Any]:
-        """What the report says of the measurements."""
+        """Return what the report says of the measurements."""
         return {
             "operator": self.operator.name,
             "model": self.operator.model,

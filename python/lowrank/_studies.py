@@ -22,10 +22,10 @@ Method = str | tuple[str, dict[str, Any]]
 
 
 class Comparison:
-    """What methods did on one problem. ``table``: a row a method, medians over trials; ``curves``: every look."""
+    """Results of several methods on one problem. ``table``: one row per method, medians over trials; ``curves``: every observation."""
 
     metric: str
-    """What errors are: relative_error, or an estimate of it from held-out measurements, or relative_residual."""
+    """Kind of errors: relative_error, an estimate of it from held-out measurements, or relative_residual."""
     interrupted: bool
     notices: list[str]
 
@@ -41,7 +41,7 @@ class Comparison:
         return _tables.columns(self._curves)
 
     def plot(self, axes: Any = None) -> Any:
-        """Errors over iterations, a line a method (of the first trial), on a new matplotlib figure or on ``axes``. Returns the figure."""
+        """Draw errors over iterations, one line per method (first trial), on a new matplotlib figure or on ``axes``. Returns the figure."""
         from ._plot import comparison
 
         return comparison(self, axes)
@@ -68,7 +68,7 @@ def compare(
     progress: bool = False,
     **options: Unpack[CompareOptions],
 ) -> Comparison:
-    """Runs methods on the same measurements from the same start, one after the other.
+    """Run methods on the same measurements from the same start, one after the other.
 
     methods: words, or (word, {parameter: value}); default: all that fit the model. step_size and parameters of methods belong to the
         methods: ("scaled-gd", {"damping": 1e-2}).
@@ -105,7 +105,7 @@ def _method(method: Method, loss: Any) -> tuple[str, dict[str, Any]]:
 
 
 class Sweep:
-    """Success rates over a grid. ``table``: a row a cell; ``solves``: a row a solve. Both name the operator, the model and the
+    """Success rates over a grid. ``table``: one row per cell; ``solves``: one row per solve. Both name the operator, the model and the
     method that ran."""
 
     complete: bool
@@ -152,26 +152,26 @@ def sweep(
     callback: Any = None,
     progress: bool = False,
 ) -> Sweep:
-    """How often a method recovers random matrices, over a grid: a cell for every combination of the lists, ``repetitions``
-    solves each, with different truths, noise and starts. A solve succeeds at a relative error of at most ``success``.
+    """Measure how often a method recovers random matrices, over a grid with a cell for every combination of the lists.
 
-    ``operator``, ``model`` and ``method`` are words of ``lowrank list``, with parameters where they have some:
-    "signed:signature=2,1", "lbfgs:memory=5". The method auto is the one that ``solve`` chooses. ``callback`` is called with a
-    dict of ``finished``, ``solves`` and ``iteration``; True ends the sweep with what there is."""
+    Each cell has ``repetitions`` solves, with different truths, noise and starts. A solve succeeds at a relative error of at most
+    ``success``. ``operator``, ``model`` and ``method`` are words of ``lowrank list``, with parameters where they have some:
+    "signed:signature=2,1", "lbfgs:memory=5"; the method auto is the one that ``solve`` chooses. ``callback`` gets a dict of ``finished``,
+    ``solves`` and ``iteration``; if it returns True, the sweep ends with the finished solves."""
     options = {name: value for name, value in locals().items() if name not in ("callback", "progress") and value is not None}
     with Watch(None, progress) as watch:
 
-        def look(what: dict[str, Any]) -> bool:
+        def observe(what: dict[str, Any]) -> bool:
             if watch.observer is not None:
                 watch.observer(what)
             return bool(callback(what)) if callback is not None else False
 
-        found = _lowrank.sweep(options, look if callback is not None or progress else None)
+        found = _lowrank.sweep(options, observe if callback is not None or progress else None)
     return Sweep(*found)
 
 
 class Study:
-    """A published experiment that was run again. ``claims``: what the paper says and what was found; ``table``: the same as columns."""
+    """Results of a published experiment. ``claims``: statements of the paper with measured values; ``table``: the same as columns."""
 
     claims: list[dict[str, Any]]
     interrupted: bool
@@ -179,7 +179,7 @@ class Study:
     def __init__(self, claims: str, figures: list[tuple[str, str, str]], interrupted: bool):
         self.claims = json.loads(claims)
         self.figures = {name: {"svg": svg, "data": text} for name, svg, text in figures}
-        """For each figure its SVG text and its data as CSV text."""
+        """SVG text and CSV data of each figure."""
         self.interrupted = interrupted
 
     @property
@@ -189,7 +189,7 @@ class Study:
 
     @property
     def holds(self) -> bool:
-        """Whether no claim was found wrong."""
+        """Whether no claim failed."""
         return all(claim["verdict"] != "fails" for claim in self.claims)
 
     def __repr__(self) -> str:
@@ -212,8 +212,9 @@ def reproduce(
     callback: Callback | None = None,
     progress: bool = False,
 ) -> Study:
-    """Runs a paper's experiments again: ss21, or a word of ``lowrank reproduce --help``. ``experiment``: of ss21 phases, spectral, scale,
-    width or all. ``out``: a directory for a page, figures and their data."""
+    """Reproduce a paper's experiments: ss21, or a word of ``lowrank reproduce --help``.
+
+    ``experiment``: for ss21 phases, spectral, scale, width or all. ``out``: a directory for a page, figures and their data."""
     names = ("n", "rank", "measurements", "search_rank", "seed", "backend", "precision")
     given = locals()
     options = {name: given[name] for name in names if given[name] is not None}

@@ -10,8 +10,8 @@ import numpy as np
 
 
 def columns(text: bytes) -> dict[str, np.ndarray]:
-    """One array a column: int64 where all fields are whole numbers, float64 where they are numbers (an empty field is nan), bool
-    for true and false, and else str."""
+    """Return one array per column: int64 if all fields are whole numbers, float64 for numbers (an empty field is nan), bool for
+    true and false, otherwise str."""
     rows = csv.reader(io.StringIO(text.decode()))
     names = next(rows, [])
     fields = list(zip(*rows)) or [()] * len(names)
@@ -40,7 +40,7 @@ def _truth(values: tuple[str, ...]) -> np.ndarray:
 
 
 def shown(table: dict[str, Any], most: int = 20) -> str:
-    """For people."""
+    """Format a table for people."""
     names = list(table)
     lines = [names] + [[_cell(table[name][i]) for name in names] for i in range(min(most, len(table[names[0]])))]
     widths = [max(len(line[at]) for line in lines) for at in range(len(names))]

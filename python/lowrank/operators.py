@@ -1,4 +1,4 @@
-"""What the sensing matrices A_i can be."""
+"""Measurement operators: kinds of sensing matrices A_i."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _sizes(shape: int | Shape) -> Shape:
 
 
 def devices() -> list[dict[str, Any]]:
-    """Graphics adapters that ``backend="gpu"`` or ``"gpu:NAME"`` can mean: name, kind, driver, and whether they have f64."""
+    """List graphics adapters for ``backend="gpu"`` or ``"gpu:NAME"``: name, kind, driver, and whether they have f64."""
     return [dict(zip(("name", "kind", "driver", "double_precision"), device)) for device in _lowrank.devices()]
 
 
@@ -39,7 +39,7 @@ class Operator:
 
     @property
     def name(self) -> str:
-        """One word for the ensemble."""
+        """Name of the ensemble."""
         return self._core.name
 
     @property
@@ -49,51 +49,51 @@ class Operator:
 
     @property
     def model(self) -> str:
-        """psd, signed or asymmetric."""
+        """Model: psd, signed or asymmetric."""
         return self._core.model
 
     @property
     def measurements(self) -> int:
-        """m."""
+        """Number of measurements m."""
         return self._core.measurements
 
     @property
     def normalization(self) -> float:
-        """s, such that s A*A is about the identity on low-rank matrices."""
+        """Normalization s: s A*A is close to the identity on low-rank matrices."""
         return self._core.normalization
 
     @property
     def storage(self) -> str | None:
-        """f16, f32 or f64: how the numbers are held, where there are some."""
+        """Storage type of the numbers, f16, f32 or f64, if the operator stores any."""
         return self._core.storage
 
     @property
     def memory(self) -> list[dict[str, Any]]:
-        """What the measurements take: name, place (host, file) and bytes."""
+        """Memory of the measurements: name, place (host, file) and bytes."""
         return [dict(zip(("name", "place", "bytes"), part)) for part in self._core.memory]
 
     @property
     def notices(self) -> list[str]:
-        """What was found in the data: roundings, a normalization that does not fit."""
+        """Remarks on the data: rounding, an unsuitable normalization."""
         return self._core.notices
 
     @property
     def observations(self) -> np.ndarray | None:
-        """y, where it came with the operator (``Entries``)."""
+        """y, if the operator holds it (``Entries``)."""
         return self._core.observations
 
     def sensing_matrix(self, i: int) -> np.ndarray:
-        """A_i, (n1, n2), float64."""
+        """Return A_i, (n1, n2), float64."""
         return self._core.sensing_matrix(i)
 
     def forward(self, left: Any, right: Any = None) -> np.ndarray:
-        """A(L R^T), (m,), for L (n1, k) and R (n2, k); A(L L^T) without R. Computed in f64 on the host."""
+        """Return A(L R^T), (m,), for L (n1, k) and R (n2, k); A(L L^T) without R. Computed in f64 on the host."""
         if right is None and self.model == "asymmetric":
-            raise InvalidInput("right: found nothing; allowed: R of shape (n2, k). The model asymmetric has two factors")
+            raise InvalidInput("right: found no value; allowed: R of shape (n2, k). The model asymmetric has two factors")
         return self._core.forward(array(left, "left"), optional(right, "right"))
 
     def adjoint_apply(self, residual: Any, applied: Any, *, transposed: bool = False) -> np.ndarray:
-        """(sum_i r_i A_i) V, (n1, k), for r (m,) and V (n2, k); with ``transposed`` (sum_i r_i A_i)^T W, (n2, k), for W (n1, k)."""
+        """Return (sum_i r_i A_i) V, (n1, k), for r (m,) and V (n2, k); with ``transposed`` (sum_i r_i A_i)^T W, (n2, k), for W (n1, k)."""
         return self._core.adjoint_apply(array(residual, "residual"), array(applied, "applied"), transposed)
 
     def __repr__(self) -> str:
@@ -106,14 +106,14 @@ class Dense(Operator):
 
     matrices: (m, n1, n2), (m, n1*n2), or upper triangles row by row, (m, n(n+1)/2). Any real number type, any order and strides.
     model: psd (M = U U^T), signed (U S U^T), asymmetric (L R^T).
-    layout: packed or full, needed only where the width can be read both ways; shape, (n1, n2), is another way to settle it.
-    storage: f16, f32 or f64 to hold the numbers in; default: float32 stays f32, everything else is f64.
-    normalization: 1/m, 1, auto or a number: s that makes s A*A about the identity.
+    layout: packed or full, needed only for an ambiguous width; shape, (n1, n2), also resolves it.
+    storage: type of the stored numbers, f16, f32 or f64; default: float32 stays f32, every other type becomes f64.
+    normalization: s with s A*A close to the identity: 1/m, 1, auto or a number.
 
-    Nothing is copied where packed rows, or full ones of the model asymmetric, lie in C order in float32 or float64 and in the
-    storage type: the operator then reads the array where it is, a ``numpy.memmap`` larger than the memory too, and the array must
-    not be written to while the operator exists. Full symmetric matrices are packed, which copies half of them; Fortran order,
-    other types and strides cost a copy.
+    The operator reads packed rows, or full rows of the model asymmetric, in place if they are in C order and have the storage
+    type, float32 or float64. It also reads a ``numpy.memmap`` larger than the memory. Do not write to the array while the
+    operator exists. Full symmetric matrices are packed, which copies half of their entries; Fortran order, other types and
+    strides need a copy.
     """
 
     def __init__(
@@ -133,12 +133,12 @@ class Dense(Operator):
     def gaussian(
         cls, shape: int | Shape, measurements: int, seed: int = 0, *, model: str = "psd", storage: str = "f32"
     ) -> Dense:
-        """Independent normal numbers: N(0, 1) on the diagonal and N(0, 1/2) beside it of symmetric A_i, else N(0, 1)."""
+        """Create A_i with independent normal entries: N(0, 1) on the diagonal and N(0, 1/2) off it for symmetric A_i, else N(0, 1)."""
         return cls._of(_lowrank.dense_gaussian(model, _sizes(shape), measurements, seed, storage))
 
 
 class Seeded(Operator):
-    """Nearly Gaussian numbers made from a seed by an integer hash wherever they are needed: nothing is stored."""
+    """Nearly Gaussian entries, computed from a seed by an integer hash when needed; the operator stores none."""
 
     _name = "seeded"
 
@@ -155,7 +155,7 @@ class Seeded(Operator):
 
 
 class Rademacher(Seeded):
-    """Random signs made from a seed: nothing is stored."""
+    """Random signs, computed from a seed; the operator stores none."""
 
     _name = "rademacher"
 
@@ -164,7 +164,7 @@ class RankOne(Operator):
     """Outer products: y_i = a_i^T M a_i, or with ``right`` a_i^T M b_i (model asymmetric).
 
     vectors: a, (m, n), or (m, n, q) for sums of q products. right: b, (m, n2) or (m, n2, q).
-    centred: take the mean out of the residuals of a a^T, as descent needs; see README.
+    centred: subtract the mean of the residuals for a a^T, which gradient descent needs; see README.
     """
 
     def __init__(
@@ -185,20 +185,21 @@ class RankOne(Operator):
     def gaussian(
         cls, shape: int | Shape, measurements: int, seed: int = 0, *, products: int = 1, model: str = "psd"
     ) -> RankOne:
-        """Vectors of independent N(0, 1) entries."""
+        """Create vectors with independent N(0, 1) entries."""
         return cls._of(_lowrank.rank_one_gaussian(model, _sizes(shape), measurements, products, seed))
 
     @staticmethod
     def lift(vectors: Any) -> np.ndarray:
-        """Complex a = u + iv, (m, n), as real vectors (u; v) and (-v; u), (m, 2n, 2): y_i = |a_i^H x|^2 of a complex x is then that
-        of the real matrix of (Re x; Im x), of size 2n."""
+        """Convert complex a = u + iv, (m, n), to real vectors (u; v) and (-v; u), (m, 2n, 2).
+
+        y_i = |a_i^H x|^2 of a complex x is then the measurement of the real matrix of (Re x; Im x), of size 2n."""
         a = np.asarray(vectors)
         u, v = a.real, a.imag
         return np.stack([np.concatenate([u, v], axis=1), np.concatenate([-v, u], axis=1)], axis=2)
 
 
 class Sparse(Operator):
-    """Sensing matrices with few nonzeros: a scipy.sparse matrix of shape (m, n1*n2) or packed (m, n(n+1)/2), a measurement a row,
+    """Sensing matrices with few nonzeros: a scipy.sparse matrix of shape (m, n1*n2) or packed (m, n(n+1)/2), one measurement per row,
     or a list of m sparse matrices of shape (n1, n2). Other keywords as in ``Dense``."""
 
     def __init__(
@@ -214,13 +215,13 @@ class Sparse(Operator):
 
         if isinstance(matrices, (list, tuple)) and matrices:
             if not all(sp.issparse(matrix) for matrix in matrices) or len({m.shape for m in matrices}) > 1:
-                raise InvalidInput("matrices: found a list of other things; allowed: sparse matrices of one shape. Convert them")
+                raise InvalidInput("matrices: found a list of other objects; allowed: sparse matrices of one shape. Convert them")
             shape, layout = shape or matrices[0].shape, layout or "full"
             matrices = sp.vstack([sp.coo_array(matrix).reshape(1, -1) for matrix in matrices])
         if not sp.issparse(matrices) or matrices.ndim != 2:
             found = type(matrices).__name__
             raise InvalidInput(
-                f"matrices: found {found}; allowed: a scipy.sparse matrix with a measurement a row, or a list of them. "
+                f"matrices: found {found}; allowed: a scipy.sparse matrix with one measurement per row, or a list of sparse matrices. "
                 "Dense(A) takes arrays"
             )
         if matrices.dtype.kind not in "biuf":
@@ -233,10 +234,10 @@ class Sparse(Operator):
 
 
 class Entries(Operator):
-    """Sampled entries of the unknown: matrix completion. The values are the observations: ``solve(Entries(...))`` takes no y.
+    """Sampled entries of the unknown, for matrix completion. The values are the observations: ``solve(Entries(...))`` takes no y.
 
-    rows, columns: positions counted from 0, (m,). values: (m,). shape: (n1, n2), default: what the positions need.
-    model: asymmetric, or psd or signed for a symmetric matrix. A position that is given twice counts with its mean.
+    rows, columns: positions counted from 0, (m,). values: (m,). shape: (n1, n2), default: the smallest that holds the positions.
+    model: asymmetric, or psd or signed for a symmetric matrix. A repeated position counts once, with the mean of its values.
     """
 
     def __init__(
@@ -261,10 +262,10 @@ class Entries(Operator):
 
     @classmethod
     def from_matrix(cls, ratings: Any, *, model: str = "asymmetric", normalization: str | float = "auto") -> Entries:
-        """The stored entries of a scipy.sparse matrix (explicit zeros count), or those of an array that are not nan."""
+        """Create from the stored entries of a scipy.sparse matrix, explicit zeros included, or from the entries of an array that are not nan."""
         if isinstance(ratings, np.ndarray):
             if ratings.ndim != 2:
-                raise InvalidInput(f"ratings: found shape {ratings.shape}; allowed: a matrix. Give two axes")
+                raise InvalidInput(f"ratings: found shape {ratings.shape}; allowed: a matrix. Pass an array with two axes")
             known = ~np.isnan(ratings)
             rows, columns = np.nonzero(known)
             return cls(rows, columns, ratings[known], ratings.shape, model=model, normalization=normalization)
@@ -273,13 +274,13 @@ class Entries(Operator):
 
 
 def operator_of(matrices: Any, model: str | None, keywords: dict[str, Any], storage: str | None) -> Operator:
-    """What ``solve`` is given, as an operator."""
+    """Convert the input of ``solve`` to an operator."""
     if isinstance(matrices, Operator):
         said = {"model": model, **keywords}
         given = [name for name, value in said.items() if value is not None]
         if given:
             raise InvalidInput(
-                f"{given[0]}: found a value beside an operator; allowed: nothing, as the operator has its own. "
+                f"{given[0]}: found a value together with an operator; allowed: no value, because the operator has its own. "
                 "Give it where the operator is made"
             )
         return matrices

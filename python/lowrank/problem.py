@@ -1,4 +1,4 @@
-"""Random matrices of low rank, and what is measured of them: problems with a known answer."""
+"""Problems with a known solution: random matrices of low rank and their measurements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Truth", "asymmetric", "psd", "signed"]
 
 
 class Truth:
-    """A matrix M that is known. ``solve(..., truth=truth)`` then reports the error."""
+    """Known matrix M. ``solve(..., truth=truth)`` reports the error."""
 
     def __init__(self, core: _lowrank.Truth):
         self._core = core
@@ -33,24 +33,24 @@ class Truth:
 
     @property
     def right(self) -> np.ndarray | None:
-        """R, (n2, r); X again for symmetric truths."""
+        """R, (n2, r); equal to X for symmetric truths."""
         return self._core.right()
 
     def measure(self, operator: Operator, *, noise_std: float = 0.0, seed: int = 0) -> np.ndarray:
-        """y = A(M), (m,), in f64, plus independent N(0, noise_std^2)."""
+        """Return y = A(M), (m,), in f64, plus independent N(0, noise_std^2) noise."""
         return self._core.measure(operator._core, noise_std, seed)
 
 
 def psd(n: int, *, rank: int = 1, condition_number: float = 1.0, seed: int = 0) -> Truth:
-    """M = X X^T, n x n, the singular values of X spread evenly from 1 to 1/condition_number."""
+    """Create M = X X^T, n x n, with the singular values of X spread evenly from 1 to 1/condition_number."""
     return Truth(_lowrank.synthetic("psd", (n, n), rank, condition_number, seed, None))
 
 
 def signed(n: int, *, signature: tuple[int, int], condition_number: float = 1.0, seed: int = 0) -> Truth:
-    """M = X S X^T with ``signature`` = (p, q) positive and negative eigenvalues."""
+    """Create M = X S X^T with ``signature`` = (p, q) positive and negative eigenvalues."""
     return Truth(_lowrank.synthetic("signed", (n, n), sum(signature), condition_number, seed, signature))
 
 
 def asymmetric(n1: int, n2: int, *, rank: int = 1, condition_number: float = 1.0, seed: int = 0) -> Truth:
-    """M = L R^T, n1 x n2, the singular values of M spread evenly from 1 to 1/condition_number."""
+    """Create M = L R^T, n1 x n2, with the singular values of M spread evenly from 1 to 1/condition_number."""
     return Truth(_lowrank.synthetic("asymmetric", (n1, n2), rank, condition_number, seed, None))

@@ -1,4 +1,4 @@
-//! NumPy arrays in and out.
+//! Conversion of NumPy arrays.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use pyo3::prelude::*;
 
 use crate::errors::{invalid, raised};
 
-/// The numbers of an array that NumPy keeps.
+/// Numbers in an array owned by NumPy.
 struct Kept {
-    /// Keeps the numbers where they are.
+    /// Reference that keeps the array alive.
     _array: Py<PyAny>,
     address: usize,
     bytes: usize,
@@ -47,7 +47,7 @@ fn kind(letter: &str, size: usize) -> Option<ElementKind> {
     })
 }
 
-/// An array without gaps (the package sees to that), read where it lies.
+/// Borrows a contiguous array (ensured by the package) in place.
 pub fn lent(name: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<NpyArray> {
     let dtype = array.dtype();
     let letter: String = dtype.getattr("kind")?.extract()?;
@@ -62,7 +62,7 @@ pub fn lent(name: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<NpyArray>
     };
     let (c, fortran) = (array.is_c_contiguous(), array.is_fortran_contiguous());
     if !(c || fortran) {
-        return Err(invalid(name, "an array with gaps", "a contiguous one", "numpy.ascontiguousarray(array)"));
+        return Err(invalid(name, "a non-contiguous array", "a contiguous array", "numpy.ascontiguousarray(array)"));
     }
     let mapped = array.py().import("numpy")?.getattr("memmap")?;
     let place = if array.is_instance(&mapped)? { Location::File } else { Location::Host };
@@ -73,12 +73,12 @@ pub fn lent(name: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<NpyArray>
     NpyArray::lent(name, dtype, array.shape(), fortran && !c, Arc::new(kept), place).map_err(raised)
 }
 
-/// All numbers as f64, in row-major order.
+/// Returns all numbers as f64, in row-major order.
 pub fn numbers(name: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<Vec<f64>> {
     lent(name, array)?.to_vec().map_err(raised)
 }
 
-/// A new array of `shape`, row-major.
+/// Returns a new row-major array of `shape`.
 pub fn made<'py>(py: Python<'py>, values: Vec<f64>, shape: &[usize]) -> PyResult<Bound<'py, PyAny>> {
     Ok(PyArray1::from_vec(py, values).reshape(shape.to_vec())?.into_any())
 }

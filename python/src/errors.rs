@@ -1,12 +1,12 @@
-//! Exceptions with the library's sentences.
+//! Exceptions with the messages of the library.
 
 use pyo3::PyErr;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 
-pyo3::create_exception!(lowrank, InvalidInput, PyValueError, "What was found, what is allowed, and what to do.");
-pyo3::create_exception!(lowrank, LowrankError, PyRuntimeError, "A file, the memory or a device refused.");
+pyo3::create_exception!(lowrank, InvalidInput, PyValueError, "Value found, values allowed, and what to do.");
+pyo3::create_exception!(lowrank, LowrankError, PyRuntimeError, "Failure of a file, the memory or a device.");
 
-/// `--search-rank` as `search_rank`: the library's advice names flags, which are keywords here.
+/// Replaces flags such as `--search-rank` in messages by keywords such as `search_rank`.
 pub fn keywords(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -33,7 +33,7 @@ pub fn raised(error: lowrank::Error) -> PyErr {
     }
 }
 
-/// A refusal of this side, in the library's form.
+/// Returns an error in the form of the library's.
 pub fn invalid(name: &str, found: impl Into<String>, allowed: &str, fix: &str) -> PyErr {
     raised(lowrank::Error::Invalid { name: name.into(), found: found.into(), allowed: allowed.into(), fix: fix.into() })
 }

@@ -1,5 +1,5 @@
-//! `lowrank._lowrank`: the library's functions for Python. It turns arrays and keywords into the library's types and results into
-//! arrays, JSON and CSV; the package `lowrank` beside it makes objects of them.
+//! Module `lowrank._lowrank`: the library's functions for Python. It converts arrays and keywords into the library's
+//! types, and results into arrays, JSON and CSV; the package `lowrank` builds objects from them.
 
 mod arrays;
 mod errors;
@@ -12,7 +12,7 @@ mod truth;
 
 use pyo3::prelude::*;
 
-/// The library's defaults, as JSON, so that signatures written in Python can be held against them.
+/// Returns the library's defaults as JSON, to test signatures in Python against them.
 #[pyfunction]
 fn defaults() -> String {
     let (stop, grid) = (lowrank::Stop::default(), lowrank_studies::sweep::Grid::default());
@@ -30,14 +30,14 @@ fn defaults() -> String {
     .to_string()
 }
 
-/// The number type that matrices are held in where nobody says one; nothing where it is the array's own.
+/// Returns the default storage of matrices; `None` for the array's own type.
 #[pyfunction]
 fn usual_storage(precision: &str, backend: &str) -> PyResult<Option<&'static str>> {
     let precision = options::parsed::<lowrank::Precision>(precision)?;
     Ok(precision.usual_storage(backend).map(lowrank::operators::Storage::word))
 }
 
-/// (name, kind, driver, whether it has f64) of each graphics adapter.
+/// Returns (name, kind, driver, whether it has f64) of each graphics adapter.
 #[pyfunction]
 fn devices(py: Python<'_>) -> Vec<(String, String, String, bool)> {
     let adapters = py.detach(lowrank::gpu::list_adapters);

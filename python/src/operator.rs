@@ -1,4 +1,4 @@
-//! Operators, one class for all ensembles.
+//! Class of operators, for all ensembles.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use crate::options::parsed;
 #[pyclass(frozen, module = "lowrank._lowrank")]
 pub struct Operator {
     pub inner: Arc<dyn operators::Operator>,
-    /// What it was made for; a solve takes it with the signature that it is given.
+    /// Card of the operator's model.
     pub card: &'static ModelCard,
-    /// Its word with the parameters behind it.
+    /// Word of the model with its parameters.
     pub model: String,
     pub notices: Vec<String>,
-    /// What it is, for messages about what has to fit it.
+    /// Description for messages about inputs that must match.
     pub text: String,
-    /// Values that came with the positions of entries.
+    /// Values of the entries.
     pub observations: Option<Vec<f64>>,
 }
 
@@ -53,7 +53,7 @@ impl Operator {
                     name,
                     format!("a batch of {}", array.batch),
                     "one factor",
-                    "Give them one at a time",
+                    "Pass them one at a time",
                 ));
             }
             Ok((array.columns, array.values))
@@ -62,8 +62,8 @@ impl Operator {
         let Some(right) = right else { return Factors::single(1, domain.rows(), k, l).map_err(raised) };
         let (columns, r) = read("right", right, domain.columns())?;
         if columns != k {
-            let allowed = format!("{k} columns, as left has");
-            return Err(invalid("right", format!("{columns} columns"), &allowed, "Give two factors of one product"));
+            let allowed = format!("{k} columns, like left");
+            return Err(invalid("right", format!("{columns} columns"), &allowed, "Pass two factors of one product"));
         }
         Factors::pair(1, domain, k, l, r).map_err(raised)
     }
@@ -101,7 +101,7 @@ impl Operator {
         self.inner.stored_in().map(Storage::word)
     }
 
-    /// (name, place, bytes) of what the measurements take.
+    /// Returns (name, place, bytes) of the memory of the measurements.
     #[getter]
     fn memory(&self) -> Vec<(String, String, u64)> {
         let parts = self.inner.memory().into_iter();
@@ -122,7 +122,7 @@ impl Operator {
     fn sensing_matrix<'py>(&self, py: Python<'py>, i: usize) -> PyResult<Bound<'py, PyAny>> {
         if i >= self.inner.measurements() {
             let allowed = format!("0 to {}", self.inner.measurements() - 1);
-            return Err(invalid("i", i.to_string(), &allowed, "Measurements are counted from 0"));
+            return Err(invalid("i", i.to_string(), &allowed, "Measurements count from 0"));
         }
         let domain = self.inner.domain();
         arrays::made(py, self.inner.sensing_matrix(i), &[domain.rows(), domain.columns()])
@@ -148,7 +148,7 @@ impl Operator {
         arrays::made(py, y, &[m])
     }
 
-    /// A*(r) V, or with `transposed` A*(r)ᵀ V.
+    /// Returns A*(r) V, or A*(r)ᵀ V with `transposed`.
     fn adjoint_apply<'py>(
         &self,
         py: Python<'py>,
@@ -159,8 +159,13 @@ impl Operator {
         let (operator, domain) = (&self.inner, self.inner.domain());
         let r = arrays::numbers("residual", residual)?;
         if r.len() != operator.measurements() {
-            let allowed = format!("{} numbers, one a measurement", operator.measurements());
-            return Err(invalid("residual", format!("{} numbers", r.len()), &allowed, "Give one for each of them"));
+            let allowed = format!("{} numbers, one per measurement", operator.measurements());
+            return Err(invalid(
+                "residual",
+                format!("{} numbers", r.len()),
+                &allowed,
+                "Pass one number per measurement",
+            ));
         }
         let (n, rows) = match transposed {
             false => (domain.columns(), domain.rows()),
@@ -169,7 +174,7 @@ impl Operator {
         let v = lowrank::io::factor_of(arrays::lent("applied", applied)?, n, "applied").map_err(raised)?;
         let k = v.columns;
         if v.batch != 1 {
-            return Err(invalid("applied", format!("a batch of {}", v.batch), "one matrix", "Give them one at a time"));
+            return Err(invalid("applied", format!("a batch of {}", v.batch), "one matrix", "Pass them one at a time"));
         }
         // The other side is not read.
         let pair = match (domain.is_symmetric(), transposed) {
@@ -209,12 +214,12 @@ fn options(
     })
 }
 
-/// What is known of the model of a word.
+/// Returns the card of a model.
 fn card(model: &str) -> PyResult<&'static ModelCard> {
     models::card(model).map_err(raised)
 }
 
-/// The domain of n1×n2 matrices for a model.
+/// Returns the domain of n1×n2 matrices for a model.
 fn domain_of(model: &str, (n1, n2): (usize, usize)) -> PyResult<Domain> {
     card(model)?.domain(n1, n2).map_err(raised)
 }
@@ -320,10 +325,10 @@ pub fn rank_one_gaussian(
     ))
 }
 
-/// Compressed rows, each a flattened matrix.
+/// Creates an operator from compressed rows, each a flattened matrix.
 #[pyfunction]
 #[pyo3(signature = (indptr, indices, values, width, model, layout, shape, normalization))]
-#[expect(clippy::too_many_arguments, reason = "the arrays of a csr_matrix and how they are to be read")]
+#[expect(clippy::too_many_arguments, reason = "from_csr takes the arrays of a csr_matrix and their interpretation")]
 pub fn sparse(
     py: Python<'_>,
     indptr: PyReadonlyArray1<'_, i64>,
@@ -360,7 +365,7 @@ pub fn entries(
 ) -> PyResult<Operator> {
     let places = |name: &str, array: &PyReadonlyArray1<'_, i64>| -> PyResult<Vec<u32>> {
         let fits = |place: &i64| {
-            let fix = "Positions are counted from 0";
+            let fix = "Positions count from 0";
             u32::try_from(*place).map_err(|_| invalid(name, place.to_string(), "0 to 4294967295", fix))
         };
         array.as_slice()?.iter().map(fits).collect()
@@ -369,7 +374,7 @@ pub fn entries(
     let values = values.as_slice()?.to_vec();
     if rows.len() != columns.len() || rows.len() != values.len() {
         let found = format!("{} rows, {} columns and {} values", rows.len(), columns.len(), values.len());
-        let fix = "Give the row, the column and the value of every entry";
+        let fix = "Pass the row, the column and the value of every entry";
         return Err(invalid("entries", found, "three lists of the same length", fix));
     }
     let triplets = Triplets { rows, columns, values };
@@ -393,7 +398,7 @@ pub fn entries(
         .map_err(raised)?;
     let mut notices = Vec::new();
     if duplicates > 0 {
-        notices.push(format!("{duplicates} entries repeat a position: the mean of each position is used"));
+        notices.push(format!("{duplicates} entries repeat a position: lowrank uses the mean of each position"));
     }
     let text = format!("{} entries", observations.len());
     Ok(Operator { observations: Some(observations), ..Operator::new(operator, (card(model)?, model), notices, text) })

@@ -13,7 +13,7 @@ use crate::errors::{invalid, raised};
 use crate::operator::Operator;
 use crate::options::parsed;
 
-/// Residuals (batch, m), losses, and a gradient for each factor.
+/// Residuals (batch, m), losses, and one gradient per factor.
 type Found<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Vec<Bound<'py, PyAny>>);
 
 #[pyclass(frozen, module = "lowrank._lowrank")]
@@ -29,7 +29,7 @@ impl Session {
         let sizes = self.model.sizes(&self.domain, 1);
         if blocks.len() != sizes.len() {
             let allowed = format!("{} of the model {}", sizes.len(), self.model.word());
-            return Err(invalid("factors", format!("{} arrays", blocks.len()), &allowed, "Give U, or the pair (L, R)"));
+            return Err(invalid("factors", format!("{} arrays", blocks.len()), &allowed, "Pass U, or the pair (L, R)"));
         }
         let read = |(array, (rows, _)): (&Bound<'_, PyUntypedArray>, &(usize, usize))| {
             lowrank::io::factor_of(arrays::lent("factors", array)?, *rows, "factors").map_err(raised)
@@ -77,7 +77,7 @@ impl Session {
         Ok(Self { inner: Mutex::new(inner), model, domain, measurements })
     }
 
-    /// Residuals (batch, m), losses (batch,), and ∇f by factor, (batch, n, k).
+    /// Returns residuals (batch, m), losses (batch,), and ∇f by factor, (batch, n, k).
     fn evaluate<'py>(&self, py: Python<'py>, blocks: Vec<Bound<'py, PyUntypedArray>>) -> PyResult<Found<'py>> {
         let factors = self.factors(&blocks)?;
         let found = py.detach(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner).evaluate(&factors));
@@ -91,7 +91,7 @@ impl Session {
         Ok((residual, arrays::made(py, found.loss, &[batch])?, gradients))
     }
 
-    /// Residuals alone, (batch, m).
+    /// Returns residuals only, (batch, m).
     fn residual<'py>(&self, py: Python<'py>, blocks: Vec<Bound<'py, PyUntypedArray>>) -> PyResult<Bound<'py, PyAny>> {
         let factors = self.factors(&blocks)?;
         let found = py.detach(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner).residual(&factors));

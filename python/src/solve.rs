@@ -1,4 +1,4 @@
-//! One run.
+//! Solves for Python.
 
 use std::ops::ControlFlow;
 
@@ -18,8 +18,8 @@ use crate::operator::Operator;
 use crate::options::{checked, in_python, request};
 use crate::truth::{Given, attached};
 
-/// Asks Python, at every look, whether there was a signal, and the user's function whether to go on. What either raises ends
-/// the run and is raised again behind it.
+/// Observer that checks at every observation for signals and asks the user's function whether to continue. An
+/// exception in either ends the run and is raised afterwards.
 pub struct Observer {
     pub function: Option<Py<PyAny>>,
     pub factors: bool,
@@ -31,7 +31,7 @@ impl Observer {
         Self { function: function.map(Bound::unbind), factors, error: None }
     }
 
-    /// `said` fills in what the function is given.
+    /// Calls the user's function; `said` fills in its argument.
     pub fn ask(&mut self, said: impl FnOnce(&Bound<'_, PyDict>) -> PyResult<()>) -> ControlFlow<()> {
         let answer = Python::attach(|py| -> PyResult<bool> {
             py.check_signals()?;
@@ -50,7 +50,7 @@ impl Observer {
         }
     }
 
-    pub fn look(&mut self, progress: &Progress<'_>, name: Option<&str>) -> ControlFlow<()> {
+    pub fn observe(&mut self, progress: &Progress<'_>, name: Option<&str>) -> ControlFlow<()> {
         let factors = self.factors;
         self.ask(|what| {
             let py = what.py();
@@ -77,13 +77,13 @@ impl Observer {
         })
     }
 
-    /// Raises what the function raised.
+    /// Raises the exception of the function, if any.
     pub fn finish(self) -> PyResult<()> {
         self.error.map_or(Ok(()), Err)
     }
 }
 
-/// The problem of some observations, and a truth where there is one.
+/// Creates the problem of observations and an optional truth.
 pub fn problem(
     operator: &Operator,
     observations: Option<Bound<'_, PyUntypedArray>>,
@@ -93,15 +93,15 @@ pub fn problem(
     let m = operator.inner.measurements();
     let y = match (observations, operator.observations.as_deref()) {
         (Some(_), Some(_)) => {
-            let fix = "leave it out: the values are in the entries";
-            return Err(invalid("observations", "an array beside Entries", "none", fix));
+            let fix = "leave it out: Entries hold their values";
+            return Err(invalid("observations", "an array together with Entries", "none", fix));
         }
         (None, Some(own)) => vec![own.to_vec()],
         (Some(array), None) => {
             observations_of(arrays::lent("observations", &array)?, m, &operator.text).map_err(raised)?
         }
         (None, None) => {
-            let allowed = "an array of y, one number a measurement";
+            let allowed = "an array of y, one number per measurement";
             return Err(invalid("observations", "nothing", allowed, "give y"));
         }
     };
@@ -109,7 +109,7 @@ pub fn problem(
     attached((problem, operator), truth, truth_matrix)
 }
 
-/// Starts as Python gives them.
+/// Start as given in Python.
 #[derive(FromPyObject)]
 pub enum Start<'py> {
     Word(String),
@@ -146,7 +146,7 @@ pub fn started(request: &Request, settings: Settings, init: Option<Start<'_>>, d
         }
         Some(_) => {
             let allowed = "U for a symmetric model, (L, R) for the model asymmetric";
-            return Err(invalid("init", "factors of another model", allowed, "Give the factors of the model"));
+            return Err(invalid("init", "factors of another model", allowed, "Pass the factors of the model"));
         }
     };
     for name in ["init_scale", "seed"] {
@@ -167,7 +167,7 @@ pub fn asked(keywords: &Bound<'_, PyDict>, init: Option<&Start<'_>>) -> PyResult
     })
 }
 
-/// (batch, n, k), narrower trials padded with zero columns.
+/// Stacks factors as (batch, n, k), narrower trials padded with zero columns.
 fn stacked<'py>(
     py: Python<'py>,
     solution: &Solution,
@@ -178,7 +178,7 @@ fn stacked<'py>(
     PyList::new(py, arrays.collect::<PyResult<Vec<_>>>()?)
 }
 
-/// Report (JSON), trace and trials (CSV), and the factors of each trial: left, right or None; the biases that it has chosen.
+/// Report (JSON), trace and trials (CSV), the factors of each trial (left, right or None), and its chosen biases.
 type Solved<'py> = (
     String,
     Bound<'py, PyBytes>,
@@ -190,7 +190,7 @@ type Solved<'py> = (
 
 #[pyfunction]
 #[pyo3(signature = (operator, observations, truth, truth_matrix, init, options, observer, observe_factors, settings_json))]
-#[expect(clippy::too_many_arguments, reason = "all but the first are optional parts of a run")]
+#[expect(clippy::too_many_arguments, reason = "all arguments but the first are optional")]
 pub fn solve<'py>(
     py: Python<'py>,
     operator: &Operator,
@@ -220,7 +220,7 @@ pub fn solve<'py>(
     let mut observer = Observer::new(observer, observe_factors);
     let found = py.detach(|| {
         let mut solver = Solver::new(problem, settings, backend)?;
-        solver.solve_with(|progress| observer.look(progress, None))
+        solver.solve_with(|progress| observer.observe(progress, None))
     });
     observer.finish()?;
     let solution = found.map_err(raised)?;

@@ -21,13 +21,13 @@ use crate::options;
 use crate::solve::{Observer, Start, asked, problem, settings, started};
 use crate::truth::Given;
 
-/// Table and curves (CSV), the word of their error, whether it was interrupted, notices.
+/// Table and curves (CSV), the word of their error, whether the comparison was interrupted, notices.
 type Compared<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, String, bool, Vec<String>);
 
-/// `methods` are (label, keywords) with a `method` and what is its own.
+/// Compares methods; `methods` are (label, keywords) with a `method` and its own parameters.
 #[pyfunction]
 #[pyo3(signature = (operator, observations, truth, truth_matrix, init, methods, options, levels, observer))]
-#[expect(clippy::too_many_arguments, reason = "those of a solve and the methods")]
+#[expect(clippy::too_many_arguments, reason = "the settings of a solve, and the methods")]
 pub fn compare<'py>(
     py: Python<'py>,
     operator: &Operator,
@@ -79,7 +79,9 @@ pub fn compare<'py>(
     let levels = levels.unwrap_or_else(|| LEVELS.to_vec());
     let mut observer = Observer::new(observer, false);
     let found = py.detach(|| {
-        contest::compare(&problem, contenders, &backend, |running| observer.look(running.progress, Some(running.label)))
+        contest::compare(&problem, contenders, &backend, |running| {
+            observer.observe(running.progress, Some(running.label))
+        })
     });
     observer.finish()?;
     let comparison = found.map_err(raised)?;
@@ -91,7 +93,7 @@ pub fn compare<'py>(
     Ok((table, curves, comparison.metric.word().to_owned(), comparison.interrupted, notices))
 }
 
-/// Cells and solves (CSV), whether every solve was finished, notices.
+/// Cells and solves (CSV), whether every solve finished, notices.
 type Swept<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, bool, Vec<String>);
 
 /// The grid, the backend and the batch of a request.
@@ -159,7 +161,7 @@ pub fn sweep<'py>(
     Ok((PyBytes::new(py, &table), PyBytes::new(py, &solves), complete, notices))
 }
 
-/// Claims (JSON), (name, SVG, CSV) of each figure, whether it was interrupted.
+/// Claims (JSON), (name, SVG, CSV) of each figure, whether the study was interrupted.
 type Reproduced = (String, Vec<(String, String, String)>, bool);
 
 #[pyfunction]
@@ -179,8 +181,8 @@ pub fn reproduce<'py>(
     let (seed, precision) = (of.one::<u64>("seed").map_err(raised)?, of.word("precision").map_err(raised)?);
     let word = of.text("backend").unwrap_or("auto").to_owned();
     let mut observer = Observer::new(observer, false);
-    let mut look =
-        |moment: &study::Moment<'_>| -> ControlFlow<()> { observer.look(moment.progress, Some(&moment.stage.name)) };
+    let mut observe =
+        |moment: &study::Moment<'_>| -> ControlFlow<()> { observer.observe(moment.progress, Some(&moment.stage.name)) };
     let found = if name == "ss21" {
         let experiments = Experiment::from_word(experiment).map_err(raised)?;
         let mut settings = match quick {
@@ -194,7 +196,7 @@ pub fn reproduce<'py>(
         py.detach(|| {
             settings.check()?;
             let backend = Backend::from_word(&word)?;
-            study::reproduce(&settings, &experiments, &backend, &mut look)
+            study::reproduce(&settings, &experiments, &backend, &mut observe)
         })
     } else {
         let Some(relative) = Relative::from_word(name) else {
@@ -202,7 +204,7 @@ pub fn reproduce<'py>(
             return Err(invalid("study", format!("'{name}'"), &words.join(", "), "pick one of them"));
         };
         if experiment != "all" {
-            let fix = "leave it out: only ss21 has parts";
+            let fix = "leave it out: only ss21 has experiments";
             return Err(invalid("experiment", format!("'{experiment}'"), "all", fix));
         }
         let mut settings = if quick { Rerun::quick(relative) } else { Rerun::new(relative) };
@@ -217,7 +219,7 @@ pub fn reproduce<'py>(
                 "auto" => Backend::auto_for(settings.precision)?,
                 word => Backend::from_word(word)?,
             };
-            study::rerun(&settings, &backend, &mut look)
+            study::rerun(&settings, &backend, &mut observe)
         })
     };
     observer.finish()?;

@@ -1,4 +1,4 @@
-//! Truths: synthetic ones, and those of arrays.
+//! Truths, synthetic or from arrays.
 
 use lowrank::io::{factor_of, pair_of, rectangular_truth_of, truth_matrix_of};
 use lowrank::models::{self, Model, Named};
@@ -15,7 +15,7 @@ pub struct Truth(pub problem::Truth);
 
 #[pymethods]
 impl Truth {
-    /// (n1, n2).
+    /// Returns (n1, n2).
     #[getter]
     fn shape(&self) -> (usize, usize) {
         (self.0.domain().rows(), self.0.domain().columns())
@@ -35,7 +35,7 @@ impl Truth {
         view.map(|v| arrays::made(py, v.as_slice().to_vec(), &[v.rows(), v.columns()])).transpose()
     }
 
-    /// y = A(M) in f64, with noise N(0, noise_std²).
+    /// Returns y = A(M) in f64, with noise N(0, noise_std²).
     fn measure<'py>(
         &self,
         py: Python<'py>,
@@ -71,7 +71,7 @@ pub fn synthetic(
     builder().map_err(raised)?.condition_number(condition_number).seed(seed).build().map(Truth).map_err(raised)
 }
 
-/// Truths as Python gives them: (kind, arrays).
+/// Truth as given in Python: (kind, arrays).
 #[derive(FromPyObject)]
 pub enum Given<'py> {
     Made(Bound<'py, Truth>),
@@ -81,7 +81,7 @@ pub enum Given<'py> {
     Factor(Bound<'py, PyUntypedArray>),
 }
 
-/// Attaches a truth.
+/// Attaches a truth to a problem.
 pub fn attached(
     (problem, operator): (Problem, &Operator),
     truth: Option<Given<'_>>,
@@ -93,7 +93,7 @@ pub fn attached(
         true => Ok(()),
         false => {
             let allowed = format!("{} for the model {}", operator.card.truth, operator.card.word);
-            let fix = "Give truth_matrix, or the factors of the model";
+            let fix = "Pass truth_matrix, or the factors of the model";
             Err(invalid("truth", "factors of another model", &allowed, fix))
         }
     };

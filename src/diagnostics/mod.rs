@@ -2,11 +2,11 @@
 
 mod paper;
 mod phases;
+mod power_iteration;
 mod proxy;
 mod spectrum;
 mod start;
 mod subspace;
-mod twin;
 
 use faer::Mat;
 
@@ -16,11 +16,11 @@ use crate::problem::{MatrixView, Product, Truth};
 
 pub use paper::{Diagnosis, PaperDiagnostics};
 pub use phases::{ALIGNED, Phase, PhaseClock, PhaseInput, Phases, TWIN_LEFT, phases};
+pub use power_iteration::{PowerTwin, TwinFactor};
 pub use proxy::{FELL, GAP, GROWN, PhaseProxy, ProxyClock, QUIET, SPENT, STILL};
 pub use spectrum::{Spectrum, spectral_norm};
 pub use start::spectral_start;
 pub use subspace::{SignalAndNoise, leading_left, signal_and_noise, sine_of_largest_angle};
-pub use twin::{PowerTwin, TwinFactor};
 
 /// Relative test error ‖Z − M‖_F / ‖M‖_F for Z = U Uᵀ, U S Uᵀ or L Rᵀ.
 ///

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::phases::{ALIGNED, Phase, PhaseClock, PhaseInput, Phases};
+use crate::diagnostics::power_iteration::PowerTwin;
 use crate::diagnostics::spectrum::Spectrum;
 use crate::diagnostics::subspace::{leading_left, signal_and_noise, sine_of_largest_angle};
-use crate::diagnostics::twin::PowerTwin;
 use crate::error::Result;
 use crate::linalg;
 use crate::problem::{MatrixView, Truth};

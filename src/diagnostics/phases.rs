@@ -129,8 +129,8 @@ impl PhaseClock {
         if phases.t_star.is_none() {
             phases.reasons.push(match self.smallest_angle {
                 Some(angle) => format!(
-                    "t_star: angle(L, L_t) was {angle:.3} at best before t_1, above {}: the start is too large or the \
-                     measurements are too few for a spectral phase",
+                    "t_star: angle(L, L_t) fell to {angle:.3} before t_1 and not to {}: the start is too large, or \
+                     the measurements are too few for a spectral phase",
                     self.aligned
                 ),
                 None => "t_star: angle(L, L_t) was not observed before t_1".into(),
@@ -141,8 +141,10 @@ impl PhaseClock {
         }
         if phases.t_twin.is_none() {
             phases.reasons.push(match self.twinned {
-                true => "t_twin: U_t did not leave its power-iteration twin in this run".into(),
-                false => "t_twin: only gradient descent with a constant step has a power-iteration twin".into(),
+                true => "t_twin: U_t stayed with its power iteration to the end of this run".into(),
+                false => {
+                    "t_twin: only gradient descent with a constant step has a power iteration to compare with".into()
+                }
             });
         }
         phases
@@ -194,7 +196,7 @@ mod tests {
         let rows = [row(0, 0.9, 0.5, 0.0), row(10, 0.05, 1.0, 0.5)];
         let found = phases(1.0, ALIGNED, &rows);
         assert_eq!((found.t_star, found.t_1, found.t_twin), (None, Some(0), Some(10)));
-        assert!(found.reasons[0].starts_with("t_star: angle(L, L_t) was 0.900"), "{:?}", found.reasons);
+        assert!(found.reasons[0].starts_with("t_star") && found.reasons[0].contains("0.900"), "{:?}", found.reasons);
     }
 
     #[test]

@@ -183,9 +183,9 @@ impl ProxyClock {
     pub fn finish(&self) -> PhaseProxy {
         let mut proxy = PhaseProxy::default();
         let (Some((at, g)), Some(last)) = (self.recognised, &self.last) else {
-            let why = "no leading group of singular values grew from the start, stood still and left a small loss";
+            let why = "no leading group of singular values grew, then stayed constant with a small loss";
             proxy.reasons.push(format!("t_1 (proxy): local refinement was not recognised in this run: {why}"));
-            proxy.reasons.push("t_star (proxy): not told before t_1 is".into());
+            proxy.reasons.push("t_star (proxy): it needs t_1".into());
             return proxy;
         };
         let level = last.sigma[g - 1] / 10f64.sqrt();
@@ -194,11 +194,9 @@ impl ProxyClock {
         (proxy.recognised_at, proxy.group) = (Some(at), Some(g));
         if proxy.t_star.is_none() {
             proxy.reasons.push(if g == last.sigma.len() {
-                format!("t_star (proxy): all {g} columns grew, there is no surplus to be separated from")
+                format!("t_star (proxy): all {g} columns grew, so there is no surplus column to separate from")
             } else {
-                format!(
-                    "t_star (proxy): the loss had begun to fall before the {g} directions were separated as a group"
-                )
+                format!("t_star (proxy): the loss began to fall before the {g} directions separated as a group")
             });
         }
         proxy
@@ -248,7 +246,7 @@ mod tests {
         let (seen, proxy, grown) = run(&[1.0, 0.1], 600);
         assert_eq!((proxy.group, proxy.t_1), (Some(2), Some(grown)), "{proxy:?}");
         assert!(proxy.recognised_at.unwrap() > grown && seen[..grown].iter().all(|p| *p != Some(Phase::Refinement)));
-        assert!(proxy.t_star.is_none() && proxy.reasons[0].starts_with("t_star (proxy)"), "{proxy:?}");
+        assert!(proxy.t_star.is_none() && proxy.reasons[0].starts_with("t_star"), "{proxy:?}");
         assert_eq!((proxy.phase(grown - 1), proxy.phase(grown)), (None, Some(Phase::Refinement)));
         let (_, short, _) = run(&[1.0, 0.1], 100);
         assert_eq!((short.t_1, short.t_star, short.reasons.len()), (None, None, 2));

@@ -171,13 +171,21 @@ pub(crate) fn singular_triplets(
     if image.iter().any(|value| !value.is_finite()) {
         return Err(crate::Error::invalid(
             "observations",
-            "an A*(y) that is not finite",
+            "a non-finite A*(y)",
             "finite numbers",
-            "check them",
+            "check the observations and the operator",
         ));
     }
     let svd = view(n1, k, &image).thin_svd().map_err(|_| {
-        crate::Error::invalid("observations", "an A*(y) without a decomposition", "finite numbers", "check them")
+        crate::Error::invalid(
+            "observations",
+            "an A*(y) whose eigendecomposition failed",
+            "finite numbers",
+            "check the \
+                                                                                                     observations \
+                                                                                                     and the \
+                                                                                                     operator",
+        )
     })?;
     Ok(SingularTriplets {
         values: (0..k).map(|j| s * svd.S()[j]).collect(),

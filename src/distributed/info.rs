@@ -30,7 +30,7 @@ pub(super) fn info(parts: &[Part<'_>], precision: Precision, shared: Shared, pro
     info.notices.retain(|notice| said.insert(notice.clone()));
     if shared.ranks > 1 {
         info.notices.push(format!(
-            "{} ranks share the measurements in {} parts; this one hands {} bytes to the others for a gradient",
+            "{} ranks share the measurements in {} shards; this rank sends {} bytes per gradient",
             shared.ranks, shared.parts, shared.bytes_per_gradient
         ));
     }

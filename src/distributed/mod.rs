@@ -88,12 +88,12 @@ fn of<'a, T: Real>(
     let grouped = |op: &Op| matches!(op, Op::Pass(Pass { group: Some(_), .. }));
     if program.steps().any(|step| grouped(&step.op)) {
         return Err(Error::Unsupported {
-            what: "groups of measurements that take turns, for measurements that ranks share".into(),
+            what: "minibatches of measurements that ranks share".into(),
             fix: "use gd or prec-gd, or leave --minibatches out".into(),
         });
     }
     if measurements < ranks {
-        let allowed = format!("at most one a measurement, {measurements}");
+        let allowed = format!("at most one per measurement, {measurements}");
         return Err(Error::invalid("ranks", ranks, allowed, "start fewer ranks"));
     }
     let cut = Cut { measurements, parts: member.parts.min(measurements), ranks };
@@ -113,7 +113,7 @@ fn of<'a, T: Real>(
     for part in own.clone() {
         let range = cut.measurements_of(part..part + 1);
         let slice = operator.slice(range.clone()).ok_or_else(|| Error::Unsupported {
-            what: format!("the operator {} for ranks that share it", operator.name()),
+            what: format!("the operator {} across several ranks", operator.name()),
             fix: "implement Operator::slice".into(),
         })?;
         let operator: Arc<dyn Operator + 'a> = slice;
@@ -245,8 +245,8 @@ impl<T: Real> Passes<T> for Distributed<'_> {
             let (of_rank, others) = rest.split_at(length);
             rest = others;
             if of_rank[..8] != digest.to_le_bytes() {
-                let message = "its factors are no longer those of the other ranks, bit for bit: run all ranks on processors of one \
-                               kind, or force the same --variant everywhere";
+                let message = "its factors differ from those of the other ranks: run all ranks on the same kind of \
+                               processor, or force the same --variant on every rank";
                 return Err(Error::Team { rank, message: message.into() });
             }
             let numbers: Vec<T> = bytemuck::pod_collect_to_vec(&of_rank[8..]);

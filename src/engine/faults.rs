@@ -50,7 +50,7 @@ impl Faulty<'_> {
     /// Fails where a fault is due; returns whether the device runs the call.
     fn pass(&mut self) -> Result<bool> {
         let adapter = self.inner.info().adapter.clone();
-        let (message, fix) = ("a fault that a test asked for".to_owned(), "leave it out".to_owned());
+        let (message, fix) = ("a fault injected by a test".to_owned(), "leave it out".to_owned());
         match self.faults.next() {
             None => Ok(true),
             Some(FaultKind::Idle) => Ok(false),

@@ -73,10 +73,7 @@ impl Blueprint {
         let centred = operator.is_centred();
         if let (true, Form::Rows(..)) = (centred, form) {
             return Err(Error::Unsupported {
-                what: format!(
-                    "centred residuals of the operator '{}', whose data are rows, on the backend 'gpu'",
-                    operator.name()
-                ),
+                what: format!("centred residuals of the dense operator '{}' on the backend 'gpu'", operator.name()),
                 fix: "use the backend 'cpu'".into(),
             });
         }

@@ -26,9 +26,8 @@ pub(super) fn require_work(device: &Device, texts: &Texts<'_>) -> Result<()> {
         device.set_proven();
         return Ok(());
     }
-    let what = if found == given { "carried out no kernel" } else { "gave wrong numbers" };
-    let message =
-        format!("the driver '{}' {what}: one with a known result was run, and did not give it", device.driver());
+    let what = if found == given { "executed no kernel" } else { "gave wrong numbers" };
+    let message = format!("the driver '{}' {what} in a test with a known result", device.driver());
     Err(device.error(message, "update the driver, choose another adapter, or use the backend 'cpu'"))
 }
 

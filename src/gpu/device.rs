@@ -280,8 +280,8 @@ impl Device {
         let others =
             if others.is_empty() { String::new() } else { format!(" (or {}, which has it)", others.join(", ")) };
         Err(Error::Unsupported {
-            what: format!("precision f64 on the adapter '{}' without 64-bit shader numbers", self.name()),
-            fix: format!("use the backend 'cpu'{others}, or precision mixed, which needs none"),
+            what: format!("precision f64 on the adapter '{}', which has no 64-bit floating point,", self.name()),
+            fix: format!("use the backend 'cpu'{others}, or precision mixed, which needs no 64-bit floating point"),
         })
     }
 
@@ -353,7 +353,7 @@ impl Device {
         }
         let message = validation.or(internal).map(|error| error.to_string()).or_else(|| faults.uncaptured.take());
         if let Some(message) = message {
-            let fix = "update the driver or use the backend 'cpu'; if it persists this is a bug of lowrank";
+            let fix = "update the driver or use the backend 'cpu'; if the error persists, report a bug of lowrank";
             return Err(self.error(format!("error while {phase}: {message}"), fix));
         }
         drop(faults);
@@ -385,7 +385,7 @@ impl Device {
             Ok(_) => Ok(()),
             Err(wgpu::PollError::Timeout) => {
                 // Later answers come too late: `checked` turns this into the error of every later call.
-                let silence = format!("it did not answer within {patience:?}");
+                let silence = format!("the device did not answer within {patience:?}");
                 lock(&self.inner.faults).lost.get_or_insert(silence.clone());
                 Err(self.error(silence, "start again, or use the backend 'cpu'"))
             }

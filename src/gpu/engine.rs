@@ -111,7 +111,12 @@ impl<'a> GpuEngine<'a> {
     fn place(&self, register: Register) -> Result<Place> {
         self.registers.find(register).ok_or_else(|| {
             let name = &self.program.declaration(register).name;
-            Error::invalid("register", name, "registers that ops share", "it lives within a kernel")
+            Error::invalid(
+                "register",
+                name,
+                "a register shared by several ops",
+                "the register exists only inside a kernel",
+            )
         })
     }
 

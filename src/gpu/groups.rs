@@ -22,7 +22,7 @@ pub(super) fn require_groups(program: &Program) -> Result<()> {
     };
     match program.steps().filter_map(|step| of(&step.op)).find(|groups| groups.count > MOST) {
         Some(groups) => Err(Error::Unsupported {
-            what: format!("{} minibatches on the backend 'gpu', which has at most {MOST}", groups.count),
+            what: format!("{} minibatches on the backend 'gpu' (at most {MOST})", groups.count),
             fix: "use fewer, or the backend 'cpu'".into(),
         }),
         None => Ok(()),

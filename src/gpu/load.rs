@@ -58,7 +58,7 @@ pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<B
 /// Refuses sizes that kernels cannot count.
 fn require_count(name: &str, size: usize) -> Result<()> {
     if size == 0 || u32::try_from(size).is_err() {
-        return Err(Error::invalid(name, size, "1 to 2³² − 1", "give at least 1"));
+        return Err(Error::invalid(name, size, "1 to 2³² − 1", "pass at least 1"));
     }
     Ok(())
 }
@@ -66,9 +66,8 @@ fn require_count(name: &str, size: usize) -> Result<()> {
 /// Engine information before the data are placed.
 fn base_info(device: &Device, load: &Load<'_>, options: &Options) -> EngineInfo {
     let moved = load.program.moved(load.operator.measurements());
-    let notices = (moved > 0).then(|| {
-        format!("backend: ops on the host bring {moved} numbers of each trial there and back in an iteration")
-    });
+    let notices = (moved > 0)
+        .then(|| format!("backend: host ops move {moved} numbers per trial to the host and back in each iteration"));
     EngineInfo {
         backend: "gpu".into(),
         adapter: device.name().into(),
@@ -155,11 +154,11 @@ fn held(blueprint: &Blueprint, resident: &[Panel], stream: Option<&Stream<'_>>, 
     let mut copies = 2 * piece;
     if let Some(stream) = stream {
         let slots = bytes(stream.slots());
-        parts.push(Part::new("panels that the other measurements pass through", Location::Device, slots));
+        parts.push(Part::new("panels for streamed measurements", Location::Device, slots));
         copies = piece + slots / stream.slots().len() as u64 * (crate::gpu::stream::SLOTS as u64 + 1);
     }
-    parts.push(Part::new("registers and what ops need", Location::Device, blueprint.plan.bytes()));
-    parts.push(Part::new("copies on their way to the device", Location::Host, copies));
+    parts.push(Part::new("registers and scratch buffers", Location::Device, blueprint.plan.bytes()));
+    parts.push(Part::new("staging copies for the upload", Location::Host, copies));
     Memory { parts }
 }
 
@@ -170,7 +169,7 @@ fn require_memory(memory: &Memory, options: &Options) -> Result<()> {
         Some(limit) if needed > limit => Err(Error::invalid(
             "device_memory",
             readable_bytes(limit),
-            format!("at least {needed} bytes: this operator's data are not streamed"),
+            format!("at least {needed} bytes: this operator cannot be streamed"),
             "raise it, run fewer trials at a time, or use the backend 'cpu'",
         )),
         _ => Ok(()),
@@ -225,7 +224,7 @@ fn load_vectors<'a>(
     let memory = Memory {
         parts: vec![
             Part::new("vectors", Location::Device, held),
-            Part::new("registers and what ops need", Location::Device, blueprint.plan.bytes()),
+            Part::new("registers and scratch buffers", Location::Device, blueprint.plan.bytes()),
         ],
     };
     require_memory(&memory, options)?;
@@ -281,8 +280,8 @@ fn load_nonzeros<'a>(
         parts: vec![
             Part::new("nonzeros by measurement", Location::Device, forward as u64),
             Part::new("nonzeros by row and column", Location::Device, gather as u64),
-            Part::new("registers and what ops need", Location::Device, blueprint.plan.bytes()),
-            Part::new("lists on their way to the device", Location::Host, host),
+            Part::new("registers and scratch buffers", Location::Device, blueprint.plan.bytes()),
+            Part::new("staging lists for the upload", Location::Host, host),
         ],
     };
     require_memory(&memory, options)?;

@@ -166,7 +166,7 @@ pub(super) fn product(
     let columns = if op.transpose_b { b_block.rows } else { b_block.columns };
     if (inner, rows, columns) != (facing, block.rows, block.columns) {
         let what = format!("a product of {rows}x{inner} and {facing}x{columns} into {}x{}", block.rows, block.columns);
-        return Err(Error::Unsupported { what, fix: "record it with blocks that fit".into() });
+        return Err(Error::Unsupported { what, fix: "record it with blocks of matching sizes".into() });
     }
     let mut bindings: Vec<(usize, Access)> = Vec::new();
     for buffer in [a.buffer, b.buffer] {

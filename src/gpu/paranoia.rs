@@ -32,12 +32,12 @@ pub(super) fn guard(device: &Device, output: &Storage) {
 /// # Errors
 /// [`crate::Error::Device`] where a guard word changed or a number still holds the poison.
 pub(super) fn inspect(device: &Device, buffers: &[Storage], guarded: &[bool], fills: &[Fill]) -> Result<()> {
-    let fix = "this is a bug of a kernel or of the driver: report it, and use the backend 'cpu'";
+    let fix = "a kernel or the driver has a bug: report it, and use the backend 'cpu'";
     for (index, storage) in buffers.iter().enumerate().filter(|(index, _)| guarded[*index]) {
         let words = read(device, &storage.buffer, storage.words + GUARD_WORDS)?;
         let (content, guard) = words.split_at(storage.words);
         if let Some(at) = guard.iter().position(|&word| word != GUARD) {
-            let message = format!("{}: word {at} behind the end was overwritten", storage.label);
+            let message = format!("{}: word {at} after the end was overwritten", storage.label);
             return Err(device.error(message, fix));
         }
         for fill in fills.iter().filter(|fill| fill.buffer == index) {

@@ -138,13 +138,13 @@ fn notice(
     let bytes = |rows: usize| readable_bytes((rows * row_bytes) as u64);
     let (streamed, kept) = (stream.rows(), m - stream.rows());
     let why = match options.memory_bytes {
-        Some(limit) => format!("device_memory: {} hold", readable_bytes(limit)),
-        None if ran_out => "device_memory: it ran out while the measurements were loaded; it holds".to_owned(),
-        None => "device_memory: it holds".to_owned(),
+        Some(limit) => format!("device_memory: the limit of {} holds", readable_bytes(limit)),
+        None if ran_out => "device_memory: the device ran out of memory during the upload and holds".to_owned(),
+        None => "device_memory: the device holds".to_owned(),
     };
     format!(
-        "{why} {kept} of {m} measurements ({} in {resident} panels); the other {streamed} ({} in {} panels) are brought to \
-         the device in every iteration",
+        "{why} {kept} of {m} measurements ({} in {resident} panels); every iteration streams the other {streamed} \
+         ({} in {} panels)",
         bytes(kept),
         bytes(streamed),
         stream.panels(),

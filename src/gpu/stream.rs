@@ -187,7 +187,7 @@ pub(super) fn source_of(operator: &dyn Operator) -> Result<&dyn GpuSource> {
         Some(GpuForm::Rows(source)) => Ok(source),
         _ => Err(Error::Unsupported {
             what: format!("rows of the operator '{}'", operator.name()),
-            fix: "its data on the backend 'gpu' are thin: this is a bug of lowrank".into(),
+            fix: "its data on the backend 'gpu' are factored, not rows: report this bug of lowrank".into(),
         }),
     }
 }
@@ -209,7 +209,9 @@ mod tests {
         assert_eq!((rows(&few), few.slot_rows), (4, 2));
         let least = layout(Some(2 * 256 + 7), 7).unwrap();
         assert_eq!((rows(&least), least.slot_rows), (0, 1));
-        let error = layout(Some(2 * 256 + 6), 7).unwrap_err().to_string();
-        assert!(error.starts_with("device_memory: found 518 bytes") && error.contains("519 bytes"), "{error}");
+        let error = layout(Some(2 * 256 + 6), 7).unwrap_err();
+        let crate::Error::Invalid { name, found, allowed, .. } = &error else { panic!("{error}") };
+        assert_eq!(name, "device_memory");
+        assert!(found.contains("518 bytes") && allowed.contains("519 bytes"), "{error}");
     }
 }

@@ -88,7 +88,7 @@ impl<'a> Texts<'a> {
     pub(super) fn require_applied(&self) -> Result<()> {
         let applied = self.applied.borrow();
         match self.mutations.iter().zip(applied.iter()).find(|(_, applied)| !**applied) {
-            Some((mutation, _)) => Err(mutation_error(mutation, "it is part of no module")),
+            Some((mutation, _)) => Err(mutation_error(mutation, "no module contains this file")),
             None => Ok(()),
         }
     }

@@ -52,7 +52,7 @@ impl Tuning {
                 Ok(found) => known = found,
                 Err(_) => {
                     let path = path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-                    notice = Some(format!("kernel variants timed before: {path} is damaged and was not used"));
+                    notice = Some(format!("autotuning: the cache {path} is damaged and was ignored"));
                 }
             }
         }
@@ -81,7 +81,8 @@ impl Tuning {
             std::fs::rename(&new, path)
         };
         if let Err(error) = write() {
-            let why = format!("kernel variants timed now are not kept for the next run: {}: {error}", path.display());
+            let why =
+                format!("autotuning: the timings could not be saved for the next run: {}: {error}", path.display());
             self.notice.get_or_insert(why);
         }
     }
@@ -105,7 +106,7 @@ mod tests {
         // A folder cannot be made where a file lies.
         let mut unwritable = Tuning::at(Some(folder.path().join("deep/tuning.json/more/tuning.json")));
         unwritable.keep("a".into(), "tiled/8".into());
-        assert!(unwritable.notice.unwrap().contains("not kept"));
+        assert!(unwritable.notice.unwrap().contains("tuning.json"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Choice of a kernel's fastest traversal and instruction set, made while iterating: all of them give the same bits.
 
 use crate::engine::Candidate;
-use crate::operators::{Course, InstructionSet};
+use crate::operators::{InstructionSet, PassSchedule};
 
 /// First passes that are not timed: they touch memory for the first time.
 const COLD: usize = 2;
@@ -13,7 +13,7 @@ const HOPELESS: f64 = 1.2;
 
 pub(super) struct Choice {
     /// Remaining candidates with their samples in seconds.
-    ways: Vec<(Course, String, Vec<f64>)>,
+    traversals: Vec<(PassSchedule, String, Vec<f64>)>,
     /// Dropped candidates with their samples.
     out: Vec<(String, Vec<f64>)>,
     /// Index of the next candidate.
@@ -36,13 +36,18 @@ fn median(samples: &[f64]) -> f64 {
 
 impl Choice {
     /// A choice among the traversals on `set` (none where a kernel has no choice), then between that set and `others`.
-    pub(super) fn new(set: InstructionSet, others: Vec<InstructionSet>, ways: Vec<(usize, &'static str)>) -> Self {
-        let course = |(way, name): (usize, &str)| (Course { set, way }, name.to_owned(), Vec::new());
-        let (others, ways) = match ways.is_empty() {
-            true => (Vec::new(), vec![course((0, ""))]),
-            false => (others, ways.into_iter().map(course).collect()),
+    pub(super) fn new(
+        set: InstructionSet,
+        others: Vec<InstructionSet>,
+        traversals: Vec<(usize, &'static str)>,
+    ) -> Self {
+        let schedule =
+            |(traversal, name): (usize, &str)| (PassSchedule { set, traversal }, name.to_owned(), Vec::new());
+        let (others, traversals) = match traversals.is_empty() {
+            true => (Vec::new(), vec![schedule((0, ""))]),
+            false => (others, traversals.into_iter().map(schedule).collect()),
         };
-        let mut choice = Self { ways, out: Vec::new(), turn: 0, cold: COLD, others };
+        let mut choice = Self { traversals, out: Vec::new(), turn: 0, cold: COLD, others };
         if !choice.open() {
             choice.compare_sets();
         }
@@ -50,36 +55,36 @@ impl Choice {
     }
 
     /// The candidate to run now.
-    pub(super) fn course(&self) -> Course {
-        self.ways[self.turn].0
+    pub(super) fn schedule(&self) -> PassSchedule {
+        self.traversals[self.turn].0
     }
 
     pub(super) fn open(&self) -> bool {
-        self.ways.len() > 1
+        self.traversals.len() > 1
     }
 
-    /// Records the time of [`Choice::course`].
+    /// Records the time of [`Choice::schedule`].
     pub(super) fn took(&mut self, seconds: f64) {
         if self.cold > 0 {
             self.cold -= 1;
             return;
         }
-        self.ways[self.turn].2.push(seconds);
-        self.turn = (self.turn + 1) % self.ways.len();
+        self.traversals[self.turn].2.push(seconds);
+        self.turn = (self.turn + 1) % self.traversals.len();
         if self.turn > 0 {
             return;
         }
-        let samples = self.ways[0].2.len();
-        let total: f64 = self.ways.iter().flat_map(|way| &way.2).sum();
+        let samples = self.traversals[0].2.len();
+        let total: f64 = self.traversals.iter().flat_map(|traversal| &traversal.2).sum();
         if samples >= SAMPLES && total >= SECONDS {
-            let best = (self.ways.iter().map(|way| median(&way.2)).enumerate())
+            let best = (self.traversals.iter().map(|traversal| median(&traversal.2)).enumerate())
                 .min_by(|a, b| a.1.total_cmp(&b.1))
                 .map_or(0, |(at, _)| at);
-            self.ways.swap(0, best);
+            self.traversals.swap(0, best);
             self.give_up(|at, _| at > 0);
             self.compare_sets();
         } else if samples >= 2 {
-            let best = self.ways.iter().map(|way| fastest(&way.2)).fold(f64::INFINITY, f64::min);
+            let best = self.traversals.iter().map(|traversal| fastest(&traversal.2)).fold(f64::INFINITY, f64::min);
             self.give_up(|_, samples| fastest(samples) > HOPELESS * best);
             if !self.open() {
                 self.compare_sets();
@@ -89,23 +94,24 @@ impl Choice {
 
     /// Compares the remaining traversal on the other instruction sets, once.
     fn compare_sets(&mut self) {
-        let (course, name, _) = &self.ways[0];
-        let way = course.way;
-        let again = |set: InstructionSet| (Course { set, way }, format!("{name} on {}", set.word()), Vec::new());
+        let (schedule, name, _) = &self.traversals[0];
+        let traversal = schedule.traversal;
+        let again =
+            |set: InstructionSet| (PassSchedule { set, traversal }, format!("{name} on {}", set.word()), Vec::new());
         let others: Vec<_> = std::mem::take(&mut self.others).into_iter().map(again).collect();
         if !others.is_empty() {
-            self.ways[0].2.clear();
-            self.ways.extend(others);
+            self.traversals[0].2.clear();
+            self.traversals.extend(others);
         }
     }
 
     fn give_up(&mut self, hopeless: impl Fn(usize, &[f64]) -> bool) {
-        let all = std::mem::take(&mut self.ways);
-        for (at, (way, name, samples)) in all.into_iter().enumerate() {
+        let all = std::mem::take(&mut self.traversals);
+        for (at, (traversal, name, samples)) in all.into_iter().enumerate() {
             if hopeless(at, &samples) {
                 self.out.push((name, samples));
             } else {
-                self.ways.push((way, name, samples));
+                self.traversals.push((traversal, name, samples));
             }
         }
     }
@@ -115,7 +121,7 @@ impl Choice {
         if self.open() {
             return Vec::new();
         }
-        let chosen = self.ways.iter().map(|(_, name, samples)| (name, samples));
+        let chosen = self.traversals.iter().map(|(_, name, samples)| (name, samples));
         chosen
             .chain(self.out.iter().map(|(name, samples)| (name, samples)))
             .filter(|(_, samples)| !samples.is_empty())
@@ -143,10 +149,10 @@ mod tests {
                 break;
             }
             assert!(choice.candidates().is_empty());
-            let way = choice.course().way;
-            taken.push(way);
+            let traversal = choice.schedule().traversal;
+            taken.push(traversal);
             // One sample of the slower traversal is lucky, one of the faster is unlucky, and the first passes are cold.
-            choice.took(match (i, way) {
+            choice.took(match (i, traversal) {
                 (0 | 1, _) => 1.0,
                 (11, 4) => 0.9e-3,
                 (12, 7) => 5e-3,
@@ -155,8 +161,8 @@ mod tests {
                 _ => 3e-3,
             });
         }
-        assert_eq!((choice.open(), choice.course().way), (false, 7));
-        assert_eq!(taken.iter().filter(|way| **way == 9).count(), 2);
+        assert_eq!((choice.open(), choice.schedule().traversal), (false, 7));
+        assert_eq!(taken.iter().filter(|traversal| **traversal == 9).count(), 2);
         assert_eq!(candidates(&choice), [("fast".into(), 1.0), ("hopeless".into(), 3.0), ("slow".into(), 1.1)]);
     }
 
@@ -164,33 +170,36 @@ mod tests {
     #[test]
     fn the_way_taken_is_compared_on_the_other_instruction_sets() {
         let (wide, narrow) = (InstructionSet::Avx512, InstructionSet::Avx2);
-        for (fast, name, ways) in [
+        for (fast, name, traversals) in [
             (wide, "b", vec![(0, "a"), (3, "b")]),
             (narrow, "b on avx2", vec![(0, "a"), (3, "b")]),
             // One traversal still leaves a choice between two sets, and so does one that beats all others by far.
             (narrow, "b on avx2", vec![(3, "b")]),
             (narrow, "b on avx2", vec![(1, "hopeless"), (3, "b")]),
         ] {
-            let mut choice = Choice::new(wide, vec![narrow], ways);
+            let mut choice = Choice::new(wide, vec![narrow], traversals);
             for _ in 0..200 {
                 if choice.open() {
-                    let Course { set, way } = choice.course();
-                    assert!(set == wide || way == 3, "a way that is out");
-                    let time = 1e-3 * [1.1, 9.0, 1.0, 1.0][way];
+                    let PassSchedule { set, traversal } = choice.schedule();
+                    assert!(set == wide || traversal == 3, "a traversal that is out");
+                    let time = 1e-3 * [1.1, 9.0, 1.0, 1.0][traversal];
                     choice.took(if set == fast { time } else { 1.05 * time });
                 }
             }
-            assert_eq!((choice.open(), choice.course()), (false, Course { set: fast, way: 3 }));
+            assert_eq!((choice.open(), choice.schedule()), (false, PassSchedule { set: fast, traversal: 3 }));
             assert_eq!(candidates(&choice)[0].0, name);
         }
     }
 
     #[test]
     fn where_there_is_no_choice_nothing_is_timed() {
-        for ways in [vec![], vec![(3, "only")]] {
-            let course = Course { set: PORTABLE, way: ways.first().map_or(0, |way: &(usize, &str)| way.0) };
-            let choice = Choice::new(PORTABLE, Vec::new(), ways);
-            assert!(!choice.open() && choice.course() == course && choice.candidates().is_empty());
+        for traversals in [vec![], vec![(3, "only")]] {
+            let schedule = PassSchedule {
+                set: PORTABLE,
+                traversal: traversals.first().map_or(0, |traversal: &(usize, &str)| traversal.0),
+            };
+            let choice = Choice::new(PORTABLE, Vec::new(), traversals);
+            assert!(!choice.open() && choice.schedule() == schedule && choice.candidates().is_empty());
         }
         #[cfg(target_arch = "x86_64")]
         assert!(!Choice::new(InstructionSet::Avx512, vec![InstructionSet::Avx2], Vec::new()).open());

@@ -13,7 +13,7 @@ use crate::host::machine::{Attendance, Machine, Passes, Request};
 use crate::host::registers::Registers;
 use crate::host::work::{Few, How, LaneCall, Source, StandIns, Threads, Work};
 use crate::memory::{Location, Memory, Part, product};
-use crate::operators::{GatherKernel, HostKernel, InstructionSet, Loss, Operator, Pair, TwinKernel};
+use crate::operators::{GatherKernel, HostKernel, InstructionSet, Loss, Operator, Pair, ReferenceKernel};
 use crate::simd::{Bank, Stored, Unit};
 use crate::tape::{Blocks, Matrix, Op, Pass, Program, Register, Step, Values};
 
@@ -58,12 +58,12 @@ struct Parallel<'a, T> {
 macro_rules! with_kernel {
     ($operator:expr, $kernel:ident => $body:expr) => {{
         let operator: &dyn Operator = $operator;
-        let twin;
+        let reference;
         let $kernel: &dyn HostKernel<T> = match T::kernel(operator) {
             Some(kernel) => kernel,
             None => {
-                twin = TwinKernel::new(operator);
-                &twin
+                reference = ReferenceKernel::new(operator);
+                &reference
             }
         };
         $body
@@ -121,7 +121,7 @@ fn buffers<T>(
         part("packed iterates and gradients", &[slots, point + accumulator + scratch]),
     ];
     if given > 0 {
-        parts.push(part("what stands in for given numbers", &[given, 2 * batch * operator.measurements() + factor]));
+        parts.push(part("scratch space for given numbers", &[given, 2 * batch * operator.measurements() + factor]));
     }
     parts
 }
@@ -161,7 +161,7 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         ),
         false => (
             [kernel.point_len(k), kernel.accumulator_len(k, sides), kernel.scratch_len(k)],
-            lanes.into_iter().map(|lanes| (lanes, Choice::new(set, others.clone(), kernel.ways(batch * lanes)))).collect(),
+            lanes.into_iter().map(|lanes| (lanes, Choice::new(set, others.clone(), kernel.traversals(batch * lanes)))).collect(),
             kernel.copied_bytes(),
             kernel.read_bytes(),
         ),
@@ -175,7 +175,7 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         false => memory.parts.extend(buffers::<T>(&*operator, slots, lengths, stand_ins)),
     }
     if copied > 0 {
-        memory.parts.push(Part::new("the matrices again, each on whole cache lines", Location::Host, copied));
+        memory.parts.push(Part::new("a cache-aligned copy of the matrices", Location::Host, copied));
     }
     memory.require("batch", "Run fewer trials at a time")?;
     let cost = operator.cost(batch, k);

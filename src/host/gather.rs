@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn many_shards_and_blocks_give_what_the_twin_gives_whatever_the_threads_and_the_batch() {
+    fn many_shards_and_blocks_give_what_the_reference_gives_whatever_the_threads_and_the_batch() {
         for operator in operators() {
             assert!(operator.shards() > 1);
             let m = operator.measurements();
@@ -317,14 +317,16 @@ mod tests {
                     let engine = crate::host::load_cpu(&given.load(&operator), precision).unwrap();
                     pool.install(|| given.evaluate(engine))
                 };
-                let twin = given.evaluate(crate::host::load_reference(&given.load(&operator)).unwrap());
+                let reference = given.evaluate(crate::host::load_reference(&given.load(&operator)).unwrap());
                 for (precision, allowed) in [(Precision::F64, 1e-12), (Precision::F32, 1e-4)] {
                     let found = on(2, precision, &given);
-                    for (found, twin) in [(&found[..2 * m], &twin[..2 * m]), (&found[2 * m..], &twin[2 * m..])] {
-                        let scale = twin.iter().fold(1.0_f64, |a, v| a.max(v.abs()));
-                        assert!(found.iter().zip(twin).all(|(f, t)| (f - t).abs() <= allowed * scale));
+                    for (found, reference) in
+                        [(&found[..2 * m], &reference[..2 * m]), (&found[2 * m..], &reference[2 * m..])]
+                    {
+                        let scale = reference.iter().fold(1.0_f64, |a, v| a.max(v.abs()));
+                        assert!(found.iter().zip(reference).all(|(f, t)| (f - t).abs() <= allowed * scale));
                     }
-                    assert_eq!(found.len(), twin.len());
+                    assert_eq!(found.len(), reference.len());
                     assert!(on(1, precision, &given) == found, "other threads, other bits");
                     let alone = on(2, precision, &given.last());
                     let gradients = &found[2 * m..];

@@ -223,7 +223,7 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
     }
 
     /// Runs the head unless it has run.
-    fn look(&mut self) -> Result<()> {
+    fn run_head(&mut self) -> Result<()> {
         self.start();
         if !self.fresh {
             let program = self.program.clone();
@@ -237,7 +237,7 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
         self.start();
         let program = self.program.clone();
         if program.leads {
-            self.look()?;
+            self.run_head()?;
         }
         self.fresh = false;
         self.carry_out_all(&program.tail)?;
@@ -263,7 +263,7 @@ impl<T: Real, P: Passes<T>> Engine for Machine<T, P> {
 
     fn read(&mut self, register: Register) -> Result<Vec<f64>> {
         if register == self.program.residual.into() {
-            self.look()?;
+            self.run_head()?;
         }
         match self.registers.read(register) {
             Some(values) => Ok(values),

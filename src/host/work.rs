@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::host::awake::share;
 use crate::host::choice::Choice;
-use crate::operators::{Course, HostKernel, InstructionSet, Loss, Operator, Pair, TrialPass};
+use crate::operators::{HostKernel, InstructionSet, Loss, Operator, Pair, PassSchedule, TrialPass};
 use crate::real::Real;
 use crate::simd::{Bank, Stored, Sum, Unit};
 
@@ -167,7 +167,7 @@ struct Reading<'a, 'b, T> {
 
 impl<T: Real> Reading<'_, '_, T> {
     /// Processes a shard for all lanes of all active trials.
-    fn over(&self, kernel: &dyn HostKernel<T>, course: Course, job: Job<'_, T>) {
+    fn over(&self, kernel: &dyn HostKernel<T>, schedule: PassSchedule, job: Job<'_, T>) {
         let (index, range) = (job.index, &self.shards[job.index]);
         let (batch, count, length) = (self.how.active.len(), self.applied.len(), range.len());
         let weights: Few<Cow<'_, [T]>> = (0..batch).map(|trial| self.how.weights_in(index, range, trial)).collect();
@@ -200,8 +200,8 @@ impl<T: Real> Reading<'_, '_, T> {
             }
         }
         match self.measures {
-            true => kernel.measure(course, index, &mut trials),
-            false => kernel.pass(course, index, self.how.loss, &mut trials),
+            true => kernel.measure(schedule, index, &mut trials),
+            false => kernel.pass(schedule, index, self.how.loss, &mut trials),
         }
     }
 }
@@ -234,14 +234,14 @@ impl<T: Unit + Stored<T>> Work<T> {
         self.backwards = !self.backwards;
         let jobs = jobs(&mut self.accumulators, outs, how, &self.shards, self.backwards);
         let mut choice = self.choices.get_mut(&count);
-        let course = choice.as_ref().map_or(Course { set: how.set, way: 0 }, |choice| choice.course());
+        let schedule = choice.as_ref().map_or(PassSchedule { set: how.set, traversal: 0 }, |choice| choice.schedule());
         let (points, shards, zeros) = (&self.points, &self.shards[..], &self.zeros[..]);
         let reading = Reading { how, shards, points, zeros, applied: &applied, minus: &minus, measures };
         let timed = choice
             .as_mut()
             .filter(|choice| choice.open() && how.group.is_none() && how.active.iter().all(|&active| active))
             .map(|choice| (choice, Instant::now()));
-        each(self.threads.shards, jobs, |job| reading.over(kernel, course, job));
+        each(self.threads.shards, jobs, |job| reading.over(kernel, schedule, job));
         if let Some((choice, begin)) = timed {
             choice.took(begin.elapsed().as_secs_f64());
         }

@@ -66,9 +66,16 @@ pub(super) fn read(path: &Path, base: u64, sizes: (u64, u64), sink: &mut impl Si
         };
         let (fields, found) = separator.fields(line);
         if found < 3 || found != wanted {
-            let allowed = if wanted < 3 { "row, column and value".into() } else { format!("{wanted}, as before") };
+            let allowed = if wanted < 3 {
+                "row, column and value".into()
+            } else {
+                format!(
+                    "{wanted}, as in the \
+                                                                                           lines before"
+                )
+            };
             let noun = if found == 1 { "field" } else { "fields" };
-            let fix = "Separate row, column and value by commas, tabs or blanks, an entry a line";
+            let fix = "Write one entry per line: row, column and value, separated by commas, tabs or blanks";
             return Err(lines.refuse(format!("{found} {noun}"), allowed, fix));
         }
         if form.is_none() {
@@ -91,7 +98,7 @@ pub(super) fn read(path: &Path, base: u64, sizes: (u64, u64), sink: &mut impl Si
             (_, true) => "a header and no entries",
             (_, false) => "no entries",
         };
-        let fix = "Write a line row,column,value for every entry";
+        let fix = "Write one line row,column,value per entry";
         return Err(Error::file(path, found, "at least one line row,column,value", fix));
     }
     Ok(form.map_or(3, |(_, fields)| fields))

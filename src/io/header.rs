@@ -47,7 +47,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
             return Err(Error::file(
                 path,
                 format!("{found} bytes of numbers after the header"),
-                format!("{wanted} bytes, as the header says (shape {text}, {dtype})"),
+                format!("{wanted} bytes according to the header (shape {text}, {dtype})"),
                 "The file is truncated: copy or write it again",
             ));
         }
@@ -63,7 +63,7 @@ fn text_range(path: &Path, bytes: &[u8]) -> Result<(usize, usize)> {
             [] => "an empty file".to_owned(),
             [b'P', b'K', ..] => "a zip archive (.npz?)".to_owned(),
             _ if MAGIC.starts_with(first) || first.starts_with(MAGIC) => {
-                format!("the first {} bytes of a .npy file and no more", bytes.len())
+                format!("only the first {} bytes of a .npy file", bytes.len())
             }
             _ => format!("a file that begins with \"{}\"", first.escape_ascii()),
         };
@@ -89,7 +89,7 @@ fn text_range(path: &Path, bytes: &[u8]) -> Result<(usize, usize)> {
         return Err(Error::file(
             path,
             format!("{left} bytes after the first {start}"),
-            format!("a header of {length} bytes there, as the file says"),
+            format!("a header of {length} bytes, as its length field states"),
             "The file is truncated or damaged: copy or write it again",
         ));
     }

@@ -39,7 +39,7 @@ impl Lines {
         if self.buffer.last() == Some(&b'\n') {
             self.buffer.pop();
         } else if read as u64 == LONGEST_LINE {
-            return Err(self.refuse("a line of more than 65536 bytes", "lines of a few numbers", "Is it a text file?"));
+            return Err(self.refuse("a line of more than 65536 bytes", "short lines of numbers", "Is it a text file?"));
         }
         if self.buffer.last() == Some(&b'\r') {
             self.buffer.pop();
@@ -116,11 +116,11 @@ pub(super) fn position(lines: &Lines, field: &[u8], name: &str, base: u64, size:
 fn wrong_position(lines: &Lines, field: &[u8], name: &str, base: u64, size: u64) -> Error {
     let allowed = format!("whole numbers from {base} to {}", size - 1 + base);
     let fix = match whole(field) {
-        Some(0) if base == 1 => "If the file counts from 0, say --index-base 0",
-        Some(value) if base == 0 && value == size => "If the file counts from 1, say --index-base 1",
-        Some(_) => "Check the size of the matrix (--shape), or drop that line",
-        None if field.starts_with(b"-") => "Positions are not negative: drop that line",
-        None => "Number rows and columns of the matrix, and use these numbers",
+        Some(0) if base == 1 => "If the file counts from 0, pass --index-base 0",
+        Some(value) if base == 0 && value == size => "If the file counts from 1, pass --index-base 1",
+        Some(_) => "Check the size of the matrix (--shape), or remove the line",
+        None if field.starts_with(b"-") => "Positions cannot be negative: remove the line",
+        None => "Replace names of rows and columns by numbers",
     };
     lines.refuse(format!("{} as {name}", quoted(field)), allowed, fix)
 }
@@ -130,6 +130,6 @@ fn wrong_position(lines: &Lines, field: &[u8], name: &str, base: u64, size: u64)
 pub(super) fn value(lines: &Lines, field: &[u8]) -> Result<f64> {
     match number(field) {
         Some(value) if value.is_finite() => Ok(value),
-        _ => Err(lines.refuse(format!("{} as value", quoted(field)), "finite numbers", "Repair or drop that line")),
+        _ => Err(lines.refuse(format!("{} as value", quoted(field)), "finite numbers", "Correct or remove the line")),
     }
 }

@@ -33,14 +33,15 @@ fn header(lines: &mut Lines, most: (u64, u64)) -> Result<Header> {
         return Err(lines.refuse(quoted(lines.line()), allowed, EXAMPLE));
     };
     if format != "coordinate" {
-        let fix = "A full matrix is no list of entries: write it as a coordinate matrix, or as .npy for --matrices";
+        let fix = "The file holds a full matrix: write it in coordinate format, or as .npy for --matrices";
         return Err(lines.refuse(format!("format '{format}'"), "coordinate", fix));
     }
     let pattern = match field {
         "real" | "integer" => false,
         "pattern" => true,
         "complex" => {
-            let fix = "Split it into real and imaginary part: the lift of a complex problem is real and twice as large";
+            let fix = "Split it into real and imaginary parts: the lift of a complex problem is real and twice as \
+                       large";
             return Err(lines.refuse("complex values", "real, integer or pattern", fix));
         }
         other => return Err(lines.refuse(format!("field '{other}'"), "real, integer or pattern", EXAMPLE)),
@@ -49,15 +50,15 @@ fn header(lines: &mut Lines, most: (u64, u64)) -> Result<Header> {
         "general" => false,
         "symmetric" => true,
         other => {
-            let fix = "Write all entries and say general";
+            let fix = "Write all entries and declare the file general";
             return Err(lines.refuse(format!("symmetry '{other}'"), "general or symmetric", fix));
         }
     };
     loop {
         if !lines.advance()? {
-            let found = format!("no line of sizes in {} lines", lines.number());
+            let found = format!("no line with the sizes in {} lines", lines.number());
             let fix = "The file is truncated: copy or write it again";
-            return Err(Error::file(lines.path(), found, "a line: rows columns entries", fix));
+            return Err(Error::file(lines.path(), found, "a line with rows, columns and entries", fix));
         }
         if !lines.line().starts_with(b"%") && !lines.line().trim_ascii().is_empty() {
             break;
@@ -65,20 +66,20 @@ fn header(lines: &mut Lines, most: (u64, u64)) -> Result<Header> {
     }
     let sizes: Vec<Option<u64>> = fields(lines.line()).map(whole).collect();
     let &[Some(rows), Some(columns), Some(entries)] = sizes.as_slice() else {
-        let allowed = "three whole numbers: rows columns entries";
+        let allowed = "three whole numbers: rows, columns, entries";
         return Err(lines.refuse(quoted(lines.line()), allowed, EXAMPLE));
     };
     if rows == 0 || columns == 0 || rows > most.0 || columns > most.1 || (symmetric && rows != columns) {
-        let square = if symmetric { ", square where it is symmetric" } else { "" };
+        let square = if symmetric { ", square if it is symmetric" } else { "" };
         let allowed = format!("1 to {} rows and 1 to {} columns{square}", most.0, most.1);
-        return Err(lines.refuse(format!("a matrix of {rows} x {columns}"), allowed, "Check the line of sizes"));
+        return Err(lines.refuse(format!("a matrix of {rows} x {columns}"), allowed, "Check the line with the sizes"));
     }
     // The shortest entry is `1 1` and a line break, which the last entry may lack.
     let shortest = if pattern { 4 } else { 6 };
     if entries > (lines.bytes() + 1) / shortest {
-        let found = format!("{entries} entries claimed and {} bytes in the file", lines.bytes());
-        let fix = "The file is truncated, or its line of sizes is wrong: write it again";
-        return Err(lines.refuse(found, "as many entries as there are lines", fix));
+        let found = format!("{entries} declared entries in a file of {} bytes", lines.bytes());
+        let fix = "The file is truncated, or its line with the sizes is wrong: write it again";
+        return Err(lines.refuse(found, "as many declared entries as lines", fix));
     }
     Ok(Header { rows, columns, entries, symmetric, pattern })
 }
@@ -101,25 +102,29 @@ pub(super) fn read(path: &Path, most: (u64, u64), sink: &mut impl Sink) -> Resul
         let (column, number) = (all.next(), if header.pattern { None } else { all.next() });
         let found = 1 + usize::from(column.is_some()) + usize::from(number.is_some()) + all.count();
         if found != wanted {
-            let allowed = if header.pattern { "row column, as the header says pattern" } else { "row column value" };
+            let allowed = if header.pattern {
+                "row and column, because the header says pattern"
+            } else {
+                "row, column and value"
+            };
             return Err(lines.refuse(format!("{found} fields"), allowed, EXAMPLE));
         }
         if entries == header.entries {
-            let fix = "Correct the line of sizes, or remove what is too much";
-            return Err(lines.refuse("one more entry", format!("{entries}, as the line of sizes says"), fix));
+            let fix = "Correct the line with the sizes, or remove the surplus entries";
+            return Err(lines.refuse("one more entry", format!("{entries}, as the line with the sizes states"), fix));
         }
         entries += 1;
         let row = position(&lines, row, "row", 1, header.rows)?;
         let column = position(&lines, column.unwrap_or_default(), "column", 1, header.columns)?;
         let value = number.map_or(Ok(1.0), |number| value(&lines, number))?;
         if header.symmetric && column > row {
-            let fix = "Of a symmetric matrix the lower triangle is stored; say general for all entries";
-            return Err(lines.refuse("an entry above the diagonal", "rows not less than columns", fix));
+            let fix = "A symmetric file stores the lower triangle; declare it general to store all entries";
+            return Err(lines.refuse("an entry above the diagonal", "row indices not below column indices", fix));
         }
         sink.add(row, column, value);
     }
     if entries < header.entries {
-        let allowed = format!("{}, as the line of sizes says", header.entries);
+        let allowed = format!("{}, as the line with the sizes states", header.entries);
         let fix = "The file is truncated: copy or write it again";
         return Err(Error::file(path, format!("{entries} entries in {} lines", lines.number()), allowed, fix));
     }

@@ -86,8 +86,8 @@ impl NpyArray {
         let (path, found) = (label.into(), (*owner).as_ref().len());
         let count = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n));
         if count.and_then(|count| count.checked_mul(dtype.bytes())) != Some(found) {
-            let allowed = format!("those of an array of shape {} of {dtype}", shape_text(shape));
-            return Err(Error::file(&path, format!("{found} bytes"), allowed, "Give an array without gaps"));
+            let allowed = format!("the bytes of an array of shape {} and type {dtype}", shape_text(shape));
+            return Err(Error::file(&path, format!("{found} bytes"), allowed, "Pass a contiguous array"));
         }
         let fortran = fortran && shape.len() > 1 && found > 0;
         Ok(Self { path, bytes: Bytes::Lent { owner, place }, offset: 0, shape: shape.to_vec(), dtype, fortran })
@@ -191,9 +191,9 @@ impl NpyArray {
         if rows.end > self.rows() || rows.start > rows.end || wanted != Some(out.len()) {
             return Err(Error::invalid(
                 "rows",
-                format!("{rows:?} into {} numbers", out.len()),
-                format!("a range within 0..{} and {width} numbers a row", self.rows()),
-                "ask for rows that the array has",
+                format!("rows {rows:?} into a buffer of {} numbers", out.len()),
+                format!("a range within 0..{} and {width} numbers per row", self.rows()),
+                "request rows of the array",
             ));
         }
         if out.is_empty() {
@@ -216,7 +216,7 @@ impl NpyArray {
                 &self.path,
                 format!("an integer beyond 2^53 at index {}", self.index_text(rows.start * width + at)),
                 "integers that a double holds exactly (up to 9007199254740992)",
-                "Scale the data, or round knowingly: array.astype('f8')",
+                "Scale the data, or round explicitly: array.astype('f8')",
             )),
         }
     }
@@ -329,7 +329,7 @@ impl NpyArray {
                 &self.path,
                 format!("{} at index {}", values[at], self.index_text(at)),
                 "finite numbers",
-                "Repair or drop that entry",
+                "Correct or remove that entry",
             )),
         }
     }

@@ -69,7 +69,7 @@ fn read_bytes(path: &Path, name: &str) -> Result<Vec<u8>> {
         Err(ZipError::FileNotFound) => {
             return Err(Error::file(
                 path,
-                format!("no array '{name}' (it holds: {})", npz_names(path)?.join(", ")),
+                format!("no array '{name}' (the archive holds: {})", npz_names(path)?.join(", ")),
                 format!("an archive with '{name}'"),
                 format!("Save it with numpy.savez(path, {name}=array)"),
             ));
@@ -82,7 +82,7 @@ fn read_bytes(path: &Path, name: &str) -> Result<Vec<u8>> {
         return Err(Error::file(
             path,
             format!("an array '{name}' of more than {LARGEST_ENTRY} bytes"),
-            "arrays that are unpacked into memory",
+            "arrays that fit in memory when unpacked",
             "Save it alone with numpy.save(path, array): .npy files are memory-mapped",
         ));
     }

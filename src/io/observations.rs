@@ -40,11 +40,11 @@ pub fn observations_of(array: NpyArray, measurements: usize, operator: &str) -> 
             return Err(Error::file(
                 array.path(),
                 format!("observations of shape {}", shape_text(array.shape())),
-                format!("shape ({m},), ({m}, 1) or (b, {m}), as the operator has {m} measurements ({operator})"),
+                format!("shape ({m},), ({m}, 1) or (b, {m}), because the operator has {m} measurements ({operator})"),
                 if transposed {
-                    "Transpose the array: numpy.save(path, y.T) stores one observation vector a row"
+                    "Transpose the array: numpy.save(path, y.T) stores one observation vector per row"
                 } else {
-                    "Give the observations that belong to these matrices"
+                    "Pass the observations of these matrices"
                 },
             ));
         }

@@ -61,9 +61,9 @@ impl OutputFile {
         let (temporary, file) = create_beside(&target).map_err(|e| {
             let fix = match e.kind() {
                 ErrorKind::NotFound => "Create the directory first, or name one that exists",
-                ErrorKind::NotADirectory => "A part of the path is a file: name a file in a directory",
+                ErrorKind::NotADirectory => "Part of the path is a file: name a file in a directory",
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                    "Its directory cannot be written: change the permissions or name another directory"
+                    "The directory is not writable: change its permissions or name another directory"
                 }
                 _ => "Name a file that can be written",
             };
@@ -235,7 +235,7 @@ pub fn ensure_not_input<P: AsRef<Path>>(output: impl AsRef<Path>, inputs: &[P]) 
                 output,
                 format!("an output that is also the input {}", input.display()),
                 "another file",
-                "Name another output: an input is never overwritten",
+                "Name another output: lowrank never overwrites an input",
             ));
         }
     }

@@ -78,13 +78,14 @@ pub fn read_sparse_rows(path: impl AsRef<Path>) -> Result<SparseRows> {
     } else {
         let found = if first.is_empty() { "an empty file".into() } else { format!("\"{}…\"", first.escape_ascii()) };
         let allowed = "a Matrix Market file or an archive of scipy.sparse.save_npz";
-        let fix = "Write it with scipy.sparse.save_npz(path, A), a row a measurement; full matrices are for --matrices";
+        let fix = "Write it with scipy.sparse.save_npz(path, A), one row per measurement; pass full matrices as \
+                   --matrices";
         return Err(Error::file(path, found, allowed, fix));
     };
     let entries = cells.values.len() as u64;
     if rows > SPARSEST.0 + SPARSEST.1 * entries {
-        let allowed = format!("at most {} rows, with so few entries", SPARSEST.0 + SPARSEST.1 * entries);
-        let fix = "A row is a measurement: drop rows without entries, or correct the sizes that the file states";
+        let allowed = format!("at most {} rows for this number of entries", SPARSEST.0 + SPARSEST.1 * entries);
+        let fix = "Each row is a measurement: remove rows without entries, or correct the sizes in the file";
         return Err(Error::file(path, format!("{rows} rows and {entries} entries"), allowed, fix));
     }
     Ok(compress(rows as usize, width as usize, cells))
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(read(most).unwrap().indptr.len() as u64, most + 1);
         for rows in [most + 1, MOST.0] {
             let message = read(rows).unwrap_err().to_string();
-            assert!(message.contains(&format!("{rows} rows and 1 entries")) && message.contains("A.mtx"), "{message}");
+            assert!(message.contains(&format!("{rows} rows")) && message.contains("A.mtx"), "{message}");
         }
     }
 }

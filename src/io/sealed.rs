@@ -58,20 +58,20 @@ pub(crate) fn read_sealed(path: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
 
 /// Header and body from bytes; `path` is for messages.
 pub(crate) fn unseal(path: &Path, bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
-    let refused = |found: String, fix: &str| Error::file(path, found, "a whole checkpoint of this program", fix);
+    let refused = |found: String, fix: &str| Error::file(path, found, "a complete checkpoint of this program", fix);
     if bytes.len() < MAGIC.len() || &bytes[..8] != MAGIC {
         return Err(refused("a file of another kind".into(), "Name a file that --checkpoint wrote"));
     }
-    let torn = "It was cut off while it was copied: copy it again, or start anew";
+    let torn = "The copy is incomplete: copy it again, or start a new run";
     if bytes.len() < FIXED {
-        return Err(refused(format!("{} bytes, fewer than its first part has", bytes.len()), torn));
+        return Err(refused(format!("{} bytes, fewer than the file header", bytes.len()), torn));
     }
     let version = u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
     if version != VERSION {
-        let found = format!("version {version} of the format, and this program reads version {VERSION}");
+        let found = format!("version {version} of the format; this program reads version {VERSION}");
         return Err(refused(
             found,
-            "Resume with the version of the program that wrote it, or start anew without --resume",
+            "Resume with the version of the program that wrote it, or start a new run without --resume",
         ));
     }
     let length = |at: usize| {
@@ -82,12 +82,12 @@ pub(crate) fn unseal(path: &Path, bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
     let (header, body) = (length(12), length(20));
     let whole = (FIXED as u64).checked_add(header).and_then(|sum| sum.checked_add(body));
     if whole != Some(bytes.len() as u64) {
-        let claimed = whole.map_or_else(|| "more than there can be".to_owned(), |whole| whole.to_string());
-        return Err(refused(format!("{} bytes where its header says {claimed}", bytes.len()), torn));
+        let claimed = whole.map_or_else(|| "more than any file can hold".to_owned(), |whole| whole.to_string());
+        return Err(refused(format!("{} bytes, but its header states {claimed}", bytes.len()), torn));
     }
     let (header, body) = bytes[FIXED..].split_at(header as usize);
     if digest(&bytes[..28], header, body)[..] != bytes[28..FIXED] {
-        return Err(refused("a checksum that does not fit".into(), "It was changed or damaged: start anew"));
+        return Err(refused("a wrong checksum".into(), "The file was changed or damaged: start a new run"));
     }
     Ok((header.to_vec(), body.to_vec()))
 }

@@ -26,7 +26,7 @@ impl Spool {
             Ok(target) => target,
             Err(_) => output.to_owned(),
         };
-        let fix = "Check that there can be a temporary file in that directory";
+        let fix = "Check that the directory accepts temporary files";
         let (name, file) = create_beside(&beside).map_err(|e| Error::io(&beside, e, fix))?;
         let name = if cfg!(unix) && std::fs::remove_file(&name).is_ok() { None } else { Some(name) };
         Ok(Self { writer: BufWriter::new(file), name })

@@ -111,7 +111,7 @@ impl TripletOptions {
             self.shape.filter(|(n1, n2)| ![n1, n2].iter().all(|n| (1..=LARGEST).contains(&(**n as u64))))
         {
             let allowed = format!("1 to {LARGEST} rows and columns");
-            return Err(Error::invalid("shape", format!("{n1},{n2}"), allowed, "give the size of the unknown matrix"));
+            return Err(Error::invalid("shape", format!("{n1},{n2}"), allowed, "pass the size of the unknown matrix"));
         }
         let mut triplets = Triplets::default();
         let mut notices = Vec::new();
@@ -138,8 +138,8 @@ impl TripletOptions {
                 return Err(Error::file(
                     path,
                     format!("a matrix of {} x {}", claimed.0, claimed.1),
-                    format!("{} x {}, as --shape says", asked.0, asked.1),
-                    "Leave --shape out, or give another file",
+                    format!("{} x {}, as given by --shape", asked.0, asked.1),
+                    "Leave --shape out, or pass another file",
                 ));
             }
             (Some(shape), _) | (None, Some(shape)) => shape,
@@ -156,7 +156,7 @@ impl TripletOptions {
             Some(found) if found != base => Err(Error::invalid(
                 "index_base",
                 format!("{found} for {}", path.display()),
-                format!("{base}: {files} always count from it"),
+                format!("{base}: {files} always count from {base}"),
                 "leave it out",
             )),
             _ => Ok(()),
@@ -170,14 +170,20 @@ impl TripletOptions {
         let (row, column) = (least(&triplets.rows), least(&triplets.columns));
         if self.index_base.is_none() {
             let doubt = if row > 0 && column > 0 {
-                format!("; the smallest are row {row} and column {column}: if it counts from 1, say --index-base 1")
+                format!(
+                    "; the smallest are row {row} and column {column}: if the file counts from 1, pass \
+                         --index-base 1"
+                )
             } else {
                 String::new()
             };
-            notices.push(format!("index base 0: rows and columns of {name} count from 0 unless --index-base 1{doubt}"));
+            notices.push(format!(
+                "index base 0: {name} is read as counting rows and columns from 0; --index-base 1 \
+                                  counts from 1{doubt}"
+            ));
         }
         if fields > 3 {
-            notices.push(format!("{name} has {fields} columns; the first three are read as row, column and value"));
+            notices.push(format!("{name} has {fields} columns; the first three are row, column and value"));
         }
     }
 }

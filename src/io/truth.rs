@@ -37,7 +37,7 @@ pub fn read_pair(
         return Err(Error::file(
             path,
             format!("a single array for {setting}"),
-            "an .npz archive with left (n1, k) and right (n2, k), as the asymmetric model has two factors",
+            "an .npz archive with left (n1, k) and right (n2, k), the two factors of the asymmetric model",
             "Save both: numpy.savez(path, left=L, right=R)",
         ));
     }
@@ -63,7 +63,7 @@ pub(crate) fn read_blocks(
     let names = || wanted.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let fix = "Save all of them: numpy.savez(path, left=L, right=R) for two";
     if !npz::is_archive(path)? {
-        let allowed = format!("an .npz archive with {}, as the model {model} has {} factors", names(), wanted.len());
+        let allowed = format!("an .npz archive with {}: the model {model} has {} factors", names(), wanted.len());
         return Err(Error::file(path, format!("a single array for {setting}"), allowed, fix));
     }
     let (mut first, mut blocks) = (None, Vec::new());
@@ -72,7 +72,7 @@ pub(crate) fn read_blocks(
         let k = first.map_or_else(|| array.shape().last().copied().unwrap_or(0), |(_, k)| k);
         let FactorArray { batch, rows, columns, values } = factor_of(array, rows.unwrap_or(k), setting)?;
         if *first.get_or_insert((batch, columns)) != (batch, columns) {
-            let found = format!("{name} of {batch} x k = {columns}, and others before it");
+            let found = format!("{name} of {batch} x k = {columns}, unlike the factors before it");
             return Err(Error::file(path, found, "factors of the same k and batch", "Save the factors of one product"));
         }
         blocks.push(Block::new(rows, columns, values));
@@ -130,11 +130,11 @@ pub fn factor_of(array: NpyArray, n: usize, setting: &str) -> Result<FactorArray
         return Err(Error::file(
             array.path(),
             format!("a factor of shape {} for {setting}", shape_text(array.shape())),
-            format!("shape ({n}, k) or (batch, {n}, k) with k at least 1, as the unknown matrix is {n} x {n}"),
+            format!("shape ({n}, k) or (batch, {n}, k) with k at least 1: the unknown matrix is {n} x {n}"),
             if matches!(*array.shape(), [_, rows] if rows == n) {
                 "Transpose it: numpy.save(path, X.T)"
             } else {
-                "Give a factor X with one row for each row of the unknown matrix"
+                "Pass a factor X with one row per row of the unknown matrix"
             },
         ));
     }
@@ -152,7 +152,7 @@ const ROUNDING: f64 = 1e-6;
 pub fn read_signed_factor(path: impl AsRef<Path>, n: usize, setting: &str) -> Result<(FactorArray, (usize, usize))> {
     let path = path.as_ref();
     let allowed = "an .npz archive with left (n, p+q) and signature (2,) = p, q";
-    let fix = "Save both: numpy.savez(path, left=X, signature=[p, q]), or give the matrix itself as --truth-matrix";
+    let fix = "Save both: numpy.savez(path, left=X, signature=[p, q]), or pass the matrix itself as --truth-matrix";
     if !npz::is_archive(path)? {
         return Err(Error::file(path, format!("a single array for {setting}"), allowed, fix));
     }
@@ -189,8 +189,8 @@ pub fn rectangular_truth_of(array: NpyArray, rows: usize, columns: usize) -> Res
         return Err(Error::file(
             array.path(),
             format!("a truth matrix of shape {}", shape_text(array.shape())),
-            format!("shape ({rows}, {columns}), as the unknown matrix"),
-            "Give the matrix M itself, or its factors as an .npz archive with left and right",
+            format!("shape ({rows}, {columns}), that of the unknown matrix"),
+            "Pass the matrix M itself, or its factors as an .npz archive with left and right",
         ));
     }
     finite(&array)
@@ -214,8 +214,8 @@ pub fn truth_matrix_of(array: NpyArray, n: usize) -> Result<Vec<f64>> {
         return Err(Error::file(
             array.path(),
             format!("a truth matrix of shape {}", shape_text(array.shape())),
-            format!("shape ({n}, {n}), as the unknown matrix"),
-            "Give the matrix M itself, or its factor X of shape (n, r) as a factor",
+            format!("shape ({n}, {n}), that of the unknown matrix"),
+            "Pass the matrix M itself, or its factor X of shape (n, r) as the truth",
         ));
     }
     let mut values = finite(&array)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 fn refused<T>(path: &Path, what: &str) -> Result<T> {
-    let fix = "Build with the feature io, or give the numbers from memory".to_owned();
+    let fix = "Build with the feature io, or pass the numbers from memory".to_owned();
     Err(Error::Unsupported {
         what: format!("{}: reading {what} in a build without the feature io", path.display()),
         fix,

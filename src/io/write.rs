@@ -80,7 +80,7 @@ impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
         self.left = self
             .left
             .checked_sub(values.len())
-            .ok_or_else(|| mismatch(format!("{} numbers where {} remain", values.len(), self.left)))?;
+            .ok_or_else(|| mismatch(format!("{} numbers for {} remaining positions", values.len(), self.left)))?;
         let mut buffer = Vec::with_capacity(values.len().min(8192) * size_of::<T>());
         for chunk in values.chunks(8192) {
             buffer.clear();
@@ -105,7 +105,13 @@ impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
 }
 
 fn mismatch(what: String) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("array to write: {what}; give as many numbers as the shape says"))
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!(
+            "array to write: {what}; pass as many numbers as the shape has \
+                                                 entries"
+        ),
+    )
 }
 
 fn write_all<T: NpyNumber>(writer: &mut impl Write, shape: &[usize], values: &[T]) -> Result<()> {

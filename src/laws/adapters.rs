@@ -45,7 +45,7 @@ impl Place {
         let (mut places, mut notices) = (Self::host(), Vec::new());
         let adapters = gpu::list_adapters();
         if adapters.is_empty() {
-            notices.push("no GPU adapter on this machine: only the backends reference and cpu are checked".into());
+            notices.push("no GPU adapter on this machine: the check covers only the backends reference and cpu".into());
         }
         let mut seen = Vec::new();
         for adapter in adapters {
@@ -54,7 +54,7 @@ impl Place {
             }
             match gpu::Device::open(Some(&adapter.name)) {
                 Ok(device) => places.extend(Self::adapter(&device)),
-                Err(error) => notices.push(format!("{} is left out: {error}", adapter.name)),
+                Err(error) => notices.push(format!("the check leaves out {}: {error}", adapter.name)),
             }
             seen.push(adapter.name);
         }

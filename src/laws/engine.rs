@@ -254,7 +254,7 @@ fn step(operator: &dyn Operator, place: &Place, step: &Step) -> LawOutcome {
     let scale = expected.left.iter().chain(&expected.right).fold(1.0_f64, |a, v| a.max(v.abs()));
     // Powers of two, so that the steps are exact.
     let steps: Vec<f64> = (0..batch).map(|b| 2f64.powi(-(b as i32)) / scale.log2().ceil().exp2()).collect();
-    let shrink: Vec<f64> =
+    let decay: Vec<f64> =
         (0..batch).map(|b| if *ridge && b > 0 { 2f64.powi(-2 - 2 * b as i32) } else { 0.0 }).collect();
     let moved = |values: &[f64], direction: &[f64], direction_bound: &[f64]| -> (Vec<f64>, Vec<f64>) {
         let size = values.len() / batch;
@@ -263,7 +263,7 @@ fn step(operator: &dyn Operator, place: &Place, step: &Step) -> LawOutcome {
             if trial == 1 {
                 return (*value, 0.0);
             }
-            let (change, kept) = (steps[trial] * direction[at], shrink[trial] * value);
+            let (change, kept) = (steps[trial] * direction[at], decay[trial] * value);
             let bound = steps[trial] * direction_bound[at] + 4.0 * u * (value.abs() + change.abs() + kept.abs());
             (value - change - kept, bound)
         };
@@ -294,7 +294,7 @@ fn step(operator: &dyn Operator, place: &Place, step: &Step) -> LawOutcome {
     put(&mut *engine, "weights", &probe.weights)?;
     put(&mut *engine, "step_size", &steps)?;
     if *ridge {
-        let ridge: Vec<f64> = shrink.iter().zip(&steps).map(|(shrink, step)| shrink / step).collect();
+        let ridge: Vec<f64> = decay.iter().zip(&steps).map(|(decay, step)| decay / step).collect();
         put(&mut *engine, "ridge", &ridge)?;
     }
     let mut stepped = |watched: bool| -> Result<Vec<f64>, String> {

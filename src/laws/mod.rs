@@ -59,7 +59,10 @@ impl Place {
         #[cfg(feature = "gpu")]
         return Self::with_adapters();
         #[cfg(not(feature = "gpu"))]
-        (Self::host(), vec!["this build has no backend gpu: only reference and cpu are checked".into()])
+        (
+            Self::host(),
+            vec!["this build has no backend gpu: the check covers only the backends reference and cpu".into()],
+        )
     }
 
     /// Whether the operator can be checked at this place. A forced kernel variant must exist for it, and it must hold
@@ -124,7 +127,7 @@ impl EngineLaw {
     /// Whether the law applies to matrices of this domain. Increments and signs belong to one factor; on rectangular
     /// domains every law has pairs.
     pub fn concerns(&self, domain: Domain) -> bool {
-        domain.is_symmetric() || !["increments around a centre", "signed columns", "pairs"].contains(&self.name)
+        domain.is_symmetric() || !["iterative refinement", "signed columns", "pairs"].contains(&self.name)
     }
 
     /// Checks the law at a place. It is not applicable where the operator lacks the place's forced variant.
@@ -142,7 +145,7 @@ impl EngineLaw {
 /// Laws of the definition and its f64 reference implementation.
 pub const OPERATOR_LAWS: &[OperatorLaw] = &[
     OperatorLaw { name: "shards partition", run: operator::shards_partition },
-    OperatorLaw { name: "definition is twin", run: operator::definition_is_twin },
+    OperatorLaw { name: "definition is reference", run: operator::definition_is_reference },
     OperatorLaw { name: "adjoint identity", run: operator::adjoint_identity },
     OperatorLaw { name: "bilinearity", run: operator::bilinearity },
     OperatorLaw { name: "gradient is derivative", run: operator::gradient_is_derivative },
@@ -154,7 +157,7 @@ pub const ENGINE_LAWS: &[EngineLaw] = &[
     EngineLaw { name: "within the bound", run: engine::within_bound },
     EngineLaw { name: "exact on integers", run: engine::exact_on_integers },
     EngineLaw { name: "one step", run: engine::one_step },
-    EngineLaw { name: "increments around a centre", run: engine::increments },
+    EngineLaw { name: "iterative refinement", run: engine::increments },
     EngineLaw { name: "signed columns", run: engine::signed_columns },
     EngineLaw { name: "pairs", run: engine::pairs },
     EngineLaw { name: "repeats", run: engine::repeats },

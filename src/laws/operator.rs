@@ -67,7 +67,7 @@ pub(crate) fn shards_partition(operator: &dyn Operator) -> LawOutcome {
 }
 
 /// forward and adjoint_apply agree with sensing_matrix, for pairs and for single factors.
-pub(crate) fn definition_is_twin(operator: &dyn Operator) -> LawOutcome {
+pub(crate) fn definition_is_reference(operator: &dyn Operator) -> LawOutcome {
     for (seed, single) in [(1, true), (2, false)] {
         let probe = Probe::new(operator, 2, 3, single, Numbers::Real, seed).map_err(words)?;
         // Engines centre the residuals; the reference implementation does not.

@@ -75,11 +75,8 @@ impl Algorithm for AltScaledGd {
             return Ok(());
         }
         Err(Error::Unsupported {
-            what: format!(
-                "alt-scaled-gd for the model {}: without a pair of factors there is nothing to alternate",
-                model.word()
-            ),
-            fix: "say --model asymmetric, or use gd or momentum, which are for every model".into(),
+            what: format!("alt-scaled-gd for the model {}, which has no pair of factors to alternate,", model.word()),
+            fix: "pass --model asymmetric, or use gd or momentum, which suit every model".into(),
         })
     }
 

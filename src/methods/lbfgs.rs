@@ -149,7 +149,7 @@ impl Algorithm for Lbfgs {
     fn check(&self, loss: Loss) -> Result<()> {
         at_least_one("memory", self.memory)?;
         if let Some(found) = self.memory.filter(|pairs| *pairs > MOST) {
-            return Err(Error::invalid("memory", found, format!("at most {MOST}"), "ten pairs are usual"));
+            return Err(Error::invalid("memory", found, format!("at most {MOST}"), "a common value is 10"));
         }
         line::require_square(Some(self.step_rule()), loss)
     }

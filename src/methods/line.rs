@@ -34,17 +34,16 @@ words!(StepRule as "step_rule", serde { Constant => "constant", Armijo => "armij
 /// Error for methods that need a loss polynomial along lines, with models that have none.
 pub(super) fn no_lines() -> Error {
     Error::Unsupported {
-        what: "exact steps for a model whose product is of more than two factors".into(),
-        fix: "use gd, momentum or heavy-ball with constant steps, which are for every model, or --step-rule armijo"
-            .into(),
+        what: "an exact line search for a product of more than two factors".into(),
+        fix: "use gd, momentum or heavy-ball with constant steps, which suit every model, or --step-rule armijo".into(),
     }
 }
 
 /// Refuses exact steps under losses other than the square, which are no quartics.
 pub(super) fn require_square(rule: Option<StepRule>, loss: Loss) -> Result<()> {
     if rule == Some(StepRule::Exact) && loss != Loss::Square {
-        let fix = "use the method gd, which bears gross outliers with its defaults";
-        return Err(Error::invalid("loss", loss.word(), "square where steps are exact", fix));
+        let fix = "use the method gd, whose defaults tolerate gross outliers";
+        return Err(Error::invalid("loss", loss.word(), "square for exact steps", fix));
     }
     Ok(())
 }

@@ -185,8 +185,8 @@ impl Method {
             return Self::named(word, parameters).map(Some);
         }
         let Some((name, value)) = parameters.pairs().next() else { return Ok(None) };
-        let allowed = format!("nothing for the method {AUTOMATIC}; {} for it", Self::having(name));
-        Err(Error::invalid(name, value, allowed, "leave it out, or name a method"))
+        let allowed = format!("no value with the method {AUTOMATIC}; a value with {}", Self::having(name));
+        Err(Error::invalid(name, value, allowed, "leave it out, or choose a method"))
     }
 
     /// The methods that have a parameter, as text.
@@ -197,7 +197,7 @@ impl Method {
 
     fn of_card(card: &MethodCard, parameters: &Named) -> Result<Self> {
         if let Some((name, value)) = parameters.pairs().find(|(name, _)| !card.has(name)) {
-            let allowed = format!("nothing for the method {}; {} for it", card.word, Self::having(name));
+            let allowed = format!("no value with the method {}; a value with {}", card.word, Self::having(name));
             return Err(Error::invalid(name, value, allowed, "leave it out, or choose another method"));
         }
         (card.make)(parameters)
@@ -289,7 +289,7 @@ impl Method {
     pub(crate) fn automatic(loss: Loss, model: &Model, descent: bool) -> (Self, String) {
         match (loss, descent) {
             (Loss::Square, false) => {}
-            (Loss::Square, true) => return (Self::gd().into(), "the step or the start that was given".into()),
+            (Loss::Square, true) => return (Self::gd().into(), "the given step or start".into()),
             (robust, _) => return (Self::gd().into(), format!("the loss {}", robust.word())),
         }
         let pursuit = Self::from(Self::pursuit());

@@ -63,7 +63,7 @@ pub(super) fn require_square(word: &str, loss: Loss) -> Result<()> {
     if loss == Loss::Square {
         return Ok(());
     }
-    let fix = "use the method gd, which bears gross outliers with its defaults";
+    let fix = "use the method gd, whose defaults tolerate gross outliers";
     Err(Error::invalid("loss", loss.word(), format!("square for {word}"), fix))
 }
 

@@ -7,8 +7,8 @@ use crate::tape::{BlockSize, Blocks, Register, Tape};
 /// Error for preconditioning with models that have none.
 pub(super) fn no_gram() -> crate::Error {
     crate::Error::Unsupported {
-        what: "preconditioning for a model whose product is of more than two factors".into(),
-        fix: "use gd, momentum, heavy-ball or sgd, which are for every model".into(),
+        what: "preconditioning for a product of more than two factors".into(),
+        fix: "use gd, momentum, heavy-ball or sgd, which suit every model".into(),
     }
 }
 

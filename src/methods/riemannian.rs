@@ -199,7 +199,7 @@ impl Algorithm for Riemannian {
     fn check(&self, loss: Loss) -> Result<()> {
         at_least_one("minibatches", self.minibatches)?;
         if self.step_rule == Some(StepRule::Armijo) {
-            let fix = "leave it out: the least along the tangent costs one pass";
+            let fix = "leave it out: the exact step along the tangent costs one pass";
             return Err(Error::invalid("step_rule", "armijo", "constant or exact for riemannian", fix));
         }
         line::require_square(Some(self.step_rule()), loss)
@@ -211,7 +211,7 @@ impl Algorithm for Riemannian {
         }
         Err(Error::Unsupported {
             what: format!("the method riemannian for the model {}", model.word()),
-            fix: "use gd or momentum, which are for every model, or lbfgs, cg or prec-gd for one or two factors".into(),
+            fix: "use gd or momentum, which suit every model, or lbfgs, cg or prec-gd for one or two factors".into(),
         })
     }
 

@@ -105,7 +105,7 @@ impl Algorithm for ScaledGd {
     }
 
     fn check(&self, loss: Loss) -> Result<()> {
-        at_least_zero("damping", self.damping, "0 is ScaledGD itself; leave it out for an automatic value")?;
+        at_least_zero("damping", self.damping, "0 gives plain ScaledGD; leave it out for an automatic value")?;
         line::require_square(self.step_rule, loss)?;
         self.schedule.check()
     }

@@ -58,7 +58,7 @@ impl Schedule {
             return Err(Error::invalid("polyak_scale", v, "a positive finite number", "leave it out for 1"));
         }
         if let Some(v) = self.decay.filter(|v| !(*v > 0.0 && *v <= 1.0)) {
-            return Err(Error::invalid("step_decay", v, "above 0, at most 1", "leave it out for a step that stays"));
+            return Err(Error::invalid("step_decay", v, "above 0, at most 1", "leave it out for a constant step"));
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl FactorModel for Asymmetric {
             [left, right] => Product::pair(*left, *right),
             other => {
                 let found = format!("{} factors", other.len());
-                Err(Error::invalid("factors", found, "a pair", "give L and R of the iterate"))
+                Err(Error::invalid("factors", found, "a pair", "pass L and R of the iterate"))
             }
         }
     }

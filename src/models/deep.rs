@@ -87,7 +87,7 @@ impl FactorModel for Deep {
         for factor in middle.iter().rev() {
             if end.ncols() != factor.columns() {
                 let (found, allowed) = (format!("{} columns", factor.columns()), format!("{} columns", end.ncols()));
-                return Err(Error::invalid("factors", found, allowed, "give the factors of one product"));
+                return Err(Error::invalid("factors", found, allowed, "pass the factors of one product"));
             }
             end = end * view(factor.rows(), factor.columns(), factor.as_slice()).transpose();
         }
@@ -138,8 +138,8 @@ impl FactorModel for Deep {
 
     fn spectral_start(&self, _p: &dyn Backprojection, _search_rank: usize, _skip: usize) -> Result<Factors> {
         Err(Error::Unsupported {
-            what: "a spectral start for the model deep, whose factors are no roots of a matrix".into(),
-            fix: "start at random, or use the model asymmetric".into(),
+            what: "a spectral start for the model deep".into(),
+            fix: "use a random start, or the model asymmetric".into(),
         })
     }
 

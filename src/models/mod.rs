@@ -239,8 +239,12 @@ impl Model {
     fn of_card(card: &ModelCard, parameters: &Named) -> Result<Self> {
         if let Some((name, value)) = parameters.pairs().find(|(name, _)| !card.has(name)) {
             let has: Vec<&str> = MODELS.iter().filter(|card| card.has(name)).map(|card| card.word).collect();
-            let of = if has.is_empty() { "no model has it".into() } else { format!("{} for it", has.join(", ")) };
-            let allowed = format!("nothing for the model {}; {of}", card.word);
+            let of = if has.is_empty() {
+                "no model has this parameter".into()
+            } else {
+                format!("a value with {}", has.join(", "))
+            };
+            let allowed = format!("no value with the model {}; {of}", card.word);
             return Err(Error::invalid(name, value, allowed, "leave it out, or choose another model"));
         }
         (card.make)(parameters)
@@ -315,13 +319,13 @@ fn require_symmetric(word: &str, domain: &Domain) -> Result<()> {
         return Ok(());
     }
     let fix = "use the model asymmetric, or an operator on symmetric matrices";
-    Err(Error::invalid("model", word, format!("asymmetric for measurements of {domain} matrices"), fix))
+    Err(Error::invalid("model", word, format!("asymmetric, because the measurements are of {domain} matrices"), fix))
 }
 
 /// The rank of a truth, which must be given.
 fn given(rank: Option<usize>) -> Result<usize> {
     rank.ok_or_else(|| {
-        Error::invalid("rank", "nothing", "a whole number of at least 1", "give the rank of the unknown matrix")
+        Error::invalid("rank", "nothing", "a whole number of at least 1", "pass the rank of the unknown matrix")
     })
 }
 

@@ -76,7 +76,7 @@ pub(super) fn one<'a>(blocks: &[MatrixView<'a>]) -> Result<MatrixView<'a>> {
         [only] => Ok(*only),
         other => {
             let found = format!("{} factors", other.len());
-            Err(Error::invalid("factors", found, "one factor", "give U of the iterate"))
+            Err(Error::invalid("factors", found, "one factor", "pass U of the iterate"))
         }
     }
 }

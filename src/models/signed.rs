@@ -30,7 +30,7 @@ pub(super) const CARD: ModelCard = ModelCard {
     truth: "(X, (p, q))",
     make: |of| {
         let Some(text) = of.get::<String>("signature", "two whole numbers p,q")? else {
-            let fix = "give p,q, at least the numbers of positive and negative eigenvalues that you expect";
+            let fix = "pass p,q, at least the numbers of positive and negative eigenvalues you expect";
             return Err(Error::invalid("signature", "nothing", "p,q for the model signed", fix));
         };
         let numbers = text.split_once(',').map(|(p, q)| (p.trim().parse(), q.trim().parse()));
@@ -97,7 +97,7 @@ impl FactorModel for Signed {
         self.check(domain)?;
         let (p, q) = (self.positive, self.negative);
         if let Some(rank) = rank.filter(|rank| p.checked_add(q) != Some(*rank)) {
-            let fix = "leave the rank out: the signature has it";
+            let fix = "leave the rank out: the signature determines it";
             return Err(Error::invalid("rank", rank, format!("p + q of the signature {p},{q}"), fix));
         }
         Ok(synthetic::signed(domain.rows(), (p, q)))

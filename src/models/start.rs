@@ -111,6 +111,6 @@ fn nonzero(start: Vec<f64>) -> Result<Vec<f64>> {
     if start.iter().any(|v| *v != 0.0) {
         return Ok(start);
     }
-    let found = "a start of zeros: s·A*(y) has nothing to start from there";
-    Err(Error::invalid("init", found, "observations with a positive part", "start from random factors"))
+    let found = "a zero start: s·A*(y) has no usable eigenvalue there";
+    Err(Error::invalid("init", found, "observations whose s·A*(y) has a positive part", "use a random start"))
 }

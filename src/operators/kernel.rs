@@ -35,11 +35,11 @@ pub struct TrialPass<'a, T> {
 
 /// Choice of the traversal of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Course {
+pub struct PassSchedule {
     /// Instruction set of the kernel.
     pub set: InstructionSet,
-    /// Number of the traversal, from [`HostKernel::ways`].
-    pub way: usize,
+    /// Number of the traversal, from [`HostKernel::traversals`].
+    pub traversal: usize,
 }
 
 /// A gradient in three steps: `prepare` (per trial), `pass` (per shard, all trials), and, after the engine has added
@@ -74,17 +74,17 @@ pub trait HostKernel<T: Real>: Send + Sync {
 
     /// Computes for each trial eᵢ = ⟨Aᵢ, L Rᵀ⟩ − targetᵢ over the shard, and the accumulator of Σ wᵢ ρ′(eᵢ) Aᵢ. The
     /// order of every sum must depend neither on the other trials nor on the traversal.
-    fn pass(&self, course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]);
+    fn pass(&self, schedule: PassSchedule, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]);
 
     /// Computes for each trial eᵢ alone, with the bits of `pass`; accumulators may be written.
-    fn measure(&self, course: Course, shard: usize, trials: &mut [TrialPass<'_, T>]) {
+    fn measure(&self, schedule: PassSchedule, shard: usize, trials: &mut [TrialPass<'_, T>]) {
         trials.iter_mut().for_each(|trial| trial.accumulator.fill(T::ZERO));
-        self.pass(course, shard, Loss::Square, trials);
+        self.pass(schedule, shard, Loss::Square, trials);
     }
 
     /// Traversals of the rows for `batch` trials, with numbers and names. They differ only in time, and the engine
     /// finds the fastest. An empty list means no choice, that is traversal 0.
-    fn ways(&self, _batch: usize) -> Vec<(usize, &'static str)> {
+    fn traversals(&self, _batch: usize) -> Vec<(usize, &'static str)> {
         Vec::new()
     }
 
@@ -102,11 +102,11 @@ pub trait HostKernel<T: Real>: Send + Sync {
 }
 
 /// Adaptor of an operator's f64 functions to the kernel contract; the accumulator is the gradient itself.
-pub(crate) struct TwinKernel<'a> {
+pub(crate) struct ReferenceKernel<'a> {
     operator: &'a dyn Operator,
 }
 
-impl<'a> TwinKernel<'a> {
+impl<'a> ReferenceKernel<'a> {
     pub(crate) fn new(operator: &'a dyn Operator) -> Self {
         Self { operator }
     }
@@ -149,7 +149,7 @@ impl<'a> TwinKernel<'a> {
     }
 }
 
-impl<T: Real> HostKernel<T> for TwinKernel<'_> {
+impl<T: Real> HostKernel<T> for ReferenceKernel<'_> {
     fn point_len(&self, search_rank: usize) -> usize {
         let domain = self.operator.domain();
         (domain.rows() + domain.columns()) * search_rank
@@ -166,7 +166,7 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
         if self.operator.is_centred() { 2 * sums + 2 } else { sums }
     }
 
-    fn pass(&self, _course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
+    fn pass(&self, _schedule: PassSchedule, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
         for trial in trials {
             let search_rank = trial.applied.search_rank;
             let (left, right) = trial.point.split_at(trial.applied.left.len());
@@ -191,7 +191,7 @@ impl<T: Real> HostKernel<T> for TwinKernel<'_> {
         }
     }
 
-    fn measure(&self, _course: Course, shard: usize, trials: &mut [TrialPass<'_, T>]) {
+    fn measure(&self, _schedule: PassSchedule, shard: usize, trials: &mut [TrialPass<'_, T>]) {
         for trial in trials {
             let search_rank = trial.applied.search_rank;
             let (left, right) = trial.point.split_at(trial.applied.left.len());

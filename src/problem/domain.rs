@@ -69,7 +69,7 @@ impl Domain {
         const LARGEST: usize = 1 << 31;
         for (name, size) in [("rows", self.rows), ("columns", self.columns)] {
             if size == 0 || size > LARGEST {
-                return Err(Error::invalid(name, size, "1 to 2³¹", "give the size of the unknown matrix"));
+                return Err(Error::invalid(name, size, "1 to 2³¹", "pass the size of the unknown matrix"));
             }
         }
         Ok(())

@@ -151,7 +151,7 @@ impl Factors {
     /// [`Error::Invalid`] for no block, or for a block whose length is not batch·rows·columns.
     pub fn of_blocks(batch: usize, blocks: Vec<Block>) -> Result<Self> {
         if blocks.is_empty() {
-            return Err(Error::invalid("factors", "no blocks", "at least one", "give the factors of the model"));
+            return Err(Error::invalid("factors", "no blocks", "at least one", "pass the factors of the model"));
         }
         for block in &blocks {
             check_length("factors", block.data.len(), product3(batch, block.rows, block.columns))?;

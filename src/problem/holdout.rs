@@ -33,8 +33,8 @@ impl Holdout {
         if self.fraction > 0.0 && self.fraction < 1.0 {
             return Ok(());
         }
-        let fix = "0.1 keeps a tenth of the measurements aside";
-        Err(Error::invalid("holdout", self.fraction, "a share between 0 and 1, both excluded", fix))
+        let fix = "0.1 holds out a tenth of the measurements";
+        Err(Error::invalid("holdout", self.fraction, "a share above 0 and below 1", fix))
     }
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn share_of(holdout: Holdout, rows: usize) -> Result<Vec<usize>> {
             "holdout",
             format!("{count} of {rows} measurements"),
             "fewer than all of them",
-            "lower the share or bring more measurements",
+            "lower the share or add measurements",
         ));
     }
     let mut order: Vec<usize> = (0..rows).collect();

@@ -36,8 +36,8 @@ impl<'a> Product<'a> {
             return Err(Error::invalid(
                 "right",
                 format!("{} columns", right.columns()),
-                format!("{} columns, as left has", left.columns()),
-                "give two factors of one product",
+                format!("{} columns, like left", left.columns()),
+                "pass two factors of one product",
             ));
         }
         Ok(Self { left, right: Some(right), positive: left.columns() })

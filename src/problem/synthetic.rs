@@ -72,28 +72,34 @@ impl Builder {
         }
         if positive.is_some_and(|positive| positive > rank) {
             let found = format!("{} positive of {rank}", positive.unwrap_or(0));
-            return Err(Error::invalid("signature", found, "p + q = rank", "leave the rank to the signature"));
+            return Err(Error::invalid(
+                "signature",
+                found,
+                "p + q = rank",
+                "leave the rank out: the signature \
+                                                                           determines it",
+            ));
         }
         if !(condition_number.is_finite() && condition_number >= 1.0) {
             return Err(Error::invalid(
                 "condition_number",
                 condition_number,
                 "a finite number of at least 1",
-                "give κ of X",
+                "pass κ of X",
             ));
         }
         if rank == 1 && condition_number != 1.0 {
             return Err(Error::invalid(
                 "condition_number",
                 condition_number,
-                "1 where the rank is 1",
-                "a matrix of rank one has one singular value: raise the rank or drop the condition number",
+                "1 for rank 1",
+                "a matrix of rank 1 has one singular value: raise the rank, or leave the condition number out",
             ));
         }
         // The factors, their random numbers, and the workspace of the orthonormalisation.
         let bytes = product(&[4, size_of::<f64>(), n1 + n2, rank]);
-        let memory = Memory { parts: vec![Part::new("the factors and their making", Location::Host, bytes)] };
-        memory.require("rank", "Lower it or the size, or take a machine with more memory")?;
+        let memory = Memory { parts: vec![Part::new("the factors and their construction", Location::Host, bytes)] };
+        memory.require("rank", "Lower it or the size, or use a machine with more memory")?;
         let step = (1.0 - 1.0 / condition_number) / (rank.max(2) - 1) as f64;
         let sigma: Vec<f64> = (0..rank).map(|column| 1.0 - step * column as f64).collect();
         let random = normals(seed, Purpose::Truth, 1.0, (n1 + if domain.is_symmetric() { 0 } else { n2 }) * rank);

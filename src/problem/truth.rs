@@ -90,7 +90,7 @@ impl Truth {
                         "truth_matrix",
                         format!("entries ({i},{j}) and ({j},{i}) that differ by {gap:e}"),
                         "a symmetric matrix",
-                        "symmetrise it, or check that it is the right file",
+                        "symmetrise it, or check the file",
                     ));
                 }
             }
@@ -185,7 +185,7 @@ fn require_finite(name: &str, values: &[f64]) -> Result<()> {
             name,
             format!("{} at position {at}", values[at]),
             "finite numbers",
-            "repair or replace the input",
+            "correct or replace the input",
         )),
     }
 }

@@ -55,7 +55,7 @@ impl Axes {
         let (name, length) = lists.into_iter().max_by_key(|(_, length)| *length).unwrap_or_default();
         if trials > MOST_TRIALS as f64 {
             let found = format!("{length} values and {trials:.3e} trials in all");
-            let fix = "give shorter lists, or run parts of them one after the other";
+            let fix = "shorten the lists, or split them over several runs";
             return Err(Error::invalid(name, found, format!("at most {MOST_TRIALS} trials"), fix));
         }
         Ok(())

@@ -121,14 +121,15 @@ impl Checkpoint {
     #[doc(hidden)]
     pub fn parse(path: &Path, header: &[u8], body: &[u8]) -> Result<Self> {
         let refused = |what: String| {
-            let fix = "It was written by another program or version: start anew";
+            let fix = "Another program or version wrote it: start a new run";
             Error::file(path, what, "a checkpoint of this version", fix)
         };
         let header: Header =
-            serde_json::from_slice(header).map_err(|e| refused(format!("a header that does not say all: {e}")))?;
-        let (record, mut rest) =
-            body.split_at_checked(header.record_bytes).ok_or_else(|| refused("a body that is too short".into()))?;
-        let record: Record = decoded(record).map_err(|e| refused(format!("observations that cannot be read: {e}")))?;
+            serde_json::from_slice(header).map_err(|e| refused(format!("an incomplete header: {e}")))?;
+        let (record, mut rest) = body
+            .split_at_checked(header.record_bytes)
+            .ok_or_else(|| refused("too few bytes after the header".into()))?;
+        let record: Record = decoded(record).map_err(|e| refused(format!("unreadable observations: {e}")))?;
         let mut state = State::default();
         for array in &header.arrays {
             let width = if array.single { 4 } else { 8 };
@@ -142,7 +143,7 @@ impl Checkpoint {
             state.put(&array.name, values);
         }
         if !rest.is_empty() {
-            return Err(refused(format!("{} bytes too many", rest.len())));
+            return Err(refused(format!("{} surplus bytes", rest.len())));
         }
         Ok(Self { path: path.to_owned(), header, record, state })
     }
@@ -153,7 +154,15 @@ impl Checkpoint {
     /// [`Error::Io`] where the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let failed = |e: &dyn std::fmt::Display| Error::io(path, std::io::Error::other(e.to_string()), "Report this");
+        let failed = |e: &dyn std::fmt::Display| {
+            Error::io(
+                path,
+                std::io::Error::other(e.to_string()),
+                "Report \
+                                                                                                        this as a \
+                                                                                                        bug",
+            )
+        };
         let mut body = encoded(path, &self.record)?;
         let mut header = self.header.clone();
         header.record_bytes = body.len();
@@ -178,7 +187,7 @@ impl Checkpoint {
 #[cfg(feature = "io")]
 fn encoded(path: &Path, record: &Record) -> Result<Vec<u8>> {
     let mut body = Vec::new();
-    let failed = |e| Error::io(path, std::io::Error::other(format!("{e}")), "Report this");
+    let failed = |e| Error::io(path, std::io::Error::other(format!("{e}")), "Report this as a bug");
     ciborium::into_writer(record, &mut body).map_err(failed)?;
     Ok(body)
 }

@@ -31,7 +31,7 @@ pub(super) fn method(model: &Model, settings: &Settings) -> Result<Choice<Method
         return Ok(Choice { value: method.clone(), reason: None });
     }
     let (value, why) = Method::automatic(settings.loss, model, settings.asks_for_descent());
-    let reason = Some(format!("method {}: chosen for {why}", value.word()));
+    let reason = Some(format!("method {}: lowrank chose it for {why}", value.word()));
     Ok(Choice { value, reason })
 }
 
@@ -40,8 +40,8 @@ pub(super) fn model(domain: &Domain, settings: &Settings) -> Result<Model> {
     let model = settings.model_of(domain);
     model.check(domain)?;
     if let Some(ratio) = settings.init_scale_ratio.filter(|_| !model.has_init_scale_ratio()) {
-        let allowed = format!("nothing for the model {}, whose factors all start at one size", model.word());
-        return Err(Error::invalid("init_scale_ratio", ratio, allowed, "say model asymmetric, or leave it out"));
+        let allowed = format!("no value with the model {}, whose factors all start at one size", model.word());
+        return Err(Error::invalid("init_scale_ratio", ratio, allowed, "use the model asymmetric, or leave it out"));
     }
     Ok(model)
 }
@@ -76,7 +76,11 @@ pub(super) fn search_ranks(
     };
     let value: Vec<usize> = wanted.iter().map(of).collect();
     if let Some((k, found)) = prescribed.and_then(|k| Some((k, value.iter().find(|found| **found != k)?))) {
-        let (allowed, fix) = (format!("p + q = {k} of the signature"), "leave search_rank out: the signature has it");
+        let (allowed, fix) = (
+            format!("p + q = {k} of the signature"),
+            "leave search_rank out: the signature \
+                                                                        determines it",
+        );
         return Err(Error::invalid("search_rank", found, allowed, fix));
     }
     let asked = given.is_some() || settings.search_rank.is_some() || prescribed.is_some();
@@ -129,7 +133,7 @@ pub(super) fn step_sizes(
     let value = wanted.iter().enumerate().map(&mut of).collect::<Result<_>>()?;
     let reason = span(&chosen).and_then(|steps| match method.step_size() {
         StepSize::Number(_) => {
-            Some(format!("step_size {steps}: chosen for {}, whose steps have no unit", method.word()))
+            Some(format!("step_size {steps}: chosen for {}, whose steps are scale-free", method.word()))
         }
         StepSize::Found => None,
         StepSize::FromNorm => Some(format!("step_size {steps}: chosen as a quarter of {formula}")),

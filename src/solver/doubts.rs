@@ -23,8 +23,9 @@ pub(super) fn of_truths(problem: &Problem) -> Result<Vec<String>> {
         if share > MISFIT {
             let which = if problem.instances() == 1 { String::new() } else { format!(" of instance {instance}") };
             doubts.push(format!(
-                "the truth{which} does not explain the observations: |A(truth) - y| is {:.0} % of |y| in the median. It is of other data, it is \
-                 the matrix M where its factor X is expected, or the noise is as large as the signal",
+                "the truth{which} does not explain the observations: |A(truth) - y| is {:.0} % of |y| in the \
+                 median. Either it belongs to other data, or it is the matrix M instead of the factor X, or the \
+                 noise is as large as the signal",
                 100.0 * share
             ));
         }

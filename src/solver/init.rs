@@ -109,7 +109,7 @@ impl std::str::FromStr for InitWord {
             (_, Some(skip)) => Ok(Self::Spectral { skip }),
             _ => {
                 let allowed =
-                    "small-random, imbalanced, spectral, spectral:J without the first J eigenvectors, or factors";
+                    "small-random, imbalanced, spectral, spectral:J (skips the first J eigenvectors), or factors";
                 Err(Error::invalid("init", format!("'{text}'"), allowed, "for example spectral:1"))
             }
         }

@@ -223,7 +223,7 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     Ok(tape.finish())
 }
 
-/// The programs of mixed precision: increments around a centre, and a program whose residual is that of its iterate;
+/// The programs of mixed precision: increments of iterative refinement, and a program whose residual is that of its iterate;
 /// `None` where the method needs the whole point on the host.
 fn increments(task: Task<'_>, program: &Program) -> Result<Option<Increments>> {
     if program.steps().any(|step| matches!(step.op, Op::Host(_))) {

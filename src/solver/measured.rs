@@ -86,7 +86,13 @@ impl Used {
         }
         let rows = trial.rows.unwrap_or(m);
         if rows == 0 || rows > m {
-            return Err(Error::invalid("rows", rows, format!("1 to m = {m}"), "a trial uses the first rows"));
+            return Err(Error::invalid(
+                "rows",
+                rows,
+                format!("1 to m = {m}"),
+                "a trial uses the first rows of the \
+                                                                              operator",
+            ));
         }
         let held_out = match (&settings.held_out, settings.holdout) {
             (Some(list), _) => listed(list, rows, m)?,
@@ -103,7 +109,7 @@ impl Used {
 fn listed(list: &[usize], rows: usize, m: usize) -> Result<Vec<usize>> {
     if let Some(beyond) = list.iter().find(|i| **i >= m) {
         let allowed = format!("measurements 0 to {}", m - 1);
-        return Err(Error::invalid("holdout", format!("measurement {beyond}"), allowed, "they are counted from 0"));
+        return Err(Error::invalid("holdout", format!("measurement {beyond}"), allowed, "measurements count from 0"));
     }
     let mut held: Vec<usize> = list.iter().copied().filter(|i| *i < rows).collect();
     held.sort_unstable();

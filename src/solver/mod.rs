@@ -98,8 +98,8 @@ impl Solver {
         if settings.stop.relative_error.is_some() && (0..problem.instances()).any(|j| problem.truth(j).is_none()) {
             return Err(Error::invalid(
                 "stop_relative_error",
-                "a target but no truth",
-                "a target where the truth is known",
+                "a target without a truth",
+                "no target without a truth",
                 "attach a truth, or stop by residual, loss or a held-out share",
             ));
         }
@@ -193,8 +193,8 @@ impl Solver {
         let mut problem = self.problem.clone();
         problem.replace_observations(observations)?;
         if self.settings.stop.relative_error.is_some() {
-            let fix = "new observations come without a truth: stop by residual instead";
-            return Err(Error::invalid("stop_relative_error", "a target", "no such target here", fix));
+            let fix = "new observations have no truth: stop by residual instead";
+            return Err(Error::invalid("stop_relative_error", "a target", "no such target", fix));
         }
         self.plan = plan::plan(&problem, &self.settings)?;
         self.plan.notices = notices(&self.plan, self.loaded.info());

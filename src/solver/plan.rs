@@ -73,13 +73,14 @@ impl Plan {
         let norm = spectra.norm((p.instance, p.rows), weights, p.normalization, "step_size").ok()?;
         let Automatic { value: bound, formula } = self.model.stable_step(norm);
         let said = readable(p.step_size);
-        let text = format!("near a solution steps are stable below about {formula} = {}", readable(bound));
+        let text = format!("near a solution, steps below about {formula} = {} are stable", readable(bound));
         Some(match p.step_size > bound {
             true => format!(
-                "The step size {said} is too large: {text}, an estimate from the data; a quarter of it is the default"
+                "The step size {said} is too large: {text} (an estimate from the data). The default is a quarter \
+                 of that"
             ),
             false => {
-                format!("The step size {said} is not beyond the estimate that {text}: the numbers came from elsewhere")
+                format!("The step size {said} is not the cause: {text} (an estimate from the data)")
             }
         })
     }

@@ -79,7 +79,7 @@ impl Problem {
     fn validated(operator: Arc<dyn Operator>, instances: Vec<Instance>) -> Result<Self> {
         operator.domain().validate()?;
         if operator.measurements() == 0 {
-            return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
+            return Err(Error::invalid("measurements", 0, "at least 1", "pass at least one measurement"));
         }
         if instances.is_empty() {
             return Err(Error::invalid("observations", "none", "at least one vector", "give y"));
@@ -108,7 +108,13 @@ impl Problem {
     /// [`Error::Invalid`] unless 0 ≤ std < ∞.
     pub fn with_noise(mut self, std: f64, seed: u64) -> Result<Self> {
         if !(std.is_finite() && std >= 0.0) {
-            return Err(Error::invalid("noise_std", std, "a finite number of at least 0", "give the noise's std"));
+            return Err(Error::invalid(
+                "noise_std",
+                std,
+                "a finite number of at least 0",
+                "pass the standard \
+                                                                                          deviation of the noise",
+            ));
         }
         for (j, instance) in self.instances.iter_mut().enumerate() {
             let mut rng = stream(seed, Purpose::Noise, j as u64);
@@ -124,7 +130,7 @@ impl Problem {
     pub fn with_truths(mut self, truths: Vec<Truth>) -> Result<Self> {
         let (found, wanted) = (truths.len(), self.instances.len());
         if found != 1 && found != wanted {
-            return Err(Error::invalid("truth", found, format!("1 or {wanted}"), "give one truth per instance"));
+            return Err(Error::invalid("truth", found, format!("1 or {wanted}"), "pass one truth per instance"));
         }
         for (j, instance) in self.instances.iter_mut().enumerate() {
             let truth = truths[j.min(found - 1)].clone();
@@ -192,7 +198,7 @@ fn check_observations(y: &[f64], m: usize) -> Result<()> {
             "observations",
             format!("{} numbers", y.len()),
             format!("{m} numbers, one per measurement"),
-            "give the observations that belong to these matrices",
+            "pass the observations of these matrices",
         ));
     }
     match y.iter().position(|v| !v.is_finite()) {
@@ -200,7 +206,7 @@ fn check_observations(y: &[f64], m: usize) -> Result<()> {
             "observations",
             format!("{} at index {at}", y[at]),
             "finite numbers",
-            "repair or drop that measurement",
+            "correct or remove that measurement",
         )),
         None => Ok(()),
     }

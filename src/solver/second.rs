@@ -33,7 +33,7 @@ const SMALL: f64 = 0.1;
 const FITS: f64 = 1e-5;
 
 impl Task<'_> {
-    fn is_worth_another_look(self, fit: &Solution) -> bool {
+    fn deserves_second_fit(self, fit: &Solution) -> bool {
         let [trial] = fit.trials.as_slice() else { return false };
         let plan = self.plan;
         // A time limit belongs to the requested run.
@@ -92,12 +92,12 @@ fn cuts(trial: &TrialSolution) -> Vec<usize> {
 
 impl Solver {
     /// The fit, or a better one from another start, where the method was automatic and the fit is doubtful.
-    pub(super) fn looked_again(
+    pub(super) fn second_fit(
         &self,
         fit: Solution,
         observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Solution> {
-        if !self.task().is_worth_another_look(&fit) || self.loaded.backend_alone().is_none() {
+        if !self.task().deserves_second_fit(&fit) || self.loaded.backend_alone().is_none() {
             return Ok(fit);
         }
         let Some(found) = self.with_all_columns(&fit.trials[0], observer)? else { return Ok(fit) };
@@ -105,8 +105,8 @@ impl Solver {
             return Ok(fit);
         }
         let notice = format!(
-            "the fit came to rest at a relative residual of {}: a second look, from a small random start with all columns, found a better \
-             one",
+            "the first fit stalled at a relative residual of {}; a second fit, from a small random start with all \
+             columns, is better",
             readable(fit.trials[0].relative_residual)
         );
         Ok(fit.replaced_by(found, notice))

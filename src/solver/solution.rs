@@ -42,11 +42,11 @@ impl Status {
             Self::Converged => "every requested target was reached",
             Self::IterationLimit => "the iteration limit was reached",
             Self::TimeLimit => "the time limit was reached",
-            Self::Stalled => "the loss is flat and no singular value grows any more",
-            Self::Finished => "the method found nothing more to do",
-            Self::Diverged => "the loss rises, or goes up and down and gets no lower; the best iterate is kept",
-            Self::Interrupted => "interrupted; the best iterate so far is kept",
-            Self::DeviceLost => "the device failed; the last good iterate is kept",
+            Self::Stalled => "the loss is flat and no singular value grows",
+            Self::Finished => "the method finished: it found no further improvement",
+            Self::Diverged => "the loss rises, or oscillates without falling; the solution is the best iterate",
+            Self::Interrupted => "interrupted; the solution is the best iterate so far",
+            Self::DeviceLost => "the device failed; the solution is the last good iterate",
         }
     }
 }
@@ -218,12 +218,12 @@ impl TrialSolution {
     pub(crate) fn damping_remark(&self, raised: usize) -> Option<String> {
         (raised > 0).then(|| {
             let condition = match (self.singular_values.first(), self.singular_values.last()) {
-                (Some(first), Some(last)) if *last > 0.0 => format!("; σ₁/σ_k of the iterate {:.0e}", first / last),
+                (Some(first), Some(last)) if *last > 0.0 => format!("; σ₁/σ_k of the iterate is {:.0e}", first / last),
                 _ => String::new(),
             };
             format!(
-                "in {raised} iterations the damping was raised, or directions left out, to keep the preconditioner within \
-                 the precision of the arithmetic{condition}"
+                "in {raised} iterations the damping floor applied, or directions were dropped, because the \
+                 preconditioner exceeded the precision of the arithmetic{condition}"
             )
         })
     }
@@ -232,7 +232,7 @@ impl TrialSolution {
         let ended = matches!(self.status, Status::Finished | Status::Stalled | Status::IterationLimit);
         (ended && precision == Precision::F32 && self.relative_residual < SINGLE_PRECISION_FLOOR).then(|| {
             format!(
-                "single-precision floor reached (relative residual {:.0e}): --precision mixed or f64 goes on",
+                "single-precision floor reached (relative residual {:.0e}): continue with --precision mixed or f64",
                 self.relative_residual
             )
         })

@@ -31,7 +31,7 @@ impl Solver {
     pub fn solve_with(&mut self, mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<Solution> {
         let fit = self.run(None, &mut observer)?;
         let (started, solve) = (Instant::now(), fit.timing.solve);
-        let fit = self.looked_again(fit, &mut observer)?;
+        let fit = self.second_fit(fit, &mut observer)?;
         let mut solution = self.tuned(fit, &mut observer)?;
         // Auxiliary runs count, whether or not their result was taken.
         solution.timing.solve = solve + started.elapsed().as_secs_f64();
@@ -94,7 +94,8 @@ impl Solver {
         let info = self.loaded.info();
         if (&info.backend, &info.variant) != (&header.backend, &header.variant) {
             self.plan.notices.push(format!(
-                "resumed on {} ({}) what was saved on {} ({}): the rest differs in rounding from an uninterrupted run",
+                "the run resumes on {} ({}) but was saved on {} ({}): its rounding differs from that of an \
+                 uninterrupted run",
                 info.backend, info.variant, header.backend, header.variant
             ));
         }
@@ -107,7 +108,7 @@ fn require_same(header: &Header, given: &Identity) -> Result<()> {
     let Some(difference) = Identity::from(&header.identity).difference(given) else { return Ok(()) };
     let difference = difference.innermost();
     let allowed = format!("{}, as in the checkpoint", short(&difference.then));
-    let fix = "resume with what the run was started with, or start a new one without --resume";
+    let fix = "resume with the settings of the saved run, or start a new run without --resume";
     Err(Error::invalid(difference.name, short(&difference.now), allowed, fix))
 }
 

@@ -67,9 +67,9 @@ impl<'a> Spectra<'a> {
         if !(norm.is_finite() && norm > 0.0) {
             return Err(Error::invalid(
                 name,
-                format!("nothing, and observations with ‖s·A*(y)‖ = {norm}"),
-                "an explicit value where the data give no scale",
-                "give it explicitly; if all observations are zero, so is the matrix",
+                format!("no value, and observations with ‖s·A*(y)‖ = {norm}"),
+                "an explicit value, because the data give no scale",
+                "pass a value; if all observations are zero, the matrix is zero",
             ));
         }
         Ok(norm)

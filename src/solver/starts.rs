@@ -24,8 +24,13 @@ pub(super) fn check_given(
 ) -> Result<Factors> {
     let mut asked = settings.search_rank.into_iter().chain(settings.trials.iter().filter_map(|t| t.search_rank));
     if let Some(found) = asked.find(|k| *k != factors.search_rank()) {
-        let fix = "leave search_rank out where the start is given";
-        return Err(Error::invalid("search_rank", found, format!("{}, as given", factors.search_rank()), fix));
+        let fix = "leave search_rank out if the start is given";
+        return Err(Error::invalid(
+            "search_rank",
+            found,
+            format!("{}, that of the given start", factors.search_rank()),
+            fix,
+        ));
     }
     let wanted = model.sizes(domain, factors.search_rank());
     if factors.sizes() != wanted || !(factors.batch() == 1 || factors.batch() == batch) {
@@ -40,12 +45,12 @@ pub(super) fn check_given(
             "init",
             format!("factors of shape {found}"),
             of(&wanted, &count, None),
-            format!("give one start, or one for each of the {batch} trials"),
+            format!("pass one start, or one for each of the {batch} trials"),
         ));
     }
     let mut numbers = factors.blocks().iter().flat_map(Block::data);
     if factors.search_rank() == 0 || numbers.any(|v| !v.is_finite()) {
-        return Err(Error::invalid("init", "an empty or non-finite start", "finite numbers", "repair the start"));
+        return Err(Error::invalid("init", "an empty or non-finite start", "finite numbers", "correct the start"));
     }
     let repeated = |data: &[f64]| if factors.batch() == batch { data.to_vec() } else { data.repeat(batch) };
     Factors::of_sizes(batch, &wanted, factors.blocks().iter().map(|block| repeated(block.data())).collect())
@@ -81,7 +86,7 @@ fn require_numbers(start: &Factors, trials: &[TrialParameters], precision: Preci
     let Some(v) = start.blocks().iter().flat_map(Block::data).find(|v| v.is_nan() || v.abs() > largest) else {
         return Ok(());
     };
-    let allowed = format!("entries of the start up to {largest:.2e}, which {} holds", precision.word());
+    let allowed = format!("start entries up to {largest:.2e}, the range of {}", precision.word());
     let fix = "lower it, or scale matrices and observations down";
     Err(match trials.iter().filter_map(|trial| trial.init_scale).reduce(f64::max) {
         Some(scale) => Error::invalid("init_scale", format!("{scale:e}"), allowed, fix),
@@ -129,7 +134,7 @@ fn small_random(model: &Model, domain: &Domain, trials: &[TrialParameters], std:
                 bytes / MOST_FACTORS * 16.0
             ),
             "at most 16 GiB",
-            "lower it (n columns already hold any solution), or run fewer trials at a time",
+            "lower it (n columns represent every solution), or run fewer trials at a time",
         ));
     }
     let sizes = model.sizes(domain, widest);
@@ -165,7 +170,7 @@ fn preprocessed(y: &[f64], weights: &[f64], preprocess: Preprocess) -> Result<Ve
         Preprocess::Optimal => {
             if let Some(found) = y.iter().zip(weights).find(|(y, w)| **w > 0.0 && **y < 0.0) {
                 let fix = "leave it out, or truncate";
-                let allowed = "observations of at least 0, as aᵀMa of a psd M are";
+                let allowed = "nonnegative observations, like aᵀMa for a psd M";
                 return Err(Error::invalid("init_preprocess", format!("optimal, and y = {}", found.0), allowed, fix));
             }
             let mean = used.iter().sum::<f64>() / used.len() as f64;
@@ -243,10 +248,12 @@ pub(super) fn deficient(start: &Factors, trials: &[TrialParameters], settings: &
         }
     }
     Ok(found.map(|(rank, trial)| match rank {
-        0 => format!("the start of trial {trial} is zero, where the gradient is zero too: it stays there. Start at random instead"),
+        0 => format!(
+            "the start of trial {trial} is zero: the gradient is zero there, so the iterates stay. Use a random start"
+        ),
         _ => format!(
-            "the start of trial {trial} has rank {rank} of {k} columns: the iterates keep to the rows that it spans, so that no more \
-             than rank {rank} is recovered. Add small random numbers to it for more"
+            "the start of trial {trial} has rank {rank} with {k} columns: the iterates keep its column space, so \
+             recovery cannot exceed rank {rank}. Add small random numbers to the start"
         ),
     }))
 }

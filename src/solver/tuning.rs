@@ -33,10 +33,10 @@ const RIDGES: i32 = 12;
 /// Smaller numbers of columns tried next, with the best ridge and smaller ones: where few columns explain all but
 /// noise, they need less shrinking.
 const COLUMNS: [usize; 6] = [1, 2, 3, 5, 8, 12];
-const SHRINKS: [f64; 4] = [1.0, 1.6, 2.5, 4.0];
+const RIDGE_DIVISORS: [f64; 4] = [1.0, 1.6, 2.5, 4.0];
 /// Iterations of each candidate; its best iterate is kept.
 const ITERATIONS: usize = 30;
-const LOOK_EVERY: usize = 3;
+const OBSERVE_EVERY: usize = 3;
 
 /// Approximate bytes of a trial per number of its factors and per entry, and the limit for all trials; larger tables
 /// keep the fit.
@@ -110,7 +110,7 @@ impl Solver {
         let (Some(entries), Some(backend)) = (entries, self.loaded.backend_alone()) else { return Ok(fit) };
         if self.settings.checkpoint.is_some() || fit.resumed_at.is_some() {
             let mut fit = fit;
-            fit.notices.push("no ridge was looked for: a run that is saved stays the one that was asked for".into());
+            fit.notices.push("lowrank tried no ridge, because the run writes checkpoints".into());
             return Ok(fit);
         }
         let instance = fit.trials[0].parameters.instance;
@@ -134,28 +134,29 @@ impl Solver {
             stopped |= flow.is_break();
             flow
         };
-        let unshrunk = match own {
+        let without_ridge = match own {
             false => fit.trials[0].holdout_rmse(),
-            true => self.unshrunk(&choice, &backend, &mut watch)?,
+            true => self.without_ridge(&choice, &backend, &mut watch)?,
         };
-        let Some(unshrunk) = unshrunk else { return Ok(fit) };
+        let Some(without_ridge) = without_ridge else { return Ok(fit) };
         let best = self.best(&choice, &backend, &mut watch)?;
         if stopped {
             let mut fit = fit;
-            fit.notices.push("interrupted while a ridge was looked for: this is the fit without one".into());
+            fit.notices
+                .push("interrupted during the search for a ridge: the solution is the fit without a ridge".into());
             fit.trials[0].status = Status::Interrupted;
             return Ok(fit);
         }
         let Some(best) = best else {
             let mut fit = fit;
-            fit.notices.push("no ridge was looked for: trying some would take more than 8 GiB".into());
+            fit.notices.push("lowrank tried no ridge, because trials would need more than 8 GiB".into());
             return Ok(fit);
         };
         let plain = choice.plain_rmse();
-        if unshrunk <= best.rmse {
-            return Ok(choice.kept(fit, unshrunk, best.rmse));
+        if without_ridge <= best.rmse {
+            return Ok(choice.kept(fit, without_ridge, best.rmse));
         }
-        let notice = choice.said(&best, unshrunk, plain);
+        let notice = choice.said(&best, without_ridge, plain);
         let biases = match (best.with_biases, own) {
             (false, _) => None,
             (true, false) => choice.biases.clone(),
@@ -181,7 +182,7 @@ impl Solver {
     }
 
     /// Held-out error of the fit without a ridge, trained on the other entries.
-    fn unshrunk(
+    fn without_ridge(
         &self,
         choice: &Choice<'_>,
         backend: &Backend,
@@ -219,7 +220,7 @@ impl Solver {
         let grid = Grid {
             problem: &problem,
             instances: vec![usize::from(first.with_biases)],
-            ridges: SHRINKS.iter().map(|shrink| first.ridge / shrink).collect(),
+            ridges: RIDGE_DIVISORS.iter().map(|divisor| first.ridge / divisor).collect(),
             search_ranks: COLUMNS.into_iter().filter(|columns| *columns < k).collect(),
         };
         if grid.search_ranks.is_empty() {
@@ -255,7 +256,7 @@ impl Solver {
             .holdout_measurements(choice.held_out.iter().copied())
             .init(Init::Spectral { skip: 0, preprocess: Preprocess::None })
             .stop(Stop { max_iterations: ITERATIONS, stall_window: None, ..Stop::default() })
-            .observe(Schedule::Every(LOOK_EVERY))
+            .observe(Schedule::Every(OBSERVE_EVERY))
             .trials(trials);
         let batch = Solver::new(grid.problem.clone(), settings, backend.clone())?.run(None, watch)?;
         let finite = |trial: &TrialSolution| trial.holdout_rmse().filter(|rmse| rmse.is_finite());
@@ -293,7 +294,7 @@ impl Solver {
             .init(Init::Given(start))
             .ridge(ridge)
             .stop(Stop { max_iterations: ITERATIONS, stall_window: None, ..Stop::default() })
-            .observe(Schedule::Every(LOOK_EVERY));
+            .observe(Schedule::Every(OBSERVE_EVERY));
         Solver::new(problem, settings, backend.clone())?.run(None, |_| ControlFlow::Continue(()))
     }
 }
@@ -314,28 +315,28 @@ impl Choice<'_> {
         }
     }
 
-    fn said(&self, best: &Candidate, unshrunk: f64, plain: Option<f64>) -> String {
+    fn said(&self, best: &Candidate, without_ridge: f64, plain: Option<f64>) -> String {
         let (with, then) = (
-            if best.with_biases { " beside biases of rows and columns" } else { "" },
-            if self.own { "; it was then carried out on all entries" } else { "" },
+            if best.with_biases { " with biases of rows and columns" } else { "" },
+            if self.own { "; the final fit uses all entries" } else { "" },
         );
-        let alone = plain.map_or_else(String::new, |plain| format!(", the biases alone {}", readable(plain)));
+        let alone = plain.map_or_else(String::new, |plain| format!(", biases alone {}", readable(plain)));
         format!(
-            "ridge {} and {} columns{with}: chosen by {}, which they predict with an rmse of {} (a fit without a ridge {}{alone}){then}",
+            "ridge {} and {} columns{with}: chosen by {}; their rmse is {} (without a ridge {}{alone}){then}",
             readable(best.ridge),
             best.trial().parameters.search_rank,
             self.which(),
             readable(best.rmse),
-            readable(unshrunk),
+            readable(without_ridge),
         )
     }
 
     /// The fit, which is the best predictor.
-    fn kept(&self, mut fit: Solution, unshrunk: f64, best: f64) -> Solution {
+    fn kept(&self, mut fit: Solution, without_ridge: f64, best: f64) -> Solution {
         fit.notices.push(format!(
-            "no ridge: chosen by {}, which the fit predicts with an rmse of {}, and with the best ridge of {}",
+            "no ridge: chosen by {}; their rmse is {} without a ridge and {} with the best one",
             self.which(),
-            readable(unshrunk),
+            readable(without_ridge),
             readable(best)
         ));
         fit
@@ -371,7 +372,10 @@ fn joined(
     (trial.biases, trial.tuned) = (biases, true);
     trial.status = Status::Finished;
     trial.doubt = plain.map(|plain| {
-        format!("biases of rows and columns alone predict held-out entries better, with an rmse of {}", readable(plain))
+        format!(
+            "biases of rows and columns alone predict the held-out entries better, with an rmse of {}",
+            readable(plain)
+        )
     });
     fit.replaced_by(found, notice)
 }

@@ -45,9 +45,12 @@ impl Task<'_> {
         if own || trial.relative_residual <= MISFIT {
             return Ok(None);
         }
-        let residual = format!("the descent ended at a relative residual of {}", readable(trial.relative_residual));
+        let residual = format!("the fit ended at a relative residual of {}", readable(trial.relative_residual));
         if count as f64 * operator.cost(1, p.search_rank).flops > MOST_WORK {
-            let sentence = format!("{residual}, and what is left was not looked at: it would take long on the host");
+            let sentence = format!(
+                "{residual}; lowrank did not analyse the residual, which would take long on the \
+                                    host"
+            );
             return Ok(Some((sentence, false)));
         }
         let m = operator.measurements();
@@ -98,24 +101,29 @@ impl Left {
         let (residual, rank) = (&self.residual, self.rank);
         if self.outlier > GROSS {
             let times = readable(self.outlier);
-            let far = format!("{residual}, the largest one {times} times the median: a few measurements are far off");
-            return (format!("{far}. --loss l1 bears gross outliers"), true);
+            let far = format!(
+                "{residual}; the largest residual is {times} times the median, so a few measurements \
+                               are outliers"
+            );
+            return (format!("{far}. --loss l1 tolerates gross outliers"), true);
         }
         if self.is_negative {
-            let seen = "and a direction that only a negative eigenvalue explains stands out of what is left";
-            let so = "the matrix does not look positive semidefinite. --model asymmetric, or signed, has such";
+            let seen = "and a direction of the residual needs a negative eigenvalue";
+            let so = "the matrix does not look positive semidefinite. Use --model asymmetric or signed";
             return (format!("{residual}, {seen}: {so}"), true);
         }
         if !self.stands_out {
-            let so = "and no direction stands out of what is left, as of noise; --holdout tells a fit from an adaptation to noise";
+            let so = "and no direction stands out of the residual, which looks like noise; --holdout detects \
+                      overfitting";
             return (format!("{residual}, {so}"), false);
         }
         if rank < self.search_rank {
-            let so = "and a direction stands out of what is left, which no more descent explained: a local minimum, or another model";
+            let so = "and a direction stands out of the residual, but further descent did not reduce it: the fit \
+                      is at a local minimum, or the model does not fit";
             return (format!("{residual}, {so}"), true);
         }
-        let more = format!("more than the {rank} columns there are explain it. Raise --search-rank");
+        let more = format!("more than {rank} columns are needed. Raise --search-rank");
         // A requested number of columns asks for the best matrix of that rank.
-        (format!("{residual}, and a direction stands out of what is left: {more}"), !self.asked)
+        (format!("{residual}, and a direction stands out of the residual: {more}"), !self.asked)
     }
 }

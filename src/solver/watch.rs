@@ -133,8 +133,7 @@ impl<'a> TrialWatch<'a> {
             kept: None,
             status: None,
             iterations: 0,
-            cause: is_zero
-                .then(|| "all observations are zero, and so is the matrix: there is nothing to iterate".into()),
+            cause: is_zero.then(|| "all observations are zero, so the matrix is zero".into()),
             is_zero,
             has_ridge: false,
         }
@@ -176,9 +175,9 @@ impl<'a> TrialWatch<'a> {
         let anchor = from.anchor.as_ref().is_none_or(|anchor| anchor.is_within(iteration));
         let proxy = from.proxy.as_ref().is_none_or(|proxy| proxy.is_within(iteration));
         if !(kept && anchor && proxy && from.iterations <= iteration) {
-            let found = format!("what trial {trial} was not seen to do by iteration {iteration}");
-            let fix = "the checkpoint is damaged, or another program wrote it: start anew";
-            return Err(Error::invalid("resume", found, "what one run saved", fix));
+            let found = format!("a state that trial {trial} cannot have at iteration {iteration}");
+            let fix = "the checkpoint is damaged, or another program wrote it: start a new run";
+            return Err(Error::invalid("resume", found, "the state of one run", fix));
         }
         (self.first_loss, self.lowest) = (from.first_loss, from.lowest);
         (self.status, self.iterations) = (from.status, from.iterations);
@@ -315,9 +314,7 @@ impl<'a> TrialWatch<'a> {
             format!("; at iteration {} the loss was {}", kept.row.iteration, readable(kept.row.train_loss))
         });
         match finite {
-            false => format!(
-                "at iteration {iteration} a number of the factors or residuals is not finite, or not a number{good}"
-            ),
+            false => format!("at iteration {iteration} the factors or residuals hold NaN or a non-finite number{good}"),
             true => format!("at iteration {iteration} the loss was {}{good}", readable(row.train_loss)),
         }
     }
@@ -353,7 +350,7 @@ impl<'a> TrialWatch<'a> {
                 return Some(Status::Stalled);
             }
             let best = self.lowest.map_or_else(String::new, |lowest| format!(" below {}", readable(lowest)));
-            self.cause = Some(format!("the loss goes up and down and does not fall{best}"));
+            self.cause = Some(format!("the loss oscillates without falling{best}"));
             Some(Status::Diverged)
         }
     }
@@ -363,7 +360,7 @@ impl<'a> TrialWatch<'a> {
         // For all losses: the zero matrix has the loss of y.
         let zero = self.training_loss(self.target, self.norms.0);
         let worse = kept.row.train_loss > WORSE * zero;
-        worse.then(|| "the result fits the measurements worse than the zero matrix does".into())
+        worse.then(|| "the result fits the measurements worse than the zero matrix".into())
     }
 
     /// Σ wρ(e).

@@ -65,7 +65,7 @@ pub struct Member {
 
 impl std::fmt::Debug for Member {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "rank {} of {}, {} parts", self.team.rank(), self.team.size(), self.parts)
+        write!(f, "rank {} of {}, {} shards", self.team.rank(), self.team.size(), self.parts)
     }
 }
 
@@ -79,7 +79,7 @@ impl Member {
         let ranks = team.size();
         let parts = parts.unwrap_or(PARTS.max(ranks));
         if parts < ranks || parts == 0 {
-            let fix = "every rank needs a part";
+            let fix = "every rank needs a shard";
             return Err(Error::invalid("parts", parts, format!("at least the number of ranks, {ranks}"), fix));
         }
         Ok(Self { team, parts })

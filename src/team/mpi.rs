@@ -25,9 +25,9 @@ impl Mpi {
     pub fn start() -> Result<Self> {
         let failed = |message: &str| Error::Team { rank: 0, message: message.into() };
         let (universe, threading) = mpi::initialize_with_threading(Threading::Serialized)
-            .ok_or_else(|| failed("MPI was started before in this process"))?;
+            .ok_or_else(|| failed("MPI is already initialised in this process"))?;
         if threading < Threading::Serialized {
-            return Err(failed("this MPI lets only the first thread of a process call it"));
+            return Err(failed("this MPI allows calls only from the first thread of a process"));
         }
         let world = universe.world();
         let (rank, size) = (world.rank() as usize, world.size() as usize);
@@ -64,7 +64,7 @@ impl Team for Mpi {
     fn all_gather(&self, own: &[u8], lengths: &[usize]) -> Result<Vec<u8>> {
         let total: usize = lengths.iter().sum();
         if i32::try_from(total).is_err() {
-            let message = format!("a message of {total} bytes, and MPI counts to 2³¹ − 1: use fewer trials at a time");
+            let message = format!("a message of {total} bytes exceeds the 2³¹ − 1 of MPI: use fewer trials at a time");
             return Err(Error::Team { rank: self.rank, message });
         }
         let counts: Vec<i32> = lengths.iter().map(|&length| length as i32).collect();

@@ -64,7 +64,7 @@ impl Team for Threads {
         }
         while table.round == round {
             if let Some(rank) = table.gone {
-                return Err(Error::Team { rank, message: "it ended before the others did".into() });
+                return Err(Error::Team { rank, message: "it ended before the other ranks".into() });
             }
             table = self.table.1.wait(table).unwrap_or_else(PoisonError::into_inner);
         }

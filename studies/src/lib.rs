@@ -1,4 +1,4 @@
-//! Studies with [`lowrank`]: whole experiments, and what is written of them.
+//! Studies with [`lowrank`]: whole experiments and their reports.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | [`report`] | report.json, trace.csv, trials.csv, figures, pieces of a page; those of sweeps and comparisons |
 //! | [`reproduce`] | published experiments: settings → runs → claims and figures |
 //!
-//! Modules import from those above them only, which `tests/architecture` checks. Nothing here prints.
+//! Modules import only from those above them, which `tests/architecture` checks. Nothing here prints.
 
 pub mod bench;
 pub mod compare;

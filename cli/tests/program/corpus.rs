@@ -1,5 +1,5 @@
-//! The corpus of the fuzzer once more: bytes that found something, and those that fuzzing starts from. Needs no cargo-fuzz and no nightly
-//! compiler.
+//! Replays of the fuzzer's corpus: inputs that found faults, and initial inputs. This needs no cargo-fuzz and no
+//! nightly compiler.
 
 #[path = "../../../fuzz/src/targets.rs"]
 mod targets;

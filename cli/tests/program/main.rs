@@ -17,6 +17,8 @@ mod refused_files;
 mod reproduce;
 mod reproduce_relatives;
 mod saved;
+#[path = "../../../tests/common/says.rs"]
+mod says;
 mod snapshots;
 mod solve;
 mod study;

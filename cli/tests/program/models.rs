@@ -39,8 +39,8 @@ fn two_factors_are_generated_solved_and_continued() {
     run("--search-rank 4 --init-scale-ratio 0.3333 --max-iterations 300");
     assert!(error(&dir) < 1e-3);
     assert_eq!(dir.json("run.json")["trials"][0]["init_scale_ratio"], 0.3333);
-    refused(&dir, &format!("{base} --precision mixed"), &["mixed precision", "asymmetric", "f64"]);
-    refused(&dir, &format!("{base} --signature 1,1"), &["--signature", "model asymmetric"]);
+    refused(&dir, &format!("{base} --precision mixed"), &["mixed", "asymmetric", "f64"]);
+    refused(&dir, &format!("{base} --signature 1,1"), &["--signature", "asymmetric"]);
     refused(&dir, &format!("{base} --init p/A.npy"), &["left", "right", "numpy.savez"]);
 }
 
@@ -59,9 +59,9 @@ fn eigenvalues_of_both_signs_are_recovered() {
         assert!(error(&dir) < 1e-12, "{precision}: {:e}", error(&dir));
     }
     refused(&dir, base, &["--signature", "p,q"]);
-    refused(&dir, &format!("{base} --signature 3"), &["--signature", "'3'", "two whole numbers p,q"]);
+    refused(&dir, &format!("{base} --signature 3"), &["--signature", "'3'", "p,q"]);
     refused(&dir, &format!("{base} --signature 0,0"), &["--signature", "0,0"]);
-    refused(&dir, &format!("{base} --signature 2,1 --search-rank 5"), &["--search-rank", "p + q = 3"]);
+    refused(&dir, &format!("{base} --signature 2,1 --search-rank 5"), &["--search-rank", "3"]);
 }
 
 #[test]
@@ -85,15 +85,15 @@ fn deep_products_are_solved_written_and_continued() {
     assert!(error(&dir) <= 1e-3);
     let error_of = |flags: &str, fragments: &[&str]| refused(&dir, &format!("{base} {flags}"), fragments);
     error_of("--model deep:depth=5 --init f.npz", &["middle_3", "middle_2"]);
-    error_of("--model deep:depth=1", &["depth", "found 1", "2 to 64"]);
-    error_of("--model deep:depth=x", &["--model", "depth 'x'", "a whole number"]);
-    error_of("--model deep:width=3", &["--model", "width", "nothing for the model deep"]);
-    error_of("--model deep --signature 1,1", &["--signature", "model deep", "signed for it"]);
-    error_of("--model deep --init-scale-ratio 0.5", &["--init-scale-ratio", "model deep"]);
-    error_of("--model deep --init spectral", &["spectral start for the model deep", "at random"]);
-    error_of("--model deep --search-rank 4,3 --resume c", &["depth=3", "depth=4", "as in the checkpoint"]);
+    error_of("--model deep:depth=1", &["depth", "found 1", "2", "64"]);
+    error_of("--model deep:depth=x", &["--model", "depth", "'x'", "whole"]);
+    error_of("--model deep:width=3", &["--model", "width", "deep"]);
+    error_of("--model deep --signature 1,1", &["--signature", "deep", "signed"]);
+    error_of("--model deep --init-scale-ratio 0.5", &["--init-scale-ratio", "deep"]);
+    error_of("--model deep --init spectral", &["spectral", "deep", "random"]);
+    error_of("--model deep --search-rank 4,3 --resume c", &["depth=3", "depth=4", "checkpoint"]);
     let other = base.replace("--method gd", "--method prec-gd");
-    refused(&dir, &format!("{other} --model deep"), &["preconditioning", "use gd, momentum"]);
+    refused(&dir, &format!("{other} --model deep"), &["preconditioning", "gd", "momentum"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use assert_cmd::Command;
 
+use crate::says::assert_says;
 use crate::study::Ran;
 
 /// Sizes at which everything takes a second or two.
@@ -56,9 +57,7 @@ fn the_page_stands_alone_and_says_how_it_was_made() {
     for outside in ["http:", "https:", "src=", "href=", "url(", "@import", "<script", "<link"] {
         assert!(!page.contains(outside), "{outside}");
     }
-    for text in
-        ["as we could", "What you see", "<svg", "t_twin", "n = 40, r* = 2, m = 800", "single precision", "holds"]
-    {
+    for text in ["reconstruct", "<svg", "t_twin", "n = 40, r* = 2, m = 800", "single precision", "holds"] {
         assert!(page.contains(text), "{text}");
     }
     assert!(page.contains("lowrank reproduce ss21 spectral --quick") && page.contains("--seed 12"));
@@ -83,7 +82,7 @@ fn an_ill_conditioned_truth_is_outside_and_a_mild_one_inside() {
     let far = reproduce(&format!("phases {TINY} --rank 3 --condition-number 3 --seed 2").replace("--rank 2 ", ""));
     assert_eq!(far.code, 0, "{}\n{}", far.stdout, far.stderr);
     assert!(far.with("fails").is_empty() && far.with("holds").is_empty(), "{}", far.stdout);
-    assert!(far.text("claims.json").contains("the measurements are too few for this condition number"));
+    assert_says(&far.text("claims.json"), &["measurements", "condition number"]);
     let mild = reproduce(&format!("phases {TINY} --condition-number 1.3 --seed 5"));
     assert_eq!(mild.code, 0, "{}\n{}", mild.stdout, mild.stderr);
     assert!(mild.with("holds").iter().any(|id| id == "plateau"), "{}", mild.stdout);
@@ -94,11 +93,11 @@ fn a_grid_too_short_for_a_slope_is_not_judged() {
     let ran = reproduce(&format!("scale {TINY} --scales 1e-2,1e-3 --seed 6"));
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.with("fails").is_empty() && ran.with("not_applicable").iter().any(|id| id == "test-slope"));
-    assert!(ran.stdout.contains("a slope needs 3"), "{}", ran.stdout);
+    assert_says(&ran.stdout, &["slope", "3"]);
     let words = format!("scale {TINY} --scales 1e-2,1e-3 --seed 6").replace("--slope-size 30", "--slope-size 1");
     let none = reproduce(&words);
     assert_eq!(none.code, 0, "{}\n{}", none.stdout, none.stderr);
-    assert!(none.stdout.contains("n = 1 of the extra runs is below r* = 2"), "{}", none.stdout);
+    assert_says(&none.stdout, &["n = 1", "r* = 2"]);
     assert!(!none.has("slopes.csv"));
 }
 
@@ -113,24 +112,24 @@ fn few_starts_are_not_judged() {
 #[test]
 fn hostile_sizes_give_a_message_or_a_verdict() {
     for (words, code, text) in [
-        ("all --quick --rank 200", 2, "--rank: found 200"),
+        ("all --quick --rank 200", 2, "--rank 200"),
         ("all --quick --rank 0", 2, "--rank"),
         ("all --quick --n 0", 2, "--n"),
         ("all --quick --measurements 0", 2, "--measurements"),
         ("all --quick --init-scale -1", 2, "--init-scale"),
         ("all --quick --condition-number 0.5", 2, "--condition-number"),
         ("all --quick --starts 0", 2, "--starts"),
-        ("width --quick --starts 99999999", 2, "--starts: found 99999999"),
-        ("width --quick --widths 0", 2, "--widths: found 0"),
-        ("width --quick --widths 4,99999999999", 2, "GiB of factors"),
-        ("all --quick --n 30:60:10", 2, "one value is allowed"),
+        ("width --quick --starts 99999999", 2, "--starts 99999999"),
+        ("width --quick --widths 0", 2, "--widths 0"),
+        ("width --quick --widths 4,99999999999", 2, "99999999999 GiB"),
+        ("all --quick --n 30:60:10", 2, "--n one"),
         ("phases --quick --condition-number nan", 2, "--condition-number"),
         ("phases --n 100000000 --rank 1", 2, "--measurements"),
         ("scale --quick --n 30 --rank 2 --measurements 1 --slope-size 20 --backend cpu", 0, ""),
         ("width --quick --n 30 --rank 2 --measurements 1 --backend cpu", 0, ""),
         ("width --quick --n 30 --rank 4 --widths 1:4 --backend cpu", 0, ""),
         ("phases --quick --n 30 --rank 2 --condition-number 1e200 --backend cpu", 0, ""),
-        ("phases --quick --n 30 --rank 2 --init-scale 1e200 --backend cpu", 2, "--init-scale: found 1e200"),
+        ("phases --quick --n 30 --rank 2 --init-scale 1e200 --backend cpu", 2, "--init-scale 1e200"),
         ("phases --quick --n 30 --rank 2 --init-scale 1e30 --backend cpu", 1, ""),
         ("phases --quick --n 30 --rank 2 --init-scale 1e-300 --backend cpu", 1, ""),
         ("all --quick --precision f16", 2, "--precision"),

@@ -1,5 +1,6 @@
 //! One trial: factors, report, trace and the words on the terminal agree with each other and with the truth.
 
+use crate::says::assert_says;
 use crate::{Dir, M, N, RANK, close, distance, product, table};
 
 const GOOD: &str = "--truth X.npy --search-rank 5 --stop-relative-error 1e-5 --out factors.npz --report run.json \
@@ -109,9 +110,7 @@ fn without_a_truth_the_error_is_null_and_empty() {
 fn what_was_chosen_automatically_is_said_with_the_seed_and_the_device() {
     let dir = Dir::with_problem();
     let said = dir.solve("--max-iterations 1 --report run.json").done();
-    for text in ["method pursuit", "search_rank 10", "1 trial, seed 0", "on cpu", "normalization"] {
-        assert!(said.stderr.contains(text), "{text}: {}", said.stderr);
-    }
+    assert_says(&said.stderr, &["method pursuit", "search_rank 10", "1 trial", "seed 0", "cpu", "normalization"]);
     let said = dir.solve("--max-iterations 1 --method gd --report run.json").done();
     assert!(said.stderr.contains("init_scale") && !said.stderr.contains("method gd"), "{}", said.stderr);
     let notices = dir.json("run.json")["notices"].to_string();
@@ -161,7 +160,7 @@ fn factors_of_a_run_serve_as_truth_and_as_start() {
     dir.solve(&format!("{flags} --init-scale 0.01 --max-iterations 40 --out whole.npz")).done();
     let said = dir.solve(&format!("{flags} --init half.npz --max-iterations 20 --out twice.npz --report run.json"));
     let said = said.done();
-    assert!(said.stderr.contains("given start"), "{}", said.stderr);
+    assert_says(&said.stderr, &["start", "cpu"]);
     let ((_, whole), (_, twice)) = (dir.factors("whole.npz"), dir.factors("twice.npz"));
     assert!(distance(&twice, &whole) < 1e-12);
     let trial = &dir.json("run.json")["trials"][0];

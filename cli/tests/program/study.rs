@@ -1,18 +1,20 @@
-//! A run of `lowrank reproduce`, with what it left.
+//! Runs of `lowrank reproduce` and their files.
 
 use assert_cmd::Command;
 use serde_json::Value;
 
+use crate::says::says;
+
 pub struct Ran {
     pub code: i32,
-    /// Holds the folder that it wrote, two below.
+    /// Temporary folder; the outputs lie in `made/by/it`.
     directory: tempfile::TempDir,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Ran {
-    /// Runs `lowrank reproduce` with these words and a folder that is not there yet.
+    /// Runs `lowrank reproduce` with these words and a folder that does not exist yet.
     pub fn of(words: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::cargo_bin("lowrank").unwrap();
@@ -35,7 +37,7 @@ impl Ran {
         std::fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// Whether a file is there with something in it.
+    /// Whether a file exists and is not almost empty.
     pub fn has(&self, name: &str) -> bool {
         std::fs::metadata(self.path(name)).is_ok_and(|meta| meta.len() > 100)
     }
@@ -52,15 +54,16 @@ impl Ran {
         claims.iter().map(|c| (word(c, "id"), word(c, "verdict"))).collect()
     }
 
-    /// Claims of that verdict.
+    /// Claims with that verdict.
     pub fn with(&self, verdict: &str) -> Vec<String> {
         self.verdicts().into_iter().filter(|v| v.1 == verdict).map(|v| v.0).collect()
     }
 
-    /// Ends with this code and text, with claims and a page of numbers, or with nothing written.
+    /// Checks the exit code and the blank-separated pieces of `text` in the message; then claims and a page of
+    /// numbers, or that nothing was written.
     pub fn ends(&self, words: &str, code: i32, text: &str) {
         let all = format!("{words}: {}\n{}\n{}", self.code, self.stdout, self.stderr);
-        assert!(!all.contains("panicked") && self.stderr.contains(text), "{all}");
+        assert!(!all.contains("panicked") && text.split(' ').all(|piece| says(&self.stderr, piece)), "{all}");
         assert_eq!(self.code, code, "{all}");
         if code < 2 {
             self.verdicts();

@@ -21,8 +21,8 @@ const FLAT: f64 = 0.01;
 const STANDS: f64 = 1e-3;
 /// Steps between two judgements.
 const JUDGE: f64 = 3.0;
-/// Most consecutive iterations that only look for eigenvalues.
-const LOOKS: f64 = 15.0;
+/// Most consecutive iterations that only search for eigenvalues.
+const SEARCHES: f64 = 15.0;
 /// Error of an eigenvalue, as a share of it, below which it is known. This is the share at the start: errors in the
 /// first columns become a surplus that fades slowly.
 const KNOWN: f64 = 0.03;
@@ -378,11 +378,11 @@ impl Turn<'_> {
             return false;
         }
         let unknown = room > 0 && (!self.is_known() || self.ledger.edge_error > EDGE_KNOWN);
-        if unknown && self.ledger.looks < LOOKS {
-            self.ledger.looks += 1.0;
+        if unknown && self.ledger.searches < SEARCHES {
+            self.ledger.searches += 1.0;
             return true;
         }
-        self.ledger.looks = 0.0;
+        self.ledger.searches = 0.0;
         self.ledger.judged = self.ledger.steps;
         let edge = self.ledger.edge * self.residual_norm();
         if room > 0 && self.ledger.trial != 2.0 {

@@ -68,10 +68,10 @@ ledger! {
     first_probe, probes,
     /// Number of probes for the edge of the noise, and the norm of its residual.
     noise_probes, noise_norm,
-    /// Iterations so far without those that only looked for eigenvalues.
+    /// Iterations so far without those that only searched for eigenvalues.
     steps,
-    /// Consecutive iterations that only looked for eigenvalues.
-    looks,
+    /// Consecutive iterations that only searched for eigenvalues.
+    searches,
     /// Largest eigenvalue of the noise over the norm of the residual, and its relative error.
     edge, edge_error,
     /// ⟨g, z⟩ of the last direction; 0 where the next one restarts.

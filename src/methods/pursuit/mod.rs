@@ -128,8 +128,8 @@ impl Algorithm for Pursuit {
         let mut energy = t.energy(e);
         if let Some(ridge) = t.ridge() {
             // The ridge also applies to probes where columns have no signs: an eigenvalue has to exceed it.
-            let shrunk = if t.positive().is_some() { u } else { applied };
-            t.combine_into(g, [(1.0.into(), g), (ridge.into(), shrunk)]);
+            let decayed = if t.positive().is_some() { u } else { applied };
+            t.combine_into(g, [(1.0.into(), g), (ridge.into(), decayed)]);
             let (size, share) = (t.dot(u, u), t.share());
             energy = t.formula(energy + ridge * size * (0.5 / share));
         }
@@ -160,8 +160,8 @@ impl Algorithm for Pursuit {
 fn carry_out(rules: &Rules, given: &[&[f64]], made: &mut [Vec<f64>]) -> Result<()> {
     let space = &rules.space;
     let mut ledger = Ledger::read(given[6], space.columns).ok_or_else(|| {
-        let fix = "the checkpoint is damaged, or another program wrote it: start anew";
-        Error::invalid("state 'ledger'", "numbers that no iteration leaves", "what a run saved", fix)
+        let fix = "the checkpoint is damaged, or another program wrote it: start a new run";
+        Error::invalid("state 'ledger'", "numbers that no run produces", "numbers saved by a run", fix)
     })?;
     let places = space.places(&ledger.signs);
     let plain = |at: usize| space.ordered(given[at], &places, false);

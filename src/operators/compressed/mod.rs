@@ -15,10 +15,10 @@
 
 mod gather;
 mod index;
-mod twin;
+mod reference;
 
 pub(crate) use index::{Index, Values};
-pub(crate) use twin::{adjoint_apply, adjoint_apply_transposed, forward, sensing_matrix};
+pub(crate) use reference::{adjoint_apply, adjoint_apply_transposed, forward, sensing_matrix};
 
 use std::ops::Range;
 

@@ -2,14 +2,14 @@
 //!
 //! A pass reads the m·p stored numbers once, the least possible, for any number of trials. The point and the
 //! accumulator, p numbers each, stay in cache. One trial is bound by reading the rows, many by arithmetic; each has
-//! several traversals [`Way`].
+//! several traversals [`Traversal`].
 
 use std::ops::Range;
 
 use crate::operators::dense::Dense;
 use crate::operators::dense::storage::Rows;
-use crate::operators::rows::{Pack, Packing, ShardRows, Way, measure_over, pass_over};
-use crate::operators::{Course, HostKernel, Loss, Operator, Pair, TrialPass};
+use crate::operators::rows::{Pack, Packing, ShardRows, Traversal, measure_over, pass_over};
+use crate::operators::{HostKernel, Loss, Operator, Pair, PassSchedule, TrialPass};
 use crate::simd::{Stored, Unit};
 
 impl Dense {
@@ -29,11 +29,11 @@ impl Dense {
         all: &[S],
         scales: Option<&[f32]>,
         range: Range<usize>,
-        (course, loss): (Course, Loss),
+        (schedule, loss): (PassSchedule, Loss),
         trials: &mut [TrialPass<'_, T>],
     ) {
         let rows = self.shard_rows(all, scales, range);
-        pass_over(course.set, Way::number(course.way), rows, loss, trials);
+        pass_over(schedule.set, Traversal::number(schedule.traversal), rows, loss, trials);
     }
 
     fn measure_over<S: Stored<T> + bytemuck::Pod, T: Unit>(
@@ -41,10 +41,10 @@ impl Dense {
         all: &[S],
         scales: Option<&[f32]>,
         range: Range<usize>,
-        course: Course,
+        schedule: PassSchedule,
         trials: &mut [TrialPass<'_, T>],
     ) {
-        measure_over(course.set, self.shard_rows(all, scales, range), trials);
+        measure_over(schedule.set, self.shard_rows(all, scales, range), trials);
     }
 
     fn shard_rows<'a, S: bytemuck::Pod>(
@@ -95,35 +95,35 @@ where
         T::pack(self.packing(), point, scratch, &mut out[..self.domain.dimension()]);
     }
 
-    fn pass(&self, course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
+    fn pass(&self, schedule: PassSchedule, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
         let range = self.shard_range(shard);
         match &self.rows {
             Rows::F16 { data, scales } => {
                 let scales = Some(&scales[range.clone()]);
-                self.pass_over(data.as_slice(), scales, range, (course, loss), trials);
+                self.pass_over(data.as_slice(), scales, range, (schedule, loss), trials);
             }
             Rows::F32(data) => {
-                self.pass_over(data.as_slice(), None, range, (course, loss), trials);
+                self.pass_over(data.as_slice(), None, range, (schedule, loss), trials);
             }
             Rows::F64(data) => {
-                self.pass_over(data.as_slice(), None, range, (course, loss), trials);
+                self.pass_over(data.as_slice(), None, range, (schedule, loss), trials);
             }
         }
     }
 
-    fn measure(&self, course: Course, shard: usize, trials: &mut [TrialPass<'_, T>]) {
+    fn measure(&self, schedule: PassSchedule, shard: usize, trials: &mut [TrialPass<'_, T>]) {
         let range = self.shard_range(shard);
         match &self.rows {
             Rows::F16 { data, scales } => {
-                self.measure_over(data.as_slice(), Some(&scales[range.clone()]), range, course, trials);
+                self.measure_over(data.as_slice(), Some(&scales[range.clone()]), range, schedule, trials);
             }
-            Rows::F32(data) => self.measure_over(data.as_slice(), None, range, course, trials),
-            Rows::F64(data) => self.measure_over(data.as_slice(), None, range, course, trials),
+            Rows::F32(data) => self.measure_over(data.as_slice(), None, range, schedule, trials),
+            Rows::F64(data) => self.measure_over(data.as_slice(), None, range, schedule, trials),
         }
     }
 
-    fn ways(&self, batch: usize) -> Vec<(usize, &'static str)> {
-        Way::of(batch)
+    fn traversals(&self, batch: usize) -> Vec<(usize, &'static str)> {
+        Traversal::of(batch)
     }
 
     fn finish(
@@ -153,7 +153,7 @@ mod tests {
             assert!(m == 210 || ranges.len() > 1, "{ranges:?}");
             assert!(ranges[0].start == 0 && last.end == m, "{ranges:?}");
             assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start), "{ranges:?}");
-            assert!(m == 210 || ranges.iter().all(|range| range.start % Way::ROWS == 0), "{ranges:?}");
+            assert!(m == 210 || ranges.iter().all(|range| range.start % Traversal::ROWS == 0), "{ranges:?}");
         }
     }
 }

@@ -18,7 +18,7 @@ fn check(options: &OpenOptions) -> Result<()> {
             "shape",
             format!("{n1},{n2}"),
             "n,n for symmetric matrices",
-            "Say --model asymmetric for a rectangular unknown",
+            "Pass --model asymmetric for a rectangular unknown",
         ));
     }
     if !symmetric && options.layout == Some(Layout::Packed) {
@@ -26,7 +26,7 @@ fn check(options: &OpenOptions) -> Result<()> {
             "layout",
             "packed",
             "full for the model asymmetric",
-            "Packed rows hold the upper triangle of symmetric matrices: say --layout full, or --model psd",
+            "Packed rows hold the upper triangle of symmetric matrices: pass --layout full, or --model psd",
         ));
     }
     Ok(())
@@ -81,23 +81,23 @@ fn stacked(array: &NpyArray, options: &OpenOptions, n1: usize, n2: usize) -> Res
             array.path(),
             found(),
             "a two-dimensional array for --layout packed",
-            "Leave --layout out, or say --layout full",
+            "Leave --layout out, or pass --layout full",
         ));
     }
     if n1 != n2 && options.symmetric {
         return Err(Error::file(
             array.path(),
             found(),
-            "square ones, which symmetric matrices are",
-            "Say --model asymmetric for a rectangular unknown",
+            "square matrices",
+            "Pass --model asymmetric for a rectangular unknown",
         ));
     }
     match options.shape {
         Some(shape) if shape != (n1, n2) => Err(Error::file(
             array.path(),
             found(),
-            format!("matrices of {} x {}, as --shape says", shape.0, shape.1),
-            "Leave --shape out, or give another file",
+            format!("matrices of {} x {}, as given by --shape", shape.0, shape.1),
+            "Leave --shape out, or pass another file",
         )),
         _ => Ok((n1, n2, Layout::Full)),
     }
@@ -120,16 +120,16 @@ fn flat(path: &Path, options: &OpenOptions, width: usize) -> Result<(usize, usiz
                 path,
                 format!("rows of {width} numbers"),
                 wanted_widths(n1, n2, options),
-                "Leave --shape out, or give the shape of the unknown matrix as --shape n1,n2",
+                "Leave --shape out, or pass the shape of the unknown matrix as --shape n1,n2",
             )),
         };
     }
     if !options.symmetric {
         return Err(Error::invalid(
             "shape",
-            format!("nothing, and rows of {width} numbers in {}", path.display()),
+            format!("no value, and rows of {width} numbers in {}", path.display()),
             "n1,n2 for rows of n1*n2 numbers",
-            "Say --shape n1,n2, or store the array as (m, n1, n2)",
+            "Pass --shape n1,n2, or store the array as (m, n1, n2)",
         ));
     }
     let square = Some(width.isqrt()).filter(|n| n * n == width && options.layout != Some(Layout::Packed));
@@ -142,20 +142,20 @@ fn flat(path: &Path, options: &OpenOptions, width: usize) -> Result<(usize, usiz
         (Some(full), Some(packed)) => Err(Error::file(
             path,
             format!(
-                "rows of {width} numbers, which can be {full} x {full} matrices in full or {packed} x {packed} \
-                 matrices packed (upper triangle)"
+                "rows of {width} numbers: either full {full} x {full} matrices or packed {packed} x {packed} \
+                 matrices (upper triangle)"
             ),
-            "a width with one meaning, or a flag that settles it",
+            "an unambiguous width, or a flag that decides",
             format!(
-                "Say --layout full (--shape {full},{full}) or --layout packed (--shape {packed},{packed}); an array \
-                 of shape (m, {full}, {full}) is never ambiguous"
+                "Pass --layout full (--shape {full},{full}) or --layout packed (--shape {packed},{packed}); an \
+                 array of shape (m, {full}, {full}) is never ambiguous"
             ),
         )),
         (None, None) => Err(Error::file(
             path,
             format!("rows of {width} numbers"),
             nearest(width, root, options.layout),
-            "Store the array as (m, n, n); for another size of the rows say --shape n1,n2 with --model asymmetric",
+            "Store the array as (m, n, n); for rectangular matrices pass --shape n1,n2 with --model asymmetric",
         )),
     }
 }

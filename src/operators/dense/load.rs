@@ -128,16 +128,16 @@ impl OpenOptions {
             return None;
         }
         if !implied.is_finite() {
-            return Some("normalization: every sensing matrix is zero, so nothing can be recovered".into());
+            return Some("normalization: every sensing matrix is zero, so recovery is impossible".into());
         }
         Some(match self.normalization {
             Normalization::Auto => format!(
-                "normalization: s = {implied:.4e}, from the mean of |A_i|^2 over the dimension, {ratio:.4e}; of entries of variance 1 it \
-                 would be 1/m"
+                "normalization: s = {implied:.4e}, because the mean of |A_i|^2 over the dimension is {ratio:.4e}; \
+                 entries of variance 1 give 1/m"
             ),
             _ => format!(
-                "normalization: the mean of |A_i|^2 over the dimension is {ratio:.4e}, where s = 1/m = {:.4e} assumes 1: --normalization auto \
-                 takes s = {implied:.4e}",
+                "normalization: the mean of |A_i|^2 over the dimension is {ratio:.4e}, but s = 1/m = {:.4e} \
+                 assumes 1; --normalization auto uses s = {implied:.4e}",
                 1.0 / measurements as f64
             ),
         })
@@ -152,7 +152,8 @@ fn copy_notice(operator: &Dense) -> Option<String> {
     let bytes = held.bytes(Location::Host);
     (bytes >= LARGE_COPY && !operator.is_in_place()).then(|| {
         format!(
-            "matrices: held in memory in {}, {}; packed rows in the file's own f32 or f64 are read from the file instead",
+            "matrices: lowrank holds them in memory in {}, {}; it reads packed rows from the file if the file has \
+             the requested type, f32 or f64",
             operator.storage(),
             readable_bytes(bytes)
         )
@@ -178,24 +179,24 @@ impl Findings {
         let mut notices = Vec::new();
         if self.asymmetry.0 > 0.0 {
             notices.push(format!(
-                "matrices: not symmetric, so their symmetric parts are used, which measure a symmetric unknown alike; \
-                 the largest relative asymmetry is {:.3e}, in matrix {}",
+                "matrices: not symmetric; lowrank uses their symmetric parts, which measure a symmetric unknown \
+                 equally. The largest relative asymmetry is {:.3e}, in matrix {}",
                 self.asymmetry.0, self.asymmetry.1
             ));
         }
         if self.rounding.0 > 0.0 && storage == Storage::F16 {
             notices.push(format!(
-                "storage: the given matrices were rounded to half precision; the largest error is {:.3e} of the largest \
-                 entry of its matrix, in matrix {}. Observations of the matrices as they were cannot be fitted beyond a \
-                 relative residual of about that size (--storage f32 keeps 24 bits)",
+                "storage: the matrices were rounded to half precision; the largest error is {:.3e} of the largest \
+                 entry of its matrix, in matrix {}. The relative residual cannot fall far below that size \
+                 (--storage f32 keeps 24 bits)",
                 self.rounding.0, self.rounding.1
             ));
         }
         // Symmetric parts of f32 numbers round too, but no measured number of the file is lost.
         if self.rounding.0 > 0.0 && storage == Storage::F32 && !file_fits_f32 {
             notices.push(format!(
-                "storage: numbers were rounded to float32; the largest relative error is {:.3e}, in matrix {} \
-                 (--precision f64 keeps them)",
+                "storage: the matrices were rounded to float32; the largest relative error is {:.3e}, in matrix {} \
+                 (--precision f64 avoids it)",
                 self.rounding.0, self.rounding.1
             ));
         }
@@ -235,15 +236,16 @@ fn load<T: Stored>(array: NpyArray, domain: Domain, layout: Layout) -> Result<(R
 /// Reads block by block, in parallel; only a block of rows is ever held in f64.
 fn convert<T: Stored>(array: &NpyArray, domain: Domain, layout: Layout) -> Result<(Pages<T>, Vec<f32>, Findings)> {
     let (m, width, p) = (array.rows(), array.row_len(), domain.dimension());
-    let in_place = "give packed rows (upper triangles, C order, little-endian) in float32, or float64 with --precision f64: \
-                    they are read from the file";
+    let in_place = "store packed rows (upper triangles, C order, little-endian) as float32, or as float64 with \
+                    --precision f64: lowrank reads those from the file";
     require_room(m, p, T::STORAGE, "matrices", in_place)?;
     let mut values = m.checked_mul(p).and_then(Pages::try_zeroed).ok_or_else(|| {
         Error::file(
             array.path(),
             format!("{m} matrices of {p} numbers"),
-            format!("matrices that fit in memory at {} bytes a number", size_of::<T>()),
-            "Use fewer measurements or --precision f32, or store packed rows in that type: they are read in place",
+            format!("matrices that fit in memory at {} bytes per number", size_of::<T>()),
+            "Use fewer measurements or --precision f32, or store packed rows in that type, which lowrank reads in \
+             place",
         )
     })?;
     let mut scales = vec![1.0; m];
@@ -313,7 +315,7 @@ fn convert_row<T: Stored>(
             array.path(),
             format!("{:e} in measurement {row} (counted from 0), {place}", packed[at]),
             format!("numbers that float{} holds", 8 * size_of::<T>()),
-            "Say --precision f64 --storage f64, or scale matrices and observations down together",
+            "Pass --precision f64 --storage f64, or scale matrices and observations down together",
         )
     })?;
     let largest = packed.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
@@ -358,6 +360,6 @@ fn not_finite(array: &NpyArray, flat: usize, value: f64) -> Error {
         array.path(),
         format!("{value} in measurement {row} (counted from 0), at index {} of the array", array.index_text(flat)),
         "finite numbers",
-        "Repair that measurement, or drop it and its observation",
+        "Correct that measurement, or remove it and its observation",
     )
 }

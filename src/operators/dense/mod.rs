@@ -29,7 +29,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::memory::{Part, product};
-use crate::operators::rows::{Way, twin};
+use crate::operators::rows::{Traversal, reference};
 use crate::operators::{Cost, GpuForm, GpuPlan, GpuSource, HostKernel, Operator, Reader, Storage};
 use crate::pages::Pages;
 use crate::problem::random::{Purpose, normal, stream};
@@ -128,7 +128,7 @@ impl Dense {
                 "matrices",
                 format!("{} numbers", values.len()),
                 format!("a positive multiple of {width} ({layout:?} rows of a {domain} matrix)"),
-                "give one row per measurement",
+                "pass one row per measurement",
             ));
         }
         let measurements = values.len() / width;
@@ -138,7 +138,7 @@ impl Dense {
                 "matrices",
                 format!("{:?} at row {}, position {}", values[at], at / width, at % width),
                 "finite numbers",
-                "repair or drop that measurement",
+                "correct or remove that measurement",
             ));
         }
         let n = domain.rows();
@@ -223,7 +223,7 @@ impl Dense {
     /// [`Error::Invalid`] unless 0 < s < ∞.
     pub fn with_normalization(mut self, s: f64) -> Result<Self> {
         if !(s.is_finite() && s > 0.0) {
-            return Err(Error::invalid("normalization", s, "a positive finite number", "give s, or 'auto'"));
+            return Err(Error::invalid("normalization", s, "a positive finite number", "pass s, or 'auto'"));
         }
         self.normalization = s;
         Ok(self)
@@ -268,12 +268,12 @@ fn store<T: Real>(values: Pages<T>) -> Rows {
 fn require_some(domain: Domain, measurements: usize) -> Result<()> {
     domain.validate()?;
     if measurements == 0 {
-        return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
+        return Err(Error::invalid("measurements", 0, "at least 1", "pass at least one measurement"));
     }
     Ok(())
 }
 
-impl twin::Rows for Dense {
+impl reference::Rows for Dense {
     fn row(&self, i: usize, out: &mut [f64]) {
         let p = self.domain.dimension();
         with_rows!(self, rows, scales => {
@@ -310,25 +310,25 @@ impl Operator for Dense {
     fn shard_range(&self, shard: usize) -> Range<usize> {
         let (m, shards) = (self.measurements, self.shards());
         // Many rows are cut at whole blocks.
-        let block = if m / shards >= 5 * Way::ROWS { Way::ROWS } else { 1 };
+        let block = if m / shards >= 5 * Traversal::ROWS { Traversal::ROWS } else { 1 };
         let begin = |shard: usize| if shard < shards { (m * shard / shards + block / 2) / block * block } else { m };
         begin(shard)..begin(shard + 1)
     }
 
     fn sensing_matrix(&self, i: usize) -> Vec<f64> {
-        twin::sensing_matrix(self, i)
+        reference::sensing_matrix(self, i)
     }
 
     fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
-        twin::forward(self, shard, point, out);
+        reference::forward(self, shard, point, out);
     }
 
     fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply(self, shard, residual, applied, out);
+        reference::adjoint_apply(self, shard, residual, applied, out);
     }
 
     fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply_transposed(self, shard, residual, applied, out);
+        reference::adjoint_apply_transposed(self, shard, residual, applied, out);
     }
 
     fn cost(&self, batch: usize, _search_rank: usize) -> Cost {

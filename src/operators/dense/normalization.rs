@@ -56,7 +56,7 @@ fn invalid(found: String) -> Error {
         "normalization",
         found,
         "1/m, 1, auto or a positive finite number",
-        "Leave it out for auto, which takes it from the matrices",
+        "Leave it out for auto, which derives it from the matrices",
     )
 }
 

@@ -17,7 +17,7 @@ use crate::memory::{Location, Memory, Part, product, readable_bytes};
 use crate::operators::Storage;
 use crate::operators::dense::Dense;
 use crate::operators::dense::data::Data;
-use crate::operators::rows::twin::Rows as _;
+use crate::operators::rows::reference::Rows as _;
 use crate::pages::Pages;
 
 /// All packed rows.
@@ -70,7 +70,7 @@ pub(super) fn require_room(m: usize, p: usize, storage: Storage, name: &str, fix
     if wanted.and_then(|bytes| room.try_reserve_exact(bytes).ok()).is_some() {
         return Ok(());
     }
-    Err(Error::invalid(name, format!("{m} matrices of {p} numbers in {storage}"), "what fits in memory", fix))
+    Err(Error::invalid(name, format!("{m} matrices of {p} numbers in {storage}"), "matrices that fit in memory", fix))
 }
 
 /// Scales of the rows; 1 where they have none.

@@ -64,7 +64,7 @@ impl Biases {
     pub fn fit(entries: &Entries, observations: &[f64], used: impl Fn(usize) -> bool) -> Result<Self> {
         let mut biases = Self::mean_of(entries, observations, &used)?;
         let Some(by_column) = &entries.lists.by_column else {
-            let fix = "say model asymmetric, or leave the biases out";
+            let fix = "use the model asymmetric, or leave the biases out";
             return Err(Error::invalid("biases", "a symmetric model", "the model asymmetric", fix));
         };
         let by_row = &entries.lists.by_row;
@@ -113,7 +113,7 @@ fn check(entries: &Entries, observations: &[f64]) -> Result<()> {
         return Ok(());
     }
     let (found, allowed) = (format!("{} numbers", observations.len()), format!("{} numbers", entries.measurements()));
-    Err(Error::invalid("observations", found, allowed, "give one observation an entry"))
+    Err(Error::invalid("observations", found, allowed, "pass one observation per entry"))
 }
 
 /// Σ value/(count + λ) over the used entries of each line.

@@ -27,7 +27,7 @@ pub fn draw_positions(domain: Domain, count: usize, exponent: f64, seed: u64) ->
     require_some(domain, count)?;
     let total = domain.dimension();
     if !(exponent.is_finite() && exponent >= 0.0) {
-        return Err(Error::invalid("degrees", exponent, "a finite exponent of at least 0", "0 draws evenly"));
+        return Err(Error::invalid("degrees", exponent, "a finite exponent of at least 0", "0 draws uniformly"));
     }
     let mut rng = stream(seed, Purpose::Operator, 0);
     let places = if exponent == 0.0 && total <= LISTED {
@@ -108,9 +108,9 @@ fn rejected(domain: Domain, count: usize, exponent: f64, rng: &mut ChaCha8Rng) -
             return Ok(places);
         }
     }
-    let found = format!("{exponent}, with which {} of {count} different positions were found", places.len());
-    let fix = "lower it, or draw fewer entries: the likely rows and columns are full";
-    Err(Error::invalid("degrees", found, "an exponent that leaves room", fix))
+    let found = format!("{exponent}, which gave only {} of {count} different positions", places.len());
+    let fix = "lower it, or draw fewer entries: the most likely rows and columns are full";
+    Err(Error::invalid("degrees", found, "a smaller exponent", fix))
 }
 
 /// Lines in a random order, with their cumulative probabilities.

@@ -51,7 +51,7 @@ impl Entries {
                 "entries",
                 format!("{} rows and {} columns", rows.len(), columns.len()),
                 "two lists of the same length, at least 1",
-                "give the row and the column of every entry",
+                "pass the row and the column of every entry",
             ));
         }
         for (name, places, size) in [("rows", rows, domain.rows()), ("columns", columns, domain.columns())] {
@@ -60,7 +60,7 @@ impl Entries {
                     name,
                     format!("{} at entry {i}", places[i]),
                     format!("0 to {}", size - 1),
-                    "positions are counted from 0 and lie inside the matrix",
+                    "positions count from 0 and lie inside the matrix",
                 ));
             }
         }
@@ -77,7 +77,7 @@ impl Entries {
     pub fn uniform(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
         domain.validate()?;
         if measurements == 0 {
-            return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
+            return Err(Error::invalid("measurements", 0, "at least 1", "pass at least one measurement"));
         }
         Compressed::require_room(domain, measurements, measurements, 0, true)?;
         let mut rng = stream(seed, Purpose::Operator, 0);
@@ -112,7 +112,7 @@ impl Entries {
     /// [`Error::Invalid`] unless 0 < s < ∞.
     pub fn with_normalization(mut self, s: f64) -> Result<Self> {
         if !(s.is_finite() && s > 0.0) {
-            return Err(Error::invalid("normalization", s, "a positive finite number", "give s, or leave it out"));
+            return Err(Error::invalid("normalization", s, "a positive finite number", "pass s, or leave it out"));
         }
         self.normalization = s;
         Ok(self)

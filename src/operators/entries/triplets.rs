@@ -22,7 +22,7 @@ fn check(triplets: &Triplets, name: &str, domain: Domain) -> Result<()> {
                 name,
                 format!("({row}, {column}) = {value} at entry {q}"),
                 format!("positions inside the {domain} matrix, counted from 0, and finite values"),
-                "check --shape and --index-base, or drop that entry",
+                "check --shape and --index-base, or remove that entry",
             ));
         }
     }
@@ -63,7 +63,7 @@ impl Entries {
         check(training, "entries", domain)?;
         check(held_out, "holdout", domain)?;
         if training.is_empty() {
-            return Err(Error::invalid("entries", 0, "at least 1", "give at least one entry"));
+            return Err(Error::invalid("entries", 0, "at least 1", "pass at least one entry"));
         }
         let total = training.len() + held_out.len();
         Compressed::require_room(domain, total, total, 0, true)?;

@@ -9,7 +9,7 @@
 
 use crate::operators::rank_one::{RankOne, Vectors};
 use crate::operators::rows::{Adjoint, Forward, total};
-use crate::operators::{Course, HostKernel, Loss, Operator, Pair, TrialPass};
+use crate::operators::{HostKernel, Loss, Operator, Pair, PassSchedule, TrialPass};
 use crate::simd::{Bank, InstructionSet, Stored, Unit};
 
 /// Bytes of a group of vectors that are reused from cache, and their largest and least number.
@@ -56,7 +56,13 @@ macro_rules! host_kernel {
                 Some(of(&self.left) + self.right.as_ref().map_or(0, of))
             }
 
-            fn pass(&self, Course { set, .. }: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, $t>]) {
+            fn pass(
+                &self,
+                PassSchedule { set, .. }: PassSchedule,
+                shard: usize,
+                loss: Loss,
+                trials: &mut [TrialPass<'_, $t>],
+            ) {
                 let range = self.shard_range(shard);
                 let numbers = |n: usize| range.start * self.products * n..range.end * self.products * n;
                 let (n1, n2) = (self.domain.rows(), self.domain.columns());

@@ -78,8 +78,10 @@ impl OpenVectors {
             return Ok(());
         }
         let (found, allowed, fix) = match right {
-            true => ("a second file", "none for a symmetric model", "say --model asymmetric, or leave it out"),
-            false => ("nothing", "b.npy for --model asymmetric", "give b of the products a·bᵀ, or drop --model"),
+            true => {
+                ("a second file", "no second file for a symmetric model", "pass --model asymmetric, or leave it out")
+            }
+            false => ("nothing", "b.npy for --model asymmetric", "pass b of the products a·bᵀ, or leave --model out"),
         };
         Err(Error::invalid("vectors_right", found, allowed, fix))
     }
@@ -98,8 +100,13 @@ impl OpenVectors {
             return Err(Error::file(
                 &right.path,
                 format!("vectors of shape {}", shape_text(&right.shape)),
-                format!("{} x n2 x {} of them, as {} has", left.measurements, left.products, left.path.display()),
-                "Give as many vectors on both sides",
+                format!(
+                    "an array of shape {} x n2 x {}, to match {}",
+                    left.measurements,
+                    left.products,
+                    left.path.display()
+                ),
+                "Pass equally many vectors on both sides",
             ));
         }
         let domain = match &right {
@@ -108,7 +115,7 @@ impl OpenVectors {
         };
         let mut notices = Vec::new();
         if left.rounded || right.as_ref().is_some_and(|right| right.rounded) {
-            notices.push("storage: vectors were rounded to float32 (--precision f64 keeps them)".to_owned());
+            notices.push("storage: the vectors were rounded to float32 (--precision f64 avoids it)".to_owned());
         }
         let Side { path, shape: file_shape, dtype, products, vectors, .. } = left;
         let (a, b) = one_type(vectors, right.map(|right| right.vectors));
@@ -125,13 +132,14 @@ impl OpenVectors {
         };
         if self.normalization == Normalization::Auto && !usual {
             notices.push(format!(
-                "normalization: s = {implied:.4e}, from the variance of the vectors; of entries of variance 1 it would be {assumed:.4e}"
+                "normalization: s = {implied:.4e}, from the variance of the vectors; entries of variance 1 give \
+                 {assumed:.4e}"
             ));
         }
         if self.normalization == Normalization::InverseCount && !usual {
             notices.push(format!(
-                "normalization: s = {assumed:.4e} assumes entries of variance 1, and these imply s = {implied:.4e} (s·m = \
-                 {:.4e}): --normalization auto takes that",
+                "normalization: s = {assumed:.4e} assumes entries of variance 1, but the vectors imply s = \
+                 {implied:.4e} (s·m = {:.4e}), which --normalization auto uses",
                 implied * m
             ));
         }
@@ -150,14 +158,14 @@ impl OpenVectors {
             return Err(Error::file(
                 path,
                 format!("an array of shape {}", shape_text(&shape)),
-                "shape (m, n), one vector a measurement, or (m, n, q), the sum of q outer products",
+                "shape (m, n), one vector per measurement, or (m, n, q), the sum of q outer products",
                 "Stack the vectors as rows",
             ));
         }
         let natural = if array.dtype().kind == ElementKind::F32 { Storage::F32 } else { Storage::F64 };
         let storage = match self.storage.unwrap_or(natural) {
             Storage::F16 => {
-                let fix = "vectors take little memory: use f32";
+                let fix = "use f32: vectors need little memory";
                 return Err(Error::invalid("storage", "f16", "f32 or f64 for vectors", fix));
             }
             storage => storage,
@@ -191,7 +199,7 @@ impl OpenVectors {
                 path,
                 format!("{:e} in measurement {} (counted from 0)", at(index), index / (n * products)),
                 "numbers that float32 holds",
-                "Say --precision f64, or scale vectors and observations down together",
+                "Pass --precision f64, or scale vectors and observations down together",
             ));
         }
         let dtype = array.dtype().to_string();
@@ -204,8 +212,9 @@ impl OpenVectors {
 fn vectors(path: &Path) -> Result<NpyArray> {
     NpyArray::open(path).map_err(|error| match error {
         Error::File { path, found, allowed, fix } if fix.starts_with("Lift") => {
-            let lift = "Lift them to real numbers: of a = u + iv, for a complex unknown of n entries, give (u; v) and (-v; \
-                        u), an array (m, 2n, 2) for a real unknown of size 2n; y = |a^H x|^2 stays as it is";
+            let lift = "Lift them to real numbers: for a = u + iv and a complex unknown of n entries pass (u; v) \
+                        and (-v; u), an array (m, 2n, 2) for a real unknown of size 2n; y = |a^H x|^2 does not \
+                        change";
             Error::File { path, found, allowed, fix: lift.into() }
         }
         other => other,

@@ -20,7 +20,7 @@
 mod kernel;
 mod load;
 pub(crate) mod open;
-mod twin;
+mod reference;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -143,7 +143,7 @@ impl RankOne {
             let values = values.unwrap_or_default();
             if let Some(at) = values.iter().position(|v| !v.to_f64().is_finite()) {
                 let found = format!("{} at position {at}", values[at].to_f64());
-                return Err(Error::invalid(name, found, "finite numbers", "repair or drop that measurement"));
+                return Err(Error::invalid(name, found, "finite numbers", "correct or remove that measurement"));
             }
         }
         Self::checked(domain, products, kept(left), right.map(kept))
@@ -153,11 +153,11 @@ impl RankOne {
         domain.validate()?;
         match (&right, domain.is_symmetric()) {
             (Some(_), true) => {
-                let fix = "say model asymmetric, or leave the second vectors out";
-                return Err(Error::invalid("vectors_right", "vectors", "none for a symmetric model", fix));
+                let fix = "use the model asymmetric, or leave the second vectors out";
+                return Err(Error::invalid("vectors_right", "vectors", "no second vectors for a symmetric model", fix));
             }
             (None, false) => {
-                let fix = "give b of the products a·bᵀ, or say model psd for a·aᵀ";
+                let fix = "pass b of the products a·bᵀ, or use the model psd for a·aᵀ";
                 return Err(Error::invalid("vectors_right", "none", "vectors for the model asymmetric", fix));
             }
             _ => {}
@@ -169,10 +169,10 @@ impl RankOne {
                 "vectors",
                 format!("{} numbers", left.len()),
                 format!(
-                    "a positive multiple of {width}, {products} vectors of {} numbers a measurement",
+                    "a positive multiple of {width}: {products} vectors of {} numbers per measurement",
                     domain.rows()
                 ),
-                "give one row a measurement",
+                "pass one row per measurement",
             ));
         }
         let wanted = measurements * products * domain.columns();
@@ -180,8 +180,8 @@ impl RankOne {
             return Err(Error::invalid(
                 "vectors_right",
                 format!("{found} numbers"),
-                format!("{wanted} = {measurements}·{products}·{}, as the left vectors say", domain.columns()),
-                "give as many vectors on both sides",
+                format!("{wanted} = {measurements}·{products}·{}, to match the left vectors", domain.columns()),
+                "pass equally many vectors on both sides",
             ));
         }
         let centred = domain.is_symmetric();
@@ -213,7 +213,7 @@ impl RankOne {
     pub fn centred(mut self, centred: bool) -> Result<Self> {
         if centred && !self.domain.is_symmetric() {
             let fix = "leave it out: the mean of a·bᵀ is zero";
-            return Err(Error::invalid("centred", "a·bᵀ", "a·aᵀ, of the symmetric models", fix));
+            return Err(Error::invalid("centred", "a·bᵀ", "measurements a·aᵀ of a symmetric model", fix));
         }
         self.centred = centred;
         Ok(self)
@@ -225,7 +225,7 @@ impl RankOne {
     /// [`Error::Invalid`] unless 0 < s < ∞.
     pub fn with_normalization(mut self, s: f64) -> Result<Self> {
         if !(s.is_finite() && s > 0.0) {
-            return Err(Error::invalid("normalization", s, "a positive finite number", "give s, or 'auto'"));
+            return Err(Error::invalid("normalization", s, "a positive finite number", "pass s, or 'auto'"));
         }
         self.normalization = s;
         Ok(self)
@@ -277,7 +277,7 @@ fn require_room(domain: Domain, measurements: usize, products: usize, storage: S
     domain.validate()?;
     if products == 0 || measurements == 0 {
         let name = if products == 0 { "products" } else { "measurements" };
-        return Err(Error::invalid(name, 0, "at least 1", "give at least one"));
+        return Err(Error::invalid(name, 0, "at least 1", "pass at least one"));
     }
     let sides = domain.rows() + if domain.is_symmetric() { 0 } else { domain.columns() };
     let bytes = product(&[measurements, products, sides, storage.bytes()]);
@@ -315,19 +315,19 @@ impl Operator for RankOne {
     }
 
     fn sensing_matrix(&self, i: usize) -> Vec<f64> {
-        twin::sensing_matrix(self, i)
+        reference::sensing_matrix(self, i)
     }
 
     fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
-        twin::forward(self, shard, point, out);
+        reference::forward(self, shard, point, out);
     }
 
     fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply(self, shard, residual, applied, out);
+        reference::adjoint_apply(self, shard, residual, applied, out);
     }
 
     fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply_transposed(self, shard, residual, applied, out);
+        reference::adjoint_apply_transposed(self, shard, residual, applied, out);
     }
 
     fn cost(&self, batch: usize, search_rank: usize) -> Cost {

@@ -2,17 +2,17 @@
 //! domains, n1·n2 numbers row by row for asymmetric ones.
 //!
 //! One trial over stored rows is bound by reading them ([`stream`]), several trials by arithmetic ([`tile`]). Each has
-//! more than one traversal [`Way`]. [`packing`] converts the point to z and G to the gradient.
+//! more than one traversal [`Traversal`]. [`packing`] converts the point to z and G to the gradient.
 
 mod over;
 mod packing;
+pub(super) mod reference;
 mod stream;
 mod tile;
-pub(super) mod twin;
-mod way;
+mod traversal;
 
 pub(super) use over::pass_over;
 pub(super) use packing::{Pack, Packing};
 pub(super) use stream::{ShardRows, measure_over, settle, total};
 pub(super) use tile::{Adjoint, Forward};
-pub(super) use way::Way;
+pub(super) use traversal::Traversal;

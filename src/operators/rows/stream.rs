@@ -15,7 +15,7 @@
 
 use std::ops::Range;
 
-use crate::operators::rows::way::Way;
+use crate::operators::rows::traversal::Traversal;
 use crate::operators::{Loss, TrialPass};
 use crate::simd::{InstructionSet, Registers, Stored, Task, Unit, Widen, prefetch, sum_of};
 
@@ -213,18 +213,18 @@ pub(super) fn add_tail<S: Stored<T>, T: Unit>(factor: T, tail: &[S], g_tail: &mu
 /// The whole shard for one trial.
 pub(in crate::operators) fn stream<S: Stored<T>, T: Unit>(
     set: InstructionSet,
-    way: Way,
+    traversal: Traversal,
     rows: ShardRows<'_, S>,
     loss: Loss,
     trial: &mut TrialPass<'_, T>,
 ) {
     let shard = Shard { rows, loss, trial };
-    match way {
-        Way::Phases(8..) => S::run(set, Phases::<S, T, 8, 4>(shard)),
-        Way::Phases(_) | Way::Together(_) => S::run(set, Phases::<S, T, 4, 1>(shard)),
-        Way::Overlapped(4..) => S::run(set, Overlapped::<S, T, 4>(shard)),
-        Way::Overlapped(3) => S::run(set, Overlapped::<S, T, 3>(shard)),
-        Way::Overlapped(_) => S::run(set, Overlapped::<S, T, 2>(shard)),
+    match traversal {
+        Traversal::Phases(8..) => S::run(set, Phases::<S, T, 8, 4>(shard)),
+        Traversal::Phases(_) | Traversal::Together(_) => S::run(set, Phases::<S, T, 4, 1>(shard)),
+        Traversal::Overlapped(4..) => S::run(set, Overlapped::<S, T, 4>(shard)),
+        Traversal::Overlapped(3) => S::run(set, Overlapped::<S, T, 3>(shard)),
+        Traversal::Overlapped(_) => S::run(set, Overlapped::<S, T, 2>(shard)),
     }
 }
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 use crate::operators::rows::{Adjoint, Forward, Pack, settle, total};
 use crate::operators::seeded::hash::{Key, MULTIPLIERS, SPREAD};
 use crate::operators::seeded::{Ensemble, Seeded};
-use crate::operators::{Course, HostKernel, Loss, Operator, Pair, TrialPass};
+use crate::operators::{HostKernel, Loss, Operator, Pair, PassSchedule, TrialPass};
 use crate::simd::{Bank, InstructionSet, Stored, Task, Unit, Widen};
 
 /// Numbers in the buffer: half a megabyte in f32, which holds them exactly.
@@ -79,10 +79,10 @@ where
         T::pack(self.packing(), point, scratch, out);
     }
 
-    fn pass(&self, course: Course, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
+    fn pass(&self, schedule: PassSchedule, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
         if !trials.is_empty() {
             let cut = Cut::of(self.domain.dimension());
-            Pass { seeded: self, measurements: self.shard_range(shard), cut, loss, trials }.run(course.set);
+            Pass { seeded: self, measurements: self.shard_range(shard), cut, loss, trials }.run(schedule.set);
         }
     }
 

@@ -21,7 +21,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::operators::rows::{Packing, twin};
+use crate::operators::rows::{Packing, reference};
 use crate::operators::{Cost, GpuForm, HostKernel, Operator};
 use crate::problem::{Domain, Factors};
 
@@ -75,7 +75,7 @@ impl Seeded {
     /// [`Error::Invalid`] unless 0 < s < ∞.
     pub fn with_normalization(self, s: f64) -> Result<Self> {
         if !(s.is_finite() && s > 0.0) {
-            return Err(Error::invalid("normalization", s, "a positive finite number", "give s, or leave it out"));
+            return Err(Error::invalid("normalization", s, "a positive finite number", "pass s, or leave it out"));
         }
         Ok(Self { normalization: s, ..self })
     }
@@ -83,14 +83,14 @@ impl Seeded {
     fn make(domain: Domain, measurements: usize, seed: u64, ensemble: Ensemble) -> Result<Self> {
         domain.validate()?;
         if measurements == 0 {
-            return Err(Error::invalid("measurements", 0, "at least 1", "give at least one measurement"));
+            return Err(Error::invalid("measurements", 0, "at least 1", "pass at least one measurement"));
         }
         if u32::try_from(domain.dimension()).is_err() {
             return Err(Error::invalid(
                 "shape",
-                format!("{domain}, {} numbers a matrix", domain.dimension()),
-                "at most 2³² − 1 numbers a matrix",
-                "give a smaller size",
+                format!("{domain}, {} numbers per matrix", domain.dimension()),
+                "at most 2³² − 1 numbers per matrix",
+                "choose a smaller size",
             ));
         }
         let (scale, variance) = match ensemble {
@@ -137,7 +137,7 @@ impl Seeded {
     }
 }
 
-impl twin::Rows for Seeded {
+impl reference::Rows for Seeded {
     fn row(&self, i: usize, out: &mut [f64]) {
         let key = self.key(i);
         for (q, out) in (0_u32..).zip(out.iter_mut()) {
@@ -187,19 +187,19 @@ impl Operator for Seeded {
     }
 
     fn sensing_matrix(&self, i: usize) -> Vec<f64> {
-        twin::sensing_matrix(self, i)
+        reference::sensing_matrix(self, i)
     }
 
     fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
-        twin::forward(self, shard, point, out);
+        reference::forward(self, shard, point, out);
     }
 
     fn adjoint_apply(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply(self, shard, residual, applied, out);
+        reference::adjoint_apply(self, shard, residual, applied, out);
     }
 
     fn adjoint_apply_transposed(&self, shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        twin::adjoint_apply_transposed(self, shard, residual, applied, out);
+        reference::adjoint_apply_transposed(self, shard, residual, applied, out);
     }
 
     /// Bytes: none. Flops: a multiplication and an addition each for the dot product and the accumulation, per number

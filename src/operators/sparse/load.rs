@@ -58,7 +58,7 @@ impl Sparse {
         let empty = operator.empty_measurements();
         if empty > 0 {
             let noun = if empty == 1 { "measurement has" } else { "measurements have" };
-            notices.push(format!("{empty} of {m} {noun} no nonzero in {} and say nothing", path.display()));
+            notices.push(format!("{empty} of {m} {noun} no nonzero in {} and so no information", path.display()));
         }
         notices.extend(options.normalization_notice(m, implied));
         let path = path.to_owned();

@@ -34,7 +34,7 @@ impl Run<'_> {
         Err(Error::Device {
             adapter: info.adapter.clone(),
             message: format!(
-                "the driver '{}' gave a residual at the start that differs by {:.0} % from the host's",
+                "the driver '{}' computed an initial residual that differs from the host's by {:.0} %",
                 info.driver,
                 100.0 * share
             ),

@@ -70,7 +70,8 @@ impl Run<'_> {
             Ok(Some(())) => {
                 let (iteration, backend) = (self.iteration, &self.loaded.info().backend);
                 self.notices.push(format!(
-                    "the device failed after iteration {seen} ({error}): went on from iteration {iteration} on {backend}"
+                    "the device failed after iteration {seen} ({error}): the run continued from iteration \
+                     {iteration} on {backend}"
                 ));
                 Next::WentOn
             }

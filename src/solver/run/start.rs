@@ -59,7 +59,7 @@ impl<'a> Run<'a> {
         self.active = self.watches.iter().map(|watch| watch.status.is_none()).collect();
         let last = self.task.settings.stop.max_iterations;
         if self.is_running() && last <= iteration {
-            let allowed = format!("more than the {iteration} iterations that are done");
+            let allowed = format!("more than the {iteration} finished iterations");
             return Err(Error::invalid("max_iterations", last, allowed, "raise it, or do not resume"));
         }
         self.iteration = iteration;
@@ -120,8 +120,8 @@ fn check_record(from: &Checkpoint, trials: usize) -> Result<()> {
     // Counts of engines and clocks stay exact in f64.
     let told = |row: &TraceRow| row.trial < trials && row.iteration <= iteration;
     if iteration as u64 >= 1 << 53 || !record.trace.iter().all(told) {
-        let found = format!("a trace of other trials or later iterations than {iteration}");
-        let fix = "the checkpoint is damaged, or another program wrote it: start anew";
+        let found = format!("a trace of other trials, or of iterations after {iteration}");
+        let fix = "the checkpoint is damaged, or another program wrote it: start a new run";
         return Err(Error::invalid("resume", found, "the trace of one run", fix));
     }
     Ok(())

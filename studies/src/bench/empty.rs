@@ -1,4 +1,4 @@
-//! An operator that does nothing, which shows what an iteration costs beside its operator.
+//! Cost of an iteration without its operator, measured with an operator that does nothing.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use lowrank::Backend;
 use lowrank::Real;
 use lowrank::Result;
 use lowrank::engine::Precision;
-use lowrank::operators::{Cost, Course, HostKernel, Loss, Operator, Pair, TrialPass};
+use lowrank::operators::{Cost, HostKernel, Loss, Operator, Pair, PassSchedule, TrialPass};
 use lowrank::problem::{Domain, Factors};
 
-/// Aᵢ = 0 for every i, in as many shards as a small problem has.
+/// Operator with Aᵢ = 0 for every i, with as many shards as a small problem.
 struct Empty {
     domain: Domain,
     measurements: usize,
@@ -45,7 +45,7 @@ impl Operator for Empty {
         out.fill(0.0);
     }
     fn adjoint_apply(&self, _shard: usize, _residual: &[f64], _applied: &Factors, _out: &mut [f64]) {}
-    /// As many operations as keep all threads busy, which is what is to be seen.
+    /// Reports enough operations to keep all threads busy, so that the timing includes their coordination.
     fn cost(&self, batch: usize, _search_rank: usize) -> Cost {
         Cost { bytes: 0.0, flops: 4.0 * self.measurements as f64 * self.domain.dimension() as f64 * batch as f64 }
     }
@@ -65,7 +65,7 @@ impl<T: Real> HostKernel<T> for Empty {
     fn accumulator_len(&self, _search_rank: usize, _factors: usize) -> usize {
         0
     }
-    fn pass(&self, _course: Course, _shard: usize, _loss: Loss, _trials: &mut [TrialPass<'_, T>]) {}
+    fn pass(&self, _schedule: PassSchedule, _shard: usize, _loss: Loss, _trials: &mut [TrialPass<'_, T>]) {}
     fn finish(
         &self,
         _accumulator: &[T],
@@ -78,7 +78,7 @@ impl<T: Real> HostKernel<T> for Empty {
     }
 }
 
-/// The time of an iteration of the Cpu backend whose operator does nothing: bringing threads to the shards and back, and the
+/// Times an iteration of the Cpu backend whose operator does nothing: moving threads to the shards and back, and the
 /// step U ← U − μ·s·0.
 ///
 /// # Errors

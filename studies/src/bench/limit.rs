@@ -1,4 +1,4 @@
-//! How fast memory is: the limit that an iteration over stored matrices is measured against.
+//! Memory bandwidth, the limit for an iteration over stored matrices.
 
 use std::time::Instant;
 
@@ -11,31 +11,31 @@ use lowrank::Result;
 use lowrank::gpu;
 use lowrank::internals::{Pages, copy_times, sum_in_streams};
 
-/// The rate of one test.
+/// Bandwidth found by one test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RateTest {
     pub name: String,
-    /// Median over the rounds.
+    /// Gigabytes per second, the median over the rounds.
     pub gigabytes_per_second: f64,
 }
 
-/// What the memory gives; the limit is the fastest of the tests.
+/// Memory bandwidth of all tests; the limit is the fastest one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
-    /// That a test goes over.
+    /// Bytes that a test reads or copies.
     pub bytes: usize,
     pub tests: Vec<RateTest>,
 }
 
 impl Limit {
-    /// The fastest of the tests.
+    /// Bandwidth of the fastest test.
     pub fn gigabytes_per_second(&self) -> f64 {
         self.tests.iter().map(|test| test.gigabytes_per_second).fold(0.0, f64::max)
     }
 }
 
-/// Tests of a backend's memory. Rounds can be taken between other measurements, because what a shared machine's memory
-/// gives changes from one second to the next.
+/// Tests of a backend's memory. Rounds can alternate with other measurements, because the bandwidth of a shared
+/// machine changes from second to second.
 pub struct Probe {
     kind: Kind,
     bytes: usize,
@@ -44,16 +44,16 @@ pub struct Probe {
 }
 
 enum Kind {
-    /// Reads a buffer of f32 numbers with all threads and with one, each at 1, 2, 4 and 8 places at a time: one place a
-    /// thread underestimates what the memory gives. (threads, streams) of each test.
-    Reads { numbers: Pages<f32>, ways: Vec<(usize, usize)> },
-    /// Copies a buffer on the device; bytes read and bytes written count.
+    /// Reads of a buffer of f32 numbers with all threads and with one, each at 1, 2, 4 and 8 positions at a time: one
+    /// position per thread underestimates the bandwidth. `cases` holds (threads, streams) of each test.
+    Reads { numbers: Pages<f32>, cases: Vec<(usize, usize)> },
+    /// Copies of a buffer on the device; the rate counts bytes read and bytes written.
     Copies(gpu::Device),
 }
 
 impl Probe {
-    /// A probe that goes over that many bytes, which should be far more than the last cache holds; `None` for the
-    /// backend that is slow on purpose.
+    /// Creates a probe over `bytes` bytes, which should far exceed the last-level cache; `None` for the reference
+    /// backend.
     pub fn new(backend: &Backend, bytes: usize) -> Option<Self> {
         let kind = match backend {
             Backend::Reference => return None,
@@ -62,26 +62,26 @@ impl Probe {
             _ => {
                 let threads = rayon::current_num_threads();
                 let counts = if threads > 1 { vec![threads, 1] } else { vec![1] };
-                let ways = counts.iter().flat_map(|&threads| [1, 2, 4, 8].map(|streams| (threads, streams))).collect();
+                let cases = counts.iter().flat_map(|&threads| [1, 2, 4, 8].map(|streams| (threads, streams))).collect();
                 // On such pages as the measurements, and written, so that they exist.
                 let mut numbers = Pages::zeroed(bytes.max(1 << 10) / 4);
                 numbers.as_mut_slice().par_iter_mut().enumerate().for_each(|(i, number)| *number = (i % 7) as f32);
-                Kind::Reads { numbers, ways }
+                Kind::Reads { numbers, cases }
             }
         };
-        let tests = if let Kind::Reads { ways, .. } = &kind { ways.len() } else { 1 };
+        let tests = if let Kind::Reads { cases, .. } = &kind { cases.len() } else { 1 };
         Some(Self { kind, bytes: bytes.max(1 << 10) / 4 * 4, times: vec![Vec::new(); tests] })
     }
 
-    /// Takes every test once.
+    /// Runs every test once.
     ///
     /// # Errors
     /// Those of the device.
     pub fn round(&mut self) -> Result<()> {
         match &self.kind {
-            Kind::Reads { numbers, ways } => {
+            Kind::Reads { numbers, cases } => {
                 let numbers = numbers.as_slice();
-                for (&(threads, streams), times) in ways.iter().zip(&mut self.times) {
+                for (&(threads, streams), times) in cases.iter().zip(&mut self.times) {
                     let part = numbers.len().div_ceil(threads);
                     let begin = Instant::now();
                     let read = |numbers| sum_in_streams(numbers, streams);
@@ -98,11 +98,11 @@ impl Probe {
         Ok(())
     }
 
-    /// Medians over the rounds so far.
+    /// Returns medians over the rounds so far.
     pub fn limit(&self) -> Limit {
         let names: Vec<String> = match &self.kind {
-            Kind::Reads { ways, .. } => {
-                ways.iter().map(|(threads, streams)| format!("{threads} threads, {streams} streams each")).collect()
+            Kind::Reads { cases, .. } => {
+                cases.iter().map(|(threads, streams)| format!("{threads} threads, {streams} streams each")).collect()
             }
             Kind::Copies(_) => vec!["copy on the device, read and written".into()],
         };

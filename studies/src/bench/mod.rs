@@ -1,8 +1,9 @@
-//! Measured speed: the time of an iteration of a loaded engine, beside what the machine's memory allows.
+//! Measured speed: the time of an iteration of a loaded engine, compared with the memory bandwidth of the machine.
 //!
 //! Times are medians over several samples of several iterations each. Bytes count every stored number of the
-//! measurements once an iteration, however often a kernel reads it, and flops count the products with them, 4 a number and trial: rates
-//! compare programs that do the same work, not the instructions they spend on it.
+//! measurements once per iteration, even if a kernel reads it more often. Flops count the products with these
+//! numbers, 4 per number and trial. Rates therefore compare programs that do the same work, not the instructions they
+//! execute.
 
 mod empty;
 mod limit;
@@ -27,7 +28,7 @@ pub use empty::overhead;
 pub use limit::{Limit, Probe, RateTest};
 pub use scale::{Exponent, SCALE_AXES, ScaleAxis, scale};
 
-/// What is timed.
+/// One case to time.
 #[derive(Clone)]
 pub struct Case {
     pub operator: Arc<dyn Operator>,
@@ -35,17 +36,17 @@ pub struct Case {
     pub search_rank: usize,
     pub backend: Backend,
     pub precision: Precision,
-    /// Forces a kernel variant.
+    /// Forced kernel variant.
     pub variant: Option<String>,
-    /// Limits the device memory of the Gpu backend, see [`lowrank::Settings::device_memory`].
+    /// Limit on the device memory of the Gpu backend; see [`lowrank::Settings::device_memory`].
     pub device_memory: Option<u64>,
 }
 
-/// How long a case is timed.
+/// Amount of timing per case.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Effort {
     pub samples: usize,
-    /// Of one sample, at least; one sample has at least one iteration.
+    /// Minimal seconds of a sample, which has at least one iteration.
     pub seconds: f64,
 }
 
@@ -55,7 +56,7 @@ impl Default for Effort {
     }
 }
 
-/// What one iteration costs.
+/// Cost of one iteration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     pub operator: String,
@@ -71,31 +72,31 @@ pub struct Measurement {
     pub variant: String,
     pub candidates: Vec<Candidate>,
     pub iterations: usize,
-    /// Median, fastest and slowest sample.
+    /// Milliseconds per iteration in the median sample; `fastest` and `slowest` are the extremes.
     pub milliseconds: f64,
     pub fastest: f64,
     pub slowest: f64,
     pub gigabytes_per_second: f64,
     pub gigaflops: f64,
-    /// Host memory of the operator and the engine, as predicted; of files, none.
+    /// Predicted host memory of the operator and the engine, without mapped files.
     pub predicted_bytes: u64,
-    /// What the program's memory grew by at most, where that was measured.
+    /// Largest growth of the program's memory, if measured.
     pub peak_bytes: Option<u64>,
-    /// What memory gave between the samples, where that was measured.
+    /// Memory bandwidth between the samples, if measured.
     pub limit: Option<Limit>,
 }
 
 impl Measurement {
-    /// Of the rate at which memory is read.
+    /// Returns the achieved share of the memory bandwidth.
     pub fn share_of_limit(&self) -> Option<f64> {
         self.limit.as_ref().map(|limit| self.gigabytes_per_second / limit.gigabytes_per_second())
     }
 }
 
-/// Seconds in which an engine should have settled, at most.
+/// Longest time for an engine to settle, in seconds.
 const SETTLING_SECONDS: f64 = 5.0;
 
-/// Times iterations of gradient descent. With `probe_bytes` every sample is followed by a round of a [`Probe`].
+/// Times iterations of gradient descent. With `probe_bytes`, a round of a [`Probe`] follows every sample.
 ///
 /// # Errors
 /// [`Error::Invalid`] for an empty batch or search rank; those of loading and of the device.
@@ -103,7 +104,7 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
     let operator = &case.operator;
     for (name, size) in [("batch", case.batch), ("search_rank", case.search_rank)] {
         if size == 0 {
-            return Err(Error::invalid(name, 0, "at least 1", "give at least 1"));
+            return Err(Error::invalid(name, 0, "at least 1", "pass at least 1"));
         }
     }
     let (shape, m) = (operator.domain(), operator.measurements());
@@ -185,7 +186,7 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
     })
 }
 
-/// Sorts, and gives the middle value.
+/// Sorts the values and returns the median.
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

@@ -1,4 +1,4 @@
-//! How the cost of an iteration grows with n, m, k and the batch, beside what the theory says.
+//! Growth of the cost of an iteration with n, m, k and the batch, compared with the theory.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use lowrank::memory;
 use lowrank::operators::Dense;
 use lowrank::problem::Domain;
 
-/// One size that is varied while the others stay.
+/// One size that varies while the others are constant.
 #[derive(Clone, Copy, Debug)]
 pub struct ScaleAxis {
-    /// `n`, `measurements`, `search_rank` or `batch`.
+    /// Name of the size: `n`, `measurements`, `search_rank` or `batch`.
     pub name: &'static str,
-    /// Exponent of the operator's work, which is what an iteration costs where measurements are many: m·n(n+1)/2
-    /// numbers read, whatever k is, and for a batch bound by arithmetic that many products a trial.
+    /// Theoretical exponent of the operator's work, which dominates for many measurements: m·n(n+1)/2 numbers read,
+    /// independent of k, and for a compute-bound batch that many products per trial.
     pub theory: f64,
-    /// (n, m, k, batch) of each point.
+    /// Sizes (n, m, k, batch) of each point.
     points: &'static [[usize; 4]],
 }
 
@@ -40,11 +40,11 @@ pub const SCALE_AXES: &[ScaleAxis] = &[
     ScaleAxis { name: "batch", theory: 1.0, points: &[[100, 3000, 20, 8], [100, 3000, 20, 16], [100, 3000, 20, 32]] },
 ];
 
-/// A fitted exponent.
+/// Fitted exponent of one size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exponent {
     pub name: String,
-    /// Slope of ln(time) against ln(size).
+    /// Measured slope of ln(time) against ln(size).
     pub measured: f64,
     pub theory: f64,
     pub points: Vec<Measurement>,
@@ -88,7 +88,7 @@ pub fn scale(
     Ok(Exponent { name: axis.name.into(), measured: slope(&coordinates), theory: axis.theory, points })
 }
 
-/// Slope of the least-squares line.
+/// Returns the slope of the least-squares line.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let count = points.len() as f64;
     let (x, y) = (points.iter().map(|p| p.0).sum::<f64>() / count, points.iter().map(|p| p.1).sum::<f64>() / count);

@@ -1,4 +1,4 @@
-//! What one contender did, and when it was how far.
+//! Result of one method, with its errors over iterations and time.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,16 +7,16 @@ use crate::sweep::quantile;
 use lowrank::methods::{Method, StepRule};
 use lowrank::solver::{Init, Settings, Solution, Status};
 
-/// Where an entry's trials began.
+/// Kind of start of an entry's trials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Start {
-    /// At a small random one.
+    /// Small random factors.
     Random,
-    /// At the leading eigenvectors or singular vectors of s·A*(y).
+    /// Leading eigenvectors or singular vectors of s·A*(y).
     Spectral,
-    /// At factors that were given.
+    /// Given factors.
     Given,
 }
 
@@ -35,39 +35,39 @@ impl Start {
 pub struct Point {
     pub trial: usize,
     pub iteration: usize,
-    /// Since the iteration began, looks included.
+    /// Seconds since the start of the iteration, including observations.
     pub seconds: f64,
-    /// In the comparison's [`Metric`]; absent where it is not finite.
+    /// Error in the comparison's [`Metric`]; absent if it is not finite.
     pub error: Option<f64>,
     pub train_loss: f64,
 }
 
-/// A contender's result. Numbers "to a level" are those of the first observation whose error is at most that level, so that
-/// they are as fine as the schedule of observations is.
+/// Result of one contender. Numbers "to a level" refer to the first observation whose error is at most that level, so
+/// their resolution is that of the observation schedule.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its number among all contenders.
+    /// Index among all contenders.
     pub position: usize,
     pub label: String,
     pub method: Method,
     pub start: Start,
     pub step_rule: StepRule,
-    /// Passes over the measurements in an iteration, those for looks not counted.
+    /// Passes over the measurements per iteration, without those for observations.
     pub passes: f64,
-    /// For each trial, in how many iterations its damping had to be raised.
+    /// Iterations of each trial in which the damping floor applied.
     pub damping_raised: Vec<usize>,
     pub solution: Solution,
     metric: Metric,
 }
 
-/// What is known once a contender has run.
+/// Data of a contender that ran.
 pub(super) struct Ran {
     pub(super) solution: Solution,
     pub(super) passes: f64,
     pub(super) damping_raised: Vec<usize>,
 }
 
-/// The middle of some values, those that are absent counting as infinite; `None` where the middle is not finite.
+/// Returns the median, with absent values as infinite; `None` if it is not finite.
 fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let mut values: Vec<f64> = values.map(|v| v.filter(|v| !v.is_nan()).unwrap_or(f64::INFINITY)).collect();
     values.sort_by(f64::total_cmp);
@@ -91,12 +91,12 @@ impl Entry {
         Self { position, label, method, start, step_rule, passes, damping_raised, solution, metric }
     }
 
-    /// What its errors are.
+    /// Returns the metric of its errors.
     pub fn metric(&self) -> Metric {
         self.metric
     }
 
-    /// Observations of all trials, by iteration and then by trial.
+    /// Returns the observations of all trials, ordered by iteration, then by trial.
     pub fn points(&self) -> Vec<Point> {
         let scales: Vec<Option<f64>> = self.solution.trials.iter().map(|t| self.metric.scale(t)).collect();
         let point = |row: &lowrank::TraceRow| Point {
@@ -109,7 +109,7 @@ impl Entry {
         self.solution.trace.iter().map(point).collect()
     }
 
-    /// The first observation of a trial with an error of at most `level`.
+    /// Returns the first observation of a trial with an error of at most `level`.
     pub fn reached(&self, trial: usize, level: f64) -> Option<Point> {
         let scale = self.metric.scale(self.solution.trials.get(trial)?);
         let row = (self.solution.trace.iter().filter(|row| row.trial == trial))
@@ -118,18 +118,21 @@ impl Entry {
         Some(Point { trial, iteration: row.iteration, seconds: row.seconds, error, train_loss: row.train_loss })
     }
 
-    /// One curve for all trials: at each observation the median of their errors, where a trial that has ended keeps its last
-    /// error and one that has diverged counts as infinite. Points (iteration, seconds, error); those with no finite median are left out.
+    /// Returns one curve for all trials: the median of their errors at each observation. A trial that has ended keeps
+    /// its last error, and a diverged one counts as infinite. Points are (iteration, seconds, error); points without
+    /// a finite median are left out.
     pub fn median_curve(&self) -> Vec<(usize, f64, f64)> {
         let mut latest = vec![None; self.solution.trials.len()];
         let mut curve = Vec::new();
-        for looks in self.points().chunk_by(|a, b| a.iteration == b.iteration) {
-            for point in looks {
+        for observations in self.points().chunk_by(|a, b| a.iteration == b.iteration) {
+            for point in observations {
                 if let Some(slot) = latest.get_mut(point.trial) {
                     *slot = point.error;
                 }
             }
-            curve.extend(median(latest.iter().copied()).map(|error| (looks[0].iteration, looks[0].seconds, error)));
+            curve.extend(
+                median(latest.iter().copied()).map(|error| (observations[0].iteration, observations[0].seconds, error)),
+            );
         }
         curve
     }
@@ -138,50 +141,51 @@ impl Entry {
         median((0..self.solution.trials.len()).map(of))
     }
 
-    /// Iterations of a trial to a level.
+    /// Returns the iterations of a trial to a level.
     pub fn iterations_to(&self, trial: usize, level: f64) -> Option<usize> {
         self.reached(trial, level).map(|point| point.iteration)
     }
 
-    /// Seconds of a trial to a level. Trials advance together, so that these are seconds of the whole batch.
+    /// Returns the seconds of a trial to a level. Trials advance together, so these are seconds of the whole batch.
     pub fn seconds_to(&self, trial: usize, level: f64) -> Option<f64> {
         self.reached(trial, level).map(|point| point.seconds)
     }
 
-    /// Median of [`Entry::iterations_to`] over trials, those that never get there counting as infinite; `None` where it is.
+    /// Returns the median of [`Entry::iterations_to`] over trials. Trials that never reach the level count as
+    /// infinite; `None` if the median is infinite.
     pub fn median_iterations_to(&self, level: f64) -> Option<f64> {
         self.over_trials(|trial| self.iterations_to(trial, level).map(|iterations| iterations as f64))
     }
 
-    /// Median of [`Entry::seconds_to`] over trials, in the same way.
+    /// Returns the median of [`Entry::seconds_to`] over trials, in the same way.
     pub fn median_seconds_to(&self, level: f64) -> Option<f64> {
         self.over_trials(|trial| self.seconds_to(trial, level))
     }
 
-    /// Median over trials of the error of the factor that each returned; `None` where most have none that is finite.
+    /// Returns the median over trials of the error of the returned factor; `None` if most errors are not finite.
     pub fn final_error(&self) -> Option<f64> {
         self.over_trials(|trial| self.metric.of_result(self.solution.trials.get(trial)?))
     }
 
-    /// Median over trials of the training loss of the factor that each returned.
+    /// Returns the median over trials of the training loss of the returned factor.
     pub fn final_loss(&self) -> Option<f64> {
         self.over_trials(|trial| Some(self.solution.trials.get(trial)?.train_loss))
     }
 
-    /// Median over trials of the iterations that were carried out.
+    /// Returns the median over trials of the number of iterations.
     pub fn iterations(&self) -> Option<f64> {
         self.over_trials(|trial| Some(self.solution.trials.get(trial)?.iterations as f64))
     }
 
-    /// Time from the first observation to the last over the iterations between them, looks included; `None` without any. Looks
-    /// have a share in [`Timing::seconds_per_iteration`](lowrank::solver::Timing) too, which begins where they end: an iteration
-    /// goes on from the gradient that a look found.
+    /// Returns the time from the first observation to the last divided by the iterations between them, including
+    /// observations; `None` without iterations. [`Timing::seconds_per_iteration`](lowrank::solver::Timing) also
+    /// depends on observations: the first iteration after one reuses its gradient.
     pub fn seconds_per_iteration(&self) -> Option<f64> {
         let (first, last) = (self.solution.trace.first()?, self.solution.trace.last()?);
         (last.iteration > 0).then(|| (last.seconds - first.seconds) / last.iteration as f64)
     }
 
-    /// How its trials ended, with their numbers, in the order of the first of each.
+    /// Returns the statuses of its trials with their counts, in order of first appearance.
     pub fn statuses(&self) -> Vec<(Status, usize)> {
         let mut counts: Vec<(Status, usize)> = Vec::new();
         for trial in &self.solution.trials {

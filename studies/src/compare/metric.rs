@@ -1,19 +1,20 @@
-//! What the errors of a comparison are.
+//! Metrics of a comparison.
 
 use serde::{Deserialize, Serialize};
 
 use lowrank::solver::{Problem, Settings, TraceRow, TrialSolution};
 
-/// The error by which contenders are compared: the best that the problem lets one know.
+/// Error that compares contenders: the best one available for the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Metric {
-    /// ‖Z − M‖_F/‖M‖_F: there is a truth.
+    /// Relative error ‖Z − M‖_F/‖M‖_F, with a truth.
     RelativeError,
-    /// ‖e‖/‖y‖ over held-out measurements: there is no truth, and every contender holds some out.
+    /// ‖e‖/‖y‖ over held-out measurements, without a truth and if every contender holds some out.
     HeldOutError,
-    /// ‖e‖/‖y‖ over the training measurements: there is neither. It tells how fast they are fitted, not how well M is recovered.
+    /// ‖e‖/‖y‖ over the training measurements, otherwise. It shows how fast a method fits them, not how well it
+    /// recovers M.
     RelativeResidual,
 }
 
@@ -28,7 +29,7 @@ impl Metric {
         }
     }
 
-    /// Its name in tables.
+    /// Returns the name in tables.
     pub fn word(self) -> &'static str {
         match self {
             Self::RelativeError => "relative_error",
@@ -37,7 +38,7 @@ impl Metric {
         }
     }
 
-    /// Its name on axes.
+    /// Returns the label on axes.
     pub fn label(self) -> &'static str {
         match self {
             Self::RelativeError => "relative error",
@@ -46,22 +47,22 @@ impl Metric {
         }
     }
 
-    /// What it is and why it was taken.
+    /// Returns its definition and the reason for it, as a sentence.
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::RelativeError => "The error is ‖Z − M‖/‖M‖ of the iterate Z, since the truth M is known.",
+            Self::RelativeError => "The error is ‖Z − M‖/‖M‖ of the iterate Z and the truth M.",
             Self::HeldOutError => {
-                "The error is ‖A(Z) − y‖/‖y‖ over the held-out measurements, an estimate of ‖Z − M‖/‖M‖, since no truth is known; \
-                 noise in y counts into it."
+                "Without a truth, the error is ‖A(Z) − y‖/‖y‖ over the held-out measurements. It estimates ‖Z − \
+                 M‖/‖M‖ and includes the noise in y."
             }
             Self::RelativeResidual => {
-                "The error is ‖A(Z) − y‖/‖y‖ over the measurements that were fitted, since there is neither a truth nor a held-out \
-                 share: it tells how fast they are fitted, not how well the matrix is recovered."
+                "Without a truth and a held-out share, the error is ‖A(Z) − y‖/‖y‖ over the training measurements. \
+                 It shows how fast a method fits them, not how well it recovers the matrix."
             }
         }
     }
 
-    /// Of an observation; `scale` is [`Metric::scale`] of its trial.
+    /// Returns the error of an observation; `scale` is [`Metric::scale`] of its trial.
     pub(super) fn at(self, row: &TraceRow, scale: Option<f64>) -> Option<f64> {
         let value = match self {
             Self::RelativeError => row.relative_error,
@@ -74,7 +75,7 @@ impl Metric {
         value.filter(|value| value.is_finite())
     }
 
-    /// Of the factor that a trial returned.
+    /// Returns the error of the factor that a trial returned.
     pub(super) fn of_result(self, trial: &TrialSolution) -> Option<f64> {
         let value = match self {
             Self::RelativeError => trial.relative_error,
@@ -84,7 +85,7 @@ impl Metric {
         value.filter(|value| value.is_finite())
     }
 
-    /// The root of the held-out loss times this is ‖e‖/‖y‖ over the held-out measurements.
+    /// Returns the factor that turns the root of the held-out loss into ‖e‖/‖y‖ over the held-out measurements.
     pub(super) fn scale(self, trial: &TrialSolution) -> Option<f64> {
         let (estimate, loss) = (trial.estimated_relative_error?, trial.holdout_loss?);
         (loss > 0.0).then(|| estimate / loss.sqrt())

@@ -1,11 +1,10 @@
-//! Several methods on one problem, from one start, one after the other: which of them gets how far in how many iterations, and
-//! in how many seconds.
+//! Several methods on one problem, from one start, one after the other: their errors over iterations and seconds.
 //!
-//! A [`Contender`] is a name and the settings of a run. Starts are functions of the problem and of what settings say of seed,
-//! scale and columns, so that contenders whose settings agree in these begin at the same factors, bit for bit; those whose
-//! automatic start is spectral begin at the same spectral one, and [`Entry::start`] says which it was. Contenders never run at
-//! the same time: seconds would then be those of the others too. What cannot run on the problem is listed with its
-//! reason and ends nothing.
+//! A [`Contender`] is a name and the settings of a run. The start depends on the problem and on the seed, scale and
+//! columns in the settings, so contenders that agree in these begin at the same factors, bit for bit. Contenders
+//! whose automatic start is spectral share one spectral start; [`Entry::start`] tells which kind it was. Contenders
+//! never run at the same time, which would distort their times. A contender that cannot run on the problem is listed
+//! with the reason and does not end the comparison.
 
 mod entry;
 mod metric;
@@ -21,18 +20,18 @@ use entry::Ran;
 pub use entry::{Entry, Point, Start};
 pub use metric::Metric;
 
-/// Error levels whose times are compared unless others are asked for.
+/// Default error levels whose times are compared.
 pub const LEVELS: [f64; 3] = [1e-3, 1e-6, 1e-10];
 
-/// One run of a comparison: a name that is its own, and settings, the method among them.
+/// One run of a comparison: a unique name, and settings that include the method.
 #[derive(Clone, Debug)]
 pub struct Contender {
     pub label: String,
     pub settings: Settings,
 }
 
-/// When a method is looked at unless something else is asked for: in every iteration, on a GPU, where looks cost more, every ten;
-/// of methods that take groups of measurements in turn once an epoch, as a look takes a pass over all of them.
+/// Default observation schedule of a method: every iteration; every ten on a GPU, where observations cost more; and
+/// once per epoch for methods with minibatches, because an observation takes a pass over all measurements.
 pub fn usual_schedule(method: &Method, backend: &Backend) -> Schedule {
     match method.minibatches() {
         Some(groups) => Schedule::Every(groups),
@@ -54,25 +53,25 @@ pub struct Absent {
     pub position: usize,
     pub label: String,
     pub method: Method,
-    /// Why, in a sentence.
+    /// Reason as a sentence.
     pub reason: String,
 }
 
-/// What contenders did.
+/// Results of a comparison.
 #[derive(Clone, Debug)]
 pub struct Comparison {
-    /// What errors are, of all entries.
+    /// Metric of all entries.
     pub metric: Metric,
-    /// Contenders that ran, in the order they were given. Not empty.
+    /// Contenders that ran, in the given order. Not empty.
     pub entries: Vec<Entry>,
-    /// Those that cannot run on this problem, and those that an interruption left out.
+    /// Contenders that cannot run on this problem, or that an interruption left out.
     pub absent: Vec<Absent>,
-    /// Whether the observer ended it; the entry that ran then has its best iterates so far.
+    /// Whether the observer interrupted the comparison; the running entry then has its best iterates so far.
     pub interrupted: bool,
 }
 
 impl Comparison {
-    /// Sentences about automatic choices: those of all entries once and as they are, the others behind the labels they belong to.
+    /// Returns sentences about automatic choices: those common to all entries once, the others after their labels.
     pub fn notices(&self) -> Vec<String> {
         let mut notices: Vec<(&str, Vec<&str>)> = Vec::new();
         for entry in &self.entries {
@@ -91,17 +90,17 @@ impl Comparison {
     }
 }
 
-/// What an observer of a comparison sees.
+/// Progress of a comparison, as its observer sees it.
 #[derive(Debug)]
 pub struct CompareProgress<'a> {
-    /// Which contender is running, from 0, of how many.
+    /// Index of the running contender, from 0.
     pub index: usize,
     pub count: usize,
     pub label: &'a str,
     pub progress: &'a Progress<'a>,
 }
 
-/// Whether an error concerns a method (or its settings) on a problem and not the machine or the files.
+/// Returns whether an error concerns a method (or its settings) on a problem, and not the machine or the files.
 fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::Unsupported { .. } | Error::Invalid { .. } | Error::Memory { .. })
 }
@@ -124,7 +123,7 @@ pub fn compare(
     if let Some(twice) = (1..contenders.len()).find(|&i| contenders[..i].iter().any(|c| c.label == contenders[i].label))
     {
         let found = format!("'{}' twice", contenders[twice].label);
-        return Err(Error::invalid("methods", found, "each contender once", "leave one out, or change its parameters"));
+        return Err(Error::invalid("methods", found, "each method once", "leave one out, or change its parameters"));
     }
     let metric = Metric::of(problem, contenders.iter().map(|c| &c.settings));
     let count = contenders.len();
@@ -133,7 +132,7 @@ pub fn compare(
     for (position, Contender { label, settings }) in contenders.into_iter().enumerate() {
         let method = settings.method_of(&problem.operator().domain());
         if interrupted {
-            let reason = "the comparison was interrupted before its turn".to_owned();
+            let reason = "the comparison was interrupted before this method ran".to_owned();
             absent.push(Absent { position, label, method, reason });
             continue;
         }
@@ -167,13 +166,13 @@ pub fn compare(
     Ok(Comparison { metric, entries, absent, interrupted })
 }
 
-/// The refusal that all share, or one with all of them.
+/// Returns the refusal that all contenders share, or one that lists all refusals.
 fn none_runs(absent: &[Absent], mut refusals: Vec<Error>) -> Error {
     let same = absent.iter().all(|one| one.reason == absent[0].reason);
     if same && let Some(error) = refusals.pop() {
         return error;
     }
     let reasons: Vec<String> = absent.iter().map(|one| format!("{}: {}", one.label, one.reason)).collect();
-    let found = format!("none that can run here ({})", reasons.join("; "));
-    Error::invalid("methods", found, "at least one that can", "`lowrank list methods` describes them")
+    let found = format!("no method that can run here ({})", reasons.join("; "));
+    Error::invalid("methods", found, "at least one method that can run", "`lowrank list methods` describes them")
 }

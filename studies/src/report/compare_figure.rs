@@ -1,17 +1,17 @@
-//! The figure of a comparison: the error of every contender over iterations, or over seconds.
+//! Figure of a comparison: the error of every contender over iterations or over seconds.
 
 use super::plot::{Panel, PlotAxis, Quantity, Series, Style, panels_to_svg};
 use crate::compare::{Comparison, Entry};
 
-/// What the error is drawn over.
+/// Horizontal axis of the figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
     Iterations,
     Seconds,
 }
 
-/// The figure as an SVG document; over several trials curves are medians. Both axes are logarithmic: methods differ by orders of
-/// magnitude, and long runs would press short ones against the left end.
+/// Draws the figure as an SVG document; with several trials, curves are medians. Both axes are logarithmic: methods
+/// differ by orders of magnitude, and long runs would compress short ones at the left end.
 ///
 /// # Errors
 /// The plotting library's message.
@@ -37,7 +37,8 @@ pub fn comparison_figure(comparison: &Comparison, over: Over) -> std::result::Re
     panels_to_svg(&[Panel { title, x: PlotAxis::log(unit), y, series: series.collect(), ..Panel::default() }])
 }
 
-/// An axis for errors up to ten times that of the worst start: what diverges leaves the picture and does not flatten the rest.
+/// Returns an axis for errors up to ten times that of the worst start, so that diverging curves leave the figure and
+/// do not flatten the others.
 fn error_axis(label: &str, curves: &[Vec<(f64, f64)>]) -> PlotAxis {
     let starts = curves.iter().filter_map(|curve| curve.first()).map(|point| point.1);
     let top = 10.0 * starts.fold(0.0, f64::max);
@@ -50,10 +51,11 @@ fn error_axis(label: &str, curves: &[Vec<(f64, f64)>]) -> PlotAxis {
     PlotAxis::log(label).range(decade(low, f64::floor), decade(top, f64::ceil))
 }
 
-/// Points of a curve that are drawn at most, nearly.
+/// Approximate maximum of drawn points per curve.
 const POINTS: usize = 500;
 
-/// The first point of each of [`POINTS`] parts of the drawn range, and the last one; none at 0, which the axis does not have.
+/// Returns the first point in each of [`POINTS`] parts of the drawn range, and the last point; none at 0, which a
+/// logarithmic axis lacks.
 fn thinned(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     points.retain(|point| point.0 > 0.0);
     let ends = || points.iter().map(|point| point.0.log10());
@@ -67,7 +69,7 @@ fn thinned(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     (0..=last).filter(|&at| keep(at)).map(|at| points[at]).collect()
 }
 
-/// Contenders beyond the colours are dashed.
+/// Returns the line style: contenders beyond the number of colours are dashed.
 fn style(entry: &Entry) -> Style {
     if (entry.position / Quantity::RUNS).is_multiple_of(2) { Style::Line } else { Style::Dashed }
 }

@@ -1,25 +1,25 @@
-//! `report.html` of a comparison: one file that explains itself.
+//! `report.html` of a comparison, one self-contained file.
 
 use super::compare_figure::{Over, comparison_figure};
 use super::compare_rows::{ComparisonRow, NONE, comparison_rows, level_word};
 use super::html::Page;
 use crate::compare::{Comparison, Start};
 
-/// What goes on the page.
+/// Contents of the page.
 #[derive(Clone, Copy, Debug)]
 pub struct ComparisonPage<'a> {
     pub comparison: &'a Comparison,
     pub levels: &'a [f64],
-    /// What was measured of what, in a few words: `60×60, 1800 measurements`.
+    /// Problem in a few words: `60×60, 1800 measurements`.
     pub problem: &'a str,
-    /// Names and values: machine, backend, times.
+    /// Environment as names and values: machine, backend, times.
     pub environment: &'a [(String, String)],
-    /// The command that remakes the page.
+    /// Command that reproduces the page.
     pub command: &'a str,
     pub notices: &'a [String],
 }
 
-/// The page as HTML.
+/// Returns the page as HTML.
 ///
 /// # Errors
 /// The plotting library's message.
@@ -30,32 +30,32 @@ pub fn comparison_page(page: &ComparisonPage<'_>) -> std::result::Result<String,
     let mut html = Page::new("Which method recovers this matrix, and how fast?");
     html.paragraph(&format!("The problem: {problem}. {}", comparison.metric.sentence()));
     html.paragraph(&format!(
-        "{} The methods ran one after the other on the same machine, so that seconds are their own; they count from the start of the iteration, \
-         looks included. {}",
+        "{} The methods ran one after the other on the same machine, so their times do not affect each other. \
+         Seconds count from the start of the iteration and include observations. {}",
         starts(comparison),
         match trials {
             1 => String::new(),
             _ => format!(
-                "Each ran {trials} trials that advanced together: curves and numbers are medians over them, seconds those of \
-                 all {trials}."
+                "Each method ran {trials} trials in one batch: curves and numbers are medians over the trials; \
+                 seconds are those of the batch."
             ),
         }
     ));
     if comparison.interrupted {
-        html.paragraph(
-            "The comparison was interrupted: the method that ran then ends there, and later ones are missing.",
-        );
+        html.paragraph("The comparison was interrupted: the last method is incomplete, and later methods are missing.");
     }
     for (over, heading, caption) in [
         (
             Over::Iterations,
             "Error over iterations",
-            "Iterations of different methods read the measurements once, twice or in part: the table below has their passes.",
+            "An iteration reads the measurements once, twice or in part, depending on the method: the table below \
+             counts the passes.",
         ),
         (
             Over::Seconds,
             "Error over seconds",
-            "The same runs over wall-clock time, without loading and compiling. Errors far above that of the start lie outside both pictures.",
+            "The same runs over wall-clock time, without loading and compiling. Errors far above that of the start \
+             lie outside both figures.",
         ),
     ] {
         html.heading(heading);
@@ -63,12 +63,12 @@ pub fn comparison_page(page: &ComparisonPage<'_>) -> std::result::Result<String,
     }
     html.heading("When each error was reached");
     let raised = match rows.iter().any(|row| row.damping_raised > 0) {
-        true => "; raised, in how many iterations of all trials a damping had to be raised to keep a matrix invertible",
+        true => "; raised counts the iterations of all trials in which the damping floor kept a matrix invertible",
         false => "",
     };
     html.paragraph(&format!(
-        "Iterations and time to the first look at which the error was at most that of the column; the least time of a column is \
-         green. Passes count how often an iteration reads the measurements{raised}."
+        "Iterations and time to the first observation whose error is at most that of the column; the shortest time \
+         of a column is green. Passes count how often an iteration reads the measurements{raised}."
     ));
     table(&mut html, &rows, levels);
     let absent: Vec<_> = rows.iter().filter_map(|row| Some((row, row.reason.as_ref()?))).collect();
@@ -77,7 +77,7 @@ pub fn comparison_page(page: &ComparisonPage<'_>) -> std::result::Result<String,
         let cells = absent.iter().map(|(row, reason)| vec![(row.label.clone(), ""), ((*reason).clone(), "")]);
         html.table(&["method", "reason"], &cells.collect::<Vec<_>>());
     }
-    html.heading("What the methods are");
+    html.heading("The methods");
     let mut cards: Vec<_> = comparison.entries.iter().map(|entry| entry.method.card()).collect();
     let words: Vec<&str> = cards.iter().map(|card| card.word).collect();
     let mut at = 0..;
@@ -85,16 +85,19 @@ pub fn comparison_page(page: &ComparisonPage<'_>) -> std::result::Result<String,
     cards.retain(|card| at.next().is_some_and(|at: usize| !words[..at].contains(&card.word)));
     let cells = cards.iter().map(|c| vec![(c.word.into(), ""), (c.formula.into(), ""), (c.source.into(), "")]);
     html.table(&["method", "iteration", "source"], &cells.collect::<Vec<_>>());
-    html.heading("Where it was run, and how to run it again");
+    html.heading("Environment, and the command to repeat the comparison");
     let cells = environment.iter().map(|(name, value)| vec![(name.clone(), ""), (value.clone(), "")]);
     html.table(&["what", "value"], &cells.collect::<Vec<_>>());
     notices.iter().for_each(|notice| html.paragraph(&format!("Note: {notice}.")));
     html.verbatim(command);
-    html.paragraph("Data: curves.csv (every look), table.csv, compare.json; the pictures: error-iterations.svg, error-seconds.svg.");
+    html.paragraph(
+        "Data: curves.csv (every observation), table.csv, compare.json; figures: error-iterations.svg, \
+                    error-seconds.svg.",
+    );
     Ok(html.finish())
 }
 
-/// Where they began, in a sentence.
+/// Returns a sentence about the starts.
 fn starts(comparison: &Comparison) -> String {
     let of = |start: Start| -> Vec<&str> {
         comparison.entries.iter().filter(|e| e.start == start).map(|e| e.label.as_str()).collect()
@@ -102,21 +105,21 @@ fn starts(comparison: &Comparison) -> String {
     let all = |labels: &[&str]| labels.len() == comparison.entries.len();
     let (random, spectral, given) = (of(Start::Random), of(Start::Spectral), of(Start::Given));
     if all(&random) {
-        "All began at the same small random start.".into()
+        "All methods began at the same small random start.".into()
     } else if all(&given) {
-        "All began at the factors that were given.".into()
+        "All methods began at the given factors.".into()
     } else if all(&spectral) {
-        "All began at the leading eigenvectors of s·A*(y), the spectral start.".into()
+        "All methods began at the spectral start, the leading eigenvectors of s·A*(y).".into()
     } else {
         format!(
-            "{} began at the spectral start, the leading eigenvectors of s·A*(y), which is their own; the others at the same \
-             small random one.",
+            "{} began at the spectral start, the leading eigenvectors of s·A*(y); the others began at the same \
+             small random start.",
             spectral.join(" and ")
         )
     }
 }
 
-/// `IterationLimit` as `iteration limit`, which a narrow column can break.
+/// Returns `IterationLimit` as `iteration limit`, which a narrow column can break.
 fn spaced(words: &str) -> String {
     let mut out = String::new();
     for letter in words.chars() {

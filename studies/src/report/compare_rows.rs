@@ -1,4 +1,4 @@
-//! A comparison as rows: the numbers of its tables, on the terminal, in files and on the page.
+//! Rows of a comparison: the numbers of its tables on the terminal, in files and on the page.
 
 use serde::Serialize;
 
@@ -7,44 +7,45 @@ use crate::report::{readable, readable_seconds};
 use lowrank::methods::{Method, StepRule};
 use lowrank::solver::Status;
 
-/// When a contender reached a level. Medians over trials; null where the median trial never did.
+/// Iterations and seconds at which a contender reached a level: medians over trials, null if the median trial never
+/// reached it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Reached {
     pub level: f64,
     pub iterations: Option<f64>,
     pub seconds: Option<f64>,
-    /// Trials that did.
+    /// Trials that reached the level.
     pub trials: usize,
 }
 
-/// One contender. What it has no value for is null; one that did not run has a reason and nothing else.
+/// One contender. Missing values are null; a contender that did not run has only a reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ComparisonRow {
     pub label: String,
     pub method: Method,
     pub start: Option<Start>,
     pub step_rule: Option<StepRule>,
-    /// Lowest and highest step size of the trials; null where every step is found along its line.
+    /// Lowest and highest step size of the trials; null for line searches.
     pub step_size: Option<(f64, f64)>,
-    /// How the trials ended, with their numbers.
+    /// Statuses of the trials with their counts.
     pub statuses: Vec<(Status, usize)>,
     pub trials: usize,
     pub iterations: Option<f64>,
     pub reached: Vec<Reached>,
-    /// Medians over trials, of the factors that were returned.
+    /// Median error over trials of the returned factors; the same holds for the loss.
     pub error: Option<f64>,
     pub train_loss: Option<f64>,
-    /// Looks included.
+    /// Seconds per iteration, including observations.
     pub seconds_per_iteration: Option<f64>,
-    /// Over the measurements.
+    /// Passes over the measurements per iteration.
     pub passes_per_iteration: Option<f64>,
-    /// Iterations in which a damping was raised to keep a matrix positive definite, in all trials together.
+    /// Iterations of all trials in which the damping floor kept a matrix positive definite.
     pub damping_raised: usize,
-    /// Why it did not run.
+    /// Reason for not running.
     pub reason: Option<String>,
 }
 
-/// Rows in the order of the contenders, those that did not run among them.
+/// Returns rows in the order of the contenders, including those that did not run.
 pub fn comparison_rows(comparison: &Comparison, levels: &[f64]) -> Vec<ComparisonRow> {
     let mut rows: Vec<(usize, ComparisonRow)> =
         comparison.entries.iter().map(|entry| (entry.position, row(entry, levels))).collect();
@@ -101,21 +102,21 @@ fn row(entry: &Entry, levels: &[f64]) -> ComparisonRow {
     }
 }
 
-/// What people read where there is no value.
+/// Text for a missing value in tables for people.
 pub(super) const NONE: &str = "—";
 
 pub(super) fn shown(value: Option<f64>, how: impl Fn(f64) -> String) -> String {
     value.map_or_else(|| NONE.to_owned(), how)
 }
 
-/// A time in three digits.
+/// Formats a time with three digits.
 fn time(seconds: f64) -> String {
     let digits = 2 - seconds.max(f64::MIN_POSITIVE).log10().floor() as i32;
     let unit = 10f64.powi(digits.clamp(-300, 300));
     readable_seconds((seconds * unit).round() / unit)
 }
 
-/// Words of a row's cells, for people.
+/// Cells of a row as text for people.
 impl ComparisonRow {
     pub(super) fn step_words(&self) -> String {
         let size = match self.step_size {
@@ -155,7 +156,7 @@ impl ComparisonRow {
         shown(self.seconds_per_iteration, time)
     }
 
-    /// Iterations and seconds to the level of that number.
+    /// Returns iterations and seconds to the level of that index.
     pub(super) fn reached_words(&self, level: usize) -> (String, String) {
         let reached = self.reached.get(level);
         let of = |value: Option<f64>, how: fn(f64) -> String| shown(value, how);
@@ -163,12 +164,12 @@ impl ComparisonRow {
     }
 }
 
-/// A number of iterations; the middle of two may lie between whole ones.
+/// Formats a number of iterations; a median of two may be half-integral.
 pub(super) fn count(iterations: f64) -> String {
     if iterations.fract() == 0.0 { format!("{iterations:.0}") } else { format!("{iterations:.1}") }
 }
 
-/// A level as it is written in headings and names of columns: `1e-3`.
+/// Formats a level for headings and column names: `1e-3`.
 pub(super) fn level_word(level: f64) -> String {
     format!("{level:e}")
 }

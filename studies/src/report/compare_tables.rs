@@ -1,4 +1,5 @@
-//! A comparison's tables: `table.csv`, `curves.csv`, and one for the terminal. A value that does not apply is an empty field.
+//! Tables of a comparison: `table.csv`, `curves.csv`, and one for the terminal. A value that does not apply is an
+//! empty field.
 
 use std::io::{Result, Write};
 
@@ -6,12 +7,12 @@ use super::compare_rows::{ComparisonRow, NONE, level_word};
 use super::tables::number;
 use crate::compare::Comparison;
 
-/// A field that may hold commas and quotes.
+/// Quotes a field that may hold commas and quotes.
 fn field(text: &str) -> String {
     if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
-/// `table.csv`: one line a contender. Medians over trials; see [`ComparisonRow`].
+/// Writes `table.csv`: one line per contender with medians over trials; see [`ComparisonRow`].
 ///
 /// # Errors
 /// Those of `writer`.
@@ -57,7 +58,7 @@ pub fn write_comparison(writer: &mut impl Write, rows: &[ComparisonRow], levels:
     Ok(())
 }
 
-/// `curves.csv`: one line an observation of a trial of a contender.
+/// Writes `curves.csv`: one line per contender, trial and observation.
 ///
 /// # Errors
 /// Those of `writer`.
@@ -73,7 +74,7 @@ pub fn write_curves(writer: &mut impl Write, comparison: &Comparison) -> Result<
     Ok(())
 }
 
-/// The table for a terminal, with a line of its own for what did not run.
+/// Returns the table for a terminal, with a separate line for each contender that did not run.
 pub fn comparison_text(rows: &[ComparisonRow], levels: &[f64]) -> String {
     let raised = rows.iter().any(|row| row.damping_raised > 0);
     let mut header = vec!["method".to_owned(), "start".into(), "step".into(), "status".into()];

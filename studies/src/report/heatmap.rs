@@ -7,14 +7,14 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heatmap {
     pub title: String,
-    /// What does not vary.
+    /// Constant parameters.
     pub subtitle: String,
     pub x_label: String,
     pub y_label: String,
-    /// Ascending; NaN where a single value was chosen automatically.
+    /// Ascending values; NaN for a single, automatic value.
     pub x: Vec<f64>,
     pub y: Vec<f64>,
-    /// What the line of the panels is.
+    /// Label of the line in the panels.
     pub line_label: String,
     pub notes: Vec<String>,
     pub panels: Vec<Panel>,
@@ -24,13 +24,13 @@ pub struct Heatmap {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
     pub title: String,
-    /// (successes, solves) of each cell, row by row from the lowest y.
+    /// Counts (successes, solves) of each cell, row by row from the lowest y.
     pub counts: Vec<(usize, usize)>,
-    /// For each y an x through which a line is drawn.
+    /// Line through one x per y.
     pub line: Option<Vec<f64>>,
 }
 
-/// A number as people write it.
+/// Formats a number for people.
 pub(super) fn tidy(value: f64) -> String {
     match value.abs() {
         _ if value.is_nan() => "automatic".into(),
@@ -40,7 +40,7 @@ pub(super) fn tidy(value: f64) -> String {
     }
 }
 
-/// Light sand to dark blue: lightness falls evenly, so that rates are told apart without colour as well.
+/// Colours from light sand to dark blue, with evenly falling lightness, so that rates are readable without colour.
 const STOPS: [(f64, f64, f64); 5] =
     [(243.0, 239.0, 230.0), (196.0, 219.0, 230.0), (120.0, 178.0, 210.0), (42.0, 124.0, 178.0), (8.0, 64.0, 115.0)];
 
@@ -53,16 +53,16 @@ fn color(rate: f64) -> RGBColor {
 
 const INK: RGBColor = RGBColor(38, 38, 38);
 const SOFT: RGBColor = RGBColor(105, 105, 105);
-/// Okabe and Ito's vermilion: stands out on both ends of the blue scale.
+/// Okabe and Ito's vermilion, which contrasts with both ends of the blue scale.
 const LINE: RGBColor = RGBColor(213, 94, 0);
 
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
-/// Where everything lies, in pixels.
+/// Layout in pixels.
 struct Frame {
     cell: (i32, i32),
-    /// Upper left corner of the first panel's cells, and the step to the next panel.
+    /// Upper left corner of the first panel's cells.
     origin: (i32, i32),
     step: (i32, i32),
     columns: usize,
@@ -93,7 +93,7 @@ impl Heatmap {
         self.panels.iter().any(|panel| panel.line.is_some())
     }
 
-    /// The map as an SVG document.
+    /// Draws the map as an SVG document.
     ///
     /// # Errors
     /// The plotting library's message.
@@ -175,7 +175,7 @@ impl Heatmap {
         Ok(())
     }
 
-    /// Through the middle of each row, on to the edges of the map; x is linear between the middles of columns.
+    /// Draws the line through the middle of each row up to the edges of the map; x is linear between column centres.
     fn line(&self, root: &Area<'_>, frame: &Frame, line: &[f64], (left, top): (i32, i32)) -> Drawn {
         let ((w, h), (width, height)) = (frame.cell, frame.grid);
         let mut points: Vec<(f64, f64)> = Vec::new();
@@ -200,7 +200,7 @@ impl Heatmap {
         Ok(())
     }
 
-    /// Success rates in per cent, the highest y first, for a terminal.
+    /// Returns success rates in per cent for a terminal, the highest y first.
     pub fn to_text(&self) -> String {
         let mut out = String::new();
         let width = self.x.iter().map(|&v| tidy(v).len()).max().unwrap_or(0).max(3) + 2;
@@ -237,7 +237,7 @@ fn text(root: &Area<'_>, words: &str, at: (i32, i32), size: i32, color: RGBColor
     Ok(())
 }
 
-/// The colour bar.
+/// Draws the colour bar.
 fn scale(root: &Area<'_>, (left, top): (i32, i32), height: i32) -> Drawn {
     for step in 0..height {
         let rate = 1.0 - f64::from(step) / f64::from(height - 1);
@@ -253,14 +253,14 @@ fn scale(root: &Area<'_>, (left, top): (i32, i32), height: i32) -> Drawn {
     Ok(())
 }
 
-/// Show every so-many-th label, so that neighbours do not touch.
+/// Returns the spacing of drawn labels that keeps neighbours apart.
 fn labels_apart(values: &[f64], width: i32) -> usize {
     let longest = values.iter().map(|&v| tidy(v).len()).max().unwrap_or(1);
     (longest * 8 + 10).div_ceil(width.max(1) as usize).max(1)
 }
 
-/// Where a value lies among ascending values whose cells are one wide: the middle of cell i is at i + ½. Beyond the ends
-/// the outermost distance goes on.
+/// Returns the position of a value among ascending values with cells of width 1: the centre of cell i is at i + ½.
+/// Beyond the ends the outermost distance continues.
 fn position(values: &[f64], value: f64) -> f64 {
     match values {
         [] => 0.0,
@@ -274,7 +274,7 @@ fn position(values: &[f64], value: f64) -> f64 {
     }
 }
 
-/// The part of a segment with 0 ≤ x ≤ width.
+/// Returns the part of a segment with 0 ≤ x ≤ width.
 fn clip(a: (f64, f64), b: (f64, f64), width: f64) -> Option<((f64, f64), (f64, f64))> {
     let (mut from, mut to) = (0.0_f64, 1.0_f64);
     let dx = b.0 - a.0;

@@ -1,4 +1,4 @@
-//! Pieces of a self-contained HTML page: one file, no script, nothing fetched; light, and made to be printed too.
+//! Pieces of a self-contained, printable HTML page: one file without scripts and external resources.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ vertical-align:top;overflow-wrap:break-word}.good,.bad,.none,.number{white-space
 code,pre{font:.88rem ui-monospace,monospace;background:#f5f5f5;padding:.1rem .25rem}pre{padding:.6rem;white-space:pre-wrap}\
 @media print{body{margin:0;max-width:none;font-size:11pt}.good,.bad,.none,th{print-color-adjust:exact}}";
 
-/// Text as HTML text.
+/// Escapes text for HTML.
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -27,7 +27,7 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
-/// A page under construction; text is escaped.
+/// HTML page under construction; it escapes text.
 #[derive(Clone, Debug)]
 pub struct Page {
     title: String,
@@ -48,12 +48,12 @@ impl Page {
         let _ = writeln!(self.body, "<p>{}</p>", escaped(text));
     }
 
-    /// Lines as they are, for commands.
+    /// Adds preformatted lines, for commands.
     pub fn verbatim(&mut self, text: &str) {
         let _ = writeln!(self.body, "<pre>{}</pre>", escaped(text));
     }
 
-    /// An SVG document inline, with a caption.
+    /// Adds an inline SVG document with a caption.
     pub fn figure(&mut self, svg: &str, caption: &str) {
         // An inline drawing needs neither a namespace nor a prologue.
         let start = svg.find("<svg").unwrap_or(0);
@@ -62,8 +62,8 @@ impl Page {
         let _ = writeln!(self.body, "<figure>\n{drawing}\n<figcaption>{caption}</figcaption>\n</figure>");
     }
 
-    /// A table; each cell is its text and a class (`good`, `bad`, `none`, `number` for what is not to be broken, or
-    /// empty).
+    /// Adds a table; each cell is a text and a class (`good`, `bad`, `none`, `number` for text without line breaks,
+    /// or empty).
     pub fn table(&mut self, header: &[&str], rows: &[Vec<(String, &str)>]) {
         let head: String = header.iter().map(|h| format!("<th>{}</th>", escaped(h))).collect();
         let _ = writeln!(self.body, "<table>\n<thead><tr>{head}</tr></thead>\n<tbody>");
@@ -80,7 +80,7 @@ impl Page {
         self.body.push_str("</tbody></table>\n");
     }
 
-    /// The document.
+    /// Returns the document.
     pub fn finish(self) -> String {
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \

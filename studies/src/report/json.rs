@@ -1,4 +1,4 @@
-//! `report.json`: everything needed to say what was run, where, and what came out.
+//! `report.json`: settings, environment and results of a run.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,15 +10,15 @@ use lowrank::memory::{Location, Memory, Part};
 use lowrank::operators::Storage;
 use lowrank::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};
 
-/// One trial's parameters and result. Numbers that are not finite are written as null.
+/// Parameters and result of one trial. Non-finite numbers are written as null.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrialReport {
     #[serde(flatten)]
     pub parameters: TrialParameters,
     pub status: Status,
-    /// What there is to say beside the status; see [`TrialSolution::remark`].
+    /// Remark on the result; see [`TrialSolution::remark`].
     pub remark: Option<String>,
-    /// Why it may be no answer; see [`TrialSolution::doubt`].
+    /// Doubt about the result; see [`TrialSolution::doubt`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
     pub iterations: usize,
@@ -27,19 +27,20 @@ pub struct TrialReport {
     pub relative_residual: Option<f64>,
     pub relative_error: Option<f64>,
     pub holdout_loss: Option<f64>,
-    /// Root mean squares of the residuals, in the units of y.
+    /// Root mean square of the training residuals, in units of y.
     pub train_rmse: Option<f64>,
     pub holdout_rmse: Option<f64>,
     pub estimated_relative_error: Option<f64>,
     pub singular_values: Vec<f64>,
     pub estimated_rank: usize,
-    /// Of the returned factors as they are in f64, little-endian: two runs with the same one have the same factors bit for bit.
+    /// SHA-256 of the returned factors in f64, little-endian: runs with equal digests have the same factors bit for
+    /// bit.
     #[serde(default)]
     pub factors_sha256: String,
-    /// t_*, t_1, t_twin and why one is null; only for diagnosed trials.
+    /// Phase times t_*, t_1, t_twin and the reasons for nulls; only for diagnosed trials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phases: Option<Phases>,
-    /// What stands in for them where there is no truth.
+    /// Estimate of the phase times without a truth.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phases_proxy: Option<PhaseProxy>,
 }
@@ -70,11 +71,11 @@ impl From<&TrialSolution> for TrialReport {
     }
 }
 
-/// The program and the machine.
+/// Program and machine of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     pub version: String,
-    /// Of the source the program was built from; `unknown` outside a checkout.
+    /// Commit of the source; `unknown` for builds outside a checkout.
     pub commit: String,
     pub backend: String,
     pub adapter: String,
@@ -85,15 +86,15 @@ pub struct Environment {
     pub storage: Option<Storage>,
     pub threads: usize,
     pub variant: String,
-    /// Kernel variants that were timed before the run.
+    /// Kernel variants timed before the run.
     pub candidates: Vec<Candidate>,
-    /// Bytes held for the measurement data, padding included, in how many panels.
+    /// Bytes of the measurement data, padding included.
     pub operator_bytes: u64,
     pub panels: usize,
-    /// Of those, the ones that are brought to the device in every iteration, and the bytes that travel for it.
+    /// Panels streamed to the device in every iteration.
     pub streamed_panels: usize,
     pub streamed_bytes_per_iteration: u64,
-    /// Where ranks share the measurements; backend, threads and bytes above are those of rank 0.
+    /// Ranks that share the measurements; backend, threads and bytes above are those of rank 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<Shared>,
     pub debug_build: bool,
@@ -102,7 +103,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Of this program on this machine with that engine.
+    /// Describes this program on this machine with an engine.
     pub fn new(engine: &EngineInfo) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -128,10 +129,10 @@ impl Environment {
     }
 }
 
-/// What a run takes, predicted from its sizes before it is taken.
+/// Memory of a run, predicted from its sizes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryReport {
-    /// This program's own memory, mapped files, and the device's memory.
+    /// Bytes of the program's own memory; `file_bytes` are mapped files, `device_bytes` the device's memory.
     pub host_bytes: u64,
     pub file_bytes: u64,
     pub device_bytes: u64,
@@ -149,43 +150,43 @@ impl From<&Memory> for MemoryReport {
     }
 }
 
-/// The whole report. The first values are those of the best trial.
+/// Report of a run. The first values are those of the best trial.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunReport {
     pub status: Status,
     pub iterations: usize,
     pub train_loss: Option<f64>,
-    /// Null without a truth.
+    /// Relative error; null without a truth.
     pub relative_error: Option<f64>,
     pub train_rmse: Option<f64>,
     pub holdout_rmse: Option<f64>,
-    /// What predictions without the factors reach, on the held-out measurements where there are some, else on those of
-    /// training; only of sampled entries.
+    /// Errors of predictions without the factors, on held-out measurements if there are any, else on training
+    /// measurements; only for sampled entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_rmse: Option<lowrank::operators::entries::Baseline>,
-    /// Number of the best trial: lowest held-out loss, or lowest training loss.
+    /// Index of the best trial: lowest held-out loss, or lowest training loss.
     pub best_trial: usize,
     pub trials: Vec<TrialReport>,
-    /// The flags as they were understood, defaults included.
+    /// Settings, defaults included.
     pub settings: Value,
     pub argv: Vec<String>,
-    /// Every seed that took part.
+    /// All seeds of the run.
     pub seeds: Value,
     pub inputs: Vec<InputInfo>,
     pub environment: Environment,
     pub timing: Timing,
     pub memory: MemoryReport,
     pub notices: Vec<String>,
-    /// What the device said where it ended the run.
+    /// Message of the device if a device failure ended the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// The iteration of the checkpoint that the run went on from.
+    /// Iteration of the checkpoint at which the run resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed_at: Option<usize>,
 }
 
 impl RunReport {
-    /// A report of a finished run.
+    /// Creates the report of a finished run.
     pub fn new(
         solution: &Solution,
         settings: Value,

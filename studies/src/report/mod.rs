@@ -1,5 +1,5 @@
-//! What a run leaves behind: a JSON report, a trace, a table of trials, the factors; what a sweep leaves behind: tables,
-//! a map of success rates, a page; what a comparison leaves behind: tables, two figures, a page.
+//! Outputs of runs and studies: a JSON report, a trace, a table of trials and the factors of a run; tables, a map of
+//! success rates and a page of a sweep; tables, two figures and a page of a comparison.
 
 mod compare_figure;
 mod compare_page;
@@ -36,11 +36,11 @@ use std::io::Write;
 use lowrank::io::write_npz;
 use lowrank::solver::{Solution, TrialSolution};
 
-/// Writes the factors as an archive that `numpy.load` reads and a solve can start from.
+/// Writes the factors as an archive for `numpy.load`, which can also start a solve.
 ///
-/// It has `left`, (batch, n, k), narrower trials padded with zeros; for two factors and more `right`, (batch, n2, k), and between
-/// them `middle_1`, `middle_2`, …, (batch, k, k): the matrix is left·middle_1·middle_2⋯rightᵀ. For signed columns it has `signature`,
-/// (2,).
+/// The archive has `left`, (batch, n, k), with narrower trials padded with zeros. With two factors or more it has
+/// `right`, (batch, n2, k), and between them `middle_1`, `middle_2`, …, (batch, k, k): the matrix is
+/// left·middle_1·middle_2⋯rightᵀ. The signed model adds `signature`, (2,).
 ///
 /// # Errors
 /// Those of `writer`.
@@ -48,7 +48,7 @@ pub fn write_factors(writer: &mut impl Write, solution: &Solution) -> std::io::R
     write_factors_with(writer, solution, &[])
 }
 
-/// [`write_factors`] with further arrays, (name, shape, row-major numbers), in the same archive.
+/// Writes factors like [`write_factors`], with further arrays (name, shape, row-major numbers) in the same archive.
 ///
 /// # Errors
 /// As [`write_factors`].

@@ -1,4 +1,4 @@
-//! The factors at every observation, as an archive.
+//! Archives of the factors at every observation.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,11 +8,11 @@ use lowrank::io::NpyWriter;
 use lowrank::solver::{Progress, Solver};
 use lowrank::{Error, Result};
 
-/// Keeps the factors at the observation points of a run, on the disk and not in memory, and writes them as one `.npz`
-/// with `iterations` (T,) and `factors` (T, batch, n, k), both as NumPy reads them; of several factors one array of each name that
-/// [`write_factors`](crate::report::write_factors) has, `left` (T, batch, n1, k) and `right` (T, batch, n2, k) among them. Narrower trials are padded with zero
-/// columns; a trial that has ended keeps its last factor (under a held-out share that need not be the one that the
-/// solution returns).
+/// Records the factors at the observations of a run on disk, and writes them as one `.npz` with `iterations` (T,) and
+/// `factors` (T, batch, n, k) for NumPy. With several factors it holds one array for each name of
+/// [`write_factors`](crate::report::write_factors), such as `left` (T, batch, n1, k) and `right` (T, batch, n2, k).
+/// Narrower trials are padded with zero columns; a trial that has ended keeps its last factor (with a held-out share,
+/// not necessarily the one that the solution returns).
 ///
 /// ```no_run
 /// # fn run(mut solver: lowrank::Solver) -> Result<(), Box<dyn std::error::Error>> {
@@ -31,22 +31,22 @@ use lowrank::{Error, Result};
 #[derive(Debug)]
 pub struct Snapshots {
     iterations: Vec<i64>,
-    /// U, or L and R.
+    /// Records of U, or of L and R.
     kept: Vec<Kept>,
     failed: Option<std::io::Error>,
 }
 
-/// One factor at every observation.
+/// Record of one factor at every observation.
 #[derive(Debug)]
 struct Kept {
     name: String,
     spool: Spool,
-    /// (batch, n, k)
+    /// Shape (batch, n, k).
     shape: [usize; 3],
 }
 
 impl Snapshots {
-    /// Prepares the snapshots of a run of `solver`; `output` says on whose disk they wait.
+    /// Prepares the snapshots of a run of `solver`; the temporary file is on the disk of `output`.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the array could exceed 8 GiB, the most that is read back, [`Error::Io`] where there can
@@ -62,7 +62,7 @@ impl Snapshots {
                 "snapshots",
                 format!("up to {points} snapshots of ({batch}, {rows}, {k}) factors, {:.1} GiB", gibibytes(bytes)),
                 format!("at most {:.0} GiB", gibibytes(LARGEST_ENTRY as f64)),
-                "look less often (--observe log, or a larger J in every:J) or lower --max-iterations",
+                "observe less often (--observe log, or a larger J in every:J) or lower --max-iterations",
             ));
         }
         let single = factors.len() == 1;
@@ -74,7 +74,8 @@ impl Snapshots {
         Ok(Self { iterations: Vec::new(), kept, failed: None })
     }
 
-    /// Keeps the factors of this observation. A failure to write does not end the run; [`Snapshots::write`] returns it.
+    /// Records the factors of an observation. A failure to write does not end the run; [`Snapshots::write`] returns
+    /// it.
     pub fn record(&mut self, progress: &Progress<'_>) {
         if self.failed.is_some() {
             return;

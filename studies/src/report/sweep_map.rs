@@ -1,16 +1,17 @@
-//! From a sweep's cells to a map of success rates.
+//! Map of success rates from a sweep's cells.
 
 use super::heatmap::{Heatmap, Panel, tidy};
 use crate::sweep::{Axis, CellSummary, Grid};
 use lowrank::models;
 
-/// More panels than this are no longer read.
+/// Maximum number of panels.
 const MOST_PANELS: usize = 6;
 
-/// Success rates over the two axes that vary most, a panel for each combination of the others that vary (the first six).
+/// Returns success rates over the two axes with the most values, with a panel for each combination of the other
+/// varying axes (the first six).
 ///
-/// Rank against measurements is the map of choice where both vary. Where the axes are measurements and the rank or the
-/// size, a line shows the degrees of freedom, below which no method can succeed.
+/// If both vary, the axes are rank and measurements. If the axes are measurements and the rank or the size, a line
+/// shows the degrees of freedom, below which no method can succeed.
 pub fn success_map(grid: &Grid, cells: &[CellSummary]) -> Heatmap {
     let axes = grid.axes();
     let length = |axis: Axis| axes.iter().find(|(a, _)| *a == axis).map_or(0, |(_, values)| values.len());
@@ -44,9 +45,9 @@ pub fn success_map(grid: &Grid, cells: &[CellSummary]) -> Heatmap {
         Panel { title: title.collect::<Vec<_>>().join(", "), counts, line }
     });
     let panels: Vec<Panel> = panels.collect();
-    let mut notes = vec![format!("success: relative error ≤ {:e}; {} solves a cell", grid.success, grid.repetitions)];
+    let mut notes = vec![format!("success: relative error ≤ {:e}; {} solves per cell", grid.success, grid.repetitions)];
     if omitted > 0 {
-        notes.push(format!("{omitted} more panels are left out; cells.csv has them all"));
+        notes.push(format!("{omitted} more panels do not fit; cells.csv has all of them"));
     }
     let fixed: Vec<String> = axes
         .iter()
@@ -71,8 +72,8 @@ pub fn success_map(grid: &Grid, cells: &[CellSummary]) -> Heatmap {
     }
 }
 
-/// (x, y): measurements and rank where they vary or nothing else does, else the two longest axes, measurements always
-/// lying down.
+/// Chooses the axes (x, y): measurements and rank if they vary or nothing else does, else the two longest axes, with
+/// measurements horizontal.
 fn choose(axes: &[(Axis, Vec<f64>)]) -> (Axis, Axis) {
     let length = |axis: Axis| axes.iter().find(|(a, _)| *a == axis).map_or(0, |(_, values)| values.len());
     let mut order = [
@@ -123,7 +124,7 @@ mod tests {
         assert_eq!(map.panels.len(), 6);
         assert_eq!(map.panels[1].title, "noise std = 1");
         assert_eq!(map.panels[0].line, Some(vec![12.0, 33.0]));
-        assert!(map.notes[1].starts_with("2 more panels"));
+        assert!(map.notes[1].contains("2 more"), "{:?}", map.notes);
         assert!(map.subtitle.contains("n = 12"), "{}", map.subtitle);
     }
 

@@ -1,19 +1,19 @@
-//! `sweep.html`: one file that explains itself.
+//! `sweep.html`, one self-contained file.
 
 use super::heatmap::{Heatmap, tidy};
 use crate::sweep::{CellSummary, Grid};
 use lowrank::methods::{Method, StartKind};
 use lowrank::models;
 
-/// What goes on the page.
+/// Contents of the page.
 #[derive(Clone, Copy, Debug)]
 pub struct SweepPage<'a> {
     pub grid: &'a Grid,
     pub cells: &'a [CellSummary],
     pub map: &'a Heatmap,
-    /// Names and values: machine, backend, times.
+    /// Environment as names and values: machine, backend, times.
     pub environment: &'a [(String, String)],
-    /// The command that remakes the page.
+    /// Command that reproduces the page.
     pub command: &'a str,
     pub notices: &'a [String],
 }
@@ -26,7 +26,7 @@ th,td{padding:.22rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px
 th{position:sticky;top:0;background:#f5f5f2}.facts td{text-align:left;white-space:normal}\
 pre{background:#f5f5f2;padding:.8rem 1rem;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}";
 
-/// The page as HTML.
+/// Returns the page as HTML.
 ///
 /// # Errors
 /// The plotting library's message.
@@ -38,8 +38,8 @@ pub fn sweep_page(page: &SweepPage<'_>) -> std::result::Result<String, String> {
     let facts: String =
         environment.iter().map(|(k, v)| format!("<tr><td>{}</td><td>{}</td></tr>\n", escape(k), escape(v))).collect();
     let line = if map.panels.iter().any(|p| p.line.is_some()) {
-        " The orange line counts the degrees of freedom of such a matrix: to its left there are fewer measurements than \
-         unknowns, and no method can succeed; how far the dark region keeps away from it is the price of the method."
+        " The orange line counts the degrees of freedom of such a matrix. Left of the line, unknowns outnumber measurements \
+         and no method can succeed; the distance of the dark region from the line shows how many more measurements the method needs."
     } else {
         ""
     };

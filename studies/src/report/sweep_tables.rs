@@ -1,4 +1,4 @@
-//! `sweep.csv` and `cells.csv`. A value that does not apply is an empty field.
+//! Tables `sweep.csv` and `cells.csv`. A value that does not apply is an empty field.
 
 use std::io::{Result, Write};
 
@@ -7,7 +7,7 @@ use crate::sweep::{Cell, CellSummary, Grid, Outcome, Sweep};
 
 const CELL: &str = "n,rank,condition_number,measurements,noise_std,search_rank,init_scale,step_size,degrees_of_freedom";
 
-/// A cell's coordinates. α and μ are given apart: a solve has the values it was run with, a cell those of the grid.
+/// Writes a cell's coordinates. α and μ are separate: a solve has the values it ran with, a cell those of the grid.
 fn coordinates(cell: &Cell, init_scale: Option<f64>, step_size: Option<f64>) -> String {
     format!(
         "{},{},{},{},{},{},{},{},{}",
@@ -31,8 +31,8 @@ fn shared(grid: &Grid) -> String {
     format!("{},{},{}", grid.operator.name, quoted(model), quoted(method))
 }
 
-/// `sweep.csv`: one line a solve that has an outcome, in the order of the plan. `seconds` is the solve's share of its
-/// batch's time. Columns are only ever appended.
+/// Writes `sweep.csv`: one line per solve with an outcome, in the order of the plan. `seconds` is the solve's share
+/// of its batch's time. Columns are only ever appended.
 ///
 /// # Errors
 /// Those of `writer`.
@@ -67,7 +67,7 @@ pub fn write_solves(writer: &mut impl Write, sweep: &Sweep, outcomes: &[Option<O
     Ok(())
 }
 
-/// `cells.csv`: one line a cell. Columns are only ever appended.
+/// Writes `cells.csv`: one line per cell. Columns are only ever appended.
 ///
 /// # Errors
 /// Those of `writer`.

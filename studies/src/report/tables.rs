@@ -8,7 +8,7 @@ pub(super) fn number(value: Option<f64>) -> String {
     value.filter(|v| v.is_finite()).map(|v| format!("{v:e}")).unwrap_or_default()
 }
 
-/// `trace.csv`: one line an observation. Columns are only ever appended.
+/// Writes `trace.csv`: one line per observation. Columns are only ever appended.
 ///
 /// # Errors
 /// Those of `writer`.
@@ -48,7 +48,7 @@ pub fn write_trace(writer: &mut impl Write, rows: &[TraceRow]) -> Result<()> {
     Ok(())
 }
 
-/// `trials.csv`: one line a trial, its parameters and its result.
+/// Writes `trials.csv`: one line per trial with its parameters and its result.
 ///
 /// # Errors
 /// Those of `writer`.

@@ -1,19 +1,19 @@
-//! Claims and verdicts: pure functions of what was run, in `shapes` (one run) and `rates` (many).
+//! Claims and verdicts: pure functions of the results, in `shapes` (one run) and `rates` (many).
 
 use serde::{Deserialize, Serialize};
 
-/// What became of a claim.
+/// Verdict on a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Holds,
     Fails,
-    /// The claim is about another setting than this run's; the reason says how.
+    /// The claim concerns another setting; the reason tells which.
     NotApplicable,
 }
 
 impl Verdict {
-    /// For tables.
+    /// Returns the verdict as words for tables.
     pub fn words(self) -> &'static str {
         match self {
             Self::Holds => "holds",
@@ -23,7 +23,7 @@ impl Verdict {
     }
 }
 
-/// A number or a short text; null where there is none.
+/// Number or short text; null if there is none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
@@ -33,7 +33,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// A finite number, or null: JSON has no NaN.
+    /// Creates a finite number, or null: JSON has no NaN.
     pub fn number(value: impl Into<Option<f64>>) -> Self {
         value.into().filter(|v| v.is_finite()).map_or(Self::None, Self::Number)
     }
@@ -59,22 +59,22 @@ impl std::fmt::Display for Value {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     pub id: String,
-    /// With the tolerance.
+    /// Statement, including the tolerance.
     pub statement: String,
     pub source: String,
     pub expected: Value,
     pub measured: Value,
     pub verdict: Verdict,
-    /// Why it fails or does not apply, or what was used.
+    /// Reason for failure or non-applicability, or the data used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 pub(super) const PAPER: &str = "arXiv 2106.15013";
-/// Consequences of the paper's analysis that were computed independently, not statements of the paper.
+/// Source of consequences of the paper's analysis that were computed independently and are not stated in the paper.
 pub(super) const COMPUTED: &str = "consequence of the analysis in arXiv 2106.15013, computed independently";
 
-/// A claim about to be judged.
+/// Claim without a verdict.
 pub(super) struct Draft {
     id: String,
     statement: String,
@@ -100,7 +100,7 @@ impl Draft {
         self.end(measured, Verdict::Fails, Some(reason.into()))
     }
 
-    /// Holds or fails; `note` is kept either way.
+    /// Judges the claim; it keeps `note` either way.
     pub(super) fn judge(self, measured: Value, holds: bool, note: Option<String>) -> Claim {
         self.end(measured, if holds { Verdict::Holds } else { Verdict::Fails }, note)
     }

@@ -1,29 +1,29 @@
-//! What the runs leave: plain data that claims and figures are functions of.
+//! Results of the runs: plain data, from which claims and figures are computed.
 
 use crate::reproduce::facts::Facts;
 use lowrank::diagnostics::Phases;
 use lowrank::engine::Precision;
 use lowrank::solver::{Progress, TraceRow};
 
-/// A part of the study, for progress displays.
+/// Stage of the study, for progress displays.
 #[derive(Clone, Debug)]
 pub struct Stage {
     pub name: String,
-    /// Number among the stages, from 0, and how many there are.
+    /// Index among the stages, from 0.
     pub index: usize,
     pub count: usize,
-    /// Share of the study's work that is done, from 0 to 1.
+    /// Finished share of the study's work, from 0 to 1.
     pub done: f64,
 }
 
-/// What an observer sees.
+/// Progress of the study, as an observer sees it.
 #[derive(Debug)]
 pub struct Moment<'a> {
     pub stage: &'a Stage,
     pub progress: &'a Progress<'a>,
 }
 
-/// One run, observed at every iteration with its power-iteration twin.
+/// One run and its power iteration, observed at every iteration.
 #[derive(Clone, Debug)]
 pub struct PhaseRun {
     pub facts: Facts,
@@ -51,7 +51,7 @@ pub struct TimesRun {
     pub starts: Vec<StartTime>,
 }
 
-/// The end of one start of the scale experiment.
+/// Final errors of one start of the scale experiment.
 #[derive(Clone, Debug)]
 pub struct ScalePoint {
     pub init_scale: f64,
@@ -66,7 +66,7 @@ pub struct ScalePoint {
 #[derive(Clone, Debug)]
 pub struct ScaleRun {
     pub facts: Facts,
-    /// m/(n·r*), where this is one of the extra runs.
+    /// Ratio m/(n·r*), for the extra runs.
     pub factor: Option<usize>,
     pub search_rank: usize,
     pub precision: Precision,
@@ -79,7 +79,7 @@ pub struct ScaleRun {
 pub struct WidthTrial {
     pub search_rank: usize,
     pub seed: u64,
-    /// Iterations to the target; absent where it was not reached.
+    /// Iterations to the target; absent if the trial did not reach it.
     pub iterations: Option<usize>,
 }
 
@@ -94,18 +94,18 @@ pub struct WidthRun {
     pub trials: Vec<WidthTrial>,
 }
 
-/// Everything that was run.
+/// All results of the study.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
     pub phases: Option<PhaseRun>,
-    /// Whether the phases and the spectral experiment were asked for; they share one run.
+    /// Whether the phases experiment was requested; it shares its run with the spectral one.
     pub wants_phases: bool,
     pub wants_spectral: bool,
     pub times: Option<TimesRun>,
     pub scale: Option<ScaleRun>,
     /// Extra runs with m = factor·n·r*.
     pub slopes: Vec<ScaleRun>,
-    /// Extra runs that were left out, with the reason.
+    /// Skipped extra runs, with the reason.
     pub skipped: Vec<(usize, String)>,
     pub width: Option<WidthRun>,
 }

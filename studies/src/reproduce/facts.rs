@@ -1,4 +1,4 @@
-//! What the measurements say before any run: the spectrum of P = s·A*(y) against the truth, and what follows from it.
+//! Facts known before any run: the spectrum of P = s·A*(y) compared with the truth, and its consequences.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +7,11 @@ use lowrank::diagnostics::{Spectrum, leading_left, sine_of_largest_angle};
 use lowrank::problem::Truth;
 use lowrank::solver::Problem;
 
-/// σ_min² must exceed half the noise edge by this factor for L to say something about X: sin angle(X, L) ≈ 1/separation.
+/// Factor by which σ_min² must exceed half the noise edge for L to align with X: sin angle(X, L) ≈ 1/separation.
 const SEPARATED: f64 = 2.0;
-/// λ₁/λ_{r*} of P up to which the signal directions grow and saturate together.
+/// Largest λ₁/λ_{r*} of P for which the signal directions grow and saturate together.
 const TOGETHER: f64 = 1.5;
-/// Where the formulas give no number of iterations, or an absurd one.
+/// Bounds on the number of iterations from the formulas.
 const ITERATIONS: (f64, f64) = (60.0, 3000.0);
 
 /// Numbers of one problem instance.
@@ -22,22 +22,22 @@ pub struct Facts {
     pub measurements: usize,
     pub condition_number: f64,
     pub step_size: f64,
-    /// σ_min(X)
+    /// Smallest singular value σ_min(X).
     pub sigma_min: f64,
-    /// ‖M‖_F
+    /// Norm ‖M‖_F.
     pub truth_norm: f64,
-    /// λ₁, λ_{r*}, λ_{r*+1} of P.
+    /// Eigenvalue λ₁ of P; the next ones are λ_{r*} and λ_{r*+1}.
     pub lambda_first: f64,
     pub lambda_rank: f64,
     pub lambda_next: Option<f64>,
-    /// ‖P − M‖; absent where only the leading part of the spectrum is computed (n > 1024).
+    /// Distance ‖P − M‖; absent for n > 1024, where only the leading part of the spectrum is computed.
     pub distance: Option<f64>,
-    /// angle(X, L)
+    /// Angle between X and L.
     pub angle: f64,
 }
 
 impl Facts {
-    /// Of instance 0 of a problem with a factor as its truth.
+    /// Computes the facts of instance 0 of a problem whose truth is a factor.
     ///
     /// # Errors
     /// Those of the decompositions.
@@ -69,43 +69,43 @@ impl Facts {
         })
     }
 
-    /// ‖M‖_F·√(2n/m): where ‖P − M‖ should be, the edge of the noise in the spectrum of P.
+    /// Returns ‖M‖_F·√(2n/m), the expected ‖P − M‖ and the noise edge in the spectrum of P.
     pub fn edge(&self) -> f64 {
         self.truth_norm * (2.0 * self.n as f64 / self.measurements as f64).sqrt()
     }
 
-    /// σ_min(X)²/(½·edge): up to 1 the weakest direction of the truth drowns in the noise of P.
+    /// Returns σ_min(X)²/(½·edge): up to 1, the weakest direction of the truth is below the noise of P.
     pub fn separation(&self) -> f64 {
         self.sigma_min * self.sigma_min / (0.5 * self.edge())
     }
 
-    /// ln(1 + μλ_{r*}(P)), the growth of the signal in one iteration of the first two phases.
+    /// Returns ln(1 + μλ_{r*}(P)), the growth of the signal per iteration in the first two phases.
     pub fn growth(&self) -> f64 {
         (1.0 + self.step_size * self.lambda_rank).ln()
     }
 
-    /// ln(1 + μλ_{r*}(P))/ln(1 + μλ₁(P)): the share of t_1 after which the strongest direction has grown.
+    /// Returns ln(1 + μλ_{r*}(P))/ln(1 + μλ₁(P)), the share of t_1 after which the strongest direction has grown.
     pub fn head_start(&self) -> f64 {
         let share = self.growth() / (1.0 + self.step_size * self.lambda_first).ln();
         if share.is_finite() { share.clamp(0.0, 1.0) } else { 1.0 }
     }
 
-    /// Iterations by which t_1 is later for each decade of α.
+    /// Returns the delay of t_1 in iterations per decade of α.
     pub fn iterations_per_decade(&self) -> f64 {
         std::f64::consts::LN_10 / self.growth()
     }
 
-    /// 2·(1 − ln(1+μλ_{r*+1}(P))/ln(1+μλ_{r*}(P))): while the signal grows from α to 1, the surplus grows to α to the
-    /// power of half of this; the test error is its square.
+    /// Returns the exponent 2·(1 − ln(1+μλ_{r*+1}(P))/ln(1+μλ_{r*}(P))): while the signal grows from α to 1, the
+    /// surplus grows to α to the power of half of this; the test error is its square.
     pub fn exponent(&self) -> Option<f64> {
         Some(2.0 * (1.0 - (1.0 + self.step_size * self.lambda_next?).ln() / self.growth()))
     }
 
-    /// Why the statements about spectral alignment do not concern this problem, where they do not.
+    /// Returns the reason why statements about spectral alignment do not apply to this problem, if any.
     pub fn outside(&self) -> Option<String> {
         if 4 * self.rank > self.n || self.n < 20 {
             return Some(format!(
-                "n = {} and r* = {}: the statements are about low rank in many dimensions (here n ≥ 20, r* ≤ n/4)",
+                "n = {} and r* = {}: the statements concern low rank in many dimensions (here n ≥ 20, r* ≤ n/4)",
                 self.n, self.rank
             ));
         }
@@ -121,18 +121,18 @@ impl Facts {
         None
     }
 
-    /// Why one growth rate does not describe the run, where it does not.
+    /// Returns the reason why one growth rate does not describe the run, if any.
     pub fn staged(&self) -> Option<String> {
         let ratio = self.lambda_first / self.lambda_rank;
         (ratio.is_nan() || ratio > TOGETHER).then(|| {
             format!(
-                "λ₁(P)/λ_r*(P) = {ratio:.2} above {TOGETHER}: the directions emerge one after another, each changing what \
-                 the next one sees, so no single growth rate describes the run"
+                "λ₁(P)/λ_r*(P) = {ratio:.2} above {TOGETHER}: the directions emerge one after another and \
+                 influence each other, so no single growth rate describes the run"
             )
         })
     }
 
-    /// About when the signal of a start of scale α with k columns reaches σ_min(X)/√10.
+    /// Estimates the iteration at which the signal of a start of scale α with k columns reaches σ_min(X)/√10.
     pub fn expected_t_1(&self, init_scale: f64, search_rank: usize) -> f64 {
         // The smallest singular value of an r*×k Gaussian matrix with entries N(0, α²/k).
         let weakest = 1.0 - (self.rank as f64 / search_rank.max(1) as f64).sqrt();
@@ -140,10 +140,10 @@ impl Facts {
         (self.sigma_min / 10f64.sqrt() / start).ln().max(0.0) / self.growth()
     }
 
-    /// A stop time: t_1 and then as long as the linear phase III takes to come below the error that the surplus leaves.
+    /// Returns a stop time: t_1 plus the time in which the linear phase III falls below the error of the surplus.
     ///
-    /// Phase III contracts along the slowest directions, X E⊥ᵀ + E⊥Xᵀ, by 1 − μσ_min²·(1 − √(nr*/m))² an iteration, the
-    /// last factor being the smallest eigenvalue of s·A*A on a space of nr* dimensions.
+    /// Phase III contracts along the slowest directions, X E⊥ᵀ + E⊥Xᵀ, by 1 − μσ_min²·(1 − √(nr*/m))² per iteration,
+    /// where the last factor is the smallest eigenvalue of s·A*A on a space of nr* dimensions.
     pub fn stop_time(&self, init_scale: f64, search_rank: usize) -> usize {
         let share = ((self.n * self.rank) as f64 / self.measurements as f64).sqrt();
         let contraction = self.step_size * self.sigma_min.powi(2) * (1.0 - share).max(0.05).powi(2);
@@ -159,7 +159,7 @@ impl Facts {
 pub(crate) mod tests {
     use super::*;
 
-    /// κ = 1, n = 100, r* = 3, m = 3000 with typical numbers.
+    /// Typical facts for κ = 1, n = 100, r* = 3, m = 3000.
     pub(crate) fn typical() -> Facts {
         Facts {
             n: 100,
@@ -191,7 +191,7 @@ pub(crate) mod tests {
     fn what_lies_outside_has_a_reason() {
         let weak = Facts { sigma_min: 1.0 / 3.0, truth_norm: 1.1, ..typical() };
         assert!(weak.outside().unwrap().contains("too few"));
-        assert!(Facts { n: 8, ..typical() }.outside().unwrap().contains("many dimensions"));
+        assert!(Facts { n: 8, ..typical() }.outside().unwrap().contains("dimensions"));
         assert!(Facts { measurements: 10, ..typical() }.outside().is_some());
         assert!(Facts { lambda_rank: 0.5, ..typical() }.staged().is_some());
         // Numbers that make no sense still give a stop time.

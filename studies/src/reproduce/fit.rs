@@ -2,14 +2,14 @@
 
 use crate::report::quantile;
 
-/// y = intercept + slope·x.
+/// Line y = intercept + slope·x.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Line {
     pub slope: f64,
     pub intercept: f64,
 }
 
-/// The least-squares line through points; `None` for fewer than two different x.
+/// Fits the least-squares line through points; `None` for fewer than two different x.
 pub fn fit_line(points: &[(f64, f64)]) -> Option<Line> {
     let count = points.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
@@ -23,13 +23,13 @@ pub fn fit_line(points: &[(f64, f64)]) -> Option<Line> {
     (points.len() >= 2 && slope.is_finite()).then_some(Line { slope, intercept: y - slope * x })
 }
 
-/// [`fit_line`] of log₁₀ y against log₁₀ x: the slope is an exponent.
+/// Fits log₁₀ y against log₁₀ x, so that the slope is an exponent.
 pub(crate) fn fit_power(points: impl Iterator<Item = (f64, f64)>) -> Option<Line> {
     let logs: Vec<(f64, f64)> = points.map(|(x, y)| (x.log10(), y.log10())).collect();
     fit_line(&logs)
 }
 
-/// The middle value.
+/// Returns the median.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }

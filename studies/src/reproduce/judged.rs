@@ -1,11 +1,11 @@
-//! The claims of a reproduction, by what was run.
+//! Claims of a reproduction, selected by its results.
 
 use crate::reproduce::claims::Claim;
 use crate::reproduce::data::Results;
 use crate::reproduce::facts::Facts;
 use crate::reproduce::{rates, shapes};
 
-/// Every claim that the runs allow to judge.
+/// Returns every claim that the results allow to judge.
 pub(super) fn claims(results: &Results) -> Vec<Claim> {
     let facts: Option<&Facts> = (results.phases.as_ref().map(|r| &r.facts))
         .or(results.scale.as_ref().map(|r| &r.facts))

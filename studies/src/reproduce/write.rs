@@ -1,4 +1,4 @@
-//! The study as files: report.html, claims.json, and an SVG, a CSV and a script for each figure.
+//! Files of a study: report.html, claims.json, and an SVG, a CSV and a script per figure.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,7 +7,7 @@ use crate::reproduce::{Study, page};
 use lowrank::io::OutputFile;
 use lowrank::{Error, Result};
 
-/// For each figure, by its name, a script that draws it again from its CSV with pandas and matplotlib.
+/// Scripts by the name of the figure, which draw it from its CSV with pandas and matplotlib.
 pub const SCRIPTS: &[(&str, &str)] = &[
     ("phases", include_str!("scripts/phases.py")),
     ("spectral", include_str!("scripts/spectral.py")),
@@ -19,14 +19,13 @@ pub const SCRIPTS: &[(&str, &str)] = &[
     ("imbalance", include_str!("scripts/imbalance.py")),
 ];
 
-/// Writes everything into a directory, which is made if it is not there. `command` is what the reader should type to
-/// make it again.
+/// Writes all files into a directory, which it creates if necessary. `command` reproduces the study.
 ///
 /// # Errors
 /// [`Error::Io`] naming the file.
 pub fn write(study: &Study, directory: &Path, command: &str) -> Result<()> {
     std::fs::create_dir_all(directory)
-        .map_err(|source| Error::io(directory, source, "Name a directory that can be made with --out"))?;
+        .map_err(|source| Error::io(directory, source, "Name a directory that lowrank can create with --out"))?;
     let put = |name: String, text: &str| -> Result<()> {
         let mut file = OutputFile::create(directory.join(name))?;
         let written = file.write_all(text.as_bytes());
@@ -41,7 +40,7 @@ pub fn write(study: &Study, directory: &Path, command: &str) -> Result<()> {
         }
     }
     let claims = serde_json::to_string_pretty(&study.claims).map_err(|e| {
-        let fix = "Check that there is room on the disk";
+        let fix = "Check the free space of the disk";
         Error::io(&directory.join("claims.json"), std::io::Error::from(e), fix)
     })?;
     put("claims.json".into(), &format!("{claims}\n"))?;

@@ -11,7 +11,7 @@ use lowrank::models::Model;
 use lowrank::operators::{Loss, Operator, REGISTRY};
 use lowrank::problem::{Domain, Factors};
 
-/// A side: small ones and those around a workgroup's multiples more often than others.
+/// Draws a side length, with a preference for small ones and for those near multiples of a workgroup.
 fn side(rng: &mut ChaCha8Rng) -> usize {
     match rng.random_range(0..4) {
         0 => rng.random_range(1..4),
@@ -24,7 +24,7 @@ pub(super) fn domain(rng: &mut ChaCha8Rng) -> Domain {
     if rng.random_bool(0.7) { Domain::symmetric(side(rng)) } else { Domain::rectangular(side(rng), side(rng)) }
 }
 
-/// Any operator of the registry at any size up to 28, in any of its variants, and what it is in words.
+/// Draws any operator of the registry at any size up to 28, in any variant, with its description.
 pub(super) fn operator(rng: &mut ChaCha8Rng) -> Result<(Arc<dyn Operator>, String), String> {
     let registration = &REGISTRY[rng.random_range(0..REGISTRY.len())];
     let (domain, m, seed) = (domain(rng), side(rng) * rng.random_range(1..8), rng.random::<u64>() >> 12);
@@ -41,7 +41,7 @@ pub(super) fn operator(rng: &mut ChaCha8Rng) -> Result<(Arc<dyn Operator>, Strin
     Ok((Arc::from(operator), what))
 }
 
-/// Factors of one trial with normal entries of standard deviation `size`.
+/// Draws factors of one trial with normal entries of standard deviation `size`.
 pub(super) fn factors(rng: &mut ChaCha8Rng, domain: Domain, k: usize, size: f64) -> Result<Factors, String> {
     let sizes = Model::natural(&domain).sizes(&domain, k);
     let mut draw = |rows: usize| (0..rows * k).map(|_| size * normal(rng)).collect::<Vec<f64>>();
@@ -49,7 +49,7 @@ pub(super) fn factors(rng: &mut ChaCha8Rng, domain: Domain, k: usize, size: f64)
     Factors::of_sizes(1, &sizes, blocks).map_err(|e| e.to_string())
 }
 
-/// Any method with some of its parameters, and a loss.
+/// Draws any method with some of its parameters, and a loss.
 pub(super) fn method(rng: &mut ChaCha8Rng) -> Result<(Method, Loss), String> {
     let card = METHODS[rng.random_range(0..METHODS.len())];
     let mut parameters = Named::default();

@@ -1,4 +1,4 @@
-//! Bad input and bad luck, each with the answer it must have.
+//! Bad input and device faults, each with its required answer.
 
 use std::ops::ControlFlow;
 
@@ -27,7 +27,7 @@ pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
         .search_rank(rng.random_range(1..5))
         .stop(Stop::default().max_iterations(30));
     let kind = rng.random_range(0..7);
-    let names = ["observations that are no numbers", "observations of another length", "a hostile setting"];
+    let names = ["non-finite observations", "observations of another length", "a hostile setting"];
     let names =
         [names.as_slice(), &["a step far too long", "zero observations", "an interruption", "a zero start"]].concat();
     *what = format!("{}, {method:?}, loss {}, {described}, {}", names[kind], loss.word(), place.name);
@@ -40,14 +40,14 @@ pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
             y[rng.random_range(0..m)] = HOSTILE[rng.random_range(0..3)];
             return match Problem::new(operator, y) {
                 Err(_) => Ok(SoakOutcome::Answered),
-                Ok(_) => wrong("that they were taken"),
+                Ok(_) => wrong("acceptance"),
             };
         }
         1 => {
             y.truncate(rng.random_range(0..m));
             return match Problem::new(operator, y) {
                 Err(_) => Ok(SoakOutcome::Answered),
-                Ok(_) => wrong("that they were taken"),
+                Ok(_) => wrong("acceptance"),
             };
         }
         2 => {

@@ -1,8 +1,8 @@
-//! Random problems without end: laws, whole runs against Reference, and faults, for as long as one lets it run.
+//! Endless random problems: laws, whole runs compared with the reference, and faults.
 //!
-//! Problem i of a seed is the same one on every machine. A wrong answer is a law that does not hold, a run that is not Reference's
-//! to within what rounding explains, a run that does not repeat, a recovery that fails where measurements are plenty, a panic,
-//! or bad input that is taken.
+//! Problem i of a seed is the same on every machine. Wrong answers are a broken law, a run that differs from the
+//! reference by more than rounding explains, a run that does not repeat, a recovery that fails with plenty of
+//! measurements, a panic, and accepted bad input.
 
 mod draw;
 mod faults;
@@ -17,27 +17,28 @@ use lowrank::internals::{Purpose, stream};
 use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
 use lowrank::memory;
 
-/// Problems after which what the program holds is taken as its own size: caches, threads and drivers are then set up.
+/// Number of problems after which the memory of the program counts as its own size: caches, threads and drivers are
+/// then set up.
 const WARM: u64 = 64;
 
-/// What came of a problem that was answered right.
+/// Outcome of a problem with a right answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SoakOutcome {
     /// A law held.
     Held,
-    /// The run is Reference's.
+    /// The run agreed with the reference.
     Agreed,
-    /// The run depends so much on rounding that there is nothing to compare; it is finite and repeats.
+    /// The run depends too much on rounding for a comparison; it is finite and repeats.
     Incomparable,
-    /// The matrix came back.
+    /// The run recovered the matrix.
     Recovered,
-    /// A fault had the answer it must have.
+    /// A fault had the required answer.
     Answered,
-    /// The place does not run that problem, and says so.
+    /// The place refused the problem.
     Refused,
 }
 
-/// A problem: what it was, in words that name all that was drawn, and what came of it or what is wrong.
+/// One problem: a description of all random choices, and its outcome or the wrong answer.
 #[derive(Clone, Debug)]
 pub struct Tried {
     pub index: u64,
@@ -45,7 +46,7 @@ pub struct Tried {
     pub outcome: Result<SoakOutcome, String>,
 }
 
-/// Counts of a soak so far.
+/// Counts of a soak.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub held: u64,
@@ -55,7 +56,7 @@ pub struct Tally {
     pub answered: u64,
     pub refused: u64,
     pub wrong: u64,
-    /// Bytes held after the first 64 problems and now, where the system says.
+    /// Bytes held after the first 64 problems and now, if the system reports them.
     pub resident: Option<(u64, u64)>,
 }
 
@@ -71,12 +72,12 @@ pub struct Soak {
     next: u64,
     places: Vec<Place>,
     tally: Tally,
-    /// Relative error that results get before they are compared, so that it can be seen that errors are.
+    /// Relative error added to results before comparison, to show that the comparison detects errors.
     falsified: f64,
 }
 
 impl Soak {
-    /// From problem `first` on.
+    /// Creates a soak that begins with problem `first`.
     pub fn new(places: Vec<Place>, seed: u64, first: u64) -> Self {
         Self { seed, next: first, places, tally: Tally::default(), falsified: 0.0 }
     }
@@ -90,7 +91,7 @@ impl Soak {
         &self.tally
     }
 
-    /// Tries the next problem. A panic of the code under test is caught and is a wrong answer.
+    /// Tries the next problem. It catches a panic of the code under test, which is a wrong answer.
     pub fn step(&mut self) -> Tried {
         let index = self.next;
         self.next += 1;
@@ -99,7 +100,7 @@ impl Soak {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.attempt(&mut rng, &mut what)));
         let outcome = outcome.unwrap_or_else(|panic| {
             let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            Err(format!("panicked: {}", words.unwrap_or("without a word")))
+            Err(format!("panicked: {}", words.unwrap_or("without a remark")))
         });
         let tally = &mut self.tally;
         *match &outcome {

@@ -1,4 +1,4 @@
-//! Whole runs: against Reference within what rounding explains, repeated, and to the truth.
+//! Whole runs: compared with the reference up to rounding, repeated, and compared with the truth.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +15,7 @@ use lowrank::operators::{Loss, REGISTRY, Storage};
 use lowrank::problem::{Domain, Factors, synthetic};
 use lowrank::solver::{Init, Problem, Settings, Solution, Solver, Status, Stop};
 
-/// A refusal is an answer; whatever else an engine reports is not.
+/// Returns whether an error is a refusal, which is a right answer.
 fn refused(error: &Error) -> bool {
     matches!(error, Error::Unsupported { .. } | Error::Invalid { .. })
 }
@@ -24,12 +24,12 @@ fn solve(problem: &Problem, settings: &Settings, place: &Place) -> lowrank::Resu
     Solver::new(problem.clone(), settings.clone(), place.backend.clone())?.solve()
 }
 
-/// What a run returns, bit for bit.
+/// Returns the result of a run, bit for bit.
 fn bits(solution: &Solution) -> Vec<u64> {
     solution.trials.iter().flat_map(|t| t.blocks().flat_map(|block| block.as_slice()).map(|v| v.to_bits())).collect()
 }
 
-/// What it found: factors may differ by a rotation that roundings choose, the product may not.
+/// Returns the product of the factors, which unlike the factors does not depend on a rotation chosen by rounding.
 fn numbers(solution: &Solution) -> Vec<f64> {
     solution.trials.iter().flat_map(|t| t.to_dense()).collect()
 }
@@ -38,7 +38,7 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|v| v * v).sum::<f64>().sqrt()
 }
 
-/// The product that a run found; refused where a number of it is none, and where the same run gives other bits.
+/// Returns the product of a run; refuses non-finite numbers, and repeated runs with other bits.
 fn finite_and_repeated(
     found: &Solution,
     again: impl FnOnce() -> lowrank::Result<Solution>,
@@ -49,11 +49,11 @@ fn finite_and_repeated(
     }
     match bits(found) == bits(&again().map_err(|e| e.to_string())?) {
         true => Ok(own),
-        false => Err("the same run gave other bits".into()),
+        false => Err("a repeated run gave other bits".into()),
     }
 }
 
-/// Unit roundoff of the iterations of a place.
+/// Returns the unit roundoff of the iterations of a place.
 fn unit_of(place: &Place, precision: Precision) -> f64 {
     match precision == Precision::F64 || matches!(place.backend, Backend::Reference) {
         true => Precision::F64.unit_roundoff(),
@@ -61,8 +61,8 @@ fn unit_of(place: &Place, precision: Precision) -> f64 {
     }
 }
 
-/// A few iterations of any method on any problem from a start of moderate size. How far roundings carry is measured: Reference runs
-/// again from starts and observations that are changed a little.
+/// Runs a few iterations of any method on any problem from a start of moderate size. The effect of rounding is
+/// measured: the reference runs again from slightly changed starts and observations.
 pub(super) fn against_reference(
     rng: &mut ChaCha8Rng,
     place: &Place,
@@ -150,12 +150,12 @@ pub(super) fn against_reference(
     if distance <= allowed {
         Ok(SoakOutcome::Agreed)
     } else {
-        Err(format!("{distance:.2e} away from Reference, of {length:.2e}; rounding explains {allowed:.2e}"))
+        Err(format!("{distance:.2e} from the reference, of {length:.2e}; rounding explains {allowed:.2e}"))
     }
 }
 
-/// Whether a rounding can turn what the method decides: ranks, and the raised damping of singular Gram matrices, which single
-/// precision raises earlier.
+/// Returns whether rounding can change decisions of the method: ranks, and the damping floor of singular Gram
+/// matrices, which applies earlier in single precision.
 fn roundings_decide(method: &Method, domain: &Domain, k: usize, single: bool) -> bool {
     let preconditioned = matches!(method.step_size(), StepSize::Number(_));
     let inverts = preconditioned || matches!(method.word(), "cg" | "riemannian");

@@ -1,4 +1,6 @@
 //! Studies on small problems.
 
 mod compare;
+#[path = "../../../tests/common/says.rs"]
+mod says;
 mod soak;

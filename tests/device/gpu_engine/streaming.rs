@@ -12,6 +12,7 @@ use lowrank::problem::Domain;
 
 use crate::gpu_engine::case::{Case, Outcome, check_gradient, same};
 use crate::running::{Evaluator, Running};
+use crate::says::says;
 
 /// What is run on a case: its iterations, or an evaluation at a pair.
 enum Loaded {
@@ -101,7 +102,7 @@ fn streams_what(device: &Device, case: &Case, precision: Precision, what: What) 
             || info.streamed_panels == 0
             || info.memory.bytes(Location::Device) > working + room * row
             || (room + 1 < m && info.streamed_bytes_per_iteration != (m - resident) * row)
-            || info.notices.iter().all(|notice| !notice.starts_with("device_memory: "))
+            || info.notices.iter().all(|notice| !says(notice, "device_memory"))
         {
             return Err(format!("{room} rows of room: {info:?}").into());
         }
@@ -122,7 +123,7 @@ fn streams_what(device: &Device, case: &Case, precision: Precision, what: What) 
         Ok(_) => Err("a row and a half were enough".into()),
         Err(error) => {
             let (text, least) = (error.to_string(), (working + 2 * row).to_string());
-            let named = text.starts_with("device_memory: ") && text.contains(&format!("at least {least} bytes"));
+            let named = says(&text, "device_memory") && says(&text, &format!("{least} bytes"));
             if named { Ok(()) } else { Err(text.into()) }
         }
     }
@@ -168,16 +169,14 @@ pub fn running_out_streams(device: &Device) -> Outcome {
         if rows == 9 {
             // Not even one panel: then there is nothing to give back, and that is an error.
             match result {
-                Err(error) if error.to_string().contains("out of device memory") => continue,
+                Err(lowrank::Error::OutOfMemory { .. }) => continue,
                 _ => return Err("no memory at all was enough".into()),
             }
         }
         let mut engine = Loaded::Iterations(result?);
         let info = engine.info();
-        let said = info
-            .notices
-            .iter()
-            .any(|notice| notice.contains("ran out") && notice.contains(&format!("in {resident} panels")));
+        let panels = format!("{resident} panels");
+        let said = info.notices.iter().any(|notice| says(notice, "ran out") && says(notice, &panels));
         if !said || info.panels - info.streamed_panels != resident {
             return Err(format!("{rows} rows: {info:?}").into());
         }

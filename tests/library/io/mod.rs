@@ -69,16 +69,14 @@ impl Files {
     }
 }
 
-/// Asserts that `result` failed with a message that contains every one of `parts`.
+/// Asserts that `result` failed with a message that says every one of `parts`.
 #[track_caller]
 fn assert_refused<T>(result: lowrank::Result<T>, parts: &[&str]) {
     match result {
         Ok(_) => panic!("accepted; expected an error that says {parts:?}"),
         Err(error) => {
             let message = error.to_string();
-            for part in parts {
-                assert!(message.contains(part), "'{part}' is missing in: {message}");
-            }
+            crate::says::assert_says(&message, parts);
         }
     }
 }

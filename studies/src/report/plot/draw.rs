@@ -1,4 +1,4 @@
-//! Draws panels. Coordinates are transformed here, so that the plotting library sees linear axes only.
+//! Drawing of panels. Coordinates are transformed here, so the plotting library sees only linear axes.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -7,11 +7,12 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::ticks::Scale;
 use super::{Panel, Style, quantile};
 
-/// Units of the drawing a pixel: the library rounds coordinates to whole units, and at one a pixel that shows as jitter.
+/// Drawing units per pixel: the library rounds coordinates to whole units, which at one unit per pixel shows as
+/// jitter.
 const UNIT: u32 = 8;
 const WIDTH: u32 = 980;
 const HEIGHT: u32 = 370;
-/// The legend's column. It lies outside the axes, where it hides no curve.
+/// Width of the legend's column, outside the axes so that it hides no curve.
 const LEGEND: u32 = 236;
 const FONT: &str = "sans-serif";
 const INK: RGBColor = RGBColor(40, 40, 40);
@@ -38,7 +39,7 @@ pub(super) fn draw(panels: &[Panel]) -> Result<String, Failure> {
     Ok(svg.replacen(&fine, &format!("width=\"{WIDTH}\" height=\"{height}\" viewBox"), 1))
 }
 
-/// Pixels in the drawing's units.
+/// Converts pixels to drawing units.
 const fn px(pixels: u32) -> u32 {
     UNIT * pixels
 }
@@ -160,7 +161,7 @@ fn series(chart: &mut Chart<'_, '_>, panel: &Panel, x: &Scale, y: &Scale) -> Res
     Ok(())
 }
 
-/// The legend; a label may have several lines.
+/// Draws the legend; a label may have several lines.
 fn entries(area: &Area<'_>, panel: &Panel) -> Result<(), Failure> {
     let style = (FONT, px(14)).into_font().color(&INK);
     let mut row = px(48) as i32;

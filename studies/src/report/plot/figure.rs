@@ -1,4 +1,4 @@
-//! The simplest figure: curves over iterations on a logarithmic axis.
+//! Simple figures: curves over iterations on a logarithmic axis.
 
 use super::{Panel, PlotAxis, Quantity, Series, Style, panels_to_svg};
 
@@ -11,7 +11,7 @@ pub struct Figure<'a> {
     pub curves: Vec<Curve<'a>>,
 }
 
-/// One curve; points that are not positive and finite are left out.
+/// Curve; points that are not positive and finite are left out.
 #[derive(Clone, Debug)]
 pub struct Curve<'a> {
     pub label: &'a str,
@@ -20,7 +20,7 @@ pub struct Curve<'a> {
 }
 
 impl Figure<'_> {
-    /// The figure as an SVG document. Empty figures have axes from 1 to 10.
+    /// Draws the figure as an SVG document. Empty figures have axes from 1 to 10.
     ///
     /// # Errors
     /// The plotting library's message.

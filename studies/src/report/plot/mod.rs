@@ -8,28 +8,28 @@ pub use figure::{Curve, Figure};
 
 use plotters::style::RGBColor;
 
-/// What a curve shows; the same quantity has the same colour in every figure. Colours of Okabe and Ito, which readers
-/// with colour vision deficiencies can tell apart.
+/// Quantity of a curve; each quantity has one colour in all figures. The colours are those of Okabe and Ito, which
+/// readers with colour vision deficiencies can distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
     TestError,
     Residual,
     Loss,
-    /// A singular value, or how far one is from where it should be.
+    /// A singular value, or its distance from the true one.
     Signal,
     /// The angle to the truth's column space.
     AngleTruth,
     /// The angle to the leading eigenvectors of P.
     AngleSpectral,
-    /// A prediction, a bound: what was not measured.
+    /// A prediction or a bound.
     Theory,
     /// The test error in the first, second, … of several settings: shades of its colour.
     TestErrorIn(u8),
-    /// Whatever is compared, in the first, second, … of several runs; colours begin again after [`Quantity::RUNS`].
+    /// The compared quantity in the first, second, … of several runs; colours repeat after [`Quantity::RUNS`].
     Run(u8),
 }
 
-/// Yellow, the palette's eighth, is too pale for a line on white.
+/// Colours of runs, without the palette's yellow, which is too pale for a line on white.
 const RUN_COLORS: [(u8, u8, u8); 7] =
     [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (40, 40, 40)];
 
@@ -53,18 +53,18 @@ impl Quantity {
         }
     }
 
-    /// Colours of runs.
+    /// Number of colours of runs.
     pub const RUNS: usize = RUN_COLORS.len();
 }
 
-/// One axis. Values that a logarithmic axis cannot show are left out.
+/// Axis of a panel. A logarithmic axis leaves out values that are not positive.
 #[derive(Clone, Debug, Default)]
 pub struct PlotAxis {
     pub label: String,
     pub log: bool,
-    /// Lowest and highest value; from the data where absent.
+    /// Lowest and highest value; derived from the data if absent.
     pub range: Option<(f64, f64)>,
-    /// Labelled positions; chosen where empty.
+    /// Labelled positions; chosen automatically if empty.
     pub ticks: Vec<(f64, String)>,
 }
 
@@ -88,46 +88,46 @@ impl PlotAxis {
     }
 }
 
-/// How a series is drawn.
+/// Drawing style of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     Line,
-    /// Broad and pale, for a line on which another lies.
+    /// Broad and pale, for a line below another.
     Broad,
     Dashed,
     Points,
-    /// Circles without a filling: points that are shown but not used.
+    /// Hollow circles, for points that are shown but not used.
     Hollow,
 }
 
-/// Points (x, y) of one quantity; those that are not finite are left out.
+/// Points (x, y) of one quantity; non-finite points are left out.
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// Text of the legend; none where empty.
+    /// Label in the legend; none if empty.
     pub label: String,
     pub color: Quantity,
     pub style: Style,
     pub points: Vec<(f64, f64)>,
 }
 
-/// A shaded range of x with a short name.
+/// Shaded range of x with a short name.
 #[derive(Clone, Debug)]
 pub struct Band {
     pub from: f64,
     pub to: f64,
     pub label: String,
-    /// 0, 1, 2, …: neighbours have different shades.
+    /// Index of the shade: 0, 1, 2, …, different for neighbours.
     pub shade: usize,
 }
 
-/// A vertical line with a short name.
+/// Vertical line with a short name.
 #[derive(Clone, Debug)]
 pub struct Mark {
     pub at: f64,
     pub label: String,
 }
 
-/// A box over one x: median, quartiles, and every value as a point.
+/// Box at one x: median, quartiles, and every value as a point.
 #[derive(Clone, Debug)]
 pub struct BoxAt {
     pub at: f64,
@@ -135,7 +135,7 @@ pub struct BoxAt {
     pub color: Quantity,
 }
 
-/// One pair of axes and what is drawn between them.
+/// Pair of axes with its series, bands, marks and boxes.
 #[derive(Clone, Debug, Default)]
 pub struct Panel {
     pub title: String,
@@ -147,7 +147,7 @@ pub struct Panel {
     pub boxes: Vec<BoxAt>,
 }
 
-/// Panels below each other as one SVG document.
+/// Draws panels below each other as one SVG document.
 ///
 /// # Errors
 /// The plotting library's message.
@@ -155,7 +155,7 @@ pub fn panels_to_svg(panels: &[Panel]) -> std::result::Result<String, String> {
     draw::draw(panels).map_err(|e| e.to_string())
 }
 
-/// Quartiles and median of some values: linear between order statistics.
+/// Returns a quantile, with linear interpolation between order statistics.
 pub(crate) fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|v| !v.is_nan()).collect();
     sorted.sort_by(f64::total_cmp);

@@ -15,11 +15,11 @@ pub(super) struct Scale {
     log: bool,
 }
 
-/// Ticks at most.
+/// Maximum number of ticks.
 const MOST: usize = 9;
 
 impl Scale {
-    /// For an axis and the values shown on it.
+    /// Creates the scale of an axis and the values shown on it.
     pub(super) fn new(axis: &PlotAxis, values: impl Iterator<Item = f64>) -> Self {
         let place = |v: f64| if axis.log { v.log10() } else { v };
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -47,14 +47,14 @@ impl Scale {
         Self { low, high, ticks, log: axis.log }
     }
 
-    /// Where a value is drawn; `None` where it cannot be or lies outside.
+    /// Returns the position of a value; `None` if it lies outside or cannot be drawn.
     pub(super) fn place(&self, value: f64) -> Option<f64> {
         let at = if self.log { value.log10() } else { value };
         let slack = 1e-9 * (self.high - self.low);
         (at.is_finite() && at >= self.low - slack && at <= self.high + slack).then_some(at)
     }
 
-    /// Where a value is drawn, moved to the nearest end where it lies outside.
+    /// Returns the position of a value, moved to the nearest end if it lies outside.
     pub(super) fn clamp(&self, value: f64) -> f64 {
         let at = if self.log { value.max(f64::MIN_POSITIVE).log10() } else { value };
         if at.is_nan() { self.low } else { at.clamp(self.low, self.high) }

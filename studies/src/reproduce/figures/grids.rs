@@ -14,7 +14,7 @@ use lowrank::Result;
 /// The exponent of the paper's theorem.
 const GUARANTEED: f64 = 21.0 / 16.0;
 
-/// The axis of α, with room for the points at its ends.
+/// Returns the axis of α, with room for the points at its ends.
 fn scale_axis(scales: impl Iterator<Item = f64>) -> PlotAxis {
     let (low, high) = scales.fold((f64::INFINITY, 0.0), |(a, b): (f64, f64), v| (a.min(v), b.max(v)));
     PlotAxis::log("scale α of the start").range(low / 1.6, 1.6 * high)
@@ -58,10 +58,10 @@ pub(super) fn times(settings: &Ss21, run: &TimesRun) -> Result<FigureData> {
         run.stop_time,
     );
     let svg = drawn(&[panel])?;
-    Ok(FigureData { name: "times", title: "What the scale of the start changes", caption, svg, csv })
+    Ok(FigureData { name: "times", title: "The effect of the scale of the start", caption, svg, csv })
 }
 
-/// A power law through the middle of some points, drawn over their range.
+/// Returns a power law through the centre of some points, over their range.
 fn law(points: &[(f64, f64)], exponent: f64) -> Vec<(f64, f64)> {
     let count = points.len() as f64;
     let offset = points.iter().map(|p| p.1.log10() - exponent * p.0.log10()).sum::<f64>() / count;
@@ -101,7 +101,7 @@ const SCALE_HEADER: &str = "m,alpha,test_error,train_loss,used,stop_time,t_star,
 const USED: &str = "Filled points are fitted: aligned before t_1, settled (the error fell by less than a fifth over the \
                     last 20 iterations), and above the floor of the arithmetic.";
 
-/// t_1 of the smallest α, and how long after it the runs were stopped.
+/// Describes the stop time relative to t_1 of the smallest α.
 fn stop_text(run: &ScaleRun) -> String {
     let smallest = run.points.iter().min_by(|a, b| a.init_scale.total_cmp(&b.init_scale));
     match smallest.and_then(|p| p.phases.t_1) {
@@ -142,9 +142,9 @@ pub(super) fn scale(settings: &Ss21, run: &ScaleRun) -> Result<FigureData> {
     let mut csv = String::from(SCALE_HEADER);
     scale_rows(&mut csv, run);
     let caption = format!(
-        "Test error and training loss at one stop time for several α. {}; k = {}, start seed {}, {}; {}. The error that the \
-         surplus columns leave keeps drifting slowly, so it belongs to this T. {USED} 21/16 is the exponent that the \
-         theorem guarantees under its own assumptions.",
+        "Test error and training loss at one stop time for several α. {}; k = {}, start seed {}, {}; {}. The error \
+         of the surplus columns keeps drifting slowly, so it depends on T. {USED} The theorem guarantees the \
+         exponent 21/16 under its own assumptions.",
         setting(&run.facts, settings),
         run.search_rank,
         settings.seed,
@@ -230,7 +230,7 @@ pub(super) fn width(settings: &Ss21, run: &WidthRun) -> Result<FigureData> {
         settings.seed.wrapping_add(settings.starts as u64 - 1),
         run.precision.name(),
         run.limit,
-        if missed > 0 { format!("; {missed} runs did not get there and have no point") } else { String::new() },
+        if missed > 0 { format!("; {missed} runs did not reach that error and have no point") } else { String::new() },
     );
     let svg = drawn(&[panel])?;
     Ok(FigureData { name: "width", title: "Overparameterisation costs nothing", caption, svg, csv })

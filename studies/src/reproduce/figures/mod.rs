@@ -1,4 +1,4 @@
-//! Figures of the results: panels, the table behind them, and a caption that says how they were made.
+//! Figures of the results: panels, their data, and a caption with the settings.
 
 mod grids;
 mod time;
@@ -9,7 +9,7 @@ use crate::reproduce::facts::Facts;
 use crate::reproduce::settings::Ss21;
 use lowrank::{Error, Result};
 
-/// One figure and what belongs to it.
+/// One figure with its data and caption.
 #[derive(Clone, Debug)]
 pub struct FigureData {
     /// Stem of its files.
@@ -48,11 +48,11 @@ pub(super) fn figures(settings: &Ss21, results: &Results) -> Result<Vec<FigureDa
 pub(super) fn drawn(panels: &[Panel]) -> Result<String> {
     panels_to_svg(panels).map_err(|message| Error::Unsupported {
         what: format!("drawing a figure ({message})"),
-        fix: "report this with the command line".into(),
+        fix: "report this bug with the command line".into(),
     })
 }
 
-/// n, r*, m, κ, μ: what every caption states.
+/// Returns n, r*, m, κ and μ, for every caption.
 fn setting(facts: &Facts, settings: &Ss21) -> String {
     format!(
         "n = {}, r* = {}, m = {}, κ(X) = {}, μ = {}, seed {} of truth and measurements",

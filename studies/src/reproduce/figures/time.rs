@@ -1,4 +1,4 @@
-//! Figures over the iteration: the phases, and the run beside its power-iteration twin.
+//! Figures over the iteration: the phases, and the run with its power iteration.
 
 use std::fmt::Write;
 
@@ -13,17 +13,17 @@ fn over_time(run: &PhaseRun, of: impl Fn(&TraceRow) -> Option<f64>) -> Vec<(f64,
     run.trace.iter().filter_map(|r| Some((r.iteration as f64, of(r)?))).collect()
 }
 
-/// The stop time T.
+/// Returns the stop time T.
 fn end(run: &PhaseRun) -> usize {
     run.trace.last().map_or(0, |r| r.iteration)
 }
 
-/// |σ_{r*}(U_t) − σ_{r*}(X)|/σ_{r*}(X)
+/// Returns |σ_{r*}(U_t) − σ_{r*}(X)|/σ_{r*}(X).
 fn signal_gap(run: &PhaseRun, row: &TraceRow) -> Option<f64> {
     Some((row.diagnosis?.sigma_rank - run.facts.sigma_min).abs() / run.facts.sigma_min)
 }
 
-/// Phases I, II and III as far as their times exist.
+/// Returns bands for phases I, II and III, as far as their times exist.
 fn bands(run: &PhaseRun) -> Vec<Band> {
     let end = end(run) as f64;
     let band = |from: f64, to: f64, shade: usize| Band { from, to, label: ["I", "II", "III"][shade].into(), shade };
@@ -100,7 +100,7 @@ pub(super) fn phases(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
     Ok(FigureData { name: "phases", title: "Three phases", caption, svg, csv })
 }
 
-/// angle(X, L) as a dashed line.
+/// Returns angle(X, L) as a dashed line.
 fn plateau_line(run: &PhaseRun) -> Series {
     let end = end(run) as f64;
     let angle = run.facts.angle;
@@ -147,9 +147,10 @@ pub(super) fn spectral(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
         );
     }
     let caption = format!(
-        "The run of the first figure beside its power-iteration twin Ũ_t = (I + μP)ᵗU₀, which is what gradient descent would \
-         do if the residual stayed at −y. {}; k = {}, α = {:.3e}, start seed {}, {}; stop time T = {}. The curves lie on each other until \
-         t_twin = {}, the first t with ‖U_t − Ũ_t‖ > {}‖Ũ_t‖; alignment is complete before, at t_* = {}.",
+        "The run of the first figure and the power iteration Ũ_t = (I + μP)ᵗU₀, which gradient descent would \
+         follow if the residual stayed at −y. {}; k = {}, α = {:.3e}, start seed {}, {}; stop time T = {}. The \
+         curves coincide until t_twin = {}, the first t with ‖U_t − Ũ_t‖ > {}‖Ũ_t‖; alignment is complete before, \
+         at t_* = {}.",
         setting(&run.facts, settings),
         run.search_rank,
         run.init_scale,

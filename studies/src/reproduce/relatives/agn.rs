@@ -1,4 +1,4 @@
-//! Approximate Gauss–Newton descent with more columns than the rank, NeurIPS 2024: their table of seconds, again.
+//! Approximate Gauss–Newton descent with more columns than the rank, NeurIPS 2024: the table of times.
 
 use super::contest::{all_reach, at, at_least, counts, entrant, gaussian, listed, of, pass, several};
 use super::figure::{Of, Picture, View};
@@ -12,14 +12,15 @@ use lowrank::problem::Truth;
 use lowrank::solver::{Init, InitStd, Problem, Trial};
 
 const PAPER: &str = "AGN, NeurIPS 2024, table 2";
-/// λ of ScaledGD(λ), over ‖M‖: far below what the residual reaches, for a fixed damping is what the excess columns see at the end.
+/// λ of ScaledGD(λ) over ‖M‖, far below the final residual, because a constant damping limits the excess columns at
+/// the end.
 const DAMPING: f64 = 1e-12;
 /// Standard deviation of the start's entries.
 const ENTRIES: f64 = 0.1;
-/// Seconds for the best contender.
+/// Target in seconds for the fastest method.
 const SECONDS: f64 = 10.0;
 
-/// Name, label, method, step (where it has one) and passes over the measurements an iteration.
+/// Name, label, method, step (if it has one) and passes over the measurements per iteration.
 type Contender = (&'static str, &'static str, Method, Option<f64>, f64);
 
 fn contenders(s: &Rerun) -> Vec<Contender> {
@@ -62,32 +63,32 @@ impl Room for Agn {
     fn about(&self, s: &Rerun) -> Vec<String> {
         vec![
             format!(
-                "What you see: a {n}×{n} matrix of rank {r} is recovered from {m} Gaussian measurements with factors of {k} \
-                 columns, three times as many as needed, from a random start of moderate size. The excess columns and the \
-                 condition number both slow gradient descent down; methods that scale the gradient by the inverse of the \
-                 other factor's Gram matrix, or its pseudo-inverse, do not notice either.",
+                "All methods recover a {n}×{n} matrix of rank {r} from {m} Gaussian measurements with factors of \
+                 {k} columns, three times as many as needed, from a random start of moderate size. The excess \
+                 columns and the condition number both slow gradient descent. They do not slow methods that scale \
+                 the gradient by the inverse, or pseudo-inverse, of the other factor's Gram matrix.",
                 n = s.n,
                 r = s.rank,
                 m = s.measurements,
                 k = s.search_rank
             ),
             format!(
-                "The setting is that of the second table of the paper on approximate Gauss–Newton descent (AGN), as we could \
-                 reconstruct it from its published code: singular values evenly spaced from 1 to 1/κ(M), entries of the start \
-                 N(0, 1/100), μ = 1/2, and the sizes of the table. κ is κ(M). λ of ScaledGD(λ) is {DAMPING:e}‖M‖; it is not \
-                 known to us what theirs was, and with λ = 1e-3‖M‖ the last digits take thousands of iterations. Seconds are \
-                 those of the iterations with a look after each, without making or loading the measurements; the \
-                 published ones, for MATLAB on a laptop, are 500+ (GD), 87 and 95 (PrecGD), 56 and 69 (ScaledGD(λ)), 27 \
-                 and 26 (AGN) for κ(M) = 10 and 50."
+                "The setting is a reconstruction of the second table of the paper on approximate Gauss–Newton \
+                 descent (AGN) from its published code: singular values evenly spaced from 1 to 1/κ(M), entries of \
+                 the start N(0, 1/100), μ = 1/2, and the sizes of the table. κ is κ(M). λ of ScaledGD(λ) is \
+                 {DAMPING:e}‖M‖; the published λ is unknown, and with λ = 1e-3‖M‖ the last digits take thousands \
+                 of iterations. Seconds count the iterations with an observation after each, without making or \
+                 loading the measurements; the published ones, for MATLAB on a laptop, are 500+ (GD), 87 and 95 \
+                 (PrecGD), 56 and 69 (ScaledGD(λ)), 27 and 26 (AGN) for κ(M) = 10 and 50."
             ),
             format!(
                 "M has {} entries, and there are {} measurements: {}.",
                 s.n * s.n,
                 s.measurements,
                 if s.measurements >= s.n * s.n {
-                    "whatever fits them all is M, so that the race is about speed alone"
+                    "only M fits all of them, so the comparison is about speed alone"
                 } else {
-                    "some matrices fit them all and are not M"
+                    "other matrices than M fit all of them"
                 }
             ),
         ]
@@ -109,7 +110,7 @@ impl Room for Agn {
                 }
                 heats.push(Heat {
                     name: format!("{name}, κ = {kappa}"),
-                    // One observation vector: a load that has others would carry them through every look.
+                    // One observation vector: a load that has others would carry them through every observation.
                     problem: alone(&problem, index)?,
                     settings: settings.trials([Trial::default()]),
                     entries: vec![RaceEntry::new(name, kappa, label)],
@@ -134,14 +135,15 @@ impl Room for Agn {
             courses: courses.iter().filter(|c| c.entry.condition_number == *kappa).collect(),
         };
         vec![Picture {
-            title: "Errors of the contenders",
+            title: "Errors of the methods",
             of: Of::Error,
             powers: true,
             views: s.condition_numbers.iter().map(view).collect(),
             caption: format!(
-                "Relative error after each iteration on logarithmic axes, all contenders from one start; μ = {} where nothing \
-                 else is said. Gradient descent was stopped after {} iterations, the others were done after {longest}. An \
-                 iteration of AGN and one of conjugate gradients read the measurements twice, one of AGN with exact steps four times.",
+                "Relative error after each iteration on logarithmic axes, all methods from one start; μ = {} \
+                 unless stated otherwise. Gradient descent was stopped after {} iterations, the other methods \
+                 finished after {longest}. An iteration of AGN or of conjugate gradients reads the measurements \
+                 twice, one of AGN with exact steps four times.",
                 s.step_size, s.iterations
             ),
         }]
@@ -167,7 +169,7 @@ impl Room for Agn {
     }
 }
 
-/// The problem with one of its instances.
+/// Returns the problem with one of its instances.
 fn alone(problem: &Problem, index: usize) -> Result<Problem> {
     let y = problem.observations(index).unwrap_or_default();
     let truths: Vec<Truth> = problem.truth(index).into_iter().cloned().collect();
@@ -241,7 +243,7 @@ fn behind(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     draft.judge(Value::number(least), holds, Some(counts(&of(courses, "gd"), s.target)))
 }
 
-/// Seconds to the target, of each contender that reached it, fewest first.
+/// Returns the seconds to the target of each contender that reached it, in ascending order.
 fn seconds(s: &Rerun, courses: &[RaceCourse], kappa: f64) -> Vec<(String, f64)> {
     let mut found: Vec<(String, f64)> = (courses.iter())
         // Gradient descent runs in a batch, whose seconds are not those of one trial.
@@ -252,16 +254,16 @@ fn seconds(s: &Rerun, courses: &[RaceCourse], kappa: f64) -> Vec<(String, f64)> 
     found
 }
 
-/// Why seconds are not judged.
+/// Reason why seconds are not judged.
 const OTHER_SIZES: &str =
-    "the seconds belong to the published sizes; those of smaller problems are not spent on the measurements";
+    "the times apply to the published sizes; smaller problems spend little time on the measurements";
 
 fn published(s: &Rerun) -> bool {
     let theirs = Rerun::new(s.study);
     (s.n, s.rank, s.search_rank, s.measurements) == (theirs.n, theirs.rank, theirs.search_rank, theirs.measurements)
 }
 
-/// "1.23 s (agn)".
+/// Formats the fastest time, as in "1.23 s (agn)".
 fn first(found: &[(String, f64)]) -> Value {
     found.first().map_or(Value::None, |(name, t)| Value::text(format!("{t:.2} s ({name})")))
 }
@@ -272,8 +274,8 @@ fn fastest(s: &Rerun, courses: &[RaceCourse], kappa: f64) -> Claim {
         "a target of this program, not of the paper",
         Value::text(format!("≤ {SECONDS} s")),
         format!(
-            "at κ(M) = {kappa} the fastest contender reaches {:e} in at most {SECONDS} s of iterating (two cores; best \
-             published: 27 s)",
+            "at κ(M) = {kappa} the fastest method reaches {:e} in at most {SECONDS} s of iterating (two cores; \
+             best published: 27 s)",
             s.target
         ),
     );
@@ -284,7 +286,7 @@ fn fastest(s: &Rerun, courses: &[RaceCourse], kappa: f64) -> Claim {
     let all = found.iter().map(|(name, t)| format!("{name} {t:.2} s")).collect::<Vec<_>>().join(", ");
     match found.first() {
         Some((_, t)) => draft.judge(first(&found), *t <= SECONDS, Some(all)),
-        None => draft.fails(Value::None, "no contender reached it"),
+        None => draft.fails(Value::None, "no method reached it"),
     }
 }
 
@@ -294,8 +296,8 @@ fn near(s: &Rerun, courses: &[RaceCourse], kappa: f64) -> Claim {
         "a target of this program, not of the paper",
         Value::text("≤ 3"),
         format!(
-            "at κ(M) = {kappa} PrecGD, which decides nothing on the host, takes at most 3 times the seconds of the fastest \
-             contender to {:e} (published: 3.2 and 3.7)",
+            "at κ(M) = {kappa} PrecGD, which makes no decision on the host, takes at most 3 times as long as the \
+             fastest method to {:e} (published: 3.2 and 3.7)",
             s.target
         ),
     );

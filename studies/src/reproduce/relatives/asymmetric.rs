@@ -1,5 +1,5 @@
-//! Two factors without a balancing term: Soltanolkotabi, Stöger & Xie 2023 (small starts stay balanced by themselves), and Xiong,
-//! Ding & Du 2023 (unequal starts are fast where k exceeds the rank).
+//! Two factors without a balancing term: Soltanolkotabi, Stöger & Xie 2023 (small starts stay balanced), and Xiong,
+//! Ding & Du 2023 (unequal starts converge fast if k exceeds the rank).
 
 use super::contest::{all_reach, entrant, gaussian, of, pass};
 use super::figure::{Of, Picture, View};
@@ -18,11 +18,11 @@ const BALANCING: &str = "arXiv 2303.14244";
 const UNEQUAL: &str = "arXiv 2310.01769";
 /// α of the small starts.
 const SMALL: [f64; 2] = [1e-3, 1e-5];
-/// μ of the runs that show where the imbalance comes from, over the study's.
+/// μ of the runs for the origin of the imbalance, over the study's μ.
 const STEPS: [f64; 3] = [1.0, 0.5, 0.25];
-/// Iterations of a small start, times μ.
+/// Iterations of a small start times μ.
 const SMALL_TIME: f64 = 100.0;
-/// α of the starts that are not small.
+/// α of the large starts.
 const LARGE: f64 = 0.3;
 /// Size of R over that of L.
 const RATIO: f64 = 1.0 / 3.0;
@@ -39,7 +39,7 @@ fn slowed(step: f64) -> String {
 
 impl Room for Asymmetric {
     fn title(&self) -> &'static str {
-        "Two factors balance by themselves, and are faster when they do not"
+        "Two factors stay balanced, and unbalanced factors converge faster"
     }
 
     fn settings(&self, quick: bool) -> Rerun {
@@ -62,20 +62,20 @@ impl Room for Asymmetric {
     fn about(&self, s: &Rerun) -> Vec<String> {
         vec![
             format!(
-                "What you see: a {n}×{n} matrix M of rank {r} is recovered as LRᵀ with {k} columns from {m} Gaussian \
-                 measurements by plain gradient descent, with no term that keeps L and R alike. From a small random start \
-                 they stay alike: what LᵀL − RᵀR becomes does not depend on the start but on the step, in proportion to it, \
-                 because gradient flow would conserve it. From a start that is not small the excess columns decide: equal \
-                 factors are slow, and unequal ones, with R a third of L, linear.",
+                "Plain gradient descent recovers a {n}×{n} matrix M of rank {r} as LRᵀ with {k} columns from {m} \
+                 Gaussian measurements, without a balancing term. From a small random start L and R stay balanced: \
+                 the final LᵀL − RᵀR is proportional to the step and does not depend on the start, because \
+                 gradient flow would conserve it. From a larger start the excess columns decide: equal factors \
+                 converge slowly, unequal ones, with R a third of L, linearly.",
                 n = s.n,
                 r = s.rank,
                 k = s.search_rank,
                 m = s.measurements
             ),
             format!(
-                "The settings are those of arXiv 2303.14244 and 2310.01769 as we could reconstruct them: no balancing term, \
-                 small random starts, and factors at the scales α and α/3; the sizes and μ = {} are ours. κ(M) = 1. The start \
-                 that is called balanced has as R the rows of L in another order, so that LᵀL = RᵀR exactly.",
+                "The settings reconstruct those of arXiv 2303.14244 and 2310.01769: no balancing term, small \
+                 random starts, and factors at the scales α and α/3; the sizes and μ = {} are our own choice. κ(M) \
+                 = 1. In the balanced start, R is a row permutation of L, so that LᵀL = RᵀR exactly.",
                 s.step_size
             ),
         ]
@@ -130,7 +130,7 @@ impl Room for Asymmetric {
                 View { title: format!("{what} from α = {LARGE}"), courses: large.clone() },
             ]
         };
-        let caption = format!("Plain gradient descent on two factors; μ = {} where nothing else is said.", s.step_size);
+        let caption = format!("Plain gradient descent on two factors; μ = {} unless stated otherwise.", s.step_size);
         vec![
             Picture {
                 title: "Errors",
@@ -140,7 +140,7 @@ impl Room for Asymmetric {
                 caption: format!("Relative error against the iteration. {caption}"),
             },
             Picture {
-                title: "How unlike the factors are",
+                title: "Imbalance of the factors",
                 of: Of::Imbalance,
                 powers: false,
                 views: panels("Imbalance"),
@@ -156,7 +156,7 @@ impl Room for Asymmetric {
     }
 }
 
-/// L₀ = αG, and R₀ its rows in reverse order: RᵀR = LᵀL.
+/// Returns the start L₀ = αG, with R₀ the rows of L₀ in reverse order: RᵀR = LᵀL.
 fn balanced(s: &Rerun) -> Result<Init> {
     let (n, k) = (s.n, s.search_rank);
     let left = normals(s.seed, Purpose::Init, LARGE / (k as f64).sqrt(), n * k);
@@ -178,8 +178,8 @@ fn error_falls(courses: &[RaceCourse]) -> Claim {
         BALANCING,
         Value::text("≥ 10, and ≤ 1e-4"),
         format!(
-            "the error that a small start ends with falls with it: from α = {:e} to {:e} at least tenfold, to at most 1e-4 (the \
-             theorem has a power of α near 1; a hundredfold would be 1)",
+            "the final error of a small start falls with α: from α = {:e} to {:e} at least tenfold, to at most \
+             1e-4 (the theorem has a power of α near 1, which would be a hundredfold)",
             SMALL[0], SMALL[1]
         ),
     );
@@ -198,13 +198,13 @@ fn stays_small(courses: &[RaceCourse]) -> Claim {
         "balanced-by-itself",
         BALANCING,
         Value::text("≤ 1e-2"),
-        "from small starts ‖LᵀL − RᵀR‖ never exceeds 1e-2 ‖M‖, with no term that would keep it down (‖LᵀL‖ itself ends near ‖M‖)",
+        "from small starts ‖LᵀL − RᵀR‖ never exceeds 1e-2 ‖M‖, without a balancing term (‖LᵀL‖ itself ends near ‖M‖)",
     );
     let runs: Vec<&RaceCourse> = SMALL.iter().filter_map(|a| one(courses, &small(*a))).collect();
     let values = || runs.iter().flat_map(|c| c.trace.iter().filter_map(|row| row.imbalance));
     let worst = values().fold(0.0, f64::max);
     let grown = runs.iter().all(|c| c.last_error().is_some_and(|e| e < 0.1));
-    let note = (!grown).then(|| "a run did not recover M, so that its factors had no reason to differ".to_owned());
+    let note = (!grown).then(|| "a run did not recover M, so the imbalance of its factors has no meaning".to_owned());
     draft.judge(Value::number(worst), !runs.is_empty() && grown && worst <= 1e-2, note)
 }
 
@@ -213,8 +213,8 @@ fn step_decides(s: &Rerun, courses: &[RaceCourse]) -> Claim {
         "imbalance-from-step",
         "consequence of gradient flow conserving LᵀL − RᵀR",
         Value::text("0.7 to 1.4"),
-        "what LᵀL − RᵀR becomes is the step's doing: over μ, μ/2 and μ/4 its size at the end follows a power of μ between 0.7 \
-         and 1.4 (each step changes it by order μ², and the number of steps goes like 1/μ)",
+        "the step determines the final LᵀL − RᵀR: over μ, μ/2 and μ/4 its final size follows a power of μ between \
+         0.7 and 1.4 (each step changes it by order μ², and the number of steps is of order 1/μ)",
     );
     let point = |step: &f64| {
         let name = if *step < 1.0 { slowed(*step) } else { small(SMALL[1]) };
@@ -233,8 +233,8 @@ fn start_does_not(courses: &[RaceCourse]) -> Claim {
         "consequence of gradient flow conserving LᵀL − RᵀR",
         Value::text("≤ 2"),
         format!(
-            "and not the start's: at α = {:e} it ends at most twice as large or small as at α = {:e}, although it began ten \
-             thousand times as large",
+            "the start does not determine it: at α = {:e} its final size is within a factor of two of that at α = \
+             {:e}, although it began ten thousand times as large",
             SMALL[0], SMALL[1]
         ),
     );
@@ -255,7 +255,7 @@ fn linear(courses: &[RaceCourse]) -> Claim {
              iterations as from 1e-4 to 1e-8, within a factor of 1.6"
         ),
     );
-    let Some(run) = one(courses, "unequal") else { return draft.not_applicable(Value::None, "it was not run") };
+    let Some(run) = one(courses, "unequal") else { return draft.not_applicable(Value::None, "the run is missing") };
     let times: Option<Vec<usize>> = [1e-4, 1e-8, 1e-12].iter().map(|error| run.iterations_to(*error)).collect();
     match times.as_deref() {
         Some(&[first, middle, last]) => {
@@ -273,14 +273,15 @@ fn slower(s: &Rerun, courses: &[RaceCourse]) -> Claim {
         UNEQUAL,
         Value::text("≥ 2, and ≥ 1000"),
         format!(
-            "where R₀ has the size of L₀ it takes at least twice the iterations to {:e}; and where L₀ᵀL₀ = R₀ᵀR₀ the error is \
-             at least 1000 times as large when the unequal start has reached {:e} (balanced factors with k > r* go like 1/t)",
+            "if R₀ has the size of L₀, it takes at least twice the iterations to {:e}; if L₀ᵀL₀ = R₀ᵀR₀, the error \
+             is at least 1000 times as large when the unequal start has reached {:e} (balanced factors with k > r* \
+             converge like 1/t)",
             s.target, s.target
         ),
     );
     let found = ["unequal", "equal", "balanced"].map(|name| one(courses, name));
     let [Some(unequal), Some(equal), Some(balanced)] = found else {
-        return draft.not_applicable(Value::None, "it was not run");
+        return draft.not_applicable(Value::None, "the run is missing");
     };
     let Some(t) = unequal.iterations_to(s.target) else {
         return draft.fails(Value::None, "the unequal start did not reach it");

@@ -1,4 +1,4 @@
-//! Curves of contenders over the iteration, with their CSV.
+//! Curves of methods over the iteration, with their CSV.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -9,18 +9,18 @@ use crate::reproduce::figures::{FigureData, drawn, number};
 use lowrank::Result;
 use lowrank::solver::TraceRow;
 
-/// Points of a drawn curve at most; the CSV has all of them.
+/// Maximum of drawn points per curve; the CSV has all points.
 const POINTS: usize = 500;
-/// Errors below this are drawn at the lower end.
+/// Smallest drawn error.
 const LOWEST: f64 = 1e-16;
 
-/// One pair of axes: a title and the contenders that are drawn in it.
+/// Panel: a title and its contenders.
 pub(super) struct View<'a> {
     pub title: String,
     pub courses: Vec<&'a RaceCourse>,
 }
 
-/// What is drawn of an observation.
+/// Drawn quantity of an observation.
 #[derive(Clone, Copy)]
 pub(super) enum Of {
     Error,
@@ -51,14 +51,14 @@ impl Of {
     }
 }
 
-/// A figure before it is drawn.
+/// Description of a figure.
 pub(super) struct Picture<'a> {
     pub title: &'static str,
     pub of: Of,
     pub views: Vec<View<'a>>,
-    /// Both axes logarithmic: powers of t are straight lines.
+    /// Whether both axes are logarithmic, so that powers of t are straight lines.
     pub powers: bool,
-    /// What the setting does not say.
+    /// Caption beyond the setting.
     pub caption: String,
 }
 
@@ -128,7 +128,7 @@ impl Picture<'_> {
     }
 }
 
-/// At most [`POINTS`] of them, evenly spaced on the axis they are drawn on, the last one among them.
+/// Returns at most [`POINTS`] points, evenly spaced on the drawn axis, including the last one.
 fn thinned(points: &[(f64, f64)], powers: bool) -> Vec<(f64, f64)> {
     if points.len() <= POINTS {
         return points.to_vec();

@@ -1,5 +1,5 @@
-//! Davis, Drusvyatskiy & Jiang, "Gradient descent with adaptive stepsize converges (nearly) linearly under fourth-order
-//! growth", 2024: where k exceeds the rank, a long step now and then.
+//! Davis, Drusvyatskiy & Jiang, "Gradient descent with adaptive stepsize converges (nearly) linearly under
+//! fourth-order growth", 2024: occasional long steps for k above the rank.
 
 use super::contest::{entrant, gaussian, of, pass};
 use super::figure::{Of, Picture, View};
@@ -13,16 +13,16 @@ use lowrank::methods::Method;
 use lowrank::solver::{Init, Preprocess};
 
 const PAPER: &str = "arXiv 2409.19791";
-/// K: short steps before each long one.
+/// Short steps before each long one, K.
 const SHORT: usize = 300;
-/// An error that gradient descent still reaches.
+/// Error that gradient descent still reaches.
 const COMMON: f64 = 1e-3;
 
 pub(super) struct GdPolyak;
 
 impl Room for GdPolyak {
     fn title(&self) -> &'static str {
-        "A long step now and then"
+        "Occasional long steps"
     }
 
     fn settings(&self, quick: bool) -> Rerun {
@@ -45,19 +45,19 @@ impl Room for GdPolyak {
     fn about(&self, s: &Rerun) -> Vec<String> {
         vec![
             format!(
-                "What you see: a {n}×{n} matrix M = XXᵀ of rank {r} is recovered from {m} Gaussian measurements. With {r} \
-                 columns gradient descent is linear. With {k} the excess columns fall like t^(−1/2), and the error like 1/t: a \
-                 straight line on logarithmic axes. After every {SHORT} short steps one of length f/‖∇f‖² is taken: short \
-                 steps bring the iterate to a ravine, along which the long one goes far, and the error falls (nearly) \
-                 linearly.",
+                "The methods recover a {n}×{n} matrix M = XXᵀ of rank {r} from {m} Gaussian measurements. With {r} \
+                 columns gradient descent converges linearly. With {k} the excess columns fall like t^(−1/2), and \
+                 the error like 1/t: a straight line on logarithmic axes. GDPolyak takes a step of length f/‖∇f‖² \
+                 after every {SHORT} short steps: the short steps bring the iterate to a ravine, the long step \
+                 moves far along it, and the error falls (nearly) linearly.",
                 n = s.n,
                 r = s.rank,
                 m = s.measurements,
                 k = s.search_rank
             ),
             format!(
-                "The setting is that of Davis, Drusvyatskiy and Jiang, arXiv 2409.19791, as we could reconstruct it: sizes and \
-                 K = {SHORT} are theirs; the spectral start and μ = {} for the short steps are ours, and so is κ = 1.",
+                "The setting reconstructs that of Davis, Drusvyatskiy and Jiang, arXiv 2409.19791: sizes and K = \
+                 {SHORT} are theirs; the spectral start, μ = {} for the short steps and κ = 1 are our own choice.",
                 s.step_size
             ),
         ]
@@ -88,7 +88,7 @@ impl Room for GdPolyak {
     fn pictures<'a>(&self, s: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>> {
         let all = || View { title: "Errors over the iteration".into(), courses: courses.iter().collect() };
         vec![Picture {
-            title: "Short steps alone, and with a long one now and then",
+            title: "Short steps alone, and with occasional long steps",
             of: Of::Error,
             powers: false,
             views: vec![all()],
@@ -136,8 +136,8 @@ fn linear(s: &Rerun, courses: &[RaceCourse]) -> Claim {
         "polyak-linear",
         PAPER,
         Value::text("≤ 2"),
-        "with a step of Polyak now and then the error falls nearly linearly: from 1e-5 to 1e-8 it takes at most twice the \
-         iterations that it takes from 1e-2 to 1e-5 (1/t would take a thousand times as many)",
+        "with occasional Polyak steps the error falls nearly linearly: from 1e-5 to 1e-8 it takes at most twice \
+         the iterations that it takes from 1e-2 to 1e-5 (1/t would take a thousand times as many)",
     );
     let Some(run) = one(courses, "gd-polyak").filter(|_| s.search_rank > s.rank) else {
         return draft.not_applicable(Value::None, "k = r*: there are no excess columns");
@@ -158,11 +158,12 @@ fn fewer(courses: &[RaceCourse]) -> Claim {
         PAPER,
         Value::text("≥ 2"),
         format!(
-            "gradient descent alone needs at least twice the iterations to {COMMON:e} (counted to its last one where it is not reached)"
+            "gradient descent alone needs at least twice the iterations to {COMMON:e} (counted to its last \
+             iteration if it does not reach that)"
         ),
     );
     let (Some(polyak), Some(gd)) = (one(courses, "gd-polyak"), one(courses, "gd")) else {
-        return draft.not_applicable(Value::None, "it was not run");
+        return draft.not_applicable(Value::None, "the run is missing");
     };
     match polyak.iterations_to(COMMON) {
         Some(t) => {
@@ -185,7 +186,7 @@ fn reaches(s: &Rerun, courses: &[RaceCourse]) -> Claim {
         ),
     );
     let (Some(polyak), Some(gd)) = (one(courses, "gd-polyak"), one(courses, "gd")) else {
-        return draft.not_applicable(Value::None, "it was not run");
+        return draft.not_applicable(Value::None, "the run is missing");
     };
     if s.search_rank == s.rank {
         return draft.not_applicable(Value::None, "k = r*: there are no excess columns");
@@ -202,12 +203,13 @@ fn exact_rank(s: &Rerun, courses: &[RaceCourse]) -> Claim {
         PAPER,
         Value::text(format!("≤ {limit}")),
         format!(
-            "with k = r* gradient descent alone reaches {:e} within {limit} iterations: it is the excess columns that are slow",
+            "with k = r* gradient descent alone reaches {:e} within {limit} iterations: the excess columns cause \
+             the slow convergence",
             s.target
         ),
     );
     let Some(run) = one(courses, "gd-exact-rank") else {
-        return draft.not_applicable(Value::None, "it was not run");
+        return draft.not_applicable(Value::None, "the run is missing");
     };
     let t = run.iterations_to(s.target);
     draft.judge(Value::number(t.map(|t| t as f64)), t.is_some_and(|t| t <= limit), None)

@@ -1,5 +1,5 @@
-//! The first study's relatives: settings of other papers run with the methods of this crate. A study is a room with its
-//! sizes, its heats (problems and contenders), and what they left as claims and figures; running and drawing is shared.
+//! Related studies: settings of other papers with the methods of this crate. A study has its sizes, its batches of
+//! runs (problems and contenders), and its claims and figures; running and drawing are shared.
 
 mod agn;
 mod asymmetric;
@@ -25,14 +25,14 @@ use race::Heat;
 pub use race::{RaceCourse, RaceEntry};
 pub use settings::{Relative, Rerun};
 
-/// What a study has of its own.
+/// Parts specific to a study.
 trait Room: Sync {
     fn title(&self) -> &'static str;
 
-    /// The published sizes, or such as take less than a minute.
+    /// Returns the published sizes, or quick ones that take less than a minute.
     fn settings(&self, quick: bool) -> Rerun;
 
-    /// What the reader sees, and where the setting comes from.
+    /// Returns paragraphs on the results and on the origin of the setting.
     fn about(&self, settings: &Rerun) -> Vec<String>;
 
     fn heats(&self, settings: &Rerun) -> Result<Vec<Heat>>;
@@ -54,14 +54,14 @@ impl Relative {
         }
     }
 
-    /// The heading of its page.
+    /// Returns the heading of the page.
     pub fn title(self) -> &'static str {
         self.room().title()
     }
 }
 
 impl Rerun {
-    /// What the page says before the figures.
+    /// Returns the paragraphs before the figures.
     pub(super) fn about(&self) -> Vec<String> {
         self.study.room().about(self)
     }

@@ -1,5 +1,5 @@
-//! Gross outliers: the sum of absolute residuals, descended by scaled subgradients with steps that shrink geometrically, after
-//! Tong, Ma & Chi, "Low-rank matrix recovery with scaled subgradient methods", 2021.
+//! Gross outliers: the sum of absolute residuals, minimised by scaled subgradients with geometrically decaying steps,
+//! after Tong, Ma & Chi, "Low-rank matrix recovery with scaled subgradient methods", 2021.
 
 use rand::seq::SliceRandom;
 
@@ -19,13 +19,13 @@ use lowrank::solver::{Init, Preprocess, Problem};
 const PAPER: &str = "arXiv 2010.13364";
 /// Share of the observations that are corrupted.
 const SHARE: f64 = 0.1;
-/// Standard deviation of what is added to them, over the root mean square of y.
+/// Standard deviation of the outliers over the root mean square of y.
 const SIZE: f64 = 10.0;
-/// q: the step of iteration t is q^t times Polyak's first one.
+/// Decay q: the step of iteration t is q^t times Polyak's first one.
 const DECAY: f64 = 0.95;
-/// Share of Polyak's first step: it is too long where outliers are most of the loss.
+/// Share of Polyak's first step, which is too long if outliers dominate the loss.
 const POLYAK: f64 = 0.5;
-/// δ of the Huber loss, over the root mean square of y.
+/// δ of the Huber loss over the root mean square of y.
 const DELTA: f64 = 0.01;
 
 pub(super) struct Outliers;
@@ -55,20 +55,20 @@ impl Room for Outliers {
     fn about(&self, s: &Rerun) -> Vec<String> {
         vec![
             format!(
-                "What you see: a {n}×{n} matrix of rank {r} is recovered from {m} Gaussian measurements, a tenth of which are \
-                 gross outliers: to them numbers were added that are {SIZE} times as large as y. The square loss fits the \
-                 outliers and recovers nothing. The sum of absolute residuals has M itself as its minimum, and scaled \
-                 subgradients with steps that shrink geometrically reach it at a rate that does not depend on the condition \
-                 number.",
+                "The methods recover a {n}×{n} matrix of rank {r} from {m} Gaussian measurements, a tenth of which \
+                 are gross outliers: their errors are {SIZE} times as large as y. The square loss fits the \
+                 outliers and does not recover the matrix. The sum of absolute residuals has its minimum at M, and \
+                 scaled subgradients with geometrically decaying steps reach it at a rate independent of the \
+                 condition number.",
                 n = s.n,
                 r = s.rank,
                 m = s.measurements
             ),
             format!(
-                "The setting is one of our own, after arXiv 2010.13364 and later work on robust recovery: a spectral start \
-                 from observations truncated at six medians, λ = 0, a first step of {POLYAK} times Polyak's and each next \
-                 one {DECAY} times the one before. The Huber loss has δ = {DELTA} of the root mean square of the observations \
-                 without outliers. κ is κ(M)."
+                "The setting is our own, after arXiv 2010.13364 and later work on robust recovery: a spectral \
+                 start from observations truncated at six medians, λ = 0, a first step of {POLYAK} times Polyak's, \
+                 and each next step {DECAY} times the one before. The Huber loss has δ = {DELTA} of the root mean \
+                 square of the observations without outliers. κ is κ(M)."
             ),
         ]
     }
@@ -109,8 +109,8 @@ impl Room for Outliers {
                 view("square-scaled", "Square loss, scaled gradients"),
             ],
             caption: format!(
-                "Relative error after each iteration with a tenth of the observations corrupted; steps shrink by {DECAY} an \
-                 iteration, those of the square loss stay."
+                "Relative error after each iteration with a tenth of the observations corrupted; steps decay by \
+                 {DECAY} per iteration, those of the square loss are constant."
             ),
         }]
     }
@@ -138,7 +138,7 @@ impl Room for Outliers {
     }
 }
 
-/// Scaled subgradients whose steps shrink.
+/// Returns scaled subgradients with decaying steps.
 fn shrinking() -> ScaledGd {
     Method::scaled_gd().damping(0.0).step_decay(DECAY).polyak_scale(POLYAK)
 }
@@ -147,7 +147,7 @@ fn root_mean_square(y: &[f64]) -> f64 {
     (y.iter().map(|y| y * y).sum::<f64>() / y.len().max(1) as f64).sqrt()
 }
 
-/// The problem with a tenth of each instance's observations moved by N(0, (10·rms)²).
+/// Returns the problem with noise N(0, (10·rms)²) on a tenth of each instance's observations.
 fn corrupt(problem: &Problem, seed: u64) -> Result<Problem> {
     let (mut observations, mut truths): (Vec<Vec<f64>>, Vec<Truth>) = (Vec::new(), Vec::new());
     for j in 0..problem.instances() {
@@ -190,8 +190,8 @@ fn plain(s: &Rerun, courses: &[RaceCourse]) -> Claim {
         PAPER,
         Value::text("≥ 1e-3"),
         format!(
-            "at κ(M) = {kappa} plain subgradients with the same steps end with a relative error of at least 1e-3: their steps \
-             are spent before the weak directions are there"
+            "at κ(M) = {kappa} plain subgradients with the same steps end with a relative error of at least 1e-3: \
+             their steps vanish before the weak directions have grown"
         ),
     );
     if kappa < 10.0 {
@@ -199,7 +199,7 @@ fn plain(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     }
     match at(courses, "l1-plain", kappa) {
         Some(run) => draft.judge(Value::number(run.last_error()), run.last_error().is_none_or(|e| e >= 1e-3), None),
-        None => draft.not_applicable(Value::None, "it was not run"),
+        None => draft.not_applicable(Value::None, "the run is missing"),
     }
 }
 

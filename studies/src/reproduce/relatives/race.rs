@@ -10,12 +10,12 @@ use lowrank::Backend;
 use lowrank::Result;
 use lowrank::solver::{Problem, Settings, Solver, Status, TraceRow, TrialParameters};
 
-/// Who runs: what its curve is called in tables and in the figure, and how it is drawn.
+/// Contender with its names in tables and figures, and its style.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RaceEntry {
-    /// The word of CSV files and claims.
+    /// Name in CSV files and claims.
     pub name: String,
-    /// The condition number, as the study counts it.
+    /// Condition number in the convention of the study.
     pub condition_number: f64,
     /// Method and parameters in words.
     pub label: String,
@@ -27,7 +27,7 @@ impl RaceEntry {
     }
 }
 
-/// One run of the solver: a trial an entry.
+/// One run of the solver, with one trial per entry.
 pub(super) struct Heat {
     pub name: String,
     pub problem: Problem,
@@ -37,7 +37,7 @@ pub(super) struct Heat {
     pub work: f64,
 }
 
-/// What one entry left.
+/// Result of one entry.
 #[derive(Clone, Debug)]
 pub struct RaceCourse {
     pub entry: RaceEntry,
@@ -47,28 +47,28 @@ pub struct RaceCourse {
 }
 
 impl RaceCourse {
-    /// The first observation at a relative error of at most `target`.
+    /// Returns the first observation with a relative error of at most `target`.
     pub fn reached(&self, target: f64) -> Option<&TraceRow> {
         self.trace.iter().find(|row| row.relative_error.is_some_and(|error| error <= target))
     }
 
-    /// Its iteration.
+    /// Returns the iteration of that observation.
     pub fn iterations_to(&self, target: f64) -> Option<usize> {
         self.reached(target).map(|row| row.iteration)
     }
 
-    /// Relative error of the last observation.
+    /// Returns the relative error of the last observation.
     pub fn last_error(&self) -> Option<f64> {
         self.trace.last()?.relative_error.filter(|error| error.is_finite())
     }
 
-    /// Iterations carried out.
+    /// Returns the number of iterations.
     pub fn iterations(&self) -> usize {
         self.trace.last().map_or(0, |row| row.iteration)
     }
 }
 
-/// What the race leaves.
+/// Results of all entries.
 pub(super) struct Finish {
     pub courses: Vec<RaceCourse>,
     pub environment: Option<Environment>,
@@ -76,7 +76,7 @@ pub(super) struct Finish {
     pub interrupted: bool,
 }
 
-/// Runs them all; an entry that the observer interrupts and those after it are missing.
+/// Runs all entries; an interrupted entry and later ones are missing.
 pub(super) fn race(
     heats: Vec<Heat>,
     backend: &Backend,

@@ -1,5 +1,5 @@
-//! Tong, Ma & Chi, "Accelerating ill-conditioned low-rank matrix estimation via scaled gradient descent", JMLR 2021: gradient
-//! descent preconditioned by the other factor's Gram matrix does not notice the condition number.
+//! Tong, Ma & Chi, "Accelerating ill-conditioned low-rank matrix estimation via scaled gradient descent", JMLR 2021:
+//! gradient descent preconditioned by the other factor's Gram matrix is independent of the condition number.
 
 use super::contest::{all_reach, at, at_least, counts, entrant, gaussian, listed, of, pass, several, span};
 use super::figure::{Of, Picture, View};
@@ -12,16 +12,16 @@ use lowrank::methods::Method;
 use lowrank::solver::{Init, Preprocess, Settings};
 
 const PAPER: &str = "arXiv 2005.08898";
-/// Where their script stops: the end of double precision.
+/// Error at which their script stops, the limit of double precision.
 const STOP: f64 = 1e-14;
-/// Their script, run: iterations of ScaledGD to 1e-6 at κ(M) = 1 and at 20.
+/// Iterations of ScaledGD to 1e-6 at κ(M) = 1 and at 20, from a run of their script.
 const PUBLISHED: f64 = 141.0;
 
 pub(super) struct ScaledGd;
 
 impl Room for ScaledGd {
     fn title(&self) -> &'static str {
-        "Scaled gradient descent does not notice the condition number"
+        "Scaled gradient descent is independent of the condition number"
     }
 
     fn settings(&self, quick: bool) -> Rerun {
@@ -44,18 +44,19 @@ impl Room for ScaledGd {
     fn about(&self, s: &Rerun) -> Vec<String> {
         vec![
             format!(
-                "What you see: a {n}×{n} matrix M = LRᵀ of rank {r} is recovered from {m} Gaussian measurements by two methods \
-                 that start from the same spectral estimate. Gradient descent needs more iterations the worse M is \
-                 conditioned. Scaled gradient descent multiplies the gradient of L by (RᵀR)⁻¹ and that of R by (LᵀL)⁻¹, and its \
-                 curves for all condition numbers lie on each other.",
+                "Two methods recover a {n}×{n} matrix M = LRᵀ of rank {r} from {m} Gaussian measurements and start \
+                 from the same spectral estimate. Gradient descent needs more iterations the worse M is \
+                 conditioned. Scaled gradient descent multiplies the gradient of L by (RᵀR)⁻¹ and that of R by \
+                 (LᵀL)⁻¹, and its curves for all condition numbers coincide.",
                 n = s.n,
                 r = s.rank,
                 m = s.measurements
             ),
-            "The setting is that of Tong, Ma and Chi, arXiv 2005.08898, as we could reconstruct it from their published script: \
-             singular values evenly spaced from 1 to 1/κ(M), step μ for scaled gradient descent and μ/σ₁ for gradient \
-             descent, no damping, stop at a relative error of 1e-14. κ is κ(M). The matrices are other random numbers than \
-             theirs, stored in single precision, with arithmetic in double; y is measured from what is stored."
+            "The setting reconstructs that of Tong, Ma and Chi, arXiv 2005.08898, from their published script: \
+             singular values evenly spaced from 1 to 1/κ(M), step μ for scaled gradient descent and μ/σ₁ for \
+             gradient descent, no damping, stop at a relative error of 1e-14. κ is κ(M). The matrices are other \
+             random numbers than theirs, stored in single precision, with arithmetic in double; y is measured with \
+             the stored numbers."
                 .into(),
         ]
     }
@@ -160,8 +161,8 @@ fn grows(s: &Rerun, gd: &[&RaceCourse]) -> Claim {
         PAPER,
         Value::text("≥ 2, and never fewer"),
         format!(
-            "gradient descent needs more iterations to {:e} the larger κ(M) is: at κ(M) = {high} at least twice as many as at \
-             {low} (its rate is 1 − μ/κ; counted to the last iteration where the error is not reached)",
+            "gradient descent needs more iterations to {:e} the larger κ(M) is: at κ(M) = {high} at least twice as \
+             many as at {low} (its rate is 1 − μ/κ; counted to the last iteration if it does not reach the error)",
             s.target
         ),
     );
@@ -188,7 +189,7 @@ fn equal(s: &Rerun, courses: &[RaceCourse]) -> Claim {
         ),
     );
     let (Some(scaled), Some(gd)) = (at(courses, "scaled-gd", 1.0), at(courses, "gd", 1.0)) else {
-        return draft.not_applicable(Value::None, "κ(M) = 1 was not run");
+        return draft.not_applicable(Value::None, "there is no run with κ(M) = 1");
     };
     let (a, b) = (at_least(scaled, s.target), at_least(gd, s.target));
     let holds = [scaled, gd].iter().all(|c| c.reached(s.target).is_some()) && (a / b - 1.0).abs() <= 0.2;
@@ -200,7 +201,8 @@ fn precise(s: &Rerun, scaled: &[&RaceCourse]) -> Claim {
         "scaledgd-precise",
         PAPER,
         Value::text("every κ(M)"),
-        "in double precision ScaledGD goes on to 1e-12 at every κ(M), at the same rate (their script stops at 1e-14)",
+        "in double precision ScaledGD continues to 1e-12 at every κ(M), at the same rate (their script stops at \
+         1e-14)",
     );
     if s.precision != Precision::F64 {
         return draft.not_applicable(Value::None, "the run was not in double precision");

@@ -13,22 +13,22 @@ use lowrank::methods::Method;
 use lowrank::solver::{Init, InitStd, Trial};
 
 const PAPER: &str = "arXiv 2302.01186";
-/// λ over σ_min(X)²: inside the interval of the theorem, [c/100, c] with a small constant c.
+/// λ over σ_min(X)², inside the interval of the theorem, [c/100, c] with a small constant c.
 const DAMPING: f64 = 0.1;
-/// α: entries of the start are N(0, α²/n).
+/// Scale α of the start, whose entries are N(0, α²/n).
 const SCALE: f64 = 1e-9;
-/// Iterations of ScaledGD(λ) at most.
+/// Maximal number of iterations of ScaledGD(λ).
 const SCALED: usize = 400;
 
 pub(super) struct ScaledGdLambda;
 
-/// ‖M‖_F of X with singular values evenly spaced from 1 to 1/κ.
+/// Returns ‖M‖_F for X with singular values evenly spaced from 1 to 1/κ.
 fn norm(s: &Rerun, kappa: f64) -> f64 {
     let step = (1.0 - 1.0 / kappa) / (s.rank.max(2) - 1) as f64;
     (0..s.rank).map(|j| (1.0 - step * j as f64).powi(4)).sum::<f64>().sqrt()
 }
 
-/// The relative error at which the weakest direction is there, up to the share `target` of σ_min(M).
+/// Returns the relative error at which the weakest direction is correct up to the share `target` of σ_min(M).
 fn target(s: &Rerun, kappa: f64) -> f64 {
     s.target / (kappa * kappa * norm(s, kappa))
 }
@@ -58,23 +58,23 @@ impl Room for ScaledGdLambda {
     fn about(&self, s: &Rerun) -> Vec<String> {
         vec![
             format!(
-                "What you see: a {n}×{n} matrix M = XXᵀ of rank {r} is recovered from {m} Gaussian measurements with a factor \
-                 of {k} columns that starts almost at zero. Gradient descent finds the directions of M one after another, the \
-                 weak ones after a number of iterations in proportion to κ(M) = κ(X)². Multiplying the gradient by \
-                 (UᵀU + λI)⁻¹ lets all of them grow at once: the number of iterations until the weakest one is there grows \
-                 like log κ at most.",
+                "Two methods recover a {n}×{n} matrix M = XXᵀ of rank {r} from {m} Gaussian measurements with a \
+                 factor of {k} columns that starts almost at zero. Gradient descent finds the directions of M one \
+                 after another, the weak ones after a number of iterations proportional to κ(M) = κ(X)². With the \
+                 gradient multiplied by (UᵀU + λI)⁻¹ all directions grow at once: the number of iterations until \
+                 the weakest one has grown is at most of order log κ.",
                 n = s.n,
                 r = s.rank,
                 m = s.measurements,
                 k = s.search_rank
             ),
             format!(
-                "The setting is that of Xu, Shen, Chi and Ma, arXiv 2302.01186, as we could reconstruct it from memory: sizes, \
-                 μ = {}, κ up to about 80, entries of the start N(0, α²/n) with α = {SCALE:e}, singular values of X evenly \
-                 spaced from 1 to 1/κ(X). λ = {DAMPING} σ_min(X)² lies in the interval of their theorem, whose constant we do \
-                 not know. κ is that of X unless κ(M) is said. A fixed relative error would not be a fair target, since the \
-                 weakest of three directions is 1/6400 of M at κ = 80: what is counted are the iterations until the error is \
-                 {} σ_min(M).",
+                "The setting reconstructs that of Xu, Shen, Chi and Ma, arXiv 2302.01186, from memory: sizes, μ = \
+                 {}, κ up to about 80, entries of the start N(0, α²/n) with α = {SCALE:e}, singular values of X \
+                 evenly spaced from 1 to 1/κ(X). λ = {DAMPING} σ_min(X)² lies in the interval of their theorem, \
+                 whose constant is unknown. κ is that of X unless stated as κ(M). A fixed relative error would not \
+                 be a fair target, because the weakest of three directions is 1/6400 of M at κ = 80: the claims \
+                 count the iterations until the error is {} σ_min(M).",
                 s.step_size, s.target
             ),
         ]
@@ -121,9 +121,9 @@ impl Room for ScaledGdLambda {
                 View { title: "Gradient descent".into(), courses: of(courses, "gd") },
             ],
             caption: format!(
-                "Relative error against the iteration on logarithmic axes; μ = {}, start N(0, α²/n), α = {SCALE:e}. Where \
-                 λ is small the first iterations overshoot, by up to μ²/(4λ) in UUᵀ, and scaling brings them back by a factor \
-                 of (1 − μ)² each.",
+                "Relative error against the iteration on logarithmic axes; μ = {}, start N(0, α²/n), α = \
+                 {SCALE:e}. With a small λ the first iterations overshoot, by up to μ²/(4λ) in UUᵀ; each later \
+                 iteration reduces the overshoot by a factor of (1 − μ)².",
                 s.step_size
             ),
         }]
@@ -161,7 +161,7 @@ fn reaches(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     draft.judge(Value::text(counted(s, &runs)), holds, (!holds).then(|| late.join("; ")))
 }
 
-/// The exponent p of iterations ~ κ(X)^p.
+/// Returns the exponent p of iterations ~ κ(X)^p.
 fn exponent(s: &Rerun, runs: &[&RaceCourse]) -> Option<f64> {
     let points = runs.iter().map(|c| {
         let kappa = c.entry.condition_number;
@@ -218,7 +218,7 @@ fn pays(s: &Rerun, courses: &[RaceCourse]) -> Claim {
     );
     let find = |name: &str| courses.iter().find(|c| c.entry.name == name && c.entry.condition_number == kappa);
     let (Some(scaled), Some(gd)) = (find("scaled-gd"), find("gd")) else {
-        return draft.not_applicable(Value::None, "it was not run");
+        return draft.not_applicable(Value::None, "the run is missing");
     };
     match scaled.iterations_to(target(s, kappa)) {
         Some(t) => {

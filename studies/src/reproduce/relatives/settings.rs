@@ -1,11 +1,11 @@
-//! Which study is run, and with which sizes.
+//! Choice and sizes of a study.
 
 use serde::{Deserialize, Serialize};
 
 use lowrank::engine::Precision;
 use lowrank::{Error, Result};
 
-/// A published experiment whose setting is run with the methods of this crate.
+/// Published experiment whose setting is run with the methods of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -40,7 +40,7 @@ impl Relative {
         Self::Outliers2025,
     ];
 
-    /// The word of the command line.
+    /// Returns the word of the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::ScaledGd2020 => "scaledgd-2020",
@@ -52,49 +52,49 @@ impl Relative {
         }
     }
 
-    /// The study of a word.
+    /// Returns the study of a word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|study| study.word() == word)
     }
 }
 
-/// What a study is run with; [`Rerun::new`] and [`Rerun::quick`] have its defaults.
+/// Settings of a study; [`Rerun::new`] and [`Rerun::quick`] return its defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rerun {
     pub study: Relative,
-    /// The unknown is n×n.
+    /// Size n of the unknown n×n matrix.
     pub n: usize,
-    /// r*
+    /// Rank r* of the truth.
     pub rank: usize,
-    /// k
+    /// Number of columns k.
     pub search_rank: usize,
-    /// m
+    /// Number of measurements m.
     pub measurements: usize,
-    /// Of M where the model has two factors, of X where M = XXᵀ: then κ(M) is the square.
+    /// Condition numbers of M for two factors, of X for M = XXᵀ, where κ(M) is the square.
     pub condition_numbers: Vec<f64>,
-    /// μ, in units of 1/‖M‖ for gradient descent.
+    /// Step μ, in units of 1/‖M‖ for gradient descent.
     pub step_size: f64,
-    /// Relative error up to which iterations are counted.
+    /// Relative error to which iterations are counted.
     pub target: f64,
-    /// Iterations of gradient descent at most.
+    /// Maximal number of iterations of gradient descent.
     pub iterations: usize,
-    /// Of truth, measurements and start.
+    /// Seed of truth, measurements and start.
     pub seed: u64,
     pub precision: Precision,
 }
 
 impl Rerun {
-    /// The published sizes.
+    /// Returns the published sizes.
     pub fn new(study: Relative) -> Self {
         study.room().settings(false)
     }
 
-    /// Sizes that take less than a minute on two cores.
+    /// Returns sizes that take less than a minute on two cores.
     pub fn quick(study: Relative) -> Self {
         study.room().settings(true)
     }
 
-    /// Checks what the solver does not.
+    /// Checks the settings that the solver does not check.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the setting.
@@ -107,7 +107,7 @@ impl Rerun {
             ("iterations", self.iterations),
         ] {
             if count == 0 {
-                return Err(Error::invalid(name, 0, "at least 1", "give at least one"));
+                return Err(Error::invalid(name, 0, "at least 1", "pass at least one"));
             }
         }
         if self.rank > self.n {
@@ -116,20 +116,20 @@ impl Rerun {
         }
         if self.rank < 2 && self.condition_numbers.iter().any(|kappa| *kappa != 1.0) {
             let fix = "a matrix of rank one has one singular value: raise the rank";
-            let allowed = "at least 2, since this study varies the condition number";
+            let allowed = "at least 2, because this study varies the condition number";
             return Err(Error::invalid("rank", self.rank, allowed, fix));
         }
         if self.search_rank < self.rank || self.search_rank > self.n {
             let allowed = format!("the rank {} to n = {}", self.rank, self.n);
-            let fix = "with fewer columns than the rank nothing of the study can hold";
+            let fix = "with fewer columns than the rank, no claim of the study can hold";
             return Err(Error::invalid("search_rank", self.search_rank, allowed, fix));
         }
         if self.condition_numbers.is_empty() {
-            return Err(Error::invalid("condition_numbers", "none", "at least one", "give at least one"));
+            return Err(Error::invalid("condition_numbers", "none", "at least one", "pass at least one"));
         }
         for (name, value) in [("step_size", self.step_size), ("target", self.target)] {
             if !(value.is_finite() && value > 0.0) {
-                return Err(Error::invalid(name, value, "a positive finite number", "give another value"));
+                return Err(Error::invalid(name, value, "a positive finite number", "choose another value"));
             }
         }
         Ok(())
