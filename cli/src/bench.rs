@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lowrank::io::OutputFile;
-use lowrank::memory::{parse_size, readable_bytes};
-use lowrank::operators::{Dense, Operator, REGISTRY, Storage};
+use lowrank::internals::io::OutputFile;
+use lowrank::internals::memory::{parse_size, readable_bytes};
+use lowrank::internals::operators::REGISTRY;
+use lowrank::operators::{Dense, Operator, Storage};
 use lowrank::problem::Domain;
 use lowrank::{Backend, Error, Precision, Result};
 use lowrank_studies::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, overhead, scale, time_iterations};

@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 
-use lowrank::methods::{AUTOMATIC, Method, Named, StepRule};
+use lowrank::internals::methods::AUTOMATIC;
+use lowrank::internals::solver::Axes;
+use lowrank::methods::{Method, Named, StepRule};
 use lowrank::models::Model;
 use lowrank::operators::Loss;
-use lowrank::solver::{Axes, Holdout};
+use lowrank::solver::Holdout;
 use lowrank::{Backend, Error, Precision, Schedule, Settings, Stop};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -191,7 +193,8 @@ impl<'py> Options<'py> {
             settings = settings.retune();
         }
         if let Some(text) = self.one::<String>("device_memory")? {
-            settings = settings.device_memory(lowrank::memory::parse_size("device_memory", &text).map_err(raised)?);
+            settings =
+                settings.device_memory(lowrank::internals::memory::parse_size("device_memory", &text).map_err(raised)?);
         }
         Ok(settings)
     }

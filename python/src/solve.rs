@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use lowrank::io::{factor_of, observations_of, pair_of};
+use lowrank::internals::io::{factor_of, observations_of, pair_of};
+use lowrank::internals::solver::{Axes, InitWord};
 use lowrank::problem::{Domain, Factors, MatrixView};
-use lowrank::solver::{Axes, InitWord, Preprocess};
+use lowrank::solver::Preprocess;
 use lowrank::{Init, Problem, Progress, Settings, Solution, Solver, TrialSolution};
 use lowrank_studies::report::{RunReport, write_trace, write_trials};
 use numpy::PyUntypedArray;

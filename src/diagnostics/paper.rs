@@ -45,7 +45,6 @@ pub struct PaperDiagnostics {
     /// Orthonormal basis V_X, n×r*.
     basis: Vec<f64>,
     rank: usize,
-    sigma_min: f64,
     leading: Vec<f64>,
     twin: Option<PowerTwin>,
     clock: PhaseClock,
@@ -67,26 +66,7 @@ impl PaperDiagnostics {
             clock: PhaseClock::new(sigma_min, ALIGNED),
             basis,
             rank,
-            sigma_min,
         })
-    }
-
-    /// True rank r*.
-    pub fn rank(&self) -> usize {
-        self.rank
-    }
-
-    /// Smallest nonzero singular value σ_min(X).
-    pub fn sigma_min(&self) -> f64 {
-        self.sigma_min
-    }
-
-    /// Sine of angle(X, L), the plateau of angle(X, L_t) during phase II.
-    ///
-    /// # Errors
-    /// Those of the decompositions.
-    pub fn angle_of_spectral_space(&self) -> Result<f64> {
-        sine_of_largest_angle(self.basis.len() / self.rank.max(1), &self.basis, &self.leading)
     }
 
     /// Diagnoses U_t. Observations come in order.

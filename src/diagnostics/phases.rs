@@ -149,18 +149,18 @@ impl PhaseClock {
     }
 }
 
-/// Phase times of a finished trace.
-pub fn phases(sigma_min: f64, aligned: f64, observations: &[PhaseInput]) -> Phases {
-    let mut clock = PhaseClock::new(sigma_min, aligned);
-    observations.iter().for_each(|input| {
-        clock.observe(input);
-    });
-    clock.phases()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Phase times of a finished trace.
+    fn phases(sigma_min: f64, aligned: f64, observations: &[PhaseInput]) -> Phases {
+        let mut clock = PhaseClock::new(sigma_min, aligned);
+        observations.iter().for_each(|input| {
+            clock.observe(input);
+        });
+        clock.phases()
+    }
 
     fn row(iteration: usize, angle: f64, signal: f64, distance: f64) -> PhaseInput {
         PhaseInput {

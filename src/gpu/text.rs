@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use crate::engine::Mutation;
+use crate::engine::options::Mutation;
 use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::operators::Loss;

@@ -4,6 +4,9 @@ use crate::error::Result;
 use crate::methods::Method;
 use crate::named::Named;
 
+/// Word for the automatic choice by loss and model, see [`crate::Settings::method_of`].
+pub const AUTOMATIC: &str = "auto";
+
 /// Description of a method, as in `lowrank list methods`.
 #[derive(Clone, Copy, Debug)]
 pub struct MethodCard {

@@ -25,12 +25,12 @@ use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Domain, Factors, MatrixView, Product, Truth, synthetic};
 use crate::tape::Recorded;
 
-pub use crate::named::Named;
+use crate::named::Named;
 pub use card::ModelCard;
 pub use start::{Backprojection, Eigenpairs, SingularTriplets};
 
 /// Most columns of factors by default.
-pub const DEFAULT_SEARCH_RANK: usize = 20;
+pub(crate) const DEFAULT_SEARCH_RANK: usize = 20;
 
 /// Default α over √‖s·A*(y)‖ for models of one or two factors.
 const AUTOMATIC_SCALE: f64 = 1e-6;

@@ -1,14 +1,14 @@
 //! Plans a run, loads it, then observes and advances until every trial has a status.
 
-mod axes;
+pub(crate) mod axes;
 mod checkpoint;
 mod choices;
 mod doubts;
 mod faults;
 mod form;
 mod holdout;
-mod identity;
-mod init;
+pub(crate) mod identity;
+pub(crate) mod init;
 mod loaded;
 mod measured;
 mod memory;
@@ -39,12 +39,10 @@ use crate::memory::Memory;
 use crate::methods::Method;
 use crate::problem::Factors;
 
-pub use axes::Axes;
 pub use checkpoint::Checkpoint;
 pub use faults::{Fault, OnDeviceLoss};
 pub use holdout::Holdout;
-pub use identity::{Difference, Identity};
-pub use init::{IMBALANCED, Init, InitStd, InitWord, Preprocess};
+pub use init::{Init, InitStd, Preprocess};
 use loaded::Loaded;
 use plan::{Plan, Task};
 pub use problem::Problem;
@@ -214,8 +212,8 @@ impl Solver {
         let mut plan = plan::plan(problem, settings)?;
         plan.notices = notices(&plan, self.loaded.info());
         let other = Task { problem, settings, plan: &plan };
-        let loaded = Identity::of(self.task(), identity::Level::Engine)?;
-        let same = loaded.difference(&Identity::of(other, identity::Level::Engine)?).is_none();
+        let loaded = identity::Identity::of(self.task(), identity::Level::Engine)?;
+        let same = loaded.difference(&identity::Identity::of(other, identity::Level::Engine)?).is_none();
         if same {
             self.loaded.set_observations(&plan)?;
             (self.plan, self.problem, self.settings) = (plan, problem.clone(), settings.clone());

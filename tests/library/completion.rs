@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use lowrank::Model;
-use lowrank::diagnostics::spectral_start;
+use lowrank::internals::diagnostics::spectral_start;
+use lowrank::internals::operators::draw_positions;
 use lowrank::io::Triplets;
 use lowrank::memory::Location;
-use lowrank::operators::entries::{Sampled, draw_positions};
+use lowrank::operators::entries::Sampled;
 use lowrank::operators::{Entries, Operator, Sparse};
 use lowrank::problem::{Domain, Truth, synthetic};
 use lowrank::{Backend, Init, Method, Problem, Settings, Solver, Status, Stop, TrialSolution};

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use lowrank::internals::laws::{ENGINE_LAWS, OPERATOR_LAWS};
 use lowrank::laws;
 use lowrank::operators::{Dense, Operator};
 use lowrank::problem::{Domain, Factors};
@@ -105,7 +106,7 @@ fn broken(fault: Fault) -> Broken {
 fn an_honest_operator_passes_every_law() {
     let held = laws::check(&broken(Fault::None)).unwrap();
     // Every law but exactness on integers, which Gaussian matrices have none of.
-    assert_eq!(held, laws::OPERATOR_LAWS.len() + 3 * (laws::ENGINE_LAWS.len() - 1));
+    assert_eq!(held, OPERATOR_LAWS.len() + 3 * (ENGINE_LAWS.len() - 1));
 }
 
 #[test]
@@ -120,6 +121,6 @@ fn every_fault_is_caught() {
         let message = laws::check(&broken(fault)).expect_err(&format!("{fault:?} was not caught")).to_string();
         assert!(message.starts_with("operator broken breaks"), "{fault:?}: {message}");
     }
-    let law = laws::OPERATOR_LAWS.iter().find(|law| law.name == "shards partition").unwrap();
+    let law = OPERATOR_LAWS.iter().find(|law| law.name == "shards partition").unwrap();
     assert!(law.check(&broken(Fault::ShardsOverlap)).is_err());
 }

@@ -6,8 +6,8 @@ mod outputs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use lowrank::io::ensure_not_input;
-use lowrank::solver::Axes;
+use lowrank::internals::io::ensure_not_input;
+use lowrank::internals::solver::Axes;
 use lowrank::{Error, Problem, Result, Schedule, Settings, Status};
 use lowrank_studies::compare::{Comparison, Entry, compare};
 use lowrank_studies::report::{comparison_rows, comparison_text, readable_seconds};

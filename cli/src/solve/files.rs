@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lowrank::internals::solver::InitWord;
 use lowrank::io::{read_observations, read_rectangular_truth, read_truth_matrix};
 use lowrank::models::{self, ModelCard};
 use lowrank::operators::Storage;
@@ -10,7 +11,6 @@ use lowrank::operators::dense::{Normalization, OpenOptions};
 use lowrank::operators::rank_one::OpenVectors;
 use lowrank::operators::{Operator, Sparse};
 use lowrank::problem::Truth;
-use lowrank::solver::InitWord;
 use lowrank::{Error, Init, Precision, Problem, Result, Settings};
 use lowrank_studies::report::readable;
 use serde_json::{Map, Value, json};

@@ -167,7 +167,7 @@ pub struct Common {
 pub struct Args {
     #[command(flatten)]
     pub common: Common,
-    #[arg(long, value_name = "NAME", help = methods(), default_value = lowrank::methods::AUTOMATIC, display_order = 0, help_heading = "Method")]
+    #[arg(long, value_name = "NAME", help = methods(), default_value = lowrank::internals::methods::AUTOMATIC, display_order = 0, help_heading = "Method")]
     pub method: String,
     /// When to trace and to test the stop rules: every:J iterations, or log (about twelve times a decade)
     #[arg(long, value_name = "WHEN", default_value = "every:10", help_heading = "When to stop")]

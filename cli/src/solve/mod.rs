@@ -15,10 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use lowrank::io::{InputInfo, ensure_not_input};
-use lowrank::memory::parse_size;
-use lowrank::models::{Model, Named};
-use lowrank::solver::{Axes, Checkpoint, InitWord};
+use lowrank::internals::io::{InputInfo, ensure_not_input};
+use lowrank::internals::memory::parse_size;
+use lowrank::internals::solver::{Axes, InitWord};
+use lowrank::methods::Named;
+use lowrank::models::Model;
+use lowrank::solver::Checkpoint;
 use lowrank::{Backend, Error, Method, Result, Settings, Solution, Solver, Status, Stop};
 use serde_json::{Map, Value, json};
 

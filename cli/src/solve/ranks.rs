@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use lowrank::team::{Alone, Member, Team, outcomes};
+use lowrank::internals::team::outcomes;
+use lowrank::team::{Alone, Member, Team};
 use lowrank::{Backend, Error, Result};
 
 use super::{Args, Common, backend_of};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lowrank::solver::Identity;
+use lowrank::internals::solver::Identity;
 use lowrank::{Backend, Error, Precision, Result};
 use lowrank_studies::sweep::{Grid, Journal, Sweep, SweepProgress};
 use serde_json::{Map, Value, json};

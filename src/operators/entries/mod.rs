@@ -9,7 +9,7 @@
 //! probability, s·A*A is n/(n+1) off the diagonal and 2n/(n+1) on it.
 
 mod biases;
-mod draw;
+pub(crate) mod draw;
 mod triplets;
 
 use std::ops::Range;
@@ -24,7 +24,6 @@ use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors};
 
 pub use biases::Biases;
-pub use draw::draw_positions;
 pub use triplets::Sampled;
 
 /// Sampled entries. Their positions take 8 bytes per entry in each of three lists (for a symmetric unknown 8 and 16);

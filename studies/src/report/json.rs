@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use lowrank::diagnostics::{PhaseProxy, Phases};
 use lowrank::engine::{Candidate, EngineInfo, Precision, Shared};
-use lowrank::io::InputInfo;
+use lowrank::internals::io::InputInfo;
 use lowrank::memory::{Location, Memory, Part};
 use lowrank::operators::Storage;
 use lowrank::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};

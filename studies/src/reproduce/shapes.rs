@@ -4,7 +4,8 @@ use crate::reproduce::claims::{COMPUTED, Claim, Draft, PAPER, Value};
 use crate::reproduce::data::PhaseRun;
 use crate::reproduce::facts::Facts;
 use crate::reproduce::fit::median;
-use lowrank::diagnostics::{ALIGNED, Diagnosis, TWIN_LEFT};
+use lowrank::diagnostics::Diagnosis;
+use lowrank::internals::diagnostics::{ALIGNED, TWIN_LEFT};
 
 /// Below this n, ‖P − M‖ fluctuates by more than the tolerance (the edge of a spectrum does so like n^(−2/3)).
 const LARGE: usize = 80;
