@@ -65,15 +65,17 @@ pub trait Operator: Send + Sync {
     /// Normalisation s, such that s·A*A ≈ identity on low-rank matrices with all m measurements in use.
     fn normalization(&self) -> f64;
 
-    /// Number of shards, at least 1.
+    /// Number of shards, at least 1. The Cpu backend gives each thread shards of its own, so an operator of one shard
+    /// keeps one thread busy for each trial; 16 serve most machines.
     fn shards(&self) -> usize {
         1
     }
 
-    /// Range of measurements of one shard.
+    /// Range of measurements of one shard. By default the measurements are cut evenly.
     fn shard_range(&self, shard: usize) -> Range<usize> {
-        let _ = shard;
-        0..self.measurements()
+        let (m, shards) = (self.measurements() as u128, self.shards() as u128);
+        let at = |shard: usize| (shard as u128 * m / shards) as usize;
+        at(shard)..at(shard + 1)
     }
 
     /// The definition: Aᵢ as a dense n1×n2 matrix, row-major; symmetric on symmetric domains.
