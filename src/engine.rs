@@ -64,6 +64,7 @@ words!(Precision as "precision", serde { F32 => "f32", F64 => "f64", Mixed => "m
 
 /// A timed kernel variant, or on the host a timed row traversal. Row traversals give the same bits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Candidate {
     /// Name of the variant.
     pub variant: String,
@@ -73,6 +74,7 @@ pub struct Candidate {
 
 /// Description of an engine for reports: where and how it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EngineInfo {
     /// Backend: `reference`, `cpu` or `gpu`.
     pub backend: String,
@@ -123,6 +125,7 @@ pub struct EngineInfo {
 
 /// Sharing of the measurements by the ranks of a team, and its traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Shared {
     /// Number of ranks.
     pub ranks: usize,

@@ -17,6 +17,7 @@ const RANK_TOLERANCE: f64 = 1e-8;
 
 /// Quantities of one observation. Fields are absent where they do not apply.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub struct Diagnosis {
     /// Singular value σ_{r*}(U_t).
     pub sigma_rank: f64,

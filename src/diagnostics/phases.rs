@@ -54,6 +54,7 @@ pub struct PhaseInput {
 
 /// Phase times of a run, at the resolution of its observations. A time that does not exist is null, with the reason.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub struct Phases {
     /// Time of alignment t_* = min{t : angle(L, L_t) ≤ `aligned`}, before t_1.
     pub t_star: Option<usize>,

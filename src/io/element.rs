@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Numeric types that can be read. Complex numbers, strings, dates, objects and records are refused by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ElementKind {
     /// Boolean, one byte.
     Bool,

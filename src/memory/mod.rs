@@ -23,6 +23,7 @@ pub enum Location {
 
 /// One part of the memory needed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Part {
     /// Name of the part.
     pub name: String,
@@ -41,6 +42,7 @@ impl Part {
 
 /// Predicted memory, by part, held at the same time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Memory {
     /// Parts that are held at the same time.
     pub parts: Vec<Part>,

@@ -10,6 +10,7 @@ use crate::simd::InstructionSet;
 
 /// A pair (L, R) of one trial, row-major; for one factor both are the same slice.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Pair<'a, T> {
     /// Factor L, n1×k.
     pub left: &'a [T],
@@ -20,6 +21,7 @@ pub struct Pair<'a, T> {
 }
 
 /// Inputs and outputs of one trial in a pass over a shard. Slices over measurements have the shard's length.
+#[non_exhaustive]
 pub struct TrialPass<'a, T> {
     /// Output of [`HostKernel::prepare`] for this trial.
     pub point: &'a [T],
@@ -37,6 +39,7 @@ pub struct TrialPass<'a, T> {
 
 /// Choice of the traversal of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Course {
     /// Instruction set of the kernel.
     pub set: InstructionSet,

@@ -39,11 +39,19 @@ pub use storage::Storage;
 
 /// Cost of one iteration of gradient descent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Cost {
     /// Bytes of measurement data read; each stored byte counts once.
     pub bytes: f64,
     /// Floating-point operations over the measurement data, for all trials.
     pub flops: f64,
+}
+
+impl Cost {
+    /// A cost of `bytes` read and `flops` operations.
+    pub const fn new(bytes: f64, flops: f64) -> Self {
+        Self { bytes, flops }
+    }
 }
 
 /// A linear measurement operator on n1×n2 matrices. Object safe. Implement it outside the crate to solve with your own
@@ -186,6 +194,7 @@ pub struct GpuPlan {
 
 /// Source of the numbers of a row for kernels.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Reader {
     /// Stored numbers in the panel's binding, read through a file of `shaders/storage`.
     Stored(Storage),

@@ -53,6 +53,7 @@ pub use trial::{Trial, TrialParameters};
 
 /// State of the run at a scheduled iteration, for the observer.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Progress<'a> {
     /// Iteration of the observation.
     pub iteration: usize,

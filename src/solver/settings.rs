@@ -20,6 +20,7 @@ use crate::solver::trial::Trial;
 /// targets that are set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[must_use = "settings do nothing by themselves"]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub struct Stop {
     /// Target for the relative error ‖UUᵀ − M‖_F/‖M‖_F; needs a truth.
     pub relative_error: Option<f64>,

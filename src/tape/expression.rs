@@ -7,6 +7,7 @@ use crate::tape::registers::Scalar;
 
 /// A formula. Conditions are numbers: 0 is false, everything else true.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Expression {
     /// Constant number.
     Number(f64),

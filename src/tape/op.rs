@@ -11,6 +11,7 @@ use crate::tape::turns::Minibatches;
 
 /// Iterations in which an operation runs, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum When {
     /// All iterations.
     #[default]
@@ -61,6 +62,7 @@ impl When {
 
 /// Source of the numbers vᵢ of a lane.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub enum Values {
     /// Measurement vᵢ = ⟨Aᵢ, L Rᵀ⟩ − minusᵢ.
     Measure {

@@ -111,6 +111,7 @@ impl Kind {
 
 /// Value of a kept register before the first iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub enum Initial {
     /// Start of the run. Such a register is a point like the iterate, and relative to the centre if there is one.
     Iterate,

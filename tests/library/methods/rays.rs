@@ -163,7 +163,7 @@ impl Operator for Thoughtful {
     }
     fn cost(&self, batch: usize, search_rank: usize) -> lowrank::operators::Cost {
         let cost = self.0.cost(batch, search_rank);
-        lowrank::operators::Cost { flops: 20.0 * cost.flops, ..cost }
+        lowrank::operators::Cost::new(cost.bytes, 20.0 * cost.flops)
     }
     fn kernel_f32(&self) -> Option<&dyn lowrank::operators::HostKernel<f32>> {
         self.0.kernel_f32()
