@@ -49,8 +49,8 @@ impl Operator for Distances {
     fn forward(&self, shard: usize, point: &Factors, out: &mut [f64]) {
         let pairs = &self.pairs[self.shard_range(shard)];
         for (trial, out) in out.chunks_mut(pairs.len().max(1)).enumerate() {
+            let (l, r) = (point.left(trial), point.right(trial));
             for (out, &(a, b, w)) in out.iter_mut().zip(pairs) {
-                let (l, r) = (point.left(trial), point.right(trial));
                 let (l, r) = (l.row(a).iter().zip(l.row(b)), r.row(a).iter().zip(r.row(b)));
                 *out = w * l.zip(r).map(|((la, lb), (ra, rb))| (la - lb) * (ra - rb)).sum::<f64>();
             }
@@ -63,9 +63,9 @@ impl Operator for Distances {
         for (trial, out) in out.chunks_mut(self.n * k).enumerate() {
             let (v, residual) = (applied.right(trial), &residual[trial * pairs.len()..][..pairs.len()]);
             for (e, &(a, b, w)) in residual.iter().zip(pairs) {
-                for (c, (va, vb)) in v.row(a).iter().zip(v.row(b)).enumerate() {
-                    out[a * k + c] += e * w * (va - vb);
-                    out[b * k + c] -= e * w * (va - vb);
+                for (row, weight) in [(a, e * w), (b, -e * w)] {
+                    let difference = v.row(a).iter().zip(v.row(b)).map(|(va, vb)| va - vb);
+                    out[row * k..][..k].iter_mut().zip(difference).for_each(|(out, d)| *out += weight * d);
                 }
             }
         }
