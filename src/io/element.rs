@@ -54,7 +54,7 @@ impl DType {
     }
 
     /// Whether every value of this type is an `f32`.
-    pub fn fits_f32(self) -> bool {
+    pub(crate) fn fits_f32(self) -> bool {
         !matches!(
             self.kind,
             ElementKind::F64 | ElementKind::I32 | ElementKind::U32 | ElementKind::I64 | ElementKind::U64

@@ -216,7 +216,7 @@ pub struct Made {
 
 impl GpuPlan {
     /// Number type of stored rows, if they are stored.
-    pub fn storage(&self) -> Option<Storage> {
+    pub(crate) fn storage(&self) -> Option<Storage> {
         match self.reader {
             Reader::Stored(storage) => Some(storage),
             Reader::Made(_) => None,
@@ -224,7 +224,7 @@ impl GpuPlan {
     }
 
     /// Shader text of generated rows, if they are generated.
-    pub fn made(&self) -> Option<&Made> {
+    pub(crate) fn made(&self) -> Option<&Made> {
         match &self.reader {
             Reader::Made(made) => Some(made),
             Reader::Stored(_) => None,
@@ -232,7 +232,7 @@ impl GpuPlan {
     }
 
     /// Words per row on the device.
-    pub fn held_words(&self) -> usize {
+    pub(crate) fn held_words(&self) -> usize {
         if self.made().is_some() { 0 } else { self.row_words }
     }
 }

@@ -151,6 +151,7 @@ impl Settings {
     }
 
     /// Sets the divisor of the variance of a random start. Default: k.
+    #[doc(hidden)]
     pub fn init_word(self, word: InitWord, preprocess: Preprocess) -> Self {
         match word {
             InitWord::SmallRandom => self.init(Init::Automatic { seed: 0 }),

@@ -38,6 +38,7 @@ pub enum When {
 
 impl When {
     /// Whether iteration t belongs to them.
+    #[doc(hidden)]
     pub fn holds(self, t: usize) -> bool {
         match self {
             Self::Always => true,
@@ -49,7 +50,7 @@ impl When {
     }
 
     /// The other iterations; `None` where there are none.
-    pub fn otherwise(self) -> Option<Self> {
+    pub(crate) fn otherwise(self) -> Option<Self> {
         match self {
             Self::Always => None,
             Self::First => Some(Self::Later),

@@ -32,6 +32,7 @@ pub struct Register(pub(super) u32);
 
 impl Register {
     /// Index in the tape's list of registers.
+    #[doc(hidden)]
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -45,6 +46,7 @@ macro_rules! handle {
 
         impl $name {
             /// Index in the tape's list of registers.
+            #[doc(hidden)]
             pub fn index(self) -> usize {
                 self.0 as usize
             }
