@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use lowrank::operators::{CASES, Operator, REGISTRY};
+use lowrank::internals::operators::{CASES, REGISTRY};
+use lowrank::operators::Operator;
 use lowrank::problem::Domain;
 use lowrank::{Backend, Precision, Result};
 use lowrank_studies::bench::{Case, Effort, time_iterations};

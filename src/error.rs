@@ -6,6 +6,22 @@ use std::path::{Path, PathBuf};
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Errors of this crate. Reaching a limit, diverging or being interrupted are not errors: see [`crate::Status`].
+///
+/// The kind of an error is its variant, so no text has to be read. Operators, models and methods of your own return the
+/// same type, made by [`Error::invalid`], [`Error::unsupported`], [`Error::file`] and [`Error::io`].
+///
+/// ```
+/// use lowrank::{Backend, Error};
+///
+/// let asked = Backend::from_word("abacus");
+/// let fallback = match asked {
+///     Ok(backend) => backend,
+///     Err(Error::Invalid { name, .. }) if name == "backend" => Backend::Cpu,
+///     Err(error) if error.is_device_fault() => Backend::Cpu,
+///     Err(error) => panic!("{error}"),
+/// };
+/// assert_eq!(fallback.word(), "cpu");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -150,6 +166,11 @@ impl Error {
         fix: impl Into<String>,
     ) -> Self {
         Self::Invalid { name: name.into(), found: found.to_string(), allowed: allowed.into(), fix: fix.into() }
+    }
+
+    /// An [`Error::Unsupported`]: the combination, and the remedy.
+    pub fn unsupported(what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into(), fix: fix.into() }
     }
 
     /// An [`Error::File`] about the content of a file.

@@ -55,8 +55,8 @@
 //! **One module per operator.** `src/operators/<name>` holds an operator's data, its definition
 //! ([`operators::Operator::sensing_matrix`]), a sequential f64 reference implementation, a fast host kernel
 //! ([`operators::HostKernel`]) and the inputs of its shader; `shaders/` holds the kernels. One entry in
-//! [`operators::REGISTRY`] adds it to the conformance tests, `lowrank check`, sweeps, timings and `lowrank list
-//! operators`. The work is split into *shards*: disjoint ranges of measurements that depend on the problem and not on the machine. Every shard
+//! `src/operators/registry.rs` adds it to the conformance tests, `lowrank check` and `lowrank list operators`. The work is
+//! split into *shards*: disjoint ranges of measurements that depend on the problem and not on the machine. Every shard
 //! has its own accumulators, which are summed in shard order, so results do not depend on the thread count.
 //!
 //! Operators whose rows are the Aᵢ share their kernels, on the host (`operators::rows`) and on a GPU (`shaders/rows`).
@@ -128,6 +128,8 @@
 //! The library prints nothing, installs no signal handler, does not fall back silently, and does not panic on input.
 
 #![warn(missing_docs)]
+// What only the workspace uses has no use in the public build. The build of the workspace finds what is really unused.
+#![cfg_attr(not(feature = "internals"), allow(dead_code))]
 
 #[macro_use]
 mod words;
@@ -153,7 +155,7 @@ pub mod options;
 mod pages;
 pub mod problem;
 mod real;
-pub mod requests;
+mod requests;
 mod session;
 mod simd;
 pub mod solver;
@@ -173,20 +175,10 @@ pub use solver::{
     TrialSolution,
 };
 
-/// Items for the studies and the tests of this workspace. They change without notice.
+/// Items for the other members of this workspace and for its tests. They change without notice.
 #[cfg(feature = "internals")]
 #[doc(hidden)]
-pub mod internals {
-    #[cfg(feature = "gpu")]
-    pub use crate::gpu::copy::copy_times;
-    pub use crate::host::measure::measure;
-    pub use crate::host::read::sum_in_streams;
-    pub use crate::io::npz::{LARGEST_ENTRY, NpzWriter};
-    pub use crate::io::spool::Spool;
-    pub use crate::pages::Pages;
-    pub use crate::problem::random::{Purpose, normal, normals, stream};
-    pub use crate::text::{readable, readable_seconds};
-}
+pub mod internals;
 
 /// The README's examples run as tests.
 #[cfg(doctest)]

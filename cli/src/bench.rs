@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use lowrank::io::OutputFile;
-use lowrank::memory::{parse_size, readable_bytes};
-use lowrank::operators::{Registration, Storage};
+use lowrank::internals::io::OutputFile;
+use lowrank::internals::memory::{parse_size, readable_bytes};
+use lowrank::internals::operators::Registration;
+use lowrank::operators::Storage;
 use lowrank::problem::Domain;
 use lowrank::{Backend, Error, Precision, Result};
 use lowrank_studies::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, overhead, scale, time_iterations};

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::time::Instant;
 
 use lowrank::Result;
-use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
-use lowrank::memory::readable_bytes;
-use lowrank::operators::{CASES, Operator, REGISTRY, Registration, VARIANT_CASES};
+use lowrank::internals::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
+use lowrank::internals::memory::readable_bytes;
+use lowrank::internals::operators::{CASES, REGISTRY, Registration, VARIANT_CASES};
+use lowrank::operators::Operator;
 use lowrank::problem::Domain;
 use lowrank_studies::soak::Soak;
 
@@ -144,7 +145,10 @@ fn soak(args: &Args, minutes: f64, places: Vec<Place>) -> Result<Ending> {
     }
 }
 
-fn tally(cases: &[(String, Box<dyn Operator>)], law: impl Fn(&dyn Operator) -> lowrank::laws::LawOutcome) -> Tally {
+fn tally(
+    cases: &[(String, Box<dyn Operator>)],
+    law: impl Fn(&dyn Operator) -> lowrank::internals::laws::LawOutcome,
+) -> Tally {
     let mut tally = Tally::default();
     for (name, operator) in cases {
         match law(&**operator) {

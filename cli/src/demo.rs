@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use lowrank::io::{OutputFile, write_npy_f64};
+use lowrank::internals::io::OutputFile;
+use lowrank::io::write_npy_f64;
 use lowrank::operators::Dense;
 use lowrank::problem::synthetic;
 use lowrank::{Backend, Error, Init, Method, Problem, Result, Schedule, Settings, Solution, Solver, Stop};

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use lowrank::Result;
+use lowrank::internals::operators::REGISTRY;
 use lowrank::methods::METHODS;
 use lowrank::models::MODELS;
-use lowrank::operators::REGISTRY;
 use lowrank::options::Parameter;
 
 use super::{Ending, said};

@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches};
-use lowrank::options::{OptionCard, OptionKind, Request};
-use lowrank::requests::{help, options_of};
+use lowrank::internals::options::Request;
+use lowrank::internals::requests::{help, options_of};
+use lowrank::options::{OptionCard, OptionKind};
 
 /// A command whose flags are options of the library.
 pub trait OfLibrary {

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use clap::CommandFactory;
+use lowrank::internals::requests::{default_text, options};
 use lowrank::options::{OptionCard, OptionKind};
-use lowrank::requests::{default_text, options};
 
 use super::Cli;
 

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 fn defaults() -> String {
     let (stop, grid) = (lowrank::Stop::default(), lowrank_studies::sweep::Grid::default());
     serde_json::json!({
-        "method": lowrank::methods::AUTOMATIC,
+        "method": lowrank::internals::methods::AUTOMATIC,
         "precision": lowrank::Precision::default(),
         "max_iterations": stop.max_iterations,
         "stall_window": stop.stall_window,

@@ -47,7 +47,7 @@ impl Operator {
     ) -> PyResult<Factors> {
         let domain = self.inner.domain();
         let read = |name: &str, array: &Bound<'_, PyUntypedArray>, n: usize| -> PyResult<(usize, Vec<f64>)> {
-            let array = lowrank::io::factor_of(arrays::lent(name, array)?, n, name).map_err(raised)?;
+            let array = lowrank::internals::io::factor_of(arrays::lent(name, array)?, n, name).map_err(raised)?;
             if array.batch != 1 {
                 return Err(invalid(
                     name,
@@ -171,7 +171,7 @@ impl Operator {
             false => (domain.columns(), domain.rows()),
             true => (domain.rows(), domain.columns()),
         };
-        let v = lowrank::io::factor_of(arrays::lent("applied", applied)?, n, "applied").map_err(raised)?;
+        let v = lowrank::internals::io::factor_of(arrays::lent("applied", applied)?, n, "applied").map_err(raised)?;
         let k = v.columns;
         if v.batch != 1 {
             return Err(invalid("applied", format!("a batch of {}", v.batch), "one matrix", "Pass them one at a time"));

@@ -3,9 +3,10 @@
 use std::str::FromStr;
 
 use lowrank::Error;
+use lowrank::internals::options::Request;
+use lowrank::internals::requests::{default_text, help, options};
 use lowrank::methods::METHODS;
-use lowrank::options::{OptionCard, OptionKind, Request, Usual};
-use lowrank::requests::{default_text, help, options};
+use lowrank::options::{OptionCard, OptionKind, Usual};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 

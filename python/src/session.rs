@@ -32,7 +32,7 @@ impl Session {
             return Err(invalid("factors", format!("{} arrays", blocks.len()), &allowed, "Pass U, or the pair (L, R)"));
         }
         let read = |(array, (rows, _)): (&Bound<'_, PyUntypedArray>, &(usize, usize))| {
-            lowrank::io::factor_of(arrays::lent("factors", array)?, *rows, "factors").map_err(raised)
+            lowrank::internals::io::factor_of(arrays::lent("factors", array)?, *rows, "factors").map_err(raised)
         };
         let read = blocks.iter().zip(&sizes).map(read).collect::<PyResult<Vec<_>>>()?;
         let batch = read.first().map_or(0, |first| first.batch);

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use lowrank::io::{factor_of, observations_of, pair_of};
-use lowrank::options::Request;
+use lowrank::internals::io::{factor_of, observations_of, pair_of};
+use lowrank::internals::options::Request;
 use lowrank::problem::{Domain, Factors, MatrixView};
 use lowrank::{Init, Problem, Progress, Settings, Solution, Solver, TrialSolution};
 use lowrank_studies::report::{RunReport, write_trace, write_trials};

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use lowrank::operators::{Loss, Registration};
-use lowrank::options::{Request, Scalar};
+use lowrank::internals::operators::Registration;
+use lowrank::internals::options::{Request, Scalar};
+use lowrank::operators::Loss;
 use lowrank::{Backend, Error, Method, Schedule};
 use lowrank_studies::compare::{self as contest, Contender, LEVELS, usual_schedule};
 use lowrank_studies::report::{comparison_rows, write_cells, write_comparison, write_curves, write_solves};

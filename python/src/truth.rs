@@ -1,7 +1,8 @@
 //! Truths, synthetic or from arrays.
 
-use lowrank::io::{factor_of, pair_of, rectangular_truth_of, truth_matrix_of};
-use lowrank::models::{self, Model, Named};
+use lowrank::internals::io::{factor_of, pair_of, rectangular_truth_of, truth_matrix_of};
+use lowrank::methods::Named;
+use lowrank::models::{self, Model};
 use lowrank::{Problem, problem};
 use numpy::PyUntypedArray;
 use pyo3::prelude::*;

@@ -1,12 +1,12 @@
 //! Pure functions of factors: test error, spectra, rank estimates, all in f64.
 
 mod paper;
-mod phases;
+pub(crate) mod phases;
 mod power_iteration;
 mod proxy;
-mod spectrum;
-mod start;
-mod subspace;
+pub(crate) mod spectrum;
+pub(crate) mod start;
+pub(crate) mod subspace;
 
 use faer::Mat;
 
@@ -14,13 +14,14 @@ use crate::error::Result;
 use crate::linalg;
 use crate::problem::{MatrixView, Product, Truth};
 
-pub use paper::{Diagnosis, PaperDiagnostics};
-pub use phases::{ALIGNED, Phase, PhaseClock, PhaseInput, Phases, TWIN_LEFT, phases};
-pub use power_iteration::{PowerTwin, TwinFactor};
-pub use proxy::{FELL, GAP, GROWN, PhaseProxy, ProxyClock, QUIET, SPENT, STILL};
-pub use spectrum::{Spectrum, spectral_norm};
-pub use start::spectral_start;
-pub use subspace::{SignalAndNoise, leading_left, signal_and_noise, sine_of_largest_angle};
+pub use paper::Diagnosis;
+pub(crate) use paper::PaperDiagnostics;
+pub(crate) use phases::PhaseClock;
+pub use phases::{Phase, Phases};
+pub use proxy::PhaseProxy;
+pub(crate) use proxy::ProxyClock;
+pub(crate) use spectrum::{Spectrum, spectral_norm};
+pub(crate) use start::spectral_start;
 
 /// Relative test error ‖Z − M‖_F / ‖M‖_F for Z = U Uᵀ, U S Uᵀ or L Rᵀ.
 ///

@@ -17,6 +17,7 @@ const RANK_TOLERANCE: f64 = 1e-8;
 
 /// Quantities of one observation. Fields are absent where they do not apply.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub struct Diagnosis {
     /// Singular value σ_{r*}(U_t).
     pub sigma_rank: f64,
@@ -45,7 +46,6 @@ pub struct PaperDiagnostics {
     /// Orthonormal basis V_X, n×r*.
     basis: Vec<f64>,
     rank: usize,
-    sigma_min: f64,
     leading: Vec<f64>,
     twin: Option<PowerTwin>,
     clock: PhaseClock,
@@ -67,26 +67,7 @@ impl PaperDiagnostics {
             clock: PhaseClock::new(sigma_min, ALIGNED),
             basis,
             rank,
-            sigma_min,
         })
-    }
-
-    /// True rank r*.
-    pub fn rank(&self) -> usize {
-        self.rank
-    }
-
-    /// Smallest nonzero singular value σ_min(X).
-    pub fn sigma_min(&self) -> f64 {
-        self.sigma_min
-    }
-
-    /// Sine of angle(X, L), the plateau of angle(X, L_t) during phase II.
-    ///
-    /// # Errors
-    /// Those of the decompositions.
-    pub fn angle_of_spectral_space(&self) -> Result<f64> {
-        sine_of_largest_angle(self.basis.len() / self.rank.max(1), &self.basis, &self.leading)
     }
 
     /// Diagnoses U_t. Observations come in order.

@@ -54,6 +54,7 @@ pub struct PhaseInput {
 
 /// Phase times of a run, at the resolution of its observations. A time that does not exist is null, with the reason.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub struct Phases {
     /// Time of alignment t_* = min{t : angle(L, L_t) ≤ `aligned`}, before t_1.
     pub t_star: Option<usize>,
@@ -151,18 +152,18 @@ impl PhaseClock {
     }
 }
 
-/// Phase times of a finished trace.
-pub fn phases(sigma_min: f64, aligned: f64, observations: &[PhaseInput]) -> Phases {
-    let mut clock = PhaseClock::new(sigma_min, aligned);
-    observations.iter().for_each(|input| {
-        clock.observe(input);
-    });
-    clock.phases()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Phase times of a finished trace.
+    fn phases(sigma_min: f64, aligned: f64, observations: &[PhaseInput]) -> Phases {
+        let mut clock = PhaseClock::new(sigma_min, aligned);
+        observations.iter().for_each(|input| {
+            clock.observe(input);
+        });
+        clock.phases()
+    }
 
     fn row(iteration: usize, angle: f64, signal: f64, distance: f64) -> PhaseInput {
         PhaseInput {

@@ -32,6 +32,7 @@ const FOLLOWED: f64 = 10.0;
 
 /// Proxy times in place of [`crate::diagnostics::Phases`]; null where the proxy has no answer, with the reason.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PhaseProxy {
     /// First observation with σ_g ≥ 5σ_{g+1} and σ_g ≥ 10 times its start, while the loss is still ≥ 0.95 f(0).
     pub t_star: Option<usize>,

@@ -30,6 +30,7 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// Faults at these calls.
     pub fn new(at: impl IntoIterator<Item = (usize, FaultKind)>) -> Self {
         Self { at: at.into_iter().collect(), calls: Arc::default() }
     }

@@ -37,6 +37,7 @@ pub(super) struct Abilities {
 
 /// One adapter, as listed by `lowrank list devices`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AdapterSummary {
     /// Name of the adapter.
     pub name: String,

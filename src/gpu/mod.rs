@@ -8,7 +8,7 @@ mod bound;
 mod buffers;
 mod call;
 mod canary;
-mod choice;
+pub(crate) mod choice;
 mod compiled;
 #[cfg(feature = "internals")]
 pub(crate) mod copy;
@@ -20,7 +20,7 @@ mod frame;
 mod fuse;
 mod generate;
 mod groups;
-mod load;
+pub(crate) mod load;
 mod ops;
 mod paranoia;
 mod pass;
@@ -29,7 +29,7 @@ mod place;
 mod registers;
 mod sizes;
 mod stream;
-mod text;
+pub(crate) mod text;
 mod tuning;
 mod upload;
 mod usage;
@@ -38,13 +38,6 @@ mod variant;
 /// The wgpu version of the types in [`Device::from_wgpu`].
 pub use wgpu;
 
-pub use choice::variants;
+pub(crate) use choice::variants;
 pub use device::{AdapterSummary, Device, list_adapters};
-#[doc(hidden)]
-pub use load::{load, tape_dispatches, tape_modules};
-#[doc(hidden)]
-pub use text::Module;
-
-#[doc(hidden)]
-pub use crate::engine::Mutation;
-pub use crate::engine::Options;
+pub(crate) use load::load;

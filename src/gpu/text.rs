@@ -3,8 +3,8 @@
 
 use std::cell::RefCell;
 
-use crate::engine::Mutation;
 use crate::engine::Precision;
+use crate::engine::options::Mutation;
 use crate::error::{Error, Result};
 use crate::operators::Loss;
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Numeric types that can be read. Complex numbers, strings, dates, objects and records are refused by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ElementKind {
     /// Boolean, one byte.
     Bool,
@@ -53,7 +54,7 @@ impl DType {
     }
 
     /// Whether every value of this type is an `f32`.
-    pub fn fits_f32(self) -> bool {
+    pub(crate) fn fits_f32(self) -> bool {
         !matches!(
             self.kind,
             ElementKind::F64 | ElementKind::I32 | ElementKind::U32 | ElementKind::I64 | ElementKind::U64

@@ -5,49 +5,44 @@
 //! found, what is allowed and what to do.
 
 mod delimited;
-mod digest;
+pub(crate) mod digest;
 mod element;
 #[cfg(feature = "io")]
 mod header;
 mod lines;
 mod matrix_market;
-mod npy;
+pub(crate) mod npy;
 #[cfg(feature = "io")]
 pub(crate) mod npz;
-mod observations;
-mod output;
+pub(crate) mod observations;
+pub(crate) mod output;
 mod rows;
 mod scipy;
 mod sealed;
 #[cfg(feature = "internals")]
 pub(crate) mod spool;
 mod triplets;
-mod truth;
+pub(crate) mod truth;
 #[cfg(not(feature = "io"))]
 mod without;
-mod write;
+pub(crate) mod write;
 
-pub use digest::InputInfo;
 pub(crate) use digest::hexadecimal;
 pub use element::{DType, ElementKind};
 pub(crate) use npy::Bytes;
-pub use npy::{Lent, NpyArray, open_array};
+pub use npy::{NpyArray, open_array};
 #[cfg(feature = "io")]
 pub use npz::{npz_names, read_npz, write_npz};
-pub use observations::{observations_of, read_observations};
+pub use observations::read_observations;
 pub(crate) use output::remove_abandoned;
-pub use output::{OutputFile, ensure_not_input, same_file};
 pub use rows::{SparseRows, read_sparse_rows};
 pub(crate) use sealed::{read_sealed, unseal, write_sealed};
 pub use triplets::{TripletFile, TripletOptions, Triplets};
 pub(crate) use truth::read_blocks;
-pub use truth::{
-    FactorArray, factor_of, pair_of, read_factor, read_pair, read_rectangular_truth, read_signed_factor,
-    read_truth_matrix, rectangular_truth_of, truth_matrix_of,
-};
+pub use truth::{FactorArray, read_factor, read_pair, read_rectangular_truth, read_signed_factor, read_truth_matrix};
 #[cfg(not(feature = "io"))]
 use without::{header, npz};
-pub use write::{NpyNumber, NpyWriter, write_npy_f32, write_npy_f64};
+pub use write::{write_npy_f32, write_npy_f64};
 
 /// Formats a shape as NumPy prints it: `(3,)`, `(2, 4)`.
 pub(crate) fn shape_text(shape: &[usize]) -> String {

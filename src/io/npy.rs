@@ -75,6 +75,8 @@ impl NpyArray {
     ///
     /// # Errors
     /// [`Error::File`] where the bytes do not form such an array.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
     pub fn lent(
         label: impl Into<PathBuf>,
         dtype: DType,

@@ -74,6 +74,7 @@ const LARGEST: u64 = 1 << 31;
 
 /// Entries of a matrix from a file.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TripletFile {
     /// Entries of the file.
     pub triplets: Triplets,

@@ -10,6 +10,7 @@ use crate::problem::Block;
 
 /// Factors from a file: `batch` matrices of `rows`×`columns`, row-major, one after the other.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FactorArray {
     /// Number of matrices.
     pub batch: usize,

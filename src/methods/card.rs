@@ -5,6 +5,9 @@ use crate::methods::Method;
 use crate::named::Named;
 use crate::options::Parameter;
 
+/// Word for the automatic choice by loss and model, see [`crate::Settings::method_of`].
+pub const AUTOMATIC: &str = "auto";
+
 /// Description of a method, as in `lowrank list methods`.
 #[derive(Clone, Copy, Debug)]
 pub struct MethodCard {
@@ -55,6 +58,7 @@ pub(super) const NOTHING: &str = "1 pass, nothing read back";
 
 /// Default step size of a method.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum StepSize {
     /// The step 1/(4‖s·A*(y)‖).
     FromNorm,
@@ -66,6 +70,7 @@ pub enum StepSize {
 
 /// Kind of a default start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StartKind {
     /// Small random factors.
     SmallRandom,
@@ -77,6 +82,7 @@ pub enum StartKind {
 
 /// Numbers of a trial for its method.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TrialNumbers {
     /// Normalisation s of its training measurements.
     pub normalization: f64,
@@ -93,6 +99,7 @@ pub struct TrialNumbers {
 /// Properties of a run for recording a method. They do not depend on the number of trials, so a batch is recorded like
 /// its trials.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub struct Context {
     /// Whether some trial has λ = 0.
     pub undamped: bool,

@@ -2,7 +2,7 @@
 //! tape.
 
 mod alt_scaled_gd;
-mod card;
+pub(crate) mod card;
 mod cg;
 mod gd;
 mod gd_polyak;
@@ -31,6 +31,7 @@ use crate::problem::Domain;
 use crate::tape::Tape;
 
 pub use crate::named::Named;
+pub(crate) use card::AUTOMATIC;
 pub use card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
 pub use line::StepRule;
 pub(crate) use scaled_gd::DAMPING;
@@ -176,7 +177,7 @@ impl Method {
         checked.map_err(|error| own.refused("method", text, error))
     }
 
-    /// The method of a word, or `None` for [`AUTOMATIC`], which takes no parameters of methods.
+    /// The method of a word, or `None` for `auto`, which takes no parameters of methods.
     ///
     /// # Errors
     /// Those of [`Method::named`].
@@ -275,9 +276,6 @@ impl<A: Algorithm + 'static> From<A> for Method {
         Self::new(algorithm)
     }
 }
-
-/// Word for the automatic choice by loss and model, see [`crate::Settings::method_of`].
-pub const AUTOMATIC: &str = "auto";
 
 impl Method {
     /// The method of a run that names none, with the reason for the choice.

@@ -25,18 +25,19 @@ use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Domain, Factors, MatrixView, Product, Truth, synthetic};
 use crate::tape::Recorded;
 
-pub use crate::named::Named;
+use crate::named::Named;
 pub use card::ModelCard;
 pub use start::{Backprojection, Eigenpairs, SingularTriplets};
 
 /// Most columns of factors by default.
-pub const DEFAULT_SEARCH_RANK: usize = 20;
+pub(crate) const DEFAULT_SEARCH_RANK: usize = 20;
 
 /// Default α over √‖s·A*(y)‖ for models of one or two factors.
 const AUTOMATIC_SCALE: f64 = 1e-6;
 
 /// A random start of one trial: entries N(0, std²), those of later blocks times `ratio`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct RandomStart {
     /// Number k of columns.
     pub search_rank: usize,
@@ -50,6 +51,7 @@ pub struct RandomStart {
 
 /// A setting chosen from ν = ‖s·A*(y)‖, which is about ‖M‖.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Automatic {
     /// Chosen number.
     pub value: f64,
@@ -58,7 +60,8 @@ pub struct Automatic {
 }
 
 impl Automatic {
-    fn new(value: f64, formula: impl Into<String>) -> Self {
+    /// A number with the formula that gave it.
+    pub fn new(value: f64, formula: impl Into<String>) -> Self {
         Self { value, formula: formula.into() }
     }
 }

@@ -6,6 +6,7 @@ use crate::problem::{Domain, Factors};
 
 /// Leading eigenpairs of a symmetric matrix, largest eigenvalue first.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Eigenpairs {
     /// Eigenvalues, largest first.
     pub values: Vec<f64>,
@@ -15,6 +16,7 @@ pub struct Eigenpairs {
 
 /// Leading singular triplets, largest value first.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SingularTriplets {
     /// Singular values, largest first.
     pub values: Vec<f64>,

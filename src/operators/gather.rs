@@ -16,6 +16,7 @@ pub enum Side {
 
 /// A row-major factor with rows padded by zeros to `stride` numbers: whole units of 64 bytes, aligned to 64.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Lines<'a, T> {
     /// Numbers of the padded rows.
     pub values: &'a [T],

@@ -3,6 +3,7 @@
 use crate::operators::{GpuSource, Storage};
 
 /// Kind of iteration on a GPU, by the form of an operator's data.
+#[non_exhaustive]
 pub enum GpuForm<'a> {
     /// One row of P numbers per measurement, with kernels that form Z and Σ rᵢAᵢ as vectors of that length.
     Rows(&'a dyn GpuSource),
@@ -12,6 +13,7 @@ pub enum GpuForm<'a> {
 
 /// Data of thin kernels. These belong to the engine, so an operator needs no shader.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub enum GpuThin<'a> {
     /// Matrices Aᵢ given by pairs of vectors.
     Vectors(&'a dyn GpuVectors),

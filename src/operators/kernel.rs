@@ -1,6 +1,8 @@
 //! The contract of a fast host kernel, and the adaptor that gives every operator one from its f64 reference
 //! implementation.
 
+use rayon::prelude::*;
+
 use crate::operators::{Loss, Operator};
 use crate::problem::Factors;
 use crate::real::{Real, convert};
@@ -8,6 +10,7 @@ use crate::simd::InstructionSet;
 
 /// A pair (L, R) of one trial, row-major; for one factor both are the same slice.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Pair<'a, T> {
     /// Factor L, n1×k.
     pub left: &'a [T],
@@ -18,6 +21,7 @@ pub struct Pair<'a, T> {
 }
 
 /// Inputs and outputs of one trial in a pass over a shard. Slices over measurements have the shard's length.
+#[non_exhaustive]
 pub struct TrialPass<'a, T> {
     /// Output of [`HostKernel::prepare`] for this trial.
     pub point: &'a [T],
@@ -35,6 +39,7 @@ pub struct TrialPass<'a, T> {
 
 /// Choice of the traversal of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PassSchedule {
     /// Instruction set of the kernel.
     pub set: InstructionSet,
@@ -143,22 +148,52 @@ impl<'a> ReferenceKernel<'a> {
         residual
     }
 
-    fn factors<T: Real>(&self, pair: Pair<'_, T>) -> Factors {
-        Factors::pair(1, self.operator.domain(), pair.search_rank, convert(pair.left), convert(pair.right))
-            .expect("the engine passes factors of the operator's shape")
+    /// A pair in f64; one factor where both sides are the same, which halves what every shard copies.
+    fn factors<T: Real>(&self, pair: Pair<'_, T>, single: bool) -> Factors {
+        let (domain, k) = (self.operator.domain(), pair.search_rank);
+        let factors = match single {
+            true => Factors::single(1, domain.rows(), k, convert(pair.left)),
+            false => Factors::pair(1, domain, k, convert(pair.left), convert(pair.right)),
+        };
+        factors.expect("the engine passes factors of the operator's shape")
     }
+
+    /// The point that `prepare` wrote.
+    fn point<T: Real>(&self, trial: &TrialPass<'_, T>) -> Factors {
+        let (single, pair) = trial.point.split_last().expect("a point ends with its number of factors");
+        let search_rank = trial.applied.search_rank;
+        let (left, right) = pair.split_at(self.operator.domain().rows() * search_rank);
+        self.factors(Pair { left, right, search_rank }, *single != T::ZERO)
+    }
+
+    /// Calls `f` on every trial. Shards have a thread each; the trials of the only shard share them all.
+    fn each<'t, T: Real>(&self, trials: &mut [TrialPass<'t, T>], f: impl Fn(&mut TrialPass<'t, T>) + Send + Sync) {
+        if self.operator.shards() == 1 && trials.len() > 1 {
+            trials.par_iter_mut().for_each(f);
+        } else {
+            trials.iter_mut().for_each(f);
+        }
+    }
+}
+
+/// Whether both sides of a pair are one factor.
+fn same<T>(pair: Pair<'_, T>) -> bool {
+    std::ptr::eq(pair.left, pair.right)
 }
 
 impl<T: Real> HostKernel<T> for ReferenceKernel<'_> {
     fn point_len(&self, search_rank: usize) -> usize {
         let domain = self.operator.domain();
-        (domain.rows() + domain.columns()) * search_rank
+        (domain.rows() + domain.columns()) * search_rank + 1
     }
 
+    /// L and R one above the other, and 1 where they are the same slice, else 0.
     fn prepare(&self, point: Pair<'_, T>, _scratch: &mut [T], out: &mut [T]) {
-        let (left, right) = out.split_at_mut(point.left.len());
+        let (left, rest) = out.split_at_mut(point.left.len());
+        let (right, rest) = rest.split_at_mut(point.right.len());
         left.copy_from_slice(point.left);
         right.copy_from_slice(point.right);
+        rest[0] = if same(point) { T::from_f64(1.0) } else { T::ZERO };
     }
 
     fn accumulator_len(&self, search_rank: usize, factors: usize) -> usize {
@@ -167,17 +202,14 @@ impl<T: Real> HostKernel<T> for ReferenceKernel<'_> {
     }
 
     fn pass(&self, _schedule: PassSchedule, shard: usize, loss: Loss, trials: &mut [TrialPass<'_, T>]) {
-        for trial in trials {
-            let search_rank = trial.applied.search_rank;
-            let (left, right) = trial.point.split_at(trial.applied.left.len());
-            let point = self.factors(Pair { left, right, search_rank });
-            let applied = self.factors(trial.applied);
+        self.each(trials, |trial| {
+            let applied = self.factors(trial.applied, same(trial.applied));
             let (target, weights) = (convert::<T, f64>(trial.target), convert::<T, f64>(trial.weights));
-            let residual = self.residual(shard, &point, &target);
+            let residual = self.residual(shard, &self.point(trial), &target);
             let r: Vec<f64> = residual.iter().zip(&weights).map(|(e, w)| w * loss.derivative(*e)).collect();
-            let factors = self.factors_of::<T>(trial.accumulator, search_rank);
+            let factors = self.factors_of::<T>(trial.accumulator, trial.applied.search_rank);
             let mut accumulator = vec![0.0; trial.accumulator.len()];
-            let (sums, centring) = accumulator.split_at_mut(self.sums_len(search_rank, factors));
+            let (sums, centring) = accumulator.split_at_mut(self.sums_len(trial.applied.search_rank, factors));
             let (left, right) = sums.split_at_mut(trial.applied.left.len());
             self.operator.adjoint_apply(shard, &r, &applied, left);
             if !right.is_empty() {
@@ -188,17 +220,14 @@ impl<T: Real> HostKernel<T> for ReferenceKernel<'_> {
             }
             trial.residual.copy_from_slice(&convert::<f64, T>(&residual));
             trial.accumulator.copy_from_slice(&convert::<f64, T>(&accumulator));
-        }
+        });
     }
 
     fn measure(&self, _schedule: PassSchedule, shard: usize, trials: &mut [TrialPass<'_, T>]) {
-        for trial in trials {
-            let search_rank = trial.applied.search_rank;
-            let (left, right) = trial.point.split_at(trial.applied.left.len());
-            let point = self.factors(Pair { left, right, search_rank });
-            let residual = self.residual(shard, &point, &convert::<T, f64>(trial.target));
+        self.each(trials, |trial| {
+            let residual = self.residual(shard, &self.point(trial), &convert::<T, f64>(trial.target));
             trial.residual.copy_from_slice(&convert::<f64, T>(&residual));
-        }
+        });
     }
 
     fn finish(

@@ -13,7 +13,7 @@ mod kernel;
 mod loss;
 pub(crate) mod open;
 pub mod rank_one;
-mod registry;
+pub(crate) mod registry;
 mod rows;
 mod seeded;
 pub mod sparse;
@@ -33,20 +33,27 @@ pub use gpu::{GpuForm, GpuNonzeros, GpuThin, GpuVectors};
 pub(crate) use kernel::ReferenceKernel;
 pub use kernel::{HostKernel, Pair, PassSchedule, TrialPass};
 pub use loss::Loss;
-pub use open::{Opened, Opening, Wanted};
+pub(crate) use open::{Opening, Wanted};
 pub use rank_one::RankOne;
-pub use registry::{ASYMMETRIC_CASES, CASES, Generate, Make, REGISTRY, Registration, VARIANT_CASES, Variant};
 pub use seeded::Seeded;
 pub use sparse::Sparse;
 pub use storage::Storage;
 
 /// Cost of one iteration of gradient descent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Cost {
     /// Bytes of measurement data read; each stored byte counts once.
     pub bytes: f64,
     /// Floating-point operations over the measurement data, for all trials.
     pub flops: f64,
+}
+
+impl Cost {
+    /// A cost of `bytes` read and `flops` operations.
+    pub const fn new(bytes: f64, flops: f64) -> Self {
+        Self { bytes, flops }
+    }
 }
 
 /// A linear measurement operator on n1×n2 matrices. Object safe. Implement it outside the crate to solve with your own
@@ -68,15 +75,17 @@ pub trait Operator: Send + Sync {
     /// Normalisation s, such that s·A*A ≈ identity on low-rank matrices with all m measurements in use.
     fn normalization(&self) -> f64;
 
-    /// Number of shards, at least 1.
+    /// Number of shards, at least 1. The Cpu backend gives each thread shards of its own, so an operator of one shard
+    /// keeps one thread busy for each trial; 16 serve most machines.
     fn shards(&self) -> usize {
         1
     }
 
-    /// Range of measurements of one shard.
+    /// Range of measurements of one shard. By default the measurements are cut evenly.
     fn shard_range(&self, shard: usize) -> Range<usize> {
-        let _ = shard;
-        0..self.measurements()
+        let (m, shards) = (self.measurements() as u128, self.shards() as u128);
+        let at = |shard: usize| (shard as u128 * m / shards) as usize;
+        at(shard)..at(shard + 1)
     }
 
     /// The definition: Aᵢ as a dense n1×n2 matrix, row-major; symmetric on symmetric domains.
@@ -187,6 +196,7 @@ pub struct GpuPlan {
 
 /// Source of the numbers of a row for kernels.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Reader {
     /// Stored numbers in the panel's binding, read through a file of `shaders/storage`.
     Stored(Storage),
@@ -208,7 +218,7 @@ pub struct Made {
 
 impl GpuPlan {
     /// Number type of stored rows, if they are stored.
-    pub fn storage(&self) -> Option<Storage> {
+    pub(crate) fn storage(&self) -> Option<Storage> {
         match self.reader {
             Reader::Stored(storage) => Some(storage),
             Reader::Made(_) => None,
@@ -216,7 +226,7 @@ impl GpuPlan {
     }
 
     /// Shader text of generated rows, if they are generated.
-    pub fn made(&self) -> Option<&Made> {
+    pub(crate) fn made(&self) -> Option<&Made> {
         match &self.reader {
             Reader::Made(made) => Some(made),
             Reader::Stored(_) => None,
@@ -224,7 +234,7 @@ impl GpuPlan {
     }
 
     /// Words per row on the device.
-    pub fn held_words(&self) -> usize {
+    pub(crate) fn held_words(&self) -> usize {
         if self.made().is_some() { 0 } else { self.row_words }
     }
 }

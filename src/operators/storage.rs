@@ -25,7 +25,7 @@ impl Storage {
     }
 
     /// Bytes per measurement beside its numbers: the scale.
-    pub fn row_overhead(self) -> usize {
+    pub(crate) fn row_overhead(self) -> usize {
         if self == Self::F16 { size_of::<f32>() } else { 0 }
     }
 }

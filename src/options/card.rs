@@ -87,6 +87,8 @@ pub struct OptionCard {
     pub conflicts: &'static [&'static str],
 }
 
+/// Every command with options of the solver.
+pub(crate) const ALL: &[&str] = &["solve", "compare", "sweep"];
 /// Heading of options about measurements and the unknown.
 pub(crate) const MEASUREMENTS: &str = "Measurements";
 /// Heading of options about the method and where it runs.

@@ -5,11 +5,11 @@
 //! Python, the settings in reports and the reference page are made from the cards.
 
 mod card;
-mod list;
-mod request;
+pub(crate) mod list;
+pub(crate) mod request;
 
-pub(crate) use card::{FAULTS, MEASUREMENTS, METHOD, STOP};
+pub(crate) use card::{ALL, FAULTS, MEASUREMENTS, METHOD, STOP};
 pub use card::{OptionCard, OptionKind, Parameter, Usual};
-pub use list::{Scalar, values};
-pub use request::Request;
+pub(crate) use list::{Scalar, values};
+pub(crate) use request::Request;
 pub(crate) use request::flag;

@@ -8,6 +8,7 @@ use crate::problem::random::{Purpose, stream};
 
 /// Random share of the measurements, held out of training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub struct Holdout {
     /// Share of the measurements that is held out, between 0 and 1.
     pub fraction: f64,
@@ -16,6 +17,11 @@ pub struct Holdout {
 }
 
 impl Holdout {
+    /// A share of the measurements, drawn with a seed.
+    pub const fn new(fraction: f64, seed: u64) -> Self {
+        Self { fraction, seed }
+    }
+
     /// Held-out measurements among 0..rows, ascending.
     ///
     /// # Errors

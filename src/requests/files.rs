@@ -8,11 +8,14 @@ use crate::error::{Error, Result};
 use crate::io::{read_rectangular_truth, read_truth_matrix};
 use crate::models::{Model, ModelCard};
 use crate::operators::entries::Predictions;
-use crate::operators::{Opened, Opening, REGISTRY, Registration, Wanted};
+use crate::operators::open::{Opened, Opening, Wanted};
+use crate::operators::registry::{REGISTRY, Registration};
 use crate::options::{Request, flag};
 use crate::problem::{Domain, Truth};
 use crate::requests::listing::options_of;
-use crate::solver::{Axes, Init, InitWord, Problem, Settings};
+use crate::solver::axes::Axes;
+use crate::solver::init::InitWord;
+use crate::solver::{Init, Problem, Settings};
 
 /// A request that is understood: nothing was read yet.
 pub struct Planned {

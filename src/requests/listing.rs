@@ -2,7 +2,8 @@
 
 use crate::methods::METHODS;
 use crate::models::MODELS;
-use crate::operators::{REGISTRY, open};
+use crate::operators::open;
+use crate::operators::registry::REGISTRY;
 use crate::options::{OptionCard, Parameter};
 use crate::requests::table::SETTINGS;
 

@@ -1,7 +1,7 @@
 //! Requests: the table of all options, and what a request means as settings, trials, backend and files.
 
-mod files;
-mod listing;
+pub(crate) mod files;
+pub(crate) mod listing;
 mod table;
 
 use crate::backend::Backend;
@@ -11,10 +11,9 @@ use crate::methods::{AUTOMATIC, METHODS, Method, Named};
 use crate::models::{self, MODELS, Model, ModelCard};
 use crate::operators::Storage;
 use crate::options::{Request, Scalar};
-use crate::solver::{Axes, InitWord, Preprocess, Settings};
-
-pub use files::{Measured, Planned};
-pub use listing::{default_text, help, options, options_of};
+use crate::solver::axes::Axes;
+use crate::solver::init::InitWord;
+use crate::solver::{Preprocess, Settings};
 
 impl Request {
     /// The settings of the given options, without start, trials and method; the others have their defaults.

@@ -1,19 +1,18 @@
 //! The options of the solver, each with its place in the settings.
 
 use crate::error::{Error, Result};
-use crate::memory::parse_size;
+use crate::memory::system::parse_size;
 use crate::methods::METHODS;
 use crate::models::{MODELS, ModelCard};
 use crate::operators::entries::HeldOut;
 use crate::options::OptionKind::{Count, Counts, File, Number, Numbers, Seed, Seeds, Switch, Text};
-use crate::options::{FAULTS, MEASUREMENTS, METHOD, OptionCard, Request, STOP, Usual};
+use crate::options::{ALL, FAULTS, MEASUREMENTS, METHOD, OptionCard, Request, STOP, Usual};
 use crate::solver::{SaveEvery, Settings};
 
 /// Puts a given option into the settings.
 pub(super) type Apply = fn(Settings, &Request) -> Result<Settings>;
 
 const SOLVE: &[&str] = &["solve"];
-const ALL: &[&str] = &["solve", "compare", "sweep"];
 
 /// The setting has its own place: the method, the axes of the batch, the backend or the files.
 fn elsewhere(settings: Settings, _: &Request) -> Result<Settings> {
@@ -56,7 +55,9 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
     (
         OptionCard::new("model", Text, "NAME", MEASUREMENTS, "Model of the unknown")
             .words(models)
-            .chosen("psd; asymmetric for sampled entries and pairs of vectors"),
+            .chosen("psd; asymmetric for sampled entries and pairs of vectors")
+            .but(&[("sweep", Usual::Chosen("psd"))])
+            .of(ALL),
         elsewhere,
     ),
     (

@@ -94,6 +94,7 @@ impl Checkpoint {
     }
 
     /// Identity that a resumed run must share: digests of the data, settings, and the chosen trials.
+    #[doc(hidden)]
     pub fn identity(&self) -> &Value {
         &self.header.identity
     }

@@ -22,6 +22,7 @@ words!(OnDeviceLoss as "on_device_loss", serde { Stop => "stop", Retry => "retry
 
 /// Device failure that ended a run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Fault {
     /// Iteration of the last observation before the failure.
     pub iteration: usize,

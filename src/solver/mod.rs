@@ -1,13 +1,13 @@
 //! Plans a run, loads it, then observes and advances until every trial has a status.
 
-mod axes;
+pub(crate) mod axes;
 mod checkpoint;
 mod choices;
 mod doubts;
 mod faults;
 mod form;
-mod identity;
-mod init;
+pub(crate) mod identity;
+pub(crate) mod init;
 mod loaded;
 mod measured;
 mod memory;
@@ -39,11 +39,9 @@ use crate::methods::Method;
 use crate::problem::Factors;
 pub use crate::problem::Holdout;
 
-pub use axes::Axes;
 pub use checkpoint::Checkpoint;
 pub use faults::{Fault, OnDeviceLoss};
-pub use identity::{Difference, Identity};
-pub use init::{IMBALANCED, Init, InitStd, InitWord, Preprocess};
+pub use init::{Init, InitStd, Preprocess};
 use loaded::Loaded;
 use plan::{Plan, Task};
 pub use problem::Problem;
@@ -54,6 +52,7 @@ pub use trial::{Trial, TrialParameters};
 
 /// State of the run at a scheduled iteration, for the observer.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Progress<'a> {
     /// Iteration of the observation.
     pub iteration: usize,
@@ -213,8 +212,8 @@ impl Solver {
         let mut plan = plan::plan(problem, settings)?;
         plan.notices = notices(&plan, self.loaded.info());
         let other = Task { problem, settings, plan: &plan };
-        let loaded = Identity::of(self.task(), identity::Level::Engine)?;
-        let same = loaded.difference(&Identity::of(other, identity::Level::Engine)?).is_none();
+        let loaded = identity::Identity::of(self.task(), identity::Level::Engine)?;
+        let same = loaded.difference(&identity::Identity::of(other, identity::Level::Engine)?).is_none();
         if same {
             self.loaded.set_observations(&plan)?;
             (self.plan, self.problem, self.settings) = (plan, problem.clone(), settings.clone());

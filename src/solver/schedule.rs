@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 /// Iteration 0 and the last one always belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Schedule {
     /// Every `.0` iterations.
     Every(usize),
@@ -60,6 +61,7 @@ impl Schedule {
 
 /// Interval between saves of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum SaveEvery {
     /// Multiples of this number of iterations, at least 1.
     Iterations(usize),

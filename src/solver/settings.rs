@@ -20,6 +20,7 @@ use crate::solver::trial::Trial;
 /// targets that are set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[must_use = "settings do nothing by themselves"]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub struct Stop {
     /// Target for the relative error ‖UUᵀ − M‖_F/‖M‖_F; needs a truth.
     pub relative_error: Option<f64>,
@@ -157,6 +158,7 @@ impl Settings {
     }
 
     /// Sets the divisor of the variance of a random start. Default: k.
+    #[doc(hidden)]
     pub fn init_word(self, word: InitWord, preprocess: Preprocess) -> Self {
         match word {
             InitWord::SmallRandom => self.init(Init::Automatic { seed: 0 }),

@@ -68,6 +68,7 @@ impl std::fmt::Display for Status {
 
 /// One observation of one trial.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub struct TraceRow {
     /// Index of the trial.
     pub trial: usize,
@@ -95,6 +96,7 @@ pub struct TraceRow {
 
 /// Result of one trial. Losses, errors and spectrum belong to the returned factor.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TrialSolution {
     /// Parameters of the trial.
     pub parameters: TrialParameters,
@@ -241,6 +243,7 @@ impl TrialSolution {
 
 /// Times of a run in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Timing {
     /// Seconds of automatic choices, upload and compilation.
     pub setup: f64,
@@ -257,6 +260,7 @@ pub struct Timing {
 
 /// Result of a run, with one [`TrialSolution`] per trial.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Solution {
     /// Results by trial.
     pub trials: Vec<TrialSolution>,

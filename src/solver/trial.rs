@@ -68,6 +68,7 @@ impl Trial {
 
 /// Parameters with which one trial was run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TrialParameters {
     /// Number of the trial in the batch, from 0.
     pub trial: usize,

@@ -7,6 +7,7 @@ use crate::tape::registers::Scalar;
 
 /// A formula. Conditions are numbers: 0 is false, everything else true.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Expression {
     /// Constant number.
     Number(f64),
@@ -124,6 +125,7 @@ pub fn least_of_quartic(c: [Expression; 4]) -> Expression {
 
 impl Expression {
     /// Value of the formula, from those of the scalars.
+    #[doc(hidden)]
     pub fn value(&self, of: &impl Fn(Scalar) -> f64) -> f64 {
         match self {
             Self::Number(value) => *value,
@@ -155,7 +157,7 @@ impl Expression {
     }
 
     /// Calls `each` with the scalars that the formula reads.
-    pub fn reads(&self, each: &mut impl FnMut(Scalar)) {
+    pub(crate) fn reads(&self, each: &mut impl FnMut(Scalar)) {
         match self {
             Self::Number(_) => {}
             Self::Scalar(scalar) => each(*scalar),
@@ -177,6 +179,7 @@ impl Expression {
 
     /// Renders WGSL of type `real`. `name` gives the text of a scalar. Uses the functions of `shaders/lib/scalar.wgsl`:
     /// `quotient`, `root`, `less`, `finite` and `least_of_quartic`.
+    #[doc(hidden)]
     pub fn wgsl(&self, name: &impl Fn(Scalar) -> String) -> String {
         let of = |e: &Self| e.wgsl(name);
         match self {

@@ -2,134 +2,28 @@
 //!
 //! There are three kinds of registers: vectors over the measurements ([`Measured`]), lists of blocks of factors
 //! ([`Blocks`]) and numbers of a trial ([`Scalar`]). A method records its iteration once ([`Tape`]); engines run the
-//! finished [`Program`]. Nothing in it depends on data. Decisions are made trial by trial, by conditions that are
+//! finished program. Nothing in it depends on data. Decisions are made trial by trial, by conditions that are
 //! scalars, so a batch stays a batch and nothing is read back.
 //!
 //! An iteration has two parts. The *head* computes the residual at the iterate; the *tail* moves the iterate. An
 //! observation runs the head early, which costs nothing.
 
-mod evaluation;
+pub(crate) mod evaluation;
 mod expression;
-mod op;
+pub(crate) mod op;
+pub(crate) mod program;
 pub(crate) mod quartic;
 mod recorder;
-mod registers;
-mod turns;
+pub(crate) mod registers;
+pub(crate) mod turns;
 
-pub use evaluation::{Evaluation, Sides};
+pub(crate) use evaluation::{Evaluation, Sides};
 pub use expression::{Expression, finite, greatest, least, least_of_quartic, less, root, select};
-pub use op::{
-    Adjoint, Combine, HostFunction, HostOp, Lane, MatrixProduct, MeasuredCombine, Op, Pass, Precondition, Step, Values,
-    When,
-};
+pub use op::{Adjoint, HostFunction, Lane, Values, When};
+pub(crate) use op::{Combine, HostOp, MatrixProduct, MeasuredCombine, Op, Pass, Precondition, Step};
+pub(crate) use program::Program;
 pub use recorder::{Ray, RayWriter, Recorded, Tape, Terms};
-pub use registers::{BlockSize, Blocks, Declaration, Initial, Kind, Matrix, Measured, Register, Role, Scalar};
-pub use turns::{Minibatches, Turns};
-
-use crate::operators::Loss;
-
-/// A finished tape.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Program {
-    pub(crate) registers: Vec<Declaration>,
-    pub(crate) head: Vec<Step>,
-    /// Whether iterations begin with the head; otherwise it only serves observations.
-    pub(crate) leads: bool,
-    pub(crate) tail: Vec<Step>,
-    #[doc(hidden)]
-    pub iterate: Blocks,
-    /// Centre of an iterate of increments.
-    pub(crate) centre: Option<Blocks>,
-    #[doc(hidden)]
-    pub target: Measured,
-    pub(crate) weights: Measured,
-    /// e at the iterate, after the head.
-    pub(crate) residual: Measured,
-    pub(crate) loss: Loss,
-}
-
-impl Program {
-    /// All registers, ordered by [`Register::index`].
-    pub fn registers(&self) -> &[Declaration] {
-        &self.registers
-    }
-
-    /// The register of a name.
-    pub fn find(&self, name: &str) -> Option<Register> {
-        let index = self.registers.iter().position(|register| register.name == name)?;
-        u32::try_from(index).ok().map(Register)
-    }
-
-    /// All registers with their handles.
-    pub fn all(&self) -> impl Iterator<Item = (Register, &Declaration)> {
-        (0..).map(Register).zip(&self.registers)
-    }
-
-    /// Registers on which the next iteration depends and which are not given from outside.
-    pub fn kept(&self) -> impl Iterator<Item = (Register, &Declaration)> {
-        self.all().filter(|(_, register)| matches!(register.role, Role::Kept(_)))
-    }
-
-    /// The declaration of a register.
-    pub fn declaration(&self, register: impl Into<Register>) -> &Declaration {
-        &self.registers[register.into().index()]
-    }
-
-    /// The iterate: the factors that move.
-    pub fn iterate(&self) -> Blocks {
-        self.iterate
-    }
-
-    /// Residual e at the iterate; reading it from an engine runs the head.
-    pub fn residual(&self) -> Measured {
-        self.residual
-    }
-
-    /// All operations, head first.
-    pub fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.head.iter().chain(&self.tail)
-    }
-
-    /// Operations of an iteration.
-    pub fn iteration(&self) -> impl Iterator<Item = &Step> {
-        self.head.iter().filter(|_| self.leads).chain(&self.tail)
-    }
-
-    /// Number of lanes of the widest pass.
-    pub fn lanes(&self) -> usize {
-        self.steps()
-            .map(|step| match &step.op {
-                Op::Pass(pass) => pass.lanes.len(),
-                _ => 0,
-            })
-            .max()
-            .unwrap_or(1)
-            .max(1)
-    }
-
-    /// Average number of passes over all measurements per iteration.
-    pub fn passes(&self) -> f64 {
-        let share = |when: When| match when {
-            When::Always | When::Later => 1.0,
-            When::First => 0.0,
-            When::Every { period, .. } => 1.0 / period as f64,
-            When::Except { period, .. } => 1.0 - 1.0 / period as f64,
-        };
-        let of = |step: &Step| match &step.op {
-            Op::Pass(pass) => share(step.when) / pass.group.map_or(1.0, |groups| groups.count as f64),
-            _ => 0.0,
-        };
-        self.iteration().map(of).sum()
-    }
-
-    /// Numbers of a trial that host operations transfer in an iteration.
-    pub fn moved(&self, measurements: usize) -> usize {
-        let of = |register: &Register| self.registers[register.index()].kind.len(measurements);
-        self.iteration()
-            .map(|step| match &step.op {
-                Op::Host(op) => op.inputs.iter().chain(&op.outputs).map(of).sum(),
-                _ => 0,
-            })
-            .sum()
-    }
-}
+pub use registers::{BlockSize, Blocks, Initial, Matrix, Measured, Register, Scalar};
+pub(crate) use registers::{Kind, Role};
+pub use turns::Minibatches;
+pub(crate) use turns::Turns;

@@ -11,6 +11,7 @@ use crate::tape::turns::Minibatches;
 
 /// Iterations in which an operation runs, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum When {
     /// All iterations.
     #[default]
@@ -37,6 +38,7 @@ pub enum When {
 
 impl When {
     /// Whether iteration t belongs to them.
+    #[doc(hidden)]
     pub fn holds(self, t: usize) -> bool {
         match self {
             Self::Always => true,
@@ -48,7 +50,7 @@ impl When {
     }
 
     /// The other iterations; `None` where there are none.
-    pub fn otherwise(self) -> Option<Self> {
+    pub(crate) fn otherwise(self) -> Option<Self> {
         match self {
             Self::Always => None,
             Self::First => Some(Self::Later),
@@ -61,6 +63,7 @@ impl When {
 
 /// Source of the numbers vᵢ of a lane.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub enum Values {
     /// Measurement vᵢ = ⟨Aᵢ, L Rᵀ⟩ − minusᵢ.
     Measure {

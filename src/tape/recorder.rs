@@ -98,6 +98,7 @@ pub struct Tape {
 impl Tape {
     /// An empty tape. With `centred` the iterate is an increment V around a centre U₀; with `ridge` the loss has a term
     /// (ridge/2)‖U‖².
+    #[doc(hidden)]
     pub fn new(
         model: Arc<dyn Recorded>,
         domain: Domain,
@@ -343,6 +344,7 @@ impl Tape {
 
     /// The finished tape. Waiting lanes get a pass of their own. Without a marked residual, the head serves
     /// observations only.
+    #[doc(hidden)]
     pub fn finish(mut self) -> Program {
         if !self.beside.is_empty() {
             self.pass(Vec::new(), None);

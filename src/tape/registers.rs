@@ -32,6 +32,7 @@ pub struct Register(pub(super) u32);
 
 impl Register {
     /// Index in the tape's list of registers.
+    #[doc(hidden)]
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -45,6 +46,7 @@ macro_rules! handle {
 
         impl $name {
             /// Index in the tape's list of registers.
+            #[doc(hidden)]
             pub fn index(self) -> usize {
                 self.0 as usize
             }
@@ -111,6 +113,7 @@ impl Kind {
 
 /// Value of a kept register before the first iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub enum Initial {
     /// Start of the run. Such a register is a point like the iterate, and relative to the centre if there is one.
     Iterate,

@@ -9,6 +9,7 @@
 
 #[cfg(feature = "mpi")]
 mod mpi;
+pub(crate) mod outcomes;
 mod threads;
 
 use std::sync::Arc;
@@ -84,13 +85,4 @@ impl Member {
         }
         Ok(Self { team, parts })
     }
-}
-
-/// Failures of the ranks. Every rank calls it at the same place.
-///
-/// # Errors
-/// [`Error::Team`] where a rank is lost.
-pub fn outcomes(team: &dyn Team, failed: bool) -> Result<Vec<bool>> {
-    let found = team.all_gather(&[u8::from(failed)], &vec![1; team.size()])?;
-    Ok(found.into_iter().map(|failed| failed != 0).collect())
 }

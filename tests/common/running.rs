@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use lowrank::Error;
-use lowrank::engine::{Engine, EngineInfo};
+use lowrank::engine::EngineInfo;
+use lowrank::internals::engine::Engine;
+use lowrank::internals::tape::{Evaluation, Program, Sides};
 use lowrank::operators::{Loss, Operator};
 use lowrank::problem::Factors;
-use lowrank::tape::{Evaluation, Program, Register, Sides};
+use lowrank::tape::Register;
 
 /// An engine and what it was loaded with.
 pub struct Running<'a> {

@@ -185,7 +185,7 @@ impl Operator for ThinOperator {
                 list.len() * listing * 3
             }
         };
-        lowrank::operators::Cost { bytes: bytes as f64, flops: 0.0 }
+        lowrank::operators::Cost::new(bytes as f64, 0.0)
     }
 
     fn stored_in(&self) -> Option<Storage> {

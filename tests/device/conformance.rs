@@ -3,8 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Failed, Trial};
-use lowrank::laws::{ENGINE_LAWS, Held, LawOutcome, OPERATOR_LAWS, Place};
-use lowrank::operators::{ASYMMETRIC_CASES, CASES, Make, Operator, REGISTRY, VARIANT_CASES};
+use lowrank::internals::laws::{ENGINE_LAWS, Held, LawOutcome, OPERATOR_LAWS, Place};
+use lowrank::internals::operators::{ASYMMETRIC_CASES, CASES, Make, REGISTRY, VARIANT_CASES};
+use lowrank::operators::Operator;
 use lowrank::problem::Domain;
 use lowrank::{Backend, Precision};
 

@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock};
 use crate::says::assert_says;
 use crate::thin::ThinOperator;
 use libtest_mimic::{Failed, Trial};
-use lowrank::engine::Load;
-use lowrank::gpu::{self, Device};
-use lowrank::laws::{ENGINE_LAWS, Held, Place};
+use lowrank::gpu::Device;
+use lowrank::internals::engine::Load;
+use lowrank::internals::gpu::{Options, load as load_on};
+use lowrank::internals::laws::{ENGINE_LAWS, Held, Place};
+use lowrank::internals::tape::{Evaluation, Sides};
 use lowrank::operators::{Loss, Operator, Storage};
 use lowrank::problem::Domain;
-use lowrank::tape::{Evaluation, Sides};
 
 type Make = fn(bool) -> ThinOperator;
 
@@ -52,7 +53,7 @@ fn refusals(device: &Device) -> Result<(), Failed> {
             let program = Evaluation::new(Sides::One, operator.domain(), 2, Loss::Square).program;
             let variant = variant.map(str::to_owned);
             let load = Load { operator: operator.clone(), program, increments: None, batch: 1, variant };
-            gpu::load(device, &load, &gpu::Options { memory_bytes, ..gpu::Options::default() }).map(drop)
+            load_on(device, &load, &Options { memory_bytes, ..Options::default() }).map(drop)
         };
         load(Some("thin"), Some(1 << 20))?;
         load(Some("thin-test/thin"), None)?;

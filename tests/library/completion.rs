@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use lowrank::Model;
-use lowrank::diagnostics::spectral_start;
+use lowrank::internals::diagnostics::spectral_start;
+use lowrank::internals::operators::draw_positions;
 use lowrank::io::Triplets;
 use lowrank::memory::Location;
-use lowrank::operators::entries::{Sampled, draw_positions};
+use lowrank::operators::entries::Sampled;
 use lowrank::operators::{Entries, Operator, Sparse};
 use lowrank::problem::{Domain, Truth, synthetic};
 use lowrank::{Backend, Init, Method, Problem, Settings, Solver, Status, Stop, TrialSolution};
@@ -70,7 +71,7 @@ fn a_list_of_held_out_measurements_is_what_a_share_of_them_is() {
     let Sampled { operator, observations, .. } = Entries::from_triplets(truth.domain(), &entries, 0).unwrap();
     let problem = Problem::new(Arc::new(operator), observations).unwrap();
     let base = Settings::new(Method::gd()).stop(Stop::default().max_iterations(60));
-    let share = lowrank::solver::Holdout { fraction: 0.2, seed: 4 };
+    let share = lowrank::solver::Holdout::new(0.2, 4);
     let by_share = solve(problem.clone(), base.clone().holdout(0.2, 4));
     let list = share.measurements(700).unwrap();
     let by_list = solve(problem.clone(), base.clone().holdout_measurements(list.iter().rev().copied()));

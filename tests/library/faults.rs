@@ -4,8 +4,8 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use lowrank::engine::faults::{FaultKind, Faults};
 use lowrank::gpu::Device;
+use lowrank::internals::engine::{FaultKind, Faults};
 use lowrank::operators::Dense;
 use lowrank::problem::synthetic;
 use lowrank::solver::OnDeviceLoss;

@@ -1,8 +1,9 @@
 //! The table of options: one default for Rust and every front end, one place for each option.
 
+use lowrank::internals::options::Request;
+use lowrank::internals::requests::{default_text, help, options, options_of};
 use lowrank::methods::METHODS;
-use lowrank::options::{OptionKind, Request, Usual};
-use lowrank::requests::{default_text, help, options, options_of};
+use lowrank::options::{OptionKind, Usual};
 use lowrank::{Method, Settings};
 
 #[test]
@@ -10,7 +11,7 @@ fn a_request_for_nothing_has_the_defaults_of_the_library() {
     let nothing = Request::new();
     assert_eq!(nothing.settings().unwrap(), Settings::default());
     assert_eq!(nothing.method().unwrap(), None);
-    assert_eq!(nothing.axes_with_method().unwrap(), lowrank::solver::Axes::default());
+    assert_eq!(nothing.axes_with_method().unwrap(), lowrank::internals::solver::Axes::default());
 }
 
 #[test]

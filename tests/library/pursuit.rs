@@ -1,7 +1,7 @@
 //! Pursuit: what it recovers without being told a rank, a scale or a step, and how it ends.
 
 use lowrank::gpu::Device;
-use lowrank::models::Named;
+use lowrank::methods::Named;
 use lowrank::operators::{Dense, Entries, Layout, Loss};
 use lowrank::problem::{Domain, Factors, synthetic};
 use lowrank::solver::{Checkpoint, SaveEvery};

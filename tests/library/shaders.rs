@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use lowrank::gpu::{Module, Options, tape_modules};
-use lowrank::operators::{Loss, Operator, REGISTRY, Storage};
+use lowrank::internals::gpu::{Module, Options, tape_modules};
+use lowrank::internals::operators::REGISTRY;
+use lowrank::internals::tape::Program;
+use lowrank::operators::{Loss, Operator, Storage};
 use lowrank::problem::Domain;
-use lowrank::tape::{
-    BlockSize, Minibatches, Program, Tape, finite, greatest, least, least_of_quartic, less, root, select,
-};
+use lowrank::tape::{BlockSize, Minibatches, Tape, finite, greatest, least, least_of_quartic, less, root, select};
 use lowrank::{Model, Precision};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 

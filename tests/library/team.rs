@@ -3,10 +3,12 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use lowrank::laws::{ENGINE_LAWS, Held, Place};
-use lowrank::operators::{Dense, Entries, Operator, REGISTRY, RankOne, Seeded, Sparse};
+use lowrank::internals::laws::{ENGINE_LAWS, Held, Place};
+use lowrank::internals::operators::REGISTRY;
+use lowrank::internals::team::outcomes;
+use lowrank::operators::{Dense, Entries, Operator, RankOne, Seeded, Sparse};
 use lowrank::problem::{Domain, synthetic};
-use lowrank::team::{Member, Team, Threads, outcomes};
+use lowrank::team::{Member, Team, Threads};
 use lowrank::{Backend, Init, Method, Precision, Problem, Settings, Solution, Solver, Status, Stop};
 
 use crate::says::says;

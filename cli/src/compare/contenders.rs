@@ -1,9 +1,10 @@
 //! Compared methods and their parameters: `gd,scaled-gd:damping=1e-2:step_size=0.3`.
 
+use lowrank::internals::options::Request;
 use lowrank::methods::{METHODS, Method, MethodCard, Named};
 use lowrank::models::Model;
 use lowrank::operators::Loss;
-use lowrank::options::{Parameter, Request};
+use lowrank::options::Parameter;
 use lowrank::{Backend, Error, Result, Schedule, Settings};
 use lowrank_studies::compare::{Contender, usual_schedule};
 

@@ -6,9 +6,9 @@ mod outputs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use lowrank::io::ensure_not_input;
-use lowrank::options::Request;
-use lowrank::requests::{Measured, Planned};
+use lowrank::internals::io::ensure_not_input;
+use lowrank::internals::options::Request;
+use lowrank::internals::requests::{Measured, Planned};
 use lowrank::{Error, Problem, Result, Schedule, Status};
 use lowrank_studies::compare::{Comparison, Entry, compare};
 use lowrank_studies::report::{comparison_rows, comparison_text, readable_seconds};

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use lowrank::io::{InputInfo, OutputFile};
-use lowrank::memory::readable_bytes;
+use lowrank::internals::io::{InputInfo, OutputFile};
+use lowrank::internals::memory::readable_bytes;
 use lowrank::{Error, Result};
 use lowrank_studies::compare::{Comparison, Metric};
 use lowrank_studies::report::{

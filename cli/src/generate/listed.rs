@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
-use lowrank::io::{OutputFile, write_npy_f64};
-use lowrank::operators::entries::draw_positions;
+use lowrank::internals::io::OutputFile;
+use lowrank::internals::operators::draw_positions;
+use lowrank::io::write_npy_f64;
 use lowrank::operators::{Entries, Layout, Operator, Sparse};
 use lowrank::problem::{Truth, packed_index};
 use lowrank::{Problem, Result};

@@ -4,7 +4,8 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use lowrank::io::{OutputFile, write_npy_f64};
+use lowrank::internals::io::OutputFile;
+use lowrank::io::write_npy_f64;
 use lowrank::operators::{Operator, Seeded, Storage};
 use lowrank::problem::Truth;
 use lowrank::{Problem, Result};

@@ -8,7 +8,8 @@ mod vectors;
 use std::io::Write;
 use std::path::PathBuf;
 
-use lowrank::io::{NpyNumber, NpyWriter, OutputFile, write_npy_f64};
+use lowrank::internals::io::{NpyNumber, NpyWriter, OutputFile};
+use lowrank::io::write_npy_f64;
 use lowrank::operators::{Dense, Operator, Storage};
 use lowrank::problem::Truth;
 use lowrank::{Error, Problem, Result};

@@ -3,9 +3,10 @@
 use std::io::Write;
 
 use lowrank::Result;
+use lowrank::internals::options::Request;
 use lowrank::io::{write_npy_f64, write_npz};
-use lowrank::models::{self, Model, Named};
-use lowrank::options::Request;
+use lowrank::methods::Named;
+use lowrank::models::{self, Model};
 use lowrank::problem::{MatrixView, Truth};
 
 use super::{Args, refused};

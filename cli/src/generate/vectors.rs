@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use lowrank::io::{NpyWriter, OutputFile, write_npy_f64};
+use lowrank::internals::io::{NpyWriter, OutputFile};
+use lowrank::io::write_npy_f64;
 use lowrank::operators::{GpuVectors, Operator, RankOne};
 use lowrank::problem::Truth;
 use lowrank::{Problem, Result};

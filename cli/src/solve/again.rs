@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use lowrank::solver::Identity;
+use lowrank::internals::solver::Identity;
 use lowrank::{Error, Result, Solution};
 use lowrank_studies::report::{RunReport, TrialReport, readable};
 

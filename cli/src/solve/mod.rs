@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use lowrank::io::{InputInfo, ensure_not_input};
-use lowrank::operators::entries::Predictions;
-use lowrank::options::Request;
-use lowrank::requests::{Measured, Planned, options_of};
+use lowrank::internals::io::{InputInfo, ensure_not_input};
+use lowrank::internals::operators::Predictions;
+use lowrank::internals::options::Request;
+use lowrank::internals::requests::{Measured, Planned, options_of};
 use lowrank::solver::Checkpoint;
 use lowrank::{Progress, Result, Solution, Solver, Status};
 use lowrank_studies::report::readable;

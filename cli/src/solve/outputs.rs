@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches};
-use lowrank::io::{InputInfo, OutputFile, same_file};
-use lowrank::operators::entries::Predictions;
+use lowrank::internals::io::{InputInfo, OutputFile, same_file};
+use lowrank::internals::operators::Predictions;
 use lowrank::{Error, Progress, Result, Solution, Solver};
 use lowrank_studies::report::{RunReport, Snapshots, write_factors_with, write_trace, write_trials};
 use serde_json::Value;

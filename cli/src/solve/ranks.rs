@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use lowrank::options::Request;
-use lowrank::team::{Alone, Member, Team, outcomes};
+use lowrank::internals::options::Request;
+use lowrank::internals::team::outcomes;
+use lowrank::team::{Alone, Member, Team};
 use lowrank::{Backend, Error, Result};
 
 use super::{Args, outputs::Paths};

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use lowrank::engine::EngineInfo;
-use lowrank::operators::entries::Predictions;
+use lowrank::internals::operators::Predictions;
 use lowrank::problem::Domain;
 use lowrank::{Result, Solution, TrialParameters, TrialSolution};
 use lowrank_studies::report::{readable, readable_seconds};

@@ -9,19 +9,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lowrank::methods::{AUTOMATIC, Method, Named};
-use lowrank::models::Model;
-use lowrank::operators::Registration;
-use lowrank::{Backend, Error, Precision, Result};
+use lowrank::internals::operators::Registration;
+use lowrank::internals::requests::options_of;
+use lowrank::{Error, Result};
 use lowrank_studies::sweep::{Grid, Journal, Sweep, SweepProgress};
 use serde_json::json;
 
+use super::options::{Flags, OfLibrary};
 use super::{Ending, grid, interrupt, remark, said};
 
-/// How often a method recovers a random matrix, over a grid of sizes, ranks, numbers of measurements and noise levels. A LIST is one value, a,b,c, an inclusive range a:b or a:b:step, or log:a:b:count. Interrupted with Ctrl-C, or
-/// killed, it goes on when the same command is given again.
+/// The command, for its flags.
+#[derive(Clone, Copy, Debug)]
+pub enum Swept {}
+
+impl OfLibrary for Swept {
+    const NAME: &'static str = "sweep";
+}
+
+/// How often a method recovers a random matrix, over a grid of sizes, ranks, numbers of measurements and noise levels. A LIST is
+/// one value, a,b,c, an inclusive range a:b or a:b:step, or log:a:b:count. After Ctrl-C or a crash, the same command continues.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
+    #[command(flatten)]
+    options: Flags<Swept>,
     /// Sizes of the unknown n×n matrix
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Grid")]
     n: String,
@@ -53,32 +63,15 @@ pub struct Args {
     /// Kind of measurements; see `lowrank list operators`
     #[arg(long, value_name = "NAME", default_value = "dense", help_heading = "Solves")]
     operator: String,
-    /// Model of the matrices, such as asymmetric or signed:signature=2,1; see `lowrank list models`
-    #[arg(long, value_name = "NAME", default_value = "psd", help_heading = "Solves")]
-    model: String,
-    /// Method, with its parameters, such as lbfgs:memory=5; see `lowrank list methods` [default: that of `lowrank solve`]
-    #[arg(long, value_name = "NAME", default_value = AUTOMATIC, hide_default_value = true, help_heading = "Solves")]
-    method: String,
     /// A solve succeeds, and stops, at ‖Z−M‖/‖M‖ ≤ e
     #[arg(long, value_parser = grid::single::<f64>, value_name = "e", default_value_t = 1e-3, allow_hyphen_values = true, help_heading = "Solves")]
     success: f64,
-    #[arg(long, value_parser = grid::single::<usize>, value_name = "N", default_value_t = 2000, help_heading = "Solves")]
-    max_iterations: usize,
-    /// Iterations over which a flat loss and a still spectrum count as stalled; 0 never does
-    #[arg(long, value_parser = grid::single::<usize>, value_name = "N", default_value_t = 200, help_heading = "Solves")]
-    stall_window: usize,
     /// A fresh operator for every repetition instead of one for each n
     #[arg(long, help_heading = "Solves")]
     vary_operator: bool,
     /// Seed from which all others are derived
     #[arg(long, value_parser = grid::single::<u64>, default_value_t = 0, help_heading = "Solves")]
     seed: u64,
-    /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
-    #[arg(long, default_value = "auto", help_heading = "Solves")]
-    backend: String,
-    /// f32, f64 or mixed arithmetic (reference is always f64; mixed: f32 around an f64 centre)
-    #[arg(long, default_value = "f32", help_heading = "Solves")]
-    precision: String,
     /// Trials that advance together at most; results do not depend on it
     #[arg(long, value_parser = grid::single::<usize>, value_name = "N", default_value_t = 64, help_heading = "Solves")]
     batch: usize,
@@ -99,14 +92,14 @@ const JOURNAL: &str = "journal.csv";
 
 pub fn run(args: &Args) -> Result<Ending> {
     let grid = understood(args)?;
-    let sweep = Sweep::new(grid, Backend::from_word(&args.backend)?, args.batch)?;
+    let sweep = Sweep::new(grid, args.options.request.backend()?, args.batch)?;
     std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
         path: args.out.clone(),
         source,
         fix: "Name a directory that can be made with --out".into(),
     })?;
     outputs::check(&args.out)?;
-    let plan = sweep.identity(&args.backend);
+    let plan = sweep.identity(args.options.request.text("backend").unwrap_or("auto"));
     let (mut journal, mut results) = Journal::open(&args.out.join(JOURNAL), &plan, args.restart, sweep.solves())?;
     let resumed = results.iter().flatten().count();
     let notices = sweep.notices();
@@ -147,7 +140,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         "{map}method {}, operator {}, model {}; in {}: sweep.html (a page), heatmap.svg, cells.csv, sweep.csv, sweep.json",
         sweep.method(),
         args.operator,
-        args.model,
+        sweep.grid().model,
         args.out.display()
     ))?;
     said(out.flush())?;
@@ -165,11 +158,14 @@ fn grid(args: &Args) -> Result<Grid> {
     fn optional<T: grid::Scalar>(name: &str, text: &Option<String>) -> Result<Vec<T>> {
         text.as_ref().map_or_else(|| Ok(Vec::new()), |text| grid::parse(name, text))
     }
-    let precision: Precision = args.precision.parse()?;
+    let (request, usual) = (&args.options.request, Grid::default());
+    request.check(&options_of(Swept::NAME))?;
+    // Limits are those of a sweep where none were asked for.
+    let stop = |name: &str| request.one::<usize>(name);
     Ok(Grid {
         operator: Registration::find(&args.operator)?,
-        model: Model::named(&args.model, &Named::default())?,
-        method: Method::asked(&args.method, &Named::default())?,
+        model: request.model(usual.model.word())?,
+        method: request.method()?,
         n: grid::parse("n", &args.n)?,
         rank: grid::parse("rank", &args.rank)?,
         condition_number: grid::parse("condition_number", &args.condition_number)?,
@@ -180,10 +176,10 @@ fn grid(args: &Args) -> Result<Grid> {
         step_size: optional("step_size", &args.step_size)?,
         repetitions: args.repetitions,
         success: args.success,
-        max_iterations: args.max_iterations,
-        stall_window: (args.stall_window > 0).then_some(args.stall_window),
+        max_iterations: stop("max_iterations")?.unwrap_or(usual.max_iterations),
+        stall_window: stop("stall_window")?.map_or(usual.stall_window, |window| Some(window).filter(|w| *w > 0)),
         vary_operator: args.vary_operator,
-        precision,
+        precision: request.precision()?,
         seed: args.seed,
     })
 }

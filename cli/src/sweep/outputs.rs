@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use lowrank::io::OutputFile;
+use lowrank::internals::io::OutputFile;
 use lowrank::{Error, Result};
 use lowrank_studies::report::{SweepPage, success_map, sweep_page, write_cells, write_solves};
 use lowrank_studies::sweep::{Journal, Outcome, Seeds, Sweep, summarise};

@@ -38,6 +38,7 @@ impl Default for OpenOptions {
 }
 
 /// Sensing matrices from a file, with information about the file.
+#[non_exhaustive]
 pub struct DenseFile {
     /// Operator of the file.
     pub operator: Dense,

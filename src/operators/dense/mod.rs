@@ -45,6 +45,7 @@ use storage::{Rows, Stored, require_room, round_rows_to, with_rows};
 
 /// Layout of given sensing matrices: one row per measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub enum Layout {
     /// Upper triangle row by row, n(n+1)/2 numbers, entries unchanged.
     Packed,

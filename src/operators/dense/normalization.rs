@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 /// Choice of the normalisation s, for which s·A*A is about the identity. Written `1/m`, `1`, `auto` or as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub enum Normalization {
     /// Normalisation 1/m: entries such that E⟨Aᵢ, Z⟩² = ‖Z‖_F², as in the Gaussian ensemble.
     InverseCount,

@@ -275,7 +275,7 @@ impl Dense {
     }
 
     /// Whether the rows are read in place, in a file or an array, without a copy.
-    pub fn is_in_place(&self) -> bool {
+    pub(crate) fn is_in_place(&self) -> bool {
         matches!(&self.rows, Rows::F32(Data::Kept { .. }) | Rows::F64(Data::Kept { .. }))
     }
 

@@ -8,6 +8,7 @@ use crate::operators::{Entries, Operator};
 
 /// The biases μ + b_a + c_b.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Biases {
     /// Mean μ.
     pub mean: f64,

@@ -8,8 +8,8 @@
 //! measurement, with twice the probability of one on the diagonal. If instead each of the n(n+1)/2 pairs has the same
 //! probability, s·A*A is n/(n+1) off the diagonal and 2n/(n+1) on it.
 
-mod biases;
-mod draw;
+pub(crate) mod biases;
+pub(crate) mod draw;
 pub(crate) mod open;
 mod triplets;
 
@@ -24,9 +24,9 @@ use crate::operators::{Cost, GatherKernel, GpuForm, GpuThin, Operator, Storage};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors};
 
-pub use biases::{Baseline, Biases, Predictions};
-pub use draw::draw_positions;
-pub use open::HeldOut;
+pub use biases::Biases;
+pub(crate) use biases::{Baseline, Predictions};
+pub(crate) use open::HeldOut;
 pub use triplets::Sampled;
 
 /// Sampled entries. Their positions take 8 bytes per entry in each of three lists (for a symmetric unknown 8 and 16);

@@ -30,6 +30,7 @@ fn check(triplets: &Triplets, name: &str, domain: Domain) -> Result<()> {
 }
 
 /// An operator with its observations, in the operator's own order.
+#[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub struct Sampled {
     /// Operator of the observed entries.
     pub operator: Entries,

@@ -29,6 +29,7 @@ impl Default for OpenVectors {
 }
 
 /// Vectors from files, with information about the files.
+#[non_exhaustive]
 pub struct VectorsFile {
     /// Operator of the files.
     pub operator: RankOne,

@@ -8,6 +8,7 @@ use crate::operators::dense::{OpenOptions, shape_of_width};
 use crate::operators::{Layout, Operator, Sparse};
 
 /// Sparse sensing matrices from a file, with information about the file.
+#[non_exhaustive]
 pub struct SparseFile {
     /// Operator of the file.
     pub operator: Sparse,

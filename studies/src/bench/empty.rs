@@ -47,7 +47,7 @@ impl Operator for Empty {
     fn adjoint_apply(&self, _shard: usize, _residual: &[f64], _applied: &Factors, _out: &mut [f64]) {}
     /// Reports enough operations to keep all threads busy, so that the timing includes their coordination.
     fn cost(&self, batch: usize, _search_rank: usize) -> Cost {
-        Cost { bytes: 0.0, flops: 4.0 * self.measurements as f64 * self.domain.dimension() as f64 * batch as f64 }
+        Cost::new(0.0, 4.0 * self.measurements as f64 * self.domain.dimension() as f64 * batch as f64)
     }
     fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
         Some(self)

@@ -15,8 +15,9 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use lowrank::Backend;
-use lowrank::engine::{Candidate, Load, Precision};
-use lowrank::gpu;
+use lowrank::engine::{Candidate, Precision};
+use lowrank::internals::engine::Load;
+use lowrank::internals::engine::Options;
 use lowrank::memory::Location;
 use lowrank::methods::{Context, Method};
 use lowrank::models::Model;
@@ -119,7 +120,7 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
         batch: case.batch,
         variant: case.variant.clone(),
     };
-    let options = gpu::Options { memory_bytes: case.device_memory, ..gpu::Options::default() };
+    let options = Options { memory_bytes: case.device_memory, ..Options::default() };
     let mut engine = case.backend.load(&load, case.precision, &options)?;
     engine.write(program.target.into(), &vec![0.5; case.batch * m])?;
     // Steps so short that nothing grows: the arithmetic is the same for all finite numbers that are not subnormal.

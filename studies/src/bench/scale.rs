@@ -8,7 +8,7 @@ use crate::bench::{Case, Effort, Measurement, time_iterations};
 use lowrank::Backend;
 use lowrank::Result;
 use lowrank::engine::Precision;
-use lowrank::memory;
+use lowrank::internals::memory;
 use lowrank::operators::Dense;
 use lowrank::problem::Domain;
 

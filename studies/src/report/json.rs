@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use lowrank::diagnostics::{PhaseProxy, Phases};
 use lowrank::engine::{Candidate, EngineInfo, Precision, Shared};
-use lowrank::io::InputInfo;
+use lowrank::internals::io::InputInfo;
 use lowrank::memory::{Location, Memory, Part};
 use lowrank::operators::Storage;
 use lowrank::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};
@@ -163,7 +163,7 @@ pub struct RunReport {
     /// Errors of predictions without the factors, on held-out measurements if there are any, else on training
     /// measurements; only for sampled entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub baseline_rmse: Option<lowrank::operators::entries::Baseline>,
+    pub baseline_rmse: Option<lowrank::internals::operators::Baseline>,
     /// Index of the best trial: lowest held-out loss, or lowest training loss.
     pub best_trial: usize,
     pub trials: Vec<TrialReport>,

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use lowrank::internals::io::NpyWriter;
 use lowrank::internals::{LARGEST_ENTRY, NpzWriter, Spool};
-use lowrank::io::NpyWriter;
 use lowrank::solver::{Progress, Solver};
 use lowrank::{Error, Result};
 
@@ -22,7 +22,7 @@ use lowrank::{Error, Result};
 ///     snapshots.record(progress);
 ///     Continue(())
 /// })?;
-/// let mut file = lowrank::io::OutputFile::create("U.npz")?;
+/// let mut file = lowrank::internals::io::OutputFile::create("U.npz")?;
 /// snapshots.write(&mut file)?;
 /// file.finish()?;
 /// # Ok(())

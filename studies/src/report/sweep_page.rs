@@ -73,7 +73,7 @@ fn start(method: &Method) -> &'static str {
     match method.start(None) {
         StartKind::SmallRandom => " from a small random start",
         StartKind::Spectral => " from a spectral start",
-        StartKind::Directions => "",
+        _ => "",
     }
 }
 
@@ -129,8 +129,8 @@ mod tests {
     use super::*;
     use crate::report::success_map;
     use crate::sweep::summarise;
+    use lowrank::internals::operators::Registration;
     use lowrank::models::Model;
-    use lowrank::operators::Registration;
 
     #[test]
     fn the_page_is_whole_and_escapes() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use lowrank::Result;
-use lowrank::diagnostics::{Spectrum, leading_left, sine_of_largest_angle};
+use lowrank::internals::diagnostics::{Spectrum, leading_left, sine_of_largest_angle};
 use lowrank::problem::Truth;
 use lowrank::solver::Problem;
 

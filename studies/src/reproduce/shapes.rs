@@ -4,7 +4,8 @@ use crate::reproduce::claims::{COMPUTED, Claim, Draft, PAPER, Value};
 use crate::reproduce::data::PhaseRun;
 use crate::reproduce::facts::Facts;
 use crate::reproduce::fit::median;
-use lowrank::diagnostics::{ALIGNED, Diagnosis, TWIN_LEFT};
+use lowrank::diagnostics::Diagnosis;
+use lowrank::internals::diagnostics::{ALIGNED, TWIN_LEFT};
 
 /// Smallest n at which ‖P − M‖ fluctuates by less than the tolerance (the edge of a spectrum fluctuates like
 /// n^(−2/3)).

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::reproduce::{Study, page};
-use lowrank::io::OutputFile;
+use lowrank::internals::io::OutputFile;
 use lowrank::{Error, Result};
 
 /// Scripts by the name of the figure, which draw it from its CSV with pandas and matplotlib.

@@ -6,9 +6,10 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use lowrank::internals::normal;
+use lowrank::internals::operators::REGISTRY;
 use lowrank::methods::{METHODS, Method, Named, StepRule};
 use lowrank::models::Model;
-use lowrank::operators::{Loss, Operator, REGISTRY};
+use lowrank::operators::{Loss, Operator};
 use lowrank::problem::{Domain, Factors};
 
 /// Draws a side length, with a preference for small ones and for those near multiples of a workgroup.

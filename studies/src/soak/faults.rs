@@ -6,8 +6,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::soak::{SoakOutcome, draw};
+use lowrank::internals::laws::Place;
 use lowrank::internals::normal;
-use lowrank::laws::Place;
 use lowrank::solver::{Init, Problem, Settings, Solver, Status, Stop, Trial};
 
 const HOSTILE: [f64; 9] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0, -0.0, 1e-320, 1e300, f64::MAX];

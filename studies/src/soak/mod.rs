@@ -13,9 +13,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use lowrank::internals::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
+use lowrank::internals::memory;
 use lowrank::internals::{Purpose, stream};
-use lowrank::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
-use lowrank::memory;
 
 /// Number of problems after which the memory of the program counts as its own size: caches, threads and drivers are
 /// then set up.

@@ -7,11 +7,12 @@ use crate::soak::{SoakOutcome, draw};
 use lowrank::Backend;
 use lowrank::Error;
 use lowrank::engine::Precision;
+use lowrank::internals::laws::Place;
 use lowrank::internals::normal;
-use lowrank::laws::Place;
+use lowrank::internals::operators::REGISTRY;
 use lowrank::methods::{Method, StepSize};
 use lowrank::models::Model;
-use lowrank::operators::{Loss, REGISTRY, Storage};
+use lowrank::operators::{Loss, Storage};
 use lowrank::problem::{Domain, Factors, synthetic};
 use lowrank::solver::{Init, Problem, Settings, Solution, Solver, Status, Stop};
 

@@ -3,9 +3,11 @@
 use serde::{Serialize, Serializer};
 
 use lowrank::engine::Precision;
-use lowrank::methods::{AUTOMATIC, Method, StartKind};
+use lowrank::internals::methods::AUTOMATIC;
+use lowrank::internals::operators::{REGISTRY, Registration};
+use lowrank::methods::{Method, StartKind};
 use lowrank::models::{self, Model};
-use lowrank::operators::{Loss, REGISTRY, Registration};
+use lowrank::operators::Loss;
 use lowrank::problem::Domain;
 use lowrank::solver::{Settings, Stop, Trial};
 use lowrank::{Error, Result};

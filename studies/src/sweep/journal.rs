@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::sweep::Outcome;
-use lowrank::solver::{Difference, Identity, Status};
+use lowrank::internals::solver::{Difference, Identity};
+use lowrank::solver::Status;
 use lowrank::{Error, Result};
 
 /// An open journal, locked against a second sweep into the same directory.

@@ -107,8 +107,8 @@ impl Probes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lowrank::internals::operators::{REGISTRY, Registration};
     use lowrank::models::Model;
-    use lowrank::operators::{REGISTRY, Registration};
 
     fn small() -> Grid {
         Grid { n: vec![12], rank: vec![1, 2], measurements: vec![10, 20, 30], ..Grid::default() }

@@ -15,11 +15,12 @@ use lowrank::Backend;
 use lowrank::Result;
 use lowrank::engine::EngineInfo;
 use lowrank::internals::measure;
+use lowrank::internals::solver::Identity;
 use lowrank::internals::{Purpose, normals};
 use lowrank::methods::{Method, StartKind, StepSize};
 use lowrank::operators::{Operator, Storage};
 use lowrank::problem::Truth;
-use lowrank::solver::{Identity, Problem, Progress, Settings, Solution, Solver, Status};
+use lowrank::solver::{Problem, Progress, Settings, Solution, Solver, Status};
 
 /// What came out of one solve.
 #[derive(Clone, Copy, Debug, PartialEq)]

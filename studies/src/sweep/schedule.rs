@@ -173,8 +173,8 @@ fn available_memory() -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lowrank::internals::operators::Registration;
     use lowrank::models::Model;
-    use lowrank::operators::Registration;
 
     fn grid(measurements: &[usize], rank: &[usize], repetitions: usize) -> Grid {
         Grid { n: vec![30], rank: rank.to_vec(), measurements: measurements.to_vec(), repetitions, ..Grid::default() }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::sweep::{Cell, Grid};
 
-/// Seeds of one solve, as the library's builders take them: [`lowrank::operators::Registration::generate`],
+/// Seeds of one solve, as the library's builders take them: [`lowrank::internals::operators::Registration::generate`],
 /// [`lowrank::problem::synthetic`], [`lowrank::Problem::with_noise`], [`lowrank::Trial::seed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Seeds {

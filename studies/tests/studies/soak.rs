@@ -1,6 +1,6 @@
 //! A short soak, and that a soak sees what is wrong.
 
-use lowrank::laws::Place;
+use lowrank::internals::laws::Place;
 use lowrank_studies::soak::Soak;
 
 #[test]

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use libtest_mimic::Failed;
-use lowrank::engine::{Engine, Load};
-use lowrank::gpu::{Device, Options, load};
+use lowrank::gpu::Device;
+use lowrank::internals::engine::{Engine, Load};
+use lowrank::internals::gpu::{Options, load};
+use lowrank::internals::tape::{Program, Sides};
 use lowrank::methods::{Context, Method};
 use lowrank::operators::{Dense, Layout, Loss, Operator};
 use lowrank::problem::{Domain, Factors};
-use lowrank::tape::{Program, Sides, Tape};
+use lowrank::tape::Tape;
 
 use crate::running::{Evaluator, Gradient, Running};
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use lowrank::engine::Load;
-use lowrank::gpu::{Device, Mutation, Options, list_adapters, load, wgpu};
+use lowrank::gpu::{Device, list_adapters, wgpu};
+use lowrank::internals::engine::Load;
+use lowrank::internals::gpu::{Mutation, Options, load};
+use lowrank::internals::tape::{Evaluation, Sides};
 use lowrank::operators::{Dense, Loss, Operator};
 use lowrank::problem::{Domain, Factors};
-use lowrank::tape::{Evaluation, Sides};
 
 use crate::gpu_engine::case::{Case, Outcome, check_evaluation};
 use crate::says::says;

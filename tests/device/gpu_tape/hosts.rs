@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use libtest_mimic::Trial;
-use lowrank::engine::Load;
-use lowrank::laws::Place;
-use lowrank::tape::Role;
+use lowrank::internals::engine::Load;
+use lowrank::internals::laws::Place;
+use lowrank::internals::tape::Role;
 use lowrank::team::{Member, Threads};
 use lowrank::{Backend, Precision};
 

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 use lowrank::Precision;
-use lowrank::engine::{Engine, Load};
-use lowrank::gpu::{Device, Options, load as load_on, tape_dispatches};
+use lowrank::gpu::Device;
+use lowrank::internals::engine::{Engine, Load};
+use lowrank::internals::gpu::{Options, load as load_on, tape_dispatches};
+use lowrank::internals::tape::{Kind, Program, Role};
 use lowrank::operators::{Dense, Entries, Layout, Operator, RankOne, Seeded};
-use lowrank::tape::{Kind, Program, Role};
 
 use crate::thin::ThinOperator;
 use plain::Plain;

@@ -1,7 +1,8 @@
 //! Broken copies of the kernels of ops: every one must be noticed.
 
 use libtest_mimic::{Failed, Trial};
-use lowrank::gpu::{Device, Mutation, Options};
+use lowrank::gpu::Device;
+use lowrank::internals::gpu::{Mutation, Options};
 
 use crate::gpu_tape::programs::{Model, recipe};
 use crate::gpu_tape::{Case, agrees};

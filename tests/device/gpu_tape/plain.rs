@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
+use lowrank::internals::tape::{Kind, MatrixProduct, Op, Precondition, Program, Role, Turns};
 use lowrank::operators::{Loss, Operator};
-use lowrank::tape::{
-    Blocks, Expression, Initial, Kind, Matrix, MatrixProduct, Measured, Op, Precondition, Program, Register, Role,
-    Scalar, Turns, Values,
-};
+use lowrank::tape::{Blocks, Expression, Initial, Matrix, Measured, Register, Scalar, Values};
 
 #[derive(Clone)]
 pub struct Plain<'a> {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use lowrank::internals::tape::Program;
 use lowrank::operators::Loss;
 use lowrank::problem::Domain;
 use lowrank::tape::{
-    Adjoint, BlockSize, Blocks, Initial, Lane, Measured, Minibatches, Program, Recorded, Register, Tape, Values, When,
-    finite, greatest, least, least_of_quartic, less, root, select,
+    Adjoint, BlockSize, Blocks, Initial, Lane, Measured, Minibatches, Recorded, Register, Tape, Values, When, finite,
+    greatest, least, least_of_quartic, less, root, select,
 };
 
 pub type Record = fn(&mut Tape);

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use libtest_mimic::Failed;
-use lowrank::engine::Load;
-use lowrank::gpu::{Device, Options};
-use lowrank::laws::Place;
+use lowrank::gpu::Device;
+use lowrank::internals::engine::Load;
+use lowrank::internals::gpu::Options;
+use lowrank::internals::laws::Place;
+use lowrank::internals::operators::REGISTRY;
+use lowrank::internals::tape::{Kind, Program, Role, Sides};
 use lowrank::methods::{Context, Method, StepRule};
-use lowrank::operators::{Loss, Operator, REGISTRY};
+use lowrank::operators::{Loss, Operator};
 use lowrank::problem::Domain;
-use lowrank::tape::{Kind, Program, Role, Sides, Tape};
+use lowrank::tape::Tape;
 use lowrank::{Backend, Precision};
 
 use crate::methods_gpu::everything::Everything;
@@ -295,7 +298,7 @@ impl Case {
         &self,
         place: &Place,
         program: Arc<Program>,
-    ) -> Result<Box<dyn lowrank::engine::Engine>, lowrank::Error> {
+    ) -> Result<Box<dyn lowrank::internals::engine::Engine>, lowrank::Error> {
         let variant = self.variant.clone().filter(|_| matches!(place.backend, Backend::Gpu(_)));
         let operator = self.operator.clone();
         place.load(&Load { operator, program, increments: None, batch: self.batch, variant })

@@ -2,9 +2,10 @@
 
 use libtest_mimic::Trial;
 use lowrank::Precision;
-use lowrank::gpu::{Options, tape_dispatches, tape_modules};
+use lowrank::internals::gpu::{Options, tape_dispatches, tape_modules};
+use lowrank::internals::tape::Program;
 use lowrank::operators::Loss;
-use lowrank::tape::{Program, Tape};
+use lowrank::tape::Tape;
 
 use crate::methods_gpu::case::{Model, Outcome, Recipe, operator, recipe, recorded};
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use libtest_mimic::Trial;
-use lowrank::gpu::{Device, Options};
+use lowrank::gpu::Device;
+use lowrank::internals::gpu::Options;
 use lowrank::memory::Location;
 use lowrank::methods::Method;
 use lowrank::operators::Loss;

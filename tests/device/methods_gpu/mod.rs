@@ -11,7 +11,8 @@ use crate::running::Running;
 use case::{Case, MODELS, Model, Outcome, all_near, near, recipe, recipes};
 use libtest_mimic::Trial;
 use lowrank::Precision;
-use lowrank::gpu::{Device, Options};
+use lowrank::gpu::Device;
+use lowrank::internals::gpu::Options;
 
 /// Rows: each strategy, made rows; thin: vectors with and without centred residuals, nonzeros.
 const OPERATORS: &[&str] = &[

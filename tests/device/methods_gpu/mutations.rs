@@ -3,7 +3,8 @@
 
 use libtest_mimic::{Failed, Trial};
 use lowrank::Precision;
-use lowrank::gpu::{Device, Mutation, Options};
+use lowrank::gpu::Device;
+use lowrank::internals::gpu::{Mutation, Options};
 use lowrank::problem::Domain;
 
 use crate::methods_gpu::case::{Case, Model, recipe, registered};

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 use lowrank::Precision;
-use lowrank::gpu::{Device, Mutation};
-use lowrank::laws::{ENGINE_LAWS, Place};
-use lowrank::operators::{Operator, REGISTRY};
+use lowrank::gpu::Device;
+use lowrank::internals::gpu::Mutation;
+use lowrank::internals::laws::{ENGINE_LAWS, Place};
+use lowrank::internals::operators::REGISTRY;
+use lowrank::operators::Operator;
 use lowrank::problem::Domain;
 
 mod thin;

@@ -1,6 +1,6 @@
 //! Broken copies of the kernels over vectors and nonzeros.
 
-use lowrank::gpu::Mutation;
+use lowrank::internals::gpu::Mutation;
 use lowrank::operators::Operator;
 use lowrank::problem::Domain;
 

@@ -1,6 +1,5 @@
-use lowrank::io::{
-    ElementKind, InputInfo, NpyArray, NpyWriter, npz_names, read_npz, write_npy_f32, write_npy_f64, write_npz,
-};
+use lowrank::internals::io::{InputInfo, NpyWriter};
+use lowrank::io::{ElementKind, NpyArray, npz_names, read_npz, write_npy_f32, write_npy_f64, write_npz};
 
 use crate::io::{Files, assert_refused, f64_bytes, golden, npy};
 

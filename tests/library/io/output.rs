@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use lowrank::io::{OutputFile, ensure_not_input};
+use lowrank::internals::io::{OutputFile, ensure_not_input};
 
 use crate::io::{Files, assert_refused};
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use lowrank::laws::Place;
+use lowrank::internals::laws::Place;
+use lowrank::internals::tape::{Kind, Program, Role};
 use lowrank::methods::{Context, Method, StepRule};
 use lowrank::operators::{Dense, Loss, Operator, RankOne, Seeded};
 use lowrank::problem::{Domain, Factors, synthetic};
-use lowrank::tape::{Kind, Program, Role, Tape};
+use lowrank::tape::Tape;
 use lowrank::{Backend, Model, Precision, Problem, Settings, Solver, Stop};
 
 use crate::running::Running;
@@ -69,7 +70,7 @@ fn truth(model: &Model) -> Factors {
 
 /// An engine at the start, with observations that no matrix fits.
 fn start(operator: &Arc<dyn Operator>, place: &Place, program: Arc<Program>, model: &Model) -> Running<'static> {
-    let load = lowrank::engine::Load {
+    let load = lowrank::internals::engine::Load {
         operator: operator.clone(),
         program: program.clone(),
         increments: None,
@@ -162,7 +163,7 @@ impl Operator for Thoughtful {
     }
     fn cost(&self, batch: usize, search_rank: usize) -> lowrank::operators::Cost {
         let cost = self.0.cost(batch, search_rank);
-        lowrank::operators::Cost { flops: 20.0 * cost.flops, ..cost }
+        lowrank::operators::Cost::new(cost.bytes, 20.0 * cost.flops)
     }
     fn kernel_f32(&self) -> Option<&dyn lowrank::operators::HostKernel<f32>> {
         self.0.kernel_f32()

@@ -2,9 +2,10 @@
 
 use faer::Mat;
 use lowrank::Method;
+use lowrank::internals::tape::Turns;
 use lowrank::methods::StepRule;
 use lowrank::operators::Loss;
-use lowrank::tape::{Minibatches, Turns};
+use lowrank::tape::Minibatches;
 
 use crate::methods::textbook::{Case, Kind, Matrix, close, damped, dot, inverse, same_direction};
 

@@ -1,84 +1,8 @@
-//! Memory: predicted needs by part, and available memory.
+//! Sizes as text, and the memory that the system reports.
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
-
-/// Place of an allocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Location {
-    /// Memory of this program.
-    Host,
-    /// Mapped file, kept in memory by the operating system as far as there is room.
-    File,
-    /// Memory of a graphics adapter; for an integrated or software adapter, memory of the machine.
-    Device,
-}
-
-/// One part of the memory needed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// Name of the part.
-    pub name: String,
-    /// Place of the part.
-    pub place: Location,
-    /// Size in bytes.
-    pub bytes: u64,
-}
-
-impl Part {
-    /// A part of `bytes` bytes.
-    pub fn new(name: impl Into<String>, place: Location, bytes: u64) -> Self {
-        Self { name: name.into(), place, bytes }
-    }
-}
-
-/// Predicted memory, by part, held at the same time.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
-    /// Parts that are held at the same time.
-    pub parts: Vec<Part>,
-}
-
-impl Memory {
-    /// Bytes in one place, over all parts.
-    pub fn bytes(&self, place: Location) -> u64 {
-        self.parts.iter().filter(|part| part.place == place).fold(0, |all, part| all.saturating_add(part.bytes))
-    }
-
-    /// Refuses a need beyond this machine's memory. `name` is the setting that `fix` mentions.
-    ///
-    /// # Errors
-    /// [`Error::Memory`]. Where the system does not report free memory, nothing is refused.
-    pub(crate) fn require(&self, name: &str, fix: impl Into<String>) -> Result<()> {
-        self.require_of(available(), name, fix)
-    }
-
-    fn require_of(&self, available: Option<u64>, name: &str, fix: impl Into<String>) -> Result<()> {
-        let needed = self.bytes(Location::Host);
-        let Some(available) = available.filter(|available| needed > *available) else { return Ok(()) };
-        let mut parts: Vec<&Part> = self.parts.iter().filter(|part| part.place == Location::Host).collect();
-        parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
-        let most: Vec<String> =
-            parts.iter().take(2).map(|part| format!("{} for {}", readable_bytes(part.bytes), part.name)).collect();
-        Err(Error::Memory {
-            name: name.to_owned(),
-            needed: readable_bytes(needed),
-            parts: most.join(", "),
-            available: readable_bytes(available),
-            fix: fix.into(),
-        })
-    }
-}
-
-/// The product of `factors` as bytes, or the largest number on overflow.
-pub(crate) fn product(factors: &[usize]) -> u64 {
-    factors.iter().fold(1, |all: u64, &factor| all.saturating_mul(factor as u64))
-}
 
 /// Bytes as text such as `50.1 GB`: powers of 1000, one decimal.
 pub fn readable_bytes(bytes: u64) -> String {
@@ -234,24 +158,6 @@ mod tests {
         ] {
             assert_eq!(readable_bytes(bytes), text);
         }
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused_with_its_parts() {
-        let part = |name: &str, place, bytes| Part::new(name, place, bytes);
-        let memory = Memory {
-            parts: vec![
-                part("factors", Location::Host, 1_000_000_000),
-                part("matrices", Location::File, 1 << 50),
-                part("accumulators", Location::Host, 49_100_000_000),
-            ],
-        };
-        assert!(memory.require_of(None, "batch", "").is_ok());
-        assert!(memory.require_of(Some(50_100_000_000), "batch", "").is_ok());
-        let error = memory.require_of(Some(24_000_000_000), "batch", "Run fewer trials").unwrap_err();
-        let Error::Memory { name, needed, parts, available, fix } = &error else { panic!("{error}") };
-        assert_eq!([name, needed, available, fix], ["batch", "50.1 GB", "24.0 GB", "Run fewer trials"]);
-        assert!(["49.1 GB", "accumulators", "1.0 GB", "factors"].iter().all(|piece| parts.contains(piece)), "{parts}");
     }
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
