@@ -16,7 +16,7 @@ from ._progress import Callback, Watch
 from ._solve import Run
 
 if TYPE_CHECKING:
-    from ._keywords import CompareOptions
+    from ._keywords import CompareOptions, SweepOptions
 
 Method = str | tuple[str, dict[str, Any]]
 
@@ -127,14 +127,13 @@ class Sweep:
         return _tables.shown({name: self.table[name] for name in names})
 
 
+@keywords("sweep")
 def sweep(
     n: int | Iterable[int],
     rank: int | Iterable[int],
     measurements: int | Iterable[int],
     *,
     operator: str = "dense",
-    model: str = "psd",
-    method: str = "auto",
     noise_std: float | Iterable[float] | None = None,
     condition_number: float | Iterable[float] | None = None,
     search_rank: int | Iterable[int] | None = None,
@@ -142,23 +141,25 @@ def sweep(
     step_size: float | Iterable[float] | None = None,
     repetitions: int = 20,
     success: float = 1e-3,
-    max_iterations: int = 2000,
-    stall_window: int = 200,
     vary_operator: bool = False,
     seed: int = 0,
-    backend: str = "auto",
-    precision: str = "f32",
     batch: int = 64,
     callback: Any = None,
     progress: bool = False,
+    **options: Unpack[SweepOptions],
 ) -> Sweep:
     """Measure how often a method recovers random matrices, over a grid with a cell for every combination of the lists.
 
     Each cell has ``repetitions`` solves, with different truths, noise and starts. A solve succeeds at a relative error of at most
-    ``success``. ``operator``, ``model`` and ``method`` are words of ``lowrank list``, with parameters where they have some:
-    "signed:signature=2,1", "lbfgs:memory=5"; the method auto is the one that ``solve`` chooses. ``callback`` gets a dict of ``finished``,
-    ``solves`` and ``iteration``; if it returns True, the sweep ends with the finished solves."""
-    options = {name: value for name, value in locals().items() if name not in ("callback", "progress") and value is not None}
+    ``success``. operator: a word of ``lowrank list operators``. noise_std: of y, where the truth has norm 1. condition_number: of X.
+    search_rank, init_scale, step_size: of the iteration; search_rank has the default min(n, 2 rank). vary_operator: a fresh operator for
+    every repetition. seed: all others are derived from it. batch: most trials that advance together.
+
+    callback: gets a dict of ``finished``, ``solves`` and ``iteration``; if it returns True, the sweep ends with the finished solves.
+    progress: a bar, if tqdm is installed.
+    """
+    own = {name: value for name, value in locals().items() if name not in ("callback", "progress", "options") and value is not None}
+    options_of_grid = {**own, **options}
     with Watch(None, progress) as watch:
 
         def observe(what: dict[str, Any]) -> bool:

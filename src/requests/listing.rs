@@ -74,6 +74,10 @@ pub fn help(option: &OptionCard, command: &str) -> String {
         true => String::new(),
         false => format!(" ({})", owners.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")),
     };
-    let default = default.map_or_else(String::new, |text| format!(" [default: {text}]"));
+    let default = match default.as_deref() {
+        None => String::new(),
+        Some("required") => " [required]".to_owned(),
+        Some(text) => format!(" [default: {text}]"),
+    };
     format!("{}{words}{of}{default}", option.help)
 }

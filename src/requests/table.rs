@@ -56,7 +56,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         OptionCard::new("model", Text, "NAME", MEASUREMENTS, "Model of the unknown")
             .words(models)
             .chosen("psd; asymmetric for sampled entries and pairs of vectors")
-            .but(&[("sweep", Usual::Chosen("psd"))])
+            .but(&[("sweep", Usual::Chosen("psd, for every operator"))])
             .of(ALL),
         elsewhere,
     ),

@@ -6,11 +6,11 @@ use lowrank::internals::io::OutputFile;
 use lowrank::internals::operators::draw_positions;
 use lowrank::io::write_npy_f64;
 use lowrank::operators::{Entries, Layout, Operator, Sparse};
-use lowrank::problem::{Truth, packed_index};
+use lowrank::problem::packed_index;
 use lowrank::{Problem, Result};
 use serde_json::json;
 
-use super::{Args, invalid, refused, truth};
+use super::{Args, Wanted, invalid, refused, truth};
 use crate::solve::write_json;
 use crate::{Ending, said};
 
@@ -27,15 +27,15 @@ fn threshold(args: &Args) -> Result<Option<f64>> {
 }
 
 /// Entries of a matrix whose entries have the mean square 1.
-pub fn entries(args: &Args, seeds: [u64; 3], given: &Truth) -> Result<Ending> {
+pub fn entries(args: &Args, wanted: &Wanted) -> Result<Ending> {
     let matrix_market = match args.format.as_deref() {
         None | Some("csv") => false,
         Some("mtx") => true,
         Some(other) => return Err(invalid("format", other, "csv or mtx")),
     };
     let threshold = threshold(args)?;
-    let [truth_seed, operator_seed, noise_seed] = seeds;
-    let truth = truth::with_unit_entries(given)?;
+    let [truth_seed, operator_seed, noise_seed] = wanted.seeds;
+    let truth = truth::with_unit_entries(&wanted.truth)?;
     let domain = truth.domain();
     let name = if matrix_market { "entries.mtx" } else { "entries.csv" };
     let truth_name = truth::file_name(&truth);
@@ -104,8 +104,8 @@ pub fn entries(args: &Args, seeds: [u64; 3], given: &Truth) -> Result<Ending> {
 }
 
 /// Random matrices with a few nonzeros.
-pub fn sparse(args: &Args, seeds: [u64; 3], truth: &Truth) -> Result<Ending> {
-    let [truth_seed, operator_seed, noise_seed] = seeds;
+pub fn sparse(args: &Args, wanted: &Wanted) -> Result<Ending> {
+    let ([truth_seed, operator_seed, noise_seed], truth) = (wanted.seeds, &wanted.truth);
     let (domain, m) = (truth.domain(), args.measurements);
     let truth_name = truth::file_name(truth);
     let file = |name: &str| OutputFile::create(args.out.join(name));

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use lowrank::internals::io::OutputFile;
 use lowrank::io::write_npy_f64;
 use lowrank::operators::{Operator, Seeded, Storage};
-use lowrank::problem::Truth;
 use lowrank::{Problem, Result};
 use serde_json::json;
 
-use super::{Args, refused, truth, write_matrices};
+use super::{Args, Wanted, refused, truth, write_matrices};
 use crate::solve::write_json;
 use crate::{Ending, said};
 
 /// `seeds` are those of the truth, the operator and the noise.
-pub fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Truth) -> Result<Ending> {
+pub fn write(args: &Args, wanted: &Wanted) -> Result<Ending> {
+    let Wanted { full, storage, seeds: [truth_seed, operator_seed, noise_seed], truth } = wanted;
+    let (full, storage, operator_seed, noise_seed) = (*full, *storage, *operator_seed, *noise_seed);
     if args.layout.is_some() && !args.materialize {
         let fix = "say --materialize, or leave it out";
         return Err(refused("layout", "a layout, and no matrices to write", "none without --materialize", fix));
@@ -24,14 +25,13 @@ pub fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: 
     if storage == Storage::F16 {
         return Err(refused("storage", "f16", "f32 or f64, of the matrices of --materialize", "pick one of them"));
     }
-    let [truth_seed, operator_seed, noise_seed] = seeds;
     let (domain, m) = (truth.domain(), args.measurements);
     let operator = Arc::new(match args.operator.as_str() {
         "rademacher" => Seeded::rademacher(domain, m, operator_seed)?,
         _ => Seeded::new(domain, m, operator_seed)?,
     });
     let file = |name: &str| OutputFile::create(args.out.join(name));
-    let truth_name = truth::file_name(&truth);
+    let truth_name = truth::file_name(truth);
     let mut a = if args.materialize { Some(file("A.npy")?) } else { None };
     let (mut y, mut x, description) = (file("y.npy")?, file(truth_name)?, file("problem.json")?);
 
@@ -45,7 +45,7 @@ pub fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: 
     }
     let written = write_npy_f64(&mut y, &[m], problem.observations(0).unwrap_or_default());
     y.check(written)?;
-    let written = truth::write(&mut x, &truth);
+    let written = truth::write(&mut x, truth);
     x.check(written)?;
     let layout = args.materialize.then_some(if full { "full" } else { "packed" });
     let value = json!({

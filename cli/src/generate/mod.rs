@@ -9,8 +9,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use lowrank::internals::io::{NpyNumber, NpyWriter, OutputFile};
+use lowrank::internals::operators::Registration;
 use lowrank::io::write_npy_f64;
-use lowrank::operators::{Dense, Operator, Storage};
+use lowrank::operators::{Dense, Layout, Operator, Storage};
 use lowrank::problem::Truth;
 use lowrank::{Error, Problem, Result};
 use serde_json::json;
@@ -91,11 +92,44 @@ pub struct Args {
 
 /// The problem that the flags describe, as far as it is made before there are files.
 pub struct Understood {
+    generator: &'static Generator,
+    problem: Wanted,
+}
+
+/// What a generator writes.
+pub struct Wanted {
+    /// Whether matrices are written in full.
+    full: bool,
     storage: Storage,
     /// Of the truth, the operator and the noise.
     seeds: [u64; 3],
     truth: Truth,
-    full: bool,
+}
+
+/// Writes problems of some operators.
+struct Generator {
+    /// Words of the operators.
+    operators: &'static [&'static str],
+    /// Flags that belong to these operators alone.
+    flags: &'static [&'static str],
+    write: fn(&Args, &Wanted) -> Result<Ending>,
+}
+
+const GENERATORS: &[Generator] = &[
+    Generator { operators: &["dense"], flags: &[], write: matrices },
+    Generator { operators: &["rank_one"], flags: &[], write: vectors::rank_one },
+    Generator { operators: &["seeded", "rademacher"], flags: &["materialize"], write: made::write },
+    Generator { operators: &["entries"], flags: &["degrees", "mask", "threshold", "format"], write: listed::entries },
+    Generator { operators: &["sparse"], flags: &["nonzeros"], write: listed::sparse },
+];
+
+/// The generator of an operator's problems.
+fn generator(word: &str) -> Result<&'static Generator> {
+    let known = Registration::find(word)?;
+    GENERATORS.iter().find(|generator| generator.operators.contains(&known.name)).ok_or_else(|| Error::Unsupported {
+        what: format!("writing problems of the operator {word}"),
+        fix: "choose another operator".into(),
+    })
 }
 
 impl Args {
@@ -109,48 +143,34 @@ impl Args {
 
 /// What the flags say, with no look at files or devices.
 pub fn understood(args: &Args) -> Result<Understood> {
-    const OPERATORS: [&str; 6] = ["dense", "seeded", "rademacher", "rank_one", "entries", "sparse"];
-    if !OPERATORS.contains(&args.operator.as_str()) {
-        return Err(invalid("operator", &args.operator, &OPERATORS.join(", ")));
-    }
-    refuse_others(args)?;
-    let storage = match args.storage.as_str() {
-        "f16" => Storage::F16,
-        "f32" => Storage::F32,
-        "f64" => Storage::F64,
-        other => return Err(invalid("storage", other, "f16, f32 or f64")),
-    };
+    let generator = generator(&args.operator)?;
+    refuse_others(args, generator)?;
+    let storage: Storage = args.storage.parse()?;
     let seeds = [args.truth_seed, args.operator_seed, args.noise_seed].map(|seed| seed.unwrap_or(args.seed));
     let truth = truth::build(args, seeds[0])?;
-    let full = match args.layout.as_deref() {
-        None => !truth.domain().is_symmetric(),
-        Some("full") => true,
-        Some("packed") if truth.domain().is_symmetric() => false,
-        Some("packed") => return Err(invalid("layout", "packed", "full for the model asymmetric")),
-        Some(other) => return Err(invalid("layout", other, "packed or full")),
+    let symmetric = truth.domain().is_symmetric();
+    let full = match args.layout.as_deref().map(str::parse::<Layout>).transpose()? {
+        None => !symmetric,
+        Some(Layout::Full) => true,
+        Some(_) if symmetric => false,
+        Some(_) => return Err(invalid("layout", "packed", "full for the model asymmetric")),
     };
     // Before the matrices are drawn, which can take long.
     if !(args.noise_std.is_finite() && args.noise_std >= 0.0) {
         return Err(refused("noise_std", args.noise_std, "a finite number of at least 0", "leave it out for none"));
     }
-    Ok(Understood { storage, seeds, truth, full })
+    Ok(Understood { generator, problem: Wanted { full, storage, seeds, truth } })
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
-    let Understood { storage, seeds, truth, full } = understood(args)?;
+    let Understood { generator, problem } = understood(args)?;
     let made = !args.out.exists();
     std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
         path: args.out.clone(),
         source,
         fix: "Name a directory that can be made with --out".into(),
     })?;
-    let written = match args.operator.as_str() {
-        "entries" => listed::entries(args, seeds, &truth),
-        "rank_one" => vectors::rank_one(args, seeds, &truth),
-        "sparse" => listed::sparse(args, seeds, &truth),
-        "seeded" | "rademacher" => made::write(args, full, storage, seeds, truth),
-        _ => write(args, full, storage, seeds, truth),
-    };
+    let written = (generator.write)(args, &problem);
     written.inspect_err(|_| {
         if made {
             // A refusal leaves nothing behind; a directory with something in it stays.
@@ -159,12 +179,13 @@ pub fn run(args: &Args) -> Result<Ending> {
     })
 }
 
-/// Draws the problem and writes its files. `seeds` are those of the truth, the operator and the noise.
-fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Truth) -> Result<Ending> {
-    let [truth_seed, operator_seed, noise_seed] = seeds;
+/// Draws matrices and writes the problem.
+fn matrices(args: &Args, wanted: &Wanted) -> Result<Ending> {
+    let Wanted { full, storage, seeds: [truth_seed, operator_seed, noise_seed], truth } = wanted;
+    let (full, storage, operator_seed, noise_seed) = (*full, *storage, *operator_seed, *noise_seed);
     let (domain, m) = (truth.domain(), args.measurements);
     let file = |name: &str| OutputFile::create(args.out.join(name));
-    let truth_name = truth::file_name(&truth);
+    let truth_name = truth::file_name(truth);
     let (mut a, mut y) = (file("A.npy")?, file("y.npy")?);
     let (mut x, description) = (file(truth_name)?, file("problem.json")?);
 
@@ -178,7 +199,7 @@ fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Trut
     a.check(written)?;
     let written = write_npy_f64(&mut y, &[m], problem.observations(0).unwrap_or_default());
     y.check(written)?;
-    let written = truth::write(&mut x, &truth);
+    let written = truth::write(&mut x, truth);
     x.check(written)?;
     let layout = if full { "full" } else { "packed" };
     let rank = truth.rank().unwrap_or(0);
@@ -220,30 +241,24 @@ fn write(args: &Args, full: bool, storage: Storage, seeds: [u64; 3], truth: Trut
     Ok(Ending::Done)
 }
 
-/// Flags that belong to another operator.
-fn refuse_others(args: &Args) -> Result<()> {
-    let entries = [
+/// Refuses flags that belong to another operator.
+fn refuse_others(args: &Args, own: &Generator) -> Result<()> {
+    let given = [
         ("degrees", args.degrees.is_some()),
         ("mask", args.mask.is_some()),
         ("threshold", args.threshold.is_some()),
         ("format", args.format.is_some()),
+        ("nonzeros", args.nonzeros.is_some()),
+        ("materialize", args.materialize),
     ];
-    let given = |operator: &str, flags: &[(&'static str, bool)]| {
-        flags.iter().find(|(_, given)| *given && args.operator != operator).map(|(name, _)| *name)
-    };
-    let stray = given("entries", &entries).map(|name| (name, "entries"));
-    let stray = stray.or(given("sparse", &[("nonzeros", args.nonzeros.is_some())]).map(|name| (name, "sparse")));
-    if args.materialize && !["seeded", "rademacher"].contains(&args.operator.as_str()) {
+    for (name, _) in given.into_iter().filter(|(name, given)| *given && !own.flags.contains(name)) {
+        let of = GENERATORS.iter().filter(|generator| generator.flags.contains(&name));
+        let operators: Vec<&str> = of.flat_map(|generator| generator.operators).copied().collect();
         let found = format!("given for --operator {}", args.operator);
-        return Err(refused("materialize", found, "only for --operator seeded and rademacher", "leave it out"));
+        let allowed = format!("only for --operator {}", operators.join(" and "));
+        return Err(refused(name, found, &allowed, "leave it out"));
     }
-    match stray {
-        Some((name, operator)) => {
-            let found = format!("a value for --operator {}", args.operator);
-            Err(refused(name, found, &format!("none, except for --operator {operator}"), "leave it out"))
-        }
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn invalid(name: &str, found: &str, allowed: &str) -> Error {
@@ -272,4 +287,16 @@ fn write_matrices<T: NpyNumber + Default>(
         npy.write(&rows.map(|v| number(*v)).collect::<Vec<T>>())?;
     }
     npy.finish().map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operator_has_a_generator() {
+        for registration in lowrank::internals::operators::REGISTRY {
+            assert!(generator(registration.name).is_ok(), "{}", registration.name);
+        }
+    }
 }

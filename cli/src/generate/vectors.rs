@@ -6,17 +6,16 @@ use std::sync::Arc;
 use lowrank::internals::io::{NpyWriter, OutputFile};
 use lowrank::io::write_npy_f64;
 use lowrank::operators::{GpuVectors, Operator, RankOne};
-use lowrank::problem::Truth;
 use lowrank::{Problem, Result};
 use serde_json::json;
 
-use super::{Args, truth};
+use super::{Args, Wanted, truth};
 use crate::solve::write_json;
 use crate::{Ending, said};
 
 /// Gaussian vectors a of a·aᵀ, or a and b of a·bᵀ.
-pub fn rank_one(args: &Args, seeds: [u64; 3], truth: &Truth) -> Result<Ending> {
-    let [truth_seed, operator_seed, noise_seed] = seeds;
+pub fn rank_one(args: &Args, wanted: &Wanted) -> Result<Ending> {
+    let ([truth_seed, operator_seed, noise_seed], truth) = (wanted.seeds, &wanted.truth);
     let (domain, m) = (truth.domain(), args.measurements);
     let truth_name = truth::file_name(truth);
     let file = |name: &str| OutputFile::create(args.out.join(name));

@@ -30,8 +30,6 @@ impl OfLibrary for Swept {
 /// one value, a,b,c, an inclusive range a:b or a:b:step, or log:a:b:count. After Ctrl-C or a crash, the same command continues.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    #[command(flatten)]
-    options: Flags<Swept>,
     /// Sizes of the unknown n×n matrix
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Grid")]
     n: String,
@@ -75,6 +73,9 @@ pub struct Args {
     /// Trials that advance together at most; results do not depend on it
     #[arg(long, value_parser = grid::single::<usize>, value_name = "N", default_value_t = 64, help_heading = "Solves")]
     batch: usize,
+
+    #[command(flatten)]
+    options: Flags<Swept>,
 
     /// Directory for sweep.csv, cells.csv, heatmap.svg, sweep.html, sweep.json and the journal; made if it is not there
     #[arg(long, value_name = "DIR", help_heading = "Output")]

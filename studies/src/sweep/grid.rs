@@ -319,6 +319,13 @@ impl Grid {
                 return Err(Error::invalid(axis.name(), bad, allowed, fix));
             }
         }
+        // In floating point, where no product of list lengths overflows.
+        let solves = self.axes().iter().map(|(_, v)| v.len().max(1) as f64).product::<f64>() * self.repetitions as f64;
+        if solves > MOST_SOLVES as f64 {
+            let allowed = format!("at most {MOST_SOLVES} solves");
+            let fix = "fewer repetitions or values, or several sweeps into several directories";
+            return Err(Error::invalid("repetitions", format!("{solves:.3e} solves in all"), allowed, fix));
+        }
         self.check_problem()?;
         let smallest = self.n.iter().copied().min().unwrap_or(0);
         if let Some(rank) = self.rank.iter().find(|rank| **rank > smallest) {
@@ -341,13 +348,6 @@ impl Grid {
         }
         if self.stall_window == Some(0) {
             return Err(Error::invalid("stall_window", 0, "at least 1", "leave it out, or give a window"));
-        }
-        // In floating point, where no product of list lengths overflows.
-        let solves = self.axes().iter().map(|(_, v)| v.len().max(1) as f64).product::<f64>() * self.repetitions as f64;
-        if solves > MOST_SOLVES as f64 {
-            let allowed = format!("at most {MOST_SOLVES} solves");
-            let fix = "fewer repetitions or values, or several sweeps into several directories";
-            return Err(Error::invalid("repetitions", format!("{solves:.3e} solves in all"), allowed, fix));
         }
         Ok(())
     }
