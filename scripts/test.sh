@@ -48,17 +48,9 @@ for example in examples/*.rs; do
     "$built/examples/$name"
 done
 
-# The benches in miniature: that they run, not how fast.
-cargo bench -p lowrank-studies --bench iteration -- --quick
-if ! python3 -c 'import numpy' 2>/dev/null && command -v apt-get >/dev/null; then
-    echo "No NumPy: installing it for the comparison with it"
-    { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-numpy; } || python3 -m pip install --quiet numpy
-fi
 # The program that the tests ran.
 export LOWRANK="$PWD/target/release/lowrank"
 case "$built" in /*) LOWRANK="$built/lowrank" ;; esac
-# Random problems on every backend and adapter; `lowrank check --minutes 10` looks longer.
-"$LOWRANK" check --minutes 1 --seed 1
 # Problems as people bring them, with default flags.
 python3 tests/cases/cases.py --program "$LOWRANK" --seeds 1,2,3
 # A second driver, where it is there already (it comes with Debian's chromium): the laws of one operator, within a minute.
@@ -72,9 +64,3 @@ if [ -e "$swiftshader" ]; then
     if [ "$code" != 124 ] && [ "$code" != 0 ] || grep -q FAILS "$laws"; then exit 1; fi
     rm "$laws"
 fi
-miniature="$(mktemp -d)"
-python3 benches/versus/versus.py --sizes 20:60:5 --batches 4 --rounds 1 --seconds 0.01 --read 16 --out "$miniature"
-bash benches/gpu.sh "$miniature/gpu"
-python3 benches/recovery.py --quick --backends cpu --out "$miniature"
-python3 benches/defaults/defaults.py --quick --program "$LOWRANK" --out "$miniature/defaults"
-rm -rf "$miniature"

@@ -29,6 +29,7 @@
 //! | [`Error`] | the one error type: what was found, what is allowed, what to do |
 //! | [`memory`] | memory needed, by part, and memory available |
 //! | `real`, `linalg`, `text`, `named`, `words` | f32 or f64; the few decompositions, through faer; numbers as text; parameters by name; the words of settings |
+//! | [`options`] | what an option is: its card, and a request of a user |
 //! | `pages` | memory for large arrays, on large pages |
 //! | `simd` | vectors of 64 bytes on AVX-512, AVX2, NEON or plain registers, chosen at run time |
 //! | [`problem`] | domains, batched factors, packed indices, truths, random streams |
@@ -47,6 +48,7 @@
 //! | [`laws`] | rules that every operator obeys on every engine |
 //! | [`diagnostics`] | test error, spectra, rank estimates |
 //! | [`solver`] | settings, the loop, stop rules, solutions |
+//! | `requests` | the table of all options, and what a request means: settings, trials, backend, files |
 //!
 //! Two packages build on it. `lowrank-studies` (`studies/`) runs whole experiments: sweeps, comparisons, published
 //! studies, random checks, timings, and their reports and figures. `lowrank-cli` (`cli/`) is the program `lowrank`: a
@@ -120,6 +122,12 @@
 //! goes to zero. Otherwise (noise, fewer columns than the rank) errors are single precision's share of e. A is the
 //! stored operator. The device may read it rounded to f32, which recentring corrects, but y must belong to the operator
 //! on the host.
+//!
+//! **An option is one card.** An [`options::OptionCard`] has the name, type, default and help text of an option. An
+//! operator owns the cards of its measurements and the function that opens them, a method and a model those of their
+//! parameters; `src/requests/table.rs` has those of the solver, each with its place in the settings. Flags and their
+//! help, the keywords of Python with docstring and stub, the settings in reports, and `docs/options.md` are made from
+//! the cards, so Rust, the program and Python have the same defaults.
 //!
 //! **Laws.** [`laws::check`] runs on your own operators the checks of the conformance tests: the reference
 //! implementation agrees with the definition, the adjoint is an adjoint, the gradient is a derivative, and engines

@@ -61,6 +61,7 @@ def solve(
     found = json.loads(report)
     chosen = run.operator.model
     pairs = [(left, None) for left in lefts] if rights is None else list(zip(lefts, rights))
+    signature = options.get("signature")
     trials = [
         Trial(of, left, right, chosen, signature[0] if signature else left.shape[1], own)
         for of, (left, right), own in zip(found["trials"], pairs, biases)

@@ -73,7 +73,7 @@ def compare(
     methods: words, or (word, {parameter: value}); default: all that fit the model. step_size and parameters of methods belong to the
         methods: ("scaled-gd", {"damping": 1e-2}).
     levels: errors whose iterations and seconds are in the table; default 1e-3, 1e-6, 1e-10.
-    The other keywords are those of ``solve``.
+    truth, truth_matrix, init, callback, progress and the options are those of ``solve``.
     """
     run = Run(matrices, observations, truth, truth_matrix, init, dict(options))
     chosen = None if methods is None else [_method(method, options.get("loss")) for method in methods]
@@ -159,7 +159,6 @@ def sweep(
     progress: a bar, if tqdm is installed.
     """
     own = {name: value for name, value in locals().items() if name not in ("callback", "progress", "options") and value is not None}
-    options_of_grid = {**own, **options}
     with Watch(None, progress) as watch:
 
         def observe(what: dict[str, Any]) -> bool:
@@ -167,7 +166,7 @@ def sweep(
                 watch.observer(what)
             return bool(callback(what)) if callback is not None else False
 
-        found = _lowrank.sweep(options, observe if callback is not None or progress else None)
+        found = _lowrank.sweep({**own, **options}, observe if callback is not None or progress else None)
     return Sweep(*found)
 
 

@@ -27,7 +27,7 @@ def test_defaults_are_the_librarys():
     every = default(lowrank.solve, "observe").split(":")
     assert library["observe"] == {every[0]: int(every[1])}
     assert default(lowrank.Dense, "normalization") == library["normalization"]
-    for name in ("operator", "model", "method", "repetitions", "success", "max_iterations", "stall_window", "vary_operator", "seed", "precision"):
+    for name in ("operator", "method", "repetitions", "success", "max_iterations", "stall_window", "vary_operator", "seed", "precision"):
         assert default(lowrank.sweep, name) == library["sweep"][name], name
 
 
@@ -91,7 +91,7 @@ def test_values_and_lists_reach_the_library_unchanged(example):
     run = lowrank.solve(
         example.A, example.y, method="gd", step_size=[0.1, np.float64(0.2)], seed="1:2", search_rank=np.int64(3), max_iterations=1
     )
-    found = [(trial.parameters["step_size"], trial.parameters["seed"], trial.parameters["search_rank"]) for trial in run.trials]
+    found = [(trial.step_size, trial.seed, trial.search_rank) for trial in run.trials]
     assert found == [(0.1, 1, 3), (0.1, 2, 3), (0.2, 1, 3), (0.2, 2, 3)]
 
 

@@ -35,7 +35,7 @@ impl ModelCard {
     /// Domain of its measurements.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for two different sizes of symmetric matrices.
+    /// [`crate::Error::Invalid`] for two different sizes of symmetric matrices.
     pub fn domain(&self, n1: usize, n2: usize) -> Result<Domain> {
         Domain::of_model(self.word, self.symmetric, n1, n2)
     }

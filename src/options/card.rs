@@ -100,7 +100,7 @@ pub(crate) const FAULTS: &str = "Faults and reruns";
 
 impl OptionCard {
     /// An option of `solve` and `compare`, for the program and Python, without a default.
-    pub(crate) const fn new(
+    pub const fn new(
         name: &'static str,
         kind: OptionKind,
         symbol: &'static str,

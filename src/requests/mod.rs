@@ -7,7 +7,7 @@ mod table;
 use crate::backend::Backend;
 use crate::engine::Precision;
 use crate::error::{Error, Result};
-use crate::methods::{AUTOMATIC, METHODS, Method, Named};
+use crate::methods::{AUTOMATIC, METHODS, Method, Named, StepRule};
 use crate::models::{self, MODELS, Model, ModelCard};
 use crate::operators::Storage;
 use crate::options::{Request, Scalar};
@@ -71,6 +71,8 @@ impl Request {
     /// # Errors
     /// Those of [`Method::asked`].
     pub fn method(&self) -> Result<Option<Method>> {
+        // A wrong word is refused before the question which method has the parameter.
+        self.word::<StepRule>("step_rule")?;
         Method::asked(self.text("method").unwrap_or(AUTOMATIC), &self.parameters())
     }
 

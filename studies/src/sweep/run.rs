@@ -147,7 +147,7 @@ impl Sweep {
         (cell, repetition, self.grid.seeds(cell, repetition))
     }
 
-    /// How many rows the operator has on which each solve runs: with it, the seeds and [`Trial::rows`] a solve can be
+    /// How many rows the operator has on which each solve runs: with it, the seeds and `Trial::rows` a solve can be
     /// repeated alone.
     pub fn operator_rows(&self) -> Vec<usize> {
         let mut rows = vec![0; self.solves()];

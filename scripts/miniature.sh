@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The benches in miniature, to see that they run and not how fast, and a minute of random problems. It needs what
+# scripts/test.sh built.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
+sudo=""
+[ "$(id -u)" = 0 ] || sudo=sudo
+
+built="${CARGO_TARGET_DIR:-target}/release"
+export LOWRANK="$PWD/target/release/lowrank"
+case "$built" in /*) LOWRANK="$built/lowrank" ;; esac
+
+cargo bench -p lowrank-studies --bench iteration -- --quick
+if ! python3 -c 'import numpy' 2>/dev/null && command -v apt-get >/dev/null; then
+    echo "No NumPy: installing it for the comparison with it"
+    { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-numpy; } || python3 -m pip install --quiet numpy
+fi
+# Random problems on every backend and adapter; `lowrank check --minutes 10` looks longer.
+"$LOWRANK" check --minutes 1 --seed 1
+miniature="$(mktemp -d)"
+python3 benches/versus/versus.py --sizes 20:60:5 --batches 4 --rounds 1 --seconds 0.01 --read 16 --out "$miniature"
+bash benches/gpu.sh "$miniature/gpu"
+python3 benches/recovery.py --quick --backends cpu --out "$miniature"
+python3 benches/defaults/defaults.py --quick --program "$LOWRANK" --out "$miniature/defaults"
+rm -rf "$miniature"
