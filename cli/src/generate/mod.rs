@@ -251,14 +251,13 @@ fn refuse_others(args: &Args, own: &Generator) -> Result<()> {
         ("nonzeros", args.nonzeros.is_some()),
         ("materialize", args.materialize),
     ];
-    for (name, _) in given.into_iter().filter(|(name, given)| *given && !own.flags.contains(name)) {
-        let of = GENERATORS.iter().filter(|generator| generator.flags.contains(&name));
-        let operators: Vec<&str> = of.flat_map(|generator| generator.operators).copied().collect();
-        let found = format!("given for --operator {}", args.operator);
-        let allowed = format!("only for --operator {}", operators.join(" and "));
-        return Err(refused(name, found, &allowed, "leave it out"));
-    }
-    Ok(())
+    let stray = given.into_iter().find(|(name, given)| *given && !own.flags.contains(name));
+    let Some((name, _)) = stray else { return Ok(()) };
+    let of = GENERATORS.iter().filter(|generator| generator.flags.contains(&name));
+    let operators: Vec<&str> = of.flat_map(|generator| generator.operators).copied().collect();
+    let found = format!("given for --operator {}", args.operator);
+    let allowed = format!("only for --operator {}", operators.join(" and "));
+    Err(refused(name, found, &allowed, "leave it out"))
 }
 
 fn invalid(name: &str, found: &str, allowed: &str) -> Error {
