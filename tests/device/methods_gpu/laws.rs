@@ -410,7 +410,7 @@ fn memory(device: &Device) -> Outcome {
     let bytes = |named: &str| -> Result<u64, Error> {
         let engine = Case::new("dense", Model::Psd, [7, 30, 3, 2], named).gpu(device, Options::default())?;
         let parts = &engine.info().memory.parts;
-        let found = parts.iter().find(|part| part.name == "registers and what ops need").expect("a part");
+        let found = parts.iter().find(|part| part.name == "registers and scratch buffers").expect("a part");
         Ok(found.bytes)
     };
     let plain = bytes("gd")?;
