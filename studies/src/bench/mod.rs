@@ -16,8 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use lowrank::Backend;
 use lowrank::engine::{Candidate, Precision};
-use lowrank::internals::engine::Load;
-use lowrank::internals::engine::Options;
+use lowrank::internals::engine::{Engine, Load, Options};
 use lowrank::memory::Location;
 use lowrank::methods::{Context, Method};
 use lowrank::models::Model;
@@ -130,22 +129,8 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
     let entries: Vec<f64> = (0..case.batch * n * case.search_rank).map(|i| (i % 97) as f64 / 97.0 - 0.5).collect();
     engine.write(program.iterate.into(), &entries)?;
 
-    // Warmed up and paced at once: iterations are doubled until a sample is long enough.
-    let mut iterations = 1;
-    loop {
-        let begin = Instant::now();
-        engine.run(iterations)?;
-        let took = begin.elapsed().as_secs_f64();
-        if took >= effort.seconds {
-            break;
-        }
-        let wanted = (effort.seconds / took.max(1e-9) * iterations as f64 * 1.1).ceil();
-        iterations = (wanted as usize).clamp(iterations + 1, iterations * 16);
-    }
-    let begin = Instant::now();
-    while !engine.info().settled && begin.elapsed().as_secs_f64() < SETTLING_SECONDS {
-        engine.run(1)?;
-    }
+    let iterations = paced(&mut *engine, effort.seconds)?;
+    settle(&mut *engine)?;
     let mut probe = probe_bytes.and_then(|bytes| Probe::new(&case.backend, bytes));
     let mut times = Vec::with_capacity(effort.samples);
     for _ in 0..effort.samples.max(1) {
@@ -185,6 +170,30 @@ pub fn time_iterations(case: &Case, effort: Effort, probe_bytes: Option<usize>) 
         peak_bytes: None,
         limit: probe.map(|probe| probe.limit()),
     })
+}
+
+/// Warms the engine up and finds the number of iterations that take at least `seconds`.
+fn paced(engine: &mut dyn Engine, seconds: f64) -> Result<usize> {
+    let mut iterations = 1;
+    loop {
+        let begin = Instant::now();
+        engine.run(iterations)?;
+        let took = begin.elapsed().as_secs_f64();
+        if took >= seconds {
+            return Ok(iterations);
+        }
+        let wanted = (seconds / took.max(1e-9) * iterations as f64 * 1.1).ceil();
+        iterations = (wanted as usize).clamp(iterations + 1, iterations * 16);
+    }
+}
+
+/// Runs iterations until the engine has chosen its traversal.
+fn settle(engine: &mut dyn Engine) -> Result<()> {
+    let begin = Instant::now();
+    while !engine.info().settled && begin.elapsed().as_secs_f64() < SETTLING_SECONDS {
+        engine.run(1)?;
+    }
+    Ok(())
 }
 
 /// Sorts the values and returns the median.
