@@ -342,4 +342,35 @@ mod tests {
         assert!(words(Loss::Square, &Model::asymmetric()).contains(&"alt-scaled-gd"));
         assert!(!words(Loss::L1, &Model::psd()).contains(&"pursuit"));
     }
+
+    #[test]
+    fn defaults_of_the_cards_are_those_of_the_methods() {
+        let trial = TrialNumbers { normalization: 0.5, damping: None, robust: false, search_rank: 3, measurements: 40 };
+        let tape = |method: &Method| {
+            let domain = Domain::symmetric(6);
+            let mut tape = Tape::new(Model::psd().recorded(), domain, 3, Loss::Square, false, false);
+            let recorded = method.record(&mut tape, &Context::default());
+            let program = tape.finish();
+            recorded
+                .map(|()| (program.registers().to_vec(), program.steps().count()))
+                .map_err(|error| error.to_string())
+        };
+        let mut seen = 0;
+        for card in METHODS {
+            for of in card.parameters {
+                // Giving one of these turns Polyak steps on, whatever its value.
+                let turns_on = ["optimal_loss", "polyak_scale"].contains(&of.name()) && card.word != "gd-polyak";
+                let set = Method::named(card.word, &Named::default().with(of.name(), Some(of.default)));
+                let (Ok(set), false) = (set, turns_on) else { continue };
+                let usual = card.method();
+                let name = format!("{} {}", card.word, of.name());
+                assert_eq!(set.numbers(&trial), usual.numbers(&trial), "{name}");
+                assert_eq!(set.step_rule(), usual.step_rule(), "{name}");
+                assert_eq!(set.minibatches(), usual.minibatches(), "{name}");
+                assert_eq!(tape(&set), tape(&usual), "{name}");
+                seen += 1;
+            }
+        }
+        assert!(seen >= 14, "only {seen} defaults are values: the test reads them wrongly");
+    }
 }
