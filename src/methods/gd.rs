@@ -18,7 +18,7 @@ pub(super) const CARD: MethodCard = MethodCard {
         Parameter::new(&parameters::STEP_RULE, "constant"),
         Parameter::new(&parameters::STEP_DECAY, "1; l1: 0.95"),
         Parameter::new(&parameters::POLYAK_SCALE, "1; l1: 0.5"),
-        Parameter::new(&parameters::OPTIMAL_LOSS, "0"),
+        Parameter::new(&parameters::OPTIMAL_LOSS, "none"),
     ],
     step_size: GRADIENT_STEP,
     cost: NOTHING,
