@@ -99,7 +99,8 @@ fn first_matrix(operator: &dyn Operator) {
 fn entries(path: &Path) {
     for index_base in [None, Some(0), Some(1)] {
         for (shape, square) in [(None, false), (None, true), (Some((3, 4)), false)] {
-            let Ok(mut file) = (TripletOptions { index_base, shape, square }).open(path) else { continue };
+            let options = TripletOptions::default().index_base(index_base).shape(shape).square(square);
+            let Ok(mut file) = options.open(path) else { continue };
             if file.symmetric {
                 file.triplets.mirror();
             }

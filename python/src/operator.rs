@@ -377,7 +377,7 @@ pub fn entries(
         let fix = "Pass the row, the column and the value of every entry";
         return Err(invalid("entries", found, "three lists of the same length", fix));
     }
-    let triplets = Triplets { rows, columns, values };
+    let triplets = Triplets { rows, columns, values, ..Triplets::default() };
     let (n1, n2) = shape.unwrap_or_else(|| {
         let (n1, n2) = triplets.extent();
         if models::card(model).is_ok_and(|card| !card.symmetric) { (n1, n2) } else { (n1.max(n2), n1.max(n2)) }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::matrix_market::MAGIC;
+use super::matrix_market;
 use super::npy::{NpyArray, open_regular};
 use crate::error::{Error, Result};
 
@@ -46,11 +46,11 @@ impl InputInfo {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let mut first = Vec::new();
-        let begin = open_regular(path)?.take(MAGIC.len() as u64).read_to_end(&mut first);
+        let begin = open_regular(path)?.take(64).read_to_end(&mut first);
         begin.map_err(|e| Error::io(path, e, "Check the file"))?;
         let dtype = match &first[..] {
             [b'P', b'K', ..] => "npz",
-            text if text.eq_ignore_ascii_case(MAGIC) => "mtx",
+            text if matrix_market::is_one(text) => "mtx",
             // A file with the magic bytes of an array must be one.
             [0x93, ..] => return Ok(Self::of(&NpyArray::open(path)?)),
             _ => "text",

@@ -7,7 +7,38 @@ use super::triplets::Sink;
 use crate::error::{Error, Result};
 
 /// First bytes of the format.
-pub(super) const MAGIC: &[u8] = b"%%MatrixMarket";
+const MAGIC: &[u8] = b"%%MatrixMarket";
+
+/// Whether a file begins like one of the format, perhaps after the mark of UTF-8.
+pub(super) fn is_one(first: &[u8]) -> bool {
+    let first = first.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(first);
+    first.len() >= MAGIC.len() && first[..MAGIC.len()].eq_ignore_ascii_case(MAGIC)
+}
+
+/// Refuses files that are nearly of the format.
+pub(super) fn recognised(path: &Path, first: &[u8]) -> Result<()> {
+    let text = first.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(first);
+    let bare = text.trim_ascii_start();
+    let fix = match bare.strip_prefix(b"%%") {
+        Some(rest) if rest.len() >= 12 && rest[..12].eq_ignore_ascii_case(&MAGIC[2..]) => {
+            if bare.len() == text.len() {
+                return Ok(());
+            }
+            "Remove the blanks and empty lines before %%MatrixMarket"
+        }
+        _ => match bare.strip_prefix(b"%") {
+            Some(rest) if rest.trim_ascii_start().len() >= 12
+                && rest.trim_ascii_start()[..12].eq_ignore_ascii_case(&MAGIC[2..]) =>
+            {
+                "Begin the file with two percent signs and no blank: %%MatrixMarket"
+            }
+            _ => return Ok(()),
+        },
+    };
+    let line = String::from_utf8_lossy(text.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or(text));
+    let found = format!("a file that begins with '{}'", line.trim_end());
+    Err(Error::file(path, found, "a Matrix Market file, whose first line begins with %%MatrixMarket", fix))
+}
 
 /// Content of the header.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,6 +145,10 @@ pub(super) fn read(path: &Path, most: (u64, u64), sink: &mut impl Sink) -> Resul
             return Err(lines.refuse("one more entry", format!("{entries}, as the line with the sizes states"), fix));
         }
         entries += 1;
+        if whole(row) == Some(0) || column.and_then(whole) == Some(0) {
+            let fix = "The file counts from 0. Write it with scipy.io.mmwrite, or pass its lines as CSV";
+            return Err(lines.refuse("an index 0", "indices from 1, as Matrix Market has them", fix));
+        }
         let row = position(&lines, row, "row", 1, header.rows)?;
         let column = position(&lines, column.unwrap_or_default(), "column", 1, header.columns)?;
         let value = number.map_or(Ok(1.0), |number| value(&lines, number))?;

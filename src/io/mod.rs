@@ -4,11 +4,12 @@
 //! Every reader checks a file's claims against its bytes before it allocates. Every message names the file, what was
 //! found, what is allowed and what to do.
 
-mod delimited;
 pub(crate) mod digest;
 mod element;
 #[cfg(feature = "io")]
 mod header;
+mod holes;
+pub(crate) mod labels;
 mod lines;
 mod matrix_market;
 pub(crate) mod npy;
@@ -21,6 +22,9 @@ mod scipy;
 mod sealed;
 #[cfg(feature = "internals")]
 pub(crate) mod spool;
+mod table;
+#[cfg(feature = "io")]
+pub(crate) mod texts;
 mod triplets;
 pub(crate) mod truth;
 #[cfg(not(feature = "io"))]
@@ -28,16 +32,17 @@ mod without;
 pub(crate) mod write;
 
 pub(crate) use digest::hexadecimal;
+pub use labels::Labels;
 pub use element::{DType, ElementKind};
 pub(crate) use npy::Bytes;
 pub use npy::{NpyArray, open_array};
 #[cfg(feature = "io")]
-pub use npz::{npz_names, read_npz, write_npz};
+pub use npz::{NpzArray, npz_names, read_npz, write_npz, write_npz_arrays};
 pub use observations::read_observations;
 pub(crate) use output::remove_abandoned;
 pub use rows::{SparseRows, read_sparse_rows};
 pub(crate) use sealed::{read_sealed, unseal, write_sealed};
-pub use triplets::{TripletFile, TripletOptions, Triplets};
+pub use triplets::{Duplicates, TripletFile, TripletOptions, Triplets};
 pub(crate) use truth::read_blocks;
 pub use truth::{FactorArray, read_factor, read_pair, read_rectangular_truth, read_signed_factor, read_truth_matrix};
 #[cfg(not(feature = "io"))]

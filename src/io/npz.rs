@@ -8,7 +8,9 @@ use zip::result::ZipError;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+use super::labels::Labels;
 use super::npy::{NpyArray, open_regular};
+use super::texts::{bytes, write_labels};
 use super::write::write_npy_f64;
 use crate::error::{Error, Result};
 
@@ -62,7 +64,7 @@ pub fn read_npz(path: impl AsRef<Path>, name: &str) -> Result<NpyArray> {
 }
 
 /// The bytes of an entry.
-fn read_bytes(path: &Path, name: &str) -> Result<Vec<u8>> {
+pub(super) fn read_bytes(path: &Path, name: &str) -> Result<Vec<u8>> {
     let mut archive = open(path)?;
     let entry = match archive.by_name(&format!("{name}.npy")) {
         Ok(entry) => entry,
@@ -128,9 +130,33 @@ fn label(path: &Path, name: &str) -> PathBuf {
 /// # Errors
 /// Those of `writer`; `InvalidInput` where a shape and its numbers differ or a name occurs twice.
 pub fn write_npz(writer: &mut impl Write, arrays: &[(&str, &[usize], &[f64])]) -> std::io::Result<()> {
+    let arrays: Vec<_> = arrays.iter().map(|(name, shape, values)| (*name, NpzArray::Numbers(shape, values))).collect();
+    write_npz_arrays(writer, &arrays)
+}
+
+/// An array of an archive that is written.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum NpzArray<'a> {
+    /// Numbers in row-major order, with their shape.
+    Numbers(&'a [usize], &'a [f64]),
+    /// Names of rows or columns: whole numbers of 64 bits, or texts.
+    Labels(&'a Labels),
+}
+
+/// Writes named arrays like [`write_npz`].
+///
+/// # Errors
+/// Those of [`write_npz`].
+pub fn write_npz_arrays(writer: &mut impl Write, arrays: &[(&str, NpzArray<'_>)]) -> std::io::Result<()> {
     let mut archive = NpzWriter::new(writer);
-    for (name, shape, values) in arrays {
-        write_npy_f64(archive.begin(name, size_of_val(*values) as u64)?, shape, values)?;
+    for (name, array) in arrays {
+        match array {
+            NpzArray::Numbers(shape, values) => {
+                write_npy_f64(archive.begin(name, size_of_val(*values) as u64)?, shape, values)?;
+            }
+            NpzArray::Labels(labels) => write_labels(archive.begin(name, bytes(labels))?, labels)?,
+        }
     }
     archive.finish()
 }

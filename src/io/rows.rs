@@ -59,10 +59,11 @@ const SPARSEST: (u64, u64) = (1 << 20, 1 << 10);
 pub fn read_sparse_rows(path: impl AsRef<Path>) -> Result<SparseRows> {
     let path = path.as_ref();
     let mut first = Vec::new();
-    let begin = open_regular(path)?.take(matrix_market::MAGIC.len() as u64).read_to_end(&mut first);
+    let begin = open_regular(path)?.take(64).read_to_end(&mut first);
     begin.map_err(|e| Error::io(path, e, "Check the file"))?;
+    matrix_market::recognised(path, &first)?;
     let mut cells = Cells::default();
-    let (rows, width) = if first.eq_ignore_ascii_case(matrix_market::MAGIC) {
+    let (rows, width) = if matrix_market::is_one(&first) {
         let header = matrix_market::read(path, MOST, &mut cells)?;
         if header.symmetric {
             for q in 0..cells.values.len() {
@@ -76,7 +77,7 @@ pub fn read_sparse_rows(path: impl AsRef<Path>) -> Result<SparseRows> {
     } else if npz::is_archive(path)? {
         scipy::read(path, MOST, &mut cells)?
     } else {
-        let found = if first.is_empty() { "an empty file".into() } else { format!("\"{}…\"", first.escape_ascii()) };
+        let found = if first.is_empty() { "an empty file".into() } else { format!("\"{}…\"", first[..first.len().min(14)].escape_ascii()) };
         let allowed = "a Matrix Market file or an archive of scipy.sparse.save_npz";
         let fix = "Write it with scipy.sparse.save_npz(path, A), one row per measurement; pass full matrices as \
                    --matrices";

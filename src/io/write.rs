@@ -60,15 +60,7 @@ impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
     /// Writes the header alone and returns the writer, for numbers that are already bytes.
     #[doc(hidden)]
     pub fn header(mut writer: W, shape: &[usize]) -> Result<W> {
-        let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", T::DESCR, shape_text(shape));
-        // Ten bytes come before. The numbers start at a multiple of 64, so that they can be mapped in place.
-        let padding = 64 - (10 + text.len() + 1) % 64;
-        text.extend(std::iter::repeat_n(' ', padding % 64));
-        text.push('\n');
-        let length = u16::try_from(text.len()).map_err(|_| mismatch("a shape with too many axes".into()))?;
-        writer.write_all(b"\x93NUMPY\x01\x00")?;
-        writer.write_all(&length.to_le_bytes())?;
-        writer.write_all(text.as_bytes())?;
+        write_header(&mut writer, T::DESCR, shape)?;
         Ok(writer)
     }
 
@@ -102,6 +94,19 @@ impl<W: Write, T: NpyNumber> NpyWriter<W, T> {
         }
         Ok(self.writer)
     }
+}
+
+/// Writes the header of an array in C order of elements `descr`.
+pub(super) fn write_header(writer: &mut impl Write, descr: &str, shape: &[usize]) -> Result<()> {
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {}, }}", shape_text(shape));
+    // Ten bytes come before. The numbers start at a multiple of 64, so that they can be mapped in place.
+    let padding = 64 - (10 + text.len() + 1) % 64;
+    text.extend(std::iter::repeat_n(' ', padding % 64));
+    text.push('\n');
+    let length = u16::try_from(text.len()).map_err(|_| mismatch("a shape with too many axes".into()))?;
+    writer.write_all(b"\x93NUMPY\x01\x00")?;
+    writer.write_all(&length.to_le_bytes())?;
+    writer.write_all(text.as_bytes())
 }
 
 fn mismatch(what: String) -> Error {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::io::read_observations;
+use crate::io::{open_array, read_observations};
 use crate::operators::dense::Normalization;
 use crate::operators::entries::Predictions;
 use crate::operators::{Operator, Storage};
@@ -25,6 +25,15 @@ pub(crate) const OPTIONS: &[OptionCard] = &[
         "Observations y, .npy: (m,), (m, 1), or (b, m) for several vectors",
     )
     .program_only(),
+    OptionCard::new(
+        "weights",
+        File,
+        "w.npy",
+        MEASUREMENTS,
+        "Weight of each measurement, .npy (m,): the loss is 1/(2m)·Σ w e², with w scaled to a mean of 1",
+    )
+    .program_only()
+    .requires(&["observations"]),
     OptionCard::new(
         "layout",
         Text,
@@ -79,6 +88,8 @@ pub struct Opened {
     pub operator: Arc<dyn Operator>,
     /// Vectors of observations, one or several.
     pub observations: Vec<Vec<f64>>,
+    /// Weights of the measurements, where they differ.
+    pub weights: Option<Vec<f64>>,
     /// What the user should know.
     pub notices: Vec<String>,
     /// Description for reports.
@@ -141,6 +152,7 @@ impl Wanted<'_> {
             layout: text("layout"),
             shape: text("shape"),
             normalization: text("normalization").unwrap_or_else(|| "auto".into()),
+            weights: self.request.file("weights").map(Path::to_path_buf),
         }
     }
 }
@@ -150,6 +162,7 @@ pub(crate) struct Common {
     layout: Option<String>,
     shape: Option<String>,
     normalization: String,
+    weights: Option<PathBuf>,
 }
 
 impl Common {
@@ -162,23 +175,36 @@ impl Common {
         observations: &Path,
         described: Value,
     ) -> Result<Opened> {
-        let y = read_observations(observations, operator.measurements(), text)?;
+        let m = operator.measurements();
+        let y = read_observations(observations, m, text)?;
+        let weights = self.weights.as_ref().map(|path| read_weights(path, m)).transpose()?;
         let s = operator.normalization();
         notices.push(format!("normalization {}: s of --normalization {}", readable(s), self.normalization));
         let mut all = object(described);
         all.extend(object(json!({
-            "observations": observations, "layout": self.layout, "shape": self.shape,
+            "observations": observations, "weights": self.weights, "layout": self.layout, "shape": self.shape,
             "normalization": self.normalization, "normalization_value": s,
         })));
         Ok(Opened {
             operator: Arc::new(operator),
             observations: y,
+            weights,
             notices,
             described: all,
             held_out: None,
             predictions: None,
         })
     }
+}
+
+/// Weights of m measurements from a file.
+fn read_weights(path: &Path, m: usize) -> Result<Vec<f64>> {
+    let array = open_array(path, &["weights", "w"])?;
+    if array.len() != m {
+        let allowed = format!("{m} numbers, one for each measurement");
+        return Err(Error::file(path, format!("{} numbers", array.len()), allowed, "Pass a weight for each measurement"));
+    }
+    array.to_vec()
 }
 
 /// The map of a JSON object.

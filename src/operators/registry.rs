@@ -239,7 +239,7 @@ pub const REGISTRY: &[Registration] = &[
         random: |domain, measurements, seed| Ok(Box::new(Entries::uniform(domain, measurements, seed)?)),
         integers: |domain, measurements, seed| Ok(Box::new(Entries::uniform(domain, measurements, seed)?)),
         variants: &[],
-        options: entries::open::OPTIONS,
+        options: entries::options::OPTIONS,
         source: "entries",
         is_asked: |of| of.has("entries"),
         is_symmetric: |_| false,

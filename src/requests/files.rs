@@ -74,7 +74,7 @@ impl Request {
     /// Files that the request reads.
     pub fn inputs(&self, planned: &Planned) -> Vec<PathBuf> {
         let init = self.file("init").filter(|path| !path.to_str().is_some_and(InitWord::is_meant));
-        let more = [self.file("truth"), self.file("truth_matrix"), init];
+        let more = [self.file("truth"), self.file("truth_matrix"), self.file("weights"), init];
         planned.opening.inputs().into_iter().chain(more.into_iter().flatten().map(Path::to_path_buf)).collect()
     }
 
@@ -84,13 +84,14 @@ impl Request {
     /// Those of the files.
     pub fn measured(&self, planned: Planned) -> Result<Measured> {
         let Planned { settings, axes, model, written, opening } = planned;
-        let Opened { operator, observations, mut notices, mut described, held_out, predictions } = opening.open()?;
+        let Opened { operator, observations, weights, mut notices, mut described, held_out, predictions } = opening.open()?;
         if predictions.is_some() {
             let training = operator.measurements() - held_out.as_ref().map_or(0, Vec::len);
             notices.extend(self.too_few(model, operator.domain(), training));
         }
         described.insert("model".into(), written.into());
         let problem = Problem::batch(operator, observations)?;
+        let problem = weights.into_iter().try_fold(problem, Problem::with_weights)?;
         let problem = self.with_truth(problem, &settings)?;
         let mut settings = self.with_start(settings, &problem.operator().domain())?;
         if let Some(held_out) = held_out {

@@ -16,7 +16,7 @@ pub fn options() -> Vec<&'static OptionCard> {
         }
     };
     REGISTRY.iter().flat_map(|registration| registration.options).for_each(&mut add);
-    let (own, shared) = open::OPTIONS.split_at(1);
+    let (own, shared) = open::OPTIONS.split_at(2);
     own.iter().for_each(&mut add);
     for (option, _) in SETTINGS {
         add(option);

@@ -214,7 +214,7 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     let search_rank = plan.start.search_rank();
     let n = domain.rows().max(domain.columns()) as f64;
     let floor = precision.unit_roundoff() * n.sqrt() * 4.0;
-    let freedom = (0..=search_rank).map(|rank| model.degrees_of_freedom(&domain, rank)).collect();
+    let freedom = (0..=search_rank).map(task.freedom()).collect();
     let cost = problem.operator().cost(1, model.default_search_rank(&domain));
     let flops_per_byte = cost.flops / cost.bytes;
     let context = Context { undamped: plan.is_undamped(), floor, freedom, flops_per_byte };

@@ -16,7 +16,7 @@ pub(super) struct Measured<'a> {
     problem: &'a Problem,
     /// Measurements by trial.
     pub used: Vec<Used>,
-    /// Weights, (batch, m): 1 for training measurements, else 0.
+    /// Weights, (batch, m): those of the problem, with a mean of 1, for training measurements, else 0.
     pub weights: Vec<f64>,
     spectra: Spectra<'a>,
 }
@@ -43,8 +43,7 @@ impl<'a> Measured<'a> {
         let mut used = Vec::with_capacity(wanted.len());
         for (trial, row) in wanted.iter().zip(weights.chunks_mut(m)) {
             let of = Used::of(problem, settings, trial)?;
-            row[..of.rows].fill(1.0);
-            of.held_out.iter().for_each(|&i| row[i] = 0.0);
+            row[..of.rows].copy_from_slice(&training_weights(problem, of.rows, &of.held_out)?);
             used.push(of);
         }
         Ok(Self { problem, used, weights, spectra: Spectra::new(problem) })
@@ -75,6 +74,25 @@ impl<'a> Measured<'a> {
         let of = |used: &Used| self.problem.observations(used.instance).unwrap_or_default();
         self.used.iter().flat_map(of).copied().collect()
     }
+}
+
+/// Weights of the first `rows` measurements: 0 for those held out, and a mean of 1 over the others.
+///
+/// # Errors
+/// [`Error::Invalid`] where every training measurement has the weight 0.
+pub(super) fn training_weights(problem: &Problem, rows: usize, held_out: &[usize]) -> Result<Vec<f64>> {
+    let mut weights = problem.weights().map_or_else(|| vec![1.0; rows], |weights| weights[..rows].to_vec());
+    held_out.iter().for_each(|&i| weights[i] = 0.0);
+    if problem.weights().is_some() {
+        let sum: f64 = weights.iter().sum();
+        if sum == 0.0 {
+            let fix = "hold out fewer measurements, or use more rows";
+            return Err(Error::invalid("weights", "0 for all training measurements", "a positive weight", fix));
+        }
+        let scale = (rows - held_out.len()) as f64 / sum;
+        weights.iter_mut().for_each(|weight| *weight *= scale);
+    }
+    Ok(weights)
 }
 
 impl Used {

@@ -6,7 +6,7 @@ use crate::diagnostics::Spectrum;
 use crate::error::Result;
 use crate::methods::{Method, TrialNumbers};
 use crate::models::{Automatic, Model};
-use crate::operators::Loss;
+use crate::operators::{Entries, Loss};
 use crate::problem::Factors;
 use crate::solver::choices::{self, Choice};
 use crate::solver::doubts;
@@ -59,6 +59,24 @@ pub(crate) struct Task<'a> {
     pub problem: &'a Problem,
     pub settings: &'a Settings,
     pub plan: &'a Plan,
+}
+
+impl Task<'_> {
+    /// Whether the best matrix of a requested rank is asked: every entry is known, so there is nothing to predict.
+    pub fn is_approximation(self) -> bool {
+        let Self { problem, settings, plan } = self;
+        let asked = settings.search_rank.is_some() || plan.model.search_rank().is_some();
+        let nothing_held = plan.held_out.iter().all(Vec::is_empty);
+        asked && nothing_held && problem.operator().entries().is_some_and(Entries::is_complete)
+    }
+
+    /// Degrees of freedom of a matrix of a rank, against which more columns are judged; 0 for an approximation, where
+    /// every column counts.
+    pub fn freedom(self) -> impl Fn(usize) -> usize {
+        let (model, domain) = (self.plan.model.clone(), self.problem.operator().domain());
+        let approximation = self.is_approximation();
+        move |rank| if approximation { 0 } else { model.degrees_of_freedom(&domain, rank) }
+    }
 }
 
 impl Plan {

@@ -30,6 +30,8 @@ impl Instance {
 pub struct Problem {
     operator: Arc<dyn Operator>,
     instances: Vec<Instance>,
+    /// Weight of each measurement, where they are not all 1.
+    weights: Option<Arc<[f64]>>,
 }
 
 impl Problem {
@@ -87,7 +89,7 @@ impl Problem {
         for instance in &instances {
             check_observations(&instance.observations, operator.measurements())?;
         }
-        Ok(Self { operator, instances })
+        Ok(Self { operator, instances, weights: None })
     }
 
     /// The problem of one instance.
@@ -99,7 +101,44 @@ impl Problem {
             let allowed = format!("0 to {}", self.instances.len() - 1);
             return Err(Error::invalid("instance", instance, allowed, "the problem has no such observation vector"));
         };
-        Ok(Self { operator: self.operator.clone(), instances: vec![of.clone()] })
+        Ok(Self { instances: vec![of.clone()], ..self.clone() })
+    }
+
+    /// Weights the measurements: the loss is 1/(2m)·Σ wᵢ eᵢ², with w scaled to a mean of 1 over the training measurements. A
+    /// measurement of weight 0 is not used.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for another number of weights, for weights that are negative or not finite, or all 0.
+    pub fn with_weights(mut self, weights: impl Into<Vec<f64>>) -> Result<Self> {
+        let (weights, m) = (weights.into(), self.operator.measurements());
+        if weights.len() != m {
+            let (found, allowed) = (format!("{} numbers", weights.len()), format!("{m} numbers, one per measurement"));
+            return Err(Error::invalid("weights", found, allowed, "pass a weight for each measurement"));
+        }
+        if let Some(at) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+            let found = format!("{} at index {at}", weights[at]);
+            return Err(Error::invalid("weights", found, "finite numbers of at least 0", "correct that weight"));
+        }
+        if weights.iter().all(|w| *w == 0.0) {
+            return Err(Error::invalid("weights", "only zeros", "at least one positive weight", "correct the weights"));
+        }
+        let same = weights.iter().all(|w| *w == weights[0]);
+        self.weights = (!same).then(|| weights.into());
+        Ok(self)
+    }
+
+    /// The same problem with other observations, one instance for each vector, without truths.
+    ///
+    /// # Errors
+    /// Those of [`Problem::batch`].
+    pub(crate) fn with_observations(&self, observations: Vec<Vec<f64>>) -> Result<Self> {
+        let problem = Self::batch(self.operator.clone(), observations)?;
+        Ok(Self { weights: self.weights.clone(), ..problem })
+    }
+
+    /// Weights of the measurements, where they are not all equal.
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
     }
 
     /// Adds independent N(0, std²) noise to every observation; instance j uses stream j of `seed`.

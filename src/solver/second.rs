@@ -66,11 +66,12 @@ impl Task<'_> {
 
     /// Whether `found` explains the measurements better than `fit`, beyond the effect of more columns.
     fn is_better(self, found: &TrialSolution, fit: &TrialSolution) -> bool {
+        let of = self.freedom();
         let freedom = |trial: &TrialSolution| {
             let values = &trial.singular_values;
             let counts = |v: &&f64| v.powi(2) > SMALL * fit.relative_residual * values[0].powi(2);
             let rank = values.iter().filter(counts).count();
-            self.plan.model.degrees_of_freedom(&self.problem.operator().domain(), rank) as f64
+            of(rank) as f64
         };
         let m = (fit.parameters.rows - fit.parameters.holdout_rows) as f64;
         let (before, after) = (freedom(fit), freedom(found));

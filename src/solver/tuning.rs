@@ -12,6 +12,7 @@ use crate::operators::{Entries, Operator};
 use crate::problem::{Factors, MatrixView, Product, Truth};
 use crate::problem::{Holdout, share_of};
 use crate::solver::init::{Init, Preprocess};
+use crate::solver::measured::training_weights;
 use crate::solver::plan::Task;
 use crate::solver::problem::Problem;
 use crate::solver::schedule::Schedule;
@@ -87,6 +88,7 @@ impl Task<'_> {
             && plan.method.decides()
             && plan.model.factors() == 2
             && !settings.stop.has_target()
+            && !self.is_approximation()
             && settings.stop.time.is_none()
             && plan.ridge.iter().all(|ridge| *ridge == 0.0)
             && matches!(trial.status, Status::Finished | Status::Stalled)
@@ -120,8 +122,7 @@ impl Solver {
             true => share_of(Holdout { fraction: SHARE, seed: 0 }, y.len())?,
             false => self.plan.held_out[0].clone(),
         };
-        let mut training = vec![true; y.len()];
-        held_out.iter().for_each(|&i| training[i] = false);
+        let training = training_weights(&self.problem, y.len(), &held_out)?;
         let biases = match self.settings.without_biases {
             true => None,
             false => Some(Biases::fit(entries, y, |i| training[i])?),
@@ -160,7 +161,10 @@ impl Solver {
         let biases = match (best.with_biases, own) {
             (false, _) => None,
             (true, false) => choice.biases.clone(),
-            (true, true) => Some(Biases::fit(entries, y, |_| true)?),
+            (true, true) => {
+                let all = training_weights(&self.problem, y.len(), &[])?;
+                Some(Biases::fit(entries, y, |i| all[i])?)
+            }
         };
         let better = plain.filter(|plain| *plain < best.rmse);
         let found = if own { self.on_all(&choice, &best, biases.as_ref(), &backend)? } else { best.solution };
@@ -188,7 +192,7 @@ impl Solver {
         backend: &Backend,
         watch: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Option<f64>> {
-        let problem = Problem::new(self.problem.operator().clone(), choice.y)?;
+        let problem = self.problem.with_observations(vec![choice.y.to_vec()])?;
         let k = self.plan.trials[0].search_rank;
         let settings =
             self.settings_alike(k, self.plan.method.clone()).holdout_measurements(choice.held_out.iter().copied());
@@ -207,10 +211,9 @@ impl Solver {
         instances.extend(choice.biases.as_ref().map(|biases| biases.without(choice.entries, choice.y)));
         // The mean of all entries gives the largest singular value; the remainder gives the scale of the ridges.
         let scale = instances.len() - 1;
-        let problem = Problem::batch(self.problem.operator().clone(), instances)?;
+        let problem = self.problem.with_observations(instances)?;
         let m = choice.y.len();
-        let mut weights = vec![1.0; m];
-        choice.held_out.iter().for_each(|&i| weights[i] = 0.0);
+        let weights = training_weights(&problem, m, &choice.held_out)?;
         let s = problem.operator().normalization() * m as f64 / (m - choice.held_out.len()) as f64;
         let largest = Spectra::new(&problem).norm((scale, m), &weights, s, "ridge")?;
         let k = self.plan.trials[0].search_rank;
@@ -279,7 +282,7 @@ impl Solver {
         backend: &Backend,
     ) -> Result<Solution> {
         let y = biases.map_or_else(|| choice.y.to_vec(), |biases| biases.without(choice.entries, choice.y));
-        let problem = Problem::new(self.problem.operator().clone(), y)?;
+        let problem = self.problem.with_observations(vec![y])?;
         let problem = match (self.problem.truth(self.plan.trials[0].instance), best.with_biases) {
             (Some(truth), false) => problem.with_truths(vec![truth.clone()])?,
             _ => problem,

@@ -109,6 +109,7 @@ fn entries_above_a_threshold_need_their_own_start() {
             rows: keep.iter().map(|&q| all.rows[q]).collect(),
             columns: keep.iter().map(|&q| all.columns[q]).collect(),
             values: keep.iter().map(|&q| all.values[q]).collect(),
+            weights: Vec::new(),
         };
         let Sampled { operator, observations, .. } = Entries::from_triplets(Domain::symmetric(n), &seen, 0).unwrap();
         let start =

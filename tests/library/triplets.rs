@@ -27,6 +27,7 @@ fn triplets(of: &[(u32, u32, f64)]) -> Triplets {
         rows: of.iter().map(|t| t.0).collect(),
         columns: of.iter().map(|t| t.1).collect(),
         values: of.iter().map(|t| t.2).collect(),
+        weights: Vec::new(),
     }
 }
 
@@ -50,14 +51,14 @@ fn every_way_of_writing_entries_is_read() {
         assert_eq!(read.notices.iter().any(|n| n.contains("--index-base 1")), name != "m.mtx", "{name}");
         assert_eq!(read.notices.iter().any(|n| says(n, "4 columns")), name == "more.csv", "{name}");
     }
-    let one = TripletOptions { index_base: Some(1), ..Default::default() };
+    let one = TripletOptions::default().index_base(Some(1));
     let read = one.open(folder.file("one.csv", "1,3,1.5\n4,1,-2\n")).unwrap();
     assert_eq!((read.triplets, read.notices), (expected.clone(), vec![]));
     let doubtful = TripletOptions::default().open(folder.file("one.csv", "1,3,1.5\n4,1,-2\n")).unwrap();
     assert_says(&doubtful.notices[0], &["row 1", "column 1"]);
-    let square = TripletOptions { square: true, ..Default::default() };
+    let square = TripletOptions::default().square(true);
     assert_eq!(square.open(folder.file("s.csv", "0,2,1\n")).unwrap().shape, (3, 3));
-    let shaped = TripletOptions { shape: Some((9, 8)), ..Default::default() };
+    let shaped = TripletOptions::default().shape(Some((9, 8)));
     assert_eq!(shaped.open(folder.file("s.csv", "0,2,1\n")).unwrap().shape, (9, 8));
 
     let text = "%%MatrixMarket matrix coordinate pattern symmetric\n3 3 2\n2 1\n3 3\n";
@@ -70,8 +71,8 @@ fn every_way_of_writing_entries_is_read() {
 #[test]
 fn bad_text_is_refused_with_its_line() {
     let folder = Folder::new();
-    let shaped = TripletOptions { shape: Some((4, 3)), ..Default::default() };
-    let one = TripletOptions { index_base: Some(1), ..Default::default() };
+    let shaped = TripletOptions::default().shape(Some((4, 3)));
+    let one = TripletOptions::default().index_base(Some(1));
     let plain = TripletOptions::default();
     for (text, options, words) in [
         ("", plain, vec!["empty", "row,column,value"]),
@@ -134,9 +135,9 @@ fn bad_matrix_market_files_are_refused() {
         }
     }
     let good = folder.file("good.mtx", with("4 3 1\n1 1 1\n"));
-    let zero = TripletOptions { index_base: Some(0), ..Default::default() };
+    let zero = TripletOptions::default().index_base(Some(0));
     assert_says(&zero.open(&good).unwrap_err().to_string(), &["index_base", "0", "1"]);
-    let shaped = TripletOptions { shape: Some((4, 4)), ..Default::default() };
+    let shaped = TripletOptions::default().shape(Some((4, 4)));
     assert_says(&shaped.open(&good).unwrap_err().to_string(), &["4 x 4", "--shape"]);
 }
 
@@ -176,7 +177,7 @@ fn archives_of_scipy_are_read_in_three_formats() {
         assert_eq!(read.shape, (3, 6));
         let rows = read_sparse_rows(&path).unwrap();
         assert_eq!((rows.width, &rows.indptr[..]), (6, &[0, 2, 2, 4][..]), "{format}");
-        let one = TripletOptions { index_base: Some(1), ..Default::default() };
+        let one = TripletOptions::default().index_base(Some(1));
         assert!(says(&one.open(&path).unwrap_err().to_string(), "scipy"), "{format}");
     }
     let message = TripletOptions::default().open(golden("stored.npz")).unwrap_err().to_string();

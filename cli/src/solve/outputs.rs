@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgMatches};
 use lowrank::internals::io::{InputInfo, OutputFile, same_file};
 use lowrank::internals::operators::Predictions;
+use lowrank::io::NpzArray;
 use lowrank::{Error, Progress, Result, Solution, Solver};
 use lowrank_studies::report::{RunReport, Snapshots, write_factors_with, write_trace, write_trials};
 use serde_json::Value;
@@ -163,15 +164,24 @@ impl Outputs {
     }
 }
 
-/// Factors, with the biases that were asked for or that the run has chosen.
+/// Factors, with the biases that were asked for or that the run has chosen, scales of columns, and names of rows and columns.
 fn factors(file: &mut OutputFile, finished: &mut Finished<'_>) -> std::io::Result<()> {
     let asked = finished.predictions.and_then(|p| p.biases.as_ref());
-    let Some(biases) = asked.or_else(|| finished.solution.best().biases()) else {
-        return write_factors_with(file, finished.solution, &[]);
-    };
-    let (mean, rows, columns) = ([biases.mean], [biases.rows.len()], [biases.columns.len()]);
-    let more: [(&str, &[usize], &[f64]); 3] =
-        [("mean", &[1], &mean), ("row_bias", &rows, &biases.rows), ("column_bias", &columns, &biases.columns)];
+    let biases = asked.or_else(|| finished.solution.best().biases());
+    let sizes = biases.map(|biases| ([biases.mean], [biases.rows.len()], [biases.columns.len()]));
+    let mut more = Vec::new();
+    if let (Some(biases), Some((mean, rows, columns))) = (biases, &sizes) {
+        more.push(("mean", NpzArray::Numbers(&[1], mean)));
+        more.push(("row_bias", NpzArray::Numbers(rows, &biases.rows)));
+        more.push(("column_bias", NpzArray::Numbers(columns, &biases.columns)));
+    }
+    let scales = finished.predictions.and_then(|p| p.column_scales.as_deref());
+    let count = [scales.map_or(0, <[f64]>::len)];
+    more.extend(scales.map(|scales| ("column_scale", NpzArray::Numbers(&count, scales))));
+    if let Some((rows, columns)) = finished.predictions.and_then(|p| p.labels.as_ref()) {
+        more.push(("rows", NpzArray::Labels(rows)));
+        more.push(("columns", NpzArray::Labels(columns)));
+    }
     write_factors_with(file, finished.solution, &more)
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::io::Labels;
 use crate::operators::compressed::Index;
 use crate::operators::{Entries, Operator};
 
@@ -34,6 +35,10 @@ pub struct Predictions {
     pub baseline: Baseline,
     /// Biases that were subtracted from y, to be added to predictions.
     pub biases: Option<Biases>,
+    /// Scale of each column by which y was divided, where it was.
+    pub column_scales: Option<Vec<f64>>,
+    /// Names of rows and columns, where the entries are from a table.
+    pub labels: Option<(Labels, Labels)>,
 }
 
 /// λ of the fit, in entries: a row with n entries keeps n/(n + λ) of its mean.
@@ -43,27 +48,27 @@ const SWEEPS: usize = 50;
 const SMALL: f64 = 1e-6;
 
 impl Biases {
-    /// The mean of the used entries, without offsets.
-    pub fn mean_of(entries: &Entries, observations: &[f64], used: impl Fn(usize) -> bool) -> Result<Self> {
+    /// The weighted mean of the entries, without offsets. Entry i has the weight `weight(i)`, 0 for one that is not used.
+    pub fn mean_of(entries: &Entries, observations: &[f64], weight: impl Fn(usize) -> f64) -> Result<Self> {
         check(entries, observations)?;
         let domain = entries.domain();
         let (mut sum, mut count) = (0.0, 0.0);
-        for (_, y) in observations.iter().enumerate().filter(|(i, _)| used(*i)) {
-            sum += y;
-            count += 1.0;
+        for (w, y) in observations.iter().enumerate().map(|(i, y)| (weight(i), y)).filter(|(w, _)| *w > 0.0) {
+            sum += w * y;
+            count += w;
         }
         let mean = if count > 0.0 { sum / count } else { 0.0 };
         Ok(Self { mean, rows: vec![0.0; domain.rows()], columns: vec![0.0; domain.columns()] })
     }
 
-    /// Ridge least squares fit, min Σ (y − μ − b_a − c_b)² + λ(‖b‖² + ‖c‖²) with λ = 5 and μ the mean, over the used
-    /// entries. Sweeps over rows and columns alternate until convergence.
+    /// Ridge least squares fit, min Σ w (y − μ − b_a − c_b)² + λ(‖b‖² + ‖c‖²) with λ = 5, w = `weight(i)` and μ the mean.
+    /// Sweeps over rows and columns alternate until convergence.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong number of observations, or a symmetric unknown, whose rows and columns are the
     /// same.
-    pub fn fit(entries: &Entries, observations: &[f64], used: impl Fn(usize) -> bool) -> Result<Self> {
-        let mut biases = Self::mean_of(entries, observations, &used)?;
+    pub fn fit(entries: &Entries, observations: &[f64], weight: impl Fn(usize) -> f64) -> Result<Self> {
+        let mut biases = Self::mean_of(entries, observations, &weight)?;
         let Some(by_column) = &entries.lists.by_column else {
             let fix = "use the model asymmetric, or leave the biases out";
             return Err(Error::invalid("biases", "a symmetric model", "the model asymmetric", fix));
@@ -71,8 +76,8 @@ impl Biases {
         let by_row = &entries.lists.by_row;
         for _ in 0..SWEEPS {
             let columns = &biases.columns;
-            let rows = line_means(by_row, |i, b| observations[i] - biases.mean - columns[b], &used);
-            let columns = line_means(by_column, |i, a| observations[i] - biases.mean - rows[a], &used);
+            let rows = line_means(by_row, |i, b| observations[i] - biases.mean - columns[b], &weight);
+            let columns = line_means(by_column, |i, a| observations[i] - biases.mean - rows[a], &weight);
             let moved = change(&rows, &biases.rows).max(change(&columns, &biases.columns));
             let largest = rows.iter().chain(&columns).fold(0.0_f64, |a, v| a.max(v.abs()));
             (biases.rows, biases.columns) = (rows, columns);
@@ -117,15 +122,16 @@ fn check(entries: &Entries, observations: &[f64]) -> Result<()> {
     Err(Error::invalid("observations", found, allowed, "pass one observation per entry"))
 }
 
-/// Σ value/(count + λ) over the used entries of each line.
-fn line_means(index: &Index, value: impl Fn(usize, usize) -> f64, used: impl Fn(usize) -> bool) -> Vec<f64> {
+/// Σ w·value/(Σ w + λ) over the entries of each line.
+fn line_means(index: &Index, value: impl Fn(usize, usize) -> f64, weight: impl Fn(usize) -> f64) -> Vec<f64> {
     let line = |line: usize| {
         let (mut sum, mut count) = (0.0, RIDGE);
         for q in index.range(line) {
             let i = index.measurement[q] as usize;
-            if used(i) {
-                sum += value(i, index.other[q] as usize);
-                count += 1.0;
+            let w = weight(i);
+            if w > 0.0 {
+                sum += w * value(i, index.other[q] as usize);
+                count += w;
             }
         }
         sum / count
@@ -148,15 +154,16 @@ mod tests {
         let entries = Entries::uniform(Domain::rectangular(n1, n2), m, 3).unwrap();
         let mut y: Vec<f64> = (0..m).map(|i| ((i * 37) % 11) as f64 - 2.0 + entries.position(i).0 as f64).collect();
         let used = |i: usize| i % 4 != 1;
-        let fit = Biases::fit(&entries, &y, used).unwrap();
+        let weight = |i: usize| f64::from(u8::from(used(i)));
+        let fit = Biases::fit(&entries, &y, weight).unwrap();
         for a in 0..n1 {
             let own = (0..m).filter(|&i| used(i) && entries.position(i).0 == a);
             let slope: f64 = own.map(|i| y[i] - fit.at(a, entries.position(i).1)).sum::<f64>() - RIDGE * fit.rows[a];
             assert!(slope.abs() < 1e-3, "{slope}");
         }
-        assert!(fit.rmse(&entries, &y, used) < Biases::mean_of(&entries, &y, used).unwrap().rmse(&entries, &y, used));
+        assert!(fit.rmse(&entries, &y, used) < Biases::mean_of(&entries, &y, weight).unwrap().rmse(&entries, &y, used));
         y.iter_mut().enumerate().filter(|(i, _)| !used(*i)).for_each(|(_, y)| *y = 1e9);
-        assert_eq!(Biases::fit(&entries, &y, used).unwrap(), fit);
+        assert_eq!(Biases::fit(&entries, &y, weight).unwrap(), fit);
         let rest = fit.without(&entries, &y);
         assert_eq!(rest[0], y[0] - fit.at(entries.position(0).0, entries.position(0).1));
     }

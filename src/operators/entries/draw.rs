@@ -36,7 +36,7 @@ pub fn draw_positions(domain: Domain, count: usize, exponent: f64, seed: u64) ->
         rejected(domain, count, exponent, &mut rng)?
     };
     let (rows, columns) = places.into_iter().map(|place| ((place >> 32) as u32, place as u32)).unzip();
-    Ok(Triplets { rows, columns, values: vec![0.0; count] })
+    Ok(Triplets { rows, columns, values: vec![0.0; count], ..Triplets::default() })
 }
 
 /// Refuses no positions, and more than there are.

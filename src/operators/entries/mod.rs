@@ -11,6 +11,8 @@
 pub(crate) mod biases;
 pub(crate) mod draw;
 pub(crate) mod open;
+pub(crate) mod options;
+mod training;
 mod triplets;
 
 use std::ops::Range;
@@ -124,6 +126,20 @@ impl Entries {
     /// For i ≥ m, as slices do.
     pub fn position(&self, i: usize) -> (usize, usize) {
         (self.lists.rows[i] as usize, self.lists.columns[i] as usize)
+    }
+
+    /// Whether every entry of the matrix is measured.
+    pub fn is_complete(&self) -> bool {
+        let domain = self.domain();
+        if self.measurements() < domain.dimension() {
+            return false;
+        }
+        let (n1, n2) = (domain.rows(), domain.columns());
+        let mut seen = vec![false; n1 * n2];
+        let pairs = self.lists.rows.iter().zip(&self.lists.columns);
+        pairs.for_each(|(&row, &column)| seen[row as usize * n2 + column as usize] = true);
+        let mirrored = |at: usize| domain.is_symmetric() && seen[at % n2 * n2 + at / n2];
+        (0..n1 * n2).all(|at| seen[at] || mirrored(at))
     }
 
     /// Number of entries in each matrix row.

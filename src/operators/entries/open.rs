@@ -1,44 +1,20 @@
 //! Sampled entries from files and options: what is held out, and predictions without factors to compare with.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::io::{TripletFile, TripletOptions, Triplets};
+use crate::io::{Duplicates, Labels, TripletFile, TripletOptions, Triplets};
 use crate::operators::dense::Normalization;
-use crate::operators::entries::{Baseline, Biases, Predictions, Sampled};
+use crate::operators::entries::training::Training;
+use crate::operators::entries::{Predictions, Sampled};
 use crate::operators::open::{Opened, Opening, Wanted, object};
 use crate::operators::{Entries, Operator};
-use crate::options::OptionKind::{File, Switch, Text};
-use crate::options::{MEASUREMENTS, OptionCard, Request};
+use crate::options::{Request, flag};
 use crate::problem::{Domain, Holdout};
 use crate::text::readable;
-
-pub(crate) const OPTIONS: &[OptionCard] = &[
-    OptionCard::new(
-        "entries",
-        File,
-        "FILE",
-        MEASUREMENTS,
-        "Sampled entries of the unknown: CSV or TSV lines row,column,value, a Matrix Market file, or a scipy.sparse .npz",
-    )
-    .program_only(),
-    OptionCard::new("index_base", Text, "0|1", MEASUREMENTS, "First index of rows and columns in CSV or TSV entries")
-        .program_only()
-        .chosen("0; Matrix Market is always 1")
-        .requires(&["entries"]),
-    OptionCard::new(
-        "biases",
-        Switch,
-        "",
-        MEASUREMENTS,
-        "Subtract the mean of the entries and the offsets of rows and columns first; factors explain the rest",
-    )
-    .program_only()
-    .requires(&["entries"]),
-];
 
 /// What is to be held out of the measurements.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,77 +48,110 @@ struct Completion {
     path: PathBuf,
     held_out: HeldOut,
     options: TripletOptions,
+    duplicates: Option<Duplicates>,
     model: &'static str,
     symmetric: bool,
     normalization: Normalization,
-    asked_normalization: String,
-    index_base: Option<String>,
     biases: bool,
+    scale_columns: bool,
+    asked: Map<String, Value>,
+}
+
+/// A switch with the words yes and no.
+fn yes_or_no(request: &Request, name: &str) -> Result<Option<bool>> {
+    choice(request, name, [("yes", true), ("no", false)])
+}
+
+/// One of two words, if it was given.
+fn choice<T: Copy>(request: &Request, name: &str, words: [(&str, T); 2]) -> Result<Option<T>> {
+    let Some(text) = request.text(name) else { return Ok(None) };
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, value)) => Ok(Some(*value)),
+        None => {
+            let allowed = format!("{} or {}", words[0].0, words[1].0);
+            Err(Error::invalid(name, format!("'{text}'"), allowed, "pick one of them"))
+        }
+    }
 }
 
 pub(crate) fn open(wanted: &Wanted<'_>) -> Result<Box<dyn Opening>> {
     let request = wanted.request;
     wanted.refuse(&["observations"], "none: the values are in the file of entries")?;
+    wanted.refuse(&["weights"], "none: the weights of entries are a column of their table")?;
     if let Some(rows) = request.text("rows") {
         let allowed = "all entries, which have an order of their own";
         let fix = "leave it out, or hold entries out with --holdout";
         return Err(Error::invalid("rows", format!("'{rows}'"), allowed, fix));
     }
-    let biases = request.is_on("biases");
-    if biases && wanted.symmetric {
-        let fix = "say --model asymmetric, or leave --biases out";
-        return Err(Error::invalid("biases", "a symmetric model", "the model asymmetric", fix));
+    for name in ["biases", "scale_columns"] {
+        if request.is_on(name) && wanted.symmetric {
+            let fix = format!("say --model asymmetric, or leave {} out", flag(name));
+            return Err(Error::invalid(name, "a symmetric model", "the model asymmetric", fix));
+        }
     }
     let shape = request.sizes("shape")?;
     if let Some((n1, n2)) = shape {
         wanted.domain(n1, n2)?;
     }
-    let index_base = match request.text("index_base") {
-        None => None,
-        Some("0") => Some(0),
-        Some("1") => Some(1),
-        Some(other) => return Err(Error::invalid("index_base", format!("'{other}'"), "0 or 1", "pick one of them")),
-    };
     let held_out = HeldOut::of(request)?;
     if let HeldOut::Share(share) = &held_out {
         share.check()?;
     }
+    let names = |text: &str| text.split(',').map(|name| name.trim().to_owned()).collect();
+    let options = TripletOptions::default()
+        .index_base(choice(request, "index_base", [("0", 0), ("1", 1)])?)
+        .shape(shape)
+        .square(wanted.symmetric)
+        .columns(request.text("columns").map(names))
+        .header(yes_or_no(request, "header")?)
+        .wide(choice(request, "table", [("wide", true), ("long", false)])?);
+    let asked = ["index_base", "columns", "header", "table", "duplicates", "normalization"];
     Ok(Box::new(Completion {
         path: wanted.file("entries", "a file of entries")?,
         held_out,
-        options: TripletOptions { index_base, shape, square: wanted.symmetric },
+        options,
+        duplicates: request.word("duplicates")?,
         model: wanted.model,
         symmetric: wanted.symmetric,
         normalization: wanted.normalization()?,
-        asked_normalization: request.text("normalization").unwrap_or("auto").to_owned(),
-        index_base: request.text("index_base").map(str::to_owned),
-        biases,
+        biases: request.is_on("biases"),
+        scale_columns: request.is_on("scale_columns"),
+        asked: asked.iter().map(|name| ((*name).to_owned(), json!(request.text(name)))).collect(),
     }))
 }
 
 impl Completion {
-    /// Both triangles, where the file has one and the model has no symmetry.
-    fn read(&self, path: &Path, notices: &mut Vec<String>) -> Result<TripletFile> {
-        let mut file = self.options.open(path)?;
-        if file.symmetric && !self.symmetric {
-            file.triplets.mirror();
-            notices.push(format!("{} is symmetric: its lower triangle stands for both", path.display()));
+    /// The training entries and, where a file has them, the held-out entries. Both triangles, where a file has one and the
+    /// model has no symmetry.
+    fn read(&self, notices: &mut Vec<String>) -> Result<(TripletFile, Option<TripletFile>)> {
+        let mut paths = vec![self.path.as_path()];
+        if let HeldOut::File(path) = &self.held_out {
+            paths.push(path);
         }
-        for notice in std::mem::take(&mut file.notices) {
-            if !notices.contains(&notice) {
-                notices.push(notice);
+        let mut files = self.options.open_all(&paths)?;
+        for (file, path) in files.iter_mut().zip(paths) {
+            if file.symmetric && !self.symmetric {
+                file.triplets.mirror();
+                notices.push(format!("{} is symmetric: its lower triangle stands for both", path.display()));
+            }
+            for notice in std::mem::take(&mut file.notices) {
+                if !notices.contains(&notice) {
+                    notices.push(notice);
+                }
             }
         }
-        Ok(file)
+        let test = if files.len() > 1 { files.pop() } else { None };
+        let missing = || Error::file(&self.path, "no entries", "a file of entries", "Pass another file");
+        Ok((files.pop().ok_or_else(missing)?, test))
     }
 
-    /// The domain of the training entries and, where a file has them, the held-out entries.
+    /// The domain of the training entries and of the held-out entries.
     fn domain(&self, train: &TripletFile, test: Option<&TripletFile>) -> Result<Domain> {
         let (n1, n2) = test.map_or(train.shape, |test| {
             let (one, other) = (train.shape, test.shape);
             (one.0.max(other.0), one.1.max(other.1))
         });
-        if self.options.square && n1 != n2 {
+        if self.symmetric && n1 != n2 {
             return Err(Error::File {
                 path: self.path.clone(),
                 found: format!("a matrix of {n1} x {n2}"),
@@ -151,6 +160,24 @@ impl Completion {
             });
         }
         Domain::of_model(self.model, self.symmetric, n1, n2)
+    }
+
+    /// Refuses repeated positions where they are a mistake, and says what was made of others.
+    fn repeated(&self, sampled: &Sampled, labels: Option<&(Labels, Labels)>, duplicates: Duplicates) -> Result<Option<String>> {
+        let Some((row, column)) = sampled.repeated else { return Ok(None) };
+        let of = |labels: Option<&Labels>, at: usize| labels.map_or_else(|| at.to_string(), |labels| labels.name(at));
+        let (row, column) = (of(labels.map(|l| &l.0), row), of(labels.map(|l| &l.1), column));
+        let made = match duplicates {
+            Duplicates::Refuse => {
+                let found = format!("{} entries repeat a position, the first of row {row}, column {column}", sampled.duplicates);
+                let fix = "Remove the others, or say --duplicates mean, last or sum";
+                return Err(Error::file(&self.path, found, "one entry per position", fix));
+            }
+            Duplicates::Mean => "the mean of each position is used",
+            Duplicates::Last => "the last of each position is used",
+            Duplicates::Sum => "the sum of each position is used",
+        };
+        Ok(Some(format!("{} entries repeat a position: {made}", sampled.duplicates)))
     }
 
     /// The operator with the normalisation that was asked for.
@@ -162,6 +189,21 @@ impl Completion {
             other => operator.with_normalization(other.resolve(m, 1.0)?),
         }
     }
+
+    fn described(&self, domain: Domain, s: f64, labels: Option<&(Labels, Labels)>) -> Map<String, Value> {
+        let ids = labels.map(|(rows, columns)| json!({ "rows": rows.described(), "columns": columns.described() }));
+        let mut described = self.asked.clone();
+        described.entry("normalization").and_modify(|text| {
+            if text.is_null() {
+                *text = "auto".into();
+            }
+        });
+        described.extend(object(json!({
+            "operator": "entries", "entries": self.path, "shape": [domain.rows(), domain.columns()], "ids": ids,
+            "biases": self.biases, "scale_columns": self.scale_columns, "normalization_value": s,
+        })));
+        described
+    }
 }
 
 impl Opening for Completion {
@@ -172,91 +214,61 @@ impl Opening for Completion {
 
     fn open(self: Box<Self>) -> Result<Opened> {
         let mut notices = Vec::new();
-        let train = self.read(&self.path, &mut notices)?;
-        let test = match &self.held_out {
-            HeldOut::File(path) => Some(self.read(path, &mut notices)?),
-            _ => None,
-        };
+        let (mut train, test) = self.read(&mut notices)?;
         let domain = self.domain(&train, test.as_ref())?;
+        let labels = train.labels.take();
+        let duplicates = self.duplicates.unwrap_or(train.duplicates);
         let none = Triplets::default();
         let held = test.as_ref().map_or(&none, |file| &file.triplets);
-        let Sampled { operator, observations, mut held_out, duplicates, shared } =
-            Entries::with_held_out(domain, &train.triplets, held, 0)?;
-        let m = operator.measurements();
-        if let HeldOut::Share(share) = &self.held_out {
-            held_out = share.measurements(m)?;
-        }
+        // A refusal names ids, which the operator does not know.
+        let how = if duplicates == Duplicates::Refuse { Duplicates::Mean } else { duplicates };
+        let mut sampled = Entries::with_held_out(domain, &train.triplets, held, how, 0)?;
         drop((train, test));
+        notices.extend(self.repeated(&sampled, labels.as_ref(), duplicates)?);
+        if sampled.shared > 0 {
+            notices.push(format!("{} held-out positions are training positions too", sampled.shared));
+        }
+        let m = sampled.operator.measurements();
+        if let HeldOut::Share(share) = &self.held_out {
+            // By lines of the file, so that the names of rows and columns change nothing.
+            let mut held: Vec<usize> = share.measurements(m)?.into_iter().map(|at| sampled.given[at] as usize).collect();
+            held.sort_unstable();
+            sampled.held_out = held;
+        }
+        let Sampled { operator, mut observations, weights, held_out, .. } = sampled;
         let operator = self.normalized(operator)?;
-        let mut training = vec![true; m];
-        held_out.iter().for_each(|&i| training[i] = false);
-
-        if duplicates > 0 {
-            let same = if domain.is_symmetric() { ", (a, b) and (b, a) being one" } else { "" };
-            notices.push(format!("{duplicates} entries repeat a position{same}: the mean of each position is used"));
+        let mut training = weights.clone().unwrap_or_else(|| vec![1.0; m]);
+        held_out.iter().for_each(|&i| training[i] = 0.0);
+        let training = Training { operator: &operator, weights: &training, held_out: &held_out };
+        notices.extend(training.gaps());
+        let spreads = training.column_spreads(&observations);
+        let column_scales = self.scale_columns.then(|| spreads.scales());
+        match &column_scales {
+            Some(scales) => {
+                observations.iter_mut().enumerate().for_each(|(i, y)| *y /= scales[operator.position(i).1]);
+                notices.push("values are divided by the spread of their columns: errors are in these units".into());
+            }
+            None => notices.extend(spreads.doubt()),
         }
-        if shared > 0 {
-            notices.push(format!("{shared} held-out positions are training positions too"));
-        }
-        notices.extend(gaps(&operator, &training));
         let s = operator.normalization();
-        notices.push(format!("normalization {}: s of --normalization {}", readable(s), self.asked_normalization));
+        let asked = self.asked.get("normalization").and_then(Value::as_str).unwrap_or("auto");
+        notices.push(format!("normalization {}: s of --normalization {asked}", readable(s)));
 
-        let (biases, baseline) = without_factors(&operator, &observations, &training)?;
+        let (biases, baseline) = training.without_factors(&observations)?;
         let biases = self.biases.then_some(biases);
         let y = match &biases {
             Some(biases) => biases.without(&operator, &observations),
             None => observations,
         };
-        let described = object(json!({
-            "operator": "entries", "entries": self.path,
-            "shape": [domain.rows(), domain.columns()], "index_base": self.index_base, "biases": self.biases,
-            "normalization": self.asked_normalization, "normalization_value": s,
-        }));
+        let described = self.described(domain, s, labels.as_ref());
         Ok(Opened {
             operator: Arc::new(operator),
             observations: vec![y],
+            weights,
             notices,
             described,
             held_out: (!held_out.is_empty()).then_some(held_out),
-            predictions: Some(Predictions { baseline, biases }),
+            predictions: Some(Predictions { baseline, biases, column_scales, labels }),
         })
     }
-}
-
-/// Biases of the training entries, and the errors of predictions by them.
-fn without_factors(operator: &Entries, observations: &[f64], training: &[bool]) -> Result<(Biases, Baseline)> {
-    let used = |i: usize| training[i];
-    let all = training.iter().all(|used| *used);
-    let over = |i: usize| all || !training[i];
-    let mean = Biases::mean_of(operator, observations, used)?;
-    let symmetric = operator.domain().is_symmetric();
-    let biases = if symmetric { mean.clone() } else { Biases::fit(operator, observations, used)? };
-    let baseline = Baseline {
-        global_mean: mean.rmse(operator, observations, over),
-        row_and_column_biases: biases.rmse(operator, observations, over),
-    };
-    Ok((biases, baseline))
-}
-
-/// Says how many rows and columns have no training entry.
-fn gaps(operator: &Entries, training: &[bool]) -> Option<String> {
-    let domain = operator.domain();
-    let (mut rows, mut columns) = (vec![false; domain.rows()], vec![false; domain.columns()]);
-    for i in (0..training.len()).filter(|&i| training[i]) {
-        let (row, column) = operator.position(i);
-        (rows[row], columns[column]) = (true, true);
-        if domain.is_symmetric() {
-            (rows[column], columns[row]) = (true, true);
-        }
-    }
-    let missing = |seen: &[bool]| seen.iter().filter(|seen| !**seen).count();
-    let (rows, columns) = (missing(&rows), missing(&columns));
-    (rows + columns > 0).then(|| {
-        format!(
-            "{rows} of {} rows and {columns} of {} columns have no training entry: nothing is learned of them",
-            domain.rows(),
-            domain.columns()
-        )
-    })
 }

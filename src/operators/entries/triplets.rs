@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 
 use crate::error::{Error, Result};
-use crate::io::Triplets;
+use crate::io::{Duplicates, Triplets};
 use crate::operators::compressed::Compressed;
 use crate::operators::entries::Entries;
 use crate::problem::Domain;
@@ -11,9 +11,10 @@ use crate::problem::random::{Purpose, stream};
 
 /// Refuses positions outside the domain.
 fn check(triplets: &Triplets, name: &str, domain: Domain) -> Result<()> {
-    let lengths = [triplets.rows.len(), triplets.columns.len(), triplets.values.len()];
+    let weights = if triplets.weights.is_empty() { triplets.values.len() } else { triplets.weights.len() };
+    let lengths = [triplets.rows.len(), triplets.columns.len(), triplets.values.len(), weights];
     if lengths.iter().any(|&length| length != lengths[0]) {
-        return Err(Error::invalid(name, format!("{lengths:?} rows, columns and values"), "as many of each", "repair"));
+        return Err(Error::invalid(name, format!("{lengths:?} rows, columns, values and weights"), "as many of each", "repair"));
     }
     for q in 0..triplets.len() {
         let (row, column, value) = (triplets.rows[q], triplets.columns[q], triplets.values[q]);
@@ -34,32 +35,94 @@ fn check(triplets: &Triplets, name: &str, domain: Domain) -> Result<()> {
 pub struct Sampled {
     /// Operator of the observed entries.
     pub operator: Entries,
-    /// Observations y, one per measurement; the mean where a position was given several times.
+    /// Observations y, one per measurement.
     pub observations: Vec<f64>,
+    /// Weights of the measurements, where they differ.
+    pub weights: Option<Vec<f64>>,
     /// Measurements from the held-out triplets, ascending.
     pub held_out: Vec<usize>,
+    /// Measurements in the order in which the triplets first name their position.
+    pub given: Vec<u32>,
     /// Number of triplets whose position occurs earlier in the same list.
     pub duplicates: usize,
+    /// The first such position.
+    pub repeated: Option<(usize, usize)>,
     /// Number of held-out positions that are also training positions.
     pub shared: usize,
 }
 
+/// The entries of one position.
+#[derive(Clone, Copy)]
+struct Cell {
+    row: u32,
+    column: u32,
+    /// Whether it is held out.
+    held: bool,
+    /// Whether it was given as (column, row) of a symmetric matrix.
+    mirrored: bool,
+    value: f64,
+    weight: f64,
+    count: f64,
+    /// Number of its first triplet.
+    first: u32,
+}
+
+impl Cell {
+    fn key(&self) -> (u32, u32, bool) {
+        (self.row, self.column, self.held)
+    }
+
+    /// Adds an entry of the same position on the same side of the diagonal.
+    fn add(&mut self, next: &Self, duplicates: Duplicates) {
+        match duplicates {
+            Duplicates::Mean | Duplicates::Refuse => {
+                // Running weighted mean; the weight is the mean of the weights, so that repetition alone changes nothing.
+                let (before, after) = (self.weight * self.count, self.weight * self.count + next.weight);
+                if after > 0.0 {
+                    self.value += (next.value - self.value) * next.weight / after;
+                }
+                self.count += 1.0;
+                self.weight = (before + next.weight) / self.count;
+            }
+            Duplicates::Last => (self.value, self.weight) = (next.value, next.weight),
+            Duplicates::Sum => self.value += next.value,
+        }
+    }
+
+    /// Adds the entry of the mirrored position: ⟨A, Z⟩ is the same, so both count, as one measurement of their weight.
+    fn join(&mut self, mirrored: &Self) {
+        self.first = self.first.min(mirrored.first);
+        let weight = self.weight + mirrored.weight;
+        if weight > 0.0 {
+            self.value += (mirrored.value - self.value) * mirrored.weight / weight;
+        }
+        self.weight = weight;
+    }
+}
+
 impl Entries {
     /// Entries with their values, ordered so that shards are blocks of matrix rows. Rows are shuffled by `seed`, so a
-    /// shard is a fair sample of them; entries are sorted by row and column. Repeated positions (for a symmetric domain
-    /// (a, b) and (b, a) are one) give their mean.
+    /// shard is a fair sample of them; entries are sorted by row and column. Repeated positions give their mean. On a
+    /// symmetric domain (a, b) and (b, a) are one measurement, of twice the weight where both are given.
     ///
     /// # Errors
     /// [`Error::Invalid`] for no triplets, positions outside the domain, or values that are not finite.
     pub fn from_triplets(domain: Domain, triplets: &Triplets, seed: u64) -> Result<Sampled> {
-        Self::with_held_out(domain, triplets, &Triplets::default(), seed)
+        Self::with_held_out(domain, triplets, &Triplets::default(), Duplicates::Mean, seed)
     }
 
-    /// Entries with their values, with held-out entries as further measurements.
+    /// Entries with their values, with held-out entries as further measurements. `duplicates` says what several entries of
+    /// one position mean.
     ///
     /// # Errors
-    /// Those of [`Entries::from_triplets`].
-    pub fn with_held_out(domain: Domain, training: &Triplets, held_out: &Triplets, seed: u64) -> Result<Sampled> {
+    /// Those of [`Entries::from_triplets`]; [`Error::Invalid`] for repeated positions where they are refused.
+    pub fn with_held_out(
+        domain: Domain,
+        training: &Triplets,
+        held_out: &Triplets,
+        duplicates: Duplicates,
+        seed: u64,
+    ) -> Result<Sampled> {
         domain.validate()?;
         check(training, "entries", domain)?;
         check(held_out, "holdout", domain)?;
@@ -69,44 +132,121 @@ impl Entries {
         let total = training.len() + held_out.len();
         Compressed::require_room(domain, total, total, 0, true)?;
         let symmetric = domain.is_symmetric();
-        let both = [training, held_out];
-        let place = |q: u32| {
-            let (which, q) =
-                if (q as usize) < training.len() { (0, q as usize) } else { (1, q as usize - training.len()) };
-            let (a, b) = (both[which].rows[q], both[which].columns[q]);
-            let (a, b) = if symmetric { (a.min(b), a.max(b)) } else { (a, b) };
-            (a, b, which, both[which].values[q])
+        let cell = |number: u32| {
+            let q = number as usize;
+            let held = q >= training.len();
+            let (of, q) = if held { (held_out, q - training.len()) } else { (training, q) };
+            let (a, b) = (of.rows[q], of.columns[q]);
+            let mirrored = symmetric && a > b;
+            let (row, column) = if mirrored { (b, a) } else { (a, b) };
+            let weight = of.weights.get(q).copied().unwrap_or(1.0);
+            Cell { row, column, held, mirrored, value: of.values[q], weight, count: 1.0, first: number }
         };
-        let order = order(domain.rows(), total, seed, |q| place(q).0, |q| (place(q).1, place(q).2));
-        let (mut rows, mut columns, mut observations) = (Vec::new(), Vec::new(), Vec::with_capacity(total));
-        rows.reserve_exact(total);
-        columns.reserve_exact(total);
-        let (mut held, mut boundaries, mut shared, mut count) = (Vec::new(), vec![], 0, 0.0);
-        let mut last = None;
+        let of = |q: u32| (cell(q).column, cell(q).held, cell(q).mirrored);
+        let order = order(domain.rows(), total, seed, |q| cell(q).row, of);
+        let mut gathered = Gathered::with_capacity(total);
+        let mut last: Option<Cell> = None;
         for q in order {
-            let (a, b, which, value) = place(q);
-            if last == Some((a, b, which)) {
-                // Running mean.
-                count += 1.0;
-                let mean: &mut f64 = observations.last_mut().expect("a repeated position has a first");
-                *mean += (value - *mean) / count;
-                continue;
+            let next = cell(q);
+            match &mut last {
+                Some(last) if last.key() == next.key() && last.mirrored == next.mirrored => {
+                    gathered.duplicates += 1;
+                    gathered.repeated.get_or_insert((next.row as usize, next.column as usize));
+                    last.add(&next, duplicates);
+                }
+                _ => {
+                    gathered.take(last.replace(next));
+                }
             }
-            if last.is_some_and(|(row, _, _)| row != a) {
-                boundaries.push(rows.len());
-            }
-            shared += usize::from(last == Some((a, b, 0)));
-            if which == 1 {
-                held.push(rows.len());
-            }
-            (last, count) = (Some((a, b, which)), 1.0);
-            rows.push(a);
-            columns.push(b);
-            observations.push(value);
         }
-        let duplicates = total - rows.len();
-        let operator = Self::of(domain, rows, columns, Some(&boundaries));
-        Ok(Sampled { operator, observations, held_out: held, duplicates, shared })
+        gathered.take(last);
+        if let (Duplicates::Refuse, Some((row, column))) = (duplicates, gathered.repeated) {
+            let found = format!("several entries at row {row}, column {column}, counted from 0");
+            return Err(Error::invalid("duplicates", found, "one entry per position", "remove the others, or use mean, last or sum"));
+        }
+        Ok(gathered.sampled(domain))
+    }
+}
+
+/// Measurements in the order of the operator.
+struct Gathered {
+    cells: Places,
+    observations: Vec<f64>,
+    weights: Vec<f64>,
+    first: Vec<u32>,
+    held_out: Vec<usize>,
+    boundaries: Vec<usize>,
+    duplicates: usize,
+    repeated: Option<(usize, usize)>,
+    shared: usize,
+    last: Option<Cell>,
+}
+
+/// Rows and columns of the measurements.
+struct Places {
+    rows: Vec<u32>,
+    columns: Vec<u32>,
+}
+
+impl Gathered {
+    fn with_capacity(total: usize) -> Self {
+        let cells = Places { rows: Vec::with_capacity(total), columns: Vec::with_capacity(total) };
+        let (observations, weights, first) = (Vec::with_capacity(total), Vec::new(), Vec::with_capacity(total));
+        let (held_out, boundaries) = (Vec::new(), Vec::new());
+        let (duplicates, repeated, shared, last) = (0, None, 0, None);
+        Self { cells, observations, weights, first, held_out, boundaries, duplicates, repeated, shared, last }
+    }
+
+    /// Takes a complete position; its mirror image joins it.
+    fn take(&mut self, cell: Option<Cell>) {
+        let Some(cell) = cell else { return };
+        match self.last.take() {
+            Some(mut last) if last.key() == cell.key() => {
+                last.join(&cell);
+                self.last = Some(last);
+            }
+            last => {
+                self.finish(last, Some(&cell));
+                self.last = Some(cell);
+            }
+        }
+    }
+
+    /// Appends a measurement; `next` is the one after it.
+    fn finish(&mut self, cell: Option<Cell>, next: Option<&Cell>) {
+        let Some(cell) = cell else { return };
+        let at = self.cells.rows.len();
+        if cell.held {
+            self.held_out.push(at);
+        }
+        self.cells.rows.push(cell.row);
+        self.cells.columns.push(cell.column);
+        self.observations.push(cell.value);
+        self.first.push(cell.first);
+        // Weights are kept from the first that is not 1.
+        if cell.weight != 1.0 && self.weights.is_empty() {
+            self.weights = vec![1.0; at];
+        }
+        if cell.weight != 1.0 || !self.weights.is_empty() {
+            self.weights.push(cell.weight);
+        }
+        if let Some(next) = next {
+            if next.row != cell.row {
+                self.boundaries.push(at + 1);
+            }
+            self.shared += usize::from((next.row, next.column) == (cell.row, cell.column));
+        }
+    }
+
+    fn sampled(mut self, domain: Domain) -> Sampled {
+        let last = self.last.take();
+        self.finish(last, None);
+        let Self { cells, observations, weights, first, held_out, boundaries, duplicates, repeated, shared, .. } = self;
+        let mut given: Vec<u32> = (0..first.len() as u32).collect();
+        given.sort_unstable_by_key(|&at| first[at as usize]);
+        let operator = Entries::of(domain, cells.rows, cells.columns, Some(&boundaries));
+        let weights = (!weights.is_empty()).then_some(weights);
+        Sampled { operator, observations, weights, held_out, given, duplicates, repeated, shared }
     }
 }
 
@@ -116,7 +256,7 @@ fn order(
     count: usize,
     seed: u64,
     row: impl Fn(u32) -> u32,
-    rest: impl Fn(u32) -> (u32, usize),
+    rest: impl Fn(u32) -> (u32, bool, bool),
 ) -> Vec<u32> {
     let mut rank: Vec<u32> = (0..rows as u32).collect();
     rank.shuffle(&mut stream(seed, Purpose::Shards, 0));
@@ -151,6 +291,7 @@ mod tests {
             rows: of.iter().map(|t| t.0).collect(),
             columns: of.iter().map(|t| t.1).collect(),
             values: of.iter().map(|t| t.2).collect(),
+            weights: Vec::new(),
         }
     }
 
@@ -167,16 +308,30 @@ mod tests {
         let sampled = Entries::from_triplets(Domain::rectangular(3, 4), &given, 5).unwrap();
         assert_eq!((sampled.duplicates, sampled.shared), (2, 0));
         assert_eq!(sorted(&sampled), [(0, 1, 1.0), (1, 2, 7.0), (2, 1, 6.0)]);
-        // Mirrored positions are one.
+        assert_eq!(sampled.weights, None);
+        for (duplicates, wanted) in [(Duplicates::Last, 9.0), (Duplicates::Sum, 18.0)] {
+            let none = Triplets::default();
+            let sampled = Entries::with_held_out(Domain::rectangular(3, 4), &given, &none, duplicates, 5).unwrap();
+            assert_eq!(sorted(&sampled)[2], (2, 1, wanted));
+        }
+        let refused = Entries::with_held_out(
+            Domain::rectangular(3, 4), &given, &Triplets::default(), Duplicates::Refuse, 5);
+        assert!(refused.err().unwrap().to_string().contains("row 2, column 1"));
+        // Mirrored positions are one measurement of both weights: the mean 6 of (2, 1), and 7 of (1, 2).
         let sampled = Entries::from_triplets(Domain::symmetric(4), &given, 5).unwrap();
-        assert_eq!(sampled.duplicates, 3);
-        assert_eq!(sorted(&sampled), [(0, 1, 1.0), (1, 2, 6.25)]);
+        assert_eq!(sampled.duplicates, 2);
+        assert_eq!(sorted(&sampled), [(0, 1, 1.0), (1, 2, 6.5)]);
+        let at = |i: usize| sampled.operator.position(i) == (1, 2);
+        assert_eq!(sampled.weights.as_ref().unwrap()[usize::from(at(1))], 2.0);
+        let weighted = Triplets { weights: vec![1.0, 1.0, 3.0, 1.0, 0.0], ..given };
+        let sampled = Entries::from_triplets(Domain::rectangular(3, 4), &weighted, 5).unwrap();
+        assert_eq!(sorted(&sampled)[2], (2, 1, 4.75));
     }
 
     #[test]
     fn held_out_entries_stay_apart() {
         let (train, test) = (triplets(&[(0, 0, 1.0), (1, 1, 2.0)]), triplets(&[(0, 0, 3.0), (0, 1, 4.0), (0, 1, 6.0)]));
-        let sampled = Entries::with_held_out(Domain::rectangular(2, 2), &train, &test, 1).unwrap();
+        let sampled = Entries::with_held_out(Domain::rectangular(2, 2), &train, &test, Duplicates::Mean, 1).unwrap();
         assert_eq!((sampled.duplicates, sampled.shared), (1, 1));
         let held: Vec<_> =
             sampled.held_out.iter().map(|&i| (sampled.operator.position(i), sampled.observations[i])).collect();

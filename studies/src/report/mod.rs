@@ -33,7 +33,7 @@ pub use tables::{write_trace, write_trials};
 
 use std::io::Write;
 
-use lowrank::io::write_npz;
+use lowrank::io::{NpzArray, write_npz_arrays};
 use lowrank::solver::{Solution, TrialSolution};
 
 /// Writes the factors as an archive for `numpy.load`, which can also start a solve.
@@ -48,14 +48,14 @@ pub fn write_factors(writer: &mut impl Write, solution: &Solution) -> std::io::R
     write_factors_with(writer, solution, &[])
 }
 
-/// Writes factors like [`write_factors`], with further arrays (name, shape, row-major numbers) in the same archive.
+/// Writes factors like [`write_factors`], with further arrays in the same archive.
 ///
 /// # Errors
 /// As [`write_factors`].
 pub fn write_factors_with(
     writer: &mut impl Write,
     solution: &Solution,
-    more: &[(&str, &[usize], &[f64])],
+    more: &[(&str, NpzArray<'_>)],
 ) -> std::io::Result<()> {
     let trials = &solution.trials;
     let widest = trials.iter().map(|t| t.parameters.search_rank).max().unwrap_or(0);
@@ -79,9 +79,10 @@ pub fn write_factors_with(
         let positive = product.positive() as f64;
         [positive, product.left().columns() as f64 - positive]
     });
-    let named = names.iter().zip(&blocks).map(|(name, (shape, data))| (name.as_str(), &shape[..], &data[..]));
-    let mut arrays: Vec<(&str, &[usize], &[f64])> = named.collect();
-    arrays.extend(signature.iter().map(|signature| ("signature", &[2][..], &signature[..])));
+    let named = names.iter().zip(&blocks);
+    let named = named.map(|(name, (shape, data))| (name.as_str(), NpzArray::Numbers(shape, data)));
+    let mut arrays: Vec<(&str, NpzArray<'_>)> = named.collect();
+    arrays.extend(signature.iter().map(|signature| ("signature", NpzArray::Numbers(&[2], signature))));
     arrays.extend(more);
-    write_npz(writer, &arrays)
+    write_npz_arrays(writer, &arrays)
 }

@@ -1,0 +1,72 @@
+//! Options of sampled entries.
+
+use crate::options::OptionKind::{File, Switch, Text};
+use crate::options::{MEASUREMENTS, OptionCard};
+
+pub(crate) const OPTIONS: &[OptionCard] = &[
+    OptionCard::new(
+        "entries",
+        File,
+        "FILE",
+        MEASUREMENTS,
+        "Sampled entries of the unknown: a table with row, column and value in each line (CSV and its relatives, also packed by \
+         gzip), a table or a NumPy array of the matrix with NaN for holes, a Matrix Market file, or a scipy.sparse .npz",
+    )
+    .program_only(),
+    OptionCard::new("index_base", Text, "0|1", MEASUREMENTS, "First index of rows and columns in a table, with --shape")
+        .program_only()
+        .chosen("0; Matrix Market is always 1")
+        .requires(&["entries"]),
+    OptionCard::new(
+        "columns",
+        Text,
+        "ROW,COLUMN,VALUE",
+        MEASUREMENTS,
+        "Columns of row, column, value and, if there is one, weight in a table of entries: names, or numbers from 1",
+    )
+    .program_only()
+    .chosen("by the names of the header")
+    .requires(&["entries"]),
+    OptionCard::new("header", Text, "yes|no", MEASUREMENTS, "Whether a table of entries begins with a line of names")
+        .program_only()
+        .chosen("from the file")
+        .requires(&["entries"]),
+    OptionCard::new(
+        "table",
+        Text,
+        "long|wide",
+        MEASUREMENTS,
+        "Form of a table or array of entries: a line for each entry, or a line for each row of the matrix",
+    )
+    .program_only()
+    .chosen("from the file")
+    .requires(&["entries"]),
+    OptionCard::new(
+        "duplicates",
+        Text,
+        "WORD",
+        MEASUREMENTS,
+        "What several entries of one position mean: mean, last, sum or refuse",
+    )
+    .program_only()
+    .chosen("mean; sum for Matrix Market and scipy")
+    .requires(&["entries"]),
+    OptionCard::new(
+        "biases",
+        Switch,
+        "",
+        MEASUREMENTS,
+        "Subtract the mean of the entries and the offsets of rows and columns first; factors explain the rest",
+    )
+    .program_only()
+    .requires(&["entries"]),
+    OptionCard::new(
+        "scale_columns",
+        Switch,
+        "",
+        MEASUREMENTS,
+        "Divide the entries of each column by their spread first, for columns of different units",
+    )
+    .program_only()
+    .requires(&["entries"]),
+];
