@@ -65,7 +65,7 @@ impl Task<'_> {
     /// Whether the best matrix of a requested rank is asked: every entry is known, so there is nothing to predict.
     pub fn is_approximation(self) -> bool {
         let Self { problem, settings, plan } = self;
-        let asked = settings.search_rank.is_some() || plan.model.search_rank().is_some();
+        let asked = settings.asks_for_rank() || plan.model.search_rank().is_some();
         let nothing_held = plan.held_out.iter().all(Vec::is_empty);
         asked && nothing_held && problem.operator().entries().is_some_and(Entries::is_complete)
     }

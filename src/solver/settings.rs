@@ -312,6 +312,11 @@ impl Settings {
         self.method.clone().unwrap_or_else(chosen)
     }
 
+    /// Whether a number of columns was requested.
+    pub(crate) fn asks_for_rank(&self) -> bool {
+        self.search_rank.is_some() || self.trials.iter().any(|trial| trial.search_rank.is_some())
+    }
+
     /// Whether a step or a small random start is set, which belong to gradient descent.
     pub(crate) fn asks_for_descent(&self) -> bool {
         let of_trial = |trial: &Trial| trial.step_size.is_some() || trial.init_scale.is_some();

@@ -74,7 +74,7 @@ impl Task<'_> {
             is_negative: one_sided && negative > positive && negative > STANDS_OUT * edge.0.max(edge.1),
             rank: trial.singular_values.iter().filter(|v| **v > 1e-6 * trial.singular_values[0]).count(),
             search_rank: p.search_rank,
-            asked: settings.search_rank.is_some() || settings.trials.iter().any(|trial| trial.search_rank.is_some()),
+            asked: settings.asks_for_rank(),
         };
         Ok(Some(left.said()))
     }
