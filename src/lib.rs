@@ -35,6 +35,7 @@
 //! | [`problem`] | domains, batched factors, packed indices, truths, random streams |
 //! | [`io`] | NumPy arrays in and out; outputs that appear whole or not at all |
 //! | [`operators`] | the contract of a measurement ensemble, and one module per ensemble |
+//! | `predict` | predictions from saved factors, and new rows against them |
 //! | [`tape`] | the operations of an iteration, and the registers they read and write |
 //! | [`models`] | products of factors: psd, signed, asymmetric, deep |
 //! | [`methods`] | algorithms: their parameters, and the tape of each |
@@ -161,6 +162,8 @@ mod named;
 pub mod operators;
 pub mod options;
 mod pages;
+#[cfg(feature = "io")]
+pub mod predict;
 pub mod problem;
 mod real;
 mod requests;

@@ -11,6 +11,7 @@ mod generate;
 mod grid;
 mod list;
 mod options;
+mod predict;
 mod progress;
 mod reference;
 mod reproduce;
@@ -44,6 +45,10 @@ enum Command {
     /// Recover a matrix from measurement files
     #[command(after_help = SOLVE_NOTES)]
     Solve(Box<solve::Args>),
+    /// Predict entries, or the best columns of rows, from factors that solve wrote
+    Predict(predict::Args),
+    /// Add new rows or columns to factors that solve wrote, by least squares
+    FoldIn(predict::FoldIn),
     /// Run several methods on measurement files, one after the other: who reaches which error when
     #[command(after_help = COMPARE_NOTES)]
     Compare(Box<compare::Args>),
@@ -104,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ("demo", demo::run(&args)),
         Command::Generate(args) => ("generate", generate::run(&args)),
         Command::Solve(args) => ("solve", solve::run(&args)),
+        Command::Predict(args) => ("predict", predict::run(&args)),
+        Command::FoldIn(args) => ("fold-in", predict::fold_in(&args)),
         Command::Compare(args) => ("compare", compare::run(&args)),
         Command::Sweep(args) => ("sweep", sweep::run(&args)),
         Command::Reproduce(args) => ("reproduce", reproduce::run(&args)),

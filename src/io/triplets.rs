@@ -113,6 +113,17 @@ pub struct TripletFile {
     pub notices: Vec<String>,
 }
 
+impl TripletFile {
+    /// Names of rows and columns: of a table those that it has, otherwise the indices.
+    pub fn names(&self) -> (Vec<String>, Vec<String>) {
+        let of = |labels: Option<&Labels>, count: usize| -> Vec<String> {
+            (0..count).map(|at| labels.map_or_else(|| at.to_string(), |labels| labels.name(at))).collect()
+        };
+        let labels = self.labels.as_ref();
+        (of(labels.map(|both| &both.0), self.shape.0), of(labels.map(|both| &both.1), self.shape.1))
+    }
+}
+
 /// Options for reading files of entries.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -123,6 +134,29 @@ pub struct TripletOptions {
     columns: Option<Vec<String>>,
     header: Option<bool>,
     wide: Option<bool>,
+    roles: Roles,
+}
+
+/// Columns that a table must have.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Roles {
+    /// Row, column and value.
+    #[default]
+    Entries,
+    /// Row and column.
+    Pairs,
+    /// Ids of rows alone.
+    Ids,
+}
+
+impl Roles {
+    fn needed(self) -> &'static [Role] {
+        match self {
+            Self::Entries => &[Role::Row, Role::Column, Role::Value],
+            Self::Pairs => &[Role::Row, Role::Column],
+            Self::Ids => &[Role::Row],
+        }
+    }
 }
 
 impl TripletOptions {
@@ -165,6 +199,20 @@ impl TripletOptions {
     #[must_use]
     pub fn wide(mut self, wide: Option<bool>) -> Self {
         self.wide = wide;
+        self
+    }
+
+    /// Reads pairs of row and column; values are not needed.
+    #[must_use]
+    pub fn pairs(mut self) -> Self {
+        self.roles = Roles::Pairs;
+        self
+    }
+
+    /// Reads a list of ids of rows.
+    #[must_use]
+    pub fn ids(mut self) -> Self {
+        self.roles = Roles::Ids;
         self
     }
 
@@ -251,7 +299,7 @@ impl TripletOptions {
             columns: self.columns.as_deref(),
             header: self.header,
             wide: self.wide,
-            needed: &[Role::Row, Role::Column, Role::Value],
+            needed: self.roles.needed(),
         };
         matrix_market::recognised(path, &first)?;
         let mut notices = Vec::new();

@@ -24,6 +24,7 @@ const ORDER: &[&str] = &[
     "problem",
     "io",
     "operators",
+    "predict",
     "tape",
     "models",
     "methods",

@@ -20,6 +20,7 @@ mod says;
 mod session;
 mod shaders;
 mod solver;
+mod tables;
 mod team;
 #[path = "../common/thin.rs"]
 mod thin;

@@ -1,14 +1,16 @@
 //! Lines of a table, cut into fields, with their numbers for messages.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::form::{Form, parser};
-use super::source::{Source, Text, failed};
+use super::source::{Separator, Source, Text, failed};
 use crate::error::{Error, Result};
 
 /// Reader of one line at a time.
 pub(super) struct Lines<'a> {
     path: &'a Path,
+    separator: Separator,
     parser: csv::Reader<Text>,
     record: csv::ByteRecord,
     /// Lines that do not belong to the data.
@@ -25,7 +27,8 @@ impl<'a> Lines<'a> {
     pub(super) fn new(path: &'a Path, source: Source, form: &'a Form) -> Self {
         let skip = form.skipped + usize::from(form.names.is_some());
         let parser = parser(source.text(form.separator), form.separator);
-        Self { path, parser, record: csv::ByteRecord::new(), skip, names: form.names.as_deref() }
+        let separator = form.separator;
+        Self { path, separator, parser, record: csv::ByteRecord::new(), skip, names: form.names.as_deref() }
     }
 
     /// Reads the next line; false at the end.
@@ -72,14 +75,40 @@ impl<'a> Lines<'a> {
             return Ok(());
         }
         let allowed = format!("{wanted}, as in the lines before");
-        Err(self.refuse(&fields(self.count()), &allowed, "Correct the line: its fields and separators, or a quotation mark"))
+        Err(self.refuse(
+            &fields(self.count()),
+            &allowed,
+            "Correct the line: its fields and separators, or a quotation mark",
+        ))
     }
 
     /// An error that names the current line.
     #[cold]
     pub(super) fn refuse(&self, found: &str, allowed: &str, fix: &str) -> Error {
-        let line = self.record.position().map_or(1, csv::Position::line);
-        Error::file(self.path, format!("{found} in line {line}"), allowed, fix)
+        Error::file(self.path, format!("{found} in line {}", self.number()), allowed, fix)
+    }
+
+    /// Number of the current line, from 1. The parser knows where it began to look for the record, before blank lines and
+    /// remarks; those are read again.
+    fn number(&self) -> u64 {
+        let Some(position) = self.record.position() else { return 1 };
+        let Ok(source) = Source::open(self.path) else { return position.line() };
+        let mut text = BufReader::new(source.text(self.separator));
+        let mut skipped = Vec::new();
+        let mut before = (&mut text).take(position.byte());
+        let mut number = 1;
+        while let Ok(1..) = before.read_until(b'\n', &mut skipped) {
+            number += u64::from(skipped.last() == Some(&b'\n'));
+            skipped.clear();
+        }
+        while let Ok(1..) = text.read_until(b'\n', &mut skipped) {
+            if !skipped.trim_ascii().is_empty() && !skipped.starts_with(b"#") {
+                break;
+            }
+            number += 1;
+            skipped.clear();
+        }
+        number
     }
 
     /// An error that names a field of the current line, its meaning and its column.
@@ -94,7 +123,7 @@ impl<'a> Lines<'a> {
             (None, Some(at)) => format!(", field {}", at + 1),
             (None, None) => String::new(),
         };
-        let line = self.record.position().map_or(1, csv::Position::line);
+        let line = self.number();
         Error::file(self.path, format!("'{shown}{more}' as {role} in line {line}{column}"), allowed, fix)
     }
 }
