@@ -43,6 +43,8 @@ pub enum Usual {
     Value(&'static str),
     /// A choice by the library, as formula or sentence.
     Chosen(&'static str),
+    /// The option must be given.
+    Required,
 }
 
 impl Usual {
@@ -51,6 +53,7 @@ impl Usual {
         match self {
             Self::Nothing => None,
             Self::Value(text) | Self::Chosen(text) => Some(text),
+            Self::Required => Some("required"),
         }
     }
 }
@@ -75,7 +78,7 @@ pub struct OptionCard {
     pub defaults: &'static [(&'static str, Usual)],
     /// Heading in help texts.
     pub heading: &'static str,
-    /// Commands with the option: `solve`, `compare`, `sweep`.
+    /// Commands with the option: `solve`, `compare`, `sweep`, `generate`.
     pub commands: &'static [&'static str],
     /// Whether Python's functions of the same names have the keyword.
     pub in_python: bool,
@@ -87,8 +90,10 @@ pub struct OptionCard {
     pub conflicts: &'static [&'static str],
 }
 
-/// Every command with options of the solver.
+/// Every command that solves.
 pub(crate) const ALL: &[&str] = &["solve", "compare", "sweep"];
+/// Every command with a model of the unknown.
+pub(crate) const WITH_MODEL: &[&str] = &["solve", "compare", "sweep", "generate"];
 /// Heading of options about measurements and the unknown.
 pub(crate) const MEASUREMENTS: &str = "Measurements";
 /// Heading of options about the method and where it runs.
@@ -125,47 +130,52 @@ impl OptionCard {
     }
 
     /// Sets the default to a value.
-    pub(crate) const fn value(self, text: &'static str) -> Self {
+    pub const fn value(self, text: &'static str) -> Self {
         Self { default: Usual::Value(text), ..self }
     }
 
     /// Sets the default to a choice of the library.
-    pub(crate) const fn chosen(self, text: &'static str) -> Self {
+    pub const fn chosen(self, text: &'static str) -> Self {
         Self { default: Usual::Chosen(text), ..self }
     }
 
+    /// Requires the option itself.
+    pub const fn required(self) -> Self {
+        Self { default: Usual::Required, ..self }
+    }
+
     /// Sets other defaults for commands.
-    pub(crate) const fn but(self, defaults: &'static [(&'static str, Usual)]) -> Self {
+    pub const fn but(self, defaults: &'static [(&'static str, Usual)]) -> Self {
         Self { defaults, ..self }
     }
 
     /// Adds words of a registry to the help text.
-    pub(crate) const fn words(self, words: fn() -> String) -> Self {
+    pub const fn words(self, words: fn() -> String) -> Self {
         Self { words: Some(words), ..self }
     }
 
     /// Sets the commands.
-    pub(crate) const fn of(self, commands: &'static [&'static str]) -> Self {
+    pub const fn of(self, commands: &'static [&'static str]) -> Self {
         Self { commands, ..self }
     }
 
     /// Leaves the option out of Python, where objects take its place.
-    pub(crate) const fn program_only(self) -> Self {
+    pub const fn program_only(self) -> Self {
         Self { in_python: false, ..self }
     }
 
     /// Leaves the option out of the program.
-    pub(crate) const fn python_only(self) -> Self {
+    pub const fn python_only(self) -> Self {
         Self { in_program: false, ..self }
     }
 
     /// Requires one of these options.
-    pub(crate) const fn requires(self, names: &'static [&'static str]) -> Self {
+    pub const fn requires(self, names: &'static [&'static str]) -> Self {
         Self { requires: names, ..self }
     }
 
     /// Excludes these options.
-    pub(crate) const fn excludes(self, names: &'static [&'static str]) -> Self {
+    pub const fn excludes(self, names: &'static [&'static str]) -> Self {
         Self { conflicts: names, ..self }
     }
 

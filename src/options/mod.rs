@@ -8,7 +8,7 @@ mod card;
 pub(crate) mod list;
 pub(crate) mod request;
 
-pub(crate) use card::{ALL, FAULTS, MEASUREMENTS, METHOD, STOP};
+pub(crate) use card::{ALL, FAULTS, MEASUREMENTS, METHOD, STOP, WITH_MODEL};
 pub use card::{OptionCard, OptionKind, Parameter, Usual};
 pub(crate) use list::{Scalar, values};
 pub(crate) use request::Request;

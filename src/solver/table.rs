@@ -8,7 +8,7 @@ use crate::methods::METHODS;
 use crate::models::{MODELS, ModelCard};
 use crate::operators::entries::HeldOut;
 use crate::options::OptionKind::{Count, Counts, File, Number, Numbers, Seed, Seeds, Switch, Text};
-use crate::options::{ALL, FAULTS, MEASUREMENTS, METHOD, OptionCard, Request, STOP, Usual};
+use crate::options::{ALL, FAULTS, MEASUREMENTS, METHOD, OptionCard, Request, STOP, Usual, WITH_MODEL};
 use crate::solver::place::{BOTH, ENGINE, Place, RUN};
 use crate::solver::schedule::SaveEvery;
 use crate::solver::settings::Settings;
@@ -63,8 +63,8 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
         OptionCard::new("model", Text, "NAME", MEASUREMENTS, "Model of the unknown")
             .words(models)
             .chosen("psd; asymmetric for sampled entries and pairs of vectors")
-            .but(&[("sweep", Usual::Chosen("psd, for every operator"))])
-            .of(ALL),
+            .but(&[("sweep", Usual::Chosen("psd, for every operator")), ("generate", Usual::Chosen("psd"))])
+            .of(WITH_MODEL),
         Place::Entry(BOTH, |t| json!(t.plan.model)),
         elsewhere,
     ),
