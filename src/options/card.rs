@@ -60,6 +60,7 @@ impl Usual {
 
 /// Description of an option for command lines, Python, reports and documentation.
 #[derive(Clone, Copy, Debug)]
+#[must_use = "a card does nothing by itself"]
 #[non_exhaustive]
 pub struct OptionCard {
     /// Name in settings, reports and Python; the flag has dashes for underscores.
@@ -145,12 +146,12 @@ impl OptionCard {
     }
 
     /// Sets other defaults for commands.
-    pub const fn but(self, defaults: &'static [(&'static str, Usual)]) -> Self {
+    pub(crate) const fn but(self, defaults: &'static [(&'static str, Usual)]) -> Self {
         Self { defaults, ..self }
     }
 
     /// Adds words of a registry to the help text.
-    pub const fn words(self, words: fn() -> String) -> Self {
+    pub(crate) const fn words(self, words: fn() -> String) -> Self {
         Self { words: Some(words), ..self }
     }
 
@@ -160,17 +161,17 @@ impl OptionCard {
     }
 
     /// Leaves the option out of Python, where objects take its place.
-    pub const fn program_only(self) -> Self {
+    pub(crate) const fn program_only(self) -> Self {
         Self { in_python: false, ..self }
     }
 
     /// Leaves the option out of the program.
-    pub const fn python_only(self) -> Self {
+    pub(crate) const fn python_only(self) -> Self {
         Self { in_program: false, ..self }
     }
 
     /// Requires one of these options.
-    pub const fn requires(self, names: &'static [&'static str]) -> Self {
+    pub(crate) const fn requires(self, names: &'static [&'static str]) -> Self {
         Self { requires: names, ..self }
     }
 
