@@ -175,4 +175,3 @@ fn factors(file: &mut OutputFile, finished: &mut Finished) -> std::io::Result<()
     }
     write_factors_with(file, &finished.solution, &more)
 }
-}

@@ -87,6 +87,26 @@ fn a_rectangular_solve_of_a_sweep_is_the_same_problem_solved_alone() {
 }
 
 #[test]
+fn methods_compare_on_rectangular_matrices() {
+    let dir = Dir::new();
+    let shape = "--model asymmetric --shape 30,20 --rank 1 --measurements 500";
+    for operator in ["entries", "dense"] {
+        let made = format!("generate --operator {operator} {shape} --out {operator}");
+        let said = dir.run(&made.split_whitespace().collect::<Vec<_>>()).done().stdout;
+        // The flags of the proposed command name the measurements.
+        let solve =
+            said.lines().last().unwrap().trim().replace("lowrank solve", "compare").replace(" --holdout 0.1", "");
+        let asked = format!("{solve} --methods cg,riemannian --backend cpu --quiet --out {operator}/c");
+        let said = dir.run(&asked.split_whitespace().collect::<Vec<_>>()).done().stdout;
+        let report = dir.json(&format!("{operator}/c/compare.json"));
+        for row in report["table"].as_array().unwrap() {
+            assert!(row["error"].as_f64().unwrap() < 1e-3, "{operator}: {said}");
+        }
+        assert!(dir.text(&format!("{operator}/c/report.html")).contains("30x20"), "{operator}");
+    }
+}
+
+#[test]
 fn symmetric_models_have_no_columns_of_their_own() {
     let dir = Dir::new();
     let asked = "sweep --n 8 --n2 6 --rank 1 --measurements 40 --out out";
