@@ -63,7 +63,7 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
         OptionCard::new("model", Text, "NAME", MEASUREMENTS, "Model of the unknown")
             .words(models)
             .chosen("psd; asymmetric for sampled entries and pairs of vectors")
-            .but(&[("sweep", Usual::Chosen("psd, for every operator")), ("generate", Usual::Chosen("psd"))])
+            .but(&[("sweep", Usual::Chosen("psd, for every operator")), ("generate", Usual::Chosen("psd, for every operator"))])
             .of(WITH_MODEL),
         Place::Entry(BOTH, |t| json!(t.plan.model)),
         elsewhere,

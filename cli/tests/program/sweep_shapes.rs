@@ -96,7 +96,7 @@ fn methods_compare_on_rectangular_matrices() {
         // The flags of the proposed command name the measurements.
         let solve =
             said.lines().last().unwrap().trim().replace("lowrank solve", "compare").replace(" --holdout 0.1", "");
-        let asked = format!("{solve} --methods cg,riemannian --backend cpu --quiet --out {operator}/c");
+        let asked = format!("{solve} --methods cg,riemannian --search-rank 1 --backend cpu --quiet --out {operator}/c");
         let said = dir.run(&asked.split_whitespace().collect::<Vec<_>>()).done().stdout;
         let report = dir.json(&format!("{operator}/c/compare.json"));
         for row in report["table"].as_array().unwrap() {
