@@ -51,8 +51,7 @@ def stub() -> str:
     lines = ["# Types of the library's options; written by `python -m lowrank._options`, compared by a test.", ""]
     lines += ["from collections.abc import Iterable", "from typing import TypedDict", ""]
     for name in ("solve", "compare", "sweep"):
-        of_methods = {*_lowrank.method_parameters(), "step_size"}
-        left_out = {"compare": of_methods, "sweep": {"n", "rank", "measurements"}}.get(name, set())
+        left_out = set(_lowrank.method_parameters()) | {"step_size"} if name == "compare" else set()
         lines.append(f"class {name.capitalize()}Options(TypedDict, total=False):")
         lines += [f"    {option}: {kind}" for option, kind, *_ in _lowrank.options_of(name) if option not in left_out]
         lines.append("")

@@ -90,7 +90,8 @@ pub fn options_of(command: &str) -> Vec<Keyword> {
     let own = if command == "sweep" { OPTIONS } else { &[] };
     own.iter()
         .chain(in_python())
-        .filter(|option| option.commands.contains(&command))
+        // What is required is an argument of the function itself.
+        .filter(|option| option.commands.contains(&command) && option.default != Usual::Required)
         .map(|option| {
             let one = match option.kind {
                 OptionKind::Switch => "bool",
