@@ -126,7 +126,7 @@
 //!
 //! **An option is one card.** An [`options::OptionCard`] has the name, type, default and help text of an option. An
 //! operator owns the cards of its measurements and the function that opens them, a method and a model those of their
-//! parameters; `src/requests/table.rs` has those of the solver, each with its place in the settings. Flags and their
+//! parameters; `src/solver/table.rs` has those of the solver, each with its place in the settings. Flags and their
 //! help, the keywords of Python with docstring and stub, the settings in reports, and `docs/options.md` are made from
 //! the cards, so Rust, the program and Python have the same defaults.
 //!

@@ -3,16 +3,15 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use lowrank::internals::io::OutputFile;
 use lowrank::io::write_npy_f64;
 use lowrank::operators::Dense;
 use lowrank::problem::synthetic;
-use lowrank::{Backend, Error, Init, Method, Problem, Result, Schedule, Settings, Solution, Solver, Stop};
+use lowrank::{Backend, Init, Method, Problem, Result, Schedule, Settings, Solution, Solver, Stop};
 use lowrank_studies::report::{Curve, Figure, Quantity, RunReport, write_factors, write_trace};
 use serde_json::json;
 
+use super::outputs::{Opened, Output, argv, drawn, json};
 use super::progress::Bar;
-use super::solve::write_json;
 use super::{Ending, interrupt, remark, said};
 
 #[derive(clap::Args)]
@@ -28,6 +27,22 @@ pub struct Args {
     seed: u64,
 }
 
+/// A finished run, its truth X, its figure and its report.
+struct Finished {
+    solution: Solution,
+    truth: Vec<f64>,
+    svg: String,
+    report: RunReport,
+}
+
+const FILES: &[Output<Finished>] = &[
+    Output { name: "factors.npz", write: |file, of| write_factors(file, &of.solution) },
+    Output { name: "X.npy", write: |file, of| write_npy_f64(file, &[N, RANK], &of.truth) },
+    Output { name: "trace.csv", write: |file, of| write_trace(file, &of.solution.trace) },
+    Output { name: "error.svg", write: |file, of| file.write_all(of.svg.as_bytes()) },
+    Output { name: "run.json", write: |file, of| json(file, &of.report) },
+];
+
 const N: usize = 100;
 const RANK: usize = 3;
 /// Number of measurements, m = 10·n·r*.
@@ -40,15 +55,8 @@ const GOOD: f64 = 1e-5;
 
 pub fn run(args: &Args) -> Result<Ending> {
     let backend = Backend::from_word(&args.backend)?;
-    std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
-        path: args.out.clone(),
-        source,
-        fix: "Name a directory that lowrank can create with --out".into(),
-    })?;
     let interrupted = interrupt();
-    let file = |name: &str| OutputFile::create(args.out.join(name));
-    let mut files = (file("factors.npz")?, file("X.npy")?, file("trace.csv")?, file("error.svg")?);
-    let report = file("run.json")?;
+    let files = Opened::within(&args.out, FILES)?;
 
     // α = 1/(70 n²)
     let scale = 1.0 / (70.0 * (N * N) as f64);
@@ -72,27 +80,16 @@ pub fn run(args: &Args) -> Result<Ending> {
     let solution = solver.solve_with(|progress| bar.observe(progress))?;
     bar.finish();
 
-    let written = write_factors(&mut files.0, &solution);
-    files.0.check(written)?;
-    let written = write_npy_f64(&mut files.1, &[N, RANK], &x);
-    files.1.check(written)?;
-    let written = write_trace(&mut files.2, &solution.trace);
-    files.2.check(written)?;
-    let svg =
-        figure(&solution).map_err(|message| Error::Unsupported { what: message, fix: "Report this bug".into() })?;
-    let written = files.3.write_all(svg.as_bytes());
-    files.3.check(written)?;
-    files.0.finish()?;
-    files.1.finish()?;
-    files.2.finish()?;
-    files.3.finish()?;
+    let svg = drawn(figure(&solution))?;
     let settings = json!({
         "n": N, "rank": RANK, "measurements": MEASUREMENTS, "condition_number": 1.0, "search_rank": SEARCH_RANK,
         "step_size": STEP_SIZE, "init_scale": scale, "method": "gd", "backend": args.backend, "max_iterations": ITERATIONS,
     });
     let seeds = json!({ "truth": args.seed, "operator": args.seed, "init": [args.seed] });
-    let argv = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
-    write_json(report, &RunReport::new(&solution, settings, argv, seeds, Vec::new(), solution.notices.clone()))?;
+    let report = RunReport::new(&solution, settings, argv(), seeds, Vec::new(), solution.notices.clone());
+    let mut finished = Finished { solution, truth: x, svg, report };
+    files.write(&mut finished)?;
+    let solution = finished.solution;
 
     table(&solution, args)?;
     let reached = solution.best().relative_error.is_some_and(|error| error <= GOOD);

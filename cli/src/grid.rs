@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-pub use lowrank::internals::options::{Scalar, values as parse};
+pub use lowrank::internals::options::values as parse;
 
 /// Parses the value of a flag that a whole run shares; the error for a list explains the reason.
 ///

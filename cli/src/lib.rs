@@ -11,6 +11,7 @@ mod generate;
 mod grid;
 mod list;
 mod options;
+mod outputs;
 mod predict;
 mod progress;
 mod reference;
@@ -76,8 +77,8 @@ a file or a device was refused.";
 const COMPARE_NOTES: &str = "\
 The error is the relative error where a truth is given, else that of the held-out measurements (--holdout), else the relative \
 residual. A method that cannot run on the problem is listed with the reason. Flags of parameters apply to the methods that \
-have them; what is written behind a method comes before them. --step-size and --damping take one value here: name a method \
-several times for several.
+have them; what is written behind a method comes before them. --step-size and --damping belong to the methods and take one \
+value here: name a method several times for several. Lists of other flags make trials of every method.
 
 Exit codes: 0 done, and if targets were set some method reached them; 1 finished, but none did, or Ctrl-C (what there is has \
 been written); 2 a flag, a file or a device was refused, or no method can run.";
@@ -186,14 +187,4 @@ fn interrupt() -> Arc<AtomicBool> {
 /// Prints remarks on the standard error.
 fn remark(text: &str) {
     let _ = writeln!(std::io::stderr(), "note: {text}");
-}
-
-/// Quotes a word for a shell.
-fn quoted(argument: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    if !argument.is_empty() && argument.chars().all(plain) {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', "'\\''"))
-    }
 }

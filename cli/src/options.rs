@@ -1,4 +1,4 @@
-//! Flags from the library's options.
+//! Flags from cards of options.
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -6,12 +6,22 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches};
 use lowrank::internals::options::Request;
 use lowrank::internals::requests::{help, options_of};
-use lowrank::options::{OptionCard, OptionKind};
+use lowrank::options::{OptionCard, OptionKind, Usual};
 
-/// A command whose flags are options of the library.
+/// A command whose flags are options of the library, and options of its own.
 pub trait OfLibrary {
     /// Its name.
     const NAME: &'static str;
+
+    /// Options that it alone has.
+    fn own() -> Vec<&'static OptionCard> {
+        Vec::new()
+    }
+
+    /// All its options.
+    fn options() -> Vec<&'static OptionCard> {
+        Self::own().into_iter().chain(options_of(Self::NAME)).collect()
+    }
 }
 
 /// What the flags of a command ask for.
@@ -30,6 +40,7 @@ impl<C> Clone for Flags<C> {
 /// The flag of an option. Its text is read by the library, which names the flag in a refusal.
 fn flag(option: &OptionCard, command: &str) -> Arg {
     let arg = Arg::new(option.name).long(option.flag()).help(help(option, command)).help_heading(option.heading);
+    let arg = arg.required(option.default_of(command) == Usual::Required);
     match option.kind {
         OptionKind::Switch => arg.action(ArgAction::SetTrue),
         OptionKind::File => arg.value_name(option.symbol).value_parser(clap::value_parser!(PathBuf)),
@@ -45,7 +56,7 @@ fn symbol(option: &OptionCard) -> &'static str {
 impl<C: OfLibrary> clap::FromArgMatches for Flags<C> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut request = Request::new();
-        for option in options_of(C::NAME) {
+        for option in C::options() {
             request = match option.kind {
                 OptionKind::Switch if matches.get_flag(option.name) => request.with(option.name, true),
                 OptionKind::Switch => request,
@@ -70,7 +81,7 @@ impl<C: OfLibrary> clap::FromArgMatches for Flags<C> {
 
 impl<C: OfLibrary> clap::Args for Flags<C> {
     fn augment_args(command: clap::Command) -> clap::Command {
-        command.args(options_of(C::NAME).into_iter().map(|option| flag(option, C::NAME)))
+        command.args(C::options().into_iter().map(|option| flag(option, C::NAME)))
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {

@@ -7,8 +7,11 @@ use lowrank::internals::requests::{default_text, options};
 use lowrank::options::{OptionCard, OptionKind};
 
 use super::Cli;
+use super::generate::Generate;
+use super::options::OfLibrary;
+use super::sweep::Swept;
 
-const COMMANDS: [&str; 3] = ["solve", "compare", "sweep"];
+const COMMANDS: [&str; 4] = ["solve", "compare", "sweep", "generate"];
 
 const HEAD: &str = "\
 # Options
@@ -40,23 +43,33 @@ pub fn page() -> String {
         }
     }
     for command in Cli::command().get_subcommands() {
-        let own: Vec<_> = command.get_arguments().filter(|arg| is_own(arg, command.get_name(), &all)).collect();
+        let name = command.get_name();
+        let own: Vec<_> = command.get_arguments().filter(|arg| is_own(arg, name, &all)).collect();
         if own.is_empty() {
             continue;
         }
-        let _ = write!(
-            page,
-            "\n## Further flags of {}\n\n| flag | default | meaning |\n|---|---|---|\n",
-            command.get_name()
-        );
+        let _ = write!(page, "\n## Further flags of {name}\n\n| flag | default | meaning |\n|---|---|---|\n");
+        let cards = match name {
+            Swept::NAME => Swept::own(),
+            Generate::NAME => Generate::own(),
+            _ => Vec::new(),
+        };
         for arg in own {
-            let default: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-            let name = arg.get_long().map_or_else(|| format!("`{}`", arg.get_id()), |long| format!("`--{long}`"));
-            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            let _ = writeln!(page, "| {name} | {} | {} |", cell(&default.join(",")), cell(&help));
+            let (default, help) = match cards.iter().find(|option| option.name == arg.get_id().as_str()) {
+                Some(option) => (default_text(option, name).unwrap_or_default(), option.help.to_owned()),
+                None => written(arg),
+            };
+            let flag = arg.get_long().map_or_else(|| format!("`{}`", arg.get_id()), |long| format!("`--{long}`"));
+            let _ = writeln!(page, "| {flag} | {} | {} |", cell(&default), cell(&help));
         }
     }
     page
+}
+
+/// Default and help of an argument without a card.
+fn written(arg: &clap::Arg) -> (String, String) {
+    let default: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    (default.join(","), arg.get_help().map(ToString::to_string).unwrap_or_default())
 }
 
 /// Whether an argument is a flag of the command alone.

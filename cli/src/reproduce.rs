@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lowrank::{Backend, Error, Precision, Result};
 use lowrank_studies::reproduce::{Experiment, Moment, Relative, Rerun, Ss21, Study, Verdict, reproduce, rerun, write};
 
+use super::outputs::{command, make_folder};
 use super::{Ending, grid, interrupt, remark, said};
 
 #[derive(clap::Args)]
@@ -95,11 +96,7 @@ pub fn run(args: &Args) -> Result<Ending> {
 /// Runs a study and writes its files.
 fn finish(args: &Args, what: &str, study: impl FnOnce(&Bar<'_>) -> Result<Study>) -> Result<Ending> {
     // A directory that cannot be made is found before the work and not after it.
-    std::fs::create_dir_all(&args.out).map_err(|source| Error::Io {
-        path: args.out.clone(),
-        source,
-        fix: "Name a directory that lowrank can create with --out".into(),
-    })?;
+    make_folder(&args.out)?;
     remark(what);
     let interrupted = interrupt();
     let bar = Bar::new(&interrupted);
@@ -186,13 +183,6 @@ fn settings(args: &Args) -> Result<Ss21> {
 fn invalid(name: &str, found: &str, allowed: &str) -> Error {
     let (found, fix) = (format!("'{found}'"), "pick one of them".into());
     Error::Invalid { name: name.into(), found, allowed: allowed.into(), fix }
-}
-
-/// Returns the command that reproduces the report: the given arguments.
-fn command() -> String {
-    let quoted = |word: String| if word.contains([' ', '\'', '"', '*']) { format!("'{word}'") } else { word };
-    let words = std::env::args_os().skip(1).map(|a| quoted(a.to_string_lossy().into_owned()));
-    ["lowrank".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// Progress bar for the whole study, with the remaining time.

@@ -32,7 +32,7 @@ class SolveOptions(TypedDict, total=False):
     init_preprocess: str
     seed: int | Iterable[int] | str | None
     loss: str
-    ridge: float
+    ridge: float | Iterable[float] | str
     backend: str
     precision: str
     variant: str | None
@@ -66,7 +66,7 @@ class CompareOptions(TypedDict, total=False):
     init_preprocess: str
     seed: int | Iterable[int] | str | None
     loss: str
-    ridge: float
+    ridge: float | Iterable[float] | str
     backend: str
     precision: str
     variant: str | None
@@ -83,6 +83,19 @@ class CompareOptions(TypedDict, total=False):
     holdout_seed: int
 
 class SweepOptions(TypedDict, total=False):
+    n2: int | Iterable[int] | str | None
+    noise_std: float | Iterable[float] | str
+    condition_number: float | Iterable[float] | str
+    search_rank: int | Iterable[int] | str | None
+    init_scale: float | Iterable[float] | str | None
+    step_size: float | Iterable[float] | str | None
+    ridge: float | Iterable[float] | str | None
+    repetitions: int
+    operator: str
+    success: float
+    vary_operator: bool
+    seed: int
+    batch: int
     model: str | None
     signature: tuple[int, int] | None
     depth: int | None

@@ -123,7 +123,8 @@ class Sweep:
         return _tables.columns(self._solves)
 
     def __repr__(self) -> str:
-        names = ["n", "rank", "measurements", "count", "successes", "rate"]
+        columns = ["n2"] if any(self.table["n"] != self.table["n2"]) else []
+        names = ["n", *columns, "rank", "measurements", "count", "successes", "rate"]
         return _tables.shown({name: self.table[name] for name in names})
 
 
@@ -133,17 +134,6 @@ def sweep(
     rank: int | Iterable[int],
     measurements: int | Iterable[int],
     *,
-    operator: str = "dense",
-    noise_std: float | Iterable[float] | None = None,
-    condition_number: float | Iterable[float] | None = None,
-    search_rank: int | Iterable[int] | None = None,
-    init_scale: float | Iterable[float] | None = None,
-    step_size: float | Iterable[float] | None = None,
-    repetitions: int = 20,
-    success: float = 1e-3,
-    vary_operator: bool = False,
-    seed: int = 0,
-    batch: int = 64,
     callback: Any = None,
     progress: bool = False,
     **options: Unpack[SweepOptions],
@@ -151,14 +141,12 @@ def sweep(
     """Measure how often a method recovers random matrices, over a grid with a cell for every combination of the lists.
 
     Each cell has ``repetitions`` solves, with different truths, noise and starts. A solve succeeds at a relative error of at most
-    ``success``. operator: a word of ``lowrank list operators``. noise_std: of y, where the truth has norm 1. condition_number: of X.
-    search_rank, init_scale, step_size: of the iteration; search_rank has the default min(n, 2 rank). vary_operator: a fresh operator for
-    every repetition. seed: all others are derived from it. batch: most trials that advance together.
+    ``success``. n: sizes of the unknown n×n matrix; with ``n2`` its numbers of rows. rank: of the truth.
 
     callback: gets a dict of ``finished``, ``solves`` and ``iteration``; if it returns True, the sweep ends with the finished solves.
     progress: a bar, if tqdm is installed.
     """
-    own = {name: value for name, value in locals().items() if name not in ("callback", "progress", "options") and value is not None}
+    asked = {"n": n, "rank": rank, "measurements": measurements, **options}
     with Watch(None, progress) as watch:
 
         def observe(what: dict[str, Any]) -> bool:
@@ -166,7 +154,7 @@ def sweep(
                 watch.observer(what)
             return bool(callback(what)) if callback is not None else False
 
-        found = _lowrank.sweep({**own, **options}, observe if callback is not None or progress else None)
+        found = _lowrank.sweep(asked, observe if callback is not None or progress else None)
     return Sweep(*found)
 
 

@@ -7,6 +7,7 @@ use lowrank::internals::options::Request;
 use lowrank::internals::requests::{default_text, help, options};
 use lowrank::methods::METHODS;
 use lowrank::options::{OptionCard, OptionKind, Usual};
+use lowrank_studies::sweep::OPTIONS;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 
@@ -83,12 +84,14 @@ pub fn method_parameters() -> Vec<&'static str> {
 /// Name, annotation, default as Python writes it, and help text of an option.
 type Keyword = (&'static str, String, String, String);
 
-/// The library's options as keywords of a function: solve, compare or sweep.
+/// The options as keywords of a function: solve, compare or sweep.
 #[pyfunction]
 pub fn options_of(command: &str) -> Vec<Keyword> {
-    in_python()
-        .into_iter()
-        .filter(|option| option.commands.contains(&command))
+    let own = if command == "sweep" { OPTIONS } else { &[] };
+    own.iter()
+        .chain(in_python())
+        // What is required is an argument of the function itself.
+        .filter(|option| option.commands.contains(&command) && option.default != Usual::Required)
         .map(|option| {
             let one = match option.kind {
                 OptionKind::Switch => "bool",

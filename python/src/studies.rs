@@ -3,14 +3,12 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use lowrank::internals::operators::Registration;
-use lowrank::internals::options::{Request, Scalar};
 use lowrank::operators::Loss;
 use lowrank::{Backend, Error, Method, Schedule};
 use lowrank_studies::compare::{self as contest, Contender, LEVELS, usual_schedule};
 use lowrank_studies::report::{comparison_rows, write_cells, write_comparison, write_curves, write_solves};
 use lowrank_studies::reproduce::{self as study, Experiment, Relative, Rerun, Ss21};
-use lowrank_studies::sweep::{Grid, Sweep, summarise};
+use lowrank_studies::sweep::{BATCH, Grid, Sweep, summarise};
 use numpy::PyUntypedArray;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -97,35 +95,6 @@ pub fn compare<'py>(
 /// Cells and solves (CSV), whether every solve finished, notices.
 type Swept<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, bool, Vec<String>);
 
-/// The grid, the backend and the batch of a request.
-fn grid(of: &Request) -> Result<(Grid, Backend, usize), Error> {
-    fn list<T: Scalar>(of: &Request, name: &str, usual: Vec<T>) -> Result<Vec<T>, Error> {
-        Ok(if of.has(name) { of.list(name)? } else { usual })
-    }
-    let usual = Grid::default();
-    let grid = Grid {
-        operator: of.text("operator").map_or(Ok(usual.operator), Registration::find)?,
-        model: of.model(usual.model.word())?,
-        method: of.method()?,
-        n: list(of, "n", usual.n)?,
-        rank: list(of, "rank", usual.rank)?,
-        condition_number: list(of, "condition_number", usual.condition_number)?,
-        measurements: list(of, "measurements", usual.measurements)?,
-        noise_std: list(of, "noise_std", usual.noise_std)?,
-        search_rank: list(of, "search_rank", usual.search_rank)?,
-        init_scale: list(of, "init_scale", usual.init_scale)?,
-        step_size: list(of, "step_size", usual.step_size)?,
-        repetitions: of.one("repetitions")?.unwrap_or(usual.repetitions),
-        success: of.one("success")?.unwrap_or(usual.success),
-        max_iterations: of.one("max_iterations")?.unwrap_or(usual.max_iterations),
-        stall_window: of.one("stall_window")?.map_or(usual.stall_window, |window| Some(window).filter(|w| *w > 0)),
-        vary_operator: of.is_on("vary_operator"),
-        precision: of.precision()?,
-        seed: of.one("seed")?.unwrap_or(usual.seed),
-    };
-    Ok((grid, of.backend()?, of.one("batch")?.unwrap_or(64)))
-}
-
 #[pyfunction]
 #[pyo3(signature = (options, observer))]
 pub fn sweep<'py>(
@@ -133,7 +102,10 @@ pub fn sweep<'py>(
     options: Bound<'py, PyDict>,
     observer: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Swept<'py>> {
-    let (grid, backend, batch) = grid(&options::request(&options)?).map_err(raised)?;
+    let of = options::request(&options)?;
+    let grid = Grid::asked(&of).map_err(raised)?;
+    let backend = of.backend().map_err(raised)?;
+    let batch = of.one("batch").map_err(raised)?.unwrap_or(BATCH);
     let mut observer = Observer::new(observer, false);
     let found = py.detach(|| {
         let sweep = Sweep::new(grid, backend, batch)?;

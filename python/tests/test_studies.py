@@ -33,6 +33,11 @@ def test_sweep():
     chosen = {"operator": "entries", "model": "asymmetric", "method": "gd:step_rule=exact"}
     other = lowrank.sweep(8, 1, 60, **chosen, repetitions=2, max_iterations=300, backend="cpu")
     assert {name: other.table[name][0] for name in chosen} == chosen and other.table["degrees_of_freedom"][0] == 15
+    wide = lowrank.sweep(9, 1, [120], n2=[6, 7], model="asymmetric", ridge=[0, 1], repetitions=2, max_iterations=300, backend="cpu")
+    assert list(wide.table["n2"]) == [6, 6, 7, 7] and list(wide.table["ridge"]) == [0, 1, 0, 1] and "n2" in repr(wide)
+    assert list(wide.table["degrees_of_freedom"]) == [14, 14, 15, 15] and wide.table["rate"][0] > wide.table["rate"][1]
+    with pytest.raises(lowrank.InvalidInput, match="n2: found 6; allowed: nothing with the model psd"):
+        lowrank.sweep(8, 1, 60, n2=6)
     with pytest.raises(lowrank.InvalidInput, match="newton"):
         lowrank.sweep(8, 1, 60, method="newton")
     stopped = lowrank.sweep(8, 1, [60], repetitions=5, backend="cpu", callback=lambda what: True)

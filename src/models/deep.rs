@@ -17,7 +17,7 @@ use super::{Automatic, Backprojection, FactorModel, Model, ModelCard, RandomStar
 use crate::error::{Error, Result};
 use crate::linalg::view;
 use crate::named::Named;
-use crate::options::{ALL, MEASUREMENTS, OptionCard, OptionKind, Parameter};
+use crate::options::{MEASUREMENTS, OptionCard, OptionKind, Parameter, WITH_MODEL};
 use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Domain, Factors, MatrixView, Product, Truth, synthetic};
 use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Matrix, Measured, Minibatches, Recorded, Tape, Values};
@@ -31,7 +31,7 @@ const START: f64 = 1e-3;
 
 const DEPTH_OPTION: OptionCard =
     OptionCard::new("depth", OptionKind::Count, "L", MEASUREMENTS, "Number of factors in the product W_L ⋯ W_1")
-        .of(ALL);
+        .of(WITH_MODEL);
 
 pub(super) const CARD: ModelCard = ModelCard {
     word: "deep",

@@ -6,7 +6,7 @@ use super::{Backprojection, FactorModel, Model, ModelCard, psd, require_symmetri
 use crate::error::{Error, Result};
 use crate::io::read_signed_factor;
 use crate::named::Named;
-use crate::options::{ALL, MEASUREMENTS, OptionCard, OptionKind, Parameter};
+use crate::options::{MEASUREMENTS, OptionCard, OptionKind, Parameter, WITH_MODEL};
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
 use crate::tape::{
     Adjoint, BlockSize, Blocks, Lane, Measured, Minibatches, Ray, RayWriter, Recorded, Tape, Terms, Values,
@@ -19,7 +19,7 @@ const SIGNATURE: OptionCard = OptionCard::new(
     MEASUREMENTS,
     "Numbers of positive and negative columns of U; k is their sum",
 )
-.of(ALL);
+.of(WITH_MODEL);
 
 pub(super) const CARD: ModelCard = ModelCard {
     word: "signed",

@@ -43,6 +43,8 @@ pub enum Usual {
     Value(&'static str),
     /// A choice by the library, as formula or sentence.
     Chosen(&'static str),
+    /// The option must be given.
+    Required,
 }
 
 impl Usual {
@@ -51,12 +53,14 @@ impl Usual {
         match self {
             Self::Nothing => None,
             Self::Value(text) | Self::Chosen(text) => Some(text),
+            Self::Required => Some("required"),
         }
     }
 }
 
 /// Description of an option for command lines, Python, reports and documentation.
 #[derive(Clone, Copy, Debug)]
+#[must_use = "a card does nothing by itself"]
 #[non_exhaustive]
 pub struct OptionCard {
     /// Name in settings, reports and Python; the flag has dashes for underscores.
@@ -75,7 +79,7 @@ pub struct OptionCard {
     pub defaults: &'static [(&'static str, Usual)],
     /// Heading in help texts.
     pub heading: &'static str,
-    /// Commands with the option: `solve`, `compare`, `sweep`.
+    /// Commands with the option: `solve`, `compare`, `sweep`, `generate`.
     pub commands: &'static [&'static str],
     /// Whether Python's functions of the same names have the keyword.
     pub in_python: bool,
@@ -87,8 +91,10 @@ pub struct OptionCard {
     pub conflicts: &'static [&'static str],
 }
 
-/// Every command with options of the solver.
+/// Every command that solves.
 pub(crate) const ALL: &[&str] = &["solve", "compare", "sweep"];
+/// Every command with a model of the unknown.
+pub(crate) const WITH_MODEL: &[&str] = &["solve", "compare", "sweep", "generate"];
 /// Heading of options about measurements and the unknown.
 pub(crate) const MEASUREMENTS: &str = "Measurements";
 /// Heading of options about the method and where it runs.
@@ -125,13 +131,18 @@ impl OptionCard {
     }
 
     /// Sets the default to a value.
-    pub(crate) const fn value(self, text: &'static str) -> Self {
+    pub const fn value(self, text: &'static str) -> Self {
         Self { default: Usual::Value(text), ..self }
     }
 
     /// Sets the default to a choice of the library.
-    pub(crate) const fn chosen(self, text: &'static str) -> Self {
+    pub const fn chosen(self, text: &'static str) -> Self {
         Self { default: Usual::Chosen(text), ..self }
+    }
+
+    /// Requires the option itself.
+    pub const fn required(self) -> Self {
+        Self { default: Usual::Required, ..self }
     }
 
     /// Sets other defaults for commands.
@@ -145,7 +156,7 @@ impl OptionCard {
     }
 
     /// Sets the commands.
-    pub(crate) const fn of(self, commands: &'static [&'static str]) -> Self {
+    pub const fn of(self, commands: &'static [&'static str]) -> Self {
         Self { commands, ..self }
     }
 
@@ -165,7 +176,7 @@ impl OptionCard {
     }
 
     /// Excludes these options.
-    pub(crate) const fn excludes(self, names: &'static [&'static str]) -> Self {
+    pub const fn excludes(self, names: &'static [&'static str]) -> Self {
         Self { conflicts: names, ..self }
     }
 

@@ -5,7 +5,7 @@ use crate::models::MODELS;
 use crate::operators::open;
 use crate::operators::registry::REGISTRY;
 use crate::options::{OptionCard, Parameter};
-use crate::requests::table::SETTINGS;
+use crate::solver::table::SETTINGS;
 
 /// All options, in the order of help texts: measurements, model, method, limits, failures.
 pub fn options() -> Vec<&'static OptionCard> {
@@ -18,7 +18,7 @@ pub fn options() -> Vec<&'static OptionCard> {
     REGISTRY.iter().flat_map(|registration| registration.options).for_each(&mut add);
     let (own, shared) = open::OPTIONS.split_at(2);
     own.iter().for_each(&mut add);
-    for (option, _) in SETTINGS {
+    for (option, ..) in SETTINGS {
         add(option);
         match option.name {
             "model" => {

@@ -1,8 +1,7 @@
-//! Requests: the table of all options, and what a request means as settings, trials, backend and files.
+//! Requests: the list of all options, and what a request means as settings, trials, backend and files.
 
 pub(crate) mod files;
 pub(crate) mod listing;
-mod table;
 
 use crate::backend::Backend;
 use crate::engine::Precision;
@@ -13,6 +12,7 @@ use crate::operators::Storage;
 use crate::options::{Request, Scalar};
 use crate::solver::axes::Axes;
 use crate::solver::init::InitWord;
+use crate::solver::table::SETTINGS;
 use crate::solver::{Preprocess, Settings};
 
 impl Request {
@@ -21,8 +21,8 @@ impl Request {
     /// # Errors
     /// [`Error::Invalid`] naming the option.
     pub fn settings(&self) -> Result<Settings> {
-        let given = table::SETTINGS.iter().filter(|(option, _)| self.has(option.name));
-        given.into_iter().try_fold(Settings::default(), |settings, (_, apply)| apply(settings, self))
+        let given = SETTINGS.iter().filter(|(option, ..)| self.has(option.name));
+        given.into_iter().try_fold(Settings::default(), |settings, (.., apply)| apply(settings, self))
     }
 
     /// The axes of the batch that belong to the problem and the start; steps and dampings, which belong to the method,
@@ -34,6 +34,7 @@ impl Request {
         let axes = Axes {
             rows: self.axis("rows")?,
             search_ranks: self.axis("search_rank")?,
+            ridges: self.axis("ridge")?,
             init_scales: self.axis("init_scale")?,
             seeds: self.axis("seed")?,
             ..Axes::default()

@@ -17,6 +17,8 @@ pub struct Axes {
     pub step_sizes: Vec<Option<f64>>,
     /// Dampings λ.
     pub dampings: Vec<Option<f64>>,
+    /// Weights of the ridge.
+    pub ridges: Vec<Option<f64>>,
     /// Scales α of the random start.
     pub init_scales: Vec<Option<f64>>,
     /// Seeds of the random start.
@@ -30,6 +32,7 @@ impl Default for Axes {
             search_ranks: vec![None],
             step_sizes: vec![None],
             dampings: vec![None],
+            ridges: vec![None],
             init_scales: vec![None],
             seeds: vec![None],
         }
@@ -47,6 +50,7 @@ impl Axes {
             ("search_rank", self.search_ranks.len()),
             ("step_size", self.step_sizes.len()),
             ("damping", self.dampings.len()),
+            ("ridge", self.ridges.len()),
             ("init_scale", self.init_scales.len()),
             ("seed", self.seeds.len()),
         ];
@@ -73,24 +77,21 @@ impl Axes {
 
     /// Trials of the cartesian product; the seed runs fastest and the observation vector slowest.
     pub fn trials(&self, instances: usize) -> Vec<Trial> {
-        let mut trials = Vec::new();
-        for (instance, rows) in (0..instances).flat_map(|i| self.rows.iter().map(move |rows| (i, rows))) {
-            for k in &self.search_ranks {
-                for (mu, lambda) in self.step_sizes.iter().flat_map(|mu| self.dampings.iter().map(move |l| (mu, l))) {
-                    for alpha in &self.init_scales {
-                        for seed in &self.seeds {
-                            let mut trial = Trial::default().instance(instance);
-                            trial = rows.map_or(trial, |rows| trial.rows(rows));
-                            trial = k.map_or(trial, |k| trial.search_rank(k));
-                            trial = mu.map_or(trial, |mu| trial.step_size(mu));
-                            trial = lambda.map_or(trial, |lambda| trial.damping(lambda));
-                            trial = alpha.map_or(trial, |alpha| trial.init_scale(alpha));
-                            trials.push(seed.map_or(trial, |seed| trial.seed(seed)));
-                        }
-                    }
-                }
-            }
-        }
+        let mut trials: Vec<Trial> = (0..instances).map(|instance| Trial::default().instance(instance)).collect();
+        extend(&mut trials, &self.rows, Trial::rows);
+        extend(&mut trials, &self.search_ranks, Trial::search_rank);
+        extend(&mut trials, &self.step_sizes, Trial::step_size);
+        extend(&mut trials, &self.dampings, Trial::damping);
+        extend(&mut trials, &self.ridges, Trial::ridge);
+        extend(&mut trials, &self.init_scales, Trial::init_scale);
+        extend(&mut trials, &self.seeds, Trial::seed);
         trials
     }
+}
+
+/// Replaces each trial by one for every value of an axis.
+fn extend<T: Copy>(trials: &mut Vec<Trial>, axis: &[Option<T>], set: fn(Trial, T) -> Trial) {
+    let of =
+        |trial: &Trial| axis.iter().map(|value| value.map_or(*trial, |value| set(*trial, value))).collect::<Vec<_>>();
+    *trials = trials.iter().flat_map(of).collect();
 }

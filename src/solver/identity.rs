@@ -5,7 +5,7 @@
 //! | does one loaded engine serve both? | `Solver::reload` | [`Identity::of`] at [`Level::Engine`] |
 //! | does one resume where the other was saved? | `Solver::resume` | [`Identity::of`] at [`Level::Run`] |
 //! | is it the same experiment? | the journal of a sweep | [`Identity::of_experiment`] |
-//! | is it the same experiment, with the same results? | `--config` | [`Identity::has_option`], [`Identity::of_results`] |
+//! | is it the same experiment, with the same results? | `--config` | [`Identity::is_destination`], [`Identity::of_results`] |
 //!
 //! All questions compare an [`Identity`] and report a difference in their own words.
 
@@ -18,75 +18,50 @@ use crate::io::hexadecimal;
 use crate::operators::Operator;
 use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Factors};
+use crate::solver::place::{BOTH, ENGINE, Level, Place, RUN};
 use crate::solver::plan::Task;
 use crate::solver::solution::{Status, TrialSolution};
+use crate::solver::table::SETTINGS;
+use crate::solver::trial::TrialParameters;
 
-/// Level of the comparison of two runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    /// The loaded engine; both runs have the same operator.
-    Engine,
-    /// Data, settings and start: everything that the numbers of a run depend on.
-    Run,
-}
-
-/// One part of the identity of a run.
-struct Entry {
+/// One part of the identity of a run that belongs to no single option.
+struct Fact {
     name: &'static str,
     levels: &'static [Level],
     value: fn(Task<'_>) -> Result<Value>,
 }
 
-const ENGINE: &[Level] = &[Level::Engine];
-const RUN: &[Level] = &[Level::Run];
-const BOTH: &[Level] = &[Level::Engine, Level::Run];
-
-const fn entry(name: &'static str, levels: &'static [Level], value: fn(Task<'_>) -> Result<Value>) -> Entry {
-    Entry { name, levels, value }
+const fn fact(name: &'static str, levels: &'static [Level], value: fn(Task<'_>) -> Result<Value>) -> Fact {
+    Fact { name, levels, value }
 }
 
-/// All parts of the identity of a run. Limits, outputs and the reaction to a device failure do not belong to it, and
-/// neither do the backend and the kernel variant of a resumed run.
-const ENTRIES: &[Entry] = &[
-    entry("operator", RUN, |t| Ok(json!(t.problem.operator().name()))),
-    entry("model", BOTH, |t| Ok(json!(t.plan.model))),
-    entry("size", BOTH, |t| {
+/// Parts of the identity that several options or the data decide. Those of single options are in [`SETTINGS`], where every
+/// option has its [`Place`]. Limits, outputs and the reaction to a device failure do not belong to the identity, and neither
+/// do the backend and the kernel variant of a resumed run.
+const FACTS: &[Fact] = &[
+    fact("operator", RUN, |t| Ok(json!(t.problem.operator().name()))),
+    fact("size", BOTH, |t| {
         let (shape, m) = (t.problem.operator().domain(), t.problem.operator().measurements());
         Ok(json!([shape.rows(), shape.columns(), m]))
     }),
-    entry("measurements", RUN, |t| Ok(json!(of_operator(&**t.problem.operator())?))),
-    entry("observations", RUN, |t| Ok(json!(digest([&t.plan.target[..]])))),
-    entry("truth", RUN, truths),
-    entry("holdout", RUN, |t| Ok(json!(digest([&t.plan.weights[..]])))),
-    entry("method", BOTH, |t| Ok(json!(t.plan.method.word()))),
-    entry("parameters", BOTH, |t| Ok(json!(format!("{:?}", t.plan.method)))),
-    entry("loss", BOTH, |t| Ok(json!(t.settings.loss.word()))),
-    entry("undamped", ENGINE, |t| Ok(json!(t.plan.is_undamped()))),
-    entry("has_ridge", ENGINE, |t| Ok(json!(t.plan.has_ridge()))),
-    entry("precision", BOTH, |t| Ok(json!(t.settings.precision.word()))),
-    entry("model_parameters", BOTH, |t| Ok(json!(format!("{:?}", t.plan.model)))),
-    entry("variant", ENGINE, |t| Ok(json!(t.settings.variant))),
-    entry("device_memory", ENGINE, |t| Ok(json!(t.settings.device_memory))),
-    entry("batch", ENGINE, |t| Ok(json!(t.plan.start.batch()))),
-    entry("search_rank", ENGINE, |t| Ok(json!(t.plan.start.search_rank()))),
-    entry("ridge", RUN, |t| Ok(json!(t.plan.ridge))),
-    entry("observe", RUN, |t| Ok(json!(format!("{:?}", t.settings.observe)))),
-    entry("stop_relative_error", RUN, |t| Ok(json!(t.settings.stop.relative_error))),
-    entry("stop_loss", RUN, |t| Ok(json!(t.settings.stop.loss))),
-    entry("stop_residual", RUN, |t| Ok(json!(t.settings.stop.residual))),
-    entry("stall_window", RUN, |t| Ok(json!(t.settings.stop.stall_window))),
-    entry(TRIALS, RUN, |t| Ok(serde_json::to_value(&t.plan.trials).unwrap_or_default())),
-    entry("init", RUN, |t| Ok(json!(digest(t.plan.start.blocks().iter().map(Block::data))))),
+    fact("measurements", RUN, |t| Ok(json!(of_operator(&**t.problem.operator())?))),
+    fact("observations", RUN, |t| Ok(json!(digest([&t.plan.target[..]])))),
+    fact("truth", RUN, truths),
+    fact("holdout", RUN, |t| Ok(json!(digest([&t.plan.weights[..]])))),
+    fact("parameters", BOTH, |t| Ok(json!(format!("{:?}", t.plan.method)))),
+    fact("model_parameters", BOTH, |t| Ok(json!(format!("{:?}", t.plan.model)))),
+    fact("undamped", ENGINE, |t| Ok(json!(t.plan.is_undamped()))),
+    fact("has_ridge", ENGINE, |t| Ok(json!(t.plan.has_ridge()))),
+    fact("batch", ENGINE, |t| Ok(json!(t.plan.start.batch()))),
+    fact("search_rank", ENGINE, |t| Ok(json!(t.plan.start.search_rank()))),
+    fact(TRIALS, RUN, trials),
+    fact("init", RUN, |t| Ok(json!(digest(t.plan.start.blocks().iter().map(Block::data))))),
 ];
 
 const TRIALS: &str = "trials";
 
 /// Entries that follow from others and are named last as a difference: the start, and the digests of every trial.
 const DERIVED: &[&str] = &["init", "holdout"];
-
-/// Options of a command that do not belong to its experiment: destinations of results, and the point where a run
-/// resumes.
-const APART: &[&str] = &["out", "report", "trace", "trials", "snapshots", "checkpoint", "resume", "config"];
 
 /// Identity of a run: names and values. Two runs are the same if none of them differs.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,9 +70,13 @@ pub struct Identity(Map<String, Value>);
 impl Identity {
     /// The identity of a run.
     pub(crate) fn of(task: Task<'_>, level: Level) -> Result<Self> {
-        let entries = ENTRIES.iter().filter(|entry| entry.levels.contains(&level));
-        let entries = entries.map(|entry| Ok((entry.name.to_owned(), (entry.value)(task)?)));
-        Ok(Self(entries.collect::<Result<_>>()?))
+        let facts = FACTS.iter().filter(|fact| fact.levels.contains(&level));
+        let facts = facts.map(|fact| Ok((fact.name.to_owned(), (fact.value)(task)?)));
+        let options = SETTINGS.iter().filter_map(|(option, place, _)| match place {
+            Place::Entry(levels, value) => levels.contains(&level).then(|| Ok((option.name.to_owned(), value(task)))),
+            Place::Within(_) | Place::Apart | Place::Destination => None,
+        });
+        Ok(Self(facts.chain(options).collect::<Result<_>>()?))
     }
 
     /// The identity of an experiment: its requested settings, its backend, and the version.
@@ -116,9 +95,9 @@ impl Identity {
         Self(all)
     }
 
-    /// Whether an option of a command, without its dashes, belongs to the experiment.
-    pub fn has_option(option: &str) -> bool {
-        !APART.contains(&option)
+    /// Whether a flag, without its dashes, is an option that belongs to no experiment.
+    pub fn is_destination(flag: &str) -> bool {
+        SETTINGS.iter().any(|(option, place, _)| matches!(place, Place::Destination) && option.flag() == flag)
     }
 
     /// Entries by name.
@@ -218,6 +197,12 @@ impl Difference {
     }
 }
 
+/// Parameters of the trials. Their ridges have an entry of their own.
+fn trials(task: Task<'_>) -> Result<Value> {
+    let without = |of: &TrialParameters| TrialParameters { ridge: None, ..of.clone() };
+    Ok(task.plan.trials.iter().map(|of| json!(without(of))).collect())
+}
+
 fn truths(task: Task<'_>) -> Result<Value> {
     let truths = (0..task.problem.instances()).filter_map(|j| task.problem.truth(j));
     let digests = truths.map(|truth| {
@@ -270,6 +255,7 @@ impl TrialSolution {
 mod tests {
     use super::*;
     use crate::operators::Dense;
+    use crate::options::{OptionCard, OptionKind, Request};
     use crate::problem::synthetic;
     use crate::solver::plan::plan;
     use crate::solver::{Problem, Settings, Stop};
@@ -286,36 +272,70 @@ mod tests {
         Settings::new(Method::gd()).search_rank(2)
     }
 
+    /// A value of an option that is not its default, and options that it needs beside it.
+    fn sample(option: &OptionCard) -> (&'static str, &'static [(&'static str, &'static str)]) {
+        match (option.kind, option.name) {
+            (_, "init") => ("spectral", &[]),
+            (_, "init_preprocess") => ("truncate", &[("init", "spectral")]),
+            (_, "holdout_seed") => ("9", &[("holdout", "0.5")]),
+            (_, "model") => ("deep", &[]),
+            (_, "method") => ("momentum", &[]),
+            (_, "init_std") => ("n", &[]),
+            (_, "loss") => ("l1", &[]),
+            (_, "backend") => ("reference", &[]),
+            (_, "precision") => ("f64", &[]),
+            (_, "variant") => ("avx", &[]),
+            (_, "device_memory") => ("8G", &[]),
+            (_, "observe") => ("log", &[]),
+            (_, "checkpoint_every") => ("10", &[]),
+            (_, "on_device_loss") => ("retry", &[]),
+            (OptionKind::Switch, _) => ("true", &[]),
+            (OptionKind::Number | OptionKind::Numbers, _) => ("0.25", &[]),
+            (OptionKind::Count | OptionKind::Counts, _) => ("3", &[]),
+            (OptionKind::Seed | OptionKind::Seeds, _) => ("9", &[]),
+            (kind, name) => panic!("{name} needs a sample here: {kind:?}"),
+        }
+    }
+
+    fn asked(options: &[(&str, &str)], level: Level) -> Identity {
+        let all = [("method", "gd"), ("search_rank", "2")].iter().chain(options);
+        let request = all.fold(Request::new(), |request, (name, text)| request.with(name, text));
+        let settings = request.settings().unwrap().model(request.model("asymmetric").unwrap());
+        let settings = settings.method(request.method().unwrap().unwrap());
+        let (start, preprocess) = request.start().unwrap().unwrap();
+        let trials = request.axes_with_method().unwrap().trials(1);
+        let settings = settings.init_word(start, preprocess).trials(trials);
+        let truth = synthetic::asymmetric(6, 5).rank(1).seed(1).build().unwrap();
+        let problem = Problem::measure(Dense::gaussian(truth.domain(), 40, 2).unwrap(), truth).unwrap();
+        let plan = plan(&problem, &settings).unwrap();
+        Identity::of(Task { problem: &problem, settings: &settings, plan: &plan }, level).unwrap()
+    }
+
     #[test]
-    fn every_setting_has_its_level() {
-        // The pattern is exhaustive, so a new setting does not compile before its level is decided here.
-        let Settings {
-            // These belong to the engine, and to the run where its numbers depend on them.
-            method: _,
-            loss: _,
-            precision: _,
-            model: _,
-            variant: _,
-            device_memory: _,
-            // These belong to the run, most of them through the trials and their starts.
-            init_std: _,
-            search_rank: _,
-            step_size: _,
-            init: _,
-            init_scale_ratio: _,
-            ridge: _,
-            observe: _,
-            holdout: _,
-            held_out: _,
-            trials: _,
-            stop: _,
-            // These belong to neither; a resumed run diagnoses what its checkpoint did.
-            diagnose: _,
-            retune: _,
-            without_biases: _,
-            checkpoint: _,
-            on_device_loss: _,
-        } = usual();
+    fn every_option_shows_where_its_place_says() {
+        for (option, place, _) in SETTINGS {
+            // Data, and a file that is written.
+            if ["truth", "truth_matrix", "checkpoint"].contains(&option.name) {
+                continue;
+            }
+            let (value, beside) = sample(option);
+            let with: Vec<_> = beside.iter().copied().chain([(option.name, value)]).collect();
+            for level in [Level::Engine, Level::Run] {
+                let (then, now) = (asked(beside, level), asked(&with, level));
+                let differs = |name: &str| then.entries().get(name) != now.entries().get(name);
+                match place {
+                    Place::Entry(levels, _) => {
+                        assert_eq!(differs(option.name), levels.contains(&level), "{} {level:?}", option.name);
+                    }
+                    Place::Within(name) => assert!(level == Level::Engine || differs(name), "{}", option.name),
+                    Place::Apart | Place::Destination => assert_eq!(then, now, "{}", option.name),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn settings_differ_at_their_levels() {
         let differs = |other: Settings, level| {
             let difference = identity(&usual(), level).difference(&identity(&other, level));
             difference.map(|difference| difference.innermost().name)

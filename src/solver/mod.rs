@@ -11,6 +11,7 @@ pub(crate) mod init;
 mod loaded;
 mod measured;
 mod memory;
+mod place;
 mod plan;
 mod problem;
 mod run;
@@ -22,6 +23,7 @@ mod solve;
 mod spectra;
 mod stall;
 mod starts;
+pub(crate) mod table;
 mod trial;
 mod tuning;
 mod units;
@@ -212,8 +214,8 @@ impl Solver {
         let mut plan = plan::plan(problem, settings)?;
         plan.notices = notices(&plan, self.loaded.info());
         let other = Task { problem, settings, plan: &plan };
-        let loaded = identity::Identity::of(self.task(), identity::Level::Engine)?;
-        let same = loaded.difference(&identity::Identity::of(other, identity::Level::Engine)?).is_none();
+        let loaded = identity::Identity::of(self.task(), place::Level::Engine)?;
+        let same = loaded.difference(&identity::Identity::of(other, place::Level::Engine)?).is_none();
         if same {
             self.loaded.set_observations(&plan)?;
             (self.plan, self.problem, self.settings) = (plan, problem.clone(), settings.clone());

@@ -15,7 +15,6 @@ use crate::solver::problem::Problem;
 use crate::solver::settings::Settings;
 use crate::solver::spectra::Spectra;
 use crate::solver::starts;
-use crate::solver::trial::Trial;
 use crate::solver::trial::TrialParameters;
 use crate::solver::units::Units;
 use crate::text::readable;
@@ -153,6 +152,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
             search_rank: search_ranks.value[trial],
             step_size: step_sizes.value[trial],
             damping: dampings[trial],
+            ridge: Some(wanted[trial].ridge.unwrap_or(settings.ridge)).filter(|ridge| *ridge > 0.0),
             init_scale: init_scales.value[trial],
             init_scale_ratio: init_scales.value[trial].and(init_scale_ratio),
             seed: choices::seed(&wanted[trial], init),
@@ -169,12 +169,10 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let m = problem.operator().measurements();
     let units = Units::new((&target, &measured.weights, m), (settings, &method.value, &model));
     let step = |t: &TrialParameters| units.step(&method.value, t.trial, t.step_size) * t.normalization;
-    let ridge = |(t, own): (&TrialParameters, &Trial)| {
-        own.ridge.unwrap_or(settings.ridge) * units.of(t.trial) / t.normalization
-    };
+    let ridge = |t: &TrialParameters| t.ridge.unwrap_or(0.0) * units.of(t.trial) / t.normalization;
     Ok(Plan {
         steps: trials.iter().map(step).collect(),
-        ridge: trials.iter().zip(&wanted).map(ridge).collect(),
+        ridge: trials.iter().map(ridge).collect(),
         numbers: trials.iter().map(|t| numbers(settings, &units, t)).collect(),
         plain: method.value.is_plain(settings.loss),
         trials,

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::solver::checkpoint::{Checkpoint, Header};
-use crate::solver::identity::{Identity, Level};
+use crate::solver::identity::Identity;
 use crate::solver::loaded::bare;
+use crate::solver::place::Level;
 use crate::solver::plan::{Task, plan};
 use crate::solver::solution::Solution;
 use crate::solver::{Progress, Solver, notices};

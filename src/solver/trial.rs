@@ -81,6 +81,9 @@ pub struct TrialParameters {
     /// Damping λ of `scaled-gd`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damping: Option<f64>,
+    /// Weight of the ridge; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ridge: Option<f64>,
     /// Scale α of the random start; absent for given factors and spectral starts.
     pub init_scale: Option<f64>,
     /// Scale of R over that of L; absent for one factor and for given factors.

@@ -12,12 +12,15 @@ use lowrank::internals::requests::{Measured, Planned};
 use lowrank::{Error, Problem, Result, Schedule, Status};
 use lowrank_studies::compare::{Comparison, Entry, compare};
 use lowrank_studies::report::{comparison_rows, comparison_text, readable_seconds};
+use serde_json::{Map, Value, json};
 
 use super::options::{Flags, OfLibrary};
+use super::outputs::{Opened, names, paths};
 use super::progress::Bar;
+use super::solve::described;
 use super::{Ending, grid, interrupt, remark, said};
 use contenders::Asked;
-use outputs::{Described, Outputs};
+use outputs::{Described, FILES, Finished};
 
 /// The command, for its flags.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +31,8 @@ impl OfLibrary for Compare {
 }
 
 /// Runs methods one after the other on the same measurements, from the same start, and shows which of them reached which
-/// error when. Lists of --seed, --init-scale, --search-rank and --rows make trials of every method, whose medians are
-/// compared.
+/// error when. Lists of --seed, --init-scale, --search-rank, --rows and --ridge make trials of every method, whose medians
+/// are compared.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
@@ -62,13 +65,13 @@ pub fn run(args: &Args) -> Result<Ending> {
     let Understood { planned, levels, asked, observe } = Understood::new(args)?;
     let backend = request.backend()?;
     let inputs = request.inputs(&planned);
-    for output in outputs::paths(args) {
+    for output in args.out.iter().flat_map(|folder| paths(folder, FILES)) {
         ensure_not_input(&output, &inputs)?;
     }
     let interrupted = interrupt();
-    let outputs = Outputs::create(args)?;
+    let files = args.out.as_deref().map(|folder| Opened::within(folder, FILES)).transpose()?;
 
-    let Measured { problem, settings, described, mut notices, .. } = request.measured(planned)?;
+    let Measured { problem, settings, described: measurements, mut notices, .. } = request.measured(planned)?;
     let count = settings.chosen_trials().len();
     let contenders = asked.contenders(&settings, &settings.model_of(&problem.operator().domain()), observe, &backend);
     if !args.quiet {
@@ -87,11 +90,32 @@ pub fn run(args: &Args) -> Result<Ending> {
         found.iter().for_each(|notice| remark(notice));
     }
     notices.extend(found);
-    let settings = outputs::settings_of(args, described, &comparison, &levels);
     let rows = comparison_rows(&comparison, &levels);
-    outputs.write(&comparison, &rows, &levels, &Described { problem: words(&problem), settings, inputs, notices })?;
-    print(args, &comparison, &comparison_text(&rows, &levels))?;
+    let table = comparison_text(&rows, &levels);
+    let comparison = match files {
+        None => comparison,
+        Some(files) => {
+            let settings = settings_of(args, measurements, &comparison, &levels);
+            let said = Described { problem: words(&problem), settings, inputs, notices };
+            let mut finished = Finished::new(comparison, rows, levels, &said)?;
+            files.write(&mut finished)?;
+            finished.comparison
+        }
+    };
+    print(args, &comparison, &table)?;
     Ok(ending(&comparison, request))
+}
+
+/// Parsed flags.
+fn settings_of(args: &Args, measurements: Map<String, Value>, comparison: &Comparison, levels: &[f64]) -> Value {
+    let mut settings = described(Compare::NAME, &args.options.request, measurements);
+    let labels = || comparison.entries.iter().map(|e| (e.position, &e.label));
+    let mut all: Vec<_> = labels().chain(comparison.absent.iter().map(|a| (a.position, &a.label))).collect();
+    all.sort();
+    let methods: Vec<&String> = all.into_iter().map(|(_, label)| label).collect();
+    settings.insert("methods".into(), json!(methods));
+    settings.insert("levels".into(), json!(levels));
+    Value::Object(settings)
 }
 
 /// Checked flags, before any access to files or devices.
@@ -150,7 +174,7 @@ fn print(args: &Args, comparison: &Comparison, table: &str) -> Result<()> {
     said(writeln!(out, "{table}{}{medians}", comparison.metric.sentence()))?;
     let total: f64 = comparison.entries.iter().map(|e| e.solution.timing.setup + e.solution.timing.solve).sum();
     let files = match &args.out {
-        Some(folder) => format!("; in {}: report.html (a page), {}", folder.display(), outputs::FILES[1..].join(", ")),
+        Some(folder) => format!("; in {}: report.html (a page), {}", folder.display(), names(FILES)),
         None => String::new(),
     };
     let engine = &comparison.entries[0].solution.engine;

@@ -1,30 +1,29 @@
-//! Files of a comparison, opened before the work and put in place after it.
+//! Files of a comparison.
 
 use std::io::Write;
 use std::path::PathBuf;
 
-use lowrank::internals::io::{InputInfo, OutputFile};
+use lowrank::Result;
+use lowrank::internals::io::InputInfo;
 use lowrank::internals::memory::readable_bytes;
-use lowrank::{Error, Result};
 use lowrank_studies::compare::{Comparison, Metric};
 use lowrank_studies::report::{
     ComparisonPage, ComparisonRow, Environment, Over, TrialReport, comparison_figure, comparison_page,
     readable_seconds, write_comparison, write_curves,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{Args, Compare};
-use crate::options::OfLibrary;
-use crate::quoted;
-use crate::solve::{described, write_json};
+use crate::outputs::{Output, argv, command, drawn, json};
 
-pub const FILES: [&str; 6] =
-    ["report.html", "error-iterations.svg", "error-seconds.svg", "curves.csv", "table.csv", "compare.json"];
-
-/// Directory of the files, if any.
-pub fn paths(args: &Args) -> Vec<PathBuf> {
-    args.out.iter().flat_map(|folder| FILES.map(|name| folder.join(name))).collect()
-}
+/// Every file, in the order in which they are written.
+pub const FILES: &[Output<Finished>] = &[
+    Output { name: "curves.csv", write: |file, of| write_curves(file, &of.comparison) },
+    Output { name: "table.csv", write: |file, of| write_comparison(file, &of.rows, &of.levels) },
+    Output { name: "error-iterations.svg", write: |file, of| file.write_all(of.over_iterations.as_bytes()) },
+    Output { name: "error-seconds.svg", write: |file, of| file.write_all(of.over_seconds.as_bytes()) },
+    Output { name: "report.html", write: |file, of| file.write_all(of.page.as_bytes()) },
+    Output { name: "compare.json", write: |file, of| json(file, &of.report) },
+];
 
 /// Data of the files besides the comparison.
 pub struct Described {
@@ -34,77 +33,35 @@ pub struct Described {
     pub notices: Vec<String>,
 }
 
-/// Parsed flags.
-pub fn settings_of(args: &Args, measurements: Map<String, Value>, comparison: &Comparison, levels: &[f64]) -> Value {
-    let mut settings = described(Compare::NAME, &args.options.request, measurements);
-    let labels = || comparison.entries.iter().map(|e| (e.position, &e.label));
-    let mut all: Vec<_> = labels().chain(comparison.absent.iter().map(|a| (a.position, &a.label))).collect();
-    all.sort();
-    let methods: Vec<&String> = all.into_iter().map(|(_, label)| label).collect();
-    settings.insert("methods".into(), json!(methods));
-    settings.insert("levels".into(), json!(levels));
-    Value::Object(settings)
+/// A finished comparison with its page, its figures and its report.
+pub struct Finished {
+    pub comparison: Comparison,
+    rows: Vec<ComparisonRow>,
+    levels: Vec<f64>,
+    page: String,
+    over_iterations: String,
+    over_seconds: String,
+    report: Value,
 }
 
-/// Opened files, in the order of [`FILES`]; none without --out.
-pub struct Outputs(Option<[OutputFile; 6]>);
-
-impl Outputs {
-    pub fn create(args: &Args) -> Result<Self> {
-        let Some(folder) = &args.out else { return Ok(Self(None)) };
-        std::fs::create_dir_all(folder).map_err(|source| Error::Io {
-            path: folder.clone(),
-            source,
-            fix: "Name a directory that lowrank can create with --out".into(),
-        })?;
-        let [page, over_iterations, over_seconds, curves, table, report] = FILES.map(|name| folder.join(name));
-        let open = |path: PathBuf| OutputFile::create(path);
-        let files =
-            [open(page)?, open(over_iterations)?, open(over_seconds)?, open(curves)?, open(table)?, open(report)?];
-        Ok(Self(Some(files)))
-    }
-
-    pub fn write(
-        self,
-        comparison: &Comparison,
-        rows: &[ComparisonRow],
-        levels: &[f64],
-        said: &Described,
-    ) -> Result<()> {
-        let Some([page, over_iterations, over_seconds, mut curves, mut table, report]) = self.0 else { return Ok(()) };
-        let drawn = |text: std::result::Result<String, String>| {
-            text.map_err(|what| Error::Unsupported { what, fix: "The tables hold the numbers; report this bug".into() })
-        };
-        let argv: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
-        let command = format!("lowrank {}", argv.iter().skip(1).map(|a| quoted(a)).collect::<Vec<_>>().join(" "));
-        let environment = environment(comparison);
-        let html = drawn(comparison_page(&ComparisonPage {
-            comparison,
-            levels,
+impl Finished {
+    pub fn new(comparison: Comparison, rows: Vec<ComparisonRow>, levels: Vec<f64>, said: &Described) -> Result<Self> {
+        let page = drawn(comparison_page(&ComparisonPage {
+            comparison: &comparison,
+            levels: &levels,
             problem: &said.problem,
-            environment: &environment,
-            command: &command,
+            environment: &environment(&comparison),
+            command: &command(),
             notices: &said.notices,
         }))?;
-        let put = |mut file: OutputFile, text: String| -> Result<()> {
-            let written = file.write_all(text.as_bytes());
-            file.check(written)?;
-            file.finish()
-        };
-        let written = write_curves(&mut curves, comparison);
-        curves.check(written)?;
-        curves.finish()?;
-        let written = write_comparison(&mut table, rows, levels);
-        table.check(written)?;
-        table.finish()?;
-        put(over_iterations, drawn(comparison_figure(comparison, Over::Iterations))?)?;
-        put(over_seconds, drawn(comparison_figure(comparison, Over::Seconds))?)?;
-        put(page, html)?;
-        write_json(report, &self::report(comparison, rows, said, argv)?)
+        let over_iterations = drawn(comparison_figure(&comparison, Over::Iterations))?;
+        let over_seconds = drawn(comparison_figure(&comparison, Over::Seconds))?;
+        let report = report(&comparison, &rows, said)?;
+        Ok(Self { comparison, rows, levels, page, over_iterations, over_seconds, report })
     }
 }
 
-fn report(comparison: &Comparison, rows: &[ComparisonRow], said: &Described, argv: Vec<String>) -> Result<Value> {
+fn report(comparison: &Comparison, rows: &[ComparisonRow], said: &Described) -> Result<Value> {
     let inputs = said.inputs.iter().map(InputInfo::read).collect::<Result<Vec<_>>>()?;
     let runs: Vec<Value> = comparison
         .entries
@@ -126,7 +83,7 @@ fn report(comparison: &Comparison, rows: &[ComparisonRow], said: &Described, arg
         "table": rows,
         "runs": runs,
         "settings": said.settings,
-        "argv": argv,
+        "argv": argv(),
         "inputs": inputs,
         "environment": Environment::new(&comparison.entries[0].solution.engine),
         "notices": said.notices,

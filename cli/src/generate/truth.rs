@@ -5,26 +5,27 @@ use std::io::Write;
 use lowrank::Result;
 use lowrank::internals::options::Request;
 use lowrank::io::{write_npy_f64, write_npz};
-use lowrank::methods::Named;
-use lowrank::models::{self, Model};
 use lowrank::problem::{MatrixView, Truth};
 
-use super::{Args, refused};
+use super::refused;
+
+/// File of X for X Xᵀ.
+pub const FACTOR: &str = "X.npy";
+/// File of two factors, or of one with a signature.
+pub const FACTORS: &str = "X.npz";
 
 /// The truth that the flags describe.
-pub fn build(args: &Args, seed: u64) -> Result<Truth> {
-    let shape = args.shape.as_ref().map_or(Ok(None), |text| Request::new().with("shape", text).sizes("shape"))?;
-    let signature = Named::default().with("signature", args.signature.as_ref());
-    let (card, model) = (models::card(&args.model)?, Model::named(&args.model, &signature)?);
-    let (n1, n2) = match (args.n, shape) {
+pub fn build(request: &Request, condition_number: f64, seed: u64) -> Result<Truth> {
+    let (card, model) = (request.model_card("psd")?, request.model("psd")?);
+    let (n1, n2) = match (request.one("n")?, request.sizes("shape")?) {
         (Some(n), _) => (n, n),
         (None, Some(sizes)) => sizes,
         (None, None) => {
             return Err(refused("n", "no size", "--n n, or --shape n1,n2", "give the size of the unknown matrix"));
         }
     };
-    let builder = model.truth(&card.domain(n1, n2)?, args.rank)?;
-    builder.condition_number(args.condition_number).seed(seed).build()
+    let builder = model.truth(&card.domain(n1, n2)?, request.one("rank")?)?;
+    builder.condition_number(condition_number).seed(seed).build()
 }
 
 /// The same matrix, scaled so that the mean square of its entries is 1.
@@ -54,13 +55,13 @@ pub fn with_unit_entries(truth: &Truth) -> Result<Truth> {
     Truth::from_factor(n1, rank, scaled(left))
 }
 
-/// X.npy for X Xᵀ; an archive for two factors or a signature.
+/// Name of a truth's file.
 pub fn file_name(truth: &Truth) -> &'static str {
-    if truth.factor().is_some() { "X.npy" } else { "X.npz" }
+    if truth.factor().is_some() { FACTOR } else { FACTORS }
 }
 
-pub fn write(writer: &mut impl Write, truth: &Truth) -> std::io::Result<()> {
-    let Some(product) = truth.product() else { return Ok(()) };
+pub fn write(writer: &mut impl Write, truth: Option<&Truth>) -> std::io::Result<()> {
+    let Some((truth, product)) = truth.and_then(|truth| Some((truth, truth.product()?))) else { return Ok(()) };
     let (left, right) = (product.left(), product.right());
     let (n1, n2, rank) = (left.rows(), right.rows(), left.columns());
     if truth.factor().is_some() {
@@ -71,12 +72,4 @@ pub fn write(writer: &mut impl Write, truth: &Truth) -> std::io::Result<()> {
         return write_npz(writer, &[("left", &[n1, rank], left.as_slice()), ("signature", &[2], &signature)]);
     }
     write_npz(writer, &[("left", &[n1, rank], left.as_slice()), ("right", &[n2, rank], right.as_slice())])
-}
-
-/// What `solve` has to be told of the model.
-pub fn solve_flags(args: &Args) -> String {
-    let signature = args.signature.as_ref().map_or_else(String::new, |text| format!(" --signature {text}"));
-    // psd is what `solve` takes without being told.
-    let model = if args.model == "psd" { String::new() } else { format!(" --model {}", args.model) };
-    model + &signature
 }

@@ -8,6 +8,7 @@ use lowrank::{Error, Result, Solution};
 use lowrank_studies::report::{RunReport, TrialReport, readable};
 
 use super::Args;
+use super::outputs::is_output;
 
 fn read(path: &Path) -> Result<RunReport> {
     let failed = |source| Error::Io { path: path.to_owned(), source, fix: "Check the path".into() };
@@ -61,7 +62,7 @@ pub fn merged(arguments: Vec<OsString>, report: &RunReport) -> Vec<OsString> {
     let mut stored = report.argv.iter().skip(2);
     while let Some(argument) = stored.next() {
         let name = argument.split_once('=').map_or(argument.as_str(), |(name, _)| name);
-        if name.strip_prefix("--").is_none_or(Identity::has_option) {
+        if name.strip_prefix("--").is_none_or(belongs) {
             merged.push(argument.into());
         } else if name == argument {
             stored.next();
@@ -76,6 +77,11 @@ pub fn merged(arguments: Vec<OsString>, report: &RunReport) -> Vec<OsString> {
     }
     merged.extend_from_slice(given);
     merged
+}
+
+/// Whether a flag, without its dashes, belongs to the experiment, and not to where results go or where a run resumes.
+fn belongs(flag: &str) -> bool {
+    !(is_output(flag) || Identity::is_destination(flag) || ["resume", "config"].contains(&flag))
 }
 
 /// What a run is compared with.

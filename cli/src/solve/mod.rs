@@ -16,7 +16,7 @@ use lowrank::internals::options::Request;
 use lowrank::internals::requests::{Measured, Planned, options_of};
 use lowrank::solver::Checkpoint;
 use lowrank::{Progress, Result, Solution, Solver, Status};
-use lowrank_studies::report::readable;
+use lowrank_studies::report::{RunReport, readable};
 use serde_json::{Map, Value, json};
 
 use super::options::{Flags, OfLibrary};
@@ -24,8 +24,7 @@ use super::progress::Bar;
 use super::{Ending, interrupt, remark};
 pub use again::expand;
 pub use again::{merged, report};
-pub use outputs::write_json;
-use outputs::{Described, Outputs, Paths};
+use outputs::{Finished, Outputs, Paths};
 use ranks::Ranks;
 
 /// The command, for its flags.
@@ -144,8 +143,14 @@ impl Ready {
         let mut settings = self::described(Solve::NAME, &args.options.request, described);
         settings.insert("method".into(), solver.method().word().into());
         let seeds = seeds(&args.options.request, &solution)?;
-        let described = Described { settings: Value::Object(settings), seeds, digests, notices };
-        outputs.write(&solution, described, predictions.as_ref())?;
+        // The words of a report that is repeated are in its place.
+        let argv = expand(std::env::args_os().collect())?;
+        let argv = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+        let mut report = RunReport::new(&solution, Value::Object(settings), argv, seeds, digests, notices);
+        report.baseline_rmse = predictions.as_ref().map(|p| p.baseline);
+        let mut finished = Finished::new(solution, report, predictions);
+        outputs.write(&mut finished)?;
+        let Finished { solution, predictions, .. } = finished;
         if ranks.is_first() && !args.outputs().any(|path| path == Path::new("-")) {
             summary::print(&solution, predictions.as_ref())?;
         }

@@ -1,60 +1,62 @@
 //! The files of a run, opened before the work and put in place after it.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches};
-use lowrank::internals::io::{InputInfo, OutputFile, same_file};
+use lowrank::internals::io::{OutputFile, same_file};
 use lowrank::internals::operators::Predictions;
 use lowrank::io::NpzArray;
 use lowrank::{Error, Progress, Result, Solution, Solver};
 use lowrank_studies::report::{RunReport, Snapshots, write_factors_with, write_trace, write_trials};
-use serde_json::Value;
+
+use crate::outputs::{Opened, Output, json};
 
 const HEADING: &str = "Output (each optional; - is the standard output)";
 
-/// An output of a run: its flag and its writer.
-struct Output {
-    name: &'static str,
+/// An output of a run, and the flag that names its file.
+struct Flagged {
     symbol: &'static str,
     help: &'static str,
-    write: fn(&mut OutputFile, &mut Finished<'_>) -> std::io::Result<()>,
+    output: Output<Finished>,
 }
 
 /// Every output, in the order in which they are written. Snapshots are last: where the disk is too small for them, the rest
 /// is there.
-const OUTPUTS: &[Output] = &[
-    Output {
-        name: "out",
+const OUTPUTS: &[Flagged] = &[
+    Flagged {
         symbol: "factors.npz",
         help: "Factors, .npz with `left` (batch, n, k), and `right` (batch, n2, k) for models of two factors",
-        write: factors,
+        output: Output { name: "out", write: factors },
     },
-    Output {
-        name: "trace",
+    Flagged {
         symbol: "trace.csv",
         help: "Every observation of every trial, CSV",
-        write: |file, finished| write_trace(file, &finished.solution.trace),
+        output: Output { name: "trace", write: |file, finished| write_trace(file, &finished.solution.trace) },
     },
-    Output {
-        name: "trials",
+    Flagged {
         symbol: "trials.csv",
         help: "Parameters and result of every trial, CSV",
-        write: |file, finished| write_trials(file, finished.solution),
+        output: Output { name: "trials", write: |file, finished| write_trials(file, &finished.solution) },
     },
-    Output {
-        name: "report",
+    Flagged {
         symbol: "run.json",
         help: "Report of the run, JSON",
-        write: |file, finished| json(file, &finished.report),
+        output: Output { name: "report", write: |file, finished| json(file, &finished.report) },
     },
-    Output {
-        name: "snapshots",
+    Flagged {
         symbol: "U.npz",
         help: "Factors at every observation, .npz with `iterations` (T,) and `factors` (T, batch, n, k), or `left` and `right`",
-        write: |file, finished| finished.snapshots.take().map_or(Ok(()), |kept| kept.write(file)),
+        output: Output {
+            name: "snapshots",
+            write: |file, finished| finished.snapshots.take().map_or(Ok(()), |kept| kept.write(file)),
+        },
     },
 ];
+
+/// Whether a flag, without its dashes, names an output.
+pub fn is_output(flag: &str) -> bool {
+    OUTPUTS.iter().any(|of| of.output.name == flag)
+}
 
 /// Where outputs go, by their names.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +74,7 @@ impl Paths {
 
 impl clap::FromArgMatches for Paths {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
-        let path = |output: &Output| Some((output.name, matches.get_one::<PathBuf>(output.name)?.clone()));
+        let path = |of: &Flagged| Some((of.output.name, matches.get_one::<PathBuf>(of.output.name)?.clone()));
         Ok(Self(OUTPUTS.iter().filter_map(path).collect()))
     }
 
@@ -84,8 +86,9 @@ impl clap::FromArgMatches for Paths {
 
 impl clap::Args for Paths {
     fn augment_args(command: clap::Command) -> clap::Command {
-        let flag = |output: &Output| {
-            let arg = Arg::new(output.name).long(output.name).value_name(output.symbol).help(output.help);
+        let flag = |of: &Flagged| {
+            let name = of.output.name;
+            let arg = Arg::new(name).long(name).value_name(of.symbol).help(of.help);
             arg.value_parser(clap::value_parser!(PathBuf)).help_heading(HEADING)
         };
         command.args(OUTPUTS.iter().map(flag))
@@ -96,24 +99,22 @@ impl clap::Args for Paths {
     }
 }
 
-/// What a report says beside the solution.
-pub struct Described {
-    pub settings: Value,
-    pub seeds: Value,
-    pub digests: Vec<InputInfo>,
-    pub notices: Vec<String>,
-}
-
-/// A finished run, for the writers.
-struct Finished<'a> {
-    solution: &'a Solution,
-    report: RunReport,
-    predictions: Option<&'a Predictions>,
+/// A finished run.
+pub struct Finished {
+    pub solution: Solution,
+    pub report: RunReport,
+    pub predictions: Option<Predictions>,
     snapshots: Option<Snapshots>,
 }
 
+impl Finished {
+    pub fn new(solution: Solution, report: RunReport, predictions: Option<Predictions>) -> Self {
+        Self { solution, report, predictions, snapshots: None }
+    }
+}
+
 pub struct Outputs {
-    files: Vec<(&'static Output, OutputFile)>,
+    files: Opened<Finished>,
     kept: Option<Snapshots>,
 }
 
@@ -123,7 +124,7 @@ impl Outputs {
         let all: Vec<&Path> = paths.iter().map(PathBuf::as_path).chain(others).collect();
         let twice = (1..all.len()).find(|&i| all[..i].iter().any(|p| *p == all[i] || same_file(p, all[i])));
         if let Some(twice) = twice.map(|i| all[i]) {
-            let names: Vec<String> = OUTPUTS.iter().map(|output| format!("--{}", output.name)).collect();
+            let names: Vec<String> = OUTPUTS.iter().map(|of| format!("--{}", of.output.name)).collect();
             return Err(Error::File {
                 path: twice.to_path_buf(),
                 found: "two outputs of that name".into(),
@@ -131,9 +132,8 @@ impl Outputs {
                 fix: format!("Give {} different names", names.join(", ")),
             });
         }
-        let wanted = OUTPUTS.iter().filter_map(|output| Some((output, paths.get(output.name)?)));
-        let files = wanted.map(|(output, path)| Ok((output, OutputFile::create(path)?))).collect::<Result<_>>()?;
-        Ok(Self { files, kept: None })
+        let wanted = OUTPUTS.iter().filter_map(|of| Some((&of.output, paths.get(of.output.name)?.clone())));
+        Ok(Self { files: Opened::at(wanted)?, kept: None })
     }
 
     /// Makes room for what the run collects.
@@ -148,25 +148,16 @@ impl Outputs {
         }
     }
 
-    pub fn write(self, solution: &Solution, described: Described, predictions: Option<&Predictions>) -> Result<()> {
-        let argv = super::expand(std::env::args_os().collect())?;
-        let argv = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
-        let Described { settings, seeds, digests, notices } = described;
-        let mut report = RunReport::new(solution, settings, argv, seeds, digests, notices);
-        report.baseline_rmse = predictions.map(|p| p.baseline);
-        let mut finished = Finished { solution, report, predictions, snapshots: self.kept };
-        for (output, mut file) in self.files {
-            let written = (output.write)(&mut file, &mut finished);
-            file.check(written)?;
-            file.finish()?;
-        }
-        Ok(())
+    pub fn write(self, finished: &mut Finished) -> Result<()> {
+        finished.snapshots = self.kept;
+        self.files.write(finished)
     }
 }
 
 /// Factors, with the biases that were asked for or that the run has chosen, scales of columns, and names of rows and columns.
-fn factors(file: &mut OutputFile, finished: &mut Finished<'_>) -> std::io::Result<()> {
-    let asked = finished.predictions.and_then(|p| p.biases.as_ref());
+fn factors(file: &mut OutputFile, finished: &mut Finished) -> std::io::Result<()> {
+    let predictions = finished.predictions.as_ref();
+    let asked = predictions.and_then(|p| p.biases.as_ref());
     let biases = asked.or_else(|| finished.solution.best().biases());
     let sizes = biases.map(|biases| ([biases.mean], [biases.rows.len()], [biases.columns.len()]));
     let mut more = Vec::new();
@@ -175,25 +166,12 @@ fn factors(file: &mut OutputFile, finished: &mut Finished<'_>) -> std::io::Resul
         more.push(("row_bias", NpzArray::Numbers(rows, &biases.rows)));
         more.push(("column_bias", NpzArray::Numbers(columns, &biases.columns)));
     }
-    let scales = finished.predictions.and_then(|p| p.column_scales.as_deref());
+    let scales = predictions.and_then(|p| p.column_scales.as_deref());
     let count = [scales.map_or(0, <[f64]>::len)];
     more.extend(scales.map(|scales| ("column_scale", NpzArray::Numbers(&count, scales))));
-    if let Some((rows, columns)) = finished.predictions.and_then(|p| p.labels.as_ref()) {
+    if let Some((rows, columns)) = predictions.and_then(|p| p.labels.as_ref()) {
         more.push(("rows", NpzArray::Labels(rows)));
         more.push(("columns", NpzArray::Labels(columns)));
     }
-    write_factors_with(file, finished.solution, &more)
-}
-
-/// A value as indented JSON.
-fn json(file: &mut impl Write, value: &impl serde::Serialize) -> std::io::Result<()> {
-    serde_json::to_writer_pretty(&mut *file, value).map_err(std::io::Error::from)?;
-    writeln!(file)
-}
-
-/// Writes a value as indented JSON and finishes the file.
-pub fn write_json(mut file: OutputFile, value: &impl serde::Serialize) -> Result<()> {
-    let written = json(&mut file, value);
-    file.check(written)?;
-    file.finish()
+    write_factors_with(file, &finished.solution, &more)
 }

@@ -139,12 +139,24 @@ fn single(t: &TrialSolution) -> String {
     lines.join("\n") + "\n"
 }
 
+/// A parameter that the table shows where trials differ in it.
+type Varying = (&'static str, fn(&TrialParameters) -> Option<f64>);
+
+const VARYING: [Varying; 2] = [("damping", |p| p.damping), ("ridge", |p| p.ridge)];
+
 fn table(trials: &[TrialSolution], best: usize) -> String {
+    let differs = |of: fn(&TrialParameters) -> Option<f64>| {
+        trials.iter().any(|trial| of(&trial.parameters) != of(&trials[0].parameters))
+    };
+    let varying: Vec<Varying> = VARYING.into_iter().filter(|(_, of)| differs(*of)).collect();
+    let cells =
+        |of: &dyn Fn(&Varying) -> String| varying.iter().map(|one| format!(" {:>10}", of(one))).collect::<String>();
     let mut text = format!(
-        "{:>5} {:>4} {:>10} {:>10} {:>6} {:>14} {:>10} {:>10} {:>10} {:>10} {:>5}\n",
+        "{:>5} {:>4} {:>10}{} {:>10} {:>6} {:>14} {:>10} {:>10} {:>10} {:>10} {:>5}\n",
         "trial",
         "k",
         "step_size",
+        cells(&|(name, _)| (*name).to_owned()),
         "init_scale",
         "seed",
         "status",
@@ -157,10 +169,11 @@ fn table(trials: &[TrialSolution], best: usize) -> String {
     for t in trials {
         let p = &t.parameters;
         text.push_str(&format!(
-            "{:>5} {:>4} {:>10} {:>10} {:>6} {:>14} {:>10} {:>10} {:>10} {:>10} {:>5}{}\n",
+            "{:>5} {:>4} {:>10}{} {:>10} {:>6} {:>14} {:>10} {:>10} {:>10} {:>10} {:>5}{}\n",
             p.trial,
             p.search_rank,
             readable(p.step_size),
+            cells(&|(_, of)| optional(of(p))),
             optional(p.init_scale),
             p.seed.map_or_else(|| "-".into(), |s| s.to_string()),
             t.status,

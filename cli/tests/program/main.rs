@@ -22,6 +22,7 @@ mod says;
 mod snapshots;
 mod solve;
 mod study;
+mod sweep_shapes;
 mod sweeps;
 
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ const MOST_PANELS: usize = 6;
 /// Returns success rates over the two axes with the most values, with a panel for each combination of the other
 /// varying axes (the first six).
 ///
-/// If both vary, the axes are rank and measurements. If the axes are measurements and the rank or the size, a line
+/// If both vary, the axes are rank and measurements. If the axes are measurements and the rank or a size, a line
 /// shows the degrees of freedom, below which no method can succeed.
 pub fn success_map(grid: &Grid, cells: &[CellSummary]) -> Heatmap {
     let axes = grid.axes();
@@ -35,11 +35,17 @@ pub fn success_map(grid: &Grid, cells: &[CellSummary]) -> Heatmap {
         let counts = ys.iter().flat_map(|&vy| xs.iter().map(move |&vx| (vx, vy)));
         let counts = counts.map(|(vx, vy)| at(vx, vy).map_or((0, 0), |c| (c.successes, c.count))).collect();
         let title = others.iter().zip(key).map(|(a, &bits)| format!("{} = {}", a.label(), tidy(f64::from_bits(bits))));
-        let (n, rank) = own.first().map_or((1, 1), |c| (c.cell.n, c.cell.rank));
-        let bound = |value: f64| match y {
-            Axis::Rank => Some(grid.degrees_of_freedom(n, value as usize) as f64),
-            Axis::N => Some(grid.degrees_of_freedom(value as usize, rank) as f64),
-            _ => None,
+        let ((n, n2), rank) = own.first().map_or(((1, 1), 1), |c| (c.cell.size(), c.cell.rank));
+        let bound = |value: f64| {
+            let value = value as usize;
+            let (size, rank) = match y {
+                Axis::Rank => ((n, n2), value),
+                Axis::N if grid.n2.is_empty() => ((value, value), rank),
+                Axis::N => ((value, n2), rank),
+                Axis::N2 => ((n, value), rank),
+                _ => return None,
+            };
+            Some(grid.degrees_of_freedom(size, rank) as f64)
         };
         let line = if x == Axis::Measurements { ys.iter().map(|&v| bound(v)).collect() } else { None };
         Panel { title: title.collect::<Vec<_>>().join(", "), counts, line }
@@ -81,10 +87,12 @@ fn choose(axes: &[(Axis, Vec<f64>)]) -> (Axis, Axis) {
         Axis::Rank,
         Axis::ConditionNumber,
         Axis::N,
+        Axis::N2,
         Axis::NoiseStd,
         Axis::SearchRank,
         Axis::InitScale,
         Axis::StepSize,
+        Axis::Ridge,
     ];
     if length(Axis::Measurements) > 1 && length(Axis::Rank) > 1 {
         return (Axis::Measurements, Axis::Rank);

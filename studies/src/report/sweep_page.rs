@@ -49,7 +49,7 @@ pub fn sweep_page(page: &SweepPage<'_>) -> std::result::Result<String, String> {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>lowrank sweep</title>\n\
          <style>{STYLE}</style></head><body>\n<h1>When does {word} recover the matrix?</h1>\n\
-         <p>Each cell of the map stands for one setting. There, {} random n×n matrices M of rank r* were drawn from the \
+         <p>Each cell of the map stands for one setting. There, {} random n×{} matrices M of rank r* were drawn from the \
          model {model}, each seen only through m random measurements of the operator {operator}. The method {word}{start} \
          tried to find it again, for at most {} iterations. The number in a cell, where there is room, counts the \
          successes: runs that ended within a relative error ‖Z − M‖/‖M‖ of {:e}, where Z is what they found. Dark blue \
@@ -60,6 +60,7 @@ pub fn sweep_page(page: &SweepPage<'_>) -> std::result::Result<String, String> {
          <div class=\"scroll\"><table>\n{}</table></div>\n<h2>What was run</h2>\n<table class=\"facts\">\n{}</table>\n<h2>Where it was run</h2>\n<table class=\"facts\">\n{facts}</table>\n\
          <h2>Run it again</h2>\n<pre>{}</pre>\n</body></html>\n",
         grid.repetitions,
+        if grid.n2.is_empty() { "n" } else { "n2" },
         grid.max_iterations,
         grid.success,
         table(grid, cells),

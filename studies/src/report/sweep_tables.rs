@@ -23,6 +23,13 @@ fn coordinates(cell: &Cell, init_scale: Option<f64>, step_size: Option<f64>) -> 
     )
 }
 
+/// Coordinates that came later, at the end of a line.
+const LATER: &str = "n2,ridge";
+
+fn later(cell: &Cell) -> String {
+    format!("{},{}", cell.n2, number(cell.ridge))
+}
+
 /// What all lines of a sweep share: operator, model and method, so that tables of several sweeps can be joined.
 fn shared(grid: &Grid) -> String {
     // Parameters may hold commas, never quotes.
@@ -40,7 +47,7 @@ pub fn write_solves(writer: &mut impl Write, sweep: &Sweep, outcomes: &[Option<O
     writeln!(
         writer,
         "solve,{CELL},repetition,operator_seed,operator_rows,truth_seed,noise_seed,init_seed,status,iterations,\
-         train_loss,relative_error,success,seconds,operator,model,method"
+         train_loss,relative_error,success,seconds,operator,model,method,{LATER}"
     )?;
     let shared = shared(sweep.grid());
     let rows = sweep.operator_rows();
@@ -49,7 +56,7 @@ pub fn write_solves(writer: &mut impl Write, sweep: &Sweep, outcomes: &[Option<O
         let (cell, repetition, seeds) = sweep.solve(solve);
         writeln!(
             writer,
-            "{solve},{},{repetition},{},{},{},{},{},{},{},{},{},{},{:.6},{shared}",
+            "{solve},{},{repetition},{},{},{},{},{},{},{},{},{},{},{:.6},{shared},{}",
             coordinates(cell, o.init_scale, o.step_size),
             seeds.operator,
             rows[solve],
@@ -62,6 +69,7 @@ pub fn write_solves(writer: &mut impl Write, sweep: &Sweep, outcomes: &[Option<O
             number(Some(o.relative_error)),
             u8::from(o.succeeded(sweep.grid().success)),
             o.seconds,
+            later(cell),
         )?;
     }
     Ok(())
@@ -75,13 +83,13 @@ pub fn write_cells(writer: &mut impl Write, grid: &Grid, cells: &[CellSummary]) 
     writeln!(
         writer,
         "{CELL},count,successes,rate,wilson_low,wilson_high,median_relative_error,lower_quartile,upper_quartile,\
-         median_iterations,operator,model,method"
+         median_iterations,operator,model,method,{LATER}"
     )?;
     let shared = shared(grid);
     for c in cells {
         writeln!(
             writer,
-            "{},{},{},{:.6},{:.6},{:.6},{},{},{},{},{shared}",
+            "{},{},{},{:.6},{:.6},{:.6},{},{},{},{},{shared},{}",
             coordinates(&c.cell, c.cell.init_scale, c.cell.step_size),
             c.count,
             c.successes,
@@ -92,6 +100,7 @@ pub fn write_cells(writer: &mut impl Write, grid: &Grid, cells: &[CellSummary]) 
             number(Some(c.lower_quartile)),
             number(Some(c.upper_quartile)),
             c.median_iterations,
+            later(&c.cell),
         )?;
     }
     Ok(())

@@ -48,7 +48,7 @@ pub fn write_trace(writer: &mut impl Write, rows: &[TraceRow]) -> Result<()> {
     Ok(())
 }
 
-/// Writes `trials.csv`: one line per trial with its parameters and its result.
+/// Writes `trials.csv`: one line per trial with its parameters and its result. Columns are only ever appended.
 ///
 /// # Errors
 /// Those of `writer`.
@@ -56,13 +56,14 @@ pub fn write_trials(writer: &mut impl Write, solution: &Solution) -> Result<()> 
     writeln!(
         writer,
         "trial,instance,search_rank,step_size,init_scale,seed,rows,holdout_rows,normalization,status,iterations,\
-         kept_iteration,train_loss,relative_residual,relative_error,holdout_loss,estimated_relative_error,estimated_rank"
+         kept_iteration,train_loss,relative_residual,relative_error,holdout_loss,estimated_relative_error,estimated_rank,\
+         damping,ridge"
     )?;
     for t in &solution.trials {
         let p = &t.parameters;
         writeln!(
             writer,
-            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             p.trial,
             p.instance,
             p.search_rank,
@@ -81,6 +82,8 @@ pub fn write_trials(writer: &mut impl Write, solution: &Solution) -> Result<()> 
             number(t.holdout_loss),
             number(t.estimated_relative_error),
             t.estimated_rank,
+            number(p.damping),
+            number(p.ridge),
         )?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::sweep::axis::{Axis, Cell};
 use lowrank::engine::Precision;
 use lowrank::internals::methods::AUTOMATIC;
 use lowrank::internals::operators::{REGISTRY, Registration};
@@ -26,8 +27,11 @@ pub struct Grid {
     /// Method; `None` for the solver's choice, see [`Settings::method_of`].
     #[serde(serialize_with = "asked")]
     pub method: Option<Method>,
-    /// Rows and columns of the unknown matrix.
+    /// Rows of the unknown matrix, and its columns where `n2` is empty.
     pub n: Vec<usize>,
+    /// Columns of the unknown matrix, for models of matrices that need not be symmetric. Empty: as many as rows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub n2: Vec<usize>,
     /// r* of the truth.
     pub rank: Vec<usize>,
     /// κ of X; of M for models with factors of their own on both sides.
@@ -36,19 +40,22 @@ pub struct Grid {
     pub measurements: Vec<usize>,
     /// Standard deviation of the noise on y; the truth has ‖X‖ = 1.
     pub noise_std: Vec<f64>,
-    /// k. Empty: that of the model, or min(n, 2 r*) for every method alike, so that methods compare.
+    /// k. Empty: that of the model, or min(n, n2, 2 r*) for every method alike, so that methods compare.
     pub search_rank: Vec<usize>,
     /// α. Empty: chosen from the data, see [`lowrank::Init::Automatic`].
     pub init_scale: Vec<f64>,
     /// μ. Empty: that of the method.
     pub step_size: Vec<f64>,
+    /// Weight of the ridge. Empty: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ridge: Vec<f64>,
     pub repetitions: usize,
     /// A solve succeeds, and stops, at a relative error of at most this.
     pub success: f64,
     pub max_iterations: usize,
     /// See [`lowrank::Stop::stall_window`].
     pub stall_window: Option<usize>,
-    /// A fresh operator for every repetition instead of one for each n.
+    /// A fresh operator for every repetition instead of one for each size.
     pub vary_operator: bool,
     pub precision: Precision,
     pub seed: u64,
@@ -76,6 +83,7 @@ impl Default for Grid {
             model: Model::psd(),
             method: None,
             n: Vec::new(),
+            n2: Vec::new(),
             rank: Vec::new(),
             condition_number: vec![1.0],
             measurements: Vec::new(),
@@ -83,6 +91,7 @@ impl Default for Grid {
             search_rank: Vec::new(),
             init_scale: Vec::new(),
             step_size: Vec::new(),
+            ridge: Vec::new(),
             repetitions: 20,
             success: 1e-3,
             max_iterations: 2_000,
@@ -94,93 +103,30 @@ impl Default for Grid {
     }
 }
 
-/// One combination of the grid's values.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Cell {
-    pub n: usize,
-    pub rank: usize,
-    pub condition_number: f64,
-    pub measurements: usize,
-    pub noise_std: f64,
-    pub search_rank: usize,
-    /// `None`: automatic.
-    pub init_scale: Option<f64>,
-    /// `None`: automatic.
-    pub step_size: Option<f64>,
-    /// Of the truth: with fewer measurements than this no method can succeed.
-    pub degrees_of_freedom: usize,
-}
-
-/// A parameter that can vary, in the order of the tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Axis {
-    N,
-    Rank,
-    ConditionNumber,
-    Measurements,
-    NoiseStd,
-    SearchRank,
-    InitScale,
-    StepSize,
-}
-
-impl Axis {
-    /// The identifier in tables and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::N => "n",
-            Self::Rank => "rank",
-            Self::ConditionNumber => "condition_number",
-            Self::Measurements => "measurements",
-            Self::NoiseStd => "noise_std",
-            Self::SearchRank => "search_rank",
-            Self::InitScale => "init_scale",
-            Self::StepSize => "step_size",
-        }
-    }
-
-    /// What a figure calls it.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::N => "size n",
-            Self::Rank => "rank r*",
-            Self::ConditionNumber => "condition number κ",
-            Self::Measurements => "measurements m",
-            Self::NoiseStd => "noise std",
-            Self::SearchRank => "search rank k",
-            Self::InitScale => "init scale α",
-            Self::StepSize => "step size μ",
-        }
-    }
-
-    /// A cell's value; NaN for one that is chosen automatically.
-    pub fn of(self, cell: &Cell) -> f64 {
-        match self {
-            Self::N => cell.n as f64,
-            Self::Rank => cell.rank as f64,
-            Self::ConditionNumber => cell.condition_number,
-            Self::Measurements => cell.measurements as f64,
-            Self::NoiseStd => cell.noise_std,
-            Self::SearchRank => cell.search_rank as f64,
-            Self::InitScale => cell.init_scale.unwrap_or(f64::NAN),
-            Self::StepSize => cell.step_size.unwrap_or(f64::NAN),
-        }
-    }
-}
-
 impl Grid {
-    /// The matrices of size n that are measured.
-    pub fn domain(&self, n: usize) -> Domain {
+    /// Rows and columns of the unknown matrices, without repetition.
+    pub fn sizes(&self) -> Vec<(usize, usize)> {
+        let of = |&n: &usize| match self.n2.is_empty() {
+            true => vec![(n, n)],
+            false => self.n2.iter().map(|&n2| (n, n2)).collect(),
+        };
+        self.n.iter().flat_map(of).collect()
+    }
+
+    /// Whether the model is one of symmetric matrices.
+    fn is_symmetric(&self) -> bool {
         // A model without a card has two factors or more, or checks its domain itself.
-        match models::card(self.model.word()).is_ok_and(|card| card.symmetric) {
-            true => Domain::symmetric(n),
-            false => Domain::rectangular(n, n),
-        }
+        models::card(self.model.word()).is_ok_and(|card| card.symmetric)
+    }
+
+    /// The matrices of a size that are measured.
+    pub fn domain(&self, (n, n2): (usize, usize)) -> Domain {
+        if self.is_symmetric() { Domain::symmetric(n) } else { Domain::rectangular(n, n2) }
     }
 
     /// Degrees of freedom of a truth.
-    pub fn degrees_of_freedom(&self, n: usize, rank: usize) -> usize {
-        self.model.degrees_of_freedom(&self.domain(n), rank)
+    pub fn degrees_of_freedom(&self, size: (usize, usize), rank: usize) -> usize {
+        self.model.degrees_of_freedom(&self.domain(size), rank)
     }
 
     /// The settings that all solves share.
@@ -197,6 +143,7 @@ impl Grid {
     pub(crate) fn trial(cell: &Cell) -> Trial {
         let mut trial = Trial::default().rows(cell.measurements).search_rank(cell.search_rank);
         trial = cell.init_scale.map_or(trial, |scale| trial.init_scale(scale));
+        trial = cell.ridge.map_or(trial, |ridge| trial.ridge(ridge));
         cell.step_size.map_or(trial, |step| trial.step_size(step))
     }
 
@@ -206,7 +153,7 @@ impl Grid {
         let trial = self.init_scale.first().map_or(trial, |scale| trial.init_scale(*scale));
         let trial = self.step_size.first().map_or(trial, |step| trial.step_size(*step));
         // Settings alike in all trials, on a domain that only decides a model, which is given.
-        self.settings().trials([trial]).method_of(&self.domain(1))
+        self.settings().trials([trial]).method_of(&self.domain((1, 1)))
     }
 
     /// Every axis with its values, ascending; an automatic parameter has none.
@@ -214,6 +161,7 @@ impl Grid {
         let whole = |values: &[usize]| values.iter().map(|&v| v as f64).collect::<Vec<_>>();
         let mut axes = vec![
             (Axis::N, whole(&self.n)),
+            (Axis::N2, whole(&self.n2)),
             (Axis::Rank, whole(&self.rank)),
             (Axis::ConditionNumber, self.condition_number.clone()),
             (Axis::Measurements, whole(&self.measurements)),
@@ -221,6 +169,7 @@ impl Grid {
             (Axis::SearchRank, whole(&self.search_rank)),
             (Axis::InitScale, self.init_scale.clone()),
             (Axis::StepSize, self.step_size.clone()),
+            (Axis::Ridge, self.ridge.clone()),
         ];
         axes.iter_mut().for_each(|(_, values)| values.sort_by(f64::total_cmp));
         axes
@@ -228,47 +177,46 @@ impl Grid {
 
     /// All cells, measurements running fastest, then the rank.
     pub fn cells(&self) -> Vec<Cell> {
-        fn optional(values: &[f64]) -> Vec<Option<f64>> {
-            if values.is_empty() { vec![None] } else { values.iter().copied().map(Some).collect() }
-        }
-        let search_ranks: Vec<Option<usize>> =
-            if self.search_rank.is_empty() { vec![None] } else { self.search_rank.iter().copied().map(Some).collect() };
-        let (scales, steps) = (optional(&self.init_scale), optional(&self.step_size));
-        let mut cells = Vec::new();
-        for &n in &self.n {
-            for &condition_number in &self.condition_number {
-                for &noise_std in &self.noise_std {
-                    for &search_rank in &search_ranks {
-                        for &init_scale in &scales {
-                            for &step_size in &steps {
-                                for &rank in &self.rank {
-                                    let of_model = self.model.search_rank();
-                                    let search_rank = search_rank.or(of_model).unwrap_or((2 * rank).min(n));
-                                    let degrees_of_freedom = self.degrees_of_freedom(n, rank);
-                                    cells.extend(self.measurements.iter().map(|&measurements| Cell {
-                                        n,
-                                        rank,
-                                        condition_number,
-                                        measurements,
-                                        noise_std,
-                                        search_rank,
-                                        init_scale,
-                                        step_size,
-                                        degrees_of_freedom,
-                                    }));
-                                }
-                            }
-                        }
-                    }
-                }
+        // A search rank of 0 stands for an automatic one until the rank is known.
+        let plain = |(n, n2)| Cell {
+            n,
+            n2,
+            rank: 0,
+            condition_number: 1.0,
+            measurements: 0,
+            noise_std: 0.0,
+            search_rank: 0,
+            init_scale: None,
+            step_size: None,
+            ridge: None,
+            degrees_of_freedom: 0,
+        };
+        let mut cells: Vec<Cell> = self.sizes().into_iter().map(plain).collect();
+        extend(&mut cells, &self.condition_number, |cell, kappa| cell.condition_number = kappa);
+        extend(&mut cells, &self.noise_std, |cell, std| cell.noise_std = std);
+        extend(&mut cells, &self.search_rank, |cell, k| cell.search_rank = k);
+        extend(&mut cells, &self.init_scale, |cell, scale| cell.init_scale = Some(scale));
+        extend(&mut cells, &self.step_size, |cell, step| cell.step_size = Some(step));
+        extend(&mut cells, &self.ridge, |cell, ridge| cell.ridge = Some(ridge));
+        extend(&mut cells, &self.rank, |cell, rank| cell.rank = rank);
+        extend(&mut cells, &self.measurements, |cell, m| cell.measurements = m);
+        for cell in &mut cells {
+            if cell.search_rank == 0 {
+                let usual = (2 * cell.rank).min(cell.n).min(cell.n2);
+                cell.search_rank = self.model.search_rank().unwrap_or(usual);
             }
+            cell.degrees_of_freedom = self.degrees_of_freedom(cell.size(), cell.rank);
         }
         cells
     }
 
     /// Refuses models without such truths, operators without so many measurements, and methods that do not suit.
     fn check_problem(&self) -> Result<()> {
-        for domain in self.n.iter().map(|n| self.domain(*n)) {
+        if let Some(n2) = self.n2.first().filter(|_| self.is_symmetric()) {
+            let allowed = format!("nothing with the model {}, whose matrices are symmetric", self.model);
+            return Err(Error::invalid("n2", n2, allowed, "leave it out, or say --model asymmetric"));
+        }
+        for domain in self.sizes().into_iter().map(|size| self.domain(size)) {
             domain.validate()?;
             self.model.check(&domain)?;
             self.rank.iter().try_for_each(|rank| self.model.truth(&domain, Some(*rank)).map(drop))?;
@@ -299,8 +247,7 @@ impl Grid {
     /// [`Error::Invalid`] naming the parameter.
     pub fn check(&self) -> Result<()> {
         for (axis, values) in self.axes() {
-            let automatic = matches!(axis, Axis::SearchRank | Axis::InitScale | Axis::StepSize);
-            if values.is_empty() && !automatic {
+            if values.is_empty() && !axis.is_optional() {
                 return Err(Error::invalid(axis.name(), "no value", "at least one", "give one, a list or a range"));
             }
             if let Some(pair) = values.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -309,6 +256,7 @@ impl Grid {
             }
             let (allowed, fix, good): (_, _, fn(f64) -> bool) = match axis {
                 Axis::ConditionNumber => ("finite numbers of at least 1", "give κ of X", |v| v >= 1.0),
+                Axis::Ridge => ("finite numbers of at least 0", "leave it out for none", |v| v >= 0.0),
                 Axis::NoiseStd => ("finite numbers of at least 0", "give the noise's std", |v| v >= 0.0),
                 Axis::InitScale | Axis::StepSize => {
                     ("positive finite numbers", "leave it out for an automatic value", |v| v > 0.0)
@@ -327,10 +275,13 @@ impl Grid {
             return Err(Error::invalid("repetitions", format!("{solves:.3e} solves in all"), allowed, fix));
         }
         self.check_problem()?;
-        let smallest = self.n.iter().copied().min().unwrap_or(0);
+        let (axis, smallest) = match (self.n.iter().min(), self.n2.iter().min()) {
+            (Some(n), Some(n2)) if n2 < n => (Axis::N2, *n2),
+            (n, _) => (Axis::N, n.copied().unwrap_or(0)),
+        };
         if let Some(rank) = self.rank.iter().find(|rank| **rank > smallest) {
             let fix = "a rank cannot exceed the size: lower the rank, or run sizes apart";
-            return Err(Error::invalid("rank", rank, format!("1 to n = {smallest}"), fix));
+            return Err(Error::invalid("rank", rank, format!("1 to {} = {smallest}", axis.name()), fix));
         }
         if let (true, Some(kappa)) = (self.rank.contains(&1), self.condition_number.iter().find(|k| **k != 1.0)) {
             let fix = "a matrix of rank one has one singular value: let the ranks begin at 2";
@@ -351,6 +302,19 @@ impl Grid {
         }
         Ok(())
     }
+}
+
+/// Replaces each cell by one for every value of a list, unless the list is empty.
+fn extend<T: Copy>(cells: &mut Vec<Cell>, values: &[T], set: fn(&mut Cell, T)) {
+    if values.is_empty() {
+        return;
+    }
+    let of = |cell: &Cell| {
+        let mut own = vec![*cell; values.len()];
+        own.iter_mut().zip(values).for_each(|(cell, value)| set(cell, *value));
+        own
+    };
+    *cells = cells.iter().flat_map(of).collect();
 }
 
 #[cfg(test)]
@@ -374,11 +338,27 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_an_axis_of_their_own() {
+        let model = Model::asymmetric();
+        let wide = Grid { model, n: vec![6, 9], n2: vec![4, 5], rank: vec![3], ..small() };
+        wide.check().unwrap();
+        assert_eq!(wide.sizes(), [(6, 4), (6, 5), (9, 4), (9, 5)]);
+        let cell = wide.cells()[0];
+        assert_eq!((cell.size(), cell.search_rank, cell.degrees_of_freedom), ((6, 4), 4, 3 * (6 + 4 - 3)));
+        assert_eq!(wide.domain((6, 4)), Domain::rectangular(6, 4));
+        let message = Grid { rank: vec![5], ..wide }.check().unwrap_err().to_string();
+        assert!(message.contains("n2 = 4"), "{message}");
+    }
+
+    #[test]
     fn refusals_name_the_parameter() {
         small().check().unwrap();
         let bad = [
             ("n", Grid { n: vec![], ..small() }),
             ("n", Grid { n: vec![0], ..small() }),
+            ("n2", Grid { n2: vec![12], ..small() }),
+            ("n2", Grid { n2: vec![0], ..small() }),
+            ("ridge", Grid { ridge: vec![-1.0], ..small() }),
             ("rank", Grid { rank: vec![13], ..small() }),
             ("rank", Grid { n: vec![12, 1], ..small() }),
             ("rank", Grid { rank: vec![2, 2], ..small() }),

@@ -8,24 +8,28 @@
 //!
 //! | drawn | depends on | hence |
 //! |---|---|---|
-//! | A | n (and the repetition, with `vary_operator`) | the first m rows are the operator of m measurements |
-//! | X, noise, start | n, rank, κ, repetition | along m, noise, k, α and μ only that parameter changes |
+//! | A | n, n2 (and the repetition, with `vary_operator`) | the first m rows are the operator of m measurements |
+//! | X, noise, start | n, n2, rank, κ, repetition | along m, noise, k, α, μ and the ridge only that parameter changes |
 //!
 //! **How the work is cut.** One read of the measurements advances every trial of a batch, but a trial of few rows pays
 //! for all rows of the operator it shares. `schedule` weighs the two and decides which solves share an operator and how
 //! many rows that has: a function of the grid and the kind of backend only, so that results do not depend on the batch
 //! size, on interruptions or on the machine's load. Groups are then cut into batches of bounded size.
 
+mod axis;
 mod grid;
 mod journal;
+mod options;
 mod probes;
 mod run;
 mod schedule;
 mod seeds;
 mod statistics;
 
-pub use grid::{Axis, Cell, Grid};
+pub use axis::{Axis, Cell};
+pub use grid::Grid;
 pub use journal::Journal;
+pub use options::{BATCH, OPTIONS};
 pub use run::{Outcome, Sweep, SweepProgress};
 pub use seeds::Seeds;
 pub use statistics::{CellSummary, quantile, summarise, wilson};

@@ -15,8 +15,8 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    fn new(grid: &Grid, n: usize) -> Result<Self> {
-        let domain = grid.domain(n);
+    fn new(grid: &Grid, size: (usize, usize)) -> Result<Self> {
+        let domain = grid.domain(size);
         let make = |rows: usize| (grid.operator.generate)(domain, rows, 0, Storage::F32);
         let single = (grid.operator.limit)(domain) == Some(1);
         Ok(Self { one: make(1)?, two: make(if single { 1 } else { 2 })? })
@@ -64,16 +64,16 @@ impl Probe {
 }
 
 /// A probe for each size of a grid.
-pub(crate) struct Probes(BTreeMap<usize, Probe>);
+pub(crate) struct Probes(BTreeMap<(usize, usize), Probe>);
 
 impl Probes {
     pub fn new(grid: &Grid) -> Result<Self> {
-        grid.n.iter().map(|&n| Ok((n, Probe::new(grid, n)?))).collect::<Result<_>>().map(Self)
+        grid.sizes().into_iter().map(|size| Ok((size, Probe::new(grid, size)?))).collect::<Result<_>>().map(Self)
     }
 
     /// That of a size of the grid.
-    pub fn of(&self, n: usize) -> &Probe {
-        &self.0[&n]
+    pub fn of(&self, size: (usize, usize)) -> &Probe {
+        &self.0[&size]
     }
 
     /// Doubts, in sentences. Even least squares on the true column space errs by about σ√(s·d)/‖M‖_F for d degrees of
@@ -83,9 +83,9 @@ impl Probes {
             let (r, kappa) = (cell.rank, cell.condition_number);
             let step = (1.0 - 1.0 / kappa) / (r.max(2) - 1) as f64;
             // Singular values of X are spread evenly, and those of M are their squares; without X those of M are.
-            let power = if grid.domain(cell.n).is_symmetric() { 4 } else { 2 };
+            let power = if grid.domain(cell.size()).is_symmetric() { 4 } else { 2 };
             let norm = (0..r).map(|i| (1.0 - step * i as f64).powi(power)).sum::<f64>().sqrt();
-            let s = self.of(cell.n).normalization(cell.measurements);
+            let s = self.of(cell.size()).normalization(cell.measurements);
             cell.noise_std * (s * cell.degrees_of_freedom as f64).sqrt() / norm
         };
         let noisy = grid.noise_std.iter().filter(|std| **std > 0.0);
@@ -132,8 +132,8 @@ mod tests {
     fn costs_of_a_measurement_are_those_of_many_shared_out() {
         for operator in REGISTRY {
             let grid = Grid { operator, ..small() };
-            let (probe, m) = (Probe::new(&grid, 12).unwrap(), 60);
-            let many = (operator.generate)(grid.domain(12), m, 3, Storage::F32).unwrap();
+            let (probe, m) = (Probe::new(&grid, (12, 12)).unwrap(), 60);
+            let many = (operator.generate)(grid.domain((12, 12)), m, 3, Storage::F32).unwrap();
             let close = |found: f64, expected: f64, slack: f64| {
                 assert!((found - expected).abs() <= slack * expected, "{}: {found}, {expected}", operator.name);
             };

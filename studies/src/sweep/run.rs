@@ -181,7 +181,7 @@ impl Sweep {
             if pending.is_empty() {
                 continue;
             }
-            let domain = self.grid.domain(group.n);
+            let domain = self.grid.domain(group.size);
             let operator = (self.grid.operator.generate)(domain, group.rows, group.operator_seed, Storage::F32)?;
             // Batches of equal size keep one loaded solver busy.
             let limit = schedule::batch_limit(&self.grid, &self.cells, group, self.batch, &self.probes);

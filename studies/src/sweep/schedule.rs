@@ -10,7 +10,8 @@ use lowrank::{Error, Result};
 /// Solves on one operator.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Group {
-    pub n: usize,
+    /// Rows and columns of the unknown matrix.
+    pub size: (usize, usize),
     pub operator_seed: u64,
     /// Measurements of the loaded operator: the most any of its solves uses. The first m rows of an operator are the
     /// operator of m measurements under the same seed.
@@ -44,20 +45,20 @@ pub(crate) fn read_price(backend: &Backend) -> f64 {
 /// is formed, packing it and applying it to factors of K columns.
 pub(crate) fn groups(grid: &Grid, cells: &[Cell], read_price: f64, probes: &Probes) -> Vec<Group> {
     let mut all = Vec::new();
-    for &n in &grid.n {
+    for size in grid.sizes() {
         let operators = if grid.vary_operator { grid.repetitions } else { 1 };
         for operator in 0..operators {
             let mut classes: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-            for (at, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.n == n) {
+            for (at, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.size() == size) {
                 let solves = classes.entry((cell.measurements, cell.search_rank)).or_default();
                 let repetitions = if grid.vary_operator { operator..operator + 1 } else { 0..grid.repetitions };
                 solves.extend(repetitions.map(|repetition| at * grid.repetitions + repetition));
             }
             let classes: Vec<((usize, usize), Vec<usize>)> = classes.into_iter().collect();
-            for run in cheapest_runs(&classes, read_price, probes.of(n)) {
+            for run in cheapest_runs(&classes, read_price, probes.of(size)) {
                 let rows = classes[run.end - 1].0.0;
                 let solves = classes[run].iter().flat_map(|(_, solves)| solves).copied().collect();
-                all.push(Group { n, operator_seed: grid.operator_seed(n, operator), rows, solves });
+                all.push(Group { size, operator_seed: grid.operator_seed(size, operator), rows, solves });
             }
         }
     }
@@ -107,7 +108,7 @@ const SHARDS: f64 = 16.0;
 /// precision, observations and residuals in f64 and in it, factors and the truth.
 fn trial_bytes(grid: &Grid, probe: &Probe, group: &Group, search_rank: usize) -> f64 {
     let word = grid.precision.bytes() as f64;
-    let sizes = grid.model.sizes(&grid.domain(group.n), search_rank);
+    let sizes = grid.model.sizes(&grid.domain(group.size), search_rank);
     let factor = sizes.iter().map(|(rows, columns)| (rows * columns) as f64).sum::<f64>();
     let formed = if probe.forms_a_matrix() { probe.dimension() } else { factor };
     let m = group.rows as f64;
@@ -117,7 +118,7 @@ fn trial_bytes(grid: &Grid, probe: &Probe, group: &Group, search_rank: usize) ->
 /// Trials a batch holds on a group: `limit`, or fewer where memory asks for it.
 pub(crate) fn batch_limit(grid: &Grid, cells: &[Cell], group: &Group, limit: usize, probes: &Probes) -> usize {
     let widest = widest(grid, cells, group);
-    let fits = BATCH_BYTES / trial_bytes(grid, probes.of(group.n), group, widest);
+    let fits = BATCH_BYTES / trial_bytes(grid, probes.of(group.size), group, widest);
     (fits as usize).clamp(1, limit.max(1))
 }
 
@@ -135,7 +136,7 @@ pub(crate) fn memory_need(
 ) -> f64 {
     let copies = if matches!(backend, Backend::Gpu(_)) { 2.0 } else { 1.0 };
     let need = |group: &Group| {
-        let probe = probes.of(group.n);
+        let probe = probes.of(group.size);
         let operator = probe.operator_bytes(group.rows) * copies;
         let trials = batch_limit(grid, cells, group, limit, probes).min(group.solves.len()) as f64;
         operator + trials * trial_bytes(grid, probe, group, widest(grid, cells, group))
@@ -153,11 +154,12 @@ pub(crate) fn require_memory(grid: &Grid, need: f64) -> Result<()> {
         return Ok(());
     }
     let gib = |bytes: f64| format!("{:.1} GiB", bytes / (1_u64 << 30) as f64);
-    let n = grid.n.iter().max().copied().unwrap_or(0);
+    let (n, n2) = grid.sizes().into_iter().max_by_key(|(n, n2)| n.saturating_mul(*n2)).unwrap_or_default();
+    let size = if n == n2 { format!("n = {n}") } else { format!("{n}×{n2}") };
     let m = grid.measurements.iter().max().copied().unwrap_or(0);
     Err(Error::invalid(
         "measurements",
-        format!("{m} at n = {n}, which need {} of memory", gib(need)),
+        format!("{m} at {size}, which need {} of memory", gib(need)),
         format!("what fits in the {} that {which}", gib(have)),
         format!("lower --n or --measurements; memory of the operator {}: {}", grid.operator.name, grid.operator.memory),
     ))
@@ -197,7 +199,7 @@ mod tests {
                 for group in &groups {
                     for solve in &group.solves {
                         let (cell, repetition) = (cells[solve / 4], solve % 4);
-                        assert!(cell.n == group.n && cell.measurements <= group.rows);
+                        assert!(cell.size() == group.size && cell.measurements <= group.rows);
                         assert_eq!(grid.seeds(&cell, repetition).operator, group.operator_seed);
                     }
                     assert!(group.solves.iter().any(|s| cells[s / 4].measurements == group.rows), "rows to spare");

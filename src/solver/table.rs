@@ -1,4 +1,6 @@
-//! The options of the solver, each with its place in the settings.
+//! The options of the solver, each with its place in the identity of a run and in the settings.
+
+use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::memory::system::parse_size;
@@ -6,11 +8,13 @@ use crate::methods::METHODS;
 use crate::models::{MODELS, ModelCard};
 use crate::operators::entries::HeldOut;
 use crate::options::OptionKind::{Count, Counts, File, Number, Numbers, Seed, Seeds, Switch, Text};
-use crate::options::{ALL, FAULTS, MEASUREMENTS, METHOD, OptionCard, Request, STOP, Usual};
-use crate::solver::{SaveEvery, Settings};
+use crate::options::{ALL, FAULTS, MEASUREMENTS, METHOD, OptionCard, Request, STOP, Usual, WITH_MODEL};
+use crate::solver::place::{BOTH, ENGINE, Place, RUN};
+use crate::solver::schedule::SaveEvery;
+use crate::solver::settings::Settings;
 
 /// Puts a given option into the settings.
-pub(super) type Apply = fn(Settings, &Request) -> Result<Settings>;
+pub(crate) type Apply = fn(Settings, &Request) -> Result<Settings>;
 
 const SOLVE: &[&str] = &["solve"];
 
@@ -27,8 +31,8 @@ fn put<T>(settings: Settings, value: Option<T>, set: fn(Settings, T) -> Settings
     }
 }
 
-/// Options of the solver, each with its place in the settings.
-pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
+/// Options of the solver, each with its place in the identity of a run and in the settings.
+pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
     (
         OptionCard::new(
             "truth",
@@ -40,24 +44,28 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         )
         .program_only()
         .excludes(&["truth_matrix"]),
+        Place::Within("truth"),
         elsewhere,
     ),
     (
         OptionCard::new("truth_matrix", File, "M.npy", MEASUREMENTS, "Known matrix M (n1, n2), to report the test error")
             .program_only(),
+        Place::Within("truth"),
         elsewhere,
     ),
     (
         OptionCard::new("rows", Counts, "LIST", MEASUREMENTS, "Number of measurements in use, the first ones")
             .chosen("all"),
+        Place::Within("trials"),
         elsewhere,
     ),
     (
         OptionCard::new("model", Text, "NAME", MEASUREMENTS, "Model of the unknown")
             .words(models)
             .chosen("psd; asymmetric for sampled entries and pairs of vectors")
-            .but(&[("sweep", Usual::Chosen("psd, for every operator"))])
-            .of(ALL),
+            .but(&[("sweep", Usual::Chosen("psd, for every operator")), ("generate", Usual::Chosen("psd, for every operator"))])
+            .of(WITH_MODEL),
+        Place::Entry(BOTH, |t| json!(t.plan.model)),
         elsewhere,
     ),
     (
@@ -65,16 +73,19 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
             .words(methods)
             .value("auto")
             .of(&["solve", "sweep"]),
+        Place::Entry(BOTH, |t| json!(t.plan.method.word())),
         elsewhere,
     ),
     (
         OptionCard::new("search_rank", Counts, "LIST", METHOD, "Columns k of U, at least the rank that you expect")
             .chosen("min(n, 20)"),
+        Place::Within("trials"),
         elsewhere,
     ),
     (
         OptionCard::new("step_size", Numbers, "LIST", METHOD, "Step size μ of U ← U − μ·s·A*(A(UUᵀ) − y)·U")
             .chosen("1/(4 ‖s·A*(y)‖)"),
+        Place::Within("trials"),
         elsewhere,
     ),
     (
@@ -88,15 +99,18 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         )
         .program_only()
         .chosen("small-random; spectral for the methods that need it"),
+        Place::Within("init"),
         elsewhere,
     ),
     (
         OptionCard::new("init_scale", Numbers, "LIST", METHOD, "Size α of the random start, entries N(0, α²/k)")
             .chosen("1e-6 √‖s·A*(y)‖"),
+        Place::Within("trials"),
         elsewhere,
     ),
     (
         OptionCard::new("init_std", Text, "k|n", METHOD, "Entries of the random start: N(0, α²/k) or N(0, α²/n)").value("k"),
+        Place::Within("init"),
         |settings, of| Ok(put(settings, of.word("init_std")?, Settings::init_std)),
     ),
     (
@@ -108,6 +122,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
             "Size of the random R over that of L, for the model asymmetric",
         )
         .chosen("1"),
+        Place::Within("trials"),
         |settings, of| Ok(put(settings, of.one("init_scale_ratio")?, Settings::init_scale_ratio)),
     ),
     (
@@ -121,9 +136,11 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         )
         .value("none")
         .requires(&["init"]),
+        Place::Within("init"),
         elsewhere,
     ),
-    (OptionCard::new("seed", Seeds, "LIST", METHOD, "Seed of the random start").chosen("0"), elsewhere),
+    (OptionCard::new("seed", Seeds, "LIST", METHOD, "Seed of the random start").chosen("0"),
+        Place::Within("trials"), elsewhere),
     (
         OptionCard::new(
             "loss",
@@ -133,18 +150,20 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
             "Sum over the residuals: square, l1 or huber:δ; the last two tolerate gross outliers",
         )
         .value("square"),
+        Place::Entry(BOTH, |t| json!(t.settings.loss.word())),
         |settings, of| Ok(put(settings, of.word("loss")?, Settings::loss)),
     ),
     (
         OptionCard::new(
             "ridge",
-            Number,
+            Numbers,
             "r",
             METHOD,
             "Weight of (r/2)‖U‖², or (r/2)(‖L‖² + ‖R‖²), in the loss of the descent",
         )
         .value("0"),
-        |settings, of| Ok(put(settings, of.one("ridge")?, Settings::ridge)),
+        Place::Entry(RUN, |t| json!(t.plan.ridge)),
+        elsewhere,
     ),
     (
         OptionCard::new(
@@ -157,6 +176,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         )
         .value("auto")
         .of(ALL),
+        Place::Apart,
         elsewhere,
     ),
     (
@@ -170,6 +190,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         )
         .value("f32")
         .of(ALL),
+        Place::Entry(BOTH, |t| json!(t.settings.precision.word())),
         |settings, of| Ok(put(settings, of.word("precision")?, Settings::precision)),
     ),
     (
@@ -182,15 +203,18 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         )
         .program_only()
         .chosen("12 under mpirun, more where there are more ranks; else one"),
+        Place::Apart,
         elsewhere,
     ),
     (
         OptionCard::new("variant", Text, "NAME", METHOD, "Kernel variant of the backend; a wrong name lists all")
             .chosen("the fastest on this machine"),
+        Place::Entry(ENGINE, |t| json!(t.settings.variant)),
         |settings, of| Ok(put(settings, of.text("variant"), Settings::variant)),
     ),
     (
         OptionCard::new("retune", Switch, "", METHOD, "Time the kernel variants of a gpu again and ignore earlier timings"),
+        Place::Apart,
         |settings, of| Ok(if of.is_on("retune") { settings.retune() } else { settings }),
     ),
     (
@@ -202,6 +226,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
             "Memory that a gpu may use, such as 8G; measurements beyond it are streamed",
         )
         .chosen("all of it"),
+        Place::Entry(ENGINE, |t| json!(t.settings.device_memory)),
         |settings, of| {
             let bytes = of.text("device_memory").map(|text| parse_size("device_memory", text)).transpose()?;
             Ok(put(settings, bytes, Settings::device_memory))
@@ -217,6 +242,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         )
         .python_only()
         .of(SOLVE),
+        Place::Apart,
         |settings, of| Ok(settings.diagnose(of.is_on("diagnose"))),
     ),
     (
@@ -224,6 +250,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
             .value("5000")
             .but(&[("sweep", Usual::Value("2000"))])
             .of(ALL),
+        Place::Apart,
         |mut settings, of| {
             settings.stop.max_iterations = of.one("max_iterations")?.unwrap_or(settings.stop.max_iterations);
             Ok(settings)
@@ -237,17 +264,20 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
             STOP,
             "Target ‖Z−M‖/‖M‖ ≤ e, where Z is UUᵀ, USUᵀ or LRᵀ; needs a truth",
         ),
+        Place::Entry(RUN, |t| json!(t.settings.stop.relative_error)),
         |mut settings, of| {
             settings.stop.relative_error = of.one("stop_relative_error")?;
             Ok(settings)
         },
     ),
-    (OptionCard::new("stop_loss", Number, "f", STOP, "Target: training loss ≤ f"), |mut settings, of| {
+    (OptionCard::new("stop_loss", Number, "f", STOP, "Target: training loss ≤ f"),
+        Place::Entry(RUN, |t| json!(t.settings.stop.loss)), |mut settings, of| {
         settings.stop.loss = of.one("stop_loss")?;
         Ok(settings)
     }),
     (
         OptionCard::new("stop_residual", Number, "e", STOP, "Target: relative residual ‖A(Z)−y‖/‖y‖ ≤ e"),
+        Place::Entry(RUN, |t| json!(t.settings.stop.residual)),
         |mut settings, of| {
             settings.stop.residual = of.one("stop_residual")?;
             Ok(settings)
@@ -255,6 +285,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
     ),
     (
         OptionCard::new("stop_time", Number, "SECONDS", STOP, "Largest number of seconds of iterating"),
+        Place::Apart,
         |mut settings, of| {
             settings.stop.time = of.one("stop_time")?;
             Ok(settings)
@@ -270,6 +301,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         )
         .value("200")
         .of(ALL),
+        Place::Entry(RUN, |t| json!(t.settings.stop.stall_window)),
         |mut settings, of| {
             settings.stop.stall_window = of.one("stall_window")?.filter(|window| *window > 0);
             Ok(settings)
@@ -285,6 +317,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         )
         .value("every:10")
         .but(&[("compare", Usual::Chosen("every:1; on a gpu every:10; for minibatches once an epoch"))]),
+        Place::Entry(RUN, |t| json!(format!("{:?}", t.settings.observe))),
         |settings, of| Ok(put(settings, of.word("observe")?, Settings::observe)),
     ),
     (
@@ -296,10 +329,12 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
             "Share of the measurements, or a file of entries, that is kept out of training: the result is the iterate that \
              predicts them best, and they estimate its error",
         ),
+        Place::Within("holdout"),
         holdout,
     ),
     (
         OptionCard::new("holdout_seed", Seed, "SEED", STOP, "Seed of the draw of held-out measurements").value("0"),
+        Place::Within("holdout"),
         |settings, of| of.one::<u64>("holdout_seed").map(|_| settings),
     ),
     (
@@ -312,6 +347,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         )
         .program_only()
         .of(SOLVE),
+        Place::Destination,
         checkpoint,
     ),
     (
@@ -325,6 +361,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         .program_only()
         .value("30s")
         .of(SOLVE),
+        Place::Apart,
         |settings, of| of.word::<SaveEvery>("checkpoint_every").map(|_| settings),
     ),
     (
@@ -337,6 +374,7 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         )
         .value("stop")
         .of(SOLVE),
+        Place::Apart,
         |settings, of| Ok(put(settings, of.word("on_device_loss")?, Settings::on_device_loss)),
     ),
 ];
