@@ -11,7 +11,7 @@ mod truth;
 
 pub use domain::Domain;
 pub use factors::{Block, Factors, MatrixView};
-pub use holdout::Holdout;
+pub use holdout::{Fold, Holdout};
 pub(crate) use holdout::share_of;
 pub(crate) use packed::pack_symmetric_part;
 pub use packed::{packed_index, packed_len};

@@ -37,7 +37,7 @@ use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::methods::Method;
 use crate::problem::Factors;
-pub use crate::problem::Holdout;
+pub use crate::problem::{Fold, Holdout};
 
 pub use checkpoint::Checkpoint;
 pub use faults::{Fault, OnDeviceLoss};

@@ -46,6 +46,7 @@ impl Task<'_> {
             && plan.model.search_rank().is_none()
             && !saved
             && !plan.has_ridge()
+            && trial.parameters.fold.is_none()
             && matches!(trial.status, Status::Finished | Status::Stalled)
             && trial.relative_residual > MISFIT
             && (trial.iterations >= HARD || trial.relative_residual > LITTLE)

@@ -93,6 +93,7 @@ impl Task<'_> {
             && plan.ridge.iter().all(|ridge| *ridge == 0.0)
             && matches!(trial.status, Status::Finished | Status::Stalled)
             && trial.relative_residual > MISFIT
+            && trial.parameters.fold.is_none()
             && trial.parameters.rows == self.problem.operator().measurements()
             && trial.parameters.rows - trial.parameters.holdout_rows >= FEWEST
     }
@@ -215,7 +216,7 @@ impl Solver {
         let m = choice.y.len();
         let weights = training_weights(&problem, m, &choice.held_out)?;
         let s = problem.operator().normalization() * m as f64 / (m - choice.held_out.len()) as f64;
-        let largest = Spectra::new(&problem).norm((scale, m), &weights, s, "ridge")?;
+        let largest = Spectra::new(&problem).norm((scale, m, None), &weights, s, "ridge")?;
         let k = self.plan.trials[0].search_rank;
         let ridges = (1..=RIDGES).map(|power| largest / RATIO.powi(power)).collect();
         let grid = Grid { problem: &problem, instances: (0..=scale).collect(), ridges, search_ranks: vec![k] };
