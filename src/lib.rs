@@ -164,6 +164,7 @@ mod pages;
 pub mod problem;
 mod real;
 mod requests;
+pub mod selection;
 mod session;
 mod simd;
 pub mod solver;

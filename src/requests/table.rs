@@ -68,8 +68,16 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         elsewhere,
     ),
     (
-        OptionCard::new("search_rank", Counts, "LIST", METHOD, "Columns k of U, at least the rank that you expect")
-            .chosen("min(n, 20)"),
+        OptionCard::new(
+            "search_rank",
+            Counts,
+            "LIST",
+            METHOD,
+            "Columns k of U, at least the rank that you expect; in solve also auto, or auto:1:8 with candidates: the smallest within one \
+             standard error of the best in a cross-validation",
+        )
+        .or_auto()
+        .chosen("min(n, 20)"),
         elsewhere,
     ),
     (
@@ -141,10 +149,24 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
             Number,
             "r",
             METHOD,
-            "Weight of (r/2)‖U‖², or (r/2)(‖L‖² + ‖R‖²), in the loss of the descent",
+            "Weight of (r/2)‖U‖², or (r/2)(‖L‖² + ‖R‖²), in the loss of the descent; in solve also auto, or auto:log:0.1:10:5 with \
+             candidates: the largest within one standard error of the best in a cross-validation",
         )
+        .or_auto()
         .value("0"),
         |settings, of| Ok(put(settings, of.one("ridge")?, Settings::ridge)),
+    ),
+    (
+        OptionCard::new(
+            "folds",
+            Count,
+            "K",
+            METHOD,
+            "Folds of the cross-validation that chooses search_rank auto and ridge auto; holdout_seed divides the measurements",
+        )
+        .chosen("5; fewer for less than 25 measurements")
+        .of(SOLVE),
+        elsewhere,
     ),
     (
         OptionCard::new(

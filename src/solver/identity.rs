@@ -313,6 +313,7 @@ mod tests {
             diagnose: _,
             retune: _,
             without_biases: _,
+            without_tuning: _,
             checkpoint: _,
             on_device_loss: _,
         } = usual();

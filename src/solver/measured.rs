@@ -21,6 +21,24 @@ pub(super) struct Measured<'a> {
     spectra: Spectra<'a>,
 }
 
+/// Number of training measurements of the first trial.
+///
+/// # Errors
+/// Those of [`Measured::new`].
+pub(crate) fn training_measurements(problem: &Problem, settings: &Settings) -> Result<usize> {
+    let first = settings.trials.first().copied().unwrap_or_default();
+    Ok(Used::of(problem, settings, &first)?.training)
+}
+
+/// The least ridge with which the zero matrix solves the problem of the first trial: ‖s·A*(y)‖.
+///
+/// # Errors
+/// Those of [`Measured::new`]; [`Error::Invalid`] where the data give no scale.
+pub(crate) fn largest_ridge(problem: &Problem, settings: &Settings) -> Result<f64> {
+    let first = settings.trials.first().copied().unwrap_or_default();
+    Measured::new(problem, settings, &[first])?.norm(0, "ridge")
+}
+
 /// The measurements of one trial.
 pub(super) struct Used {
     pub instance: usize,

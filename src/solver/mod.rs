@@ -43,6 +43,7 @@ pub use checkpoint::Checkpoint;
 pub use faults::{Fault, OnDeviceLoss};
 pub use init::{Init, InitStd, Preprocess};
 use loaded::Loaded;
+pub(crate) use measured::{largest_ridge, training_measurements};
 use plan::{Plan, Task};
 pub use problem::Problem;
 pub use schedule::{SaveEvery, Schedule};

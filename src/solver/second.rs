@@ -160,12 +160,6 @@ impl Solver {
         let wanted = if settings.trials.is_empty() { vec![Trial::default()] } else { settings.trials.clone() };
         let settings = settings.trials(wanted.into_iter().map(|trial| trial.rows(p.rows)));
         let settings = if held_out.is_empty() { settings } else { settings.holdout_measurements(held_out.clone()) };
-        let mut stopped = false;
-        let found = Solver::new(problem, settings, backend)?.run(None, |progress: &Progress<'_>| {
-            let flow = observer(&Progress { is_choice: true, ..*progress });
-            stopped |= flow.is_break();
-            flow
-        })?;
-        Ok((!stopped).then_some(found))
+        Solver::new(problem, settings, backend)?.run_beside(observer)
     }
 }

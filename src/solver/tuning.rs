@@ -87,6 +87,7 @@ impl Task<'_> {
             && plan.chosen
             && plan.method.decides()
             && plan.model.factors() == 2
+            && !settings.without_tuning
             && !settings.stop.has_target()
             && !self.is_approximation()
             && settings.stop.time.is_none()

@@ -38,6 +38,7 @@ const ORDER: &[&str] = &[
     "laws",
     "diagnostics",
     "solver",
+    "selection",
     "requests",
     "internals",
     "bench",

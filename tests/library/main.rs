@@ -17,6 +17,7 @@ mod resume;
 mod running;
 #[path = "../common/says.rs"]
 mod says;
+mod selection;
 mod session;
 mod shaders;
 mod solver;
