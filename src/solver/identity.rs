@@ -86,7 +86,8 @@ const DERIVED: &[&str] = &["init", "holdout"];
 
 /// Options of a command that do not belong to its experiment: destinations of results, and the point where a run
 /// resumes.
-const APART: &[&str] = &["out", "report", "trace", "trials", "snapshots", "checkpoint", "resume", "config"];
+const APART: &[&str] =
+    &["out", "report", "trace", "trials", "selection", "snapshots", "checkpoint", "resume", "config"];
 
 /// Identity of a run: names and values. Two runs are the same if none of them differs.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,7 @@
 //! `lowrank solve`: files in, factors and reports out.
 
 mod again;
+mod choice;
 mod outputs;
 mod ranks;
 mod summary;
@@ -14,6 +15,7 @@ use lowrank::internals::io::{InputInfo, ensure_not_input};
 use lowrank::internals::operators::Predictions;
 use lowrank::internals::options::Request;
 use lowrank::internals::requests::{Measured, Planned, options_of};
+use lowrank::selection::{CrossValidation, Selection};
 use lowrank::solver::Checkpoint;
 use lowrank::{Progress, Result, Solution, Solver, Status};
 use lowrank_studies::report::readable;
@@ -79,6 +81,7 @@ struct Ready {
     described: Map<String, Value>,
     notices: Vec<String>,
     predictions: Option<Predictions>,
+    selection: Option<Selection>,
     from: Option<Checkpoint>,
     before: Option<again::Before>,
 }
@@ -86,9 +89,9 @@ struct Ready {
 impl Ready {
     fn new(args: &Args, ranks: &Ranks) -> Result<Self> {
         // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
-        let request = &args.options.request;
-        let planned = understood(args)?;
-        let backend = ranks.backend(request)?;
+        let (choice, request, planned) = understood(args)?;
+        choice::check(choice.as_ref(), &args.paths)?;
+        let backend = ranks.backend(&request)?;
         let from = args.resume.as_ref().map(Checkpoint::read).transpose()?;
         let before = again::Before::new(args)?;
         let inputs = request.inputs(&planned);
@@ -102,11 +105,19 @@ impl Ready {
         let interrupted = interrupt();
         let mut outputs = Outputs::create(&args.paths, request.file("checkpoint"))?;
 
-        let Measured { problem, settings, described, mut notices, predictions, .. } = request.measured(planned)?;
+        let Measured { problem, mut settings, described, mut notices, predictions, .. } = request.measured(planned)?;
         let (domain, m) = (problem.operator().domain(), problem.operator().measurements());
         // Angles and phases are computed where they are printed or written.
         let written = args.paths.get("trace").or(args.paths.get("report"));
         let diagnose = written.is_some() || settings.chosen_trials().len() == 1;
+        let mut selection = None;
+        if let Some(choice) = choice {
+            let (found, said);
+            let how = (&*interrupted, args.quiet);
+            (settings, found, said) = choice::chosen(&choice, (&problem, settings), &backend, how)?;
+            selection = found;
+            notices.extend(said);
+        }
         let solver = Solver::new(problem, settings.diagnose(diagnose), backend)?;
         notices.extend(solver.notices().iter().cloned());
         if !args.quiet {
@@ -114,12 +125,12 @@ impl Ready {
             summary::announce(solver.engine(), domain, m, solver.trials());
         }
         outputs.prepare(&args.paths, &solver)?;
-        Ok(Self { solver, outputs, interrupted, inputs, described, notices, predictions, from, before })
+        Ok(Self { solver, outputs, interrupted, inputs, described, notices, predictions, selection, from, before })
     }
 
     fn run(self, args: &Args, ranks: &Ranks) -> Result<Ending> {
         let Self { mut solver, mut outputs, interrupted, inputs, described, mut notices, .. } = self;
-        let Self { predictions, from, before, .. } = self;
+        let Self { predictions, selection, from, before, .. } = self;
         let bar = Bar::new(&interrupted, !args.quiet);
         let solution = solve(&mut solver, from.as_ref(), |progress| {
             outputs.record(progress);
@@ -144,10 +155,11 @@ impl Ready {
         let mut settings = self::described(Solve::NAME, &args.options.request, described);
         settings.insert("method".into(), solver.method().word().into());
         let seeds = seeds(&args.options.request, &solution)?;
-        let described = Described { settings: Value::Object(settings), seeds, digests, notices };
+        let table = selection.as_ref().map(choice::table);
+        let described = Described { settings: Value::Object(settings), seeds, digests, notices, selection };
         outputs.write(&solution, described, predictions.as_ref())?;
         if ranks.is_first() && !args.outputs().any(|path| path == Path::new("-")) {
-            summary::print(&solution, predictions.as_ref())?;
+            summary::print(&solution, predictions.as_ref(), table.as_deref())?;
         }
         if let Some(fault) = &solution.fault {
             remark(&format!("the results from before iteration {} were written", fault.iteration + 1));
@@ -184,15 +196,16 @@ fn solve(
     }
 }
 
-/// What the flags say, with no look at files or devices.
-pub fn understood(args: &Args) -> Result<Planned> {
-    let request = &args.options.request;
+/// What the flags say, with no look at files or devices: what is to be chosen, and the rest.
+pub fn understood(args: &Args) -> Result<(Option<CrossValidation>, Request, Planned)> {
+    let (choice, request) = args.options.request.cross_validation()?;
     let settings = request.settings()?;
     let settings = match request.method()? {
         Some(method) => settings.method(method),
         None => settings,
     };
-    request.planned(Solve::NAME, settings, request.axes_with_method()?)
+    let planned = request.planned(Solve::NAME, settings, request.axes_with_method()?)?;
+    Ok((choice, request, planned))
 }
 
 /// The options of a command as they were understood, without files that were not given.

@@ -7,8 +7,9 @@ use clap::{Arg, ArgMatches};
 use lowrank::internals::io::{InputInfo, OutputFile, same_file};
 use lowrank::internals::operators::Predictions;
 use lowrank::io::NpzArray;
+use lowrank::selection::Selection;
 use lowrank::{Error, Progress, Result, Solution, Solver};
-use lowrank_studies::report::{RunReport, Snapshots, write_factors_with, write_trace, write_trials};
+use lowrank_studies::report::{RunReport, Snapshots, selection_figure, write_factors_with, write_trace, write_trials};
 use serde_json::Value;
 
 const HEADING: &str = "Output (each optional; - is the standard output)";
@@ -47,6 +48,12 @@ const OUTPUTS: &[Output] = &[
         symbol: "run.json",
         help: "Report of the run, JSON",
         write: |file, finished| json(file, &finished.report),
+    },
+    Output {
+        name: "selection",
+        symbol: "curve.svg",
+        help: "Held-out error over the search rank or the ridge, SVG; with --search-rank auto or --ridge auto",
+        write: curve,
     },
     Output {
         name: "snapshots",
@@ -102,6 +109,7 @@ pub struct Described {
     pub seeds: Value,
     pub digests: Vec<InputInfo>,
     pub notices: Vec<String>,
+    pub selection: Option<Selection>,
 }
 
 /// A finished run, for the writers.
@@ -151,9 +159,10 @@ impl Outputs {
     pub fn write(self, solution: &Solution, described: Described, predictions: Option<&Predictions>) -> Result<()> {
         let argv = super::expand(std::env::args_os().collect())?;
         let argv = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
-        let Described { settings, seeds, digests, notices } = described;
+        let Described { settings, seeds, digests, notices, selection } = described;
         let mut report = RunReport::new(solution, settings, argv, seeds, digests, notices);
         report.baseline_rmse = predictions.map(|p| p.baseline);
+        report.selection = selection;
         let mut finished = Finished { solution, report, predictions, snapshots: self.kept };
         for (output, mut file) in self.files {
             let written = (output.write)(&mut file, &mut finished);
@@ -183,6 +192,12 @@ fn factors(file: &mut OutputFile, finished: &mut Finished<'_>) -> std::io::Resul
         more.push(("columns", NpzArray::Labels(columns)));
     }
     write_factors_with(file, finished.solution, &more)
+}
+
+/// The figure of a cross-validation; an interrupted one has none.
+fn curve(file: &mut OutputFile, finished: &mut Finished<'_>) -> std::io::Result<()> {
+    let Some(selection) = &finished.report.selection else { return Ok(()) };
+    file.write_all(selection_figure(selection).map_err(std::io::Error::other)?.as_bytes())
 }
 
 /// A value as indented JSON.

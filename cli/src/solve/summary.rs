@@ -52,9 +52,13 @@ fn optional(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), readable)
 }
 
-/// The result, on the standard output: a list for one trial, a table for several.
-pub fn print(solution: &Solution, predictions: Option<&Predictions>) -> Result<()> {
+/// The result, on the standard output: a list for one trial, a table for several. `choice` is the table of a
+/// cross-validation, which comes first.
+pub fn print(solution: &Solution, predictions: Option<&Predictions>, choice: Option<&str>) -> Result<()> {
     let mut out = std::io::stdout().lock();
+    if let Some(table) = choice {
+        said(writeln!(out, "{table}"))?;
+    }
     let text = match solution.trials.as_slice() {
         [one] => single(one),
         many => table(many, solution.best().parameters.trial),

@@ -8,6 +8,7 @@ use lowrank::engine::{Candidate, EngineInfo, Precision, Shared};
 use lowrank::internals::io::InputInfo;
 use lowrank::memory::{Location, Memory, Part};
 use lowrank::operators::Storage;
+use lowrank::selection::Selection;
 use lowrank::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};
 
 /// Parameters and result of one trial. Non-finite numbers are written as null.
@@ -164,6 +165,9 @@ pub struct RunReport {
     /// measurements; only for sampled entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_rmse: Option<lowrank::internals::operators::Baseline>,
+    /// Errors of all candidates of a cross-validation, and its choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
     /// Index of the best trial: lowest held-out loss, or lowest training loss.
     pub best_trial: usize,
     pub trials: Vec<TrialReport>,
@@ -204,6 +208,7 @@ impl RunReport {
             train_rmse: best.train_rmse,
             holdout_rmse: best.holdout_rmse,
             baseline_rmse: None,
+            selection: None,
             best_trial: best.parameters.trial,
             trials: solution.trials.iter().map(TrialReport::from).collect(),
             settings,
