@@ -143,6 +143,7 @@
 mod words;
 
 mod backend;
+pub mod confidence;
 pub mod diagnostics;
 mod distributed;
 pub mod engine;

@@ -242,6 +242,17 @@ pub(super) const SETTINGS: &[(OptionCard, Apply)] = &[
         |settings, of| Ok(settings.diagnose(of.is_on("diagnose"))),
     ),
     (
+        OptionCard::new(
+            "confidence",
+            Switch,
+            "",
+            METHOD,
+            "Standard errors of all entries of the matrix, by the delta method; entries are then fitted without an automatic ridge",
+        )
+        .of(SOLVE),
+        |settings, of| Ok(if of.is_on("confidence") { settings.without_tuning() } else { settings }),
+    ),
+    (
         OptionCard::new("max_iterations", Count, "N", STOP, "Largest number of iterations")
             .value("5000")
             .but(&[("sweep", Usual::Value("2000"))])

@@ -161,6 +161,22 @@ impl Solver {
         &self.plan.trials
     }
 
+    /// The problem.
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// Weights of the measurements in a trial of the last run: 1 for training measurements, else 0.
+    pub(crate) fn training_weights(&self, trial: &TrialSolution) -> &[f64] {
+        let m = self.problem.operator().measurements();
+        &self.plan.weights[trial.parameters.trial * m..][..m]
+    }
+
+    /// Whether a trial of the last run has a ridge.
+    pub(crate) fn has_ridge(&self, trial: &TrialSolution) -> bool {
+        trial.tuned || self.plan.ridge[trial.parameters.trial] > 0.0
+    }
+
     /// Largest number of observations of a run, and the names and shapes (batch, rows, columns) of its factors.
     #[cfg(feature = "internals")]
     #[doc(hidden)]

@@ -38,6 +38,7 @@ const ORDER: &[&str] = &[
     "laws",
     "diagnostics",
     "solver",
+    "confidence",
     "selection",
     "requests",
     "internals",
