@@ -98,13 +98,14 @@ impl StandardErrors {
         let information = information(operator, &tangent, solver.training_weights(trial))?;
         let noise_std = trial.train_rmse() * (measurements as f64 / (measurements - free) as f64).sqrt();
         let values = deviations(&tangent, information)?.into_iter().map(|v| noise_std * v).collect::<Vec<_>>();
+        let undetermined = values.iter().filter(|v| v.is_infinite()).count();
         Ok(Self {
             noise_std,
             measurements,
             degrees_of_freedom: tangent.degrees_of_freedom(),
             rank: tangent.rank(),
-            undetermined: values.iter().filter(|v| v.is_infinite()).count(),
-            notices: notices(solver, trial),
+            undetermined,
+            notices: notices(solver.has_ridge(trial), (undetermined, values.len())),
             values,
         })
     }
@@ -133,9 +134,13 @@ fn check(trial: &TrialSolution) -> Result<()> {
     Ok(())
 }
 
-fn notices(solver: &Solver, trial: &TrialSolution) -> Vec<String> {
+fn notices(has_ridge: bool, (undetermined, all): (usize, usize)) -> Vec<String> {
     let ridge = "the standard errors do not contain the bias of the ridge: intervals cover less than they promise";
-    solver.has_ridge(trial).then(|| ridge.to_owned()).into_iter().collect()
+    let ridge = has_ridge.then(|| ridge.to_owned());
+    let beyond = (undetermined > 0).then(|| {
+        format!("the measurements do not determine {undetermined} of {all} entries: their standard errors are infinite")
+    });
+    ridge.into_iter().chain(beyond).collect()
 }
 
 /// √(jᵀ (JᵀJ)⁺ j) of every entry of the matrix.

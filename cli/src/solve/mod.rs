@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use lowrank::confidence::StandardErrors;
 use lowrank::internals::io::{InputInfo, ensure_not_input};
 use lowrank::internals::operators::Predictions;
 use lowrank::internals::options::Request;
@@ -148,6 +149,13 @@ impl Ready {
             }
         }
 
+        let wanted = args.options.request.is_on("confidence") && ranks.is_first();
+        let errors = wanted.then(|| StandardErrors::of(&solver, solution.best()));
+        let said = errors.as_ref().map(|errors| summary::about(errors, predictions.as_ref())).unwrap_or_default();
+        said.iter().for_each(|sentence| remark(sentence));
+        notices.extend(said);
+        let without_errors = errors.as_ref().is_some_and(Result::is_err);
+
         let digests = match args.paths.get("report") {
             Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
             None => Vec::new(),
@@ -155,11 +163,19 @@ impl Ready {
         let mut settings = self::described(Solve::NAME, &args.options.request, described);
         settings.insert("method".into(), solver.method().word().into());
         let seeds = seeds(&args.options.request, &solution)?;
-        let table = selection.as_ref().map(choice::table);
-        let described = Described { settings: Value::Object(settings), seeds, digests, notices, selection };
+        let errors = errors.and_then(Result::ok);
+        let beside = summary::Beside::new(selection.as_ref(), errors.as_ref());
+        let described = Described {
+            settings: Value::Object(settings),
+            seeds,
+            digests,
+            notices,
+            selection,
+            errors: errors.and_then(Result::ok),
+        };
         outputs.write(&solution, described, predictions.as_ref())?;
         if ranks.is_first() && !args.outputs().any(|path| path == Path::new("-")) {
-            summary::print(&solution, predictions.as_ref(), table.as_deref())?;
+            summary::print(&solution, predictions.as_ref(), &beside)?;
         }
         if let Some(fault) = &solution.fault {
             remark(&format!("the results from before iteration {} were written", fault.iteration + 1));
@@ -179,6 +195,7 @@ impl Ready {
                 remark(&doubt);
                 Ok(Ending::Missed)
             }
+            _ if without_errors => Ok(Ending::Missed),
             _ => Ok(ending(&solution, args)),
         }
     }

@@ -4,12 +4,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches};
+use lowrank::confidence::StandardErrors;
 use lowrank::internals::io::{InputInfo, OutputFile, same_file};
 use lowrank::internals::operators::Predictions;
 use lowrank::io::NpzArray;
 use lowrank::selection::Selection;
 use lowrank::{Error, Progress, Result, Solution, Solver};
-use lowrank_studies::report::{RunReport, Snapshots, selection_figure, write_factors_with, write_trace, write_trials};
+use lowrank_studies::report::{
+    ConfidenceReport, RunReport, Snapshots, selection_figure, write_factors_with, write_trace, write_trials,
+};
 use serde_json::Value;
 
 const HEADING: &str = "Output (each optional; - is the standard output)";
@@ -28,7 +31,8 @@ const OUTPUTS: &[Output] = &[
     Output {
         name: "out",
         symbol: "factors.npz",
-        help: "Factors, .npz with `left` (batch, n, k), and `right` (batch, n2, k) for models of two factors",
+        help: "Factors, .npz with `left` (batch, n, k), and `right` (batch, n2, k) for models of two factors; with --confidence also \
+               `standard_errors` (n1, n2) of the best trial",
         write: factors,
     },
     Output {
@@ -110,12 +114,14 @@ pub struct Described {
     pub digests: Vec<InputInfo>,
     pub notices: Vec<String>,
     pub selection: Option<Selection>,
+    pub errors: Option<StandardErrors>,
 }
 
 /// A finished run, for the writers.
 struct Finished<'a> {
     solution: &'a Solution,
     report: RunReport,
+    errors: Option<StandardErrors>,
     predictions: Option<&'a Predictions>,
     snapshots: Option<Snapshots>,
 }
@@ -159,11 +165,12 @@ impl Outputs {
     pub fn write(self, solution: &Solution, described: Described, predictions: Option<&Predictions>) -> Result<()> {
         let argv = super::expand(std::env::args_os().collect())?;
         let argv = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
-        let Described { settings, seeds, digests, notices, selection } = described;
+        let Described { settings, seeds, digests, notices, selection, errors } = described;
         let mut report = RunReport::new(solution, settings, argv, seeds, digests, notices);
         report.baseline_rmse = predictions.map(|p| p.baseline);
         report.selection = selection;
-        let mut finished = Finished { solution, report, predictions, snapshots: self.kept };
+        report.confidence = errors.as_ref().map(ConfidenceReport::from);
+        let mut finished = Finished { solution, report, errors, predictions, snapshots: self.kept };
         for (output, mut file) in self.files {
             let written = (output.write)(&mut file, &mut finished);
             file.check(written)?;
@@ -173,7 +180,8 @@ impl Outputs {
     }
 }
 
-/// Factors, with the biases that were asked for or that the run has chosen, scales of columns, and names of rows and columns.
+/// Factors, with the biases that were asked for or that the run has chosen, scales of columns, names of rows and columns, and
+/// standard errors.
 fn factors(file: &mut OutputFile, finished: &mut Finished<'_>) -> std::io::Result<()> {
     let asked = finished.predictions.and_then(|p| p.biases.as_ref());
     let biases = asked.or_else(|| finished.solution.best().biases());
@@ -191,6 +199,10 @@ fn factors(file: &mut OutputFile, finished: &mut Finished<'_>) -> std::io::Resul
         more.push(("rows", NpzArray::Labels(rows)));
         more.push(("columns", NpzArray::Labels(columns)));
     }
+    let product = finished.solution.best().product();
+    let shape = [product.rows(), product.columns()];
+    let errors = finished.errors.as_ref();
+    more.extend(errors.map(|errors| ("standard_errors", NpzArray::Numbers(&shape, &errors.values))));
     write_factors_with(file, finished.solution, &more)
 }
 

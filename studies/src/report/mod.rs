@@ -22,7 +22,7 @@ pub use compare_rows::{ComparisonRow, Reached, comparison_rows};
 pub use compare_tables::{comparison_text, write_comparison, write_curves};
 pub use heatmap::{Heatmap, Panel as HeatmapPanel};
 pub use html::{Page, escaped};
-pub use json::{Environment, MemoryReport, RunReport, TrialReport};
+pub use json::{ConfidenceReport, Environment, MemoryReport, RunReport, TrialReport};
 pub use lowrank::internals::{readable, readable_seconds};
 pub(crate) use plot::quantile;
 pub use plot::{Band, BoxAt, Curve, Figure, Mark, Panel, PlotAxis, Quantity, Series, Style, panels_to_svg};
