@@ -89,6 +89,11 @@
 //! keeps its factor. A narrower trial is padded with zero columns, which stay zero. A batch equals single runs bit for
 //! bit (on a GPU: with the same kernel variant).
 //!
+//! **A choice is a batch of folds.** Cross-validation ([`selection`]) gives each trial its own fold of the measurements
+//! ([`Trial::fold`]) and its own search rank and ridge, so all candidates and all folds share every reading of the
+//! measurements. A fold judges a trial and chooses no iterate. Standard errors of the entries ([`confidence`]) come from
+//! the tangent space at a solution, after the run.
+//!
 //! **Observing costs no pass.** An engine that returned residuals has the gradient at that point and starts its next
 //! iteration from it.
 //!

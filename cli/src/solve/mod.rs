@@ -165,14 +165,7 @@ impl Ready {
         let seeds = seeds(&args.options.request, &solution)?;
         let errors = errors.and_then(Result::ok);
         let beside = summary::Beside::new(selection.as_ref(), errors.as_ref());
-        let described = Described {
-            settings: Value::Object(settings),
-            seeds,
-            digests,
-            notices,
-            selection,
-            errors: errors.and_then(Result::ok),
-        };
+        let described = Described { settings: Value::Object(settings), seeds, digests, notices, selection, errors };
         outputs.write(&solution, described, predictions.as_ref())?;
         if ranks.is_first() && !args.outputs().any(|path| path == Path::new("-")) {
             summary::print(&solution, predictions.as_ref(), &beside)?;
