@@ -1,4 +1,4 @@
-//! JᵀJ: the information about the parameters in the training measurements.
+//! JᵀWJ: the information about the parameters in the training measurements.
 
 use crate::confidence::tangent::Tangent;
 use crate::error::Result;
@@ -19,7 +19,7 @@ pub(super) fn jacobian_bytes(operator: &dyn Operator, tangent: &Tangent) -> u64 
     }
 }
 
-/// JᵀJ over measurements of positive weight, parameters×parameters row-major.
+/// JᵀWJ with the weights W of the training measurements, parameters×parameters row-major.
 pub(super) fn information(operator: &dyn Operator, tangent: &Tangent, weights: &[f64]) -> Result<Vec<f64>> {
     match operator.entries() {
         Some(entries) => Ok(of_entries(entries, tangent, weights)),
@@ -31,7 +31,7 @@ pub(super) fn information(operator: &dyn Operator, tangent: &Tangent, weights: &
 fn of_entries(entries: &Entries, tangent: &Tangent, weights: &[f64]) -> Vec<f64> {
     let (d, symmetric) = (tangent.parameters(), entries.domain().is_symmetric());
     let mut all = vec![0.0; d * d];
-    for (i, _) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+    for (i, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
         let (a, b) = entries.position(i);
         let mut derivative = tangent.entry(a, b);
         if symmetric {
@@ -40,7 +40,7 @@ fn of_entries(entries: &Entries, tangent: &Tangent, weights: &[f64]) -> Vec<f64>
             derivative.iter_mut().for_each(|(_, v)| *v *= 0.5);
         }
         for (at, v) in &derivative {
-            derivative.iter().for_each(|(other, w)| all[at * d + other] += v * w);
+            derivative.iter().for_each(|(other, w)| all[at * d + other] += weight * v * w);
         }
     }
     all
@@ -64,11 +64,12 @@ fn of_changes(operator: &dyn Operator, tangent: &Tangent, weights: &[f64]) -> Re
     Ok(linalg::gram_of_rows(d, m, &jacobian))
 }
 
-/// A row of J on the training measurements, about its mean for centred residuals.
+/// A row of J times √w, about its weighted mean for centred residuals.
 fn weighted<'a>(row: &'a [f64], weights: &'a [f64], centred: bool) -> impl Iterator<Item = f64> + 'a {
-    let used = move || row.iter().zip(weights).filter(|(_, weight)| **weight > 0.0).map(|(v, _)| *v);
-    let centre = if centred { used().sum::<f64>() / used().count() as f64 } else { 0.0 };
-    row.iter().zip(weights).map(move |(v, weight)| if *weight > 0.0 { v - centre } else { 0.0 })
+    let total: f64 = weights.iter().sum();
+    let sum = || row.iter().zip(weights).map(|(v, weight)| v * weight).sum::<f64>();
+    let centre = if centred { sum() / total } else { 0.0 };
+    row.iter().zip(weights).map(move |(v, weight)| (v - centre) * weight.sqrt())
 }
 
 #[cfg(test)]
@@ -87,7 +88,7 @@ mod tests {
         let u = MatrixView::new(5, 2, &all[..10]).unwrap();
         let r = MatrixView::new(4, 2, &all[10..18]).unwrap();
         let (rows, columns) = ([0, 1, 4, 2, 3, 3, 1], [1, 1, 3, 0, 2, 1, 3]);
-        let weights = [1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0];
+        let weights = [1.0, 0.5, 0.0, 1.0, 2.0, 1.0, 1.5];
         for (domain, of) in [
             (Domain::symmetric(5), Product::psd(u)),
             (Domain::symmetric(5), Product::signed(u, 1)),

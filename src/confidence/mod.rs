@@ -8,7 +8,8 @@
 //! standard error(a, b) = σ √(jᵀ (JᵀJ)⁺ j),   σ² = Σ eᵢ²/(m − d)
 //! ```
 //!
-//! over the m training measurements, d being the dimension of the tangent space: r(n1 + n2 − r) for L Rᵀ, and
+//! over the m training measurements, or (JᵀWJ)⁺ and Σ wᵢeᵢ² where they have weights wᵢ, which stand for variances σ²/wᵢ
+//! with a mean weight of 1. Here d is the dimension of the tangent space: r(n1 + n2 − r) for L Rᵀ, and
 //! n·r − r(r − 1)/2 for U Uᵀ and U S Uᵀ. The factors are balanced first. Changes that leave the product as it is (U Ω
 //! with ΩS + SΩᵀ = 0; L Ω with −R Ωᵀ) have their own block in JᵀJ, so that a Cholesky decomposition gives the
 //! pseudo-inverse. Chen, Fan, Ma & Yan (*Inference and uncertainty quantification for noisy matrix completion*, PNAS
@@ -47,9 +48,9 @@ const UNDETERMINED: f64 = 1e-10;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StandardErrors {
-    /// Estimated standard deviation σ of the noise on y.
+    /// Estimated standard deviation σ of the noise on y, for a weight of 1.
     pub noise_std: f64,
-    /// Number of training measurements.
+    /// Number of training measurements of positive weight.
     pub measurements: usize,
     /// Dimension of the tangent space.
     pub degrees_of_freedom: usize,
@@ -74,7 +75,8 @@ impl StandardErrors {
         check(trial)?;
         let tangent = Tangent::at(&trial.product())?;
         let operator = &**solver.problem().operator();
-        let measurements = trial.parameters.rows - trial.parameters.holdout_rows;
+        let weights = solver.training_weights(trial);
+        let measurements = weights.iter().filter(|weight| **weight > 0.0).count();
         let free = tangent.degrees_of_freedom() + usize::from(operator.is_centred());
         if measurements <= free {
             let found = format!(
@@ -95,8 +97,8 @@ impl StandardErrors {
             tangent.parameters()
         );
         memory.require("confidence", fix)?;
-        let information = information(operator, &tangent, solver.training_weights(trial))?;
-        let noise_std = trial.train_rmse() * (measurements as f64 / (measurements - free) as f64).sqrt();
+        let information = information(operator, &tangent, weights)?;
+        let noise_std = trial.train_rmse() * (weights.iter().sum::<f64>() / (measurements - free) as f64).sqrt();
         let values = deviations(&tangent, information)?.into_iter().map(|v| noise_std * v).collect::<Vec<_>>();
         let undetermined = values.iter().filter(|v| v.is_infinite()).count();
         Ok(Self {

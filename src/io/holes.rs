@@ -41,7 +41,8 @@ pub(super) fn read(
     }
     let bytes = (array.len() as u64).saturating_mul(8 + 16);
     let part = Part::new("the array and its entries", Location::Host, bytes);
-    Memory { parts: vec![part] }.require("entries", "Pass the known entries as a sparse matrix (scipy.sparse.save_npz)")?;
+    Memory { parts: vec![part] }
+        .require("entries", "Pass the known entries as a sparse matrix (scipy.sparse.save_npz)")?;
     let values = array.to_vec()?;
     if let Some(at) = values.iter().position(|value| value.is_infinite()) {
         let found = format!("{} at [{}, {}]", values[at], at / n2, at % n2);

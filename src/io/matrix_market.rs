@@ -27,15 +27,18 @@ pub(super) fn recognised(path: &Path, first: &[u8]) -> Result<()> {
             "Remove the blanks and empty lines before %%MatrixMarket"
         }
         _ => match bare.strip_prefix(b"%") {
-            Some(rest) if rest.trim_ascii_start().len() >= 12
-                && rest.trim_ascii_start()[..12].eq_ignore_ascii_case(&MAGIC[2..]) =>
+            Some(rest)
+                if rest.trim_ascii_start().len() >= 12
+                    && rest.trim_ascii_start()[..12].eq_ignore_ascii_case(&MAGIC[2..]) =>
             {
                 "Begin the file with two percent signs and no blank: %%MatrixMarket"
             }
             _ => return Ok(()),
         },
     };
-    let line = String::from_utf8_lossy(text.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or(text));
+    let line = String::from_utf8_lossy(
+        text.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or(text),
+    );
     let found = format!("a file that begins with '{}'", line.trim_end());
     Err(Error::file(path, found, "a Matrix Market file, whose first line begins with %%MatrixMarket", fix))
 }

@@ -32,8 +32,8 @@ mod without;
 pub(crate) mod write;
 
 pub(crate) use digest::hexadecimal;
-pub use labels::Labels;
 pub use element::{DType, ElementKind};
+pub use labels::Labels;
 pub(crate) use npy::Bytes;
 pub use npy::{NpyArray, open_array};
 #[cfg(feature = "io")]

@@ -77,7 +77,11 @@ pub fn read_sparse_rows(path: impl AsRef<Path>) -> Result<SparseRows> {
     } else if npz::is_archive(path)? {
         scipy::read(path, MOST, &mut cells)?
     } else {
-        let found = if first.is_empty() { "an empty file".into() } else { format!("\"{}…\"", first[..first.len().min(14)].escape_ascii()) };
+        let found = if first.is_empty() {
+            "an empty file".into()
+        } else {
+            format!("\"{}…\"", first[..first.len().min(14)].escape_ascii())
+        };
         let allowed = "a Matrix Market file or an archive of scipy.sparse.save_npz";
         let fix = "Write it with scipy.sparse.save_npz(path, A), one row per measurement; pass full matrices as \
                    --matrices";

@@ -28,7 +28,9 @@ pub(super) fn write_labels(writer: &mut impl Write, labels: &Labels) -> IoResult
             for name in all {
                 bytes.fill(0);
                 let places = bytes.chunks_exact_mut(4);
-                places.zip(name.chars()).for_each(|(place, letter)| place.copy_from_slice(&u32::from(letter).to_le_bytes()));
+                places
+                    .zip(name.chars())
+                    .for_each(|(place, letter)| place.copy_from_slice(&u32::from(letter).to_le_bytes()));
                 writer.write_all(&bytes)?;
             }
             Ok(())
@@ -61,7 +63,8 @@ pub(crate) fn read_labels(path: &Path, name: &str) -> Result<Option<Labels>> {
         Error::file(path, found, allowed, "Write the factors again with `lowrank solve --out`")
     };
     let mut rest = &bytes[..];
-    let header = NpyHeader::from_reader(&mut rest).map_err(|e| refused(format!("'{name}', whose header cannot be read ({e})")))?;
+    let header = NpyHeader::from_reader(&mut rest)
+        .map_err(|e| refused(format!("'{name}', whose header cannot be read ({e})")))?;
     let npyz::DType::Plain(kind) = header.dtype() else { return Err(refused(format!("'{name}', a structured array"))) };
     if kind.type_char() != TypeChar::UnicodeStr {
         let values = read_npz(path, name)?;
@@ -71,13 +74,16 @@ pub(crate) fn read_labels(path: &Path, name: &str) -> Result<Option<Labels>> {
             (1, false) => whole(&values.to_vec()?),
             _ => None,
         };
-        return all.map(|all| Some(Labels::of_integers(all))).ok_or_else(|| refused(format!("'{name}', numbers that are no ids")));
+        return all
+            .map(|all| Some(Labels::of_integers(all)))
+            .ok_or_else(|| refused(format!("'{name}', numbers that are no ids")));
     }
     let (letters, &[count]) = (kind.size_field() as usize, header.shape()) else {
         return Err(refused(format!("'{name}' of {} axes", header.shape().len())));
     };
     let width = letters.saturating_mul(4);
-    let wanted = (count as usize).checked_mul(width).filter(|wanted| *wanted as u64 <= LARGEST_ENTRY && *wanted <= rest.len());
+    let wanted =
+        (count as usize).checked_mul(width).filter(|wanted| *wanted as u64 <= LARGEST_ENTRY && *wanted <= rest.len());
     let (Some(wanted), 1..) = (wanted, width) else {
         return Err(refused(format!("'{name}' with {} bytes for {count} texts", rest.len())));
     };

@@ -202,7 +202,12 @@ fn read_weights(path: &Path, m: usize) -> Result<Vec<f64>> {
     let array = open_array(path, &["weights", "w"])?;
     if array.len() != m {
         let allowed = format!("{m} numbers, one for each measurement");
-        return Err(Error::file(path, format!("{} numbers", array.len()), allowed, "Pass a weight for each measurement"));
+        return Err(Error::file(
+            path,
+            format!("{} numbers", array.len()),
+            allowed,
+            "Pass a weight for each measurement",
+        ));
     }
     array.to_vec()
 }

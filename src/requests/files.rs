@@ -84,7 +84,8 @@ impl Request {
     /// Those of the files.
     pub fn measured(&self, planned: Planned) -> Result<Measured> {
         let Planned { settings, axes, model, written, opening } = planned;
-        let Opened { operator, observations, weights, mut notices, mut described, held_out, predictions } = opening.open()?;
+        let Opened { operator, observations, weights, mut notices, mut described, held_out, predictions } =
+            opening.open()?;
         if predictions.is_some() {
             let training = operator.measurements() - held_out.as_ref().map_or(0, Vec::len);
             notices.extend(self.too_few(model, operator.domain(), training));

@@ -17,6 +17,8 @@
 //! A ridge is stated as it acts on all training measurements. A fold has fewer of them and a larger s, so its trial gets
 //! the ridge in proportion: the weight of the penalty against Σ eᵢ² is the same.
 //!
+//! Weights of measurements are those of the training; held-out errors have none.
+//!
 //! The standard error is that of few numbers that share most of their training data, so it is rough. It contains the
 //! variation from fold to fold that all candidates have in common; a weak component may therefore be left out. A fold
 //! trains on fewer measurements than the final solve, which can also choose too small a rank where measurements are few.
@@ -225,7 +227,7 @@ impl CrossValidation {
 
 /// The problem without its truth: errors against a truth must not stop a trial that is compared with others.
 fn without_truth(problem: &Problem) -> Result<Problem> {
-    Problem::new(problem.operator().clone(), problem.observations(0).unwrap_or_default())
+    problem.with_observations(vec![problem.observations(0).unwrap_or_default().to_vec()])
 }
 
 /// Settings of the trials of all folds.

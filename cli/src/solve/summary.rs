@@ -62,8 +62,8 @@ pub fn about(errors: &Result<StandardErrors>, predictions: Option<&Predictions>)
         Err(error) => return vec![format!("no standard errors: {error}")],
     };
     let mut said = errors.notices.clone();
-    if predictions.is_some_and(|of| of.biases.is_some()) {
-        said.push("the standard errors are those of the factors, without the biases".into());
+    if predictions.is_some_and(|of| of.biases.is_some() || of.column_scales.is_some()) {
+        said.push("the standard errors are those of the product of the factors, without biases and scales".into());
     }
     said
 }

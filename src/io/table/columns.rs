@@ -29,22 +29,108 @@ enum Meaning {
 }
 
 const ROWS: &[&str] = &[
-    "row", "rows", "rowid", "user", "users", "userid", "userno", "uid", "customer", "customerid", "reviewer", "reviewerid",
-    "member", "memberid", "visitorid", "person", "personid", "patient", "patientid", "gene", "source", "from",
+    "row",
+    "rows",
+    "rowid",
+    "user",
+    "users",
+    "userid",
+    "userno",
+    "uid",
+    "customer",
+    "customerid",
+    "reviewer",
+    "reviewerid",
+    "member",
+    "memberid",
+    "visitorid",
+    "person",
+    "personid",
+    "patient",
+    "patientid",
+    "gene",
+    "source",
+    "from",
 ];
 const COLUMNS: &[&str] = &[
-    "column", "columns", "columnid", "col", "cols", "item", "items", "itemid", "iid", "movie", "movieid", "product",
-    "productid", "asin", "isbn", "book", "bookid", "track", "trackid", "song", "songid", "artist", "artistid", "anime",
-    "animeid", "joke", "jokeid", "business", "businessid", "recipeid", "article", "articleid", "drug", "drugid", "target", "to",
+    "column",
+    "columns",
+    "columnid",
+    "col",
+    "cols",
+    "item",
+    "items",
+    "itemid",
+    "iid",
+    "movie",
+    "movieid",
+    "product",
+    "productid",
+    "asin",
+    "isbn",
+    "book",
+    "bookid",
+    "track",
+    "trackid",
+    "song",
+    "songid",
+    "artist",
+    "artistid",
+    "anime",
+    "animeid",
+    "joke",
+    "jokeid",
+    "business",
+    "businessid",
+    "recipeid",
+    "article",
+    "articleid",
+    "drug",
+    "drugid",
+    "target",
+    "to",
 ];
 const VALUES: &[&str] = &[
-    "value", "values", "val", "rating", "ratings", "overall", "score", "scores", "stars", "grade", "count", "counts", "plays",
-    "playcount", "listens", "clicks", "quantity", "measurement", "distance", "data", "entry",
+    "value",
+    "values",
+    "val",
+    "rating",
+    "ratings",
+    "overall",
+    "score",
+    "scores",
+    "stars",
+    "grade",
+    "count",
+    "counts",
+    "plays",
+    "playcount",
+    "listens",
+    "clicks",
+    "quantity",
+    "measurement",
+    "distance",
+    "data",
+    "entry",
 ];
 const WEIGHTS: &[&str] = &["weight", "weights", "confidence"];
 const IGNORED: &[&str] = &[
-    "timestamp", "timestamps", "time", "date", "datetime", "ratingtimestamp", "unixreviewtime", "reviewtime", "title", "titles",
-    "name", "genre", "genres", "review", "comment", "tag",
+    "timestamp",
+    "timestamps",
+    "time",
+    "date",
+    "datetime",
+    "ratingtimestamp",
+    "unixreviewtime",
+    "reviewtime",
+    "title",
+    "titles",
+    "name",
+    "genre",
+    "genres",
+    "review",
+    "comment",
+    "tag",
 ];
 /// Names of one letter mean something in pairs only.
 const PAIRS: [(&str, &str, &str); 4] = [("i", "j", "v"), ("u", "i", "r"), ("r", "c", "v"), ("i", "j", "x")];
@@ -143,7 +229,10 @@ pub(super) fn look_like_names(names: &[String]) -> bool {
 
 fn pair(names: &[String]) -> Option<&'static (&'static str, &'static str, &'static str)> {
     let has = |wanted: &str| names.iter().any(|name| bare(name) == wanted);
-    PAIRS.iter().find(|(row, column, value)| has(row) && has(column) && has(value)).or_else(|| PAIRS.iter().find(|(row, column, _)| has(row) && has(column)))
+    PAIRS
+        .iter()
+        .find(|(row, column, value)| has(row) && has(column) && has(value))
+        .or_else(|| PAIRS.iter().find(|(row, column, _)| has(row) && has(column)))
 }
 
 /// Understands the names of a header. A single unknown column takes a single missing role; `first` is the first column that is

@@ -66,7 +66,12 @@ pub(super) fn understand(path: &Path, source: &Source, asked: &Asked<'_>) -> Res
     let sample = Sample::new(path, source, asked.needed.len())?;
     let Some(first) = sample.lines.first() else {
         let found = if source.sample.is_empty() { "an empty file" } else { "no entries" };
-        return Err(Error::file(path, found, "at least one line row,column,value", "Write one line row,column,value per entry"));
+        return Err(Error::file(
+            path,
+            found,
+            "at least one line row,column,value",
+            "Write one line row,column,value per entry",
+        ));
     };
     let width = sample.lines.get(1).map_or(first.len(), Vec::len);
     let judge = Judge { path, asked, sample: &sample, width };
@@ -83,7 +88,10 @@ pub(super) fn understand(path: &Path, source: &Source, asked: &Asked<'_>) -> Res
         false => Layout::Long(judge.places(names.as_deref(), index, &mut notices)?),
     };
     let fields = names.as_ref().map_or(width, Vec::len);
-    if header && asked.header.is_none() && first.iter().filter(|name| !name.is_empty()).all(|name| name.parse::<u64>().is_ok()) {
+    if header
+        && asked.header.is_none()
+        && first.iter().filter(|name| !name.is_empty()).all(|name| name.parse::<u64>().is_ok())
+    {
         notices.push(format!(
             "{}: the first line, {}, is read as a header, because it counts the columns; --header no reads it as data",
             path.display(),
@@ -109,7 +117,8 @@ impl Sample {
     fn new(path: &Path, source: &Source, needed: usize) -> Result<Self> {
         let text = &source.sample[..];
         // The last line may be cut.
-        let end = if source.whole { text.len() } else { text.iter().rposition(|&byte| byte == b'\n').unwrap_or(text.len()) };
+        let end =
+            if source.whole { text.len() } else { text.iter().rposition(|&byte| byte == b'\n').unwrap_or(text.len()) };
         let text = &text[..end];
         let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii();
         let declared = match line.strip_prefix(b"sep=") {
@@ -132,7 +141,9 @@ impl Sample {
         }
         match all.iter().position(|one| one.is_even(needed)) {
             Some(at) => all.into_iter().nth(at),
-            None => all.into_iter().reduce(|best, next| if next.filled(needed) > best.filled(needed) { next } else { best }),
+            None => {
+                all.into_iter().reduce(|best, next| if next.filled(needed) > best.filled(needed) { next } else { best })
+            }
         }
         .ok_or_else(|| Error::file(path, "no lines", "a table", "Check how the file was written"))
     }
@@ -145,7 +156,9 @@ impl Sample {
     fn is_even(&self, needed: usize) -> bool {
         let width = self.lines.get(1).or(self.lines.first()).map_or(0, Vec::len);
         let first = self.lines.first().map_or(0, Vec::len);
-        width >= needed.max(2) && (first == width || first + 1 == width) && self.lines.iter().skip(1).all(|line| line.len() == width)
+        width >= needed.max(2)
+            && (first == width || first + 1 == width)
+            && self.lines.iter().skip(1).all(|line| line.len() == width)
     }
 
     /// Number of lines with enough fields.
@@ -193,7 +206,11 @@ impl Judge<'_> {
         if counted || columns::look_like_names(first) {
             return true;
         }
-        if self.asked.columns.is_some_and(|asked| asked.iter().all(|name| first.iter().any(|other| columns::is_same(other, name)))) {
+        if self
+            .asked
+            .columns
+            .is_some_and(|asked| asked.iter().all(|name| first.iter().any(|other| columns::is_same(other, name))))
+        {
             return true;
         }
         // Ids may be words themselves: only a place of numbers tells.
@@ -205,7 +222,8 @@ impl Judge<'_> {
     /// Whether the first column counts or names the lines.
     fn has_index(&self, names: Option<&[String]>, data: &[Vec<String>]) -> bool {
         let counts = || {
-            data.len() >= 3 && data.iter().enumerate().all(|(at, line)| line.first().is_some_and(|first| *first == at.to_string()))
+            data.len() >= 3
+                && data.iter().enumerate().all(|(at, line)| line.first().is_some_and(|first| *first == at.to_string()))
         };
         let spare = self.width > self.asked.needed.len();
         match names {
@@ -224,11 +242,15 @@ impl Judge<'_> {
             return wide;
         }
         let columns = self.width - usize::from(index);
-        if self.asked.columns.is_some() || !needed.contains(&Role::Value) || columns <= needed.len() || data.is_empty() {
+        if self.asked.columns.is_some() || !needed.contains(&Role::Value) || columns <= needed.len() || data.is_empty()
+        {
             return false;
         }
         if let Some(names) = names
-            && matches!(columns::understand(names, needed, usize::from(index)), Understood::Places(_) | Understood::Twice(..))
+            && matches!(
+                columns::understand(names, needed, usize::from(index)),
+                Understood::Places(_) | Understood::Twice(..)
+            )
         {
             return false;
         }
@@ -258,7 +280,8 @@ impl Judge<'_> {
                 return Ok(Places::in_order(needed, 0));
             }
             if index {
-                notices.push(format!("{file}: the first column counts the lines and is left out; --columns names others"));
+                notices
+                    .push(format!("{file}: the first column counts the lines and is left out; --columns names others"));
             }
             if self.width > needed.len() + first {
                 notices.push(format!(
@@ -287,13 +310,20 @@ impl Judge<'_> {
                 names,
             )),
             Understood::Missing { .. } if tight => {
-                notices.push(format!("{file}: the columns {} are read as {}", names[first..].join(", "), roles.join(", ")));
+                notices.push(format!(
+                    "{file}: the columns {} are read as {}",
+                    names[first..].join(", "),
+                    roles.join(", ")
+                ));
                 Ok(Places::in_order(needed, first))
             }
             Understood::Missing { known } => {
                 let missing: Vec<&str> =
                     needed.iter().filter(|role| known.get(**role).is_none()).map(|role| role.name()).collect();
-                Err(self.unclear(format!("no column for the {} among {}", missing.join(" and the "), names.join(", ")), names))
+                Err(self.unclear(
+                    format!("no column for the {} among {}", missing.join(" and the "), names.join(", ")),
+                    names,
+                ))
             }
         }
     }
@@ -312,7 +342,12 @@ impl Judge<'_> {
         if asked.len() < needed.len() || asked.len() > roles.len() {
             let list: Vec<&str> = needed.iter().map(|role| role.name()).collect();
             let allowed = format!("{} columns ({}), and one of weights after them", needed.len(), list.join(", "));
-            return Err(Error::invalid("columns", format!("'{}'", asked.join(",")), allowed, "name them in this order"));
+            return Err(Error::invalid(
+                "columns",
+                format!("'{}'", asked.join(",")),
+                allowed,
+                "name them in this order",
+            ));
         }
         let mut places = Places::default();
         for (name, role) in asked.iter().zip(roles) {

@@ -72,7 +72,11 @@ impl<'a> Lines<'a> {
             return Ok(());
         }
         let allowed = format!("{wanted}, as in the lines before");
-        Err(self.refuse(&fields(self.count()), &allowed, "Correct the line: its fields and separators, or a quotation mark"))
+        Err(self.refuse(
+            &fields(self.count()),
+            &allowed,
+            "Correct the line: its fields and separators, or a quotation mark",
+        ))
     }
 
     /// An error that names the current line.

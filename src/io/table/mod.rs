@@ -13,8 +13,8 @@ use std::path::Path;
 
 use cells::{Cell, cell, names_nothing};
 pub(super) use columns::Role;
-use form::{Form, Layout};
 pub(super) use form::Asked;
+use form::{Form, Layout};
 use lines::Lines;
 use source::Source;
 
@@ -102,7 +102,9 @@ fn no_index(lines: &Lines, (field, id): (&[u8], Option<Id>), role: Role, base: u
     let allowed = format!("whole numbers from {base} to {}", size - 1 + base);
     let fix = match id {
         Some(Id::Integer(0)) if base == 1 => "If the file counts from 0, pass --index-base 0",
-        Some(Id::Integer(id)) if base == 0 && id >= 0 && id as u64 == size => "If the file counts from 1, pass --index-base 1",
+        Some(Id::Integer(id)) if base == 0 && id >= 0 && id as u64 == size => {
+            "If the file counts from 1, pass --index-base 1"
+        }
         _ => "Leave --shape out, so that rows and columns are the ids that occur, or correct --shape",
     };
     lines.refuse_field(field, role.name(), &allowed, fix)
@@ -132,7 +134,8 @@ pub(super) fn read(path: &Path, asked: &Asked<'_>, axes: &mut Axes, out: &mut Tr
     let mut found = Found { notices: form.notices.clone(), matrix: None };
     let before = out.len();
     require_room(path, &source)?;
-    let mut reader = Reader { lines: Lines::new(path, source, &form), form: &form, asked, axes, out, comma: None, skipped: 0 };
+    let mut reader =
+        Reader { lines: Lines::new(path, source, &form), form: &form, asked, axes, out, comma: None, skipped: 0 };
     match form.layout {
         Layout::Long(places) => reader.entries(places)?,
         Layout::Wide => found.matrix = Some(reader.matrix()?),
@@ -294,7 +297,12 @@ impl Reader<'_> {
             && (rows, n2) != (*n1, *wanted)
         {
             let allowed = format!("{n1} x {wanted}, as given by --shape");
-            return Err(Error::file(self.lines.path(), format!("a matrix of {rows} x {n2}"), allowed, "Leave --shape out"));
+            return Err(Error::file(
+                self.lines.path(),
+                format!("a matrix of {rows} x {n2}"),
+                allowed,
+                "Leave --shape out",
+            ));
         }
         Ok((rows, size))
     }

@@ -83,10 +83,16 @@ fn recognised(path: &Path, first: &[u8]) -> Result<()> {
         ("a parquet file", "Write it as CSV: pandas.read_parquet(path).to_csv(other, index=False)")
     } else if first.starts_with(&[0xFF, 0xFE]) || first.starts_with(&[0xFE, 0xFF]) {
         ("text in UTF-16", "Save it as UTF-8 (`iconv -f UTF-16 -t UTF-8`, or \"CSV UTF-8\" in a spreadsheet)")
-    } else if first.starts_with(b"BZh") || first.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) || first.starts_with(&[0xFD, 0x37, 0x7A]) {
+    } else if first.starts_with(b"BZh")
+        || first.starts_with(&[0x28, 0xB5, 0x2F, 0xFD])
+        || first.starts_with(&[0xFD, 0x37, 0x7A])
+    {
         ("a file packed by bzip2, zstd or xz", "Unpack it, or pack it with gzip")
     } else if !first.starts_with(&[0x1f, 0x8b]) && first.iter().take(4096).any(|&byte| byte == 0) {
-        ("bytes that are no text", "Write a table as CSV, an array as .npy, or a sparse matrix with scipy.sparse.save_npz")
+        (
+            "bytes that are no text",
+            "Write a table as CSV, an array as .npy, or a sparse matrix with scipy.sparse.save_npz",
+        )
     } else {
         return Ok(());
     };

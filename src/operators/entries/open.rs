@@ -163,13 +163,21 @@ impl Completion {
     }
 
     /// Refuses repeated positions where they are a mistake, and says what was made of others.
-    fn repeated(&self, sampled: &Sampled, labels: Option<&(Labels, Labels)>, duplicates: Duplicates) -> Result<Option<String>> {
+    fn repeated(
+        &self,
+        sampled: &Sampled,
+        labels: Option<&(Labels, Labels)>,
+        duplicates: Duplicates,
+    ) -> Result<Option<String>> {
         let Some((row, column)) = sampled.repeated else { return Ok(None) };
         let of = |labels: Option<&Labels>, at: usize| labels.map_or_else(|| at.to_string(), |labels| labels.name(at));
         let (row, column) = (of(labels.map(|l| &l.0), row), of(labels.map(|l| &l.1), column));
         let made = match duplicates {
             Duplicates::Refuse => {
-                let found = format!("{} entries repeat a position, the first of row {row}, column {column}", sampled.duplicates);
+                let found = format!(
+                    "{} entries repeat a position, the first of row {row}, column {column}",
+                    sampled.duplicates
+                );
                 let fix = "Remove the others, or say --duplicates mean, last or sum";
                 return Err(Error::file(&self.path, found, "one entry per position", fix));
             }
@@ -231,7 +239,8 @@ impl Opening for Completion {
         let m = sampled.operator.measurements();
         if let HeldOut::Share(share) = &self.held_out {
             // By lines of the file, so that the names of rows and columns change nothing.
-            let mut held: Vec<usize> = share.measurements(m)?.into_iter().map(|at| sampled.given[at] as usize).collect();
+            let mut held: Vec<usize> =
+                share.measurements(m)?.into_iter().map(|at| sampled.given[at] as usize).collect();
             held.sort_unstable();
             sampled.held_out = held;
         }

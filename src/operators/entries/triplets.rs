@@ -14,7 +14,12 @@ fn check(triplets: &Triplets, name: &str, domain: Domain) -> Result<()> {
     let weights = if triplets.weights.is_empty() { triplets.values.len() } else { triplets.weights.len() };
     let lengths = [triplets.rows.len(), triplets.columns.len(), triplets.values.len(), weights];
     if lengths.iter().any(|&length| length != lengths[0]) {
-        return Err(Error::invalid(name, format!("{lengths:?} rows, columns, values and weights"), "as many of each", "repair"));
+        return Err(Error::invalid(
+            name,
+            format!("{lengths:?} rows, columns, values and weights"),
+            "as many of each",
+            "repair",
+        ));
     }
     for q in 0..triplets.len() {
         let (row, column, value) = (triplets.rows[q], triplets.columns[q], triplets.values[q]);
@@ -162,7 +167,12 @@ impl Entries {
         gathered.take(last);
         if let (Duplicates::Refuse, Some((row, column))) = (duplicates, gathered.repeated) {
             let found = format!("several entries at row {row}, column {column}, counted from 0");
-            return Err(Error::invalid("duplicates", found, "one entry per position", "remove the others, or use mean, last or sum"));
+            return Err(Error::invalid(
+                "duplicates",
+                found,
+                "one entry per position",
+                "remove the others, or use mean, last or sum",
+            ));
         }
         Ok(gathered.sampled(domain))
     }
@@ -314,8 +324,8 @@ mod tests {
             let sampled = Entries::with_held_out(Domain::rectangular(3, 4), &given, &none, duplicates, 5).unwrap();
             assert_eq!(sorted(&sampled)[2], (2, 1, wanted));
         }
-        let refused = Entries::with_held_out(
-            Domain::rectangular(3, 4), &given, &Triplets::default(), Duplicates::Refuse, 5);
+        let refused =
+            Entries::with_held_out(Domain::rectangular(3, 4), &given, &Triplets::default(), Duplicates::Refuse, 5);
         assert!(refused.err().unwrap().to_string().contains("row 2, column 1"));
         // Mirrored positions are one measurement of both weights: the mean 6 of (2, 1), and 7 of (1, 2).
         let sampled = Entries::from_triplets(Domain::symmetric(4), &given, 5).unwrap();
