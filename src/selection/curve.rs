@@ -9,6 +9,9 @@ use crate::text::readable;
 /// Held-out error, relative to y, below which nothing but rounding is left.
 const ROUNDING: f64 = 1e-5;
 
+/// Held-out error, relative to y, from which a prediction is no better than that by the zero matrix.
+const NOTHING: f64 = 0.95;
+
 /// Held-out errors of one candidate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -58,6 +61,9 @@ pub struct Selection {
     pub lowest: usize,
     /// Index of the chosen candidate.
     pub chosen: usize,
+    /// Whether some candidate predicts better than the zero matrix. Without, the folds leave too few measurements to
+    /// recover anything, and the choice is not taken.
+    pub predicts: bool,
 }
 
 impl Selection {
@@ -73,11 +79,16 @@ impl Selection {
             return Err(Error::invalid("search_rank", found, "a candidate that converges", fix));
         };
         let (search_rank, ridge) = (candidates[chosen].search_rank, candidates[chosen].ridge);
-        Ok(Self { search_rank, ridge, folds, fold_seed, candidates, lowest, chosen })
+        let predicts = candidates[lowest].rmse.is_some_and(|rmse| rmse < NOTHING * size);
+        Ok(Self { search_rank, ridge, folds, fold_seed, candidates, lowest, chosen, predicts })
     }
 
-    /// The settings of the final solve: the chosen search rank and ridge, which no further choice replaces.
+    /// The settings of the final solve: the chosen search rank and ridge, which no further choice replaces; unchanged
+    /// where no candidate predicts anything.
     pub fn settings(&self, settings: Settings) -> Settings {
+        if !self.predicts {
+            return settings;
+        }
         settings.search_rank(self.search_rank).ridge(self.ridge).without_tuning()
     }
 
@@ -92,6 +103,14 @@ impl Selection {
             |ridge: f64| if self.has_ridges() { format!(" and ridge {}", readable(ridge)) } else { String::new() };
         let (chosen, lowest) = (&self.candidates[self.chosen], &self.candidates[self.lowest]);
         let number = |value: Option<f64>| readable(value.unwrap_or(f64::NAN));
+        if !self.predicts {
+            return vec![format!(
+                "the cross-validation chose nothing: no candidate predicts a fold better than the zero matrix (held-out rmse {} \
+                 at best), so the measurements outside a fold are too few. The run has its defaults; use more folds or \
+                 measurements",
+                number(lowest.rmse)
+            )];
+        }
         let than = match self.chosen == self.lowest {
             true => ", the lowest".to_owned(),
             false => format!(

@@ -14,6 +14,8 @@
 //! standard error. Means below 10⁻⁵ times the root mean square of y count as equal: they are rounding, and observations
 //! without noise of a matrix of rank r choose k = r.
 //!
+//! Where no candidate predicts better than the zero matrix nothing is chosen: the folds leave too few measurements.
+//!
 //! A ridge is stated as it acts on all training measurements. A fold has fewer of them and a larger s, so its trial gets
 //! the ridge in proportion: the weight of the penalty against Σ eᵢ² is the same.
 //!
@@ -21,7 +23,9 @@
 //!
 //! The standard error is that of few numbers that share most of their training data, so it is rough. It contains the
 //! variation from fold to fold that all candidates have in common; a weak component may therefore be left out. A fold
-//! trains on fewer measurements than the final solve, which can also choose too small a rank where measurements are few.
+//! trains on fewer measurements than the final solve, which can also choose too small a rank where measurements are few:
+//! below about three times the degrees of freedom the automatic method alone is often better. For ratings with strong
+//! offsets of rows and columns so is its own choice of a ridge and of biases.
 
 mod candidates;
 mod curve;

@@ -56,6 +56,18 @@ fn the_true_rank_is_chosen_with_and_without_noise() {
 }
 
 #[test]
+fn folds_with_too_few_measurements_choose_nothing() {
+    // As many entries as degrees of freedom, and fewer of them outside a fold.
+    let truth = synthetic::asymmetric(30, 25).rank(4).seed(3).build().unwrap();
+    let operator = Entries::distinct(Domain::rectangular(30, 25), 210, 4).unwrap();
+    let problem = observed(operator, truth, 0.1, 5);
+    let found = chosen(CrossValidation::new().search_rank(), &problem, &Settings::default());
+    assert!(!found.predicts, "{found:#?}");
+    assert_eq!(found.settings(Settings::default()), Settings::default());
+    assert!(found.notices()[0].contains("too few"), "{:?}", found.notices());
+}
+
+#[test]
 fn a_descent_with_a_fixed_number_of_columns_is_judged_without_early_stops() {
     // Twice the columns fit the noise in the end; the best iterate on the way would hide it.
     let problem = entries(2, 0.3, 5);

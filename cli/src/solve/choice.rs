@@ -47,7 +47,7 @@ pub fn table(selection: &Selection) -> String {
     let mut text = format!("{:>11} {}{:>13} {:>10}\n", "search_rank", column("ridge"), "held_out_rmse", "std_error");
     let number = |value: Option<f64>| value.map_or_else(|| "-".into(), readable);
     for (at, of) in selection.candidates.iter().enumerate() {
-        let said = match (at == selection.chosen, at == selection.lowest) {
+        let said = match (selection.predicts && at == selection.chosen, at == selection.lowest) {
             (true, true) => "  chosen, lowest",
             (true, false) => "  chosen",
             (false, true) => "  lowest",

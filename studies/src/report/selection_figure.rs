@@ -37,7 +37,8 @@ pub fn selection_figure(selection: &Selection) -> std::result::Result<String, St
     }
     series.push(rule(selection, place));
     let x = if over_ridges { PlotAxis::log("ridge") } else { PlotAxis::linear("search rank") };
-    let marks = vec![Mark { at: place(&selection.candidates[selection.chosen]), label: chosen(selection) }];
+    let chosen = Mark { at: place(&selection.candidates[selection.chosen]), label: chosen(selection) };
+    let marks = if selection.predicts { vec![chosen] } else { Vec::new() };
     let y = PlotAxis::log("held-out rmse");
     panels_to_svg(&[Panel { title: "Cross-validation".into(), x, y, marks, series, ..Panel::default() }])
 }
