@@ -32,13 +32,15 @@ class SolveOptions(TypedDict, total=False):
     init_preprocess: str
     seed: int | Iterable[int] | str | None
     loss: str
-    ridge: float
+    ridge: float | str
+    folds: int | None
     backend: str
     precision: str
     variant: str | None
     retune: bool
     device_memory: str | None
     diagnose: bool
+    confidence: bool
     max_iterations: int
     stop_relative_error: float | None
     stop_loss: float | None
@@ -66,7 +68,7 @@ class CompareOptions(TypedDict, total=False):
     init_preprocess: str
     seed: int | Iterable[int] | str | None
     loss: str
-    ridge: float
+    ridge: float | str
     backend: str
     precision: str
     variant: str | None

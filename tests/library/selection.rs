@@ -101,7 +101,7 @@ fn a_fold_is_held_out_and_chooses_no_iterate() {
 
 #[test]
 fn a_ridge_is_chosen_for_noise_and_none_without() {
-    let short = || Settings::default().stop(Stop::default().max_iterations(200));
+    let short = || Settings::default().stop(Stop::default().max_iterations(60));
     let settings = short().search_rank(10);
     let noisy = entries(6, 0.8, 9);
     let found = chosen(CrossValidation::new().ridge(), &noisy, &settings);
@@ -111,7 +111,7 @@ fn a_ridge_is_chosen_for_noise_and_none_without() {
     assert!(with < without, "{with} with the ridge, {without} without");
     let found = chosen(CrossValidation::new().ridge(), &entries(2, 0.0, 9), &settings);
     assert_eq!(found.ridge, 0.0, "{found:#?}");
-    let found = chosen(CrossValidation::new().ridge().search_rank(), &noisy, &short());
+    let found = chosen(CrossValidation::new().ridge().search_rank().folds(2), &noisy, &short());
     assert!(found.ridge > 0.0 && found.candidates.len() > 20, "{found:#?}");
 }
 
