@@ -52,8 +52,8 @@ fn of_changes(operator: &dyn Operator, tangent: &Tangent, weights: &[f64]) -> Re
     let mut jacobian = Vec::with_capacity(d * m);
     for first in (0..d).step_by(TOGETHER) {
         let changes: Vec<_> = (first..d.min(first + TOGETHER)).map(|at| tangent.change(at)).collect();
-        let side = |of: fn(&(Vec<f64>, Vec<f64>, f64)) -> &[f64]| changes.iter().flat_map(of).copied().collect();
-        let (left, right) = (side(|change| &change.0), side(|change| &change.1));
+        let left = changes.iter().flat_map(|change| &change.0).copied().collect();
+        let right = changes.iter().flat_map(|change| &change.1).copied().collect();
         let domain = operator.domain();
         let point = Factors::pair(changes.len(), domain, 1, left, right)?;
         let measured = host::measure_batch(operator, &point);
