@@ -90,6 +90,11 @@
 //! keeps its factor. A narrower trial is padded with zero columns, which stay zero. A batch equals single runs bit for
 //! bit (on a GPU: with the same kernel variant).
 //!
+//! **A choice is a batch of folds.** Cross-validation ([`selection`]) gives each trial its own fold of the measurements
+//! ([`Trial::fold`]) and its own search rank and ridge, so all candidates and all folds share every reading of the
+//! measurements. A fold judges a trial and chooses no iterate. Standard errors of the entries ([`confidence`]) come from
+//! the tangent space at a solution, after the run.
+//!
 //! **Observing costs no pass.** An engine that returned residuals has the gradient at that point and starts its next
 //! iteration from it.
 //!
@@ -144,6 +149,7 @@
 mod words;
 
 mod backend;
+pub mod confidence;
 pub mod diagnostics;
 mod distributed;
 pub mod engine;
@@ -167,6 +173,7 @@ pub mod predict;
 pub mod problem;
 mod real;
 mod requests;
+pub mod selection;
 mod session;
 mod simd;
 pub mod solver;

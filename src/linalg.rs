@@ -1,5 +1,6 @@
 //! The few dense decompositions that the host needs, through faer, on row-major slices in f64.
 
+use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, MatRef, Side};
 
 use crate::error::{Error, Result};
@@ -112,6 +113,24 @@ pub(crate) fn thin_qr(rows: usize, columns: usize, data: &[f64]) -> (Vec<f64>, V
 pub(crate) fn times(a: &[f64], inner: usize, b: &[f64], columns: usize) -> Vec<f64> {
     let product = view(a.len() / inner, inner, a) * view(inner, columns, b);
     (0..product.nrows() * columns).map(|at| product[(at / columns, at % columns)]).collect()
+}
+
+/// A·Aᵀ for row-major A (rows×columns).
+pub(crate) fn gram_of_rows(rows: usize, columns: usize, a: &[f64]) -> Vec<f64> {
+    let a = view(rows, columns, a);
+    row_major((a * a.transpose()).as_ref())
+}
+
+/// The inverse of a symmetric positive definite matrix, n×n row-major.
+///
+/// # Errors
+/// [`Error::Invalid`] for a matrix that is not positive definite, as one with an entry that is not finite.
+pub(crate) fn inverse_positive(n: usize, data: &[f64]) -> Result<Vec<f64>> {
+    let factor = view(n, n, data).llt(Side::Lower).map_err(|_| {
+        let fix = "the run diverged, or the matrix is singular to rounding";
+        Error::invalid("matrix", "a matrix that is not positive definite", "a positive definite one", fix)
+    })?;
+    Ok(row_major(factor.inverse().as_ref()))
 }
 
 /// Aᵀ·B for row-major A (n×a) and B (n×b).

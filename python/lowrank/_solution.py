@@ -85,8 +85,20 @@ class Solution:
     """Settings, environment and results, as in the command line's --report."""
     trials: list[Trial]
 
-    def __init__(self, report: dict[str, Any], trace: bytes, table: bytes, trials: list[Trial]):
+    standard_errors: np.ndarray | None
+    """Standard errors of the entries of ``matrix()``, (n1, n2), with ``confidence=True``; infinite for entries that the measurements
+    do not determine. None without, and where there are none: ``notices`` has the reason. ``report["confidence"]`` has the noise."""
+
+    def __init__(
+        self,
+        report: dict[str, Any],
+        trace: bytes,
+        table: bytes,
+        trials: list[Trial],
+        standard_errors: np.ndarray | None = None,
+    ):
         self.report, self._trace, self._table, self.trials = report, trace, table, trials
+        self.standard_errors = standard_errors
 
     @property
     def best(self) -> Trial:
@@ -121,6 +133,12 @@ class Solution:
     def notices(self) -> list[str]:
         """Automatic choices, and doubts about the data."""
         return self.report["notices"]
+
+    @property
+    def selection(self) -> dict[str, Any] | None:
+        """The cross-validation of ``search_rank="auto"`` or ``ridge="auto"``: ``candidates`` with ``search_rank``, ``ridge``, ``rmse`` and
+        ``standard_error``, the indices ``lowest`` and ``chosen``, and the chosen values. None without one."""
+        return self.report.get("selection")
 
     def matrix(self) -> np.ndarray:
         """Return the recovered matrix, (n1, n2): U U^T, U S U^T or L R^T."""

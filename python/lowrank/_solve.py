@@ -43,11 +43,11 @@ def solve(
     progress: a bar, if tqdm is installed.
 
     Options that take several values may be lists, arrays, or texts such as "1:8"; there is a trial for every combination. None is
-    the library's default. Raises ``InvalidInput`` (a ValueError) and ``LowrankError`` (a RuntimeError).
+    the library's default. ``search_rank="auto"`` and ``ridge="auto"`` choose by cross-validation: see ``Solution.selection``. Raises ``InvalidInput`` (a ValueError) and ``LowrankError`` (a RuntimeError).
     """
     run = Run(matrices, observations, truth, truth_matrix, init, dict(options))
     with Watch(callback, progress) as watch:
-        report, trace, table, lefts, rights, biases = _lowrank.solve(
+        report, trace, table, lefts, rights, biases, errors = _lowrank.solve(
             run.operator._core,
             run.observations,
             run.truth,
@@ -66,7 +66,7 @@ def solve(
         Trial(of, left, right, chosen, signature[0] if signature else left.shape[1], own)
         for of, (left, right), own in zip(found["trials"], pairs, biases)
     ]
-    return Solution(found, trace, table, trials)
+    return Solution(found, trace, table, trials, errors)
 
 
 # Options of measurements, which the operator has.

@@ -100,7 +100,13 @@ pub fn options_of(command: &str) -> Vec<Keyword> {
                 OptionKind::Pair => "tuple[int, int]",
                 _ => "str",
             };
-            let kind = if option.kind.is_list() { format!("{one} | Iterable[{one}] | str") } else { one.to_owned() };
+            let kind = if option.automatic && !option.kind.is_list() {
+                format!("{one} | str")
+            } else if option.kind.is_list() {
+                format!("{one} | Iterable[{one}] | str")
+            } else {
+                one.to_owned()
+            };
             let value = match option.default_of(command) {
                 // A parameter's default is that of its method.
                 _ if default_text(option, command).as_deref() != option.default_of(command).text() => None,

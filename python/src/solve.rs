@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use lowrank::confidence::StandardErrors;
 use lowrank::internals::io::{factor_of, observations_of, pair_of};
 use lowrank::internals::options::Request;
 use lowrank::problem::{Domain, Factors, MatrixView};
 use lowrank::{Init, Problem, Progress, Settings, Solution, Solver, TrialSolution};
-use lowrank_studies::report::{RunReport, write_trace, write_trials};
+use lowrank_studies::report::{ConfidenceReport, RunReport, write_trace, write_trials};
 use numpy::PyUntypedArray;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -178,7 +179,8 @@ fn stacked<'py>(
     PyList::new(py, arrays.collect::<PyResult<Vec<_>>>()?)
 }
 
-/// Report (JSON), trace and trials (CSV), the factors of each trial (left, right or None), and its chosen biases.
+/// Report (JSON), trace and trials (CSV), the factors of each trial (left, right or None), its chosen biases, and the
+/// standard errors of the best trial.
 type Solved<'py> = (
     String,
     Bound<'py, PyBytes>,
@@ -186,6 +188,7 @@ type Solved<'py> = (
     Bound<'py, PyList>,
     Option<Bound<'py, PyList>>,
     Vec<Option<(f64, Bound<'py, PyAny>, Bound<'py, PyAny>)>>,
+    Option<Bound<'py, PyAny>>,
 );
 
 #[pyfunction]
@@ -203,7 +206,8 @@ pub fn solve<'py>(
     observe_factors: bool,
     settings_json: &str,
 ) -> PyResult<Solved<'py>> {
-    let request = asked(&options, init.as_ref())?;
+    let whole = asked(&options, init.as_ref())?;
+    let (choice, request) = whole.cross_validation().map_err(raised)?;
     let settings = self::settings(&request, operator)?;
     let settings = match request.method().map_err(raised)? {
         Some(method) => settings.method(method),
@@ -219,24 +223,43 @@ pub fn solve<'py>(
     let settings = settings.trials(trials);
     let mut observer = Observer::new(observer, observe_factors);
     let found = py.detach(|| {
+        let mut watch = |progress: &Progress<'_>| observer.observe(progress, None);
+        let selection = match &choice {
+            Some(choice) => choice.choose(&problem, &settings, &backend, &mut watch)?,
+            None => None,
+        };
+        // The end of the search is the end of the run.
+        let ended = choice.is_some() && selection.is_none();
+        let settings = selection.iter().fold(settings, |settings, found| found.settings(settings));
         let mut solver = Solver::new(problem, settings, backend)?;
-        solver.solve_with(|progress| observer.observe(progress, None))
+        let solution = solver.solve_with(|progress| if ended { ControlFlow::Break(()) } else { watch(progress) })?;
+        let errors = request.is_on("confidence").then(|| StandardErrors::of(&solver, solution.best()));
+        lowrank::Result::Ok((solution, selection, errors))
     });
     observer.finish()?;
-    let solution = found.map_err(raised)?;
+    let (solution, selection, errors) = found.map_err(raised)?;
     let (mut trace, mut table) = (Vec::new(), Vec::new());
     write_trace(&mut trace, &solution.trace)?;
     write_trials(&mut table, &solution)?;
     let measurements: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(settings_json).map_err(|error| PyValueError::new_err(error.to_string()))?;
-    let mut said = request.described("solve", &in_python());
+    let mut said = whole.described("solve", &in_python());
     said.extend(measurements);
     let seeds = serde_json::json!({
         "init": solution.trials.iter().map(|t| t.parameters.seed).collect::<Vec<_>>(),
         "holdout": said.get("holdout").filter(|share| !share.is_null()).and(said.get("holdout_seed")),
     });
-    let notices = operator.notices.iter().chain(&solution.notices).map(|notice| keywords(notice)).collect();
-    let report = RunReport::new(&solution, said.into(), Vec::new(), seeds, Vec::new(), notices);
+    let chosen = selection.iter().flat_map(|found| found.notices());
+    let about = errors.iter().flat_map(|errors| match errors {
+        Ok(errors) => errors.notices.clone(),
+        Err(error) => vec![format!("no standard errors: {error}")],
+    });
+    let more: Vec<String> = chosen.chain(about).collect();
+    let notices =
+        operator.notices.iter().chain(&more).chain(&solution.notices).map(|notice| keywords(notice)).collect();
+    let errors = errors.and_then(lowrank::Result::ok);
+    let mut report = RunReport::new(&solution, said.into(), Vec::new(), seeds, Vec::new(), notices);
+    (report.selection, report.confidence) = (selection, errors.as_ref().map(ConfidenceReport::from));
     let report = serde_json::to_string(&report).map_err(|error| PyValueError::new_err(error.to_string()))?;
     let single = solution.best().product().is_single();
     let right = if single { None } else { Some(stacked(py, &solution, TrialSolution::right)?) };
@@ -247,5 +270,8 @@ pub fn solve<'py>(
         Ok(Some((biases.mean, array(&biases.rows)?, array(&biases.columns)?)))
     };
     let biases = solution.trials.iter().map(biases).collect::<PyResult<Vec<_>>>()?;
-    Ok((report, PyBytes::new(py, &trace), PyBytes::new(py, &table), left, right, biases))
+    let product = solution.best().product();
+    let errors =
+        errors.map(|errors| arrays::made(py, errors.values, &[product.rows(), product.columns()])).transpose()?;
+    Ok((report, PyBytes::new(py, &trace), PyBytes::new(py, &table), left, right, biases, errors))
 }

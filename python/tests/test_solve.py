@@ -223,3 +223,23 @@ def test_what_cannot_be_explained_is_doubted():
     x, z = rng.standard_normal((12, 2)), rng.standard_normal((12, 1))
     s = lowrank.solve(a, np.einsum("mij,ij->m", a, x @ x.T - 2 * z @ z.T), backend="cpu")
     assert_says(s.doubt, "positive semidefinite")
+
+
+def test_the_rank_is_chosen_and_entries_have_standard_errors():
+    rng = np.random.default_rng(1)
+    left, right = rng.standard_normal((30, 2)), rng.standard_normal((25, 2))
+    truth = left @ right.T
+    rows, columns = np.nonzero(rng.random((30, 25)) < 0.6)
+    values = truth[rows, columns] + 0.1 * rng.standard_normal(len(rows))
+    entries = lowrank.Entries(rows, columns, values, shape=(30, 25))
+    s = lowrank.solve(entries, search_rank="auto", confidence=True, backend="cpu")
+    assert s.selection["search_rank"] == 2 and s.left.shape == (30, 2)
+    assert abs(s.report["confidence"]["noise_std"] / 0.1 - 1) < 0.2
+    within = np.abs(s.matrix() - truth) < 1.96 * s.standard_errors
+    assert s.standard_errors.shape == (30, 25) and 0.85 < within.mean() < 1
+    plain = lowrank.solve(entries, search_rank=2, backend="cpu")
+    assert plain.selection is None and plain.standard_errors is None
+    ridge = lowrank.solve(entries, search_rank=3, ridge="auto:0,0.1,1", folds=3, backend="cpu", max_iterations=200)
+    assert len(ridge.selection["candidates"]) == 3
+    with pytest.raises(lowrank.InvalidInput, match="folds"):
+        lowrank.solve(entries, folds=3)

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::host::gather;
+use crate::host::{gather, side_by_side};
 use crate::operators::{Operator, Side};
 use crate::problem::Factors;
 
@@ -18,6 +18,20 @@ pub fn measure(operator: &dyn Operator, point: &Factors) -> Vec<f64> {
         })
         .collect();
     parts.concat()
+}
+
+/// A(L Rᵀ) for every trial, (batch, m).
+pub(crate) fn measure_batch(operator: &dyn Operator, points: &Factors) -> Vec<f64> {
+    let batch = points.batch();
+    let parts: Vec<Vec<f64>> = (0..operator.shards())
+        .into_par_iter()
+        .map(|shard| {
+            let mut out = vec![0.0; batch * operator.shard_range(shard).len()];
+            operator.forward(shard, points, &mut out);
+            out
+        })
+        .collect();
+    side_by_side(&parts, batch)
 }
 
 /// A*(r)·V for one trial, summed in shard order: n×k row-major.

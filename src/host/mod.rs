@@ -19,7 +19,7 @@ use crate::real::Real;
 use crate::tape::{Kind, Matrix, Op, Program, Step, Values};
 
 pub(crate) use cpu::load as load_cpu;
-pub(crate) use measure::{adjoint, adjoint_transposed, measure};
+pub(crate) use measure::{adjoint, adjoint_transposed, measure, measure_batch};
 pub(crate) use reference::load as load_reference;
 
 /// Columns of the widest pair that a pass measures.

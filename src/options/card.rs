@@ -73,6 +73,8 @@ pub struct OptionCard {
     pub help: &'static str,
     /// Words of the value, from a registry.
     pub words: Option<fn() -> String>,
+    /// Whether the word auto, or auto:LIST with candidates, has cross-validation choose the value.
+    pub automatic: bool,
     /// Default.
     pub default: Usual,
     /// Commands with another default.
@@ -119,6 +121,7 @@ impl OptionCard {
             symbol,
             help,
             words: None,
+            automatic: false,
             default: Usual::Nothing,
             defaults: &[],
             heading,
@@ -153,6 +156,11 @@ impl OptionCard {
     /// Adds words of a registry to the help text.
     pub(crate) const fn words(self, words: fn() -> String) -> Self {
         Self { words: Some(words), ..self }
+    }
+
+    /// Allows the word auto.
+    pub(crate) const fn or_auto(self) -> Self {
+        Self { automatic: true, ..self }
     }
 
     /// Sets the commands.

@@ -11,8 +11,8 @@ mod truth;
 
 pub use domain::Domain;
 pub use factors::{Block, Factors, MatrixView};
-pub use holdout::Holdout;
 pub(crate) use holdout::share_of;
+pub use holdout::{Fold, Holdout};
 pub(crate) use packed::pack_symmetric_part;
 pub use packed::{packed_index, packed_len};
 pub use product::Product;

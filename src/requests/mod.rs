@@ -1,5 +1,6 @@
 //! Requests: the list of all options, and what a request means as settings, trials, backend and files.
 
+mod choice;
 pub(crate) mod files;
 pub(crate) mod listing;
 

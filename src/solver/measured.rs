@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::diagnostics::Spectrum;
 use crate::error::{Error, Result};
 use crate::models::Model;
-use crate::problem::share_of;
+use crate::problem::{Fold, share_of};
 use crate::solver::problem::Problem;
 use crate::solver::settings::Settings;
-use crate::solver::spectra::Spectra;
+use crate::solver::spectra::{Key, Spectra};
 use crate::solver::trial::Trial;
 
 /// The measurements of all trials.
@@ -21,13 +21,37 @@ pub(super) struct Measured<'a> {
     spectra: Spectra<'a>,
 }
 
+/// Number of training measurements of the first trial.
+///
+/// # Errors
+/// Those of [`Measured::new`].
+pub(crate) fn training_measurements(problem: &Problem, settings: &Settings) -> Result<usize> {
+    let first = settings.trials.first().copied().unwrap_or_default();
+    Ok(Used::of(problem, settings, &first)?.training)
+}
+
+/// The least ridge with which the zero matrix solves the problem of the first trial: ‖s·A*(y)‖.
+///
+/// # Errors
+/// Those of [`Measured::new`]; [`Error::Invalid`] where the data give no scale.
+pub(crate) fn largest_ridge(problem: &Problem, settings: &Settings) -> Result<f64> {
+    let first = settings.trials.first().copied().unwrap_or_default();
+    Measured::new(problem, settings, &[first])?.norm(0, "ridge")
+}
+
 /// The measurements of one trial.
 pub(super) struct Used {
     pub instance: usize,
     /// Number of leading measurements in use.
     pub rows: usize,
-    /// Held-out measurements among them, ascending.
+    /// Held-out measurements among them whose loss is followed, ascending.
     pub held_out: Vec<usize>,
+    /// Further measurements that are not trained on.
+    left_out: Vec<usize>,
+    /// Number of training measurements.
+    pub training: usize,
+    /// The fold that is held out.
+    pub fold: Option<Fold>,
     /// Normalisation s of the training measurements.
     pub normalization: f64,
 }
@@ -43,7 +67,8 @@ impl<'a> Measured<'a> {
         let mut used = Vec::with_capacity(wanted.len());
         for (trial, row) in wanted.iter().zip(weights.chunks_mut(m)) {
             let of = Used::of(problem, settings, trial)?;
-            row[..of.rows].copy_from_slice(&training_weights(problem, of.rows, &of.held_out)?);
+            let kept_out = [&of.held_out[..], &of.left_out].concat();
+            row[..of.rows].copy_from_slice(&training_weights(problem, of.rows, &kept_out)?);
             used.push(of);
         }
         Ok(Self { problem, used, weights, spectra: Spectra::new(problem) })
@@ -53,7 +78,7 @@ impl<'a> Measured<'a> {
     pub(super) fn norm(&mut self, trial: usize, name: &str) -> Result<f64> {
         let (used, m) = (&self.used[trial], self.problem.operator().measurements());
         let weights = &self.weights[trial * m..(trial + 1) * m];
-        self.spectra.norm((used.instance, used.rows), weights, used.normalization, name)
+        self.spectra.norm(used.key(), weights, used.normalization, name)
     }
 
     /// Spectrum of P of each diagnosed trial.
@@ -63,7 +88,7 @@ impl<'a> Measured<'a> {
         let mut all = Vec::with_capacity(self.used.len());
         for (used, weights) in self.used.iter().zip(self.weights.chunks(m)) {
             let diagnosed = settings.diagnose && model.has_phases() && self.problem.truth(used.instance).is_some();
-            let mut spectrum = || self.spectra.get((used.instance, used.rows), weights, used.normalization);
+            let mut spectrum = || self.spectra.get(used.key(), weights, used.normalization);
             all.push(if diagnosed { Some(spectrum()?) } else { None });
         }
         Ok(all)
@@ -117,9 +142,21 @@ impl Used {
             (None, Some(holdout)) => share_of(holdout, rows)?,
             (None, None) => Vec::new(),
         };
-        let training = rows - held_out.len();
+        let (held_out, left_out) = match trial.fold {
+            None => (held_out, Vec::new()),
+            Some(fold) => {
+                let mut training = vec![true; rows];
+                held_out.iter().for_each(|&i| training[i] = false);
+                (fold.part_of((0..rows).filter(|&i| training[i]).collect())?, held_out)
+            }
+        };
+        let training = rows - held_out.len() - left_out.len();
         let normalization = problem.operator().normalization() * m as f64 / training as f64;
-        Ok(Self { instance, rows, held_out, normalization })
+        Ok(Self { instance, rows, held_out, left_out, training, fold: trial.fold, normalization })
+    }
+
+    fn key(&self) -> Key {
+        (self.instance, self.rows, self.fold)
     }
 }
 

@@ -39,12 +39,13 @@ use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::methods::Method;
 use crate::problem::Factors;
-pub use crate::problem::Holdout;
+pub use crate::problem::{Fold, Holdout};
 
 pub use checkpoint::Checkpoint;
 pub use faults::{Fault, OnDeviceLoss};
 pub use init::{Init, InitStd, Preprocess};
 use loaded::Loaded;
+pub(crate) use measured::{largest_ridge, training_measurements};
 use plan::{Plan, Task};
 pub use problem::Problem;
 pub use schedule::{SaveEvery, Schedule};
@@ -160,6 +161,22 @@ impl Solver {
     /// Parameters of the trials.
     pub fn trials(&self) -> &[TrialParameters] {
         &self.plan.trials
+    }
+
+    /// The problem.
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// Weights of the measurements in a trial of the last run: 1 for training measurements, else 0.
+    pub(crate) fn training_weights(&self, trial: &TrialSolution) -> &[f64] {
+        let m = self.problem.operator().measurements();
+        &self.plan.weights[trial.parameters.trial * m..][..m]
+    }
+
+    /// Whether a trial of the last run has a ridge.
+    pub(crate) fn has_ridge(&self, trial: &TrialSolution) -> bool {
+        trial.tuned || self.plan.ridge[trial.parameters.trial] > 0.0
     }
 
     /// Largest number of observations of a run, and the names and shapes (batch, rows, columns) of its factors.

@@ -87,7 +87,7 @@ impl Plan {
         }
         let weights = &self.weights[p.trial * m..(p.trial + 1) * m];
         let mut spectra = Spectra::new(problem);
-        let norm = spectra.norm((p.instance, p.rows), weights, p.normalization, "step_size").ok()?;
+        let norm = spectra.norm((p.instance, p.rows, p.fold), weights, p.normalization, "step_size").ok()?;
         let Automatic { value: bound, formula } = self.model.stable_step(norm);
         let said = readable(p.step_size);
         let text = format!("near a solution, steps below about {formula} = {} are stable", readable(bound));
@@ -157,7 +157,8 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
             init_scale_ratio: init_scales.value[trial].and(init_scale_ratio),
             seed: choices::seed(&wanted[trial], init),
             rows: used.rows,
-            holdout_rows: used.held_out.len(),
+            holdout_rows: used.rows - used.training,
+            fold: used.fold,
             normalization: used.normalization,
         })
         .collect();

@@ -46,6 +46,7 @@ impl Task<'_> {
             && plan.model.search_rank().is_none()
             && !saved
             && !plan.has_ridge()
+            && trial.parameters.fold.is_none()
             && matches!(trial.status, Status::Finished | Status::Stalled)
             && trial.relative_residual > MISFIT
             && (trial.iterations >= HARD || trial.relative_residual > LITTLE)
@@ -159,12 +160,6 @@ impl Solver {
         let wanted = if settings.trials.is_empty() { vec![Trial::default()] } else { settings.trials.clone() };
         let settings = settings.trials(wanted.into_iter().map(|trial| trial.rows(p.rows)));
         let settings = if held_out.is_empty() { settings } else { settings.holdout_measurements(held_out.clone()) };
-        let mut stopped = false;
-        let found = Solver::new(problem, settings, backend)?.run(None, |progress: &Progress<'_>| {
-            let flow = observer(&Progress { is_choice: true, ..*progress });
-            stopped |= flow.is_break();
-            flow
-        })?;
-        Ok((!stopped).then_some(found))
+        Solver::new(problem, settings, backend)?.run_beside(observer)
     }
 }

@@ -107,6 +107,7 @@ pub struct Settings {
     pub(crate) model: Option<Model>,
     pub(crate) ridge: f64,
     pub(crate) without_biases: bool,
+    pub(crate) without_tuning: bool,
     pub(crate) stop: Stop,
     pub(crate) observe: Schedule,
     pub(crate) holdout: Option<Holdout>,
@@ -219,6 +220,12 @@ impl Settings {
     /// Disables biases of rows and columns for noisy entries, for observations from which they were already subtracted.
     pub fn without_biases(mut self) -> Self {
         self.without_biases = true;
+        self
+    }
+
+    /// Disables the choice of a ridge, and of biases of rows and columns, for noisy entries.
+    pub fn without_tuning(mut self) -> Self {
+        self.without_tuning = true;
         self
     }
 

@@ -39,6 +39,21 @@ impl Solver {
         self.judged(solution)
     }
 
+    /// Runs all trials beside the requested run, with no second fit and no choice of a ridge; `None` where the observer
+    /// ended it.
+    pub(crate) fn run_beside(
+        &mut self,
+        observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Option<Solution>> {
+        let mut stopped = false;
+        let found = self.run(None, |progress: &Progress<'_>| {
+            let flow = observer(&Progress { is_choice: true, ..*progress });
+            stopped |= flow.is_break();
+            flow
+        })?;
+        Ok((!stopped).then_some(found))
+    }
+
     /// Resumes from a checkpoint, to the same result, bit for bit, as the uninterrupted run on the same backend with
     /// the same kernel variant. That variant is chosen unless the settings name another one. The limits of iterations
     /// and time are those of this solver: trials that ended at theirs, or were interrupted, continue. The solution and

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use crate::diagnostics::{Spectrum, spectral_norm};
 use crate::error::{Error, Result};
 use crate::operators::Operator;
-use crate::problem::Truth;
+use crate::problem::{Fold, Truth};
 use crate::solver::problem::Problem;
 
-/// Spectra of s·A*(w∘y) for the instances and numbers of rows that need them, computed once.
+/// Instance, number of rows and fold of a trial, which determine its training measurements in a run.
+pub(super) type Key = (usize, usize, Option<Fold>);
+
+/// Spectra of s·A*(w∘y) for the training measurements that need them, computed once.
 pub(super) struct Spectra<'a> {
     problem: &'a Problem,
-    known: HashMap<(usize, usize), Arc<Spectrum>>,
+    known: HashMap<Key, Arc<Spectrum>>,
     /// ‖P‖ where P is not symmetric.
-    norms: HashMap<(usize, usize), f64>,
+    norms: HashMap<Key, f64>,
 }
 
 /// w∘y, or w∘(y − ȳ) for centred operators.
@@ -34,7 +37,7 @@ impl<'a> Spectra<'a> {
         Self { problem, known: HashMap::new(), norms: HashMap::new() }
     }
 
-    pub(super) fn get(&mut self, key: (usize, usize), weights: &[f64], normalization: f64) -> Result<Arc<Spectrum>> {
+    pub(super) fn get(&mut self, key: Key, weights: &[f64], normalization: f64) -> Result<Arc<Spectrum>> {
         if let Some(spectrum) = self.known.get(&key) {
             return Ok(spectrum.clone());
         }
@@ -47,7 +50,7 @@ impl<'a> Spectra<'a> {
     }
 
     /// Norm ‖s·A*(y)‖, from which the setting `name` is chosen.
-    pub(super) fn norm(&mut self, key: (usize, usize), weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
+    pub(super) fn norm(&mut self, key: Key, weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
         let operator = &**self.problem.operator();
         let norm = if operator.domain().is_symmetric() {
             self.get(key, weights, normalization)?.norm()

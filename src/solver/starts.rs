@@ -10,7 +10,7 @@ use crate::problem::{Block, Domain, Factors};
 use crate::solver::init::{Init, InitStd, Preprocess};
 use crate::solver::problem::Problem;
 use crate::solver::settings::Settings;
-use crate::solver::spectra::weighted;
+use crate::solver::spectra::{Key, weighted};
 use crate::solver::trial::TrialParameters;
 
 /// Largest size of the factors of all trials, 16 GiB.
@@ -213,9 +213,9 @@ fn spectral(
     let widest = trials.iter().map(|t| t.search_rank).max().unwrap_or(1);
     let sizes = model.sizes(&domain, widest);
     let mut all = vec![Vec::new(); sizes.len()];
-    let mut known: Vec<((usize, usize, usize), Factors)> = Vec::new();
+    let mut known: Vec<((Key, usize), Factors)> = Vec::new();
     for t in trials {
-        let key = (t.instance, t.rows, t.search_rank);
+        let key = ((t.instance, t.rows, t.fold), t.search_rank);
         if !known.iter().any(|(other, _)| *other == key) {
             let at = t.trial * m..(t.trial + 1) * m;
             let start = spectral_of((model, operator), &targets[at.clone()], &weights[at], t, how)?;

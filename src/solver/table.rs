@@ -77,8 +77,16 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
         elsewhere,
     ),
     (
-        OptionCard::new("search_rank", Counts, "LIST", METHOD, "Columns k of U, at least the rank that you expect")
-            .chosen("min(n, 20)"),
+        OptionCard::new(
+            "search_rank",
+            Counts,
+            "LIST",
+            METHOD,
+            "Columns k of U, at least the rank that you expect; in solve also auto, or auto:1:8 with candidates: the smallest within one \
+             standard error of the best in a cross-validation",
+        )
+        .or_auto()
+        .chosen("min(n, 20)"),
         Place::Within("trials"),
         elsewhere,
     ),
@@ -159,10 +167,25 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
             Numbers,
             "r",
             METHOD,
-            "Weight of (r/2)‖U‖², or (r/2)(‖L‖² + ‖R‖²), in the loss of the descent",
+            "Weight of (r/2)‖U‖², or (r/2)(‖L‖² + ‖R‖²), in the loss of the descent; in solve also auto, or auto:log:0.1:10:5 with \
+             candidates: the largest within one standard error of the best in a cross-validation",
         )
+        .or_auto()
         .value("0"),
         Place::Entry(RUN, |t| json!(t.plan.ridge)),
+        elsewhere,
+    ),
+    (
+        OptionCard::new(
+            "folds",
+            Count,
+            "K",
+            METHOD,
+            "Folds of the cross-validation that chooses search_rank auto and ridge auto; holdout_seed divides the measurements",
+        )
+        .chosen("5; fewer for less than 25 measurements")
+        .of(SOLVE),
+        Place::Apart,
         elsewhere,
     ),
     (
@@ -244,6 +267,18 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
         .of(SOLVE),
         Place::Apart,
         |settings, of| Ok(settings.diagnose(of.is_on("diagnose"))),
+    ),
+    (
+        OptionCard::new(
+            "confidence",
+            Switch,
+            "",
+            METHOD,
+            "Standard errors of all entries of the matrix, by the delta method; entries are then fitted without an automatic ridge",
+        )
+        .of(SOLVE),
+        Place::Apart,
+        |settings, of| Ok(if of.is_on("confidence") { settings.without_tuning() } else { settings }),
     ),
     (
         OptionCard::new("max_iterations", Count, "N", STOP, "Largest number of iterations")

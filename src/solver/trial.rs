@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::problem::Fold;
+
 /// Deviations of one trial from the run's settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[must_use = "a trial does nothing by itself"]
@@ -14,6 +16,7 @@ pub struct Trial {
     pub(crate) rows: Option<usize>,
     pub(crate) ridge: Option<f64>,
     pub(crate) damping: Option<f64>,
+    pub(crate) fold: Option<Fold>,
 }
 
 impl Trial {
@@ -26,6 +29,14 @@ impl Trial {
     /// Sets the ridge in place of [`crate::Settings::ridge`].
     pub fn ridge(mut self, ridge: f64) -> Self {
         self.ridge = Some(ridge);
+        self
+    }
+
+    /// Holds out one fold of the trial's measurements, in addition to those that [`crate::Settings::holdout`] keeps out.
+    /// The held-out loss is that of the fold. Unlike a holdout, a fold chooses no iterate: the trial returns what it
+    /// would return without the fold, so that the loss estimates the error of the whole procedure.
+    pub fn fold(mut self, fold: Fold) -> Self {
+        self.fold = Some(fold);
         self
     }
 
@@ -93,8 +104,11 @@ pub struct TrialParameters {
     pub seed: Option<u64>,
     /// Number of leading measurements in use.
     pub rows: usize,
-    /// Number of held-out measurements among them.
+    /// Number of measurements among them that are kept out of training: held out, or in the fold.
     pub holdout_rows: usize,
+    /// The fold that is held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
     /// Normalisation s of this trial's training measurements: s·m/(rows − holdout_rows).
     pub normalization: f64,
 }

@@ -87,12 +87,14 @@ impl Task<'_> {
             && plan.chosen
             && plan.method.decides()
             && plan.model.factors() == 2
+            && !settings.without_tuning
             && !settings.stop.has_target()
             && !self.is_approximation()
             && settings.stop.time.is_none()
             && plan.ridge.iter().all(|ridge| *ridge == 0.0)
             && matches!(trial.status, Status::Finished | Status::Stalled)
             && trial.relative_residual > MISFIT
+            && trial.parameters.fold.is_none()
             && trial.parameters.rows == self.problem.operator().measurements()
             && trial.parameters.rows - trial.parameters.holdout_rows >= FEWEST
     }
@@ -215,7 +217,7 @@ impl Solver {
         let m = choice.y.len();
         let weights = training_weights(&problem, m, &choice.held_out)?;
         let s = problem.operator().normalization() * m as f64 / (m - choice.held_out.len()) as f64;
-        let largest = Spectra::new(&problem).norm((scale, m), &weights, s, "ridge")?;
+        let largest = Spectra::new(&problem).norm((scale, m, None), &weights, s, "ridge")?;
         let k = self.plan.trials[0].search_rank;
         let ridges = (1..=RIDGES).map(|power| largest / RATIO.powi(power)).collect();
         let grid = Grid { problem: &problem, instances: (0..=scale).collect(), ridges, search_ranks: vec![k] };

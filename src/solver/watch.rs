@@ -228,7 +228,7 @@ impl<'a> TrialWatch<'a> {
         // The iterate that meets the targets is returned, even if an earlier one had less held-out loss. The last
         // iterate of a method that finished is its answer, even if a trial column had less loss.
         let finished = moment.finished[self.parameters.trial];
-        if self.is_better(&row) || reached || (finished && row.holdout_loss.is_none()) {
+        if self.is_better(&row) || reached || (finished && self.chosen_by(&row).is_none()) {
             let estimate = (!self.held_out.is_empty()).then(|| ratio(seen.held, self.norms.1));
             let estimated_relative_error = estimate.filter(|v| v.is_finite());
             self.kept = Some(Kept { row, estimated_relative_error, blocks: seen.blocks.clone() });
@@ -324,12 +324,17 @@ impl<'a> TrialWatch<'a> {
     fn is_better(&mut self, row: &TraceRow) -> bool {
         let lowest = self.lowest.map_or(row.train_loss, |lowest| lowest.min(row.train_loss));
         self.lowest = Some(lowest);
-        match (self.kept.as_ref().map(|kept| kept.row.holdout_loss), row.holdout_loss) {
+        match (self.kept.as_ref().map(|kept| self.chosen_by(&kept.row)), self.chosen_by(row)) {
             (Some(Some(old)), Some(new)) => new < old,
             (Some(None), None) if self.has_ridge => true,
             (Some(None), None) => row.train_loss <= AS_GOOD * lowest,
             _ => true,
         }
+    }
+
+    /// The held-out loss that chooses the iterate; a fold judges the run without choosing.
+    fn chosen_by(&self, row: &TraceRow) -> Option<f64> {
+        row.holdout_loss.filter(|_| self.parameters.fold.is_none())
     }
 
     /// The stop rule that ends the trial, if any.

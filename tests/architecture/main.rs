@@ -39,6 +39,8 @@ const ORDER: &[&str] = &[
     "laws",
     "diagnostics",
     "solver",
+    "confidence",
+    "selection",
     "requests",
     "internals",
     "bench",

@@ -1,6 +1,7 @@
 //! The library on the host: files, operators, models, methods, runs and their endings.
 
 mod completion;
+mod confidence;
 mod defaults;
 mod faults;
 mod io;
@@ -17,6 +18,7 @@ mod resume;
 mod running;
 #[path = "../common/says.rs"]
 mod says;
+mod selection;
 mod session;
 mod shaders;
 mod solver;

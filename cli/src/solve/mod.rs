@@ -1,6 +1,7 @@
 //! `lowrank solve`: files in, factors and reports out.
 
 mod again;
+mod choice;
 mod outputs;
 mod ranks;
 mod summary;
@@ -10,13 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use lowrank::confidence::StandardErrors;
 use lowrank::internals::io::{InputInfo, ensure_not_input};
 use lowrank::internals::operators::Predictions;
 use lowrank::internals::options::Request;
 use lowrank::internals::requests::{Measured, Planned, options_of};
+use lowrank::selection::{CrossValidation, Selection};
 use lowrank::solver::Checkpoint;
 use lowrank::{Progress, Result, Solution, Solver, Status};
-use lowrank_studies::report::{RunReport, readable};
+use lowrank_studies::report::{ConfidenceReport, RunReport, readable};
 use serde_json::{Map, Value, json};
 
 use super::options::{Flags, OfLibrary};
@@ -78,6 +81,7 @@ struct Ready {
     described: Map<String, Value>,
     notices: Vec<String>,
     predictions: Option<Predictions>,
+    selection: Option<Selection>,
     from: Option<Checkpoint>,
     before: Option<again::Before>,
 }
@@ -85,9 +89,9 @@ struct Ready {
 impl Ready {
     fn new(args: &Args, ranks: &Ranks) -> Result<Self> {
         // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
-        let request = &args.options.request;
-        let planned = understood(args)?;
-        let backend = ranks.backend(request)?;
+        let (choice, request, planned) = understood(args)?;
+        choice::check(choice.as_ref(), &args.paths)?;
+        let backend = ranks.backend(&request)?;
         let from = args.resume.as_ref().map(Checkpoint::read).transpose()?;
         let before = again::Before::new(args)?;
         let inputs = request.inputs(&planned);
@@ -101,11 +105,19 @@ impl Ready {
         let interrupted = interrupt();
         let mut outputs = Outputs::create(&args.paths, request.file("checkpoint"))?;
 
-        let Measured { problem, settings, described, mut notices, predictions, .. } = request.measured(planned)?;
+        let Measured { problem, mut settings, described, mut notices, predictions, .. } = request.measured(planned)?;
         let (domain, m) = (problem.operator().domain(), problem.operator().measurements());
         // Angles and phases are computed where they are printed or written.
         let written = args.paths.get("trace").or(args.paths.get("report"));
         let diagnose = written.is_some() || settings.chosen_trials().len() == 1;
+        let mut selection = None;
+        if let Some(choice) = choice {
+            let (found, said);
+            let how = (&*interrupted, args.quiet);
+            (settings, found, said) = choice::chosen(&choice, (&problem, settings), &backend, how)?;
+            selection = found;
+            notices.extend(said);
+        }
         let solver = Solver::new(problem, settings.diagnose(diagnose), backend)?;
         notices.extend(solver.notices().iter().cloned());
         if !args.quiet {
@@ -113,12 +125,12 @@ impl Ready {
             summary::announce(solver.engine(), domain, m, solver.trials());
         }
         outputs.prepare(&args.paths, &solver)?;
-        Ok(Self { solver, outputs, interrupted, inputs, described, notices, predictions, from, before })
+        Ok(Self { solver, outputs, interrupted, inputs, described, notices, predictions, selection, from, before })
     }
 
     fn run(self, args: &Args, ranks: &Ranks) -> Result<Ending> {
         let Self { mut solver, mut outputs, interrupted, inputs, described, mut notices, .. } = self;
-        let Self { predictions, from, before, .. } = self;
+        let Self { predictions, selection, from, before, .. } = self;
         let bar = Bar::new(&interrupted, !args.quiet);
         let solution = solve(&mut solver, from.as_ref(), |progress| {
             outputs.record(progress);
@@ -136,6 +148,13 @@ impl Ready {
             }
         }
 
+        let wanted = args.options.request.is_on("confidence") && ranks.is_first();
+        let errors = wanted.then(|| StandardErrors::of(&solver, solution.best()));
+        let said = errors.as_ref().map(|errors| summary::about(errors, predictions.as_ref())).unwrap_or_default();
+        said.iter().for_each(|sentence| remark(sentence));
+        notices.extend(said);
+        let without_errors = errors.as_ref().is_some_and(Result::is_err);
+
         let digests = match args.paths.get("report") {
             Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
             None => Vec::new(),
@@ -143,16 +162,20 @@ impl Ready {
         let mut settings = self::described(Solve::NAME, &args.options.request, described);
         settings.insert("method".into(), solver.method().word().into());
         let seeds = seeds(&args.options.request, &solution)?;
+        let errors = errors.and_then(Result::ok);
+        let beside = summary::Beside::new(selection.as_ref(), errors.as_ref());
         // The words of a report that is repeated are in its place.
         let argv = expand(std::env::args_os().collect())?;
         let argv = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
         let mut report = RunReport::new(&solution, Value::Object(settings), argv, seeds, digests, notices);
         report.baseline_rmse = predictions.as_ref().map(|p| p.baseline);
-        let mut finished = Finished::new(solution, report, predictions);
+        report.selection = selection;
+        report.confidence = errors.as_ref().map(ConfidenceReport::from);
+        let mut finished = Finished::new(solution, report, errors, predictions);
         outputs.write(&mut finished)?;
         let Finished { solution, predictions, .. } = finished;
         if ranks.is_first() && !args.outputs().any(|path| path == Path::new("-")) {
-            summary::print(&solution, predictions.as_ref())?;
+            summary::print(&solution, predictions.as_ref(), &beside)?;
         }
         if let Some(fault) = &solution.fault {
             remark(&format!("the results from before iteration {} were written", fault.iteration + 1));
@@ -172,6 +195,7 @@ impl Ready {
                 remark(&doubt);
                 Ok(Ending::Missed)
             }
+            _ if without_errors => Ok(Ending::Missed),
             _ => Ok(ending(&solution, args)),
         }
     }
@@ -189,15 +213,16 @@ fn solve(
     }
 }
 
-/// What the flags say, with no look at files or devices.
-pub fn understood(args: &Args) -> Result<Planned> {
-    let request = &args.options.request;
+/// What the flags say, with no look at files or devices: what is to be chosen, and the rest.
+pub fn understood(args: &Args) -> Result<(Option<CrossValidation>, Request, Planned)> {
+    let (choice, request) = args.options.request.cross_validation()?;
     let settings = request.settings()?;
     let settings = match request.method()? {
         Some(method) => settings.method(method),
         None => settings,
     };
-    request.planned(Solve::NAME, settings, request.axes_with_method()?)
+    let planned = request.planned(Solve::NAME, settings, request.axes_with_method()?)?;
+    Ok((choice, request, planned))
 }
 
 /// The options of a command as they were understood, without files that were not given.

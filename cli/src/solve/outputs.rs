@@ -1,13 +1,15 @@
 //! The files of a run, opened before the work and put in place after it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches};
+use lowrank::confidence::StandardErrors;
 use lowrank::internals::io::{OutputFile, same_file};
 use lowrank::internals::operators::Predictions;
 use lowrank::io::NpzArray;
 use lowrank::{Error, Progress, Result, Solution, Solver};
-use lowrank_studies::report::{RunReport, Snapshots, write_factors_with, write_trace, write_trials};
+use lowrank_studies::report::{RunReport, Snapshots, selection_figure, write_factors_with, write_trace, write_trials};
 
 use crate::outputs::{Opened, Output, json};
 
@@ -25,7 +27,8 @@ struct Flagged {
 const OUTPUTS: &[Flagged] = &[
     Flagged {
         symbol: "factors.npz",
-        help: "Factors, .npz with `left` (batch, n, k), and `right` (batch, n2, k) for models of two factors",
+        help: "Factors, .npz with `left` (batch, n, k), and `right` (batch, n2, k) for models of two factors; with --confidence also \
+               `standard_errors` (n1, n2) of the best trial",
         output: Output { name: "out", write: factors },
     },
     Flagged {
@@ -42,6 +45,11 @@ const OUTPUTS: &[Flagged] = &[
         symbol: "run.json",
         help: "Report of the run, JSON",
         output: Output { name: "report", write: |file, finished| json(file, &finished.report) },
+    },
+    Flagged {
+        symbol: "curve.svg",
+        help: "Held-out error over the search rank or the ridge, SVG; with --search-rank auto or --ridge auto",
+        output: Output { name: "selection", write: curve },
     },
     Flagged {
         symbol: "U.npz",
@@ -103,13 +111,19 @@ impl clap::Args for Paths {
 pub struct Finished {
     pub solution: Solution,
     pub report: RunReport,
+    errors: Option<StandardErrors>,
     pub predictions: Option<Predictions>,
     snapshots: Option<Snapshots>,
 }
 
 impl Finished {
-    pub fn new(solution: Solution, report: RunReport, predictions: Option<Predictions>) -> Self {
-        Self { solution, report, predictions, snapshots: None }
+    pub fn new(
+        solution: Solution,
+        report: RunReport,
+        errors: Option<StandardErrors>,
+        predictions: Option<Predictions>,
+    ) -> Self {
+        Self { solution, report, errors, predictions, snapshots: None }
     }
 }
 
@@ -154,7 +168,8 @@ impl Outputs {
     }
 }
 
-/// Factors, with the biases that were asked for or that the run has chosen, scales of columns, and names of rows and columns.
+/// Factors, with the biases that were asked for or that the run has chosen, scales of columns, names of rows and columns, and
+/// standard errors.
 fn factors(file: &mut OutputFile, finished: &mut Finished) -> std::io::Result<()> {
     let predictions = finished.predictions.as_ref();
     let asked = predictions.and_then(|p| p.biases.as_ref());
@@ -173,5 +188,15 @@ fn factors(file: &mut OutputFile, finished: &mut Finished) -> std::io::Result<()
         more.push(("rows", NpzArray::Labels(rows)));
         more.push(("columns", NpzArray::Labels(columns)));
     }
+    let product = finished.solution.best().product();
+    let shape = [product.rows(), product.columns()];
+    let errors = finished.errors.as_ref();
+    more.extend(errors.map(|errors| ("standard_errors", NpzArray::Numbers(&shape, &errors.values))));
     write_factors_with(file, &finished.solution, &more)
+}
+
+/// The figure of a cross-validation; an interrupted one has none.
+fn curve(file: &mut OutputFile, finished: &mut Finished) -> std::io::Result<()> {
+    let Some(selection) = &finished.report.selection else { return Ok(()) };
+    file.write_all(selection_figure(selection).map_err(std::io::Error::other)?.as_bytes())
 }

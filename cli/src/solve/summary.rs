@@ -2,12 +2,15 @@
 
 use std::io::Write;
 
+use lowrank::confidence::StandardErrors;
 use lowrank::engine::EngineInfo;
 use lowrank::internals::operators::Predictions;
 use lowrank::problem::Domain;
+use lowrank::selection::Selection;
 use lowrank::{Result, Solution, TrialParameters, TrialSolution};
 use lowrank_studies::report::{readable, readable_seconds};
 
+use super::choice;
 use crate::{remark, said};
 
 /// One line before the work, on the standard error: what runs where.
@@ -52,9 +55,47 @@ fn optional(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), readable)
 }
 
+/// Sentences about standard errors, or the reason why there are none.
+pub fn about(errors: &Result<StandardErrors>, predictions: Option<&Predictions>) -> Vec<String> {
+    let errors = match errors {
+        Ok(errors) => errors,
+        Err(error) => return vec![format!("no standard errors: {error}")],
+    };
+    let mut said = errors.notices.clone();
+    if predictions.is_some_and(|of| of.biases.is_some() || of.column_scales.is_some()) {
+        said.push("the standard errors are those of the product of the factors, without biases and scales".into());
+    }
+    said
+}
+
+/// What the standard output has beside the result: the table of a cross-validation, which comes first, and a line about
+/// standard errors.
+pub struct Beside {
+    pub choice: Option<String>,
+    pub errors: Option<String>,
+}
+
+impl Beside {
+    pub fn new(selection: Option<&Selection>, errors: Option<&StandardErrors>) -> Self {
+        let line = |of: &StandardErrors| {
+            format!(
+                "noise std         {} estimated from {} measurements and {} degrees of freedom; median standard error of an entry {}",
+                readable(of.noise_std),
+                of.measurements,
+                of.degrees_of_freedom,
+                readable(of.median())
+            )
+        };
+        Self { choice: selection.map(choice::table), errors: errors.map(line) }
+    }
+}
+
 /// The result, on the standard output: a list for one trial, a table for several.
-pub fn print(solution: &Solution, predictions: Option<&Predictions>) -> Result<()> {
+pub fn print(solution: &Solution, predictions: Option<&Predictions>, beside: &Beside) -> Result<()> {
     let mut out = std::io::stdout().lock();
+    if let Some(table) = &beside.choice {
+        said(writeln!(out, "{table}"))?;
+    }
     let text = match solution.trials.as_slice() {
         [one] => single(one),
         many => table(many, solution.best().parameters.trial),
@@ -74,6 +115,9 @@ pub fn print(solution: &Solution, predictions: Option<&Predictions>) -> Result<(
             readable(baseline.row_and_column_biases),
             if held_out.is_some() { "held out" } else { "training" },
         ))?;
+    }
+    if let Some(line) = &beside.errors {
+        said(writeln!(out, "{line}"))?;
     }
     let timing = solution.timing;
     let per = timing.seconds_per_iteration;

@@ -19,6 +19,7 @@ mod reproduce_relatives;
 mod saved;
 #[path = "../../../tests/common/says.rs"]
 mod says;
+mod selection;
 mod snapshots;
 mod solve;
 mod study;

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use lowrank::confidence::StandardErrors;
 use lowrank::diagnostics::{PhaseProxy, Phases};
 use lowrank::engine::{Candidate, EngineInfo, Precision, Shared};
 use lowrank::internals::io::InputInfo;
 use lowrank::memory::{Location, Memory, Part};
 use lowrank::operators::Storage;
+use lowrank::selection::Selection;
 use lowrank::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};
 
 /// Parameters and result of one trial. Non-finite numbers are written as null.
@@ -150,6 +152,34 @@ impl From<&Memory> for MemoryReport {
     }
 }
 
+/// Summary of the standard errors of the best trial's matrix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConfidenceReport {
+    /// Estimated standard deviation of the noise on y.
+    pub noise_std: f64,
+    /// Number of training measurements.
+    pub measurements: usize,
+    pub degrees_of_freedom: usize,
+    pub rank: usize,
+    /// Number of entries that the measurements do not determine.
+    pub undetermined: usize,
+    /// Median of all standard errors; null where it is infinite.
+    pub median_standard_error: Option<f64>,
+}
+
+impl From<&StandardErrors> for ConfidenceReport {
+    fn from(of: &StandardErrors) -> Self {
+        Self {
+            noise_std: of.noise_std,
+            measurements: of.measurements,
+            degrees_of_freedom: of.degrees_of_freedom,
+            rank: of.rank,
+            undetermined: of.undetermined,
+            median_standard_error: Some(of.median()).filter(|v| v.is_finite()),
+        }
+    }
+}
+
 /// Report of a run. The first values are those of the best trial.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunReport {
@@ -164,6 +194,12 @@ pub struct RunReport {
     /// measurements; only for sampled entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_rmse: Option<lowrank::internals::operators::Baseline>,
+    /// Errors of all candidates of a cross-validation, and its choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
+    /// Standard errors of the best trial's matrix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<ConfidenceReport>,
     /// Index of the best trial: lowest held-out loss, or lowest training loss.
     pub best_trial: usize,
     pub trials: Vec<TrialReport>,
@@ -204,6 +240,8 @@ impl RunReport {
             train_rmse: best.train_rmse,
             holdout_rmse: best.holdout_rmse,
             baseline_rmse: None,
+            selection: None,
+            confidence: None,
             best_trial: best.parameters.trial,
             trials: solution.trials.iter().map(TrialReport::from).collect(),
             settings,

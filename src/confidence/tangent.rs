@@ -1,0 +1,167 @@
+//! The tangent space of the matrices of one rank, as changes of their factors.
+
+use crate::error::{Error, Result};
+use crate::linalg;
+use crate::problem::Product;
+
+/// Share of the largest singular value of the factors below which a column is zero.
+const ZERO: f64 = 1e-3;
+
+/// A matrix U S Uᵀ or L Rᵀ with the changes of its factors. The parameters are the rows of U, or those of L and then
+/// those of R, r numbers each.
+pub(super) struct Tangent {
+    rank: usize,
+    left: Vec<f64>,
+    /// R, where it is not U.
+    right: Option<Vec<f64>>,
+    /// Signs of the columns of U.
+    signs: Vec<f64>,
+}
+
+impl Tangent {
+    /// The tangent space at a product, whose zero columns are left out.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for the zero matrix and for non-finite entries.
+    pub(super) fn at(product: &Product<'_>) -> Result<Self> {
+        let k = product.left().columns();
+        if product.positive() < k {
+            // Columns of both signs have no common balance: they stay as they are.
+            let signs = (0..k).map(|column| product.sign(column)).collect();
+            return Ok(Self { rank: k, left: product.left().as_slice().to_vec(), right: None, signs });
+        }
+        let values = product.singular_values()?;
+        let largest = values.first().copied().unwrap_or(0.0);
+        let rank = values.iter().filter(|value| **value > ZERO * largest).count();
+        if rank == 0 {
+            let fix = "the tangent space has no dimension there: leave it out";
+            return Err(Error::invalid("confidence", "the zero matrix as solution", "another matrix", fix));
+        }
+        let mut blocks = product.leading(rank, rank)?.into_iter();
+        let left = blocks.next().unwrap_or_default();
+        Ok(Self { rank, left, right: blocks.next(), signs: vec![1.0; rank] })
+    }
+
+    pub(super) fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// Rows n1 of the matrix.
+    pub(super) fn rows(&self) -> usize {
+        self.left.len() / self.rank
+    }
+
+    /// Columns n2 of the matrix.
+    pub(super) fn columns(&self) -> usize {
+        self.right.as_ref().map_or(self.rows(), |right| right.len() / self.rank)
+    }
+
+    /// Number of parameters.
+    pub(super) fn parameters(&self) -> usize {
+        self.left.len() + self.right.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Dimension of the tangent space: the parameters without the changes that keep the product.
+    pub(super) fn degrees_of_freedom(&self) -> usize {
+        self.parameters() - self.invariant()
+    }
+
+    /// Dimension of the changes that keep the product.
+    fn invariant(&self) -> usize {
+        if self.right.is_some() { self.rank * self.rank } else { self.rank * (self.rank - 1) / 2 }
+    }
+
+    /// Derivative of entry (a, b) by the parameters, without zeros; an index may come twice.
+    pub(super) fn entry(&self, a: usize, b: usize) -> Vec<(usize, f64)> {
+        let r = self.rank;
+        let right = self.right.as_deref().unwrap_or(&self.left);
+        let second = if self.right.is_some() { self.left.len() } else { 0 };
+        let of_left = (0..r).map(|l| (a * r + l, self.signs[l] * right[b * r + l]));
+        let of_right = (0..r).map(|l| (second + b * r + l, self.signs[l] * self.left[a * r + l]));
+        of_left.chain(of_right).collect()
+    }
+
+    /// The rank-one change x yᵀ of the matrix by parameter `at`, up to a factor that is returned with it. The change of
+    /// a symmetric matrix is twice the symmetric part.
+    pub(super) fn change(&self, at: usize) -> (Vec<f64>, Vec<f64>, f64) {
+        let r = self.rank;
+        let column = |of: &[f64], l: usize| -> Vec<f64> { of.iter().skip(l).step_by(r).copied().collect() };
+        let unit = |size: usize, i: usize| (0..size).map(|at| f64::from(u8::from(at == i))).collect::<Vec<f64>>();
+        match &self.right {
+            None => (unit(self.rows(), at / r), column(&self.left, at % r), 2.0 * self.signs[at % r]),
+            Some(right) if at < self.left.len() => (unit(self.rows(), at / r), column(right, at % r), 1.0),
+            Some(_) => {
+                let at = at - self.left.len();
+                (column(&self.left, at % r), unit(self.columns(), at / r), 1.0)
+            }
+        }
+    }
+
+    /// An orthonormal basis of the changes that keep the product, parameters×count row-major.
+    pub(super) fn gauge(&self) -> Vec<f64> {
+        let (r, count) = (self.rank, self.invariant());
+        let mut all = vec![0.0; self.parameters() * count];
+        let pairs: Vec<(usize, usize)> = match self.right {
+            // L Ω with −R Ωᵀ, where Ω = E_pq.
+            Some(_) => (0..r * r).map(|at| (at / r, at % r)).collect(),
+            // U K S with a skew K = E_pq − E_qp.
+            None => (0..r).flat_map(|p| (p + 1..r).map(move |q| (p, q))).collect(),
+        };
+        for (column, &(p, q)) in pairs.iter().enumerate() {
+            for (row, own) in self.left.chunks(r).enumerate() {
+                all[(row * r + q) * count + column] = self.signs[q] * own[p];
+                if self.right.is_none() {
+                    all[(row * r + p) * count + column] = -self.signs[p] * own[q];
+                }
+            }
+            for (row, own) in self.right.iter().flat_map(|right| right.chunks(r)).enumerate() {
+                all[(self.left.len() + row * r + p) * count + column] = -own[q];
+            }
+        }
+        if count == 0 { all } else { linalg::orthonormal_columns(self.parameters(), count, &all) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::MatrixView;
+
+    fn tangents() -> Vec<Tangent> {
+        let numbers: Vec<f64> = (0..30).map(|i| ((i * 7919 + 13) % 101) as f64 / 50.0 - 1.0).collect();
+        let u = MatrixView::new(5, 3, &numbers[..15]).unwrap();
+        let r = MatrixView::new(4, 3, &numbers[15..27]).unwrap();
+        let of = |product: Product<'_>| Tangent::at(&product).unwrap();
+        vec![of(Product::psd(u)), of(Product::signed(u, 2)), of(Product::pair(u, r).unwrap())]
+    }
+
+    #[test]
+    fn dimensions_are_those_of_the_manifolds() {
+        let found: Vec<usize> = tangents().iter().map(Tangent::degrees_of_freedom).collect();
+        assert_eq!(found, [15 - 3, 15 - 3, 3 * (5 + 4 - 3)]);
+    }
+
+    #[test]
+    fn changes_are_the_derivatives_of_the_entries_and_the_gauge_has_none() {
+        for tangent in tangents() {
+            let gauge = tangent.gauge();
+            let count = gauge.len() / tangent.parameters();
+            for (a, b) in (0..tangent.rows()).flat_map(|a| (0..tangent.columns()).map(move |b| (a, b))) {
+                let mut derivative = vec![0.0; tangent.parameters()];
+                tangent.entry(a, b).into_iter().for_each(|(at, v)| derivative[at] += v);
+                for (at, found) in derivative.iter().enumerate() {
+                    let (x, y, factor) = tangent.change(at);
+                    let wanted = match tangent.right {
+                        None => factor * (x[a] * y[b] + x[b] * y[a]) / 2.0,
+                        Some(_) => factor * x[a] * y[b],
+                    };
+                    approx::assert_relative_eq!(*found, wanted, epsilon = 1e-14);
+                }
+                for column in 0..count {
+                    let along = (0..tangent.parameters()).map(|at| derivative[at] * gauge[at * count + column]);
+                    approx::assert_abs_diff_eq!(along.sum::<f64>(), 0.0, epsilon = 1e-13);
+                }
+            }
+        }
+    }
+}
