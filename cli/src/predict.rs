@@ -194,7 +194,7 @@ pub struct FoldIn {
     #[arg(long, value_name = "WORD", default_value = "rows")]
     axis: String,
     /// Ridge λ of the least squares problems [default: by leave-one-out error]
-    #[arg(long, value_name = "LAMBDA")]
+    #[arg(long, value_name = "LAMBDA", allow_hyphen_values = true)]
     ridge: Option<f64>,
 }
 

@@ -114,14 +114,18 @@ fn sparse_matrices_are_generated_and_solved() {
 #[test]
 fn slips_are_named() {
     let dir = Dir::new();
-    std::fs::write(dir.path("e.csv"), "0,1,2\n1,0,3\n").unwrap();
-    std::fs::write(dir.path("bad.csv"), "0,1,2\n1,-1,3\n").unwrap();
+    std::fs::write(dir.path("e.csv"), "0,1,2.5\n1,0,3\n").unwrap();
+    std::fs::write(dir.path("bad.csv"), "0,1,2.5\n1,0.5,3\n").unwrap();
     std::fs::write(dir.path("other.csv"), "0,5,2\n").unwrap();
     for (flags, wanted) in [
-        ("--entries bad.csv", vec!["bad.csv", "'-1'", "column", "line 2"]),
+        ("--entries bad.csv", vec!["bad.csv", "'0.5'", "column", "line 2"]),
         ("--entries none.csv", vec!["none.csv"]),
         ("--entries e.csv --index-base 2", vec!["--index-base", "'2'", "0", "1"]),
-        ("--entries e.csv --index-base 1", vec!["line 1", "--index-base 0"]),
+        ("--entries e.csv --index-base 1 --shape 2,2", vec!["line 1", "--index-base 0"]),
+        ("--entries e.csv --index-base 1", vec!["--index-base", "--shape"]),
+        ("--entries e.csv --columns a,b,c", vec!["--columns", "'a'", "1 to 3"]),
+        ("--entries e.csv --table both", vec!["--table", "'both'", "wide or long"]),
+        ("--entries e.csv --scale-columns --model psd", vec!["--scale-columns", "asymmetric"]),
         ("--entries e.csv --observations e.csv", vec!["--observations", "entries"]),
         ("--entries e.csv --rows 3", vec!["--rows"]),
         ("--entries e.csv --model psd --biases", vec!["--biases", "asymmetric"]),

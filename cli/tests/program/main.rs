@@ -11,6 +11,7 @@ mod gpu;
 mod inputs;
 mod made;
 mod models;
+mod predict;
 mod process;
 mod refusals;
 mod refused_files;

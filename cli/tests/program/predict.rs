@@ -1,0 +1,98 @@
+//! `predict` and `fold-in`: entries, best columns and new rows from the factors of a table.
+
+use crate::Dir;
+use crate::says::assert_says;
+
+/// Entry of user i and movie j of a matrix of rank 2 with offsets.
+fn value(i: usize, j: usize) -> f64 {
+    let (a, b) = (i as f64, j as f64);
+    3.0 + 0.3 * (a * 0.7).sin() + 0.4 * (b * 1.3).cos() + (a * 1.1).cos() * (b * 0.9).sin() + 0.5 * (a * 0.4).sin() * (b * 1.7).cos()
+}
+
+fn line(i: usize, j: usize) -> String {
+    format!("u{i},{},{}\n", 1000 + 7 * j, value(i, j))
+}
+
+/// A table of 40 users and 30 movies, of which users from 36 on come later; every fourth entry is missing.
+fn solved() -> Dir {
+    let dir = Dir::new();
+    let (mut train, mut new) = ("user,movie,rating\n".to_owned(), "user,movie,rating\n".to_owned());
+    for (i, j) in (0..40 * 30).map(|at| (at / 30, at % 30)).filter(|(i, j)| (i + j) % 4 != 0) {
+        let table = if i < 36 { &mut train } else { &mut new };
+        table.push_str(&line(i, j));
+    }
+    dir.write("train.csv", train.as_bytes());
+    dir.write("new.csv", new.as_bytes());
+    dir.run(&["solve", "--entries", "train.csv", "--biases", "--backend", "cpu", "--out", "f.npz", "--quiet"]).done();
+    dir
+}
+
+/// (row, column, prediction) of a table of predictions.
+fn predictions(text: &str) -> Vec<(String, String, Option<f64>)> {
+    let cell = |line: &str, at: usize| line.split(',').nth(at).unwrap_or_default().to_owned();
+    text.lines().skip(1).map(|line| (cell(line, 0), cell(line, 1), cell(line, 2).parse().ok())).collect()
+}
+
+#[test]
+fn pairs_are_predicted_by_their_ids_and_unknown_ones_by_biases() {
+    let dir = solved();
+    dir.write("pairs.csv", b"movie,user\n1000,u4\n1042,u2\n1000,nobody\n99,u4\n");
+    let said = dir.run(&["predict", "--factors", "f.npz", "--pairs", "pairs.csv", "--out", "p.csv"]).done();
+    assert_says(&said.stderr, &["nobody", "99", "biases"]);
+    let found = predictions(&dir.text("p.csv"));
+    assert_eq!((found.len(), &found[0].0[..], &found[0].1[..]), (4, "u4", "1000"));
+    crate::close(found[0].2.unwrap(), value(4, 0), 1e-3);
+    crate::close(found[1].2.unwrap(), value(2, 6), 1e-3);
+    let means: f64 = (0..36).map(|i| value(i, 0)).sum::<f64>() / 36.0;
+    crate::close(found[2].2.unwrap(), means, 0.1);
+    dir.run(&["predict", "--factors", "f.npz", "--pairs", "pairs.csv", "--clip", "3,3.01", "--out", "p.csv"]).done();
+    assert!(predictions(&dir.text("p.csv")).iter().all(|(_, _, value)| (3.0..=3.01).contains(&value.unwrap())));
+}
+
+#[test]
+fn the_best_columns_leave_out_what_is_known() {
+    let dir = solved();
+    dir.write("ids.csv", b"u4\nu9\n");
+    let flags = ["predict", "--factors", "f.npz", "--top", "3", "--for", "ids.csv", "--exclude", "train.csv", "--out", "t.csv"];
+    dir.run(&flags).done();
+    let text = dir.text("t.csv");
+    let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["u4", "u4", "u4", "u9", "u9", "u9"]);
+    let mut missing: Vec<usize> = (0..30).filter(|j| (4 + j) % 4 == 0).collect();
+    missing.sort_by(|a, b| value(4, *b).total_cmp(&value(4, *a)));
+    let wanted: Vec<String> = missing.iter().take(3).map(|j| (1000 + 7 * j).to_string()).collect();
+    assert_eq!(rows.iter().take(3).map(|row| row[2]).collect::<Vec<_>>(), wanted);
+}
+
+#[test]
+fn new_rows_are_folded_in_without_a_new_fit() {
+    let dir = solved();
+    let said = dir.run(&["fold-in", "--factors", "f.npz", "--entries", "new.csv", "--out", "g.npz"]).done();
+    assert_says(&said.stderr, &["4 rows", "leave-one-out"]);
+    dir.write("pairs.csv", b"u37,1021\nu39,1007\n");
+    dir.run(&["predict", "--factors", "g.npz", "--pairs", "pairs.csv", "--out", "p.csv"]).done();
+    let found = predictions(&dir.text("p.csv"));
+    crate::close(found[0].2.unwrap(), value(37, 3), 2e-2);
+    crate::close(found[1].2.unwrap(), value(39, 1), 2e-2);
+    let again = dir.run(&["fold-in", "--factors", "g.npz", "--entries", "new.csv", "--out", "h.npz"]).exits(2);
+    assert_says(&again.stderr, &["--entries", "new row"]);
+}
+
+#[test]
+fn slips_are_named() {
+    let dir = solved();
+    dir.write("pairs.csv", b"u1,1000\n");
+    for (flags, words) in [
+        ("predict --factors f.npz --pairs pairs.csv --out pairs.csv", vec!["--out", "pairs.csv"]),
+        ("predict --factors train.csv --pairs pairs.csv --out p.csv", vec!["train.csv", "npz"]),
+        ("predict --factors f.npz --pairs pairs.csv --trial 1 --out p.csv", vec!["--trial", "0 to 0"]),
+        ("predict --factors f.npz --pairs pairs.csv --clip 5,1 --out p.csv", vec!["--clip", "LO,HI"]),
+        ("predict --factors f.npz --out p.csv", vec!["--pairs", "--top"]),
+        ("fold-in --factors f.npz --entries new.csv --axis both --out g.npz", vec!["--axis", "rows, columns"]),
+        ("fold-in --factors f.npz --entries new.csv --ridge -1 --out g.npz", vec!["--ridge", "-1"]),
+    ] {
+        let flags: Vec<&str> = flags.split(' ').collect();
+        assert_says(&dir.run(&flags).exits(2).stderr, &words);
+    }
+    assert_eq!(dir.text("pairs.csv"), "u1,1000\n");
+}
