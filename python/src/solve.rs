@@ -178,7 +178,8 @@ fn stacked<'py>(
     PyList::new(py, arrays.collect::<PyResult<Vec<_>>>()?)
 }
 
-/// Report (JSON), trace and trials (CSV), the factors of each trial (left, right or None), and its chosen biases.
+/// Report (JSON), trace and trials (CSV), the factors of each trial (left, right or None), its chosen biases, and doubts
+/// about the input.
 type Solved<'py> = (
     String,
     Bound<'py, PyBytes>,
@@ -186,6 +187,7 @@ type Solved<'py> = (
     Bound<'py, PyList>,
     Option<Bound<'py, PyList>>,
     Vec<Option<(f64, Bound<'py, PyAny>, Bound<'py, PyAny>)>>,
+    Vec<String>,
 );
 
 #[pyfunction]
@@ -220,10 +222,11 @@ pub fn solve<'py>(
     let mut observer = Observer::new(observer, observe_factors);
     let found = py.detach(|| {
         let mut solver = Solver::new(problem, settings, backend)?;
-        solver.solve_with(|progress| observer.observe(progress, None))
+        let solution = solver.solve_with(|progress| observer.observe(progress, None))?;
+        Ok((solution, solver.doubts().iter().map(|doubt| keywords(doubt)).collect()))
     });
     observer.finish()?;
-    let solution = found.map_err(raised)?;
+    let (solution, doubts): (Solution, Vec<String>) = found.map_err(raised)?;
     let (mut trace, mut table) = (Vec::new(), Vec::new());
     write_trace(&mut trace, &solution.trace)?;
     write_trials(&mut table, &solution)?;
@@ -247,5 +250,5 @@ pub fn solve<'py>(
         Ok(Some((biases.mean, array(&biases.rows)?, array(&biases.columns)?)))
     };
     let biases = solution.trials.iter().map(biases).collect::<PyResult<Vec<_>>>()?;
-    Ok((report, PyBytes::new(py, &trace), PyBytes::new(py, &table), left, right, biases))
+    Ok((report, PyBytes::new(py, &trace), PyBytes::new(py, &table), left, right, biases, doubts))
 }

@@ -9,8 +9,7 @@ use crate::error::{Error, Result};
 use crate::methods::{AUTOMATIC, Method};
 use crate::models::Model;
 use crate::operators::Loss;
-use crate::problem::Domain;
-use crate::problem::Holdout;
+use crate::problem::{Block, Domain, Holdout};
 use crate::solver::faults::OnDeviceLoss;
 use crate::solver::init::{IMBALANCED, Init, InitStd, InitWord, Preprocess};
 use crate::solver::schedule::{SaveEvery, Schedule};
@@ -106,6 +105,7 @@ pub struct Settings {
     pub(crate) init_scale_ratio: Option<f64>,
     pub(crate) model: Option<Model>,
     pub(crate) ridge: f64,
+    pub(crate) nonnegative: bool,
     pub(crate) without_biases: bool,
     pub(crate) stop: Stop,
     pub(crate) observe: Schedule,
@@ -216,6 +216,13 @@ impl Settings {
         self
     }
 
+    /// Keeps the factors non-negative: every step ends at max(U, 0), and the start is |U₀|. Methods whose step is along the
+    /// gradient can do that, the others are refused. Default: no.
+    pub fn nonnegative(mut self, nonnegative: bool) -> Self {
+        self.nonnegative = nonnegative;
+        self
+    }
+
     /// Disables biases of rows and columns for noisy entries, for observations from which they were already subtracted.
     pub fn without_biases(mut self) -> Self {
         self.without_biases = true;
@@ -305,11 +312,16 @@ impl Settings {
     }
 
     /// The method for measurements on this domain: the given one, or one that suits the loss, the model and the other
-    /// settings. The automatic choice is [`crate::methods::Pursuit`] for the square loss, and gradient descent for
-    /// robust losses, for models that pursuit does not support, and where a step or a small random start is set.
+    /// settings. The automatic choice is [`crate::methods::Pursuit`] for the square loss, [`crate::methods::Momentum`] for
+    /// non-negative factors, and gradient descent for robust losses, for models that pursuit does not support, and where a
+    /// step or a small random start is set.
     pub fn method_of(&self, domain: &Domain) -> Method {
-        let chosen = || Method::automatic(self.loss, &self.model_of(domain), self.asks_for_descent()).0;
-        self.method.clone().unwrap_or_else(chosen)
+        self.method.clone().unwrap_or_else(|| self.automatic_method(&self.model_of(domain)).0)
+    }
+
+    /// The automatic method for a model, with the reason for the choice.
+    pub(crate) fn automatic_method(&self, model: &Model) -> (Method, String) {
+        Method::automatic(self.loss, model, self.asks_for_descent(), self.nonnegative)
     }
 
     /// Whether a number of columns was requested.
@@ -350,6 +362,7 @@ impl Settings {
         check_loss(self.loss)?;
         self.method.iter().try_for_each(|method| method.check(self.loss))?;
         self.check_dampings()?;
+        self.check_nonnegative()?;
         if let Init::SmallRandom { scale, .. } = self.init {
             positive("init_scale", Some(scale), scale_fix)?;
         }
@@ -404,6 +417,29 @@ impl Settings {
             return Err(Error::invalid("stall_window", 0, "at least 1", "leave it out, or give a window"));
         }
         Ok(())
+    }
+
+    /// Refuses methods, precisions and starts that cannot keep the factors non-negative.
+    fn check_nonnegative(&self) -> Result<()> {
+        if !self.nonnegative {
+            return Ok(());
+        }
+        if let Some(method) = self.method.as_ref().filter(|method| !method.projects()) {
+            let found = format!("non-negative factors with the method {method}");
+            let allowed = format!("the methods {}, with constant or scheduled steps", Method::projecting());
+            return Err(Error::invalid("nonnegative", found, allowed, "leave the method out, or choose one of them"));
+        }
+        if self.precision == Precision::Mixed {
+            let found = "non-negative factors with precision mixed, which iterates on an increment";
+            return Err(Error::invalid("nonnegative", found, "precision f32 or f64", "change the precision"));
+        }
+        match &self.init {
+            Init::Given(start) if start.blocks().iter().flat_map(Block::data).any(|v| *v < 0.0) => {
+                let found = "a start with negative numbers, though factors are to be non-negative";
+                Err(Error::invalid("init", found, "numbers of at least 0", "pass their absolute values"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses λ of single trials for methods without damping.
