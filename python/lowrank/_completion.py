@@ -17,6 +17,10 @@ from .operators import Entries, Sparse
 # Share of the largest singular value up to which a component is rounding.
 NOTHING = 1e-6
 
+# Checks of ``sklearn.utils.estimator_checks`` that do not apply, with the reasons.
+SPARSE = "predict returns the rows of a matrix without holes, (n, n2), where the check expects one number per row"
+EXPECTED_FAILED_CHECKS = {"check_estimator_sparse_array": SPARSE, "check_estimator_sparse_matrix": SPARSE}
+
 
 class MatrixCompletion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     """Fill the holes of a matrix by a fit of low rank, as an estimator of scikit-learn.
@@ -31,7 +35,7 @@ class MatrixCompletion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
     search_rank: "auto", which grows the rank until further columns are noise, or the number of columns k of the fit.
     biases: "auto", where held-out entries ask for them; True for a mean and offsets of rows and columns before the fit; or False.
     nonnegative: W >= 0 and H >= 0, fitted by projected gradient descent; not together with biases, which "auto" then leaves out.
-    ridge: penalty r of the least squares fit of a new row w, min |x - w H|^2 + r |w|^2 over its observed entries. None is the ratio of
+    transform_ridge: penalty r of the least squares fit of a new row w, min |x - w H|^2 + r |w|^2 over its observed entries. None is the ratio of
         the variance of the noise to that of the fitted rows, component by component.
     method, max_iterations, stop_residual, precision, backend: as in ``solve``; None is the library's default.
     random_state: seed, RandomState or Generator for the start; None is the library's seed, so that fits repeat.
@@ -69,7 +73,7 @@ class MatrixCompletion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         *,
         biases: bool | str = "auto",
         nonnegative: bool = False,
-        ridge: float | None = None,
+        transform_ridge: float | None = None,
         method: str | None = None,
         max_iterations: int | None = None,
         stop_residual: float | None = None,
@@ -85,7 +89,7 @@ class MatrixCompletion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         self.search_rank = search_rank
         self.biases = biases
         self.nonnegative = nonnegative
-        self.ridge = ridge
+        self.transform_ridge = transform_ridge
         self.method = method
         self.max_iterations = max_iterations
         self.stop_residual = stop_residual
@@ -117,8 +121,8 @@ class MatrixCompletion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             raise InvalidInput(f"biases: found {self.biases!r}; allowed: \"auto\", True or False. Use \"auto\"")
         if self.nonnegative and self.biases is True:
             raise InvalidInput("biases: found True together with nonnegative; allowed: \"auto\" or False. Offsets have both signs")
-        if self.ridge is not None and not (np.isfinite(self.ridge) and self.ridge >= 0):
-            raise InvalidInput(f"ridge: found {self.ridge!r}; allowed: a number of at least 0. Leave it out for the automatic one")
+        if self.transform_ridge is not None and not (np.isfinite(self.transform_ridge) and self.transform_ridge >= 0):
+            raise InvalidInput(f"transform_ridge: found {self.transform_ridge!r}; allowed: a number of at least 0. Leave it out for the automatic one")
         if (self.row is None) != (self.column is None):
             raise InvalidInput("row, column: found one of them; allowed: both, or none for a wide frame. Name both")
 
@@ -239,7 +243,7 @@ class MatrixCompletion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         check_is_fitted(self)
         weights = self.left_.T, self.row_bias_ if self._has_biases else None
         noise = max(self.noise_variance_, self._floor)
-        return Rows(self.components_, *weights, noise, self.ridge, bool(self.nonnegative))
+        return Rows(self.components_, *weights, noise, self.transform_ridge, bool(self.nonnegative))
 
     def _rest(self, observed: Observed) -> Observed:
         """Return the entries of other rows without mean and column biases, which are known."""
@@ -279,14 +283,15 @@ class MatrixCompletion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         """Return R^2 of predictions of entries that the prediction has not seen.
 
         A long frame: ``predict(X)`` against its values, or y. A wide X with y, an array of the same shape with nan for holes:
-        ``predict(X)`` against y. A wide X alone: every observed entry against its prediction from the other entries of its row.
+        ``predict(X)`` against y. A wide X alone: every observed entry against its prediction from the other entries of its row; a y with one
+        number per row is a target that a pipeline passes on, and is ignored.
         """
         check_is_fitted(self)
         if self._is_long(X):
             weights = None if self.weight is None else numbers_of(X, "weight", self.weight)
             return r2(self._values(X, y), np.asarray(self.predict(X)), weights)
         observed = self._wide(X, reset=False)
-        if y is None:
+        if y is None or np.ndim(y) == 1:
             rest = self._rest(observed)
             return r2(observed.values, observed.values - self._rows().left_out(rest))
         wanted = np.asarray(y, dtype=np.float64)
