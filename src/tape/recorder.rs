@@ -145,6 +145,7 @@ impl Tape {
 
     /// Sets whether [`Tape::move_to`] projects the iterate to U ≥ 0. Default: no.
     #[doc(hidden)]
+    #[must_use]
     pub fn nonnegative(mut self, nonnegative: bool) -> Self {
         self.nonnegative = nonnegative;
         self
