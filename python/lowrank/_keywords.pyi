@@ -33,6 +33,8 @@ class SolveOptions(TypedDict, total=False):
     seed: int | Iterable[int] | str | None
     loss: str
     ridge: float | Iterable[float] | str
+    nonnegative: bool
+    without_biases: bool
     backend: str
     precision: str
     variant: str | None

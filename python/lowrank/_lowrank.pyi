@@ -127,6 +127,7 @@ def solve(
     list[NDArray[np.float64]] | None,
     list[tuple[float, NDArray[np.float64], NDArray[np.float64]] | None],
     NDArray[np.float64] | None,
+    list[str],
 ]: ...
 def compare(
     operator: Operator,

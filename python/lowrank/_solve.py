@@ -11,6 +11,7 @@ from ._lowrank import InvalidInput
 from ._options import keywords
 from ._progress import Callback, Watch
 from ._solution import Solution, Trial
+from ._warnings import of_run, warn
 from .operators import Entries, Operator, operator_of
 from .problem import Truth
 
@@ -43,30 +44,15 @@ def solve(
     progress: a bar, if tqdm is installed.
 
     Options that take several values may be lists, arrays, or texts such as "1:8"; there is a trial for every combination. None is
-    the library's default. ``search_rank="auto"`` and ``ridge="auto"`` choose by cross-validation: see ``Solution.selection``. Raises ``InvalidInput`` (a ValueError) and ``LowrankError`` (a RuntimeError).
+    the library's default. ``search_rank="auto"`` and ``ridge="auto"`` choose by cross-validation: see ``Solution.selection``. Raises
+    ``InvalidInput`` (a ValueError) and ``LowrankError`` (a RuntimeError). Emits ``ConvergenceWarning`` where the run ended early or its
+    result is doubtful, and ``LowrankWarning`` for doubts about the input; see also ``Solution.notices``.
     """
     run = Run(matrices, observations, truth, truth_matrix, init, dict(options))
-    with Watch(callback, progress) as watch:
-        report, trace, table, lefts, rights, biases, errors = _lowrank.solve(
-            run.operator._core,
-            run.observations,
-            run.truth,
-            run.truth_matrix,
-            run.init,
-            run.options,
-            watch.observer,
-            callback_factors,
-            json.dumps(run.described()),
-        )
-    found = json.loads(report)
-    chosen = run.operator.model
-    pairs = [(left, None) for left in lefts] if rights is None else list(zip(lefts, rights))
-    signature = options.get("signature")
-    trials = [
-        Trial(of, left, right, chosen, signature[0] if signature else left.shape[1], own)
-        for of, (left, right), own in zip(found["trials"], pairs, biases)
-    ]
-    return Solution(found, trace, table, trials, errors)
+    solution, doubts = run.solved(callback, callback_factors, progress)
+    for category, text in of_run(solution, doubts, run.options):
+        warn(text, category)
+    return solution
 
 
 # Options of measurements, which the operator has.
@@ -91,6 +77,29 @@ class Run:
         self.truth = truth._core if isinstance(truth, Truth) else None if truth is None else factors(truth, "truth")
         self.truth_matrix = optional(truth_matrix, "truth_matrix")
         self.init = init if init is None or isinstance(init, str) else factors(init, "init")
+
+    def solved(self, callback: Callback | None, callback_factors: bool, progress: bool) -> tuple[Solution, list[str]]:
+        """Return the solution, and doubts about the input."""
+        with Watch(callback, progress) as watch:
+            report, trace, table, lefts, rights, biases, errors, doubts = _lowrank.solve(
+                self.operator._core,
+                self.observations,
+                self.truth,
+                self.truth_matrix,
+                self.init,
+                self.options,
+                watch.observer,
+                callback_factors,
+                json.dumps(self.described()),
+            )
+        found = json.loads(report)
+        pairs = [(left, None) for left in lefts] if rights is None else list(zip(lefts, rights))
+        signature = self.options.get("signature")
+        trials = [
+            Trial(of, left, right, self.operator.model, signature[0] if signature else left.shape[1], own)
+            for of, (left, right), own in zip(found["trials"], pairs, biases)
+        ]
+        return Solution(found, trace, table, trials, errors), doubts
 
     def described(self) -> dict[str, Any]:
         """Return what the report says of the measurements."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _lowrank
-from ._arrays import array, optional, places
+from ._arrays import array, is_sparse, optional, places
 from ._lowrank import InvalidInput
 
 Shape = tuple[int, int]
@@ -193,7 +193,7 @@ class RankOne(Operator):
         """Convert complex a = u + iv, (m, n), to real vectors (u; v) and (-v; u), (m, 2n, 2).
 
         y_i = |a_i^H x|^2 of a complex x is then the measurement of the real matrix of (Re x; Im x), of size 2n."""
-        a = np.asarray(vectors)
+        a = array(vectors, "vectors")
         u, v = a.real, a.imag
         return np.stack([np.concatenate([u, v], axis=1), np.concatenate([-v, u], axis=1)], axis=2)
 
@@ -263,7 +263,8 @@ class Entries(Operator):
     @classmethod
     def from_matrix(cls, ratings: Any, *, model: str = "asymmetric", normalization: str | float = "auto") -> Entries:
         """Create from the stored entries of a scipy.sparse matrix, explicit zeros included, or from the entries of an array that are not nan."""
-        if isinstance(ratings, np.ndarray):
+        if not is_sparse(ratings):
+            ratings = array(ratings, "ratings")
             if ratings.ndim != 2:
                 raise InvalidInput(f"ratings: found shape {ratings.shape}; allowed: a matrix. Pass an array with two axes")
             known = ~np.isnan(ratings)
@@ -288,7 +289,7 @@ def operator_of(matrices: Any, model: str | None, keywords: dict[str, Any], stor
     if model is not None:
         keywords["model"] = model
     first = matrices[0] if isinstance(matrices, Sequence) and matrices else matrices
-    if type(first).__module__.startswith("scipy.sparse"):
+    if is_sparse(first):
         keywords.pop("storage", None)
         return Sparse(matrices, **keywords)
     return Dense(matrices, **{"storage": storage, **keywords})

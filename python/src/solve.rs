@@ -179,8 +179,8 @@ fn stacked<'py>(
     PyList::new(py, arrays.collect::<PyResult<Vec<_>>>()?)
 }
 
-/// Report (JSON), trace and trials (CSV), the factors of each trial (left, right or None), its chosen biases, and the
-/// standard errors of the best trial.
+/// Report (JSON), trace and trials (CSV), the factors of each trial (left, right or None), its chosen biases, the standard
+/// errors of the best trial, and doubts about the input.
 type Solved<'py> = (
     String,
     Bound<'py, PyBytes>,
@@ -189,6 +189,7 @@ type Solved<'py> = (
     Option<Bound<'py, PyList>>,
     Vec<Option<(f64, Bound<'py, PyAny>, Bound<'py, PyAny>)>>,
     Option<Bound<'py, PyAny>>,
+    Vec<String>,
 );
 
 #[pyfunction]
@@ -234,10 +235,11 @@ pub fn solve<'py>(
         let mut solver = Solver::new(problem, settings, backend)?;
         let solution = solver.solve_with(|progress| if ended { ControlFlow::Break(()) } else { watch(progress) })?;
         let errors = request.is_on("confidence").then(|| StandardErrors::of(&solver, solution.best()));
-        lowrank::Result::Ok((solution, selection, errors))
+        let doubts: Vec<String> = solver.doubts().iter().map(|doubt| keywords(doubt)).collect();
+        lowrank::Result::Ok((solution, selection, errors, doubts))
     });
     observer.finish()?;
-    let (solution, selection, errors) = found.map_err(raised)?;
+    let (solution, selection, errors, doubts) = found.map_err(raised)?;
     let (mut trace, mut table) = (Vec::new(), Vec::new());
     write_trace(&mut trace, &solution.trace)?;
     write_trials(&mut table, &solution)?;
@@ -273,5 +275,5 @@ pub fn solve<'py>(
     let product = solution.best().product();
     let errors =
         errors.map(|errors| arrays::made(py, errors.values, &[product.rows(), product.columns()])).transpose()?;
-    Ok((report, PyBytes::new(py, &trace), PyBytes::new(py, &table), left, right, biases, errors))
+    Ok((report, PyBytes::new(py, &trace), PyBytes::new(py, &table), left, right, biases, errors, doubts))
 }

@@ -65,6 +65,8 @@ enum Then {
     Signed(String),
     /// Multiplication by this text.
     Times(String),
+    /// Negative numbers become 0; not a number stays, so that a divergence shows.
+    AboveZero,
 }
 
 /// An elementwise unit while its text is written.
@@ -137,6 +139,7 @@ impl Entries<'_> {
             self.body.push(match then {
                 Then::Signed(negative) => format!("let {next} = select({name}, -{name}, {negative});"),
                 Then::Times(factor) => format!("let {next} = {name} * {factor};"),
+                Then::AboveZero => format!("let {next} = select({name}, real(0.0), {name} < real(0.0));"),
             });
             name = next;
         }
@@ -201,7 +204,8 @@ impl Entries<'_> {
                 Op::Combine(op) => {
                     let terms: Vec<_> = op.terms.iter().map(|(c, x)| (c.clone(), x.index())).collect();
                     let signed = op.positive.map(|positive| self.negative(blocks, positive));
-                    self.combine(op.out.index(), &terms, signed.map(Then::Signed), op.only);
+                    let then = signed.map(Then::Signed).or(op.nonnegative.then_some(Then::AboveZero));
+                    self.combine(op.out.index(), &terms, then, op.only);
                 }
                 Op::MeasuredCombine(op) => {
                     let terms: Vec<_> = op.terms.iter().map(|(c, x)| (c.clone(), x.index())).collect();

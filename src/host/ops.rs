@@ -80,6 +80,11 @@ fn coefficients<T: Real, R: Copy + PartialEq>(
     (own, others)
 }
 
+/// max(v, 0); not a number stays, so that a divergence shows.
+fn above_zero<T: Real>(v: T) -> T {
+    if v < T::from_f64(0.0) { T::from_f64(0.0) } else { v }
+}
+
 /// Runs [`Combine`].
 pub(super) fn combine<T: Real>(registers: &mut Registers<T>, op: &Combine, active: &[bool]) {
     let size = registers.size(op.out);
@@ -92,6 +97,9 @@ pub(super) fn combine<T: Real>(registers: &mut Registers<T>, op: &Combine, activ
         let terms: Vec<(T, &[T])> =
             others.iter().map(|(c, x)| (*c, &registers.blocks(*x)[trial * size..(trial + 1) * size])).collect();
         add_up_all(own, c, &terms);
+        if op.nonnegative {
+            own.iter_mut().for_each(|v| *v = above_zero(*v));
+        }
         if let Some(positive) = op.positive {
             let mut rest = own;
             for block in registers.sizes(op.out) {

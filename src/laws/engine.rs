@@ -162,7 +162,16 @@ pub(crate) fn one_step(operator: &dyn Operator, place: &Place) -> LawOutcome {
     probe.applied = probe.point.clone();
     let start = probe.point.clone();
     let model = if start.is_single() { Model::psd() } else { Model::asymmetric() };
-    step(operator, place, &Step { probe, start, centre: None, model, ridge: true })
+    step(operator, place, &Step { probe, start, centre: None, model, ridge: true, nonnegative: false })
+}
+
+/// One iteration of projected gradient descent moves U to max(U − step·(D + ridge·U), 0), from any U.
+pub(crate) fn projected_step(operator: &dyn Operator, place: &Place) -> LawOutcome {
+    let mut probe = Probe::new(operator, 3, 2, true, Numbers::Real, 34).map_err(words)?;
+    probe.applied = probe.point.clone();
+    let start = probe.point.clone();
+    let model = if start.is_single() { Model::psd() } else { Model::asymmetric() };
+    step(operator, place, &Step { probe, start, centre: None, model, ridge: true, nonnegative: true })
 }
 
 /// The step law for an increment V around a centre U₀: D and the residuals at the pair (2U₀ + V, V), the adjoint
@@ -183,7 +192,11 @@ pub(crate) fn signed_columns(operator: &dyn Operator, place: &Place) -> LawOutco
     let point = Factors::pair(3, operator.domain(), 3, signed.clone(), start.left_data().to_vec()).map_err(words)?;
     let applied = Factors::single(3, operator.domain().rows(), 3, signed).map_err(words)?;
     let probe = Probe { point, applied, target, weights };
-    step(operator, place, &Step { probe, start, centre: None, model: Model::signed(2, 1), ridge: true })
+    step(
+        operator,
+        place,
+        &Step { probe, start, centre: None, model: Model::signed(2, 1), ridge: true, nonnegative: false },
+    )
 }
 
 /// Pairs on symmetric domains: Z = L Rᵀ. Measurements see its symmetric part, and the gradients are G R and G L.
@@ -203,7 +216,11 @@ pub(crate) fn pairs(operator: &dyn Operator, place: &Place) -> LawOutcome {
     let mut probe = Probe::new(operator, 3, 2, false, Numbers::Real, 62).map_err(words)?;
     probe.applied = probe.point.clone();
     let start = probe.point.clone();
-    step(operator, place, &Step { probe, start, centre: None, model: Model::asymmetric(), ridge: true })
+    step(
+        operator,
+        place,
+        &Step { probe, start, centre: None, model: Model::asymmetric(), ridge: true, nonnegative: false },
+    )
 }
 
 /// U S: columns from `positive` on change their sign.
@@ -227,7 +244,7 @@ fn around(operator: &dyn Operator, place: &Place, signature: Option<(usize, usiz
     let applied = Factors::single(batch, shape.rows(), k, sum(1.0)).map_err(words)?;
     let probe = Probe { point, applied, target, weights };
     let model = signature.map_or_else(Model::psd, |(p, q)| Model::signed(p, q));
-    step(operator, place, &Step { probe, start, centre: Some(centre), model, ridge: false })
+    step(operator, place, &Step { probe, start, centre: Some(centre), model, ridge: false, nonnegative: false })
 }
 
 struct Step {
@@ -237,12 +254,14 @@ struct Step {
     centre: Option<Factors>,
     model: Model,
     ridge: bool,
+    nonnegative: bool,
 }
 
 fn step(operator: &dyn Operator, place: &Place, step: &Step) -> LawOutcome {
-    let Step { probe, start, centre, model, ridge } = step;
+    let Step { probe, start, centre, model, ridge, nonnegative } = step;
     let (batch, k) = (start.batch(), start.search_rank());
-    let mut tape = Tape::new(model.recorded(), operator.domain(), k, Loss::Square, centre.is_some(), *ridge);
+    let mut tape = Tape::new(model.recorded(), operator.domain(), k, Loss::Square, centre.is_some(), *ridge)
+        .nonnegative(*nonnegative);
     Method::from(Method::gd()).record(&mut tape, &Context::default()).map_err(words)?;
     let program = Arc::new(tape.finish());
     let mut engine = load_program(place, operator, batch, program.clone())?;
@@ -265,7 +284,8 @@ fn step(operator: &dyn Operator, place: &Place, step: &Step) -> LawOutcome {
             }
             let (change, kept) = (steps[trial] * direction[at], decay[trial] * value);
             let bound = steps[trial] * direction_bound[at] + 4.0 * u * (value.abs() + change.abs() + kept.abs());
-            (value - change - kept, bound)
+            let next = value - change - kept;
+            (if *nonnegative { next.max(0.0) } else { next }, bound)
         };
         values.iter().enumerate().map(one).unzip()
     };

@@ -65,6 +65,7 @@ pub const ENGINE_LAWS: &[EngineLaw] = &[
     EngineLaw { name: "within the bound", run: engine::within_bound },
     EngineLaw { name: "exact on integers", run: engine::exact_on_integers },
     EngineLaw { name: "one step", run: engine::one_step },
+    EngineLaw { name: "projected step", run: engine::projected_step },
     EngineLaw { name: "iterative refinement", run: engine::increments },
     EngineLaw { name: "signed columns", run: engine::signed_columns },
     EngineLaw { name: "pairs", run: engine::pairs },

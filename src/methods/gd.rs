@@ -90,6 +90,11 @@ impl Algorithm for GradientDescent {
         constant && loss == Loss::Square && self.schedule.is_constant(loss)
     }
 
+    /// A line search looks for the end of a straight path, which the projection bends.
+    fn projects(&self) -> bool {
+        self.step_rule() == StepRule::Constant
+    }
+
     fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
         self.schedule.numbers(trial)
     }

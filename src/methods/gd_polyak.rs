@@ -81,6 +81,10 @@ impl Algorithm for GdPolyak {
         self.full().numbers(trial)
     }
 
+    fn projects(&self) -> bool {
+        true
+    }
+
     fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
         let u = t.iterate();
         let (e, g) = t.gradient(u);

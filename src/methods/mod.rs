@@ -137,6 +137,14 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether U ← max(U − μ·D, 0) is a descent for the method's direction D, so that factors can be kept non-negative:
+    /// for the gradient itself, see [`crate::Settings::nonnegative`]. The method then moves by
+    /// [`Tape::move_to`](crate::tape::Tape::move_to). Preconditioned and conjugate directions can point uphill after the
+    /// projection.
+    fn projects(&self) -> bool {
+        false
+    }
+
     /// Whether the method decides by thresholds on data, so that a rounding error can change its path.
     fn decides(&self) -> bool {
         false
@@ -188,6 +196,12 @@ impl Method {
         let Some((name, value)) = parameters.pairs().next() else { return Ok(None) };
         let allowed = format!("no value with the method {AUTOMATIC}; a value with {}", Self::having(name));
         Err(Error::invalid(name, value, allowed, "leave it out, or choose a method"))
+    }
+
+    /// The methods that can keep factors non-negative, as text.
+    pub(crate) fn projecting() -> String {
+        let able = METHODS.iter().filter(|card| card.method().projects());
+        able.map(|card| card.word).collect::<Vec<_>>().join(", ")
     }
 
     /// The methods that have a parameter, as text.
@@ -283,9 +297,11 @@ impl Method {
     /// [`Pursuit`] for the square loss: it has no step size and no scale of the start, so units and condition numbers
     /// do not matter. It has no surplus columns, so its bias towards low rank does not depend on k. Robust losses use
     /// subgradient descent. Gradient descent also serves where a step or a small random start is requested, and for
-    /// models that pursuit does not support: it is slow, and keeps the bias towards low rank for every k.
-    pub(crate) fn automatic(loss: Loss, model: &Model, descent: bool) -> (Self, String) {
+    /// models that pursuit does not support: it is slow, and keeps the bias towards low rank for every k. [`Momentum`]
+    /// serves for non-negative factors, where the projection makes gradient descent some ten times slower still.
+    pub(crate) fn automatic(loss: Loss, model: &Model, descent: bool, nonnegative: bool) -> (Self, String) {
         match (loss, descent) {
+            (Loss::Square, false) if nonnegative => return (Self::momentum().into(), "non-negative factors".into()),
             (Loss::Square, false) => {}
             (Loss::Square, true) => return (Self::gd().into(), "the given step or start".into()),
             (robust, _) => return (Self::gd().into(), format!("the loss {}", robust.word())),

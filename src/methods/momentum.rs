@@ -21,7 +21,8 @@ pub(super) const CARD: MethodCard = MethodCard {
 ///
 /// U⁺ = Y − μ·∇f(Y),   Y ← U⁺ + j/(j+3)·(U⁺ − U),   U ← U⁺,   j ← j + 1
 ///
-/// j is set to 0 first where ⟨∇f(Y), U⁺ − U⟩ > 0. The factors of a run are the Y.
+/// j is set to 0 first where ⟨∇f(Y), U⁺ − U⟩ > 0. The factors of a run are the Y. With non-negative factors U⁺ and Y are
+/// projected, as in the accelerated proximal gradient method (Beck & Teboulle 2009).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Momentum;
 
@@ -42,6 +43,10 @@ impl Algorithm for Momentum {
         StepSize::FromNorm
     }
 
+    fn projects(&self) -> bool {
+        true
+    }
+
     fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
         let y = t.iterate();
         let previous = t.keep("previous", Initial::Iterate);
@@ -50,15 +55,16 @@ impl Algorithm for Momentum {
         t.observe(e);
         // U⁺ = Y − μ·∇f(Y)
         let step = t.step();
-        let next = t.combine([(1.0.into(), y), (-step, g)]);
+        let next = t.projected([(1.0.into(), y), (-step, g)]);
         let change = t.combine([(1.0.into(), next), ((-1.0).into(), previous)]);
-        // j ← 0 where ⟨∇f(Y), U⁺ − U⟩ > 0
-        let uphill = t.dot(g, change);
+        // j ← 0 where ⟨∇f(Y), U⁺ − U⟩ > 0. With a projection (Y − U⁺)/μ takes the place of the gradient.
+        let direction = if t.projects() { t.combine([(1.0.into(), y), ((-1.0).into(), next)]) } else { g };
+        let uphill = t.dot(direction, change);
         t.set(since, select(less(0.0, uphill), 0.0, since));
         let beta = t.formula(since / (since + 3.0));
         t.set(since, since + 1.0);
         // Y ← U⁺ + j/(j+3)·(U⁺ − U), U ← U⁺
-        t.combine_into(y, [(1.0.into(), next), (beta.into(), change)]);
+        t.move_to([(1.0.into(), next), (beta.into(), change)]);
         t.assign(previous, next);
         Ok(())
     }

@@ -106,22 +106,22 @@ impl Schedule {
             }
         };
         match self.polyak(t.loss()) {
-            Polyak::Never => t.combine_into(u, [(1.0.into(), u), (-step, d)]),
+            Polyak::Never => t.move_to([(1.0.into(), u), (-step, d)]),
             Polyak::First => {
                 t.when(When::First, |t| {
                     let found = polyak(t, u, (e, g), d);
                     t.set(step, found);
                 });
-                t.combine_into(u, [(1.0.into(), u), (-step, d)]);
+                t.move_to([(1.0.into(), u), (-step, d)]);
             }
             Polyak::Every(every) => {
                 let turn = When::Every { period: every, phase: every - 1 };
                 t.when(turn, |t| {
                     let found = polyak(t, u, (e, g), d);
-                    t.combine_into(u, [(1.0.into(), u), (-found, d)]);
+                    t.move_to([(1.0.into(), u), (-found, d)]);
                 });
                 if let Some(others) = turn.otherwise().filter(|_| every > 1) {
-                    t.when(others, |t| t.combine_into(u, [(1.0.into(), u), (-step, d)]));
+                    t.when(others, |t| t.move_to([(1.0.into(), u), (-step, d)]));
                 }
             }
         }

@@ -88,6 +88,10 @@ impl Algorithm for Sgd {
         Some(self.minibatches.unwrap_or(GROUPS))
     }
 
+    fn projects(&self) -> bool {
+        true
+    }
+
     fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
         let groups = Minibatches { count: self.minibatches.unwrap_or(GROUPS), seed: self.seed.unwrap_or(0) };
         let (u, base) = (t.iterate(), t.step());
@@ -95,7 +99,7 @@ impl Algorithm for Sgd {
         let step = if decay.is_some() { t.keep_scalar("pace", Initial::Parameter(base)) } else { base };
         let (_, g) = t.gradient_of(u, Some(groups));
         // On average the sums of a group times the number of groups are those over all measurements.
-        t.combine_into(u, [(1.0.into(), u), (-(step * groups.count as f64), g)]);
+        t.move_to([(1.0.into(), u), (-(step * groups.count as f64), g)]);
         if let Some(q) = decay {
             t.set(step, step * q);
         }

@@ -30,7 +30,7 @@ pub(super) fn method(model: &Model, settings: &Settings) -> Result<Choice<Method
         method.suits(settings.loss, model)?;
         return Ok(Choice { value: method.clone(), reason: None });
     }
-    let (value, why) = Method::automatic(settings.loss, model, settings.asks_for_descent());
+    let (value, why) = settings.automatic_method(model);
     let reason = Some(format!("method {}: lowrank chose it for {why}", value.word()));
     Ok(Choice { value, reason })
 }

@@ -218,7 +218,8 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     let cost = problem.operator().cost(1, model.default_search_rank(&domain));
     let flops_per_byte = cost.flops / cost.bytes;
     let context = Context { undamped: plan.is_undamped(), floor, freedom, flops_per_byte };
-    let mut tape = Tape::new(model.recorded(), domain, search_rank, settings.loss, centred, plan.has_ridge());
+    let mut tape = Tape::new(model.recorded(), domain, search_rank, settings.loss, centred, plan.has_ridge())
+        .nonnegative(settings.nonnegative);
     plan.method.record(&mut tape, &context)?;
     Ok(tape.finish())
 }

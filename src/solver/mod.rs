@@ -153,6 +153,11 @@ impl Solver {
         &self.plan.notices
     }
 
+    /// The notices that call the input into question: a truth of other data, a start that cannot grow.
+    pub fn doubts(&self) -> &[String] {
+        &self.plan.doubts
+    }
+
     /// The method, as requested or chosen.
     pub fn method(&self) -> &Method {
         &self.plan.method

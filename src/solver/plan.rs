@@ -45,11 +45,13 @@ pub(crate) struct Plan {
     pub ridge: Vec<f64>,
     /// Numbers of each trial for its method.
     pub numbers: Vec<TrialNumbers>,
-    /// Whether the method is gradient descent with a constant step, for which the power iteration and the phase times
+    /// Whether the iteration is gradient descent with a constant step and no projection, for which the power iteration and the phase times
     /// are defined.
     pub plain: bool,
     /// Sentences about automatic choices and doubtful input.
     pub notices: Vec<String>,
+    /// Those about doubtful input.
+    pub doubts: Vec<String>,
 }
 
 /// A problem, its settings, and its plan.
@@ -166,7 +168,8 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let start = starts::start((problem, &model), settings, (init, given), (&target, &measured.weights), &trials)?;
     let deficient = starts::deficient(&start, &trials, settings)?;
     let start = starts::widened(start, (&model, &domain), &method.value)?;
-    let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason, deficient];
+    let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason];
+    let doubts: Vec<String> = deficient.into_iter().chain(doubts::of_truths(problem)?).collect();
     let m = problem.operator().measurements();
     let units = Units::new((&target, &measured.weights, m), (settings, &method.value, &model));
     let step = |t: &TrialParameters| units.step(&method.value, t.trial, t.step_size) * t.normalization;
@@ -175,7 +178,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         steps: trials.iter().map(step).collect(),
         ridge: trials.iter().map(ridge).collect(),
         numbers: trials.iter().map(|t| numbers(settings, &units, t)).collect(),
-        plain: method.value.is_plain(settings.loss),
+        plain: method.value.is_plain(settings.loss) && !settings.nonnegative,
         trials,
         weights: measured.weights,
         held_out: measured.used.into_iter().map(|used| used.held_out).collect(),
@@ -186,6 +189,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         method: method.value,
         chosen: settings.method.is_none(),
         units,
-        notices: reasons.into_iter().flatten().chain(doubts::of_truths(problem)?).collect(),
+        notices: reasons.into_iter().flatten().chain(doubts.iter().cloned()).collect(),
+        doubts,
     })
 }

@@ -1,16 +1,16 @@
 //! Settings of a run with their defaults, checked before any work.
 
+mod check;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Precision;
-use crate::error::{Error, Result};
-use crate::methods::{AUTOMATIC, Method};
+use crate::methods::Method;
 use crate::models::Model;
 use crate::operators::Loss;
-use crate::problem::Domain;
-use crate::problem::Holdout;
+use crate::problem::{Domain, Holdout};
 use crate::solver::faults::OnDeviceLoss;
 use crate::solver::init::{IMBALANCED, Init, InitStd, InitWord, Preprocess};
 use crate::solver::schedule::{SaveEvery, Schedule};
@@ -106,6 +106,7 @@ pub struct Settings {
     pub(crate) init_scale_ratio: Option<f64>,
     pub(crate) model: Option<Model>,
     pub(crate) ridge: f64,
+    pub(crate) nonnegative: bool,
     pub(crate) without_biases: bool,
     pub(crate) without_tuning: bool,
     pub(crate) stop: Stop,
@@ -217,6 +218,13 @@ impl Settings {
         self
     }
 
+    /// Keeps the factors non-negative: every step ends at max(U, 0), and the start is |U₀|. Methods whose step is along the
+    /// gradient can do that, the others are refused. Default: no.
+    pub fn nonnegative(mut self, nonnegative: bool) -> Self {
+        self.nonnegative = nonnegative;
+        self
+    }
+
     /// Disables biases of rows and columns for noisy entries, for observations from which they were already subtracted.
     pub fn without_biases(mut self) -> Self {
         self.without_biases = true;
@@ -312,11 +320,16 @@ impl Settings {
     }
 
     /// The method for measurements on this domain: the given one, or one that suits the loss, the model and the other
-    /// settings. The automatic choice is [`crate::methods::Pursuit`] for the square loss, and gradient descent for
-    /// robust losses, for models that pursuit does not support, and where a step or a small random start is set.
+    /// settings. The automatic choice is [`crate::methods::Pursuit`] for the square loss, [`crate::methods::Momentum`] for
+    /// non-negative factors, and gradient descent for robust losses, for models that pursuit does not support, and where a
+    /// step or a small random start is set.
     pub fn method_of(&self, domain: &Domain) -> Method {
-        let chosen = || Method::automatic(self.loss, &self.model_of(domain), self.asks_for_descent()).0;
-        self.method.clone().unwrap_or_else(chosen)
+        self.method.clone().unwrap_or_else(|| self.automatic_method(&self.model_of(domain)).0)
+    }
+
+    /// The automatic method for a model, with the reason for the choice.
+    pub(crate) fn automatic_method(&self, model: &Model) -> (Method, String) {
+        Method::automatic(self.loss, model, self.asks_for_descent(), self.nonnegative)
     }
 
     /// Whether a number of columns was requested.
@@ -334,111 +347,5 @@ impl Settings {
     /// The start as set.
     pub fn chosen_init(&self) -> &Init {
         &self.init
-    }
-
-    /// Checks all settings that do not depend on the problem; [`crate::Solver::new`] does so too.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] with the setting, what was found and what is allowed.
-    pub fn check(&self) -> Result<()> {
-        let positive = |name: &str, value: Option<f64>, fix: &str| match value {
-            Some(v) if !(v.is_finite() && v > 0.0) => Err(Error::invalid(name, v, "a positive finite number", fix)),
-            _ => Ok(()),
-        };
-        let nonnegative = |name: &str, value: Option<f64>| match value {
-            Some(v) if v.is_nan() || v < 0.0 => {
-                Err(Error::invalid(name, v, "a number of at least 0", "leave it out to do without it"))
-            }
-            _ => Ok(()),
-        };
-        let step_fix = "leave it out for the automatic step 1/(4‖s·A*(y)‖)";
-        let scale_fix = "leave it out for an automatic scale; at 0 gradient descent never moves";
-        positive("step_size", self.step_size, step_fix)?;
-        check_loss(self.loss)?;
-        self.method.iter().try_for_each(|method| method.check(self.loss))?;
-        self.check_dampings()?;
-        if let Init::SmallRandom { scale, .. } = self.init {
-            positive("init_scale", Some(scale), scale_fix)?;
-        }
-        for trial in &self.trials {
-            positive("step_size", trial.step_size, step_fix)?;
-            positive("init_scale", trial.init_scale, scale_fix)?;
-        }
-        if self.search_rank == Some(0) || self.trials.iter().any(|t| t.search_rank == Some(0)) {
-            let fix = "use a bound on the rank you expect";
-            return Err(Error::invalid("search_rank", 0, "at least 1", fix));
-        }
-        positive("init_scale_ratio", self.init_scale_ratio, "leave it out for factors of equal size")?;
-        let ridges = || self.trials.iter().filter_map(|trial| trial.ridge).chain([self.ridge]);
-        if let Some(found) = ridges().find(|ridge| !(ridge.is_finite() && *ridge >= 0.0)) {
-            let allowed = "a finite number of at least 0";
-            return Err(Error::invalid("ridge", found, allowed, "leave it out for none"));
-        }
-        if ridges().any(|ridge| ridge > 0.0) && self.precision == Precision::Mixed {
-            let fix = "a ridge ends far above the floor of f32: use precision f32 or f64";
-            return Err(Error::invalid("ridge", ridges().fold(0.0, f64::max), "0 with precision mixed", fix));
-        }
-        nonnegative("stop_relative_error", self.stop.relative_error)?;
-        nonnegative("stop_loss", self.stop.loss)?;
-        nonnegative("stop_residual", self.stop.residual)?;
-        nonnegative("stop_time", self.stop.time)?;
-        if let Some(holdout) = self.holdout {
-            holdout.check()?;
-        }
-        if self.holdout.is_some() && self.held_out.is_some() {
-            let fix = "give a share or the measurements themselves";
-            return Err(Error::invalid("holdout", "a share and a list of measurements", "one of them", fix));
-        }
-        if let Some((_, every)) = &self.checkpoint {
-            let good = match *every {
-                SaveEvery::Iterations(n) => n > 0,
-                SaveEvery::Seconds(s) => s.is_finite() && s > 0.0,
-            };
-            if !good {
-                let allowed = "at least 1 iteration, or a positive number of seconds";
-                return Err(Error::invalid(
-                    "checkpoint_every",
-                    format!("{every:?}"),
-                    allowed,
-                    "for example 100, or 30s",
-                ));
-            }
-        }
-        if self.observe == Schedule::Every(0) {
-            return Err(Error::invalid("observe", "every:0", "every:J with J ≥ 1, or log", "use every:10"));
-        }
-        if self.stop.stall_window == Some(0) {
-            return Err(Error::invalid("stall_window", 0, "at least 1", "leave it out, or give a window"));
-        }
-        Ok(())
-    }
-
-    /// Refuses λ of single trials for methods without damping.
-    fn check_dampings(&self) -> Result<()> {
-        let Some(damping) = self.trials.iter().find_map(|trial| trial.damping) else { return Ok(()) };
-        if self.method.as_ref().is_none_or(|method| method.damping().is_none()) {
-            let word = self.method.as_ref().map_or(AUTOMATIC, |method| method.word());
-            let allowed = format!("nothing for the method {word}; {} for it", Method::having("damping"));
-            return Err(Error::invalid("damping", damping, allowed, "leave it out, or choose another method"));
-        }
-        let dampings = || self.trials.iter().filter_map(|trial| trial.damping);
-        match dampings().find(|v| !(v.is_finite() && *v >= 0.0)) {
-            Some(v) => {
-                let fix = "0 is ScaledGD itself; leave it out for an automatic value";
-                Err(Error::invalid("damping", v, "a finite number of at least 0", fix))
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-/// Refuses a loss whose parameter is out of range.
-fn check_loss(loss: Loss) -> Result<()> {
-    match loss {
-        Loss::Huber { delta } if !(delta.is_finite() && delta > 0.0) => {
-            let found = format!("huber:{delta}");
-            Err(Error::invalid("loss", found, "huber:δ with δ above 0", "for example huber:1"))
-        }
-        _ => Ok(()),
     }
 }

@@ -75,8 +75,15 @@ pub(super) fn start(
         }
         (None, _) => small_random(model, &operator.domain(), trials, settings.init_std)?,
     };
+    let start = if settings.nonnegative { absolute(&start)? } else { start };
     require_numbers(&start, trials, settings.precision)?;
     Ok(start)
+}
+
+/// |U₀|, entry by entry: a projection would set half of a random start to 0.
+fn absolute(start: &Factors) -> Result<Factors> {
+    let of = |block: &Block| block.data().iter().map(|v| v.abs()).collect();
+    Factors::of_sizes(start.batch(), &start.sizes(), start.blocks().iter().map(of).collect())
 }
 
 /// # Errors

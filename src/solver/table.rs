@@ -190,6 +190,30 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
     ),
     (
         OptionCard::new(
+            "nonnegative",
+            Switch,
+            "",
+            METHOD,
+            "Keep the factors non-negative: every step ends at max(U, 0), from the absolute values of the start",
+        )
+        .of(SOLVE),
+        Place::Entry(BOTH, |t| json!(t.settings.nonnegative.then_some(true))),
+        |settings, of| Ok(settings.nonnegative(of.is_on("nonnegative"))),
+    ),
+    (
+        OptionCard::new(
+            "without_biases",
+            Switch,
+            "",
+            METHOD,
+            "Do not try biases of rows and columns for noisy entries",
+        )
+        .of(SOLVE),
+        Place::Apart,
+        |settings, of| Ok(if of.is_on("without_biases") { settings.without_biases() } else { settings }),
+    ),
+    (
+        OptionCard::new(
             "backend",
             Text,
             "NAME",

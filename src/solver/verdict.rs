@@ -31,7 +31,8 @@ fn ends(task: Task<'_>, e: &[f64]) -> Result<(f64, f64)> {
 
 impl Task<'_> {
     /// A sentence on the remainder of the measurements of a converged trial, and whether it makes the result doubtful.
-    /// `count` is the number of trials examined. `None` where biases or a ridge were chosen.
+    /// `count` is the number of trials examined. `None` where biases or a ridge were chosen, and
+    /// for non-negative factors, where the rest need not be orthogonal to them.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] where the factors are not finite.
@@ -40,7 +41,7 @@ impl Task<'_> {
         let operator = &**problem.operator();
         let p = &trial.parameters;
         let rests = matches!(trial.status, Status::Stalled | Status::Finished);
-        let plain = settings.loss == Loss::Square && plan.ridge[p.trial] == 0.0;
+        let plain = settings.loss == Loss::Square && plan.ridge[p.trial] == 0.0 && !settings.nonnegative;
         let own = trial.tuned || !(rests && plain);
         if own || trial.relative_residual <= MISFIT {
             return Ok(None);

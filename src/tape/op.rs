@@ -110,7 +110,7 @@ pub struct Pass {
     pub group: Option<Minibatches>,
 }
 
-/// Linear combination out ← (Σ cⱼxⱼ)·S, entry by entry, with S = diag(±1).
+/// Linear combination out ← (Σ cⱼxⱼ)·S, entry by entry, with S = diag(±1), or out ← max(Σ cⱼxⱼ, 0).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Combine {
     /// Output, which may be one of the terms.
@@ -119,6 +119,8 @@ pub struct Combine {
     pub terms: Vec<(Expression, Blocks)>,
     /// First column of negative sign, if signs change.
     pub positive: Option<usize>,
+    /// Whether negative numbers become 0.
+    pub nonnegative: bool,
     /// Condition: runs where this is not 0.
     pub only: Option<Scalar>,
 }

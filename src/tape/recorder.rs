@@ -88,6 +88,8 @@ pub struct Tape {
     step: Scalar,
     ridge: Option<Scalar>,
     raised: Option<Scalar>,
+    /// Whether moves of the iterate end at max(U, 0).
+    nonnegative: bool,
     loss: Loss,
     /// Lanes to add to the next pass.
     beside: Vec<Lane>,
@@ -115,6 +117,7 @@ impl Tape {
             step: Scalar(0),
             ridge: None,
             raised: None,
+            nonnegative: false,
             registers: Vec::new(),
             head: None,
             steps: Vec::new(),
@@ -138,6 +141,19 @@ impl Tape {
             tape.ridge = Some(tape.parameter("ridge"));
         }
         tape
+    }
+
+    /// Sets whether [`Tape::move_to`] projects the iterate to U ≥ 0. Default: no.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn nonnegative(mut self, nonnegative: bool) -> Self {
+        self.nonnegative = nonnegative;
+        self
+    }
+
+    /// Whether the run asks for non-negative factors.
+    pub fn projects(&self) -> bool {
+        self.nonnegative
     }
 
     fn declare(&mut self, name: &str, kind: Kind, role: Role) -> u32 {

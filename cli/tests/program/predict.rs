@@ -6,7 +6,10 @@ use crate::says::assert_says;
 /// Entry of user i and movie j of a matrix of rank 2 with offsets.
 fn value(i: usize, j: usize) -> f64 {
     let (a, b) = (i as f64, j as f64);
-    3.0 + 0.3 * (a * 0.7).sin() + 0.4 * (b * 1.3).cos() + (a * 1.1).cos() * (b * 0.9).sin() + 0.5 * (a * 0.4).sin() * (b * 1.7).cos()
+    3.0 + 0.3 * (a * 0.7).sin()
+        + 0.4 * (b * 1.3).cos()
+        + (a * 1.1).cos() * (b * 0.9).sin()
+        + 0.5 * (a * 0.4).sin() * (b * 1.7).cos()
 }
 
 fn line(i: usize, j: usize) -> String {
@@ -53,7 +56,8 @@ fn pairs_are_predicted_by_their_ids_and_unknown_ones_by_biases() {
 fn the_best_columns_leave_out_what_is_known() {
     let dir = solved();
     dir.write("ids.csv", b"u4\nu9\n");
-    let flags = ["predict", "--factors", "f.npz", "--top", "3", "--for", "ids.csv", "--exclude", "train.csv", "--out", "t.csv"];
+    let flags =
+        ["predict", "--factors", "f.npz", "--top", "3", "--for", "ids.csv", "--exclude", "train.csv", "--out", "t.csv"];
     dir.run(&flags).done();
     let text = dir.text("t.csv");
     let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();

@@ -44,7 +44,27 @@ impl Tape {
 
     /// Records out ← Σ cⱼxⱼ, where `out` may be one of the terms.
     pub fn combine_into<const N: usize>(&mut self, out: Blocks, terms: Terms<N>) {
-        self.push_combine(Combine { out, terms: terms.into(), positive: None, only: None });
+        self.push_combine(Combine { out, terms: terms.into(), positive: None, nonnegative: false, only: None });
+    }
+
+    /// Moves the iterate to Σ cⱼxⱼ, projected to U ≥ 0 where the run asks for non-negative factors.
+    pub fn move_to<const N: usize>(&mut self, terms: Terms<N>) {
+        self.project_into(self.iterate, terms);
+    }
+
+    /// Linear combination Σ cⱼxⱼ in a new register, projected like [`Tape::move_to`].
+    pub fn projected<const N: usize>(&mut self, terms: Terms<N>) -> Blocks {
+        const { assert!(N > 0, "a combination has at least one term") };
+        let sizes = self.sizes(terms[0].1).to_vec();
+        let out = self.blocks_of("combination", sizes);
+        self.project_into(out, terms);
+        out
+    }
+
+    fn project_into<const N: usize>(&mut self, out: Blocks, terms: Terms<N>) {
+        const { assert!(N > 0, "a combination has at least one term") };
+        let nonnegative = self.nonnegative;
+        self.push_combine(Combine { out, terms: terms.into(), positive: None, nonnegative, only: None });
     }
 
     /// Records out ← from.
@@ -54,7 +74,8 @@ impl Tape {
 
     /// Records out ← from, where the condition is not 0.
     pub fn assign_if(&mut self, condition: Scalar, out: Blocks, from: Blocks) {
-        self.push_combine(Combine { out, terms: vec![(1.0.into(), from)], positive: None, only: Some(condition) });
+        let terms = vec![(1.0.into(), from)];
+        self.push_combine(Combine { out, terms, positive: None, nonnegative: false, only: Some(condition) });
     }
 
     /// Signed combination (Σ cⱼxⱼ)·S with S = diag(1 `positive` times, then −1).
@@ -62,7 +83,8 @@ impl Tape {
         const { assert!(N > 0, "a combination has at least one term") };
         let sizes = self.sizes(terms[0].1).to_vec();
         let out = self.blocks_of("signed", sizes);
-        self.push_combine(Combine { out, terms: terms.into(), positive: Some(positive), only: None });
+        let positive = Some(positive);
+        self.push_combine(Combine { out, terms: terms.into(), positive, nonnegative: false, only: None });
         out
     }
 

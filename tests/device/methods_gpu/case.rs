@@ -66,6 +66,8 @@ pub struct Recipe {
     pub preconditioned: bool,
     /// ∇f of a group stands for that of all times this.
     pub scale: f64,
+    /// Whether every step ends at max(U, 0).
+    pub nonnegative: bool,
 }
 
 impl Recipe {
@@ -78,13 +80,24 @@ impl Recipe {
 /// Every kind of iteration: constant, decaying, Polyak's, found steps; directions of all methods that do not go to the host.
 pub fn recipes() -> Vec<Recipe> {
     let huber = Loss::Huber { delta: 0.3 };
-    let of = |name, method: Method, loss| Recipe { name, method, loss, preconditioned: false, scale: 1.0 };
+    let of = |name, method: Method, loss| Recipe {
+        name,
+        method,
+        loss,
+        preconditioned: false,
+        scale: 1.0,
+        nonnegative: false,
+    };
     let plain = |name, method: Method| of(name, method, Loss::Square);
     let scaled = |name, method: Method| Recipe { preconditioned: true, ..plain(name, method) };
     vec![
         plain("gd", Method::gd().into()),
         plain("gd-decay", Method::gd().step_decay(0.9).into()),
         plain("gd-optimal", Method::gd().optimal_loss(0.0).into()),
+        Recipe { nonnegative: true, ..plain("gd-nonnegative", Method::gd().into()) },
+        Recipe { nonnegative: true, ..plain("gd-polyak-nonnegative", Method::gd_polyak().polyak_every(2).into()) },
+        Recipe { nonnegative: true, scale: 4.0, ..plain("sgd-nonnegative", Method::sgd().minibatches(4).into()) },
+        Recipe { nonnegative: true, ..plain("momentum-nonnegative", Method::momentum().into()) },
         plain("gd-exact", Method::gd().step_rule(StepRule::Exact).into()),
         plain("gd-armijo", Method::gd().step_rule(StepRule::Armijo).into()),
         plain("momentum", Method::momentum().into()),
@@ -168,7 +181,8 @@ pub fn recorded(
     ridge: bool,
 ) -> Result<Program, lowrank::Error> {
     let centred = model == Model::Centred;
-    let mut tape = Tape::new(model.model(k).recorded(), domain, k, recipe.loss, centred, ridge);
+    let mut tape =
+        Tape::new(model.model(k).recorded(), domain, k, recipe.loss, centred, ridge).nonnegative(recipe.nonnegative);
     recipe.method.record(&mut tape, &Context::default())?;
     Ok(tape.finish())
 }

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod defaults;
+mod nonnegative;
 mod rays;
 mod starts;
 mod steps;
