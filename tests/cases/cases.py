@@ -9,6 +9,7 @@ one does not hold. The bounds are meant for every seed. Needs Python 3 and NumPy
 
 import argparse
 import dataclasses
+import gzip
 import json
 import pathlib
 import subprocess
@@ -402,7 +403,94 @@ def endings(problem, rng):
     yield Row("endings a matrix given as --truth", f"exit {answer.code}", "doubt", why, answer, holds=doubted)
 
 
-KINDS = {kind.__name__: kind for kind in (few, scale, square, units, stars, power_law, unknown_rank, sensors, phases, outliers, endings)}
+def table(here, name, *columns, header=None, separator=","):
+    """A text table of these columns."""
+    lines = [] if header is None else [header]
+    lines += [separator.join(map(str, line)) for line in zip(*columns)]
+    text = "\n".join(lines) + "\n"
+    if name.endswith(".gz"):
+        (here.folder / name).write_bytes(gzip.compress(text.encode()))
+    else:
+        (here.folder / name).write_text(text)
+
+
+def small_ratings(rng, shape=(60, 45), m=1400):
+    """Entries of rank 2 with offsets and noise, in random order, at positions that cover every row and column."""
+    n1, n2 = shape
+    liked = 3.5 + rng.standard_normal((n1, 1)) + rng.standard_normal((1, n2)) + rng.standard_normal((n1, 2)) @ rng.standard_normal((2, n2))
+    while True:
+        rows, columns = np.divmod(rng.choice(n1 * n2, m, replace=False), n2)
+        if len(np.unique(rows)) == n1 and len(np.unique(columns)) == n2:
+            return rows, columns, np.round(liked[rows, columns] + 0.5 * rng.standard_normal(m), 1)
+
+
+def gaps(problem, rng):
+    """Ids with gaps, of 64 bits, and as words, in the place of row and column numbers."""
+    rows, columns, values = small_ratings(rng)
+    here = problem("ids")
+    flags = ("--holdout", "0.1", "--search-rank", "4")
+    table(here, "plain.csv", rows, columns, values)
+    reference = here.solve("--entries", "plain.csv", *flags).report.get("holdout_rmse", np.nan)
+    wide = np.sort(rng.choice(10**8, 45, replace=False))
+    for name, users, items in (
+        ("ids with gaps", rows + 1, wide[columns]),
+        ("ids of 64 bits", rng.choice(10**18, 60, replace=False)[rows], wide[columns]),
+        ("ids that are words", [f"user {i}" for i in rows], [f"item{j:03d}" for j in columns]),
+    ):
+        table(here, "ids.csv", users, items, values)
+        answer = here.solve("--entries", "ids.csv", *flags)
+        found = answer.report.get("holdout_rmse")
+        yield Row(f"gaps {name}", found, 1.15 * reference, f"with plain numbers {reference:.3f}", answer)
+
+
+def columns(problem, rng):
+    """Headers, separators and further columns as programs write them."""
+    rows, items, values = small_ratings(rng)
+    here, count = problem("columns"), range(len(values))
+    flags = ("--holdout", "0.1", "--shape", "60,45")
+    table(here, "plain.csv", rows, items, values)
+    reference = here.solve("--entries", "plain.csv", *flags).report.get("holdout_rmse", np.nan)
+    commas = [f"{v:.1f}".replace(".", ",") for v in values]
+    titles = ['"one, two"'] * len(values)
+    for name, file, of in (
+        ("index of pandas", "t.csv", dict(columns=(count, rows, items, values), header=",userId,movieId,rating")),
+        ("value first, time last", "t.csv", dict(columns=(values, rows, items, count), header="Rating,User ID,Item ID,timestamp")),
+        ("numbers as names", "t.csv", dict(columns=(rows, items, values), header="0,1,2")),
+        ("titles with commas", "t.csv", dict(columns=(rows, items, titles, values), header="user,movie,title,stars")),
+        ("double colons", "t.dat", dict(columns=(rows, items, values, count), separator="::")),
+        ("bars", "t.txt", dict(columns=(rows, items, values), separator="|")),
+        ("semicolons and decimal commas", "t.csv", dict(columns=(rows, items, commas), separator=";")),
+        ("gzip", "t.csv.gz", dict(columns=(rows, items, values))),
+        ("ids as floats", "t.txt", dict(columns=[[f"{v:.18e}" for v in column] for column in (rows, items, values)], separator=" ")),
+    ):
+        table(here, file, *of.pop("columns"), **of)
+        answer = here.solve("--entries", file, *flags)
+        yield Row(f"columns {name}", answer.report.get("holdout_rmse"), 1.001 * reference, f"the plain table {reference:.3f}", answer)
+
+
+def holes(problem, rng):
+    """Arrays and wide tables with NaN; both triangles of a symmetric matrix."""
+    truth = rng.standard_normal((50, 3)) @ rng.standard_normal((3, 40))
+    seen = np.where(rng.random(truth.shape) < 0.5, truth, np.nan)
+    here = problem("holes")
+    here.arrays(D=seen)
+    answer = here.solve("--entries", "D.npy")
+    yield Row("holes in an array", distance(answer.matrix, truth), 1e-3, "noiseless", answer)
+    np.savetxt(here.folder / "wide.csv", seen, delimiter=",", fmt="%.9g")
+    answer = here.solve("--entries", "wide.csv")
+    yield Row("holes in a wide table", distance(answer.matrix, truth), 1e-3, "noiseless", answer)
+    n, k = 25, 4
+    basis = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    matrix = basis @ np.diag(2 + 4 * rng.random(n)) @ basis.T
+    values, vectors = np.linalg.eigh(matrix)
+    best = distance((vectors[:, -k:] * values[-k:]) @ vectors[:, -k:].T, matrix)
+    rows, items = np.indices((n, n)).reshape(2, -1)
+    table(here, "all.csv", rows, items, [f"{v:.17g}" for v in matrix[rows, items]])
+    answer = here.solve("--entries", "all.csv", "--model", "psd", "--search-rank", str(k))
+    yield Row("holes none, best of rank 4", distance(answer.matrix, matrix), 1.002 * best, f"eigenvalues cut off {best:.4f}", answer)
+
+
+KINDS = {kind.__name__: kind for kind in (few, scale, square, units, stars, power_law, unknown_rank, sensors, phases, outliers, gaps, columns, holes, endings)}
 
 # ---------------------------------------------------------------------------------------------------------------- at last
 
