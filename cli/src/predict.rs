@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lowrank::internals::io::{OutputFile, same_file};
 use lowrank::io::TripletOptions;
-use lowrank::predict::{Axis, Pair, Predictor};
+use lowrank::predict::{FoldInAxis, IdPair, Predictor};
 use lowrank::{Error, Result};
 
 use super::{Ending, remark};
@@ -98,7 +98,7 @@ fn cut(value: f64, clip: Option<(f64, f64)>) -> f64 {
 fn write_pairs(
     file: &mut OutputFile,
     predictor: &Predictor,
-    pairs: &[Pair],
+    pairs: &[IdPair],
     clip: Option<(f64, f64)>,
 ) -> csv::Result<()> {
     let mut table = csv::Writer::from_writer(file);
@@ -112,8 +112,8 @@ fn write_pairs(
 }
 
 /// Names rows and columns that the factors do not know, and says how they are served.
-fn unknown(predictor: &Predictor, pairs: &[Pair]) {
-    let of = |missing: &dyn Fn(&Pair) -> Option<String>| -> Vec<String> {
+fn unknown(predictor: &Predictor, pairs: &[IdPair]) {
+    let of = |missing: &dyn Fn(&IdPair) -> Option<String>| -> Vec<String> {
         let mut all: Vec<String> = pairs.iter().filter_map(missing).collect();
         all.sort_unstable();
         all.dedup();
@@ -141,7 +141,7 @@ fn tell_unknown(predictor: &Predictor, what: &str, names: &[String]) {
 
 /// Writes the best columns of each row.
 fn write_top(file: &mut OutputFile, predictor: &Predictor, args: &Args, count: usize) -> Result<csv::Result<()>> {
-    let rows: Vec<Pair> = match &args.rows {
+    let rows: Vec<IdPair> = match &args.rows {
         Some(path) => {
             let table = args.common.options().ids().open(path)?;
             table.notices.iter().for_each(|notice| remark(notice));
@@ -167,7 +167,7 @@ fn write_top(file: &mut OutputFile, predictor: &Predictor, args: &Args, count: u
 fn write_ranks(
     file: &mut OutputFile,
     predictor: &Predictor,
-    rows: &[Pair],
+    rows: &[IdPair],
     left_out: &[Vec<u32>],
     (count, clip): (usize, Option<(f64, f64)>),
 ) -> csv::Result<()> {
@@ -199,7 +199,7 @@ pub struct FoldIn {
 }
 
 pub fn fold_in(args: &FoldIn) -> Result<Ending> {
-    let axis: Axis = args.axis.parse()?;
+    let axis: FoldInAxis = args.axis.parse()?;
     let (mut predictor, mut file) = args.common.open(&[&args.common.factors, &args.entries])?;
     let table = args.common.options().open(&args.entries)?;
     table.notices.iter().for_each(|notice| remark(notice));

@@ -10,14 +10,14 @@ use crate::io::{Labels, TripletFile};
 
 /// What is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Axis {
+pub enum FoldInAxis {
     /// Rows.
     Rows,
     /// Columns.
     Columns,
 }
 
-words!(Axis as "axis" { Rows => "rows", Columns => "columns" });
+words!(FoldInAxis as "axis" { Rows => "rows", Columns => "columns" });
 
 /// Candidates of the ridge, as shares of the mean diagonal of the normal equations.
 const SHARES: [f64; 12] = [1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0];
@@ -79,7 +79,7 @@ impl Predictor {
     /// # Errors
     /// [`Error::Unsupported`] for a symmetric matrix; [`Error::Invalid`] for a negative ridge, and where no new row has an entry
     /// in a known column.
-    pub fn fold_in(&mut self, file: &TripletFile, axis: Axis, ridge: Option<f64>) -> Result<FoldedIn> {
+    pub fn fold_in(&mut self, file: &TripletFile, axis: FoldInAxis, ridge: Option<f64>) -> Result<FoldedIn> {
         if self.symmetric {
             let what = "new rows of a symmetric matrix, which are new columns too";
             return Err(Error::unsupported(what, "solve with --model asymmetric, or fit again"));
@@ -94,7 +94,7 @@ impl Predictor {
         }
         let (names, lines, known, unknown) = self.new_lines(file, axis);
         if lines.is_empty() {
-            let (new, other) = if axis == Axis::Rows { ("row", "column") } else { ("column", "row") };
+            let (new, other) = if axis == FoldInAxis::Rows { ("row", "column") } else { ("column", "row") };
             let found = format!("no new {new} with an entry in a known {other}");
             return Err(Error::invalid("entries", found, format!("at least one new {new}"), "pass entries of new ids"));
         }
@@ -113,13 +113,13 @@ impl Predictor {
     }
 
     /// The new lines with their names, and the numbers of entries of known lines and of unknown other ids.
-    fn new_lines(&self, file: &TripletFile, axis: Axis) -> (Vec<String>, Vec<Line>, usize, usize) {
+    fn new_lines(&self, file: &TripletFile, axis: FoldInAxis) -> (Vec<String>, Vec<Line>, usize, usize) {
         let (mut interner, mut names, mut entries) = (Interner::default(), Vec::new(), Vec::<Vec<(usize, f64)>>::new());
         let (mut known, mut unknown) = (0, 0);
         for (pair, value) in self.pairs(file).into_iter().zip(&file.triplets.values) {
             let (name, own, other) = match axis {
-                Axis::Rows => (pair.names.0, pair.at.0, pair.at.1),
-                Axis::Columns => (pair.names.1, pair.at.1, pair.at.0),
+                FoldInAxis::Rows => (pair.names.0, pair.at.0, pair.at.1),
+                FoldInAxis::Columns => (pair.names.1, pair.at.1, pair.at.0),
             };
             let (None, Some(other)) = (own, other) else {
                 known += usize::from(own.is_some());
@@ -136,33 +136,33 @@ impl Predictor {
         (names, entries.into_iter().map(|of| self.line(axis, &of)).collect(), known, unknown)
     }
 
-    fn line(&self, axis: Axis, entries: &[(usize, f64)]) -> Line {
+    fn line(&self, axis: FoldInAxis, entries: &[(usize, f64)]) -> Line {
         let own = usize::from(self.biases.is_some());
-        let factor = |at: usize| if axis == Axis::Rows { self.right(at) } else { self.left(at) };
+        let factor = |at: usize| if axis == FoldInAxis::Rows { self.right(at) } else { self.left(at) };
         let feature = |i: usize, j: usize| factor(entries[i].0).get(j).copied().unwrap_or(1.0);
         let target = |&(at, value): &(usize, f64)| match axis {
-            Axis::Rows => value / self.scale(Some(at)) - self.bias(None, Some(at)),
-            Axis::Columns => value - self.bias(Some(at), None),
+            FoldInAxis::Rows => value / self.scale(Some(at)) - self.bias(None, Some(at)),
+            FoldInAxis::Columns => value - self.bias(Some(at), None),
         };
         let features = Mat::from_fn(entries.len(), self.k + own, feature);
         Line { features, targets: entries.iter().map(target).collect() }
     }
 
-    fn append(&mut self, axis: Axis, name: String, x: &[f64]) {
+    fn append(&mut self, axis: FoldInAxis, name: String, x: &[f64]) {
         let (factor, labels) = match axis {
-            Axis::Rows => (&mut self.left, &mut self.rows),
-            Axis::Columns => (&mut self.right, &mut self.columns),
+            FoldInAxis::Rows => (&mut self.left, &mut self.rows),
+            FoldInAxis::Columns => (&mut self.right, &mut self.columns),
         };
         factor.extend(&x[..self.k]);
         labels.push(name);
         let bias = x.get(self.k).copied().unwrap_or(0.0);
         match (axis, &mut self.biases) {
-            (Axis::Rows, Some(biases)) => biases.rows.push(bias),
-            (Axis::Columns, Some(biases)) => biases.columns.push(bias),
+            (FoldInAxis::Rows, Some(biases)) => biases.rows.push(bias),
+            (FoldInAxis::Columns, Some(biases)) => biases.columns.push(bias),
             _ => {}
         }
         // Entries of a new column are in their own units.
-        if let (Axis::Columns, Some(scales)) = (axis, &mut self.scales) {
+        if let (FoldInAxis::Columns, Some(scales)) = (axis, &mut self.scales) {
             scales.push(1.0);
         }
     }

@@ -7,7 +7,7 @@ mod fold_in;
 
 use std::path::Path;
 
-pub use fold_in::{Axis, FoldedIn};
+pub use fold_in::{FoldInAxis, FoldedIn};
 
 use crate::error::{Error, Result};
 use crate::io::labels::{Id, Lookup};
@@ -56,7 +56,7 @@ impl Prediction {
 /// A pair of ids, with the indices of those that are known.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Pair {
+pub struct IdPair {
     /// Id of the row and of the column.
     pub names: (String, String),
     /// Their indices; `None` for an unknown one.
@@ -202,13 +202,13 @@ impl Predictor {
     }
 
     /// Indices of the names of a table's entries, in the order of the file.
-    pub fn pairs(&self, file: &TripletFile) -> Vec<Pair> {
+    pub fn pairs(&self, file: &TripletFile) -> Vec<IdPair> {
         let (rows, columns) = (self.rows.lookup(), self.columns.lookup());
         let (names, others) = file.names();
         let at = |lookup: &Lookup<'_>, name: &str| Id::of(name.as_bytes()).and_then(|id| lookup.find(&id));
         let row_at: Vec<_> = names.iter().map(|name| at(&rows, name)).collect();
         let column_at: Vec<_> = others.iter().map(|name| at(&columns, name)).collect();
-        let pair = |(&row, &column): (&u32, &u32)| Pair {
+        let pair = |(&row, &column): (&u32, &u32)| IdPair {
             names: (names[row as usize].clone(), others[column as usize].clone()),
             at: (row_at[row as usize], column_at[column as usize]),
         };
@@ -216,8 +216,8 @@ impl Predictor {
     }
 
     /// Every row, as a pair without a column.
-    pub fn rows(&self) -> Vec<Pair> {
-        let pair = |at: usize| Pair { names: (self.rows.name(at), String::new()), at: (Some(at), None) };
+    pub fn rows(&self) -> Vec<IdPair> {
+        let pair = |at: usize| IdPair { names: (self.rows.name(at), String::new()), at: (Some(at), None) };
         (0..self.rows.len()).map(pair).collect()
     }
 

@@ -1,5 +1,6 @@
 //! Plans a run, loads it, then observes and advances until every trial has a status.
 
+mod apply;
 pub(crate) mod axes;
 mod checkpoint;
 mod choices;

@@ -169,13 +169,12 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let deficient = starts::deficient(&start, &trials, settings)?;
     let start = starts::widened(start, (&model, &domain), &method.value)?;
     let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason];
-    let doubts: Vec<String> = deficient.into_iter().chain(doubts::of_truths(problem)?).collect();
-    let m = problem.operator().measurements();
-    let units = Units::new((&target, &measured.weights, m), (settings, &method.value, &model));
-    let step = |t: &TrialParameters| units.step(&method.value, t.trial, t.step_size) * t.normalization;
+    let doubts: Vec<_> = deficient.into_iter().chain(doubts::of_truths(problem)?).collect();
+    let observed = (&target[..], &measured.weights[..], problem.operator().measurements());
+    let units = Units::new(observed, (settings, &method.value, &model));
     let ridge = |t: &TrialParameters| t.ridge.unwrap_or(0.0) * units.of(t.trial) / t.normalization;
     Ok(Plan {
-        steps: trials.iter().map(step).collect(),
+        steps: trials.iter().map(|t| units.step(&method.value, t.trial, t.step_size) * t.normalization).collect(),
         ridge: trials.iter().map(ridge).collect(),
         numbers: trials.iter().map(|t| numbers(settings, &units, t)).collect(),
         plain: method.value.is_plain(settings.loss) && !settings.nonnegative,

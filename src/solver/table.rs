@@ -2,34 +2,17 @@
 
 use serde_json::json;
 
-use crate::error::{Error, Result};
 use crate::memory::system::parse_size;
 use crate::methods::METHODS;
 use crate::models::{MODELS, ModelCard};
-use crate::operators::entries::HeldOut;
 use crate::options::OptionKind::{Count, Counts, File, Number, Numbers, Seed, Seeds, Switch, Text};
-use crate::options::{ALL, FAULTS, MEASUREMENTS, METHOD, OptionCard, Request, STOP, Usual, WITH_MODEL};
+use crate::options::{ALL, FAULTS, MEASUREMENTS, METHOD, OptionCard, STOP, Usual, WITH_MODEL};
+use crate::solver::apply::{Apply, checkpoint, elsewhere, holdout, put};
 use crate::solver::place::{BOTH, ENGINE, Place, RUN};
 use crate::solver::schedule::SaveEvery;
 use crate::solver::settings::Settings;
 
-/// Puts a given option into the settings.
-pub(crate) type Apply = fn(Settings, &Request) -> Result<Settings>;
-
 const SOLVE: &[&str] = &["solve"];
-
-/// The setting has its own place: the method, the axes of the batch, the backend or the files.
-fn elsewhere(settings: Settings, _: &Request) -> Result<Settings> {
-    Ok(settings)
-}
-
-/// Sets a value that was given.
-fn put<T>(settings: Settings, value: Option<T>, set: fn(Settings, T) -> Settings) -> Settings {
-    match value {
-        Some(value) => set(settings, value),
-        None => settings,
-    }
-}
 
 /// Options of the solver, each with its place in the identity of a run and in the settings.
 pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
@@ -437,29 +420,6 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
         |settings, of| Ok(put(settings, of.word("on_device_loss")?, Settings::on_device_loss)),
     ),
 ];
-
-fn holdout(settings: Settings, of: &Request) -> Result<Settings> {
-    match HeldOut::of(of)? {
-        // Entries are held out when their file is read.
-        _ if of.has("entries") => Ok(settings),
-        HeldOut::Share(share) => Ok(settings.holdout(share.fraction, share.seed)),
-        HeldOut::File(path) => {
-            let allowed = "one value, a share between 0 and 1, or with --entries a file";
-            let found = format!("'{}'", path.display());
-            Err(Error::invalid("holdout", found, allowed, "0.1 keeps a tenth of the measurements aside"))
-        }
-        HeldOut::Nothing => Ok(settings),
-    }
-}
-
-fn checkpoint(settings: Settings, of: &Request) -> Result<Settings> {
-    let Some(path) = of.file("checkpoint") else { return Ok(settings) };
-    if path.as_os_str() == "-" {
-        let fix = "the standard output cannot be resumed from";
-        return Err(Error::invalid("checkpoint", "'-'", "a file", fix));
-    }
-    Ok(settings.checkpoint(path, of.word("checkpoint_every")?.unwrap_or(SaveEvery::Seconds(30.0))))
-}
 
 /// Words and formulas of the models.
 fn models() -> String {

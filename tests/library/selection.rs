@@ -103,7 +103,7 @@ fn a_fold_is_held_out_and_chooses_no_iterate() {
 fn a_ridge_is_chosen_for_noise_and_none_without() {
     let short = || Settings::default().stop(Stop::default().max_iterations(60));
     let settings = short().search_rank(10);
-    let noisy = entries(6, 0.8, 9);
+    let noisy = entries(3, 0.8, 9);
     let found = chosen(CrossValidation::new().ridge(), &noisy, &settings);
     assert!(found.ridge > 0.0 && found.has_ridges() && found.search_rank == 10, "{found:#?}");
     let error = |settings: Settings| solved(noisy.clone(), settings).best().relative_error.unwrap();

@@ -48,7 +48,7 @@ const OUTPUTS: &[Flagged] = &[
     },
     Flagged {
         symbol: "curve.svg",
-        help: "Held-out error over the search rank or the ridge, SVG; with --search-rank auto or --ridge auto",
+        help: "Held-out error over an automatic search rank or ridge, SVG",
         output: Output { name: "selection", write: curve },
     },
     Flagged {

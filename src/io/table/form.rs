@@ -73,7 +73,7 @@ pub(super) fn understand(path: &Path, source: &Source, asked: &Asked<'_>) -> Res
             "Write one line row,column,value per entry",
         ));
     };
-    let width = sample.lines.get(1).map_or(first.len(), Vec::len);
+    let width = sample.width();
     let judge = Judge { path, asked, sample: &sample, width };
     let header = asked.header.unwrap_or_else(|| judge.is_header());
     let names = header.then(|| first.clone());
@@ -141,11 +141,17 @@ impl Sample {
         }
         match all.iter().position(|one| one.is_even(needed)) {
             Some(at) => all.into_iter().nth(at),
-            None => {
-                all.into_iter().reduce(|best, next| if next.filled(needed) > best.filled(needed) { next } else { best })
-            }
+            None => all.into_iter().reduce(|best, next| {
+                if (next.filled(needed), next.most()) > (best.filled(needed), best.most()) { next } else { best }
+            }),
         }
         .ok_or_else(|| Error::file(path, "no lines", "a table", "Check how the file was written"))
+    }
+
+    /// The number of fields that most lines have; of equally frequent ones the larger.
+    fn width(&self) -> usize {
+        let count = |width: usize| self.lines.iter().filter(|line| line.len() == width).count();
+        self.lines.iter().map(Vec::len).max_by_key(|&width| (count(width), width)).unwrap_or(0)
     }
 
     fn most(&self) -> usize {
@@ -154,7 +160,7 @@ impl Sample {
 
     /// Whether all lines have as many fields, enough of them; the first line may have one fewer.
     fn is_even(&self, needed: usize) -> bool {
-        let width = self.lines.get(1).or(self.lines.first()).map_or(0, Vec::len);
+        let width = self.width();
         let first = self.lines.first().map_or(0, Vec::len);
         width >= needed.max(2)
             && (first == width || first + 1 == width)
