@@ -208,7 +208,8 @@ impl Judge<'_> {
         if names.is_empty() {
             return false;
         }
-        let counted = names.len() > 1 && names.iter().enumerate().all(|(at, name)| *name == at.to_string());
+        let counted = names.len() >= self.asked.needed.len()
+            && names.iter().enumerate().all(|(at, name)| *name == at.to_string());
         if counted || columns::look_like_names(first) {
             return true;
         }
