@@ -189,7 +189,7 @@ fn bad_tables_are_refused_with_line_and_column() {
         ("5,1,2\n\n0,2,inf\n", plain.clone(), vec!["'inf'", "value", "line 3"]),
         ("5,1,2\n0,2\n", plain.clone(), vec!["2 fields", "line 2", "3"]),
         ("0,1\n", plain.clone(), vec!["2 fields", "line 1", "row", "column", "value"]),
-        ("5,1,2\n0,1,2,3\n", plain.clone(), vec!["4 fields", "line 2"]),
+        ("5,1,2\n0,1,2,3\n1,1,1\n", plain.clone(), vec!["4 fields", "line 2"]),
         ("row;column;value\n1;1;2,5\n1;2;2.5\n", plain.clone(), vec!["'2.5'", "line 3", "decimal"]),
         ("row,column,value,weight\n1,1,1,-1\n", plain.clone(), vec!["'-1'", "weight", "line 2"]),
         ("a,b,c,d\n1,2,3,4\n", plain.clone(), vec!["a, b, c, d", "--columns a,b,c", "--table wide"]),
