@@ -13,7 +13,7 @@ pub use crate::text::{readable, readable_seconds};
 
 /// Starts and spectra of studies, and the thresholds of phases.
 pub mod diagnostics {
-    pub use crate::diagnostics::phases::{ALIGNED, TWIN_LEFT};
+    pub use crate::diagnostics::phases::{ALIGNED, POWER_LEFT};
     pub use crate::diagnostics::spectrum::Spectrum;
     pub use crate::diagnostics::start::spectral_start;
     pub use crate::diagnostics::subspace::{leading_left, sine_of_largest_angle};

@@ -66,23 +66,20 @@ fn measurements(path: &Path) {
     let rows = rows.filter(|rows| rows.width <= LARGEST * LARGEST);
     for symmetric in [true, false] {
         for layout in LAYOUTS {
-            let options = OpenOptions { symmetric, layout, ..OpenOptions::default() };
+            let options = OpenOptions::default().symmetric(symmetric).layout(layout);
             let _ = options.open(path).map(|file| first_matrix(&file.operator));
             if let Some(rows) = &rows {
                 let _ = Sparse::read(path, rows.clone(), &options).map(|file| first_matrix(&file.operator));
             }
         }
         let normalization = Normalization::Auto;
-        let options = OpenOptions {
-            symmetric,
-            storage: Some(Storage::F16),
-            shape: Some((2, 2)),
-            normalization,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default()
+            .symmetric(symmetric)
+            .storage(Storage::F16)
+            .shape((2, 2))
+            .normalization(normalization);
         let _ = options.open(path).map(|file| first_matrix(&file.operator));
-        let vectors =
-            OpenVectors { symmetric, storage: None, normalization: Normalization::InverseCount, centred: true };
+        let vectors = OpenVectors::default().symmetric(symmetric).normalization(Normalization::InverseCount);
         let right = (!symmetric).then_some(path);
         let _ = vectors.open(path, right).map(|file| first_matrix(&file.operator));
     }

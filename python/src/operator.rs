@@ -205,13 +205,12 @@ fn options(
     storage: Option<&str>,
     normalization: &str,
 ) -> PyResult<OpenOptions> {
-    Ok(OpenOptions {
-        symmetric: card(model)?.symmetric,
-        layout: layout.map(parsed::<Layout>).transpose()?,
-        shape,
-        storage: storage.map(parsed::<Storage>).transpose()?,
-        normalization: normalization.parse().map_err(raised)?,
-    })
+    Ok(OpenOptions::default()
+        .symmetric(card(model)?.symmetric)
+        .layout(layout.map(parsed::<Layout>).transpose()?)
+        .shape(shape)
+        .storage(storage.map(parsed::<Storage>).transpose()?)
+        .normalization(normalization.parse().map_err(raised)?))
 }
 
 /// Returns the card of a model.
@@ -297,8 +296,11 @@ pub fn rank_one(
     normalization: &str,
     centred: bool,
 ) -> PyResult<Operator> {
-    let OpenOptions { symmetric, storage, normalization, .. } = options(model, None, None, storage, normalization)?;
-    let options = OpenVectors { symmetric, storage, normalization, centred };
+    let options = OpenVectors::default()
+        .symmetric(card(model)?.symmetric)
+        .storage(storage.map(parsed::<Storage>).transpose()?)
+        .normalization(normalization.parse().map_err(raised)?)
+        .centred(centred);
     let left = arrays::lent("vectors", vectors)?;
     let right = right.map(|array| arrays::lent("vectors_right", array)).transpose()?;
     let file = py.detach(|| options.read(left, right)).map_err(raised)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::phases::{ALIGNED, Phase, PhaseClock, PhaseInput, Phases};
-use crate::diagnostics::power_iteration::PowerTwin;
+use crate::diagnostics::power_iteration::PowerIteration;
 use crate::diagnostics::spectrum::Spectrum;
 use crate::diagnostics::subspace::{leading_left, signal_and_noise, sine_of_largest_angle};
 use crate::error::Result;
@@ -47,7 +47,7 @@ pub struct PaperDiagnostics {
     basis: Vec<f64>,
     rank: usize,
     leading: Vec<f64>,
-    twin: Option<PowerTwin>,
+    power: Option<PowerIteration>,
     clock: PhaseClock,
 }
 
@@ -63,7 +63,7 @@ impl PaperDiagnostics {
         let sigma_min = sigma.last().copied().unwrap_or(0.0);
         Ok(Self {
             leading: spectrum.leading(rank),
-            twin: step_size.and_then(|step_size| PowerTwin::new(spectrum, step_size, start)),
+            power: step_size.and_then(|step_size| PowerIteration::new(spectrum, step_size, start)),
             clock: PhaseClock::new(sigma_min, ALIGNED),
             basis,
             rank,
@@ -82,8 +82,8 @@ impl PaperDiagnostics {
         let angle = |v: &[f64], w: &[f64]| whole.then(|| sine_of_largest_angle(n, v, w)).transpose();
         let split = signal_and_noise(factor, &self.basis)?;
         let (mut power_angle_truth, mut power_angle_spectral, mut power_distance) = (None, None, None);
-        if let Some(twin) = &self.twin {
-            let power = twin.at(iteration);
+        if let Some(power) = &self.power {
+            let power = power.at(iteration);
             let view = MatrixView::new(n, factor.columns(), &power.scaled)?;
             power_distance = Some(power.relative_distance(factor));
             let (_, power_leading) = leading_left(view, self.rank)?;

@@ -35,7 +35,7 @@ impl Phase {
 /// Sine of angle(L, L_t) below which a run counts as aligned.
 pub const ALIGNED: f64 = 0.1;
 /// Relative distance ‖U_t − Ũ_t‖/‖Ũ_t‖ above which a run has left the power iteration.
-pub const TWIN_LEFT: f64 = 0.1;
+pub const POWER_LEFT: f64 = 0.1;
 
 /// Input of [`PhaseClock`] from one observation; `None` where a quantity does not apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -60,14 +60,16 @@ pub struct Phases {
     pub t_star: Option<usize>,
     /// Time of refinement t_1 = min{t : σ_min(V_XᵀU_t) ≥ σ_min(X)/√10}.
     pub t_1: Option<usize>,
-    /// Time of leaving the power iteration, min{t : ‖U_t − Ũ_t‖ > `twin_left`·‖Ũ_t‖}.
-    pub t_twin: Option<usize>,
+    /// Time of leaving the power iteration, min{t : ‖U_t − Ũ_t‖ > `power_left`·‖Ũ_t‖}.
+    #[serde(alias = "t_twin")]
+    pub t_power: Option<usize>,
     /// Noise norm ‖U W_⊥‖ at t_1. The phases are meaningful only where it is small against the signal.
     pub noise_at_t_1: Option<f64>,
     /// Threshold of t_*, a sine.
     pub aligned: f64,
-    /// Threshold of `t_twin`, a relative distance.
-    pub twin_left: f64,
+    /// Threshold of `t_power`, a relative distance.
+    #[serde(alias = "twin_left")]
+    pub power_left: f64,
     /// Reasons for the times that are null.
     pub reasons: Vec<String>,
 }
@@ -81,7 +83,8 @@ pub struct PhaseClock {
     phases: Phases,
     smallest_angle: Option<f64>,
     /// Whether there is a power iteration to compare with.
-    twinned: bool,
+    #[serde(alias = "twinned")]
+    compared: bool,
 }
 
 impl PhaseClock {
@@ -93,7 +96,7 @@ impl PhaseClock {
             aligned,
             phases: Phases::default(),
             smallest_angle: None,
-            twinned: false,
+            compared: false,
         }
     }
 
@@ -113,9 +116,9 @@ impl PhaseClock {
                 p.t_star = Some(input.iteration);
             }
         }
-        self.twinned |= input.power_distance.is_some();
-        if p.t_twin.is_none() && input.power_distance.is_some_and(|d| d > TWIN_LEFT) {
-            p.t_twin = Some(input.iteration);
+        self.compared |= input.power_distance.is_some();
+        if p.t_power.is_none() && input.power_distance.is_some_and(|d| d > POWER_LEFT) {
+            p.t_power = Some(input.iteration);
         }
         match (p.t_star, p.t_1) {
             (_, Some(_)) => Phase::Refinement,
@@ -126,7 +129,7 @@ impl PhaseClock {
 
     /// The phase times so far, with reasons for those that are null.
     pub fn phases(&self) -> Phases {
-        let mut phases = Phases { aligned: self.aligned, twin_left: TWIN_LEFT, ..self.phases.clone() };
+        let mut phases = Phases { aligned: self.aligned, power_left: POWER_LEFT, ..self.phases.clone() };
         if phases.t_star.is_none() {
             phases.reasons.push(match self.smallest_angle {
                 Some(angle) => format!(
@@ -140,11 +143,11 @@ impl PhaseClock {
         if phases.t_1.is_none() {
             phases.reasons.push("t_1: the signal did not reach σ_min(X)/√10 in this run".into());
         }
-        if phases.t_twin.is_none() {
-            phases.reasons.push(match self.twinned {
-                true => "t_twin: U_t stayed with its power iteration to the end of this run".into(),
+        if phases.t_power.is_none() {
+            phases.reasons.push(match self.compared {
+                true => "t_power: U_t stayed with its power iteration to the end of this run".into(),
                 false => {
-                    "t_twin: only gradient descent with a constant step has a power iteration to compare with".into()
+                    "t_power: only gradient descent with a constant step has a power iteration to compare with".into()
                 }
             });
         }
@@ -185,7 +188,7 @@ mod tests {
             row(40, 0.05, 1.0, 50.0),
         ];
         let found = phases(1.0, ALIGNED, &rows);
-        assert_eq!((found.t_star, found.t_1, found.t_twin), (Some(10), Some(30), Some(20)));
+        assert_eq!((found.t_star, found.t_1, found.t_power), (Some(10), Some(30), Some(20)));
         assert!(found.reasons.is_empty());
         let mut clock = PhaseClock::new(1.0, ALIGNED);
         let numerals: Vec<_> = rows.iter().map(|r| clock.observe(r).numeral()).collect();
@@ -196,14 +199,14 @@ mod tests {
     fn an_alignment_after_t_1_is_none_and_the_reason_is_given() {
         let rows = [row(0, 0.9, 0.5, 0.0), row(10, 0.05, 1.0, 0.5)];
         let found = phases(1.0, ALIGNED, &rows);
-        assert_eq!((found.t_star, found.t_1, found.t_twin), (None, Some(0), Some(10)));
+        assert_eq!((found.t_star, found.t_1, found.t_power), (None, Some(0), Some(10)));
         assert!(found.reasons[0].starts_with("t_star") && found.reasons[0].contains("0.900"), "{:?}", found.reasons);
     }
 
     #[test]
     fn a_short_run_has_no_times() {
         let found = phases(1.0, ALIGNED, &[row(0, 0.9, 1e-6, 0.0)]);
-        assert_eq!((found.t_star, found.t_1, found.t_twin), (None, None, None));
+        assert_eq!((found.t_star, found.t_1, found.t_power), (None, None, None));
         assert_eq!(found.reasons.len(), 3);
     }
 }

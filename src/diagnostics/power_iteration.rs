@@ -11,7 +11,7 @@ use crate::problem::MatrixView;
 /// The power iteration Ũ_t in the eigenbasis of P: row i of VᵀU₀ is multiplied by (1 + μλᵢ)ᵗ. Any t costs the same. The
 /// common scale is kept as a logarithm, so t may be so large that Ũ_t itself would overflow.
 #[derive(Clone, Debug)]
-pub struct PowerTwin {
+pub struct PowerIteration {
     spectrum: Arc<Spectrum>,
     step_size: f64,
     /// Coefficients VᵀU₀, n×k.
@@ -20,14 +20,14 @@ pub struct PowerTwin {
 
 /// The factor Ũ_t = `scaled`·exp(`log_scale`).
 #[derive(Clone, Debug)]
-pub struct TwinFactor {
+pub struct PowerFactor {
     /// Scaled factor, n×k row-major, with largest multiplier 1.
     pub scaled: Vec<f64>,
     /// Logarithm of the scale.
     pub log_scale: f64,
 }
 
-impl PowerTwin {
+impl PowerIteration {
     /// The power iteration of a start U₀ under step size μ, where the spectrum is complete.
     pub fn new(spectrum: Arc<Spectrum>, step_size: f64, start: MatrixView<'_>) -> Option<Self> {
         if !spectrum.is_complete() {
@@ -39,7 +39,7 @@ impl PowerTwin {
     }
 
     /// The factor Ũ_t at iteration t.
-    pub fn at(&self, iteration: usize) -> TwinFactor {
+    pub fn at(&self, iteration: usize) -> PowerFactor {
         let (n, k) = (self.spectrum.size(), self.coefficients.ncols());
         let logarithm = |value: f64| iteration as f64 * (1.0 + self.step_size * value).abs().ln();
         let log_scale = self.spectrum.values().iter().map(|&v| logarithm(v)).fold(f64::NEG_INFINITY, f64::max);
@@ -51,11 +51,11 @@ impl PowerTwin {
         let log_scale = if iteration == 0 { 0.0 } else { log_scale };
         let grown = Mat::from_fn(n, k, |i, c| multiplier(self.spectrum.values()[i]) * self.coefficients[(i, c)]);
         let product = view(n, n, self.spectrum.vectors()) * grown;
-        TwinFactor { scaled: (0..n * k).map(|at| product[(at / k, at % k)]).collect(), log_scale }
+        PowerFactor { scaled: (0..n * k).map(|at| product[(at / k, at % k)]).collect(), log_scale }
     }
 }
 
-impl TwinFactor {
+impl PowerFactor {
     /// Relative distance ‖U − Ũ‖_F / ‖Ũ‖_F.
     pub fn relative_distance(&self, factor: MatrixView<'_>) -> f64 {
         let scale = (-self.log_scale).exp();

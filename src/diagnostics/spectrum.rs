@@ -141,7 +141,7 @@ pub(crate) fn singular_triplets(
         Ok(host::adjoint_transposed(operator, weighted, &Factors::pair(1, domain, k, w, zeros(n2, k))?))
     };
     // P, n1×n2.
-    let formed = match (n1.min(n2) <= LARGEST_FORMED && operator.gather_f64().is_none(), n2 <= n1) {
+    let formed = match (n1.min(n2) <= LARGEST_FORMED && operator.accelerate().gathers.is_none(), n2 <= n1) {
         (false, _) => None,
         (true, true) => Some(times(eye(n2), n2)?),
         (true, false) => {

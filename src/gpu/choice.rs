@@ -49,7 +49,7 @@ pub fn variants(device: &Device, operator: &dyn Operator, batch: usize, precisio
 /// # Errors
 /// [`crate::Error::Unsupported`] for an operator without one.
 pub(super) fn form_of(operator: &dyn Operator) -> Result<GpuForm<'_>> {
-    operator.gpu().ok_or_else(|| crate::Error::Unsupported {
+    operator.accelerate().gpu.ok_or_else(|| crate::Error::Unsupported {
         what: format!("operator '{}' on the backend 'gpu'", operator.name()),
         fix: "it has no shader: use the backend 'cpu'".into(),
     })

@@ -183,7 +183,7 @@ impl<'a> Stream<'a> {
 /// # Errors
 /// [`Error::Unsupported`] for an operator without rows.
 pub(super) fn source_of(operator: &dyn Operator) -> Result<&dyn GpuSource> {
-    match operator.gpu() {
+    match operator.accelerate().gpu {
         Some(GpuForm::Rows(source)) => Ok(source),
         _ => Err(Error::Unsupported {
             what: format!("rows of the operator '{}'", operator.name()),

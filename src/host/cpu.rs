@@ -27,20 +27,20 @@ pub(crate) trait HostReal: Unit + Stored<Self> {
 impl HostReal for f32 {
     const PRECISION: Precision = Precision::F32;
     fn kernel(operator: &dyn Operator) -> Option<&dyn HostKernel<Self>> {
-        operator.kernel_f32()
+        operator.accelerate().kernels.map(|(single, _)| single)
     }
     fn gather(operator: &dyn Operator) -> Option<&dyn GatherKernel<Self>> {
-        operator.gather_f32()
+        operator.accelerate().gathers.map(|(single, _)| single)
     }
 }
 
 impl HostReal for f64 {
     const PRECISION: Precision = Precision::F64;
     fn kernel(operator: &dyn Operator) -> Option<&dyn HostKernel<Self>> {
-        operator.kernel_f64()
+        operator.accelerate().kernels.map(|(_, double)| double)
     }
     fn gather(operator: &dyn Operator) -> Option<&dyn GatherKernel<Self>> {
-        operator.gather_f64()
+        operator.accelerate().gathers.map(|(_, double)| double)
     }
 }
 
@@ -95,7 +95,7 @@ fn choose(fast: bool, variant: Option<&str>) -> Result<(InstructionSet, &'static
     let available = InstructionSet::available();
     let choices: Vec<(InstructionSet, &str)> = match fast {
         true => available.iter().map(|set| (*set, set.word())).collect(),
-        false => vec![(available[0], "twin")],
+        false => vec![(available[0], "reference")],
     };
     match variant {
         None => Ok(choices[0]),

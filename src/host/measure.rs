@@ -36,7 +36,7 @@ pub(crate) fn measure_batch(operator: &dyn Operator, points: &Factors) -> Vec<f6
 
 /// A*(r)·V for one trial, summed in shard order: n×k row-major.
 pub(crate) fn adjoint(operator: &dyn Operator, residual: &[f64], applied: &Factors) -> Vec<f64> {
-    if let Some(kernel) = operator.gather_f64() {
+    if let Some((_, kernel)) = operator.accelerate().gathers {
         let (v, k) = (applied.right(0), applied.search_rank());
         return gather::adjoint(operator, kernel, Side::Left, residual, v.as_slice(), k);
     }
@@ -57,7 +57,7 @@ pub(crate) fn adjoint(operator: &dyn Operator, residual: &[f64], applied: &Facto
 
 /// A*(r)ᵀ·W for one trial, summed in shard order: n2×k row-major.
 pub(crate) fn adjoint_transposed(operator: &dyn Operator, residual: &[f64], applied: &Factors) -> Vec<f64> {
-    if let Some(kernel) = operator.gather_f64() {
+    if let Some((_, kernel)) = operator.accelerate().gathers {
         let (w, k) = (applied.left(0), applied.search_rank());
         return gather::adjoint(operator, kernel, Side::Right, residual, w.as_slice(), k);
     }

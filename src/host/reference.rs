@@ -22,10 +22,10 @@ struct Sequential<'a> {
 /// An engine that interprets the tape in f64 with one thread.
 ///
 /// # Errors
-/// [`crate::Error::Invalid`] for a variant other than `twin`.
+/// [`crate::Error::Invalid`] for a variant other than `reference`.
 pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
-    if let Some(variant) = load.variant.as_deref().filter(|variant| *variant != "twin") {
-        return Err(unknown_variant(variant, &["twin"]));
+    if let Some(variant) = load.variant.as_deref().filter(|variant| *variant != "reference") {
+        return Err(unknown_variant(variant, &["reference"]));
     }
     let (operator, program) = (load.operator.clone(), load.program.clone());
     let (batch, m) = (load.batch, operator.measurements());
@@ -38,7 +38,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         precision: Precision::F64,
         storage: operator.stored_in(),
         threads: 1,
-        variant: format!("{}/twin", operator.name()),
+        variant: format!("{}/reference", operator.name()),
         candidates: Vec::new(),
         operator_bytes_per_iteration: cost.bytes * program.passes(),
         operator_bytes: cost.bytes as u64,

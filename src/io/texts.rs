@@ -70,7 +70,7 @@ pub(crate) fn read_labels(path: &Path, name: &str) -> Result<Option<Labels>> {
         let values = read_npz(path, name)?;
         let exact = kind.type_char() == TypeChar::Int && kind.size_field() == 8 && !values.dtype().big_endian;
         let all = match (values.shape().len(), exact) {
-            (1, true) => Some(rest.chunks_exact(8).take(values.len()).map(|eight| read_i64(eight)).collect()),
+            (1, true) => Some(rest.chunks_exact(8).take(values.len()).map(read_i64).collect()),
             (1, false) => whole(&values.to_vec()?),
             _ => None,
         };

@@ -38,6 +38,10 @@ pub(super) mod npz {
         Ok(false)
     }
 
+    pub(in crate::io) fn npz_names(path: &Path) -> Result<Vec<String>> {
+        refused(path, "archives of arrays")
+    }
+
     pub(in crate::io) fn read_npz(path: &Path, _name: &str) -> Result<NpyArray> {
         refused(path, "archives of arrays")
     }

@@ -63,7 +63,7 @@ impl Place {
 
     /// [`Place::applies_to`] for an adapter.
     pub(super) fn adapter_applies_to(&self, device: &gpu::Device, operator: &dyn Operator) -> bool {
-        if operator.gpu().is_none() {
+        if operator.accelerate().gpu.is_none() {
             return false;
         }
         let Some(variant) = &self.variant else { return true };

@@ -405,7 +405,7 @@ pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> LawOutco
         return Ok(Held::Holds);
     }
     let passes = read / declared;
-    let lists = matches!(operator.gpu(), Some(GpuForm::Thin(GpuThin::Nonzeros(_))));
+    let lists = matches!(operator.accelerate().gpu, Some(GpuForm::Thin(GpuThin::Nonzeros(_))));
     // A list names its lines and, in every panel, the cut lines: with few nonzeros this is most of the list.
     let shape = operator.domain();
     let names = 16.0 * (shape.rows() + shape.columns() + info.panels) as f64;

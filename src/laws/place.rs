@@ -73,7 +73,7 @@ impl Place {
         if let Backend::Gpu(device) = &self.backend {
             return self.adapter_applies_to(device, operator);
         }
-        self.variant.is_none() || operator.kernel_f32().is_some() || operator.gather_f32().is_some()
+        self.variant.is_none() || operator.accelerate().has_kernels()
     }
 
     /// Loads an engine for the laws.

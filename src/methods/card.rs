@@ -10,6 +10,7 @@ pub const AUTOMATIC: &str = "auto";
 
 /// Description of a method, as in `lowrank list methods`.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct MethodCard {
     /// Word of `--method`.
     pub word: &'static str,
@@ -34,6 +35,41 @@ impl PartialEq for MethodCard {
 }
 
 impl MethodCard {
+    /// The card of a method of your own, without parameters: its word, its formula and its constructor from named
+    /// parameters.
+    #[must_use]
+    pub const fn new(word: &'static str, formula: &'static str, make: fn(&Named) -> Result<Method>) -> Self {
+        Self { word, formula, parameters: &[], step_size: "given", cost: NOTHING, source: "", make }
+    }
+
+    /// Sets the method's own parameters with their defaults.
+    #[must_use]
+    pub const fn parameters(mut self, parameters: &'static [Parameter]) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// Sets the description of the default step size.
+    #[must_use]
+    pub const fn step_size(mut self, step_size: &'static str) -> Self {
+        self.step_size = step_size;
+        self
+    }
+
+    /// Sets the cost of an iteration, by default one pass with nothing read back.
+    #[must_use]
+    pub const fn cost(mut self, cost: &'static str) -> Self {
+        self.cost = cost;
+        self
+    }
+
+    /// Sets the source in the literature.
+    #[must_use]
+    pub const fn source(mut self, source: &'static str) -> Self {
+        self.source = source;
+        self
+    }
+
     /// Whether the method has a parameter of that name.
     pub fn has(&self, parameter: &str) -> bool {
         self.parameters.iter().any(|known| known.name() == parameter)

@@ -6,7 +6,8 @@ use crate::named::Named;
 use crate::options::Parameter;
 use crate::problem::Domain;
 
-/// Description of a model for front ends.
+/// Description of a model for front ends. Only the built-in models have one: yours is a [`crate::models::FactorModel`].
+#[non_exhaustive]
 pub struct ModelCard {
     /// Word of the model in flags and reports.
     pub word: &'static str,

@@ -4,6 +4,7 @@
 //! implementation (the three functions of the trait), optionally a fast host kernel and a WGSL shader. The rest of the
 //! crate sees the trait only.
 
+mod acceleration;
 pub(crate) mod compressed;
 pub mod dense;
 pub mod entries;
@@ -26,6 +27,7 @@ use crate::memory::Part;
 use crate::problem::{Domain, Factors};
 
 pub use crate::simd::InstructionSet;
+pub use acceleration::Acceleration;
 pub use dense::{Dense, Layout};
 pub use entries::Entries;
 pub use gather::{GatherKernel, Lines, Side};
@@ -152,35 +154,16 @@ pub trait Operator: Send + Sync {
         false
     }
 
-    /// Fast single-precision kernel; without one the Cpu backend runs the f64 functions above.
-    fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
-        None
-    }
-
-    /// Fast double-precision kernel.
-    fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
-        None
-    }
-
-    /// Fast single-precision kernel for operators whose measurements touch few lines of the factors; the Cpu backend
-    /// prefers it.
-    fn gather_f32(&self) -> Option<&dyn GatherKernel<f32>> {
-        None
-    }
-
-    /// Fast double-precision kernel for operators whose measurements touch few lines of the factors.
-    fn gather_f64(&self) -> Option<&dyn GatherKernel<f64>> {
-        None
-    }
-
-    /// Data for the Gpu backend, which refuses operators without them.
-    fn gpu(&self) -> Option<GpuForm<'_>> {
-        None
+    /// All that makes the operator fast: kernels for the Cpu backend, and data for the Gpu backend, which refuses
+    /// operators without them. By default nothing.
+    fn accelerate(&self) -> Acceleration<'_> {
+        Acceleration::default()
     }
 }
 
 /// Specialisation and input format of an operator's shader: plain data, no GPU types.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct GpuPlan {
     /// Words (4 bytes) per stored row, padded to a multiple of 64 so that every row may start a binding.
     pub row_words: usize,
@@ -217,6 +200,27 @@ pub struct Made {
 }
 
 impl GpuPlan {
+    /// The plan of rows of so many words, `row_bytes` of which are their numbers. The entries of Aᵢ are the numbers of
+    /// its row (ω = 1), and a workgroup of `forward` takes four rows.
+    #[must_use]
+    pub fn new(words: usize, row_bytes: usize, reader: Reader) -> Self {
+        Self { row_words: words.next_multiple_of(64), row_bytes, reader, off_diagonal: 1.0, forward_rows: 4 }
+    }
+
+    /// Sets the weight ω of off-diagonal entries.
+    #[must_use]
+    pub fn off_diagonal(mut self, weight: f64) -> Self {
+        self.off_diagonal = weight;
+        self
+    }
+
+    /// Sets the number of rows that a workgroup of `forward` takes.
+    #[must_use]
+    pub(crate) fn forward_rows(mut self, rows: usize) -> Self {
+        self.forward_rows = rows;
+        self
+    }
+
     /// Number type of stored rows, if they are stored.
     pub(crate) fn storage(&self) -> Option<Storage> {
         match self.reader {
@@ -304,20 +308,8 @@ macro_rules! delegate {
             fn is_centred(&self) -> bool {
                 (**self).is_centred()
             }
-            fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
-                (**self).kernel_f32()
-            }
-            fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
-                (**self).kernel_f64()
-            }
-            fn gather_f32(&self) -> Option<&dyn GatherKernel<f32>> {
-                (**self).gather_f32()
-            }
-            fn gather_f64(&self) -> Option<&dyn GatherKernel<f64>> {
-                (**self).gather_f64()
-            }
-            fn gpu(&self) -> Option<GpuForm<'_>> {
-                (**self).gpu()
+            fn accelerate(&self) -> Acceleration<'_> {
+                (**self).accelerate()
             }
         }
     };

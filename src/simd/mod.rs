@@ -279,16 +279,13 @@ fn half_to_single(v: f16) -> f32 {
 mod tests {
     use super::*;
 
-    struct Everything<'a>(&'a [f16]);
+    struct Everything<'a, S>(&'a [S]);
 
-    impl<T: Unit> Task<f16, T> for Everything<'_>
-    where
-        f16: Stored<T>,
-    {
+    impl<S: Stored<T>, T: Unit> Task<S, T> for Everything<'_, S> {
         type Output = Vec<T>;
         #[inline(always)]
-        fn run<A: Widen<f16, T>>(self, simd: A) -> Vec<T> {
-            let (chunks, _) = <f16 as Stored<T>>::chunks(self.0);
+        fn run<A: Widen<S, T>>(self, simd: A) -> Vec<T> {
+            let (chunks, _) = S::chunks(self.0);
             chunks.iter().flat_map(|chunk| simd.store(simd.widen(chunk)).as_mut().to_vec()).collect()
         }
     }
@@ -304,6 +301,19 @@ mod tests {
                 assert_eq!(single[i].to_bits(), v.to_f32().to_bits(), "{} {v}", set.word());
                 assert_eq!(double[i].to_bits(), v.to_f64().to_bits(), "{} {v}", set.word());
             }
+        }
+    }
+
+    /// From places of every alignment.
+    #[test]
+    fn single_numbers_are_widened_and_double_ones_narrowed_exactly() {
+        let single: Vec<f32> = (0..96).map(|i| (i as f32 - 40.0) * 0.3).collect();
+        let double: Vec<f64> = single.iter().map(|v| f64::from(*v)).collect();
+        for (set, from) in InstructionSet::available().into_iter().flat_map(|set| (0..16).map(move |from| (set, from)))
+        {
+            let (single, double) = (&single[from..from + 64], &double[from..from + 64]);
+            assert_eq!(<f32 as Stored<f64>>::run(set, Everything(single)), double, "{}", set.word());
+            assert_eq!(<f64 as Stored<f32>>::run(set, Everything(double)), single, "{}", set.word());
         }
     }
 }

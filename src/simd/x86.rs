@@ -1,8 +1,12 @@
 //! Units on AVX2 and AVX-512 registers. The tokens prove that the processor has the instructions. `pulp` keeps the
-//! calls safe, except the conversion of half precision on AVX2, which it lacks.
+//! calls safe, except loads, and the conversion of half precision on AVX2, which it lacks.
+//!
+//! What an AVX-512 conversion reads is loaded and not cast. A call that is not inlined passes a register by address, and rustc may
+//! pass the address of the array that was cast, which is not aligned as the register is.
 
 use std::arch::x86_64::{
-    __m128, __m128i, __m256, __m256d, __m512, __m512d, _MM_HINT_T1, _mm_prefetch, _mm256_cvtph_ps,
+    __m128, __m128i, __m256, __m256d, __m512, __m512d, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch, _mm256_cvtph_ps,
+    _mm256_loadu_ps, _mm256_loadu_si256,
 };
 use std::marker::PhantomData;
 
@@ -195,7 +199,9 @@ impl Widen<f16, f32> for Avx2 {
 impl Widen<f16, f32> for V4 {
     #[inline(always)]
     fn widen(self, chunk: &[f16; 16]) -> Self::V {
-        self.avx512f._mm512_cvtph_ps(cast(chunk.map(f16::to_bits)))
+        // SAFETY: the token has AVX; the load needs no alignment and reads the 32 bytes of the chunk.
+        let sixteen = unsafe { _mm256_loadu_si256(std::ptr::from_ref(chunk).cast()) };
+        self.avx512f._mm512_cvtph_ps(sixteen)
     }
 }
 impl Widen<f16, f64> for Avx2 {
@@ -208,7 +214,9 @@ impl Widen<f16, f64> for Avx2 {
 impl Widen<f16, f64> for V4 {
     #[inline(always)]
     fn widen(self, chunk: &[f16; 8]) -> Self::V {
-        let single = self.avx512f._mm512_cvtph_ps(cast([chunk.map(f16::to_bits), [0; 8]]));
+        // SAFETY: the token has SSE2; the load needs no alignment and reads the 16 bytes of the chunk.
+        let eight = unsafe { _mm_loadu_si128(std::ptr::from_ref(chunk).cast()) };
+        let single = self.avx512f._mm512_cvtph_ps(self.avx._mm256_zextsi128_si256(eight));
         let [low, _]: [__m256; 2] = cast(single);
         self.avx512f._mm512_cvtps_pd(low)
     }
@@ -223,7 +231,9 @@ impl Widen<f32, f64> for Avx2 {
 impl Widen<f32, f64> for V4 {
     #[inline(always)]
     fn widen(self, chunk: &[f32; 8]) -> Self::V {
-        self.avx512f._mm512_cvtps_pd(cast(*chunk))
+        // SAFETY: the token has AVX; the load needs no alignment and reads the 32 bytes of the chunk.
+        let eight = unsafe { _mm256_loadu_ps(chunk.as_ptr()) };
+        self.avx512f._mm512_cvtps_pd(eight)
     }
 }
 impl Widen<f64, f32> for Avx2 {

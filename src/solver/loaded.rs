@@ -176,7 +176,7 @@ impl Loaded {
     }
 
     /// Number of iterations with a raised damping, by trial.
-    pub(super) fn damping_raised(&mut self, batch: usize) -> Result<Vec<usize>> {
+    pub(super) fn damping_floor_iterations(&mut self, batch: usize) -> Result<Vec<usize>> {
         self.counts("raised", batch)
     }
 

@@ -138,8 +138,8 @@ impl Solver {
     ///
     /// # Errors
     /// Device failures.
-    pub fn damping_raised(&mut self) -> Result<Vec<usize>> {
-        self.loaded.damping_raised(self.plan.trials.len())
+    pub fn damping_floor_iterations(&mut self) -> Result<Vec<usize>> {
+        self.loaded.damping_floor_iterations(self.plan.trials.len())
     }
 
     /// Injects faults into the engine, for tests.

@@ -121,7 +121,7 @@ pub struct TrialSolution {
     pub singular_values: Vec<f64>,
     /// Rank suggested by the spectrum, see [`crate::diagnostics::estimated_rank`].
     pub estimated_rank: usize,
-    /// Times t_*, t_1 and t_twin, if the run was diagnosed.
+    /// Times t_*, t_1 and t_power, if the run was diagnosed.
     pub phases: Option<Phases>,
     /// Proxy of the phase times without a truth.
     pub phases_proxy: Option<PhaseProxy>,

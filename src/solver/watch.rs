@@ -194,12 +194,12 @@ impl<'a> TrialWatch<'a> {
         self.kept.is_some()
     }
 
-    /// Diagnoses the phases of the trial, from the spectrum of its P and its start; with `twin` also against the power
+    /// Diagnoses the phases of the trial, from the spectrum of its P and its start; with `power` also against the power
     /// iteration.
-    pub(crate) fn diagnose(&mut self, spectrum: Arc<Spectrum>, start: &Block, twin: bool) -> Result<()> {
+    pub(crate) fn diagnose(&mut self, spectrum: Arc<Spectrum>, start: &Block, power: bool) -> Result<()> {
         if let Some(truth) = self.truth {
             let start = start.corner(self.parameters.trial, (start.rows(), self.parameters.search_rank));
-            let step_size = twin.then_some(self.parameters.step_size);
+            let step_size = power.then_some(self.parameters.step_size);
             self.diagnostics = Some(PaperDiagnostics::new(truth, spectrum, step_size, start.of(0))?);
         }
         Ok(())

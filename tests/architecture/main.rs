@@ -242,8 +242,8 @@ fn unsafe_is_counted() {
         })
         .collect();
     // Mapping a file (sound while nobody changes it, which no program can promise), and an environment variable set before
-    // there are threads; an instruction behind a token that says it is there; prefetching.
-    assert_eq!(uses.len(), 4, "{uses:#?}");
+    // there are threads; an instruction behind a token that says it is there; three loads of registers; prefetching.
+    assert_eq!(uses.len(), 7, "{uses:#?}");
 }
 
 #[test]
@@ -313,7 +313,7 @@ fn the_solver_calls_the_engine_in_one_place() {
     }
 }
 
-/// A kernel that is generic in the precision is compiled wherever its vtable is made: `kernel_f32` of an operator, which must
+/// A kernel that is generic in the precision is compiled wherever its vtable is made: `accelerate` of an operator, which must
 /// stay in this crate.
 #[test]
 fn kernels_are_not_compiled_in_other_crates() {
@@ -326,8 +326,8 @@ fn kernels_are_not_compiled_in_other_crates() {
             let implements = format!("impl Operator for {operator} {{");
             let Some((path, text)) = sources.iter().find(|(_, text)| text.contains(&implements)) else { continue };
             found += 1;
-            let guarded = ["f32", "f64"].map(|t| text.contains(&format!("#[inline(never)]\n    fn kernel_{t}(")));
-            assert_eq!(guarded, [true; 2], "{}: kernel_f32, kernel_f64 without #[inline(never)]", path.display());
+            let guarded = text.contains("#[inline(never)]\n    fn accelerate(");
+            assert!(guarded, "{}: accelerate without #[inline(never)]", path.display());
         }
     }
     assert!(found >= 2, "the kernels were not found");

@@ -2,7 +2,7 @@
 //! with them.
 #![allow(dead_code)]
 
-use lowrank::operators::{GpuForm, GpuNonzeros, GpuThin, GpuVectors, Operator, Storage};
+use lowrank::operators::{Acceleration, GpuForm, GpuNonzeros, GpuThin, GpuVectors, Operator, Storage};
 use lowrank::problem::{Domain, Factors};
 
 /// Numbers that f32 holds exactly: in [-1, 1), or of {−1, 0, 1}.
@@ -199,8 +199,8 @@ impl Operator for ThinOperator {
         self.centred
     }
 
-    fn gpu(&self) -> Option<GpuForm<'_>> {
-        Some(GpuForm::Thin(match &self.data {
+    fn accelerate(&self) -> Acceleration<'_> {
+        Acceleration::default().gpu(GpuForm::Thin(match &self.data {
             Data::Vectors { .. } => GpuThin::Vectors(self),
             Data::Nonzeros { .. } => GpuThin::Nonzeros(self),
         }))

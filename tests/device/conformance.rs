@@ -69,15 +69,13 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
     for registration in REGISTRY {
         let name = registration.name;
         let subject = Subject { name: name.into(), random: registration.random, integers: registration.integers };
-        // Kernels that are chosen by force, and panels in double precision, run on `dense` at every size; other operators bring
+        // Kernels that are chosen by force, small panels and double precision run on `dense` at every size; other operators bring
         // them another reader of rows, which some sizes suffice for.
-        let double_panels = |place: &Place| place.precision == Precision::F64 && place.options.panel_bytes.is_some();
-        let unforced: Vec<Place> = (places.iter())
-            .filter(|place| {
-                !matches!(place.backend, Backend::Gpu(_)) || (place.variant.is_none() && !double_panels(place))
-            })
-            .cloned()
-            .collect();
+        let plain = |place: &&Place| {
+            let single = place.precision == Precision::F32 && place.options.panel_bytes.is_none();
+            !matches!(place.backend, Backend::Gpu(_)) || (place.variant.is_none() && single)
+        };
+        let unforced: Vec<Place> = places.iter().filter(plain).cloned().collect();
         let at = |some: bool| if some || name == "dense" { &places[..] } else { &unforced[..] };
         for &(n, m) in CASES {
             add_case(&mut trials, &subject, Domain::symmetric(n), m, at(VARIANT_CASES.contains(&(n, m))));

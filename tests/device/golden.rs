@@ -21,8 +21,7 @@ fn normalization() -> f64 {
 }
 
 fn problem(storage: Option<Storage>) -> Problem {
-    let options =
-        OpenOptions { storage, normalization: Normalization::Value(normalization()), ..OpenOptions::default() };
+    let options = OpenOptions::default().storage(storage).normalization(Normalization::Value(normalization()));
     let opened = options.open(file("A.npy")).unwrap();
     assert!((opened.implied_normalization / normalization() - 1.0).abs() < 0.01);
     let m = 10 * N * 3;

@@ -85,8 +85,8 @@ fn measured(operator: &dyn Operator, u: MatrixView<'_>) -> Vec<f64> {
 /// From a start of 10⁻⁷ with surplus columns the error is that of double precision at the same time, within 5 %.
 fn tiny_start(backend: &Backend) -> Outcome {
     let mut ends = Vec::new();
-    let cases = [(21, 40, 10), (22, 40, 4), (24, 40, 40), (23, 50, 12), (25, 44, 8)];
-    let cases = &cases[..if is_adapter(backend) { 3 } else { 5 }];
+    let cases = [(21, 40, 10), (24, 40, 40), (22, 40, 4), (23, 50, 12), (25, 44, 8)];
+    let cases = &cases[..if is_adapter(backend) { 2 } else { 5 }];
     for &(seed, n, k) in cases {
         let problem = problem(n, 2, 27 * n, seed, Storage::F32)?;
         let settings = gd(k, 1e-7, seed, 260).observe(Schedule::Every(20));
@@ -109,19 +109,15 @@ fn tiny_start(backend: &Backend) -> Outcome {
     ensure(ends.iter().filter(|end| **end < 1e-7).count() > cases.len() / 2, || format!("{ends:?}"))
 }
 
-/// Never worse than f32: any rank, any storage, noise; of the combinations, those a software adapter has time for.
-fn never_worse(backend: &Backend) -> Outcome {
-    const STORAGES: [Storage; 3] = [Storage::F16, Storage::F32, Storage::F64];
+/// Never worse than f32: any rank, any storage, noise. A software adapter has time for one seed of each storage.
+fn never_worse(backend: &Backend, storage: Storage) -> Outcome {
     let starts = [(2, 1e-5), (4, 1e-7), (20, 1e-7), (20, 1e-2)];
     let trials = starts.map(|(k, scale)| Trial::default().search_rank(k).init_scale(scale));
-    for (seed, storage) in (1..=4).flat_map(|seed| STORAGES.map(|storage| (seed, storage))) {
-        if is_adapter(backend) && STORAGES.iter().position(|s| *s == storage) != Some(seed as usize % 4) {
-            continue;
-        }
+    for seed in 1..=if is_adapter(backend) { 1 } else { 4 } {
         let clean = problem(20, 2, 500, seed, storage)?;
         let noisy = clean.clone().with_noise(1e-3, seed)?;
         for (problem, noise) in [(&clean, false), (&noisy, true)] {
-            let settings = gd(2, 1.0, seed, 300).observe(Schedule::Every(50)).trials(trials);
+            let settings = gd(2, 1.0, seed, 250).observe(Schedule::Every(50)).trials(trials);
             let single = solve(problem, settings.clone(), backend)?;
             let found = mixed(problem, settings, backend)?;
             for ((single, found), (k, scale)) in single.trials.iter().zip(&found.trials).zip(starts) {
@@ -254,7 +250,9 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
         };
         add("double accuracy at exact rank", exact_rank);
         add("the error of f64 from a start of 1e-7", tiny_start);
-        add("never worse than f32", never_worse);
+        add("never worse than f32, from f16", |backend| never_worse(backend, Storage::F16));
+        add("never worse than f32, from f32", |backend| never_worse(backend, Storage::F32));
+        add("never worse than f32, from f64", |backend| never_worse(backend, Storage::F64));
         add("a batch is its trials", batches);
         add("repeats and schedules", repeats);
         add("rules, starts and new observations", rules);

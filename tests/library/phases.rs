@@ -25,12 +25,12 @@ fn the_curves_have_the_papers_shape() {
     for seed in [3, 11] {
         let solution = run(60, 3, 1.0, 1e-6, 20, seed, 200);
         let phases = solution.best().phases.clone().unwrap();
-        let (star, one, twin) = (phases.t_star.unwrap(), phases.t_1.unwrap(), phases.t_twin.unwrap());
-        assert!(star < one && star < twin, "{phases:?}");
+        let (star, one, power) = (phases.t_star.unwrap(), phases.t_1.unwrap(), phases.t_power.unwrap());
+        assert!(star < one && star < power, "{phases:?}");
         assert!(phases.noise_at_t_1.unwrap() < 0.1, "{phases:?}");
         let at = |t: usize| solution.trace[t].diagnosis.unwrap();
-        // The twin and the run agree before t_twin.
-        for t in [1, star, twin - 1] {
+        // The power iteration and the run agree before t_power.
+        for t in [1, star, power - 1] {
             let d = at(t);
             assert!(d.power_distance.unwrap() <= 0.1);
             assert!((d.angle_spectral.unwrap() - d.power_angle_spectral.unwrap()).abs() < 0.1, "t = {t}: {d:?}");

@@ -64,7 +64,7 @@ fn every_way_of_writing_entries_is_read() {
         ("no last break", plain.trim_end().to_owned()),
         (
             "mark, quotes, remarks",
-            format!("\u{feff}\"user\",\"item\",\"rating\"\n\"7\",\"30\",\"1.5\"\n# x\n\n900,2,-2\n7,2,4\n"),
+            "\u{feff}\"user\",\"item\",\"rating\"\n\"7\",\"30\",\"1.5\"\n# x\n\n900,2,-2\n7,2,4\n".into(),
         ),
         ("tabs", plain.replace(',', "\t")),
         ("semicolons", plain.replace(',', "; ")),

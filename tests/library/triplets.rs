@@ -101,7 +101,7 @@ fn sparse_rows_are_read_from_matrix_market() {
     assert_eq!(file.operator.sensing_matrix(2), [7.0, -1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     assert!(file.notices.iter().any(|n| says(n, "1 of 3") && says(n, "nonzero")), "{:?}", file.notices);
     assert!(file.notices.iter().any(|n| says(n, "normalization") && n.contains("1.07")), "{:?}", file.notices);
-    let shape = |n1, n2| OpenOptions { symmetric: false, shape: Some((n1, n2)), ..OpenOptions::default() };
+    let shape = |n1, n2| OpenOptions::default().symmetric(false).shape((n1, n2));
     let file = Sparse::open(&path, &shape(2, 3)).unwrap();
     assert_eq!(file.operator.sensing_matrix(0), [1.0, 0.0, 0.0, 0.0, 0.0, 2.0]);
     let message = Sparse::open(&path, &shape(2, 4)).err().unwrap().to_string();

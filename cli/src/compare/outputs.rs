@@ -71,7 +71,7 @@ fn report(comparison: &Comparison, rows: &[ComparisonRow], said: &Described) -> 
                 "label": entry.label,
                 "environment": Environment::new(&entry.solution.engine),
                 "timing": entry.solution.timing,
-                "damping_raised": entry.damping_raised,
+                "damping_floor_iterations": entry.damping_floor_iterations,
                 "notices": entry.solution.notices,
                 "trials": entry.solution.trials.iter().map(TrialReport::from).collect::<Vec<_>>(),
             })

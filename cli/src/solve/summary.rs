@@ -160,10 +160,10 @@ fn single(t: &TrialSolution) -> String {
     if let Some(phases) = &t.phases {
         let time = |t: Option<usize>| t.map_or_else(|| "-".into(), |t| t.to_string());
         lines.push(format!(
-            "phases            aligned from {} (t_*), grown at {} (t_1), left its power-iteration twin at {}",
+            "phases            aligned from {} (t_*), grown at {} (t_1), left the power iteration at {} (t_power)",
             time(phases.t_star),
             time(phases.t_1),
-            time(phases.t_twin)
+            time(phases.t_power)
         ));
         lines.extend(phases.reasons.iter().map(|reason| format!("                  {reason}")));
     }

@@ -29,8 +29,8 @@ fn the_whole_study_leaves_its_files_and_its_claims_hold() {
         "angle-shape",
         "error-shape",
         "plateau",
-        "twin-angles",
-        "twin-outlives-alignment",
+        "power-iteration-angles",
+        "power-iteration-outlives-alignment",
         "t-star-constant",
         "t-1-per-decade",
         "test-slope",
@@ -57,7 +57,7 @@ fn the_page_stands_alone_and_says_how_it_was_made() {
     for outside in ["http:", "https:", "src=", "href=", "url(", "@import", "<script", "<link"] {
         assert!(!page.contains(outside), "{outside}");
     }
-    for text in ["reconstruct", "<svg", "t_twin", "n = 40, r* = 2, m = 800", "single precision", "holds"] {
+    for text in ["reconstruct", "<svg", "t_power", "n = 40, r* = 2, m = 800", "single precision", "holds"] {
         assert!(page.contains(text), "{text}");
     }
     assert!(page.contains("lowrank reproduce ss21 spectral --quick") && page.contains("--seed 12"));

@@ -23,13 +23,8 @@ pub(in crate::gpu) struct VectorRows<'a> {
 
 impl GpuSource for VectorRows<'_> {
     fn plan(&self, _widest: Storage) -> GpuPlan {
-        GpuPlan {
-            row_words: self.sizes.row_words,
-            row_bytes: self.sizes.numbers() * self.sizes.storage.bytes(),
-            reader: Reader::Stored(self.sizes.storage),
-            off_diagonal: 1.0,
-            forward_rows: 1,
-        }
+        let bytes = self.sizes.numbers() * self.sizes.storage.bytes();
+        GpuPlan::new(self.sizes.row_words, bytes, Reader::Stored(self.sizes.storage)).forward_rows(1)
     }
 
     fn write_rows(&self, plan: &GpuPlan, rows: Range<usize>, out: &mut [u32]) {

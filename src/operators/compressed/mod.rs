@@ -268,16 +268,9 @@ macro_rules! compressed_operator {
                 self.isotropic
             }
 
-            fn gather_f32(&self) -> Option<&dyn GatherKernel<f32>> {
-                Some(&self.lists)
-            }
-
-            fn gather_f64(&self) -> Option<&dyn GatherKernel<f64>> {
-                Some(&self.lists)
-            }
-
-            fn gpu(&self) -> Option<GpuForm<'_>> {
-                Some(GpuForm::Thin(GpuThin::Nonzeros(&self.lists)))
+            fn accelerate(&self) -> Acceleration<'_> {
+                let gpu = GpuForm::Thin(GpuThin::Nonzeros(&self.lists));
+                Acceleration::default().gathers(&self.lists, &self.lists).gpu(gpu)
             }
         }
     };

@@ -18,17 +18,13 @@ use crate::problem::{Domain, pack_symmetric_part};
 
 /// Options for reading a file of sensing matrices. The default takes everything from the file.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
 pub struct OpenOptions {
-    /// Whether the matrices are symmetric, as all models but the asymmetric one require.
-    pub symmetric: bool,
-    /// Layout of the rows, required where the width of a two-dimensional array has two readings.
-    pub layout: Option<Layout>,
-    /// Shape (n1, n2) of the unknown matrix.
-    pub shape: Option<(usize, usize)>,
-    /// Number type to hold; `None` keeps the file's `float32` as `f32` and converts everything else to `f64`.
-    pub storage: Option<Storage>,
-    /// Normalisation s of the operator.
-    pub normalization: Normalization,
+    pub(crate) symmetric: bool,
+    pub(crate) layout: Option<Layout>,
+    pub(crate) shape: Option<(usize, usize)>,
+    pub(crate) storage: Option<Storage>,
+    pub(crate) normalization: Normalization,
 }
 
 impl Default for OpenOptions {
@@ -64,6 +60,37 @@ impl DenseFile {
 }
 
 impl OpenOptions {
+    /// Sets whether the matrices are symmetric, as all models but the asymmetric one require. By default they are.
+    pub fn symmetric(mut self, symmetric: bool) -> Self {
+        self.symmetric = symmetric;
+        self
+    }
+
+    /// Sets the layout of the rows, required where the width of a two-dimensional array has two readings.
+    pub fn layout(mut self, layout: impl Into<Option<Layout>>) -> Self {
+        self.layout = layout.into();
+        self
+    }
+
+    /// Sets the shape (n1, n2) of the unknown matrix.
+    pub fn shape(mut self, shape: impl Into<Option<(usize, usize)>>) -> Self {
+        self.shape = shape.into();
+        self
+    }
+
+    /// Sets the number type to hold. `None`, the default, keeps the file's `float32` as `f32` and converts everything
+    /// else to `f64`.
+    pub fn storage(mut self, storage: impl Into<Option<Storage>>) -> Self {
+        self.storage = storage.into();
+        self
+    }
+
+    /// Sets the normalisation s of the operator.
+    pub fn normalization(mut self, normalization: Normalization) -> Self {
+        self.normalization = normalization;
+        self
+    }
+
     /// Domain of n1×n2 matrices, which are square if symmetric.
     pub(super) fn domain(&self, n1: usize, n2: usize) -> Domain {
         if self.symmetric { Domain::symmetric(n1) } else { Domain::rectangular(n1, n2) }

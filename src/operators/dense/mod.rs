@@ -30,7 +30,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::memory::{Part, product};
 use crate::operators::rows::{Traversal, reference};
-use crate::operators::{Cost, GpuForm, GpuPlan, GpuSource, HostKernel, Operator, Reader, Storage};
+use crate::operators::{Acceleration, Cost, GpuForm, GpuPlan, GpuSource, Operator, Reader, Storage};
 use crate::pages::Pages;
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Domain, Factors, pack_symmetric_part};
@@ -363,17 +363,8 @@ impl Operator for Dense {
 
     // Inlining into another crate would compile all kernels there again.
     #[inline(never)]
-    fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
-        Some(self)
-    }
-
-    #[inline(never)]
-    fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
-        Some(self)
-    }
-
-    fn gpu(&self) -> Option<GpuForm<'_>> {
-        Some(GpuForm::Rows(self))
+    fn accelerate(&self) -> Acceleration<'_> {
+        Acceleration::default().kernels(self, self).gpu(GpuForm::Rows(self))
     }
 }
 
@@ -384,13 +375,7 @@ impl GpuSource for Dense {
         let row_bytes = p * storage.bytes() + storage.row_overhead();
         // The scale has its own word after the words of the numbers.
         let words = (p * storage.bytes()).div_ceil(4) + storage.row_overhead() / 4;
-        GpuPlan {
-            row_words: words.next_multiple_of(64),
-            row_bytes,
-            reader: Reader::Stored(storage),
-            off_diagonal: 1.0,
-            forward_rows: 4,
-        }
+        GpuPlan::new(words, row_bytes, Reader::Stored(storage))
     }
 
     fn write_rows(&self, plan: &GpuPlan, rows: Range<usize>, out: &mut [u32]) {

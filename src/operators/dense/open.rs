@@ -22,13 +22,12 @@ pub(crate) const OPTIONS: &[OptionCard] = &[OptionCard::new(
 
 /// Options of files with sensing matrices.
 pub(crate) fn options(wanted: &Wanted<'_>) -> Result<OpenOptions> {
-    Ok(OpenOptions {
-        symmetric: wanted.symmetric,
-        layout: wanted.request.word::<Layout>("layout")?,
-        shape: wanted.request.sizes("shape")?,
-        storage: wanted.storage,
-        normalization: wanted.normalization()?,
-    })
+    Ok(OpenOptions::default()
+        .symmetric(wanted.symmetric)
+        .layout(wanted.request.word::<Layout>("layout")?)
+        .shape(wanted.request.sizes("shape")?)
+        .storage(wanted.storage)
+        .normalization(wanted.normalization()?))
 }
 
 struct Matrices {

@@ -22,7 +22,7 @@ use rand::RngExt;
 use crate::error::{Error, Result};
 use crate::memory::Part;
 use crate::operators::compressed::{self, Compressed, Values, compressed_operator};
-use crate::operators::{Cost, GatherKernel, GpuForm, GpuThin, Operator, Storage};
+use crate::operators::{Acceleration, Cost, GpuForm, GpuThin, Operator, Storage};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors};
 

@@ -11,15 +11,12 @@ use crate::problem::Domain;
 
 /// Options for reading files of vectors.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
 pub struct OpenVectors {
-    /// Whether the matrices are a aᵀ; otherwise they are a bᵀ.
-    pub symmetric: bool,
-    /// Number type to hold; `None` keeps the file's `float32` as `f32` and converts everything else to `f64`.
-    pub storage: Option<Storage>,
-    /// Normalisation s of the operator.
-    pub normalization: Normalization,
-    /// Whether residuals are centred, for a aᵀ; see [`RankOne::centred`].
-    pub centred: bool,
+    symmetric: bool,
+    storage: Option<Storage>,
+    normalization: Normalization,
+    centred: bool,
 }
 
 impl Default for OpenVectors {
@@ -63,6 +60,31 @@ struct Side {
 }
 
 impl OpenVectors {
+    /// Sets whether the matrices are a aᵀ, as by default; otherwise they are a bᵀ.
+    pub fn symmetric(mut self, symmetric: bool) -> Self {
+        self.symmetric = symmetric;
+        self
+    }
+
+    /// Sets the number type to hold. `None`, the default, keeps the file's `float32` as `f32` and converts everything
+    /// else to `f64`.
+    pub fn storage(mut self, storage: impl Into<Option<Storage>>) -> Self {
+        self.storage = storage.into();
+        self
+    }
+
+    /// Sets the normalisation s of the operator.
+    pub fn normalization(mut self, normalization: Normalization) -> Self {
+        self.normalization = normalization;
+        self
+    }
+
+    /// Sets whether residuals are centred, for a aᵀ, as by default; see [`RankOne::centred`].
+    pub fn centred(mut self, centred: bool) -> Self {
+        self.centred = centred;
+        self
+    }
+
     /// Opens `.npy` arrays of shape (m, n), or (m, n, q) for sums of q outer products: a of a aᵀ, or with `right` the a
     /// and b of a bᵀ, of lengths n1 and n2.
     ///

@@ -31,7 +31,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::memory::{Location, Memory, Part, product};
 use crate::operators::dense::Normalization;
-use crate::operators::{Cost, GpuForm, GpuThin, GpuVectors, HostKernel, Operator, Storage};
+use crate::operators::{Acceleration, Cost, GpuForm, GpuThin, GpuVectors, Operator, Storage};
 use crate::problem::random::{Purpose, normal, stream};
 use crate::problem::{Domain, Factors};
 use crate::real::Real;
@@ -371,16 +371,8 @@ impl Operator for RankOne {
         self.centred
     }
 
-    fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
-        Some(self)
-    }
-
-    fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
-        Some(self)
-    }
-
-    fn gpu(&self) -> Option<GpuForm<'_>> {
-        Some(GpuForm::Thin(GpuThin::Vectors(self)))
+    fn accelerate(&self) -> Acceleration<'_> {
+        Acceleration::default().kernels(self, self).gpu(GpuForm::Thin(GpuThin::Vectors(self)))
     }
 }
 

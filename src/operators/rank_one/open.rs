@@ -45,12 +45,11 @@ struct Vectors {
 
 pub(crate) fn open(wanted: &Wanted<'_>) -> Result<Box<dyn Opening>> {
     wanted.refuse(&["layout", "shape"], "nothing with --vectors, which have the size of the unknown")?;
-    let options = OpenVectors {
-        symmetric: wanted.symmetric,
-        storage: wanted.storage,
-        normalization: wanted.normalization()?,
-        centred: !wanted.request.is_on("no_center"),
-    };
+    let options = OpenVectors::default()
+        .symmetric(wanted.symmetric)
+        .storage(wanted.storage)
+        .normalization(wanted.normalization()?)
+        .centred(!wanted.request.is_on("no_center"));
     Ok(Box::new(Vectors {
         left: wanted.file("vectors", "a .npy file of vectors")?,
         right: wanted.request.file("vectors_right").map(PathBuf::from),

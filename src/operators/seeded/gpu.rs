@@ -23,13 +23,8 @@ impl GpuSource for Seeded {
              const SCALE: real = {:?};\n",
             self.first, self.scale
         );
-        GpuPlan {
-            row_words: self.domain.dimension().next_multiple_of(64),
-            row_bytes: 0,
-            reader: Reader::Made(Made { numbers, quads, constants }),
-            off_diagonal: self.off_diagonal,
-            forward_rows: 4,
-        }
+        GpuPlan::new(self.domain.dimension(), 0, Reader::Made(Made { numbers, quads, constants }))
+            .off_diagonal(self.off_diagonal)
     }
 
     fn write_rows(&self, _plan: &GpuPlan, _rows: Range<usize>, out: &mut [u32]) {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::operators::rows::{Packing, reference};
-use crate::operators::{Cost, GpuForm, HostKernel, Operator};
+use crate::operators::{Acceleration, Cost, GpuForm, Operator};
 use crate::problem::{Domain, Factors};
 
 /// Numbers made of the words of the hash.
@@ -228,16 +228,7 @@ impl Operator for Seeded {
 
     // Inlining into another crate would compile all kernels there again.
     #[inline(never)]
-    fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
-        Some(self)
-    }
-
-    #[inline(never)]
-    fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
-        Some(self)
-    }
-
-    fn gpu(&self) -> Option<GpuForm<'_>> {
-        Some(GpuForm::Rows(self))
+    fn accelerate(&self) -> Acceleration<'_> {
+        Acceleration::default().kernels(self, self).gpu(GpuForm::Rows(self))
     }
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::memory::Part;
 use crate::operators::compressed::{self, Compressed, Values, compressed_operator};
 use crate::operators::dense::Normalization;
-use crate::operators::{Cost, GatherKernel, GpuForm, GpuThin, Layout, Operator, Storage};
+use crate::operators::{Acceleration, Cost, GpuForm, GpuThin, Layout, Operator, Storage};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors};
 

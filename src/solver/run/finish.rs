@@ -42,7 +42,7 @@ impl Run<'_> {
         let precision = self.loaded.info().precision;
         // A lost device cannot report the count.
         let gone = self.recovery.fault.is_some();
-        let raised = if gone { vec![0; trials.len()] } else { self.loaded.damping_raised(trials.len())? };
+        let raised = if gone { vec![0; trials.len()] } else { self.loaded.damping_floor_iterations(trials.len())? };
         for (trial, raised) in trials.iter_mut().zip(raised) {
             let cause = trial.remark.take().map(|cause| self.task.with_advice(cause, trial));
             trial.remark = cause.or_else(|| trial.floor_remark(precision)).or_else(|| trial.damping_remark(raised));

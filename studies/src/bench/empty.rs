@@ -8,7 +8,7 @@ use lowrank::Backend;
 use lowrank::Real;
 use lowrank::Result;
 use lowrank::engine::Precision;
-use lowrank::operators::{Cost, HostKernel, Loss, Operator, Pair, PassSchedule, TrialPass};
+use lowrank::operators::{Acceleration, Cost, HostKernel, Loss, Operator, Pair, PassSchedule, TrialPass};
 use lowrank::problem::{Domain, Factors};
 
 /// Operator with Aᵢ = 0 for every i, with as many shards as a small problem.
@@ -49,11 +49,8 @@ impl Operator for Empty {
     fn cost(&self, batch: usize, _search_rank: usize) -> Cost {
         Cost::new(0.0, 4.0 * self.measurements as f64 * self.domain.dimension() as f64 * batch as f64)
     }
-    fn kernel_f32(&self) -> Option<&dyn HostKernel<f32>> {
-        Some(self)
-    }
-    fn kernel_f64(&self) -> Option<&dyn HostKernel<f64>> {
-        Some(self)
+    fn accelerate(&self) -> Acceleration<'_> {
+        Acceleration::default().kernels(self, self)
     }
 }
 

@@ -55,7 +55,7 @@ pub struct Entry {
     /// Passes over the measurements per iteration, without those for observations.
     pub passes: f64,
     /// Iterations of each trial in which the damping floor applied.
-    pub damping_raised: Vec<usize>,
+    pub damping_floor_iterations: Vec<usize>,
     pub solution: Solution,
     metric: Metric,
 }
@@ -64,7 +64,7 @@ pub struct Entry {
 pub(super) struct Ran {
     pub(super) solution: Solution,
     pub(super) passes: f64,
-    pub(super) damping_raised: Vec<usize>,
+    pub(super) damping_floor_iterations: Vec<usize>,
 }
 
 /// Returns the median, with absent values as infinite; `None` if it is not finite.
@@ -81,14 +81,14 @@ impl Entry {
         metric: Metric,
         ran: Ran,
     ) -> Self {
-        let Ran { solution, passes, damping_raised } = ran;
+        let Ran { solution, passes, damping_floor_iterations } = ran;
         let start = match settings.chosen_init() {
             Init::Given(_) => Start::Given,
             _ if solution.trials.iter().any(|t| t.parameters.init_scale.is_none()) => Start::Spectral,
             _ => Start::Random,
         };
         let step_rule = method.step_rule();
-        Self { position, label, method, start, step_rule, passes, damping_raised, solution, metric }
+        Self { position, label, method, start, step_rule, passes, damping_floor_iterations, solution, metric }
     }
 
     /// Returns the metric of its errors.

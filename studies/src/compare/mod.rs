@@ -143,12 +143,12 @@ pub fn compare(
                 interrupted |= flow.is_break();
                 flow
             })?;
-            let (passes, damping_raised) = (solver.passes(), solver.damping_raised()?);
+            let (passes, damping_floor_iterations) = (solver.passes(), solver.damping_floor_iterations()?);
             Ok(Entry::new(
                 (position, label.clone(), method.clone()),
                 settings,
                 metric,
-                Ran { solution, passes, damping_raised },
+                Ran { solution, passes, damping_floor_iterations },
             ))
         };
         match run() {

@@ -62,7 +62,7 @@ pub fn comparison_page(page: &ComparisonPage<'_>) -> std::result::Result<String,
         html.figure(&comparison_figure(comparison, over)?, caption);
     }
     html.heading("When each error was reached");
-    let raised = match rows.iter().any(|row| row.damping_raised > 0) {
+    let raised = match rows.iter().any(|row| row.damping_floor_iterations > 0) {
         true => "; raised counts the iterations of all trials in which the damping floor kept a matrix invertible",
         false => "",
     };
@@ -132,7 +132,7 @@ fn spaced(words: &str) -> String {
 }
 
 fn table(html: &mut Page, rows: &[ComparisonRow], levels: &[f64]) {
-    let raised = rows.iter().any(|row| row.damping_raised > 0);
+    let raised = rows.iter().any(|row| row.damping_floor_iterations > 0);
     let headings: Vec<String> = levels.iter().map(|level| format!("to {}", level_word(*level))).collect();
     let mut header = vec!["method", "start", "step", "status"];
     header.extend(headings.iter().map(String::as_str));
@@ -156,7 +156,7 @@ fn table(html: &mut Page, rows: &[ComparisonRow], levels: &[f64]) {
             cells.push((text, if best { "good" } else { "number" }));
         }
         cells.extend([(row.error_words(), "number"), (row.pace_words(), "number"), (row.passes_words(), "number")]);
-        cells.extend(raised.then(|| (row.damping_raised.to_string(), "")));
+        cells.extend(raised.then(|| (row.damping_floor_iterations.to_string(), "")));
         cells
     });
     html.table(&header, &ran.collect::<Vec<_>>());

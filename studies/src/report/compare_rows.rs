@@ -40,7 +40,7 @@ pub struct ComparisonRow {
     /// Passes over the measurements per iteration.
     pub passes_per_iteration: Option<f64>,
     /// Iterations of all trials in which the damping floor kept a matrix positive definite.
-    pub damping_raised: usize,
+    pub damping_floor_iterations: usize,
     /// Reason for not running.
     pub reason: Option<String>,
 }
@@ -64,7 +64,7 @@ pub fn comparison_rows(comparison: &Comparison, levels: &[f64]) -> Vec<Compariso
             train_loss: None,
             seconds_per_iteration: None,
             passes_per_iteration: None,
-            damping_raised: 0,
+            damping_floor_iterations: 0,
             reason: Some(absent.reason.clone()),
         };
         (absent.position, row)
@@ -97,7 +97,7 @@ fn row(entry: &Entry, levels: &[f64]) -> ComparisonRow {
         train_loss: entry.final_loss(),
         seconds_per_iteration: entry.seconds_per_iteration(),
         passes_per_iteration: Some(entry.passes),
-        damping_raised: entry.damping_raised.iter().sum(),
+        damping_floor_iterations: entry.damping_floor_iterations.iter().sum(),
         reason: None,
     }
 }

@@ -21,7 +21,7 @@ pub fn write_comparison(writer: &mut impl Write, rows: &[ComparisonRow], levels:
     writeln!(
         writer,
         "label,method,start,step_rule,step_size_min,step_size_max,status,trials,iterations{}{}{},error,train_loss,\
-         seconds_per_iteration,passes_per_iteration,damping_raised,reason",
+         seconds_per_iteration,passes_per_iteration,damping_floor_iterations,reason",
         of("iterations"),
         of("seconds"),
         of("trials"),
@@ -50,7 +50,7 @@ pub fn write_comparison(writer: &mut impl Write, rows: &[ComparisonRow], levels:
             number(row.train_loss),
             number(row.seconds_per_iteration),
             number(row.passes_per_iteration),
-            if ran { row.damping_raised.to_string() } else { String::new() },
+            if ran { row.damping_floor_iterations.to_string() } else { String::new() },
             field(row.reason.as_deref().unwrap_or_default()),
         ]);
         writeln!(writer, "{}", fields.join(","))?;
@@ -76,7 +76,7 @@ pub fn write_curves(writer: &mut impl Write, comparison: &Comparison) -> Result<
 
 /// Returns the table for a terminal, with a separate line for each contender that did not run.
 pub fn comparison_text(rows: &[ComparisonRow], levels: &[f64]) -> String {
-    let raised = rows.iter().any(|row| row.damping_raised > 0);
+    let raised = rows.iter().any(|row| row.damping_floor_iterations > 0);
     let mut header = vec!["method".to_owned(), "start".into(), "step".into(), "status".into()];
     for level in levels {
         header.extend([format!("to {}", level_word(*level)), String::new()]);
@@ -94,7 +94,7 @@ pub fn comparison_text(rows: &[ComparisonRow], levels: &[f64]) -> String {
             cells.extend([iterations, seconds]);
         });
         cells.extend([row.error_words(), row.pace_words(), row.passes_words()]);
-        cells.extend(raised.then(|| row.damping_raised.to_string()));
+        cells.extend(raised.then(|| row.damping_floor_iterations.to_string()));
         cells
     }));
     let columns = lines[0].len();

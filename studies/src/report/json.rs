@@ -39,7 +39,7 @@ pub struct TrialReport {
     /// bit.
     #[serde(default)]
     pub factors_sha256: String,
-    /// Phase times t_*, t_1, t_twin and the reasons for nulls; only for diagnosed trials.
+    /// Phase times t_*, t_1, t_power and the reasons for nulls; only for diagnosed trials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phases: Option<Phases>,
     /// Estimate of the phase times without a truth.

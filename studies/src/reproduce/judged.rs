@@ -16,7 +16,7 @@ pub(super) fn claims(results: &Results) -> Vec<Claim> {
         if results.wants_phases {
             claims.extend([shapes::angle_shape(run), shapes::error_shape(run), shapes::plateau(run)]);
         }
-        claims.extend([shapes::twin_agrees(run), shapes::twin_outlives(run)]);
+        claims.extend([shapes::power_iteration_agrees(run), shapes::power_iteration_outlives(run)]);
     }
     if let Some(run) = &results.times {
         claims.extend([rates::alignment_time(run), rates::growth_time(run)]);

@@ -45,7 +45,7 @@ pub(super) fn alignment_time(run: &TimesRun) -> Claim {
 
 /// Returns whether a start left its power iteration before other starts aligned.
 fn too_large(start: &StartTime, stars: &[usize]) -> bool {
-    stars.iter().max().is_some_and(|star| start.phases.t_twin.is_some_and(|twin| twin <= *star + A_FEW))
+    stars.iter().max().is_some_and(|star| start.phases.t_power.is_some_and(|power| power <= *star + A_FEW))
 }
 
 /// Claims that t_1 grows by ln10/ln(1 + μλ_{r*}(P)) per decade.
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(growth_time(&late).verdict, Verdict::Fails);
         // A start that grows before it can align is left out; three that remain say nothing.
         let mut large = times(|_| 18, 10.1);
-        let grown = |one: &mut StartTime| one.phases = Phases { t_1: Some(17), t_twin: Some(16), ..Phases::default() };
+        let grown = |one: &mut StartTime| one.phases = Phases { t_1: Some(17), t_power: Some(16), ..Phases::default() };
         grown(&mut large.starts[0]);
         let claim = alignment_time(&large);
         assert_eq!(claim.verdict, Verdict::Holds);

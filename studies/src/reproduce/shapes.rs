@@ -5,7 +5,7 @@ use crate::reproduce::data::PhaseRun;
 use crate::reproduce::facts::Facts;
 use crate::reproduce::fit::median;
 use lowrank::diagnostics::Diagnosis;
-use lowrank::internals::diagnostics::{ALIGNED, TWIN_LEFT};
+use lowrank::internals::diagnostics::{ALIGNED, POWER_LEFT};
 
 /// Smallest n at which ‖P − M‖ fluctuates by less than the tolerance (the edge of a spectrum fluctuates like
 /// n^(−2/3)).
@@ -108,7 +108,7 @@ pub(super) fn plateau(run: &PhaseRun) -> Claim {
         "plateau",
         PAPER,
         Value::number(run.facts.angle),
-        "during phase II angle(X, L_t) stays at angle(X, L) (median from t_* until t_1 or t_twin, whichever is \
+        "during phase II angle(X, L_t) stays at angle(X, L) (median from t_* until t_1 or t_power, whichever is \
          first, within 10 % + 0.01)",
     );
     let outside = run.facts.outside();
@@ -118,7 +118,7 @@ pub(super) fn plateau(run: &PhaseRun) -> Claim {
             None => draft.fails(Value::None, reasons(run)),
         };
     };
-    let end = run.phases.t_twin.map_or(t_1, |t| t.min(t_1)).max(star);
+    let end = run.phases.t_power.map_or(t_1, |t| t.min(t_1)).max(star);
     let during: Vec<f64> =
         diagnosed(run).filter(|(t, _)| (star..=end).contains(t)).filter_map(|(_, d)| d.angle_truth).collect();
     let found = median(&during);
@@ -131,48 +131,48 @@ pub(super) fn plateau(run: &PhaseRun) -> Claim {
     draft.judge(measured, near, Some(note))
 }
 
-/// Claims that U_t and Ũ_t have the same angles until t_twin.
-pub(super) fn twin_agrees(run: &PhaseRun) -> Claim {
+/// Claims that U_t and Ũ_t have the same angles until t_power.
+pub(super) fn power_iteration_agrees(run: &PhaseRun) -> Claim {
     let draft = Draft::new(
-        "twin-angles",
+        "power-iteration-angles",
         PAPER,
         Value::number(0.1),
         format!(
-            "until t_twin, the first t with ‖U_t − Ũ_t‖ > {TWIN_LEFT}‖Ũ_t‖, both angles of U_t and of Ũ_t = (I + μP)ᵗU_0 \
+            "until t_power, the first t with ‖U_t − Ũ_t‖ > {POWER_LEFT}‖Ũ_t‖, both angles of U_t and of Ũ_t = (I + μP)ᵗU_0 \
              differ by at most 0.1 (expected: the bound)"
         ),
     );
     let gap = |a: Option<f64>, b: Option<f64>| Some((a? - b?).abs());
-    let end = run.phases.t_twin.unwrap_or(usize::MAX);
+    let end = run.phases.t_power.unwrap_or(usize::MAX);
     let largest = diagnosed(run)
         .filter(|(t, _)| *t < end)
         .flat_map(|(_, d)| [gap(d.angle_truth, d.power_angle_truth), gap(d.angle_spectral, d.power_angle_spectral)])
         .flatten()
         .reduce(f64::max);
     let measured = Value::number(largest);
-    match (run.facts.outside(), largest, run.phases.t_twin) {
+    match (run.facts.outside(), largest, run.phases.t_power) {
         (Some(reason), _, _) => draft.not_applicable(measured, reason),
         (None, None, _) => draft.not_applicable(measured, "the power iteration needs n ≤ 1024 and k ≥ r*"),
-        (None, Some(largest), Some(t)) => draft.judge(measured, largest <= 0.1, Some(format!("t_twin = {t}"))),
+        (None, Some(largest), Some(t)) => draft.judge(measured, largest <= 0.1, Some(format!("t_power = {t}"))),
         (None, Some(_), None) => draft.fails(measured, reasons(run)),
     }
 }
 
-/// Claims t_twin > t_*.
-pub(super) fn twin_outlives(run: &PhaseRun) -> Claim {
+/// Claims t_power > t_*.
+pub(super) fn power_iteration_outlives(run: &PhaseRun) -> Claim {
     let draft = Draft::new(
-        "twin-outlives-alignment",
+        "power-iteration-outlives-alignment",
         PAPER,
-        Value::text("t_twin > t_*"),
-        "the run leaves its power iteration only after alignment (t_twin after t_*)",
+        Value::text("t_power > t_*"),
+        "the run leaves its power iteration only after alignment (t_power after t_*)",
     );
     let shown = |t: Option<usize>| t.map_or("none".to_owned(), |t| t.to_string());
-    let measured = Value::text(format!("t_* = {}, t_twin = {}", shown(run.phases.t_star), shown(run.phases.t_twin)));
-    let has_twin = diagnosed(run).any(|(_, d)| d.power_distance.is_some());
-    match (run.facts.outside(), run.phases.t_star, run.phases.t_twin) {
+    let measured = Value::text(format!("t_* = {}, t_power = {}", shown(run.phases.t_star), shown(run.phases.t_power)));
+    let has_power = diagnosed(run).any(|(_, d)| d.power_distance.is_some());
+    match (run.facts.outside(), run.phases.t_star, run.phases.t_power) {
         (Some(reason), _, _) => draft.not_applicable(measured, reason),
-        (None, Some(star), Some(twin)) => draft.judge(measured, twin > star, None),
-        (None, _, None) if !has_twin => draft.not_applicable(measured, "the power iteration needs n ≤ 1024"),
+        (None, Some(star), Some(power)) => draft.judge(measured, power > star, None),
+        (None, _, None) if !has_power => draft.not_applicable(measured, "the power iteration needs n ≤ 1024"),
         (None, _, _) => draft.fails(measured, reasons(run)),
     }
 }
@@ -186,7 +186,7 @@ pub(crate) mod tests {
     use lowrank::engine::Precision;
     use lowrank::solver::TraceRow;
 
-    /// Synthetic run of the paper's shape: t_* = 20, t_1 = 60, t_twin = 55.
+    /// Synthetic run of the paper's shape: t_* = 20, t_1 = 60, t_power = 55.
     pub(crate) fn good() -> PhaseRun {
         let row = |t: usize| {
             let spectral = match t {
@@ -224,7 +224,7 @@ pub(crate) mod tests {
                 diagnosis: Some(diagnosis),
             }
         };
-        let phases = Phases { t_star: Some(20), t_1: Some(60), t_twin: Some(55), ..Phases::default() };
+        let phases = Phases { t_star: Some(20), t_1: Some(60), t_power: Some(55), ..Phases::default() };
         PhaseRun {
             facts: typical(),
             search_rank: 20,
@@ -235,7 +235,8 @@ pub(crate) mod tests {
         }
     }
 
-    const ALL: [fn(&PhaseRun) -> Claim; 5] = [angle_shape, error_shape, plateau, twin_agrees, twin_outlives];
+    const ALL: [fn(&PhaseRun) -> Claim; 5] =
+        [angle_shape, error_shape, plateau, power_iteration_agrees, power_iteration_outlives];
 
     #[test]
     fn the_good_run_holds_and_outside_nothing_applies() {
@@ -266,7 +267,7 @@ pub(crate) mod tests {
             row.diagnosis.as_mut().unwrap()
         }
         let never_low = spoil(|t, r| d(r).angle_spectral = Some(if t < 60 { 0.12 } else { 0.252 }));
-        assert_eq!(verdicts(&never_low), ["angle-shape", "twin-angles"]);
+        assert_eq!(verdicts(&never_low), ["angle-shape", "power-iteration-angles"]);
         let never_back = spoil(|_, r| d(r).angle_spectral = d(r).angle_spectral.map(|a| a.min(0.1)));
         assert!(verdicts(&never_back).iter().any(|id| id == "angle-shape"));
         assert_eq!(verdicts(&spoil(|t, r| r.relative_error = Some(if t == 30 { 0.8 } else { 0.0 }))), ["error-shape"]);
@@ -282,16 +283,16 @@ pub(crate) mod tests {
             verdicts(&spoil(
                 |t, r| d(r).power_angle_truth = Some(if t == 54 { 0.5 } else { d(r).angle_truth.unwrap() })
             )),
-            ["twin-angles"]
+            ["power-iteration-angles"]
         );
         let mut early = good();
-        early.phases.t_twin = Some(19);
-        assert_eq!(verdicts(&early), ["twin-outlives-alignment"]);
+        early.phases.t_power = Some(19);
+        assert_eq!(verdicts(&early), ["power-iteration-outlives-alignment"]);
         let mut none = good();
         none.phases = Phases { reasons: vec!["t_star: because".into()], ..Phases::default() };
         let failed = verdicts(&none);
         assert!(
-            ["plateau", "error-shape", "twin-angles", "twin-outlives-alignment"]
+            ["plateau", "error-shape", "power-iteration-angles", "power-iteration-outlives-alignment"]
                 .iter()
                 .all(|id| failed.iter().any(|f| f == id))
         );

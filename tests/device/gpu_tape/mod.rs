@@ -124,11 +124,15 @@ impl Case {
         Self { operator, program, recipe, batch: 1, variant, inputs, integers: self.integers }
     }
 
+    /// In paranoid mode.
     pub fn load(&self, device: &Device, options: &Options) -> Result<Box<dyn Engine>, lowrank::Error> {
+        self.load_as(device, &Options { paranoid: true, ..options.clone() })
+    }
+
+    fn load_as(&self, device: &Device, options: &Options) -> Result<Box<dyn Engine>, lowrank::Error> {
         let (operator, program) = (self.operator.clone(), self.program.clone());
         let load = Load { operator, program, increments: None, batch: self.batch, variant: self.variant.clone() };
-        let options = Options { paranoid: true, ..options.clone() };
-        let mut engine = load_on(device, &load, &options)?;
+        let mut engine = load_on(device, &load, options)?;
         self.fill(engine.as_mut())?;
         Ok(engine)
     }
@@ -240,16 +244,19 @@ const OPERATORS: &[&str] = &[
     "nonzeros",
 ];
 
-fn recipe_on(device: &Device, named: &str, name: &str) -> Outcome {
-    for model in MODELS {
-        for precision in [Precision::F32, Precision::F64].into_iter().filter(|p| device.require(*p).is_ok()) {
-            for readable in [false, true] {
-                let case = Case::new(named, model, recipe(name), [11, 60, 3, 3]);
-                let options = Options { precision, readable, ..Options::default() };
-                agrees(&case, device, &options).map_err(|e| {
-                    format!("{model:?} {precision:?} readable {readable}: {}", e.message().unwrap_or("?"))
-                })?;
-            }
+/// One of each kind of pass.
+const REPEATING: &[&str] = &["dense:two-kernel", "dense:tiled", "centred", "entries"];
+
+/// Every model in both precisions. What is readable alternates, from model to model, operator to operator and recipe to recipe.
+fn recipe_on(device: &Device, (turn, named): (usize, &str), name: &str) -> Outcome {
+    for (at, model) in MODELS.into_iter().enumerate() {
+        let even = (turn + at).is_multiple_of(2);
+        let turns = [(Precision::F32, even), (Precision::F64, !even)];
+        for (precision, readable) in turns.into_iter().filter(|(p, _)| device.require(*p).is_ok()) {
+            let case = Case::new(named, model, recipe(name), [11, 60, 3, 3]);
+            let options = Options { precision, readable, ..Options::default() };
+            agrees(&case, device, &options)
+                .map_err(|e| format!("{model:?} {precision:?} readable {readable}: {}", e.message().unwrap_or("?")))?;
         }
     }
     Ok(())
@@ -270,35 +277,24 @@ fn all_kept(case: &Case, engine: &mut dyn Engine) -> Result<Vec<f64>, lowrank::E
     Ok(all)
 }
 
-/// The same bits again, in single trials, in tiny panels, streamed, and in many iterations at once.
-fn repeats(device: &Device, named: &str, name: &str) -> Outcome {
-    for model in MODELS {
+/// The same bits again, in single trials, in tiny panels, in steps, and in many iterations at once: of every other model, and of
+/// the other ones on the next operator and for the next recipe. One run is paranoid, one op at a time; those that it is compared with are not.
+fn repeats(device: &Device, (turn, named): (usize, &str), name: &str) -> Outcome {
+    for model in MODELS.into_iter().skip(turn % 2).step_by(2) {
         let k = 3;
         let case = Case::new(named, model, recipe(name), [11, 60, k, 3]);
         let run = |case: &Case, options: &Options, course: &[usize]| -> Result<Vec<f64>, lowrank::Error> {
-            let mut engine = case.load(device, options)?;
+            let mut engine = case.load_as(device, options)?;
             course.iter().try_for_each(|n| engine.run(*n))?;
             all_kept(case, engine.as_mut())
         };
         let options = Options::default();
-        let once = run(&case, &options, &[5])?;
+        let paranoid = Options { paranoid: true, ..options.clone() };
+        let once = run(&case, &paranoid, &[5])?;
         same("again", &run(&case, &options, &[5])?, &once)?;
         same("in steps", &run(&case, &options, &[1, 3, 1])?, &once)?;
-        let tiny = Options { panel_bytes: Some(7 * 1024), ..options.clone() };
+        let tiny = Options { panel_bytes: Some(7 * 1024), ..paranoid };
         same("tiny panels", &run(&case, &tiny, &[5])?, &once)?;
-        // Not one op at a time.
-        let load = Load {
-            operator: case.operator.clone(),
-            program: case.program.clone(),
-            increments: None,
-            batch: 3,
-            variant: case.variant.clone(),
-        };
-        let mut quick = load_on(device, &load, &options)?;
-        case.fill(quick.as_mut())?;
-        quick.run(2)?;
-        quick.run(3)?;
-        same("not paranoid", &all_kept(&case, quick.as_mut())?, &once)?;
         let parts: Vec<Vec<f64>> =
             (0..3).map(|trial| run(&case.single(trial, model, k), &options, &[5])).collect::<Result<_, _>>()?;
         let mut at = 0;
@@ -467,15 +463,15 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
             let own = device.clone();
             trials.push(Trial::test(format!("{name} [{}]", device.name()), move || run(&own)));
         };
-        for recipe in recipes() {
+        for (turn, recipe) in recipes().into_iter().enumerate() {
             let name = recipe.name;
-            for named in OPERATORS.iter().filter(|named| allowed(named, &recipe)) {
-                test(format!("{name} on {named}"), Box::new(move |device| recipe_on(device, named, name)));
+            let met = |operators: &'static [&'static str]| (turn..).zip(operators.iter().copied());
+            for at in met(OPERATORS).filter(|(_, named)| allowed(named, &recipe)) {
+                test(format!("{name} on {}", at.1), Box::new(move |device| recipe_on(device, at, name)));
             }
-            for named in
-                ["dense:two-kernel", "dense:tiled", "centred", "entries"].iter().filter(|named| allowed(named, &recipe))
-            {
-                test(format!("{name} repeats on {named}"), Box::new(move |device| repeats(device, named, name)));
+            for at in met(REPEATING).filter(|(_, named)| allowed(named, &recipe)) {
+                let named = at.1;
+                test(format!("{name} repeats on {named}"), Box::new(move |device| repeats(device, at, name)));
                 test(format!("{name} freezes on {named}"), Box::new(move |device| freezes(device, named, name)));
             }
         }

@@ -367,6 +367,11 @@ impl Case {
         self.load(&Place { options, ..Place::new("gpu", Backend::Gpu(device.clone()), precision) })
     }
 
+    /// As runs are: all of a submission at once, nothing poisoned.
+    pub fn quick(&self, device: &Device) -> Result<Running<'static>, lowrank::Error> {
+        self.load(&Place::new("gpu", Backend::Gpu(device.clone()), Precision::F32))
+    }
+
     pub fn label(&self) -> String {
         let name = self.variant.as_deref().unwrap_or(self.operator.name());
         let (domain, m) = (self.operator.domain(), self.operator.measurements());

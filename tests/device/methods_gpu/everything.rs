@@ -5,15 +5,13 @@ use lowrank::methods::{Algorithm, Context, Method, MethodCard, Named, StepSize};
 use lowrank::operators::Loss;
 use lowrank::tape::{Expression, Initial, Minibatches, Tape, When, greatest, least, less, root, select};
 
-const CARD: MethodCard = MethodCard {
-    word: "everything",
-    formula: "groups, damped preconditioning that follows the residual, a step of Polyak every other time, decay, momentum",
-    parameters: &[],
-    step_size: "given",
-    cost: "1/3 of a pass",
-    source: "this test",
-    make: |_| Ok(Method::new(Everything)),
-};
+const CARD: MethodCard = MethodCard::new(
+    "everything",
+    "groups, damped preconditioning that follows the residual, a step of Polyak every other time, decay, momentum",
+    |_| Ok(Method::new(Everything)),
+)
+.cost("1/3 of a pass")
+.source("this test");
 
 #[derive(Clone, Copy, Debug)]
 pub struct Everything;

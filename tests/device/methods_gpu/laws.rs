@@ -1,7 +1,5 @@
 //! What an iteration must not depend on.
 
-use std::sync::Arc;
-
 use libtest_mimic::Trial;
 use lowrank::gpu::Device;
 use lowrank::internals::gpu::Options;
@@ -11,9 +9,10 @@ use lowrank::operators::Loss;
 use lowrank::problem::Domain;
 use lowrank::{Error, Precision};
 
-use crate::methods_gpu::case::{Case, Model, Outcome, all_near, near, numbers, raised, recipe, recipes, same};
-use crate::methods_gpu::{agrees, agrees_after, sizes};
-use crate::thin::ThinOperator;
+use crate::methods_gpu::case::{
+    Case, Model, Outcome, all_near, near, numbers, raised, recipe, recipes, registered, same,
+};
+use crate::methods_gpu::{agrees, agrees_after, meets, sizes};
 
 type Law = fn(&Device) -> Outcome;
 
@@ -63,8 +62,7 @@ fn each(law: impl Fn(&Case, &str) -> Outcome) -> Outcome {
 
 /// Gram matrices in several shares.
 pub fn tall(named: &str) -> Case {
-    let operator = Arc::new(ThinOperator::entries(Domain::rectangular(2500, 3), 300, 3));
-    Case::with(operator, Model::Asymmetric, (2, 2), recipe(named))
+    Case::with(registered("entries", Domain::rectangular(2500, 3), 300), Model::Asymmetric, (2, 2), recipe(named))
 }
 
 fn many_rows(device: &Device) -> Outcome {
@@ -103,8 +101,8 @@ fn restarts(device: &Device) -> Outcome {
 /// More measurements and more entries than a round of all threads takes.
 fn long_sums(device: &Device) -> Outcome {
     for named in ["gd-polyak-1", "prec-gd", "momentum", "everything"] {
-        for (domain, m) in [(Domain::rectangular(5, 7), 20_000), (Domain::rectangular(9000, 2), 60)] {
-            let operator = Arc::new(ThinOperator::entries(domain, m, 3));
+        for (n1, n2, m) in [(160, 140, 20_000), (9000, 2, 60)] {
+            let operator = registered("entries", Domain::rectangular(n1, n2), m);
             let case = Case::with(operator, Model::Asymmetric, (2, 2), recipe(named));
             agrees(&case, device, &Options::default())?;
         }
@@ -135,11 +133,11 @@ fn caps(device: &Device) -> Outcome {
 fn batch_is_singles(device: &Device) -> Outcome {
     each(|case, _| {
         let mut batch = case.gpu(device, Options::default())?;
-        batch.run(6)?;
+        batch.run(4)?;
         let together = batch.kept()?;
         for trial in 0..case.batch {
-            let mut alone = case.single(trial).gpu(device, Options::default())?;
-            alone.run(6)?;
+            let mut alone = case.single(trial).quick(device)?;
+            alone.run(4)?;
             for ((name, all), (_, alone)) in together.iter().zip(alone.kept()?) {
                 let own = trial * alone.len()..(trial + 1) * alone.len();
                 same(&format!("'{name}' of trial {trial}"), &all[own], &alone)?;
@@ -197,13 +195,13 @@ fn padding(device: &Device) -> Outcome {
 fn repeats(device: &Device) -> Outcome {
     each(|case, _| {
         let mut engine = case.gpu(device, Options::default())?;
-        engine.run(6)?;
+        engine.run(4)?;
         let first = numbers(&mut engine)?;
         case.begin(&mut engine)?;
-        engine.run(6)?;
+        engine.run(4)?;
         same("again", &numbers(&mut engine)?, &first)?;
-        let mut other = case.gpu(device, Options::default())?;
-        other.run(6)?;
+        let mut other = case.quick(device)?;
+        other.run(4)?;
         same("another engine", &numbers(&mut other)?, &first)
     })
 }
@@ -211,7 +209,7 @@ fn repeats(device: &Device) -> Outcome {
 /// Reading poisons what iterations must write before they read it.
 fn watching(device: &Device) -> Outcome {
     each(|case, _| {
-        let mut plain = case.gpu(device, Options::default())?;
+        let mut plain = case.quick(device)?;
         plain.run(7)?;
         let mut watched = case.gpu(device, Options::default())?;
         watched.residual()?;
@@ -227,10 +225,10 @@ fn watching(device: &Device) -> Outcome {
     })
 }
 
-/// Submissions grow and end anywhere.
+/// Submissions grow and end anywhere, so there is no paranoia, which submits every op alone.
 fn pieces(device: &Device) -> Outcome {
     each(|case, _| {
-        let (mut whole, mut cut) = (case.gpu(device, Options::default())?, case.gpu(device, Options::default())?);
+        let (mut whole, mut cut) = (case.quick(device)?, case.quick(device)?);
         whole.run(23)?;
         for iterations in [1, 1, 1, 2, 3, 7, 8] {
             cut.run(iterations)?;
@@ -240,12 +238,13 @@ fn pieces(device: &Device) -> Outcome {
 }
 
 fn panels(device: &Device) -> Outcome {
-    for named in recipes().into_iter().map(|recipe| recipe.name) {
-        for operator in ["dense:two-kernel", "dense:one-pass", "dense:tiled", "seeded:one-pass", "entries", "vectors"] {
+    let operators = ["dense:two-kernel", "dense:one-pass", "dense:tiled", "seeded:one-pass", "entries", "vectors"];
+    for (at, named) in recipes().into_iter().map(|recipe| recipe.name).enumerate() {
+        for (_, operator) in operators.iter().enumerate().filter(|(place, _)| meets((at, named), *place)) {
             let case = Case::new(operator, Model::Psd, [17, 60, 3, 3], named);
             let run = |panel_bytes| {
                 let mut engine = case.gpu(device, Options { panel_bytes, ..Options::default() })?;
-                engine.run(6)?;
+                engine.run(4)?;
                 numbers(&mut engine)
             };
             same(&format!("{named} on {operator}"), &run(Some(4096))?, &run(None)?)?;
@@ -256,14 +255,15 @@ fn panels(device: &Device) -> Outcome {
 
 /// A limit on memory that some of the rows fit, and one that none do.
 fn streams(device: &Device) -> Outcome {
-    for named in recipes().into_iter().map(|recipe| recipe.name) {
-        for variant in ["dense:one-pass", "dense:two-kernel", "dense:tiled"] {
+    let variants = ["dense:one-pass", "dense:two-kernel", "dense:tiled"];
+    for (at, named) in recipes().into_iter().map(|recipe| recipe.name).enumerate() {
+        for (_, variant) in variants.iter().enumerate().filter(|(place, _)| meets((at, named), *place)) {
             let case = Case::new(variant, Model::Psd, [17, 60, 3, 3], named);
             let mut whole = case.gpu(device, Options::default())?;
             let info = whole.info();
             let rows = info.memory.parts.iter().find(|part| part.name == "measurements").ok_or("no such part")?.bytes;
             let working = info.memory.bytes(Location::Device) - rows;
-            whole.run(6)?;
+            whole.run(4)?;
             for streamed in [rows / 2, rows / 20] {
                 let memory_bytes = Some(working + streamed);
                 let mut engine = case.gpu(device, Options { memory_bytes, ..Options::default() })?;
@@ -272,7 +272,7 @@ fn streams(device: &Device) -> Outcome {
                 }
                 engine.run(2)?;
                 engine.residual()?;
-                engine.run(4)?;
+                engine.run(2)?;
                 let what = format!("{named} on {variant}");
                 same(&what, &numbers(&mut engine)?, &numbers(&mut whole)?)?;
             }
@@ -362,25 +362,25 @@ fn nothing_left(device: &Device) -> Outcome {
 
 /// Exact steps from the pass that gives the next gradient, and from a pass of their own.
 fn one_pass_is_two(device: &Device) -> Outcome {
-    for operator in
-        ["dense:two-kernel", "dense:one-pass", "dense:tiled", "seeded:one-pass", "vectors-centred", "entries"]
-    {
-        for model in [Model::Psd, Model::Signed, Model::Centred] {
-            for named in ["cg", "prec-gd-exact"] {
-                let one = Case::new(operator, model, [11, 60, 3, 2], named);
-                let two = one.in_two_passes()?;
-                if (one.program.passes(), two.program.passes()) != (1.0, 2.0) {
-                    return Err(format!("{named}: {} passes", one.program.passes()).into());
-                }
-                let [mut found, mut expected] = [&one, &two].map(|case| case.gpu(device, Options::default()));
-                let (found, expected) = (found.as_mut()?, expected.as_mut()?);
-                for _ in 0..3 {
-                    found.run(1)?;
-                    expected.run(1)?;
-                    let what = format!("{named} on {}", one.label());
-                    near(&format!("{what}, factors"), &found.factors()?, &expected.factors()?, 1e-3)?;
-                    near(&format!("{what}, residuals"), &found.residual()?, &expected.residual()?, 1e-3)?;
-                }
+    let operators =
+        ["dense:two-kernel", "dense:one-pass", "dense:tiled", "seeded:one-pass", "vectors-centred", "entries"];
+    for (place, operator) in operators.into_iter().enumerate() {
+        for (at, model) in [Model::Psd, Model::Signed, Model::Centred].into_iter().enumerate() {
+            // Every pair of a method, a model and an operator, not every triple.
+            let named = ["cg", "prec-gd-exact"][(place + at) % 2];
+            let one = Case::new(operator, model, [11, 60, 3, 2], named);
+            let two = one.in_two_passes()?;
+            if (one.program.passes(), two.program.passes()) != (1.0, 2.0) {
+                return Err(format!("{named}: {} passes", one.program.passes()).into());
+            }
+            let [mut found, mut expected] = [&one, &two].map(|case| case.gpu(device, Options::default()));
+            let (found, expected) = (found.as_mut()?, expected.as_mut()?);
+            for _ in 0..3 {
+                found.run(1)?;
+                expected.run(1)?;
+                let what = format!("{named} on {}", one.label());
+                near(&format!("{what}, factors"), &found.factors()?, &expected.factors()?, 1e-3)?;
+                near(&format!("{what}, residuals"), &found.residual()?, &expected.residual()?, 1e-3)?;
             }
         }
     }

@@ -51,7 +51,7 @@ fn every_layout_order_and_type_gives_the_same_operator() {
     ];
     for (case, bytes) in cases.iter().enumerate() {
         for storage in [None, Some(Storage::F32), Some(Storage::F64)] {
-            let file = open(&files, bytes, &OpenOptions { storage, ..defaults() }).unwrap();
+            let file = open(&files, bytes, &defaults().storage(storage)).unwrap();
             let natural = if case == 5 { Storage::F32 } else { Storage::F64 };
             assert_eq!(file.operator.storage(), storage.unwrap_or(natural), "case {case}");
             for (i, row) in PACKED.iter().enumerate() {
@@ -105,19 +105,15 @@ fn widths_with_two_readings_are_refused_until_a_flag_settles_them() {
             &[&parts[0], &parts[1], "--layout packed", "--layout full", &format!("--shape {full},{full}")],
         );
         for (options, n) in [
-            (OpenOptions { layout: Some(Layout::Full), ..defaults() }, full),
-            (OpenOptions { layout: Some(Layout::Packed), ..defaults() }, packed),
-            (OpenOptions { shape: Some((full, full)), ..defaults() }, full),
-            (OpenOptions { shape: Some((packed, packed)), ..defaults() }, packed),
+            (defaults().layout(Layout::Full), full),
+            (defaults().layout(Layout::Packed), packed),
+            (defaults().shape((full, full)), full),
+            (defaults().shape((packed, packed)), packed),
         ] {
             assert_eq!(open(&files, &bytes, &options).unwrap().operator.domain(), Domain::symmetric(n), "{options:?}");
         }
         assert_refused(
-            open(
-                &files,
-                &bytes,
-                &OpenOptions { shape: Some((full, full)), layout: Some(Layout::Packed), ..defaults() },
-            ),
+            open(&files, &bytes, &defaults().shape((full, full)).layout(Layout::Packed)),
             &[&width.to_string(), "packed"],
         );
     }
@@ -136,10 +132,10 @@ fn shapes_that_are_no_matrices_name_the_way_out() {
     assert_refused(open(&files, &zeros("(3, 0, 0)", 0), &defaults()), &["(3, 0, 0)"]);
     assert_refused(open(&files, &zeros("(3, 0)", 0), &defaults()), &["(3, 0)"]);
     assert_refused(open(&files, &zeros("(0, 9)", 0), &defaults()), &["measurements", "(0, 9)"]);
-    let shape = |n1, n2| OpenOptions { shape: Some((n1, n2)), ..defaults() };
+    let shape = |n1, n2| defaults().shape((n1, n2));
     assert_refused(open(&files, &zeros("(2, 2, 2)", 8), &shape(3, 3)), &["2 x 2", "3 x 3", "--shape"]);
     assert_refused(open(&files, &zeros("(2, 6)", 12), &shape(2, 3)), &["shape", "2,3", "--model asymmetric"]);
-    let packed = OpenOptions { layout: Some(Layout::Packed), ..defaults() };
+    let packed = defaults().layout(Layout::Packed);
     assert_refused(open(&files, &zeros("(2, 2, 2)", 8), &packed), &["--layout packed"]);
     assert_refused(open(&files, &zeros("(2, 4)", 8), &packed), &["4", "3", "6", "n = 2", "n = 3"]);
 }
@@ -149,16 +145,16 @@ fn matrices_of_two_factors_and_of_both_signs_are_read() {
     let files = Files::new();
     let numbers: Vec<f64> = (1..=12).map(f64::from).collect();
     let bytes = npy("<f8", false, "(2, 2, 3)", &f64_bytes(&numbers));
-    let asymmetric = OpenOptions { symmetric: false, ..defaults() };
+    let asymmetric = defaults().symmetric(false);
     let flat = npy("<f8", false, "(2, 6)", &f64_bytes(&numbers));
-    let shaped = OpenOptions { shape: Some((2, 3)), ..asymmetric.clone() };
+    let shaped = asymmetric.clone().shape((2, 3));
     for (bytes, options) in [(&bytes, &asymmetric), (&flat, &shaped)] {
         let operator = open(&files, bytes, options).unwrap().operator;
         assert_eq!(operator.domain(), Domain::rectangular(2, 3));
         assert_eq!(operator.sensing_matrix(1), numbers[6..]);
     }
     assert_refused(open(&files, &flat, &asymmetric), &["shape", "--shape n1,n2"]);
-    assert_refused(open(&files, &flat, &OpenOptions { shape: Some((2, 2)), ..asymmetric }), &["6", "4", "full"]);
+    assert_refused(open(&files, &flat, &asymmetric.shape((2, 2))), &["6", "4", "full"]);
     let square = npy("<f8", false, "(2, 2, 2)", &f64_bytes(&[1.0; 8]));
     let symmetric = open(&files, &square, &defaults()).unwrap().operator;
     assert_eq!(symmetric.domain(), Domain::symmetric(2));
@@ -182,7 +178,7 @@ fn the_first_number_that_is_none_is_named_in_every_path() {
 #[test]
 fn rounding_is_reported_and_overflow_refused() {
     let files = Files::new();
-    let single = OpenOptions { storage: Some(Storage::F32), ..defaults() };
+    let single = defaults().storage(Storage::F32);
     let bytes = npy("<f8", false, "(2, 3)", &f64_bytes(&[1.0, 0.5, 2.0, 1.0, 0.1, 1.0]));
     let notices = open(&files, &bytes, &single).unwrap().notices;
     let error = (f64::from(0.1_f32) - 0.1) / 0.1;
@@ -201,7 +197,7 @@ fn rounding_is_reported_and_overflow_refused() {
 #[test]
 fn half_precision_is_announced_and_what_it_does_not_hold_is_refused() {
     let files = Files::new();
-    let half = OpenOptions { storage: Some(Storage::F16), ..defaults() };
+    let half = defaults().storage(Storage::F16);
     // 1 + 2^-12 lies a quarter of a unit above 1; the largest entry of its matrix is 2.
     let bytes = npy("<f4", false, "(2, 3)", &f32_bytes(&[1.0, 0.5, 2.0, 1.0 + 2f32.powi(-12), -2.0, 1e-3]));
     let file = open(&files, &bytes, &half).unwrap();
@@ -216,7 +212,7 @@ fn half_precision_is_announced_and_what_it_does_not_hold_is_refused() {
         npy("<f8", false, "(3, 3)", &f64_bytes(&PACKED.concat())),
         npy("<f2", false, "(2, 3)", &[0, 60, 0, 56, 0, 64, 1, 60, 0, 64, 255, 123]),
     ] {
-        let exact = open(&files, &bytes, &OpenOptions { storage: Some(Storage::F64), ..defaults() }).unwrap();
+        let exact = open(&files, &bytes, &defaults().storage(Storage::F64)).unwrap();
         let file = open(&files, &bytes, &half).unwrap();
         assert!(!file.notices.iter().any(|n| n.starts_with("storage")), "{:?}", file.notices);
         for i in 0..file.operator.measurements() {
@@ -243,7 +239,7 @@ fn a_normalization_that_does_not_fit_is_pointed_out() {
     assert!((file.implied_normalization - 0.5).abs() < 1e-12 && file.notices.is_empty(), "{:?}", file.notices);
     assert!(file.operator.is_isotropic());
     let doubled = npy("<f8", false, "(2, 3)", &f64_bytes(&[2.0, 2.0_f64.sqrt(), 2.0, 2.0, 2.0_f64.sqrt(), 2.0]));
-    let usual = OpenOptions { normalization: Normalization::InverseCount, ..defaults() };
+    let usual = defaults().normalization(Normalization::InverseCount);
     let file = open(&files, &doubled, &usual).unwrap();
     assert!(file.notices[0].contains("--normalization auto") && file.notices[0].contains("1.25"), "{:?}", file.notices);
     assert_eq!((file.operator.normalization(), file.operator.is_isotropic()), (0.5, false));

@@ -40,7 +40,7 @@ fn methods() -> Vec<Method> {
     ]
 }
 
-/// Stored rows, made rows, vectors with centred residuals, and operators that run through their twins.
+/// Stored rows, made rows, vectors with centred residuals, and operators that run through the reference implementation.
 fn operators() -> Vec<(&'static str, Arc<dyn Operator>)> {
     let domain = Domain::symmetric(N);
     vec![
@@ -48,8 +48,8 @@ fn operators() -> Vec<(&'static str, Arc<dyn Operator>)> {
         ("seeded", Arc::new(Seeded::new(domain, M, 3).unwrap())),
         ("rank-one", Arc::new(RankOne::gaussian(domain, M, 3).unwrap())),
         ("centred", Arc::new(RankOne::gaussian(domain, M, 3).unwrap().centred(true).unwrap())),
-        ("twin", Arc::new(ThinOperator::vectors(domain, M, 2, 3, false))),
-        ("centred twin", Arc::new(ThinOperator::vectors(domain, M, 2, 3, false).centred())),
+        ("reference", Arc::new(ThinOperator::vectors(domain, M, 2, 3, false))),
+        ("centred reference", Arc::new(ThinOperator::vectors(domain, M, 2, 3, false).centred())),
         ("entries", Arc::new(ThinOperator::entries(domain, M, 3))),
     ]
 }
@@ -165,11 +165,8 @@ impl Operator for Thoughtful {
         let cost = self.0.cost(batch, search_rank);
         lowrank::operators::Cost::new(cost.bytes, 20.0 * cost.flops)
     }
-    fn kernel_f32(&self) -> Option<&dyn lowrank::operators::HostKernel<f32>> {
-        self.0.kernel_f32()
-    }
-    fn kernel_f64(&self) -> Option<&dyn lowrank::operators::HostKernel<f64>> {
-        self.0.kernel_f64()
+    fn accelerate(&self) -> lowrank::operators::Acceleration<'_> {
+        self.0.accelerate()
     }
 }
 

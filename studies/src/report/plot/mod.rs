@@ -176,7 +176,7 @@ mod tests {
             x: PlotAxis::log("start"),
             y: PlotAxis::log("error"),
             bands: vec![Band { from: 1e-3, to: 1e-2, label: "II".into(), shade: 1 }],
-            marks: vec![Mark { at: 1e-2, label: "t_twin".into() }],
+            marks: vec![Mark { at: 1e-2, label: "t_power".into() }],
             series: vec![Series {
                 label: "measured".into(),
                 color: Quantity::TestError,
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_panel_shows_its_parts_and_leaves_out_what_an_axis_cannot_show() {
         let svg = panels_to_svg(&[panel(), panel()]).unwrap();
-        for text in ["a title", "start", "error", "\nII\n", "t_twin", "measured", "1e-3"] {
+        for text in ["a title", "start", "error", "\nII\n", "t_power", "measured", "1e-3"] {
             assert!(svg.contains(text), "{text}: {svg}");
         }
         assert!(!svg.contains("NaN") && !svg.contains("inf"));

@@ -44,10 +44,10 @@ pub(super) fn times(settings: &Ss21, run: &TimesRun) -> Result<FigureData> {
         ],
         ..Panel::default()
     };
-    let mut csv = String::from("alpha,t_star,t_1,t_twin\n");
+    let mut csv = String::from("alpha,t_star,t_1,t_power\n");
     for start in &run.starts {
         let p = &start.phases;
-        let _ = writeln!(csv, "{:e},{},{},{}", start.init_scale, whole(p.t_star), whole(p.t_1), whole(p.t_twin));
+        let _ = writeln!(csv, "{:e},{},{},{}", start.init_scale, whole(p.t_star), whole(p.t_1), whole(p.t_power));
     }
     let caption = format!(
         "t_* and t_1 against α. {}; k = {}, start seed {}, {}; stop time T = {} for every run. The dashed line has the slope ln10/ln(1 + μλ_r*(P)).",

@@ -109,7 +109,7 @@ fn plateau_line(run: &PhaseRun) -> Series {
 
 pub(super) fn spectral(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
     let mut marks = Vec::new();
-    for (time, name) in [(run.phases.t_star, "t_*"), (run.phases.t_twin, "t_twin"), (run.phases.t_1, "t_1")] {
+    for (time, name) in [(run.phases.t_star, "t_*"), (run.phases.t_power, "t_power"), (run.phases.t_1, "t_1")] {
         marks.extend(time.map(|t| Mark { at: t as f64, label: format!("{name} = {t}") }));
     }
     let at = |of: fn(lowrank::diagnostics::Diagnosis) -> Option<f64>| over_time(run, |r| of(r.diagnosis?));
@@ -149,7 +149,7 @@ pub(super) fn spectral(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
     let caption = format!(
         "The run of the first figure and the power iteration Ũ_t = (I + μP)ᵗU₀, which gradient descent would \
          follow if the residual stayed at −y. {}; k = {}, α = {:.3e}, start seed {}, {}; stop time T = {}. The \
-         curves coincide until t_twin = {}, the first t with ‖U_t − Ũ_t‖ > {}‖Ũ_t‖; alignment is complete before, \
+         curves coincide until t_power = {}, the first t with ‖U_t − Ũ_t‖ > {}‖Ũ_t‖; alignment is complete before, \
          at t_* = {}.",
         setting(&run.facts, settings),
         run.search_rank,
@@ -157,8 +157,8 @@ pub(super) fn spectral(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
         settings.seed,
         run.precision.name(),
         end(run),
-        shown(run.phases.t_twin),
-        run.phases.twin_left,
+        shown(run.phases.t_power),
+        run.phases.power_left,
         shown(run.phases.t_star),
     );
     let svg = drawn(&[panel])?;

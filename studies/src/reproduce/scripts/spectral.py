@@ -9,7 +9,7 @@ for name, color in (("angle_truth", "C1"), ("angle_spectral", "C0")):
     t[f"power_{name}"].plot(ax=axis, color=color, linestyle="--", label=f"{name}, power iteration")
 left = t.index[t["power_distance"] > 0.1]
 if len(left):
-    axis.axvline(left[0], color="black", linestyle=":", label=f"t_twin = {left[0]}")
+    axis.axvline(left[0], color="black", linestyle=":", label=f"t_power = {left[0]}")
 axis.set(xlabel="iteration t", ylabel="sine of the angle", ylim=(0, 1.05))
 axis.legend()
 figure.savefig("spectral-again.png", dpi=150)
