@@ -12,7 +12,7 @@ from ._lowrank import InvalidInput
 from ._observed import Biases, Labels, Observed, column_of, is_frame, labels_of, numbers_of
 from ._protocol import ClassNamePrefixFeaturesOutMixin, TransformerMixin, check_is_fitted, r2, validate_data
 from ._rows import Rows
-from .operators import Entries, Sparse
+from .operators import Entries
 
 # Share of the largest singular value up to which a component is rounding.
 NOTHING = 1e-6
@@ -112,7 +112,7 @@ class MatrixCompletion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         if not len(observed.values):
             raise InvalidInput("X: found no observed entry; allowed: at least one. nan and entries that are not stored are holes")
         biases = self._biases(observed)
-        solution = self._solve(*_measured(observed if biases is None else observed.less(biases)), **self._without_biases(biases))
+        solution = self._solve(_measured(observed if biases is None else observed.less(biases)), None, **self._without_biases(biases))
         self._take(observed, solution, biases)
         return self
 
@@ -308,16 +308,9 @@ class MatrixCompletion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         return tags
 
 
-def _measured(of: Observed) -> tuple[Any, Any]:
-    """Return operator and observations of entries: sqrt(w) e_i e_j^T for weighted ones, so that residuals count by w."""
-    if of.weights is None:
-        return Entries(of.rows, of.columns, of.values, of.shape), None
-    import scipy.sparse as sp
-
-    root, m = np.sqrt(of.weights / of.weights.mean()), len(of.values)
-    n1, n2 = of.shape
-    at = np.arange(m), of.rows * n2 + of.columns
-    return Sparse(sp.csr_array((root, at), shape=(m, n1 * n2)), model="asymmetric", shape=of.shape), root * of.values
+def _measured(of: Observed) -> Entries:
+    """Return the operator of the entries, which holds their values and weights."""
+    return Entries(of.rows, of.columns, of.values, of.shape, weights=of.weights)
 
 
 def _merged(of: Observed) -> Observed:

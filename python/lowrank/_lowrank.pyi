@@ -97,6 +97,7 @@ def entries(
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     values: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
     shape: tuple[int, int] | None,
     model: str,
     normalization: str,

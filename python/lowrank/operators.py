@@ -237,7 +237,8 @@ class Entries(Operator):
     """Sampled entries of the unknown, for matrix completion. The values are the observations: ``solve(Entries(...))`` takes no y.
 
     rows, columns: positions counted from 0, (m,). values: (m,). shape: (n1, n2), default: the smallest that holds the positions.
-    model: asymmetric, or psd or signed for a symmetric matrix. A repeated position counts once, with the mean of its values.
+    model: asymmetric, or psd or signed for a symmetric matrix. A repeated position counts once, with the mean of its values; of a
+    symmetric matrix (a, b) and (b, a) count together. weights: one for each entry, of at least 0; their scale does not matter.
     """
 
     def __init__(
@@ -247,6 +248,7 @@ class Entries(Operator):
         values: Any,
         shape: Shape | None = None,
         *,
+        weights: Any = None,
         model: str = "asymmetric",
         normalization: str | float = "auto",
     ):
@@ -258,7 +260,10 @@ class Entries(Operator):
             )
         v = np.ascontiguousarray(v, dtype=np.float64)
         at = places(rows, "rows"), places(columns, "columns")
-        super().__init__(_lowrank.entries(*at, v, shape, model, str(normalization)))
+        w = None if weights is None else np.ascontiguousarray(array(weights, "weights"), dtype=np.float64)
+        if w is not None and w.shape != v.shape:
+            raise InvalidInput(f"weights: found an array of shape {w.shape}; allowed: shape {v.shape}. Give one for each entry")
+        super().__init__(_lowrank.entries(*at, v, w, shape, model, str(normalization)))
 
     @classmethod
     def from_matrix(cls, ratings: Any, *, model: str = "asymmetric", normalization: str | float = "auto") -> Entries:

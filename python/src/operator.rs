@@ -27,6 +27,8 @@ pub struct Operator {
     pub text: String,
     /// Values of the entries.
     pub observations: Option<Vec<f64>>,
+    /// Weights of the measurements, where they differ.
+    pub weights: Option<Vec<f64>>,
 }
 
 impl Operator {
@@ -37,7 +39,8 @@ impl Operator {
         text: impl Into<String>,
     ) -> Self {
         let notices = notices.iter().map(|notice| keywords(notice)).collect();
-        Self { inner: Arc::new(inner), card, model: model.to_owned(), notices, text: text.into(), observations: None }
+        let (model, text) = (model.to_owned(), text.into());
+        Self { inner: Arc::new(inner), card, model, notices, text, observations: None, weights: None }
     }
 
     fn factors(
@@ -355,12 +358,13 @@ pub fn sparse(
 }
 
 #[pyfunction]
-#[pyo3(signature = (rows, columns, values, shape, model, normalization))]
+#[pyo3(signature = (rows, columns, values, weights, shape, model, normalization))]
 pub fn entries(
     py: Python<'_>,
     rows: PyReadonlyArray1<'_, i64>,
     columns: PyReadonlyArray1<'_, i64>,
     values: PyReadonlyArray1<'_, f64>,
+    weights: Option<PyReadonlyArray1<'_, f64>>,
     shape: Option<(usize, usize)>,
     model: &str,
     normalization: &str,
@@ -379,14 +383,15 @@ pub fn entries(
         let fix = "Pass the row, the column and the value of every entry";
         return Err(invalid("entries", found, "three lists of the same length", fix));
     }
-    let triplets = Triplets { rows, columns, values, ..Triplets::default() };
+    let weights = weights.map(|weights| weights.as_slice().map(<[f64]>::to_vec)).transpose()?.unwrap_or_default();
+    let triplets = Triplets { rows, columns, values, weights };
     let (n1, n2) = shape.unwrap_or_else(|| {
         let (n1, n2) = triplets.extent();
         if models::card(model).is_ok_and(|card| !card.symmetric) { (n1, n2) } else { (n1.max(n2), n1.max(n2)) }
     });
     let domain = domain_of(model, (n1, n2))?;
     let normalization: Normalization = normalization.parse().map_err(raised)?;
-    let (operator, observations, duplicates) = py
+    let (operator, observations, weights, duplicates) = py
         .detach(|| {
             let sampled = Entries::from_triplets(domain, &triplets, 0)?;
             let m = operators::Operator::measurements(&sampled.operator);
@@ -395,7 +400,7 @@ pub fn entries(
                 Normalization::InverseCount | Normalization::Auto => sampled.operator,
                 other => sampled.operator.with_normalization(other.resolve(m, 1.0)?)?,
             };
-            Ok((operator, sampled.observations, sampled.duplicates))
+            Ok((operator, sampled.observations, sampled.weights, sampled.duplicates))
         })
         .map_err(raised)?;
     let mut notices = Vec::new();
@@ -403,5 +408,6 @@ pub fn entries(
         notices.push(format!("{duplicates} entries repeat a position: lowrank uses the mean of each position"));
     }
     let text = format!("{} entries", observations.len());
-    Ok(Operator { observations: Some(observations), ..Operator::new(operator, (card(model)?, model), notices, text) })
+    let made = Operator::new(operator, (card(model)?, model), notices, text);
+    Ok(Operator { observations: Some(observations), weights, ..made })
 }

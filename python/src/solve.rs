@@ -107,6 +107,7 @@ pub fn problem(
         }
     };
     let problem = Problem::batch(operator.inner.clone(), y).map_err(raised)?;
+    let problem = operator.weights.clone().into_iter().try_fold(problem, Problem::with_weights).map_err(raised)?;
     attached((problem, operator), truth, truth_matrix)
 }
 

@@ -103,3 +103,22 @@ def test_complex_vectors_are_lifted():
     lifted = lowrank.RankOne(lowrank.RankOne.lift(a))
     real = np.concatenate([x.real, x.imag])[:, None]
     np.testing.assert_allclose(lifted.forward(real), np.abs(a.conj() @ x) ** 2)
+
+
+def test_weighted_entries_are_a_weighted_least_squares_fit():
+    rng = np.random.default_rng(4)
+    rows, columns = np.indices((12, 9)).reshape(2, -1)
+    values, weights = rng.standard_normal(len(rows)), rng.uniform(0.1, 3, len(rows))
+    entries = lowrank.Entries(rows, columns, values, weights=weights)
+    best = lowrank.solve(entries, search_rank=1, method="lbfgs", precision="f64", max_iterations=2000).best
+    left, right = best.left[:, 0], best.right[:, 0]
+    w, y = np.zeros((12, 9)), np.zeros((12, 9))
+    w[rows, columns], y[rows, columns] = weights, values
+    # The normal equations of each factor hold where the other is given.
+    np.testing.assert_allclose((w * np.outer(left, right)) @ right, (w * y) @ right, atol=1e-5)
+    np.testing.assert_allclose((w * np.outer(left, right)).T @ left, (w * y).T @ left, atol=1e-5)
+
+
+def test_weights_are_one_for_each_entry():
+    with pytest.raises(lowrank.InvalidInput, match="weights"):
+        lowrank.Entries([0, 1], [0, 1], [1.0, 2.0], weights=[1.0])
