@@ -33,6 +33,7 @@ class SolveOptions(TypedDict, total=False):
     seed: int | Iterable[int] | str | None
     loss: str
     ridge: float | Iterable[float] | str
+    folds: int | None
     nonnegative: bool
     without_biases: bool
     backend: str
@@ -41,6 +42,7 @@ class SolveOptions(TypedDict, total=False):
     retune: bool
     device_memory: str | None
     diagnose: bool
+    confidence: bool
     max_iterations: int
     stop_relative_error: float | None
     stop_loss: float | None
