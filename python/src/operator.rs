@@ -359,6 +359,7 @@ pub fn sparse(
 
 #[pyfunction]
 #[pyo3(signature = (rows, columns, values, weights, shape, model, normalization))]
+#[expect(clippy::too_many_arguments, reason = "the lists of entries and their interpretation")]
 pub fn entries(
     py: Python<'_>,
     rows: PyReadonlyArray1<'_, i64>,
