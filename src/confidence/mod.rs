@@ -127,6 +127,12 @@ fn check(trial: &TrialSolution) -> Result<()> {
     if trial.form.loss != Loss::Square {
         return refused("with a robust loss", "the delta method here is that of least squares: use the loss square");
     }
+    if trial.form.unobserved {
+        return refused(
+            "with a weight of unobserved entries",
+            "leave it out: implicit feedback is no noisy measurement",
+        );
+    }
     if trial.biases().is_some() {
         return refused(
             "for a fit with biases that the run has chosen",

@@ -92,6 +92,10 @@ impl Algorithm for AltScaledGd {
         StartKind::Spectral
     }
 
+    fn weighs_unobserved(&self) -> bool {
+        true
+    }
+
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let rule = self.step_rule();

@@ -99,6 +99,10 @@ impl Algorithm for GradientDescent {
         self.schedule.numbers(trial)
     }
 
+    fn weighs_unobserved(&self) -> bool {
+        true
+    }
+
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         match self.step_rule() {

@@ -162,6 +162,10 @@ impl Algorithm for Lbfgs {
         self.step_rule.unwrap_or(StepRule::Exact)
     }
 
+    fn weighs_unobserved(&self) -> bool {
+        true
+    }
+
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let memory = Memory::new(t, self.memory.unwrap_or(MEMORY));

@@ -71,7 +71,12 @@ fn least(t: &mut Tape, (u, d): (Blocks, Blocks), [e, b, a]: [Measured; 3]) -> Sc
         linear = linear + ridge * ud;
         square = square + ridge * dd * 0.5;
     }
-    t.formula(least_of_quartic([linear, square, ab * c, aa * (0.5 * c)]))
+    let mut all = [linear, square, ab * c, aa * (0.5 * c)];
+    if let Some(weight) = t.unobserved_weight() {
+        let of_norm = t.square_norm_along(u, d).map(|c| weight * c);
+        all = std::array::from_fn(|j| all[j].clone() + of_norm[j].clone());
+    }
+    t.formula(least_of_quartic(all))
 }
 
 /// Quantities at the iterate from which a direction is made.
@@ -201,6 +206,11 @@ pub(super) fn armijo(
         let (here, there) = (t.dot(here, here), t.dot(there, there));
         before = before + ridge * here * 0.5;
         after = after + ridge * there * 0.5;
+    }
+    if let Some(weight) = t.unobserved_weight() {
+        let (here, there) = (t.square_norm(u), t.square_norm(trial));
+        before = before + weight * here * 0.5;
+        after = after + weight * there * 0.5;
     }
     let enough: Expression = before.clone() + step * slope * SUFFICIENT;
     // The comparison is not the negation of a < b: NaN must fail it.

@@ -150,6 +150,11 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether its steps account for a weight of unobserved entries, see [`crate::Settings::unobserved_weight`].
+    fn weighs_unobserved(&self) -> bool {
+        false
+    }
+
     /// Values of the parameters declared by its tape, for one trial.
     fn numbers(&self, _trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
         Vec::new()
@@ -208,6 +213,12 @@ impl Method {
     pub(crate) fn having(parameter: &str) -> String {
         let has: Vec<&str> = METHODS.iter().filter(|card| card.has(parameter)).map(|card| card.word).collect();
         if has.is_empty() { "no method".into() } else { has.join(", ") }
+    }
+
+    /// The methods whose steps account for a weight of unobserved entries, as text.
+    pub(crate) fn weighing_unobserved() -> String {
+        let able = METHODS.iter().filter(|card| card.method().weighs_unobserved());
+        able.map(|card| card.word).collect::<Vec<_>>().join(", ")
     }
 
     fn of_card(card: &MethodCard, parameters: &Named) -> Result<Self> {

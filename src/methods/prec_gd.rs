@@ -94,6 +94,10 @@ impl Algorithm for PrecGd {
         vec![("damping_factor", self.damping_factor.unwrap_or(DAMPING_FACTOR) * trial.normalization.sqrt())]
     }
 
+    fn weighs_unobserved(&self) -> bool {
+        true
+    }
+
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let direction = |t: &mut Tape, at: line::Known| {

@@ -200,6 +200,11 @@ impl CrossValidation {
             let fix = "gross outliers would decide about the held-out errors: give a value";
             return refused(found, "the loss square", fix);
         }
+        if settings.unobserved_weight > 0.0 {
+            let fix =
+                "held-out entries say nothing of the others: compare the rankings of a list of values with a holdout";
+            return refused("with implicit feedback".into(), "a value, or a list of values", fix);
+        }
         Ok((model, base))
     }
 

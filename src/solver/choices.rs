@@ -28,9 +28,11 @@ pub(super) struct Choice<T> {
 pub(super) fn method(model: &Model, settings: &Settings) -> Result<Choice<Method>> {
     if let Some(method) = &settings.method {
         method.suits(settings.loss, model)?;
+        settings.check_unobserved(method, model)?;
         return Ok(Choice { value: method.clone(), reason: None });
     }
     let (value, why) = settings.automatic_method(model);
+    settings.check_unobserved(&value, model)?;
     let reason = Some(format!("method {}: lowrank chose it for {why}", value.word()));
     Ok(Choice { value, reason })
 }

@@ -14,6 +14,8 @@ pub(crate) struct Form {
     pub centred: bool,
     /// Loss ρ.
     pub loss: Loss,
+    /// Whether entries that are not measured have a weight.
+    pub unobserved: bool,
 }
 
 impl Form {

@@ -52,6 +52,8 @@ const FACTS: &[Fact] = &[
     fact("model_parameters", BOTH, |t| Ok(json!(format!("{:?}", t.plan.model)))),
     fact("undamped", ENGINE, |t| Ok(json!(t.plan.is_undamped()))),
     fact("has_ridge", ENGINE, |t| Ok(json!(t.plan.has_ridge()))),
+    fact("weighs_unobserved", ENGINE, |t| Ok(json!(t.plan.weighs_unobserved()))),
+    fact("unobserved_weight", RUN, |t| Ok(json!(t.plan.weighs_unobserved().then_some(&t.plan.unobserved)))),
     fact("batch", ENGINE, |t| Ok(json!(t.plan.start.batch()))),
     fact("search_rank", ENGINE, |t| Ok(json!(t.plan.start.search_rank()))),
     fact(TRIALS, RUN, trials),

@@ -115,6 +115,7 @@ impl Loaded {
         };
         parameter("step_size", plan.steps.clone())?;
         parameter("ridge", plan.ridge.clone())?;
+        parameter("unobserved_weight", plan.unobserved.clone())?;
         let numbers: Vec<Vec<(&str, f64)>> = plan.numbers.iter().map(|trial| plan.method.numbers(trial)).collect();
         for (index, (name, _)) in numbers.first().into_iter().flatten().enumerate() {
             parameter(name, numbers.iter().map(|of_trial| of_trial[index].1).collect())?;
@@ -220,6 +221,9 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     let context = Context { undamped: plan.is_undamped(), floor, freedom, flops_per_byte };
     let mut tape = Tape::new(model.recorded(), domain, search_rank, settings.loss, centred, plan.has_ridge())
         .nonnegative(settings.nonnegative);
+    if plan.weighs_unobserved() {
+        tape.weigh_unobserved();
+    }
     plan.method.record(&mut tape, &context)?;
     Ok(tape.finish())
 }

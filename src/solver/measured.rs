@@ -54,6 +54,8 @@ pub(super) struct Used {
     pub fold: Option<Fold>,
     /// Normalisation s of the training measurements.
     pub normalization: f64,
+    /// Mean of the training measurements' weights as given, by which weights are divided.
+    pub mean_weight: f64,
 }
 
 impl<'a> Measured<'a> {
@@ -66,9 +68,12 @@ impl<'a> Measured<'a> {
         let mut weights = vec![0.0; wanted.len() * m];
         let mut used = Vec::with_capacity(wanted.len());
         for (trial, row) in wanted.iter().zip(weights.chunks_mut(m)) {
-            let of = Used::of(problem, settings, trial)?;
+            let mut of = Used::of(problem, settings, trial)?;
             let kept_out = [&of.held_out[..], &of.left_out].concat();
             row[..of.rows].copy_from_slice(&training_weights(problem, of.rows, &kept_out)?);
+            // Measurements that are kept out have the weight 0.
+            let sum: f64 = (0..of.rows).filter(|i| row[*i] > 0.0).map(|i| problem.weight(i)).sum();
+            of.mean_weight = sum / of.training as f64;
             used.push(of);
         }
         Ok(Self { problem, used, weights, spectra: Spectra::new(problem) })
@@ -152,7 +157,7 @@ impl Used {
         };
         let training = rows - held_out.len() - left_out.len();
         let normalization = problem.operator().normalization() * m as f64 / training as f64;
-        Ok(Self { instance, rows, held_out, left_out, training, fold: trial.fold, normalization })
+        Ok(Self { instance, rows, held_out, left_out, training, fold: trial.fold, normalization, mean_weight: 1.0 })
     }
 
     fn key(&self) -> Key {

@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub steps: Vec<f64>,
     /// ridge/s of each trial.
     pub ridge: Vec<f64>,
+    /// Weight of ½‖Z‖_F² in f/s of each trial.
+    pub unobserved: Vec<f64>,
     /// Numbers of each trial for its method.
     pub numbers: Vec<TrialNumbers>,
     /// Whether the iteration is gradient descent with a constant step and no projection, for which the power iteration and the phase times
@@ -114,6 +116,11 @@ impl Plan {
         self.ridge.iter().any(|ridge| *ridge > 0.0)
     }
 
+    /// Whether unobserved entries have a weight.
+    pub fn weighs_unobserved(&self) -> bool {
+        self.unobserved.iter().any(|weight| *weight > 0.0)
+    }
+
     /// Whether some trial has λ = 0.
     pub fn is_undamped(&self) -> bool {
         self.trials.iter().any(|trial| trial.damping == Some(0.0))
@@ -172,10 +179,15 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let doubts: Vec<_> = deficient.into_iter().chain(doubts::of_truths(problem)?).collect();
     let observed = (&target[..], &measured.weights[..], problem.operator().measurements());
     let units = Units::new(observed, (settings, &method.value, &model));
-    let ridge = |t: &TrialParameters| t.ridge.unwrap_or(0.0) * units.of(t.trial) / t.normalization;
+    // With a weight of unobserved entries the ridge belongs to ½Σ w(Z − y)² + (ω/2)‖Z‖² with w as given, which is f/s times
+    // the mean weight.
+    let mean_weight = |t: &TrialParameters| measured.used[t.trial].mean_weight;
+    let divisor = |t: &TrialParameters| if settings.unobserved_weight > 0.0 { mean_weight(t) } else { t.normalization };
+    let ridge = |t: &TrialParameters| t.ridge.unwrap_or(0.0) * units.of(t.trial) / divisor(t);
     Ok(Plan {
         steps: trials.iter().map(|t| units.step(&method.value, t.trial, t.step_size) * t.normalization).collect(),
         ridge: trials.iter().map(ridge).collect(),
+        unobserved: trials.iter().map(|t| settings.unobserved_weight / mean_weight(t)).collect(),
         numbers: trials.iter().map(|t| numbers(settings, &units, t)).collect(),
         plain: method.value.is_plain(settings.loss) && !settings.nonnegative,
         trials,

@@ -32,6 +32,8 @@ pub struct Problem {
     instances: Vec<Instance>,
     /// Weight of each measurement, where they are not all 1.
     weights: Option<Arc<[f64]>>,
+    /// The weight of every measurement where all have the same.
+    common_weight: f64,
 }
 
 impl Problem {
@@ -89,7 +91,7 @@ impl Problem {
         for instance in &instances {
             check_observations(&instance.observations, operator.measurements())?;
         }
-        Ok(Self { operator, instances, weights: None })
+        Ok(Self { operator, instances, weights: None, common_weight: 1.0 })
     }
 
     /// The problem of one instance.
@@ -123,6 +125,7 @@ impl Problem {
             return Err(Error::invalid("weights", "only zeros", "at least one positive weight", "correct the weights"));
         }
         let same = weights.iter().all(|w| *w == weights[0]);
+        self.common_weight = if same { weights[0] } else { 1.0 };
         self.weights = (!same).then(|| weights.into());
         Ok(self)
     }
@@ -133,12 +136,17 @@ impl Problem {
     /// Those of [`Problem::batch`].
     pub(crate) fn with_observations(&self, observations: Vec<Vec<f64>>) -> Result<Self> {
         let problem = Self::batch(self.operator.clone(), observations)?;
-        Ok(Self { weights: self.weights.clone(), ..problem })
+        Ok(Self { weights: self.weights.clone(), common_weight: self.common_weight, ..problem })
     }
 
     /// Weights of the measurements, where they are not all equal.
     pub fn weights(&self) -> Option<&[f64]> {
         self.weights.as_deref()
+    }
+
+    /// The weight of a measurement, as given.
+    pub(crate) fn weight(&self, i: usize) -> f64 {
+        self.weights.as_ref().map_or(self.common_weight, |weights| weights[i])
     }
 
     /// Adds independent N(0, std²) noise to every observation; instance j uses stream j of `seed`.

@@ -106,6 +106,7 @@ pub struct Settings {
     pub(crate) init_scale_ratio: Option<f64>,
     pub(crate) model: Option<Model>,
     pub(crate) ridge: f64,
+    pub(crate) unobserved_weight: f64,
     pub(crate) nonnegative: bool,
     pub(crate) without_biases: bool,
     pub(crate) without_tuning: bool,
@@ -225,6 +226,18 @@ impl Settings {
         self
     }
 
+    /// Gives every entry of the whole matrix the target 0 with the weight ω, beside the measurements: the descent minimises
+    /// ½Σ wᵢ(⟨Aᵢ, Z⟩ − yᵢ)² + (ω/2)‖Z‖_F² + (ridge/2)(‖L‖² + ‖R‖²), with w as given to [`crate::Problem::with_weights`], not
+    /// scaled. Reported training losses are those of the measurements alone. Default: 0.
+    ///
+    /// The term costs thin products: ‖L Rᵀ‖_F² = ⟨LᵀL, RᵀR⟩. It needs the square loss, a model of two factors, and one of the
+    /// methods `cg`, `lbfgs`, `gd`, `prec-gd` and `alt-scaled-gd`; implicit feedback is this with ω = 1, see
+    /// [`crate::operators::entries::Implicit`]. (Hu, Koren & Volinsky, ICDM 2008)
+    pub fn unobserved_weight(mut self, weight: f64) -> Self {
+        self.unobserved_weight = weight;
+        self
+    }
+
     /// Disables biases of rows and columns for noisy entries, for observations from which they were already subtracted.
     pub fn without_biases(mut self) -> Self {
         self.without_biases = true;
@@ -329,7 +342,10 @@ impl Settings {
 
     /// The automatic method for a model, with the reason for the choice.
     pub(crate) fn automatic_method(&self, model: &Model) -> (Method, String) {
-        Method::automatic(self.loss, model, self.asks_for_descent(), self.nonnegative)
+        match self.unobserved_weight > 0.0 {
+            true => (Method::cg().into(), "the weight of unobserved entries".into()),
+            false => Method::automatic(self.loss, model, self.asks_for_descent(), self.nonnegative),
+        }
     }
 
     /// Whether a number of columns was requested.

@@ -42,7 +42,7 @@ impl Task<'_> {
         let p = &trial.parameters;
         let rests = matches!(trial.status, Status::Stalled | Status::Finished);
         let plain = settings.loss == Loss::Square && plan.ridge[p.trial] == 0.0 && !settings.nonnegative;
-        let own = trial.tuned || !(rests && plain);
+        let own = trial.tuned || trial.form.unobserved || !(rests && plain);
         if own || trial.relative_residual <= MISFIT {
             return Ok(None);
         }

@@ -319,14 +319,14 @@ impl<'a> TrialWatch<'a> {
         }
     }
 
-    /// Whether the iterate replaces the kept one: it has less held-out loss, if there is any; otherwise the later one
-    /// is kept, unless the loss was lower. With a ridge the descent has another loss, and the later one is kept.
+    /// Whether the iterate replaces the kept one: by its held-out loss, if there is any; else if the loss is not higher.
+    /// The later one is kept where the descent has another loss, that of a ridge or of unobserved entries.
     fn is_better(&mut self, row: &TraceRow) -> bool {
         let lowest = self.lowest.map_or(row.train_loss, |lowest| lowest.min(row.train_loss));
         self.lowest = Some(lowest);
         match (self.kept.as_ref().map(|kept| self.chosen_by(&kept.row)), self.chosen_by(row)) {
-            (Some(Some(old)), Some(new)) => new < old,
-            (Some(None), None) if self.has_ridge => true,
+            (Some(Some(old)), Some(new)) if !self.form.unobserved => new < old,
+            (Some(None), None) if self.has_ridge || self.form.unobserved => true,
             (Some(None), None) => row.train_loss <= AS_GOOD * lowest,
             _ => true,
         }

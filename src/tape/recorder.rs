@@ -1,6 +1,7 @@
 //! The recorder, with which methods write their iteration.
 
 mod operations;
+mod square_norm;
 
 use std::sync::Arc;
 
@@ -87,6 +88,8 @@ pub struct Tape {
     weights: Measured,
     step: Scalar,
     ridge: Option<Scalar>,
+    /// Weight ω of ½‖L Rᵀ‖_F².
+    unobserved: Option<Scalar>,
     raised: Option<Scalar>,
     /// Whether moves of the iterate end at max(U, 0).
     nonnegative: bool,
@@ -116,6 +119,7 @@ impl Tape {
             weights: Measured(0),
             step: Scalar(0),
             ridge: None,
+            unobserved: None,
             raised: None,
             nonnegative: false,
             registers: Vec::new(),
@@ -328,16 +332,17 @@ impl Tape {
     /// Residual and gradient over the current group of measurements; sums are those of the group.
     pub fn gradient_of(&mut self, u: Blocks, group: Option<Minibatches>) -> (Measured, Blocks) {
         let model = self.model.clone();
-        let (e, g) = model.gradient(self, u, None, group);
-        match self.ridge {
-            None => (e, g),
-            Some(ridge) => {
-                let whole = self.whole(u);
-                let scale = group.map_or(1.0, |groups| 1.0 / groups.count as f64);
-                let with_ridge = self.combine([(1.0.into(), g), (ridge * scale, whole)]);
-                (e, with_ridge)
-            }
+        let (e, mut g) = model.gradient(self, u, None, group);
+        let scale = group.map_or(1.0, |groups| 1.0 / groups.count as f64);
+        if let Some(ridge) = self.ridge {
+            let whole = self.whole(u);
+            g = self.combine([(1.0.into(), g), (ridge * scale, whole)]);
         }
+        if let Some(weight) = self.unobserved {
+            let of_norm = self.square_norm_gradient(u);
+            g = self.combine([(1.0.into(), g), (weight * scale, of_norm)]);
+        }
+        (e, g)
     }
 
     /// Residual e at u, and G applied to other blocks than those of u; without the ridge.
@@ -353,9 +358,10 @@ impl Tape {
         model.along(self, u, d)
     }
 
-    /// Writer of the ray from a point along a direction; `None` where one pass does not suffice.
+    /// Writer of the ray from a point along a direction; `None` where one pass does not suffice, and with a weight of
+    /// unobserved entries, which rays leave out.
     pub fn ray(&self) -> Option<RayWriter> {
-        self.model.ray()
+        self.model.ray().filter(|_| self.unobserved.is_none())
     }
 
     /// The finished tape. Waiting lanes get a pass of their own. Without a marked residual, the head serves

@@ -4,6 +4,7 @@ mod completion;
 mod confidence;
 mod defaults;
 mod faults;
+mod implicit;
 mod io;
 mod laws;
 mod methods;

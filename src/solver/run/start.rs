@@ -91,7 +91,8 @@ fn watches(task: Task<'_>, precision: Precision) -> Result<Vec<TrialWatch<'_>>> 
     let Task { problem, settings, plan } = task;
     let operator = problem.operator();
     let (domain, m) = (operator.domain(), operator.measurements());
-    let form = Form { domain, model: plan.model.clone(), centred: operator.is_centred(), loss: settings.loss };
+    let (model, centred, loss) = (plan.model.clone(), operator.is_centred(), settings.loss);
+    let form = Form { domain, model, centred, loss, unobserved: settings.unobserved_weight > 0.0 };
     let n = domain.rows().max(domain.columns());
     let resolution = precision.unit_roundoff() * (n as f64).sqrt();
     let mut watches = Vec::with_capacity(plan.trials.len());

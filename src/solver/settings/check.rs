@@ -3,6 +3,7 @@
 use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::methods::{AUTOMATIC, Method};
+use crate::models::Model;
 use crate::operators::Loss;
 use crate::problem::Block;
 use crate::solver::init::Init;
@@ -32,6 +33,7 @@ impl Settings {
         self.method.iter().try_for_each(|method| method.check(self.loss))?;
         self.check_dampings()?;
         self.check_nonnegative()?;
+        self.check_unobserved_weight()?;
         if let Init::SmallRandom { scale, .. } = self.init {
             positive("init_scale", Some(scale), scale_fix)?;
         }
@@ -109,6 +111,40 @@ impl Settings {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses a weight of unobserved entries that is no weight, or beside settings without a place for it.
+    fn check_unobserved_weight(&self) -> Result<()> {
+        let (name, weight) = ("unobserved_weight", self.unobserved_weight);
+        if !(weight.is_finite() && weight >= 0.0) {
+            return Err(Error::invalid(name, weight, "a finite number of at least 0", "leave it out for none"));
+        }
+        if weight > 0.0 && self.loss != Loss::Square {
+            let allowed = "square with a weight of unobserved entries, as implicit feedback has";
+            return Err(Error::invalid("loss", self.loss.word(), allowed, "leave the loss out"));
+        }
+        if weight > 0.0 && self.precision == Precision::Mixed {
+            let allowed = "f32 or f64 with a weight of unobserved entries, as implicit feedback has";
+            return Err(Error::invalid("precision", "mixed", allowed, "change the precision"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a weight of unobserved entries where the method or the model has no place for it.
+    pub(crate) fn check_unobserved(&self, method: &Method, model: &Model) -> Result<()> {
+        let what = "a weight of unobserved entries, as implicit feedback has,";
+        if self.unobserved_weight == 0.0 {
+            return Ok(());
+        }
+        if model.factors() != 2 {
+            let what = format!("{what} for the model {}, which has no pair of factors,", model.word());
+            return Err(Error::Unsupported { what, fix: "pass --model asymmetric".into() });
+        }
+        if method.weighs_unobserved() {
+            return Ok(());
+        }
+        let fix = format!("use one of {}, or leave --method out", Method::weighing_unobserved());
+        Err(Error::Unsupported { what: format!("{what} with the method {}", method.word()), fix })
     }
 
     /// Refuses λ of single trials for methods without damping.
