@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use lowrank::confidence::StandardErrors;
 use lowrank::internals::io::{factor_of, observations_of, pair_of};
 use lowrank::internals::options::Request;
+use lowrank::operators::entries::Implicit;
 use lowrank::problem::{Domain, Factors, MatrixView};
 use lowrank::{Init, Problem, Progress, Settings, Solution, Solver, TrialSolution};
 use lowrank_studies::report::{ConfidenceReport, RunReport, write_trace, write_trials};
@@ -90,6 +91,7 @@ pub fn problem(
     observations: Option<Bound<'_, PyUntypedArray>>,
     truth: Option<Given<'_>>,
     truth_matrix: Option<Bound<'_, PyUntypedArray>>,
+    implicit: Option<Implicit>,
 ) -> PyResult<Problem> {
     let m = operator.inner.measurements();
     let y = match (observations, operator.observations.as_deref()) {
@@ -107,7 +109,17 @@ pub fn problem(
         }
     };
     let problem = Problem::batch(operator.inner.clone(), y).map_err(raised)?;
-    let problem = operator.weights.clone().into_iter().try_fold(problem, Problem::with_weights).map_err(raised)?;
+    let problem = match implicit {
+        None => operator.weights.clone().into_iter().try_fold(problem, Problem::with_weights),
+        Some(_) if operator.weights.is_some() => {
+            let fix = "Leave the weights out, or solve without implicit";
+            return Err(invalid("implicit", "entries with weights", "counts, which give the weights", fix));
+        }
+        Some(implicit) => implicit.confidences(problem.observations(0).unwrap_or_default()).and_then(|of| {
+            Problem::new(operator.inner.clone(), of.targets).and_then(|problem| problem.with_weights(of.weights))
+        }),
+    };
+    let problem = problem.map_err(raised)?;
     attached((problem, operator), truth, truth_matrix)
 }
 
@@ -123,6 +135,7 @@ pub enum Start<'py> {
 /// Settings of a request for an operator, without start, trials and method.
 pub fn settings(request: &Request, operator: &Operator) -> PyResult<Settings> {
     let settings = request.settings().map_err(raised)?;
+    let settings = request.with_implicit(settings, operator.observations.is_some()).map_err(raised)?;
     Ok(settings.model(request.model(&operator.model).map_err(raised)?))
 }
 
@@ -217,7 +230,9 @@ pub fn solve<'py>(
     };
     let axes = request.axes_with_method().map_err(raised)?;
     settings.clone().trials(axes.trials(1)).check().map_err(raised)?;
-    let problem = problem(operator, observations, truth, truth_matrix)?;
+    let implicit = request.implicit().map_err(raised)?;
+    let problem = problem(operator, observations, truth, truth_matrix, implicit)?;
+    let (settings, ridge) = request.with_usual_ridge(settings, &problem).map_err(raised)?;
     let backend = request.backend().map_err(raised)?;
     let settings = started(&request, settings, init, operator.inner.domain())?;
     axes.check(problem.instances()).map_err(raised)?;
@@ -257,7 +272,7 @@ pub fn solve<'py>(
         Ok(errors) => errors.notices.clone(),
         Err(error) => vec![format!("no standard errors: {error}")],
     });
-    let more: Vec<String> = chosen.chain(about).collect();
+    let more: Vec<String> = ridge.into_iter().chain(chosen).chain(about).collect();
     let notices =
         operator.notices.iter().chain(&more).chain(&solution.notices).map(|notice| keywords(notice)).collect();
     let errors = errors.and_then(lowrank::Result::ok);

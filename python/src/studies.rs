@@ -43,7 +43,7 @@ pub fn compare<'py>(
     let settings = settings(&request, operator)?;
     let domain = operator.inner.domain();
     let model = settings.model_of(&domain);
-    let problem = problem(operator, observations, truth, truth_matrix)?;
+    let problem = problem(operator, observations, truth, truth_matrix, None)?;
     let backend = request.backend().map_err(raised)?;
     let settings = started(&request, settings, init, domain)?;
     let axes = request.axes().map_err(raised)?;

@@ -4,6 +4,7 @@ mod paper;
 pub(crate) mod phases;
 mod power_iteration;
 mod proxy;
+pub(crate) mod ranking;
 pub(crate) mod spectrum;
 pub(crate) mod start;
 pub(crate) mod subspace;
@@ -20,6 +21,7 @@ pub(crate) use phases::PhaseClock;
 pub use phases::{Phase, Phases};
 pub use proxy::PhaseProxy;
 pub(crate) use proxy::ProxyClock;
+pub use ranking::Ranking;
 pub(crate) use spectrum::{Spectrum, spectral_norm};
 pub(crate) use start::spectral_start;
 

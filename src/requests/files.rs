@@ -64,6 +64,7 @@ impl Request {
             let fix = "give the truth, or stop by --stop-residual or --holdout";
             return Err(Error::invalid("stop_relative_error", "a target but no truth", allowed, fix));
         }
+        let settings = self.with_implicit(settings, registration.name == "entries")?;
         let settings = settings.model(self.model(usual)?);
         // Refused before any file is opened.
         settings.clone().trials(axes.trials(1)).check()?;
@@ -86,13 +87,16 @@ impl Request {
         let Planned { settings, axes, model, written, opening } = planned;
         let Opened { operator, observations, weights, mut notices, mut described, held_out, predictions } =
             opening.open()?;
-        if predictions.is_some() {
+        // Unobserved entries of implicit feedback count too.
+        if predictions.is_some() && !self.has("implicit") {
             let training = operator.measurements() - held_out.as_ref().map_or(0, Vec::len);
             notices.extend(self.too_few(model, operator.domain(), training));
         }
         described.insert("model".into(), written.into());
         let problem = Problem::batch(operator, observations)?;
         let problem = weights.into_iter().try_fold(problem, Problem::with_weights)?;
+        let (settings, chosen) = self.with_usual_ridge(settings, &problem)?;
+        notices.extend(chosen);
         let problem = self.with_truth(problem, &settings)?;
         let mut settings = self.with_start(settings, &problem.operator().domain())?;
         if let Some(held_out) = held_out {

@@ -2,6 +2,7 @@
 
 mod choice;
 pub(crate) mod files;
+mod implicit;
 pub(crate) mod listing;
 
 use crate::backend::Backend;

@@ -9,6 +9,7 @@ use crate::operators::entries::Biases;
 use crate::problem::{Block, MatrixView, Product};
 use crate::solver::faults::Fault;
 use crate::solver::form::Form;
+use crate::solver::preference::PreferenceFit;
 use crate::solver::trial::TrialParameters;
 
 /// Reason why a trial ended. Data, not an error.
@@ -129,6 +130,8 @@ pub struct TrialSolution {
     pub remark: Option<String>,
     /// Doubt about the result: something simpler is better, or the remainder is not noise.
     pub doubt: Option<String>,
+    /// The fit over the whole matrix, for entries with a weight of the unobserved ones, as implicit feedback has.
+    pub preference: Option<PreferenceFit>,
     pub(crate) biases: Option<Biases>,
     /// Whether held-out entries chose a ridge.
     pub(crate) tuned: bool,
@@ -300,11 +303,13 @@ impl Solution {
         found
     }
 
-    /// The trial with the lowest held-out loss, or the lowest training loss where nothing is held out. Losses of trials
+    /// The trial with the lowest held-out loss, or the lowest training loss where nothing is held out. With a weight of
+    /// unobserved entries it is the best ranking of held-out entries, or the lowest loss over the whole matrix. Losses of trials
     /// with different measurements are compared directly.
     pub fn best(&self) -> &TrialSolution {
         let score = |t: &TrialSolution| {
-            let loss = t.holdout_loss.unwrap_or(t.train_loss);
+            let whole = t.preference.map(|of| of.ranking.map_or(of.loss, |ranking| -ranking.auc));
+            let loss = whole.or(t.holdout_loss).unwrap_or(t.train_loss);
             (t.status == Status::Diverged, if loss.is_nan() { f64::INFINITY } else { loss })
         };
         self.trials

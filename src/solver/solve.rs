@@ -87,9 +87,14 @@ impl Solver {
         self.judged(solution)
     }
 
-    /// The solution with a sentence on the remainder of each trial that has none yet. Auxiliary runs get none.
+    /// The solution with the fit of each trial over the whole matrix, and with a sentence on its remainder where it has none
+    /// yet. Auxiliary runs get none.
     fn judged(&self, mut solution: Solution) -> Result<Solution> {
         let count = solution.trials.len();
+        for trial in &mut solution.trials {
+            trial.preference = self.task().preference(trial);
+            trial.doubt = trial.doubt.take().or_else(|| trial.preference.and_then(|of| of.doubt()));
+        }
         for trial in solution.trials.iter_mut().filter(|trial| trial.remark.is_none()) {
             match self.task().what_is_left(trial, count)? {
                 Some((sentence, true)) if trial.doubt.is_none() => trial.doubt = Some(sentence),

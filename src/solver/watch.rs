@@ -363,8 +363,7 @@ impl<'a> TrialWatch<'a> {
     /// The reason why the kept iterate may be no answer.
     fn doubt(&self, kept: &Kept) -> Option<String> {
         // For all losses: the zero matrix has the loss of y.
-        let zero = self.training_loss(self.target, self.norms.0);
-        let worse = kept.row.train_loss > WORSE * zero;
+        let worse = kept.row.train_loss > WORSE * self.training_loss(self.target, self.norms.0);
         worse.then(|| "the result fits the measurements worse than the zero matrix".into())
     }
 
@@ -420,6 +419,7 @@ impl<'a> TrialWatch<'a> {
             phases_proxy: self.proxy.map(|proxy| proxy.finish()),
             remark: self.cause,
             doubt,
+            preference: None,
             biases: None,
             tuned: false,
             form: self.form,

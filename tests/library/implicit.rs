@@ -1,6 +1,8 @@
 //! A weight of unobserved entries: the loss of the whole matrix from the given entries and Gram matrices.
 
+use lowrank::internals::{Purpose, normals};
 use lowrank::methods::StepRule;
+use lowrank::operators::entries::Implicit;
 use lowrank::operators::{Entries, Loss, Operator};
 use lowrank::problem::{Block, Domain, Factors};
 use lowrank::{Backend, Error, Init, Method, Model, Precision, Problem, Settings, Solver, Stop, TrialSolution};
@@ -169,4 +171,67 @@ fn equal_weights_count_as_given() {
             approx::assert_abs_diff_eq!(found, wanted, epsilon = 1e-6);
         }
     }
+}
+
+/// Counts of a matrix whose preferences are of rank 3, with popular and unpopular columns: each row has the entries of its
+/// highest scores. Positions and counts.
+fn events(n1: usize, n2: usize, per_row: usize) -> (Vec<usize>, Vec<usize>, Vec<f64>) {
+    let rank = 3;
+    let of = |seed, count| normals(seed, Purpose::Init, 1.0, count);
+    let (l, r, noise) = (of(1, n1 * rank), of(2, n2 * rank), of(3, n1 * n2));
+    let popularity = |column: usize| -0.8 * (1.0 + (column * 7 % n2) as f64).ln();
+    let score = |row: usize, column: usize| {
+        let taste: f64 = (0..rank).map(|j| l[row * rank + j] * r[column * rank + j]).sum();
+        taste + popularity(column) + 0.5 * noise[row * n2 + column]
+    };
+    let (mut rows, mut columns) = (Vec::new(), Vec::new());
+    for row in 0..n1 {
+        let mut order: Vec<usize> = (0..n2).collect();
+        order.sort_by(|a, b| score(row, *b).total_cmp(&score(row, *a)));
+        rows.extend([row].repeat(per_row));
+        columns.extend_from_slice(&order[..per_row]);
+    }
+    let counts = (0..rows.len()).map(|at| (1 + at % 3) as f64).collect();
+    (rows, columns, counts)
+}
+
+#[test]
+fn held_out_events_are_ranked_above_their_popularity() {
+    let (n1, n2) = (200, 150);
+    let (rows, columns, counts) = events(n1, n2, 20);
+    let of = Implicit::new(5.0).unwrap().confidences(&counts).unwrap();
+    let operator = Entries::new(Domain::rectangular(n1, n2), &rows, &columns).unwrap();
+    let problem = Problem::new(operator, of.targets).unwrap().with_weights(of.weights).unwrap();
+    let settings = Settings::default().unobserved_weight(Implicit::UNOBSERVED_WEIGHT);
+    let settings = settings.ridge(20.0).search_rank(6).holdout(0.1, 1);
+    let mut solver = Solver::new(problem, settings, Backend::Cpu).unwrap();
+    assert_eq!(solver.method().word(), "cg");
+    let found = solver.solve().unwrap().trials.remove(0);
+    let whole = found.preference.unwrap();
+    let (ranking, popularity) = (whole.ranking.unwrap(), whole.popularity.unwrap());
+    assert!(ranking.auc > 0.9 && ranking.auc > popularity.auc + 0.1, "{whole:?}");
+    assert!(ranking.recall_at_20 > 1.3 * popularity.recall_at_20, "{whole:?}");
+    assert!(found.doubt.is_none());
+    // The loss over the whole matrix, with held-out entries among the unobserved.
+    let held = lowrank::solver::Holdout::new(0.1, 1).measurements(rows.len()).unwrap();
+    let mut squares: f64 = found.to_dense().iter().map(|z| z * z).sum();
+    for i in (0..rows.len()).filter(|i| held.binary_search(i).is_err()) {
+        let (z, c) = (found.entries(&[(rows[i], columns[i])])[0], 1.0 + 5.0 * counts[i]);
+        squares += c * (z - 1.0).powi(2) - z * z;
+    }
+    approx::assert_relative_eq!(whole.loss, 0.5 * squares, max_relative = 1e-10);
+}
+
+#[test]
+fn a_fit_that_popularity_surpasses_is_doubted() {
+    let (n1, n2) = (60, 50);
+    let (rows, columns, counts) = events(n1, n2, 8);
+    let of = Implicit::new(5.0).unwrap().confidences(&counts).unwrap();
+    let operator = Entries::new(Domain::rectangular(n1, n2), &rows, &columns).unwrap();
+    let problem = Problem::new(operator, of.targets).unwrap().with_weights(of.weights).unwrap();
+    // Descent has hardly left its random start.
+    let early = Stop::default().max_iterations(1);
+    let settings = Settings::new(Method::gd()).unobserved_weight(1.0).holdout(0.2, 1).stop(early);
+    let doubt = solve(problem, settings).doubt.unwrap();
+    assert!(doubt.contains("popularity") && doubt.contains("AUC"), "{doubt}");
 }

@@ -168,7 +168,7 @@ impl Ready {
         let argv = expand(std::env::args_os().collect())?;
         let argv = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
         let mut report = RunReport::new(&solution, Value::Object(settings), argv, seeds, digests, notices);
-        report.baseline_rmse = predictions.as_ref().map(|p| p.baseline);
+        report.baseline_rmse = predictions.as_ref().and_then(|p| p.baseline);
         report.selection = selection;
         report.confidence = errors.as_ref().map(ConfidenceReport::from);
         let mut finished = Finished::new(solution, report, errors, predictions);
@@ -246,7 +246,7 @@ fn seeds(request: &Request, solution: &Solution) -> Result<Value> {
 
 /// Says where held-out entries are predicted worse than without any factors.
 fn doubt(predictions: &Predictions, solution: &Solution) -> Option<String> {
-    let (found, plain) = (solution.best().holdout_rmse()?, predictions.baseline.row_and_column_biases);
+    let (found, plain) = (solution.best().holdout_rmse()?, predictions.baseline?.row_and_column_biases);
     let all = "row and column biases alone predict the held-out entries better";
     (found > plain).then(|| format!("{all}: rmse {} against {}", readable(plain), readable(found)))
 }

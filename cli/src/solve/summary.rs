@@ -7,6 +7,7 @@ use lowrank::engine::EngineInfo;
 use lowrank::internals::operators::Predictions;
 use lowrank::problem::Domain;
 use lowrank::selection::Selection;
+use lowrank::solver::PreferenceFit;
 use lowrank::{Result, Solution, TrialParameters, TrialSolution};
 use lowrank_studies::report::{readable, readable_seconds};
 
@@ -102,19 +103,22 @@ pub fn print(solution: &Solution, predictions: Option<&Predictions>, beside: &Be
     };
     said(write!(out, "{text}"))?;
     if let Some(predictions) = predictions {
-        let (best, baseline) = (solution.best(), predictions.baseline);
+        let best = solution.best();
         let held_out = best.holdout_rmse();
         said(writeln!(out, "train rmse        {}", readable(best.train_rmse())))?;
         if let Some(rmse) = held_out {
             said(writeln!(out, "held-out rmse     {}", readable(rmse)))?;
         }
-        said(writeln!(
-            out,
-            "baseline rmse     {} for the mean, {} with row and column biases ({})",
-            readable(baseline.global_mean),
-            readable(baseline.row_and_column_biases),
-            if held_out.is_some() { "held out" } else { "training" },
-        ))?;
+        if let Some(baseline) = predictions.baseline {
+            said(writeln!(
+                out,
+                "baseline rmse     {} for the mean, {} with row and column biases ({})",
+                readable(baseline.global_mean),
+                readable(baseline.row_and_column_biases),
+                if held_out.is_some() { "held out" } else { "training" },
+            ))?;
+        }
+        said(write!(out, "{}", best.preference.map_or_else(String::new, |of| preference(&of))))?;
     }
     if let Some(line) = &beside.errors {
         said(writeln!(out, "{line}"))?;
@@ -133,6 +137,19 @@ pub fn print(solution: &Solution, predictions: Option<&Predictions>, beside: &Be
         said(writeln!(out, "f64 passes        {passes} over the measurements, beside those of the iterations"))?;
     }
     said(out.flush())
+}
+
+/// The fit of implicit feedback over the whole matrix.
+fn preference(of: &PreferenceFit) -> String {
+    let mut text = format!("implicit loss     {} over all entries\n", readable(of.loss));
+    if let (Some(found), Some(plain)) = (of.ranking, of.popularity) {
+        let line = |name: &str, found: f64, plain: f64| {
+            format!("{name}{} (by popularity {})\n", readable(found), readable(plain))
+        };
+        text += &line("held-out AUC      ", found.auc, plain.auc);
+        text += &line("recall at 20      ", found.recall_at_20, plain.recall_at_20);
+    }
+    text
 }
 
 fn single(t: &TrialSolution) -> String {
@@ -154,7 +171,8 @@ fn single(t: &TrialSolution) -> String {
         lines.push(format!("relative error    {}", readable(error)));
     }
     if let (Some(loss), Some(estimate)) = (t.holdout_loss, t.estimated_relative_error) {
-        lines.push(format!("held-out loss     {} (lowest, at iteration {})", readable(loss), t.kept_iteration));
+        let which = if t.preference.is_some() { "" } else { "lowest, " };
+        lines.push(format!("held-out loss     {} ({which}at iteration {})", readable(loss), t.kept_iteration));
         lines.push(format!("estimated error   {} (from held-out residuals)", readable(estimate)));
     }
     if let Some(phases) = &t.phases {

@@ -31,8 +31,8 @@ pub struct Baseline {
 /// Predictions of sampled entries without factors.
 #[derive(Clone, Debug)]
 pub struct Predictions {
-    /// Their errors.
-    pub baseline: Baseline,
+    /// Their errors; none for implicit feedback, whose targets are all about 1.
+    pub baseline: Option<Baseline>,
     /// Biases that were subtracted from y, to be added to predictions.
     pub biases: Option<Biases>,
     /// Scale of each column by which y was divided, where it was.

@@ -10,6 +10,7 @@
 
 pub(crate) mod biases;
 pub(crate) mod draw;
+mod implicit;
 pub(crate) mod open;
 pub(crate) mod options;
 mod training;
@@ -28,6 +29,7 @@ use crate::problem::{Domain, Factors};
 
 pub use biases::Biases;
 pub(crate) use biases::{Baseline, Predictions};
+pub use implicit::{Confidences, Implicit};
 pub(crate) use open::HeldOut;
 pub use triplets::Sampled;
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::io::{Duplicates, Labels, TripletFile, TripletOptions, Triplets};
 use crate::operators::dense::Normalization;
 use crate::operators::entries::training::Training;
-use crate::operators::entries::{Predictions, Sampled};
+use crate::operators::entries::{Confidences, Implicit, Predictions, Sampled};
 use crate::operators::open::{Opened, Opening, Wanted, object};
 use crate::operators::{Entries, Operator};
 use crate::options::{Request, flag};
@@ -53,6 +53,7 @@ struct Completion {
     symmetric: bool,
     normalization: Normalization,
     biases: bool,
+    implicit: Option<Implicit>,
     scale_columns: bool,
     asked: Map<String, Value>,
 }
@@ -115,6 +116,7 @@ pub(crate) fn open(wanted: &Wanted<'_>) -> Result<Box<dyn Opening>> {
         symmetric: wanted.symmetric,
         normalization: wanted.normalization()?,
         biases: request.is_on("biases"),
+        implicit: request.one("implicit")?.map(Implicit::new).transpose()?,
         scale_columns: request.is_on("scale_columns"),
         asked: asked.iter().map(|name| ((*name).to_owned(), json!(request.text(name)))).collect(),
     }))
@@ -198,6 +200,17 @@ impl Completion {
         }
     }
 
+    /// Observations and weights of the values; those of implicit feedback where they are counts.
+    fn measured(&self, values: Vec<f64>, weights: Option<Vec<f64>>) -> Result<(Vec<f64>, Option<Vec<f64>>)> {
+        let Some(implicit) = self.implicit else { return Ok((values, weights)) };
+        if weights.is_some() {
+            let fix = "Name the columns of row, column and count with --columns, or leave --implicit out";
+            return Err(Error::file(&self.path, "weights beside --implicit", "counts, which give the weights", fix));
+        }
+        let Confidences { targets, weights } = implicit.confidences(&values)?;
+        Ok((targets, Some(weights)))
+    }
+
     fn described(&self, domain: Domain, s: f64, labels: Option<&(Labels, Labels)>) -> Map<String, Value> {
         let ids = labels.map(|(rows, columns)| json!({ "rows": rows.described(), "columns": columns.described() }));
         let mut described = self.asked.clone();
@@ -225,7 +238,9 @@ impl Opening for Completion {
         let (mut train, test) = self.read(&mut notices)?;
         let domain = self.domain(&train, test.as_ref())?;
         let labels = train.labels.take();
-        let duplicates = self.duplicates.unwrap_or(train.duplicates);
+        // Several counts of one position are a count of them all.
+        let usual = if self.implicit.is_some() { Duplicates::Sum } else { train.duplicates };
+        let duplicates = self.duplicates.unwrap_or(usual);
         let none = Triplets::default();
         let held = test.as_ref().map_or(&none, |file| &file.triplets);
         // A refusal names ids, which the operator does not know.
@@ -244,7 +259,8 @@ impl Opening for Completion {
             held.sort_unstable();
             sampled.held_out = held;
         }
-        let Sampled { operator, mut observations, weights, held_out, .. } = sampled;
+        let Sampled { operator, observations, weights, held_out, .. } = sampled;
+        let (mut observations, weights) = self.measured(observations, weights)?;
         let operator = self.normalized(operator)?;
         let mut training = weights.clone().unwrap_or_else(|| vec![1.0; m]);
         held_out.iter().for_each(|&i| training[i] = 0.0);
@@ -257,6 +273,7 @@ impl Opening for Completion {
                 observations.iter_mut().enumerate().for_each(|(i, y)| *y /= scales[operator.position(i).1]);
                 notices.push("values are divided by the spread of their columns: errors are in these units".into());
             }
+            None if self.implicit.is_some() => {}
             None => notices.extend(spreads.doubt()),
         }
         let s = operator.normalization();
@@ -277,7 +294,12 @@ impl Opening for Completion {
             notices,
             described,
             held_out: (!held_out.is_empty()).then_some(held_out),
-            predictions: Some(Predictions { baseline, biases, column_scales, labels }),
+            predictions: Some(Predictions {
+                baseline: self.implicit.is_none().then_some(baseline),
+                biases,
+                column_scales,
+                labels,
+            }),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Options of sampled entries.
 
-use crate::options::OptionKind::{File, Switch, Text};
+use crate::options::OptionKind::{File, Number, Switch, Text};
 use crate::options::{MEASUREMENTS, OptionCard};
 
 pub(crate) const OPTIONS: &[OptionCard] = &[
@@ -51,6 +51,16 @@ pub(crate) const OPTIONS: &[OptionCard] = &[
     .program_only()
     .chosen("mean; sum for Matrix Market and scipy")
     .requires(&["entries"]),
+    OptionCard::new(
+        "implicit",
+        Number,
+        "α",
+        MEASUREMENTS,
+        "The entries are counts of events, such as plays or clicks: every entry of the matrix is 1 where its count is positive, else \
+         0, with the confidence 1 + α·count; a holdout also ranks the held-out entries among the unseen ones",
+    )
+    .excludes(&["biases", "scale_columns"])
+    .of(&["solve"]),
     OptionCard::new(
         "biases",
         Switch,

@@ -10,7 +10,7 @@ use lowrank::internals::io::InputInfo;
 use lowrank::memory::{Location, Memory, Part};
 use lowrank::operators::Storage;
 use lowrank::selection::Selection;
-use lowrank::solver::{Solution, Status, Timing, TrialParameters, TrialSolution};
+use lowrank::solver::{PreferenceFit, Solution, Status, Timing, TrialParameters, TrialSolution};
 
 /// Parameters and result of one trial. Non-finite numbers are written as null.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct TrialReport {
     /// Doubt about the result; see [`TrialSolution::doubt`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
+    /// The fit over the whole matrix, for implicit feedback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preference: Option<PreferenceFit>,
     pub iterations: usize,
     pub kept_iteration: usize,
     pub train_loss: Option<f64>,
@@ -55,6 +58,7 @@ impl From<&TrialSolution> for TrialReport {
             status: t.status,
             remark: t.remark.clone(),
             doubt: t.doubt.clone(),
+            preference: t.preference,
             iterations: t.iterations,
             kept_iteration: t.kept_iteration,
             train_loss: finite(t.train_loss),
