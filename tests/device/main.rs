@@ -6,6 +6,7 @@ mod golden;
 mod gpu_engine;
 mod gpu_tape;
 mod gpu_thin;
+mod implicit;
 mod methods_gpu;
 mod mixed;
 mod mutations;
@@ -27,6 +28,7 @@ const SUITES: &[(&str, Suite)] = &[
     ("gpu_engine", gpu_engine::trials),
     ("gpu_tape", gpu_tape::trials),
     ("gpu_thin", gpu_thin::trials),
+    ("implicit", implicit::trials),
     ("methods_gpu", methods_gpu::trials),
     ("mixed", mixed::trials),
     ("mutations", mutations::trials),

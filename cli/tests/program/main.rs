@@ -8,6 +8,7 @@ mod completion;
 mod corpus;
 mod generate;
 mod gpu;
+mod implicit;
 mod inputs;
 mod made;
 mod models;
