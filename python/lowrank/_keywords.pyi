@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TypedDict
 
 class SolveOptions(TypedDict, total=False):
+    implicit: float | None
     rows: int | Iterable[int] | str | None
     model: str | None
     signature: tuple[int, int] | None

@@ -28,11 +28,9 @@ pub(super) struct Choice<T> {
 pub(super) fn method(model: &Model, settings: &Settings) -> Result<Choice<Method>> {
     if let Some(method) = &settings.method {
         method.suits(settings.loss, model)?;
-        settings.check_unobserved(method, model)?;
         return Ok(Choice { value: method.clone(), reason: None });
     }
     let (value, why) = settings.automatic_method(model);
-    settings.check_unobserved(&value, model)?;
     let reason = Some(format!("method {}: lowrank chose it for {why}", value.word()));
     Ok(Choice { value, reason })
 }
@@ -41,6 +39,7 @@ pub(super) fn method(model: &Model, settings: &Settings) -> Result<Choice<Method
 pub(super) fn model(domain: &Domain, settings: &Settings) -> Result<Model> {
     let model = settings.model_of(domain);
     model.check(domain)?;
+    settings.check_unobserved_model(&model)?;
     if let Some(ratio) = settings.init_scale_ratio.filter(|_| !model.has_init_scale_ratio()) {
         let allowed = format!("no value with the model {}, whose factors all start at one size", model.word());
         return Err(Error::invalid("init_scale_ratio", ratio, allowed, "use the model asymmetric, or leave it out"));

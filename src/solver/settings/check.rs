@@ -10,6 +10,9 @@ use crate::solver::init::Init;
 use crate::solver::schedule::{SaveEvery, Schedule};
 use crate::solver::settings::Settings;
 
+/// The weight of unobserved entries in messages.
+const UNOBSERVED: &str = "a weight of unobserved entries, as implicit feedback has,";
+
 impl Settings {
     /// Checks all settings that do not depend on the problem; [`crate::Solver::new`] does so too.
     ///
@@ -127,24 +130,23 @@ impl Settings {
             let allowed = "f32 or f64 with a weight of unobserved entries, as implicit feedback has";
             return Err(Error::invalid("precision", "mixed", allowed, "change the precision"));
         }
-        Ok(())
+        self.model.iter().try_for_each(|model| self.check_unobserved_model(model))?;
+        match self.method.as_ref().filter(|method| weight > 0.0 && !method.weighs_unobserved()) {
+            None => Ok(()),
+            Some(method) => {
+                let fix = format!("use one of {}, or leave --method out", Method::weighing_unobserved());
+                Err(Error::Unsupported { what: format!("{UNOBSERVED} with the method {}", method.word()), fix })
+            }
+        }
     }
 
-    /// Refuses a weight of unobserved entries where the method or the model has no place for it.
-    pub(crate) fn check_unobserved(&self, method: &Method, model: &Model) -> Result<()> {
-        let what = "a weight of unobserved entries, as implicit feedback has,";
-        if self.unobserved_weight == 0.0 {
+    /// Refuses a weight of unobserved entries for models without a pair of factors.
+    pub(crate) fn check_unobserved_model(&self, model: &Model) -> Result<()> {
+        if self.unobserved_weight == 0.0 || model.factors() == 2 {
             return Ok(());
         }
-        if model.factors() != 2 {
-            let what = format!("{what} for the model {}, which has no pair of factors,", model.word());
-            return Err(Error::Unsupported { what, fix: "pass --model asymmetric".into() });
-        }
-        if method.weighs_unobserved() {
-            return Ok(());
-        }
-        let fix = format!("use one of {}, or leave --method out", Method::weighing_unobserved());
-        Err(Error::Unsupported { what: format!("{what} with the method {}", method.word()), fix })
+        let what = format!("{UNOBSERVED} for the model {}, which has no pair of factors,", model.word());
+        Err(Error::Unsupported { what, fix: "pass --model asymmetric".into() })
     }
 
     /// Refuses λ of single trials for methods without damping.
