@@ -135,17 +135,24 @@ impl<'a> GpuEngine<'a> {
         })
     }
 
-    /// Writes the numbers of the selected trials.
-    fn store(&self, place: Place, values: &[f64], which: impl Fn(usize) -> bool) -> Result<()> {
+    /// Writes the numbers of all trials.
+    fn store(&self, place: Place, values: &[f64]) -> Result<()> {
+        if place.stride != place.len {
+            let mut trials = values.chunks(place.len).enumerate();
+            return trials.try_for_each(|(trial, values)| self.store_trial(place, trial, values));
+        }
         let (device, storage) = (&self.machine.device, &self.machine.buffers[place.buffer]);
         device.checked("uploading", || {
-            if place.stride == place.len && (0..self.batch).all(&which) {
-                storage.write_at(device, place.offset, values);
-                return Ok(());
-            }
-            for (trial, values) in values.chunks(place.len).enumerate().filter(|(trial, _)| which(*trial)) {
-                storage.write_at(device, place.offset + trial * place.stride, values);
-            }
+            storage.write_at(device, place.offset, values);
+            Ok(())
+        })
+    }
+
+    /// Writes the numbers of one trial.
+    fn store_trial(&self, place: Place, trial: usize, values: &[f64]) -> Result<()> {
+        let (device, storage) = (&self.machine.device, &self.machine.buffers[place.buffer]);
+        device.checked("uploading", || {
+            storage.write_at(device, place.offset + trial * place.stride, values);
             Ok(())
         })
     }
@@ -217,11 +224,11 @@ impl<'a> GpuEngine<'a> {
                     Ok(())
                 })
             }
-            Initial::Number(value) => self.store(place, &vec![value; self.batch * place.len], |_| true),
+            Initial::Number(value) => self.store(place, &vec![value; self.batch * place.len]),
             Initial::Parameter(scalar) => {
                 let numbers = self.fetch(self.place(Register::from(scalar))?)?;
                 let all: Vec<f64> = numbers.into_iter().flat_map(|number| vec![number; place.len]).collect();
-                self.store(place, &all, |_| true)
+                self.store(place, &all)
             }
         }
     }
@@ -243,7 +250,7 @@ impl Engine for GpuEngine<'_> {
         if register == self.program.iterate().into() {
             (self.iteration, self.anew) = (0, true);
         }
-        self.store(place, values, |_| true)
+        self.store(place, values)
     }
 
     fn read(&mut self, register: Register) -> Result<Vec<f64>> {
@@ -276,7 +283,7 @@ impl Engine for GpuEngine<'_> {
         for (register, declaration) in Arc::clone(&self.program).kept() {
             let place = self.place(register)?;
             let values = state.get(&declaration.name, self.batch * place.len)?;
-            self.store(place, values, |_| true)?;
+            self.store(place, values)?;
         }
         (self.iteration, self.fresh, self.anew) = (iteration, false, false);
         Ok(())

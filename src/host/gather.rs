@@ -19,27 +19,47 @@ type Task<'a, T> = (Range<usize>, Vec<(usize, &'a mut [T])>);
 struct Unit([u64; 8]);
 
 /// Line stride in numbers, with padding.
-fn stride<T>(search_rank: usize) -> usize {
-    search_rank.next_multiple_of(size_of::<Unit>() / size_of::<T>())
+fn stride<T>(columns: usize) -> usize {
+    columns.next_multiple_of(size_of::<Unit>() / size_of::<T>())
 }
 
 /// Factors of all trials, each line padded to whole units.
 #[derive(Default)]
-struct Padded(Vec<Unit>);
+struct Padded {
+    units: Vec<Unit>,
+    /// Numbers from one line to the next.
+    stride: usize,
+}
+
+/// Number of columns up to the last one that is not zero, in lines of k numbers.
+fn columns_in_use<T: Real>(factor: &[T], search_rank: usize, parallel: bool) -> usize {
+    // Only columns beyond those found so far are looked at.
+    let of = |found: usize, line: &[T]| {
+        found + line[found..].iter().rposition(|v| v.to_f64() != 0.0).map_or(0, |last| last + 1)
+    };
+    if parallel {
+        let lines = factor.par_chunks(search_rank).with_min_len(4096);
+        lines.fold(|| 0, of).reduce(|| 0, usize::max)
+    } else {
+        factor.chunks(search_rank).fold(0, of)
+    }
+}
 
 impl Padded {
-    /// Copies lines of k numbers.
-    fn fill<T: Real>(&mut self, factors: &[&[T]], search_rank: usize, parallel: bool) {
-        let stride = stride::<T>(search_rank);
+    /// Copies the first `columns` of lines of k numbers; the others are zero.
+    fn fill<T: Real>(&mut self, factors: &[&[T]], search_rank: usize, columns: usize, parallel: bool) {
+        let stride = stride::<T>(columns.max(1));
+        let columns = stride.min(search_rank);
         let lines: usize = factors.iter().map(|f| f.len() / search_rank).sum();
-        self.0.resize(lines * stride * size_of::<T>() / size_of::<Unit>(), Unit::default());
-        let mut rest: &mut [T] = bytemuck::cast_slice_mut(&mut self.0);
+        self.stride = stride;
+        self.units.resize(lines * stride * size_of::<T>() / size_of::<Unit>(), Unit::default());
+        let mut rest: &mut [T] = bytemuck::cast_slice_mut(&mut self.units);
         for factor in factors {
             let (own, others) = rest.split_at_mut(factor.len() / search_rank * stride);
             rest = others;
             let copy = |(to, from): (&mut [T], &[T])| {
-                to[..search_rank].copy_from_slice(from);
-                to[search_rank..].fill(T::ZERO);
+                to[..columns].copy_from_slice(&from[..columns]);
+                to[columns..].fill(T::ZERO);
             };
             if parallel {
                 own.par_chunks_mut(stride).zip(factor.par_chunks(search_rank)).with_min_len(4096).for_each(copy);
@@ -49,10 +69,10 @@ impl Padded {
         }
     }
 
-    fn of<T: Real>(&self, trial: usize, batch: usize, search_rank: usize) -> Lines<'_, T> {
-        let all: &[T] = bytemuck::cast_slice(&self.0);
+    fn of<T: Real>(&self, trial: usize, batch: usize) -> Lines<'_, T> {
+        let all: &[T] = bytemuck::cast_slice(&self.units);
         let size = all.len() / batch;
-        Lines { values: &all[trial * size..(trial + 1) * size], stride: stride::<T>(search_rank) }
+        Lines { values: &all[trial * size..(trial + 1) * size], stride: self.stride }
     }
 }
 
@@ -123,7 +143,7 @@ impl<T: Real> Work<T> {
         };
         let [l, r, w, v] = gathered.place(points, &lane.applied, parallel);
         let Gathered { factors, coefficients } = gathered;
-        let of = |which: usize, trial: usize| factors[which].of::<T>(trial, batch, k);
+        let of = |which: usize, trial: usize| factors[which].of::<T>(trial, batch);
 
         let lengths: Vec<usize> = self.shards.iter().map(|shard| shard.len()).collect();
         let by_shard = parts(coefficients, batch, lengths.iter().copied());
@@ -185,7 +205,8 @@ impl<T: Real> Work<T> {
 }
 
 impl<T: Real> Gathered<T> {
-    /// Pads (L, R), if any, and (W, V), and returns the buffer of each. Equal slices are padded once.
+    /// Pads (L, R), if any, and (W, V), and returns the buffer of each. Equal slices are padded once. Columns behind the
+    /// last one in use are left out: methods that grow the rank have many of them.
     fn place(&mut self, point: &[Pair<'_, T>], applied: &[Pair<'_, T>], parallel: bool) -> [usize; 4] {
         let k = applied[0].search_rank;
         let given: [Vec<&[T]>; 4] = [
@@ -194,17 +215,25 @@ impl<T: Real> Gathered<T> {
             applied.iter().map(|pair| pair.left).collect(),
             applied.iter().map(|pair| pair.right).collect(),
         ];
-        std::array::from_fn(|which| {
+        let buffers = std::array::from_fn(|which| {
             let same = |other: &usize| {
                 given[*other].len() == given[which].len()
                     && given[*other].iter().zip(&given[which]).all(|(x, y)| std::ptr::eq(*x, *y))
             };
-            let at = (0..which).find(same).unwrap_or(which);
-            if at == which {
-                self.factors[which].fill(&given[which], k, parallel);
-            }
-            at
-        })
+            (0..which).find(same).unwrap_or(which)
+        });
+        let in_use = |which: usize| given[which].iter().map(|factor| columns_in_use(factor, k, parallel)).max();
+        let mut columns = [0; 4];
+        for which in (0..4).filter(|which| buffers[*which] == *which) {
+            columns[which] = in_use(which).unwrap_or(0);
+        }
+        // Rows of L and R are multiplied with each other.
+        let both = columns[buffers[0]].max(columns[buffers[1]]);
+        (columns[buffers[0]], columns[buffers[1]]) = (both, both);
+        for which in (0..4).filter(|which| buffers[*which] == *which) {
+            self.factors[which].fill(&given[which], k, columns[which], parallel);
+        }
+        buffers
     }
 }
 
@@ -220,14 +249,14 @@ pub(super) fn adjoint(
     let shape = operator.domain();
     let lines = if side == Side::Left { shape.rows() } else { shape.columns() };
     let mut padded = Padded::default();
-    padded.fill(&[applied], search_rank, true);
+    padded.fill(&[applied], search_rank, search_rank, true);
     let mut out = vec![0.0; lines * search_rank];
     let set = InstructionSet::available()[0];
     let blocks = kernel.blocks(side);
     let outputs = parts(&mut out, 1, blocks.iter().map(|lines| lines.len() * search_rank));
     let tasks: Vec<(Range<usize>, Vec<&mut [f64]>)> = blocks.iter().cloned().zip(outputs).collect();
     each(true, tasks, |(lines, mut outputs)| {
-        kernel.gather(set, side, lines, residual, padded.of(0, 1, search_rank), outputs[0]);
+        kernel.gather(set, side, lines, residual, padded.of(0, 1), outputs[0]);
     });
     out
 }

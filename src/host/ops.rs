@@ -293,24 +293,16 @@ pub(super) fn host<T: Real>(
     let batch = registers.batch();
     let read = |registers: &Registers<T>, at| registers.read(at).unwrap_or_default();
     let inputs: Vec<Vec<f64>> = op.inputs.iter().map(|at| read(registers, *at)).collect();
-    let mut outputs: Vec<Vec<f64>> = op.outputs.iter().map(|at| read(registers, *at)).collect();
     for trial in (0..batch).filter(|trial| active[*trial]) {
-        let of = |all: &Vec<f64>| -> std::ops::Range<usize> {
-            let size = all.len() / batch;
-            trial * size..(trial + 1) * size
-        };
+        let of = |all: &Vec<f64>| trial * (all.len() / batch)..(trial + 1) * (all.len() / batch);
         let given: Vec<&[f64]> = inputs.iter().map(|all| &all[of(all)]).collect();
-        let mut made: Vec<Vec<f64>> = outputs.iter().map(|all| all[of(all)].to_vec()).collect();
+        let mut made = vec![Vec::new(); op.outputs.len()];
         (op.function)(&given, &mut made)?;
-        for (all, made) in outputs.iter_mut().zip(made) {
-            let own = of(all);
-            all[own].copy_from_slice(&made);
+        for (at, made) in op.outputs.iter().zip(made).filter(|(_, made)| !made.is_empty()) {
+            let declaration = program.declaration(*at);
+            debug_assert!(declaration.kind != Kind::Measured, "host ops read and write factors and scalars");
+            registers.write_trial((&declaration.name, *at), trial, &made)?;
         }
-    }
-    for (at, values) in op.outputs.iter().zip(outputs) {
-        let declaration = program.declaration(*at);
-        debug_assert!(declaration.kind != Kind::Measured, "host ops read and write factors and scalars");
-        registers.write((&declaration.name, *at), &values, 0, &[])?;
     }
     Ok(())
 }

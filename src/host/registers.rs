@@ -177,6 +177,29 @@ impl<T: Real> Registers<T> {
         Ok(())
     }
 
+    /// Overwrites the factors or the scalar of one trial.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong length.
+    pub(crate) fn write_trial(&mut self, (name, at): (&str, Register), trial: usize, values: &[f64]) -> Result<()> {
+        let size = match &self.stores[at.index()] {
+            Store::Measured(_) => 0,
+            Store::Blocks(own) => own.len() / self.batch,
+            Store::Scalar(_) => 1,
+        };
+        if values.len() != size {
+            let found = format!("{} numbers", values.len());
+            return Err(Error::invalid(name, found, format!("{size} numbers"), "keep the length of the register"));
+        }
+        let range = trial * size..(trial + 1) * size;
+        match &mut self.stores[at.index()] {
+            Store::Measured(_) => {}
+            Store::Blocks(own) => own[range].iter_mut().zip(values).for_each(|(own, v)| *own = T::from_f64(*v)),
+            Store::Scalar(own) => own[range].copy_from_slice(values),
+        }
+        Ok(())
+    }
+
     /// Content of a register of factors or scalars; `None` for a vector over the measurements.
     pub(crate) fn read(&self, at: Register) -> Option<Vec<f64>> {
         match &self.stores[at.index()] {

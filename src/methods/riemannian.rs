@@ -246,7 +246,10 @@ impl Algorithm for Riemannian {
                     made[0] = laid_out(&z.a, &z.b, count, k);
                     made[1] = z.values;
                 }
-                Err(_) => made.iter_mut().for_each(|out| out.fill(f64::NAN)),
+                Err(_) => {
+                    made[0] = vec![f64::NAN; given[0].len()];
+                    made[1] = vec![f64::NAN; count];
+                }
             }
             Ok(())
         });
@@ -286,7 +289,7 @@ impl Algorithm for Riemannian {
             let tangent = Point { left: narrow(&tangent.left), right: narrow(&tangent.right) };
             match retracted(&z, &tangent, given[3][0], k) {
                 Ok(at) => made[0] = at.left.into_iter().chain(at.right).collect(),
-                Err(_) => made[0].fill(f64::NAN),
+                Err(_) => made[0] = vec![f64::NAN; given[0].len()],
             }
             Ok(())
         });

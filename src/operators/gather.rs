@@ -14,7 +14,8 @@ pub enum Side {
     Right,
 }
 
-/// A row-major factor with rows padded by zeros to `stride` numbers: whole units of 64 bytes, aligned to 64.
+/// A row-major factor with rows padded by zeros to `stride` numbers: whole units of 64 bytes, aligned to 64. Columns
+/// behind the stride are zero.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Lines<'a, T> {

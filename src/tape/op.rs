@@ -174,7 +174,8 @@ pub struct MatrixProduct {
     pub transpose_b: bool,
 }
 
-/// Function of a host operation for one trial: the numbers of the inputs, and the outputs with their old values.
+/// Function of a host operation for one trial, from the numbers of the inputs to lists for the outputs, which come
+/// empty. A register whose list stays empty keeps its numbers.
 pub type HostFunction = dyn Fn(&[&[f64]], &mut [Vec<f64>]) -> Result<()> + Send + Sync;
 
 /// A function in f64 on the host, for decompositions that decide ranks. Its registers are transferred both ways.

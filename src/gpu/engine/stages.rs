@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::bound::{Bounds, Item, PassWork};
 use crate::gpu::paranoia;
 use crate::gpu::registers::Place;
-use crate::tape::{HostOp, Register};
+use crate::tape::HostOp;
 
 use super::{GpuEngine, Step};
 
@@ -120,28 +120,25 @@ impl GpuEngine<'_> {
 
     fn on_host(&self, step: Step) -> Result<()> {
         let Bounds::Host(HostOp { inputs, outputs, function, .. }) = &self.item(step).work else { return Ok(()) };
-        let fetch = |registers: &[Register]| -> Result<Vec<(Place, Vec<f64>)>> {
-            registers
-                .iter()
-                .map(|register| self.place(*register).and_then(|place| Ok((place, self.fetch(place)?))))
-                .collect()
-        };
-        let (given, mut made) = (fetch(inputs)?, fetch(outputs)?);
+        let given: Vec<(Place, Vec<f64>)> = inputs
+            .iter()
+            .map(|register| self.place(*register).and_then(|place| Ok((place, self.fetch(place)?))))
+            .collect::<Result<_>>()?;
+        let places: Vec<Place> = outputs.iter().map(|register| self.place(*register)).collect::<Result<_>>()?;
         for trial in (0..self.batch).filter(|trial| self.active[*trial]) {
             let own =
                 |(place, values): &(Place, Vec<f64>)| trial * place.len..trial * place.len + values.len() / self.batch;
             let arguments: Vec<&[f64]> = given.iter().map(|input| &input.1[own(input)]).collect();
-            let mut results: Vec<Vec<f64>> = made.iter().map(|output| output.1[own(output)].to_vec()).collect();
-            function(&arguments, &mut results)?;
-            for (output, result) in made.iter_mut().zip(&results) {
-                let range = own(output);
-                if result.len() != range.len() {
-                    let (found, allowed) = (format!("{} numbers", result.len()), format!("{} numbers", range.len()));
+            let mut made = vec![Vec::new(); outputs.len()];
+            function(&arguments, &mut made)?;
+            for (place, made) in places.iter().zip(&made).filter(|(_, made)| !made.is_empty()) {
+                if made.len() != place.len {
+                    let (found, allowed) = (format!("{} numbers", made.len()), format!("{} numbers", place.len));
                     return Err(Error::invalid("output of a function on the host", found, allowed, "keep its length"));
                 }
-                output.1[range].copy_from_slice(result);
+                self.store_trial(*place, trial, made)?;
             }
         }
-        made.iter().try_for_each(|(place, values)| self.store(*place, values, |trial| self.active[trial]))
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Decision about the next iteration: eigenvalue search, new columns, a trial of more or fewer columns, or a step.
 
+use std::borrow::Cow;
+
 use faer::Mat;
 
 use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz};
@@ -63,14 +65,14 @@ pub(super) struct Known<'a> {
     pub(super) normalization: f64,
 }
 
-/// Outputs of a decision.
-pub(super) struct Next {
-    pub(super) u: Vec<f64>,
-    pub(super) applied: Vec<f64>,
-    pub(super) direction: Vec<f64>,
-    pub(super) scaled: Vec<f64>,
-    pub(super) saved: Vec<f64>,
-    pub(super) noise: Vec<f64>,
+/// Outputs of a decision; what is borrowed is unchanged. Factors of large problems are not copied without need.
+pub(super) struct Next<'a> {
+    pub(super) u: Cow<'a, [f64]>,
+    pub(super) applied: Cow<'a, [f64]>,
+    pub(super) direction: Cow<'a, [f64]>,
+    pub(super) scaled: Cow<'a, [f64]>,
+    pub(super) saved: Cow<'a, [f64]>,
+    pub(super) noise: Cow<'a, [f64]>,
 }
 
 /// Rules of the decision, the same for every trial.
@@ -83,11 +85,11 @@ pub(super) struct Rules {
 }
 
 /// An iteration of one trial during the decision.
-pub(super) struct Turn<'a> {
+pub(super) struct Turn<'a, 'l> {
     pub(super) rules: &'a Rules,
     pub(super) known: &'a Known<'a>,
-    pub(super) ledger: &'a mut Ledger,
-    pub(super) next: Next,
+    pub(super) ledger: &'l mut Ledger,
+    pub(super) next: Next<'a>,
     pub(super) u: Mat<f64>,
     pub(super) gu: Mat<f64>,
     pub(super) tangent: Tangent,
@@ -95,22 +97,22 @@ pub(super) struct Turn<'a> {
 }
 
 /// Decides, and writes the outputs for the tape.
-pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> Next {
+pub(super) fn decide<'a>(rules: &'a Rules, known: &'a Known<'a>, ledger: &mut Ledger) -> Next<'a> {
     let space = &rules.space;
     if ledger.started == 0.0 {
         start(known, ledger);
     }
     let mut next = Next {
-        u: known.u.to_vec(),
-        applied: known.applied.to_vec(),
-        direction: vec![0.0; known.u.len()],
-        scaled: known.scaled.to_vec(),
-        saved: known.saved.to_vec(),
-        noise: known.noise.0.to_vec(),
+        u: known.u.into(),
+        applied: known.applied.into(),
+        direction: vec![0.0; known.u.len()].into(),
+        scaled: known.scaled.into(),
+        saved: known.saved.into(),
+        noise: known.noise.0.into(),
     };
     if ledger.rank == 0.0 {
         // The start is only a set of directions: its part of A(U Uᵀ) is not wanted.
-        next.u.fill(0.0);
+        next.u = vec![0.0; known.u.len()].into();
     }
     if ledger.finished == 1.0 || !known.energy.is_finite() || known.products.iter().any(|v| !v.is_finite()) {
         return next;
@@ -181,7 +183,7 @@ fn start(known: &Known<'_>, ledger: &mut Ledger) {
     }
 }
 
-impl Turn<'_> {
+impl Turn<'_, '_> {
     pub(super) fn rank(&self) -> usize {
         self.ledger.rank()
     }
@@ -230,7 +232,7 @@ impl Turn<'_> {
             space.put(&mut out, 0..space.columns, found.basis.as_ref());
             self.ledger.noise_probes = found.basis.ncols() as f64;
         }
-        self.next.noise = out;
+        self.next.noise = out.into();
         self.ledger.noise_norm = self.residual_norm();
     }
 
@@ -239,7 +241,7 @@ impl Turn<'_> {
         let space = &self.rules.space;
         let q = self.rank();
         let columns = space.columns;
-        let mut applied = self.next.u.clone();
+        let mut applied = self.next.u.to_vec();
         let basis = match &self.ritz {
             Some(ritz) => ritz.basis.subcols(0, ritz.basis.ncols().min(columns - q)).to_owned(),
             // Without earlier probes, the part of G·U outside the range of U.
@@ -251,7 +253,7 @@ impl Turn<'_> {
         };
         space.put(&mut applied, q..columns, basis.as_ref());
         (self.ledger.first_probe, self.ledger.probes) = (q as f64, basis.ncols() as f64);
-        self.next.applied = applied;
+        self.next.applied = applied.into();
     }
 
     fn freedom(&self, rank: usize) -> f64 {
@@ -334,7 +336,7 @@ impl Turn<'_> {
         let Some(cut) = gap.filter(|&j| values[j] < GAP * values[j - 1]) else { return false };
         self.begin_trial(2.0, energy);
         let space = &self.rules.space;
-        space.put(&mut self.next.u, 0..space.columns, balanced.subcols(0, cut));
+        space.put(self.next.u.to_mut(), 0..space.columns, balanced.subcols(0, cut));
         self.ledger.rank = cut as f64;
         self.ledger.signs = signs[..cut].to_vec();
         self.ledger.forget();

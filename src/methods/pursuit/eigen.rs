@@ -5,9 +5,11 @@
 //! for the basis B of the last one. The next basis consists of Ritz vectors X, their residuals, and the last change of
 //! X, as in LOBPCG (Knyazev 2001).
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use faer::{Mat, MatRef, Side};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par, Side};
 
 /// Relative norm below which a column is dropped after orthogonalisation.
 const DEPENDENT: f64 = 1e-8;
@@ -54,7 +56,11 @@ impl Space {
     }
 
     /// A register with its columns in the order of `places`; `signed` multiplies them by the model's signs.
-    pub(super) fn ordered(&self, register: &[f64], places: &[usize], signed: bool) -> Vec<f64> {
+    pub(super) fn ordered<'r>(&self, register: &'r [f64], places: &[usize], signed: bool) -> Cow<'r, [f64]> {
+        if !self.is_signed() {
+            // Columns without signs are in order.
+            return register.into();
+        }
         let value = |at: usize| {
             let (row, place) = (at / self.columns, places[at % self.columns]);
             let v = register[row * self.columns + place];
@@ -63,8 +69,11 @@ impl Space {
         (0..register.len()).map(value).collect()
     }
 
-    /// The inverse of [`Space::ordered`], without signs.
-    pub(super) fn placed(&self, ordered: &[f64], places: &[usize]) -> Vec<f64> {
+    /// The inverse of [`Space::ordered`], without signs; empty where these are the numbers of `register` itself.
+    pub(super) fn placed(&self, ordered: Cow<'_, [f64]>, places: &[usize], register: &[f64]) -> Vec<f64> {
+        if !self.is_signed() {
+            return if std::ptr::eq(&*ordered, register) { Vec::new() } else { ordered.into_owned() };
+        }
         let mut register = vec![0.0; ordered.len()];
         for (at, v) in ordered.iter().enumerate() {
             register[at / self.columns * self.columns + places[at % self.columns]] = *v;
@@ -211,31 +220,40 @@ pub(super) fn ritz(
 /// Orthonormalises columns in the given order and drops dependent ones, at most `most`; applies the same combinations
 /// to the columns of an image.
 pub(super) fn orthonormal(columns: &Mat<f64>, image: Option<&Mat<f64>>, most: usize) -> (Mat<f64>, Mat<f64>) {
-    let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
-    let column = |of: &Mat<f64>, j: usize| -> Vec<f64> { of.col(j).iter().copied().collect() };
-    let mut kept: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
-    for j in 0..columns.ncols() {
-        if kept.len() == most {
+    let room = columns.ncols().min(most);
+    let mut basis = Mat::zeros(columns.nrows(), room);
+    let mut of_basis = Mat::zeros(image.map_or(0, Mat::nrows), room);
+    let mut kept = 0;
+    for j in (0..columns.ncols()).take_while(|_| room > 0) {
+        if kept == room {
             break;
         }
-        let mut v = column(columns, j);
-        let mut of_v = image.map_or_else(Vec::new, |image| column(image, j));
-        let before = norm(&v);
-        for _ in 0..2 {
-            for (q, of_q) in &kept {
-                let share: f64 = q.iter().zip(&v).map(|(q, v)| q * v).sum();
-                v.iter_mut().zip(q).for_each(|(v, q)| *v -= share * q);
-                of_v.iter_mut().zip(of_q).for_each(|(v, q)| *v -= share * q);
-            }
+        basis.col_mut(kept).copy_from(columns.col(j));
+        if let Some(image) = image {
+            of_basis.col_mut(kept).copy_from(image.col(j));
         }
-        let after = norm(&v);
+        let before = basis.col(kept).norm_l2();
+        // Twice, because of rounding.
+        for _ in 0..2 {
+            let shares = basis.subcols(0, kept).transpose() * basis.col(kept);
+            subtract(&mut basis, kept, &shares);
+            subtract(&mut of_basis, kept, &shares);
+        }
+        let after = basis.col(kept).norm_l2();
         if after > DEPENDENT * before && after > 0.0 {
-            let scaled = |v: Vec<f64>| v.into_iter().map(|v| v / after).collect();
-            kept.push((scaled(v), scaled(of_v)));
+            for of in [&mut basis, &mut of_basis] {
+                of.col_mut(kept).iter_mut().for_each(|v| *v /= after);
+            }
+            kept += 1;
         }
     }
-    let of = Mat::from_fn(columns.nrows(), kept.len(), |i, j| kept[j].0[i]);
-    let image =
-        if image.is_some() { Mat::from_fn(columns.nrows(), kept.len(), |i, j| kept[j].1[i]) } else { Mat::zeros(0, 0) };
-    (of, image)
+    basis.resize_with(columns.nrows(), kept, |_, _| 0.0);
+    of_basis.resize_with(of_basis.nrows(), kept, |_, _| 0.0);
+    (basis, of_basis)
+}
+
+/// Subtracts from column j the combination of those before it.
+fn subtract(of: &mut Mat<f64>, j: usize, shares: &faer::Col<f64>) {
+    let (before, mut rest) = of.as_mut().split_at_col_mut(j);
+    matmul(rest.as_mut().col_mut(0).as_mat_mut(), Accum::Add, before.as_ref(), shares.as_mat(), -1.0, Par::Seq);
 }

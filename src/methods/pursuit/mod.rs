@@ -186,8 +186,9 @@ fn carry_out(rules: &Rules, given: &[&[f64]], made: &mut [Vec<f64>]) -> Result<(
     };
     let Next { u, applied, direction, scaled, saved, noise } = decide(rules, &known, &mut ledger);
     let places = space.places(&ledger.signs);
-    let [u, applied, direction, scaled, saved, noise] =
-        [u, applied, direction, scaled, saved, noise].map(|ordered| space.placed(&ordered, &places));
+    let of = |at: usize, ordered| space.placed(ordered, &places, given[at]);
+    let (u, applied, direction) = (of(0, u), of(1, applied), of(3, direction));
+    let (scaled, saved, noise) = (of(4, scaled), of(5, saved), of(12, noise));
     let finished = vec![ledger.finished];
     let all = [u, applied, direction, scaled, saved, ledger.write(space.columns), noise, finished];
     made.iter_mut().zip(all).for_each(|(out, numbers)| *out = numbers);

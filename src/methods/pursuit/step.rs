@@ -6,7 +6,7 @@ use faer::{Mat, Side};
 
 use super::decide::Turn;
 
-impl Turn<'_> {
+impl Turn<'_, '_> {
     /// Singular values of M, balanced factors with a column for each, and the signs of the columns.
     pub(super) fn decomposed(&self) -> Option<(Vec<f64>, Mat<f64>, Vec<f64>)> {
         let space = &self.rules.space;
@@ -65,7 +65,7 @@ impl Turn<'_> {
             return false;
         }
         let new = if space.is_signed() { ritz.signs[..count].to_vec() } else { vec![1.0; count] };
-        space.put(&mut self.next.direction, q..q + count, columns.as_ref());
+        space.put(self.next.direction.to_mut(), q..q + count, columns.as_ref());
         self.ledger.signs.extend(new);
         self.ledger.rank += count as f64;
         self.ledger.edge_error = 1.0;
@@ -95,8 +95,10 @@ impl Turn<'_> {
                 self.ledger.restarted = 0.0;
             }
         }
-        space.put(&mut self.next.direction, 0..space.columns, direction.as_ref());
-        space.put(&mut self.next.scaled, 0..space.columns, z.as_ref());
+        space.put(self.next.direction.to_mut(), 0..space.columns, direction.as_ref());
+        let mut scaled = vec![0.0; self.known.scaled.len()];
+        space.put(&mut scaled, 0..q, z.as_ref());
+        self.next.scaled = scaled.into();
         self.ledger.slope = slope;
         self.ledger.moved = 1.0;
         self.ledger.steps += 1.0;

@@ -223,6 +223,10 @@ impl<W: Weights<T>, T: Unit + Stored<T>> Task<T, T> for Gather<'_, W, T> {
                 _ => self.window::<A, 4>(simd, units, first),
             }
         }
+        let k = self.out.len() / self.lines.len();
+        if self.applied.stride < k {
+            self.out.chunks_mut(k).for_each(|out| out[self.applied.stride..].fill(T::ZERO));
+        }
     }
 }
 

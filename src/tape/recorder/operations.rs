@@ -187,8 +187,8 @@ impl Tape {
 
     // The host.
 
-    /// Records a function on the host in f64, for each trial: it gets the inputs, and the outputs with their old
-    /// values.
+    /// Records a function on the host in f64, for each trial: it gets the inputs and fills the lists of the outputs,
+    /// see [`HostFunction`](crate::tape::HostFunction).
     pub fn on_host(
         &mut self,
         name: &'static str,

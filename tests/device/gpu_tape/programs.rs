@@ -173,8 +173,8 @@ fn host(t: &mut Tape) {
         [Register::from(g), counter.into()],
         [Register::from(half), counter.into()],
         |inputs, outputs| {
-            outputs[0].iter_mut().zip(inputs[0]).for_each(|(out, x)| *out = x * 0.5);
-            outputs[1][0] = inputs[1][0] + 1.0;
+            outputs[0] = inputs[0].iter().map(|x| x * 0.5).collect();
+            outputs[1] = vec![inputs[1][0] + 1.0];
             Ok(())
         },
     );
