@@ -11,7 +11,8 @@ built="${CARGO_TARGET_DIR:-target}/release"
 export LOWRANK="$PWD/target/release/lowrank"
 case "$built" in /*) LOWRANK="$built/lowrank" ;; esac
 
-cargo bench -p lowrank-studies --bench iteration -- --quick
+# Of the whole workspace, as the tests are: a choice of packages chooses the features of dependencies too.
+cargo bench --workspace --bench iteration -- --quick
 if ! python3 -c 'import numpy' 2>/dev/null && command -v apt-get >/dev/null; then
     echo "No NumPy: installing it for the comparison with it"
     { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-numpy; } || python3 -m pip install --quiet numpy

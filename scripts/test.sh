@@ -38,10 +38,10 @@ esac
 
 export LOWRANK_REQUIRE_GPU=1
 # The release profile throughout: what `cargo run --release` built is not built again.
-cargo test --release --lib --bins --tests "$@"
+cargo test --release --tests "$@"
 cargo test --release --doc "$@"
 built="${CARGO_TARGET_DIR:-target}/release"
-cargo build --release --examples "$@"
+cargo build --release --bins --examples "$@"
 for example in examples/*.rs; do
     name="$(basename "$example" .rs)"
     echo "example $name"
