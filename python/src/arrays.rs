@@ -69,7 +69,7 @@ pub fn lent(name: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<NpyArray>
     let big_endian = order == ">" || (order == "=" && cfg!(target_endian = "big"));
     let (address, _): (usize, bool) = array.getattr("__array_interface__")?.get_item("data")?.extract()?;
     let kept = Kept { _array: array.clone().unbind().into_any(), address, bytes: array.len() * size };
-    let dtype = DType { kind, big_endian };
+    let dtype = DType::new(kind, big_endian);
     NpyArray::lent(name, dtype, array.shape(), fortran && !c, Arc::new(kept), place).map_err(raised)
 }
 

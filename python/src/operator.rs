@@ -350,8 +350,7 @@ pub fn sparse(
     let places = |array: &PyReadonlyArray1<'_, i64>| -> PyResult<Vec<usize>> {
         Ok(array.as_slice()?.iter().map(|&place| usize::try_from(place).unwrap_or(usize::MAX)).collect())
     };
-    let rows =
-        SparseRows { width, indptr: places(&indptr)?, indices: places(&indices)?, values: values.as_slice()?.to_vec() };
+    let rows = SparseRows::new(width, places(&indptr)?, places(&indices)?, values.as_slice()?.to_vec());
     let file = py.detach(|| Sparse::read("matrices", rows, &options)).map_err(raised)?;
     let text = format!("{} sparse matrices of width {}", operators::Operator::measurements(&file.operator), file.width);
     Ok(Operator::new(file.operator, (card(model)?, model), file.notices, text))
@@ -385,7 +384,7 @@ pub fn entries(
         return Err(invalid("entries", found, "three lists of the same length", fix));
     }
     let weights = weights.map(|weights| weights.as_slice().map(<[f64]>::to_vec)).transpose()?.unwrap_or_default();
-    let triplets = Triplets { rows, columns, values, weights };
+    let triplets = Triplets::new(rows, columns, values).weights(weights);
     let (n1, n2) = shape.unwrap_or_else(|| {
         let (n1, n2) = triplets.extent();
         if models::card(model).is_ok_and(|card| !card.symmetric) { (n1, n2) } else { (n1.max(n2), n1.max(n2)) }

@@ -183,7 +183,7 @@ impl Panel {
         let data = plan.made().is_none().then(|| {
             device.raw().create_buffer(&wgpu::BufferDescriptor {
                 label: Some("measurements"),
-                size: (range.len() * plan.row_words * 4) as u64,
+                size: (range.len() * plan.row_words() * 4) as u64,
                 usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             })
@@ -216,7 +216,7 @@ pub(super) fn largest_panel(device: &Device, plan: &GpuPlan, panel_bytes: Option
         return Ok(panel_bytes.unwrap_or(MADE_BYTES));
     }
     let limit = largest_binding(device);
-    let row_bytes = plan.row_words * 4;
+    let row_bytes = plan.row_words() * 4;
     if row_bytes as u64 > limit {
         return Err(device.error(
             format!("one measurement needs {row_bytes} bytes and the adapter binds at most {limit}"),
@@ -238,7 +238,7 @@ pub(super) fn upload_panel(
 ) -> Result<Panel> {
     device.checked("uploading the measurements", || {
         let panel = Panel::empty(device, plan, range.clone())?;
-        let mut words = vec![0; (UPLOAD_BYTES / (plan.row_words * 4)).clamp(1, range.len()) * plan.row_words];
+        let mut words = vec![0; (UPLOAD_BYTES / (plan.row_words() * 4)).clamp(1, range.len()) * plan.row_words()];
         write_panel(device, source, plan, range, &panel, &mut words, true)?;
         Ok(panel)
     })
@@ -257,12 +257,12 @@ pub(super) fn write_panel(
 ) -> Result<()> {
     // Generated rows need no write.
     let Some(data) = &panel.data else { return Ok(()) };
-    let step = words.len() / plan.row_words;
+    let step = words.len() / plan.row_words();
     for first in range.clone().step_by(step) {
         let rows = first..range.end.min(first + step);
-        let words = &mut words[..rows.len() * plan.row_words];
+        let words = &mut words[..rows.len() * plan.row_words()];
         source.write_rows(plan, rows, words);
-        let offset = (first - range.start) * plan.row_words * 4;
+        let offset = (first - range.start) * plan.row_words() * 4;
         device.queue().write_buffer(data, offset as u64, bytemuck::cast_slice(words));
         if at_once {
             // A submission releases the copy; without one, the copies of a whole panel would accumulate on the host.

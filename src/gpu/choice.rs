@@ -114,7 +114,7 @@ impl Chooser<'_, '_> {
         let mut found = match &self.load.variant {
             Some(name) => vec![Variant::forced(name, operator.name(), &extent, &abilities)?],
             None => {
-                Variant::candidates(&extent, &abilities, (operator.measurements() * self.plan.row_words) as u64 * 4)
+                Variant::candidates(&extent, &abilities, (operator.measurements() * self.plan.row_words()) as u64 * 4)
             }
         };
         let back =
@@ -198,7 +198,7 @@ impl Chooser<'_, '_> {
         }
         let abilities = self.device.abilities();
         let bytes = if abilities.software { TIMED_BYTES_SOFTWARE } else { TIMED_BYTES };
-        let short = short_panel(self.device, &panels[0], (bytes / (self.plan.row_words * 4)).max(1))?;
+        let short = short_panel(self.device, &panels[0], (bytes / (self.plan.row_words() * 4)).max(1))?;
         let mut timed = Vec::new();
         let mut best: Option<(Variant, f64)> = None;
         for variant in considered {

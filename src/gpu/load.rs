@@ -118,17 +118,17 @@ fn load_rows<'a>(
     texts: &Texts<'_>,
 ) -> Result<GpuEngine<'a>> {
     let plan = source.plan(widest(options.precision));
-    require_count("row_words", plan.row_words)?;
+    require_count("row_words", plan.row_words())?;
     let Placed { machine, blueprint, sizes, candidates, resident, stream, notices } =
         place(device, load, &plan, options, texts)?;
     // Kernels that own rows read them once, the others twice. Every tile of slots reads them again.
-    let stored = sizes.m as f64 * plan.row_bytes as f64;
+    let stored = sizes.m as f64 * plan.row_bytes() as f64;
     let read = |pass: &crate::tape::Pass| {
         let reads = if sizes.variant.strategy.owns_rows() || !has_adjoint(pass) { 1 } else { 2 };
         let groups = pass.group.map_or(1, |groups| groups.count);
         stored * (reads * sizes.tiles(load.batch * pass.lanes.len())) as f64 / groups as f64
     };
-    let streamed = stream.as_ref().map_or(0, |stream| stream.rows() * plan.row_words * 4) as f64;
+    let streamed = stream.as_ref().map_or(0, |stream| stream.rows() * plan.row_words() * 4) as f64;
     let base = base_info(device, load, options);
     let info = EngineInfo {
         storage: plan.storage(),
@@ -139,7 +139,7 @@ fn load_rows<'a>(
         panels: resident.len() + stream.as_ref().map_or(0, Stream::panels),
         streamed_panels: stream.as_ref().map_or(0, Stream::panels),
         streamed_bytes_per_iteration: (streamed * load.program.passes()) as u64,
-        memory: held(&blueprint, &resident, stream.as_ref(), plan.made().is_some(), sizes.m * plan.row_words * 4),
+        memory: held(&blueprint, &resident, stream.as_ref(), plan.made().is_some(), sizes.m * plan.row_words() * 4),
         notices: base.notices.iter().cloned().chain(notices).collect(),
         ..base
     };
@@ -217,10 +217,10 @@ fn load_vectors<'a>(
     let rows = VectorRows { data, sizes };
     let plan = rows.plan(sizes.storage);
     let panel = largest_panel(device, &plan, options.panel_bytes)?;
-    let ranges = panel_ranges(0..frame.m, plan.row_words * 4, panel);
+    let ranges = panel_ranges(0..frame.m, plan.row_words() * 4, panel);
     let lengths: Vec<usize> = ranges.iter().map(std::ops::Range::len).collect();
     let blueprint = Blueprint::new(texts, subject(load, options), Form::Vectors(sizes, &lengths))?;
-    let held = product(&[frame.m, plan.row_words, 4]);
+    let held = product(&[frame.m, plan.row_words(), 4]);
     let memory = Memory {
         parts: vec![
             Part::new("vectors", Location::Device, held),
@@ -241,7 +241,7 @@ fn load_vectors<'a>(
     let passes: Vec<&crate::gpu::blueprint::Stage> =
         blueprint.stages().filter(|stage| matches!(stage.work, Work::Pass(_))).collect();
     let reads: usize = passes.iter().map(|stage| products(stage)).sum::<usize>() / panels.len().max(1);
-    let read = (frame.m * plan.row_bytes) as f64 * reads as f64 / passes.len().max(1) as f64;
+    let read = (frame.m * plan.row_bytes()) as f64 * reads as f64 / passes.len().max(1) as f64;
     let info = EngineInfo {
         storage: Some(sizes.storage),
         variant: format!("{}/{THIN}", load.operator.name()),

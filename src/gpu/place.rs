@@ -41,7 +41,7 @@ pub(super) fn place<'a>(
     options: &Options,
     texts: &Texts<'_>,
 ) -> Result<Placed<'a>> {
-    let (m, row_bytes) = (load.operator.measurements(), plan.row_words * 4);
+    let (m, row_bytes) = (load.operator.measurements(), plan.row_words() * 4);
     let chooser = Chooser { device, load, plan, options, texts };
     let considered = chooser.considered()?;
     let reserve = chooser.reserve(&considered)?;
@@ -94,7 +94,7 @@ pub(super) fn place<'a>(
             for stage in blueprint.stages().filter(|stage| matches!(stage.work, Work::Pass(_))) {
                 let Some(groups) = stage.group else { continue };
                 if let Some(family) = machine.families.get_mut(&(groups.count, groups.seed)) {
-                    family.panels = cut(device, groups, m, plan.row_words, &panels, resident.len())?;
+                    family.panels = cut(device, groups, m, plan.row_words(), &panels, resident.len())?;
                 }
             }
             Ok((machine, blueprint, chooser.sizes(variant), candidates, stream))

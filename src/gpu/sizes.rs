@@ -29,7 +29,7 @@ pub(super) struct Sizes {
     pub splits: usize,
     /// Slots served by one read of the measurement data.
     pub tile: usize,
-    /// [`GpuPlan::forward_rows`]
+    /// Rows per workgroup of `forward`.
     pub forward_rows: usize,
     /// Whether rows are generated instead of stored: panels then bind no data.
     pub made: bool,
@@ -64,7 +64,7 @@ impl Sizes {
             Strategy::Tiled => (fitting(tiles), p, 512_usize.div_ceil(p.div_ceil(128)).min(m / 64).clamp(1, 64)),
         };
         let splits = variant.splits.unwrap_or(splits);
-        let GpuPlan { row_words, forward_rows, .. } = *plan;
+        let (row_words, forward_rows) = (plan.row_words(), plan.rows_per_workgroup());
         Self { variant, frame, p, row_words, stride, splits, tile, forward_rows, made }
     }
 

@@ -101,13 +101,13 @@ impl<'a> Stream<'a> {
         slot_rows: usize,
         resident: usize,
     ) -> Result<Self> {
-        let row_bytes = plan.row_words * 4;
+        let row_bytes = plan.row_words() * 4;
         let first = rows.start..rows.end.min(rows.start + slot_rows);
         let panels = rows.len().div_ceil(slot_rows);
         let slots = device.checked("allocating panels", || {
             (0..SLOTS.min(panels)).map(|_| Panel::empty(device, plan, first.clone())).collect::<Result<_>>()
         })?;
-        let words = vec![0; (UPLOAD_BYTES / row_bytes).clamp(1, first.len()) * plan.row_words];
+        let words = vec![0; (UPLOAD_BYTES / row_bytes).clamp(1, first.len()) * plan.row_words()];
         let (device, plan, pending) = (device.clone(), plan.clone(), VecDeque::new());
         let mut stream = Self { device, operator, plan, rows, slot_rows, slots, resident, words, pending };
         let device = stream.device.clone();

@@ -35,6 +35,7 @@ pub enum ElementKind {
 
 /// A numeric type and its byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DType {
     /// Numeric type.
     pub kind: ElementKind,
@@ -43,6 +44,11 @@ pub struct DType {
 }
 
 impl DType {
+    /// The type of that kind and byte order.
+    pub const fn new(kind: ElementKind, big_endian: bool) -> Self {
+        Self { kind, big_endian }
+    }
+
     /// Bytes of one number.
     pub fn bytes(self) -> usize {
         match self.kind {

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 
 /// A sparse matrix in compressed rows.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SparseRows {
     /// Number of columns.
     pub width: usize,
@@ -19,6 +20,13 @@ pub struct SparseRows {
     pub indices: Vec<usize>,
     /// Value of each entry, row by row.
     pub values: Vec<f64>,
+}
+
+impl SparseRows {
+    /// The matrix of that width with entries `indptr[i]..indptr[i + 1]` in row i.
+    pub fn new(width: usize, indptr: Vec<usize>, indices: Vec<usize>, values: Vec<f64>) -> Self {
+        Self { width, indptr, indices, values }
+    }
 }
 
 /// Entries in file order.
@@ -110,7 +118,7 @@ fn compress(rows: usize, width: usize, cells: Cells) -> SparseRows {
         (indices[*at], values[*at]) = (cells.columns[q], cells.values[q]);
         *at += 1;
     }
-    SparseRows { width, indptr, indices, values }
+    SparseRows::new(width, indptr, indices, values)
 }
 
 #[cfg(test)]

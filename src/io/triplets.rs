@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 
 /// Lists of (row, column, value), counted from 0, in any order. The lists have the same length.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Triplets {
     /// Row of each entry.
     pub rows: Vec<u32>,
@@ -23,6 +24,18 @@ pub struct Triplets {
 }
 
 impl Triplets {
+    /// Entries of weight 1.
+    pub fn new(rows: Vec<u32>, columns: Vec<u32>, values: Vec<f64>) -> Self {
+        Self { rows, columns, values, weights: Vec::new() }
+    }
+
+    /// Sets the weight of each entry.
+    #[must_use]
+    pub fn weights(mut self, weights: Vec<f64>) -> Self {
+        self.weights = weights;
+        self
+    }
+
     /// Number of entries.
     pub fn len(&self) -> usize {
         self.values.len()

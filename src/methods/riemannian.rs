@@ -71,7 +71,7 @@ impl Riemannian {
     }
 
     fn groups(&self) -> Option<Minibatches> {
-        self.minibatches.map(|count| Minibatches { count, seed: self.seed.unwrap_or(0) })
+        self.minibatches.map(|count| Minibatches::new(count, self.seed.unwrap_or(0)))
     }
 }
 

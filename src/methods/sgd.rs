@@ -93,7 +93,7 @@ impl Algorithm for Sgd {
     }
 
     fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
-        let groups = Minibatches { count: self.minibatches.unwrap_or(GROUPS), seed: self.seed.unwrap_or(0) };
+        let groups = Minibatches::new(self.minibatches.unwrap_or(GROUPS), self.seed.unwrap_or(0));
         let (u, base) = (t.iterate(), t.step());
         let decay = self.decay.filter(|q| *q < 1.0);
         let step = if decay.is_some() { t.keep_scalar("pace", Initial::Parameter(base)) } else { base };

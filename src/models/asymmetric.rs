@@ -9,7 +9,7 @@ use super::{Backprojection, FactorModel, Model, ModelCard, given, start};
 use crate::error::{Error, Result};
 use crate::io::read_pair;
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
-use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Matrix, Measured, Minibatches, Recorded, Tape, Values};
+use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Measured, Minibatches, Recorded, Tape};
 
 pub(super) const CARD: ModelCard = ModelCard {
     word: "asymmetric",
@@ -101,13 +101,8 @@ impl Recorded for Asymmetric {
     ) -> (Measured, Blocks) {
         let applied = applied.unwrap_or(u);
         let (e, g, target) = (t.measured("residual"), t.blocks("gradient"), t.target());
-        let values = Values::Measure { left: u.block(0), right: u.block(1), minus: Some(target), out: e };
-        let adjoint = Adjoint {
-            left: Some((applied.block(1), g.block(0))),
-            right: Some((applied.block(0), g.block(1))),
-            influence: true,
-        };
-        t.pass(vec![Lane { values, adjoint: Some(adjoint) }], group);
+        let products = Adjoint::of_loss().left(applied.block(1), g.block(0)).right(applied.block(0), g.block(1));
+        t.pass(vec![Lane::measure(u.block(0), u.block(1), Some(target), e).adjoint(products)], group);
         (e, g)
     }
 
@@ -115,14 +110,10 @@ impl Recorded for Asymmetric {
     fn along(&self, t: &mut Tape, u: Blocks, d: Blocks) -> Option<(Measured, Measured)> {
         let (first, second, a) =
             (t.measured("linear"), t.measured("linear in the left factor"), t.measured("quadratic"));
-        let lane = |left: Matrix, right: Matrix, out: Measured| Lane {
-            values: Values::Measure { left, right, minus: None, out },
-            adjoint: None,
-        };
         let lanes = vec![
-            lane(u.block(0), d.block(1), first),
-            lane(d.block(0), u.block(1), second),
-            lane(d.block(0), d.block(1), a),
+            Lane::measure(u.block(0), d.block(1), None, first),
+            Lane::measure(d.block(0), u.block(1), None, second),
+            Lane::measure(d.block(0), d.block(1), None, a),
         ];
         t.pass(lanes, None);
         t.measured_combine(first, [(1.0.into(), first), (1.0.into(), second)]);

@@ -20,7 +20,7 @@ use crate::named::Named;
 use crate::options::{MEASUREMENTS, OptionCard, OptionKind, Parameter, WITH_MODEL};
 use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Domain, Factors, MatrixView, Product, Truth, synthetic};
-use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Matrix, Measured, Minibatches, Recorded, Tape, Values};
+use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Matrix, Measured, Minibatches, Recorded, Tape};
 
 /// Default depth L.
 const DEPTH: usize = 3;
@@ -202,10 +202,8 @@ impl Recorded for Deep {
         };
         // S_{L−1}, which already is ∂f/∂R₁ for two factors.
         let mut s = pulled(t, last == 1);
-        let values = Values::Measure { left: u.block(0), right: right[last - 1], minus: Some(target), out: e };
-        let adjoint =
-            Adjoint { left: Some((back[last - 1], g.block(0))), right: Some((point.block(0), s)), influence: true };
-        t.pass(vec![Lane { values, adjoint: Some(adjoint) }], group);
+        let products = Adjoint::of_loss().left(back[last - 1], g.block(0)).right(point.block(0), s);
+        t.pass(vec![Lane::measure(u.block(0), right[last - 1], Some(target), e).adjoint(products)], group);
         // W_j is block L − j: from W_{L−1} to W_2.
         for factor in 1..last {
             t.product(g.block(factor), (s, true), (back[last - 1 - factor], false));

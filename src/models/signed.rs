@@ -8,9 +8,7 @@ use crate::io::read_signed_factor;
 use crate::named::Named;
 use crate::options::{MEASUREMENTS, OptionCard, OptionKind, Parameter, WITH_MODEL};
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
-use crate::tape::{
-    Adjoint, BlockSize, Blocks, Lane, Measured, Minibatches, Ray, RayWriter, Recorded, Tape, Terms, Values,
-};
+use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Measured, Minibatches, Ray, RayWriter, Recorded, Tape, Terms};
 
 const SIGNATURE: OptionCard = OptionCard::new(
     "signature",
@@ -193,9 +191,8 @@ pub(super) fn gradient(
     let (left, own) = ends(t, u, positive);
     let applied = applied.map_or(own, |applied| signed_once(t, applied, positive));
     let (e, g, target) = (t.measured("residual"), t.blocks("gradient"), t.target());
-    let values = Values::Measure { left: left.block(0), right: u.block(0), minus: Some(target), out: e };
-    let adjoint = Adjoint { left: Some((applied.block(0), g.block(0))), right: None, influence: true };
-    t.pass(vec![Lane { values, adjoint: Some(adjoint) }], group);
+    let products = Adjoint::of_loss().left(applied.block(0), g.block(0));
+    t.pass(vec![Lane::measure(left.block(0), u.block(0), Some(target), e).adjoint(products)], group);
     (e, g)
 }
 
@@ -204,10 +201,7 @@ pub(super) fn along(t: &mut Tape, u: Blocks, d: Blocks, positive: Option<usize>)
     let u = t.whole(u);
     let (twice, once) = (with_signs(t, [(2.0.into(), d)], positive), signed_once(t, d, positive));
     let (b, a) = (t.measured("linear"), t.measured("quadratic"));
-    let lane = |left: Blocks, right: Blocks, out: Measured| Lane {
-        values: Values::Measure { left: left.block(0), right: right.block(0), minus: None, out },
-        adjoint: None,
-    };
+    let lane = |left: Blocks, right: Blocks, out: Measured| Lane::measure(left.block(0), right.block(0), None, out);
     t.pass(vec![lane(twice, u, b), lane(once, d, a)], None);
     (b, a)
 }
@@ -222,14 +216,11 @@ pub(super) fn ray(t: &mut Tape, u: Blocks, d: Blocks, positive: Option<usize>) -
         [0, 1, 2].map(|_| ["product with the point", "product with the direction"].map(|name| t.blocks(name)));
     let measured = [(left, u, Some(target)), (twice, whole, None), (once, d, None)];
     let lanes = measured.into_iter().zip(residuals).zip(products);
-    let lanes = lanes.map(|(((left, right, minus), out), [of_point, of_direction])| Lane {
-        values: Values::Measure { left: left.block(0), right: right.block(0), minus, out },
-        adjoint: Some(Adjoint {
-            left: Some((own.block(0), of_point.block(0))),
-            right: Some((once.block(0), of_direction.block(0))),
-            influence: false,
-        }),
+    let lanes = lanes.map(|(((left, right, minus), out), [of_point, of_direction])| {
+        let products =
+            Adjoint::plain().left(own.block(0), of_point.block(0)).right(once.block(0), of_direction.block(0));
+        Lane::measure(left.block(0), right.block(0), minus, out).adjoint(products)
     });
     t.pass(lanes.collect(), None);
-    Ray { residuals, products }
+    Ray::new(residuals, products)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::operators::Loss;
 use crate::problem::Domain;
 use crate::tape::Program;
-use crate::tape::op::{Adjoint, Lane, Values};
+use crate::tape::op::{Adjoint, Lane};
 use crate::tape::recorder::{Recorded, Tape};
 use crate::tape::registers::{BlockSize, Blocks, Measured, Register};
 use crate::tape::turns::Minibatches;
@@ -44,10 +44,11 @@ impl Recorded for Sides {
         let last = if *self == Self::One { 0 } else { 1 };
         let applied = applied.unwrap_or(u);
         let (e, g, target) = (t.measured("residual"), t.blocks("gradient"), t.target());
-        let values = Values::Measure { left: u.block(0), right: u.block(last), minus: Some(target), out: e };
-        let left = Some((applied.block(last), g.block(0)));
-        let right = (*self == Self::Both).then(|| (applied.block(0), g.block(1)));
-        t.pass(vec![Lane { values, adjoint: Some(Adjoint { left, right, influence: true }) }], group);
+        let mut products = Adjoint::of_loss().left(applied.block(last), g.block(0));
+        if *self == Self::Both {
+            products = products.right(applied.block(0), g.block(1));
+        }
+        t.pass(vec![Lane::measure(u.block(0), u.block(last), Some(target), e).adjoint(products)], group);
         (e, g)
     }
 }

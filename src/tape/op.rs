@@ -83,6 +83,7 @@ pub enum Values {
 
 /// Products with G = Σ wᵢρ′(vᵢ − v̄)Aᵢ; v̄ is 0 unless the operator's residuals are centred.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Adjoint {
     /// Input V (n2×k) and output G V.
     pub left: Option<(Matrix, Matrix)>,
@@ -92,13 +93,59 @@ pub struct Adjoint {
     pub influence: bool,
 }
 
+impl Adjoint {
+    /// Products with the adjoint of the gradient: ρ is the loss of the problem.
+    pub const fn of_loss() -> Self {
+        Self { left: None, right: None, influence: true }
+    }
+
+    /// Products with the plain adjoint: ρ′(v) = v.
+    pub const fn plain() -> Self {
+        Self { left: None, right: None, influence: false }
+    }
+
+    /// Asks for G V: input V (n2×k) and its output.
+    #[must_use]
+    pub const fn left(mut self, input: Matrix, output: Matrix) -> Self {
+        self.left = Some((input, output));
+        self
+    }
+
+    /// Asks for Gᵀ W: input W (n1×k) and its output.
+    #[must_use]
+    pub const fn right(mut self, input: Matrix, output: Matrix) -> Self {
+        self.right = Some((input, output));
+        self
+    }
+}
+
 /// One vector computed by a pass.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Lane {
     /// Source of its numbers.
     pub values: Values,
     /// Products of the adjoint, if needed.
     pub adjoint: Option<Adjoint>,
+}
+
+impl Lane {
+    /// Measurements vᵢ = ⟨Aᵢ, L Rᵀ⟩ − minusᵢ in `out`, for L (n1×k) and R (n2×k).
+    pub const fn measure(left: Matrix, right: Matrix, minus: Option<Measured>, out: Measured) -> Self {
+        Self { values: Values::Measure { left, right, minus, out }, adjoint: None }
+    }
+
+    /// Numbers vᵢ of a register, which need not come from a measurement.
+    pub const fn given(v: Measured) -> Self {
+        Self { values: Values::Given(v), adjoint: None }
+    }
+
+    /// Asks for products with the adjoint of the vᵢ.
+    #[must_use]
+    pub const fn adjoint(mut self, products: Adjoint) -> Self {
+        self.adjoint = Some(products);
+        self
+    }
 }
 
 /// Several lanes in one read of the measurement data.

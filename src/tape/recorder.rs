@@ -9,17 +9,25 @@ use crate::operators::Loss;
 use crate::problem::Domain;
 use crate::tape::Program;
 use crate::tape::expression::Expression;
-use crate::tape::op::{Adjoint, Lane, Op, Pass, Step, Values, When};
+use crate::tape::op::{Adjoint, Lane, Op, Pass, Step, When};
 use crate::tape::registers::{BlockSize, Blocks, Declaration, Initial, Kind, Measured, Role, Scalar};
 use crate::tape::turns::Minibatches;
 
 /// Residual e and gradient ∇f/s on the ray u + t·d as polynomials in t, all from one pass at u.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Ray {
     /// Coefficients eⱼ of e(t) = e₀ + t·e₁ + t²·e₂.
     pub residuals: [Measured; 3],
     /// Products p of the adjoint for each eⱼ with the parts of u and d: ∇f/s = Σ tʲ(pⱼ₀ + t·pⱼ₁), without the ridge.
     pub products: [[Blocks; 2]; 3],
+}
+
+impl Ray {
+    /// The ray of these coefficients and products.
+    pub const fn new(residuals: [Measured; 3], products: [[Blocks; 2]; 3]) -> Self {
+        Self { residuals, products }
+    }
 }
 
 /// Writer of the pass of a ray from u along d.
@@ -317,10 +325,11 @@ impl Tape {
         let sizes = self.sizes(applied).to_vec();
         let last = sizes.len().saturating_sub(1);
         let out = self.blocks_of("adjoint", sizes);
-        let left = Some((applied.block(last), out.block(0)));
-        let right = (last > 0).then(|| (applied.block(0), out.block(last)));
-        let adjoint = Some(Adjoint { left, right, influence: false });
-        self.beside.push(Lane { values: Values::Given(v), adjoint });
+        let mut products = Adjoint::plain().left(applied.block(last), out.block(0));
+        if last > 0 {
+            products = products.right(applied.block(0), out.block(last));
+        }
+        self.beside.push(Lane::given(v).adjoint(products));
         out
     }
 

@@ -2,6 +2,7 @@
 
 /// Size of one block of factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BlockSize {
     /// Number of rows.
     pub rows: usize,
@@ -82,6 +83,7 @@ impl Blocks {
 
 /// One block of a list of blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Matrix {
     /// List of blocks.
     pub register: Blocks,

@@ -8,6 +8,7 @@ use crate::problem::random::{Purpose, stream};
 
 /// Groups of neighbouring measurements that take turns, in a random permutation per epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Minibatches {
     /// Number of groups, at least 1.
     pub count: usize,
@@ -16,6 +17,11 @@ pub struct Minibatches {
 }
 
 impl Minibatches {
+    /// So many groups in permutations of that seed. A count of 0 means 1.
+    pub fn new(count: usize, seed: u64) -> Self {
+        Self { count: count.max(1), seed }
+    }
+
     /// Measurements of group `group` among m.
     pub fn range(self, group: usize, m: usize) -> Range<usize> {
         let at = |group: usize| (group as u128 * m as u128 / self.count as u128) as usize;
@@ -54,7 +60,7 @@ mod tests {
 
     #[test]
     fn groups_take_turns_in_an_order_of_their_own_each_epoch() {
-        let groups = Minibatches { count: 7, seed: 3 };
+        let groups = Minibatches::new(7, 3);
         let mut turns = Turns::default();
         let epochs: Vec<Vec<usize>> =
             (0..3).map(|e| (0..7).map(|t| turns.group(groups, 7 * e + t)).collect()).collect();

@@ -105,12 +105,11 @@ fn entries_above_a_threshold_need_their_own_start() {
         let truth = synthetic::psd(n).rank(rank).seed(seed).build().unwrap();
         let (all, truth) = observed(&truth, truth.domain().dimension(), 0.0, 0.0);
         let keep: Vec<usize> = (0..all.len()).filter(|&q| all.values[q] >= threshold).collect();
-        let seen = Triplets {
-            rows: keep.iter().map(|&q| all.rows[q]).collect(),
-            columns: keep.iter().map(|&q| all.columns[q]).collect(),
-            values: keep.iter().map(|&q| all.values[q]).collect(),
-            weights: Vec::new(),
-        };
+        let seen = Triplets::new(
+            keep.iter().map(|&q| all.rows[q]).collect(),
+            keep.iter().map(|&q| all.columns[q]).collect(),
+            keep.iter().map(|&q| all.values[q]).collect(),
+        );
         let Sampled { operator, observations, .. } = Entries::from_triplets(Domain::symmetric(n), &seen, 0).unwrap();
         let start =
             spectral_start(&Model::psd(), &operator, &observations, None, operator.normalization(), (rank, 1)).unwrap();

@@ -22,7 +22,7 @@ fn everything(domain: Domain, k: usize, loss: Loss, signed: bool) -> Program {
         false => Model::natural(&domain),
     };
     let mut t = Tape::new(model.recorded(), domain, k, loss, signed, true);
-    let (u, groups) = (t.iterate(), Minibatches { count: 3, seed: 0 });
+    let (u, groups) = (t.iterate(), Minibatches::new(3, 0));
     let (e, g) = t.gradient(u);
     t.observe(e);
     let (of_group, direction) = t.gradient_of(u, Some(groups));

@@ -23,12 +23,8 @@ impl Folder {
 }
 
 fn triplets(of: &[(u32, u32, f64)]) -> Triplets {
-    Triplets {
-        rows: of.iter().map(|t| t.0).collect(),
-        columns: of.iter().map(|t| t.1).collect(),
-        values: of.iter().map(|t| t.2).collect(),
-        weights: Vec::new(),
-    }
+    let (rows, columns) = (of.iter().map(|t| t.0).collect(), of.iter().map(|t| t.1).collect());
+    Triplets::new(rows, columns, of.iter().map(|t| t.2).collect())
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl RowModules {
         columns: (usize, usize),
     ) -> Result<Self> {
         let made = plan.made().map_or("", |made| &made.constants);
-        let constants = format!("const OFF_DIAGONAL: real = {:?};\n{made}", plan.off_diagonal);
+        let constants = format!("const OFF_DIAGONAL: real = {:?};\n{made}", plan.off_diagonal_weight());
         let compose = |name, single, columns, files: &[(&str, &str)]| {
             let sizes = Sizes { frame: sizes.frame.columns(columns), ..*sizes };
             texts.compose(name, sizes.prelude(single) + &constants, files, |text| repeat(text, &sizes))

@@ -30,7 +30,7 @@ impl GpuSource for VectorRows<'_> {
     fn write_rows(&self, plan: &GpuPlan, rows: Range<usize>, out: &mut [u32]) {
         let numbers = self.sizes.numbers();
         let double = self.sizes.storage == Storage::F64;
-        out.par_chunks_mut(plan.row_words).zip(rows).for_each_init(
+        out.par_chunks_mut(plan.row_words()).zip(rows).for_each_init(
             || vec![0.0; numbers],
             |row, (out, i)| {
                 self.data.write(i, row);

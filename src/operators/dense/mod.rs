@@ -409,6 +409,6 @@ impl GpuSource for Dense {
                 }
             }
         };
-        out.par_chunks_mut(plan.row_words).zip(rows).for_each(|(out, i)| each(out, i));
+        out.par_chunks_mut(plan.row_words()).zip(rows).for_each(|(out, i)| each(out, i));
     }
 }

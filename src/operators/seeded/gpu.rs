@@ -23,7 +23,7 @@ impl GpuSource for Seeded {
              const SCALE: real = {:?};\n",
             self.first, self.scale
         );
-        GpuPlan::new(self.domain.dimension(), 0, Reader::Made(Made { numbers, quads, constants }))
+        GpuPlan::new(self.domain.dimension(), 0, Reader::Made(Made::new(numbers, quads).constants(constants)))
             .off_diagonal(self.off_diagonal)
     }
 

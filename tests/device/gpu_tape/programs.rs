@@ -6,8 +6,8 @@ use lowrank::internals::tape::Program;
 use lowrank::operators::Loss;
 use lowrank::problem::Domain;
 use lowrank::tape::{
-    Adjoint, BlockSize, Blocks, Initial, Lane, Measured, Minibatches, Recorded, Register, Tape, Values, When, finite,
-    greatest, least, least_of_quartic, less, root, select,
+    Adjoint, BlockSize, Blocks, Initial, Lane, Measured, Minibatches, Recorded, Register, Tape, When, finite, greatest,
+    least, least_of_quartic, less, root, select,
 };
 
 pub type Record = fn(&mut Tape);
@@ -107,7 +107,7 @@ fn exact(t: &mut Tape) {
 }
 
 fn minibatches(t: &mut Tape) {
-    let (u, groups) = (t.iterate(), Minibatches { count: 4, seed: 5 });
+    let (u, groups) = (t.iterate(), Minibatches::new(4, 5));
     let (e, g) = t.gradient_of(u, Some(groups));
     let energy = t.energy_of(e, Some(groups));
     let step = t.step();
@@ -215,25 +215,17 @@ fn two_lanes(t: &mut Tape) -> (Blocks, Blocks, Measured, Measured) {
     let last = t.sizes(u).len() - 1;
     let twice = t.combine([(number(2.0), u)]);
     let (e, v) = (t.measured("e"), t.measured("v"));
-    let two = last == 1;
-    let adjoint = Adjoint {
-        left: Some((u.block(last), g.block(0))),
-        right: two.then(|| (u.block(0), g.block(1))),
-        influence: true,
-    };
-    let lane = |left: lowrank::tape::Matrix, minus, out, adjoint| Lane {
-        values: Values::Measure { left, right: u.block(last), minus, out },
-        adjoint,
-    };
-    t.pass(vec![lane(u.block(0), Some(y), e, Some(adjoint)), lane(twice.block(0), None, v, None)], None);
+    let products = products_with(t, u, g, Adjoint::of_loss());
+    let residual = Lane::measure(u.block(0), u.block(last), Some(y), e).adjoint(products);
+    t.pass(vec![residual, Lane::measure(twice.block(0), u.block(last), None, v)], None);
     (u, g, e, v)
 }
 
 /// Products with the adjoint of a vector, for the iterate's blocks.
-fn products_with(t: &mut Tape, u: Blocks, out: Blocks, influence: bool) -> Adjoint {
+fn products_with(t: &mut Tape, u: Blocks, out: Blocks, adjoint: Adjoint) -> Adjoint {
     let last = t.sizes(u).len() - 1;
-    let right = (last == 1).then(|| (u.block(0), out.block(1)));
-    Adjoint { left: Some((u.block(last), out.block(0))), right, influence }
+    let left = adjoint.left(u.block(last), out.block(0));
+    if last == 1 { left.right(u.block(0), out.block(1)) } else { left }
 }
 
 /// The adjoint of a vector that no measurement made: a kept one, and afterwards the next.
@@ -243,8 +235,8 @@ fn given(t: &mut Tape) {
     let (e, _) = t.gradient(u);
     t.observe(e);
     t.measured_combine(dual, [(number(0.5), dual), (number(1.0), e), (number(0.25), y)]);
-    let adjoint = products_with(t, u, g, false);
-    t.pass(vec![Lane { values: Values::Given(dual), adjoint: Some(adjoint) }], None);
+    let products = products_with(t, u, g, Adjoint::plain());
+    t.pass(vec![Lane::given(dual).adjoint(products)], None);
     let step = t.step();
     t.combine_into(u, [(number(1.0), u), (-step, g)]);
 }
@@ -254,14 +246,14 @@ fn given_beside(t: &mut Tape) {
     let (u, y, e) = (t.iterate(), t.target(), t.measured("e"));
     let dual = t.keep_measured("dual");
     let [first, second, third] = ["first", "second", "third"].map(|name| t.blocks(name));
-    let [of_first, of_second, of_third] = [first, second, third].map(|out| products_with(t, u, out, true));
+    let [of_first, of_second, of_third] =
+        [first, second, third].map(|out| products_with(t, u, out, Adjoint::of_loss()));
     let last = t.sizes(u).len() - 1;
-    let measured = Values::Measure { left: u.block(0), right: u.block(last), minus: Some(y), out: e };
     let lanes = vec![
-        Lane { values: Values::Given(dual), adjoint: Some(of_second) },
-        Lane { values: measured, adjoint: Some(of_first) },
-        Lane { values: Values::Given(y), adjoint: None },
-        Lane { values: Values::Given(y), adjoint: Some(of_third) },
+        Lane::given(dual).adjoint(of_second),
+        Lane::measure(u.block(0), u.block(last), Some(y), e).adjoint(of_first),
+        Lane::given(y),
+        Lane::given(y).adjoint(of_third),
     ];
     t.pass(lanes, None);
     t.measured_combine(dual, [(number(0.5), dual), (number(1.0), e)]);
@@ -274,9 +266,8 @@ fn one_side(t: &mut Tape) {
     let (u, y, e) = (t.iterate(), t.target(), t.measured("e"));
     let last = t.sizes(u).len() - 1;
     let g = t.blocks("product");
-    let adjoint = Adjoint { left: None, right: Some((u.block(0), g.block(last))), influence: true };
-    let values = Values::Measure { left: u.block(0), right: u.block(last), minus: Some(y), out: e };
-    t.pass(vec![Lane { values, adjoint: Some(adjoint) }], None);
+    let products = Adjoint::of_loss().right(u.block(0), g.block(last));
+    t.pass(vec![Lane::measure(u.block(0), u.block(last), Some(y), e).adjoint(products)], None);
     let step = t.step();
     t.combine_into(u, [(number(1.0), u), (-step, g)]);
 }

@@ -34,7 +34,7 @@ impl Algorithm for Everything {
     }
 
     fn record(&self, t: &mut Tape, _context: &Context) -> Result<(), Error> {
-        let groups = Minibatches { count: 3, seed: 5 };
+        let groups = Minibatches::new(3, 5);
         let y = t.iterate();
         let previous = t.keep("previous", Initial::Iterate);
         let since = t.keep_scalar("since", Initial::Number(0.0));

@@ -175,7 +175,7 @@ fn the_heavy_ball_keeps_a_share_of_the_last_step() {
 #[test]
 fn minibatches_are_groups_times_their_number() {
     each_model(|case, what| {
-        let groups = Minibatches { count: 4, seed: 9 };
+        let groups = Minibatches::new(4, 9);
         let group = groups.range(Turns::default().group(groups, 0), case.y.len());
         let (g, h) = case.gradient(&case.left, &case.right, Loss::Square, |i| group.contains(&i));
         agree(case.run(Method::sgd().minibatches(4).seed(9), 0.01, 1), &moved(&case, 0.04, (&g, &h)), what);
