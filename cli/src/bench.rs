@@ -7,47 +7,52 @@ use lowrank::internals::io::OutputFile;
 use lowrank::internals::memory::{parse_size, readable_bytes};
 use lowrank::internals::operators::Registration;
 use lowrank::operators::Storage;
+use lowrank::options::OptionCard;
 use lowrank::problem::Domain;
-use lowrank::{Backend, Error, Precision, Result};
+use lowrank::{Error, Precision, Result};
 use lowrank_studies::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, overhead, scale, time_iterations};
 
+use lowrank_studies::sweep::operator;
+
+use super::options::{Flags, OfLibrary};
 use super::{Ending, grid, said};
+
+/// The command, for its flags.
+pub enum Timed {}
+
+const PROBLEM: &str = "Problem";
+const OPERATOR: OptionCard = operator(PROBLEM, &["bench"]);
+
+impl OfLibrary for Timed {
+    const NAME: &'static str = "bench";
+
+    fn own() -> Vec<&'static OptionCard> {
+        vec![&OPERATOR]
+    }
+}
 
 #[derive(clap::Args)]
 pub struct Args {
     /// What to time
     #[arg(value_enum, default_value = "iteration")]
     what: What,
-    /// Kind of measurements of `iteration`; see `lowrank list operators`
-    #[arg(long, value_name = "NAME", default_value = "dense")]
-    operator: String,
+    #[command(flatten)]
+    options: Flags<Timed>,
     /// Rows and columns of the unknown matrix
-    #[arg(long, value_name = "LIST", default_value = "200")]
+    #[arg(long, value_name = "LIST", help_heading = PROBLEM, default_value = "200")]
     n: String,
     /// Measurements m
-    #[arg(long, value_name = "LIST", default_value = "10000")]
+    #[arg(long, value_name = "LIST", help_heading = PROBLEM, default_value = "10000")]
     measurements: String,
     /// Columns k of the factor
-    #[arg(long, value_name = "LIST", default_value = "20")]
+    #[arg(long, value_name = "LIST", help_heading = PROBLEM, default_value = "20")]
     search_rank: String,
     /// Trials that share the measurements
-    #[arg(long, value_name = "LIST", default_value = "1")]
+    #[arg(long, value_name = "LIST", help_heading = PROBLEM, default_value = "1")]
     batch: String,
     /// f16, f32 or f64, or several with commas: number type that holds the matrices
-    #[arg(long, value_name = "TYPES", default_value = "f32")]
+    #[arg(long, value_name = "TYPES", help_heading = PROBLEM, default_value = "f32")]
     storage: String,
-    /// f32, f64 or mixed arithmetic
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
-    precision: String,
-    /// auto, reference, cpu, gpu, or gpu:NAME
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    backend: String,
-    /// Kernel variant of the backend, instead of the one it would choose
-    #[arg(long, value_name = "NAME")]
-    variant: Option<String>,
-    /// Device memory to get along with, such as 8G; measurements beyond it are streamed [default: all there is]
-    #[arg(long, value_name = "SIZE")]
-    device_memory: Option<String>,
     /// Samples of each case; the median counts
     #[arg(long, value_name = "N", default_value_t = 5)]
     samples: usize,
@@ -97,8 +102,9 @@ pub struct Understood {
 }
 
 pub fn understood(args: &Args) -> Result<Understood> {
-    let operator = Registration::find(&args.operator)?;
-    let precision: Precision = args.precision.parse()?;
+    let request = &args.options.request;
+    let operator = Registration::find(request.text("operator").unwrap_or("dense"))?;
+    let precision = request.precision()?;
     let storages = (args.storage.split(',')).map(str::parse).collect::<Result<Vec<Storage>>>()?;
     if !(args.seconds > 0.0 && args.seconds.is_finite()) || args.samples == 0 {
         let found = format!("{} samples of {} s", args.samples, args.seconds);
@@ -108,18 +114,15 @@ pub fn understood(args: &Args) -> Result<Understood> {
     let sizes = |name: &str, text: &str| grid::parse::<usize>(name, text);
     let (ns, ms) = (sizes("n", &args.n)?, sizes("measurements", &args.measurements)?);
     let (ks, batches) = (sizes("search_rank", &args.search_rank)?, sizes("batch", &args.batch)?);
-    let device_memory = args.device_memory.as_ref().map(|text| parse_size("device_memory", text)).transpose()?;
+    let device_memory = request.text("device_memory").map(|text| parse_size("device_memory", text)).transpose()?;
     Ok(Understood { operator, precision, storages, effort, ns, ms, ks, batches, device_memory })
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
     let Understood { operator: ensemble, precision, storages, effort, ns, ms, ks, batches, device_memory } =
         understood(args)?;
-    let backend = match args.backend.as_str() {
-        "auto" => Backend::auto_for(precision)?,
-        word => Backend::from_word(word)?,
-    };
-    backend.require(precision)?;
+    let request = &args.options.request;
+    let backend = request.backend()?;
     // Opened before the work: a path that cannot be written should not cost the minutes that the work takes.
     let file = args.out.as_ref().map(OutputFile::create).transpose()?;
     let alone = args.out.as_deref() == Some(Path::new("-"));
@@ -130,7 +133,8 @@ pub fn run(args: &Args) -> Result<Ending> {
     match args.what {
         What::Limit => {
             let Some(mut probe) = probe_bytes.and_then(|bytes| Probe::new(&backend, bytes)) else {
-                let found = format!("{} with --read {}", args.backend, args.read);
+                let backend = request.text("backend").unwrap_or("auto");
+                let found = format!("{backend} with --read {}", args.read);
                 return Err(invalid("backend", &found, "cpu, gpu or gpu:NAME, with --read above 0"));
             };
             (0..args.samples).try_for_each(|_| probe.round())?;
@@ -145,7 +149,7 @@ pub fn run(args: &Args) -> Result<Ending> {
                         for &search_rank in &ks {
                             for &batch in &batches {
                                 let (operator, backend) = (operator.clone(), backend.clone());
-                                let variant = args.variant.clone();
+                                let variant = request.text("variant").map(str::to_owned);
                                 let case =
                                     Case { operator, batch, search_rank, backend, precision, variant, device_memory };
                                 let result = time_iterations(&case, effort, probe_bytes)?;

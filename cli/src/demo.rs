@@ -6,22 +6,28 @@ use std::path::PathBuf;
 use lowrank::io::write_npy_f64;
 use lowrank::operators::Dense;
 use lowrank::problem::synthetic;
-use lowrank::{Backend, Init, Method, Problem, Result, Schedule, Settings, Solution, Solver, Stop};
+use lowrank::{Init, Method, Problem, Result, Schedule, Settings, Solution, Solver, Stop};
 use lowrank_studies::report::{Curve, Figure, Quantity, RunReport, write_factors, write_trace};
 use serde_json::json;
 
+use super::options::{Flags, OfLibrary, folder};
 use super::outputs::{Opened, Output, argv, drawn, json};
 use super::progress::Bar;
 use super::{Ending, interrupt, remark, said};
 
+/// The command, for its flags.
+pub enum Demo {}
+
+impl OfLibrary for Demo {
+    const NAME: &'static str = "demo";
+}
+
 #[derive(clap::Args)]
 pub struct Args {
-    /// Directory for the results; made if it is not there
-    #[arg(long, value_name = "DIR", default_value = "lowrank-demo")]
+    #[arg(long, value_name = "DIR", help = folder("the results"), default_value = "lowrank-demo")]
     out: PathBuf,
-    /// auto, reference, cpu, gpu, or gpu:NAME; see `lowrank list devices`
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    backend: String,
+    #[command(flatten)]
+    options: Flags<Demo>,
     /// Seed of the truth, the measurements and the start
     #[arg(long, value_parser = crate::grid::single::<u64>, default_value_t = 1)]
     seed: u64,
@@ -54,7 +60,7 @@ const ITERATIONS: usize = 200;
 const GOOD: f64 = 1e-5;
 
 pub fn run(args: &Args) -> Result<Ending> {
-    let backend = Backend::from_word(&args.backend)?;
+    let backend = args.options.request.backend()?;
     let interrupted = interrupt();
     let files = Opened::within(&args.out, FILES)?;
 
@@ -83,7 +89,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let svg = drawn(figure(&solution))?;
     let settings = json!({
         "n": N, "rank": RANK, "measurements": MEASUREMENTS, "condition_number": 1.0, "search_rank": SEARCH_RANK,
-        "step_size": STEP_SIZE, "init_scale": scale, "method": "gd", "backend": args.backend, "max_iterations": ITERATIONS,
+        "step_size": STEP_SIZE, "init_scale": scale, "method": "gd", "backend": args.options.request.text("backend").unwrap_or("auto"), "max_iterations": ITERATIONS,
     });
     let seeds = json!({ "truth": args.seed, "operator": args.seed, "init": [args.seed] });
     let report = RunReport::new(&solution, settings, argv(), seeds, Vec::new(), solution.notices.clone());

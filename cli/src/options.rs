@@ -24,6 +24,19 @@ pub trait OfLibrary {
     }
 }
 
+/// The flag of commands with progress and notes.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Talk {
+    /// No notes and no progress
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Help of `--out` for commands that write several files.
+pub fn folder(files: &str) -> String {
+    format!("Directory for {files}; made if it is not there")
+}
+
 /// What the flags of a command ask for.
 #[derive(Debug)]
 pub struct Flags<C> {

@@ -9,8 +9,16 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lowrank::{Backend, Error, Precision, Result};
 use lowrank_studies::reproduce::{Experiment, Moment, Relative, Rerun, Ss21, Study, Verdict, reproduce, rerun, write};
 
+use super::options::{Flags, OfLibrary, folder};
 use super::outputs::{command, make_folder};
 use super::{Ending, grid, interrupt, remark, said};
+
+/// The command, for its flags.
+pub enum Reproduced {}
+
+impl OfLibrary for Reproduced {
+    const NAME: &'static str = "reproduce";
+}
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -21,8 +29,12 @@ pub struct Args {
     /// Of ss21: phases, spectral, scale, width or all
     #[arg(default_value = "all")]
     experiment: String,
-    /// Directory for report.html, claims.json, and an SVG, a CSV and a script for each figure
-    #[arg(long, value_name = "DIR", default_value = "report")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = folder("report.html, claims.json, and an SVG, a CSV and a script for each figure"),
+        default_value = "report"
+    )]
     out: PathBuf,
     /// Smaller sizes, a minute at most; of ss21 n = 100, r* = 3 and smaller extra runs
     #[arg(long)]
@@ -60,12 +72,19 @@ pub struct Args {
     /// Of ss21: n of the extra scale runs at m = 5, 10 and 40·n·r*
     #[arg(long, value_parser = grid::single::<usize>)]
     slope_size: Option<usize>,
-    /// auto, reference, cpu, gpu, or gpu:NAME
-    #[arg(long, default_value = "auto")]
-    backend: String,
-    /// f32, f64 or mixed, for all runs [default: f64; of ss21 f64 for scale (f32 on a GPU), f32 for the others]
-    #[arg(long)]
-    precision: Option<String>,
+    #[command(flatten)]
+    options: Flags<Reproduced>,
+}
+
+impl Args {
+    fn backend(&self) -> &str {
+        self.options.request.text("backend").unwrap_or("auto")
+    }
+
+    /// Precision of all runs, where it was given.
+    fn precision(&self) -> Result<Option<Precision>> {
+        self.options.request.word("precision")
+    }
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
@@ -73,7 +92,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         let experiments = Experiment::from_word(&args.experiment)?;
         let settings = settings(args)?;
         let (n, rank, m) = (settings.n, settings.rank, settings.measurements);
-        let backend = Backend::from_word(&args.backend)?;
+        let backend = Backend::from_word(args.backend())?;
         let sizes = format!("n = {n}, r* = {rank}, m = {m}, seed {}", args.seed);
         return finish(args, &format!("arXiv 2106.15013, reconstructed: {sizes}"), |bar| {
             reproduce(&settings, &experiments, &backend, |moment| bar.observe(moment))
@@ -81,7 +100,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     }
     let study = study(args)?;
     let settings = relative(study, args)?;
-    let backend = match args.backend.as_str() {
+    let backend = match args.backend() {
         // An adapter without the precision is not what was meant.
         "auto" => Backend::auto_for(settings.precision)?,
         word => Backend::from_word(word)?,
@@ -148,14 +167,9 @@ fn relative(study: Relative, args: &Args) -> Result<Rerun> {
     settings.search_rank = args.search_rank.unwrap_or(settings.search_rank);
     settings.measurements = args.measurements.unwrap_or(settings.measurements);
     settings.seed = args.seed;
-    settings.precision = precision(args)?.unwrap_or(settings.precision);
+    settings.precision = args.precision()?.unwrap_or(settings.precision);
     settings.check()?;
     Ok(settings)
-}
-
-fn precision(args: &Args) -> Result<Option<Precision>> {
-    let Some(text) = &args.precision else { return Ok(None) };
-    text.parse().map(Some)
 }
 
 fn settings(args: &Args) -> Result<Ss21> {
@@ -175,7 +189,7 @@ fn settings(args: &Args) -> Result<Ss21> {
     if let Some(text) = &args.widths {
         settings.widths = grid::parse("widths", text)?;
     }
-    settings.precision = precision(args)?;
+    settings.precision = args.precision()?;
     settings.check()?;
     Ok(settings)
 }

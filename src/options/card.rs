@@ -81,7 +81,7 @@ pub struct OptionCard {
     pub defaults: &'static [(&'static str, Usual)],
     /// Heading in help texts.
     pub heading: &'static str,
-    /// Commands with the option: `solve`, `compare`, `sweep`, `generate`.
+    /// Commands with the option: `solve`, `compare`, `sweep`, `generate`, …
     pub commands: &'static [&'static str],
     /// Whether Python's functions of the same names have the keyword.
     pub in_python: bool,
@@ -95,6 +95,12 @@ pub struct OptionCard {
 
 /// Every command that solves.
 pub(crate) const ALL: &[&str] = &["solve", "compare", "sweep"];
+/// Every command that computes on a backend of choice.
+pub(crate) const WITH_BACKEND: &[&str] = &["solve", "compare", "sweep", "demo", "reproduce", "bench"];
+/// Those that choose the arithmetic too.
+pub(crate) const WITH_PRECISION: &[&str] = &["solve", "compare", "sweep", "reproduce", "bench"];
+/// Those that choose the kernels too.
+pub(crate) const WITH_VARIANT: &[&str] = &["solve", "compare", "bench"];
 /// Every command with a model of the unknown.
 pub(crate) const WITH_MODEL: &[&str] = &["solve", "compare", "sweep", "generate"];
 /// Heading of options about measurements and the unknown.

@@ -8,7 +8,9 @@ mod card;
 pub(crate) mod list;
 pub(crate) mod request;
 
-pub(crate) use card::{ALL, FAULTS, MEASUREMENTS, METHOD, STOP, WITH_MODEL};
+pub(crate) use card::{
+    ALL, FAULTS, MEASUREMENTS, METHOD, STOP, WITH_BACKEND, WITH_MODEL, WITH_PRECISION, WITH_VARIANT,
+};
 pub use card::{OptionCard, OptionKind, Parameter, Usual};
 pub(crate) use list::{Scalar, values};
 pub(crate) use request::Request;

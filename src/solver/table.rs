@@ -6,7 +6,9 @@ use crate::memory::system::parse_size;
 use crate::methods::METHODS;
 use crate::models::{MODELS, ModelCard};
 use crate::options::OptionKind::{Count, Counts, File, Number, Numbers, Seed, Seeds, Switch, Text};
-use crate::options::{ALL, FAULTS, MEASUREMENTS, METHOD, OptionCard, STOP, Usual, WITH_MODEL};
+use crate::options::{
+    ALL, FAULTS, MEASUREMENTS, METHOD, OptionCard, STOP, Usual, WITH_BACKEND, WITH_MODEL, WITH_PRECISION, WITH_VARIANT,
+};
 use crate::solver::apply::{Apply, checkpoint, elsewhere, holdout, put};
 use crate::solver::place::{BOTH, ENGINE, Place, RUN};
 use crate::solver::schedule::SaveEvery;
@@ -205,7 +207,7 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
              backends of a list cpu,gpu:NAME,… in turn",
         )
         .value("auto")
-        .of(ALL),
+        .of(WITH_BACKEND),
         Place::Apart,
         elsewhere,
     ),
@@ -219,7 +221,8 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
              (reference is always f64)",
         )
         .value("f32")
-        .of(ALL),
+        .but(&[("reproduce", Usual::Chosen("f64; of ss21 f64 for scale (f32 on a GPU), f32 for the others"))])
+        .of(WITH_PRECISION),
         Place::Entry(BOTH, |t| json!(t.settings.precision.word())),
         |settings, of| Ok(put(settings, of.word("precision")?, Settings::precision)),
     ),
@@ -238,7 +241,8 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
     ),
     (
         OptionCard::new("variant", Text, "NAME", METHOD, "Kernel variant of the backend; a wrong name lists all")
-            .chosen("the fastest on this machine"),
+            .chosen("the fastest on this machine")
+            .of(WITH_VARIANT),
         Place::Entry(ENGINE, |t| json!(t.settings.variant)),
         |settings, of| Ok(put(settings, of.text("variant"), Settings::variant)),
     ),
@@ -255,7 +259,8 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
             METHOD,
             "Memory that a gpu may use, such as 8G; measurements beyond it are streamed",
         )
-        .chosen("all of it"),
+        .chosen("all of it")
+        .of(WITH_VARIANT),
         Place::Entry(ENGINE, |t| json!(t.settings.device_memory)),
         |settings, of| {
             let bytes = of.text("device_memory").map(|text| parse_size("device_memory", text)).transpose()?;

@@ -14,7 +14,7 @@ use lowrank_studies::compare::{Comparison, Entry, compare};
 use lowrank_studies::report::{comparison_rows, comparison_text, readable_seconds};
 use serde_json::{Map, Value, json};
 
-use super::options::{Flags, OfLibrary};
+use super::options::{Flags, OfLibrary, Talk, folder};
 use super::outputs::{Opened, names, paths};
 use super::progress::Bar;
 use super::solve::described;
@@ -50,13 +50,16 @@ pub struct Args {
         help_heading = "Output"
     )]
     pub levels: String,
-    /// Directory for report.html, error-iterations.svg, error-seconds.svg, curves.csv, table.csv and compare.json; made if it
-    /// is not there [default: the table on the standard output only]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = folder("report.html, error-iterations.svg, error-seconds.svg, curves.csv, table.csv and compare.json")
+            + " [default: the table on the standard output only]",
+        help_heading = "Output"
+    )]
     pub out: Option<PathBuf>,
-    /// No notes and no progress
-    #[arg(long, short, help_heading = "Output")]
-    pub quiet: bool,
+    #[command(flatten, next_help_heading = "Output")]
+    pub talk: Talk,
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
@@ -74,11 +77,11 @@ pub fn run(args: &Args) -> Result<Ending> {
     let Measured { problem, settings, described: measurements, mut notices, .. } = request.measured(planned)?;
     let count = settings.chosen_trials().len();
     let contenders = asked.contenders(&settings, &settings.model_of(&problem.operator().domain()), observe, &backend);
-    if !args.quiet {
+    if !args.talk.quiet {
         notices.iter().for_each(|notice| remark(notice));
         announce(&problem, &contenders.iter().map(|c| c.label.as_str()).collect::<Vec<_>>(), count);
     }
-    let bar = Bar::new(&interrupted, !args.quiet);
+    let bar = Bar::new(&interrupted, !args.talk.quiet);
     let comparison = compare(&problem, contenders, &backend, |running| {
         let name = format!("{} of {}, {}: ", running.index + 1, running.count, running.label);
         bar.observe_named(&name, running.progress)
@@ -86,7 +89,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     bar.finish();
 
     let found = comparison.notices();
-    if !args.quiet {
+    if !args.talk.quiet {
         found.iter().for_each(|notice| remark(notice));
     }
     notices.extend(found);

@@ -15,7 +15,7 @@ use lowrank::options::OptionCard;
 use lowrank::{Error, Result};
 
 use super::Ending;
-use super::options::{Flags, OfLibrary};
+use super::options::{Flags, OfLibrary, folder};
 use super::outputs::make_folder;
 use frame::{Generator, Wanted};
 
@@ -35,9 +35,12 @@ impl OfLibrary for Generate {
 pub struct Args {
     #[command(flatten)]
     options: Flags<Generate>,
-    /// Directory for A.npy, y.npy, X.npy (X.npz, where there are two factors or a signature) and problem.json; made if it is
-    /// not there
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = folder("A.npy, y.npy, X.npy (X.npz, where there are two factors or a signature) and problem.json"),
+        help_heading = "Output"
+    )]
     out: PathBuf,
 }
 

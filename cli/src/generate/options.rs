@@ -2,6 +2,7 @@
 
 use lowrank::options::OptionCard;
 use lowrank::options::OptionKind::{Count, Number, Pair, Seed, Text};
+use lowrank_studies::sweep::operator;
 
 /// The commands of these options.
 pub const COMMANDS: &[&str] = &["generate"];
@@ -11,9 +12,7 @@ const PROBLEM: &str = "Problem";
 pub const OF_OPERATORS: &str = "Options of single operators";
 
 pub const OPTIONS: &[OptionCard] = &[
-    OptionCard::new("operator", Text, "NAME", PROBLEM, "Kind of measurements; see `lowrank list operators`")
-        .of(COMMANDS)
-        .value("dense"),
+    operator(PROBLEM, COMMANDS),
     OptionCard::new("n", Count, "n", PROBLEM, "Size of the unknown n×n matrix; or give --shape")
         .of(COMMANDS)
         .excludes(&["shape"]),

@@ -22,12 +22,12 @@ use lowrank::{Progress, Result, Solution, Solver, Status};
 use lowrank_studies::report::{ConfidenceReport, RunReport, readable};
 use serde_json::{Map, Value, json};
 
-use super::options::{Flags, OfLibrary};
+use super::options::{Flags, OfLibrary, Talk};
 use super::progress::Bar;
 use super::{Ending, interrupt, remark};
 pub use again::expand;
 pub use again::{merged, report};
-use outputs::{Finished, Outputs, Paths};
+use outputs::{Finished, HEADING, Outputs, Paths};
 use ranks::Ranks;
 
 /// The command, for its flags.
@@ -53,9 +53,8 @@ pub struct Args {
     pub config: Option<PathBuf>,
     #[command(flatten)]
     pub paths: Paths,
-    /// No notes and no progress
-    #[arg(long, short, help_heading = "Output (each optional; - is the standard output)")]
-    pub quiet: bool,
+    #[command(flatten, next_help_heading = HEADING)]
+    pub talk: Talk,
 }
 
 impl Args {
@@ -113,14 +112,14 @@ impl Ready {
         let mut selection = None;
         if let Some(choice) = choice {
             let (found, said);
-            let how = (&*interrupted, args.quiet);
+            let how = (&*interrupted, args.talk.quiet);
             (settings, found, said) = choice::chosen(&choice, (&problem, settings), &backend, how)?;
             selection = found;
             notices.extend(said);
         }
         let solver = Solver::new(problem, settings.diagnose(diagnose), backend)?;
         notices.extend(solver.notices().iter().cloned());
-        if !args.quiet {
+        if !args.talk.quiet {
             notices.iter().for_each(|notice| remark(notice));
             summary::announce(solver.engine(), domain, m, solver.trials());
         }
@@ -131,7 +130,7 @@ impl Ready {
     fn run(self, args: &Args, ranks: &Ranks) -> Result<Ending> {
         let Self { mut solver, mut outputs, interrupted, inputs, described, mut notices, .. } = self;
         let Self { predictions, selection, from, before, .. } = self;
-        let bar = Bar::new(&interrupted, !args.quiet);
+        let bar = Bar::new(&interrupted, !args.talk.quiet);
         let solution = solve(&mut solver, from.as_ref(), |progress| {
             outputs.record(progress);
             bar.observe(progress)
@@ -141,7 +140,7 @@ impl Ready {
         // What happened on the way.
         for notice in &solution.notices {
             if !notices.contains(notice) {
-                if !args.quiet {
+                if !args.talk.quiet {
                     remark(notice);
                 }
                 notices.push(notice.clone());

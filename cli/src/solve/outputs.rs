@@ -13,7 +13,7 @@ use lowrank_studies::report::{RunReport, Snapshots, selection_figure, write_fact
 
 use crate::outputs::{Opened, Output, json};
 
-const HEADING: &str = "Output (each optional; - is the standard output)";
+pub const HEADING: &str = "Output (each optional; - is the standard output)";
 
 /// An output of a run, and the flag that names its file.
 struct Flagged {

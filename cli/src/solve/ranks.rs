@@ -72,7 +72,7 @@ impl Ranks {
     pub fn args(&self, args: &Args) -> Args {
         let mut own = args.clone();
         if !self.is_first() {
-            own.quiet = true;
+            own.talk.quiet = true;
             own.paths = Paths::default();
             own.options.request = own.options.request.without(&["checkpoint"]);
         }

@@ -14,7 +14,7 @@ use lowrank::options::OptionCard;
 use lowrank_studies::sweep::{BATCH, Grid, Journal, OPTIONS, Sweep, SweepProgress};
 use serde_json::json;
 
-use super::options::{Flags, OfLibrary};
+use super::options::{Flags, OfLibrary, Talk, folder};
 use super::outputs::{Opened, names};
 use super::{Ending, interrupt, remark, said};
 use outputs::{FILES, Finished, Ran};
@@ -38,15 +38,18 @@ pub struct Args {
     #[command(flatten)]
     options: Flags<Swept>,
 
-    /// Directory for sweep.csv, cells.csv, heatmap.svg, sweep.html, sweep.json and the journal; made if it is not there
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = folder("sweep.csv, cells.csv, heatmap.svg, sweep.html, sweep.json and the journal"),
+        help_heading = "Output"
+    )]
     out: PathBuf,
     /// Forget the solves that are in the directory already
     #[arg(long, help_heading = "Output")]
     restart: bool,
-    /// No remarks and no progress
-    #[arg(long, short, help_heading = "Output")]
-    quiet: bool,
+    #[command(flatten, next_help_heading = "Output")]
+    talk: Talk,
 }
 
 /// Finished solves; kept after the end, so that the same command only writes the outputs again.
@@ -62,13 +65,13 @@ pub fn run(args: &Args) -> Result<Ending> {
     let (mut journal, mut results) = Journal::open(&args.out.join(JOURNAL), &plan, args.restart, sweep.solves())?;
     let resumed = results.iter().flatten().count();
     let notices = sweep.notices();
-    if !args.quiet {
+    if !args.talk.quiet {
         notices.iter().for_each(|notice| remark(notice));
         announce(&sweep, resumed);
     }
 
     let interrupted = interrupt();
-    let bar = Bar::new(&interrupted, !args.quiet);
+    let bar = Bar::new(&interrupted, !args.talk.quiet);
     let started = Instant::now();
     let complete = sweep.run(
         &mut results,

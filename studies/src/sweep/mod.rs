@@ -29,7 +29,7 @@ mod statistics;
 pub use axis::{Axis, Cell};
 pub use grid::Grid;
 pub use journal::Journal;
-pub use options::{BATCH, OPTIONS};
+pub use options::{BATCH, OPTIONS, operator};
 pub use run::{Outcome, Sweep, SweepProgress};
 pub use seeds::Seeds;
 pub use statistics::{CellSummary, quantile, summarise, wilson};

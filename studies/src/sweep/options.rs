@@ -18,6 +18,13 @@ const SOLVES: &str = "Solves";
 /// Trials that advance together at most, by default.
 pub const BATCH: usize = 64;
 
+/// The kind of random measurements, under a heading of commands.
+pub const fn operator(heading: &'static str, commands: &'static [&'static str]) -> OptionCard {
+    OptionCard::new("operator", Text, "NAME", heading, "Kind of measurements; see `lowrank list operators`")
+        .of(commands)
+        .value("dense")
+}
+
 /// Options of a grid, beside those of the solver that sweeps have.
 pub const OPTIONS: &[OptionCard] = &[
     OptionCard::new("n", Counts, "LIST", GRID, "Sizes of the unknown n×n matrix; with --n2 its numbers of rows")
@@ -73,9 +80,7 @@ pub const OPTIONS: &[OptionCard] = &[
     OptionCard::new("repetitions", Count, "N", GRID, "Solves of each cell, with different truths, noise and starts")
         .of(COMMANDS)
         .value("20"),
-    OptionCard::new("operator", Text, "NAME", SOLVES, "Kind of measurements; see `lowrank list operators`")
-        .of(COMMANDS)
-        .value("dense"),
+    operator(SOLVES, COMMANDS),
     OptionCard::new("success", Number, "e", SOLVES, "A solve succeeds, and stops, at ‖Z−M‖/‖M‖ ≤ e")
         .of(COMMANDS)
         .value("1e-3"),
