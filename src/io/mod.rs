@@ -49,6 +49,11 @@ pub use truth::{FactorArray, read_factor, read_pair, read_rectangular_truth, rea
 use without::{header, npz};
 pub use write::{write_npy_f32, write_npy_f64};
 
+/// Describes an array of a file for messages: `A.npy, shape (1000, 20, 20), float32`.
+pub(crate) fn array_text(path: &std::path::Path, shape: &[usize], dtype: &str) -> String {
+    format!("{}, shape {}, {dtype}", path.display(), shape_text(shape))
+}
+
 /// Formats a shape as NumPy prints it: `(3,)`, `(2, 4)`.
 pub(crate) fn shape_text(shape: &[usize]) -> String {
     match shape {

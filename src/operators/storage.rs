@@ -1,5 +1,7 @@
 //! Number types of measurement data.
 
+use crate::io::ElementKind;
+
 /// Number type in which the measurements are held; from the narrowest to the widest. Arithmetic has its own,
 /// [`crate::Precision`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -22,6 +24,11 @@ impl Storage {
             Self::F32 => 4,
             Self::F64 => 8,
         }
+    }
+
+    /// The type that holds the numbers of a file where none is asked for: `float32` as f32, everything else as f64.
+    pub(crate) fn of_file(kind: ElementKind) -> Self {
+        if kind == ElementKind::F32 { Self::F32 } else { Self::F64 }
     }
 
     /// Bytes per measurement beside its numbers: the scale.

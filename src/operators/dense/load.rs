@@ -9,7 +9,7 @@ use super::interpret::interpret;
 use super::storage::{Rows, Stored, require_room};
 use super::{Dense, Layout, Normalization};
 use crate::error::{Error, Result};
-use crate::io::{ElementKind, NpyArray};
+use crate::io::{ElementKind, NpyArray, array_text};
 use crate::memory::{Location, Memory, readable_bytes};
 use crate::operators::Operator;
 use crate::operators::Storage;
@@ -55,7 +55,7 @@ pub struct DenseFile {
 impl DenseFile {
     /// Description for messages about files that must fit this one: `A.npy, shape (1000, 20, 20), float32`.
     pub fn describe(&self) -> String {
-        format!("{}, shape {}, {}", self.path.display(), crate::io::shape_text(&self.shape), self.dtype)
+        array_text(&self.path, &self.shape, &self.dtype)
     }
 }
 
@@ -121,8 +121,7 @@ impl OpenOptions {
         let dtype = array.dtype();
         let (path, file_shape) = (array.path().to_owned(), array.shape().to_vec());
         let measurements = array.rows();
-        let natural = if dtype.kind == ElementKind::F32 { Storage::F32 } else { Storage::F64 };
-        let storage = self.storage.unwrap_or(natural);
+        let storage = self.storage.unwrap_or(Storage::of_file(dtype.kind));
         let (rows, findings) = match storage {
             Storage::F16 => load::<half::f16>(array, domain, layout)?,
             Storage::F32 => load::<f32>(array, domain, layout)?,

@@ -1,12 +1,12 @@
 //! Dense measurements from files and options.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::error::Result;
-use crate::operators::Layout;
-use crate::operators::dense::OpenOptions;
+use crate::operators::Operator;
+use crate::operators::dense::{Dense, Layout, OpenOptions};
 use crate::operators::open::{Common, Opened, Opening, Wanted};
 use crate::options::OptionKind::File;
 use crate::options::{MEASUREMENTS, OptionCard};
@@ -20,41 +20,69 @@ pub(crate) const OPTIONS: &[OptionCard] = &[OptionCard::new(
 )
 .program_only()];
 
-/// Options of files with sensing matrices.
-pub(crate) fn options(wanted: &Wanted<'_>) -> Result<OpenOptions> {
-    Ok(OpenOptions::default()
-        .symmetric(wanted.symmetric)
-        .layout(wanted.request.word::<Layout>("layout")?)
-        .shape(wanted.request.sizes("shape")?)
-        .storage(wanted.storage)
-        .normalization(wanted.normalization()?))
+/// A kind of files with sensing matrices.
+pub(crate) struct MatrixFiles<O> {
+    /// Word of the operator.
+    pub operator: &'static str,
+    /// Option that names the file.
+    pub option: &'static str,
+    /// What the option allows, for messages.
+    pub allowed: &'static str,
+    /// Reads a file: the operator, its description for messages, and notices.
+    pub read: fn(&Path, &OpenOptions) -> Result<(O, String, Vec<String>)>,
 }
 
-struct Matrices {
+struct Matrices<O: 'static> {
+    of: &'static MatrixFiles<O>,
     path: PathBuf,
     observations: PathBuf,
     options: OpenOptions,
     common: Common,
 }
 
-pub(crate) fn open(wanted: &Wanted<'_>) -> Result<Box<dyn Opening>> {
-    Ok(Box::new(Matrices {
-        path: wanted.file("matrices", "a .npy file of sensing matrices")?,
-        observations: wanted.observations()?,
-        options: options(wanted)?,
-        common: wanted.common(),
-    }))
+impl<O: Operator + 'static> MatrixFiles<O> {
+    /// The measurements of a request.
+    pub(crate) fn open(&'static self, wanted: &Wanted<'_>) -> Result<Box<dyn Opening>> {
+        let options = OpenOptions::default()
+            .symmetric(wanted.symmetric)
+            .layout(wanted.request.word::<Layout>("layout")?)
+            .shape(wanted.request.sizes("shape")?)
+            .storage(wanted.storage)
+            .normalization(wanted.normalization()?);
+        Ok(Box::new(Matrices {
+            of: self,
+            path: wanted.file(self.option, self.allowed)?,
+            observations: wanted.observations()?,
+            options,
+            common: wanted.common(),
+        }))
+    }
 }
 
-impl Opening for Matrices {
+impl<O: Operator + 'static> Opening for Matrices<O> {
     fn inputs(&self) -> Vec<PathBuf> {
         vec![self.path.clone(), self.observations.clone()]
     }
 
     fn open(self: Box<Self>) -> Result<Opened> {
-        let file = self.options.open(&self.path)?;
-        let (text, notices) = (file.describe(), file.notices);
-        let described = json!({ "operator": "dense", "matrices": self.path });
-        self.common.opened(file.operator, &text, notices, &self.observations, described)
+        let MatrixFiles { operator: word, option, read, .. } = *self.of;
+        let (operator, text, notices) = read(&self.path, &self.options)?;
+        let described = json!({ "operator": word, option: self.path });
+        self.common.opened(operator, &text, notices, &self.observations, described)
     }
+}
+
+static FILES: MatrixFiles<Dense> = MatrixFiles {
+    operator: "dense",
+    option: "matrices",
+    allowed: "a .npy file of sensing matrices",
+    read: |path, options| {
+        let file = options.open(path)?;
+        let text = file.describe();
+        Ok((file.operator, text, file.notices))
+    },
+};
+
+pub(crate) fn open(wanted: &Wanted<'_>) -> Result<Box<dyn Opening>> {
+    FILES.open(wanted)
 }

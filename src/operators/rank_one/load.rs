@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{RankOne, Vectors, require_room};
 use crate::error::{Error, Result};
-use crate::io::{ElementKind, NpyArray, shape_text};
+use crate::io::{NpyArray, array_text, shape_text};
 use crate::operators::dense::Normalization;
 use crate::operators::{Operator, Storage};
 use crate::problem::Domain;
@@ -43,7 +43,7 @@ pub struct VectorsFile {
 impl VectorsFile {
     /// Description for messages about files that must fit this one: `a.npy, shape (1000, 20), float32`.
     pub fn describe(&self) -> String {
-        format!("{}, shape {}, {}", self.path.display(), shape_text(&self.shape), self.dtype)
+        array_text(&self.path, &self.shape, &self.dtype)
     }
 }
 
@@ -185,8 +185,7 @@ impl OpenVectors {
                 "Stack the vectors as rows",
             ));
         }
-        let natural = if array.dtype().kind == ElementKind::F32 { Storage::F32 } else { Storage::F64 };
-        let storage = match self.storage.unwrap_or(natural) {
+        let storage = match self.storage.unwrap_or(Storage::of_file(array.dtype().kind)) {
             Storage::F16 => {
                 let fix = "use f32: vectors need little memory";
                 return Err(Error::invalid("storage", "f16", "f32 or f64 for vectors", fix));
