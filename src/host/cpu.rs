@@ -15,7 +15,7 @@ use crate::host::work::{Few, How, LaneCall, Source, StandIns, Threads, Work};
 use crate::memory::{Location, Memory, Part, product};
 use crate::operators::{GatherKernel, HostKernel, InstructionSet, Loss, Operator, Pair, ReferenceKernel};
 use crate::simd::{Bank, Stored, Unit};
-use crate::tape::{Blocks, Matrix, Op, Pass, Program, Register, Step, Values};
+use crate::tape::{Blocks, Lane, Matrix, Op, Pass, Program, Register, Step, Values};
 
 /// A number type of the engine.
 pub(crate) trait HostReal: Unit + Stored<Self> {
@@ -135,6 +135,14 @@ fn given(program: &Program) -> usize {
     program.steps().map(of).max().unwrap_or(0)
 }
 
+/// Numbers of lanes of the passes with a choice of traversals: those without an adjoint have only one.
+fn traversed(program: &Program) -> impl Iterator<Item = usize> {
+    program.steps().filter_map(|step| match &step.op {
+        Op::Pass(pass) if pass.lanes.iter().any(|lane| lane.adjoint.is_some()) => Some(pass.lanes.len()),
+        _ => None,
+    })
+}
+
 fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     let (operator, program) = (load.operator.clone(), load.program.clone());
     let (batch, k, m) = (load.batch, super::width(&program), operator.measurements());
@@ -143,14 +151,6 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     let fast = gathers || T::kernel(&*operator).is_some();
     let (set, variant) = choose(fast, load.variant.as_deref())?;
     let others = if load.variant.is_none() { set.of_the_same_bits() } else { Vec::new() };
-    // Passes without an adjoint have only one traversal of the rows.
-    let lanes: Vec<usize> = program
-        .steps()
-        .filter_map(|step| match &step.op {
-            Op::Pass(pass) if pass.lanes.iter().any(|lane| lane.adjoint.is_some()) => Some(pass.lanes.len()),
-            _ => None,
-        })
-        .collect();
     let sides = super::sides(&program);
     let (lengths, choices, copied, read) = with_kernel!(&*operator, kernel => match gathers {
         true => (
@@ -161,7 +161,9 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         ),
         false => (
             [kernel.point_len(k), kernel.accumulator_len(k, sides), kernel.scratch_len(k)],
-            lanes.into_iter().map(|lanes| (lanes, Choice::new(set, others.clone(), kernel.traversals(batch * lanes)))).collect(),
+            traversed(&program)
+                .map(|lanes| (lanes, Choice::new(set, others.clone(), kernel.traversals(batch * lanes))))
+                .collect(),
             kernel.copied_bytes(),
             kernel.read_bytes(),
         ),
@@ -233,6 +235,45 @@ fn split<'v, T>(values: &'v mut [T], sizes: &[crate::tape::BlockSize]) -> Few<Fe
     values.chunks_mut(size.max(1)).map(of).collect()
 }
 
+/// Inputs and outputs of a lane's adjoint: G V and Gᵀ W.
+fn sides(lane: &Lane) -> [Option<(Matrix, Matrix)>; 2] {
+    lane.adjoint.as_ref().map_or([None, None], |adjoint| [adjoint.left, adjoint.right])
+}
+
+/// Registers of the blocks that a pass writes.
+fn targets(pass: &Pass) -> Few<Blocks> {
+    let mut targets = Few::new();
+    for (_, out) in pass.lanes.iter().flat_map(sides).flatten() {
+        if !targets.contains(&out.register) {
+            targets.push(out.register);
+        }
+    }
+    targets
+}
+
+/// Two matrices for each trial.
+fn pair<T: HostReal>(registers: &Registers<T>, left: Matrix, right: Matrix) -> Few<Pair<'_, T>> {
+    let search_rank = registers.block(left).columns;
+    let of = |trial| Pair { left: registers.matrix(left, trial), right: registers.matrix(right, trial), search_rank };
+    (0..registers.batch()).map(of).collect()
+}
+
+/// The pair (W, V) that a lane's adjoint is applied to; `None` for given numbers without any output. An unused side is
+/// replaced by the other one, because kernels of one factor read either.
+fn applied(lane: &Lane) -> Option<(Matrix, Matrix)> {
+    let [v, w] = sides(lane).map(|side| side.map(|(input, _)| input));
+    let ends = match lane.values {
+        Values::Measure { left, right, .. } => Some((left, right)),
+        Values::Given(_) => None,
+    };
+    match (w, v) {
+        (Some(w), Some(v)) => Some((w, v)),
+        (None, Some(v)) => Some((v, v)),
+        (Some(w), None) => Some((w, ends.map_or(w, |(_, right)| right))),
+        (None, None) => ends,
+    }
+}
+
 impl<T: HostReal> Parallel<'_, T> {
     fn carry_out<'l>(&'l mut self, how: &How<'_, T>, lanes: Few<LaneCall<'l, T>>) {
         let Self { operator, work, gathered, stand_ins, .. } = self;
@@ -260,16 +301,7 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
             })
             .collect();
         let mut vectors: Few<Vec<Vec<T>>> = outs.iter().map(|out| registers.take_measured(*out)).collect();
-        let sides = |lane: &crate::tape::Lane| match &lane.adjoint {
-            Some(adjoint) => [adjoint.left, adjoint.right],
-            None => [None, None],
-        };
-        let mut targets: Few<Blocks> = Few::new();
-        for (_, out) in pass.lanes.iter().flat_map(sides).flatten() {
-            if !targets.contains(&out.register) {
-                targets.push(out.register);
-            }
-        }
+        let targets = targets(pass);
         let mut factors: Few<Vec<T>> = targets.iter().map(|at| registers.take_blocks(*at)).collect();
         {
             let registers = &*registers;
@@ -284,36 +316,16 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
             let mut loss = Loss::Square;
             let mut vectors = vectors.iter_mut();
             for lane in &pass.lanes {
-                let pair = |left: Matrix, right: Matrix| -> Few<Pair<'_, T>> {
-                    let search_rank = registers.block(left).columns;
-                    let of = |trial| Pair {
-                        left: registers.matrix(left, trial),
-                        right: registers.matrix(right, trial),
-                        search_rank,
-                    };
-                    (0..batch).map(of).collect()
-                };
-                let [of_left, of_right] = sides(lane);
-                let (source, ends) = match &lane.values {
+                let source = match lane.values {
                     Values::Measure { left, right, minus, .. } => {
                         let Some(out) = vectors.next() else { continue };
                         let minus = minus.map(|at| registers.measured(at));
-                        (Source::Measured { points: pair(*left, *right), minus, out }, Some((*left, *right)))
+                        Source::Measured { points: pair(registers, left, right), minus, out }
                     }
-                    Values::Given(at) => (Source::Given(registers.measured(*at)), None),
+                    Values::Given(at) => Source::Given(registers.measured(at)),
                 };
-                // An unused side is replaced by the other one: kernels of one factor read either.
-                let [v, w] = [of_left, of_right].map(|side| side.map(|(applied, _)| applied));
-                let Some(applied) = (match (w, v, ends) {
-                    (Some(w), Some(v), _) => Some(pair(w, v)),
-                    (None, Some(v), _) => Some(pair(v, v)),
-                    (Some(w), None, ends) => Some(pair(w, ends.map_or(w, |(_, right)| right))),
-                    (None, None, Some((left, right))) => Some(pair(left, right)),
-                    // Given numbers without any output.
-                    (None, None, None) => None,
-                }) else {
-                    continue;
-                };
+                let Some((w, v)) = applied(lane) else { continue };
+                let (applied, [of_left, of_right]) = (pair(registers, w, v), sides(lane));
                 if lane.adjoint.as_ref().is_some_and(|adjoint| adjoint.influence) {
                     loss = request.program.loss;
                 }

@@ -1,5 +1,7 @@
 //! Conversion of L Rᵀ to the multiplier of a row, and of G = Σ rᵢAᵢ to G V and Gᵀ W.
 
+use std::ops::Range;
+
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
@@ -44,6 +46,50 @@ pub(in crate::operators) trait Pack: Real {
     );
 }
 
+/// Rows of the upper triangle of n×n matrices: their positions in the full and in the packed matrix.
+fn triangle(n: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+    let mut q = 0;
+    (0..n).map(move |i| {
+        let first = q;
+        q += n - i;
+        (i * n + i..(i + 1) * n, first..q)
+    })
+}
+
+/// z_q = weight·Z_ij for i < j, and Z_ii, from the upper triangle of Z.
+fn fold_upper<T: Real>(full: &[T], n: usize, weight: T, out: &mut [T]) {
+    for (row, packed) in triangle(n) {
+        let (row, out) = (&full[row], &mut out[packed]);
+        out.iter_mut().zip(row).for_each(|(out, z)| *out = weight * *z);
+        out[0] = row[0];
+    }
+}
+
+/// z_q = weight·(Z_ij + Z_ji) for i < j, and Z_ii.
+fn fold<T: Real>(full: &[T], n: usize, weight: T, out: &mut [T]) {
+    for (i, (row, packed)) in triangle(n).enumerate() {
+        let (row, out) = (&full[row], &mut out[packed]);
+        for (j, (out, z)) in out.iter_mut().zip(row).enumerate() {
+            *out = weight * (*z + full[(i + j) * n + i]);
+        }
+        out[0] = row[0];
+    }
+}
+
+/// G_ij = weight·g_q for i ≠ j, and G_ii = g_q.
+fn unfold<T: Real>(g: &[T], n: usize, weight: T, full: &mut [T]) {
+    for (row, packed) in triangle(n) {
+        let (row, g) = (&mut full[row], &g[packed]);
+        row.iter_mut().zip(g).for_each(|(row, g)| *row = weight * *g);
+        row[0] = g[0];
+    }
+    for i in 1..n {
+        for j in 0..i {
+            full[i * n + j] = full[j * n + i];
+        }
+    }
+}
+
 macro_rules! pack {
     ($t:ty) => {
         impl Pack for $t {
@@ -65,19 +111,9 @@ macro_rules! pack {
                 } else {
                     matmul(z, Accum::Replace, left, right.transpose(), 1.0, Par::Seq);
                 }
-                let mut q = 0;
-                for i in 0..n {
-                    let (row, out) = (&scratch[i * n + i..(i + 1) * n], &mut out[q..q + n - i]);
-                    if single {
-                        let weight = 2.0 * weight;
-                        out.iter_mut().zip(row).for_each(|(out, z)| *out = weight * z);
-                    } else {
-                        for (j, (out, z)) in out.iter_mut().zip(row).enumerate() {
-                            *out = weight * (z + scratch[(i + j) * n + i]);
-                        }
-                    }
-                    out[0] = row[0];
-                    q += n - i;
+                match single {
+                    true => fold_upper(scratch, n, 2.0 * weight, out),
+                    false => fold(scratch, n, weight, out),
                 }
             }
 
@@ -104,18 +140,7 @@ macro_rules! pack {
                     }
                     return;
                 }
-                let mut q = 0;
-                for i in 0..n {
-                    let row = &mut scratch[i * n + i..(i + 1) * n];
-                    row.iter_mut().zip(&g[q..q + n - i]).for_each(|(row, g)| *row = weight * g);
-                    row[0] = g[q];
-                    q += n - i;
-                }
-                for i in 1..n {
-                    for j in 0..i {
-                        scratch[i * n + j] = scratch[j * n + i];
-                    }
-                }
+                unfold(g, n, weight, scratch);
                 let g = MatRef::from_row_major_slice(scratch, n, n);
                 product(g, applied.right, left);
                 if let Some(right) = right {

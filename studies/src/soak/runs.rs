@@ -1,5 +1,7 @@
 //! Whole runs: compared with the reference up to rounding, repeated, and compared with the truth.
 
+use std::sync::Arc;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -12,7 +14,7 @@ use lowrank::internals::normal;
 use lowrank::internals::operators::REGISTRY;
 use lowrank::methods::{Method, StepSize};
 use lowrank::models::Model;
-use lowrank::operators::{Loss, Storage};
+use lowrank::operators::{Loss, Operator, Storage};
 use lowrank::problem::{Domain, Factors, synthetic};
 use lowrank::solver::{Init, Problem, Settings, Solution, Solver, Status, Stop};
 
@@ -62,6 +64,86 @@ fn unit_of(place: &Place, precision: Precision) -> f64 {
     }
 }
 
+/// A few iterations of a method on a problem, from a start of moderate size.
+struct Case {
+    operator: Arc<dyn Operator>,
+    described: String,
+    method: Method,
+    loss: Loss,
+    k: usize,
+    signed: bool,
+    iterations: usize,
+    /// Size of the entries of the start.
+    size: f64,
+    start: Factors,
+    precision: Precision,
+}
+
+impl Case {
+    fn draw(rng: &mut ChaCha8Rng, place: &Place) -> Result<Self, String> {
+        let (operator, described) = draw::operator(rng)?;
+        let domain = operator.domain();
+        let k = rng.random_range(1..domain.rows().min(domain.columns()) + 3);
+        let (method, loss) = draw::method(rng)?;
+        let (size, iterations) = ([0.05, 0.3, 1.0][rng.random_range(0..3)] / (k as f64).sqrt(), rng.random_range(1..6));
+        let start = draw::factors(rng, domain, k, size)?;
+        let signed = domain.is_symmetric() && k > 1 && rng.random_bool(0.2);
+        let precision = match place.precision {
+            Precision::F32 if rng.random_bool(0.15) => Precision::Mixed,
+            other => other,
+        };
+        Ok(Self { operator, described, method, loss, k, signed, iterations, size, start, precision })
+    }
+
+    fn text(&self, place: &Place) -> String {
+        let Self { method, described, k, iterations, size, .. } = self;
+        let (loss, signed) = (self.loss.word(), if self.signed { ", signed" } else { "" });
+        let at = format!("{} {}", place.name, self.precision.word());
+        format!("{iterations} iterations of {method:?}, loss {loss}, {described}, k={k}, start {size:.2}{signed}, {at}")
+    }
+
+    fn problem(&self, y: Vec<f64>) -> Result<Problem, String> {
+        Problem::new(self.operator.clone(), y).map_err(|e| e.to_string())
+    }
+
+    fn settings(&self, start: &Factors) -> Settings {
+        // Steps of preconditioned methods have no unit.
+        let preconditioned = matches!(self.method.step_size(), StepSize::Number(_));
+        let settings = Settings::new(self.method.clone())
+            .loss(self.loss)
+            .search_rank(self.k)
+            .step_size(if preconditioned { 0.3 } else { 0.02 })
+            .precision(self.precision)
+            .diagnose(false)
+            .stop(Stop::default().max_iterations(self.iterations).stall_window(None))
+            .init(Init::Given(start.clone()));
+        if self.signed { settings.model(Model::signed(self.k - 1, 1)) } else { settings }
+    }
+
+    fn by_reference(&self, y: Vec<f64>, start: &Factors) -> Result<Solution, String> {
+        let reference = Place::new("reference", Backend::Reference, Precision::F64);
+        solve(&self.problem(y)?, &self.settings(start), &reference).map_err(|e| format!("Reference: {e}"))
+    }
+
+    /// Distance of the reference's result from `expected`, where start and observations change by the share `change`.
+    fn carried(&self, rng: &mut ChaCha8Rng, y: &[f64], expected: &[f64], change: f64) -> Result<f64, String> {
+        let mut stir =
+            |values: &[f64]| -> Vec<f64> { values.iter().map(|v| v * (1.0 + change * normal(rng))).collect() };
+        let blocks = self.start.blocks().iter().map(|block| stir(block.data())).collect();
+        let moved = Factors::of_sizes(1, &self.start.sizes(), blocks).map_err(|e| e.to_string())?;
+        let other = self.by_reference(stir(y), &moved)?;
+        Ok(norm(numbers(&other).iter().zip(expected).map(|(a, b)| a - b)))
+    }
+
+    /// Whether roundings of the size `rounding` decide about the result of the run.
+    fn is_decided_by(&self, rounding: f64, unit: f64, found: &Solution) -> bool {
+        // At the solution directions are those of the roundings, and so are signs of residuals near zero.
+        let arrived = found.trials[0].relative_residual < 1e3 * rounding;
+        let single = unit > 1e-10;
+        arrived || self.loss != Loss::Square || roundings_decide(&self.method, &self.operator.domain(), self.k, single)
+    }
+}
+
 /// Runs a few iterations of any method on any problem from a start of moderate size. The effect of rounding is
 /// measured: the reference runs again from slightly changed starts and observations.
 pub(super) fn against_reference(
@@ -70,45 +152,14 @@ pub(super) fn against_reference(
     falsified: f64,
     what: &mut String,
 ) -> Result<SoakOutcome, String> {
-    let (operator, described) = draw::operator(rng)?;
-    let (domain, m) = (operator.domain(), operator.measurements());
-    let k = rng.random_range(1..domain.rows().min(domain.columns()) + 3);
-    let (method, loss) = draw::method(rng)?;
-    // Steps of preconditioned methods have no unit.
-    let preconditioned = matches!(method.step_size(), StepSize::Number(_));
-    let (size, iterations) = ([0.05, 0.3, 1.0][rng.random_range(0..3)] / (k as f64).sqrt(), rng.random_range(1..6));
-    let start = draw::factors(rng, domain, k, size)?;
-    let signed = domain.is_symmetric() && k > 1 && rng.random_bool(0.2);
-    let precision = match place.precision {
-        Precision::F32 if rng.random_bool(0.15) => Precision::Mixed,
-        other => other,
-    };
-    *what = format!(
-        "{iterations} iterations of {method:?}, loss {}, {described}, k={k}, start {size:.2}{}, {} {}",
-        loss.word(),
-        if signed { ", signed" } else { "" },
-        place.name,
-        precision.word()
-    );
-    if !place.applies_to(&*operator) {
+    let case = Case::draw(rng, place)?;
+    *what = case.text(place);
+    if !place.applies_to(&*case.operator) {
         return Ok(SoakOutcome::Refused);
     }
+    let (domain, m) = (case.operator.domain(), case.operator.measurements());
     let y: Vec<f64> = (0..m).map(|_| normal(rng)).collect();
-    let mut settings = Settings::new(method.clone())
-        .loss(loss)
-        .search_rank(k)
-        .step_size(if preconditioned { 0.3 } else { 0.02 })
-        .precision(precision)
-        .diagnose(false)
-        .stop(Stop::default().max_iterations(iterations).stall_window(None));
-    if signed {
-        settings = settings.model(Model::signed(k - 1, 1));
-    }
-    let problem = |y: Vec<f64>| Problem::new(operator.clone(), y).map_err(|e| e.to_string());
-    let from = |factors: &Factors| settings.clone().init(Init::Given(factors.clone()));
-
-    let given = problem(y.clone())?;
-    let mut there = from(&start);
+    let (given, mut there) = (case.problem(y.clone())?, case.settings(&case.start));
     if let Some(variant) = &place.variant {
         there = there.variant(variant.clone());
     }
@@ -118,33 +169,24 @@ pub(super) fn against_reference(
         Err(error) => return Err(error.to_string()),
     };
     let own = finite_and_repeated(&found, || solve(&given, &there, place))?;
-    let reference = Place::new("reference", Backend::Reference, Precision::F64);
-    let expected = solve(&given, &from(&start), &reference).map_err(|e| format!("Reference: {e}"))?;
+    let expected = case.by_reference(y.clone(), &case.start)?;
     if expected.trials[0].status == Status::Diverged || found.trials[0].status == Status::Diverged {
         return Ok(SoakOutcome::Incomparable);
     }
     let expected = numbers(&expected);
     // Roundings of one iteration, relative to what is summed: a unit roundoff for each number of the longest sum.
-    let unit = unit_of(place, precision);
-    let rounding = unit * (domain.dimension() + m + k) as f64;
+    let unit = unit_of(place, case.precision);
+    let rounding = unit * (domain.dimension() + m + case.k) as f64;
     let change = 1e-7_f64.max(rounding);
-    let mut stirred = || -> Result<f64, String> {
-        let mut stir =
-            |values: &[f64]| -> Vec<f64> { values.iter().map(|v| v * (1.0 + change * normal(rng))).collect() };
-        let blocks = start.blocks().iter().map(|block| stir(block.data())).collect();
-        let moved = Factors::of_sizes(1, &start.sizes(), blocks).map_err(|e| e.to_string())?;
-        let other = solve(&problem(stir(&y))?, &from(&moved), &reference).map_err(|e| format!("Reference: {e}"))?;
-        Ok(norm(numbers(&other).iter().zip(&expected).map(|(a, b)| a - b)))
-    };
-    let carried = stirred()?.max(stirred()?).max(stirred()?);
-    let length = norm(expected.iter().copied()).max(size * size * (domain.rows() * k) as f64);
+    let mut carried = 0.0_f64;
+    for _ in 0..3 {
+        carried = carried.max(case.carried(rng, &y, &expected, change)?);
+    }
+    let length = norm(expected.iter().copied()).max(case.size * case.size * (domain.rows() * case.k) as f64);
     // Differences of gradients lose digits.
-    let factor = if method.word() == "lbfgs" { 1000.0 } else { 100.0 };
-    let allowed = factor * iterations as f64 * (carried * rounding / change + rounding * length);
-    // At the solution directions are those of the roundings, and so are signs of residuals near zero.
-    let arrived = found.trials[0].relative_residual < 1e3 * rounding;
-    let decides = arrived || loss != Loss::Square || roundings_decide(&method, &domain, k, unit > 1e-10);
-    if decides || allowed > 0.1 * length {
+    let factor = if case.method.word() == "lbfgs" { 1000.0 } else { 100.0 };
+    let allowed = factor * case.iterations as f64 * (carried * rounding / change + rounding * length);
+    if case.is_decided_by(rounding, unit, &found) || allowed > 0.1 * length {
         return Ok(SoakOutcome::Incomparable);
     }
     let distance = norm(own.iter().zip(&expected).map(|(a, b)| a * (1.0 + falsified) - b));
