@@ -159,8 +159,7 @@ impl Problem {
                 "noise_std",
                 std,
                 "a finite number of at least 0",
-                "pass the standard \
-                                                                                          deviation of the noise",
+                "pass the standard deviation of the noise",
             ));
         }
         for (j, instance) in self.instances.iter_mut().enumerate() {

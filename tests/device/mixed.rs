@@ -110,22 +110,19 @@ fn tiny_start(backend: &Backend) -> Outcome {
 }
 
 /// Never worse than f32: any rank, any storage, noise. A software adapter has time for one seed of each storage.
-fn never_worse(backend: &Backend, storage: Storage) -> Outcome {
+fn never_worse(backend: &Backend, storage: Storage, noise: f64) -> Outcome {
     let starts = [(2, 1e-5), (4, 1e-7), (20, 1e-7), (20, 1e-2)];
     let trials = starts.map(|(k, scale)| Trial::default().search_rank(k).init_scale(scale));
     for seed in 1..=if is_adapter(backend) { 1 } else { 4 } {
-        let clean = problem(20, 2, 500, seed, storage)?;
-        let noisy = clean.clone().with_noise(1e-3, seed)?;
-        for (problem, noise) in [(&clean, false), (&noisy, true)] {
-            let settings = gd(2, 1.0, seed, 250).observe(Schedule::Every(50)).trials(trials);
-            let single = solve(problem, settings.clone(), backend)?;
-            let found = mixed(problem, settings, backend)?;
-            for ((single, found), (k, scale)) in single.trials.iter().zip(&found.trials).zip(starts) {
-                let (single, found) = (error(single)?, error(found)?);
-                ensure(found <= 1.01 * single, || {
-                    format!("{storage}, seed {seed}, k = {k}, {scale:e}, noise {noise}: {found:e}, in f32 {single:e}")
-                })?;
-            }
+        let problem = problem(20, 2, 500, seed, storage)?.with_noise(noise, seed)?;
+        let settings = gd(2, 1.0, seed, 250).observe(Schedule::Every(50)).trials(trials);
+        let single = solve(&problem, settings.clone(), backend)?;
+        let found = mixed(&problem, settings, backend)?;
+        for ((single, found), (k, scale)) in single.trials.iter().zip(&found.trials).zip(starts) {
+            let (single, found) = (error(single)?, error(found)?);
+            ensure(found <= 1.01 * single, || {
+                format!("{storage}, seed {seed}, k = {k}, {scale:e}, noise {noise}: {found:e}, in f32 {single:e}")
+            })?;
         }
     }
     Ok(())
@@ -244,15 +241,19 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
     }
     let backends = [("cpu".to_owned(), Backend::Cpu)].into_iter();
     for (name, backend) in backends.chain(devices.into_iter().map(|d| (format!("gpu:{}", d.name()), Backend::Gpu(d)))) {
+        for storage in [Storage::F16, Storage::F32, Storage::F64] {
+            for noise in [0.0, 1e-3] {
+                let (backend, name) =
+                    (backend.clone(), format!("never worse than f32, from {storage}, noise {noise}, {name}"));
+                tests.push(Test::test(name, move || never_worse(&backend, storage, noise)));
+            }
+        }
         let mut add = |what: &str, test: fn(&Backend) -> Outcome| {
             let backend = backend.clone();
             tests.push(Test::test(format!("{what}, {name}"), move || test(&backend)));
         };
         add("double accuracy at exact rank", exact_rank);
         add("the error of f64 from a start of 1e-7", tiny_start);
-        add("never worse than f32, from f16", |backend| never_worse(backend, Storage::F16));
-        add("never worse than f32, from f32", |backend| never_worse(backend, Storage::F32));
-        add("never worse than f32, from f64", |backend| never_worse(backend, Storage::F64));
         add("a batch is its trials", batches);
         add("repeats and schedules", repeats);
         add("rules, starts and new observations", rules);

@@ -9,9 +9,7 @@ use lowrank::operators::Loss;
 use lowrank::problem::Domain;
 use lowrank::{Error, Precision};
 
-use crate::methods_gpu::case::{
-    Case, Model, Outcome, all_near, near, numbers, raised, recipe, recipes, registered, same,
-};
+use crate::methods_gpu::case::{Case, Model, Outcome, near, numbers, raised, recipe, recipes, registered, same};
 use crate::methods_gpu::{agrees, agrees_after, meets, sizes};
 
 type Law = fn(&Device) -> Outcome;
@@ -22,42 +20,37 @@ const LAWS: &[(&str, Law)] = &[
     ("momentum restarts", restarts),
     ("long sums", long_sums),
     ("steps of Polyak are capped", caps),
-    ("a batch is its singles", batch_is_singles),
-    ("frozen trials keep their bits and wake up", frozen),
     ("padding stays zero", padding),
-    ("the same again is the same", repeats),
-    ("watching and saving change nothing", watching),
-    ("pieces of a run are the run", pieces),
     ("panels change nothing", panels),
     ("streams", streams),
     ("more groups than measurements", empty_groups),
     ("lambda is raised and counted", lambda_raised),
     ("zero stays zero", zero),
     ("nothing left to descend", nothing_left),
-    ("one pass moves as two do", one_pass_is_two),
     ("large and small numbers", magnitudes),
     ("memory is counted", memory),
     ("refusals", refusals),
     ("infinite residuals of weight 0 are hidden", hidden),
 ];
 
-pub fn trials(device: &Device) -> Vec<Trial> {
-    let trial = |&(name, law): &(&str, Law)| {
-        let device = device.clone();
-        Trial::test(format!("{name} [{}]", device.name()), move || law(&device))
-    };
-    LAWS.iter().map(trial).collect()
-}
+/// Operators with passes of two lanes.
+const TWO_LANES: [&str; 6] =
+    ["dense:two-kernel", "dense:one-pass", "dense:tiled", "seeded:one-pass", "vectors-centred", "entries"];
 
-/// All methods, on rows and on thin data.
-fn each(law: impl Fn(&Case, &str) -> Outcome) -> Outcome {
-    for named in recipes().into_iter().map(|recipe| recipe.name) {
-        for (operator, model) in [("dense:one-pass", Model::Psd), ("entries", Model::Asymmetric)] {
-            let case = Case::new(operator, model, [11, 60, 3, 3], named);
-            law(&case, named).map_err(|e| format!("{named}, {}: {}", case.label(), e.message().unwrap_or("?")))?;
-        }
+pub fn trials(device: &Device) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    let mut add = |name: &str, law: Box<dyn Fn(&Device) -> Outcome + Send>| {
+        let (name, device) = (format!("{name} [{}]", device.name()), device.clone());
+        trials.push(Trial::test(name, move || law(&device)));
+    };
+    for &(name, law) in LAWS {
+        add(name, Box::new(law));
     }
-    Ok(())
+    for place in 0..TWO_LANES.len() {
+        let name = format!("one pass moves as two do, {}", TWO_LANES[place]);
+        add(&name, Box::new(move |device| one_pass_is_two(place, device)));
+    }
+    trials
 }
 
 /// Gram matrices in several shares.
@@ -130,49 +123,6 @@ fn caps(device: &Device) -> Outcome {
     Ok(())
 }
 
-fn batch_is_singles(device: &Device) -> Outcome {
-    each(|case, _| {
-        let mut batch = case.gpu(device, Options::default())?;
-        batch.run(4)?;
-        let together = batch.kept()?;
-        for trial in 0..case.batch {
-            let mut alone = case.single(trial).quick(device)?;
-            alone.run(4)?;
-            for ((name, all), (_, alone)) in together.iter().zip(alone.kept()?) {
-                let own = trial * alone.len()..(trial + 1) * alone.len();
-                same(&format!("'{name}' of trial {trial}"), &all[own], &alone)?;
-            }
-        }
-        Ok(())
-    })
-}
-
-fn frozen(device: &Device) -> Outcome {
-    each(|case, _| {
-        let (mut expected, mut found) = (case.reference()?, case.gpu(device, Options::default())?);
-        for engine in [&mut expected, &mut found] {
-            engine.run(1)?;
-        }
-        let before = found.kept()?;
-        for engine in [&mut expected, &mut found] {
-            engine.set_active(&[true, false, true])?;
-            engine.run(2)?;
-            engine.set_active(&[false; 3])?;
-            engine.run(2)?;
-        }
-        all_near(case, "before", &mut found, &mut expected, 1e-4)?;
-        for ((name, before), (_, after)) in before.iter().zip(found.kept()?) {
-            let own = after.len() / 3..2 * after.len() / 3;
-            same(&format!("the frozen one's '{name}'"), &after[own.clone()], &before[own])?;
-        }
-        for engine in [&mut expected, &mut found] {
-            engine.set_active(&[true; 3])?;
-            engine.run(1)?;
-        }
-        all_near(case, "after", &mut found, &mut expected, 1e-4)
-    })
-}
-
 /// A narrower trial among wider ones.
 fn padding(device: &Device) -> Outcome {
     for named in recipes().into_iter().map(|recipe| recipe.name) {
@@ -190,51 +140,6 @@ fn padding(device: &Device) -> Outcome {
         }
     }
     Ok(())
-}
-
-fn repeats(device: &Device) -> Outcome {
-    each(|case, _| {
-        let mut engine = case.gpu(device, Options::default())?;
-        engine.run(4)?;
-        let first = numbers(&mut engine)?;
-        case.begin(&mut engine)?;
-        engine.run(4)?;
-        same("again", &numbers(&mut engine)?, &first)?;
-        let mut other = case.quick(device)?;
-        other.run(4)?;
-        same("another engine", &numbers(&mut other)?, &first)
-    })
-}
-
-/// Reading poisons what iterations must write before they read it.
-fn watching(device: &Device) -> Outcome {
-    each(|case, _| {
-        let mut plain = case.quick(device)?;
-        plain.run(7)?;
-        let mut watched = case.gpu(device, Options::default())?;
-        watched.residual()?;
-        for iterations in [2, 1, 4] {
-            watched.run(iterations)?;
-            watched.residual()?;
-            watched.kept()?;
-            // As checkpoints do.
-            let state = watched.engine.state()?;
-            watched.engine.restore(&state)?;
-        }
-        same("watched", &numbers(&mut watched)?, &numbers(&mut plain)?)
-    })
-}
-
-/// Submissions grow and end anywhere, so there is no paranoia, which submits every op alone.
-fn pieces(device: &Device) -> Outcome {
-    each(|case, _| {
-        let (mut whole, mut cut) = (case.quick(device)?, case.quick(device)?);
-        whole.run(23)?;
-        for iterations in [1, 1, 1, 2, 3, 7, 8] {
-            cut.run(iterations)?;
-        }
-        same("in pieces", &numbers(&mut cut)?, &numbers(&mut whole)?)
-    })
 }
 
 fn panels(device: &Device) -> Outcome {
@@ -361,27 +266,23 @@ fn nothing_left(device: &Device) -> Outcome {
 }
 
 /// Exact steps from the pass that gives the next gradient, and from a pass of their own.
-fn one_pass_is_two(device: &Device) -> Outcome {
-    let operators =
-        ["dense:two-kernel", "dense:one-pass", "dense:tiled", "seeded:one-pass", "vectors-centred", "entries"];
-    for (place, operator) in operators.into_iter().enumerate() {
-        for (at, model) in [Model::Psd, Model::Signed, Model::Centred].into_iter().enumerate() {
-            // Every pair of a method, a model and an operator, not every triple.
-            let named = ["cg", "prec-gd-exact"][(place + at) % 2];
-            let one = Case::new(operator, model, [11, 60, 3, 2], named);
-            let two = one.in_two_passes()?;
-            if (one.program.passes(), two.program.passes()) != (1.0, 2.0) {
-                return Err(format!("{named}: {} passes", one.program.passes()).into());
-            }
-            let [mut found, mut expected] = [&one, &two].map(|case| case.gpu(device, Options::default()));
-            let (found, expected) = (found.as_mut()?, expected.as_mut()?);
-            for _ in 0..3 {
-                found.run(1)?;
-                expected.run(1)?;
-                let what = format!("{named} on {}", one.label());
-                near(&format!("{what}, factors"), &found.factors()?, &expected.factors()?, 1e-3)?;
-                near(&format!("{what}, residuals"), &found.residual()?, &expected.residual()?, 1e-3)?;
-            }
+fn one_pass_is_two(place: usize, device: &Device) -> Outcome {
+    for (at, model) in [Model::Psd, Model::Signed, Model::Centred].into_iter().enumerate() {
+        // Every pair of a method, a model and an operator, not every triple.
+        let named = ["cg", "prec-gd-exact"][(place + at) % 2];
+        let one = Case::new(TWO_LANES[place], model, [11, 60, 3, 2], named);
+        let two = one.in_two_passes()?;
+        if (one.program.passes(), two.program.passes()) != (1.0, 2.0) {
+            return Err(format!("{named}: {} passes", one.program.passes()).into());
+        }
+        let [mut found, mut expected] = [&one, &two].map(|case| case.gpu(device, Options::default()));
+        let (found, expected) = (found.as_mut()?, expected.as_mut()?);
+        for _ in 0..3 {
+            found.run(1)?;
+            expected.run(1)?;
+            let what = format!("{named} on {}", one.label());
+            near(&format!("{what}, factors"), &found.factors()?, &expected.factors()?, 1e-3)?;
+            near(&format!("{what}, residuals"), &found.residual()?, &expected.residual()?, 1e-3)?;
         }
     }
     Ok(())

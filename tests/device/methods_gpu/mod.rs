@@ -3,6 +3,7 @@
 
 mod case;
 mod dispatches;
+mod each;
 mod everything;
 mod laws;
 mod mutations;
@@ -104,6 +105,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
             }
         }
         trials.extend(laws::trials(&device));
+        trials.extend(each::trials(&device));
         trials.extend(mutations::trials(&device));
     }
     trials.extend(crate::common::missing_adapter("methods_gpu"));
