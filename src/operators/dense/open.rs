@@ -20,6 +20,9 @@ pub(crate) const OPTIONS: &[OptionCard] = &[OptionCard::new(
 )
 .program_only()];
 
+/// An operator, its description for messages, and notices.
+type Read<O> = (O, String, Vec<String>);
+
 /// A kind of files with sensing matrices.
 pub(crate) struct MatrixFiles<O> {
     /// Word of the operator.
@@ -28,8 +31,8 @@ pub(crate) struct MatrixFiles<O> {
     pub option: &'static str,
     /// What the option allows, for messages.
     pub allowed: &'static str,
-    /// Reads a file: the operator, its description for messages, and notices.
-    pub read: fn(&Path, &OpenOptions) -> Result<(O, String, Vec<String>)>,
+    /// Reads a file.
+    pub read: fn(&Path, &OpenOptions) -> Result<Read<O>>,
 }
 
 struct Matrices<O: 'static> {

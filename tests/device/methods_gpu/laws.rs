@@ -46,9 +46,9 @@ pub fn trials(device: &Device) -> Vec<Trial> {
     for &(name, law) in LAWS {
         add(name, Box::new(law));
     }
-    for place in 0..TWO_LANES.len() {
-        let name = format!("one pass moves as two do, {}", TWO_LANES[place]);
-        add(&name, Box::new(move |device| one_pass_is_two(place, device)));
+    for (place, operator) in TWO_LANES.into_iter().enumerate() {
+        let name = format!("one pass moves as two do, {operator}");
+        add(&name, Box::new(move |device| one_pass_is_two((place, operator), device)));
     }
     trials
 }
@@ -266,11 +266,11 @@ fn nothing_left(device: &Device) -> Outcome {
 }
 
 /// Exact steps from the pass that gives the next gradient, and from a pass of their own.
-fn one_pass_is_two(place: usize, device: &Device) -> Outcome {
+fn one_pass_is_two((place, operator): (usize, &str), device: &Device) -> Outcome {
     for (at, model) in [Model::Psd, Model::Signed, Model::Centred].into_iter().enumerate() {
         // Every pair of a method, a model and an operator, not every triple.
         let named = ["cg", "prec-gd-exact"][(place + at) % 2];
-        let one = Case::new(TWO_LANES[place], model, [11, 60, 3, 2], named);
+        let one = Case::new(operator, model, [11, 60, 3, 2], named);
         let two = one.in_two_passes()?;
         if (one.program.passes(), two.program.passes()) != (1.0, 2.0) {
             return Err(format!("{named}: {} passes", one.program.passes()).into());
