@@ -10,12 +10,13 @@ use crate::operators::{Entries, Loss};
 use crate::problem::Factors;
 use crate::solver::choices::{self, Choice};
 use crate::solver::doubts;
-use crate::solver::measured::Measured;
+use crate::solver::init::Init;
+use crate::solver::measured::{Measured, Used};
 use crate::solver::problem::Problem;
 use crate::solver::settings::Settings;
 use crate::solver::spectra::Spectra;
 use crate::solver::starts;
-use crate::solver::trial::TrialParameters;
+use crate::solver::trial::{Trial, TrialParameters};
 use crate::solver::units::Units;
 use crate::text::readable;
 
@@ -127,6 +128,36 @@ impl Plan {
     }
 }
 
+/// Numbers of trials that are chosen where they are not given.
+struct Numbers<'a> {
+    search_ranks: &'a [usize],
+    step_sizes: &'a [f64],
+    dampings: &'a [Option<f64>],
+    init_scales: &'a [Option<f64>],
+    init_scale_ratio: Option<f64>,
+}
+
+impl Numbers<'_> {
+    fn trials(&self, settings: &Settings, wanted: &[Trial], init: &Init, used: &[Used]) -> Vec<TrialParameters> {
+        let of = |(trial, used): (usize, &Used)| TrialParameters {
+            trial,
+            instance: used.instance,
+            search_rank: self.search_ranks[trial],
+            step_size: self.step_sizes[trial],
+            damping: self.dampings[trial],
+            ridge: Some(wanted[trial].ridge.unwrap_or(settings.ridge)).filter(|ridge| *ridge > 0.0),
+            init_scale: self.init_scales[trial],
+            init_scale_ratio: self.init_scales[trial].and(self.init_scale_ratio),
+            seed: choices::seed(&wanted[trial], init),
+            rows: used.rows,
+            holdout_rows: used.rows - used.training,
+            fold: used.fold,
+            normalization: used.normalization,
+        };
+        used.iter().enumerate().map(of).collect()
+    }
+}
+
 /// Numbers of a trial for its method.
 fn numbers(settings: &Settings, units: &Units, trial: &TrialParameters) -> TrialNumbers {
     TrialNumbers {
@@ -154,23 +185,14 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let init_scales = choices::init_scales((&method.value, &model), &wanted, init, &mut measured)?;
     let spectra = measured.diagnosed(settings, &model)?;
     let init_scale_ratio = model.has_init_scale_ratio().then(|| settings.init_scale_ratio.unwrap_or(1.0));
-    let trials: Vec<TrialParameters> = (measured.used.iter().enumerate())
-        .map(|(trial, used)| TrialParameters {
-            trial,
-            instance: used.instance,
-            search_rank: search_ranks.value[trial],
-            step_size: step_sizes.value[trial],
-            damping: dampings[trial],
-            ridge: Some(wanted[trial].ridge.unwrap_or(settings.ridge)).filter(|ridge| *ridge > 0.0),
-            init_scale: init_scales.value[trial],
-            init_scale_ratio: init_scales.value[trial].and(init_scale_ratio),
-            seed: choices::seed(&wanted[trial], init),
-            rows: used.rows,
-            holdout_rows: used.rows - used.training,
-            fold: used.fold,
-            normalization: used.normalization,
-        })
-        .collect();
+    let chosen = Numbers {
+        search_ranks: &search_ranks.value,
+        step_sizes: &step_sizes.value,
+        dampings: &dampings,
+        init_scales: &init_scales.value,
+        init_scale_ratio,
+    };
+    let trials = chosen.trials(settings, &wanted, init, &measured.used);
     let target = measured.target();
     let start = starts::start((problem, &model), settings, (init, given), (&target, &measured.weights), &trials)?;
     let deficient = starts::deficient(&start, &trials, settings)?;

@@ -8,7 +8,7 @@ use crate::linalg::view;
 use crate::operators::{Entries, Operator};
 use crate::problem::{MatrixView, Product};
 use crate::solver::plan::Task;
-use crate::solver::solution::TrialSolution;
+use crate::solver::trial::TrialParameters;
 use crate::text::readable;
 
 /// A fit of sampled entries with a weight of the unobserved ones, over the whole matrix.
@@ -50,11 +50,10 @@ fn square_norm(product: &Product<'_>) -> f64 {
 impl Task<'_> {
     /// The fit of a trial over the whole matrix; `None` without a weight of unobserved entries, and for operators other than
     /// entries of a matrix without symmetry, and for factors that are not finite.
-    pub(super) fn preference(self, trial: &TrialSolution) -> Option<PreferenceFit> {
-        let (p, weight) = (&trial.parameters, self.settings.unobserved_weight);
+    pub(super) fn preference(self, p: &TrialParameters, product: &Product<'_>) -> Option<PreferenceFit> {
+        let (weight, m) = (self.settings.unobserved_weight, self.problem.operator().measurements());
         let entries = self.problem.operator().entries().filter(|of| !of.domain().is_symmetric());
         let (Some(entries), true) = (entries, weight > 0.0) else { return None };
-        let (product, m) = (trial.product(), entries.measurements());
         if !product.is_finite() {
             return None;
         }
@@ -66,10 +65,10 @@ impl Task<'_> {
             let ((row, column), w) = (entries.position(i), self.problem.weight(i));
             w * (product.entry(row, column) - y[i]).powi(2) - w * weight / (w + weight) * y[i].powi(2)
         };
-        let loss = 0.5 * (training().map(square).sum::<f64>() + weight * square_norm(&product));
+        let loss = 0.5 * (training().map(square).sum::<f64>() + weight * square_norm(product));
         let is_positive = |i: &usize| y[*i] > 0.0 && self.problem.weight(*i) > 0.0;
         let held_out = self.plan.held_out[p.trial].iter().copied().filter(is_positive);
-        let (ranking, popularity) = rankings(entries, &product, training().collect(), held_out);
+        let (ranking, popularity) = rankings(entries, product, training().collect(), held_out);
         Some(PreferenceFit { loss, ranking, popularity })
     }
 }

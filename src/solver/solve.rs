@@ -92,7 +92,7 @@ impl Solver {
     fn judged(&self, mut solution: Solution) -> Result<Solution> {
         let count = solution.trials.len();
         for trial in &mut solution.trials {
-            trial.preference = self.task().preference(trial);
+            trial.preference = self.task().preference(&trial.parameters, &trial.product());
             trial.doubt = trial.doubt.take().or_else(|| trial.preference.and_then(|of| of.doubt()));
         }
         for trial in solution.trials.iter_mut().filter(|trial| trial.remark.is_none()) {

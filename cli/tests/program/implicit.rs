@@ -12,7 +12,7 @@ fn plays(header: &str) -> String {
     let play = |at: usize| {
         let (listener, title) = (at / 40, at % 40);
         let own = title / 10 == listener % 4 && (at * 7 + listener) % 10 < 6;
-        (own || (at * 31) % 97 == 0).then(|| format!("l{listener},t{title},{}\n", 1 + at % 3))
+        (own || (at * 31).is_multiple_of(97)).then(|| format!("l{listener},t{title},{}\n", 1 + at % 3))
     };
     std::iter::once(format!("{header}\n")).chain((0..2400).filter_map(play)).collect()
 }
