@@ -122,7 +122,8 @@ pub(super) fn measured_combine<T: Real>(registers: &mut Registers<T>, op: &Measu
             continue;
         }
         let (c, others) = coefficients(registers, &op.terms, op.out, trial);
-        for (shard, own) in out.iter_mut().enumerate() {
+        let many = out.iter().map(Vec::len).sum::<usize>() > MANY && out.len() > 1;
+        let of = |(shard, own): (usize, &mut Vec<T>)| {
             let length = own.len() / active.len();
             let range = trial * length..(trial + 1) * length;
             let terms: Vec<(T, &[T])> =
@@ -132,6 +133,10 @@ pub(super) fn measured_combine<T: Real>(registers: &mut Registers<T>, op: &Measu
                 let factors = &registers.measured(times)[shard][range.clone()];
                 own[range.clone()].iter_mut().zip(factors).for_each(|(own, factor)| *own = *own * *factor);
             }
+        };
+        match many {
+            true => out.par_iter_mut().enumerate().for_each(of),
+            false => out.iter_mut().enumerate().for_each(of),
         }
     }
     registers.put_measured(op.out, out);
@@ -180,10 +185,7 @@ pub(super) struct Sums<'a, T> {
 
 impl<T: Real> Sums<'_, T> {
     /// (active trials, N) of each shard.
-    fn by_shard<const N: usize>(
-        &self,
-        of: impl Fn(usize, &mut dyn Iterator<Item = (f64, f64, f64)>) -> [f64; N] + Sync,
-    ) -> Vec<Vec<f64>> {
+    fn by_shard<const N: usize>(&self, of: impl Fn(usize, Weighted<'_, T>) -> [f64; N] + Sync) -> Vec<Vec<f64>> {
         let (weights, batch) = (self.registers.measured(self.weights), self.active.len());
         let vectors = self.vectors.map(|at| self.registers.measured(at));
         let shard = |shard: usize| {
@@ -196,7 +198,7 @@ impl<T: Real> Sums<'_, T> {
                     vectors: vectors.map(|v| &v[shard][own.clone()]),
                     inside: self.inside[shard].clone(),
                 };
-                out.extend(of(trial, &mut terms.terms()));
+                out.extend(of(trial, terms));
             }
             out
         };
@@ -209,22 +211,23 @@ impl<T: Real> Sums<'_, T> {
 
     /// Σw, Σwa, Σwb.
     pub(super) fn means(&self) -> Vec<Vec<f64>> {
-        self.by_shard(|_, terms| terms.fold([0.0; 3], |[s, p, q], (w, a, b)| [s + w, p + w * a, q + w * b]))
+        let add = |[s, p, q]: [f64; 3], (w, a, b)| [s + w, p + w * a, q + w * b];
+        self.by_shard(|_, of| of.terms().fold([0.0; 3], add))
     }
 
     /// Σ w(a − ā)(b − b̄), with the means by trial.
     pub(super) fn products(&self, means: &[[f64; 2]]) -> Vec<Vec<f64>> {
-        self.by_shard(|trial, terms| {
+        self.by_shard(|trial, of| {
             let [p, q] = means[trial];
-            [terms.map(|(w, a, b)| w * (a - p) * (b - q)).sum::<f64>()]
+            [of.terms().map(|(w, a, b)| w * (a - p) * (b - q)).sum::<f64>()]
         })
     }
 
     /// Σ wρ(a − ā).
     pub(super) fn energies(&self, loss: Loss, means: &[[f64; 2]]) -> Vec<Vec<f64>> {
-        self.by_shard(|trial, terms| {
+        self.by_shard(|trial, of| {
             let mean = means[trial][0];
-            [terms.map(|(w, e, _)| w * loss.value(e - mean)).sum::<f64>()]
+            [of.terms().map(|(w, e, _)| w * loss.value(e - mean)).sum::<f64>()]
         })
     }
 }

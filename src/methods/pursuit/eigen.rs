@@ -8,11 +8,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par, Side};
+use faer::{Mat, MatRef, Side};
 
-/// Relative norm below which a column is dropped after orthogonalisation.
-const DEPENDENT: f64 = 1e-8;
+/// Relative norm below which a column is dropped after orthogonalisation. Gram matrices show no less than √ε of a column.
+const DEPENDENT: f64 = 1e-6;
 /// Share of the largest singular value below which singular values of U span nothing.
 const THIN: f64 = 1e-12;
 /// Most Ritz vectors that are followed.
@@ -219,41 +218,43 @@ pub(super) fn ritz(
 
 /// Orthonormalises columns in the given order and drops dependent ones, at most `most`; applies the same combinations
 /// to the columns of an image.
+///
+/// The combinations come from Gram matrices, so that tall factors are read a few times and not once for each pair of
+/// columns. The second round makes up for the rounding of the first (Fukaya et al. 2014, CholeskyQR2).
 pub(super) fn orthonormal(columns: &Mat<f64>, image: Option<&Mat<f64>>, most: usize) -> (Mat<f64>, Mat<f64>) {
-    let room = columns.ncols().min(most);
-    let mut basis = Mat::zeros(columns.nrows(), room);
-    let mut of_basis = Mat::zeros(image.map_or(0, Mat::nrows), room);
-    let mut kept = 0;
-    for j in (0..columns.ncols()).take_while(|_| room > 0) {
-        if kept == room {
-            break;
-        }
-        basis.col_mut(kept).copy_from(columns.col(j));
-        if let Some(image) = image {
-            of_basis.col_mut(kept).copy_from(image.col(j));
-        }
-        let before = basis.col(kept).norm_l2();
-        // Twice, because of rounding.
-        for _ in 0..2 {
-            let shares = basis.subcols(0, kept).transpose() * basis.col(kept);
-            subtract(&mut basis, kept, &shares);
-            subtract(&mut of_basis, kept, &shares);
-        }
-        let after = basis.col(kept).norm_l2();
-        if after > DEPENDENT * before && after > 0.0 {
-            for of in [&mut basis, &mut of_basis] {
-                of.col_mut(kept).iter_mut().for_each(|v| *v /= after);
-            }
-            kept += 1;
-        }
+    let norms: Vec<f64> = columns.col_iter().map(|column| column.norm_l2()).collect();
+    let used: Vec<usize> = (0..norms.len()).filter(|j| norms[*j] > 0.0).collect();
+    let scaled = |of: &Mat<f64>| Mat::from_fn(of.nrows(), used.len(), |i, j| of[(i, used[j])] / norms[used[j]]);
+    let (mut basis, mut of_basis) = (scaled(columns), image.map_or_else(|| Mat::zeros(0, used.len()), scaled));
+    for _ in 0..2 {
+        let combinations = combinations(&(basis.transpose() * &basis), most);
+        basis = &basis * &combinations;
+        of_basis = &of_basis * &combinations;
     }
-    basis.resize_with(columns.nrows(), kept, |_, _| 0.0);
-    of_basis.resize_with(of_basis.nrows(), kept, |_, _| 0.0);
     (basis, of_basis)
 }
 
-/// Subtracts from column j the combination of those before it.
-fn subtract(of: &mut Mat<f64>, j: usize, shares: &faer::Col<f64>) {
-    let (before, mut rest) = of.as_mut().split_at_col_mut(j);
-    matmul(rest.as_mut().col_mut(0).as_mat_mut(), Accum::Add, before.as_ref(), shares.as_mat(), -1.0, Par::Seq);
+/// Combinations T that make columns V with the Gram matrix G = VᵀV orthonormal: VT, in their order and at most `most`. A
+/// column is left out where little of it is outside the others.
+fn combinations(gram: &Mat<f64>, most: usize) -> Mat<f64> {
+    let count = gram.ncols();
+    let mut kept: Vec<Vec<f64>> = Vec::new();
+    for j in 0..count {
+        if kept.len() == most {
+            break;
+        }
+        let mut v = vec![0.0; count];
+        v[j] = 1.0;
+        let mut left = gram[(j, j)];
+        for q in &kept {
+            let share: f64 = q.iter().enumerate().map(|(i, q)| q * gram[(i, j)]).sum();
+            v.iter_mut().zip(q).for_each(|(v, q)| *v -= share * q);
+            left -= share * share;
+        }
+        if left > DEPENDENT * DEPENDENT * gram[(j, j)] {
+            let norm = left.sqrt();
+            kept.push(v.into_iter().map(|v| v / norm).collect());
+        }
+    }
+    Mat::from_fn(count, kept.len(), |i, j| kept[j][i])
 }

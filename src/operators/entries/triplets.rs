@@ -1,6 +1,7 @@
 //! Conversion of rows, columns and values from files into an operator with its observations.
 
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::io::{Duplicates, Triplets};
@@ -252,8 +253,10 @@ impl Gathered {
         let last = self.last.take();
         self.finish(last, None);
         let Self { cells, observations, weights, first, held_out, boundaries, duplicates, repeated, shared, .. } = self;
-        let mut given: Vec<u32> = (0..first.len() as u32).collect();
-        given.sort_unstable_by_key(|&at| first[at as usize]);
+        // Measurements in the order of the input: `first` has each of its numbers once.
+        let mut given = vec![u32::MAX; first.iter().max().map_or(0, |last| *last as usize + 1)];
+        (0..).zip(&first).for_each(|(at, first)| given[*first as usize] = at);
+        given.retain(|at| *at != u32::MAX);
         let operator = Entries::of(domain, cells.rows, cells.columns, Some(&boundaries));
         let weights = (!weights.is_empty()).then_some(weights);
         Sampled { operator, observations, weights, held_out, given, duplicates, repeated, shared }
@@ -265,8 +268,8 @@ fn order(
     rows: usize,
     count: usize,
     seed: u64,
-    row: impl Fn(u32) -> u32,
-    rest: impl Fn(u32) -> (u32, bool, bool),
+    row: impl Fn(u32) -> u32 + Sync,
+    rest: impl Fn(u32) -> (u32, bool, bool) + Sync,
 ) -> Vec<u32> {
     let mut rank: Vec<u32> = (0..rows as u32).collect();
     rank.shuffle(&mut stream(seed, Purpose::Shards, 0));
@@ -283,11 +286,13 @@ fn order(
         *next += 1;
     }
     // `starts` has moved to the ends.
-    let mut first = 0;
+    let (mut lines, mut others, mut first) = (Vec::with_capacity(rows), &mut order[..], 0);
     for &end in &starts[..rows] {
-        order[first..end as usize].sort_unstable_by_key(|&q| (rest(q), q));
-        first = end as usize;
+        let (line, behind) = others.split_at_mut((end - first) as usize);
+        lines.push(line);
+        (others, first) = (behind, end);
     }
+    lines.into_par_iter().for_each(|line| line.sort_unstable_by_key(|&q| (rest(q), q)));
     order
 }
 
