@@ -53,7 +53,9 @@ pub mod laws {
 
 /// Memory as the system reports it, and sizes as text.
 pub mod memory {
-    pub use crate::memory::system::{available, parse_size, peak, readable_bytes, reset_peak, resident};
+    pub use crate::memory::system::{
+        available, parse_size, peak, readable_bytes, reset_peak, resident, with_available,
+    };
 }
 
 /// The word for no method in particular.

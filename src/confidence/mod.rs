@@ -90,6 +90,8 @@ impl StandardErrors {
         let mut memory = Memory::default();
         memory.parts.push(Part::new("the information matrix and its inverse", Location::Host, bytes(5)));
         memory.parts.push(Part::new("the Jacobian", Location::Host, jacobian_bytes(operator, &tangent)));
+        let entries = product(&[tangent.rows(), tangent.columns(), 8]);
+        memory.parts.push(Part::new("the standard errors", Location::Host, entries));
         let fix = format!(
             "The tangent space of rank {} at a {} matrix has {} parameters: lower the search rank, or leave it out",
             tangent.rank(),

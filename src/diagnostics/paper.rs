@@ -10,10 +10,13 @@ use crate::diagnostics::spectrum::Spectrum;
 use crate::diagnostics::subspace::{leading_left, signal_and_noise, sine_of_largest_angle};
 use crate::error::Result;
 use crate::linalg;
+use crate::memory::product;
 use crate::problem::{MatrixView, Truth};
 
 /// Singular values of the truth below this share of the largest count as zero.
 const RANK_TOLERANCE: f64 = 1e-8;
+/// Matrices of the size of U, or of M, that a decomposition holds at most.
+const COPIES: usize = 6;
 
 /// Quantities of one observation. Fields are absent where they do not apply.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +71,19 @@ impl PaperDiagnostics {
             basis,
             rank,
         })
+    }
+
+    /// Bytes that the diagnosis of a U of k columns holds besides the spectrum: the bases of col(X) and L, and the
+    /// coefficients of the power iteration.
+    pub(crate) fn bytes(truth: &Truth, k: usize) -> u64 {
+        let n = truth.domain().rows();
+        product(&[n, 2 * truth.rank().unwrap_or(n) + k, size_of::<f64>()])
+    }
+
+    /// Bytes of the decompositions of a diagnosis; those of a truth without factors need M itself.
+    pub(crate) fn workspace(truth: &Truth, k: usize) -> u64 {
+        let n = truth.domain().rows();
+        product(&[n, COPIES, truth.rank().map_or(n, |_| k), size_of::<f64>()])
     }
 
     /// Diagnoses U_t. Observations come in order.

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::host;
 use crate::linalg::{orthonormal_columns, symmetric_eigen, view};
+use crate::memory::{Memory, product};
 use crate::models::SingularTriplets;
 use crate::operators::Operator;
 use crate::problem::Factors;
@@ -11,6 +12,11 @@ use crate::problem::random::{Purpose, normals};
 /// Largest n at which P is formed by one application to the identity (the cost of one power step) and decomposed
 /// completely. Above it, subspace iteration finds the leading eigenpairs only.
 const LARGEST_FORMED: usize = 1024;
+/// Most numbers of a P that is not square and is formed, 128 MiB.
+const MOST_FORMED: usize = 16 * LARGEST_FORMED * LARGEST_FORMED;
+/// Matrices of the size of P that are held at most while it is formed and decomposed, besides a part for each thread: the
+/// identity twice, P, the copies of the decomposition.
+const COPIES: usize = 6;
 /// Steps of the subspace iteration. They give the leading eigenvalue to about a per cent, from below.
 const STEPS: usize = 16;
 
@@ -28,9 +34,10 @@ impl Spectrum {
     /// leading pairs (at least 8).
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] where P is not finite.
+    /// [`crate::Error::Invalid`] where P is not finite; [`crate::Error::Memory`].
     pub fn new(operator: &dyn Operator, weighted: &[f64], s: f64, wanted: usize) -> Result<Self> {
         let n = operator.domain().rows();
+        require_room(&[n, Self::pairs(n, wanted)])?;
         let scale = |values: &mut Vec<f64>| values.iter_mut().for_each(|v| *v *= s);
         if n <= LARGEST_FORMED {
             let mut identity = vec![0.0; n * n];
@@ -40,7 +47,7 @@ impl Spectrum {
             let (values, vectors) = symmetric_eigen(n, &p)?;
             return Ok(Self::descending(n, values, vectors));
         }
-        let columns = (2 * wanted).max(8).min(n);
+        let columns = Self::pairs(n, wanted);
         let mut v = normals(0, Purpose::Laws, 1.0, n * columns);
         let mut ritz = (vec![], vec![]);
         for _ in 0..STEPS {
@@ -55,6 +62,16 @@ impl Spectrum {
             ritz = (values, (0..n * columns).map(|at| qw[(at / columns, at % columns)]).collect());
         }
         Ok(Self::descending(n, ritz.0, ritz.1))
+    }
+
+    /// Number of eigenpairs of a spectrum.
+    fn pairs(n: usize, wanted: usize) -> usize {
+        if n <= LARGEST_FORMED { n } else { (2 * wanted).max(8).min(n) }
+    }
+
+    /// Bytes that a spectrum holds.
+    pub(crate) fn bytes(n: usize, wanted: usize) -> u64 {
+        product(&[n + 1, Self::pairs(n, wanted), size_of::<f64>()])
     }
 
     fn descending(n: usize, ascending: Vec<f64>, vectors: Vec<f64>) -> Self {
@@ -112,6 +129,12 @@ impl Spectrum {
     }
 }
 
+/// Asks for the memory of the spectrum of a P of which matrices of this size are held.
+fn require_room(size: &[usize]) -> Result<()> {
+    let bytes = product(&[size, &[COPIES + rayon::current_num_threads(), size_of::<f64>()]].concat());
+    Memory::of_host([("the spectrum of A*(y)", bytes)]).require("matrix", "Use a machine with more memory")
+}
+
 /// Spectral norm ‖P‖ for P = s·Σ wᵢyᵢAᵢ of any operator, to about a per cent, from below.
 ///
 /// # Errors
@@ -122,7 +145,7 @@ pub fn spectral_norm(operator: &dyn Operator, weighted: &[f64], s: f64) -> Resul
 
 /// At least `wanted` leading singular triplets of P = s·Σ wᵢyᵢAᵢ, by subspace iteration with PᵀP: values from below, to
 /// about a per cent. Where the smaller side is at most 1024, P is formed by one application to the identity, which
-/// costs as much as one step. P is not formed where measurements touch few entries.
+/// costs as much as one step. P is not formed where measurements touch few entries, and where it is large.
 pub(crate) fn singular_triplets(
     operator: &dyn Operator,
     weighted: &[f64],
@@ -140,8 +163,11 @@ pub(crate) fn singular_triplets(
     let transposed = |w: Vec<f64>, k: usize| -> Result<Vec<f64>> {
         Ok(host::adjoint_transposed(operator, weighted, &Factors::pair(1, domain, k, w, zeros(n2, k))?))
     };
+    let small = n1.min(n2) <= LARGEST_FORMED && n1.saturating_mul(n2) <= MOST_FORMED;
+    let forms = small && operator.accelerate().gathers.is_none();
+    require_room(&if forms { [n1.max(n2), n1.min(n2)] } else { [n1.saturating_add(n2), k] })?;
     // P, n1×n2.
-    let formed = match (n1.min(n2) <= LARGEST_FORMED && operator.accelerate().gathers.is_none(), n2 <= n1) {
+    let formed = match (forms, n2 <= n1) {
         (false, _) => None,
         (true, true) => Some(times(eye(n2), n2)?),
         (true, false) => {

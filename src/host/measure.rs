@@ -40,19 +40,9 @@ pub(crate) fn adjoint(operator: &dyn Operator, residual: &[f64], applied: &Facto
         let (v, k) = (applied.right(0), applied.search_rank());
         return gather::adjoint(operator, kernel, Side::Left, residual, v.as_slice(), k);
     }
-    let parts: Vec<Vec<f64>> = (0..operator.shards())
-        .into_par_iter()
-        .map(|shard| {
-            let mut out = vec![0.0; operator.domain().rows() * applied.search_rank()];
-            operator.adjoint_apply(shard, &residual[operator.shard_range(shard)], applied, &mut out);
-            out
-        })
-        .collect();
-    let mut sum = vec![0.0; operator.domain().rows() * applied.search_rank()];
-    for part in parts {
-        sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
-    }
-    sum
+    summed(operator.shards(), operator.domain().rows() * applied.search_rank(), |shard, out| {
+        operator.adjoint_apply(shard, &residual[operator.shard_range(shard)], applied, out);
+    })
 }
 
 /// A*(r)ᵀ·W for one trial, summed in shard order: n2×k row-major.
@@ -61,18 +51,27 @@ pub(crate) fn adjoint_transposed(operator: &dyn Operator, residual: &[f64], appl
         let (w, k) = (applied.left(0), applied.search_rank());
         return gather::adjoint(operator, kernel, Side::Right, residual, w.as_slice(), k);
     }
-    let size = operator.domain().columns() * applied.search_rank();
-    let parts: Vec<Vec<f64>> = (0..operator.shards())
-        .into_par_iter()
-        .map(|shard| {
-            let mut out = vec![0.0; size];
-            operator.adjoint_apply_transposed(shard, &residual[operator.shard_range(shard)], applied, &mut out);
-            out
-        })
-        .collect();
+    summed(operator.shards(), operator.domain().columns() * applied.search_rank(), |shard, out| {
+        operator.adjoint_apply_transposed(shard, &residual[operator.shard_range(shard)], applied, out);
+    })
+}
+
+/// Sum over the shards of `size` numbers each, in the order of the shards. One part is held for each thread.
+fn summed(shards: usize, size: usize, part: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
     let mut sum = vec![0.0; size];
-    for part in parts {
-        sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+    let together = rayon::current_num_threads();
+    for first in (0..shards).step_by(together) {
+        let parts: Vec<Vec<f64>> = (first..shards.min(first + together))
+            .into_par_iter()
+            .map(|shard| {
+                let mut out = vec![0.0; size];
+                part(shard, &mut out);
+                out
+            })
+            .collect();
+        for part in parts {
+            sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+        }
     }
     sum
 }

@@ -30,6 +30,8 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     let (operator, program) = (load.operator.clone(), load.program.clone());
     let (batch, m) = (load.batch, operator.measurements());
     let cost = operator.cost(batch, super::width(&program));
+    let memory = Memory { parts: super::held::<f64>(&program, batch, m) };
+    memory.require("batch", "Run fewer trials at a time")?;
     let info = EngineInfo {
         backend: "reference".into(),
         adapter: "processor".into(),
@@ -45,7 +47,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         panels: 1,
         streamed_panels: 0,
         streamed_bytes_per_iteration: 0,
-        memory: Memory { parts: super::held::<f64>(&program, batch, m) },
+        memory,
         notices: Vec::new(),
         settled: true,
         f64_passes: None,

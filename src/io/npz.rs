@@ -13,6 +13,7 @@ use super::npy::{NpyArray, open_regular};
 use super::texts::{bytes, write_labels};
 use super::write::write_npy_f64;
 use crate::error::{Error, Result};
+use crate::memory::Memory;
 
 /// Largest entry in bytes. Entries are decompressed into memory. The limit is far beyond observations and factors, and
 /// stops an archive that unpacks without end.
@@ -78,6 +79,10 @@ pub(super) fn read_bytes(path: &Path, name: &str) -> Result<Vec<u8>> {
         }
         Err(e) => return Err(damaged(path, &e)),
     };
+    // The bytes as they are read, and the numbers in f64.
+    let unpacked = entry.size().min(LARGEST_ENTRY).saturating_mul(2);
+    Memory::of_host([("the array as it is read", unpacked)])
+        .require(&label(path, name).display().to_string(), "Use a machine with more memory")?;
     let mut bytes = Vec::new();
     entry.take(LARGEST_ENTRY + 1).read_to_end(&mut bytes).map_err(|e| damaged(path, &ZipError::Io(e)))?;
     if bytes.len() as u64 > LARGEST_ENTRY {

@@ -49,6 +49,11 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Memory of this program, by names and bytes of its parts.
+    pub(crate) fn of_host<'n>(parts: impl IntoIterator<Item = (&'n str, u64)>) -> Self {
+        Self { parts: parts.into_iter().map(|(name, bytes)| Part::new(name, Location::Host, bytes)).collect() }
+    }
+
     /// Bytes in one place, over all parts.
     pub fn bytes(&self, place: Location) -> u64 {
         self.parts.iter().filter(|part| part.place == place).fold(0, |all, part| all.saturating_add(part.bytes))

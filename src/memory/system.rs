@@ -1,5 +1,6 @@
 //! Sizes as text, and the memory that the system reports.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -54,7 +55,24 @@ pub fn parse_size(name: &str, text: &str) -> Result<u64> {
 /// Bytes that this program can still take without swapping: Linux's available memory, or the limit of a control group
 /// (a container, a batch job) where it is lower. `None` where the system does not report it.
 pub fn available() -> Option<u64> {
-    available_under(Path::new("/"))
+    LIMIT.get().or_else(|| available_under(Path::new("/")))
+}
+
+thread_local! {
+    /// Bytes that [`with_available`] pretends.
+    static LIMIT: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Runs `work` as if this thread found `bytes` of free memory, for tests of refusals.
+pub fn with_available<R>(bytes: u64, work: impl FnOnce() -> R) -> R {
+    struct Restore(Option<u64>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LIMIT.set(self.0);
+        }
+    }
+    let _restore = Restore(LIMIT.replace(Some(bytes)));
+    work()
 }
 
 /// Largest resident memory of this program so far, or since [`reset_peak`].

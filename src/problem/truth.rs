@@ -1,6 +1,9 @@
 //! Ground truths, for comparison in tests and demonstrations.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, Result};
+use crate::memory::{Memory, product};
 use crate::problem::{Domain, Factors, MatrixView, Product};
 
 /// The matrix to recover, if known.
@@ -134,6 +137,17 @@ impl Truth {
         }
     }
 
+    /// Row i of M.
+    pub(crate) fn row(&self, i: usize) -> Cow<'_, [f64]> {
+        let n2 = self.domain.columns();
+        match (&self.form, self.product()) {
+            (Form::Matrix(m), _) => Cow::Borrowed(&m[i * n2..(i + 1) * n2]),
+            (_, Some(product)) => (0..n2).map(|j| product.entry(i, j)).collect(),
+            // The sizes of a product were checked on construction.
+            (_, None) => Cow::Borrowed(&[]),
+        }
+    }
+
     /// Matrix M, row-major.
     pub fn to_matrix(&self) -> Vec<f64> {
         match (&self.form, self.product()) {
@@ -163,12 +177,15 @@ impl Truth {
     /// Factors with the product M, for measuring it.
     ///
     /// # Errors
-    /// Those of [`Factors::of_sizes`].
+    /// Those of [`Factors::of_sizes`]; [`Error::Memory`].
     pub fn as_factors(&self) -> Result<Factors> {
-        let n2 = self.domain.columns();
+        let (n1, n2) = (self.domain.rows(), self.domain.columns());
         match (&self.form, self.product()) {
             (_, Some(product)) => product.as_factors(),
             (Form::Matrix(m), None) => {
+                let bytes = product(&[n1.saturating_add(n2), n2, size_of::<f64>()]);
+                let fix = "Pass the truth as factors, which need less";
+                Memory::of_host([("the truth matrix as factors", bytes)]).require("truth_matrix", fix)?;
                 let mut identity = vec![0.0; n2 * n2];
                 identity.iter_mut().step_by(n2 + 1).for_each(|v| *v = 1.0);
                 Factors::pair(1, self.domain, n2, m.clone(), identity)

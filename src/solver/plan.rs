@@ -12,6 +12,7 @@ use crate::solver::choices::{self, Choice};
 use crate::solver::doubts;
 use crate::solver::init::Init;
 use crate::solver::measured::{Measured, Used};
+use crate::solver::memory;
 use crate::solver::problem::Problem;
 use crate::solver::settings::Settings;
 use crate::solver::spectra::Spectra;
@@ -178,6 +179,8 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let wanted = choices::wanted_trials(problem, settings);
     let given = choices::given_start((&model, &domain), settings, wanted.len())?;
     let search_ranks = choices::search_ranks((&model, &domain), settings, &wanted, given.as_ref())?;
+    let widest = search_ranks.value.iter().copied().max().unwrap_or(1);
+    memory::require((problem, settings), &model, &wanted, method.value.columns(widest).max(widest))?;
     let Choice { value: init, reason: init_reason } = choices::init(&method.value, settings);
     let mut measured = Measured::new(problem, settings, &wanted)?;
     let step_sizes = choices::step_sizes((&method.value, &model), settings, &wanted, &mut measured)?;

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::methods::Method;
 use crate::models::significant_loss;
 use crate::problem::Factors;
@@ -102,7 +102,13 @@ impl Solver {
         if !self.task().deserves_second_fit(&fit) || self.loaded.backend_alone().is_none() {
             return Ok(fit);
         }
-        let Some(found) = self.with_all_columns(&fit.trials[0], observer)? else { return Ok(fit) };
+        let found = match self.with_all_columns(&fit.trials[0], observer) {
+            Err(Error::Memory { needed, .. }) => {
+                return Ok(fit.with_notice(format!("lowrank tried no second fit, which needs {needed} of free memory")));
+            }
+            found => found?,
+        };
+        let Some(found) = found else { return Ok(fit) };
         if !self.task().is_better(&found.trials[0], &fit.trials[0]) {
             return Ok(fit);
         }

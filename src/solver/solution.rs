@@ -294,6 +294,12 @@ impl Solution {
         self
     }
 
+    /// The same solution with a further sentence.
+    pub(super) fn with_notice(mut self, notice: impl Into<String>) -> Self {
+        self.notices.push(notice.into());
+        self
+    }
+
     /// The solution `found` in place of this one, with a sentence about it; earlier sentences stay.
     pub(super) fn replaced_by(self, mut found: Self, notice: String) -> Self {
         found.trials[0].parameters.instance = self.trials[0].parameters.instance;

@@ -13,9 +13,6 @@ use crate::solver::settings::Settings;
 use crate::solver::spectra::{Key, weighted};
 use crate::solver::trial::TrialParameters;
 
-/// Largest size of the factors of all trials, 16 GiB.
-const MOST_FACTORS: f64 = (1_u64 << 34) as f64;
-
 pub(super) fn check_given(
     factors: &Factors,
     (model, domain): (&Model, &Domain),
@@ -130,20 +127,6 @@ pub(super) fn widened(start: Factors, (model, domain): (&Model, &Domain), method
 /// Each trial's start is drawn n×k_b exactly as if it were alone, then padded with zero columns.
 fn small_random(model: &Model, domain: &Domain, trials: &[TrialParameters], std: InitStd) -> Result<Factors> {
     let widest = trials.iter().map(|t| t.search_rank).max().unwrap_or(1);
-    let numbers = model.numbers(domain, widest);
-    let bytes = 8.0 * trials.len() as f64 * numbers as f64;
-    if bytes > MOST_FACTORS {
-        return Err(Error::invalid(
-            "search_rank",
-            format!(
-                "{widest} for {} trials of {domain} matrices, {:.0} GiB of factors",
-                trials.len(),
-                bytes / MOST_FACTORS * 16.0
-            ),
-            "at most 16 GiB",
-            "lower it (n columns represent every solution), or run fewer trials at a time",
-        ));
-    }
     let sizes = model.sizes(domain, widest);
     let mut all = vec![Vec::new(); sizes.len()];
     for t in trials {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use crate::backend::Backend;
 use crate::diagnostics;
 use crate::engine::Precision;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::methods::Method;
 use crate::operators::entries::Biases;
 use crate::operators::{Entries, Operator};
@@ -113,9 +113,7 @@ impl Solver {
         let entries = operator.entries().filter(|_| self.task().is_tunable(&fit));
         let (Some(entries), Some(backend)) = (entries, self.loaded.backend_alone()) else { return Ok(fit) };
         if self.settings.checkpoint.is_some() || fit.resumed_at.is_some() {
-            let mut fit = fit;
-            fit.notices.push("lowrank tried no ridge, because the run writes checkpoints".into());
-            return Ok(fit);
+            return Ok(fit.with_notice("lowrank tried no ridge, because the run writes checkpoints"));
         }
         let instance = fit.trials[0].parameters.instance;
         let y = self.problem.observations(instance).unwrap_or_default();
@@ -137,12 +135,12 @@ impl Solver {
             stopped |= flow.is_break();
             flow
         };
-        let without_ridge = match own {
-            false => fit.trials[0].holdout_rmse(),
-            true => self.without_ridge(&choice, &backend, &mut watch)?,
-        };
-        let Some(without_ridge) = without_ridge else { return Ok(fit) };
-        let best = self.best(&choice, &backend, &mut watch)?;
+        let searched = self.searched(&choice, fit.trials[0].holdout_rmse(), &backend, &mut watch);
+        if let Err(Error::Memory { needed, .. }) = &searched {
+            let why = format!("lowrank tried no ridge, because its trials need {needed} of free memory");
+            return Ok(fit.with_notice(why));
+        }
+        let Some((without_ridge, best)) = searched? else { return Ok(fit) };
         if stopped {
             let mut fit = fit;
             fit.notices
@@ -151,9 +149,7 @@ impl Solver {
             return Ok(fit);
         }
         let Some(best) = best else {
-            let mut fit = fit;
-            fit.notices.push("lowrank tried no ridge, because trials would need more than 8 GiB".into());
-            return Ok(fit);
+            return Ok(fit.with_notice("lowrank tried no ridge, because trials would need more than 8 GiB"));
         };
         let plain = choice.plain_rmse();
         if without_ridge <= best.rmse {
@@ -174,6 +170,20 @@ impl Solver {
         let trial = &mut solution.trials[0];
         trial.relative_error = self.problem.truth(instance).map(|truth| relative_error(trial, truth)).transpose()?;
         Ok(solution)
+    }
+
+    /// The held-out error without a ridge, and the best candidate, if their memory is within bounds. `known` is the
+    /// error of the fit on entries that were held out from the beginning.
+    fn searched(
+        &self,
+        choice: &Choice<'_>,
+        known: Option<f64>,
+        backend: &Backend,
+        watch: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Option<(f64, Option<Candidate>)>> {
+        let without_ridge = if choice.own { self.without_ridge(choice, backend, watch)? } else { known };
+        let Some(without_ridge) = without_ridge else { return Ok(None) };
+        Ok(Some((without_ridge, self.best(choice, backend, watch)?)))
     }
 
     /// Settings of the candidates: those of this solver that concern execution only.

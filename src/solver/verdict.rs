@@ -1,7 +1,7 @@
 //! The remainder of a run that has converged and still misses: noise, or an effect that another setting explains.
 
 use crate::diagnostics::{Spectrum, spectral_norm};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host;
 use crate::operators::Loss;
 use crate::problem::random::{Purpose, normals};
@@ -48,11 +48,8 @@ impl Task<'_> {
         }
         let residual = format!("the fit ended at a relative residual of {}", readable(trial.relative_residual));
         if count as f64 * operator.cost(1, p.search_rank).flops > MOST_WORK {
-            let sentence = format!(
-                "{residual}; lowrank did not analyse the residual, which would take long on the \
-                                    host"
-            );
-            return Ok(Some((sentence, false)));
+            let why = "lowrank did not analyse the residual, which would take long on the host";
+            return Ok(Some((format!("{residual}; {why}"), false)));
         }
         let m = operator.measurements();
         let weights = &plan.weights[p.trial * m..(p.trial + 1) * m];
@@ -62,7 +59,13 @@ impl Task<'_> {
         let e = weighted(operator, &e, weights);
         let signs = normals(p.seed.unwrap_or(0), Purpose::Signs, 1.0, m);
         let scrambled: Vec<f64> = e.iter().zip(&signs).map(|(e, sign)| e * sign.signum()).collect();
-        let ((positive, negative), edge) = (ends(self, &e)?, ends(self, &scrambled)?);
+        let ((positive, negative), edge) = match ends(self, &e).and_then(|of| Ok((of, ends(self, &scrambled)?))) {
+            Err(Error::Memory { needed, .. }) => {
+                let why = format!("lowrank did not analyse the residual, for which it needs {needed} of free memory");
+                return Ok(Some((format!("{residual}; {why}"), false)));
+            }
+            found => found?,
+        };
         let mut sizes: Vec<f64> = e.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(e, _)| e.abs()).collect();
         sizes.sort_by(f64::total_cmp);
         // A signature has columns of both signs.

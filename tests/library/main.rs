@@ -7,6 +7,7 @@ mod faults;
 mod implicit;
 mod io;
 mod laws;
+mod memory;
 mod methods;
 mod models;
 mod numerical;
