@@ -1,5 +1,6 @@
 //! Commands `lowrank predict` and `lowrank fold-in`: entries, best columns and new rows from saved factors.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use lowrank::internals::io::{OutputFile, same_file};
@@ -75,19 +76,12 @@ fn bounds(text: &str) -> std::result::Result<(f64, f64), String> {
 pub fn run(args: &Args) -> Result<Ending> {
     let inputs = [Some(&args.common.factors), args.pairs.as_ref(), args.rows.as_ref(), args.exclude.as_ref()];
     let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
-    let (predictor, mut file) = args.common.open(&inputs)?;
-    let written = match (&args.pairs, args.top) {
-        (Some(pairs), _) => {
-            let table = args.common.options().pairs().open(pairs)?;
-            table.notices.iter().for_each(|notice| remark(notice));
-            let pairs = predictor.pairs(&table);
-            unknown(&predictor, &pairs);
-            write_pairs(&mut file, &predictor, &pairs, args.clip)
-        }
-        (None, count) => write_top(&mut file, &predictor, args, count.unwrap_or(0))?,
-    };
-    file.check(written.map_err(std::io::Error::from))?;
-    file.finish()?;
+    let (predictor, file) = args.common.open(&inputs)?;
+    let out = Table { rows: csv::Writer::from_writer(file), path: args.common.out.clone() };
+    match (&args.pairs, args.top) {
+        (Some(pairs), _) => predict_pairs(args, &predictor, pairs, out)?,
+        (None, count) => predict_top(args, &predictor, count.unwrap_or(0), out)?,
+    }
     Ok(Ending::Done)
 }
 
@@ -95,92 +89,119 @@ fn cut(value: f64, clip: Option<(f64, f64)>) -> f64 {
     clip.map_or(value, |(low, high)| value.clamp(low, high))
 }
 
-fn write_pairs(
-    file: &mut OutputFile,
-    predictor: &Predictor,
-    pairs: &[IdPair],
-    clip: Option<(f64, f64)>,
-) -> csv::Result<()> {
-    let mut table = csv::Writer::from_writer(file);
-    table.write_record(["row", "column", "prediction"])?;
-    for pair in pairs {
-        let value = predictor.predict(pair.at.0, pair.at.1).value();
-        let value = value.map_or_else(String::new, |value| cut(value, clip).to_string());
-        table.write_record([&pair.names.0, &pair.names.1, &value])?;
-    }
-    Ok(table.flush()?)
+/// A table that is written line by line.
+struct Table {
+    rows: csv::Writer<OutputFile>,
+    path: PathBuf,
 }
 
-/// Names rows and columns that the factors do not know, and says how they are served.
-fn unknown(predictor: &Predictor, pairs: &[IdPair]) {
-    let of = |missing: &dyn Fn(&IdPair) -> Option<String>| -> Vec<String> {
-        let mut all: Vec<String> = pairs.iter().filter_map(missing).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
-    };
-    let rows = of(&|pair| pair.at.0.is_none().then(|| pair.names.0.clone()));
-    let columns = of(&|pair| pair.at.1.is_none().then(|| pair.names.1.clone()));
-    for (what, names) in [("rows", rows), ("columns", columns)] {
-        tell_unknown(predictor, what, &names);
+impl Table {
+    fn write<const N: usize>(&mut self, fields: [&str; N]) -> Result<()> {
+        self.rows.write_record(fields).map_err(|e| self.failed(e.into()))
+    }
+
+    fn failed(&self, e: std::io::Error) -> Error {
+        Error::io(&self.path, e, "Check the space on the disk, or name another file")
+    }
+
+    fn finish(self) -> Result<()> {
+        let Self { rows, path } = self;
+        let failed = |e| Error::io(&path, e, "Check the space on the disk, or name another file");
+        rows.into_inner().map_err(|e| failed(e.into_error()))?.finish()
     }
 }
 
-fn tell_unknown(predictor: &Predictor, what: &str, names: &[String]) {
-    if names.is_empty() {
+/// Names of rows and columns that the factors do not know.
+#[derive(Default)]
+struct Unknown {
+    rows: BTreeSet<String>,
+    columns: BTreeSet<String>,
+}
+
+impl Unknown {
+    fn see(&mut self, pair: &IdPair) {
+        let of = [(pair.at.0, &pair.names.0, &mut self.rows), (pair.at.1, &pair.names.1, &mut self.columns)];
+        for (at, name, all) in of {
+            if at.is_none() && !all.contains(name) {
+                all.insert(name.clone());
+            }
+        }
+    }
+
+    /// Names them, and says how they are served.
+    fn tell(&self, predictor: &Predictor) {
+        for (what, names) in [("rows", &self.rows), ("columns", &self.columns)] {
+            tell_unknown(predictor, what, names.len(), &names.iter().take(SHOWN).cloned().collect::<Vec<_>>());
+        }
+    }
+}
+
+/// Unknown names that are shown.
+const SHOWN: usize = 5;
+
+fn tell_unknown(predictor: &Predictor, what: &str, count: usize, first: &[String]) {
+    if count == 0 {
         return;
     }
-    let first = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-    let more = if names.len() > 5 { ", …" } else { "" };
+    let (first, more) = (first.join(", "), if count > first.len() { ", …" } else { "" });
     let served = match predictor.has_biases() {
         true => "their predictions are the biases of what is known",
         false => "their predictions are left blank, because the factors have no biases; solve with --biases for some",
     };
-    remark(&format!("{} {what} are not in the factors ({first}{more}): {served}", names.len()));
+    remark(&format!("{count} {what} are not in the factors ({first}{more}): {served}"));
 }
 
-/// Writes the best columns of each row.
-fn write_top(file: &mut OutputFile, predictor: &Predictor, args: &Args, count: usize) -> Result<csv::Result<()>> {
+/// Predicts pair after pair as they are read.
+fn predict_pairs(args: &Args, predictor: &Predictor, pairs: &Path, mut out: Table) -> Result<()> {
+    let mut unknown = Unknown::default();
+    out.write(["row", "column", "prediction"])?;
+    let notices = predictor.for_each_pair(pairs, &args.common.options().pairs(), |pair| {
+        unknown.see(&pair);
+        let value = predictor.predict(pair.at.0, pair.at.1).value();
+        let value = value.map_or_else(String::new, |value| cut(value, args.clip).to_string());
+        out.write([&pair.names.0, &pair.names.1, &value])
+    })?;
+    notices.iter().for_each(|notice| remark(notice));
+    unknown.tell(predictor);
+    out.finish()
+}
+
+/// Predicts the best columns of each row.
+fn predict_top(args: &Args, predictor: &Predictor, count: usize, mut out: Table) -> Result<()> {
     let rows: Vec<IdPair> = match &args.rows {
         Some(path) => {
-            let table = args.common.options().ids().open(path)?;
-            table.notices.iter().for_each(|notice| remark(notice));
-            predictor.pairs(&table)
+            let mut rows = Vec::new();
+            let keep = |row| {
+                rows.push(row);
+                Ok(())
+            };
+            let notices = predictor.for_each_pair(path, &args.common.options().ids(), keep)?;
+            notices.iter().for_each(|notice| remark(notice));
+            rows
         }
         None => predictor.rows(),
     };
     let missing: Vec<String> = rows.iter().filter(|row| row.at.0.is_none()).map(|row| row.names.0.clone()).collect();
-    tell_unknown(predictor, "rows", &missing);
+    tell_unknown(predictor, "rows", missing.len(), &missing[..missing.len().min(SHOWN)]);
     let mut left_out = vec![Vec::new(); predictor.shape().0];
     if let Some(path) = &args.exclude {
-        let table = TripletOptions::default().pairs().open(path)?;
-        for pair in predictor.pairs(&table) {
+        predictor.for_each_pair(path, &TripletOptions::default().pairs(), |pair| {
             if let (Some(row), Some(column)) = pair.at {
                 left_out[row].push(column as u32);
             }
-        }
+            Ok(())
+        })?;
         left_out.iter_mut().for_each(|of| of.sort_unstable());
     }
-    Ok(write_ranks(file, predictor, &rows, &left_out, (count, args.clip)))
-}
-
-fn write_ranks(
-    file: &mut OutputFile,
-    predictor: &Predictor,
-    rows: &[IdPair],
-    left_out: &[Vec<u32>],
-    (count, clip): (usize, Option<(f64, f64)>),
-) -> csv::Result<()> {
-    let mut table = csv::Writer::from_writer(file);
-    table.write_record(["row", "rank", "column", "prediction"])?;
-    for row in rows {
+    out.write(["row", "rank", "column", "prediction"])?;
+    for row in &rows {
         let known = row.at.0.map_or(&[][..], |at| &left_out[at]);
         for (rank, (column, value)) in predictor.top(row.at.0, count, known).into_iter().enumerate() {
-            let name = predictor.labels().1.name(column);
-            table.write_record([&row.names.0, &(rank + 1).to_string(), &name, &cut(value, clip).to_string()])?;
+            let (rank, name) = ((rank + 1).to_string(), predictor.labels().1.name(column));
+            out.write([&row.names.0, &rank, &name, &cut(value, args.clip).to_string()])?;
         }
     }
-    Ok(table.flush()?)
+    out.finish()
 }
 
 #[derive(clap::Args)]
@@ -203,7 +224,8 @@ pub fn fold_in(args: &FoldIn) -> Result<Ending> {
     let (mut predictor, mut file) = args.common.open(&[&args.common.factors, &args.entries])?;
     let table = args.common.options().open(&args.entries)?;
     table.notices.iter().for_each(|notice| remark(notice));
-    let folded = predictor.fold_in(&table, axis, args.ridge)?;
+    let (rows, columns) = table.names();
+    let folded = predictor.fold_in(&table.triplets, (&rows, &columns), axis, args.ridge)?;
     let chosen =
         folded.left_out_rmse.map_or_else(String::new, |rmse| format!(", by a leave-one-out rmse of {rmse:.4}"));
     remark(&format!("{} {axis} were added with the ridge {:.3e}{chosen}", folded.added, folded.ridge));

@@ -49,6 +49,15 @@ impl Id {
     }
 }
 
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        match id {
+            Id::Integer(whole) => whole.to_string(),
+            Id::Text(text) => text,
+        }
+    }
+}
+
 impl std::fmt::Display for Id {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -121,6 +130,18 @@ impl Labels {
         }
     }
 
+    /// The name of an index, as files are searched for it.
+    pub(crate) fn id(&self, index: usize) -> Id {
+        match self {
+            Self::Counted { first, .. } => Id::Integer((first + index as u64) as i64),
+            Self::Integers(all) => Id::Integer(all[index]),
+            Self::Texts(all) => {
+                let text = || Id::Text(all[index].clone());
+                Id::of(all[index].as_bytes()).unwrap_or_else(text)
+            }
+        }
+    }
+
     /// A description for reports: how many, what kind, the first and the last name.
     pub fn described(&self) -> Value {
         let kind = match self {
@@ -158,6 +179,7 @@ impl Lookup<'_> {
                 usize::try_from(at).ok().filter(|at| at < count)
             }
             (Self::Integers(all), Id::Integer(whole)) => all.get(whole).copied(),
+            (Self::Texts(all), Id::Text(text)) => all.get(text.as_str()).copied(),
             (Self::Texts(all), id) => all.get(id.to_string().as_str()).copied(),
             _ => None,
         }

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::labels::{Interner, Labels};
+use super::labels::{Id, Interner, Labels};
 use super::npy::open_regular;
 use super::table::{self, Asked, Axes, Axis, Role};
 use super::{holes, matrix_market, npz, scipy};
@@ -128,12 +128,39 @@ pub struct TripletFile {
 
 impl TripletFile {
     /// Names of rows and columns: of a table those that it has, otherwise the indices.
-    pub fn names(&self) -> (Vec<String>, Vec<String>) {
-        let of = |labels: Option<&Labels>, count: usize| -> Vec<String> {
-            (0..count).map(|at| labels.map_or_else(|| at.to_string(), |labels| labels.name(at))).collect()
-        };
-        let labels = self.labels.as_ref();
-        (of(labels.map(|both| &both.0), self.shape.0), of(labels.map(|both| &both.1), self.shape.1))
+    pub fn names(&self) -> (Labels, Labels) {
+        let (rows, columns) = self.shape;
+        let indices = |count| Labels::Counted { first: 0, count };
+        self.labels.clone().unwrap_or_else(|| (indices(rows), indices(columns)))
+    }
+}
+
+/// Formats of files of entries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    MatrixMarket,
+    /// A matrix of scipy.sparse.
+    Archive,
+    /// An array in which NaN is a hole.
+    Array,
+    /// A text table.
+    Table,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Result<Self> {
+        let mut first = Vec::new();
+        let begin = open_regular(path)?.take(64).read_to_end(&mut first);
+        begin.map_err(|e| Error::io(path, e, "Check the file"))?;
+        matrix_market::recognised(path, &first)?;
+        if matrix_market::is_one(&first) {
+            return Ok(Self::MatrixMarket);
+        }
+        Ok(match (holes::is_array(path)?, npz::is_archive(path)?) {
+            (true, _) => Self::Array,
+            (false, true) => Self::Archive,
+            (false, false) => Self::Table,
+        })
     }
 }
 
@@ -282,6 +309,31 @@ impl TripletOptions {
         Ok(files)
     }
 
+    /// Hands over the ids of row and column of every line of a table, one after the other; other files have indices.
+    /// Returns assumptions about the file, as sentences.
+    ///
+    /// # Errors
+    /// Those of [`TripletOptions::open`] for pairs or ids, and of `visit`, which ends the reading.
+    pub(crate) fn for_each_pair(
+        &self,
+        path: &Path,
+        mut visit: impl FnMut(Id, Id) -> Result<()>,
+    ) -> Result<Vec<String>> {
+        if self.shape.is_none() && self.index_base.is_none() && Kind::of(path)? == Kind::Table {
+            return table::read_pairs(path, &self.asked(), &mut visit);
+        }
+        let file = self.open(path)?;
+        let (rows, columns) = file.names();
+        for (&row, &column) in file.triplets.rows.iter().zip(&file.triplets.columns) {
+            visit(rows.id(row as usize), columns.id(column as usize))?;
+        }
+        Ok(file.notices)
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked { columns: self.columns.as_deref(), header: self.header, wide: self.wide, needed: self.roles.needed() }
+    }
+
     fn check(&self) -> Result<()> {
         if let Some((n1, n2)) =
             self.shape.filter(|(n1, n2)| ![n1, n2].iter().all(|n| (1..=LARGEST).contains(&(**n as u64))))
@@ -304,29 +356,20 @@ impl TripletOptions {
 
     /// Reads a file; ids of tables are numbered in the order of their occurrence.
     fn read(&self, path: &Path, axes: &mut Axes) -> Result<TripletFile> {
-        let mut first = Vec::new();
-        let begin = open_regular(path)?.take(64).read_to_end(&mut first);
-        begin.map_err(|e| Error::io(path, e, "Check the file"))?;
-        let mut triplets = Triplets::default();
-        let asked = Asked {
-            columns: self.columns.as_deref(),
-            header: self.header,
-            wide: self.wide,
-            needed: self.roles.needed(),
-        };
-        matrix_market::recognised(path, &first)?;
+        let kind = Kind::of(path)?;
+        let (mut triplets, asked) = (Triplets::default(), self.asked());
         let mut notices = Vec::new();
-        let (claimed, symmetric, duplicates) = if matrix_market::is_one(&first) {
+        let (claimed, symmetric, duplicates) = if kind == Kind::MatrixMarket {
             self.require_base(path, 1, "Matrix Market files")?;
             table::refuse_options(path, "a Matrix Market file has rows, columns and values", &asked)?;
             let header = matrix_market::read(path, (LARGEST, LARGEST), &mut triplets)?;
             ((header.rows as usize, header.columns as usize), header.symmetric, Duplicates::Sum)
-        } else if npz::is_archive(path)? && !holes::is_array(path)? {
+        } else if kind == Kind::Archive {
             self.require_base(path, 0, "scipy archives")?;
             table::refuse_options(path, "an archive has rows, columns and values", &asked)?;
             let (rows, columns) = scipy::read(path, (LARGEST, LARGEST), &mut triplets)?;
             ((rows as usize, columns as usize), false, Duplicates::Sum)
-        } else if holes::is_array(path)? {
+        } else if kind == Kind::Array {
             self.require_base(path, 0, "arrays")?;
             table::refuse_options(path, "an array has rows and columns", &asked)?;
             let shape = holes::read(path, self.wide, &mut triplets, &mut notices)?;

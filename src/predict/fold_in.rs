@@ -1,12 +1,11 @@
 //! New rows or columns against fixed factors: ridge least squares of their entries.
 
-use faer::linalg::solvers::Solve;
-use faer::{Mat, Side};
-
 use super::Predictor;
+use super::lines::{LineFits, Lines};
 use crate::error::{Error, Result};
-use crate::io::labels::{Id, Interner};
-use crate::io::{Labels, TripletFile};
+use crate::io::labels::Id;
+use crate::io::{Labels, Triplets};
+use crate::memory::{Memory, product};
 
 /// What is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,114 +37,119 @@ pub struct FoldedIn {
     pub unknown: usize,
 }
 
-/// Entries of a new row or column: features of the other side, and what they have to explain.
-struct Line {
-    features: Mat<f64>,
-    targets: Vec<f64>,
-}
-
-impl Line {
-    /// Solution of (FᵀF + λI)x = Fᵀt and the leave-one-out residuals (t − Fx)ᵢ/(1 − hᵢ).
-    fn solve(&self, ridge: f64) -> Option<(Vec<f64>, Vec<f64>)> {
-        let p = self.features.ncols();
-        let mut normal = self.features.transpose() * &self.features;
-        (0..p).for_each(|j| normal[(j, j)] += ridge);
-        let factorised = normal.llt(Side::Lower).ok()?;
-        let targets = Mat::from_fn(self.targets.len(), 1, |i, _| self.targets[i]);
-        let x = factorised.solve(self.features.transpose() * &targets);
-        let spread = factorised.solve(self.features.transpose());
-        let fitted = &self.features * &x;
-        let residual = |i: usize| {
-            let leverage: f64 = (0..p).map(|j| self.features[(i, j)] * spread[(j, i)]).sum();
-            (self.targets[i] - fitted[(i, 0)]) / (1.0 - leverage).max(1e-12)
-        };
-        let left_out: Vec<f64> = (0..self.targets.len()).map(residual).collect();
-        let x: Vec<f64> = (0..p).map(|j| x[(j, 0)]).collect();
-        x.iter().chain(&left_out).all(|value| value.is_finite()).then_some((x, left_out))
-    }
-
-    /// Mean diagonal of FᵀF.
-    fn size(&self) -> f64 {
-        self.features.squared_norm_l2() / self.features.ncols() as f64
-    }
+/// Entries of the new lines that name a known other id, line after line.
+#[derive(Default)]
+struct NewLines {
+    names: Vec<String>,
+    starts: Vec<usize>,
+    places: Vec<u32>,
+    values: Vec<f64>,
+    known: usize,
+    unknown: usize,
 }
 
 impl Predictor {
-    /// Adds the rows (or columns) of a table that the factors do not know, with the other factor fixed: for a new row a with
-    /// entries y_b, minimises Σ_b (y_b/s_b − μ − c_b − β − R_b·x)² + λ(‖x‖² + β²) over x and, where the factors have biases, its
-    /// own bias β. Without `ridge`, λ is chosen from shares of the mean diagonal of the normal equations by the leave-one-out
-    /// error over all new entries.
+    /// Adds the rows (or columns) that the factors do not know, with the other factor fixed: for a new row a with entries
+    /// y_b, minimises Σ_b (y_b/s_b − μ − c_b − β − R_b·x)² + λ(‖x‖² + β²) over x and, where the factors have biases, its own
+    /// bias β. Without `ridge`, λ is chosen from shares of the mean diagonal of the normal equations by the leave-one-out
+    /// error over all new entries. `names` are those of the rows and columns of the entries.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a symmetric matrix; [`Error::Invalid`] for a negative ridge, and where no new row has an entry
-    /// in a known column.
-    pub fn fold_in(&mut self, file: &TripletFile, axis: FoldInAxis, ridge: Option<f64>) -> Result<FoldedIn> {
+    /// [`Error::Unsupported`] for a symmetric matrix; [`Error::Invalid`] for a negative ridge, and where no new row has an
+    /// entry in a known column; [`Error::Memory`].
+    ///
+    /// # Panics
+    /// For entries beyond the names, as slices do.
+    pub fn fold_in(
+        &mut self,
+        entries: &Triplets,
+        names: (&Labels, &Labels),
+        axis: FoldInAxis,
+        ridge: Option<f64>,
+    ) -> Result<FoldedIn> {
         if self.symmetric {
             let what = "new rows of a symmetric matrix, which are new columns too";
             return Err(Error::unsupported(what, "solve with --model asymmetric, or fit again"));
         }
         if let Some(found) = ridge.filter(|ridge| !(ridge.is_finite() && *ridge >= 0.0)) {
-            return Err(Error::invalid(
-                "ridge",
-                found,
-                "a finite number of at least 0",
-                "leave it out to have it chosen",
-            ));
+            let allowed = "a finite number of at least 0";
+            return Err(Error::invalid("ridge", found, allowed, "leave it out to have it chosen"));
         }
-        let (names, lines, known, unknown) = self.new_lines(file, axis);
-        if lines.is_empty() {
+        let new = self.new_lines(entries, names, axis);
+        if new.names.is_empty() {
             let (new, other) = if axis == FoldInAxis::Rows { ("row", "column") } else { ("column", "row") };
             let found = format!("no new {new} with an entry in a known {other}");
             return Err(Error::invalid("entries", found, format!("at least one new {new}"), "pass entries of new ids"));
         }
-        let (ridge, left_out_rmse) = match ridge {
-            Some(ridge) => (ridge, None),
+        let (features, width) = self.features(axis)?;
+        let lines = Lines { features: &features, width, starts: &new.starts, places: &new.places, values: &new.values };
+        let (ridge, fits, left_out_rmse) = match ridge {
+            Some(ridge) => {
+                let fits = lines.fits(&vec![ridge; width], false).map_err(|line| {
+                    let name = &new.names[line];
+                    let found = format!("{ridge}, with which the entries of '{name}' do not determine it");
+                    Error::invalid("ridge", found, "a larger number", "raise it, or leave it out")
+                })?;
+                (ridge, fits, None)
+            }
             None => chosen(&lines)?,
         };
-        for (name, line) in names.into_iter().zip(&lines) {
-            let (x, _) = line.solve(ridge).ok_or_else(|| {
-                let found = format!("{ridge}, with which the entries of '{name}' do not determine it");
-                Error::invalid("ridge", found, "a larger number", "raise --ridge, or leave it out")
-            })?;
-            self.append(axis, name, &x);
+        let added = new.names.len();
+        for (name, x) in new.names.into_iter().zip(fits.coefficients.chunks(width)) {
+            self.append(axis, name, x);
         }
-        Ok(FoldedIn { added: lines.len(), ridge, left_out_rmse, known, unknown })
+        Ok(FoldedIn { added, ridge, left_out_rmse, known: new.known, unknown: new.unknown })
     }
 
-    /// The new lines with their names, and the numbers of entries of known lines and of unknown other ids.
-    fn new_lines(&self, file: &TripletFile, axis: FoldInAxis) -> (Vec<String>, Vec<Line>, usize, usize) {
-        let (mut interner, mut names, mut entries) = (Interner::default(), Vec::new(), Vec::<Vec<(usize, f64)>>::new());
-        let (mut known, mut unknown) = (0, 0);
-        for (pair, value) in self.pairs(file).into_iter().zip(&file.triplets.values) {
-            let (name, own, other) = match axis {
-                FoldInAxis::Rows => (pair.names.0, pair.at.0, pair.at.1),
-                FoldInAxis::Columns => (pair.names.1, pair.at.1, pair.at.0),
-            };
-            let (None, Some(other)) = (own, other) else {
-                known += usize::from(own.is_some());
-                unknown += usize::from(own.is_none());
+    /// Sorts the entries of the lines that are new, in the order of their names.
+    fn new_lines(&self, entries: &Triplets, names: (&Labels, &Labels), axis: FoldInAxis) -> NewLines {
+        let index = self.index();
+        let (own, other, mine, theirs) = match axis {
+            FoldInAxis::Rows => (names.0, names.1, &entries.rows, &entries.columns),
+            FoldInAxis::Columns => (names.1, names.0, &entries.columns, &entries.rows),
+        };
+        let (is_known, find) = match axis {
+            FoldInAxis::Rows => (&index.rows, &index.columns),
+            FoldInAxis::Columns => (&index.columns, &index.rows),
+        };
+        let known: Vec<bool> = (0..own.len()).map(|at| is_known.find(&own.id(at)).is_some()).collect();
+        let others: Vec<Option<usize>> = (0..other.len()).map(|at| find.find(&other.id(at))).collect();
+        let mut new = NewLines { starts: vec![0], ..NewLines::default() };
+        let mut order: Vec<usize> = (0..entries.len()).collect();
+        order.sort_by_key(|&q| mine[q]);
+        let mut last = None;
+        for q in order {
+            let line = mine[q] as usize;
+            let (false, Some(at)) = (known[line], others[theirs[q] as usize]) else {
+                new.known += usize::from(known[line]);
+                new.unknown += usize::from(!known[line]);
                 continue;
             };
-            let at = interner.number(Id::Text(name.clone())) as usize;
-            if at == names.len() {
-                names.push(name);
-                entries.push(Vec::new());
+            if last.replace(line) != Some(line) {
+                new.names.push(own.name(line));
+                new.starts.push(new.values.len());
             }
-            entries[at].push((other, *value));
+            let value = entries.values[q];
+            new.places.push(at as u32);
+            new.values.push(match axis {
+                FoldInAxis::Rows => value / self.scale(Some(at)) - self.bias(None, Some(at)),
+                FoldInAxis::Columns => value - self.bias(Some(at), None),
+            });
+            *new.starts.last_mut().expect("it begins with 0") = new.values.len();
         }
-        (names, entries.into_iter().map(|of| self.line(axis, &of)).collect(), known, unknown)
+        new
     }
 
-    fn line(&self, axis: FoldInAxis, entries: &[(usize, f64)]) -> Line {
+    /// The fixed factor, with a column of ones for a bias, and the number of its columns.
+    fn features(&self, axis: FoldInAxis) -> Result<(Vec<f64>, usize)> {
+        let factor = if axis == FoldInAxis::Rows { &self.right } else { &self.left };
         let own = usize::from(self.biases.is_some());
-        let factor = |at: usize| if axis == FoldInAxis::Rows { self.right(at) } else { self.left(at) };
-        let feature = |i: usize, j: usize| factor(entries[i].0).get(j).copied().unwrap_or(1.0);
-        let target = |&(at, value): &(usize, f64)| match axis {
-            FoldInAxis::Rows => value / self.scale(Some(at)) - self.bias(None, Some(at)),
-            FoldInAxis::Columns => value - self.bias(Some(at), None),
-        };
-        let features = Mat::from_fn(entries.len(), self.k + own, feature);
-        Line { features, targets: entries.iter().map(target).collect() }
+        let rows = factor.len() / self.k;
+        let bytes = product(&[rows, self.k + own, size_of::<f64>()]);
+        Memory::of_host([("the fixed factor", bytes)]).require("factors", "Use a machine with more memory")?;
+        let ones = std::iter::repeat_n(1.0, own);
+        let features = factor.chunks(self.k).flat_map(|row| row.iter().copied().chain(ones.clone())).collect();
+        Ok((features, self.k + own))
     }
 
     fn append(&mut self, axis: FoldInAxis, name: String, x: &[f64]) {
@@ -168,20 +172,24 @@ impl Predictor {
     }
 }
 
-/// The ridge of least leave-one-out error, with that error.
-fn chosen(lines: &[Line]) -> Result<(f64, Option<f64>)> {
-    let size = lines.iter().map(Line::size).sum::<f64>() / lines.len() as f64;
-    let error = |ridge: f64| -> Option<f64> {
-        let all =
-            lines.iter().map(|line| line.solve(ridge).map(|(_, left_out)| left_out)).collect::<Option<Vec<_>>>()?;
-        let (sum, count) = all.iter().flatten().fold((0.0, 0.0), |(sum, count), e| (sum + e * e, count + 1.0));
-        Some((sum / count).sqrt())
+/// The ridge of least leave-one-out error, the fits with it, and that error.
+fn chosen(lines: &Lines<'_>) -> Result<(f64, LineFits, Option<f64>)> {
+    // The mean over the lines of the mean diagonal of FᵀF.
+    let squares = |place: &u32| {
+        let row = &lines.features[*place as usize * lines.width..][..lines.width];
+        row.iter().map(|v| v * v).sum::<f64>()
     };
-    let tried = SHARES.iter().filter_map(|share| Some((share * size, error(share * size)?)));
+    let size = lines.places.iter().map(squares).sum::<f64>() / (lines.width * (lines.starts.len() - 1)) as f64;
+    let error =
+        |fits: &LineFits| (fits.left_out.iter().map(|e| e * e).sum::<f64>() / fits.left_out.len() as f64).sqrt();
+    let tried = SHARES.iter().filter_map(|share| {
+        let fits = lines.fits(&vec![share * size; lines.width], false).ok()?;
+        Some((share * size, error(&fits), fits))
+    });
     let best = tried.min_by(|a, b| a.1.total_cmp(&b.1));
     let missing =
         || Error::invalid("ridge", "no value that works", "factors that are not all 0", "fit the factors again");
-    best.map(|(ridge, rmse)| (ridge, Some(rmse))).ok_or_else(missing)
+    best.map(|(ridge, rmse, fits)| (ridge, fits, Some(rmse))).ok_or_else(missing)
 }
 
 impl Labels {
@@ -207,25 +215,6 @@ impl Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn leave_one_out_residuals_are_those_of_fits_without_the_entry() {
-        let features = Mat::from_fn(6, 3, |i, j| ((i * 7 + j * 3) % 5) as f64 - 1.5);
-        let targets: Vec<f64> = (0..6).map(|i| (i * i % 4) as f64).collect();
-        let line = Line { features: features.clone(), targets: targets.clone() };
-        let (_, left_out) = line.solve(0.3).unwrap();
-        for out in 0..6 {
-            let rest: Vec<usize> = (0..6).filter(|i| *i != out).collect();
-            let fewer = Line {
-                features: Mat::from_fn(5, 3, |i, j| features[(rest[i], j)]),
-                targets: rest.iter().map(|&i| targets[i]).collect(),
-            };
-            let x = fewer.solve(0.3).unwrap().0;
-            let row: Vec<f64> = (0..3).map(|j| features[(out, j)]).collect();
-            let fitted: f64 = row.iter().zip(&x).map(|(a, b)| a * b).sum();
-            assert!((targets[out] - fitted - left_out[out]).abs() < 1e-9);
-        }
-    }
 
     #[test]
     fn names_are_appended_to_every_kind() {

@@ -4,16 +4,19 @@
 //! column scales s, where the factors' file has them.
 
 mod fold_in;
+mod lines;
+mod parts;
 
 use std::path::Path;
 
 pub use fold_in::{FoldInAxis, FoldedIn};
+pub use lines::{LineFits, Lines};
 
 use crate::error::{Error, Result};
 use crate::io::labels::{Id, Lookup};
 use crate::io::texts::read_labels;
 use crate::io::truth::factor_of;
-use crate::io::{FactorArray, Labels, NpzArray, TripletFile, npz_names, read_npz, write_npz_arrays};
+use crate::io::{FactorArray, Labels, NpzArray, TripletOptions, npz_names, read_npz, write_npz_arrays};
 use crate::operators::entries::Biases;
 
 /// Factors with what belongs to predictions from them: biases, column scales, names of rows and columns.
@@ -61,6 +64,34 @@ pub struct IdPair {
     pub names: (String, String),
     /// Their indices; `None` for an unknown one.
     pub at: (Option<usize>, Option<usize>),
+}
+
+/// Indices of the rows and columns of factors, by their names.
+pub struct NameIndex<'a> {
+    rows: Lookup<'a>,
+    columns: Lookup<'a>,
+}
+
+impl NameIndex<'_> {
+    /// The index of a row. `55`, `55.0` and `5.5e1` are one name.
+    pub fn row(&self, name: &str) -> Option<usize> {
+        self.rows.find(&Id::of(name.as_bytes())?)
+    }
+
+    /// The index of a column.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.find(&Id::of(name.as_bytes())?)
+    }
+
+    /// The index of a row whose name is a whole number.
+    pub fn row_number(&self, name: i64) -> Option<usize> {
+        self.rows.find(&Id::Integer(name))
+    }
+
+    /// The index of a column whose name is a whole number.
+    pub fn column_number(&self, name: i64) -> Option<usize> {
+        self.columns.find(&Id::Integer(name))
+    }
 }
 
 const SAVE: &str = "Write them with `lowrank solve --out factors.npz`";
@@ -201,18 +232,27 @@ impl Predictor {
         all
     }
 
-    /// Indices of the names of a table's entries, in the order of the file.
-    pub fn pairs(&self, file: &TripletFile) -> Vec<IdPair> {
-        let (rows, columns) = (self.rows.lookup(), self.columns.lookup());
-        let (names, others) = file.names();
-        let at = |lookup: &Lookup<'_>, name: &str| Id::of(name.as_bytes()).and_then(|id| lookup.find(&id));
-        let row_at: Vec<_> = names.iter().map(|name| at(&rows, name)).collect();
-        let column_at: Vec<_> = others.iter().map(|name| at(&columns, name)).collect();
-        let pair = |(&row, &column): (&u32, &u32)| IdPair {
-            names: (names[row as usize].clone(), others[column as usize].clone()),
-            at: (row_at[row as usize], column_at[column as usize]),
-        };
-        file.triplets.rows.iter().zip(&file.triplets.columns).map(pair).collect()
+    /// Makes an index of the names.
+    pub fn index(&self) -> NameIndex<'_> {
+        NameIndex { rows: self.rows.lookup(), columns: self.columns.lookup() }
+    }
+
+    /// Hands over every pair of a table (with [`TripletOptions::pairs`]) or every row of a list (with
+    /// [`TripletOptions::ids`]), one after the other, as it is read. Returns assumptions about the file, as sentences.
+    ///
+    /// # Errors
+    /// Those of [`TripletOptions::open`], and of `visit`, which ends the reading.
+    pub fn for_each_pair(
+        &self,
+        path: impl AsRef<Path>,
+        options: &TripletOptions,
+        mut visit: impl FnMut(IdPair) -> Result<()>,
+    ) -> Result<Vec<String>> {
+        let index = self.index();
+        options.for_each_pair(path.as_ref(), |row, column| {
+            let at = (index.rows.find(&row), index.columns.find(&column));
+            visit(IdPair { names: (row.into(), column.into()), at })
+        })
     }
 
     /// Every row, as a pair without a column.

@@ -141,6 +141,65 @@ pub(super) fn read(path: &Path, asked: &Asked<'_>, axes: &mut Axes, out: &mut Tr
         Layout::Wide => found.matrix = Some(reader.matrix()?),
     }
     let (entries, skipped) = (reader.out.len() - before, reader.skipped);
+    found.notices.extend(ended(path, &form, entries, skipped)?);
+    if let Some((n1, n2)) = found.matrix {
+        let holes = n1 as u64 * n2 as u64 - entries as u64;
+        found.notices.push(format!("{} holds a matrix of {n1} x {n2} with {holes} holes", path.display()));
+    }
+    Ok(found)
+}
+
+/// Reads the ids of row and column of a table line by line, and hands them over.
+///
+/// # Errors
+/// Those of [`read`], and of `visit`, which ends the reading.
+pub(super) fn read_pairs(
+    path: &Path,
+    asked: &Asked<'_>,
+    visit: &mut dyn FnMut(Id, Id) -> Result<()>,
+) -> Result<Vec<String>> {
+    let source = Source::open(path)?;
+    let form = form::understand(path, &source, asked)?;
+    let Layout::Long(places) = form.layout else {
+        return Err(Error::file(path, "a line for each row of a matrix", "a line for each pair", "Write pairs"));
+    };
+    let mut lines = Lines::new(path, source, &form);
+    require_fields(&mut lines, &form, asked)?;
+    let row = places.row.unwrap_or(0);
+    let column = places.column.unwrap_or(row);
+    let (mut pairs, mut skipped) = (0, 0);
+    while lines.advance()? {
+        if lines.is_blank() {
+            continue;
+        }
+        lines.require(form.fields)?;
+        if names_nothing(lines.field(row)) || names_nothing(lines.field(column)) {
+            skipped += 1;
+            continue;
+        }
+        let id = |at, role| Id::of(lines.field(at)).ok_or_else(|| no_id(&lines, lines.field(at), role));
+        visit(id(row, Role::Row)?, id(column, Role::Column)?)?;
+        pairs += 1;
+    }
+    Ok(form.notices.iter().cloned().chain(ended(path, &form, pairs, skipped)?).collect())
+}
+
+/// Refuses a table whose lines have fewer fields than are needed.
+fn require_fields(lines: &mut Lines<'_>, form: &Form, asked: &Asked<'_>) -> Result<()> {
+    if form.fields >= asked.needed.len() {
+        return Ok(());
+    }
+    lines.advance()?;
+    let names = asked.needed.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
+    let fix = format!("Write one line for each: {names}, separated by commas, tabs or blanks");
+    Err(lines.refuse(&lines::fields(form.fields), &names, &fix))
+}
+
+/// A sentence on lines that were left out, if any.
+///
+/// # Errors
+/// [`Error::File`] for a table without entries.
+fn ended(path: &Path, form: &Form, entries: usize, skipped: usize) -> Result<Option<String>> {
     if entries == 0 {
         let seen = match (form.names.is_some(), skipped) {
             (_, 1..) => "no entries, only missing values",
@@ -150,14 +209,8 @@ pub(super) fn read(path: &Path, asked: &Asked<'_>, axes: &mut Axes, out: &mut Tr
         let fix = "Write one line row,column,value per entry";
         return Err(Error::file(path, seen, "at least one line row,column,value", fix));
     }
-    if skipped > 0 {
-        found.notices.push(format!("{}: {skipped} lines without a value or an id are left out", path.display()));
-    }
-    if let Some((n1, n2)) = found.matrix {
-        let holes = n1 as u64 * n2 as u64 - entries as u64;
-        found.notices.push(format!("{} holds a matrix of {n1} x {n2} with {holes} holes", path.display()));
-    }
-    Ok(found)
+    let left_out = || format!("{}: {skipped} lines without a value or an id are left out", path.display());
+    Ok((skipped > 0).then(left_out))
 }
 
 /// Asks for the memory of the entries, from the length of the first lines.
@@ -210,12 +263,7 @@ impl Reader<'_> {
         let row = places.row.unwrap_or(0);
         let column = places.column.unwrap_or(row);
         let width = self.form.fields;
-        if width < self.asked.needed.len() {
-            self.lines.advance()?;
-            let names: Vec<&str> = self.asked.needed.iter().map(|role| role.name()).collect();
-            let fix = format!("Write one line for each: {}, separated by commas, tabs or blanks", names.join(", "));
-            return Err(self.lines.refuse(&lines::fields(width), &names.join(", "), &fix));
-        }
+        require_fields(&mut self.lines, self.form, self.asked)?;
         while self.lines.advance()? {
             if self.lines.is_blank() {
                 continue;
