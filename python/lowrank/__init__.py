@@ -6,7 +6,7 @@
 
 y_i = <A_i, M>: ``solve`` finds M of low rank from the A_i and the y_i. ``Dense``, ``Seeded``, ``Rademacher``, ``RankOne``,
 ``Sparse`` and ``Entries`` are the kinds of A_i, ``problem`` makes random test matrices, and ``compare``, ``sweep`` and
-``reproduce`` run studies of methods. ``MatrixCompletion`` and ``MatrixSensing`` are estimators for scikit-learn. Names and defaults
+``reproduce`` run studies of methods. ``predict`` and ``fold_in`` use fitted factors. ``MatrixCompletion`` and ``MatrixSensing`` are estimators for scikit-learn. Names and defaults
 are those of the command line.
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import problem
 from ._lowrank import InvalidInput, LowrankError, __version__
+from ._predict import Factors, FoldedIn, fold_in, predict
 from ._progress import Progress
 from ._session import Session
 from ._solution import Solution, Trial
@@ -31,6 +32,8 @@ __all__ = [
     "ConvergenceWarning",
     "Dense",
     "Entries",
+    "Factors",
+    "FoldedIn",
     "InvalidInput",
     "LowrankError",
     "LowrankWarning",
@@ -51,6 +54,8 @@ __all__ = [
     "__version__",
     "compare",
     "devices",
+    "fold_in",
+    "predict",
     "problem",
     "reproduce",
     "solve",

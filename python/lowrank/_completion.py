@@ -32,7 +32,9 @@ class MatrixCompletion(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
     frame. A frame is wide, one line per row of the matrix, or long, one line per entry, where `row` and `column` name its columns of
     labels. `predict` returns what a frame asked in a frame with the same labels.
 
-    search_rank: "auto", which grows the rank until further columns are noise, or the number of columns k of the fit.
+    search_rank: "auto", which grows the rank in one fit until further columns are noise; "cross-validation", which compares the errors of
+        several ranks on held-out measurements and is ``search_rank="auto"`` of ``solve`` and of the command line; or the number of columns k
+        of the fit.
     biases: "auto", where held-out entries ask for them; True for a mean and offsets of rows and columns before the fit; or False.
     nonnegative: W >= 0 and H >= 0, fitted by projected gradient descent; not together with biases, which "auto" then leaves out.
     transform_ridge: penalty r of the least squares fit of a new row w, min |x - w H|^2 + r |w|^2 over its observed entries. None is the ratio of

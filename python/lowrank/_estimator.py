@@ -47,12 +47,14 @@ class Estimator(BaseEstimator):
 
 
 def _rank(search_rank: Any) -> dict[str, Any]:
-    """Return the keyword of the search rank. With "auto" the solver's own method grows the rank until further columns are noise."""
-    if isinstance(search_rank, str) and search_rank == "auto":
-        return {}
+    """Return the keyword of the search rank. With "auto" the solver's own method grows the rank until further columns are noise; what
+    ``solve`` calls "auto" is the cross-validation."""
+    if isinstance(search_rank, str) and search_rank in ("auto", "cross-validation"):
+        return {} if search_rank == "auto" else {"search_rank": "auto"}
     if isinstance(search_rank, (int, np.integer)) and not isinstance(search_rank, bool) and search_rank >= 1:
         return {"search_rank": int(search_rank)}
-    raise InvalidInput(f"search_rank: found {search_rank!r}; allowed: \"auto\" or a whole number of at least 1. Use \"auto\"")
+    allowed = "\"auto\", \"cross-validation\" or a whole number of at least 1"
+    raise InvalidInput(f"search_rank: found {search_rank!r}; allowed: {allowed}. Use \"auto\"")
 
 
 def _seed(random_state: Any) -> dict[str, Any]:

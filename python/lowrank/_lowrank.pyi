@@ -32,6 +32,44 @@ class Operator:
     def forward(self, left: np.ndarray, right: np.ndarray | None) -> NDArray[np.float64]: ...
     def adjoint_apply(self, residual: np.ndarray, applied: np.ndarray, transposed: bool) -> NDArray[np.float64]: ...
 
+Ids = NDArray[np.int64] | list[str]
+Biases = tuple[float, list[float], list[float]]
+
+class Predictor:
+    @staticmethod
+    def open(path: str, trial: int) -> Predictor: ...
+    @staticmethod
+    def of(
+        left: NDArray[np.float64],
+        right: NDArray[np.float64] | None,
+        positive: int,
+        biases: Biases | None,
+        labels: tuple[Ids, Ids] | None,
+    ) -> Predictor: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def has_biases(self) -> bool: ...
+    def factors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    def biases(self) -> tuple[float, NDArray[np.float64], NDArray[np.float64]] | None: ...
+    def labels(self) -> tuple[Ids, Ids]: ...
+    def predict(
+        self, rows: Ids, columns: Ids, clip: tuple[float, float] | None
+    ) -> tuple[NDArray[np.float64], list[bool], list[bool]]: ...
+    def top(
+        self, rows: Ids, count: int, exclude: tuple[Ids, Ids] | None, clip: tuple[float, float] | None
+    ) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]], list[bool]]: ...
+    def fold_in(
+        self,
+        rows: NDArray[np.uint32],
+        columns: NDArray[np.uint32],
+        values: NDArray[np.float64],
+        labels: tuple[Ids, Ids],
+        axis: str,
+        ridge: float | None,
+    ) -> tuple[Predictor, int, float, float | None, int, int]: ...
+    def save(self, path: str) -> None: ...
+
 class Session:
     def __init__(
         self,
@@ -102,6 +140,14 @@ def entries(
     model: str,
     normalization: str,
 ) -> Operator: ...
+def fit_lines(
+    features: NDArray[np.float64],
+    penalties: NDArray[np.float64],
+    nonnegative: bool,
+    starts: list[int],
+    places: NDArray[np.uint32],
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def synthetic(
     model: str,
     sizes: tuple[int, int],

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import _lowrank
 from ._observed import Observed
-
-SWEEPS = 200
 
 
 @dataclass
@@ -40,7 +39,7 @@ class Rows:
             features = np.hstack([features, np.ones((len(features), 1))])
         # A penalty of 0 on a direction that no entry sees would leave w open.
         least = 1e-12 * float(np.max(np.sum(features**2, axis=0)))
-        self._penalties, self._features = np.maximum(penalties, least), features
+        self._penalties, self._features = np.maximum(penalties, least), np.ascontiguousarray(features)
 
     def fit(self, of: Observed) -> np.ndarray:
         """Return w of every row, (n, k), or (n, k + 1) with a bias."""
@@ -51,32 +50,6 @@ class Rows:
         return self._each(of)[1]
 
     def _each(self, of: Observed) -> tuple[np.ndarray, np.ndarray]:
-        begins = of.by_row()
-        found, residuals = np.zeros((of.shape[0], len(self._penalties))), np.zeros(len(of.values))
-        for row, (begin, end) in enumerate(zip(begins[:-1], begins[1:])):
-            if begin == end:
-                continue
-            f, x = self._features[of.columns[begin:end]], of.values[begin:end]
-            gram = f.T @ f + np.diag(self._penalties)
-            w = np.linalg.solve(gram, f.T @ x)
-            moved = np.ones(len(w), dtype=bool)
-            if self.nonnegative and (w < 0).any():
-                w = _nonnegative(gram, f.T @ x)
-                moved = w > 0
-            found[row] = w
-            own = f[:, moved]
-            leverage = np.sum(own * np.linalg.solve(gram[np.ix_(moved, moved)], own.T).T, axis=1)
-            residuals[begin:end] = (x - f @ w) / np.maximum(1.0 - leverage, 1e-12)
-        return found, residuals
-
-
-def _nonnegative(gram: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Minimize w G w/2 - b w over w >= 0 by coordinate descent."""
-    w = np.zeros(len(right))
-    for _ in range(SWEEPS):
-        before = w.copy()
-        for j in range(len(w)):
-            w[j] = max(0.0, w[j] + (right[j] - gram[j] @ w) / gram[j, j])
-        if np.abs(w - before).max() <= 1e-12 * np.abs(w).max():
-            break
-    return w
+        places, values = np.ascontiguousarray(of.columns, dtype=np.uint32), np.ascontiguousarray(of.values, dtype=np.float64)
+        starts = of.by_row().tolist()
+        return _lowrank.fit_lines(self._features, self._penalties, self.nonnegative, starts, places, values)

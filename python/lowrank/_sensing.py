@@ -20,7 +20,9 @@ class MatrixSensing(RegressorMixin, Estimator):
     The sensing matrices are the samples: X is a stack (m, n1, n2), one flattened matrix per row, (m, n1*n2), as an array, a
     scipy.sparse matrix or a frame, or an operator such as ``Seeded``. `predict` returns <A_i, M> of other sensing matrices.
 
-    search_rank: "auto", which grows the rank until further columns are noise, or the number of columns k of the factors.
+    search_rank: "auto", which grows the rank in one fit until further columns are noise; "cross-validation", which compares the errors of
+        several ranks on held-out measurements and is ``search_rank="auto"`` of ``solve`` and of the command line; or the number of columns k
+        of the factors.
     model: psd (M = U U^T), signed or asymmetric (L R^T). None: that of the operator, psd for square matrices, else asymmetric.
     shape: (n1, n2) of flattened matrices, with -1 for a size that follows from the other; None: square.
     nonnegative: factors >= 0, by projected gradient descent.

@@ -44,8 +44,10 @@ def solve(
     progress: a bar, if tqdm is installed.
 
     Options that take several values may be lists, arrays, or texts such as "1:8"; there is a trial for every combination. None is
-    the library's default. ``search_rank="auto"`` and ``ridge="auto"`` choose by cross-validation: see ``Solution.selection``. Raises
-    ``InvalidInput`` (a ValueError) and ``LowrankError`` (a RuntimeError). Emits ``ConvergenceWarning`` where the run ended early or its
+    the library's default. ``search_rank="auto"`` and ``ridge="auto"`` choose by cross-validation (for which estimators have
+    ``search_rank="cross-validation"``): see ``Solution.selection``.
+
+    Raises ``InvalidInput`` (a ValueError) and ``LowrankError`` (a RuntimeError). Emits ``ConvergenceWarning`` where the run ended early or its
     result is doubtful, and ``LowrankWarning`` for doubts about the input; see also ``Solution.notices``.
     """
     run = Run(matrices, observations, truth, truth_matrix, init, dict(options))

@@ -5,6 +5,7 @@ mod arrays;
 mod errors;
 mod operator;
 mod options;
+mod predict;
 mod session;
 mod solve;
 mod studies;
@@ -50,6 +51,7 @@ fn _lowrank(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("InvalidInput", m.py().get_type::<errors::InvalidInput>())?;
     m.add("LowrankError", m.py().get_type::<errors::LowrankError>())?;
     m.add_class::<operator::Operator>()?;
+    m.add_class::<predict::Predictor>()?;
     m.add_class::<session::Session>()?;
     m.add_class::<truth::Truth>()?;
     m.add_function(wrap_pyfunction!(defaults, m)?)?;
@@ -64,6 +66,7 @@ fn _lowrank(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(operator::rank_one_gaussian, m)?)?;
     m.add_function(wrap_pyfunction!(operator::sparse, m)?)?;
     m.add_function(wrap_pyfunction!(operator::entries, m)?)?;
+    m.add_function(wrap_pyfunction!(predict::fit_lines, m)?)?;
     m.add_function(wrap_pyfunction!(truth::synthetic, m)?)?;
     m.add_function(wrap_pyfunction!(solve::solve, m)?)?;
     m.add_function(wrap_pyfunction!(studies::compare, m)?)?;

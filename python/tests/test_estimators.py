@@ -221,3 +221,13 @@ def test_completion_says_what_is_kept(holes):
     assert_says(repr(model), "MatrixCompletion")
     assert model.n_features_in_ == 30 and list(model.get_feature_names_out()) == [f"matrixcompletion{k}" for k in range(3)]
     np.testing.assert_allclose(model.components_ @ model.components_.T, np.eye(3), atol=1e-9)
+
+
+def test_a_search_rank_can_be_cross_validated():
+    """What estimators call cross-validation is search_rank="auto" of solve."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 30)) + 0.05 * rng.normal(size=(40, 30))
+    X[rng.random(X.shape) < 0.4] = np.nan
+    model = lowrank.MatrixCompletion("cross-validation", biases=False, backend="cpu").fit(X)
+    assert model.rank_ == 3 and model.solution_.selection["search_rank"] == 3
+    assert lowrank.MatrixCompletion(biases=False, backend="cpu").fit(X).solution_.selection is None

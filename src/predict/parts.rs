@@ -36,7 +36,8 @@ impl Predictor {
     ///
     /// # Errors
     /// [`Error::Invalid`] for other sizes, and numbers that are not finite.
-    pub fn with_biases(mut self, biases: Biases) -> Result<Self> {
+    pub fn with_biases(mut self, mean: f64, rows: Vec<f64>, columns: Vec<f64>) -> Result<Self> {
+        let biases = Biases { mean, rows, columns };
         let sizes = (biases.rows.len(), biases.columns.len());
         let all = biases.rows.iter().chain(&biases.columns).chain([&biases.mean]);
         if sizes != self.shape() || all.into_iter().any(|value| !value.is_finite()) {
