@@ -17,7 +17,7 @@ fi
 # New inputs are kept out of the working tree.
 found="$(mktemp -d)"
 trap 'rm -rf "$found"' EXIT
-[ $# -gt 0 ] || set -- npy npz matrix_market csv checkpoint cli
+[ $# -gt 0 ] || set -- npy npz matrix_market csv table predict checkpoint cli
 for target in "$@"; do
     mkdir "$found/$target"
     # A header that claims 10^18 numbers shows as one allocation, a loop without an end as a timeout.

@@ -7,14 +7,15 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use lowrank::io::{
-    NpyArray, TripletOptions, npz_names, open_array, read_factor, read_npz, read_observations, read_pair,
-    read_rectangular_truth, read_signed_factor, read_sparse_rows, read_truth_matrix,
+    Labels, NpyArray, TripletOptions, Triplets, npz_names, open_array, read_factor, read_npz, read_observations,
+    read_pair, read_rectangular_truth, read_signed_factor, read_sparse_rows, read_truth_matrix,
 };
 use lowrank::operators::Storage;
 use lowrank::operators::dense::{Layout, Normalization, OpenOptions};
 use lowrank::operators::rank_one::OpenVectors;
 use lowrank::operators::{Dense, Entries, Operator, Sparse};
-use lowrank::problem::{Domain, synthetic};
+use lowrank::predict::{FoldInAxis, Predictor};
+use lowrank::problem::{Domain, MatrixView, Product, synthetic};
 use lowrank::solver::{Checkpoint, SaveEvery};
 use lowrank::{Backend, Init, Method, Problem, Settings, Solver, Stop};
 use serde_json::Value;
@@ -118,11 +119,12 @@ pub fn npy(bytes: &[u8]) {
     with_file(bytes, |path| {
         arrays(path, array.shape());
         measurements(path);
+        entries(path);
     });
 }
 
 /// Names that readers ask for.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 24] = [
     "observations",
     "y",
     "left",
@@ -139,6 +141,14 @@ const NAMES: [&str; 16] = [
     "col",
     "factors",
     "iterations",
+    "rows",
+    "columns",
+    "mean",
+    "row_bias",
+    "column_bias",
+    "column_scale",
+    "middle_1",
+    "D",
 ];
 
 /// An archive whose check sums fit: entries of a name (an index), a length of 16 bits and a `.npy` file.
@@ -200,6 +210,99 @@ pub fn matrix_market(bytes: &[u8]) {
 
 pub fn csv(bytes: &[u8]) {
     with_file(bytes, entries);
+}
+
+/// Headers that are asked for by name, and widths by number.
+const COLUMNS: [&[&str]; 4] = [&["user", "item", "rating"], &["1", "2", "3", "4"], &["2", "1"], &[]];
+
+/// The first byte says what is asked of the table; its bit 7 packs the rest with gzip.
+pub fn table(bytes: &[u8]) {
+    let Some((&asked, text)) = bytes.split_first() else { return };
+    let choice = |bits: u8| match asked >> bits & 3 {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    };
+    let mut options = TripletOptions::default().header(choice(0)).wide(choice(2));
+    let columns = COLUMNS[usize::from(asked >> 4 & 3)];
+    if asked >> 6 & 1 == 1 && !columns.is_empty() {
+        options = options.columns(Some(columns.iter().map(|name| (*name).to_owned()).collect()));
+    }
+    let packed = (asked >> 7 == 1).then(|| {
+        let mut file = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        file.write_all(text).and_then(|()| file.finish()).expect("a packed text in memory")
+    });
+    with_file(packed.as_deref().unwrap_or(text), |path| {
+        for (square, shape) in [(false, None), (true, None), (false, Some((3, 4)))] {
+            let options = options.clone().square(square).shape(shape);
+            let Ok(file) = options.open(path) else { continue };
+            let (rows, columns) = file.names();
+            assert!(file.triplets.rows.iter().all(|&row| (row as usize) < file.shape.0));
+            assert!(file.triplets.columns.iter().all(|&column| (column as usize) < file.shape.1));
+            assert_eq!((rows.len(), columns.len()), file.shape);
+            let (n1, n2) = file.shape;
+            if n1.max(n2) <= LARGEST {
+                let domain = if square { Domain::symmetric(n1) } else { Domain::rectangular(n1, n2) };
+                let _ =
+                    Entries::from_triplets(domain, &file.triplets, 0).map(|sampled| first_matrix(&sampled.operator));
+            }
+        }
+        let predictor = predictor();
+        for options in [options.clone().pairs(), options.ids()] {
+            let _ = predictor.for_each_pair(path, &options, |pair| {
+                let _ = predictor.predict(pair.at.0, pair.at.1).value();
+                Ok(())
+            });
+        }
+    });
+}
+
+/// Factors of a matrix of 4 rows and 3 columns, with biases and names.
+fn predictor() -> Predictor {
+    let (left, right) = ([0.5; 8], [0.25; 6]);
+    let (left, right) = (MatrixView::new(4, 2, &left).expect("a matrix"), MatrixView::new(3, 2, &right).expect("one"));
+    let texts = ["a", "b", "7"].map(String::from).to_vec();
+    Predictor::of(&Product::pair(left, right).expect("a product"))
+        .and_then(|of| of.with_biases(1.0, vec![0.1; 4], vec![0.2; 3]))
+        .and_then(|of| of.with_labels(Labels::Integers(vec![1, 2, 30, -4]), Labels::Texts(texts)))
+        .expect("factors for predictions")
+}
+
+/// Factors of `lowrank solve --out` as [`npz`] makes archives, for predictions and new rows.
+pub fn predict(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let whole = if *kind == 0 { rest.to_vec() } else { archive(rest, *kind == 2) };
+    with_file(&whole, |path| {
+        for trial in [0, 1] {
+            let Ok(mut of) = Predictor::open(path, trial) else { continue };
+            let (n1, n2) = of.shape();
+            let last = (n1.checked_sub(1), n2.checked_sub(1));
+            let _ = (of.predict(last.0, last.1), of.predict(None, last.1), of.predict(last.0, None));
+            if n2 < 1 << 16 {
+                let _ = of.top(last.0, 3, &[0]);
+            }
+            let names = |of: &Labels| (0..of.len().min(8)).map(|at| of.name(at)).collect::<Vec<_>>();
+            let (rows, columns) = (names(of.labels().0), names(of.labels().1));
+            let index = of.index();
+            rows.iter().for_each(|name| _ = index.row(name));
+            columns.iter().for_each(|name| _ = index.column(name));
+            for axis in [FoldInAxis::Rows, FoldInAxis::Columns] {
+                let values = [1.0, -2.0, 0.5].to_vec();
+                let triplets = Triplets { rows: vec![0, 0, 1], columns: vec![0, 1, 0], values, weights: Vec::new() };
+                let known =
+                    Labels::Texts(rows.iter().chain(&columns).cloned().chain(["new".into(), "9".into()]).collect());
+                for ridge in [None, Some(0.0), Some(1.0)] {
+                    let _ = of.fold_in(&triplets, (&known, &known), axis, ridge);
+                }
+            }
+            let mut written = Vec::new();
+            of.write(&mut written).expect("an archive in memory");
+            with_file(&written, |path| {
+                let again = Predictor::open(path, 0).expect("what was written");
+                assert_eq!(again.shape(), of.shape());
+            });
+        }
+    });
 }
 
 /// A run to go on with, and what its checkpoint says of itself.

@@ -44,6 +44,16 @@ fn csv() {
 }
 
 #[test]
+fn table() {
+    replay("table", targets::table);
+}
+
+#[test]
+fn predict() {
+    replay("predict", targets::predict);
+}
+
+#[test]
 fn checkpoint() {
     replay("checkpoint", targets::checkpoint);
 }
