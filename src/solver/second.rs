@@ -1,6 +1,7 @@
 //! A second fit, from a small random start with all columns, where the first was slow and still misses.
 //!
-//! Growing the rank one column after the other can end in a local minimum that all columns at once would pass. Their
+//! Growing the rank one column after the other can end in a local minimum that all columns at once would pass, or with a
+//! fading column in the place of the one that is needed. Their
 //! result is cut where its singular values fall most, and continues from there.
 
 use std::ops::ControlFlow;
@@ -29,6 +30,8 @@ const WIDEST: usize = 10;
 const CUTS: usize = 3;
 /// Share of the relative residual below which singular values of the matrix, over the largest, explain none of it.
 const SMALL: f64 = 0.1;
+/// The same share for a column that fades.
+const FAINT: f64 = 1e-3;
 /// Relative residual below which nothing is left to explain.
 const FITS: f64 = 1e-5;
 
@@ -49,7 +52,7 @@ impl Task<'_> {
             && trial.parameters.fold.is_none()
             && matches!(trial.status, Status::Finished | Status::Stalled)
             && trial.relative_residual > MISFIT
-            && (trial.iterations >= HARD || trial.relative_residual > LITTLE)
+            && (trial.iterations >= HARD || trial.relative_residual > LITTLE || has_faint_column(trial))
     }
 
     /// The fit of the lowest rank that no fit of a higher rank improves on.
@@ -79,6 +82,14 @@ impl Task<'_> {
         let more = (after - before).max(0.0);
         after < m && found.train_loss < significant_loss(fit.train_loss, more, m - before)
     }
+}
+
+/// Whether a column fades without a use: it explains none of the residual, and the residual is none of its making. Its
+/// place may hide a direction in which the loss falls, as at the end of all columns.
+fn has_faint_column(trial: &TrialSolution) -> bool {
+    let values = &trial.singular_values;
+    let share = |v: &f64| (v / values[0]).powi(2);
+    values.iter().any(|v| *v > 0.0 && share(v) < FAINT * trial.relative_residual)
 }
 
 /// Numbers of columns after which the singular values of the matrix fall most, and all columns.
@@ -154,7 +165,7 @@ impl Solver {
 
     /// Solves the problem of the first trial with other settings, beside the requested run; `None` where the observer
     /// ended it.
-    fn beside(
+    pub(super) fn beside(
         &self,
         settings: Settings,
         observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,

@@ -39,6 +39,9 @@ const RIDGE_DIVISORS: [f64; 4] = [1.0, 1.6, 2.5, 4.0];
 const ITERATIONS: usize = 30;
 const OBSERVE_EVERY: usize = 3;
 
+/// Held-out error of a candidate, over the training error of the fit, below which the fit is at a local minimum.
+const STUCK: f64 = 0.8;
+
 /// Approximate bytes of a trial per number of its factors and per entry, and the limit for all trials; larger tables
 /// keep the fit.
 const BYTES: f64 = 64.0;
@@ -151,7 +154,14 @@ impl Solver {
         let Some(best) = best else {
             return Ok(fit.with_notice("lowrank tried no ridge, because trials would need more than 8 GiB"));
         };
-        let plain = choice.plain_rmse();
+        if let Some(found) = self.unstuck(&fit.trials[0], &best, observer)? {
+            let notice = format!(
+                "the first fit stalled at a relative residual of {}; a second fit, from the solution with a ridge, is better",
+                readable(fit.trials[0].relative_residual)
+            );
+            return Ok(fit.replaced_by(found, notice));
+        }
+        let plain = choice.plain_rmse(&self.problem);
         if without_ridge <= best.rmse {
             return Ok(choice.kept(fit, without_ridge, best.rmse));
         }
@@ -285,6 +295,25 @@ impl Solver {
         }))
     }
 
+    /// The candidate, continued without a ridge, where it shows that the fit is at a local minimum, and then fits. Noise
+    /// would have kept the held-out error above the training error of a fit without a ridge.
+    fn unstuck(
+        &self,
+        fit: &TrialSolution,
+        best: &Candidate,
+        observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Option<Solution>> {
+        if best.with_biases || best.rmse > STUCK * fit.train_rmse() {
+            return Ok(None);
+        }
+        let (k, own) = (fit.parameters.search_rank, best.trial().parameters.search_rank);
+        let sizes = self.plan.model.sizes(&self.problem.operator().domain(), k);
+        let start = Factors::of_sizes(1, &sizes, best.trial().product().leading(own, k)?)?;
+        let settings = self.settings_alike(k, self.plan.method.clone()).init(Init::Given(start));
+        let found = self.beside(settings, observer)?;
+        Ok(found.filter(|found| found.trials[0].relative_residual <= MISFIT))
+    }
+
     /// The candidate, continued on all entries.
     fn on_all(
         &self,
@@ -316,9 +345,9 @@ impl Solver {
 
 impl Choice<'_> {
     /// Held-out error of the biases alone, if any.
-    fn plain_rmse(&self) -> Option<f64> {
-        let mut held = vec![false; self.y.len()];
-        self.held_out.iter().for_each(|&i| held[i] = true);
+    fn plain_rmse(&self, problem: &Problem) -> Option<f64> {
+        let mut held = vec![0.0; self.y.len()];
+        self.held_out.iter().for_each(|&i| held[i] = problem.weight(i));
         self.biases.as_ref().map(|biases| biases.rmse(self.entries, self.y, |i| held[i]))
     }
 

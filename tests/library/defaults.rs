@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lowrank::operators::rank_one::RankOne;
-use lowrank::operators::{Dense, Entries, Layout, Loss, Operator};
+use lowrank::operators::{Dense, Entries, Layout, Loss, Operator, Seeded};
 use lowrank::problem::{Domain, Truth, synthetic};
-use lowrank::{Backend, Method, Model, Problem, Settings, Solution, Solver, Status, Stop};
+use lowrank::{Backend, Method, Model, Precision, Problem, Settings, Solution, Solver, Status, Stop};
 
 use crate::notes;
 use crate::says::{assert_says, says};
@@ -194,4 +194,17 @@ fn a_hard_fit_that_misses_is_fitted_a_second_time() {
     let found = solve(&problem, Settings::default().search_rank(3));
     assert!(relative_error(&found) < 1e-4, "{:e}", relative_error(&found));
     assert!(notes(&found, &["second"]), "{:?}", found.notices);
+}
+
+#[test]
+fn a_fading_column_is_looked_at_again() {
+    // The first fit ends at 3 % of exact observations, with its third column in the way of the direction that is needed.
+    let (domain, seed) = (Domain::symmetric(4), 2_539_595_372_611_870);
+    let truth = synthetic::psd(4).rank(2).seed(seed + 1).build().unwrap();
+    let problem = Problem::measure(Seeded::new(domain, 30, seed).unwrap(), truth).unwrap();
+    for k in 2..5 {
+        let settings = Settings::default().search_rank(k).precision(Precision::F64);
+        let solution = Solver::new(problem.clone(), settings, Backend::Cpu).unwrap().solve().unwrap();
+        assert!(solution.trials[0].relative_error < Some(1e-4), "{k}: {:?}", solution.notices);
+    }
 }
