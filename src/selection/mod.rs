@@ -6,7 +6,7 @@
 //! them all, they run in several batches. The score of a candidate is the mean over the folds of
 //!
 //! ```text
-//! rmse = √(Σ eᵢ²/count) over the fold,   standard error = √(Σ (rmse − mean)²/(K(K − 1)))
+//! rmse = √(Σ wᵢeᵢ²/Σ wᵢ) over the fold,   standard error = √(Σ (rmse − mean)²/(K(K − 1)))
 //! ```
 //!
 //! and the one-standard-error rule (Breiman, Friedman, Olshen & Stone, *Classification and regression trees*, 1984)
@@ -19,7 +19,7 @@
 //! A ridge is stated as it acts on all training measurements. A fold has fewer of them and a larger s, so its trial gets
 //! the ridge in proportion: the weight of the penalty against Σ eᵢ² is the same.
 //!
-//! Weights of measurements are those of the training; held-out errors have none.
+//! Weights w of measurements are those of the training and of the held-out errors.
 //!
 //! The standard error is that of few numbers that share most of their training data, so it is rough. It contains the
 //! variation from fold to fold that all candidates have in common; a weak component may therefore be left out. A fold

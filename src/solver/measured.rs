@@ -58,6 +58,35 @@ pub(super) struct Used {
     pub mean_weight: f64,
 }
 
+/// The held-out measurements of a trial, and their weights with a mean of 1; none where all are 1.
+#[derive(Clone, Copy)]
+pub(super) struct Held<'a> {
+    pub at: &'a [usize],
+    pub weights: &'a [f64],
+}
+
+impl Held<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// Σ w·value.
+    pub(super) fn sum(&self, value: impl Fn(usize) -> f64) -> f64 {
+        match self.weights {
+            [] => self.at.iter().map(|&i| value(i)).sum(),
+            weights => {
+                // A weight of 0 must hide an infinite residual too.
+                let used = self.at.iter().zip(weights).filter(|(_, w)| **w > 0.0);
+                used.map(|(&i, w)| w * value(i)).sum()
+            }
+        }
+    }
+}
+
 impl<'a> Measured<'a> {
     /// Finds the measurements of every trial.
     ///
@@ -97,6 +126,26 @@ impl<'a> Measured<'a> {
             all.push(if diagnosed { Some(spectrum()?) } else { None });
         }
         Ok(all)
+    }
+
+    /// Weights of the held-out measurements of each trial, with a mean of 1; none where all are 1.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where all of them are 0.
+    pub(super) fn held_weights(&self) -> Result<Vec<Vec<f64>>> {
+        let of = |used: &Used| {
+            if self.problem.weights().is_none() || used.held_out.is_empty() {
+                return Ok(Vec::new());
+            }
+            let weights: Vec<f64> = used.held_out.iter().map(|&i| self.problem.weight(i)).collect();
+            let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+            if mean == 0.0 {
+                let fix = "hold out other measurements";
+                return Err(Error::invalid("weights", "0 for all held-out measurements", "a positive weight", fix));
+            }
+            Ok(weights.into_iter().map(|weight| weight / mean).collect())
+        };
+        self.used.iter().map(of).collect()
     }
 
     /// The observations of all trials, (batch, m).

@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub weights: Vec<f64>,
     /// Held-out measurements of each trial.
     pub held_out: Vec<Vec<usize>>,
+    /// Their weights, with a mean of 1; none where all are 1.
+    pub held_weights: Vec<Vec<f64>>,
     /// Spectrum of P of each diagnosed trial.
     pub spectra: Vec<Option<Arc<Spectrum>>>,
     /// Observations, (batch, m).
@@ -197,10 +199,15 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     };
     let trials = chosen.trials(settings, &wanted, init, &measured.used);
     let target = measured.target();
+    let held_weights = measured.held_weights()?;
     let start = starts::start((problem, &model), settings, (init, given), (&target, &measured.weights), &trials)?;
     let deficient = starts::deficient(&start, &trials, settings)?;
     let start = starts::widened(start, (&model, &domain), &method.value)?;
-    let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason];
+    let weighted = held_weights.iter().any(|weights| !weights.is_empty());
+    let weighted = weighted.then(|| {
+        "weights: the rmse over held-out measurements is weighted, √(Σ we²/Σ w), as it is over the training measurements".into()
+    });
+    let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason, weighted];
     let doubts: Vec<_> = deficient.into_iter().chain(doubts::of_truths(problem)?).collect();
     let observed = (&target[..], &measured.weights[..], problem.operator().measurements());
     let units = Units::new(observed, (settings, &method.value, &model));
@@ -217,6 +224,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         plain: method.value.is_plain(settings.loss) && !settings.nonnegative,
         trials,
         weights: measured.weights,
+        held_weights,
         held_out: measured.used.into_iter().map(|used| used.held_out).collect(),
         spectra,
         target,

@@ -84,7 +84,7 @@ pub struct TraceRow {
     pub relative_residual: f64,
     /// Relative error ‖Z − M‖_F/‖M‖_F of the iterate Z = UUᵀ, U S Uᵀ or L Rᵀ, with a truth.
     pub relative_error: Option<f64>,
-    /// Held-out loss (s/4)·Σ eᵢ², with s for the number of held-out measurements.
+    /// Held-out loss (s/4)·Σ wᵢeᵢ², with s for the number of held-out measurements and weights wᵢ of mean 1 over them.
     pub holdout_loss: Option<f64>,
     /// Angles, singular values and phase, if [`crate::Settings::diagnose`] is set and there is a truth.
     pub diagnosis: Option<Diagnosis>,
@@ -162,12 +162,13 @@ impl TrialSolution {
         self.product().right()
     }
 
-    /// Root mean square of the residuals over the training measurements, in the units of y.
+    /// Root mean square √(Σ wᵢeᵢ²/Σ wᵢ) of the residuals over the training measurements, in the units of y.
     pub fn train_rmse(&self) -> f64 {
         self.rmse(self.train_loss)
     }
 
-    /// Root mean square of the residuals over the held-out measurements, in the units of y.
+    /// Root mean square √(Σ wᵢeᵢ²/Σ wᵢ) of the residuals over the held-out measurements, in the units of y, with the
+    /// weights of the problem.
     pub fn holdout_rmse(&self) -> Option<f64> {
         self.holdout_loss.map(|loss| self.rmse(loss))
     }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::operators::Loss;
 use crate::problem::{Block, Factors, Product, Truth};
 use crate::solver::form::Form;
+use crate::solver::measured::Held;
 use crate::solver::settings::Stop;
 use crate::solver::solution::{MISFIT, Status, TraceRow, TrialSolution};
 use crate::solver::spectra::weighted_mean;
@@ -31,7 +32,7 @@ pub(crate) struct TrialWatch<'a> {
     parameters: &'a TrialParameters,
     target: &'a [f64],
     weights: &'a [f64],
-    held_out: &'a [usize],
+    held_out: Held<'a>,
     truth: Option<&'a Truth>,
     stop: &'a Stop,
     form: Form,
@@ -105,7 +106,7 @@ impl<'a> TrialWatch<'a> {
     pub(crate) fn new(
         parameters: &'a TrialParameters,
         observed: (&'a [f64], &'a [f64]),
-        held_out: &'a [usize],
+        held_out: Held<'a>,
         truth: Option<&'a Truth>,
         stop: &'a Stop,
         form: Form,
@@ -429,14 +430,14 @@ impl<'a> TrialWatch<'a> {
     }
 }
 
-/// Sums of squares over training measurements, weighted, and over held-out ones; about the mean of the training
+/// Weighted sums of squares over training measurements and over held-out ones; about the mean of the training
 /// measurements for centred residuals.
-fn squares(form: &Form, e: &[f64], weights: &[f64], held_out: &[usize]) -> (f64, f64) {
+fn squares(form: &Form, e: &[f64], weights: &[f64], held_out: Held<'_>) -> (f64, f64) {
     let centre = if form.centred { weighted_mean(e, weights) } else { 0.0 };
     let square = |e: f64| (e - centre) * (e - centre);
     // A weight of 0 must hide an infinite residual too.
     let training = e.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(e, w)| w * square(*e)).sum();
-    (training, held_out.iter().map(|&i| square(e[i])).sum())
+    (training, held_out.sum(|i| square(e[i])))
 }
 
 /// √(part/whole), and 0 where the part is 0, for any whole.

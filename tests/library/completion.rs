@@ -10,10 +10,10 @@ use lowrank::io::Triplets;
 use lowrank::memory::Location;
 use lowrank::operators::entries::Sampled;
 use lowrank::operators::{Entries, Operator, Sparse};
-use lowrank::problem::{Domain, Truth, synthetic};
-use lowrank::{Backend, Init, Method, Problem, Settings, Solver, Status, Stop, TrialSolution};
+use lowrank::problem::{Domain, Holdout, Truth, synthetic};
+use lowrank::{Backend, Init, Method, Precision, Problem, Settings, Solver, Status, Stop, TrialSolution};
 
-use crate::assert_invalid;
+use crate::{assert_invalid, notes};
 
 /// A matrix of mean square 1 at drawn positions, with noise.
 fn observed(truth: &Truth, count: usize, exponent: f64, noise: f64) -> (Triplets, Truth) {
@@ -143,4 +143,57 @@ fn memory_is_stated_by_list() {
     assert_eq!(bytes("nonzeros by row"), 8 * 20_000 + 4 * 1001);
     assert_eq!(bytes("nonzeros by column"), 8 * 20_000 + 4 * 501);
     assert!(parts.iter().all(|part| part.place == Location::Host));
+}
+
+#[test]
+fn held_out_errors_are_weighted() {
+    let truth = synthetic::asymmetric(30, 20).rank(2).seed(1).build().unwrap();
+    let operator = Entries::distinct(truth.domain(), 400, 2).unwrap();
+    let problem = Problem::measure(operator, truth).unwrap().with_noise(0.1, 3).unwrap();
+    let weights: Vec<f64> = (0..400).map(|i| [0.0, 0.5, 2.0, 7.0][i % 4]).collect();
+    let settings = || {
+        let stop = Stop::default().max_iterations(40);
+        Settings::new(Method::cg()).search_rank(2).precision(Precision::F64).holdout(0.2, 5).stop(stop)
+    };
+    let solved = |problem: &Problem| {
+        let mut solver = Solver::new(problem.clone(), settings(), Backend::Cpu).unwrap();
+        let solution = solver.solve().unwrap();
+        (solution.trials[0].clone(), notes(&solution, &["weights", "held-out", "weighted"]))
+    };
+    let (plain, said) = solved(&problem);
+    assert!(!said);
+    // Equal weights change nothing.
+    let (same, _) = solved(&problem.clone().with_weights(vec![3.0; 400]).unwrap());
+    assert!((same.holdout_rmse().unwrap() / plain.holdout_rmse().unwrap() - 1.0).abs() < 1e-6);
+    let weighted = problem.clone().with_weights(weights.clone()).unwrap();
+    let (trial, said) = solved(&weighted);
+    assert!(said);
+    let held = Holdout { fraction: 0.2, seed: 5 };
+    let entries = problem.operator().entries().unwrap();
+    let (mut sum, mut total, mut norm) = (0.0, 0.0, 0.0);
+    for i in held.measurements(400).unwrap() {
+        let ((row, column), y) = (entries.position(i), problem.observations(0).unwrap()[i]);
+        let e = trial.product().entry(row, column) - y;
+        (sum, total, norm) = (sum + weights[i] * e * e, total + weights[i], norm + weights[i] * y * y);
+    }
+    let found = trial.holdout_rmse().unwrap();
+    assert!((found / (sum / total).sqrt() - 1.0).abs() < 1e-9, "{found} {}", (sum / total).sqrt());
+    let ratio = trial.estimated_relative_error.unwrap();
+    assert!((ratio / (sum / norm).sqrt() - 1.0).abs() < 1e-9, "{ratio}");
+    // Held-out measurements without any weight judge nothing.
+    let mut none = vec![1.0; 400];
+    held.measurements(400).unwrap().into_iter().for_each(|i| none[i] = 0.0);
+    let refused = Solver::new(problem.with_weights(none).unwrap(), settings(), Backend::Cpu).err().unwrap();
+    assert_invalid(&refused, "weights", &["held-out"], &["positive"]);
+}
+
+#[test]
+fn a_local_minimum_is_not_taken_for_noise() {
+    // The first fit ends at 8 % of the observations, which are exact.
+    let truth = synthetic::asymmetric(2000, 2000).rank(2).seed(0).build().unwrap();
+    let operator = Entries::uniform(truth.domain(), 60_000, 1).unwrap();
+    let problem = Problem::measure(operator, truth).unwrap();
+    let solution = Solver::new(problem, Settings::default().search_rank(2), Backend::Cpu).unwrap().solve().unwrap();
+    assert!(notes(&solution, &["stalled", "second fit"]), "{:?}", solution.notices);
+    assert!(solution.trials[0].relative_error < Some(1e-4), "{:?}", solution.trials[0].relative_error);
 }

@@ -83,6 +83,38 @@ fn new_rows_are_folded_in_without_a_new_fit() {
 }
 
 #[test]
+fn the_commands_of_the_readme_do_what_it_says() {
+    let dir = solved();
+    dir.write("pairs.csv", b"user,movie\nu4,1000\nu38,1000\n");
+    dir.write("users.csv", b"user\nu4\nu9\n");
+    let (new, old) = (dir.text("new.csv"), dir.path("f.npz"));
+    dir.write("new-users.csv", new.as_bytes());
+    std::fs::copy(old, dir.path("factors.npz")).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let commands: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("lowrank predict ") || line.starts_with("lowrank fold-in "))
+        .map(|line| line.split(' ').skip(1).collect())
+        .collect();
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    let said: Vec<_> = commands.iter().map(|command| dir.run(command).done()).collect();
+    // "Ids that they do not know are named, and served by biases"; --clip 1,5.
+    assert_says(&said[0].stderr, &["u38", "biases"]);
+    let found = predictions(&dir.text("predictions.csv"));
+    assert!(found.len() == 2 && found.iter().all(|of| (1.0..=5.0).contains(&of.2.unwrap())));
+    // The ten best, or what the training leaves, and none of the training.
+    let best = dir.text("best.csv");
+    let train = dir.text("train.csv");
+    assert!(best.lines().count() > 10);
+    for line in best.lines().skip(1) {
+        let fields: Vec<&str> = line.split(',').collect();
+        assert!(!train.contains(&format!("{},{},", fields[0], fields[2])), "{line} is in the training");
+    }
+    let more = dir.run(&["predict", "--factors", "more-factors.npz", "--pairs", "pairs.csv", "--out", "p.csv"]).done();
+    assert!(!more.stderr.contains("u38"), "{}", more.stderr);
+}
+
+#[test]
 fn slips_are_named() {
     let dir = solved();
     dir.write("pairs.csv", b"u1,1000\n");

@@ -102,13 +102,13 @@ impl Biases {
         observations.iter().enumerate().map(|(i, y)| y - self.at(at(i).0, at(i).1)).collect()
     }
 
-    /// Root mean square of y minus the biases over some measurements.
-    pub fn rmse(&self, entries: &Entries, observations: &[f64], over: impl Fn(usize) -> bool) -> f64 {
+    /// Root mean square √(Σ we²/Σ w) of e, y minus the biases, with the weights w of some measurements and 0 for others.
+    pub fn rmse(&self, entries: &Entries, observations: &[f64], weight: impl Fn(usize) -> f64) -> f64 {
         let (mut sum, mut count) = (0.0, 0.0);
-        for (i, y) in observations.iter().enumerate().filter(|(i, _)| over(*i)) {
+        for (w, i, y) in observations.iter().enumerate().map(|(i, y)| (weight(i), i, y)).filter(|of| of.0 > 0.0) {
             let (row, column) = entries.position(i);
-            sum += (y - self.at(row, column)).powi(2);
-            count += 1.0;
+            sum += w * (y - self.at(row, column)).powi(2);
+            count += w;
         }
         (sum / count).sqrt()
     }
@@ -161,7 +161,9 @@ mod tests {
             let slope: f64 = own.map(|i| y[i] - fit.at(a, entries.position(i).1)).sum::<f64>() - RIDGE * fit.rows[a];
             assert!(slope.abs() < 1e-3, "{slope}");
         }
-        assert!(fit.rmse(&entries, &y, used) < Biases::mean_of(&entries, &y, weight).unwrap().rmse(&entries, &y, used));
+        assert!(
+            fit.rmse(&entries, &y, weight) < Biases::mean_of(&entries, &y, weight).unwrap().rmse(&entries, &y, weight)
+        );
         y.iter_mut().enumerate().filter(|(i, _)| !used(*i)).for_each(|(_, y)| *y = 1e9);
         assert_eq!(Biases::fit(&entries, &y, weight).unwrap(), fit);
         let rest = fit.without(&entries, &y);

@@ -263,8 +263,10 @@ impl Opening for Completion {
         let (mut observations, weights) = self.measured(observations, weights)?;
         let operator = self.normalized(operator)?;
         let mut training = weights.clone().unwrap_or_else(|| vec![1.0; m]);
-        held_out.iter().for_each(|&i| training[i] = 0.0);
-        let training = Training { operator: &operator, weights: &training, held_out: &held_out };
+        let mut held = vec![0.0; if held_out.is_empty() { 0 } else { m }];
+        held_out.iter().for_each(|&i| held[i] = std::mem::take(&mut training[i]));
+        let judged = if held_out.is_empty() { &training } else { &held };
+        let training = Training { operator: &operator, weights: &training, judged };
         notices.extend(training.gaps());
         let spreads = training.column_spreads(&observations);
         let column_scales = self.scale_columns.then(|| spreads.scales());

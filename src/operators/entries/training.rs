@@ -14,16 +14,15 @@ const DIFFERENT: f64 = 100.0;
 pub(super) struct Training<'a> {
     pub operator: &'a Entries,
     pub weights: &'a [f64],
-    pub held_out: &'a [usize],
+    /// Weights of the entries that judge predictions: those held out, or the training entries where there are none.
+    pub judged: &'a [f64],
 }
 
 impl Training<'_> {
     /// Biases of the training entries, and the errors of predictions by them.
     pub(super) fn without_factors(&self, observations: &[f64]) -> Result<(Biases, Baseline)> {
         let operator = self.operator;
-        let mut held = vec![self.held_out.is_empty(); observations.len()];
-        self.held_out.iter().for_each(|&i| held[i] = true);
-        let over = |i: usize| held[i];
+        let over = |i: usize| self.judged[i];
         let mean = Biases::mean_of(operator, observations, |i| self.weights[i])?;
         let symmetric = operator.domain().is_symmetric();
         let biases = match symmetric {

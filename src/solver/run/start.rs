@@ -8,6 +8,7 @@ use crate::solver::Solver;
 use crate::solver::checkpoint::Checkpoint;
 use crate::solver::form::Form;
 use crate::solver::identity::Identity;
+use crate::solver::measured::Held;
 use crate::solver::place::Level;
 use crate::solver::plan::Task;
 use crate::solver::run::recover::Recovery;
@@ -100,6 +101,7 @@ fn watches(task: Task<'_>, precision: Precision) -> Result<Vec<TrialWatch<'_>>> 
         let rows = p.trial * m..(p.trial + 1) * m;
         let observed = (&plan.target[rows.clone()], &plan.weights[rows]);
         let truth = problem.truth(p.instance);
+        let held_out = Held { at: held_out, weights: &plan.held_weights[p.trial] };
         let mut watch = TrialWatch::new(p, observed, held_out, truth, &settings.stop, form.clone(), resolution)
             .with_ridge(plan.ridge[p.trial] > 0.0);
         if let Some(spectrum) = spectrum {

@@ -192,7 +192,9 @@ pub struct RunReport {
     pub train_loss: Option<f64>,
     /// Relative error; null without a truth.
     pub relative_error: Option<f64>,
+    /// √(Σ we²/Σ w) over the training measurements, with the weights of the problem.
     pub train_rmse: Option<f64>,
+    /// The same over the held-out measurements.
     pub holdout_rmse: Option<f64>,
     /// Errors of predictions without the factors, on held-out measurements if there are any, else on training
     /// measurements; only for sampled entries.
