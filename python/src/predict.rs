@@ -87,9 +87,11 @@ fn names<'py>(py: Python<'py>, of: &Labels) -> Names<'py> {
 #[pyclass(frozen, module = "lowrank._lowrank")]
 pub struct Predictor(predict::Predictor);
 
+type Floats<'py> = Bound<'py, PyArray1<f64>>;
+type Wholes<'py> = Bound<'py, PyArray1<i64>>;
+
 /// Positions of rows in the request, ranks, positions of columns, values.
-type Best<'py> =
-    (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>);
+type Best<'py> = (Wholes<'py>, Wholes<'py>, Wholes<'py>, Floats<'py>);
 
 #[pymethods]
 impl Predictor {
@@ -143,7 +145,7 @@ impl Predictor {
     }
 
     /// Returns the mean, and the offsets of rows and columns.
-    fn biases<'py>(&self, py: Python<'py>) -> Option<(f64, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
+    fn biases<'py>(&self, py: Python<'py>) -> Option<(f64, Floats<'py>, Floats<'py>)> {
         let of = self.0.biases()?;
         Some((of.mean, PyArray1::from_slice(py, &of.rows), PyArray1::from_slice(py, &of.columns)))
     }
@@ -161,7 +163,7 @@ impl Predictor {
         rows: Ids<'py>,
         columns: Ids<'py>,
         clip: Option<(f64, f64)>,
-    ) -> PyResult<(Bound<'py, PyArray1<f64>>, Vec<bool>, Vec<bool>)> {
+    ) -> PyResult<(Floats<'py>, Vec<bool>, Vec<bool>)> {
         same_length((&rows, &columns))?;
         let index = self.0.index();
         let (rows, columns) = (rows.rows(&index)?, columns.columns(&index)?);
@@ -251,7 +253,7 @@ pub fn fit_lines<'py>(
     starts: Vec<usize>,
     places: PyReadonlyArray1<'py, u32>,
     values: PyReadonlyArray1<'py, f64>,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray1<f64>>)> {
+) -> PyResult<(Bound<'py, PyAny>, Floats<'py>)> {
     let width = features.shape()[1];
     let (features, penalties) = (features.as_slice()?, penalties.as_slice()?);
     let (places, values) = (places.as_slice()?, values.as_slice()?);
