@@ -31,7 +31,7 @@ pub mod engine {
 pub mod gpu {
     pub use crate::engine::options::{Mutation, Options};
     pub use crate::gpu::choice::variants;
-    pub use crate::gpu::load::{load, tape_dispatches, tape_modules};
+    pub use crate::gpu::load::{TapeKernel, load, tape_dispatches, tape_kernels};
     pub use crate::gpu::text::Module;
 }
 

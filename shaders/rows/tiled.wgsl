@@ -14,7 +14,9 @@
 // the panels are, and a split adds its rows in order. So a sum depends on neither TILE, WIDE, the batch nor the panels.
 //
 // Memory: each row once a pass (its tiles from cache); z once per 8·WIDE rows from cache; sums 2·SPLITS·P·TILE.
-// Registers: 4·WIDE sums, WIDE + 4 factors. Workgroup memory: SLAB numbers.
+// Registers: 4·WIDE sums, WIDE + 4 factors, and the next slab: loads of it are under way while the workgroup multiplies this one.
+// Their lines are repeated in the text, because compilers leave a loop of loads and stores as it is and wait for each load.
+// Workgroup memory: SLAB numbers.
 
 @group(1) @binding(0) var<storage, read> z: array<real>;                  // (tiles, P, TILE)
 @group(1) @binding(1) var<storage, read> observed: array<real>;           // (BATCH, M)
@@ -60,21 +62,32 @@ fn forward(
         stage_row(thread, min(first + thread, panel.rows - 1u));
     }
     rows_staged();
+    // Columns begin … of the slab are in registers before the workgroup is done with those of the last one.
+    //@ repeat ROW_LOADS
+    let row_$j = (thread + $ju * THREADS) / 8u % ROWS;
+    let column_$j = (thread + $ju * THREADS) / (8u * ROWS) * 8u + thread % 8u;
+    let start_$j = staged_row(row_$j, min(first + row_$j, panel.rows - 1u));
+    var a_$j = stored(start_$j, min(column_$j, P - 1u));
+    //@ end
+    //@ repeat Z_LOADS
+    let zq_$j = thread / TILE + $ju * 8u;
+    var z_$j = z[(tile * P + min(zq_$j, P - 1u)) * TILE + thread % TILE];
+    //@ end
     for (var begin = 0u; begin < P; begin += DEPTH) {
-        for (var at = thread; at < DEPTH * ROWS; at += THREADS) {
-            // Eight columns of four rows by 32 neighbouring threads.
-            let row = at / 8u % ROWS;
-            let column = at / (8u * ROWS) * 8u + at % 8u;
-            let q = begin + column;
-            let number = stored(staged_row(row, min(first + row, panel.rows - 1u)), min(q, P - 1u));
-            slab[column * PITCH + row] = select(0.0, number, q < P);
-        }
-        for (var at = thread; at < DEPTH * TILE; at += THREADS) {
-            let q = begin + at / TILE;
-            let number = z[(tile * P + min(q, P - 1u)) * TILE + at % TILE];
-            slab[z_slab + at] = select(0.0, number, q < P);
-        }
+        //@ repeat ROW_LOADS
+        slab[column_$j * PITCH + row_$j] = select(0.0, a_$j, begin + column_$j < P);
+        //@ end
+        //@ repeat Z_LOADS
+        slab[z_slab + thread + $ju * THREADS] = select(0.0, z_$j, begin + zq_$j < P);
+        //@ end
         workgroupBarrier();
+        let next = begin + DEPTH;
+        //@ repeat ROW_LOADS
+        a_$j = stored(start_$j, min(next + column_$j, P - 1u));
+        //@ end
+        //@ repeat Z_LOADS
+        z_$j = z[(tile * P + min(next + zq_$j, P - 1u)) * TILE + thread % TILE];
+        //@ end
         //@ repeat STEPS
         let a_at_$j = ($ju * 4u + group) * PITCH + WIDE * down;
         let z_at_$j = z_slab + ($ju * 4u + group) * TILE + 4u * across;
@@ -116,6 +129,14 @@ fn finish(row: u32, slot: u32, sum: vec4<real>) {
     }
 }
 
+// Slabs of a block.
+const PARTS: u32 = BLOCK / HEIGHT;
+
+// The row of the panel that is nearest to a measurement.
+fn in_panel(measurement: u32) -> u32 {
+    return clamp(measurement, panel.first, panel.first + panel.rows - 1u) - panel.first;
+}
+
 @compute @workgroup_size(THREADS)
 fn adjoint_apply(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -144,38 +165,65 @@ fn adjoint_apply(
     }
     let end = panel.first + panel.rows;
     let phase = panel.first / BLOCK;
-    let skip = (split + SPLITS - phase % SPLITS) % SPLITS;
-    for (var block = phase + skip; block * BLOCK < end; block += SPLITS) {
-        for (var top = block * BLOCK; top < (block + 1u) * BLOCK; top += HEIGHT) {
-            // Measurements of the block that belong to other panels count with the factor 0.
-            if (thread < HEIGHT) {
-                stage_row(thread, clamp(top + thread, panel.first, end - 1u) - panel.first);
-            }
-            rows_staged();
-            for (var at = thread; at < HEIGHT * COLUMNS; at += THREADS) {
-                let row = clamp(top + at / COLUMNS, panel.first, end - 1u) - panel.first;
-                slab[at] = stored(staged_row(at / COLUMNS, row), min(first + at % COLUMNS, P - 1u));
-            }
-            for (var at = thread; at < HEIGHT * TILE; at += THREADS) {
-                let measurement = top + at % HEIGHT;
-                let l = at / HEIGHT;
-                let slot = tile * TILE + l;
-                var factor: real = 0.0;
-                if (measurement >= panel.first && measurement < end && slot < count) {
-                    let source = slots[1u + slot] * M + measurement;
-                    factor = scaled(row_at(measurement - panel.first), weight[source] * influence(residual[source]));
-                }
-                slab[factors + at % HEIGHT * TILE + l] = factor;
-            }
-            workgroupBarrier();
-            //@ repeat HEIGHT
-            let a_at_$j = $ju * COLUMNS + WIDE * down;
-            let f_at_$j = factors + $ju * TILE + 4u * across;
-            let x_$j = vec4<real>(slab[f_at_$j], slab[f_at_$j + 1u], slab[f_at_$j + 2u], slab[f_at_$j + 3u]);
-            sum_$r = fma(vec4<real>(slab[a_at_$j + $ru]), x_$j, sum_$r);
-            //@ end
-            workgroupBarrier();
+    let block = phase + (split + SPLITS - phase % SPLITS) % SPLITS;
+    // Of this thread's factors: where trial and row of the slab are, and whether the trial is one.
+    //@ repeat FACTOR_LOADS
+    let height_$j = (thread + $ju * THREADS) % HEIGHT;
+    let slot_$j = tile * TILE + (thread + $ju * THREADS) / HEIGHT;
+    let is_slot_$j = thread + $ju * THREADS < HEIGHT * TILE && slot_$j < count;
+    let trial_$j = slots[1u + min(slot_$j, count - 1u)] * M;
+    //@ end
+    // The numbers of a slab are in registers before the workgroup is done with those of the last one. Measurements of a block
+    // that belong to other panels count with the factor 0.
+    var top = block * BLOCK;
+    if (thread < HEIGHT) {
+        stage_row(thread, in_panel(top + thread));
+    }
+    rows_staged();
+    //@ repeat COLUMN_LOADS
+    let down_$j = (thread + $ju * THREADS) / COLUMNS;
+    let q_$j = min(first + (thread + $ju * THREADS) % COLUMNS, P - 1u);
+    var a_$j = stored(staged_row(down_$j, in_panel(top + down_$j)), q_$j);
+    //@ end
+    //@ repeat FACTOR_LOADS
+    var row_$j = in_panel(top + height_$j);
+    var w_$j = weight[trial_$j + panel.first + row_$j];
+    var e_$j = residual[trial_$j + panel.first + row_$j];
+    var scale_$j = scaled(row_at(row_$j), 1.0);
+    //@ end
+    for (var step = 0u; (block + step / PARTS * SPLITS) * BLOCK < end; step += 1u) {
+        //@ repeat COLUMN_LOADS
+        slab[thread + $ju * THREADS] = a_$j;
+        //@ end
+        //@ repeat FACTOR_LOADS
+        if (thread + $ju * THREADS < HEIGHT * TILE) {
+            let measured = is_slot_$j && top + height_$j >= panel.first && top + height_$j < end;
+            let factor = select(0.0, w_$j * influence(e_$j) * scale_$j, measured);
+            slab[factors + height_$j * TILE + (thread + $ju * THREADS) / HEIGHT] = factor;
         }
+        //@ end
+        top = (block + (step + 1u) / PARTS * SPLITS) * BLOCK + (step + 1u) % PARTS * HEIGHT;
+        let place = (step + 1u) % 2u * HEIGHT;
+        if (thread < HEIGHT) {
+            stage_row(place + thread, in_panel(top + thread));
+        }
+        workgroupBarrier();
+        //@ repeat COLUMN_LOADS
+        a_$j = stored(staged_row(place + down_$j, in_panel(top + down_$j)), q_$j);
+        //@ end
+        //@ repeat FACTOR_LOADS
+        row_$j = in_panel(top + height_$j);
+        w_$j = weight[trial_$j + panel.first + row_$j];
+        e_$j = residual[trial_$j + panel.first + row_$j];
+        scale_$j = scaled(row_at(row_$j), 1.0);
+        //@ end
+        //@ repeat HEIGHT
+        let a_at_$j = $ju * COLUMNS + WIDE * down;
+        let f_at_$j = factors + $ju * TILE + 4u * across;
+        let x_$j = vec4<real>(slab[f_at_$j], slab[f_at_$j + 1u], slab[f_at_$j + 2u], slab[f_at_$j + 3u]);
+        sum_$r = fma(vec4<real>(slab[a_at_$j + $ru]), x_$j, sum_$r);
+        //@ end
+        workgroupBarrier();
     }
     if (column + $ru < P) { sums[sums_at + $ru * (TILE / 4u)] = sum_$r; }
 }

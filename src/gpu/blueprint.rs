@@ -14,7 +14,7 @@ use crate::gpu::pass::nonzeros::Domain;
 use crate::gpu::pass::thin_modules::VectorSizes;
 use crate::gpu::pass::{Calls, Maker};
 use crate::gpu::registers::{Registers, passes};
-use crate::gpu::text::{Module, Texts};
+use crate::gpu::text::Texts;
 use crate::gpu::variant::Variant;
 use crate::operators::{GpuPlan, Operator};
 use crate::tape::{HostOp, Minibatches, Op, Program, When};
@@ -113,11 +113,6 @@ impl Blueprint {
         let head = self.head.iter().filter(|_| program.leads);
         let stages = head.chain(&self.tail).filter(|stage| stage.when.holds(t));
         stages.map(|stage| stage.dispatches(panels)).sum()
-    }
-
-    /// Every module.
-    pub(super) fn modules(&self) -> Vec<Module> {
-        self.stages().flat_map(Stage::calls).map(|call| (*call.module).clone()).collect()
     }
 }
 

@@ -4,9 +4,10 @@ use crate::engine::EngineInfo;
 use crate::engine::Options;
 use crate::engine::{Engine, Load};
 use crate::error::{Error, Result};
-use crate::gpu::blueprint::{Blueprint, Form, Subject, Work};
+use crate::gpu::blueprint::{Blueprint, Form, Stage, Subject, Work};
 use crate::gpu::bound::Machine;
 use crate::gpu::buffers::{Panel, UPLOAD_BYTES, largest_binding, largest_panel, panel_ranges, upload_panel};
+use crate::gpu::call::Call;
 use crate::gpu::canary::require_work;
 use crate::gpu::choice::{THIN, bound, form_of};
 use crate::gpu::device::Device;
@@ -319,44 +320,76 @@ fn load_nonzeros<'a>(
     GpuEngine::new(load, options, blueprint, machine, None, info)
 }
 
+/// A kernel of a tape, compiled without a device by tests and tools.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct TapeKernel {
+    /// Name of the kernel variant.
+    pub variant: String,
+    /// Module of the kernel.
+    pub module: Module,
+    /// Entry of the kernel in its module.
+    pub entry: &'static str,
+    /// Workgroups for all trials and all measurements.
+    pub workgroups: u64,
+}
+
 /// Blueprints of all variants that [`load`] could choose on an adapter with every feature, without a device.
-fn blueprints(operator: &dyn Operator, program: &Program, batch: usize, options: &Options) -> Result<Vec<Blueprint>> {
+fn blueprints(
+    operator: &dyn Operator,
+    program: &Program,
+    batch: usize,
+    options: &Options,
+) -> Result<Vec<(String, Blueprint)>> {
     let texts = Texts::new(&options.mutations);
     let (precision, readable) = (options.precision, options.readable);
     let subject = Subject { program, operator, batch, precision, readable };
+    let thin = |form: Form<'_>| Ok(vec![(THIN.to_owned(), Blueprint::new(&texts, subject, form)?)]);
     match form_of(operator)? {
         GpuForm::Rows(source) => {
             let plan = source.plan(widest(precision));
             let extent = Extent::new(operator.domain().dimension(), operator.measurements(), batch, precision);
             let abilities = crate::gpu::device::Abilities { threads: 1024, subgroup: true, software: false };
-            let variants = Variant::allowed(&extent, &abilities);
-            variants.into_iter().map(|variant| Blueprint::new(&texts, subject, Form::Rows(&plan, variant))).collect()
+            let of = |variant: Variant| {
+                Ok((variant.to_string(), Blueprint::new(&texts, subject, Form::Rows(&plan, variant))?))
+            };
+            Variant::allowed(&extent, &abilities).into_iter().map(of).collect()
         }
         GpuForm::Thin(GpuThin::Vectors(data)) => {
             let frame = Frame::new(operator, 1, batch, precision);
             let sizes = VectorSizes::new(frame, data.vectors(), stored_in(data, precision));
-            Ok(vec![Blueprint::new(&texts, subject, Form::Vectors(sizes, &[operator.measurements()]))?])
+            thin(Form::Vectors(sizes, &[operator.measurements()]))
         }
         GpuForm::Thin(GpuThin::Nonzeros(data)) => {
             let lists = Lists::new(&Frame::new(operator, 1, batch, precision), data, usize::MAX, usize::MAX)?;
-            let shape = Domain::new(&lists, data.all_ones(), None);
-            Ok(vec![Blueprint::new(&texts, subject, Form::Nonzeros(&shape))?])
+            thin(Form::Nonzeros(&Domain::new(&lists, data.all_ones(), None)))
         }
     }
 }
 
-/// Modules of all these blueprints, for validation in tests.
+/// Kernels of all these blueprints, in the order of execution.
 ///
 /// # Errors
 /// Those of [`load`].
 #[doc(hidden)]
-pub fn tape_modules(
+pub fn tape_kernels(
     operator: &dyn Operator,
     program: &Program,
     batch: usize,
     options: &Options,
-) -> Result<Vec<Module>> {
-    Ok(blueprints(operator, program, batch, options)?.iter().flat_map(Blueprint::modules).collect())
+) -> Result<Vec<TapeKernel>> {
+    let rows = operator.measurements();
+    let of = |(variant, blueprint): (String, Blueprint)| {
+        let calls = blueprint.stages().flat_map(Stage::calls);
+        let kernel = |call: &Call| TapeKernel {
+            variant: variant.clone(),
+            module: (*call.module).clone(),
+            entry: call.entry,
+            workgroups: call.grid.workgroups(batch, rows),
+        };
+        calls.map(kernel).collect::<Vec<_>>()
+    };
+    Ok(blueprints(operator, program, batch, options)?.into_iter().flat_map(of).collect())
 }
 
 /// Number of dispatches of an iteration, with data in one panel and the variant that every operator has.
@@ -372,5 +405,5 @@ pub fn tape_dispatches(operator: &dyn Operator, program: &Program, batch: usize,
         return Ok(blueprint.dispatches(program, iteration, 1));
     }
     let all = blueprints(operator, program, batch, &Options::default())?;
-    Ok(all.first().map_or(0, |blueprint| blueprint.dispatches(program, iteration, 1)))
+    Ok(all.first().map_or(0, |(_, blueprint)| blueprint.dispatches(program, iteration, 1)))
 }

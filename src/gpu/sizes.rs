@@ -105,6 +105,11 @@ impl Sizes {
             "SLICES" => self.stride / 4 / self.variant.threads,
             "STEPS" => depth / 4,
             "HEIGHT" => height,
+            // Numbers of a slab of rows, and of z, that a thread brings to workgroup memory.
+            "ROW_LOADS" => depth * self.variant.rows / self.tile,
+            "Z_LOADS" => depth / 8,
+            "COLUMN_LOADS" => 4 * height * self.variant.rows / self.tile,
+            "FACTOR_LOADS" => height.div_ceil(8),
             // The shader then lacks this number and does not compile.
             _ => 0,
         }

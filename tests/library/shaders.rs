@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use lowrank::internals::gpu::{Module, Options, tape_modules};
+use lowrank::internals::gpu::{Module, Options, tape_kernels};
 use lowrank::internals::operators::REGISTRY;
 use lowrank::internals::tape::Program;
 use lowrank::operators::{Loss, Operator, Storage};
@@ -49,7 +49,8 @@ fn tape_modules_of(operator: &dyn Operator, k: usize, batch: usize, precision: P
     let options = Options { precision, ..Options::default() };
     let all = losses.into_iter().flat_map(|loss| {
         let program = everything(operator.domain(), k, loss, loss == Loss::L1);
-        tape_modules(operator, &program, batch, &options).expect("a registered shader")
+        let kernels = tape_kernels(operator, &program, batch, &options).expect("a registered shader");
+        kernels.into_iter().map(|kernel| kernel.module)
     });
     all.collect()
 }

@@ -2,7 +2,7 @@
 
 use libtest_mimic::Trial;
 use lowrank::Precision;
-use lowrank::internals::gpu::{Options, tape_dispatches, tape_modules};
+use lowrank::internals::gpu::{Options, tape_dispatches, tape_kernels};
 use lowrank::internals::tape::Program;
 use lowrank::operators::Loss;
 use lowrank::tape::Tape;
@@ -73,7 +73,10 @@ fn lean() -> Outcome {
     let names = |named: &str| -> Result<Vec<&'static str>, lowrank::Error> {
         let program = recorded(&recipe(named), Model::Psd, operator.domain(), 3, false)?;
         let options = Options { precision: Precision::F32, ..Options::default() };
-        Ok(tape_modules(operator.as_ref(), &program, 3, &options)?.into_iter().map(|module| module.name).collect())
+        Ok(tape_kernels(operator.as_ref(), &program, 3, &options)?
+            .into_iter()
+            .map(|kernel| kernel.module.name)
+            .collect())
     };
     let (gd, scaled) = (names("gd")?, names("scaled-gd")?);
     let stages = ["gram", "cholesky", "precondition"];
