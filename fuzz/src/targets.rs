@@ -288,7 +288,7 @@ pub fn predict(bytes: &[u8]) {
             columns.iter().for_each(|name| _ = index.column(name));
             for axis in [FoldInAxis::Rows, FoldInAxis::Columns] {
                 let values = [1.0, -2.0, 0.5].to_vec();
-                let triplets = Triplets { rows: vec![0, 0, 1], columns: vec![0, 1, 0], values, weights: Vec::new() };
+                let triplets = Triplets::new(vec![0, 0, 1], vec![0, 1, 0], values);
                 let known =
                     Labels::Texts(rows.iter().chain(&columns).cloned().chain(["new".into(), "9".into()]).collect());
                 for ridge in [None, Some(0.0), Some(1.0)] {

@@ -227,7 +227,7 @@ impl Predictor {
     ) -> PyResult<(Self, usize, f64, Option<f64>, usize, usize)> {
         let axis = axis.parse().map_err(raised)?;
         let (rows, columns, values) = (rows.as_slice()?.to_vec(), columns.as_slice()?.to_vec(), values.as_slice()?);
-        let entries = Triplets { rows, columns, values: values.to_vec(), weights: Vec::new() };
+        let entries = Triplets::new(rows, columns, values.to_vec());
         let names = (labels.0.labels()?, labels.1.labels()?);
         let mut of = self.0.clone();
         let done = py.detach(|| of.fold_in(&entries, (&names.0, &names.1), axis, ridge)).map_err(raised)?;
