@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lowrank::internals::io::OutputFile;
 use lowrank::io::{Labels, Triplets};
-use lowrank::predict::{self, Lines, NameIndex};
+use lowrank::predict::{self, FittedLines, NameIndex};
 use lowrank::problem::{MatrixView, Product};
 use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -257,7 +257,7 @@ pub fn fit_lines<'py>(
     let width = features.shape()[1];
     let (features, penalties) = (features.as_slice()?, penalties.as_slice()?);
     let (places, values) = (places.as_slice()?, values.as_slice()?);
-    let lines = Lines { features, width, starts: &starts, places, values };
+    let lines = FittedLines { features, width, starts: &starts, places, values };
     let fits = py.detach(|| lines.fit(penalties, nonnegative)).map_err(raised)?;
     let count = starts.len().saturating_sub(1);
     Ok((arrays::made(py, fits.coefficients, &[count, width])?, PyArray1::from_vec(py, fits.left_out)))

@@ -1,7 +1,7 @@
 //! New rows or columns against fixed factors: ridge least squares of their entries.
 
 use super::Predictor;
-use super::lines::{LineFits, Lines};
+use super::lines::{FittedLines, LineFits};
 use crate::error::{Error, Result};
 use crate::io::labels::Id;
 use crate::io::{Labels, Triplets};
@@ -82,7 +82,8 @@ impl Predictor {
             return Err(Error::invalid("entries", found, format!("at least one new {new}"), "pass entries of new ids"));
         }
         let (features, width) = self.features(axis)?;
-        let lines = Lines { features: &features, width, starts: &new.starts, places: &new.places, values: &new.values };
+        let lines =
+            FittedLines { features: &features, width, starts: &new.starts, places: &new.places, values: &new.values };
         let (ridge, fits, left_out_rmse) = match ridge {
             Some(ridge) => {
                 let fits = lines.fits(&vec![ridge; width], false).map_err(|line| {
@@ -173,7 +174,7 @@ impl Predictor {
 }
 
 /// The ridge of least leave-one-out error, the fits with it, and that error.
-fn chosen(lines: &Lines<'_>) -> Result<(f64, LineFits, Option<f64>)> {
+fn chosen(lines: &FittedLines<'_>) -> Result<(f64, LineFits, Option<f64>)> {
     // The mean over the lines of the mean diagonal of FᵀF.
     let squares = |place: &u32| {
         let row = &lines.features[*place as usize * lines.width..][..lines.width];

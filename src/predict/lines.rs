@@ -14,7 +14,7 @@ const LEAST: f64 = 1e-12;
 
 /// Entries of lines over a fixed factor F (n, p): line l has the entries from `starts[l]` to `starts[l + 1]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Lines<'a> {
+pub struct FittedLines<'a> {
     /// F, row-major.
     pub features: &'a [f64],
     /// Number p of its columns.
@@ -37,7 +37,7 @@ pub struct LineFits {
     pub left_out: Vec<f64>,
 }
 
-impl Lines<'_> {
+impl FittedLines<'_> {
     /// Minimises Σ (x − fᵀw)² + Σ_j p_j w_j² for every line, over w ≥ 0 if `nonnegative`.
     ///
     /// # Errors
@@ -149,7 +149,9 @@ mod tests {
 
     fn fit(places: &[u32], values: &[f64], starts: &[usize], nonnegative: bool) -> LineFits {
         let features = numbers(21, 7);
-        Lines { features: &features, width: 3, starts, places, values }.fit(&[0.3, 0.1, 0.2], nonnegative).unwrap()
+        FittedLines { features: &features, width: 3, starts, places, values }
+            .fit(&[0.3, 0.1, 0.2], nonnegative)
+            .unwrap()
     }
 
     #[test]
@@ -201,15 +203,15 @@ mod tests {
     #[test]
     fn lists_that_do_not_belong_together_are_refused() {
         let (features, values) = (numbers(21, 7), numbers(11, 5));
-        let good = Lines { features: &features, width: 3, starts: &STARTS, places: &PLACES, values: &values };
+        let good = FittedLines { features: &features, width: 3, starts: &STARTS, places: &PLACES, values: &values };
         assert!(good.fit(&[0.1; 3], false).is_ok());
         assert!(good.fit(&[0.1; 2], false).is_err());
-        assert!(Lines { width: 4, ..good }.fit(&[0.1; 4], false).is_err());
-        assert!(Lines { starts: &[0, 12], ..good }.fit(&[0.1; 3], false).is_err());
-        assert!(Lines { places: &[9; 11], ..good }.fit(&[0.1; 3], false).is_err());
+        assert!(FittedLines { width: 4, ..good }.fit(&[0.1; 4], false).is_err());
+        assert!(FittedLines { starts: &[0, 12], ..good }.fit(&[0.1; 3], false).is_err());
+        assert!(FittedLines { places: &[9; 11], ..good }.fit(&[0.1; 3], false).is_err());
         // A column of zeros without a penalty.
         let empty: Vec<f64> = (0..7).flat_map(|i| [i as f64, 0.0]).collect();
-        let error = Lines { features: &empty, width: 2, ..good }.fit(&[0.0; 2], false).unwrap_err();
+        let error = FittedLines { features: &empty, width: 2, ..good }.fit(&[0.0; 2], false).unwrap_err();
         assert!(error.to_string().contains("line 0"), "{error}");
     }
 }

@@ -10,7 +10,7 @@ mod parts;
 use std::path::Path;
 
 pub use fold_in::{FoldInAxis, FoldedIn};
-pub use lines::{LineFits, Lines};
+pub use lines::{FittedLines, LineFits};
 
 use crate::error::{Error, Result};
 use crate::io::labels::{Id, Lookup};

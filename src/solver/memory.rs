@@ -8,18 +8,21 @@ use crate::error::{Error, Result};
 use crate::memory::{Memory, product};
 use crate::models::Model;
 use crate::solver::choices;
-use crate::solver::plan::Task;
 use crate::solver::problem::Problem;
 use crate::solver::settings::Settings;
 use crate::solver::trial::Trial;
 
 /// Memory of the operator, the engine and the solver, predicted from the sizes.
-pub(super) fn memory(task: Task<'_>, engine: &EngineInfo) -> Memory {
-    let Task { problem, settings, plan } = task;
+pub(super) fn memory(
+    (problem, settings): (&Problem, &Settings),
+    model: &Model,
+    search_rank: usize,
+    engine: &EngineInfo,
+) -> Memory {
     let mut parts = problem.operator().memory();
     parts.extend(engine.memory.parts.iter().cloned());
     let wanted = choices::wanted_trials(problem, settings);
-    parts.extend(of_solver((problem, settings), &plan.model, &wanted, plan.start.search_rank()).parts);
+    parts.extend(of_solver((problem, settings), model, &wanted, search_rank).parts);
     Memory { parts }
 }
 

@@ -127,7 +127,8 @@ impl Solver {
     /// Memory that a run holds at the same time, by part: the operator, the engine, and the solver itself. Predicted
     /// from the sizes before any allocation.
     pub fn memory(&self) -> Memory {
-        memory::memory(self.task(), self.loaded.info())
+        let Task { problem, settings, plan } = self.task();
+        memory::memory((problem, settings), &plan.model, plan.start.search_rank(), self.loaded.info())
     }
 
     /// Average number of passes over the measurements per iteration, without observations.

@@ -161,6 +161,12 @@ impl Numbers<'_> {
     }
 }
 
+/// The sentence that errors over held-out measurements are weighted, if they are.
+fn weighted(held: &[Vec<f64>]) -> Option<String> {
+    let said = "weights: the rmse over held-out measurements is weighted, √(Σ we²/Σ w), as it is over the training measurements";
+    held.iter().any(|weights| !weights.is_empty()).then(|| said.into())
+}
+
 /// Numbers of a trial for its method.
 fn numbers(settings: &Settings, units: &Units, trial: &TrialParameters) -> TrialNumbers {
     TrialNumbers {
@@ -203,16 +209,12 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let start = starts::start((problem, &model), settings, (init, given), (&target, &measured.weights), &trials)?;
     let deficient = starts::deficient(&start, &trials, settings)?;
     let start = starts::widened(start, (&model, &domain), &method.value)?;
-    let weighted = held_weights.iter().any(|weights| !weights.is_empty());
-    let weighted = weighted.then(|| {
-        "weights: the rmse over held-out measurements is weighted, √(Σ we²/Σ w), as it is over the training measurements".into()
-    });
+    let weighted = weighted(&held_weights);
     let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason, weighted];
     let doubts: Vec<_> = deficient.into_iter().chain(doubts::of_truths(problem)?).collect();
     let observed = (&target[..], &measured.weights[..], problem.operator().measurements());
     let units = Units::new(observed, (settings, &method.value, &model));
-    // With a weight of unobserved entries the ridge belongs to ½Σ w(Z − y)² + (ω/2)‖Z‖² with w as given, which is f/s times
-    // the mean weight.
+    // With a weight of unobserved entries the ridge belongs to ½Σ w(Z − y)² + (ω/2)‖Z‖² with w as given: f/s times w̄.
     let mean_weight = |t: &TrialParameters| measured.used[t.trial].mean_weight;
     let divisor = |t: &TrialParameters| if settings.unobserved_weight > 0.0 { mean_weight(t) } else { t.normalization };
     let ridge = |t: &TrialParameters| t.ridge.unwrap_or(0.0) * units.of(t.trial) / divisor(t);

@@ -430,8 +430,7 @@ impl<'a> TrialWatch<'a> {
     }
 }
 
-/// Weighted sums of squares over training measurements and over held-out ones; about the mean of the training
-/// measurements for centred residuals.
+/// Weighted sums of squares over training and held-out measurements; about the training mean for centred residuals.
 fn squares(form: &Form, e: &[f64], weights: &[f64], held_out: Held<'_>) -> (f64, f64) {
     let centre = if form.centred { weighted_mean(e, weights) } else { 0.0 };
     let square = |e: f64| (e - centre) * (e - centre);

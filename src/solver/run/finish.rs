@@ -19,7 +19,10 @@ impl Run<'_> {
             trials,
             trace: self.trace,
             timing,
-            memory: memory(self.task, self.loaded.info()),
+            memory: {
+                let Task { problem, settings, plan } = self.task;
+                memory((problem, settings), &plan.model, plan.start.search_rank(), self.loaded.info())
+            },
             engine: self.loaded.info().clone(),
             notices: self.notices,
             fault: self.recovery.fault,
