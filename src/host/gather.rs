@@ -288,19 +288,27 @@ mod tests {
         evaluation: Evaluation,
         batch: usize,
         point: Vec<f64>,
+        applied: Vec<f64>,
         target: Vec<f64>,
         weights: Vec<f64>,
     }
 
     impl Given {
-        fn new(operator: &dyn Operator, batch: usize, k: usize) -> Self {
+        /// Of the k columns those from `in_use` on are zero in each trial's point, or in what the adjoint is applied to.
+        fn new(operator: &dyn Operator, k: usize, in_use: [[usize; 2]; 2]) -> Self {
+            let batch = 2;
             let (domain, m) = (operator.domain(), operator.measurements());
             let sides = if domain.is_symmetric() { Sides::One } else { Sides::Both };
             let lines = domain.rows() + if domain.is_symmetric() { 0 } else { domain.columns() };
+            let drawn = |seed, in_use: [usize; 2]| -> Vec<f64> {
+                let all = normals(seed, Purpose::Laws, 1.0, batch * lines * k).into_iter().enumerate();
+                all.map(|(at, v)| if at % k < in_use[at / (lines * k)] { v } else { 0.0 }).collect()
+            };
             Self {
                 evaluation: Evaluation::new(sides, domain, k, Loss::Square),
                 batch,
-                point: normals(1, Purpose::Laws, 1.0, batch * lines * k),
+                point: drawn(1, in_use[0]),
+                applied: drawn(2, in_use[1]),
                 target: normals(3, Purpose::Laws, 1.0, batch * m),
                 weights: (0..batch * m).map(|i| f64::from(u8::from(i % 7 != 3))).collect(),
             }
@@ -309,8 +317,9 @@ mod tests {
         /// The last trial alone.
         fn last(&self) -> Self {
             let own = |all: &[f64]| all[all.len() - all.len() / self.batch..].to_vec();
-            let (point, target, weights) = (own(&self.point), own(&self.target), own(&self.weights));
-            Self { evaluation: self.evaluation.clone(), batch: 1, point, target, weights }
+            let (point, applied) = (own(&self.point), own(&self.applied));
+            let (target, weights) = (own(&self.target), own(&self.weights));
+            Self { evaluation: self.evaluation.clone(), batch: 1, point, applied, target, weights }
         }
 
         fn load<'a>(&self, operator: &Arc<dyn Operator>) -> Load<'a> {
@@ -325,10 +334,14 @@ mod tests {
                 (at.target, &self.target),
                 (at.weights, &self.weights),
                 (at.point, &self.point),
-                (at.applied, &self.point),
+                (at.applied, &self.applied),
             ] {
                 engine.write(register, values).unwrap();
             }
+            // Numbers of an earlier gradient, in all columns, must not stay.
+            engine.write(at.applied, &vec![1.0; self.applied.len()]).unwrap();
+            engine.read(at.residual).unwrap();
+            engine.write(at.applied, &self.applied).unwrap();
             [engine.read(at.residual).unwrap(), engine.read(at.gradient).unwrap()].concat()
         }
     }
@@ -338,9 +351,15 @@ mod tests {
         for operator in operators() {
             assert!(operator.shards() > 1);
             let m = operator.measurements();
-            // One unit, two units, and more than the four units of a window.
-            for k in [5, 20, 70] {
-                let given = Given::new(&*operator, 2, k);
+            // One unit, two units, more than the four units of a window, and of these a part in use, or nothing.
+            for (k, in_use) in [
+                (5, [[5, 5]; 2]),
+                (20, [[20, 20]; 2]),
+                (70, [[70, 70]; 2]),
+                (70, [[3, 9], [40, 20]]),
+                (70, [[0, 30], [0, 0]]),
+            ] {
+                let given = Given::new(&*operator, k, in_use);
                 let on = |threads: usize, precision, given: &Given| {
                     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                     let engine = crate::host::load_cpu(&given.load(&operator), precision).unwrap();

@@ -13,7 +13,7 @@ use crate::gpu_tape::programs::{MODELS, recipe};
 use crate::gpu_tape::{Case, Outcome, allowed, near};
 
 /// Recipes whose passes are of kinds that methods do not have.
-const RECIPES: &[&str] = &["gd", "exact step", "vectors", "lanes", "given", "given beside", "one side"];
+const RECIPES: &[&str] = &["gd", "exact step", "vectors", "lanes", "given", "given beside", "one side", "host"];
 const OPERATORS: &[&str] = &["dense", "seeded", "rank-one", "rank-one-centred", "entries", "centred", "nonzeros"];
 
 fn places() -> Vec<Place> {

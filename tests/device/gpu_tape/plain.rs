@@ -208,10 +208,10 @@ impl<'a> Plain<'a> {
             Op::Product(op) => self.product(op, trial),
             Op::Host(op) => {
                 let inputs: Vec<Vec<f64>> = op.inputs.iter().map(|r| self.of(r.index(), trial)).collect();
-                let mut outputs: Vec<Vec<f64>> = op.outputs.iter().map(|r| self.of(r.index(), trial)).collect();
+                let mut outputs = vec![Vec::new(); op.outputs.len()];
                 let inputs: Vec<&[f64]> = inputs.iter().map(Vec::as_slice).collect();
                 (op.function)(&inputs, &mut outputs).expect("a function that works");
-                for (register, values) in op.outputs.iter().zip(&outputs) {
+                for (register, values) in op.outputs.iter().zip(&outputs).filter(|(_, made)| !made.is_empty()) {
                     self.put(register.index(), trial, values);
                 }
             }

@@ -165,20 +165,23 @@ fn products(t: &mut Tape) {
 fn host(t: &mut Tape) {
     let u = t.iterate();
     let counter = t.keep_scalar("counter", Initial::Number(2.0));
+    let still = t.keep_scalar("still", Initial::Number(0.75));
     let (e, g) = t.gradient(u);
     t.observe(e);
     let half = t.blocks("half");
     t.on_host(
         "half",
         [Register::from(g), counter.into()],
-        [Register::from(half), counter.into()],
+        [Register::from(half), counter.into(), still.into()],
         |inputs, outputs| {
             outputs[0] = inputs[0].iter().map(|x| x * 0.5).collect();
             outputs[1] = vec![inputs[1][0] + 1.0];
+            // The third stays empty: its register keeps its number.
             Ok(())
         },
     );
     let step = t.step();
+    let step = t.formula(step * still);
     t.combine_into(u, [(number(1.0), u), (-step, half)]);
 }
 
