@@ -8,6 +8,7 @@ pub(crate) mod machine;
 pub(crate) mod measure;
 mod ops;
 mod precondition;
+mod product;
 #[cfg(feature = "internals")]
 pub(crate) mod read;
 mod reference;

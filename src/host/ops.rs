@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::host::precondition::preconditioned;
+use crate::host::product::{Factor, product as multiplied};
 use crate::host::registers::Registers;
 use crate::operators::Loss;
 use crate::real::Real;
@@ -265,20 +266,12 @@ pub(super) fn precondition<T: Real>(registers: &mut Registers<T>, op: &Precondit
 
 /// Runs [`MatrixProduct`].
 pub(super) fn product<T: Real>(registers: &mut Registers<T>, op: &MatrixProduct, active: &[bool]) {
-    let (size, range, block) = (registers.size(op.out.register), registers.range(op.out), registers.block(op.out));
-    let (a, b) = (registers.block(op.a), registers.block(op.b));
-    let inner = if op.transpose_a { a.rows } else { a.columns };
+    let (size, range) = (registers.size(op.out.register), registers.range(op.out));
     let mut out = registers.take_blocks(op.out.register);
     for (trial, own) in out.chunks_mut(size.max(1)).enumerate().filter(|(trial, _)| active[*trial]) {
-        let (left, right) = (registers.matrix(op.a, trial), registers.matrix(op.b, trial));
-        let of_a =
-            |i: usize, l: usize| left[if op.transpose_a { l * a.columns + i } else { i * a.columns + l }].to_f64();
-        let of_b =
-            |l: usize, j: usize| right[if op.transpose_b { j * b.columns + l } else { l * b.columns + j }].to_f64();
-        for (at, out) in own[range.clone()].iter_mut().enumerate() {
-            let (i, j) = (at / block.columns, at % block.columns);
-            *out = T::from_f64((0..inner).map(|l| of_a(i, l) * of_b(l, j)).sum());
-        }
+        let factor =
+            |of, transposed| Factor { values: registers.matrix(of, trial), size: registers.block(of), transposed };
+        multiplied(factor(op.a, op.transpose_a), factor(op.b, op.transpose_b), &mut own[range.clone()]);
     }
     registers.put_blocks(op.out.register, out);
 }
