@@ -7,12 +7,14 @@ use lowrank::internals::io::{factor_of, observations_of, pair_of};
 use lowrank::internals::options::Request;
 use lowrank::operators::entries::Implicit;
 use lowrank::problem::{Domain, Factors, MatrixView};
+use lowrank::selection::Selection;
 use lowrank::{Init, Problem, Progress, Settings, Solution, Solver, TrialSolution};
 use lowrank_studies::report::{ConfidenceReport, RunReport, write_trace, write_trials};
 use numpy::PyUntypedArray;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
+use serde_json::{Map, Value};
 
 use crate::arrays;
 use crate::errors::{invalid, keywords, raised};
@@ -182,8 +184,8 @@ pub fn asked(keywords: &Bound<'_, PyDict>, init: Option<&Start<'_>>) -> PyResult
     })
 }
 
-/// Stacks factors as (batch, n, k), narrower trials padded with zero columns.
-fn stacked<'py>(
+/// Factors of all trials, (n, k) each.
+fn factors<'py>(
     py: Python<'py>,
     solution: &Solution,
     of: fn(&TrialSolution) -> MatrixView<'_>,
@@ -191,6 +193,42 @@ fn stacked<'py>(
     let views = solution.trials.iter().map(of);
     let arrays = views.map(|v| arrays::made(py, v.as_slice().to_vec(), &[v.rows(), v.columns()]));
     PyList::new(py, arrays.collect::<PyResult<Vec<_>>>()?)
+}
+
+/// Mean, and offsets of rows and columns.
+type Offsets<'py> = (f64, Bound<'py, PyAny>, Bound<'py, PyAny>);
+
+/// Biases that were chosen for a trial.
+fn biases<'py>(py: Python<'py>, trial: &TrialSolution) -> PyResult<Option<Offsets<'py>>> {
+    let Some(biases) = trial.biases() else { return Ok(None) };
+    let array = |values: &[f64]| arrays::made(py, values.to_vec(), &[values.len()]);
+    Ok(Some((biases.mean, array(&biases.rows)?, array(&biases.columns)?)))
+}
+
+fn unwritten(error: serde_json::Error) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// What Python says of the measurements, for the settings of the report.
+fn measurements(settings_json: &str) -> PyResult<Map<String, Value>> {
+    serde_json::from_str(settings_json).map_err(unwritten)
+}
+
+/// The report of a run as JSON; `said` are its settings, defaults included.
+fn report(
+    solution: &Solution,
+    said: Map<String, Value>,
+    notices: Vec<String>,
+    selection: Option<Selection>,
+    errors: Option<&StandardErrors>,
+) -> PyResult<String> {
+    let seeds = serde_json::json!({
+        "init": solution.trials.iter().map(|t| t.parameters.seed).collect::<Vec<_>>(),
+        "holdout": said.get("holdout").filter(|share| !share.is_null()).and(said.get("holdout_seed")),
+    });
+    let mut report = RunReport::new(solution, said.into(), Vec::new(), seeds, Vec::new(), notices);
+    (report.selection, report.confidence) = (selection, errors.map(ConfidenceReport::from));
+    serde_json::to_string(&report).map_err(unwritten)
 }
 
 /// Report (JSON), trace and trials (CSV), the factors of each trial (left, right or None), its chosen biases, the standard
@@ -201,7 +239,7 @@ type Solved<'py> = (
     Bound<'py, PyBytes>,
     Bound<'py, PyList>,
     Option<Bound<'py, PyList>>,
-    Vec<Option<(f64, Bound<'py, PyAny>, Bound<'py, PyAny>)>>,
+    Vec<Option<Offsets<'py>>>,
     Option<Bound<'py, PyAny>>,
     Vec<String>,
 );
@@ -259,14 +297,8 @@ pub fn solve<'py>(
     let (mut trace, mut table) = (Vec::new(), Vec::new());
     write_trace(&mut trace, &solution.trace)?;
     write_trials(&mut table, &solution)?;
-    let measurements: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(settings_json).map_err(|error| PyValueError::new_err(error.to_string()))?;
     let mut said = whole.described("solve", &in_python());
-    said.extend(measurements);
-    let seeds = serde_json::json!({
-        "init": solution.trials.iter().map(|t| t.parameters.seed).collect::<Vec<_>>(),
-        "holdout": said.get("holdout").filter(|share| !share.is_null()).and(said.get("holdout_seed")),
-    });
+    said.extend(measurements(settings_json)?);
     let chosen = selection.iter().flat_map(|found| found.notices());
     let about = errors.iter().flat_map(|errors| match errors {
         Ok(errors) => errors.notices.clone(),
@@ -276,18 +308,11 @@ pub fn solve<'py>(
     let notices =
         operator.notices.iter().chain(&more).chain(&solution.notices).map(|notice| keywords(notice)).collect();
     let errors = errors.and_then(lowrank::Result::ok);
-    let mut report = RunReport::new(&solution, said.into(), Vec::new(), seeds, Vec::new(), notices);
-    (report.selection, report.confidence) = (selection, errors.as_ref().map(ConfidenceReport::from));
-    let report = serde_json::to_string(&report).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let report = report(&solution, said, notices, selection, errors.as_ref())?;
     let single = solution.best().product().is_single();
-    let right = if single { None } else { Some(stacked(py, &solution, TrialSolution::right)?) };
-    let left = stacked(py, &solution, TrialSolution::left)?;
-    let biases = |trial: &TrialSolution| {
-        let Some(biases) = trial.biases() else { return Ok(None) };
-        let array = |values: &[f64]| arrays::made(py, values.to_vec(), &[values.len()]);
-        Ok(Some((biases.mean, array(&biases.rows)?, array(&biases.columns)?)))
-    };
-    let biases = solution.trials.iter().map(biases).collect::<PyResult<Vec<_>>>()?;
+    let right = if single { None } else { Some(factors(py, &solution, TrialSolution::right)?) };
+    let left = factors(py, &solution, TrialSolution::left)?;
+    let biases = solution.trials.iter().map(|trial| biases(py, trial)).collect::<PyResult<Vec<_>>>()?;
     let product = solution.best().product();
     let errors =
         errors.map(|errors| arrays::made(py, errors.values, &[product.rows(), product.columns()])).transpose()?;

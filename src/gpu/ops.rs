@@ -58,6 +58,16 @@ fn sizes_text(sizes: &[(&str, usize)], v: &[(BlockSize, usize)], d: &[(BlockSize
     constants.chain(tables.into_iter().map(|(name, values)| table(name, &values))).collect()
 }
 
+/// Functions that add the sums of λ and return it.
+fn damping_text(registers: &Registers, job: &Job<'_>, op: &Precondition) -> String {
+    let length = 64 * job.sums.len().max(1);
+    let (add, value) = (adding(registers, &job.sums), with_sums(registers, &op.damping, &job.sums));
+    format!(
+        "var<workgroup> sums: array<real, {length}>;\nfn add_sums(trial: u32, thread: u32) {{\n{add}}}\n\
+         fn damping_of(trial: u32) -> real {{\n    return {value};\n}}\n"
+    )
+}
+
 /// Calls of gram, cholesky and precondition.
 ///
 /// # Errors
@@ -96,14 +106,8 @@ pub(super) fn precondition(
         ("RAISED", raised),
     ];
     let prelude = arithmetic(context.precision) + &limits(context.precision) + &sizes_text(&sizes, &partners, &d);
+    let damping = damping_text(registers, job, op);
     // In `cholesky.wgsl` the buffers of scalars and parts have the names of the generated text.
-    let damping = format!(
-        "var<workgroup> sums: array<real, {}>;\nfn add_sums(trial: u32, thread: u32) {{\n{}}}\nfn damping_of(trial: u32) -> real \
-         {{\n    return {};\n}}\n",
-        64 * job.sums.len().max(1),
-        adding(registers, &job.sums),
-        with_sums(registers, &op.damping, &job.sums)
-    );
     let named = |text: &str| {
         text.replace("SCALARS", &format!("b{}", registers.scalars)).replace("PARTS", &format!("b{}", registers.parts))
     };

@@ -16,6 +16,23 @@ fn wrong(answer: impl std::fmt::Display) -> Result<SoakOutcome, String> {
     Err(format!("the answer was {answer}"))
 }
 
+/// Settings with one number that no run can use.
+fn hostile(rng: &mut ChaCha8Rng, settings: Settings, what: &mut String) -> Settings {
+    let v = HOSTILE[rng.random_range(0..HOSTILE.len())];
+    let which = rng.random_range(0..8);
+    *what = format!("{what}, number {which} is {v}");
+    match which {
+        0 => settings.step_size(v),
+        1 => settings.init(Init::SmallRandom { scale: v, seed: 1 }),
+        2 => settings.ridge(v),
+        3 => settings.holdout(v, 1),
+        4 => settings.stop(Stop::default().residual(v).max_iterations(30)),
+        5 => settings.search_rank(if v > 0.0 { usize::MAX / 2 } else { 0 }),
+        6 => settings.trials([Trial::default().step_size(v), Trial::default().init_scale(v)]),
+        _ => settings.stop(Stop::default().time(v).max_iterations(30)),
+    }
+}
+
 pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<SoakOutcome, String> {
     let (operator, described) = draw::operator(rng)?;
     let (domain, m) = (operator.domain(), operator.measurements());
@@ -50,21 +67,7 @@ pub(super) fn injected(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
                 Ok(_) => wrong("acceptance"),
             };
         }
-        2 => {
-            let v = HOSTILE[rng.random_range(0..HOSTILE.len())];
-            let which = rng.random_range(0..8);
-            *what = format!("{what}, number {which} is {v}");
-            settings = match which {
-                0 => settings.step_size(v),
-                1 => settings.init(Init::SmallRandom { scale: v, seed: 1 }),
-                2 => settings.ridge(v),
-                3 => settings.holdout(v, 1),
-                4 => settings.stop(Stop::default().residual(v).max_iterations(30)),
-                5 => settings.search_rank(if v > 0.0 { usize::MAX / 2 } else { 0 }),
-                6 => settings.trials([Trial::default().step_size(v), Trial::default().init_scale(v)]),
-                _ => settings.stop(Stop::default().time(v).max_iterations(30)),
-            };
-        }
+        2 => settings = hostile(rng, settings, what),
         3 => settings = settings.step_size(1e12).init(Init::SmallRandom { scale: 1.0, seed: 3 }),
         4 => y.fill(0.0),
         5 => break_at = rng.random_range(0..20),
