@@ -141,6 +141,8 @@ def main():
     slowest = max(rows, key=lambda row: float(row["milliseconds"]))
     for part in PARTS:
         own = [row for row in rows if row["part"] == part]
+        if not own:
+            continue
         memory = sum(1 for row in own if in_memory(row))
         few = sum(1 for row in own if row["resident"] < LEAST)
         print(f"{NAMES[part]}: {len(own)} kernels; {memory} with spills or scratch, {few} with fewer than {LEAST} workgroups a compute unit")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Compiles every kernel for graphics cards that are not here, with the compilers of Mesa's drivers (RADV for AMD, NVK for
 # NVIDIA) and its stand-ins for kernel drivers, so that nothing is executed. Collects registers, spills, scratch, workgroup
-# memory, occupancy and accesses to memory of each kernel by name, and holds them to benches/offline/exceptions.csv.
+# memory, occupancy and accesses to memory of each kernel by name, and holds them to benches/offline/exceptions.csv. The modules
+# are also checked by the validators of SPIR-V and GLSL.
 #
 #   bash scripts/gpu-compile.sh [--full] [OUT_DIR]     --full: the whole grid (ten minutes on two cores); else a minute
 #
@@ -26,7 +27,7 @@ not_run() {
 packages="mesa-vulkan-drivers mesa-drm-shim libvulkan1 libbsd0 libc6 libcap2 libdisplay-info2 libdrm-amdgpu1 libdrm2 libedit2
     libelf1t64 libexpat1 libffi8 libgcc-s1 libicu76 libllvm19 liblzma5 libmd0 libstdc++6 libtinfo6 libudev1 libwayland-client0
     libx11-xcb1 libxau6 libxcb-dri3-0 libxcb-present0 libxcb-randr0 libxcb-shm0 libxcb-sync1 libxcb-xfixes0 libxcb1 libxdmcp6
-    libxml2 libxshmfence1 libz3-4 libzstd1 spirv-tools zlib1g"
+    libxml2 libxshmfence1 libz3-4 libzstd1 spirv-tools glslang-tools zlib1g"
 
 # Trixie's drivers with all of their libraries and their loader: they run on any x86-64 Linux, whatever is installed.
 fetch() {
@@ -46,9 +47,9 @@ fetch() {
     rm -rf "$kit/root.part"
     for package in "$kit"/debs/*.deb; do dpkg-deb -x "$package" "$kit/root.part"; done
     rm -rf "$kit/root.part/usr/share/doc" "$kit/debs" "$kit/lists"
-    mv "$kit/root.part" "$kit/root"
+    rm -rf "$kit/root" && mv "$kit/root.part" "$kit/root"
 }
-[ -d "$kit/root" ] || fetch
+[ -e "$kit/root/usr/bin/glslangValidator" ] || fetch
 libraries="$kit/root/usr/lib/x86_64-linux-gnu"
 for driver in radeon nouveau; do
     printf '{"file_format_version":"1.0.0","ICD":{"api_version":"1.4.305","library_path":"%s"}}\n' \
@@ -87,13 +88,27 @@ if [ -n "$full" ]; then
     nvidia=("${grid[@]}")
 else
     grid=(--n 200 --batch 1,64 --storage f32,f16 --everything)
-    # This compiler takes ten times as long.
+    # navi21 has vangogh's instructions, and NVK's compiler takes ten times as long.
+    parts=(polaris10 navi21 navi31)
     nvidia=(--n 200 --batch 1,64 --storage f32)
 fi
+valid=(--n 50 --batch 1,64 --storage f32,f16 --everything)
 ampere "${nvidia[@]}" &
 first=$!
 for part in "${parts[@]}"; do amd "$part" "${grid[@]}"; done
 wait "$first"
+
+# The same modules by the validators of Khronos: SPIR-V, and the GLSL that OpenGL ES gets.
+tool() { "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" "$kit/root/usr/bin/$1" "${@:2}"; }
+rm -rf "$out/modules" && mkdir -p "$out/modules"
+(out="$out/modules" && amd navi31 "${valid[@]}" --keep "$out")
+export -f tool
+export libraries kit
+count() { find "$out/modules" -name "*.$1" | wc -l; }
+find "$out/modules" -name '*.spv' -print0 | xargs -0 -P 2 -n 1 bash -c 'tool spirv-val --target-env vulkan1.3 "$0"'
+find "$out/modules" -name '*.comp' -print0 | xargs -0 -P 2 -n 16 bash -c 'tool glslangValidator "$0" "$@" >"$1.log" || { cat "$1.log"; exit 255; }'
+echo "valid: $(count spv) modules of SPIR-V (spirv-val), $(count comp) of GLSL (glslangValidator)"
+rm -rf "$out/modules"
 python3 scripts/gpu-compile.py --out "$out" $full "$out"/*.[0-9]*.csv
 rm -f "$out"/*.[0-9]*.csv "$out"/*.log
 echo "gpu-compile: $((SECONDS - begin)) s"

@@ -3,6 +3,7 @@
 
 mod assembly;
 mod kernels;
+mod languages;
 mod translate;
 mod vulkan;
 
@@ -14,6 +15,7 @@ use lowrank::operators::Storage;
 
 use crate::assembly::Accesses;
 use crate::kernels::{Grid, Kernel, kernels};
+use crate::languages::languages;
 use crate::translate::{Translated, translate};
 use crate::vulkan::{Device, Outcome, Report};
 
@@ -53,7 +55,7 @@ struct Args {
     /// One kernel in a file of WGSL, in place of those of lowrank
     #[arg(long)]
     file: Option<PathBuf>,
-    /// Folder for the WGSL, the SPIR-V and the machine's instructions of each kernel
+    /// Folder for each kernel as WGSL, SPIR-V, HLSL, MSL and GLSL, and as the machine's instructions
     #[arg(long)]
     keep: Option<PathBuf>,
     /// Output file, CSV
@@ -185,6 +187,9 @@ fn keep(folder: &PathBuf, index: usize, kernel: &Kernel, spirv: &[u32], report: 
     let stem = folder.join(format!("{index:04}-n{}-b{}-{}-{name}", kernel.n, kernel.batch, kernel.storage));
     let bytes: Vec<u8> = spirv.iter().flat_map(|word| word.to_le_bytes()).collect();
     std::fs::write(stem.with_extension("wgsl"), &kernel.text)?;
+    for (extension, text) in languages(kernel).map_err(std::io::Error::other)? {
+        std::fs::write(stem.with_extension(extension), text)?;
+    }
     std::fs::write(stem.with_extension("spv"), bytes)?;
     std::fs::write(stem.with_extension("asm"), &report.assembly)?;
     let statistics: String = report.statistics.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
