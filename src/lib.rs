@@ -177,6 +177,7 @@ pub mod selection;
 mod session;
 mod simd;
 pub mod solver;
+mod tall;
 pub mod tape;
 pub mod team;
 mod text;

@@ -10,7 +10,8 @@ use crate::host::registers::Registers;
 use crate::operators::Loss;
 use crate::real::Real;
 use crate::tape::{
-    Blocks, Combine, Expression, HostOp, Kind, MatrixProduct, Measured, MeasuredCombine, Precondition, Program, Scalar,
+    Blocks, Combine, Expression, Held, HostOp, Kind, Left, MatrixProduct, Measured, MeasuredCombine, Precondition,
+    Program, Scalar,
 };
 
 /// Least count of numbers worth several threads.
@@ -286,18 +287,14 @@ pub(super) fn host<T: Real>(
     op: &HostOp,
     active: &[bool],
 ) -> Result<()> {
-    let batch = registers.batch();
-    let read = |registers: &Registers<T>, at| registers.read(at).unwrap_or_default();
-    let inputs: Vec<Vec<f64>> = op.inputs.iter().map(|at| read(registers, *at)).collect();
-    for trial in (0..batch).filter(|trial| active[*trial]) {
-        let of = |all: &Vec<f64>| trial * (all.len() / batch)..(trial + 1) * (all.len() / batch);
-        let given: Vec<&[f64]> = inputs.iter().map(|all| &all[of(all)]).collect();
-        let mut made = vec![Vec::new(); op.outputs.len()];
-        (op.function)(&given, &mut made)?;
-        for (at, made) in op.outputs.iter().zip(made).filter(|(_, made)| !made.is_empty()) {
+    for trial in (0..registers.batch()).filter(|trial| active[*trial]) {
+        let given: Vec<Held<'_>> = op.inputs.iter().map(|at| registers.held(*at, trial)).collect();
+        let mut left = vec![Left::default(); op.outputs.len()];
+        (op.function)(&given, &mut left)?;
+        for (at, left) in op.outputs.iter().zip(left) {
             let declaration = program.declaration(*at);
             debug_assert!(declaration.kind != Kind::Measured, "host ops read and write factors and scalars");
-            registers.write_trial((&declaration.name, *at), trial, &made)?;
+            registers.leave((&declaration.name, *at), trial, &left)?;
         }
     }
     Ok(())

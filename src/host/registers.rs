@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::real::{Real, convert};
-use crate::tape::{BlockSize, Blocks, Kind, Matrix, Measured, Program, Register, Scalar};
+use crate::tape::{BlockSize, Blocks, Held, Kind, Left, Matrix, Measured, Program, Register, Scalar};
 
 /// Content of one register, for all trials.
 #[derive(Clone, Debug)]
@@ -177,25 +177,30 @@ impl<T: Real> Registers<T> {
         Ok(())
     }
 
-    /// Overwrites the factors or the scalar of one trial.
+    /// Factors or the scalar of one trial; none of a vector over the measurements.
+    pub(crate) fn held(&self, at: Register, trial: usize) -> Held<'_> {
+        let of = |length: usize| trial * (length / self.batch)..(trial + 1) * (length / self.batch);
+        match &self.stores[at.index()] {
+            Store::Measured(_) => Held::F64(&[]),
+            Store::Blocks(own) => Held::of(&own[of(own.len())]),
+            Store::Scalar(own) => Held::F64(&own[trial..=trial]),
+        }
+    }
+
+    /// Writes what a function on the host left for the factors or the scalar of one trial.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong length.
-    pub(crate) fn write_trial(&mut self, (name, at): (&str, Register), trial: usize, values: &[f64]) -> Result<()> {
-        let size = match &self.stores[at.index()] {
-            Store::Measured(_) => 0,
-            Store::Blocks(own) => own.len() / self.batch,
-            Store::Scalar(_) => 1,
-        };
-        if values.len() != size {
-            let found = format!("{} numbers", values.len());
-            return Err(Error::invalid(name, found, format!("{size} numbers"), "keep the length of the register"));
+    pub(crate) fn leave(&mut self, (name, at): (&str, Register), trial: usize, left: &Left) -> Result<()> {
+        let (size, found) = (self.held(at, trial).len(), left.len());
+        if let Some(found) = found.filter(|found| *found != size) {
+            let (found, allowed) = (format!("{found} numbers"), format!("{size} numbers"));
+            return Err(Error::invalid(name, found, allowed, "keep the length of the register"));
         }
-        let range = trial * size..(trial + 1) * size;
         match &mut self.stores[at.index()] {
             Store::Measured(_) => {}
-            Store::Blocks(own) => own[range].iter_mut().zip(values).for_each(|(own, v)| *own = T::from_f64(*v)),
-            Store::Scalar(own) => own[range].copy_from_slice(values),
+            Store::Blocks(own) => left.write(&mut own[trial * size..(trial + 1) * size]),
+            Store::Scalar(own) => left.write(&mut own[trial..=trial]),
         }
         Ok(())
     }

@@ -47,10 +47,11 @@ fn half(t: &mut Tape, g: Blocks, side: Expression, floor: f64) -> Result<Blocks>
     let (sizes, out, raised) = (t.sizes(g).to_vec(), t.blocks("half direction"), t.raised());
     let inputs = [Register::from(g), factor.into(), side.into(), raised.into()];
     t.on_host("pseudo-inverse of one side", inputs, [Register::from(out), raised.into()], move |given, made| {
-        let wanted = usize::from(given[2][0] != 0.0);
-        let (values, lost) = scaled_blocks((given[0], given[1]), (&sizes, &partners), |block| block == wanted, floor);
-        made[0] = values.into_iter().map(|v| -v).collect();
-        made[1] = vec![given[3][0] + f64::from(u8::from(lost > 0))];
+        let wanted = usize::from(given[2].number(0) != 0.0);
+        let (g, factor) = (given[0].numbers(), given[1].numbers());
+        let (values, lost) = scaled_blocks((&g, &factor), (&sizes, &partners), |block| block == wanted, floor);
+        made[0] = values.into_iter().map(|v| -v).collect::<Vec<f64>>().into();
+        made[1] = vec![given[3].number(0) + f64::from(u8::from(lost > 0))].into();
         Ok(())
     });
     Ok(out)

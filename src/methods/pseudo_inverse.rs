@@ -74,9 +74,10 @@ pub(super) fn pseudo_inverse(t: &mut Tape, d: Blocks, point: Blocks, floor: f64,
     let (sizes, out, raised) = (t.sizes(d).to_vec(), t.blocks("scaled"), t.raised());
     let inputs = [Register::from(d), factor.into(), raised.into()];
     t.on_host("pseudo-inverse", inputs, [Register::from(out), raised.into()], move |given, made| {
-        let (values, lost) = scaled_blocks((given[0], given[1]), (&sizes, &partners), |_| true, floor);
-        made[0] = values;
-        made[1] = vec![given[2][0] + f64::from(u8::from(count && lost > 0))];
+        let (d, factor) = (given[0].numbers(), given[1].numbers());
+        let (values, lost) = scaled_blocks((&d, &factor), (&sizes, &partners), |_| true, floor);
+        made[0] = values.into();
+        made[1] = vec![given[2].number(0) + f64::from(u8::from(count && lost > 0))].into();
         Ok(())
     });
     Ok(out)

@@ -241,14 +241,14 @@ impl Algorithm for Riemannian {
         let of = sizes.clone();
         // Z = A Σ Bᵀ. An overflow leaves no bases; its loss is NaN too, and the run has diverged.
         t.on_host("bases", [Register::from(whole)], [Register::from(bases), values.into()], move |given, made| {
-            match decomposed(&point(given[0], &of), k) {
+            match decomposed(&point(&given[0].numbers(), &of), k) {
                 Ok(z) => {
-                    made[0] = laid_out(&z.a, &z.b, count, k);
-                    made[1] = z.values;
+                    made[0] = laid_out(&z.a, &z.b, count, k).into();
+                    made[1] = z.values.into();
                 }
                 Err(_) => {
-                    made[0] = vec![f64::NAN; given[0].len()];
-                    made[1] = vec![f64::NAN; count];
+                    made[0] = vec![f64::NAN; given[0].len()].into();
+                    made[1] = vec![f64::NAN; count].into();
                 }
             }
             Ok(())
@@ -260,12 +260,12 @@ impl Algorithm for Riemannian {
         let (tangent, of) = (t.blocks("tangent"), sizes.clone());
         let inputs = [Register::from(bases), g.into()];
         t.on_host("tangent", inputs, [Register::from(tangent)], move |given, made| {
-            let (z, g) = (point(given[0], &of), point(given[1], &of));
+            let (z, g) = (point(&given[0].numbers(), &of), point(&given[1].numbers(), &of));
             let (a, h) = (narrowed(&z.left, count, k), narrowed(&g.left, count, k));
             let inner = times(&a, count, &transposed_times(&a, count, &h, count), count);
             let part = if of.len() == 1 { 0.5 } else { 1.0 };
             let left: Vec<f64> = h.iter().zip(&inner).map(|(h, i)| h - part * i).collect();
-            made[0] = laid_out(&left, &narrowed(&g.right, count, k), count, k);
+            made[0] = laid_out(&left, &narrowed(&g.right, count, k), count, k).into();
             Ok(())
         });
         let step = match self.step_rule() {
@@ -283,13 +283,13 @@ impl Algorithm for Riemannian {
         let of = sizes;
         let inputs = [Register::from(bases), values.into(), tangent.into(), step.into()];
         t.on_host("retraction", inputs, [Register::from(u)], move |given, made| {
-            let (z, tangent) = (point(given[0], &of), point(given[2], &of));
+            let (z, tangent) = (point(&given[0].numbers(), &of), point(&given[2].numbers(), &of));
             let narrow = |v: &[f64]| narrowed(v, count, k);
-            let z = Decomposed { a: narrow(&z.left), values: given[1].to_vec(), b: narrow(&z.right) };
+            let z = Decomposed { a: narrow(&z.left), values: given[1].numbers().into_owned(), b: narrow(&z.right) };
             let tangent = Point { left: narrow(&tangent.left), right: narrow(&tangent.right) };
-            match retracted(&z, &tangent, given[3][0], k) {
-                Ok(at) => made[0] = at.left.into_iter().chain(at.right).collect(),
-                Err(_) => made[0] = vec![f64::NAN; given[0].len()],
+            match retracted(&z, &tangent, given[3].number(0), k) {
+                Ok(at) => made[0] = at.left.into_iter().chain(at.right).collect::<Vec<f64>>().into(),
+                Err(_) => made[0] = vec![f64::NAN; given[0].len()].into(),
             }
             Ok(())
         });

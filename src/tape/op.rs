@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::tape::expression::Expression;
+use crate::tape::host::{Held, Left};
 use crate::tape::registers::{Blocks, Matrix, Measured, Register, Scalar};
 use crate::tape::turns::Minibatches;
 
@@ -221,9 +222,9 @@ pub struct MatrixProduct {
     pub transpose_b: bool,
 }
 
-/// Function of a host operation for one trial, from the numbers of the inputs to lists for the outputs, which come
-/// empty. A register whose list stays empty keeps its numbers.
-pub type HostFunction = dyn Fn(&[&[f64]], &mut [Vec<f64>]) -> Result<()> + Send + Sync;
+/// Function of a host operation for one trial, from the numbers of the inputs to those that it leaves in the outputs. A
+/// register for which it leaves none keeps its own.
+pub type HostFunction = dyn Fn(&[Held<'_>], &mut [Left]) -> Result<()> + Send + Sync;
 
 /// A function in f64 on the host, for decompositions that decide ranks. Its registers are transferred both ways.
 #[derive(Clone)]

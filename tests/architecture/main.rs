@@ -18,6 +18,7 @@ const ORDER: &[&str] = &[
     "pages",
     "simd",
     "linalg",
+    "tall",
     "text",
     "named",
     "options",

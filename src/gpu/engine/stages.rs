@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::bound::{Bounds, Item, PassWork};
 use crate::gpu::paranoia;
 use crate::gpu::registers::Place;
-use crate::tape::HostOp;
+use crate::tape::{Held, HostOp, Left};
 
 use super::{GpuEngine, Step};
 
@@ -128,15 +128,16 @@ impl GpuEngine<'_> {
         for trial in (0..self.batch).filter(|trial| self.active[*trial]) {
             let own =
                 |(place, values): &(Place, Vec<f64>)| trial * place.len..trial * place.len + values.len() / self.batch;
-            let arguments: Vec<&[f64]> = given.iter().map(|input| &input.1[own(input)]).collect();
-            let mut made = vec![Vec::new(); outputs.len()];
-            function(&arguments, &mut made)?;
-            for (place, made) in places.iter().zip(&made).filter(|(_, made)| !made.is_empty()) {
-                if made.len() != place.len {
-                    let (found, allowed) = (format!("{} numbers", made.len()), format!("{} numbers", place.len));
+            let arguments: Vec<Held<'_>> = given.iter().map(|input| Held::F64(&input.1[own(input)])).collect();
+            let mut left = vec![Left::default(); outputs.len()];
+            function(&arguments, &mut left)?;
+            for (place, left) in places.iter().zip(&left) {
+                let Some(numbers) = left.numbers() else { continue };
+                if numbers.len() != place.len {
+                    let (found, allowed) = (format!("{} numbers", numbers.len()), format!("{} numbers", place.len));
                     return Err(Error::invalid("output of a function on the host", found, allowed, "keep its length"));
                 }
-                self.store_trial(*place, trial, made)?;
+                self.store_trial(*place, trial, &numbers)?;
             }
         }
         Ok(())

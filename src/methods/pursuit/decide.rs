@@ -1,12 +1,13 @@
 //! Decision about the next iteration: eigenvalue search, new columns, a trial of more or fewer columns, or a step.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
 use faer::Mat;
 
 use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz};
 use super::ledger::{Ledger, WINDOW};
 use crate::models::{SIGNIFICANT, significant_loss};
+use crate::tape::Held;
 
 /// Factor above the edge of the noise from which eigenvalues of −G are signal.
 const SIGNAL: f64 = 1.15;
@@ -44,16 +45,18 @@ const GAP: f64 = 0.2;
 const RATE_STEPS: f64 = 30.0;
 const SLOW: f64 = 0.01;
 
-/// Inputs of a decision: registers of one trial, whose columns are not yet ordered.
+/// Inputs of a decision: registers of one trial. Only the columns that a decision needs are read.
 pub(super) struct Known<'a> {
-    pub(super) u: &'a [f64],
-    pub(super) applied: &'a [f64],
-    pub(super) products: &'a [f64],
-    pub(super) direction: &'a [f64],
-    pub(super) scaled: &'a [f64],
-    pub(super) saved: &'a [f64],
+    pub(super) u: Held<'a>,
+    pub(super) applied: Held<'a>,
+    pub(super) products: Held<'a>,
+    pub(super) direction: Held<'a>,
+    pub(super) scaled: Held<'a>,
+    pub(super) saved: Held<'a>,
     /// Probes of the noise and G_ε applied to them.
-    pub(super) noise: (&'a [f64], &'a [f64]),
+    pub(super) noise: (Held<'a>, Held<'a>),
+    /// Register positions of the columns of all but the noise and `saved`, columns in use first.
+    pub(super) places: Vec<usize>,
     pub(super) energy: f64,
     /// Energy of the zero matrix.
     pub(super) zero_energy: f64,
@@ -65,14 +68,16 @@ pub(super) struct Known<'a> {
     pub(super) normalization: f64,
 }
 
-/// Outputs of a decision; what is borrowed is unchanged. Factors of large problems are not copied without need.
-pub(super) struct Next<'a> {
-    pub(super) u: Cow<'a, [f64]>,
-    pub(super) applied: Cow<'a, [f64]>,
-    pub(super) direction: Cow<'a, [f64]>,
-    pub(super) scaled: Cow<'a, [f64]>,
-    pub(super) saved: Cow<'a, [f64]>,
-    pub(super) noise: Cow<'a, [f64]>,
+/// Outputs of a decision: the columns that are not zero; none where a register keeps its numbers.
+pub(super) struct Next {
+    pub(super) u: Option<Mat<f64>>,
+    /// U, and the probes that follow its columns.
+    pub(super) probes: Option<(Mat<f64>, Mat<f64>)>,
+    /// The direction, and its first column.
+    pub(super) direction: (usize, Mat<f64>),
+    pub(super) scaled: Option<Mat<f64>>,
+    pub(super) saved: Option<Mat<f64>>,
+    pub(super) noise: Option<Mat<f64>>,
 }
 
 /// Rules of the decision, the same for every trial.
@@ -89,7 +94,7 @@ pub(super) struct Turn<'a, 'l> {
     pub(super) rules: &'a Rules,
     pub(super) known: &'a Known<'a>,
     pub(super) ledger: &'l mut Ledger,
-    pub(super) next: Next<'a>,
+    pub(super) next: Next,
     pub(super) u: Mat<f64>,
     pub(super) gu: Mat<f64>,
     pub(super) tangent: Tangent,
@@ -97,41 +102,44 @@ pub(super) struct Turn<'a, 'l> {
 }
 
 /// Decides, and writes the outputs for the tape.
-pub(super) fn decide<'a>(rules: &'a Rules, known: &'a Known<'a>, ledger: &mut Ledger) -> Next<'a> {
+pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> Next {
     let space = &rules.space;
     if ledger.started == 0.0 {
         start(known, ledger);
     }
-    let mut next = Next {
-        u: known.u.into(),
-        applied: known.applied.into(),
-        direction: vec![0.0; known.u.len()].into(),
-        scaled: known.scaled.into(),
-        saved: known.saved.into(),
-        noise: known.noise.0.into(),
-    };
-    if ledger.rank == 0.0 {
-        // The start is only a set of directions: its part of A(U Uᵀ) is not wanted.
-        next.u = vec![0.0; known.u.len()].into();
-    }
-    if ledger.finished == 1.0 || !known.energy.is_finite() || known.products.iter().any(|v| !v.is_finite()) {
+    let none = Mat::zeros(space.rows(), 0);
+    // At rank 0 the start is only a set of directions: its part of A(U Uᵀ) is not wanted.
+    let cleared = (ledger.rank == 0.0).then(|| none.clone());
+    let next = Next { u: cleared, probes: None, direction: (0, none), scaled: None, saved: None, noise: None };
+    if ledger.finished == 1.0 || !known.energy.is_finite() {
         return next;
     }
+    let read = |held: Held<'_>, columns: Range<usize>| held.columns(space.columns, &known.places[columns]);
+    // G·V as the model multiplies by it: with the signs of the columns.
+    let product = |columns: Range<usize>| {
+        let mut products = read(known.products, columns.clone());
+        space.sign(&mut products, &known.places[columns]);
+        products
+    };
+    let mut u = read(known.u, 0..ledger.rank());
     // A step of length 0 leaves empty columns, which do not count.
-    let mut q = ledger.rank();
-    while q > 0 && (0..space.rows()).all(|row| next.u[row * space.columns + q - 1] == 0.0) {
-        q -= 1;
-    }
+    let q = (0..u.ncols()).rev().find(|j| u.col(*j).iter().any(|v| *v != 0.0)).map_or(0, |j| j + 1);
+    u.truncate(u.nrows(), q);
     if q != ledger.rank() {
         ledger.rank = q as f64;
         ledger.signs.truncate(q);
         ledger.forget();
     }
-    let (u, gu) = (space.take(&next.u, 0..q), space.take(known.products, 0..q));
+    let probes = ledger.first_probe as usize..(ledger.first_probe + ledger.probes) as usize;
+    let (gu, pair) = (product(0..q), (read(known.applied, probes.clone()), product(probes)));
+    if [&gu, &pair.1]
+        .into_iter()
+        .any(|products| products.col_iter().any(|column| column.iter().any(|v| !v.is_finite())))
+    {
+        return next;
+    }
     let tangent = Tangent::new(space, &u, &gu);
     let free = space.columns - q;
-    let probes = ledger.first_probe as usize..(ledger.first_probe + ledger.probes) as usize;
-    let pair = (space.take(known.applied, probes.clone()), space.take(known.products, probes));
     let used = |sign: f64| ledger.signs.iter().filter(|of| **of == sign).count();
     let room = (used(1.0) < known.positive, used(-1.0) < known.most - known.positive);
     // A column whose sign is used up is of no use.
@@ -220,8 +228,8 @@ impl Turn<'_, '_> {
         let (basis, products) = self.known.noise;
         let space = &self.rules.space;
         let columns = 0..self.ledger.noise_probes as usize;
-        let pair = (space.take(basis, columns.clone()), space.take(products, columns));
-        let mut out = vec![0.0; basis.len()];
+        let read = |held: Held<'_>| held.columns(space.columns, &space.all()[columns.clone()]);
+        let pair = (read(basis), read(products));
         let strength = |theta: f64| if space.is_signed() { theta.abs() } else { theta };
         if let Some(found) = ritz(space, &self.tangent, pair, false, (space.columns, strength)) {
             let norm = self.ledger.noise_norm;
@@ -229,10 +237,9 @@ impl Turn<'_, '_> {
                 self.ledger.edge = found.values[0] / norm;
                 self.ledger.edge_error = found.errors[0] / found.values[0];
             }
-            space.put(&mut out, 0..space.columns, found.basis.as_ref());
             self.ledger.noise_probes = found.basis.ncols() as f64;
+            self.next.noise = Some(found.basis);
         }
-        self.next.noise = out.into();
         self.ledger.noise_norm = self.residual_norm();
     }
 
@@ -241,7 +248,6 @@ impl Turn<'_, '_> {
         let space = &self.rules.space;
         let q = self.rank();
         let columns = space.columns;
-        let mut applied = self.next.u.to_vec();
         let basis = match &self.ritz {
             Some(ritz) => ritz.basis.subcols(0, ritz.basis.ncols().min(columns - q)).to_owned(),
             // Without earlier probes, the part of G·U outside the range of U.
@@ -251,9 +257,8 @@ impl Turn<'_, '_> {
                 orthonormal(&beside, None, columns - q).0
             }
         };
-        space.put(&mut applied, q..columns, basis.as_ref());
         (self.ledger.first_probe, self.ledger.probes) = (q as f64, basis.ncols() as f64);
-        self.next.applied = applied.into();
+        self.next.probes = Some((self.next.u.as_ref().unwrap_or(&self.u).clone(), basis));
     }
 
     fn freedom(&self, rank: usize) -> f64 {
@@ -335,8 +340,7 @@ impl Turn<'_, '_> {
             (1..values.len()).max_by(|&a, &b| (values[a - 1] / values[a]).total_cmp(&(values[b - 1] / values[b])));
         let Some(cut) = gap.filter(|&j| values[j] < GAP * values[j - 1]) else { return false };
         self.begin_trial(2.0, energy);
-        let space = &self.rules.space;
-        space.put(self.next.u.to_mut(), 0..space.columns, balanced.subcols(0, cut));
+        self.next.u = Some(balanced.subcols(0, cut).to_owned());
         self.ledger.rank = cut as f64;
         self.ledger.signs = signs[..cut].to_vec();
         self.ledger.forget();
@@ -349,12 +353,15 @@ impl Turn<'_, '_> {
         (self.ledger.trial_since, self.ledger.trial_accept) = (self.ledger.steps, accept);
         self.ledger.saved_rank = self.ledger.rank;
         self.ledger.saved_signs = self.ledger.signs.clone();
-        self.next.saved = self.next.u.clone();
+        self.next.saved = Some(self.next.u.as_ref().unwrap_or(&self.u).clone());
     }
 
     /// Returns to the start of a trial. A further column that explains no more than noise ends the run.
     fn end_trial(&mut self) {
-        self.next.u = self.next.saved.clone();
+        let space = &self.rules.space;
+        let places = space.places(&self.ledger.saved_signs);
+        let rank = self.ledger.saved_rank as usize;
+        self.next.u = Some(self.known.saved.columns(space.columns, &places[..rank]));
         self.ledger.rank = self.ledger.saved_rank;
         self.ledger.signs = self.ledger.saved_signs.clone();
         self.ledger.forget();

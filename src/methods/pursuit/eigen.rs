@@ -5,10 +5,11 @@
 //! for the basis B of the last one. The next basis consists of Ritz vectors X, their residuals, and the last change of
 //! X, as in LOBPCG (Knyazev 2001).
 
-use std::borrow::Cow;
 use std::ops::Range;
 
-use faer::{Mat, MatRef, Side};
+use faer::{Mat, Side};
+
+use crate::tall;
 
 /// Relative norm below which a column is dropped after orthogonalisation. Gram matrices show no less than √ε of a column.
 const DEPENDENT: f64 = 1e-6;
@@ -54,44 +55,15 @@ impl Space {
         places
     }
 
-    /// A register with its columns in the order of `places`; `signed` multiplies them by the model's signs.
-    pub(super) fn ordered<'r>(&self, register: &'r [f64], places: &[usize], signed: bool) -> Cow<'r, [f64]> {
-        if !self.is_signed() {
-            // Columns without signs are in order.
-            return register.into();
-        }
-        let value = |at: usize| {
-            let (row, place) = (at / self.columns, places[at % self.columns]);
-            let v = register[row * self.columns + place];
-            if signed && place >= self.positive { -v } else { v }
-        };
-        (0..register.len()).map(value).collect()
+    /// The register position of every column.
+    pub(super) fn all(&self) -> Vec<usize> {
+        (0..self.columns).collect()
     }
 
-    /// The inverse of [`Space::ordered`], without signs; empty where these are the numbers of `register` itself.
-    pub(super) fn placed(&self, ordered: Cow<'_, [f64]>, places: &[usize], register: &[f64]) -> Vec<f64> {
-        if !self.is_signed() {
-            return if std::ptr::eq(&*ordered, register) { Vec::new() } else { ordered.into_owned() };
-        }
-        let mut register = vec![0.0; ordered.len()];
-        for (at, v) in ordered.iter().enumerate() {
-            register[at / self.columns * self.columns + places[at % self.columns]] = *v;
-        }
-        register
-    }
-
-    /// Columns of a register as a matrix.
-    pub(super) fn take(&self, register: &[f64], columns: Range<usize>) -> Mat<f64> {
-        let all = MatRef::from_row_major_slice(register, self.rows(), self.columns);
-        all.subcols(columns.start, columns.len()).to_owned()
-    }
-
-    /// Writes columns of a register and clears the others of the range.
-    pub(super) fn put(&self, register: &mut [f64], at: Range<usize>, from: MatRef<'_, f64>) {
-        for row in 0..self.rows() {
-            for (j, column) in at.clone().enumerate() {
-                register[row * self.columns + column] = if j < from.ncols() { from[(row, j)] } else { 0.0 };
-            }
+    /// Multiplies columns at these places by the signs of the model.
+    pub(super) fn sign(&self, columns: &mut Mat<f64>, places: &[usize]) {
+        for (j, _) in places.iter().enumerate().filter(|(_, place)| **place >= self.positive) {
+            columns.col_mut(j).iter_mut().for_each(|v| *v = -*v);
         }
     }
 
@@ -99,6 +71,9 @@ impl Space {
     fn range_of(&self, u: &Mat<f64>) -> Vec<(Mat<f64>, Mat<f64>)> {
         let of = |rows: &Range<usize>| {
             let block = u.as_ref().subrows(rows.start, rows.len());
+            if let Some(basis) = tall::range_by_gram(block) {
+                return basis;
+            }
             let Ok(svd) = block.thin_svd() else { return (Mat::zeros(rows.len(), 0), Mat::zeros(u.ncols(), 0)) };
             let count = rows.len().min(u.ncols());
             let largest = if count > 0 { svd.S()[0] } else { 0.0 };
@@ -123,7 +98,7 @@ impl Tangent {
     pub(super) fn new(space: &Space, u: &Mat<f64>, gu: &Mat<f64>) -> Self {
         let ranges = space.range_of(u);
         let of = |(block, rows): (usize, &Range<usize>)| {
-            gu.as_ref().subrows(rows.start, rows.len()) * &ranges[space.partners[block]].1
+            tall::times(gu.as_ref().subrows(rows.start, rows.len()), ranges[space.partners[block]].1.as_ref())
         };
         let products = space.blocks.iter().enumerate().map(of).collect();
         Self { ranges, products }
@@ -139,14 +114,9 @@ impl Tangent {
     pub(super) fn project(&self, space: &Space, columns: &mut Mat<f64>) -> Vec<Mat<f64>> {
         let mut shares = Vec::new();
         for (rows, (q, _)) in space.blocks.iter().zip(&self.ranges) {
-            let part = columns.as_ref().subrows(rows.start, rows.len());
-            let share = q.transpose() * part;
-            let out = q * &share;
-            for j in 0..columns.ncols() {
-                for i in 0..rows.len() {
-                    columns[(rows.start + i, j)] -= out[(i, j)];
-                }
-            }
+            let mut part = columns.as_mut().subrows_mut(rows.start, rows.len());
+            let share = tall::transposed_times(q.as_ref(), part.as_ref());
+            tall::subtract_product(part.as_mut(), q.as_ref(), share.as_ref());
             shares.push(share);
         }
         shares
@@ -177,12 +147,8 @@ pub(super) fn ritz(
     if own {
         // G P B = G B − (G Q) QᵀB
         for (block, rows) in space.blocks.iter().enumerate() {
-            let out = &tangent.products[block] * &shares[space.partners[block]];
-            for j in 0..gb.ncols() {
-                for i in 0..rows.len() {
-                    gb[(rows.start + i, j)] -= out[(i, j)];
-                }
-            }
+            let (along, share) = (&tangent.products[block], &shares[space.partners[block]]);
+            tall::subtract_product(gb.as_mut().subrows_mut(rows.start, rows.len()), along.as_ref(), share.as_ref());
         }
     }
     tangent.project(space, &mut gb);
@@ -190,8 +156,8 @@ pub(super) fn ritz(
     if b.ncols() == 0 {
         return None;
     }
-    let hb = gb * -1.0;
-    let small = b.transpose() * &hb;
+    let hb = tall::from_fn(gb.nrows(), gb.ncols(), |i, j| -gb[(i, j)]);
+    let small = tall::transposed_times(b.as_ref(), hb.as_ref());
     let small = Mat::from_fn(small.nrows(), small.ncols(), |i, j| 0.5 * (small[(i, j)] + small[(j, i)]));
     let eigen = small.self_adjoint_eigen(Side::Lower).ok()?;
     let count = b.ncols();
@@ -200,13 +166,13 @@ pub(super) fn ritz(
     order.sort_by(|&i, &j| strength(eigen.S()[j]).total_cmp(&strength(eigen.S()[i])));
     let y = Mat::from_fn(count, followed, |i, j| eigen.U()[(i, order[j])]);
     let thetas: Vec<f64> = (0..followed).map(|j| eigen.S()[order[j]]).collect();
-    let (x, hx) = (&b * &y, &hb * &y);
-    let residual = Mat::from_fn(x.nrows(), followed, |i, j| hx[(i, j)] - thetas[j] * x[(i, j)]);
-    let errors = (0..followed).map(|j| residual.col(j).norm_l2()).collect();
+    let (x, hx) = (tall::times(b.as_ref(), y.as_ref()), tall::times(hb.as_ref(), y.as_ref()));
+    let residual = tall::from_fn(x.nrows(), followed, |i, j| hx[(i, j)] - thetas[j] * x[(i, j)]);
+    let errors = tall::columns(residual.as_ref(), |j| residual.col(j).norm_l2());
     // The change of X: the part outside the first columns, which were the old X.
     let change = Mat::from_fn(count, followed, |i, j| if i < followed { 0.0 } else { y[(i, j)] });
-    let change = &b * &change;
-    let all = Mat::from_fn(x.nrows(), 3 * followed, |i, j| match j / followed {
+    let change = tall::times(b.as_ref(), change.as_ref());
+    let all = tall::from_fn(x.nrows(), 3 * followed, |i, j| match j / followed {
         0 => x[(i, j)],
         1 => residual[(i, j - followed)],
         _ => change[(i, j - 2 * followed)],
@@ -222,14 +188,14 @@ pub(super) fn ritz(
 /// The combinations come from Gram matrices, so that tall factors are read a few times and not once for each pair of
 /// columns. The second round makes up for the rounding of the first (Fukaya et al. 2014, CholeskyQR2).
 pub(super) fn orthonormal(columns: &Mat<f64>, image: Option<&Mat<f64>>, most: usize) -> (Mat<f64>, Mat<f64>) {
-    let norms: Vec<f64> = columns.col_iter().map(|column| column.norm_l2()).collect();
+    let norms = tall::columns(columns.as_ref(), |j| columns.col(j).norm_l2());
     let used: Vec<usize> = (0..norms.len()).filter(|j| norms[*j] > 0.0).collect();
-    let scaled = |of: &Mat<f64>| Mat::from_fn(of.nrows(), used.len(), |i, j| of[(i, used[j])] / norms[used[j]]);
+    let scaled = |of: &Mat<f64>| tall::from_fn(of.nrows(), used.len(), |i, j| of[(i, used[j])] / norms[used[j]]);
     let (mut basis, mut of_basis) = (scaled(columns), image.map_or_else(|| Mat::zeros(0, used.len()), scaled));
     for _ in 0..2 {
-        let combinations = combinations(&(basis.transpose() * &basis), most);
-        basis = &basis * &combinations;
-        of_basis = &of_basis * &combinations;
+        let combinations = combinations(&tall::transposed_times(basis.as_ref(), basis.as_ref()), most);
+        basis = tall::times(basis.as_ref(), combinations.as_ref());
+        of_basis = tall::times(of_basis.as_ref(), combinations.as_ref());
     }
     (basis, of_basis)
 }

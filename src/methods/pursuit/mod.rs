@@ -24,7 +24,7 @@ use crate::methods::{Algorithm, Method};
 use crate::models::Model;
 use crate::named::Named;
 use crate::operators::Loss;
-use crate::tape::{BlockSize, Initial, Register, Tape, When};
+use crate::tape::{BlockSize, Held, Initial, Left, Register, Tape, When};
 
 use decide::{Known, Next, Rules, decide};
 use eigen::Space;
@@ -144,7 +144,7 @@ impl Algorithm for Pursuit {
         let inputs = read.into_iter().chain(numbers).chain([probes.into(), of_noise.into()]);
         let written = [u, applied, direction, scaled, saved, ledger, probes].map(Register::from);
         let outputs = written.into_iter().chain([finished.into()]);
-        t.on_host("pursuit", inputs, outputs, move |given, made| carry_out(&rules, given, made));
+        t.on_host("pursuit", inputs, outputs, move |given, left| carry_out(&rules, given, left));
         // e may belong to U before ranks were reduced: the direction is then zero, and so is the step.
         let step = line::exact(t, u, e, direction)?;
         t.combine_into(u, [(1.0.into(), u), (step.into(), direction)]);
@@ -157,41 +157,43 @@ impl Algorithm for Pursuit {
 ///
 /// # Errors
 /// [`Error::Invalid`] for a ledger that no iteration writes.
-fn carry_out(rules: &Rules, given: &[&[f64]], made: &mut [Vec<f64>]) -> Result<()> {
+fn carry_out(rules: &Rules, given: &[Held<'_>], left: &mut [Left]) -> Result<()> {
     let space = &rules.space;
-    let mut ledger = Ledger::read(given[6], space.columns).ok_or_else(|| {
+    let mut ledger = Ledger::read(&given[6].numbers(), space.columns).ok_or_else(|| {
         let fix = "the checkpoint is damaged, or another program wrote it: start a new run";
         Error::invalid("state 'ledger'", "numbers that no run produces", "numbers saved by a run", fix)
     })?;
-    let places = space.places(&ledger.signs);
-    let plain = |at: usize| space.ordered(given[at], &places, false);
-    let (u, applied, direction, scaled, saved, probes) = (plain(0), plain(1), plain(3), plain(4), plain(5), plain(12));
-    // The model multiplies by G with the signs of the columns; the noise does not.
-    let (products, of_noise) = (space.ordered(given[2], &places, true), plain(13));
-    let most = given[10][0] as usize;
+    let most = given[10].number(0) as usize;
     let known = Known {
-        u: &u,
-        applied: &applied,
-        products: &products,
-        direction: &direction,
-        scaled: &scaled,
-        saved: &saved,
-        energy: given[7][0],
-        zero_energy: given[8][0],
-        measurements: given[9][0],
+        u: given[0],
+        applied: given[1],
+        products: given[2],
+        direction: given[3],
+        scaled: given[4],
+        saved: given[5],
+        energy: given[7].number(0),
+        zero_energy: given[8].number(0),
+        measurements: given[9].number(0),
         most,
         positive: space.positive.min(most),
-        normalization: given[11][0],
-        noise: (&probes, &of_noise),
+        normalization: given[11].number(0),
+        noise: (given[12], given[13]),
+        places: space.places(&ledger.signs),
     };
-    let Next { u, applied, direction, scaled, saved, noise } = decide(rules, &known, &mut ledger);
-    let places = space.places(&ledger.signs);
-    let of = |at: usize, ordered| space.placed(ordered, &places, given[at]);
-    let (u, applied, direction) = (of(0, u), of(1, applied), of(3, direction));
-    let (scaled, saved, noise) = (of(4, scaled), of(5, saved), of(12, noise));
-    let finished = vec![ledger.finished];
-    let all = [u, applied, direction, scaled, saved, ledger.write(space.columns), noise, finished];
-    made.iter_mut().zip(all).for_each(|(out, numbers)| *out = numbers);
+    let Next { u, probes, direction, scaled, saved, noise } = decide(rules, &known, &mut ledger);
+    let (places, width) = (space.places(&ledger.signs), space.columns);
+    if let Some((u, probes)) = probes {
+        left[1] = Left::columns(width, vec![(0, u), (ledger.rank(), probes)], &places);
+    }
+    left[2] = Left::columns(width, vec![direction], &places);
+    let whole = |matrix, places: &[usize]| Left::columns(width, vec![(0, matrix)], places);
+    let kept = [(0, u, &places), (3, scaled, &places), (4, saved, &space.places(&ledger.saved_signs))];
+    for (at, matrix, places) in kept {
+        left[at] = matrix.map_or_else(Left::default, |matrix| whole(matrix, places));
+    }
+    left[5] = ledger.write(width).into();
+    left[6] = noise.map_or_else(Left::default, |noise| whole(noise, &space.all()));
+    left[7] = vec![ledger.finished].into();
     Ok(())
 }
 

@@ -5,6 +5,8 @@ use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
 use super::decide::Turn;
+use crate::tall;
+use crate::tape::Held;
 
 impl Turn<'_, '_> {
     /// Singular values of M, balanced factors with a column for each, and the signs of the columns.
@@ -58,14 +60,14 @@ impl Turn<'_, '_> {
         let count = count.min(ritz.values.len());
         // A pair's vectors are (u; v)/√2.
         let scale = (space.blocks.len() as f64).sqrt();
-        let columns = Mat::from_fn(space.rows(), count, |i, j| {
+        let columns = tall::from_fn(space.rows(), count, |i, j| {
             scale * ritz.vectors[(i, j)] * (self.known.normalization * ritz.values[j].abs().max(least)).sqrt()
         });
         if count == 0 || columns.norm_max() == 0.0 {
             return false;
         }
         let new = if space.is_signed() { ritz.signs[..count].to_vec() } else { vec![1.0; count] };
-        space.put(self.next.direction.to_mut(), q..q + count, columns.as_ref());
+        self.next.direction = (q, columns);
         self.ledger.signs.extend(new);
         self.ledger.rank += count as f64;
         self.ledger.edge_error = 1.0;
@@ -81,24 +83,23 @@ impl Turn<'_, '_> {
         }
         // s·A*A is close to the identity: s gives directions the size of factors, in any units.
         let gradient = self.gradient();
-        let z = self.preconditioned(&gradient) * self.known.normalization;
-        let inner = |a: &Mat<f64>, b: &Mat<f64>| -> f64 { (0..q).map(|j| a.col(j).transpose() * b.col(j)).sum() };
+        let z = self.preconditioned(&gradient);
+        let inner = |a: &Mat<f64>, b: &Mat<f64>| tall::inner(a.as_ref(), b.as_ref());
         let slope = inner(&gradient, &z);
-        let mut direction = &z * -1.0;
+        let mut direction = tall::from_fn(z.nrows(), q, |i, j| -z[(i, j)]);
         self.ledger.restarted = 1.0;
         if self.ledger.slope > 0.0 && !stuck {
-            let (before, old) = (space.take(self.known.scaled, 0..q), space.take(self.known.direction, 0..q));
+            let read = |held: Held<'_>| held.columns(space.columns, &self.known.places[..q]);
+            let (before, old) = (read(self.known.scaled), read(self.known.direction));
             let beta = ((slope - inner(&gradient, &before)) / self.ledger.slope).max(0.0);
-            let turned = &direction + beta * &old;
+            let turned = tall::from_fn(z.nrows(), q, |i, j| direction[(i, j)] + beta * old[(i, j)]);
             if beta > 0.0 && inner(&gradient, &turned) < 0.0 {
                 direction = turned;
                 self.ledger.restarted = 0.0;
             }
         }
-        space.put(self.next.direction.to_mut(), 0..space.columns, direction.as_ref());
-        let mut scaled = vec![0.0; self.known.scaled.len()];
-        space.put(&mut scaled, 0..q, z.as_ref());
-        self.next.scaled = scaled.into();
+        self.next.direction = (0, direction);
+        self.next.scaled = Some(z);
         self.ledger.slope = slope;
         self.ledger.moved = 1.0;
         self.ledger.steps += 1.0;
@@ -107,29 +108,32 @@ impl Turn<'_, '_> {
     /// G U S.
     fn gradient(&self) -> Mat<f64> {
         let sign = |j: usize| if self.rules.space.is_signed() { self.ledger.signs[j] } else { 1.0 };
-        Mat::from_fn(self.gu.nrows(), self.gu.ncols(), |i, j| sign(j) * self.gu[(i, j)])
+        tall::from_fn(self.gu.nrows(), self.gu.ncols(), |i, j| sign(j) * self.gu[(i, j)])
     }
 
-    /// G U S (VᵀV + 1e-10·tr(VᵀV)/q·I)⁻¹ block by block.
+    /// s G U S (VᵀV + 1e-10·tr(VᵀV)/q·I)⁻¹ block by block.
     fn preconditioned(&self, gradient: &Mat<f64>) -> Mat<f64> {
-        let (q, space) = (self.rank(), &self.rules.space);
+        let (q, space, scale) = (self.rank(), &self.rules.space, self.known.normalization);
         let mut out = Mat::zeros(space.rows(), q);
         for (block, rows) in space.blocks.iter().enumerate() {
             let of = &space.blocks[space.partners[block]];
             let v = self.u.as_ref().subrows(of.start, of.len());
-            let mut gram = v.transpose() * v;
+            let mut gram = tall::transposed_times(v, v);
             let trace: f64 = (0..q).map(|j| gram[(j, j)]).sum();
             (0..q).for_each(|j| gram[(j, j)] += 1e-10 * trace / q as f64);
-            let g = gradient.as_ref().subrows(rows.start, rows.len());
-            let solved = match gram.llt(Side::Lower) {
-                Ok(factor) => factor.solve(g.transpose()),
-                Err(_) => g.transpose().to_owned(),
-            };
-            for i in 0..rows.len() {
-                for j in 0..q {
-                    out[(rows.start + i, j)] = solved[(j, i)];
+            let factor = gram.llt(Side::Lower).ok();
+            tall::by_rows(out.as_mut().subrows_mut(rows.start, rows.len()), &|from, mut part| {
+                let g = gradient.as_ref().subrows(rows.start + from, part.nrows());
+                let solved = match &factor {
+                    Some(factor) => factor.solve(g.transpose()),
+                    None => g.transpose().to_owned(),
+                };
+                for i in 0..part.nrows() {
+                    for j in 0..q {
+                        part[(i, j)] = scale * solved[(j, i)];
+                    }
                 }
-            }
+            });
         }
         out
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::tape::expression::Expression;
+use crate::tape::host::{Held, Left};
 use crate::tape::op::{Combine, HostOp, MatrixProduct, MeasuredCombine, Op, Precondition, When};
 use crate::tape::registers::{Blocks, Initial, Matrix, Measured, Register, Scalar};
 use crate::tape::turns::Minibatches;
@@ -187,14 +188,14 @@ impl Tape {
 
     // The host.
 
-    /// Records a function on the host in f64, for each trial: it gets the inputs and fills the lists of the outputs,
+    /// Records a function on the host in f64, for each trial: it gets the inputs and leaves numbers in the outputs,
     /// see [`HostFunction`](crate::tape::HostFunction).
     pub fn on_host(
         &mut self,
         name: &'static str,
         inputs: impl IntoIterator<Item = Register>,
         outputs: impl IntoIterator<Item = Register>,
-        function: impl Fn(&[&[f64]], &mut [Vec<f64>]) -> Result<()> + Send + Sync + 'static,
+        function: impl Fn(&[Held<'_>], &mut [Left]) -> Result<()> + Send + Sync + 'static,
     ) {
         let op = HostOp {
             name,

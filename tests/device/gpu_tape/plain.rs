@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lowrank::internals::tape::{Kind, MatrixProduct, Op, Precondition, Program, Role, Turns};
 use lowrank::operators::{Loss, Operator};
-use lowrank::tape::{Blocks, Expression, Initial, Matrix, Measured, Register, Scalar, Values};
+use lowrank::tape::{Blocks, Expression, Held, Initial, Left, Matrix, Measured, Register, Scalar, Values};
 
 #[derive(Clone)]
 pub struct Plain<'a> {
@@ -208,11 +208,13 @@ impl<'a> Plain<'a> {
             Op::Product(op) => self.product(op, trial),
             Op::Host(op) => {
                 let inputs: Vec<Vec<f64>> = op.inputs.iter().map(|r| self.of(r.index(), trial)).collect();
-                let mut outputs = vec![Vec::new(); op.outputs.len()];
-                let inputs: Vec<&[f64]> = inputs.iter().map(Vec::as_slice).collect();
+                let mut outputs = vec![Left::default(); op.outputs.len()];
+                let inputs: Vec<Held<'_>> = inputs.iter().map(|numbers| Held::F64(numbers)).collect();
                 (op.function)(&inputs, &mut outputs).expect("a function that works");
-                for (register, values) in op.outputs.iter().zip(&outputs).filter(|(_, made)| !made.is_empty()) {
-                    self.put(register.index(), trial, values);
+                for (register, left) in op.outputs.iter().zip(&outputs) {
+                    if let Some(values) = left.numbers() {
+                        self.put(register.index(), trial, &values);
+                    }
                 }
             }
         }

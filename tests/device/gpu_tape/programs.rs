@@ -174,9 +174,9 @@ fn host(t: &mut Tape) {
         [Register::from(g), counter.into()],
         [Register::from(half), counter.into(), still.into()],
         |inputs, outputs| {
-            outputs[0] = inputs[0].iter().map(|x| x * 0.5).collect();
-            outputs[1] = vec![inputs[1][0] + 1.0];
-            // The third stays empty: its register keeps its number.
+            outputs[0] = inputs[0].numbers().iter().map(|x| x * 0.5).collect::<Vec<f64>>().into();
+            outputs[1] = vec![inputs[1].number(0) + 1.0].into();
+            // Nothing is left for the third: its register keeps its number.
             Ok(())
         },
     );
