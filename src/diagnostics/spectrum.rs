@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::host;
-use crate::linalg::{orthonormal_columns, symmetric_eigen, view};
+use crate::linalg::{orthonormal_columns, singular_values, symmetric_eigen, view};
 use crate::memory::{Memory, product};
 use crate::models::SingularTriplets;
 use crate::operators::Operator;
@@ -19,6 +19,8 @@ const MOST_FORMED: usize = 16 * LARGEST_FORMED * LARGEST_FORMED;
 const COPIES: usize = 6;
 /// Steps of the subspace iteration. They give the leading eigenvalue to about a per cent, from below.
 const STEPS: usize = 16;
+/// Relative change of the last wanted value in a step below which large problems need no further step.
+const SETTLED: f64 = 2e-4;
 
 /// Eigenpairs of P = s·Σ wᵢyᵢAᵢ, largest eigenvalue first.
 #[derive(Clone, Debug)]
@@ -184,10 +186,19 @@ pub(crate) fn singular_triplets(
         None => transposed(q, k),
     };
     let mut v = normals(0, Purpose::Laws, 1.0, n2 * k);
+    let mut before = 0.0;
     for _ in 1..STEPS {
         let image = apply(orthonormal_columns(n2, k, &v))?;
         if image.iter().all(|value| *value == 0.0) {
             break;
+        }
+        if n1.saturating_add(n2) > LARGEST_FORMED {
+            // What is not finite is refused below.
+            let found = singular_values(n1, k, &image).map_or(0.0, |values| values[wanted.clamp(1, k) - 1]);
+            if (found - before).abs() <= SETTLED * found {
+                break;
+            }
+            before = found;
         }
         v = apply_transposed(orthonormal_columns(n1, k, &image))?;
     }

@@ -141,7 +141,9 @@ impl<T: Real> Work<T> {
             Source::Measured { points, .. } => points,
             Source::Given(_) => &[],
         };
-        let [l, r, w, v] = gathered.place(points, &lane.applied, parallel);
+        let wanted = lane.left.iter().chain(&lane.right).any(Option::is_some);
+        let applied: &[Pair<'_, T>] = if wanted { &lane.applied } else { &[] };
+        let Placed { buffers: [l, r, w, v], is_zero } = gathered.place(points, applied, k, parallel);
         let Gathered { factors, coefficients } = gathered;
         let of = |which: usize, trial: usize| factors[which].of::<T>(trial, batch);
 
@@ -162,7 +164,11 @@ impl<T: Real> Work<T> {
                     for (trial, c) in running(coefficients) {
                         let own = trial * length..(trial + 1) * length;
                         let residual = &mut out[own.clone()];
-                        kernel.forward(set, shard.clone(), of(l, trial), of(r, trial), residual);
+                        if is_zero {
+                            residual.fill(T::ZERO);
+                        } else {
+                            kernel.forward(set, shard.clone(), of(l, trial), of(r, trial), residual);
+                        }
                         if let Some(minus) = minus {
                             residual.iter_mut().zip(&minus[index][own]).for_each(|(e, &t)| *e -= t);
                         }
@@ -171,12 +177,13 @@ impl<T: Real> Work<T> {
                 });
             }
             Source::Given(given) => {
-                for ((index, shard), coefficients) in self.shards.iter().enumerate().zip(by_shard) {
+                let tasks: Vec<_> = self.shards.iter().enumerate().zip(by_shard).collect();
+                each(parallel, tasks, |((index, shard), coefficients)| {
                     let length = shard.len();
                     for (trial, c) in running(coefficients) {
                         weigh(index, shard, trial, &given[index][trial * length..(trial + 1) * length], c);
                     }
-                }
+                });
             }
         }
 
@@ -204,11 +211,18 @@ impl<T: Real> Work<T> {
     }
 }
 
+/// Where the factors of a lane are.
+struct Placed {
+    /// Buffers of L, R, W and V.
+    buffers: [usize; 4],
+    /// Whether L or R is zero.
+    is_zero: bool,
+}
+
 impl<T: Real> Gathered<T> {
-    /// Pads (L, R), if any, and (W, V), and returns the buffer of each. Equal slices are padded once. Columns behind the
-    /// last one in use are left out: methods that grow the rank have many of them.
-    fn place(&mut self, point: &[Pair<'_, T>], applied: &[Pair<'_, T>], parallel: bool) -> [usize; 4] {
-        let k = applied[0].search_rank;
+    /// Pads (L, R) and (W, V), if any. Equal slices are padded once. Columns behind the last one in use are left out:
+    /// methods that grow the rank have many of them, and search directions at rank 0 have none.
+    fn place(&mut self, point: &[Pair<'_, T>], applied: &[Pair<'_, T>], k: usize, parallel: bool) -> Placed {
         let given: [Vec<&[T]>; 4] = [
             point.iter().map(|pair| pair.left).collect(),
             point.iter().map(|pair| pair.right).collect(),
@@ -223,17 +237,21 @@ impl<T: Real> Gathered<T> {
             (0..which).find(same).unwrap_or(which)
         });
         let in_use = |which: usize| given[which].iter().map(|factor| columns_in_use(factor, k, parallel)).max();
+        let own = |which: &usize| buffers[*which] == *which && !given[*which].is_empty();
         let mut columns = [0; 4];
-        for which in (0..4).filter(|which| buffers[*which] == *which) {
+        for which in (0..4).filter(own) {
             columns[which] = in_use(which).unwrap_or(0);
         }
-        // Rows of L and R are multiplied with each other.
-        let both = columns[buffers[0]].max(columns[buffers[1]]);
+        // Rows of L and R are multiplied with each other. Where they are not W or V too, columns that are zero in one
+        // of them are left out of both.
+        let (left, right) = (columns[buffers[0]], columns[buffers[1]]);
+        let alone = buffers[2..].iter().all(|buffer| !buffers[..2].contains(buffer));
+        let both = if alone { left.min(right) } else { left.max(right) };
         (columns[buffers[0]], columns[buffers[1]]) = (both, both);
-        for which in (0..4).filter(|which| buffers[*which] == *which) {
+        for which in (0..4).filter(own) {
             self.factors[which].fill(&given[which], k, columns[which], parallel);
         }
-        buffers
+        Placed { buffers, is_zero: left.min(right) == 0 }
     }
 }
 

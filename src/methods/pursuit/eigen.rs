@@ -15,8 +15,8 @@ use crate::tall;
 const DEPENDENT: f64 = 1e-6;
 /// Share of the largest singular value below which singular values of U span nothing.
 const THIN: f64 = 1e-12;
-/// Most Ritz vectors that are followed.
-const FOLLOWED: usize = 6;
+/// Most Ritz vectors that are followed: with residuals and changes, columns for 64 bytes of a row in f32.
+const FOLLOWED: usize = 5;
 
 /// Blocks of the factors as rows of one tall matrix.
 #[derive(Clone, Debug)]
