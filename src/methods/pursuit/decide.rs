@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use faer::Mat;
 
-use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz};
+use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz, room_for_probes};
 use super::ledger::{Ledger, WINDOW};
 use crate::models::{SIGNIFICANT, significant_loss};
 use crate::tape::Held;
@@ -32,6 +32,8 @@ const KNOWN: f64 = 0.03;
 const KNOWN_FIRST: f64 = 3e-3;
 /// Relative difference below which eigenvalues are equal.
 const TIED: f64 = 5e-3;
+/// Most probes for the edge of the noise: a cache line of a row in f32 has room for them.
+const NOISE_PROBES: usize = 15;
 /// Relative error below which the edge of the noise is known.
 const EDGE_KNOWN: f64 = 0.1;
 /// Most degrees of freedom of a rank, as a share of the measurements.
@@ -160,7 +162,8 @@ pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> N
             }
         }
     };
-    let ritz_now = if free > 0 { ritz(space, &tangent, pair, true, (free, strength)) } else { None };
+    let ritz_now =
+        if free > 0 { ritz(space, &tangent, pair, true, (free.min(room_for_probes(q)), strength)) } else { None };
     let mut turn = Turn { rules, known, ledger, next, u, gu, tangent, ritz: ritz_now };
     turn.follow_noise();
     turn.take();
@@ -231,7 +234,7 @@ impl Turn<'_, '_> {
         let read = |held: Held<'_>| held.columns(space.columns, &space.all()[columns.clone()]);
         let pair = (read(basis), read(products));
         let strength = |theta: f64| if space.is_signed() { theta.abs() } else { theta };
-        if let Some(found) = ritz(space, &self.tangent, pair, false, (space.columns, strength)) {
+        if let Some(found) = ritz(space, &self.tangent, pair, false, (space.columns.min(NOISE_PROBES), strength)) {
             let norm = self.ledger.noise_norm;
             if norm > 0.0 && found.values[0] > 0.0 {
                 self.ledger.edge = found.values[0] / norm;

@@ -15,8 +15,8 @@ use crate::tall;
 const DEPENDENT: f64 = 1e-6;
 /// Share of the largest singular value below which singular values of U span nothing.
 const THIN: f64 = 1e-12;
-/// Most Ritz vectors that are followed: with residuals and changes, columns for 64 bytes of a row in f32.
-const FOLLOWED: usize = 5;
+/// Most Ritz vectors that are followed.
+const FOLLOWED: usize = 10;
 
 /// Blocks of the factors as rows of one tall matrix.
 #[derive(Clone, Debug)]
@@ -29,6 +29,12 @@ pub(super) struct Space {
     pub(super) columns: usize,
     /// Number of leading columns with positive sign; all columns in models without signs.
     pub(super) positive: usize,
+}
+
+/// Columns for probes beside the `used` ones, of which each followed vector takes three: at least 18, and as many as
+/// fill the cache lines of a row in f32, which a gather reads whole.
+pub(super) fn room_for_probes(used: usize) -> usize {
+    (used + 18).next_multiple_of(16) - used
 }
 
 impl Space {
