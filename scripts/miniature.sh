@@ -4,19 +4,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
-sudo=""
-[ "$(id -u)" = 0 ] || sudo=sudo
-
 built="${CARGO_TARGET_DIR:-target}/release"
 export LOWRANK="$PWD/target/release/lowrank"
 case "$built" in /*) LOWRANK="$built/lowrank" ;; esac
 
 # Of the whole workspace, as the tests are: a choice of packages chooses the features of dependencies too.
 cargo bench --workspace --bench iteration -- --quick
-if ! python3 -c 'import numpy' 2>/dev/null && command -v apt-get >/dev/null; then
-    echo "No NumPy: installing it for the comparison with it"
-    { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-numpy; } || python3 -m pip install --quiet numpy
-fi
+. scripts/with-numpy.sh
 # Random problems on every backend and adapter; `lowrank check --minutes 10` looks longer.
 "$LOWRANK" check --minutes 1 --seed 1
 miniature="$(mktemp -d)"

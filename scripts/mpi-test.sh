@@ -15,7 +15,7 @@ if ! command -v mpirun >/dev/null || ! command -v mpicc >/dev/null || ! ls /usr/
     $sudo apt-get update -qq
     $sudo apt-get install -y -qq --no-install-recommends libopenmpi-dev openmpi-bin libclang-dev
 fi
-python3 -c 'import numpy' 2>/dev/null || { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends python3-numpy; }
+. scripts/with-numpy.sh
 echo "building with the feature mpi"
 time cargo build --release --workspace --features lowrank-cli/mpi --bin lowrank --target-dir "${LOWRANK_MPI_TARGET:-target}"
 exec python3 scripts/mpi_test.py "${LOWRANK_MPI_TARGET:-target}/release/lowrank" "$@"

@@ -52,6 +52,7 @@ done
 export LOWRANK="$PWD/target/release/lowrank"
 case "$built" in /*) LOWRANK="$built/lowrank" ;; esac
 # Problems as people bring them, with default flags.
+. scripts/with-numpy.sh
 python3 tests/cases/cases.py --program "$LOWRANK" --seeds 1,2,3
 # A second driver, where it is there already (it comes with Debian's chromium): the laws of one operator, within a minute.
 swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
