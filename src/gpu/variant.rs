@@ -122,6 +122,10 @@ impl Variant {
                 if threads > abilities.threads {
                     return Some(format!("the adapter runs at most {} threads per workgroup", abilities.threads));
                 }
+                // Without subgroup operations 16 threads add up each row.
+                if !subgroup && 16 * rows > threads {
+                    return Some(format!("{threads} threads add up at most {} rows", threads / 16));
+                }
                 let bytes = 4 * real_words(extent.precision) * rows * (threads + 18);
                 if bytes > WORKGROUP_BYTES {
                     return Some(format!("{bytes} bytes of workgroup memory; the limit is {WORKGROUP_BYTES}"));
@@ -326,6 +330,7 @@ mod tests {
         assert!(!refused("nonsense", 500).contains("row-resident"));
         assert!(refused("one-pass+subgroup", 50).contains("adapter"));
         assert!(refused("one-pass/512x1", 50).contains("256"));
+        assert!(refused("one-pass/64x8", 50).contains("4 rows"));
         assert!(refused("one-pass/splits20000", 50).contains("splits"));
     }
 

@@ -313,6 +313,7 @@ mod tests {
 
     impl Given {
         /// Of the k columns those from `in_use` on are zero in each trial's point, or in what the adjoint is applied to.
+        /// The second factor of a pair has twice as many.
         fn new(operator: &dyn Operator, k: usize, in_use: [[usize; 2]; 2]) -> Self {
             let batch = 2;
             let (domain, m) = (operator.domain(), operator.measurements());
@@ -320,7 +321,8 @@ mod tests {
             let lines = domain.rows() + if domain.is_symmetric() { 0 } else { domain.columns() };
             let drawn = |seed, in_use: [usize; 2]| -> Vec<f64> {
                 let all = normals(seed, Purpose::Laws, 1.0, batch * lines * k).into_iter().enumerate();
-                all.map(|(at, v)| if at % k < in_use[at / (lines * k)] { v } else { 0.0 }).collect()
+                let used = |at: usize| in_use[at / (lines * k)] << usize::from(at / k % lines >= domain.rows());
+                all.map(|(at, v)| if at % k < used(at) { v } else { 0.0 }).collect()
             };
             Self {
                 evaluation: Evaluation::new(sides, domain, k, Loss::Square),
@@ -376,6 +378,7 @@ mod tests {
                 (70, [[70, 70]; 2]),
                 (70, [[3, 9], [40, 20]]),
                 (70, [[0, 30], [0, 0]]),
+                (70, [[0, 0], [40, 20]]),
             ] {
                 let given = Given::new(&*operator, k, in_use);
                 let on = |threads: usize, precision, given: &Given| {
