@@ -47,6 +47,12 @@ impl Space {
         self.positive < self.columns
     }
 
+    /// Whether there are columns for these signs.
+    pub(super) fn has_room(&self, signs: &[f64]) -> bool {
+        let negative = signs.iter().filter(|sign| **sign < 0.0).count();
+        signs.len() - negative <= self.positive && negative <= self.columns - self.positive
+    }
+
     /// Register position of each column, columns in use first: the model tells signs by position.
     pub(super) fn places(&self, signs: &[f64]) -> Vec<usize> {
         let (mut next, mut taken) = ([0, self.positive], vec![false; self.columns]);

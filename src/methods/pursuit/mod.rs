@@ -159,7 +159,8 @@ impl Algorithm for Pursuit {
 /// [`Error::Invalid`] for a ledger that no iteration writes.
 fn carry_out(rules: &Rules, given: &[Held<'_>], left: &mut [Left]) -> Result<()> {
     let space = &rules.space;
-    let mut ledger = Ledger::read(&given[6].numbers(), space.columns).ok_or_else(|| {
+    let fits = |ledger: &Ledger| space.has_room(&ledger.signs) && space.has_room(&ledger.saved_signs);
+    let mut ledger = Ledger::read(&given[6].numbers(), space.columns).filter(fits).ok_or_else(|| {
         let fix = "the checkpoint is damaged, or another program wrote it: start a new run";
         Error::invalid("state 'ledger'", "numbers that no run produces", "numbers saved by a run", fix)
     })?;
@@ -207,4 +208,30 @@ fn space(sizes: &[BlockSize], partners: Vec<usize>, positive: Option<usize>) -> 
     let columns = sizes.first().map_or(0, |size| size.columns);
     let positive = positive.map_or(columns, |positive| positive.min(columns));
     Space { blocks: sizes.iter().map(&mut rows).collect(), partners, columns, positive }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the iteration says of a ledger with these signs, for 4×3 factors of a model without signs, or with two
+    /// columns of positive sign.
+    fn said(positive: Option<usize>, signs: Vec<f64>) -> Result<()> {
+        let rules = Rules { space: space(&[BlockSize::new(4, 3)], vec![0], positive), freedom: vec![0, 4], zero: ZERO };
+        let ledger = Ledger { started: 1.0, finished: 1.0, rank: signs.len() as f64, signs, ..Ledger::default() };
+        let (zeros, ledger) = ([0.0; 12], ledger.write(3));
+        let given = |at: usize| Held::F64(if at == 6 { &ledger } else { &zeros });
+        let given: Vec<Held<'_>> = (0..14).map(given).collect();
+        carry_out(&rules, &given, &mut vec![Left::default(); 8])
+    }
+
+    #[test]
+    fn ledgers_with_signs_that_the_model_has_no_columns_for_are_refused() {
+        assert!(said(None, vec![1.0; 3]).is_ok());
+        assert!(said(Some(2), vec![-1.0, 1.0, 1.0]).is_ok());
+        for (positive, signs) in [(None, vec![-1.0]), (Some(2), vec![1.0; 3]), (Some(2), vec![-1.0, -1.0])] {
+            let error = said(positive, signs).expect_err("signs without columns").to_string();
+            assert!(error.contains("ledger"), "{error}");
+        }
+    }
 }
