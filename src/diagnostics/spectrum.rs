@@ -1,6 +1,6 @@
 //! The spectrum of P = s·A*(y), which governs the first iterations.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host;
 use crate::linalg::{orthonormal_columns, singular_values, symmetric_eigen, view};
 use crate::memory::{Memory, product};
@@ -154,81 +154,107 @@ pub(crate) fn singular_triplets(
     s: f64,
     wanted: usize,
 ) -> Result<SingularTriplets> {
-    let domain = operator.domain();
-    let (n1, n2) = (domain.rows(), domain.columns());
+    let (n1, n2) = (operator.domain().rows(), operator.domain().columns());
     let k = (2 * wanted).max(8).min(n1).min(n2);
-    let zeros = |n: usize, k: usize| vec![0.0; n * k];
-    let eye = |n: usize| -> Vec<f64> { (0..n * n).map(|at| f64::from(u8::from(at / n == at % n))).collect() };
-    let times = |v: Vec<f64>, k: usize| -> Result<Vec<f64>> {
-        Ok(host::adjoint(operator, weighted, &Factors::pair(1, domain, k, zeros(n1, k), v)?))
-    };
-    let transposed = |w: Vec<f64>, k: usize| -> Result<Vec<f64>> {
-        Ok(host::adjoint_transposed(operator, weighted, &Factors::pair(1, domain, k, w, zeros(n2, k))?))
-    };
-    let small = n1.min(n2) <= LARGEST_FORMED && n1.saturating_mul(n2) <= MOST_FORMED;
-    let forms = small && operator.accelerate().gathers.is_none();
-    require_room(&if forms { [n1.max(n2), n1.min(n2)] } else { [n1.saturating_add(n2), k] })?;
-    // P, n1×n2.
-    let formed = match (forms, n2 <= n1) {
-        (false, _) => None,
-        (true, true) => Some(times(eye(n2), n2)?),
-        (true, false) => {
-            let p = transposed(eye(n1), n1)?;
-            Some((0..n1 * n2).map(|at| p[at % n2 * n1 + at / n2]).collect())
+    let images = Images::new(operator, weighted, k)?;
+    let q = leading_directions(&images, wanted)?;
+    // P Q = A Σ Wᵀ, so the triplets are (A, Σ, Q W).
+    let image = images.of(q.clone())?;
+    let refused =
+        |found| Error::invalid("observations", found, "finite numbers", "check the observations and the operator");
+    if image.iter().any(|value| !value.is_finite()) {
+        return Err(refused("a non-finite A*(y)"));
+    }
+    let svd = view(n1, k, &image).thin_svd();
+    let svd = svd.map_err(|_| refused("an A*(y) whose eigendecomposition failed"))?;
+    Ok(SingularTriplets {
+        values: (0..k).map(|j| s * svd.S()[j]).collect(),
+        left: row_major(svd.U().to_owned()),
+        right: row_major(view(n2, k, &q) * svd.V()),
+    })
+}
+
+/// Products of P/s with k columns.
+struct Images<'a> {
+    operator: &'a dyn Operator,
+    weighted: &'a [f64],
+    columns: usize,
+    /// P/s, n1×n2, where it is formed.
+    formed: Option<Vec<f64>>,
+}
+
+impl<'a> Images<'a> {
+    fn new(operator: &'a dyn Operator, weighted: &'a [f64], columns: usize) -> Result<Self> {
+        let (n1, n2) = (operator.domain().rows(), operator.domain().columns());
+        let small = n1.min(n2) <= LARGEST_FORMED && n1.saturating_mul(n2) <= MOST_FORMED;
+        let forms = small && operator.accelerate().gathers.is_none();
+        require_room(&if forms { [n1.max(n2), n1.min(n2)] } else { [n1.saturating_add(n2), columns] })?;
+        let mut images = Self { operator, weighted, columns, formed: None };
+        let eye = |n: usize| -> Vec<f64> { (0..n * n).map(|at| f64::from(u8::from(at / n == at % n))).collect() };
+        images.formed = match (forms, n2 <= n1) {
+            (false, _) => None,
+            (true, true) => Some(images.measured(eye(n2), n2)?),
+            (true, false) => {
+                let p = images.measured_transposed(eye(n1), n1)?;
+                Some((0..n1 * n2).map(|at| p[at % n2 * n1 + at / n2]).collect())
+            }
+        };
+        Ok(images)
+    }
+
+    fn measured(&self, v: Vec<f64>, k: usize) -> Result<Vec<f64>> {
+        let domain = self.operator.domain();
+        let factors = Factors::pair(1, domain, k, vec![0.0; domain.rows() * k], v)?;
+        Ok(host::adjoint(self.operator, self.weighted, &factors))
+    }
+
+    fn measured_transposed(&self, w: Vec<f64>, k: usize) -> Result<Vec<f64>> {
+        let domain = self.operator.domain();
+        let factors = Factors::pair(1, domain, k, w, vec![0.0; domain.columns() * k])?;
+        Ok(host::adjoint_transposed(self.operator, self.weighted, &factors))
+    }
+
+    /// P Q/s.
+    fn of(&self, q: Vec<f64>) -> Result<Vec<f64>> {
+        let (domain, k) = (self.operator.domain(), self.columns);
+        match &self.formed {
+            Some(p) => Ok(row_major(view(domain.rows(), domain.columns(), p) * view(domain.columns(), k, &q))),
+            None => self.measured(q, k),
         }
-    };
-    let apply = |q: Vec<f64>| match &formed {
-        Some(p) => Ok(row_major(view(n1, n2, p) * view(n2, k, &q))),
-        None => times(q, k),
-    };
-    let apply_transposed = |q: Vec<f64>| match &formed {
-        Some(p) => Ok(row_major(view(n1, n2, p).transpose() * view(n1, k, &q))),
-        None => transposed(q, k),
-    };
+    }
+
+    /// PᵀQ/s.
+    fn of_transposed(&self, q: Vec<f64>) -> Result<Vec<f64>> {
+        let (domain, k) = (self.operator.domain(), self.columns);
+        match &self.formed {
+            Some(p) => Ok(row_major(view(domain.rows(), domain.columns(), p).transpose() * view(domain.rows(), k, &q))),
+            None => self.measured_transposed(q, k),
+        }
+    }
+}
+
+/// An orthonormal basis Q of the right directions of P with the largest singular values, n2×k.
+fn leading_directions(images: &Images<'_>, wanted: usize) -> Result<Vec<f64>> {
+    let (n1, n2) = (images.operator.domain().rows(), images.operator.domain().columns());
+    let k = images.columns;
     let mut v = normals(0, Purpose::Laws, 1.0, n2 * k);
     let mut before = 0.0;
     for _ in 1..STEPS {
-        let image = apply(orthonormal_columns(n2, k, &v))?;
+        let image = images.of(orthonormal_columns(n2, k, &v))?;
         if image.iter().all(|value| *value == 0.0) {
             break;
         }
         if n1.saturating_add(n2) > LARGEST_FORMED {
-            // What is not finite is refused below.
+            // The caller refuses what is not finite.
             let found = singular_values(n1, k, &image).map_or(0.0, |values| values[wanted.clamp(1, k) - 1]);
             if (found - before).abs() <= SETTLED * found {
                 break;
             }
             before = found;
         }
-        v = apply_transposed(orthonormal_columns(n1, k, &image))?;
+        v = images.of_transposed(orthonormal_columns(n1, k, &image))?;
     }
-    // P Q = A Σ Wᵀ, so the triplets are (A, Σ, Q W).
-    let q = orthonormal_columns(n2, k, &v);
-    let image = apply(q.clone())?;
-    if image.iter().any(|value| !value.is_finite()) {
-        return Err(crate::Error::invalid(
-            "observations",
-            "a non-finite A*(y)",
-            "finite numbers",
-            "check the observations and the operator",
-        ));
-    }
-    let svd = view(n1, k, &image).thin_svd().map_err(|_| {
-        crate::Error::invalid(
-            "observations",
-            "an A*(y) whose eigendecomposition failed",
-            "finite numbers",
-            "check the \
-                                                                                                     observations \
-                                                                                                     and the \
-                                                                                                     operator",
-        )
-    })?;
-    Ok(SingularTriplets {
-        values: (0..k).map(|j| s * svd.S()[j]).collect(),
-        left: row_major(svd.U().to_owned()),
-        right: row_major(view(n2, k, &q) * svd.V()),
-    })
+    Ok(orthonormal_columns(n2, k, &v))
 }
 
 fn row_major(matrix: faer::Mat<f64>) -> Vec<f64> {

@@ -187,27 +187,40 @@ impl<T: Real> Work<T> {
             }
         }
 
-        let m = coefficients.len() / batch;
-        for (side, outputs, applied) in [(Side::Left, lane.left, v), (Side::Right, lane.right, w)] {
-            let blocks = kernel.blocks(side);
-            let mut tasks: Vec<Task<'_, T>> =
-                blocks.iter().map(|lines| (lines.clone(), Vec::with_capacity(batch))).collect();
-            for (trial, out) in outputs.into_iter().enumerate() {
-                let Some(mut rest) = out.filter(|_| active[trial]) else { continue };
-                for (lines, outputs) in &mut tasks {
-                    let (own, others) = rest.split_at_mut(lines.len() * k);
-                    rest = others;
-                    outputs.push((trial, own));
-                }
-            }
-            tasks.retain(|(_, outputs)| !outputs.is_empty());
-            each(parallel, tasks, |(lines, outputs)| {
-                for (trial, out) in outputs {
-                    let coefficients = &coefficients[trial * m..(trial + 1) * m];
-                    kernel.gather(set, side, lines.clone(), coefficients, of(applied, trial), out);
-                }
-            });
+        let sides = [(Side::Left, lane.left, v), (Side::Right, lane.right, w)];
+        for (side, outputs, applied) in sides {
+            self.gather_side(kernel, how, (side, outputs, k), coefficients, |trial| of(applied, trial));
         }
+    }
+
+    /// One side of Σ cᵢ Aᵢ V of each trial by blocks of lines: `applied` is V of a trial, or W.
+    fn gather_side<'f>(
+        &self,
+        kernel: &dyn GatherKernel<T>,
+        how: &How<'_, T>,
+        (side, outputs, k): (Side, Few<Option<&mut [T]>>, usize),
+        coefficients: &[T],
+        applied: impl Fn(usize) -> Lines<'f, T> + Send + Sync,
+    ) {
+        let batch = outputs.len();
+        let m = coefficients.len() / batch;
+        let mut tasks: Vec<Task<'_, T>> =
+            kernel.blocks(side).iter().map(|lines| (lines.clone(), Vec::with_capacity(batch))).collect();
+        for (trial, out) in outputs.into_iter().enumerate() {
+            let Some(mut rest) = out.filter(|_| how.active[trial]) else { continue };
+            for (lines, outputs) in &mut tasks {
+                let (own, others) = rest.split_at_mut(lines.len() * k);
+                rest = others;
+                outputs.push((trial, own));
+            }
+        }
+        tasks.retain(|(_, outputs)| !outputs.is_empty());
+        each(self.threads.shards, tasks, |(lines, outputs)| {
+            for (trial, out) in outputs {
+                let coefficients = &coefficients[trial * m..(trial + 1) * m];
+                kernel.gather(how.set, side, lines.clone(), coefficients, applied(trial), out);
+            }
+        });
     }
 }
 
