@@ -23,14 +23,15 @@ pub mod diagnostics {
 pub mod engine {
     pub use crate::engine::faults::{FaultKind, Faults};
     pub use crate::engine::interface::{Engine, Increments, Load, State};
-    pub use crate::engine::options::{Mutation, Options};
+    pub use crate::engine::options::{Checks, Mutation, Options};
 }
 
 /// What tests load on a device without a solver.
 #[cfg(feature = "gpu")]
 pub mod gpu {
-    pub use crate::engine::options::{Mutation, Options};
+    pub use crate::engine::options::{Checks, Mutation, Options};
     pub use crate::gpu::choice::variants;
+    pub use crate::gpu::known_faults::{Adapter, KNOWN_FAULTS, KnownFault, Remedy, Standing};
     pub use crate::gpu::load::{TapeKernel, load, tape_dispatches, tape_kernels};
     pub use crate::gpu::text::Module;
 }

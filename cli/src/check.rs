@@ -13,6 +13,8 @@ use lowrank_studies::soak::Soak;
 
 use super::{Ending, remark, said};
 
+mod compiled;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// Check only this operator; see `lowrank list operators` [default: all]
@@ -60,6 +62,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     }
     let mut out = std::io::stdout().lock();
     let (mut held, mut broken) = (0, 0);
+    let mut failures = vec![0; places.len()];
     for registration in REGISTRY.iter().filter(|r| args.operator.as_ref().is_none_or(|name| name == r.name)) {
         // Random matrices for the bounds, integer ones for exactness.
         let mut cases: Vec<(String, Box<dyn Operator>)> = Vec::new();
@@ -80,14 +83,16 @@ pub fn run(args: &Args) -> Result<Ending> {
             let tally = tally(&cases, |operator| law.check(operator));
             report(&mut out, law.name, "definition", &tally, &mut held, &mut broken)?;
         }
-        for place in &places {
+        for (place, failures) in places.iter().zip(&mut failures) {
             for law in ENGINE_LAWS {
                 let tally = tally(&cases, |operator| law.check(operator, place));
+                *failures += tally.violations.len();
                 report(&mut out, law.name, &place.name, &tally, &mut held, &mut broken)?;
             }
         }
     }
     said(writeln!(out, "{held} checks held, {broken} failed"))?;
+    compiled::report(&mut out, &places, &failures)?;
     Ok(if broken == 0 { Ending::Done } else { Ending::Missed })
 }
 

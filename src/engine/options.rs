@@ -15,6 +15,20 @@ pub struct Mutation {
     pub replace: &'static str,
 }
 
+/// Runtime checks that the shader translator adds to kernels. No check changes a result, since kernels stay within their
+/// buffers and their loops end: the laws run with and without them and compare bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Checks {
+    /// Every index and every loop is checked.
+    All,
+    /// Loops have a bound of 2⁶⁴ rounds, which some compilers need in order to translate loops correctly.
+    Loops,
+    /// None.
+    Off,
+}
+
+words!(Checks as "checks" { All => "all", Loops => "loops", Off => "off" });
+
 /// Options for loading a problem on a device.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -30,6 +44,8 @@ pub struct Options {
     pub paranoid: bool,
     /// Whether to time the kernel variants again and ignore earlier timings of this machine.
     pub retune: bool,
+    /// Runtime checks of kernels. Default: those of the device.
+    pub checks: Option<Checks>,
     /// Whether every register gets a readable buffer, even one that lives within a kernel: for tests.
     #[doc(hidden)]
     pub readable: bool,

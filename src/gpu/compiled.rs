@@ -1,7 +1,10 @@
 //! Compiled kernels, and a device's cache of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::engine::options::Checks;
 
 /// Access of a kernel to an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +30,22 @@ const KEPT: usize = 128;
 #[derive(Debug, Default)]
 pub(super) struct Compiled {
     kernels: Mutex<HashMap<Origin, Kernel>>,
+    times: Mutex<BTreeMap<&'static str, CompileTime>>,
+}
+
+/// Time that the kernels of one module took to compile: translation of the module and creation of its pipelines. Some
+/// drivers compile later, at the first dispatch, which is not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompileTime {
+    /// Name of the module.
+    pub module: &'static str,
+    /// Number of kernels compiled, once for each problem size.
+    pub kernels: usize,
+    /// Time of all of them.
+    pub total: Duration,
+    /// Time of the slowest.
+    pub longest: Duration,
 }
 
 impl Compiled {
@@ -44,6 +63,23 @@ impl Compiled {
         self.lock().clear();
     }
 
+    /// Counts a compilation.
+    pub(super) fn took(&self, module: &'static str, time: Duration) {
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = times.entry(module).or_insert_with(|| CompileTime { module, ..CompileTime::default() });
+        entry.kernels += 1;
+        entry.total += time;
+        entry.longest = entry.longest.max(time);
+    }
+
+    /// Times of all modules, the longest total first.
+    pub(super) fn times(&self) -> Vec<CompileTime> {
+        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<CompileTime> = times.values().cloned().collect();
+        all.sort_by_key(|time| std::cmp::Reverse(time.total));
+        all
+    }
+
     pub(super) fn keep(&self, origin: Origin, kernel: &Kernel) {
         let mut kernels = self.lock();
         if kernels.len() >= KEPT {
@@ -57,6 +93,7 @@ impl Compiled {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) text: Arc<str>,
+    pub(super) checks: Checks,
     pub(super) entry: String,
     pub(super) first_binding: u32,
     pub(super) operands: Vec<Access>,

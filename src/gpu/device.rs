@@ -8,8 +8,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Precision;
+use crate::engine::options::Checks;
 use crate::error::{Error, Result};
-use crate::gpu::compiled::Compiled;
+use crate::gpu::compiled::{CompileTime, Compiled};
+use crate::gpu::known_faults::Adapter;
+use crate::gpu::trust;
 
 /// Threads per workgroup that suffice for every strategy; every WebGPU adapter has them.
 const WORKGROUP_THREADS: u32 = 256;
@@ -64,6 +67,12 @@ impl AdapterSummary {
             software: info.device_type == wgpu::DeviceType::Cpu,
             double_precision: features.contains(wgpu::Features::SHADER_F64),
         }
+    }
+
+    /// The adapter, as far as known faults depend on it.
+    fn known(&self) -> Adapter<'_> {
+        let system = std::env::consts::OS;
+        Adapter { name: &self.name, backend: &self.backend, driver: &self.driver, system }
     }
 }
 
@@ -127,6 +136,7 @@ struct Inner {
     adapter: AdapterSummary,
     faults: Arc<Mutex<Faults>>,
     compiled: Compiled,
+    checks: Checks,
     patience_ns: AtomicU64,
     /// Whether the kernel with a known result has passed.
     proven: AtomicBool,
@@ -148,8 +158,10 @@ impl Device {
     /// Opens the best adapter, or the best one whose name contains `name` (ignoring case).
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] with the available adapters; [`Error::Device`] where the driver refuses to open it.
+    /// [`Error::NoAdapter`] with the available adapters; [`Error::Device`] where the driver refuses to open it;
+    /// [`Error::Invalid`] for an unknown word in `LOWRANK_GPU_CHECKS`.
     pub fn open(name: Option<&str>) -> Result<Self> {
+        trust::asked()?;
         let adapters = adapters();
         let matches = |adapter: &&wgpu::Adapter| {
             name.is_none_or(|name| adapter.get_info().name.to_lowercase().contains(&name.to_lowercase()))
@@ -206,7 +218,8 @@ impl Device {
             lock(&sink).lost.get_or_insert(format!("{reason:?} {message}"));
         });
         let (compiled, patience_ns, proven) = (Compiled::default(), AtomicU64::new(0), AtomicBool::new(false));
-        let opened = Inner { device, queue, adapter, faults, compiled, patience_ns, proven };
+        let checks = trust::of(&adapter.known());
+        let opened = Inner { device, queue, adapter, faults, compiled, checks, patience_ns, proven };
         let opened = Self { inner: Arc::new(opened) };
         opened.set_patience(PATIENCE);
         opened
@@ -289,9 +302,11 @@ impl Device {
     /// The features that decide which kernel variants are available.
     pub(super) fn abilities(&self) -> Abilities {
         let limits = self.raw().limits();
+        // `shaders/rows/sum_subgroup.wgsl` has room for the sums of so many.
+        let wide = self.raw().adapter_info().subgroup_min_size >= 4;
         Abilities {
             threads: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize,
-            subgroup: self.raw().features().contains(wgpu::Features::SUBGROUP),
+            subgroup: wide && self.raw().features().contains(wgpu::Features::SUBGROUP),
             software: self.is_software(),
         }
     }
@@ -308,6 +323,22 @@ impl Device {
     /// none.
     pub fn kernels(&self) -> usize {
         self.inner.compiled.len()
+    }
+
+    /// Compile times of modules on this device so far, the longest first.
+    pub fn compile_times(&self) -> Vec<CompileTime> {
+        self.inner.compiled.times()
+    }
+
+    /// Runtime checks of kernels where a load asks for no others.
+    #[doc(hidden)]
+    pub fn checks(&self) -> Checks {
+        self.inner.checks
+    }
+
+    /// Records for later runs which runtime checks kernels have on this adapter and driver. The error is a sentence.
+    pub(crate) fn keep_checks(&self, checks: Checks) -> std::result::Result<(), String> {
+        trust::keep(&self.summary().known(), checks)
     }
 
     /// The cache of kernels compiled on this device.

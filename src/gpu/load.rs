@@ -2,6 +2,7 @@
 
 use crate::engine::EngineInfo;
 use crate::engine::Options;
+use crate::engine::options::Checks;
 use crate::engine::{Engine, Load};
 use crate::error::{Error, Result};
 use crate::gpu::blueprint::{Blueprint, Form, Stage, Subject, Work};
@@ -47,7 +48,7 @@ pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<B
     for declaration in load.program.registers() {
         require_count(&declaration.name, declaration.kind.len(operator.measurements()))?;
     }
-    let texts = Texts::new(&options.mutations);
+    let texts = Texts::new(&options.mutations, options.checks.unwrap_or(device.checks()));
     require_work(device, &texts)?;
     let engine = match form {
         GpuForm::Rows(source) => load_rows(device, load, source, options, &texts)?,
@@ -341,7 +342,7 @@ fn blueprints(
     batch: usize,
     options: &Options,
 ) -> Result<Vec<(String, Blueprint)>> {
-    let texts = Texts::new(&options.mutations);
+    let texts = Texts::new(&options.mutations, options.checks.unwrap_or(Checks::Off));
     let (precision, readable) = (options.precision, options.readable);
     let subject = Subject { program, operator, batch, precision, readable };
     let thin = |form: Form<'_>| Ok(vec![(THIN.to_owned(), Blueprint::new(&texts, subject, form)?)]);
@@ -401,7 +402,7 @@ pub fn tape_dispatches(operator: &dyn Operator, program: &Program, batch: usize,
     let subject = Subject { program, operator, batch, precision: Default::default(), readable: false };
     if let GpuForm::Rows(source) = form_of(operator)? {
         let plan = source.plan(Storage::F32);
-        let blueprint = Blueprint::new(&Texts::new(&[]), subject, Form::Rows(&plan, TWO_KERNEL))?;
+        let blueprint = Blueprint::new(&Texts::new(&[], Checks::Off), subject, Form::Rows(&plan, TWO_KERNEL))?;
         return Ok(blueprint.dispatches(program, iteration, 1));
     }
     let all = blueprints(operator, program, batch, &Options::default())?;

@@ -3,7 +3,9 @@
 
 use std::cell::OnceCell;
 use std::sync::Arc;
+use std::time::Instant;
 
+use crate::engine::options::Checks;
 use crate::error::{Error, Result};
 use crate::gpu::buffers::Storage;
 use crate::gpu::compiled::Origin;
@@ -15,6 +17,7 @@ use crate::gpu::text::Module;
 pub(super) struct Source {
     name: &'static str,
     text: Arc<str>,
+    checks: Checks,
     module: OnceCell<wgpu::ShaderModule>,
 }
 
@@ -27,6 +30,21 @@ pub(super) struct Compiler {
     panel: wgpu::BindGroupLayout,
     /// First binding of a panel's data.
     first: u32,
+}
+
+/// A module with these checks of indices and loops.
+fn trusted(device: &wgpu::Device, label: &str, text: &str, checks: Checks) -> wgpu::ShaderModule {
+    let all = checks == Checks::All;
+    let runtime = wgpu::ShaderRuntimeChecks {
+        bounds_checks: all,
+        force_loop_bounding: all || checks == Checks::Loops,
+        ..wgpu::ShaderRuntimeChecks::checked()
+    };
+    let source = wgpu::ShaderSource::Wgsl(text.into());
+    // SAFETY: the text is this library's own. Its indices come from counts that the host has checked against the buffers
+    // (lists of users too), its loops count towards an end (tests/library/trusted.rs), and texts with deliberate faults have
+    // every check. Divisions keep theirs: compilers remove it where the divisor is a constant.
+    unsafe { device.create_shader_module_trusted(wgpu::ShaderModuleDescriptor { label: Some(label), source }, runtime) }
 }
 
 fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
@@ -58,12 +76,14 @@ impl Compiler {
     }
 
     pub(super) fn module(&self, module: &Module) -> Source {
-        Source { name: module.name, text: module.text.as_str().into(), module: OnceCell::new() }
+        let Module { name, ref text, checks, .. } = *module;
+        Source { name, text: text.as_str().into(), checks, module: OnceCell::new() }
     }
 
     pub(super) fn kernel(&self, source: &Source, entry: &str, first: u32, operands: &[Access], panel: bool) -> Kernel {
         let origin = Origin {
             text: Arc::clone(&source.text),
+            checks: source.checks,
             entry: entry.to_owned(),
             first_binding: first,
             operands: operands.to_vec(),
@@ -73,19 +93,16 @@ impl Compiler {
         if let Some(kernel) = compiled.lock().get(&origin) {
             return kernel.clone();
         }
+        let begin = Instant::now();
         let kernel = self.compile(source, entry, first, operands, panel);
+        compiled.took(source.name, begin.elapsed());
         compiled.keep(origin, &kernel);
         kernel
     }
 
     fn compile(&self, source: &Source, entry: &str, first: u32, operands: &[Access], panel: bool) -> Kernel {
         let device = &self.device;
-        let module = source.module.get_or_init(|| {
-            device.raw().create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(source.name),
-                source: wgpu::ShaderSource::Wgsl((&*source.text).into()),
-            })
-        });
+        let module = source.module.get_or_init(|| trusted(device.raw(), source.name, &source.text, source.checks));
         let entries: Vec<_> = (first..).zip(operands).map(|(at, &access)| storage(at, access)).collect();
         let operands = layout(device, entry, &entries);
         let groups = [Some(&self.slots), Some(&operands), Some(&self.panel)];

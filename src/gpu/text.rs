@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 use crate::engine::Precision;
-use crate::engine::options::Mutation;
+use crate::engine::options::{Checks, Mutation};
 use crate::error::{Error, Result};
 use crate::operators::Loss;
 
@@ -33,17 +33,22 @@ pub struct Module {
     /// Paths of its files under `shaders/`.
     pub files: Vec<String>,
     pub text: String,
+    /// Runtime checks that the translator adds.
+    pub checks: Checks,
 }
 
 /// Composer of modules, with the mutations of their files.
 pub(super) struct Texts<'a> {
     mutations: &'a [Mutation],
+    checks: Checks,
     applied: RefCell<Vec<bool>>,
 }
 
 impl<'a> Texts<'a> {
-    pub(super) fn new(mutations: &'a [Mutation]) -> Self {
-        Self { mutations, applied: RefCell::new(vec![false; mutations.len()]) }
+    /// A composer of modules with these runtime checks, or with all of them where a mutation may leave a buffer.
+    pub(super) fn new(mutations: &'a [Mutation], checks: Checks) -> Self {
+        let checks = if mutations.is_empty() { checks } else { Checks::All };
+        Self { mutations, checks, applied: RefCell::new(vec![false; mutations.len()]) }
     }
 
     /// Composes a prelude and files in order, applies the mutations of those files, then `unroll`.
@@ -57,7 +62,7 @@ impl<'a> Texts<'a> {
         files: &[(&str, &str)],
         unroll: impl Fn(&str) -> String,
     ) -> Result<Module> {
-        let mut module = Module { name, files: Vec::new(), text: prelude };
+        let mut module = Module { name, files: Vec::new(), text: prelude, checks: self.checks };
         for (path, text) in files {
             module.text.push_str(&unroll(&self.mutated(path, text)?));
             module.files.push((*path).to_owned());

@@ -45,7 +45,8 @@ impl Tuning {
         Self::at(folder().map(|folder| folder.join("tuning.json")))
     }
 
-    fn at(path: Option<PathBuf>) -> Self {
+    /// Reads a file at another place, or none.
+    pub(super) fn at(path: Option<PathBuf>) -> Self {
         let (mut known, mut notice) = (BTreeMap::new(), None);
         if let Some(text) = path.as_ref().and_then(|path| std::fs::read(path).ok()) {
             match serde_json::from_slice(&text) {

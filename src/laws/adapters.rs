@@ -1,6 +1,7 @@
 //! Places on graphics adapters.
 
 use crate::backend::Backend;
+use crate::engine::options::Checks;
 use crate::engine::{Options, Precision};
 use crate::gpu;
 use crate::laws::Place;
@@ -37,7 +38,47 @@ impl Place {
         let widest = own_rows.map(|word| if device.has_subgroups() { format!("{word}+subgroup") } else { word.into() });
         let whole = widest.into_iter().chain(["tiled/8".into()]);
         places.extend(whole.map(|variant| place(Precision::F32, Some(&variant), None)));
+        places.extend(Self::checked(device, &places));
         places
+    }
+
+    /// Some of `places` with each of the runtime checks that the device does not have. Where laws hold with one of
+    /// them alone, the driver translates the others wrongly.
+    fn checked(device: &gpu::Device, places: &[Self]) -> Vec<Self> {
+        let words = [None, Some("row-resident"), Some("tiled")];
+        let some = places.iter().filter(|place| {
+            let plain = place.variant.is_none() == place.options.panel_bytes.is_none();
+            place.precision == Precision::F32 && plain && words.contains(&place.variant.as_deref())
+        });
+        let others = |place: &Self| {
+            let with = |checks: &Checks| {
+                let mut place = place.clone();
+                place.name = format!("{}, checks {checks}", place.name);
+                place.options.checks = Some(*checks);
+                place
+            };
+            Checks::ALL.iter().filter(|checks| **checks != device.checks()).map(with).collect::<Vec<_>>()
+        };
+        some.flat_map(others).collect()
+    }
+
+    /// The device of a place on an adapter.
+    pub fn device(&self) -> Option<&gpu::Device> {
+        match &self.backend {
+            Backend::Gpu(device) => Some(device),
+            _ => None,
+        }
+    }
+
+    /// Runtime checks of the kernels at a place on an adapter.
+    pub fn checks(&self) -> Option<Checks> {
+        self.device().map(|device| self.options.checks.unwrap_or(device.checks()))
+    }
+
+    /// Records for later runs which runtime checks kernels have on the place's adapter. The error is a sentence.
+    #[doc(hidden)]
+    pub fn keep_checks(&self, checks: Checks) -> std::result::Result<(), String> {
+        self.device().map_or(Ok(()), |device| device.keep_checks(checks))
     }
 
     /// The places of every backend and adapter of this machine, and sentences about adapters that cannot be opened.

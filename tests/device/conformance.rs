@@ -69,10 +69,11 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
     for registration in REGISTRY {
         let name = registration.name;
         let subject = Subject { name: name.into(), random: registration.random, integers: registration.integers };
-        // Kernels that are chosen by force, small panels and double precision run on `dense` at every size; other operators bring
-        // them another reader of rows, which some sizes suffice for.
+        // Kernels that are chosen by force, small panels, other runtime checks and double precision run on `dense` at every size;
+        // other operators bring them another reader of rows, which some sizes suffice for.
         let plain = |place: &&Place| {
-            let single = place.precision == Precision::F32 && place.options.panel_bytes.is_none();
+            let (options, single) = (&place.options, place.precision == Precision::F32);
+            let single = single && options.panel_bytes.is_none() && options.checks.is_none();
             !matches!(place.backend, Backend::Gpu(_)) || (place.variant.is_none() && single)
         };
         let unforced: Vec<Place> = places.iter().filter(plain).cloned().collect();

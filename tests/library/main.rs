@@ -29,6 +29,7 @@ mod team;
 #[path = "../common/thin.rs"]
 mod thin;
 mod triplets;
+mod trusted;
 
 use lowrank::{Error, Solution};
 

@@ -83,7 +83,7 @@ fn modules_in(precision: Precision) -> Vec<Module> {
     modules
 }
 
-fn all_modules() -> Vec<Module> {
+pub fn all_modules() -> Vec<Module> {
     [Precision::F32, Precision::F64].into_iter().flat_map(modules_in).collect()
 }
 

@@ -11,7 +11,7 @@ use libtest_mimic::{Failed, Trial};
 use lowrank::Precision;
 use lowrank::gpu::Device;
 use lowrank::internals::engine::{Engine, Load};
-use lowrank::internals::gpu::{Options, load as load_on, tape_dispatches};
+use lowrank::internals::gpu::{Checks, Options, load as load_on, tape_dispatches};
 use lowrank::internals::tape::{Kind, Program, Role};
 use lowrank::operators::{Dense, Entries, Layout, Operator, RankOne, Seeded};
 
@@ -293,6 +293,11 @@ fn repeats(device: &Device, (turn, named): (usize, &str), name: &str) -> Outcome
         let once = run(&case, &paranoid, &[5])?;
         same("again", &run(&case, &options, &[5])?, &once)?;
         same("in steps", &run(&case, &options, &[1, 3, 1])?, &once)?;
+        // A software adapter computes the same numbers in both; others may fuse other operations.
+        if device.is_software() {
+            let checks = if device.checks() == Checks::Off { Checks::All } else { Checks::Off };
+            same("other checks", &run(&case, &Options { checks: Some(checks), ..options.clone() }, &[5])?, &once)?;
+        }
         let tiny = Options { panel_bytes: Some(7 * 1024), ..paranoid };
         same("tiny panels", &run(&case, &tiny, &[5])?, &once)?;
         let parts: Vec<Vec<f64>> =
