@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lowrank::{Backend, Error, Precision, Result};
-use lowrank_studies::reproduce::{Experiment, Moment, Relative, Rerun, Ss21, Study, Verdict, reproduce, rerun, write};
+use lowrank_studies::reproduce::{
+    Ensemble, Experiment, Moment, Relative, Rerun, Ss21, Study, Verdict, reproduce, rerun, write,
+};
 
 use super::options::{Flags, OfLibrary, folder};
 use super::outputs::{command, make_folder};
@@ -24,7 +26,8 @@ impl OfLibrary for Reproduced {
 pub struct Args {
     /// ss21 (Stöger & Soltanolkotabi, arXiv 2106.15013), or one of its relatives: scaledgd-2020 (arXiv 2005.08898),
     /// scaledgd-lambda-2023 (2302.01186), agn-2024 (approximate Gauss-Newton, NeurIPS 2024), gdpolyak-2024 (2409.19791),
-    /// asymmetric-2023 (2303.14244 and 2310.01769), outliers-2025 (l1 loss against gross outliers, after 2010.13364)
+    /// asymmetric-2023 (2303.14244 and 2310.01769), outliers-2025 (l1 loss against gross outliers, after
+    /// 2010.13364), flatness-2023 (label noise and flat products, 2306.13239)
     study: String,
     /// Of ss21: phases, spectral, scale, width or all
     #[arg(default_value = "all")]
@@ -48,6 +51,9 @@ pub struct Args {
     /// Number of measurements m [default: the study's; of ss21 10·n·r*]
     #[arg(long, value_parser = grid::single::<usize>)]
     measurements: Option<usize>,
+    /// Of ss21: the measurements, dense (Gaussian matrices, the paper's), rank-one or entries [default: dense]
+    #[arg(long)]
+    operator: Option<String>,
     /// Of ss21: κ of X [default: 1; the other studies run their own]
     #[arg(long, value_parser = grid::single::<f64>)]
     condition_number: Option<f64>,
@@ -145,8 +151,9 @@ pub fn understood(args: &Args) -> Result<()> {
 
 /// Returns sizes, seed and precision of a related study; refuses other flags.
 fn relative(study: Relative, args: &Args) -> Result<Rerun> {
-    let given: [(&str, Option<String>); 7] = [
+    let given: [(&str, Option<String>); 8] = [
         ("experiment", Some(args.experiment.clone()).filter(|word| word != "all")),
+        ("operator", args.operator.clone()),
         ("condition_number", args.condition_number.map(|v| v.to_string())),
         ("init_scale", args.init_scale.map(|v| v.to_string())),
         ("scales", args.scales.clone()),
@@ -178,6 +185,9 @@ fn settings(args: &Args) -> Result<Ss21> {
     let mut settings = if args.quick { Ss21::quick(n, rank) } else { Ss21::new(n, rank) };
     settings.condition_number = args.condition_number.unwrap_or(1.0);
     settings.seed = args.seed;
+    if let Some(word) = &args.operator {
+        settings.operator = Ensemble::from_word(word)?;
+    }
     settings.measurements = args.measurements.unwrap_or(settings.measurements);
     settings.init_scale = args.init_scale.unwrap_or(settings.init_scale);
     settings.search_rank = args.search_rank.unwrap_or(settings.search_rank);

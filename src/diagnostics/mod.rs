@@ -1,5 +1,6 @@
 //! Pure functions of factors: test error, spectra, rank estimates, all in f64.
 
+mod flatness;
 mod paper;
 pub(crate) mod phases;
 mod power_iteration;
@@ -15,6 +16,7 @@ use crate::error::Result;
 use crate::linalg;
 use crate::problem::{MatrixView, Product, Truth};
 
+pub use flatness::Flatness;
 pub use paper::Diagnosis;
 pub(crate) use paper::PaperDiagnostics;
 pub(crate) use phases::PhaseClock;

@@ -203,7 +203,7 @@ fn class(task: Task<'_>, program: &Program) -> Class {
         Task::Collect | Task::Op(Op::Formula { .. }) => Class::Scalars,
         Task::Op(Op::Combine(op)) => Class::Factors(sizes(program, op.out)),
         Task::Op(Op::Dot { a, .. }) => Class::Factors(sizes(program, *a)),
-        Task::Op(Op::MeasuredCombine(_) | Op::MeasuredDot { .. }) => Class::Measured(None),
+        Task::Op(Op::MeasuredCombine(_) | Op::MeasuredDot { .. } | Op::LabelNoise(_)) => Class::Measured(None),
         Task::Op(Op::Energy { group, .. }) => Class::Measured(*group),
         Task::Mean(..) | Task::Op(_) => Class::Alone,
     }
@@ -289,6 +289,7 @@ fn keeps(task: Task<'_>, register: usize) -> bool {
             let read = |x: &crate::tape::Measured| x.index() == register;
             op.only.is_some() || op.terms.iter().any(|(_, x)| read(x)) || op.times.as_ref().is_some_and(read)
         }
+        Task::Op(Op::LabelNoise(op)) => op.base.index() == register,
         _ => true,
     }
 }

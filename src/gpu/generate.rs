@@ -1,5 +1,7 @@
 //! WGSL of elementwise units over the same vectors.
 
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -9,9 +11,16 @@ use crate::gpu::call::{Call, Fill, Grid, Many, Third};
 use crate::gpu::compiled::{Access, Read, Write};
 use crate::gpu::fuse::{Class, Task, Thing, Unit};
 use crate::gpu::registers::{PARTS, Registers};
-use crate::gpu::text::{GRID, SCALAR, Texts, arithmetic, constant, limits, loss_functions, measurements_file};
+use crate::gpu::text::{
+    File, GRID, SCALAR, Texts, arithmetic, constant, file, limits, loss_functions, measurements_file,
+};
 use crate::operators::Loss;
-use crate::tape::{BlockSize, Expression, Op, Scalar};
+use crate::tape::{BlockSize, Expression, LabelNoise, Op, Scalar, noise};
+
+use text::elementwise_text;
+
+const HASH: File = file!("lib/hash.wgsl");
+const LABEL_NOISE: File = file!("lib/label_noise.wgsl");
 
 /// Context of the generated text beside the unit.
 pub(super) struct Context<'a> {
@@ -153,6 +162,18 @@ impl Entries<'_> {
         self.changed.insert(out);
     }
 
+    /// Writes base + σ·ξ.
+    fn label_noise(&mut self, op: &LabelNoise) {
+        let [deviation, stream, turn] =
+            [op.deviation, op.stream, op.turn].map(|scalar| self.coefficient(&Expression::Scalar(scalar)));
+        let (base, name) = (self.value(op.base.index()), self.name());
+        // Scalars in double precision become integers by way of f32, which holds these.
+        let noise = format!("label_noise(u32(f32({stream})), u32(f32({turn})), entry)");
+        self.body.push(format!("let {name} = fma({deviation}, {noise}, {base});"));
+        self.current.insert(op.out.index(), name);
+        self.changed.insert(op.out.index());
+    }
+
     fn sum(&mut self, sum: usize, term: impl Fn(&str) -> String) {
         let name = format!("sum_{}", self.sums.len());
         self.body.push(term(&name));
@@ -212,6 +233,7 @@ impl Entries<'_> {
                     let times = op.times.map(|times| Then::Times(self.value(times.index())));
                     self.combine(op.out.index(), &terms, times, op.only);
                 }
+                Op::LabelNoise(op) => self.label_noise(op),
                 Op::Dot { out, a, b } => {
                     let (a, b) = (self.value(a.index()), self.value(b.index()));
                     self.sum(out.index(), |sum| format!("{sum} = fma({a}, {b}, {sum});"));
@@ -327,109 +349,18 @@ pub(super) fn elementwise(
     if matches!(unit.class, Class::Measured(_)) {
         files.push(measured);
     }
+    if unit.jobs.iter().any(|job| matches!(job.task, Task::Op(Op::LabelNoise(_)))) {
+        let [first, second] = noise::seed_words();
+        prelude.push_str(&format!(
+            "const SEED0 = {first}u;\nconst SEED1 = {second}u;\nconst NORMAL = {:?};\n",
+            noise::NORMAL
+        ));
+        files.extend([HASH, LABEL_NOISE]);
+    }
     let files: Vec<(&str, &str)> = files.into_iter().chain([(path, text.as_str())]).collect();
     let module = Rc::new(context.texts.compose(name, prelude, &files, str::to_owned)?);
     let fixed = if sums > 0 { PARTS } else { size.div_ceil(256) };
     let grid = Grid::new(Many::Slots { lanes: 1 }, fixed);
     let call = Call::step(&module, name, &entries.bindings.ordered(), grid);
     Ok((if group.is_some() { call.with(Third::Turn) } else { call }, fills))
-}
-
-/// Indents lines of text by `by`.
-fn indent(lines: &[String], by: &str) -> String {
-    lines.iter().map(|line| format!("{by}{line}\n")).collect()
-}
-
-fn elementwise_text(
-    entries: &Entries<'_>,
-    name: &str,
-    size: usize,
-    pairs: &BTreeSet<usize>,
-    registers: &Registers,
-) -> String {
-    let mut text = entries.bindings.text(pairs);
-    let sums = entries.sums.len();
-    text.push_str(&constant("SIZE", size));
-    if sums > 0 {
-        text.push_str(&format!("var<workgroup> scratch: array<real, {}>;\n", 256 * sums));
-    }
-    if !pairs.is_empty() {
-        text.push_str("var<workgroup> halves: array<vec2<real>, 64>;\n");
-    }
-    text.push_str(&format!(
-        "@compute @workgroup_size(256)
-fn {name}(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) extent: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {{
-    let index = linear_index(workgroup, extent);
-"
-    ));
-    if sums == 0 {
-        text.push_str(
-            "    let blocks = ceil_div(SIZE, 256u);
-    let slot = index / blocks;
-    let entry = index % blocks * 256u + thread;
-    if (slot >= slots[0] || entry >= SIZE) {
-        return;
-    }
-    let trial = slots[1u + slot];
-",
-        );
-        return text + &indent(&entries.before, "    ") + &indent(&entries.body, "    ") + "}\n";
-    }
-    text + &sums_text(entries, name, registers)
-}
-
-/// Body of a unit with sums: a stretch of entries for each of 64 workgroups per trial, then the sum over their threads.
-fn sums_text(entries: &Entries<'_>, name: &str, registers: &Registers) -> String {
-    let sums = entries.sums.len();
-    let mut text = String::new();
-    text.push_str(
-        "    let slot = index / 64u;
-    if (slot >= slots[0]) {
-        return;
-    }
-    let trial = slots[1u + slot];
-",
-    );
-    text.push_str(&indent(&entries.before, "    "));
-    let (first, count) =
-        if name == "measured" { ("group_first()", "group_end() - group_first()") } else { ("0u", "SIZE") };
-    text.push_str(&format!(
-        "    let stretch = ceil_div({count}, 64u);
-    let first = {first} + index % 64u * stretch;
-    let end = min(first + stretch, {first} + ({count}));
-"
-    ));
-    for (sum, _) in &entries.sums {
-        text.push_str(&format!("    var {sum}: real = 0.0;\n"));
-    }
-    text.push_str("    for (var entry = first + thread; entry < end; entry += 256u) {\n");
-    text.push_str(&indent(&entries.body, "        "));
-    text.push_str("    }\n");
-    for (at, (sum, _)) in entries.sums.iter().enumerate() {
-        text.push_str(&format!("    scratch[{}u + thread] = {sum};\n", 256 * at));
-    }
-    text.push_str(
-        "    workgroupBarrier();
-    for (var width = 128u; width > 0u; width = width / 2u) {
-        if (thread < width) {
-",
-    );
-    for at in 0..sums {
-        let here = 256 * at;
-        text.push_str(&format!("            scratch[{here}u + thread] += scratch[{here}u + thread + width];\n"));
-    }
-    text.push_str("        }\n        workgroupBarrier();\n    }\n    if (thread == 0u) {\n");
-    for (at, (_, sum)) in entries.sums.iter().enumerate() {
-        let before = registers.part(*sum) * registers.batch;
-        let here = 256 * at;
-        text.push_str(&format!(
-            "        b{}[({before}u + trial) * 64u + index % 64u] = scratch[{here}u];\n",
-            registers.parts
-        ));
-    }
-    text + "    }\n}\n"
 }

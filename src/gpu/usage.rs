@@ -83,6 +83,9 @@ pub(super) fn reads(op: &Op, program: &Program) -> BTreeSet<usize> {
         Op::MeasuredDot { a, b, .. } => all.extend([a.index(), b.index(), weights]),
         Op::Energy { residual, .. } => all.extend([residual.index(), weights]),
         Op::Formula { value, .. } => scalars_of(value, &mut all),
+        Op::LabelNoise(op) => {
+            all.extend([op.base.index(), op.deviation.index(), op.stream.index(), op.turn.index()]);
+        }
         Op::Precondition(op) => {
             all.extend([op.direction.index(), op.factor.index(), op.raised.index()]);
             scalars_of(&op.damping, &mut all);
@@ -110,6 +113,7 @@ pub(super) fn writes(op: &Op) -> BTreeSet<usize> {
         }
         Op::Combine(op) => [op.out.index()].into(),
         Op::MeasuredCombine(op) => [op.out.index()].into(),
+        Op::LabelNoise(op) => [op.out.index()].into(),
         Op::Dot { out, .. } | Op::MeasuredDot { out, .. } | Op::Energy { out, .. } | Op::Formula { out, .. } => {
             [out.index()].into()
         }

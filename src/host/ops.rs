@@ -10,8 +10,8 @@ use crate::host::registers::Registers;
 use crate::operators::Loss;
 use crate::real::Real;
 use crate::tape::{
-    Blocks, Combine, Expression, Held, HostOp, Kind, Left, MatrixProduct, Measured, MeasuredCombine, Precondition,
-    Program, Scalar,
+    Blocks, Combine, Expression, Held, HostOp, Kind, LabelNoise, Left, MatrixProduct, Measured, MeasuredCombine,
+    Precondition, Program, Scalar, noise,
 };
 
 /// Least count of numbers worth several threads.
@@ -140,6 +140,31 @@ pub(super) fn measured_combine<T: Real>(registers: &mut Registers<T>, op: &Measu
             true => out.par_iter_mut().enumerate().for_each(of),
             false => out.iter_mut().enumerate().for_each(of),
         }
+    }
+    registers.put_measured(op.out, out);
+}
+
+/// Runs [`LabelNoise`].
+pub(super) fn label_noise<T: Real>(
+    registers: &mut Registers<T>,
+    op: &LabelNoise,
+    active: &[bool],
+    shards: &[std::ops::Range<usize>],
+) {
+    let mut out = registers.take_measured(op.out);
+    for trial in (0..active.len()).filter(|trial| active[*trial]) {
+        let of = |scalar| registers.scalars(scalar)[trial];
+        let (stream, turn) = (of(op.stream), of(op.turn));
+        let [deviation, normal] = [of(op.deviation), noise::NORMAL].map(T::from_f64);
+        let base = registers.measured(op.base);
+        let fill = |((own, base), shard): ((&mut Vec<T>, &Vec<T>), &std::ops::Range<usize>)| {
+            let range = trial * shard.len()..(trial + 1) * shard.len();
+            let sums = noise::sums(stream, turn, shard.start);
+            for ((own, base), sum) in own[range.clone()].iter_mut().zip(&base[range]).zip(sums) {
+                *own = *base + deviation * (T::from_f64(f64::from(sum)) * normal);
+            }
+        };
+        out.par_iter_mut().zip(base).zip(shards).for_each(fill);
     }
     registers.put_measured(op.out, out);
 }

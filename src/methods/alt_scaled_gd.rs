@@ -97,6 +97,10 @@ impl Algorithm for AltScaledGd {
         true
     }
 
+    fn perturbs(&self) -> bool {
+        self.step_rule() == StepRule::Constant
+    }
+
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let rule = self.step_rule();

@@ -103,6 +103,10 @@ impl Algorithm for GradientDescent {
         true
     }
 
+    fn perturbs(&self) -> bool {
+        self.step_rule() == StepRule::Constant
+    }
+
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         match self.step_rule() {

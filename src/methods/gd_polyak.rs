@@ -85,6 +85,10 @@ impl Algorithm for GdPolyak {
         true
     }
 
+    fn perturbs(&self) -> bool {
+        true
+    }
+
     fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
         let u = t.iterate();
         let (e, g) = t.gradient(u);

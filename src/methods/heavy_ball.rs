@@ -62,6 +62,10 @@ impl Algorithm for HeavyBall {
         vec![("momentum", self.momentum.unwrap_or(MOMENTUM))]
     }
 
+    fn perturbs(&self) -> bool {
+        true
+    }
+
     fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
         let (u, previous, momentum) = (t.iterate(), t.keep("previous", Initial::Iterate), t.parameter("momentum"));
         let (e, g) = t.gradient(u);

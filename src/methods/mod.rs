@@ -150,6 +150,13 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether every iteration takes a new gradient and no other look at the loss, so that labels may change from one to the
+    /// next and gradients may belong to a displaced point: see [`crate::Settings::label_noise`]. A line search compares
+    /// losses, which then belong to different labels.
+    fn perturbs(&self) -> bool {
+        false
+    }
+
     /// Whether its steps account for a weight of unobserved entries, see [`crate::Settings::unobserved_weight`].
     fn weighs_unobserved(&self) -> bool {
         false
@@ -213,6 +220,12 @@ impl Method {
     pub(crate) fn having(parameter: &str) -> String {
         let has: Vec<&str> = METHODS.iter().filter(|card| card.has(parameter)).map(|card| card.word).collect();
         if has.is_empty() { "no method".into() } else { has.join(", ") }
+    }
+
+    /// The methods that bear label noise and sharpness-aware gradients, as text.
+    pub(crate) fn perturbing() -> String {
+        let able = METHODS.iter().filter(|card| card.method().perturbs());
+        able.map(|card| card.word).collect::<Vec<_>>().join(", ")
     }
 
     /// The methods whose steps account for a weight of unobserved entries, as text.

@@ -47,6 +47,10 @@ impl Algorithm for Momentum {
         true
     }
 
+    fn perturbs(&self) -> bool {
+        true
+    }
+
     fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
         let y = t.iterate();
         let previous = t.keep("previous", Initial::Iterate);

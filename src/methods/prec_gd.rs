@@ -98,6 +98,10 @@ impl Algorithm for PrecGd {
         true
     }
 
+    fn perturbs(&self) -> bool {
+        self.step_rule() == StepRule::Constant
+    }
+
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let direction = |t: &mut Tape, at: line::Known| {

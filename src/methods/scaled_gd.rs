@@ -135,6 +135,10 @@ impl Algorithm for ScaledGd {
         all
     }
 
+    fn perturbs(&self) -> bool {
+        self.step_rule() == StepRule::Constant
+    }
+
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let direction = |t: &mut Tape, at: line::Known| {

@@ -92,6 +92,10 @@ impl Algorithm for Sgd {
         true
     }
 
+    fn perturbs(&self) -> bool {
+        true
+    }
+
     fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
         let groups = Minibatches::new(self.minibatches.unwrap_or(GROUPS), self.seed.unwrap_or(0));
         let (u, base) = (t.iterate(), t.step());

@@ -38,6 +38,7 @@ pub use loss::Loss;
 pub(crate) use open::{Opening, Wanted};
 pub use rank_one::RankOne;
 pub use seeded::Seeded;
+pub(crate) use seeded::hash;
 pub use sparse::Sparse;
 pub use storage::Storage;
 

@@ -284,6 +284,7 @@ mod tests {
             (_, "method") => ("momentum", &[]),
             (_, "init_std") => ("n", &[]),
             (_, "loss") => ("l1", &[]),
+            (_, "label_noise_until") => ("3", &[("label_noise", "0.5")]),
             (_, "backend") => ("reference", &[]),
             (_, "precision") => ("f64", &[]),
             (_, "variant") => ("avx", &[]),

@@ -116,6 +116,7 @@ impl Loaded {
         parameter("step_size", plan.steps.clone())?;
         parameter("ridge", plan.ridge.clone())?;
         parameter("unobserved_weight", plan.unobserved.clone())?;
+        plan.perturbation.iter().try_for_each(|(name, values)| parameter(name, values.clone()))?;
         let numbers: Vec<Vec<(&str, f64)>> = plan.numbers.iter().map(|trial| plan.method.numbers(trial)).collect();
         for (index, (name, _)) in numbers.first().into_iter().flatten().enumerate() {
             parameter(name, numbers.iter().map(|of_trial| of_trial[index].1).collect())?;
@@ -223,6 +224,12 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
         .nonnegative(settings.nonnegative);
     if plan.weighs_unobserved() {
         tape.weigh_unobserved();
+    }
+    if settings.label_noise > 0.0 {
+        tape.add_label_noise();
+    }
+    if settings.sharpness > 0.0 {
+        tape.sharpen();
     }
     plan.method.record(&mut tape, &context)?;
     Ok(tape.finish())

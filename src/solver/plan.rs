@@ -19,6 +19,7 @@ use crate::solver::spectra::Spectra;
 use crate::solver::starts;
 use crate::solver::trial::{Trial, TrialParameters};
 use crate::solver::units::Units;
+use crate::tape::noise;
 use crate::text::readable;
 
 /// Concrete trials and the inputs of an engine.
@@ -49,6 +50,8 @@ pub(crate) struct Plan {
     pub ridge: Vec<f64>,
     /// Weight of ½‖Z‖_F² in f/s of each trial.
     pub unobserved: Vec<f64>,
+    /// Numbers of each trial for a perturbed descent, by the names of the tape's parameters.
+    pub perturbation: [(&'static str, Vec<f64>); 4],
     /// Numbers of each trial for its method.
     pub numbers: Vec<TrialNumbers>,
     /// Whether the iteration is gradient descent with a constant step and no projection, for which the power iteration and the phase times
@@ -178,6 +181,18 @@ fn numbers(settings: &Settings, units: &Units, trial: &TrialParameters) -> Trial
     }
 }
 
+/// Numbers of a perturbed descent in the engine's units.
+fn perturbation(settings: &Settings, units: &Units, trials: &[TrialParameters]) -> [(&'static str, Vec<f64>); 4] {
+    let of = |number: &dyn Fn(&TrialParameters) -> f64| trials.iter().map(number).collect();
+    let until = settings.label_noise_until.map_or(noise::MOST, |turns| turns as u64);
+    [
+        ("label_noise", of(&|t| settings.label_noise * units.of(t.trial))),
+        ("label_noise_until", of(&|_| until as f64)),
+        ("noise_stream", of(&|t| noise::stream(t.seed.unwrap_or(0)))),
+        ("sharpness", of(&|t| settings.sharpness * units.of_factor(t.trial))),
+    ]
+}
+
 /// Decides everything that a run depends on.
 pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     settings.check()?;
@@ -205,12 +220,18 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     };
     let trials = chosen.trials(settings, &wanted, init, &measured.used);
     let target = measured.target();
-    let held_weights = measured.held_weights()?;
     let start = starts::start((problem, &model), settings, (init, given), (&target, &measured.weights), &trials)?;
     let deficient = starts::deficient(&start, &trials, settings)?;
     let start = starts::widened(start, (&model, &domain), &method.value)?;
-    let weighted = weighted(&held_weights);
-    let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason, weighted];
+    let held_weights = measured.held_weights()?;
+    let reasons = [
+        method.reason,
+        step_sizes.reason,
+        init_reason,
+        init_scales.reason,
+        search_ranks.reason,
+        weighted(&held_weights),
+    ];
     let doubts: Vec<_> = deficient.into_iter().chain(doubts::of_truths(problem)?).collect();
     let observed = (&target[..], &measured.weights[..], problem.operator().measurements());
     let units = Units::new(observed, (settings, &method.value, &model));
@@ -222,8 +243,9 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         steps: trials.iter().map(|t| units.step(&method.value, t.trial, t.step_size) * t.normalization).collect(),
         ridge: trials.iter().map(ridge).collect(),
         unobserved: trials.iter().map(|t| settings.unobserved_weight / mean_weight(t)).collect(),
+        perturbation: perturbation(settings, &units, &trials),
         numbers: trials.iter().map(|t| numbers(settings, &units, t)).collect(),
-        plain: method.value.is_plain(settings.loss) && !settings.nonnegative,
+        plain: method.value.is_plain(settings.loss) && !settings.nonnegative && !settings.perturbs(),
         trials,
         weights: measured.weights,
         held_weights,

@@ -108,6 +108,9 @@ pub struct Settings {
     pub(crate) ridge: f64,
     pub(crate) unobserved_weight: f64,
     pub(crate) nonnegative: bool,
+    pub(crate) label_noise: f64,
+    pub(crate) label_noise_until: Option<usize>,
+    pub(crate) sharpness: f64,
     pub(crate) without_biases: bool,
     pub(crate) without_tuning: bool,
     pub(crate) stop: Stop,
@@ -226,6 +229,39 @@ impl Settings {
         self
     }
 
+    /// Adds fresh noise N(0, σ²) to every observation in every iteration; reported losses are those without it. Noise on
+    /// labels moves the factors along the fits towards flat ones, with a small trace of the Hessian: for products of factors
+    /// towards a low nuclear norm. The noise follows the seed of the trial's start and is the same on every backend; its numbers
+    /// are sums of eight bytes of a hash, nearly normal. A trial then ends at its last iterate. Default: 0.
+    ///
+    /// It needs a method with one gradient per iteration: constant or scheduled steps. (Damian, Ma & Lee 2021, arXiv 2106.06530;
+    /// Gatmiry et al. 2023, arXiv 2306.13239)
+    pub fn label_noise(mut self, deviation: f64) -> Self {
+        self.label_noise = deviation;
+        self
+    }
+
+    /// Sets the number of iterations with label noise; later ones see the observations as given, so that the descent settles on
+    /// a fit. Default: all.
+    pub fn label_noise_until(mut self, iterations: usize) -> Self {
+        self.label_noise_until = Some(iterations);
+        self
+    }
+
+    /// Takes gradients at the displaced point U + ρ·∇f/‖∇f‖: sharpness-aware minimisation, which prefers flat fits and costs
+    /// two passes per iteration. A trial then ends at its last iterate. Default: 0, gradients at U.
+    ///
+    /// It needs a method with one gradient per iteration, see [`Settings::label_noise`]. (Foret et al. 2021, arXiv 2010.01412)
+    pub fn sharpness(mut self, radius: f64) -> Self {
+        self.sharpness = radius;
+        self
+    }
+
+    /// Whether label noise or sharpness-aware gradients change the descent.
+    pub(crate) fn perturbs(&self) -> bool {
+        self.label_noise > 0.0 || self.sharpness > 0.0
+    }
+
     /// Gives every entry of the whole matrix the target 0 with the weight ω, beside the measurements: the descent minimises
     /// ½Σ wᵢ(⟨Aᵢ, Z⟩ − yᵢ)² + (ω/2)‖Z‖_F² + (ridge/2)(‖L‖² + ‖R‖²), with w as given to [`crate::Problem::with_weights`], not
     /// scaled. Reported training losses are those of the measurements alone. Default: 0.
@@ -335,14 +371,14 @@ impl Settings {
     /// The method for measurements on this domain: the given one, or one that suits the loss, the model and the other
     /// settings. The automatic choice is [`crate::methods::Pursuit`] for the square loss, [`crate::methods::Momentum`] for
     /// non-negative factors, and gradient descent for robust losses, for models that pursuit does not support, and where a
-    /// step or a small random start is set.
+    /// step, a small random start, label noise or a sharpness is set.
     pub fn method_of(&self, domain: &Domain) -> Method {
         self.method.clone().unwrap_or_else(|| self.automatic_method(&self.model_of(domain)).0)
     }
 
     /// The automatic method for a model, with the reason for the choice.
     pub(crate) fn automatic_method(&self, model: &Model) -> (Method, String) {
-        match self.unobserved_weight > 0.0 {
+        match self.unobserved_weight > 0.0 && !self.perturbs() {
             true => (Method::cg().into(), "the weight of unobserved entries".into()),
             false => Method::automatic(self.loss, model, self.asks_for_descent(), self.nonnegative),
         }
@@ -357,7 +393,7 @@ impl Settings {
     pub(crate) fn asks_for_descent(&self) -> bool {
         let of_trial = |trial: &Trial| trial.step_size.is_some() || trial.init_scale.is_some();
         let start = matches!(self.init, Init::SmallRandom { .. }) || self.init_scale_ratio.is_some();
-        self.step_size.is_some() || start || self.trials.iter().any(of_trial)
+        self.step_size.is_some() || start || self.perturbs() || self.trials.iter().any(of_trial)
     }
 
     /// The start as set.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::diagnostics::{Diagnosis, Phase, PhaseProxy, Phases};
+use crate::diagnostics::{Diagnosis, Flatness, Phase, PhaseProxy, Phases};
 use crate::engine::{EngineInfo, Precision};
 use crate::memory::Memory;
 use crate::operators::entries::Biases;
@@ -93,6 +93,8 @@ pub struct TraceRow {
     pub phase_proxy: Option<Phase>,
     /// Imbalance ‖LᵀL − RᵀR‖_F of two factors.
     pub imbalance: Option<f64>,
+    /// Flatness of two or more factors, if [`crate::Settings::diagnose`] is set.
+    pub flatness: Option<Flatness>,
 }
 
 /// Result of one trial. Losses, errors and spectrum belong to the returned factor.

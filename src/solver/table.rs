@@ -1,10 +1,11 @@
 //! The options of the solver, each with its place in the identity of a run and in the settings.
 
+mod perturbation;
+mod words;
+
 use serde_json::json;
 
 use crate::memory::system::parse_size;
-use crate::methods::METHODS;
-use crate::models::{MODELS, ModelCard};
 use crate::options::OptionKind::{Count, Counts, File, Number, Numbers, Seed, Seeds, Switch, Text};
 use crate::options::{
     ALL, FAULTS, MEASUREMENTS, METHOD, OptionCard, STOP, Usual, WITH_BACKEND, WITH_MODEL, WITH_PRECISION, WITH_VARIANT,
@@ -14,10 +15,15 @@ use crate::solver::place::{BOTH, ENGINE, Place, RUN};
 use crate::solver::schedule::SaveEvery;
 use crate::solver::settings::Settings;
 
+use words::{methods, models};
+
 const SOLVE: &[&str] = &["solve"];
 
+/// An option, its place in the identity of a run, and what it changes in the settings.
+type Row = (OptionCard, Place, Apply);
+
 /// Options of the solver, each with its place in the identity of a run and in the settings.
-pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
+pub(crate) const SETTINGS: &[Row] = &[
     (
         OptionCard::new(
             "truth",
@@ -185,6 +191,9 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
         Place::Entry(BOTH, |t| json!(t.settings.nonnegative.then_some(true))),
         |settings, of| Ok(settings.nonnegative(of.is_on("nonnegative"))),
     ),
+    perturbation::LABEL_NOISE,
+    perturbation::LABEL_NOISE_UNTIL,
+    perturbation::SHARPNESS,
     (
         OptionCard::new(
             "without_biases",
@@ -425,18 +434,3 @@ pub(crate) const SETTINGS: &[(OptionCard, Place, Apply)] = &[
         |settings, of| Ok(put(settings, of.word("on_device_loss")?, Settings::on_device_loss)),
     ),
 ];
-
-/// Words and formulas of the models.
-fn models() -> String {
-    let parameters =
-        |card: &ModelCard| card.parameters.iter().map(|of| format!(":{}=…", of.name())).collect::<String>();
-    let each = MODELS.iter().map(|card| format!("{}{} ({})", card.word, parameters(card), card.formula));
-    format!(": {}", each.collect::<Vec<_>>().join("; "))
-}
-
-/// Words of the methods.
-fn methods() -> String {
-    let words: Vec<&str> = METHODS.iter().map(|card| card.word).collect();
-    let more = "see `lowrank list methods`. Parameters may follow it: lbfgs:memory=5";
-    format!(" {}; {more}", words.join(", "))
-}

@@ -39,6 +39,11 @@ impl Units {
         self.of_y[trial]
     }
 
+    /// Multiplier of a factor.
+    pub(super) fn of_factor(&self, trial: usize) -> f64 {
+        self.of_y[trial].powf(1.0 / self.degree as f64)
+    }
+
     /// A step of this method in the engine's units: 1/‖M‖ has a unit, a share has none.
     pub(super) fn step(&self, method: &Method, trial: usize, step: f64) -> f64 {
         match method.step_size() {
@@ -56,7 +61,7 @@ impl Units {
 
     /// Converts factors from the user's units to the engine's, or back.
     pub(super) fn factors(&self, factors: &Factors, back: bool) -> Vec<Block> {
-        let share = |trial: usize| self.of_y[trial].powf(if back { -1.0 } else { 1.0 } / self.degree as f64);
+        let share = |trial: usize| self.of_factor(trial).powf(if back { -1.0 } else { 1.0 });
         let of = |block: &Block| {
             let size = block.data().len() / factors.batch();
             let data = block.data().iter().enumerate().map(|(at, v)| v * share(at / size.max(1))).collect();

@@ -41,7 +41,10 @@ impl Task<'_> {
         let operator = &**problem.operator();
         let p = &trial.parameters;
         let rests = matches!(trial.status, Status::Stalled | Status::Finished);
-        let plain = settings.loss == Loss::Square && plan.ridge[p.trial] == 0.0 && !settings.nonnegative;
+        let plain = settings.loss == Loss::Square
+            && plan.ridge[p.trial] == 0.0
+            && !settings.nonnegative
+            && !settings.perturbs();
         let own = trial.tuned || trial.form.unobserved || !(rests && plain);
         if own || trial.relative_residual <= MISFIT {
             return Ok(None);

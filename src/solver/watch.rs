@@ -1,18 +1,20 @@
 //! Observation of one trial: its metrics, its stop rules, and the iterate to keep.
 
+mod result;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diagnostics::{self, PaperDiagnostics, PhaseClock, ProxyClock, Spectrum};
+use crate::diagnostics::{self, Flatness, PaperDiagnostics, PhaseClock, ProxyClock, Spectrum};
 use crate::error::{Error, Result};
-use crate::operators::Loss;
+use crate::operators::{Loss, Operator};
 use crate::problem::{Block, Factors, Product, Truth};
 use crate::solver::form::Form;
 use crate::solver::measured::Held;
 use crate::solver::settings::Stop;
-use crate::solver::solution::{MISFIT, Status, TraceRow, TrialSolution};
+use crate::solver::solution::{MISFIT, Status, TraceRow};
 use crate::solver::spectra::weighted_mean;
 use crate::solver::stall::{Anchor, Stall, StallWatch};
 use crate::solver::trial::TrialParameters;
@@ -22,9 +24,7 @@ use crate::text::readable;
 const BLOW_UP: f64 = 1e6;
 /// Ratio to the lowest loss up to which a later iterate is kept: smaller differences are rounding.
 const AS_GOOD: f64 = 1.02;
-/// Ratio to the loss of the zero matrix above which a fit is worse.
-const WORSE: f64 = 1.01;
-/// The same for damped preconditioning: while UᵀU is near λ a step overshoots M by a factor of up to μ²‖M‖/(4λ), which
+/// The rise for damped preconditioning: while UᵀU is near λ a step overshoots M by a factor of up to μ²‖M‖/(4λ), which
 /// is squared in the loss. The next steps return by 1 − μ each.
 const BLOW_UP_DAMPED: f64 = 1e14;
 
@@ -55,6 +55,8 @@ pub(crate) struct TrialWatch<'a> {
     is_zero: bool,
     /// Whether the loss of the descent has a further term, which reported losses omit.
     has_ridge: bool,
+    /// Measurements for the flatness of the factors, where it is asked for.
+    flat: Option<&'a dyn Operator>,
 }
 
 /// State of a watch, for a checkpoint.
@@ -137,6 +139,7 @@ impl<'a> TrialWatch<'a> {
             cause: is_zero.then(|| "all observations are zero, so the matrix is zero".into()),
             is_zero,
             has_ridge: false,
+            flat: None,
         }
     }
 
@@ -144,6 +147,11 @@ impl<'a> TrialWatch<'a> {
     pub(crate) fn with_ridge(mut self, has_ridge: bool) -> Self {
         self.has_ridge = has_ridge;
         self
+    }
+
+    /// Follows the flatness of the factors over these measurements.
+    pub(crate) fn follow_flatness(&mut self, operator: &'a dyn Operator) {
+        self.flat = Some(operator);
     }
 
     pub(crate) fn save(&self) -> Watched {
@@ -289,7 +297,20 @@ impl<'a> TrialWatch<'a> {
             diagnosis,
             phase_proxy,
             imbalance: product.imbalance().filter(|_| finite && seen.ends.is_none()),
+            flatness: self
+                .flat
+                .filter(|_| finite)
+                .map(|operator| self.flatness(seen, product, operator))
+                .transpose()?
+                .flatten(),
         })
+    }
+
+    fn flatness(&self, seen: &Seen<'_>, product: &Product<'_>, operator: &dyn Operator) -> Result<Option<Flatness>> {
+        let blocks: Vec<_> = seen.blocks.iter().map(|block| block.of(0)).collect();
+        let roots = product.singular_values()?;
+        let values: Vec<f64> = roots.iter().map(|root| root * root).collect();
+        Ok(Flatness::new(&blocks, &values, operator, self.parameters.normalization))
     }
 
     /// The loss of residuals whose weighted squares sum up to `squares`.
@@ -321,13 +342,14 @@ impl<'a> TrialWatch<'a> {
     }
 
     /// Whether the iterate replaces the kept one: by its held-out loss, if there is any; else if the loss is not higher.
-    /// The later one is kept where the descent has another loss, that of a ridge or of unobserved entries.
+    /// The later one is kept where the descent has another loss, that of a ridge or of unobserved entries, or moves along the
+    /// fits as label noise does.
     fn is_better(&mut self, row: &TraceRow) -> bool {
         let lowest = self.lowest.map_or(row.train_loss, |lowest| lowest.min(row.train_loss));
         self.lowest = Some(lowest);
         match (self.kept.as_ref().map(|kept| self.chosen_by(&kept.row)), self.chosen_by(row)) {
             (Some(Some(old)), Some(new)) if !self.form.unobserved => new < old,
-            (Some(None), None) if self.has_ridge || self.form.unobserved => true,
+            (Some(None), None) if self.has_ridge || self.form.unobserved || self.form.perturbed => true,
             (Some(None), None) => row.train_loss <= AS_GOOD * lowest,
             _ => true,
         }
@@ -349,6 +371,9 @@ impl<'a> TrialWatch<'a> {
             Some(Status::IterationLimit)
         } else if self.stop.time.is_some_and(|limit| row.seconds >= limit) {
             Some(Status::TimeLimit)
+        } else if self.form.perturbed {
+            // The loss does not show what label noise still moves.
+            None
         } else {
             let stall = self.stall.stalled(row.iteration, row.train_loss, singular_values)?;
             let misses = self.kept.as_ref().is_none_or(|kept| kept.row.relative_residual > MISFIT);
@@ -359,13 +384,6 @@ impl<'a> TrialWatch<'a> {
             self.cause = Some(format!("the loss oscillates without falling{best}"));
             Some(Status::Diverged)
         }
-    }
-
-    /// The reason why the kept iterate may be no answer.
-    fn doubt(&self, kept: &Kept) -> Option<String> {
-        // For all losses: the zero matrix has the loss of y.
-        let worse = kept.row.train_loss > WORSE * self.training_loss(self.target, self.norms.0);
-        worse.then(|| "the result fits the measurements worse than the zero matrix".into())
     }
 
     /// Σ wρ(e).
@@ -381,52 +399,6 @@ impl<'a> TrialWatch<'a> {
             && met(self.stop.relative_error, row.relative_error)
             && met(self.stop.loss, Some(row.train_loss))
             && met(self.stop.residual, Some(row.relative_residual))
-    }
-
-    pub(crate) fn finish(self) -> Result<TrialSolution> {
-        let (domain, k) = (&self.form.domain, self.parameters.search_rank);
-        let doubt = self.kept.as_ref().and_then(|kept| self.doubt(kept));
-        let kept = self.kept.unwrap_or_else(|| Kept {
-            row: TraceRow {
-                trial: self.parameters.trial,
-                iteration: 0,
-                seconds: 0.0,
-                train_loss: f64::NAN,
-                relative_residual: f64::NAN,
-                relative_error: None,
-                holdout_loss: None,
-                diagnosis: None,
-                phase_proxy: None,
-                imbalance: None,
-            },
-            estimated_relative_error: None,
-            blocks: zeros(&self.form.model.sizes(domain, k)),
-        });
-        let ends = self.form.ends(&kept.blocks)?;
-        let singular_values = self.form.product(&kept.blocks, ends.as_ref())?.singular_values().unwrap_or_default();
-        Ok(TrialSolution {
-            parameters: self.parameters.clone(),
-            status: self.status.unwrap_or(Status::Interrupted),
-            iterations: self.iterations,
-            kept_iteration: kept.row.iteration,
-            train_loss: kept.row.train_loss,
-            relative_residual: kept.row.relative_residual,
-            relative_error: kept.row.relative_error,
-            holdout_loss: kept.row.holdout_loss,
-            estimated_relative_error: kept.estimated_relative_error,
-            estimated_rank: diagnostics::estimated_rank(&singular_values),
-            singular_values,
-            phases: self.diagnostics.map(|d| d.phases()),
-            phases_proxy: self.proxy.map(|proxy| proxy.finish()),
-            remark: self.cause,
-            doubt,
-            preference: None,
-            biases: None,
-            tuned: false,
-            form: self.form,
-            blocks: kept.blocks,
-            ends,
-        })
     }
 }
 

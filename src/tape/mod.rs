@@ -11,6 +11,7 @@
 pub(crate) mod evaluation;
 mod expression;
 mod host;
+pub(crate) mod noise;
 pub(crate) mod op;
 pub(crate) mod program;
 pub(crate) mod quartic;
@@ -21,6 +22,7 @@ pub(crate) mod turns;
 pub(crate) use evaluation::{Evaluation, Sides};
 pub use expression::{Expression, finite, greatest, least, least_of_quartic, less, root, select};
 pub use host::{Held, Left};
+pub(crate) use noise::LabelNoise;
 pub use op::{Adjoint, HostFunction, Lane, Values, When};
 pub(crate) use op::{Combine, HostOp, MatrixProduct, MeasuredCombine, Op, Pass, Precondition, Step};
 pub(crate) use program::Program;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::tape::expression::Expression;
 use crate::tape::host::{Held, Left};
+use crate::tape::noise::LabelNoise;
 use crate::tape::registers::{Blocks, Matrix, Measured, Register, Scalar};
 use crate::tape::turns::Minibatches;
 
@@ -298,6 +299,8 @@ pub enum Op {
     Precondition(Precondition),
     /// Product of two blocks.
     Product(MatrixProduct),
+    /// Noisy labels.
+    LabelNoise(LabelNoise),
     /// Function on the host.
     Host(HostOp),
 }

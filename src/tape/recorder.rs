@@ -1,6 +1,7 @@
 //! The recorder, with which methods write their iteration.
 
 mod operations;
+mod perturbation;
 mod square_norm;
 
 use std::sync::Arc;
@@ -99,6 +100,9 @@ pub struct Tape {
     /// Weight ω of ½‖L Rᵀ‖_F².
     unobserved: Option<Scalar>,
     raised: Option<Scalar>,
+    noisy: Option<perturbation::Noisy>,
+    /// Length ρ of the displacement of gradients.
+    sharpness: Option<Scalar>,
     /// Whether moves of the iterate end at max(U, 0).
     nonnegative: bool,
     loss: Loss,
@@ -129,6 +133,8 @@ impl Tape {
             ridge: None,
             unobserved: None,
             raised: None,
+            noisy: None,
+            sharpness: None,
             nonnegative: false,
             registers: Vec::new(),
             head: None,
@@ -209,8 +215,8 @@ impl Tape {
         self.centre
     }
 
-    /// Observations y.
-    pub fn target(&self) -> Measured {
+    /// Observations y as given.
+    pub fn observations(&self) -> Measured {
         self.target
     }
 
@@ -309,6 +315,7 @@ impl Tape {
 
     /// Marks e as the residual at the iterate. The operations recorded so far are the head.
     pub fn observe(&mut self, residual: Measured) {
+        let residual = self.without_noise(residual);
         self.head = Some((std::mem::take(&mut self.steps), residual));
     }
 
@@ -333,13 +340,18 @@ impl Tape {
         out
     }
 
-    /// Residual e = A(Z(u)) − y and gradient ∇f/s at u, in one pass.
+    /// Residual e = A(Z(u)) − y and gradient ∇f/s at u, in one pass; in two where gradients are sharpness-aware.
     pub fn gradient(&mut self, u: Blocks) -> (Measured, Blocks) {
         self.gradient_of(u, None)
     }
 
     /// Residual and gradient over the current group of measurements; sums are those of the group.
     pub fn gradient_of(&mut self, u: Blocks, group: Option<Minibatches>) -> (Measured, Blocks) {
+        self.descent_gradient(u, group)
+    }
+
+    /// Residual and gradient at u, with the ridge and the weight of unobserved entries.
+    fn whole_gradient(&mut self, u: Blocks, group: Option<Minibatches>) -> (Measured, Blocks) {
         let model = self.model.clone();
         let (e, mut g) = model.gradient(self, u, None, group);
         let scale = group.map_or(1.0, |groups| 1.0 / groups.count as f64);
@@ -377,6 +389,7 @@ impl Tape {
     /// observations only.
     #[doc(hidden)]
     pub fn finish(mut self) -> Program {
+        self.end_noise();
         if !self.beside.is_empty() {
             self.pass(Vec::new(), None);
         }

@@ -20,7 +20,7 @@ pub(super) const SPREAD: u32 = 0x9e37_79b9;
 const SEEDS: [u32; 2] = [0x243f_6a88, 0x85a3_08d3];
 
 /// Key (a, b) of a row, or (s₀, s₁) of a seed.
-pub(super) type Key = [u32; 2];
+pub(crate) type Key = [u32; 2];
 
 fn mix(mut x: u32) -> u32 {
     x ^= x >> 16;
@@ -40,17 +40,17 @@ fn permute(number: u64, [first, second]: Key) -> Key {
 }
 
 /// Key (s₀, s₁) of a seed.
-pub(super) fn seed_words(seed: u64) -> Key {
+pub(crate) fn seed_words(seed: u64) -> Key {
     permute(seed, SEEDS)
 }
 
 /// The key of row i.
-pub(super) fn row_key(seed: Key, i: u64) -> Key {
+pub(crate) fn row_key(seed: Key, i: u64) -> Key {
     permute(i, seed)
 }
 
 /// Word q of a row.
-pub(super) fn word([a, b]: Key, q: u32) -> u32 {
+pub(crate) fn word([a, b]: Key, q: u32) -> u32 {
     let mut x = q.wrapping_mul(SPREAD).wrapping_add(a);
     x ^= x >> 15;
     x = x.wrapping_mul(MULTIPLIERS[0]);

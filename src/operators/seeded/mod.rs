@@ -14,7 +14,7 @@
 
 mod fast;
 mod gpu;
-mod hash;
+pub(crate) mod hash;
 pub(crate) mod open;
 
 use std::ops::Range;

@@ -93,7 +93,14 @@ fn watches(task: Task<'_>, precision: Precision) -> Result<Vec<TrialWatch<'_>>> 
     let operator = problem.operator();
     let (domain, m) = (operator.domain(), operator.measurements());
     let (model, centred, loss) = (plan.model.clone(), operator.is_centred(), settings.loss);
-    let form = Form { domain, model, centred, loss, unobserved: settings.unobserved_weight > 0.0 };
+    let form = Form {
+        domain,
+        model,
+        centred,
+        loss,
+        unobserved: settings.unobserved_weight > 0.0,
+        perturbed: settings.perturbs(),
+    };
     let n = domain.rows().max(domain.columns());
     let resolution = precision.unit_roundoff() * (n as f64).sqrt();
     let mut watches = Vec::with_capacity(plan.trials.len());
@@ -108,6 +115,9 @@ fn watches(task: Task<'_>, precision: Precision) -> Result<Vec<TrialWatch<'_>>> 
             watch.diagnose(spectrum.clone(), plan.start.block(0), plan.plain)?;
         } else if settings.diagnose && plan.plain {
             watch.diagnose_without_truth();
+        }
+        if settings.diagnose {
+            watch.follow_flatness(&**operator);
         }
         watches.push(watch);
     }

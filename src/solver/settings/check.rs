@@ -37,6 +37,7 @@ impl Settings {
         self.check_dampings()?;
         self.check_nonnegative()?;
         self.check_unobserved_weight()?;
+        self.check_perturbation()?;
         if let Init::SmallRandom { scale, .. } = self.init {
             positive("init_scale", Some(scale), scale_fix)?;
         }
@@ -114,6 +115,29 @@ impl Settings {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses label noise and sharpness that are no sizes, and methods and precisions that do not bear them.
+    fn check_perturbation(&self) -> Result<()> {
+        if self.label_noise_until.is_some() && self.label_noise == 0.0 {
+            let (found, fix) = ("a number without label noise", "pass label_noise too, or leave it out");
+            return Err(Error::invalid("label_noise_until", found, "a number beside label_noise", fix));
+        }
+        for (name, size) in [("label_noise", self.label_noise), ("sharpness", self.sharpness)] {
+            if !(size.is_finite() && size >= 0.0) {
+                return Err(Error::invalid(name, size, "a finite number of at least 0", "leave it out for none"));
+            }
+            if size > 0.0 && self.precision == Precision::Mixed {
+                let found = format!("{size} with precision mixed, which iterates on an increment");
+                return Err(Error::invalid(name, found, "precision f32 or f64", "change the precision"));
+            }
+            if let Some(method) = self.method.as_ref().filter(|method| size > 0.0 && !method.perturbs()) {
+                let found = format!("{size} with the method {method}, which compares losses or decides by them");
+                let allowed = format!("the methods {}, with constant or scheduled steps", Method::perturbing());
+                return Err(Error::invalid(name, found, allowed, "leave the method out, or choose one of them"));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a weight of unobserved entries that is no weight, or beside settings without a place for it.

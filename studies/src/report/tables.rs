@@ -17,13 +17,13 @@ pub fn write_trace(writer: &mut impl Write, rows: &[TraceRow]) -> Result<()> {
         writer,
         "trial,iteration,seconds,train_loss,relative_residual,relative_error,holdout_loss,sigma_rank,sigma_next,\
          angle_truth,angle_spectral,power_angle_truth,power_angle_spectral,power_distance,noise_norm,phase,signal_min,\
-         phase_proxy,imbalance"
+         phase_proxy,imbalance,nuclear_norm,hessian_trace,isotropic_trace,least_trace,layer_imbalance,layer_spread"
     )?;
     for row in rows {
-        let d = row.diagnosis.as_ref();
+        let (d, flat) = (row.diagnosis.as_ref(), row.flatness.as_ref());
         writeln!(
             writer,
-            "{},{},{:.6},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{:.6},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             row.trial,
             row.iteration,
             row.seconds,
@@ -43,6 +43,12 @@ pub fn write_trace(writer: &mut impl Write, rows: &[TraceRow]) -> Result<()> {
             number(d.map(|d| d.signal_min)),
             row.phase_proxy.map(|p| p.number().to_string()).unwrap_or_default(),
             number(row.imbalance),
+            number(flat.map(|f| f.nuclear_norm)),
+            number(flat.and_then(|f| f.trace)),
+            number(flat.map(|f| f.isotropic)),
+            number(flat.map(|f| f.least)),
+            number(flat.map(|f| f.imbalance)),
+            number(flat.and_then(|f| f.spread)),
         )?;
     }
     Ok(())

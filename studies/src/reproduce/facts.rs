@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::reproduce::settings::{Ensemble, Ss21};
 use lowrank::Result;
 use lowrank::internals::diagnostics::{Spectrum, leading_left, sine_of_largest_angle};
 use lowrank::problem::Truth;
@@ -17,6 +18,7 @@ const ITERATIONS: (f64, f64) = (60.0, 3000.0);
 /// Numbers of one problem instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
+    pub operator: Ensemble,
     pub n: usize,
     pub rank: usize,
     pub measurements: usize,
@@ -41,7 +43,8 @@ impl Facts {
     ///
     /// # Errors
     /// Those of the decompositions.
-    pub fn new(problem: &Problem, truth: &Truth, condition_number: f64, step_size: f64) -> Result<Self> {
+    pub fn new(problem: &Problem, truth: &Truth, settings: &Ss21) -> Result<Self> {
+        let Ss21 { operator: ensemble, condition_number, step_size, .. } = *settings;
         let operator = &**problem.operator();
         let y = problem.observations(0).unwrap_or_default();
         let rank = truth.rank().unwrap_or(0);
@@ -54,6 +57,7 @@ impl Facts {
         let n = truth.domain().rows();
         let value = |i: usize| spectrum.values().get(i).copied();
         Ok(Self {
+            operator: ensemble,
             n,
             rank,
             measurements: operator.measurements(),
@@ -69,8 +73,12 @@ impl Facts {
         })
     }
 
-    /// Returns ‖M‖_F·√(2n/m), the expected ‖P − M‖ and the noise edge in the spectrum of P.
+    /// Returns the noise edge in the spectrum of P: ‖M‖_F·√(2n/m), the expected ‖P − M‖, for Gaussian matrices; for others
+    /// ‖P − M‖ itself, where it was computed.
     pub fn edge(&self) -> f64 {
+        if let (Ensemble::RankOne | Ensemble::Entries, Some(distance)) = (self.operator, self.distance) {
+            return distance;
+        }
         self.truth_norm * (2.0 * self.n as f64 / self.measurements as f64).sqrt()
     }
 
@@ -113,7 +121,7 @@ impl Facts {
         if separation.is_nan() || separation < SEPARATED {
             return Some(format!(
                 "the measurements are too few for this condition number: σ_min(X)² = {:.3} is {separation:.2} times \
-                 ½‖M‖_F√(2n/m) = {:.3}, and spectral alignment needs well above 1 (here {SEPARATED})",
+                 half the noise of P, {:.3}, and spectral alignment needs well above 1 (here {SEPARATED})",
                 self.sigma_min * self.sigma_min,
                 0.5 * self.edge()
             ));
@@ -162,6 +170,7 @@ pub(crate) mod tests {
     /// Typical facts for κ = 1, n = 100, r* = 3, m = 3000.
     pub(crate) fn typical() -> Facts {
         Facts {
+            operator: Ensemble::Dense,
             n: 100,
             rank: 3,
             measurements: 3000,

@@ -27,7 +27,7 @@ pub use facts::Facts;
 pub use figures::FigureData;
 pub use fit::{Line, fit_line};
 pub use relatives::{RaceCourse, RaceEntry, Relative, Rerun, rerun};
-pub use settings::{Experiment, Ss21};
+pub use settings::{Ensemble, Experiment, Ss21};
 pub use write::{SCRIPTS, write};
 
 use std::ops::ControlFlow;

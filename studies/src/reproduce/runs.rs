@@ -10,12 +10,11 @@ use crate::reproduce::data::{
     Moment, PhaseRun, Results, ScalePoint, ScaleRun, Stage, StartTime, TimesRun, WidthRun, WidthTrial,
 };
 use crate::reproduce::facts::Facts;
-use crate::reproduce::settings::{Experiment, Ss21};
+use crate::reproduce::settings::{Ensemble, Experiment, Ss21};
 use lowrank::Backend;
 use lowrank::Result;
 use lowrank::engine::Precision;
 use lowrank::methods::Method;
-use lowrank::operators::Dense;
 use lowrank::problem::{Truth, packed_len, synthetic};
 use lowrank::solver::{Init, Problem, Schedule, Settings, Solution, Solver, Stop, Trial};
 
@@ -45,9 +44,8 @@ impl Case {
             .condition_number(settings.condition_number)
             .seed(settings.seed)
             .build()?;
-        let operator = Dense::gaussian(truth.domain(), measurements, settings.seed)?;
-        let problem = Problem::measure(operator, truth.clone())?;
-        let facts = Facts::new(&problem, &truth, settings.condition_number, settings.step_size)?;
+        let problem = settings.operator.measure(truth.clone(), measurements, settings.seed)?;
+        let facts = Facts::new(&problem, &truth, settings)?;
         Ok(Self { problem, facts })
     }
 }
@@ -93,7 +91,10 @@ pub(crate) fn run(
             if settings.rank > settings.slope_size {
                 let size = settings.slope_size;
                 results.skipped.push((factor, format!("n = {size} of the extra runs is below r* = {}", settings.rank)));
-            } else if bytes > MOST_BYTES {
+            } else if settings.operator == Ensemble::Entries && rows > packed_len(settings.slope_size) {
+                let all = packed_len(settings.slope_size);
+                results.skipped.push((factor, format!("a matrix has {all} distinct entries, and {rows} are asked")));
+            } else if settings.operator == Ensemble::Dense && bytes > MOST_BYTES {
                 let reason = format!("{rows} matrices would take {:.1} GiB", bytes as f64 / f64::from(1 << 30));
                 results.skipped.push((factor, reason));
             } else {

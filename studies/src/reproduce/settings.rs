@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use lowrank::engine::Precision;
+use lowrank::operators::{Dense, Entries, RankOne};
+use lowrank::problem::Truth;
+use lowrank::solver::Problem;
 use lowrank::{Error, Result};
 
 /// Maximal number of starts per width.
@@ -44,12 +47,64 @@ impl Experiment {
     }
 }
 
+/// Measurements of the study: the paper's, or others beside them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ensemble {
+    /// Symmetric Gaussian matrices, the paper's.
+    #[default]
+    Dense,
+    /// Gaussian vectors: aᵀM a.
+    RankOne,
+    /// Distinct entries of M, at random.
+    Entries,
+}
+
+impl Ensemble {
+    pub const ALL: [Self; 3] = [Self::Dense, Self::RankOne, Self::Entries];
+
+    /// Returns the operator's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dense => "dense",
+            Self::RankOne => "rank-one",
+            Self::Entries => "entries",
+        }
+    }
+
+    /// Reads an operator's word.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for another word.
+    pub fn from_word(word: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|ensemble| ensemble.word() == word).ok_or_else(|| {
+            let allowed = "dense, rank-one or entries";
+            Error::invalid("operator", format!("'{word}'"), allowed, "pick one of them")
+        })
+    }
+
+    /// Measures a symmetric truth.
+    ///
+    /// # Errors
+    /// Errors of the operator: entries are at most n(n+1)/2.
+    pub fn measure(self, truth: Truth, measurements: usize, seed: u64) -> Result<Problem> {
+        let domain = truth.domain();
+        match self {
+            Self::Dense => Problem::measure(Dense::gaussian(domain, measurements, seed)?, truth),
+            // Centred: otherwise the mean of the measurements, tr M, is most of P.
+            Self::RankOne => Problem::measure(RankOne::gaussian(domain, measurements, seed)?.centred(true)?, truth),
+            Self::Entries => Problem::measure(Entries::distinct(domain, measurements, seed)?, truth),
+        }
+    }
+}
+
 /// Settings of the study of arXiv 2106.15013.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ss21 {
     pub n: usize,
     /// Rank r* of the truth.
     pub rank: usize,
+    pub operator: Ensemble,
     /// Number of measurements m.
     pub measurements: usize,
     /// Condition number κ of X.
@@ -91,6 +146,7 @@ impl Ss21 {
         Self {
             n,
             rank,
+            operator: Ensemble::Dense,
             measurements: 10 * n * rank,
             condition_number: 1.0,
             step_size: 0.25,

@@ -4,6 +4,7 @@ use crate::reproduce::claims::{COMPUTED, Claim, Draft, PAPER, Value};
 use crate::reproduce::data::PhaseRun;
 use crate::reproduce::facts::Facts;
 use crate::reproduce::fit::median;
+use crate::reproduce::settings::Ensemble;
 use lowrank::diagnostics::Diagnosis;
 use lowrank::internals::diagnostics::{ALIGNED, POWER_LEFT};
 
@@ -25,6 +26,10 @@ pub(super) fn distance(facts: &Facts) -> Claim {
         return draft.not_applicable(Value::None, "only the leading eigenvalues of P are computed for n > 1024");
     };
     let measured = Value::number(found);
+    if facts.operator != Ensemble::Dense {
+        let reason = format!("the formula is that of Gaussian matrices, and these are {}", facts.operator.word());
+        return draft.not_applicable(measured, reason);
+    }
     if facts.n < LARGE || 2 * facts.measurements < facts.n {
         let reason =
             format!("for n = {} and m = {} the edge of the spectrum is not sharp", facts.n, facts.measurements);
@@ -221,6 +226,7 @@ pub(crate) mod tests {
                 holdout_loss: None,
                 phase_proxy: None,
                 imbalance: None,
+                flatness: None,
                 diagnosis: Some(diagnosis),
             }
         };

@@ -17,6 +17,8 @@ pub const SCRIPTS: &[(&str, &str)] = &[
     ("width", include_str!("scripts/width.py")),
     ("errors", include_str!("scripts/errors.py")),
     ("imbalance", include_str!("scripts/imbalance.py")),
+    ("flatness", include_str!("scripts/flatness.py")),
+    ("nuclear", include_str!("scripts/nuclear.py")),
 ];
 
 /// Writes all files into a directory, which it creates if necessary. `command` reproduces the study.

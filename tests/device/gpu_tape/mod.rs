@@ -148,6 +148,11 @@ impl Case {
         self.handles()[index]
     }
 
+    /// The residual that observers see.
+    fn residual(&self) -> Option<lowrank::tape::Register> {
+        self.program.find("residual without noise").or_else(|| self.program.find("residual"))
+    }
+
     fn handles(&self) -> Vec<lowrank::tape::Register> {
         // Handles are numbered in order; names repeat.
         self.program.all().map(|(register, _)| register).collect()
@@ -196,7 +201,7 @@ pub fn agrees(case: &Case, device: &Device, options: &Options) -> Outcome {
         _ => 2e-4,
     };
     let leads = !["minibatches", "lanes", "exact lanes", "given beside", "one side"].contains(&case.recipe.name);
-    let leading = case.program.find("residual").filter(|_| leads);
+    let leading = case.residual().filter(|_| leads);
     let next = |engine: &mut dyn Engine, plain: &Plain<'_>, label: &str| -> Outcome {
         let Some(residual) = leading else { return Ok(()) };
         let mut next = plain.clone();
@@ -211,7 +216,7 @@ pub fn agrees(case: &Case, device: &Device, options: &Options) -> Outcome {
         for (index, register) in case.program.registers().iter().enumerate() {
             let kept = matches!(register.role, Role::Kept(_));
             // Reading that carries out the next head.
-            if !(kept || options.readable) || register.name == "residual" {
+            if !(kept || options.readable) || register.name.starts_with("residual") {
                 continue;
             }
             let label = format!(
@@ -325,7 +330,7 @@ fn freezes(device: &Device, named: &str, name: &str) -> Outcome {
     let case = Case::new(named, Model::Psd, recipe(name), [11, 60, 3, 3]);
     let mut engine = case.load(device, &Options { readable: true, ..Options::default() })?;
     engine.run(1)?;
-    let residual = case.program.find("residual");
+    let residual = case.residual();
     if let Some(residual) = residual {
         engine.read(residual)?;
     }

@@ -206,6 +206,14 @@ impl<'a> Plain<'a> {
             }
             Op::Precondition(op) => self.precondition(op, trial),
             Op::Product(op) => self.product(op, trial),
+            Op::LabelNoise(op) => {
+                let of = |scalar: Scalar| self.values[scalar.index()][trial];
+                let noise = label_noise(of(op.stream), of(op.turn));
+                let values: Vec<f64> = (self.of(op.base.index(), trial).iter().zip(noise))
+                    .map(|(base, noise)| base + of(op.deviation) * noise)
+                    .collect();
+                self.put(op.out.index(), trial, &values);
+            }
             Op::Host(op) => {
                 let inputs: Vec<Vec<f64>> = op.inputs.iter().map(|r| self.of(r.index(), trial)).collect();
                 let mut outputs = vec![Left::default(); op.outputs.len()];
@@ -324,4 +332,30 @@ fn solved(mut a: Vec<f64>, mut x: Vec<f64>, k: usize) -> Vec<f64> {
         x[p] /= a[p * k + p];
     }
     x
+}
+
+/// ξ of `src/tape/noise.rs` for the measurements in order, with the steps of the hash written again.
+fn label_noise(stream: f64, turn: f64) -> impl Iterator<Item = f64> {
+    const C: u32 = 0x9e37_79b9;
+    let times = |x: u32, by: u32| x.wrapping_mul(by);
+    let mix = move |x: u32| {
+        let x = times(x ^ (x >> 16), 0x21f0_aaad);
+        let x = times(x ^ (x >> 15), 0x735a_2d97);
+        x ^ (x >> 15)
+    };
+    let key = move |low: u32, s: [u32; 2]| {
+        let b = mix(low.wrapping_add(s[0]));
+        let a = low ^ mix(b.wrapping_add(s[1]));
+        let b = b ^ mix(a.wrapping_add(s[0]).wrapping_add(C));
+        [a ^ mix(b.wrapping_add(s[1]).wrapping_add(C)), b]
+    };
+    let seed = key(0, [0x243f_6a88, 0x85a3_08d3]);
+    let (t, s) = (key(turn as u32, seed), key(stream as u32 | 1 << 31, seed));
+    let bytes = move |q: u32| {
+        let x = times(q, C).wrapping_add(t[0] ^ s[0]);
+        let x = times(x ^ (x >> 15), 0x21f0_aaad) ^ t[1] ^ s[1];
+        let x = times(x ^ (x >> 13), 0x735a_2d97);
+        (x ^ (x >> 16)).to_le_bytes().into_iter().map(f64::from).sum::<f64>()
+    };
+    (0..).map(move |i: u32| (bytes(i) + bytes(i ^ 1 << 31) - 1020.0) / 43690_f64.sqrt())
 }

@@ -45,6 +45,13 @@ fn decaying(t: &mut Tape) {
     t.combine_into(u, [(number(1.0), u), (-now, g)]);
 }
 
+/// Label noise and gradients at displaced points.
+fn perturbed(t: &mut Tape) {
+    t.add_label_noise();
+    t.sharpen();
+    gd(t);
+}
+
 fn momentum(t: &mut Tape) {
     let (y, previous) = (t.iterate(), t.keep("previous", Initial::Iterate));
     let since = t.keep_scalar("since", Initial::Number(0.0));
@@ -283,6 +290,7 @@ pub fn recipes() -> Vec<Recipe> {
         named("gd around a centre", Recipe { centred: true, ..plain("", gd) }),
         named("gd, l1", Recipe { loss: Loss::L1, ..plain("", gd) }),
         plain("decaying", decaying),
+        plain("perturbed", perturbed),
         plain("momentum", momentum),
         plain("polyak", polyak),
         named("polyak around a centre", Recipe { centred: true, ..plain("", polyak) }),

@@ -3,6 +3,7 @@
 mod behaviour;
 mod defaults;
 mod nonnegative;
+mod perturbed;
 mod rays;
 mod starts;
 mod steps;

@@ -25,6 +25,10 @@ pub(super) struct View<'a> {
 pub(super) enum Of {
     Error,
     Imbalance,
+    /// T/T*.
+    Flatness,
+    /// ‖M‖_*.
+    Nuclear,
 }
 
 impl Of {
@@ -32,6 +36,8 @@ impl Of {
         match self {
             Self::Error => row.relative_error,
             Self::Imbalance => row.imbalance,
+            Self::Flatness => row.flatness.map(|flat| flat.isotropic / flat.least),
+            Self::Nuclear => row.flatness.map(|flat| flat.nuclear_norm),
         }
         .filter(|v| v.is_finite())
     }
@@ -40,6 +46,8 @@ impl Of {
         match self {
             Self::Error => "relative error ‖Z − M‖/‖M‖",
             Self::Imbalance => "‖LᵀL − RᵀR‖",
+            Self::Flatness => "T/T*",
+            Self::Nuclear => "nuclear norm ‖M‖_*",
         }
     }
 
@@ -47,6 +55,8 @@ impl Of {
         match self {
             Self::Error => "errors",
             Self::Imbalance => "imbalance",
+            Self::Flatness => "flatness",
+            Self::Nuclear => "nuclear",
         }
     }
 }
@@ -106,13 +116,15 @@ impl Picture<'_> {
     }
 
     fn csv(&self) -> String {
-        let mut csv = String::from("panel,contender,condition_number,iteration,relative_error,train_loss,imbalance\n");
+        let mut csv = String::from(
+            "panel,contender,condition_number,iteration,relative_error,train_loss,imbalance,isotropic_trace,least_trace,nuclear_norm\n",
+        );
         for (panel, view) in self.views.iter().enumerate() {
             for course in &view.courses {
                 for row in &course.trace {
                     let _ = writeln!(
                         csv,
-                        "{},{},{},{},{},{},{}",
+                        "{},{},{},{},{},{},{},{},{},{}",
                         panel + 1,
                         course.entry.name,
                         course.entry.condition_number,
@@ -120,6 +132,9 @@ impl Picture<'_> {
                         number(row.relative_error),
                         number(Some(row.train_loss)),
                         number(row.imbalance),
+                        number(row.flatness.map(|flat| flat.isotropic)),
+                        number(row.flatness.map(|flat| flat.least)),
+                        number(row.flatness.map(|flat| flat.nuclear_norm)),
                     );
                 }
             }

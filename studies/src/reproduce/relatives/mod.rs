@@ -5,6 +5,7 @@ mod agn;
 mod asymmetric;
 mod contest;
 mod figure;
+mod flatness;
 mod gdpolyak;
 mod outliers;
 mod race;
@@ -50,6 +51,7 @@ impl Relative {
             Self::Agn2024 => &agn::Agn,
             Self::GdPolyak2024 => &gdpolyak::GdPolyak,
             Self::Asymmetric2023 => &asymmetric::Asymmetric,
+            Self::Flatness2023 => &flatness::Flatness,
             Self::Outliers2025 => &outliers::Outliers,
         }
     }

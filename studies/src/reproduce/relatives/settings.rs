@@ -25,18 +25,22 @@ pub enum Relative {
     /// Soltanolkotabi, Stöger & Xie, arXiv 2303.14244, and the unequal starts of arXiv 2310.01769.
     #[serde(rename = "asymmetric-2023")]
     Asymmetric2023,
+    /// Gatmiry et al., arXiv 2306.13239: label noise and flat products.
+    #[serde(rename = "flatness-2023")]
+    Flatness2023,
     /// Scaled subgradient descent under gross outliers, after Tong, Ma & Chi, arXiv 2010.13364.
     #[serde(rename = "outliers-2025")]
     Outliers2025,
 }
 
 impl Relative {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ScaledGd2020,
         Self::ScaledGdLambda2023,
         Self::Agn2024,
         Self::GdPolyak2024,
         Self::Asymmetric2023,
+        Self::Flatness2023,
         Self::Outliers2025,
     ];
 
@@ -48,6 +52,7 @@ impl Relative {
             Self::Agn2024 => "agn-2024",
             Self::GdPolyak2024 => "gdpolyak-2024",
             Self::Asymmetric2023 => "asymmetric-2023",
+            Self::Flatness2023 => "flatness-2023",
             Self::Outliers2025 => "outliers-2025",
         }
     }
