@@ -10,11 +10,11 @@ mod gdpolyak;
 mod graph;
 mod outliers;
 mod race;
+mod saddles;
 mod scaledgd;
 mod scaledgd_lambda;
 mod settings;
-// Studies that need its helpers are added one by one.
-#[allow(dead_code)]
+mod small;
 mod tasks;
 
 use crate::reproduce::claims::Claim;
@@ -74,6 +74,7 @@ impl Relative {
             Self::GdPolyak2024 => &gdpolyak::GdPolyak,
             Self::Asymmetric2023 => &asymmetric::Asymmetric,
             Self::Outliers2025 => &outliers::Outliers,
+            Self::Saddles2023 => &saddles::Saddles,
         }
     }
 

@@ -28,16 +28,20 @@ pub enum Relative {
     /// Scaled subgradient descent under gross outliers, after Tong, Ma & Chi, arXiv 2010.13364.
     #[serde(rename = "outliers-2025")]
     Outliers2025,
+    /// Starts at strict saddles, after Hsieh, Karimi, Krause & Mertikopoulos, arXiv 2311.02374.
+    #[serde(rename = "saddles-2023")]
+    Saddles2023,
 }
 
 impl Relative {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ScaledGd2020,
         Self::ScaledGdLambda2023,
         Self::Agn2024,
         Self::GdPolyak2024,
         Self::Asymmetric2023,
         Self::Outliers2025,
+        Self::Saddles2023,
     ];
 
     /// Returns the word of the command line.
@@ -49,6 +53,7 @@ impl Relative {
             Self::GdPolyak2024 => "gdpolyak-2024",
             Self::Asymmetric2023 => "asymmetric-2023",
             Self::Outliers2025 => "outliers-2025",
+            Self::Saddles2023 => "saddles-2023",
         }
     }
 
