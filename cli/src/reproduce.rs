@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lowrank::{Backend, Error, Precision, Result};
 use lowrank_studies::reproduce::{
-    Ensemble, Experiment, Moment, Relative, Rerun, Ss21, Study, Verdict, reproduce, rerun, write,
+    Ensemble, Experiment, Moment, Relative, Rerun, Ss21, Stage, Study, StudyObserver, Verdict, reproduce, rerun, write,
 };
 
 use super::options::{Flags, OfLibrary, folder};
@@ -113,9 +113,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     };
     let (n, rank, k, m) = (settings.n, settings.rank, settings.search_rank, settings.measurements);
     let sizes = format!("n = {n}, r* = {rank}, k = {k}, m = {m}, seed {}", args.seed);
-    finish(args, &format!("{}, reconstructed: {sizes}", study.word()), |bar| {
-        rerun(&settings, &backend, |moment| bar.observe(moment))
-    })
+    finish(args, &format!("{}, reconstructed: {sizes}", study.word()), |bar| rerun(&settings, &backend, bar))
 }
 
 /// Runs a study and writes its files.
@@ -226,17 +224,24 @@ impl<'a> Bar<'a> {
     }
 
     fn observe(&self, moment: &Moment<'_>) -> ControlFlow<()> {
-        let (stage, progress) = (moment.stage, moment.progress);
+        let progress = moment.progress;
+        self.show(moment.stage, &format!(": iteration {}, {} trials running", progress.iteration, progress.active))
+    }
+
+    fn show(&self, stage: &Stage, more: &str) -> ControlFlow<()> {
         self.0.set_position((stage.done * STEPS) as u64);
-        self.0.set_message(format!(
-            "{}/{} {}: iteration {}, {} trials running",
-            stage.index + 1,
-            stage.count,
-            stage.name,
-            progress.iteration,
-            progress.active
-        ));
+        self.0.set_message(format!("{}/{} {}{more}", stage.index + 1, stage.count, stage.name));
         if self.1.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+impl StudyObserver for &Bar<'_> {
+    fn run(&mut self, moment: &Moment<'_>) -> ControlFlow<()> {
+        self.observe(moment)
+    }
+
+    fn stage(&mut self, stage: &Stage) -> ControlFlow<()> {
+        self.show(stage, "")
     }
 }
 

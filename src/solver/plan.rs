@@ -224,14 +224,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let deficient = starts::deficient(&start, &trials, settings)?;
     let start = starts::widened(start, (&model, &domain), &method.value)?;
     let held_weights = measured.held_weights()?;
-    let reasons = [
-        method.reason,
-        step_sizes.reason,
-        init_reason,
-        init_scales.reason,
-        search_ranks.reason,
-        weighted(&held_weights),
-    ];
+    let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason];
     let doubts: Vec<_> = deficient.into_iter().chain(doubts::of_truths(problem)?).collect();
     let observed = (&target[..], &measured.weights[..], problem.operator().measurements());
     let units = Units::new(observed, (settings, &method.value, &model));
@@ -248,7 +241,6 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         plain: method.value.is_plain(settings.loss) && !settings.nonnegative && !settings.perturbs(),
         trials,
         weights: measured.weights,
-        held_weights,
         held_out: measured.used.into_iter().map(|used| used.held_out).collect(),
         spectra,
         target,
@@ -257,7 +249,8 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
         method: method.value,
         chosen: settings.method.is_none(),
         units,
-        notices: reasons.into_iter().flatten().chain(doubts.iter().cloned()).collect(),
+        notices: reasons.into_iter().flatten().chain(weighted(&held_weights)).chain(doubts.iter().cloned()).collect(),
+        held_weights,
         doubts,
     })
 }

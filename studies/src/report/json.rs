@@ -133,6 +133,31 @@ impl Environment {
             architecture: std::env::consts::ARCH.into(),
         }
     }
+
+    /// Describes this program on this machine without an engine.
+    pub(crate) fn host() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: env!("LOWRANK_COMMIT").into(),
+            backend: "no backend".into(),
+            adapter: "the study computes on the host".into(),
+            driver: String::new(),
+            software_adapter: false,
+            precision: Precision::F64,
+            storage: None,
+            threads: rayon::current_num_threads(),
+            variant: String::new(),
+            candidates: Vec::new(),
+            operator_bytes: 0,
+            panels: 0,
+            streamed_panels: 0,
+            streamed_bytes_per_iteration: 0,
+            team: None,
+            debug_build: cfg!(debug_assertions),
+            os: std::env::consts::OS.into(),
+            architecture: std::env::consts::ARCH.into(),
+        }
+    }
 }
 
 /// Memory of a run, predicted from its sizes.

@@ -1,5 +1,7 @@
 //! Results of the runs: plain data, from which claims and figures are computed.
 
+use std::ops::ControlFlow;
+
 use crate::reproduce::facts::Facts;
 use lowrank::diagnostics::Phases;
 use lowrank::engine::Precision;
@@ -21,6 +23,23 @@ pub struct Stage {
 pub struct Moment<'a> {
     pub stage: &'a Stage,
     pub progress: &'a Progress<'a>,
+}
+
+/// Receiver of a study's progress; it may stop the study. Closures of a [`Moment`] are receivers that see the runs of
+/// the solver only.
+pub trait StudyObserver {
+    fn run(&mut self, moment: &Moment<'_>) -> ControlFlow<()>;
+
+    /// Sees a stage that does not run the solver.
+    fn stage(&mut self, _: &Stage) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+impl<F: FnMut(&Moment<'_>) -> ControlFlow<()>> StudyObserver for F {
+    fn run(&mut self, moment: &Moment<'_>) -> ControlFlow<()> {
+        self(moment)
+    }
 }
 
 /// One run and its power iteration, observed at every iteration.

@@ -22,11 +22,13 @@ mod shapes;
 mod write;
 
 pub use claims::{Claim, Value, Verdict};
-pub use data::{Moment, PhaseRun, Results, ScalePoint, ScaleRun, Stage, StartTime, TimesRun, WidthRun, WidthTrial};
+pub use data::{
+    Moment, PhaseRun, Results, ScalePoint, ScaleRun, Stage, StartTime, StudyObserver, TimesRun, WidthRun, WidthTrial,
+};
 pub use facts::Facts;
 pub use figures::FigureData;
 pub use fit::{Line, fit_line};
-pub use relatives::{RaceCourse, RaceEntry, Relative, Rerun, rerun};
+pub use relatives::{MeasuredCurve, RaceCourse, RaceEntry, Relative, Rerun, rerun};
 pub use settings::{Ensemble, Experiment, Ss21};
 pub use write::{SCRIPTS, write};
 
@@ -49,7 +51,7 @@ pub struct StageTime {
 #[derive(Clone, Debug)]
 pub enum Subject {
     Ss21 { settings: Ss21, results: Box<Results> },
-    Relative { settings: Rerun, courses: Vec<RaceCourse> },
+    Relative { settings: Rerun, courses: Vec<RaceCourse>, curves: Vec<MeasuredCurve> },
 }
 
 /// Outcome of a study: figures with their data and a table of claims.

@@ -37,7 +37,8 @@ pub fn write(study: &Study, directory: &Path, command: &str) -> Result<()> {
     for figure in &study.figures {
         put(format!("{}.svg", figure.name), &figure.svg)?;
         put(format!("{}.csv", figure.name), &figure.csv)?;
-        if let Some((_, script)) = SCRIPTS.iter().find(|s| s.0 == figure.name) {
+        let shared = || SCRIPTS.iter().find(|s| s.0 == figure.name).map(|s| s.1);
+        if let Some(script) = figure.script.as_deref().or_else(shared) {
             put(format!("{}.py", figure.name), script)?;
         }
     }

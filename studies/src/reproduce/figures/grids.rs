@@ -58,7 +58,7 @@ pub(super) fn times(settings: &Ss21, run: &TimesRun) -> Result<FigureData> {
         run.stop_time,
     );
     let svg = drawn(&[panel])?;
-    Ok(FigureData { name: "times", title: "The effect of the scale of the start", caption, svg, csv })
+    Ok(FigureData { name: "times", title: "The effect of the scale of the start", caption, svg, csv, script: None })
 }
 
 /// Returns a power law through the centre of some points, over their range.
@@ -152,7 +152,7 @@ pub(super) fn scale(settings: &Ss21, run: &ScaleRun) -> Result<FigureData> {
         stop_text(run),
     );
     let svg = drawn(&[panel])?;
-    Ok(FigureData { name: "scale", title: "Smaller starts end closer", caption, svg, csv })
+    Ok(FigureData { name: "scale", title: "Smaller starts end closer", caption, svg, csv, script: None })
 }
 
 pub(super) fn slopes(settings: &Ss21, runs: &[ScaleRun]) -> Result<FigureData> {
@@ -194,7 +194,14 @@ pub(super) fn slopes(settings: &Ss21, runs: &[ScaleRun]) -> Result<FigureData> {
         stops.join("; "),
     );
     let svg = drawn(&[panel])?;
-    Ok(FigureData { name: "slopes", title: "The exponent and the number of measurements", caption, svg, csv })
+    Ok(FigureData {
+        name: "slopes",
+        title: "The exponent and the number of measurements",
+        caption,
+        svg,
+        csv,
+        script: None,
+    })
 }
 
 pub(super) fn width(settings: &Ss21, run: &WidthRun) -> Result<FigureData> {
@@ -233,5 +240,5 @@ pub(super) fn width(settings: &Ss21, run: &WidthRun) -> Result<FigureData> {
         if missed > 0 { format!("; {missed} runs did not reach that error and have no point") } else { String::new() },
     );
     let svg = drawn(&[panel])?;
-    Ok(FigureData { name: "width", title: "Overparameterisation costs nothing", caption, svg, csv })
+    Ok(FigureData { name: "width", title: "Overparameterisation costs nothing", caption, svg, csv, script: None })
 }

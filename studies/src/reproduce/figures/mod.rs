@@ -18,6 +18,8 @@ pub struct FigureData {
     pub caption: String,
     pub svg: String,
     pub csv: String,
+    /// Its own script; without one, that of its name in [`SCRIPTS`](crate::reproduce::SCRIPTS).
+    pub script: Option<String>,
 }
 
 pub(super) fn figures(settings: &Ss21, results: &Results) -> Result<Vec<FigureData>> {

@@ -97,7 +97,7 @@ pub(super) fn phases(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
         shown(run.phases.t_1),
     );
     let svg = drawn(&[errors, angles])?;
-    Ok(FigureData { name: "phases", title: "Three phases", caption, svg, csv })
+    Ok(FigureData { name: "phases", title: "Three phases", caption, svg, csv, script: None })
 }
 
 /// Returns angle(X, L) as a dashed line.
@@ -162,5 +162,5 @@ pub(super) fn spectral(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
         shown(run.phases.t_star),
     );
     let svg = drawn(&[panel])?;
-    Ok(FigureData { name: "spectral", title: "A spectral method in disguise", caption, svg, csv })
+    Ok(FigureData { name: "spectral", title: "A spectral method in disguise", caption, svg, csv, script: None })
 }

@@ -3,7 +3,7 @@
 use super::contest::{all_reach, at, at_least, counts, entrant, gaussian, listed, of, pass, several};
 use super::figure::{Of, Picture, View};
 use super::race::{Heat, RaceEntry};
-use super::{RaceCourse, Relative, Rerun, Room};
+use super::{MeasuredCurve, RaceCourse, Relative, Rerun, Room};
 use crate::reproduce::claims::{Claim, Draft, Value};
 use lowrank::Result;
 use lowrank::engine::Precision;
@@ -149,7 +149,7 @@ impl Room for Agn {
         }]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse], _: &[MeasuredCurve]) -> Vec<Claim> {
         let (kappas, t) = (listed(&s.condition_numbers), s.target);
         let reach = |id: &str, words: &str| {
             let statement = format!("{words} reaches a relative error of {t:e} at κ(M) = {kappas}");

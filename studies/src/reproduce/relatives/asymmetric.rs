@@ -4,7 +4,7 @@
 use super::contest::{all_reach, entrant, gaussian, of, pass};
 use super::figure::{Of, Picture, View};
 use super::race::{Heat, RaceEntry};
-use super::{RaceCourse, Relative, Rerun, Room};
+use super::{MeasuredCurve, RaceCourse, Relative, Rerun, Room};
 use crate::reproduce::claims::{Claim, Draft, Value};
 use crate::reproduce::fit::fit_power;
 use lowrank::Result;
@@ -149,7 +149,7 @@ impl Room for Asymmetric {
         ]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse], _: &[MeasuredCurve]) -> Vec<Claim> {
         let mut claims = vec![error_falls(courses), stays_small(courses), step_decides(s, courses)];
         claims.extend([start_does_not(courses), linear(courses), slower(s, courses)]);
         claims

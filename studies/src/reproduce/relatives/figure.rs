@@ -87,7 +87,7 @@ impl Picture<'_> {
             settings.precision.name()
         );
         let name = self.of.name();
-        Ok(FigureData { name, title: self.title, caption, svg: drawn(&panels)?, csv: self.csv() })
+        Ok(FigureData { name, title: self.title, caption, svg: drawn(&panels)?, csv: self.csv(), script: None })
     }
 
     fn panel<'a>(&'a self, view: &View<'a>, colors: &mut HashMap<&'a str, u8>) -> Panel {
@@ -144,7 +144,7 @@ impl Picture<'_> {
 }
 
 /// Returns at most [`POINTS`] points, evenly spaced on the drawn axis, including the last one.
-fn thinned(points: &[(f64, f64)], powers: bool) -> Vec<(f64, f64)> {
+pub(super) fn thinned(points: &[(f64, f64)], powers: bool) -> Vec<(f64, f64)> {
     if points.len() <= POINTS {
         return points.to_vec();
     }

@@ -4,7 +4,7 @@
 use super::contest::{entrant, gaussian, pass};
 use super::figure::{Of, Picture, View};
 use super::race::{Heat, RaceEntry};
-use super::{RaceCourse, Relative, Rerun, Room};
+use super::{MeasuredCurve, RaceCourse, Relative, Rerun, Room};
 use crate::reproduce::claims::{Claim, Draft, Value};
 use lowrank::Result;
 use lowrank::diagnostics::Flatness as Measured;
@@ -186,7 +186,7 @@ impl Room for Flatness {
         ]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse], _: &[MeasuredCurve]) -> Vec<Claim> {
         let mut claims =
             vec![flat(s, courses), steep(courses), recovered(s, courses), middle(s, courses), sharp(courses)];
         claims.extend(FEW_DEPTHS.map(|depth| nuclear(courses, depth)));

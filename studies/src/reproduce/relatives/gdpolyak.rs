@@ -4,7 +4,7 @@
 use super::contest::{entrant, gaussian, of, pass};
 use super::figure::{Of, Picture, View};
 use super::race::{Heat, RaceEntry};
-use super::{RaceCourse, Relative, Rerun, Room};
+use super::{MeasuredCurve, RaceCourse, Relative, Rerun, Room};
 use crate::reproduce::claims::{Claim, Draft, Value};
 use crate::reproduce::fit::fit_power;
 use lowrank::Result;
@@ -99,7 +99,7 @@ impl Room for GdPolyak {
         }]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse], _: &[MeasuredCurve]) -> Vec<Claim> {
         vec![sublinear(s, courses), linear(s, courses), fewer(courses), reaches(s, courses), exact_rank(s, courses)]
     }
 }

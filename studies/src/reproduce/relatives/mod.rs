@@ -1,5 +1,6 @@
 //! Related studies: settings of other papers with the methods of this crate. A study has its sizes, its batches of
-//! runs (problems and contenders), and its claims and figures; running and drawing are shared.
+//! runs (problems and contenders), curves that it measures without the solver, and its claims and figures; running and
+//! drawing are shared.
 
 mod agn;
 mod asymmetric;
@@ -7,24 +8,29 @@ mod contest;
 mod figure;
 mod flatness;
 mod gdpolyak;
+mod graph;
 mod outliers;
 mod race;
+mod saddles;
 mod scaledgd;
 mod scaledgd_lambda;
 mod settings;
-
-use std::ops::ControlFlow;
+mod small;
+mod tasks;
 
 use crate::reproduce::claims::Claim;
-use crate::reproduce::data::Moment;
+use crate::reproduce::data::StudyObserver;
 use crate::reproduce::{StageTime, Study, Subject};
 use lowrank::Backend;
 use lowrank::Result;
 
 use figure::Picture;
+use graph::Graph;
 use race::Heat;
 pub use race::{RaceCourse, RaceEntry};
 pub use settings::{Relative, Rerun};
+pub use tasks::MeasuredCurve;
+use tasks::Task;
 
 /// Parts specific to a study.
 trait Room: Sync {
@@ -36,11 +42,28 @@ trait Room: Sync {
     /// Returns paragraphs on the results and on the origin of the setting.
     fn about(&self, settings: &Rerun) -> Vec<String>;
 
-    fn heats(&self, settings: &Rerun) -> Result<Vec<Heat>>;
+    /// Returns the runs of the solver.
+    fn heats(&self, _: &Rerun) -> Result<Vec<Heat>> {
+        Ok(Vec::new())
+    }
 
-    fn pictures<'a>(&self, settings: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>>;
+    /// Returns what the study measures itself, after the runs. Sizes keep their meaning in [`Rerun`] as far as they
+    /// have one; [`Room::about`] says what the others mean.
+    fn tasks<'a>(&self, _: &'a Rerun, _: &'a Backend) -> Result<Vec<Task<'a>>> {
+        Ok(Vec::new())
+    }
 
-    fn claims(&self, settings: &Rerun, courses: &[RaceCourse]) -> Vec<Claim>;
+    /// Returns the figures of the runs.
+    fn pictures<'a>(&self, _: &Rerun, _: &'a [RaceCourse]) -> Vec<Picture<'a>> {
+        Vec::new()
+    }
+
+    /// Returns the figures of the curves.
+    fn graphs<'a>(&self, _: &Rerun, _: &'a [MeasuredCurve]) -> Vec<Graph<'a>> {
+        Vec::new()
+    }
+
+    fn claims(&self, settings: &Rerun, courses: &[RaceCourse], curves: &[MeasuredCurve]) -> Vec<Claim>;
 }
 
 impl Relative {
@@ -53,6 +76,7 @@ impl Relative {
             Self::Asymmetric2023 => &asymmetric::Asymmetric,
             Self::Flatness2023 => &flatness::Flatness,
             Self::Outliers2025 => &outliers::Outliers,
+            Self::Saddles2023 => &saddles::Saddles,
         }
     }
 
@@ -74,25 +98,23 @@ impl Rerun {
 /// # Errors
 /// [`lowrank::Error::Invalid`] for impossible sizes, those of the backend (one that does not run a method says so), and the
 /// plotting library's.
-pub fn rerun(
-    settings: &Rerun,
-    backend: &Backend,
-    observer: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
-) -> Result<Study> {
+pub fn rerun(settings: &Rerun, backend: &Backend, mut observer: impl StudyObserver) -> Result<Study> {
     settings.check()?;
     let room = settings.study.room();
     let started = std::time::Instant::now();
-    let heats = room.heats(settings)?;
+    let (heats, tasks) = (room.heats(settings)?, room.tasks(settings, backend)?);
     let made = StageTime { stage: "measurements".into(), seconds: started.elapsed().as_secs_f64() };
-    let finish = race::race(heats, backend, observer)?;
-    let pictures = room.pictures(settings, &finish.courses);
+    let finish = race::race(heats, tasks, backend, &mut observer)?;
+    let (courses, curves) = (finish.courses, finish.curves);
+    let pictures = room.pictures(settings, &courses).into_iter().map(|picture| picture.draw(settings));
+    let graphs = room.graphs(settings, &curves).into_iter().map(|graph| graph.draw(settings));
     Ok(Study {
-        figures: pictures.into_iter().map(|picture| picture.draw(settings)).collect::<Result<_>>()?,
+        figures: pictures.chain(graphs).collect::<Result<_>>()?,
         // A claim about runs that are missing says nothing.
-        claims: if finish.interrupted { Vec::new() } else { room.claims(settings, &finish.courses) },
+        claims: if finish.interrupted { Vec::new() } else { room.claims(settings, &courses, &curves) },
         environment: finish.environment,
         times: std::iter::once(made).chain(finish.times).collect(),
         interrupted: finish.interrupted,
-        subject: Subject::Relative { settings: settings.clone(), courses: finish.courses },
+        subject: Subject::Relative { settings: settings.clone(), courses, curves },
     })
 }

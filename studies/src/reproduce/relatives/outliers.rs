@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use super::contest::{all_reach, at, at_least, counts, entrant, gaussian, listed, of, pass, several, span};
 use super::figure::{Of, Picture, View};
 use super::race::{Heat, RaceEntry};
-use super::{RaceCourse, Relative, Rerun, Room};
+use super::{MeasuredCurve, RaceCourse, Relative, Rerun, Room};
 use crate::reproduce::claims::{Claim, Draft, Value};
 use lowrank::Result;
 use lowrank::engine::Precision;
@@ -115,7 +115,7 @@ impl Room for Outliers {
         }]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse], _: &[MeasuredCurve]) -> Vec<Claim> {
         let runs = of(courses, "l1-scaled");
         let draft = Draft::new(
             "l1-reaches",

@@ -1,11 +1,11 @@
-//! Contenders run one after another on the problems of a study.
+//! Contenders run one after another on the problems of a study; then it measures its own curves.
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
+use super::tasks::{MeasuredCurve, Task};
 use crate::report::Environment;
 use crate::reproduce::StageTime;
-use crate::reproduce::data::{Moment, Stage};
+use crate::reproduce::data::{Moment, Stage, StudyObserver};
 use lowrank::Backend;
 use lowrank::Result;
 use lowrank::solver::{Problem, Settings, Solver, Status, TraceRow, TrialParameters};
@@ -68,51 +68,113 @@ impl RaceCourse {
     }
 }
 
-/// Results of all entries.
+/// Results of all entries and tasks.
+#[derive(Default)]
 pub(super) struct Finish {
     pub courses: Vec<RaceCourse>,
+    pub curves: Vec<MeasuredCurve>,
     pub environment: Option<Environment>,
     pub times: Vec<StageTime>,
     pub interrupted: bool,
 }
 
-/// Runs all entries; an interrupted entry and later ones are missing.
+/// Runs all entries, then all tasks; an interrupted one and later ones are missing.
 pub(super) fn race(
     heats: Vec<Heat>,
+    tasks: Vec<Task<'_>>,
     backend: &Backend,
-    mut observer: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
+    observer: &mut impl StudyObserver,
 ) -> Result<Finish> {
-    let (count, total) = (heats.len(), heats.iter().map(|heat| heat.work).sum::<f64>());
-    let mut finish = Finish { courses: Vec::new(), environment: None, times: Vec::new(), interrupted: false };
-    let mut before = 0.0;
+    let works: Vec<f64> = heats.iter().map(|heat| heat.work).chain(tasks.iter().map(|task| task.work)).collect();
+    let (count, total) = (works.len(), works.iter().sum::<f64>());
+    // The stage of an index at a share of its work.
+    let stage = |name: &str, index: usize, share: f64| {
+        let before: f64 = works[..index].iter().sum();
+        let done = ((before + works[index] * share) / total).clamp(0.0, 1.0);
+        Stage { name: name.into(), index, count, done }
+    };
+    let (mut finish, first_task) = (Finish::default(), heats.len());
     for (index, heat) in heats.into_iter().enumerate() {
-        let mut stage = Stage { name: heat.name.clone(), index, count, done: before / total };
         let started = Instant::now();
         let mut solver = Solver::new(heat.problem, heat.settings, backend.clone())?;
         finish.environment.get_or_insert_with(|| Environment::new(solver.engine()));
-        let mut stopped = false;
         let solution = solver.solve_with(|progress| {
             let share = progress.iteration as f64 / progress.max_iterations.max(1) as f64;
-            stage.done = ((before + heat.work * share) / total).clamp(0.0, 1.0);
-            let flow = observer(&Moment { stage: &stage, progress });
-            stopped |= flow.is_break();
+            let flow = observer.run(&Moment { stage: &stage(&heat.name, index, share), progress });
+            finish.interrupted |= flow.is_break();
             flow
         })?;
-        before += heat.work;
-        if stopped {
-            finish.interrupted = true;
-            break;
+        if finish.interrupted {
+            return Ok(finish);
         }
-        finish.times.push(StageTime { stage: stage.name, seconds: started.elapsed().as_secs_f64() });
+        finish.times.push(StageTime { stage: heat.name, seconds: started.elapsed().as_secs_f64() });
         for (trial, entry) in solution.trials.iter().zip(heat.entries) {
             let trace = solution.trace.iter().filter(|row| row.trial == trial.parameters.trial).copied().collect();
-            finish.courses.push(RaceCourse {
-                entry,
-                parameters: trial.parameters.clone(),
-                status: trial.status,
-                trace,
-            });
+            let (parameters, status) = (trial.parameters.clone(), trial.status);
+            finish.courses.push(RaceCourse { entry, parameters, status, trace });
         }
     }
+    for (index, task) in tasks.into_iter().enumerate() {
+        let started = Instant::now();
+        finish.environment.get_or_insert_with(Environment::host);
+        let curves = (task.measure)(&mut |share| {
+            let flow = observer.stage(&stage(&task.name, first_task + index, share));
+            finish.interrupted |= flow.is_break();
+            flow
+        })?;
+        if finish.interrupted {
+            return Ok(finish);
+        }
+        finish.times.push(StageTime { stage: task.name, seconds: started.elapsed().as_secs_f64() });
+        finish.curves.extend(curves);
+    }
     Ok(finish)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use super::*;
+
+    /// Notes the stages that it sees, and stops after so many.
+    struct Patience(Vec<Stage>, usize);
+
+    impl StudyObserver for Patience {
+        fn run(&mut self, _: &Moment<'_>) -> ControlFlow<()> {
+            ControlFlow::Continue(())
+        }
+
+        fn stage(&mut self, stage: &Stage) -> ControlFlow<()> {
+            self.0.push(stage.clone());
+            if self.0.len() < self.1 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        }
+    }
+
+    fn tasks<'a>() -> Vec<Task<'a>> {
+        let task = |name: &'static str, work: f64| {
+            Task::new(name, work, move |tick| {
+                let points =
+                    (0..4).map_while(|t| tick(f64::from(t) / 4.0).is_continue().then_some((f64::from(t), 1.0)));
+                Ok(vec![MeasuredCurve::new("all", name, name, points.collect())])
+            })
+        };
+        vec![task("first", 1.0), task("second", 3.0)]
+    }
+
+    #[test]
+    fn tasks_report_their_share_of_the_work_and_stop_where_they_are_told() {
+        let mut watch = Patience(Vec::new(), usize::MAX);
+        let whole = race(Vec::new(), tasks(), &Backend::Cpu, &mut watch).unwrap();
+        let names: Vec<&str> = whole.curves.iter().map(|curve| curve.name.as_str()).collect();
+        assert_eq!(names, ["first", "second"]);
+        assert!(!whole.interrupted && whole.environment.is_some() && whole.times.len() == 2);
+        let done: Vec<f64> = watch.0.iter().map(|stage| stage.done).collect();
+        assert_eq!(done, [0.0, 0.0625, 0.125, 0.1875, 0.25, 0.4375, 0.625, 0.8125]);
+        assert!(watch.0.iter().all(|stage| stage.count == 2) && watch.0[4].index == 1);
+
+        let stopped = race(Vec::new(), tasks(), &Backend::Cpu, &mut Patience(Vec::new(), 6)).unwrap();
+        assert!(stopped.interrupted && stopped.times.len() == 1);
+        assert_eq!(stopped.curves, whole.curves[..1]);
+    }
 }

@@ -4,7 +4,7 @@
 use super::contest::{all_reach, at, at_least, counts, entrant, gaussian, listed, of, pass, several, span};
 use super::figure::{Of, Picture, View};
 use super::race::{Heat, RaceEntry};
-use super::{RaceCourse, Relative, Rerun, Room};
+use super::{MeasuredCurve, RaceCourse, Relative, Rerun, Room};
 use crate::reproduce::claims::{Claim, Draft, Value};
 use lowrank::Result;
 use lowrank::engine::Precision;
@@ -92,7 +92,7 @@ impl Room for ScaledGd {
         }]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse], _: &[MeasuredCurve]) -> Vec<Claim> {
         let (scaled, gd) = (of(courses, "scaled-gd"), of(courses, "gd"));
         let (kappas, t) = (listed(&s.condition_numbers), s.target);
         let reach = Draft::new(

@@ -4,7 +4,7 @@
 use super::contest::{at_least, entrant, gaussian, listed, of, pass, several, span};
 use super::figure::{Of, Picture, View};
 use super::race::{Heat, RaceEntry};
-use super::{RaceCourse, Relative, Rerun, Room};
+use super::{MeasuredCurve, RaceCourse, Relative, Rerun, Room};
 use crate::reproduce::claims::{Claim, Draft, Value};
 use crate::reproduce::fit::fit_power;
 use lowrank::Result;
@@ -129,7 +129,7 @@ impl Room for ScaledGdLambda {
         }]
     }
 
-    fn claims(&self, s: &Rerun, courses: &[RaceCourse]) -> Vec<Claim> {
+    fn claims(&self, s: &Rerun, courses: &[RaceCourse], _: &[MeasuredCurve]) -> Vec<Claim> {
         vec![reaches(s, courses), nearly_flat(s, courses), grows(s, courses), pays(s, courses)]
     }
 }
