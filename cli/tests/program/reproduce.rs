@@ -49,6 +49,17 @@ fn the_whole_study_leaves_its_files_and_its_claims_hold() {
     assert_eq!(ran.text("width.csv").lines().count(), 1 + 7 * 8);
 }
 
+/// The phases do not need Gaussian matrices; only the formula for ‖P − M‖ does.
+#[test]
+fn other_measurements_have_the_same_phases() {
+    for operator in ["rank-one", "entries"] {
+        let ran = reproduce(&format!("phases --quick --backend cpu --seed 5 --operator {operator}"));
+        assert_eq!(ran.code, 0, "{operator}: {}\n{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.with("not_applicable"), ["p-distance"], "{operator}: {}", ran.stdout);
+        assert_eq!(ran.with("holds").len(), 7, "{operator}: {}", ran.stdout);
+    }
+}
+
 #[test]
 fn the_page_stands_alone_and_says_how_it_was_made() {
     let ran = reproduce(&format!("spectral {TINY} --seed 12"));

@@ -83,6 +83,22 @@ fn two_factors_balance_by_themselves() {
 }
 
 #[test]
+fn label_noise_makes_deep_products_flat() {
+    let ids = [
+        "noise-flattens",
+        "plain-descent-does-not",
+        "same-matrix",
+        "flat-middle",
+        "sharpness-aware",
+        "nuclear-norm-2",
+        "nuclear-norm-3",
+        "error-2",
+        "error-3",
+    ];
+    holds("flatness-2023", &["flatness", "nuclear"], &ids, &[]);
+}
+
+#[test]
 fn absolute_residuals_bear_gross_outliers() {
     let ids = ["l1-reaches", "l1-independent", "plain-fails", "square-fails", "huber-floor"];
     holds("outliers-2025", &["errors"], &ids, &[]);

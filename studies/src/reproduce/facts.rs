@@ -48,7 +48,8 @@ impl Facts {
         let operator = &**problem.operator();
         let y = problem.observations(0).unwrap_or_default();
         let rank = truth.rank().unwrap_or(0);
-        let spectrum = Spectrum::new(operator, y, operator.normalization(), rank + 1)?;
+        let centred = centred(operator.is_centred(), y);
+        let spectrum = Spectrum::new(operator, &centred, operator.normalization(), rank + 1)?;
         let sigma = truth.singular_values()?;
         let basis = match truth.factor() {
             Some(x) => leading_left(x, rank)?.1,
@@ -161,6 +162,13 @@ impl Facts {
         let total = if total.is_finite() { total.clamp(ITERATIONS.0, ITERATIONS.1) } else { 300.0 };
         (total / 10.0).ceil() as usize * 10
     }
+}
+
+/// The observations that the iteration sees: about their mean where residuals are centred, as those of aᵀM a are. Their mean,
+/// tr M, would add a multiple of the identity to P.
+fn centred(is_centred: bool, y: &[f64]) -> Vec<f64> {
+    let mean = if is_centred { y.iter().sum::<f64>() / y.len().max(1) as f64 } else { 0.0 };
+    y.iter().map(|y| y - mean).collect()
 }
 
 #[cfg(test)]

@@ -91,8 +91,7 @@ impl Ensemble {
         let domain = truth.domain();
         match self {
             Self::Dense => Problem::measure(Dense::gaussian(domain, measurements, seed)?, truth),
-            // Centred: otherwise the mean of the measurements, tr M, is most of P.
-            Self::RankOne => Problem::measure(RankOne::gaussian(domain, measurements, seed)?.centred(true)?, truth),
+            Self::RankOne => Problem::measure(RankOne::gaussian(domain, measurements, seed)?, truth),
             Self::Entries => Problem::measure(Entries::distinct(domain, measurements, seed)?, truth),
         }
     }
