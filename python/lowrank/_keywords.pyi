@@ -36,6 +36,9 @@ class SolveOptions(TypedDict, total=False):
     ridge: float | Iterable[float] | str
     folds: int | None
     nonnegative: bool
+    label_noise: float
+    label_noise_until: int | None
+    sharpness: float
     without_biases: bool
     backend: str
     precision: str
@@ -72,6 +75,9 @@ class CompareOptions(TypedDict, total=False):
     seed: int | Iterable[int] | str | None
     loss: str
     ridge: float | Iterable[float] | str
+    label_noise: float
+    label_noise_until: int | None
+    sharpness: float
     backend: str
     precision: str
     variant: str | None
@@ -115,6 +121,9 @@ class SweepOptions(TypedDict, total=False):
     method_seed: int | None
     damping_factor: float | None
     memory: int | None
+    label_noise: float
+    label_noise_until: int | None
+    sharpness: float
     backend: str
     precision: str
     max_iterations: int

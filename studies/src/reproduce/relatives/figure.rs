@@ -51,6 +51,14 @@ impl Of {
         }
     }
 
+    /// The part of a label that decides the colour, and whether the run is a variant of the one with that name.
+    fn parts(self, label: &str) -> (&str, bool) {
+        match (self, label.split_once(", ")) {
+            (Self::Flatness | Self::Nuclear, Some((name, _))) => (name, true),
+            _ => (label, false),
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Error => "errors",
@@ -94,7 +102,8 @@ impl Picture<'_> {
         let series = view.courses.iter().map(|course| {
             let next = colors.len() as u8;
             // The same contender has the same colour in every panel.
-            let color = *colors.entry(course.entry.label.as_str()).or_insert(next);
+            let (name, variant) = self.of.parts(&course.entry.label);
+            let color = *colors.entry(name).or_insert(next);
             let first = usize::from(self.powers);
             let all: Vec<(f64, f64)> = (course.trace.iter().skip(first))
                 .filter_map(|row| Some((row.iteration as f64, self.of.value(row)?.max(LOWEST))))
@@ -102,7 +111,7 @@ impl Picture<'_> {
             Series {
                 label: course.entry.label.clone(),
                 color: Quantity::Run(color),
-                style: Style::Line,
+                style: if variant { Style::Dashed } else { Style::Line },
                 points: thinned(&all, self.powers),
             }
         });

@@ -139,7 +139,7 @@ impl Room for Flatness {
             heats.push(heat(&determined, name("many", depth, noise), label(depth, noise), settings, pass(&many)));
         }
         let sharp = descent(s, 3, s.step_size).sharpness(RADIUS);
-        heats.push(heat(&determined, "many-3-sharp".into(), format!("L = 3, ρ = {RADIUS}"), sharp, 2.0 * pass(&many)));
+        heats.push(heat(&determined, "many-3-sharp".into(), "L = 3 sharpness-aware".into(), sharp, 2.0 * pass(&many)));
         for (depth, noise) in FEW_DEPTHS.into_iter().flat_map(|depth| [(depth, false), (depth, true)]) {
             let plain = descent(s, depth, FEW_STEP * s.step_size);
             let settings = if noise { noisy(plain, s, NOISE[1]) } else { plain };
