@@ -42,9 +42,12 @@ pub struct Flatness {
     pub imbalance: f64,
 }
 
-/// Pⱼ and Qⱼ of every factor, `None` for the identity.
+/// A product of factors, `None` for the identity.
+type Side = Option<Mat<f64>>;
+
+/// Pⱼ and Qⱼ of every factor.
 struct Around {
-    sides: Vec<(Option<Mat<f64>>, Option<Mat<f64>>)>,
+    sides: Vec<(Side, Side)>,
     n: (usize, usize),
 }
 
@@ -62,13 +65,13 @@ impl Around {
     fn new(layers: &[Mat<f64>]) -> Self {
         let mut before = vec![None];
         for layer in &layers[..layers.len() - 1] {
-            let last: &Option<Mat<f64>> = &before[before.len() - 1];
+            let last: &Side = &before[before.len() - 1];
             let next = last.as_ref().map_or_else(|| layer.clone(), |product| layer * product);
             before.push(Some(next));
         }
         let mut after = vec![None];
         for layer in layers[1..].iter().rev() {
-            let last: &Option<Mat<f64>> = &after[after.len() - 1];
+            let last: &Side = &after[after.len() - 1];
             let next = last.as_ref().map_or_else(|| layer.clone(), |product| product * layer);
             after.push(Some(next));
         }
@@ -78,13 +81,13 @@ impl Around {
     }
 
     fn isotropic(&self) -> f64 {
-        let square = |side: &Option<Mat<f64>>, n: usize| side.as_ref().map_or(n as f64, |m| m.squared_norm_l2());
+        let square = |side: &Side, n: usize| side.as_ref().map_or(n as f64, |m| m.squared_norm_l2());
         self.sides.iter().map(|(p, q)| square(p, self.n.0) * square(q, self.n.1)).sum()
     }
 
     /// Σⱼ ‖Pⱼᵀ A Qⱼᵀ‖_F².
     fn of(&self, a: MatRef<'_, f64>) -> f64 {
-        let square = |(p, q): &(Option<Mat<f64>>, Option<Mat<f64>>)| {
+        let square = |(p, q): &(Side, Side)| {
             let left = p.as_ref().map_or_else(|| a.to_owned(), |p| p.transpose() * a);
             q.as_ref().map_or_else(|| left.squared_norm_l2(), |q| (&left * q.transpose()).squared_norm_l2())
         };
