@@ -8,6 +8,7 @@ mod contest;
 mod figure;
 mod gdpolyak;
 mod graph;
+mod multi_index;
 mod outliers;
 mod race;
 mod scaledgd;
@@ -74,6 +75,7 @@ impl Relative {
             Self::GdPolyak2024 => &gdpolyak::GdPolyak,
             Self::Asymmetric2023 => &asymmetric::Asymmetric,
             Self::Outliers2025 => &outliers::Outliers,
+            Self::MultiIndex2025 => &multi_index::MultiIndex,
         }
     }
 
