@@ -14,6 +14,7 @@ mod race;
 mod scaledgd;
 mod scaledgd_lambda;
 mod settings;
+mod single_index;
 // Studies that need its helpers are added one by one.
 #[allow(dead_code)]
 mod tasks;
@@ -75,6 +76,7 @@ impl Relative {
             Self::GdPolyak2024 => &gdpolyak::GdPolyak,
             Self::Asymmetric2023 => &asymmetric::Asymmetric,
             Self::Outliers2025 => &outliers::Outliers,
+            Self::SingleIndex2020 => &single_index::SingleIndex,
             Self::MultiIndex2025 => &multi_index::MultiIndex,
         }
     }

@@ -28,19 +28,23 @@ pub enum Relative {
     /// Scaled subgradient descent under gross outliers, after Tong, Ma & Chi, arXiv 2010.13364.
     #[serde(rename = "outliers-2025")]
     Outliers2025,
+    /// Fan, Yang & Yu, arXiv 2007.08322.
+    #[serde(rename = "single-index-2020")]
+    SingleIndex2020,
     /// Spectral estimates from rank-one measurements, after arXiv 2502.01583.
     #[serde(rename = "multi-index-2025")]
     MultiIndex2025,
 }
 
 impl Relative {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ScaledGd2020,
         Self::ScaledGdLambda2023,
         Self::Agn2024,
         Self::GdPolyak2024,
         Self::Asymmetric2023,
         Self::Outliers2025,
+        Self::SingleIndex2020,
         Self::MultiIndex2025,
     ];
 
@@ -53,6 +57,7 @@ impl Relative {
             Self::GdPolyak2024 => "gdpolyak-2024",
             Self::Asymmetric2023 => "asymmetric-2023",
             Self::Outliers2025 => "outliers-2025",
+            Self::SingleIndex2020 => "single-index-2020",
             Self::MultiIndex2025 => "multi-index-2025",
         }
     }
