@@ -18,6 +18,7 @@ mod single_index;
 // Studies that need its helpers are added one by one.
 #[allow(dead_code)]
 mod tasks;
+mod zeroth;
 
 use crate::reproduce::claims::Claim;
 use crate::reproduce::data::StudyObserver;
@@ -78,6 +79,7 @@ impl Relative {
             Self::Outliers2025 => &outliers::Outliers,
             Self::SingleIndex2020 => &single_index::SingleIndex,
             Self::MultiIndex2025 => &multi_index::MultiIndex,
+            Self::ZerothOrder2024 => &zeroth::ZerothOrder,
         }
     }
 

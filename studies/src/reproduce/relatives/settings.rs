@@ -34,10 +34,13 @@ pub enum Relative {
     /// Spectral estimates from rank-one measurements, after arXiv 2502.01583.
     #[serde(rename = "multi-index-2025")]
     MultiIndex2025,
+    /// Function values only, arXiv 2406.19617.
+    #[serde(rename = "zeroth-order-2024")]
+    ZerothOrder2024,
 }
 
 impl Relative {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ScaledGd2020,
         Self::ScaledGdLambda2023,
         Self::Agn2024,
@@ -46,6 +49,7 @@ impl Relative {
         Self::Outliers2025,
         Self::SingleIndex2020,
         Self::MultiIndex2025,
+        Self::ZerothOrder2024,
     ];
 
     /// Returns the word of the command line.
@@ -59,6 +63,7 @@ impl Relative {
             Self::Outliers2025 => "outliers-2025",
             Self::SingleIndex2020 => "single-index-2020",
             Self::MultiIndex2025 => "multi-index-2025",
+            Self::ZerothOrder2024 => "zeroth-order-2024",
         }
     }
 
