@@ -26,8 +26,10 @@ impl OfLibrary for Reproduced {
 pub struct Args {
     /// ss21 (Stöger & Soltanolkotabi, arXiv 2106.15013), or one of its relatives: scaledgd-2020 (arXiv 2005.08898),
     /// scaledgd-lambda-2023 (2302.01186), agn-2024 (approximate Gauss-Newton, NeurIPS 2024), gdpolyak-2024 (2409.19791),
-    /// asymmetric-2023 (2303.14244 and 2310.01769), outliers-2025 (l1 loss against gross outliers, after
-    /// 2010.13364), flatness-2023 (label noise and flat products, 2306.13239)
+    /// asymmetric-2023 (2303.14244 and 2310.01769), outliers-2025 (l1 loss against gross outliers, after 2010.13364),
+    /// flatness-2023 (label noise and flat products, 2306.13239), saddles-2023 (starts at strict saddles, 2311.02374),
+    /// single-index-2020 (2007.08322), multi-index-2025 (spectral estimates, after 2502.01583), zeroth-order-2024 (function
+    /// values only, 2406.19617)
     study: String,
     /// Of ss21: phases, spectral, scale, width or all
     #[arg(default_value = "all")]

@@ -9,14 +9,17 @@ mod figure;
 mod flatness;
 mod gdpolyak;
 mod graph;
+mod multi_index;
 mod outliers;
 mod race;
 mod saddles;
 mod scaledgd;
 mod scaledgd_lambda;
 mod settings;
+mod single_index;
 mod small;
 mod tasks;
+mod zeroth;
 
 use crate::reproduce::claims::Claim;
 use crate::reproduce::data::StudyObserver;
@@ -77,6 +80,9 @@ impl Relative {
             Self::Flatness2023 => &flatness::Flatness,
             Self::Outliers2025 => &outliers::Outliers,
             Self::Saddles2023 => &saddles::Saddles,
+            Self::SingleIndex2020 => &single_index::SingleIndex,
+            Self::MultiIndex2025 => &multi_index::MultiIndex,
+            Self::ZerothOrder2024 => &zeroth::ZerothOrder,
         }
     }
 

@@ -34,10 +34,19 @@ pub enum Relative {
     /// Starts at strict saddles, after Hsieh, Karimi, Krause & Mertikopoulos, arXiv 2311.02374.
     #[serde(rename = "saddles-2023")]
     Saddles2023,
+    /// Fan, Yang & Yu, arXiv 2007.08322.
+    #[serde(rename = "single-index-2020")]
+    SingleIndex2020,
+    /// Spectral estimates from rank-one measurements, after arXiv 2502.01583.
+    #[serde(rename = "multi-index-2025")]
+    MultiIndex2025,
+    /// Function values only, arXiv 2406.19617.
+    #[serde(rename = "zeroth-order-2024")]
+    ZerothOrder2024,
 }
 
 impl Relative {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::ScaledGd2020,
         Self::ScaledGdLambda2023,
         Self::Agn2024,
@@ -46,6 +55,9 @@ impl Relative {
         Self::Flatness2023,
         Self::Outliers2025,
         Self::Saddles2023,
+        Self::SingleIndex2020,
+        Self::MultiIndex2025,
+        Self::ZerothOrder2024,
     ];
 
     /// Returns the word of the command line.
@@ -59,6 +71,9 @@ impl Relative {
             Self::Flatness2023 => "flatness-2023",
             Self::Outliers2025 => "outliers-2025",
             Self::Saddles2023 => "saddles-2023",
+            Self::SingleIndex2020 => "single-index-2020",
+            Self::MultiIndex2025 => "multi-index-2025",
+            Self::ZerothOrder2024 => "zeroth-order-2024",
         }
     }
 
