@@ -26,7 +26,9 @@ impl OfLibrary for Reproduced {
 pub struct Args {
     /// ss21 (Stöger & Soltanolkotabi, arXiv 2106.15013), or one of its relatives: scaledgd-2020 (arXiv 2005.08898),
     /// scaledgd-lambda-2023 (2302.01186), agn-2024 (approximate Gauss-Newton, NeurIPS 2024), gdpolyak-2024 (2409.19791),
-    /// asymmetric-2023 (2303.14244 and 2310.01769), outliers-2025 (l1 loss against gross outliers, after 2010.13364)
+    /// asymmetric-2023 (2303.14244 and 2310.01769), outliers-2025 (l1 loss against gross outliers, after 2010.13364),
+    /// saddles-2023 (starts at strict saddles, after 2311.02374), games-2023 (descent against ascent, after 2306.16617). `lowrank
+    /// list studies` has a table of them
     study: String,
     /// Of ss21: phases, spectral, scale, width or all
     #[arg(default_value = "all")]

@@ -6,6 +6,7 @@ mod agn;
 mod asymmetric;
 mod contest;
 mod figure;
+mod games;
 mod gdpolyak;
 mod graph;
 mod outliers;
@@ -34,6 +35,12 @@ use tasks::Task;
 /// Parts specific to a study.
 trait Room: Sync {
     fn title(&self) -> &'static str;
+
+    /// Returns the paper, for the table of studies.
+    fn source(&self) -> &'static str;
+
+    /// Returns what the study is about, as one sentence of that table.
+    fn claimed(&self) -> &'static str;
 
     /// Returns the published sizes, or quick ones that take less than a minute.
     fn settings(&self, quick: bool) -> Rerun;
@@ -75,12 +82,23 @@ impl Relative {
             Self::Asymmetric2023 => &asymmetric::Asymmetric,
             Self::Outliers2025 => &outliers::Outliers,
             Self::Saddles2023 => &saddles::Saddles,
+            Self::Games2023 => &games::Games,
         }
     }
 
     /// Returns the heading of the page.
     pub fn title(self) -> &'static str {
         self.room().title()
+    }
+
+    /// Returns the paper.
+    pub fn source(self) -> &'static str {
+        self.room().source()
+    }
+
+    /// Returns what the study is about, in one sentence.
+    pub fn claimed(self) -> &'static str {
+        self.room().claimed()
     }
 }
 

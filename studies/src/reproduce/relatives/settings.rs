@@ -31,10 +31,13 @@ pub enum Relative {
     /// Starts at strict saddles, after Hsieh, Karimi, Krause & Mertikopoulos, arXiv 2311.02374.
     #[serde(rename = "saddles-2023")]
     Saddles2023,
+    /// Riemannian descent–ascent, after arXiv 2306.16617, with the robust PCA game of arXiv 2202.06950.
+    #[serde(rename = "games-2023")]
+    Games2023,
 }
 
 impl Relative {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ScaledGd2020,
         Self::ScaledGdLambda2023,
         Self::Agn2024,
@@ -42,6 +45,7 @@ impl Relative {
         Self::Asymmetric2023,
         Self::Outliers2025,
         Self::Saddles2023,
+        Self::Games2023,
     ];
 
     /// Returns the word of the command line.
@@ -54,6 +58,7 @@ impl Relative {
             Self::Asymmetric2023 => "asymmetric-2023",
             Self::Outliers2025 => "outliers-2025",
             Self::Saddles2023 => "saddles-2023",
+            Self::Games2023 => "games-2023",
         }
     }
 
