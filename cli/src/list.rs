@@ -1,4 +1,4 @@
-//! Command `lowrank list devices|operators|methods|models|options`.
+//! Command `lowrank list devices|operators|methods|models|options|studies`.
 
 use std::io::Write;
 
@@ -29,6 +29,8 @@ enum What {
     Models,
     /// Flags and keywords, as Markdown
     Options,
+    /// Studies of `lowrank reproduce` with their papers and verdicts, as Markdown
+    Studies,
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
@@ -84,6 +86,7 @@ pub fn run(args: &Args) -> Result<Ending> {
             }
         }
         What::Options => said(write!(out, "{}", super::reference::page()))?,
+        What::Studies => said(write!(out, "{}", lowrank_studies::reproduce::family_page()))?,
         What::Models => {
             for m in MODELS {
                 let (of, truth) = (parameters(m.parameters), m.truth);

@@ -10,6 +10,7 @@
 mod claims;
 mod data;
 mod facts;
+mod family;
 mod figures;
 mod fit;
 mod judged;
@@ -26,6 +27,7 @@ pub use data::{
     Moment, PhaseRun, Results, ScalePoint, ScaleRun, Stage, StartTime, StudyObserver, TimesRun, WidthRun, WidthTrial,
 };
 pub use facts::Facts;
+pub use family::family_page;
 pub use figures::FigureData;
 pub use fit::{Line, fit_line};
 pub use relatives::{MeasuredCurve, RaceCourse, RaceEntry, Relative, Rerun, rerun};

@@ -43,6 +43,14 @@ impl Room for Agn {
         "Preconditioned methods with more columns than the rank"
     }
 
+    fn source(&self) -> &'static str {
+        "approximate Gauss–Newton, NeurIPS 2024"
+    }
+
+    fn claimed(&self) -> &'static str {
+        "preconditioned methods keep their linear rate with more columns than the rank"
+    }
+
     fn settings(&self, quick: bool) -> Rerun {
         let (n, rank) = if quick { (40, 3) } else { (100, 5) };
         Rerun {

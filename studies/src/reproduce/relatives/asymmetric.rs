@@ -42,6 +42,14 @@ impl Room for Asymmetric {
         "Two factors stay balanced, and unbalanced factors converge faster"
     }
 
+    fn source(&self) -> &'static str {
+        "arXiv 2303.14244 and 2310.01769"
+    }
+
+    fn claimed(&self) -> &'static str {
+        "two factors stay balanced from small starts; unequal starts converge faster"
+    }
+
     fn settings(&self, quick: bool) -> Rerun {
         let (n, rank) = if quick { (40, 2) } else { (100, 3) };
         Rerun {

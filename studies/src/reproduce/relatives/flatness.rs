@@ -72,6 +72,14 @@ impl Room for Flatness {
         "Label noise makes deep products flat"
     }
 
+    fn source(&self) -> &'static str {
+        "arXiv 2306.13239"
+    }
+
+    fn claimed(&self) -> &'static str {
+        "label noise leads deep products to flat factors, and these to a low nuclear norm"
+    }
+
     fn settings(&self, quick: bool) -> Rerun {
         let (n, iterations) = if quick { (7, 20_000) } else { (10, 240_000) };
         Rerun {

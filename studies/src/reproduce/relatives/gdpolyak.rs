@@ -25,6 +25,14 @@ impl Room for GdPolyak {
         "Occasional long steps"
     }
 
+    fn source(&self) -> &'static str {
+        "arXiv 2409.19791"
+    }
+
+    fn claimed(&self) -> &'static str {
+        "gradient descent with an occasional long step is nearly linear with more columns than the rank"
+    }
+
     fn settings(&self, quick: bool) -> Rerun {
         let n = if quick { 40 } else { 100 };
         Rerun {

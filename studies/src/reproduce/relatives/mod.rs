@@ -7,6 +7,7 @@ mod asymmetric;
 mod contest;
 mod figure;
 mod flatness;
+mod games;
 mod gdpolyak;
 mod graph;
 mod multi_index;
@@ -38,6 +39,12 @@ use tasks::Task;
 /// Parts specific to a study.
 trait Room: Sync {
     fn title(&self) -> &'static str;
+
+    /// Returns the paper, for the table of studies.
+    fn source(&self) -> &'static str;
+
+    /// Returns what the study is about, as one sentence of that table.
+    fn claimed(&self) -> &'static str;
 
     /// Returns the published sizes, or quick ones that take less than a minute.
     fn settings(&self, quick: bool) -> Rerun;
@@ -83,12 +90,23 @@ impl Relative {
             Self::SingleIndex2020 => &single_index::SingleIndex,
             Self::MultiIndex2025 => &multi_index::MultiIndex,
             Self::ZerothOrder2024 => &zeroth::ZerothOrder,
+            Self::Games2023 => &games::Games,
         }
     }
 
     /// Returns the heading of the page.
     pub fn title(self) -> &'static str {
         self.room().title()
+    }
+
+    /// Returns the paper.
+    pub fn source(self) -> &'static str {
+        self.room().source()
+    }
+
+    /// Returns what the study is about, in one sentence.
+    pub fn claimed(self) -> &'static str {
+        self.room().claimed()
     }
 }
 

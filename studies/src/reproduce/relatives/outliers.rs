@@ -35,6 +35,14 @@ impl Room for Outliers {
         "A tenth of the observations are wrong"
     }
 
+    fn source(&self) -> &'static str {
+        "after arXiv 2010.13364"
+    }
+
+    fn claimed(&self) -> &'static str {
+        "scaled subgradients recover M although a tenth of the observations are gross outliers"
+    }
+
     fn settings(&self, quick: bool) -> Rerun {
         let (n, rank) = if quick { (40, 3) } else { (100, 5) };
         Rerun {

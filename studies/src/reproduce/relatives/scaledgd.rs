@@ -24,6 +24,14 @@ impl Room for ScaledGd {
         "Scaled gradient descent is independent of the condition number"
     }
 
+    fn source(&self) -> &'static str {
+        "arXiv 2005.08898"
+    }
+
+    fn claimed(&self) -> &'static str {
+        "scaled gradient descent takes as many iterations at every condition number"
+    }
+
     fn settings(&self, quick: bool) -> Rerun {
         let (n, rank) = if quick { (50, 4) } else { (200, 10) };
         Rerun {

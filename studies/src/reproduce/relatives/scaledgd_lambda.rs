@@ -38,6 +38,14 @@ impl Room for ScaledGdLambda {
         "Damped scaled descent from a small random start"
     }
 
+    fn source(&self) -> &'static str {
+        "arXiv 2302.01186"
+    }
+
+    fn claimed(&self) -> &'static str {
+        "damped scaled descent from a small random start finds all directions at once"
+    }
+
     fn settings(&self, quick: bool) -> Rerun {
         let n = if quick { 60 } else { 150 };
         Rerun {

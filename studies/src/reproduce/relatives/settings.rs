@@ -43,10 +43,13 @@ pub enum Relative {
     /// Function values only, arXiv 2406.19617.
     #[serde(rename = "zeroth-order-2024")]
     ZerothOrder2024,
+    /// Riemannian descent–ascent, after arXiv 2306.16617, with the robust PCA game of arXiv 2202.06950.
+    #[serde(rename = "games-2023")]
+    Games2023,
 }
 
 impl Relative {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ScaledGd2020,
         Self::ScaledGdLambda2023,
         Self::Agn2024,
@@ -58,6 +61,7 @@ impl Relative {
         Self::SingleIndex2020,
         Self::MultiIndex2025,
         Self::ZerothOrder2024,
+        Self::Games2023,
     ];
 
     /// Returns the word of the command line.
@@ -74,6 +78,7 @@ impl Relative {
             Self::SingleIndex2020 => "single-index-2020",
             Self::MultiIndex2025 => "multi-index-2025",
             Self::ZerothOrder2024 => "zeroth-order-2024",
+            Self::Games2023 => "games-2023",
         }
     }
 

@@ -29,6 +29,14 @@ impl Room for MultiIndex {
         "When does the spectral estimate see the truth?"
     }
 
+    fn source(&self) -> &'static str {
+        "after arXiv 2502.01583"
+    }
+
+    fn claimed(&self) -> &'static str {
+        "spectral estimates from quadratic data see the truth above a number of measurements that the preprocessing decides"
+    }
+
     fn settings(&self, quick: bool) -> Rerun {
         let n = if quick { 240 } else { 1000 };
         Rerun {

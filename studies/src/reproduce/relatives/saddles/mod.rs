@@ -41,6 +41,14 @@ impl Room for Saddles {
         "Noise leaves every strict saddle, full gradients stay"
     }
 
+    fn source(&self) -> &'static str {
+        "arXiv 2311.02374"
+    }
+
+    fn claimed(&self) -> &'static str {
+        "from exact strict saddles full gradients never leave, noise in every direction always does"
+    }
+
     fn settings(&self, quick: bool) -> Rerun {
         let (n, rank) = if quick { (8, 2) } else { (10, 3) };
         Rerun {

@@ -63,6 +63,14 @@ impl Room for SingleIndex {
         "Single-index models: tiny starts that stop early"
     }
 
+    fn source(&self) -> &'static str {
+        "arXiv 2007.08322"
+    }
+
+    fn claimed(&self) -> &'static str {
+        "differences of squares from tiny starts that stop early recover sparse and low-rank signals from single-index data"
+    }
+
     fn settings(&self, quick: bool) -> Rerun {
         let n = if quick { 16 } else { 20 };
         Rerun {

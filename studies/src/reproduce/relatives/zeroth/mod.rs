@@ -26,6 +26,14 @@ impl Room for ZerothOrder {
         "Function values alone: regret against their number"
     }
 
+    fn source(&self) -> &'static str {
+        "arXiv 2406.19617"
+    }
+
+    fn claimed(&self) -> &'static str {
+        "two-point estimates within their bounds; regret like T^(−2/3) from function values alone"
+    }
+
     fn settings(&self, quick: bool) -> Rerun {
         Rerun {
             study: Relative::ZerothOrder2024,

@@ -1,0 +1,144 @@
+//! The table of studies, `docs/family.md`: paper, what is claimed, verdicts, command, seconds.
+
+use std::fmt::Write;
+
+use crate::reproduce::Relative;
+
+/// Verdicts of `--quick` runs on Cpu with seed 1, one study a line; a test runs them again.
+const RECORDED: &str = include_str!("recorded.csv");
+
+const HEAD: &str = "\
+# Studies
+
+This page is the output of `lowrank list studies`; a test compares the two.
+
+Each study runs the setting of a paper again, draws figures and judges claims. A verdict comes from the run and not from the paper:
+a claim that fails is listed as failing. The verdicts below are those of the quick sizes with seed 1 on Cpu; without `--quick` the
+sizes are those of the paper, where these are known. Seconds are upper bounds: other work shared the two cores.
+
+| study | paper | what it is about | verdicts | seconds | command |
+|---|---|---|---|---|---|
+";
+
+/// Record of one study.
+#[derive(Debug, PartialEq)]
+struct Record<'a> {
+    study: &'a str,
+    holds: usize,
+    fails: usize,
+    not_applicable: usize,
+    /// Failing claims, with spaces between them.
+    failing: &'a str,
+    seconds: &'a str,
+}
+
+impl<'a> Record<'a> {
+    fn of(line: &'a str) -> Option<Self> {
+        let parts: Vec<&str> = line.split(',').collect();
+        let [study, holds, fails, not_applicable, failing, seconds] = parts[..] else { return None };
+        let (holds, fails) = (holds.parse().ok()?, fails.parse().ok()?);
+        Some(Self { study, holds, fails, not_applicable: not_applicable.parse().ok()?, failing, seconds })
+    }
+
+    fn verdicts(&self) -> String {
+        let mut text = format!("{} hold", self.holds);
+        if self.fails > 0 {
+            let names: Vec<String> = self.failing.split(' ').map(|id| format!("`{id}`")).collect();
+            let _ = write!(text, ", {} fail ({})", self.fails, names.join(", "));
+        }
+        if self.not_applicable > 0 {
+            let _ = write!(text, ", {} do not apply", self.not_applicable);
+        }
+        text
+    }
+}
+
+/// Returns word, paper and subject of every study.
+fn studies() -> Vec<(&'static str, &'static str, &'static str)> {
+    let first = (
+        "ss21",
+        "arXiv 2106.15013",
+        "gradient descent from a small random start is a spectral method first, and recovers M from few measurements",
+    );
+    let others = Relative::ALL.into_iter().map(|study| (study.word(), study.source(), study.claimed()));
+    std::iter::once(first).chain(others).collect()
+}
+
+/// Returns the page, as Markdown.
+pub fn family_page() -> String {
+    let mut page = HEAD.to_owned();
+    for (word, paper, about) in studies() {
+        let record = RECORDED.lines().filter_map(Record::of).find(|record| record.study == word);
+        let verdicts = record.as_ref().map_or("not recorded".into(), Record::verdicts);
+        let seconds = record.map_or("", |record| record.seconds);
+        let command = format!("lowrank reproduce {word} --quick --backend cpu");
+        let _ = writeln!(page, "| `{word}` | {paper} | {about} | {verdicts} | {seconds} | `{command}` |");
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use super::*;
+    use crate::reproduce::{Experiment, Moment, Rerun, Ss21, Study, Verdict, reproduce, rerun};
+    use lowrank::Backend;
+
+    #[test]
+    fn the_page_is_the_table_and_every_study_is_recorded() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/family.md")).unwrap();
+        assert_eq!(page, family_page(), "write it again with `lowrank list studies > docs/family.md`");
+        let recorded: Vec<&str> = RECORDED.lines().skip(1).map(|line| Record::of(line).unwrap().study).collect();
+        let words: Vec<&str> = studies().iter().map(|study| study.0).collect();
+        assert_eq!(recorded, words);
+        assert!(!page.contains("not recorded"));
+        for record in RECORDED.lines().filter_map(Record::of) {
+            assert_eq!(record.failing.split(' ').filter(|id| !id.is_empty()).count(), record.fails, "{record:?}");
+        }
+    }
+
+    fn run(word: &str) -> Study {
+        let go = |_: &Moment<'_>| ControlFlow::Continue(());
+        match Relative::from_word(word) {
+            Some(study) => rerun(&Rerun::quick(study), &Backend::Cpu, go).unwrap(),
+            None => reproduce(&Ss21::quick(100, 3), &Experiment::ALL, &Backend::Cpu, go).unwrap(),
+        }
+    }
+
+    /// Runs studies again and returns the lines that are to be recorded, each beside the line that is.
+    fn again(wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+        let lines = RECORDED.lines().skip(1).filter(|line| wanted(Record::of(line).unwrap().study));
+        lines
+            .map(|line| {
+                let word = Record::of(line).unwrap().study;
+                let study = run(word);
+                let count = |verdict: Verdict| study.claims.iter().filter(|c| c.verdict == verdict).count();
+                let failing: Vec<&str> = (study.claims.iter())
+                    .filter(|claim| claim.verdict == Verdict::Fails)
+                    .map(|claim| claim.id.as_str())
+                    .collect();
+                let (holds, fails) = (count(Verdict::Holds), count(Verdict::Fails));
+                let found = format!("{word},{holds},{fails},{},{},", count(Verdict::NotApplicable), failing.join(" "));
+                println!("{found}{:.0}", study.times.iter().map(|t| t.seconds).sum::<f64>().ceil());
+                (found, line.to_owned())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn recorded_verdicts_are_those_of_a_run() {
+        for (found, recorded) in again(|word| word == "saddles-2023") {
+            assert!(recorded.starts_with(&found), "{found} instead of {recorded}");
+        }
+    }
+
+    /// A minute; with `--nocapture` it prints the lines to record.
+    #[test]
+    #[ignore = "runs every study"]
+    fn all_recorded_verdicts_are_those_of_a_run() {
+        for (found, recorded) in again(|_| true) {
+            assert!(recorded.starts_with(&found), "{found} instead of {recorded}");
+        }
+    }
+}
