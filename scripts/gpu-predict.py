@@ -52,7 +52,8 @@ What this says, and what it does not:
   only arrays in registers and workgroup memory differ.
 - `lowrank check` prints compile times by module. Drivers that compile at the first dispatch do so outside of these times.
 - `scripts/nightly-laws.sh` runs the laws on llvmpipe (the distribution's and Mesa 25's), SwiftShader and OpenGL ES, and reports a driver
-  that is missing as NOT RUN. No run of it is recorded yet.
+  that is missing as NOT RUN. In [the record](../benches/results/2026-11-29-drivers) all laws of `entries` hold on all four drivers, and those
+  of `dense` as far as four minutes reached.
 - DXC, Microsoft's compiler of HLSL, is not among Debian's packages (bookworm), nor in the lists of PyPI and npm packages that were
   searched; wgpu's feature `static-dxc` was not tried. The HLSL is translated and not compiled.
 """

@@ -48,7 +48,7 @@ impl Room for MultiIndex {
             condition_numbers: vec![1.0],
             step_size: 1.0,
             target: 1.0,
-            iterations: if quick { 48 } else { 20 },
+            iterations: if quick { 24 } else { 20 },
             seed: 1,
             precision: Precision::F64,
         }
