@@ -130,7 +130,7 @@ mod tests {
         ("predict", &["columns"]),
         ("fold-in", &["columns", "entries", "ridge"]),
         ("sweep", &["init_scale", "measurements", "n", "operator", "ridge", "search_rank", "seed", "step_size"]),
-        ("reproduce", &["init_scale", "measurements", "n", "search_rank", "seed"]),
+        ("reproduce", &["init_scale", "measurements", "n", "operator", "search_rank", "seed"]),
         ("check", &["operator", "seed"]),
         ("bench", &["measurements", "n", "operator", "search_rank", "storage"]),
     ];
