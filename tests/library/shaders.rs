@@ -22,6 +22,7 @@ fn everything(domain: Domain, k: usize, loss: Loss, signed: bool) -> Program {
         false => Model::natural(&domain),
     };
     let mut t = Tape::new(model.recorded(), domain, k, loss, signed, true);
+    t.add_label_noise();
     let (u, groups) = (t.iterate(), Minibatches::new(3, 0));
     let (e, g) = t.gradient(u);
     t.observe(e);
