@@ -101,6 +101,8 @@ impl Case {
                     ("step_size", _) if self.integers => of(&|_| 0.25),
                     ("step_size", _) => of(&|v| f64::from((scale * (1.0 + v.abs())) as f32)),
                     ("condition", _) => (0..self.batch).map(|trial| (trial % 2) as f64).collect(),
+                    ("label_noise_until", _) => of(&|_| 100.0),
+                    ("noise_stream", _) => (0..self.batch).map(|trial| (5 * trial + 3) as f64).collect(),
                     ("ridge", _) => of(&|v| v.abs()),
                     ("decay", _) => of(&|v| 0.5 + 0.25 * v.abs()),
                     (_, Kind::Scalar) => of(&|v| 0.5 * v.abs()),

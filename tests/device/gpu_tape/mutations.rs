@@ -23,11 +23,19 @@ const MEAN: &str = "ops/mean.wgsl";
 const WEIGH: &str = "ops/weigh.wgsl";
 const SCALAR: &str = "lib/scalar.wgsl";
 const GROUP: &str = "lib/group.wgsl";
+const LABEL_NOISE: &str = "lib/label_noise.wgsl";
 
 /// What is broken, and the recipes and operators of which one must notice it.
 type Broken = (&'static str, Mutation, &'static [(&'static str, &'static str)]);
 
 const MUTATIONS: &[Broken] = &[
+    ("noise is the same in every turn", broken(LABEL_NOISE, "row_key(turn)", "row_key(0u)"), &[("perturbed", "dense")]),
+    (
+        "noise is the same in every trial",
+        broken(LABEL_NOISE, "row_key(stream | 0x80000000u)", "row_key(stream & 0u)"),
+        &[("perturbed", "dense")],
+    ),
+    ("noise has a mean", broken(LABEL_NOISE, "- 1020", "- 1000"), &[("perturbed", "dense")]),
     ("elements drop the last one", broken(ELEMENTS, "entry >= SIZE", "entry + 1u >= SIZE"), &[("gd", "dense")]),
     (
         "elements are another trial's",
