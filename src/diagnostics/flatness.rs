@@ -9,8 +9,8 @@ use crate::linalg::{self, view};
 use crate::operators::Operator;
 use crate::problem::MatrixView;
 
-/// Most multiplications for the trace over all sensing matrices.
-const MOST_WORK: f64 = 1e9;
+/// Most multiplications for the trace over all sensing matrices: every observation takes it.
+const MOST_WORK: f64 = 1e7;
 
 /// Flatness of the factors of M = W_L ⋯ W_1 (two factors: W_2 = L, W_1 = Rᵀ). The Hessian is that of f = (s/2)·Σ e², where
 /// e = 0; s normalises the measurements, so that s·Σ⟨Aᵢ, Z⟩² is about ‖Z‖_F².
@@ -27,7 +27,7 @@ const MOST_WORK: f64 = 1e9;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Flatness {
-    /// Trace of the Hessian over the sensing matrices; absent where it takes more than 10⁹ multiplications.
+    /// Trace of the Hessian over the sensing matrices; absent where it takes more than 10⁷ multiplications.
     pub trace: Option<f64>,
     /// Trace of the Hessian for isotropic measurements.
     pub isotropic: f64,
@@ -106,7 +106,7 @@ fn spread(layer: &Mat<f64>, rank: usize) -> Option<f64> {
 impl Flatness {
     /// The flatness of the factors W_L, …, W_2, W_1ᵀ of a trial, whose product has these singular values. `None` for fewer than
     /// two factors.
-    pub fn new(
+    pub(crate) fn new(
         blocks: &[MatrixView<'_>],
         singular_values: &[f64],
         operator: &dyn Operator,

@@ -242,7 +242,7 @@ impl Settings {
     }
 
     /// Sets the number of iterations with label noise; later ones see the observations as given, so that the descent settles on
-    /// a fit. Default: all.
+    /// a fit. Default and most: 2²⁴.
     pub fn label_noise_until(mut self, iterations: usize) -> Self {
         self.label_noise_until = Some(iterations);
         self

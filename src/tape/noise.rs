@@ -14,7 +14,7 @@ use crate::tape::registers::{Measured, Scalar};
 
 /// One over the standard deviation √43690 of the sum of eight bytes.
 pub(crate) const NORMAL: f64 = 0.004_784_196_154_532_612;
-/// Streams and turns are below this, so that f32 holds them exactly.
+/// Number of streams and of turns, so that f32 holds them exactly.
 pub(crate) const MOST: u64 = 1 << 24;
 
 /// Noisy labels out ← base + σ·ξ with fresh ξ in every turn.

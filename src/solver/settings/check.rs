@@ -9,6 +9,7 @@ use crate::problem::Block;
 use crate::solver::init::Init;
 use crate::solver::schedule::{SaveEvery, Schedule};
 use crate::solver::settings::Settings;
+use crate::tape::noise;
 
 /// The weight of unobserved entries in messages.
 const UNOBSERVED: &str = "a weight of unobserved entries, as implicit feedback has,";
@@ -122,6 +123,10 @@ impl Settings {
         if self.label_noise_until.is_some() && self.label_noise == 0.0 {
             let (found, fix) = ("a number without label noise", "pass label_noise too, or leave it out");
             return Err(Error::invalid("label_noise_until", found, "a number beside label_noise", fix));
+        }
+        if let Some(until) = self.label_noise_until.filter(|until| *until as u64 > noise::MOST) {
+            let allowed = format!("at most {}, up to which every engine counts the turns of the noise", noise::MOST);
+            return Err(Error::invalid("label_noise_until", until, allowed, "leave it out"));
         }
         for (name, size) in [("label_noise", self.label_noise), ("sharpness", self.sharpness)] {
             if !(size.is_finite() && size >= 0.0) {
