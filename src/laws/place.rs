@@ -5,6 +5,10 @@ use crate::engine::{Engine, Load, Options, Precision};
 use crate::error::Result;
 use crate::operators::{InstructionSet, Operator};
 
+/// Most small panels of an operator's stored numbers: each is a dispatch of its own, and more of them show nothing new.
+const MOST_PANELS: u64 = 12;
+const F32_BYTES: u64 = 4;
+
 /// A place to check laws: a backend with its options.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -82,7 +86,12 @@ impl Place {
     /// Those of the backend.
     #[doc(hidden)]
     pub fn load<'a>(&self, load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
-        self.backend.load(load, self.precision, &self.options)
+        let panels = |bytes: u64| {
+            let whole = (load.operator.measurements() * load.operator.domain().dimension()) as u64 * F32_BYTES;
+            bytes.max(whole / MOST_PANELS)
+        };
+        let options = Options { panel_bytes: self.options.panel_bytes.map(panels), ..self.options.clone() };
+        self.backend.load(load, self.precision, &options)
     }
 }
 
