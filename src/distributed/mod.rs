@@ -28,7 +28,7 @@ use crate::host::registers::Registers;
 use crate::host::width;
 use crate::operators::Operator;
 use crate::real::{Real, convert};
-use crate::tape::{Evaluation, Op, Pass, Register, Sides, Values};
+use crate::tape::{Evaluation, Op, Pass, Program, Register, Rows, Sides, Values};
 use crate::team::Member;
 use info::info;
 use slots::Slots;
@@ -222,6 +222,13 @@ impl<T: Real> Passes<T> for Distributed<'_> {
             registers.put_measured(out, shards);
         }
         Ok(())
+    }
+
+    fn rows<'r>(&'r self, _: &'r Registers<T>, _: &Program, _: usize) -> Result<Box<dyn Rows + 'r>> {
+        Err(Error::Unsupported {
+            what: "a method that reads single rows, across several ranks".into(),
+            fix: "use pursuit or cg, whose passes ranks share".into(),
+        })
     }
 
     fn total(&mut self, by_shard: Vec<Vec<f64>>) -> Result<Vec<f64>> {

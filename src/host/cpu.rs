@@ -11,11 +11,12 @@ use crate::host::choice::Choice;
 use crate::host::gather::{self, Gathered};
 use crate::host::machine::{Attendance, Machine, Passes, Request};
 use crate::host::registers::Registers;
+use crate::host::rows::{HostRows, Kernel};
 use crate::host::work::{Few, How, LaneCall, Source, StandIns, Threads, Work};
 use crate::memory::{Location, Memory, Part, product};
 use crate::operators::{GatherKernel, HostKernel, InstructionSet, Loss, Operator, Pair, ReferenceKernel};
 use crate::simd::{Bank, Stored, Unit};
-use crate::tape::{Blocks, Lane, Matrix, Op, Pass, Program, Register, Step, Values};
+use crate::tape::{Blocks, Lane, Matrix, Op, Pass, Program, Register, Rows, Step, Values};
 
 /// A number type of the engine.
 pub(crate) trait HostReal: Unit + Stored<Self> {
@@ -341,6 +342,13 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
         outs.into_iter().zip(vectors).for_each(|(at, values)| registers.put_measured(at, values));
         targets.into_iter().zip(factors).for_each(|(at, values)| registers.put_blocks(at, values));
         Ok(())
+    }
+
+    fn rows<'r>(&'r self, registers: &'r Registers<T>, program: &Program, trial: usize) -> Result<Box<dyn Rows + 'r>> {
+        let operator: &dyn Operator = &*self.operator;
+        let vectors = [program.target, program.weights].map(|at| registers.measured(at));
+        let how = (operator, Kernel::of(operator, T::kernel(operator)), self.set);
+        Ok(Box::new(HostRows::new(how, &self.work.shards, vectors, trial)))
     }
 
     fn total(&mut self, by_shard: Vec<Vec<f64>>) -> Result<Vec<f64>> {

@@ -9,7 +9,10 @@ use crate::error::{Error, Result};
 use crate::host::ops;
 use crate::host::registers::Registers;
 use crate::real::Real;
-use crate::tape::{Initial, Measured, Minibatches, Op, Pass, Program, Register, Role, Scalar, Step, Turns};
+use crate::tape::{
+    Held, HostOp, HostWork, Initial, Kind, Left, Measured, Minibatches, Op, Pass, Program, Register, Role, Rows, Scalar,
+    Step, Turns,
+};
 
 /// Context of a pass, besides its lanes.
 pub(crate) struct Request<'a> {
@@ -31,6 +34,12 @@ pub(crate) trait Passes<T: Real>: Send {
     /// # Errors
     /// Those of devices and connections.
     fn pass(&mut self, pass: &Pass, request: &Request<'_>, registers: &mut Registers<T>) -> Result<()>;
+
+    /// The measurement data of a trial, for functions on the host.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where they are spread over several processes.
+    fn rows<'r>(&'r self, registers: &'r Registers<T>, program: &Program, trial: usize) -> Result<Box<dyn Rows + 'r>>;
 
     /// Adds the values of the shards, in an order independent of their places.
     ///
@@ -197,8 +206,29 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
                 ops::label_noise(&mut self.registers, op, &self.active, &self.shards);
                 Ok(())
             }
-            Op::Host(op) => ops::host(&mut self.registers, &self.program, op, &self.active),
+            Op::Host(op) => self.on_host(op),
         }
+    }
+
+    /// Runs a function on the host for each active trial.
+    fn on_host(&mut self, op: &HostOp) -> Result<()> {
+        let Self { program, passes, registers, active, .. } = self;
+        for trial in (0..active.len()).filter(|trial| active[*trial]) {
+            let given: Vec<Held<'_>> = op.inputs.iter().map(|at| registers.held(*at, trial)).collect();
+            let mut left = vec![Left::default(); op.outputs.len()];
+            match &op.work {
+                HostWork::Alone(function) => function(&given, &mut left)?,
+                HostWork::WithRows(function) => {
+                    function(&*passes.rows(registers, program, trial)?, &given, &mut left)?;
+                }
+            }
+            for (at, left) in op.outputs.iter().zip(left) {
+                let declaration = program.declaration(*at);
+                debug_assert!(declaration.kind != Kind::Measured, "host ops write factors and scalars");
+                registers.leave((&declaration.name, *at), trial, &left)?;
+            }
+        }
+        Ok(())
     }
 
     fn carry_out_all(&mut self, steps: &[Step]) -> Result<()> {

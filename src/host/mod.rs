@@ -13,6 +13,7 @@ mod product;
 pub(crate) mod read;
 mod reference;
 pub(crate) mod registers;
+mod rows;
 mod work;
 
 use crate::memory::{Location, Part, product};

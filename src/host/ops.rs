@@ -3,15 +3,14 @@
 
 use rayon::prelude::*;
 
-use crate::error::Result;
 use crate::host::precondition::preconditioned;
 use crate::host::product::{Factor, product as multiplied};
 use crate::host::registers::Registers;
 use crate::operators::Loss;
 use crate::real::Real;
 use crate::tape::{
-    Blocks, Combine, Expression, Held, HostOp, Kind, LabelNoise, Left, MatrixProduct, Measured, MeasuredCombine,
-    Precondition, Program, Scalar, noise,
+    Blocks, Combine, Expression, LabelNoise, MatrixProduct, Measured, MeasuredCombine,
+    Precondition, Scalar, noise,
 };
 
 /// Least count of numbers worth several threads.
@@ -300,27 +299,4 @@ pub(super) fn product<T: Real>(registers: &mut Registers<T>, op: &MatrixProduct,
         multiplied(factor(op.a, op.transpose_a), factor(op.b, op.transpose_b), &mut own[range.clone()]);
     }
     registers.put_blocks(op.out.register, out);
-}
-
-/// Runs [`HostOp`].
-///
-/// # Errors
-/// Those of the function.
-pub(super) fn host<T: Real>(
-    registers: &mut Registers<T>,
-    program: &Program,
-    op: &HostOp,
-    active: &[bool],
-) -> Result<()> {
-    for trial in (0..registers.batch()).filter(|trial| active[*trial]) {
-        let given: Vec<Held<'_>> = op.inputs.iter().map(|at| registers.held(*at, trial)).collect();
-        let mut left = vec![Left::default(); op.outputs.len()];
-        (op.function)(&given, &mut left)?;
-        for (at, left) in op.outputs.iter().zip(left) {
-            let declaration = program.declaration(*at);
-            debug_assert!(declaration.kind != Kind::Measured, "host ops read and write factors and scalars");
-            registers.leave((&declaration.name, *at), trial, &left)?;
-        }
-    }
-    Ok(())
 }

@@ -8,10 +8,11 @@ use crate::engine::{EngineInfo, Precision, unknown_variant};
 use crate::error::Result;
 use crate::host::machine::{Attendance, Machine, Passes, Request};
 use crate::host::registers::Registers;
+use crate::host::rows::{HostRows, Kernel};
 use crate::memory::Memory;
-use crate::operators::{Loss, Operator};
+use crate::operators::{InstructionSet, Loss, Operator};
 use crate::problem::Factors;
-use crate::tape::{Lane, Matrix, Pass, Register, Values};
+use crate::tape::{Lane, Matrix, Pass, Program, Register, Rows, Values};
 
 /// A and A* shard by shard, trial by trial, lane by lane.
 struct Sequential<'a> {
@@ -163,6 +164,13 @@ impl Passes<f64> for Sequential<'_> {
             }
         }
         Ok(())
+    }
+
+    fn rows<'r>(&'r self, registers: &'r Registers<f64>, program: &Program, trial: usize) -> Result<Box<dyn Rows + 'r>> {
+        let operator: &dyn Operator = &*self.operator;
+        let vectors = [program.target, program.weights].map(|at| registers.measured(at));
+        let how = (operator, Kernel::of(operator, None), InstructionSet::Portable);
+        Ok(Box::new(HostRows::new(how, &self.shards, vectors, trial)))
     }
 
     fn total(&mut self, by_shard: Vec<Vec<f64>>) -> Result<Vec<f64>> {

@@ -4,6 +4,7 @@
 mod alt_scaled_gd;
 pub(crate) mod card;
 mod cg;
+mod gauss_newton;
 mod gd;
 mod gd_polyak;
 mod heavy_ball;
@@ -79,6 +80,8 @@ registry! {
     riemannian: Riemannian,
     /// Growth of the rank until further columns are noise.
     pursuit: Pursuit,
+    /// Gauss–Newton steps on few rows with a growing rank: few passes over large matrices.
+    gauss_newton: GaussNewton,
 }
 
 /// A method's implementation: its card, its parameters, and its iteration.

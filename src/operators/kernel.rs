@@ -87,6 +87,15 @@ pub trait HostKernel<T: Real>: Send + Sync {
         self.pass(schedule, shard, Loss::Square, trials);
     }
 
+    /// Whether [`HostKernel::thin_rows`] writes thin rows.
+    fn has_thin_rows(&self) -> bool {
+        false
+    }
+
+    /// Writes the thin rows AᵢQ (n×q) of a shard's symmetric Aᵢ, each column by column, for a basis Q that is given column
+    /// by column. A method that solves least squares along Q reads them in place of the Aᵢ.
+    fn thin_rows(&self, _set: InstructionSet, _shard: usize, _basis: &[T], _out: &mut [T]) {}
+
     /// Traversals of the rows for `batch` trials, with numbers and names. They differ only in time, and the engine
     /// finds the fastest. An empty list means no choice, that is traversal 0.
     fn traversals(&self, _batch: usize) -> Vec<(usize, &'static str)> {

@@ -37,6 +37,7 @@ pub use kernel::{HostKernel, Pair, PassSchedule, TrialPass};
 pub use loss::Loss;
 pub(crate) use open::{Opening, Wanted};
 pub use rank_one::RankOne;
+pub(crate) use rows::ThinShard;
 pub use seeded::Seeded;
 pub(crate) use seeded::hash;
 pub use sparse::Sparse;

@@ -9,6 +9,7 @@ use crate::tape::expression::Expression;
 use crate::tape::host::{Held, Left};
 use crate::tape::noise::LabelNoise;
 use crate::tape::registers::{Blocks, Matrix, Measured, Register, Scalar};
+use crate::tape::rows::Rows;
 use crate::tape::turns::Minibatches;
 
 /// Iterations in which an operation runs, counted from 0.
@@ -227,6 +228,18 @@ pub struct MatrixProduct {
 /// register for which it leaves none keeps its own.
 pub type HostFunction = dyn Fn(&[Held<'_>], &mut [Left]) -> Result<()> + Send + Sync;
 
+/// Function of a host operation that also reads measurement data, see [`Rows`].
+pub type RowsFunction = dyn Fn(&dyn Rows, &[Held<'_>], &mut [Left]) -> Result<()> + Send + Sync;
+
+/// The two kinds of functions on the host.
+#[derive(Clone)]
+pub enum HostWork {
+    /// Reads registers alone.
+    Alone(Arc<HostFunction>),
+    /// Reads measurement data too.
+    WithRows(Arc<RowsFunction>),
+}
+
 /// A function in f64 on the host, for decompositions that decide ranks. Its registers are transferred both ways.
 #[derive(Clone)]
 pub struct HostOp {
@@ -237,7 +250,7 @@ pub struct HostOp {
     /// Registers that it writes.
     pub outputs: Vec<Register>,
     /// Function to run.
-    pub function: Arc<HostFunction>,
+    pub work: HostWork,
 }
 
 impl fmt::Debug for HostOp {

@@ -1,7 +1,7 @@
 //! The finished tape.
 
 use crate::operators::Loss;
-use crate::tape::op::{Op, Step, When};
+use crate::tape::op::{HostWork, Op, Step, When};
 use crate::tape::registers::{Blocks, Declaration, Measured, Register, Role};
 
 /// A finished tape.
@@ -81,6 +81,12 @@ impl Program {
             .max()
             .unwrap_or(1)
             .max(1)
+    }
+
+    /// Whether a function on the host reads measurement data.
+    pub(crate) fn reads_rows(&self) -> bool {
+        let reads = |step: &Step| matches!(&step.op, Op::Host(op) if matches!(op.work, HostWork::WithRows(_)));
+        self.steps().any(reads)
     }
 
     /// Average number of passes over all measurements per iteration.

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::bound::{Bounds, Item, PassWork};
 use crate::gpu::paranoia;
 use crate::gpu::registers::Place;
-use crate::tape::{Held, HostOp, Left};
+use crate::tape::{Held, HostOp, HostWork, Left};
 
 use super::{GpuEngine, Step};
 
@@ -119,7 +119,9 @@ impl GpuEngine<'_> {
     }
 
     fn on_host(&self, step: Step) -> Result<()> {
-        let Bounds::Host(HostOp { inputs, outputs, function, .. }) = &self.item(step).work else { return Ok(()) };
+        let Bounds::Host(HostOp { inputs, outputs, work, .. }) = &self.item(step).work else { return Ok(()) };
+        // Loading refuses the other kind.
+        let HostWork::Alone(function) = work else { return Ok(()) };
         let given: Vec<(Place, Vec<f64>)> = inputs
             .iter()
             .map(|register| self.place(*register).and_then(|place| Ok((place, self.fetch(place)?))))

@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use crate::operators::dense::Dense;
 use crate::operators::dense::storage::Rows;
-use crate::operators::rows::{Pack, Packing, ShardRows, Traversal, measure_over, pass_over};
+use crate::operators::rows::{Pack, Packing, ShardRows, Traversal, measure_over, pass_over, thin_rows};
 use crate::operators::{HostKernel, Loss, Operator, Pair, PassSchedule, TrialPass};
-use crate::simd::{Stored, Unit};
+use crate::simd::{InstructionSet, Stored, Unit};
 
 impl Dense {
     /// Entries are stored unchanged.
@@ -59,7 +59,7 @@ impl Dense {
     }
 }
 
-impl<T: Pack + Unit> HostKernel<T> for Dense
+impl<T: Pack + Unit + Stored<T>> HostKernel<T> for Dense
 where
     half::f16: Stored<T>,
     f32: Stored<T>,
@@ -119,6 +119,27 @@ where
             }
             Rows::F32(data) => self.measure_over(data.as_slice(), None, range, schedule, trials),
             Rows::F64(data) => self.measure_over(data.as_slice(), None, range, schedule, trials),
+        }
+    }
+
+    fn has_thin_rows(&self) -> bool {
+        self.domain.is_symmetric()
+    }
+
+    fn thin_rows(&self, set: InstructionSet, shard: usize, basis: &[T], out: &mut [T]) {
+        let (range, n, p) = (self.shard_range(shard), self.domain.rows(), self.domain.dimension());
+        let (numbers, one) = (range.start * p..range.end * p, T::from_f64(1.0));
+        match &self.rows {
+            Rows::F16 { data, scales } => {
+                let rows = ShardRows { p, numbers: &data.as_slice()[numbers], scales: Some(&scales[range]) };
+                thin_rows(set, n, rows, one, basis, out);
+            }
+            Rows::F32(data) => {
+                thin_rows(set, n, ShardRows { p, numbers: &data.as_slice()[numbers], scales: None }, one, basis, out);
+            }
+            Rows::F64(data) => {
+                thin_rows(set, n, ShardRows { p, numbers: &data.as_slice()[numbers], scales: None }, one, basis, out);
+            }
         }
     }
 

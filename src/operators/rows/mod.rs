@@ -8,11 +8,14 @@ mod over;
 mod packing;
 pub(super) mod reference;
 mod stream;
+mod thin;
 mod tile;
 mod traversal;
 
 pub(super) use over::pass_over;
 pub(super) use packing::{Pack, Packing};
 pub(super) use stream::{ShardRows, measure_over, settle, total};
+pub(crate) use thin::ThinShard;
+pub(super) use thin::thin_rows;
 pub(super) use tile::{Adjoint, Forward};
 pub(super) use traversal::Traversal;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::tape::expression::Expression;
 use crate::tape::host::{Held, Left};
-use crate::tape::op::{Combine, HostOp, MatrixProduct, MeasuredCombine, Op, Precondition, When};
+use crate::tape::op::{Combine, HostOp, HostWork, MatrixProduct, MeasuredCombine, Op, Precondition, When};
 use crate::tape::registers::{Blocks, Initial, Matrix, Measured, Register, Scalar};
+use crate::tape::rows::Rows;
 use crate::tape::turns::Minibatches;
 
 use super::{Tape, Terms};
@@ -197,12 +198,30 @@ impl Tape {
         outputs: impl IntoIterator<Item = Register>,
         function: impl Fn(&[Held<'_>], &mut [Left]) -> Result<()> + Send + Sync + 'static,
     ) {
-        let op = HostOp {
-            name,
-            inputs: inputs.into_iter().collect(),
-            outputs: outputs.into_iter().collect(),
-            function: Arc::new(function),
-        };
+        self.push_host(name, inputs, outputs, HostWork::Alone(Arc::new(function)));
+    }
+
+    /// Records a function on the host like [`Tape::on_host`] that also reads measurement data, as many rows as it needs.
+    /// Only host engines run it.
+    pub fn on_rows(
+        &mut self,
+        name: &'static str,
+        inputs: impl IntoIterator<Item = Register>,
+        outputs: impl IntoIterator<Item = Register>,
+        function: impl Fn(&dyn Rows, &[Held<'_>], &mut [Left]) -> Result<()> + Send + Sync + 'static,
+    ) {
+        self.push_host(name, inputs, outputs, HostWork::WithRows(Arc::new(function)));
+    }
+
+    fn push_host(
+        &mut self,
+        name: &'static str,
+        inputs: impl IntoIterator<Item = Register>,
+        outputs: impl IntoIterator<Item = Register>,
+        work: HostWork,
+    ) {
+        let (inputs, outputs) = (inputs.into_iter().collect(), outputs.into_iter().collect());
+        let op = HostOp { name, inputs, outputs, work };
         self.wholes.retain(|(of, ..)| !op.outputs.contains(&Register::from(*of)));
         self.push(Op::Host(op));
     }

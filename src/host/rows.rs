@@ -1,0 +1,225 @@
+//! The measurement data of one trial for functions on the host, through the kernels of the host engines.
+
+use std::ops::Range;
+
+use faer::{Mat, MatRef};
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::memory::{Location, Memory, Part, product};
+use crate::operators::{HostKernel, Loss, Operator, Pair, PassSchedule, ReferenceKernel, ThinShard, TrialPass};
+use crate::real::Real;
+use crate::simd::{Bank, InstructionSet, Stored, Unit};
+use crate::tape::{Rows, Seen, ThinRows};
+
+/// A kernel of the operator, or the adaptor to its f64 functions.
+pub(super) enum Kernel<'a, T> {
+    Fast(&'a dyn HostKernel<T>),
+    Reference(ReferenceKernel<'a>),
+}
+
+impl<'a, T: Real> Kernel<'a, T> {
+    pub(super) fn of(operator: &'a dyn Operator, fast: Option<&'a dyn HostKernel<T>>) -> Self {
+        fast.map_or_else(|| Self::Reference(ReferenceKernel::new(operator)), Self::Fast)
+    }
+
+    fn get(&self) -> &dyn HostKernel<T> {
+        match self {
+            Self::Fast(kernel) => *kernel,
+            Self::Reference(kernel) => kernel,
+        }
+    }
+}
+
+/// The rows of one trial. Vectors over the measurements are by shard, (batch, length) each.
+pub(super) struct HostRows<'a, T> {
+    operator: &'a dyn Operator,
+    kernel: Kernel<'a, T>,
+    set: InstructionSet,
+    shards: &'a [Range<usize>],
+    target: Vec<&'a [T]>,
+    weights: Vec<&'a [T]>,
+    totals: Vec<f64>,
+}
+
+impl<'a, T: Real> HostRows<'a, T> {
+    pub(super) fn new(
+        (operator, kernel, set): (&'a dyn Operator, Kernel<'a, T>, InstructionSet),
+        shards: &'a [Range<usize>],
+        [target, weights]: [&'a [Vec<T>]; 2],
+        trial: usize,
+    ) -> Self {
+        let own = |vector: &'a [Vec<T>]| -> Vec<&'a [T]> {
+            let of = |(range, values): (&Range<usize>, &'a Vec<T>)| &values[trial * range.len()..][..range.len()];
+            shards.iter().zip(vector).map(of).collect()
+        };
+        let (target, weights) = (own(target), own(weights));
+        let totals = weights.iter().map(|weights| weights.iter().map(|w| w.to_f64()).sum()).collect();
+        Self { operator, kernel, set, shards, target, weights, totals }
+    }
+}
+
+/// What a shard of a pass needs besides its rows.
+struct ShardPass<'a, T> {
+    kernel: &'a dyn HostKernel<T>,
+    schedule: PassSchedule,
+    point: &'a [T],
+    applied: Pair<'a, T>,
+    accumulator: usize,
+}
+
+impl<T: Real> ShardPass<'_, T> {
+    /// The accumulator of a shard, and Σ w e².
+    fn run(&self, shard: usize, target: &[T], weights: &[T]) -> (Bank<T>, f64) {
+        let mut bank = Bank::new(1, self.accumulator);
+        let mut residual = vec![T::ZERO; target.len()];
+        if let Some(accumulator) = bank.rows_mut().next() {
+            let (point, applied, residual) = (self.point, self.applied, &mut residual[..]);
+            let trial = TrialPass { point, applied, target, weights, residual, accumulator };
+            self.kernel.pass(self.schedule, shard, Loss::Square, &mut [trial]);
+        }
+        let energy = residual.iter().zip(weights).map(|(e, w)| w.to_f64() * e.to_f64() * e.to_f64()).sum();
+        (bank, energy)
+    }
+}
+
+/// A matrix in row-major order, padded with zero columns to `columns`.
+fn row_major<T: Real>(matrix: MatRef<'_, f64>, columns: usize) -> Vec<T> {
+    let mut out = vec![T::ZERO; matrix.nrows() * columns];
+    for (i, row) in out.chunks_mut(columns.max(1)).enumerate() {
+        row.iter_mut().take(matrix.ncols()).enumerate().for_each(|(j, out)| *out = T::from_f64(matrix[(i, j)]));
+    }
+    out
+}
+
+impl<T: Unit + Stored<T>> HostRows<'_, T> {
+    /// Σ over the shards of a pass at L Rᵀ, with the adjoint applied to `applied` (n2×k), and Σ w e².
+    fn sums(
+        &self,
+        shards: Range<usize>,
+        (left, right): (&[T], &[T]),
+        applied: &[T],
+        target: Option<&[&[T]]>,
+    ) -> (Vec<T>, f64) {
+        let (domain, kernel) = (self.operator.domain(), self.kernel.get());
+        let columns = applied.len() / domain.columns();
+        let (mut point, mut scratch) = (Bank::new(1, kernel.point_len(columns)), Bank::new(1, kernel.scratch_len(columns)));
+        let accumulator = kernel.accumulator_len(columns, 1 + usize::from(!domain.is_symmetric()));
+        let mut out = vec![T::ZERO; domain.rows() * columns];
+        let nothing = vec![T::ZERO; domain.rows() * columns];
+        let symmetric = domain.is_symmetric();
+        let pair = Pair { left: if symmetric { applied } else { &nothing }, right: applied, search_rank: columns };
+        let (Some(point), Some(scratch)) = (point.rows_mut().next(), scratch.rows_mut().next()) else {
+            return (out, 0.0);
+        };
+        kernel.prepare(Pair { left, right, search_rank: columns }, scratch, point);
+        let schedule = PassSchedule { set: self.set, traversal: kernel.traversals(1).first().map_or(0, |(t, _)| *t) };
+        let pass = ShardPass { kernel, schedule, point, applied: pair, accumulator };
+        let zeros = vec![T::ZERO; self.shards.iter().map(Range::len).max().unwrap_or(0)];
+        let of = |shard: usize| {
+            let target = target.map_or(&zeros[..self.shards[shard].len()], |target| target[shard]);
+            pass.run(shard, target, self.weights[shard])
+        };
+        let found: Vec<(Bank<T>, f64)> = shards.into_par_iter().map(of).collect();
+        let mut sum = Bank::new(1, accumulator);
+        if let Some(sum) = sum.rows_mut().next() {
+            for (bank, _) in &found {
+                sum.iter_mut().zip(bank.row(0)).for_each(|(sum, own)| *sum += *own);
+            }
+            kernel.finish(sum, scratch, pair, &mut out, None);
+        }
+        (out, found.iter().map(|(_, energy)| energy).sum())
+    }
+}
+
+impl<T: Unit + Stored<T>> Rows for HostRows<'_, T> {
+    fn weights(&self) -> &[f64] {
+        &self.totals
+    }
+
+    fn pass(&self, shards: Range<usize>, left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Result<Seen> {
+        let domain = self.operator.domain();
+        let (n1, n2) = (domain.rows(), domain.columns());
+        // G itself is G applied to the identity.
+        let mut identity = vec![T::ZERO; n2 * n2];
+        identity.iter_mut().step_by(n2 + 1).for_each(|one| *one = T::from_f64(1.0));
+        let accumulators = product(&[shards.len() + 2, self.kernel.get().accumulator_len(n2, 1), size_of::<T>()]);
+        let parts = vec![Part::new("gradients of shards", Location::Host, accumulators)];
+        Memory { parts }.require("method", "Use pursuit, whose gradients are thin")?;
+        let (l, r) = (row_major(left, n2), row_major(right, n2));
+        let ends = if domain.is_symmetric() && left == right { (&l[..], &l[..]) } else { (&l[..], &r[..]) };
+        let weight = self.totals[shards.clone()].iter().sum();
+        let (gradient, energy) = self.sums(shards, ends, &identity, Some(&self.target));
+        let gradient = Mat::from_fn(n1, n2, |i, j| gradient[i * n2 + j].to_f64());
+        Ok(Seen::new(gradient, energy, weight))
+    }
+
+    fn thin(&self, shards: Range<usize>, basis: MatRef<'_, f64>) -> Result<Box<dyn ThinRows + '_>> {
+        let (n, q) = (basis.nrows(), basis.ncols());
+        let numbers = self.shards[shards.clone()].iter().map(Range::len).sum::<usize>();
+        let columns: Vec<T> = (0..q).flat_map(|j| (0..n).map(move |i| T::from_f64(basis[(i, j)]))).collect();
+        let kernel = self.kernel.get();
+        if !kernel.has_thin_rows() {
+            return Ok(Box::new(Implicit { rows: self, shards, basis: row_major(basis, q) }));
+        }
+        let bytes = product(&[numbers, n * q, size_of::<T>()]);
+        let parts = vec![Part::new("thin rows", Location::Host, bytes)];
+        Memory { parts }.require("method", "Use pursuit or cg, which keep no thin rows")?;
+        let set = self.set;
+        let of = |shard: usize| {
+            let mut out = vec![T::ZERO; self.shards[shard].len() * n * q];
+            kernel.thin_rows(set, shard, &columns, &mut out);
+            (shard, out)
+        };
+        let thin: Vec<(usize, Vec<T>)> = shards.into_par_iter().map(of).collect();
+        Ok(Box::new(Kept { set, thin, weights: &self.weights, shape: (n, q) }))
+    }
+}
+
+/// Thin rows in memory, n·q numbers each, column by column.
+struct Kept<'a, T> {
+    set: InstructionSet,
+    thin: Vec<(usize, Vec<T>)>,
+    weights: &'a [&'a [T]],
+    shape: (usize, usize),
+}
+
+impl<T: Unit + Stored<T>> ThinRows for Kept<'_, T> {
+    fn normal(&self, p: MatRef<'_, f64>) -> Result<Mat<f64>> {
+        let (n, q) = self.shape;
+        let mut point = Bank::<T>::new(1, n * q);
+        if let Some(point) = point.rows_mut().next() {
+            for j in 0..p.ncols() {
+                (0..n).for_each(|i| point[j * n + i] = T::from_f64(p[(i, j)]));
+            }
+        }
+        let of = |(shard, rows): &(usize, Vec<T>)| {
+            let mut sum = Bank::new(1, n * q);
+            let weights = self.weights[*shard];
+            if let Some(accumulator) = sum.rows_mut().next() {
+                ThinShard { rows, weights, point: point.row(0), accumulator }.run(self.set);
+            }
+            sum
+        };
+        let sums: Vec<Bank<T>> = self.thin.par_iter().map(of).collect();
+        let sum = |i: usize, j: usize| sums.iter().map(|sum| sum.row(0)[j * n + i].to_f64()).sum();
+        Ok(Mat::from_fn(n, p.ncols(), sum))
+    }
+}
+
+/// Thin rows that are not kept: ⟨Bᵢ, P⟩ = ⟨Aᵢ, P Qᵀ⟩ costs another pass over the operator.
+struct Implicit<'a, T> {
+    rows: &'a HostRows<'a, T>,
+    shards: Range<usize>,
+    /// Q, row-major.
+    basis: Vec<T>,
+}
+
+impl<T: Unit + Stored<T>> ThinRows for Implicit<'_, T> {
+    fn normal(&self, p: MatRef<'_, f64>) -> Result<Mat<f64>> {
+        let (n, q) = (p.nrows(), self.basis.len() / p.nrows());
+        let left: Vec<T> = row_major(p, q);
+        let (out, _) = self.rows.sums(self.shards.clone(), (&left, &self.basis), &self.basis, None);
+        Ok(Mat::from_fn(n, p.ncols(), |i, j| out[i * q + j].to_f64()))
+    }
+}

@@ -1,0 +1,54 @@
+//! The measurement data of one trial, as functions on the host read them.
+
+use std::ops::Range;
+
+use faer::{Mat, MatRef};
+
+use crate::error::Result;
+
+/// What a pass over some of the rows saw.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Seen {
+    /// G = Σ wᵢeᵢAᵢ, n1×n2.
+    pub gradient: Mat<f64>,
+    /// Energy Σ wᵢeᵢ².
+    pub energy: f64,
+    /// Total weight Σ wᵢ: the number of rows where all weights are 1.
+    pub weight: f64,
+}
+
+impl Seen {
+    /// What a pass saw.
+    pub const fn new(gradient: Mat<f64>, energy: f64, weight: f64) -> Self {
+        Self { gradient, energy, weight }
+    }
+}
+
+/// The rows Aᵢ, observations yᵢ and weights wᵢ of one trial. Rows are read in whole shards, which are numbered from 0.
+pub trait Rows: Sync {
+    /// Total weights Σ wᵢ of the shards.
+    fn weights(&self) -> &[f64];
+
+    /// One pass over some shards: e = A(L Rᵀ) − y with L (n1×k) and R (n2×k), k at most min(n1, n2), and G = A*(w∘e).
+    ///
+    /// # Errors
+    /// A lack of memory.
+    fn pass(&self, shards: Range<usize>, left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Result<Seen>;
+
+    /// The thin rows Bᵢ = AᵢQ of symmetric Aᵢ for a basis Q (n×q), kept in memory where that takes less time than to read
+    /// the Aᵢ again.
+    ///
+    /// # Errors
+    /// A lack of memory.
+    fn thin(&self, shards: Range<usize>, basis: MatRef<'_, f64>) -> Result<Box<dyn ThinRows + '_>>;
+}
+
+/// Thin rows Bᵢ = AᵢQ (n×q) of some shards, with the weights of their measurements.
+pub trait ThinRows {
+    /// Σ wᵢ⟨Bᵢ, P⟩Bᵢ for P (n×q).
+    ///
+    /// # Errors
+    /// A lack of memory.
+    fn normal(&self, p: MatRef<'_, f64>) -> Result<Mat<f64>>;
+}
