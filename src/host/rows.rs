@@ -92,43 +92,59 @@ fn row_major<T: Real>(matrix: MatRef<'_, f64>, columns: usize) -> Vec<T> {
     out
 }
 
+/// What a sum over shards measures and multiplies: row-major matrices with the same number of columns.
+struct Question<'a, T> {
+    /// L (n1×c) and R (n2×c).
+    ends: (&'a [T], &'a [T]),
+    /// W (n1×c) and V (n2×c).
+    applied: (&'a [T], &'a [T]),
+    columns: usize,
+    target: Option<&'a [&'a [T]]>,
+    /// Whether GᵀW is wanted too.
+    both: bool,
+}
+
+/// G V and GᵀW, G = Σ w e A, and Σ w e².
+struct Sums<T> {
+    left: Vec<T>,
+    right: Vec<T>,
+    energy: f64,
+}
+
 impl<T: Unit + Stored<T>> HostRows<'_, T> {
-    /// Σ over the shards of a pass at L Rᵀ, with the adjoint applied to `applied` (n2×k), and Σ w e².
-    fn sums(
-        &self,
-        shards: Range<usize>,
-        (left, right): (&[T], &[T]),
-        applied: &[T],
-        target: Option<&[&[T]]>,
-    ) -> (Vec<T>, f64) {
-        let (domain, kernel) = (self.operator.domain(), self.kernel.get());
-        let columns = applied.len() / domain.columns();
-        let (mut point, mut scratch) = (Bank::new(1, kernel.point_len(columns)), Bank::new(1, kernel.scratch_len(columns)));
+    /// The sums over some shards, added in their order.
+    fn sums(&self, shards: Range<usize>, question: &Question<'_, T>) -> Sums<T> {
+        let (domain, kernel, columns) = (self.operator.domain(), self.kernel.get(), question.columns);
+        let pair = |(left, right)| Pair { left, right, search_rank: columns };
         let accumulator = kernel.accumulator_len(columns, 1 + usize::from(!domain.is_symmetric()));
-        let mut out = vec![T::ZERO; domain.rows() * columns];
-        let nothing = vec![T::ZERO; domain.rows() * columns];
-        let symmetric = domain.is_symmetric();
-        let pair = Pair { left: if symmetric { applied } else { &nothing }, right: applied, search_rank: columns };
-        let (Some(point), Some(scratch)) = (point.rows_mut().next(), scratch.rows_mut().next()) else {
-            return (out, 0.0);
-        };
-        kernel.prepare(Pair { left, right, search_rank: columns }, scratch, point);
-        let schedule = PassSchedule { set: self.set, traversal: kernel.traversals(1).first().map_or(0, |(t, _)| *t) };
-        let pass = ShardPass { kernel, schedule, point, applied: pair, accumulator };
+        let mut point = Bank::new(1, kernel.point_len(columns));
+        let mut scratch = Bank::new(1, kernel.scratch_len(columns));
+        let mut sum = Bank::new(1, accumulator);
         let zeros = vec![T::ZERO; self.shards.iter().map(Range::len).max().unwrap_or(0)];
+        let mut out = Sums { left: vec![T::ZERO; domain.rows() * columns], right: Vec::new(), energy: 0.0 };
+        if question.both {
+            out.right.resize(domain.columns() * columns, T::ZERO);
+        }
+        let (Some(point), Some(scratch), Some(sum)) =
+            (point.rows_mut().next(), scratch.rows_mut().next(), sum.rows_mut().next())
+        else {
+            return out;
+        };
+        kernel.prepare(pair(question.ends), scratch, point);
+        let schedule = PassSchedule { set: self.set, traversal: kernel.traversals(1).first().map_or(0, |(t, _)| *t) };
+        let pass = ShardPass { kernel, schedule, point, applied: pair(question.applied), accumulator };
         let of = |shard: usize| {
-            let target = target.map_or(&zeros[..self.shards[shard].len()], |target| target[shard]);
+            let target = question.target.map_or(&zeros[..self.shards[shard].len()], |target| target[shard]);
             pass.run(shard, target, self.weights[shard])
         };
         let found: Vec<(Bank<T>, f64)> = shards.into_par_iter().map(of).collect();
-        let mut sum = Bank::new(1, accumulator);
-        if let Some(sum) = sum.rows_mut().next() {
-            for (bank, _) in &found {
-                sum.iter_mut().zip(bank.row(0)).for_each(|(sum, own)| *sum += *own);
-            }
-            kernel.finish(sum, scratch, pair, &mut out, None);
+        for (bank, energy) in &found {
+            sum.iter_mut().zip(bank.row(0)).for_each(|(sum, own)| *sum += *own);
+            out.energy += energy;
         }
-        (out, found.iter().map(|(_, energy)| energy).sum())
+        let right = question.both.then_some(&mut out.right[..]);
+        kernel.finish(sum, scratch, pair(question.applied), &mut out.left, right);
+        out
     }
 }
 
@@ -140,35 +156,47 @@ impl<T: Unit + Stored<T>> Rows for HostRows<'_, T> {
     fn pass(&self, shards: Range<usize>, left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Result<Seen> {
         let domain = self.operator.domain();
         let (n1, n2) = (domain.rows(), domain.columns());
+        let accumulators = product(&[shards.len() + 2, self.kernel.get().accumulator_len(n2, 2), size_of::<T>()]);
+        let parts = vec![Part::new("gradients of shards", Location::Host, accumulators)];
+        Memory { parts }.require("method", "Use pursuit, whose gradients are thin")?;
         // G itself is G applied to the identity.
         let mut identity = vec![T::ZERO; n2 * n2];
         identity.iter_mut().step_by(n2 + 1).for_each(|one| *one = T::from_f64(1.0));
-        let accumulators = product(&[shards.len() + 2, self.kernel.get().accumulator_len(n2, 1), size_of::<T>()]);
-        let parts = vec![Part::new("gradients of shards", Location::Host, accumulators)];
-        Memory { parts }.require("method", "Use pursuit, whose gradients are thin")?;
+        let nothing = vec![T::ZERO; n1 * n2];
+        let applied = (if domain.is_symmetric() { &identity[..] } else { &nothing[..] }, &identity[..]);
         let (l, r) = (row_major(left, n2), row_major(right, n2));
-        let ends = if domain.is_symmetric() && left == right { (&l[..], &l[..]) } else { (&l[..], &r[..]) };
+        let target = Some(&self.target[..]);
+        let question = Question { ends: (&l, &r), applied, columns: n2, target, both: false };
         let weight = self.totals[shards.clone()].iter().sum();
-        let (gradient, energy) = self.sums(shards, ends, &identity, Some(&self.target));
+        let Sums { left: gradient, energy, .. } = self.sums(shards, &question);
         let gradient = Mat::from_fn(n1, n2, |i, j| gradient[i * n2 + j].to_f64());
         Ok(Seen::new(gradient, energy, weight))
     }
 
-    fn thin(&self, shards: Range<usize>, basis: MatRef<'_, f64>) -> Result<Box<dyn ThinRows + '_>> {
-        let (n, q) = (basis.nrows(), basis.ncols());
-        let numbers = self.shards[shards.clone()].iter().map(Range::len).sum::<usize>();
-        let columns: Vec<T> = (0..q).flat_map(|j| (0..n).map(move |i| T::from_f64(basis[(i, j)]))).collect();
-        let kernel = self.kernel.get();
+    fn thin(
+        &self,
+        shards: Range<usize>,
+        left: MatRef<'_, f64>,
+        right: MatRef<'_, f64>,
+    ) -> Result<Box<dyn ThinRows + '_>> {
+        let (q, symmetric, kernel) = (left.ncols(), self.operator.domain().is_symmetric(), self.kernel.get());
+        let by_columns = |basis: MatRef<'_, f64>| -> Vec<T> {
+            (0..q).flat_map(|j| (0..basis.nrows()).map(move |i| T::from_f64(basis[(i, j)]))).collect()
+        };
         if !kernel.has_thin_rows() {
-            return Ok(Box::new(Implicit { rows: self, shards, basis: row_major(basis, q) }));
+            let columns = if symmetric { q } else { 2 * q };
+            let applied = (row_major(left, columns), row_major(right, columns));
+            let bases = (left.to_owned(), right.to_owned());
+            return Ok(Box::new(Implicit { rows: self, shards, bases, applied, columns, symmetric }));
         }
-        let bytes = product(&[numbers, n * q, size_of::<T>()]);
-        let parts = vec![Part::new("thin rows", Location::Host, bytes)];
+        let numbers = self.shards[shards.clone()].iter().map(Range::len).sum::<usize>();
+        let n = left.nrows() + if symmetric { 0 } else { right.nrows() };
+        let parts = vec![Part::new("thin rows", Location::Host, product(&[numbers, n * q, size_of::<T>()]))];
         Memory { parts }.require("method", "Use pursuit or cg, which keep no thin rows")?;
-        let set = self.set;
+        let (left, right, set) = (by_columns(left), by_columns(right), self.set);
         let of = |shard: usize| {
             let mut out = vec![T::ZERO; self.shards[shard].len() * n * q];
-            kernel.thin_rows(set, shard, &columns, &mut out);
+            kernel.thin_rows(set, shard, (&left, &right), &mut out);
             (shard, out)
         };
         let thin: Vec<(usize, Vec<T>)> = shards.into_par_iter().map(of).collect();
@@ -207,19 +235,41 @@ impl<T: Unit + Stored<T>> ThinRows for Kept<'_, T> {
     }
 }
 
-/// Thin rows that are not kept: ⟨Bᵢ, P⟩ = ⟨Aᵢ, P Qᵀ⟩ costs another pass over the operator.
+/// Thin rows that are not kept: another pass over the operator measures ⟨Bᵢ, P⟩ = ⟨Aᵢ, P Rᵀ⟩ for symmetric Aᵢ, and
+/// ⟨Bᵢ, P⟩ = ⟨Aᵢ, Q P₁ᵀ + P₂Rᵀ⟩ for P₂ above P₁.
 struct Implicit<'a, T> {
     rows: &'a HostRows<'a, T>,
     shards: Range<usize>,
-    /// Q, row-major.
-    basis: Vec<T>,
+    bases: (Mat<f64>, Mat<f64>),
+    applied: (Vec<T>, Vec<T>),
+    columns: usize,
+    symmetric: bool,
 }
 
 impl<T: Unit + Stored<T>> ThinRows for Implicit<'_, T> {
     fn normal(&self, p: MatRef<'_, f64>) -> Result<Mat<f64>> {
-        let (n, q) = (p.nrows(), self.basis.len() / p.nrows());
-        let left: Vec<T> = row_major(p, q);
-        let (out, _) = self.rows.sums(self.shards.clone(), (&left, &self.basis), &self.basis, None);
-        Ok(Mat::from_fn(n, p.ncols(), |i, j| out[i * q + j].to_f64()))
+        let ((q, r), columns) = (&self.bases, self.columns);
+        let (n1, width) = (q.nrows(), p.ncols());
+        let beside = |a: MatRef<'_, f64>, b: MatRef<'_, f64>| {
+            let cut = a.ncols();
+            let entry = |i: usize, j: usize| if j < cut { a[(i, j)] } else { b[(i, j - cut)] };
+            row_major(Mat::from_fn(a.nrows(), cut + b.ncols(), entry).as_ref(), columns)
+        };
+        let ends: (Vec<T>, Vec<T>) = match self.symmetric {
+            true => (row_major(p, columns), row_major(r.as_ref(), columns)),
+            false => {
+                let (p2, p1) = (p.subrows(0, n1), p.subrows(n1, r.nrows()));
+                (beside(q.subcols(0, width), p2), beside(p1, r.subcols(0, width)))
+            }
+        };
+        let applied = (&self.applied.0[..], &self.applied.1[..]);
+        let ends = (&ends.0[..], &ends.1[..]);
+        let question = Question { ends, applied, columns, target: None, both: !self.symmetric };
+        let sums = self.rows.sums(self.shards.clone(), &question);
+        let entry = |i: usize, j: usize| match i < n1 {
+            true => sums.left[i * columns + j].to_f64(),
+            false => sums.right[(i - n1) * columns + j].to_f64(),
+        };
+        Ok(Mat::from_fn(p.nrows(), width, entry))
     }
 }

@@ -92,9 +92,10 @@ pub trait HostKernel<T: Real>: Send + Sync {
         false
     }
 
-    /// Writes the thin rows AᵢQ (n×q) of a shard's symmetric Aᵢ, each column by column, for a basis Q that is given column
-    /// by column. A method that solves least squares along Q reads them in place of the Aᵢ.
-    fn thin_rows(&self, _set: InstructionSet, _shard: usize, _basis: &[T], _out: &mut [T]) {}
+    /// Writes the thin rows of a shard for bases Q (n1×q) and R (n2×q), given column by column: AᵢR above AᵢᵀQ, and AᵢR
+    /// alone for symmetric Aᵢ, each column by column. A method that solves least squares along the bases reads them in
+    /// place of the Aᵢ.
+    fn thin_rows(&self, _set: InstructionSet, _shard: usize, _bases: (&[T], &[T]), _out: &mut [T]) {}
 
     /// Traversals of the rows for `batch` trials, with numbers and names. They differ only in time, and the engine
     /// finds the fastest. An empty list means no choice, that is traversal 0.

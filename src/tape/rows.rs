@@ -36,17 +36,22 @@ pub trait Rows: Sync {
     /// A lack of memory.
     fn pass(&self, shards: Range<usize>, left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Result<Seen>;
 
-    /// The thin rows Bᵢ = AᵢQ of symmetric Aᵢ for a basis Q (n×q), kept in memory where that takes less time than to read
-    /// the Aᵢ again.
+    /// The thin rows of two bases, kept in memory where that takes less time than to read the Aᵢ again: Bᵢ = AᵢR (n1×q)
+    /// above AᵢᵀQ (n2×q), and Bᵢ = AᵢR alone for symmetric Aᵢ, whose bases are the same.
     ///
     /// # Errors
     /// A lack of memory.
-    fn thin(&self, shards: Range<usize>, basis: MatRef<'_, f64>) -> Result<Box<dyn ThinRows + '_>>;
+    fn thin(
+        &self,
+        shards: Range<usize>,
+        left: MatRef<'_, f64>,
+        right: MatRef<'_, f64>,
+    ) -> Result<Box<dyn ThinRows + '_>>;
 }
 
-/// Thin rows Bᵢ = AᵢQ (n×q) of some shards, with the weights of their measurements.
+/// Thin rows Bᵢ of some shards, with the weights of their measurements.
 pub trait ThinRows {
-    /// Σ wᵢ⟨Bᵢ, P⟩Bᵢ for P (n×q).
+    /// Σ wᵢ⟨Bᵢ, P⟩Bᵢ for a P as large as a row, or with the first of its columns alone.
     ///
     /// # Errors
     /// A lack of memory.

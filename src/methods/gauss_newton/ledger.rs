@@ -6,8 +6,9 @@ pub(super) struct Ledger {
     /// Whether the first iteration has run, and whether nothing is left to do.
     pub(super) started: bool,
     pub(super) finished: bool,
-    /// Columns of U in use.
+    /// Columns in use, and how many of them are positive.
     pub(super) rank: usize,
+    pub(super) positive: usize,
     /// Columns of the basis Q, and how many of them are no probe.
     pub(super) columns: usize,
     pub(super) sure: usize,
@@ -30,11 +31,11 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// Numbers in the register.
-    pub(super) const LENGTH: usize = 13;
+    pub(super) const LENGTH: usize = 14;
 
     pub(super) fn write(&self) -> Vec<f64> {
         let flags = [self.started, self.finished].map(|flag| f64::from(u8::from(flag)));
-        let counts = [self.rank, self.columns, self.sure, self.shards, self.probed].map(|count| count as f64);
+        let counts = [self.rank, self.positive, self.columns, self.sure, self.shards, self.probed].map(|count| count as f64);
         let numbers = [self.size, self.left, self.change, self.completion, self.error, self.read];
         flags.into_iter().chain(counts).chain(numbers).collect()
     }
@@ -42,13 +43,14 @@ impl Ledger {
     /// Reads the register; `None` where no trial writes it.
     pub(super) fn read(numbers: &[f64]) -> Option<Self> {
         let [started, finished, counts @ .., size, left, change, completion, error, read] = numbers else { return None };
-        let [rank, columns, sure, shards, probed] = counts else { return None };
+        let [rank, positive, columns, sure, shards, probed] = counts else { return None };
         let flag = |number: &f64| (*number == 0.0 || *number == 1.0).then_some(*number == 1.0);
         let count = |number: &f64| (*number >= 0.0 && number.fract() == 0.0).then_some(*number as usize);
         let ledger = Self {
             started: flag(started)?,
             finished: flag(finished)?,
             rank: count(rank)?,
+            positive: count(positive)?,
             columns: count(columns)?,
             sure: count(sure)?,
             shards: count(shards)?,
@@ -60,7 +62,8 @@ impl Ledger {
             error: *error,
             read: *read,
         };
-        (ledger.rank <= ledger.columns && ledger.sure <= ledger.columns).then_some(ledger)
+        let fits = ledger.positive <= ledger.rank && ledger.rank <= ledger.columns;
+        (fits && ledger.sure <= ledger.columns).then_some(ledger)
     }
 }
 

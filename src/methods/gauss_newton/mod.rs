@@ -10,11 +10,13 @@
 //! symmetric matrix: Wigner.
 
 mod ledger;
-mod spectrum;
+mod space;
 mod step;
 mod turn;
 
 use std::sync::Arc;
+
+use faer::Mat;
 
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
@@ -26,6 +28,7 @@ use crate::operators::Loss;
 use crate::tape::{BlockSize, Held, Initial, Left, Register, Rows, Tape};
 
 use ledger::Ledger;
+use space::{Bases, Space, Triplets, stacked};
 use turn::{Rules, Turn};
 
 /// Share of ‖y‖ below which a residual is zero, in f64.
@@ -59,7 +62,7 @@ impl Algorithm for GaussNewton {
     }
 
     fn check_model(&self, model: &Model) -> Result<()> {
-        if model.takes_roots() && model.factors() == 1 && model.recorded().positive().is_none() {
+        if model.takes_roots() || model.recorded().positive().is_some() {
             return Ok(());
         }
         Err(Error::Unsupported {
@@ -95,7 +98,6 @@ impl Algorithm for GaussNewton {
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let sizes = t.sizes(u).to_vec();
-        let BlockSize { rows: n, columns, .. } = sizes[0];
         if t.ridge().is_some() {
             return Err(Error::Unsupported {
                 what: "a ridge with the method gauss-newton".into(),
@@ -108,7 +110,8 @@ impl Algorithm for GaussNewton {
         let finished = t.keep_scalar("finished", Initial::Number(0.0));
         let (e, _) = t.gradient(u);
         t.observe(e);
-        let rules = Arc::new(Rules { n, columns, freedom: context.freedom.clone(), zero: ZERO.max(0.25 * context.floor) });
+        let (freedom, zero) = (context.freedom.clone(), ZERO.max(0.25 * context.floor));
+        let rules = Arc::new(Rules { space: space(&sizes, t.positive()), columns: sizes[0].columns, freedom, zero });
         let inputs = [u, basis, ledger].map(Register::from).into_iter().chain(numbers.map(Register::from));
         let outputs = [Register::from(u), basis.into(), ledger.into(), finished.into()];
         let carry_out = move |rows: &dyn Rows, given: &[Held<'_>], left: &mut [Left]| carry_out(&rules, rows, given, left);
@@ -117,12 +120,65 @@ impl Algorithm for GaussNewton {
     }
 }
 
+/// The space of matrices whose factors have these blocks.
+fn space(sizes: &[BlockSize], positive: Option<usize>) -> Space {
+    let columns = sizes[0].columns;
+    match sizes {
+        [left, right, ..] => Space::Rectangular { n1: left.rows, n2: right.rows },
+        _ => {
+            let positive = positive.unwrap_or(columns).min(columns);
+            Space::Symmetric { n: sizes[0].rows, positive, negative: columns - positive }
+        }
+    }
+}
+
+/// Columns of the factors in which triplets are kept: positive ones first.
+fn places(space: Space, values: impl Iterator<Item = bool>) -> Vec<usize> {
+    let mut next = match space {
+        Space::Symmetric { positive, .. } => [0, positive],
+        Space::Rectangular { .. } => [0, 0],
+    };
+    let place = |is_negative: bool| {
+        let next = &mut next[usize::from(is_negative)];
+        *next += 1;
+        *next - 1
+    };
+    values.map(place).collect()
+}
+
+/// The parts of stacked columns.
+fn split(space: Space, columns: Mat<f64>) -> (Mat<f64>, Mat<f64>) {
+    match space {
+        Space::Symmetric { .. } => (columns.clone(), columns),
+        Space::Rectangular { n1, n2 } => (columns.subrows(0, n1).to_owned(), columns.subrows(n1, n2).to_owned()),
+    }
+}
+
+/// The factors of a matrix in the columns of a register, stacked: singular vectors times the roots of their values.
+fn factors(space: Space, point: &Triplets) -> Mat<f64> {
+    let of = |vectors: &Mat<f64>| {
+        Mat::from_fn(vectors.nrows(), point.count(), |i, j| vectors[(i, j)] * point.values[j].abs().sqrt())
+    };
+    let left = of(&point.left);
+    if space.is_symmetric() { left } else { stacked(left.as_ref(), of(&point.right).as_ref()) }
+}
+
+/// The matrix of factors with orthogonal columns, stacked.
+fn triplets(space: Space, columns: Mat<f64>, positive: usize) -> Triplets {
+    let (left, right) = split(space, columns);
+    let norm = |matrix: &Mat<f64>, j: usize| matrix.col(j).norm_l2().max(f64::MIN_POSITIVE);
+    let of = |matrix: &Mat<f64>| Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| matrix[(i, j)] / norm(matrix, j));
+    let sign = |j: usize| if j < positive { 1.0 } else { -1.0 };
+    let values = (0..left.ncols()).map(|j| sign(j) * norm(&left, j) * norm(&right, j)).collect();
+    Triplets { values, left: of(&left), right: of(&right) }
+}
+
 /// Runs the iteration on the host, from its inputs to its outputs, in the order of `record`.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a ledger that no iteration writes; those of the rows.
 fn carry_out(rules: &Rules, rows: &dyn Rows, given: &[Held<'_>], left: &mut [Left]) -> Result<()> {
-    let width = rules.columns;
+    let (width, space) = (rules.columns, rules.space);
     let fits = |ledger: &Ledger| ledger.columns <= width && ledger.shards <= rows.weights().len();
     let ledger = Ledger::read(&given[2].numbers()).filter(fits).ok_or_else(|| {
         let fix = "the checkpoint is damaged, or another program wrote it: start a new run";
@@ -131,16 +187,27 @@ fn carry_out(rules: &Rules, rows: &dyn Rows, given: &[Held<'_>], left: &mut [Lef
     if ledger.finished {
         return Ok(());
     }
-    let places: Vec<usize> = (0..width).collect();
-    let (u, basis) = (given[0].columns(width, &places[..ledger.rank]), given[1].columns(width, &places[..ledger.columns]));
+    let first: Vec<usize> = (0..width).collect();
+    let used = places(space, (0..ledger.rank).map(|j| j >= ledger.positive));
+    let point = triplets(space, given[0].columns(width, &used), ledger.positive);
+    let (of_left, of_right) = split(space, given[1].columns(width, &first[..ledger.columns]));
     let [measurements, most, normalization] = [3, 4, 5].map(|at| given[at].number(0));
     let most = (most as usize).min(width);
     let unit = (normalization * measurements).sqrt();
     let turn = Turn { rules, rows, ledger, measurements, most, unit };
-    let next = turn.run(u, basis)?;
-    left[0] = Left::columns(width, vec![(0, next.u)], &places);
-    left[1] = Left::columns(width, vec![(0, next.basis)], &places);
-    left[3] = vec![f64::from(u8::from(next.ledger.finished))].into();
+    let next = turn.run(point, Bases { left: of_left, right: of_right })?;
+    // Positive columns are read back before negative ones.
+    let mut order: Vec<usize> = (0..next.point.count()).collect();
+    order.sort_by_key(|j| next.point.values[*j] < 0.0);
+    let point = next.point.at(&order);
+    let used = places(space, point.values.iter().map(|value| *value < 0.0));
+    left[0] = Left::columns(width, vec![(0, factors(space, &point))], &used);
+    let bases = match space {
+        Space::Symmetric { .. } => next.bases.left,
+        Space::Rectangular { .. } => stacked(next.bases.left.as_ref(), next.bases.right.as_ref()),
+    };
+    left[1] = Left::columns(width, vec![(0, bases)], &first);
     left[2] = next.ledger.write().into();
+    left[3] = vec![f64::from(u8::from(next.ledger.finished))].into();
     Ok(())
 }

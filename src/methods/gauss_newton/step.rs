@@ -2,7 +2,7 @@
 
 use faer::{Mat, MatRef};
 
-use super::spectrum::{SIGNAL, edge, eigen};
+use super::space::{Bases, SIGNAL, Space, Triplets, stacked};
 use crate::error::Result;
 use crate::tall;
 use crate::tape::{Seen, ThinRows};
@@ -13,28 +13,46 @@ const DROP: f64 = 0.7;
 const INNER: f64 = 1e-6;
 const INNER_MOST: usize = 80;
 
-/// W of least Σ wᵢ(eᵢ + 2⟨Bᵢ, W⟩)², by conjugate gradients; the share of Σ w e² that it leaves is in `energy`.
+/// W of least Σ wᵢ(eᵢ + c⟨Bᵢ, W⟩)², and what is left of the sum. W is n×q for Δ = QWᵀ + WQᵀ, and W₂ above W₁ for
+/// Δ = QW₁ᵀ + W₂Rᵀ.
 pub(super) struct Solved {
-    pub(super) w: Mat<f64>,
-    pub(super) energy: f64,
+    w: Mat<f64>,
+    energy: f64,
 }
 
-/// In orthonormal coordinates of the tangent space the symmetric part of QᵀW counts twice as much as the rest.
-fn precondition(q: MatRef<'_, f64>, r: &Mat<f64>) -> Mat<f64> {
-    let inner = q.transpose() * r;
-    let symmetric = &inner + inner.transpose();
-    r - q * (symmetric * 0.25)
+/// The parts of a stacked matrix that belong to Q and to R.
+fn parts(space: Space, w: &Mat<f64>) -> [MatRef<'_, f64>; 2] {
+    match space {
+        Space::Symmetric { .. } => [w.as_ref(), w.as_ref()],
+        Space::Rectangular { n1, n2 } => [w.subrows(0, n1), w.subrows(n1, n2)],
+    }
 }
 
-/// Solves for the first `columns` columns of the basis. `seen` is the pass at Z.
+/// Divides by the metric ‖Δ‖²: Q S Rᵀ has two coordinates, and counts twice as much as the rest.
+fn precondition(space: Space, bases: &Bases, r: &Mat<f64>) -> Mat<f64> {
+    let [left, right] = parts(space, r);
+    let inner = bases.left.transpose() * left;
+    let other = bases.right.transpose() * right;
+    let mean = (inner + other.transpose()) * 0.25;
+    let above = left - &bases.left * &mean;
+    if space.is_symmetric() { above } else { stacked(above.as_ref(), (right - &bases.right * mean.transpose()).as_ref()) }
+}
+
+/// Conjugate gradients on the thin rows. `seen` is the pass at Z.
 ///
 /// # Errors
 /// A lack of memory.
-pub(super) fn solve(thin: &dyn ThinRows, basis: MatRef<'_, f64>, seen: &Seen) -> Result<Solved> {
-    // Half the gradient of Σ w(e + 2⟨B, W⟩)² at W: 2·G·Q + 4·ΣwᵢBᵢ⟨Bᵢ, W⟩.
-    let mut r = (&seen.gradient * basis) * -2.0;
-    let mut w = Mat::zeros(basis.nrows(), basis.ncols());
-    let mut z = precondition(basis, &r);
+pub(super) fn solve(space: Space, thin: &dyn ThinRows, bases: &Bases, seen: &Seen) -> Result<Solved> {
+    let c = space.share();
+    let above = &seen.gradient * &bases.right;
+    let gradient = match space {
+        Space::Symmetric { .. } => above,
+        Space::Rectangular { .. } => stacked(above.as_ref(), (seen.gradient.transpose() * &bases.left).as_ref()),
+    };
+    // Half the gradient of the sum at W is c·ΣwᵢeᵢBᵢ + c²·ΣwᵢBᵢ⟨Bᵢ, W⟩.
+    let mut r = gradient * -c;
+    let mut w = Mat::zeros(r.nrows(), r.ncols());
+    let mut z = precondition(space, bases, &r);
     let mut p = z.clone();
     let mut size = tall::inner(r.as_ref(), z.as_ref());
     let (first, mut energy) = (size, seen.energy);
@@ -42,7 +60,7 @@ pub(super) fn solve(thin: &dyn ThinRows, basis: MatRef<'_, f64>, seen: &Seen) ->
         if size <= INNER * INNER * first || size <= 0.0 {
             break;
         }
-        let product = thin.normal(p.as_ref())? * 4.0;
+        let product = thin.normal(p.as_ref())? * (c * c);
         let curvature = tall::inner(p.as_ref(), product.as_ref());
         if curvature <= 0.0 {
             break;
@@ -50,9 +68,8 @@ pub(super) fn solve(thin: &dyn ThinRows, basis: MatRef<'_, f64>, seen: &Seen) ->
         let length = size / curvature;
         w += &p * length;
         r -= product * length;
-        // The square falls by ⟨r, p⟩²/⟨p, Np⟩ = length·size in a step.
         energy -= length * size;
-        z = precondition(basis, &r);
+        z = precondition(space, bases, &r);
         let next = tall::inner(r.as_ref(), z.as_ref());
         p = &z + &p * (next / size);
         size = next;
@@ -60,11 +77,10 @@ pub(super) fn solve(thin: &dyn ThinRows, basis: MatRef<'_, f64>, seen: &Seen) ->
     Ok(Solved { w, energy: energy.max(0.0) })
 }
 
-/// The point after a step, with its orthogonal factors of decreasing length, and the size of the completion.
+/// The point after a step.
 pub(super) struct Point {
-    /// U with orthogonal columns, Z = UUᵀ.
-    pub(super) u: Mat<f64>,
-    pub(super) kept: usize,
+    pub(super) found: Triplets,
+    /// Norm of the completion.
     pub(super) completion: f64,
     /// Root mean square of the residual after the step.
     pub(super) left: f64,
@@ -81,45 +97,64 @@ pub(super) struct Limits {
     pub(super) unit: f64,
 }
 
-/// X = Z + QWᵀ + WQᵀ with the completion Y⊥H⁻¹Y⊥ᵀ, H = QᵀXQ, without the columns that are noise.
+/// W − BBᵀW as an orthonormal basis times a small matrix.
+fn outside(basis: &Mat<f64>, w: MatRef<'_, f64>) -> (Mat<f64>, Mat<f64>) {
+    let rest = w - basis * (basis.transpose() * w);
+    let qr = rest.qr();
+    (qr.compute_thin_Q(), qr.thin_R().to_owned())
+}
+
+/// X = Z + Δ with the completion Y₂H⁻¹Y₁ᵀ, H = QᵀXR and Y the parts of W outside the bases, without the columns that are
+/// noise: to second order Z + Δ + Y₂H⁻¹Y₁ᵀ has the rank of H.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] where a number is not finite.
-pub(super) fn point(u: MatRef<'_, f64>, basis: MatRef<'_, f64>, solved: &Solved, limits: &Limits) -> Result<Point> {
-    let (n, q) = (basis.nrows(), basis.ncols());
+pub(super) fn point(
+    space: Space,
+    at: &Triplets,
+    bases: &Bases,
+    solved: &Solved,
+    limits: &Limits,
+) -> Result<Point> {
+    let q = bases.columns();
     let rest = (limits.weight - limits.freedom).max(1.0);
     let left = (solved.energy / rest).sqrt();
-    let noise = edge(n, rest, left * limits.unit);
-    let (inner, coordinates) = (basis.transpose() * &solved.w, basis.transpose() * u);
-    let h = &coordinates * coordinates.transpose() + &inner + inner.transpose();
-    // The part of W beyond Q, in an orthonormal basis P of its own: W − QQᵀW = P R.
-    let beyond = &solved.w - basis * &inner;
-    let qr = beyond.qr();
-    let (p, r) = (qr.compute_thin_Q(), qr.thin_R().to_owned());
-    let (values, vectors) = eigen(h.as_ref())?;
-    let y = &r * &vectors;
-    let complete: Vec<usize> = (0..q)
-        .filter(|j| values[*j] > noise.max(1e-300) && y.col(*j).squared_norm_l2() < values[*j] * values[*j])
-        .collect();
-    let low = r.nrows();
-    let mut completed = Mat::<f64>::zeros(low, low);
-    for j in complete {
-        completed += y.col(j) * y.col(j).transpose() * (1.0 / values[j]);
+    let noise = space.edge(0, rest, left * limits.unit);
+    let [w2, w1] = parts(space, &solved.w);
+    let (scaled, unit) = at.ends();
+    let coordinates = (bases.left.transpose() * scaled) * (bases.right.transpose() * unit).transpose();
+    let h = coordinates + bases.left.transpose() * w2 + (bases.right.transpose() * w1).transpose();
+    let ((p2, r2), (p1, r1)) = (outside(&bases.left, w2), outside(&bases.right, w1));
+    let core = space.decomposed(h.as_ref())?;
+    let (y2, y1) = (&r2 * &core.right, &r1 * &core.left);
+    let mut completed = Mat::<f64>::zeros(r2.nrows(), r1.nrows());
+    for (j, value) in core.values.iter().enumerate() {
+        let large = y2.col(j).norm_l2().max(y1.col(j).norm_l2());
+        if space.signal(*value) > noise.max(1e-300) && large < value.abs() {
+            completed += y2.col(j) * y1.col(j).transpose() * (1.0 / value);
+        }
     }
     let completion = completed.norm_l2();
-    let small = Mat::from_fn(q + low, q + low, |i, j| match (i < q, j < q) {
+    let small = Mat::from_fn(q + r2.nrows(), q + r1.nrows(), |i, j| match (i < q, j < q) {
         (true, true) => h[(i, j)],
-        (false, true) => r[(i - q, j)],
-        (true, false) => r[(j - q, i)],
+        (false, true) => r2[(i - q, j)],
+        (true, false) => r1[(j - q, i)],
         (false, false) => completed[(i - q, j - q)],
     });
-    let (values, vectors) = eigen(small.as_ref())?;
-    let keeps = |j: usize| values[j] > (DROP * noise).max(0.0) && (j < limits.sure || values[j] > SIGNAL * noise);
-    let mut kept = (0..q).take_while(|j| keeps(*j)).count();
-    if kept == 0 && values[0] > 0.0 {
-        kept = 1;
+    let all = space.decomposed(small.as_ref())?;
+    let keeps = |count: usize, signal: f64| {
+        count < q && signal > (DROP * noise).max(0.0) && (count < limits.sure || signal > SIGNAL * noise)
+    };
+    let mut kept = space.chosen(&all.values, [0, 0], keeps);
+    if kept.is_empty() {
+        kept = space.chosen(&all.values, [0, 0], |count, signal| count == 0 && signal > 0.0);
     }
-    let scaled = Mat::from_fn(q + low, kept, |i, j| vectors[(i, j)] * values[j].sqrt());
-    let u = basis * scaled.subrows(0, q) + p * scaled.subrows(q, low);
-    Ok(Point { u, kept, completion, left })
+    let small = all.at(&kept);
+    let of = |basis: &Mat<f64>, p: &Mat<f64>, v: &Mat<f64>| basis * v.subrows(0, q) + p * v.subrows(q, v.nrows() - q);
+    let found = Triplets {
+        values: small.values.clone(),
+        left: of(&bases.left, &p2, &small.left),
+        right: of(&bases.right, &p1, &small.right),
+    };
+    Ok(Point { found, completion, left })
 }

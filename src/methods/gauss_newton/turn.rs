@@ -1,9 +1,9 @@
 //! One iteration: a pass, a step, and the plan of the next iteration.
 
-use faer::{Mat, MatRef};
+use faer::Mat;
 
 use super::ledger::Ledger;
-use super::spectrum::{SIGNAL, beyond, edge, eigen, joined};
+use super::space::{Bases, SIGNAL, Space, Triplets, joined};
 use super::step::{Limits, Point, point, solve};
 use crate::error::Result;
 use crate::tape::{Rows, Seen};
@@ -29,7 +29,7 @@ const CONFIRMED: f64 = 10.0;
 
 /// Rules of the iteration, the same for every trial.
 pub(super) struct Rules {
-    pub(super) n: usize,
+    pub(super) space: Space,
     /// Columns of the registers.
     pub(super) columns: usize,
     /// Degrees of freedom by rank.
@@ -53,8 +53,8 @@ pub(super) struct Turn<'a> {
 
 /// The state after an iteration.
 pub(super) struct Next {
-    pub(super) u: Mat<f64>,
-    pub(super) basis: Mat<f64>,
+    pub(super) point: Triplets,
+    pub(super) bases: Bases,
     pub(super) ledger: Ledger,
 }
 
@@ -66,28 +66,24 @@ struct Estimate {
 }
 
 impl Turn<'_> {
-    pub(super) fn run(mut self, u: Mat<f64>, basis: Mat<f64>) -> Result<Next> {
+    pub(super) fn run(mut self, at: Triplets, bases: Bases) -> Result<Next> {
         if !self.ledger.started {
             let estimate = self.start()?;
-            let none = Mat::zeros(self.rules.n, 0);
+            let none = Triplets::none(self.rules.space);
             return self.plan(none, &estimate);
         }
-        let Some(seen) = self.look(u.as_ref())? else {
+        let Some(seen) = self.look(&at)? else {
             self.ledger.finished = true;
-            return Ok(Next { u, basis, ledger: self.ledger });
+            return Ok(Next { point: at, bases, ledger: self.ledger });
         };
-        let estimate = self.estimate(u.as_ref(), &seen);
-        let found = self.step(u.as_ref(), basis.as_ref(), &seen)?;
-        let before = self.ledger.rank;
-        self.ledger.change = distance(found.u.as_ref(), u.as_ref());
-        self.ledger.completion = found.completion;
-        self.ledger.left = found.left * self.unit;
-        self.ledger.rank = found.kept;
-        self.ledger.error = (self.freedom(found.kept) / seen.weight).sqrt() * self.ledger.left;
-        if found.kept != before {
-            (self.ledger.change, self.ledger.completion) = (f64::INFINITY, f64::INFINITY);
-        }
-        self.plan(found.u, &estimate)
+        let estimate = self.estimate(&at, &seen);
+        let Point { found, completion, left } = self.step(&at, &bases, &seen)?;
+        let same = found.count() == at.count();
+        self.ledger.change = if same { distance(&found, &at) } else { f64::INFINITY };
+        self.ledger.completion = if same { completion } else { f64::INFINITY };
+        self.ledger.left = left * self.unit;
+        self.ledger.error = (self.freedom(found.count()) / seen.weight).sqrt() * self.ledger.left;
+        self.plan(found, &estimate)
     }
 
     fn freedom(&self, rank: usize) -> f64 {
@@ -95,36 +91,39 @@ impl Turn<'_> {
         freedom.get(rank).or(freedom.last()).map_or(1.0, |count| *count as f64)
     }
 
-    fn weight(&self, shards: usize) -> f64 {
-        self.rows.weights()[..shards].iter().sum()
-    }
-
     /// The least number of shards with that many rows.
     fn shards_of(&self, rows: f64) -> usize {
-        let all = self.rows.weights().len();
-        (1..=all).find(|shards| self.weight(*shards) >= rows).unwrap_or(all)
+        let mut sum = 0.0;
+        let enough = |weight: &f64| {
+            sum += weight;
+            sum >= rows
+        };
+        let weights = self.rows.weights();
+        weights.iter().position(enough).map_or(weights.len(), |last| last + 1)
     }
 
-    fn estimate(&self, u: MatRef<'_, f64>, seen: &Seen) -> Estimate {
+    fn estimate(&self, at: &Triplets, seen: &Seen) -> Estimate {
         let scale = self.unit * self.unit / seen.weight;
         let residual = (seen.energy / seen.weight).sqrt() * self.unit;
-        let t = u * u.transpose() - &seen.gradient * scale;
-        Estimate { t: (&t + t.transpose()) * 0.5, weight: seen.weight, residual }
+        let (left, right) = at.ends();
+        let t = left * right.transpose() - &seen.gradient * scale;
+        let t = if self.rules.space.is_symmetric() { (&t + t.transpose()) * 0.5 } else { t };
+        Estimate { t, weight: seen.weight, residual }
     }
 
-    /// The spectrum of A*(y) on few rows, and on more of them until its first eigenvalue leaves the noise.
+    /// The spectrum of A*(y) on few rows, and on more of them until its first value leaves the noise.
     fn start(&mut self) -> Result<Estimate> {
-        let (n, all) = (self.rules.n, self.rows.weights().len());
-        let none = Mat::zeros(n, 0);
-        let mut sum = Seen::new(Mat::zeros(n, n), 0.0, 0.0);
-        let (mut from, mut to) = (0, self.shards_of(2.0 * n as f64));
+        let (space, all) = (self.rules.space, self.rows.weights().len());
+        let (none, (n1, n2)) = (Triplets::none(space), space.shape());
+        let mut sum = Seen::new(Mat::zeros(n1, n2), 0.0, 0.0);
+        let (mut from, mut to) = (0, self.shards_of(2.0 * space.size()));
         loop {
-            let seen = self.rows.pass(from..to, none.as_ref(), none.as_ref())?;
+            let seen = self.rows.pass(from..to, none.left.as_ref(), none.right.as_ref())?;
             self.ledger.read += seen.weight;
             sum = Seen::new(sum.gradient + seen.gradient, sum.energy + seen.energy, sum.weight + seen.weight);
-            let estimate = self.estimate(none.as_ref(), &sum);
-            let first = eigen(estimate.t.as_ref())?.0[0];
-            if first >= START * edge(n, estimate.weight, estimate.residual) || to == all {
+            let estimate = self.estimate(&none, &sum);
+            let first = space.leading(&estimate.t)?.values.first().map_or(0.0, |value| space.signal(*value));
+            if first >= START * space.edge(0, estimate.weight, estimate.residual) || to == all {
                 self.ledger.started = true;
                 self.ledger.size = estimate.residual;
                 (self.ledger.change, self.ledger.completion) = (f64::INFINITY, f64::INFINITY);
@@ -132,18 +131,19 @@ impl Turn<'_> {
                 self.ledger.finished = estimate.residual == 0.0;
                 return Ok(estimate);
             }
-            (from, to) = (to, self.shards_of(2.0 * self.weight(to)).max(to + 1).min(all));
+            (from, to) = (to, self.shards_of(2.0 * sum.weight).max(to + 1).min(all));
         }
     }
 
     /// The pass at Z over the rows in use; `None` where the residual is zero on all rows.
-    fn look(&mut self, u: MatRef<'_, f64>) -> Result<Option<Seen>> {
+    fn look(&mut self, at: &Triplets) -> Result<Option<Seen>> {
         let all = self.rows.weights().len();
+        let (left, right) = at.ends();
+        let zero = self.rules.zero * self.ledger.size;
         loop {
             let shards = self.ledger.shards;
-            let seen = self.rows.pass(0..shards, u, u)?;
+            let seen = self.rows.pass(0..shards, left.as_ref(), right.as_ref())?;
             self.ledger.read += seen.weight;
-            let zero = self.rules.zero * self.ledger.size;
             let residual = |seen: &Seen| (seen.energy / seen.weight.max(1.0)).sqrt() * self.unit;
             if residual(&seen) > zero {
                 return Ok(Some(seen));
@@ -151,7 +151,7 @@ impl Turn<'_> {
             if shards == all {
                 return Ok(None);
             }
-            let others = self.rows.pass(shards..all, u, u)?;
+            let others = self.rows.pass(shards..all, left.as_ref(), right.as_ref())?;
             self.ledger.read += others.weight;
             if residual(&others) <= CONFIRMED * zero {
                 return Ok(None);
@@ -161,67 +161,65 @@ impl Turn<'_> {
     }
 
     /// The step, without the probe columns where they are not kept.
-    fn step(&self, u: MatRef<'_, f64>, basis: MatRef<'_, f64>, seen: &Seen) -> Result<Point> {
-        let sure = self.ledger.sure;
-        let thin = self.rows.thin(0..self.ledger.shards, basis)?;
-        let with = |columns: usize| {
-            let basis = basis.subcols(0, columns);
-            let solved = solve(&*thin, basis, seen)?;
-            let (weight, freedom, unit) = (seen.weight, self.freedom(columns), self.unit);
-            point(u, basis, &solved, &Limits { sure, weight, freedom, unit })
+    fn step(&self, at: &Triplets, bases: &Bases, seen: &Seen) -> Result<Point> {
+        let (space, sure) = (self.rules.space, self.ledger.sure);
+        let thin = self.rows.thin(0..self.ledger.shards, bases.left.as_ref(), bases.right.as_ref())?;
+        let with = |bases: &Bases| {
+            let solved = solve(space, &*thin, bases, seen)?;
+            let (weight, freedom, unit) = (seen.weight, self.freedom(bases.columns()), self.unit);
+            point(space, at, bases, &solved, &Limits { sure, weight, freedom, unit })
         };
-        let found = with(basis.ncols())?;
-        if found.kept > sure || sure == basis.ncols() || sure == 0 { Ok(found) } else { with(sure) }
+        let found = with(bases)?;
+        let probed = sure > 0 && sure < bases.columns();
+        if probed && found.found.count() <= sure { with(&bases.first(sure)) } else { Ok(found) }
     }
 
     /// Decides about the columns and the rows of the next iteration, or ends.
-    fn plan(mut self, u: Mat<f64>, estimate: &Estimate) -> Result<Next> {
-        let (n, rank) = (self.rules.n, u.ncols());
+    fn plan(mut self, point: Triplets, estimate: &Estimate) -> Result<Next> {
+        let (space, rank) = (self.rules.space, point.count());
         let all = self.rows.weights().len();
-        let orthonormal = joined(u.as_ref(), Mat::zeros(n, 0).as_ref());
-        let (values, vectors) = eigen(beyond(&estimate.t, &orthonormal).as_ref())?;
+        let none = Triplets::none(space);
+        let candidates = space.leading(&Bases::of(space, &point, &none).beyond(&estimate.t))?;
         let room = |rank: usize| rank < self.most && self.freedom(rank + 1) * DETERMINED <= self.measurements;
-        let cap = (rank..self.most).take_while(|rank| room(*rank)).count() + rank;
-        let threshold = SIGNAL * edge((n - rank).max(1), estimate.weight, estimate.residual);
-        let mut new = values.iter().take_while(|value| **value > threshold).count();
-        if rank == 0 {
-            new = new.max(1);
-        }
-        new = new.min(cap - rank);
-        let ledger = &mut self.ledger;
+        let cap = (rank..self.most).take_while(|rank| room(*rank)).count();
+        let threshold = SIGNAL * space.edge(rank, estimate.weight, estimate.residual);
+        let signs = [point.positive(), rank - point.positive()];
+        let order = space.chosen(&candidates.values, signs, |count, _| count < cap);
+        let signal = |at: &&usize| space.signal(candidates.values[**at]) > threshold;
+        let new = order.iter().take_while(signal).count().max(usize::from(rank == 0)).min(order.len());
         let mut probes = 1;
-        if new == 0 && estimate.residual <= FLAT * ledger.left {
+        if new == 0 && estimate.residual <= FLAT * self.ledger.left {
+            let ledger = &self.ledger;
             let settled = ledger.completion <= SETTLED * ledger.error || ledger.change <= SETTLED * ledger.error;
             let whole = ledger.shards == all;
             if whole && settled {
-                let determined = self.measurements >= PROBE * (n * (rank + 1)) as f64;
-                if determined || ledger.probed == rank + 1 || cap == rank {
-                    ledger.finished = true;
-                }
-                ledger.probed = rank + 1;
+                let determined = self.measurements >= PROBE * space.size() * (rank + 1) as f64;
+                self.ledger.finished = determined || ledger.probed == rank + 1 || order.is_empty();
+                self.ledger.probed = rank + 1;
             } else if whole {
                 probes = 0;
             } else if settled || ledger.change <= SETTLED_FEW * ledger.error {
-                let rows = JUMP * self.rows.weights()[..ledger.shards].iter().sum::<f64>();
-                ledger.shards = (1..=all)
-                    .find(|shards| self.rows.weights()[..*shards].iter().sum::<f64>() >= rows)
-                    .unwrap_or(all);
+                self.ledger.shards = self.shards_of(JUMP * estimate.weight);
                 probes = 0;
             }
         }
         let sure = rank + new;
-        let columns = sure + probes.min(cap - sure);
-        let basis = joined(orthonormal.as_ref(), vectors.subcols(0, columns - rank));
-        let wanted = (ROWS_PER_COLUMN * (n * sure) as f64).max(ROWS_PER_FREEDOM * self.freedom(columns));
+        let columns = sure + probes.min(order.len() - new);
+        let bases = Bases::of(space, &point, &candidates.at(&order[..columns - rank]));
+        let wanted = (ROWS_PER_COLUMN * space.size() * sure as f64).max(ROWS_PER_FREEDOM * self.freedom(columns));
         self.ledger.shards = self.ledger.shards.max(self.shards_of(wanted.min(self.measurements)));
         (self.ledger.sure, self.ledger.columns) = (sure, columns);
-        Ok(Next { u, basis, ledger: self.ledger })
+        (self.ledger.rank, self.ledger.positive) = (rank, point.positive());
+        Ok(Next { point, bases, ledger: self.ledger })
     }
 }
 
-/// ‖UUᵀ − VVᵀ‖_F.
-fn distance(u: MatRef<'_, f64>, v: MatRef<'_, f64>) -> f64 {
-    let basis = joined(u, v);
-    let (a, b) = (basis.transpose() * u, basis.transpose() * v);
-    (&a * a.transpose() - &b * b.transpose()).norm_l2()
+/// ‖Z − Z′‖_F.
+fn distance(a: &Triplets, b: &Triplets) -> f64 {
+    let (left, right) = (joined(a.left.as_ref(), b.left.as_ref()), joined(a.right.as_ref(), b.right.as_ref()));
+    let of = |triplets: &Triplets| {
+        let (scaled, unit) = triplets.ends();
+        (left.transpose() * scaled) * (right.transpose() * unit).transpose()
+    };
+    (of(a) - of(b)).norm_l2()
 }

@@ -123,22 +123,24 @@ where
     }
 
     fn has_thin_rows(&self) -> bool {
-        self.domain.is_symmetric()
+        true
     }
 
-    fn thin_rows(&self, set: InstructionSet, shard: usize, basis: &[T], out: &mut [T]) {
-        let (range, n, p) = (self.shard_range(shard), self.domain.rows(), self.domain.dimension());
-        let (numbers, one) = (range.start * p..range.end * p, T::from_f64(1.0));
+    fn thin_rows(&self, set: InstructionSet, shard: usize, bases: (&[T], &[T]), out: &mut [T]) {
+        let (range, packing, p) = (self.shard_range(shard), self.packing(), self.domain.dimension());
+        let numbers = range.start * p..range.end * p;
         match &self.rows {
             Rows::F16 { data, scales } => {
                 let rows = ShardRows { p, numbers: &data.as_slice()[numbers], scales: Some(&scales[range]) };
-                thin_rows(set, n, rows, one, basis, out);
+                thin_rows(set, packing, rows, bases, out);
             }
             Rows::F32(data) => {
-                thin_rows(set, n, ShardRows { p, numbers: &data.as_slice()[numbers], scales: None }, one, basis, out);
+                let rows = ShardRows { p, numbers: &data.as_slice()[numbers], scales: None };
+                thin_rows(set, packing, rows, bases, out);
             }
             Rows::F64(data) => {
-                thin_rows(set, n, ShardRows { p, numbers: &data.as_slice()[numbers], scales: None }, one, basis, out);
+                let rows = ShardRows { p, numbers: &data.as_slice()[numbers], scales: None };
+                thin_rows(set, packing, rows, bases, out);
             }
         }
     }

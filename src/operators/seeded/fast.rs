@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use crate::operators::rows::{Adjoint, Forward, Pack, settle, total};
+use crate::operators::rows::{Adjoint, Forward, Pack, ShardRows, settle, thin_rows, total};
 use crate::operators::seeded::hash::{Key, MULTIPLIERS, SPREAD};
 use crate::operators::seeded::{Ensemble, Seeded};
 use crate::operators::{HostKernel, Loss, Operator, Pair, PassSchedule, TrialPass};
@@ -55,7 +55,7 @@ impl Seeded {
     }
 }
 
-impl<T: Pack + Unit> HostKernel<T> for Seeded
+impl<T: Pack + Unit + Stored<T>> HostKernel<T> for Seeded
 where
     f32: Stored<T>,
 {
@@ -83,6 +83,22 @@ where
         if !trials.is_empty() {
             let cut = Cut::of(self.domain.dimension());
             Pass { seeded: self, measurements: self.shard_range(shard), cut, loss, trials }.run(schedule.set);
+        }
+    }
+
+    fn has_thin_rows(&self) -> bool {
+        true
+    }
+
+    fn thin_rows(&self, set: InstructionSet, shard: usize, bases: (&[T], &[T]), out: &mut [T]) {
+        let (measurements, p) = (self.shard_range(shard), self.domain.dimension());
+        let (length, scale) = (out.len() / measurements.len().max(1), T::from_f64(self.scale));
+        let mut row = vec![0.0_f32; p];
+        for (i, out) in measurements.zip(out.chunks_mut(length.max(1))) {
+            let keys = [self.key(i)];
+            <f32 as Stored<f32>>::run(set, Make { ensemble: self.ensemble, keys: &keys, first: 0, out: &mut row });
+            thin_rows(set, self.packing(), ShardRows { p, numbers: &row[..], scales: None }, bases, out);
+            out.iter_mut().for_each(|b| *b = scale * *b);
         }
     }
 
