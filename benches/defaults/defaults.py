@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The table that the default method is defended by: default, gd, prec-gd and cg on a grid of problems, beside an oracle.
+"""The table that the default method is defended by: default, gauss-newton, pursuit, gd, prec-gd and cg on a grid of problems, beside an oracle.
 
     python3 benches/defaults/defaults.py --out DIR [--program target/release/lowrank] [--seed 1] [--operators dense,entries]
     python3 benches/defaults/defaults.py --quick
@@ -29,6 +29,8 @@ RANK, WIDE, SECONDS = 3, 20, 120
 CONDITIONS, FACTORS, NOISES = (1, 10, 100), (1.5, 2, 3, 5, 10, 20), (0.0, 0.05, 0.2)
 METHODS = {
     "default": [],
+    "gauss-newton": ["--method", "gauss-newton"],
+    "pursuit": ["--method", "pursuit"],
     "gd": ["--method", "gd", "--max-iterations", 5000],
     "prec-gd": ["--method", "prec-gd"],
     "cg": ["--method", "cg"],

@@ -31,6 +31,9 @@ use crate::operators::Loss;
 use crate::problem::Domain;
 use crate::tape::Tape;
 
+/// Name of the register in which a method that reads some of the rows counts its passes.
+pub(crate) const PASSES: &str = "passes";
+
 pub use crate::named::Named;
 pub(crate) use card::AUTOMATIC;
 pub use card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};

@@ -6,7 +6,7 @@ use crate::backend::Backend;
 use crate::engine::faults::{Faults, Faulty};
 use crate::engine::{Engine, EngineInfo, Increments, Load, Options, Precision, State};
 use crate::error::{Error, Result};
-use crate::methods::Context;
+use crate::methods::{Context, PASSES};
 use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Factors};
 use crate::solver::plan::{Plan, Task};
@@ -44,6 +44,13 @@ impl Loaded {
     /// Average number of passes over the measurements per iteration.
     pub(super) fn passes(&self) -> f64 {
         self.program.passes()
+    }
+
+    /// Passes over the measurements so far, the mean of the trials; `None` where the method does not count them.
+    pub(super) fn counted_passes(&mut self) -> Result<Option<f64>> {
+        let Some(register) = self.program.find(PASSES) else { return Ok(None) };
+        let passes = self.engine.read(register)?;
+        Ok(Some(passes.iter().sum::<f64>() / passes.len().max(1) as f64))
     }
 
     /// Number of f64 passes over the measurement data, if the engine makes any.
@@ -219,7 +226,8 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     let freedom = (0..=search_rank).map(task.freedom()).collect();
     let cost = problem.operator().cost(1, model.default_search_rank(&domain));
     let flops_per_byte = cost.flops / cost.bytes;
-    let context = Context { undamped: plan.is_undamped(), floor, freedom, flops_per_byte };
+    let touches_few_lines = problem.operator().accelerate().gathers.is_some();
+    let context = Context { undamped: plan.is_undamped(), floor, freedom, flops_per_byte, touches_few_lines };
     let mut tape = Tape::new(model.recorded(), domain, search_rank, settings.loss, centred, plan.has_ridge())
         .nonnegative(settings.nonnegative);
     if plan.weighs_unobserved() {

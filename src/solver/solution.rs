@@ -259,6 +259,11 @@ pub struct Timing {
     pub seconds_per_iteration: f64,
     /// Bytes of measurement data read by one iteration.
     pub operator_bytes_per_iteration: f64,
+    /// Passes over the measurement data in all iterations; methods that read some of the rows make parts of passes, and
+    /// those of the trials are averaged. An observation takes one more where the iteration after it does not use its
+    /// residual.
+    #[serde(default)]
+    pub passes: f64,
     /// Number of f64 passes over the measurement data in mixed precision, besides those of the iterations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub f64_passes: Option<usize>,

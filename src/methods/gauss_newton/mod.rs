@@ -21,7 +21,7 @@ use faer::Mat;
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
 use crate::methods::line::{self, StepRule};
-use crate::methods::{Algorithm, Method};
+use crate::methods::{Algorithm, Method, PASSES};
 use crate::models::Model;
 use crate::named::Named;
 use crate::operators::Loss;
@@ -108,12 +108,14 @@ impl Algorithm for GaussNewton {
         let basis = t.keep("basis", Initial::Number(0.0));
         let ledger = t.keep_of("ledger", vec![BlockSize::new(1, Ledger::LENGTH)]);
         let finished = t.keep_scalar("finished", Initial::Number(0.0));
+        let passes = t.keep_scalar(PASSES, Initial::Number(0.0));
         let (e, _) = t.gradient(u);
         t.observe(e);
         let (freedom, zero) = (context.freedom.clone(), ZERO.max(0.25 * context.floor));
-        let rules = Arc::new(Rules { space: space(&sizes, t.positive()), columns: sizes[0].columns, freedom, zero });
+        let (space, columns, careful) = (space(&sizes, t.positive()), sizes[0].columns, context.touches_few_lines);
+        let rules = Arc::new(Rules { space, columns, freedom, zero, careful });
         let inputs = [u, basis, ledger].map(Register::from).into_iter().chain(numbers.map(Register::from));
-        let outputs = [Register::from(u), basis.into(), ledger.into(), finished.into()];
+        let outputs = [Register::from(u), basis.into(), ledger.into(), finished.into(), passes.into()];
         let carry_out = move |rows: &dyn Rows, given: &[Held<'_>], left: &mut [Left]| carry_out(&rules, rows, given, left);
         t.on_rows("gauss-newton", inputs, outputs, carry_out);
         Ok(())
@@ -209,5 +211,6 @@ fn carry_out(rules: &Rules, rows: &dyn Rows, given: &[Held<'_>], left: &mut [Lef
     left[1] = Left::columns(width, vec![(0, bases)], &first);
     left[2] = next.ledger.write().into();
     left[3] = vec![f64::from(u8::from(next.ledger.finished))].into();
+    left[4] = vec![next.ledger.read / measurements].into();
     Ok(())
 }

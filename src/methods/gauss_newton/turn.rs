@@ -27,6 +27,9 @@ const PROBE: f64 = 3.0;
 /// Factor on the least residual within which held-out rows confirm a point.
 const CONFIRMED: f64 = 10.0;
 
+/// Singular values that rounding makes, over the least residual.
+const GRAIN: f64 = 10.0;
+
 /// Rules of the iteration, the same for every trial.
 pub(super) struct Rules {
     pub(super) space: Space,
@@ -36,6 +39,9 @@ pub(super) struct Rules {
     pub(super) freedom: Vec<usize>,
     /// Share of ‖y‖ below which a residual is zero.
     pub(super) zero: f64,
+    /// Whether some of the rows do not stand for all, and residuals are not white: all rows are read, and columns are
+    /// added one by one.
+    pub(super) careful: bool,
 }
 
 /// An iteration of one trial.
@@ -73,8 +79,12 @@ impl Turn<'_> {
             return self.plan(none, &estimate);
         }
         let Some(seen) = self.look(&at)? else {
+            let size = self.grain();
+            let large: Vec<usize> = (0..at.count()).filter(|j| at.values[*j].abs() > size).collect();
+            let point = at.at(&large);
             self.ledger.finished = true;
-            return Ok(Next { point: at, bases, ledger: self.ledger });
+            (self.ledger.rank, self.ledger.positive) = (point.count(), point.positive());
+            return Ok(Next { point, bases, ledger: self.ledger });
         };
         let estimate = self.estimate(&at, &seen);
         let Point { found, completion, left } = self.step(&at, &bases, &seen)?;
@@ -89,6 +99,11 @@ impl Turn<'_> {
     fn freedom(&self, rank: usize) -> f64 {
         let freedom = &self.rules.freedom;
         freedom.get(rank).or(freedom.last()).map_or(1.0, |count| *count as f64)
+    }
+
+    /// Size of singular values that rounding makes.
+    fn grain(&self) -> f64 {
+        GRAIN * self.rules.zero * self.ledger.size
     }
 
     /// The least number of shards with that many rows.
@@ -116,7 +131,7 @@ impl Turn<'_> {
         let (space, all) = (self.rules.space, self.rows.weights().len());
         let (none, (n1, n2)) = (Triplets::none(space), space.shape());
         let mut sum = Seen::new(Mat::zeros(n1, n2), 0.0, 0.0);
-        let (mut from, mut to) = (0, self.shards_of(2.0 * space.size()));
+        let (mut from, mut to) = (0, self.shards_of(if self.rules.careful { self.measurements } else { 2.0 * space.size() }));
         loop {
             let seen = self.rows.pass(from..to, none.left.as_ref(), none.right.as_ref())?;
             self.ledger.read += seen.weight;
@@ -182,12 +197,14 @@ impl Turn<'_> {
         let candidates = space.leading(&Bases::of(space, &point, &none).beyond(&estimate.t))?;
         let room = |rank: usize| rank < self.most && self.freedom(rank + 1) * DETERMINED <= self.measurements;
         let cap = (rank..self.most).take_while(|rank| room(*rank)).count();
-        let threshold = SIGNAL * space.edge(rank, estimate.weight, estimate.residual);
+        let threshold = (SIGNAL * space.edge(rank, estimate.weight, estimate.residual)).max(self.grain());
         let signs = [point.positive(), rank - point.positive()];
         let order = space.chosen(&candidates.values, signs, |count, _| count < cap);
         let signal = |at: &&usize| space.signal(candidates.values[**at]) > threshold;
-        let new = order.iter().take_while(signal).count().max(usize::from(rank == 0)).min(order.len());
-        let mut probes = 1;
+        let most = if self.rules.careful { 1 } else { order.len() };
+        let new = order.iter().take_while(signal).count().max(usize::from(rank == 0)).min(order.len()).min(most);
+        // A probe beside a new column would be a second one.
+        let mut probes = usize::from(new == 0 || !self.rules.careful);
         if new == 0 && estimate.residual <= FLAT * self.ledger.left {
             let ledger = &self.ledger;
             let settled = ledger.completion <= SETTLED * ledger.error || ledger.change <= SETTLED * ledger.error;
@@ -206,7 +223,8 @@ impl Turn<'_> {
         let sure = rank + new;
         let columns = sure + probes.min(order.len() - new);
         let bases = Bases::of(space, &point, &candidates.at(&order[..columns - rank]));
-        let wanted = (ROWS_PER_COLUMN * space.size() * sure as f64).max(ROWS_PER_FREEDOM * self.freedom(columns));
+        let all_rows = if self.rules.careful { self.measurements } else { 0.0 };
+        let wanted = (ROWS_PER_COLUMN * space.size() * sure as f64).max(ROWS_PER_FREEDOM * self.freedom(columns)).max(all_rows);
         self.ledger.shards = self.ledger.shards.max(self.shards_of(wanted.min(self.measurements)));
         (self.ledger.sure, self.ledger.columns) = (sure, columns);
         (self.ledger.rank, self.ledger.positive) = (rank, point.positive());

@@ -10,7 +10,7 @@ use crate::solver::solution::{Solution, Status, Timing, TraceRow, TrialSolution}
 impl Run<'_> {
     /// The solution: the kept iterates of all trials, remarks, and times.
     pub(super) fn finish(mut self) -> Result<Solution> {
-        let timing = self.timing();
+        let timing = self.timing()?;
         let watches = std::mem::take(&mut self.watches);
         let mut trials = watches.into_iter().map(|watch| watch.finish()).collect::<Result<Vec<_>>>()?;
         name_phases(&mut self.trace, &trials);
@@ -30,14 +30,23 @@ impl Run<'_> {
         })
     }
 
-    fn timing(&self) -> Timing {
-        Timing {
+    fn timing(&mut self) -> Result<Timing> {
+        // A lost device cannot report the count.
+        let counted = if self.recovery.fault.is_some() { None } else { self.loaded.counted_passes()? };
+        let iterations = self.iteration.max(1) as f64;
+        let passes = counted.unwrap_or(self.loaded.passes() * self.iteration as f64);
+        let info = self.loaded.info();
+        Ok(Timing {
             setup: self.setup_seconds,
             solve: self.clock.seconds(),
             seconds_per_iteration: self.clock.seconds_per_iteration(self.iteration),
-            operator_bytes_per_iteration: self.loaded.info().operator_bytes_per_iteration,
+            operator_bytes_per_iteration: match counted {
+                Some(passes) => info.operator_bytes as f64 * passes / iterations,
+                None => info.operator_bytes_per_iteration,
+            },
+            passes,
             f64_passes: self.loaded.f64_passes(),
-        }
+        })
     }
 
     /// Gives each trial the first applicable remark.

@@ -143,7 +143,9 @@ pub fn compare(
                 interrupted |= flow.is_break();
                 flow
             })?;
-            let (passes, damping_floor_iterations) = (solver.passes(), solver.damping_floor_iterations()?);
+            let iterations = solution.trials.iter().map(|trial| trial.iterations).max().unwrap_or(0);
+            let passes = solution.timing.passes / iterations.max(1) as f64;
+            let damping_floor_iterations = solver.damping_floor_iterations()?;
             Ok(Entry::new(
                 (position, label.clone(), method.clone()),
                 settings,
