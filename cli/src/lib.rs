@@ -16,6 +16,7 @@ mod predict;
 mod progress;
 mod reference;
 mod reproduce;
+mod shell;
 mod solve;
 mod sweep;
 #[doc(hidden)]
@@ -63,6 +64,10 @@ enum Command {
     Bench(bench::Args),
     /// List devices, operators, methods, models or options
     List(list::Args),
+    /// Print a script that completes commands and flags in a shell
+    Completions(shell::Completions),
+    /// Print the page of the manual, or write the pages of all commands
+    Man(shell::Manual),
 }
 
 // One line a paragraph: clap wraps it to the terminal.
@@ -118,6 +123,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => ("check", check::run(&args)),
         Command::Bench(args) => ("bench", bench::run(&args)),
         Command::List(args) => ("list", list::run(&args)),
+        Command::Completions(args) => ("completions", shell::completions(&args)),
+        Command::Man(args) => ("man", shell::manual(&args)),
     };
     match outcome {
         Ok(Ending::Done) => ExitCode::SUCCESS,

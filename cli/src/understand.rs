@@ -42,7 +42,9 @@ pub fn words(bytes: &[u8]) -> Option<String> {
         | Command::Demo(_)
         | Command::Generate(_)
         | Command::Check(_)
-        | Command::List(_) => return None,
+        | Command::List(_)
+        | Command::Completions(_)
+        | Command::Man(_) => return None,
     };
     understood.err().map(|error| message(name, &error))
 }

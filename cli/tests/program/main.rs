@@ -2,6 +2,7 @@
 
 mod batch;
 mod bench;
+mod book;
 mod commands;
 mod compare;
 mod completion;
