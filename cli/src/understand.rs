@@ -37,7 +37,8 @@ pub fn words(bytes: &[u8]) -> Option<String> {
         Command::Reproduce(args) => ("reproduce", reproduce::understood(&args)),
         Command::Generate(args) if args.is_within(LARGEST) => ("generate", generate::understood(&args).map(|_| ())),
         Command::Bench(args) => ("bench", bench::understood(&args).map(|_| ())),
-        Command::Predict(_)
+        Command::Explain(_)
+        | Command::Predict(_)
         | Command::FoldIn(_)
         | Command::Demo(_)
         | Command::Generate(_)

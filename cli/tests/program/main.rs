@@ -7,6 +7,7 @@ mod commands;
 mod compare;
 mod completion;
 mod corpus;
+mod explain;
 mod generate;
 mod gpu;
 mod implicit;
