@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the book of docs/ into target/book. Takes mdBook from the PATH, or builds it once into target/tools, which takes
-# more than four minutes on two cores. CI therefore does not build the book: `cargo test -p lowrank-cli --test program book`
-# checks its pages, links, lists and commands without mdBook.
+# four minutes of processor time, and twice that on two busy cores. CI therefore does not build the book: `cargo test
+# --release -p lowrank-cli --test program book` checks its pages, links, lists and commands without mdBook.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -45,7 +45,7 @@ def picture(name, matrices, what):
             if a[r, c] != 0
         ]
         lines.append(f'<rect x="{left}" y="{top}" width="{side}" height="{side}" fill="none" stroke="#888888"/>')
-        label = f'A<tspan baseline-shift="sub" font-size="11">{i + 1}</tspan>'
+        label = f"A{'₁₂₃'[i]}"
         lines.append(f'<text x="{left + side / 2}" y="{top + side + 22}" text-anchor="middle" font-family="sans-serif" font-size="15" fill="#222222">{label}</text>')
     (HERE / f"{name}.svg").write_text("\n".join(lines) + "\n</svg>\n")
 
