@@ -3,7 +3,7 @@
 //! A block of commands that cannot run in a test has a comment `<!-- not run: REASON -->` on the line above it. Its
 //! commands are parsed. Blocks of Python run in `python/tests/test_surface.py`, those of Rust as tests of the documentation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -63,14 +63,24 @@ fn blocks(text: &str) -> Vec<Block> {
     fences.chunks(2).map(block).collect()
 }
 
-/// A page without its code, in which brackets mean nothing.
-fn prose(text: &str) -> String {
+/// Lines of a page outside of blocks.
+fn outside(text: &str) -> Vec<&str> {
     let mut inside = false;
-    let outside = text.lines().filter(|line| {
+    let lines = text.lines().filter(|line| {
         inside ^= line.starts_with("```");
         !inside && !line.starts_with("```")
     });
-    outside.map(|line| line.split('`').step_by(2).collect::<Vec<_>>().join("") + "\n").collect()
+    lines.collect()
+}
+
+/// A page without its code, in which brackets mean nothing.
+fn prose(text: &str) -> String {
+    outside(text).iter().map(|line| line.split('`').step_by(2).collect::<Vec<_>>().join("") + "\n").collect()
+}
+
+/// Pieces of code within the text of a page.
+fn inline(text: &str) -> Vec<&str> {
+    outside(text).iter().flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
 }
 
 /// Names of the headings of a page in links.
@@ -255,4 +265,45 @@ fn lists_are_outputs_of_the_program() {
         count += 1;
     }
     assert_eq!(count, 3);
+}
+
+/// Flags in a text, without values.
+fn flags(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    words.filter(|word| word.starts_with("--") && word.len() > 3)
+}
+
+#[test]
+fn commands_and_flags_in_the_text_exist() {
+    let dir = Dir::new();
+    let help = dir.run(&["--help"]).done().stdout;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let commands: BTreeMap<String, BTreeSet<String>> = names
+        .filter_map(|line| line.split_whitespace().next().filter(|name| *name != "help"))
+        .map(|name| {
+            let help = dir.run(&[name, "--help"]).done().stdout;
+            (name.to_owned(), flags(&help).map(str::to_owned).collect())
+        })
+        .collect();
+    let all: BTreeSet<&String> = commands.values().flatten().collect();
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for page in pages() {
+        for code in inline(&read(&page)).into_iter().filter(|code| !code.contains("cargo ")) {
+            let mut words = code.split(' ');
+            let known = match (words.next(), words.next()) {
+                (Some("bash" | "python3"), _) => continue,
+                (Some("lowrank"), Some(name)) => {
+                    commands.get(name).is_some_and(|of| flags(code).all(|flag| of.contains(flag)))
+                }
+                _ => flags(code).all(|flag| all.contains(&flag.to_owned())),
+            };
+            seen += flags(code).count();
+            if !known {
+                wrong.push(format!("{}: {code}", page.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "no such command or flag:\n{}", wrong.join("\n"));
+    assert!(seen > 150, "only {seen} flags were found: the test reads the pages wrongly");
 }
