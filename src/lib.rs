@@ -55,89 +55,25 @@
 //! studies, random checks, timings, and their reports and figures. `lowrank-cli` (`cli/`) is the program `lowrank`: a
 //! small library and a main.
 //!
-//! **One module per operator.** `src/operators/<name>` holds an operator's data, its definition
-//! ([`operators::Operator::sensing_matrix`]), a sequential f64 reference implementation, a fast host kernel
-//! ([`operators::HostKernel`]) and the inputs of its shader; `shaders/` holds the kernels. One entry in
-//! `src/operators/registry.rs` adds it to the conformance tests, `lowrank check` and `lowrank list operators`. The work is
-//! split into *shards*: disjoint ranges of measurements that depend on the problem and not on the machine. Every shard
-//! has its own accumulators, which are summed in shard order, so results do not depend on the thread count.
+//! # Rules
 //!
-//! Operators whose rows are the Aᵢ share their kernels, on the host (`operators::rows`) and on a GPU (`shaders/rows`).
-//! The rows are either stored (`dense`) or generated from a seed by an integer hash on each use (`seeded`,
-//! `rademacher`). Generated numbers are multiples of a power of two, with the same bits on every device. Where they are
-//! packed, Z and the gradient carry the weight 1/√2 of off-diagonal entries, so no generated number is rounded.
+//! - An **operator** knows its [`problem::Domain`] and nothing about factors. Its data, its definition
+//!   ([`operators::Operator::sensing_matrix`]), a sequential f64 reference and a fast host kernel
+//!   ([`operators::HostKernel`]) are one folder; one entry in `src/operators/registry.rs` adds it to all tests and lists.
+//!   Operators whose measurements touch few lines of the factors gather instead ([`operators::GatherKernel`]).
+//! - A **model** is a product of factors. No other module asks which model it is.
+//! - A **method** records its iteration once, on a [`tape`]. Engines run the tape and know neither method nor model.
+//! - The work is split into **shards**, disjoint ranges of measurements that depend on the problem and not on the machine.
+//!   Their sums are added in shard order, so results do not depend on the number of threads.
+//! - A **batch** is part of every contract: trials share the operator, advance together and end with a [`Status`] each. A
+//!   batch equals single runs bit for bit (on a GPU: with the same kernel variant). Cross-validation ([`selection`]) gives
+//!   each trial its own fold ([`Trial::fold`]); standard errors ([`confidence`]) are computed after a run.
+//! - An **option** is one card ([`options::OptionCard`]): flags, keywords of Python, settings in reports and
+//!   `docs/options.md` are made from it.
+//! - The **laws** ([`laws::check`]) hold for every operator, also for yours: the reference agrees with the definition, the
+//!   adjoint is an adjoint, the gradient is a derivative, and engines agree within a bound computed from the data.
 //!
-//! **A model is a product of factors.** `src/models/<name>` defines the blocks of the factors, their product, the share
-//! of the loss, the lengths of steps, the sizes of starts, and the possible starts. An operator knows its
-//! [`problem::Domain`] (n1, n2, symmetric or not) and nothing about factors, so the same operator serves psd, signed,
-//! asymmetric and deep. Where measurements are symmetric, A sees the symmetric part of L Rᵀ, and the gradients of a
-//! pair are G R and G L. Other modules see a list of blocks with names and sizes, and the thin product at its ends. A
-//! method that needs a property which the model lacks is refused before any computation. Parameters of models and
-//! methods are named and follow the model or method word (`signed:signature=2,1`, `lbfgs:memory=5`).
-//!
-//! **A method is a tape.** A method records its iteration once: passes over the measurements, sums, matrix products,
-//! Cholesky factors, updates of registers (`src/tape`). An engine receives the finished list and runs it without
-//! knowing the method or model; a GPU reads nothing back. A decision on the host, in f64, is also an operation of the
-//! tape and names the registers that it reads and writes. Along a direction D one pass gives A(UDᵀ + DUᵀ) and A(DDᵀ).
-//! The loss is then a quartic with a known minimum. For one factor the residual and the gradient at U + tD are
-//! polynomials in t too. Where an operator's declared cost says that a pass is bound by reading, the same pass gives
-//! their coefficients, and the next iteration needs no pass of its own. Rank decisions use decompositions of the
-//! factors, not of their Gram matrices, which lose half the digits. All engines keep λ in VᵀV + λI above the rounding
-//! errors of VᵀV and report how often they raised it.
-//!
-//! **A batch is part of every contract.** Trials share the operator and advance together. Each has its own
-//! observations, truth, start, step, search rank and number of measurements, ends with its own [`Status`] and then
-//! keeps its factor. A narrower trial is padded with zero columns, which stay zero. A batch equals single runs bit for
-//! bit (on a GPU: with the same kernel variant).
-//!
-//! **A choice is a batch of folds.** Cross-validation ([`selection`]) gives each trial its own fold of the measurements
-//! ([`Trial::fold`]) and its own search rank and ridge, so all candidates and all folds share every reading of the
-//! measurements. A fold judges a trial and chooses no iterate. Standard errors of the entries ([`confidence`]) come from
-//! the tangent space at a solution, after the run.
-//!
-//! **Observing costs no pass.** An engine that returned residuals has the gradient at that point and starts its next
-//! iteration from it.
-//!
-//! **Backends.** `Reference` is sequential f64: the reference implementations as written. `Cpu` reads each block of
-//! rows from memory once and uses it twice from cache. It has several traversals: for one trial the dot products of a
-//! block and then its accumulation, or both together; for several trials tiled matrix products over more or fewer rows.
-//! Sums have the same order for every traversal, instruction set, block size and batch. The engine times the traversals
-//! in its first iterations, then the fastest on AVX-512 and AVX2, and keeps the faster one; no bit depends on this
-//! choice. Operators whose measurements touch few lines of the factors ([`operators::GatherKernel`]) compute all
-//! residuals first. Each block of lines of the gradient then gathers its terms, so nothing of the size of the matrix is
-//! formed and no sum is shared. `Gpu` has several kernel variants: two kernels per panel (forward, adjoint); one kernel
-//! whose workgroups own rows and use each twice, from cache or from registers; tiled matrix products for batches. The
-//! variants that fit are timed on the loaded data and the fastest runs; `--variant` forces one. With the same variant a
-//! run repeats bit for bit. Panels exist because a binding holds 128 MiB on the smallest adapters. Panels beyond the
-//! device's memory are streamed through two buffers in every iteration: the host writes one while the device works on
-//! the other. Streaming changes no sum. Rows in a mapped file are read in place and never copied. One shader source
-//! serves both precisions (`alias real = f32|f64`), and one small file per storage type reads the rows. Operators of
-//! vectors or of nonzeros provide data and no shader: their *thin* kernels take products with the factors alone and
-//! never form a matrix of the unknown's size. Two factors lie in one buffer, one above the other. Nothing is read back
-//! inside an iteration, and one submission holds many iterations. `Auto` takes a real GPU if there is one and the Cpu
-//! backend otherwise.
-//!
-//! **Mixed precision.** The iteration moves U = U₀ + V by its increment V in f32 around a centre U₀ in f64:
-//!
-//! ```text
-//! e = A((2U₀ + V)Vᵀ) + c,   c = A(U₀U₀ᵀ) − y in f64,   V ← V − μ·s·A*(e)(U₀ + V)
-//! ```
-//!
-//! Rounding errors are in proportion to V instead of U. When ‖e − c‖ reaches a hundred times ‖e‖, the centre moves to U
-//! and V to 0, which costs one pass over the measurement data in f64, on the host. The accuracy is that of f64 where e
-//! goes to zero. Otherwise (noise, fewer columns than the rank) errors are single precision's share of e. A is the
-//! stored operator. The device may read it rounded to f32, which recentring corrects, but y must belong to the operator
-//! on the host.
-//!
-//! **An option is one card.** An [`options::OptionCard`] has the name, type, default and help text of an option. An
-//! operator owns the cards of its measurements and the function that opens them, a method and a model those of their
-//! parameters; `src/solver/table.rs` has those of the solver, each with its place in the settings. Flags and their
-//! help, the keywords of Python with docstring and stub, the settings in reports, and `docs/options.md` are made from
-//! the cards, so Rust, the program and Python have the same defaults.
-//!
-//! **Laws.** [`laws::check`] runs on your own operators the checks of the conformance tests: the reference
-//! implementation agrees with the definition, the adjoint is an adjoint, the gradient is a derivative, and engines
-//! agree with the definition within a running error bound computed from the data, and exactly on integers.
+//! `docs/architecture.md`, a page of the book, explains these rules and the backends, mixed precision and streaming.
 //!
 //! The library prints nothing, installs no signal handler, does not fall back silently, and does not panic on input.
 
@@ -199,7 +135,9 @@ pub use solver::{
 #[doc(hidden)]
 pub mod internals;
 
-/// The README's examples run as tests.
+/// The examples of the README and of the book run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/quick-start.md")]
+#[doc = include_str!("../docs/write.md")]
+struct Pages;

@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod compare;
 mod demo;
+mod explain;
 mod generate;
 mod grid;
 mod list;
@@ -16,6 +17,7 @@ mod predict;
 mod progress;
 mod reference;
 mod reproduce;
+mod shell;
 mod solve;
 mod sweep;
 #[doc(hidden)]
@@ -46,6 +48,8 @@ enum Command {
     /// Recover a matrix from measurement files
     #[command(after_help = SOLVE_NOTES)]
     Solve(Box<solve::Args>),
+    /// Say what happened in a run and what to try next, from the report that solve wrote
+    Explain(explain::Args),
     /// Predict entries, or the best columns of rows, from factors that solve wrote
     Predict(predict::Args),
     /// Add new rows or columns to factors that solve wrote, by least squares
@@ -61,8 +65,12 @@ enum Command {
     Check(check::Args),
     /// Time iterations on this machine, beside what its memory allows
     Bench(bench::Args),
-    /// List devices, operators, methods, models or options
+    /// List devices, operators, methods, models, options or studies
     List(list::Args),
+    /// Print a script that completes commands and flags in a shell
+    Completions(shell::Completions),
+    /// Print the page of the manual, or write the pages of all commands
+    Man(shell::Manual),
 }
 
 // One line a paragraph: clap wraps it to the terminal.
@@ -110,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ("demo", demo::run(&args)),
         Command::Generate(args) => ("generate", generate::run(&args)),
         Command::Solve(args) => ("solve", solve::run(&args)),
+        Command::Explain(args) => ("explain", explain::run(&args)),
         Command::Predict(args) => ("predict", predict::run(&args)),
         Command::FoldIn(args) => ("fold-in", predict::fold_in(&args)),
         Command::Compare(args) => ("compare", compare::run(&args)),
@@ -118,6 +127,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => ("check", check::run(&args)),
         Command::Bench(args) => ("bench", bench::run(&args)),
         Command::List(args) => ("list", list::run(&args)),
+        Command::Completions(args) => ("completions", shell::completions(&args)),
+        Command::Man(args) => ("man", shell::manual(&args)),
     };
     match outcome {
         Ok(Ending::Done) => ExitCode::SUCCESS,

@@ -37,12 +37,15 @@ pub fn words(bytes: &[u8]) -> Option<String> {
         Command::Reproduce(args) => ("reproduce", reproduce::understood(&args)),
         Command::Generate(args) if args.is_within(LARGEST) => ("generate", generate::understood(&args).map(|_| ())),
         Command::Bench(args) => ("bench", bench::understood(&args).map(|_| ())),
-        Command::Predict(_)
+        Command::Explain(_)
+        | Command::Predict(_)
         | Command::FoldIn(_)
         | Command::Demo(_)
         | Command::Generate(_)
         | Command::Check(_)
-        | Command::List(_) => return None,
+        | Command::List(_)
+        | Command::Completions(_)
+        | Command::Man(_) => return None,
     };
     understood.err().map(|error| message(name, &error))
 }

@@ -164,7 +164,7 @@ class RankOne(Operator):
     """Outer products: y_i = a_i^T M a_i, or with ``right`` a_i^T M b_i (model asymmetric).
 
     vectors: a, (m, n), or (m, n, q) for sums of q products. right: b, (m, n2) or (m, n2, q).
-    centred: subtract the mean of the residuals for a a^T, which gradient descent needs; see README.
+    centred: subtract the mean of the residuals for a a^T, which gradient descent needs; see docs/measurements/rank_one.md.
     """
 
     def __init__(

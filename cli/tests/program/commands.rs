@@ -50,7 +50,7 @@ fn lists_name_what_the_flags_take() {
 #[test]
 fn help_fits_110_columns_explains_every_flag_and_names_defaults() {
     let dir = Dir::new();
-    for command in ["", "solve", "compare", "generate", "demo", "check", "list"] {
+    for command in ["", "solve", "compare", "generate", "demo", "check", "list", "completions", "man"] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = dir.run(&args).done().stdout;
         for line in help.lines() {
@@ -76,4 +76,66 @@ fn help_fits_110_columns_explains_every_flag_and_names_defaults() {
         assert!(words.contains(text), "{text}");
     }
     dir.run(&[]).exits(2);
+}
+
+#[test]
+fn cards_are_lines_and_markdown() {
+    let dir = Dir::new();
+    for what in ["operators", "methods", "models"] {
+        let plain = dir.run(&["list", what]).done().stdout;
+        let markdown = dir.run(&["list", what, "--markdown"]).done().stdout;
+        let words = |text: &str, begin: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| line.starts_with(begin) && !line.starts_with(' '));
+            lines.map(|line| line[begin.len()..].to_owned()).filter(|word| !word.is_empty()).collect()
+        };
+        assert_eq!(words(&plain, ""), words(&markdown, "### "), "{what}");
+        assert!(
+            markdown.lines().filter(|line| line.starts_with("- ")).count() >= 3 * words(&plain, "").len(),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn shells_complete_every_command_and_flag() {
+    let dir = Dir::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = dir.run(&["completions", shell]).done().stdout;
+        for word in ["fold-in", "reproduce", "search-rank", "observations", "markdown"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let said = dir.run(&["completions", "tcsh"]).exits(2);
+    assert_says(&said.stderr, &["tcsh", "bash"]);
+    #[cfg(unix)]
+    {
+        let script = dir.run(&["completions", "bash"]).done().stdout;
+        let ask = "COMP_WORDS=(lowrank solve --search-r); COMP_CWORD=2; _lowrank lowrank --search-r solve; echo \"${COMPREPLY[*]}\"";
+        dir.write("ask.bash", format!("{script}\n{ask}\n").as_bytes());
+        let found = assert_cmd::Command::new("bash").arg(dir.path("ask.bash")).output().expect("a shell");
+        assert_eq!(String::from_utf8_lossy(&found.stdout).trim(), "--search-rank", "{found:?}");
+    }
+}
+
+#[test]
+fn the_manual_has_a_page_of_every_command() {
+    let dir = Dir::new();
+    let first = dir.run(&["man"]).done().stdout;
+    assert!(first.contains(".TH lowrank 1") && first.contains("lowrank\\-solve(1)"), "{first}");
+    dir.run(&["man", "pages/man1"]).done();
+    let help = dir.run(&["--help"]).done().stdout;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let commands: Vec<&str> = listed
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| *word != "help")
+        .collect();
+    assert!(commands.len() > 12, "{commands:?}");
+    for command in commands {
+        let page = dir.text(&format!("pages/man1/lowrank-{command}.1"));
+        assert!(page.contains(".SH SYNOPSIS"), "{command}");
+    }
+    assert!(dir.text("pages/man1/lowrank.1") == first);
+    dir.write("file", b"");
+    assert_says(&dir.run(&["man", "file/pages"]).exits(2).stderr, &["file/pages", "directory"]);
 }

@@ -2,10 +2,12 @@
 
 mod batch;
 mod bench;
+mod book;
 mod commands;
 mod compare;
 mod completion;
 mod corpus;
+mod explain;
 mod generate;
 mod gpu;
 mod implicit;

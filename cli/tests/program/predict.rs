@@ -83,14 +83,15 @@ fn new_rows_are_folded_in_without_a_new_fit() {
 }
 
 #[test]
-fn the_commands_of_the_readme_do_what_it_says() {
+fn the_commands_of_the_book_do_what_it_says() {
     let dir = solved();
     dir.write("pairs.csv", b"user,movie\nu4,1000\nu38,1000\n");
     dir.write("users.csv", b"user\nu4\nu9\n");
     let (new, old) = (dir.text("new.csv"), dir.path("f.npz"));
     dir.write("new-users.csv", new.as_bytes());
-    std::fs::copy(old, dir.path("factors.npz")).unwrap();
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    std::fs::copy(old, dir.path("tuned.npz")).unwrap();
+    std::fs::copy(dir.path("train.csv"), dir.path("ratings.csv")).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/completion.md")).unwrap();
     let commands: Vec<Vec<&str>> = page
         .lines()
         .filter(|line| line.starts_with("lowrank predict ") || line.starts_with("lowrank fold-in "))
@@ -98,7 +99,7 @@ fn the_commands_of_the_readme_do_what_it_says() {
         .collect();
     assert_eq!(commands.len(), 3, "{commands:?}");
     let said: Vec<_> = commands.iter().map(|command| dir.run(command).done()).collect();
-    // "Ids that they do not know are named, and served by biases"; --clip 1,5.
+    // Ids that the factors do not know are named, and served by biases; --clip 1,5.
     assert_says(&said[0].stderr, &["u38", "biases"]);
     let found = predictions(&dir.text("predictions.csv"));
     assert!(found.len() == 2 && found.iter().all(|of| (1.0..=5.0).contains(&of.2.unwrap())));
