@@ -112,6 +112,11 @@ impl Backend {
         if let Self::Team(_, own) = self { own.own() } else { self }
     }
 
+    /// Whether engines read single rows for a method that asks for them.
+    pub(crate) fn reads_rows(&self) -> bool {
+        matches!(self, Self::Reference | Self::Cpu)
+    }
+
     /// The same backend; a device is opened again.
     ///
     /// # Errors

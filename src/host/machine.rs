@@ -10,8 +10,8 @@ use crate::host::ops;
 use crate::host::registers::Registers;
 use crate::real::Real;
 use crate::tape::{
-    Held, HostOp, HostWork, Initial, Kind, Left, Measured, Minibatches, Op, Pass, Program, Register, Role, Rows, Scalar,
-    Step, Turns,
+    Held, HostOp, HostWork, Initial, Kind, Left, Measured, Minibatches, Op, Pass, Program, Register, Role, Rows,
+    Scalar, Step, Turns,
 };
 
 /// Context of a pass, besides its lanes.

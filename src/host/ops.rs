@@ -9,8 +9,7 @@ use crate::host::registers::Registers;
 use crate::operators::Loss;
 use crate::real::Real;
 use crate::tape::{
-    Blocks, Combine, Expression, LabelNoise, MatrixProduct, Measured, MeasuredCombine,
-    Precondition, Scalar, noise,
+    Blocks, Combine, Expression, LabelNoise, MatrixProduct, Measured, MeasuredCombine, Precondition, Scalar, noise,
 };
 
 /// Least count of numbers worth several threads.

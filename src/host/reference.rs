@@ -166,7 +166,12 @@ impl Passes<f64> for Sequential<'_> {
         Ok(())
     }
 
-    fn rows<'r>(&'r self, registers: &'r Registers<f64>, program: &Program, trial: usize) -> Result<Box<dyn Rows + 'r>> {
+    fn rows<'r>(
+        &'r self,
+        registers: &'r Registers<f64>,
+        program: &Program,
+        trial: usize,
+    ) -> Result<Box<dyn Rows + 'r>> {
         let operator: &dyn Operator = &*self.operator;
         let vectors = [program.target, program.weights].map(|at| registers.measured(at));
         let how = (operator, Kernel::of(operator, None), InstructionSet::Portable);

@@ -183,16 +183,15 @@ impl<T: Unit + Stored<T>> Rows for HostRows<'_, T> {
         let by_columns = |basis: MatRef<'_, f64>| -> Vec<T> {
             (0..q).flat_map(|j| (0..basis.nrows()).map(move |i| T::from_f64(basis[(i, j)]))).collect()
         };
-        if !kernel.has_thin_rows() {
+        let numbers = self.shards[shards.clone()].iter().map(Range::len).sum::<usize>();
+        let n = left.nrows() + if symmetric { 0 } else { right.nrows() };
+        let parts = vec![Part::new("thin rows", Location::Host, product(&[numbers, n * q, size_of::<T>()]))];
+        if !kernel.has_thin_rows() || (Memory { parts }).require("method", "").is_err() {
             let columns = if symmetric { q } else { 2 * q };
             let applied = (row_major(left, columns), row_major(right, columns));
             let bases = (left.to_owned(), right.to_owned());
             return Ok(Box::new(Implicit { rows: self, shards, bases, applied, columns, symmetric }));
         }
-        let numbers = self.shards[shards.clone()].iter().map(Range::len).sum::<usize>();
-        let n = left.nrows() + if symmetric { 0 } else { right.nrows() };
-        let parts = vec![Part::new("thin rows", Location::Host, product(&[numbers, n * q, size_of::<T>()]))];
-        Memory { parts }.require("method", "Use pursuit or cg, which keep no thin rows")?;
         let (left, right, set) = (by_columns(left), by_columns(right), self.set);
         let of = |shard: usize| {
             let mut out = vec![T::ZERO; self.shards[shard].len() * n * q];

@@ -15,6 +15,10 @@ use crate::text::readable;
 /// Start of methods that leave a neighbourhood of zero slowly or never.
 static SPECTRAL: Init = Init::Spectral { skip: 0, preprocess: Preprocess::None };
 
+/// Largest size of a matrix, and most trials, for a method that reads some of the rows.
+const WIDEST: usize = 1000;
+const MOST_TRIALS: usize = 4;
+
 /// A value, with a sentence on the reason where it was chosen automatically.
 pub(super) struct Choice<T> {
     pub value: T,
@@ -25,14 +29,31 @@ pub(super) struct Choice<T> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a method that does not suit the loss or the model.
-pub(super) fn method(model: &Model, settings: &Settings) -> Result<Choice<Method>> {
+pub(super) fn method(
+    (problem, model): (&Problem, &Model),
+    settings: &Settings,
+    reads_rows: bool,
+) -> Result<Choice<Method>> {
     if let Some(method) = &settings.method {
         method.suits(settings.loss, model)?;
         return Ok(Choice { value: method.clone(), reason: None });
     }
-    let (value, why) = settings.automatic_method(model);
+    let (value, why) = settings.automatic_method(model, reads_rows && has_few_rows(problem, settings));
     let reason = Some(format!("method {}: lowrank chose it for {why}", value.word()));
     Ok(Choice { value, reason })
+}
+
+/// Whether the automatic method may be one that reads some of the rows, for every trial on its own: rows of many numbers,
+/// whose thin rows are kept, few trials, spectra of the whole matrix in little time, and no ridge.
+fn has_few_rows(problem: &Problem, settings: &Settings) -> bool {
+    let trials = if settings.trials.is_empty() { problem.instances() } else { settings.trials.len() };
+    let operator = problem.operator();
+    let domain = operator.domain();
+    let thin = operator.accelerate().kernels.is_some_and(|(_, kernel)| kernel.has_thin_rows());
+    let ridge =
+        settings.ridge > 0.0 || settings.trials.iter().any(|trial| trial.ridge.is_some_and(|ridge| ridge > 0.0));
+    let small = domain.rows().max(domain.columns()) <= WIDEST && trials <= MOST_TRIALS;
+    thin && small && !ridge && !operator.is_centred()
 }
 
 /// The model. Settings of other models are refused.

@@ -266,7 +266,7 @@ mod tests {
     fn identity(settings: &Settings, level: Level) -> Identity {
         let truth = synthetic::psd(6).rank(1).seed(1).build().unwrap();
         let problem = Problem::measure(Dense::gaussian(truth.domain(), 40, 2).unwrap(), truth).unwrap();
-        let plan = plan(&problem, settings).unwrap();
+        let plan = plan(&problem, settings, true).unwrap();
         Identity::of(Task { problem: &problem, settings, plan: &plan }, level).unwrap()
     }
 
@@ -310,7 +310,7 @@ mod tests {
         let settings = settings.init_word(start, preprocess).trials(trials);
         let truth = synthetic::asymmetric(6, 5).rank(1).seed(1).build().unwrap();
         let problem = Problem::measure(Dense::gaussian(truth.domain(), 40, 2).unwrap(), truth).unwrap();
-        let plan = plan(&problem, &settings).unwrap();
+        let plan = plan(&problem, &settings, true).unwrap();
         Identity::of(Task { problem: &problem, settings: &settings, plan: &plan }, level).unwrap()
     }
 

@@ -108,7 +108,7 @@ impl Solver {
                 "attach a truth, or stop by residual, loss or a held-out share",
             ));
         }
-        let mut plan = plan::plan(&problem, &settings)?;
+        let mut plan = plan::plan(&problem, &settings, backend.reads_rows())?;
         let loaded = Loaded::new(Task { problem: &problem, settings: &settings, plan: &plan }, backend)?;
         plan.notices = notices(&plan, loaded.info());
         let setup_seconds = started.elapsed().as_secs_f64();
@@ -223,7 +223,7 @@ impl Solver {
             let fix = "new observations have no truth: stop by residual instead";
             return Err(Error::invalid("stop_relative_error", "a target", "no such target", fix));
         }
-        self.plan = plan::plan(&problem, &self.settings)?;
+        self.plan = plan::plan(&problem, &self.settings, self.plan.reads_rows)?;
         self.plan.notices = notices(&self.plan, self.loaded.info());
         self.problem = problem;
         self.loaded.set_observations(&self.plan)?;
@@ -237,7 +237,7 @@ impl Solver {
     #[doc(hidden)]
     pub fn reload(&mut self, problem: &Problem, settings: &Settings) -> Result<bool> {
         let started = Instant::now();
-        let mut plan = plan::plan(problem, settings)?;
+        let mut plan = plan::plan(problem, settings, self.plan.reads_rows)?;
         plan.notices = notices(&plan, self.loaded.info());
         let other = Task { problem, settings, plan: &plan };
         let loaded = identity::Identity::of(self.task(), place::Level::Engine)?;

@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub method: Method,
     /// Whether the method was chosen automatically.
     pub chosen: bool,
+    /// Whether the engine reads single rows, so that a method may need that.
+    pub reads_rows: bool,
     pub trials: Vec<TrialParameters>,
     /// Weights, (batch, m): 1 for training measurements, else 0.
     pub weights: Vec<f64>,
@@ -193,12 +195,12 @@ fn perturbation(settings: &Settings, units: &Units, trials: &[TrialParameters]) 
     ]
 }
 
-/// Decides everything that a run depends on.
-pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
+/// Decides everything that a run depends on. Where the engine reads single rows, the automatic method may need that.
+pub(crate) fn plan(problem: &Problem, settings: &Settings, reads_rows: bool) -> Result<Plan> {
     settings.check()?;
     let domain = problem.operator().domain();
     let model = choices::model(&domain, settings)?;
-    let method = choices::method(&model, settings)?;
+    let method = choices::method((problem, &model), settings, reads_rows)?;
     let wanted = choices::wanted_trials(problem, settings);
     let given = choices::given_start((&model, &domain), settings, wanted.len())?;
     let search_ranks = choices::search_ranks((&model, &domain), settings, &wanted, given.as_ref())?;
@@ -233,6 +235,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     let divisor = |t: &TrialParameters| if settings.unobserved_weight > 0.0 { mean_weight(t) } else { t.normalization };
     let ridge = |t: &TrialParameters| t.ridge.unwrap_or(0.0) * units.of(t.trial) / divisor(t);
     Ok(Plan {
+        reads_rows,
         steps: trials.iter().map(|t| units.step(&method.value, t.trial, t.step_size) * t.normalization).collect(),
         ridge: trials.iter().map(ridge).collect(),
         unobserved: trials.iter().map(|t| settings.unobserved_weight / mean_weight(t)).collect(),

@@ -21,6 +21,8 @@ use crate::text::readable;
 /// Iterations below which a fit was not hard, unless it leaves more than this share of y.
 const HARD: usize = 100;
 const LITTLE: f64 = 0.3;
+/// Measurements per degree of freedom below which growth of the rank on few rows may go astray.
+const TIGHT: f64 = 2.2;
 /// Starts of the second fit, in one batch.
 const STARTS: u64 = 4;
 /// Iterations of the second fit per iteration of the first.
@@ -55,6 +57,18 @@ impl Task<'_> {
             && (trial.iterations >= HARD || trial.relative_residual > LITTLE || has_faint_column(trial))
     }
 
+    /// Whether another method is asked about a fit: it misses, and the measurements are few for its rank, or much is left.
+    fn deserves_second_opinion(self, fit: &Solution) -> bool {
+        let [trial] = fit.trials.as_slice() else { return false };
+        let m = (trial.parameters.rows - trial.parameters.holdout_rows) as f64;
+        let tight = m < TIGHT * self.freedom()(trial.estimated_rank) as f64;
+        let limited =
+            self.settings.stop.time.is_some() || self.settings.checkpoint.is_some() || fit.resumed_at.is_some();
+        let ended = matches!(trial.status, Status::Finished | Status::Stalled);
+        let misses = trial.relative_residual > MISFIT && (tight || trial.relative_residual > LITTLE);
+        self.plan.chosen && ended && misses && !limited
+    }
+
     /// The fit of the lowest rank that no fit of a higher rank improves on.
     fn simplest(self, found: &[TrialSolution]) -> usize {
         let mut order: Vec<usize> = (0..found.len()).collect();
@@ -84,6 +98,11 @@ impl Task<'_> {
     }
 }
 
+/// A fit that no second one follows.
+fn without_room(fit: Solution, needed: &impl std::fmt::Display) -> Solution {
+    fit.with_notice(format!("lowrank tried no second fit, which needs {needed} of free memory"))
+}
+
 /// Whether a column fades without a use: it explains none of the residual, and the residual is none of its making. Its
 /// place may hide a direction in which the loss falls, as at the end of all columns.
 fn has_faint_column(trial: &TrialSolution) -> bool {
@@ -110,13 +129,12 @@ impl Solver {
         fit: Solution,
         observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Solution> {
+        let fit = self.with_second_opinion(fit, observer)?;
         if !self.task().deserves_second_fit(&fit) || self.loaded.backend_alone().is_none() {
             return Ok(fit);
         }
         let found = match self.with_all_columns(&fit.trials[0], observer) {
-            Err(Error::Memory { needed, .. }) => {
-                return Ok(fit.with_notice(format!("lowrank tried no second fit, which needs {needed} of free memory")));
-            }
+            Err(Error::Memory { needed, .. }) => return Ok(without_room(fit, &needed)),
             found => found?,
         };
         let Some(found) = found else { return Ok(fit) };
@@ -127,6 +145,30 @@ impl Solver {
             "the first fit stalled at a relative residual of {}; a second fit, from a small random start with all \
              columns, is better",
             readable(fit.trials[0].relative_residual)
+        );
+        Ok(fit.replaced_by(found, notice))
+    }
+
+    /// The fit, or a better one by the method that is asked for a second opinion.
+    fn with_second_opinion(
+        &self,
+        fit: Solution,
+        observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Solution> {
+        let other = self.plan.method.second_opinion().filter(|_| self.task().deserves_second_opinion(&fit));
+        let Some(other) = other else { return Ok(fit) };
+        let (word, rank) = (other.word(), fit.trials[0].parameters.search_rank);
+        let found = match self.beside(self.settings_alike(rank, other), observer) {
+            Err(Error::Memory { needed, .. }) => return Ok(without_room(fit, &needed)),
+            found => found?,
+        };
+        let Some(found) = found.filter(|found| self.task().is_better(&found.trials[0], &fit.trials[0])) else {
+            return Ok(fit);
+        };
+        let left = readable(fit.trials[0].relative_residual);
+        let notice = format!(
+            "{} left a relative residual of {left}; a second fit, by {word}, is better",
+            self.plan.method.word()
         );
         Ok(fit.replaced_by(found, notice))
     }
@@ -155,7 +197,8 @@ impl Solver {
         }
         let start = Factors::of_sizes(count, &sizes, starts)?;
         let stop = Stop::default().max_iterations(iterations);
-        let settings = self.settings_alike(p.search_rank, self.plan.method.clone()).init(Init::Given(start)).stop(stop);
+        let method = self.plan.method.second_opinion().unwrap_or_else(|| self.plan.method.clone());
+        let settings = self.settings_alike(p.search_rank, method).init(Init::Given(start)).stop(stop);
         let found = self.beside(settings.trials(vec![Trial::default(); count]), observer)?;
         Ok(found.map(|found| {
             let best = self.task().simplest(&found.trials);

@@ -369,18 +369,19 @@ impl Settings {
     }
 
     /// The method for measurements on this domain: the given one, or one that suits the loss, the model and the other
-    /// settings. The automatic choice is [`crate::methods::Pursuit`] for the square loss, [`crate::methods::Momentum`] for
+    /// settings. The automatic choice is [`crate::methods::Pursuit`] for the square loss ([`crate::Solver`] takes
+    /// [`crate::methods::GaussNewton`] for stored or generated matrices on the host), [`crate::methods::Momentum`] for
     /// non-negative factors, and gradient descent for robust losses, for models that pursuit does not support, and where a
     /// step, a small random start, label noise or a sharpness is set.
     pub fn method_of(&self, domain: &Domain) -> Method {
-        self.method.clone().unwrap_or_else(|| self.automatic_method(&self.model_of(domain)).0)
+        self.method.clone().unwrap_or_else(|| self.automatic_method(&self.model_of(domain), false).0)
     }
 
     /// The automatic method for a model, with the reason for the choice.
-    pub(crate) fn automatic_method(&self, model: &Model) -> (Method, String) {
+    pub(crate) fn automatic_method(&self, model: &Model, few_rows: bool) -> (Method, String) {
         match self.unobserved_weight > 0.0 && !self.perturbs() {
             true => (Method::cg().into(), "the weight of unobserved entries".into()),
-            false => Method::automatic(self.loss, model, self.asks_for_descent(), self.nonnegative),
+            false => Method::automatic(self.loss, model, self.asks_for_descent(), (self.nonnegative, few_rows)),
         }
     }
 

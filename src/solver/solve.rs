@@ -78,7 +78,7 @@ impl Solver {
         if header.diagnose != self.settings.diagnose {
             // The saved state includes the diagnoses.
             self.settings.diagnose = header.diagnose;
-            self.plan = plan(&self.problem, &self.settings)?;
+            self.plan = plan(&self.problem, &self.settings, self.plan.reads_rows)?;
             self.plan.notices = notices(&self.plan, self.loaded.info());
         }
         require_same(header, &Identity::of(self.task(), Level::Run)?)?;

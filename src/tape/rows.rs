@@ -36,7 +36,8 @@ pub trait Rows: Sync {
     /// A lack of memory.
     fn pass(&self, shards: Range<usize>, left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Result<Seen>;
 
-    /// The thin rows of two bases, kept in memory where that takes less time than to read the Aᵢ again: Bᵢ = AᵢR (n1×q)
+    /// The thin rows of two bases, kept in memory where there is room and that takes less time than to
+    /// read the Aᵢ again: Bᵢ = AᵢR (n1×q)
     /// above AᵢᵀQ (n2×q), and Bᵢ = AᵢR alone for symmetric Aᵢ, whose bases are the same.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lowrank::operators::rank_one::RankOne;
 use lowrank::operators::{Dense, Entries, Layout, Loss, Operator, Seeded};
 use lowrank::problem::{Domain, Truth, synthetic};
-use lowrank::{Backend, Method, Model, Precision, Problem, Settings, Solution, Solver, Status, Stop};
+use lowrank::{Backend, Method, Model, Precision, Problem, Settings, Solution, Solver, Status, Stop, Trial};
 
 use crate::notes;
 use crate::says::{assert_says, says};
@@ -36,8 +36,18 @@ fn the_method_is_chosen_by_loss_model_and_what_else_was_asked_for() {
     assert_eq!(of(Settings::default().loss(Loss::L1)), "gd");
     assert_eq!(of(Settings::default().step_size(0.1)), "gd");
     assert_eq!(of(Settings::new(Method::cg())), "cg");
-    let solution = solve(&psd(10, 1, 120, 1), Settings::default());
-    assert!(notes(&solution, &["method pursuit"]), "{:?}", solution.notices);
+    // The solver knows the operator and the backend.
+    let chosen = |problem: &Problem, settings: Settings, word: &str| {
+        let solution = solve(problem, settings);
+        assert!(notes(&solution, &[&format!("method {word}:")]), "{word}: {:?}", solution.notices);
+    };
+    let problem = psd(10, 1, 120, 1);
+    chosen(&problem, Settings::default(), "gauss-newton");
+    chosen(&problem, Settings::default().ridge(1e-6), "pursuit");
+    chosen(&problem, Settings::default().trials(vec![Trial::default(); 8]), "pursuit");
+    let truth = synthetic::psd(10).rank(1).seed(1).build().unwrap();
+    let vectors = RankOne::gaussian(truth.domain(), 120, 2).unwrap();
+    chosen(&Problem::measure(vectors, truth).unwrap(), Settings::default(), "pursuit");
 }
 
 /// (cA, dy) in single precision, for units so far apart that squares of either leave its range.

@@ -152,7 +152,7 @@ fn a_second_fit_without_room_leaves_the_first() {
     // Noise alone leaves a large residual.
     let problem = psd(20, 150).with_noise(50.0, 3).unwrap();
     let mut solver = Solver::new(problem, Settings::default(), Backend::Cpu).unwrap();
-    let solution = with_available(100, || solver.solve()).unwrap();
+    let solution = with_available(10_000, || solver.solve()).unwrap();
     assert!(
         notes(&solution, &["no second fit", "free memory"]),
         "{:?} {:?}",

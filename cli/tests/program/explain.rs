@@ -21,7 +21,7 @@ fn parts(dir: &Dir) -> Vec<String> {
 fn a_good_run_asks_for_nothing() {
     let dir = Dir::with_problem();
     let said = explained(&dir, "--truth X.npy --stop-relative-error 1e-3");
-    assert_says(&said[0], &["pursuit ran on cpu", "120 measurements", "Converged after"]);
+    assert_says(&said[0], &["gauss-newton ran on cpu", "120 measurements", "Converged after"]);
     assert_says(&said[1], &["against the truth", "was found", "2 of 10 columns"]);
     assert_says(&said[2], &["Nothing"]);
 }

@@ -96,7 +96,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 #[test]
 fn a_dash_sends_one_output_alone_to_the_standard_output() {
     let dir = Dir::with_problem();
-    let flags = "--max-iterations 20 --seed 1,2";
+    let flags = "--method gd --max-iterations 20 --seed 1,2";
     let said = dir.solve(&format!("{flags} --trace - --report run.json")).done();
     assert_eq!(table(&said.stdout).len(), 6);
     assert!(dir.path("run.json").exists() && !dir.path("-").exists());

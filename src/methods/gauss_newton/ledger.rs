@@ -35,14 +35,17 @@ impl Ledger {
 
     pub(super) fn write(&self) -> Vec<f64> {
         let flags = [self.started, self.finished].map(|flag| f64::from(u8::from(flag)));
-        let counts = [self.rank, self.positive, self.columns, self.sure, self.shards, self.probed].map(|count| count as f64);
+        let counts =
+            [self.rank, self.positive, self.columns, self.sure, self.shards, self.probed].map(|count| count as f64);
         let numbers = [self.size, self.left, self.change, self.completion, self.error, self.read];
         flags.into_iter().chain(counts).chain(numbers).collect()
     }
 
     /// Reads the register; `None` where no trial writes it.
     pub(super) fn read(numbers: &[f64]) -> Option<Self> {
-        let [started, finished, counts @ .., size, left, change, completion, error, read] = numbers else { return None };
+        let [started, finished, counts @ .., size, left, change, completion, error, read] = numbers else {
+            return None;
+        };
         let [rank, positive, columns, sure, shards, probed] = counts else { return None };
         let flag = |number: &f64| (*number == 0.0 || *number == 1.0).then_some(*number == 1.0);
         let count = |number: &f64| (*number >= 0.0 && number.fract() == 0.0).then_some(*number as usize);
@@ -73,7 +76,8 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let ledger = Ledger { started: true, rank: 2, columns: 4, sure: 3, shards: 7, change: 0.5, ..Ledger::default() };
+        let ledger =
+            Ledger { started: true, rank: 2, columns: 4, sure: 3, shards: 7, change: 0.5, ..Ledger::default() };
         assert_eq!(ledger.write().len(), Ledger::LENGTH);
         assert_eq!(Ledger::read(&ledger.write()), Some(ledger.clone()));
         let broken = Ledger { rank: 5, ..ledger };

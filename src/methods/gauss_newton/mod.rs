@@ -87,6 +87,10 @@ impl Algorithm for GaussNewton {
         true
     }
 
+    fn second_opinion(&self) -> Option<Method> {
+        Some(Method::pursuit().into())
+    }
+
     fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
         vec![
             ("measurements", trial.measurements as f64),
@@ -116,7 +120,8 @@ impl Algorithm for GaussNewton {
         let rules = Arc::new(Rules { space, columns, freedom, zero, careful });
         let inputs = [u, basis, ledger].map(Register::from).into_iter().chain(numbers.map(Register::from));
         let outputs = [Register::from(u), basis.into(), ledger.into(), finished.into(), passes.into()];
-        let carry_out = move |rows: &dyn Rows, given: &[Held<'_>], left: &mut [Left]| carry_out(&rules, rows, given, left);
+        let carry_out =
+            move |rows: &dyn Rows, given: &[Held<'_>], left: &mut [Left]| carry_out(&rules, rows, given, left);
         t.on_rows("gauss-newton", inputs, outputs, carry_out);
         Ok(())
     }

@@ -117,7 +117,12 @@ impl Space {
     }
 
     /// The first positions whose values `wanted` accepts, as many as columns of each sign have room beside `used`.
-    pub(super) fn chosen(self, values: &[f64], used: [usize; 2], mut wanted: impl FnMut(usize, f64) -> bool) -> Vec<usize> {
+    pub(super) fn chosen(
+        self,
+        values: &[f64],
+        used: [usize; 2],
+        mut wanted: impl FnMut(usize, f64) -> bool,
+    ) -> Vec<usize> {
         let mut room = match self {
             Self::Symmetric { positive, negative, .. } => [positive, negative],
             Self::Rectangular { n1, n2 } => [n1.max(n2), 0],

@@ -35,7 +35,11 @@ fn precondition(space: Space, bases: &Bases, r: &Mat<f64>) -> Mat<f64> {
     let other = bases.right.transpose() * right;
     let mean = (inner + other.transpose()) * 0.25;
     let above = left - &bases.left * &mean;
-    if space.is_symmetric() { above } else { stacked(above.as_ref(), (right - &bases.right * mean.transpose()).as_ref()) }
+    if space.is_symmetric() {
+        above
+    } else {
+        stacked(above.as_ref(), (right - &bases.right * mean.transpose()).as_ref())
+    }
 }
 
 /// Conjugate gradients on the thin rows. `seen` is the pass at Z.
@@ -109,13 +113,7 @@ fn outside(basis: &Mat<f64>, w: MatRef<'_, f64>) -> (Mat<f64>, Mat<f64>) {
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] where a number is not finite.
-pub(super) fn point(
-    space: Space,
-    at: &Triplets,
-    bases: &Bases,
-    solved: &Solved,
-    limits: &Limits,
-) -> Result<Point> {
+pub(super) fn point(space: Space, at: &Triplets, bases: &Bases, solved: &Solved, limits: &Limits) -> Result<Point> {
     let q = bases.columns();
     let rest = (limits.weight - limits.freedom).max(1.0);
     let left = (solved.energy / rest).sqrt();

@@ -131,7 +131,8 @@ impl Turn<'_> {
         let (space, all) = (self.rules.space, self.rows.weights().len());
         let (none, (n1, n2)) = (Triplets::none(space), space.shape());
         let mut sum = Seen::new(Mat::zeros(n1, n2), 0.0, 0.0);
-        let (mut from, mut to) = (0, self.shards_of(if self.rules.careful { self.measurements } else { 2.0 * space.size() }));
+        let (mut from, mut to) =
+            (0, self.shards_of(if self.rules.careful { self.measurements } else { 2.0 * space.size() }));
         loop {
             let seen = self.rows.pass(from..to, none.left.as_ref(), none.right.as_ref())?;
             self.ledger.read += seen.weight;
@@ -224,7 +225,8 @@ impl Turn<'_> {
         let columns = sure + probes.min(order.len() - new);
         let bases = Bases::of(space, &point, &candidates.at(&order[..columns - rank]));
         let all_rows = if self.rules.careful { self.measurements } else { 0.0 };
-        let wanted = (ROWS_PER_COLUMN * space.size() * sure as f64).max(ROWS_PER_FREEDOM * self.freedom(columns)).max(all_rows);
+        let wanted =
+            (ROWS_PER_COLUMN * space.size() * sure as f64).max(ROWS_PER_FREEDOM * self.freedom(columns)).max(all_rows);
         self.ledger.shards = self.ledger.shards.max(self.shards_of(wanted.min(self.measurements)));
         (self.ledger.sure, self.ledger.columns) = (sure, columns);
         (self.ledger.rank, self.ledger.positive) = (rank, point.positive());

@@ -206,8 +206,10 @@ mod tests {
     fn expected(packing: Packing, row: &[f64], (left, right): (&[f64], &[f64])) -> Vec<f64> {
         let (n1, n2) = (packing.domain.rows(), packing.domain.columns());
         let column = |j: usize| {
-            let above = (0..n1).map(move |r| (0..n2).map(|c| entry(packing, row, r, c) * right[j * n2 + c]).sum::<f64>());
-            let below = (0..n2).map(move |c| (0..n1).map(|r| entry(packing, row, r, c) * left[j * n1 + r]).sum::<f64>());
+            let above =
+                (0..n1).map(move |r| (0..n2).map(|c| entry(packing, row, r, c) * right[j * n2 + c]).sum::<f64>());
+            let below =
+                (0..n2).map(move |c| (0..n1).map(|r| entry(packing, row, r, c) * left[j * n1 + r]).sum::<f64>());
             above.chain(below.take(if packing.domain.is_symmetric() { 0 } else { n2 }))
         };
         (0..left.len() / n1).flat_map(column).collect()
@@ -216,7 +218,8 @@ mod tests {
     #[test]
     fn thin_rows_are_the_rows_times_the_bases() {
         let symmetric = |n: usize| Domain::symmetric(n);
-        let domains = [(symmetric(1), 1), (symmetric(7), 2), (symmetric(16), 4), (symmetric(17), 5), (symmetric(40), 9)];
+        let domains =
+            [(symmetric(1), 1), (symmetric(7), 2), (symmetric(16), 4), (symmetric(17), 5), (symmetric(40), 9)];
         let others = [(Domain::rectangular(1, 3), 1), (Domain::rectangular(17, 5), 5), (Domain::rectangular(6, 33), 4)];
         for (domain, q) in domains.into_iter().chain(others) {
             let packing = Packing { domain, off_diagonal: 0.7 };
@@ -226,7 +229,8 @@ mod tests {
             let left = if domain.is_symmetric() { right.clone() } else { wave(domain.rows() * q, 9.0) };
             let halves: Vec<half::f16> = numbers.iter().map(|v| half::f16::from_f64(*v)).collect();
             let rounded: Vec<f64> = halves.iter().map(|v| v.to_f64()).collect();
-            let [left_single, right_single] = [&left, &right].map(|of| of.iter().map(|v| *v as f32).collect::<Vec<_>>());
+            let [left_single, right_single] =
+                [&left, &right].map(|of| of.iter().map(|v| *v as f32).collect::<Vec<_>>());
             let wanted: Vec<f64> = numbers.chunks(p).flat_map(|row| expected(packing, row, (&left, &right))).collect();
             let scaled = rounded.chunks(p).zip(scales).flat_map(|(row, scale)| {
                 expected(packing, row, (&left, &right)).into_iter().map(move |v| v * f64::from(scale))

@@ -76,7 +76,8 @@ fn every_model_and_operator_comes_to_the_matrix() {
     for (name, problem, settings, rank) in cases {
         let solution = solve(&problem, &settings);
         let (error, columns, status) = found(&solution);
-        assert!(error < 1e-11, "{name}: {error:e}");
+        let trial = &solution.trials[0];
+        assert!(error < 1e-11, "{name}: {error:e} {status} {:e} {:?}", trial.relative_residual, trial.singular_values);
         assert_eq!((columns, status), (rank, Status::Finished), "{name}");
     }
 }
@@ -84,7 +85,8 @@ fn every_model_and_operator_comes_to_the_matrix() {
 #[test]
 fn noise_ends_the_growth_at_the_rank() {
     let truth = synthetic::psd(40).rank(2).seed(2).build().unwrap();
-    let problem = Problem::measure(Dense::gaussian(truth.domain(), 1500, 3).unwrap(), truth).unwrap().with_noise(0.05, 4);
+    let problem =
+        Problem::measure(Dense::gaussian(truth.domain(), 1500, 3).unwrap(), truth).unwrap().with_noise(0.05, 4);
     let ours = solve(&problem.unwrap(), &settings().search_rank(40));
     let (error, columns, status) = found(&ours);
     assert_eq!((columns, status), (2, Status::Finished));

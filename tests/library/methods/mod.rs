@@ -1,8 +1,8 @@
 //! Methods against their formulas, their invariances, their rates, and their defaults on every kind of measurement.
 
 mod behaviour;
-mod gauss_newton;
 mod defaults;
+mod gauss_newton;
 mod nonnegative;
 mod perturbed;
 mod rays;
