@@ -212,6 +212,6 @@ mod tests {
         // A column of zeros without a penalty.
         let empty: Vec<f64> = (0..7).flat_map(|i| [i as f64, 0.0]).collect();
         let error = FittedLines { features: &empty, width: 2, ..good }.fit(&[0.0; 2], false).unwrap_err();
-        assert!(error.to_string().contains("line 0"), "{error}");
+        assert!(error.to_string().contains("do not determine line"), "{error}");
     }
 }

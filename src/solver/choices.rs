@@ -15,9 +15,8 @@ use crate::text::readable;
 /// Start of methods that leave a neighbourhood of zero slowly or never.
 static SPECTRAL: Init = Init::Spectral { skip: 0, preprocess: Preprocess::None };
 
-/// Largest size of a matrix, and most trials, for a method that reads some of the rows.
+/// Largest size of a matrix for a method that reads some of the rows.
 const WIDEST: usize = 1000;
-const MOST_TRIALS: usize = 4;
 
 /// A value, with a sentence on the reason where it was chosen automatically.
 pub(super) struct Choice<T> {
@@ -44,7 +43,8 @@ pub(super) fn method(
 }
 
 /// Whether the automatic method may be one that reads some of the rows, for every trial on its own: rows of many numbers,
-/// whose thin rows are kept, few trials, spectra of the whole matrix in little time, and no ridge.
+/// whose thin rows are kept, one trial, since several would share the passes of another method, spectra of the whole matrix
+/// in little time, and no ridge.
 fn has_few_rows(problem: &Problem, settings: &Settings) -> bool {
     let trials = if settings.trials.is_empty() { problem.instances() } else { settings.trials.len() };
     let operator = problem.operator();
@@ -52,7 +52,7 @@ fn has_few_rows(problem: &Problem, settings: &Settings) -> bool {
     let thin = operator.accelerate().kernels.is_some_and(|(_, kernel)| kernel.has_thin_rows());
     let ridge =
         settings.ridge > 0.0 || settings.trials.iter().any(|trial| trial.ridge.is_some_and(|ridge| ridge > 0.0));
-    let small = domain.rows().max(domain.columns()) <= WIDEST && trials <= MOST_TRIALS;
+    let small = domain.rows().max(domain.columns()) <= WIDEST && trials == 1;
     thin && small && !ridge && !operator.is_centred()
 }
 

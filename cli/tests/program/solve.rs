@@ -40,7 +40,7 @@ fn the_report_says_what_was_run_where_and_what_came_out() {
     let argv: Vec<&str> = report["argv"].as_array().unwrap().iter().filter_map(|v| v.as_str()).collect();
     assert!(argv.contains(&"solve") && argv.contains(&"--stop-relative-error"), "{argv:?}");
     assert_eq!(report["seeds"]["init"][0], 0);
-    assert_eq!(report["settings"]["method"], "pursuit");
+    assert_eq!(report["settings"]["method"], "gauss-newton");
     assert_eq!(report["settings"]["stop_relative_error"], 1e-5);
     let inputs = report["inputs"].as_array().unwrap();
     assert_eq!(inputs.len(), 3);
@@ -73,7 +73,7 @@ fn the_digest_is_that_of_the_file() {
 #[test]
 fn the_trace_has_every_observation_and_ends_with_the_result() {
     let dir = Dir::with_problem();
-    dir.solve("--truth X.npy --max-iterations 25 --observe every:10 --trace trace.csv --report run.json").done();
+    dir.solve("--method gd --truth X.npy --max-iterations 25 --observe every:10 --trace trace.csv --report run.json").done();
     let text = dir.text("trace.csv");
     assert!(text.starts_with("trial,iteration,seconds,train_loss,relative_residual,relative_error"), "{text}");
     let rows = table(&text);
@@ -90,7 +90,7 @@ fn the_trace_has_every_observation_and_ends_with_the_result() {
 #[test]
 fn a_logarithmic_schedule_is_dense_at_the_start() {
     let dir = Dir::with_problem();
-    dir.solve("--max-iterations 15 --observe log --trace trace.csv").done();
+    dir.solve("--method gd --max-iterations 15 --observe log --trace trace.csv").done();
     let rows = table(&dir.text("trace.csv"));
     let iterations: Vec<usize> = rows.iter().map(|r| r["iteration"].parse().unwrap()).collect();
     assert_eq!(iterations, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15]);
@@ -110,7 +110,7 @@ fn without_a_truth_the_error_is_null_and_empty() {
 fn what_was_chosen_automatically_is_said_with_the_seed_and_the_device() {
     let dir = Dir::with_problem();
     let said = dir.solve("--max-iterations 1 --report run.json").done();
-    assert_says(&said.stderr, &["method pursuit", "search_rank 10", "1 trial", "seed 0", "cpu", "normalization"]);
+    assert_says(&said.stderr, &["method gauss-newton", "search_rank 10", "1 trial", "seed 0", "cpu", "normalization"]);
     let said = dir.solve("--max-iterations 1 --method gd --report run.json").done();
     assert!(said.stderr.contains("init_scale") && !said.stderr.contains("method gd"), "{}", said.stderr);
     let notices = dir.json("run.json")["notices"].to_string();
@@ -127,10 +127,10 @@ fn stop_rules_end_runs_with_their_status_and_exit_code() {
     for (flags, status, code) in [
         ("--stop-residual 1e-3", "Converged", 0),
         ("--stop-loss 1e-6", "Converged", 0),
-        ("--max-iterations 5", "IterationLimit", 0),
-        ("--max-iterations 5 --stop-residual 1e-3", "IterationLimit", 1),
-        ("--max-iterations 5 --stop-loss 1e-6", "IterationLimit", 1),
-        ("--max-iterations 5 --truth X.npy --stop-relative-error 1e-3", "IterationLimit", 1),
+        ("--method gd --max-iterations 5", "IterationLimit", 0),
+        ("--method gd --max-iterations 5 --stop-residual 1e-3", "IterationLimit", 1),
+        ("--method gd --max-iterations 5 --stop-loss 1e-6", "IterationLimit", 1),
+        ("--method gd --max-iterations 5 --truth X.npy --stop-relative-error 1e-3", "IterationLimit", 1),
         ("--method gd --max-iterations 100000000 --stall-window 0 --stop-time 0.2", "TimeLimit", 0),
         ("--method gd --max-iterations 100000000 --stall-window 0 --stop-time 0.2 --stop-loss 0", "TimeLimit", 1),
         ("--method prec-gd --stall-window 50", "Stalled", 0),
