@@ -193,6 +193,10 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
                 ops::product(&mut self.registers, op, &self.active);
                 Ok(())
             }
+            Op::MeasuredClip(op) => {
+                ops::measured_clip(&mut self.registers, op, &self.active);
+                Ok(())
+            }
             Op::LabelNoise(op) => {
                 ops::label_noise(&mut self.registers, op, &self.active, &self.shards);
                 Ok(())

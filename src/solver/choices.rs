@@ -1,5 +1,6 @@
 //! The choices of a plan, one function each: the requested value, or an automatic one with its reason.
 
+use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::methods::{DAMPING, Method, StartKind, StepSize};
 use crate::models::{DEFAULT_SEARCH_RANK, Model};
@@ -25,12 +26,25 @@ pub(super) struct Choice<T> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a method that does not suit the loss or the model.
-pub(super) fn method(model: &Model, settings: &Settings) -> Result<Choice<Method>> {
+pub(super) fn method(problem: &Problem, model: &Model, settings: &Settings) -> Result<Choice<Method>> {
+    let bounded = problem.upper_bounds().is_some();
+    if bounded && settings.precision == Precision::Mixed {
+        let found = "mixed beside observations that are upper bounds";
+        return Err(Error::invalid("precision", found, "f32 or f64 for them", "change the precision"));
+    }
     if let Some(method) = &settings.method {
+        if bounded && !method.perturbs() {
+            let what = format!("the method {method} with observations that are upper bounds, as unseen entries have,");
+            let fix = format!("use one of {}, with constant or scheduled steps", Method::perturbing());
+            return Err(Error::Unsupported { what, fix });
+        }
         method.suits(settings.loss, model)?;
         return Ok(Choice { value: method.clone(), reason: None });
     }
-    let (value, why) = settings.automatic_method(model);
+    let (value, why) = match bounded {
+        true => (Method::momentum().into(), "observations that are upper bounds".into()),
+        false => settings.automatic_method(model),
+    };
     let reason = Some(format!("method {}: lowrank chose it for {why}", value.word()));
     Ok(Choice { value, reason })
 }

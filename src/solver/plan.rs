@@ -77,7 +77,8 @@ impl Task<'_> {
         let Self { problem, settings, plan } = self;
         let asked = settings.asks_for_rank() || plan.model.search_rank().is_some();
         let nothing_held = plan.held_out.iter().all(Vec::is_empty);
-        asked && nothing_held && problem.operator().entries().is_some_and(Entries::is_complete)
+        let known = problem.upper_bounds().is_none();
+        asked && nothing_held && known && problem.operator().entries().is_some_and(Entries::is_complete)
     }
 
     /// Degrees of freedom of a matrix of a rank, against which more columns are judged; 0 for an approximation, where
@@ -198,7 +199,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings) -> Result<Plan> {
     settings.check()?;
     let domain = problem.operator().domain();
     let model = choices::model(&domain, settings)?;
-    let method = choices::method(&model, settings)?;
+    let method = choices::method(problem, &model, settings)?;
     let wanted = choices::wanted_trials(problem, settings);
     let given = choices::given_start((&model, &domain), settings, wanted.len())?;
     let search_ranks = choices::search_ranks((&model, &domain), settings, &wanted, given.as_ref())?;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::tape::clip::MeasuredClip;
 use crate::tape::expression::Expression;
 use crate::tape::host::{Held, Left};
 use crate::tape::noise::LabelNoise;
@@ -299,6 +300,8 @@ pub enum Op {
     Precondition(Precondition),
     /// Product of two blocks.
     Product(MatrixProduct),
+    /// Clipped vector over the measurements.
+    MeasuredClip(MeasuredClip),
     /// Noisy labels.
     LabelNoise(LabelNoise),
     /// Function on the host.

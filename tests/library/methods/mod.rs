@@ -1,6 +1,7 @@
 //! Methods against their formulas, their invariances, their rates, and their defaults on every kind of measurement.
 
 mod behaviour;
+mod bounded;
 mod defaults;
 mod nonnegative;
 mod perturbed;

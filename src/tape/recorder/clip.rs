@@ -1,0 +1,45 @@
+//! Clipped vectors, and residuals of observations that are upper bounds.
+
+use crate::tape::clip::{Bound, MeasuredClip};
+use crate::tape::op::{Lane, Op, Pass, Values};
+use crate::tape::registers::Measured;
+use crate::tape::turns::Minibatches;
+
+use super::Tape;
+
+impl Tape {
+    /// Records out ← min(max(x, lower), upper), entry by entry; out may be x.
+    pub fn measured_clip(&mut self, out: Measured, x: Measured, lower: Option<Bound>, upper: Option<Bound>) {
+        self.push(Op::MeasuredClip(MeasuredClip { out, x, lower, upper }));
+    }
+
+    /// Raises the residuals of gradients to a least value of each measurement: 0 where the observation is an upper bound, so
+    /// that only an excess counts, and a number below all others elsewhere. Call it before the method records.
+    #[doc(hidden)]
+    pub fn bound_residuals(&mut self) {
+        self.least_residual = Some(self.given_measured("least_residual"));
+    }
+
+    /// Records a pass. Where residuals have a least value, a first pass measures, and a second one takes the adjoint of what
+    /// is left of them.
+    pub(super) fn push_pass(&mut self, mut lanes: Vec<Lane>, group: Option<Minibatches>) {
+        let Some(least) = self.least_residual else { return self.push(Op::Pass(Pass { lanes, group })) };
+        let (target, mut clipped, mut second) = (self.target(), Vec::new(), Vec::new());
+        for lane in &mut lanes {
+            let Values::Measure { minus: Some(minus), out, .. } = &mut lane.values else { continue };
+            if *minus != target {
+                continue;
+            }
+            let e = std::mem::replace(out, self.measured("residual of both signs"));
+            clipped.push((e, *out));
+            second.extend(lane.adjoint.take().map(|products| Lane::given(e).adjoint(products)));
+        }
+        self.push(Op::Pass(Pass { lanes, group }));
+        for (e, measured) in clipped {
+            self.measured_clip(e, measured, Some(Bound::Each(least)), None);
+        }
+        if !second.is_empty() {
+            self.push(Op::Pass(Pass { lanes: second, group }));
+        }
+    }
+}
