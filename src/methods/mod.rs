@@ -4,6 +4,9 @@
 mod alt_scaled_gd;
 pub(crate) mod card;
 mod cg;
+mod descent_ascent;
+mod extragradient;
+mod game;
 mod gd;
 mod gd_polyak;
 mod heavy_ball;
@@ -33,6 +36,7 @@ use crate::tape::Tape;
 pub use crate::named::Named;
 pub(crate) use card::AUTOMATIC;
 pub use card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
+pub use game::GameMetric;
 pub use line::StepRule;
 pub(crate) use scaled_gd::DAMPING;
 
@@ -77,6 +81,10 @@ registry! {
     lbfgs: Lbfgs,
     /// Descent on the manifold of matrices of rank k.
     riemannian: Riemannian,
+    /// Descent of the factors against ascent of dual variables of the residuals.
+    descent_ascent: DescentAscent,
+    /// Extragradient steps in the same game.
+    extragradient: Extragradient,
     /// Growth of the rank until further columns are noise.
     pursuit: Pursuit,
 }

@@ -104,6 +104,8 @@ pub struct Tape {
     noisy: Option<perturbation::Noisy>,
     /// Least value of each residual.
     least_residual: Option<Measured>,
+    /// Vector in the place of ρ′(e) in gradients.
+    dual: Option<Measured>,
     /// Length ρ of the displacement of gradients.
     sharpness: Option<Scalar>,
     /// Whether moves of the iterate end at max(U, 0).
@@ -138,6 +140,7 @@ impl Tape {
             raised: None,
             noisy: None,
             least_residual: None,
+            dual: None,
             sharpness: None,
             nonnegative: false,
             registers: Vec::new(),

@@ -1,8 +1,8 @@
-//! Clipped vectors, and residuals of observations that are upper bounds.
+//! Clipped vectors, residuals of observations that are upper bounds, and dual variables in the place of residuals.
 
 use crate::tape::clip::{Bound, MeasuredClip};
-use crate::tape::op::{Lane, Op, Pass, Values};
-use crate::tape::registers::Measured;
+use crate::tape::op::{Adjoint, Lane, Op, Pass, Values};
+use crate::tape::registers::{Blocks, Measured};
 use crate::tape::turns::Minibatches;
 
 use super::Tape;
@@ -20,9 +20,30 @@ impl Tape {
         self.least_residual = Some(self.given_measured("least_residual"));
     }
 
+    /// Residual e = A(Z(u)) − y, and the gradient at u with dual variables v in the place of ρ′(e), in one pass: for M = UUᵀ this is
+    /// A*(w∘v)U.
+    pub fn dual_gradient(&mut self, u: Blocks, v: Measured) -> (Measured, Blocks) {
+        let before = self.dual.replace(v);
+        let found = self.whole_gradient(u, None);
+        self.dual = before;
+        found
+    }
+
+    /// Moves the adjoint of residuals to the dual variables, if they are in the place of these.
+    fn with_dual(&self, mut lanes: Vec<Lane>) -> Vec<Lane> {
+        let Some(v) = self.dual else { return lanes };
+        let products: Vec<Adjoint> = (lanes.iter_mut())
+            .filter(|lane| matches!(lane.values, Values::Measure { .. }))
+            .filter_map(|lane| lane.adjoint.take())
+            .collect();
+        lanes.extend(products.into_iter().map(|of| Lane::given(v).adjoint(Adjoint { influence: false, ..of })));
+        lanes
+    }
+
     /// Records a pass. Where residuals have a least value, a first pass measures, and a second one takes the adjoint of what
     /// is left of them.
-    pub(super) fn push_pass(&mut self, mut lanes: Vec<Lane>, group: Option<Minibatches>) {
+    pub(super) fn push_pass(&mut self, lanes: Vec<Lane>, group: Option<Minibatches>) {
+        let mut lanes = self.with_dual(lanes);
         let Some(least) = self.least_residual else { return self.push(Op::Pass(Pass { lanes, group })) };
         let (target, mut clipped, mut second) = (self.target(), Vec::new(), Vec::new());
         for lane in &mut lanes {

@@ -3,6 +3,7 @@
 mod behaviour;
 mod bounded;
 mod defaults;
+mod games;
 mod nonnegative;
 mod perturbed;
 mod rays;
