@@ -21,6 +21,7 @@ mod riemannian;
 mod scaled_gd;
 mod schedule;
 mod sgd;
+mod zeroth_order;
 
 use std::fmt;
 use std::sync::Arc;
@@ -85,6 +86,8 @@ registry! {
     descent_ascent: DescentAscent,
     /// Extragradient steps in the same game.
     extragradient: Extragradient,
+    /// Descent by values of the loss alone.
+    zeroth_order: ZerothOrder,
     /// Growth of the rank until further columns are noise.
     pursuit: Pursuit,
 }
@@ -168,6 +171,11 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
     /// Whether its steps account for a weight of unobserved entries, see [`crate::Settings::unobserved_weight`].
     fn weighs_unobserved(&self) -> bool {
         false
+    }
+
+    /// Whether it applies the adjoint A*, which a [`BlackBox`](crate::operators::BlackBox) lacks.
+    fn needs_adjoint(&self) -> bool {
+        true
     }
 
     /// Values of the parameters declared by its tape, for one trial.

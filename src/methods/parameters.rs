@@ -69,3 +69,15 @@ pub(super) const ADAPTIVE: OptionCard = OptionCard::new(
     "true halves a step that is too long for the variation of the gradients, and lets others grow",
 )
 .of(ALL);
+/// Directions in an iteration.
+pub(super) const DIRECTIONS: OptionCard =
+    OptionCard::new("directions", Count, "q", METHOD, "Random directions in an iteration of zeroth-order").of(ALL);
+/// Distance of the points.
+pub(super) const RADIUS: OptionCard = OptionCard::new(
+    "radius",
+    Number,
+    "ρ",
+    METHOD,
+    "Size of the displacements of zeroth-order over that of the iterate",
+)
+.of(ALL);

@@ -27,7 +27,10 @@ pub(super) struct Choice<T> {
 /// # Errors
 /// [`Error::Unsupported`] for a method that does not suit the loss or the model.
 pub(super) fn method(problem: &Problem, model: &Model, settings: &Settings) -> Result<Choice<Method>> {
-    let bounded = problem.upper_bounds().is_some();
+    let (bounded, blind) = (problem.upper_bounds().is_some(), !problem.operator().has_adjoint());
+    if blind {
+        require_values_alone(problem, settings)?;
+    }
     if bounded && settings.precision == Precision::Mixed {
         let found = "mixed beside observations that are upper bounds";
         return Err(Error::invalid("precision", found, "f32 or f64 for them", "change the precision"));
@@ -42,11 +45,31 @@ pub(super) fn method(problem: &Problem, model: &Model, settings: &Settings) -> R
         return Ok(Choice { value: method.clone(), reason: None });
     }
     let (value, why) = match bounded {
+        _ if blind => (Method::zeroth_order().into(), "measurements without an adjoint".into()),
         true => (Method::momentum().into(), "observations that are upper bounds".into()),
         false => settings.automatic_method(model),
     };
     let reason = Some(format!("method {}: lowrank chose it for {why}", value.word()));
     Ok(Choice { value, reason })
+}
+
+/// Refuses methods, starts and diagnoses that apply the adjoint, for measurements that have none.
+fn require_values_alone(problem: &Problem, settings: &Settings) -> Result<()> {
+    let name = problem.operator().name();
+    let refused = |what: String, fix: &str| {
+        let what = format!("{what} for the measurements '{name}', which have no adjoint,");
+        Err(Error::Unsupported { what, fix: fix.into() })
+    };
+    match &settings.method {
+        Some(method) if method.needs_adjoint() => {
+            refused(format!("the method {method}"), "use the method zeroth-order, or leave the method out")
+        }
+        _ if matches!(settings.init, Init::Spectral { .. }) => {
+            refused("a spectral start".into(), "use a random start, or pass factors")
+        }
+        _ if settings.diagnose => refused("a diagnosis".into(), "leave it out"),
+        _ => Ok(()),
+    }
 }
 
 /// The model. Settings of other models are refused.

@@ -240,7 +240,12 @@ fn of_operator(operator: &dyn Operator) -> Result<String> {
         true => Factors::single(1, domain.rows(), 1, left)?,
         false => Factors::pair(1, domain, 1, left, right)?,
     };
-    Ok(digest([&host::adjoint(operator, &r, &applied)[..]]))
+    let found = match operator.has_adjoint() {
+        true => host::adjoint(operator, &r, &applied),
+        // Values see every Aᵢ too.
+        false => host::measure(operator, &applied),
+    };
+    Ok(digest([&found[..]]))
 }
 
 /// Digest of which observations are upper bounds.

@@ -45,7 +45,8 @@ impl Task<'_> {
             && plan.ridge[p.trial] == 0.0
             && !settings.nonnegative
             && !settings.perturbs();
-        let own = trial.tuned || trial.form.unobserved || trial.form.bounded || !(rests && plain);
+        let blind = !operator.has_adjoint();
+        let own = blind || trial.tuned || trial.form.unobserved || trial.form.bounded || !(rests && plain);
         if own || trial.relative_residual <= MISFIT {
             return Ok(None);
         }

@@ -104,6 +104,8 @@ pub struct Tape {
     noisy: Option<perturbation::Noisy>,
     /// Least value of each residual.
     least_residual: Option<Measured>,
+    /// Lanes that wait for a common pass, without their adjoints.
+    gathered: Option<Vec<Lane>>,
     /// Vector in the place of ρ′(e) in gradients.
     dual: Option<Measured>,
     /// Length ρ of the displacement of gradients.
@@ -141,6 +143,7 @@ impl Tape {
             noisy: None,
             least_residual: None,
             dual: None,
+            gathered: None,
             sharpness: None,
             nonnegative: false,
             registers: Vec::new(),

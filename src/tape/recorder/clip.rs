@@ -29,6 +29,16 @@ impl Tape {
         found
     }
 
+    /// Residuals A(Z(u)) − y at several points, in one pass without adjoints. For products of two factors at most.
+    pub fn residuals(&mut self, points: &[Blocks]) -> Vec<Measured> {
+        let model = self.model.clone();
+        self.gathered = Some(Vec::new());
+        let all = points.iter().map(|u| model.gradient(self, *u, None, None).0).collect();
+        let lanes = self.gathered.take().unwrap_or_default();
+        self.pass(lanes, None);
+        all
+    }
+
     /// Moves the adjoint of residuals to the dual variables, if they are in the place of these.
     fn with_dual(&self, mut lanes: Vec<Lane>) -> Vec<Lane> {
         let Some(v) = self.dual else { return lanes };
@@ -43,6 +53,14 @@ impl Tape {
     /// Records a pass. Where residuals have a least value, a first pass measures, and a second one takes the adjoint of what
     /// is left of them.
     pub(super) fn push_pass(&mut self, lanes: Vec<Lane>, group: Option<Minibatches>) {
+        if let Some(gathered) = &mut self.gathered {
+            // Lanes that waited for a pass keep their adjoints.
+            let measured = |lane: &Lane| matches!(lane.values, Values::Measure { .. });
+            gathered.extend(
+                lanes.into_iter().map(|lane| if measured(&lane) { Lane { adjoint: None, ..lane } } else { lane }),
+            );
+            return;
+        }
         let mut lanes = self.with_dual(lanes);
         let Some(least) = self.least_residual else { return self.push(Op::Pass(Pass { lanes, group })) };
         let (target, mut clipped, mut second) = (self.target(), Vec::new(), Vec::new());

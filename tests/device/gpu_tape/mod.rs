@@ -202,7 +202,7 @@ pub fn agrees(case: &Case, device: &Device, options: &Options) -> Outcome {
         _ if case.integers => 0.0,
         _ => 2e-4,
     };
-    let led = ["minibatches", "bounded minibatches", "lanes", "exact lanes", "given beside", "one side"];
+    let led = ["minibatches", "bounded minibatches", "points", "lanes", "exact lanes", "given beside", "one side"];
     let leads = !led.contains(&case.recipe.name);
     let leading = case.residual().filter(|_| leads);
     let next = |engine: &mut dyn Engine, plain: &Plain<'_>, label: &str| -> Outcome {

@@ -87,6 +87,20 @@ fn bounded_minibatches(t: &mut Tape) {
     minibatches(t);
 }
 
+/// Residuals at three points in one pass, beside an adjoint that waits for it.
+fn points(t: &mut Tape) {
+    let (u, dual) = (t.iterate(), t.keep_measured("dual"));
+    let g = t.adjoint_beside(dual, u);
+    let twice = t.combine([(number(2.0), u)]);
+    let half = t.combine([(number(0.5), u)]);
+    let e = t.residuals(&[u, twice, half]);
+    t.measured_combine(dual, [(number(0.5), dual), (number(1.0), e[1]), (number(-1.0), e[2])]);
+    let energy = t.energy(e[0]);
+    let step = t.step();
+    let short = t.formula(step / (energy * 0.01 + 1.0));
+    t.combine_into(u, [(number(0.5), u), (-short, g)]);
+}
+
 fn momentum(t: &mut Tape) {
     let (y, previous) = (t.iterate(), t.keep("previous", Initial::Iterate));
     let since = t.keep_scalar("since", Initial::Number(0.0));
@@ -329,6 +343,7 @@ pub fn recipes() -> Vec<Recipe> {
         plain("bounded", bounded),
         plain("exact bounded", exact_bounded),
         plain("bounded minibatches", bounded_minibatches),
+        plain("points", points),
         plain("momentum", momentum),
         plain("polyak", polyak),
         named("polyak around a centre", Recipe { centred: true, ..plain("", polyak) }),

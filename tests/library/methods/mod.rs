@@ -10,3 +10,4 @@ mod rays;
 mod starts;
 mod steps;
 mod textbook;
+mod values;
