@@ -83,6 +83,7 @@ pub mod solver {
 
 /// The finished tape as engines read it.
 pub mod tape {
+    pub use crate::tape::clip::MeasuredClip;
     pub use crate::tape::evaluation::{Evaluation, Sides};
     pub use crate::tape::op::{Combine, HostOp, MatrixProduct, MeasuredCombine, Op, Pass, Precondition, Step};
     pub use crate::tape::program::Program;

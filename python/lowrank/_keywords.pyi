@@ -5,6 +5,7 @@ from typing import TypedDict
 
 class SolveOptions(TypedDict, total=False):
     implicit: float | None
+    loss_unseen: str | None
     rows: int | Iterable[int] | str | None
     model: str | None
     signature: tuple[int, int] | None
@@ -25,6 +26,11 @@ class SolveOptions(TypedDict, total=False):
     damping: float | Iterable[float] | str | None
     damping_factor: float | None
     memory: int | None
+    dual_step: float | None
+    metric: str | None
+    adaptive: str | None
+    directions: int | None
+    radius: float | None
     search_rank: int | Iterable[int] | str | None
     step_size: float | Iterable[float] | str | None
     init_scale: float | Iterable[float] | str | None
@@ -121,6 +127,11 @@ class SweepOptions(TypedDict, total=False):
     method_seed: int | None
     damping_factor: float | None
     memory: int | None
+    dual_step: float | None
+    metric: str | None
+    adaptive: str | None
+    directions: int | None
+    radius: float | None
     label_noise: float
     label_noise_until: int | None
     sharpness: float

@@ -270,6 +270,7 @@ pub fn solve<'py>(
     settings.clone().trials(axes.trials(1)).check().map_err(raised)?;
     let implicit = request.implicit().map_err(raised)?;
     let problem = problem(operator, observations, truth, truth_matrix, implicit)?;
+    let (problem, unseen) = request.with_unseen(problem).map_err(raised)?;
     let (settings, ridge) = request.with_usual_ridge(settings, &problem).map_err(raised)?;
     let backend = request.backend().map_err(raised)?;
     let settings = started(&request, settings, init, operator.inner.domain())?;
@@ -304,7 +305,7 @@ pub fn solve<'py>(
         Ok(errors) => errors.notices.clone(),
         Err(error) => vec![format!("no standard errors: {error}")],
     });
-    let more: Vec<String> = ridge.into_iter().chain(chosen).chain(about).collect();
+    let more: Vec<String> = ridge.into_iter().chain(unseen).chain(chosen).chain(about).collect();
     let notices =
         operator.notices.iter().chain(&more).chain(&solution.notices).map(|notice| keywords(notice)).collect();
     let errors = errors.and_then(lowrank::Result::ok);

@@ -135,6 +135,12 @@ fn check(trial: &TrialSolution) -> Result<()> {
             "leave it out: implicit feedback is no noisy measurement",
         );
     }
+    if trial.form.bounded {
+        return refused(
+            "with observations that are upper bounds",
+            "leave it out: an upper bound is no noisy measurement",
+        );
+    }
     if trial.biases().is_some() {
         return refused(
             "for a fit with biases that the run has chosen",

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::gpu::usage::{Usage, reads, writes};
-use crate::tape::{BlockSize, Blocks, Kind, Measured, Minibatches, Op, Program, Role, Step, Values, When};
+use crate::tape::{BlockSize, Blocks, Bound, Kind, Measured, Minibatches, Op, Program, Role, Step, Values, When};
 
 /// Most operands of a kernel beside the slots: core WebGPU has eight storage buffers.
 pub(super) const OPERANDS: usize = 7;
@@ -203,7 +203,9 @@ fn class(task: Task<'_>, program: &Program) -> Class {
         Task::Collect | Task::Op(Op::Formula { .. }) => Class::Scalars,
         Task::Op(Op::Combine(op)) => Class::Factors(sizes(program, op.out)),
         Task::Op(Op::Dot { a, .. }) => Class::Factors(sizes(program, *a)),
-        Task::Op(Op::MeasuredCombine(_) | Op::MeasuredDot { .. } | Op::LabelNoise(_)) => Class::Measured(None),
+        Task::Op(Op::MeasuredCombine(_) | Op::MeasuredDot { .. } | Op::MeasuredClip(_) | Op::LabelNoise(_)) => {
+            Class::Measured(None)
+        }
         Task::Op(Op::Energy { group, .. }) => Class::Measured(*group),
         Task::Mean(..) | Task::Op(_) => Class::Alone,
     }
@@ -288,6 +290,10 @@ fn keeps(task: Task<'_>, register: usize) -> bool {
         Task::Op(Op::MeasuredCombine(op)) => {
             let read = |x: &crate::tape::Measured| x.index() == register;
             op.only.is_some() || op.terms.iter().any(|(_, x)| read(x)) || op.times.as_ref().is_some_and(read)
+        }
+        Task::Op(Op::MeasuredClip(op)) => {
+            let read = |bound: &Bound| bound.register().is_some_and(|of| of.index() == register);
+            op.x.index() == register || op.bounds().any(read)
         }
         Task::Op(Op::LabelNoise(op)) => op.base.index() == register,
         _ => true,

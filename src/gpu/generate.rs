@@ -15,11 +15,12 @@ use crate::gpu::text::{
     File, GRID, SCALAR, Texts, arithmetic, constant, file, limits, loss_functions, measurements_file,
 };
 use crate::operators::Loss;
-use crate::tape::{BlockSize, Expression, LabelNoise, Op, Scalar, noise};
+use crate::tape::{BlockSize, Bound, Expression, LabelNoise, MeasuredClip, Op, Scalar, noise};
 
 use text::elementwise_text;
 
 const HASH: File = file!("lib/hash.wgsl");
+const CLIP: File = file!("lib/clip.wgsl");
 const LABEL_NOISE: File = file!("lib/label_noise.wgsl");
 
 /// Context of the generated text beside the unit.
@@ -162,6 +163,23 @@ impl Entries<'_> {
         self.changed.insert(out);
     }
 
+    /// Writes min(max(x, lower), upper).
+    fn clip(&mut self, op: &MeasuredClip) {
+        let mut name = self.value(op.x.index());
+        for (function, bound) in [("at_least", &op.lower), ("at_most", &op.upper)] {
+            let Some(bound) = bound else { continue };
+            let bound = match bound {
+                Bound::All(formula) => self.coefficient(formula),
+                Bound::Each(register) => self.value(register.index()),
+            };
+            let next = self.name();
+            self.body.push(format!("let {next} = {function}({name}, {bound});"));
+            name = next;
+        }
+        self.current.insert(op.out.index(), name);
+        self.changed.insert(op.out.index());
+    }
+
     /// Writes base + σ·ξ.
     fn label_noise(&mut self, op: &LabelNoise) {
         let [deviation, stream, turn] =
@@ -233,6 +251,7 @@ impl Entries<'_> {
                     let times = op.times.map(|times| Then::Times(self.value(times.index())));
                     self.combine(op.out.index(), &terms, times, op.only);
                 }
+                Op::MeasuredClip(op) => self.clip(op),
                 Op::LabelNoise(op) => self.label_noise(op),
                 Op::Dot { out, a, b } => {
                     let (a, b) = (self.value(a.index()), self.value(b.index()));
@@ -348,6 +367,9 @@ pub(super) fn elementwise(
     let mut files = vec![GRID, SCALAR];
     if matches!(unit.class, Class::Measured(_)) {
         files.push(measured);
+    }
+    if unit.jobs.iter().any(|job| matches!(job.task, Task::Op(Op::MeasuredClip(_)))) {
+        files.push(CLIP);
     }
     if unit.jobs.iter().any(|job| matches!(job.task, Task::Op(Op::LabelNoise(_)))) {
         let [first, second] = noise::seed_words();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::tape::{Expression, Op, Program, Values};
+use crate::tape::{Bound, Expression, Op, Program, Values};
 
 /// Accesses of the ops to each register.
 pub(super) struct Usage {
@@ -83,6 +83,15 @@ pub(super) fn reads(op: &Op, program: &Program) -> BTreeSet<usize> {
         Op::MeasuredDot { a, b, .. } => all.extend([a.index(), b.index(), weights]),
         Op::Energy { residual, .. } => all.extend([residual.index(), weights]),
         Op::Formula { value, .. } => scalars_of(value, &mut all),
+        Op::MeasuredClip(op) => {
+            all.insert(op.x.index());
+            for bound in op.bounds() {
+                match bound {
+                    Bound::All(formula) => scalars_of(formula, &mut all),
+                    Bound::Each(register) => _ = all.insert(register.index()),
+                }
+            }
+        }
         Op::LabelNoise(op) => {
             all.extend([op.base.index(), op.deviation.index(), op.stream.index(), op.turn.index()]);
         }
@@ -113,6 +122,7 @@ pub(super) fn writes(op: &Op) -> BTreeSet<usize> {
         }
         Op::Combine(op) => [op.out.index()].into(),
         Op::MeasuredCombine(op) => [op.out.index()].into(),
+        Op::MeasuredClip(op) => [op.out.index()].into(),
         Op::LabelNoise(op) => [op.out.index()].into(),
         Op::Dot { out, .. } | Op::MeasuredDot { out, .. } | Op::Energy { out, .. } | Op::Formula { out, .. } => {
             [out.index()].into()

@@ -202,6 +202,10 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
                 ops::product(&mut self.registers, op, &self.active);
                 Ok(())
             }
+            Op::MeasuredClip(op) => {
+                ops::measured_clip(&mut self.registers, op, &self.active);
+                Ok(())
+            }
             Op::LabelNoise(op) => {
                 ops::label_noise(&mut self.registers, op, &self.active, &self.shards);
                 Ok(())
@@ -217,7 +221,7 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
             let given: Vec<Held<'_>> = op.inputs.iter().map(|at| registers.held(*at, trial)).collect();
             let mut left = vec![Left::default(); op.outputs.len()];
             match &op.work {
-                HostWork::Alone(function) => function(&given, &mut left)?,
+                HostWork::Alone(_) => op.run(&given, &mut left)?,
                 HostWork::WithRows(function) => {
                     function(&*passes.rows(registers, program, trial)?, &given, &mut left)?;
                 }

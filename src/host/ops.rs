@@ -9,7 +9,8 @@ use crate::host::registers::Registers;
 use crate::operators::Loss;
 use crate::real::Real;
 use crate::tape::{
-    Blocks, Combine, Expression, LabelNoise, MatrixProduct, Measured, MeasuredCombine, Precondition, Scalar, noise,
+    Blocks, Bound, Combine, Expression, LabelNoise, MatrixProduct, Measured, MeasuredClip, MeasuredCombine,
+    Precondition, Scalar, noise,
 };
 
 /// Least count of numbers worth several threads.
@@ -138,6 +139,39 @@ pub(super) fn measured_combine<T: Real>(registers: &mut Registers<T>, op: &Measu
             true => out.par_iter_mut().enumerate().for_each(of),
             false => out.iter_mut().enumerate().for_each(of),
         }
+    }
+    registers.put_measured(op.out, out);
+}
+
+/// Runs [`MeasuredClip`].
+pub(super) fn measured_clip<T: Real>(registers: &mut Registers<T>, op: &MeasuredClip, active: &[bool]) {
+    let mut out = registers.take_measured(op.out);
+    for trial in (0..active.len()).filter(|trial| active[*trial]) {
+        let number = |bound: &Bound| match bound {
+            Bound::All(formula) => T::from_f64(value(registers, formula, trial)),
+            Bound::Each(_) => T::ZERO,
+        };
+        let (lower, upper) = (op.lower.as_ref().map(number), op.upper.as_ref().map(number));
+        let of = |(shard, own): (usize, &mut Vec<T>)| {
+            let length = own.len() / active.len();
+            let range = trial * length..(trial + 1) * length;
+            let vector = |register: Measured| &registers.measured(register)[shard][range.clone()];
+            let each = |bound: &Option<Bound>| bound.as_ref().and_then(Bound::register).map(vector);
+            let (lowest, highest) = (each(&op.lower), each(&op.upper));
+            // The output was taken out of the registers.
+            let x = (op.x != op.out).then(|| vector(op.x));
+            for (i, own) in own[range.clone()].iter_mut().enumerate() {
+                let mut v = x.map_or(*own, |x| x[i]);
+                if let Some(bound) = lowest.map(|of| of[i]).or(lower).filter(|bound| v < *bound) {
+                    v = bound;
+                }
+                if let Some(bound) = highest.map(|of| of[i]).or(upper).filter(|bound| v > *bound) {
+                    v = bound;
+                }
+                *own = v;
+            }
+        };
+        out.par_iter_mut().enumerate().for_each(of);
     }
     registers.put_measured(op.out, out);
 }

@@ -4,6 +4,9 @@
 mod alt_scaled_gd;
 pub(crate) mod card;
 mod cg;
+mod descent_ascent;
+mod extragradient;
+mod game;
 mod gauss_newton;
 mod gd;
 mod gd_polyak;
@@ -19,6 +22,7 @@ mod riemannian;
 mod scaled_gd;
 mod schedule;
 mod sgd;
+mod zeroth_order;
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,6 +41,7 @@ pub(crate) const PASSES: &str = "passes";
 pub use crate::named::Named;
 pub(crate) use card::AUTOMATIC;
 pub use card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
+pub use game::GameMetric;
 pub use line::StepRule;
 pub(crate) use scaled_gd::DAMPING;
 
@@ -81,6 +86,12 @@ registry! {
     lbfgs: Lbfgs,
     /// Descent on the manifold of matrices of rank k.
     riemannian: Riemannian,
+    /// Descent of the factors against ascent of dual variables of the residuals.
+    descent_ascent: DescentAscent,
+    /// Extragradient steps in the same game.
+    extragradient: Extragradient,
+    /// Descent by values of the loss alone.
+    zeroth_order: ZerothOrder,
     /// Growth of the rank until further columns are noise.
     pursuit: Pursuit,
     /// Gauss–Newton steps on few rows with a growing rank: few passes over large matrices.
@@ -171,6 +182,11 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
     /// Whether its steps account for a weight of unobserved entries, see [`crate::Settings::unobserved_weight`].
     fn weighs_unobserved(&self) -> bool {
         false
+    }
+
+    /// Whether it applies the adjoint A*, which a [`BlackBox`](crate::operators::BlackBox) lacks.
+    fn needs_adjoint(&self) -> bool {
+        true
     }
 
     /// Values of the parameters declared by its tape, for one trial.

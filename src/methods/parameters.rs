@@ -48,3 +48,36 @@ pub(super) const MEMORY: OptionCard =
 /// Share of the last step.
 pub(super) const MOMENTUM: OptionCard =
     OptionCard::new("momentum", Number, "β", METHOD, "Share of the last step that is added to the next one").of(ALL);
+/// Share τ of the ascent.
+pub(super) const DUAL_STEP: OptionCard = OptionCard::new(
+    "dual_step",
+    Number,
+    "τ",
+    METHOD,
+    "Share of the way from the dual variables of the residuals to their best response",
+)
+.of(ALL);
+/// Metric of the factors.
+pub(super) const METRIC: OptionCard =
+    OptionCard::new("metric", Text, "NAME", METHOD, "Metric of the factors in a game: quotient or euclidean").of(ALL);
+/// Whether the step adapts.
+pub(super) const ADAPTIVE: OptionCard = OptionCard::new(
+    "adaptive",
+    Text,
+    "WORD",
+    METHOD,
+    "true halves a step that is too long for the variation of the gradients, and lets others grow",
+)
+.of(ALL);
+/// Directions in an iteration.
+pub(super) const DIRECTIONS: OptionCard =
+    OptionCard::new("directions", Count, "q", METHOD, "Random directions in an iteration of zeroth-order").of(ALL);
+/// Distance of the points.
+pub(super) const RADIUS: OptionCard = OptionCard::new(
+    "radius",
+    Number,
+    "ρ",
+    METHOD,
+    "Size of the displacements of zeroth-order over that of the iterate",
+)
+.of(ALL);

@@ -5,6 +5,7 @@
 //! crate sees the trait only.
 
 mod acceleration;
+mod black_box;
 pub(crate) mod compressed;
 pub mod dense;
 pub mod entries;
@@ -28,6 +29,7 @@ use crate::problem::{Domain, Factors};
 
 pub use crate::simd::InstructionSet;
 pub use acceleration::Acceleration;
+pub use black_box::BlackBox;
 pub use dense::{Dense, Layout};
 pub use entries::Entries;
 pub use gather::{GatherKernel, Lines, Side};
@@ -122,6 +124,12 @@ pub trait Operator: Send + Sync {
         Cost { bytes: entries * 8.0, flops: 4.0 * entries * batch as f64 }
     }
 
+    /// Whether the adjoint exists. Without it only methods that evaluate the loss alone solve a problem, and the adjoint functions of
+    /// this trait are never called.
+    fn has_adjoint(&self) -> bool {
+        true
+    }
+
     /// Number type of the measurement data, if they are numbers.
     fn stored_in(&self) -> Option<Storage> {
         None
@@ -199,6 +207,9 @@ macro_rules! delegate {
             }
             fn cost(&self, batch: usize, search_rank: usize) -> Cost {
                 (**self).cost(batch, search_rank)
+            }
+            fn has_adjoint(&self) -> bool {
+                (**self).has_adjoint()
             }
             fn stored_in(&self) -> Option<Storage> {
                 (**self).stored_in()

@@ -64,6 +64,10 @@ impl Request {
             let fix = "give the truth, or stop by --stop-residual or --holdout";
             return Err(Error::invalid("stop_relative_error", "a target but no truth", allowed, fix));
         }
+        if self.unseen_below()?.is_some() && registration.name != "entries" {
+            let (found, allowed) = ("measurements that are no entries", "entries of a matrix");
+            return Err(Error::invalid("loss_unseen", found, allowed, "pass entries, or leave it out"));
+        }
         let settings = self.with_implicit(settings, registration.name == "entries")?;
         let settings = settings.model(self.model(usual)?);
         // Refused before any file is opened.
@@ -95,6 +99,8 @@ impl Request {
         described.insert("model".into(), written.into());
         let problem = Problem::batch(operator, observations)?;
         let problem = weights.into_iter().try_fold(problem, Problem::with_weights)?;
+        let (problem, said) = self.with_unseen(problem)?;
+        notices.extend(said);
         let (settings, chosen) = self.with_usual_ridge(settings, &problem)?;
         notices.extend(chosen);
         let problem = self.with_truth(problem, &settings)?;

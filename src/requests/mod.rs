@@ -4,6 +4,7 @@ mod choice;
 pub(crate) mod files;
 mod implicit;
 pub(crate) mod listing;
+mod unseen;
 
 use crate::backend::Backend;
 use crate::engine::Precision;

@@ -1,5 +1,6 @@
 //! The choices of a plan, one function each: the requested value, or an automatic one with its reason.
 
+use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::methods::{DAMPING, Method, StartKind, StepSize};
 use crate::models::{DEFAULT_SEARCH_RANK, Model};
@@ -33,11 +34,28 @@ pub(super) fn method(
     settings: &Settings,
     reads_rows: bool,
 ) -> Result<Choice<Method>> {
+    let (bounded, blind) = (problem.upper_bounds().is_some(), !problem.operator().has_adjoint());
+    if blind {
+        require_values_alone(problem, settings)?;
+    }
+    if bounded && settings.precision == Precision::Mixed {
+        let found = "mixed beside observations that are upper bounds";
+        return Err(Error::invalid("precision", found, "f32 or f64 for them", "change the precision"));
+    }
     if let Some(method) = &settings.method {
+        if bounded && !method.perturbs() {
+            let what = format!("the method {method} with observations that are upper bounds, as unseen entries have,");
+            let fix = format!("use one of {}, with constant or scheduled steps", Method::perturbing());
+            return Err(Error::Unsupported { what, fix });
+        }
         method.suits(settings.loss, model)?;
         return Ok(Choice { value: method.clone(), reason: None });
     }
-    let (value, why) = settings.automatic_method(model, reads_rows && has_few_rows(problem, settings));
+    let (value, why) = match bounded {
+        _ if blind => (Method::zeroth_order().into(), "measurements without an adjoint".into()),
+        true => (Method::momentum().into(), "observations that are upper bounds".into()),
+        false => settings.automatic_method(model, reads_rows && has_few_rows(problem, settings)),
+    };
     let reason = Some(format!("method {}: lowrank chose it for {why}", value.word()));
     Ok(Choice { value, reason })
 }
@@ -54,6 +72,25 @@ fn has_few_rows(problem: &Problem, settings: &Settings) -> bool {
         settings.ridge > 0.0 || settings.trials.iter().any(|trial| trial.ridge.is_some_and(|ridge| ridge > 0.0));
     let small = domain.rows().max(domain.columns()) <= WIDEST && trials == 1;
     thin && small && !ridge && !operator.is_centred()
+}
+
+/// Refuses methods, starts and diagnoses that apply the adjoint, for measurements that have none.
+fn require_values_alone(problem: &Problem, settings: &Settings) -> Result<()> {
+    let name = problem.operator().name();
+    let refused = |what: String, fix: &str| {
+        let what = format!("{what} for the measurements '{name}', which have no adjoint,");
+        Err(Error::Unsupported { what, fix: fix.into() })
+    };
+    match &settings.method {
+        Some(method) if method.needs_adjoint() => {
+            refused(format!("the method {method}"), "use the method zeroth-order, or leave the method out")
+        }
+        _ if matches!(settings.init, Init::Spectral { .. }) => {
+            refused("a spectral start".into(), "use a random start, or pass factors")
+        }
+        _ if settings.diagnose => refused("a diagnosis".into(), "leave it out"),
+        _ => Ok(()),
+    }
 }
 
 /// The model. Settings of other models are refused.

@@ -16,6 +16,8 @@ pub(crate) struct Form {
     pub loss: Loss,
     /// Whether entries that are not measured have a weight.
     pub unobserved: bool,
+    /// Whether some observations are upper bounds.
+    pub bounded: bool,
     /// Whether label noise or sharpness-aware gradients change the descent.
     pub perturbed: bool,
 }

@@ -54,6 +54,7 @@ const FACTS: &[Fact] = &[
     fact("has_ridge", ENGINE, |t| Ok(json!(t.plan.has_ridge()))),
     fact("weighs_unobserved", ENGINE, |t| Ok(json!(t.plan.weighs_unobserved()))),
     fact("unobserved_weight", RUN, |t| Ok(json!(t.plan.weighs_unobserved().then_some(&t.plan.unobserved)))),
+    fact("upper_bounds", BOTH, |t| Ok(json!(t.problem.upper_bounds().map(bounds_digest)))),
     fact("batch", ENGINE, |t| Ok(json!(t.plan.start.batch()))),
     fact("search_rank", ENGINE, |t| Ok(json!(t.plan.start.search_rank()))),
     fact(TRIALS, RUN, trials),
@@ -239,7 +240,18 @@ fn of_operator(operator: &dyn Operator) -> Result<String> {
         true => Factors::single(1, domain.rows(), 1, left)?,
         false => Factors::pair(1, domain, 1, left, right)?,
     };
-    Ok(digest([&host::adjoint(operator, &r, &applied)[..]]))
+    let found = match operator.has_adjoint() {
+        true => host::adjoint(operator, &r, &applied),
+        // Values see every Aᵢ too.
+        false => host::measure(operator, &applied),
+    };
+    Ok(digest([&found[..]]))
+}
+
+/// Digest of which observations are upper bounds.
+fn bounds_digest(bounds: &[bool]) -> String {
+    let numbers: Vec<f64> = bounds.iter().map(|bound| f64::from(u8::from(*bound))).collect();
+    digest([&numbers[..]])
 }
 
 impl TrialSolution {

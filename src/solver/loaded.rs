@@ -129,6 +129,12 @@ impl Loaded {
             parameter(name, numbers.iter().map(|of_trial| of_trial[index].1).collect())?;
         }
         parameter("signs", signs(plan, problem_size))?;
+        if let Some(bounds) = task.problem.upper_bounds() {
+            // Single precision holds this number, too.
+            let least = |bound: &bool| if *bound { 0.0 } else { -f64::from(f32::MAX) };
+            let of_trial: Vec<f64> = bounds.iter().map(least).collect();
+            parameter("least_residual", of_trial.repeat(plan.trials.len()))?;
+        }
         let sizes = || plan.model.sizes(&task.problem.operator().domain(), plan.search_rank());
         self.narrow = (plan.start.search_rank() > plan.search_rank()).then(sizes);
         match state {
@@ -232,6 +238,9 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
         .nonnegative(settings.nonnegative);
     if plan.weighs_unobserved() {
         tape.weigh_unobserved();
+    }
+    if problem.upper_bounds().is_some() {
+        tape.bound_residuals();
     }
     if settings.label_noise > 0.0 {
         tape.add_label_noise();

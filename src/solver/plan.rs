@@ -79,7 +79,8 @@ impl Task<'_> {
         let Self { problem, settings, plan } = self;
         let asked = settings.asks_for_rank() || plan.model.search_rank().is_some();
         let nothing_held = plan.held_out.iter().all(Vec::is_empty);
-        asked && nothing_held && problem.operator().entries().is_some_and(Entries::is_complete)
+        let known = problem.upper_bounds().is_none();
+        asked && nothing_held && known && problem.operator().entries().is_some_and(Entries::is_complete)
     }
 
     /// Degrees of freedom of a matrix of a rank, against which more columns are judged; 0 for an approximation, where

@@ -1,5 +1,7 @@
 //! An operator with its observations, and the truth if known.
 
+mod unseen;
+
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -34,6 +36,8 @@ pub struct Problem {
     weights: Option<Arc<[f64]>>,
     /// The weight of every measurement where all have the same.
     common_weight: f64,
+    /// Whether each observation is an upper bound, where some are.
+    upper_bounds: Option<Arc<[bool]>>,
 }
 
 impl Problem {
@@ -91,7 +95,7 @@ impl Problem {
         for instance in &instances {
             check_observations(&instance.observations, operator.measurements())?;
         }
-        Ok(Self { operator, instances, weights: None, common_weight: 1.0 })
+        Ok(Self { operator, instances, weights: None, common_weight: 1.0, upper_bounds: None })
     }
 
     /// The problem of one instance.
@@ -130,13 +134,48 @@ impl Problem {
         Ok(self)
     }
 
+    /// Makes the observations of some measurements upper bounds: of ⟨Aᵢ, Z⟩ only the excess over yᵢ counts, with the residual
+    /// max(⟨Aᵢ, Z⟩ − yᵢ, 0). So a measurement that a detector did not see, because it lies below its threshold, tells
+    /// that much. Losses, their gradients, and relative residuals are those of these residuals. It needs one of the methods of
+    /// [`Settings::label_noise`](crate::Settings::label_noise).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a number beyond the measurements, and for bounds alone; [`Error::Unsupported`] for centred
+    /// residuals.
+    pub fn with_upper_bounds(mut self, measurements: impl IntoIterator<Item = usize>) -> Result<Self> {
+        let m = self.operator.measurements();
+        let mut bounds = vec![false; m];
+        for i in measurements {
+            let Some(bound) = bounds.get_mut(i) else {
+                let fix = "number the measurements from 0";
+                return Err(Error::invalid("upper_bounds", i, format!("0 to {}", m - 1), fix));
+            };
+            *bound = true;
+        }
+        if bounds.iter().all(|bound| *bound) {
+            let fix = "the zero matrix may fit them all: pass measured values too";
+            return Err(Error::invalid("upper_bounds", "every measurement", "some of them", fix));
+        }
+        if self.operator.is_centred() {
+            let what = format!("upper bounds beside centred residuals, as {} have,", self.operator.name());
+            return Err(Error::Unsupported { what, fix: "pass measurements with plain residuals".into() });
+        }
+        self.upper_bounds = bounds.contains(&true).then(|| bounds.into());
+        Ok(self)
+    }
+
+    /// Whether each observation is an upper bound, where some are.
+    pub fn upper_bounds(&self) -> Option<&[bool]> {
+        self.upper_bounds.as_deref()
+    }
+
     /// The same problem with other observations, one instance for each vector, without truths.
     ///
     /// # Errors
     /// Those of [`Problem::batch`].
     pub(crate) fn with_observations(&self, observations: Vec<Vec<f64>>) -> Result<Self> {
         let problem = Self::batch(self.operator.clone(), observations)?;
-        Ok(Self { weights: self.weights.clone(), common_weight: self.common_weight, ..problem })
+        Ok(Self { operator: problem.operator, instances: problem.instances, ..self.clone() })
     }
 
     /// Weights of the measurements, where they are not all equal.

@@ -49,10 +49,13 @@ impl<'a> Spectra<'a> {
         Ok(spectrum)
     }
 
-    /// Norm ‖s·A*(y)‖, from which the setting `name` is chosen.
+    /// Norm ‖s·A*(y)‖, from which the setting `name` is chosen; without an adjoint its bound √s·‖w^½∘y‖ for isotropic measurements.
     pub(super) fn norm(&mut self, key: Key, weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
         let operator = &**self.problem.operator();
-        let norm = if operator.domain().is_symmetric() {
+        let norm = if !operator.has_adjoint() {
+            let y = self.problem.observations(key.0).unwrap_or_default();
+            (normalization * y.iter().zip(weights).map(|(y, w)| w * y * y).sum::<f64>()).sqrt()
+        } else if operator.domain().is_symmetric() {
             self.get(key, weights, normalization)?.norm()
         } else if let Some(norm) = self.norms.get(&key) {
             *norm

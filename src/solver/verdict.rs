@@ -32,7 +32,7 @@ fn ends(task: Task<'_>, e: &[f64]) -> Result<(f64, f64)> {
 impl Task<'_> {
     /// A sentence on the remainder of the measurements of a converged trial, and whether it makes the result doubtful.
     /// `count` is the number of trials examined. `None` where biases or a ridge were chosen, and
-    /// for non-negative factors, where the rest need not be orthogonal to them.
+    /// for observations that are upper bounds and non-negative factors, where the rest need not be orthogonal to them.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] where the factors are not finite.
@@ -45,7 +45,8 @@ impl Task<'_> {
             && plan.ridge[p.trial] == 0.0
             && !settings.nonnegative
             && !settings.perturbs();
-        let own = trial.tuned || trial.form.unobserved || !(rests && plain);
+        let blind = !operator.has_adjoint();
+        let own = blind || trial.tuned || trial.form.unobserved || trial.form.bounded || !(rests && plain);
         if own || trial.relative_residual <= MISFIT {
             return Ok(None);
         }

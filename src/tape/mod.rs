@@ -8,6 +8,7 @@
 //! An iteration has two parts. The *head* computes the residual at the iterate; the *tail* moves the iterate. An
 //! observation runs the head early, which costs nothing.
 
+pub(crate) mod clip;
 pub(crate) mod evaluation;
 mod expression;
 mod host;
@@ -20,6 +21,8 @@ pub(crate) mod registers;
 pub(crate) mod rows;
 pub(crate) mod turns;
 
+pub use clip::Bound;
+pub(crate) use clip::MeasuredClip;
 pub(crate) use evaluation::{Evaluation, Sides};
 pub use expression::{Expression, finite, greatest, least, least_of_quartic, less, root, select};
 pub use host::{Held, Left};

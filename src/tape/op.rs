@@ -4,7 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::tape::clip::MeasuredClip;
 use crate::tape::expression::Expression;
 use crate::tape::host::{Held, Left};
 use crate::tape::noise::LabelNoise;
@@ -253,6 +254,22 @@ pub struct HostOp {
     pub work: HostWork,
 }
 
+impl HostOp {
+    /// Runs a function that reads registers alone.
+    ///
+    /// # Errors
+    /// Those of the function; [`Error::Unsupported`] for one that reads measurement data.
+    pub fn run(&self, inputs: &[Held<'_>], outputs: &mut [Left]) -> Result<()> {
+        match &self.work {
+            HostWork::Alone(function) => function(inputs, outputs),
+            HostWork::WithRows(_) => Err(Error::Unsupported {
+                what: format!("{}, which reads single rows, on this backend", self.name),
+                fix: "use the backend cpu, or the method pursuit".into(),
+            }),
+        }
+    }
+}
+
 impl fmt::Debug for HostOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HostOp").field("name", &self.name).finish_non_exhaustive()
@@ -312,6 +329,8 @@ pub enum Op {
     Precondition(Precondition),
     /// Product of two blocks.
     Product(MatrixProduct),
+    /// Clipped vector over the measurements.
+    MeasuredClip(MeasuredClip),
     /// Noisy labels.
     LabelNoise(LabelNoise),
     /// Function on the host.

@@ -1,5 +1,6 @@
 //! The recorder, with which methods write their iteration.
 
+mod clip;
 mod operations;
 mod perturbation;
 mod square_norm;
@@ -10,7 +11,7 @@ use crate::operators::Loss;
 use crate::problem::Domain;
 use crate::tape::Program;
 use crate::tape::expression::Expression;
-use crate::tape::op::{Adjoint, Lane, Op, Pass, Step, When};
+use crate::tape::op::{Adjoint, Lane, Op, Step, When};
 use crate::tape::registers::{BlockSize, Blocks, Declaration, Initial, Kind, Measured, Role, Scalar};
 use crate::tape::turns::Minibatches;
 
@@ -101,6 +102,12 @@ pub struct Tape {
     unobserved: Option<Scalar>,
     raised: Option<Scalar>,
     noisy: Option<perturbation::Noisy>,
+    /// Least value of each residual.
+    least_residual: Option<Measured>,
+    /// Lanes that wait for a common pass, without their adjoints.
+    gathered: Option<Vec<Lane>>,
+    /// Vector in the place of ρ′(e) in gradients.
+    dual: Option<Measured>,
     /// Length ρ of the displacement of gradients.
     sharpness: Option<Scalar>,
     /// Whether moves of the iterate end at max(U, 0).
@@ -134,6 +141,9 @@ impl Tape {
             unobserved: None,
             raised: None,
             noisy: None,
+            least_residual: None,
+            dual: None,
+            gathered: None,
             sharpness: None,
             nonnegative: false,
             registers: Vec::new(),
@@ -324,7 +334,7 @@ impl Tape {
     /// Records several lanes in one read of the measurement data.
     pub fn pass(&mut self, mut lanes: Vec<Lane>, group: Option<Minibatches>) {
         lanes.append(&mut self.beside);
-        self.push(Op::Pass(Pass { lanes, group }));
+        self.push_pass(lanes, group);
     }
 
     /// Adds a lane to the next pass: A*(w∘v) applied to a list of blocks, G V and, for two blocks, Gᵀ W.

@@ -9,7 +9,9 @@ use lowrank::internals::operators::REGISTRY;
 use lowrank::internals::tape::Program;
 use lowrank::operators::{Loss, Operator, Storage};
 use lowrank::problem::Domain;
-use lowrank::tape::{BlockSize, Minibatches, Tape, finite, greatest, least, least_of_quartic, less, root, select};
+use lowrank::tape::{
+    BlockSize, Bound, Minibatches, Tape, finite, greatest, least, least_of_quartic, less, root, select,
+};
 use lowrank::{Model, Precision};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
@@ -23,6 +25,7 @@ fn everything(domain: Domain, k: usize, loss: Loss, signed: bool) -> Program {
     };
     let mut t = Tape::new(model.recorded(), domain, k, loss, signed, true);
     t.add_label_noise();
+    t.bound_residuals();
     let (u, groups) = (t.iterate(), Minibatches::new(3, 0));
     let (e, g) = t.gradient(u);
     t.observe(e);
@@ -35,6 +38,7 @@ fn everything(domain: Domain, k: usize, loss: Loss, signed: bool) -> Program {
     let step = t.formula(select(less(bb, aa), least_of_quartic([bb * 1.0, ab * 1.0, aa * 1.0, aa * 2.0]), finite(ab)));
     let dual = t.keep_measured("dual");
     t.measured_combine(dual, [(0.5.into(), dual), (step * 1.0, b)]);
+    t.measured_clip(dual, dual, Some(Bound::Each(a)), Some(Bound::All(1.0.into())));
     let inner = t.dot(direction, x);
     let steep = t.formula(greatest(inner, step) / 3.0);
     let wide = t.blocks_of("wide", vec![BlockSize::new(k, k)]);

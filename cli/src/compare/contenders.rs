@@ -46,10 +46,13 @@ impl Asked {
         }
         used_by_some(&given, &all)?;
         for one in &all {
-            // Losses that a method does not have are said of it in the table.
             let settings = Settings::new(one.method.clone());
             let settings = one.step_size.map_or(settings.clone(), |step| settings.step_size(step));
-            settings.check().map_err(|error| said_of(error, &one.label))?;
+            match settings.check() {
+                // Losses that a method does not have are said of it in the table.
+                Ok(()) | Err(Error::Unsupported { .. }) => {}
+                Err(error) => return Err(said_of(error, &one.label)),
+            }
         }
         Ok(Self { all, loss, chosen: args.methods.is_some() })
     }

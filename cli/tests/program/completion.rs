@@ -94,6 +94,11 @@ fn the_mask_and_its_start_go_together() {
     };
     let (random, own) = (error(""), error("--init spectral:1"));
     assert!(random > 0.3 && own < 1e-4, "{random} {own}");
+    // What is not seen lies below the threshold, which is enough for a random start.
+    let unseen = error("--loss-unseen hinge:0");
+    assert!(unseen < 1e-4, "{unseen}");
+    let slip = dir.run(&words(&format!("{base} --loss-unseen square:0")));
+    assert_says(&slip.exits(2).stderr, &["--loss-unseen", "square:0", "hinge:t"]);
 }
 
 #[test]

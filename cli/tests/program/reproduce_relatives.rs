@@ -104,6 +104,13 @@ fn absolute_residuals_bear_gross_outliers() {
     holds("outliers-2025", &["errors"], &ids, &[]);
 }
 
+#[test]
+fn unseen_entries_lead_random_starts() {
+    let ids =
+        ["random-fails", "spectral-succeeds", "rows-decide", "hinge-succeeds", "positive-threshold", "one-more-column"];
+    holds("relu-2024", &["errors"], &ids, &[]);
+}
+
 /// Fewer measurements than the factors have degrees of freedom: everything is interpolated and nothing recovered, and the
 /// program says so by its exit code.
 #[test]

@@ -73,7 +73,8 @@ fn the_digest_is_that_of_the_file() {
 #[test]
 fn the_trace_has_every_observation_and_ends_with_the_result() {
     let dir = Dir::with_problem();
-    dir.solve("--method gd --truth X.npy --max-iterations 25 --observe every:10 --trace trace.csv --report run.json").done();
+    dir.solve("--method gd --truth X.npy --max-iterations 25 --observe every:10 --trace trace.csv --report run.json")
+        .done();
     let text = dir.text("trace.csv");
     assert!(text.starts_with("trial,iteration,seconds,train_loss,relative_residual,relative_error"), "{text}");
     let rows = table(&text);

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::bound::{Bounds, Item, PassWork};
 use crate::gpu::paranoia;
 use crate::gpu::registers::Place;
-use crate::tape::{Held, HostOp, HostWork, Left};
+use crate::tape::{Held, Left};
 
 use super::{GpuEngine, Step};
 
@@ -119,9 +119,8 @@ impl GpuEngine<'_> {
     }
 
     fn on_host(&self, step: Step) -> Result<()> {
-        let Bounds::Host(HostOp { inputs, outputs, work, .. }) = &self.item(step).work else { return Ok(()) };
-        // Loading refuses the other kind.
-        let HostWork::Alone(function) = work else { return Ok(()) };
+        let Bounds::Host(op) = &self.item(step).work else { return Ok(()) };
+        let (inputs, outputs) = (&op.inputs, &op.outputs);
         let given: Vec<(Place, Vec<f64>)> = inputs
             .iter()
             .map(|register| self.place(*register).and_then(|place| Ok((place, self.fetch(place)?))))
@@ -132,7 +131,7 @@ impl GpuEngine<'_> {
                 |(place, values): &(Place, Vec<f64>)| trial * place.len..trial * place.len + values.len() / self.batch;
             let arguments: Vec<Held<'_>> = given.iter().map(|input| Held::F64(&input.1[own(input)])).collect();
             let mut left = vec![Left::default(); outputs.len()];
-            function(&arguments, &mut left)?;
+            op.run(&arguments, &mut left)?;
             for (place, left) in places.iter().zip(&left) {
                 let Some(numbers) = left.numbers() else { continue };
                 if numbers.len() != place.len {

@@ -62,6 +62,16 @@ pub(crate) const OPTIONS: &[OptionCard] = &[
     .excludes(&["biases", "scale_columns"])
     .of(&["solve"]),
     OptionCard::new(
+        "loss_unseen",
+        Text,
+        "hinge:t",
+        MEASUREMENTS,
+        "Entries are seen where they reach a threshold t: hinge:t adds max(Z − t, 0)²/2 over all others, so that a random start \
+         finds the matrix",
+    )
+    .excludes(&["biases", "scale_columns", "implicit"])
+    .of(&["solve"]),
+    OptionCard::new(
         "biases",
         Switch,
         "",

@@ -27,7 +27,8 @@ impl Run<'_> {
         let ends = plan.model.ends(&views)?;
         let views = ends.as_ref().map_or(views, |ends| ends.iter().map(|block| block.of(0)).collect());
         let point = plan.model.product(&views)?.as_factors()?;
-        let share = share_apart(&**operator, &point, residuals, &plan.target);
+        let bounds = self.task.problem.upper_bounds();
+        let share = share_apart(&**operator, &point, residuals, (&plan.target, bounds));
         if share <= TOLERANCE {
             return Ok(());
         }
@@ -43,14 +44,22 @@ impl Run<'_> {
     }
 }
 
-/// Deviation of a residual from A(Z) − y over the measurements of the first shard, as a share of ‖A(Z)‖ and ‖y‖.
-fn share_apart(operator: &dyn Operator, point: &Factors, residuals: &[f64], target: &[f64]) -> f64 {
+/// Deviation of a residual from A(Z) − y, or max(A(Z) − y, 0) where y is an upper bound, over the measurements of the first
+/// shard, as a share of ‖A(Z)‖ and ‖y‖.
+fn share_apart(
+    operator: &dyn Operator,
+    point: &Factors,
+    residuals: &[f64],
+    (target, bounds): (&[f64], Option<&[bool]>),
+) -> f64 {
     let range = operator.shard_range(0);
     let mut measured = vec![0.0; range.len()];
     operator.forward(0, point, &mut measured);
     let (mut apart, mut size) = (0.0, 0.0);
-    for ((found, y), a) in residuals[range.clone()].iter().zip(&target[range]).zip(&measured) {
-        apart += (found - (a - y)).powi(2);
+    for (i, a) in range.zip(&measured) {
+        let y = target[i];
+        let e = if bounds.is_some_and(|bounds| bounds[i]) { (a - y).max(0.0) } else { a - y };
+        apart += (residuals[i] - e).powi(2);
         size += a * a + y * y;
     }
     if apart == 0.0 { 0.0 } else { (apart / size).sqrt() }
@@ -70,12 +79,17 @@ mod tests {
         let target: Vec<f64> = (0..40).map(|i| f64::from(i) - 7.0).collect();
         let mut residual = host::measure(&operator, &point);
         residual.iter_mut().zip(&target).for_each(|(e, y)| *e -= y);
-        assert!(share_apart(&operator, &point, &residual, &target) < 1e-12);
+        assert!(share_apart(&operator, &point, &residual, (&target, None)) < 1e-12);
         residual.iter_mut().for_each(|e| *e *= 1.001);
-        assert!(share_apart(&operator, &point, &residual, &target) < TOLERANCE);
-        assert!(share_apart(&operator, &point, &[0.0; 40], &target) > TOLERANCE);
+        assert!(share_apart(&operator, &point, &residual, (&target, None)) < TOLERANCE);
+        assert!(share_apart(&operator, &point, &[0.0; 40], (&target, None)) > TOLERANCE);
         // A start near zero, where y dominates.
         let near = Factors::single(1, 5, 2, vec![1e-9; 10]).unwrap();
-        assert!(share_apart(&operator, &near, &[0.0; 40], &target) > 0.9);
+        assert!(share_apart(&operator, &near, &[0.0; 40], (&target, None)) > 0.9);
+        // Zeros are the residuals of upper bounds there, where the bounds are not negative.
+        let bounds: Vec<bool> = target.iter().map(|y| *y >= 0.0).collect();
+        let some: Vec<f64> = target.iter().map(|y| if *y >= 0.0 { 0.0 } else { -y }).collect();
+        assert!(share_apart(&operator, &near, &some, (&target, Some(&bounds))) < 1e-3);
+        assert!(share_apart(&operator, &near, &some, (&target, None)) > 0.5);
     }
 }

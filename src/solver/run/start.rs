@@ -99,6 +99,7 @@ fn watches(task: Task<'_>, precision: Precision) -> Result<Vec<TrialWatch<'_>>> 
         centred,
         loss,
         unobserved: settings.unobserved_weight > 0.0,
+        bounded: problem.upper_bounds().is_some(),
         perturbed: settings.perturbs(),
     };
     let n = domain.rows().max(domain.columns());

@@ -247,7 +247,8 @@ impl Sweep {
             let (cell, _, seeds) = self.solve(solve);
             Grid::trial(cell).instance(instance).seed(seeds.init)
         });
-        Ok((problem, self.grid.settings().trials(trials)))
+        // Batches of any size run the same method.
+        Ok((problem, self.grid.settings().method(self.grid.method_in_use()).trials(trials)))
     }
 
     /// Outcomes of the trials that ended by themselves.

@@ -202,7 +202,8 @@ pub fn agrees(case: &Case, device: &Device, options: &Options) -> Outcome {
         _ if case.integers => 0.0,
         _ => 2e-4,
     };
-    let leads = !["minibatches", "lanes", "exact lanes", "given beside", "one side"].contains(&case.recipe.name);
+    let led = ["minibatches", "bounded minibatches", "points", "lanes", "exact lanes", "given beside", "one side"];
+    let leads = !led.contains(&case.recipe.name);
     let leading = case.residual().filter(|_| leads);
     let next = |engine: &mut dyn Engine, plain: &Plain<'_>, label: &str| -> Outcome {
         let Some(residual) = leading else { return Ok(()) };
@@ -366,7 +367,7 @@ fn freezes(device: &Device, named: &str, name: &str) -> Outcome {
 fn exact(device: &Device) -> Outcome {
     for variant in ["", ":two-kernel", ":one-pass", ":row-resident", ":tiled"] {
         for model in [Model::Psd, Model::Asymmetric] {
-            for name in ["gd", "products", "vectors", "sums", "exact lanes", "given", "given beside"] {
+            for name in ["gd", "products", "vectors", "sums", "exact lanes", "exact bounded", "given", "given beside"] {
                 let mut case = Case::new("integers", model, recipe(name), [4, 20, 2, 2]);
                 case.variant = variant.strip_prefix(':').map(str::to_owned);
                 // Quotients and roots round: what comes before them is exact.
@@ -405,7 +406,7 @@ fn dispatches() -> Outcome {
 
 /// Streamed panels give what resident ones give.
 fn streams(device: &Device) -> Outcome {
-    for name in ["gd", "exact step", "minibatches", "host", "given"] {
+    for name in ["gd", "exact step", "minibatches", "host", "given", "bounded"] {
         let case = Case::new("dense", Model::Psd, recipe(name), [11, 400, 3, 2]);
         let run = |options: &Options| -> Result<(Vec<f64>, usize), lowrank::Error> {
             let mut engine = case.load(device, options)?;

@@ -23,6 +23,7 @@ const MEAN: &str = "ops/mean.wgsl";
 const WEIGH: &str = "ops/weigh.wgsl";
 const SCALAR: &str = "lib/scalar.wgsl";
 const GROUP: &str = "lib/group.wgsl";
+const CLIP: &str = "lib/clip.wgsl";
 const LABEL_NOISE: &str = "lib/label_noise.wgsl";
 
 /// What is broken, and the recipes and operators of which one must notice it.
@@ -36,6 +37,12 @@ const MUTATIONS: &[Broken] = &[
         &[("perturbed", "dense")],
     ),
     ("noise has a mean", broken(LABEL_NOISE, "- 1020", "- 1000"), &[("perturbed", "dense")]),
+    ("nothing is raised to a bound", broken(CLIP, "x < bound", "x < x"), &[("bounded", "dense")]),
+    (
+        "nothing is lowered to a bound",
+        broken(CLIP, "x > bound", "x > x"),
+        &[("bounded", "dense"), ("bounded", "entries")],
+    ),
     ("elements drop the last one", broken(ELEMENTS, "entry >= SIZE", "entry + 1u >= SIZE"), &[("gd", "dense")]),
     (
         "elements are another trial's",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lowrank::internals::tape::{Kind, MatrixProduct, Op, Precondition, Program, Role, Turns};
 use lowrank::operators::{Loss, Operator};
-use lowrank::tape::{Blocks, Expression, Held, Initial, Left, Matrix, Measured, Register, Scalar, Values};
+use lowrank::tape::{Blocks, Bound, Expression, Held, Initial, Left, Matrix, Measured, Register, Scalar, Values};
 
 #[derive(Clone)]
 pub struct Plain<'a> {
@@ -206,6 +206,17 @@ impl<'a> Plain<'a> {
             }
             Op::Precondition(op) => self.precondition(op, trial),
             Op::Product(op) => self.product(op, trial),
+            Op::MeasuredClip(op) => {
+                let bounds = |of: &Option<Bound>, none: f64| match of {
+                    Some(Bound::All(formula)) => vec![self.number(formula, trial); m],
+                    Some(Bound::Each(register)) => self.of(register.index(), trial),
+                    None => vec![none; m],
+                };
+                let (lower, upper) = (bounds(&op.lower, f64::NEG_INFINITY), bounds(&op.upper, f64::INFINITY));
+                let x = self.of(op.x.index(), trial);
+                let values: Vec<f64> = (0..m).map(|i| x[i].max(lower[i]).min(upper[i])).collect();
+                self.put(op.out.index(), trial, &values);
+            }
             Op::LabelNoise(op) => {
                 let of = |scalar: Scalar| self.values[scalar.index()][trial];
                 let noise = label_noise(of(op.stream), of(op.turn));
@@ -218,7 +229,7 @@ impl<'a> Plain<'a> {
                 let inputs: Vec<Vec<f64>> = op.inputs.iter().map(|r| self.of(r.index(), trial)).collect();
                 let mut outputs = vec![Left::default(); op.outputs.len()];
                 let inputs: Vec<Held<'_>> = inputs.iter().map(|numbers| Held::F64(numbers)).collect();
-                (op.function)(&inputs, &mut outputs).expect("a function that works");
+                op.run(&inputs, &mut outputs).expect("a function that works");
                 for (register, left) in op.outputs.iter().zip(&outputs) {
                     if let Some(values) = left.numbers() {
                         self.put(register.index(), trial, &values);

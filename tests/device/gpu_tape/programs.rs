@@ -6,8 +6,8 @@ use lowrank::internals::tape::Program;
 use lowrank::operators::Loss;
 use lowrank::problem::Domain;
 use lowrank::tape::{
-    Adjoint, BlockSize, Blocks, Initial, Lane, Measured, Minibatches, Recorded, Register, Tape, When, finite, greatest,
-    least, least_of_quartic, less, root, select,
+    Adjoint, BlockSize, Blocks, Bound, Initial, Lane, Measured, Minibatches, Recorded, Register, Tape, When, finite,
+    greatest, least, least_of_quartic, less, root, select,
 };
 
 pub type Record = fn(&mut Tape);
@@ -50,6 +50,55 @@ fn perturbed(t: &mut Tape) {
     t.add_label_noise();
     t.sharpen();
     gd(t);
+}
+
+/// Residuals with a least value each, a vector in a box of each trial, and one clipped in place.
+fn bounded(t: &mut Tape) {
+    t.bound_residuals();
+    let u = t.iterate();
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    let (dual, half, box_size) = (t.keep_measured("dual"), t.keep_measured("half"), t.parameter("box"));
+    t.measured_combine(dual, [(number(1.0), dual), (number(2.0), e)]);
+    t.measured_clip(dual, dual, Some(Bound::All(-box_size)), Some(Bound::All(box_size * 1.0)));
+    t.measured_clip(half, e, None, Some(Bound::Each(dual)));
+    let size = t.energy(half);
+    let step = t.step();
+    let short = t.formula(step / (size * 0.01 + 1.0));
+    t.combine_into(u, [(number(1.0), u), (-short, g)]);
+}
+
+/// The same without a quotient.
+fn exact_bounded(t: &mut Tape) {
+    t.bound_residuals();
+    let u = t.iterate();
+    let (e, g) = t.gradient(u);
+    t.observe(e);
+    let dual = t.keep_measured("dual");
+    t.measured_combine(dual, [(number(1.0), dual), (number(1.0), e)]);
+    t.measured_clip(dual, dual, Some(Bound::All(number(-2.0))), Some(Bound::All(number(3.0))));
+    let step = t.step();
+    t.combine_into(u, [(number(1.0), u), (-step, g)]);
+}
+
+/// Residuals of groups with a least value each.
+fn bounded_minibatches(t: &mut Tape) {
+    t.bound_residuals();
+    minibatches(t);
+}
+
+/// Residuals at three points in one pass, beside an adjoint that waits for it.
+fn points(t: &mut Tape) {
+    let (u, dual) = (t.iterate(), t.keep_measured("dual"));
+    let g = t.adjoint_beside(dual, u);
+    let twice = t.combine([(number(2.0), u)]);
+    let half = t.combine([(number(0.5), u)]);
+    let e = t.residuals(&[u, twice, half]);
+    t.measured_combine(dual, [(number(0.5), dual), (number(1.0), e[1]), (number(-1.0), e[2])]);
+    let energy = t.energy(e[0]);
+    let step = t.step();
+    let short = t.formula(step / (energy * 0.01 + 1.0));
+    t.combine_into(u, [(number(0.5), u), (-short, g)]);
 }
 
 fn momentum(t: &mut Tape) {
@@ -291,6 +340,10 @@ pub fn recipes() -> Vec<Recipe> {
         named("gd, l1", Recipe { loss: Loss::L1, ..plain("", gd) }),
         plain("decaying", decaying),
         plain("perturbed", perturbed),
+        plain("bounded", bounded),
+        plain("exact bounded", exact_bounded),
+        plain("bounded minibatches", bounded_minibatches),
+        plain("points", points),
         plain("momentum", momentum),
         plain("polyak", polyak),
         named("polyak around a centre", Recipe { centred: true, ..plain("", polyak) }),

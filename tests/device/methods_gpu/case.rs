@@ -9,7 +9,7 @@ use lowrank::internals::gpu::Options;
 use lowrank::internals::laws::Place;
 use lowrank::internals::operators::REGISTRY;
 use lowrank::internals::tape::{Kind, Program, Role, Sides};
-use lowrank::methods::{Context, Method, StepRule};
+use lowrank::methods::{Context, GameMetric, Method, StepRule};
 use lowrank::operators::{Loss, Operator};
 use lowrank::problem::Domain;
 use lowrank::tape::Tape;
@@ -121,6 +121,14 @@ pub fn recipes() -> Vec<Recipe> {
         scaled("cg-armijo", Method::cg().step_rule(StepRule::Armijo).into()),
         plain("lbfgs", Method::lbfgs().memory(3).into()),
         plain("lbfgs-armijo", Method::lbfgs().memory(2).step_rule(StepRule::Armijo).into()),
+        Recipe { preconditioned: true, ..of("descent-ascent", Method::descent_ascent().into(), huber) },
+        of("descent-ascent-euclidean", Method::descent_ascent().metric(GameMetric::Euclidean).into(), huber),
+        Recipe { preconditioned: true, ..of("extragradient", Method::extragradient().into(), huber) },
+        of(
+            "extragradient-adaptive",
+            Method::extragradient().metric(GameMetric::Euclidean).adaptive(true).into(),
+            huber,
+        ),
         Recipe { preconditioned: true, scale: 3.0, ..of("everything", Method::new(Everything), huber) },
     ]
 }

@@ -1,7 +1,9 @@
 //! Methods against their formulas, their invariances, their rates, and their defaults on every kind of measurement.
 
 mod behaviour;
+mod bounded;
 mod defaults;
+mod games;
 mod gauss_newton;
 mod nonnegative;
 mod perturbed;
@@ -9,3 +11,4 @@ mod rays;
 mod starts;
 mod steps;
 mod textbook;
+mod values;

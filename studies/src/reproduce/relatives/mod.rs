@@ -13,6 +13,7 @@ mod graph;
 mod multi_index;
 mod outliers;
 mod race;
+mod relu;
 mod saddles;
 mod scaledgd;
 mod scaledgd_lambda;
@@ -91,6 +92,7 @@ impl Relative {
             Self::MultiIndex2025 => &multi_index::MultiIndex,
             Self::ZerothOrder2024 => &zeroth::ZerothOrder,
             Self::Games2023 => &games::Games,
+            Self::Relu2024 => &relu::Relu,
         }
     }
 

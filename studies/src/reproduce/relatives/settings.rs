@@ -46,10 +46,13 @@ pub enum Relative {
     /// Riemannian descent–ascent, after arXiv 2306.16617, with the robust PCA game of arXiv 2202.06950.
     #[serde(rename = "games-2023")]
     Games2023,
+    /// Entries above a threshold, arXiv 2406.05822.
+    #[serde(rename = "relu-2024")]
+    Relu2024,
 }
 
 impl Relative {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ScaledGd2020,
         Self::ScaledGdLambda2023,
         Self::Agn2024,
@@ -62,6 +65,7 @@ impl Relative {
         Self::MultiIndex2025,
         Self::ZerothOrder2024,
         Self::Games2023,
+        Self::Relu2024,
     ];
 
     /// Returns the word of the command line.
@@ -79,6 +83,7 @@ impl Relative {
             Self::MultiIndex2025 => "multi-index-2025",
             Self::ZerothOrder2024 => "zeroth-order-2024",
             Self::Games2023 => "games-2023",
+            Self::Relu2024 => "relu-2024",
         }
     }
 

@@ -12,12 +12,13 @@ use super::tasks::{MeasuredCurve, Task, Tick, group, require_double};
 use super::{RaceCourse, Relative, Rerun, Room};
 use crate::report::{PlotAxis, Style};
 use crate::reproduce::claims::Claim;
-use faer::Mat;
 use lowrank::engine::Precision;
+use lowrank::methods::{GameMetric, Method};
+use lowrank::solver::{Progress, Status, TraceRow};
 use lowrank::{Backend, Error, Result};
 
 use pca::{PcaGame, Place};
-use recovery::{Metric, RecoveryGame, Strategies};
+use recovery::{RecoveryGame, distance, norm};
 
 /// Number of matrices of the PCA game.
 const MATRICES: usize = 40;
@@ -33,7 +34,9 @@ const EXTRA: f64 = 2.0;
 const LONGEST: f64 = 0.32;
 /// Halvings.
 const HALVINGS: usize = 11;
-/// Residual that a step must reach to count; it begins near 1.
+/// First step of the adaptive method over that of descent–ascent: far too long.
+const FIRST: f64 = 100.0;
+/// Distance to the saddle that a step must reach to count.
 const CALM: f64 = 1e-2;
 /// Iterations of the trials for the longest step, times the step: short steps need more.
 const HORIZON: f64 = 2.0;
@@ -91,10 +94,10 @@ impl Room for Games {
             ),
             "The games are after arXiv 2306.16617 (of which descent–ascent and its claims were read, not the adaptive \
              algorithm); the settings of the PCA game are those of public code that cites arXiv 2202.06950. The first game and \
-             the adaptive step are our own: it halves η until η times the variation of the field is at most half the step. The \
+             the adaptive steps are our own: they halve η where the variation of the field is large for the step. The \
              first game starts near M, because minimising over U is not convex. δ = 0.1, the smallest eigenvalue of M is 1. \
-             The study computes on the host in double precision; only the Huber solution comes from the solver. Of its sizes, n \
-             is d, and the recovered matrix has m/(10r) rows."
+             The first game is played by the methods `descent-ascent` and `extragradient` of the solver, the second on the host, \
+             all in double precision. Of the sizes, n is d, and the recovered matrix has m/(10r) rows."
                 .into(),
         ]
     }
@@ -143,7 +146,7 @@ impl Room for Games {
                 title: "Recovery as a game, in the quotient metric",
                 caption: format!(
                     "Distance to the saddle X*, with one step for all κ(M): η = {} for descent–ascent and {} for the \
-                     extragradient method; and the distance of the mean of all X_s, s ≤ t. {size}×{size}, r = {}, m = {}.",
+                     extragradient method, whose adaptive step begins at a far longer one; and the distance of the mean of all X_s, s ≤ t. {size}×{size}, r = {}, m = {}.",
                     s.step_size,
                     EXTRA * s.step_size,
                     s.rank,
@@ -152,6 +155,7 @@ impl Room for Games {
                 panels: vec![
                     distance("descent-ascent", "Descent–ascent"),
                     distance("extragradient", "Extragradient"),
+                    distance("adaptive", "Extragradient with an adaptive step"),
                     distance("average", "Average of descent–ascent"),
                 ],
             },
@@ -159,7 +163,7 @@ impl Room for Games {
                 name: "steps",
                 title: "The longest step",
                 caption: format!(
-                    "Longest η = {LONGEST}/2^j with which descent–ascent brings the residual to {CALM} within \
+                    "Longest η = {LONGEST}/2^j with which descent–ascent comes within {CALM} of the saddle in \
                      {HORIZON}/η iterations. The smallest eigenvalue of M is 1."
                 ),
                 panels: vec![panel("Longest step".into(), PlotAxis::log("κ(M)"), PlotAxis::log("η"), steps)],
@@ -189,65 +193,58 @@ fn recovered(s: &Rerun) -> usize {
 
 /// Returns distances to the saddle, the solver's agreement and the longest steps, at one condition number.
 fn recover(s: &Rerun, kappa: f64, backend: &Backend, tick: &mut Tick<'_>) -> Result<Vec<MeasuredCurve>> {
-    let game = RecoveryGame::new(recovered(s), s.rank, s.measurements, kappa, s.seed);
+    let game = RecoveryGame::new(recovered(s), s.rank, s.measurements, kappa, s.seed)?;
     let (limit, label) = (LONG * s.iterations, format!("κ(M) = {kappa}"));
-    let product = |at: &Strategies| &at.u * at.u.transpose();
-    let mut saddle = game.start();
-    for _ in 0..limit {
-        if game.step(&mut saddle, Metric::Quotient, true, EXTRA * s.step_size) < 1e-14 {
-            break;
-        }
-    }
-    let best = product(&saddle);
-    let solver = game.solver_product(limit, backend)?;
-    let agreement = (&solver - &best).norm_l2() / solver.norm_l2();
-    let mut curves = vec![
-        MeasuredCurve::new("agreement", &format!("{kappa}"), "‖X − X of the solver‖/‖X‖", vec![(kappa, agreement)]),
-        MeasuredCurve::new(
-            "response",
-            &format!("{kappa}"),
-            "w from clip(e/δ)",
-            vec![(kappa, game.response_gap(&saddle))],
-        ),
+    let name = format!("{kappa}");
+    let best = game.product(Method::extragradient().into(), EXTRA * s.step_size, limit, backend)?;
+    let solver = game.huber(limit, backend)?;
+    let agreement = distance(&solver, &best) / norm(&solver);
+    let mut curves =
+        vec![MeasuredCurve::new("agreement", &name, "‖X − X of the solver‖/‖X‖", vec![(kappa, agreement)])];
+    let runs: [(&str, Method, f64); 3] = [
+        ("descent-ascent", recovery::descent_ascent(GameMetric::Quotient), s.step_size),
+        ("extragradient", Method::extragradient().into(), EXTRA * s.step_size),
+        ("adaptive", Method::extragradient().adaptive(true).into(), FIRST * s.step_size),
     ];
-    for (name, extra, eta) in [("descent-ascent", false, s.step_size), ("extragradient", true, EXTRA * s.step_size)] {
-        let (mut at, mut points, mut means) = (game.start(), Vec::new(), Vec::new());
-        let mut sum = Mat::<f64>::zeros(best.nrows(), best.ncols());
-        for t in 0..=limit {
-            let x = product(&at);
-            sum += &x;
-            let distance = (&x - &best).norm_l2();
-            points.push((t as f64, distance.max(1e-16)));
-            means.push((t as f64, (&sum * faer::Scale(1.0 / (t + 1) as f64) - &best).norm_l2()));
-            let share = if extra { 0.3 } else { 0.0 } + 0.3 * t as f64 / limit as f64;
-            if distance < 1e-11 || !distance.is_finite() || tick(share) == ControlFlow::Break(()) {
-                break;
-            }
-            game.step(&mut at, Metric::Quotient, extra, eta);
-        }
-        curves.push(MeasuredCurve::new(name, &format!("{kappa}"), &*label, points));
-        if !extra {
-            curves.push(MeasuredCurve::new("average", &format!("{kappa}"), &*label, means));
+    for (at, (group, method, eta)) in runs.into_iter().enumerate() {
+        let mut sum = vec![0.0; best.len()];
+        let mut means = Vec::new();
+        let solution = game.run((method, eta), (&best, 1e-11), limit, backend, &mut |progress| {
+            sum.iter_mut().zip(recovery::square(progress.factors)).for_each(|(sum, x)| *sum += x);
+            let count = (progress.iteration + 1) as f64;
+            let mean: Vec<f64> = sum.iter().map(|sum| sum / count).collect();
+            means.push((progress.iteration as f64, distance(&mean, &best)));
+            tick(0.2 * at as f64 + 0.2 * progress.iteration as f64 / limit as f64)
+        })?;
+        let size = norm(&best);
+        let point = |row: &TraceRow| Some((row.iteration as f64, (row.relative_error? * size).max(1e-16)));
+        let points = solution.trace.iter().filter_map(point).collect();
+        curves.push(MeasuredCurve::new(group, &name, &*label, points));
+        if group == "descent-ascent" {
+            curves.push(MeasuredCurve::new("average", &name, &*label, means));
         }
     }
-    for (metric, name, done) in [(Metric::Euclidean, "euclidean", 0.6), (Metric::Quotient, "quotient", 0.9)] {
+    for (metric, name, done) in [(GameMetric::Euclidean, "euclidean", 0.6), (GameMetric::Quotient, "quotient", 0.9)] {
         if tick(done) == ControlFlow::Break(()) {
             break;
         }
-        let step = longest_step(&game, metric).map(|eta| (kappa, eta));
+        let step = longest_step(&game, metric, &best, backend)?.map(|eta| (kappa, eta));
         curves.push(MeasuredCurve::new("longest-step", &format!("{name}-{kappa}"), name, step.into_iter().collect()));
     }
     Ok(curves)
 }
 
 /// Returns the longest of the tried steps that calms descent–ascent.
-fn longest_step(game: &RecoveryGame, metric: Metric) -> Option<f64> {
-    let calms = |eta: &f64| {
-        let mut at = game.start();
-        let iterations = (HORIZON / eta) as usize;
-        (0..iterations).map(|_| game.step(&mut at, metric, false, *eta)).take_while(|r| r.is_finite()).any(|r| r < CALM)
-    };
-    (0..=HALVINGS).map(|j| LONGEST / f64::from(1u32 << j)).find(calms)
+fn longest_step(game: &RecoveryGame, metric: GameMetric, best: &[f64], backend: &Backend) -> Result<Option<f64>> {
+    for eta in (0..=HALVINGS).map(|j| LONGEST / f64::from(1u32 << j)) {
+        let (method, iterations) = (recovery::descent_ascent(metric), (HORIZON / eta) as usize);
+        let go = &mut |_: &Progress<'_>| ControlFlow::Continue(());
+        let solution = game.run((method, eta), (best, CALM), iterations, backend, go)?;
+        if solution.trials[0].status == Status::Converged {
+            return Ok(Some(eta));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns the gradient norms of descent–ascent, its average, the corrected extragradient method and the adaptive one.
