@@ -92,6 +92,9 @@ pub(super) const GRADIENT_STEP: &str = "1/(4 ||s A*(y)||)";
 /// The cost of most methods in cards.
 pub(super) const NOTHING: &str = "1 pass, nothing read back";
 
+/// Name of the register in which a method that reads some of the rows counts its passes.
+pub(crate) const PASSES: &str = "passes";
+
 /// Default step size of a method.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]

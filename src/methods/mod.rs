@@ -35,11 +35,8 @@ use crate::operators::Loss;
 use crate::problem::Domain;
 use crate::tape::Tape;
 
-/// Name of the register in which a method that reads some of the rows counts its passes.
-pub(crate) const PASSES: &str = "passes";
-
 pub use crate::named::Named;
-pub(crate) use card::AUTOMATIC;
+pub(crate) use card::{AUTOMATIC, PASSES};
 pub use card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
 pub use game::GameMetric;
 pub use line::StepRule;

@@ -213,22 +213,21 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings, reads_rows: bool) -> 
     let dampings = choices::dampings(&method.value, &wanted, init, &mut measured)?;
     let init_scales = choices::init_scales((&method.value, &model), &wanted, init, &mut measured)?;
     let spectra = measured.diagnosed(settings, &model)?;
-    let init_scale_ratio = model.has_init_scale_ratio().then(|| settings.init_scale_ratio.unwrap_or(1.0));
     let chosen = Numbers {
         search_ranks: &search_ranks.value,
         step_sizes: &step_sizes.value,
         dampings: &dampings,
         init_scales: &init_scales.value,
-        init_scale_ratio,
+        init_scale_ratio: model.has_init_scale_ratio().then(|| settings.init_scale_ratio.unwrap_or(1.0)),
     };
     let trials = chosen.trials(settings, &wanted, init, &measured.used);
     let target = measured.target();
     let start = starts::start((problem, &model), settings, (init, given), (&target, &measured.weights), &trials)?;
-    let deficient = starts::deficient(&start, &trials, settings)?;
+    let deficient = starts::deficient(&start, &trials, settings)?.into_iter();
+    let doubts: Vec<_> = deficient.chain(doubts::of_truths(problem)?).collect();
     let start = starts::widened(start, (&model, &domain), &method.value)?;
     let held_weights = measured.held_weights()?;
     let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason];
-    let doubts: Vec<_> = deficient.into_iter().chain(doubts::of_truths(problem)?).collect();
     let observed = (&target[..], &measured.weights[..], problem.operator().measurements());
     let units = Units::new(observed, (settings, &method.value, &model));
     // With a weight of unobserved entries the ridge belongs to ½Σ w(Z − y)² + (ω/2)‖Z‖² with w as given: f/s times w̄.

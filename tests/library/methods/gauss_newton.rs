@@ -127,7 +127,7 @@ fn zero_observations_give_the_zero_matrix() {
 fn a_batch_of_trials_gives_what_each_gives_alone() {
     let problem = psd(20, 2, 1.0, 400, 4);
     let trials = [Trial::default().search_rank(2), Trial::default().search_rank(6).rows(300)];
-    let together = solve(&problem, &settings().trials(trials.clone()));
+    let together = solve(&problem, &settings().trials(trials));
     for (at, trial) in trials.into_iter().enumerate() {
         let alone = solve(&problem, &settings().trials([trial]));
         let values = |solution: &Solution, at: usize| solution.trials[at].singular_values.clone();
