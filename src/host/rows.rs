@@ -69,8 +69,8 @@ struct ShardPass<'a, T> {
 }
 
 impl<T: Real> ShardPass<'_, T> {
-    /// The accumulator of a shard, and Σ w e².
-    fn run(&self, shard: usize, target: &[T], weights: &[T]) -> (Bank<T>, f64) {
+    /// The accumulator of a shard, and Σ w e² and Σ w e.
+    fn run(&self, shard: usize, target: &[T], weights: &[T]) -> (Bank<T>, [f64; 2]) {
         let mut bank = Bank::new(1, self.accumulator);
         let mut residual = vec![T::ZERO; target.len()];
         if let Some(accumulator) = bank.rows_mut().next() {
@@ -78,8 +78,8 @@ impl<T: Real> ShardPass<'_, T> {
             let trial = TrialPass { point, applied, target, weights, residual, accumulator };
             self.kernel.pass(self.schedule, shard, Loss::Square, &mut [trial]);
         }
-        let energy = residual.iter().zip(weights).map(|(e, w)| w.to_f64() * e.to_f64() * e.to_f64()).sum();
-        (bank, energy)
+        let moment = |of: fn(f64) -> f64| residual.iter().zip(weights).map(|(e, w)| w.to_f64() * of(e.to_f64())).sum();
+        (bank, [moment(|e| e * e), moment(|e| e)])
     }
 }
 
@@ -137,10 +137,17 @@ impl<T: Unit + Stored<T>> HostRows<'_, T> {
             let target = question.target.map_or(&zeros[..self.shards[shard].len()], |target| target[shard]);
             pass.run(shard, target, self.weights[shard])
         };
-        let found: Vec<(Bank<T>, f64)> = shards.into_par_iter().map(of).collect();
-        for (bank, energy) in &found {
+        let weight: f64 = self.totals[shards.clone()].iter().sum();
+        let found: Vec<(Bank<T>, [f64; 2])> = shards.into_par_iter().map(of).collect();
+        let mut mean = 0.0;
+        for (bank, [square, plain]) in &found {
             sum.iter_mut().zip(bank.row(0)).for_each(|(sum, own)| *sum += *own);
-            out.energy += energy;
+            out.energy += square;
+            mean += plain / weight;
+        }
+        if self.operator.is_centred() {
+            // Σ w(e − ē)² = Σ w e² − ē²·Σ w
+            out.energy = (out.energy - mean * mean * weight).max(0.0);
         }
         let right = question.both.then_some(&mut out.right[..]);
         kernel.finish(sum, scratch, pair(question.applied), &mut out.left, right);

@@ -48,6 +48,10 @@ pub(super) fn method(
             let fix = format!("use one of {}, with constant or scheduled steps", Method::perturbing());
             return Err(Error::Unsupported { what, fix });
         }
+        if method.starts_alone() && matches!(settings.init, Init::Given(_) | Init::Spectral { .. }) {
+            let what = format!("a start with the method {method}, which begins with the measurements,");
+            return Err(Error::Unsupported { what, fix: "use pursuit, or leave the start out".into() });
+        }
         method.suits(settings.loss, model)?;
         return Ok(Choice { value: method.clone(), reason: None });
     }
@@ -62,7 +66,7 @@ pub(super) fn method(
 
 /// Whether the automatic method may be one that reads some of the rows, for every trial on its own: rows of many numbers,
 /// whose thin rows are kept, one trial, since several would share the passes of another method, spectra of the whole matrix
-/// in little time, and no ridge.
+/// in little time, and neither a ridge nor a start.
 fn has_few_rows(problem: &Problem, settings: &Settings) -> bool {
     let trials = if settings.trials.is_empty() { problem.instances() } else { settings.trials.len() };
     let operator = problem.operator();
@@ -71,7 +75,8 @@ fn has_few_rows(problem: &Problem, settings: &Settings) -> bool {
     let ridge =
         settings.ridge > 0.0 || settings.trials.iter().any(|trial| trial.ridge.is_some_and(|ridge| ridge > 0.0));
     let small = domain.rows().max(domain.columns()) <= WIDEST && trials == 1;
-    thin && small && !ridge && !operator.is_centred()
+    let begins = matches!(settings.init, Init::Automatic { .. });
+    thin && small && begins && !ridge && !operator.is_centred()
 }
 
 /// Refuses methods, starts and diagnoses that apply the adjoint, for measurements that have none.

@@ -20,6 +20,7 @@ use faer::Mat;
 
 use crate::error::{Error, Result};
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
+use crate::methods::growing;
 use crate::methods::line::{self, StepRule};
 use crate::methods::{Algorithm, Method, PASSES};
 use crate::models::Model;
@@ -30,9 +31,6 @@ use crate::tape::{BlockSize, Held, Initial, Left, Register, Rows, Tape};
 use ledger::Ledger;
 use space::{Bases, Space, Triplets, stacked};
 use turn::{Rules, Turn};
-
-/// Share of ‖y‖ below which a residual is zero, in f64.
-const ZERO: f64 = 1e-13;
 
 pub(super) const CARD: MethodCard = MethodCard {
     word: "gauss-newton",
@@ -62,13 +60,7 @@ impl Algorithm for GaussNewton {
     }
 
     fn check_model(&self, model: &Model) -> Result<()> {
-        if model.takes_roots() || model.recorded().positive().is_some() {
-            return Ok(());
-        }
-        Err(Error::Unsupported {
-            what: format!("the method gauss-newton for the model {}", model.word()),
-            fix: "use pursuit, lbfgs or cg".into(),
-        })
+        growing::check_model(CARD.word, model)
     }
 
     fn step_size(&self) -> StepSize {
@@ -77,6 +69,10 @@ impl Algorithm for GaussNewton {
 
     fn start(&self, _damping: Option<f64>) -> StartKind {
         StartKind::Directions
+    }
+
+    fn starts_alone(&self) -> bool {
+        true
     }
 
     fn step_rule(&self) -> StepRule {
@@ -92,11 +88,7 @@ impl Algorithm for GaussNewton {
     }
 
     fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
-        vec![
-            ("measurements", trial.measurements as f64),
-            ("most columns", trial.search_rank as f64),
-            ("normalization", trial.normalization),
-        ]
+        growing::numbers(trial)
     }
 
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
@@ -115,7 +107,7 @@ impl Algorithm for GaussNewton {
         let passes = t.keep_scalar(PASSES, Initial::Number(0.0));
         let (e, _) = t.gradient(u);
         t.observe(e);
-        let (freedom, zero) = (context.freedom.clone(), ZERO.max(0.25 * context.floor));
+        let (freedom, zero) = (context.freedom.clone(), growing::ZERO.max(0.25 * context.floor));
         let (space, columns, careful) = (space(&sizes, t.positive()), sizes[0].columns, context.touches_few_lines);
         let rules = Arc::new(Rules { space, columns, freedom, zero, careful });
         let inputs = [u, basis, ledger].map(Register::from).into_iter().chain(numbers.map(Register::from));
@@ -187,10 +179,7 @@ fn triplets(space: Space, columns: Mat<f64>, positive: usize) -> Triplets {
 fn carry_out(rules: &Rules, rows: &dyn Rows, given: &[Held<'_>], left: &mut [Left]) -> Result<()> {
     let (width, space) = (rules.columns, rules.space);
     let fits = |ledger: &Ledger| ledger.columns <= width && ledger.shards <= rows.weights().len();
-    let ledger = Ledger::read(&given[2].numbers()).filter(fits).ok_or_else(|| {
-        let fix = "the checkpoint is damaged, or another program wrote it: start a new run";
-        Error::invalid("state 'ledger'", "numbers that no run produces", "numbers saved by a run", fix)
-    })?;
+    let ledger = Ledger::read(&given[2].numbers()).filter(fits).ok_or_else(growing::damaged)?;
     if ledger.finished {
         return Ok(());
     }

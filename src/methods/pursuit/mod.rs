@@ -17,8 +17,9 @@ mod eigen;
 mod ledger;
 mod step;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
+use crate::methods::growing;
 use crate::methods::line::{self, StepRule};
 use crate::methods::{Algorithm, Method};
 use crate::models::Model;
@@ -32,8 +33,6 @@ use ledger::Ledger;
 
 /// Least columns of the iterate, so that there is room for probes beside those in use.
 const COLUMNS: usize = 16;
-/// Share of ‖y‖ below which a residual is zero, in f64.
-const ZERO: f64 = 1e-13;
 
 pub(super) const CARD: MethodCard = MethodCard {
     word: "pursuit",
@@ -63,13 +62,7 @@ impl Algorithm for Pursuit {
     }
 
     fn check_model(&self, model: &Model) -> Result<()> {
-        if model.takes_roots() || model.recorded().positive().is_some() {
-            return Ok(());
-        }
-        Err(Error::Unsupported {
-            what: format!("the method pursuit for the model {}", model.word()),
-            fix: "use lbfgs, cg or prec-gd".into(),
-        })
+        growing::check_model(CARD.word, model)
     }
 
     fn step_size(&self) -> StepSize {
@@ -93,11 +86,7 @@ impl Algorithm for Pursuit {
     }
 
     fn numbers(&self, trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
-        vec![
-            ("measurements", trial.measurements as f64),
-            ("most columns", trial.search_rank as f64),
-            ("normalization", trial.normalization),
-        ]
+        growing::numbers(trial)
     }
 
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
@@ -137,7 +126,7 @@ impl Algorithm for Pursuit {
         let rules = Rules {
             space: space(&sizes, t.partners().unwrap_or_default(), t.positive()),
             freedom: context.freedom.clone(),
-            zero: ZERO.max(0.25 * context.floor),
+            zero: growing::ZERO.max(0.25 * context.floor),
         };
         let read = [u, applied, g, direction, scaled, saved, ledger].map(Register::from);
         let numbers = [energy, zero_energy, measurements, most, normalization].map(Register::from);
@@ -160,10 +149,7 @@ impl Algorithm for Pursuit {
 fn carry_out(rules: &Rules, given: &[Held<'_>], left: &mut [Left]) -> Result<()> {
     let space = &rules.space;
     let fits = |ledger: &Ledger| space.has_room(&ledger.signs) && space.has_room(&ledger.saved_signs);
-    let mut ledger = Ledger::read(&given[6].numbers(), space.columns).filter(fits).ok_or_else(|| {
-        let fix = "the checkpoint is damaged, or another program wrote it: start a new run";
-        Error::invalid("state 'ledger'", "numbers that no run produces", "numbers saved by a run", fix)
-    })?;
+    let mut ledger = Ledger::read(&given[6].numbers(), space.columns).filter(fits).ok_or_else(growing::damaged)?;
     let most = given[10].number(0) as usize;
     let known = Known {
         u: given[0],
@@ -217,7 +203,11 @@ mod tests {
     /// What the iteration says of a ledger with these signs, for 4×3 factors of a model without signs, or with two
     /// columns of positive sign.
     fn said(positive: Option<usize>, signs: Vec<f64>) -> Result<()> {
-        let rules = Rules { space: space(&[BlockSize::new(4, 3)], vec![0], positive), freedom: vec![0, 4], zero: ZERO };
+        let rules = Rules {
+            space: space(&[BlockSize::new(4, 3)], vec![0], positive),
+            freedom: vec![0, 4],
+            zero: growing::ZERO,
+        };
         let ledger = Ledger { started: 1.0, finished: 1.0, rank: signs.len() as f64, signs, ..Ledger::default() };
         let (zeros, ledger) = ([0.0; 12], ledger.write(3));
         let given = |at: usize| Held::F64(if at == 6 { &ledger } else { &zeros });

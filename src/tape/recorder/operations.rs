@@ -203,7 +203,7 @@ impl Tape {
 
     /// Records a function on the host like [`Tape::on_host`] that also reads measurement data, as many rows as it needs.
     /// Only host engines run it.
-    pub fn on_rows(
+    pub(crate) fn on_rows(
         &mut self,
         name: &'static str,
         inputs: impl IntoIterator<Item = Register>,

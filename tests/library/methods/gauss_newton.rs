@@ -1,9 +1,11 @@
 //! Gauss–Newton on few rows: what it recovers, how few passes it takes, how it ends, and what it refuses.
 
 use lowrank::operators::{Dense, Layout, Loss, RankOne, Seeded, Sparse};
-use lowrank::problem::{Domain, synthetic};
+use lowrank::problem::{Domain, Factors, synthetic};
 use lowrank::solver::{Checkpoint, SaveEvery};
-use lowrank::{Backend, Method, Model, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop, Trial};
+use lowrank::{
+    Backend, Init, Method, Model, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop, Trial,
+};
 
 use crate::says::assert_says;
 
@@ -161,5 +163,35 @@ fn other_losses_and_devices_are_refused_with_what_to_use() {
     if let Ok(device) = lowrank::gpu::Device::open(None) {
         let text = refused(settings().precision(Precision::F32), Backend::Gpu(device));
         assert_says(&text, &["gpu", "backend cpu", "pursuit"]);
+    }
+}
+
+/// A warm start belongs to a method that uses it: the default does, and gauss-newton says that it does not.
+#[test]
+fn a_given_start_is_used_or_refused() {
+    let problem = psd(12, 1, 1.0, 150, 1);
+    let factors = Factors::single(1, 12, 2, vec![0.1; 24]).unwrap();
+    let given = |settings: Settings| settings.init(Init::Given(factors.clone()));
+    let plain = given(Settings::default().precision(Precision::F64));
+    let mut solver = Solver::new(problem.clone(), plain, Backend::Cpu).unwrap();
+    assert_eq!(solver.method().word(), "pursuit");
+    assert!(found(&solver.solve().unwrap()).0 < 1e-6);
+    let error = Solver::new(problem, given(settings()), Backend::Cpu).err().expect("refused").to_string();
+    assert_says(&error, &["start", "gauss-newton", "pursuit"]);
+}
+
+/// Residuals of a·aᵀ are centred, so a constant in the observations changes nothing.
+#[test]
+fn an_offset_of_centred_observations_does_not_matter() {
+    let truth = synthetic::psd(20).rank(2).seed(4).build().unwrap();
+    let vectors = RankOne::gaussian(truth.domain(), 400, 9).unwrap().centred(true).unwrap();
+    let plain = Problem::measure(vectors, truth.clone()).unwrap();
+    let shifted: Vec<f64> = plain.observations(0).unwrap().iter().map(|y| y + 30.0).collect();
+    let vectors = RankOne::gaussian(truth.domain(), 400, 9).unwrap().centred(true).unwrap();
+    let shifted = Problem::new(vectors, shifted).unwrap().with_truth(truth).unwrap();
+    for problem in [plain, shifted] {
+        let (error, columns, status) = found(&solve(&problem, &settings().search_rank(6)));
+        assert!(error < 1e-11, "{error:e}");
+        assert_eq!((columns, status), (2, Status::Finished));
     }
 }
