@@ -35,8 +35,6 @@ METHODS = {
     "prec-gd": ["--method", "prec-gd"],
     "cg": ["--method", "cg"],
 }
-# Passes over the measurements that an iteration takes: pursuit asks along a direction and again for the gradient; 1 of others.
-PASSES = {"pursuit": 2}
 # Relative error up to which a noiseless problem counts as recovered, and the same in units of the oracle's where there is noise.
 EXACT, NOISY = 1e-3, 1.5
 
@@ -134,7 +132,7 @@ class Program:
         found = json.loads(report.read_text())
         row.ran, row.status = ran(found), found["status"]
         row.error = math.nan if found["relative_error"] is None else found["relative_error"]
-        row.passes = found["iterations"] * PASSES.get(row.ran, 1)
+        row.passes = found["timing"]["passes"]
 
 
 def ran(report):
@@ -346,6 +344,8 @@ def only_gd(problems):
     """The problems that gd recovers and the default does not."""
     def has(rows, method):
         return recovered(rows[method], rows["oracle"])
+    if not {"default", "gd"} <= set(METHODS):
+        return {}
     return {problem: rows for problem, rows in problems.items() if has(rows, "gd") and not has(rows, "default")}
 
 
@@ -405,11 +405,18 @@ def main():
     parser.add_argument("--program", default="target/release/lowrank")
     parser.add_argument("--out", type=pathlib.Path, help="folder for problems.csv and summary.md; --quick goes without")
     parser.add_argument("--operators", type=chosen_operators, help=f"some of {','.join(ENSEMBLES)}")
+    parser.add_argument("--methods", help=f"some of {','.join(METHODS)}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a miniature, for tests")
     args = parser.parse_args()
     if args.out is None and not args.quick:
         parser.error("--out is needed, unless --quick is given")
+    if args.methods:
+        unknown = set(args.methods.split(",")) - set(METHODS)
+        if unknown:
+            parser.error(f"--methods: no {', '.join(sorted(unknown))}; there are {', '.join(METHODS)}")
+        for method in set(METHODS) - set(args.methods.split(",")):
+            del METHODS[method]
     grid = QUICK if args.quick else Grid(list(ENSEMBLES))
     grid.operators = args.operators or grid.operators
     start = time.monotonic()

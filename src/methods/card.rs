@@ -148,8 +148,8 @@ pub struct Context {
     pub freedom: Vec<usize>,
     /// Operations per byte of measurement data in a gradient of one trial.
     pub flops_per_byte: f64,
-    /// Whether measurements touch few lines of the factors, as entries do, so that some of the rows say nothing about
-    /// some lines, and residuals are not white.
+    /// Whether measurements touch few lines of the factors, as entries do: some of them say nothing about a line, and
+    /// residuals are not white.
     pub touches_few_lines: bool,
 }
 

@@ -94,6 +94,13 @@ impl Algorithm for GaussNewton {
     fn record(&self, t: &mut Tape, context: &Context) -> Result<()> {
         let u = t.iterate();
         let sizes = t.sizes(u).to_vec();
+        if context.touches_few_lines {
+            // Residuals of entries have a spectrum beyond the edge of white noise, and some entries say nothing of a line.
+            return Err(Error::Unsupported {
+                what: "the method gauss-newton for entries and sparse matrices".into(),
+                fix: "use pursuit".into(),
+            });
+        }
         if t.ridge().is_some() {
             return Err(Error::Unsupported {
                 what: "a ridge with the method gauss-newton".into(),
@@ -108,8 +115,7 @@ impl Algorithm for GaussNewton {
         let (e, _) = t.gradient(u);
         t.observe(e);
         let (freedom, zero) = (context.freedom.clone(), growing::ZERO.max(0.25 * context.floor));
-        let (space, columns, careful) = (space(&sizes, t.positive()), sizes[0].columns, context.touches_few_lines);
-        let rules = Arc::new(Rules { space, columns, freedom, zero, careful });
+        let rules = Arc::new(Rules { space: space(&sizes, t.positive()), columns: sizes[0].columns, freedom, zero });
         let inputs = [u, basis, ledger].map(Register::from).into_iter().chain(numbers.map(Register::from));
         let outputs = [Register::from(u), basis.into(), ledger.into(), finished.into(), passes.into()];
         let carry_out =

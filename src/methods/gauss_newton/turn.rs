@@ -39,9 +39,6 @@ pub(super) struct Rules {
     pub(super) freedom: Vec<usize>,
     /// Share of ‖y‖ below which a residual is zero.
     pub(super) zero: f64,
-    /// Whether some of the rows do not stand for all, and residuals are not white: all rows are read, and columns are
-    /// added one by one.
-    pub(super) careful: bool,
 }
 
 /// An iteration of one trial.
@@ -131,8 +128,7 @@ impl Turn<'_> {
         let (space, all) = (self.rules.space, self.rows.weights().len());
         let (none, (n1, n2)) = (Triplets::none(space), space.shape());
         let mut sum = Seen::new(Mat::zeros(n1, n2), 0.0, 0.0);
-        let (mut from, mut to) =
-            (0, self.shards_of(if self.rules.careful { self.measurements } else { 2.0 * space.size() }));
+        let (mut from, mut to) = (0, self.shards_of(2.0 * space.size()));
         loop {
             let seen = self.rows.pass(from..to, none.left.as_ref(), none.right.as_ref())?;
             self.ledger.read += seen.weight;
@@ -202,10 +198,8 @@ impl Turn<'_> {
         let signs = [point.positive(), rank - point.positive()];
         let order = space.chosen(&candidates.values, signs, |count, _| count < cap);
         let signal = |at: &&usize| space.signal(candidates.values[**at]) > threshold;
-        let most = if self.rules.careful { 1 } else { order.len() };
-        let new = order.iter().take_while(signal).count().max(usize::from(rank == 0)).min(order.len()).min(most);
-        // A probe beside a new column would be a second one.
-        let mut probes = usize::from(new == 0 || !self.rules.careful);
+        let new = order.iter().take_while(signal).count().max(usize::from(rank == 0)).min(order.len());
+        let mut probes = 1;
         if new == 0 && estimate.residual <= FLAT * self.ledger.left {
             let ledger = &self.ledger;
             let settled = ledger.completion <= SETTLED * ledger.error || ledger.change <= SETTLED * ledger.error;
@@ -224,9 +218,7 @@ impl Turn<'_> {
         let sure = rank + new;
         let columns = sure + probes.min(order.len() - new);
         let bases = Bases::of(space, &point, &candidates.at(&order[..columns - rank]));
-        let all_rows = if self.rules.careful { self.measurements } else { 0.0 };
-        let wanted =
-            (ROWS_PER_COLUMN * space.size() * sure as f64).max(ROWS_PER_FREEDOM * self.freedom(columns)).max(all_rows);
+        let wanted = (ROWS_PER_COLUMN * space.size() * sure as f64).max(ROWS_PER_FREEDOM * self.freedom(columns));
         self.ledger.shards = self.ledger.shards.max(self.shards_of(wanted.min(self.measurements)));
         (self.ledger.sure, self.ledger.columns) = (sure, columns);
         (self.ledger.rank, self.ledger.positive) = (rank, point.positive());

@@ -1,6 +1,6 @@
 //! Gauss–Newton on few rows: what it recovers, how few passes it takes, how it ends, and what it refuses.
 
-use lowrank::operators::{Dense, Layout, Loss, RankOne, Seeded, Sparse};
+use lowrank::operators::{Dense, Entries, Layout, Loss, RankOne, Seeded};
 use lowrank::problem::{Domain, Factors, synthetic};
 use lowrank::solver::{Checkpoint, SaveEvery};
 use lowrank::{
@@ -67,15 +67,12 @@ fn every_model_and_operator_comes_to_the_matrix() {
     let signed = Problem::measure(Dense::gaussian(signed.domain(), 600, 7).unwrap(), signed).unwrap();
     let seeded = synthetic::psd(30).rank(2).seed(6).build().unwrap();
     let seeded = Problem::measure(Seeded::new(seeded.domain(), 500, 8).unwrap(), seeded).unwrap();
-    let sparse = synthetic::psd(40).rank(2).seed(4).build().unwrap();
-    let sparse = Problem::measure(Sparse::random(sparse.domain(), 700, 4, 9).unwrap(), sparse).unwrap();
     let vectors = synthetic::psd(30).rank(2).seed(4).build().unwrap();
     let vectors = Problem::measure(RankOne::gaussian(vectors.domain(), 500, 9).unwrap(), vectors).unwrap();
     let cases = [
         ("asymmetric", pair(2), settings().search_rank(10), 3),
         ("signed", signed, settings().model(Model::signed(4, 4)), 3),
         ("seeded", seeded, settings().search_rank(8), 2),
-        ("sparse", sparse, settings().search_rank(8), 2),
         ("rank_one", vectors, settings().search_rank(8), 2),
     ];
     for (name, problem, settings, rank) in cases {
@@ -160,6 +157,10 @@ fn other_losses_and_devices_are_refused_with_what_to_use() {
         Solver::new(psd(8, 1, 1.0, 60, 1), settings, backend).err().expect("refused").to_string()
     };
     assert_says(&refused(settings().loss(Loss::L1), Backend::Cpu), &["l1", "square"]);
+    let truth = synthetic::asymmetric(20, 15).rank(1).seed(4).build().unwrap();
+    let entries = Problem::measure(Entries::uniform(truth.domain(), 200, 9).unwrap(), truth).unwrap();
+    let error = Solver::new(entries, settings(), Backend::Cpu).err().expect("refused").to_string();
+    assert_says(&error, &["entries", "pursuit"]);
     if let Ok(device) = lowrank::gpu::Device::open(None) {
         let text = refused(settings().precision(Precision::F32), Backend::Gpu(device));
         assert_says(&text, &["gpu", "backend cpu", "pursuit"]);
