@@ -60,13 +60,17 @@ impl FactorModel for Psd {
 
     fn truth(&self, domain: &Domain, rank: Option<usize>) -> Result<synthetic::Builder> {
         self.check(domain)?;
-        Ok(synthetic::psd(domain.rows()).rank(given(rank)?))
+        let builder = match domain.is_complex() {
+            true => synthetic::hermitian(domain.order()),
+            false => synthetic::psd(domain.rows()),
+        };
+        Ok(builder.rank(given(rank)?))
     }
 
     fn read_truth(&self, path: &Path, domain: &Domain) -> Result<Vec<Truth>> {
         let (n, array) = (domain.rows(), read_factor(path, domain.rows(), "truth")?);
         let truths = array.values.chunks(n * array.columns);
-        truths.map(|x| Truth::from_factor(n, array.columns, x.to_vec())).collect()
+        truths.map(|x| Truth::from_factor_on(*domain, array.columns, x.to_vec())).collect()
     }
 }
 
