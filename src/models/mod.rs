@@ -19,7 +19,8 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
-use crate::io::read_blocks;
+use crate::io::complex::read_complex_factor;
+use crate::io::{FactorArray, read_blocks};
 use crate::memory::product;
 use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Domain, Factors, MatrixView, Product, Truth, synthetic};
@@ -206,6 +207,10 @@ pub trait FactorModel: Recorded {
     /// # Errors
     /// Errors of the file.
     fn read_factors(&self, path: &Path, domain: &Domain, setting: &str) -> Result<Factors> {
+        if domain.is_complex() {
+            let FactorArray { batch, rows, columns, values } = read_complex_factor(path, domain.order(), setting)?;
+            return Factors::of_blocks(batch, vec![Block::new(rows, columns, values)]);
+        }
         let (names, sizes) = (self.names(), self.sizes(domain, 1));
         // Blocks whose rows do not depend on k have the rows of the domain; the others have k rows.
         let fixed = sizes.iter().zip(self.sizes(domain, 2)).map(|(one, two)| (one.0 == two.0).then_some(one.0));

@@ -103,6 +103,10 @@ impl FactorModel for Signed {
     }
 
     fn read_truth(&self, path: &Path, domain: &Domain) -> Result<Vec<Truth>> {
+        if domain.is_complex() {
+            let fix = "pass the matrix itself with --truth-matrix";
+            return Err(Error::invalid("truth", "a signed factor of complex matrices", "a Hermitian matrix", fix));
+        }
         let (n, (factor, signature)) = (domain.rows(), read_signed_factor(path, domain.rows(), "truth")?);
         let truths = factor.values.chunks(n * factor.columns);
         truths.map(|x| Truth::from_signed_factor_on(*domain, signature, x.to_vec())).collect()

@@ -14,6 +14,7 @@ pub const RANK_ONE: Generator = Generator {
     operators: &["rank_one"],
     options: &[],
     usual_model: "psd",
+    complex: |_| false,
     has_observations: true,
     files: |wanted| Ok(["a.npy", "b.npy"][..sides(wanted.truth.domain()).len()].to_vec()),
     make: |wanted| {
