@@ -18,14 +18,6 @@ pub(crate) struct ComplexArray {
     pub(crate) parts: Vec<f64>,
 }
 
-/// Whether a file, or the array of one of these names in an archive, holds complex numbers.
-///
-/// # Errors
-/// Those of [`super::open_array`].
-pub(crate) fn holds_complex(path: &Path, names: &[&str]) -> Result<bool> {
-    Ok(open(path, names)?.is_complex())
-}
-
 fn open(path: &Path, names: &[&str]) -> Result<NpyArray> {
     if !npz::is_archive(path)? {
         return NpyArray::open_any(path, true);
@@ -140,7 +132,6 @@ mod tests {
         assert_eq!((factor.batch, factor.rows, factor.columns), (1, 4, 2));
         assert_eq!(factor.values, stack);
         assert!(read_complex_factor(file.path(), 3, "truth").is_err());
-        assert!(holds_complex(file.path(), &[]).unwrap());
         assert!(NpyArray::open(file.path()).unwrap_err().to_string().contains("complex128"));
     }
 

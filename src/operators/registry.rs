@@ -178,11 +178,20 @@ pub const REGISTRY: &[Registration] = &[
         limit: |_| None,
         random: |domain, m, seed| Ok(Box::new(RankOne::gaussian(domain, m, seed)?)),
         integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(domain, m, 1, seed)?)),
-        variants: &[Variant {
-            name: "sums of two, not centred",
-            random: |domain, m, seed| Ok(Box::new(RankOne::gaussian_sums(domain, m, 2, seed)?.centred(false)?)),
-            integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(domain, m, 2, seed)?)),
-        }],
+        variants: &[
+            Variant {
+                name: "sums of two, not centred",
+                random: |domain, m, seed| Ok(Box::new(RankOne::gaussian_sums(domain, m, 2, seed)?.centred(false)?)),
+                integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(domain, m, 2, seed)?)),
+            },
+            Variant {
+                name: "complex",
+                random: |domain, m, seed| Ok(Box::new(RankOne::gaussian(Domain::hermitian(domain.order()), m, seed)?)),
+                integers: |domain, m, seed| {
+                    Ok(Box::new(RankOne::small_integers(Domain::hermitian(domain.order()), m, 1, seed)?))
+                },
+            },
+        ],
         options: rank_one::open::OPTIONS,
         source: "vectors",
         is_asked: |of| of.has("vectors"),
