@@ -105,14 +105,43 @@ def optional(value: Any, name: str) -> np.ndarray | None:
     return None if value is None else array(value, name)
 
 
-def factors(value: Any, name: str) -> Any:
+def stacked(value: Any, name: str) -> np.ndarray:
+    """Convert complex numbers to real ones, real parts above imaginary parts: (…, n, k) to (…, 2n, k)."""
+    found = array(value, name)
+    if found.ndim < 2:
+        raise InvalidInput(f"{name}: found an array of shape {found.shape}; allowed: a matrix. Pass an array with two axes")
+    return np.ascontiguousarray(np.concatenate([found.real, found.imag], axis=-2), dtype=np.float64)
+
+
+def unstacked(found: np.ndarray) -> np.ndarray:
+    """Return complex numbers of real parts above imaginary parts."""
+    n = found.shape[-2] // 2
+    return found[..., :n, :] + 1j * found[..., n:, :]
+
+
+def real_form(value: Any, name: str) -> np.ndarray:
+    """Convert a Hermitian A + iB to [[A, -B], [B, A]]."""
+    found = array(value, name)
+    if found.ndim != 2 or found.shape[0] != found.shape[1]:
+        raise InvalidInput(f"{name}: found an array of shape {found.shape}; allowed: a square matrix. Pass the whole matrix")
+    gap = np.abs(found - found.conj().T)
+    if gap.max(initial=0.0) > 1e-6 * np.abs(found).max(initial=0.0):
+        i, j = np.unravel_index(np.argmax(gap), gap.shape)
+        raise InvalidInput(
+            f"{name}: found entries ({i}, {j}) and ({j}, {i}) that differ from each other's conjugates by {gap[i, j]:.1e}; allowed: a "
+            "Hermitian matrix. Pass (M + M.conj().T) / 2, or check it"
+        )
+    return np.ascontiguousarray(np.block([[found.real, -found.imag], [found.imag, found.real]]), dtype=np.float64)
+
+
+def factors(value: Any, name: str, complex_: bool = False) -> Any:
     """Convert a truth X, (L, R) or (X, (p, q)); pass a made truth through."""
     if isinstance(value, tuple) and len(value) == 2:
         first, second = value
         if isinstance(second, tuple):
-            return array(first, name), second
+            return (stacked if complex_ else array)(first, name), second
         return array(first, name), array(second, name)
-    return array(value, name)
+    return (stacked if complex_ else array)(value, name)
 
 
 def places(value: Any, name: str) -> np.ndarray:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ._arrays import unstacked
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -40,8 +42,9 @@ Callback = Callable[[Progress], Any]
 class Watch:
     """A callback and a bar as one observer; None without both."""
 
-    def __init__(self, callback: Callback | None, progress: bool):
+    def __init__(self, callback: Callback | None, progress: bool, parts: bool = False):
         self.callback = callback
+        self.parts = parts
         self.bar: Any = _bar() if progress else None
 
     @property
@@ -53,6 +56,8 @@ class Watch:
             self._show(what)
         if self.callback is None:
             return False
+        if self.parts and "left" in what:
+            what["left"] = unstacked(what["left"])
         try:
             return bool(self.callback(Progress(**what)))
         except StopIteration:

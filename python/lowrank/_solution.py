@@ -16,7 +16,7 @@ class Trial:
 
     report: dict[str, Any]
     left: np.ndarray
-    """U, or L: (n1, k), float64."""
+    """U, or L: (n1, k), float64, or complex128 of a complex unknown."""
 
     biases: tuple[float, np.ndarray, np.ndarray] | None
     """Mean, row biases and column biases if the run chose to subtract them first; ``matrix()`` includes them."""
@@ -56,11 +56,24 @@ class Trial:
     def matrix(self) -> np.ndarray:
         """Return the recovered matrix, (n1, n2): U U^T, U S U^T or L R^T, plus biases if there are any."""
         signs = np.where(np.arange(self.left.shape[1]) < self._positive, 1.0, -1.0) if self._model == "signed" else 1.0
-        product = (self.left * signs) @ self.right.T
+        product = (self.left * signs) @ self.right.conj().T
         if self.biases is None:
             return product
         mean, rows, columns = self.biases
         return product + mean + rows[:, None] + columns
+
+    def fidelity(self, state: Any) -> float:
+        """Return the fidelity (sum of the singular values of X^H U)^2 of U U^H and X X^H over their traces, for X or a vector psi (n,)."""
+        x = np.asarray(state)
+        x = x[:, None] if x.ndim == 1 else x
+        overlap = np.linalg.svd(x.conj().T @ self.left, compute_uv=False).sum()
+        return float((overlap / (np.linalg.norm(x) * np.linalg.norm(self.left))) ** 2)
+
+    @property
+    def purity(self) -> float:
+        """Purity tr(rho^2) of rho = U U^H over its trace: 1 for a pure state."""
+        eigenvalues = self.singular_values**2
+        return float(np.sum((eigenvalues / eigenvalues.sum()) ** 2))
 
     def __getattr__(self, name: str) -> Any:
         report = self.__dict__.get("report", {})
@@ -106,7 +119,7 @@ class Solution:
 
     @property
     def left(self) -> np.ndarray:
-        """U, or L: (n1, k), float64."""
+        """U, or L: (n1, k), float64, or complex128 of a complex unknown."""
         return self.best.left
 
     @property

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Unpack
 
 from . import _lowrank
-from ._arrays import factors, optional
+from ._arrays import factors, optional, real_form, unstacked
 from ._lowrank import InvalidInput
 from ._options import keywords
 from ._progress import Callback, Watch
@@ -76,13 +76,15 @@ class Run:
                 "Leave it out, or hold entries out with holdout"
             )
         self.observations = optional(observations, "observations")
-        self.truth = truth._core if isinstance(truth, Truth) else None if truth is None else factors(truth, "truth")
-        self.truth_matrix = optional(truth_matrix, "truth_matrix")
-        self.init = init if init is None or isinstance(init, str) else factors(init, "init")
+        parts = self.operator.complex
+        self.truth = truth._core if isinstance(truth, Truth) else None if truth is None else factors(truth, "truth", parts)
+        known = truth_matrix is not None and parts
+        self.truth_matrix = real_form(truth_matrix, "truth_matrix") if known else optional(truth_matrix, "truth_matrix")
+        self.init = init if init is None or isinstance(init, str) else factors(init, "init", parts)
 
     def solved(self, callback: Callback | None, callback_factors: bool, progress: bool) -> tuple[Solution, list[str]]:
         """Return the solution, and doubts about the input."""
-        with Watch(callback, progress) as watch:
+        with Watch(callback, progress, self.operator.complex) as watch:
             report, trace, table, lefts, rights, biases, errors, doubts = _lowrank.solve(
                 self.operator._core,
                 self.observations,
@@ -95,6 +97,8 @@ class Run:
                 json.dumps(self.described()),
             )
         found = json.loads(report)
+        if self.operator.complex:
+            lefts = [unstacked(left) for left in lefts]
         pairs = [(left, None) for left in lefts] if rights is None else list(zip(lefts, rights))
         signature = self.options.get("signature")
         trials = [

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _lowrank
-from ._arrays import array, is_sparse, optional, places
+from ._arrays import array, is_sparse, optional, places, stacked, unstacked
 from ._lowrank import InvalidInput
 
 Shape = tuple[int, int]
@@ -24,7 +24,8 @@ def devices() -> list[dict[str, Any]]:
 
 
 class Operator:
-    """A measurement operator, A(Z)_i = <A_i, Z>. See ``Dense``, ``Seeded``, ``Rademacher``, ``RankOne``, ``Sparse``, ``Entries``."""
+    """A measurement operator, A(Z)_i = <A_i, Z>. See ``Dense``, ``Seeded``, ``Rademacher``, ``RankOne``, ``Pauli``, ``Sparse``,
+    ``Entries``."""
 
     _core: _lowrank.Operator
 
@@ -46,6 +47,11 @@ class Operator:
     def shape(self) -> Shape:
         """(n1, n2) of the unknown matrix."""
         return self._core.shape
+
+    @property
+    def complex(self) -> bool:
+        """Whether the unknown is complex and Hermitian. Factors are complex arrays then."""
+        return self._core.complex
 
     @property
     def model(self) -> str:
@@ -83,17 +89,22 @@ class Operator:
         return self._core.observations
 
     def sensing_matrix(self, i: int) -> np.ndarray:
-        """Return A_i, (n1, n2), float64."""
-        return self._core.sensing_matrix(i)
+        """Return A_i, (n1, n2), float64 or complex128."""
+        found = self._core.sensing_matrix(i)
+        return unstacked(found[:, : self.shape[0]]) if self.complex else found
 
     def forward(self, left: Any, right: Any = None) -> np.ndarray:
         """Return A(L R^T), (m,), for L (n1, k) and R (n2, k); A(L L^T) without R. Computed in f64 on the host."""
         if right is None and self.model == "asymmetric":
             raise InvalidInput("right: found no value; allowed: R of shape (n2, k). The model asymmetric has two factors")
+        if self.complex:
+            return self._core.forward(stacked(left, "left"), None if right is None else stacked(right, "right"))
         return self._core.forward(array(left, "left"), optional(right, "right"))
 
     def adjoint_apply(self, residual: Any, applied: Any, *, transposed: bool = False) -> np.ndarray:
         """Return (sum_i r_i A_i) V, (n1, k), for r (m,) and V (n2, k); with ``transposed`` (sum_i r_i A_i)^T W, (n2, k), for W (n1, k)."""
+        if self.complex:
+            return unstacked(self._core.adjoint_apply(array(residual, "residual"), stacked(applied, "applied"), transposed))
         return self._core.adjoint_apply(array(residual, "residual"), array(applied, "applied"), transposed)
 
     def __repr__(self) -> str:
@@ -163,7 +174,8 @@ class Rademacher(Seeded):
 class RankOne(Operator):
     """Outer products: y_i = a_i^T M a_i, or with ``right`` a_i^T M b_i (model asymmetric).
 
-    vectors: a, (m, n), or (m, n, q) for sums of q products. right: b, (m, n2) or (m, n2, q).
+    vectors: a, (m, n), or (m, n, q) for sums of q products. Complex a measure a_i^H M a_i of a complex Hermitian M, as in phase
+    retrieval: y_i = |a_i^H x|^2 for M = x x^H. right: b, (m, n2) or (m, n2, q).
     centred: subtract the mean of the residuals for a a^T, which gradient descent needs; see docs/measurements/rank_one.md.
     """
 
@@ -179,14 +191,24 @@ class RankOne(Operator):
     ):
         model = model or ("psd" if right is None else "asymmetric")
         a, b = array(vectors, "vectors"), optional(right, "vectors_right")
-        super().__init__(_lowrank.rank_one(a, b, model, storage, str(normalization), centred))
+        parts = a.dtype.kind == "c"
+        if parts:
+            a = np.ascontiguousarray(np.stack([a.real, a.imag], axis=-1))
+        super().__init__(_lowrank.rank_one(a, b, model, storage, str(normalization), centred, parts))
 
     @classmethod
     def gaussian(
-        cls, shape: int | Shape, measurements: int, seed: int = 0, *, products: int = 1, model: str = "psd"
+        cls,
+        shape: int | Shape,
+        measurements: int,
+        seed: int = 0,
+        *,
+        products: int = 1,
+        model: str = "psd",
+        complex: bool = False,
     ) -> RankOne:
-        """Create vectors with independent N(0, 1) entries."""
-        return cls._of(_lowrank.rank_one_gaussian(model, _sizes(shape), measurements, products, seed))
+        """Create vectors with independent N(0, 1) entries; ``complex`` ones have N(0, 1) real and imaginary parts."""
+        return cls._of(_lowrank.rank_one_gaussian(model, _sizes(shape), measurements, products, seed, complex))
 
     @staticmethod
     def lift(vectors: Any) -> np.ndarray:
@@ -196,6 +218,44 @@ class RankOne(Operator):
         a = array(vectors, "vectors")
         u, v = a.real, a.imag
         return np.stack([np.concatenate([u, v], axis=1), np.concatenate([-v, u], axis=1)], axis=2)
+
+
+class Pauli(Operator):
+    """Expectation values tr(P_i M) of Pauli strings on q qubits, as in quantum state tomography. M is complex, Hermitian, 2^q x 2^q.
+
+    strings: words of I, X, Y and Z such as "XYZI", one letter for each qubit; the first one belongs to the highest bit of an index.
+    """
+
+    strings: list[str]
+    """The strings, one for each measurement."""
+
+    def __init__(self, strings: Sequence[str], *, normalization: str | float = "auto"):
+        core, self.strings = _lowrank.pauli(list(strings), str(normalization))
+        super().__init__(core)
+
+    @classmethod
+    def _named(cls, found: tuple[_lowrank.Operator, list[str]]) -> Pauli:
+        made = cls._of(found[0])
+        made.strings = found[1]
+        return made
+
+    @classmethod
+    def random(cls, qubits: int, measurements: int, seed: int = 0) -> Pauli:
+        """Draw different strings, each with the same probability."""
+        return cls._named(_lowrank.pauli_drawn(qubits, measurements, seed))
+
+    @classmethod
+    def all(cls, qubits: int) -> Pauli:
+        """Take all 4^q strings."""
+        return cls._named(_lowrank.pauli_drawn(qubits, None, 0))
+
+    @classmethod
+    def from_counts(cls, counts: dict[str, dict[str, int]], *, normalization: str | float = "auto") -> Pauli:
+        """Create from counts of outcomes, ``{"XYZ": {"010": 12, "111": 5}, ...}``: all strings that some basis determines.
+
+        The expectation values are the observations, with the number of counts as weights: ``solve(Pauli.from_counts(counts))``
+        takes no y. The first letter and the first bit belong to the same qubit."""
+        return cls._named(_lowrank.pauli_counts({basis: dict(of) for basis, of in counts.items()}, str(normalization)))
 
 
 class Sparse(Operator):

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use lowrank::io::{SparseRows, Triplets};
 use lowrank::models::{self, ModelCard};
 use lowrank::operators::dense::{Layout, Normalization, OpenOptions};
+use lowrank::operators::pauli::{Bases, Counts};
 use lowrank::operators::rank_one::OpenVectors;
-use lowrank::operators::{self, Dense, Entries, RankOne, Seeded, Sparse, Storage};
+use lowrank::operators::{self, Dense, Entries, Pauli, PauliString, RankOne, Seeded, Sparse, Storage};
 use lowrank::problem::{Domain, Factors};
 use numpy::{PyReadonlyArray1, PyUntypedArray};
 use pyo3::prelude::*;
@@ -81,7 +82,14 @@ impl Operator {
 
     #[getter]
     fn shape(&self) -> (usize, usize) {
-        (self.inner.domain().rows(), self.inner.domain().columns())
+        let domain = self.inner.domain();
+        if domain.is_complex() { (domain.order(), domain.order()) } else { (domain.rows(), domain.columns()) }
+    }
+
+    /// Returns whether the matrices are complex: arrays then hold real parts above imaginary parts.
+    #[getter]
+    fn complex(&self) -> bool {
+        self.inner.domain().is_complex()
     }
 
     #[getter]
@@ -289,7 +297,8 @@ pub fn made(
 }
 
 #[pyfunction]
-#[pyo3(signature = (vectors, right, model, storage, normalization, centred))]
+#[pyo3(signature = (vectors, right, model, storage, normalization, centred, complex))]
+#[expect(clippy::too_many_arguments, reason = "the vectors and their interpretation")]
 pub fn rank_one(
     py: Python<'_>,
     vectors: &Bound<'_, PyUntypedArray>,
@@ -298,6 +307,7 @@ pub fn rank_one(
     storage: Option<&str>,
     normalization: &str,
     centred: bool,
+    complex: bool,
 ) -> PyResult<Operator> {
     let options = OpenVectors::default()
         .symmetric(card(model)?.symmetric)
@@ -305,6 +315,7 @@ pub fn rank_one(
         .normalization(normalization.parse().map_err(raised)?)
         .centred(centred);
     let left = arrays::lent("vectors", vectors)?;
+    let left = if complex { left.as_complex().map_err(raised)? } else { left };
     let right = right.map(|array| arrays::lent("vectors_right", array)).transpose()?;
     let file = py.detach(|| options.read(left, right)).map_err(raised)?;
     let text = file.describe();
@@ -319,8 +330,9 @@ pub fn rank_one_gaussian(
     measurements: usize,
     products: usize,
     seed: u64,
+    complex: bool,
 ) -> PyResult<Operator> {
-    let domain = domain_of(model, shape)?;
+    let domain = if complex { Domain::hermitian(shape.0) } else { domain_of(model, shape)? };
     let made = py.detach(|| RankOne::gaussian_sums(domain, measurements, products, seed)).map_err(raised)?;
     Ok(Operator::new(
         made,
@@ -328,6 +340,46 @@ pub fn rank_one_gaussian(
         Vec::new(),
         format!("RankOne.gaussian, {measurements} measurements of {domain}"),
     ))
+}
+
+/// Returns the operator of Pauli strings, with the model psd, and its words.
+fn of_strings(made: lowrank::Result<Pauli>, normalization: &str) -> PyResult<(Operator, Vec<String>)> {
+    let operator = made.map_err(raised)?;
+    let operator = match normalization.parse::<Normalization>().map_err(raised)? {
+        // The strings know their own.
+        Normalization::InverseCount | Normalization::Auto => Ok(operator),
+        other => other.resolve(operator.strings().len(), 1.0).and_then(|s| operator.with_normalization(s)),
+    };
+    let operator = operator.map_err(raised)?;
+    let words = operator.strings().iter().map(ToString::to_string).collect();
+    let text = format!("{} Pauli strings", operator.strings().len());
+    Ok((Operator::new(operator, (card("psd")?, "psd"), Vec::new(), text), words))
+}
+
+#[pyfunction]
+pub fn pauli(py: Python<'_>, words: Vec<String>, normalization: &str) -> PyResult<(Operator, Vec<String>)> {
+    let of = || Pauli::new(words.iter().map(|word| PauliString::from_word(word)).collect::<lowrank::Result<_>>()?);
+    of_strings(py.detach(of), normalization)
+}
+
+#[pyfunction]
+#[pyo3(signature = (qubits, measurements, seed))]
+pub fn pauli_drawn(
+    py: Python<'_>,
+    qubits: usize,
+    measurements: Option<usize>,
+    seed: u64,
+) -> PyResult<(Operator, Vec<String>)> {
+    let of = || measurements.map_or_else(|| Pauli::all(qubits), |m| Pauli::random(qubits, m, seed));
+    of_strings(py.detach(of), "auto")
+}
+
+#[pyfunction]
+pub fn pauli_counts(py: Python<'_>, counts: Bases, normalization: &str) -> PyResult<(Operator, Vec<String>)> {
+    let found = py.detach(|| Counts::new("counts".as_ref(), counts)?.expectations()).map_err(raised)?;
+    let (operator, words) = of_strings(Pauli::new(found.strings), normalization)?;
+    let (observations, weights) = (Some(found.values), Some(found.weights));
+    Ok((Operator { observations, weights, ..operator }, words))
 }
 
 /// Creates an operator from compressed rows, each a flattened matrix.

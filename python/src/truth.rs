@@ -3,6 +3,7 @@
 use lowrank::internals::io::{factor_of, pair_of, rectangular_truth_of, truth_matrix_of};
 use lowrank::methods::Named;
 use lowrank::models::{self, Model};
+use lowrank::problem::Domain;
 use lowrank::{Problem, problem};
 use numpy::PyUntypedArray;
 use pyo3::prelude::*;
@@ -19,7 +20,14 @@ impl Truth {
     /// Returns (n1, n2).
     #[getter]
     fn shape(&self) -> (usize, usize) {
-        (self.0.domain().rows(), self.0.domain().columns())
+        let domain = self.0.domain();
+        if domain.is_complex() { (domain.order(), domain.order()) } else { (domain.rows(), domain.columns()) }
+    }
+
+    /// Returns whether the matrix is complex: arrays then hold real parts above imaginary parts.
+    #[getter]
+    fn complex(&self) -> bool {
+        self.0.domain().is_complex()
     }
 
     fn matrix<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -57,7 +65,7 @@ impl Truth {
 }
 
 #[pyfunction]
-#[pyo3(signature = (model, sizes, rank, condition_number, seed, signature))]
+#[pyo3(signature = (model, sizes, rank, condition_number, seed, signature, complex))]
 pub fn synthetic(
     model: &str,
     sizes: (usize, usize),
@@ -65,10 +73,12 @@ pub fn synthetic(
     condition_number: f64,
     seed: u64,
     signature: Option<(usize, usize)>,
+    complex: bool,
 ) -> PyResult<Truth> {
     let card = models::card(model).map_err(raised)?;
     let signature = Named::default().with("signature", signature.map(|(p, q)| format!("{p},{q}")));
-    let builder = || Model::named(model, &signature)?.truth(&card.domain(sizes.0, sizes.1)?, Some(rank));
+    let domain = || if complex { Ok(Domain::hermitian(sizes.0)) } else { card.domain(sizes.0, sizes.1) };
+    let builder = || Model::named(model, &signature)?.truth(&domain()?, Some(rank));
     builder().map_err(raised)?.condition_number(condition_number).seed(seed).build().map(Truth).map_err(raised)
 }
 
@@ -121,7 +131,7 @@ pub fn attached(
             fits("psd")?;
             let x = factor_of(arrays::lent("truth", &x)?, n1, "truth").map_err(raised)?;
             let truths =
-                x.values.chunks(n1 * x.columns).map(|v| problem::Truth::from_factor(n1, x.columns, v.to_vec()));
+                x.values.chunks(n1 * x.columns).map(|v| problem::Truth::from_factor_on(domain, x.columns, v.to_vec()));
             let truths = truths.collect::<lowrank::Result<_>>().map_err(raised)?;
             problem.with_truths(truths).map_err(raised)?
         }

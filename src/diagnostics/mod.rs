@@ -8,6 +8,7 @@ mod proxy;
 pub(crate) mod ranking;
 pub(crate) mod spectrum;
 pub(crate) mod start;
+mod state;
 pub(crate) mod subspace;
 
 use faer::Mat;
@@ -26,6 +27,7 @@ pub(crate) use proxy::ProxyClock;
 pub use ranking::Ranking;
 pub(crate) use spectrum::{Spectrum, spectral_norm};
 pub(crate) use start::spectral_start;
+pub use state::{fidelity, purity};
 
 /// Relative test error ‖Z − M‖_F / ‖M‖_F for Z = U Uᵀ, U S Uᵀ or L Rᵀ.
 ///

@@ -120,6 +120,21 @@ impl NpyArray {
         })
     }
 
+    /// The array whose last axis holds real and imaginary parts, as complex numbers.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the last axis has another length or the first one varies fastest.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn as_complex(mut self) -> Result<Self> {
+        if self.fortran || self.shape.last() != Some(&2) {
+            let found = format!("an array of shape {}", shape_text(&self.shape));
+            return Err(Error::file(&self.path, found, "a last axis of two parts", "Pass the parts in C order"));
+        }
+        self.complex = true;
+        Ok(self)
+    }
+
     /// Path of the file, or `archive.npz:name` for an entry.
     pub fn path(&self) -> &Path {
         &self.path

@@ -225,7 +225,9 @@ impl Truth {
                 Memory::of_host([("the truth matrix as factors", bytes)]).require("truth_matrix", fix)?;
                 let mut identity = vec![0.0; n2 * n2];
                 identity.iter_mut().step_by(n2 + 1).for_each(|v| *v = 1.0);
-                Factors::pair(1, self.domain, n2, m.clone(), identity)
+                // The real form of A + iB has every entry twice.
+                let share = if self.domain.is_complex() { 0.5 } else { 1.0 };
+                Factors::pair(1, self.domain, n2, m.iter().map(|v| share * v).collect(), identity)
             }
             (_, None) => Factors::of_blocks(1, Vec::new()),
         }

@@ -10,8 +10,6 @@ use crate::field::Field;
 use crate::models::{SIGNIFICANT, significant_loss};
 use crate::tape::Held;
 
-/// Factor above the edge of the noise from which eigenvalues of −G are signal.
-const SIGNAL: f64 = 1.15;
 /// Gradient along the range of U, as a share of the largest eigenvalue, below which new columns are sought.
 const NEARLY: f64 = 0.3;
 /// The same share below which a point is stationary.
@@ -27,14 +25,8 @@ const STANDS: f64 = 1e-3;
 const JUDGE: f64 = 3.0;
 /// Most consecutive iterations that only search for eigenvalues.
 const SEARCHES: f64 = 15.0;
-/// Error of an eigenvalue, as a share of it, below which it is known. This is the share at the start: errors in the
-/// first columns become a surplus that fades slowly.
-const KNOWN: f64 = 0.03;
-const KNOWN_FIRST: f64 = 3e-3;
 /// Relative difference below which eigenvalues are equal.
 const TIED: f64 = 5e-3;
-/// Most probes for the edge of the noise: a cache line of a row in f32 has room for them.
-const NOISE_PROBES: usize = 15;
 /// Relative error below which the edge of the noise is known.
 const EDGE_KNOWN: f64 = 0.1;
 /// Most degrees of freedom of a rank, as a share of the measurements.
@@ -201,7 +193,7 @@ impl<E: Field> Turn<'_, '_, E> {
         self.ledger.rank()
     }
 
-    fn residual_norm(&self) -> f64 {
+    pub(super) fn residual_norm(&self) -> f64 {
         (2.0 * self.known.energy).max(0.0).sqrt()
     }
 
@@ -214,38 +206,6 @@ impl<E: Field> Turn<'_, '_, E> {
         let q = self.rank();
         let determined = |rank: usize| self.freedom(rank) <= DETERMINED * self.known.measurements;
         (q + 1..=self.known.most).take_while(|rank| *rank == 1 || determined(*rank)).count()
-    }
-
-    fn is_known(&self) -> bool {
-        let Some(ritz) = &self.ritz else { return true };
-        let largest = ritz.values[0].abs();
-        if self.rank() > 0 {
-            return ritz.errors[0] <= KNOWN * largest;
-        }
-        // At the start all possible columns are considered, so that equal eigenvalues show.
-        let edge = SIGNAL * self.ledger.edge * self.residual_norm();
-        let mut signals = ritz.values.iter().zip(&ritz.errors).take_while(|(value, error)| *value + *error > edge);
-        ritz.errors[0] <= KNOWN_FIRST * largest && signals.all(|(_, error)| *error <= KNOWN * largest)
-    }
-
-    /// Refines the edge of the noise: the largest eigenvalue for random signs of the residual.
-    fn follow_noise(&mut self) {
-        let (basis, products) = self.known.noise;
-        let space = &self.rules.space;
-        let columns = 0..self.ledger.noise_probes as usize;
-        let read = |held: Held<'_>| E::unstacked(held.columns(space.columns, &space.all()[columns.clone()]));
-        let pair = (read(basis), read(products));
-        let strength = |theta: f64| if space.is_signed() { theta.abs() } else { theta };
-        if let Some(found) = ritz(space, &self.tangent, pair, false, (space.columns.min(NOISE_PROBES), strength)) {
-            let norm = self.ledger.noise_norm;
-            if norm > 0.0 && found.values[0] > 0.0 {
-                self.ledger.edge = found.values[0] / norm;
-                self.ledger.edge_error = found.errors[0] / found.values[0];
-            }
-            self.ledger.noise_probes = found.basis.ncols() as f64;
-            self.next.noise = Some(found.basis);
-        }
-        self.ledger.noise_norm = self.residual_norm();
     }
 
     /// Writes the probes beside the next U, and U itself.
@@ -401,7 +361,8 @@ impl<E: Field> Turn<'_, '_, E> {
         let edge = self.ledger.edge * self.residual_norm();
         if room > 0 && self.ledger.trial != 2.0 {
             let values = self.ritz.as_ref().map_or(&[][..], |ritz| &ritz.values);
-            let signal = values.iter().take_while(|value| **value > SIGNAL * edge).count();
+            let threshold = self.signal() * edge;
+            let signal = values.iter().take_while(|value| **value > threshold).count();
             let signal = untied(&values[..signal], q == 0).min(room);
             let wanted = if q == 0 { signal.max(1) } else { signal };
             if q == 0 && values.first().is_none_or(|value| *value <= 0.0) {

@@ -15,6 +15,7 @@
 mod decide;
 mod eigen;
 mod ledger;
+mod noise;
 mod step;
 
 use faer::{Mat, c64};

@@ -11,20 +11,29 @@ const MOST_STRINGS: usize = 1 << 20;
 
 /// Counts of outcomes by basis: for each word of X, Y and Z, how often each bitstring was seen. The first letter and the
 /// first bit belong to the same qubit.
-pub(crate) struct Counts {
+pub struct Counts {
     path: PathBuf,
-    bases: BTreeMap<String, BTreeMap<String, u64>>,
+    bases: Bases,
 }
 
+/// Counts by outcome, by basis.
+pub type Bases = BTreeMap<String, BTreeMap<String, u64>>;
+
+const ALLOWED: &str = "counts by basis: {\"XYZ\": {\"010\": 12, \"111\": 5}, …}";
+
 /// Expectation values of strings.
-pub(crate) struct Expectations {
-    pub(crate) strings: Vec<PauliString>,
-    pub(crate) values: Vec<f64>,
+#[non_exhaustive]
+pub struct Expectations {
+    /// The strings.
+    pub strings: Vec<PauliString>,
+    /// Their values.
+    pub values: Vec<f64>,
     /// Number of counts that each value is the mean of.
-    pub(crate) weights: Vec<f64>,
-    /// Number of bases, and of all counts.
-    pub(crate) bases: usize,
-    pub(crate) shots: u64,
+    pub weights: Vec<f64>,
+    /// Number of bases.
+    pub bases: usize,
+    /// Number of all counts.
+    pub shots: u64,
 }
 
 impl Counts {
@@ -32,13 +41,20 @@ impl Counts {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::File`] for other JSON, another letter, and another number of bits than letters.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e, "Check the file"))?;
-        let allowed = "counts by basis: {\"XYZ\": {\"010\": 12, \"111\": 5}, …}";
-        let bases: BTreeMap<String, BTreeMap<String, u64>> = serde_json::from_str(&text).map_err(|e| {
-            Error::file(path, format!("JSON of another form ({e})"), allowed, "Write counts of outcomes")
+        let bases = serde_json::from_str(&text).map_err(|e| {
+            Error::file(path, format!("JSON of another form ({e})"), ALLOWED, "Write counts of outcomes")
         })?;
-        let refused = |found: String, fix: &str| Err(Error::file(path, found, allowed, fix));
+        Self::new(path, bases)
+    }
+
+    /// Counts from memory; `path` names them in messages.
+    ///
+    /// # Errors
+    /// Those of [`Counts::read`], except those of the file.
+    pub fn new(path: &Path, bases: Bases) -> Result<Self> {
+        let refused = |found: String, fix: &str| Err(Error::file(path, found, ALLOWED, fix));
         let Some(qubits) = bases.keys().next().map(String::len) else {
             return refused("no basis".into(), "Write at least one basis");
         };
@@ -75,7 +91,7 @@ impl Counts {
     ///
     /// # Errors
     /// [`Error::File`] for more strings than can be told.
-    pub(crate) fn expectations(&self) -> Result<Expectations> {
+    pub fn expectations(&self) -> Result<Expectations> {
         let qubits = self.bases.keys().next().map_or(0, String::len);
         if qubits >= 32 || self.bases.len() << qubits > 16 * MOST_STRINGS {
             let found = format!("{} bases of {qubits} qubits", self.bases.len());

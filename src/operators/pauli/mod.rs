@@ -14,6 +14,7 @@
 //! The strings are orthogonal, tr(P Q) = n for P = Q and 0 otherwise: m of them, drawn at random, have s = n/m.
 
 mod counts;
+mod gpu;
 pub(crate) mod open;
 mod strings;
 
@@ -27,10 +28,11 @@ use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
 use crate::memory::{Location, Memory, Part, product};
-use crate::operators::{Cost, Operator};
+use crate::operators::{Acceleration, Cost, GpuForm, GpuThin, Operator};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors, MatrixView};
 
+pub use counts::{Bases, Counts, Expectations};
 pub(crate) use strings::MOST_QUBITS;
 pub use strings::PauliString;
 
@@ -404,5 +406,9 @@ impl Operator for Pauli {
 
     fn is_isotropic(&self) -> bool {
         true
+    }
+
+    fn accelerate(&self) -> Acceleration<'_> {
+        Acceleration::default().gpu(GpuForm::Thin(GpuThin::Nonzeros(self)))
     }
 }

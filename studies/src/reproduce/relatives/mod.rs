@@ -21,6 +21,7 @@ mod settings;
 mod single_index;
 mod small;
 mod tasks;
+mod tomography;
 mod zeroth;
 
 use crate::reproduce::claims::Claim;
@@ -93,6 +94,7 @@ impl Relative {
             Self::ZerothOrder2024 => &zeroth::ZerothOrder,
             Self::Games2023 => &games::Games,
             Self::Relu2024 => &relu::Relu,
+            Self::Tomography2021 => &tomography::Tomography,
         }
     }
 

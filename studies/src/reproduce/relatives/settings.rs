@@ -49,10 +49,13 @@ pub enum Relative {
     /// Entries above a threshold, arXiv 2406.05822.
     #[serde(rename = "relu-2024")]
     Relu2024,
+    /// Quantum state tomography, arXiv 2104.07006.
+    #[serde(rename = "tomography-2021")]
+    Tomography2021,
 }
 
 impl Relative {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ScaledGd2020,
         Self::ScaledGdLambda2023,
         Self::Agn2024,
@@ -66,6 +69,7 @@ impl Relative {
         Self::ZerothOrder2024,
         Self::Games2023,
         Self::Relu2024,
+        Self::Tomography2021,
     ];
 
     /// Returns the word of the command line.
@@ -84,6 +88,7 @@ impl Relative {
             Self::ZerothOrder2024 => "zeroth-order-2024",
             Self::Games2023 => "games-2023",
             Self::Relu2024 => "relu-2024",
+            Self::Tomography2021 => "tomography-2021",
         }
     }
 

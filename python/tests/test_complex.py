@@ -1,0 +1,105 @@
+"""Complex unknowns: Pauli strings, complex vectors, and the arrays that belong to them."""
+
+from __future__ import annotations
+
+import json
+
+import lowrank
+import numpy as np
+import pytest
+from lowrank import InvalidInput, Pauli, RankOne, problem
+
+LETTERS = {
+    "I": np.eye(2),
+    "X": np.array([[0, 1], [1, 0]]),
+    "Y": np.array([[0, -1j], [1j, 0]]),
+    "Z": np.diag([1.0, -1.0]),
+}
+
+
+def matrix_of(word: str) -> np.ndarray:
+    found = np.eye(1)
+    for letter in word:
+        found = np.kron(found, LETTERS[letter])
+    return found
+
+
+def state(n: int, rank: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, rank)) + 1j * rng.normal(size=(n, rank))
+    return x / np.linalg.norm(x)
+
+
+def test_strings_are_kronecker_products_and_measure_traces() -> None:
+    pauli = Pauli(["XYZ", "IIY", "ZZI", "YXY"])
+    x, v = state(8, 2, 1), state(8, 3, 2)
+    rho = x @ x.conj().T
+    assert pauli.complex and pauli.shape == (8, 8)
+    expected = [np.trace(matrix_of(word) @ rho).real for word in pauli.strings]
+    np.testing.assert_allclose(pauli.forward(x), expected, atol=1e-12)
+    for i, word in enumerate(pauli.strings):
+        np.testing.assert_array_equal(pauli.sensing_matrix(i), matrix_of(word))
+    r = np.array([0.3, -1.0, 2.0, 0.1])
+    whole = sum(factor * matrix_of(word) for factor, word in zip(r, pauli.strings))
+    np.testing.assert_allclose(pauli.adjoint_apply(r, v), whole @ v, atol=1e-12)
+
+
+def test_a_state_comes_from_a_fifth_of_its_expectation_values() -> None:
+    x = state(32, 2, 3)
+    pauli = Pauli.random(5, 410, seed=1)
+    s = lowrank.solve(pauli, pauli.forward(x), truth=x, precision="f64")
+    assert s.left.dtype == np.complex128 and s.left.shape[0] == 32
+    np.testing.assert_allclose(s.matrix(), x @ x.conj().T, atol=1e-8)
+    assert s.best.relative_error < 1e-8 and s.best.fidelity(x) > 1 - 1e-10
+    np.testing.assert_allclose(s.best.purity, np.sum(np.linalg.svd(x)[1] ** 4), rtol=1e-6)
+    rho = x @ x.conj().T
+    again = lowrank.solve(pauli, pauli.forward(x), truth_matrix=rho, init=s.left[:, :2], method="cg", precision="f64")
+    assert again.best.relative_error < 1e-8
+
+
+def test_counts_of_bases_give_the_values_of_their_strings() -> None:
+    # GHZ of two qubits, exact: XX agrees, YY differs, ZZ agrees.
+    counts = {"XX": {"00": 500, "11": 500}, "YY": {"01": 500, "10": 500}, "ZZ": {"00": 500, "11": 500}}
+    pauli = Pauli.from_counts(json.loads(json.dumps(counts)))
+    value = dict(zip(pauli.strings, pauli.observations))
+    assert (value["XX"], value["YY"], value["ZZ"], value["II"], value["IZ"]) == (1.0, -1.0, 1.0, 1.0, 0.0)
+    ghz = np.array([1, 0, 0, 1]) / np.sqrt(2)
+    assert lowrank.solve(pauli, precision="f64").best.fidelity(ghz) > 1 - 1e-6
+
+
+def test_phases_come_from_the_sizes_of_complex_products() -> None:
+    rng = np.random.default_rng(4)
+    n, m = 20, 110
+    a = rng.normal(size=(m, n)) + 1j * rng.normal(size=(m, n))
+    x = state(n, 1, 5)[:, 0]
+    vectors = RankOne(a)
+    assert vectors.complex
+    y = np.abs(a.conj() @ x) ** 2
+    np.testing.assert_allclose(vectors.forward(x[:, None]), y, rtol=1e-10)
+    s = lowrank.solve(vectors, y, truth=x[:, None], precision="f64")
+    assert s.best.relative_error < 1e-6
+    assert RankOne.gaussian(6, 40, complex=True).forward(state(6, 1, 1)).shape == (40,)
+
+
+def test_synthetic_states_are_hermitian() -> None:
+    truth = problem.hermitian(8, rank=2, condition_number=2.0, seed=1)
+    assert truth.left.dtype == np.complex128 and truth.shape == (8, 8)
+    np.testing.assert_allclose(truth.matrix, truth.left @ truth.left.conj().T, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.svd(truth.left)[1], [1.0, 0.5], rtol=1e-10)
+
+
+def test_wrong_complex_input_is_named() -> None:
+    pauli = Pauli.all(2)
+    y = pauli.forward(state(4, 1, 1))
+    with pytest.raises(InvalidInput, match="letter 'Q' in 'XQ'"):
+        Pauli(["XQ"])
+    with pytest.raises(InvalidInput, match="3 qubits"):
+        Pauli(["XX", "XXX"])
+    with pytest.raises(InvalidInput, match="conjugates"):
+        lowrank.solve(pauli, y, truth_matrix=np.triu(np.ones((4, 4))))
+    with pytest.raises(InvalidInput, match="conjugates|psd or signed|model"):
+        lowrank.solve(pauli, y, nonnegative=True, truth_matrix=np.triu(np.ones((4, 4))))
+    with pytest.raises(InvalidInput, match="'02' of the basis"):
+        Pauli.from_counts({"XX": {"02": 1}})
+    with pytest.raises(InvalidInput, match="shape"):
+        lowrank.solve(pauli, y, truth=np.ones(4))

@@ -1,0 +1,58 @@
+//! The edge of the noise, and which eigenvalues are signal.
+
+use super::decide::Turn;
+use super::eigen::ritz;
+use crate::field::Field;
+use crate::tape::Held;
+
+/// Factor above the edge of the noise from which eigenvalues of −G are signal, for matrices of at least `LARGE` rows. The largest
+/// eigenvalue of noise and its estimate vary more in small ones; columns below the factor are still tried, by the loss.
+const SIGNAL: f64 = 1.15;
+const LARGE: f64 = 150.0;
+/// Error of an eigenvalue, as a share of it, below which it is known. This is the share at the start: errors in the
+/// first columns become a surplus that fades slowly.
+const KNOWN: f64 = 0.03;
+const KNOWN_FIRST: f64 = 3e-3;
+/// Most probes for the edge of the noise: a cache line of a row in f32 has room for them.
+const NOISE_PROBES: usize = 15;
+
+impl<E: Field> Turn<'_, '_, E> {
+    /// Factor above the edge of the noise from which eigenvalues are signal.
+    pub(super) fn signal(&self) -> f64 {
+        let rows = self.rules.space.blocks.iter().map(|rows| rows.len()).min().unwrap_or(1) as f64;
+        1.0 + (SIGNAL - 1.0) * (LARGE / rows).sqrt().max(1.0)
+    }
+
+    /// Whether the leading eigenvalues are known well enough to judge.
+    pub(super) fn is_known(&self) -> bool {
+        let Some(ritz) = &self.ritz else { return true };
+        let largest = ritz.values[0].abs();
+        if self.rank() > 0 {
+            return ritz.errors[0] <= KNOWN * largest;
+        }
+        // At the start all possible columns are considered, so that equal eigenvalues show.
+        let edge = self.signal() * self.ledger.edge * self.residual_norm();
+        let mut signals = ritz.values.iter().zip(&ritz.errors).take_while(|(value, error)| *value + *error > edge);
+        ritz.errors[0] <= KNOWN_FIRST * largest && signals.all(|(_, error)| *error <= KNOWN * largest)
+    }
+
+    /// Refines the edge of the noise: the largest eigenvalue for random signs of the residual.
+    pub(super) fn follow_noise(&mut self) {
+        let (basis, products) = self.known.noise;
+        let space = &self.rules.space;
+        let columns = 0..self.ledger.noise_probes as usize;
+        let read = |held: Held<'_>| E::unstacked(held.columns(space.columns, &space.all()[columns.clone()]));
+        let pair = (read(basis), read(products));
+        let strength = |theta: f64| if space.is_signed() { theta.abs() } else { theta };
+        if let Some(found) = ritz(space, &self.tangent, pair, false, (space.columns.min(NOISE_PROBES), strength)) {
+            let norm = self.ledger.noise_norm;
+            if norm > 0.0 && found.values[0] > 0.0 {
+                self.ledger.edge = found.values[0] / norm;
+                self.ledger.edge_error = found.errors[0] / found.values[0];
+            }
+            self.ledger.noise_probes = found.basis.ncols() as f64;
+            self.next.noise = Some(found.basis);
+        }
+        self.ledger.noise_norm = self.residual_norm();
+    }
+}
