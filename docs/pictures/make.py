@@ -21,14 +21,19 @@ PROGRAM = sys.argv[1] if len(sys.argv) > 1 else "lowrank"
 
 
 def colour(value):
-    """White at 0, blue to +1, red to -1."""
-    strong = np.array([33, 102, 172]) if value > 0 else np.array([178, 24, 43])
+    """White at 0, blue to +1, red to -1; violet and orange for imaginary numbers."""
+    if np.iscomplexobj(value) and value.imag != 0:
+        value, plus, minus = value.imag, [118, 42, 131], [217, 95, 2]
+    else:
+        value, plus, minus = np.real(value), [33, 102, 172], [178, 24, 43]
+    strong = np.array(plus if value > 0 else minus)
     share = min(abs(value), 1.0) ** 0.7
     return "#%02x%02x%02x" % tuple(int(round(c)) for c in 255 + (strong - 255) * share)
 
 
 def picture(name, matrices, what):
-    side = N * CELL
+    cells = len(matrices[0])
+    side = cells * CELL
     width, height = SHOWN * side + (SHOWN + 1) * GAP, side + 2 * GAP + 14
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{what}">',
@@ -40,8 +45,8 @@ def picture(name, matrices, what):
         largest = np.abs(a).max()
         lines += [
             f'<rect x="{left + c * CELL}" y="{top + r * CELL}" width="{CELL}" height="{CELL}" fill="{colour(a[r, c] / largest)}"/>'
-            for r in range(N)
-            for c in range(N)
+            for r in range(cells)
+            for c in range(cells)
             if a[r, c] != 0
         ]
         lines.append(f'<rect x="{left}" y="{top}" width="{side}" height="{side}" fill="none" stroke="#888888"/>')
@@ -60,11 +65,16 @@ def measurements():
     picture("seeded", matrices_of(lowrank.Seeded(N, SHOWN, seed=1)), "Three symmetric matrices full of random numbers")
     picture("rademacher", matrices_of(lowrank.Rademacher(N, SHOWN, seed=1)), "Three symmetric matrices of numbers with random signs")
     picture("rank_one", matrices_of(lowrank.RankOne(rng.standard_normal((SHOWN, N)))), "Three outer products: stripes along rows and columns")
+    picture("pauli", pauli(), "Three Pauli matrices: one entry in every row, real in blue and red, imaginary in violet and orange")
     rows, columns = rng.integers(0, N, SHOWN), rng.integers(0, N, SHOWN)
     entries = lowrank.Entries(rows, columns, np.ones(SHOWN), (N, N))
     picture("entries", matrices_of(entries), "Three matrices with a single entry")
     pairs = [(1, 4), (3, 10), (6, 7)]
     picture("sparse", [distance(a, b) for a, b in pairs], "Three matrices with four entries each: distances of two points")
+
+
+def pauli():
+    return matrices_of(lowrank.Pauli(["XZX", "ZYI", "YYZ"]))
 
 
 def distance(a, b):

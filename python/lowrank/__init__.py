@@ -5,7 +5,7 @@
 >>> s.left                                    # U, (n, k): the matrix is U @ U.T
 
 y_i = <A_i, M>: ``solve`` finds M of low rank from the A_i and the y_i. ``Dense``, ``Seeded``, ``Rademacher``, ``RankOne``,
-``Pauli``, ``Sparse`` and ``Entries`` are the kinds of A_i, ``problem`` makes random test matrices, and ``compare``, ``sweep`` and
+``Pauli``, ``CodedDiffraction``, ``Sparse`` and ``Entries`` are the kinds of A_i, ``problem`` makes random test matrices, and ``compare``, ``sweep`` and
 ``reproduce`` run studies of methods. ``predict`` and ``fold_in`` use fitted factors. ``MatrixCompletion`` and ``MatrixSensing`` are estimators for scikit-learn. Names and defaults
 are those of the command line.
 """
@@ -21,13 +21,14 @@ from ._solution import Solution, Trial
 from ._solve import solve
 from ._studies import Comparison, Study, Sweep, compare, reproduce, sweep
 from ._warnings import ConvergenceWarning, LowrankWarning, TransferWarning
-from .operators import Dense, Entries, Operator, Pauli, Rademacher, RankOne, Seeded, Sparse, devices
+from .operators import CodedDiffraction, Dense, Entries, Operator, Pauli, Rademacher, RankOne, Seeded, Sparse, devices
 
 if TYPE_CHECKING:
     from ._completion import MatrixCompletion
     from ._sensing import MatrixSensing
 
 __all__ = [
+    "CodedDiffraction",
     "Comparison",
     "ConvergenceWarning",
     "Dense",

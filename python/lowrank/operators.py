@@ -258,6 +258,28 @@ class Pauli(Operator):
         return cls._named(_lowrank.pauli_counts({basis: dict(of) for basis, of in counts.items()}, str(normalization)))
 
 
+class CodedDiffraction(Operator):
+    """Coded diffraction patterns: intensities y = |FFT(mask * x)|^2 of a complex signal or picture x, for phase retrieval. M = x x^H.
+
+    masks: (l, n) for signals, (l, h, w) for pictures, real or complex. y may have the shape of the masks, as a flat array here:
+    pattern by pattern, ``y.ravel()``.
+    """
+
+    def __init__(self, masks: Any, *, normalization: str | float = "auto"):
+        found = array(masks, "masks")
+        if found.ndim < 2:
+            raise InvalidInput(f"masks: found shape {found.shape}; allowed: (l, n) or (l, h, w). Stack the masks along the first axis")
+        parts = np.ascontiguousarray(np.stack([found.real, found.imag], axis=-1), dtype=np.float64).ravel()
+        super().__init__(_lowrank.coded_diffraction(parts, list(found.shape[1:]), str(normalization)))
+
+    @staticmethod
+    def random_masks(shape: tuple[int, ...], count: int, seed: int = 0) -> np.ndarray:
+        """Draw masks with the moments of Gaussian numbers: a random power of i, times sqrt(1/2) with probability 4/5, else sqrt(3)."""
+        rng = np.random.default_rng(seed)
+        size = np.where(rng.random((count, *shape)) < 0.8, np.sqrt(0.5), np.sqrt(3.0))
+        return size * 1j ** rng.integers(0, 4, (count, *shape))
+
+
 class Sparse(Operator):
     """Sensing matrices with few nonzeros: a scipy.sparse matrix of shape (m, n1*n2) or packed (m, n(n+1)/2), one measurement per row,
     or a list of m sparse matrices of shape (n1, n2). Other keywords as in ``Dense``."""

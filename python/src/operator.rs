@@ -7,9 +7,11 @@ use lowrank::models::{self, ModelCard};
 use lowrank::operators::dense::{Layout, Normalization, OpenOptions};
 use lowrank::operators::pauli::{Bases, Counts};
 use lowrank::operators::rank_one::OpenVectors;
-use lowrank::operators::{self, Dense, Entries, Pauli, PauliString, RankOne, Seeded, Sparse, Storage};
+use lowrank::operators::{
+    self, CodedDiffraction, Dense, Entries, Pauli, PauliString, RankOne, Seeded, Sparse, Storage,
+};
 use lowrank::problem::{Domain, Factors};
-use numpy::{PyReadonlyArray1, PyUntypedArray};
+use numpy::{Complex64 as c64, PyReadonlyArray1, PyUntypedArray};
 use pyo3::prelude::*;
 
 use crate::arrays;
@@ -380,6 +382,26 @@ pub fn pauli_counts(py: Python<'_>, counts: Bases, normalization: &str) -> PyRes
     let (operator, words) = of_strings(Pauli::new(found.strings), normalization)?;
     let (observations, weights) = (Some(found.values), Some(found.weights));
     Ok((Operator { observations, weights, ..operator }, words))
+}
+
+/// Creates coded diffraction patterns from masks, real and imaginary parts in turn.
+#[pyfunction]
+pub fn coded_diffraction(
+    py: Python<'_>,
+    parts: PyReadonlyArray1<'_, f64>,
+    shape: Vec<usize>,
+    normalization: &str,
+) -> PyResult<Operator> {
+    let masks = parts.as_slice()?.chunks(2).map(|part| c64::new(part[0], part[1])).collect();
+    let operator = py.detach(|| CodedDiffraction::new(&shape, masks)).map_err(raised)?;
+    let operator = match normalization.parse::<Normalization>().map_err(raised)? {
+        // The masks know their own.
+        Normalization::InverseCount | Normalization::Auto => Ok(operator),
+        other => other.resolve(operator.masks().len(), 1.0).and_then(|s| operator.with_normalization(s)),
+    };
+    let operator = operator.map_err(raised)?;
+    let text = format!("{} masks of shape {shape:?}", operator.patterns());
+    Ok(Operator::new(operator, (card("psd")?, "psd"), Vec::new(), text))
 }
 
 /// Creates an operator from compressed rows, each a flattened matrix.

@@ -44,6 +44,20 @@ pub(crate) fn read_complex(path: &Path, names: &[&str], what: &str) -> Result<Co
     Ok(ComplexArray { shape, parts })
 }
 
+/// Reads real or complex numbers as complex ones.
+///
+/// # Errors
+/// Those of [`super::open_array`]; [`Error::File`] for NaN or infinity.
+pub(crate) fn read_numbers(path: &Path, names: &[&str]) -> Result<ComplexArray> {
+    let array = open(path, names)?;
+    if array.is_complex() {
+        return read_complex(path, names, "numbers");
+    }
+    let values = array.to_vec()?;
+    array.require_finite(&values)?;
+    Ok(ComplexArray { shape: array.shape().to_vec(), parts: values.into_iter().flat_map(|v| [v, 0.0]).collect() })
+}
+
 /// Reads a complex factor with n rows, (n, k) or (batch, n, k), in its real form of 2n rows. An `.npz` archive provides
 /// the array `left`, or its first one.
 ///

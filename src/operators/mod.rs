@@ -6,6 +6,7 @@
 
 mod acceleration;
 mod black_box;
+pub mod cdp;
 pub(crate) mod compressed;
 pub mod dense;
 pub mod entries;
@@ -31,6 +32,7 @@ use crate::problem::{Domain, Factors};
 pub use crate::simd::InstructionSet;
 pub use acceleration::Acceleration;
 pub use black_box::BlackBox;
+pub use cdp::CodedDiffraction;
 pub use dense::{Dense, Layout};
 pub use entries::Entries;
 pub use gather::{GatherKernel, Lines, Side};

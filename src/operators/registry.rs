@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
-use crate::operators::{Dense, Entries, Opening, Operator, RankOne, Seeded, Sparse, Storage, Wanted};
-use crate::operators::{dense, entries, pauli, rank_one, seeded, sparse};
+use crate::operators::{CodedDiffraction, Dense, Entries, Opening, Operator, RankOne, Seeded, Sparse, Storage, Wanted};
+use crate::operators::{cdp, dense, entries, pauli, rank_one, seeded, sparse};
 use crate::options::{OptionCard, Request};
 use crate::problem::Domain;
 
@@ -260,6 +260,27 @@ pub const REGISTRY: &[Registration] = &[
         is_asked: |of| of.has("pauli") || of.has("counts"),
         is_symmetric: |_| true,
         open: pauli::open::open,
+    },
+    Registration {
+        name: "cdp",
+        summary: "coded diffraction patterns: intensities of Fourier transforms behind masks; phase retrieval of signals and pictures",
+        formula: "|F(d_l x)|^2 for Z = x x^H, F the Fourier transform, d_l a mask; about its mean",
+        normalization: "1/(m v^2), v = mean of |d|^2",
+        bytes_per_iteration: "16 m, and two factors for each mask",
+        flops_per_iteration: "m k (15 log2 n + 30) per trial",
+        memory: "the masks, 16 m bytes",
+        backends: "reference, cpu",
+        domain: cdp::domain,
+        generate: |domain, m, seed, storage| shared(cdp::on(domain, m, seed), storage),
+        limit: |_| None,
+        random: |domain, m, seed| Ok(Box::new(cdp::on(domain, m, seed)?)),
+        integers: |domain, m, seed| Ok(Box::new(CodedDiffraction::small_integers(domain, m, seed)?)),
+        variants: &[],
+        options: cdp::open::OPTIONS,
+        source: "masks",
+        is_asked: |of| of.has("masks"),
+        is_symmetric: |_| true,
+        open: cdp::open::open,
     },
     Registration {
         name: "entries",

@@ -17,6 +17,7 @@ const ORDER: &[&str] = &[
     "real",
     "pages",
     "simd",
+    "field",
     "linalg",
     "tall",
     "text",

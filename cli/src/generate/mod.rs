@@ -5,6 +5,7 @@ mod frame;
 mod listed;
 mod made;
 mod options;
+mod patterns;
 mod pauli;
 mod truth;
 mod vectors;
@@ -45,8 +46,15 @@ pub struct Args {
     out: PathBuf,
 }
 
-const GENERATORS: &[&Generator] =
-    &[&dense::DENSE, &vectors::RANK_ONE, &made::SEEDED, &pauli::PAULI, &listed::ENTRIES, &listed::SPARSE];
+const GENERATORS: &[&Generator] = &[
+    &dense::DENSE,
+    &vectors::RANK_ONE,
+    &made::SEEDED,
+    &pauli::PAULI,
+    &patterns::PATTERNS,
+    &listed::ENTRIES,
+    &listed::SPARSE,
+];
 
 /// The generator of an operator's problems.
 fn generator(word: &str) -> Result<(&'static Registration, &'static Generator)> {

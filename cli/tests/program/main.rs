@@ -29,6 +29,7 @@ mod solve;
 mod study;
 mod sweep_shapes;
 mod sweeps;
+mod tomography;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,0 +1,87 @@
+//! Complex problems: states from Pauli strings and counts, and phases from intensities.
+
+use crate::Dir;
+use crate::refusals::refused;
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
+
+fn error(dir: &Dir) -> f64 {
+    dir.json("run.json")["trials"][0]["relative_error"].as_f64().unwrap()
+}
+
+#[test]
+fn states_are_generated_and_recovered() {
+    let dir = Dir::new();
+    let said =
+        dir.run(&words("generate --operator pauli --n 16 --rank 2 --measurements 160 --seed 3 --out p")).done().stdout;
+    assert!(said.contains("160 different Pauli strings on 4 qubits"), "{said}");
+    let solve = said.lines().last().unwrap().trim().trim_start_matches("lowrank ").to_owned();
+    dir.run(&words(&format!("{solve} --precision f64 --backend cpu --report run.json --out factors.npz"))).done();
+    assert!(error(&dir) < 1e-8, "{:e}", error(&dir));
+    // The factors are complex, and start a run.
+    let archive = std::fs::read(dir.path("factors.npz")).unwrap();
+    assert!(archive.windows(5).any(|of| of == b"'<c16"));
+    let again = "--method cg --precision f64 --backend cpu --report run.json --init factors.npz";
+    dir.run(&words(&format!("{solve} {again}"))).done();
+    assert!(error(&dir) < 1e-8);
+    refused(&dir, "generate --operator pauli --n 12 --rank 1 --measurements 20 --out q", &["--n", "power of two"]);
+    refused(
+        &dir,
+        "generate --operator pauli --n 4 --rank 1 --measurements 17 --out q",
+        &["--measurements", "4^2 = 16"],
+    );
+    let both = "generate --operator pauli --n 4 --rank 1 --measurements 9 --shots 5 --noise-std 0.1 --out q";
+    refused(&dir, both, &["--noise-std", "--shots"]);
+    refused(&dir, "generate --operator dense --n 4 --rank 1 --measurements 9 --shots 5 --out q", &["--shots", "pauli"]);
+}
+
+#[test]
+fn values_stand_beside_their_strings_or_in_a_file_of_their_own() {
+    let dir = Dir::new();
+    // The GHZ state of two qubits.
+    dir.write("bell.txt", b"# the Bell state\nII 1\nXX 1\nYY -1\nZZ 1\nXZ 0\nIZ 0\nZI 0\nXI 0\nIX 0\nYZ 0\nXY 0\n");
+    dir.run(&words("solve --pauli bell.txt --precision f64 --backend cpu --report run.json")).done();
+    let trial = &dir.json("run.json")["trials"][0];
+    let values: Vec<f64> = trial["singular_values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert!((values[0] - 1.0).abs() < 1e-6 && values[1] < 1e-6, "{values:?}");
+    dir.write("bad.txt", b"XX 1\nXQ 1\n");
+    refused(&dir, "solve --pauli bad.txt", &["bad.txt", "line 2", "'Q'"]);
+    dir.write("long.txt", b"XX 1\nXXX 1\n");
+    refused(&dir, "solve --pauli long.txt", &["line 2", "3 letters", "2 letters"]);
+    dir.write("bare.txt", b"XX\nYY\n");
+    refused(&dir, "solve --pauli bare.txt", &["--observations", "value after its string"]);
+    refused(&dir, "solve --pauli bell.txt --model asymmetric", &["--model", "psd or signed"]);
+    refused(&dir, "solve --pauli bell.txt --method riemannian", &["riemannian", "complex"]);
+    refused(&dir, "solve --pauli bell.txt --nonnegative", &["--nonnegative", "complex"]);
+    dir.write("X.npy", &crate::npy("<f8", "(4, 1)", &[0; 32]));
+    refused(&dir, "solve --pauli bell.txt --truth X.npy", &["X.npy", "real numbers", "complex128"]);
+    dir.write("M.npy", &crate::npy("<c16", "(4, 4)", &[1; 256]));
+    refused(&dir, "solve --pauli bell.txt --truth-matrix M.npy", &["M.npy", "conjugates", "Hermitian"]);
+}
+
+#[test]
+fn counts_of_outcomes_are_read() {
+    let dir = Dir::new();
+    let counts = r#"{"XX": {"00": 512, "11": 488}, "YY": {"01": 490, "10": 510}, "ZZ": {"00": 505, "11": 495}}"#;
+    dir.write("counts.json", counts.as_bytes());
+    let said = dir.run(&words("solve --counts counts.json --precision f64 --backend cpu --report run.json")).done();
+    assert!(said.stderr.contains("3000 counts in 3 bases determine 10 expectation values"), "{}", said.stderr);
+    let first = dir.json("run.json")["trials"][0]["singular_values"][0].as_f64().unwrap();
+    assert!((first - 1.0).abs() < 0.05, "{first}");
+    dir.write("bad.json", br#"{"XQ": {"00": 1}}"#);
+    refused(&dir, "solve --counts bad.json", &["bad.json", "'Q'", "XYZ"]);
+    refused(&dir, "solve --counts counts.json --pauli bell.txt", &["--counts", "--pauli"]);
+}
+
+#[test]
+fn phases_come_from_intensities_of_complex_vectors() {
+    let dir = Dir::new();
+    let made = "generate --operator rank_one --complex --n 16 --rank 1 --measurements 90 --seed 4 --out v";
+    dir.run(&words(made)).done();
+    let solve = "solve --vectors v/a.npy --observations v/y.npy --truth v/X.npy --precision f64 --backend cpu";
+    dir.run(&words(&format!("{solve} --report run.json"))).done();
+    assert!(error(&dir) < 1e-6, "{:e}", error(&dir));
+    refused(&dir, "generate --operator dense --complex --n 4 --rank 1 --measurements 9 --out q", &["--complex"]);
+}

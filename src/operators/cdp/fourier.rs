@@ -1,0 +1,101 @@
+//! Discrete Fourier transforms over any number of axes.
+
+use std::f64::consts::TAU;
+use std::sync::Arc;
+
+use faer::c64;
+use rustfft::{Fft, FftPlanner};
+
+/// The transform F of arrays of a shape, row-major, without a factor, and its adjoint Fᴴ.
+pub(super) struct Fourier {
+    shape: Vec<usize>,
+    axes: Vec<[Arc<dyn Fft<f64>>; 2]>,
+}
+
+impl Fourier {
+    pub(super) fn new(shape: &[usize]) -> Self {
+        let mut planner = FftPlanner::new();
+        let mut plan = |n: &usize| [planner.plan_fft_forward(*n), planner.plan_fft_inverse(*n)];
+        Self { shape: shape.to_vec(), axes: shape.iter().map(&mut plan).collect() }
+    }
+
+    pub(super) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// x ← F x
+    pub(super) fn forward(&self, x: &mut [c64], scratch: &mut Vec<c64>) {
+        self.run(x, scratch, 0);
+    }
+
+    /// x ← Fᴴ x
+    pub(super) fn adjoint(&self, x: &mut [c64], scratch: &mut Vec<c64>) {
+        self.run(x, scratch, 1);
+    }
+
+    fn run(&self, x: &mut [c64], scratch: &mut Vec<c64>, direction: usize) {
+        let zero = c64::new(0.0, 0.0);
+        let mut stride = x.len();
+        let mut line = Vec::new();
+        for (n, plans) in self.shape.iter().zip(&self.axes) {
+            let plan = &plans[direction];
+            stride /= n;
+            scratch.resize(scratch.len().max(plan.get_inplace_scratch_len()), zero);
+            if stride == 1 {
+                plan.process_with_scratch(x, scratch);
+                continue;
+            }
+            line.resize(*n, zero);
+            for block in x.chunks_mut(n * stride) {
+                for offset in 0..stride {
+                    line.iter_mut().zip(block[offset..].iter().step_by(stride)).for_each(|(to, from)| *to = *from);
+                    plan.process_with_scratch(&mut line, scratch);
+                    block[offset..].iter_mut().step_by(stride).zip(&line).for_each(|(to, from)| *to = *from);
+                }
+            }
+        }
+    }
+
+    /// Entry (i, j) of F, exact for axes of length 1 and 2.
+    pub(super) fn entry(&self, mut i: usize, mut j: usize) -> c64 {
+        let mut entry = c64::new(1.0, 0.0);
+        for n in self.shape.iter().rev() {
+            let turns = (i % n) * (j % n) % n;
+            entry *= match (4 * turns) as f64 / *n as f64 {
+                0.0 => c64::new(1.0, 0.0),
+                1.0 => c64::new(0.0, -1.0),
+                2.0 => c64::new(-1.0, 0.0),
+                3.0 => c64::new(0.0, 1.0),
+                quarters => c64::from_polar(1.0, -TAU * quarters / 4.0),
+            };
+            (i, j) = (i / n, j / n);
+        }
+        entry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transforms_are_their_matrices_and_adjoints() {
+        for shape in [vec![1], vec![6], vec![3, 4], vec![2, 2, 2], vec![2, 5, 3]] {
+            let fourier = Fourier::new(&shape);
+            let n = fourier.len();
+            let x: Vec<c64> = (0..n).map(|i| c64::new((i as f64 * 1.3).sin(), (i as f64 * 0.7).cos())).collect();
+            let (mut forward, mut adjoint) = (x.clone(), x.clone());
+            fourier.forward(&mut forward, &mut Vec::new());
+            fourier.adjoint(&mut adjoint, &mut Vec::new());
+            for i in 0..n {
+                let sum = |of: &dyn Fn(usize) -> c64| (0..n).map(|j| of(j) * x[j]).sum::<c64>();
+                assert!((forward[i] - sum(&|j| fourier.entry(i, j))).norm() < 1e-12, "{shape:?}");
+                assert!((adjoint[i] - sum(&|j| fourier.entry(j, i).conj())).norm() < 1e-12, "{shape:?}");
+            }
+        }
+    }
+}

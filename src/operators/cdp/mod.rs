@@ -1,0 +1,332 @@
+//! `cdp`: coded diffraction patterns, the intensities |F(d_l ∘ x)|² of a signal x behind masks d_l, with F the discrete Fourier
+//! transform. No vector of the measurements is formed.
+//!
+//! With b = f ∘ d for a row f of F, |bᵀx|² = tr(A x xᴴ) for A = b̄ bᵀ. For all pixels of a pattern at once,
+//!
+//! ```text
+//! tr(A_i L Rᴴ) = Re Σ_k conj(F(d∘L_k))_i F(d∘R_k)_i          G V = Σ_l conj(d_l) ∘ Fᴴ(r_l ∘ F(d_l ∘ V))
+//! ```
+//!
+//! so a gradient takes three transforms for each mask and column. Masks whose moments are those of Gaussian numbers make the
+//! measurements as good as Gaussian ones (Candès, Li & Soltanolkotabi, arXiv 1310.3240): d = b₁b₂ with b₁ ∈ {1, −1, i, −i} and
+//! b₂ = √½ with probability 4/5, else √3.
+//!
+//! Residuals are centred, as for outer products: the mean of the A_i is a multiple of the identity.
+
+mod fourier;
+pub(crate) mod open;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use faer::c64;
+use rand::RngExt;
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::memory::{Location, Memory, Part, product};
+use crate::operators::{Cost, Operator};
+use crate::problem::random::{Purpose, stream};
+use crate::problem::{Domain, Factors, MatrixView};
+
+use fourier::Fourier;
+
+/// Parts of a sum over all masks, which are added in order on any number of threads.
+const PARTS: usize = 16;
+
+/// Intensities of the Fourier transforms of a signal behind masks.
+pub struct CodedDiffraction {
+    /// Masks, (patterns, n).
+    masks: Arc<Vec<c64>>,
+    fourier: Arc<Fourier>,
+    /// Measurements, counted over all pixels of all patterns.
+    measured: Range<usize>,
+    normalization: f64,
+    centred: bool,
+}
+
+impl CodedDiffraction {
+    /// Patterns behind own masks of that shape, one after the other, row-major: one axis for signals, two for pictures. All
+    /// pixels of all patterns are measured, pattern by pattern.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an empty shape or no mask, another count of numbers, and numbers that are not finite; [`Error::Memory`].
+    pub fn new(shape: &[usize], masks: Vec<c64>) -> Result<Self> {
+        let n = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n)).unwrap_or(0);
+        if n == 0 || masks.is_empty() || masks.len() % n != 0 {
+            let allowed = format!("a positive multiple of {n}, the pixels of the shape {shape:?}");
+            let found = format!("{} numbers", masks.len());
+            return Err(Error::invalid("masks", found, allowed, "pass a number for each pixel of each mask"));
+        }
+        Domain::hermitian(n).validate()?;
+        if let Some(at) = masks.iter().position(|d| !(d.re.is_finite() && d.im.is_finite())) {
+            let found = format!("{} at position {at}", masks[at]);
+            return Err(Error::invalid("masks", found, "finite numbers", "correct that mask"));
+        }
+        let bytes = product(&[n, rayon::current_num_threads() + PARTS, size_of::<c64>()]);
+        Memory::of_host([("the transforms of patterns", bytes)]).require("masks", "Use a machine with more memory")?;
+        let m = masks.len();
+        // The mean square of the entries of b; s = 1/m where it is 1.
+        let mean = masks.iter().map(|d| d.norm_sqr()).sum::<f64>() / m as f64;
+        let normalization = if mean > 0.0 { 1.0 / (m as f64 * mean * mean) } else { 1.0 / m as f64 };
+        let fourier = Arc::new(Fourier::new(shape));
+        Ok(Self { masks: Arc::new(masks), fourier, measured: 0..m, normalization, centred: true })
+    }
+
+    /// The first m intensities behind random masks with the moments of Gaussian numbers, each from its own stream of `seed`.
+    ///
+    /// # Errors
+    /// Those of [`CodedDiffraction::new`]; [`Error::Invalid`] for m = 0.
+    pub fn random(shape: &[usize], measurements: usize, seed: u64) -> Result<Self> {
+        Self::drawn(shape, measurements, seed, |rng| {
+            let turn = [c64::new(1.0, 0.0), c64::new(-1.0, 0.0), c64::new(0.0, 1.0), c64::new(0.0, -1.0)];
+            let size = if rng.random_range(0..5) < 4 { 0.5_f64.sqrt() } else { 3.0_f64.sqrt() };
+            turn[rng.random_range(0..4)] * size
+        })
+    }
+
+    /// Masks of −1, 0 and 1 on a grid of pairs, whose transforms are exact, and plain residuals, for the laws.
+    pub(crate) fn small_integers(domain: Domain, measurements: usize, seed: u64) -> Result<Self> {
+        let shape = vec![2; domain.order().ilog2() as usize];
+        let shape = if shape.is_empty() { vec![1] } else { shape };
+        let mut made =
+            Self::drawn(&shape, measurements, seed, |rng| c64::new(f64::from(rng.random_range(-1_i8..=1)), 0.0))?;
+        made.centred = false;
+        Ok(made)
+    }
+
+    fn drawn(
+        shape: &[usize],
+        measurements: usize,
+        seed: u64,
+        draw: impl Fn(&mut rand_chacha::ChaCha8Rng) -> c64 + Sync,
+    ) -> Result<Self> {
+        let n = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n)).unwrap_or(0);
+        if n == 0 || measurements == 0 {
+            let found = format!("{measurements} measurements of the shape {shape:?}");
+            return Err(Error::invalid("measurements", found, "at least 1 of each", "pass positive sizes"));
+        }
+        let patterns = measurements.div_ceil(n);
+        let bytes = product(&[patterns, n, size_of::<c64>()]);
+        Memory::of_host([("the masks", bytes)]).require("measurements", "Lower their number or the size n")?;
+        let mut masks = vec![c64::new(0.0, 0.0); patterns * n];
+        masks.par_chunks_mut(n).enumerate().for_each(|(l, mask)| {
+            let mut rng = stream(seed, Purpose::Operator, l as u64);
+            mask.iter_mut().for_each(|d| *d = draw(&mut rng));
+        });
+        let mut made = Self::new(shape, masks)?;
+        made.normalization *= made.masks.len() as f64 / measurements as f64;
+        made.measured = 0..measurements;
+        Ok(made)
+    }
+
+    /// Chooses centred residuals, the default, or plain ones.
+    #[must_use]
+    pub fn centred(mut self, centred: bool) -> Self {
+        self.centred = centred;
+        self
+    }
+
+    /// Replaces the normalisation s.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] unless 0 < s < ∞.
+    pub fn with_normalization(mut self, s: f64) -> Result<Self> {
+        if !(s.is_finite() && s > 0.0) {
+            return Err(Error::invalid("normalization", s, "a positive finite number", "pass s, or leave it out"));
+        }
+        self.normalization = s;
+        Ok(self)
+    }
+
+    /// Number of patterns, the last of which may be measured in part.
+    pub fn patterns(&self) -> usize {
+        self.masks.len() / self.size()
+    }
+
+    /// Shape of the signal.
+    pub fn shape(&self) -> &[usize] {
+        self.fourier.shape()
+    }
+
+    /// The masks, (patterns, n).
+    pub fn masks(&self) -> &[c64] {
+        &self.masks
+    }
+
+    fn size(&self) -> usize {
+        self.fourier.len()
+    }
+
+    /// Patterns with a measurement, with their pixels that are measured.
+    fn parts(&self) -> impl Iterator<Item = (usize, Range<usize>)> + Clone + use<> {
+        let (n, measured) = (self.size(), self.measured.clone());
+        (measured.start / n..measured.end.div_ceil(n)).map(move |l| {
+            let first = l * n;
+            (l, measured.start.max(first) - first..measured.end.min(first + n) - first)
+        })
+    }
+
+    /// F(d_l ∘ v) for a column of a factor in its real form.
+    fn transformed(&self, l: usize, factor: MatrixView<'_>, column: usize, out: &mut [c64], scratch: &mut Vec<c64>) {
+        let n = self.size();
+        let mask = &self.masks[l * n..(l + 1) * n];
+        for (i, (out, d)) in out.iter_mut().zip(mask).enumerate() {
+            *out = *d * c64::new(factor.row(i)[column], factor.row(n + i)[column]);
+        }
+        self.fourier.forward(out, scratch);
+    }
+
+    /// The intensities of a pattern.
+    fn pattern(&self, l: usize, (left, right): (MatrixView<'_>, MatrixView<'_>), single: bool) -> Vec<f64> {
+        let n = self.size();
+        let zero = c64::new(0.0, 0.0);
+        let (mut a, mut b, mut scratch) = (vec![zero; n], vec![zero; n], Vec::new());
+        let mut out = vec![0.0; n];
+        for column in 0..left.columns() {
+            self.transformed(l, left, column, &mut a, &mut scratch);
+            if !single {
+                self.transformed(l, right, column, &mut b, &mut scratch);
+            }
+            let other = if single { &a } else { &b };
+            for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(other)) {
+                *out += a.re * b.re + a.im * b.im;
+            }
+        }
+        out
+    }
+
+    /// Adds conj(d_l) ∘ Fᴴ(r ∘ F(d_l ∘ V)) to a gradient in its real form.
+    fn add_pattern(&self, l: usize, pixels: &Range<usize>, residual: &[f64], v: MatrixView<'_>, sum: &mut [f64]) {
+        let (n, k) = (self.size(), v.columns());
+        let (mut a, mut scratch) = (vec![c64::new(0.0, 0.0); n], Vec::new());
+        for column in 0..k {
+            self.transformed(l, v, column, &mut a, &mut scratch);
+            a[..pixels.start].fill(c64::new(0.0, 0.0));
+            a[pixels.end..].fill(c64::new(0.0, 0.0));
+            a[pixels.clone()].iter_mut().zip(residual).for_each(|(a, r)| *a *= *r);
+            self.fourier.adjoint(&mut a, &mut scratch);
+            for (i, (a, d)) in a.iter().zip(&self.masks[l * n..(l + 1) * n]).enumerate() {
+                let back = d.conj() * *a;
+                sum[i * k + column] += back.re;
+                sum[(n + i) * k + column] += back.im;
+            }
+        }
+    }
+}
+
+/// The domain of a case of that size: the Hermitian matrices of the largest power of two up to it.
+pub(crate) fn domain(of: Domain) -> Option<Domain> {
+    of.is_symmetric().then(|| Domain::hermitian(1 << of.order().max(1).ilog2()))
+}
+
+/// Random patterns of signals with one axis.
+///
+/// # Errors
+/// Those of [`CodedDiffraction::random`]; [`Error::Invalid`] for real matrices.
+pub(crate) fn on(domain: Domain, measurements: usize, seed: u64) -> Result<CodedDiffraction> {
+    if !domain.is_complex() {
+        return Err(Error::invalid("n", domain, "complex matrices", "diffraction patterns see complex signals"));
+    }
+    CodedDiffraction::random(&[domain.order()], measurements, seed)
+}
+
+impl Operator for CodedDiffraction {
+    fn name(&self) -> &str {
+        "cdp"
+    }
+
+    fn domain(&self) -> Domain {
+        Domain::hermitian(self.size())
+    }
+
+    fn measurements(&self) -> usize {
+        self.measured.len()
+    }
+
+    fn normalization(&self) -> f64 {
+        self.normalization
+    }
+
+    fn sensing_matrix(&self, i: usize) -> Vec<f64> {
+        let n = self.size();
+        let (l, pixel) = ((self.measured.start + i) / n, (self.measured.start + i) % n);
+        let b: Vec<c64> = (0..n).map(|j| self.fourier.entry(pixel, j) * self.masks[l * n + j]).collect();
+        let mut out = vec![0.0; 4 * n * n];
+        for (i, bi) in b.iter().enumerate() {
+            for (j, bj) in b.iter().enumerate() {
+                let entry = bi.conj() * *bj;
+                out[i * 2 * n + j] = entry.re;
+                out[(n + i) * 2 * n + n + j] = entry.re;
+                out[(n + i) * 2 * n + j] = entry.im;
+                out[i * 2 * n + n + j] = -entry.im;
+            }
+        }
+        out
+    }
+
+    /// Patterns run in parallel inside: all pixels of one share their transforms.
+    fn forward(&self, _shard: usize, point: &Factors, out: &mut [f64]) {
+        let (n, parts) = (self.size(), self.parts());
+        for (trial, out) in out.chunks_mut(self.measured.len()).enumerate() {
+            let ends = (point.left(trial), point.right(trial));
+            let of = |(l, _): (usize, Range<usize>)| self.pattern(l, ends, point.is_single());
+            let values: Vec<Vec<f64>> = parts.clone().collect::<Vec<_>>().into_par_iter().map(of).collect();
+            for ((l, pixels), values) in parts.clone().zip(values) {
+                let first = l * n + pixels.start - self.measured.start;
+                out[first..first + pixels.len()].copy_from_slice(&values[pixels]);
+            }
+        }
+    }
+
+    fn adjoint_apply(&self, _shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
+        let n = self.size();
+        let parts: Vec<(usize, Range<usize>)> = self.parts().collect();
+        let size = out.len() / applied.batch().max(1);
+        let trials = out.chunks_mut(size.max(1)).zip(residual.chunks(self.measured.len()));
+        for (trial, (out, residual)) in trials.enumerate() {
+            let v = applied.right(trial);
+            let part = |parts: &[(usize, Range<usize>)]| {
+                let mut sum = vec![0.0; size];
+                for (l, pixels) in parts {
+                    let first = l * n + pixels.start - self.measured.start;
+                    self.add_pattern(*l, pixels, &residual[first..first + pixels.len()], v, &mut sum);
+                }
+                sum
+            };
+            let sums: Vec<Vec<f64>> = parts.par_chunks(parts.len().div_ceil(PARTS)).map(part).collect();
+            for sum in sums {
+                out.iter_mut().zip(sum).for_each(|(out, v)| *out += v);
+            }
+        }
+    }
+
+    fn cost(&self, batch: usize, search_rank: usize) -> Cost {
+        let (m, n) = (self.measured.len() as f64, self.size() as f64);
+        // Three transforms of 5 n log₂ n operations, and about 30 a number besides.
+        let flops = m * search_rank as f64 * (15.0 * n.log2().max(1.0) + 30.0);
+        Cost { bytes: self.masks.len() as f64 * size_of::<c64>() as f64, flops: flops * batch as f64 }
+    }
+
+    fn memory(&self) -> Vec<Part> {
+        let bytes = product(&[self.masks.len(), size_of::<c64>()]);
+        vec![Part::new("masks", Location::Host, bytes)]
+    }
+
+    fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
+        let (start, end) = (self.measured.start + measurements.start, self.measured.start + measurements.end);
+        (start <= end && end <= self.measured.end).then(|| {
+            Arc::new(Self {
+                masks: self.masks.clone(),
+                fourier: self.fourier.clone(),
+                measured: start..end,
+                normalization: self.normalization,
+                centred: false,
+            }) as Arc<dyn Operator>
+        })
+    }
+
+    fn is_centred(&self) -> bool {
+        self.centred
+    }
+}
