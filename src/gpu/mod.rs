@@ -36,6 +36,7 @@ mod tuning;
 mod upload;
 mod usage;
 mod variant;
+mod wait;
 
 /// The wgpu version of the types in [`Device::from_wgpu`].
 pub use wgpu;
@@ -44,3 +45,5 @@ pub(crate) use choice::variants;
 pub use compiled::CompileTime;
 pub use device::{AdapterSummary, Device, list_adapters};
 pub(crate) use load::load;
+#[cfg(target_family = "wasm")]
+pub use wait::set_turn;

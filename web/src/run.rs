@@ -1,0 +1,178 @@
+//! A run that reports every observation.
+
+use std::ops::ControlFlow;
+
+use lowrank::io::write_npy_f64;
+use lowrank::problem::{Factors, MatrixView, Product};
+use lowrank::{Backend, Error, Progress, Result, Solution, Solver, TraceRow};
+use serde::Serialize;
+
+use crate::files::File;
+use crate::picture::{Picture, picture};
+use crate::wish::Wish;
+
+/// What a run says, in this order: one start, any number of observations, one end.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The problem is loaded.
+    Start {
+        backend: String,
+        adapter: String,
+        software: bool,
+        precision: &'static str,
+        method: &'static str,
+        operator: String,
+        rows: usize,
+        columns: usize,
+        measurements: usize,
+        search_rank: usize,
+        step_size: f64,
+        has_truth: bool,
+        /// Singular values of the truth's factor.
+        truth: Vec<f64>,
+        notices: Vec<String>,
+    },
+    /// An observation.
+    Seen {
+        /// Number of the fit, counted from 0: some choices need several.
+        fit: usize,
+        max_iterations: usize,
+        row: TraceRow,
+        /// Singular values of U.
+        spectrum: Vec<f64>,
+        rows: usize,
+        columns: usize,
+    },
+    /// The result.
+    End {
+        status: String,
+        sentence: &'static str,
+        iterations: usize,
+        relative_error: Option<f64>,
+        relative_residual: f64,
+        estimated_rank: usize,
+        t_star: Option<usize>,
+        t_1: Option<usize>,
+        seconds: f64,
+        remarks: Vec<String>,
+        /// Names of the factors.
+        factors: Vec<String>,
+        spectrum: Vec<f64>,
+    },
+}
+
+/// A finished run.
+pub struct Finished {
+    solution: Solution,
+}
+
+impl Finished {
+    /// Factor number `index` as a `.npy` file.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a factor that does not exist.
+    pub fn npy(&self, index: usize) -> Result<Vec<u8>> {
+        let best = self.solution.best();
+        let factor = best.blocks().nth(index).ok_or_else(|| {
+            Error::invalid("factor", index, format!("0 to {}", best.names().len() - 1), "choose one of them")
+        })?;
+        let mut bytes = Vec::new();
+        write_npy_f64(&mut bytes, &[factor.rows(), factor.columns()], factor.as_slice())
+            .map_err(|e| Error::io("factor.npy".as_ref(), e, "solve a smaller problem"))?;
+        Ok(bytes)
+    }
+}
+
+/// Solves what is wished for, and reports. An observation comes with a picture of the iterate.
+///
+/// # Errors
+/// Those of the wish, the files, the backend and the run.
+pub fn run(wish: &Wish, files: Vec<File>, mut report: impl FnMut(&Event, &Picture)) -> Result<Finished> {
+    let settings = wish.settings()?;
+    let problem = wish.problem(files)?;
+    let backend = Backend::from_word(&wish.backend)?;
+    let backend = if wish.backend == "auto" { Backend::auto_for(wish.precision)? } else { backend };
+    let truth = problem.truth(0).and_then(|truth| truth.singular_values().ok());
+    let operator = problem.operator().clone();
+    let mut solver = Solver::new(problem, settings, backend)?;
+    report(&start(&solver, &*operator, truth), &Picture::default());
+    let (mut fit, mut last, mut failed) = (0, None, None);
+    let solution = solver.solve_with(|progress| {
+        fit += usize::from(last.is_some_and(|last| progress.iteration <= last));
+        last = Some(progress.iteration);
+        match seen(progress, fit) {
+            Ok((event, picture)) => {
+                report(&event, &picture);
+                ControlFlow::Continue(())
+            }
+            Err(e) => {
+                failed = Some(e);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(e) = failed {
+        return Err(e);
+    }
+    let best = solution.best();
+    report(&end(&solution), &picture(best.left(), best.right()));
+    Ok(Finished { solution })
+}
+
+fn start(solver: &Solver, operator: &dyn lowrank::operators::Operator, truth: Option<Vec<f64>>) -> Event {
+    let (engine, trial, domain) = (solver.engine(), &solver.trials()[0], operator.domain());
+    Event::Start {
+        backend: engine.backend.clone(),
+        adapter: engine.adapter.clone(),
+        software: engine.software_adapter,
+        precision: engine.precision.word(),
+        method: solver.method().word(),
+        operator: operator.name().to_owned(),
+        rows: domain.rows(),
+        columns: domain.columns(),
+        measurements: operator.measurements(),
+        search_rank: trial.search_rank,
+        step_size: trial.step_size,
+        has_truth: truth.is_some(),
+        truth: truth.unwrap_or_default(),
+        notices: solver.notices().to_vec(),
+    }
+}
+
+fn seen(progress: &Progress<'_>, fit: usize) -> Result<(Event, Picture)> {
+    let (left, right) = ends(progress.factors);
+    let product = if progress.factors.is_single() { Product::psd(left) } else { Product::pair(left, right)? };
+    let row = progress.rows.first().copied().ok_or_else(|| {
+        Error::invalid("trials", "an observation of no trial", "one trial", "report a bug of lowrank")
+    })?;
+    let spectrum = if row.train_loss.is_finite() { product.singular_values()? } else { Vec::new() };
+    let picture = picture(left, right);
+    let (rows, columns) = (picture.rows, picture.columns);
+    Ok((Event::Seen { fit, max_iterations: progress.max_iterations, row, spectrum, rows, columns }, picture))
+}
+
+fn ends(factors: &Factors) -> (MatrixView<'_>, MatrixView<'_>) {
+    (factors.left(0), factors.right(0))
+}
+
+fn end(solution: &Solution) -> Event {
+    let best = solution.best();
+    let phases = best.phases.as_ref().map(|phases| (phases.t_star, phases.t_1));
+    let proxy = best.phases_proxy.as_ref().map(|proxy| (proxy.t_star, proxy.t_1));
+    let (t_star, t_1) = phases.or(proxy).unwrap_or_default();
+    Event::End {
+        status: best.status.to_string(),
+        sentence: best.status.sentence(),
+        iterations: best.iterations,
+        relative_error: best.relative_error,
+        relative_residual: best.relative_residual,
+        estimated_rank: best.estimated_rank,
+        t_star,
+        t_1,
+        seconds: solution.timing.solve,
+        remarks: best.remark.iter().chain(&best.doubt).chain(&solution.notices).cloned().collect(),
+        factors: best.names(),
+        spectrum: best.singular_values.clone(),
+    }
+}
