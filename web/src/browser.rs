@@ -5,13 +5,14 @@ use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 
 use crate::files::File;
+use crate::lists::lists;
 use crate::run::{Finished, run};
 use crate::wish::Wish;
 
 #[wasm_bindgen(raw_module = "../report.js")]
 extern "C" {
-    /// Hands an event, as JSON, and the pixels of its picture to the page.
-    fn report(event: &str, pixels: &[f32]);
+    /// Hands an event, as JSON, and the pixels of its picture, row by row, to the page.
+    fn report(event: &str, pixels: &[f32], columns: usize);
     /// Hands the sentence of a failure to the page.
     fn fail(sentence: &str);
 }
@@ -31,6 +32,12 @@ struct State {
     wish: Option<Wish>,
     files: Vec<File>,
     finished: Option<Finished>,
+}
+
+/// The words that the page offers, as JSON.
+#[wasm_bindgen]
+pub fn words() -> String {
+    serde_json::to_string(&lists()).unwrap_or_default()
 }
 
 /// Begins a new wish. `can_wait` says whether [`solve`] will be called so that it can suspend; without it there is no GPU.
@@ -64,7 +71,7 @@ pub fn solve() {
     let taken = STATE.with_borrow_mut(|state| (state.wish.take(), std::mem::take(&mut state.files)));
     let (Some(wish), files) = taken else { return };
     let outcome = run(&wish, files, |event, picture| match serde_json::to_string(event) {
-        Ok(text) => report(&text, &picture.pixels),
+        Ok(text) => report(&text, &picture.pixels, picture.columns),
         Err(e) => fail(&e.to_string()),
     });
     match outcome {

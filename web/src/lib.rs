@@ -4,10 +4,12 @@
 #[cfg(target_family = "wasm")]
 mod browser;
 mod files;
+mod lists;
 mod picture;
 mod run;
 mod wish;
 
 pub use files::File;
+pub use lists::{Lists, lists};
 pub use run::{Event, Finished, run};
 pub use wish::Wish;

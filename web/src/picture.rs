@@ -5,10 +5,9 @@ use lowrank::problem::MatrixView;
 /// Most pixels of a side.
 pub const SIDE: usize = 96;
 
-/// Sizes of a picture, and its pixels row by row.
+/// The pixels of a picture row by row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Picture {
-    pub rows: usize,
     pub columns: usize,
     pub pixels: Vec<f32>,
 }
@@ -19,7 +18,7 @@ pub fn picture(left: MatrixView<'_>, right: MatrixView<'_>) -> Picture {
     let (left, right) = (means(left), means(right));
     let pixel = |l: &[f64], r: &[f64]| l.iter().zip(r).map(|(l, r)| l * r).sum::<f64>() as f32;
     let pixels = left.iter().flat_map(|l| right.iter().map(move |r| pixel(l, r))).collect();
-    Picture { rows: left.len(), columns: right.len(), pixels }
+    Picture { columns: right.len(), pixels }
 }
 
 /// At most [`SIDE`] rows: means of rows that lie side by side.
@@ -45,7 +44,7 @@ mod tests {
         let values: Vec<f64> = (0..n * 2).map(|at| (at as f64 * 0.37).sin()).collect();
         let view = MatrixView::new(n, 2, &values).unwrap();
         let found = picture(view, view);
-        assert_eq!((found.rows, found.columns, found.pixels.len()), (SIDE, SIDE, SIDE * SIDE));
+        assert_eq!((found.columns, found.pixels.len()), (SIDE, SIDE * SIDE));
         let all = Product::psd(view).to_dense();
         for (row, column) in [(0, 0), (3, 90), (SIDE - 1, SIDE - 1)] {
             let range = |pixel: usize| pixel * n / SIDE..(pixel + 1) * n / SIDE;

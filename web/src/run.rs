@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use lowrank::io::write_npy_f64;
-use lowrank::problem::{Factors, MatrixView, Product};
+use lowrank::operators::Operator;
+use lowrank::problem::{Factors, MatrixView, Product, Truth};
 use lowrank::{Backend, Error, Progress, Result, Solution, Solver, TraceRow};
 use serde::Serialize;
 
@@ -41,8 +42,6 @@ pub enum Event {
         row: TraceRow,
         /// Singular values of U.
         spectrum: Vec<f64>,
-        rows: usize,
-        columns: usize,
     },
     /// The result.
     End {
@@ -84,7 +83,7 @@ impl Finished {
     }
 }
 
-/// Solves what is wished for, and reports. An observation comes with a picture of the iterate.
+/// Solves what is wished for, and reports. The start comes with a picture of the truth, the rest with one of the iterate.
 ///
 /// # Errors
 /// Those of the wish, the files, the backend and the run.
@@ -93,10 +92,11 @@ pub fn run(wish: &Wish, files: Vec<File>, mut report: impl FnMut(&Event, &Pictur
     let problem = wish.problem(files)?;
     let backend = Backend::from_word(&wish.backend)?;
     let backend = if wish.backend == "auto" { Backend::auto_for(wish.precision)? } else { backend };
-    let truth = problem.truth(0).and_then(|truth| truth.singular_values().ok());
+    let truth = problem.truth(0).cloned();
     let operator = problem.operator().clone();
     let mut solver = Solver::new(problem, settings, backend)?;
-    report(&start(&solver, &*operator, truth), &Picture::default());
+    let of_truth = truth.as_ref().and_then(Truth::factor).map_or_else(Picture::default, |x| picture(x, x));
+    report(&start(&solver, &*operator, truth.as_ref())?, &of_truth);
     let (mut fit, mut last, mut failed) = (0, None, None);
     let solution = solver.solve_with(|progress| {
         fit += usize::from(last.is_some_and(|last| progress.iteration <= last));
@@ -120,9 +120,9 @@ pub fn run(wish: &Wish, files: Vec<File>, mut report: impl FnMut(&Event, &Pictur
     Ok(Finished { solution })
 }
 
-fn start(solver: &Solver, operator: &dyn lowrank::operators::Operator, truth: Option<Vec<f64>>) -> Event {
+fn start(solver: &Solver, operator: &dyn Operator, truth: Option<&Truth>) -> Result<Event> {
     let (engine, trial, domain) = (solver.engine(), &solver.trials()[0], operator.domain());
-    Event::Start {
+    Ok(Event::Start {
         backend: engine.backend.clone(),
         adapter: engine.adapter.clone(),
         software: engine.software_adapter,
@@ -135,9 +135,9 @@ fn start(solver: &Solver, operator: &dyn lowrank::operators::Operator, truth: Op
         search_rank: trial.search_rank,
         step_size: trial.step_size,
         has_truth: truth.is_some(),
-        truth: truth.unwrap_or_default(),
+        truth: truth.map(Truth::singular_values).transpose()?.unwrap_or_default(),
         notices: solver.notices().to_vec(),
-    }
+    })
 }
 
 fn seen(progress: &Progress<'_>, fit: usize) -> Result<(Event, Picture)> {
@@ -148,8 +148,7 @@ fn seen(progress: &Progress<'_>, fit: usize) -> Result<(Event, Picture)> {
     })?;
     let spectrum = if row.train_loss.is_finite() { product.singular_values()? } else { Vec::new() };
     let picture = picture(left, right);
-    let (rows, columns) = (picture.rows, picture.columns);
-    Ok((Event::Seen { fit, max_iterations: progress.max_iterations, row, spectrum, rows, columns }, picture))
+    Ok((Event::Seen { fit, max_iterations: progress.max_iterations, row, spectrum }, picture))
 }
 
 fn ends(factors: &Factors) -> (MatrixView<'_>, MatrixView<'_>) {
