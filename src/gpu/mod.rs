@@ -1,5 +1,5 @@
 //! The GPU engine: the same iteration as WGSL kernels on any adapter that wgpu reaches (Vulkan, Metal, DirectX 12,
-//! OpenGL ES). It computes in single precision, or in double where the adapter has 64-bit shader numbers. One source
+//! OpenGL ES, and WebGPU in a browser). It computes in single precision, or in double where the adapter has 64-bit shader numbers. One source
 //! serves both, with `real` as the number type. Mixed precision runs the single one around a centre. Only this module
 //! uses wgpu.
 

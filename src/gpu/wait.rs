@@ -72,11 +72,12 @@ mod turns {
 
     use super::{Duration, Receiver};
 
-    static TURN: OnceLock<fn()> = OnceLock::new();
+    static TURN: OnceLock<fn(u32)> = OnceLock::new();
 
     /// Sets the function that lets the browser keep its promises and then returns, for instance by
-    /// `WebAssembly.Suspending`. Without one there are no adapters. The first one stays.
-    pub fn set_turn(turn: fn()) {
+    /// `WebAssembly.Suspending`. Its argument is the number of turns that the present wait has taken, so that long waits can
+    /// take longer turns. Without such a function there are no adapters. The first one stays.
+    pub fn set_turn(turn: fn(u32)) {
         TURN.get_or_init(|| turn);
     }
 
@@ -84,29 +85,30 @@ mod turns {
         TURN.get().is_some()
     }
 
-    fn turn() {
+    fn turn(taken: &mut u32) {
         if let Some(turn) = TURN.get() {
-            turn();
+            turn(*taken);
         }
+        *taken = taken.saturating_add(1);
     }
 
     pub(super) fn block_on<F: Future>(future: F) -> F::Output {
-        let mut future = pin!(future);
+        let (mut future, mut taken) = (pin!(future), 0);
         loop {
             // Whoever waits asks again after every turn, so nobody needs to wake it.
             match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(value) => return value,
-                Poll::Pending => turn(),
+                Poll::Pending => turn(&mut taken),
             }
         }
     }
 
     pub(super) fn answer<T>(receiver: &Receiver<T>, patience: Duration) -> Option<T> {
-        let begin = Instant::now();
+        let (begin, mut taken) = (Instant::now(), 0);
         loop {
             match receiver.try_recv() {
                 Ok(value) => return Some(value),
-                Err(_) if begin.elapsed() < patience => turn(),
+                Err(_) if begin.elapsed() < patience => turn(&mut taken),
                 Err(_) => return None,
             }
         }

@@ -60,7 +60,8 @@ export function draw(box, title, series, phases, last) {
     svg.append(element("text", { x: LEFT - 5, y: at + 4, "text-anchor": "end" }, label));
   }
   for (const iteration of ticks(last)) {
-    svg.append(element("text", { x: x(iteration), y: height - 7, "text-anchor": iteration === 0 ? "start" : "middle" }, iteration));
+    const anchor = iteration === 0 ? "start" : x(iteration) > width - 30 ? "end" : "middle";
+    svg.append(element("text", { x: x(iteration), y: height - 7, "text-anchor": anchor }, iteration));
   }
   for (const { points, kind } of series) {
     const shown = points.filter(([, value]) => value >= 10 ** low);
@@ -97,8 +98,8 @@ function colour(name) {
   return [0, 2, 4].map((at) => parseInt(full.slice(at, at + 2), 16));
 }
 
-/** Paints a matrix: negative entries cold, positive ones hot; `largest` has the full colour. */
-export function paint(canvas, pixels, columns, largest) {
+/** Paints a matrix: negative entries cold, positive ones hot; `strong` ones have the full colour. */
+export function paint(canvas, pixels, columns, strong) {
   const rows = columns > 0 ? pixels.length / columns : 0;
   if (rows === 0) return;
   [canvas.width, canvas.height] = [columns, rows];
@@ -106,7 +107,7 @@ export function paint(canvas, pixels, columns, largest) {
   const image = context.createImageData(columns, rows);
   const zero = colour("--surface");
   pixels.forEach((value, at) => {
-    const share = Math.min(Math.abs(value) / (largest || 1), 1);
+    const share = Math.min(Math.abs(value) / (strong || 1), 1);
     const full = value < 0 ? COLD : HOT;
     for (let c = 0; c < 3; c += 1) image.data[4 * at + c] = zero[c] + share * (full[c] - zero[c]);
     image.data[4 * at + 3] = 255;
@@ -114,7 +115,7 @@ export function paint(canvas, pixels, columns, largest) {
   context.putImageData(image, 0, 0);
 }
 
-/** Largest absolute value. */
-export function largest(pixels) {
-  return pixels.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+/** Twice the root mean square: few entries are larger. */
+export function strong(pixels) {
+  return 2 * Math.sqrt(pixels.reduce((sum, value) => sum + value * value, 0) / Math.max(pixels.length, 1));
 }

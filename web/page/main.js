@@ -1,5 +1,5 @@
 // The form, and what is shown of a run.
-import { draw, key, largest, paint, readable } from "./chart.js";
+import { draw, key, paint, readable, strong } from "./chart.js";
 import { Solver } from "./solver.js";
 
 const $ = (id) => document.getElementById(id);
@@ -14,6 +14,8 @@ let runs = [];
 let turn = 0;
 let drawing = false;
 let waiting;
+// What the browser tells of its WebGPU adapter.
+let device = "";
 
 function number(id) {
   return $(id).value === "" ? null : Number($(id).value);
@@ -127,7 +129,7 @@ function redraw() {
 
 function pictures(run) {
   $("truth-box").hidden = run.truth.length === 0;
-  const scale = run.truth.length > 0 ? largest(run.truth) : largest(run.picture);
+  const scale = strong(run.truth.length > 0 ? run.truth : run.picture);
   paint($("truth"), run.truth, run.truthColumns, scale);
   paint($("found"), run.picture, run.columns, scale);
   $("found-name").textContent = `the iterate of ${name(run)}`;
@@ -155,7 +157,7 @@ function take(run, { event, pixels, columns, failed }) {
     run.start = event;
     [run.truth, run.truthColumns] = [pixels, columns];
     const { backend, adapter, precision, rows, measurements, operator } = event;
-    const place = backend === "gpu" ? `on WebGPU (${adapter || "an adapter without a name"})` : "on the processor, in one thread of WebAssembly";
+    const place = backend === "gpu" ? `on WebGPU (${adapter || device || "an adapter without a name"})` : "on the processor, in one thread of WebAssembly";
     $("where").textContent = `${event.method}: ${rows} × ${event.columns} from ${measurements} ${operator} measurements, ${precision}, ${place}`;
   } else if (event.event === "seen") {
     if (event.fit !== run.seen.at(-1)?.fit) run.seen = [];
@@ -327,9 +329,10 @@ async function open() {
   options($("method"), [...methods, [LIBRARY, "chosen by the library"]]);
   options($("beside"), [["none", "nothing"], [LIBRARY, "the library's choice"], ...methods]);
   options($("precision"), words.precisions.map((word) => [word, word]));
-  const device = canSuspend && "gpu" in navigator ? await navigator.gpu.requestAdapter() : null;
-  $("backend").querySelector('[value="gpu"]').disabled = device === null;
-  $("where").textContent = device !== null ? "Ready. WebGPU is available."
+  const adapter = canSuspend && "gpu" in navigator ? await navigator.gpu.requestAdapter() : null;
+  device = [adapter?.info?.vendor, adapter?.info?.architecture].filter((word) => word).join(" ");
+  $("backend").querySelector('[value="gpu"]').disabled = adapter === null;
+  $("where").textContent = adapter !== null ? "Ready. WebGPU is available."
     : `Ready. Runs use the processor: ${"gpu" in navigator ? canSuspend ? "there is no WebGPU adapter" : "this browser cannot suspend WebAssembly" : "this browser has no WebGPU"}.`;
   $("beside").value = LIBRARY;
   listen();

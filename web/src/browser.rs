@@ -20,8 +20,8 @@ extern "C" {
 // A raw import, because what suspends must be called from WebAssembly without JavaScript in between.
 #[link(wasm_import_module = "../turn.js")]
 unsafe extern "C" {
-    /// Suspends this call until the browser has kept its promises.
-    safe fn turn();
+    /// Suspends this call until the browser has kept its promises. `taken` is the number of turns of this wait before.
+    safe fn turn(taken: u32);
 }
 
 thread_local! {
@@ -55,8 +55,8 @@ pub fn prepare(wish: &str, can_wait: bool) {
     }
 }
 
-fn give_turn() {
-    turn();
+fn give_turn(taken: u32) {
+    turn(taken);
 }
 
 /// Adds a file of the user.
