@@ -185,7 +185,7 @@ async function start() {
   const methods = [$("method").value, ...($("beside").value === "none" ? [] : [$("beside").value])];
   runs = methods.map((asked) => ({ asked: asked || "chosen by the library", seen: [], truth: new Float32Array(), picture: new Float32Array() }));
   $("result").hidden = true;
-  document.body.dataset.state = "running";
+  Object.assign(document.body.dataset, { state: "running", run: mine });
   $("stop").disabled = false;
   // The run of the form comes last, so that its factors can be asked for.
   for (const at of [...methods.keys()].reverse()) {

@@ -32,16 +32,18 @@ export async function fill(page, values) {
   }
 }
 
-/** Waits for the end of the run that has been started. */
-export async function finished(page) {
-  await page.waitForFunction(() => ["done", "stopped"].includes(document.body.dataset.state), null, { timeout: 180_000 });
+/** Does what starts a run, and waits for its end: `done` or `stopped`. */
+export async function ends(page, action) {
+  const before = await page.evaluate(() => Number(document.body.dataset.run ?? 0));
+  await action();
+  const over = (run) => Number(document.body.dataset.run) > run && document.body.dataset.state !== "running";
+  await page.waitForFunction(over, before, { timeout: 180_000 });
   return page.evaluate(() => document.body.dataset.state);
 }
 
 /** Presses Run and waits for the end. */
-export async function run(page) {
-  await page.locator("#run").click();
-  return finished(page);
+export function run(page) {
+  return ends(page, () => page.locator("#run").click());
 }
 
 /** Presses a download button; the path of the file. */
