@@ -289,6 +289,8 @@ function listen() {
   $("wish").addEventListener("submit", (event) => {
     event.preventDefault();
     start();
+    // On a narrow window the curves are below the form.
+    $("watch").scrollIntoView({ block: "nearest" });
   });
   $("wish").addEventListener("input", ({ target }) => {
     show();

@@ -175,3 +175,86 @@ fn end(solution: &Solution) -> Event {
         spectrum: best.singular_values.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lowrank::internals::operators::Registration;
+    use lowrank::problem::Domain;
+
+    use super::*;
+
+    /// What the page sends.
+    const WISH: &str = r#"{"backend": "cpu", "precision": "f64", "method": "gd", "search_rank": 6, "init_scale": 1e-6,
+        "init_seed": 2, "step_size": null, "max_iterations": 300, "problem": {"operator": "dense", "n": 20, "rank": 2,
+        "measurements": 1200, "condition_number": 1.0, "noise_std": 0.0, "seed": 1}}"#;
+
+    fn wish(change: impl FnOnce(&mut Wish)) -> Wish {
+        let mut wish = serde_json::from_str(WISH).unwrap();
+        change(&mut wish);
+        wish
+    }
+
+    fn events(wish: &Wish) -> (Vec<Event>, Result<Finished>) {
+        let mut events = Vec::new();
+        let outcome = run(wish, Vec::new(), |event, picture| {
+            assert_eq!(picture.pixels.len(), 20 * 20);
+            events.push(event.clone());
+        });
+        (events, outcome)
+    }
+
+    #[test]
+    fn a_run_starts_observes_and_ends() {
+        let (events, finished) = events(&wish(|_| {}));
+        let Some((Event::Start { has_truth, truth, .. }, rest)) = events.split_first() else { panic!("{events:?}") };
+        assert!(*has_truth && truth.len() == 2);
+        let Some((Event::End { relative_error, t_star, t_1, factors, .. }, seen)) = rest.split_last() else {
+            panic!("{rest:?}")
+        };
+        assert!(
+            relative_error.unwrap() < 1e-4 && t_star.unwrap() < t_1.unwrap(),
+            "{relative_error:?} {t_star:?} {t_1:?}"
+        );
+        assert_eq!(factors, &["left"]);
+        let iterations: Vec<usize> = seen
+            .iter()
+            .map(|event| match event {
+                Event::Seen { row, spectrum, .. } if spectrum.len() == 6 && row.diagnosis.is_some() => row.iteration,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert!(iterations.len() > 100 && iterations.is_sorted() && iterations[0] == 0, "{iterations:?}");
+        let finished = finished.unwrap();
+        let bytes = lowrank::io::NpyArray::from_bytes("left.npy", finished.npy(0).unwrap()).unwrap();
+        assert_eq!(bytes.to_vec().unwrap(), finished.solution.best().left().as_slice());
+        assert!(finished.npy(1).err().unwrap().to_string().contains("0 to 0"));
+    }
+
+    #[test]
+    fn every_operator_of_the_page_is_solved_as_its_own_truth() {
+        for operator in crate::lists().operators {
+            let wish = wish(|wish| {
+                let registration = Registration::find(operator.word).unwrap();
+                wish.problem.operator = operator.word.to_owned();
+                wish.problem.measurements = (registration.limit)(Domain::symmetric(20)).unwrap_or(1200).min(1200);
+                (wish.method, wish.init_scale, wish.search_rank) = (None, None, None);
+            });
+            let (events, _) = events(&wish);
+            let Some(Event::End { relative_error, .. }) = events.last() else {
+                panic!("{}: {events:?}", operator.word)
+            };
+            assert!(relative_error.unwrap() < 1e-3, "{}: {relative_error:?}", operator.word);
+        }
+    }
+
+    #[test]
+    fn what_does_not_exist_is_refused_by_name() {
+        let said = |change: fn(&mut Wish)| events(&wish(change)).1.err().unwrap().to_string();
+        assert!(said(|wish| wish.method = Some("magic".into())).starts_with("method: found 'magic'; allowed: gd"));
+        assert!(said(|wish| wish.problem.operator = "magic".into()).starts_with("operator: found 'magic'"));
+        assert!(said(|wish| wish.backend = "magic".into()).starts_with("backend: found 'magic'"));
+        assert!(said(|wish| wish.problem.rank = 21).starts_with("rank: found 21"));
+        assert!(said(|wish| wish.problem.measurements = usize::MAX).starts_with("measurements: found"));
+        assert!(said(|wish| wish.init_scale = Some(-1.0)).starts_with("init_scale"));
+    }
+}
