@@ -25,7 +25,7 @@ mkdir -p "$LOWRANK_WEB_TOOLS"
 if [ ! -d "$LOWRANK_WEB_TOOLS/node_modules/playwright-core" ]; then
     npm install --silent --no-audit --no-fund --prefix "$LOWRANK_WEB_TOOLS" playwright-core || not_run "playwright-core cannot be had"
 fi
-bash scripts/web.sh
+bash scripts/web.sh build
 program="${LOWRANK_PROGRAM:-}"
 if [ -z "$program" ]; then
     cargo build --release --workspace --bins --quiet

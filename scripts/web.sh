@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the page that solves in a browser.
 #
-#   bash scripts/web.sh [serve]     into target/web; `serve` then shows it on http://127.0.0.1:8000
+#   bash scripts/web.sh [build]     into target/web; without `build` it is then shown on http://127.0.0.1:8000
 #
 # It needs a Rust that compiles to wasm32: `rustup target add wasm32-unknown-unknown`, or Debian's packages rustc-web,
 # cargo-web, rust-web-src and lld-22, which compile the standard library too. wasm-bindgen is installed into
@@ -42,6 +42,6 @@ fi
 rm -rf "$target/web" && cp -r web/page "$target/web"
 "$bindgen" --target web --no-typescript --remove-name-section --remove-producers-section --out-dir "$target/web/pkg" "$target/$triple/release/lowrank_web.wasm"
 echo "web: $target/web, $(stat -c %s "$target/web/pkg/lowrank_web_bg.wasm") bytes of WebAssembly"
-if [ "${1:-}" = serve ]; then
+if [ "${1:-}" != build ]; then
     exec python3 -m http.server --bind 127.0.0.1 --directory "$target/web" 8000
 fi
