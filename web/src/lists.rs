@@ -1,8 +1,8 @@
 //! The words that the page offers: those of the library's registries.
 
-use lowrank::internals::operators::REGISTRY;
+use lowrank::internals::operators::{REGISTRY, Registration};
 use lowrank::models::Model;
-use lowrank::operators::Loss;
+use lowrank::operators::{Loss, Storage};
 use lowrank::problem::Domain;
 use lowrank::{Method, Precision};
 use serde::Serialize;
@@ -26,15 +26,31 @@ pub struct Word {
 pub fn lists() -> Lists {
     let methods = Method::fitting(Loss::Square, &Model::natural(&Domain::symmetric(1)));
     Lists {
-        operators: REGISTRY.iter().map(|of| Word { word: of.name, meaning: of.formula }).collect(),
+        operators: REGISTRY
+            .iter()
+            .filter(|of| is_made(of))
+            .map(|of| Word { word: of.name, meaning: of.formula })
+            .collect(),
         methods: methods.iter().map(|of| Word { word: of.word(), meaning: of.card().formula }).collect(),
         precisions: Precision::ALL.iter().map(|of| of.word()).collect(),
     }
 }
 
+/// Whether an operator measures the page's unknowns, real symmetric matrices.
+fn is_made(of: &Registration) -> bool {
+    (of.generate)(Domain::symmetric(2), 1, 0, Storage::F32).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_operators_of_real_matrices_are_offered() {
+        let operators: Vec<_> = lists().operators.iter().map(|of| of.word).collect();
+        let wanted = ["dense", "rank_one", "entries", "sparse", "seeded", "rademacher"];
+        assert!(wanted.iter().all(|word| operators.contains(word)), "{operators:?}");
+    }
 
     #[test]
     fn the_methods_of_the_square_loss_are_offered() {
