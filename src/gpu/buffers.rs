@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::gpu::device::Device;
+use crate::gpu::wait;
 use crate::operators::{GpuPlan, GpuSource};
 
 /// Guard words behind an output in paranoid mode.
@@ -152,10 +153,10 @@ fn read_through(device: &Device, source: &wgpu::Buffer, offset: u64, staging: &w
     device.wait()?;
     let fix = "start again, or use the backend 'cpu'";
     // Where threads share the device, another thread's wait may run the callback a moment later.
-    match receiver.recv_timeout(Duration::from_secs(10)) {
-        Ok(Ok(())) => {}
-        Ok(Err(e)) => return Err(device.error(format!("reading back failed: {e}"), fix)),
-        Err(_) => return Err(device.error("reading back failed: the driver did not answer", fix)),
+    match wait::answer(&receiver, Duration::from_secs(10)) {
+        Some(Ok(())) => {}
+        Some(Err(e)) => return Err(device.error(format!("reading back failed: {e}"), fix)),
+        None => return Err(device.error("reading back failed: the driver did not answer", fix)),
     }
     let view = staging.get_mapped_range(..).map_err(|e| device.error(format!("reading back failed: {e}"), fix))?;
     let values = bytemuck::pod_collect_to_vec(&view);

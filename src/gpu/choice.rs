@@ -1,6 +1,7 @@
 //! Choice of the kernel variant: the variants that fit are timed on the loaded data, once per machine.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use web_time::Instant;
 
 use crate::engine::Load;
 use crate::engine::Options;

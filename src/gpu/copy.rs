@@ -1,6 +1,6 @@
 //! Bandwidth of a device's own memory copies: the limit for kernels over stored matrices.
 
-use std::time::Instant;
+use web_time::Instant;
 
 use crate::error::Result;
 use crate::gpu::buffers::largest_binding;

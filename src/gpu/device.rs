@@ -12,7 +12,7 @@ use crate::engine::options::Checks;
 use crate::error::{Error, Result};
 use crate::gpu::compiled::{CompileTime, Compiled};
 use crate::gpu::known_faults::Adapter;
-use crate::gpu::trust;
+use crate::gpu::{trust, wait};
 
 /// Threads per workgroup that suffice for every strategy; every WebGPU adapter has them.
 const WORKGROUP_THREADS: u32 = 256;
@@ -102,10 +102,15 @@ fn adapters() -> Vec<wgpu::Adapter> {
 }
 
 fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+    // An instance of none but interfaces that this build leaves out would be a panic.
+    let backends = backends & wgpu::Instance::enabled_backend_features();
+    if backends.is_empty() || !wait::is_possible() {
+        return Vec::new();
+    }
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
     let instance = wgpu::Instance::new(descriptor);
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    let mut adapters = wait::block_on(instance.enumerate_adapters(backends));
     adapters.retain(|adapter| {
         let limits = adapter.limits();
         adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
@@ -189,7 +194,7 @@ impl Device {
             required_features: adapter.features() & (wgpu::Features::SHADER_F64 | wgpu::Features::SUBGROUP),
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| Error::Device {
+        let (device, queue) = wait::block_on(adapter.request_device(&descriptor)).map_err(|e| Error::Device {
             adapter: summary.name.clone(),
             message: format!("the driver refused to open the device: {e}"),
             fix: "close other programs that use it, update the driver, or use the backend 'cpu'".into(),
@@ -370,9 +375,9 @@ impl Device {
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
         // wgpu panics on some driver faults that have no error (a device lost while waiting).
         let outcome = catch_unwind(AssertUnwindSafe(work));
-        let validation = pollster::block_on(validation.pop());
-        let memory = pollster::block_on(memory.pop());
-        let internal = pollster::block_on(internal.pop());
+        let validation = wait::block_on(validation.pop());
+        let memory = wait::block_on(memory.pop());
+        let internal = wait::block_on(internal.pop());
         let mut faults = lock(&self.inner.faults);
         if let Some(lost) = &faults.lost {
             let fix = "the driver reset the device or it was removed: start again, with a smaller problem if it \
@@ -413,8 +418,8 @@ impl Device {
     /// Waits for one submission, or for all.
     pub(super) fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let patience = self.patience();
-        match self.raw().poll(wgpu::PollType::Wait { submission_index, timeout: Some(patience) }) {
-            Ok(_) => Ok(()),
+        match wait::submitted((self.raw(), self.queue()), submission_index, patience) {
+            Ok(()) => Ok(()),
             Err(wgpu::PollError::Timeout) => {
                 // Later answers come too late: `checked` turns this into the error of every later call.
                 let silence = format!("the device did not answer within {patience:?}");

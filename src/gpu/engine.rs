@@ -4,7 +4,8 @@ mod stages;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use web_time::Instant;
 
 use crate::engine::Options;
 use crate::engine::{Engine, EngineInfo, Load, State};

@@ -1,5 +1,5 @@
 //! The GPU engine: the same iteration as WGSL kernels on any adapter that wgpu reaches (Vulkan, Metal, DirectX 12,
-//! OpenGL ES). It computes in single precision, or in double where the adapter has 64-bit shader numbers. One source
+//! OpenGL ES, and WebGPU in a browser). It computes in single precision, or in double where the adapter has 64-bit shader numbers. One source
 //! serves both, with `real` as the number type. Mixed precision runs the single one around a centre. Only this module
 //! uses wgpu.
 
@@ -36,6 +36,7 @@ mod tuning;
 mod upload;
 mod usage;
 mod variant;
+mod wait;
 
 /// The wgpu version of the types in [`Device::from_wgpu`].
 pub use wgpu;
@@ -44,3 +45,5 @@ pub(crate) use choice::variants;
 pub use compiled::CompileTime;
 pub use device::{AdapterSummary, Device, list_adapters};
 pub(crate) use load::load;
+#[cfg(target_family = "wasm")]
+pub use wait::set_turn;

@@ -3,7 +3,7 @@
 
 use std::cell::OnceCell;
 use std::sync::Arc;
-use std::time::Instant;
+use web_time::Instant;
 
 use crate::engine::options::Checks;
 use crate::error::{Error, Result};

@@ -3,7 +3,8 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use web_time::Instant;
 
 /// Time after which an idle thread stops polling. Waking it later costs little beside such a wait.
 const PATIENCE: Duration = Duration::from_micros(200);

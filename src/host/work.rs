@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Instant;
+use web_time::Instant;
 
 use smallvec::SmallVec;
 

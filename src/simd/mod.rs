@@ -73,6 +73,7 @@ pub(crate) trait Unit: Real {
 
 /// Registers of an instruction set, which decide how many sums a kernel keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) enum Registers {
     /// 32 registers of a whole unit.
     Whole,

@@ -32,7 +32,7 @@ mod units;
 mod verdict;
 mod watch;
 
-use std::time::Instant;
+use web_time::Instant;
 
 use crate::backend::Backend;
 use crate::engine::EngineInfo;

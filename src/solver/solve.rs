@@ -1,7 +1,7 @@
 //! The begin of a run: from its start, or from a checkpoint.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use web_time::Instant;
 
 use serde_json::Value;
 

@@ -105,7 +105,7 @@ impl Compressed {
         value_bytes: usize,
         one_each: bool,
     ) -> Result<()> {
-        let most = (1_usize << 32) - 1;
+        let most = u32::MAX as usize;
         let listings = if domain.is_symmetric() { 2 } else { 1 };
         if nonzeros > most / listings || measurements > most {
             return Err(Error::invalid(

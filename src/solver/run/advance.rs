@@ -1,6 +1,6 @@
 //! Iterations up to the next observation or save.
 
-use std::time::Instant;
+use web_time::Instant;
 
 use crate::error::Result;
 use crate::solver::run::Run;

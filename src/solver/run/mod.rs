@@ -11,7 +11,7 @@ mod save;
 mod start;
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use web_time::Instant;
 
 use crate::error::Result;
 use crate::solver::checkpoint::Checkpoint;

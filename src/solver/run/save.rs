@@ -1,7 +1,8 @@
 //! Saving of a run.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use web_time::Instant;
 
 use serde_json::Value;
 

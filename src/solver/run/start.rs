@@ -1,6 +1,6 @@
 //! The start of a run: watches over its trials, fresh or from a checkpoint.
 
-use std::time::Instant;
+use web_time::Instant;
 
 use crate::engine::Precision;
 use crate::error::{Error, Result};
