@@ -11,7 +11,7 @@ use lowrank::operators::{
     self, CodedDiffraction, Dense, Entries, Pauli, PauliString, RankOne, Seeded, Sparse, Storage,
 };
 use lowrank::problem::{Domain, Factors};
-use numpy::{Complex64 as c64, PyReadonlyArray1, PyUntypedArray};
+use numpy::{PyReadonlyArray1, PyUntypedArray};
 use pyo3::prelude::*;
 
 use crate::arrays;
@@ -392,12 +392,12 @@ pub fn coded_diffraction(
     shape: Vec<usize>,
     normalization: &str,
 ) -> PyResult<Operator> {
-    let masks = parts.as_slice()?.chunks(2).map(|part| c64::new(part[0], part[1])).collect();
-    let operator = py.detach(|| CodedDiffraction::new(&shape, masks)).map_err(raised)?;
+    let masks: Vec<(f64, f64)> = parts.as_slice()?.chunks(2).map(|part| (part[0], part[1])).collect();
+    let operator = py.detach(|| CodedDiffraction::new(&shape, &masks)).map_err(raised)?;
     let operator = match normalization.parse::<Normalization>().map_err(raised)? {
         // The masks know their own.
         Normalization::InverseCount | Normalization::Auto => Ok(operator),
-        other => other.resolve(operator.masks().len(), 1.0).and_then(|s| operator.with_normalization(s)),
+        other => other.resolve(operator.masks().count(), 1.0).and_then(|s| operator.with_normalization(s)),
     };
     let operator = operator.map_err(raised)?;
     let text = format!("{} masks of shape {shape:?}", operator.patterns());

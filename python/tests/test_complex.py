@@ -7,7 +7,7 @@ import json
 import lowrank
 import numpy as np
 import pytest
-from lowrank import InvalidInput, Pauli, RankOne, problem
+from lowrank import CodedDiffraction, InvalidInput, Pauli, RankOne, problem
 
 LETTERS = {
     "I": np.eye(2),
@@ -103,3 +103,17 @@ def test_wrong_complex_input_is_named() -> None:
         Pauli.from_counts({"XX": {"02": 1}})
     with pytest.raises(InvalidInput, match="shape"):
         lowrank.solve(pauli, y, truth=np.ones(4))
+
+
+def test_a_picture_comes_back_from_diffraction_patterns() -> None:
+    rng = np.random.default_rng(7)
+    x = rng.random((12, 10)) * np.exp(1j * rng.random((12, 10)))
+    masks = CodedDiffraction.random_masks(x.shape, 8, seed=1)
+    patterns = CodedDiffraction(masks)
+    y = np.abs(np.fft.fft2(masks * x)) ** 2
+    np.testing.assert_allclose(patterns.forward(x.reshape(-1, 1)), y.ravel(), rtol=1e-9)
+    s = lowrank.solve(patterns, y.ravel(), precision="f64")
+    found = np.linalg.svd(s.left)[0][:, 0]
+    assert abs(np.vdot(found, x.ravel())) / np.linalg.norm(x) > 1 - 1e-6
+    with pytest.raises(InvalidInput, match="masks"):
+        CodedDiffraction(np.ones(5))

@@ -3,7 +3,7 @@
 use lowrank::diagnostics::relative_error;
 use lowrank::internals::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
 use lowrank::operators::pauli::with_shots;
-use lowrank::operators::{Operator, Pauli, PauliString, RankOne};
+use lowrank::operators::{CodedDiffraction, Operator, Pauli, PauliString, RankOne};
 use lowrank::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
 use lowrank::{Backend, Error, Init, Method, Model, Precision, Problem, Settings, Solver, Stop};
 
@@ -39,8 +39,10 @@ fn complex_operators_obey_the_laws_of_every_operator() {
     let of = |make: fn(usize) -> Box<dyn Operator>| [make(40), make(200)];
     let pauli = of(|m| Box::new(Pauli::random(4, m, 3).unwrap()));
     let vectors = of(|m| Box::new(RankOne::gaussian(Domain::hermitian(7), m, 3).unwrap()));
+    // 200 intensities of 36 pixels: the last pattern is measured in part.
+    let patterns = of(|m| Box::new(CodedDiffraction::random(&[4, 9], m, 3).unwrap()));
     let mut held = 0;
-    for operator in pauli.iter().chain(&vectors) {
+    for operator in pauli.iter().chain(&vectors).chain(&patterns) {
         let what = |law: &str| format!("{} m = {}: {law}", operator.name(), operator.measurements());
         for law in OPERATOR_LAWS.iter().filter(|law| law.name != "isometry" || operator.measurements() > 100) {
             let outcome = law.check(&**operator);
@@ -231,4 +233,38 @@ fn values_of_many_strings_of_one_group_are_those_of_each_alone() {
     }
     let other = PauliString::from_word("XX").unwrap();
     assert!(Pauli::new(vec![other, PauliString::from_word("XXX").unwrap()]).is_err());
+}
+
+#[test]
+fn a_picture_comes_back_from_its_diffraction_patterns() {
+    let (height, width) = (12, 10);
+    let n = height * width;
+    for (seed, patterns) in [(1_u32, 6), (2, 8), (3, 12)] {
+        let x = wave(2 * n, f64::from(seed));
+        let truth = Truth::from_factor_on(Domain::hermitian(n), 1, x).unwrap();
+        let operator = CodedDiffraction::random(&[height, width], patterns * n, u64::from(seed)).unwrap();
+        let problem = Problem::measure(operator, truth).unwrap();
+        let found = solved(&problem, Settings::default().precision(Precision::F64));
+        let error = found.best().relative_error.unwrap();
+        assert!(error < 1e-6, "{patterns} patterns: {error:e} after {} iterations", found.best().iterations);
+    }
+}
+
+#[test]
+fn patterns_are_the_squared_fourier_transforms_behind_masks() {
+    let masks = [1.0, 2.0, 0.5, -1.0].map(|v| (v, 0.0));
+    let operator = CodedDiffraction::new(&[2, 2], &masks).unwrap();
+    // F of (a b; c d) over both axes.
+    let x = [0.3, 0.7, -1.0, 0.2];
+    let m = [x[0], 2.0 * x[1], 0.5 * x[2], -x[3]];
+    let sums =
+        [m[0] + m[1] + m[2] + m[3], m[0] - m[1] + m[2] - m[3], m[0] + m[1] - m[2] - m[3], m[0] - m[1] - m[2] + m[3]];
+    let point = Factors::single(1, 8, 1, [&x[..], &[0.0; 4]].concat()).unwrap();
+    let mut out = [0.0; 4];
+    operator.forward(0, &point, &mut out);
+    for (found, sum) in out.iter().zip(sums) {
+        approx::assert_abs_diff_eq!(*found, sum * sum, epsilon = 1e-12);
+    }
+    assert!(CodedDiffraction::new(&[2, 2], &[(1.0, 0.0); 5]).is_err());
+    assert!(CodedDiffraction::new(&[], &[]).is_err());
 }

@@ -30,7 +30,7 @@ pub const PATTERNS: Generator = Generator {
         Ok(Made {
             problem: wanted.observed(operator.clone(), wanted.truth.clone())?,
             write: Box::new(move |_, file| {
-                let parts: Vec<f64> = operator.masks().iter().flat_map(|d| [d.re, d.im]).collect();
+                let parts: Vec<f64> = operator.masks().flat_map(|(real, imaginary)| [real, imaginary]).collect();
                 write_npy_c128(file, &[patterns, n], &parts)
             }),
             described: json!({ "patterns": patterns }),

@@ -85,3 +85,23 @@ fn phases_come_from_intensities_of_complex_vectors() {
     assert!(error(&dir) < 1e-6, "{:e}", error(&dir));
     refused(&dir, "generate --operator dense --complex --n 4 --rank 1 --measurements 9 --out q", &["--complex"]);
 }
+
+#[test]
+fn signals_come_from_coded_diffraction_patterns() {
+    let dir = Dir::new();
+    dir.run(&words("generate --operator cdp --n 24 --rank 1 --measurements 192 --seed 4 --out d")).done();
+    let solve = "solve --masks d/masks.npy --observations d/y.npy --truth d/X.npy --precision f64 --backend cpu";
+    dir.run(&words(&format!("{solve} --report run.json"))).done();
+    assert!(error(&dir) < 1e-6, "{:e}", error(&dir));
+    refused(
+        &dir,
+        "generate --operator cdp --n 24 --rank 1 --measurements 100 --out q",
+        &["--measurements", "multiple of n = 24"],
+    );
+    dir.write("y.npy", &crate::npy("<f8", "(1, 2)", &[[0; 8], (-1.0_f64).to_le_bytes()].concat()));
+    dir.write("m.npy", &crate::npy("<f8", "(1, 2)", &[0; 16]));
+    refused(&dir, "solve --masks m.npy --observations y.npy", &["y.npy", "negative intensity", "[0, 1]"]);
+    dir.write("flat.npy", &crate::npy("<f8", "(4,)", &[0; 32]));
+    refused(&dir, "solve --masks flat.npy --observations y.npy", &["flat.npy", "(l, n) or (l, h, w)"]);
+    refused(&dir, &format!("{solve} --backend gpu"), &["cdp", "gpu"]);
+}

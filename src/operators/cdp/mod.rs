@@ -46,12 +46,16 @@ pub struct CodedDiffraction {
 }
 
 impl CodedDiffraction {
-    /// Patterns behind own masks of that shape, one after the other, row-major: one axis for signals, two for pictures. All
+    /// Patterns behind own masks of that shape, real and imaginary parts, one mask after the other, row-major: one axis for signals, two for pictures. All
     /// pixels of all patterns are measured, pattern by pattern.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an empty shape or no mask, another count of numbers, and numbers that are not finite; [`Error::Memory`].
-    pub fn new(shape: &[usize], masks: Vec<c64>) -> Result<Self> {
+    pub fn new(shape: &[usize], masks: &[(f64, f64)]) -> Result<Self> {
+        Self::of(shape, masks.iter().map(|(real, imaginary)| c64::new(*real, *imaginary)).collect())
+    }
+
+    fn of(shape: &[usize], masks: Vec<c64>) -> Result<Self> {
         let n = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n)).unwrap_or(0);
         if n == 0 || masks.is_empty() || masks.len() % n != 0 {
             let allowed = format!("a positive multiple of {n}, the pixels of the shape {shape:?}");
@@ -114,7 +118,7 @@ impl CodedDiffraction {
             let mut rng = stream(seed, Purpose::Operator, l as u64);
             mask.iter_mut().for_each(|d| *d = draw(&mut rng));
         });
-        let mut made = Self::new(shape, masks)?;
+        let mut made = Self::of(shape, masks)?;
         made.normalization *= made.masks.len() as f64 / measurements as f64;
         made.measured = 0..measurements;
         Ok(made)
@@ -149,9 +153,9 @@ impl CodedDiffraction {
         self.fourier.shape()
     }
 
-    /// The masks, (patterns, n).
-    pub fn masks(&self) -> &[c64] {
-        &self.masks
+    /// Real and imaginary parts of the masks, (patterns, n).
+    pub fn masks(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.masks.iter().map(|d| (d.re, d.im))
     }
 
     fn size(&self) -> usize {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use faer::c64;
 use serde_json::json;
 
 use crate::error::{Error, Result};
@@ -57,12 +56,12 @@ impl Opening for Patterns {
             let found = "a single number";
             return Err(Error::file(&path, found, "shape (l, n) or (l, h, w)", "Stack the masks along the first axis"));
         };
-        let numbers = masks.parts.chunks(2).map(|part| c64::new(part[0], part[1])).collect();
+        let numbers: Vec<(f64, f64)> = masks.parts.chunks(2).map(|part| (part[0], part[1])).collect();
         if shape.is_empty() {
             let found = format!("masks of shape {}", shape_text(&masks.shape));
             return Err(Error::file(&path, found, "shape (l, n) or (l, h, w)", "Stack the masks along the first axis"));
         }
-        let operator = CodedDiffraction::new(shape, numbers)?;
+        let operator = CodedDiffraction::new(shape, &numbers)?;
         let operator = match normalization {
             Normalization::InverseCount | Normalization::Auto => operator,
             Normalization::One => operator.with_normalization(1.0)?,
