@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use lowrank::internals::io::OutputFile;
-use lowrank::{Error, Result};
+use lowrank::{Error, Problem, Result};
 
 /// An output of a command, from what the finished command holds.
 pub struct Output<Finished: 'static> {
@@ -76,8 +76,24 @@ pub fn argv() -> Vec<String> {
 
 /// The command line for a shell.
 pub fn command() -> String {
-    let words = argv().into_iter().skip(1).map(|word| quoted(&word));
+    command_of(&argv())
+}
+
+/// A command line for a shell, from its words.
+pub fn command_of(argv: &[String]) -> String {
+    let words = argv.iter().skip(1).map(|word| quoted(word));
     std::iter::once("lowrank".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// Describes a problem in a few words.
+pub fn words(problem: &Problem) -> String {
+    let operator = problem.operator();
+    let (domain, m) = (operator.domain(), operator.measurements());
+    let vectors = match problem.instances() {
+        1 => String::new(),
+        count => format!(", {count} vectors of observations"),
+    };
+    format!("{domain}, {m} measurements ({}){vectors}", operator.name())
 }
 
 /// Quotes a word for a shell.

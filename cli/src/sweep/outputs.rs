@@ -26,7 +26,7 @@ pub struct Finished {
     cells: Vec<CellSummary>,
     page: String,
     svg: String,
-    report: Value,
+    pub report: Value,
 }
 
 /// How a sweep ran: the size of its batches, solves of earlier runs, seconds of this one.
@@ -61,6 +61,7 @@ impl Finished {
         let report = json!({
             "settings": plan,
             "cells": cells.len(),
+            "table": cells,
             "solves": results.len(),
             "successes": cells.iter().map(|c| c.successes).sum::<usize>(),
             "batch": ran.batch,
