@@ -52,7 +52,7 @@ pub fn run_page(page: &RunPage<'_>) -> Result<String, String> {
         html.list(&report.notices);
     }
     html.heading("Settings");
-    html.table(&["option", "value"], &settings(&report.settings));
+    html.table(&["option", "value"], &rows(known(&report.settings)));
     html.heading("Data, program and machine");
     html.table(&["what", "value"], &facts(report));
     html.heading("Run it again");
@@ -118,20 +118,19 @@ fn trials(html: &mut Page, report: &RunReport) {
     html.table(&header, &report.trials.iter().map(row).collect::<Vec<_>>());
 }
 
-/// Settings that have a value.
-fn settings(settings: &Value) -> Vec<Row> {
-    let known = settings.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    known.map(|(name, value)| vec![(name.clone(), ""), (word(value), "")]).collect()
+/// Names that have a value, and their values without the quotes of JSON.
+fn known(values: &Value) -> impl Iterator<Item = (String, String)> {
+    let known = values.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    known.map(|(name, value)| (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
 }
 
-/// A value without the quotes of JSON.
-fn word(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+fn rows(of: impl Iterator<Item = (String, String)>) -> Vec<Row> {
+    of.map(|(name, value)| vec![(name, ""), (value, "")]).collect()
 }
 
 fn facts(report: &RunReport) -> Vec<Row> {
     let e = &report.environment;
-    let mut rows: Vec<(String, String)> = report
+    let mut facts: Vec<(String, String)> = report
         .inputs
         .iter()
         .map(|input| {
@@ -143,9 +142,12 @@ fn facts(report: &RunReport) -> Vec<Row> {
     let software = if e.software_adapter { ", a software adapter" } else { "" };
     let storage = e.storage.map_or_else(String::new, |storage| format!(" on {} measurements", storage.word()));
     let (timing, memory) = (&report.timing, &report.memory);
-    rows.extend(
+    facts.extend(
         [
-            ("seeds", report.seeds.to_string()),
+            (
+                "seeds",
+                known(&report.seeds).map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "),
+            ),
             ("computed on", format!("{}: {}{software} {}", e.backend, e.adapter, e.driver).trim_end().to_owned()),
             ("arithmetic", format!("{}{storage}, {} threads, {}", e.precision.word(), e.threads, e.variant)),
             ("program", format!("lowrank {} ({}), {} {}", e.version, e.commit, e.os, e.architecture)),
@@ -164,5 +166,5 @@ fn facts(report: &RunReport) -> Vec<Row> {
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
-    rows.into_iter().map(|(name, value)| vec![(name, ""), (value, "")]).collect()
+    rows(facts.into_iter())
 }
