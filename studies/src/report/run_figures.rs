@@ -93,7 +93,11 @@ fn iterations(rows: &[&TraceRow]) -> PlotAxis {
         return PlotAxis::linear("iteration");
     };
     let halfway = points.iter().find(|(_, error)| *error <= (first + last) / 2.0).map_or(end, |point| point.0);
-    if halfway < end / 10 { PlotAxis::log("iteration") } else { PlotAxis::linear("iteration") }
+    let begin = points.iter().map(|point| point.0).find(|iteration| *iteration > 0).unwrap_or(end);
+    match halfway < end / 10 {
+        true => PlotAxis::log("iteration").range(begin as f64, end as f64),
+        false => PlotAxis::linear("iteration"),
+    }
 }
 
 /// A panel over the iterations of the best trial, with its phases and the iteration that was kept.
