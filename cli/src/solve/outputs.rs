@@ -9,13 +9,10 @@ use lowrank::internals::io::{OutputFile, same_file};
 use lowrank::internals::operators::Predictions;
 use lowrank::io::NpzArray;
 use lowrank::{Error, Progress, Result, Solution, Solver};
-use lowrank_studies::report::{
-    RunPage, RunReport, Snapshots, run_page, selection_figure, write_factors_with, write_trace, write_trials,
-};
+use lowrank_studies::report::{RunReport, Snapshots, selection_figure, write_factors_with, write_trace, write_trials};
 
-use crate::explain::sentences;
 use crate::options::JSON;
-use crate::outputs::{Opened, Output, command_of, json};
+use crate::outputs::{Opened, Output, json, page};
 
 /// The path of the standard output.
 const STANDARD: &str = "-";
@@ -62,7 +59,7 @@ const OUTPUTS: &[Flagged] = &[
     Flagged {
         symbol: Some("run.html"),
         help: "Page of the run to look at or to send, one HTML file: result, curves, spectrum, settings, notes",
-        output: Output { name: "html", write: page },
+        output: Output { name: "html", write: |file, of| page(file, &of.report, &of.solution.trace, &of.problem) },
     },
     Flagged {
         symbol: Some("curve.svg"),
@@ -224,14 +221,6 @@ fn factors(file: &mut OutputFile, finished: &mut Finished) -> std::io::Result<()
     let errors = finished.errors.as_ref();
     more.extend(errors.map(|errors| ("standard_errors", NpzArray::Numbers(&shape, &errors.values))));
     write_factors_with(file, &finished.solution, &more)
-}
-
-/// The page of the run.
-fn page(file: &mut OutputFile, finished: &mut Finished) -> std::io::Result<()> {
-    let (report, trace) = (&finished.report, &finished.solution.trace);
-    let command = command_of(&report.argv);
-    let page = RunPage { report, trace, problem: &finished.problem, sentences: &sentences(report), command: &command };
-    file.write_all(run_page(&page).map_err(std::io::Error::other)?.as_bytes())
 }
 
 /// The figure of a cross-validation; an interrupted one has none.
