@@ -30,7 +30,8 @@ fn main() -> Result<()> {
         for registration in REGISTRY {
             let large = if quick { &LARGE[..1] } else { &LARGE[..] };
             for (&(n, m), fits) in CASES.iter().map(|case| (case, true)).chain(large.iter().map(|case| (case, false))) {
-                let operator: Arc<dyn Operator> = Arc::from((registration.random)(Domain::symmetric(n), m, 1)?);
+                let Some(domain) = (registration.domain)(Domain::symmetric(n)) else { continue };
+                let operator: Arc<dyn Operator> = Arc::from((registration.random)(domain, m, 1)?);
                 for batch in [1, 8] {
                     let (operator, backend) = (operator.clone(), backend.clone());
                     let search_rank = n.min(20);

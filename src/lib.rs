@@ -90,6 +90,7 @@ pub mod diagnostics;
 mod distributed;
 pub mod engine;
 mod error;
+mod field;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod host;

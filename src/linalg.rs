@@ -1,15 +1,16 @@
 //! The few dense decompositions that the host needs, through faer, on row-major slices in f64.
 
 use faer::linalg::solvers::DenseSolveCore;
-use faer::{Mat, MatRef, Side};
+use faer::{Mat, MatRef, Side, c64};
 
 use crate::error::{Error, Result};
+use crate::field::Field;
 
 pub(crate) fn view(rows: usize, columns: usize, data: &[f64]) -> MatRef<'_, f64> {
     MatRef::from_row_major_slice(data, rows, columns)
 }
 
-fn row_major(matrix: MatRef<'_, f64>) -> Vec<f64> {
+pub(crate) fn row_major(matrix: MatRef<'_, f64>) -> Vec<f64> {
     (0..matrix.nrows()).flat_map(|i| (0..matrix.ncols()).map(move |j| matrix[(i, j)])).collect()
 }
 
@@ -39,6 +40,42 @@ pub(crate) fn symmetric_eigen(n: usize, data: &[f64]) -> Result<(Vec<f64>, Vec<f
     }
     let eigen = view(n, n, data).self_adjoint_eigen(Side::Lower).map_err(|_| not_finite())?;
     Ok(((0..n).map(|i| eigen.S()[i]).collect(), row_major(eigen.U())))
+}
+
+/// Eigenvalues (ascending) and eigenvectors (columns) of a symmetric or Hermitian matrix.
+///
+/// # Errors
+/// [`Error::Invalid`] where an entry is not finite.
+pub(crate) fn eigen<E: Field>(matrix: &Mat<E>) -> Result<(Vec<f64>, Mat<E>)> {
+    if matrix.col_iter().any(|column| column.iter().any(|v| !v.square().is_finite())) {
+        return Err(not_finite());
+    }
+    let eigen = matrix.self_adjoint_eigen(Side::Lower).map_err(|_| not_finite())?;
+    Ok(((0..matrix.nrows()).map(|i| eigen.S()[i].real()).collect(), eigen.U().to_owned()))
+}
+
+/// A complex matrix from its real form: real parts above imaginary parts, (2n)×columns row-major.
+pub(crate) fn complex(rows: usize, columns: usize, data: &[f64]) -> Mat<c64> {
+    c64::unstacked(view(rows, columns, data).to_owned())
+}
+
+/// The left singular vectors in their real form, (2n)×count row-major with count = min(n, columns), and the singular
+/// values, largest first, of a complex matrix in its real form.
+///
+/// # Errors
+/// [`Error::Invalid`] where an entry is not finite.
+pub(crate) fn complex_svd(rows: usize, columns: usize, data: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    if data.iter().any(|v| !v.is_finite()) {
+        return Err(not_finite());
+    }
+    let svd = complex(rows, columns, data).thin_svd().map_err(|_| not_finite())?;
+    let values = (0..columns.min(rows / 2)).map(|i| svd.S()[i].re).collect();
+    Ok((row_major(c64::stacked(svd.U().to_owned()).as_ref()), values))
+}
+
+/// An orthonormal basis, in the sense of complex matrices, of the column space of a complex matrix in its real form.
+pub(crate) fn complex_orthonormal_columns(rows: usize, columns: usize, data: &[f64]) -> Vec<f64> {
+    row_major(c64::stacked(complex(rows, columns, data).qr().compute_thin_Q()).as_ref())
 }
 
 /// An orthonormal basis of the column space of a matrix with full column rank, rows×columns row-major.

@@ -4,15 +4,17 @@
 use faer::{Mat, MatMut, MatRef};
 use rayon::prelude::*;
 
+use crate::field::Field;
+
 /// Rows per part.
 const ROWS: usize = 2048;
 
 /// Runs `f` on parts of the rows, each with the number of its first row.
-pub(crate) fn by_rows(out: MatMut<'_, f64>, f: &(impl Fn(usize, MatMut<'_, f64>) + Sync)) {
+pub(crate) fn by_rows<E: Field>(out: MatMut<'_, E>, f: &(impl Fn(usize, MatMut<'_, E>) + Sync)) {
     halves(out, 0, f);
 }
 
-fn halves(out: MatMut<'_, f64>, from: usize, f: &(impl Fn(usize, MatMut<'_, f64>) + Sync)) {
+fn halves<E: Field>(out: MatMut<'_, E>, from: usize, f: &(impl Fn(usize, MatMut<'_, E>) + Sync)) {
     let rows = out.nrows();
     if rows <= ROWS {
         return f(from, out);
@@ -23,7 +25,7 @@ fn halves(out: MatMut<'_, f64>, from: usize, f: &(impl Fn(usize, MatMut<'_, f64>
 }
 
 /// The matrix of f(i, j).
-pub(crate) fn from_fn(rows: usize, columns: usize, f: impl Fn(usize, usize) -> f64 + Sync) -> Mat<f64> {
+pub(crate) fn from_fn<E: Field>(rows: usize, columns: usize, f: impl Fn(usize, usize) -> E + Sync) -> Mat<E> {
     let mut out = Mat::zeros(rows, columns);
     by_rows(out.as_mut(), &|from, mut part| {
         for j in 0..columns {
@@ -36,45 +38,45 @@ pub(crate) fn from_fn(rows: usize, columns: usize, f: impl Fn(usize, usize) -> f
 }
 
 /// AB for a small B.
-pub(crate) fn times(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+pub(crate) fn times<E: Field>(a: MatRef<'_, E>, b: MatRef<'_, E>) -> Mat<E> {
     let mut out = Mat::zeros(a.nrows(), b.ncols());
     by_rows(out.as_mut(), &|from, mut part| part.copy_from(a.subrows(from, part.nrows()) * b));
     out
 }
 
 /// C ← C − AB for a small B.
-pub(crate) fn subtract_product(c: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
+pub(crate) fn subtract_product<E: Field>(c: MatMut<'_, E>, a: MatRef<'_, E>, b: MatRef<'_, E>) {
     by_rows(c, &|from, mut part| {
         let product = a.subrows(from, part.nrows()) * b;
         part -= product;
     });
 }
 
-/// AᵀB.
-pub(crate) fn transposed_times(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+/// AᴴB, which is AᵀB for real matrices.
+pub(crate) fn adjoint_times<E: Field>(a: MatRef<'_, E>, b: MatRef<'_, E>) -> Mat<E> {
     let rows = a.nrows();
     if rows <= ROWS {
-        return a.transpose() * b;
+        return a.adjoint() * b;
     }
     let part = |at: usize| {
         let (from, count) = (at * ROWS, ROWS.min(rows - at * ROWS));
-        a.subrows(from, count).transpose() * b.subrows(from, count)
+        a.subrows(from, count).adjoint() * b.subrows(from, count)
     };
-    let parts: Vec<Mat<f64>> = (0..rows.div_ceil(ROWS)).into_par_iter().map(part).collect();
+    let parts: Vec<Mat<E>> = (0..rows.div_ceil(ROWS)).into_par_iter().map(part).collect();
     parts.into_iter().fold(Mat::zeros(a.ncols(), b.ncols()), |sum, part| sum + part)
 }
 
 /// f of the number of each column, in their order.
-pub(crate) fn columns<V: Send>(a: MatRef<'_, f64>, f: impl Fn(usize) -> V + Sync + Send) -> Vec<V> {
+pub(crate) fn columns<E: Field, V: Send>(a: MatRef<'_, E>, f: impl Fn(usize) -> V + Sync + Send) -> Vec<V> {
     match a.nrows() <= ROWS {
         true => (0..a.ncols()).map(f).collect(),
         false => (0..a.ncols()).into_par_iter().map(f).collect(),
     }
 }
 
-/// Σ AᵢⱼBᵢⱼ.
-pub(crate) fn inner(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> f64 {
-    columns(a, |j| a.col(j).transpose() * b.col(j)).iter().sum()
+/// Re Σ conj(Aᵢⱼ)Bᵢⱼ.
+pub(crate) fn inner<E: Field>(a: MatRef<'_, E>, b: MatRef<'_, E>) -> f64 {
+    columns(a, |j| (a.col(j).adjoint() * b.col(j)).real()).iter().sum()
 }
 
 /// An orthonormal basis Q of the range of A and the matrix W with Q = AW, both from Gram matrices, so that a tall A is
@@ -82,20 +84,21 @@ pub(crate) fn inner(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> f64 {
 /// 10⁵) and for matrices that are not tall.
 ///
 /// The second round makes up for the rounding of the first (Fukaya et al. 2014, CholeskyQR2).
-pub(crate) fn range_by_gram(a: MatRef<'_, f64>) -> Option<(Mat<f64>, Mat<f64>)> {
+pub(crate) fn range_by_gram<E: Field>(a: MatRef<'_, E>) -> Option<(Mat<E>, Mat<E>)> {
     if a.nrows() <= ROWS || a.ncols() == 0 {
         return None;
     }
-    let whiten = |gram: Mat<f64>| {
+    let whiten = |gram: Mat<E>| {
         let eigen = gram.self_adjoint_eigen(faer::Side::Lower).ok()?;
-        let (k, values) = (gram.ncols(), eigen.S());
+        let k = gram.ncols();
+        let values: Vec<f64> = (0..k).map(|j| eigen.S()[j].real()).collect();
         // Not true where a value is not a number either.
         let independent = values[0] > 1e-10 * values[k - 1] && values[k - 1].is_finite();
         independent.then(|| Mat::from_fn(k, k, |i, j| eigen.U()[(i, j)] / values[j].sqrt()))
     };
-    let first = whiten(transposed_times(a, a))?;
+    let first = whiten(adjoint_times(a, a))?;
     let rough = times(a, first.as_ref());
-    let second = whiten(transposed_times(rough.as_ref(), rough.as_ref()))?;
+    let second = whiten(adjoint_times(rough.as_ref(), rough.as_ref()))?;
     Some((times(rough.as_ref(), second.as_ref()), first * second))
 }
 
@@ -118,7 +121,7 @@ mod tests {
                 assert_eq!((found.nrows(), found.ncols()), (wanted.nrows(), wanted.ncols()));
                 assert!((found - wanted).norm_max() < scale, "{rows} rows");
             };
-            near(&transposed_times(a.as_ref(), b.as_ref()), &(a.transpose() * &b));
+            near(&adjoint_times(a.as_ref(), b.as_ref()), &(a.transpose() * &b));
             near(&times(a.as_ref(), small.as_ref()), &(&a * &small));
             let mut left = b.clone();
             subtract_product(left.as_mut(), a.as_ref(), small.as_ref());

@@ -145,7 +145,8 @@ pub fn run(args: &Args) -> Result<Ending> {
             for &n in &ns {
                 for &m in &ms {
                     for &storage in &storages {
-                        let operator = (ensemble.generate)(Domain::symmetric(n), m, 1, storage)?;
+                        let domain = (ensemble.domain)(Domain::symmetric(n)).unwrap_or_else(|| Domain::symmetric(n));
+                        let operator = (ensemble.generate)(domain, m, 1, storage)?;
                         for &search_rank in &ks {
                             for &batch in &batches {
                                 let (operator, backend) = (operator.clone(), backend.clone());

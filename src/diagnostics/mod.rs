@@ -39,6 +39,10 @@ pub(crate) use start::spectral_start;
 /// # Errors
 /// [`crate::Error::Invalid`] where the sizes differ.
 pub fn relative_error(found: &Product<'_>, truth: &Truth) -> Result<f64> {
+    if truth.domain().is_complex() {
+        let (wide, positive) = found.real_form();
+        return relative_error(&Product::signed(wide.of(0), positive), &truth.real_form());
+    }
     let (n1, n2, k) = (found.rows(), found.columns(), found.left().columns());
     if (n1, n2) != (truth.domain().rows(), truth.domain().columns()) {
         return Err(crate::Error::invalid(

@@ -11,7 +11,7 @@ use crate::diagnostics::subspace::{leading_left, signal_and_noise, sine_of_large
 use crate::error::Result;
 use crate::linalg;
 use crate::memory::product;
-use crate::problem::{MatrixView, Truth};
+use crate::problem::{Block, MatrixView, Truth};
 
 /// Singular values of the truth below this share of the largest count as zero.
 const RANK_TOLERANCE: f64 = 1e-8;
@@ -44,11 +44,38 @@ pub struct Diagnosis {
     pub phase: Phase,
 }
 
+/// A factor, or the real form of a complex one.
+enum Wide<'a> {
+    Same(MatrixView<'a>),
+    Made(Block),
+}
+
+impl<'a> Wide<'a> {
+    fn of(factor: MatrixView<'a>, complex: bool) -> Self {
+        match complex {
+            false => Self::Same(factor),
+            true => {
+                let wide = crate::problem::complex::expanded(factor.columns(), factor.as_slice());
+                Self::Made(Block::new(factor.rows(), 2 * factor.columns(), wide))
+            }
+        }
+    }
+
+    fn view(&self) -> MatrixView<'_> {
+        match self {
+            Self::Same(factor) => *factor,
+            Self::Made(block) => block.of(0),
+        }
+    }
+}
+
 /// The constants of a run: the truth's subspace, P's subspace and the power iteration; and its phase clock.
 pub struct PaperDiagnostics {
     /// Orthonormal basis V_X, n×r*.
     basis: Vec<f64>,
     rank: usize,
+    /// Whether factors are complex: all is done on their real forms, which have every direction twice.
+    complex: bool,
     leading: Vec<f64>,
     power: Option<PowerIteration>,
     clock: PhaseClock,
@@ -61,15 +88,18 @@ impl PaperDiagnostics {
     /// # Errors
     /// Those of the decompositions.
     pub fn new(truth: &Truth, spectrum: Arc<Spectrum>, step_size: Option<f64>, start: MatrixView<'_>) -> Result<Self> {
-        let (basis, sigma) = truth_basis(truth)?;
+        let complex = truth.domain().is_complex();
+        let (basis, sigma) = truth_basis(&truth.real_form())?;
+        let start = Wide::of(start, complex);
         let rank = sigma.len();
         let sigma_min = sigma.last().copied().unwrap_or(0.0);
         Ok(Self {
             leading: spectrum.leading(rank),
-            power: step_size.and_then(|step_size| PowerIteration::new(spectrum, step_size, start)),
+            power: step_size.and_then(|step_size| PowerIteration::new(spectrum, step_size, start.view())),
             clock: PhaseClock::new(sigma_min, ALIGNED),
             basis,
             rank,
+            complex,
         })
     }
 
@@ -91,6 +121,8 @@ impl PaperDiagnostics {
     /// # Errors
     /// [`crate::Error::Invalid`] for a non-finite factor.
     pub fn observe(&mut self, iteration: usize, factor: MatrixView<'_>) -> Result<Diagnosis> {
+        let wide = Wide::of(factor, self.complex);
+        let factor = wide.view();
         let n = factor.rows();
         let (sigma, leading) = leading_left(factor, self.rank)?;
         // Angles compare subspaces of the same dimension.

@@ -1,12 +1,16 @@
 //! The spectrum of P = s·A*(y), which governs the first iterations.
 
+use faer::{Mat, c64};
+
 use crate::error::{Error, Result};
+use crate::field::Field;
 use crate::host;
-use crate::linalg::{orthonormal_columns, singular_values, symmetric_eigen, view};
+use crate::linalg::{eigen, orthonormal_columns, row_major, singular_values, symmetric_eigen, view};
 use crate::memory::{Memory, product};
 use crate::models::SingularTriplets;
 use crate::operators::Operator;
 use crate::problem::Factors;
+use crate::problem::complex::expanded;
 use crate::problem::random::{Purpose, normals};
 
 /// Largest n at which P is formed by one application to the identity (the cost of one power step) and decomposed
@@ -22,7 +26,8 @@ const STEPS: usize = 16;
 /// Relative change of the last wanted value in a step below which large problems need no further step.
 const SETTLED: f64 = 2e-4;
 
-/// Eigenpairs of P = s·Σ wᵢyᵢAᵢ, largest eigenvalue first.
+/// Eigenpairs of P = s·Σ wᵢyᵢAᵢ, largest eigenvalue first. On a complex domain they are those of its real form: each
+/// eigenvalue twice, with the vectors v and i·v.
 #[derive(Clone, Debug)]
 pub struct Spectrum {
     n: usize,
@@ -38,32 +43,38 @@ impl Spectrum {
     /// # Errors
     /// [`crate::Error::Invalid`] where P is not finite; [`crate::Error::Memory`].
     pub fn new(operator: &dyn Operator, weighted: &[f64], s: f64, wanted: usize) -> Result<Self> {
-        let n = operator.domain().rows();
-        require_room(&[n, Self::pairs(n, wanted)])?;
-        let scale = |values: &mut Vec<f64>| values.iter_mut().for_each(|v| *v *= s);
+        match operator.domain().is_complex() {
+            false => Self::of::<f64>(operator, weighted, s, wanted),
+            true => Self::of::<c64>(operator, weighted, s, wanted),
+        }
+    }
+
+    fn of<E: Field>(operator: &dyn Operator, weighted: &[f64], s: f64, wanted: usize) -> Result<Self> {
+        let rows = operator.domain().rows();
+        let n = rows / E::PARTS;
+        require_room(&[rows, Self::pairs(n, wanted)])?;
+        let image = |v: &Mat<E>| -> Result<Mat<E>> {
+            let columns = v.ncols();
+            let v = Factors::single(1, rows, columns, row_major(E::stacked(v.clone()).as_ref()))?;
+            let p = host::adjoint(operator, weighted, &v);
+            Ok(E::unstacked(Mat::from_fn(rows, columns, |i, j| s * p[i * columns + j])))
+        };
         if n <= LARGEST_FORMED {
-            let mut identity = vec![0.0; n * n];
-            identity.iter_mut().step_by(n + 1).for_each(|v| *v = 1.0);
-            let mut p = host::adjoint(operator, weighted, &Factors::single(1, n, n, identity)?);
-            scale(&mut p);
-            let (values, vectors) = symmetric_eigen(n, &p)?;
-            return Ok(Self::descending(n, values, vectors));
+            let (values, vectors) = eigen(&image(&Mat::identity(n, n))?)?;
+            return Ok(Self::descending(values, vectors));
         }
         let columns = Self::pairs(n, wanted);
-        let mut v = normals(0, Purpose::Laws, 1.0, n * columns);
-        let mut ritz = (vec![], vec![]);
+        let start = normals(0, Purpose::Laws, 1.0, rows * columns);
+        let mut v = E::unstacked(view(rows, columns, &start).to_owned());
+        let mut ritz = (vec![], Mat::zeros(n, 0));
         for _ in 0..STEPS {
-            let q = orthonormal_columns(n, columns, &v);
-            v = host::adjoint(operator, weighted, &Factors::single(1, n, columns, q.clone())?);
-            scale(&mut v);
-            // Rayleigh–Ritz: QᵀPQ = W Θ Wᵀ, vectors QW.
-            let small = view(n, columns, &q).transpose() * view(n, columns, &v);
-            let small: Vec<f64> = (0..columns * columns).map(|at| small[(at / columns, at % columns)]).collect();
-            let (values, w) = symmetric_eigen(columns, &small)?;
-            let qw = view(n, columns, &q) * view(columns, columns, &w);
-            ritz = (values, (0..n * columns).map(|at| qw[(at / columns, at % columns)]).collect());
+            let q = v.qr().compute_thin_Q();
+            v = image(&q)?;
+            // Rayleigh–Ritz: QᴴPQ = W Θ Wᴴ, vectors QW.
+            let (values, w) = eigen(&(q.adjoint() * &v))?;
+            ritz = (values, &q * w);
         }
-        Ok(Self::descending(n, ritz.0, ritz.1))
+        Ok(Self::descending(ritz.0, ritz.1))
     }
 
     /// Number of eigenpairs of a spectrum.
@@ -76,10 +87,14 @@ impl Spectrum {
         product(&[n + 1, Self::pairs(n, wanted), size_of::<f64>()])
     }
 
-    fn descending(n: usize, ascending: Vec<f64>, vectors: Vec<f64>) -> Self {
-        let count = ascending.len();
-        let vectors = vectors.chunks(count).flat_map(|row| row.iter().rev().copied().collect::<Vec<_>>()).collect();
-        Self { n, values: ascending.into_iter().rev().collect(), vectors }
+    /// The real form of complex pairs has every eigenvalue twice, with v and i·v.
+    fn descending<E: Field>(ascending: Vec<f64>, vectors: Mat<E>) -> Self {
+        let (rows, count) = (E::PARTS * vectors.nrows(), ascending.len());
+        let reversed = Mat::from_fn(vectors.nrows(), count, |i, j| vectors[(i, count - 1 - j)]);
+        let vectors = row_major(E::stacked(reversed).as_ref());
+        let values = ascending.into_iter().rev().flat_map(|value| std::iter::repeat_n(value, E::PARTS)).collect();
+        let vectors = if E::PARTS == 2 { expanded(count, &vectors) } else { vectors };
+        Self { n: rows, values, vectors }
     }
 
     /// Size n of P.
@@ -169,8 +184,8 @@ pub(crate) fn singular_triplets(
     let svd = svd.map_err(|_| refused("an A*(y) whose eigendecomposition failed"))?;
     Ok(SingularTriplets {
         values: (0..k).map(|j| s * svd.S()[j]).collect(),
-        left: row_major(svd.U().to_owned()),
-        right: row_major(view(n2, k, &q) * svd.V()),
+        left: row_major(svd.U()),
+        right: row_major((view(n2, k, &q) * svd.V()).as_ref()),
     })
 }
 
@@ -218,7 +233,9 @@ impl<'a> Images<'a> {
     fn of(&self, q: Vec<f64>) -> Result<Vec<f64>> {
         let (domain, k) = (self.operator.domain(), self.columns);
         match &self.formed {
-            Some(p) => Ok(row_major(view(domain.rows(), domain.columns(), p) * view(domain.columns(), k, &q))),
+            Some(p) => {
+                Ok(row_major((view(domain.rows(), domain.columns(), p) * view(domain.columns(), k, &q)).as_ref()))
+            }
             None => self.measured(q, k),
         }
     }
@@ -227,7 +244,9 @@ impl<'a> Images<'a> {
     fn of_transposed(&self, q: Vec<f64>) -> Result<Vec<f64>> {
         let (domain, k) = (self.operator.domain(), self.columns);
         match &self.formed {
-            Some(p) => Ok(row_major(view(domain.rows(), domain.columns(), p).transpose() * view(domain.rows(), k, &q))),
+            Some(p) => Ok(row_major(
+                (view(domain.rows(), domain.columns(), p).transpose() * view(domain.rows(), k, &q)).as_ref(),
+            )),
             None => self.measured_transposed(q, k),
         }
     }
@@ -255,8 +274,4 @@ fn leading_directions(images: &Images<'_>, wanted: usize) -> Result<Vec<f64>> {
         v = images.of_transposed(orthonormal_columns(n1, k, &image))?;
     }
     Ok(orthonormal_columns(n2, k, &v))
-}
-
-fn row_major(matrix: faer::Mat<f64>) -> Vec<f64> {
-    (0..matrix.nrows()).flat_map(|i| (0..matrix.ncols()).map(move |j| (i, j))).map(|at| matrix[at]).collect()
 }

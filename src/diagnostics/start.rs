@@ -1,12 +1,16 @@
 //! The spectral start, from the spectrum of P = s·A*(y).
 
+use faer::c64;
+
 use crate::diagnostics::Spectrum;
 use crate::diagnostics::spectrum::singular_triplets;
 use crate::error::Result;
+use crate::field::Field;
 use crate::host;
-use crate::linalg::view;
+use crate::linalg::{complex, row_major, view};
 use crate::models::{Backprojection, Eigenpairs, Model, SingularTriplets};
 use crate::operators::Operator;
+use crate::problem::complex::every_second;
 use crate::problem::{Domain, Factors};
 
 /// P = s·Σ wᵢyᵢAᵢ of an operator.
@@ -24,7 +28,12 @@ impl Backprojection for Observed<'_> {
 
     fn eigenpairs(&self, wanted: usize) -> Result<Eigenpairs> {
         let spectrum = Spectrum::new(self.operator, self.weighted, self.s, wanted)?;
-        Ok(Eigenpairs { values: spectrum.values().to_vec(), vectors: spectrum.vectors().to_vec() })
+        let (values, vectors) = (spectrum.values(), spectrum.vectors());
+        if !self.domain().is_complex() {
+            return Ok(Eigenpairs { values: values.to_vec(), vectors: vectors.to_vec() });
+        }
+        let vectors = every_second(values.len(), vectors);
+        Ok(Eigenpairs { values: values.iter().step_by(2).copied().collect(), vectors })
     }
 
     fn triplets(&self, wanted: usize) -> Result<SingularTriplets> {
@@ -35,8 +44,11 @@ impl Backprojection for Observed<'_> {
         let Some(plain) = self.plain else { return Ok(None) };
         let n = self.domain().rows();
         let image = host::adjoint(self.operator, plain, &Factors::single(1, n, k, vectors.to_vec())?);
-        let small = view(n, k, vectors).transpose() * view(n, k, &image);
-        Ok(Some((0..k * k).map(|at| self.s * small[(at / k, at % k)]).collect()))
+        let small = match self.domain().is_complex() {
+            false => view(n, k, vectors).transpose() * view(n, k, &image),
+            true => c64::stacked(complex(n, k, vectors).adjoint() * complex(n, k, &image)),
+        };
+        Ok(Some(row_major((small * faer::Scale(self.s)).as_ref())))
     }
 }
 

@@ -15,7 +15,10 @@ const LONGEST_HEADER: usize = 10_000;
 
 /// Content of a header.
 pub(super) struct Header {
+    /// Lengths of the axes; complex numbers have a last axis of 2.
     pub shape: Vec<usize>,
+    /// Whether the numbers are complex.
+    pub complex: bool,
     pub dtype: DType,
     pub fortran: bool,
     /// Offset of the first number.
@@ -24,16 +27,24 @@ pub(super) struct Header {
     pub count: usize,
 }
 
-/// Reads the header at the start of `bytes`, the whole file, and checks that all numbers are present.
+/// Reads the header at the start of `bytes`, the whole file, and checks that all numbers are present. Complex numbers are
+/// refused unless they are allowed.
 ///
 /// Bytes after the last number are tolerated, as in NumPy.
-pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
+pub(super) fn parse(path: &Path, bytes: &[u8], allows_complex: bool) -> Result<Header> {
     let (start, end) = text_range(path, bytes)?;
     check_text(path, &bytes[start..end])?;
     let header = NpyHeader::from_reader(&bytes[..end])
         .map_err(|e| Error::file(path, format!("a header that cannot be read ({e})"), "a NumPy array header", SAVE))?;
-    let dtype = numeric(path, &header.dtype())?;
-    let shape = header.shape().iter().map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>();
+    let part = part_of(&header.dtype()).filter(|_| allows_complex);
+    let complex = part.is_some();
+    let dtype = part.map_or_else(|| numeric(path, &header.dtype()), Ok)?;
+    if complex && header.order() == Order::Fortran && header.shape().len() > 1 {
+        let fix = "Save it in C order: numpy.save(path, numpy.ascontiguousarray(array))";
+        return Err(Error::file(path, "complex numbers in Fortran order", "complex numbers in C order", fix));
+    }
+    let shape = header.shape().iter().map(|&d| usize::try_from(d).ok());
+    let shape = shape.chain(complex.then_some(Some(2))).collect::<Option<Vec<_>>>();
     let wanted = shape.as_ref().and_then(|s| s.iter().try_fold(1_usize, |product, &d| product.checked_mul(d)));
     let (Some(shape), Some(count)) = (shape, wanted) else {
         return Err(too_large(path));
@@ -52,7 +63,8 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
             ));
         }
     }
-    Ok(Header { shape, dtype, fortran: header.order() == Order::Fortran, offset: end, count })
+    let fortran = header.order() == Order::Fortran && !complex;
+    Ok(Header { shape, complex, dtype, fortran, offset: end, count })
 }
 
 /// Range of the header text.
@@ -150,6 +162,17 @@ fn too_large(path: &Path) -> Error {
     )
 }
 
+/// The type of a real or imaginary part, for complex numbers.
+fn part_of(dtype: &npyz::DType) -> Option<DType> {
+    let npyz::DType::Plain(text) = dtype else { return None };
+    let kind = match (text.type_char(), text.size_field()) {
+        (TypeChar::Complex, 8) => ElementKind::F32,
+        (TypeChar::Complex, 16) => ElementKind::F64,
+        _ => return None,
+    };
+    Some(DType { kind, big_endian: text.endianness() == npyz::Endianness::Big })
+}
+
 /// The numeric type, or the reason why it is none.
 fn numeric(path: &Path, dtype: &npyz::DType) -> Result<DType> {
     let refuse = |found: String, fix: &str| {
@@ -177,7 +200,8 @@ fn numeric(path: &Path, dtype: &npyz::DType) -> Result<DType> {
         (TypeChar::Complex, size) => {
             return refuse(
                 format!("complex numbers (complex{})", size.saturating_mul(8)),
-                "Lift the problem to real numbers: a Hermitian n x n unknown H = P + iQ becomes the symmetric 2n x 2n \
+                "Complex factors, truths and vectors belong to complex problems: those of --pauli, and of complex --vectors. \
+                 Other problems are lifted to real numbers: a Hermitian n x n unknown H = P + iQ becomes the symmetric 2n x 2n \
                  [[P, -Q], [Q, P]], and a measurement z = a + ib becomes two real ones, a and b: stack the real and \
                  imaginary parts of y, and give two real 2n x 2n matrices for each complex one",
             );

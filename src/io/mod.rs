@@ -4,6 +4,7 @@
 //! Every reader checks a file's claims against its bytes before it allocates. Every message names the file, what was
 //! found, what is allowed and what to do.
 
+pub(crate) mod complex;
 pub(crate) mod digest;
 mod element;
 #[cfg(feature = "io")]
@@ -31,6 +32,7 @@ pub(crate) mod truth;
 mod without;
 pub(crate) mod write;
 
+pub use complex::in_turn;
 pub(crate) use digest::hexadecimal;
 pub use element::{DType, ElementKind};
 pub use labels::Labels;
@@ -47,7 +49,7 @@ pub(crate) use truth::read_blocks;
 pub use truth::{FactorArray, read_factor, read_pair, read_rectangular_truth, read_signed_factor, read_truth_matrix};
 #[cfg(not(feature = "io"))]
 use without::{header, npz};
-pub use write::{write_npy_f32, write_npy_f64};
+pub use write::{write_npy_c128, write_npy_f32, write_npy_f64};
 
 /// Describes an array of a file for messages: `A.npy, shape (1000, 20, 20), float32`.
 pub(crate) fn array_text(path: &std::path::Path, shape: &[usize], dtype: &str) -> String {

@@ -39,6 +39,8 @@ pub struct NpyArray {
     shape: Vec<usize>,
     dtype: DType,
     fortran: bool,
+    /// Whether the last axis holds real and imaginary parts.
+    complex: bool,
 }
 
 impl NpyArray {
@@ -50,14 +52,18 @@ impl NpyArray {
     /// [`Error::Io`] where the file cannot be opened; [`Error::File`] where it is not a `.npy` file of numbers, is
     /// truncated, or has a header that claims more than the file holds.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::open_any(path.as_ref(), false)
+    }
+
+    /// Maps a `.npy` file of real or, where they are allowed, complex numbers, which get a last axis of 2.
+    pub(crate) fn open_any(path: &Path, allows_complex: bool) -> Result<Self> {
         let file = open_regular(path)?;
         // SAFETY: the map is private to this value and read-only, and all access goes through slices of its length.
         // Another process may still change or cut the file, as documented. Every number stays a valid bit pattern of
         // its type.
         let map = unsafe { Mmap::map(&file) }
             .map_err(|e| Error::io(path, e, "Copy the file to a local disk, from where it can be memory-mapped"))?;
-        Self::with_bytes(path, Bytes::Mapped(Arc::new(map)))
+        Self::with_bytes(path, Bytes::Mapped(Arc::new(map)), allows_complex)
     }
 
     /// Reads the bytes of a `.npy` file. `label` replaces the path in messages.
@@ -65,7 +71,12 @@ impl NpyArray {
     /// # Errors
     /// [`Error::File`], see [`NpyArray::open`].
     pub fn from_bytes(label: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self> {
-        Self::with_bytes(&label.into(), Bytes::Owned(Arc::new(bytes)))
+        Self::with_bytes(&label.into(), Bytes::Owned(Arc::new(bytes)), false)
+    }
+
+    /// The same for real or complex numbers, see [`NpyArray::open_any`].
+    pub(crate) fn from_any_bytes(label: PathBuf, bytes: Vec<u8>) -> Result<Self> {
+        Self::with_bytes(&label, Bytes::Owned(Arc::new(bytes)), true)
     }
 
     /// An array in memory that `owner` keeps, with NumPy's `shape` and order, without gaps. `label` replaces the path
@@ -92,11 +103,12 @@ impl NpyArray {
             return Err(Error::file(&path, format!("{found} bytes"), allowed, "Pass a contiguous array"));
         }
         let fortran = fortran && shape.len() > 1 && found > 0;
-        Ok(Self { path, bytes: Bytes::Lent { owner, place }, offset: 0, shape: shape.to_vec(), dtype, fortran })
+        let shape = shape.to_vec();
+        Ok(Self { path, bytes: Bytes::Lent { owner, place }, offset: 0, shape, dtype, fortran, complex: false })
     }
 
-    fn with_bytes(path: &Path, bytes: Bytes) -> Result<Self> {
-        let header = header::parse(path, bytes.as_slice())?;
+    fn with_bytes(path: &Path, bytes: Bytes, allows_complex: bool) -> Result<Self> {
+        let header = header::parse(path, bytes.as_slice(), allows_complex)?;
         Ok(Self {
             path: path.to_owned(),
             bytes,
@@ -104,6 +116,7 @@ impl NpyArray {
             fortran: header.fortran && header.shape.len() > 1 && header.count > 0,
             shape: header.shape,
             dtype: header.dtype,
+            complex: header.complex,
         })
     }
 
@@ -120,6 +133,11 @@ impl NpyArray {
     /// Number type of the elements.
     pub fn dtype(&self) -> DType {
         self.dtype
+    }
+
+    /// Whether the numbers are complex: the last axis then holds their real and imaginary parts.
+    pub(crate) fn is_complex(&self) -> bool {
+        self.complex
     }
 
     /// Whether the first axis varies fastest in the file.

@@ -11,7 +11,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use super::labels::Labels;
 use super::npy::{NpyArray, open_regular};
 use super::texts::{bytes, write_labels};
-use super::write::write_npy_f64;
+use super::write::{write_npy_c128, write_npy_f64};
 use crate::error::{Error, Result};
 use crate::memory::Memory;
 
@@ -62,6 +62,11 @@ pub fn npz_names(path: impl AsRef<Path>) -> Result<Vec<String>> {
 pub fn read_npz(path: impl AsRef<Path>, name: &str) -> Result<NpyArray> {
     let path = path.as_ref();
     NpyArray::from_bytes(label(path, name), read_bytes(path, name)?)
+}
+
+/// Reads one array of real or complex numbers, like [`read_npz`].
+pub(super) fn read_any(path: &Path, name: &str) -> Result<NpyArray> {
+    NpyArray::from_any_bytes(label(path, name), read_bytes(path, name)?)
 }
 
 /// The bytes of an entry.
@@ -145,6 +150,8 @@ pub fn write_npz(writer: &mut impl Write, arrays: &[(&str, &[usize], &[f64])]) -
 pub enum NpzArray<'a> {
     /// Numbers in row-major order, with their shape.
     Numbers(&'a [usize], &'a [f64]),
+    /// Complex numbers in row-major order, real and imaginary parts in turn, with their shape.
+    Complex(&'a [usize], &'a [f64]),
     /// Names of rows or columns: whole numbers of 64 bits, or texts.
     Labels(&'a Labels),
 }
@@ -159,6 +166,9 @@ pub fn write_npz_arrays(writer: &mut impl Write, arrays: &[(&str, NpzArray<'_>)]
         match array {
             NpzArray::Numbers(shape, values) => {
                 write_npy_f64(archive.begin(name, size_of_val(*values) as u64)?, shape, values)?;
+            }
+            NpzArray::Complex(shape, values) => {
+                write_npy_c128(archive.begin(name, size_of_val(*values) as u64)?, shape, values)?;
             }
             NpzArray::Labels(labels) => write_labels(archive.begin(name, bytes(labels))?, labels)?,
         }

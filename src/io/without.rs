@@ -18,13 +18,14 @@ pub(super) mod header {
 
     pub(in crate::io) struct Header {
         pub shape: Vec<usize>,
+        pub complex: bool,
         pub dtype: DType,
         pub fortran: bool,
         pub offset: usize,
         pub count: usize,
     }
 
-    pub(in crate::io) fn parse(path: &Path, _bytes: &[u8]) -> Result<Header> {
+    pub(in crate::io) fn parse(path: &Path, _bytes: &[u8], _allows_complex: bool) -> Result<Header> {
         refused(path, "NumPy arrays")
     }
 }
@@ -43,6 +44,10 @@ pub(super) mod npz {
     }
 
     pub(in crate::io) fn read_npz(path: &Path, _name: &str) -> Result<NpyArray> {
+        refused(path, "archives of arrays")
+    }
+
+    pub(in crate::io) fn read_any(path: &Path, _name: &str) -> Result<NpyArray> {
         refused(path, "archives of arrays")
     }
 

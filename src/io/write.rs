@@ -141,3 +141,15 @@ pub fn write_npy_f32(writer: &mut impl Write, shape: &[usize], values: &[f32]) -
 pub fn write_npy_f64(writer: &mut impl Write, shape: &[usize], values: &[f64]) -> Result<()> {
     write_all(writer, shape, values)
 }
+
+/// Writes an array of complex numbers of 128 bits, little-endian, C order, from their real and imaginary parts in turn.
+///
+/// # Errors
+/// Those of `writer`; `InvalidInput` where shape and numbers differ.
+pub fn write_npy_c128(writer: &mut impl Write, shape: &[usize], parts: &[f64]) -> Result<()> {
+    if shape.iter().try_fold(2_usize, |all, n| all.checked_mul(*n)) != Some(parts.len()) {
+        return Err(mismatch(format!("{} parts of complex numbers for shape {}", parts.len(), shape_text(shape))));
+    }
+    write_header(writer, "<c16", shape)?;
+    parts.iter().try_for_each(|v| writer.write_all(&v.to_le_bytes()))
+}

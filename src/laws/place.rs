@@ -3,11 +3,10 @@
 use crate::backend::Backend;
 use crate::engine::{Engine, Load, Options, Precision};
 use crate::error::Result;
-use crate::operators::{InstructionSet, Operator};
+use crate::operators::{GpuForm, InstructionSet, Operator, Storage};
 
-/// Most small panels of an operator's stored numbers: each is a dispatch of its own, and more of them show nothing new.
+/// Most small panels of an operator's rows: each is a dispatch of its own, and more of them show nothing new.
 const MOST_PANELS: u64 = 12;
-const F32_BYTES: u64 = 4;
 
 /// A place to check laws: a backend with its options.
 #[derive(Clone, Debug)]
@@ -86,12 +85,18 @@ impl Place {
     /// Those of the backend.
     #[doc(hidden)]
     pub fn load<'a>(&self, load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
-        let panels = |bytes: u64| {
-            let whole = (load.operator.measurements() * load.operator.domain().dimension()) as u64 * F32_BYTES;
-            bytes.max(whole / MOST_PANELS)
-        };
+        let panels = |bytes: u64| bytes.max(rows_bytes(&*load.operator) / MOST_PANELS);
         let options = Options { panel_bytes: self.options.panel_bytes.map(panels), ..self.options.clone() };
         self.backend.load(load, self.precision, &options)
+    }
+}
+
+/// Bytes of an operator's rows of P numbers. Vectors and nonzeros have none: small panels of them stay as small as they
+/// are, or no row would be cut into pieces.
+fn rows_bytes(operator: &dyn Operator) -> u64 {
+    match operator.accelerate().gpu {
+        Some(GpuForm::Rows(source)) => (operator.measurements() * source.plan(Storage::F32).row_bytes()) as u64,
+        _ => 0,
     }
 }
 

@@ -119,6 +119,11 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether its iteration is right for complex factors in their real form: one of steps, gradients and inner products is.
+    fn takes_complex(&self) -> bool {
+        true
+    }
+
     /// Default step size μ.
     fn step_size(&self) -> StepSize;
 

@@ -1,7 +1,10 @@
 //! D (VᵀV)⁺ on the host: the numerical rank of V is decided in f64.
 
+use std::borrow::Cow;
+
 use crate::error::Result;
 use crate::linalg::right_singular;
+use crate::problem::complex::{every_second, expanded};
 use crate::tape::{BlockSize, Blocks, Register, Tape};
 
 /// Error for preconditioning with models that have none.
@@ -72,11 +75,16 @@ pub(super) fn pseudo_inverse(t: &mut Tape, d: Blocks, point: Blocks, floor: f64,
     let partners = t.partners().ok_or_else(no_gram)?;
     let factor = t.whole(point);
     let (sizes, out, raised) = (t.sizes(d).to_vec(), t.blocks("scaled"), t.raised());
+    // The real forms of complex factors are real factors of twice as many columns.
+    let complex = t.domain().is_complex();
+    let wide = |size: &BlockSize| BlockSize::new(size.rows, size.columns * if complex { 2 } else { 1 });
+    let (columns, sizes): (usize, Vec<BlockSize>) = (sizes[0].columns, sizes.iter().map(wide).collect());
     let inputs = [Register::from(d), factor.into(), raised.into()];
     t.on_host("pseudo-inverse", inputs, [Register::from(out), raised.into()], move |given, made| {
-        let (d, factor) = (given[0].numbers(), given[1].numbers());
+        let of = |numbers: Cow<'_, [f64]>| if complex { expanded(columns, &numbers) } else { numbers.into_owned() };
+        let (d, factor) = (of(given[0].numbers()), of(given[1].numbers()));
         let (values, lost) = scaled_blocks((&d, &factor), (&sizes, &partners), |_| true, floor);
-        made[0] = values.into();
+        made[0] = if complex { every_second(2 * columns, &values) } else { values }.into();
         made[1] = vec![given[2].number(0) + f64::from(u8::from(count && lost > 0))].into();
         Ok(())
     });

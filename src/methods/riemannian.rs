@@ -215,6 +215,11 @@ impl Algorithm for Riemannian {
         })
     }
 
+    /// Its decompositions on the host are real.
+    fn takes_complex(&self) -> bool {
+        false
+    }
+
     fn step_size(&self) -> StepSize {
         StepSize::Found
     }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{Backprojection, FactorModel, Model, ModelCard, given, start};
+use super::{Backprojection, FactorModel, Model, ModelCard, given, require_real, start};
 use crate::error::{Error, Result};
 use crate::io::read_pair;
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
@@ -37,8 +37,8 @@ impl FactorModel for Asymmetric {
         CARD.word
     }
 
-    fn check(&self, _domain: &Domain) -> Result<()> {
-        Ok(())
+    fn check(&self, domain: &Domain) -> Result<()> {
+        require_real(CARD.word, domain)
     }
 
     fn factors(&self) -> usize {

@@ -13,7 +13,7 @@
 use std::path::Path;
 
 use super::asymmetric::Asymmetric;
-use super::{Automatic, Backprojection, FactorModel, Model, ModelCard, RandomStart};
+use super::{Automatic, Backprojection, FactorModel, Model, ModelCard, RandomStart, require_real};
 use crate::error::{Error, Result};
 use crate::linalg::view;
 use crate::named::Named;
@@ -67,7 +67,8 @@ impl FactorModel for Deep {
         Named::default().with("depth", Some(self.depth))
     }
 
-    fn check(&self, _domain: &Domain) -> Result<()> {
+    fn check(&self, domain: &Domain) -> Result<()> {
+        require_real(CARD.word, domain)?;
         match self.depth {
             2..=DEEPEST => Ok(()),
             other => Err(Error::invalid("depth", other, format!("2 to {DEEPEST}"), "for example --model deep:depth=3")),

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
-use crate::io::read_blocks;
+use crate::io::complex::read_complex_factor;
+use crate::io::{FactorArray, read_blocks};
 use crate::memory::product;
 use crate::problem::random::{Purpose, normals};
 use crate::problem::{Block, Domain, Factors, MatrixView, Product, Truth, synthetic};
@@ -119,7 +120,7 @@ pub trait FactorModel: Recorded {
 
     /// Default search rank k.
     fn default_search_rank(&self, domain: &Domain) -> usize {
-        self.search_rank().unwrap_or_else(|| DEFAULT_SEARCH_RANK.min(domain.rows()).min(domain.columns()))
+        self.search_rank().unwrap_or_else(|| DEFAULT_SEARCH_RANK.min(domain.order()))
     }
 
     /// The thin matrices L and R of one trial with Z = L Rᵀ, as [`FactorModel::product`] takes them; `None` where the
@@ -168,7 +169,9 @@ pub trait FactorModel: Recorded {
     fn random_start(&self, domain: &Domain, start: &RandomStart) -> Vec<Vec<f64>> {
         let sizes = self.blocks(domain, start.search_rank);
         let count = sizes.iter().map(|block| block.len()).sum();
-        let drawn = normals(start.seed, Purpose::Init, start.std, count);
+        // A complex entry has the variance std², half of it in each part.
+        let std = start.std * if domain.is_complex() { 0.5_f64.sqrt() } else { 1.0 };
+        let drawn = normals(start.seed, Purpose::Init, std, count);
         let mut rest = &drawn[..];
         let mut blocks = Vec::new();
         for (at, block) in sizes.into_iter().enumerate() {
@@ -204,6 +207,10 @@ pub trait FactorModel: Recorded {
     /// # Errors
     /// Errors of the file.
     fn read_factors(&self, path: &Path, domain: &Domain, setting: &str) -> Result<Factors> {
+        if domain.is_complex() {
+            let FactorArray { batch, rows, columns, values } = read_complex_factor(path, domain.order(), setting)?;
+            return Factors::of_blocks(batch, vec![Block::new(rows, columns, values)]);
+        }
         let (names, sizes) = (self.names(), self.sizes(domain, 1));
         // Blocks whose rows do not depend on k have the rows of the domain; the others have k rows.
         let fixed = sizes.iter().zip(self.sizes(domain, 2)).map(|(one, two)| (one.0 == two.0).then_some(one.0));
@@ -325,6 +332,15 @@ fn require_symmetric(word: &str, domain: &Domain) -> Result<()> {
     Err(Error::invalid("model", word, format!("asymmetric, because the measurements are of {domain} matrices"), fix))
 }
 
+/// Refuses a complex domain for a model of several factors.
+fn require_real(word: &str, domain: &Domain) -> Result<()> {
+    if !domain.is_complex() {
+        return Ok(());
+    }
+    let allowed = format!("psd or signed, because the measurements are of {domain} matrices");
+    Err(Error::invalid("model", word, allowed, "use psd, or signed for eigenvalues of both signs"))
+}
+
 /// The rank of a truth, which must be given.
 fn given(rank: Option<usize>) -> Result<usize> {
     rank.ok_or_else(|| {
@@ -332,9 +348,12 @@ fn given(rank: Option<usize>) -> Result<usize> {
     })
 }
 
-/// Dimension n·r − r(r−1)/2 of the symmetric n×n matrices of rank r.
+/// Dimension n·r − r(r−1)/2 of the symmetric n×n matrices of rank r, or 2nr − r² of the Hermitian ones.
 fn symmetric_freedom(domain: &Domain, rank: usize) -> usize {
-    let r = rank.min(domain.rows());
+    let r = rank.min(domain.order());
+    if domain.is_complex() {
+        return domain.rows() * r - r * r;
+    }
     domain.rows() * r - r * r.saturating_sub(1) / 2
 }
 

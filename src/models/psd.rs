@@ -5,6 +5,7 @@ use std::path::Path;
 use super::signed;
 use super::{Backprojection, FactorModel, Model, ModelCard, given, require_symmetric, start, symmetric_freedom};
 use crate::error::{Error, Result};
+use crate::io::complex::read_complex_factor;
 use crate::io::read_factor;
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
 use crate::tape::{BlockSize, Blocks, Measured, Minibatches, RayWriter, Recorded, Tape};
@@ -60,13 +61,20 @@ impl FactorModel for Psd {
 
     fn truth(&self, domain: &Domain, rank: Option<usize>) -> Result<synthetic::Builder> {
         self.check(domain)?;
-        Ok(synthetic::psd(domain.rows()).rank(given(rank)?))
+        let builder = match domain.is_complex() {
+            true => synthetic::hermitian(domain.order()),
+            false => synthetic::psd(domain.rows()),
+        };
+        Ok(builder.rank(given(rank)?))
     }
 
     fn read_truth(&self, path: &Path, domain: &Domain) -> Result<Vec<Truth>> {
-        let (n, array) = (domain.rows(), read_factor(path, domain.rows(), "truth")?);
+        let (n, array) = match domain.is_complex() {
+            true => (domain.rows(), read_complex_factor(path, domain.order(), "truth")?),
+            false => (domain.rows(), read_factor(path, domain.rows(), "truth")?),
+        };
         let truths = array.values.chunks(n * array.columns);
-        truths.map(|x| Truth::from_factor(n, array.columns, x.to_vec())).collect()
+        truths.map(|x| Truth::from_factor_on(*domain, array.columns, x.to_vec())).collect()
     }
 }
 

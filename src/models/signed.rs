@@ -99,13 +99,17 @@ impl FactorModel for Signed {
             let fix = "leave the rank out: the signature determines it";
             return Err(Error::invalid("rank", rank, format!("p + q of the signature {p},{q}"), fix));
         }
-        Ok(synthetic::signed(domain.rows(), (p, q)))
+        Ok(synthetic::signed_on(*domain, (p, q)))
     }
 
     fn read_truth(&self, path: &Path, domain: &Domain) -> Result<Vec<Truth>> {
+        if domain.is_complex() {
+            let fix = "pass the matrix itself with --truth-matrix";
+            return Err(Error::invalid("truth", "a signed factor of complex matrices", "a Hermitian matrix", fix));
+        }
         let (n, (factor, signature)) = (domain.rows(), read_signed_factor(path, domain.rows(), "truth")?);
         let truths = factor.values.chunks(n * factor.columns);
-        truths.map(|x| Truth::from_signed_factor(n, signature, x.to_vec())).collect()
+        truths.map(|x| Truth::from_signed_factor_on(*domain, signature, x.to_vec())).collect()
     }
 }
 

@@ -1,7 +1,10 @@
 //! Starts from the leading vectors of P = s·A*(w∘y).
 
+use faer::Mat;
+
 use crate::error::{Error, Result};
-use crate::linalg::{symmetric_eigen, view};
+use crate::field::Field;
+use crate::linalg::{complex, eigen, row_major, view};
 use crate::problem::{Domain, Factors};
 
 /// Leading eigenpairs of a symmetric matrix, largest eigenvalue first.
@@ -10,7 +13,7 @@ use crate::problem::{Domain, Factors};
 pub struct Eigenpairs {
     /// Eigenvalues, largest first.
     pub values: Vec<f64>,
-    /// Eigenvectors, n×values.len(), row-major, columns orthonormal.
+    /// Eigenvectors, n×values.len(), row-major, columns orthonormal. Complex ones are real parts above imaginary parts.
     pub vectors: Vec<f64>,
 }
 
@@ -43,7 +46,7 @@ pub trait Backprojection {
     /// [`Error::Invalid`] where P is not finite.
     fn triplets(&self, wanted: usize) -> Result<SingularTriplets>;
 
-    /// The product VᵀP′V for n×k vectors V, k×k row-major, where P is made of transformed observations, which lose the
+    /// The product VᴴP′V for n×k vectors V, k×k row-major (complex: real part above imaginary part), where P is made of transformed observations, which lose the
     /// scale, and P′ of the given ones. `None` where P is P′.
     ///
     /// # Errors
@@ -53,7 +56,7 @@ pub trait Backprojection {
 
 /// Number of vectors needed.
 fn wanted(domain: Domain, k: usize, skip: usize) -> Result<usize> {
-    let (wanted, n) = (k.saturating_add(skip), domain.rows().min(domain.columns()));
+    let (wanted, n) = (k.saturating_add(skip), domain.order());
     if k == 0 || wanted > n {
         let found = format!("{k} columns after {skip}");
         return Err(Error::invalid("init", found, format!("1 to n = {n} together"), "lower search_rank"));
@@ -71,20 +74,28 @@ pub(super) fn from_eigenvectors(p: &dyn Backprojection, k: usize, skip: usize) -
             let scale: Vec<f64> = values[skip..wanted].iter().map(|v| v.max(0.0).sqrt()).collect();
             vectors.chunks(k).flat_map(|row| row.iter().zip(&scale).map(|(v, s)| v * s)).collect()
         }
-        Some(small) => {
-            let (values, w) = symmetric_eigen(k, &small)?;
-            let turned = view(n, k, &vectors) * view(k, k, &w);
-            (0..n * k).map(|at| turned[(at / k, at % k)] * values[at % k].max(0.0).sqrt()).collect()
-        }
+        Some(small) => match p.domain().is_complex() {
+            false => lengthened(view(n, k, &vectors).to_owned(), view(k, k, &small).to_owned())?,
+            true => lengthened(complex(n, k, &vectors), complex(2 * k, k, &small))?,
+        },
     };
     Factors::single(1, n, k, nonzero(start)?)
+}
+
+/// The vectors V W√Θ with VᴴP′V = W Θ Wᴴ, row-major in their real form.
+fn lengthened<E: Field>(vectors: Mat<E>, small: Mat<E>) -> Result<Vec<f64>> {
+    let (values, w) = eigen(&small)?;
+    let turned = vectors * w;
+    let scaled = Mat::from_fn(turned.nrows(), turned.ncols(), |i, j| turned[(i, j)] * values[j].max(0.0).sqrt());
+    Ok(row_major(E::stacked(scaled).as_ref()))
 }
 
 /// U₀ of U S Uᵀ from the p largest and then the q smallest eigenvalues.
 pub(super) fn from_both_ends(matrix: &dyn Backprojection, (p, q): (usize, usize)) -> Result<Factors> {
     let n = matrix.domain().rows();
-    if p + q > n {
-        let allowed = format!("at most n = {n}");
+    let most = matrix.domain().order();
+    if p + q > most {
+        let allowed = format!("at most n = {most}");
         return Err(Error::invalid("init", format!("{} columns", p + q), allowed, "lower signature"));
     }
     let Eigenpairs { values, vectors } = matrix.eigenpairs(p + q)?;

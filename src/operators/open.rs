@@ -171,23 +171,36 @@ impl Common {
         self,
         operator: impl Operator + 'static,
         text: &str,
-        mut notices: Vec<String>,
+        notices: Vec<String>,
         observations: &Path,
         described: Value,
     ) -> Result<Opened> {
+        let y = read_observations(observations, operator.measurements(), text)?;
+        let mut all = object(described);
+        all.insert("observations".into(), json!(observations));
+        self.with_values(operator, y, notices, all)
+    }
+
+    /// An operator with observations that were read.
+    pub(crate) fn with_values(
+        self,
+        operator: impl Operator + 'static,
+        observations: Vec<Vec<f64>>,
+        mut notices: Vec<String>,
+        described: Map<String, Value>,
+    ) -> Result<Opened> {
         let m = operator.measurements();
-        let y = read_observations(observations, m, text)?;
         let weights = self.weights.as_ref().map(|path| read_weights(path, m)).transpose()?;
         let s = operator.normalization();
         notices.push(format!("normalization {}: s of --normalization {}", readable(s), self.normalization));
-        let mut all = object(described);
+        let mut all = described;
         all.extend(object(json!({
-            "observations": observations, "weights": self.weights, "layout": self.layout, "shape": self.shape,
+            "weights": self.weights, "layout": self.layout, "shape": self.shape,
             "normalization": self.normalization, "normalization_value": s,
         })));
         Ok(Opened {
             operator: Arc::new(operator),
-            observations: y,
+            observations,
             weights,
             notices,
             described: all,

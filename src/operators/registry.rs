@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
 use crate::operators::{Dense, Entries, Opening, Operator, RankOne, Seeded, Sparse, Storage, Wanted};
-use crate::operators::{dense, entries, rank_one, seeded, sparse};
+use crate::operators::{dense, entries, pauli, rank_one, seeded, sparse};
 use crate::options::{OptionCard, Request};
 use crate::problem::Domain;
 
@@ -57,6 +57,8 @@ pub struct Registration {
     pub memory: &'static str,
     /// Backends that run the operator.
     pub backends: &'static str,
+    /// Domain of its matrices for a case of that domain, of about the same size; `None` where it has none.
+    pub domain: fn(Domain) -> Option<Domain>,
     /// Constructor of a random problem's operator, with the defaults of `lowrank generate`. The first m measurements of
     /// a larger operator are the operator of m measurements under the same seed.
     ///
@@ -135,6 +137,7 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "4 m n(n+1)/2 per trial",
         memory: "the matrices, 4 m n(n+1)/2 or 4 m n1 n2 bytes (f32), in memory or in the mapped file",
         backends: "reference, cpu, gpu",
+        domain: Some,
         generate: |domain, m, seed, storage| Ok(Arc::new(Dense::gaussian_stored(domain, m, seed, storage)?)),
         limit: |_| None,
         random: |domain, measurements, seed| Ok(Box::new(Dense::gaussian(domain, measurements, seed)?)),
@@ -170,15 +173,25 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "6 m q n k per trial (4 not centred; a b^T: 4 m q (n1+n2) k)",
         memory: "the vectors, 4 m q n or 4 m q (n1+n2) bytes (f32)",
         backends: "reference, cpu, gpu",
+        domain: Some,
         generate: |domain, m, seed, storage| shared(RankOne::gaussian(domain, m, seed), storage),
         limit: |_| None,
         random: |domain, m, seed| Ok(Box::new(RankOne::gaussian(domain, m, seed)?)),
         integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(domain, m, 1, seed)?)),
-        variants: &[Variant {
-            name: "sums of two, not centred",
-            random: |domain, m, seed| Ok(Box::new(RankOne::gaussian_sums(domain, m, 2, seed)?.centred(false)?)),
-            integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(domain, m, 2, seed)?)),
-        }],
+        variants: &[
+            Variant {
+                name: "sums of two, not centred",
+                random: |domain, m, seed| Ok(Box::new(RankOne::gaussian_sums(domain, m, 2, seed)?.centred(false)?)),
+                integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(domain, m, 2, seed)?)),
+            },
+            Variant {
+                name: "complex",
+                random: |domain, m, seed| Ok(Box::new(RankOne::gaussian(Domain::hermitian(domain.order()), m, seed)?)),
+                integers: |domain, m, seed| {
+                    Ok(Box::new(RankOne::small_integers(Domain::hermitian(domain.order()), m, 1, seed)?))
+                },
+            },
+        ],
         options: rank_one::open::OPTIONS,
         source: "vectors",
         is_asked: |of| of.has("vectors"),
@@ -194,6 +207,7 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "4 m p per trial, p = n(n+1)/2 or n1 n2, and 22 m p to make the entries (n > 255: 44)",
         memory: "none",
         backends: "reference, cpu, gpu",
+        domain: Some,
         generate: |domain, m, seed, storage| shared(Seeded::new(domain, m, seed), storage),
         limit: |_| None,
         random: |domain, measurements, seed| Ok(Box::new(Seeded::new(domain, measurements, seed)?)),
@@ -214,6 +228,7 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "4 m p per trial, p = n(n+1)/2 or n1 n2, and 3.4 m p to make the entries (n > 255: 6.8)",
         memory: "none",
         backends: "reference, cpu, gpu",
+        domain: Some,
         generate: |domain, m, seed, storage| shared(Seeded::rademacher(domain, m, seed), storage),
         limit: |_| None,
         random: |domain, measurements, seed| Ok(Box::new(Seeded::rademacher(domain, measurements, seed)?)),
@@ -226,6 +241,27 @@ pub const REGISTRY: &[Registration] = &[
         open: |wanted| seeded::open::open(wanted, Seeded::rademacher),
     },
     Registration {
+        name: "pauli",
+        summary: "expectation values of Pauli strings: quantum state tomography; strings from a file or counts, complex unknown",
+        formula: "tr(P_i Z), P_i a product of I, X, Y, Z on q qubits, Z Hermitian, n = 2^q",
+        normalization: "n/m",
+        bytes_per_iteration: "12 m, and two factors for each of g groups of strings with the same flips",
+        flops_per_iteration: "g n (16 k + 4 min(q, m/g)) per trial",
+        memory: "24 m bytes",
+        backends: "reference, cpu",
+        domain: pauli::domain,
+        generate: |domain, m, seed, storage| shared(pauli::on(domain, m, seed), storage),
+        limit: |domain| Some(domain.order() * domain.order()),
+        random: |domain, m, seed| Ok(Box::new(pauli::repeated(domain, m, seed)?)),
+        integers: |domain, m, seed| Ok(Box::new(pauli::repeated(domain, m, seed)?)),
+        variants: &[],
+        options: pauli::open::OPTIONS,
+        source: "pauli",
+        is_asked: |of| of.has("pauli") || of.has("counts"),
+        is_symmetric: |_| true,
+        open: pauli::open::open,
+    },
+    Registration {
         name: "entries",
         summary: "sampled entries, from CSV, TSV or Matrix Market files: matrix completion",
         formula: "Z_ab, or (Z_ab + Z_ba)/2 of a symmetric unknown",
@@ -234,6 +270,7 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "6 m k per trial",
         memory: "24 m + 4 (n1 + n2) bytes",
         backends: "reference, cpu, gpu",
+        domain: Some,
         generate: |domain, m, seed, storage| shared(Entries::distinct(domain, m, seed), storage),
         limit: |domain| Some(domain.dimension()),
         random: |domain, measurements, seed| Ok(Box::new(Entries::uniform(domain, measurements, seed)?)),
@@ -254,6 +291,7 @@ pub const REGISTRY: &[Registration] = &[
         flops_per_iteration: "6 nnz k per trial",
         memory: "24 nnz (values of 1), 36 (f32) or 48 (f64) bytes, and 4 (m + n1 + n2)",
         backends: "reference, cpu, gpu",
+        domain: Some,
         generate: |domain, m, seed, storage| shared(Sparse::random(domain, m, 4, seed), storage),
         limit: |_| None,
         random: |domain, measurements, seed| Ok(Box::new(Sparse::random(domain, measurements, 4, seed)?)),
@@ -274,7 +312,8 @@ mod tests {
     #[test]
     fn a_larger_operator_begins_with_the_smaller_one() {
         for registration in REGISTRY {
-            for domain in [Domain::symmetric(5), Domain::rectangular(5, 4)] {
+            for domain in [Domain::symmetric(5), Domain::rectangular(5, 4)].into_iter().filter_map(registration.domain)
+            {
                 let make = |m: usize| (registration.generate)(domain, m, 3, Storage::F32).unwrap();
                 let (few, many) = (make(7), make(15));
                 assert_eq!((few.domain(), few.measurements(), few.name()), (domain, 7, registration.name));
@@ -296,7 +335,8 @@ mod tests {
         let message = Registration::find("fourier").unwrap_err().to_string();
         assert!(message.starts_with("operator: found 'fourier'; allowed: dense, rank_one"), "{message}");
         for registration in REGISTRY {
-            let made = (registration.generate)(Domain::symmetric(4), 3, 1, Storage::F64);
+            let domain = (registration.domain)(Domain::symmetric(4)).unwrap();
+            let made = (registration.generate)(domain, 3, 1, Storage::F64);
             match made {
                 Ok(operator) => assert_eq!(operator.stored_in(), Some(Storage::F64)),
                 Err(error) => assert!(error.to_string().starts_with("storage: found f64; allowed: f32"), "{error}"),

@@ -7,22 +7,40 @@ use crate::error::{Error, Result};
 /// Space of the matrices that an operator measures: their size and symmetry.
 ///
 /// It does not define a factorisation: that is the task of a [model](crate::models).
+///
+/// **Complex matrices** are written in real numbers: a Hermitian n×n matrix A + iB as the symmetric 2n×2n matrix
+/// E = [[A, −B], [B, A]], and a complex factor X + iY as X above Y. Then ⟨E, (X; Y)(X; Y)ᵀ⟩ = ⟨A + iB, (X + iY)(X + iY)ᴴ⟩, and
+/// E·(X; Y) is (A + iB)(X + iY): gradients, steps and inner products of the real form are those of the complex one. Sizes
+/// of a domain are those of the real form; [`Domain::order`] is n.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Domain {
     rows: usize,
     columns: usize,
     symmetric: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    complex: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Domain {
     /// The symmetric n×n matrices.
     pub fn symmetric(n: usize) -> Self {
-        Self { rows: n, columns: n, symmetric: true }
+        Self { rows: n, columns: n, symmetric: true, complex: false }
+    }
+
+    /// The Hermitian n×n matrices, in their real form of 2n rows.
+    pub fn hermitian(n: usize) -> Self {
+        let rows = n.saturating_mul(2);
+        Self { rows, columns: rows, symmetric: true, complex: true }
     }
 
     /// The n1×n2 matrices, square or not.
     pub fn rectangular(n1: usize, n2: usize) -> Self {
-        Self { rows: n1, columns: n2, symmetric: false }
+        Self { rows: n1, columns: n2, symmetric: false, complex: false }
     }
 
     /// The n1×n2 matrices of a model: symmetric ones for most models, which need n1 = n2.
@@ -40,12 +58,12 @@ impl Domain {
         }
     }
 
-    /// Number of rows: n1, or n for symmetric matrices.
+    /// Number of rows: n1, n for symmetric matrices, or 2n for the real form of Hermitian n×n matrices.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Number of columns: n2, or n for symmetric matrices.
+    /// Number of columns: n2, or that of the rows for symmetric matrices.
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -55,9 +73,24 @@ impl Domain {
         self.symmetric
     }
 
-    /// Dimension of the space: n(n+1)/2 or n1·n2. It is also the length of a stored row of a dense operator.
+    /// Whether this is the real form of complex matrices.
+    pub fn is_complex(&self) -> bool {
+        self.complex
+    }
+
+    /// Smaller size of the matrices, which is their largest rank: n of Hermitian n×n matrices, else the smaller of n1 and n2.
+    pub fn order(&self) -> usize {
+        if self.complex { self.rows / 2 } else { self.rows.min(self.columns) }
+    }
+
+    /// Dimension of the space: n(n+1)/2, n² for Hermitian matrices, or n1·n2. It is also the length of a stored row of a
+    /// dense operator.
     pub fn dimension(&self) -> usize {
-        if self.symmetric { self.rows * (self.rows + 1) / 2 } else { self.rows * self.columns }
+        match (self.complex, self.symmetric) {
+            (true, _) => self.order() * self.order(),
+            (false, true) => self.rows * (self.rows + 1) / 2,
+            (false, false) => self.rows * self.columns,
+        }
     }
 
     /// Refuses an empty domain, and one that is too large to count.
@@ -78,6 +111,9 @@ impl Domain {
 
 impl std::fmt::Display for Domain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}x{}", self.rows, self.columns)
+        match self.complex {
+            true => write!(f, "complex {n}x{n}", n = self.order()),
+            false => write!(f, "{}x{}", self.rows, self.columns),
+        }
     }
 }

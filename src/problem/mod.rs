@@ -1,5 +1,6 @@
 //! Parts of a recovery problem: domains of matrices, batched factors, ground truths.
 
+pub(crate) mod complex;
 mod domain;
 mod factors;
 mod holdout;

@@ -4,9 +4,13 @@ use faer::Mat;
 
 use crate::error::{Error, Result};
 use crate::linalg::{self, triangular_factor, view};
-use crate::problem::factors::{Factors, MatrixView};
+use crate::problem::complex;
+use crate::problem::domain::Domain;
+use crate::problem::factors::{Block, Factors, MatrixView};
 
 /// A product of factors: U Uᵀ, U S Uᵀ with S = diag(±1), or L Rᵀ. It is a trial's result, or a truth.
+///
+/// On a complex domain it is the real form of U Uᴴ or U S Uᴴ, see [`Domain`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Product<'a> {
     left: MatrixView<'a>,
@@ -14,17 +18,19 @@ pub struct Product<'a> {
     right: Option<MatrixView<'a>>,
     /// Number of columns with positive sign; later ones are negative.
     positive: usize,
+    /// Whether the factor is complex.
+    complex: bool,
 }
 
 impl<'a> Product<'a> {
     /// The product U Uᵀ.
     pub fn psd(factor: MatrixView<'a>) -> Self {
-        Self { left: factor, right: None, positive: factor.columns() }
+        Self { left: factor, right: None, positive: factor.columns(), complex: false }
     }
 
     /// The product U S Uᵀ, where the first `positive` entries of S are 1 and the others −1.
     pub fn signed(factor: MatrixView<'a>, positive: usize) -> Self {
-        Self { left: factor, right: None, positive: positive.min(factor.columns()) }
+        Self { left: factor, right: None, positive: positive.min(factor.columns()), complex: false }
     }
 
     /// The product L Rᵀ.
@@ -40,7 +46,25 @@ impl<'a> Product<'a> {
                 "pass two factors of one product",
             ));
         }
-        Ok(Self { left, right: Some(right), positive: left.columns() })
+        Ok(Self { left, right: Some(right), positive: left.columns(), complex: false })
+    }
+
+    /// The same product for matrices of a domain: the real form of U Uᴴ for a complex one.
+    #[must_use]
+    pub fn on(mut self, domain: &Domain) -> Self {
+        self.complex = domain.is_complex();
+        self
+    }
+
+    /// Whether the factor is complex.
+    pub fn is_complex(&self) -> bool {
+        self.complex
+    }
+
+    /// The factor of a real product that is the real form of this complex one, and its number of positive columns.
+    pub(crate) fn real_form(&self) -> (Block, usize) {
+        let k = self.left.columns();
+        (Block::new(self.rows(), 2 * k, complex::expanded(k, self.left.as_slice())), 2 * self.positive)
     }
 
     /// Left factor, U or L.
@@ -83,11 +107,32 @@ impl<'a> Product<'a> {
     /// # Panics
     /// For an index outside the matrix, as slices do.
     pub fn entry(&self, i: usize, j: usize) -> f64 {
+        let own = self.real_entry(i, j);
+        if !self.complex {
+            return own;
+        }
+        // The rows of i·U are those of U from the other half, the upper ones with the opposite sign.
+        let half = self.rows() / 2;
+        let other = |i: usize| if i < half { i + half } else { i - half };
+        let turned = self.real_entry(other(i), other(j));
+        if (i < half) == (j < half) { own + turned } else { own - turned }
+    }
+
+    /// Entry (i, j) of U Uᵀ, U S Uᵀ or L Rᵀ.
+    fn real_entry(&self, i: usize, j: usize) -> f64 {
         let (l, r) = (self.left.row(i), self.right().row(j));
         if self.positive == l.len() {
             return l.iter().zip(r).map(|(a, b)| a * b).sum();
         }
         l.iter().zip(r).enumerate().map(|(c, (a, b))| self.sign(c) * a * b).sum()
+    }
+
+    /// Entry (i, j) of a complex product, as its real and its imaginary part.
+    ///
+    /// # Panics
+    /// For an index outside the n×n matrix, as slices do.
+    pub fn complex_entry(&self, i: usize, j: usize) -> (f64, f64) {
+        (self.entry(i, j), self.entry(self.rows() / 2 + i, j))
     }
 
     /// Factors of one trial with this product, for measuring it.
@@ -121,6 +166,15 @@ impl<'a> Product<'a> {
     /// [`Error::Invalid`] for non-finite entries.
     pub(crate) fn leading(&self, count: usize, columns: usize) -> Result<Vec<Vec<f64>>> {
         let k = self.left.columns();
+        if self.complex {
+            let (vectors, values) = linalg::complex_svd(self.rows(), k, self.left.as_slice())?;
+            let mut out = vec![0.0; self.rows() * columns];
+            for (row, from) in out.chunks_mut(columns).zip(vectors.chunks(values.len())) {
+                let kept = from.iter().zip(&values).take(count);
+                row.iter_mut().zip(kept).for_each(|(out, (v, value))| *out = v * value);
+            }
+            return Ok(vec![out]);
+        }
         let thin = |m: MatrixView<'_>| linalg::thin_qr(m.rows(), k, m.as_slice());
         let (ql, rl) = thin(self.left);
         let (qr, rr) = self.right.map_or_else(|| (ql.clone(), rl.clone()), thin);
@@ -150,6 +204,10 @@ impl<'a> Product<'a> {
     /// [`Error::Invalid`] for non-finite entries.
     pub fn singular_values(&self) -> Result<Vec<f64>> {
         let k = self.left.columns();
+        if self.complex {
+            let (wide, positive) = self.real_form();
+            return Ok(Product::signed(wide.of(0), positive).singular_values()?.into_iter().step_by(2).collect());
+        }
         if self.right.is_none() && self.positive == k {
             return linalg::singular_values(self.rows(), k, self.left.as_slice());
         }

@@ -1,7 +1,7 @@
 //! Synthetic truths with a prescribed rank, signature and condition number.
 
 use crate::error::{Error, Result};
-use crate::linalg::orthonormal_columns;
+use crate::linalg::{complex_orthonormal_columns, orthonormal_columns};
 use crate::memory::{Location, Memory, Part, product};
 use crate::problem::Truth;
 use crate::problem::domain::Domain;
@@ -12,11 +12,21 @@ pub fn psd(n: usize) -> Builder {
     Builder { domain: Domain::symmetric(n), rank: 1, positive: None, condition_number: 1.0, seed: 0 }
 }
 
+/// Builder of a Hermitian positive semidefinite truth M = X Xᴴ on complex n×n matrices, with the defaults of [`psd`].
+pub fn hermitian(n: usize) -> Builder {
+    Builder { domain: Domain::hermitian(n), ..psd(n) }
+}
+
 /// Builder of a symmetric truth M = X S Xᵀ on n×n matrices with `signature.0` positive and `signature.1` negative
 /// eigenvalues.
 pub fn signed(n: usize, signature: (usize, usize)) -> Builder {
+    signed_on(Domain::symmetric(n), signature)
+}
+
+/// Builder of a signed truth of a symmetric or complex domain.
+pub(crate) fn signed_on(domain: Domain, signature: (usize, usize)) -> Builder {
     let rank = signature.0.saturating_add(signature.1);
-    Builder { domain: Domain::symmetric(n), rank, positive: Some(signature.0), condition_number: 1.0, seed: 0 }
+    Builder { domain, rank, positive: Some(signature.0), condition_number: 1.0, seed: 0 }
 }
 
 /// Builder of a truth M = L Rᵀ on n1×n2 matrices, with the defaults of [`psd`].
@@ -24,7 +34,7 @@ pub fn asymmetric(n1: usize, n2: usize) -> Builder {
     Builder { domain: Domain::rectangular(n1, n2), ..psd(n1) }
 }
 
-/// Builder of a synthetic truth; see [`psd`], [`signed`] and [`asymmetric`].
+/// Builder of a synthetic truth; see [`psd`], [`hermitian`], [`signed`] and [`asymmetric`].
 #[derive(Clone, Copy, Debug)]
 #[must_use = "nothing is made before build"]
 pub struct Builder {
@@ -66,7 +76,7 @@ impl Builder {
         let Self { domain, rank, positive, condition_number, seed } = self;
         domain.validate()?;
         let (n1, n2) = (domain.rows(), domain.columns());
-        let n = n1.min(n2);
+        let n = domain.order();
         if rank == 0 || rank > n {
             return Err(Error::invalid("rank", rank, format!("1 to n = {n}"), "a rank cannot exceed the size"));
         }
@@ -104,7 +114,10 @@ impl Builder {
         let sigma: Vec<f64> = (0..rank).map(|column| 1.0 - step * column as f64).collect();
         let random = normals(seed, Purpose::Truth, 1.0, (n1 + if domain.is_symmetric() { 0 } else { n2 }) * rank);
         let scaled = |rows: usize, random: &[f64], sigma: &[f64]| {
-            let mut x = orthonormal_columns(rows, rank, random);
+            let mut x = match domain.is_complex() {
+                true => complex_orthonormal_columns(rows, rank, random),
+                false => orthonormal_columns(rows, rank, random),
+            };
             for row in x.chunks_mut(rank) {
                 row.iter_mut().zip(sigma).for_each(|(value, sigma)| *value *= sigma);
             }
@@ -116,10 +129,10 @@ impl Builder {
                 let (left, right) = random.split_at(n1 * rank);
                 Truth::from_pair(n1, n2, rank, scaled(n1, left, &roots), scaled(n2, right, &roots))
             }
-            (None, true) => Truth::from_factor(n1, rank, scaled(n1, &random, &sigma)),
+            (None, true) => Truth::from_factor_on(domain, rank, scaled(n1, &random, &sigma)),
             (Some(positive), true) => {
                 let x = scaled(n1, &random, &in_turn(&sigma, positive));
-                Truth::from_signed_factor(n1, (positive, rank - positive), x)
+                Truth::from_signed_factor_on(domain, (positive, rank - positive), x)
             }
         }
     }

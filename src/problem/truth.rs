@@ -32,14 +32,31 @@ impl Truth {
         Self::single(Domain::symmetric(n), rank, rank, x)
     }
 
+    /// A truth M = X Xᴴ from the factor of a domain, row-major: the real form of a complex one has 2n rows, real parts
+    /// above imaginary parts.
+    ///
+    /// # Errors
+    /// Those of [`Truth::from_factor`].
+    pub fn from_factor_on(domain: Domain, rank: usize, x: Vec<f64>) -> Result<Self> {
+        if !domain.is_symmetric() {
+            let fix = "pass two factors to `Truth::from_pair`";
+            return Err(Error::invalid("truth", "one factor", "two factors of a matrix that is not symmetric", fix));
+        }
+        Self::single(domain, rank, rank, x)
+    }
+
     /// A truth M = X S Xᵀ from an n×(p+q) factor, row-major, and S = diag(1 p times, −1 q times).
     ///
     /// # Errors
     /// Those of [`Truth::from_factor`].
     pub fn from_signed_factor(n: usize, signature: (usize, usize), x: Vec<f64>) -> Result<Self> {
+        Self::from_signed_factor_on(Domain::symmetric(n), signature, x)
+    }
+
+    /// The same for the factor of a symmetric or complex domain.
+    pub(crate) fn from_signed_factor_on(domain: Domain, signature: (usize, usize), x: Vec<f64>) -> Result<Self> {
         let (positive, negative) = signature;
-        let rank = positive.saturating_add(negative);
-        Self::single(Domain::symmetric(n), rank, positive, x)
+        Self::single(domain, positive.saturating_add(negative), positive, x)
     }
 
     fn single(domain: Domain, rank: usize, positive: usize, x: Vec<f64>) -> Result<Self> {
@@ -101,6 +118,22 @@ impl Truth {
         Ok(Self { domain, form: Form::Matrix(matrix) })
     }
 
+    /// The same matrix as a real symmetric one: the real form of a complex truth.
+    pub(crate) fn real_form(&self) -> Cow<'_, Self> {
+        if !self.domain.is_complex() {
+            return Cow::Borrowed(self);
+        }
+        let domain = Domain::symmetric(self.domain.rows());
+        let form = match (&self.form, self.product()) {
+            (Form::Factor { rank, .. }, Some(product)) => {
+                let (wide, positive) = product.real_form();
+                Form::Factor { rank: 2 * rank, positive, x: wide.data().to_vec() }
+            }
+            (form, _) => form.clone(),
+        };
+        Cow::Owned(Self { domain, form })
+    }
+
     /// Domain of the matrix.
     pub fn domain(&self) -> Domain {
         self.domain
@@ -128,7 +161,9 @@ impl Truth {
     pub fn product(&self) -> Option<Product<'_>> {
         let (n1, n2) = (self.domain.rows(), self.domain.columns());
         match &self.form {
-            Form::Factor { rank, positive, x } => Some(Product::signed(MatrixView::new(n1, *rank, x).ok()?, *positive)),
+            Form::Factor { rank, positive, x } => {
+                Some(Product::signed(MatrixView::new(n1, *rank, x).ok()?, *positive).on(&self.domain))
+            }
             Form::Pair { rank, left, right } => {
                 let (left, right) = (MatrixView::new(n1, *rank, left).ok()?, MatrixView::new(n2, *rank, right).ok()?);
                 Product::pair(left, right).ok()
@@ -167,7 +202,9 @@ impl Truth {
         match (&self.form, self.product()) {
             (Form::Matrix(m), _) => {
                 let values = crate::linalg::singular_values(n1, n2, m)?;
-                Ok(values.into_iter().map(|v| v.max(0.0).sqrt()).collect())
+                // The real form has every singular value twice.
+                let step = if self.domain.is_complex() { 2 } else { 1 };
+                Ok(values.into_iter().step_by(step).map(|v| v.max(0.0).sqrt()).collect())
             }
             (_, Some(product)) => product.singular_values(),
             (_, None) => Ok(Vec::new()),

@@ -219,7 +219,7 @@ impl CrossValidation {
         let both = self.search_ranks != Wanted::Given && self.ridges != Wanted::Given;
         let given = base.search_rank.or(settings.search_rank).unwrap_or_else(|| model.default_search_rank(&domain));
         let ranks = self.search_ranks.values("search_rank", given, || {
-            Ok(candidates::search_ranks(both, domain.rows().min(domain.columns()), |rank| {
+            Ok(candidates::search_ranks(both, domain.order(), |rank| {
                 model.degrees_of_freedom(&domain, rank) <= training
             }))
         })?;

@@ -53,6 +53,13 @@ pub(super) fn method(
             return Err(Error::Unsupported { what, fix: "use pursuit, or leave the start out".into() });
         }
         method.suits(settings.loss, model)?;
+        if problem.operator().domain().is_complex() && !method.takes_complex() {
+            let what = format!("the method {method} for complex matrices");
+            return Err(Error::Unsupported {
+                what,
+                fix: "leave the method out, or use pursuit, cg, lbfgs or gd".into(),
+            });
+        }
         return Ok(Choice { value: method.clone(), reason: None });
     }
     let (value, why) = match bounded {
@@ -76,7 +83,7 @@ fn has_few_rows(problem: &Problem, settings: &Settings) -> bool {
         settings.ridge > 0.0 || settings.trials.iter().any(|trial| trial.ridge.is_some_and(|ridge| ridge > 0.0));
     let small = domain.rows().max(domain.columns()) <= WIDEST && trials == 1;
     let begins = matches!(settings.init, Init::Automatic { .. });
-    thin && small && begins && !ridge && !operator.is_centred()
+    thin && small && begins && !ridge && !operator.is_centred() && !domain.is_complex()
 }
 
 /// Refuses methods, starts and diagnoses that apply the adjoint, for measurements that have none.
@@ -102,6 +109,10 @@ fn require_values_alone(problem: &Problem, settings: &Settings) -> Result<()> {
 pub(super) fn model(domain: &Domain, settings: &Settings) -> Result<Model> {
     let model = settings.model_of(domain);
     model.check(domain)?;
+    if domain.is_complex() && settings.nonnegative {
+        let allowed = "factors of either sign for complex matrices";
+        return Err(Error::invalid("nonnegative", "complex factors", allowed, "leave it out"));
+    }
     settings.check_unobserved_model(&model)?;
     if let Some(ratio) = settings.init_scale_ratio.filter(|_| !model.has_init_scale_ratio()) {
         let allowed = format!("no value with the model {}, whose factors all start at one size", model.word());

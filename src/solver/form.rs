@@ -30,7 +30,7 @@ impl Form {
 
     /// The product of the blocks of one trial, or of its thin ends.
     pub(crate) fn product<'b>(&self, blocks: &'b [Block], ends: Option<&'b Vec<Block>>) -> Result<Product<'b>> {
-        self.model.product(&views(ends.map_or(blocks, |ends| ends)))
+        Ok(self.model.product(&views(ends.map_or(blocks, |ends| ends)))?.on(&self.domain))
     }
 
     /// The factor of f over s·Σe²: a quarter for U Uᵀ, a half for L Rᵀ.

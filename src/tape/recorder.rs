@@ -1,6 +1,7 @@
 //! The recorder, with which methods write their iteration.
 
 mod clip;
+mod complex;
 mod operations;
 mod perturbation;
 mod square_norm;

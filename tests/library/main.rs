@@ -1,6 +1,7 @@
 //! The library on the host: files, operators, models, methods, runs and their endings.
 
 mod completion;
+mod complex;
 mod confidence;
 mod defaults;
 mod faults;

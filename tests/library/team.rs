@@ -36,6 +36,7 @@ fn every_operator_obeys_the_laws_on_every_number_of_ranks() {
     let mut held = 0;
     for registration in REGISTRY {
         for (domain, m) in shapes {
+            let Some(domain) = (registration.domain)(domain) else { continue };
             for (ranks, parts, precision, own) in [
                 (1, None, Precision::F32, Backend::Cpu),
                 (2, Some(5), Precision::F64, Backend::Cpu),

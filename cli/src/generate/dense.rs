@@ -12,6 +12,7 @@ pub const DENSE: Generator = Generator {
     operators: &["dense"],
     options: &[],
     usual_model: "psd",
+    complex: |_| false,
     has_observations: true,
     files: |_| Ok(vec!["A.npy"]),
     make: |wanted| {

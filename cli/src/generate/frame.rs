@@ -43,13 +43,13 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    pub fn new(request: Request, operator: &'static str, out: PathBuf) -> Result<Self> {
+    pub fn new(request: Request, (operator, complex): (&'static str, bool), out: PathBuf) -> Result<Self> {
         let storage = request.word("storage")?.unwrap_or_default();
         let seed = request.one("seed")?.unwrap_or(0);
         let of = |name: &str| Ok(request.one::<u64>(name)?.unwrap_or(seed));
         let seeds = Seeds { truth: of("truth_seed")?, operator: of("operator_seed")?, noise: of("noise_seed")? };
         let condition_number = request.one("condition_number")?.unwrap_or(1.0);
-        let truth = truth::build(&request, condition_number, seeds.truth)?;
+        let truth = truth::build(&request, condition_number, seeds.truth, complex)?;
         let symmetric = truth.domain().is_symmetric();
         let full = match request.word::<Layout>("layout")? {
             None => !symmetric,
@@ -121,6 +121,8 @@ pub struct Generator {
     pub options: &'static [OptionCard],
     /// The model that `solve` takes for such measurements without being told.
     pub usual_model: &'static str,
+    /// Whether its matrices are complex.
+    pub complex: fn(&Request) -> bool,
     /// Whether observations have a file of their own.
     pub has_observations: bool,
     /// Names of the files of measurements. Refuses what cannot be made.

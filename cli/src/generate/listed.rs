@@ -45,6 +45,7 @@ pub const ENTRIES: Generator = Generator {
             .chosen("csv"),
     ],
     usual_model: "asymmetric",
+    complex: |_| false,
     has_observations: false,
     files: |wanted| {
         threshold(wanted)?;
@@ -59,6 +60,7 @@ pub const SPARSE: Generator = Generator {
         .of(COMMANDS)
         .chosen("4")],
     usual_model: "psd",
+    complex: |_| false,
     has_observations: true,
     files: |_| Ok(vec!["A.mtx"]),
     make: sparse,

@@ -24,6 +24,7 @@ pub const SEEDED: Generator = Generator {
     )
     .of(COMMANDS)],
     usual_model: "psd",
+    complex: |_| false,
     has_observations: true,
     files: |wanted| {
         let materialize = wanted.request.is_on("materialize");

@@ -5,6 +5,7 @@ mod frame;
 mod listed;
 mod made;
 mod options;
+mod pauli;
 mod truth;
 mod vectors;
 
@@ -45,7 +46,7 @@ pub struct Args {
 }
 
 const GENERATORS: &[&Generator] =
-    &[&dense::DENSE, &vectors::RANK_ONE, &made::SEEDED, &listed::ENTRIES, &listed::SPARSE];
+    &[&dense::DENSE, &vectors::RANK_ONE, &made::SEEDED, &pauli::PAULI, &listed::ENTRIES, &listed::SPARSE];
 
 /// The generator of an operator's problems.
 fn generator(word: &str) -> Result<(&'static Registration, &'static Generator)> {
@@ -87,7 +88,10 @@ pub fn understood(args: &Args) -> Result<Understood> {
         return Err(refused(stray.name, found, &allowed, "leave it out"));
     }
     request.check(&Generate::options())?;
-    Ok(Understood { generator, wanted: Wanted::new(request.clone(), registration.name, args.out.clone())? })
+    Ok(Understood {
+        generator,
+        wanted: Wanted::new(request.clone(), (registration.name, (generator.complex)(request)), args.out.clone())?,
+    })
 }
 
 pub fn run(args: &Args) -> Result<Ending> {

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use lowrank::Result;
 use lowrank::internals::options::Request;
-use lowrank::io::{write_npy_f64, write_npz};
-use lowrank::problem::{MatrixView, Truth};
+use lowrank::io::{in_turn, write_npy_c128, write_npy_f64, write_npz};
+use lowrank::problem::{Domain, MatrixView, Truth};
 
 use super::refused;
 
@@ -15,7 +15,7 @@ pub const FACTOR: &str = "X.npy";
 pub const FACTORS: &str = "X.npz";
 
 /// The truth that the flags describe.
-pub fn build(request: &Request, condition_number: f64, seed: u64) -> Result<Truth> {
+pub fn build(request: &Request, condition_number: f64, seed: u64, complex: bool) -> Result<Truth> {
     let (card, model) = (request.model_card("psd")?, request.model("psd")?);
     let (n1, n2) = match (request.one("n")?, request.sizes("shape")?) {
         (Some(n), _) => (n, n),
@@ -24,8 +24,17 @@ pub fn build(request: &Request, condition_number: f64, seed: u64) -> Result<Trut
             return Err(refused("n", "no size", "--n n, or --shape n1,n2", "give the size of the unknown matrix"));
         }
     };
-    let builder = model.truth(&card.domain(n1, n2)?, request.one("rank")?)?;
+    let domain = if complex { Domain::hermitian(n1) } else { card.domain(n1, n2)? };
+    let builder = model.truth(&domain, request.one("rank")?)?;
     builder.condition_number(condition_number).seed(seed).build()
+}
+
+/// The same state of trace 1.
+pub fn with_unit_trace(truth: &Truth) -> Result<Truth> {
+    let Some(factor) = truth.factor() else { return Ok(truth.clone()) };
+    let norm = factor.as_slice().iter().map(|v| v * v).sum::<f64>().sqrt();
+    let scaled = factor.as_slice().iter().map(|v| v / norm).collect();
+    Truth::from_factor_on(truth.domain(), factor.columns(), scaled)
 }
 
 /// The same matrix, scaled so that the mean square of its entries is 1.
@@ -64,6 +73,9 @@ pub fn write(writer: &mut impl Write, truth: Option<&Truth>) -> std::io::Result<
     let Some((truth, product)) = truth.and_then(|truth| Some((truth, truth.product()?))) else { return Ok(()) };
     let (left, right) = (product.left(), product.right());
     let (n1, n2, rank) = (left.rows(), right.rows(), left.columns());
+    if truth.domain().is_complex() {
+        return write_npy_c128(writer, &[n1 / 2, rank], &in_turn(left.as_slice()));
+    }
     if truth.factor().is_some() {
         return write_npy_f64(writer, &[n1, rank], left.as_slice());
     }

@@ -4,16 +4,28 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lowrank::internals::io::{NpyWriter, OutputFile};
+use lowrank::io::{in_turn, write_npy_c128};
 use lowrank::operators::{GpuVectors, Operator, RankOne};
+use lowrank::options::OptionCard;
+use lowrank::options::OptionKind::Switch;
 use lowrank::problem::Domain;
 use serde_json::json;
 
 use super::frame::{Generator, Made};
+use super::options::{COMMANDS, OF_OPERATORS};
 
 pub const RANK_ONE: Generator = Generator {
     operators: &["rank_one"],
-    options: &[],
+    options: &[OptionCard::new(
+        "complex",
+        Switch,
+        "",
+        OF_OPERATORS,
+        "Of rank_one: complex vectors a and a complex unknown, as in phase retrieval",
+    )
+    .of(COMMANDS)],
     usual_model: "psd",
+    complex: |request| request.is_on("complex"),
     has_observations: true,
     files: |wanted| Ok(["a.npy", "b.npy"][..sides(wanted.truth.domain()).len()].to_vec()),
     make: |wanted| {
@@ -23,7 +35,7 @@ pub const RANK_ONE: Generator = Generator {
         Ok(Made {
             problem: wanted.observed(operator.clone(), wanted.truth.clone())?,
             write: Box::new(move |at, file| write(file, &operator, sides(domain)[at].clone())),
-            described: json!({ "dtype": "float32" }),
+            described: json!({ "dtype": if domain.is_complex() { "complex128" } else { "float32" } }),
             measured: format!("{m} vectors each, seed {seed}"),
             observed: "observations".into(),
             flags: (format!("--vectors {}{}", wanted.at("a.npy"), right.unwrap_or_default()), String::new()),
@@ -40,6 +52,16 @@ fn sides(domain: Domain) -> Vec<Range<usize>> {
 /// Writes the vectors of one side.
 fn write(file: &mut OutputFile, operator: &RankOne, at: Range<usize>) -> std::io::Result<()> {
     let m = operator.measurements();
+    if operator.domain().is_complex() {
+        // The second vector of a measurement is i times the first.
+        let mut both = vec![0.0; 2 * at.len()];
+        let mut parts = Vec::with_capacity(m * at.len());
+        for i in 0..m {
+            operator.write(i, &mut both);
+            parts.extend(in_turn(&both[..at.len()]));
+        }
+        return write_npy_c128(file, &[m, at.len() / 2], &parts);
+    }
     let mut both = vec![0.0; sides(operator.domain()).last().map_or(0, |side| side.end)];
     let mut npy = NpyWriter::<_, f32>::new(file, &[m, at.len()])?;
     for i in 0..m {

@@ -63,6 +63,11 @@ impl Algorithm for GaussNewton {
         growing::check_model(CARD.word, model)
     }
 
+    /// Its decompositions on the host are real.
+    fn takes_complex(&self) -> bool {
+        false
+    }
+
     fn step_size(&self) -> StepSize {
         StepSize::Found
     }

@@ -6,6 +6,7 @@ use faer::Mat;
 
 use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz, room_for_probes};
 use super::ledger::{Ledger, WINDOW};
+use crate::field::Field;
 use crate::models::{SIGNIFICANT, significant_loss};
 use crate::tape::Held;
 
@@ -71,15 +72,15 @@ pub(super) struct Known<'a> {
 }
 
 /// Outputs of a decision: the columns that are not zero; none where a register keeps its numbers.
-pub(super) struct Next {
-    pub(super) u: Option<Mat<f64>>,
+pub(super) struct Next<E: Field> {
+    pub(super) u: Option<Mat<E>>,
     /// U, and the probes that follow its columns.
-    pub(super) probes: Option<(Mat<f64>, Mat<f64>)>,
+    pub(super) probes: Option<(Mat<E>, Mat<E>)>,
     /// The direction, and its first column.
-    pub(super) direction: (usize, Mat<f64>),
-    pub(super) scaled: Option<Mat<f64>>,
-    pub(super) saved: Option<Mat<f64>>,
-    pub(super) noise: Option<Mat<f64>>,
+    pub(super) direction: (usize, Mat<E>),
+    pub(super) scaled: Option<Mat<E>>,
+    pub(super) saved: Option<Mat<E>>,
+    pub(super) noise: Option<Mat<E>>,
 }
 
 /// Rules of the decision, the same for every trial.
@@ -92,19 +93,19 @@ pub(super) struct Rules {
 }
 
 /// An iteration of one trial during the decision.
-pub(super) struct Turn<'a, 'l> {
+pub(super) struct Turn<'a, 'l, E: Field> {
     pub(super) rules: &'a Rules,
     pub(super) known: &'a Known<'a>,
     pub(super) ledger: &'l mut Ledger,
-    pub(super) next: Next,
-    pub(super) u: Mat<f64>,
-    pub(super) gu: Mat<f64>,
-    pub(super) tangent: Tangent,
-    pub(super) ritz: Option<Ritz>,
+    pub(super) next: Next<E>,
+    pub(super) u: Mat<E>,
+    pub(super) gu: Mat<E>,
+    pub(super) tangent: Tangent<E>,
+    pub(super) ritz: Option<Ritz<E>>,
 }
 
 /// Decides, and writes the outputs for the tape.
-pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> Next {
+pub(super) fn decide<E: Field>(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> Next<E> {
     let space = &rules.space;
     if ledger.started == 0.0 {
         start(known, ledger);
@@ -116,16 +117,17 @@ pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> N
     if ledger.finished == 1.0 || !known.energy.is_finite() {
         return next;
     }
-    let read = |held: Held<'_>, columns: Range<usize>| held.columns(space.columns, &known.places[columns]);
+    let read =
+        |held: Held<'_>, columns: Range<usize>| E::unstacked(held.columns(space.columns, &known.places[columns]));
     // G·V as the model multiplies by it: with the signs of the columns.
     let product = |columns: Range<usize>| {
         let mut products = read(known.products, columns.clone());
         space.sign(&mut products, &known.places[columns]);
         products
     };
-    let mut u = read(known.u, 0..ledger.rank());
+    let mut u: Mat<E> = read(known.u, 0..ledger.rank());
     // A step of length 0 leaves empty columns, which do not count.
-    let q = (0..u.ncols()).rev().find(|j| u.col(*j).iter().any(|v| *v != 0.0)).map_or(0, |j| j + 1);
+    let q = (0..u.ncols()).rev().find(|j| u.col(*j).iter().any(|v| v.square() != 0.0)).map_or(0, |j| j + 1);
     u.truncate(u.nrows(), q);
     if q != ledger.rank() {
         ledger.rank = q as f64;
@@ -136,7 +138,7 @@ pub(super) fn decide(rules: &Rules, known: &Known<'_>, ledger: &mut Ledger) -> N
     let (gu, pair) = (product(0..q), (read(known.applied, probes.clone()), product(probes)));
     if [&gu, &pair.1]
         .into_iter()
-        .any(|products| products.col_iter().any(|column| column.iter().any(|v| !v.is_finite())))
+        .any(|products| products.col_iter().any(|column| column.iter().any(|v| !v.square().is_finite())))
     {
         return next;
     }
@@ -194,7 +196,7 @@ fn start(known: &Known<'_>, ledger: &mut Ledger) {
     }
 }
 
-impl Turn<'_, '_> {
+impl<E: Field> Turn<'_, '_, E> {
     pub(super) fn rank(&self) -> usize {
         self.ledger.rank()
     }
@@ -231,7 +233,7 @@ impl Turn<'_, '_> {
         let (basis, products) = self.known.noise;
         let space = &self.rules.space;
         let columns = 0..self.ledger.noise_probes as usize;
-        let read = |held: Held<'_>| held.columns(space.columns, &space.all()[columns.clone()]);
+        let read = |held: Held<'_>| E::unstacked(held.columns(space.columns, &space.all()[columns.clone()]));
         let pair = (read(basis), read(products));
         let strength = |theta: f64| if space.is_signed() { theta.abs() } else { theta };
         if let Some(found) = ritz(space, &self.tangent, pair, false, (space.columns.min(NOISE_PROBES), strength)) {
@@ -364,7 +366,7 @@ impl Turn<'_, '_> {
         let space = &self.rules.space;
         let places = space.places(&self.ledger.saved_signs);
         let rank = self.ledger.saved_rank as usize;
-        self.next.u = Some(self.known.saved.columns(space.columns, &places[..rank]));
+        self.next.u = Some(E::unstacked(self.known.saved.columns(space.columns, &places[..rank])));
         self.ledger.rank = self.ledger.saved_rank;
         self.ledger.signs = self.ledger.saved_signs.clone();
         self.ledger.forget();

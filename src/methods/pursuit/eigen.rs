@@ -1,6 +1,6 @@
 //! Leading eigenvalues of −P G P from products G·B with a basis B that follows the iteration.
 //!
-//! A pair of factors is one tall matrix here, L above R, and G is the symmetric [[0, G], [Gᵀ, 0]]: its positive
+//! A pair of factors is one tall matrix here, L above R (complex factors are complex here), and G is the symmetric [[0, G], [Gᵀ, 0]]: its positive
 //! eigenvalues are the singular values of G. P projects out the range of every block of U. Each iteration computes G·B
 //! for the basis B of the last one. The next basis consists of Ritz vectors X, their residuals, and the last change of
 //! X, as in LOBPCG (Knyazev 2001).
@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use faer::{Mat, Side};
 
+use crate::field::Field;
 use crate::tall;
 
 /// Relative norm below which a column is dropped after orthogonalisation. Gram matrices show no less than √ε of a column.
@@ -73,14 +74,14 @@ impl Space {
     }
 
     /// Multiplies columns at these places by the signs of the model.
-    pub(super) fn sign(&self, columns: &mut Mat<f64>, places: &[usize]) {
+    pub(super) fn sign<E: Field>(&self, columns: &mut Mat<E>, places: &[usize]) {
         for (j, _) in places.iter().enumerate().filter(|(_, place)| **place >= self.positive) {
             columns.col_mut(j).iter_mut().for_each(|v| *v = -*v);
         }
     }
 
     /// An orthonormal basis of each block of U, and the matrix that maps U to it.
-    fn range_of(&self, u: &Mat<f64>) -> Vec<(Mat<f64>, Mat<f64>)> {
+    fn range_of<E: Field>(&self, u: &Mat<E>) -> Vec<(Mat<E>, Mat<E>)> {
         let of = |rows: &Range<usize>| {
             let block = u.as_ref().subrows(rows.start, rows.len());
             if let Some(basis) = tall::range_by_gram(block) {
@@ -88,10 +89,11 @@ impl Space {
             }
             let Ok(svd) = block.thin_svd() else { return (Mat::zeros(rows.len(), 0), Mat::zeros(u.ncols(), 0)) };
             let count = rows.len().min(u.ncols());
-            let largest = if count > 0 { svd.S()[0] } else { 0.0 };
-            let kept = (0..count).filter(|j| svd.S()[*j] > THIN * largest && svd.S()[*j] > 0.0).count();
+            let values: Vec<f64> = (0..count).map(|j| svd.S()[j].real()).collect();
+            let largest = values.first().copied().unwrap_or(0.0);
+            let kept = values.iter().filter(|value| **value > THIN * largest && **value > 0.0).count();
             let q = svd.U().subcols(0, kept).to_owned();
-            let whiten = Mat::from_fn(u.ncols(), kept, |i, j| svd.V()[(i, j)] / svd.S()[j]);
+            let whiten = Mat::from_fn(u.ncols(), kept, |i, j| svd.V()[(i, j)] / values[j]);
             (q, whiten)
         };
         self.blocks.iter().map(of).collect()
@@ -99,15 +101,15 @@ impl Space {
 }
 
 /// G along the range of U.
-pub(super) struct Tangent {
-    ranges: Vec<(Mat<f64>, Mat<f64>)>,
+pub(super) struct Tangent<E: Field> {
+    ranges: Vec<(Mat<E>, Mat<E>)>,
     /// Products G·Q of the partner of each block.
-    products: Vec<Mat<f64>>,
+    products: Vec<Mat<E>>,
 }
 
-impl Tangent {
+impl<E: Field> Tangent<E> {
     /// Computes G along the range of U from U and G·U, columns in use only.
-    pub(super) fn new(space: &Space, u: &Mat<f64>, gu: &Mat<f64>) -> Self {
+    pub(super) fn new(space: &Space, u: &Mat<E>, gu: &Mat<E>) -> Self {
         let ranges = space.range_of(u);
         let of = |(block, rows): (usize, &Range<usize>)| {
             tall::times(gu.as_ref().subrows(rows.start, rows.len()), ranges[space.partners[block]].1.as_ref())
@@ -123,11 +125,11 @@ impl Tangent {
     }
 
     /// Projects the range of U out of every column.
-    pub(super) fn project(&self, space: &Space, columns: &mut Mat<f64>) -> Vec<Mat<f64>> {
+    pub(super) fn project(&self, space: &Space, columns: &mut Mat<E>) -> Vec<Mat<E>> {
         let mut shares = Vec::new();
         for (rows, (q, _)) in space.blocks.iter().zip(&self.ranges) {
             let mut part = columns.as_mut().subrows_mut(rows.start, rows.len());
-            let share = tall::transposed_times(q.as_ref(), part.as_ref());
+            let share = tall::adjoint_times(q.as_ref(), part.as_ref());
             tall::subtract_product(part.as_mut(), q.as_ref(), share.as_ref());
             shares.push(share);
         }
@@ -136,25 +138,25 @@ impl Tangent {
 }
 
 /// Ritz values and vectors, strongest first, and the next basis.
-pub(super) struct Ritz {
+pub(super) struct Ritz<E: Field> {
     pub(super) values: Vec<f64>,
     /// Sign ±1 of θ, where columns have signs; `values` are then |θ|.
     pub(super) signs: Vec<f64>,
     /// Norms of G·x + θx.
     pub(super) errors: Vec<f64>,
-    pub(super) vectors: Mat<f64>,
-    pub(super) basis: Mat<f64>,
+    pub(super) vectors: Mat<E>,
+    pub(super) basis: Mat<E>,
 }
 
 /// One step from B and G·B, with the range of U projected out of both and `free` columns for the next basis. `own`
 /// means that G·B has the same G as the tangent.
-pub(super) fn ritz(
+pub(super) fn ritz<E: Field>(
     space: &Space,
-    tangent: &Tangent,
-    (mut b, mut gb): (Mat<f64>, Mat<f64>),
+    tangent: &Tangent<E>,
+    (mut b, mut gb): (Mat<E>, Mat<E>),
     own: bool,
     (free, strength): (usize, impl Fn(f64) -> f64),
-) -> Option<Ritz> {
+) -> Option<Ritz<E>> {
     let shares = tangent.project(space, &mut b);
     if own {
         // G P B = G B − (G Q) QᵀB
@@ -169,20 +171,20 @@ pub(super) fn ritz(
         return None;
     }
     let hb = tall::from_fn(gb.nrows(), gb.ncols(), |i, j| -gb[(i, j)]);
-    let small = tall::transposed_times(b.as_ref(), hb.as_ref());
-    let small = Mat::from_fn(small.nrows(), small.ncols(), |i, j| 0.5 * (small[(i, j)] + small[(j, i)]));
+    let small = tall::adjoint_times(b.as_ref(), hb.as_ref());
+    let small = Mat::from_fn(small.nrows(), small.ncols(), |i, j| (small[(i, j)] + small[(j, i)].conjugate()) * 0.5);
     let eigen = small.self_adjoint_eigen(Side::Lower).ok()?;
-    let count = b.ncols();
+    let (count, values) = (b.ncols(), eigen.S());
     let followed = (free / 3).clamp(1, FOLLOWED).min(count);
     let mut order: Vec<usize> = (0..count).rev().collect();
-    order.sort_by(|&i, &j| strength(eigen.S()[j]).total_cmp(&strength(eigen.S()[i])));
+    order.sort_by(|&i, &j| strength(values[j].real()).total_cmp(&strength(values[i].real())));
     let y = Mat::from_fn(count, followed, |i, j| eigen.U()[(i, order[j])]);
-    let thetas: Vec<f64> = (0..followed).map(|j| eigen.S()[order[j]]).collect();
+    let thetas: Vec<f64> = (0..followed).map(|j| values[order[j]].real()).collect();
     let (x, hx) = (tall::times(b.as_ref(), y.as_ref()), tall::times(hb.as_ref(), y.as_ref()));
-    let residual = tall::from_fn(x.nrows(), followed, |i, j| hx[(i, j)] - thetas[j] * x[(i, j)]);
+    let residual = tall::from_fn(x.nrows(), followed, |i, j| hx[(i, j)] - x[(i, j)] * thetas[j]);
     let errors = tall::columns(residual.as_ref(), |j| residual.col(j).norm_l2());
     // The change of X: the part outside the first columns, which were the old X.
-    let change = Mat::from_fn(count, followed, |i, j| if i < followed { 0.0 } else { y[(i, j)] });
+    let change = Mat::from_fn(count, followed, |i, j| if i < followed { E::of(0.0, 0.0) } else { y[(i, j)] });
     let change = tall::times(b.as_ref(), change.as_ref());
     let all = tall::from_fn(x.nrows(), 3 * followed, |i, j| match j / followed {
         0 => x[(i, j)],
@@ -199,37 +201,38 @@ pub(super) fn ritz(
 ///
 /// The combinations come from Gram matrices, so that tall factors are read a few times and not once for each pair of
 /// columns. The second round makes up for the rounding of the first (Fukaya et al. 2014, CholeskyQR2).
-pub(super) fn orthonormal(columns: &Mat<f64>, image: Option<&Mat<f64>>, most: usize) -> (Mat<f64>, Mat<f64>) {
+pub(super) fn orthonormal<E: Field>(columns: &Mat<E>, image: Option<&Mat<E>>, most: usize) -> (Mat<E>, Mat<E>) {
     let norms = tall::columns(columns.as_ref(), |j| columns.col(j).norm_l2());
     let used: Vec<usize> = (0..norms.len()).filter(|j| norms[*j] > 0.0).collect();
-    let scaled = |of: &Mat<f64>| tall::from_fn(of.nrows(), used.len(), |i, j| of[(i, used[j])] / norms[used[j]]);
+    let scaled = |of: &Mat<E>| tall::from_fn(of.nrows(), used.len(), |i, j| of[(i, used[j])] / norms[used[j]]);
     let (mut basis, mut of_basis) = (scaled(columns), image.map_or_else(|| Mat::zeros(0, used.len()), scaled));
     for _ in 0..2 {
-        let combinations = combinations(&tall::transposed_times(basis.as_ref(), basis.as_ref()), most);
+        let combinations = combinations(&tall::adjoint_times(basis.as_ref(), basis.as_ref()), most);
         basis = tall::times(basis.as_ref(), combinations.as_ref());
         of_basis = tall::times(of_basis.as_ref(), combinations.as_ref());
     }
     (basis, of_basis)
 }
 
-/// Combinations T that make columns V with the Gram matrix G = VᵀV orthonormal: VT, in their order and at most `most`. A
+/// Combinations T that make columns V with the Gram matrix G = VᴴV orthonormal: VT, in their order and at most `most`. A
 /// column is left out where little of it is outside the others.
-fn combinations(gram: &Mat<f64>, most: usize) -> Mat<f64> {
+fn combinations<E: Field>(gram: &Mat<E>, most: usize) -> Mat<E> {
     let count = gram.ncols();
-    let mut kept: Vec<Vec<f64>> = Vec::new();
+    let (zero, one) = (E::of(0.0, 0.0), E::of(1.0, 0.0));
+    let mut kept: Vec<Vec<E>> = Vec::new();
     for j in 0..count {
         if kept.len() == most {
             break;
         }
-        let mut v = vec![0.0; count];
-        v[j] = 1.0;
-        let mut left = gram[(j, j)];
+        let mut v = vec![zero; count];
+        v[j] = one;
+        let mut left = gram[(j, j)].real();
         for q in &kept {
-            let share: f64 = q.iter().enumerate().map(|(i, q)| q * gram[(i, j)]).sum();
-            v.iter_mut().zip(q).for_each(|(v, q)| *v -= share * q);
-            left -= share * share;
+            let share = q.iter().enumerate().fold(zero, |sum, (i, q)| sum + q.conjugate() * gram[(i, j)]);
+            v.iter_mut().zip(q).for_each(|(v, q)| *v = *v - share * *q);
+            left -= share.square();
         }
-        if left > DEPENDENT * DEPENDENT * gram[(j, j)] {
+        if left > DEPENDENT * DEPENDENT * gram[(j, j)].real() {
             let norm = left.sqrt();
             kept.push(v.into_iter().map(|v| v / norm).collect());
         }

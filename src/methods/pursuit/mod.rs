@@ -17,7 +17,10 @@ mod eigen;
 mod ledger;
 mod step;
 
+use faer::{Mat, c64};
+
 use crate::error::Result;
+use crate::field::Field;
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize, TrialNumbers};
 use crate::methods::growing;
 use crate::methods::line::{self, StepRule};
@@ -124,7 +127,7 @@ impl Algorithm for Pursuit {
         }
         t.measured_product(noise, e, signs);
         let rules = Rules {
-            space: space(&sizes, t.partners().unwrap_or_default(), t.positive()),
+            space: space(&sizes, t.partners().unwrap_or_default(), t.positive(), t.domain().is_complex()),
             freedom: context.freedom.clone(),
             zero: growing::ZERO.max(0.25 * context.floor),
         };
@@ -133,7 +136,10 @@ impl Algorithm for Pursuit {
         let inputs = read.into_iter().chain(numbers).chain([probes.into(), of_noise.into()]);
         let written = [u, applied, direction, scaled, saved, ledger, probes].map(Register::from);
         let outputs = written.into_iter().chain([finished.into()]);
-        t.on_host("pursuit", inputs, outputs, move |given, left| carry_out(&rules, given, left));
+        match t.domain().is_complex() {
+            false => t.on_host("pursuit", inputs, outputs, move |of, left| carry_out::<f64>(&rules, of, left)),
+            true => t.on_host("pursuit", inputs, outputs, move |of, left| carry_out::<c64>(&rules, of, left)),
+        }
         // e may belong to U before ranks were reduced: the direction is then zero, and so is the step.
         let step = line::exact(t, u, e, direction)?;
         t.combine_into(u, [(1.0.into(), u), (step.into(), direction)]);
@@ -146,7 +152,7 @@ impl Algorithm for Pursuit {
 ///
 /// # Errors
 /// [`Error::Invalid`] for a ledger that no iteration writes.
-fn carry_out(rules: &Rules, given: &[Held<'_>], left: &mut [Left]) -> Result<()> {
+fn carry_out<E: Field>(rules: &Rules, given: &[Held<'_>], left: &mut [Left]) -> Result<()> {
     let space = &rules.space;
     let fits = |ledger: &Ledger| space.has_room(&ledger.signs) && space.has_room(&ledger.saved_signs);
     let mut ledger = Ledger::read(&given[6].numbers(), space.columns).filter(fits).ok_or_else(growing::damaged)?;
@@ -167,13 +173,13 @@ fn carry_out(rules: &Rules, given: &[Held<'_>], left: &mut [Left]) -> Result<()>
         noise: (given[12], given[13]),
         places: space.places(&ledger.signs),
     };
-    let Next { u, probes, direction, scaled, saved, noise } = decide(rules, &known, &mut ledger);
+    let Next { u, probes, direction, scaled, saved, noise } = decide::<E>(rules, &known, &mut ledger);
     let (places, width) = (space.places(&ledger.signs), space.columns);
     if let Some((u, probes)) = probes {
-        left[1] = Left::columns(width, vec![(0, u), (ledger.rank(), probes)], &places);
+        left[1] = Left::columns(width, vec![(0, E::stacked(u)), (ledger.rank(), E::stacked(probes))], &places);
     }
-    left[2] = Left::columns(width, vec![direction], &places);
-    let whole = |matrix, places: &[usize]| Left::columns(width, vec![(0, matrix)], places);
+    left[2] = Left::columns(width, vec![(direction.0, E::stacked(direction.1))], &places);
+    let whole = |matrix: Mat<E>, places: &[usize]| Left::columns(width, vec![(0, E::stacked(matrix))], places);
     let kept = [(0, u, &places), (3, scaled, &places), (4, saved, &space.places(&ledger.saved_signs))];
     for (at, matrix, places) in kept {
         left[at] = matrix.map_or_else(Left::default, |matrix| whole(matrix, places));
@@ -184,12 +190,13 @@ fn carry_out(rules: &Rules, given: &[Held<'_>], left: &mut [Left]) -> Result<()>
     Ok(())
 }
 
-/// Blocks as rows of one matrix.
-fn space(sizes: &[BlockSize], partners: Vec<usize>, positive: Option<usize>) -> Space {
+/// Blocks as rows of one matrix. A complex block has half as many rows as its register.
+fn space(sizes: &[BlockSize], partners: Vec<usize>, positive: Option<usize>, complex: bool) -> Space {
     let mut end = 0;
     let mut rows = |size: &BlockSize| {
-        end += size.rows;
-        end - size.rows..end
+        let rows = size.rows / if complex { 2 } else { 1 };
+        end += rows;
+        end - rows..end
     };
     let columns = sizes.first().map_or(0, |size| size.columns);
     let positive = positive.map_or(columns, |positive| positive.min(columns));
@@ -204,7 +211,7 @@ mod tests {
     /// columns of positive sign.
     fn said(positive: Option<usize>, signs: Vec<f64>) -> Result<()> {
         let rules = Rules {
-            space: space(&[BlockSize::new(4, 3)], vec![0], positive),
+            space: space(&[BlockSize::new(4, 3)], vec![0], positive, false),
             freedom: vec![0, 4],
             zero: growing::ZERO,
         };
@@ -212,7 +219,7 @@ mod tests {
         let (zeros, ledger) = ([0.0; 12], ledger.write(3));
         let given = |at: usize| Held::F64(if at == 6 { &ledger } else { &zeros });
         let given: Vec<Held<'_>> = (0..14).map(given).collect();
-        carry_out(&rules, &given, &mut vec![Left::default(); 8])
+        carry_out::<f64>(&rules, &given, &mut vec![Left::default(); 8])
     }
 
     #[test]

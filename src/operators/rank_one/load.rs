@@ -57,6 +57,7 @@ struct Side {
     n: usize,
     vectors: Vectors,
     rounded: bool,
+    complex: bool,
 }
 
 impl OpenVectors {
@@ -86,10 +87,10 @@ impl OpenVectors {
     }
 
     /// Opens `.npy` arrays of shape (m, n), or (m, n, q) for sums of q outer products: a of a aᵀ, or with `right` the a
-    /// and b of a bᵀ, of lengths n1 and n2.
+    /// and b of a bᵀ, of lengths n1 and n2. Complex a are those of a aᴴ, with a complex unknown.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::File`] for a file that cannot be read, has another shape, is complex or not finite,
+    /// [`Error::Io`] and [`Error::File`] for a file that cannot be read, has another shape or numbers that are not finite,
     /// or where the two files do not match; [`Error::Invalid`] where the number of files does not match the model.
     pub fn open(&self, left: impl AsRef<Path>, right: Option<&Path>) -> Result<VectorsFile> {
         self.require_sides(right.is_some())?;
@@ -133,7 +134,12 @@ impl OpenVectors {
             ));
         }
         let domain = match &right {
+            None if left.complex => Domain::hermitian(left.n / 2),
             None => Domain::symmetric(left.n),
+            Some(right) if left.complex || right.complex => {
+                let allowed = "real vectors for a·bᵀ";
+                return Err(Error::file(&right.path, "complex vectors a or b", allowed, "Pass a alone for a·aᴴ"));
+            }
             Some(right) => Domain::rectangular(left.n, right.n),
         };
         let mut notices = Vec::new();
@@ -172,9 +178,13 @@ impl OpenVectors {
     fn side(&self, array: NpyArray) -> Result<Side> {
         let path = array.path();
         let shape = array.shape().to_vec();
-        let (measurements, n, products) = match *shape {
-            [m, n] => (m, n, 1),
-            [m, n, q] => (m, n, q),
+        let complex = array.is_complex();
+        // Complex numbers have a last axis of two parts, and two real vectors of twice the length.
+        let (measurements, n, products) = match (complex, &*shape) {
+            (false, &[m, n]) => (m, n, 1),
+            (false, &[m, n, q]) => (m, n, q),
+            (true, &[m, n, 2]) => (m, 2 * n, 2),
+            (true, &[m, n, q, 2]) => (m, 2 * n, q.saturating_mul(2)),
             _ => (0, 0, 0),
         };
         if measurements == 0 || n == 0 || products == 0 {
@@ -195,6 +205,7 @@ impl OpenVectors {
         require_room(Domain::symmetric(n), measurements, products, storage)?;
         let values = array.to_vec()?;
         array.require_finite(&values)?;
+        let values = if complex { lifted(&values, (n / 2, products / 2)) } else { values };
         // q runs fastest in the file, and slowest of the two here.
         let at = |to: usize| {
             let (i, rest) = (to / (n * products), to % (n * products));
@@ -226,21 +237,28 @@ impl OpenVectors {
         }
         let dtype = array.dtype().to_string();
         let path = path.to_owned();
-        Ok(Side { path, shape, dtype, measurements, products, n, vectors, rounded })
+        Ok(Side { path, shape, dtype, measurements, products, n, vectors, rounded, complex })
     }
 }
 
 /// Opens a file of vectors.
 fn vectors(path: &Path) -> Result<NpyArray> {
-    NpyArray::open(path).map_err(|error| match error {
-        Error::File { path, found, allowed, fix } if fix.starts_with("Lift") => {
-            let lift = "Lift them to real numbers: for a = u + iv and a complex unknown of n entries pass (u; v) \
-                        and (-v; u), an array (m, 2n, 2) for a real unknown of size 2n; y = |a^H x|^2 does not \
-                        change";
-            Error::File { path, found, allowed, fix: lift.into() }
+    NpyArray::open_any(path, true)
+}
+
+/// The vectors c₁ = (u; v) and c₂ = (−v; u) of complex vectors u + iv, (m, n, q, 2) as (m, 2n, 2q).
+fn lifted(parts: &[f64], (n, q): (usize, usize)) -> Vec<f64> {
+    let mut out = vec![0.0; 2 * parts.len()];
+    for (own, of) in out.chunks_mut(4 * n * q).zip(parts.chunks(2 * n * q)) {
+        for (at, part) in of.chunks(2).enumerate() {
+            let (row, column) = (at / q, 2 * (at % q));
+            own[row * 2 * q + column] = part[0];
+            own[(n + row) * 2 * q + column] = part[1];
+            own[row * 2 * q + column + 1] = -part[1];
+            own[(n + row) * 2 * q + column + 1] = part[0];
         }
-        other => other,
-    })
+    }
+    out
 }
 
 /// Converts both sides to the wider of their types.

@@ -7,8 +7,8 @@
 //! |aᴴx|² = (uᵀp + vᵀq)² + (uᵀq − vᵀp)² = c₁ᵀZc₁ + c₂ᵀZc₂,   Z = z zᵀ,   z = (p; q),   c₁ = (u; v),   c₂ = (−v; u)
 //! ```
 //!
-//! Here n is twice the number of complex entries, and a rank-one Z ∈ R^{n×n} represents x up to its phase
-//! ([`RankOne::complex_lift`] makes c₁ and c₂).
+//! This is the real form of complex vectors: on [`Domain::hermitian`] an operator holds c₁ and c₂ of every a, and Z is a
+//! complex matrix ([`RankOne::complex_lift`] makes c₁ and c₂).
 //!
 //! **Centred residuals.** The a aᵀ have the mean I (for a ~ N(0, I)), and A*A maps Z to 2Z + tr(Z)·I. The second part
 //! grows the wrong directions: plain descent stalls near a relative error of 1e-2. About their means the measurements
@@ -117,15 +117,21 @@ impl RankOne {
     /// # Errors
     /// Those of [`RankOne::gaussian`]; [`Error::Invalid`] for `products` = 0.
     pub fn gaussian_sums(domain: Domain, measurements: usize, products: usize, seed: u64) -> Result<Self> {
+        let own = products;
+        let products = if domain.is_complex() { products.saturating_mul(2) } else { products };
+        require_room(domain, measurements, products, Storage::F32)?;
         let draw = |side: u64, n: usize| {
             let mut values = vec![0.0_f32; measurements * products * n];
             values.par_chunks_mut(products * n).enumerate().for_each(|(i, row)| {
                 let mut rng = stream(seed, Purpose::Operator, 2 * i as u64 + side);
-                row.iter_mut().for_each(|v| *v = normal(&mut rng) as f32);
+                for vectors in row.chunks_mut(products / own * n) {
+                    let (vector, turned) = vectors.split_at_mut(n);
+                    vector.iter_mut().for_each(|v| *v = normal(&mut rng) as f32);
+                    turn(vector, turned);
+                }
             });
             Vectors::F32(values)
         };
-        require_room(domain, measurements, products, Storage::F32)?;
         let right = (!domain.is_symmetric()).then(|| draw(1, domain.columns()));
         let mut made = Self::checked(domain, products, draw(0, domain.rows()), right)?;
         made.gaussian = true;
@@ -194,7 +200,7 @@ impl RankOne {
     }
 
     /// Vectors c₁ = (u; v) and c₂ = (−v; u) of complex vectors a = u + iv, given as (m, n) pairs (u, v): (m, 2, 2n)
-    /// vectors for a real unknown of size 2n.
+    /// vectors for [`Domain::hermitian`], or for a real unknown of size 2n.
     pub fn complex_lift<T: Real>(n: usize, vectors: &[(T, T)]) -> Vec<T> {
         let mut out = Vec::with_capacity(4 * vectors.len());
         for a in vectors.chunks(n.max(1)) {
@@ -257,13 +263,27 @@ impl RankOne {
 
     /// Vectors with entries in {−1, 0, 1} and plain residuals, for the laws.
     pub(crate) fn small_integers(domain: Domain, measurements: usize, products: usize, seed: u64) -> Result<Self> {
+        let turns = if domain.is_complex() { 2 } else { 1 };
         let draw = |side: u64, n: usize| -> Vec<f32> {
             let mut rng = stream(seed, Purpose::Laws, side);
-            (0..measurements * products * n).map(|_| rng.random_range(-1_i8..=1).into()).collect()
+            let mut values = vec![0.0; measurements * products * turns * n];
+            for vectors in values.chunks_mut(turns * n) {
+                let (vector, turned) = vectors.split_at_mut(n);
+                vector.iter_mut().for_each(|v| *v = rng.random_range(-1_i8..=1).into());
+                turn(vector, turned);
+            }
+            values
         };
+        let products = products * turns;
         let right = (!domain.is_symmetric()).then(|| draw(1, domain.columns()));
         Self::from_vectors(domain, products, &draw(0, domain.rows()), right.as_deref())?.centred(false)
     }
+}
+
+/// Writes i·a = (−v; u) of a = (u; v) where there is room for it, as for complex vectors.
+fn turn(vector: &[f32], turned: &mut [f32]) {
+    let (u, v) = vector.split_at(vector.len() / 2);
+    turned.iter_mut().zip(v.iter().map(|v| -v).chain(u.iter().copied())).for_each(|(out, v)| *out = v);
 }
 
 fn kept<T: Real>(values: &[T]) -> Vectors {

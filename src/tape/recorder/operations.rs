@@ -10,7 +10,7 @@ use crate::tape::registers::{Blocks, Initial, Matrix, Measured, Register, Scalar
 use crate::tape::rows::Rows;
 use crate::tape::turns::Minibatches;
 
-use super::{Tape, Terms};
+use super::{Tape, Terms, complex};
 
 impl Tape {
     // Factors.
@@ -105,6 +105,10 @@ impl Tape {
         let raised = self.raised();
         let out = self.blocks("preconditioned");
         let damping = damping.into();
+        if self.domain.is_complex() {
+            complex::precondition(self, (out, direction, factor), damping, raised);
+            return Some(out);
+        }
         self.push(Op::Precondition(Precondition { out, direction, factor, partners, damping, raised }));
         Some(out)
     }

@@ -40,12 +40,12 @@ pub use tables::{write_trace, write_trials};
 
 use std::io::Write;
 
-use lowrank::io::{NpzArray, write_npz_arrays};
+use lowrank::io::{NpzArray, in_turn, write_npz_arrays};
 use lowrank::solver::{Solution, TrialSolution};
 
 /// Writes the factors as an archive for `numpy.load`, which can also start a solve.
 ///
-/// The archive has `left`, (batch, n, k), with narrower trials padded with zeros. With two factors or more it has
+/// The archive has `left`, (batch, n, k), with narrower trials padded with zeros; it is complex for complex matrices. With two factors or more it has
 /// `right`, (batch, n2, k), and between them `middle_1`, `middle_2`, …, (batch, k, k): the matrix is
 /// left·middle_1·middle_2⋯rightᵀ. The signed model adds `signature`, (2,).
 ///
@@ -80,14 +80,24 @@ pub fn write_factors_with(
         (vec![trials.len(), rows, widest], data)
     };
     let names = trials.first().map(TrialSolution::names).unwrap_or_default();
-    let blocks: Vec<(Vec<usize>, Vec<f64>)> = (0..names.len()).map(padded).collect();
     let first = trials.first().map(TrialSolution::product);
+    // Complex factors are held as real parts above imaginary parts.
+    let complex = first.is_some_and(|product| product.is_complex());
+    let as_complex = |(shape, data): (Vec<usize>, Vec<f64>)| {
+        let size = shape[1] * shape[2];
+        (vec![shape[0], shape[1] / 2, shape[2]], data.chunks(size.max(1)).flat_map(in_turn).collect())
+    };
+    let block = |at: usize| if complex { as_complex(padded(at)) } else { padded(at) };
+    let blocks: Vec<(Vec<usize>, Vec<f64>)> = (0..names.len()).map(block).collect();
     let signature = first.filter(|product| product.positive() < product.left().columns()).map(|product| {
         let positive = product.positive() as f64;
         [positive, product.left().columns() as f64 - positive]
     });
     let named = names.iter().zip(&blocks);
-    let named = named.map(|(name, (shape, data))| (name.as_str(), NpzArray::Numbers(shape, data)));
+    let named = named.map(|(name, (shape, data))| match complex {
+        true => (name.as_str(), NpzArray::Complex(shape, data)),
+        false => (name.as_str(), NpzArray::Numbers(shape, data)),
+    });
     let mut arrays: Vec<(&str, NpzArray<'_>)> = named.collect();
     arrays.extend(signature.iter().map(|signature| ("signature", NpzArray::Numbers(&[2], signature))));
     arrays.extend(more);

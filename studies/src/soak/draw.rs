@@ -28,7 +28,9 @@ pub(super) fn domain(rng: &mut ChaCha8Rng) -> Domain {
 /// Draws any operator of the registry at any size up to 28, in any variant, with its description.
 pub(super) fn operator(rng: &mut ChaCha8Rng) -> Result<(Arc<dyn Operator>, String), String> {
     let registration = &REGISTRY[rng.random_range(0..REGISTRY.len())];
-    let (domain, m, seed) = (domain(rng), side(rng) * rng.random_range(1..8), rng.random::<u64>() >> 12);
+    let (drawn, m, seed) = (domain(rng), side(rng) * rng.random_range(1..8), rng.random::<u64>() >> 12);
+    let fitting = (registration.domain)(drawn).or_else(|| (registration.domain)(Domain::symmetric(drawn.order())));
+    let domain = fitting.unwrap_or(drawn);
     let (mut name, mut random, mut integers) =
         (registration.name.to_owned(), registration.random, registration.integers);
     if !registration.variants.is_empty() && rng.random_bool(0.4) {

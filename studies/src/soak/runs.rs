@@ -15,7 +15,7 @@ use lowrank::internals::operators::REGISTRY;
 use lowrank::methods::{Method, StepSize};
 use lowrank::models::Model;
 use lowrank::operators::{Loss, Operator, Storage};
-use lowrank::problem::{Domain, Factors, synthetic};
+use lowrank::problem::{Domain, Factors};
 use lowrank::solver::{Init, Problem, Settings, Solution, Solver, Status, Stop};
 
 /// Returns whether an error is a refusal, which is a right answer.
@@ -83,7 +83,7 @@ impl Case {
     fn draw(rng: &mut ChaCha8Rng, place: &Place) -> Result<Self, String> {
         let (operator, described) = draw::operator(rng)?;
         let domain = operator.domain();
-        let k = rng.random_range(1..domain.rows().min(domain.columns()) + 3);
+        let k = rng.random_range(1..domain.order() + 3);
         let (method, loss) = draw::method(rng)?;
         let (size, iterations) = ([0.05, 0.3, 1.0][rng.random_range(0..3)] / (k as f64).sqrt(), rng.random_range(1..6));
         let start = draw::factors(rng, domain, k, size)?;
@@ -202,7 +202,7 @@ pub(super) fn against_reference(
 fn roundings_decide(method: &Method, domain: &Domain, k: usize, single: bool) -> bool {
     let preconditioned = matches!(method.step_size(), StepSize::Number(_));
     let inverts = preconditioned || matches!(method.word(), "cg" | "riemannian");
-    let singular = k >= domain.rows().min(domain.columns());
+    let singular = k >= domain.order();
     // A point of lower rank than k has directions beside the rank that roundings choose.
     let clipped = method.word() == "riemannian" && domain.is_symmetric();
     method.decides() || clipped || (inverts && (single || singular))
@@ -215,7 +215,8 @@ const RECOVERED: f64 = 1e-4;
 /// ensemble has.
 pub(super) fn recovery(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -> Result<SoakOutcome, String> {
     let (n, rank, seed) = (rng.random_range(4..20), rng.random_range(1..3), rng.random::<u64>() >> 12);
-    let (domain, ensemble) = (Domain::symmetric(n), &REGISTRY[rng.random_range(0..REGISTRY.len())]);
+    let ensemble = &REGISTRY[rng.random_range(0..REGISTRY.len())];
+    let domain = (ensemble.domain)(Domain::symmetric(n)).unwrap_or_else(|| Domain::symmetric(n));
     let plenty = 3 * domain.dimension();
     let m = (ensemble.limit)(domain).map_or(plenty, |limit| limit.min(plenty));
     let operator = (ensemble.generate)(domain, m, seed, Storage::F32).map_err(|e| e.to_string())?;
@@ -224,7 +225,8 @@ pub(super) fn recovery(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
     if place.variant.is_some() && !place.applies_to(&*operator) {
         return Ok(SoakOutcome::Refused);
     }
-    let truth = synthetic::psd(n).rank(rank).seed(seed + 1).build().map_err(|e| e.to_string())?;
+    let truth = Model::natural(&domain).truth(&domain, Some(rank)).and_then(|truth| truth.seed(seed + 1).build());
+    let truth = truth.map_err(|e| e.to_string())?;
     let problem = Problem::measure(operator, truth).map_err(|e| e.to_string())?;
     let mut settings = Settings::default()
         .search_rank(rank + rng.random_range(0..3))

@@ -121,7 +121,8 @@ impl Grid {
 
     /// The matrices of a size that are measured.
     pub fn domain(&self, (n, n2): (usize, usize)) -> Domain {
-        if self.is_symmetric() { Domain::symmetric(n) } else { Domain::rectangular(n, n2) }
+        let domain = if self.is_symmetric() { Domain::symmetric(n) } else { Domain::rectangular(n, n2) };
+        (self.operator.domain)(domain).unwrap_or(domain)
     }
 
     /// Degrees of freedom of a truth.
@@ -216,7 +217,12 @@ impl Grid {
             let allowed = format!("nothing with the model {}, whose matrices are symmetric", self.model);
             return Err(Error::invalid("n2", n2, allowed, "leave it out, or say --model asymmetric"));
         }
-        for domain in self.sizes().into_iter().map(|size| self.domain(size)) {
+        for size in self.sizes() {
+            let domain = self.domain(size);
+            if domain.order() != size.0.min(size.1) {
+                let allowed = format!("sizes like {} for the operator {}", domain.order(), self.operator.name);
+                return Err(Error::invalid("n", size.0, allowed, "q qubits have matrices of 2^q rows"));
+            }
             domain.validate()?;
             self.model.check(&domain)?;
             self.rank.iter().try_for_each(|rank| self.model.truth(&domain, Some(*rank)).map(drop))?;

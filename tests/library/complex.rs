@@ -1,0 +1,234 @@
+//! Complex matrices: laws of their operators, recovery, invariance under unitary rotations, and refusals.
+
+use lowrank::diagnostics::relative_error;
+use lowrank::internals::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
+use lowrank::operators::pauli::with_shots;
+use lowrank::operators::{Operator, Pauli, PauliString, RankOne};
+use lowrank::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
+use lowrank::{Backend, Error, Init, Method, Model, Precision, Problem, Settings, Solver, Stop};
+
+/// Fixed numbers that look random.
+fn wave(count: usize, seed: f64) -> Vec<f64> {
+    (0..count).map(|i| ((i as f64 + seed) * 12.9898).sin() * 0.7 + ((i as f64) * 0.37 + seed).cos() * 0.3).collect()
+}
+
+/// (X; Y)·(C + iD) for a complex k×k matrix.
+fn turned(factor: &[f64], k: usize, (c, d): (&[f64], &[f64])) -> Vec<f64> {
+    let n = factor.len() / k / 2;
+    let (x, y) = factor.split_at(n * k);
+    let entry = |a: &[f64], b: &[f64], i: usize, j: usize| (0..k).map(|l| a[i * k + l] * b[l * k + j]).sum::<f64>();
+    let upper = (0..n * k).map(|at| entry(x, c, at / k, at % k) - entry(y, d, at / k, at % k));
+    let lower = (0..n * k).map(|at| entry(x, d, at / k, at % k) + entry(y, c, at / k, at % k));
+    upper.chain(lower).collect()
+}
+
+/// A unitary 2×2 matrix.
+fn unitary() -> ([f64; 4], [f64; 4]) {
+    let (a, b) = (0.6, 1.1_f64);
+    // [[cos a, −sin a·e^{ib}], [sin a·e^{−ib}, cos a]]
+    let (c, s) = (f64::cos(a), f64::sin(a));
+    ([c, -s * b.cos(), s * b.cos(), c], [0.0, -s * b.sin(), -s * b.sin(), 0.0])
+}
+
+fn solved(problem: &Problem, settings: Settings) -> lowrank::solver::Solution {
+    Solver::new(problem.clone(), settings, Backend::Cpu).unwrap().solve().unwrap()
+}
+
+#[test]
+fn complex_operators_obey_the_laws_of_every_operator() {
+    let of = |make: fn(usize) -> Box<dyn Operator>| [make(40), make(200)];
+    let pauli = of(|m| Box::new(Pauli::random(4, m, 3).unwrap()));
+    let vectors = of(|m| Box::new(RankOne::gaussian(Domain::hermitian(7), m, 3).unwrap()));
+    let mut held = 0;
+    for operator in pauli.iter().chain(&vectors) {
+        let what = |law: &str| format!("{} m = {}: {law}", operator.name(), operator.measurements());
+        for law in OPERATOR_LAWS.iter().filter(|law| law.name != "isometry" || operator.measurements() > 100) {
+            let outcome = law.check(&**operator);
+            held += usize::from(outcome.unwrap_or_else(|why| panic!("{}: {why}", what(law.name))) == Held::Holds);
+        }
+        for place in Place::host().iter().filter(|place| place.applies_to(&**operator)) {
+            for law in ENGINE_LAWS.iter().filter(|law| law.name != "exact on integers") {
+                let outcome = law.check(&**operator, place);
+                held += usize::from(outcome.unwrap_or_else(|why| panic!("{}: {why}", what(law.name))) == Held::Holds);
+            }
+        }
+    }
+    assert!(held > 60, "{held}");
+}
+
+/// tr(P Z) from the matrices of single qubits, multiplied together.
+#[test]
+fn pauli_strings_are_products_of_the_matrices_of_their_letters() {
+    let letter = |c: char| -> [[(f64, f64); 2]; 2] {
+        match c {
+            'I' => [[(1., 0.), (0., 0.)], [(0., 0.), (1., 0.)]],
+            'X' => [[(0., 0.), (1., 0.)], [(1., 0.), (0., 0.)]],
+            'Y' => [[(0., 0.), (0., -1.)], [(0., 1.), (0., 0.)]],
+            _ => [[(1., 0.), (0., 0.)], [(0., 0.), (-1., 0.)]],
+        }
+    };
+    let pauli = Pauli::all(3).unwrap();
+    assert_eq!(pauli.measurements(), 64);
+    for (i, string) in pauli.strings().iter().enumerate() {
+        let (word, found) = (string.to_string(), pauli.sensing_matrix(i));
+        for a in 0..8 {
+            for b in 0..8 {
+                let product = word.chars().enumerate().fold((1.0, 0.0), |(re, im): (f64, f64), (at, c)| {
+                    let (x, y) = letter(c)[a >> (2 - at) & 1][b >> (2 - at) & 1];
+                    (re * x - im * y, re * y + im * x)
+                });
+                assert_eq!((found[a * 16 + b], found[(8 + a) * 16 + b]), product, "{word} ({a},{b})");
+                assert_eq!((found[(8 + a) * 16 + 8 + b], -found[a * 16 + 8 + b]), product, "{word} ({a},{b})");
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_and_spectra_do_not_change_under_unitary_rotations() {
+    let (domain, k) = (Domain::hermitian(6), 2);
+    let (u, x) = (wave(24, 0.3), wave(24, 5.1));
+    let truth = Truth::from_factor_on(domain, k, x.clone()).unwrap();
+    let of = |factor: &[f64]| {
+        let product = Product::psd(MatrixView::new(12, k, factor).unwrap()).on(&domain);
+        (relative_error(&product, &truth).unwrap(), product.singular_values().unwrap(), product.to_dense())
+    };
+    let (c, d) = unitary();
+    let ((error, values, dense), (turned_error, turned_values, turned_dense)) = (of(&u), of(&turned(&u, k, (&c, &d))));
+    approx::assert_relative_eq!(error, turned_error, max_relative = 1e-12);
+    assert_eq!(values.len(), 2);
+    values.iter().zip(turned_values).for_each(|(a, b)| approx::assert_relative_eq!(*a, b, max_relative = 1e-12));
+    dense.iter().zip(turned_dense).for_each(|(a, b)| approx::assert_abs_diff_eq!(*a, b, epsilon = 1e-12));
+    // The truth itself, turned, has no error; the real lift would see one.
+    assert!(of(&turned(&x, k, (&c, &d))).0 < 1e-14);
+    // ‖Z − M‖_F/‖M‖_F from the complex entries.
+    let product = Product::psd(MatrixView::new(12, k, &u).unwrap()).on(&domain);
+    let wanted = truth.product().unwrap();
+    let norm = |of: &dyn Fn(usize, usize) -> (f64, f64)| {
+        let squares = (0..36).map(|at| of(at / 6, at % 6)).map(|(re, im)| re * re + im * im);
+        squares.sum::<f64>().sqrt()
+    };
+    let apart = norm(&|i, j| {
+        let ((a, b), (c, d)) = (product.complex_entry(i, j), wanted.complex_entry(i, j));
+        (a - c, b - d)
+    });
+    approx::assert_relative_eq!(error, apart / norm(&|i, j| wanted.complex_entry(i, j)), max_relative = 1e-12);
+}
+
+#[test]
+fn states_are_recovered_by_every_method_that_takes_complex_matrices() {
+    let truth = synthetic::hermitian(16).rank(2).condition_number(2.0).seed(4).build().unwrap();
+    let problem = Problem::measure(Pauli::random(4, 160, 9).unwrap(), truth).unwrap();
+    let settings = |method: Option<Method>| {
+        let settings = Settings::default().search_rank(2).precision(Precision::F64);
+        let settings = settings.stop(Stop::default().relative_error(1e-6).max_iterations(4000));
+        match method {
+            Some(method) => settings.method(method),
+            None => settings,
+        }
+    };
+    let mut recovered = Vec::new();
+    for word in ["gd", "momentum", "heavy-ball", "cg", "lbfgs", "prec-gd", "scaled-gd", "pursuit", "gd-polyak"] {
+        let method = Method::from_word(word).unwrap();
+        match solved(&problem, settings(Some(method))).best().relative_error {
+            Some(error) if error <= 1e-6 => recovered.push(word),
+            other => panic!("{word}: {other:?}"),
+        }
+    }
+    assert_eq!(recovered.len(), 9);
+    let automatic = solved(&problem, settings(None));
+    assert!(automatic.best().relative_error.unwrap() <= 1e-6);
+    for word in ["riemannian", "gauss-newton"] {
+        let method = Method::from_word(word).unwrap();
+        let error = Solver::new(problem.clone(), settings(Some(method)), Backend::Cpu).err().unwrap();
+        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    }
+    let error = Solver::new(problem, settings(None).model(Model::asymmetric()), Backend::Cpu).err().unwrap();
+    assert!(error.to_string().contains("psd or signed"), "{error}");
+}
+
+#[test]
+fn the_default_finds_the_rank_of_equal_eigenvalues() {
+    for (n, rank, seed) in [(16, 1, 1), (16, 3, 2), (32, 4, 3)] {
+        let truth = synthetic::hermitian(n).rank(rank).seed(seed).build().unwrap();
+        let m = 4 * n * rank;
+        let problem = Problem::measure(Pauli::random(n.ilog2() as usize, m, seed).unwrap(), truth).unwrap();
+        let found = solved(&problem, Settings::default().precision(Precision::F64));
+        let best = found.best();
+        assert!(best.relative_error.unwrap() < 1e-8, "n = {n}, rank {rank}: {:?}", best.relative_error);
+        assert_eq!(best.singular_values.iter().filter(|v| **v > 1e-6).count(), rank);
+    }
+}
+
+#[test]
+fn complex_phases_come_from_intensities_by_default() {
+    for seed in 0..3 {
+        let n = 24;
+        let truth = synthetic::hermitian(n).rank(1).seed(seed).build().unwrap();
+        let operator = RankOne::gaussian(Domain::hermitian(n), 5 * n, seed).unwrap();
+        let problem = Problem::measure(operator, truth).unwrap();
+        let found = solved(&problem, Settings::default().precision(Precision::F64));
+        assert!(found.best().relative_error.unwrap() < 1e-6, "seed {seed}: {:?}", found.best().relative_error);
+    }
+}
+
+#[test]
+fn signed_hermitian_matrices_are_recovered() {
+    let domain = Domain::hermitian(16);
+    let model = Model::signed(2, 1);
+    let truth = model.truth(&domain, None).unwrap().seed(3).build().unwrap();
+    let problem = Problem::measure(Pauli::random(4, 220, 5).unwrap(), truth).unwrap();
+    let settings = Settings::default().model(model).precision(Precision::F64);
+    assert!(solved(&problem, settings).best().relative_error.unwrap() < 1e-6);
+}
+
+#[test]
+fn the_spectral_start_is_that_of_the_complex_matrix() {
+    let truth = synthetic::hermitian(16).rank(2).seed(8).build().unwrap();
+    let problem = Problem::measure(Pauli::all(4).unwrap(), truth.clone()).unwrap();
+    let settings = Settings::new(Method::gd())
+        .search_rank(2)
+        .init(Init::Spectral { skip: 0, preprocess: Default::default() })
+        .precision(Precision::F64)
+        .stop(Stop::default().max_iterations(0));
+    // All strings: s·A*A is the identity, and so the start is the truth.
+    assert!(solved(&problem, settings).best().relative_error.unwrap() < 1e-12);
+}
+
+#[test]
+fn the_phases_of_a_small_start_are_seen() {
+    let truth = synthetic::hermitian(32).rank(2).seed(2).build().unwrap();
+    let problem = Problem::measure(Pauli::random(5, 640, 1).unwrap(), truth).unwrap();
+    let settings = Settings::new(Method::gd()).search_rank(8).diagnose(true).precision(Precision::F64);
+    let found = solved(&problem, settings.stop(Stop::default().relative_error(1e-4).max_iterations(5000)));
+    let phases = found.best().phases.clone().unwrap();
+    let (star, one) = (phases.t_star.unwrap(), phases.t_1.unwrap());
+    assert!(star < one && phases.t_power.unwrap() > star, "{phases:?}");
+    assert!(phases.noise_at_t_1.unwrap() < 0.1, "{phases:?}");
+}
+
+#[test]
+fn shots_have_the_variance_of_their_outcomes() {
+    let values = vec![0.6; 4000];
+    let means = with_shots(&values, 50, 3).unwrap();
+    let variance = means.iter().map(|v| (v - 0.6_f64).powi(2)).sum::<f64>() / 4000.0;
+    approx::assert_relative_eq!(variance, (1.0 - 0.36) / 50.0, max_relative = 0.1);
+    assert_eq!(with_shots(&[1.0, -1.0], 7, 1).unwrap(), [1.0, -1.0]);
+    assert!(with_shots(&[0.0], 0, 1).is_err());
+}
+
+#[test]
+fn values_of_many_strings_of_one_group_are_those_of_each_alone() {
+    // All strings use transforms, one string alone does not.
+    let (all, k) = (Pauli::all(4).unwrap(), 3);
+    let point = Factors::single(1, 32, k, wave(32 * k, 0.9)).unwrap();
+    let mut together = vec![0.0; 256];
+    all.forward(0, &point, &mut together);
+    for (i, string) in all.strings().iter().enumerate() {
+        let mut own = [0.0];
+        Pauli::new(vec![*string]).unwrap().forward(0, &point, &mut own);
+        approx::assert_abs_diff_eq!(together[i], own[0], epsilon = 1e-12);
+    }
+    let other = PauliString::from_word("XX").unwrap();
+    assert!(Pauli::new(vec![other, PauliString::from_word("XXX").unwrap()]).is_err());
+}
