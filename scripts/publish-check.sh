@@ -2,7 +2,7 @@
 # Tries everything of a release that can be tried without publishing: what is in the packages, whether they build as
 # packages, the source distribution of the wheel, and the citation.
 #
-#     bash scripts/publish-check.sh           # a few minutes: packages are built from scratch
+#     bash scripts/publish-check.sh           # long: all packages and their dependencies are built from scratch
 #     bash scripts/publish-check.sh --list    # seconds: contents and sizes only
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -56,7 +56,7 @@ tools="$target/tools"
 }
 "$tools/bin/cffconvert" --validate
 rm -rf "$target/sdist"
-"$tools/bin/maturin" sdist --quiet --manifest-path python/Cargo.toml --out "$target/sdist"
+"$tools/bin/maturin" sdist --manifest-path python/Cargo.toml --out "$target/sdist"
 "$tools/bin/twine" check --strict "$target"/sdist/*.tar.gz
 tar -tzf "$target"/sdist/*.tar.gz | grep -E '/(tests/golden|benches/results|fuzz)/' &&
     complain "the source distribution of the wheel has data of tests"
