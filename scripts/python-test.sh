@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the wheel, installs it into a fresh virtual environment, and tests it there: tests, stubs, gallery.
+# Builds the wheel, installs it into a fresh virtual environment, and tests it there: tests, stubs, gallery. WHEELS=folder
+# takes the wheel in that folder instead, and PYTHON another interpreter than python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,12 +11,15 @@ export LOWRANK_REQUIRE_GPU=1
 
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
-if ! python3 -m venv "$folder/venv" 2>/dev/null; then
-    echo "python3 has no venv: install python3-venv (Debian, Ubuntu), then run this again" >&2
+interpreter="${PYTHON:-python3}"
+if ! "$interpreter" -m venv "$folder/venv" 2>/dev/null; then
+    echo "$interpreter has no venv: install python3-venv (Debian, Ubuntu), then run this again" >&2
     exit 2
 fi
 python="$folder/venv/bin/python"
-"$python" -m pip install --quiet --disable-pip-version-check "./python[test]"
+source=./python
+[ -z "${WHEELS:-}" ] || source="$(ls "$WHEELS"/lowrank_recovery-*.whl)"
+"$python" -m pip install --quiet --disable-pip-version-check "$source[test]"
 # Away from the sources: what is imported is what was installed.
 cp -r python/tests python/gallery "$folder"
 cp README.md "$folder/README.md"

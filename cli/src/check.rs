@@ -10,7 +10,9 @@ use lowrank::internals::operators::{CASES, REGISTRY, Registration, VARIANT_CASES
 use lowrank::operators::Operator;
 use lowrank::problem::Domain;
 use lowrank_studies::soak::Soak;
+use serde::Serialize;
 
+use super::options::{JSON, Json};
 use super::{Ending, remark, said};
 
 mod compiled;
@@ -32,13 +34,27 @@ pub struct Args {
     /// Begin with this one of the random problems: with --minutes 0, try it alone [default: 0]
     #[arg(long, value_name = "INDEX", requires = "minutes")]
     problem: Option<u64>,
+    #[arg(long, help = JSON, conflicts_with = "minutes")]
+    json: bool,
 }
 
-/// Outcomes of one law at one place over all cases.
-#[derive(Default)]
+/// Outcomes of one law for one operator at one place over all cases.
+#[derive(Debug, Serialize)]
 struct Tally {
+    operator: &'static str,
+    law: &'static str,
+    place: String,
     held: usize,
     violations: Vec<String>,
+}
+
+/// The document of `--json`.
+#[derive(Debug, Default, Serialize)]
+struct Found {
+    held: usize,
+    failed: usize,
+    laws: Vec<Tally>,
+    notices: Vec<String>,
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
@@ -60,8 +76,9 @@ pub fn run(args: &Args) -> Result<Ending> {
     if let Some(minutes) = args.minutes {
         return soak(args, minutes, places);
     }
-    let mut out = std::io::stdout().lock();
-    let (mut held, mut broken) = (0, 0);
+    let json = Json { json: args.json };
+    let mut out = json.text(false);
+    let mut found = Found { notices, ..Found::default() };
     let mut failures = vec![0; places.len()];
     for registration in REGISTRY.iter().filter(|r| args.operator.as_ref().is_none_or(|name| name == r.name)) {
         // Random matrices for the bounds, integer ones for exactness.
@@ -79,21 +96,23 @@ pub fn run(args: &Args) -> Result<Ending> {
             }
         }
         said(writeln!(out, "{} ({} problems)", registration.name, cases.len()))?;
+        let name = registration.name;
         for law in OPERATOR_LAWS {
-            let tally = tally(&cases, |operator| law.check(operator));
-            report(&mut out, law.name, "definition", &tally, &mut held, &mut broken)?;
+            let tally = tally(&cases, (name, law.name, "definition"), |operator| law.check(operator));
+            found.add(&mut out, tally)?;
         }
         for (place, failures) in places.iter().zip(&mut failures) {
             for law in ENGINE_LAWS {
-                let tally = tally(&cases, |operator| law.check(operator, place));
+                let tally = tally(&cases, (name, law.name, &place.name), |operator| law.check(operator, place));
                 *failures += tally.violations.len();
-                report(&mut out, law.name, &place.name, &tally, &mut held, &mut broken)?;
+                found.add(&mut out, tally)?;
             }
         }
     }
-    said(writeln!(out, "{held} checks held, {broken} failed"))?;
+    said(writeln!(out, "{} checks held, {} failed", found.held, found.failed))?;
     compiled::report(&mut out, &places, &failures)?;
-    Ok(if broken == 0 { Ending::Done } else { Ending::Missed })
+    json.print(&found)?;
+    Ok(if found.failed == 0 { Ending::Done } else { Ending::Missed })
 }
 
 /// Runs random problems until the time is over, at least one.
@@ -152,9 +171,10 @@ fn soak(args: &Args, minutes: f64, places: Vec<Place>) -> Result<Ending> {
 
 fn tally(
     cases: &[(String, Box<dyn Operator>)],
+    (operator, name, place): (&'static str, &'static str, &str),
     law: impl Fn(&dyn Operator) -> lowrank::internals::laws::LawOutcome,
 ) -> Tally {
-    let mut tally = Tally::default();
+    let mut tally = Tally { operator, law: name, place: place.to_owned(), held: 0, violations: Vec::new() };
     for (name, operator) in cases {
         match law(&**operator) {
             Ok(Held::Holds) => tally.held += 1,
@@ -165,20 +185,18 @@ fn tally(
     tally
 }
 
-fn report(
-    out: &mut impl Write,
-    law: &str,
-    place: &str,
-    tally: &Tally,
-    held: &mut usize,
-    broken: &mut usize,
-) -> Result<()> {
-    *held += tally.held;
-    *broken += tally.violations.len();
-    let verdict = if tally.violations.is_empty() { "holds" } else { "FAILS" };
-    said(writeln!(out, "  {verdict}  {law:<24} {place:<44} {:>3} cases", tally.held + tally.violations.len()))?;
-    for violation in &tally.violations {
-        said(writeln!(out, "         {violation}"))?;
+impl Found {
+    /// Counts and prints the outcomes of a law.
+    fn add(&mut self, out: &mut impl Write, tally: Tally) -> Result<()> {
+        self.held += tally.held;
+        self.failed += tally.violations.len();
+        let verdict = if tally.violations.is_empty() { "holds" } else { "FAILS" };
+        let cases = tally.held + tally.violations.len();
+        said(writeln!(out, "  {verdict}  {:<24} {:<44} {cases:>3} cases", tally.law, tally.place))?;
+        for violation in &tally.violations {
+            said(writeln!(out, "         {violation}"))?;
+        }
+        self.laws.push(tally);
+        said(out.flush())
     }
-    said(out.flush())
 }

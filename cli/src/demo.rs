@@ -11,7 +11,7 @@ use lowrank_studies::report::{Curve, Figure, Quantity, RunReport, write_factors,
 use serde_json::json;
 
 use super::options::{Flags, OfLibrary, folder};
-use super::outputs::{Opened, Output, argv, drawn, json};
+use super::outputs::{Opened, Output, argv, drawn, json, page, words};
 use super::progress::Bar;
 use super::{Ending, interrupt, remark, said};
 
@@ -33,12 +33,13 @@ pub struct Args {
     seed: u64,
 }
 
-/// A finished run, its truth X, its figure and its report.
+/// A finished run, its truth X, its figure, its report, and the problem in a few words.
 struct Finished {
     solution: Solution,
     truth: Vec<f64>,
     svg: String,
     report: RunReport,
+    problem: String,
 }
 
 const FILES: &[Output<Finished>] = &[
@@ -47,6 +48,7 @@ const FILES: &[Output<Finished>] = &[
     Output { name: "trace.csv", write: |file, of| write_trace(file, &of.solution.trace) },
     Output { name: "error.svg", write: |file, of| file.write_all(of.svg.as_bytes()) },
     Output { name: "run.json", write: |file, of| json(file, &of.report) },
+    Output { name: "run.html", write: |file, of| page(file, &of.report, &of.solution.trace, &of.problem) },
 ];
 
 const N: usize = 100;
@@ -78,8 +80,11 @@ pub fn run(args: &Args) -> Result<Ending> {
         .step_size(STEP_SIZE)
         .init(Init::SmallRandom { scale, seed: args.seed })
         .observe(Schedule::Every(5))
+        .diagnose(true)
         .stop(Stop::default().max_iterations(ITERATIONS).stall_window(None));
-    let mut solver = Solver::new(Problem::measure(operator, truth)?, settings, backend)?;
+    let problem = Problem::measure(operator, truth)?;
+    let described = words(&problem);
+    let mut solver = Solver::new(problem, settings, backend)?;
     let engine = solver.engine();
     remark(&format!("on {}: {}, seed {}", engine.backend, engine.adapter, args.seed));
     let bar = Bar::new(&interrupted, true);
@@ -89,11 +94,11 @@ pub fn run(args: &Args) -> Result<Ending> {
     let svg = drawn(figure(&solution))?;
     let settings = json!({
         "n": N, "rank": RANK, "measurements": MEASUREMENTS, "condition_number": 1.0, "search_rank": SEARCH_RANK,
-        "step_size": STEP_SIZE, "init_scale": scale, "method": "gd", "backend": args.options.request.text("backend").unwrap_or("auto"), "max_iterations": ITERATIONS,
+        "step_size": STEP_SIZE, "init_scale": scale, "method": "gd", "model": "psd", "backend": args.options.request.text("backend").unwrap_or("auto"), "max_iterations": ITERATIONS,
     });
     let seeds = json!({ "truth": args.seed, "operator": args.seed, "init": [args.seed] });
     let report = RunReport::new(&solution, settings, argv(), seeds, Vec::new(), solution.notices.clone());
-    let mut finished = Finished { solution, truth: x, svg, report };
+    let mut finished = Finished { solution, truth: x, svg, report, problem: described };
     files.write(&mut finished)?;
     let solution = finished.solution;
 
@@ -123,7 +128,7 @@ fn table(solution: &Solution, args: &Args) -> Result<()> {
         out,
         "\nThe relative error is {:.1e}, although U has {SEARCH_RANK} columns and no term favours a low \
          rank:\nfrom a small start, gradient descent finds the {} large directions first (estimated rank {}).\n{} \
-         iterations in {:.2} s on {}.\n\nin {}: error.svg (a figure), trace.csv, run.json, factors.npz, X.npy",
+         iterations in {:.2} s on {}.\n\nin {}: run.html (a page), error.svg, trace.csv, run.json, factors.npz, X.npy",
         best.relative_error.unwrap_or(f64::NAN),
         best.estimated_rank,
         best.estimated_rank,

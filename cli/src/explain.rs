@@ -1,6 +1,5 @@
 //! Command `lowrank explain`: what happened in a run, what its numbers say, and what to try next, from its report.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -55,21 +54,24 @@ fn read(path: &Path) -> Result<RunReport> {
 
 /// What `lowrank explain` prints.
 fn text(report: &RunReport) -> String {
-    let best = &report.trials[report.best_trial];
-    let next = next(report, best);
-    let mut text = String::new();
-    for (heading, sentences) in
-        [("What happened", happened(report, best)), ("What the numbers say", numbers(report, best))]
-    {
-        let _ = writeln!(text, "{heading}\n{}\n", listed(&sentences));
-    }
-    let last = if next.is_empty() { vec!["Nothing: no number of this run asks for more.".into()] } else { next };
-    let _ = writeln!(text, "What to try next\n{}", listed(&last));
-    text
+    let part = |(heading, sentences): (&str, Vec<String>)| {
+        sentences.iter().fold(format!("{heading}\n"), |text, sentence| format!("{text}- {sentence}\n"))
+    };
+    sentences(report).map(part).join("\n")
 }
 
-fn listed(sentences: &[String]) -> String {
-    sentences.iter().map(|sentence| format!("- {sentence}")).collect::<Vec<_>>().join("\n")
+/// Sentences about a run, below their headings.
+pub fn sentences(report: &RunReport) -> [(&'static str, Vec<String>); 3] {
+    let best = &report.trials[report.best_trial];
+    let mut next = next(report, best);
+    if next.is_empty() {
+        next.push("Nothing: no number of this run asks for more.".into());
+    }
+    [
+        ("What happened", happened(report, best)),
+        ("What the numbers say", numbers(report, best)),
+        ("What to try next", next),
+    ]
 }
 
 /// A setting as a word.

@@ -1,12 +1,17 @@
 //! Flags from cards of options.
 
+use std::io::Write;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches};
+use lowrank::Result;
 use lowrank::internals::options::Request;
 use lowrank::internals::requests::{help, options_of};
 use lowrank::options::{OptionCard, OptionKind, Usual};
+
+use super::outputs::json;
+use super::said;
 
 /// A command whose flags are options of the library, and options of its own.
 pub trait OfLibrary {
@@ -30,6 +35,36 @@ pub struct Talk {
     /// No notes and no progress
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// The flag of commands whose results are one document too.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Json {
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+/// Help of `--json`.
+pub const JSON: &str =
+    "Print the results as one JSON document on the standard output; the text goes to the standard error";
+
+impl Json {
+    /// Where the text of a command goes.
+    pub fn text(self, quiet: bool) -> Box<dyn Write> {
+        match (self.json, quiet) {
+            (false, _) => Box::new(std::io::stdout()),
+            (true, false) => Box::new(std::io::stderr()),
+            (true, true) => Box::new(std::io::sink()),
+        }
+    }
+
+    /// Prints the document, where it was asked for.
+    pub fn print(self, document: &impl serde::Serialize) -> Result<()> {
+        match self.json {
+            true => said(json(&mut std::io::stdout().lock(), document)),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Help of `--out` for commands that write several files.
@@ -67,7 +102,7 @@ fn symbol(option: &OptionCard) -> &'static str {
 }
 
 impl<C: OfLibrary> clap::FromArgMatches for Flags<C> {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
         let mut request = Request::new();
         for option in C::options() {
             request = match option.kind {
@@ -86,7 +121,7 @@ impl<C: OfLibrary> clap::FromArgMatches for Flags<C> {
         Ok(Self { request, command: PhantomData })
     }
 
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }

@@ -4,7 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use lowrank::internals::io::OutputFile;
-use lowrank::{Error, Result};
+use lowrank::{Error, Problem, Result, TraceRow};
+use lowrank_studies::report::{RunPage, RunReport, run_page};
+
+use super::explain::sentences;
 
 /// An output of a command, from what the finished command holds.
 pub struct Output<Finished: 'static> {
@@ -76,8 +79,31 @@ pub fn argv() -> Vec<String> {
 
 /// The command line for a shell.
 pub fn command() -> String {
-    let words = argv().into_iter().skip(1).map(|word| quoted(&word));
+    command_of(&argv())
+}
+
+/// A command line for a shell, from its words.
+fn command_of(argv: &[String]) -> String {
+    let words = argv.iter().skip(1).map(|word| quoted(word));
     std::iter::once("lowrank".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes the page of a run; `problem` is the problem in a few words.
+pub fn page(file: &mut impl Write, report: &RunReport, trace: &[TraceRow], problem: &str) -> std::io::Result<()> {
+    let (sentences, command) = (sentences(report), command_of(&report.argv));
+    let page = RunPage { report, trace, problem, sentences: &sentences, command: &command };
+    file.write_all(run_page(&page).map_err(std::io::Error::other)?.as_bytes())
+}
+
+/// Describes a problem in a few words.
+pub fn words(problem: &Problem) -> String {
+    let operator = problem.operator();
+    let (domain, m) = (operator.domain(), operator.measurements());
+    let vectors = match problem.instances() {
+        1 => String::new(),
+        count => format!(", {count} vectors of observations"),
+    };
+    format!("{domain}, {m} measurements ({}){vectors}", operator.name())
 }
 
 /// Quotes a word for a shell.

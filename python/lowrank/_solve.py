@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 from . import _lowrank
 from ._arrays import factors, optional, real_form, unstacked
@@ -16,6 +16,8 @@ from .operators import Entries, Operator, operator_of
 from .problem import Truth
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ._keywords import SolveOptions
 
 

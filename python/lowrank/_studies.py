@@ -6,7 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from ._progress import Callback, Watch
 from ._solve import Run
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ._keywords import CompareOptions, SweepOptions
 
 Method = str | tuple[str, dict[str, Any]]

@@ -15,7 +15,7 @@ class Example:
         A = rng.standard_normal((self.m, self.n, self.n))
         self.A = (A + A.transpose(0, 2, 1)) / 2
         self.y = np.einsum("mij,ij->m", self.A, self.M)
-        self.packed = np.ascontiguousarray(self.A[:, *np.triu_indices(self.n)])
+        self.packed = np.ascontiguousarray(self.A[(slice(None), *np.triu_indices(self.n))])
 
     def error(self, s):
         return np.linalg.norm(s.matrix() - self.M) / np.linalg.norm(self.M)

@@ -53,7 +53,7 @@ def test_sparse_rows_and_lists(example):
     s = lowrank.solve(flat, y, shape=(12, 12), normalization="auto", search_rank=4, stop_residual=1e-5, backend="cpu")
     assert s.status == "Converged"
     np.testing.assert_allclose(s.matrix(), X @ X.T, atol=1e-2)
-    packed = sp.csr_array(symmetric[:, *np.triu_indices(12)])
+    packed = sp.csr_array(symmetric[(slice(None), *np.triu_indices(12))])
     np.testing.assert_allclose(lowrank.Sparse(packed, layout="packed").sensing_matrix(9), symmetric[9], atol=1e-12)
     with pytest.raises(lowrank.InvalidInput, match="matrices"):
         lowrank.Sparse(example.A)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 mod imports;
 mod names;
+mod published;
 
 /// The packages of the house from the bottom up: the library, the studies, the program.
 const PACKAGES: [&str; 3] = ["src", "studies/src", "cli/src"];

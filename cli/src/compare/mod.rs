@@ -14,8 +14,8 @@ use lowrank_studies::compare::{Comparison, Entry, compare};
 use lowrank_studies::report::{comparison_rows, comparison_text, readable_seconds};
 use serde_json::{Map, Value, json};
 
-use super::options::{Flags, OfLibrary, Talk, folder};
-use super::outputs::{Opened, names, paths};
+use super::options::{Flags, Json, OfLibrary, Talk, folder};
+use super::outputs::{Opened, names, paths, words};
 use super::progress::Bar;
 use super::solve::described;
 use super::{Ending, grid, interrupt, remark, said};
@@ -60,6 +60,8 @@ pub struct Args {
     pub out: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Output")]
     pub talk: Talk,
+    #[command(flatten, next_help_heading = "Output")]
+    pub json: Json,
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
@@ -95,13 +97,14 @@ pub fn run(args: &Args) -> Result<Ending> {
     notices.extend(found);
     let rows = comparison_rows(&comparison, &levels);
     let table = comparison_text(&rows, &levels);
-    let comparison = match files {
-        None => comparison,
-        Some(files) => {
+    let comparison = match files.is_some() || args.json.json {
+        false => comparison,
+        true => {
             let settings = settings_of(args, measurements, &comparison, &levels);
             let said = Described { problem: words(&problem), settings, inputs, notices };
             let mut finished = Finished::new(comparison, rows, levels, &said)?;
-            files.write(&mut finished)?;
+            files.map_or(Ok(()), |files| files.write(&mut finished))?;
+            args.json.print(&finished.report)?;
             finished.comparison
         }
     };
@@ -153,17 +156,6 @@ fn levels(text: &str) -> Result<Vec<f64>> {
     }
 }
 
-/// Describes the problem in a few words.
-fn words(problem: &Problem) -> String {
-    let operator = problem.operator();
-    let (domain, m) = (operator.domain(), operator.measurements());
-    let vectors = match problem.instances() {
-        1 => String::new(),
-        count => format!(", {count} vectors of observations"),
-    };
-    format!("{domain}, {m} measurements ({}){vectors}", operator.name())
-}
-
 /// Prints one line before the work, on the standard error.
 fn announce(problem: &Problem, labels: &[&str], trials: usize) {
     let each = if trials == 1 { String::new() } else { format!(", {trials} trials of each") };
@@ -171,7 +163,7 @@ fn announce(problem: &Problem, labels: &[&str], trials: usize) {
 }
 
 fn print(args: &Args, comparison: &Comparison, table: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = args.json.text(args.talk.quiet);
     let trials = comparison.entries.iter().map(|e| e.solution.trials.len()).max().unwrap_or(0);
     let medians = if trials > 1 { format!(" Medians over {trials} trials.") } else { String::new() };
     said(writeln!(out, "{table}{}{medians}", comparison.metric.sentence()))?;

@@ -41,7 +41,7 @@ pub struct Finished {
     page: String,
     over_iterations: String,
     over_seconds: String,
-    report: Value,
+    pub report: Value,
 }
 
 impl Finished {

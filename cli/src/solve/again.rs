@@ -8,7 +8,7 @@ use lowrank::{Error, Result, Solution};
 use lowrank_studies::report::{RunReport, TrialReport, readable};
 
 use super::Args;
-use super::outputs::is_output;
+use super::outputs::output;
 
 fn read(path: &Path) -> Result<RunReport> {
     let failed = |source| Error::Io { path: path.to_owned(), source, fix: "Check the path".into() };
@@ -62,9 +62,10 @@ pub fn merged(arguments: Vec<OsString>, report: &RunReport) -> Vec<OsString> {
     let mut stored = report.argv.iter().skip(2);
     while let Some(argument) = stored.next() {
         let name = argument.split_once('=').map_or(argument.as_str(), |(name, _)| name);
-        if name.strip_prefix("--").is_none_or(belongs) {
+        let flag = name.strip_prefix("--");
+        if flag.is_none_or(belongs) {
             merged.push(argument.into());
-        } else if name == argument {
+        } else if name == argument && flag.and_then(output) != Some(false) {
             stored.next();
         }
     }
@@ -81,7 +82,7 @@ pub fn merged(arguments: Vec<OsString>, report: &RunReport) -> Vec<OsString> {
 
 /// Whether a flag, without its dashes, belongs to the experiment, and not to where results go or where a run resumes.
 fn belongs(flag: &str) -> bool {
-    !(is_output(flag) || Identity::is_destination(flag) || ["resume", "config"].contains(&flag))
+    !(output(flag).is_some() || Identity::is_destination(flag) || ["resume", "config"].contains(&flag))
 }
 
 /// What a run is compared with.

@@ -6,6 +6,7 @@ mod outputs;
 mod ranks;
 mod summary;
 
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use lowrank::{Progress, Result, Solution, Solver, Status};
 use lowrank_studies::report::{ConfidenceReport, RunReport, readable};
 use serde_json::{Map, Value, json};
 
-use super::options::{Flags, OfLibrary, Talk};
+use super::options::{Flags, Json, OfLibrary, Talk};
+use super::outputs::words;
 use super::progress::Bar;
 use super::{Ending, interrupt, remark};
 pub use again::expand;
@@ -73,6 +75,8 @@ pub fn run(args: &Args) -> Result<Ending> {
 
 /// Everything before the first iteration.
 struct Ready {
+    /// The problem in a few words.
+    words: String,
     solver: Solver,
     outputs: Outputs,
     interrupted: Arc<AtomicBool>,
@@ -106,8 +110,9 @@ impl Ready {
 
         let Measured { problem, mut settings, described, mut notices, predictions, .. } = request.measured(planned)?;
         let (domain, m) = (problem.operator().domain(), problem.operator().measurements());
+        let words = words(&problem);
         // Angles and phases are computed where they are printed or written.
-        let written = args.paths.get("trace").or(args.paths.get("report"));
+        let written = ["trace", "report", "json", "html"].iter().find_map(|name| args.paths.get(name));
         let diagnose = written.is_some() || settings.chosen_trials().len() == 1;
         let mut selection = None;
         if let Some(choice) = choice {
@@ -124,12 +129,24 @@ impl Ready {
             summary::announce(solver.engine(), domain, m, solver.trials());
         }
         outputs.prepare(&args.paths, &solver)?;
-        Ok(Self { solver, outputs, interrupted, inputs, described, notices, predictions, selection, from, before })
+        Ok(Self {
+            words,
+            solver,
+            outputs,
+            interrupted,
+            inputs,
+            described,
+            notices,
+            predictions,
+            selection,
+            from,
+            before,
+        })
     }
 
     fn run(self, args: &Args, ranks: &Ranks) -> Result<Ending> {
         let Self { mut solver, mut outputs, interrupted, inputs, described, mut notices, .. } = self;
-        let Self { predictions, selection, from, before, .. } = self;
+        let Self { words, predictions, selection, from, before, .. } = self;
         let bar = Bar::new(&interrupted, !args.talk.quiet);
         let solution = solve(&mut solver, from.as_ref(), |progress| {
             outputs.record(progress);
@@ -154,9 +171,10 @@ impl Ready {
         notices.extend(said);
         let without_errors = errors.as_ref().is_some_and(Result::is_err);
 
-        let digests = match args.paths.get("report") {
-            Some(_) => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
-            None => Vec::new(),
+        let reported = ["report", "json", "html"].iter().any(|name| args.paths.get(name).is_some());
+        let digests = match reported {
+            true => inputs.iter().map(InputInfo::read).collect::<Result<_>>()?,
+            false => Vec::new(),
         };
         let mut settings = self::described(Solve::NAME, &args.options.request, described);
         settings.insert("method".into(), solver.method().word().into());
@@ -170,11 +188,11 @@ impl Ready {
         report.baseline_rmse = predictions.as_ref().and_then(|p| p.baseline);
         report.selection = selection;
         report.confidence = errors.as_ref().map(ConfidenceReport::from);
-        let mut finished = Finished::new(solution, report, errors, predictions);
+        let mut finished = Finished::new(words, solution, report, errors, predictions);
         outputs.write(&mut finished)?;
         let Finished { solution, predictions, .. } = finished;
-        if ranks.is_first() && !args.outputs().any(|path| path == Path::new("-")) {
-            summary::print(&solution, predictions.as_ref(), &beside)?;
+        if let Some(out) = ranks.is_first().then(|| text_to(args)).flatten() {
+            summary::print(out, &solution, predictions.as_ref(), &beside)?;
         }
         if let Some(fault) = &solution.fault {
             remark(&format!("the results from before iteration {} were written", fault.iteration + 1));
@@ -198,6 +216,13 @@ impl Ready {
             _ => Ok(ending(&solution, args)),
         }
     }
+}
+
+/// Where the text of the result goes; nowhere if the standard output is taken by a file.
+fn text_to(args: &Args) -> Option<Box<dyn Write>> {
+    let json = args.paths.get("json").is_some();
+    let taken = args.outputs().any(|path| path == Path::new("-"));
+    (json || !taken).then(|| Json { json }.text(args.talk.quiet))
 }
 
 /// Solves, or continues from a checkpoint.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches};
 use lowrank::confidence::StandardErrors;
 use lowrank::internals::io::{OutputFile, same_file};
 use lowrank::internals::operators::Predictions;
@@ -11,13 +11,18 @@ use lowrank::io::NpzArray;
 use lowrank::{Error, Progress, Result, Solution, Solver};
 use lowrank_studies::report::{RunReport, Snapshots, selection_figure, write_factors_with, write_trace, write_trials};
 
-use crate::outputs::{Opened, Output, json};
+use crate::options::JSON;
+use crate::outputs::{Opened, Output, json, page};
+
+/// The path of the standard output.
+const STANDARD: &str = "-";
 
 pub const HEADING: &str = "Output (each optional; - is the standard output)";
 
-/// An output of a run, and the flag that names its file.
+/// An output of a run, and its flag.
 struct Flagged {
-    symbol: &'static str,
+    /// What the flag is followed by, the name of a file. A flag that nothing follows sends its output to the standard output.
+    symbol: Option<&'static str>,
     help: &'static str,
     output: Output<Finished>,
 }
@@ -26,33 +31,43 @@ struct Flagged {
 /// is there.
 const OUTPUTS: &[Flagged] = &[
     Flagged {
-        symbol: "factors.npz",
+        symbol: Some("factors.npz"),
         help: "Factors, .npz with `left` (batch, n, k), and `right` (batch, n2, k) for models of two factors; with --confidence also \
                `standard_errors` (n1, n2) of the best trial",
         output: Output { name: "out", write: factors },
     },
     Flagged {
-        symbol: "trace.csv",
+        symbol: Some("trace.csv"),
         help: "Every observation of every trial, CSV",
         output: Output { name: "trace", write: |file, finished| write_trace(file, &finished.solution.trace) },
     },
     Flagged {
-        symbol: "trials.csv",
+        symbol: Some("trials.csv"),
         help: "Parameters and result of every trial, CSV",
         output: Output { name: "trials", write: |file, finished| write_trials(file, &finished.solution) },
     },
     Flagged {
-        symbol: "run.json",
+        symbol: Some("run.json"),
         help: "Report of the run, JSON",
         output: Output { name: "report", write: |file, finished| json(file, &finished.report) },
     },
     Flagged {
-        symbol: "curve.svg",
+        symbol: None,
+        help: JSON,
+        output: Output { name: "json", write: |file, finished| json(file, &finished.report) },
+    },
+    Flagged {
+        symbol: Some("run.html"),
+        help: "Page of the run to look at or to send, one HTML file: result, curves, spectrum, settings, notes",
+        output: Output { name: "html", write: |file, of| page(file, &of.report, &of.solution.trace, &of.problem) },
+    },
+    Flagged {
+        symbol: Some("curve.svg"),
         help: "Held-out error over an automatic search rank or ridge, SVG",
         output: Output { name: "selection", write: curve },
     },
     Flagged {
-        symbol: "U.npz",
+        symbol: Some("U.npz"),
         help: "Factors at every observation, .npz with `iterations` (T,) and `factors` (T, batch, n, k), or `left` and `right`",
         output: Output {
             name: "snapshots",
@@ -61,9 +76,9 @@ const OUTPUTS: &[Flagged] = &[
     },
 ];
 
-/// Whether a flag, without its dashes, names an output.
-pub fn is_output(flag: &str) -> bool {
-    OUTPUTS.iter().any(|of| of.output.name == flag)
+/// Whether a flag, without its dashes, is that of an output, and whether a value follows it.
+pub fn output(flag: &str) -> Option<bool> {
+    OUTPUTS.iter().find(|of| of.output.name == flag).map(|of| of.symbol.is_some())
 }
 
 /// Where outputs go, by their names.
@@ -82,7 +97,14 @@ impl Paths {
 
 impl clap::FromArgMatches for Paths {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
-        let path = |of: &Flagged| Some((of.output.name, matches.get_one::<PathBuf>(of.output.name)?.clone()));
+        let path = |of: &Flagged| {
+            let name = of.output.name;
+            let path = match of.symbol {
+                Some(_) => matches.get_one::<PathBuf>(name)?.clone(),
+                None => matches.get_flag(name).then(|| STANDARD.into())?,
+            };
+            Some((name, path))
+        };
         Ok(Self(OUTPUTS.iter().filter_map(path).collect()))
     }
 
@@ -96,8 +118,11 @@ impl clap::Args for Paths {
     fn augment_args(command: clap::Command) -> clap::Command {
         let flag = |of: &Flagged| {
             let name = of.output.name;
-            let arg = Arg::new(name).long(name).value_name(of.symbol).help(of.help);
-            arg.value_parser(clap::value_parser!(PathBuf)).help_heading(HEADING)
+            let arg = Arg::new(name).long(name).help(of.help).help_heading(HEADING);
+            match of.symbol {
+                Some(symbol) => arg.value_name(symbol).value_parser(clap::value_parser!(PathBuf)),
+                None => arg.action(ArgAction::SetTrue),
+            }
         };
         command.args(OUTPUTS.iter().map(flag))
     }
@@ -109,6 +134,8 @@ impl clap::Args for Paths {
 
 /// A finished run.
 pub struct Finished {
+    /// The problem in a few words.
+    problem: String,
     pub solution: Solution,
     pub report: RunReport,
     errors: Option<StandardErrors>,
@@ -118,12 +145,13 @@ pub struct Finished {
 
 impl Finished {
     pub fn new(
+        problem: String,
         solution: Solution,
         report: RunReport,
         errors: Option<StandardErrors>,
         predictions: Option<Predictions>,
     ) -> Self {
-        Self { solution, report, errors, predictions, snapshots: None }
+        Self { problem, solution, report, errors, predictions, snapshots: None }
     }
 }
 

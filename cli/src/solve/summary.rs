@@ -91,9 +91,13 @@ impl Beside {
     }
 }
 
-/// The result, on the standard output: a list for one trial, a table for several.
-pub fn print(solution: &Solution, predictions: Option<&Predictions>, beside: &Beside) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+/// The result: a list for one trial, a table for several.
+pub fn print(
+    mut out: impl Write,
+    solution: &Solution,
+    predictions: Option<&Predictions>,
+    beside: &Beside,
+) -> Result<()> {
     if let Some(table) = &beside.choice {
         said(writeln!(out, "{table}"))?;
     }

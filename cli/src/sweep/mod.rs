@@ -14,7 +14,7 @@ use lowrank::options::OptionCard;
 use lowrank_studies::sweep::{BATCH, Grid, Journal, OPTIONS, Sweep, SweepProgress};
 use serde_json::json;
 
-use super::options::{Flags, OfLibrary, Talk, folder};
+use super::options::{Flags, Json, OfLibrary, Talk, folder};
 use super::outputs::{Opened, names};
 use super::{Ending, interrupt, remark, said};
 use outputs::{FILES, Finished, Ran};
@@ -50,6 +50,8 @@ pub struct Args {
     restart: bool,
     #[command(flatten, next_help_heading = "Output")]
     talk: Talk,
+    #[command(flatten, next_help_heading = "Output")]
+    json: Json,
 }
 
 /// Finished solves; kept after the end, so that the same command only writes the outputs again.
@@ -97,7 +99,8 @@ pub fn run(args: &Args) -> Result<Ending> {
     let ran = Ran { batch, resumed, seconds };
     let mut finished = Finished::new((sweep, results), ran, &plan, journal.remarks(), &notices)?;
     Opened::within(&args.out, FILES)?.write(&mut finished)?;
-    let mut out = std::io::stdout().lock();
+    args.json.print(&finished.report)?;
+    let mut out = args.json.text(args.talk.quiet);
     let sweep = &finished.sweep;
     said(writeln!(
         out,

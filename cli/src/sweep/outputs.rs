@@ -26,7 +26,7 @@ pub struct Finished {
     cells: Vec<CellSummary>,
     page: String,
     svg: String,
-    report: Value,
+    pub report: Value,
 }
 
 /// How a sweep ran: the size of its batches, solves of earlier runs, seconds of this one.
@@ -61,6 +61,7 @@ impl Finished {
         let report = json!({
             "settings": plan,
             "cells": cells.len(),
+            "table": cells,
             "solves": results.len(),
             "successes": cells.iter().map(|c| c.successes).sum::<usize>(),
             "batch": ran.batch,
@@ -79,15 +80,21 @@ impl Finished {
 
 /// The environments as names and values.
 fn environment(environments: &[Value], solving: f64, seed: u64) -> Vec<(String, String)> {
-    let mut facts = Vec::new();
+    let mut facts: Vec<(String, String)> = Vec::new();
+    // Operators of other sizes are other environments, and most of what is said of them is the same.
+    let mut say = |name: &str, value: String| {
+        if !facts.iter().any(|fact| fact.1 == value) {
+            facts.push((name.to_owned(), value));
+        }
+    };
     for environment in environments {
         let word = |key: &str| match &environment[key] {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
         let driver = word("driver");
-        facts.push((
-            "computed on".to_owned(),
+        say(
+            "computed on",
             format!(
                 "{}: {}{} ({}, {} threads)",
                 word("backend"),
@@ -96,10 +103,10 @@ fn environment(environments: &[Value], solving: f64, seed: u64) -> Vec<(String, 
                 word("precision"),
                 word("threads"),
             ),
-        ));
+        );
         let built =
             format!("lowrank {} ({}), {} {}", word("version"), word("commit"), word("os"), word("architecture"));
-        facts.push(("program".to_owned(), built));
+        say("program", built);
     }
     facts.push(("time of all solves".to_owned(), format!("{solving:.1} s")));
     facts.push(("seed".to_owned(), seed.to_string()));

@@ -25,7 +25,8 @@ fn the_demo_recovers_its_matrix_and_leaves_its_files() {
     assert_eq!(report["seeds"], serde_json::json!({ "truth": 1, "operator": 1, "init": [1] }));
     assert_eq!(table(&dir.text("demo/trace.csv")).len(), 41);
     assert!(dir.text("demo/error.svg").starts_with("<svg"));
-    assert_eq!(std::fs::read_dir(dir.path("demo")).unwrap().count(), 5);
+    assert_eq!(std::fs::read_dir(dir.path("demo")).unwrap().count(), 6);
+    assert_says(&dir.text("demo/run.html"), &["A run of gd", "100x100", "for the model psd", "<h2>Phases</h2>"]);
 }
 
 #[test]

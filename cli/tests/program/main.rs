@@ -23,6 +23,7 @@ mod reproduce_relatives;
 mod saved;
 #[path = "../../../tests/common/says.rs"]
 mod says;
+mod scripted;
 mod selection;
 mod snapshots;
 mod solve;

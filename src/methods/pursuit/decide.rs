@@ -226,7 +226,7 @@ impl<E: Field> Turn<'_, '_, E> {
         self.next.probes = Some((self.next.u.as_ref().unwrap_or(&self.u).clone(), basis));
     }
 
-    fn freedom(&self, rank: usize) -> f64 {
+    pub(super) fn freedom(&self, rank: usize) -> f64 {
         self.rules.freedom.get(rank).or(self.rules.freedom.last()).copied().unwrap_or(0) as f64
     }
 

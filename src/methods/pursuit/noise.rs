@@ -9,6 +9,9 @@ use crate::tape::Held;
 /// eigenvalue of noise and its estimate vary more in small ones; columns below the factor are still tried, by the loss.
 const SIGNAL: f64 = 1.15;
 const LARGE: f64 = 150.0;
+/// Measurements as a multiple of the degrees of freedom from which the factor grows in small matrices: where they are fewer, a column
+/// that is missing leaves as little outside the noise.
+const PLENTY: f64 = 2.5;
 /// Error of an eigenvalue, as a share of it, below which it is known. This is the share at the start: errors in the
 /// first columns become a surplus that fades slowly.
 const KNOWN: f64 = 0.03;
@@ -19,6 +22,10 @@ const NOISE_PROBES: usize = 15;
 impl<E: Field> Turn<'_, '_, E> {
     /// Factor above the edge of the noise from which eigenvalues are signal.
     pub(super) fn signal(&self) -> f64 {
+        let scarce = self.known.measurements < PLENTY * self.freedom(self.rank());
+        if scarce {
+            return SIGNAL;
+        }
         let rows = self.rules.space.blocks.iter().map(|rows| rows.len()).min().unwrap_or(1) as f64;
         1.0 + (SIGNAL - 1.0) * (LARGE / rows).sqrt().max(1.0)
     }

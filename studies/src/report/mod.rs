@@ -1,4 +1,4 @@
-//! Outputs of runs and studies: a JSON report, a trace, a table of trials and the factors of a run; tables, a map of
+//! Outputs of runs and studies: a JSON report, a page, a trace, a table of trials and the factors of a run; tables, a map of
 //! success rates and a page of a sweep; tables, two figures and a page of a comparison.
 
 mod compare_figure;
@@ -9,6 +9,8 @@ mod heatmap;
 mod html;
 mod json;
 mod plot;
+mod run_figures;
+mod run_page;
 mod selection_figure;
 mod snapshots;
 mod sweep_map;
@@ -25,7 +27,10 @@ pub use html::{Page, escaped};
 pub use json::{ConfidenceReport, Environment, MemoryReport, RunReport, TrialReport};
 pub use lowrank::internals::{readable, readable_seconds};
 pub(crate) use plot::quantile;
-pub use plot::{Band, BoxAt, Curve, Figure, Mark, Panel, PlotAxis, Quantity, Series, Style, panels_to_svg};
+pub use plot::{
+    Band, BoxAt, Curve, Figure, Mark, Panel, PlotAxis, Quantity, Series, Style, panels_to_svg, phase_bands,
+};
+pub use run_page::{RunPage, run_page};
 pub use selection_figure::selection_figure;
 pub use snapshots::Snapshots;
 pub use sweep_map::success_map;

@@ -120,6 +120,17 @@ pub struct Band {
     pub shade: usize,
 }
 
+/// Bands of the phases I, II and III up to the iteration `end`, as far as their times t_* and t_1 are known.
+pub fn phase_bands(t_star: Option<usize>, t_1: Option<usize>, end: f64) -> Vec<Band> {
+    let band = |from: f64, to: f64, shade: usize| Band { from, to, label: ["I", "II", "III"][shade].into(), shade };
+    match (t_star.map(|t| t as f64), t_1.map(|t| t as f64)) {
+        (Some(star), Some(one)) => vec![band(0.0, star, 0), band(star, one, 1), band(one, end, 2)],
+        (Some(star), None) => vec![band(0.0, star, 0), band(star, end, 1)],
+        (None, Some(one)) => vec![band(one, end, 2)],
+        (None, None) => Vec::new(),
+    }
+}
+
 /// Vertical line with a short name.
 #[derive(Clone, Debug)]
 pub struct Mark {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{FigureData, curve, drawn, number, setting, shown};
-use crate::report::{Band, Mark, Panel, PlotAxis, Quantity, Series, Style};
+use crate::report::{Band, Mark, Panel, PlotAxis, Quantity, Series, Style, phase_bands};
 use crate::reproduce::data::PhaseRun;
 use crate::reproduce::settings::Ss21;
 use lowrank::Result;
@@ -25,14 +25,7 @@ fn signal_gap(run: &PhaseRun, row: &TraceRow) -> Option<f64> {
 
 /// Returns bands for phases I, II and III, as far as their times exist.
 fn bands(run: &PhaseRun) -> Vec<Band> {
-    let end = end(run) as f64;
-    let band = |from: f64, to: f64, shade: usize| Band { from, to, label: ["I", "II", "III"][shade].into(), shade };
-    match (run.phases.t_star.map(|t| t as f64), run.phases.t_1.map(|t| t as f64)) {
-        (Some(star), Some(one)) => vec![band(0.0, star, 0), band(star, one, 1), band(one, end, 2)],
-        (Some(star), None) => vec![band(0.0, star, 0), band(star, end, 1)],
-        (None, Some(one)) => vec![band(one, end, 2)],
-        (None, None) => Vec::new(),
-    }
+    phase_bands(run.phases.t_star, run.phases.t_1, end(run) as f64)
 }
 
 pub(super) fn phases(settings: &Ss21, run: &PhaseRun) -> Result<FigureData> {
