@@ -40,7 +40,7 @@ pub(crate) fn read_complex(path: &Path, names: &[&str], what: &str) -> Result<Co
     }
     let parts = array.to_vec()?;
     array.require_finite(&parts)?;
-    let shape = array.shape()[..array.shape().len() - 1].to_vec();
+    let shape = array.own_shape().to_vec();
     Ok(ComplexArray { shape, parts })
 }
 

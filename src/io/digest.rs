@@ -34,8 +34,8 @@ impl InputInfo {
         Self {
             path: array.path().to_owned(),
             sha256: hexadecimal(&hash.finalize()),
-            shape: array.shape().to_vec(),
-            dtype: array.dtype().to_string(),
+            shape: array.own_shape().to_vec(),
+            dtype: array.type_name(),
         }
     }
 
@@ -52,7 +52,7 @@ impl InputInfo {
             [b'P', b'K', ..] => "npz",
             text if matrix_market::is_one(text) => "mtx",
             // A file with the magic bytes of an array must be one.
-            [0x93, ..] => return Ok(Self::of(&NpyArray::open(path)?)),
+            [0x93, ..] => return Ok(Self::of(&NpyArray::open_any(path, true)?)),
             _ => "text",
         };
         let mut file = open_regular(path)?;

@@ -155,6 +155,19 @@ impl NpyArray {
         self.complex
     }
 
+    /// Lengths of the axes in the file, without that of the parts of complex numbers.
+    pub(crate) fn own_shape(&self) -> &[usize] {
+        &self.shape[..self.shape.len() - usize::from(self.complex)]
+    }
+
+    /// Number type in the file, as in NumPy.
+    pub(crate) fn type_name(&self) -> String {
+        match self.complex {
+            true => format!("complex{}", 16 * self.dtype.bytes()),
+            false => self.dtype.to_string(),
+        }
+    }
+
     /// Whether the first axis varies fastest in the file.
     pub fn is_fortran(&self) -> bool {
         self.fortran

@@ -211,6 +211,7 @@ fn others(listed: &mut Listed, n: usize, batches: &[usize], descent: &Method) ->
         for registration in REGISTRY.iter().filter(made) {
             let variants = registration.variants.iter().map(|variant| variant.random);
             for make in variants.chain([registration.random]) {
+                let Some(domain) = (registration.domain)(domain) else { continue };
                 let operator = make(domain, MADE, 1)?;
                 for &batch in batches {
                     listed.add(operator.as_ref(), descent, batch, "")?;

@@ -88,11 +88,15 @@ fn the_mask_and_its_start_go_together() {
     let said = dir.run(&words(generate)).done();
     assert!(said.stdout.contains("--init spectral:1"), "{}", said.stdout);
     let base = "solve --entries p/entries.mtx --model psd --truth p/X.npy --backend cpu --search-rank 2 --quiet";
+    let command = |more: &str| format!("{base} --max-iterations 3000 --report run.json {more}");
     let error = |more: &str| {
-        dir.run(&words(&format!("{base} --max-iterations 3000 --report run.json {more}"))).done();
+        dir.run(&words(&command(more))).done();
         dir.json("run.json")["relative_error"].as_f64().unwrap()
     };
-    let (random, own) = (error(""), error("--init spectral:1"));
+    // Without the mask's start the fit is bad, and the program doubts it.
+    assert_eq!(dir.run(&words(&command(""))).code, Some(1));
+    let random = dir.json("run.json")["relative_error"].as_f64().unwrap();
+    let own = error("--init spectral:1");
     assert!(random > 0.3 && own < 1e-4, "{random} {own}");
     // What is not seen lies below the threshold, which is enough for a random start.
     let unseen = error("--loss-unseen hinge:0");

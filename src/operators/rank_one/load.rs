@@ -235,7 +235,7 @@ impl OpenVectors {
                 "Pass --precision f64, or scale vectors and observations down together",
             ));
         }
-        let dtype = array.dtype().to_string();
+        let dtype = array.type_name();
         let path = path.to_owned();
         Ok(Side { path, shape, dtype, measurements, products, n, vectors, rounded, complex })
     }
