@@ -109,6 +109,7 @@ def dense(
     shape: tuple[int, int] | None,
     storage: str | None,
     normalization: str,
+    complex: bool,
 ) -> Operator: ...
 def dense_gaussian(model: str, shape: tuple[int, int], measurements: int, seed: int, storage: str) -> Operator: ...
 def made(

@@ -116,6 +116,7 @@ class Dense(Operator):
     """Stored sensing matrices.
 
     matrices: (m, n1, n2), (m, n1*n2), or upper triangles row by row, (m, n(n+1)/2). Any real number type, any order and strides.
+    Complex ones, (m, n, n), are Hermitian, and so is the unknown.
     model: psd (M = U U^T), signed (U S U^T), asymmetric (L R^T).
     layout: packed or full, needed only for an ambiguous width; shape, (n1, n2), also resolves it.
     storage: type of the stored numbers, f16, f32 or f64; default: float32 stays f32, every other type becomes f64.
@@ -138,7 +139,10 @@ class Dense(Operator):
         normalization: str | float = "auto",
     ):
         found = array(matrices, "matrices")
-        super().__init__(_lowrank.dense(found, model, layout, shape, storage, str(normalization)))
+        parts = found.dtype.kind == "c"
+        if parts:
+            found = np.ascontiguousarray(np.stack([found.real, found.imag], axis=-1))
+        super().__init__(_lowrank.dense(found, model, layout, shape, storage, str(normalization), parts))
 
     @classmethod
     def gaussian(

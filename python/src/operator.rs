@@ -237,7 +237,8 @@ fn domain_of(model: &str, (n1, n2): (usize, usize)) -> PyResult<Domain> {
 }
 
 #[pyfunction]
-#[pyo3(signature = (matrices, model, layout, shape, storage, normalization))]
+#[pyo3(signature = (matrices, model, layout, shape, storage, normalization, complex))]
+#[expect(clippy::too_many_arguments, reason = "the matrices and their interpretation")]
 pub fn dense(
     py: Python<'_>,
     matrices: &Bound<'_, PyUntypedArray>,
@@ -246,9 +247,11 @@ pub fn dense(
     shape: Option<(usize, usize)>,
     storage: Option<&str>,
     normalization: &str,
+    complex: bool,
 ) -> PyResult<Operator> {
     let options = options(model, layout, shape, storage, normalization)?;
     let array = arrays::lent("matrices", matrices)?;
+    let array = if complex { array.as_complex().map_err(raised)? } else { array };
     let file = py.detach(|| options.read(array)).map_err(raised)?;
     let text = file.describe();
     Ok(Operator::new(file.operator, (card(model)?, model), file.notices, text))

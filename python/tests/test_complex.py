@@ -117,3 +117,22 @@ def test_a_picture_comes_back_from_diffraction_patterns() -> None:
     assert abs(np.vdot(found, x.ravel())) / np.linalg.norm(x) > 1 - 1e-6
     with pytest.raises(InvalidInput, match="masks"):
         CodedDiffraction(np.ones(5))
+
+
+def test_hermitian_matrices_measure_a_complex_unknown() -> None:
+    rng = np.random.default_rng(8)
+    n, m = 12, 120
+    a = rng.normal(size=(m, n, n)) + 1j * rng.normal(size=(m, n, n))
+    a = (a + a.conj().swapaxes(1, 2)) / 2
+    x = state(n, 2, 9)
+    y = np.einsum("mij,ji->m", a, x @ x.conj().T).real
+    dense = lowrank.Dense(a)
+    assert dense.complex
+    np.testing.assert_allclose(dense.forward(x), y, rtol=1e-10)
+    np.testing.assert_array_equal(dense.sensing_matrix(3), a[3])
+    s = lowrank.solve(a, y, precision="f64")
+    np.testing.assert_allclose(s.matrix(), x @ x.conj().T, atol=1e-8)
+    with pytest.raises(InvalidInput, match="conjugates"):
+        lowrank.Dense(a + 1j * np.ones((n, n)))
+    with pytest.raises(InvalidInput, match="shape"):
+        lowrank.Dense(a[:, :, :5])

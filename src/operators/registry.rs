@@ -126,12 +126,17 @@ fn shared(operator: Result<impl Operator + 'static>, storage: Storage) -> Result
     Ok(Arc::new(operator))
 }
 
+/// The complex matrices of about that size.
+fn complex(domain: Domain) -> Domain {
+    Domain::hermitian(domain.order())
+}
+
 /// Descriptions of all built-in operators.
 pub const REGISTRY: &[Registration] = &[
     Registration {
         name: "dense",
         summary: "stored sensing matrices: Gaussian from a seed, or your own from a .npy file",
-        formula: "<A_i, Z>, A_i symmetric, upper triangle stored",
+        formula: "<A_i, Z>, A_i symmetric, upper triangle stored; or complex Hermitian, n^2 numbers",
         normalization: "1/m (Gaussian); own matrices: theirs",
         bytes_per_iteration: "4 m n(n+1)/2 (f32; half or twice that in f16, f64)",
         flops_per_iteration: "4 m n(n+1)/2 per trial",
@@ -156,6 +161,11 @@ pub const REGISTRY: &[Registration] = &[
                 integers: |domain, m, seed| {
                     Ok(Box::new(Dense::small_integers(domain, m, seed)?.with_storage(Storage::F64)?))
                 },
+            },
+            Variant {
+                name: "complex",
+                random: |domain, m, seed| Ok(Box::new(Dense::gaussian(complex(domain), m, seed)?)),
+                integers: |domain, m, seed| Ok(Box::new(Dense::small_integers(complex(domain), m, seed)?)),
             },
         ],
         options: dense::open::OPTIONS,
@@ -186,10 +196,8 @@ pub const REGISTRY: &[Registration] = &[
             },
             Variant {
                 name: "complex",
-                random: |domain, m, seed| Ok(Box::new(RankOne::gaussian(Domain::hermitian(domain.order()), m, seed)?)),
-                integers: |domain, m, seed| {
-                    Ok(Box::new(RankOne::small_integers(Domain::hermitian(domain.order()), m, 1, seed)?))
-                },
+                random: |domain, m, seed| Ok(Box::new(RankOne::gaussian(complex(domain), m, seed)?)),
+                integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(complex(domain), m, 1, seed)?)),
             },
         ],
         options: rank_one::open::OPTIONS,
@@ -212,7 +220,11 @@ pub const REGISTRY: &[Registration] = &[
         limit: |_| None,
         random: |domain, measurements, seed| Ok(Box::new(Seeded::new(domain, measurements, seed)?)),
         integers: |domain, m, seed| Ok(Box::new(Seeded::new(domain, m, seed)?.small_integers())),
-        variants: &[],
+        variants: &[Variant {
+            name: "complex",
+            random: |domain, m, seed| Ok(Box::new(Seeded::new(complex(domain), m, seed)?)),
+            integers: |domain, m, seed| Ok(Box::new(Seeded::new(complex(domain), m, seed)?.small_integers())),
+        }],
         options: seeded::open::OPTIONS,
         source: "operator",
         is_asked: |of| of.text("operator") == Some("seeded"),
@@ -233,7 +245,11 @@ pub const REGISTRY: &[Registration] = &[
         limit: |_| None,
         random: |domain, measurements, seed| Ok(Box::new(Seeded::rademacher(domain, measurements, seed)?)),
         integers: |domain, m, seed| Ok(Box::new(Seeded::rademacher(domain, m, seed)?.small_integers())),
-        variants: &[],
+        variants: &[Variant {
+            name: "complex",
+            random: |domain, m, seed| Ok(Box::new(Seeded::rademacher(complex(domain), m, seed)?)),
+            integers: |domain, m, seed| Ok(Box::new(Seeded::rademacher(complex(domain), m, seed)?.small_integers())),
+        }],
         options: seeded::open::OPTIONS,
         source: "operator",
         is_asked: |of| of.text("operator") == Some("rademacher"),

@@ -1,9 +1,11 @@
 //! Complex matrices: laws of their operators, recovery, invariance under unitary rotations, and refusals.
 
+use std::sync::Arc;
+
 use lowrank::diagnostics::relative_error;
 use lowrank::internals::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
 use lowrank::operators::pauli::with_shots;
-use lowrank::operators::{CodedDiffraction, Operator, Pauli, PauliString, RankOne};
+use lowrank::operators::{CodedDiffraction, Dense, Operator, Pauli, PauliString, RankOne, Seeded, Storage};
 use lowrank::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
 use lowrank::{Backend, Error, Init, Method, Model, Precision, Problem, Settings, Solver, Stop};
 
@@ -41,8 +43,15 @@ fn complex_operators_obey_the_laws_of_every_operator() {
     let vectors = of(|m| Box::new(RankOne::gaussian(Domain::hermitian(7), m, 3).unwrap()));
     // 200 intensities of 36 pixels: the last pattern is measured in part.
     let patterns = of(|m| Box::new(CodedDiffraction::random(&[4, 9], m, 3).unwrap()));
+    let domain = || Domain::hermitian(7);
+    let stored = [
+        Box::new(Dense::gaussian(domain(), 200, 3).unwrap()) as Box<dyn Operator>,
+        Box::new(Dense::gaussian_stored(domain(), 40, 3, Storage::F16).unwrap()),
+        Box::new(Seeded::new(domain(), 200, 3).unwrap()),
+        Box::new(Seeded::rademacher(domain(), 200, 3).unwrap()),
+    ];
     let mut held = 0;
-    for operator in pauli.iter().chain(&vectors).chain(&patterns) {
+    for operator in pauli.iter().chain(&vectors).chain(&patterns).chain(&stored) {
         let what = |law: &str| format!("{} m = {}: {law}", operator.name(), operator.measurements());
         for law in OPERATOR_LAWS.iter().filter(|law| law.name != "isometry" || operator.measurements() > 100) {
             let outcome = law.check(&**operator);
@@ -267,4 +276,23 @@ fn patterns_are_the_squared_fourier_transforms_behind_masks() {
     }
     assert!(CodedDiffraction::new(&[2, 2], &[(1.0, 0.0); 5]).is_err());
     assert!(CodedDiffraction::new(&[], &[]).is_err());
+}
+
+#[test]
+fn hermitian_matrices_of_every_kind_recover_a_complex_matrix() {
+    let domain = Domain::hermitian(20);
+    let truth = synthetic::hermitian(20).rank(2).condition_number(3.0).seed(5).build().unwrap();
+    let operators: [Arc<dyn Operator>; 3] = [
+        Arc::new(Dense::gaussian(domain, 240, 7).unwrap()),
+        Arc::new(Seeded::new(domain, 240, 7).unwrap()),
+        Arc::new(Seeded::rademacher(domain, 240, 7).unwrap()),
+    ];
+    for operator in operators {
+        let name = operator.name().to_owned();
+        let problem = Problem::measure(operator, truth.clone()).unwrap();
+        let found = solved(&problem, Settings::default().precision(Precision::F64));
+        let best = found.best();
+        assert!(best.relative_error.unwrap() < 1e-8, "{name}: {:?}", best.relative_error);
+        assert_eq!(best.estimated_rank, 2, "{name}");
+    }
 }

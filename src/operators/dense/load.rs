@@ -108,7 +108,7 @@ impl OpenOptions {
     /// [`Error::Io`] and [`Error::File`] for a file that cannot be read, has no or two readings as matrices, is not
     /// finite, or overflows the storage type.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<DenseFile> {
-        self.read(NpyArray::open(path)?)
+        self.read(NpyArray::open_any(path.as_ref(), true)?)
     }
 
     /// Reads sensing matrices from an array, like [`OpenOptions::open`]. Data that could be used in place in a mapped
@@ -117,6 +117,9 @@ impl OpenOptions {
     /// # Errors
     /// Those of [`OpenOptions::open`].
     pub fn read(&self, array: NpyArray) -> Result<DenseFile> {
+        if array.is_complex() {
+            return self.hermitian(&array);
+        }
         let (domain, layout) = interpret(&array, self)?;
         let dtype = array.dtype();
         let (path, file_shape) = (array.path().to_owned(), array.shape().to_vec());

@@ -14,6 +14,7 @@
 mod aligned;
 mod data;
 mod fused;
+mod hermitian;
 mod interpret;
 mod load;
 mod normalization;
@@ -47,7 +48,8 @@ use storage::{Rows, Stored, require_room, round_rows_to, with_rows};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "internals"), non_exhaustive)]
 pub enum Layout {
-    /// Upper triangle row by row, n(n+1)/2 numbers, entries unchanged.
+    /// Upper triangle row by row, n(n+1)/2 numbers, entries unchanged; of a Hermitian A its n×n square, with Re A_ij above and on
+    /// the diagonal and Im A_ij at (j, i) below it.
     Packed,
     /// All n1·n2 entries, row-major.
     Full,
@@ -72,7 +74,7 @@ impl Dense {
     }
 
     /// The Gaussian ensemble. Symmetric Aᵢ have N(0, 1) on the diagonal and N(0, ½) off it; rectangular ones have
-    /// N(0, 1) everywhere. Then E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the domain and s = 1/m. Row i comes from its own ChaCha8
+    /// N(0, 1) everywhere, Hermitian ones N(0, 1) on the diagonal and N(0, ½) in both parts off it. Then E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the domain and s = 1/m. Row i comes from its own ChaCha8
     /// stream of `seed`, so the numbers depend on neither the thread count nor m. They are stored in f32.
     ///
     /// # Errors
@@ -93,6 +95,11 @@ impl Dense {
             let mut rng = stream(seed, Purpose::Operator, i as u64);
             if !domain.is_symmetric() {
                 return row.iter_mut().for_each(|entry| *entry = normal(&mut rng));
+            }
+            if domain.is_complex() {
+                let n = domain.order();
+                let size = |q: usize| if q / n == q % n { 1.0 } else { std::f64::consts::FRAC_1_SQRT_2 };
+                return row.iter_mut().enumerate().for_each(|(q, entry)| *entry = normal(&mut rng) * size(q));
             }
             let mut q = 0;
             for j in 0..n {
@@ -119,6 +126,10 @@ impl Dense {
         if layout == Layout::Packed && !domain.is_symmetric() {
             let fix = "packed rows hold the upper triangle of symmetric matrices";
             return Err(Error::invalid("layout", "packed", "full for an asymmetric shape", fix));
+        }
+        if layout == Layout::Full && domain.is_complex() {
+            let fix = "pass squares: real parts above and on the diagonal, imaginary parts below it";
+            return Err(Error::invalid("layout", "full", "packed for complex matrices", fix));
         }
         let width = match layout {
             Layout::Packed => domain.dimension(),
@@ -234,9 +245,14 @@ impl Dense {
     pub fn implied_normalization(&self) -> f64 {
         let p = self.domain.dimension();
         let (n, symmetric) = (self.domain.rows(), self.domain.is_symmetric());
+        let complex = self.domain.is_complex().then(|| self.domain.order());
         let per_row = |row: &mut dyn Iterator<Item = f64>| {
             if !symmetric {
                 return row.map(|a| a * a).sum();
+            }
+            if let Some(n) = complex {
+                let twice = |(q, a): (usize, f64)| if q / n == q % n { a * a } else { 2.0 * a * a };
+                return row.enumerate().map(twice).sum();
             }
             let mut sum = 0.0;
             for i in 0..n {
@@ -364,7 +380,8 @@ impl Operator for Dense {
     // Inlining into another crate would compile all kernels there again.
     #[inline(never)]
     fn accelerate(&self) -> Acceleration<'_> {
-        Acceleration::default().kernels(self, self).gpu(GpuForm::Rows(self))
+        let kernels = Acceleration::default().kernels(self, self);
+        if self.domain.is_complex() { kernels } else { kernels.gpu(GpuForm::Rows(self)) }
     }
 }
 

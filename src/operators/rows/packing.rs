@@ -16,6 +16,8 @@ use crate::real::Real;
 /// ```text
 /// ⟨A, Z⟩ = Σ a_q·z_q,  z_q = ω·(Z_ij + Z_ji) for i < j, Z_ii on the diagonal;   G_ij = ω·g_q for i ≠ j
 /// ```
+///
+/// A row of a Hermitian A has n² numbers, an n×n square: Re A_ij in the upper triangle, and Im A_ij at (j, i) below it.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::operators) struct Packing {
     pub(in crate::operators) domain: Domain,
@@ -26,7 +28,12 @@ pub(in crate::operators) struct Packing {
 impl Packing {
     /// Size of the working memory of both functions: a full matrix, where rows are packed.
     pub(in crate::operators) fn scratch_len(&self) -> usize {
-        if self.domain.is_symmetric() { self.domain.rows() * self.domain.rows() } else { 0 }
+        let n = self.domain.order();
+        match (self.domain.is_complex(), self.domain.is_symmetric()) {
+            (true, _) => 2 * n * n,
+            (false, true) => n * n,
+            (false, false) => 0,
+        }
     }
 }
 
@@ -90,12 +97,51 @@ fn unfold<T: Real>(g: &[T], n: usize, weight: T, full: &mut [T]) {
     }
 }
 
+/// The numbers z of P + iQ = L Rᴴ, an n×n square: weight·(P_ij + P_ji) above, P_ii, and weight·(Q_ij − Q_ji) at (j, i).
+fn fold_complex<T: Real>((p, q): (&[T], &[T]), n: usize, weight: T, out: &mut [T]) {
+    for i in 0..n {
+        out[i * n + i] = p[i * n + i];
+        for j in i + 1..n {
+            out[i * n + j] = weight * (p[i * n + j] + p[j * n + i]);
+            out[j * n + i] = weight * (q[i * n + j] - q[j * n + i]);
+        }
+    }
+}
+
+/// The real and the imaginary part of the Hermitian G with weight·g off the diagonal.
+fn unfold_complex<T: Real>(g: &[T], n: usize, weight: T, (real, imaginary): (&mut [T], &mut [T])) {
+    for i in 0..n {
+        (real[i * n + i], imaginary[i * n + i]) = (g[i * n + i], T::ZERO);
+        for j in i + 1..n {
+            let (a, b) = (weight * g[i * n + j], weight * g[j * n + i]);
+            (real[i * n + j], real[j * n + i]) = (a, a);
+            (imaginary[i * n + j], imaginary[j * n + i]) = (b, T::ZERO - b);
+        }
+    }
+}
+
 macro_rules! pack {
     ($t:ty) => {
         impl Pack for $t {
             fn pack(packing: Packing, point: Pair<'_, $t>, scratch: &mut [$t], out: &mut [$t]) {
                 let (domain, weight) = (packing.domain, packing.off_diagonal as $t);
                 let (n, n2, k) = (domain.rows(), domain.columns(), point.search_rank);
+                if domain.is_complex() {
+                    let n = domain.order();
+                    let of = |part: &[$t], lower: bool| -> std::ops::Range<usize> {
+                        if lower { part.len() / 2..part.len() } else { 0..part.len() / 2 }
+                    };
+                    let l = |lower| MatRef::from_row_major_slice(&point.left[of(point.left, lower)], n, k);
+                    let r = |lower| MatRef::from_row_major_slice(&point.right[of(point.right, lower)], n, k);
+                    let (p, q) = scratch.split_at_mut(n * n);
+                    let (mut real, mut imaginary) =
+                        (MatMut::from_row_major_slice_mut(p, n, n), MatMut::from_row_major_slice_mut(q, n, n));
+                    matmul(&mut real, Accum::Replace, l(false), r(false).transpose(), 1.0, Par::Seq);
+                    matmul(&mut real, Accum::Add, l(true), r(true).transpose(), 1.0, Par::Seq);
+                    matmul(&mut imaginary, Accum::Replace, l(true), r(false).transpose(), 1.0, Par::Seq);
+                    matmul(&mut imaginary, Accum::Add, l(false), r(true).transpose(), -1.0, Par::Seq);
+                    return fold_complex((p, q), n, weight, out);
+                }
                 let left = MatRef::from_row_major_slice(point.left, n, k);
                 let right = MatRef::from_row_major_slice(point.right, n2, k);
                 if !domain.is_symmetric() {
@@ -137,6 +183,29 @@ macro_rules! pack {
                     product(g, applied.right, left);
                     if let Some(right) = right {
                         product(g.transpose(), applied.left, right);
+                    }
+                    return;
+                }
+                if domain.is_complex() {
+                    let n = domain.order();
+                    let (real, imaginary) = scratch.split_at_mut(n * n);
+                    unfold_complex(g, n, weight, (&mut *real, &mut *imaginary));
+                    let (a, b) =
+                        (MatRef::from_row_major_slice(real, n, n), MatRef::from_row_major_slice(imaginary, n, n));
+                    let turned = |v: &[$t], out: &mut [$t]| {
+                        let (x, y) = v.split_at(n * k);
+                        let [x, y] = [x, y].map(|part| MatRef::from_row_major_slice(part, n, k));
+                        let (upper, lower) = out.split_at_mut(n * k);
+                        let [mut upper, mut lower] =
+                            [upper, lower].map(|part| MatMut::from_row_major_slice_mut(part, n, k));
+                        matmul(&mut upper, Accum::Replace, a, x, 1.0, Par::Seq);
+                        matmul(&mut upper, Accum::Add, b, y, -1.0, Par::Seq);
+                        matmul(&mut lower, Accum::Replace, a, y, 1.0, Par::Seq);
+                        matmul(&mut lower, Accum::Add, b, x, 1.0, Par::Seq);
+                    };
+                    turned(applied.right, left);
+                    if let Some(right) = right {
+                        turned(applied.left, right);
                     }
                     return;
                 }

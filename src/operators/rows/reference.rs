@@ -4,8 +4,8 @@
 use crate::operators::Operator;
 use crate::problem::{Domain, Factors, MatrixView, packed_index};
 
-/// An operator that can write the entries of each Aᵢ: the upper triangle row by row for symmetric domains, all entries
-/// row by row for asymmetric ones.
+/// An operator that can write the entries of each Aᵢ: the upper triangle row by row for symmetric domains, the square of
+/// [`Packing`](super::Packing) for complex ones, all entries row by row for asymmetric ones.
 pub(in crate::operators) trait Rows: Operator {
     fn row(&self, i: usize, out: &mut [f64]);
 }
@@ -27,15 +27,26 @@ pub(in crate::operators) fn sensing_matrix(rows: &impl Rows, i: usize) -> Vec<f6
     if !domain.is_symmetric() {
         return row;
     }
-    (0..n * n).map(|at| row[packed_index(n, at / n, at % n)]).collect()
+    (0..n * n).map(|at| entry(domain, &row, at / n, at % n)).collect()
 }
 
 /// Multiplier of a row: for a packed one z[q(i,j)] = (L Rᵀ)_ij + (L Rᵀ)_ji for i < j and (L Rᵀ)_ii on the diagonal, for
 /// a full one L Rᵀ row by row.
-fn point(symmetric: bool, left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f64> {
+fn point(domain: Domain, left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f64> {
     let n = left.rows();
     let dot = |i: usize, j: usize| left.row(i).iter().zip(right.row(j)).map(|(a, b)| a * b).sum::<f64>();
-    if !symmetric {
+    if domain.is_complex() {
+        let h = n / 2;
+        let both = |i: usize, j: usize| dot(i, j) + dot(h + i, h + j);
+        let crossed = |i: usize, j: usize| dot(h + i, j) - dot(i, h + j);
+        let of = |(i, j): (usize, usize)| match i.cmp(&j) {
+            std::cmp::Ordering::Less => both(i, j) + both(j, i),
+            std::cmp::Ordering::Equal => both(i, i),
+            std::cmp::Ordering::Greater => crossed(j, i) - crossed(i, j),
+        };
+        return (0..h * h).map(|at| of((at / h, at % h))).collect();
+    }
+    if !domain.is_symmetric() {
         return (0..n).flat_map(|i| (0..right.rows()).map(move |j| dot(i, j))).collect();
     }
     let mut z = Vec::with_capacity(n * (n + 1) / 2);
@@ -47,8 +58,22 @@ fn point(symmetric: bool, left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f6
     z
 }
 
-/// G_ij, from the upper triangle or from all entries.
+/// G_ij, from the upper triangle or from all entries; of the real form of a complex G, from its square.
 fn entry(domain: Domain, g: &[f64], i: usize, j: usize) -> f64 {
+    if domain.is_complex() {
+        let n = domain.order();
+        let (a, b) = (i % n, j % n);
+        let imaginary = match a.cmp(&b) {
+            std::cmp::Ordering::Less => g[b * n + a],
+            std::cmp::Ordering::Equal => 0.0,
+            std::cmp::Ordering::Greater => -g[a * n + b],
+        };
+        return match (i < n, j < n) {
+            (false, true) => imaginary,
+            (true, false) => -imaginary,
+            _ => g[a.min(b) * n + a.max(b)],
+        };
+    }
     if domain.is_symmetric() { g[packed_index(domain.rows(), i, j)] } else { g[i * domain.columns() + j] }
 }
 
@@ -91,9 +116,9 @@ fn axpy(r: f64, row: &[f64], g: &mut [f64]) {
 }
 
 pub(in crate::operators) fn forward(rows: &impl Rows, shard: usize, at: &Factors, out: &mut [f64]) {
-    let (symmetric, length) = (rows.domain().is_symmetric(), rows.shard_range(shard).len());
+    let length = rows.shard_range(shard).len();
     for (trial, out) in out.chunks_mut(length).enumerate() {
-        let z = point(symmetric, at.left(trial), at.right(trial));
+        let z = point(rows.domain(), at.left(trial), at.right(trial));
         for_each_row(rows, shard, |i, row| out[i] = inner(row, &z));
     }
 }

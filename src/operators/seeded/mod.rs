@@ -10,7 +10,8 @@
 //!
 //! An asymmetric Aᵢ holds the numbers unchanged, q = i·n2 + j. A symmetric one holds them on the diagonal and 1/√2 of
 //! them off it, at (i, j) and (j, i); then E⟨Aᵢ, Z⟩² = v·‖Z‖_F² for every symmetric Z. No entry is multiplied by 1/√2,
-//! which would round it: Z is packed with that weight, and the packed gradient is used with it.
+//! which would round it: Z is packed with that weight, and the packed gradient is used with it. A Hermitian Aᵢ holds n² numbers, the
+//! real parts of its upper triangle and the imaginary parts, with the same weight off the diagonal.
 
 mod fast;
 mod gpu;
@@ -143,7 +144,11 @@ impl reference::Rows for Seeded {
         for (q, out) in (0_u32..).zip(out.iter_mut()) {
             *out = self.scale * f64::from(self.number(key, q));
         }
-        if self.domain.is_symmetric() {
+        if self.domain.is_complex() {
+            let n = self.domain.order();
+            let off = out.iter_mut().enumerate().filter(|(q, _)| q / n != q % n);
+            off.for_each(|(_, entry)| *entry *= self.off_diagonal);
+        } else if self.domain.is_symmetric() {
             let n = self.domain.rows();
             let mut rest = out;
             for j in 0..n {
@@ -229,6 +234,7 @@ impl Operator for Seeded {
     // Inlining into another crate would compile all kernels there again.
     #[inline(never)]
     fn accelerate(&self) -> Acceleration<'_> {
-        Acceleration::default().kernels(self, self).gpu(GpuForm::Rows(self))
+        let kernels = Acceleration::default().kernels(self, self);
+        if self.domain.is_complex() { kernels } else { kernels.gpu(GpuForm::Rows(self)) }
     }
 }
