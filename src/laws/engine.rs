@@ -399,17 +399,26 @@ pub(crate) fn declared_bytes(operator: &dyn Operator, place: &Place) -> LawOutco
     let engine = load_program(place, operator, 1, Arc::new(tape.finish()))?;
     let info = engine.info();
     let (read, held) = (info.operator_bytes_per_iteration, info.operator_bytes as f64);
-    let declared = operator.cost(1, 1).bytes;
+    let lists = match operator.accelerate().gpu {
+        Some(GpuForm::Thin(GpuThin::Nonzeros(of))) => Some(of.count()),
+        _ => None,
+    };
+    // Lists of nonzeros may stand for data that the operator itself does not hold: two indices and a value of each, thrice.
+    let listed = if place.backend.word() == "gpu" { lists.map_or(0.0, |count| 24.0 * count as f64) } else { 0.0 };
+    let declared = operator.cost(1, 1).bytes.max(listed);
     // Generated data are neither read nor held.
     if declared == 0.0 && read == 0.0 && held == 0.0 {
         return Ok(Held::Holds);
     }
     let passes = read / declared;
-    let lists = matches!(operator.accelerate().gpu, Some(GpuForm::Thin(GpuThin::Nonzeros(_))));
     // A list names its lines and, in every panel, the cut lines: with few nonzeros this is most of the list.
     let shape = operator.domain();
     let names = 16.0 * (shape.rows() + shape.columns() + info.panels) as f64;
-    let agree = if lists { passes >= 0.4 && read <= 2.1 * declared + names } else { [0.5, 1.0, 2.0].contains(&passes) };
+    let agree = if lists.is_some() {
+        passes >= 0.4 && read <= 2.1 * declared + names
+    } else {
+        [0.5, 1.0, 2.0].contains(&passes)
+    };
     if agree && held >= declared.min(read) / 2.0 {
         Ok(Held::Holds)
     } else {

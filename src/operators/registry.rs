@@ -196,7 +196,7 @@ pub const REGISTRY: &[Registration] = &[
             },
             Variant {
                 name: "complex",
-                random: |domain, m, seed| Ok(Box::new(RankOne::gaussian(complex(domain), m, seed)?)),
+                random: |domain, m, seed| Ok(Box::new(RankOne::gaussian(complex(domain), m, seed)?.centred(false)?)),
                 integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(complex(domain), m, 1, seed)?)),
             },
         ],
