@@ -3,7 +3,7 @@
 //! Registers hold a complex matrix as its real part above its imaginary part, see [`crate::problem::Domain`].
 
 use std::fmt::Debug;
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 use faer::traits::ComplexField;
 use faer::{Mat, c64};
@@ -19,6 +19,8 @@ pub(crate) trait Field:
     + Mul<f64, Output = Self>
     + Div<f64, Output = Self>
     + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
 {
     /// Real numbers in one of them, which is also the number of rows of a register for one row.
     const PARTS: usize;

@@ -111,7 +111,7 @@ fn outer_products_are_generated_and_solved() {
     refused(&dir, &format!("{base} --model asymmetric"), &["--vectors-right", "b.npy"]);
     dir.write("c.npy", &crate::npy("<c16", "(1, 2)", &[0; 32]));
     refused(&dir, "solve --observations p/y.npy --matrices c.npy", &["complex", "(m, n, n)"]);
-    refused(&dir, "solve --observations c.npy --matrices p/a.npy", &["complex", "symmetric 2n x 2n"]);
+    refused(&dir, "solve --observations c.npy --vectors p/a.npy", &["complex", "symmetric 2n x 2n"]);
     dir.run(&words(
         "generate --operator rank_one --model asymmetric --shape 12,9 --rank 1 --measurements 300 --seed 6 --out q",
     ))

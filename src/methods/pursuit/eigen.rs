@@ -229,7 +229,7 @@ fn combinations<E: Field>(gram: &Mat<E>, most: usize) -> Mat<E> {
         let mut left = gram[(j, j)].real();
         for q in &kept {
             let share = q.iter().enumerate().fold(zero, |sum, (i, q)| sum + q.conjugate() * gram[(i, j)]);
-            v.iter_mut().zip(q).for_each(|(v, q)| *v = *v - share * *q);
+            v.iter_mut().zip(q).for_each(|(v, q)| *v -= share * *q);
             left -= share.square();
         }
         if left > DEPENDENT * DEPENDENT * gram[(j, j)].real() {

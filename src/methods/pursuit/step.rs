@@ -124,7 +124,7 @@ impl<E: Field> Turn<'_, '_, E> {
             let mut gram = tall::adjoint_times(v, v);
             let trace: f64 = (0..q).map(|j| gram[(j, j)].real()).sum();
             let more = E::of(1e-10 * trace / q as f64, 0.0);
-            (0..q).for_each(|j| gram[(j, j)] = gram[(j, j)] + more);
+            (0..q).for_each(|j| gram[(j, j)] += more);
             let factor = gram.llt(Side::Lower).ok();
             tall::by_rows(out.as_mut().subrows_mut(rows.start, rows.len()), &|from, mut part| {
                 let g = gradient.as_ref().subrows(rows.start + from, part.nrows());

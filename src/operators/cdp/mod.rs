@@ -57,7 +57,7 @@ impl CodedDiffraction {
 
     fn of(shape: &[usize], masks: Vec<c64>) -> Result<Self> {
         let n = shape.iter().try_fold(1_usize, |all, n| all.checked_mul(*n)).unwrap_or(0);
-        if n == 0 || masks.is_empty() || masks.len() % n != 0 {
+        if n == 0 || masks.is_empty() || !masks.len().is_multiple_of(n) {
             let allowed = format!("a positive multiple of {n}, the pixels of the shape {shape:?}");
             let found = format!("{} numbers", masks.len());
             return Err(Error::invalid("masks", found, allowed, "pass a number for each pixel of each mask"));
@@ -82,11 +82,13 @@ impl CodedDiffraction {
     /// # Errors
     /// Those of [`CodedDiffraction::new`]; [`Error::Invalid`] for m = 0.
     pub fn random(shape: &[usize], measurements: usize, seed: u64) -> Result<Self> {
-        Self::drawn(shape, measurements, seed, |rng| {
+        let made = Self::drawn(shape, measurements, seed, |rng| {
             let turn = [c64::new(1.0, 0.0), c64::new(-1.0, 0.0), c64::new(0.0, 1.0), c64::new(0.0, -1.0)];
             let size = if rng.random_range(0..5) < 4 { 0.5_f64.sqrt() } else { 3.0_f64.sqrt() };
             turn[rng.random_range(0..4)] * size
-        })
+        })?;
+        // The mean of |d|² is 1.
+        Ok(Self { normalization: 1.0 / measurements as f64, ..made })
     }
 
     /// Masks of −1, 0 and 1 on a grid of pairs, whose transforms are exact, and plain residuals, for the laws.
@@ -309,7 +311,7 @@ impl Operator for CodedDiffraction {
         let (m, n) = (self.measured.len() as f64, self.size() as f64);
         // Three transforms of 5 n log₂ n operations, and about 30 a number besides.
         let flops = m * search_rank as f64 * (15.0 * n.log2().max(1.0) + 30.0);
-        Cost { bytes: self.masks.len() as f64 * size_of::<c64>() as f64, flops: flops * batch as f64 }
+        Cost { bytes: m * size_of::<c64>() as f64, flops: flops * batch as f64 }
     }
 
     fn memory(&self) -> Vec<Part> {

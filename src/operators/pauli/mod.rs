@@ -298,7 +298,7 @@ fn transform(values: &mut [f64]) {
 
 /// (−1)^(z·a)
 fn sign(z: u32, a: usize) -> f64 {
-    if (z as usize & a).count_ones() % 2 == 0 { 1.0 } else { -1.0 }
+    if (z as usize & a).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 }
 }
 
 /// Σ_a (−1)^(z·a) v(a)

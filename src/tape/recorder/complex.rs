@@ -40,7 +40,7 @@ fn preconditioned(d: Mat<f64>, v: &Mat<c64>, damping: f64) -> (Mat<f64>, bool) {
     if !(lambda.is_finite() && lambda > 0.0) {
         return (d, false);
     }
-    (0..k).for_each(|i| gram[(i, i)] = gram[(i, i)] + c64::new(lambda, 0.0));
+    (0..k).for_each(|i| gram[(i, i)] += c64::new(lambda, 0.0));
     let Ok(factor) = gram.llt(Side::Lower) else { return (d, true) };
     let solved = factor.solve(c64::unstacked(d).adjoint().to_owned());
     (c64::stacked(solved.adjoint().to_owned()), damping < least)
