@@ -34,6 +34,8 @@ const CUTS: usize = 3;
 const SMALL: f64 = 0.1;
 /// The same share for a column that fades.
 const FAINT: f64 = 1e-3;
+/// Most degrees of freedom of a fit that leaves a residual, as a share of the measurements.
+const DETERMINED: f64 = 0.4;
 /// Relative residual below which nothing is left to explain.
 const FITS: f64 = 1e-5;
 
@@ -94,7 +96,9 @@ impl Task<'_> {
         let m = (fit.parameters.rows - fit.parameters.holdout_rows) as f64;
         let (before, after) = (freedom(fit), freedom(found));
         let more = (after - before).max(0.0);
-        after < m && found.train_loss < significant_loss(fit.train_loss, more, m - before)
+        // A fit chooses its columns, so with many degrees of freedom it explains more of noise than their share.
+        let most = if found.relative_residual <= MISFIT { m } else { DETERMINED * m };
+        after < most && found.train_loss < significant_loss(fit.train_loss, more, m - before)
     }
 }
 

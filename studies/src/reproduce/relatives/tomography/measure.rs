@@ -114,21 +114,25 @@ fn infidelity(solution: &Solution, truth: Option<&Truth>) -> Result<f64> {
     Ok((1.0 - fidelity(&solution.best().product(), truth)?).max(f64::EPSILON))
 }
 
-/// Measures infidelity and seconds of every state on q qubits.
-pub(super) fn states(s: &Rerun, backend: &Backend, q: usize, tick: &mut Tick<'_>) -> Result<Vec<MeasuredCurve>> {
-    let (n, mut curves) = (1 << q, Vec::new());
-    let m = n * n / 5;
-    for (at, state) in State::ALL.into_iter().filter(|state| state.is_determined(n, m)).enumerate() {
-        let problem = shot(&exact(state, n, m, s.seed, 1.0)?, SHOTS, s.seed)?;
-        let settings = Settings::default().search_rank(s.search_rank).precision(s.precision);
-        let started = Instant::now();
-        let solution = solved(problem.clone(), settings, backend)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let lost = infidelity(&solution, problem.truth(0))?;
-        for (what, value) in [("infidelity", lost), ("seconds", seconds)] {
-            // Several numbers of qubits have curves of their own.
-            let name = format!("{}-{q}", state.name());
-            curves.push(MeasuredCurve::new(what, &name, state.label(), vec![(q as f64, value)]));
+/// Measures infidelity and seconds of every state against the number of qubits.
+pub(super) fn states(s: &Rerun, backend: &Backend, tick: &mut Tick<'_>) -> Result<Vec<MeasuredCurve>> {
+    let mut curves = Vec::new();
+    for (at, state) in State::ALL.into_iter().enumerate() {
+        let (mut infidelities, mut times) = (Vec::new(), Vec::new());
+        for q in qubits(s) {
+            let (n, m) = (1 << q, (1 << (2 * q)) / 5);
+            if !state.is_determined(n, m) {
+                continue;
+            }
+            let problem = shot(&exact(state, n, m, s.seed, 1.0)?, SHOTS, s.seed)?;
+            let settings = Settings::default().search_rank(s.search_rank).precision(s.precision);
+            let started = Instant::now();
+            let solution = solved(problem.clone(), settings, backend)?;
+            times.push((q as f64, started.elapsed().as_secs_f64()));
+            infidelities.push((q as f64, infidelity(&solution, problem.truth(0))?));
+        }
+        for (what, points) in [("infidelity", infidelities), ("seconds", times)] {
+            curves.push(MeasuredCurve::new(what, &state.name(), state.label(), points));
         }
         if tick((at + 1) as f64 / State::ALL.len() as f64).is_break() {
             return Ok(Vec::new());

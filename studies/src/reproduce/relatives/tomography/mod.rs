@@ -72,8 +72,7 @@ impl Room for Tomography {
     }
 
     fn heats(&self, s: &Rerun) -> Result<Vec<Heat>> {
-        let n = 32;
-        let problem = measure::exact(State::Random(s.rank), n, 5 * n * s.rank * 2, s.seed, 1.0)?;
+        let problem = measure::exact(State::Random(s.rank), s.n, s.measurements, s.seed, 1.0)?;
         let settings = Settings::new(Method::gd())
             .search_rank(s.search_rank)
             .diagnose(true)
@@ -89,15 +88,13 @@ impl Room for Tomography {
     }
 
     fn tasks<'a>(&self, s: &'a Rerun, backend: &'a Backend) -> Result<Vec<Task<'a>>> {
-        let states = qubits(s).into_iter().map(|q| {
-            let run = move |tick: &mut Tick<'_>| measure::states(s, backend, q, tick);
-            Task::new(format!("states of {q} qubits"), (1 << (2 * q)) as f64 / 4096.0, run)
-        });
+        let work = qubits(s).into_iter().map(|q| (1 << (2 * q)) as f64 / 4096.0).sum();
+        let states = Task::new("states", work, move |tick: &mut Tick<'_>| measure::states(s, backend, tick));
         let shots = Task::new("shots", 2.0, move |tick: &mut Tick<'_>| measure::shots(s, backend, tick));
         let conditions = Task::new("condition numbers", 2.0, move |tick: &mut Tick<'_>| {
             measure::condition_numbers(s, backend, tick)
         });
-        Ok(states.chain([shots, conditions]).collect())
+        Ok(vec![states, shots, conditions])
     }
 
     fn pictures<'a>(&self, s: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>> {
@@ -105,7 +102,7 @@ impl Room for Tomography {
             title: "The descent from a small random start",
             of: Of::Error,
             powers: false,
-            views: vec![View { title: "five qubits".into(), courses: courses.iter().collect() }],
+            views: vec![View { title: format!("{} qubits", s.n.ilog2()), courses: courses.iter().collect() }],
             caption: format!("Relative error of a state of rank {} from exact expectation values.", s.rank),
         }]
     }
