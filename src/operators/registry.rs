@@ -37,6 +37,8 @@ pub struct Variant {
     pub random: Make,
     /// Constructor of an integer instance, see [`Registration::integers`].
     pub integers: Make,
+    /// Whether the backend gpu runs it.
+    pub gpu: bool,
 }
 
 /// Description of an operator, without an instance.
@@ -156,6 +158,7 @@ pub const REGISTRY: &[Registration] = &[
         variants: &[
             Variant {
                 name: "f16",
+                gpu: true,
                 random: |domain, m, seed| Ok(Box::new(Dense::gaussian_stored(domain, m, seed, Storage::F16)?)),
                 integers: |domain, m, seed| {
                     Ok(Box::new(Dense::small_integers(domain, m, seed)?.with_storage(Storage::F16)?))
@@ -163,6 +166,7 @@ pub const REGISTRY: &[Registration] = &[
             },
             Variant {
                 name: "f64",
+                gpu: true,
                 random: |domain, m, seed| Ok(Box::new(Dense::gaussian_stored(domain, m, seed, Storage::F64)?)),
                 integers: |domain, m, seed| {
                     Ok(Box::new(Dense::small_integers(domain, m, seed)?.with_storage(Storage::F64)?))
@@ -170,6 +174,7 @@ pub const REGISTRY: &[Registration] = &[
             },
             Variant {
                 name: "complex",
+                gpu: false,
                 random: |domain, m, seed| Ok(Box::new(Dense::gaussian(complex(domain), m, seed)?)),
                 integers: |domain, m, seed| Ok(Box::new(Dense::small_integers(complex(domain), m, seed)?)),
             },
@@ -197,11 +202,13 @@ pub const REGISTRY: &[Registration] = &[
         variants: &[
             Variant {
                 name: "sums of two, not centred",
+                gpu: true,
                 random: |domain, m, seed| Ok(Box::new(RankOne::gaussian_sums(domain, m, 2, seed)?.centred(false)?)),
                 integers: |domain, m, seed| Ok(Box::new(RankOne::small_integers(domain, m, 2, seed)?)),
             },
             Variant {
                 name: "complex",
+                gpu: true,
                 random: |domain, m, seed| {
                     Ok(Box::new(RankOne::gaussian(complex_of_three(domain), m, seed)?.centred(false)?))
                 },
@@ -232,6 +239,7 @@ pub const REGISTRY: &[Registration] = &[
         integers: |domain, m, seed| Ok(Box::new(Seeded::new(domain, m, seed)?.small_integers())),
         variants: &[Variant {
             name: "complex",
+            gpu: false,
             random: |domain, m, seed| Ok(Box::new(Seeded::new(complex(domain), m, seed)?)),
             integers: |domain, m, seed| Ok(Box::new(Seeded::new(complex(domain), m, seed)?.small_integers())),
         }],
@@ -257,6 +265,7 @@ pub const REGISTRY: &[Registration] = &[
         integers: |domain, m, seed| Ok(Box::new(Seeded::rademacher(domain, m, seed)?.small_integers())),
         variants: &[Variant {
             name: "complex",
+            gpu: false,
             random: |domain, m, seed| Ok(Box::new(Seeded::rademacher(complex(domain), m, seed)?)),
             integers: |domain, m, seed| Ok(Box::new(Seeded::rademacher(complex(domain), m, seed)?.small_integers())),
         }],

@@ -66,7 +66,8 @@ fn modules_in(precision: Precision) -> Vec<Module> {
     let mut modules = Vec::new();
     for registration in REGISTRY.iter().filter(|registration| registration.backends.contains("gpu")) {
         for (n, m, k, batch) in [(1, 1, 1, 1), (2, 3, 5, 2), (17, 257, 16, 3), (61, 40, 33, 8), (3, 70_000, 1, 9)] {
-            for make in registration.variants.iter().map(|variant| variant.random).chain([registration.random]) {
+            let variants = registration.variants.iter().filter(|variant| variant.gpu).map(|variant| variant.random);
+            for make in variants.chain([registration.random]) {
                 let domains = [Domain::symmetric(n), Domain::rectangular(n, n + 4)];
                 for domain in domains.into_iter().filter_map(registration.domain) {
                     let operator = make(domain, m, 1).expect("a small operator");

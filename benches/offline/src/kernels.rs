@@ -209,7 +209,7 @@ fn others(listed: &mut Listed, n: usize, batches: &[usize], descent: &Method) ->
             registration.backends.contains("gpu") && registration.name != operator.name()
         };
         for registration in REGISTRY.iter().filter(made) {
-            let variants = registration.variants.iter().map(|variant| variant.random);
+            let variants = registration.variants.iter().filter(|variant| variant.gpu).map(|variant| variant.random);
             for make in variants.chain([registration.random]) {
                 let Some(domain) = (registration.domain)(domain) else { continue };
                 let operator = make(domain, MADE, 1)?;
