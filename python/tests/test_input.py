@@ -117,7 +117,7 @@ def test_refusals_are_those_of_the_command_line(example):
     with refused("observations", "(399,)", "400"):
         example.solve(y=y[:-1])
     with refused("complex"):
-        example.solve(A.astype(complex))
+        example.solve(y=y.astype(complex))
     with refused("matrices", "object"):
         example.solve(np.array([None, 1]))
     with refused("matrices", "20"):
