@@ -12,8 +12,8 @@ fn a_thousand_random_problems_have_the_right_answers() {
     }
     let tally = soak.tally();
     assert_eq!(tally.problems(), 1000);
-    // Most of what was drawn could be compared.
-    assert!(tally.agreed > tally.incomparable && tally.held > tally.refused, "{tally:?}");
+    // Most of what was drawn could be compared. Operators without kernels of their own are refused at places that force one.
+    assert!(tally.agreed > tally.incomparable && 3 * tally.refused < tally.problems(), "{tally:?}");
 }
 
 #[test]
