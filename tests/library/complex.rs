@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lowrank::diagnostics::relative_error;
+use lowrank::diagnostics::{fidelity, relative_error};
 use lowrank::internals::laws::{ENGINE_LAWS, Held, OPERATOR_LAWS, Place};
 use lowrank::operators::pauli::with_shots;
 use lowrank::operators::{CodedDiffraction, Dense, Operator, Pauli, PauliString, RankOne, Seeded, Storage};
@@ -276,6 +276,9 @@ fn patterns_are_the_squared_fourier_transforms_behind_masks() {
     }
     assert!(CodedDiffraction::new(&[2, 2], &[(1.0, 0.0); 5]).is_err());
     assert!(CodedDiffraction::new(&[], &[]).is_err());
+    // Nothing is no operator: a rank without measurements has none.
+    assert!(operator.slice(2..2).is_none() && operator.slice(0..5).is_none());
+    assert!(operator.slice(1..4).is_some_and(|own| own.measurements() == 3));
 }
 
 #[test]
@@ -294,5 +297,20 @@ fn hermitian_matrices_of_every_kind_recover_a_complex_matrix() {
         let best = found.best();
         assert!(best.relative_error.unwrap() < 1e-8, "{name}: {:?}", best.relative_error);
         assert_eq!(best.estimated_rank, 2, "{name}");
+    }
+}
+
+/// Noise is not taken for columns, by pursuit or by a second fit.
+#[test]
+fn few_shots_of_a_pure_state_give_rank_one() {
+    for seed in [1, 4] {
+        let truth = synthetic::hermitian(64).rank(1).seed(seed).build().unwrap();
+        let exact = Problem::measure(Pauli::random(6, 819, seed).unwrap(), truth.clone()).unwrap();
+        let y = with_shots(exact.observations(0).unwrap(), 512, seed).unwrap();
+        let problem = Problem::new(exact.operator().clone(), y).unwrap().with_truth(truth.clone()).unwrap();
+        let found = solved(&problem, Settings::default().search_rank(8).precision(Precision::F64));
+        let best = found.best();
+        assert_eq!(best.singular_values.iter().filter(|v| **v > 1e-9).count(), 1, "{:?}", best.singular_values);
+        assert!(fidelity(&best.product(), &truth).unwrap() > 0.97);
     }
 }

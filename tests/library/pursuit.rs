@@ -37,6 +37,17 @@ fn columns(solution: &Solution, trial: usize) -> usize {
 }
 
 #[test]
+fn noise_in_small_problems_is_no_second_column() {
+    for seed in 0..20 {
+        let truth = synthetic::psd(32).rank(1).seed(seed).build().unwrap();
+        let problem = Problem::measure(Dense::gaussian(truth.domain(), 204, seed).unwrap(), truth).unwrap();
+        let problem = problem.with_noise(0.05, seed).unwrap();
+        let solution = solve(&problem, &settings().search_rank(8), &Backend::Cpu);
+        assert_eq!(columns(&solution, 0), 1, "seed {seed}");
+    }
+}
+
+#[test]
 fn few_measurements_and_many_columns_give_the_rank_and_the_matrix() {
     // 117 degrees of freedom: 3, 2, and 1.5 times as many measurements.
     for m in [350, 240, 175] {

@@ -321,7 +321,7 @@ impl Operator for CodedDiffraction {
 
     fn slice(&self, measurements: Range<usize>) -> Option<Arc<dyn Operator>> {
         let (start, end) = (self.measured.start + measurements.start, self.measured.start + measurements.end);
-        (start <= end && end <= self.measured.end).then(|| {
+        (start < end && end <= self.measured.end).then(|| {
             Arc::new(Self {
                 masks: self.masks.clone(),
                 fourier: self.fourier.clone(),
