@@ -222,7 +222,7 @@ pub(super) fn recovery(rng: &mut ChaCha8Rng, place: &Place, what: &mut String) -
     let operator = (ensemble.generate)(domain, m, seed, Storage::F32).map_err(|e| e.to_string())?;
     let name = ensemble.name;
     *what = format!("recovery by the defaults, {name} n={n} m={m} seed={seed}, rank {rank}, {}", place.name);
-    if place.variant.is_some() && !place.applies_to(&*operator) {
+    if !place.applies_to(&*operator) {
         return Ok(SoakOutcome::Refused);
     }
     let truth = Model::natural(&domain).truth(&domain, Some(rank)).and_then(|truth| truth.seed(seed + 1).build());
