@@ -17,15 +17,25 @@ import tempfile
 SIZE = {False: 60, True: 24}
 
 
+# Operators of complex matrices, whose factors have twice the numbers and no second one; Pauli strings need a power of two.
+COMPLEX = {"pauli": {False: 64, True: 32}, "cdp": SIZE}
+
+
 def operators(program):
-    """Their words, as the program lists them."""
-    return [line for line in run(program, "list", "operators").splitlines() if line and not line.startswith(" ")]
+    """Their words and backends, as the program lists them."""
+    found, word = {}, None
+    for line in run(program, "list", "operators").splitlines():
+        if line and not line.startswith(" "):
+            word = line
+        elif line.split()[:1] == ["backends"]:
+            found[word] = line.replace(",", " ").split()[1:]
+    return found
 
 
 def cases(quick, operators):
     for operator in operators:
         # Entries are few of many only where the matrix is larger, and see nothing of surplus columns.
-        n = SIZE[quick] * (4 if operator == "entries" else 1)
+        n = COMPLEX.get(operator, SIZE)[quick] * (4 if operator == "entries" else 1)
         wide = n * 2 // 3
         columns = 3 if operator == "entries" else 6
         models = {
@@ -35,10 +45,13 @@ def cases(quick, operators):
             "asymmetric": (3 * (n + wide), ["--model", "asymmetric", "--shape", f"{n},{wide}", "--rank", 3],
                            ["--search-rank", columns]),
         }
-        # Degrees of freedom of rank 3, times what the ensemble asks for.
-        factor = {"rank_one": 14, "entries": 12}.get(operator, 10)
+        # Degrees of freedom of rank 3, times what the ensemble asks for: 8 n of n^2 Pauli strings where n is 32, and whole
+        # patterns of n intensities.
+        factor = {"rank_one": 14, "entries": 12, "pauli": 8 / 3, "cdp": 16}.get(operator, 10)
+        if operator in COMPLEX:
+            del models["asymmetric"]
         for model, (freedom, made, solved) in models.items():
-            yield operator, model, made, solved, factor * freedom
+            yield operator, model, made, solved, round(factor * freedom)
 
 
 def run(program, *args):
@@ -67,7 +80,8 @@ def main():
     program = str(pathlib.Path(args.program).resolve())
     rows, missed, machines = [], 0, {}
     with tempfile.TemporaryDirectory() as folder:
-        for operator, model, made, solved, measurements in cases(args.quick, operators(program)):
+        known = operators(program)
+        for operator, model, made, solved, measurements in cases(args.quick, known):
             problem = pathlib.Path(folder) / f"{operator}-{model}"
             said = run(program, "generate", "--operator", operator, *made, "--measurements", measurements,
                        "--seed", 7, "--out", problem)
@@ -81,6 +95,9 @@ def main():
                     at = command.index(flag)
                     del command[at:at + 2]
             for backend in args.backends.split(","):
+                if backend not in known[operator]:
+                    print(f"{operator:10} {model:10} {backend:9} has no kernels", flush=True)
+                    continue
                 report = problem / f"{backend}.json"
                 run(program, *command, *solved, "--backend", backend, "--max-iterations", 4000, "--seed", 3,
                     "--stop-relative-error", args.error, "--observe", "every:20", "--report", report, "--quiet")
@@ -94,7 +111,7 @@ def main():
                       f"{found['iterations']:5} iterations {seconds:8.2f} s {'' if good else 'MISSED'}", flush=True)
     n = SIZE[args.quick]
     text = [f"# Recovery of every operator and model on every backend\n",
-            f"n = {n} (entries: {4 * n}; asymmetric: n x 2n/3), rank 3 (signed: two positive, one negative), search rank 6 (signed: 4,2; "
+            f"n = {n} (entries: {4 * n}; pauli: {COMPLEX['pauli'][args.quick]}; asymmetric: n x 2n/3), rank 3 (signed: two positive, one negative), search rank 6 (signed: 4,2; "
             f"entries: 3 and 2,1), random start, until the relative error is {args.error:g}.\n",
             f"Made by `python3 benches/recovery.py --out DIR{' --quick' if args.quick else ''}` on: "
             + "; ".join(f"{backend}: {adapter}" for backend, adapter in machines.items()) + ".\n",

@@ -66,20 +66,34 @@ struct ShardPass<'a, T> {
     point: &'a [T],
     applied: Pair<'a, T>,
     accumulator: usize,
+    bases: Option<Bases<'a, T>>,
 }
 
+/// Bases Q and R, column by column, and the numbers of a thin row.
+#[derive(Clone, Copy)]
+struct Bases<'a, T> {
+    columns: (&'a [T], &'a [T]),
+    length: usize,
+}
+
+/// The accumulator of a shard, Σ w e² and Σ w e, and its thin rows.
+type OfShard<T> = (Bank<T>, [f64; 2], Vec<T>);
+
 impl<T: Real> ShardPass<'_, T> {
-    /// The accumulator of a shard, and Σ w e² and Σ w e.
-    fn run(&self, shard: usize, target: &[T], weights: &[T]) -> (Bank<T>, [f64; 2]) {
+    fn run(&self, shard: usize, target: &[T], weights: &[T]) -> OfShard<T> {
+        let mut thin = vec![T::ZERO; self.bases.map_or(0, |bases| target.len() * bases.length)];
         let mut bank = Bank::new(1, self.accumulator);
         let mut residual = vec![T::ZERO; target.len()];
         if let Some(accumulator) = bank.rows_mut().next() {
             let (point, applied, residual) = (self.point, self.applied, &mut residual[..]);
             let trial = TrialPass { point, applied, target, weights, residual, accumulator };
-            self.kernel.pass(self.schedule, shard, Loss::Square, &mut [trial]);
+            match self.bases {
+                Some(bases) => self.kernel.pass_and_thin(self.schedule, shard, trial, bases.columns, &mut thin),
+                None => self.kernel.pass(self.schedule, shard, Loss::Square, &mut [trial]),
+            }
         }
         let moment = |of: fn(f64) -> f64| residual.iter().zip(weights).map(|(e, w)| w.to_f64() * of(e.to_f64())).sum();
-        (bank, [moment(|e| e * e), moment(|e| e)])
+        (bank, [moment(|e| e * e), moment(|e| e)], thin)
     }
 }
 
@@ -102,13 +116,16 @@ struct Question<'a, T> {
     target: Option<&'a [&'a [T]]>,
     /// Whether GᵀW is wanted too.
     both: bool,
+    /// The bases of thin rows that are wanted too.
+    bases: Option<Bases<'a, T>>,
 }
 
-/// G V and GᵀW, G = Σ w e A, and Σ w e².
+/// G V and GᵀW, G = Σ w e A, Σ w e², and the thin rows of the shards.
 struct Sums<T> {
     left: Vec<T>,
     right: Vec<T>,
     energy: f64,
+    thin: Vec<(usize, Vec<T>)>,
 }
 
 impl<T: Unit + Stored<T>> HostRows<'_, T> {
@@ -121,7 +138,8 @@ impl<T: Unit + Stored<T>> HostRows<'_, T> {
         let mut scratch = Bank::new(1, kernel.scratch_len(columns));
         let mut sum = Bank::new(1, accumulator);
         let zeros = vec![T::ZERO; self.shards.iter().map(Range::len).max().unwrap_or(0)];
-        let mut out = Sums { left: vec![T::ZERO; domain.rows() * columns], right: Vec::new(), energy: 0.0 };
+        let mut out =
+            Sums { left: vec![T::ZERO; domain.rows() * columns], right: Vec::new(), energy: 0.0, thin: Vec::new() };
         if question.both {
             out.right.resize(domain.columns() * columns, T::ZERO);
         }
@@ -132,18 +150,20 @@ impl<T: Unit + Stored<T>> HostRows<'_, T> {
         };
         kernel.prepare(pair(question.ends), scratch, point);
         let schedule = PassSchedule { set: self.set, traversal: kernel.traversals(1).first().map_or(0, |(t, _)| *t) };
-        let pass = ShardPass { kernel, schedule, point, applied: pair(question.applied), accumulator };
+        let applied = pair(question.applied);
+        let pass = ShardPass { kernel, schedule, point, applied, accumulator, bases: question.bases };
         let of = |shard: usize| {
             let target = question.target.map_or(&zeros[..self.shards[shard].len()], |target| target[shard]);
             pass.run(shard, target, self.weights[shard])
         };
         let weight: f64 = self.totals[shards.clone()].iter().sum();
-        let found: Vec<(Bank<T>, [f64; 2])> = shards.into_par_iter().map(of).collect();
+        let found: Vec<OfShard<T>> = shards.clone().into_par_iter().map(of).collect();
         let mut mean = 0.0;
-        for (bank, [square, plain]) in &found {
+        for (shard, (bank, [square, plain], thin)) in shards.zip(found) {
             sum.iter_mut().zip(bank.row(0)).for_each(|(sum, own)| *sum += *own);
             out.energy += square;
             mean += plain / weight;
+            out.thin.push((shard, thin));
         }
         if self.operator.is_centred() {
             // Σ w(e − ē)² = Σ w e² − ē²·Σ w
@@ -155,12 +175,14 @@ impl<T: Unit + Stored<T>> HostRows<'_, T> {
     }
 }
 
-impl<T: Unit + Stored<T>> Rows for HostRows<'_, T> {
-    fn weights(&self) -> &[f64] {
-        &self.totals
-    }
-
-    fn pass(&self, shards: Range<usize>, left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Result<Seen> {
+impl<T: Unit + Stored<T>> HostRows<'_, T> {
+    /// A pass, with thin rows of some bases.
+    fn look(
+        &self,
+        shards: Range<usize>,
+        (left, right): (MatRef<'_, f64>, MatRef<'_, f64>),
+        bases: Option<Bases<'_, T>>,
+    ) -> Result<(Seen, Vec<(usize, Vec<T>)>)> {
         let domain = self.operator.domain();
         let (n1, n2) = (domain.rows(), domain.columns());
         let accumulators = product(&[shards.len() + 2, self.kernel.get().accumulator_len(n2, 2), size_of::<T>()]);
@@ -173,19 +195,29 @@ impl<T: Unit + Stored<T>> Rows for HostRows<'_, T> {
         let applied = (if domain.is_symmetric() { &identity[..] } else { &nothing[..] }, &identity[..]);
         let (l, r) = (row_major(left, n2), row_major(right, n2));
         let target = Some(&self.target[..]);
-        let question = Question { ends: (&l, &r), applied, columns: n2, target, both: false };
+        let question = Question { ends: (&l, &r), applied, columns: n2, target, both: false, bases };
         let weight = self.totals[shards.clone()].iter().sum();
-        let Sums { left: gradient, energy, .. } = self.sums(shards, &question);
+        let Sums { left: gradient, energy, thin, .. } = self.sums(shards, &question);
         let gradient = Mat::from_fn(n1, n2, |i, j| gradient[i * n2 + j].to_f64());
-        Ok(Seen::new(gradient, energy, weight))
+        Ok((Seen::new(gradient, energy, weight), thin))
+    }
+}
+
+impl<T: Unit + Stored<T>> Rows for HostRows<'_, T> {
+    fn weights(&self) -> &[f64] {
+        &self.totals
     }
 
-    fn thin(
+    fn pass(&self, shards: Range<usize>, left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Result<Seen> {
+        Ok(self.look(shards, (left, right), None)?.0)
+    }
+
+    fn pass_and_thin(
         &self,
         shards: Range<usize>,
-        left: MatRef<'_, f64>,
-        right: MatRef<'_, f64>,
-    ) -> Result<Box<dyn ThinRows + '_>> {
+        ends: (MatRef<'_, f64>, MatRef<'_, f64>),
+        (left, right): (MatRef<'_, f64>, MatRef<'_, f64>),
+    ) -> Result<(Seen, Box<dyn ThinRows + '_>)> {
         let (q, symmetric, kernel) = (left.ncols(), self.operator.domain().is_symmetric(), self.kernel.get());
         let by_columns = |basis: MatRef<'_, f64>| -> Vec<T> {
             (0..q).flat_map(|j| (0..basis.nrows()).map(move |i| T::from_f64(basis[(i, j)]))).collect()
@@ -197,16 +229,13 @@ impl<T: Unit + Stored<T>> Rows for HostRows<'_, T> {
             let columns = if symmetric { q } else { 2 * q };
             let applied = (row_major(left, columns), row_major(right, columns));
             let bases = (left.to_owned(), right.to_owned());
-            return Ok(Box::new(Implicit { rows: self, shards, bases, applied, columns, symmetric }));
+            let seen = self.pass(shards.clone(), ends.0, ends.1)?;
+            return Ok((seen, Box::new(Implicit { rows: self, shards, bases, applied, columns, symmetric })));
         }
-        let (left, right, set) = (by_columns(left), by_columns(right), self.set);
-        let of = |shard: usize| {
-            let mut out = vec![T::ZERO; self.shards[shard].len() * n * q];
-            kernel.thin_rows(set, shard, (&left, &right), &mut out);
-            (shard, out)
-        };
-        let thin: Vec<(usize, Vec<T>)> = shards.into_par_iter().map(of).collect();
-        Ok(Box::new(Kept { set, thin, weights: &self.weights, shape: (n, q) }))
+        let (left, right) = (by_columns(left), by_columns(right));
+        let bases = Bases { columns: (&left, &right), length: n * q };
+        let (seen, thin) = self.look(shards, ends, Some(bases))?;
+        Ok((seen, Box::new(Kept { set: self.set, thin, weights: &self.weights, shape: (n, q) })))
     }
 }
 
@@ -270,7 +299,7 @@ impl<T: Unit + Stored<T>> ThinRows for Implicit<'_, T> {
         };
         let applied = (&self.applied.0[..], &self.applied.1[..]);
         let ends = (&ends.0[..], &ends.1[..]);
-        let question = Question { ends, applied, columns, target: None, both: !self.symmetric };
+        let question = Question { ends, applied, columns, target: None, both: !self.symmetric, bases: None };
         let sums = self.rows.sums(self.shards.clone(), &question);
         let entry = |i: usize, j: usize| match i < n1 {
             true => sums.left[i * columns + j].to_f64(),

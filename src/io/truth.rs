@@ -152,25 +152,42 @@ const ROUNDING: f64 = 1e-6;
 /// Those of [`read_factor`]; a signature other than two whole numbers that add up to the columns.
 pub fn read_signed_factor(path: impl AsRef<Path>, n: usize, setting: &str) -> Result<(FactorArray, (usize, usize))> {
     let path = path.as_ref();
-    let allowed = "an .npz archive with left (n, p+q) and signature (2,) = p, q";
-    let fix = "Save both: numpy.savez(path, left=X, signature=[p, q]), or pass the matrix itself as --truth-matrix";
-    if !npz::is_archive(path)? {
-        return Err(Error::file(path, format!("a single array for {setting}"), allowed, fix));
-    }
+    require_archive(path, setting)?;
     let left = factor_of(npz::read_npz(path, "left")?, n, setting)?;
-    let array = npz::read_npz(path, "signature")?;
-    let numbers = array.to_vec()?;
-    let whole = |v: f64| (v >= 0.0 && v.fract() == 0.0 && v <= left.columns as f64).then_some(v as usize);
-    match numbers.as_slice() {
-        &[p, q] => match (whole(p), whole(q)) {
-            (Some(p), Some(q)) if p + q == left.columns => Ok((left, (p, q))),
-            _ => {
-                let found = format!("a signature {p}, {q} for {} columns", left.columns);
-                Err(Error::file(path, found, allowed, fix))
-            }
-        },
-        other => Err(Error::file(path, format!("a signature of {} numbers", other.len()), allowed, fix)),
+    let signature = read_signature(path, left.columns)?;
+    Ok((left, signature))
+}
+
+const SIGNED: &str = "an .npz archive with left (n, p+q) and signature (2,) = p, q";
+const SAVE_BOTH: &str =
+    "Save both: numpy.savez(path, left=X, signature=[p, q]), or pass the matrix itself as --truth-matrix";
+
+/// Refuses a single array where a signature is needed.
+///
+/// # Errors
+/// [`Error::File`], and [`Error::Io`].
+pub(crate) fn require_archive(path: &Path, setting: &str) -> Result<()> {
+    match npz::is_archive(path)? {
+        true => Ok(()),
+        false => Err(Error::file(path, format!("a single array for {setting}"), SIGNED, SAVE_BOTH)),
     }
+}
+
+/// Reads the signature of a factor of so many columns from its archive.
+///
+/// # Errors
+/// [`Error::File`] for a signature other than two whole numbers that add up to the columns.
+pub(crate) fn read_signature(path: &Path, columns: usize) -> Result<(usize, usize)> {
+    let numbers = npz::read_npz(path, "signature")?.to_vec()?;
+    let whole = |v: f64| (v >= 0.0 && v.fract() == 0.0 && v <= columns as f64).then_some(v as usize);
+    let found = match numbers.as_slice() {
+        &[p, q] => match (whole(p), whole(q)) {
+            (Some(p), Some(q)) if p + q == columns => return Ok((p, q)),
+            _ => format!("a signature {p}, {q} for {columns} columns"),
+        },
+        other => format!("a signature of {} numbers", other.len()),
+    };
+    Err(Error::file(path, found, SIGNED, SAVE_BOTH))
 }
 
 /// Reads an n1×n2 truth matrix, row-major. An `.npz` archive provides the array `truth` or `M`, or its only one.

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::{Backprojection, FactorModel, Model, ModelCard, psd, require_symmetric, start, symmetric_freedom};
 use crate::error::{Error, Result};
+use crate::io::complex::read_complex_factor;
 use crate::io::read_signed_factor;
+use crate::io::truth::{read_signature, require_archive};
 use crate::named::Named;
 use crate::options::{MEASUREMENTS, OptionCard, OptionKind, Parameter, WITH_MODEL};
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
@@ -103,11 +105,16 @@ impl FactorModel for Signed {
     }
 
     fn read_truth(&self, path: &Path, domain: &Domain) -> Result<Vec<Truth>> {
-        if domain.is_complex() {
-            let fix = "pass the matrix itself with --truth-matrix";
-            return Err(Error::invalid("truth", "a signed factor of complex matrices", "a Hermitian matrix", fix));
-        }
-        let (n, (factor, signature)) = (domain.rows(), read_signed_factor(path, domain.rows(), "truth")?);
+        let n = domain.rows();
+        let (factor, signature) = match domain.is_complex() {
+            true => {
+                require_archive(path, "truth")?;
+                let factor = read_complex_factor(path, domain.order(), "truth")?;
+                let signature = read_signature(path, factor.columns)?;
+                (factor, signature)
+            }
+            false => read_signed_factor(path, n, "truth")?,
+        };
         let truths = factor.values.chunks(n * factor.columns);
         truths.map(|x| Truth::from_signed_factor_on(*domain, signature, x.to_vec())).collect()
     }

@@ -97,6 +97,20 @@ pub trait HostKernel<T: Real>: Send + Sync {
     /// place of the Aᵢ.
     fn thin_rows(&self, _set: InstructionSet, _shard: usize, _bases: (&[T], &[T]), _out: &mut [T]) {}
 
+    /// Does what [`HostKernel::pass`] of the square loss and [`HostKernel::thin_rows`] do, for one trial, with the same
+    /// bits. Kernels of stored rows read them once for both.
+    fn pass_and_thin(
+        &self,
+        schedule: PassSchedule,
+        shard: usize,
+        mut trial: TrialPass<'_, T>,
+        bases: (&[T], &[T]),
+        thin: &mut [T],
+    ) {
+        self.pass(schedule, shard, Loss::Square, std::slice::from_mut(&mut trial));
+        self.thin_rows(schedule.set, shard, bases, thin);
+    }
+
     /// Traversals of the rows for `batch` trials, with numbers and names. They differ only in time, and the engine
     /// finds the fastest. An empty list means no choice, that is traversal 0.
     fn traversals(&self, _batch: usize) -> Vec<(usize, &'static str)> {

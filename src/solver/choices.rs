@@ -246,6 +246,10 @@ pub(super) fn init_scales(
         (Init::Given(_) | Init::Spectral { .. }, _) => Ok(None),
         (_, Some(scale)) => Ok(Some(scale)),
         (Init::SmallRandom { scale, .. }, None) => Ok(Some(*scale)),
+        // The start is not used; its scale is reported.
+        (Init::Automatic { .. }, None) if method.starts_alone() => {
+            Ok(Some(model.automatic_scale(measured.size(t)).value))
+        }
         (Init::Automatic { .. }, None) => {
             let scale = model.automatic_scale(measured.norm(t, "init_scale")?);
             formula = scale.formula;

@@ -115,6 +115,16 @@ impl<'a> Measured<'a> {
         self.spectra.norm(used.key(), weights, used.normalization, name)
     }
 
+    /// √s·‖w^½∘y‖ of a trial, which for isotropic measurements is the norm ‖M‖_F of the unknown, or 1 where it is 0.
+    pub(super) fn size(&self, trial: usize) -> f64 {
+        let (used, m) = (&self.used[trial], self.problem.operator().measurements());
+        let y = self.problem.observations(used.key().0).unwrap_or_default();
+        let squares: f64 =
+            self.weights[trial * m..].iter().zip(y).map(|(w, y)| if *w > 0.0 { w * y * y } else { 0.0 }).sum();
+        let size = (used.normalization * squares).sqrt();
+        if size > 0.0 && size.is_finite() { size } else { 1.0 }
+    }
+
     /// Spectrum of P of each diagnosed trial.
     pub(super) fn diagnosed(&mut self, settings: &Settings, model: &Model) -> Result<Vec<Option<Arc<Spectrum>>>> {
         let operator = self.problem.operator();

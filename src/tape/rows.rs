@@ -36,18 +36,18 @@ pub trait Rows: Sync {
     /// A lack of memory.
     fn pass(&self, shards: Range<usize>, left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Result<Seen>;
 
-    /// The thin rows of two bases, kept in memory where there is room and that takes less time than to
-    /// read the Aᵢ again: Bᵢ = AᵢR (n1×q)
-    /// above AᵢᵀQ (n2×q), and Bᵢ = AᵢR alone for symmetric Aᵢ, whose bases are the same.
+    /// A pass, and the thin rows of two bases from the same reading: Bᵢ = AᵢR (n1×q) above AᵢᵀQ (n2×q), and Bᵢ = AᵢR alone
+    /// for symmetric Aᵢ, whose bases are the same. They are kept in memory where there is room, and where that takes less
+    /// time than to read the Aᵢ again.
     ///
     /// # Errors
     /// A lack of memory.
-    fn thin(
+    fn pass_and_thin(
         &self,
         shards: Range<usize>,
-        left: MatRef<'_, f64>,
-        right: MatRef<'_, f64>,
-    ) -> Result<Box<dyn ThinRows + '_>>;
+        ends: (MatRef<'_, f64>, MatRef<'_, f64>),
+        bases: (MatRef<'_, f64>, MatRef<'_, f64>),
+    ) -> Result<(Seen, Box<dyn ThinRows + '_>)>;
 }
 
 /// Thin rows Bᵢ of some shards, with the weights of their measurements.

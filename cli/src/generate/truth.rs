@@ -4,7 +4,7 @@ use std::io::Write;
 
 use lowrank::Result;
 use lowrank::internals::options::Request;
-use lowrank::io::{in_turn, write_npy_c128, write_npy_f64, write_npz};
+use lowrank::io::{NpzArray, in_turn, write_npy_c128, write_npy_f64, write_npz, write_npz_arrays};
 use lowrank::problem::{Domain, MatrixView, Truth};
 
 use super::refused;
@@ -73,14 +73,19 @@ pub fn write(writer: &mut impl Write, truth: Option<&Truth>) -> std::io::Result<
     let Some((truth, product)) = truth.and_then(|truth| Some((truth, truth.product()?))) else { return Ok(()) };
     let (left, right) = (product.left(), product.right());
     let (n1, n2, rank) = (left.rows(), right.rows(), left.columns());
+    let signature = [product.positive() as f64, (rank - product.positive()) as f64];
     if truth.domain().is_complex() {
-        return write_npy_c128(writer, &[n1 / 2, rank], &in_turn(left.as_slice()));
+        let (shape, parts) = ([n1 / 2, rank], in_turn(left.as_slice()));
+        if truth.factor().is_some() {
+            return write_npy_c128(writer, &shape, &parts);
+        }
+        let (left, signature) = (NpzArray::Complex(&shape, &parts), NpzArray::Numbers(&[2], &signature));
+        return write_npz_arrays(writer, &[("left", left), ("signature", signature)]);
     }
     if truth.factor().is_some() {
         return write_npy_f64(writer, &[n1, rank], left.as_slice());
     }
     if product.is_single() {
-        let signature = [product.positive() as f64, (rank - product.positive()) as f64];
         return write_npz(writer, &[("left", &[n1, rank], left.as_slice()), ("signature", &[2], &signature)]);
     }
     write_npz(writer, &[("left", &[n1, rank], left.as_slice()), ("right", &[n2, rank], right.as_slice())])

@@ -38,6 +38,19 @@ fn states_are_generated_and_recovered() {
 }
 
 #[test]
+fn complex_matrices_of_both_signs_are_generated_and_recovered() {
+    let dir = Dir::new();
+    let made = "generate --operator pauli --model signed --n 16 --signature 1,1 --measurements 160 --seed 3 --out p";
+    dir.run(&words(made)).done();
+    let solve = "solve --pauli p/strings.txt --observations p/y.npy --truth p/X.npz --model signed --precision f64";
+    dir.run(&words(&format!("{solve} --signature 2,2 --backend cpu --report run.json"))).done();
+    assert!(error(&dir) < 1e-8, "{:e}", error(&dir));
+    dir.write("X.npy", &crate::npy("<c16", "(16, 2)", &[1; 512]));
+    let alone = solve.replace("p/X.npz", "X.npy");
+    refused(&dir, &format!("{alone} --signature 2,2"), &["X.npy", "left", "signature"]);
+}
+
+#[test]
 fn values_stand_beside_their_strings_or_in_a_file_of_their_own() {
     let dir = Dir::new();
     // The GHZ state of two qubits.

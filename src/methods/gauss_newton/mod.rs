@@ -117,8 +117,6 @@ impl Algorithm for GaussNewton {
         let ledger = t.keep_of("ledger", vec![BlockSize::new(1, Ledger::LENGTH)]);
         let finished = t.keep_scalar("finished", Initial::Number(0.0));
         let passes = t.keep_scalar(PASSES, Initial::Number(0.0));
-        let (e, _) = t.gradient(u);
-        t.observe(e);
         let (freedom, zero) = (context.freedom.clone(), growing::ZERO.max(0.25 * context.floor));
         let rules = Arc::new(Rules { space: space(&sizes, t.positive()), columns: sizes[0].columns, freedom, zero });
         let inputs = [u, basis, ledger].map(Register::from).into_iter().chain(numbers.map(Register::from));

@@ -9,7 +9,10 @@ use crate::tape::{Seen, ThinRows};
 
 /// Factor on the edge of the noise below which a column is dropped.
 const DROP: f64 = 0.7;
-/// Reduction of the gradient at which the inner iteration ends, and its most iterations.
+/// Reduction of the gradient at which the inner iteration ends: this share of the relative residual, so that the error of
+/// the next point is still of second order, and at most and at least the other two. Its most iterations.
+const INNER_SHARE: f64 = 0.1;
+const INNER_MOST_SHARE: f64 = 1e-2;
 const INNER: f64 = 1e-6;
 const INNER_MOST: usize = 80;
 
@@ -42,11 +45,12 @@ fn precondition(space: Space, bases: &Bases, r: &Mat<f64>) -> Mat<f64> {
     }
 }
 
-/// Conjugate gradients on the thin rows. `seen` is the pass at Z.
+/// Conjugate gradients on the thin rows. `seen` is the pass at Z, whose residual has the size `error` relative to y.
 ///
 /// # Errors
 /// A lack of memory.
-pub(super) fn solve(space: Space, thin: &dyn ThinRows, bases: &Bases, seen: &Seen) -> Result<Solved> {
+pub(super) fn solve(space: Space, thin: &dyn ThinRows, bases: &Bases, seen: &Seen, error: f64) -> Result<Solved> {
+    let reduction = (INNER_SHARE * error).clamp(INNER, INNER_MOST_SHARE);
     let c = space.share();
     let above = &seen.gradient * &bases.right;
     let gradient = match space {
@@ -61,7 +65,7 @@ pub(super) fn solve(space: Space, thin: &dyn ThinRows, bases: &Bases, seen: &See
     let mut size = tall::inner(r.as_ref(), z.as_ref());
     let (first, mut energy) = (size, seen.energy);
     for _ in 0..INNER_MOST {
-        if size <= INNER * INNER * first || size <= 0.0 {
+        if size <= reduction * reduction * first || size <= 0.0 {
             break;
         }
         let product = thin.normal(p.as_ref())? * (c * c);

@@ -6,7 +6,7 @@ use super::ledger::Ledger;
 use super::space::{Bases, SIGNAL, Space, Triplets, joined};
 use super::step::{Limits, Point, point, solve};
 use crate::error::Result;
-use crate::tape::{Rows, Seen};
+use crate::tape::{Rows, Seen, ThinRows};
 
 /// Rows per column of the basis and row of the matrix, and rows per degree of freedom.
 const ROWS_PER_COLUMN: f64 = 4.0;
@@ -68,14 +68,14 @@ struct Estimate {
     residual: f64,
 }
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
     pub(super) fn run(mut self, at: Triplets, bases: Bases) -> Result<Next> {
         if !self.ledger.started {
             let estimate = self.start()?;
             let none = Triplets::none(self.rules.space);
             return self.plan(none, &estimate);
         }
-        let Some(seen) = self.look(&at)? else {
+        let Some((seen, thin)) = self.look(&at, &bases)? else {
             let size = self.grain();
             let large: Vec<usize> = (0..at.count()).filter(|j| at.values[*j].abs() > size).collect();
             let point = at.at(&large);
@@ -84,7 +84,7 @@ impl Turn<'_> {
             return Ok(Next { point, bases, ledger: self.ledger });
         };
         let estimate = self.estimate(&at, &seen);
-        let Point { found, completion, left } = self.step(&at, &bases, &seen)?;
+        let Point { found, completion, left } = self.step(&at, &bases, &seen, &*thin)?;
         let same = found.count() == at.count();
         self.ledger.change = if same { distance(&found, &at) } else { f64::INFINITY };
         self.ledger.completion = if same { completion } else { f64::INFINITY };
@@ -147,37 +147,47 @@ impl Turn<'_> {
         }
     }
 
-    /// The pass at Z over the rows in use; `None` where the residual is zero on all rows.
-    fn look(&mut self, at: &Triplets) -> Result<Option<Seen>> {
+    /// The pass at Z over the rows in use, with their thin rows; `None` where the residual is zero on all rows.
+    fn look(&mut self, at: &Triplets, bases: &Bases) -> Result<Option<(Seen, Box<dyn ThinRows + 'a>)>> {
         let all = self.rows.weights().len();
         let (left, right) = at.ends();
+        let (ends, bases) = ((left.as_ref(), right.as_ref()), (bases.left.as_ref(), bases.right.as_ref()));
         let zero = self.rules.zero * self.ledger.size;
+        let residual = |seen: &Seen, unit: f64| (seen.energy / seen.weight.max(1.0)).sqrt() * unit;
+        // Where the last step left nothing, no thin rows are expected to be needed.
+        let mut confirms = self.ledger.change.is_finite() && self.ledger.left <= zero;
         loop {
-            let shards = self.ledger.shards;
-            let seen = self.rows.pass(0..shards, left.as_ref(), right.as_ref())?;
+            let shards = 0..self.ledger.shards;
+            let (seen, thin) = match confirms {
+                true => (self.rows.pass(shards, ends.0, ends.1)?, None),
+                false => self.rows.pass_and_thin(shards, ends, bases).map(|(seen, thin)| (seen, Some(thin)))?,
+            };
             self.ledger.read += seen.weight;
-            let residual = |seen: &Seen| (seen.energy / seen.weight.max(1.0)).sqrt() * self.unit;
-            if residual(&seen) > zero {
-                return Ok(Some(seen));
+            if residual(&seen, self.unit) > zero {
+                match thin {
+                    Some(thin) => return Ok(Some((seen, thin))),
+                    None => confirms = false,
+                }
+                continue;
             }
-            if shards == all {
+            if self.ledger.shards == all {
                 return Ok(None);
             }
-            let others = self.rows.pass(shards..all, left.as_ref(), right.as_ref())?;
+            let others = self.rows.pass(self.ledger.shards..all, ends.0, ends.1)?;
             self.ledger.read += others.weight;
-            if residual(&others) <= CONFIRMED * zero {
+            if residual(&others, self.unit) <= CONFIRMED * zero {
                 return Ok(None);
             }
-            self.ledger.shards = all;
+            (self.ledger.shards, confirms) = (all, false);
         }
     }
 
     /// The step, without the probe columns where they are not kept.
-    fn step(&self, at: &Triplets, bases: &Bases, seen: &Seen) -> Result<Point> {
+    fn step(&self, at: &Triplets, bases: &Bases, seen: &Seen, thin: &dyn ThinRows) -> Result<Point> {
         let (space, sure) = (self.rules.space, self.ledger.sure);
-        let thin = self.rows.thin(0..self.ledger.shards, bases.left.as_ref(), bases.right.as_ref())?;
+        let error = (seen.energy / seen.weight).sqrt() * self.unit / self.ledger.size;
         let with = |bases: &Bases| {
-            let solved = solve(space, &*thin, bases, seen)?;
+            let solved = solve(space, thin, bases, seen, error)?;
             let (weight, freedom, unit) = (seen.weight, self.freedom(bases.columns()), self.unit);
             point(space, at, bases, &solved, &Limits { sure, weight, freedom, unit })
         };

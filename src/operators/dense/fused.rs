@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::operators::dense::Dense;
 use crate::operators::dense::storage::Rows;
-use crate::operators::rows::{Pack, Packing, ShardRows, Traversal, measure_over, pass_over, thin_rows};
+use crate::operators::rows::{Pack, Packing, ShardRows, Traversal, measure_over, pass_and_thin, pass_over, thin_rows};
 use crate::operators::{HostKernel, Loss, Operator, Pair, PassSchedule, TrialPass};
 use crate::simd::{InstructionSet, Stored, Unit};
 
@@ -56,6 +56,13 @@ impl Dense {
         let p = self.domain.dimension();
         let rows = ShardRows { p, numbers: &all[range.start * p..range.end * p], scales };
         self.aligned.of(all, rows, range.start)
+    }
+
+    /// Some rows as they are stored, out of `all` rows and scales.
+    fn stored_rows<'a, S>(&self, all: &'a [S], scales: Option<&'a [f32]>, range: Range<usize>) -> ShardRows<'a, S> {
+        let p = self.domain.dimension();
+        let numbers = &all[range.start * p..range.end * p];
+        ShardRows { p, numbers, scales: scales.map(|scales| &scales[range]) }
     }
 }
 
@@ -127,20 +134,45 @@ where
     }
 
     fn thin_rows(&self, set: InstructionSet, shard: usize, bases: (&[T], &[T]), out: &mut [T]) {
-        let (range, packing, p) = (self.shard_range(shard), self.packing(), self.domain.dimension());
-        let numbers = range.start * p..range.end * p;
+        let (range, packing) = (self.shard_range(shard), self.packing());
         match &self.rows {
             Rows::F16 { data, scales } => {
-                let rows = ShardRows { p, numbers: &data.as_slice()[numbers], scales: Some(&scales[range]) };
-                thin_rows(set, packing, rows, bases, out);
+                thin_rows(set, packing, self.stored_rows(data.as_slice(), Some(scales), range), bases, out);
             }
             Rows::F32(data) => {
-                let rows = ShardRows { p, numbers: &data.as_slice()[numbers], scales: None };
-                thin_rows(set, packing, rows, bases, out);
+                thin_rows(set, packing, self.stored_rows(data.as_slice(), None, range), bases, out);
             }
             Rows::F64(data) => {
-                let rows = ShardRows { p, numbers: &data.as_slice()[numbers], scales: None };
-                thin_rows(set, packing, rows, bases, out);
+                thin_rows(set, packing, self.stored_rows(data.as_slice(), None, range), bases, out);
+            }
+        }
+    }
+
+    fn pass_and_thin(
+        &self,
+        schedule: PassSchedule,
+        shard: usize,
+        trial: TrialPass<'_, T>,
+        bases: (&[T], &[T]),
+        thin: &mut [T],
+    ) {
+        if self.row_len() != self.domain.dimension() {
+            // Two copies of rows that stay in the caches.
+            self.pass(schedule, shard, Loss::Square, &mut [trial]);
+            return self.thin_rows(schedule.set, shard, bases, thin);
+        }
+        let (range, packing) = (self.shard_range(shard), self.packing());
+        let by = (schedule.set, Traversal::number(schedule.traversal));
+        match &self.rows {
+            Rows::F16 { data, scales } => {
+                let rows = self.stored_rows(data.as_slice(), Some(scales), range);
+                pass_and_thin(by, packing, rows, trial, bases, thin);
+            }
+            Rows::F32(data) => {
+                pass_and_thin(by, packing, self.stored_rows(data.as_slice(), None, range), trial, bases, thin);
+            }
+            Rows::F64(data) => {
+                pass_and_thin(by, packing, self.stored_rows(data.as_slice(), None, range), trial, bases, thin);
             }
         }
     }

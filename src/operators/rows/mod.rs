@@ -16,6 +16,6 @@ pub(super) use over::pass_over;
 pub(super) use packing::{Pack, Packing};
 pub(super) use stream::{ShardRows, measure_over, settle, total};
 pub(crate) use thin::ThinShard;
-pub(super) use thin::thin_rows;
+pub(super) use thin::{pass_and_thin, thin_rows};
 pub(super) use tile::{Adjoint, Forward};
 pub(super) use traversal::Traversal;

@@ -2,16 +2,20 @@
 //!
 //! The entries of line r of Aᵢ are needed twice: (AᵢR)ᵣ = Σ a_rc·R_c, and AᵢᵀQ += a_rc·Q_r at every c. For the upper
 //! triangle of a symmetric Aᵢ both add to AᵢR, the diagonal once. Both are done in one loop over the entries, 4q
-//! operations for each. A row is first copied with every line padded to whole units, so that no loop has a remainder.
+//! operations for each. A row is first copied with every line padded to whole units on both sides, so that no loop has a
+//! remainder, and so that lines add to the same units of the sums: a load that straddles two stores would wait for both.
+//! A tile of lines and columns of the bases shares the loads of the entries, the bases and the sums.
 
 use crate::operators::rows::stream::ShardRows;
 use crate::operators::rows::{Packing, Traversal, pass_over};
 use crate::operators::{Loss, Pair, TrialPass};
 use crate::real::Real;
-use crate::simd::{InstructionSet, Stored, Task, Unit, Widen};
+use crate::simd::{InstructionSet, Registers, Stored, Task, Unit, Widen, prefetch};
 
-/// Columns of a basis that share a load of the entries.
-const COLUMNS: usize = 4;
+/// Bytes of the rows that a pass and their thin rows share in a cache.
+const SHARED: usize = 1 << 19;
+/// Rows that the traversals of a pass take at once.
+const BLOCK: usize = 4;
 
 /// Writes AᵢR above AᵢᵀQ for the rows of a shard, and AᵢR alone where they are symmetric, each row column by column.
 /// `bases` are Q and R, column by column.
@@ -19,47 +23,39 @@ pub(in crate::operators) fn thin_rows<S: Stored<T>, T: Unit + Stored<T>>(
     set: InstructionSet,
     packing: Packing,
     rows: ShardRows<'_, S>,
-    (left, right): (&[T], &[T]),
+    bases: (&[T], &[T]),
     out: &mut [T],
 ) {
-    let domain = packing.domain;
-    let (n1, n2, symmetric) = (domain.rows(), domain.columns(), domain.is_symmetric());
-    let (q, weight) = (left.len() / n1, T::from_f64(packing.off_diagonal));
-    let unit = size_of::<<T as Unit>::Chunk>() / size_of::<T>();
-    // A line has room for a whole unit from any place on.
-    let strides = [n1, n2].map(|n| n.next_multiple_of(unit) + unit);
-    let padded = |basis: &[T], n: usize, stride: usize| {
-        let mut out = vec![T::ZERO; q * stride];
-        out.chunks_mut(stride).zip(basis.chunks(n)).for_each(|(to, from)| to[..n].copy_from_slice(from));
-        out
-    };
-    let mut work = Work {
-        shape: (n1, n2),
-        symmetric,
-        unit,
-        strides,
-        entries: vec![T::ZERO; n1 * n2.next_multiple_of(unit)],
-        bases: [padded(left, n1, strides[0]), padded(right, n2, strides[1])],
-        sums: strides.map(|stride| vec![T::ZERO; q * stride]),
-    };
-    let length = if symmetric { n1 } else { n1 + n2 };
-    for (i, out) in out.chunks_mut((length * q).max(1)).enumerate() {
-        let scale = rows.scale::<T>(i);
-        work.fill(&rows.numbers[i * rows.p..(i + 1) * rows.p], scale, weight * scale);
-        <T as Stored<T>>::run(set, Multiply(&mut work));
-        let [above, below] = [0, 1].map(|side| work.sums[side].chunks(strides[side]));
-        for (out, (above, below)) in out.chunks_mut(length).zip(above.zip(below)) {
-            let (out, rest) = out.split_at_mut(n1);
-            out.copy_from_slice(&above[..n1]);
-            match symmetric {
-                true => out.iter_mut().zip(below).for_each(|(out, below)| *out += *below),
-                false => rest.copy_from_slice(&below[..n2]),
-            }
-        }
+    Work::new(packing, bases).thin(set, rows, &[], out);
+}
+
+/// The rows of a shard for one trial, and their thin rows from the cache.
+pub(in crate::operators) fn pass_and_thin<S: Stored<T>, T: Unit + Stored<T>>(
+    schedule: (InstructionSet, Traversal),
+    packing: Packing,
+    rows: ShardRows<'_, S>,
+    trial: TrialPass<'_, T>,
+    bases: (&[T], &[T]),
+    out: &mut [T],
+) {
+    let TrialPass { point, applied, target, weights, residual, accumulator } = trial;
+    let mut work = Work::new(packing, bases);
+    let (p, length) = (rows.p, out.len() / rows.count().max(1));
+    let together = if BLOCK * p * size_of::<S>() <= SHARED { BLOCK } else { 1 };
+    for first in (0..rows.count()).step_by(together) {
+        let of = first..rows.count().min(first + together);
+        let numbers = &rows.numbers[of.start * p..of.end * p];
+        let block = ShardRows { p, numbers, scales: rows.scales.map(|scales| &scales[of.clone()]) };
+        let residual = &mut residual[of.clone()];
+        let (target, weights) = (&target[of.clone()], &weights[of.clone()]);
+        let trial = TrialPass { point, applied, target, weights, residual, accumulator: &mut *accumulator };
+        pass_over(schedule.0, schedule.1, block, Loss::Square, &mut [trial]);
+        work.thin(schedule.0, block, &rows.numbers[of.end * p..], &mut out[of.start * length..of.end * length]);
     }
 }
 
 struct Work<T> {
+    packing: Packing,
     shape: (usize, usize),
     /// Whether lines begin at the diagonal.
     symmetric: bool,
@@ -75,11 +71,58 @@ struct Work<T> {
     sums: [Vec<T>; 2],
 }
 
+impl<T: Unit + Stored<T>> Work<T> {
+    fn new(packing: Packing, (left, right): (&[T], &[T])) -> Self {
+        let domain = packing.domain;
+        let (n1, n2) = (domain.rows(), domain.columns());
+        let (q, unit) = (left.len() / n1, size_of::<<T as Unit>::Chunk>() / size_of::<T>());
+        let strides = [n1, n2].map(|n| n.next_multiple_of(unit));
+        let padded = |basis: &[T], n: usize, stride: usize| {
+            let mut out = vec![T::ZERO; q * stride];
+            out.chunks_mut(stride).zip(basis.chunks(n)).for_each(|(to, from)| to[..n].copy_from_slice(from));
+            out
+        };
+        Self {
+            packing,
+            shape: (n1, n2),
+            symmetric: domain.is_symmetric(),
+            unit,
+            strides,
+            entries: vec![T::ZERO; n1 * n2.next_multiple_of(unit)],
+            bases: [padded(left, n1, strides[0]), padded(right, n2, strides[1])],
+            sums: strides.map(|stride| vec![T::ZERO; q * stride]),
+        }
+    }
+
+    /// Thin rows of some rows. The rows that are read next are prefetched, one for each of these.
+    fn thin<S: Stored<T>>(&mut self, set: InstructionSet, rows: ShardRows<'_, S>, next: &[S], out: &mut [T]) {
+        let ((n1, n2), symmetric, strides) = (self.shape, self.symmetric, self.strides);
+        let weight = T::from_f64(self.packing.off_diagonal);
+        let length = if symmetric { n1 } else { n1 + n2 };
+        let q = self.bases[0].len() / strides[0];
+        let mut next = next.chunks(rows.p);
+        for (i, out) in out.chunks_mut((length * q).max(1)).enumerate() {
+            let scale = rows.scale::<T>(i);
+            self.fill(&rows.numbers[i * rows.p..(i + 1) * rows.p], scale, weight * scale);
+            <T as Stored<T>>::run(set, Multiply { work: self, next: next.next().unwrap_or_default() });
+            let [above, below] = [0, 1].map(|side| self.sums[side].chunks(strides[side]));
+            for (out, (above, below)) in out.chunks_mut(length).zip(above.zip(below)) {
+                let (out, rest) = out.split_at_mut(n1);
+                out.copy_from_slice(&above[..n1]);
+                match symmetric {
+                    true => out.iter_mut().zip(below).for_each(|(out, below)| *out += *below),
+                    false => rest.copy_from_slice(&below[..n2]),
+                }
+            }
+        }
+    }
+}
+
 impl<T: Real> Work<T> {
-    /// First column of line r.
+    /// First column of the units of line r.
     #[inline(always)]
     fn first(&self, r: usize) -> usize {
-        if self.symmetric { r } else { 0 }
+        if self.symmetric { r / self.unit * self.unit } else { 0 }
     }
 
     fn fill<S: Stored<T>>(&mut self, row: &[S], diagonal: T, off_diagonal: T)
@@ -89,14 +132,16 @@ impl<T: Real> Work<T> {
         let (mut from, mut at) = (0, 0);
         let weight = if self.symmetric { off_diagonal } else { diagonal };
         for r in 0..self.shape.0 {
-            let length = self.shape.1 - self.first(r);
-            let line = &mut self.entries[at..at + length.next_multiple_of(self.unit)];
-            let (entries, padding) = line.split_at_mut(length);
+            let (first, length) = (self.first(r), self.shape.1 - if self.symmetric { r } else { 0 });
+            let line = &mut self.entries[at..at + self.strides[1] - first];
+            let (before, entries) = line.split_at_mut(if self.symmetric { r - first } else { 0 });
+            let (entries, after) = entries.split_at_mut(length);
+            before.fill(T::ZERO);
             entries.iter_mut().zip(&row[from..from + length]).for_each(|(to, from)| *to = weight * from.number());
             if self.symmetric {
                 entries[0] = diagonal * row[from].number();
             }
-            padding.fill(T::ZERO);
+            after.fill(T::ZERO);
             from += length;
             at += line.len();
         }
@@ -104,59 +149,116 @@ impl<T: Real> Work<T> {
     }
 }
 
-struct Multiply<'a, T>(&'a mut Work<T>);
+/// The products of a row, which prefetch another one.
+struct Multiply<'a, S, T> {
+    work: &'a mut Work<T>,
+    next: &'a [S],
+}
 
-impl<T: Unit + Stored<T>> Multiply<'_, T> {
-    /// Line r for J columns of the bases from `column` on; `at` is its place in the entries.
+impl<S: Stored<T>, T: Unit + Stored<T>> Multiply<'_, S, T> {
+    /// R lines from r on, which begin at the same unit, for J columns of the bases from `column` on; `at` is the place of
+    /// the first line in the entries.
     #[inline(always)]
-    fn line<A: Widen<T, T>, const J: usize>(&mut self, simd: A, (r, at): (usize, usize), column: usize) {
-        let from = self.0.first(r);
-        let Work { shape, symmetric, unit, strides: [tall, wide], entries, bases, sums } = &mut *self.0;
+    fn tile<A: Widen<T, T>, const R: usize, const J: usize>(
+        &mut self,
+        simd: A,
+        (r, at): (usize, usize),
+        column: usize,
+    ) {
+        let from = self.work.first(r);
+        let Work { symmetric, strides: [tall, wide], entries, bases, sums, .. } = &mut *self.work;
         let (tall, wide) = (*tall, *wide);
-        let length = (shape.1 - from).next_multiple_of(*unit);
-        let diagonal = entries[at];
-        let (entries, _) = <T as Unit>::chunks(&entries[at..at + length]);
+        let length = wide - from;
+        let diagonals: [T; R] =
+            std::array::from_fn(|i| if *symmetric { entries[at + i * length + r + i - from] } else { T::ZERO });
+        let lines: [&[<T as Unit>::Chunk]; R] =
+            std::array::from_fn(|i| <T as Unit>::chunks(&entries[at + i * length..][..length]).0);
         let [above, below] = sums;
         let right: [&[<T as Unit>::Chunk]; J] = std::array::from_fn(|j| {
-            let first = (column + j) * wide + from;
-            &<T as Unit>::chunks(&bases[1][first..first + length]).0[..entries.len()]
+            &<T as Unit>::chunks(&bases[1][(column + j) * wide + from..][..length]).0[..lines[0].len()]
         });
         let mut rest = &mut below[column * wide..(column + J) * wide];
-        let lines: [&mut [<T as Unit>::Chunk]; J] = std::array::from_fn(|_| {
+        let sums: [&mut [<T as Unit>::Chunk]; J] = std::array::from_fn(|_| {
             let (own, others) = std::mem::take(&mut rest).split_at_mut(wide);
             rest = others;
-            &mut <T as Unit>::chunks_mut(&mut own[from..from + length]).0[..entries.len()]
+            &mut <T as Unit>::chunks_mut(&mut own[from..]).0[..lines[0].len()]
         });
-        let factors: [A::V; J] = std::array::from_fn(|j| simd.splat(bases[0][(column + j) * tall + r]));
-        let mut dots = [simd.splat(T::ZERO); J];
-        for (at, entry) in entries.iter().enumerate() {
-            let a = simd.load(entry);
+        let lines = lines.map(|line| &line[..right[0].len()]);
+        let mut factors = [[simd.splat(T::ZERO); J]; R];
+        let mut dots = [[simd.splat(T::ZERO); J]; R];
+        for i in 0..R {
             for j in 0..J {
-                dots[j] = simd.fma(a, simd.load(&right[j][at]), dots[j]);
-                lines[j][at] = simd.store(simd.fma(a, factors[j], simd.load(&lines[j][at])));
+                factors[i][j] = simd.splat(bases[0][(column + j) * tall + r + i]);
             }
         }
-        for (j, dot) in dots.into_iter().enumerate() {
-            let place = (column + j) * tall + r;
-            // The diagonal entry of a symmetric matrix is in both sums.
-            let twice = if *symmetric { diagonal * bases[0][place] } else { T::ZERO };
-            above[place] = simd.sum(dot) - twice;
+        for at in 0..lines[0].len() {
+            let mut a = [simd.splat(T::ZERO); R];
+            for i in 0..R {
+                a[i] = simd.load(&lines[i][at]);
+            }
+            for j in 0..J {
+                let (b, mut sum) = (simd.load(&right[j][at]), simd.load(&sums[j][at]));
+                for i in 0..R {
+                    dots[i][j] = simd.fma(a[i], b, dots[i][j]);
+                    sum = simd.fma(a[i], factors[i][j], sum);
+                }
+                sums[j][at] = simd.store(sum);
+            }
+        }
+        for i in 0..R {
+            for j in 0..J {
+                let place = (column + j) * tall + r + i;
+                // The diagonal entry of a symmetric matrix is in both sums.
+                above[place] = simd.sum(dots[i][j]) - diagonals[i] * bases[0][place];
+            }
+        }
+    }
+
+    /// R lines for all columns, J at a time.
+    #[inline(always)]
+    fn lines<A: Widen<T, T>, const R: usize, const J: usize>(&mut self, simd: A, place: (usize, usize)) {
+        let q = self.work.bases[0].len() / self.work.strides[0];
+        let mut column = 0;
+        while column + J <= q {
+            self.tile::<A, R, J>(simd, place, column);
+            column += J;
+        }
+        while column < q {
+            self.tile::<A, R, 1>(simd, place, column);
+            column += 1;
+        }
+    }
+
+    /// All lines, R at a time; R divides the unit.
+    #[inline(always)]
+    fn all<A: Widen<T, T>, const R: usize, const J: usize>(&mut self, simd: A) {
+        let (n1, n2) = self.work.shape;
+        let (mut at, mut next) = (0, self.next);
+        let mut r = 0;
+        while r < n1 {
+            let together = if r + R <= n1 { R } else { 1 };
+            let (line, rest) = next.split_at((together * (n2 - self.work.first(r))).min(next.len()));
+            S::chunks(line).0.iter().for_each(prefetch);
+            next = rest;
+            match together {
+                1 => self.lines::<A, 1, J>(simd, (r, at)),
+                _ => self.lines::<A, R, J>(simd, (r, at)),
+            }
+            at += together * (self.work.strides[1] - self.work.first(r));
+            r += together;
         }
     }
 }
 
-impl<T: Unit + Stored<T>> Task<T, T> for Multiply<'_, T> {
+impl<S: Stored<T>, T: Unit + Stored<T>> Task<T, T> for Multiply<'_, S, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<A: Widen<T, T>>(mut self, simd: A) {
-        let q = self.0.bases[0].len() / self.0.strides[0];
-        let mut at = 0;
-        for r in 0..self.0.shape.0 {
-            let whole = q / COLUMNS * COLUMNS;
-            (0..whole).step_by(COLUMNS).for_each(|first| self.line::<A, COLUMNS>(simd, (r, at), first));
-            (whole..q).for_each(|first| self.line::<A, 1>(simd, (r, at), first));
-            at += (self.0.shape.1 - self.0.first(r)).next_multiple_of(self.0.unit);
+        // 4·3 sums and factors in 32 registers, 2·1 of two halves in 16.
+        match A::REGISTERS {
+            Registers::Whole => self.all::<A, 4, 3>(simd),
+            Registers::Half | Registers::Arrays | Registers::Few => self.all::<A, 2, 1>(simd),
         }
     }
 }
@@ -186,6 +288,7 @@ impl<T: Unit + Stored<T>> ThinShard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operators::kernel::tests::results;
     use crate::problem::{Domain, packed_index};
 
     fn wave(count: usize, seed: f64) -> Vec<f64> {
@@ -249,6 +352,42 @@ mod tests {
                 for (found, wanted) in out.iter().zip(&scaled) {
                     assert!((f64::from(*found) - wanted).abs() < 2e-5 * p as f64, "{domain} {q} {found} {wanted}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn one_reading_has_the_bits_of_two() {
+        // Blocks of four rows, single rows that are too large for a cache, and remainders.
+        for (domain, m, q) in [
+            (Domain::symmetric(17), 10, 5),
+            (Domain::symmetric(300), 6, 1),
+            (Domain::rectangular(9, 20), 7, 4),
+            (Domain::rectangular(420, 330), 3, 2),
+        ] {
+            let packing = Packing { domain, off_diagonal: 1.0 };
+            let p = domain.dimension();
+            let single = |values: Vec<f64>| values.iter().map(|v| *v as f32).collect::<Vec<_>>();
+            let numbers: Vec<half::f16> = wave(m * p, 0.3).iter().map(|v| half::f16::from_f64(*v)).collect();
+            let scales: Vec<f32> = (0..m).map(|i| 1.0 + i as f32).collect();
+            let (point, right) = (single(wave(p, 2.0)), single(wave(domain.columns() * q, 5.0)));
+            let left = if domain.is_symmetric() { right.clone() } else { single(wave(domain.rows() * q, 9.0)) };
+            let rows = ShardRows { p, numbers: &numbers[..], scales: Some(&scales) };
+            let length = q * if domain.is_symmetric() { domain.rows() } else { domain.rows() + domain.columns() };
+            for (set, traversal) in InstructionSet::available()
+                .into_iter()
+                .flat_map(|set| [4, 3].map(|rows| (set, Traversal::Overlapped(rows))))
+            {
+                let mut thin = [vec![0.0_f32; m * length], vec![0.0; m * length]];
+                thin_rows(set, packing, rows, (&left, &right), &mut thin[0]);
+                let points = [point.clone()];
+                let apart = results(&points, m, 1, |trials| pass_over(set, traversal, rows, Loss::Square, trials));
+                let together = results(&points, m, 1, |trials| {
+                    let TrialPass { point, applied, target, weights, residual, accumulator } = &mut trials[0];
+                    let trial = TrialPass { point, applied: *applied, target, weights, residual, accumulator };
+                    pass_and_thin((set, traversal), packing, rows, trial, (&left, &right), &mut thin[1]);
+                });
+                assert!(apart == together && thin[0] == thin[1] && thin[0].iter().any(|v| *v != 0.0), "{domain}");
             }
         }
     }
