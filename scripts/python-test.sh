@@ -25,6 +25,7 @@ cp -r python/tests python/gallery "$folder"
 cp README.md "$folder/README.md"
 cp python/README.md "$folder/python-README.md"
 cp -r docs "$folder/docs"
+cp -r benches/versus "$folder/versus"
 cp python/lowrank/_lowrank.pyi "$folder/source.pyi"
 cd "$folder"
 "$python" -m pytest -q -p no:cacheprovider tests "$@"
@@ -33,3 +34,8 @@ for script in gallery/*.py; do
     echo "gallery $(basename "$script")"
     (cd gallery && "$python" "$(basename "$script")")
 done
+# The comparisons that use the module, in miniature: to see that they run and not how fast.
+echo "versus solve.py"
+"$python" versus/solve.py --n 16 --measurements 400 --rank 2 --k 2,3 --kappa 1,10 --limit 0.5 --rounds 1 --out miniature >miniature.txt
+echo "versus tomography.py"
+"$python" versus/tomography.py --qubits 3 --rank 1 --shots 1024 --rounds 1 >miniature.txt

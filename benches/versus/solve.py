@@ -8,15 +8,17 @@ told nothing of the truth; its errors are computed from the truth beside it, and
 in memory, and include every choice that a program makes for itself.
 
   default, gauss-newton, cg, gd   lowrank's methods with default flags; for 1e-10 with --precision mixed.
-  NumPy gd                        descent with two products a step, the largest step of {0.5, 0.4, 0.3, ...}/s_1 that descends, where
-                                  s_1 is the largest value of the spectral start. Attempts with longer steps are not counted.
-  NumPy ScaledGD                  the same, preconditioned by (U'U + l I)^-1 with l = the norm of the residual for k > rank.
-  SciPy L-BFGS                    scipy.optimize.minimize on f and its gradient, two products an evaluation; JAX L-BFGS takes both from
+  NumPy gd                        the paper's descent as one writes it: full matrices, two products a step, a small random start.
+  NumPy gd, packed                the same with packed matrices, half the bytes, and the better start.
+  NumPy ScaledGD, packed          preconditioned by (U'U + l I)^-1 with l = the norm of the residual for k > rank, else 0.
+  SciPy L-BFGS, packed            scipy.optimize.minimize on f and its gradient, two products an evaluation; JAX L-BFGS takes both from
                                   jax.value_and_grad.
-  SciPy least squares             scipy.optimize.least_squares, trust region with lsmr, products with the Jacobian.
+  SciPy least squares, packed     scipy.optimize.least_squares, trust region with lsmr, products with the Jacobian.
 
-All of them start from the spectrum of A*(y), lowrank as its methods do. For 1e-10 the programs in NumPy and SciPy run again on matrices of
-double precision. A run ends after --limit seconds; ">" marks times that were not reached. Medians of rounds; nothing else should run.
+The better start is the spectrum of A*(y) for k = rank, and a small random one for k > rank, where surplus columns of noise would take
+long to leave. Descent takes the longest step of {0.5, 0.4, 0.3, ...}/s_1 that descends, where s_1 is the largest value of that spectrum;
+attempts with longer steps are not counted. For 1e-10 the programs on packed matrices run again in double precision. A run ends after
+--limit seconds; ">" marks times that were not reached. Medians of rounds; nothing else should run.
 """
 import argparse
 import csv
@@ -29,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import scipy
 import scipy.optimize
+import scipy.sparse.linalg
 
 import lowrank
 
@@ -68,17 +71,20 @@ class Clock:
 
 
 class Problem:
-    """Packed rows F (m, p) whose entries beside the diagonal count twice, y, and products with them."""
+    """Rows F, full (m, n*n) or packed (m, p) with entries beside the diagonal that count twice; y, and products with them."""
 
-    def __init__(self, packed, twice, y, shape):
-        self.f, self.twice, self.y, self.n = packed, twice, y, shape
-        self.at = np.triu_indices(shape)
-        self.m = len(y)
+    def __init__(self, rows, y, n, rank, better):
+        self.f, self.y, self.n, self.m, self.rank, self.better = rows, y.astype(rows.dtype), n, len(y), rank, better
+        self.at = np.triu_indices(n)
+        self.twice = np.where(self.at[0] == self.at[1], 1, 2).astype(rows.dtype)
+        self.full = rows.shape[1] == n * n
 
     def forward(self, z):
-        return self.f @ (self.twice * z[self.at])
+        return self.f @ (z.ravel() if self.full else self.twice * z[self.at])
 
     def adjoint(self, e):
+        if self.full:
+            return (e @ self.f).reshape(self.n, self.n)
         g = np.zeros((self.n, self.n), self.f.dtype)
         g[self.at] = e @ self.f
         return np.triu(g) + np.triu(g, 1).T
@@ -89,7 +95,10 @@ class Problem:
 
     def start(self, k):
         values, vectors = np.linalg.eigh(self.adjoint(self.y) / self.m)
-        u = vectors[:, -k:] * np.sqrt(np.maximum(values[-k:], 1e-6 * values[-1]))
+        if self.better and k == self.rank:
+            u = vectors[:, -k:] * np.sqrt(np.maximum(values[-k:], 0))
+        else:
+            u = 1e-5 * np.sqrt(values[-1] / self.n) * np.random.default_rng(0).standard_normal((self.n, k))
         return values[-1], u.astype(self.f.dtype)
 
 
@@ -106,9 +115,8 @@ def descent(problem, k, clock, preconditioned):
             if not loss <= 4 * first:
                 break
             if preconditioned:
-                damping = 0.0 if k == clock.truth.shape[1] else np.sqrt(loss / problem.m)
-                gram = u.T @ u + damping * np.eye(k, dtype=u.dtype)
-                u = u - step * np.linalg.solve(gram, g.T).T
+                damping = 0.0 if k == problem.rank else np.sqrt(loss / problem.m)
+                u = u - step * np.linalg.solve(u.T @ u + damping * np.eye(k, dtype=u.dtype), g.T).T
             else:
                 u = u - step / size * g
             clock.look(u)
@@ -137,7 +145,8 @@ def jax_lbfgs(problem, k, clock):
     import jax
     import jax.numpy as jnp
 
-    f, twice, y, at = problem.jax
+    f = problem.jax
+    twice, y, at = jnp.asarray(problem.twice), jnp.asarray(problem.y), problem.at
 
     def loss(u, f, y):
         e = f @ (twice * (u @ u.T)[at]) - y
@@ -191,10 +200,11 @@ def least_squares(problem, k, clock):
 
 PEERS = {
     "NumPy gd": lambda *of: descent(*of, False),
-    "NumPy ScaledGD": lambda *of: descent(*of, True),
-    "SciPy L-BFGS": lbfgs,
-    "JAX L-BFGS": jax_lbfgs,
-    "SciPy least squares": least_squares,
+    "NumPy gd, packed": lambda *of: descent(*of, False),
+    "NumPy ScaledGD, packed": lambda *of: descent(*of, True),
+    "SciPy L-BFGS, packed": lbfgs,
+    "JAX L-BFGS, packed": jax_lbfgs,
+    "SciPy least squares, packed": least_squares,
 }
 OWN = ("default", "gauss-newton", "cg", "gd")
 
@@ -205,7 +215,7 @@ def peer(name, problem, k, truth, levels, limit):
         PEERS[name](problem, k, clock)
     except Reached:
         pass
-    return clock.reached, None
+    return clock.reached
 
 
 def own(name, operator, y, k, truth, level, limit):
@@ -222,6 +232,24 @@ def own(name, operator, y, k, truth, level, limit):
     return {level: seconds} if reached else {}, found.report["timing"]["passes"]
 
 
+def page(rows, args):
+    """The table as Markdown."""
+    lines = [
+        "# Seconds to a relative error\n",
+        f"n = {args.n}, rank {args.rank}, m = {args.measurements}, Gaussian matrices in single precision, {args.rounds} round(s), at most "
+        f"{args.limit:g} s a run. Made by `python3 benches/versus/solve.py`; `solve.csv` has every number.\n",
+        "| κ(M) | k | program | 10⁻³ | 10⁻⁶ | 10⁻¹⁰ | times the default at 10⁻⁶ |", "|---|---|---|---|---|---|---|",
+    ]
+    by = {(r["kappa"], r["k"], r["program"], r["error"]): r for r in rows}
+    for kappa, k, program in dict.fromkeys((r["kappa"], r["k"], r["program"]) for r in rows):
+        of = [by[kappa, k, program, level] for level in LEVELS]
+        cells = [f"{float(r['seconds']):.2f}" if r["seconds"] else f"> {args.limit:g}" if r["tried"] else "–" for r in of]
+        own = by.get((kappa, k, "default", LEVELS[1]), {}).get("seconds")
+        ratio = f"{float(of[1]['seconds']) / float(own):.1f}" if own and of[1]["seconds"] else f"> {args.limit / float(own):.0f}" if own else ""
+        lines.append(f"| {kappa:g} | {k} | {program} | {' | '.join(cells)} | {ratio} |")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=200)
@@ -229,7 +257,7 @@ def main():
     parser.add_argument("--measurements", type=int, default=10000)
     parser.add_argument("--k", default="5,20,200")
     parser.add_argument("--kappa", default="1,10,100", help="condition numbers of M")
-    parser.add_argument("--programs", default=",".join([*OWN, *PEERS]))
+    parser.add_argument("--programs", default="; ".join([*OWN, *PEERS]), help="with semicolons between")
     parser.add_argument("--limit", type=float, default=40, help="seconds of one run")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
@@ -238,7 +266,7 @@ def main():
     import warnings
 
     warnings.simplefilter("ignore")
-    n, m, programs = args.n, args.measurements, args.programs.split(",")
+    n, m, programs = args.n, args.measurements, [name.strip() for name in args.programs.split(";")]
     rng = np.random.default_rng(args.seed)
     at = np.triu_indices(n)
     packed = rng.standard_normal((m, len(at[0])), np.float32)
@@ -246,7 +274,13 @@ def main():
     packed *= np.where(at[0] == at[1], 1, np.sqrt(0.5)).astype(np.float32)
     twice = np.where(at[0] == at[1], 1, 2).astype(np.float32)
     operator = lowrank.Dense(packed)
-    whole = packed.astype(np.float64) if set(programs) & set(PEERS) else None
+    double = packed.astype(np.float64) if set(programs) & set(PEERS) else None
+    full = None
+    if "NumPy gd" in programs:
+        full = np.empty((m, n, n), np.float32)
+        full[:, at[0], at[1]] = packed
+        full[:, at[1], at[0]] = packed
+        full = full.reshape(m, n * n)
     try:
         import jax.numpy as jnp
 
@@ -275,16 +309,15 @@ def main():
                             found[name, level].append(reached.get(level))
                             passes[name, level] = count
                         continue
-                    problem = Problem(packed, twice, y.astype(np.float32), n)
-                    if on_jax is not None:
-                        problem.jax = (on_jax, jnp.asarray(twice), jnp.asarray(problem.y), at)
-                    reached, _ = peer(name, problem, k, truth, LEVELS[:SINGLE], args.limit)
+                    whole = name == "NumPy gd"
+                    problem = Problem(full if whole else packed, y, n, args.rank, not whole)
+                    problem.jax = on_jax
+                    reached = peer(name, problem, k, truth, LEVELS[:SINGLE], args.limit)
                     for level in LEVELS[:SINGLE]:
                         found[name, level].append(reached.get(level))
                     # What single precision did not reach in time, double does not either.
-                    if len(reached) == SINGLE and not name.startswith("JAX"):
-                        double = Problem(whole, twice.astype(np.float64), y, n)
-                        reached, _ = peer(name, double, k, truth, LEVELS[SINGLE:], args.limit)
+                    if len(reached) == SINGLE and not whole and not name.startswith("JAX"):
+                        reached = peer(name, Problem(double, y, n, args.rank, True), k, truth, LEVELS[SINGLE:], args.limit)
                         found[name, LEVELS[SINGLE]].append(reached.get(LEVELS[SINGLE]))
             for name in programs:
                 for level in LEVELS:
@@ -293,14 +326,15 @@ def main():
                     rows.append(
                         {
                             "n": n, "rank": args.rank, "measurements": m, "kappa": kappa, "k": k, "program": name, "error": level,
-                            "seconds": "" if value is None else f"{value:.4f}",
+                            "seconds": "" if value is None else f"{value:.4f}", "tried": len(times),
                             "passes": "" if passes.get((name, level)) is None else f"{passes[name, level]:.2f}",
                         }
                     )
-                line = "  ".join(f"{r['seconds'] or '>' + format(args.limit, '.0f'):>9}" for r in rows[-3:])
-                print(f"kappa={kappa:<5g} k={k:<4} {name:<20} {line}", flush=True)
+                line = "  ".join(f"{r['seconds'] or ('>' + format(args.limit, '.0f') if r['tried'] else '-'):>9}" for r in rows[-3:])
+                print(f"kappa={kappa:<5g} k={k:<4} {name:<28} {line}", flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "README.md").write_text(page(rows, args))
         with (args.out / "solve.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
             writer.writeheader()

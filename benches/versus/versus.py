@@ -21,7 +21,7 @@ ROOT = HERE.parent.parent
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--sizes", default="50:1000:50,100:3000:20,200:10000:20", help="n:m:k, with commas between")
-parser.add_argument("--batches", default="32", help="trials of the batches timed at the last size, with commas between")
+parser.add_argument("--batches", default="32,256", help="trials of the batches timed at the last size, with commas between")
 parser.add_argument("--backend", default="cpu", help="of lowrank")
 parser.add_argument("--variant", help="of lowrank, instead of the best one")
 parser.add_argument("--device", default="cpu", help="of PyTorch: cpu or cuda")
@@ -73,7 +73,7 @@ class Worker:
 def own(size, batch):
     n, m, k = size
     command = [args.lowrank, "bench", "iteration", "--backend", args.backend, "--n", n, "--measurements", m, "--search-rank", k]
-    command += ["--storage", "f32,f16" if batch == 1 else "f32", "--batch", batch, "--samples", 1]
+    command += ["--storage", "f32,f16", "--batch", batch, "--samples", 1]
     command += ["--variant", args.variant] if args.variant else []
     command += ["--seconds", args.seconds, "--read", args.read, "--out", "-"]
     output = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True).stdout
@@ -86,6 +86,13 @@ def processor():
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor()
+
+
+def share(name, of_memory, milliseconds, times):
+    """Of the limit: reading the matrices for one trial, and for several the same operations in a square product of BLAS."""
+    if "sgemm" in times:
+        return f"{statistics.median(times['sgemm']) / milliseconds:.3f}"
+    return f"{of_memory:.3f}" if batch == 1 else ""
 
 
 sizes = [tuple(int(part) for part in size.split(":")) for size in args.sizes.split(",")]
@@ -114,6 +121,10 @@ for size, batch in cases:
             worker.close()
     limit = statistics.median(limits)
     n, m, k = size
+    # Milliseconds of an iteration's products, 4·m·n(n+1)/2 operations a trial, at the speed of the square product.
+    for square in [name for name in times if name.startswith("sgemm_")]:
+        flops = 2 * m * n * (n + 1) * batch / (2 * int(square.split("_")[1]) ** 3)
+        times["sgemm"] = [flops * sample for sample in times.pop(square)]
     for name, samples in times.items():
         milliseconds = statistics.median(samples)
         packed = m * n * (n + 1) / 2 * (2 if name == "lowrank_f16" else 4) / milliseconds / 1e6
@@ -123,7 +134,7 @@ for size, batch in cases:
                 "milliseconds": f"{milliseconds:.4f}", "fastest": f"{min(samples):.4f}", "slowest": f"{max(samples):.4f}",
                 "times_lowrank_f32": f"{milliseconds / statistics.median(times['lowrank_f32']):.2f}",
                 "packed_gigabytes_per_second": f"{packed:.2f}", "limit_gigabytes_per_second": f"{limit:.2f}",
-                "share_of_limit": f"{packed / limit:.3f}" if name.startswith("lowrank") and batch == 1 else "",
+                "share_of_limit": share(name, packed / limit, milliseconds, times) if name.startswith("lowrank") else "",
             }
         )
         print(f"n={n} m={m} k={k} batch={batch}  {name:<18} {milliseconds:>10.3f} ms", flush=True)
@@ -134,7 +145,8 @@ LABELS = {
     "jax_autodiff": "JAX, differentiated", "torch_full": "PyTorch, full matrices", "torch_packed": "PyTorch, packed",
     "torch_autograd": "PyTorch, autograd", "torch_full_graph": "PyTorch, full matrices, CUDA graph",
     "torch_packed_graph": "PyTorch, packed, CUDA graph", "torch_full_compiled": "PyTorch, full matrices, compiled",
-    "numpy_full_batch": "NumPy, full, two GEMMs", "torch_full_batch": "PyTorch, full, two GEMMs",
+    "numpy_full_batch": "NumPy, full, two GEMMs", "numpy_packed_batch": "NumPy, packed, two GEMMs",
+    "sgemm": "the products alone at the speed of a square sgemm", "torch_full_batch": "PyTorch, full, two GEMMs",
     "torch_packed_batch": "PyTorch, packed, two GEMMs", "torch_full_batch_graph": "PyTorch, full, two GEMMs, CUDA graph",
     "torch_packed_batch_graph": "PyTorch, packed, two GEMMs, CUDA graph",
 }
@@ -179,7 +191,8 @@ text = (
     f"variants `{'`, `'.join(variants)}`, against {programs}"
     + (f" ({'; '.join(left_out)})" if left_out else "")
     + f". Medians of {args.rounds} rounds in which all programs take turns; `{command}` remakes them. The limit is the "
-    f"fastest {tested} of the same rounds, {limits[0]:.1f} to {limits[-1]:.1f} GB/s here, and counts every byte of the packed matrices once.\n\n"
+    f"fastest {tested} of the same rounds, {limits[0]:.1f} to {limits[-1]:.1f} GB/s here, and counts every byte of the packed matrices once; that of a batch is a square sgemm of "
+    "NumPy's BLAS in the same rounds.\n\n"
     + "\n\n".join(table(size, batch) for size, batch in cases)
 )
 print("\n" + text)

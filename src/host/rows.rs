@@ -76,8 +76,40 @@ struct Bases<'a, T> {
     length: usize,
 }
 
-/// The accumulator of a shard, Σ w e² and Σ w e, and its thin rows.
-type OfShard<T> = (Bank<T>, [f64; 2], Vec<T>);
+/// The accumulator of a shard, the moments of its residuals, and its thin rows.
+type OfShard<T> = (Bank<T>, Moments, Vec<T>);
+
+/// Σ w, the mean ē = Σ w e/Σ w, and Σ w (e − ē)², which an offset of the residuals does not drown.
+#[derive(Clone, Copy, Default)]
+struct Moments {
+    weight: f64,
+    mean: f64,
+    centred: f64,
+}
+
+impl Moments {
+    fn of<T: Real>(residual: &[T], weights: &[T]) -> Self {
+        let sum = |of: &dyn Fn(f64) -> f64| -> f64 {
+            residual.iter().zip(weights).map(|(e, w)| w.to_f64() * of(e.to_f64())).sum()
+        };
+        let weight = sum(&|_| 1.0);
+        let mean = if weight > 0.0 { sum(&|e| e) / weight } else { 0.0 };
+        Self { weight, mean, centred: sum(&|e| (e - mean) * (e - mean)) }
+    }
+
+    /// The moments of both (Chan, Golub & LeVeque 1983).
+    fn with(self, other: Self) -> Self {
+        let weight = self.weight + other.weight;
+        let (share, apart) = (if weight > 0.0 { other.weight / weight } else { 0.0 }, other.mean - self.mean);
+        let centred = self.centred + other.centred + self.weight * share * apart * apart;
+        Self { weight, mean: self.mean + share * apart, centred }
+    }
+
+    /// Σ w e²
+    fn square(self) -> f64 {
+        self.centred + self.weight * self.mean * self.mean
+    }
+}
 
 impl<T: Real> ShardPass<'_, T> {
     fn run(&self, shard: usize, target: &[T], weights: &[T]) -> OfShard<T> {
@@ -92,8 +124,7 @@ impl<T: Real> ShardPass<'_, T> {
                 None => self.kernel.pass(self.schedule, shard, Loss::Square, &mut [trial]),
             }
         }
-        let moment = |of: fn(f64) -> f64| residual.iter().zip(weights).map(|(e, w)| w.to_f64() * of(e.to_f64())).sum();
-        (bank, [moment(|e| e * e), moment(|e| e)], thin)
+        (bank, Moments::of(&residual, weights), thin)
     }
 }
 
@@ -156,19 +187,14 @@ impl<T: Unit + Stored<T>> HostRows<'_, T> {
             let target = question.target.map_or(&zeros[..self.shards[shard].len()], |target| target[shard]);
             pass.run(shard, target, self.weights[shard])
         };
-        let weight: f64 = self.totals[shards.clone()].iter().sum();
         let found: Vec<OfShard<T>> = shards.clone().into_par_iter().map(of).collect();
-        let mut mean = 0.0;
-        for (shard, (bank, [square, plain], thin)) in shards.zip(found) {
+        let mut moments = Moments::default();
+        for (shard, (bank, own, thin)) in shards.zip(found) {
             sum.iter_mut().zip(bank.row(0)).for_each(|(sum, own)| *sum += *own);
-            out.energy += square;
-            mean += plain / weight;
+            moments = moments.with(own);
             out.thin.push((shard, thin));
         }
-        if self.operator.is_centred() {
-            // Σ w(e − ē)² = Σ w e² − ē²·Σ w
-            out.energy = (out.energy - mean * mean * weight).max(0.0);
-        }
+        out.energy = if self.operator.is_centred() { moments.centred } else { moments.square() };
         let right = question.both.then_some(&mut out.right[..]);
         kernel.finish(sum, scratch, pair(question.applied), &mut out.left, right);
         out

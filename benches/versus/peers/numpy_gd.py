@@ -31,9 +31,27 @@ def full_batch():
     return np.matmul(np.moveaxis(G, 2, 0), U)
 
 
+def packed_batch():
+    Z = twice[:, None] * np.einsum("bik,bjk->ijb", U, U, optimize=True)[rows, columns]
+    E = A @ Z - y.T
+    G = np.zeros((n, n, batch), np.float32)
+    G[rows, columns] = A.T @ E
+    G[columns, rows] = G[rows, columns]
+    return np.matmul(np.moveaxis(G, 2, 0), U)
+
+
+# A square product of matrices that BLAS does best, as the limit of a batch.
+SIDE = min(2048, m)
+square = np.random.default_rng(2).random((2, SIDE, SIDE), dtype=np.float32)
+
 agree(full(), packed())
 programs = {"numpy_full": lambda: U[0] - step * full(), "numpy_packed": lambda: U[0] - step * packed()}
 if batch > 1:
     agree(full(), full_batch()[0])
-    programs = {"numpy_full_batch": lambda: U - step * full_batch()}
+    agree(full(), packed_batch()[0])
+    programs = {
+        "numpy_full_batch": lambda: U - step * full_batch(),
+        "numpy_packed_batch": lambda: U - step * packed_batch(),
+        f"sgemm_{SIDE}": lambda: square[0] @ square[1],
+    }
 serve(f"NumPy {np.__version__}", programs, args.seconds)

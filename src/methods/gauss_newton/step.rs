@@ -15,12 +15,16 @@ const INNER_SHARE: f64 = 0.1;
 const INNER_MOST_SHARE: f64 = 1e-2;
 const INNER: f64 = 1e-6;
 const INNER_MOST: usize = 80;
+/// Share of the energy of the statistical error that the last inner iteration of a settled step may take.
+const OPEN: f64 = 1e-2;
 
 /// W of least Σ wᵢ(eᵢ + c⟨Bᵢ, W⟩)², and what is left of the sum. W is n×q for Δ = QWᵀ + WQᵀ, and W₂ above W₁ for
 /// Δ = QW₁ᵀ + W₂Rᵀ.
 pub(super) struct Solved {
     w: Mat<f64>,
     energy: f64,
+    /// What the last inner iteration took off the sum: more of them would take off about as much.
+    last: f64,
 }
 
 /// The parts of a stacked matrix that belong to Q and to R.
@@ -63,7 +67,7 @@ pub(super) fn solve(space: Space, thin: &dyn ThinRows, bases: &Bases, seen: &See
     let mut z = precondition(space, bases, &r);
     let mut p = z.clone();
     let mut size = tall::inner(r.as_ref(), z.as_ref());
-    let (first, mut energy) = (size, seen.energy);
+    let (first, mut energy, mut last) = (size, seen.energy, 0.0);
     for _ in 0..INNER_MOST {
         if size <= reduction * reduction * first || size <= 0.0 {
             break;
@@ -76,13 +80,14 @@ pub(super) fn solve(space: Space, thin: &dyn ThinRows, bases: &Bases, seen: &See
         let length = size / curvature;
         w += &p * length;
         r -= product * length;
-        energy -= length * size;
+        last = length * size;
+        energy -= last;
         z = precondition(space, bases, &r);
         let next = tall::inner(r.as_ref(), z.as_ref());
         p = &z + &p * (next / size);
         size = next;
     }
-    Ok(Solved { w, energy: energy.max(0.0) })
+    Ok(Solved { w, energy: energy.max(0.0), last })
 }
 
 /// The point after a step.
@@ -92,6 +97,8 @@ pub(super) struct Point {
     pub(super) completion: f64,
     /// Root mean square of the residual after the step.
     pub(super) left: f64,
+    /// Whether more inner iterations would have changed the step by more than a tenth of its statistical error.
+    pub(super) is_open: bool,
 }
 
 /// Conditions of a truncation.
@@ -137,6 +144,7 @@ pub(super) fn point(space: Space, at: &Triplets, bases: &Bases, solved: &Solved,
         }
     }
     let completion = completed.norm_l2();
+    let is_open = solved.last > OPEN * limits.freedom / limits.weight * solved.energy;
     let small = Mat::from_fn(q + r2.nrows(), q + r1.nrows(), |i, j| match (i < q, j < q) {
         (true, true) => h[(i, j)],
         (false, true) => r2[(i - q, j)],
@@ -158,5 +166,5 @@ pub(super) fn point(space: Space, at: &Triplets, bases: &Bases, solved: &Solved,
         left: of(&bases.left, &p2, &small.left),
         right: of(&bases.right, &p1, &small.right),
     };
-    Ok(Point { found, completion, left })
+    Ok(Point { found, completion, left, is_open })
 }

@@ -84,8 +84,8 @@ impl<'a> Turn<'a> {
             return Ok(Next { point, bases, ledger: self.ledger });
         };
         let estimate = self.estimate(&at, &seen);
-        let Point { found, completion, left } = self.step(&at, &bases, &seen, &*thin)?;
-        let same = found.count() == at.count();
+        let Point { found, completion, left, is_open } = self.step(&at, &bases, &seen, &*thin)?;
+        let same = found.count() == at.count() && !is_open;
         self.ledger.change = if same { distance(&found, &at) } else { f64::INFINITY };
         self.ledger.completion = if same { completion } else { f64::INFINITY };
         self.ledger.left = left * self.unit;
