@@ -308,6 +308,8 @@ def main():
                             reached, count = own(name, operator, y, k, truth, level, args.limit)
                             found[name, level].append(reached.get(level))
                             passes[name, level] = count
+                            if not reached:
+                                break
                         continue
                     whole = name == "NumPy gd"
                     problem = Problem(full if whole else packed, y, n, args.rank, not whole)

@@ -34,8 +34,10 @@ const CUTS: usize = 3;
 const SMALL: f64 = 0.1;
 /// The same share for a column that fades.
 const FAINT: f64 = 1e-3;
-/// Most degrees of freedom of a fit that leaves a residual, as a share of the measurements.
+/// Degrees of freedom, as a share of the measurements, from which a fit that leaves a residual explains much of any noise; and
+/// the share of what noise would leave to so many, at which it explains more than noise.
 const DETERMINED: f64 = 0.4;
+const PLAIN: f64 = 0.15;
 /// Relative residual below which nothing is left to explain.
 const FITS: f64 = 1e-5;
 
@@ -97,8 +99,9 @@ impl Task<'_> {
         let (before, after) = (freedom(fit), freedom(found));
         let more = (after - before).max(0.0);
         // A fit chooses its columns, so with many degrees of freedom it explains more of noise than their share.
-        let most = if found.relative_residual <= MISFIT { m } else { DETERMINED * m };
-        after < most && found.train_loss < significant_loss(fit.train_loss, more, m - before)
+        let free = found.relative_residual <= MISFIT || after < DETERMINED * m;
+        let plain = found.train_loss < PLAIN * (1.0 - after / m) * fit.train_loss;
+        after < m && (free || plain) && found.train_loss < significant_loss(fit.train_loss, more, m - before)
     }
 }
 
