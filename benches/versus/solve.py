@@ -213,7 +213,7 @@ def peer(name, problem, k, truth, levels, limit):
     clock = Clock(truth, levels, limit)
     try:
         PEERS[name](problem, k, clock)
-    except Reached:
+    except (Reached, ValueError, np.linalg.LinAlgError):
         pass
     return clock.reached
 

@@ -4,10 +4,15 @@
 use faer::{Mat, MatRef, Side};
 
 use crate::error::{Error, Result};
+use crate::problem::random::{Purpose, normals};
 
 /// Factor above the edge of the noise from which a singular value is signal: at 2/√3 the estimate of a singular vector and
 /// the true one have the squared cosine ¼ (Benaych-Georges & Nadakuditi, Adv. Math. 2011, for symmetric matrices).
 pub(super) const SIGNAL: f64 = 1.154_700_538_379_251_5;
+
+/// Columns and steps of the subspace iteration for a first value.
+const FIRST_COLUMNS: usize = 8;
+const FIRST_STEPS: usize = 10;
 
 /// The shape of the unknown, and the signs that its columns may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +166,28 @@ impl Space {
         Ok(Triplets { values, left: svd.U().to_owned(), right: svd.V().to_owned() })
     }
 
+    /// About the first value of a large matrix, from below: subspace iteration.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where an entry is not finite.
+    pub(super) fn first(self, matrix: &Mat<f64>) -> Result<f64> {
+        if !matrix.is_all_finite() {
+            return Err(not_finite(()));
+        }
+        let n = matrix.ncols();
+        let columns = FIRST_COLUMNS.min(n).min(matrix.nrows());
+        let start = normals(0, Purpose::Laws, 1.0, n * columns);
+        let mut v = Mat::from_fn(n, columns, |i, j| start[i * columns + j]);
+        for _ in 0..FIRST_STEPS {
+            let image = matrix * v.qr().compute_thin_Q();
+            v = if self.is_symmetric() { image } else { matrix.transpose() * image };
+        }
+        let q = v.qr().compute_thin_Q();
+        let image = matrix * &q;
+        let small = if self.is_symmetric() { q.transpose() * image } else { image.qr().thin_R().to_owned() };
+        Ok(self.decomposed(small.as_ref())?.values.first().map_or(0.0, |value| self.signal(*value)))
+    }
+
     /// The leading triplets of a large matrix: those of rectangular ones come from the smaller Gram matrix, whose errors
     /// are small beside the edge of the noise.
     ///
@@ -213,5 +240,32 @@ impl Bases {
     pub(super) fn beyond(&self, t: &Mat<f64>) -> Mat<f64> {
         let without = t - &self.left * (self.left.transpose() * t);
         &without - (&without * &self.right) * self.right.transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_value_is_nearly_that_of_the_decomposition() {
+        let symmetric = |n, positive, negative| Space::Symmetric { n, positive, negative };
+        for (space, spike) in [
+            (symmetric(60, 3, 0), 2.0),
+            (symmetric(60, 2, 2), -2.0),
+            (symmetric(5, 2, 0), 3.0),
+            (Space::Rectangular { n1: 40, n2: 70 }, 2.0),
+            (Space::Rectangular { n1: 70, n2: 4 }, 2.0),
+        ] {
+            let (n1, n2) = space.shape();
+            let noise = normals(3, Purpose::Laws, 0.3 / (n1.max(n2) as f64).sqrt(), n1 * n2);
+            let of = |i: usize, j: usize| noise[i * n2 + j] + if i == j { spike / (1 + i) as f64 } else { 0.0 };
+            let whole = Mat::from_fn(n1, n2, of);
+            let matrix = if space.is_symmetric() { (&whole + whole.transpose()) * 0.5 } else { whole };
+            let wanted = space.signal(space.leading(&matrix).unwrap().values[0]);
+            let found = space.first(&matrix).unwrap();
+            assert!(found <= wanted * (1.0 + 1e-9) && found > 0.99 * wanted, "{space:?} {found} {wanted}");
+        }
+        assert!(symmetric(2, 1, 0).first(&Mat::full(2, 2, f64::NAN)).is_err());
     }
 }

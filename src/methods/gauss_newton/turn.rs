@@ -134,7 +134,7 @@ impl<'a> Turn<'a> {
             self.ledger.read += seen.weight;
             sum = Seen::new(sum.gradient + seen.gradient, sum.energy + seen.energy, sum.weight + seen.weight);
             let estimate = self.estimate(&none, &sum);
-            let first = space.leading(&estimate.t)?.values.first().map_or(0.0, |value| space.signal(*value));
+            let first = space.first(&estimate.t)?;
             if first >= START * space.edge(0, estimate.weight, estimate.residual) || to == all {
                 self.ledger.started = true;
                 self.ledger.size = estimate.residual;
