@@ -137,6 +137,9 @@ fn row_major<T: Real>(matrix: MatRef<'_, f64>, columns: usize) -> Vec<T> {
     out
 }
 
+/// Thin rows of some shards, by their numbers.
+type ThinOfShards<T> = Vec<(usize, Vec<T>)>;
+
 /// What a sum over shards measures and multiplies: row-major matrices with the same number of columns.
 struct Question<'a, T> {
     /// L (n1×c) and R (n2×c).
@@ -156,7 +159,7 @@ struct Sums<T> {
     left: Vec<T>,
     right: Vec<T>,
     energy: f64,
-    thin: Vec<(usize, Vec<T>)>,
+    thin: ThinOfShards<T>,
 }
 
 impl<T: Unit + Stored<T>> HostRows<'_, T> {
@@ -208,7 +211,7 @@ impl<T: Unit + Stored<T>> HostRows<'_, T> {
         shards: Range<usize>,
         (left, right): (MatRef<'_, f64>, MatRef<'_, f64>),
         bases: Option<Bases<'_, T>>,
-    ) -> Result<(Seen, Vec<(usize, Vec<T>)>)> {
+    ) -> Result<(Seen, ThinOfShards<T>)> {
         let domain = self.operator.domain();
         let (n1, n2) = (domain.rows(), domain.columns());
         let accumulators = product(&[shards.len() + 2, self.kernel.get().accumulator_len(n2, 2), size_of::<T>()]);
@@ -268,7 +271,7 @@ impl<T: Unit + Stored<T>> Rows for HostRows<'_, T> {
 /// Thin rows in memory, n·q numbers each, column by column.
 struct Kept<'a, T> {
     set: InstructionSet,
-    thin: Vec<(usize, Vec<T>)>,
+    thin: ThinOfShards<T>,
     weights: &'a [&'a [T]],
     shape: (usize, usize),
 }

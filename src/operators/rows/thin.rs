@@ -205,11 +205,11 @@ impl<S: Stored<T>, T: Unit + Stored<T>> Multiply<'_, S, T> {
                 sums[j][at] = simd.store(sum);
             }
         }
-        for i in 0..R {
-            for j in 0..J {
+        for (i, (dots, diagonal)) in dots.into_iter().zip(diagonals).enumerate() {
+            for (j, dot) in dots.into_iter().enumerate() {
                 let place = (column + j) * tall + r + i;
                 // The diagonal entry of a symmetric matrix is in both sums.
-                above[place] = simd.sum(dots[i][j]) - diagonals[i] * bases[0][place];
+                above[place] = simd.sum(dot) - diagonal * bases[0][place];
             }
         }
     }
