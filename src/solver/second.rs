@@ -34,9 +34,10 @@ const CUTS: usize = 3;
 const SMALL: f64 = 0.1;
 /// The same share for a column that fades.
 const FAINT: f64 = 1e-3;
-/// Degrees of freedom, as a share of the measurements, from which a fit that leaves a residual explains much of any noise; and
-/// the share of what noise would leave to so many, at which it explains more than noise.
+/// Degrees of freedom, as a share of the measurements, from which a fit that leaves a residual explains much of any noise, and
+/// from which it explains all of it; and the share of what noise would leave in between, at which a fit explains more.
 const DETERMINED: f64 = 0.4;
+const OPEN: f64 = 0.8;
 const PLAIN: f64 = 0.15;
 /// Relative residual below which nothing is left to explain.
 const FITS: f64 = 1e-5;
@@ -100,7 +101,7 @@ impl Task<'_> {
         let more = (after - before).max(0.0);
         // A fit chooses its columns, so with many degrees of freedom it explains more of noise than their share.
         let free = found.relative_residual <= MISFIT || after < DETERMINED * m;
-        let plain = found.train_loss < PLAIN * (1.0 - after / m) * fit.train_loss;
+        let plain = after < OPEN * m && found.train_loss < PLAIN * (1.0 - after / m) * fit.train_loss;
         after < m && (free || plain) && found.train_loss < significant_loss(fit.train_loss, more, m - before)
     }
 }

@@ -12,6 +12,8 @@ use crate::text::readable;
 
 /// Ratio to random signs from which directions of the residual are not noise.
 const STANDS_OUT: f64 = 1.5;
+/// Relative error of the matrix, by the noise, from which a result is doubtful.
+const BURIED: f64 = 0.7;
 /// Multiple of the median from which residuals are gross outliers.
 const GROSS: f64 = 30.0;
 /// Operations of a gradient beyond which the remainder is not examined: a few gradients are computed on the host.
@@ -80,11 +82,24 @@ impl Task<'_> {
             outlier: sizes[sizes.len() - 1] / sizes[sizes.len() / 2],
             stands_out: positive > STANDS_OUT * edge.0.max(edge.1),
             is_negative: one_sided && negative > positive && negative > STANDS_OUT * edge.0.max(edge.1),
+            error: self.error_of_noise(trial),
             rank: trial.singular_values.iter().filter(|v| **v > 1e-6 * trial.singular_values[0]).count(),
             search_rank: p.search_rank,
             asked: settings.asks_for_rank(),
         };
         Ok(Some(left.said()))
+    }
+}
+
+impl Task<'_> {
+    /// Relative error that noise makes, where all of the residual is noise: of m measurements the fit takes d degrees of
+    /// freedom, so that a share ρ² of ‖y‖² is left of noise of the share v² = ρ²/(1 − d/m), and v²d/m is in the matrix,
+    /// beside 1 − v² of the signal.
+    fn error_of_noise(self, trial: &TrialSolution) -> f64 {
+        let m = (trial.parameters.rows - trial.parameters.holdout_rows) as f64;
+        let share = self.freedom()(trial.estimated_rank) as f64 / m;
+        let noise = trial.relative_residual.powi(2) / (1.0 - share).max(f64::MIN_POSITIVE);
+        (noise * share / (1.0 - noise).max(f64::MIN_POSITIVE)).sqrt()
     }
 }
 
@@ -97,6 +112,8 @@ struct Left {
     /// eigenvalue.
     stands_out: bool,
     is_negative: bool,
+    /// Relative error of the matrix that noise of the residual's size makes.
+    error: f64,
     rank: usize,
     search_rank: usize,
     /// Whether the search rank was requested.
@@ -119,6 +136,11 @@ impl Left {
             let seen = "and a direction of the residual needs a negative eigenvalue";
             let so = "the matrix does not look positive semidefinite. Use --model asymmetric or signed";
             return (format!("{residual}, {seen}: {so}"), true);
+        }
+        if !self.stands_out && self.error > BURIED {
+            let so = "and no direction stands out of the residual: noise of this size, spread over so many degrees of \
+                      freedom, is as large as the matrix itself. More measurements are needed";
+            return (format!("{residual}, {so}"), true);
         }
         if !self.stands_out {
             let so = "and no direction stands out of the residual, which looks like noise; --holdout detects \
