@@ -100,8 +100,10 @@ impl Task<'_> {
         let (before, after) = (freedom(fit), freedom(found));
         let more = (after - before).max(0.0);
         // A fit chooses its columns, so with many degrees of freedom it explains more of noise than their share.
-        let free = found.relative_residual <= MISFIT || after < DETERMINED * m;
-        let plain = after < OPEN * m && found.train_loss < PLAIN * (1.0 - after / m) * fit.train_loss;
+        let open = after < OPEN * m;
+        let fits = found.relative_residual <= FITS || open && found.relative_residual <= MISFIT;
+        let free = fits || after < DETERMINED * m;
+        let plain = open && found.train_loss < PLAIN * (1.0 - after / m) * fit.train_loss;
         after < m && (free || plain) && found.train_loss < significant_loss(fit.train_loss, more, m - before)
     }
 }

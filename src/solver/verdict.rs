@@ -13,7 +13,7 @@ use crate::text::readable;
 /// Ratio to random signs from which directions of the residual are not noise.
 const STANDS_OUT: f64 = 1.5;
 /// Relative error of the matrix, by the noise, from which a result is doubtful.
-const BURIED: f64 = 0.7;
+const BURIED: f64 = 0.5;
 /// Multiple of the median from which residuals are gross outliers.
 const GROSS: f64 = 30.0;
 /// Operations of a gradient beyond which the remainder is not examined: a few gradients are computed on the host.
@@ -138,8 +138,11 @@ impl Left {
             return (format!("{residual}, {seen}: {so}"), true);
         }
         if !self.stands_out && self.error > BURIED {
-            let so = "and no direction stands out of the residual: noise of this size, spread over so many degrees of \
-                      freedom, is as large as the matrix itself. More measurements are needed";
+            let share = readable(100.0 * self.error.min(1.0));
+            let so = format!(
+                "and no direction stands out of the residual: noise of this size, spread over so many degrees of \
+                 freedom, makes an error of about {share} % of the matrix. More measurements are needed"
+            );
             return (format!("{residual}, {so}"), true);
         }
         if !self.stands_out {
