@@ -23,6 +23,7 @@ attempts with longer steps are not counted. For 1e-10 the programs on packed mat
 import argparse
 import csv
 import json
+import os
 import platform
 import statistics
 import time
@@ -232,6 +233,14 @@ def own(name, operator, y, k, truth, level, limit):
     return {level: seconds} if reached else {}, found.report["timing"]["passes"]
 
 
+def processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
 def page(rows, args):
     """The table as Markdown."""
     lines = [
@@ -341,7 +350,7 @@ def main():
             writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        about = {"machine": platform.processor(), "numpy": np.__version__, "scipy": scipy.__version__, "lowrank": lowrank.__version__}
+        about = {"processor": processor(), "cores": os.cpu_count(), "numpy": np.__version__, "scipy": scipy.__version__, "lowrank": lowrank.__version__}
         (args.out / "solve.json").write_text(json.dumps({**about, "limit_seconds": args.limit, "rounds": args.rounds}, indent=2) + "\n")
 
 
