@@ -25,6 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
+from machine import processor
+
 RANK, NOISE, FACTORS, ALPHA = 10, 0.75, 50, 4.0
 PEERS = {"lowrank": "lowrank", "cmfrec": "cmfrec", "implicit": "implicit"}
 
@@ -282,7 +284,7 @@ def main():
         print(tables[-1], "\n", flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        about = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+        about = {"machine": processor(), "cores": os.cpu_count(), "python": platform.python_version()}
         (args.out / "completion.json").write_text(json.dumps({"about": about, "arguments": vars(args) | {"out": None}, "runs": results}, indent=1) + "\n")
         asked = f"--tasks {args.tasks} --share {args.share} --large {args.large} --rounds {args.rounds}"
         head = f"Made by `python3 benches/versus/completion.py {asked}` on {os.cpu_count()} cores. What the tasks are stands there."

@@ -7,7 +7,7 @@ One process holds the Gaussian matrices once, packed, in single precision. Every
 told nothing of the truth; its errors are computed from the truth beside it, and count into its time. Times begin when the data lies
 in memory, and include every choice that a program makes for itself.
 
-  default, gauss-newton, cg, gd   lowrank's methods with default flags; for 1e-10 with --precision mixed.
+  default, pursuit, cg, gd        lowrank's methods with default flags; for 1e-10 with --precision mixed.
   NumPy gd                        the paper's descent as one writes it: full matrices, two products a step, a small random start.
   NumPy gd, packed                the same with packed matrices, half the bytes, and the better start.
   NumPy ScaledGD, packed          preconditioned by (U'U + l I)^-1 with l = the norm of the residual for k > rank, else 0.
@@ -24,7 +24,6 @@ import argparse
 import csv
 import json
 import os
-import platform
 import statistics
 import time
 from pathlib import Path
@@ -35,6 +34,7 @@ import scipy.optimize
 import scipy.sparse.linalg
 
 import lowrank
+from machine import processor
 
 LEVELS = (1e-3, 1e-6, 1e-10)
 SINGLE = 2
@@ -207,7 +207,7 @@ PEERS = {
     "JAX L-BFGS, packed": jax_lbfgs,
     "SciPy least squares, packed": least_squares,
 }
-OWN = ("default", "gauss-newton", "cg", "gd")
+OWN = ("default", "pursuit", "cg", "gd")
 
 
 def peer(name, problem, k, truth, levels, limit):
@@ -231,14 +231,6 @@ def own(name, operator, y, k, truth, level, limit):
     seconds = time.perf_counter() - begin
     reached = Clock(truth, (), 0).error(found.best.left) <= level
     return {level: seconds} if reached else {}, found.report["timing"]["passes"]
-
-
-def processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
 
 
 def page(rows, args):

@@ -16,12 +16,14 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from machine import processor
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--sizes", default="50:1000:50,100:3000:20,200:10000:20", help="n:m:k, with commas between")
-parser.add_argument("--batches", default="32,256", help="trials of the batches timed at the last size, with commas between")
+parser.add_argument("--batches", default="32", help="trials of the batches timed at the last size, with commas between")
 parser.add_argument("--backend", default="cpu", help="of lowrank")
 parser.add_argument("--variant", help="of lowrank, instead of the best one")
 parser.add_argument("--device", default="cpu", help="of PyTorch: cpu or cuda")
@@ -78,14 +80,6 @@ def own(size, batch):
     command += ["--seconds", args.seconds, "--read", args.read, "--out", "-"]
     output = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True).stdout
     return list(csv.DictReader(io.StringIO(output)))
-
-
-def processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
 
 
 def share(name, of_memory, milliseconds, times):
@@ -191,8 +185,9 @@ text = (
     f"variants `{'`, `'.join(variants)}`, against {programs}"
     + (f" ({'; '.join(left_out)})" if left_out else "")
     + f". Medians of {args.rounds} rounds in which all programs take turns; `{command}` remakes them. The limit is the "
-    f"fastest {tested} of the same rounds, {limits[0]:.1f} to {limits[-1]:.1f} GB/s here, and counts every byte of the packed matrices once; that of a batch is a square sgemm of "
-    "NumPy's BLAS in the same rounds.\n\n"
+    f"fastest {tested} of the same rounds, {limits[0]:.1f} to {limits[-1]:.1f} GB/s here, and counts every byte of the packed matrices once"
+    + ("; that of a batch is a square sgemm of NumPy's BLAS in the same rounds" if any(row["program"] == "sgemm" for row in rows) else "")
+    + ".\n\n"
     + "\n\n".join(table(size, batch) for size, batch in cases)
 )
 print("\n" + text)

@@ -32,6 +32,12 @@ pub(crate) fn weighted_mean(e: &[f64], weights: &[f64]) -> f64 {
     used().map(|(e, w)| w * e).sum::<f64>() / used().map(|(_, w)| w).sum::<f64>()
 }
 
+/// √s·‖w^½∘y‖, which for isotropic measurements is the norm ‖M‖_F of the unknown, without terms of weight 0.
+pub(super) fn size(y: &[f64], weights: &[f64], normalization: f64) -> f64 {
+    let used = y.iter().zip(weights).filter(|(_, w)| **w > 0.0);
+    (normalization * used.map(|(y, w)| w * y * y).sum::<f64>()).sqrt()
+}
+
 impl<'a> Spectra<'a> {
     pub(super) fn new(problem: &'a Problem) -> Self {
         Self { problem, known: HashMap::new(), norms: HashMap::new() }
@@ -53,8 +59,7 @@ impl<'a> Spectra<'a> {
     pub(super) fn norm(&mut self, key: Key, weights: &[f64], normalization: f64, name: &str) -> Result<f64> {
         let operator = &**self.problem.operator();
         let norm = if !operator.has_adjoint() {
-            let y = self.problem.observations(key.0).unwrap_or_default();
-            (normalization * y.iter().zip(weights).map(|(y, w)| w * y * y).sum::<f64>()).sqrt()
+            size(self.problem.observations(key.0).unwrap_or_default(), weights, normalization)
         } else if operator.domain().is_symmetric() {
             self.get(key, weights, normalization)?.norm()
         } else if let Some(norm) = self.norms.get(&key) {

@@ -53,9 +53,8 @@ impl Dense {
         scales: Option<&'a [f32]>,
         range: Range<usize>,
     ) -> ShardRows<'a, S> {
-        let p = self.domain.dimension();
-        let rows = ShardRows { p, numbers: &all[range.start * p..range.end * p], scales };
-        self.aligned.of(all, rows, range.start)
+        let first = range.start;
+        self.aligned.of(all, self.stored_rows(all, scales, range), first)
     }
 
     /// Some rows as they are stored, out of `all` rows and scales.
@@ -106,8 +105,7 @@ where
         let range = self.shard_range(shard);
         match &self.rows {
             Rows::F16 { data, scales } => {
-                let scales = Some(&scales[range.clone()]);
-                self.pass_over(data.as_slice(), scales, range, (schedule, loss), trials);
+                self.pass_over(data.as_slice(), Some(scales), range, (schedule, loss), trials);
             }
             Rows::F32(data) => {
                 self.pass_over(data.as_slice(), None, range, (schedule, loss), trials);
@@ -122,7 +120,7 @@ where
         let range = self.shard_range(shard);
         match &self.rows {
             Rows::F16 { data, scales } => {
-                self.measure_over(data.as_slice(), Some(&scales[range.clone()]), range, schedule, trials);
+                self.measure_over(data.as_slice(), Some(scales), range, schedule, trials);
             }
             Rows::F32(data) => self.measure_over(data.as_slice(), None, range, schedule, trials),
             Rows::F64(data) => self.measure_over(data.as_slice(), None, range, schedule, trials),
