@@ -9,6 +9,8 @@ use lowrank::operators::Operator;
 use lowrank::problem::Domain;
 use lowrank::{Backend, Precision};
 
+use crate::common::own_backend;
+
 type Shared = Arc<OnceLock<Box<dyn Operator>>>;
 
 fn held(outcome: LawOutcome) -> Result<(), Failed> {
@@ -54,6 +56,7 @@ fn add_case(trials: &mut Vec<Trial>, subject: &Subject, domain: Domain, m: usize
             let make = if exact { make_integers } else { make_random };
             let (shared, place) = (if exact { integers.clone() } else { random.clone() }, place.clone());
             trials.push(Trial::test(name(&place.name.clone(), law.name), move || {
+                let place = Place { backend: own_backend(&place.backend), ..place };
                 held(law.check(instance(&shared, make, domain, m), &place))
             }));
         }

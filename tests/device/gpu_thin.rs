@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::common::own_backend;
 use crate::says::assert_says;
 use crate::thin::ThinOperator;
 use libtest_mimic::{Failed, Trial};
@@ -82,6 +83,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
                     let (shared, place) = (pair[usize::from(integers)].clone(), place.clone());
                     let name = format!("{name}, {}: {}", place.name, law.name);
                     trials.push(Trial::test(name, move || {
+                        let place = Place { backend: own_backend(&place.backend), ..place };
                         match law.check(shared.get_or_init(|| make(integers)), &place) {
                             Ok(Held::Holds) => Ok(()),
                             Ok(Held::NotApplicable) => Err("the law did not apply: this test checked nothing".into()),

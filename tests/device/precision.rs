@@ -9,7 +9,7 @@ use lowrank::operators::{Dense, Layout, Operator, Storage};
 use lowrank::problem::{Domain, synthetic};
 use lowrank::{Backend, Error, Init, Method, Precision, Problem, Schedule, Settings, Solution, Solver, Status, Stop};
 
-use crate::common::{Outcome, ensure};
+use crate::common::{Outcome, ensure, own_backend};
 use crate::says::says;
 
 fn gd(search_rank: usize, scale: f64, seed: u64, iterations: usize) -> Settings {
@@ -80,7 +80,7 @@ fn tiny_start(backend: &Backend, seed: u64) -> Result<Vec<f64>, Failed> {
 }
 
 /// Far below what single precision resolves: the error of Reference at the same iteration and seed, within 5 %, and for
-/// half of the seeds at most 3·10⁻⁸ at the end.
+/// half of the seeds at most 3·10⁻⁸ at the end. A software adapter has time for two of them.
 fn agrees_with_reference(backend: &Backend) -> Outcome {
     static REFERENCE: OnceLock<Vec<Result<Vec<f64>, String>>> = OnceLock::new();
     let reference = REFERENCE.get_or_init(|| {
@@ -88,7 +88,8 @@ fn agrees_with_reference(backend: &Backend) -> Outcome {
         SEEDS.iter().map(|&seed| tiny_start(&Backend::Reference, seed).map_err(failed)).collect()
     });
     let mut ends = Vec::new();
-    for (&seed, wanted) in SEEDS.iter().zip(reference) {
+    let seeds = if matches!(backend, Backend::Gpu(_)) { 2 } else { SEEDS.len() };
+    for (&seed, wanted) in SEEDS.iter().zip(reference).take(seeds) {
         let (wanted, found) = (wanted.clone()?, tiny_start(backend, seed)?);
         ensure(wanted.len() == 11 && found.len() == 11, || format!("{} and {} rows", wanted.len(), found.len()))?;
         let near = wanted.iter().zip(&found).all(|(w, f)| (f - w).abs() <= 0.05 * w);
@@ -96,7 +97,7 @@ fn agrees_with_reference(backend: &Backend) -> Outcome {
         ends.push(found[10]);
     }
     ends.sort_by(f64::total_cmp);
-    ensure(ends[2] <= 3e-8, || format!("errors at the end: {ends:?}"))
+    ensure(ends[seeds / 2] <= 3e-8, || format!("errors at the end: {ends:?}"))
 }
 
 /// Half precision and the same numbers in single precision give the same bits: the scale is exact.
@@ -178,7 +179,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
     for (name, backend, double) in backends {
         let mut add = |what: String, test: Box<dyn Fn(&Backend) -> Outcome + Send>| {
             let backend = backend.clone();
-            tests.push(Test::test(format!("{what}, {name}"), move || test(&backend)));
+            tests.push(Test::test(format!("{what}, {name}"), move || test(&own_backend(&backend))));
         };
         add("half precision costs no accuracy".into(), Box::new(half_costs_no_accuracy));
         add("half precision is single, bit for bit".into(), Box::new(half_is_single_bit_for_bit));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use lowrank::internals::gpu::{Module, Options, tape_kernels};
 use lowrank::internals::operators::REGISTRY;
@@ -14,6 +15,7 @@ use lowrank::tape::{
 };
 use lowrank::{Model, Precision};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
+use rayon::prelude::*;
 
 use crate::thin::ThinOperator;
 
@@ -90,8 +92,21 @@ fn modules_in(precision: Precision) -> Vec<Module> {
     modules
 }
 
-pub fn all_modules() -> Vec<Module> {
-    [Precision::F32, Precision::F64].into_iter().flat_map(modules_in).collect()
+/// A module, and what naga makes of it.
+pub struct Parsed {
+    pub module: Module,
+    pub naga: naga::Module,
+}
+
+/// All modules, once each, parsed and validated.
+pub fn all_modules() -> &'static [Parsed] {
+    static ALL: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
+        let modules: Vec<Module> = [Precision::F32, Precision::F64].into_par_iter().flat_map_iter(modules_in).collect();
+        let mut texts = BTreeSet::new();
+        let once: Vec<Module> = modules.into_iter().filter(|module| texts.insert(module.text.clone())).collect();
+        once.into_par_iter().map(|module| Parsed { naga: parse(&module), module }).collect()
+    });
+    &ALL
 }
 
 fn has(module: &Module, file: &str) -> bool {
@@ -120,14 +135,13 @@ fn parse(module: &Module) -> naga::Module {
 
 #[test]
 fn every_module_is_valid_within_core_webgpu_limits() {
-    for module in all_modules() {
-        let parsed = parse(&module);
+    for Parsed { module, naga: parsed } in all_modules() {
         assert!(!parsed.entry_points.is_empty(), "{} has no entry", module.name);
         for entry in &parsed.entry_points {
             assert_ne!(entry.name, "main", "entries are verbs");
             let threads: u32 = entry.workgroup_size.iter().product();
             // Core WebGPU has 256; variants for wider workgroups are chosen where the adapter has them.
-            let most = if has(&module, "lib/panel.wgsl") && entry.name == "gradient" { 1024 } else { 256 };
+            let most = if has(module, "lib/panel.wgsl") && entry.name == "gradient" { 1024 } else { 256 };
             assert!((1..=most).contains(&threads), "{}: {threads} threads", entry.name);
         }
         let mut layouter = naga::proc::Layouter::default();
@@ -146,8 +160,7 @@ fn every_module_is_valid_within_core_webgpu_limits() {
 
 #[test]
 fn inputs_are_bound_read_only_and_outputs_are_the_last_operand_of_a_kernel() {
-    for module in all_modules() {
-        let parsed = parse(&module);
+    for Parsed { module, naga: parsed } in all_modules() {
         let writable = |variable: &naga::GlobalVariable| matches!(variable.space, naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE));
         let mut operands: Vec<_> = (parsed.global_variables.iter())
             .filter_map(|(_, v)| Some((v.binding?.group, v.binding?.binding, writable(v))))
@@ -168,7 +181,7 @@ fn inputs_are_bound_read_only_and_outputs_are_the_last_operand_of_a_kernel() {
 
 #[test]
 fn every_shader_file_is_part_of_a_module() {
-    let used: BTreeSet<String> = all_modules().into_iter().flat_map(|module| module.files).collect();
+    let used: BTreeSet<String> = all_modules().iter().flat_map(|parsed| parsed.module.files.clone()).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let mut found = BTreeSet::new();
     for folder in std::fs::read_dir(&root).expect("shaders/").map(|entry| entry.expect("an entry").path()) {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::shaders::{Parsed, all_modules};
 use lowrank::internals::gpu::{KNOWN_FAULTS, Standing};
 use naga::{BinaryOperator, Block, Expression, Function, Handle, LocalVariable, Statement};
 
@@ -144,13 +145,9 @@ fn loops(module: &naga::Module) -> (usize, usize) {
 
 #[test]
 fn every_loop_counts_towards_an_end() {
-    let (mut seen, mut all) = (BTreeSet::new(), 0);
-    for module in crate::shaders::all_modules() {
-        if !seen.insert(module.text.clone()) {
-            continue;
-        }
-        let parsed = naga::front::wgsl::parse_str(&module.text).expect("valid modules");
-        let (loops, endless) = loops(&parsed);
+    let mut all = 0;
+    for Parsed { module, naga: parsed } in all_modules() {
+        let (loops, endless) = loops(parsed);
         all += loops;
         assert_eq!(endless, 0, "{} has loops that are not seen to end:\n{}", module.name, module.text);
     }

@@ -474,7 +474,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
     for device in crate::common::devices() {
         let mut test = |name: String, run: Box<dyn Fn(&Device) -> Outcome + Send>| {
             let own = device.clone();
-            trials.push(Trial::test(format!("{name} [{}]", device.name()), move || run(&own)));
+            trials.push(Trial::test(format!("{name} [{}]", device.name()), move || run(&crate::common::own(&own))));
         };
         for (turn, recipe) in recipes().into_iter().enumerate() {
             let name = recipe.name;

@@ -210,8 +210,9 @@ fn case(name: &str, operator: &str) -> Case {
 pub fn trials(device: &Device) -> Vec<Trial> {
     let mut trials = Vec::new();
     for &(name, mutation, places) in MUTATIONS {
-        let own = device.clone();
+        let of = device.clone();
         trials.push(Trial::test(format!("mutation: {name} [{}]", device.name()), move || {
+            let own = crate::common::own(&of);
             for (recipe, operator) in places {
                 let options = Options { mutations: vec![mutation], readable: true, ..Options::default() };
                 let Err(why) = agrees(&case(recipe, operator), &own, &options) else { continue };

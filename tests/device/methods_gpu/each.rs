@@ -22,7 +22,7 @@ pub fn trials(device: &Device) -> Vec<Trial> {
     for &(name, law) in LAWS {
         for named in recipes().into_iter().map(|recipe| recipe.name) {
             let (device, name) = (device.clone(), format!("{name}, {named} [{}]", device.name()));
-            trials.push(Trial::test(name, move || of_method(named, &device, law)));
+            trials.push(Trial::test(name, move || of_method(named, &crate::common::own(&device), law)));
         }
     }
     trials

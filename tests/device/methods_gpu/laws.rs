@@ -41,7 +41,7 @@ pub fn trials(device: &Device) -> Vec<Trial> {
     let mut trials = Vec::new();
     let mut add = |name: &str, law: Box<dyn Fn(&Device) -> Outcome + Send>| {
         let (name, device) = (format!("{name} [{}]", device.name()), device.clone());
-        trials.push(Trial::test(name, move || law(&device)));
+        trials.push(Trial::test(name, move || law(&crate::common::own(&device))));
     };
     for &(name, law) in LAWS {
         add(name, Box::new(law));

@@ -101,7 +101,8 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
             for (place, operator) in met.filter(|(_, operator)| allowed(operator, named)) {
                 let device = device.clone();
                 let name = format!("{named} on {operator} [{}]", device.name());
-                trials.push(Trial::test(name, move || recipe_on(&device, (place, operator), named)));
+                trials
+                    .push(Trial::test(name, move || recipe_on(&crate::common::own(&device), (place, operator), named)));
             }
         }
         trials.extend(laws::trials(&device));

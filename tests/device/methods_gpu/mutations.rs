@@ -242,6 +242,7 @@ pub fn trials(device: &Device) -> Vec<Trial> {
         let device = device.clone();
         trials.push(Trial::test(format!("mutation: {name} [{}]", device.name()), move || {
             let options = Options { mutations: vec![mutation], precision: Precision::F32, ..Options::default() };
+            let device = crate::common::own(&device);
             for (named, place) in places {
                 let Err(why) = compared(&case(named, place), &device, &options) else { continue };
                 let why = why.message().unwrap_or_default().to_owned();
