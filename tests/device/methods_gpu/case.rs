@@ -129,6 +129,8 @@ pub fn recipes() -> Vec<Recipe> {
             Method::extragradient().metric(GameMetric::Euclidean).adaptive(true).into(),
             huber,
         ),
+        // Points far apart, so that differences of their residuals are not rounding.
+        plain("zeroth-order", Method::zeroth_order().directions(2).radius(0.2).into()),
         Recipe { preconditioned: true, scale: 3.0, ..of("everything", Method::new(Everything), huber) },
     ]
 }
@@ -158,6 +160,8 @@ pub struct Case {
     pub ridge: Vec<f64>,
     /// β of the heavy ball.
     pub momentum: Vec<f64>,
+    /// Stream of the random directions.
+    pub streams: Vec<f64>,
     pub variant: Option<String>,
 }
 
@@ -222,6 +226,7 @@ impl Case {
             polyak_scale: vec![0.0; batch],
             ridge: vec![0.0; batch],
             momentum: (0..batch).map(|trial| 0.9 / (1.0 + trial as f64)).collect(),
+            streams: (0..batch).map(|trial| (5 * trial + 3) as f64).collect(),
             variant: None,
             program: Arc::new(program),
             operator,
@@ -311,6 +316,7 @@ impl Case {
             polyak_scale: own(&self.polyak_scale),
             ridge: own(&self.ridge),
             momentum: own(&self.momentum),
+            streams: own(&self.streams),
             variant: self.variant.clone(),
             ..*self
         }
@@ -353,6 +359,7 @@ impl Case {
                 "optimal_loss" => &self.optimal,
                 "polyak_scale" => &self.polyak_scale,
                 "ridge" => &self.ridge,
+                "noise_stream" => &self.streams,
                 other => panic!("no number for the parameter '{other}'"),
             };
             running.engine.write(register, values)?;
