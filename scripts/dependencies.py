@@ -53,6 +53,24 @@ def compiled(*features):
     return {line.split()[0] for line in text.splitlines() if line}
 
 
+def asked_for(*selection):
+    """Features of each package of a selection, by name and version."""
+    command = ["cargo", "tree", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p} [{f}]", *selection]
+    text = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, check=True, text=True).stdout
+    lines = (line.removesuffix(" (*)").rsplit(" [", 1) for line in text.splitlines() if line)
+    return {package.split(" (")[0]: set(features.rstrip("]").split(",")) - {""} for package, features in lines}
+
+
+# The wheel and the program with MPI find the packages that the tests built, which takes minutes else.
+tests = asked_for("--workspace", "--edges", "normal,build,dev")
+wheel = asked_for("--package", "lowrank-python")
+for what, selection in [("the wheel", wheel), ("the program with MPI", asked_for("--workspace", "--features", "lowrank-cli/mpi"))]:
+    for package in wheel.keys() & selection.keys():
+        features = selection[package]
+        apart = features ^ tests.get(package, features)
+        if apart and not package.startswith("lowrank"):
+            wrong.append(f"{package}: {what} and the tests differ in {', '.join(sorted(apart))}; name what is missing in python/Cargo.toml")
+
 # A service or a study of somebody else's compiles no command line, and no graphics or file formats that it did not ask for.
 program = {"clap", "ctrlc", "indicatif", "plotters"}
 for features, without in [
