@@ -4,6 +4,7 @@ use crate::engine::{Engine, Increments, Load, Options, Precision};
 use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
 use crate::gpu;
+use crate::tape::out_of_reach;
 use crate::team::Member;
 use crate::{distributed, host, mixed};
 
@@ -112,9 +113,17 @@ impl Backend {
         if let Self::Team(_, own) = self { own.own() } else { self }
     }
 
-    /// Whether engines read single rows for a method that asks for them.
+    /// Whether the automatic method may be one that reads single rows, on every rank of a team.
     pub(crate) fn reads_rows(&self) -> bool {
-        matches!(self, Self::Reference | Self::Cpu)
+        match self {
+            Self::Team(member, own) => member.reads_rows && own.reads_rows(),
+            _ => self.has_rows(),
+        }
+    }
+
+    /// Whether engines read single rows for a method that asks for them.
+    fn has_rows(&self) -> bool {
+        matches!(self.own(), Self::Reference | Self::Cpu)
     }
 
     /// The same backend; a device is opened again.
@@ -145,6 +154,9 @@ impl Backend {
     #[doc(hidden)]
     pub fn load<'a>(&self, load: &Load<'a>, precision: Precision, options: &Options) -> Result<Box<dyn Engine + 'a>> {
         load.require_loss()?;
+        if load.program.reads_rows() && !self.has_rows() {
+            return Err(out_of_reach("on the backend gpu"));
+        }
         if precision == Precision::Mixed && !matches!(self, Self::Reference) {
             return self.load_mixed(load, options);
         }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::engine::{EngineInfo, Precision, State};
 use crate::error::{Error, Result};
-use crate::tape::{Initial, Program, Register, Role};
+use crate::tape::{Initial, Program, Register, Role, Rows, out_of_reach};
 
 /// Iterations between decisions. Each reads e back, which is little beside that many passes over the data.
 const REVIEW: usize = 20;
@@ -289,6 +289,10 @@ impl Engine for Mixed<'_> {
         }
         self.info.f64_passes = Some(self.passes);
         Ok(())
+    }
+
+    fn rows(&mut self, _trial: usize) -> Result<Box<dyn Rows + '_>> {
+        Err(out_of_reach("in mixed precision"))
     }
 
     fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {

@@ -13,6 +13,7 @@
 //! therefore travels with the residuals, which are gathered at each observation. Different digests are an error.
 
 mod info;
+mod rows;
 mod slots;
 mod tree;
 
@@ -31,6 +32,7 @@ use crate::real::{Real, convert};
 use crate::tape::{Evaluation, Op, Pass, Program, Register, Rows, Sides, Values};
 use crate::team::Member;
 use info::info;
+use rows::TeamRows;
 use slots::Slots;
 use tree::{Cut, Node, sum};
 
@@ -42,13 +44,31 @@ struct Part<'a> {
     observed: [Vec<f64>; 2],
 }
 
+impl Part<'_> {
+    /// Writes observations and weights that the engine does not hold yet.
+    fn observe(&mut self, observed: [Vec<f64>; 2], registers: [Register; 2]) -> Result<()> {
+        for ((values, known), at) in observed.into_iter().zip(&mut self.observed).zip(registers) {
+            if *known != values {
+                self.engine.write(at, &values)?;
+                *known = values;
+            }
+        }
+        Ok(())
+    }
+}
+
 struct Distributed<'a> {
-    member: Member,
-    cut: Cut,
+    link: Link,
     parts: Vec<Part<'a>>,
     ranges: Vec<Range<usize>>,
     slots: Slots,
     evaluation: Evaluation,
+}
+
+/// The connection of this rank, with what it sent.
+struct Link {
+    member: Member,
+    cut: Cut,
     shared: Shared,
 }
 
@@ -58,7 +78,7 @@ type Loader<'f, 'a> = dyn Fn(&Load<'a>, usize) -> Result<Box<dyn Engine + 'a>> +
 /// Loads the distributed engine. `inner` loads the engines of the parts.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for operators that cannot be cut and for minibatches; errors of the engines.
+/// [`Error::Unsupported`] for operators that cannot be cut, minibatches, and single rows with centred residuals; errors of the engines.
 pub(crate) fn load<'a>(
     load: &Load<'a>,
     member: &Member,
@@ -91,6 +111,10 @@ fn of<'a, T: Real>(
             what: "minibatches of measurements that ranks share".into(),
             fix: "use gd or prec-gd, or leave --minibatches out".into(),
         });
+    }
+    if program.reads_rows() && centred {
+        let what = "a method that reads single rows, for centred residuals across several ranks,";
+        return Err(Error::unsupported(what, "use pursuit or cg, or pass --no-center"));
     }
     if measurements < ranks {
         let allowed = format!("at most one per measurement, {measurements}");
@@ -138,11 +162,17 @@ fn of<'a, T: Real>(
     };
     let info = info(&parts, precision, shared.clone(), program);
     let ranges = parts.iter().map(|part| part.range.clone()).collect();
-    let passes = Distributed { member: member.clone(), cut, parts, ranges, slots, evaluation, shared };
+    let link = Link { member: member.clone(), cut, shared };
+    let passes = Distributed { link, parts, ranges, slots, evaluation };
     Ok(Box::new(Machine::<T, _>::new(program.clone(), passes, info, (load.batch, measurements, centred))))
 }
 
-impl Distributed<'_> {
+impl Link {
+    /// The parts of this rank.
+    fn own_parts(&self) -> Range<usize> {
+        self.cut.of_rank(self.member.team.rank())
+    }
+
     fn all_gather(&mut self, own: &[u8], lengths: &[usize]) -> Result<Vec<u8>> {
         if self.shared.ranks > 1 {
             self.shared.bytes_sent += own.len() as u64;
@@ -155,7 +185,7 @@ impl Distributed<'_> {
     fn exchange<T: Real>(&mut self, leaves: Vec<Node<T>>, (moments, sums): (usize, usize)) -> Result<Node<T>> {
         let cut = self.cut;
         let nodes: Vec<Vec<Range<usize>>> = (0..cut.ranks).map(|rank| cut.nodes(&cut.of_rank(rank))).collect();
-        let first = cut.of_rank(self.member.team.rank()).start;
+        let first = self.own_parts().start;
         let mut known: BTreeMap<_, _> =
             leaves.into_iter().enumerate().map(|(index, leaf)| ((first + index, first + index + 1), leaf)).collect();
         let bytes = moments * size_of::<f64>() + sums * size_of::<T>();
@@ -169,6 +199,17 @@ impl Distributed<'_> {
             .map(|(node, bytes)| ((node.start, node.end), Node::read(bytes, moments)))
             .collect();
         Ok(sum(0..cut.parts, &mut known))
+    }
+
+    /// Replaces numbers by their maximum over the ranks.
+    fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
+        let own: Vec<u8> = bytemuck::cast_slice(numbers).to_vec();
+        let all = self.all_gather(&own, &vec![own.len(); self.cut.ranks])?;
+        let all: Vec<f64> = bytemuck::pod_collect_to_vec(&all);
+        for row in all.chunks(numbers.len().max(1)) {
+            numbers.iter_mut().zip(row).for_each(|(largest, number)| *largest = largest.max(*number));
+        }
+        Ok(())
     }
 }
 
@@ -186,14 +227,7 @@ impl<T: Real> Passes<T> for Distributed<'_> {
         let mut residuals: Vec<Vec<Vec<T>>> = Vec::with_capacity(self.parts.len());
         for (index, part) in self.parts.iter_mut().enumerate() {
             let observed = slots.observed(pass, request.program, registers, index);
-            for ((values, known), at) in
-                observed.into_iter().zip(&mut part.observed).zip([self.evaluation.target, self.evaluation.weights])
-            {
-                if *known != values {
-                    part.engine.write(at, &values)?;
-                    *known = values;
-                }
-            }
+            part.observe(observed, [self.evaluation.target, self.evaluation.weights])?;
             part.engine.set_active(&which)?;
             part.engine.write(self.evaluation.point, &point)?;
             part.engine.write(self.evaluation.applied, &applied)?;
@@ -206,7 +240,7 @@ impl<T: Real> Passes<T> for Distributed<'_> {
         let adjoint = pass.lanes.iter().any(|lane| lane.adjoint.is_some());
         if adjoint {
             let sizes = slots.node_numbers(pass.lanes.len());
-            let node = self.exchange(leaves, (trials.len() * sizes.0, trials.len() * sizes.1))?;
+            let node = self.link.exchange(leaves, (trials.len() * sizes.0, trials.len() * sizes.1))?;
             slots.put(pass, &trials, &node, registers);
         }
         for (lane, of) in pass.lanes.iter().enumerate() {
@@ -224,21 +258,30 @@ impl<T: Real> Passes<T> for Distributed<'_> {
         Ok(())
     }
 
-    fn rows<'r>(&'r self, _: &'r Registers<T>, _: &Program, _: usize) -> Result<Box<dyn Rows + 'r>> {
-        Err(Error::Unsupported {
-            what: "a method that reads single rows, across several ranks".into(),
-            fix: "use pursuit or cg, whose passes ranks share".into(),
-        })
+    fn rows<'r>(
+        &'r mut self,
+        registers: &'r Registers<T>,
+        program: &Program,
+        trial: usize,
+    ) -> Result<Box<dyn Rows + 'r>> {
+        let (slots, targets) = (self.slots, [self.evaluation.target, self.evaluation.weights]);
+        let mut parts: Vec<Box<dyn Rows + 'r>> = Vec::with_capacity(self.parts.len());
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            let observed = slots.of_trials([program.target, program.weights], registers, index);
+            part.observe(observed, targets)?;
+            parts.push(part.engine.rows(slots.slot(trial, 0))?);
+        }
+        Ok(Box::new(TeamRows::new(&mut self.link, parts)?))
     }
 
     fn total(&mut self, by_shard: Vec<Vec<f64>>) -> Result<Vec<f64>> {
         let numbers = by_shard.first().map_or(0, Vec::len);
         let leaves = by_shard.into_iter().map(|moments| Node { moments, sums: Vec::<T>::new() }).collect();
-        Ok(self.exchange::<T>(leaves, (numbers, 0))?.moments)
+        Ok(self.link.exchange::<T>(leaves, (numbers, 0))?.moments)
     }
 
     fn gather(&mut self, registers: &Registers<T>, iterate: Register, own: &[Vec<T>]) -> Result<Vec<f64>> {
-        let (cut, batch, m) = (self.cut, self.slots.batch, self.cut.measurements);
+        let (cut, batch, m) = (self.link.cut, self.slots.batch, self.link.cut.measurements);
         let factors: Vec<T> = convert(&registers.read(iterate).unwrap_or_default());
         let digest = digest(bytemuck::cast_slice(&factors));
         let mut message = digest.to_le_bytes().to_vec();
@@ -246,7 +289,7 @@ impl<T: Real> Passes<T> for Distributed<'_> {
         message.extend_from_slice(bytemuck::cast_slice(&numbers));
         let ranges: Vec<Range<usize>> = (0..cut.ranks).map(|rank| cut.measurements_of(cut.of_rank(rank))).collect();
         let lengths: Vec<usize> = ranges.iter().map(|range| 8 + batch * range.len() * size_of::<T>()).collect();
-        let all = self.all_gather(&message, &lengths)?;
+        let all = self.link.all_gather(&message, &lengths)?;
         let (mut rest, mut out) = (&all[..], vec![0.0; batch * m]);
         for (rank, (range, length)) in ranges.into_iter().zip(lengths).enumerate() {
             let (of_rank, others) = rest.split_at(length);
@@ -266,13 +309,7 @@ impl<T: Real> Passes<T> for Distributed<'_> {
     }
 
     fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
-        let own: Vec<u8> = bytemuck::cast_slice(numbers).to_vec();
-        let all = self.all_gather(&own, &vec![own.len(); self.cut.ranks])?;
-        let all: Vec<f64> = bytemuck::pod_collect_to_vec(&all);
-        for row in all.chunks(numbers.len().max(1)) {
-            numbers.iter_mut().zip(row).for_each(|(largest, number)| *largest = largest.max(*number));
-        }
-        Ok(())
+        self.link.agree(numbers)
     }
 
     fn attendance(&self) -> Attendance {
@@ -280,6 +317,6 @@ impl<T: Real> Passes<T> for Distributed<'_> {
     }
 
     fn report(&self, info: &mut EngineInfo) {
-        info.team = Some(self.shared.clone());
+        info.team = Some(self.link.shared.clone());
     }
 }

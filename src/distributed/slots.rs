@@ -29,7 +29,7 @@ impl Slots {
         self.batch * self.lanes * self.doubled()
     }
 
-    fn slot(&self, trial: usize, lane: usize) -> usize {
+    pub(super) fn slot(&self, trial: usize, lane: usize) -> usize {
         (trial * self.lanes + lane) * self.doubled()
     }
 
@@ -119,6 +119,24 @@ impl Slots {
             }
         }
         [target, weights]
+    }
+
+    /// Two vectors over the measurements of part `index` for the first slot of each trial; 0 for the others.
+    pub(super) fn of_trials<T: Real>(
+        &self,
+        vectors: [Measured; 2],
+        registers: &Registers<T>,
+        index: usize,
+    ) -> [Vec<f64>; 2] {
+        vectors.map(|vector| {
+            let shard = &registers.measured(vector)[index];
+            let length = shard.len() / self.batch;
+            let mut all = vec![0.0; self.count() * length];
+            for (trial, own) in shard.chunks(length.max(1)).enumerate() {
+                all[self.slot(trial, 0) * length..][..length].copy_from_slice(&convert::<T, f64>(own));
+            }
+            all
+        })
     }
 
     /// A part's node, and its residuals by trial and lane.

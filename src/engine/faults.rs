@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::engine::{Engine, EngineInfo, State};
 use crate::error::{Error, Result};
-use crate::tape::Register;
+use crate::tape::{Register, Rows};
 
 /// Kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,9 @@ impl Engine for Faulty<'_> {
     }
     fn run(&mut self, iterations: usize) -> Result<()> {
         if self.pass()? { self.inner.run(iterations) } else { Ok(()) }
+    }
+    fn rows(&mut self, trial: usize) -> Result<Box<dyn Rows + '_>> {
+        self.inner.rows(trial)
     }
     fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {
         self.inner.agree(numbers)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::EngineInfo;
 use crate::error::{Error, Result};
 use crate::operators::{Loss, Operator};
-use crate::tape::{Program, Register};
+use crate::tape::{Program, Register, Rows};
 
 /// Error for a variant that the engine does not have.
 pub(crate) fn unknown_variant(found: &str, allowed: &[&str]) -> Error {
@@ -172,6 +172,12 @@ pub trait Engine: Send {
     /// # Errors
     /// Device failures.
     fn run(&mut self, iterations: usize) -> Result<()>;
+
+    /// The rows of a trial, with the observations and weights that the program's registers hold.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the rows are not on the host; failures of the connection.
+    fn rows(&mut self, trial: usize) -> Result<Box<dyn Rows + '_>>;
 
     /// Replaces numbers by their maximum over the ranks of a team, so that all ranks decide alike about clocks and
     /// signals. Without a team the numbers stay.

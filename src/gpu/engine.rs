@@ -15,7 +15,7 @@ use crate::gpu::bound::Machine;
 use crate::gpu::paranoia;
 use crate::gpu::registers::{Place, Registers};
 use crate::gpu::stream::Stream;
-use crate::tape::{Initial, Minibatches, Program, Register, Role, Turns};
+use crate::tape::{Initial, Minibatches, Program, Register, Role, Rows, Turns, out_of_reach};
 
 /// Submissions shorter than this grow.
 const SHORT_SUBMISSION: Duration = Duration::from_millis(100);
@@ -329,6 +329,10 @@ impl Engine for GpuEngine<'_> {
             self.iteration += now;
         }
         Ok(())
+    }
+
+    fn rows(&mut self, _trial: usize) -> Result<Box<dyn Rows + '_>> {
+        Err(out_of_reach("on the backend gpu"))
     }
 
     fn agree(&mut self, _numbers: &mut [f64]) -> Result<()> {

@@ -42,12 +42,6 @@ pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<B
     let form = form_of(operator)?;
     load.require_loss()?;
     require_groups(&load.program)?;
-    if load.program.reads_rows() {
-        return Err(Error::Unsupported {
-            what: "a method that reads single rows on the backend gpu".into(),
-            fix: "use the backend cpu, or the method pursuit".into(),
-        });
-    }
     device.require(options.precision)?;
     let counts = [("batch", load.batch), ("measurements", operator.measurements())];
     counts.into_iter().try_for_each(|(name, size)| require_count(name, size))?;

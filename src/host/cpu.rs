@@ -344,7 +344,12 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
         Ok(())
     }
 
-    fn rows<'r>(&'r self, registers: &'r Registers<T>, program: &Program, trial: usize) -> Result<Box<dyn Rows + 'r>> {
+    fn rows<'r>(
+        &'r mut self,
+        registers: &'r Registers<T>,
+        program: &Program,
+        trial: usize,
+    ) -> Result<Box<dyn Rows + 'r>> {
         let operator: &dyn Operator = &*self.operator;
         let vectors = [program.target, program.weights].map(|at| registers.measured(at));
         let how = (operator, Kernel::of(operator, T::kernel(operator)), self.set);

@@ -38,8 +38,13 @@ pub(crate) trait Passes<T: Real>: Send {
     /// The measurement data of a trial, for functions on the host.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where they are spread over several processes.
-    fn rows<'r>(&'r self, registers: &'r Registers<T>, program: &Program, trial: usize) -> Result<Box<dyn Rows + 'r>>;
+    /// [`Error::Unsupported`] where they are out of reach; those of the connection.
+    fn rows<'r>(
+        &'r mut self,
+        registers: &'r Registers<T>,
+        program: &Program,
+        trial: usize,
+    ) -> Result<Box<dyn Rows + 'r>>;
 
     /// Adds the values of the shards, in an order independent of their places.
     ///
@@ -365,6 +370,10 @@ impl<T: Real, P: Passes<T>> Engine for Machine<T, P> {
         }
         self.passes.report(&mut self.info);
         Ok(())
+    }
+
+    fn rows(&mut self, trial: usize) -> Result<Box<dyn Rows + '_>> {
+        self.passes.rows(&self.registers, &self.program, trial)
     }
 
     fn agree(&mut self, numbers: &mut [f64]) -> Result<()> {

@@ -167,7 +167,7 @@ impl Passes<f64> for Sequential<'_> {
     }
 
     fn rows<'r>(
-        &'r self,
+        &'r mut self,
         registers: &'r Registers<f64>,
         program: &Program,
         trial: usize,

@@ -33,6 +33,6 @@ pub(crate) use program::Program;
 pub use recorder::{Ray, RayWriter, Recorded, Tape, Terms};
 pub use registers::{BlockSize, Blocks, Initial, Matrix, Measured, Register, Scalar};
 pub(crate) use registers::{Kind, Role};
-pub(crate) use rows::{Rows, Seen, ThinRows};
+pub(crate) use rows::{Rows, Seen, ThinRows, out_of_reach};
 pub use turns::Minibatches;
 pub(crate) use turns::Turns;

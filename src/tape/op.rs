@@ -4,13 +4,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::tape::clip::MeasuredClip;
 use crate::tape::expression::Expression;
 use crate::tape::host::{Held, Left};
 use crate::tape::noise::LabelNoise;
 use crate::tape::registers::{Blocks, Matrix, Measured, Register, Scalar};
-use crate::tape::rows::Rows;
+use crate::tape::rows::{Rows, out_of_reach};
 use crate::tape::turns::Minibatches;
 
 /// Iterations in which an operation runs, counted from 0.
@@ -262,10 +262,7 @@ impl HostOp {
     pub fn run(&self, inputs: &[Held<'_>], outputs: &mut [Left]) -> Result<()> {
         match &self.work {
             HostWork::Alone(function) => function(inputs, outputs),
-            HostWork::WithRows(_) => Err(Error::Unsupported {
-                what: format!("{}, which reads single rows, on this backend", self.name),
-                fix: "use the backend cpu, or the method pursuit".into(),
-            }),
+            HostWork::WithRows(_) => Err(out_of_reach("on this backend")),
         }
     }
 }

@@ -4,7 +4,12 @@ use std::ops::Range;
 
 use faer::{Mat, MatRef};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// Error for a backend or precision whose rows are not on the host.
+pub(crate) fn out_of_reach(place: &str) -> Error {
+    Error::unsupported(format!("a method that reads single rows {place}"), "use the backend cpu, or the method pursuit")
+}
 
 /// What a pass over some of the rows saw.
 #[derive(Clone, Debug)]

@@ -62,6 +62,8 @@ impl Team for Alone {
 pub struct Member {
     pub(crate) team: Arc<dyn Team>,
     pub(crate) parts: usize,
+    /// Whether the engines of all ranks are known to read single rows.
+    pub(crate) reads_rows: bool,
 }
 
 impl std::fmt::Debug for Member {
@@ -83,6 +85,14 @@ impl Member {
             let fix = "every rank needs a shard";
             return Err(Error::invalid("parts", parts, format!("at least the number of ranks, {ranks}"), fix));
         }
-        Ok(Self { team, parts })
+        Ok(Self { team, parts, reads_rows: false })
+    }
+
+    /// Says whether all ranks have the backends `cpu` or `reference`, so that the automatic method may be one that reads
+    /// single rows. It must be the same on every rank. Default: false, since a rank does not know the others' backends.
+    #[must_use]
+    pub fn all_on_host(mut self, all: bool) -> Self {
+        self.reads_rows = all;
+        self
     }
 }

@@ -153,6 +153,51 @@ fn rules_on_the_host_and_mixed_precision_run_around_ranks() {
     assert!(refused.iter().all(|error| says(&error.as_ref().unwrap().to_string(), "minibatches")));
 }
 
+/// A function on the host sees the rows of all ranks, and their thin rows stay where they are.
+#[test]
+fn gauss_newton_reads_rows_of_all_ranks() {
+    let stop = Stop::default().relative_error(1e-5).max_iterations(60);
+    let of = ["dense", "seeded", "rademacher", "dense pair", "signed"];
+    for (name, problem, settings) in problems().into_iter().filter(|(name, ..)| of.contains(name)) {
+        for precision in [Precision::F32, Precision::F64] {
+            let settings = settings.clone().method(Method::gauss_newton()).init(Init::default()).stop(stop);
+            let settings = settings.precision(precision);
+            let alone = solved(&problem, &settings, Backend::Cpu);
+            assert_eq!(alone.best().status, Status::Converged, "{name}");
+            let mut first = None;
+            for (ranks, own) in [(1, Backend::Cpu), (2, Backend::Cpu), (3, Backend::Cpu), (4, Backend::Reference)] {
+                // In double precision the sequential engine gives other bits.
+                let is_other = matches!(own, Backend::Reference);
+                let all = on_ranks(ranks, |team| solved(&problem, &settings, member(team, Some(7), own.clone())));
+                for found in &all {
+                    assert_eq!(found.best().status, Status::Converged, "{name}, {ranks} ranks");
+                    let apart = found.best().iterations.abs_diff(alone.best().iterations);
+                    assert!(apart <= 3, "{name}: {} and {}", found.best().iterations, alone.best().iterations);
+                    let wanted = first.get_or_insert_with(|| bits(found));
+                    assert!(is_other || bits(found) == *wanted, "{name}: {ranks} ranks give other bits");
+                }
+                assert!(all.iter().all(|found| bits(found) == bits(&all[0])), "{name}: ranks differ");
+            }
+        }
+    }
+    let (_, problem, settings) = problems().swap_remove(3);
+    let settings = settings.method(Method::gauss_newton()).init(Init::default());
+    for error in
+        on_ranks(2, |team| Solver::new(problem.clone(), settings.clone(), member(team, None, Backend::Cpu)).err())
+    {
+        assert!(says(&error.unwrap().to_string(), "centred"));
+    }
+    let (_, problem, _) = problems().swap_remove(0);
+    let chosen = Settings::default().search_rank(4).stop(stop);
+    for (all, method) in [(true, "gauss-newton"), (false, "pursuit")] {
+        let own = |team| Backend::Team(Member::new(team, None).unwrap().all_on_host(all), Box::new(Backend::Cpu));
+        for found in on_ranks(2, |team| solved(&problem, &chosen, own(team))) {
+            assert!(crate::notes(&found, &[method]), "{:?}", found.notices);
+            assert_eq!(found.best().status, Status::Converged);
+        }
+    }
+}
+
 #[test]
 fn what_is_moved_is_counted_and_said() {
     let (_, problem, settings) = problems().swap_remove(0);

@@ -19,7 +19,7 @@ use lowrank::internals::options::Request;
 use lowrank::internals::requests::{Measured, Planned, options_of};
 use lowrank::selection::{CrossValidation, Selection};
 use lowrank::solver::Checkpoint;
-use lowrank::{Progress, Result, Solution, Solver, Status};
+use lowrank::{Backend, Progress, Result, Solution, Solver, Status};
 use lowrank_studies::report::{ConfidenceReport, RunReport, readable};
 use serde_json::{Map, Value, json};
 
@@ -69,8 +69,27 @@ impl Args {
 pub fn run(args: &Args) -> Result<Ending> {
     let ranks = Ranks::start(args)?;
     let args = &ranks.args(args);
-    let Some(ready) = ranks.together(Ready::new(args, &ranks))? else { return Ok(Ending::Refused) };
+    let Some(wanted) = ranks.together(Wanted::new(args, &ranks))? else { return Ok(Ending::Refused) };
+    let wanted = Wanted { backend: ranks.known(wanted.backend)?, ..wanted };
+    let Some(ready) = ranks.together(Ready::new(args, wanted))? else { return Ok(Ending::Refused) };
     ready.run(args, &ranks)
+}
+
+/// What the flags ask for.
+struct Wanted {
+    choice: Option<CrossValidation>,
+    request: Request,
+    planned: Planned,
+    backend: Backend,
+}
+
+impl Wanted {
+    fn new(args: &Args, ranks: &Ranks) -> Result<Self> {
+        let (choice, request, planned) = understood(args)?;
+        choice::check(choice.as_ref(), &args.paths)?;
+        let backend = ranks.backend(&request)?;
+        Ok(Self { choice, request, planned, backend })
+    }
 }
 
 /// Everything before the first iteration.
@@ -90,11 +109,9 @@ struct Ready {
 }
 
 impl Ready {
-    fn new(args: &Args, ranks: &Ranks) -> Result<Self> {
-        // What the flags say, then where results go, then what the files hold: nothing is computed before a slip is found.
-        let (choice, request, planned) = understood(args)?;
-        choice::check(choice.as_ref(), &args.paths)?;
-        let backend = ranks.backend(&request)?;
+    fn new(args: &Args, wanted: Wanted) -> Result<Self> {
+        // Where results go, then what the files hold: nothing is computed before a slip is found.
+        let Wanted { choice, request, planned, backend } = wanted;
         let from = args.resume.as_ref().map(Checkpoint::read).transpose()?;
         let before = again::Before::new(args)?;
         let inputs = request.inputs(&planned);

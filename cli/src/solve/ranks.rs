@@ -89,6 +89,14 @@ impl Ranks {
         Ok(Backend::Team(Member::new(self.team.clone(), self.parts)?, Box::new(own)))
     }
 
+    /// The backend, with what this rank has to know of the others' for the automatic method.
+    pub fn known(&self, backend: Backend) -> Result<Backend> {
+        let Backend::Team(member, own) = backend else { return Ok(backend) };
+        let on_host = matches!(*own, Backend::Cpu | Backend::Reference);
+        let elsewhere = outcomes(&*self.team, !on_host)?;
+        Ok(Backend::Team(member.all_on_host(!elsewhere.contains(&true)), own))
+    }
+
     /// What this rank has, if all ranks have theirs. Where some do not, the first of these says why, and the others have nothing.
     pub fn together<T>(&self, own: Result<T>) -> Result<Option<T>> {
         let failed = outcomes(&*self.team, own.is_err())?;
