@@ -13,6 +13,7 @@ use lowrank::internals::{Purpose, normals};
 use lowrank::methods::Method;
 use lowrank::problem::{Domain, Factors};
 use lowrank::solver::{Init, Trial};
+use std::ops::RangeInclusive;
 
 const BALANCING: &str = "arXiv 2303.14244";
 const UNEQUAL: &str = "arXiv 2310.01769";
@@ -26,6 +27,26 @@ const SMALL_TIME: f64 = 100.0;
 const LARGE: f64 = 0.3;
 /// Size of R over that of L.
 const RATIO: f64 = 1.0 / 3.0;
+
+/// Iterations of wide factors over those of the others: more columns have a smaller least singular value, which is the rate.
+const WIDE_TIME: usize = 8;
+/// Errors between which iterations are counted, and those for wide factors.
+const LEVELS: [f64; 3] = [1e-4, 1e-8, 1e-12];
+const WIDE_LEVELS: [f64; 3] = [1e-3, 1e-6, 1e-9];
+
+/// Name of the run from unequal factors with k columns.
+fn wide(columns: usize) -> String {
+    format!("wide-{columns}")
+}
+
+/// Returns the numbers of columns of the unequal starts beside the study's own: twice and eight times the rank, and all that
+/// there are.
+fn widths(s: &Rerun) -> Vec<usize> {
+    let mut widths = vec![2 * s.rank, 8 * s.rank, s.n];
+    widths.retain(|k| *k != s.search_rank && *k > s.rank && *k <= s.n);
+    widths.dedup();
+    widths
+}
 
 pub(super) struct Asymmetric;
 
@@ -74,7 +95,8 @@ impl Room for Asymmetric {
                  Gaussian measurements, without a balancing term. From a small random start L and R stay balanced: \
                  the final LᵀL − RᵀR is proportional to the step and does not depend on the start, because \
                  gradient flow would conserve it. From a larger start the excess columns decide: equal factors \
-                 converge slowly, unequal ones, with R a third of L, linearly.",
+                 converge slowly, unequal ones, with R a third of L, linearly, whatever their number, but more slowly the more \
+                 there are.",
                 n = s.n,
                 r = s.rank,
                 k = s.search_rank,
@@ -126,11 +148,19 @@ impl Room for Asymmetric {
             (gd(5, s.iterations, 1e-13).init(balanced(s)?), entry("balanced", "L₀ᵀL₀ = R₀ᵀR₀")),
         ];
         heats.extend(starts.map(|(settings, entry)| heat(&entry[0].name.clone(), settings, entry, s.iterations)));
+        for k in widths(s) {
+            let iterations = if k < s.n { WIDE_TIME * s.iterations } else { s.iterations };
+            let settings = gd(5, iterations, WIDE_LEVELS[2]).init(random(LARGE)).init_scale_ratio(RATIO).search_rank(k);
+            heats.push(heat(&wide(k), settings, entry(&wide(k), &format!("R₀ a third of L₀, k = {k}")), iterations));
+        }
         Ok(heats)
     }
 
     fn pictures<'a>(&self, s: &Rerun, courses: &'a [RaceCourse]) -> Vec<Picture<'a>> {
-        let is_large = |c: &&RaceCourse| ["unequal", "equal", "balanced"].contains(&c.entry.name.as_str());
+        let is_large = |c: &&RaceCourse| {
+            let name = c.entry.name.as_str();
+            ["unequal", "equal", "balanced"].contains(&name) || widths(s).into_iter().any(|k| name == wide(k))
+        };
         let (large, small): (Vec<&RaceCourse>, Vec<&RaceCourse>) = courses.iter().partition(is_large);
         let panels = |what: &str| {
             vec![
@@ -159,7 +189,13 @@ impl Room for Asymmetric {
 
     fn claims(&self, s: &Rerun, courses: &[RaceCourse], _: &[MeasuredCurve]) -> Vec<Claim> {
         let mut claims = vec![error_falls(courses), stays_small(courses), step_decides(s, courses)];
-        claims.extend([start_does_not(courses), linear(courses), slower(s, courses)]);
+        claims.extend([
+            start_does_not(courses),
+            linear(courses),
+            at_other_widths(s, courses),
+            at_full_width(s, courses),
+            slower(s, courses),
+        ]);
         claims
     }
 }
@@ -264,15 +300,65 @@ fn linear(courses: &[RaceCourse]) -> Claim {
         ),
     );
     let Some(run) = one(courses, "unequal") else { return draft.not_applicable(Value::None, "the run is missing") };
-    let times: Option<Vec<usize>> = [1e-4, 1e-8, 1e-12].iter().map(|error| run.iterations_to(*error)).collect();
-    match times.as_deref() {
-        Some(&[first, middle, last]) => {
-            let factor = (last - middle) as f64 / (middle - first).max(1) as f64;
-            let holds = (0.6..=1.6).contains(&factor);
+    match evenness(run, LEVELS) {
+        Some((factor, times)) => {
+            let [first, middle, last] = times;
+            let holds = EVEN.contains(&factor);
             draft.judge(Value::number(factor), holds, Some(format!("iterations {first}, {middle}, {last}")))
         }
-        _ => all_reach(draft, &[run], 1e-12),
+        None => all_reach(draft, &[run], 1e-12),
     }
+}
+
+/// Factors between the iterations for four digits and for the four before that count as linear convergence.
+const EVEN: RangeInclusive<f64> = 0.6..=1.6;
+
+/// Returns the iterations from the second to the third error over those from the first to the second, and the iterations to
+/// each.
+fn evenness(run: &RaceCourse, errors: [f64; 3]) -> Option<(f64, [usize; 3])> {
+    let at = |error: f64| run.iterations_to(error);
+    let [first, middle, last] = [at(errors[0])?, at(errors[1])?, at(errors[2])?];
+    Some(((last - middle) as f64 / (middle - first).max(1) as f64, [first, middle, last]))
+}
+
+fn at_other_widths(s: &Rerun, courses: &[RaceCourse]) -> Claim {
+    let others: Vec<usize> = widths(s).into_iter().filter(|k| *k < s.n).collect();
+    let shown: Vec<String> = others.iter().map(ToString::to_string).collect();
+    let draft = Draft::new(
+        "unequal-wide",
+        UNEQUAL,
+        Value::text("0.6 to 1.6 at each"),
+        format!("the same from 1e-3 to 1e-6 to 1e-9 with k = {} columns", shown.join(" and ")),
+    );
+    at_widths(draft, &others, courses)
+}
+
+fn at_full_width(s: &Rerun, courses: &[RaceCourse]) -> Claim {
+    let unknown = s.n * s.n;
+    let draft = Draft::new(
+        "unequal-full-width",
+        UNEQUAL,
+        Value::text("0.6 to 1.6"),
+        format!(
+            "the same with k = n = {} columns. The least singular value of a square Gaussian start is nearly 0, and so is the \
+             rate; {} measurements of {unknown} numbers have no isometry for matrices of that rank",
+            s.n, s.measurements
+        ),
+    );
+    at_widths(draft, &[s.n], courses)
+}
+
+fn at_widths(draft: Draft, widths: &[usize], courses: &[RaceCourse]) -> Claim {
+    let runs: Vec<&RaceCourse> = widths.iter().filter_map(|k| one(courses, &wide(*k))).collect();
+    if runs.is_empty() || runs.len() < widths.len() {
+        return draft.not_applicable(Value::None, "a run is missing, or no such number of columns is possible");
+    }
+    let found: Option<Vec<(f64, [usize; 3])>> = runs.iter().map(|run| evenness(run, WIDE_LEVELS)).collect();
+    let Some(found) = found else { return all_reach(draft, &runs, WIDE_LEVELS[2]) };
+    let factors: Vec<String> = found.iter().map(|(factor, _)| format!("{factor:.2}")).collect();
+    let ends: Vec<String> = found.iter().map(|(_, times)| times[2].to_string()).collect();
+    let holds = found.iter().all(|(factor, _)| EVEN.contains(factor));
+    draft.judge(Value::text(factors.join(", ")), holds, Some(format!("{} iterations to 1e-9", ends.join(" and "))))
 }
 
 fn slower(s: &Rerun, courses: &[RaceCourse]) -> Claim {

@@ -28,6 +28,8 @@ const GAMES: [(f64, f64, f64); 2] = [(3.0, 0.2, 0.1), (0.1, 0.05, 0.05)];
 const EVERY: usize = 10;
 /// Iterations of the recovery game, over those of the PCA game.
 const LONG: usize = 4;
+/// Iterations of the recovery game between two looks, each of which waits for an adapter.
+const LOOK: usize = 5;
 /// The extragradient step over that of descent–ascent.
 const EXTRA: f64 = 2.0;
 /// Longest step that is tried; the next ones are halves.
@@ -40,6 +42,8 @@ const FIRST: f64 = 100.0;
 const CALM: f64 = 1e-2;
 /// Iterations of the trials for the longest step, times the step: short steps need more.
 const HORIZON: f64 = 2.0;
+/// Number of looks at the distance in such a trial.
+const LOOKS: usize = 64;
 
 pub(super) struct Games;
 
@@ -146,7 +150,7 @@ impl Room for Games {
                 title: "Recovery as a game, in the quotient metric",
                 caption: format!(
                     "Distance to the saddle X*, with one step for all κ(M): η = {} for descent–ascent and {} for the \
-                     extragradient method, whose adaptive step begins at a far longer one; and the distance of the mean of all X_s, s ≤ t. {size}×{size}, r = {}, m = {}.",
+                     extragradient method, whose adaptive step begins at a far longer one; and the distance of the mean of every fifth X_s, s ≤ t. {size}×{size}, r = {}, m = {}.",
                     s.step_size,
                     EXTRA * s.step_size,
                     s.rank,
@@ -197,7 +201,7 @@ fn recover(s: &Rerun, kappa: f64, backend: &Backend, tick: &mut Tick<'_>) -> Res
     let (limit, label) = (LONG * s.iterations, format!("κ(M) = {kappa}"));
     let name = format!("{kappa}");
     let best = game.product(Method::extragradient().into(), EXTRA * s.step_size, limit, backend)?;
-    let solver = game.huber(limit, backend)?;
+    let solver = game.huber(s.iterations, backend)?;
     let agreement = distance(&solver, &best) / norm(&solver);
     let mut curves =
         vec![MeasuredCurve::new("agreement", &name, "‖X − X of the solver‖/‖X‖", vec![(kappa, agreement)])];
@@ -209,9 +213,9 @@ fn recover(s: &Rerun, kappa: f64, backend: &Backend, tick: &mut Tick<'_>) -> Res
     for (at, (group, method, eta)) in runs.into_iter().enumerate() {
         let mut sum = vec![0.0; best.len()];
         let mut means = Vec::new();
-        let solution = game.run((method, eta), (&best, 1e-11), limit, backend, &mut |progress| {
+        let solution = game.run((method, eta), (&best, 1e-11), (limit, LOOK), backend, &mut |progress| {
             sum.iter_mut().zip(recovery::square(progress.factors)).for_each(|(sum, x)| *sum += x);
-            let count = (progress.iteration + 1) as f64;
+            let count = (progress.iteration / LOOK + 1) as f64;
             let mean: Vec<f64> = sum.iter().map(|sum| sum / count).collect();
             means.push((progress.iteration as f64, distance(&mean, &best)));
             tick(0.2 * at as f64 + 0.2 * progress.iteration as f64 / limit as f64)
@@ -239,7 +243,7 @@ fn longest_step(game: &RecoveryGame, metric: GameMetric, best: &[f64], backend: 
     for eta in (0..=HALVINGS).map(|j| LONGEST / f64::from(1u32 << j)) {
         let (method, iterations) = (recovery::descent_ascent(metric), (HORIZON / eta) as usize);
         let go = &mut |_: &Progress<'_>| ControlFlow::Continue(());
-        let solution = game.run((method, eta), (best, CALM), iterations, backend, go)?;
+        let solution = game.run((method, eta), (best, CALM), (iterations, iterations / LOOKS), backend, go)?;
         if solution.trials[0].status == Status::Converged {
             return Ok(Some(eta));
         }

@@ -71,14 +71,14 @@ impl RecoveryGame {
         })
     }
 
-    fn settings(&self, method: Method, step_size: f64, iterations: usize) -> Settings {
+    fn settings(&self, method: Method, step_size: f64, iterations: usize, every: usize) -> Settings {
         Settings::new(method)
             .search_rank(self.start.search_rank())
             .precision(Precision::F64)
             .loss(Loss::Huber { delta: DELTA })
             .init(Init::Given(self.start.clone()))
             .step_size(step_size)
-            .observe(Schedule::Every(1))
+            .observe(Schedule::Every(every.max(1)))
             .stop(Stop::default().max_iterations(iterations).stall_window(None))
     }
 
@@ -87,7 +87,7 @@ impl RecoveryGame {
     /// # Errors
     /// Those of the solver.
     pub(super) fn product(&self, method: Method, eta: f64, iterations: usize, backend: &Backend) -> Result<Vec<f64>> {
-        let settings = self.settings(method, step_size(eta), iterations).observe(Schedule::Every(iterations.max(1)));
+        let settings = self.settings(method, step_size(eta), iterations, iterations);
         let solution = Solver::new(self.problem.clone(), settings, backend.clone())?.solve()?;
         Ok(solution.best().product().to_dense())
     }
@@ -97,12 +97,13 @@ impl RecoveryGame {
     /// # Errors
     /// Those of the solver.
     pub(super) fn huber(&self, iterations: usize, backend: &Backend) -> Result<Vec<f64>> {
-        let settings = self.settings(Method::scaled_gd().damping(0.0).into(), SOLVER_STEP, iterations);
+        let settings = self.settings(Method::scaled_gd().damping(0.0).into(), SOLVER_STEP, iterations, iterations);
         let solution = Solver::new(self.problem.clone(), settings, backend.clone())?.solve()?;
         Ok(solution.best().product().to_dense())
     }
 
-    /// Runs steps η of a method until UUᵀ is within `distance` of a matrix; relative errors are those to that matrix.
+    /// Runs steps η of a method until UUᵀ is within `distance` of a matrix, which is looked at every `every` iterations;
+    /// relative errors are those to that matrix.
     ///
     /// # Errors
     /// Those of the solver.
@@ -110,14 +111,14 @@ impl RecoveryGame {
         &self,
         (method, eta): (Method, f64),
         (matrix, distance): (&[f64], f64),
-        iterations: usize,
+        (iterations, every): (usize, usize),
         backend: &Backend,
         observer: &mut dyn FnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Solution> {
         let problem = self.problem.clone().with_truth(Truth::from_matrix(self.n, matrix.to_vec())?)?;
         let stop =
             Stop::default().max_iterations(iterations).stall_window(None).relative_error(distance / norm(matrix));
-        let settings = self.settings(method, step_size(eta), iterations).stop(stop);
+        let settings = self.settings(method, step_size(eta), iterations, every).stop(stop);
         Solver::new(problem, settings, backend.clone())?.solve_with(observer)
     }
 }
