@@ -123,6 +123,9 @@ impl Chooser<'_, '_> {
         // Without an adjoint, kernels that own rows offer no choice.
         if self.load.variant.is_none() && !back {
             found.retain(|variant| !variant.strategy.owns_rows());
+            if found.is_empty() {
+                found.push(TWO_KERNEL);
+            }
         }
         if let Some(limit) = self.options.memory_bytes {
             let mut kept = Vec::new();

@@ -28,15 +28,20 @@ impl Place {
                 ..Self::new(name, Backend::Gpu(device.clone()), precision)
             }
         };
-        // Without forcing, problems as small as the cases run `two-kernel`.
-        let (small, own_rows) = (Some(SMALL_PANEL_BYTES), ["one-pass", "row-resident"]);
+        // Without forcing, problems as small as the cases run one of these.
+        let untimed = if device.is_software() { "one-pass" } else { "two-kernel" };
+        let small = Some(SMALL_PANEL_BYTES);
         let mut places = Vec::new();
         for precision in [Precision::F32, Precision::F64].into_iter().filter(|p| device.require(*p).is_ok()) {
             places.extend([None, small].map(|panels| place(precision, None, panels)));
-            places.extend(own_rows.into_iter().chain(["tiled"]).map(|variant| place(precision, Some(variant), small)));
+            let forced =
+                ["two-kernel", "one-pass", "row-resident", "tiled"].into_iter().filter(|word| *word != untimed);
+            places.extend(forced.map(|variant| place(precision, Some(variant), small)));
         }
-        let widest = own_rows.map(|word| if device.has_subgroups() { format!("{word}+subgroup") } else { word.into() });
-        let whole = widest.into_iter().chain(["tiled/8".into()]);
+        let widest = ["one-pass", "row-resident"]
+            .map(|word| if device.has_subgroups() { format!("{word}+subgroup") } else { word.into() });
+        let whole =
+            ["two-kernel", "tiled/8"].map(str::to_owned).into_iter().filter(|word| word != untimed).chain(widest);
         places.extend(whole.map(|variant| place(Precision::F32, Some(&variant), None)));
         places.extend(Self::checked(device, &places));
         places
@@ -45,7 +50,7 @@ impl Place {
     /// Some of `places` with each of the runtime checks that the device does not have. Where laws hold with one of
     /// them alone, the driver translates the others wrongly.
     fn checked(device: &gpu::Device, places: &[Self]) -> Vec<Self> {
-        let words = [None, Some("row-resident"), Some("tiled")];
+        let words = [None, Some("two-kernel"), Some("row-resident"), Some("tiled")];
         let some = places.iter().filter(|place| {
             let plain = place.variant.is_none() == place.options.panel_bytes.is_none();
             place.precision == Precision::F32 && plain && words.contains(&place.variant.as_deref())
