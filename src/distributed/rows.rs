@@ -34,12 +34,13 @@ impl<'r> TeamRows<'r> {
         let mut most = [parts.iter().map(|rows| rows.weights().len()).max().unwrap_or(0) as f64];
         link.agree(&mut most)?;
         let mut rows = Self { link: Mutex::new(link), parts, first, count, weights: Vec::new() };
-        let leaf = |(at, part): (usize, &Box<dyn Rows + 'r>)| {
+        let leaf = |at: usize| {
+            let part = &rows.parts[at];
             let mut own = vec![0.0; most[0] as usize * count];
             part.weights().iter().enumerate().for_each(|(j, weight)| own[j * count + first + at] = *weight);
             own
         };
-        rows.weights = rows.sum(rows.parts.iter().enumerate().map(leaf).collect())?;
+        rows.weights = rows.sum((0..rows.parts.len()).map(leaf).collect())?;
         Ok(rows)
     }
 
@@ -118,8 +119,11 @@ struct TeamThin<'a, 'r> {
 
 impl ThinRows for TeamThin<'_, '_> {
     fn normal(&self, p: MatRef<'_, f64>) -> Result<Mat<f64>> {
-        let leaf = |part: &Box<dyn ThinRows + '_>| Ok(by_columns(&part.normal(p)?).collect());
-        let all = self.rows.sum(self.parts.iter().map(leaf).collect::<Result<_>>()?)?;
+        let mut leaves = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            leaves.push(by_columns(&part.normal(p)?).collect());
+        }
+        let all = self.rows.sum(leaves)?;
         Ok(matrix(p.nrows(), p.ncols(), &all))
     }
 }
