@@ -50,7 +50,7 @@ impl Place {
     /// Some of `places` with each of the runtime checks that the device does not have. Where laws hold with one of
     /// them alone, the driver translates the others wrongly.
     fn checked(device: &gpu::Device, places: &[Self]) -> Vec<Self> {
-        let words = [None, Some("two-kernel"), Some("row-resident"), Some("tiled")];
+        let words = [None, Some("two-kernel"), Some("tiled")];
         let some = places.iter().filter(|place| {
             let plain = place.variant.is_none() == place.options.panel_bytes.is_none();
             place.precision == Precision::F32 && plain && words.contains(&place.variant.as_deref())

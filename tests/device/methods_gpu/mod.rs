@@ -74,11 +74,13 @@ fn allowed(operator: &str, named: &str) -> bool {
     operator != "vectors-centred" || recipe(named).loss == lowrank::operators::Loss::Square
 }
 
-/// All models with one method and operator; f64 where the adapter has it, which is compared with the Cpu engine, with every
-/// other model, and with the other ones on the next operator: one source serves both precisions.
+/// All models with one method and operator, or every other one where the method meets every operator; f64 where the adapter has
+/// it, which is compared with the Cpu engine, with every other of these models, and with the other ones on the next operators: one
+/// source serves both precisions.
 fn recipe_on(device: &Device, (place, operator): (usize, &str), named: &str) -> Outcome {
-    for (at, model) in MODELS.into_iter().enumerate() {
-        let double = (place + at).is_multiple_of(2) && device.require(Precision::F64).is_ok();
+    let every = if EVERYWHERE.contains(&named) { 2 } else { 1 };
+    for (at, model) in MODELS.into_iter().enumerate().filter(|(at, _)| (place + at).is_multiple_of(every)) {
+        let double = (place + at).is_multiple_of(2 * every) && device.require(Precision::F64).is_ok();
         let precisions = [Some(Precision::F32), double.then_some(Precision::F64)].into_iter().flatten();
         for precision in precisions {
             let case = Case::new(operator, model, [11, 60, 3, 3], named);
