@@ -99,7 +99,8 @@ impl OpenOptions {
     /// Opens a `.npy` array of shape (m, n, n), (m, n²) or packed (m, n(n+1)/2), with numbers of any size and byte
     /// order, in C or Fortran order. Full matrices are symmetrised in f64 and rounded once. Packed little-endian rows
     /// in C order and in the storage type are used in place, in the mapped file, which must not change meanwhile. So
-    /// are the full matrices of an asymmetric unknown, (m, n1, n2) or (m, n1·n2).
+    /// are the full matrices of an asymmetric unknown, (m, n1, n2) or (m, n1·n2). Half-precision rows with numbers
+    /// below 2⁻¹⁴ but 0, which some devices read as 0, are copied.
     ///
     /// The operator reports itself as isotropic where the implied normalisation is within 10 % of s. This is a
     /// heuristic: it sees the mean size of the matrices and not whether they cover all directions.
@@ -183,7 +184,7 @@ fn copy_notice(operator: &Dense) -> Option<String> {
     (bytes >= LARGE_COPY && !operator.is_in_place()).then(|| {
         format!(
             "matrices: lowrank holds them in memory in {}, {}; it reads packed rows from the file if the file has \
-             the requested type, f32 or f64",
+             the requested type (float16 without numbers between 0 and 2^-14)",
             operator.storage(),
             readable_bytes(bytes)
         )
@@ -237,28 +238,28 @@ impl Findings {
 /// Rows as the operator holds them.
 fn load<T: Stored>(array: NpyArray, domain: Domain, layout: Layout) -> Result<(Rows, Findings)> {
     let kind = match T::STORAGE {
-        // Half-precision rows need scales, which a file does not have.
-        Storage::F16 => None,
-        Storage::F32 => Some(ElementKind::F32),
-        Storage::F64 => Some(ElementKind::F64),
+        Storage::F16 => ElementKind::F16,
+        Storage::F32 => ElementKind::F32,
+        Storage::F64 => ElementKind::F64,
     };
     array.expect_scans();
     let as_it_is = layout == Layout::Packed || !domain.is_symmetric();
-    let array = match (as_it_is, kind.and_then(|kind| array.in_place::<T>(kind))) {
-        (true, Some(values)) => {
-            if let Some(at) = values.par_iter().position_first(|v| !v.widen().is_finite()) {
-                return Err(not_finite(&array, at, values[at].widen()));
-            }
-            let count = values.len();
+    if as_it_is && let Some(values) = array.in_place::<T>(kind) {
+        let Some(at) = values.par_iter().position_first(|v| !v.is_plain()) else {
+            let (m, count) = (array.rows(), values.len());
             let (bytes, offset) = array.into_bytes();
             let rows = match T::STORAGE {
+                Storage::F16 => Rows::F16 { data: Data::Kept { bytes, offset, count }, scales: vec![1.0; m] },
                 Storage::F32 => Rows::F32(Data::Kept { bytes, offset, count }),
-                _ => Rows::F64(Data::Kept { bytes, offset, count }),
+                Storage::F64 => Rows::F64(Data::Kept { bytes, offset, count }),
             };
             return Ok((rows, Findings::default()));
+        };
+        if !values[at].widen().is_finite() {
+            return Err(not_finite(&array, at, values[at].widen()));
         }
-        _ => array,
-    };
+        // A number that not every device reads as it is: the rows are copied and get scales.
+    }
     let (values, scales, findings) = convert::<T>(&array, domain, layout)?;
     Ok((T::rows(values, scales), findings))
 }

@@ -113,6 +113,11 @@ pub(super) trait Stored: bytemuck::Pod + Send + Sync {
     /// Converts exactly, without the row's scale.
     fn widen(self) -> f64;
 
+    /// Whether the number is finite and every device reads it as it is.
+    fn is_plain(self) -> bool {
+        self.widen().is_finite()
+    }
+
     /// Rounds a row of finite numbers to nearest, ties to even, and returns its scale.
     ///
     /// # Errors
@@ -128,6 +133,10 @@ impl Stored for f16 {
 
     fn widen(self) -> f64 {
         self.to_f64()
+    }
+
+    fn is_plain(self) -> bool {
+        self.is_normal() || self == Self::ZERO
     }
 
     fn round_row(values: &[f64], out: &mut [Self]) -> std::result::Result<f32, usize> {
@@ -276,13 +285,18 @@ impl Dense {
 
     /// Whether the rows are read in place, in a file or an array, without a copy.
     pub(crate) fn is_in_place(&self) -> bool {
-        matches!(&self.rows, Rows::F32(Data::Kept { .. }) | Rows::F64(Data::Kept { .. }))
+        matches!(
+            &self.rows,
+            Rows::F16 { data: Data::Kept { .. }, .. } | Rows::F32(Data::Kept { .. }) | Rows::F64(Data::Kept { .. })
+        )
     }
 
     /// Location of the rows.
     pub(super) fn place(&self) -> Location {
         match &self.rows {
-            Rows::F32(Data::Kept { bytes, .. }) | Rows::F64(Data::Kept { bytes, .. }) => bytes.place(),
+            Rows::F16 { data: Data::Kept { bytes, .. }, .. }
+            | Rows::F32(Data::Kept { bytes, .. })
+            | Rows::F64(Data::Kept { bytes, .. }) => bytes.place(),
             _ => Location::Host,
         }
     }

@@ -231,6 +231,26 @@ fn half_precision_is_announced_and_what_it_does_not_hold_is_refused() {
 }
 
 #[test]
+fn half_precision_rows_are_read_from_their_file_where_every_device_reads_them_alike() {
+    let files = Files::new();
+    let half = defaults().storage(Storage::F16);
+    // 1, 1/2, 2; 1 + 2^-10, 0, 65504.
+    let plain = npy("<f2", false, "(2, 3)", &[0, 60, 0, 56, 0, 64, 1, 60, 0, 0, 255, 123]);
+    let file = open(&files, &plain, &half).unwrap();
+    assert!(file.operator.is_mapped());
+    assert_eq!(file.operator.packed_row(1), [1.0 + 2f64.powi(-10), 0.0, 65504.0]);
+    // 2^-24, which some devices read as 0: the rows are copied, with a scale, and keep what they hold.
+    let small = npy("<f2", false, "(2, 3)", &[1, 0, 0, 0, 2, 0, 0, 60, 0, 56, 0, 64]);
+    let file = open(&files, &small, &half).unwrap();
+    assert!(!file.operator.is_mapped());
+    assert_eq!(file.operator.packed_row(0), [2f64.powi(-24), 0.0, 2f64.powi(-23)]);
+    let infinite = npy("<f2", false, "(1, 3)", &[0, 60, 0, 124, 0, 64]);
+    assert_refused(open(&files, &infinite, &half), &["inf"]);
+    // Another type than the file's is a copy.
+    assert!(!open(&files, &plain, &defaults().storage(Storage::F32)).unwrap().operator.is_mapped());
+}
+
+#[test]
 fn a_normalization_that_does_not_fit_is_pointed_out() {
     let files = Files::new();
     // Two matrices with |A|^2 = 3 over a space of dimension 3: 1/m fits. Doubled, it is off by 4.
