@@ -6,8 +6,8 @@
 
 Writes packed Gaussian matrices in half precision, m·n(n+1) bytes, to DIR/A.npy with as many processes as there are cores,
 and what they measure of a matrix of that rank with eigenvalues 1 to 3; a file of that size that is there already is used
-again. Then it runs `lowrank solve` to a relative error of 1e-6 and prints seconds, readings and the most memory; with --out it
-writes them to large.json there. The matrices are deleted afterwards unless --keep is given. Needs NumPy.
+again. Then it runs `lowrank solve` to a relative error of 1e-6 and prints seconds, readings and the most memory, pages of the file
+included; with --out it writes them to large.json there. The matrices are deleted afterwards unless --keep is given. Needs NumPy.
 """
 
 import argparse
