@@ -17,7 +17,7 @@ if ! command -v mpirun >/dev/null || ! command -v mpicc >/dev/null || ! ls /usr/
 fi
 . scripts/with-numpy.sh
 echo "building with the feature mpi"
-# What is compared is what ranks give, not how fast: the own packages are optimised less, which halves the time. With a folder
+# What is compared is what ranks give, not how fast: the own packages are optimised less, which builds faster. With a folder
 # for figures they are not.
 less=()
 if [ $# = 0 ]; then

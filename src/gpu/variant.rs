@@ -230,7 +230,8 @@ impl Variant {
     }
 
     /// The variant of problems that are too small to time. On a software adapter, which runs the threads of a workgroup one
-    /// after the other, rows that are read once take a half to a quarter of the time at n = 11 to 60.
+    /// after the other, rows that are read once take a quarter to three quarters of the time at n = 11 to 60, the least with one
+    /// trial.
     fn untimed(extent: &Extent, abilities: &Abilities) -> Self {
         let owns_rows = abilities.software && extent.batch <= UNTIMED_BATCH;
         let one_pass = owns_rows.then(|| Self::default_of(OnePass, extent, abilities)).flatten();
