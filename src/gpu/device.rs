@@ -1,5 +1,6 @@
 //! Adapters and devices, with each of their faults turned into an [`Error`].
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -370,14 +371,17 @@ impl Device {
 
     fn caught<T>(&self, phase: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let device = self.raw();
-        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let scopes = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
+        let scopes = scopes.map(|filter| device.push_error_scope(filter));
         // wgpu panics on some driver faults that have no error (a device lost while waiting).
         let outcome = catch_unwind(AssertUnwindSafe(work));
-        let validation = wait::block_on(validation.pop());
-        let memory = wait::block_on(memory.pop());
-        let internal = wait::block_on(internal.pop());
+        self.fault(phase, scopes)?;
+        outcome.unwrap_or_else(|panic| Err(self.panicked(phase, &*panic)))
+    }
+
+    /// The error that the scopes caught: internal ones, memory, validation.
+    fn fault(&self, phase: &str, [internal, memory, validation]: [wgpu::ErrorScopeGuard; 3]) -> Result<()> {
+        let [validation, memory, internal] = [validation, memory, internal].map(|scope| wait::block_on(scope.pop()));
         let mut faults = lock(&self.inner.faults);
         if let Some(lost) = &faults.lost {
             let fix = "the driver reset the device or it was removed: start again, with a smaller problem if it \
@@ -389,17 +393,15 @@ impl Device {
             return Err(self.out_of_memory(phase));
         }
         let message = validation.or(internal).map(|error| error.to_string()).or_else(|| faults.uncaptured.take());
-        if let Some(message) = message {
-            let fix = "update the driver or use the backend 'cpu'; if the error persists, report a bug of lowrank";
-            return Err(self.error(format!("error while {phase}: {message}"), fix));
-        }
-        drop(faults);
-        outcome.unwrap_or_else(|panic| {
-            let message = (panic.downcast_ref::<String>().map(String::as_str))
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("unknown fault");
-            Err(self.error(format!("fault while {phase}: {message}"), "update the driver, or use the backend 'cpu'"))
-        })
+        let fix = "update the driver or use the backend 'cpu'; if the error persists, report a bug of lowrank";
+        message.map_or(Ok(()), |message| Err(self.error(format!("error while {phase}: {message}"), fix)))
+    }
+
+    fn panicked(&self, phase: &str, panic: &(dyn Any + Send)) -> Error {
+        let message = (panic.downcast_ref::<String>().map(String::as_str))
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown fault");
+        self.error(format!("fault while {phase}: {message}"), "update the driver, or use the backend 'cpu'")
     }
 
     /// The error of [`Device::checked`] for exhausted memory.

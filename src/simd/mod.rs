@@ -101,6 +101,11 @@ pub(crate) trait Arithmetic<T: Unit>: Copy + Send + Sync {
     /// Part of a unit in one register.
     type Part: Copy;
     const REGISTERS: Registers;
+    // Comparisons of constants: no code is generated for what they exclude, as it is for the arms of a match.
+    const WHOLE: bool = matches!(Self::REGISTERS, Registers::Whole);
+    const HALF: bool = matches!(Self::REGISTERS, Registers::Half);
+    const ARRAYS: bool = matches!(Self::REGISTERS, Registers::Arrays);
+    const FEW: bool = matches!(Self::REGISTERS, Registers::Few);
     fn splat(self, value: T) -> Self::V;
     fn load(self, chunk: &T::Chunk) -> Self::V;
     fn store(self, v: Self::V) -> T::Chunk;

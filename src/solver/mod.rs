@@ -32,6 +32,7 @@ mod units;
 mod verdict;
 mod watch;
 
+use std::ops::ControlFlow;
 use web_time::Instant;
 
 use crate::backend::Backend;
@@ -55,6 +56,9 @@ pub use schedule::{SaveEvery, Schedule};
 pub use settings::{Settings, Stop};
 pub use solution::{Solution, Status, Timing, TraceRow, TrialSolution};
 pub use trial::{Trial, TrialParameters};
+
+/// The observer of a run. Inside the solver it is a trait object, so that each part is compiled once.
+type Observer<'a> = dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'a;
 
 /// State of the run at a scheduled iteration, for the observer.
 #[derive(Debug)]

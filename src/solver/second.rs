@@ -4,7 +4,6 @@
 //! fading column in the place of the one that is needed. Their
 //! result is cut where its singular values fall most, and continues from there.
 
-use std::ops::ControlFlow;
 
 use crate::error::{Error, Result};
 use crate::methods::Method;
@@ -15,7 +14,7 @@ use crate::solver::plan::Task;
 use crate::solver::settings::{Settings, Stop};
 use crate::solver::solution::{MISFIT, Solution, Status, TrialSolution};
 use crate::solver::trial::Trial;
-use crate::solver::{Progress, Solver};
+use crate::solver::{Observer, Solver};
 use crate::text::readable;
 
 /// Iterations below which a fit was not hard, unless it leaves more than this share of y.
@@ -134,11 +133,7 @@ fn cuts(trial: &TrialSolution) -> Vec<usize> {
 
 impl Solver {
     /// The fit, or a better one from another start, where the method was automatic and the fit is doubtful.
-    pub(super) fn second_fit(
-        &self,
-        fit: Solution,
-        observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<Solution> {
+    pub(super) fn second_fit(&self, fit: Solution, observer: &mut Observer<'_>) -> Result<Solution> {
         let fit = self.with_second_opinion(fit, observer)?;
         if !self.task().deserves_second_fit(&fit) || self.loaded.backend_alone().is_none() {
             return Ok(fit);
@@ -160,11 +155,7 @@ impl Solver {
     }
 
     /// The fit, or a better one by the method that is asked for a second opinion.
-    fn with_second_opinion(
-        &self,
-        fit: Solution,
-        observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<Solution> {
+    fn with_second_opinion(&self, fit: Solution, observer: &mut Observer<'_>) -> Result<Solution> {
         let other = self.plan.method.second_opinion().filter(|_| self.task().deserves_second_opinion(&fit));
         let Some(other) = other else { return Ok(fit) };
         let (word, rank) = (other.word(), fit.trials[0].parameters.search_rank);
@@ -184,11 +175,7 @@ impl Solver {
     }
 
     /// The fit from a small random start with all columns, cut and converged.
-    fn with_all_columns(
-        &self,
-        fit: &TrialSolution,
-        observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<Option<Solution>> {
+    fn with_all_columns(&self, fit: &TrialSolution, observer: &mut Observer<'_>) -> Result<Option<Solution>> {
         let (p, domain) = (&fit.parameters, self.problem.operator().domain());
         let iterations = PATIENCE * fit.iterations.max(HARD);
         let wide = self
@@ -218,11 +205,7 @@ impl Solver {
 
     /// Solves the problem of the first trial with other settings, beside the requested run; `None` where the observer
     /// ended it.
-    pub(super) fn beside(
-        &self,
-        settings: Settings,
-        observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<Option<Solution>> {
+    pub(super) fn beside(&self, settings: Settings, observer: &mut Observer<'_>) -> Result<Option<Solution>> {
         let Some(backend) = self.loaded.backend_alone() else { return Ok(None) };
         let p = &self.plan.trials[0];
         let problem = self.problem.only(p.instance)?;

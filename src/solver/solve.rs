@@ -12,7 +12,7 @@ use crate::solver::loaded::bare;
 use crate::solver::place::Level;
 use crate::solver::plan::{Task, plan};
 use crate::solver::solution::Solution;
-use crate::solver::{Progress, Solver, notices};
+use crate::solver::{Observer, Progress, Solver, notices};
 
 impl Solver {
     /// Solves the problem from the start.
@@ -41,12 +41,9 @@ impl Solver {
 
     /// Runs all trials beside the requested run, with no second fit and no choice of a ridge; `None` where the observer
     /// ended it.
-    pub(crate) fn run_beside(
-        &mut self,
-        observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<Option<Solution>> {
+    pub(crate) fn run_beside(&mut self, observer: &mut Observer<'_>) -> Result<Option<Solution>> {
         let mut stopped = false;
-        let found = self.run(None, |progress: &Progress<'_>| {
+        let found = self.run(None, &mut |progress: &Progress<'_>| {
             let flow = observer(&Progress { is_choice: true, ..*progress });
             stopped |= flow.is_break();
             flow
@@ -72,7 +69,7 @@ impl Solver {
     pub fn resume_with(
         &mut self,
         from: &Checkpoint,
-        observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+        mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Solution> {
         let header = &from.header;
         if header.diagnose != self.settings.diagnose {
@@ -83,7 +80,7 @@ impl Solver {
         }
         require_same(header, &Identity::of(self.task(), Level::Run)?)?;
         self.take_variant_of(header)?;
-        let solution = self.run(Some(from), observer)?;
+        let solution = self.run(Some(from), &mut observer)?;
         self.judged(solution)
     }
 

@@ -20,7 +20,7 @@ use crate::solver::settings::{Settings, Stop};
 use crate::solver::solution::{MISFIT, Solution, Status, TrialSolution};
 use crate::solver::spectra::Spectra;
 use crate::solver::trial::Trial;
-use crate::solver::{Progress, Solver};
+use crate::solver::{Observer, Progress, Solver};
 use crate::text::readable;
 
 /// Least entries for a choice.
@@ -107,11 +107,7 @@ impl Solver {
     /// The fit, or a better predictor of held-out entries. Where entries are noisy and the method was automatic, ridges
     /// and biases of rows and columns are tried in one batch. Where nothing was held out, a tenth is, and the chosen
     /// candidate is fitted to all entries.
-    pub(super) fn tuned(
-        &self,
-        fit: Solution,
-        observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<Solution> {
+    pub(super) fn tuned(&self, fit: Solution, observer: &mut Observer<'_>) -> Result<Solution> {
         let operator = self.problem.operator().clone();
         let entries = operator.entries().filter(|_| self.task().is_tunable(&fit));
         let (Some(entries), Some(backend)) = (entries, self.loaded.backend_alone()) else { return Ok(fit) };
@@ -189,7 +185,7 @@ impl Solver {
         choice: &Choice<'_>,
         known: Option<f64>,
         backend: &Backend,
-        watch: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+        watch: &mut Observer<'_>,
     ) -> Result<Option<(f64, Option<Candidate>)>> {
         let without_ridge = if choice.own { self.without_ridge(choice, backend, watch)? } else { known };
         let Some(without_ridge) = without_ridge else { return Ok(None) };
@@ -208,12 +204,7 @@ impl Solver {
     }
 
     /// Held-out error of the fit without a ridge, trained on the other entries.
-    fn without_ridge(
-        &self,
-        choice: &Choice<'_>,
-        backend: &Backend,
-        watch: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<Option<f64>> {
+    fn without_ridge(&self, choice: &Choice<'_>, backend: &Backend, watch: &mut Observer<'_>) -> Result<Option<f64>> {
         let problem = self.problem.with_observations(vec![choice.y.to_vec()])?;
         let k = self.plan.trials[0].search_rank;
         let settings =
@@ -223,12 +214,7 @@ impl Solver {
     }
 
     /// The best predictor: a ridge with k columns, with or without biases, then one with fewer columns.
-    fn best(
-        &self,
-        choice: &Choice<'_>,
-        backend: &Backend,
-        watch: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<Option<Candidate>> {
+    fn best(&self, choice: &Choice<'_>, backend: &Backend, watch: &mut Observer<'_>) -> Result<Option<Candidate>> {
         let mut instances = vec![choice.y.to_vec()];
         instances.extend(choice.biases.as_ref().map(|biases| biases.without(choice.entries, choice.y)));
         // The mean of all entries gives the largest singular value; the remainder gives the scale of the ridges.
@@ -261,7 +247,7 @@ impl Solver {
         choice: &Choice<'_>,
         grid: Grid<'_>,
         backend: &Backend,
-        watch: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+        watch: &mut Observer<'_>,
     ) -> Result<Option<Candidate>> {
         let mut trials = Vec::new();
         for &instance in &grid.instances {
@@ -297,12 +283,7 @@ impl Solver {
 
     /// The candidate, continued without a ridge, where it shows that the fit is at a local minimum, and then fits. Noise
     /// would have kept the held-out error above the training error of a fit without a ridge.
-    fn unstuck(
-        &self,
-        fit: &TrialSolution,
-        best: &Candidate,
-        observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<Option<Solution>> {
+    fn unstuck(&self, fit: &TrialSolution, best: &Candidate, observer: &mut Observer<'_>) -> Result<Option<Solution>> {
         if best.with_biases || best.rmse > STUCK * fit.train_rmse() {
             return Ok(None);
         }
@@ -339,7 +320,7 @@ impl Solver {
             .ridge(ridge)
             .stop(Stop { max_iterations: ITERATIONS, stall_window: None, ..Stop::default() })
             .observe(Schedule::Every(OBSERVE_EVERY));
-        Solver::new(problem, settings, backend.clone())?.run(None, |_| ControlFlow::Continue(()))
+        Solver::new(problem, settings, backend.clone())?.run(None, &mut |_| ControlFlow::Continue(()))
     }
 }
 

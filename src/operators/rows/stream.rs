@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use crate::operators::rows::traversal::Traversal;
 use crate::operators::{Loss, TrialPass};
-use crate::simd::{InstructionSet, Registers, Stored, Task, Unit, Widen, prefetch, sum_of};
+use crate::simd::{Arithmetic, InstructionSet, Stored, Task, Unit, Widen, prefetch, sum_of};
 
 /// Distance of prefetches in units of a row: a page of f32. Processors prefetch on their own, but not beyond a page.
 const DISTANCE: usize = 64;
@@ -79,14 +79,17 @@ struct Block<'a, S: Stored<T>, T: Unit, const R: usize> {
 impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
     #[inline(always)]
     fn new(rows: &ShardRows<'a, S>, first: usize) -> Self {
-        let split: [(&[S::Chunk], &[S]); R] = std::array::from_fn(|i| S::chunks(rows.row(first + i)));
-        Self { units: split.map(|s| s.0), tails: split.map(|s| s.1) }
+        let mut block = Self { units: [&[]; R], tails: [&[]; R] };
+        for i in 0..R {
+            (block.units[i], block.tails[i]) = S::chunks(rows.row(first + i));
+        }
+        block
     }
 
     #[inline(always)]
     fn dots<A: Widen<S, T>>(&self, simd: A, point: &[T]) -> [T; R] {
         let (z, z_tail) = T::chunks(point);
-        let units = self.units.map(|units| &units[..z.len()]);
+        let units = cut(self.units, 0..z.len());
         let mut sums = [simd.splat(T::ZERO); R];
         for q in 0..z.len() {
             let z = simd.load(&z[q]);
@@ -94,7 +97,7 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
                 sums[i] = simd.fma(simd.widen(&units[i][q]), z, sums[i]);
             }
         }
-        std::array::from_fn(|i| total::<S, T>(simd.store(sums[i]), self.tails[i], z_tail))
+        self.totals(simd, sums, z_tail)
     }
 
     /// Adds the rows times their factors; prefetches rows of the next block, as many as in `ahead`.
@@ -107,8 +110,8 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
         ahead: [&[S::Chunk]; AHEAD],
     ) {
         let (g, g_tail) = T::chunks_mut(accumulator);
-        let (units, ahead) = (self.units.map(|units| &units[..g.len()]), ahead.map(|units| &units[..g.len()]));
-        let factor = factors.map(|factor| simd.splat(factor));
+        let (units, ahead) = (cut(self.units, 0..g.len()), cut(ahead, 0..g.len()));
+        let factor = splat(simd, factors);
         let each = lines_apart::<S::Chunk>();
         for q in 0..g.len() {
             if q % each == 0 {
@@ -140,16 +143,26 @@ impl<'a, S: Stored<T>, T: Unit, const R: usize> Block<'a, S, T, R> {
         let mut both = Both {
             z,
             g: &mut g[..length],
-            units: self.units.map(|units| &units[..length]),
-            next: next.units.map(|units| &units[..length]),
-            factor: factors.map(|factor| simd.splat(factor)),
+            units: cut(self.units, 0..length),
+            next: cut(next.units, 0..length),
+            factor: splat(simd, factors),
             sums: [simd.splat(T::ZERO); R],
         };
-        both.over(simd, 0..end, next.units.map(|units| &units[length - end..]));
+        both.over(simd, 0..end, cut(next.units, length - end..length));
         both.over(simd, end..length, following.units);
         let sums = both.sums;
         self.add_tails(factors, g_tail);
-        std::array::from_fn(|i| total::<S, T>(simd.store(sums[i]), next.tails[i], z_tail))
+        next.totals(simd, sums, z_tail)
+    }
+
+    /// The dot products from their units of partial sums.
+    #[inline(always)]
+    fn totals<A: Widen<S, T>>(&self, simd: A, sums: [A::V; R], z_tail: &[T]) -> [T; R] {
+        let mut dots = [T::ZERO; R];
+        for i in 0..R {
+            dots[i] = total::<S, T>(simd.store(sums[i]), self.tails[i], z_tail);
+        }
+        dots
     }
 
     #[inline(always)]
@@ -175,7 +188,7 @@ impl<S: Stored<T>, T: Unit, V: Copy, const R: usize> Both<'_, S, T, V, R> {
     #[inline(always)]
     fn over<A: Widen<S, T, V = V>>(&mut self, simd: A, span: Range<usize>, ahead: [&[S::Chunk]; R]) {
         let (first, each) = (span.start, lines_apart::<S::Chunk>());
-        let ahead = ahead.map(|units| &units[..span.len()]);
+        let ahead = cut(ahead, 0..span.len());
         for q in span {
             if q % each == 0 {
                 ahead.iter().for_each(|units| prefetch(&units[q - first]));
@@ -189,6 +202,25 @@ impl<S: Stored<T>, T: Unit, V: Copy, const R: usize> Both<'_, S, T, V, R> {
             self.g[q] = simd.store(sum);
         }
     }
+}
+
+/// Part of the units of every row. A loop is less code to compile than a map, for each R and kind of number.
+#[inline(always)]
+fn cut<C, const R: usize>(mut rows: [&[C]; R], part: Range<usize>) -> [&[C]; R] {
+    for row in &mut rows {
+        *row = &row[part.clone()];
+    }
+    rows
+}
+
+/// Each factor in all places of a unit.
+#[inline(always)]
+fn splat<A: Arithmetic<T>, T: Unit, const R: usize>(simd: A, factors: &[T; R]) -> [A::V; R] {
+    let mut units = [simd.splat(T::ZERO); R];
+    for (unit, factor) in units.iter_mut().zip(factors) {
+        *unit = simd.splat(*factor);
+    }
+    units
 }
 
 /// Units per cache line: those of half precision are half a line.
@@ -296,7 +328,7 @@ impl<S: Stored<T>, T: Unit, const R: usize, const AHEAD: usize> Task<S, T> for P
     fn run<A: Widen<S, T>>(self, simd: A) {
         let Self(mut shard) = self;
         // One kind of block suffices without wide registers.
-        if A::REGISTERS == Registers::Few && R != 4 {
+        if A::FEW && R != 4 {
             return shard.remainder(simd, 0);
         }
         let Shard { rows, loss, trial } = &mut shard;
@@ -326,7 +358,7 @@ impl<S: Stored<T>, T: Unit, const R: usize> Task<S, T> for Overlapped<'_, '_, S,
     #[inline(always)]
     fn run<A: Widen<S, T>>(self, simd: A) {
         let Self(mut shard) = self;
-        if A::REGISTERS == Registers::Few {
+        if A::FEW {
             return shard.remainder(simd, 0);
         }
         let Shard { rows, loss, trial } = &mut shard;

@@ -10,7 +10,7 @@ use crate::operators::rows::stream::ShardRows;
 use crate::operators::rows::{Packing, Traversal, pass_over};
 use crate::operators::{Loss, Pair, TrialPass};
 use crate::real::Real;
-use crate::simd::{InstructionSet, Registers, Stored, Task, Unit, Widen, prefetch};
+use crate::simd::{InstructionSet, Stored, Task, Unit, Widen, prefetch};
 
 /// Bytes of the rows that a pass and their thin rows share in a cache.
 const SHARED: usize = 1 << 19;
@@ -169,21 +169,29 @@ impl<S: Stored<T>, T: Unit + Stored<T>> Multiply<'_, S, T> {
         let Work { symmetric, strides: [tall, wide], entries, bases, sums, .. } = &mut *self.work;
         let (tall, wide) = (*tall, *wide);
         let length = wide - from;
-        let diagonals: [T; R] =
-            std::array::from_fn(|i| if *symmetric { entries[at + i * length + r + i - from] } else { T::ZERO });
-        let lines: [&[<T as Unit>::Chunk]; R] =
-            std::array::from_fn(|i| <T as Unit>::chunks(&entries[at + i * length..][..length]).0);
+        // Loops fill these arrays: closures of array functions are more code to compile.
+        let (mut diagonals, mut lines): ([T; R], [&[<T as Unit>::Chunk]; R]) = ([T::ZERO; R], [&[]; R]);
+        for i in 0..R {
+            if *symmetric {
+                diagonals[i] = entries[at + i * length + r + i - from];
+            }
+            lines[i] = <T as Unit>::chunks(&entries[at + i * length..][..length]).0;
+        }
+        let units = lines[0].len();
         let [above, below] = sums;
-        let right: [&[<T as Unit>::Chunk]; J] = std::array::from_fn(|j| {
-            &<T as Unit>::chunks(&bases[1][(column + j) * wide + from..][..length]).0[..lines[0].len()]
-        });
+        let mut right: [&[<T as Unit>::Chunk]; J] = [&[]; J];
+        for (j, right) in right.iter_mut().enumerate() {
+            *right = &<T as Unit>::chunks(&bases[1][(column + j) * wide + from..][..length]).0[..units];
+        }
         let mut rest = &mut below[column * wide..(column + J) * wide];
         let sums: [&mut [<T as Unit>::Chunk]; J] = std::array::from_fn(|_| {
             let (own, others) = std::mem::take(&mut rest).split_at_mut(wide);
             rest = others;
-            &mut <T as Unit>::chunks_mut(&mut own[from..]).0[..lines[0].len()]
+            &mut <T as Unit>::chunks_mut(&mut own[from..]).0[..units]
         });
-        let lines = lines.map(|line| &line[..right[0].len()]);
+        for line in &mut lines {
+            *line = &line[..units];
+        }
         let mut factors = [[simd.splat(T::ZERO); J]; R];
         let mut dots = [[simd.splat(T::ZERO); J]; R];
         for i in 0..R {
@@ -256,9 +264,10 @@ impl<S: Stored<T>, T: Unit + Stored<T>> Task<T, T> for Multiply<'_, S, T> {
     #[inline(always)]
     fn run<A: Widen<T, T>>(mut self, simd: A) {
         // 4·3 sums and factors in 32 registers, 2·1 of two halves in 16.
-        match A::REGISTERS {
-            Registers::Whole => self.all::<A, 4, 3>(simd),
-            Registers::Half | Registers::Arrays | Registers::Few => self.all::<A, 2, 1>(simd),
+        if A::WHOLE {
+            self.all::<A, 4, 3>(simd);
+        } else {
+            self.all::<A, 2, 1>(simd);
         }
     }
 }

@@ -10,7 +10,6 @@ mod recover;
 mod save;
 mod start;
 
-use std::ops::ControlFlow;
 use web_time::Instant;
 
 use crate::error::Result;
@@ -19,7 +18,7 @@ use crate::solver::loaded::Loaded;
 use crate::solver::plan::Task;
 use crate::solver::solution::{Solution, Status, TraceRow};
 use crate::solver::watch::TrialWatch;
-use crate::solver::{Progress, Solver};
+use crate::solver::{Observer, Solver};
 use recover::{Next, Recovery};
 use save::Saver;
 
@@ -75,7 +74,7 @@ impl Run<'_> {
     }
 
     /// The part that may fail with the device, up to the next observation or save.
-    fn round(&mut self, observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<()> {
+    fn round(&mut self, observer: &mut Observer<'_>) -> Result<()> {
         if self.due {
             self.observe(observer)?;
         }
@@ -86,14 +85,10 @@ impl Run<'_> {
 
 impl Solver {
     /// Runs until every trial has ended.
-    pub(super) fn run(
-        &mut self,
-        from: Option<&Checkpoint>,
-        mut observer: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<Solution> {
+    pub(super) fn run(&mut self, from: Option<&Checkpoint>, observer: &mut Observer<'_>) -> Result<Solution> {
         let mut run = Run::start(self, from)?;
         while run.is_running() {
-            let Err(error) = run.round(&mut observer) else { continue };
+            let Err(error) = run.round(observer) else { continue };
             match run.recover(error) {
                 Next::WentOn | Next::Ended => {}
                 Next::GaveUp(error) => return Err(error),

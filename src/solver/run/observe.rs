@@ -1,18 +1,16 @@
 //! One observation: residuals and factors, every trial's watch, the observer, and stops.
 
-use std::ops::ControlFlow;
-
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::solver::Progress;
 use crate::solver::run::Run;
 use crate::solver::solution::{Status, TraceRow};
 use crate::solver::watch::Moment;
+use crate::solver::{Observer, Progress};
 
 impl Run<'_> {
     /// Observes the running trials, tells the observer, and freezes those that ended.
-    pub(super) fn observe(&mut self, observer: &mut impl FnMut(&Progress<'_>) -> ControlFlow<()>) -> Result<()> {
+    pub(super) fn observe(&mut self, observer: &mut Observer<'_>) -> Result<()> {
         let (residuals, factors) = (self.loaded.residuals()?, self.loaded.factors()?);
         self.require_residual(&residuals, &factors)?;
         let finished = self.loaded.finished(self.active.len())?;

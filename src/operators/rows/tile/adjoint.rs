@@ -1,7 +1,7 @@
 //! Rows of a group times the residuals of all trials, added to their accumulators.
 
 use crate::operators::rows::stream::add_tail;
-use crate::simd::{Registers, Stored, Task, Unit, Widen, prefetch};
+use crate::simd::{Stored, Task, Unit, Widen, prefetch};
 
 /// Units of every row that all trials use before the next ones: 12 KiB of a group of 48 rows.
 const COLUMNS: usize = 4;
@@ -23,12 +23,14 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Adjoint<'_, '_, S, T> {
     fn run<A: Widen<S, T>>(mut self, simd: A) {
         let units = T::chunks(self.sums[0]).0.len();
         let mut q = 0;
-        while A::REGISTERS != Registers::Few && q + COLUMNS <= units {
+        while !A::FEW && q + COLUMNS <= units {
             // 6·4 units in 32 registers, 6·1 in 16 of half a unit.
-            match A::REGISTERS {
-                Registers::Whole => self.columns::<A, 6, COLUMNS>(simd, q, units),
-                Registers::Half => self.columns::<A, 6, 1>(simd, q, units),
-                Registers::Arrays | Registers::Few => self.columns::<A, 3, 2>(simd, q, units),
+            if A::WHOLE {
+                self.columns::<A, 6, COLUMNS>(simd, q, units);
+            } else if A::HALF {
+                self.columns::<A, 6, 1>(simd, q, units);
+            } else if A::ARRAYS {
+                self.columns::<A, 3, 2>(simd, q, units);
             }
             q += COLUMNS;
         }

@@ -48,11 +48,12 @@ impl<S: Stored<T>, T: Unit> Task<S, T> for Forward<'_, S, T> {
                 };
                 let mut i = 0;
                 // 4·6 units in 32 registers, 4·3 halves of them in 16.
-                match A::REGISTERS {
-                    Registers::Whole => while_rows::<A, S, T, 4, 6>(&mut tiles, &mut i, count, &trials),
-                    Registers::Half => while_rows::<A, S, T, 4, 3>(&mut tiles, &mut i, count, &trials),
-                    Registers::Arrays => while_rows::<A, S, T, 2, 3>(&mut tiles, &mut i, count, &trials),
-                    Registers::Few => {}
+                if A::WHOLE {
+                    while_rows::<A, S, T, 4, 6>(&mut tiles, &mut i, count, &trials);
+                } else if A::HALF {
+                    while_rows::<A, S, T, 4, 3>(&mut tiles, &mut i, count, &trials);
+                } else if A::ARRAYS {
+                    while_rows::<A, S, T, 2, 3>(&mut tiles, &mut i, count, &trials);
                 }
                 for i in i..count {
                     for b in trials.clone() {
@@ -120,7 +121,7 @@ impl<'a, A: Widen<S, T>, S: Stored<T>, T: Unit> Tiles<'a, A, S, T> {
             }
             _ => self.half::<R, B, 0, false>(first_row, first_trial, &[]),
         }
-        if A::REGISTERS == Registers::Half {
+        if A::HALF {
             self.half::<R, B, 1, false>(first_row, first_trial, &[]);
         }
     }
