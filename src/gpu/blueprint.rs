@@ -11,7 +11,7 @@ use crate::gpu::fuse::{Class, Task, Thing, Unit, schedule};
 use crate::gpu::generate::{Context, elementwise};
 use crate::gpu::ops;
 use crate::gpu::pass::nonzeros::Domain;
-use crate::gpu::pass::thin_modules::VectorSizes;
+use crate::gpu::pass::thin_modules::{StringSizes, VectorSizes};
 use crate::gpu::pass::{Calls, Maker};
 use crate::gpu::registers::{Registers, passes};
 use crate::gpu::text::Texts;
@@ -26,6 +26,8 @@ pub(super) enum Form<'a> {
     /// Vectors, with the rows of each panel.
     Vectors(VectorSizes, &'a [usize]),
     Nonzeros(&'a Domain),
+    /// Pauli strings, with the groups of each panel.
+    Strings(StringSizes, &'a [usize]),
 }
 
 /// Content of a stage.
@@ -179,6 +181,7 @@ fn stage(maker: &mut Maker<'_>, unit: &Unit<'_>, form: Form<'_>, shape: Option<&
             let mut calls = match (form, shape) {
                 (Form::Rows(plan, variant), _) => maker.rows(index, pass, plan, variant)?,
                 (Form::Vectors(sizes, panels), _) => maker.vectors(index, pass, sizes, panels)?,
+                (Form::Strings(sizes, panels), _) => maker.strings(index, pass, sizes, panels)?,
                 (Form::Nonzeros(shape), other) => maker.nonzeros(index, pass, other.unwrap_or(shape))?,
             };
             let fills = std::mem::take(&mut calls.fills);

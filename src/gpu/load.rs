@@ -4,7 +4,8 @@ use crate::engine::EngineInfo;
 use crate::engine::Options;
 use crate::engine::options::Checks;
 use crate::engine::{Engine, Load};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::gpu::about::{base_info, has_adjoint, over_passes, require_count, require_memory, subject};
 use crate::gpu::blueprint::{Blueprint, Form, Stage, Subject, Work};
 use crate::gpu::bound::Machine;
 use crate::gpu::buffers::{Panel, UPLOAD_BYTES, largest_binding, largest_panel, panel_ranges, upload_panel};
@@ -17,17 +18,19 @@ use crate::gpu::frame::Frame;
 use crate::gpu::groups::require_groups;
 use crate::gpu::pass::lists::Lists;
 use crate::gpu::pass::nonzeros::Domain;
+use crate::gpu::pass::strings::Strings;
 use crate::gpu::pass::thin_modules::{VectorSizes, stored_in, widest};
 use crate::gpu::pass::vectors::VectorRows;
 use crate::gpu::pipelines::Compiler;
 use crate::gpu::place::{Placed, place};
 use crate::gpu::stream::Stream;
+use crate::gpu::strings::load_strings;
 use crate::gpu::text::{Module, Texts};
 use crate::gpu::upload::Uploader;
 use crate::gpu::variant::{Extent, TWO_KERNEL, Variant};
-use crate::memory::{Location, Memory, Part, product, readable_bytes};
+use crate::memory::{Location, Memory, Part, product};
 use crate::operators::{GpuForm, GpuNonzeros, GpuSource, GpuThin, GpuVectors, Operator, Storage};
-use crate::tape::{Op, Program, When};
+use crate::tape::Program;
 
 /// Loads a problem: uploads the operator's data, compiles the kernels of the tape and allocates all buffers of an
 /// iteration. Registers are zero until written; all trials are active.
@@ -55,61 +58,6 @@ pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<B
         GpuForm::Thin(data) => load_thin(device, load, data, options, &texts)?,
     };
     Ok(Box::new(engine))
-}
-
-/// Refuses sizes that kernels cannot count.
-fn require_count(name: &str, size: usize) -> Result<()> {
-    if size == 0 || u32::try_from(size).is_err() {
-        return Err(Error::invalid(name, size, "1 to 2³² − 1", "pass at least 1"));
-    }
-    Ok(())
-}
-
-/// Engine information before the data are placed.
-fn base_info(device: &Device, load: &Load<'_>, options: &Options) -> EngineInfo {
-    let moved = load.program.moved(load.operator.measurements());
-    let notices = (moved > 0)
-        .then(|| format!("backend: host ops move {moved} numbers per trial to the host and back in each iteration"));
-    EngineInfo {
-        backend: "gpu".into(),
-        adapter: device.name().into(),
-        driver: device.driver().into(),
-        software_adapter: device.is_software(),
-        precision: options.precision,
-        storage: None,
-        threads: 1,
-        variant: String::new(),
-        candidates: Vec::new(),
-        operator_bytes_per_iteration: 0.0,
-        operator_bytes: 0,
-        panels: 1,
-        streamed_panels: 0,
-        streamed_bytes_per_iteration: 0,
-        memory: Memory::default(),
-        notices: notices.into_iter().collect(),
-        settled: true,
-        f64_passes: None,
-        team: None,
-    }
-}
-
-/// Average over the iterations of a sum over passes, each pass weighted by `of`.
-fn over_passes(program: &Program, of: impl Fn(&crate::tape::Pass) -> f64) -> f64 {
-    let share = |when: When| match when {
-        When::Always | When::Later => 1.0,
-        When::First => 0.0,
-        When::Every { period, .. } => 1.0 / period as f64,
-        When::Except { period, .. } => 1.0 - 1.0 / period as f64,
-    };
-    let all = program.iteration().map(|step| match &step.op {
-        Op::Pass(pass) => share(step.when) * of(pass),
-        _ => 0.0,
-    });
-    all.sum()
-}
-
-fn has_adjoint(pass: &crate::tape::Pass) -> bool {
-    pass.lanes.iter().any(|lane| lane.adjoint.is_some())
 }
 
 fn load_rows<'a>(
@@ -164,30 +112,6 @@ fn held(blueprint: &Blueprint, resident: &[Panel], stream: Option<&Stream<'_>>, 
     Memory { parts }
 }
 
-/// Refuses data that exceed a limit on device memory; these data must stay on the device.
-fn require_memory(memory: &Memory, options: &Options) -> Result<()> {
-    let needed = memory.bytes(Location::Device);
-    match options.memory_bytes {
-        Some(limit) if needed > limit => Err(Error::invalid(
-            "device_memory",
-            readable_bytes(limit),
-            format!("at least {needed} bytes: this operator cannot be streamed"),
-            "raise it, run fewer trials at a time, or use the backend 'cpu'",
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn subject<'s>(load: &'s Load<'_>, options: &Options) -> Subject<'s> {
-    Subject {
-        program: &load.program,
-        operator: load.operator.as_ref(),
-        batch: load.batch,
-        precision: options.precision,
-        readable: options.readable,
-    }
-}
-
 fn load_thin<'a>(
     device: &Device,
     load: &Load<'a>,
@@ -203,6 +127,7 @@ fn load_thin<'a>(
     match data {
         GpuThin::Vectors(data) => load_vectors(device, load, data, options, texts),
         GpuThin::Nonzeros(data) => load_nonzeros(device, load, data, options, texts),
+        GpuThin::Strings(data) => load_strings(device, load, data, options, texts),
     }
 }
 
@@ -364,6 +289,10 @@ fn blueprints(
         GpuForm::Thin(GpuThin::Nonzeros(data)) => {
             let lists = Lists::new(&Frame::new(operator, 1, batch, precision), data, usize::MAX, usize::MAX)?;
             thin(Form::Nonzeros(&Domain::new(&lists, data.all_ones(), None)))
+        }
+        GpuForm::Thin(GpuThin::Strings(data)) => {
+            let strings = Strings::new(&Frame::new(operator, 1, batch, precision), data, usize::MAX, usize::MAX)?;
+            thin(Form::Strings(strings.sizes, &strings.groups()))
         }
     }
 }

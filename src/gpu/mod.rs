@@ -3,6 +3,7 @@
 //! serves both, with `real` as the number type. Mixed precision runs the single one around a centre. Only this module
 //! uses wgpu.
 
+mod about;
 mod blueprint;
 mod bound;
 mod buffers;
@@ -30,6 +31,7 @@ mod place;
 mod registers;
 mod sizes;
 mod stream;
+mod strings;
 pub(crate) mod text;
 mod trust;
 mod tuning;

@@ -1,9 +1,10 @@
-//! Upload of lists of nonzeros.
+//! Upload of lists of nonzeros and of Pauli strings.
 
 use crate::error::Result;
 use crate::gpu::buffers::UPLOAD_BYTES;
 use crate::gpu::device::Device;
 use crate::gpu::pass::lists::{Listed, Lists};
+use crate::gpu::pass::strings::{StringPanel, Strings};
 use crate::gpu::pipelines::Compiler;
 use crate::memory::product;
 
@@ -52,6 +53,20 @@ impl Uploader<'_> {
         Ok(groups)
     }
 
+    /// Group 2 of the panels in order.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] where memory runs out.
+    pub(super) fn strings(&self, strings: &Strings) -> Result<Vec<wgpu::BindGroup>> {
+        let of = |(at, panel): (usize, &StringPanel)| {
+            let groups = upload(self.device, "groups of Pauli strings", bytemuck::cast_slice(&panel.groups))?;
+            let strings = upload(self.device, "Pauli strings", bytemuck::cast_slice(&panel.strings))?;
+            let uniform = self.uniform([panel.first, panel.groups.len(), usize::from(at == 0)]);
+            Ok(self.compiler.bind_panel(&[&groups, &strings, &uniform]))
+        };
+        strings.panels.iter().enumerate().map(of).collect()
+    }
+
     fn listed(&self, listed: &Listed) -> Result<[wgpu::Buffer; 2]> {
         let values: Vec<u32> = if self.double {
             listed.values.iter().map(|v| v.to_bits()).flat_map(|bits| [bits as u32, (bits >> 32) as u32]).collect()
@@ -64,14 +79,19 @@ impl Uploader<'_> {
 
     /// Group 2: the offsets, the lists, and the struct `Panel`.
     fn panel(&self, heads: &wgpu::Buffer, [places, values]: &[wgpu::Buffer; 2], panel: [usize; 3]) -> wgpu::BindGroup {
+        self.compiler.bind_panel(&[heads, places, values, &self.uniform(panel)])
+    }
+
+    /// The struct `Panel`.
+    fn uniform(&self, panel: [usize; 3]) -> wgpu::Buffer {
         let uniform = self.device.raw().create_buffer(&wgpu::BufferDescriptor {
             label: Some("panel"),
             size: 16,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let [first, rows, long] = panel.map(|word| word as u32);
-        self.device.queue().write_buffer(&uniform, 0, bytemuck::cast_slice(&[first, rows, long, 0]));
-        self.compiler.bind_panel(&[heads, places, values, &uniform])
+        let [first, rows, more] = panel.map(|word| word as u32);
+        self.device.queue().write_buffer(&uniform, 0, bytemuck::cast_slice(&[first, rows, more, 0]));
+        uniform
     }
 }

@@ -21,6 +21,15 @@ pub enum GpuThin<'a> {
     Vectors(&'a dyn GpuVectors),
     /// Matrices Aᵢ given by their nonzeros.
     Nonzeros(&'a dyn GpuNonzeros),
+    /// Pauli strings, on a domain of complex matrices.
+    Strings(&'a dyn GpuStrings),
+}
+
+/// Pauli strings on q qubits by their masks: Aᵢ has the entry (−i)^c (−1)^(z·a) at (a, a⊕x), a < 2^q, with c = |x ∧ z|
+/// letters Y.
+pub trait GpuStrings: Sync {
+    /// The flips x and the signs z of string i, below 2^q.
+    fn masks(&self, i: usize) -> [u32; 2];
 }
 
 /// Vectors of the matrices Aᵢ = Σ_j a_ij b_ijᵀ over j < q, with b = a on symmetric domains.

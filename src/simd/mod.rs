@@ -85,6 +85,15 @@ pub(crate) enum Registers {
     Few,
 }
 
+/// Runs loops that are compiled for this processor's best instruction set, without fused multiply-adds, so that their bits
+/// are the same on all. Everything they call must be `#[inline(always)]`.
+pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    return pulp::Arch::new().dispatch(work);
+    #[cfg(not(target_arch = "x86_64"))]
+    work()
+}
+
 /// Prefetches the cache line of `place` into the second-level cache.
 #[inline(always)]
 pub(crate) fn prefetch<C>(place: &C) {

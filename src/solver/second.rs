@@ -4,7 +4,6 @@
 //! fading column in the place of the one that is needed. Their
 //! result is cut where its singular values fall most, and continues from there.
 
-
 use crate::error::{Error, Result};
 use crate::methods::Method;
 use crate::models::significant_loss;

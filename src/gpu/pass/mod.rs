@@ -9,6 +9,7 @@ pub(super) mod lists;
 pub(super) mod nonzeros;
 pub(super) mod row_modules;
 pub(super) mod rows;
+pub(super) mod strings;
 pub(super) mod thin_modules;
 pub(super) mod vectors;
 

@@ -1,4 +1,4 @@
-//! Shader text of the kernels over vectors and nonzeros.
+//! Shader text of the kernels over vectors, nonzeros and Pauli strings.
 
 use crate::engine::Precision;
 use crate::error::Result;
@@ -16,6 +16,9 @@ const COMBINE: File = file!("thin/combine.wgsl");
 const INNER: File = file!("thin/inner.wgsl");
 const WEIGH: File = file!("ops/weigh.wgsl");
 const COLLECT: File = file!("thin/collect.wgsl");
+const STRINGS: File = file!("lib/strings.wgsl");
+const STRINGS_FORWARD: File = file!("thin/strings_forward.wgsl");
+const STRINGS_ADJOINT: File = file!("thin/strings_adjoint.wgsl");
 
 /// Module from residuals to the coefficients of the adjoint.
 pub(in crate::gpu) fn weigh_module(texts: &Texts<'_>, frame: &Frame) -> Result<Module> {
@@ -138,6 +141,47 @@ impl<'t> NonzeroModules<'t> {
 
     pub(in crate::gpu) fn combine(&self, columns: usize) -> Result<Module> {
         self.compose("combine", true, columns, &[GRID, COMBINE])
+    }
+}
+
+/// Sizes that specialise the kernels over Pauli strings.
+#[derive(Clone, Copy)]
+pub(in crate::gpu) struct StringSizes {
+    /// Number of states, 2^q.
+    pub(in crate::gpu) states: usize,
+    /// Partial sums of the adjoint. They depend on the strings only, so a trial's bits do not depend on the batch.
+    pub(in crate::gpu) splits: usize,
+}
+
+/// Modules of `pauli`.
+pub(in crate::gpu) struct StringModules<'t> {
+    texts: &'t Texts<'t>,
+    frame: Frame,
+    sizes: StringSizes,
+}
+
+impl<'t> StringModules<'t> {
+    pub(in crate::gpu) fn new(texts: &'t Texts<'t>, frame: Frame, sizes: StringSizes) -> Self {
+        Self { texts, frame, sizes }
+    }
+
+    fn compose(&self, name: &'static str, columns: usize, files: &[File]) -> Result<Module> {
+        let StringSizes { states, splits } = self.sizes;
+        let mut prelude = self.frame.columns(columns).prelude(true);
+        [("STATES", states), ("SPLITS", splits)].iter().for_each(|(name, v)| prelude.push_str(&constant(name, *v)));
+        self.texts.compose(name, prelude, files, str::to_owned)
+    }
+
+    pub(in crate::gpu) fn forward(&self, columns: usize) -> Result<Module> {
+        self.compose("strings forward", columns, &[GRID, STRINGS, STRINGS_FORWARD])
+    }
+
+    pub(in crate::gpu) fn adjoint(&self, columns: usize) -> Result<Module> {
+        self.compose("strings adjoint", columns, &[GRID, STRINGS, STRINGS_ADJOINT])
+    }
+
+    pub(in crate::gpu) fn collect(&self, columns: usize) -> Result<Module> {
+        self.compose("collect", columns, &[GRID, COLLECT])
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::operators::pauli::PauliString;
+use crate::operators::pauli::sums::{transform, zeros};
 
 /// Most strings that counts determine: all of ten qubits.
 const MOST_STRINGS: usize = 1 << 20;
@@ -107,14 +108,15 @@ impl Counts {
         let mut shots = 0;
         for (basis, counts) in &self.bases {
             let whole = PauliString::from_word(basis)?;
-            let mut parities = vec![0.0; 1 << qubits];
+            let n = 1_usize << qubits;
+            let mut parities = zeros(n);
             for (bits, count) in counts {
                 shots += count;
-                parities[usize::from_str_radix(bits, 2).unwrap_or(0)] += *count as f64;
+                parities.as_flattened_mut()[usize::from_str_radix(bits, 2).unwrap_or(0)] += *count as f64;
             }
-            let total: f64 = parities.iter().sum();
-            super::transform(&mut parities);
-            for (measured, parity) in parities.iter().enumerate() {
+            let total: f64 = parities.as_flattened().iter().sum();
+            transform(n, &mut parities);
+            for (measured, parity) in parities.as_flattened()[..n].iter().enumerate() {
                 let mask = measured as u32;
                 let sum = sums.entry((whole.flips() & mask, whole.signs() & mask)).or_default();
                 *sum = (sum.0 + parity, sum.1 + total);

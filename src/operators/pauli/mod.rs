@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Both sums over z are Walsh–Hadamard transforms of length n. So the values of all 4^q strings cost n²(k + q), where one
-//! string after the other costs n³k. Where few strings share x, they are summed one by one.
+//! string after the other costs n³k.
 //!
 //! The strings are orthogonal, tr(P Q) = n for P = Q and 0 otherwise: m of them, drawn at random, have s = n/m.
 
@@ -17,6 +17,7 @@ mod counts;
 mod gpu;
 pub(crate) mod open;
 mod strings;
+mod sums;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,7 +31,10 @@ use crate::error::{Error, Result};
 use crate::memory::{Location, Memory, Part, product};
 use crate::operators::{Acceleration, Cost, GpuForm, GpuThin, Operator};
 use crate::problem::random::{Purpose, stream};
-use crate::problem::{Domain, Factors, MatrixView};
+use crate::problem::{Domain, Factors};
+use crate::simd::vectorized;
+
+use sums::{LANES, Pair, Permuted, Rows};
 
 pub use counts::{Bases, Counts, Expectations};
 pub(crate) use strings::MOST_QUBITS;
@@ -39,20 +43,29 @@ pub use strings::PauliString;
 /// Parts of a sum over all flips, which are added in order on any number of threads.
 const PARTS: usize = 16;
 
-/// One string of a group: its signs, its number of letters Y, and its measurement.
+/// One string of a group: its signs and its measurement.
 #[derive(Clone, Copy)]
 struct Term {
     z: u32,
-    turns: u32,
     measurement: u32,
 }
+
+impl Term {
+    /// Number of letters Y mod 4 of a string with these flips.
+    fn turns(self, x: u32) -> u32 {
+        (x & self.z).count_ones() % 4
+    }
+}
+
+/// The flips of a group, and its terms.
+type Group = (u32, Range<usize>);
 
 /// Expectation values of Pauli strings.
 pub struct Pauli {
     qubits: usize,
     strings: Vec<PauliString>,
     /// Strings by their flips.
-    groups: Vec<(u32, Range<usize>)>,
+    groups: Vec<Group>,
     terms: Vec<Term>,
     normalization: f64,
 }
@@ -79,7 +92,7 @@ impl Pauli {
         Memory::of_host([("the groups of Pauli strings", bytes)]).require("pauli", "Pass fewer strings")?;
         let mut order: Vec<u32> = (0..m).collect();
         order.sort_by_key(|&i| (strings[i as usize].flips(), i));
-        let mut groups: Vec<(u32, Range<usize>)> = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         for (at, &i) in order.iter().enumerate() {
             let x = strings[i as usize].flips();
             match groups.last_mut() {
@@ -87,10 +100,7 @@ impl Pauli {
                 _ => groups.push((x, at..at + 1)),
             }
         }
-        let term = |i: u32| {
-            let string = strings[i as usize];
-            Term { z: string.signs(), turns: string.turns(), measurement: i }
-        };
+        let term = |i: u32| Term { z: strings[i as usize].signs(), measurement: i };
         let terms = order.into_iter().map(term).collect();
         let normalization = (1_u64 << qubits) as f64 / f64::from(m);
         Ok(Self { qubits, strings, groups, terms, normalization })
@@ -157,64 +167,43 @@ impl Pauli {
         1 << self.qubits
     }
 
-    /// Whether a transform costs less than so many sums of n terms.
-    fn transforms(&self, strings: usize) -> bool {
-        strings > self.qubits
-    }
-
     /// The values of a group, in the order of its terms.
-    fn values(&self, (x, range): &(u32, Range<usize>), l: MatrixView<'_>, r: MatrixView<'_>, h: &mut Pair) -> Vec<f64> {
-        let n = self.size();
-        for a in 0..n {
-            let b = a ^ *x as usize;
-            let rows = l.row(a).iter().zip(l.row(n + a)).zip(r.row(b).iter().zip(r.row(n + b)));
-            let (mut real, mut imaginary) = (0.0, 0.0);
-            for ((lr, li), (rr, ri)) in rows {
-                real += lr * rr + li * ri;
-                imaginary += lr * ri - li * rr;
-            }
-            (h.real[a], h.imaginary[a]) = (real, imaginary);
-        }
-        let terms = &self.terms[range.clone()];
-        let whole = self.transforms(terms.len());
-        if whole {
-            h.transform();
-        }
-        let value = |term: &Term| {
-            let of = |part: &[f64]| if whole { part[term.z as usize] } else { signed_sum(part, term.z) };
+    #[inline(always)]
+    fn values(&self, (x, range): &Group, l: &Permuted, r: &Permuted, h: &mut Pair, out: &mut Vec<f64>) {
+        h.products(*x, l, r);
+        h.transform();
+        out.extend(self.terms[range.clone()].iter().map(|term| {
+            let (block, lane) = (term.z as usize / LANES, term.z as usize % LANES);
             // Re (−i)^c w
-            match term.turns % 4 {
-                0 => of(&h.real),
-                1 => of(&h.imaginary),
-                2 => -of(&h.real),
-                _ => -of(&h.imaginary),
+            match term.turns(*x) {
+                0 => h.real[block][lane],
+                1 => h.imaginary[block][lane],
+                2 => -h.real[block][lane],
+                _ => -h.imaginary[block][lane],
             }
-        };
-        terms.iter().map(value).collect()
+        }));
     }
 
     /// φ of a group.
-    fn coefficients(&self, range: &Range<usize>, residual: &[f64], phi: &mut Pair) {
-        let terms = &self.terms[range.clone()];
-        let whole = self.transforms(terms.len());
-        phi.real.fill(0.0);
-        phi.imaginary.fill(0.0);
-        for term in terms {
+    #[inline(always)]
+    fn coefficients(&self, (x, range): &Group, residual: &[f64], phi: &mut Pair) {
+        phi.clear();
+        for term in &self.terms[range.clone()] {
             let r = residual[term.measurement as usize];
-            let (part, r) = match term.turns % 4 {
-                0 => (&mut phi.real, r),
-                1 => (&mut phi.imaginary, -r),
-                2 => (&mut phi.real, -r),
-                _ => (&mut phi.imaginary, r),
-            };
-            match whole {
-                true => part[term.z as usize] += r,
-                false => part.iter_mut().enumerate().for_each(|(a, v)| *v += sign(term.z, a) * r),
+            let (block, lane) = (term.z as usize / LANES, term.z as usize % LANES);
+            match term.turns(*x) {
+                0 => phi.real[block][lane] += r,
+                1 => phi.imaginary[block][lane] -= r,
+                2 => phi.real[block][lane] -= r,
+                _ => phi.imaginary[block][lane] += r,
             }
         }
-        if whole {
-            phi.transform();
-        }
+        phi.transform();
+    }
+
+    /// Groups for one task each.
+    fn parts(&self) -> rayon::slice::Chunks<'_, Group> {
+        self.groups.par_chunks(self.groups.len().div_ceil(PARTS))
     }
 }
 
@@ -268,42 +257,9 @@ pub fn with_shots(values: &[f64], shots: u64, seed: u64) -> Result<Vec<f64>> {
     Ok(values.iter().map(mean).collect())
 }
 
-/// Real and imaginary parts of n numbers.
-struct Pair {
-    real: Vec<f64>,
-    imaginary: Vec<f64>,
-}
-
-impl Pair {
-    fn new(n: usize) -> Self {
-        Self { real: vec![0.0; n], imaginary: vec![0.0; n] }
-    }
-
-    fn transform(&mut self) {
-        [&mut self.real, &mut self.imaginary].into_iter().for_each(|part| transform(part));
-    }
-}
-
-/// The Walsh–Hadamard transform w(z) = Σ_a (−1)^(z·a) v(a) of 2^q numbers, in place.
-fn transform(values: &mut [f64]) {
-    let mut half = 1;
-    while half < values.len() {
-        for block in values.chunks_exact_mut(2 * half) {
-            let (low, high) = block.split_at_mut(half);
-            low.iter_mut().zip(high).for_each(|(a, b)| (*a, *b) = (*a + *b, *a - *b));
-        }
-        half *= 2;
-    }
-}
-
 /// (−1)^(z·a)
 fn sign(z: u32, a: usize) -> f64 {
     if (z as usize & a).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 }
-}
-
-/// Σ_a (−1)^(z·a) v(a)
-fn signed_sum(values: &[f64], z: u32) -> f64 {
-    values.iter().enumerate().map(|(a, v)| sign(z, a) * v).sum()
 }
 
 impl Operator for Pauli {
@@ -346,14 +302,20 @@ impl Operator for Pauli {
     /// Groups run in parallel inside: a shard of the measurements would hold a part of every group and repeat the sums that
     /// its strings share.
     fn forward(&self, _shard: usize, point: &Factors, out: &mut [f64]) {
+        let n = self.size();
         for (trial, out) in out.chunks_mut(self.strings.len()).enumerate() {
-            let (l, r) = (point.left(trial), point.right(trial));
-            let of = |h: &mut Pair, group: &(u32, Range<usize>)| self.values(group, l, r, h);
-            let values: Vec<Vec<f64>> = self.groups.par_iter().map_init(|| Pair::new(self.size()), of).collect();
-            for ((_, range), values) in self.groups.iter().zip(values) {
-                for (term, value) in self.terms[range.clone()].iter().zip(values) {
-                    out[term.measurement as usize] = value;
-                }
+            let (l, r) = (Permuted::new(n, point.left(trial)), Permuted::new(n, point.right(trial)));
+            let part = |groups: &[Group]| {
+                let (mut h, mut values) = (Pair::new(n), Vec::new());
+                vectorized(
+                    #[inline(always)]
+                    || groups.iter().for_each(|group| self.values(group, &l, &r, &mut h, &mut values)),
+                );
+                values
+            };
+            let values: Vec<Vec<f64>> = self.parts().map(part).collect();
+            for (term, value) in self.terms.iter().zip(values.into_iter().flatten()) {
+                out[term.measurement as usize] = value;
             }
         }
     }
@@ -363,35 +325,29 @@ impl Operator for Pauli {
         let size = out.len() / applied.batch().max(1);
         for (trial, (out, residual)) in out.chunks_mut(size.max(1)).zip(residual.chunks(m)).enumerate() {
             let v = applied.right(trial);
-            let k = v.columns();
-            let part = |groups: &[(u32, Range<usize>)]| {
-                let (mut phi, mut sum) = (Pair::new(n), vec![0.0; size]);
-                for (x, range) in groups {
-                    self.coefficients(range, residual, &mut phi);
-                    let (upper, lower) = sum.split_at_mut(n * k);
-                    for (a, (ur, ui)) in upper.chunks_mut(k).zip(lower.chunks_mut(k)).enumerate() {
-                        let (b, real, imaginary) = (a ^ *x as usize, phi.real[a], phi.imaginary[a]);
-                        let rows = v.row(b).iter().zip(v.row(n + b));
-                        for ((ur, ui), (vr, vi)) in ur.iter_mut().zip(ui).zip(rows) {
-                            *ur += real * vr - imaginary * vi;
-                            *ui += real * vi + imaginary * vr;
+            let (columns, v) = (v.columns(), Permuted::new(n, v));
+            let part = |groups: &[Group]| {
+                let (mut phi, mut sums) = (Pair::new(n), Rows::zeros(n, columns));
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for group in groups {
+                            self.coefficients(group, residual, &mut phi);
+                            phi.add(group.0, &v, &mut sums);
                         }
-                    }
-                }
-                sum
+                    },
+                );
+                sums
             };
-            let parts: Vec<Vec<f64>> = self.groups.par_chunks(self.groups.len().div_ceil(PARTS)).map(part).collect();
-            for part in parts {
-                out.iter_mut().zip(part).for_each(|(out, v)| *out += v);
-            }
+            let parts: Vec<Rows> = self.parts().map(part).collect();
+            parts.iter().for_each(|part| part.add_to(out));
         }
     }
 
     fn cost(&self, batch: usize, search_rank: usize) -> Cost {
         let (n, groups, m) = (self.size() as f64, self.groups.len() as f64, self.strings.len() as f64);
-        // A group takes two gathers of 8 operations a number and two pairs of transforms, or of sums.
-        let sums = (m / groups).min(self.qubits as f64);
-        let flops = groups * n * (16.0 * search_rank as f64 + 4.0 * sums);
+        // A group takes two sums of 8 operations a number and two pairs of transforms.
+        let flops = groups * n * (16.0 * search_rank as f64 + 4.0 * self.qubits as f64);
         Cost { bytes: m * size_of::<Term>() as f64, flops: flops * batch as f64 }
     }
 
@@ -409,6 +365,6 @@ impl Operator for Pauli {
     }
 
     fn accelerate(&self) -> Acceleration<'_> {
-        Acceleration::default().gpu(GpuForm::Thin(GpuThin::Nonzeros(self)))
+        Acceleration::default().gpu(GpuForm::Thin(GpuThin::Strings(self)))
     }
 }

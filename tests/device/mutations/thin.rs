@@ -1,7 +1,7 @@
-//! Broken copies of the kernels over vectors and nonzeros.
+//! Broken copies of the kernels over vectors, nonzeros and Pauli strings.
 
 use lowrank::internals::gpu::Mutation;
-use lowrank::operators::Operator;
+use lowrank::operators::{Operator, Pauli, PauliString};
 use lowrank::problem::Domain;
 
 use crate::mutations::broken;
@@ -16,14 +16,21 @@ const LISTS: &str = "lib/nonzeros.wgsl";
 const FORWARD: &str = "thin/nonzeros_forward.wgsl";
 pub const GATHER: &str = "thin/nonzeros_gather.wgsl";
 const COMBINE: &str = "thin/combine.wgsl";
+const STRINGS: &str = "lib/strings.wgsl";
+const STRINGS_FORWARD: &str = "thin/strings_forward.wgsl";
+pub const STRINGS_ADJOINT: &str = "thin/strings_adjoint.wgsl";
 
 pub fn is_thin(file: &str) -> bool {
-    file.starts_with("thin/") || [LISTS, MEAN, WEIGH].contains(&file)
+    file.starts_with("thin/") || [LISTS, STRINGS, MEAN, WEIGH].contains(&file)
 }
 
 /// Two vectors a measurement and two partial sums; centred residuals; nonzeros of which small panels cut a row into pieces, with
-/// short rows too, and two measurements with more than a thread takes.
+/// short rows too, and two measurements with more than a thread takes. Of five qubits most strings once, and some twice.
 pub fn instances(file: &str) -> Vec<Box<dyn Operator>> {
+    if [STRINGS, STRINGS_FORWARD, STRINGS_ADJOINT].contains(&file) {
+        let string = |i: u64| PauliString::of_index(5, i * 89 % 1021).expect("an index below 1024");
+        return vec![Box::new(Pauli::new((0..1200).map(string).collect()).expect("strings of five qubits"))];
+    }
     let make = |integers: bool| -> Box<dyn Operator> {
         Box::new(match file {
             MEAN | WEIGH => ThinOperator::vectors(Domain::symmetric(3), 300, 1, 5, integers).centred(),
@@ -92,6 +99,35 @@ pub const MUTATIONS: &[(&str, Mutation)] = &[
     ("gather takes another trial's factor", broken(GATHER, "(trial * N + place.y)", "place.y")),
     ("gather skips the last short row", broken(GATHER, "entry >= panel.rows * K", "entry + 1u >= panel.rows * K")),
     ("pieces of a row overwrite it", broken(GATHER, "piece.w == WHOLE", "piece.w != 0u")),
+    ("strings drop the last stage of a transform", broken(STRINGS, "half < STATES; half", "2u * half < STATES; half")),
+    ("strings add where they subtract", broken(STRINGS, "wave[low + half] = a - b", "wave[low + half] = a + b")),
+    (
+        "strings forget the imaginary rows",
+        broken(STRINGS_FORWARD, "fma(left[l + down + c], right[r + down + c], sum)", "sum"),
+    ),
+    ("strings take the conjugate", broken(STRINGS_FORWARD, "-left[l + down + c]", "left[l + down + c]")),
+    ("strings have one part", broken(STRINGS_FORWARD, "part < 2u", "part < 1u")),
+    ("strings ignore their flips", broken(STRINGS_FORWARD, "a ^ group.x", "a")),
+    ("strings forget the sign of two letters Y", broken(STRINGS_FORWARD, "turns >= 2u", "turns > 3u")),
+    ("strings mix trials", broken(STRINGS_FORWARD, "inner(trial * N * K", "inner(0u")),
+    ("strings drop the last of a group", broken(STRINGS_FORWARD, "t < group.z; t", "t + 1u < group.z; t")),
+    ("strings are the panel's first group", broken(STRINGS_FORWARD, "groups[index % panel.rows]", "groups[0]")),
+    ("strings forget the target", broken(STRINGS_FORWARD, " - observed[at]", "")),
+    ("string adjoint keeps what was there", broken(STRINGS_ADJOINT, "wave[a] = 0.0", "wave[a] = wave[a]")),
+    ("string adjoint counts a repeated string once", broken(STRINGS_ADJOINT, "s < group.z &&", "s < t + 1u &&")),
+    ("string adjoint counts a repeated string again", broken(STRINGS_ADJOINT, "part && !again", "part")),
+    ("string adjoint takes another trial's residuals", broken(STRINGS_ADJOINT, "pulled[trial * M +", "pulled[")),
+    ("string adjoint forgets a sign", broken(STRINGS_ADJOINT, "turns == 1u || turns == 2u", "turns == 2u")),
+    ("string adjoint drops the last of a group", broken(STRINGS_ADJOINT, "t < group.z; t", "t + 1u < group.z; t")),
+    ("string adjoint adds to a stale sum", broken(STRINGS_ADJOINT, "panel.overwrite != 0u", "panel.overwrite > 1u")),
+    (
+        "string adjoint overwrites earlier panels",
+        broken(STRINGS_ADJOINT, "panel.overwrite != 0u", "panel.overwrite < 2u"),
+    ),
+    ("string adjoint takes another trial's factor", broken(STRINGS_ADJOINT, "trial * N * K + (a ^", "(a ^")),
+    ("string adjoint ignores the flips", broken(STRINGS_ADJOINT, "(a ^ group.x)", "a")),
+    ("string adjoint takes the conjugate", broken(STRINGS_ADJOINT, "fma(-phi", "fma(phi")),
+    ("string adjoint mixes slots", broken(STRINGS_ADJOINT, "(split * slots[0] + slot)", "split")),
     ("combine drops a row's last piece", broken(COMBINE, "p < span.z", "p + 1u < span.z")),
     ("combine takes another trial's pieces", broken(COMBINE, "(slot * PARTIALS + p)", "p")),
 ];
