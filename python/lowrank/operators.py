@@ -261,6 +261,13 @@ class Pauli(Operator):
         takes no y. The first letter and the first bit belong to the same qubit."""
         return cls._named(_lowrank.pauli_counts({basis: dict(of) for basis, of in counts.items()}, str(normalization)))
 
+    def settings(self) -> dict[str, list[int]]:
+        """Group the strings into bases in which they can be measured: {basis: indices of its strings}, each string in one of them.
+
+        Strings share a basis if they have the same letter on every qubit where both have one: the value of a string is then the
+        mean parity of the outcomes on its qubits. The number of bases is not always the smallest."""
+        return dict(_lowrank.pauli_settings(self.strings))
+
 
 class CodedDiffraction(Operator):
     """Coded diffraction patterns: intensities y = |FFT(mask * x)|^2 of a complex signal or picture x, for phase retrieval. M = x x^H.

@@ -67,6 +67,7 @@ fn _lowrank(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(operator::pauli, m)?)?;
     m.add_function(wrap_pyfunction!(operator::pauli_drawn, m)?)?;
     m.add_function(wrap_pyfunction!(operator::pauli_counts, m)?)?;
+    m.add_function(wrap_pyfunction!(operator::pauli_settings, m)?)?;
     m.add_function(wrap_pyfunction!(operator::coded_diffraction, m)?)?;
     m.add_function(wrap_pyfunction!(operator::sparse, m)?)?;
     m.add_function(wrap_pyfunction!(operator::entries, m)?)?;

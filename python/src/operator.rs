@@ -379,6 +379,17 @@ pub fn pauli_drawn(
     of_strings(py.detach(of), "auto")
 }
 
+/// Returns the settings of Pauli strings as (basis, indices of strings).
+#[pyfunction]
+pub fn pauli_settings(py: Python<'_>, words: Vec<String>) -> PyResult<Vec<(String, Vec<usize>)>> {
+    let of = || -> lowrank::Result<_> {
+        let strings = words.iter().map(|word| PauliString::from_word(word)).collect::<lowrank::Result<_>>()?;
+        let settings = Pauli::new(strings)?.settings();
+        Ok(settings.into_iter().map(|setting| (setting.basis, setting.strings)).collect())
+    };
+    py.detach(of).map_err(raised)
+}
+
 #[pyfunction]
 pub fn pauli_counts(py: Python<'_>, counts: Bases, normalization: &str) -> PyResult<(Operator, Vec<String>)> {
     let found = py.detach(|| Counts::new("counts".as_ref(), counts)?.expectations()).map_err(raised)?;

@@ -67,6 +67,12 @@ def test_counts_of_bases_give_the_values_of_their_strings() -> None:
     assert lowrank.solve(pauli, precision="f64").best.fidelity(ghz) > 1 - 1e-6
 
 
+def test_a_basis_measures_the_strings_that_agree_with_it() -> None:
+    strings = Pauli(["XX", "XI", "IZ", "II", "YZ"])
+    assert strings.settings() == {"XX": [0, 1, 3], "YZ": [2, 4]}
+    assert len(Pauli.all(3).settings()) == 27
+
+
 def test_phases_come_from_the_sizes_of_complex_products() -> None:
     rng = np.random.default_rng(4)
     n, m = 20, 110

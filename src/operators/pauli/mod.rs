@@ -16,6 +16,7 @@
 mod counts;
 mod gpu;
 pub(crate) mod open;
+mod settings;
 mod strings;
 mod sums;
 
@@ -37,6 +38,7 @@ use crate::simd::vectorized;
 use sums::{LANES, Pair, Permuted, Rows};
 
 pub use counts::{Bases, Counts, Expectations};
+pub use settings::Setting;
 pub(crate) use strings::MOST_QUBITS;
 pub use strings::PauliString;
 
