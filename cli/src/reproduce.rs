@@ -29,7 +29,8 @@ pub struct Args {
     /// asymmetric-2023 (2303.14244 and 2310.01769), outliers-2025 (l1 loss against gross outliers, after 2010.13364),
     /// flatness-2023 (label noise and flat products, 2306.13239), saddles-2023 (starts at strict saddles, 2311.02374),
     /// single-index-2020 (2007.08322), multi-index-2025 (spectral estimates, after 2502.01583), zeroth-order-2024 (function
-    /// values only, 2406.19617), games-2023 (descent against ascent, after 2306.16617), relu-2024 (entries above a threshold, 2406.05822).
+    /// values only, 2406.19617), games-2023 (descent against ascent, after 2306.16617), relu-2024 (entries above a threshold, 2406.05822),
+    /// tomography-2021 (2104.07006), phase-retrieval-2014 (1407.1065 and 1310.3240).
     /// `lowrank list studies` has a table of them
     study: String,
     /// Of ss21: phases, spectral, scale, width or all

@@ -7,11 +7,13 @@ mod asymmetric;
 mod contest;
 mod figure;
 mod flatness;
+mod gallery;
 mod games;
 mod gdpolyak;
 mod graph;
 mod multi_index;
 mod outliers;
+mod phase_retrieval;
 mod race;
 mod relu;
 mod saddles;
@@ -26,6 +28,7 @@ mod zeroth;
 
 use crate::reproduce::claims::Claim;
 use crate::reproduce::data::StudyObserver;
+use crate::reproduce::figures::FigureData;
 use crate::reproduce::{StageTime, Study, Subject};
 use lowrank::Backend;
 use lowrank::Result;
@@ -75,6 +78,11 @@ trait Room: Sync {
         Vec::new()
     }
 
+    /// Returns the figures that show pictures.
+    fn galleries(&self, _: &Rerun, _: &[MeasuredCurve]) -> Vec<FigureData> {
+        Vec::new()
+    }
+
     fn claims(&self, settings: &Rerun, courses: &[RaceCourse], curves: &[MeasuredCurve]) -> Vec<Claim>;
 }
 
@@ -95,6 +103,7 @@ impl Relative {
             Self::Games2023 => &games::Games,
             Self::Relu2024 => &relu::Relu,
             Self::Tomography2021 => &tomography::Tomography,
+            Self::PhaseRetrieval2014 => &phase_retrieval::PhaseRetrieval,
         }
     }
 
@@ -136,8 +145,9 @@ pub fn rerun(settings: &Rerun, backend: &Backend, mut observer: impl StudyObserv
     let (courses, curves) = (finish.courses, finish.curves);
     let pictures = room.pictures(settings, &courses).into_iter().map(|picture| picture.draw(settings));
     let graphs = room.graphs(settings, &curves).into_iter().map(|graph| graph.draw(settings));
+    let galleries = room.galleries(settings, &curves).into_iter().map(Ok);
     Ok(Study {
-        figures: pictures.chain(graphs).collect::<Result<_>>()?,
+        figures: pictures.chain(graphs).chain(galleries).collect::<Result<_>>()?,
         // A claim about runs that are missing says nothing.
         claims: if finish.interrupted { Vec::new() } else { room.claims(settings, &courses, &curves) },
         environment: finish.environment,

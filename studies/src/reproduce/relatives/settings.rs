@@ -52,10 +52,13 @@ pub enum Relative {
     /// Quantum state tomography, arXiv 2104.07006.
     #[serde(rename = "tomography-2021")]
     Tomography2021,
+    /// Candès, Li & Soltanolkotabi, arXiv 1407.1065 and 1310.3240.
+    #[serde(rename = "phase-retrieval-2014")]
+    PhaseRetrieval2014,
 }
 
 impl Relative {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ScaledGd2020,
         Self::ScaledGdLambda2023,
         Self::Agn2024,
@@ -70,6 +73,7 @@ impl Relative {
         Self::Games2023,
         Self::Relu2024,
         Self::Tomography2021,
+        Self::PhaseRetrieval2014,
     ];
 
     /// Returns the word of the command line.
@@ -89,6 +93,7 @@ impl Relative {
             Self::Games2023 => "games-2023",
             Self::Relu2024 => "relu-2024",
             Self::Tomography2021 => "tomography-2021",
+            Self::PhaseRetrieval2014 => "phase-retrieval-2014",
         }
     }
 
