@@ -36,11 +36,11 @@ impl Room for PhaseRetrieval {
     }
 
     fn claimed(&self) -> &'static str {
-        "complex signals from five times as many intensities, and a picture from twelve coded diffraction patterns"
+        "complex signals from five times as many intensities, and a picture from six and from twelve coded diffraction patterns"
     }
 
     fn settings(&self, quick: bool) -> Rerun {
-        let n = if quick { 64 } else { 128 };
+        let n = if quick { 32 } else { 64 };
         Rerun {
             study: Relative::PhaseRetrieval2014,
             n,
@@ -69,8 +69,8 @@ impl Room for PhaseRetrieval {
             ),
             format!(
                 "The pictures have {side}×{side} = {} complex pixels: a grey level, drawn by code, and a phase, as of a sample that is \
-                 thicker in its middle. The first column is the truth. The second is the start, the leading eigenvector of the \
-                 measurements, in which shapes are hardly seen. Then come iterates of the default as the error falls, and its \
+                 thicker in its middle. The first column is the truth. The second is the first iterate of the default, a column along a \
+                 leading eigenvector of the measurements. Then come iterates as the error falls, until noise is no longer seen, and its \
                  result. Errors are min over φ of ‖z e^{{iφ}} − x‖/‖x‖: no intensity sees a phase of the whole signal.",
                 side * side
             ),
@@ -81,7 +81,7 @@ impl Room for PhaseRetrieval {
                  columns that a pass of the default takes: it keeps room for columns that it may need, and Wirtinger flow has one.",
                 flow::POWER_ITERATIONS
             ),
-            "The sizes are our own, close to those of the papers: they take n = 128 and 100 signals, and photographs of millions of \
+            "The sizes are our own, smaller than those of the papers: they take n = 128, 100 signals, and photographs of many \
              pixels. Masks are those of arXiv 1310.3240: each pixel is b₁b₂ with b₁ one of 1, −1, i, −i, and b₂ = √½ with \
              probability 4/5, else √3. The method of the runs is the default of the program, and so is its start; patterns are \
              transformed on the host."
@@ -112,7 +112,7 @@ impl Room for PhaseRetrieval {
             let plain = curve(curves, &format!("course-{}", probes.name()), "flow");
             let own = curve(curves, &format!("{of}-{}", probes.name()), "default");
             let both = own.into_iter().chain(plain).map(|curve| (curve, Style::Line)).collect();
-            panel(format!("{}, against {x}", capital(probes.label())), PlotAxis::log(x), distance(), both)
+            panel(format!("{}, against {x}", capital(probes.label())), PlotAxis::linear(x), distance(), both)
         };
         let kinds = Probes::ALL.map(|probes| [course(probes, "course", "passes"), course(probes, "wide", "products")]);
         vec![

@@ -60,7 +60,7 @@ impl Probes {
 
 /// Returns the number of signals at each ratio.
 pub(super) fn trials(s: &Rerun) -> u64 {
-    if s.n < 128 { 8 } else { 20 }
+    if s.n < 64 { 4 } else { 8 }
 }
 
 /// The defaults of the program in the precision of the study.
@@ -110,7 +110,7 @@ pub(super) fn errors(s: &Rerun, probes: Probes, backend: &Backend, tick: &mut Ti
 }
 
 /// Levels of noise, relative to the root mean square of the intensities.
-const NOISES: [f64; 5] = [1e-4, 1e-3, 1e-2, 1e-1, 3e-1];
+const NOISES: [f64; 3] = [1e-3, 1e-2, 1e-1];
 /// Ratio m/n of the noisy runs.
 pub(super) const NOISY_RATIO: usize = 8;
 

@@ -18,12 +18,14 @@ use lowrank::{Backend, Problem, Result, Solver};
 pub(super) const PATTERNS: [usize; 2] = [6, 12];
 /// Errors below which an iterate is shown, beside the start and the result.
 const SHOWN: [f64; 3] = [0.3, 0.1, 0.03];
+/// Size of an iterate, relative to the picture, below which it is next to zero.
+const FAINT: f64 = 1e-2;
 /// Largest phase of the picture.
 pub(super) const DEEPEST: f64 = 2.0;
 
 /// Returns the side of the picture.
 pub(super) fn side(s: &Rerun) -> usize {
-    if s.n < 128 { 32 } else { 64 }
+    if s.n < 64 { 32 } else { 64 }
 }
 
 /// The grey level at (u, v) of the unit square, v downwards: a ramp, a bright disc, a ring, bars, a line, and the letter L.
@@ -81,8 +83,8 @@ fn recover(s: &Rerun, patterns: usize, backend: Backend, go: &mut Tick<'_>) -> R
     let mut next = f64::INFINITY;
     let solution = solver.solve_with(|progress| {
         let z = leading(progress.factors.left(0));
-        // The zero matrix is no start.
-        if progress.is_choice || size(&z) == 0.0 {
+        // Before the first step the columns are directions, next to the zero matrix.
+        if progress.is_choice || size(&z) < FAINT * size(&x) {
             return ControlFlow::Continue(());
         }
         let (t, error) = (progress.iteration, distance(&z, &x));
