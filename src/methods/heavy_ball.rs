@@ -62,6 +62,10 @@ impl Algorithm for HeavyBall {
         vec![("momentum", self.momentum.unwrap_or(MOMENTUM))]
     }
 
+    fn keeps_trace(&self) -> bool {
+        true
+    }
+
     fn perturbs(&self) -> bool {
         true
     }
@@ -77,7 +81,7 @@ impl Algorithm for HeavyBall {
         // U⁺ = U + β(U − U⁻) − μ·∇f(U)
         let step = t.step();
         t.assign(previous, u);
-        t.combine_into(u, [(1.0.into(), u), (beta.into(), change), (-step, g)]);
+        t.move_to([(1.0.into(), u), (beta.into(), change), (-step, g)]);
         Ok(())
     }
 }

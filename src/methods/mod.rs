@@ -171,6 +171,12 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether every step ends at U·√(t/‖U‖_F²) where the run fixes the trace t, see [`crate::Settings::fixed_trace`]. Its fixed
+    /// points are then those with ∇f(U) along U. Where it does not, the result is scaled and descends further by one that does.
+    fn keeps_trace(&self) -> bool {
+        self.projects()
+    }
+
     /// Whether the method decides by thresholds on data, so that a rounding error can change its path.
     fn decides(&self) -> bool {
         false
@@ -249,6 +255,12 @@ impl Method {
     /// The methods that can keep factors non-negative, as text.
     pub(crate) fn projecting() -> String {
         let able = METHODS.iter().filter(|card| card.method().projects());
+        able.map(|card| card.word).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The methods that keep a fixed trace in every step, as text.
+    pub(crate) fn keeping_trace() -> String {
+        let able = METHODS.iter().filter(|card| card.method().keeps_trace());
         able.map(|card| card.word).collect::<Vec<_>>().join(", ")
     }
 

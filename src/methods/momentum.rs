@@ -21,7 +21,7 @@ pub(super) const CARD: MethodCard = MethodCard {
 ///
 /// U⁺ = Y − μ·∇f(Y),   Y ← U⁺ + j/(j+3)·(U⁺ − U),   U ← U⁺,   j ← j + 1
 ///
-/// j is set to 0 first where ⟨∇f(Y), U⁺ − U⟩ > 0. The factors of a run are the Y. With non-negative factors U⁺ and Y are
+/// j is set to 0 first where ⟨∇f(Y), U⁺ − U⟩ > 0. The factors of a run are the Y. With non-negative factors or a fixed trace U⁺ and Y are
 /// projected, as in the accelerated proximal gradient method (Beck & Teboulle 2009).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Momentum;

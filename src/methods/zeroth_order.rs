@@ -87,6 +87,10 @@ impl Algorithm for ZerothOrder {
         StepSize::FromNorm
     }
 
+    fn keeps_trace(&self) -> bool {
+        true
+    }
+
     fn needs_adjoint(&self) -> bool {
         false
     }
@@ -138,6 +142,7 @@ impl Algorithm for ZerothOrder {
             let along = t.formula(step * (change * factor) / (*length * 2.0));
             t.combine_into(u, [(1.0.into(), u), (-along, *d)]);
         }
+        t.keep_trace(u);
         t.set(turn, turn + 1.0);
         Ok(())
     }

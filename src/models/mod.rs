@@ -160,6 +160,11 @@ pub trait FactorModel: Recorded {
         self.factors() > 1
     }
 
+    /// Whether the trace of the matrix is ‖U‖_F², so that scaling the factor fixes it.
+    fn has_trace_of_factor(&self) -> bool {
+        false
+    }
+
     /// Whether its iteration from a small start has the phases of arXiv 2106.15013.
     fn has_phases(&self) -> bool {
         false

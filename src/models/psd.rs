@@ -51,6 +51,10 @@ impl FactorModel for Psd {
         symmetric_freedom(domain, rank)
     }
 
+    fn has_trace_of_factor(&self) -> bool {
+        true
+    }
+
     fn has_phases(&self) -> bool {
         true
     }

@@ -113,6 +113,11 @@ pub(super) fn model(domain: &Domain, settings: &Settings) -> Result<Model> {
         let allowed = "factors of either sign for complex matrices";
         return Err(Error::invalid("nonnegative", "complex factors", allowed, "leave it out"));
     }
+    if let Some(trace) = settings.fixed_trace.filter(|_| !model.has_trace_of_factor()) {
+        let found = format!("{trace} with the model {}", model.word());
+        let allowed = "the model psd, whose trace is ‖U‖_F²";
+        return Err(Error::invalid("fixed_trace", found, allowed, "pass --model psd, or leave the trace out"));
+    }
     settings.check_unobserved_model(&model)?;
     if let Some(ratio) = settings.init_scale_ratio.filter(|_| !model.has_init_scale_ratio()) {
         let allowed = format!("no value with the model {}, whose factors all start at one size", model.word());
@@ -234,16 +239,18 @@ pub(super) fn dampings(
     wanted.iter().enumerate().map(&mut of).collect()
 }
 
-/// Scale α of every trial with a random start: as requested, or the model's own.
+/// Scale α of every trial with a random start: as requested, that of a trace that every step keeps, or the model's own.
 pub(super) fn init_scales(
     (method, model): (&Method, &Model),
     wanted: &[Trial],
     init: &Init,
-    measured: &mut Measured<'_>,
+    (measured, kept): (&mut Measured<'_>, Option<(f64, &Domain)>),
 ) -> Result<Choice<Vec<Option<f64>>>> {
     let (mut chosen, mut formula) = (Vec::new(), String::new());
     let mut of = |(t, trial): (usize, &Trial)| match (init, trial.init_scale) {
         (Init::Given(_) | Init::Spectral { .. }, _) => Ok(None),
+        // E‖U₀‖_F² = α²·n.
+        _ if kept.is_some() => Ok(kept.map(|(trace, domain)| (trace / domain.order() as f64).sqrt())),
         (_, Some(scale)) => Ok(Some(scale)),
         (Init::SmallRandom { scale, .. }, None) => Ok(Some(*scale)),
         // The start is not used; its scale is reported.

@@ -330,7 +330,8 @@ mod tests {
     fn every_option_shows_where_its_place_says() {
         for (option, place, _) in SETTINGS {
             // Data, and a file that is written.
-            if ["truth", "truth_matrix", "checkpoint"].contains(&option.name) {
+            // A fixed trace needs another model; the next test has it.
+            if ["truth", "truth_matrix", "checkpoint", "fixed_trace"].contains(&option.name) {
                 continue;
             }
             let (value, beside) = sample(option);
@@ -360,6 +361,7 @@ mod tests {
             (usual().stop(Stop::default().max_iterations(7)), None, None),
             (usual().precision(Precision::F64), Some("precision"), Some("precision")),
             (usual().nonnegative(true), Some("nonnegative"), Some("nonnegative")),
+            (usual().fixed_trace(2.0), Some("fixed_trace"), Some("fixed_trace")),
             (usual().step_size(0.25), None, Some("step_size")),
             (usual().search_rank(3), Some("search_rank"), Some("search_rank")),
             (usual().device_memory(1 << 30), Some("device_memory"), None),

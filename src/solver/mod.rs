@@ -6,6 +6,7 @@ mod checkpoint;
 mod choices;
 mod doubts;
 mod faults;
+mod fixed_trace;
 mod form;
 pub(crate) mod identity;
 pub(crate) mod init;
@@ -113,6 +114,7 @@ impl Solver {
             ));
         }
         let mut plan = plan::plan(&problem, &settings, backend.reads_rows())?;
+        plan.require_trace_of(&settings, &backend)?;
         let loaded = Loaded::new(Task { problem: &problem, settings: &settings, plan: &plan }, backend)?;
         plan.notices = notices(&plan, loaded.info());
         let setup_seconds = started.elapsed().as_secs_f64();

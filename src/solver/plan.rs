@@ -52,8 +52,10 @@ pub(crate) struct Plan {
     pub ridge: Vec<f64>,
     /// Weight of ½‖Z‖_F² in f/s of each trial.
     pub unobserved: Vec<f64>,
-    /// Numbers of each trial for a perturbed descent, by the names of the tape's parameters.
-    pub perturbation: [(&'static str, Vec<f64>); 4],
+    /// Trace that every step keeps; `None` also where the method does not keep the one that is asked.
+    pub kept_trace: Option<f64>,
+    /// Numbers of each trial for a perturbed descent and a fixed trace, by the names of the tape's parameters.
+    pub perturbation: [(&'static str, Vec<f64>); 5],
     /// Numbers of each trial for its method.
     pub numbers: Vec<TrialNumbers>,
     /// Whether the iteration is gradient descent with a constant step and no projection, for which the power iteration and the phase times
@@ -184,8 +186,8 @@ fn numbers(settings: &Settings, units: &Units, trial: &TrialParameters) -> Trial
     }
 }
 
-/// Numbers of a perturbed descent in the engine's units.
-fn perturbation(settings: &Settings, units: &Units, trials: &[TrialParameters]) -> [(&'static str, Vec<f64>); 4] {
+/// Numbers of a perturbed descent, and the fixed trace, in the engine's units.
+fn perturbation(settings: &Settings, units: &Units, trials: &[TrialParameters]) -> [(&'static str, Vec<f64>); 5] {
     let of = |number: &dyn Fn(&TrialParameters) -> f64| trials.iter().map(number).collect();
     let until = settings.label_noise_until.map_or(noise::MOST, |turns| turns as u64);
     [
@@ -193,6 +195,7 @@ fn perturbation(settings: &Settings, units: &Units, trials: &[TrialParameters]) 
         ("label_noise_until", of(&|_| until as f64)),
         ("noise_stream", of(&|t| noise::stream(t.seed.unwrap_or(0)))),
         ("sharpness", of(&|t| settings.sharpness * units.of_factor(t.trial))),
+        ("fixed_trace", of(&|t| settings.fixed_trace.unwrap_or(0.0) * units.of(t.trial))),
     ]
 }
 
@@ -211,7 +214,9 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings, reads_rows: bool) -> 
     let mut measured = Measured::new(problem, settings, &wanted)?;
     let step_sizes = choices::step_sizes((&method.value, &model), settings, &wanted, &mut measured)?;
     let dampings = choices::dampings(&method.value, &wanted, init, &mut measured)?;
-    let init_scales = choices::init_scales((&method.value, &model), &wanted, init, &mut measured)?;
+    let kept_trace = settings.fixed_trace.filter(|_| method.value.keeps_trace());
+    let kept = kept_trace.map(|trace| (trace, &domain));
+    let init_scales = choices::init_scales((&method.value, &model), &wanted, init, (&mut measured, kept))?;
     let spectra = measured.diagnosed(settings, &model)?;
     let chosen = Numbers {
         search_ranks: &search_ranks.value,
@@ -222,7 +227,8 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings, reads_rows: bool) -> 
     };
     let trials = chosen.trials(settings, &wanted, init, &measured.used);
     let target = measured.target();
-    let start = starts::start((problem, &model), settings, (init, given), (&target, &measured.weights), &trials)?;
+    let observed = (&target[..], &measured.weights[..]);
+    let start = starts::start((problem, &model), settings, (init, given, kept_trace), observed, &trials)?;
     let deficient = starts::deficient(&start, &trials, settings)?.into_iter();
     let doubts: Vec<_> = deficient.chain(doubts::of_truths(problem)?).collect();
     let start = starts::widened(start, (&model, &domain), &method.value)?;
@@ -234,6 +240,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings, reads_rows: bool) -> 
     let mean_weight = |t: &TrialParameters| measured.used[t.trial].mean_weight;
     let divisor = |t: &TrialParameters| if settings.unobserved_weight > 0.0 { mean_weight(t) } else { t.normalization };
     let ridge = |t: &TrialParameters| t.ridge.unwrap_or(0.0) * units.of(t.trial) / divisor(t);
+    let projected = settings.nonnegative || kept_trace.is_some();
     Ok(Plan {
         reads_rows,
         steps: trials.iter().map(|t| units.step(&method.value, t.trial, t.step_size) * t.normalization).collect(),
@@ -241,7 +248,8 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings, reads_rows: bool) -> 
         unobserved: trials.iter().map(|t| settings.unobserved_weight / mean_weight(t)).collect(),
         perturbation: perturbation(settings, &units, &trials),
         numbers: trials.iter().map(|t| numbers(settings, &units, t)).collect(),
-        plain: method.value.is_plain(settings.loss) && !settings.nonnegative && !settings.perturbs(),
+        plain: method.value.is_plain(settings.loss) && !projected && !settings.perturbs(),
+        kept_trace,
         trials,
         weights: measured.weights,
         held_out: measured.used.into_iter().map(|used| used.held_out).collect(),

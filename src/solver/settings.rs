@@ -108,6 +108,7 @@ pub struct Settings {
     pub(crate) ridge: f64,
     pub(crate) unobserved_weight: f64,
     pub(crate) nonnegative: bool,
+    pub(crate) fixed_trace: Option<f64>,
     pub(crate) label_noise: f64,
     pub(crate) label_noise_until: Option<usize>,
     pub(crate) sharpness: f64,
@@ -226,6 +227,17 @@ impl Settings {
     /// gradient can do that, the others are refused. Default: no.
     pub fn nonnegative(mut self, nonnegative: bool) -> Self {
         self.nonnegative = nonnegative;
+        self
+    }
+
+    /// Fixes the trace tr(U Uᴴ) = ‖U‖_F² = t > 0, as a quantum state has t = 1. Default: free.
+    ///
+    /// Methods whose step is along the gradient scale the factor after every step, U ← U·√(t/‖U‖_F²), from a start of that
+    /// size. Any other method, among them the default, first runs without the constraint, since pursuit finds the rank; its
+    /// result is scaled to the trace and descends from there by [`crate::methods::Momentum`] with that step. It needs the model
+    /// psd, and neither a ridge, which would be constant, nor the scale of a random start.
+    pub fn fixed_trace(mut self, trace: f64) -> Self {
+        self.fixed_trace = Some(trace);
         self
     }
 

@@ -36,7 +36,8 @@ impl Solver {
         let mut solution = self.tuned(fit, &mut observer)?;
         // Auxiliary runs count, whether or not their result was taken.
         solution.timing.solve = solve + started.elapsed().as_secs_f64();
-        self.judged(solution)
+        let solution = self.judged(solution)?;
+        self.on_trace(solution, &mut observer)
     }
 
     /// Runs all trials beside the requested run, with no second fit and no choice of a ridge; `None` where the observer
@@ -81,7 +82,8 @@ impl Solver {
         require_same(header, &Identity::of(self.task(), Level::Run)?)?;
         self.take_variant_of(header)?;
         let solution = self.run(Some(from), &mut observer)?;
-        self.judged(solution)
+        let solution = self.judged(solution)?;
+        self.on_trace(solution, &mut observer)
     }
 
     /// The solution with the fit of each trial over the whole matrix, and with a sentence on its remainder where it has none

@@ -53,14 +53,14 @@ pub(super) fn check_given(
     Factors::of_sizes(batch, &wanted, factors.blocks().iter().map(|block| repeated(block.data())).collect())
 }
 
-/// The start of all trials: given, spectral, or drawn at random.
+/// The start of all trials: given, spectral, or drawn at random; scaled to a trace that every step keeps.
 ///
 /// # Errors
 /// Those of the three, and [`Error::Invalid`] for a start outside the range of the precision.
 pub(super) fn start(
     (problem, model): (&Problem, &Model),
     settings: &Settings,
-    (init, given): (&Init, Option<Factors>),
+    (init, given, kept_trace): (&Init, Option<Factors>, Option<f64>),
     (target, weights): (&[f64], &[f64]),
     trials: &[TrialParameters],
 ) -> Result<Factors> {
@@ -73,6 +73,10 @@ pub(super) fn start(
         (None, _) => small_random(model, &operator.domain(), trials, settings.init_std)?,
     };
     let start = if settings.nonnegative { absolute(&start)? } else { start };
+    let start = match kept_trace {
+        Some(trace) => of_trace(&start, trace)?,
+        None => start,
+    };
     require_numbers(&start, trials, settings.precision)?;
     Ok(start)
 }
@@ -81,6 +85,28 @@ pub(super) fn start(
 fn absolute(start: &Factors) -> Result<Factors> {
     let of = |block: &Block| block.data().iter().map(|v| v.abs()).collect();
     Factors::of_sizes(start.batch(), &start.sizes(), start.blocks().iter().map(of).collect())
+}
+
+/// U₀·√(t/‖U₀‖_F²) for every trial.
+///
+/// # Errors
+/// [`Error::Invalid`] for a start of zeros.
+pub(super) fn of_trace(start: &Factors, trace: f64) -> Result<Factors> {
+    let of = |block: &Block| {
+        let own = block.data().chunks(block.data().len() / start.batch());
+        let scaled = |own: &[f64]| {
+            let size = own.iter().map(|v| v * v).sum::<f64>();
+            if !(size > 0.0 && size.is_finite()) {
+                let (found, fix) =
+                    ("a start of zeros beside a fixed trace", "use a random start, or pass other factors");
+                return Err(Error::invalid("init", found, "a start that is not zero", fix));
+            }
+            let factor = (trace / size).sqrt();
+            Ok(own.iter().map(|v| factor * v).collect::<Vec<f64>>())
+        };
+        Ok(own.map(scaled).collect::<Result<Vec<_>>>()?.concat())
+    };
+    Factors::of_sizes(start.batch(), &start.sizes(), start.blocks().iter().map(of).collect::<Result<_>>()?)
 }
 
 /// # Errors
@@ -99,7 +125,7 @@ fn require_numbers(start: &Factors, trials: &[TrialParameters], precision: Preci
 }
 
 /// Appends one trial's factor to those of others, padded with zeros to the size of the widest.
-fn padded(data: &[f64], k: usize, (rows, columns): (usize, usize), out: &mut Vec<f64>) {
+pub(super) fn padded(data: &[f64], k: usize, (rows, columns): (usize, usize), out: &mut Vec<f64>) {
     let end = out.len() + rows * columns;
     for row in data.chunks(k) {
         out.extend_from_slice(row);

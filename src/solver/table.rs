@@ -1,5 +1,6 @@
 //! The options of the solver, each with its place in the identity of a run and in the settings.
 
+mod fixed_trace;
 mod perturbation;
 mod words;
 
@@ -191,6 +192,7 @@ pub(crate) const SETTINGS: &[Row] = &[
         Place::Entry(BOTH, |t| json!(t.settings.nonnegative.then_some(true))),
         |settings, of| Ok(settings.nonnegative(of.is_on("nonnegative"))),
     ),
+    fixed_trace::FIXED_TRACE,
     perturbation::LABEL_NOISE,
     perturbation::LABEL_NOISE_UNTIL,
     perturbation::SHARPNESS,

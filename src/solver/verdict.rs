@@ -34,7 +34,7 @@ fn ends(task: Task<'_>, e: &[f64]) -> Result<(f64, f64)> {
 impl Task<'_> {
     /// A sentence on the remainder of the measurements of a converged trial, and whether it makes the result doubtful.
     /// `count` is the number of trials examined. `None` where biases or a ridge were chosen, and
-    /// for observations that are upper bounds and non-negative factors, where the rest need not be orthogonal to them.
+    /// for observations that are upper bounds, non-negative factors and a fixed trace, where the rest need not be orthogonal to them.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] where the factors are not finite.
@@ -46,6 +46,7 @@ impl Task<'_> {
         let plain = settings.loss == Loss::Square
             && plan.ridge[p.trial] == 0.0
             && !settings.nonnegative
+            && plan.kept_trace.is_none()
             && !settings.perturbs();
         let blind = !operator.has_adjoint();
         let own = blind || trial.tuned || trial.form.unobserved || trial.form.bounded || !(rests && plain);

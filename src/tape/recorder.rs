@@ -2,6 +2,7 @@
 
 mod clip;
 mod complex;
+mod fixed_trace;
 mod operations;
 mod perturbation;
 mod square_norm;
@@ -113,6 +114,8 @@ pub struct Tape {
     sharpness: Option<Scalar>,
     /// Whether moves of the iterate end at max(U, 0).
     nonnegative: bool,
+    /// Trace t to which moves of the iterate are scaled.
+    fixed_trace: Option<Scalar>,
     loss: Loss,
     /// Lanes to add to the next pass.
     beside: Vec<Lane>,
@@ -147,6 +150,7 @@ impl Tape {
             gathered: None,
             sharpness: None,
             nonnegative: false,
+            fixed_trace: None,
             registers: Vec::new(),
             head: None,
             steps: Vec::new(),
@@ -180,9 +184,9 @@ impl Tape {
         self
     }
 
-    /// Whether the run asks for non-negative factors.
+    /// Whether moves of the iterate are projected: to non-negative factors, or to a trace.
     pub fn projects(&self) -> bool {
-        self.nonnegative
+        self.nonnegative || self.fixed_trace.is_some()
     }
 
     fn declare(&mut self, name: &str, kind: Kind, role: Role) -> u32 {

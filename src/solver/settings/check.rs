@@ -37,6 +37,7 @@ impl Settings {
         self.method.iter().try_for_each(|method| method.check(self.loss))?;
         self.check_dampings()?;
         self.check_nonnegative()?;
+        self.check_fixed_trace()?;
         self.check_unobserved_weight()?;
         self.check_perturbation()?;
         if let Init::SmallRandom { scale, .. } = self.init {
@@ -113,6 +114,35 @@ impl Settings {
             Init::Given(start) if start.blocks().iter().flat_map(Block::data).any(|v| *v < 0.0) => {
                 let found = "a start with negative numbers, though factors are to be non-negative";
                 Err(Error::invalid("init", found, "numbers of at least 0", "pass their absolute values"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a trace that is no size, and precisions, penalties and starts that contradict it.
+    fn check_fixed_trace(&self) -> Result<()> {
+        let Some(trace) = self.fixed_trace else { return Ok(()) };
+        let name = "fixed_trace";
+        if !(trace.is_finite() && trace > 0.0) {
+            let fix = "pass 1 for a quantum state, or leave it out";
+            return Err(Error::invalid(name, trace, "a positive finite number", fix));
+        }
+        if self.precision == Precision::Mixed {
+            let found = format!("{trace} with precision mixed, which iterates on an increment");
+            return Err(Error::invalid(name, found, "precision f32 or f64", "change the precision"));
+        }
+        if self.ridge > 0.0 || self.trials.iter().any(|trial| trial.ridge.is_some_and(|ridge| ridge > 0.0)) {
+            let found = format!("{trace} beside a ridge, which is (r/2) times the trace");
+            return Err(Error::invalid(name, found, "no ridge with a fixed trace", "leave one of them out"));
+        }
+        if matches!(self.init, Init::SmallRandom { .. }) || self.trials.iter().any(|trial| trial.init_scale.is_some()) {
+            let found = format!("{trace} beside init_scale, though the trace gives the size of the start");
+            return Err(Error::invalid(name, found, "no init_scale with a fixed trace", "leave one of them out"));
+        }
+        match &self.init {
+            Init::Given(start) if start.blocks().iter().flat_map(Block::data).all(|v| *v == 0.0) => {
+                let fix = "pass other factors, or leave the start out";
+                Err(Error::invalid("init", "a start of zeros beside a fixed trace", "a start that is not zero", fix))
             }
             _ => Ok(()),
         }

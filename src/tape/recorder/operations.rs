@@ -49,7 +49,8 @@ impl Tape {
         self.push_combine(Combine { out, terms: terms.into(), positive: None, nonnegative: false, only: None });
     }
 
-    /// Moves the iterate to Σ cⱼxⱼ, projected to U ≥ 0 where the run asks for non-negative factors.
+    /// Moves the iterate to Σ cⱼxⱼ, projected to U ≥ 0 where the run asks for non-negative factors, and scaled to the trace
+    /// that the run fixes.
     pub fn move_to<const N: usize>(&mut self, terms: Terms<N>) {
         self.project_into(self.iterate, terms);
     }
@@ -67,6 +68,7 @@ impl Tape {
         const { assert!(N > 0, "a combination has at least one term") };
         let nonnegative = self.nonnegative;
         self.push_combine(Combine { out, terms: terms.into(), positive: None, nonnegative, only: None });
+        self.keep_trace(out);
     }
 
     /// Records out ← from.
