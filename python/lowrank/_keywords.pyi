@@ -42,6 +42,7 @@ class SolveOptions(TypedDict, total=False):
     ridge: float | Iterable[float] | str
     folds: int | None
     nonnegative: bool
+    fixed_trace: float | None
     label_noise: float
     label_noise_until: int | None
     sharpness: float

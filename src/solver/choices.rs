@@ -244,13 +244,13 @@ pub(super) fn init_scales(
     (method, model): (&Method, &Model),
     wanted: &[Trial],
     init: &Init,
-    (measured, kept): (&mut Measured<'_>, Option<(f64, &Domain)>),
+    measured: &mut Measured<'_>,
 ) -> Result<Choice<Vec<Option<f64>>>> {
     let (mut chosen, mut formula) = (Vec::new(), String::new());
+    let of_trace = measured.scale_of_trace().filter(|_| method.keeps_trace());
     let mut of = |(t, trial): (usize, &Trial)| match (init, trial.init_scale) {
         (Init::Given(_) | Init::Spectral { .. }, _) => Ok(None),
-        // E‖U₀‖_F² = α²·n.
-        _ if kept.is_some() => Ok(kept.map(|(trace, domain)| (trace / domain.order() as f64).sqrt())),
+        _ if of_trace.is_some() => Ok(of_trace),
         (_, Some(scale)) => Ok(Some(scale)),
         (Init::SmallRandom { scale, .. }, None) => Ok(Some(*scale)),
         // The start is not used; its scale is reported.

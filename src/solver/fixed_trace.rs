@@ -20,7 +20,8 @@ use crate::solver::{Observer, Solver};
 impl Plan {
     /// Refuses a fixed trace on several ranks with a method that does not keep it: the descent after it runs on one.
     pub(super) fn require_trace_of(&self, settings: &Settings, backend: &Backend) -> Result<()> {
-        if settings.fixed_trace.is_none() || self.kept_trace.is_some() || !matches!(backend, Backend::Team(..)) {
+        let kept = settings.fixed_trace.is_none() || self.method.keeps_trace();
+        if kept || !matches!(backend, Backend::Team(..)) {
             return Ok(());
         }
         let what = format!("fixed_trace on several ranks with the method {}", self.method.word());
@@ -32,7 +33,8 @@ impl Plan {
 impl Solver {
     /// The fit with the trace that the settings fix: itself where every step kept it, else its descent from the scaled factors.
     pub(super) fn on_trace(&self, fit: Solution, observer: &mut Observer<'_>) -> Result<Solution> {
-        let Some(trace) = self.settings.fixed_trace.filter(|_| self.plan.kept_trace.is_none()) else { return Ok(fit) };
+        let kept = self.plan.method.keeps_trace();
+        let Some(trace) = self.settings.fixed_trace.filter(|_| !kept) else { return Ok(fit) };
         let Some(backend) = self.loaded.backend_alone() else { return Ok(fit) };
         let started = Instant::now();
         let start = self.start_of(&fit.trials)?;
@@ -121,8 +123,9 @@ fn after(fit: Solution, mut found: Solution, (trace, method): (f64, Option<&str>
         if method.is_none() {
             trial.status = if first.status == Status::TimeLimit { first.status } else { Status::Interrupted };
         }
-        trial.remark = trial.remark.take().or(first.remark);
-        trial.doubt = trial.doubt.take().or(first.doubt);
+        let earlier = |said: String| format!("before its trace was fixed, {said}");
+        trial.remark = trial.remark.take().or(first.remark.map(earlier));
+        trial.doubt = trial.doubt.take().or(first.doubt.map(earlier));
     }
     found.timing.setup = fit.timing.setup;
     found.timing.solve = fit.timing.solve + seconds;

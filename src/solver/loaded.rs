@@ -242,7 +242,7 @@ fn record(task: Task<'_>, precision: Precision, centred: bool) -> Result<Program
     if problem.upper_bounds().is_some() {
         tape.bound_residuals();
     }
-    if plan.kept_trace.is_some() {
+    if settings.kept_trace(&plan.method).is_some() {
         tape.fix_trace();
     }
     if settings.label_noise > 0.0 {

@@ -19,6 +19,7 @@ pub(super) struct Measured<'a> {
     /// Weights, (batch, m): those of the problem, with a mean of 1, for training measurements, else 0.
     pub weights: Vec<f64>,
     spectra: Spectra<'a>,
+    fixed_trace: Option<f64>,
 }
 
 /// Number of training measurements of the first trial.
@@ -105,7 +106,12 @@ impl<'a> Measured<'a> {
             of.mean_weight = sum / of.training as f64;
             used.push(of);
         }
-        Ok(Self { problem, used, weights, spectra: Spectra::new(problem) })
+        Ok(Self { problem, used, weights, spectra: Spectra::new(problem), fixed_trace: settings.fixed_trace })
+    }
+
+    /// Scale α of a random start with the trace that the settings fix: E‖U₀‖_F² = α²·n.
+    pub(super) fn scale_of_trace(&self) -> Option<f64> {
+        self.fixed_trace.map(|trace| (trace / self.problem.operator().domain().order() as f64).sqrt())
     }
 
     /// Norm ‖s·A*(y)‖ of a trial, from which the setting `name` is chosen.

@@ -52,8 +52,6 @@ pub(crate) struct Plan {
     pub ridge: Vec<f64>,
     /// Weight of ½‖Z‖_F² in f/s of each trial.
     pub unobserved: Vec<f64>,
-    /// Trace that every step keeps; `None` also where the method does not keep the one that is asked.
-    pub kept_trace: Option<f64>,
     /// Numbers of each trial for a perturbed descent and a fixed trace, by the names of the tape's parameters.
     pub perturbation: [(&'static str, Vec<f64>); 5],
     /// Numbers of each trial for its method.
@@ -214,9 +212,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings, reads_rows: bool) -> 
     let mut measured = Measured::new(problem, settings, &wanted)?;
     let step_sizes = choices::step_sizes((&method.value, &model), settings, &wanted, &mut measured)?;
     let dampings = choices::dampings(&method.value, &wanted, init, &mut measured)?;
-    let kept_trace = settings.fixed_trace.filter(|_| method.value.keeps_trace());
-    let kept = kept_trace.map(|trace| (trace, &domain));
-    let init_scales = choices::init_scales((&method.value, &model), &wanted, init, (&mut measured, kept))?;
+    let init_scales = choices::init_scales((&method.value, &model), &wanted, init, &mut measured)?;
     let spectra = measured.diagnosed(settings, &model)?;
     let chosen = Numbers {
         search_ranks: &search_ranks.value,
@@ -227,11 +223,10 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings, reads_rows: bool) -> 
     };
     let trials = chosen.trials(settings, &wanted, init, &measured.used);
     let target = measured.target();
-    let observed = (&target[..], &measured.weights[..]);
-    let start = starts::start((problem, &model), settings, (init, given, kept_trace), observed, &trials)?;
+    let start = starts::start((problem, &model), settings, (init, given), (&target, &measured.weights), &trials)?;
     let deficient = starts::deficient(&start, &trials, settings)?.into_iter();
     let doubts: Vec<_> = deficient.chain(doubts::of_truths(problem)?).collect();
-    let start = starts::widened(start, (&model, &domain), &method.value)?;
+    let start = starts::finished(start, (&model, &domain), (&method.value, settings))?;
     let held_weights = measured.held_weights()?;
     let reasons = [method.reason, step_sizes.reason, init_reason, init_scales.reason, search_ranks.reason];
     let observed = (&target[..], &measured.weights[..], problem.operator().measurements());
@@ -240,7 +235,6 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings, reads_rows: bool) -> 
     let mean_weight = |t: &TrialParameters| measured.used[t.trial].mean_weight;
     let divisor = |t: &TrialParameters| if settings.unobserved_weight > 0.0 { mean_weight(t) } else { t.normalization };
     let ridge = |t: &TrialParameters| t.ridge.unwrap_or(0.0) * units.of(t.trial) / divisor(t);
-    let projected = settings.nonnegative || kept_trace.is_some();
     Ok(Plan {
         reads_rows,
         steps: trials.iter().map(|t| units.step(&method.value, t.trial, t.step_size) * t.normalization).collect(),
@@ -248,8 +242,7 @@ pub(crate) fn plan(problem: &Problem, settings: &Settings, reads_rows: bool) -> 
         unobserved: trials.iter().map(|t| settings.unobserved_weight / mean_weight(t)).collect(),
         perturbation: perturbation(settings, &units, &trials),
         numbers: trials.iter().map(|t| numbers(settings, &units, t)).collect(),
-        plain: method.value.is_plain(settings.loss) && !projected && !settings.perturbs(),
-        kept_trace,
+        plain: method.value.is_plain(settings.loss) && !settings.projects() && !settings.perturbs(),
         trials,
         weights: measured.weights,
         held_out: measured.used.into_iter().map(|used| used.held_out).collect(),

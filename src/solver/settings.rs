@@ -269,6 +269,16 @@ impl Settings {
         self
     }
 
+    /// The fixed trace, where every step of the method keeps it.
+    pub(crate) fn kept_trace(&self, method: &Method) -> Option<f64> {
+        self.fixed_trace.filter(|_| method.keeps_trace())
+    }
+
+    /// Whether the factors are projected, for the methods that do so.
+    pub(crate) fn projects(&self) -> bool {
+        self.nonnegative || self.fixed_trace.is_some()
+    }
+
     /// Whether label noise or sharpness-aware gradients change the descent.
     pub(crate) fn perturbs(&self) -> bool {
         self.label_noise > 0.0 || self.sharpness > 0.0

@@ -53,14 +53,14 @@ pub(super) fn check_given(
     Factors::of_sizes(batch, &wanted, factors.blocks().iter().map(|block| repeated(block.data())).collect())
 }
 
-/// The start of all trials: given, spectral, or drawn at random; scaled to a trace that every step keeps.
+/// The start of all trials: given, spectral, or drawn at random.
 ///
 /// # Errors
 /// Those of the three, and [`Error::Invalid`] for a start outside the range of the precision.
 pub(super) fn start(
     (problem, model): (&Problem, &Model),
     settings: &Settings,
-    (init, given, kept_trace): (&Init, Option<Factors>, Option<f64>),
+    (init, given): (&Init, Option<Factors>),
     (target, weights): (&[f64], &[f64]),
     trials: &[TrialParameters],
 ) -> Result<Factors> {
@@ -73,10 +73,6 @@ pub(super) fn start(
         (None, _) => small_random(model, &operator.domain(), trials, settings.init_std)?,
     };
     let start = if settings.nonnegative { absolute(&start)? } else { start };
-    let start = match kept_trace {
-        Some(trace) => of_trace(&start, trace)?,
-        None => start,
-    };
     require_numbers(&start, trials, settings.precision)?;
     Ok(start)
 }
@@ -91,7 +87,7 @@ fn absolute(start: &Factors) -> Result<Factors> {
 ///
 /// # Errors
 /// [`Error::Invalid`] for a start of zeros.
-pub(super) fn of_trace(start: &Factors, trace: f64) -> Result<Factors> {
+fn of_trace(start: &Factors, trace: f64) -> Result<Factors> {
     let of = |block: &Block| {
         let own = block.data().chunks(block.data().len() / start.batch());
         let scaled = |own: &[f64]| {
@@ -134,8 +130,19 @@ pub(super) fn padded(data: &[f64], k: usize, (rows, columns): (usize, usize), ou
     out.resize(end, 0.0);
 }
 
-/// The start, padded with zero columns for the method's own columns.
-pub(super) fn widened(start: Factors, (model, domain): (&Model, &Domain), method: &Method) -> Result<Factors> {
+/// The start, scaled to a trace that every step keeps, and padded with zero columns for the method's own columns.
+///
+/// # Errors
+/// [`Error::Invalid`] for a start of zeros that has no trace.
+pub(super) fn finished(
+    start: Factors,
+    (model, domain): (&Model, &Domain),
+    (method, settings): (&Method, &Settings),
+) -> Result<Factors> {
+    let start = match settings.kept_trace(method) {
+        Some(trace) => of_trace(&start, trace)?,
+        None => start,
+    };
     let k = start.search_rank();
     let columns = method.columns(k);
     if columns <= k {

@@ -46,7 +46,7 @@ impl Task<'_> {
         let plain = settings.loss == Loss::Square
             && plan.ridge[p.trial] == 0.0
             && !settings.nonnegative
-            && plan.kept_trace.is_none()
+            && settings.kept_trace(&plan.method).is_none()
             && !settings.perturbs();
         let blind = !operator.has_adjoint();
         let own = blind || trial.tuned || trial.form.unobserved || trial.form.bounded || !(rests && plain);

@@ -131,6 +131,22 @@ fn solves_are_the_same_bits_for_any_number_of_ranks_and_as_good_as_one_process()
 }
 
 #[test]
+fn a_fixed_trace_is_kept_by_ranks_or_refused() {
+    let (_, problem, settings) = problems().swap_remove(0);
+    let settings = settings.stop(Stop::default().max_iterations(40)).precision(Precision::F64).fixed_trace(1.0);
+    let kept = settings.clone().method(Method::momentum());
+    for found in on_ranks(3, |team| solved(&problem, &kept, member(team, None, Backend::Cpu))) {
+        let trace: f64 = found.best().left().as_slice().iter().map(|v| v * v).sum();
+        assert!((trace - 1.0).abs() < 1e-12, "{trace}");
+    }
+    let refused = on_ranks(2, |team| {
+        let new = Solver::new(problem.clone(), settings.clone(), member(team, None, Backend::Cpu));
+        new.err().expect("a refusal").to_string()
+    });
+    assert!(refused.iter().all(|why| says(why, "fixed_trace") && says(why, "momentum")), "{refused:?}");
+}
+
+#[test]
 fn rules_on_the_host_and_mixed_precision_run_around_ranks() {
     let (_, problem, settings) = problems().swap_remove(0);
     for (settings, target) in [

@@ -68,10 +68,32 @@ fn values_stand_beside_their_strings_or_in_a_file_of_their_own() {
     refused(&dir, "solve --pauli bell.txt --model asymmetric", &["--model", "psd or signed"]);
     refused(&dir, "solve --pauli bell.txt --method riemannian", &["riemannian", "complex"]);
     refused(&dir, "solve --pauli bell.txt --nonnegative", &["--nonnegative", "complex"]);
+    refused(&dir, "solve --pauli bell.txt --fixed-trace 0", &["--fixed-trace", "found 0", "positive"]);
+    refused(&dir, "solve --pauli bell.txt --fixed-trace -1", &["--fixed-trace", "found -1", "positive"]);
+    let signed = "solve --pauli bell.txt --model signed --signature 1,1 --fixed-trace 1";
+    refused(&dir, signed, &["--fixed-trace", "signed", "psd", "--model psd"]);
     dir.write("X.npy", &crate::npy("<f8", "(4, 1)", &[0; 32]));
     refused(&dir, "solve --pauli bell.txt --truth X.npy", &["X.npy", "real numbers", "complex128"]);
     dir.write("M.npy", &crate::npy("<c16", "(4, 4)", &[1; 256]));
     refused(&dir, "solve --pauli bell.txt --truth-matrix M.npy", &["M.npy", "conjugates", "Hermitian"]);
+}
+
+#[test]
+fn a_state_has_the_trace_that_is_asked() {
+    let dir = Dir::new();
+    let made = "generate --operator pauli --n 16 --rank 1 --measurements 128 --shots 8192 --seed 1 --out p";
+    dir.run(&words(made)).done();
+    let solve = "solve --pauli p/strings.txt --observations p/y.npy --backend cpu --report run.json --fixed-trace 1";
+    let trace = |dir: &Dir| {
+        let values = &dir.json("run.json")["trials"][0]["singular_values"];
+        values.as_array().unwrap().iter().map(|v| v.as_f64().unwrap().powi(2)).sum::<f64>()
+    };
+    for (more, within) in [("", 1e-6), ("--precision f64", 1e-12), ("--method gd", 1e-6), ("--holdout 0.1", 1e-6)] {
+        let said = dir.run(&words(&format!("{solve} {more}"))).done();
+        assert!((trace(&dir) - 1.0).abs() < within, "{more}: {}", trace(&dir));
+        let after = said.stderr.contains("fixed_trace 1: the fit was scaled to that trace and refined by momentum");
+        assert_eq!(after, more != "--method gd", "{}", said.stderr);
+    }
 }
 
 #[test]

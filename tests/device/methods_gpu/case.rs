@@ -68,6 +68,8 @@ pub struct Recipe {
     pub scale: f64,
     /// Whether every step ends at max(U, 0).
     pub nonnegative: bool,
+    /// Whether every step ends at U·√(t/‖U‖_F²).
+    pub fixed_trace: bool,
 }
 
 impl Recipe {
@@ -87,6 +89,7 @@ pub fn recipes() -> Vec<Recipe> {
         preconditioned: false,
         scale: 1.0,
         nonnegative: false,
+        fixed_trace: false,
     };
     let plain = |name, method: Method| of(name, method, Loss::Square);
     let scaled = |name, method: Method| Recipe { preconditioned: true, ..plain(name, method) };
@@ -98,6 +101,9 @@ pub fn recipes() -> Vec<Recipe> {
         Recipe { nonnegative: true, ..plain("gd-polyak-nonnegative", Method::gd_polyak().polyak_every(2).into()) },
         Recipe { nonnegative: true, scale: 4.0, ..plain("sgd-nonnegative", Method::sgd().minibatches(4).into()) },
         Recipe { nonnegative: true, ..plain("momentum-nonnegative", Method::momentum().into()) },
+        Recipe { fixed_trace: true, ..plain("gd-trace", Method::gd().into()) },
+        Recipe { fixed_trace: true, ..plain("heavy-ball-trace", Method::heavy_ball().into()) },
+        Recipe { fixed_trace: true, ..plain("momentum-trace", Method::momentum().into()) },
         plain("gd-exact", Method::gd().step_rule(StepRule::Exact).into()),
         plain("gd-armijo", Method::gd().step_rule(StepRule::Armijo).into()),
         plain("momentum", Method::momentum().into()),
@@ -158,6 +164,8 @@ pub struct Case {
     pub optimal: Vec<f64>,
     pub polyak_scale: Vec<f64>,
     pub ridge: Vec<f64>,
+    /// t of ‖U‖_F² = t.
+    pub traces: Vec<f64>,
     /// β of the heavy ball.
     pub momentum: Vec<f64>,
     /// Stream of the random directions.
@@ -195,6 +203,9 @@ pub fn recorded(
     let centred = model == Model::Centred;
     let mut tape =
         Tape::new(model.model(k).recorded(), domain, k, recipe.loss, centred, ridge).nonnegative(recipe.nonnegative);
+    if recipe.fixed_trace {
+        tape.fix_trace();
+    }
     recipe.method.record(&mut tape, &Context::default())?;
     Ok(tape.finish())
 }
@@ -225,6 +236,7 @@ impl Case {
             optimal: vec![0.0; batch],
             polyak_scale: vec![0.0; batch],
             ridge: vec![0.0; batch],
+            traces: vec![1.0; batch],
             momentum: (0..batch).map(|trial| 0.9 / (1.0 + trial as f64)).collect(),
             streams: (0..batch).map(|trial| (5 * trial + 3) as f64).collect(),
             variant: None,
@@ -282,6 +294,7 @@ impl Case {
             self.damping_factor[trial] = 0.2 * spread / residual;
             self.optimal[trial] = 0.01 * trial as f64 * residual * residual;
             self.polyak_scale[trial] = 0.3 / (1.0 + trial as f64);
+            self.traces[trial] = square(own) * (0.9 + 0.2 * trial as f64);
             self.ridge[trial] = if trial == 1 { 0.01 / share } else { 0.0 };
         }
     }
@@ -315,6 +328,7 @@ impl Case {
             optimal: own(&self.optimal),
             polyak_scale: own(&self.polyak_scale),
             ridge: own(&self.ridge),
+            traces: own(&self.traces),
             momentum: own(&self.momentum),
             streams: own(&self.streams),
             variant: self.variant.clone(),
@@ -360,6 +374,7 @@ impl Case {
                 "polyak_scale" => &self.polyak_scale,
                 "ridge" => &self.ridge,
                 "noise_stream" => &self.streams,
+                "fixed_trace" => &self.traces,
                 other => panic!("no number for the parameter '{other}'"),
             };
             running.engine.write(register, values)?;

@@ -3,6 +3,7 @@
 mod behaviour;
 mod bounded;
 mod defaults;
+mod fixed_trace;
 mod games;
 mod gauss_newton;
 mod nonnegative;
