@@ -361,7 +361,8 @@ mod tests {
             (usual().stop(Stop::default().max_iterations(7)), None, None),
             (usual().precision(Precision::F64), Some("precision"), Some("precision")),
             (usual().nonnegative(true), Some("nonnegative"), Some("nonnegative")),
-            (usual().fixed_trace(2.0), Some("fixed_trace"), Some("fixed_trace")),
+            // The size of the start differs, too.
+            (usual().fixed_trace(2.0), Some("fixed_trace"), Some("init_scale")),
             (usual().step_size(0.25), None, Some("step_size")),
             (usual().search_rank(3), Some("search_rank"), Some("search_rank")),
             (usual().device_memory(1 << 30), Some("device_memory"), None),

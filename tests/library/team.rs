@@ -133,7 +133,8 @@ fn solves_are_the_same_bits_for_any_number_of_ranks_and_as_good_as_one_process()
 #[test]
 fn a_fixed_trace_is_kept_by_ranks_or_refused() {
     let (_, problem, settings) = problems().swap_remove(0);
-    let settings = settings.stop(Stop::default().max_iterations(40)).precision(Precision::F64).fixed_trace(1.0);
+    let settings = settings.init(Init::Automatic { seed: 0 }).stop(Stop::default().max_iterations(40));
+    let settings = settings.precision(Precision::F64).fixed_trace(1.0);
     let kept = settings.clone().method(Method::momentum());
     for found in on_ranks(3, |team| solved(&problem, &kept, member(team, None, Backend::Cpu))) {
         let trace: f64 = found.best().left().as_slice().iter().map(|v| v * v).sum();

@@ -161,7 +161,7 @@ fn a_resumed_run_keeps_the_trace_and_refuses_another() {
         let found = resume(settings(1.0, 300)).unwrap();
         approx::assert_relative_eq!(trace(&found, 0), 1.0, max_relative = 1e-6);
         assert_eq!(found.best().left().as_slice(), whole.best().left().as_slice());
-        assert_invalid(&resume(settings(2.0, 300)).unwrap_err(), "fixed_trace", &["2"], &["1", "checkpoint"]);
+        assert_invalid(&resume(settings(2.0, 300)).unwrap_err(), "fixed_trace", &["2.0"], &["1.0", "checkpoint"]);
     }
 }
 
