@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use faer::c64;
 
-use super::recovery::{Probes, backend_of, defaults};
+use super::recovery::{COMPARED_RATIO, Probes, backend_of, defaults};
 use super::signal::{distance, inner, leading, of_truth, size, to_factor};
 use crate::reproduce::relatives::tasks::Tick;
 use crate::reproduce::relatives::{MeasuredCurve, Rerun};
@@ -143,7 +143,7 @@ fn default(s: &Rerun, problem: Problem, backend: Backend) -> Result<(Vec<(f64, f
 pub(super) fn courses(s: &Rerun, backend: &Backend, tick: &mut Tick<'_>) -> Result<Vec<MeasuredCurve>> {
     let mut curves = Vec::new();
     for (at, probes) in Probes::ALL.into_iter().enumerate() {
-        let problem = probes.problem(s.n, super::COMPARED_RATIO, s.seed)?;
+        let problem = probes.problem(s.n, COMPARED_RATIO, s.seed)?;
         let plain = flow(&problem, s.iterations)?;
         let (own, columns) = default(s, problem, backend_of(probes, backend))?;
         let wide = own.iter().map(|(passes, error)| (passes * columns as f64, *error)).collect();

@@ -18,11 +18,8 @@ use crate::reproduce::figures::FigureData;
 use lowrank::engine::Precision;
 use lowrank::{Backend, Result};
 
-use recovery::{NOISY_RATIO, Probes, RECOVERED, trials};
+use recovery::{COMPARED_RATIO, NOISY_RATIO, Probes, RECOVERED, trials};
 use scene::PATTERNS;
-
-/// Ratio m/n of the runs that compare methods.
-const COMPARED_RATIO: usize = 8;
 
 pub(super) struct PhaseRetrieval;
 

@@ -111,6 +111,8 @@ pub(super) fn errors(s: &Rerun, probes: Probes, backend: &Backend, tick: &mut Ti
 
 /// Levels of noise, relative to the root mean square of the intensities.
 const NOISES: [f64; 3] = [1e-3, 1e-2, 1e-1];
+/// Ratio m/n of the runs that compare methods.
+pub(super) const COMPARED_RATIO: usize = 8;
 /// Ratio m/n of the noisy runs.
 pub(super) const NOISY_RATIO: usize = 8;
 
