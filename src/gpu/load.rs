@@ -36,9 +36,9 @@ use crate::tape::Program;
 /// iteration. Registers are zero until written; all trials are active.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for operators without a GPU form, double precision on an adapter without it, centred
-/// residuals under a loss other than the square, too many minibatches, and ops without a kernel; [`Error::Invalid`] for
-/// an empty batch, register or row; [`Error::Device`] where the adapter's limits or memory do not suffice or a kernel
+/// [`crate::Error::Unsupported`] for operators without a GPU form, double precision on an adapter without it, centred
+/// residuals under a loss other than the square, too many minibatches, and ops without a kernel; [`crate::Error::Invalid`] for
+/// an empty batch, register or row; [`crate::Error::Device`] where the adapter's limits or memory do not suffice or a kernel
 /// does not compile.
 pub fn load<'a>(device: &Device, load: &Load<'a>, options: &Options) -> Result<Box<dyn Engine + 'a>> {
     let operator = load.operator.as_ref();

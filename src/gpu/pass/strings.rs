@@ -39,7 +39,7 @@ impl Strings {
     /// more qubits and for a number of rows that is no 2·2^q.
     pub(in crate::gpu) fn new(frame: &Frame, data: &dyn GpuStrings, most: usize, bound: usize) -> Result<Self> {
         let states = frame.n / 2;
-        if frame.n % 2 != 0 || !states.is_power_of_two() {
+        if !frame.n.is_multiple_of(2) || !states.is_power_of_two() {
             let allowed = "complex matrices of 2^q rows";
             return Err(Error::invalid("strings", format!("{} real rows", frame.n), allowed, "check the domain"));
         }

@@ -188,7 +188,7 @@ mod tests {
             numbers.as_flattened_mut()[..n].iter_mut().enumerate().for_each(|(a, v)| *v = value(a));
             transform(n, &mut numbers);
             for z in 0..n {
-                let sign = |a: usize| if (a & z).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+                let sign = |a: usize| if (a & z).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
                 let wanted: f64 = (0..n).map(|a| sign(a) * value(a)).sum();
                 assert!((numbers.as_flattened()[z] - wanted).abs() < 1e-12, "n = {n}, z = {z}");
             }

@@ -18,7 +18,7 @@ use crate::reproduce::figures::FigureData;
 use lowrank::engine::Precision;
 use lowrank::{Backend, Result};
 
-use recovery::{COMPARED_RATIO, NOISY_RATIO, Probes, RECOVERED, trials};
+use recovery::{COMPARED_RATIO, NOISY_RATIO, Probes, RECOVERED, SIGNALS};
 use scene::PATTERNS;
 
 pub(super) struct PhaseRetrieval;
@@ -54,13 +54,13 @@ impl Room for PhaseRetrieval {
     }
 
     fn about(&self, s: &Rerun) -> Vec<String> {
-        let (side, trials) = (scene::side(s), trials(s));
+        let side = scene::side(s);
         vec![
             format!(
                 "A detector sees the intensities |aᴴx|² of a complex signal x and not the phases of aᴴx. They are linear in x xᴴ, a \
                  Hermitian matrix of rank 1, which the default method looks for with no knowledge of the rank. Two kinds of measurements: \
                  independent complex Gaussian vectors a, and coded diffraction patterns, the Fourier transforms of x behind known \
-                 random masks. The first figure shows {trials} random signals of n = {} numbers for each ratio m/n: below some ratio \
+                 random masks. The first figure shows {SIGNALS} random signals of n = {} numbers for each ratio m/n: below some ratio \
                  the error is near 1, above it the signals are found to many digits. The rate counts errors of at most {RECOVERED:e}.",
                 s.n
             ),
@@ -118,8 +118,7 @@ impl Room for PhaseRetrieval {
                 title: "Errors and recovery against the number of intensities",
                 caption: format!(
                     "The default method, n = {}, {} random signals for each ratio; a signal is recovered at an error of {RECOVERED:e}.",
-                    s.n,
-                    trials(s)
+                    s.n, SIGNALS
                 ),
                 panels: vec![
                     panel("Errors".into(), ratio(), distance(), errors),
@@ -143,7 +142,7 @@ impl Room for PhaseRetrieval {
             Graph {
                 name: "noise",
                 title: "Error against noise",
-                caption: format!("Medians of {} random signals, n = {}, m = {NOISY_RATIO}n.", trials(s), s.n),
+                caption: format!("Medians of {} random signals, n = {}, m = {NOISY_RATIO}n.", SIGNALS, s.n),
                 panels: vec![panel(
                     "Error of the estimate".into(),
                     PlotAxis::log("noise over the root mean square of the intensities"),

@@ -58,10 +58,8 @@ impl Probes {
     }
 }
 
-/// Returns the number of signals at each ratio.
-pub(super) fn trials(s: &Rerun) -> u64 {
-    if s.n < 64 { 4 } else { 8 }
-}
+/// Signals at each ratio.
+pub(super) const SIGNALS: u64 = 4;
 
 /// The defaults of the program in the precision of the study.
 pub(super) fn defaults(s: &Rerun) -> Settings {
@@ -88,7 +86,7 @@ pub(super) fn errors(s: &Rerun, probes: Probes, backend: &Backend, tick: &mut Ti
     let (mut runs, mut medians, mut rates) = (Vec::new(), Vec::new(), Vec::new());
     let ratios = probes.ratios();
     for (at, &ratio) in ratios.iter().enumerate() {
-        let found: Vec<f64> = (s.seed..s.seed + trials(s))
+        let found: Vec<f64> = (s.seed..s.seed + SIGNALS)
             .into_par_iter()
             .map(|seed| error(s, probes.problem(s.n, ratio, seed)?, backend_of(probes, backend)))
             .collect::<Result<_>>()?;
@@ -122,7 +120,7 @@ pub(super) fn noise(s: &Rerun, backend: &Backend, tick: &mut Tick<'_>) -> Result
     for (at, probes) in Probes::ALL.into_iter().enumerate() {
         let mut medians = Vec::new();
         for level in NOISES {
-            let found: Vec<f64> = (s.seed..s.seed + trials(s))
+            let found: Vec<f64> = (s.seed..s.seed + SIGNALS)
                 .into_par_iter()
                 .map(|seed| {
                     let problem = probes.problem(s.n, NOISY_RATIO, seed)?;
