@@ -22,14 +22,16 @@ var<workgroup> wave: array<real, STATES>;
 
 // The Walsh–Hadamard transform: wave[z] ← Σ_a (−1)^(z·a) wave[a].
 fn transform(thread: u32) {
-    for (var half = 1u; half < STATES; half = half * 2u) {
+    for (var bit = 0u; bit < QUBITS; bit += 1u) {
         workgroupBarrier();
         for (var at = thread; at < STATES / 2u; at += 256u) {
-            let low = at / half * 2u * half + at % half;
+            // The numbers of states without this bit, in order, and those with it.
+            let low = at + (at >> bit << bit);
+            let high = low + (1u << bit);
             let a = wave[low];
-            let b = wave[low + half];
+            let b = wave[high];
             wave[low] = a + b;
-            wave[low + half] = a - b;
+            wave[high] = a - b;
         }
     }
     workgroupBarrier();

@@ -42,6 +42,11 @@ impl InstructionSet {
         all
     }
 
+    /// The best instruction set of this processor.
+    pub(crate) fn best() -> Self {
+        Self::available().first().copied().unwrap_or(Self::Portable)
+    }
+
     /// Other sets of this processor with the same bits in every kernel.
     pub(crate) fn of_the_same_bits(self) -> Vec<Self> {
         let mut others = Self::available();
@@ -83,15 +88,6 @@ pub(crate) enum Registers {
     Arrays,
     /// Arrays, of which the registers hold only a few.
     Few,
-}
-
-/// Runs loops that are compiled for this processor's best instruction set, without fused multiply-adds, so that their bits
-/// are the same on all. Everything they call must be `#[inline(always)]`.
-pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    return pulp::Arch::new().dispatch(work);
-    #[cfg(not(target_arch = "x86_64"))]
-    work()
 }
 
 /// Prefetches the cache line of `place` into the second-level cache.

@@ -168,7 +168,8 @@ impl<'t> StringModules<'t> {
     fn compose(&self, name: &'static str, columns: usize, files: &[File]) -> Result<Module> {
         let StringSizes { states, splits } = self.sizes;
         let mut prelude = self.frame.columns(columns).prelude(true);
-        [("STATES", states), ("SPLITS", splits)].iter().for_each(|(name, v)| prelude.push_str(&constant(name, *v)));
+        let sizes = [("STATES", states), ("QUBITS", states.ilog2() as usize), ("SPLITS", splits)];
+        sizes.iter().for_each(|(name, v)| prelude.push_str(&constant(name, *v)));
         self.texts.compose(name, prelude, files, str::to_owned)
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::operators::pauli::PauliString;
-use crate::operators::pauli::sums::{transform, zeros};
+use crate::operators::pauli::sums::{transformed, zeros};
 
 /// Most strings that counts determine: all of ten qubits.
 const MOST_STRINGS: usize = 1 << 20;
@@ -115,7 +115,7 @@ impl Counts {
                 parities.as_flattened_mut()[usize::from_str_radix(bits, 2).unwrap_or(0)] += *count as f64;
             }
             let total: f64 = parities.as_flattened().iter().sum();
-            transform(n, &mut parities);
+            transformed(n, &mut parities);
             for (measured, parity) in parities.as_flattened()[..n].iter().enumerate() {
                 let mask = measured as u32;
                 let sum = sums.entry((whole.flips() & mask, whole.signs() & mask)).or_default();

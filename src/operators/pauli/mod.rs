@@ -33,7 +33,7 @@ use crate::memory::{Location, Memory, Part, product};
 use crate::operators::{Acceleration, Cost, GpuForm, GpuThin, Operator};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors};
-use crate::simd::vectorized;
+use crate::simd::{Arithmetic, InstructionSet, Stored, Task, Widen};
 
 use sums::{LANES, Pair, Permuted, Rows};
 
@@ -171,9 +171,16 @@ impl Pauli {
 
     /// The values of a group, in the order of its terms.
     #[inline(always)]
-    fn values(&self, (x, range): &Group, l: &Permuted, r: &Permuted, h: &mut Pair, out: &mut Vec<f64>) {
-        h.products(*x, l, r);
-        h.transform();
+    fn values<A: Arithmetic<f64>>(
+        &self,
+        simd: A,
+        (x, range): &Group,
+        [l, r]: [&Permuted; 2],
+        h: &mut Pair,
+        out: &mut Vec<f64>,
+    ) {
+        h.products(simd, *x, l, r);
+        h.transform(simd);
         out.extend(self.terms[range.clone()].iter().map(|term| {
             let (block, lane) = (term.z as usize / LANES, term.z as usize % LANES);
             // Re (−i)^c w
@@ -188,7 +195,7 @@ impl Pauli {
 
     /// φ of a group.
     #[inline(always)]
-    fn coefficients(&self, (x, range): &Group, residual: &[f64], phi: &mut Pair) {
+    fn coefficients<A: Arithmetic<f64>>(&self, simd: A, (x, range): &Group, residual: &[f64], phi: &mut Pair) {
         phi.clear();
         for term in &self.terms[range.clone()] {
             let r = residual[term.measurement as usize];
@@ -200,7 +207,7 @@ impl Pauli {
                 _ => phi.imaginary[block][lane] += r,
             }
         }
-        phi.transform();
+        phi.transform(simd);
     }
 
     /// Groups for one task each.
@@ -264,6 +271,50 @@ fn sign(z: u32, a: usize) -> f64 {
     if (z as usize & a).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 }
 }
 
+/// The values of groups, in the order of their terms.
+struct Values<'a> {
+    pauli: &'a Pauli,
+    groups: &'a [Group],
+    factors: [&'a Permuted; 2],
+}
+
+impl Task<f64, f64> for Values<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run<A: Widen<f64, f64>>(self, simd: A) -> Vec<f64> {
+        let (mut h, mut values) = (Pair::new(self.pauli.size()), Vec::new());
+        for group in self.groups {
+            self.pauli.values(simd, group, self.factors, &mut h, &mut values);
+        }
+        values
+    }
+}
+
+/// Σ r P V over groups.
+struct Gradient<'a> {
+    pauli: &'a Pauli,
+    groups: &'a [Group],
+    residual: &'a [f64],
+    v: &'a Permuted,
+    columns: usize,
+}
+
+impl Task<f64, f64> for Gradient<'_> {
+    type Output = Rows;
+
+    #[inline(always)]
+    fn run<A: Widen<f64, f64>>(self, simd: A) -> Rows {
+        let n = self.pauli.size();
+        let (mut phi, mut sums) = (Pair::new(n), Rows::zeros(n, self.columns));
+        for group in self.groups {
+            self.pauli.coefficients(simd, group, self.residual, &mut phi);
+            phi.add(simd, group.0, self.v, &mut sums);
+        }
+        sums
+    }
+}
+
 impl Operator for Pauli {
     fn name(&self) -> &str {
         "pauli"
@@ -304,17 +355,10 @@ impl Operator for Pauli {
     /// Groups run in parallel inside: a shard of the measurements would hold a part of every group and repeat the sums that
     /// its strings share.
     fn forward(&self, _shard: usize, point: &Factors, out: &mut [f64]) {
-        let n = self.size();
+        let (n, set) = (self.size(), InstructionSet::best());
         for (trial, out) in out.chunks_mut(self.strings.len()).enumerate() {
             let (l, r) = (Permuted::new(n, point.left(trial)), Permuted::new(n, point.right(trial)));
-            let part = |groups: &[Group]| {
-                let (mut h, mut values) = (Pair::new(n), Vec::new());
-                vectorized(
-                    #[inline(always)]
-                    || groups.iter().for_each(|group| self.values(group, &l, &r, &mut h, &mut values)),
-                );
-                values
-            };
+            let part = |groups| f64::run(set, Values { pauli: self, groups, factors: [&l, &r] });
             let values: Vec<Vec<f64>> = self.parts().map(part).collect();
             for (term, value) in self.terms.iter().zip(values.into_iter().flatten()) {
                 out[term.measurement as usize] = value;
@@ -323,24 +367,12 @@ impl Operator for Pauli {
     }
 
     fn adjoint_apply(&self, _shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
-        let (n, m) = (self.size(), self.strings.len());
+        let (n, m, set) = (self.size(), self.strings.len(), InstructionSet::best());
         let size = out.len() / applied.batch().max(1);
         for (trial, (out, residual)) in out.chunks_mut(size.max(1)).zip(residual.chunks(m)).enumerate() {
             let v = applied.right(trial);
             let (columns, v) = (v.columns(), Permuted::new(n, v));
-            let part = |groups: &[Group]| {
-                let (mut phi, mut sums) = (Pair::new(n), Rows::zeros(n, columns));
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for group in groups {
-                            self.coefficients(group, residual, &mut phi);
-                            phi.add(group.0, &v, &mut sums);
-                        }
-                    },
-                );
-                sums
-            };
+            let part = |groups| f64::run(set, Gradient { pauli: self, groups, residual, v: &v, columns });
             let parts: Vec<Rows> = self.parts().map(part).collect();
             parts.iter().for_each(|part| part.add_to(out));
         }

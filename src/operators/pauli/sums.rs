@@ -2,19 +2,19 @@
 //!
 //! Flips x take row a to row a⊕x. The higher bits of x take a block of eight rows to another block, the three lowest
 //! permute the rows of a block. The permuted copies of a factor are made once for all strings, so every sum over rows is one
-//! over whole blocks, which the compiler turns into instructions on vectors.
+//! over whole blocks, which are units of [`crate::simd`].
 
 use crate::problem::MatrixView;
-
-/// Rows of a block.
-pub(super) const LANES: usize = 8;
+use crate::simd::{Arithmetic, InstructionSet, Stored, Task, Unit, Widen};
 
 /// One number of each row of a block.
-pub(super) type Block = [f64; LANES];
+pub(super) type Block = <f64 as Unit>::Chunk;
+
+/// Rows of a block.
+pub(super) const LANES: usize = <f64 as Unit>::ZEROS.len();
 
 /// Real and imaginary parts of the rows of a factor, (blocks, k, 2, LANES). Fewer than eight rows are followed by zeros.
 pub(super) struct Rows {
-    blocks: usize,
     columns: usize,
     numbers: Vec<Block>,
 }
@@ -26,7 +26,7 @@ impl Rows {
     /// Partial sums, 0 at first.
     pub(super) fn zeros(n: usize, columns: usize) -> Self {
         let blocks = n.div_ceil(LANES);
-        Self { blocks, columns, numbers: vec![[0.0; LANES]; 2 * blocks * columns] }
+        Self { columns, numbers: vec![f64::ZEROS; 2 * blocks * columns] }
     }
 
     /// The n complex rows of a real form with row a⊕flips in the place of row a; flips < min(n, 8).
@@ -86,94 +86,123 @@ impl Pair {
     }
 
     pub(super) fn clear(&mut self) {
-        self.real.fill([0.0; LANES]);
-        self.imaginary.fill([0.0; LANES]);
+        self.real.fill(f64::ZEROS);
+        self.imaginary.fill(f64::ZEROS);
     }
 
     /// h(a) ← Σ_k conj(L_ak) R_(a⊕x)k
     #[inline(always)]
-    pub(super) fn products(&mut self, x: u32, l: &Permuted, r: &Permuted) {
+    pub(super) fn products<A: Arithmetic<f64>>(&mut self, simd: A, x: u32, l: &Permuted, r: &Permuted) {
         let (l, r) = (l.of(0), r.of(x));
+        let minus = simd.splat(-1.0);
         for (at, (real, imaginary)) in self.real.iter_mut().zip(&mut self.imaginary).enumerate() {
-            let mut sums = [[0.0; LANES]; 2];
+            let mut sums = [simd.splat(0.0); 3];
             let other = at ^ (x as usize / LANES);
             for (l, r) in l.block(at).chunks_exact(2).zip(r.block(other).chunks_exact(2)) {
-                for i in 0..LANES {
-                    sums[0][i] += l[0][i] * r[0][i] + l[1][i] * r[1][i];
-                    sums[1][i] += l[0][i] * r[1][i] - l[1][i] * r[0][i];
-                }
+                let (l, r) = ([simd.load(&l[0]), simd.load(&l[1])], [simd.load(&r[0]), simd.load(&r[1])]);
+                sums[0] = simd.fma(l[0], r[0], simd.fma(l[1], r[1], sums[0]));
+                sums[1] = simd.fma(l[0], r[1], sums[1]);
+                sums[2] = simd.fma(l[1], r[0], sums[2]);
             }
-            [*real, *imaginary] = sums;
+            *real = simd.store(sums[0]);
+            *imaginary = simd.store(simd.fma(minus, sums[2], sums[1]));
         }
     }
 
     /// D_a += φ(a) V_(a⊕x), for φ in this pair.
     #[inline(always)]
-    pub(super) fn add(&self, x: u32, v: &Permuted, sums: &mut Rows) {
+    pub(super) fn add<A: Arithmetic<f64>>(&self, simd: A, x: u32, v: &Permuted, sums: &mut Rows) {
         let v = v.of(x);
         let each = 2 * sums.columns;
-        for at in 0..sums.blocks {
-            let (real, imaginary) = (&self.real[at], &self.imaginary[at]);
+        let minus = simd.splat(-1.0);
+        for (at, sums) in sums.numbers.chunks_exact_mut(each.max(1)).enumerate() {
+            let (real, imaginary) = (simd.load(&self.real[at]), simd.load(&self.imaginary[at]));
+            let opposite = simd.fma(minus, imaginary, simd.splat(0.0));
             let other = v.block(at ^ (x as usize / LANES));
-            for (sum, v) in sums.numbers[at * each..][..each].chunks_exact_mut(2).zip(other.chunks_exact(2)) {
-                for i in 0..LANES {
-                    sum[0][i] += real[i] * v[0][i] - imaginary[i] * v[1][i];
-                    sum[1][i] += real[i] * v[1][i] + imaginary[i] * v[0][i];
-                }
+            for (sum, v) in sums.chunks_exact_mut(2).zip(other.chunks_exact(2)) {
+                let v = [simd.load(&v[0]), simd.load(&v[1])];
+                sum[0] = simd.store(simd.fma(real, v[0], simd.fma(opposite, v[1], simd.load(&sum[0]))));
+                sum[1] = simd.store(simd.fma(real, v[1], simd.fma(imaginary, v[0], simd.load(&sum[1]))));
             }
         }
     }
 
     /// The [`transform`] of both parts.
     #[inline(always)]
-    pub(super) fn transform(&mut self) {
-        transform(self.n, &mut self.real);
-        transform(self.n, &mut self.imaginary);
+    pub(super) fn transform<A: Arithmetic<f64>>(&mut self, simd: A) {
+        transform(simd, self.n, &mut self.real);
+        transform(simd, self.n, &mut self.imaginary);
     }
 }
 
 /// The Walsh–Hadamard transform w(z) = Σ_a (−1)^(z·a) v(a) of n = 2^q numbers, in place.
 #[inline(always)]
-pub(super) fn transform(n: usize, numbers: &mut [Block]) {
+pub(super) fn transform<A: Arithmetic<f64>>(simd: A, n: usize, numbers: &mut [Block]) {
+    let signs = [simd.load(&signs(1)), simd.load(&signs(2)), simd.load(&signs(4))];
     for block in numbers.iter_mut() {
+        let mut v = simd.load(block);
         if n > 1 {
-            stage::<1>(block);
+            v = simd.fma(v, signs[0], exchanged::<A, 1>(simd, v));
         }
         if n > 2 {
-            stage::<2>(block);
+            v = simd.fma(v, signs[1], exchanged::<A, 2>(simd, v));
         }
         if n > 4 {
-            stage::<4>(block);
+            v = simd.fma(v, signs[2], exchanged::<A, 4>(simd, v));
         }
+        *block = simd.store(v);
     }
+    let (one, minus) = (simd.splat(1.0), simd.splat(-1.0));
     let mut half = 1;
     while half < numbers.len() {
         for blocks in numbers.chunks_exact_mut(2 * half) {
             let (low, high) = blocks.split_at_mut(half);
-            for (a, b) in low.iter_mut().zip(high) {
-                for i in 0..LANES {
-                    (a[i], b[i]) = (a[i] + b[i], a[i] - b[i]);
-                }
+            for (low, high) in low.iter_mut().zip(high) {
+                let (a, b) = (simd.load(low), simd.load(high));
+                (*low, *high) = (simd.store(simd.fma(one, a, b)), simd.store(simd.fma(minus, b, a)));
             }
         }
         half *= 2;
     }
 }
 
-/// n zeros.
-pub(super) fn zeros(n: usize) -> Vec<Block> {
-    vec![[0.0; LANES]; n.div_ceil(LANES)]
+/// −1 for the rows of a block with a bit, 1 for the others.
+#[inline(always)]
+fn signs(bit: usize) -> Block {
+    let mut signs = f64::ZEROS;
+    for (i, sign) in signs.iter_mut().enumerate() {
+        *sign = if i & bit == 0 { 1.0 } else { -1.0 };
+    }
+    signs
 }
 
-/// Sums and differences of the rows of a block whose numbers differ in one bit.
+/// The numbers of the rows that differ in one bit.
 #[inline(always)]
-fn stage<const HALF: usize>(block: &mut Block) {
-    let mut next = [0.0; LANES];
+fn exchanged<A: Arithmetic<f64>, const BIT: usize>(simd: A, v: A::V) -> A::V {
+    let (from, mut to) = (simd.store(v), f64::ZEROS);
     for i in 0..LANES {
-        let sign = if i & HALF == 0 { 1.0 } else { -1.0 };
-        next[i] = block[i ^ HALF] + sign * block[i];
+        to[i] = from[i ^ BIT];
     }
-    *block = next;
+    simd.load(&to)
+}
+
+/// n zeros.
+pub(super) fn zeros(n: usize) -> Vec<Block> {
+    vec![f64::ZEROS; n.div_ceil(LANES)]
+}
+
+/// [`transform`] on this processor.
+pub(super) fn transformed(n: usize, numbers: &mut [Block]) {
+    struct Whole<'a>(usize, &'a mut [Block]);
+    impl Task<f64, f64> for Whole<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<A: Widen<f64, f64>>(self, simd: A) {
+            transform(simd, self.0, self.1);
+        }
+    }
+    f64::run(InstructionSet::best(), Whole(n, numbers));
 }
 
 #[cfg(test)]
@@ -186,7 +215,7 @@ mod tests {
             let value = |a: usize| (a as f64 * 1.7).sin();
             let mut numbers = zeros(n);
             numbers.as_flattened_mut()[..n].iter_mut().enumerate().for_each(|(a, v)| *v = value(a));
-            transform(n, &mut numbers);
+            transformed(n, &mut numbers);
             for z in 0..n {
                 let sign = |a: usize| if (a & z).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
                 let wanted: f64 = (0..n).map(|a| sign(a) * value(a)).sum();

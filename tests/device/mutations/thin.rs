@@ -99,8 +99,8 @@ pub const MUTATIONS: &[(&str, Mutation)] = &[
     ("gather takes another trial's factor", broken(GATHER, "(trial * N + place.y)", "place.y")),
     ("gather skips the last short row", broken(GATHER, "entry >= panel.rows * K", "entry + 1u >= panel.rows * K")),
     ("pieces of a row overwrite it", broken(GATHER, "piece.w == WHOLE", "piece.w != 0u")),
-    ("strings drop the last stage of a transform", broken(STRINGS, "half < STATES; half", "2u * half < STATES; half")),
-    ("strings add where they subtract", broken(STRINGS, "wave[low + half] = a - b", "wave[low + half] = a + b")),
+    ("strings drop the last stage of a transform", broken(STRINGS, "bit < QUBITS; bit", "bit + 1u < QUBITS; bit")),
+    ("strings add where they subtract", broken(STRINGS, "wave[high] = a - b", "wave[high] = a + b")),
     (
         "strings forget the imaginary rows",
         broken(STRINGS_FORWARD, "fma(left[l + down + c], right[r + down + c], sum)", "sum"),
