@@ -101,6 +101,8 @@ def program():
         run("generate --n 30 --rank 3 --measurements 600 --noise-std 0.1 --out noisy")
         run("solve --matrices noisy/A.npy --observations noisy/y.npy --search-rank auto:1:8 --backend cpu --selection curve.svg")
         keep("curve.svg", "selection.svg")
+        run("reproduce phase-retrieval-2014 --quick --backend cpu --out phases")
+        keep("phases/picture-6.svg", "phase-retrieval.svg")
 
 
 measurements()
