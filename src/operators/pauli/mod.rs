@@ -175,7 +175,7 @@ impl Pauli {
         &self,
         simd: A,
         (x, range): &Group,
-        [l, r]: [&Permuted; 2],
+        (l, r): (&Rows, &Permuted),
         h: &mut Pair,
         out: &mut Vec<f64>,
     ) {
@@ -275,7 +275,7 @@ fn sign(z: u32, a: usize) -> f64 {
 struct Values<'a> {
     pauli: &'a Pauli,
     groups: &'a [Group],
-    factors: [&'a Permuted; 2],
+    factors: (&'a Rows, &'a Permuted),
 }
 
 impl Task<f64, f64> for Values<'_> {
@@ -357,8 +357,8 @@ impl Operator for Pauli {
     fn forward(&self, _shard: usize, point: &Factors, out: &mut [f64]) {
         let (n, set) = (self.size(), InstructionSet::best());
         for (trial, out) in out.chunks_mut(self.strings.len()).enumerate() {
-            let (l, r) = (Permuted::new(n, point.left(trial)), Permuted::new(n, point.right(trial)));
-            let part = |groups| f64::run(set, Values { pauli: self, groups, factors: [&l, &r] });
+            let (l, r) = (Rows::new(n, point.left(trial), 0), Permuted::new(n, point.right(trial)));
+            let part = |groups| f64::run(set, Values { pauli: self, groups, factors: (&l, &r) });
             let values: Vec<Vec<f64>> = self.parts().map(part).collect();
             for (term, value) in self.terms.iter().zip(values.into_iter().flatten()) {
                 out[term.measurement as usize] = value;

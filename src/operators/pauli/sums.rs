@@ -30,7 +30,7 @@ impl Rows {
     }
 
     /// The n complex rows of a real form with row a⊕flips in the place of row a; flips < min(n, 8).
-    fn new(n: usize, of: MatrixView<'_>, flips: usize) -> Self {
+    pub(super) fn new(n: usize, of: MatrixView<'_>, flips: usize) -> Self {
         let mut rows = Self::zeros(n, of.columns());
         for a in 0..n {
             let from = a ^ flips;
@@ -92,8 +92,8 @@ impl Pair {
 
     /// h(a) ← Σ_k conj(L_ak) R_(a⊕x)k
     #[inline(always)]
-    pub(super) fn products<A: Arithmetic<f64>>(&mut self, simd: A, x: u32, l: &Permuted, r: &Permuted) {
-        let (l, r) = (l.of(0), r.of(x));
+    pub(super) fn products<A: Arithmetic<f64>>(&mut self, simd: A, x: u32, l: &Rows, r: &Permuted) {
+        let r = r.of(x);
         let minus = simd.splat(-1.0);
         for (at, (real, imaginary)) in self.real.iter_mut().zip(&mut self.imaginary).enumerate() {
             let mut sums = [simd.splat(0.0); 3];
