@@ -4,6 +4,7 @@ use crate::engine::{Engine, Increments, Load, Options, Precision};
 use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
 use crate::gpu;
+use crate::operators::Operator;
 use crate::tape::out_of_reach;
 use crate::team::Member;
 use crate::{distributed, host, mixed};
@@ -59,6 +60,38 @@ impl Backend {
             #[cfg(feature = "gpu")]
             Self::Gpu(device) => device.require(precision),
             Self::Team(_, own) => own.require(precision),
+        }
+    }
+
+    /// Checks that the backend has kernels for an operator.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for an operator without a shader, or for one that is too large for it.
+    // Only adapters lack an operator.
+    #[cfg_attr(not(feature = "gpu"), allow(clippy::only_used_in_recursion))]
+    pub fn require_operator(&self, operator: &dyn Operator, precision: Precision) -> Result<()> {
+        match self {
+            Self::Reference | Self::Cpu => Ok(()),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(_) => gpu::require_operator(operator, precision),
+            Self::Team(_, own) => own.require_operator(operator, precision),
+        }
+    }
+
+    /// [`Backend::auto_for`] for an operator: a real GPU that has kernels for it, or the Cpu backend.
+    ///
+    /// # Errors
+    /// Those of [`Backend::auto_for`].
+    pub fn auto_with(operator: &dyn Operator, precision: Precision) -> Result<Self> {
+        let chosen = Self::auto_for(precision)?;
+        Ok(if chosen.require_operator(operator, precision).is_ok() { chosen } else { Self::Cpu })
+    }
+
+    /// The backend with the processor in place of this process's own.
+    pub(crate) fn on_cpu(self) -> Self {
+        match self {
+            Self::Team(member, _) => Self::Team(member, Box::new(Self::Cpu)),
+            _ => Self::Cpu,
         }
     }
 
@@ -122,7 +155,7 @@ impl Backend {
     }
 
     /// Whether engines read single rows for a method that asks for them.
-    fn has_rows(&self) -> bool {
+    pub(crate) fn has_rows(&self) -> bool {
         matches!(self.own(), Self::Reference | Self::Cpu)
     }
 

@@ -147,6 +147,8 @@ pub fn run(args: &Args) -> Result<Ending> {
                     for &storage in &storages {
                         let domain = (ensemble.domain)(Domain::symmetric(n)).unwrap_or_else(|| Domain::symmetric(n));
                         let operator = (ensemble.generate)(domain, m, 1, storage)?;
+                        let (backend, moved) = request.settled(backend.clone(), &*operator)?;
+                        moved.iter().for_each(|notice| crate::remark(notice));
                         for &search_rank in &ks {
                             for &batch in &batches {
                                 let (operator, backend) = (operator.clone(), backend.clone());

@@ -57,7 +57,7 @@ impl Session {
         let precision = precision.map(parsed::<Precision>).transpose()?;
         let backend = match backend {
             // A graphics adapter computes in single precision first of all.
-            "auto" => Backend::auto_for(precision.unwrap_or(Precision::F64)),
+            "auto" => Backend::auto_with(&*operator.inner, precision.unwrap_or(Precision::F64)),
             other => Backend::from_word(other),
         };
         let loss: Loss = parsed(loss)?;

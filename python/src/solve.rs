@@ -273,6 +273,7 @@ pub fn solve<'py>(
     let (problem, unseen) = request.with_unseen(problem).map_err(raised)?;
     let (settings, ridge) = request.with_usual_ridge(settings, &problem).map_err(raised)?;
     let backend = request.backend().map_err(raised)?;
+    let (backend, moved) = request.settled(backend, &**problem.operator()).map_err(raised)?;
     let settings = started(&request, settings, init, operator.inner.domain())?;
     axes.check(problem.instances()).map_err(raised)?;
     let trials = axes.trials_from(&settings, problem.instances());
@@ -305,7 +306,7 @@ pub fn solve<'py>(
         Ok(errors) => errors.notices.clone(),
         Err(error) => vec![format!("no standard errors: {error}")],
     });
-    let more: Vec<String> = ridge.into_iter().chain(unseen).chain(chosen).chain(about).collect();
+    let more: Vec<String> = ridge.into_iter().chain(unseen).chain(moved).chain(chosen).chain(about).collect();
     let notices =
         operator.notices.iter().chain(&more).chain(&solution.notices).map(|notice| keywords(notice)).collect();
     let errors = errors.and_then(lowrank::Result::ok);

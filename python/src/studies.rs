@@ -45,6 +45,7 @@ pub fn compare<'py>(
     let model = settings.model_of(&domain);
     let problem = problem(operator, observations, truth, truth_matrix, None)?;
     let backend = request.backend().map_err(raised)?;
+    let (backend, moved) = request.settled(backend, &**problem.operator()).map_err(raised)?;
     let settings = started(&request, settings, init, domain)?;
     let axes = request.axes().map_err(raised)?;
     axes.check(problem.instances()).map_err(raised)?;
@@ -87,7 +88,8 @@ pub fn compare<'py>(
     let (mut table, mut curves) = (Vec::new(), Vec::new());
     write_comparison(&mut table, &comparison_rows(&comparison, &levels), &levels)?;
     write_curves(&mut curves, &comparison)?;
-    let notices = operator.notices.iter().chain(&comparison.notices()).map(|notice| keywords(notice)).collect();
+    let notices =
+        operator.notices.iter().chain(&moved).chain(&comparison.notices()).map(|notice| keywords(notice)).collect();
     let (table, curves) = (PyBytes::new(py, &table), PyBytes::new(py, &curves));
     Ok((table, curves, comparison.metric.word().to_owned(), comparison.interrupted, notices))
 }

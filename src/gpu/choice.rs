@@ -14,12 +14,13 @@ use crate::gpu::device::{Abilities, Device};
 use crate::gpu::dispatch::Bound;
 use crate::gpu::frame::Frame;
 use crate::gpu::pass::rows::variant_of;
+use crate::gpu::pass::strings::require_states;
 use crate::gpu::pipelines::Compiler;
 use crate::gpu::sizes::Sizes;
 use crate::gpu::text::Texts;
 use crate::gpu::tuning::{Tuning, hash};
 use crate::gpu::variant::{Extent, TWO_KERNEL, Variant};
-use crate::operators::{GpuForm, GpuPlan, Operator};
+use crate::operators::{GpuForm, GpuPlan, GpuThin, Operator};
 use crate::tape::{Op, Pass, Program};
 
 /// Most measurement data that a timed pass reads. It exceeds the caches of any GPU and takes milliseconds on a slow
@@ -54,6 +55,17 @@ pub(super) fn form_of(operator: &dyn Operator) -> Result<GpuForm<'_>> {
         what: format!("operator '{}' on the backend 'gpu'", operator.name()),
         fix: "it has no shader: use the backend 'cpu'".into(),
     })
+}
+
+/// Checks that there are kernels for an operator of its size.
+///
+/// # Errors
+/// [`crate::Error::Unsupported`].
+pub(crate) fn require_operator(operator: &dyn Operator, precision: Precision) -> Result<()> {
+    match form_of(operator)? {
+        GpuForm::Thin(GpuThin::Strings(_)) => require_states(operator.domain().order(), precision),
+        _ => Ok(()),
+    }
 }
 
 fn extent(operator: &dyn Operator, slots: usize, precision: Precision) -> Extent {

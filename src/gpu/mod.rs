@@ -43,7 +43,7 @@ mod wait;
 /// The wgpu version of the types in [`Device::from_wgpu`].
 pub use wgpu;
 
-pub(crate) use choice::variants;
+pub(crate) use choice::{require_operator, variants};
 pub use compiled::CompileTime;
 pub use device::{AdapterSummary, Device, list_adapters};
 pub(crate) use load::load;

@@ -204,6 +204,11 @@ pub trait Algorithm: fmt::Debug + Send + Sync {
         true
     }
 
+    /// Whether it reads single measurements, which engines on graphics adapters do not offer.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// Values of the parameters declared by its tape, for one trial.
     fn numbers(&self, _trial: &TrialNumbers) -> Vec<(&'static str, f64)> {
         Vec::new()

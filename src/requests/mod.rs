@@ -11,12 +11,13 @@ use crate::engine::Precision;
 use crate::error::{Error, Result};
 use crate::methods::{AUTOMATIC, METHODS, Method, Named, StepRule};
 use crate::models::{self, MODELS, Model, ModelCard};
-use crate::operators::Storage;
+use crate::operators::{Operator, Storage};
 use crate::options::{Request, Scalar};
 use crate::solver::axes::Axes;
 use crate::solver::init::InitWord;
 use crate::solver::table::SETTINGS;
 use crate::solver::{Preprocess, Settings};
+use crate::tape::out_of_reach;
 
 impl Request {
     /// The settings of the given options, without start, trials and method; the others have their defaults.
@@ -125,6 +126,27 @@ impl Request {
         };
         backend.require(precision)?;
         Ok(backend)
+    }
+
+    /// The backend for an operator, and a notice where it changes: a GPU that nobody asked for gives way to the processor where it
+    /// lacks the kernels, for the operator or for the method that was asked for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an unknown word.
+    pub fn settled(&self, backend: Backend, operator: &dyn Operator) -> Result<(Backend, Option<String>)> {
+        if self.text("backend").is_some_and(|word| word != "auto") {
+            return Ok((backend, None));
+        }
+        let lacks = match self.method()? {
+            Some(method) if method.reads_rows() && !backend.has_rows() => Err(out_of_reach("on the backend gpu")),
+            _ => backend.require_operator(operator, self.precision()?),
+        };
+        Ok(match lacks {
+            Err(Error::Unsupported { what, .. }) => {
+                (backend.on_cpu(), Some(format!("backend cpu: lowrank chose it, because {what} is not supported")))
+            }
+            _ => (backend, None),
+        })
     }
 
     /// Number type of measurements in memory: the one that was asked for, or the one that suits precision and backend.

@@ -77,6 +77,8 @@ pub fn run(args: &Args) -> Result<Ending> {
     let files = args.out.as_deref().map(|folder| Opened::within(folder, FILES)).transpose()?;
 
     let Measured { problem, settings, described: measurements, mut notices, .. } = request.measured(planned)?;
+    let (backend, said) = request.settled(backend, &**problem.operator())?;
+    notices.extend(said);
     let count = settings.chosen_trials().len();
     let contenders = asked.contenders(&settings, &settings.model_of(&problem.operator().domain()), observe, &backend);
     if !args.talk.quiet {

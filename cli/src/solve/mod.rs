@@ -126,6 +126,8 @@ impl Ready {
         let mut outputs = Outputs::create(&args.paths, request.file("checkpoint"))?;
 
         let Measured { problem, mut settings, described, mut notices, predictions, .. } = request.measured(planned)?;
+        let (backend, said) = request.settled(backend, &**problem.operator())?;
+        notices.extend(said);
         let (domain, m) = (problem.operator().domain(), problem.operator().measurements());
         let words = words(&problem);
         // Angles and phases are computed where they are printed or written.

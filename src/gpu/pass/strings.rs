@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
+use crate::engine::Precision;
 use crate::error::{Error, Result};
+use crate::gpu::buffers::real_words;
 use crate::gpu::call::{Call, Fill, Grid, Many, Third};
 use crate::gpu::compiled::{Read, Write};
 use crate::gpu::frame::{Frame, count};
@@ -25,6 +27,22 @@ pub(in crate::gpu) struct StringPanel {
     pub(in crate::gpu) strings: Vec<[u32; 2]>,
 }
 
+/// Refuses more states than a workgroup holds.
+///
+/// # Errors
+/// [`Error::Unsupported`].
+pub(in crate::gpu) fn require_states(states: usize, precision: Precision) -> Result<()> {
+    let largest = WORKGROUP_BYTES / real_words(precision) / 4;
+    if states <= largest {
+        return Ok(());
+    }
+    let (asked, most) = (states.ilog2(), largest.ilog2());
+    Err(Error::Unsupported {
+        what: format!("{asked} qubits on the backend 'gpu' (at most {most} in this precision)"),
+        fix: "use the backend 'cpu'".into(),
+    })
+}
+
 /// All panels, on the host.
 pub(in crate::gpu) struct Strings {
     pub(in crate::gpu) panels: Vec<StringPanel>,
@@ -43,17 +61,7 @@ impl Strings {
             let allowed = "complex matrices of 2^q rows";
             return Err(Error::invalid("strings", format!("{} real rows", frame.n), allowed, "check the domain"));
         }
-        let largest = WORKGROUP_BYTES / crate::gpu::buffers::real_words(frame.precision) / 4;
-        if states > largest {
-            return Err(Error::Unsupported {
-                what: format!(
-                    "{} qubits on the backend 'gpu' (at most {} in this precision)",
-                    states.ilog2(),
-                    largest.ilog2()
-                ),
-                fix: "use the backend 'cpu'".into(),
-            });
-        }
+        require_states(states, frame.precision)?;
         let mut all: Vec<([u32; 2], u32)> = (0..frame.m).map(|i| (data.masks(i), i as u32)).collect();
         if let Some(([x, z], i)) = all.iter().find(|([x, z], _)| (*x | *z) as usize >= states) {
             let allowed = format!("masks below {states}");

@@ -68,6 +68,10 @@ impl Algorithm for GaussNewton {
         false
     }
 
+    fn reads_rows(&self) -> bool {
+        true
+    }
+
     fn step_size(&self) -> StepSize {
         StepSize::Found
     }
