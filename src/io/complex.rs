@@ -44,6 +44,22 @@ pub(crate) fn read_complex(path: &Path, names: &[&str], what: &str) -> Result<Co
     Ok(ComplexArray { shape, parts })
 }
 
+/// The numbers of a `.npy` file or archive of complex numbers, NaN and all; `None` for every other file.
+///
+/// # Errors
+/// Those of a damaged file.
+pub(crate) fn complex_table(path: &Path) -> Result<Option<ComplexArray>> {
+    if !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy") || ending.eq_ignore_ascii_case("npz"))
+    {
+        return Ok(None);
+    }
+    let array = open(path, &["entries", "table"])?;
+    if !array.is_complex() {
+        return Ok(None);
+    }
+    Ok(Some(ComplexArray { shape: array.own_shape().to_vec(), parts: array.to_vec()? }))
+}
+
 /// Reads real or complex numbers as complex ones.
 ///
 /// # Errors
@@ -64,7 +80,37 @@ pub(crate) fn read_numbers(path: &Path, names: &[&str]) -> Result<ComplexArray> 
 /// # Errors
 /// Those of [`read_complex`]; [`Error::File`] for another shape.
 pub(crate) fn read_complex_factor(path: &Path, n: usize, setting: &str) -> Result<FactorArray> {
-    let ComplexArray { shape, parts } = read_complex(path, &["left"], setting)?;
+    factor(path, "left", n, setting)
+}
+
+/// Reads the complex factors `left` with n1 and `right` with n2 rows from an `.npz` archive, in their real form.
+///
+/// # Errors
+/// Those of [`read_complex_factor`]; [`Error::File`] for an archive without them, and for factors of different widths or batches.
+pub(crate) fn read_complex_pair(
+    path: &Path,
+    (n1, n2): (usize, usize),
+    setting: &str,
+) -> Result<(FactorArray, FactorArray)> {
+    let (allowed, fix) =
+        ("an .npz archive with left (n1, k) and right (n2, k)", "Save both: numpy.savez(path, left=L, right=R)");
+    if !npz::is_archive(path)? {
+        return Err(Error::file(path, format!("a single array for {setting}"), allowed, fix));
+    }
+    let present = npz::npz_names(path)?;
+    if let Some(missing) = ["left", "right"].into_iter().find(|name| !present.iter().any(|of| of == name)) {
+        return Err(Error::file(path, format!("no array '{missing}' for {setting}"), allowed, fix));
+    }
+    let (left, right) = (factor(path, "left", n1, setting)?, factor(path, "right", n2, setting)?);
+    if (left.batch, left.columns) != (right.batch, right.columns) {
+        let found = format!("factors of {} and {} columns for {setting}", left.columns, right.columns);
+        return Err(Error::file(path, found, "as many columns and as large a batch in both", fix));
+    }
+    Ok((left, right))
+}
+
+fn factor(path: &Path, name: &str, n: usize, setting: &str) -> Result<FactorArray> {
+    let ComplexArray { shape, parts } = read_complex(path, &[name], setting)?;
     let (batch, rows, columns) = match *shape {
         [rows, columns] => (1, rows, columns),
         [batch, rows, columns] => (batch, rows, columns),
@@ -72,11 +118,30 @@ pub(crate) fn read_complex_factor(path: &Path, n: usize, setting: &str) -> Resul
     };
     if rows != n || parts.is_empty() {
         let found = format!("a factor of shape {} for {setting}", shape_text(&shape));
-        let allowed = format!("shape ({n}, k) or (batch, {n}, k) with k at least 1: the unknown matrix is {n} x {n}");
-        return Err(Error::file(path, found, allowed, "Pass a factor X with one row per row of the unknown matrix"));
+        let allowed =
+            format!("shape ({n}, k) or (batch, {n}, k) with k at least 1: that side of the unknown matrix has {n}");
+        return Err(Error::file(
+            path,
+            found,
+            allowed,
+            "Pass a factor with one row per row or column of the unknown matrix",
+        ));
     }
     let values = parts.chunks(2 * rows * columns).flat_map(stacked).collect();
     Ok(FactorArray { batch, rows: 2 * rows, columns, values })
+}
+
+/// Reads a complex n1×n2 matrix in its real form [[A, −B], [B, A]], row-major.
+///
+/// # Errors
+/// Those of [`read_complex`]; [`Error::File`] for another shape.
+pub(crate) fn read_complex_matrix(path: &Path, (n1, n2): (usize, usize)) -> Result<Vec<f64>> {
+    let ComplexArray { shape, parts } = read_complex(path, &["truth", "M", "rho"], "the truth")?;
+    if *shape != [n1, n2] {
+        let found = format!("an array of shape {}", shape_text(&shape));
+        return Err(Error::file(path, found, format!("shape ({n1}, {n2})"), "Pass the whole matrix"));
+    }
+    Ok(real_form(&parts, (n1, n2)))
 }
 
 /// Reads a Hermitian n×n matrix in its real form [[A, −B], [B, A]], row-major.
@@ -103,17 +168,21 @@ pub(crate) fn read_hermitian(path: &Path, n: usize) -> Result<Vec<f64>> {
             format!("entries ({i},{j}) and ({j},{i}) that differ from each other's conjugates by {:e}", gap(i, j));
         return Err(Error::file(path, found, "a Hermitian matrix", "Save (M + M.conj().T) / 2, or check the file"));
     }
-    let mut out = vec![0.0; 4 * n * n];
-    for i in 0..n {
-        for j in 0..n {
-            let (real, imaginary) = at(i, j);
-            out[i * 2 * n + j] = real;
-            out[(n + i) * 2 * n + n + j] = real;
-            out[(n + i) * 2 * n + j] = imaginary;
-            out[i * 2 * n + n + j] = -imaginary;
-        }
+    Ok(real_form(&parts, (n, n)))
+}
+
+/// [[A, −B], [B, A]] of A + iB, whose parts come in turn.
+fn real_form(parts: &[f64], (n1, n2): (usize, usize)) -> Vec<f64> {
+    let mut out = vec![0.0; 4 * n1 * n2];
+    for (at, part) in parts.chunks_exact(2).enumerate() {
+        let (i, j) = (at / n2, at % n2);
+        let (real, imaginary) = (part[0], part[1]);
+        out[i * 2 * n2 + j] = real;
+        out[(n1 + i) * 2 * n2 + n2 + j] = real;
+        out[(n1 + i) * 2 * n2 + j] = imaginary;
+        out[i * 2 * n2 + n2 + j] = -imaginary;
     }
-    Ok(out)
+    out
 }
 
 /// Real parts, then imaginary parts, of numbers given in turn.

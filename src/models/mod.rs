@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
-use crate::io::complex::read_complex_factor;
+use crate::io::complex::{read_complex_factor, read_complex_pair};
 use crate::io::{FactorArray, read_blocks};
 use crate::memory::product;
 use crate::problem::random::{Purpose, normals};
@@ -213,8 +213,11 @@ pub trait FactorModel: Recorded {
     /// Errors of the file.
     fn read_factors(&self, path: &Path, domain: &Domain, setting: &str) -> Result<Factors> {
         if domain.is_complex() {
-            let FactorArray { batch, rows, columns, values } = read_complex_factor(path, domain.order(), setting)?;
-            return Factors::of_blocks(batch, vec![Block::new(rows, columns, values)]);
+            let (batch, blocks) = match self.factors() {
+                1 => of_arrays([read_complex_factor(path, domain.order(), setting)?]),
+                _ => of_arrays(<[FactorArray; 2]>::from(read_complex_pair(path, domain.shape(), setting)?)),
+            };
+            return Factors::of_blocks(batch, blocks);
         }
         let (names, sizes) = (self.names(), self.sizes(domain, 1));
         // Blocks whose rows do not depend on k have the rows of the domain; the others have k rows.
@@ -346,6 +349,12 @@ fn require_real(word: &str, domain: &Domain) -> Result<()> {
     Err(Error::invalid("model", word, allowed, "use psd, or signed for eigenvalues of both signs"))
 }
 
+/// The batch and the blocks of factors from files.
+fn of_arrays<const N: usize>(arrays: [FactorArray; N]) -> (usize, Vec<Block>) {
+    let batch = arrays.first().map_or(0, |array| array.batch);
+    (batch, arrays.into_iter().map(|array| Block::new(array.rows, array.columns, array.values)).collect())
+}
+
 /// The rank of a truth, which must be given.
 fn given(rank: Option<usize>) -> Result<usize> {
     rank.ok_or_else(|| {
@@ -363,7 +372,13 @@ fn symmetric_freedom(domain: &Domain, rank: usize) -> usize {
 }
 
 /// Fall of the loss, as a multiple of the share of the degrees of freedom, from which they explain more than noise.
-pub(crate) const SIGNIFICANT: f64 = 3.0;
+const SIGNIFICANT: f64 = 3.0;
+
+/// Whether the loss can tell `more` degrees of freedom from noise, where the measurements have `left` others: where fewer are left
+/// than the test asks for, noise alone could pass it.
+pub(crate) fn is_testable(more: f64, left: f64) -> bool {
+    SIGNIFICANT * more < left
+}
 
 /// Loss below which `more` degrees of freedom explain more than noise, where the measurements have `left` others. With
 /// E₁, the quotient of (E₀ − E₁)/d and E₁/(m − d₀ − d) is [`SIGNIFICANT`], as in an F test.

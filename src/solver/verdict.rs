@@ -3,6 +3,7 @@
 use crate::diagnostics::{Spectrum, spectral_norm};
 use crate::error::{Error, Result};
 use crate::host;
+use crate::models::is_testable;
 use crate::operators::Loss;
 use crate::problem::random::{Purpose, normals};
 use crate::solver::plan::Task;
@@ -84,6 +85,7 @@ impl Task<'_> {
             stands_out: positive > STANDS_OUT * edge.0.max(edge.1),
             is_negative: one_sided && negative > positive && negative > STANDS_OUT * edge.0.max(edge.1),
             error: self.error_of_noise(trial),
+            untested: self.untested(trial).filter(|_| !settings.asks_for_rank()),
             rank: trial.singular_values.iter().filter(|v| **v > 1e-6 * trial.singular_values[0]).count(),
             search_rank: p.search_rank,
             asked: settings.asks_for_rank(),
@@ -93,6 +95,15 @@ impl Task<'_> {
 }
 
 impl Task<'_> {
+    /// Degrees of freedom of the result, and measurements, where too few are left for the loss to tell its last column from noise.
+    fn untested(self, trial: &TrialSolution) -> Option<(usize, usize)> {
+        let (freedom, rank) = (self.freedom(), trial.estimated_rank);
+        let m = trial.parameters.rows - trial.parameters.holdout_rows;
+        let (used, fewer) = (freedom(rank), freedom(rank.saturating_sub(1)));
+        (rank > 1 && used > 0 && !is_testable((used - fewer) as f64, m.saturating_sub(fewer) as f64))
+            .then_some((used, m))
+    }
+
     /// Relative error that noise makes, where all of the residual is noise: of m measurements the fit takes d degrees of
     /// freedom, so that a share ρ² of ‖y‖² is left of noise of the share v² = ρ²/(1 − d/m), and v²d/m is in the matrix,
     /// beside 1 − v² of the signal.
@@ -115,6 +126,8 @@ struct Left {
     is_negative: bool,
     /// Relative error of the matrix that noise of the residual's size makes.
     error: f64,
+    /// Degrees of freedom and measurements, where noise could be the last column.
+    untested: Option<(usize, usize)>,
     rank: usize,
     search_rank: usize,
     /// Whether the search rank was requested.
@@ -143,6 +156,14 @@ impl Left {
             let so = format!(
                 "and no direction stands out of the residual: noise of this size, spread over so many degrees of \
                  freedom, makes an error of about {share} % of the matrix. More measurements are needed"
+            );
+            return (format!("{residual}, {so}"), true);
+        }
+        if let (false, Some((used, m))) = (self.stands_out, self.untested) {
+            let so = format!(
+                "and the {rank} columns have {used} degrees of freedom for {m} measurements: so few are left that the \
+                 last columns may be noise. Try --search-rank auto, which compares ranks by held-out measurements, or a \
+                 --search-rank that you know"
             );
             return (format!("{residual}, {so}"), true);
         }

@@ -7,7 +7,7 @@ use faer::Mat;
 use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz, room_for_probes};
 use super::ledger::{Ledger, WINDOW};
 use crate::field::Field;
-use crate::models::{SIGNIFICANT, significant_loss};
+use crate::models::{is_testable, significant_loss};
 use crate::tape::Held;
 
 /// Gradient along the range of U, as a share of the largest eigenvalue, below which new columns are sought.
@@ -208,6 +208,23 @@ impl<E: Field> Turn<'_, '_, E> {
         (q + 1..=self.known.most).take_while(|rank| *rank == 1 || determined(*rank)).count()
     }
 
+    /// Degrees of freedom of `more` columns beyond those before a trial, and measurements beyond those of the latter.
+    fn tried(&self, more: usize) -> (f64, f64) {
+        let before = self.freedom(self.ledger.saved_rank as usize);
+        (self.freedom(self.rank() + more) - before, (self.known.measurements - before).max(1.0))
+    }
+
+    /// Energy from which a trial has succeeded. Further columns join a trial of one more: all of them together have to explain more
+    /// than noise.
+    fn accepted(&self) -> f64 {
+        let (more, left) = self.tried(0);
+        match self.ledger.trial == 1.0 {
+            true if is_testable(more, left) => significant_loss(self.ledger.trial_energy, more, left),
+            true => 0.0,
+            false => self.ledger.trial_energy,
+        }
+    }
+
     /// Writes the probes beside the next U, and U itself.
     fn write_probes(&mut self) {
         let space = &self.rules.space;
@@ -230,6 +247,12 @@ impl<E: Field> Turn<'_, '_, E> {
         self.rules.freedom.get(rank).or(self.rules.freedom.last()).copied().unwrap_or(0) as f64
     }
 
+    /// Degrees of freedom of one more column, and measurements beyond those of the columns in use.
+    fn one_more(&self) -> (f64, f64) {
+        let used = self.freedom(self.rank());
+        (self.freedom(self.rank() + 1) - used, (self.known.measurements - used).max(1.0))
+    }
+
     /// Whether the energy at this rank falls by no more than a share of the fall by noise alone, or of itself.
     fn is_flat(&self, share: f64) -> bool {
         let energies = &self.ledger.energies;
@@ -247,7 +270,7 @@ impl<E: Field> Turn<'_, '_, E> {
             self.ledger.finished = 1.0;
             return;
         }
-        if self.ledger.trial > 0.0 && energy <= self.ledger.trial_accept {
+        if self.ledger.trial > 0.0 && energy <= self.accepted() {
             self.ledger.trial = 0.0;
             self.ledger.edge_error = 1.0;
             self.restart_rate();
@@ -313,9 +336,9 @@ impl<E: Field> Turn<'_, '_, E> {
         true
     }
 
-    fn begin_trial(&mut self, kind: f64, accept: f64) {
+    fn begin_trial(&mut self, kind: f64, energy: f64) {
         self.ledger.trial = kind;
-        (self.ledger.trial_since, self.ledger.trial_accept) = (self.ledger.steps, accept);
+        (self.ledger.trial_since, self.ledger.trial_energy) = (self.ledger.steps, energy);
         self.ledger.saved_rank = self.ledger.rank;
         self.ledger.saved_signs = self.ledger.signs.clone();
         self.next.saved = Some(self.next.u.as_ref().unwrap_or(&self.u).clone());
@@ -347,8 +370,15 @@ impl<E: Field> Turn<'_, '_, E> {
         }
         let tangent = self.tangent.norm();
         let flat = stuck || self.is_flat(FLAT);
-        let room = self.room();
-        if !(flat || q == 0 || tangent <= NEARLY * top) {
+        let room = match self.ledger.trial == 1.0 {
+            true => (1..=self.room()).take_while(|more| is_testable(self.tried(*more).0, self.tried(0).1)).count(),
+            false => self.room(),
+        };
+        // An unfinished fit leaves directions in the residual that look like signal. The loss shows later that such a column is
+        // noise, but only where enough measurements are left.
+        let (more, left) = self.one_more();
+        let nearly = if is_testable(more, left) { NEARLY } else { STATIONARY };
+        if !(flat || q == 0 || tangent <= nearly * top) {
             return false;
         }
         let unknown = room > 0 && (!self.is_known() || self.ledger.edge_error > EDGE_KNOWN);
@@ -393,18 +423,15 @@ impl<E: Field> Turn<'_, '_, E> {
         if !(flat || tangent <= STILL * edge.max(top)) {
             return false;
         }
-        let q = self.rank();
-        let left = (self.known.measurements - self.freedom(q)).max(1.0);
-        let more = self.freedom(q + 1) - self.freedom(q);
-        // Where fewer are left than the test needs, noise alone could pass it.
-        if room == 0 || SIGNIFICANT * more >= left {
+        let (more, left) = self.one_more();
+        if room == 0 || !is_testable(more, left) {
             if !(stuck || tangent <= STILL * edge.max(top) || self.is_flat(STANDS)) {
                 return false;
             }
             self.ledger.finished = 1.0;
             return true;
         }
-        self.begin_trial(1.0, significant_loss(self.known.energy, more, left));
+        self.begin_trial(1.0, self.known.energy);
         if !self.take_up(1, 1e-3 * tangent) {
             self.ledger.finished = 1.0;
         }

@@ -80,9 +80,9 @@ ledger! {
     last_energy, restarted, moved,
     /// Step at which eigenvalues were last judged.
     judged,
-    /// Trial change: 0 none, 1 one more column, 2 fewer columns. Then its first step, its target energy, and the rank
+    /// Trial change: 0 none, 1 one more column, 2 fewer columns. Then its first step, the energy before it or its target, and the rank
     /// before.
-    trial, trial_since, trial_accept, saved_rank,
+    trial, trial_since, trial_energy, saved_rank,
     /// Steps between trials of fewer columns, and the step of the last one.
     wait, cut_at,
     /// Energy and step that measure the rate of convergence.
