@@ -47,9 +47,7 @@ pub(crate) fn symmetric_eigen(n: usize, data: &[f64]) -> Result<(Vec<f64>, Vec<f
 /// # Errors
 /// [`Error::Invalid`] where an entry is not finite.
 pub(crate) fn eigen<E: Field>(matrix: &Mat<E>) -> Result<(Vec<f64>, Mat<E>)> {
-    if matrix.col_iter().any(|column| column.iter().any(|v| !v.square().is_finite())) {
-        return Err(not_finite());
-    }
+    require_finite(matrix)?;
     let eigen = matrix.self_adjoint_eigen(Side::Lower).map_err(|_| not_finite())?;
     Ok(((0..matrix.nrows()).map(|i| eigen.S()[i].real()).collect(), eigen.U().to_owned()))
 }
@@ -71,6 +69,42 @@ pub(crate) fn complex_svd(rows: usize, columns: usize, data: &[f64]) -> Result<(
     let svd = complex(rows, columns, data).thin_svd().map_err(|_| not_finite())?;
     let values = (0..columns.min(rows / 2)).map(|i| svd.S()[i].re).collect();
     Ok((row_major(c64::stacked(svd.U().to_owned()).as_ref()), values))
+}
+
+/// Left and right singular vectors of a matrix, and between them its singular values, largest first.
+///
+/// # Errors
+/// [`Error::Invalid`] where an entry is not finite.
+pub(crate) fn singular<E: Field>(matrix: &Mat<E>) -> Result<(Mat<E>, Vec<f64>, Mat<E>)> {
+    require_finite(matrix)?;
+    let svd = matrix.thin_svd().map_err(|_| not_finite())?;
+    let values: Vec<f64> = (0..matrix.nrows().min(matrix.ncols())).map(|j| svd.S()[j].real().max(0.0)).collect();
+    Ok((svd.U().to_owned(), values, svd.V().to_owned()))
+}
+
+/// Left singular vectors of a matrix, and its singular values, largest first.
+///
+/// # Errors
+/// [`Error::Invalid`] where an entry is not finite.
+pub(crate) fn left_vectors<E: Field>(matrix: &Mat<E>) -> Result<(Mat<E>, Vec<f64>)> {
+    singular(matrix).map(|(vectors, values, _)| (vectors, values))
+}
+
+/// Left and right singular vectors of L Rᴴ with its singular values, largest first, without the matrix.
+///
+/// # Errors
+/// [`Error::Invalid`] where an entry is not finite.
+pub(crate) fn svd_of_product<E: Field>(left: &Mat<E>, right: &Mat<E>) -> Result<([Mat<E>; 2], Vec<f64>)> {
+    require_finite(left)?;
+    require_finite(right)?;
+    let (l, r) = (left.qr(), right.qr());
+    let (u, values, v) = singular(&(l.thin_R() * r.thin_R().adjoint()))?;
+    Ok(([l.compute_thin_Q() * u, r.compute_thin_Q() * v], values))
+}
+
+fn require_finite<E: Field>(matrix: &Mat<E>) -> Result<()> {
+    let finite = matrix.col_iter().all(|column| column.iter().all(|v| v.square().is_finite()));
+    if finite { Ok(()) } else { Err(not_finite()) }
 }
 
 /// An orthonormal basis, in the sense of complex matrices, of the column space of a complex matrix in its real form.
@@ -168,11 +202,4 @@ pub(crate) fn inverse_positive(n: usize, data: &[f64]) -> Result<Vec<f64>> {
         Error::invalid("matrix", "a matrix that is not positive definite", "a positive definite one", fix)
     })?;
     Ok(row_major(factor.inverse().as_ref()))
-}
-
-/// Aᵀ·B for row-major A (n×a) and B (n×b).
-pub(crate) fn transposed_times(a: &[f64], left: usize, b: &[f64], right: usize) -> Vec<f64> {
-    let n = a.len() / left;
-    let product = view(n, left, a).transpose() * view(n, right, b);
-    (0..left * right).map(|at| product[(at / right, at % right)]).collect()
 }

@@ -119,9 +119,11 @@ def unstacked(found: np.ndarray) -> np.ndarray:
     return found[..., :n, :] + 1j * found[..., n:, :]
 
 
-def real_form(value: Any, name: str) -> np.ndarray:
-    """Convert a Hermitian A + iB to [[A, -B], [B, A]]."""
+def real_form(value: Any, name: str, symmetric: bool = True) -> np.ndarray:
+    """Convert A + iB, Hermitian where ``symmetric``, to [[A, -B], [B, A]]."""
     found = array(value, name)
+    if found.ndim == 2 and not symmetric:
+        return np.ascontiguousarray(np.block([[found.real, -found.imag], [found.imag, found.real]]), dtype=np.float64)
     if found.ndim != 2 or found.shape[0] != found.shape[1]:
         raise InvalidInput(f"{name}: found an array of shape {found.shape}; allowed: a square matrix. Pass the whole matrix")
     gap = np.abs(found - found.conj().T)
@@ -140,7 +142,7 @@ def factors(value: Any, name: str, complex_: bool = False) -> Any:
         first, second = value
         if isinstance(second, tuple):
             return (stacked if complex_ else array)(first, name), second
-        return array(first, name), array(second, name)
+        return (stacked if complex_ else array)(first, name), (stacked if complex_ else array)(second, name)
     return (stacked if complex_ else array)(value, name)
 
 

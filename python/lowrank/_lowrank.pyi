@@ -111,7 +111,7 @@ def dense(
     normalization: str,
     complex: bool,
 ) -> Operator: ...
-def dense_gaussian(model: str, shape: tuple[int, int], measurements: int, seed: int, storage: str) -> Operator: ...
+def dense_gaussian(model: str, shape: tuple[int, int], measurements: int, seed: int, storage: str, complex: bool) -> Operator: ...
 def made(
     name: str, model: str, shape: tuple[int, int], measurements: int, seed: int, normalization: str
 ) -> Operator: ...
@@ -148,6 +148,14 @@ def entries(
     values: NDArray[np.float64],
     weights: NDArray[np.float64] | None,
     shape: tuple[int, int] | None,
+    model: str,
+    normalization: str,
+) -> Operator: ...
+def complex_entries(
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    parts: NDArray[np.float64],
+    shape: tuple[int, int],
     model: str,
     normalization: str,
 ) -> Operator: ...

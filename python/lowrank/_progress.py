@@ -56,8 +56,9 @@ class Watch:
             self._show(what)
         if self.callback is None:
             return False
-        if self.parts and "left" in what:
-            what["left"] = unstacked(what["left"])
+        for side in ("left", "right") if self.parts else ():
+            if what.get(side) is not None:
+                what[side] = unstacked(what[side])
         try:
             return bool(self.callback(Progress(**what)))
         except StopIteration:

@@ -81,7 +81,10 @@ class Run:
         parts = self.operator.complex
         self.truth = truth._core if isinstance(truth, Truth) else None if truth is None else factors(truth, "truth", parts)
         known = truth_matrix is not None and parts
-        self.truth_matrix = real_form(truth_matrix, "truth_matrix") if known else optional(truth_matrix, "truth_matrix")
+        symmetric = self.operator.model != "asymmetric"
+        self.truth_matrix = (
+            real_form(truth_matrix, "truth_matrix", symmetric) if known else optional(truth_matrix, "truth_matrix")
+        )
         self.init = init if init is None or isinstance(init, str) else factors(init, "init", parts)
 
     def solved(self, callback: Callback | None, callback_factors: bool, progress: bool) -> tuple[Solution, list[str]]:
@@ -101,6 +104,7 @@ class Run:
         found = json.loads(report)
         if self.operator.complex:
             lefts = [unstacked(left) for left in lefts]
+            rights = None if rights is None else [unstacked(right) for right in rights]
         pairs = [(left, None) for left in lefts] if rights is None else list(zip(lefts, rights))
         signature = self.options.get("signature")
         trials = [

@@ -50,7 +50,7 @@ class Operator:
 
     @property
     def complex(self) -> bool:
-        """Whether the unknown is complex and Hermitian. Factors are complex arrays then."""
+        """Whether the unknown is complex. Factors are complex arrays then."""
         return self._core.complex
 
     @property
@@ -91,10 +91,12 @@ class Operator:
     def sensing_matrix(self, i: int) -> np.ndarray:
         """Return A_i, (n1, n2), float64 or complex128."""
         found = self._core.sensing_matrix(i)
-        return unstacked(found[:, : self.shape[0]]) if self.complex else found
+        return unstacked(found[:, : self.shape[1]]) if self.complex else found
 
     def forward(self, left: Any, right: Any = None) -> np.ndarray:
-        """Return A(L R^T), (m,), for L (n1, k) and R (n2, k); A(L L^T) without R. Computed in f64 on the host."""
+        """Return A(L R^T), (m,), for L (n1, k) and R (n2, k); A(L L^T) without R. Computed in f64 on the host.
+
+        Of complex matrices it is the real part of A(L R^H)."""
         if right is None and self.model == "asymmetric":
             raise InvalidInput("right: found no value; allowed: R of shape (n2, k). The model asymmetric has two factors")
         if self.complex:
@@ -116,7 +118,8 @@ class Dense(Operator):
     """Stored sensing matrices.
 
     matrices: (m, n1, n2), (m, n1*n2), or upper triangles row by row, (m, n(n+1)/2). Any real number type, any order and strides.
-    Complex ones, (m, n, n), are Hermitian, and so is the unknown.
+    Complex ones have a complex unknown: Hermitian ones, (m, n, n), a Hermitian one; those of the model asymmetric, (m, n1, n2), any,
+    of which y has the real parts Re<A_i, M>. Imaginary parts are the real parts that i*A_i measures.
     model: psd (M = U U^T), signed (U S U^T), asymmetric (L R^T).
     layout: packed or full, needed only for an ambiguous width; shape, (n1, n2), also resolves it.
     storage: type of the stored numbers, f16, f32 or f64; default: float32 stays f32, every other type becomes f64.
@@ -146,10 +149,19 @@ class Dense(Operator):
 
     @classmethod
     def gaussian(
-        cls, shape: int | Shape, measurements: int, seed: int = 0, *, model: str = "psd", storage: str = "f32"
+        cls,
+        shape: int | Shape,
+        measurements: int,
+        seed: int = 0,
+        *,
+        model: str = "psd",
+        storage: str = "f32",
+        complex: bool = False,
     ) -> Dense:
-        """Create A_i with independent normal entries: N(0, 1) on the diagonal and N(0, 1/2) off it for symmetric A_i, else N(0, 1)."""
-        return cls._of(_lowrank.dense_gaussian(model, _sizes(shape), measurements, seed, storage))
+        """Create A_i with independent normal entries: N(0, 1) on the diagonal and N(0, 1/2) off it for symmetric A_i, else N(0, 1).
+
+        Both parts of ``complex`` ones have these variances, and the diagonal of Hermitian ones is real."""
+        return cls._of(_lowrank.dense_gaussian(model, _sizes(shape), measurements, seed, storage, complex))
 
 
 class Seeded(Operator):
@@ -178,7 +190,7 @@ class Rademacher(Seeded):
 class RankOne(Operator):
     """Outer products: y_i = a_i^T M a_i, or with ``right`` a_i^T M b_i (model asymmetric).
 
-    vectors: a, (m, n), or (m, n, q) for sums of q products. Complex a measure a_i^H M a_i of a complex Hermitian M, as in phase
+    vectors: a, (m, n), or (m, n, q) for sums of q products. Complex a and b measure Re a_i^H M b_i. Complex a measure a_i^H M a_i of a complex Hermitian M, as in phase
     retrieval: y_i = |a_i^H x|^2 for M = x x^H. right: b, (m, n2) or (m, n2, q).
     centred: subtract the mean of the residuals for a a^T, which gradient descent needs; see docs/measurements/rank_one.md.
     """
@@ -195,9 +207,10 @@ class RankOne(Operator):
     ):
         model = model or ("psd" if right is None else "asymmetric")
         a, b = array(vectors, "vectors"), optional(right, "vectors_right")
-        parts = a.dtype.kind == "c"
+        parts = a.dtype.kind == "c" or (b is not None and b.dtype.kind == "c")
         if parts:
             a = np.ascontiguousarray(np.stack([a.real, a.imag], axis=-1))
+            b = None if b is None else np.ascontiguousarray(np.stack([b.real, b.imag], axis=-1))
         super().__init__(_lowrank.rank_one(a, b, model, storage, str(normalization), centred, parts))
 
     @classmethod
@@ -332,6 +345,7 @@ class Entries(Operator):
     rows, columns: positions counted from 0, (m,). values: (m,). shape: (n1, n2), default: the smallest that holds the positions.
     model: asymmetric, or psd or signed for a symmetric matrix. A repeated position counts once, with the mean of its values; of a
     symmetric matrix (a, b) and (b, a) count together. weights: one for each entry, of at least 0; their scale does not matter.
+    Complex values have a complex unknown, which is Hermitian for psd and signed. Real and imaginary part are a measurement each.
     """
 
     def __init__(
@@ -346,6 +360,9 @@ class Entries(Operator):
         normalization: str | float = "auto",
     ):
         v = array(values, "values")
+        if v.dtype.kind == "c" and v.ndim == 1:
+            super().__init__(_complex_entries(places(rows, "rows"), places(columns, "columns"), v, shape, weights, model, normalization))
+            return
         if v.dtype.kind not in "biuf" or v.ndim != 1:
             raise InvalidInput(
                 f"values: found an array of shape {v.shape} of {v.dtype}; allowed: real numbers, shape (m,). "
@@ -370,6 +387,23 @@ class Entries(Operator):
             return cls(rows, columns, ratings[known], ratings.shape, model=model, normalization=normalization)
         found = ratings.tocoo()
         return cls(found.row, found.col, found.data, found.shape, model=model, normalization=normalization)
+
+
+def _complex_entries(
+    rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: Shape | None, weights: Any, model: str, normalization: str | float
+) -> _lowrank.Operator:
+    if weights is not None:
+        raise InvalidInput("weights: found weights of complex values; allowed: none. Leave them out")
+    if not len(rows) == len(columns) == len(values):
+        found = f"{len(rows)} rows, {len(columns)} columns and {len(values)} values"
+        raise InvalidInput(f"entries: found {found}; allowed: three lists of the same length. Pass all three of every entry")
+    if not np.isfinite(values).all():
+        raise InvalidInput(f"values: found {values[~np.isfinite(values)][0]}; allowed: finite numbers. Leave that entry out")
+    if shape is None:
+        shape = (int(rows.max(initial=-1)) + 1, int(columns.max(initial=-1)) + 1)
+        shape = shape if model == "asymmetric" else (max(shape), max(shape))
+    parts = np.stack([values.real, values.imag], axis=-1).astype(np.float64).ravel()
+    return _lowrank.complex_entries(rows, columns, parts, shape, model, str(normalization))
 
 
 def operator_of(matrices: Any, model: str | None, keywords: dict[str, Any], storage: str | None) -> Operator:

@@ -8,7 +8,7 @@ from . import _lowrank
 from ._arrays import unstacked
 from .operators import Operator
 
-__all__ = ["Truth", "asymmetric", "hermitian", "psd", "signed"]
+__all__ = ["Truth", "asymmetric", "complex_asymmetric", "hermitian", "psd", "signed"]
 
 
 class Truth:
@@ -26,7 +26,7 @@ class Truth:
     def matrix(self) -> np.ndarray:
         """M, (n1, n2)."""
         found = self._core.matrix()
-        return unstacked(found[:, : self.shape[0]]) if self._core.complex else found
+        return unstacked(found[:, : self.shape[1]]) if self._core.complex else found
 
     @property
     def left(self) -> np.ndarray | None:
@@ -64,3 +64,8 @@ def signed(n: int, *, signature: tuple[int, int], condition_number: float = 1.0,
 def asymmetric(n1: int, n2: int, *, rank: int = 1, condition_number: float = 1.0, seed: int = 0) -> Truth:
     """Create M = L R^T, n1 x n2, with the singular values of M spread evenly from 1 to 1/condition_number."""
     return Truth(_lowrank.synthetic("asymmetric", (n1, n2), rank, condition_number, seed, None, False))
+
+
+def complex_asymmetric(n1: int, n2: int, *, rank: int = 1, condition_number: float = 1.0, seed: int = 0) -> Truth:
+    """Create M = L R^H, complex n1 x n2, with the singular values of M spread evenly from 1 to 1/condition_number."""
+    return Truth(_lowrank.synthetic("asymmetric", (n1, n2), rank, condition_number, seed, None, True))

@@ -2,6 +2,7 @@
 //! types, and results into arrays, JSON and CSV; the package `lowrank` builds objects from them.
 
 mod arrays;
+mod complex;
 mod errors;
 mod operator;
 mod options;
@@ -64,11 +65,12 @@ fn _lowrank(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(operator::made, m)?)?;
     m.add_function(wrap_pyfunction!(operator::rank_one, m)?)?;
     m.add_function(wrap_pyfunction!(operator::rank_one_gaussian, m)?)?;
-    m.add_function(wrap_pyfunction!(operator::pauli, m)?)?;
-    m.add_function(wrap_pyfunction!(operator::pauli_drawn, m)?)?;
-    m.add_function(wrap_pyfunction!(operator::pauli_counts, m)?)?;
-    m.add_function(wrap_pyfunction!(operator::pauli_settings, m)?)?;
-    m.add_function(wrap_pyfunction!(operator::coded_diffraction, m)?)?;
+    m.add_function(wrap_pyfunction!(complex::pauli, m)?)?;
+    m.add_function(wrap_pyfunction!(complex::pauli_drawn, m)?)?;
+    m.add_function(wrap_pyfunction!(complex::pauli_counts, m)?)?;
+    m.add_function(wrap_pyfunction!(complex::pauli_settings, m)?)?;
+    m.add_function(wrap_pyfunction!(complex::coded_diffraction, m)?)?;
+    m.add_function(wrap_pyfunction!(complex::complex_entries, m)?)?;
     m.add_function(wrap_pyfunction!(operator::sparse, m)?)?;
     m.add_function(wrap_pyfunction!(operator::entries, m)?)?;
     m.add_function(wrap_pyfunction!(predict::fit_lines, m)?)?;

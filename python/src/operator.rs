@@ -5,11 +5,8 @@ use std::sync::Arc;
 use lowrank::io::{SparseRows, Triplets};
 use lowrank::models::{self, ModelCard};
 use lowrank::operators::dense::{Layout, Normalization, OpenOptions};
-use lowrank::operators::pauli::{Bases, Counts};
 use lowrank::operators::rank_one::OpenVectors;
-use lowrank::operators::{
-    self, CodedDiffraction, Dense, Entries, Pauli, PauliString, RankOne, Seeded, Sparse, Storage,
-};
+use lowrank::operators::{self, Dense, Entries, RankOne, Seeded, Sparse, Storage};
 use lowrank::problem::{Domain, Factors};
 use numpy::{PyReadonlyArray1, PyUntypedArray};
 use pyo3::prelude::*;
@@ -35,7 +32,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    fn new(
+    pub fn new(
         inner: impl operators::Operator + 'static,
         (card, model): (&'static ModelCard, &str),
         notices: Vec<String>,
@@ -84,8 +81,7 @@ impl Operator {
 
     #[getter]
     fn shape(&self) -> (usize, usize) {
-        let domain = self.inner.domain();
-        if domain.is_complex() { (domain.order(), domain.order()) } else { (domain.rows(), domain.columns()) }
+        self.inner.domain().shape()
     }
 
     /// Returns whether the matrices are complex: arrays then hold real parts above imaginary parts.
@@ -227,13 +223,24 @@ fn options(
 }
 
 /// Returns the card of a model.
-fn card(model: &str) -> PyResult<&'static ModelCard> {
+pub fn card(model: &str) -> PyResult<&'static ModelCard> {
     models::card(model).map_err(raised)
 }
 
 /// Returns the domain of n1×n2 matrices for a model.
 fn domain_of(model: &str, (n1, n2): (usize, usize)) -> PyResult<Domain> {
     card(model)?.domain(n1, n2).map_err(raised)
+}
+
+/// Returns the domain of real or complex n1×n2 matrices for a model.
+pub fn field_domain(card: &ModelCard, shape: (usize, usize), complex: bool) -> PyResult<Domain> {
+    // A symmetric model checks that the matrix is square.
+    let domain = card.domain(shape.0, shape.1).map_err(raised)?;
+    Ok(match (complex, card.symmetric) {
+        (false, _) => domain,
+        (true, true) => Domain::hermitian(shape.0),
+        (true, false) => Domain::complex_rectangular(shape.0, shape.1),
+    })
 }
 
 #[pyfunction]
@@ -265,8 +272,9 @@ pub fn dense_gaussian(
     measurements: usize,
     seed: u64,
     storage: &str,
+    complex: bool,
 ) -> PyResult<Operator> {
-    let (domain, storage) = (domain_of(model, shape)?, parsed::<Storage>(storage)?);
+    let (domain, storage) = (field_domain(card(model)?, shape, complex)?, parsed::<Storage>(storage)?);
     let made = py.detach(|| Dense::gaussian_stored(domain, measurements, seed, storage)).map_err(raised)?;
     Ok(Operator::new(
         made,
@@ -322,6 +330,7 @@ pub fn rank_one(
     let left = arrays::lent("vectors", vectors)?;
     let left = if complex { left.as_complex().map_err(raised)? } else { left };
     let right = right.map(|array| arrays::lent("vectors_right", array)).transpose()?;
+    let right = right.map(|array| if complex { array.as_complex() } else { Ok(array) }).transpose().map_err(raised)?;
     let file = py.detach(|| options.read(left, right)).map_err(raised)?;
     let text = file.describe();
     Ok(Operator::new(file.operator, (card(model)?, model), file.notices, text))
@@ -337,7 +346,7 @@ pub fn rank_one_gaussian(
     seed: u64,
     complex: bool,
 ) -> PyResult<Operator> {
-    let domain = if complex { Domain::hermitian(shape.0) } else { domain_of(model, shape)? };
+    let domain = field_domain(card(model)?, shape, complex)?;
     let made = py.detach(|| RankOne::gaussian_sums(domain, measurements, products, seed)).map_err(raised)?;
     Ok(Operator::new(
         made,
@@ -345,77 +354,6 @@ pub fn rank_one_gaussian(
         Vec::new(),
         format!("RankOne.gaussian, {measurements} measurements of {domain}"),
     ))
-}
-
-/// Returns the operator of Pauli strings, with the model psd, and its words.
-fn of_strings(made: lowrank::Result<Pauli>, normalization: &str) -> PyResult<(Operator, Vec<String>)> {
-    let operator = made.map_err(raised)?;
-    let operator = match normalization.parse::<Normalization>().map_err(raised)? {
-        // The strings know their own.
-        Normalization::InverseCount | Normalization::Auto => Ok(operator),
-        other => other.resolve(operator.strings().len(), 1.0).and_then(|s| operator.with_normalization(s)),
-    };
-    let operator = operator.map_err(raised)?;
-    let words = operator.strings().iter().map(ToString::to_string).collect();
-    let text = format!("{} Pauli strings", operator.strings().len());
-    Ok((Operator::new(operator, (card("psd")?, "psd"), Vec::new(), text), words))
-}
-
-#[pyfunction]
-pub fn pauli(py: Python<'_>, words: Vec<String>, normalization: &str) -> PyResult<(Operator, Vec<String>)> {
-    let of = || Pauli::new(words.iter().map(|word| PauliString::from_word(word)).collect::<lowrank::Result<_>>()?);
-    of_strings(py.detach(of), normalization)
-}
-
-#[pyfunction]
-#[pyo3(signature = (qubits, measurements, seed))]
-pub fn pauli_drawn(
-    py: Python<'_>,
-    qubits: usize,
-    measurements: Option<usize>,
-    seed: u64,
-) -> PyResult<(Operator, Vec<String>)> {
-    let of = || measurements.map_or_else(|| Pauli::all(qubits), |m| Pauli::random(qubits, m, seed));
-    of_strings(py.detach(of), "auto")
-}
-
-/// Returns the settings of Pauli strings as (basis, indices of strings).
-#[pyfunction]
-pub fn pauli_settings(py: Python<'_>, words: Vec<String>) -> PyResult<Vec<(String, Vec<usize>)>> {
-    let of = || -> lowrank::Result<_> {
-        let strings = words.iter().map(|word| PauliString::from_word(word)).collect::<lowrank::Result<_>>()?;
-        let settings = Pauli::new(strings)?.settings();
-        Ok(settings.into_iter().map(|setting| (setting.basis, setting.strings)).collect())
-    };
-    py.detach(of).map_err(raised)
-}
-
-#[pyfunction]
-pub fn pauli_counts(py: Python<'_>, counts: Bases, normalization: &str) -> PyResult<(Operator, Vec<String>)> {
-    let found = py.detach(|| Counts::new("counts".as_ref(), counts)?.expectations()).map_err(raised)?;
-    let (operator, words) = of_strings(Pauli::new(found.strings), normalization)?;
-    let (observations, weights) = (Some(found.values), Some(found.weights));
-    Ok((Operator { observations, weights, ..operator }, words))
-}
-
-/// Creates coded diffraction patterns from masks, real and imaginary parts in turn.
-#[pyfunction]
-pub fn coded_diffraction(
-    py: Python<'_>,
-    parts: PyReadonlyArray1<'_, f64>,
-    shape: Vec<usize>,
-    normalization: &str,
-) -> PyResult<Operator> {
-    let masks: Vec<(f64, f64)> = parts.as_slice()?.chunks(2).map(|part| (part[0], part[1])).collect();
-    let operator = py.detach(|| CodedDiffraction::new(&shape, &masks)).map_err(raised)?;
-    let operator = match normalization.parse::<Normalization>().map_err(raised)? {
-        // The masks know their own.
-        Normalization::InverseCount | Normalization::Auto => Ok(operator),
-        other => other.resolve(operator.masks().count(), 1.0).and_then(|s| operator.with_normalization(s)),
-    };
-    let operator = operator.map_err(raised)?;
-    let text = format!("{} masks of shape {shape:?}", operator.patterns());
-    Ok(Operator::new(operator, (card("psd")?, "psd"), Vec::new(), text))
 }
 
 /// Creates an operator from compressed rows, each a flattened matrix.

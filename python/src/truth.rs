@@ -3,14 +3,13 @@
 use lowrank::internals::io::{factor_of, pair_of, rectangular_truth_of, truth_matrix_of};
 use lowrank::methods::Named;
 use lowrank::models::{self, Model};
-use lowrank::problem::Domain;
 use lowrank::{Problem, problem};
 use numpy::PyUntypedArray;
 use pyo3::prelude::*;
 
 use crate::arrays;
 use crate::errors::{invalid, raised};
-use crate::operator::Operator;
+use crate::operator::{Operator, field_domain};
 
 #[pyclass(frozen, module = "lowrank._lowrank")]
 pub struct Truth(pub problem::Truth);
@@ -20,8 +19,7 @@ impl Truth {
     /// Returns (n1, n2).
     #[getter]
     fn shape(&self) -> (usize, usize) {
-        let domain = self.0.domain();
-        if domain.is_complex() { (domain.order(), domain.order()) } else { (domain.rows(), domain.columns()) }
+        self.0.domain().shape()
     }
 
     /// Returns whether the matrix is complex: arrays then hold real parts above imaginary parts.
@@ -77,8 +75,8 @@ pub fn synthetic(
 ) -> PyResult<Truth> {
     let card = models::card(model).map_err(raised)?;
     let signature = Named::default().with("signature", signature.map(|(p, q)| format!("{p},{q}")));
-    let domain = || if complex { Ok(Domain::hermitian(sizes.0)) } else { card.domain(sizes.0, sizes.1) };
-    let builder = || Model::named(model, &signature)?.truth(&domain()?, Some(rank));
+    let domain = field_domain(card, sizes, complex)?;
+    let builder = || Model::named(model, &signature)?.truth(&domain, Some(rank));
     builder().map_err(raised)?.condition_number(condition_number).seed(seed).build().map(Truth).map_err(raised)
 }
 
@@ -117,7 +115,7 @@ pub fn attached(
             let (left, right) = pair_of("truth", left, right, (n1, n2), "truth").map_err(raised)?;
             let k = left.columns;
             let pairs = left.values.chunks(n1 * k).zip(right.values.chunks(n2 * k));
-            let truths = pairs.map(|(l, r)| problem::Truth::from_pair(n1, n2, k, l.to_vec(), r.to_vec()));
+            let truths = pairs.map(|(l, r)| problem::Truth::from_pair_on(domain, k, l.to_vec(), r.to_vec()));
             let truths = truths.collect::<lowrank::Result<_>>().map_err(raised)?;
             problem.with_truths(truths).map_err(raised)?
         }

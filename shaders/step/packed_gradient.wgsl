@@ -1,5 +1,4 @@
-// What `ops/product.wgsl` multiplies in D = G V, for the symmetric G with the given upper triangle g: G[i, j] is g[q(i, j)] on the diagonal
-// and OFF_DIAGONAL times that beside it.
+// What `ops/product.wgsl` multiplies in D = G V, for a symmetric G whose entries `g_of` reads from numbers g.
 
 @group(0) @binding(0) var<storage, read> slots: array<u32>;
 @group(1) @binding(0) var<storage, read> packed: array<real>;            // (slots, P)
@@ -17,8 +16,7 @@ struct Place {
 }
 
 fn a_of(place: Place, i: u32, j: u32) -> real {
-    let weight: real = select(OFF_DIAGONAL, 1.0, i == j);
-    return weight * packed[place.slot * P + packed_index(i, j)];
+    return g_of(place.slot, i, j);
 }
 
 fn b_of(place: Place, j: u32, c: u32) -> real {

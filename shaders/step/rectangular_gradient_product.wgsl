@@ -1,4 +1,4 @@
-// D_L = G V above D_R = Gᵀ W, for G given row by row and W above V:
+// D_L = G V above D_R = Gᵀ W, for a G whose entries `g_of` reads from numbers g, and W above V:
 //
 //   D[i, c] = Σ_j G[i, j]·V[j, c]    j in order        D[N1 + j, c] = Σ_i G[i, j]·W[i, c]    i in order
 //
@@ -44,9 +44,8 @@ fn multiply(
         let of_sum = select(local.x, local.y, transposed);
         let row = min(first_row + of_row, height - 1u);
         let term = min(first + of_sum, length - 1u);
-        let at = select(row * N2 + term, term * N2 + row, transposed);
         let inside = first_row + of_row < height && first + of_sum < length;
-        g_block[of_row * 16u + of_sum] = select(0.0, packed[slot * P + at], inside);
+        g_block[of_row * 16u + of_sum] = select(0.0, g_of(slot, select(row, term, transposed), select(term, row, transposed)), inside);
         let v_row = first + local.y;
         let number = applied[base + (other + min(v_row, length - 1u)) * K + min(c, K - 1u)];
         v_block[thread] = select(0.0, number, v_row < length && c < K);

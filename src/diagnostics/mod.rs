@@ -42,8 +42,7 @@ pub use state::{fidelity, purity};
 /// [`crate::Error::Invalid`] where the sizes differ.
 pub fn relative_error(found: &Product<'_>, truth: &Truth) -> Result<f64> {
     if truth.domain().is_complex() {
-        let (wide, positive) = found.real_form();
-        return relative_error(&Product::signed(wide.of(0), positive), &truth.real_form());
+        return relative_error(&found.real_form().product(), &truth.real_form());
     }
     let (n1, n2, k) = (found.rows(), found.columns(), found.left().columns());
     if (n1, n2) != (truth.domain().rows(), truth.domain().columns()) {

@@ -5,7 +5,7 @@ use faer::{Mat, c64};
 use crate::error::{Error, Result};
 use crate::field::Field;
 use crate::host;
-use crate::linalg::{eigen, orthonormal_columns, row_major, singular_values, symmetric_eigen, view};
+use crate::linalg::{eigen, row_major, symmetric_eigen, view};
 use crate::memory::{Memory, product};
 use crate::models::SingularTriplets;
 use crate::operators::Operator;
@@ -169,10 +169,17 @@ pub(crate) fn singular_triplets(
     s: f64,
     wanted: usize,
 ) -> Result<SingularTriplets> {
+    match operator.domain().is_complex() {
+        false => triplets::<f64>(operator, weighted, s, wanted),
+        true => triplets::<c64>(operator, weighted, s, wanted),
+    }
+}
+
+fn triplets<E: Field>(operator: &dyn Operator, weighted: &[f64], s: f64, wanted: usize) -> Result<SingularTriplets> {
     let (n1, n2) = (operator.domain().rows(), operator.domain().columns());
-    let k = (2 * wanted).max(8).min(n1).min(n2);
+    let k = (2 * wanted).max(8).min(operator.domain().order());
     let images = Images::new(operator, weighted, k)?;
-    let q = leading_directions(&images, wanted)?;
+    let q = leading_directions::<E>(&images, wanted)?;
     // P Q = A Σ Wᵀ, so the triplets are (A, Σ, Q W).
     let image = images.of(q.clone())?;
     let refused =
@@ -180,12 +187,13 @@ pub(crate) fn singular_triplets(
     if image.iter().any(|value| !value.is_finite()) {
         return Err(refused("a non-finite A*(y)"));
     }
-    let svd = view(n1, k, &image).thin_svd();
+    let of = |rows: usize, data: &[f64]| E::unstacked(view(rows, k, data).to_owned());
+    let svd = of(n1, &image).thin_svd();
     let svd = svd.map_err(|_| refused("an A*(y) whose eigendecomposition failed"))?;
     Ok(SingularTriplets {
-        values: (0..k).map(|j| s * svd.S()[j]).collect(),
-        left: row_major(svd.U()),
-        right: row_major((view(n2, k, &q) * svd.V()).as_ref()),
+        values: (0..k).map(|j| s * svd.S()[j].real()).collect(),
+        left: row_major(E::stacked(svd.U().to_owned()).as_ref()),
+        right: row_major(E::stacked(of(n2, &q) * svd.V()).as_ref()),
     })
 }
 
@@ -252,26 +260,32 @@ impl<'a> Images<'a> {
     }
 }
 
+/// An orthonormal basis of columns, rows×k row-major; complex ones are in their real form.
+fn orthonormal<E: Field>(rows: usize, k: usize, data: &[f64]) -> Vec<f64> {
+    row_major(E::stacked(E::unstacked(view(rows, k, data).to_owned()).qr().compute_thin_Q()).as_ref())
+}
+
 /// An orthonormal basis Q of the right directions of P with the largest singular values, n2×k.
-fn leading_directions(images: &Images<'_>, wanted: usize) -> Result<Vec<f64>> {
+fn leading_directions<E: Field>(images: &Images<'_>, wanted: usize) -> Result<Vec<f64>> {
     let (n1, n2) = (images.operator.domain().rows(), images.operator.domain().columns());
     let k = images.columns;
     let mut v = normals(0, Purpose::Laws, 1.0, n2 * k);
     let mut before = 0.0;
     for _ in 1..STEPS {
-        let image = images.of(orthonormal_columns(n2, k, &v))?;
-        if image.iter().all(|value| *value == 0.0) {
+        let image = images.of(orthonormal::<E>(n2, k, &v))?;
+        // The caller refuses what is not finite.
+        if image.iter().all(|value| *value == 0.0) || image.iter().any(|value| !value.is_finite()) {
             break;
         }
         if n1.saturating_add(n2) > LARGEST_FORMED {
-            // The caller refuses what is not finite.
-            let found = singular_values(n1, k, &image).map_or(0.0, |values| values[wanted.clamp(1, k) - 1]);
+            let values = E::unstacked(view(n1, k, &image).to_owned()).singular_values();
+            let found = values.map_or(0.0, |values| values[wanted.clamp(1, k) - 1].real());
             if (found - before).abs() <= SETTLED * found {
                 break;
             }
             before = found;
         }
-        v = images.of_transposed(orthonormal_columns(n1, k, &image))?;
+        v = images.of_transposed(orthonormal::<E>(n1, k, &image))?;
     }
-    Ok(orthonormal_columns(n2, k, &v))
+    Ok(orthonormal::<E>(n2, k, &v))
 }

@@ -16,6 +16,8 @@ pub(super) struct Frame {
     pub n2: usize,
     /// Whether the operator's matrices are symmetric: a factor then has n rows.
     pub symmetric: bool,
+    /// Whether they are real forms of complex matrices, of half as many rows and columns.
+    pub complex: bool,
     /// Columns of the factors.
     pub k: usize,
     /// Number of measurements.
@@ -35,12 +37,19 @@ impl Frame {
         let (n1, n2, symmetric) = (shape.rows(), shape.columns(), shape.is_symmetric());
         let n = if symmetric { n1 } else { n1 + n2 };
         let centred = operator.is_centred();
-        Self { precision, n, n1, n2, symmetric, k, m, slots, loss: Loss::Square, grouped: false, centred }
+        let complex = shape.is_complex();
+        Self { precision, n, n1, n2, symmetric, complex, k, m, slots, loss: Loss::Square, grouped: false, centred }
     }
 
     /// The same frame with factors of k columns.
     pub(super) fn columns(self, k: usize) -> Self {
         Self { k, ..self }
+    }
+
+    /// Size of the matrices: half of the rows and columns of a real form.
+    pub(super) fn shape(&self) -> (usize, usize) {
+        let parts = if self.complex { 2 } else { 1 };
+        (self.n1 / parts, self.n2 / parts)
     }
 
     /// Constants at the head of every module of a pass.
@@ -49,7 +58,10 @@ impl Frame {
         let mut text = arithmetic(precision);
         text.push_str(&format!("const SINGLE: bool = {single};\nconst SYMMETRIC: bool = {symmetric};\n"));
         let sizes = [("N", n), ("N1", n1), ("N2", n2), ("K", k), ("M", m)];
-        sizes.iter().for_each(|(name, value)| text.push_str(&constant(name, *value)));
+        let (h1, h2) = self.shape();
+        let halves = [("H1", h1), ("H2", h2)];
+        let all = sizes.iter().chain(if self.complex { &halves[..] } else { &[] });
+        all.for_each(|(name, value)| text.push_str(&constant(name, *value)));
         text + &loss_functions(loss, precision)
     }
 }

@@ -31,10 +31,26 @@ mod sealed {
             self.to_le_bytes()
         }
     }
+    impl Sealed for [f32; 2] {
+        const DESCR: &'static str = "<c8";
+        type Bytes = [u8; 8];
+        fn bytes(self) -> [u8; 8] {
+            u64::to_le_bytes(u64::from(self[0].to_bits()) | u64::from(self[1].to_bits()) << 32)
+        }
+    }
+    impl Sealed for [f64; 2] {
+        const DESCR: &'static str = "<c16";
+        type Bytes = [u8; 16];
+        fn bytes(self) -> [u8; 16] {
+            u128::to_le_bytes(u128::from(self[0].to_bits()) | u128::from(self[1].to_bits()) << 64)
+        }
+    }
 }
 
-/// Number types that can be written: `f32`, `f64` and `i64`.
+/// Number types that can be written: `f32`, `f64` and `i64`, and complex numbers as pairs of their real and imaginary parts.
 pub trait NpyNumber: Copy + sealed::Sealed {}
+impl NpyNumber for [f32; 2] {}
+impl NpyNumber for [f64; 2] {}
 impl NpyNumber for f32 {}
 impl NpyNumber for f64 {}
 impl NpyNumber for i64 {}

@@ -1,17 +1,20 @@
 //! Descent on the manifold of matrices of rank k. The gradient is projected onto the tangent space, and a decomposition
 //! of 2k×2k retracts the new point to rank k (Vandereycken 2013; Wei, Cai, Chan & Leung 2016).
 //!
-//! With Z = A Σ Bᵀ (A = B = Q where Z is symmetric) and G = A*(w∘e), the products needed are H = G B and K = Gᵀ A:
+//! With Z = A Σ Bᴴ (A = B = Q where Z is symmetric or Hermitian) and G = A*(w∘e), the products needed are H = G B and K = Gᴴ A:
 //!
 //! ```text
-//! P_T(G) = H⊥Bᵀ + A Kᵀ,  H⊥ = H − A AᵀH
-//! Z − t·P_T(G) = [A H⊥] [[Σ, −tI], [−tI, 0]] [B K]ᵀ
+//! P_T(G) = H⊥Bᴴ + A Kᴴ,  H⊥ = H − A AᴴH
+//! Z − t·P_T(G) = [A H⊥] [[Σ, −tI], [−tI, 0]] [B K]ᴴ
 //! ```
 //!
-//! For symmetric Z = QΛQᵀ, with W = H − ½Q QᵀH, P_T(G) = W Qᵀ + Q Wᵀ and both brackets are [Q W].
+//! For Z = QΛQᴴ, with W = H − ½Q QᴴH, P_T(G) = W Qᴴ + Q Wᴴ and both brackets are [Q W].
+
+use faer::{Mat, c64};
 
 use crate::error::{Error, Result};
-use crate::linalg::{symmetric_eigen, thin_qr, thin_svd, times, transposed_times};
+use crate::field::Field;
+use crate::linalg::{eigen, left_vectors, row_major, singular, svd_of_product, view};
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize};
 use crate::methods::line::{self, StepRule};
 use crate::methods::parameters;
@@ -20,7 +23,7 @@ use crate::models::Model;
 use crate::named::{Named, at_least_one};
 use crate::operators::Loss;
 use crate::options::Parameter;
-use crate::tape::{BlockSize, Minibatches, Register, Tape};
+use crate::tape::{BlockSize, Held, Left, Minibatches, Register, Tape};
 
 pub(super) const CARD: MethodCard = MethodCard {
     word: "riemannian",
@@ -76,113 +79,143 @@ impl Riemannian {
 }
 
 /// L and R, or U and nothing.
-struct Point {
-    left: Vec<f64>,
-    right: Vec<f64>,
+struct Point<E: Field> {
+    left: Mat<E>,
+    right: Option<Mat<E>>,
 }
 
-/// A, Σ, B of a trial's factors.
-struct Decomposed {
-    a: Vec<f64>,
+/// A, Σ, B of a trial's factors, B where it is not A.
+struct Decomposed<E: Field> {
     values: Vec<f64>,
-    b: Vec<f64>,
+    vectors: Point<E>,
 }
 
-/// Q and Λ from U = Q√Λ, or A, Σ, B of L Rᵀ from the triangular factors.
-fn decomposed(at: &Point, k: usize) -> Result<Decomposed> {
-    if at.right.is_empty() {
-        let (q, values, _) = thin_svd(at.left.len() / k, k, &at.left)?;
-        return Ok(Decomposed { a: q, values: values.iter().map(|v| v * v).collect(), b: Vec::new() });
+/// How registers hold points: their blocks, the columns k of a factor, and those that a decomposition fills.
+#[derive(Clone)]
+struct Layout {
+    sizes: Vec<BlockSize>,
+    k: usize,
+    count: usize,
+}
+
+impl Layout {
+    /// The first `columns` columns of both blocks.
+    fn read<E: Field>(&self, numbers: &[f64], columns: usize) -> Point<E> {
+        let (left, right) = numbers.split_at(self.sizes[0].len());
+        let of = |size: &BlockSize, part: &[f64]| {
+            E::unstacked(view(size.rows, self.k, part).subcols(0, columns.min(self.k)).to_owned())
+        };
+        Point { left: of(&self.sizes[0], left), right: self.sizes.get(1).map(|size| of(size, right)) }
     }
-    let (n1, n2) = (at.left.len() / k, at.right.len() / k);
-    let ((ql, rl), (qr, rr)) = (thin_qr(n1, k, &at.left), thin_qr(n2, k, &at.right));
-    // R_L R_Rᵀ, c1×c2.
-    let (c1, c2) = (n1.min(k), n2.min(k));
-    let rr_t: Vec<f64> = (0..k * c2).map(|i| rr[i % c2 * k + i / c2]).collect();
-    let (u, values, v) = thin_svd(c1, c2, &times(&rl, k, &rr_t, c2))?;
-    let count = c1.min(c2);
-    Ok(Decomposed { a: times(&ql, c1, &u, count), values, b: times(&qr, c2, &v, count) })
+
+    /// Both blocks with zeros in the columns that the point lacks.
+    fn write<E: Field>(&self, point: &Point<E>) -> Vec<f64> {
+        let of =
+            |block: &Mat<E>| {
+                let wide = Mat::from_fn(block.nrows(), self.k, |i, j| {
+                    if j < block.ncols() { block[(i, j)] } else { E::of(0.0, 0.0) }
+                });
+                row_major(E::stacked(wide).as_ref())
+            };
+        of(&point.left).into_iter().chain(point.right.iter().flat_map(of)).collect()
+    }
 }
 
-/// [A H], row by row.
-fn beside(a: &[f64], h: &[f64], count: usize) -> Vec<f64> {
-    a.chunks(count).zip(h.chunks(count)).flat_map(|(a, h)| a.iter().chain(h)).copied().collect()
+/// Q and Λ from U = Q√Λ, or A, Σ, B of L Rᴴ.
+fn decomposed<E: Field>(at: &Point<E>) -> Result<Decomposed<E>> {
+    if let Some(right) = &at.right {
+        let ([left, right], values) = svd_of_product(&at.left, right)?;
+        return Ok(Decomposed { values, vectors: Point { left, right: Some(right) } });
+    }
+    let (vectors, values) = left_vectors(&at.left)?;
+    let values = values.iter().map(|v| v * v).collect();
+    Ok(Decomposed { values, vectors: Point { left: vectors, right: None } })
 }
 
-/// [[Σ, −tI], [−tI, 0]].
-fn middle(values: &[f64], t: f64) -> Vec<f64> {
+/// [A H]
+fn beside<E: Field>(a: &Mat<E>, h: &Mat<E>) -> Mat<E> {
+    let count = a.ncols();
+    Mat::from_fn(a.nrows(), count + h.ncols(), |i, j| if j < count { a[(i, j)] } else { h[(i, j - count)] })
+}
+
+/// [[Σ, −tI], [−tI, 0]]
+fn middle<E: Field>(values: &[f64], t: f64) -> Mat<E> {
     let c = values.len();
-    (0..4 * c * c)
-        .map(|at| {
-            let (i, j) = (at / (2 * c), at % (2 * c));
-            match (i < c, j < c) {
-                (true, true) if i == j => values[i],
-                (true, false) if j == i + c => -t,
-                (false, true) if i == j + c => -t,
-                _ => 0.0,
-            }
-        })
-        .collect()
-}
-
-/// A√Σ with k columns; columns without a value are zero.
-fn with_roots(vectors: &[f64], columns: usize, picks: &[(usize, f64)], k: usize) -> Vec<f64> {
-    let row = |row: &[f64]| {
-        let mut out = vec![0.0; k];
-        picks.iter().zip(&mut out).for_each(|((j, value), out)| *out = row[*j] * value.max(0.0).sqrt());
-        out
-    };
-    vectors.chunks(columns).flat_map(row).collect()
-}
-
-/// The factors of the best approximation of rank k to the point after a step t.
-fn retracted(z: &Decomposed, tangent: &Point, t: f64, k: usize) -> Result<Point> {
-    let c = z.values.len();
-    let m = middle(&z.values, t);
-    let left = beside(&z.a, &tangent.left, c);
-    let (q, r) = thin_qr(left.len() / (2 * c), 2 * c, &left);
-    let size = r.len() / (2 * c);
-    if z.b.is_empty() {
-        // R M Rᵀ.
-        let rm = times(&r, 2 * c, &m, 2 * c);
-        let r_t: Vec<f64> = (0..r.len()).map(|i| r[i % size * 2 * c + i / size]).collect();
-        let (values, vectors) = symmetric_eigen(size, &times(&rm, 2 * c, &r_t, size))?;
-        let picks: Vec<(usize, f64)> = (0..k.min(size)).map(|j| (size - 1 - j, values[size - 1 - j])).collect();
-        let left = with_roots(&times(&q, size, &vectors, size), size, &picks, k);
-        return Ok(Point { left, right: Vec::new() });
-    }
-    let right = beside(&z.b, &tangent.right, c);
-    let (p, s) = thin_qr(right.len() / (2 * c), 2 * c, &right);
-    let wide = s.len() / (2 * c);
-    let s_t: Vec<f64> = (0..s.len()).map(|i| s[i % wide * 2 * c + i / wide]).collect();
-    let (u, values, v) = thin_svd(size, wide, &times(&times(&r, 2 * c, &m, 2 * c), 2 * c, &s_t, wide))?;
-    let count = size.min(wide);
-    let picks: Vec<(usize, f64)> = (0..k.min(count)).map(|j| (j, values[j])).collect();
-    Ok(Point {
-        left: with_roots(&times(&q, size, &u, count), count, &picks, k),
-        right: with_roots(&times(&p, wide, &v, count), count, &picks, k),
+    Mat::from_fn(2 * c, 2 * c, |i, j| match (i < c, j < c) {
+        (true, true) if i == j => E::of(values[i], 0.0),
+        (true, false) if j == i + c => E::of(-t, 0.0),
+        (false, true) if i == j + c => E::of(-t, 0.0),
+        _ => E::of(0.0, 0.0),
     })
 }
 
-/// Pads fewer than k columns with zeros, for the engine.
-fn widened(v: &[f64], count: usize, k: usize) -> Vec<f64> {
-    v.chunks(count).flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0.0, k - count))).collect()
+/// Columns of vectors, picked in order, times the roots of their values.
+fn with_roots<E: Field>(vectors: &Mat<E>, picks: &[(usize, f64)]) -> Mat<E> {
+    Mat::from_fn(vectors.nrows(), picks.len(), |i, j| vectors[(i, picks[j].0)] * picks[j].1.max(0.0).sqrt())
 }
 
-fn narrowed(v: &[f64], count: usize, k: usize) -> Vec<f64> {
-    v.chunks(k).flat_map(|row| &row[..count]).copied().collect()
+/// The factors of the best approximation of rank k to the point after a step t.
+fn retracted<E: Field>(z: &Decomposed<E>, tangent: &Point<E>, t: f64, k: usize) -> Result<Point<E>> {
+    let m = middle::<E>(&z.values, t);
+    let left = beside(&z.vectors.left, &tangent.left).qr();
+    let (q, r) = (left.compute_thin_Q(), left.thin_R());
+    let (Some(b), Some(along)) = (&z.vectors.right, &tangent.right) else {
+        let (values, vectors) = eigen(&(r * m * r.adjoint()))?;
+        let size = values.len();
+        let picks: Vec<(usize, f64)> = (0..k.min(size)).map(|j| (size - 1 - j, values[size - 1 - j])).collect();
+        return Ok(Point { left: with_roots(&(q * vectors), &picks), right: None });
+    };
+    let right = beside(b, along).qr();
+    let (p, s) = (right.compute_thin_Q(), right.thin_R());
+    let small = r * m * s.adjoint();
+    let (u, values, v) = singular(&small)?;
+    let picks: Vec<(usize, f64)> = values.into_iter().enumerate().take(k).collect();
+    Ok(Point { left: with_roots(&(q * u), &picks), right: Some(with_roots(&(p * v), &picks)) })
 }
 
-/// The blocks of a list: L and R, or U and nothing.
-fn point(values: &[f64], sizes: &[BlockSize]) -> Point {
-    let (left, right) = values.split_at(sizes[0].len());
-    Point { left: left.to_vec(), right: right.to_vec() }
+/// P_T(G) from the products of G with the bases.
+fn tangent_of<E: Field>(z: &Point<E>, g: Point<E>) -> Point<E> {
+    let inner = &z.left * (z.left.adjoint() * &g.left);
+    let part = if z.right.is_none() { 0.5 } else { 1.0 };
+    let left = Mat::from_fn(g.left.nrows(), g.left.ncols(), |i, j| g.left[(i, j)] - inner[(i, j)] * part);
+    Point { left, right: g.right }
 }
 
-/// Concatenates both blocks, padded to k columns.
-fn laid_out(left: &[f64], right: &[f64], count: usize, k: usize) -> Vec<f64> {
-    widened(left, count, k).into_iter().chain(widened(right, count, k)).collect()
+/// Numbers of a diverged run: its loss is NaN too.
+fn none(length: usize) -> Left {
+    vec![f64::NAN; length].into()
 }
+
+/// The bases and values of the iterate. An overflow leaves no bases.
+fn bases<E: Field>(layout: &Layout, given: &[Held<'_>], made: &mut [Left]) {
+    match decomposed(&layout.read::<E>(&given[0].numbers(), layout.k)) {
+        Ok(z) => {
+            made[0] = layout.write(&z.vectors).into();
+            made[1] = z.values.into();
+        }
+        Err(_) => {
+            made[0] = none(given[0].len());
+            made[1] = none(layout.count);
+        }
+    }
+}
+
+fn tangent<E: Field>(layout: &Layout, given: &[Held<'_>], made: &mut [Left]) {
+    let [z, g] = [0, 1].map(|at| layout.read::<E>(&given[at].numbers(), layout.count));
+    made[0] = layout.write(&tangent_of(&z, g)).into();
+}
+
+fn retraction<E: Field>(layout: &Layout, given: &[Held<'_>], made: &mut [Left]) {
+    let [vectors, along] = [0, 2].map(|at| layout.read::<E>(&given[at].numbers(), layout.count));
+    let z = Decomposed { values: given[1].numbers().into_owned(), vectors };
+    made[0] = match retracted(&z, &along, given[3].number(0), layout.k) {
+        Ok(at) => layout.write(&at).into(),
+        Err(_) => none(given[0].len()),
+    };
+}
+
+/// A function of registers on the host, for real factors and for complex ones.
+type Part = fn(&Layout, &[Held<'_>], &mut [Left]);
 
 impl Algorithm for Riemannian {
     fn card(&self) -> &'static MethodCard {
@@ -215,11 +248,6 @@ impl Algorithm for Riemannian {
         })
     }
 
-    /// Its decompositions on the host are real.
-    fn takes_complex(&self) -> bool {
-        false
-    }
-
     fn step_size(&self) -> StepSize {
         StepSize::Found
     }
@@ -239,44 +267,33 @@ impl Algorithm for Riemannian {
     fn record(&self, t: &mut Tape, _context: &Context) -> Result<()> {
         let (u, k) = (t.iterate(), t.search_rank());
         let sizes = t.sizes(u).to_vec();
-        let count = sizes.iter().map(|block| block.rows).fold(k, usize::min);
+        let complex = t.domain().is_complex();
+        let parts = if complex { 2 } else { 1 };
+        let count = sizes.iter().map(|block| block.rows / parts).fold(k, usize::min);
         let groups = self.groups();
         let whole = t.whole(u);
-        let (bases, values) = (t.blocks("bases"), t.blocks_of("values", vec![BlockSize::new(1, count)]));
-        let of = sizes.clone();
-        // Z = A Σ Bᵀ. An overflow leaves no bases; its loss is NaN too, and the run has diverged.
-        t.on_host("bases", [Register::from(whole)], [Register::from(bases), values.into()], move |given, made| {
-            match decomposed(&point(&given[0].numbers(), &of), k) {
-                Ok(z) => {
-                    made[0] = laid_out(&z.a, &z.b, count, k).into();
-                    made[1] = z.values.into();
-                }
-                Err(_) => {
-                    made[0] = vec![f64::NAN; given[0].len()].into();
-                    made[1] = vec![f64::NAN; count].into();
-                }
-            }
-            Ok(())
-        });
-        let (e, g) = t.gradient_applied(u, bases, groups);
+        let (bases_at, values) = (t.blocks("bases"), t.blocks_of("values", vec![BlockSize::new(1, count)]));
+        let layout = Layout { sizes, k, count };
+        // In complex numbers where the factors are.
+        let on_host = |t: &mut Tape, name, inputs: &[Register], outputs: &[Register], both: (Part, Part)| {
+            let (layout, own) = (layout.clone(), if complex { both.1 } else { both.0 });
+            t.on_host(name, inputs.iter().copied(), outputs.iter().copied(), move |given, made| {
+                own(&layout, given, made);
+                Ok(())
+            });
+        };
+        // Z = A Σ Bᴴ.
+        on_host(t, "bases", &[whole.into()], &[bases_at.into(), values.into()], (bases::<f64>, bases::<c64>));
+        let (e, g) = t.gradient_applied(u, bases_at, groups);
         if groups.is_none() {
             t.observe(e);
         }
-        let (tangent, of) = (t.blocks("tangent"), sizes.clone());
-        let inputs = [Register::from(bases), g.into()];
-        t.on_host("tangent", inputs, [Register::from(tangent)], move |given, made| {
-            let (z, g) = (point(&given[0].numbers(), &of), point(&given[1].numbers(), &of));
-            let (a, h) = (narrowed(&z.left, count, k), narrowed(&g.left, count, k));
-            let inner = times(&a, count, &transposed_times(&a, count, &h, count), count);
-            let part = if of.len() == 1 { 0.5 } else { 1.0 };
-            let left: Vec<f64> = h.iter().zip(&inner).map(|(h, i)| h - part * i).collect();
-            made[0] = laid_out(&left, &narrowed(&g.right, count, k), count, k).into();
-            Ok(())
-        });
+        let along = t.blocks("tangent");
+        on_host(t, "tangent", &[bases_at.into(), g.into()], &[along.into()], (tangent::<f64>, tangent::<c64>));
         let step = match self.step_rule() {
             StepRule::Exact => {
                 // t = ⟨e, a⟩/⟨a, a⟩ with a = A(P_T(G)), the minimum of the loss along the tangent.
-                let (a, _) = t.along(bases, tangent).ok_or_else(line::no_lines)?;
+                let (a, _) = t.along(bases_at, along).ok_or_else(line::no_lines)?;
                 let (ea, aa) = (t.measured_dot(e, a), t.measured_dot(a, a));
                 t.formula(ea / aa)
             }
@@ -285,19 +302,8 @@ impl Algorithm for Riemannian {
                 t.formula(step * groups.map_or(1.0, |groups| groups.count as f64))
             }
         };
-        let of = sizes;
-        let inputs = [Register::from(bases), values.into(), tangent.into(), step.into()];
-        t.on_host("retraction", inputs, [Register::from(u)], move |given, made| {
-            let (z, tangent) = (point(&given[0].numbers(), &of), point(&given[2].numbers(), &of));
-            let narrow = |v: &[f64]| narrowed(v, count, k);
-            let z = Decomposed { a: narrow(&z.left), values: given[1].numbers().into_owned(), b: narrow(&z.right) };
-            let tangent = Point { left: narrow(&tangent.left), right: narrow(&tangent.right) };
-            match retracted(&z, &tangent, given[3].number(0), k) {
-                Ok(at) => made[0] = at.left.into_iter().chain(at.right).collect::<Vec<f64>>().into(),
-                Err(_) => made[0] = vec![f64::NAN; given[0].len()].into(),
-            }
-            Ok(())
-        });
+        let inputs = [bases_at.into(), values.into(), along.into(), step.into()];
+        on_host(t, "retraction", &inputs, &[u.into()], (retraction::<f64>, retraction::<c64>));
         Ok(())
     }
 }

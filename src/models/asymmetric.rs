@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{Backprojection, FactorModel, Model, ModelCard, given, require_real, start};
 use crate::error::{Error, Result};
+use crate::io::complex::read_complex_pair;
 use crate::io::read_pair;
 use crate::problem::{Domain, Factors, MatrixView, Product, Truth, synthetic};
 use crate::tape::{Adjoint, BlockSize, Blocks, Lane, Measured, Minibatches, Recorded, Tape};
@@ -37,8 +38,9 @@ impl FactorModel for Asymmetric {
         CARD.word
     }
 
+    /// Hermitian measurements see the Hermitian part of L Rᴴ alone, which psd and signed factor with half of the numbers.
     fn check(&self, domain: &Domain) -> Result<()> {
-        require_real(CARD.word, domain)
+        if domain.is_symmetric() { require_real(CARD.word, domain) } else { Ok(()) }
     }
 
     fn factors(&self) -> usize {
@@ -56,8 +58,9 @@ impl FactorModel for Asymmetric {
     }
 
     fn degrees_of_freedom(&self, domain: &Domain, rank: usize) -> usize {
-        let r = rank.min(domain.rows()).min(domain.columns());
-        r * (domain.rows() + domain.columns() - r)
+        let (r, (n1, n2)) = (rank.min(domain.order()), domain.shape());
+        let parts = if domain.is_complex() { 2 } else { 1 };
+        parts * r * (n1 + n2 - r)
     }
 
     fn spectral_start(&self, p: &dyn Backprojection, search_rank: usize, skip: usize) -> Result<Factors> {
@@ -67,19 +70,24 @@ impl FactorModel for Asymmetric {
     /// A truth. On a symmetric domain it is positive semidefinite: measurements see only the symmetric part of any
     /// other.
     fn truth(&self, domain: &Domain, rank: Option<usize>) -> Result<synthetic::Builder> {
-        let builder = match domain.is_symmetric() {
-            true => synthetic::psd(domain.rows()),
-            false => synthetic::asymmetric(domain.rows(), domain.columns()),
+        let (n1, n2) = domain.shape();
+        let builder = match (domain.is_symmetric(), domain.is_complex()) {
+            (true, _) => synthetic::psd(n1),
+            (false, false) => synthetic::asymmetric(n1, n2),
+            (false, true) => synthetic::complex(n1, n2),
         };
         Ok(builder.rank(given(rank)?))
     }
 
     fn read_truth(&self, path: &Path, domain: &Domain) -> Result<Vec<Truth>> {
-        let (n1, n2) = (domain.rows(), domain.columns());
-        let (left, right) = read_pair(path, n1, n2, "truth")?;
+        let (n1, n2) = domain.shape();
+        let (left, right) = match domain.is_complex() {
+            false => read_pair(path, n1, n2, "truth")?,
+            true => read_complex_pair(path, (n1, n2), "truth")?,
+        };
         let rank = left.columns;
-        let pairs = left.values.chunks(n1 * rank).zip(right.values.chunks(n2 * rank));
-        pairs.map(|(l, r)| Truth::from_pair(n1, n2, rank, l.to_vec(), r.to_vec())).collect()
+        let pairs = left.values.chunks(domain.rows() * rank).zip(right.values.chunks(domain.columns() * rank));
+        pairs.map(|(l, r)| Truth::from_pair_on(*domain, rank, l.to_vec(), r.to_vec())).collect()
     }
 }
 

@@ -128,15 +128,17 @@ fn shared(operator: Result<impl Operator + 'static>, storage: Storage) -> Result
     Ok(Arc::new(operator))
 }
 
-/// The complex matrices of about that size.
+/// The complex matrices whose real form has about that size.
 fn complex(domain: Domain) -> Domain {
-    Domain::hermitian(domain.order())
+    let (n1, n2) = (domain.rows().div_ceil(2), domain.columns().div_ceil(2));
+    if domain.is_symmetric() { Domain::hermitian(n1) } else { Domain::complex_rectangular(n1, n2) }
 }
 
 /// The same of at least three rows, for outer products: in the real form of a aᴴ some products of its two vectors cancel exactly, and the
 /// bounds of the laws, which come from the entries of Aᵢ, do not see their rounding. With a single pair of rows nothing else hides it.
 fn complex_of_three(domain: Domain) -> Domain {
-    Domain::hermitian(domain.order().max(3))
+    let (rows, columns) = (domain.rows().max(6), domain.columns().max(6));
+    complex(if domain.is_symmetric() { Domain::symmetric(rows) } else { Domain::rectangular(rows, columns) })
 }
 
 /// Descriptions of all built-in operators.
@@ -144,7 +146,7 @@ pub const REGISTRY: &[Registration] = &[
     Registration {
         name: "dense",
         summary: "stored sensing matrices: Gaussian from a seed, or your own from a .npy file",
-        formula: "<A_i, Z>, A_i symmetric, upper triangle stored; or complex Hermitian, n^2 numbers",
+        formula: "<A_i, Z>, A_i symmetric, upper triangle stored; or complex, Hermitian (n^2 numbers) or not (2 n1 n2)",
         normalization: "1/m (Gaussian); own matrices: theirs",
         bytes_per_iteration: "4 m n(n+1)/2 (f32; half or twice that in f16, f64)",
         flops_per_iteration: "4 m n(n+1)/2 per trial",
@@ -174,7 +176,7 @@ pub const REGISTRY: &[Registration] = &[
             },
             Variant {
                 name: "complex",
-                gpu: false,
+                gpu: true,
                 random: |domain, m, seed| Ok(Box::new(Dense::gaussian(complex(domain), m, seed)?)),
                 integers: |domain, m, seed| Ok(Box::new(Dense::small_integers(complex(domain), m, seed)?)),
             },
@@ -239,7 +241,7 @@ pub const REGISTRY: &[Registration] = &[
         integers: |domain, m, seed| Ok(Box::new(Seeded::new(domain, m, seed)?.small_integers())),
         variants: &[Variant {
             name: "complex",
-            gpu: false,
+            gpu: true,
             random: |domain, m, seed| Ok(Box::new(Seeded::new(complex(domain), m, seed)?)),
             integers: |domain, m, seed| Ok(Box::new(Seeded::new(complex(domain), m, seed)?.small_integers())),
         }],
@@ -265,7 +267,7 @@ pub const REGISTRY: &[Registration] = &[
         integers: |domain, m, seed| Ok(Box::new(Seeded::rademacher(domain, m, seed)?.small_integers())),
         variants: &[Variant {
             name: "complex",
-            gpu: false,
+            gpu: true,
             random: |domain, m, seed| Ok(Box::new(Seeded::rademacher(complex(domain), m, seed)?)),
             integers: |domain, m, seed| Ok(Box::new(Seeded::rademacher(complex(domain), m, seed)?.small_integers())),
         }],

@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 ///
 /// It does not define a factorisation: that is the task of a [model](crate::models).
 ///
-/// **Complex matrices** are written in real numbers: a Hermitian n×n matrix A + iB as the symmetric 2n×2n matrix
-/// E = [[A, −B], [B, A]], and a complex factor X + iY as X above Y. Then ⟨E, (X; Y)(X; Y)ᵀ⟩ = ⟨A + iB, (X + iY)(X + iY)ᴴ⟩, and
-/// E·(X; Y) is (A + iB)(X + iY): gradients, steps and inner products of the real form are those of the complex one. Sizes
-/// of a domain are those of the real form; [`Domain::order`] is n.
+/// **Complex matrices** are written in real numbers: an n1×n2 matrix A + iB as the 2n1×2n2 matrix E = [[A, −B], [B, A]], which is
+/// symmetric for a Hermitian one, and a complex factor X + iY as X above Y. Then E·(X; Y) is (A + iB)(X + iY), Eᵀ·(X; Y) is
+/// (A + iB)ᴴ(X + iY), and ⟨E, (X; Y)(V; W)ᵀ⟩ = Re⟨A + iB, (X + iY)(V + iW)ᴴ⟩: gradients, steps and inner products of the real form
+/// are those of the complex one. Sizes of a domain are those of the real form; [`Domain::shape`] is (n1, n2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Domain {
     rows: usize,
@@ -38,6 +38,11 @@ impl Domain {
         Self { rows, columns: rows, symmetric: true, complex: true }
     }
 
+    /// The complex n1×n2 matrices, square or not, in their real form of 2n1 rows and 2n2 columns.
+    pub fn complex_rectangular(n1: usize, n2: usize) -> Self {
+        Self { rows: n1.saturating_mul(2), columns: n2.saturating_mul(2), symmetric: false, complex: true }
+    }
+
     /// The n1×n2 matrices, square or not.
     pub fn rectangular(n1: usize, n2: usize) -> Self {
         Self { rows: n1, columns: n2, symmetric: false, complex: false }
@@ -58,7 +63,7 @@ impl Domain {
         }
     }
 
-    /// Number of rows: n1, n for symmetric matrices, or 2n for the real form of Hermitian n×n matrices.
+    /// Number of rows: n1, n for symmetric matrices, or twice as many for the real form of complex matrices.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -78,18 +83,27 @@ impl Domain {
         self.complex
     }
 
-    /// Smaller size of the matrices, which is their largest rank: n of Hermitian n×n matrices, else the smaller of n1 and n2.
-    pub fn order(&self) -> usize {
-        if self.complex { self.rows / 2 } else { self.rows.min(self.columns) }
+    /// Size (n1, n2) of the matrices: half of the rows and columns of a real form.
+    pub fn shape(&self) -> (usize, usize) {
+        let parts = if self.complex { 2 } else { 1 };
+        (self.rows / parts, self.columns / parts)
     }
 
-    /// Dimension of the space: n(n+1)/2, n² for Hermitian matrices, or n1·n2. It is also the length of a stored row of a
-    /// dense operator.
+    /// Smaller size of the matrices, which is their largest rank.
+    pub fn order(&self) -> usize {
+        let (n1, n2) = self.shape();
+        n1.min(n2)
+    }
+
+    /// Real dimension of the space: n(n+1)/2, n² for Hermitian matrices, n1·n2, or 2·n1·n2 for complex ones. It is also the length
+    /// of a stored row of a dense operator.
     pub fn dimension(&self) -> usize {
+        let (n1, n2) = self.shape();
         match (self.complex, self.symmetric) {
-            (true, _) => self.order() * self.order(),
-            (false, true) => self.rows * (self.rows + 1) / 2,
-            (false, false) => self.rows * self.columns,
+            (true, true) => n1 * n1,
+            (true, false) => 2 * n1 * n2,
+            (false, true) => n1 * (n1 + 1) / 2,
+            (false, false) => n1 * n2,
         }
     }
 
@@ -111,9 +125,7 @@ impl Domain {
 
 impl std::fmt::Display for Domain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.complex {
-            true => write!(f, "complex {n}x{n}", n = self.order()),
-            false => write!(f, "{}x{}", self.rows, self.columns),
-        }
+        let (n1, n2) = self.shape();
+        write!(f, "{}{n1}x{n2}", if self.complex { "complex " } else { "" })
     }
 }

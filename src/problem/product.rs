@@ -1,8 +1,9 @@
 //! The product of factors.
 
-use faer::Mat;
+use faer::{Mat, c64};
 
 use crate::error::{Error, Result};
+use crate::field::Field;
 use crate::linalg::{self, triangular_factor, view};
 use crate::problem::complex;
 use crate::problem::domain::Domain;
@@ -10,7 +11,7 @@ use crate::problem::factors::{Block, Factors, MatrixView};
 
 /// A product of factors: U Uᵀ, U S Uᵀ with S = diag(±1), or L Rᵀ. It is a trial's result, or a truth.
 ///
-/// On a complex domain it is the real form of U Uᴴ or U S Uᴴ, see [`Domain`].
+/// On a complex domain it is the real form of U Uᴴ, U S Uᴴ or L Rᴴ, see [`Domain`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Product<'a> {
     left: MatrixView<'a>,
@@ -20,6 +21,26 @@ pub struct Product<'a> {
     positive: usize,
     /// Whether the factor is complex.
     complex: bool,
+}
+
+/// Owned factors of the real form of a complex product.
+#[derive(Clone, Debug)]
+pub(crate) struct RealForm {
+    pub(crate) left: Block,
+    pub(crate) right: Option<Block>,
+    pub(crate) positive: usize,
+}
+
+impl RealForm {
+    /// The real product.
+    pub(crate) fn product(&self) -> Product<'_> {
+        Product {
+            left: self.left.of(0),
+            right: self.right.as_ref().map(|right| right.of(0)),
+            positive: self.positive,
+            complex: false,
+        }
+    }
 }
 
 impl<'a> Product<'a> {
@@ -49,7 +70,7 @@ impl<'a> Product<'a> {
         Ok(Self { left, right: Some(right), positive: left.columns(), complex: false })
     }
 
-    /// The same product for matrices of a domain: the real form of U Uᴴ for a complex one.
+    /// The same product for matrices of a domain: the real form of U Uᴴ or L Rᴴ for a complex one.
     #[must_use]
     pub fn on(mut self, domain: &Domain) -> Self {
         self.complex = domain.is_complex();
@@ -61,10 +82,11 @@ impl<'a> Product<'a> {
         self.complex
     }
 
-    /// The factor of a real product that is the real form of this complex one, and its number of positive columns.
-    pub(crate) fn real_form(&self) -> (Block, usize) {
+    /// The factors of a real product that is the real form of this complex one.
+    pub(crate) fn real_form(&self) -> RealForm {
         let k = self.left.columns();
-        (Block::new(self.rows(), 2 * k, complex::expanded(k, self.left.as_slice())), 2 * self.positive)
+        let wide = |of: MatrixView<'_>| Block::new(of.rows(), 2 * k, complex::expanded(k, of.as_slice()));
+        RealForm { left: wide(self.left), right: self.right.map(wide), positive: 2 * self.positive }
     }
 
     /// Left factor, U or L.
@@ -112,10 +134,10 @@ impl<'a> Product<'a> {
             return own;
         }
         // The rows of i·U are those of U from the other half, the upper ones with the opposite sign.
-        let half = self.rows() / 2;
-        let other = |i: usize| if i < half { i + half } else { i - half };
-        let turned = self.real_entry(other(i), other(j));
-        if (i < half) == (j < half) { own + turned } else { own - turned }
+        let halves = (self.rows() / 2, self.columns() / 2);
+        let other = |i: usize, half: usize| if i < half { i + half } else { i - half };
+        let turned = self.real_entry(other(i, halves.0), other(j, halves.1));
+        if (i < halves.0) == (j < halves.1) { own + turned } else { own - turned }
     }
 
     /// Entry (i, j) of U Uᵀ, U S Uᵀ or L Rᵀ.
@@ -130,7 +152,7 @@ impl<'a> Product<'a> {
     /// Entry (i, j) of a complex product, as its real and its imaginary part.
     ///
     /// # Panics
-    /// For an index outside the n×n matrix, as slices do.
+    /// For an index outside the n1×n2 matrix, as slices do.
     pub fn complex_entry(&self, i: usize, j: usize) -> (f64, f64) {
         (self.entry(i, j), self.entry(self.rows() / 2 + i, j))
     }
@@ -166,14 +188,25 @@ impl<'a> Product<'a> {
     /// [`Error::Invalid`] for non-finite entries.
     pub(crate) fn leading(&self, count: usize, columns: usize) -> Result<Vec<Vec<f64>>> {
         let k = self.left.columns();
-        if self.complex {
-            let (vectors, values) = linalg::complex_svd(self.rows(), k, self.left.as_slice())?;
-            let mut out = vec![0.0; self.rows() * columns];
-            for (row, from) in out.chunks_mut(columns).zip(vectors.chunks(values.len())) {
-                let kept = from.iter().zip(&values).take(count);
-                row.iter_mut().zip(kept).for_each(|(out, (v, value))| *out = v * value);
+        let spread = |vectors: &[f64], sizes: &[f64]| {
+            let mut out = vec![0.0; vectors.len() / sizes.len().max(1) * columns];
+            for (row, from) in out.chunks_mut(columns).zip(vectors.chunks(sizes.len().max(1))) {
+                let kept = from.iter().zip(sizes).take(count);
+                row.iter_mut().zip(kept).for_each(|(out, (v, size))| *out = v * size);
             }
-            return Ok(vec![out]);
+            out
+        };
+        if self.complex {
+            let of = |m: MatrixView<'_>| linalg::complex(m.rows(), k, m.as_slice());
+            let Some(right) = self.right else {
+                let (vectors, values) = linalg::complex_svd(self.rows(), k, self.left.as_slice())?;
+                return Ok(vec![spread(&vectors, &values)]);
+            };
+            let (vectors, values) = linalg::svd_of_product(&of(self.left), &of(right))?;
+            let roots: Vec<f64> = values.iter().map(|value| value.sqrt()).collect();
+            return Ok(vectors
+                .map(|vectors| spread(&linalg::row_major(c64::stacked(vectors).as_ref()), &roots))
+                .to_vec());
         }
         let thin = |m: MatrixView<'_>| linalg::thin_qr(m.rows(), k, m.as_slice());
         let (ql, rl) = thin(self.left);
@@ -182,15 +215,8 @@ impl<'a> Product<'a> {
         let core = view(a, k, &rl) * view(b, k, &rr).transpose();
         let core: Vec<f64> = (0..a * b).map(|at| core[(at / b, at % b)]).collect();
         let (u, values, v) = linalg::thin_svd(a, b, &core)?;
-        let of = |q: &[f64], inner: usize, w: &[f64]| {
-            let all = linalg::times(q, inner, w, values.len());
-            let mut out = vec![0.0; q.len() / inner * columns];
-            for (row, from) in out.chunks_mut(columns).zip(all.chunks(values.len())) {
-                let kept = from.iter().zip(&values).take(count);
-                row.iter_mut().zip(kept).for_each(|(out, (v, value))| *out = v * value.sqrt());
-            }
-            out
-        };
+        let roots: Vec<f64> = values.iter().map(|value| value.sqrt()).collect();
+        let of = |q: &[f64], inner: usize, w: &[f64]| spread(&linalg::times(q, inner, w, values.len()), &roots);
         Ok(match self.right {
             None => vec![of(&ql, a, &u)],
             Some(_) => vec![of(&ql, a, &u), of(&qr, b, &v)],
@@ -205,8 +231,7 @@ impl<'a> Product<'a> {
     pub fn singular_values(&self) -> Result<Vec<f64>> {
         let k = self.left.columns();
         if self.complex {
-            let (wide, positive) = self.real_form();
-            return Ok(Product::signed(wide.of(0), positive).singular_values()?.into_iter().step_by(2).collect());
+            return Ok(self.real_form().product().singular_values()?.into_iter().step_by(2).collect());
         }
         if self.right.is_none() && self.positive == k {
             return linalg::singular_values(self.rows(), k, self.left.as_slice());
@@ -223,9 +248,13 @@ impl<'a> Product<'a> {
         Ok(values.into_iter().map(|v| v.max(0.0).sqrt()).collect())
     }
 
-    /// Imbalance ‖LᵀL − RᵀR‖_F of two factors; absent for one factor. Gradient descent keeps it about as small as at
-    /// the start.
+    /// Imbalance ‖LᵀL − RᵀR‖_F of two factors, ‖LᴴL − RᴴR‖_F of complex ones; absent for one factor. Gradient descent keeps it about
+    /// as small as at the start.
     pub fn imbalance(&self) -> Option<f64> {
+        if self.complex {
+            // The real form of a matrix has √2 times its norm.
+            return self.real_form().product().imbalance().map(|wide| wide / std::f64::consts::SQRT_2);
+        }
         let gram = |m: MatrixView<'_>| {
             let m = view(m.rows(), m.columns(), m.as_slice());
             m.transpose() * m

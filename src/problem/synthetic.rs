@@ -34,7 +34,12 @@ pub fn asymmetric(n1: usize, n2: usize) -> Builder {
     Builder { domain: Domain::rectangular(n1, n2), ..psd(n1) }
 }
 
-/// Builder of a synthetic truth; see [`psd`], [`hermitian`], [`signed`] and [`asymmetric`].
+/// Builder of a truth M = L Rᴴ on complex n1×n2 matrices, with the defaults of [`psd`].
+pub fn complex(n1: usize, n2: usize) -> Builder {
+    Builder { domain: Domain::complex_rectangular(n1, n2), ..psd(n1) }
+}
+
+/// Builder of a synthetic truth; see [`psd`], [`hermitian`], [`signed`], [`asymmetric`] and [`complex`].
 #[derive(Clone, Copy, Debug)]
 #[must_use = "nothing is made before build"]
 pub struct Builder {
@@ -127,7 +132,7 @@ impl Builder {
             (_, false) => {
                 let roots: Vec<f64> = sigma.iter().map(|sigma| sigma.sqrt()).collect();
                 let (left, right) = random.split_at(n1 * rank);
-                Truth::from_pair(n1, n2, rank, scaled(n1, left, &roots), scaled(n2, right, &roots))
+                Truth::from_pair_on(domain, rank, scaled(n1, left, &roots), scaled(n2, right, &roots))
             }
             (None, true) => Truth::from_factor_on(domain, rank, scaled(n1, &random, &sigma)),
             (Some(positive), true) => {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::memory::{Memory, product};
+use crate::problem::product::RealForm;
 use crate::problem::{Domain, Factors, MatrixView, Product};
 
 /// The matrix to recover, if known.
@@ -71,10 +72,22 @@ impl Truth {
     /// # Errors
     /// Those of [`Truth::from_factor`].
     pub fn from_pair(n1: usize, n2: usize, rank: usize, left: Vec<f64>, right: Vec<f64>) -> Result<Self> {
-        let domain = Domain::rectangular(n1, n2);
+        Self::from_pair_on(Domain::rectangular(n1, n2), rank, left, right)
+    }
+
+    /// A truth M = L Rᵀ from the two factors of a domain that is not symmetric, row-major; of a complex one M = L Rᴴ from their real
+    /// forms, real parts above imaginary parts.
+    ///
+    /// # Errors
+    /// Those of [`Truth::from_factor`].
+    pub fn from_pair_on(domain: Domain, rank: usize, left: Vec<f64>, right: Vec<f64>) -> Result<Self> {
         domain.validate()?;
-        MatrixView::new(n1, rank, &left)?;
-        MatrixView::new(n2, rank, &right)?;
+        if domain.is_symmetric() {
+            let fix = "pass one factor to `Truth::from_factor_on`";
+            return Err(Error::invalid("truth", "two factors", "one factor of a symmetric matrix", fix));
+        }
+        MatrixView::new(domain.rows(), rank, &left)?;
+        MatrixView::new(domain.columns(), rank, &right)?;
         require_finite("truth", &left)?;
         require_finite("truth", &right)?;
         Ok(Self { domain, form: Form::Pair { rank, left, right } })
@@ -118,18 +131,24 @@ impl Truth {
         Ok(Self { domain, form: Form::Matrix(matrix) })
     }
 
-    /// The same matrix as a real symmetric one: the real form of a complex truth.
+    /// The same matrix as a real one: the real form of a complex truth.
     pub(crate) fn real_form(&self) -> Cow<'_, Self> {
         if !self.domain.is_complex() {
             return Cow::Borrowed(self);
         }
-        let domain = Domain::symmetric(self.domain.rows());
-        let form = match (&self.form, self.product()) {
-            (Form::Factor { rank, .. }, Some(product)) => {
-                let (wide, positive) = product.real_form();
-                Form::Factor { rank: 2 * rank, positive, x: wide.data().to_vec() }
+        let (rows, columns) = (self.domain.rows(), self.domain.columns());
+        let domain =
+            if self.domain.is_symmetric() { Domain::symmetric(rows) } else { Domain::rectangular(rows, columns) };
+        let form = match (self.rank(), self.product()) {
+            (Some(rank), Some(product)) => {
+                let RealForm { left, right, positive } = product.real_form();
+                let (rank, left) = (2 * rank, left.data().to_vec());
+                match right {
+                    None => Form::Factor { rank, positive, x: left },
+                    Some(right) => Form::Pair { rank, left, right: right.data().to_vec() },
+                }
             }
-            (form, _) => form.clone(),
+            _ => self.form.clone(),
         };
         Cow::Owned(Self { domain, form })
     }
@@ -166,7 +185,7 @@ impl Truth {
             }
             Form::Pair { rank, left, right } => {
                 let (left, right) = (MatrixView::new(n1, *rank, left).ok()?, MatrixView::new(n2, *rank, right).ok()?);
-                Product::pair(left, right).ok()
+                Some(Product::pair(left, right).ok()?.on(&self.domain))
             }
             Form::Matrix(_) => None,
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::io::complex::read_hermitian;
+use crate::io::complex::{read_complex_matrix, read_hermitian};
 use crate::io::{read_rectangular_truth, read_truth_matrix};
 use crate::models::{Model, ModelCard};
 use crate::operators::entries::Predictions;
@@ -126,7 +126,8 @@ impl Request {
         let Some(path) = self.file("truth_matrix") else { return Ok(problem) };
         let (n1, n2) = (domain.rows(), domain.columns());
         let matrix = match (domain.is_complex(), domain.is_symmetric()) {
-            (true, _) => read_hermitian(path, domain.order())?,
+            (true, true) => read_hermitian(path, domain.order())?,
+            (true, false) => read_complex_matrix(path, domain.shape())?,
             (false, true) => read_truth_matrix(path, n1)?,
             (false, false) => read_rectangular_truth(path, n1, n2)?,
         };

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lowrank::gpu::Device;
-use lowrank::operators::Dense;
 use lowrank::operators::dense::Layout;
+use lowrank::operators::{Dense, Pauli};
 use lowrank::problem::{Truth, synthetic};
 use lowrank::solver::{Checkpoint, SaveEvery};
 use lowrank::{
@@ -26,6 +26,17 @@ fn problem(n: usize, seed: u64) -> Problem {
 fn pair(seed: u64) -> Problem {
     let truth = synthetic::asymmetric(9, 7).rank(2).seed(seed).build().unwrap();
     Problem::measure(Dense::gaussian(truth.domain(), 140, seed + 100).unwrap(), truth).unwrap()
+}
+
+/// Complex problems: of one factor, and of a pair.
+fn complex() -> Problem {
+    let truth = synthetic::hermitian(8).rank(2).seed(4).build().unwrap();
+    Problem::measure(Pauli::random(3, 60, 1).unwrap(), truth).unwrap()
+}
+
+fn complex_pair() -> Problem {
+    let truth = synthetic::complex(7, 5).rank(2).seed(4).build().unwrap();
+    Problem::measure(Dense::gaussian(truth.domain(), 140, 1).unwrap(), truth).unwrap()
 }
 
 fn settings(method: impl Into<Method>) -> Settings {
@@ -134,6 +145,20 @@ fn every_method_resumes_bit_for_bit_on_the_host() {
     all(&Backend::Reference, Precision::F64, |name| !name.contains("diverges"));
     let one = |name: &str| !["pair", "prec-gd", "alt-scaled-gd", "riemannian"].iter().any(|two| name.contains(two));
     all(&Backend::Cpu, Precision::Mixed, one);
+}
+
+#[test]
+fn complex_factors_resume_bit_for_bit() {
+    for (name, of) in [("complex", complex as fn() -> Problem), ("a complex pair", complex_pair)] {
+        for method in
+            [Method::from(Method::gd()), Method::prec_gd().into(), Method::cg().into(), Method::riemannian().into()]
+        {
+            let name = format!("{name}, {method}");
+            let plain = settings(method).diagnose(name.starts_with("complex"));
+            check(&name, &of, &plain.clone().precision(Precision::F64), &Backend::Cpu);
+            check(&name, &of, &plain, &Backend::Cpu);
+        }
+    }
 }
 
 #[test]

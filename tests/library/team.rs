@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lowrank::internals::laws::{ENGINE_LAWS, Held, Place};
 use lowrank::internals::operators::REGISTRY;
 use lowrank::internals::team::outcomes;
-use lowrank::operators::{Dense, Entries, Operator, RankOne, Seeded, Sparse};
+use lowrank::operators::{Dense, Entries, Operator, Pauli, RankOne, Seeded, Sparse};
 use lowrank::problem::{Domain, synthetic};
 use lowrank::team::{Member, Team, Threads};
 use lowrank::{Backend, Init, Method, Precision, Problem, Settings, Solution, Solver, Status, Stop};
@@ -84,6 +84,24 @@ fn problems() -> Vec<(&'static str, Problem, Settings)> {
         ("sparse", measured(Arc::new(Sparse::random(n, 700, 8, 3).unwrap())), settings(4)),
         ("entries", of_pair(Arc::new(Entries::uniform(Domain::rectangular(14, 11), 700, 3).unwrap())), settings(2)),
         ("dense pair", of_pair(Arc::new(Dense::gaussian(Domain::rectangular(14, 11), 700, 3).unwrap())), settings(4)),
+        (
+            "complex",
+            Problem::measure(
+                Pauli::random(4, 180, 3).unwrap(),
+                synthetic::hermitian(16).rank(2).seed(5).build().unwrap(),
+            )
+            .unwrap(),
+            settings(4),
+        ),
+        (
+            "complex pair",
+            Problem::measure(
+                Dense::gaussian(Domain::complex_rectangular(8, 6), 500, 3).unwrap(),
+                synthetic::complex(8, 6).rank(2).seed(5).build().unwrap(),
+            )
+            .unwrap(),
+            settings(2),
+        ),
         (
             "signed",
             Problem::measure(

@@ -7,19 +7,30 @@ use lowrank::operators::{Dense, Operator, Storage};
 use serde_json::json;
 
 use super::frame::{Generator, Made};
+use super::refused;
 
 pub const DENSE: Generator = Generator {
     operators: &["dense"],
     options: &[],
     usual_model: "psd",
-    complex: |_| false,
+    complex: |request| request.is_on("complex"),
     has_observations: true,
-    files: |_| Ok(vec!["A.npy"]),
+    files: |wanted| {
+        if wanted.truth.domain().is_complex() && wanted.storage == Storage::F16 {
+            return Err(refused("storage", "f16", "f32 or f64 for complex matrices", "pick one of them"));
+        }
+        Ok(vec!["A.npy"])
+    },
     make: |wanted| {
         let (domain, m, seed) = (wanted.truth.domain(), wanted.measurements, wanted.seeds.operator);
         let (full, storage, layout) = (wanted.full, wanted.storage, wanted.layout());
         let operator = Arc::new(Dense::gaussian_stored(domain, m, seed, storage)?);
-        let dtype = if storage == Storage::F64 { "float64" } else { "float32" };
+        let dtype = match (domain.is_complex(), storage) {
+            (false, Storage::F64) => "float64",
+            (false, _) => "float32",
+            (true, Storage::F64) => "complex128",
+            (true, _) => "complex64",
+        };
         Ok(Made {
             problem: wanted.observed(operator.clone(), wanted.truth.clone())?,
             write: Box::new(move |_, file| write_matrices(file, &*operator, full, storage)),
@@ -42,9 +53,11 @@ pub fn write_matrices(
     full: bool,
     storage: Storage,
 ) -> std::io::Result<()> {
-    match storage {
-        Storage::F64 => by_rows(file, operator, full, |v| v),
-        _ => by_rows(file, operator, full, |v| v as f32),
+    match (operator.domain().is_complex(), storage) {
+        (false, Storage::F64) => by_rows(file, operator, full, |v| v),
+        (false, _) => by_rows(file, operator, full, |v| v as f32),
+        (true, Storage::F64) => complex_by_rows(file, operator, |parts| parts),
+        (true, _) => complex_by_rows(file, operator, |parts| parts.map(|v| v as f32)),
     }
 }
 
@@ -64,6 +77,24 @@ fn by_rows<T: NpyNumber + Default>(
         // Of a packed matrix the upper triangle.
         let rows = matrix.chunks(n2).enumerate().flat_map(|(i, row)| if full { row } else { &row[i..] });
         npy.write(&rows.map(|v| number(*v)).collect::<Vec<T>>())?;
+    }
+    npy.finish().map(|_| ())
+}
+
+/// The complex matrices A + iB of real forms [[A, −B], [B, A]].
+fn complex_by_rows<T: NpyNumber>(
+    file: &mut OutputFile,
+    operator: &dyn Operator,
+    number: fn([f64; 2]) -> T,
+) -> std::io::Result<()> {
+    let ((n1, n2), m) = (operator.domain().shape(), operator.measurements());
+    let mut npy = NpyWriter::<_, T>::new(file, &[m, n1, n2])?;
+    for i in 0..m {
+        let matrix = operator.sensing_matrix(i);
+        let (upper, lower) = matrix.split_at(2 * n1 * n2);
+        let rows = upper.chunks(2 * n2).zip(lower.chunks(2 * n2));
+        let parts = rows.flat_map(|(a, b)| a[..n2].iter().zip(b).map(|(a, b)| number([*a, *b])));
+        npy.write(&parts.collect::<Vec<T>>())?;
     }
     npy.finish().map(|_| ())
 }

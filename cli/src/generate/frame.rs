@@ -52,7 +52,8 @@ impl Wanted {
         let truth = truth::build(&request, condition_number, seeds.truth, complex)?;
         let symmetric = truth.domain().is_symmetric();
         let full = match request.word::<Layout>("layout")? {
-            None => !symmetric,
+            Some(Layout::Packed) if complex => return Err(invalid("layout", "packed", "full for complex matrices")),
+            None => complex || !symmetric,
             Some(Layout::Full) => true,
             Some(_) if symmetric => false,
             Some(_) => return Err(invalid("layout", "packed", "full for matrices that are not symmetric")),

@@ -96,6 +96,11 @@ pub fn understood(args: &Args) -> Result<Understood> {
         return Err(refused(stray.name, found, &allowed, "leave it out"));
     }
     request.check(&Generate::options())?;
+    if request.is_on("complex") && !(generator.complex)(request) {
+        let found = format!("given for --operator {}", registration.name);
+        let allowed = "only for --operator dense and rank_one; pauli and cdp are always complex";
+        return Err(refused("complex", found, allowed, "leave it out"));
+    }
     Ok(Understood {
         generator,
         wanted: Wanted::new(request.clone(), (registration.name, (generator.complex)(request)), args.out.clone())?,

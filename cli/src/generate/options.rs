@@ -1,7 +1,7 @@
 //! Options of generated problems of every operator.
 
 use lowrank::options::OptionCard;
-use lowrank::options::OptionKind::{Count, Number, Pair, Seed, Text};
+use lowrank::options::OptionKind::{Count, Number, Pair, Seed, Switch, Text};
 use lowrank_studies::sweep::operator;
 
 /// The commands of these options.
@@ -50,6 +50,14 @@ pub const OPTIONS: &[OptionCard] = &[
     OptionCard::new("noise_seed", Seed, "SEED", PROBLEM, "Seed of the noise alone")
         .of(COMMANDS)
         .chosen("that of --seed"),
+    OptionCard::new(
+        "complex",
+        Switch,
+        "",
+        PROBLEM,
+        "Of dense: complex Hermitian matrices; of rank_one: complex vectors a, as in phase retrieval. The unknown is complex",
+    )
+    .of(COMMANDS),
     OptionCard::new("layout", Text, "NAME", PROBLEM, "packed: upper triangles (m, n(n+1)/2); full: (m, n1, n2)")
         .of(COMMANDS)
         .chosen("packed where matrices are symmetric"),

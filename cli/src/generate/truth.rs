@@ -24,7 +24,11 @@ pub fn build(request: &Request, condition_number: f64, seed: u64, complex: bool)
             return Err(refused("n", "no size", "--n n, or --shape n1,n2", "give the size of the unknown matrix"));
         }
     };
-    let domain = if complex { Domain::hermitian(n1) } else { card.domain(n1, n2)? };
+    let domain = match (complex, card.symmetric) {
+        (true, true) => Domain::hermitian(n1),
+        (true, false) => Domain::complex_rectangular(n1, n2),
+        (false, _) => card.domain(n1, n2)?,
+    };
     let builder = model.truth(&domain, request.one("rank")?)?;
     builder.condition_number(condition_number).seed(seed).build()
 }
@@ -78,6 +82,11 @@ pub fn write(writer: &mut impl Write, truth: Option<&Truth>) -> std::io::Result<
         let (shape, parts) = ([n1 / 2, rank], in_turn(left.as_slice()));
         if truth.factor().is_some() {
             return write_npy_c128(writer, &shape, &parts);
+        }
+        if !product.is_single() {
+            let (right_shape, right) = ([n2 / 2, rank], in_turn(right.as_slice()));
+            let (left, right) = (NpzArray::Complex(&shape, &parts), NpzArray::Complex(&right_shape, &right));
+            return write_npz_arrays(writer, &[("left", left), ("right", right)]);
         }
         let (left, signature) = (NpzArray::Complex(&shape, &parts), NpzArray::Numbers(&[2], &signature));
         return write_npz_arrays(writer, &[("left", left), ("signature", signature)]);

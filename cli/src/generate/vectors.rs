@@ -6,24 +6,14 @@ use std::sync::Arc;
 use lowrank::internals::io::{NpyWriter, OutputFile};
 use lowrank::io::{in_turn, write_npy_c128};
 use lowrank::operators::{GpuVectors, Operator, RankOne};
-use lowrank::options::OptionCard;
-use lowrank::options::OptionKind::Switch;
 use lowrank::problem::Domain;
 use serde_json::json;
 
 use super::frame::{Generator, Made};
-use super::options::{COMMANDS, OF_OPERATORS};
 
 pub const RANK_ONE: Generator = Generator {
     operators: &["rank_one"],
-    options: &[OptionCard::new(
-        "complex",
-        Switch,
-        "",
-        OF_OPERATORS,
-        "Of rank_one: complex vectors a and a complex unknown, as in phase retrieval",
-    )
-    .of(COMMANDS)],
+    options: &[],
     usual_model: "psd",
     complex: |request| request.is_on("complex"),
     has_observations: true,
@@ -53,12 +43,12 @@ fn sides(domain: Domain) -> Vec<Range<usize>> {
 fn write(file: &mut OutputFile, operator: &RankOne, at: Range<usize>) -> std::io::Result<()> {
     let m = operator.measurements();
     if operator.domain().is_complex() {
-        // The second vector of a measurement is i times the first.
-        let mut both = vec![0.0; 2 * at.len()];
+        // The vectors a and i·a of a measurement come before b and i·b.
+        let mut all = vec![0.0; 2 * sides(operator.domain()).last().map_or(0, |side| side.end)];
         let mut parts = Vec::with_capacity(m * at.len());
         for i in 0..m {
-            operator.write(i, &mut both);
-            parts.extend(in_turn(&both[..at.len()]));
+            operator.write(i, &mut all);
+            parts.extend(in_turn(&all[2 * at.start..2 * at.start + at.len()]));
         }
         return write_npy_c128(file, &[m, at.len() / 2], &parts);
     }

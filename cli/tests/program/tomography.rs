@@ -66,7 +66,7 @@ fn values_stand_beside_their_strings_or_in_a_file_of_their_own() {
     dir.write("bare.txt", b"XX\nYY\n");
     refused(&dir, "solve --pauli bare.txt", &["--observations", "value after its string"]);
     refused(&dir, "solve --pauli bell.txt --model asymmetric", &["--model", "psd or signed"]);
-    refused(&dir, "solve --pauli bell.txt --method riemannian", &["riemannian", "complex"]);
+    refused(&dir, "solve --pauli bell.txt --method gauss-newton", &["gauss-newton", "complex"]);
     refused(&dir, "solve --pauli bell.txt --nonnegative", &["--nonnegative", "complex"]);
     refused(&dir, "solve --pauli bell.txt --fixed-trace 0", &["--fixed-trace", "found 0", "positive"]);
     refused(&dir, "solve --pauli bell.txt --fixed-trace -1", &["--fixed-trace", "found -1", "positive"]);

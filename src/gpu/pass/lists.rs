@@ -232,8 +232,8 @@ mod tests {
 
     fn frame(n1: usize, n2: usize, m: usize) -> Frame {
         let (precision, loss) = (Precision::F32, crate::operators::Loss::Square);
-        let (symmetric, grouped, centred) = (false, false, false);
-        Frame { precision, n: n1 + n2, n1, n2, symmetric, k: 2, m, slots: 1, loss, grouped, centred }
+        let (symmetric, complex, grouped, centred) = (false, false, false, false);
+        Frame { precision, n: n1 + n2, n1, n2, symmetric, complex, k: 2, m, slots: 1, loss, grouped, centred }
     }
 
     /// Row 0 has most nonzeros, row 2 none; measurement 1 has none, measurement 2 has a hundred.

@@ -34,6 +34,11 @@ const ROW_RESIDENT: File = file!("rows/row_resident.wgsl");
 const TILED: File = file!("rows/tiled.wgsl");
 const OUTER_PRODUCT: File = file!("step/outer_product.wgsl");
 const RECTANGULAR_OUTER: File = file!("step/rectangular_outer_product.wgsl");
+const COMPLEX_OUTER: File = file!("step/complex_outer_product.wgsl");
+const ENTRY_SYMMETRIC: File = file!("step/entry_symmetric.wgsl");
+const ENTRY_FULL: File = file!("step/entry_full.wgsl");
+const ENTRY_HERMITIAN: File = file!("step/entry_hermitian.wgsl");
+const ENTRY_COMPLEX: File = file!("step/entry_complex.wgsl");
 const REDUCE: File = file!("step/reduce.wgsl");
 const PACKED_GRADIENT: File = file!("step/packed_gradient.wgsl");
 const RECTANGULAR_GRADIENT: File = file!("step/rectangular_gradient_product.wgsl");
@@ -64,15 +69,18 @@ impl RowModules {
             let sizes = Sizes { frame: sizes.frame.columns(columns), ..*sizes };
             texts.compose(name, sizes.prelude(single) + &constants, files, |text| repeat(text, &sizes))
         };
-        let (outer, product): (File, &[File]) = match sizes.symmetric {
-            true => (OUTER_PRODUCT, &[PACKED_GRADIENT, PRODUCT]),
-            false => (RECTANGULAR_OUTER, &[RECTANGULAR_GRADIENT]),
+        let product: &[File] = if sizes.symmetric { &[PACKED_GRADIENT, PRODUCT] } else { &[RECTANGULAR_GRADIENT] };
+        let (outer, entry) = match (sizes.complex, sizes.symmetric) {
+            (false, true) => (OUTER_PRODUCT, ENTRY_SYMMETRIC),
+            (false, false) => (RECTANGULAR_OUTER, ENTRY_FULL),
+            (true, true) => (COMPLEX_OUTER, ENTRY_HERMITIAN),
+            (true, false) => (COMPLEX_OUTER, ENTRY_COMPLEX),
         };
         Ok(Self {
             outer: compose("outer_product", single, columns.0, &[GRID, PACKED, outer])?,
             operator: compose("operator", true, 1, &operator_files(sizes, plan))?,
             reduce: compose("reduce", true, 1, &[GRID, PACKED, REDUCE])?,
-            product: compose("gradient_product", true, columns.1, &[&[GRID, PACKED], product].concat())?,
+            product: compose("gradient_product", true, columns.1, &[&[GRID, PACKED, entry], product].concat())?,
         })
     }
 

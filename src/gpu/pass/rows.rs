@@ -41,7 +41,8 @@ impl Maker<'_> {
         let [z_numbers, packed_numbers, sum_numbers] = sizes.numbers();
         let z = self.plan.scratch("z", z_numbers);
         let mut fills = vec![Fill { buffer: z, first: 0, numbers: z_numbers }];
-        let high = frame.n1.div_ceil(16) * frame.n2.div_ceil(16);
+        let (n1, n2) = frame.shape();
+        let high = n1.div_ceil(16) * n2.div_ceil(16);
         let outer_grid = Grid::new(Many::Padded { lanes, tile }, high);
         let begin =
             vec![Call::step(&outer, "outer_product", &[(o.left, Read), (o.right, Read), (z, Write)], outer_grid)];

@@ -119,7 +119,7 @@ impl OpenOptions {
     /// Those of [`OpenOptions::open`].
     pub fn read(&self, array: NpyArray) -> Result<DenseFile> {
         if array.is_complex() {
-            return self.hermitian(&array);
+            return self.complex(&array);
         }
         let (domain, layout) = interpret(&array, self)?;
         let dtype = array.dtype();

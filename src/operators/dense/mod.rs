@@ -12,9 +12,9 @@
 //! after y was measured leaves a residual of about 2⁻¹² of y, and the user is told.
 
 mod aligned;
+mod complex;
 mod data;
 mod fused;
-mod hermitian;
 mod interpret;
 mod load;
 mod normalization;
@@ -51,7 +51,7 @@ pub enum Layout {
     /// Upper triangle row by row, n(n+1)/2 numbers, entries unchanged; of a Hermitian A its n×n square, with Re A_ij above and on
     /// the diagonal and Im A_ij at (j, i) below it.
     Packed,
-    /// All n1·n2 entries, row-major.
+    /// All n1·n2 entries, row-major; of a complex A the real parts and then the imaginary parts.
     Full,
 }
 
@@ -74,7 +74,7 @@ impl Dense {
     }
 
     /// The Gaussian ensemble. Symmetric Aᵢ have N(0, 1) on the diagonal and N(0, ½) off it; rectangular ones have
-    /// N(0, 1) everywhere, Hermitian ones N(0, 1) on the diagonal and N(0, ½) in both parts off it. Then E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the domain and s = 1/m. Row i comes from its own ChaCha8
+    /// N(0, 1) everywhere (complex ones in both parts), Hermitian ones N(0, 1) on the diagonal and N(0, ½) in both parts off it. Then E⟨Aᵢ, Z⟩² = ‖Z‖_F² for every Z of the domain and s = 1/m. Row i comes from its own ChaCha8
     /// stream of `seed`, so the numbers depend on neither the thread count nor m. They are stored in f32.
     ///
     /// # Errors
@@ -115,7 +115,8 @@ impl Dense {
         Ok(Self::of(domain, measurements, rows, true))
     }
 
-    /// An operator from own matrices, one row each, kept in their own type: packed, or full. Full rows of a symmetric
+    /// An operator from own matrices, one row each, kept in their own type: packed, or full. Full rows of a complex domain that is not
+    /// symmetric are the real parts and then the imaginary parts. Full rows of a symmetric
     /// domain are symmetrised in f64 and rounded once. s is [`Normalization::Auto`]; see [`Dense::with_normalization`].
     ///
     /// # Errors
@@ -127,13 +128,13 @@ impl Dense {
             let fix = "packed rows hold the upper triangle of symmetric matrices";
             return Err(Error::invalid("layout", "packed", "full for an asymmetric shape", fix));
         }
-        if layout == Layout::Full && domain.is_complex() {
+        if layout == Layout::Full && domain.is_complex() && domain.is_symmetric() {
             let fix = "pass squares: real parts above and on the diagonal, imaginary parts below it";
-            return Err(Error::invalid("layout", "full", "packed for complex matrices", fix));
+            return Err(Error::invalid("layout", "full", "packed for Hermitian matrices", fix));
         }
         let width = match layout {
-            Layout::Packed => domain.dimension(),
-            Layout::Full => domain.rows() * domain.columns(),
+            Layout::Full if domain.is_symmetric() => domain.rows() * domain.columns(),
+            _ => domain.dimension(),
         };
         if values.is_empty() || !values.len().is_multiple_of(width) {
             return Err(Error::invalid(
@@ -245,7 +246,7 @@ impl Dense {
     pub fn implied_normalization(&self) -> f64 {
         let p = self.domain.dimension();
         let (n, symmetric) = (self.domain.rows(), self.domain.is_symmetric());
-        let complex = self.domain.is_complex().then(|| self.domain.order());
+        let complex = (self.domain.is_complex() && symmetric).then(|| self.domain.order());
         let per_row = |row: &mut dyn Iterator<Item = f64>| {
             if !symmetric {
                 return row.map(|a| a * a).sum();
@@ -380,8 +381,7 @@ impl Operator for Dense {
     // Inlining into another crate would compile all kernels there again.
     #[inline(never)]
     fn accelerate(&self) -> Acceleration<'_> {
-        let kernels = Acceleration::default().kernels(self, self);
-        if self.domain.is_complex() { kernels } else { kernels.gpu(GpuForm::Rows(self)) }
+        Acceleration::default().kernels(self, self).gpu(GpuForm::Rows(self))
     }
 }
 

@@ -9,6 +9,7 @@
 //! probability, s·A*A is n/(n+1) off the diagonal and 2n/(n+1) on it.
 
 pub(crate) mod biases;
+mod complex;
 pub(crate) mod draw;
 mod implicit;
 pub(crate) mod open;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
+use crate::io::complex::complex_table;
 use crate::io::{Duplicates, Labels, TripletFile, TripletOptions, Triplets};
 use crate::operators::dense::Normalization;
 use crate::operators::entries::training::Training;
@@ -44,18 +45,18 @@ impl HeldOut {
 }
 
 /// Entries and how to read them, as far as options tell.
-struct Completion {
-    path: PathBuf,
-    held_out: HeldOut,
+pub(super) struct Completion {
+    pub(super) path: PathBuf,
+    pub(super) held_out: HeldOut,
     options: TripletOptions,
     duplicates: Option<Duplicates>,
     model: &'static str,
-    symmetric: bool,
-    normalization: Normalization,
-    biases: bool,
-    implicit: Option<Implicit>,
-    scale_columns: bool,
-    asked: Map<String, Value>,
+    pub(super) symmetric: bool,
+    pub(super) normalization: Normalization,
+    pub(super) biases: bool,
+    pub(super) implicit: Option<Implicit>,
+    pub(super) scale_columns: bool,
+    pub(super) asked: Map<String, Value>,
 }
 
 /// A switch with the words yes and no.
@@ -234,6 +235,9 @@ impl Opening for Completion {
     }
 
     fn open(self: Box<Self>) -> Result<Opened> {
+        if let Some(array) = complex_table(&self.path)? {
+            return self.open_complex(&array);
+        }
         let mut notices = Vec::new();
         let (mut train, test) = self.read(&mut notices)?;
         let domain = self.domain(&train, test.as_ref())?;

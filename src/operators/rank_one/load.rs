@@ -136,9 +136,12 @@ impl OpenVectors {
         let domain = match &right {
             None if left.complex => Domain::hermitian(left.n / 2),
             None => Domain::symmetric(left.n),
+            Some(right) if left.complex && right.complex => Domain::complex_rectangular(left.n / 2, right.n / 2),
             Some(right) if left.complex || right.complex => {
-                let allowed = "real vectors for a·bᵀ";
-                return Err(Error::file(&right.path, "complex vectors a or b", allowed, "Pass a alone for a·aᴴ"));
+                let found =
+                    if left.complex { "real vectors b beside complex a" } else { "complex vectors b beside real a" };
+                let fix = "Save both as complex numbers: b.astype(complex)";
+                return Err(Error::file(&right.path, found, "complex vectors on both sides, or real ones", fix));
             }
             Some(right) => Domain::rectangular(left.n, right.n),
         };

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::operators::Pair;
@@ -17,7 +18,8 @@ use crate::real::Real;
 /// ⟨A, Z⟩ = Σ a_q·z_q,  z_q = ω·(Z_ij + Z_ji) for i < j, Z_ii on the diagonal;   G_ij = ω·g_q for i ≠ j
 /// ```
 ///
-/// A row of a Hermitian A has n² numbers, an n×n square: Re A_ij in the upper triangle, and Im A_ij at (j, i) below it.
+/// A row of a Hermitian A has n² numbers, an n×n square: Re A_ij in the upper triangle, and Im A_ij at (j, i) below it. A row of
+/// another complex A has the n1·n2 numbers of Re A and then those of Im A.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::operators) struct Packing {
     pub(in crate::operators) domain: Domain,
@@ -30,9 +32,9 @@ impl Packing {
     pub(in crate::operators) fn scratch_len(&self) -> usize {
         let n = self.domain.order();
         match (self.domain.is_complex(), self.domain.is_symmetric()) {
-            (true, _) => 2 * n * n,
+            (true, true) => 2 * n * n,
             (false, true) => n * n,
-            (false, false) => 0,
+            (_, false) => 0,
         }
     }
 }
@@ -120,6 +122,39 @@ fn unfold_complex<T: Real>(g: &[T], n: usize, weight: T, (real, imaginary): (&mu
     }
 }
 
+/// The real and the imaginary part of L Rᴴ, n1×n2 each.
+fn products<T: Real + ComplexField>(domain: Domain, point: Pair<'_, T>, (real, imaginary): (&mut [T], &mut [T])) {
+    let ((n1, n2), k) = (domain.shape(), point.search_rank);
+    let (one, minus) = (T::from_f64(1.0), T::ZERO - T::from_f64(1.0));
+    let ((x, y), (v, w)) = (point.left.split_at(n1 * k), point.right.split_at(n2 * k));
+    let l = |part| MatRef::from_row_major_slice(part, n1, k);
+    let r = |part| MatRef::from_row_major_slice(part, n2, k).transpose();
+    let mut real = MatMut::from_row_major_slice_mut(real, n1, n2);
+    let mut imaginary = MatMut::from_row_major_slice_mut(imaginary, n1, n2);
+    matmul(&mut real, Accum::Replace, l(x), r(v), one, Par::Seq);
+    matmul(&mut real, Accum::Add, l(y), r(w), one, Par::Seq);
+    matmul(&mut imaginary, Accum::Replace, l(y), r(v), one, Par::Seq);
+    matmul(&mut imaginary, Accum::Add, l(x), r(w), minus, Par::Seq);
+}
+
+/// (A + iσB)(X + iY) in its real form, σ = ±1.
+fn complex_product<T: Real + ComplexField>(
+    (a, b): (MatRef<'_, T>, MatRef<'_, T>),
+    sign: T,
+    v: &[T],
+    out: &mut [T],
+    k: usize,
+) {
+    let (x, y) = v.split_at(v.len() / 2);
+    let (upper, lower) = out.split_at_mut(out.len() / 2);
+    let [x, y] = [x, y].map(|part| MatRef::from_row_major_slice(part, a.ncols(), k));
+    let [mut upper, mut lower] = [upper, lower].map(|part| MatMut::from_row_major_slice_mut(part, a.nrows(), k));
+    matmul(&mut upper, Accum::Replace, a, x, T::from_f64(1.0), Par::Seq);
+    matmul(&mut upper, Accum::Add, b, y, T::ZERO - sign, Par::Seq);
+    matmul(&mut lower, Accum::Replace, a, y, T::from_f64(1.0), Par::Seq);
+    matmul(&mut lower, Accum::Add, b, x, sign, Par::Seq);
+}
+
 macro_rules! pack {
     ($t:ty) => {
         impl Pack for $t {
@@ -127,20 +162,14 @@ macro_rules! pack {
                 let (domain, weight) = (packing.domain, packing.off_diagonal as $t);
                 let (n, n2, k) = (domain.rows(), domain.columns(), point.search_rank);
                 if domain.is_complex() {
-                    let n = domain.order();
-                    let of = |part: &[$t], lower: bool| -> std::ops::Range<usize> {
-                        if lower { part.len() / 2..part.len() } else { 0..part.len() / 2 }
-                    };
-                    let l = |lower| MatRef::from_row_major_slice(&point.left[of(point.left, lower)], n, k);
-                    let r = |lower| MatRef::from_row_major_slice(&point.right[of(point.right, lower)], n, k);
-                    let (p, q) = scratch.split_at_mut(n * n);
-                    let (mut real, mut imaginary) =
-                        (MatMut::from_row_major_slice_mut(p, n, n), MatMut::from_row_major_slice_mut(q, n, n));
-                    matmul(&mut real, Accum::Replace, l(false), r(false).transpose(), 1.0, Par::Seq);
-                    matmul(&mut real, Accum::Add, l(true), r(true).transpose(), 1.0, Par::Seq);
-                    matmul(&mut imaginary, Accum::Replace, l(true), r(false).transpose(), 1.0, Par::Seq);
-                    matmul(&mut imaginary, Accum::Add, l(false), r(true).transpose(), -1.0, Par::Seq);
-                    return fold_complex((p, q), n, weight, out);
+                    if !domain.is_symmetric() {
+                        let (real, imaginary) = out.split_at_mut(out.len() / 2);
+                        return products(domain, point, (real, imaginary));
+                    }
+                    let order = domain.order();
+                    let (p, q) = scratch.split_at_mut(order * order);
+                    products(domain, point, (&mut *p, &mut *q));
+                    return fold_complex((p, q), order, weight, out);
                 }
                 let left = MatRef::from_row_major_slice(point.left, n, k);
                 let right = MatRef::from_row_major_slice(point.right, n2, k);
@@ -178,34 +207,29 @@ macro_rules! pack {
                     let out = MatMut::from_row_major_slice_mut(out, g.nrows(), k);
                     matmul(out, Accum::Replace, g, v, 1.0, Par::Seq);
                 };
+                if domain.is_complex() {
+                    let (n1, n2) = domain.shape();
+                    let (real, imaginary) = match domain.is_symmetric() {
+                        false => g.split_at(n1 * n2),
+                        true => {
+                            let (real, imaginary) = scratch.split_at_mut(n1 * n2);
+                            unfold_complex(g, n1, weight, (&mut *real, &mut *imaginary));
+                            (&*real, &*imaginary)
+                        }
+                    };
+                    let [a, b] = [real, imaginary].map(|part| MatRef::from_row_major_slice(part, n1, n2));
+                    complex_product((a, b), 1.0, applied.right, left, k);
+                    if let Some(right) = right {
+                        // (A + iB)ᴴ = Aᵀ − iBᵀ
+                        complex_product((a.transpose(), b.transpose()), -1.0, applied.left, right, k);
+                    }
+                    return;
+                }
                 if !domain.is_symmetric() {
                     let g = MatRef::from_row_major_slice(g, n, n2);
                     product(g, applied.right, left);
                     if let Some(right) = right {
                         product(g.transpose(), applied.left, right);
-                    }
-                    return;
-                }
-                if domain.is_complex() {
-                    let n = domain.order();
-                    let (real, imaginary) = scratch.split_at_mut(n * n);
-                    unfold_complex(g, n, weight, (&mut *real, &mut *imaginary));
-                    let (a, b) =
-                        (MatRef::from_row_major_slice(real, n, n), MatRef::from_row_major_slice(imaginary, n, n));
-                    let turned = |v: &[$t], out: &mut [$t]| {
-                        let (x, y) = v.split_at(n * k);
-                        let [x, y] = [x, y].map(|part| MatRef::from_row_major_slice(part, n, k));
-                        let (upper, lower) = out.split_at_mut(n * k);
-                        let [mut upper, mut lower] =
-                            [upper, lower].map(|part| MatMut::from_row_major_slice_mut(part, n, k));
-                        matmul(&mut upper, Accum::Replace, a, x, 1.0, Par::Seq);
-                        matmul(&mut upper, Accum::Add, b, y, -1.0, Par::Seq);
-                        matmul(&mut lower, Accum::Replace, a, y, 1.0, Par::Seq);
-                        matmul(&mut lower, Accum::Add, b, x, 1.0, Par::Seq);
-                    };
-                    turned(applied.right, left);
-                    if let Some(right) = right {
-                        turned(applied.left, right);
                     }
                     return;
                 }

@@ -5,7 +5,7 @@ use crate::operators::Operator;
 use crate::problem::{Domain, Factors, MatrixView, packed_index};
 
 /// An operator that can write the entries of each Aᵢ: the upper triangle row by row for symmetric domains, the square of
-/// [`Packing`](super::Packing) for complex ones, all entries row by row for asymmetric ones.
+/// [`Packing`](super::Packing) for Hermitian ones, all entries row by row for asymmetric ones, real parts before imaginary parts.
 pub(in crate::operators) trait Rows: Operator {
     fn row(&self, i: usize, out: &mut [f64]);
 }
@@ -21,13 +21,10 @@ fn for_each_row(rows: &impl Rows, shard: usize, mut each: impl FnMut(usize, &[f6
 
 /// Aᵢ, row-major.
 pub(in crate::operators) fn sensing_matrix(rows: &impl Rows, i: usize) -> Vec<f64> {
-    let (domain, n) = (rows.domain(), rows.domain().rows());
+    let (domain, n1, n2) = (rows.domain(), rows.domain().rows(), rows.domain().columns());
     let mut row = vec![0.0; domain.dimension()];
     rows.row(i, &mut row);
-    if !domain.is_symmetric() {
-        return row;
-    }
-    (0..n * n).map(|at| entry(domain, &row, at / n, at % n)).collect()
+    (0..n1 * n2).map(|at| entry(domain, &row, at / n2, at % n2)).collect()
 }
 
 /// Multiplier of a row: for a packed one z[q(i,j)] = (L Rᵀ)_ij + (L Rᵀ)_ji for i < j and (L Rᵀ)_ii on the diagonal, for
@@ -36,9 +33,14 @@ fn point(domain: Domain, left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f64
     let n = left.rows();
     let dot = |i: usize, j: usize| left.row(i).iter().zip(right.row(j)).map(|(a, b)| a * b).sum::<f64>();
     if domain.is_complex() {
-        let h = n / 2;
-        let both = |i: usize, j: usize| dot(i, j) + dot(h + i, h + j);
-        let crossed = |i: usize, j: usize| dot(h + i, j) - dot(i, h + j);
+        let (h, h2) = domain.shape();
+        let both = |i: usize, j: usize| dot(i, j) + dot(h + i, h2 + j);
+        let crossed = |i: usize, j: usize| dot(h + i, j) - dot(i, h2 + j);
+        if !domain.is_symmetric() {
+            let of = |part: &dyn Fn(usize, usize) -> f64| (0..h * h2).map(|at| part(at / h2, at % h2)).collect();
+            let (real, imaginary): (Vec<f64>, Vec<f64>) = (of(&both), of(&crossed));
+            return [real, imaginary].concat();
+        }
         let of = |(i, j): (usize, usize)| match i.cmp(&j) {
             std::cmp::Ordering::Less => both(i, j) + both(j, i),
             std::cmp::Ordering::Equal => both(i, i),
@@ -60,6 +62,15 @@ fn point(domain: Domain, left: MatrixView<'_>, right: MatrixView<'_>) -> Vec<f64
 
 /// G_ij, from the upper triangle or from all entries; of the real form of a complex G, from its square.
 fn entry(domain: Domain, g: &[f64], i: usize, j: usize) -> f64 {
+    if domain.is_complex() && !domain.is_symmetric() {
+        let (n1, n2) = domain.shape();
+        let at = (i % n1) * n2 + j % n2;
+        return match (i < n1, j < n2) {
+            (false, true) => g[n1 * n2 + at],
+            (true, false) => -g[n1 * n2 + at],
+            _ => g[at],
+        };
+    }
     if domain.is_complex() {
         let n = domain.order();
         let (a, b) = (i % n, j % n);

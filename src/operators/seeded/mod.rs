@@ -144,7 +144,7 @@ impl reference::Rows for Seeded {
         for (q, out) in (0_u32..).zip(out.iter_mut()) {
             *out = self.scale * f64::from(self.number(key, q));
         }
-        if self.domain.is_complex() {
+        if self.domain.is_complex() && self.domain.is_symmetric() {
             let n = self.domain.order();
             let off = out.iter_mut().enumerate().filter(|(q, _)| q / n != q % n);
             off.for_each(|(_, entry)| *entry *= self.off_diagonal);
@@ -234,7 +234,6 @@ impl Operator for Seeded {
     // Inlining into another crate would compile all kernels there again.
     #[inline(never)]
     fn accelerate(&self) -> Acceleration<'_> {
-        let kernels = Acceleration::default().kernels(self, self);
-        if self.domain.is_complex() { kernels } else { kernels.gpu(GpuForm::Rows(self)) }
+        Acceleration::default().kernels(self, self).gpu(GpuForm::Rows(self))
     }
 }

@@ -100,6 +100,32 @@ impl Sparse {
         Ok(Self { lists, normalization, isotropic: false })
     }
 
+    /// The entries of a complex matrix at these positions: of each its real part, and then its imaginary part, so that there are
+    /// twice as many measurements. With Z the real form of M, Re M_ij is the sum of two entries of a product of real factors,
+    /// and Im M_ij their difference. s = n1·n2 over the number of entries.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a real domain, for no positions, and for one outside the matrix.
+    pub fn complex_entries(domain: Domain, positions: &[(usize, usize)]) -> Result<Self> {
+        domain.validate()?;
+        let (n1, n2) = domain.shape();
+        if !domain.is_complex() {
+            return Err(Error::invalid("domain", format!("the {domain} matrices"), "complex matrices", "use Entries"));
+        }
+        if let Some((i, j)) = positions.iter().find(|(i, j)| *i >= n1 || *j >= n2) {
+            let found = format!("position ({i}, {j})");
+            return Err(Error::invalid("entries", found, format!("a position of a {domain} matrix"), "correct it"));
+        }
+        let width = 2 * n2;
+        let indices: Vec<usize> = (positions.iter())
+            .flat_map(|&(i, j)| [i * width + j, (n1 + i) * width + n2 + j, (n1 + i) * width + j, i * width + n2 + j])
+            .collect();
+        let values = [1.0, 1.0, 1.0, -1.0].repeat(positions.len());
+        let indptr: Vec<usize> = (0..=2 * positions.len()).map(|i| 2 * i).collect();
+        let s = n1 as f64 * n2 as f64 / positions.len().max(1) as f64;
+        Self::from_csr(domain, Layout::Full, &indptr, &indices, &values)?.with_normalization(s)
+    }
+
     /// A random ensemble: `nonzeros` distinct positions per measurement (all of them where the matrix has no more),
     /// drawn uniformly, each with ±√(n1·n2/nonzeros), so that E⟨Aᵢ, Z⟩² = ‖Z‖_F² and s = 1/m. Row i comes from its own
     /// stream of `seed`.

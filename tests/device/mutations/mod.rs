@@ -23,7 +23,11 @@ const OUTER: &str = "step/outer_product.wgsl";
 const HALF: &str = "storage/f16.wgsl";
 const REDUCE: &str = "step/reduce.wgsl";
 const PRODUCT: &str = "ops/product.wgsl";
-const GRADIENT: &str = "step/packed_gradient.wgsl";
+const ENTRY: &str = "step/entry_symmetric.wgsl";
+const ENTRY2: &str = "step/entry_full.wgsl";
+const COMPLEX_OUTER: &str = "step/complex_outer_product.wgsl";
+const ENTRY_HERMITIAN: &str = "step/entry_hermitian.wgsl";
+const ENTRY_COMPLEX: &str = "step/entry_complex.wgsl";
 const OUTER2: &str = "step/rectangular_outer_product.wgsl";
 const PRODUCT2: &str = "step/rectangular_gradient_product.wgsl";
 /// The kernel of an iteration's own ops, which is written when a tape is loaded.
@@ -47,7 +51,8 @@ const QUADS_SIGNS: &str = "storage/quads_rademacher.wgsl";
 fn variant(file: &str) -> Option<&'static str> {
     match file {
         file if thin::is_thin(file) => None,
-        ONE | PORTABLE | QUADS | QUADS_HALF | QUADS_SEEDED | QUADS_SIGNS | REDUCE | OUTER | OUTER2 => Some("one-pass"),
+        ONE | PORTABLE | QUADS | QUADS_HALF | QUADS_SEEDED | QUADS_SIGNS | REDUCE => Some("one-pass"),
+        OUTER | OUTER2 | COMPLEX_OUTER => Some("one-pass"),
         RESIDENT => Some("row-resident"),
         SUBGROUP => Some("one-pass+subgroup"),
         TILED => Some("tiled"),
@@ -107,8 +112,8 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("quads of signs overlap", broken(QUADS_SIGNS, "(c % 8u)", "(c % 4u)")),
     ("signs of a quad are reversed", broken(QUADS_SIGNS, "(0u, 1u, 2u, 3u)", "(3u, 2u, 1u, 0u)")),
     ("outer product forgets the weight beside the diagonal", broken(OUTER, "OFF_DIAGONAL * select", "select")),
-    ("gradient product weights the diagonal", broken(GRADIENT, "select(OFF_DIAGONAL, 1.0, i == j)", "OFF_DIAGONAL")),
-    ("gradient product forgets the weight", broken(GRADIENT, "select(OFF_DIAGONAL, 1.0, i == j)", "1.0")),
+    ("gradient product weights the diagonal", broken(ENTRY, "select(OFF_DIAGONAL, 1.0, i == j)", "OFF_DIAGONAL")),
+    ("gradient product forgets the weight", broken(ENTRY, "select(OFF_DIAGONAL, 1.0, i == j)", "1.0")),
     ("outer product drops a column block", broken(OUTER, "first < K; first", "first + 16u <= K; first")),
     ("outer product forgets the factor 2", broken(OUTER, "2.0 * direct", "direct")),
     ("outer product takes L for R", broken(OUTER, "direct + crossed", "2.0 * direct")),
@@ -134,7 +139,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     ("rectangular gradient product drops the tail", broken(PRODUCT2, "first < length", "first + 1u < length")),
     ("rectangular gradient product takes W for V", broken(PRODUCT2, "other = select(N1, 0u", "other = select(0u, 0u")),
     ("rectangular gradient product takes V for W", broken(PRODUCT2, "other = select(N1, 0u", "other = select(N1, N1")),
-    ("rectangular gradient product forgets to transpose", broken(PRODUCT2, "term * N2 + row", "row * N2 + term")),
+    ("rectangular gradient product forgets to transpose", broken(PRODUCT2, "select(row, term, transposed)", "row")),
     ("rectangular gradient product writes R over L", broken(PRODUCT2, "own = select(0u, N1", "own = select(0u, 0u")),
     ("rectangular gradient product skips the last row", broken(PRODUCT2, "if (i < height", "if (i + 1u < height")),
     ("update forgets the ridge", broken(ELEMENTS, "let c0 = (b0[3u + trial] * real(1.0));", "let c0 = real(0.0);")),
@@ -193,6 +198,56 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         "tiled forward swaps rows and columns",
         broken(TILED, "slab[column_$j * PITCH + row_$j]", "slab[row_$j * PITCH + column_$j]"),
     ),
+    ("entries of a full gradient are transposed", broken(ENTRY2, "i * N2 + j", "j * N1 + i")),
+    (
+        "complex outer product drops a column block",
+        broken(COMPLEX_OUTER, "first < K; first", "first + 16u <= K; first"),
+    ),
+    ("complex outer product forgets the conjugate", broken(COMPLEX_OUTER, "fma(-x, w,", "fma(x, w,")),
+    (
+        "complex outer product forgets imaginary parts",
+        broken(COMPLEX_OUTER, "fma(x, v, fma(y, w, sum.real_part))", "fma(x, v, sum.real_part)"),
+    ),
+    ("complex outer product reads real parts twice", broken(COMPLEX_OUTER, "left[at_l + H1 * K]", "left[at_l]")),
+    ("complex outer product takes L for R", broken(COMPLEX_OUTER, "RIGHT + min(load_r", "min(load_r")),
+    (
+        "complex outer product takes direct for crossed parts",
+        broken(COMPLEX_OUTER, "first_j, first_i, local.xy, true", "first_i, first_j, local.xy, false"),
+    ),
+    ("complex outer product swaps the crossed thread", broken(COMPLEX_OUTER, "local.xy, true", "local.xy, false")),
+    (
+        "complex outer product adds antisymmetric parts",
+        broken(COMPLEX_OUTER, "imaginary_part - crossed", "imaginary_part + crossed"),
+    ),
+    (
+        "complex outer product forgets a weight beside the diagonal",
+        broken(COMPLEX_OUTER, "OFF_DIAGONAL * (direct.imaginary_part", "(direct.imaginary_part"),
+    ),
+    (
+        "complex outer product puts both halves above",
+        broken(COMPLEX_OUTER, "put(slot, j * H1 + i", "put(slot, i * H1 + j"),
+    ),
+    (
+        "complex outer product forgets the diagonal",
+        broken(COMPLEX_OUTER, "if (i == j && j < H1)", "if (i == j && j + 1u < H1)"),
+    ),
+    (
+        "complex outer product writes imaginary over real parts",
+        broken(COMPLEX_OUTER, "H1 * H2 + i * H2 + j", "i * H2 + j + P - P"),
+    ),
+    ("complex outer product leaves its padding stale", broken(COMPLEX_OUTER, "q < STRIDE", "q + 1u < STRIDE")),
+    (
+        "Hermitian entries are symmetric in their imaginary parts",
+        broken(ENTRY_HERMITIAN, "select(real(-1.0), real(1.0), lower == (a < b))", "real(1.0)"),
+    ),
+    ("the diagonal of a Hermitian matrix is not real", broken(ENTRY_HERMITIAN, ", 0.0, a == b)", ", 0.0, a > b + N)")),
+    ("Hermitian entries forget the weight", broken(ENTRY_HERMITIAN, "select(OFF_DIAGONAL, 1.0, a == b)", "1.0")),
+    (
+        "Hermitian entries weight the diagonal",
+        broken(ENTRY_HERMITIAN, "select(OFF_DIAGONAL, 1.0, a == b)", "OFF_DIAGONAL"),
+    ),
+    ("real forms of entries have no sign", broken(ENTRY_COMPLEX, "beside && !lower", "beside && lower && false")),
+    ("real forms of entries are real", broken(ENTRY_COMPLEX, "H1 * H2, lower != beside", "0u, lower != beside")),
     ("tiled forward skips a panel's last row", broken(TILED, "row >= panel.rows", "row + 1u >= panel.rows")),
     ("tiled forward reads the first columns again", broken(TILED, "next + column_$j", "column_$j")),
     ("tiled adjoint reads a slab again", broken(TILED, "top = (block + (step + 1u)", "top = (block + step")),
@@ -217,12 +272,22 @@ fn instances(operator: &str, file: &str, forced: bool) -> Vec<Box<dyn Operator>>
         return thin::instances(file);
     }
     let registered = REGISTRY.iter().find(|r| r.name == operator).unwrap();
-    let variant = registered.variants.iter().find(|v| [HALF, QUADS_HALF].contains(&file) && v.name == "f16");
+    let wanted = match file {
+        HALF | QUADS_HALF => "f16",
+        COMPLEX_OUTER | ENTRY_HERMITIAN | ENTRY_COMPLEX => "complex",
+        _ => "",
+    };
+    let variant = registered.variants.iter().find(|v| v.name == wanted);
     let (random, integers) = variant.map_or((registered.random, registered.integers), |v| (v.random, v.integers));
     let (n, m) = if forced { (33, 251) } else { (17, 131) };
-    let rectangular = [OUTER2, PRODUCT2].contains(&file);
-    let domain = if rectangular { Domain::rectangular(n, n + 4) } else { Domain::symmetric(n) };
-    [random, integers].iter().map(|make| make(domain, m, 5).unwrap()).collect()
+    let (symmetric, rectangular) = (Domain::symmetric(n), Domain::rectangular(n, n + 4));
+    let domains = match file {
+        COMPLEX_OUTER => vec![symmetric, rectangular],
+        OUTER2 | PRODUCT2 | ENTRY2 | ENTRY_COMPLEX => vec![rectangular],
+        _ => vec![symmetric],
+    };
+    let both = domains.into_iter().flat_map(|domain| [(random, domain), (integers, domain)]);
+    both.map(|(make, domain)| make(domain, m, 5).unwrap()).collect()
 }
 
 /// The laws that break, one after the other, in small panels and in one.

@@ -1,4 +1,4 @@
-//! Complex Hermitian matrices from a file.
+//! Complex matrices from a file, Hermitian or not.
 
 use super::{Dense, DenseFile, Layout, OpenOptions};
 use crate::error::{Error, Result};
@@ -10,50 +10,60 @@ use crate::problem::Domain;
 const ROUNDING: f64 = 1e-6;
 
 impl OpenOptions {
-    /// Reads complex matrices of shape (m, n, n), whose unknown is complex.
+    /// Reads complex matrices of shape (m, n1, n2), whose unknown is complex: Hermitian ones for a model of symmetric matrices.
     ///
     /// # Errors
     /// [`Error::File`] for another shape, NaN or infinity, and a matrix that is not Hermitian (with the entries that differ most);
-    /// [`Error::Invalid`] for a model that is not one of Hermitian matrices, and for half precision.
-    pub(super) fn hermitian(&self, array: &NpyArray) -> Result<DenseFile> {
+    /// [`Error::Invalid`] for a layout or a shape, and for half precision.
+    pub(super) fn complex(&self, array: &NpyArray) -> Result<DenseFile> {
         let shape = array.own_shape().to_vec();
         let path = array.path().to_owned();
         let [m, n, columns] = *shape else { return Err(other_shape(array)) };
-        if n != columns || m == 0 || n == 0 {
+        if self.symmetric && n != columns || m == 0 || n == 0 || columns == 0 {
             return Err(other_shape(array));
         }
-        if !self.symmetric || self.layout.is_some() || self.shape.is_some() {
-            let fix = "leave the model, the layout and the shape out";
-            return Err(Error::invalid("matrices", "complex numbers", "Hermitian matrices of the model psd", fix));
+        if self.layout.is_some() || self.shape.is_some() {
+            let fix = "leave the layout and the shape out";
+            return Err(Error::invalid("matrices", "complex numbers", "shape (m, n1, n2), which tells all", fix));
         }
-        let mut square = vec![0.0; m * n * n];
-        let mut parts = vec![0.0; 2 * n * n];
-        for (i, own) in square.chunks_mut(n * n).enumerate() {
+        let domain = if self.symmetric { Domain::hermitian(n) } else { Domain::complex_rectangular(n, columns) };
+        let width = domain.dimension();
+        let mut rows = vec![0.0; m * width];
+        let mut parts = vec![0.0; 2 * n * columns];
+        for (i, own) in rows.chunks_mut(width).enumerate() {
             array.block(i..i + 1, &mut parts)?;
             if let Some(at) = parts.iter().position(|v| !v.is_finite()) {
                 let found = format!("{} at {}", parts[at], array.index_text(i * parts.len() + at));
                 return Err(Error::file(&path, found, "finite numbers", "Correct or remove that measurement"));
             }
+            if !self.symmetric {
+                let (real, imaginary) = own.split_at_mut(n * columns);
+                for (at, part) in parts.chunks_exact(2).enumerate() {
+                    (real[at], imaginary[at]) = (part[0], part[1]);
+                }
+                continue;
+            }
             if let Some((a, b, gap)) = fold(&parts, n, own) {
                 let found = format!(
                     "entries ({a},{b}) and ({b},{a}) of matrix {i} that differ from each other's conjugates by {gap:e}"
                 );
-                let fix = "Save the Hermitian parts, (A + A.conj().swapaxes(1, 2)) / 2: an expectation value is real";
+                let fix = "Save the Hermitian parts, (A + A.conj().swapaxes(1, 2)) / 2: an expectation value is real. Or say --model \
+                           asymmetric for a matrix that is not Hermitian";
                 return Err(Error::file(&path, found, "Hermitian matrices", fix));
             }
         }
         let wide = array.dtype().bytes() == size_of::<f64>();
         let storage = self.storage.unwrap_or(if wide { Storage::F64 } else { Storage::F32 });
-        let domain = Domain::hermitian(n);
+        let layout = if self.symmetric { Layout::Packed } else { Layout::Full };
         let (mut operator, mut notices) = (
             match storage {
                 Storage::F16 => {
                     return Err(Error::invalid("storage", "f16", "f32 or f64 for complex matrices", "use f32"));
                 }
-                Storage::F64 => Dense::from_rows(domain, Layout::Packed, &square)?,
+                Storage::F64 => Dense::from_rows(domain, layout, &rows)?,
                 Storage::F32 => {
-                    let narrow: Vec<f32> = square.iter().map(|v| *v as f32).collect();
-                    Dense::from_rows(domain, Layout::Packed, &narrow)?
+                    let narrow: Vec<f32> = rows.iter().map(|v| *v as f32).collect();
+                    Dense::from_rows(domain, layout, &narrow)?
                 }
             },
             Vec::new(),
@@ -70,7 +80,12 @@ impl OpenOptions {
 
 fn other_shape(array: &NpyArray) -> Error {
     let found = format!("complex matrices of shape {}", shape_text(array.own_shape()));
-    Error::file(array.path(), found, "shape (m, n, n)", "Stack Hermitian matrices along the first axis")
+    Error::file(
+        array.path(),
+        found,
+        "shape (m, n, n), or (m, n1, n2) with --model asymmetric",
+        "Stack the matrices along the first axis",
+    )
 }
 
 /// Writes the square of a matrix; returns the entries that differ most from each other's conjugates, if they differ.
