@@ -203,10 +203,10 @@ const MUTATIONS: &[Broken] = &[
 fn case(named: &str, place: &str) -> Case {
     let new = |operator: &str, model, sizes| Case::new(operator, model, sizes, named);
     match place {
-        "two" => new("dense", Model::Asymmetric, [11, 60, 3, 3]),
-        "wide" => new("dense", Model::Asymmetric, [37, 90, 35, 2]),
-        "around" => new("dense", Model::Centred, [11, 60, 3, 2]),
-        "signed" => new("dense", Model::Signed, [11, 60, 3, 3]),
+        "two" => new("dense:two-kernel", Model::Asymmetric, [11, 60, 3, 3]),
+        "wide" => new("dense:two-kernel", Model::Asymmetric, [37, 90, 35, 2]),
+        "around" => new("dense:two-kernel", Model::Centred, [11, 60, 3, 2]),
+        "signed" => new("dense:two-kernel", Model::Signed, [11, 60, 3, 3]),
         "centred" => new("vectors-centred", Model::Psd, [11, 60, 3, 3]),
         "entries" => new("entries", Model::Psd, [11, 60, 3, 3]),
         "tall" => tall(named),
@@ -218,21 +218,21 @@ fn case(named: &str, place: &str) -> Case {
         "capped around" => capped(named, Model::Centred),
         "restarting" => restarting(),
         "restarting with a ridge" => {
-            let mut case = new("dense", Model::Asymmetric, [7, 60, 2, 3]);
+            let mut case = new("dense:two-kernel", Model::Asymmetric, [7, 60, 2, 3]);
             case.steps.iter_mut().for_each(|step| *step *= 10.0);
             case
         }
         "below" => {
-            let mut case = new("dense", Model::Psd, [11, 60, 3, 3]);
+            let mut case = new("dense:two-kernel", Model::Psd, [11, 60, 3, 3]);
             case.optimal[1] = 1e9;
             case
         }
         "too far" => {
-            let mut case = new("dense", Model::Asymmetric, [11, 60, 3, 3]);
+            let mut case = new("dense:two-kernel", Model::Asymmetric, [11, 60, 3, 3]);
             case.steps.iter_mut().for_each(|step| *step *= 1e3);
             case
         }
-        _ => new("dense", Model::Psd, [11, 60, 3, 3]),
+        _ => new("dense:two-kernel", Model::Psd, [11, 60, 3, 3]),
     }
 }
 
