@@ -39,3 +39,5 @@ echo "versus solve.py"
 "$python" versus/solve.py --n 16 --measurements 400 --rank 2 --k 2,3 --kappa 1,10 --limit 0.5 --rounds 1 --out miniature >miniature.txt
 echo "versus tomography.py"
 "$python" versus/tomography.py --qubits 3 --rank 1 --shots 1024 --rounds 1 >miniature.txt
+echo "versus complex.py"
+"$python" versus/complex.py --n 12 --measurements 60 --qubits 3 --side 16 --patterns 3 --rounds 1 >miniature.txt

@@ -110,6 +110,7 @@ def dense(
     storage: str | None,
     normalization: str,
     complex: bool,
+    both_parts: bool,
 ) -> Operator: ...
 def dense_gaussian(model: str, shape: tuple[int, int], measurements: int, seed: int, storage: str, complex: bool) -> Operator: ...
 def made(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import _lowrank
-from ._arrays import array, optional
+from ._arrays import array, stacked, unstacked
 from .operators import Operator
 
 Factors = Any
@@ -18,7 +18,8 @@ class Session:
 
     The square loss is f = s/4 |A(U U^T) - y|^2 for one factor and s/2 |A(L R^T) - y|^2 for two, so that U - mu * gradient(U) is a step of
     gradient descent; operators with centred residuals (``RankOne``) use e - mean(e). Factors are U (n, k) or (L, R), or with one more
-    leading axis a batch (b, n, k).
+    leading axis a batch (b, n, k). Of a complex unknown factors are complex, and so is the gradient: its inner product Re<G, D> with a
+    direction D is the slope of f.
 
     operator: the A_i. observations: y, (m,) for all trials or (b, m); default 0, so that ``residual`` is A(U U^T). model: psd, asymmetric
     or signed:signature=p,q; default: the operator's. backend: auto, reference, cpu, gpu or gpu:NAME. precision: f32 or f64; default f64,
@@ -38,13 +39,15 @@ class Session:
         precision: str | None = None,
         loss: str = "square",
     ):
-        y = optional(observations, "observations")
+        y = None if observations is None else operator._values(observations, "observations")
         self._core = _lowrank.Session(operator._core, y, model, backend, precision, loss)
+        self._complex, self._complex_values = operator.complex, operator._complex_values
 
     def residual(self, factors: Factors) -> np.ndarray:
         """Return e = A(U U^T) - y, (m,), or (b, m) for a batch."""
-        blocks, single = _blocks(factors)
+        blocks, single = self._blocks(factors)
         found = self._core.residual(blocks)
+        found = found.view(np.complex128) if self._complex_values else found
         return found[0] if single else found
 
     def loss(self, factors: Factors) -> Any:
@@ -57,15 +60,16 @@ class Session:
 
     def value_and_gradient(self, factors: Factors) -> tuple[Any, Any]:
         """Return f and its gradient, from one pass over the measurements."""
-        blocks, single = _blocks(factors)
+        blocks, single = self._blocks(factors)
         _, losses, gradients = self._core.evaluate(blocks)
+        if self._complex:
+            gradients = [unstacked(gradient) for gradient in gradients]
         if single:
             losses, gradients = float(losses[0]), [gradient[0] for gradient in gradients]
         return losses, tuple(gradients) if isinstance(factors, tuple) else gradients[0]
 
-
-def _blocks(factors: Factors) -> tuple[list[np.ndarray], bool]:
-    """Return the factors as a list, and whether they belong to one trial."""
-    given = factors if isinstance(factors, tuple) else (factors,)
-    blocks = [array(factor, "factors") for factor in given]
-    return blocks, all(block.ndim < 3 for block in blocks)
+    def _blocks(self, factors: Factors) -> tuple[list[np.ndarray], bool]:
+        """Return the factors as a list, and whether they belong to one trial."""
+        given = factors if isinstance(factors, tuple) else (factors,)
+        blocks = [(stacked if self._complex else array)(factor, "factors") for factor in given]
+        return blocks, all(block.ndim < 3 for block in blocks)

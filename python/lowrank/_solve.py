@@ -70,14 +70,14 @@ class Run:
         self.options = {name: value for name, value in options.items() if name not in OF_OPERATORS and value is not None}
         given = {name: options.get(name) for name in OF_OPERATORS[1:]}
         usual = given["storage"] or _lowrank.usual_storage(options.get("precision") or "f32", options.get("backend") or "auto")
-        self.operator: Operator = operator_of(matrices, options.get("model"), given, usual)
+        self.operator: Operator = operator_of(matrices, options.get("model"), given, usual, observations)
         self.asked = {name: value for name, value in given.items() if value is not None}
         if isinstance(self.operator, Entries) and "rows" in self.options:
             raise InvalidInput(
                 "rows: found a number of entries; allowed: all entries, because Entries reorders them. "
                 "Leave it out, or hold entries out with holdout"
             )
-        self.observations = optional(observations, "observations")
+        self.observations = None if observations is None else self.operator._values(observations, "observations")
         parts = self.operator.complex
         self.truth = truth._core if isinstance(truth, Truth) else None if truth is None else factors(truth, "truth", parts)
         known = truth_matrix is not None and parts

@@ -28,6 +28,8 @@ class Operator:
     ``Entries``."""
 
     _core: _lowrank.Operator
+    # Whether observations are complex, so that a real and an imaginary part are a measurement each.
+    _complex_values = False
 
     def __init__(self, core: _lowrank.Operator):
         self._core = core
@@ -88,6 +90,13 @@ class Operator:
         """y, if the operator holds it (``Entries``)."""
         return self._core.observations
 
+    def _values(self, given: Any, name: str) -> np.ndarray:
+        """Convert observations, complex ones to real and imaginary parts in turn."""
+        found = array(given, name)
+        if not self._complex_values or found.dtype.kind != "c":
+            return found
+        return np.ascontiguousarray(found, dtype=np.complex128).view(np.float64)
+
     def sensing_matrix(self, i: int) -> np.ndarray:
         """Return A_i, (n1, n2), float64 or complex128."""
         found = self._core.sensing_matrix(i)
@@ -96,17 +105,18 @@ class Operator:
     def forward(self, left: Any, right: Any = None) -> np.ndarray:
         """Return A(L R^T), (m,), for L (n1, k) and R (n2, k); A(L L^T) without R. Computed in f64 on the host.
 
-        Of complex matrices it is the real part of A(L R^H)."""
+        Of complex matrices it is the real part of A(L R^H), or all of it where observations are complex."""
         if right is None and self.model == "asymmetric":
             raise InvalidInput("right: found no value; allowed: R of shape (n2, k). The model asymmetric has two factors")
         if self.complex:
-            return self._core.forward(stacked(left, "left"), None if right is None else stacked(right, "right"))
+            found = self._core.forward(stacked(left, "left"), None if right is None else stacked(right, "right"))
+            return found.view(np.complex128) if self._complex_values else found
         return self._core.forward(array(left, "left"), optional(right, "right"))
 
     def adjoint_apply(self, residual: Any, applied: Any, *, transposed: bool = False) -> np.ndarray:
         """Return (sum_i r_i A_i) V, (n1, k), for r (m,) and V (n2, k); with ``transposed`` (sum_i r_i A_i)^T W, (n2, k), for W (n1, k)."""
         if self.complex:
-            return unstacked(self._core.adjoint_apply(array(residual, "residual"), stacked(applied, "applied"), transposed))
+            return unstacked(self._core.adjoint_apply(self._values(residual, "residual"), stacked(applied, "applied"), transposed))
         return self._core.adjoint_apply(array(residual, "residual"), array(applied, "applied"), transposed)
 
     def __repr__(self) -> str:
@@ -118,8 +128,8 @@ class Dense(Operator):
     """Stored sensing matrices.
 
     matrices: (m, n1, n2), (m, n1*n2), or upper triangles row by row, (m, n(n+1)/2). Any real number type, any order and strides.
-    Complex ones have a complex unknown: Hermitian ones, (m, n, n), a Hermitian one; those of the model asymmetric, (m, n1, n2), any,
-    of which y has the real parts Re<A_i, M>. Imaginary parts are the real parts that i*A_i measures.
+    Complex ones have a complex unknown: Hermitian ones, (m, n, n), a Hermitian one; those of the model asymmetric, (m, n1, n2), any.
+    y then holds the real parts of <A_i, M>, or with ``complex_values`` the complex numbers, which are two measurements each.
     model: psd (M = U U^T), signed (U S U^T), asymmetric (L R^T).
     layout: packed or full, needed only for an ambiguous width; shape, (n1, n2), also resolves it.
     storage: type of the stored numbers, f16, f32 or f64; default: float32 stays f32, every other type becomes f64.
@@ -140,12 +150,19 @@ class Dense(Operator):
         shape: Shape | None = None,
         storage: str | None = None,
         normalization: str | float = "auto",
+        complex_values: bool = False,
     ):
         found = array(matrices, "matrices")
         parts = found.dtype.kind == "c"
+        if complex_values and not (parts and model == "asymmetric"):
+            raise InvalidInput(
+                f"complex_values: found True for {found.dtype} matrices of the model {model}; allowed: complex matrices of the model "
+                "asymmetric. Leave it out"
+            )
         if parts:
             found = np.ascontiguousarray(np.stack([found.real, found.imag], axis=-1))
-        super().__init__(_lowrank.dense(found, model, layout, shape, storage, str(normalization), parts))
+        super().__init__(_lowrank.dense(found, model, layout, shape, storage, str(normalization), parts, complex_values))
+        self._complex_values = complex_values
 
     @classmethod
     def gaussian(
@@ -362,6 +379,7 @@ class Entries(Operator):
         v = array(values, "values")
         if v.dtype.kind == "c" and v.ndim == 1:
             super().__init__(_complex_entries(places(rows, "rows"), places(columns, "columns"), v, shape, weights, model, normalization))
+            self._complex_values = True
             return
         if v.dtype.kind not in "biuf" or v.ndim != 1:
             raise InvalidInput(
@@ -406,7 +424,9 @@ def _complex_entries(
     return _lowrank.complex_entries(rows, columns, parts, shape, model, str(normalization))
 
 
-def operator_of(matrices: Any, model: str | None, keywords: dict[str, Any], storage: str | None) -> Operator:
+def operator_of(
+    matrices: Any, model: str | None, keywords: dict[str, Any], storage: str | None, observations: Any = None
+) -> Operator:
     """Convert the input of ``solve`` to an operator."""
     if isinstance(matrices, Operator):
         said = {"model": model, **keywords}
@@ -424,4 +444,7 @@ def operator_of(matrices: Any, model: str | None, keywords: dict[str, Any], stor
     if is_sparse(first):
         keywords.pop("storage", None)
         return Sparse(matrices, **keywords)
-    return Dense(matrices, **{"storage": storage, **keywords})
+    found = array(matrices, "matrices")
+    if model == "asymmetric" and found.dtype.kind == "c" and observations is not None:
+        keywords["complex_values"] = array(observations, "observations").dtype.kind == "c"
+    return Dense(found, **{"storage": storage, **keywords})

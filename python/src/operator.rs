@@ -244,7 +244,7 @@ pub fn field_domain(card: &ModelCard, shape: (usize, usize), complex: bool) -> P
 }
 
 #[pyfunction]
-#[pyo3(signature = (matrices, model, layout, shape, storage, normalization, complex))]
+#[pyo3(signature = (matrices, model, layout, shape, storage, normalization, complex, both_parts))]
 #[expect(clippy::too_many_arguments, reason = "the matrices and their interpretation")]
 pub fn dense(
     py: Python<'_>,
@@ -255,8 +255,9 @@ pub fn dense(
     storage: Option<&str>,
     normalization: &str,
     complex: bool,
+    both_parts: bool,
 ) -> PyResult<Operator> {
-    let options = options(model, layout, shape, storage, normalization)?;
+    let options = options(model, layout, shape, storage, normalization)?.both_parts(both_parts);
     let array = arrays::lent("matrices", matrices)?;
     let array = if complex { array.as_complex().map_err(raised)? } else { array };
     let file = py.detach(|| options.read(array)).map_err(raised)?;

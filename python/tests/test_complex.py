@@ -142,3 +142,61 @@ def test_hermitian_matrices_measure_a_complex_unknown() -> None:
         lowrank.Dense(a + 1j * np.ones((n, n)))
     with pytest.raises(InvalidInput, match="shape"):
         lowrank.Dense(a[:, :, :5])
+
+
+def pair(n1: int, n2: int, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    return state(n1, rank, seed) * 3, state(n2, rank, seed + 1)
+
+
+def test_any_complex_matrix_is_recovered_from_real_parts() -> None:
+    rng = np.random.default_rng(8)
+    left, right = pair(8, 6, 2, 3)
+    matrix = left @ right.conj().T
+    a = rng.normal(size=(150, 8, 6)) + 1j * rng.normal(size=(150, 8, 6))
+    y = np.einsum("mij,ij->m", a.conj(), matrix).real
+    dense = lowrank.Dense(a, model="asymmetric")
+    assert dense.complex and dense.shape == (8, 6)
+    np.testing.assert_allclose(dense.forward(left, right), y, rtol=1e-10)
+    np.testing.assert_array_equal(dense.sensing_matrix(3), a[3])
+    v, r = state(6, 3, 9), rng.normal(size=150)
+    np.testing.assert_allclose(dense.adjoint_apply(r, v), np.einsum("m,mij->ij", r, a) @ v, rtol=1e-9)
+    s = lowrank.solve(dense, y, truth=(left, right), precision="f64")
+    assert s.best.relative_error < 1e-8
+    np.testing.assert_allclose(s.matrix(), matrix, atol=1e-7)
+    again = lowrank.solve(dense, y, truth_matrix=matrix, init=(s.left, s.right), method="gd", max_iterations=1, precision="f64")
+    assert again.best.relative_error < 1e-7
+    values = np.einsum("mij,ij->m", a[:75].conj(), matrix)
+    whole = lowrank.solve(a[:75], values, model="asymmetric", truth_matrix=matrix, precision="f64")
+    assert whole.best.relative_error < 1e-8
+    both = lowrank.Dense(a[:75], model="asymmetric", complex_values=True)
+    np.testing.assert_allclose(both.forward(left, right), values, rtol=1e-10)
+    np.testing.assert_allclose(both.adjoint_apply(values, v), np.einsum("m,mij->ij", values, a[:75]) @ v, rtol=1e-9)
+    session = lowrank.Session(both, values, backend="cpu")
+    np.testing.assert_allclose(session.residual((2 * left, right)), values, rtol=1e-9)
+    with pytest.raises(InvalidInput, match="complex_values"):
+        lowrank.Dense(a.real, model="asymmetric", complex_values=True)
+    a, b = rng.normal(size=(200, 8)) + 1j * rng.normal(size=(200, 8)), rng.normal(size=(200, 6)) + 0j
+    products = lowrank.RankOne(a, b)
+    np.testing.assert_allclose(products.forward(left, right), ((a.conj() @ left) * (b.conj() @ right).conj()).sum(axis=1).real, rtol=1e-9)
+
+
+def test_complex_tables_are_completed() -> None:
+    truth = problem.complex_asymmetric(20, 15, rank=2, condition_number=2.0, seed=4)
+    seen = np.random.default_rng(5).random((20, 15)) < 0.6
+    table = np.where(seen, truth.matrix, np.nan)
+    entries = lowrank.Entries.from_matrix(table)
+    assert entries.complex and entries.measurements == 2 * seen.sum()
+    s = lowrank.solve(entries, truth=truth, precision="f64")
+    assert s.best.relative_error < 1e-8
+    np.testing.assert_allclose(s.matrix(), truth.matrix, atol=1e-7)
+    hermitian = problem.hermitian(12, rank=2, seed=4)
+    upper = np.triu(np.ones((12, 12), bool)) & (np.random.default_rng(6).random((12, 12)) < 0.9)
+    rows, columns = np.nonzero(upper)
+    own = lowrank.Entries(rows, columns, hermitian.matrix[upper], (12, 12), model="psd")
+    assert lowrank.solve(own, truth=hermitian, precision="f64").best.relative_error < 1e-6
+    with pytest.raises(InvalidInput, match="weights"):
+        lowrank.Entries([0], [0], [1j], weights=[1.0])
+    with pytest.raises(InvalidInput, match="position"):
+        lowrank.Entries([3], [0], [1j], (2, 2))
+    with pytest.raises(InvalidInput, match="finite"):
+        lowrank.Entries([0], [0], [complex(np.nan, 0)])

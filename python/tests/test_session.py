@@ -55,3 +55,23 @@ def test_slips_are_named():
         lowrank.Session(op, loss="cubic")
     with pytest.raises(lowrank.InvalidInput, match="factors"):
         lowrank.Session(op, backend="cpu").residual(np.ones((5, 2)))
+
+
+def test_complex_factors_have_complex_gradients_whose_slopes_are_those_of_the_loss():
+    rng = np.random.default_rng(1)
+    normal = lambda *shape: rng.standard_normal(shape) + 1j * rng.standard_normal(shape)  # noqa: E731
+    for op, factors in [
+        (lowrank.Pauli.random(3, 40, 1), normal(8, 2)),
+        (lowrank.Dense.gaussian((5, 4), 30, model="asymmetric", complex=True), (normal(5, 2), normal(4, 2))),
+    ]:
+        session = lowrank.Session(op, rng.standard_normal(op.measurements), backend="cpu")
+        loss, gradient = session.value_and_gradient(factors)
+        parts = (factors, gradient) if isinstance(factors, tuple) else ((factors,), (gradient,))
+        directions = [normal(*factor.shape) for factor in parts[0]]
+        slope = sum(np.vdot(g, d).real for g, d in zip(parts[1], directions))
+        h = 1e-6
+        moved = [tuple(f + t * d for f, d in zip(parts[0], directions)) for t in (h, -h)]
+        above, below = (session.loss(m if isinstance(factors, tuple) else m[0]) for m in moved)
+        np.testing.assert_allclose((above - below) / (2 * h), slope, rtol=1e-6)
+        batch = tuple(np.stack([f, 2 * f]) for f in parts[0])
+        np.testing.assert_allclose(session.loss(batch if isinstance(factors, tuple) else batch[0])[0], loss, rtol=1e-12)

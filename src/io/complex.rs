@@ -60,6 +60,29 @@ pub(crate) fn complex_table(path: &Path) -> Result<Option<ComplexArray>> {
     Ok(Some(ComplexArray { shape: array.own_shape().to_vec(), parts: array.to_vec()? }))
 }
 
+/// Whether a file is an array of complex numbers. A file that cannot be read is none: who reads it says why.
+pub(crate) fn is_complex(path: &Path) -> bool {
+    open(path, &["observations", "y"]).is_ok_and(|array| array.is_complex())
+}
+
+/// Reads complex observations of m matrices, (m,), (m, 1) or (b, m), as vectors of 2m real and imaginary parts in turn. `operator`
+/// describes the matrices for messages.
+///
+/// # Errors
+/// Those of [`read_complex`]; [`Error::File`] for another shape.
+pub(crate) fn read_both_parts(path: &Path, m: usize, operator: &str) -> Result<Vec<Vec<f64>>> {
+    let ComplexArray { shape, parts } = read_complex(path, &["observations", "y"], "the observations")?;
+    match *shape {
+        [found] | [found, 1] | [_, found] if found == m && !parts.is_empty() => {}
+        _ => {
+            let found = format!("complex observations of shape {}", shape_text(&shape));
+            let allowed = format!("shape ({m},), ({m}, 1) or (b, {m}), because there are {m} matrices ({operator})");
+            return Err(Error::file(path, found, allowed, "Pass the observations of these matrices"));
+        }
+    }
+    Ok(parts.chunks(2 * m).map(<[f64]>::to_vec).collect())
+}
+
 /// Reads real or complex numbers as complex ones.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
+use crate::io::complex::{is_complex, read_both_parts};
 use crate::io::{open_array, read_observations};
 use crate::operators::dense::Normalization;
 use crate::operators::entries::Predictions;
@@ -175,7 +176,11 @@ impl Common {
         observations: &Path,
         described: Value,
     ) -> Result<Opened> {
-        let y = read_observations(observations, operator.measurements(), text)?;
+        let (m, domain) = (operator.measurements(), operator.domain());
+        let y = match domain.is_complex() && !domain.is_symmetric() && is_complex(observations) {
+            true => read_both_parts(observations, m / 2, text)?,
+            false => read_observations(observations, m, text)?,
+        };
         let mut all = object(described);
         all.insert("observations".into(), json!(observations));
         self.with_values(operator, y, notices, all)

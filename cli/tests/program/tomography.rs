@@ -118,7 +118,89 @@ fn phases_come_from_intensities_of_complex_vectors() {
     let solve = "solve --vectors v/a.npy --observations v/y.npy --truth v/X.npy --precision f64 --backend cpu";
     dir.run(&words(&format!("{solve} --report run.json"))).done();
     assert!(error(&dir) < 1e-6, "{:e}", error(&dir));
-    refused(&dir, "generate --operator dense --complex --n 4 --rank 1 --measurements 9 --out q", &["--complex"]);
+    refused(
+        &dir,
+        "generate --operator seeded --complex --n 4 --rank 1 --measurements 9 --out q",
+        &["--complex", "rank_one"],
+    );
+}
+
+#[test]
+fn complex_matrices_are_written_and_recovered() {
+    let dir = Dir::new();
+    let (solve, end) =
+        ("solve --observations q/y.npy --precision f64 --backend cpu --report run.json", "--seed 4 --out q");
+    let cases = [
+        ("--operator dense --n 12 --rank 2 --measurements 130", "--matrices q/A.npy --truth q/X.npy"),
+        (
+            "--operator dense --model signed --n 12 --signature 1,1 --measurements 160 --storage f64",
+            "--matrices q/A.npy --truth q/X.npz --model signed --signature 2,2",
+        ),
+        (
+            "--operator dense --model asymmetric --shape 9,7 --rank 2 --measurements 170",
+            "--matrices q/A.npy --truth q/X.npz --model asymmetric",
+        ),
+        (
+            "--operator rank_one --model asymmetric --shape 9,7 --rank 1 --measurements 170",
+            "--vectors q/a.npy --vectors-right q/b.npy --truth q/X.npz --model asymmetric",
+        ),
+    ];
+    for (made, known) in cases {
+        dir.run(&words(&format!("generate --complex {made} {end}"))).done();
+        dir.run(&words(&format!("{solve} {known}"))).done();
+        assert!(error(&dir) < 1e-6, "{made}: {:e}", error(&dir));
+        std::fs::remove_dir_all(dir.path("q")).unwrap();
+    }
+    // Complex observations are two measurements a matrix: of an Aᵢ that picks an entry, that entry.
+    let picks: Vec<u8> =
+        (0..36).flat_map(|at| [f64::from(u8::from(at % 7 == 0)), 0.0]).flat_map(f64::to_le_bytes).collect();
+    dir.write("A.npy", &crate::npy("<c16", "(6, 2, 3)", &picks));
+    let y = (0..6).map(|at| (at / 3, at % 3)).flat_map(|(i, j)| [(1 + i) as f64, (1 + i) as f64 * (j as f64 - 0.5)]);
+    let values: Vec<u8> = y.flat_map(f64::to_le_bytes).collect();
+    dir.write("y.npy", &crate::npy("<c16", "(6,)", &values));
+    let solve = "solve --matrices A.npy --observations y.npy --model asymmetric --precision f64 --backend cpu";
+    dir.run(&words(&format!("{solve} --report run.json"))).done();
+    let trial = &dir.json("run.json")["trials"][0];
+    assert!(trial["relative_residual"].as_f64().unwrap() < 1e-8 && trial["estimated_rank"] == 1, "{trial}");
+    dir.write("y.npy", &crate::npy("<c16", "(5,)", &values[..80]));
+    refused(&dir, solve, &["y.npy", "(5,)", "(6,)"]);
+    refused(
+        &dir,
+        &format!("generate --complex --operator dense --n 4 --rank 1 --measurements 9 --layout packed {end}"),
+        &["--layout", "full"],
+    );
+    refused(
+        &dir,
+        &format!("generate --complex --operator dense --n 4 --rank 1 --measurements 9 --storage f16 {end}"),
+        &["--storage", "f32"],
+    );
+}
+
+/// A table of complex numbers with holes: L Rᴴ of rank 1, 5 by 4, with u_i = 1 + i·j and v_j = 2 − j.
+#[test]
+fn complex_tables_are_completed() {
+    let dir = Dir::new();
+    let numbers = (0..20).map(|at| (at / 4, at % 4)).flat_map(|(i, j)| {
+        let (re, im) = (1.0, i as f64);
+        let v = 3.0 - j as f64 * 0.5;
+        if (i + 2 * j) % 7 == 3 { [f64::NAN, f64::NAN] } else { [re * v, im * v] }
+    });
+    let bytes: Vec<u8> = numbers.flat_map(f64::to_le_bytes).collect();
+    dir.write("table.npy", &crate::npy("<c16", "(5, 4)", &bytes));
+    let solve = "solve --entries table.npy --precision f64 --backend cpu";
+    dir.run(&words(&format!("{solve} --report run.json"))).done();
+    let report = dir.json("run.json");
+    let trial = &report["trials"][0];
+    assert!(trial["relative_residual"].as_f64().unwrap() < 1e-8 && trial["estimated_rank"] == 1, "{trial}");
+    refused(&dir, &format!("{solve} --biases"), &["--biases", "complex"]);
+    refused(&dir, &format!("{solve} --model psd"), &["table.npy", "5 x 4", "asymmetric"]);
+    dir.write("table.npy", &crate::npy("<c16", "(20,)", &bytes));
+    refused(&dir, solve, &["table.npy", "(20,)", "(n1, n2)"]);
+    dir.write(
+        "table.npy",
+        &crate::npy("<c16", "(1, 1)", &[f64::NAN, 0.0].into_iter().flat_map(f64::to_le_bytes).collect::<Vec<_>>()),
+    );
+    refused(&dir, solve, &["table.npy", "NaN"]);
 }
 
 #[test]

@@ -28,18 +28,24 @@ impl OpenOptions {
         }
         let domain = if self.symmetric { Domain::hermitian(n) } else { Domain::complex_rectangular(n, columns) };
         let width = domain.dimension();
-        let mut rows = vec![0.0; m * width];
+        // A and i·A, or A alone.
+        let each = if self.both_parts && !self.symmetric { 2 } else { 1 };
+        let mut rows = vec![0.0; m * each * width];
         let mut parts = vec![0.0; 2 * n * columns];
-        for (i, own) in rows.chunks_mut(width).enumerate() {
+        for (i, own) in rows.chunks_mut(each * width).enumerate() {
             array.block(i..i + 1, &mut parts)?;
             if let Some(at) = parts.iter().position(|v| !v.is_finite()) {
                 let found = format!("{} at {}", parts[at], array.index_text(i * parts.len() + at));
                 return Err(Error::file(&path, found, "finite numbers", "Correct or remove that measurement"));
             }
             if !self.symmetric {
-                let (real, imaginary) = own.split_at_mut(n * columns);
+                let (own, turned) = own.split_at_mut(width);
+                let half = n * columns;
                 for (at, part) in parts.chunks_exact(2).enumerate() {
-                    (real[at], imaginary[at]) = (part[0], part[1]);
+                    (own[at], own[half + at]) = (part[0], part[1]);
+                    if each == 2 {
+                        (turned[at], turned[half + at]) = (-part[1], part[0]);
+                    }
                 }
                 continue;
             }

@@ -25,11 +25,13 @@ pub struct OpenOptions {
     pub(crate) shape: Option<(usize, usize)>,
     pub(crate) storage: Option<Storage>,
     pub(crate) normalization: Normalization,
+    pub(crate) both_parts: bool,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { symmetric: true, layout: None, shape: None, storage: None, normalization: Normalization::default() }
+        let normalization = Normalization::default();
+        Self { symmetric: true, layout: None, shape: None, storage: None, normalization, both_parts: false }
     }
 }
 
@@ -63,6 +65,13 @@ impl OpenOptions {
     /// Sets whether the matrices are symmetric, as all models but the asymmetric one require. By default they are.
     pub fn symmetric(mut self, symmetric: bool) -> Self {
         self.symmetric = symmetric;
+        self
+    }
+
+    /// Sets whether observations are the complex numbers ⟨Aᵢ, M⟩ of complex matrices that are not Hermitian. Each matrix is then two
+    /// measurements: Aᵢ of the real part, and i·Aᵢ of the imaginary part.
+    pub fn both_parts(mut self, both: bool) -> Self {
+        self.both_parts = both;
         self
     }
 

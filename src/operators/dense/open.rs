@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::error::Result;
+use crate::io::complex::is_complex;
 use crate::operators::Operator;
 use crate::operators::dense::{Dense, Layout, OpenOptions};
 use crate::operators::open::{Common, Opened, Opening, Wanted};
@@ -69,7 +70,8 @@ impl<O: Operator + 'static> Opening for Matrices<O> {
 
     fn open(self: Box<Self>) -> Result<Opened> {
         let MatrixFiles { operator: word, option, read, .. } = *self.of;
-        let (operator, text, notices) = read(&self.path, &self.options)?;
+        let options = self.options.both_parts(is_complex(&self.observations));
+        let (operator, text, notices) = read(&self.path, &options)?;
         let described = json!({ "operator": word, option: self.path });
         self.common.opened(operator, &text, notices, &self.observations, described)
     }
