@@ -6,6 +6,10 @@ use std::sync::Arc;
 use faer::c64;
 use rustfft::{Fft, FftPlanner};
 
+/// Lines across an array that are transformed together, and numbers between them.
+const LINES: usize = 16;
+const PADDING: usize = 4;
+
 /// The transform F of arrays of a shape, row-major, without a factor, and its adjoint Fᴴ.
 pub(super) struct Fourier {
     shape: Vec<usize>,
@@ -40,7 +44,7 @@ impl Fourier {
     fn run(&self, x: &mut [c64], scratch: &mut Vec<c64>, direction: usize) {
         let zero = c64::new(0.0, 0.0);
         let mut stride = x.len();
-        let mut line = Vec::new();
+        let mut lines = Vec::new();
         for (n, plans) in self.shape.iter().zip(&self.axes) {
             let plan = &plans[direction];
             stride /= n;
@@ -49,12 +53,22 @@ impl Fourier {
                 plan.process_with_scratch(x, scratch);
                 continue;
             }
-            line.resize(*n, zero);
+            // Some neighbouring lines at once: a cache line of the array holds numbers of several. The odd length keeps them in
+            // different sets of the cache.
+            let length = n + PADDING;
+            lines.resize(LINES * length, zero);
             for block in x.chunks_mut(n * stride) {
-                for offset in 0..stride {
-                    line.iter_mut().zip(block[offset..].iter().step_by(stride)).for_each(|(to, from)| *to = *from);
-                    plan.process_with_scratch(&mut line, scratch);
-                    block[offset..].iter_mut().step_by(stride).zip(&line).for_each(|(to, from)| *to = *from);
+                for first in (0..stride).step_by(LINES) {
+                    let some = first..stride.min(first + LINES);
+                    for (i, row) in block.chunks(stride).enumerate() {
+                        row[some.clone()].iter().enumerate().for_each(|(line, v)| lines[line * length + i] = *v);
+                    }
+                    for line in lines.chunks_mut(length).take(some.len()) {
+                        plan.process_with_scratch(&mut line[..*n], scratch);
+                    }
+                    for (i, row) in block.chunks_mut(stride).enumerate() {
+                        row[some.clone()].iter_mut().enumerate().for_each(|(line, v)| *v = lines[line * length + i]);
+                    }
                 }
             }
         }

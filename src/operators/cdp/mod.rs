@@ -175,50 +175,91 @@ impl CodedDiffraction {
 
     /// F(d_l ∘ v) for a column of a factor in its real form.
     fn transformed(&self, l: usize, factor: MatrixView<'_>, column: usize, out: &mut [c64], scratch: &mut Vec<c64>) {
-        let n = self.size();
-        let mask = &self.masks[l * n..(l + 1) * n];
-        for (i, (out, d)) in out.iter_mut().zip(mask).enumerate() {
-            *out = *d * c64::new(factor.row(i)[column], factor.row(n + i)[column]);
+        let (n, k) = (self.size(), factor.columns());
+        let (real, imaginary) = factor.as_slice().split_at(n * k);
+        let numbers = real.chunks_exact(k).zip(imaginary.chunks_exact(k));
+        for ((out, d), (x, y)) in out.iter_mut().zip(&self.masks[l * n..(l + 1) * n]).zip(numbers) {
+            *out = *d * c64::new(x[column], y[column]);
         }
         self.fourier.forward(out, scratch);
     }
 
-    /// The intensities of a pattern.
-    fn pattern(&self, l: usize, (left, right): (MatrixView<'_>, MatrixView<'_>), single: bool) -> Vec<f64> {
-        let n = self.size();
-        let zero = c64::new(0.0, 0.0);
-        let (mut a, mut b, mut scratch) = (vec![zero; n], vec![zero; n], Vec::new());
-        let mut out = vec![0.0; n];
+    /// Intensities of some pixels of a pattern.
+    fn pattern(
+        &self,
+        (l, pixels): &(usize, Range<usize>),
+        (left, right): (MatrixView<'_>, MatrixView<'_>),
+        single: bool,
+        work: &mut Work,
+        out: &mut [f64],
+    ) {
+        let Work { a, b, scratch } = work;
+        a.resize(self.size(), c64::new(0.0, 0.0));
+        b.resize(if single { 0 } else { self.size() }, c64::new(0.0, 0.0));
         for column in 0..left.columns() {
-            self.transformed(l, left, column, &mut a, &mut scratch);
+            self.transformed(*l, left, column, a, scratch);
             if !single {
-                self.transformed(l, right, column, &mut b, &mut scratch);
+                self.transformed(*l, right, column, b, scratch);
             }
-            let other = if single { &a } else { &b };
-            for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(other)) {
-                *out += a.re * b.re + a.im * b.im;
+            let other = if single { &*a } else { &*b };
+            let sizes = a[pixels.clone()].iter().zip(&other[pixels.clone()]).map(|(a, b)| a.re * b.re + a.im * b.im);
+            match column {
+                0 => out.iter_mut().zip(sizes).for_each(|(out, size)| *out = size),
+                _ => out.iter_mut().zip(sizes).for_each(|(out, size)| *out += size),
             }
         }
-        out
     }
 
     /// Adds conj(d_l) ∘ Fᴴ(r ∘ F(d_l ∘ V)) to a gradient in its real form.
-    fn add_pattern(&self, l: usize, pixels: &Range<usize>, residual: &[f64], v: MatrixView<'_>, sum: &mut [f64]) {
+    fn add_pattern(
+        &self,
+        (l, pixels): &(usize, Range<usize>),
+        residual: &[f64],
+        v: MatrixView<'_>,
+        work: &mut Work,
+        sum: &mut [f64],
+    ) {
         let (n, k) = (self.size(), v.columns());
-        let (mut a, mut scratch) = (vec![c64::new(0.0, 0.0); n], Vec::new());
+        let Work { a, scratch, .. } = work;
+        a.resize(n, c64::new(0.0, 0.0));
+        let mask = &self.masks[l * n..(l + 1) * n];
+        if let Some(r) = constant(residual).filter(|_| pixels.len() == n) {
+            // FᴴF = n·I, as for the weights of centred residuals.
+            let (sums, rows) = (sum.chunks_exact_mut(k), v.as_slice().chunks_exact(k));
+            for ((sum, v), d) in sums.zip(rows).zip(mask.iter().chain(mask)) {
+                let size = n as f64 * r * d.norm_sqr();
+                sum.iter_mut().zip(v).for_each(|(sum, v)| *sum += size * v);
+            }
+            return;
+        }
         for column in 0..k {
-            self.transformed(l, v, column, &mut a, &mut scratch);
+            self.transformed(*l, v, column, a, scratch);
             a[..pixels.start].fill(c64::new(0.0, 0.0));
             a[pixels.end..].fill(c64::new(0.0, 0.0));
             a[pixels.clone()].iter_mut().zip(residual).for_each(|(a, r)| *a *= *r);
-            self.fourier.adjoint(&mut a, &mut scratch);
-            for (i, (a, d)) in a.iter().zip(&self.masks[l * n..(l + 1) * n]).enumerate() {
+            self.fourier.adjoint(a, scratch);
+            let (real, imaginary) = sum.split_at_mut(n * k);
+            let sums = real.chunks_exact_mut(k).zip(imaginary.chunks_exact_mut(k));
+            for ((real, imaginary), (a, d)) in sums.zip(a.iter().zip(mask)) {
                 let back = d.conj() * *a;
-                sum[i * k + column] += back.re;
-                sum[(n + i) * k + column] += back.im;
+                real[column] += back.re;
+                imaginary[column] += back.im;
             }
         }
     }
+}
+
+/// The number that all of them are.
+fn constant(numbers: &[f64]) -> Option<f64> {
+    numbers.first().copied().filter(|first| numbers.iter().all(|number| number == first))
+}
+
+/// Working memory of one thread.
+#[derive(Default)]
+struct Work {
+    a: Vec<c64>,
+    b: Vec<c64>,
+    scratch: Vec<c64>,
 }
 
 /// The domain of a case of that size: the Hermitian matrices of the largest power of two up to it.
@@ -273,15 +314,17 @@ impl Operator for CodedDiffraction {
 
     /// Patterns run in parallel inside: all pixels of one share their transforms.
     fn forward(&self, _shard: usize, point: &Factors, out: &mut [f64]) {
-        let (n, parts) = (self.size(), self.parts());
         for (trial, out) in out.chunks_mut(self.measured.len()).enumerate() {
             let ends = (point.left(trial), point.right(trial));
-            let of = |(l, _): (usize, Range<usize>)| self.pattern(l, ends, point.is_single());
-            let values: Vec<Vec<f64>> = parts.clone().collect::<Vec<_>>().into_par_iter().map(of).collect();
-            for ((l, pixels), values) in parts.clone().zip(values) {
-                let first = l * n + pixels.start - self.measured.start;
-                out[first..first + pixels.len()].copy_from_slice(&values[pixels]);
+            let (mut rest, mut parts) = (out, Vec::new());
+            for part in self.parts() {
+                let (own, others) = rest.split_at_mut(part.1.len());
+                parts.push((part, own));
+                rest = others;
             }
+            parts.into_par_iter().for_each_init(Work::default, |work, (part, own)| {
+                self.pattern(&part, ends, point.is_single(), work, own);
+            });
         }
     }
 
@@ -293,10 +336,10 @@ impl Operator for CodedDiffraction {
         for (trial, (out, residual)) in trials.enumerate() {
             let v = applied.right(trial);
             let part = |parts: &[(usize, Range<usize>)]| {
-                let mut sum = vec![0.0; size];
-                for (l, pixels) in parts {
-                    let first = l * n + pixels.start - self.measured.start;
-                    self.add_pattern(*l, pixels, &residual[first..first + pixels.len()], v, &mut sum);
+                let (mut sum, mut work) = (vec![0.0; size], Work::default());
+                for part in parts {
+                    let first = part.0 * n + part.1.start - self.measured.start;
+                    self.add_pattern(part, &residual[first..first + part.1.len()], v, &mut work, &mut sum);
                 }
                 sum
             };
