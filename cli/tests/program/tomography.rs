@@ -194,6 +194,7 @@ fn complex_tables_are_completed() {
     assert!(trial["relative_residual"].as_f64().unwrap() < 1e-8 && trial["estimated_rank"] == 1, "{trial}");
     refused(&dir, &format!("{solve} --biases"), &["--biases", "complex"]);
     refused(&dir, &format!("{solve} --model psd"), &["table.npy", "5 x 4", "asymmetric"]);
+    refused(&dir, &format!("{solve} --shape 5,5"), &["--shape", "5,5", "5,4"]);
     dir.write("table.npy", &crate::npy("<c16", "(20,)", &bytes));
     refused(&dir, solve, &["table.npy", "(20,)", "(n1, n2)"]);
     dir.write(

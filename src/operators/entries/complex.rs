@@ -38,6 +38,10 @@ impl Completion {
             let found = format!("complex numbers of shape {}", shape_text(&array.shape));
             return Err(Error::file(&self.path, found, TABLE, "Pass a matrix with NaN in its holes"));
         };
+        if let Some((rows, columns)) = self.shape.filter(|shape| *shape != (n1, n2)) {
+            let allowed = format!("{n1},{n2}, the shape of the table");
+            return Err(Error::invalid("shape", format!("{rows},{columns}"), allowed, "leave it out"));
+        }
         if self.symmetric && n1 != n2 {
             let (found, allowed) = (format!("a matrix of {n1} x {n2}"), "a square one for a Hermitian matrix");
             return Err(Error::file(&self.path, found, allowed, "Say --model asymmetric for a rectangular unknown"));

@@ -48,6 +48,7 @@ impl HeldOut {
 pub(super) struct Completion {
     pub(super) path: PathBuf,
     pub(super) held_out: HeldOut,
+    pub(super) shape: Option<(usize, usize)>,
     options: TripletOptions,
     duplicates: Option<Duplicates>,
     model: &'static str,
@@ -111,6 +112,7 @@ pub(crate) fn open(wanted: &Wanted<'_>) -> Result<Box<dyn Opening>> {
     Ok(Box::new(Completion {
         path: wanted.file("entries", "a file of entries")?,
         held_out,
+        shape,
         options,
         duplicates: request.word("duplicates")?,
         model: wanted.model,
