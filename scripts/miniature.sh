@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The benches in miniature, to see that they run and not how fast, and half a minute of random problems. It needs what
+# The benches in miniature, to see that they run and not how fast, and some random problems. It needs what
 # scripts/test.sh built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,8 +11,8 @@ case "$built" in /*) LOWRANK="$built/lowrank" ;; esac
 # Of the whole workspace, as the tests are: a choice of packages chooses the features of dependencies too.
 cargo bench --workspace --bench iteration -- --quick
 . scripts/with-numpy.sh
-# Half a minute of random problems on every backend and adapter; `lowrank check --minutes 10` looks longer.
-"$LOWRANK" check --minutes 0.5 --seed 1
+# A quarter of a minute of random problems on every backend and adapter; `lowrank check --minutes 10` looks longer.
+"$LOWRANK" check --minutes 0.25 --seed 1
 miniature="$(mktemp -d)"
 python3 benches/versus/versus.py --sizes 20:60:5 --batches 4 --rounds 1 --seconds 0.01 --read 16 --out "$miniature"
 bash benches/gpu.sh "$miniature/gpu"

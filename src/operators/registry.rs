@@ -304,7 +304,7 @@ pub const REGISTRY: &[Registration] = &[
         formula: "|F(d_l x)|^2 for Z = x x^H, F the Fourier transform, d_l a mask; about its mean",
         normalization: "1/(m v^2), v = mean of |d|^2",
         bytes_per_iteration: "16 m, and two factors for each mask",
-        flops_per_iteration: "m k (15 log2 n + 30) per trial",
+        flops_per_iteration: "m k (10 log2 n + 30) per trial",
         memory: "the masks, 16 m bytes",
         backends: "reference, cpu",
         domain: cdp::domain,

@@ -4,19 +4,20 @@ use std::f64::consts::TAU;
 use std::sync::Arc;
 
 use faer::c64;
-use rustfft::{Fft, FftPlanner};
+use rustfft::num_complex::Complex;
+use rustfft::{Fft, FftNum, FftPlanner};
 
 /// Lines across an array that are transformed together, and numbers between them.
 const LINES: usize = 16;
 const PADDING: usize = 4;
 
 /// The transform F of arrays of a shape, row-major, without a factor, and its adjoint Fᴴ.
-pub(super) struct Fourier {
+pub(super) struct Fourier<T: FftNum> {
     shape: Vec<usize>,
-    axes: Vec<[Arc<dyn Fft<f64>>; 2]>,
+    axes: Vec<[Arc<dyn Fft<T>>; 2]>,
 }
 
-impl Fourier {
+impl<T: FftNum> Fourier<T> {
     pub(super) fn new(shape: &[usize]) -> Self {
         let mut planner = FftPlanner::new();
         let mut plan = |n: &usize| [planner.plan_fft_forward(*n), planner.plan_fft_inverse(*n)];
@@ -32,17 +33,17 @@ impl Fourier {
     }
 
     /// x ← F x
-    pub(super) fn forward(&self, x: &mut [c64], scratch: &mut Vec<c64>) {
+    pub(super) fn forward(&self, x: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
         self.run(x, scratch, 0);
     }
 
     /// x ← Fᴴ x
-    pub(super) fn adjoint(&self, x: &mut [c64], scratch: &mut Vec<c64>) {
+    pub(super) fn adjoint(&self, x: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>) {
         self.run(x, scratch, 1);
     }
 
-    fn run(&self, x: &mut [c64], scratch: &mut Vec<c64>, direction: usize) {
-        let zero = c64::new(0.0, 0.0);
+    fn run(&self, x: &mut [Complex<T>], scratch: &mut Vec<Complex<T>>, direction: usize) {
+        let zero = Complex::new(T::zero(), T::zero());
         let mut stride = x.len();
         let mut lines = Vec::new();
         for (n, plans) in self.shape.iter().zip(&self.axes) {
@@ -73,7 +74,9 @@ impl Fourier {
             }
         }
     }
+}
 
+impl Fourier<f64> {
     /// Entry (i, j) of F, exact for axes of length 1 and 2.
     pub(super) fn entry(&self, mut i: usize, mut j: usize) -> c64 {
         let mut entry = c64::new(1.0, 0.0);

@@ -7,7 +7,7 @@
 //! tr(A_i L Rᴴ) = Re Σ_k conj(F(d∘L_k))_i F(d∘R_k)_i          G V = Σ_l conj(d_l) ∘ Fᴴ(r_l ∘ F(d_l ∘ V))
 //! ```
 //!
-//! so a gradient takes three transforms for each mask and column. Masks whose moments are those of Gaussian numbers make the
+//! so a gradient takes two transforms for each mask and column where those of the point are kept, and three otherwise. Masks whose moments are those of Gaussian numbers make the
 //! measurements as good as Gaussian ones (Candès, Li & Soltanolkotabi, arXiv 1310.3240): d = b₁b₂ with b₁ ∈ {1, −1, i, −i} and
 //! b₂ = √½ with probability 4/5, else √3.
 //!
@@ -15,6 +15,7 @@
 
 mod fourier;
 pub(crate) mod open;
+mod passes;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,11 +26,12 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::memory::{Location, Memory, Part, product};
-use crate::operators::{Cost, Operator};
+use crate::operators::{Acceleration, Cost, Operator};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors, MatrixView};
 
 use fourier::Fourier;
+use passes::{Columns, Work};
 
 /// Parts of a sum over all masks, which are added in order on any number of threads.
 const PARTS: usize = 16;
@@ -38,7 +40,8 @@ const PARTS: usize = 16;
 pub struct CodedDiffraction {
     /// Masks, (patterns, n).
     masks: Arc<Vec<c64>>,
-    fourier: Arc<Fourier>,
+    fourier: Arc<Fourier<f64>>,
+    single: Arc<Fourier<f32>>,
     /// Measurements, counted over all pixels of all patterns.
     measured: Range<usize>,
     normalization: f64,
@@ -73,8 +76,8 @@ impl CodedDiffraction {
         // The mean square of the entries of b; s = 1/m where it is 1.
         let mean = masks.iter().map(|d| d.norm_sqr()).sum::<f64>() / m as f64;
         let normalization = if mean > 0.0 { 1.0 / (m as f64 * mean * mean) } else { 1.0 / m as f64 };
-        let fourier = Arc::new(Fourier::new(shape));
-        Ok(Self { masks: Arc::new(masks), fourier, measured: 0..m, normalization, centred: true })
+        let (fourier, single) = (Arc::new(Fourier::new(shape)), Arc::new(Fourier::new(shape)));
+        Ok(Self { masks: Arc::new(masks), fourier, single, measured: 0..m, normalization, centred: true })
     }
 
     /// The first m intensities behind random masks with the moments of Gaussian numbers, each from its own stream of `seed`.
@@ -172,94 +175,10 @@ impl CodedDiffraction {
             (l, measured.start.max(first) - first..measured.end.min(first + n) - first)
         })
     }
-
-    /// F(d_l ∘ v) for a column of a factor in its real form.
-    fn transformed(&self, l: usize, factor: MatrixView<'_>, column: usize, out: &mut [c64], scratch: &mut Vec<c64>) {
-        let (n, k) = (self.size(), factor.columns());
-        let (real, imaginary) = factor.as_slice().split_at(n * k);
-        let numbers = real.chunks_exact(k).zip(imaginary.chunks_exact(k));
-        for ((out, d), (x, y)) in out.iter_mut().zip(&self.masks[l * n..(l + 1) * n]).zip(numbers) {
-            *out = *d * c64::new(x[column], y[column]);
-        }
-        self.fourier.forward(out, scratch);
-    }
-
-    /// Intensities of some pixels of a pattern.
-    fn pattern(
-        &self,
-        (l, pixels): &(usize, Range<usize>),
-        (left, right): (MatrixView<'_>, MatrixView<'_>),
-        single: bool,
-        work: &mut Work,
-        out: &mut [f64],
-    ) {
-        let Work { a, b, scratch } = work;
-        a.resize(self.size(), c64::new(0.0, 0.0));
-        b.resize(if single { 0 } else { self.size() }, c64::new(0.0, 0.0));
-        for column in 0..left.columns() {
-            self.transformed(*l, left, column, a, scratch);
-            if !single {
-                self.transformed(*l, right, column, b, scratch);
-            }
-            let other = if single { &*a } else { &*b };
-            let sizes = a[pixels.clone()].iter().zip(&other[pixels.clone()]).map(|(a, b)| a.re * b.re + a.im * b.im);
-            match column {
-                0 => out.iter_mut().zip(sizes).for_each(|(out, size)| *out = size),
-                _ => out.iter_mut().zip(sizes).for_each(|(out, size)| *out += size),
-            }
-        }
-    }
-
-    /// Adds conj(d_l) ∘ Fᴴ(r ∘ F(d_l ∘ V)) to a gradient in its real form.
-    fn add_pattern(
-        &self,
-        (l, pixels): &(usize, Range<usize>),
-        residual: &[f64],
-        v: MatrixView<'_>,
-        work: &mut Work,
-        sum: &mut [f64],
-    ) {
-        let (n, k) = (self.size(), v.columns());
-        let Work { a, scratch, .. } = work;
-        a.resize(n, c64::new(0.0, 0.0));
-        let mask = &self.masks[l * n..(l + 1) * n];
-        if let Some(r) = constant(residual).filter(|_| pixels.len() == n) {
-            // FᴴF = n·I, as for the weights of centred residuals.
-            let (sums, rows) = (sum.chunks_exact_mut(k), v.as_slice().chunks_exact(k));
-            for ((sum, v), d) in sums.zip(rows).zip(mask.iter().chain(mask)) {
-                let size = n as f64 * r * d.norm_sqr();
-                sum.iter_mut().zip(v).for_each(|(sum, v)| *sum += size * v);
-            }
-            return;
-        }
-        for column in 0..k {
-            self.transformed(*l, v, column, a, scratch);
-            a[..pixels.start].fill(c64::new(0.0, 0.0));
-            a[pixels.end..].fill(c64::new(0.0, 0.0));
-            a[pixels.clone()].iter_mut().zip(residual).for_each(|(a, r)| *a *= *r);
-            self.fourier.adjoint(a, scratch);
-            let (real, imaginary) = sum.split_at_mut(n * k);
-            let sums = real.chunks_exact_mut(k).zip(imaginary.chunks_exact_mut(k));
-            for ((real, imaginary), (a, d)) in sums.zip(a.iter().zip(mask)) {
-                let back = d.conj() * *a;
-                real[column] += back.re;
-                imaginary[column] += back.im;
-            }
-        }
-    }
 }
 
-/// The number that all of them are.
-fn constant(numbers: &[f64]) -> Option<f64> {
-    numbers.first().copied().filter(|first| numbers.iter().all(|number| number == first))
-}
-
-/// Working memory of one thread.
-#[derive(Default)]
-struct Work {
-    a: Vec<c64>,
-    b: Vec<c64>,
-    scratch: Vec<c64>,
+fn columns(factor: MatrixView<'_>) -> Columns<'_, f64> {
+    Columns { numbers: factor.as_slice(), count: factor.columns() }
 }
 
 /// The domain of a case of that size: the Hermitian matrices of the largest power of two up to it.
@@ -315,7 +234,7 @@ impl Operator for CodedDiffraction {
     /// Patterns run in parallel inside: all pixels of one share their transforms.
     fn forward(&self, _shard: usize, point: &Factors, out: &mut [f64]) {
         for (trial, out) in out.chunks_mut(self.measured.len()).enumerate() {
-            let ends = (point.left(trial), point.right(trial));
+            let ends = (columns(point.left(trial)), columns(point.right(trial)));
             let (mut rest, mut parts) = (out, Vec::new());
             for part in self.parts() {
                 let (own, others) = rest.split_at_mut(part.1.len());
@@ -334,7 +253,7 @@ impl Operator for CodedDiffraction {
         let size = out.len() / applied.batch().max(1);
         let trials = out.chunks_mut(size.max(1)).zip(residual.chunks(self.measured.len()));
         for (trial, (out, residual)) in trials.enumerate() {
-            let v = applied.right(trial);
+            let v = columns(applied.right(trial));
             let part = |parts: &[(usize, Range<usize>)]| {
                 let (mut sum, mut work) = (vec![0.0; size], Work::default());
                 for part in parts {
@@ -352,8 +271,8 @@ impl Operator for CodedDiffraction {
 
     fn cost(&self, batch: usize, search_rank: usize) -> Cost {
         let (m, n) = (self.measured.len() as f64, self.size() as f64);
-        // Three transforms of 5 n log₂ n operations, and about 30 a number besides.
-        let flops = m * search_rank as f64 * (15.0 * n.log2().max(1.0) + 30.0);
+        // Two transforms of 5 n log₂ n operations, and about 30 a number besides.
+        let flops = m * search_rank as f64 * (10.0 * n.log2().max(1.0) + 30.0);
         Cost { bytes: m * size_of::<c64>() as f64, flops: flops * batch as f64 }
     }
 
@@ -368,6 +287,7 @@ impl Operator for CodedDiffraction {
             Arc::new(Self {
                 masks: self.masks.clone(),
                 fourier: self.fourier.clone(),
+                single: self.single.clone(),
                 measured: start..end,
                 normalization: self.normalization,
                 centred: false,
@@ -377,5 +297,11 @@ impl Operator for CodedDiffraction {
 
     fn is_centred(&self) -> bool {
         self.centred
+    }
+
+    // Inlining into another crate would compile all kernels there again.
+    #[inline(never)]
+    fn accelerate(&self) -> Acceleration<'_> {
+        Acceleration::default().kernels(self, self)
     }
 }

@@ -72,7 +72,7 @@ impl Room for Asymmetric {
     }
 
     fn settings(&self, quick: bool) -> Rerun {
-        let (n, rank) = if quick { (40, 2) } else { (100, 3) };
+        let (n, rank) = if quick { (40, 2) } else { (80, 3) };
         Rerun {
             study: Relative::Asymmetric2023,
             n,
