@@ -57,20 +57,6 @@ pub(crate) fn complex(rows: usize, columns: usize, data: &[f64]) -> Mat<c64> {
     c64::unstacked(view(rows, columns, data).to_owned())
 }
 
-/// The left singular vectors in their real form, (2n)×count row-major with count = min(n, columns), and the singular
-/// values, largest first, of a complex matrix in its real form.
-///
-/// # Errors
-/// [`Error::Invalid`] where an entry is not finite.
-pub(crate) fn complex_svd(rows: usize, columns: usize, data: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
-    if data.iter().any(|v| !v.is_finite()) {
-        return Err(not_finite());
-    }
-    let svd = complex(rows, columns, data).thin_svd().map_err(|_| not_finite())?;
-    let values = (0..columns.min(rows / 2)).map(|i| svd.S()[i].re).collect();
-    Ok((row_major(c64::stacked(svd.U().to_owned()).as_ref()), values))
-}
-
 /// Left and right singular vectors of a matrix, and between them its singular values, largest first.
 ///
 /// # Errors
@@ -80,14 +66,6 @@ pub(crate) fn singular<E: Field>(matrix: &Mat<E>) -> Result<(Mat<E>, Vec<f64>, M
     let svd = matrix.thin_svd().map_err(|_| not_finite())?;
     let values: Vec<f64> = (0..matrix.nrows().min(matrix.ncols())).map(|j| svd.S()[j].real().max(0.0)).collect();
     Ok((svd.U().to_owned(), values, svd.V().to_owned()))
-}
-
-/// Left singular vectors of a matrix, and its singular values, largest first.
-///
-/// # Errors
-/// [`Error::Invalid`] where an entry is not finite.
-pub(crate) fn left_vectors<E: Field>(matrix: &Mat<E>) -> Result<(Mat<E>, Vec<f64>)> {
-    singular(matrix).map(|(vectors, values, _)| (vectors, values))
 }
 
 /// Left and right singular vectors of L Rᴴ with its singular values, largest first, without the matrix.
@@ -107,14 +85,11 @@ fn require_finite<E: Field>(matrix: &Mat<E>) -> Result<()> {
     if finite { Ok(()) } else { Err(not_finite()) }
 }
 
-/// An orthonormal basis, in the sense of complex matrices, of the column space of a complex matrix in its real form.
-pub(crate) fn complex_orthonormal_columns(rows: usize, columns: usize, data: &[f64]) -> Vec<f64> {
-    row_major(c64::stacked(complex(rows, columns, data).qr().compute_thin_Q()).as_ref())
-}
-
-/// An orthonormal basis of the column space of a matrix with full column rank, rows×columns row-major.
-pub(crate) fn orthonormal_columns(rows: usize, columns: usize, data: &[f64]) -> Vec<f64> {
-    row_major(view(rows, columns, data).qr().compute_thin_Q().as_ref())
+/// An orthonormal basis of the column space of a matrix with full column rank, rows×columns row-major; of a complex one in its real
+/// form.
+pub(crate) fn orthonormal_columns<E: Field>(rows: usize, columns: usize, data: &[f64]) -> Vec<f64> {
+    let basis = E::unstacked(view(rows, columns, data).to_owned()).qr().compute_thin_Q();
+    row_major(E::stacked(basis).as_ref())
 }
 
 /// R of the QR decomposition, min(rows, columns)×columns.
@@ -159,25 +134,6 @@ pub(crate) fn right_singular(rows: usize, columns: usize, data: &[f64]) -> Resul
     let svd = svd.map_err(|_| not_finite())?;
     let count = rows.min(columns);
     Ok(((0..count).map(|i| svd.S()[i]).collect(), row_major(svd.V())))
-}
-
-/// The thin decomposition A Σ Bᵀ, row-major: A rows×count, Σ, B columns×count.
-///
-/// # Errors
-/// [`Error::Invalid`] where an entry is not finite.
-pub(crate) fn thin_svd(rows: usize, columns: usize, data: &[f64]) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
-    if data.iter().any(|v| !v.is_finite()) {
-        return Err(not_finite());
-    }
-    let svd = view(rows, columns, data).thin_svd().map_err(|_| not_finite())?;
-    let count = rows.min(columns);
-    Ok((row_major(svd.U()), (0..count).map(|i| svd.S()[i]).collect(), row_major(svd.V())))
-}
-
-/// Q (rows×count) and R (count×columns) of a QR decomposition, count = min(rows, columns), row-major.
-pub(crate) fn thin_qr(rows: usize, columns: usize, data: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let qr = view(rows, columns, data).qr();
-    (row_major(qr.compute_thin_Q().as_ref()), row_major(qr.thin_R()))
 }
 
 /// A·B for row-major A (n×a) and B (a×b).

@@ -118,7 +118,7 @@ impl Tangent {
                 all[(self.left.len() + row * r + p) * count + column] = -own[q];
             }
         }
-        if count == 0 { all } else { linalg::orthonormal_columns(self.parameters(), count, &all) }
+        if count == 0 { all } else { linalg::orthonormal_columns::<f64>(self.parameters(), count, &all) }
     }
 }
 

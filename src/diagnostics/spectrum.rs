@@ -5,7 +5,7 @@ use faer::{Mat, c64};
 use crate::error::{Error, Result};
 use crate::field::Field;
 use crate::host;
-use crate::linalg::{eigen, row_major, symmetric_eigen, view};
+use crate::linalg::{eigen, orthonormal_columns, row_major, symmetric_eigen, view};
 use crate::memory::{Memory, product};
 use crate::models::SingularTriplets;
 use crate::operators::Operator;
@@ -260,11 +260,6 @@ impl<'a> Images<'a> {
     }
 }
 
-/// An orthonormal basis of columns, rows×k row-major; complex ones are in their real form.
-fn orthonormal<E: Field>(rows: usize, k: usize, data: &[f64]) -> Vec<f64> {
-    row_major(E::stacked(E::unstacked(view(rows, k, data).to_owned()).qr().compute_thin_Q()).as_ref())
-}
-
 /// An orthonormal basis Q of the right directions of P with the largest singular values, n2×k.
 fn leading_directions<E: Field>(images: &Images<'_>, wanted: usize) -> Result<Vec<f64>> {
     let (n1, n2) = (images.operator.domain().rows(), images.operator.domain().columns());
@@ -272,7 +267,7 @@ fn leading_directions<E: Field>(images: &Images<'_>, wanted: usize) -> Result<Ve
     let mut v = normals(0, Purpose::Laws, 1.0, n2 * k);
     let mut before = 0.0;
     for _ in 1..STEPS {
-        let image = images.of(orthonormal::<E>(n2, k, &v))?;
+        let image = images.of(orthonormal_columns::<E>(n2, k, &v))?;
         // The caller refuses what is not finite.
         if image.iter().all(|value| *value == 0.0) || image.iter().any(|value| !value.is_finite()) {
             break;
@@ -285,7 +280,7 @@ fn leading_directions<E: Field>(images: &Images<'_>, wanted: usize) -> Result<Ve
             }
             before = found;
         }
-        v = images.of_transposed(orthonormal::<E>(n1, k, &image))?;
+        v = images.of_transposed(orthonormal_columns::<E>(n1, k, &image))?;
     }
-    Ok(orthonormal::<E>(n2, k, &v))
+    Ok(orthonormal_columns::<E>(n2, k, &v))
 }

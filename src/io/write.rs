@@ -166,6 +166,5 @@ pub fn write_npy_c128(writer: &mut impl Write, shape: &[usize], parts: &[f64]) -
     if shape.iter().try_fold(2_usize, |all, n| all.checked_mul(*n)) != Some(parts.len()) {
         return Err(mismatch(format!("{} parts of complex numbers for shape {}", parts.len(), shape_text(shape))));
     }
-    write_header(writer, "<c16", shape)?;
-    parts.iter().try_for_each(|v| writer.write_all(&v.to_le_bytes()))
+    write_all(writer, shape, bytemuck::cast_slice::<f64, [f64; 2]>(parts))
 }

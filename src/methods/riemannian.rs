@@ -14,7 +14,7 @@ use faer::{Mat, c64};
 
 use crate::error::{Error, Result};
 use crate::field::Field;
-use crate::linalg::{eigen, left_vectors, row_major, singular, svd_of_product, view};
+use crate::linalg::{eigen, row_major, singular, svd_of_product, view};
 use crate::methods::card::{Context, MethodCard, StartKind, StepSize};
 use crate::methods::line::{self, StepRule};
 use crate::methods::parameters;
@@ -127,7 +127,7 @@ fn decomposed<E: Field>(at: &Point<E>) -> Result<Decomposed<E>> {
         let ([left, right], values) = svd_of_product(&at.left, right)?;
         return Ok(Decomposed { values, vectors: Point { left, right: Some(right) } });
     }
-    let (vectors, values) = left_vectors(&at.left)?;
+    let (vectors, values, _) = singular(&at.left)?;
     let values = values.iter().map(|v| v * v).collect();
     Ok(Decomposed { values, vectors: Point { left: vectors, right: None } })
 }

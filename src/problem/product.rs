@@ -187,40 +187,26 @@ impl<'a> Product<'a> {
     /// # Errors
     /// [`Error::Invalid`] for non-finite entries.
     pub(crate) fn leading(&self, count: usize, columns: usize) -> Result<Vec<Vec<f64>>> {
-        let k = self.left.columns();
-        let spread = |vectors: &[f64], sizes: &[f64]| {
-            let mut out = vec![0.0; vectors.len() / sizes.len().max(1) * columns];
-            for (row, from) in out.chunks_mut(columns).zip(vectors.chunks(sizes.len().max(1))) {
-                let kept = from.iter().zip(sizes).take(count);
-                row.iter_mut().zip(kept).for_each(|(out, (v, size))| *out = v * size);
-            }
-            out
-        };
-        if self.complex {
-            let of = |m: MatrixView<'_>| linalg::complex(m.rows(), k, m.as_slice());
-            let Some(right) = self.right else {
-                let (vectors, values) = linalg::complex_svd(self.rows(), k, self.left.as_slice())?;
-                return Ok(vec![spread(&vectors, &values)]);
-            };
-            let (vectors, values) = linalg::svd_of_product(&of(self.left), &of(right))?;
-            let roots: Vec<f64> = values.iter().map(|value| value.sqrt()).collect();
-            return Ok(vectors
-                .map(|vectors| spread(&linalg::row_major(c64::stacked(vectors).as_ref()), &roots))
-                .to_vec());
+        match self.complex {
+            false => self.leading_of::<f64>(count, columns),
+            true => self.leading_of::<c64>(count, columns),
         }
-        let thin = |m: MatrixView<'_>| linalg::thin_qr(m.rows(), k, m.as_slice());
-        let (ql, rl) = thin(self.left);
-        let (qr, rr) = self.right.map_or_else(|| (ql.clone(), rl.clone()), thin);
-        let (a, b) = (rl.len() / k, rr.len() / k);
-        let core = view(a, k, &rl) * view(b, k, &rr).transpose();
-        let core: Vec<f64> = (0..a * b).map(|at| core[(at / b, at % b)]).collect();
-        let (u, values, v) = linalg::thin_svd(a, b, &core)?;
+    }
+
+    fn leading_of<E: Field>(&self, count: usize, columns: usize) -> Result<Vec<Vec<f64>>> {
+        let of = |m: MatrixView<'_>| E::unstacked(view(m.rows(), m.columns(), m.as_slice()).to_owned());
+        let spread = |vectors: &Mat<E>, sizes: &[f64]| {
+            let used = count.min(sizes.len());
+            let entry = |i: usize, j: usize| if j < used { vectors[(i, j)] * sizes[j] } else { E::of(0.0, 0.0) };
+            linalg::row_major(E::stacked(Mat::from_fn(vectors.nrows(), columns, entry)).as_ref())
+        };
+        let Some(right) = self.right else {
+            let (vectors, values, _) = linalg::singular(&of(self.left))?;
+            return Ok(vec![spread(&vectors, &values)]);
+        };
+        let (vectors, values) = linalg::svd_of_product(&of(self.left), &of(right))?;
         let roots: Vec<f64> = values.iter().map(|value| value.sqrt()).collect();
-        let of = |q: &[f64], inner: usize, w: &[f64]| spread(&linalg::times(q, inner, w, values.len()), &roots);
-        Ok(match self.right {
-            None => vec![of(&ql, a, &u)],
-            Some(_) => vec![of(&ql, a, &u), of(&qr, b, &v)],
-        })
+        Ok(vectors.iter().map(|vectors| spread(vectors, &roots)).collect())
     }
 
     /// Square roots of the singular values of the product, largest first: those of U for U Uᵀ. Their number is that of

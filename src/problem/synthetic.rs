@@ -1,7 +1,9 @@
 //! Synthetic truths with a prescribed rank, signature and condition number.
 
+use faer::c64;
+
 use crate::error::{Error, Result};
-use crate::linalg::{complex_orthonormal_columns, orthonormal_columns};
+use crate::linalg::orthonormal_columns;
 use crate::memory::{Location, Memory, Part, product};
 use crate::problem::Truth;
 use crate::problem::domain::Domain;
@@ -120,8 +122,8 @@ impl Builder {
         let random = normals(seed, Purpose::Truth, 1.0, (n1 + if domain.is_symmetric() { 0 } else { n2 }) * rank);
         let scaled = |rows: usize, random: &[f64], sigma: &[f64]| {
             let mut x = match domain.is_complex() {
-                true => complex_orthonormal_columns(rows, rank, random),
-                false => orthonormal_columns(rows, rank, random),
+                true => orthonormal_columns::<c64>(rows, rank, random),
+                false => orthonormal_columns::<f64>(rows, rank, random),
             };
             for row in x.chunks_mut(rank) {
                 row.iter_mut().zip(sigma).for_each(|(value, sigma)| *value *= sigma);

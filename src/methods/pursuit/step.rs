@@ -6,6 +6,7 @@ use faer::{Mat, Side};
 
 use super::decide::Turn;
 use crate::field::Field;
+use crate::linalg::svd_of_product;
 use crate::tall;
 use crate::tape::Held;
 
@@ -25,19 +26,15 @@ impl<E: Field> Turn<'_, '_, E> {
             let signs = vec![1.0; values.len()];
             return Some((values, factor, signs));
         }
-        let (left, right) = (block(0).qr(), block(1).qr());
-        let (ql, qr) = (left.compute_thin_Q(), right.compute_thin_Q());
-        let svd = (left.thin_R() * right.thin_R().adjoint()).thin_svd().ok()?;
-        let count = q.min(ql.ncols()).min(qr.ncols());
-        let (l, r) = (&ql * svd.U().subcols(0, count), &qr * svd.V().subcols(0, count));
-        let values: Vec<f64> = (0..count).map(|j| svd.S()[j].real()).collect();
+        let ([l, r], values) = svd_of_product(&block(0).to_owned(), &block(1).to_owned()).ok()?;
+        let count = q.min(values.len());
         let n1 = space.blocks[0].len();
         let factor = Mat::from_fn(space.rows(), count, |i, j| {
             let vector = if i < n1 { l[(i, j)] } else { r[(i - n1, j)] };
-            vector * values[j].max(0.0).sqrt()
+            vector * values[j].sqrt()
         });
         let signs = vec![1.0; count];
-        Some((values, factor, signs))
+        Some((values[..count].to_vec(), factor, signs))
     }
 
     /// The same for U S Uᴴ: with U = Q R its eigenvalues are those of R S Rᴴ.
