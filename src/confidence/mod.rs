@@ -68,7 +68,7 @@ impl StandardErrors {
     /// Standard errors of the matrix of a trial of the last run of a solver.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for another loss than square and for biases that the run has chosen;
+    /// [`Error::Unsupported`] for another loss than square, for complex matrices and for biases that the run has chosen;
     /// [`Error::Invalid`] for the zero matrix, and for no more measurements than degrees of freedom; [`Error::Memory`]
     /// where this machine has not the memory.
     pub fn of(solver: &Solver, trial: &TrialSolution) -> Result<Self> {
@@ -128,6 +128,10 @@ fn check(trial: &TrialSolution) -> Result<()> {
         |what: &str, fix: &str| Err(Error::Unsupported { what: format!("confidence {what}"), fix: fix.into() });
     if trial.form.loss != Loss::Square {
         return refused("with a robust loss", "the delta method here is that of least squares: use the loss square");
+    }
+    if trial.product().is_complex() {
+        // The changes of the factors that keep the product are unitary ones there.
+        return refused("for complex matrices", "leave it out: the tangent space here is that of real matrices");
     }
     if trial.form.unobserved {
         return refused(

@@ -200,8 +200,8 @@ fn numeric(path: &Path, dtype: &npyz::DType) -> Result<DType> {
         (TypeChar::Complex, size) => {
             return refuse(
                 format!("complex numbers (complex{})", size.saturating_mul(8)),
-                "Complex factors, truths and vectors belong to complex problems: those of --pauli, and of complex --vectors. \
-                 Other problems are lifted to real numbers: a Hermitian n x n unknown H = P + iQ becomes the symmetric 2n x 2n \
+                "Complex factors, truths and observations belong to complex problems: those of --pauli and --masks, and of complex \
+                 --vectors, --matrices and --entries. Other problems are lifted to real numbers: a Hermitian n x n unknown H = P + iQ becomes the symmetric 2n x 2n \
                  [[P, -Q], [Q, P]], and a measurement z = a + ib becomes two real ones, a and b: stack the real and \
                  imaginary parts of y, and give two real 2n x 2n matrices for each complex one",
             );

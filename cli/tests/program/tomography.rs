@@ -193,6 +193,8 @@ fn complex_tables_are_completed() {
     let trial = &report["trials"][0];
     assert!(trial["relative_residual"].as_f64().unwrap() < 1e-8 && trial["estimated_rank"] == 1, "{trial}");
     refused(&dir, &format!("{solve} --biases"), &["--biases", "complex"]);
+    let said = dir.run(&words(&format!("{solve} --confidence"))).exits(1);
+    assert!(said.stderr.contains("confidence for complex matrices"), "{}", said.stderr);
     refused(&dir, &format!("{solve} --model psd"), &["table.npy", "5 x 4", "asymmetric"]);
     refused(&dir, &format!("{solve} --shape 5,5"), &["--shape", "5,5", "5,4"]);
     dir.write("table.npy", &crate::npy("<c16", "(20,)", &bytes));
