@@ -109,11 +109,11 @@ fn choose(fast: bool, variant: Option<&str>) -> Result<(InstructionSet, &'static
 fn buffers<T>(
     operator: &dyn Operator,
     slots: usize,
-    lengths: [usize; 3],
+    lengths: [usize; 4],
     (batch, given, factor): (usize, usize, usize),
 ) -> Vec<Part> {
     let shards = operator.shards();
-    let [point, accumulator, scratch] = lengths;
+    let [point, accumulator, scratch, pass] = lengths;
     let part = |name: &str, numbers: &[usize]| {
         Part::new(name, Location::Host, product(numbers).saturating_mul(size_of::<T>() as u64))
     };
@@ -121,6 +121,9 @@ fn buffers<T>(
         part(&format!("accumulators of {shards} shards"), &[slots, shards, accumulator]),
         part("packed iterates and gradients", &[slots, point + accumulator + scratch]),
     ];
+    if pass > 0 {
+        parts.push(part("working memory of passes", &[slots, pass]));
+    }
     if given > 0 {
         parts.push(part("scratch space for given numbers", &[given, 2 * batch * operator.measurements() + factor]));
     }
@@ -155,13 +158,18 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     let sides = super::sides(&program);
     let (lengths, choices, copied, read) = with_kernel!(&*operator, kernel => match gathers {
         true => (
-            [0, 0, 0],
+            [0, 0, 0, 0],
             BTreeMap::new(),
             kernel.copied_bytes(),
             T::gather(&*operator).and_then(|kernel| kernel.read_bytes(sides)),
         ),
         false => (
-            [kernel.point_len(k), kernel.accumulator_len(k, sides), kernel.scratch_len(k)],
+            [
+                kernel.point_len(k),
+                kernel.accumulator_len(k, sides),
+                kernel.scratch_len(k),
+                kernel.pass_len(k, sides),
+            ],
             traversed(&program)
                 .map(|lanes| (lanes, Choice::new(set, others.clone(), kernel.traversals(batch * lanes))))
                 .collect(),
@@ -204,7 +212,7 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
         team: None,
     };
     let shards: Vec<Range<usize>> = (0..operator.shards()).map(|shard| operator.shard_range(shard)).collect();
-    let [point, accumulator, scratch] = lengths;
+    let [point, accumulator, scratch, _] = lengths;
     let work = Work {
         accumulators: shards.iter().map(|_| Bank::new(slots, accumulator)).collect(),
         points: Bank::new(slots, point),

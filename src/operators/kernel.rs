@@ -59,6 +59,11 @@ pub trait HostKernel<T: Real>: Send + Sync {
         0
     }
 
+    /// Numbers of the working memory that one trial takes in a pass, for kernels that take any.
+    fn pass_len(&self, _search_rank: usize, _factors: usize) -> usize {
+        0
+    }
+
     /// Largest size in bytes of a second copy of the data made by passes.
     fn copied_bytes(&self) -> u64 {
         0

@@ -54,8 +54,8 @@ impl<T: FftNum> Fourier<T> {
                 plan.process_with_scratch(x, scratch);
                 continue;
             }
-            // Some neighbouring lines at once: a cache line of the array holds numbers of several. The odd length keeps them in
-            // different sets of the cache.
+            // Some neighbouring lines at once: a cache line of the array holds numbers of several. With the padding, lines of a power
+            // of two do not fall into the same sets of the cache.
             let length = n + PADDING;
             lines.resize(LINES * length, zero);
             for block in x.chunks_mut(n * stride) {

@@ -45,11 +45,13 @@ pub(super) struct Work<T> {
     a: Vec<Complex<T>>,
     b: Vec<Complex<T>>,
     scratch: Vec<Complex<T>>,
+    /// w·ρ′(e) of a pattern.
+    r: Vec<T>,
 }
 
 impl<T> Default for Work<T> {
     fn default() -> Self {
-        Self { a: Vec::new(), b: Vec::new(), scratch: Vec::new() }
+        Self { a: Vec::new(), b: Vec::new(), scratch: Vec::new(), r: Vec::new() }
     }
 }
 
@@ -119,7 +121,7 @@ impl CodedDiffraction {
         out: &mut [T],
     ) {
         let (n, zero) = (self.size(), Complex::new(T::ZERO, T::ZERO));
-        let Work { a, b, scratch } = work;
+        let Work { a, b, scratch, .. } = work;
         a.resize(n.max(a.len()), zero);
         b.resize(if single { b.len() } else { n.max(b.len()) }, zero);
         out.fill(T::ZERO);
@@ -172,7 +174,7 @@ impl CodedDiffraction {
         (residual, sum): (&mut [T], &mut [T]),
     ) {
         let (n, k, (l, pixels)) = (self.size(), point.count, part);
-        let Work { a, scratch, .. } = work;
+        let Work { a, scratch, r, .. } = work;
         a.resize((n * k).max(a.len()), Complex::new(T::ZERO, T::ZERO));
         residual.fill(T::ZERO);
         for (column, a) in a.chunks_mut(n).take(k).enumerate() {
@@ -180,9 +182,10 @@ impl CodedDiffraction {
             residual.iter_mut().zip(&a[pixels.clone()]).for_each(|(e, a)| *e += a.re * a.re + a.im * a.im);
         }
         residual.iter_mut().zip(target).for_each(|(e, target)| *e -= *target);
-        let r: Vec<T> = residual.iter().zip(weights).map(|(e, w)| *w * loss.derivative(*e)).collect();
+        r.clear();
+        r.extend(residual.iter().zip(weights).map(|(e, w)| *w * loss.derivative(*e)));
         for (column, a) in a.chunks_mut(n).take(k).enumerate() {
-            self.add_back(part, &r, (a, scratch), (column, k), sum);
+            self.add_back(part, r, (a, scratch), (column, k), sum);
         }
     }
 }
@@ -210,13 +213,16 @@ impl<T: Number> Gradient<'_, T> {
         } else {
             self.of.pattern(part, self.ends, self.single, work, residual);
             residual.iter_mut().zip(target).for_each(|(e, target)| *e -= *target);
-            let r: Vec<T> = residual.iter().zip(weights).map(|(e, w)| *w * self.loss.derivative(*e)).collect();
+            let mut r = std::mem::take(&mut work.r);
+            r.clear();
+            r.extend(residual.iter().zip(weights).map(|(e, w)| *w * self.loss.derivative(*e)));
             let mut rest = sums;
             for v in &self.applied {
                 let (own, others) = rest.split_at_mut(v.numbers.len());
                 self.of.add_pattern(part, &r, *v, work, own);
                 rest = others;
             }
+            work.r = r;
         }
         let Some((means, ends)) = centring.split_last_chunk_mut::<2>() else {
             return;
@@ -244,6 +250,13 @@ impl<T: Number> HostKernel<T> for CodedDiffraction {
 
     fn accumulator_len(&self, search_rank: usize, factors: usize) -> usize {
         HostKernel::<T>::accumulator_len(&ReferenceKernel::new(self), search_rank, factors)
+    }
+
+    /// The sums and the kept transforms of each thread.
+    fn pass_len(&self, search_rank: usize, factors: usize) -> usize {
+        let sums = HostKernel::<T>::accumulator_len(self, search_rank, factors);
+        let transforms = 2 * self.size() * search_rank.max(2);
+        rayon::current_num_threads().saturating_mul(sums.saturating_add(transforms))
     }
 
     /// Patterns run in parallel inside, in `PARTS` parts whose sums are added in order.
@@ -307,18 +320,20 @@ impl CodedDiffraction {
         let mut all = self.cut(trial.target, trial.residual);
         let length = trial.accumulator.len();
         let (first, weights, each) = (self.measured.start, trial.weights, all.len().div_ceil(PARTS).max(1));
-        let sums: Vec<Vec<T>> = (all.par_chunks_mut(each))
-            .map(|parts| {
+        // As many parts at a time as there are threads, so that no more sums are held. They are added in the order of the parts.
+        for parts in all.chunks_mut(each * rayon::current_num_threads()) {
+            let sum = |parts: &mut [(Seen, &[T], &mut [T])]| {
                 let (mut sum, mut work) = (vec![T::ZERO; length], Work::default());
                 for (part, target, residual) in parts {
                     let at = part.0 * self.size() + part.1.start - first;
                     gradient.part(part, (target, &weights[at..at + residual.len()]), &mut work, residual, &mut sum);
                 }
                 sum
-            })
-            .collect();
-        for sum in sums {
-            trial.accumulator.iter_mut().zip(sum).for_each(|(out, v)| *out += v);
+            };
+            let sums: Vec<Vec<T>> = parts.par_chunks_mut(each).map(sum).collect();
+            for sum in sums {
+                trial.accumulator.iter_mut().zip(sum).for_each(|(out, v)| *out += v);
+            }
         }
     }
 }
