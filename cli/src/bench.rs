@@ -9,7 +9,7 @@ use lowrank::internals::operators::Registration;
 use lowrank::operators::Storage;
 use lowrank::options::OptionCard;
 use lowrank::problem::Domain;
-use lowrank::{Error, Precision, Result};
+use lowrank::{Backend, Error, Precision, Result};
 use lowrank_studies::bench::{Case, Effort, Limit, Measurement, Probe, SCALE_AXES, overhead, scale, time_iterations};
 
 use lowrank_studies::sweep::operator;
@@ -119,86 +119,123 @@ pub fn understood(args: &Args) -> Result<Understood> {
 }
 
 pub fn run(args: &Args) -> Result<Ending> {
-    let Understood { operator: ensemble, precision, storages, effort, ns, ms, ks, batches, device_memory } =
-        understood(args)?;
-    let request = &args.options.request;
-    let backend = request.backend()?;
+    let understood = understood(args)?;
+    let backend = args.options.request.backend()?;
     // Opened before the work: a path that cannot be written should not cost the minutes that the work takes.
     let file = args.out.as_ref().map(OutputFile::create).transpose()?;
     let alone = args.out.as_deref() == Some(Path::new("-"));
     let mut out: Box<dyn Write> = if alone { Box::new(std::io::sink()) } else { Box::new(std::io::stdout()) };
-
-    let probe_bytes = (args.read > 0).then_some(args.read.saturating_mul(1 << 20));
-    let mut measured = Vec::new();
-    match args.what {
-        What::Limit => {
-            let Some(mut probe) = probe_bytes.and_then(|bytes| Probe::new(&backend, bytes)) else {
-                let backend = request.text("backend").unwrap_or("auto");
-                let found = format!("{backend} with --read {}", args.read);
-                return Err(invalid("backend", &found, "cpu, gpu or gpu:NAME, with --read above 0"));
-            };
-            (0..args.samples).try_for_each(|_| probe.round())?;
-            said(print_limit(&mut out, &probe.limit()))?;
-        }
-        What::Iteration => {
-            said(writeln!(out, "{HEADING}"))?;
-            for &n in &ns {
-                for &m in &ms {
-                    for &storage in &storages {
-                        let domain = (ensemble.domain)(Domain::symmetric(n)).unwrap_or_else(|| Domain::symmetric(n));
-                        let operator = (ensemble.generate)(domain, m, 1, storage)?;
-                        let (backend, moved) = request.settled(backend.clone(), &*operator)?;
-                        moved.iter().for_each(|notice| crate::remark(notice));
-                        for &search_rank in &ks {
-                            for &batch in &batches {
-                                let (operator, backend) = (operator.clone(), backend.clone());
-                                let variant = request.text("variant").map(str::to_owned);
-                                let case =
-                                    Case { operator, batch, search_rank, backend, precision, variant, device_memory };
-                                let result = time_iterations(&case, effort, probe_bytes)?;
-                                said(print_row(&mut out, &result))?;
-                                measured.push(result);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        What::Overhead => {
-            said(writeln!(out, "     n       m     k  batch  microseconds per empty iteration"))?;
-            for &n in &ns {
-                for &m in &ms {
-                    for &k in &ks {
-                        for &batch in &batches {
-                            let result = overhead(n, m, k, batch, effort)?;
-                            said(writeln!(out, "{n:>6} {m:>7} {k:>5} {batch:>6}  {:.2}", 1e3 * result.milliseconds))?;
-                            measured.push(result);
-                        }
-                    }
-                }
-            }
-        }
-        What::Scale => {
-            for axis in SCALE_AXES {
-                let fit = scale(axis, &backend, precision, effort, device_memory)?;
-                said(writeln!(out, "time ~ {}^{:.2}    (theory {})", fit.name, fit.measured, fit.theory))?;
-                said(writeln!(out, "{HEADING}"))?;
-                for point in &fit.points {
-                    said(print_row(&mut out, point))?;
-                    let predicted = readable_bytes(point.predicted_bytes);
-                    let peak = point.peak_bytes.map_or_else(|| "unknown".into(), readable_bytes);
-                    said(writeln!(out, "        memory: {predicted} predicted, {peak} peak"))?;
-                }
-                measured.extend(fit.points);
-            }
-        }
-    }
+    let bench = Bench { args, of: understood, backend };
+    let measured = match args.what {
+        What::Limit => bench.limit(&mut out)?,
+        What::Iteration => bench.iterations(&mut out)?,
+        What::Overhead => bench.overheads(&mut out)?,
+        What::Scale => bench.scales(&mut out)?,
+    };
     if let Some(mut file) = file {
         let written = write_csv(&mut file, &measured);
         file.check(written)?;
         file.finish()?;
     }
     Ok(Ending::Done)
+}
+
+/// What is measured, and where. Every kind prints as it goes and returns its rows.
+struct Bench<'a> {
+    args: &'a Args,
+    of: Understood,
+    backend: Backend,
+}
+
+impl Bench<'_> {
+    fn probe_bytes(&self) -> Option<usize> {
+        (self.args.read > 0).then_some(self.args.read.saturating_mul(1 << 20))
+    }
+
+    fn limit(&self, out: &mut impl Write) -> Result<Vec<Measurement>> {
+        let Some(mut probe) = self.probe_bytes().and_then(|bytes| Probe::new(&self.backend, bytes)) else {
+            let backend = self.args.options.request.text("backend").unwrap_or("auto");
+            let found = format!("{backend} with --read {}", self.args.read);
+            return Err(invalid("backend", &found, "cpu, gpu or gpu:NAME, with --read above 0"));
+        };
+        (0..self.args.samples).try_for_each(|_| probe.round())?;
+        said(print_limit(out, &probe.limit()))?;
+        Ok(Vec::new())
+    }
+
+    fn iterations(&self, out: &mut impl Write) -> Result<Vec<Measurement>> {
+        said(writeln!(out, "{HEADING}"))?;
+        let mut measured = Vec::new();
+        for &n in &self.of.ns {
+            for &m in &self.of.ms {
+                for &storage in &self.of.storages {
+                    self.iterations_of((n, m, storage), out, &mut measured)?;
+                }
+            }
+        }
+        Ok(measured)
+    }
+
+    /// All numbers of columns and trials of one operator.
+    fn iterations_of(
+        &self,
+        (n, m, storage): (usize, usize, Storage),
+        out: &mut impl Write,
+        measured: &mut Vec<Measurement>,
+    ) -> Result<()> {
+        let Understood { operator: ensemble, precision, effort, device_memory, .. } = self.of;
+        let request = &self.args.options.request;
+        let domain = (ensemble.domain)(Domain::symmetric(n)).unwrap_or_else(|| Domain::symmetric(n));
+        let operator = (ensemble.generate)(domain, m, 1, storage)?;
+        let (backend, moved) = request.settled(self.backend.clone(), &*operator)?;
+        moved.iter().for_each(|notice| crate::remark(notice));
+        for &search_rank in &self.of.ks {
+            for &batch in &self.of.batches {
+                let (operator, backend) = (operator.clone(), backend.clone());
+                let variant = request.text("variant").map(str::to_owned);
+                let case = Case { operator, batch, search_rank, backend, precision, variant, device_memory };
+                let result = time_iterations(&case, effort, self.probe_bytes())?;
+                said(print_row(out, &result))?;
+                measured.push(result);
+            }
+        }
+        Ok(())
+    }
+
+    fn overheads(&self, out: &mut impl Write) -> Result<Vec<Measurement>> {
+        said(writeln!(out, "     n       m     k  batch  microseconds per empty iteration"))?;
+        let mut measured = Vec::new();
+        for &n in &self.of.ns {
+            for &m in &self.of.ms {
+                for &k in &self.of.ks {
+                    for &batch in &self.of.batches {
+                        let result = overhead(n, m, k, batch, self.of.effort)?;
+                        said(writeln!(out, "{n:>6} {m:>7} {k:>5} {batch:>6}  {:.2}", 1e3 * result.milliseconds))?;
+                        measured.push(result);
+                    }
+                }
+            }
+        }
+        Ok(measured)
+    }
+
+    fn scales(&self, out: &mut impl Write) -> Result<Vec<Measurement>> {
+        let Understood { precision, effort, device_memory, .. } = self.of;
+        let mut measured = Vec::new();
+        for axis in SCALE_AXES {
+            let fit = scale(axis, &self.backend, precision, effort, device_memory)?;
+            said(writeln!(out, "time ~ {}^{:.2}    (theory {})", fit.name, fit.measured, fit.theory))?;
+            said(writeln!(out, "{HEADING}"))?;
+            for point in &fit.points {
+                said(print_row(out, point))?;
+                let predicted = readable_bytes(point.predicted_bytes);
+                let peak = point.peak_bytes.map_or_else(|| "unknown".into(), readable_bytes);
+                said(writeln!(out, "        memory: {predicted} predicted, {peak} peak"))?;
+            }
+            measured.extend(fit.points);
+        }
+        Ok(measured)
+    }
 }
 
 const HEADING: &str =
