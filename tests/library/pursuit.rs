@@ -59,6 +59,16 @@ fn few_measurements_and_many_columns_give_the_rank_and_the_matrix() {
 }
 
 #[test]
+fn a_column_that_leaves_no_residual_is_kept_where_few_measurements_are_left() {
+    // 131 measurements for 87 degrees of freedom: 44 are left beside the truth's, fewer than three times those of a column.
+    for seed in 0..10 {
+        let problem = psd(30, 3, 131, seed);
+        let solution = solve(&problem, &settings().search_rank(3), &Backend::Cpu);
+        assert!(error(&solution) < 1e-5, "seed {seed}: {:e} with {} columns", error(&solution), columns(&solution, 0));
+    }
+}
+
+#[test]
 fn every_backend_comes_to_the_same_matrix() {
     let mut backends = vec![Backend::Reference, Backend::Cpu];
     let device = Device::open(None).ok();

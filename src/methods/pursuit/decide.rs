@@ -7,7 +7,7 @@ use faer::Mat;
 use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz, room_for_probes};
 use super::ledger::{Ledger, WINDOW};
 use crate::field::Field;
-use crate::models::{is_testable, significant_loss};
+use crate::models::{convincing_loss, is_testable};
 use crate::tape::Held;
 
 /// Gradient along the range of U, as a share of the largest eigenvalue, below which new columns are sought.
@@ -219,8 +219,7 @@ impl<E: Field> Turn<'_, '_, E> {
     fn accepted(&self) -> f64 {
         let (more, left) = self.tried(0);
         match self.ledger.trial == 1.0 {
-            true if is_testable(more, left) => significant_loss(self.ledger.trial_energy, more, left),
-            true => 0.0,
+            true => convincing_loss(self.ledger.trial_energy, more, left),
             false => self.ledger.trial_energy,
         }
     }
@@ -424,7 +423,7 @@ impl<E: Field> Turn<'_, '_, E> {
             return false;
         }
         let (more, left) = self.one_more();
-        if room == 0 || !is_testable(more, left) {
+        if room == 0 || more >= left {
             if !(stuck || tangent <= STILL * edge.max(top) || self.is_flat(STANDS)) {
                 return false;
             }
