@@ -326,6 +326,26 @@ fn few_shots_of_a_pure_state_give_rank_one() {
     }
 }
 
+/// The strings that a GHZ state answers with certainty have no noise, so that the noise of the others reaches beyond the edge of an
+/// even one.
+#[test]
+fn uneven_noise_is_no_second_column() {
+    let qubits = 7;
+    let n = 1 << qubits;
+    let mut psi = vec![0.0; 2 * n];
+    (psi[0], psi[n - 1]) = (0.5_f64.sqrt(), 0.5_f64.sqrt());
+    let truth = Truth::from_factor_on(Domain::hermitian(n), 1, psi).unwrap();
+    for seed in 0..20 {
+        let exact = Problem::measure(Pauli::random(qubits, 3276, seed).unwrap(), truth.clone()).unwrap();
+        let y = with_shots(exact.observations(0).unwrap(), 8192, seed).unwrap();
+        let problem = Problem::new(exact.operator().clone(), y).unwrap().with_truth(truth.clone()).unwrap();
+        let found = solved(&problem, Settings::default().search_rank(8));
+        let best = found.best();
+        assert_eq!(best.estimated_rank, 1, "seed {seed}: {:?}", best.singular_values);
+        assert!(fidelity(&best.product(), &truth).unwrap() > 0.998, "seed {seed}");
+    }
+}
+
 /// Complex matrices that are not Hermitian: L Rᴴ from stored matrices, outer products, seeds and entries.
 #[test]
 fn complex_pairs_are_recovered_from_every_kind_of_measurement() {

@@ -21,6 +21,8 @@ const FLAT: f64 = 0.01;
 /// Fall of the energies, as a share of that by noise alone, below which a run ends: badly conditioned problems converge
 /// slowly.
 const STANDS: f64 = 1e-3;
+/// Factor above the edge of the noise from which a column needs no trial.
+const STRONG: f64 = 2.0;
 /// Steps between two judgements.
 const JUDGE: f64 = 3.0;
 /// Most consecutive iterations that only search for eigenvalues.
@@ -388,23 +390,35 @@ impl<E: Field> Turn<'_, '_, E> {
         self.ledger.searches = 0.0;
         self.ledger.judged = self.ledger.steps;
         let edge = self.ledger.edge * self.residual_norm();
+        let scale = if edge > 0.0 { edge } else { top };
+        let settled = flat || tangent <= STATIONARY * scale;
         if room > 0 && self.ledger.trial != 2.0 {
             let values = self.ritz.as_ref().map_or(&[][..], |ritz| &ritz.values);
-            let threshold = self.signal() * edge;
-            let signal = values.iter().take_while(|value| **value > threshold).count();
-            let signal = untied(&values[..signal], q == 0).min(room);
+            let above = |factor: f64| values.iter().take_while(|value| **value > factor * edge).count();
+            let (strong, signal) = (above(STRONG), above(self.signal()));
+            // Noise whose spread differs between measurements reaches beyond its edge: the loss judges a weak column, of a settled fit.
+            let doubtful = q > 0 && self.ledger.trial == 0.0 && strong == 0 && is_testable(more, left);
+            let signal = match () {
+                () if doubtful && !settled => 0,
+                () if doubtful => signal.min(1),
+                () if strong > 0 => untied(&values[..strong], q == 0),
+                () => untied(&values[..signal], q == 0),
+            };
+            let signal = signal.min(room);
             let wanted = if q == 0 { signal.max(1) } else { signal };
             if q == 0 && values.first().is_none_or(|value| *value <= 0.0) {
                 // No matrix of the model fits better than zero.
                 self.ledger.finished = 1.0;
                 return true;
             }
+            if doubtful && wanted > 0 {
+                self.begin_trial(1.0, self.known.energy);
+            }
             if wanted > 0 && self.take_up(wanted, 0.0) {
                 return true;
             }
         }
-        let scale = if edge > 0.0 { edge } else { top };
-        if flat || tangent <= STATIONARY * scale {
+        if settled {
             return self.stationary((flat, stuck), (tangent, top, edge), room);
         }
         false
