@@ -1,6 +1,7 @@
 //! Pure functions of factors: test error, spectra, rank estimates, all in f64.
 
 mod flatness;
+mod information;
 mod paper;
 pub(crate) mod phases;
 mod power_iteration;
@@ -10,6 +11,8 @@ pub(crate) mod spectrum;
 pub(crate) mod start;
 mod state;
 pub(crate) mod subspace;
+mod tangent;
+mod unseen;
 
 use faer::Mat;
 
@@ -18,6 +21,7 @@ use crate::linalg;
 use crate::problem::{MatrixView, Product, Truth};
 
 pub use flatness::Flatness;
+pub(crate) use information::{information, jacobian_bytes};
 pub use paper::Diagnosis;
 pub(crate) use paper::PaperDiagnostics;
 pub(crate) use phases::PhaseClock;
@@ -28,6 +32,8 @@ pub use ranking::Ranking;
 pub(crate) use spectrum::{Spectrum, spectral_norm};
 pub(crate) use start::spectral_start;
 pub use state::{fidelity, purity};
+pub(crate) use tangent::{Tangent, ZERO_COLUMN};
+pub(crate) use unseen::{unseen, work_of_unseen};
 
 /// Relative test error ‖Z − M‖_F / ‖M‖_F for Z = U Uᵀ, U S Uᵀ or L Rᵀ.
 ///

@@ -13,6 +13,7 @@ pub(crate) mod init;
 mod loaded;
 mod measured;
 mod memory;
+mod open;
 mod place;
 mod plan;
 mod preference;

@@ -41,23 +41,27 @@ const PLAIN: f64 = 0.15;
 const FITS: f64 = 1e-5;
 
 impl Task<'_> {
-    fn deserves_second_fit(self, fit: &Solution) -> bool {
-        let [trial] = fit.trials.as_slice() else { return false };
+    fn deserves_second_fit(self, fit: &Solution) -> Result<bool> {
+        let [trial] = fit.trials.as_slice() else { return Ok(false) };
         let plan = self.plan;
         // A time limit belongs to the requested run.
         let limited = self.settings.stop.time.is_some();
         let saved = limited || self.settings.checkpoint.is_some() || fit.resumed_at.is_some();
         // Noisy entries need a ridge instead.
-        !self.is_tunable(fit)
+        let free = !self.is_tunable(fit)
             && plan.chosen
             && plan.method.decides()
             && plan.model.search_rank().is_none()
             && !saved
             && !plan.has_ridge()
             && trial.parameters.fold.is_none()
-            && matches!(trial.status, Status::Finished | Status::Stalled)
-            && trial.relative_residual > MISFIT
-            && (trial.iterations >= HARD || trial.relative_residual > LITTLE || has_faint_column(trial))
+            && matches!(trial.status, Status::Finished | Status::Stalled);
+        let hard = trial.iterations >= HARD || trial.relative_residual > LITTLE || has_faint_column(trial);
+        let misses = trial.relative_residual > MISFIT && hard;
+        // A fit of too high a rank is one of many, and another may be of a lower rank. Entries that a row lacks stay unknown.
+        let is_open =
+            || Ok::<_, Error>(self.problem.operator().entries().is_none() && self.open_dimensions(trial)? > 0);
+        Ok(free && (misses || is_open()?))
     }
 
     /// Whether another method is asked about a fit: it misses, and the measurements are few for its rank, or much is left.
@@ -134,7 +138,7 @@ impl Solver {
     /// The fit, or a better one from another start, where the method was automatic and the fit is doubtful.
     pub(super) fn second_fit(&self, fit: Solution, observer: &mut Observer<'_>) -> Result<Solution> {
         let fit = self.with_second_opinion(fit, observer)?;
-        if !self.task().deserves_second_fit(&fit) || self.loaded.backend_alone().is_none() {
+        if !self.task().deserves_second_fit(&fit)? || self.loaded.backend_alone().is_none() {
             return Ok(fit);
         }
         let found = match self.with_all_columns(&fit.trials[0], observer) {

@@ -101,6 +101,9 @@ impl Solver {
                 None => {}
             }
         }
+        for trial in solution.trials.iter_mut().filter(|trial| trial.doubt.is_none()) {
+            trial.doubt = self.task().what_is_open(trial)?;
+        }
         Ok(solution)
     }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lowrank::operators::rank_one::RankOne;
-use lowrank::operators::{Dense, Entries, Layout, Loss, Operator, Seeded};
+use lowrank::operators::{Dense, Entries, Layout, Loss, Operator, Seeded, Sparse};
 use lowrank::problem::{Domain, Truth, synthetic};
 use lowrank::{Backend, Method, Model, Precision, Problem, Settings, Solution, Solver, Status, Stop, Trial};
 
@@ -182,6 +182,58 @@ fn a_loss_that_goes_up_and_down_is_no_stall_and_the_best_iterate_is_kept() {
     assert_eq!(best.status, Status::Diverged, "{:?}", best.remark);
     let lowest = solution.trace.iter().map(|row| row.train_loss).fold(f64::INFINITY, f64::min);
     assert!(best.train_loss <= 1.02 * lowest, "{} and {lowest}", best.train_loss);
+}
+
+/// A row with fewer entries than the rank: it fits, and nobody knows the rest of it.
+#[test]
+fn rows_with_fewer_entries_than_the_rank_are_doubted() {
+    let (n1, n2) = (14, 12);
+    let truth = synthetic::asymmetric(n1, n2).rank(2).seed(3).build().unwrap();
+    let of = |entries_of_row_3: usize| {
+        let seen = |at: &usize| at % 5 != 0 && (at / n2 != 3 || at % n2 < entries_of_row_3);
+        let (rows, columns): (Vec<usize>, Vec<usize>) = (0..n1 * n2).filter(seen).map(|at| (at / n2, at % n2)).unzip();
+        let entries = Entries::new(truth.domain(), &rows, &columns).unwrap();
+        solve(&Problem::measure(entries, truth.clone()).unwrap(), Settings::default())
+    };
+    let whole = of(n2);
+    assert!(relative_error(&whole) < 1e-5 && whole.best().doubt.is_none(), "{:?}", whole.best().doubt);
+    let short = of(1);
+    assert!(relative_error(&short) > 1e-2 && short.best().relative_residual < 1e-5);
+    assert_says(short.best().doubt.as_deref().unwrap_or_default(), &["1 rows", "0 columns", "the rank 2"]);
+}
+
+/// Matrices that are zero in the last row and column do not see that row, few or many.
+#[test]
+fn changes_that_no_measurement_sees_are_doubted() {
+    let n = 12;
+    let truth = synthetic::psd(n).rank(2).seed(3).build().unwrap();
+    for (m, blind) in [(40, true), (40, false), (120, true), (120, false)] {
+        let gaussian = Dense::gaussian(truth.domain(), m, 5).unwrap();
+        let mut rows: Vec<f64> = (0..m).flat_map(|i| gaussian.sensing_matrix(i)).collect();
+        if blind {
+            let last = |at: usize| at % n == n - 1 || at / n % n == n - 1;
+            rows.iter_mut().enumerate().filter(|(at, _)| last(*at)).for_each(|(_, v)| *v = 0.0);
+        }
+        let operator = Dense::from_rows(truth.domain(), Layout::Full, &rows).unwrap();
+        let solution = solve(&Problem::measure(operator, truth.clone()).unwrap(), Settings::default());
+        let doubt = solution.best().doubt.clone().unwrap_or_default();
+        if blind {
+            assert!(relative_error(&solution) > 0.1, "m = {m}");
+            assert_says(&doubt, &[&format!("{m} measurements"), "21 of the 23", "rank 2"]);
+        } else {
+            assert!(relative_error(&solution) < 1e-5 && doubt.is_empty(), "m = {m}: {doubt}");
+        }
+    }
+}
+
+/// A matrix of rank 4 fits as well, and a further one of lower rank is the truth.
+#[test]
+fn a_fit_of_too_high_a_rank_gives_way_to_one_of_a_lower_rank() {
+    let truth = synthetic::psd(30).rank(3).seed(3000).build().unwrap();
+    let operator = Sparse::random(truth.domain(), 131, 4, 3000).unwrap();
+    let solution = solve(&Problem::measure(operator, truth).unwrap(), Settings::default());
+    assert!(relative_error(&solution) < 1e-5, "{:e}", relative_error(&solution));
+    assert_eq!(solution.best().estimated_rank, 3);
 }
 
 #[test]

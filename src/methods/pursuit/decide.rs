@@ -398,13 +398,10 @@ impl<E: Field> Turn<'_, '_, E> {
             let (strong, signal) = (above(STRONG), above(self.signal()));
             // Noise whose spread differs between measurements reaches beyond its edge: the loss judges a weak column, of a settled fit.
             let doubtful = q > 0 && self.ledger.trial == 0.0 && strong == 0 && is_testable(more, left);
-            let signal = match () {
-                () if doubtful && !settled => 0,
-                () if doubtful => signal.min(1),
-                () if strong > 0 => untied(&values[..strong], q == 0),
-                () => untied(&values[..signal], q == 0),
+            let signal = match doubtful {
+                true => usize::from(settled && signal > 0),
+                false => untied(&values[..if strong > 0 { strong } else { signal }], q == 0).min(room),
             };
-            let signal = signal.min(room);
             let wanted = if q == 0 { signal.max(1) } else { signal };
             if q == 0 && values.first().is_none_or(|value| *value <= 0.0) {
                 // No matrix of the model fits better than zero.

@@ -29,17 +29,12 @@
 //! The work is of order d³ and the memory of order d², apart from J, which has m·d numbers unless measurements are
 //! sampled entries.
 
-mod information;
-mod tangent;
-
+use crate::diagnostics::{Tangent, information, jacobian_bytes};
 use crate::error::{Error, Result};
 use crate::linalg;
 use crate::memory::{Location, Memory, Part, product};
 use crate::operators::Loss;
 use crate::solver::{Solver, TrialSolution};
-
-use information::{information, jacobian_bytes};
-use tangent::Tangent;
 
 /// Share of the mean eigenvalue of JᵀJ below which a direction is not determined.
 const UNDETERMINED: f64 = 1e-10;

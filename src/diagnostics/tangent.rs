@@ -5,11 +5,11 @@ use crate::linalg;
 use crate::problem::Product;
 
 /// Share of the largest singular value of the factors below which a column is zero.
-const ZERO: f64 = 1e-3;
+pub(crate) const ZERO_COLUMN: f64 = 1e-3;
 
 /// A matrix U S Uᵀ or L Rᵀ with the changes of its factors. The parameters are the rows of U, or those of L and then
 /// those of R, r numbers each.
-pub(super) struct Tangent {
+pub(crate) struct Tangent {
     rank: usize,
     left: Vec<f64>,
     /// R, where it is not U.
@@ -23,7 +23,7 @@ impl Tangent {
     ///
     /// # Errors
     /// [`Error::Invalid`] for the zero matrix and for non-finite entries.
-    pub(super) fn at(product: &Product<'_>) -> Result<Self> {
+    pub(crate) fn at(product: &Product<'_>) -> Result<Self> {
         let k = product.left().columns();
         if product.positive() < k {
             // Columns of both signs have no common balance: they stay as they are.
@@ -32,7 +32,7 @@ impl Tangent {
         }
         let values = product.singular_values()?;
         let largest = values.first().copied().unwrap_or(0.0);
-        let rank = values.iter().filter(|value| **value > ZERO * largest).count();
+        let rank = values.iter().filter(|value| **value > ZERO_COLUMN * largest).count();
         if rank == 0 {
             let fix = "the tangent space has no dimension there: leave it out";
             return Err(Error::invalid("confidence", "the zero matrix as solution", "another matrix", fix));
@@ -42,37 +42,44 @@ impl Tangent {
         Ok(Self { rank, left, right: blocks.next(), signs: vec![1.0; rank] })
     }
 
-    pub(super) fn rank(&self) -> usize {
+    /// The same tangent space, from orthonormal bases of the column spaces: {Q Wᵀ + W Qᵀ}, or {P Wᵀ + V Qᵀ}.
+    pub(crate) fn with_orthonormal_factors(self) -> Self {
+        let r = self.rank;
+        let basis = |of: Vec<f64>| linalg::orthonormal_columns::<f64>(of.len() / r, r, &of);
+        Self { rank: r, left: basis(self.left), right: self.right.map(basis), signs: vec![1.0; r] }
+    }
+
+    pub(crate) fn rank(&self) -> usize {
         self.rank
     }
 
     /// Rows n1 of the matrix.
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.left.len() / self.rank
     }
 
     /// Columns n2 of the matrix.
-    pub(super) fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.right.as_ref().map_or(self.rows(), |right| right.len() / self.rank)
     }
 
     /// Number of parameters.
-    pub(super) fn parameters(&self) -> usize {
+    pub(crate) fn parameters(&self) -> usize {
         self.left.len() + self.right.as_ref().map_or(0, Vec::len)
     }
 
     /// Dimension of the tangent space: the parameters without the changes that keep the product.
-    pub(super) fn degrees_of_freedom(&self) -> usize {
+    pub(crate) fn degrees_of_freedom(&self) -> usize {
         self.parameters() - self.invariant()
     }
 
     /// Dimension of the changes that keep the product.
-    fn invariant(&self) -> usize {
+    pub(crate) fn invariant(&self) -> usize {
         if self.right.is_some() { self.rank * self.rank } else { self.rank * (self.rank - 1) / 2 }
     }
 
     /// Derivative of entry (a, b) by the parameters, without zeros; an index may come twice.
-    pub(super) fn entry(&self, a: usize, b: usize) -> Vec<(usize, f64)> {
+    pub(crate) fn entry(&self, a: usize, b: usize) -> Vec<(usize, f64)> {
         let r = self.rank;
         let right = self.right.as_deref().unwrap_or(&self.left);
         let second = if self.right.is_some() { self.left.len() } else { 0 };
@@ -83,7 +90,7 @@ impl Tangent {
 
     /// The rank-one change x yᵀ of the matrix by parameter `at`, up to a factor that is returned with it. The change of
     /// a symmetric matrix is twice the symmetric part.
-    pub(super) fn change(&self, at: usize) -> (Vec<f64>, Vec<f64>, f64) {
+    pub(crate) fn change(&self, at: usize) -> (Vec<f64>, Vec<f64>, f64) {
         let r = self.rank;
         let column = |of: &[f64], l: usize| -> Vec<f64> { of.iter().skip(l).step_by(r).copied().collect() };
         let unit = |size: usize, i: usize| (0..size).map(|at| f64::from(u8::from(at == i))).collect::<Vec<f64>>();
@@ -98,7 +105,7 @@ impl Tangent {
     }
 
     /// An orthonormal basis of the changes that keep the product, parameters×count row-major.
-    pub(super) fn gauge(&self) -> Vec<f64> {
+    pub(crate) fn gauge(&self) -> Vec<f64> {
         let (r, count) = (self.rank, self.invariant());
         let mut all = vec![0.0; self.parameters() * count];
         let pairs: Vec<(usize, usize)> = match self.right {

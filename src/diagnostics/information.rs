@@ -1,6 +1,6 @@
 //! JᵀWJ: the information about the parameters in the training measurements.
 
-use crate::confidence::tangent::Tangent;
+use crate::diagnostics::Tangent;
 use crate::error::Result;
 use crate::host;
 use crate::linalg;
@@ -12,7 +12,7 @@ use crate::problem::Factors;
 const TOGETHER: usize = 64;
 
 /// Bytes of J; sampled entries need none.
-pub(super) fn jacobian_bytes(operator: &dyn Operator, tangent: &Tangent) -> u64 {
+pub(crate) fn jacobian_bytes(operator: &dyn Operator, tangent: &Tangent) -> u64 {
     match operator.entries() {
         Some(_) => 0,
         None => product(&[operator.measurements(), tangent.parameters(), 2 * size_of::<f64>()]),
@@ -20,7 +20,7 @@ pub(super) fn jacobian_bytes(operator: &dyn Operator, tangent: &Tangent) -> u64 
 }
 
 /// JᵀWJ with the weights W of the training measurements, parameters×parameters row-major.
-pub(super) fn information(operator: &dyn Operator, tangent: &Tangent, weights: &[f64]) -> Result<Vec<f64>> {
+pub(crate) fn information(operator: &dyn Operator, tangent: &Tangent, weights: &[f64]) -> Result<Vec<f64>> {
     match operator.entries() {
         Some(entries) => Ok(of_entries(entries, tangent, weights)),
         None => of_changes(operator, tangent, weights),
