@@ -6,6 +6,7 @@ use faer::Mat;
 
 use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz, room_for_probes};
 use super::ledger::{Ledger, WINDOW};
+use super::noise::untied;
 use crate::field::Field;
 use crate::models::{convincing_loss, is_testable};
 use crate::tape::Held;
@@ -22,13 +23,11 @@ const FLAT: f64 = 0.01;
 /// slowly.
 const STANDS: f64 = 1e-3;
 /// Factor above the edge of the noise from which a column needs no trial.
-const STRONG: f64 = 2.0;
+pub(super) const STRONG: f64 = 2.0;
 /// Steps between two judgements.
 const JUDGE: f64 = 3.0;
 /// Most consecutive iterations that only search for eigenvalues.
 const SEARCHES: f64 = 15.0;
-/// Relative difference below which eigenvalues are equal.
-const TIED: f64 = 5e-3;
 /// Relative error below which the edge of the noise is known.
 const EDGE_KNOWN: f64 = 0.1;
 /// Most degrees of freedom of a rank, as a share of the measurements.
@@ -165,14 +164,6 @@ pub(super) fn decide<E: Field>(rules: &Rules, known: &Known<'_>, ledger: &mut Le
     turn.take();
     turn.write_probes();
     turn.next
-}
-
-/// Number of leading eigenvalues that become columns together: at the start, those before the first two equal ones.
-/// Measurements that are blind to some rotation show a direction twice, and one of the two columns then is a surplus
-/// that fades slowly.
-fn untied(values: &[f64], first: bool) -> usize {
-    let tie = values.windows(2).position(|pair| pair[0] - pair[1] <= TIED * pair[0]);
-    tie.filter(|_| first).map_or(values.len(), |at| at + 1)
 }
 
 /// Start of a run: from the start where it counts, otherwise from zero, with the start's directions as the first
@@ -328,13 +319,18 @@ impl<E: Field> Turn<'_, '_, E> {
         let gap =
             (1..values.len()).max_by(|&a, &b| (values[a - 1] / values[a]).total_cmp(&(values[b - 1] / values[b])));
         let Some(cut) = gap.filter(|&j| values[j] < GAP * values[j - 1]) else { return false };
+        self.cut((&balanced, &signs), cut, energy);
+        true
+    }
+
+    /// Keeps the first columns on trial, which succeeds at an energy.
+    pub(super) fn cut(&mut self, (balanced, signs): (&Mat<E>, &[f64]), columns: usize, energy: f64) {
         self.begin_trial(2.0, energy);
-        self.next.u = Some(balanced.subcols(0, cut).to_owned());
-        self.ledger.rank = cut as f64;
-        self.ledger.signs = signs[..cut].to_vec();
+        self.next.u = Some(balanced.subcols(0, columns).to_owned());
+        self.ledger.rank = columns as f64;
+        self.ledger.signs = signs[..columns].to_vec();
         self.ledger.forget();
         self.ledger.judged = self.ledger.steps;
-        true
     }
 
     fn begin_trial(&mut self, kind: f64, energy: f64) {
@@ -432,6 +428,9 @@ impl<E: Field> Turn<'_, '_, E> {
         }
         if !(flat || tangent <= STILL * edge.max(top)) {
             return false;
+        }
+        if self.tries_without_weak(edge) {
+            return true;
         }
         let (more, left) = self.one_more();
         if room == 0 || more >= left {

@@ -1,8 +1,9 @@
 //! The edge of the noise, and which eigenvalues are signal.
 
-use super::decide::Turn;
+use super::decide::{STRONG, Turn};
 use super::eigen::ritz;
 use crate::field::Field;
+use crate::models::{is_testable, significant_loss};
 use crate::tape::Held;
 
 /// Factor above the edge of the noise from which eigenvalues of −G are signal, for matrices of at least `LARGE` rows. The largest
@@ -19,6 +20,17 @@ const KNOWN_FIRST: f64 = 3e-3;
 /// Most probes for the edge of the noise: a cache line of a row in f32 has room for them.
 const NOISE_PROBES: usize = 15;
 
+/// Relative difference below which eigenvalues are equal.
+const TIED: f64 = 5e-3;
+
+/// Number of leading eigenvalues that become columns together: at the start, those before the first two equal ones.
+/// Measurements that are blind to some rotation show a direction twice, and one of the two columns then is a surplus
+/// that fades slowly.
+pub(super) fn untied(values: &[f64], first: bool) -> usize {
+    let tie = values.windows(2).position(|pair| pair[0] - pair[1] <= TIED * pair[0]);
+    tie.filter(|_| first).map_or(values.len(), |at| at + 1)
+}
+
 impl<E: Field> Turn<'_, '_, E> {
     /// Factor above the edge of the noise from which eigenvalues are signal.
     pub(super) fn signal(&self) -> f64 {
@@ -28,6 +40,25 @@ impl<E: Field> Turn<'_, '_, E> {
         }
         let rows = self.rules.space.blocks.iter().map(|rows| rows.len()).min().unwrap_or(1) as f64;
         1.0 + (SIGNAL - 1.0) * (LARGE / rows).sqrt().max(1.0)
+    }
+
+    /// Leaves out the last column on trial where it is near the edge of the noise, as columns of the start may be: the loss may rise by
+    /// as much as noise explains.
+    pub(super) fn tries_without_weak(&mut self, edge: f64) -> bool {
+        let q = self.rank();
+        if q < 2 || self.ledger.proven == q as f64 {
+            return false;
+        }
+        let Some((values, balanced, signs)) = self.decomposed() else { return false };
+        let fewer = self.freedom(q - 1);
+        let (more, left) = (self.freedom(q) - fewer, self.known.measurements - fewer);
+        if values[q - 1] > STRONG * self.known.normalization * edge || !is_testable(more, left) {
+            return false;
+        }
+        self.ledger.proven = q as f64;
+        let energy = self.known.energy * self.known.energy / significant_loss(self.known.energy, more, left);
+        self.cut((&balanced, &signs), q - 1, energy);
+        true
     }
 
     /// Whether the leading eigenvalues are known well enough to judge.
