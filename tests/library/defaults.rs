@@ -190,7 +190,7 @@ fn rows_with_fewer_entries_than_the_rank_are_doubted() {
     let (n1, n2) = (14, 12);
     let truth = synthetic::asymmetric(n1, n2).rank(2).seed(3).build().unwrap();
     let of = |entries_of_row_3: usize| {
-        let seen = |at: &usize| at % 5 != 0 && (at / n2 != 3 || at % n2 < entries_of_row_3);
+        let seen = |at: &usize| !at.is_multiple_of(5) && (at / n2 != 3 || at % n2 < entries_of_row_3);
         let (rows, columns): (Vec<usize>, Vec<usize>) = (0..n1 * n2).filter(seen).map(|at| (at / n2, at % n2)).unzip();
         let entries = Entries::new(truth.domain(), &rows, &columns).unwrap();
         solve(&Problem::measure(entries, truth.clone()).unwrap(), Settings::default())
