@@ -7,7 +7,7 @@ use crate::operators::{Entries, Loss, Operator};
 use crate::solver::plan::Task;
 use crate::solver::solution::{Status, TrialSolution};
 
-/// Operations of the tangent space beyond which it is not examined, and the same where measurements abound.
+/// Operations of the tangent spaces of all trials beyond which they are not examined, and the same where measurements abound.
 const MOST_WORK: f64 = 1e9;
 const LITTLE_WORK: f64 = 1e7;
 
@@ -53,7 +53,7 @@ impl<'a> Task<'a> {
         let (used, fewer) = (freedom(rank), freedom(rank - 1));
         let abound = is_testable((used - fewer) as f64, m.saturating_sub(fewer) as f64);
         let most = if abound { LITTLE_WORK } else { MOST_WORK };
-        if work_of_unseen(operator, rank) > most {
+        if self.plan.trials.len() as f64 * work_of_unseen(operator, rank) > most {
             return Ok(0);
         }
         unseen(operator, &trial.product(), self.weights(trial))
