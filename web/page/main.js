@@ -16,6 +16,9 @@ let drawing = false;
 let waiting;
 // What the browser tells of its WebGPU adapter.
 let device = "";
+// What each operator measures, by its word.
+let operators = new Map();
+let wantsComplex = false;
 
 function number(id) {
   return $(id).value === "" ? null : Number($(id).value);
@@ -29,6 +32,7 @@ function wish(method) {
     precision: $("precision").value,
     problem: {
       operator: $("operator").value,
+      complex: $("complex").checked,
       n: number("n"),
       rank: number("rank"),
       measurements: number("measurements"),
@@ -43,6 +47,18 @@ function wish(method) {
     step_size: chosen ? null : number("step"),
     max_iterations: number("iterations"),
   };
+}
+
+/** Ticks the kind of matrices where the chosen operator measures one only, else what the user ticked last. */
+function kinds() {
+  const { real, complex } = operators.get($("operator").value);
+  $("complex").disabled = !(real && complex);
+  $("complex").checked = real && complex ? wantsComplex : complex;
+}
+
+/** Strings of Pauli matrices belong to qubits, n = 2^q. */
+function qubits() {
+  if ($("operator").value === "pauli") $("n").value = 2 ** Math.max(1, Math.round(Math.log2(number("n") ?? 64)));
 }
 
 function show() {
@@ -132,7 +148,8 @@ function pictures(run) {
   const scale = strong(run.truth.length > 0 ? run.truth : run.picture);
   paint($("truth"), run.truth, run.truthColumns, scale);
   paint($("found"), run.picture, run.columns, scale);
-  $("found-name").textContent = `the iterate of ${name(run)}`;
+  $("found-name").textContent = `${run.start?.complex ? "real part of " : ""}the iterate of ${name(run)}`;
+  $("truth-name").textContent = run.start?.complex ? "real part of the truth" : "the truth";
 }
 
 function strip(run) {
@@ -157,8 +174,9 @@ function take(run, { event, pixels, columns, failed }) {
     run.start = event;
     [run.truth, run.truthColumns] = [pixels, columns];
     const { backend, adapter, precision, rows, measurements, operator } = event;
+    const unknown = event.complex ? " complex" : "";
     const place = backend === "gpu" ? `on WebGPU (${adapter || device || "an adapter without a name"})` : "on the processor, in one thread of WebAssembly";
-    $("where").textContent = `${event.method}: ${rows} × ${event.columns} from ${measurements} ${operator} measurements, ${precision}, ${place}`;
+    $("where").textContent = `${event.method}: ${rows} × ${event.columns}${unknown} from ${measurements} ${operator} measurements, ${precision}, ${place}`;
   } else if (event.event === "seen") {
     if (event.fit !== run.seen.at(-1)?.fit) run.seen = [];
     run.seen.push(event);
@@ -299,6 +317,13 @@ function listen() {
     clearTimeout(waiting);
     waiting = setTimeout(start, 150);
   });
+  $("operator").addEventListener("change", () => {
+    kinds();
+    qubits();
+  });
+  $("complex").addEventListener("change", ({ target }) => {
+    wantsComplex = target.checked;
+  });
   $("stop").addEventListener("click", stop);
   $("files").addEventListener("change", ({ target }) => {
     load(target.files);
@@ -327,6 +352,8 @@ function listen() {
 async function open() {
   const { words, canSuspend } = await solver.words();
   options($("operator"), words.operators.map(({ word, meaning }) => [word, word, meaning]));
+  operators = new Map(words.operators.map((of) => [of.word, of]));
+  kinds();
   const methods = words.methods.map(({ word, meaning }) => [word, word, meaning]);
   options($("method"), [...methods, [LIBRARY, "chosen by the library"]]);
   options($("beside"), [["none", "nothing"], [LIBRARY, "the library's choice"], ...methods]);

@@ -10,7 +10,7 @@ use serde::Serialize;
 /// Words with what they mean.
 #[derive(Debug, Serialize)]
 pub struct Lists {
-    pub operators: Vec<Word>,
+    pub operators: Vec<Measured>,
     pub methods: Vec<Word>,
     pub precisions: Vec<&'static str>,
 }
@@ -22,23 +22,36 @@ pub struct Word {
     pub meaning: &'static str,
 }
 
+/// An operator, and the unknowns n×n that it measures.
+#[derive(Debug, Serialize)]
+pub struct Measured {
+    pub word: &'static str,
+    pub meaning: &'static str,
+    /// Real symmetric ones.
+    pub real: bool,
+    /// Complex Hermitian ones.
+    pub complex: bool,
+}
+
 /// Operators, the methods that fit squares of a symmetric matrix, and precisions.
 pub fn lists() -> Lists {
     let methods = Method::fitting(Loss::Square, &Model::natural(&Domain::symmetric(1)));
     Lists {
         operators: REGISTRY
             .iter()
-            .filter(|of| is_made(of))
-            .map(|of| Word { word: of.name, meaning: of.formula })
+            .map(|of| {
+                let (real, complex) = (is_made(of, Domain::symmetric(4)), is_made(of, Domain::hermitian(4)));
+                Measured { word: of.name, meaning: of.formula, real, complex }
+            })
             .collect(),
         methods: methods.iter().map(|of| Word { word: of.word(), meaning: of.card().formula }).collect(),
         precisions: Precision::ALL.iter().map(|of| of.word()).collect(),
     }
 }
 
-/// Whether an operator measures the page's unknowns, real symmetric matrices.
-fn is_made(of: &Registration) -> bool {
-    (of.generate)(Domain::symmetric(2), 1, 0, Storage::F32).is_ok()
+/// Whether an operator measures matrices of a domain. As many measurements as rows suit those that come in blocks.
+fn is_made(of: &Registration, domain: Domain) -> bool {
+    (of.generate)(domain, 4, 0, Storage::F32).is_ok()
 }
 
 #[cfg(test)]
@@ -46,10 +59,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_operators_of_real_matrices_are_offered() {
-        let operators: Vec<_> = lists().operators.iter().map(|of| of.word).collect();
-        let wanted = ["dense", "rank_one", "entries", "sparse", "seeded", "rademacher"];
-        assert!(wanted.iter().all(|word| operators.contains(word)), "{operators:?}");
+    fn every_operator_is_offered_for_the_matrices_that_it_measures() {
+        let operators = lists().operators;
+        assert!(operators.iter().all(|of| of.real || of.complex), "{operators:?}");
+        let of = |kind: fn(&Measured) -> bool| -> Vec<_> {
+            operators.iter().filter(|of| kind(of)).map(|of| of.word).collect()
+        };
+        let real = of(|of| of.real);
+        assert!(
+            ["dense", "rank_one", "entries", "sparse", "seeded", "rademacher"].iter().all(|word| real.contains(word))
+        );
+        assert!(!real.contains(&"pauli") && !real.contains(&"cdp"));
+        let complex = of(|of| of.complex);
+        assert!(
+            ["dense", "rank_one", "seeded", "rademacher", "pauli", "cdp"].iter().all(|word| complex.contains(word))
+        );
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use lowrank::io::write_npy_f64;
+use lowrank::io::{in_turn, write_npy_c128, write_npy_f64};
 use lowrank::operators::Operator;
-use lowrank::problem::{Factors, MatrixView, Product, Truth};
+use lowrank::problem::{Domain, Factors, MatrixView, Product, Truth};
 use lowrank::{Backend, Error, Progress, Result, Solution, Solver, TraceRow};
 use serde::Serialize;
 
@@ -26,6 +26,8 @@ pub enum Event {
         operator: String,
         rows: usize,
         columns: usize,
+        /// Whether the matrix is complex; its picture is the real part.
+        complex: bool,
         measurements: usize,
         search_rank: usize,
         step_size: f64,
@@ -77,8 +79,12 @@ impl Finished {
             Error::invalid("factor", index, format!("0 to {}", best.names().len() - 1), "choose one of them")
         })?;
         let mut bytes = Vec::new();
-        write_npy_f64(&mut bytes, &[factor.rows(), factor.columns()], factor.as_slice())
-            .map_err(|e| Error::io("factor.npy".as_ref(), e, "solve a smaller problem"))?;
+        let k = factor.columns();
+        let written = match best.product().is_complex() {
+            true => write_npy_c128(&mut bytes, &[factor.rows() / 2, k], &in_turn(factor.as_slice())),
+            false => write_npy_f64(&mut bytes, &[factor.rows(), k], factor.as_slice()),
+        };
+        written.map_err(|e| Error::io("factor.npy".as_ref(), e, "solve a smaller problem"))?;
         Ok(bytes)
     }
 }
@@ -90,18 +96,21 @@ impl Finished {
 pub fn run(wish: &Wish, files: Vec<File>, mut report: impl FnMut(&Event, &Picture)) -> Result<Finished> {
     let settings = wish.settings()?;
     let problem = wish.problem(files)?;
-    let backend = Backend::from_word(&wish.backend)?;
-    let backend = if wish.backend == "auto" { Backend::auto_for(wish.precision)? } else { backend };
-    let truth = problem.truth(0).cloned();
     let operator = problem.operator().clone();
+    let complex = operator.domain().is_complex();
+    let backend = match wish.backend.as_str() {
+        "auto" => Backend::auto_with(&*operator, wish.precision)?,
+        word => Backend::from_word(word)?,
+    };
+    let truth = problem.truth(0).cloned();
     let mut solver = Solver::new(problem, settings, backend)?;
-    let of_truth = truth.as_ref().and_then(Truth::factor).map_or_else(Picture::default, |x| picture(x, x));
+    let of_truth = truth.as_ref().and_then(Truth::factor).map_or_else(Picture::default, |x| picture(x, x, complex));
     report(&start(&solver, &*operator, truth.as_ref())?, &of_truth);
     let (mut fit, mut last, mut failed) = (0, None, None);
     let solution = solver.solve_with(|progress| {
         fit += usize::from(last.is_some_and(|last| progress.iteration <= last));
         last = Some(progress.iteration);
-        match seen(progress, fit) {
+        match seen(progress, fit, &operator.domain()) {
             Ok((event, picture)) => {
                 report(&event, &picture);
                 ControlFlow::Continue(())
@@ -116,7 +125,7 @@ pub fn run(wish: &Wish, files: Vec<File>, mut report: impl FnMut(&Event, &Pictur
         return Err(e);
     }
     let best = solution.best();
-    report(&end(&solution), &picture(best.left(), best.right()));
+    report(&end(&solution), &picture(best.left(), best.right(), complex));
     Ok(Finished { solution })
 }
 
@@ -129,8 +138,9 @@ fn start(solver: &Solver, operator: &dyn Operator, truth: Option<&Truth>) -> Res
         precision: engine.precision.word(),
         method: solver.method().word(),
         operator: operator.name().to_owned(),
-        rows: domain.rows(),
-        columns: domain.columns(),
+        rows: domain.shape().0,
+        columns: domain.shape().1,
+        complex: domain.is_complex(),
         measurements: operator.measurements(),
         search_rank: trial.search_rank,
         step_size: trial.step_size,
@@ -140,14 +150,15 @@ fn start(solver: &Solver, operator: &dyn Operator, truth: Option<&Truth>) -> Res
     })
 }
 
-fn seen(progress: &Progress<'_>, fit: usize) -> Result<(Event, Picture)> {
+fn seen(progress: &Progress<'_>, fit: usize, domain: &Domain) -> Result<(Event, Picture)> {
     let (left, right) = ends(progress.factors);
-    let product = if progress.factors.is_single() { Product::psd(left) } else { Product::pair(left, right)? };
+    let product =
+        if progress.factors.is_single() { Product::psd(left) } else { Product::pair(left, right)? }.on(domain);
     let row = progress.rows.first().copied().ok_or_else(|| {
         Error::invalid("trials", "an observation of no trial", "one trial", "report a bug of lowrank")
     })?;
     let spectrum = if row.train_loss.is_finite() { product.singular_values()? } else { Vec::new() };
-    let picture = picture(left, right);
+    let picture = picture(left, right, domain.is_complex());
     Ok((Event::Seen { fit, max_iterations: progress.max_iterations, row, spectrum }, picture))
 }
 
@@ -178,14 +189,12 @@ fn end(solution: &Solution) -> Event {
 
 #[cfg(test)]
 mod tests {
-    use lowrank::internals::operators::Registration;
-    use lowrank::problem::Domain;
-
     use super::*;
+    use lowrank::internals::operators::Registration;
 
     /// What the page sends.
     const WISH: &str = r#"{"backend": "cpu", "precision": "f64", "method": "gd", "search_rank": 6, "init_scale": 1e-6,
-        "init_seed": 2, "step_size": null, "max_iterations": 300, "problem": {"operator": "dense", "n": 20, "rank": 2,
+        "init_seed": 2, "step_size": null, "max_iterations": 300, "problem": {"operator": "dense", "complex": false, "n": 20, "rank": 2,
         "measurements": 1200, "condition_number": 1.0, "noise_std": 0.0, "seed": 1}}"#;
 
     fn wish(change: impl FnOnce(&mut Wish)) -> Wish {
@@ -197,7 +206,7 @@ mod tests {
     fn events(wish: &Wish) -> (Vec<Event>, Result<Finished>) {
         let mut events = Vec::new();
         let outcome = run(wish, Vec::new(), |event, picture| {
-            assert_eq!(picture.pixels.len(), 20 * 20);
+            assert_eq!(picture.pixels.len(), wish.problem.n.pow(2));
             events.push(event.clone());
         });
         (events, outcome)
@@ -232,18 +241,26 @@ mod tests {
 
     #[test]
     fn every_operator_of_the_page_is_solved_as_its_own_truth() {
-        for operator in crate::lists().operators {
+        let unknowns = |of: &crate::lists::Measured| [(of.real, false), (of.complex, true)];
+        let operators = crate::lists().operators;
+        let all = operators.iter().flat_map(|of| unknowns(of).map(|(measured, complex)| (of.word, measured, complex)));
+        for (word, _, complex) in all.filter(|(_, measured, _)| *measured) {
             let wish = wish(|wish| {
-                let registration = Registration::find(operator.word).unwrap();
-                wish.problem.operator = operator.word.to_owned();
-                wish.problem.measurements = (registration.limit)(Domain::symmetric(20)).unwrap_or(1200).min(1200);
+                let registration = Registration::find(word).unwrap();
+                (wish.problem.operator, wish.problem.complex) = (word.to_owned(), complex);
+                // Strings of four qubits, and patterns of whole transforms.
+                let (domain, m) = if complex { (Domain::hermitian(16), 480) } else { (Domain::symmetric(20), 1200) };
+                (wish.problem.n, wish.problem.rank) = (domain.shape().0, if complex { 1 } else { 2 });
+                wish.problem.measurements = (registration.limit)(domain).unwrap_or(m).min(m);
                 (wish.method, wish.init_scale, wish.search_rank) = (None, None, None);
             });
-            let (events, _) = events(&wish);
-            let Some(Event::End { relative_error, .. }) = events.last() else {
-                panic!("{}: {events:?}", operator.word)
-            };
-            assert!(relative_error.unwrap() < 1e-3, "{}: {relative_error:?}", operator.word);
+            let (events, finished) = events(&wish);
+            let Some(Event::End { relative_error, .. }) = events.last() else { panic!("{word}: {events:?}") };
+            assert!(relative_error.unwrap() < 1e-3, "{word}, complex: {complex}: {relative_error:?}");
+            let (file, n) = (finished.unwrap().npy(0).unwrap(), wish.problem.n);
+            let header = String::from_utf8_lossy(&file[..128]).into_owned();
+            let number = if complex { "<c16" } else { "<f8" };
+            assert!(header.contains(number) && header.contains(&format!("({n}, ")), "{word}: {header}");
         }
     }
 

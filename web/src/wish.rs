@@ -43,6 +43,8 @@ pub struct Wish {
 pub struct Made {
     /// Word of the operator.
     pub operator: String,
+    /// Whether the unknown is a complex Hermitian matrix, else it is real and symmetric.
+    pub complex: bool,
     /// Rows of the unknown n×n matrix.
     pub n: usize,
     /// Its rank.
@@ -61,7 +63,10 @@ impl Made {
     /// The problem that `lowrank generate` makes with the same options.
     fn problem(&self) -> Result<Problem> {
         let registration = Registration::find(&self.operator)?;
-        let domain = Domain::symmetric(self.n);
+        let (domain, truth) = match self.complex {
+            true => (Domain::hermitian(self.n), synthetic::hermitian(self.n)),
+            false => (Domain::symmetric(self.n), synthetic::psd(self.n)),
+        };
         // An upper bound for every operator: that of stored matrices.
         let bytes = (self.measurements as u64).saturating_mul(domain.dimension() as u64).saturating_mul(4);
         if self.operator == "dense" && bytes > LARGEST {
@@ -72,8 +77,7 @@ impl Made {
                 "lower n or m, take seeded measurements, or use the program",
             ));
         }
-        let truth =
-            synthetic::psd(self.n).rank(self.rank).condition_number(self.condition_number).seed(self.seed).build()?;
+        let truth = truth.rank(self.rank).condition_number(self.condition_number).seed(self.seed).build()?;
         let operator = (registration.generate)(domain, self.measurements, self.seed, Storage::F32)?;
         let problem = Problem::measure(operator, truth)?;
         if self.noise_std > 0.0 { problem.with_noise(self.noise_std, self.seed) } else { Ok(problem) }

@@ -28,6 +28,7 @@ export async function fill(page, values) {
     const field = page.locator(`#${id}`);
     const kind = await field.evaluate((element) => (element.tagName === "SELECT" ? "select" : element.type));
     if (kind === "select") await field.selectOption(value);
+    else if (kind === "checkbox") await field.setChecked(value);
     else await field.fill(String(value));
   }
 }

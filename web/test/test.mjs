@@ -23,15 +23,15 @@ const DOUBLE = 1e-9;
 // f32 rounds to 6e-8, and grows the same way.
 const SINGLE = 1e-2;
 
-/** The program on the same problem: its folder with A.npy, y.npy, X.npy, trace.csv and factors.npz. */
-function native(precision) {
-  const out = join(work, `native-${precision}`);
+/** The program on the same problem: its folder with the measurements, y.npy, X.npy, trace.csv and factors.npz. */
+function native(precision, { operator, flag, file, sizes } = { operator: "dense", flag: "--matrices", file: "A.npy", sizes: SIZES }) {
+  const out = join(work, `native-${operator}-${precision}`);
   const at = (name) => join(out, name);
   const text = (values) => Object.entries(values).flatMap(([key, value]) => [`--${key}`, String(value)]);
-  execFileSync(program, ["generate", ...text(SIZES), "--seed", MADE.seed, "--out", out].map(String));
+  execFileSync(program, ["generate", "--operator", operator, ...text(sizes), "--seed", MADE.seed, "--out", out].map(String));
   const settings = { method: "gd", "search-rank": SOLVER.k, "init-scale": 10 ** SOLVER.alpha, seed: MADE.seed,
     "max-iterations": SOLVER.iterations, observe: "every:2", precision, backend: "cpu" };
-  execFileSync(program, ["solve", "--matrices", at("A.npy"), "--observations", at("y.npy"), "--truth", at("X.npy"),
+  execFileSync(program, ["solve", flag, at(file), "--observations", at("y.npy"), "--truth", at("X.npy"),
     ...text(settings), "--trace", at("trace.csv"), "--out", at("factors.npz"), "--quiet"]);
   return { out, at, trace: table(at("trace.csv")) };
 }
@@ -65,6 +65,25 @@ async function equalsTheProgram(page) {
     compare(`made in the page, ${precision}`, table(await download(page, "trace.csv")), programs[precision].trace, bound, floor);
   }
   return programs;
+}
+
+/** A complex matrix: the choice follows the operator, and the curves are those of the program. */
+async function measuresStates(page) {
+  await fill(page, { ...MADE, n: 30 });
+  assert.ok(await page.locator("#complex").isEnabled() && !(await page.locator("#complex").isChecked()));
+  await fill(page, { operator: "pauli" });
+  assert.ok(await page.locator("#complex").isDisabled() && await page.locator("#complex").isChecked());
+  assert.equal(await page.locator("#n").inputValue(), "32");
+  const sizes = { n: 16, rank: 1, measurements: 200 };
+  await fill(page, { ...sizes, ...SOLVER, precision: "f64" });
+  assert.equal(await run(page), "done", await text(page, "fault"));
+  assert.match(await text(page, "where"), /16 × 16 complex from 200 pauli/);
+  assert.equal(await text(page, "truth-name"), "real part of the truth");
+  const { trace } = native("f64", { operator: "pauli", flag: "--pauli", file: "strings.txt", sizes });
+  compare("Pauli strings, f64", table(await download(page, "trace.csv")), trace, DOUBLE, 1e-12);
+  await page.locator("#watch").screenshot({ path: join(pictures, "complex.png") });
+  await fill(page, MADE);
+  assert.ok(await page.locator("#complex").isEnabled() && !(await page.locator("#complex").isChecked()));
 }
 
 /** Files are dropped, solved and given back. */
@@ -188,6 +207,7 @@ assert.match(await text(page, "where"), /Runs use the processor/);
 const programs = await equalsTheProgram(page);
 await readsAndWritesFiles(page, programs.f64);
 await refusesBadFiles(page);
+await measuresStates(page);
 await staysAlive(page);
 await followsSliders(page);
 assert.deepEqual(faults, []);
