@@ -147,6 +147,17 @@ fn traversed(program: &Program) -> impl Iterator<Item = usize> {
     })
 }
 
+/// The memory of registers and passes, and of a copy of the matrices where there is one.
+///
+/// # Errors
+/// [`crate::Error::Memory`] where this machine has not so much.
+fn required(parts: [Vec<Part>; 2], copied: u64) -> Result<Memory> {
+    let copy = (copied > 0).then(|| Part::new("a cache-aligned copy of the matrices", Location::Host, copied));
+    let memory = Memory { parts: parts.into_iter().flatten().chain(copy).collect() };
+    memory.require("batch", "Run fewer trials at a time")?;
+    Ok(memory)
+}
+
 fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     let (operator, program) = (load.operator.clone(), load.program.clone());
     let (batch, k, m) = (load.batch, super::width(&program), operator.measurements());
@@ -180,15 +191,11 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     let domain = operator.domain();
     // Gathered adjoints accept any numbers.
     let stand_ins = (batch, if gathers { 0 } else { given(&program) }, domain.rows().max(domain.columns()) * k);
-    let mut memory = Memory { parts: super::held::<T>(&program, batch, m) };
-    match gathers {
-        true => memory.parts.extend(gather::held::<T>(&*operator, batch, k, domain.rows() + domain.columns())),
-        false => memory.parts.extend(buffers::<T>(&*operator, slots, lengths, stand_ins)),
-    }
-    if copied > 0 {
-        memory.parts.push(Part::new("a cache-aligned copy of the matrices", Location::Host, copied));
-    }
-    memory.require("batch", "Run fewer trials at a time")?;
+    let own = match gathers {
+        true => gather::held::<T>(&*operator, batch, k, domain.rows() + domain.columns()),
+        false => buffers::<T>(&*operator, slots, lengths, stand_ins),
+    };
+    let memory = required([super::held::<T>(&program, batch, m), own], copied)?;
     let cost = operator.cost(batch, k);
     let info = EngineInfo {
         backend: "cpu".into(),

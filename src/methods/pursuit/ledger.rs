@@ -83,7 +83,7 @@ ledger! {
     /// Trial change: 0 none, 1 one more column, 2 fewer columns. Then its first step, the energy before it or its target, and the rank
     /// before.
     trial, trial_since, trial_energy, saved_rank,
-    /// Rank whose last column is more than noise, by a trial without it.
+    /// Rank whose last column a trial has left out: it stays if the trial fails.
     proven,
     /// Steps between trials of fewer columns, and the step of the last one.
     wait, cut_at,
