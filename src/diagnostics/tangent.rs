@@ -1,5 +1,7 @@
 //! The tangent space of the matrices of one rank, as changes of their factors.
 
+use faer::c64;
+
 use crate::error::{Error, Result};
 use crate::linalg;
 use crate::problem::Product;
@@ -8,9 +10,10 @@ use crate::problem::Product;
 pub(crate) const ZERO_COLUMN: f64 = 1e-3;
 
 /// A matrix U S Uᵀ or L Rᵀ with the changes of its factors. The parameters are the rows of U, or those of L and then
-/// those of R, r numbers each.
+/// those of R, r numbers each. The factors of a complex matrix have their real parts above their imaginary parts.
 pub(crate) struct Tangent {
     rank: usize,
+    complex: bool,
     left: Vec<f64>,
     /// R, where it is not U.
     right: Option<Vec<f64>>,
@@ -28,7 +31,8 @@ impl Tangent {
         if product.positive() < k {
             // Columns of both signs have no common balance: they stay as they are.
             let signs = (0..k).map(|column| product.sign(column)).collect();
-            return Ok(Self { rank: k, left: product.left().as_slice().to_vec(), right: None, signs });
+            let left = product.left().as_slice().to_vec();
+            return Ok(Self { rank: k, complex: product.is_complex(), left, right: None, signs });
         }
         let values = product.singular_values()?;
         let largest = values.first().copied().unwrap_or(0.0);
@@ -39,14 +43,17 @@ impl Tangent {
         }
         let mut blocks = product.leading(rank, rank)?.into_iter();
         let left = blocks.next().unwrap_or_default();
-        Ok(Self { rank, left, right: blocks.next(), signs: vec![1.0; rank] })
+        Ok(Self { rank, complex: product.is_complex(), left, right: blocks.next(), signs: vec![1.0; rank] })
     }
 
     /// The same tangent space, from orthonormal bases of the column spaces: {Q Wᵀ + W Qᵀ}, or {P Wᵀ + V Qᵀ}.
     pub(crate) fn with_orthonormal_factors(self) -> Self {
         let r = self.rank;
-        let basis = |of: Vec<f64>| linalg::orthonormal_columns::<f64>(of.len() / r, r, &of);
-        Self { rank: r, left: basis(self.left), right: self.right.map(basis), signs: vec![1.0; r] }
+        let basis = |of: Vec<f64>| match self.complex {
+            false => linalg::orthonormal_columns::<f64>(of.len() / r, r, &of),
+            true => linalg::orthonormal_columns::<c64>(of.len() / r, r, &of),
+        };
+        Self { left: basis(self.left), right: self.right.map(basis), signs: vec![1.0; r], ..self }
     }
 
     pub(crate) fn rank(&self) -> usize {
@@ -73,12 +80,18 @@ impl Tangent {
         self.parameters() - self.invariant()
     }
 
-    /// Dimension of the changes that keep the product.
+    /// Dimension of the changes that keep the product: those of an invertible matrix between two factors, of an orthogonal or unitary
+    /// one behind a single factor.
     pub(crate) fn invariant(&self) -> usize {
-        if self.right.is_some() { self.rank * self.rank } else { self.rank * (self.rank - 1) / 2 }
+        let r = self.rank;
+        match (self.right.is_some(), self.complex) {
+            (true, complex) => r * r * if complex { 2 } else { 1 },
+            (false, true) => r * r,
+            (false, false) => r * (r - 1) / 2,
+        }
     }
 
-    /// Derivative of entry (a, b) by the parameters, without zeros; an index may come twice.
+    /// Derivative of entry (a, b) of a real matrix by the parameters, without zeros; an index may come twice.
     pub(crate) fn entry(&self, a: usize, b: usize) -> Vec<(usize, f64)> {
         let r = self.rank;
         let right = self.right.as_deref().unwrap_or(&self.left);
@@ -104,7 +117,7 @@ impl Tangent {
         }
     }
 
-    /// An orthonormal basis of the changes that keep the product, parameters×count row-major.
+    /// An orthonormal basis of the changes that keep the product of a real matrix, parameters×count row-major.
     pub(crate) fn gauge(&self) -> Vec<f64> {
         let (r, count) = (self.rank, self.invariant());
         let mut all = vec![0.0; self.parameters() * count];

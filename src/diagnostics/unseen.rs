@@ -9,8 +9,8 @@ use crate::problem::Product;
 /// Share of the mean eigenvalue of JᵀJ below which no measurement sees a change, along orthonormal bases of the factors.
 const UNSEEN: f64 = 1e-8;
 
-/// Number of dimensions of the tangent space at a real matrix that no measurement of positive weight sees: along them other
-/// matrices of its rank fit as well.
+/// Number of dimensions of the tangent space at a matrix that no measurement of positive weight sees: along them other matrices
+/// of its rank fit as well. Those of a complex matrix are counted as real ones.
 ///
 /// # Errors
 /// [`Error::Invalid`] for the zero matrix and for non-finite entries.

@@ -61,7 +61,7 @@ impl<'a> Task<'a> {
 
     /// Whether the measurements alone choose the matrix of a trial, and are more than its degrees of freedom.
     fn is_left_to_measurements(self, trial: &TrialSolution) -> bool {
-        let Self { problem, settings, plan } = self;
+        let Self { settings, plan, .. } = self;
         let p = &trial.parameters;
         let otherwise = settings.loss != Loss::Square
             || plan.ridge[p.trial] > 0.0
@@ -71,9 +71,7 @@ impl<'a> Task<'a> {
             || trial.form.bounded;
         let rests = matches!(trial.status, Status::Converged | Status::Stalled | Status::Finished);
         let used = self.freedom()(rank_of(trial));
-        // The tangent space here is that of real matrices.
-        let examined = rank_of(trial) > 0 && !problem.operator().domain().is_complex();
-        !otherwise && rests && examined && used > 0 && p.rows - p.holdout_rows > used
+        !otherwise && rests && rank_of(trial) > 0 && used > 0 && p.rows - p.holdout_rows > used
     }
 
     /// Weights of the training measurements of a trial.
