@@ -17,11 +17,6 @@ if ! command -v mpirun >/dev/null || ! command -v mpicc >/dev/null || ! ls /usr/
 fi
 . scripts/with-numpy.sh
 echo "building with the feature mpi"
-# What is compared is what ranks give, not how fast: the own packages are optimised less, which builds faster. With a folder
-# for figures they are not.
-less=()
-if [ $# = 0 ]; then
-    for package in lowrank lowrank-studies lowrank-cli; do less+=(--config "profile.release.package.$package.opt-level=1"); done
-fi
-time cargo build --release --workspace --features lowrank-cli/mpi --bin lowrank --target-dir "${LOWRANK_MPI_TARGET:-target}" "${less[@]}"
+# All packages, so that the library is the one that tests have built.
+time cargo build --release --workspace --features lowrank-cli/mpi --bin lowrank --target-dir "${LOWRANK_MPI_TARGET:-target}"
 exec python3 scripts/mpi_test.py "${LOWRANK_MPI_TARGET:-target}/release/lowrank" "$@"

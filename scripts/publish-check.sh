@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # In the order in which they have to be published: each needs those before it.
-packages=(lowrank lowrank-studies lowrank-cli)
+packages=(lowrank lowrank-mpi lowrank-studies lowrank-cli)
 # The registry takes 10 MiB. More than this has data in it that nobody needs to compile.
 most_kib=1024
 foreign='^(tests|benches|fuzz|python|scripts|target|\.ci|\.github)/|\.(npy|npz|csv|svg|ckpt)$'

@@ -7,8 +7,6 @@
 //!
 //! Every rank must build the same problem and settings and call the same functions in the same order.
 
-#[cfg(feature = "mpi")]
-mod mpi;
 pub(crate) mod outcomes;
 mod threads;
 
@@ -16,8 +14,6 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-#[cfg(feature = "mpi")]
-pub use mpi::Mpi;
 pub use threads::Threads;
 
 /// Default number of parts of the measurements, which splits evenly over 1, 2, 3, 4, 6 and 12 ranks.

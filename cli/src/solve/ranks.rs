@@ -18,7 +18,7 @@ pub struct Ranks {
     team: Arc<dyn Team>,
     parts: Option<usize>,
     #[cfg(feature = "mpi")]
-    mpi: Option<Arc<lowrank::team::Mpi>>,
+    mpi: Option<Arc<lowrank_mpi::Mpi>>,
 }
 
 impl Ranks {
@@ -38,7 +38,7 @@ impl Ranks {
 
     #[cfg(feature = "mpi")]
     fn launched(parts: Option<usize>) -> Result<Self> {
-        let mpi = Arc::new(lowrank::team::Mpi::start()?);
+        let mpi = Arc::new(lowrank_mpi::Mpi::start()?);
         let here = mpi.ranks_here();
         if here > 1 && std::env::var_os("RAYON_NUM_THREADS").is_none() {
             let all = std::thread::available_parallelism().map_or(1, usize::from);
