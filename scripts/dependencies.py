@@ -54,11 +54,14 @@ def compiled(*features):
 
 
 def asked_for(*selection):
-    """Features of each package of a selection, by name and version."""
+    """Features of each package of a selection, by name and version, in whatever it is compiled for."""
     command = ["cargo", "tree", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p} [{f}]", *selection]
     text = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, check=True, text=True).stdout
     lines = (line.removesuffix(" (*)").rsplit(" [", 1) for line in text.splitlines() if line)
-    return {package.split(" (")[0]: set(features.rstrip("]").split(",")) - {""} for package, features in lines}
+    found = {}
+    for package, features in lines:
+        found.setdefault(package.split(" (")[0], set()).update(set(features.rstrip("]").split(",")) - {""})
+    return found
 
 
 # The wheel and the program with MPI find the packages that the tests built, which takes minutes else.
