@@ -467,7 +467,8 @@ fn a_phase_that_no_string_sees_is_said() {
     let truth = synthetic::hermitian(8).rank(1).seed(4).build().unwrap();
     let all = (0..64).map(|at| PauliString::of_index(3, at).unwrap());
     let letters: Vec<PauliString> = all.filter(|string| string.flips() & 4 == 0).collect();
-    let more = [letters.clone(), ["XXY", "YIX", "XZZ"].map(|word| PauliString::from_word(word).unwrap()).into()].concat();
+    let more =
+        [letters.clone(), ["XXY", "YIX", "XZZ"].map(|word| PauliString::from_word(word).unwrap()).into()].concat();
     for (strings, open) in [(letters, true), (more, false)] {
         let problem = Problem::measure(Pauli::new(strings).unwrap(), truth.clone()).unwrap();
         let settings = Settings::default().precision(Precision::F64).search_rank(1);
