@@ -56,6 +56,24 @@ impl Tangent {
         Self { left: basis(self.left), right: self.right.map(basis), signs: vec![1.0; r], ..self }
     }
 
+    /// Singular values of the matrix, from its balanced factors: ‖u_c‖² of each column. Absent where columns have both signs.
+    pub(crate) fn singular_values(&self) -> Option<Vec<f64>> {
+        if self.signs.iter().any(|sign| *sign < 0.0) {
+            return None;
+        }
+        let square = |c: usize| self.left.iter().skip(c).step_by(self.rank).map(|v| v * v).sum();
+        Some((0..self.rank).map(square).collect())
+    }
+
+    /// Factors Q of the matrix and W of a change, U or L and R after one another.
+    pub(crate) fn factors<'a>(&'a self, change: &'a [f64]) -> [[&'a [f64]; 2]; 2] {
+        let (left, right) = change.split_at(self.left.len());
+        match &self.right {
+            None => [[&self.left, &self.left], [left, left]],
+            Some(own) => [[&self.left, own], [left, right]],
+        }
+    }
+
     pub(crate) fn rank(&self) -> usize {
         self.rank
     }

@@ -2,24 +2,104 @@
 
 use crate::diagnostics::{Tangent, information};
 use crate::error::Result;
+use crate::host;
 use crate::linalg;
 use crate::operators::Operator;
-use crate::problem::Product;
+use crate::problem::random::{Purpose, normals};
+use crate::problem::{Factors, Product};
 
 /// Share of the mean eigenvalue of JᵀJ below which no measurement sees a change, along orthonormal bases of the factors.
 const UNSEEN: f64 = 1e-8;
+/// Share of it below which the second order of a change is not seen either.
+const FLAT: f64 = 1e-6;
+/// Changes whose second order is looked at.
+const TRIED: u64 = 3;
 
 /// Number of dimensions of the tangent space at a matrix that no measurement of positive weight sees: along them other matrices
 /// of its rank fit as well. Those of a complex matrix are counted as real ones.
 ///
+/// Near a matrix Q S Qᵀ of its rank the change T = Q Wᵀ + W Qᵀ goes on with W S⁻¹ Wᵀ, beside changes of the tangent space (of two factors
+/// likewise). Where measurements see that part, they determine the matrix although they miss T: so do ⟨P⟩ = ±1 for a pure state.
+/// The result is then 0.
+///
 /// # Errors
-/// [`Error::Invalid`] for the zero matrix and for non-finite entries.
+/// [`Error::Invalid`](crate::Error::Invalid) for the zero matrix and for non-finite entries.
 pub(crate) fn unseen(operator: &dyn Operator, product: &Product<'_>, weights: &[f64]) -> Result<usize> {
-    let tangent = Tangent::at(product)?.with_orthonormal_factors();
-    let (values, _) = linalg::symmetric_eigen(tangent.parameters(), &information(operator, &tangent, weights)?)?;
+    let plain = Tangent::at(product)?;
+    let singular_values = plain.singular_values();
+    let tangent = plain.with_orthonormal_factors();
+    let d = tangent.parameters();
+    let (values, vectors) = linalg::symmetric_eigen(d, &information(operator, &tangent, weights)?)?;
     let mean = values.iter().sum::<f64>() / tangent.degrees_of_freedom() as f64;
-    let zero = values.iter().filter(|value| **value < UNSEEN * mean).count();
-    Ok(zero.saturating_sub(tangent.invariant()))
+    let missed = values.iter().filter(|value| **value < UNSEEN * mean).count();
+    let open = missed.saturating_sub(tangent.invariant());
+    let Some(singular_values) = singular_values.filter(|_| open > 0) else { return Ok(open) };
+    let seen = Seen { operator, tangent, singular_values, weights, values, vectors, missed, mean };
+    for seed in 0..TRIED {
+        if seen.is_flat(&normals(seed, Purpose::Laws, 1.0, missed))? {
+            return Ok(open);
+        }
+    }
+    Ok(0)
+}
+
+/// What the measurements see at a matrix: eigenvalues, ascending, and eigenvectors of JᵀJ.
+struct Seen<'a> {
+    operator: &'a dyn Operator,
+    tangent: Tangent,
+    singular_values: Vec<f64>,
+    weights: &'a [f64],
+    values: Vec<f64>,
+    vectors: Vec<f64>,
+    missed: usize,
+    mean: f64,
+}
+
+impl Seen<'_> {
+    /// Whether measurements miss the second order of a change too, given by its coefficients along the eigenvectors that they miss:
+    /// the part of A(W S⁻¹ Wᵀ) that no change of the tangent space has.
+    fn is_flat(&self, coefficients: &[f64]) -> Result<bool> {
+        let (d, r, domain) = (self.tangent.parameters(), self.tangent.rank(), self.operator.domain());
+        let entry = |row: &[f64]| coefficients.iter().zip(row).map(|(c, v)| c * v).sum();
+        let change: Vec<f64> = self.vectors.chunks(d).map(|row| entry(&row[..self.missed])).collect();
+        let [own, [left, right]] = self.tangent.factors(&change);
+        let scaled: Vec<f64> = left.iter().enumerate().map(|(at, v)| v / self.singular_values[at % r]).collect();
+        let size: f64 = [&scaled[..], right].map(|of| of.iter().map(|v| v * v).sum::<f64>()).iter().product();
+        let point = Factors::pair(1, domain, r, scaled, right.to_vec())?;
+        let weighted = self.weighted(&host::measure(self.operator, &point));
+        let along = self.along(&weighted, own)?;
+        let all: f64 = weighted.iter().map(|(residual, weight)| residual * residual / weight).sum();
+        let tangential: f64 = (self.missed..d)
+            .map(|k| {
+                let share: f64 = (0..d).map(|at| self.vectors[at * d + k] * along[at]).sum();
+                share * share / self.values[k]
+            })
+            .sum();
+        Ok(all - tangential <= FLAT * self.mean * size)
+    }
+
+    /// w·a about the weighted mean for centred residuals, with the weights, 1 for those that are 0.
+    fn weighted(&self, measured: &[f64]) -> Vec<(f64, f64)> {
+        let total: f64 = self.weights.iter().sum();
+        let sum = || measured.iter().zip(self.weights).map(|(a, w)| a * w).sum::<f64>();
+        let centre = if self.operator.is_centred() { sum() / total } else { 0.0 };
+        let of = |(a, w): (&f64, &f64)| (w * (a - centre), if *w > 0.0 { *w } else { 1.0 });
+        measured.iter().zip(self.weights).map(of).collect()
+    }
+
+    /// Jᵀ of weighted measurements.
+    fn along(&self, weighted: &[(f64, f64)], [left, right]: [&[f64]; 2]) -> Result<Vec<f64>> {
+        let (r, domain) = (self.tangent.rank(), self.operator.domain());
+        let residual: Vec<f64> = weighted.iter().map(|(residual, _)| *residual).collect();
+        if left.len() == self.tangent.parameters() {
+            let applied = Factors::single(1, domain.rows(), r, left.to_vec())?;
+            return Ok(host::adjoint(self.operator, &residual, &applied).iter().map(|v| 2.0 * v).collect());
+        }
+        let applied = Factors::pair(1, domain, r, left.to_vec(), right.to_vec())?;
+        let mut all = host::adjoint(self.operator, &residual, &applied);
+        all.extend(host::adjoint_transposed(self.operator, &residual, &applied));
+        Ok(all)
+    }
 }
 
 /// Operations of [`unseen`] at a matrix of rank `rank`: d measurements of a change, JᵀJ, and its eigenvalues.
