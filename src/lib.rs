@@ -51,9 +51,9 @@
 //! | [`solver`] | settings, the loop, stop rules, solutions |
 //! | `requests` | the table of all options, and what a request means: settings, trials, backend, files |
 //!
-//! Two packages build on it. `lowrank-studies` (`studies/`) runs whole experiments: sweeps, comparisons, published
-//! studies, random checks, timings, and their reports and figures. `lowrank-cli` (`cli/`) is the program `lowrank`: a
-//! small library and a main.
+//! Three packages build on it. `lowrank-mpi` (`mpi/`) is the team of ranks under mpirun. `lowrank-studies` (`studies/`)
+//! runs whole experiments: sweeps, comparisons, published studies, random checks, timings, and their reports and figures.
+//! `lowrank-cli` (`cli/`) is the program `lowrank`: a small library and a main.
 //!
 //! # Rules
 //!
