@@ -46,12 +46,14 @@ impl Tangent {
         Ok(Self { rank, complex: product.is_complex(), left, right: blocks.next(), signs: vec![1.0; rank] })
     }
 
-    /// The same tangent space, from orthonormal bases of the column spaces: {Q Wᵀ + W Qᵀ}, or {P Wᵀ + V Qᵀ}.
+    /// The same tangent space, from orthonormal bases of the column spaces: {Q Wᵀ + W Qᵀ}, or {P Wᵀ + V Qᵀ}. Balanced factors have
+    /// orthogonal columns, which keep their directions.
     pub(crate) fn with_orthonormal_factors(self) -> Self {
-        let r = self.rank;
-        let basis = |of: Vec<f64>| match self.complex {
-            false => linalg::orthonormal_columns::<f64>(of.len() / r, r, &of),
-            true => linalg::orthonormal_columns::<c64>(of.len() / r, r, &of),
+        let (r, lengths) = (self.rank, self.singular_values());
+        let basis = |of: Vec<f64>| match &lengths {
+            Some(squares) => of.iter().enumerate().map(|(at, v)| v / squares[at % r].sqrt()).collect(),
+            None if self.complex => linalg::orthonormal_columns::<c64>(of.len() / r, r, &of),
+            None => linalg::orthonormal_columns::<f64>(of.len() / r, r, &of),
         };
         Self { left: basis(self.left), right: self.right.map(basis), signs: vec![1.0; r], ..self }
     }

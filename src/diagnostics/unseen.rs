@@ -113,3 +113,40 @@ pub(crate) fn work_of_unseen(operator: &dyn Operator, rank: usize) -> f64 {
     };
     jacobian + 10.0 * d.powi(3)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operators::{Dense, Layout};
+    use crate::problem::{Domain, MatrixView};
+
+    /// Sensing matrices of the entries of two diagonal blocks, and of the first rows and columns.
+    fn blocks(domain: Domain, first: usize) -> Dense {
+        let (n1, n2) = (domain.rows(), domain.columns());
+        let seen = |i: usize, j: usize| (i < n1 / 2) == (j < n2 / 2) || i < first || j < first;
+        let positions = (0..n1 * n2).filter(|at| seen(at / n2, at % n2));
+        let rows: Vec<f64> = positions.flat_map(|at| (0..n1 * n2).map(move |q| f64::from(u8::from(q == at)))).collect();
+        Dense::from_rows(domain, Layout::Full, &rows).unwrap()
+    }
+
+    /// Between two blocks of rank 2 a rotation of U (1 dimension), or an invertible matrix between L and R (4), is open. Two rows and
+    /// columns that cross the blocks leave nothing open.
+    #[test]
+    fn what_lies_between_two_blocks_is_open() {
+        for seed in 0..8 {
+            let numbers = normals(seed, Purpose::Laws, 1.0, 44);
+            let u = MatrixView::new(12, 2, &numbers[..24]).unwrap();
+            let r = MatrixView::new(10, 2, &numbers[24..]).unwrap();
+            for (domain, product, open) in [
+                (Domain::symmetric(12), Product::psd(u), 1),
+                (Domain::rectangular(12, 10), Product::pair(u, r).unwrap(), 4),
+            ] {
+                for (first, open) in [(0, open), (2, 0)] {
+                    let operator = blocks(domain, first);
+                    let weights = vec![1.0; operator.measurements()];
+                    assert_eq!(unseen(&operator, &product, &weights).unwrap(), open, "{domain} {seed} {first}");
+                }
+            }
+        }
+    }
+}

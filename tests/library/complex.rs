@@ -460,26 +460,6 @@ fn few_strings_of_few_qubits_give_a_pure_state_or_a_doubt() {
     assert!(wrong <= 1 && doubted <= 2, "{wrong} wrong, {doubted} doubted");
 }
 
-/// Strings with I or Z for the first qubit measure two blocks and nothing between them: not the phase of one against the other.
-/// With one string more everything is seen.
-#[test]
-fn a_phase_that_no_string_sees_is_said() {
-    let truth = synthetic::hermitian(8).rank(1).seed(4).build().unwrap();
-    let all = (0..64).map(|at| PauliString::of_index(3, at).unwrap());
-    let letters: Vec<PauliString> = all.filter(|string| string.flips() & 4 == 0).collect();
-    let more =
-        [letters.clone(), ["XXY", "YIX", "XZZ"].map(|word| PauliString::from_word(word).unwrap()).into()].concat();
-    for (strings, open) in [(letters, true), (more, false)] {
-        let problem = Problem::measure(Pauli::new(strings).unwrap(), truth.clone()).unwrap();
-        let settings = Settings::default().precision(Precision::F64).search_rank(1);
-        let found = solved(&problem, settings.model(Model::psd()));
-        let best = found.best();
-        let doubt = best.doubt.as_deref().unwrap_or_default();
-        assert_eq!(doubt.contains("see 14 of the 15 degrees of freedom"), open, "{doubt:?} {:?}", best.relative_error);
-        assert_eq!(best.relative_error.unwrap() < 1e-6, !open, "{:?}", best.relative_error);
-    }
-}
-
 #[test]
 fn a_graphics_adapter_that_nobody_asked_for_gives_way_where_it_lacks_the_kernels() {
     let device = lowrank::gpu::Device::open(None);

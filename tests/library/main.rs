@@ -12,6 +12,7 @@ mod memory;
 mod methods;
 mod models;
 mod numerical;
+mod open;
 mod options;
 mod phases;
 mod pursuit;
