@@ -17,6 +17,7 @@ use lowrank::internals::io::{InputInfo, ensure_not_input};
 use lowrank::internals::operators::Predictions;
 use lowrank::internals::options::Request;
 use lowrank::internals::requests::{Measured, Planned, options_of};
+use lowrank::methods::StartKind;
 use lowrank::selection::{CrossValidation, Selection};
 use lowrank::solver::Checkpoint;
 use lowrank::{Backend, Progress, Result, Solution, Solver, Status};
@@ -130,9 +131,12 @@ impl Ready {
         notices.extend(said);
         let (domain, m) = (problem.operator().domain(), problem.operator().measurements());
         let words = words(&problem);
-        // Angles and phases are computed where they are printed or written.
-        let written = ["trace", "report", "json", "html"].iter().find_map(|name| args.paths.get(name));
-        let diagnose = written.is_some() || settings.chosen_trials().len() == 1;
+        // Phases belong to descents, which come from a start; the spectrum for them costs passes in double precision.
+        // Curves show angles for every method.
+        let descends = settings.method_of(&domain).start(None) != StartKind::Directions;
+        let is_written = |names: &[&str]| names.iter().any(|name| args.paths.get(name).is_some());
+        let told = settings.chosen_trials().len() == 1 || is_written(&["report", "json"]);
+        let diagnose = is_written(&["trace", "html"]) || descends && told;
         let mut selection = None;
         if let Some(choice) = choice {
             let (found, said);

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::data::Data;
 use super::interpret::interpret;
-use super::storage::{Rows, Stored, require_room};
+use super::storage::{Rows, Stored, first_other, require_room};
 use super::{Dense, Layout, Normalization};
 use crate::error::{Error, Result};
 use crate::io::{ElementKind, NpyArray, array_text};
@@ -254,7 +254,7 @@ fn load<T: Stored>(array: NpyArray, domain: Domain, layout: Layout) -> Result<(R
     array.expect_scans();
     let as_it_is = layout == Layout::Packed || !domain.is_symmetric();
     if as_it_is && let Some(values) = array.in_place::<T>(kind) {
-        let Some(at) = values.par_iter().position_first(|v| !v.is_plain()) else {
+        let Some(at) = first_other(values, T::is_plain) else {
             let (m, count) = (array.rows(), values.len());
             let (bytes, offset) = array.into_bytes();
             let rows = match T::STORAGE {

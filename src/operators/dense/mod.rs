@@ -34,7 +34,7 @@ use crate::operators::rows::{Traversal, reference};
 use crate::operators::{Acceleration, Cost, GpuForm, GpuPlan, GpuSource, Operator, Reader, Storage};
 use crate::pages::Pages;
 use crate::problem::random::{Purpose, normal, stream};
-use crate::problem::{Domain, Factors, pack_symmetric_part};
+use crate::problem::{Domain, Factors, pack_symmetric_part, packed_index};
 use crate::real::Real;
 
 use aligned::Aligned;
@@ -42,7 +42,7 @@ use data::Data;
 pub(crate) use interpret::shape_of_width;
 pub use load::{DenseFile, OpenOptions};
 pub use normalization::Normalization;
-use storage::{Rows, Stored, require_room, round_rows_to, with_rows};
+use storage::{Rows, Stored, first_other, require_room, round_rows_to, with_rows};
 
 /// Layout of given sensing matrices: one row per measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl Dense {
         }
         let measurements = values.len() / width;
         require_some(domain, measurements)?;
-        if let Some(at) = values.iter().position(|v| !v.to_f64().is_finite()) {
+        if let Some(at) = first_other(values, |v| v.to_f64().is_finite()) {
             return Err(Error::invalid(
                 "matrices",
                 format!("{:?} at row {}, position {}", values[at], at / width, at % width),
@@ -247,31 +247,33 @@ impl Dense {
         let p = self.domain.dimension();
         let (n, symmetric) = (self.domain.rows(), self.domain.is_symmetric());
         let complex = (self.domain.is_complex() && symmetric).then(|| self.domain.order());
-        let per_row = |row: &mut dyn Iterator<Item = f64>| {
-            if !symmetric {
-                return row.map(|a| a * a).sum();
-            }
-            if let Some(n) = complex {
-                let twice = |(q, a): (usize, f64)| if q / n == q % n { a * a } else { 2.0 * a * a };
-                return row.enumerate().map(twice).sum();
-            }
-            let mut sum = 0.0;
-            for i in 0..n {
-                for j in i..n {
-                    let a = row.next().unwrap_or(0.0);
-                    sum += if i == j { a * a } else { 2.0 * a * a };
-                }
-            }
-            sum
+        // Entries beside the diagonal count twice.
+        let diagonal: Vec<usize> = match complex {
+            Some(n) => (0..n).map(|i| i * (n + 1)).collect(),
+            None if symmetric => (0..n).map(|i| packed_index(n, i, i)).collect(),
+            None => Vec::new(),
         };
         let total: f64 = with_rows!(self, rows, scales => {
             let sums: Vec<f64> = (rows.par_chunks(p).enumerate())
-                .map(|(i, row)| per_row(&mut row.iter().map(|v| scales.of(i) * v.widen())))
+                .map(|(i, row)| {
+                    let (all, once) = (squares(row), diagonal.iter().map(|at| row[*at].widen().powi(2)).sum::<f64>());
+                    scales.of(i).powi(2) * if symmetric { 2.0 * all - once } else { all }
+                })
                 .collect();
             sums.iter().sum()
         });
         if total > 0.0 { p as f64 / total } else { f64::INFINITY }
     }
+}
+
+/// Σ v², in sums side by side, as vector instructions add.
+fn squares<T: Stored>(row: &[T]) -> f64 {
+    let (blocks, rest) = row.as_chunks::<16>();
+    let mut sums = [0.0; 16];
+    for block in blocks {
+        sums.iter_mut().zip(block).for_each(|(sum, v)| *sum += v.widen() * v.widen());
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|v| v.widen() * v.widen()).sum::<f64>()
 }
 
 /// Stores numbers in their own type.

@@ -105,6 +105,15 @@ macro_rules! with_rows {
 }
 pub(super) use with_rows;
 
+/// Position of the first number without a property, in parallel.
+pub(super) fn first_other<T: Copy + Sync>(values: &[T], has: impl Fn(T) -> bool + Sync) -> Option<usize> {
+    const BLOCK: usize = 4096;
+    // A block is looked through to its end, so that vector instructions do it.
+    let all = |block: &[T]| block.iter().fold(true, |all, v| all & has(*v));
+    let first = BLOCK * values.par_chunks(BLOCK).position_first(|block| !all(block))?;
+    values[first..].iter().position(|v| !has(*v)).map(|at| first + at)
+}
+
 /// A storage type of rows. It differs from [`Real`], the arithmetic types: half precision is stored and never computed
 /// in.
 pub(super) trait Stored: bytemuck::Pod + Send + Sync {
@@ -346,6 +355,20 @@ mod tests {
         let mut out = vec![f16::ZERO; values.len()];
         let scale = f16::round_row(values, &mut out).unwrap();
         (scale, out.iter().map(|v| f64::from(scale) * v.widen()).collect())
+    }
+
+    #[test]
+    fn the_first_other_number_is_found() {
+        for length in [0, 1, 4096, 10_000] {
+            let mut values = vec![1.0_f32; length];
+            let found = |values: &[f32]| first_other(values, Stored::is_plain);
+            assert_eq!(found(&values), None);
+            for at in [9_000, 4_096, 4_095, 0].into_iter().filter(|at| *at < length) {
+                values[at] = f32::NAN;
+                assert_eq!(found(&values), Some(at));
+            }
+        }
+        assert_eq!(first_other(&[f16::ONE, f16::ZERO, f16::from_bits(1)], Stored::is_plain), Some(2));
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! Rank-one measurements and the leading eigenvectors of Σ T(y_i) a_i a_iᵀ, without forming the matrix.
+//! Rank-one measurements and the leading eigenvectors of Σ T(y_i) a_i a_iᵀ.
 
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::{Accum, ColRef, Mat, MatRef, Par};
 use rand_chacha::ChaCha8Rng;
 
 use super::preprocess::Transform;
@@ -12,6 +14,9 @@ const CHECKED: usize = 10;
 /// Residual of an eigenpair over the size of the spectrum at which it counts as found; the error of an overlap is of
 /// the order of the square of residual over gap.
 const RESIDUAL: f64 = 1e-4;
+
+/// Measurements that are added to the matrix together.
+const BLOCK: usize = 256;
 
 /// Kind of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,23 +88,27 @@ impl Sample {
         let observations = &self.observations[..count];
         let mean = observations.iter().sum::<f64>() / count as f64;
         let weights: Vec<f64> = observations.iter().map(|y| transform.of(y / mean) / count as f64).collect();
-        let found = leading(self.width, self.wanted, rng, |v| self.product(&weights, v));
+        let matrix = self.matrix(&weights);
+        let found = leading(self.width, self.wanted, rng, |v| {
+            let product = &matrix * ColRef::from_slice(v);
+            product.iter().copied().collect()
+        });
         let squares = found.iter().flat_map(|v| self.truth.chunks(self.width).map(|u| inner(u, v).powi(2)));
         squares.sum::<f64>() / self.wanted as f64
     }
 
-    /// Returns Σ w_i a_i⟨a_i, v⟩, summed in f32: its relative error is far below [`RESIDUAL`].
-    fn product(&self, weights: &[f64], v: &[f64]) -> Vec<f64> {
-        let narrow: Vec<f32> = v.iter().map(|v| *v as f32).collect();
-        let mut sum = vec![0.0f32; self.width];
-        let rows = self.rows.chunks(self.each * self.width).zip(weights);
-        for (measurement, weight) in rows.filter(|(_, weight)| **weight != 0.0) {
-            for row in measurement.chunks(self.width) {
-                let along = *weight as f32 * dot_narrow(row, &narrow);
-                sum.iter_mut().zip(row).for_each(|(sum, a)| *sum += along * a);
-            }
+    /// Returns Σ w_i a_i a_iᵀ, summed in f32: its relative error is far below [`RESIDUAL`].
+    fn matrix(&self, weights: &[f64]) -> Mat<f64> {
+        let (width, each) = (self.width, self.each);
+        let mut sum = Mat::<f32>::zeros(width, width);
+        let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+        for (rows, weights) in self.rows.chunks(BLOCK * each * width).zip(weights.chunks(BLOCK)) {
+            let count = weights.len() * each;
+            let rows = MatRef::from_row_major_slice(&rows[..count * width], count, width);
+            let weighted = Mat::from_fn(count, width, |i, j| weights[i / each] as f32 * rows[(i, j)]);
+            triangular::matmul(&mut sum, lower, Accum::Add, rows.transpose(), full, &weighted, full, 1.0, Par::Seq);
         }
-        sum.into_iter().map(f64::from).collect()
+        Mat::from_fn(width, width, |i, j| f64::from(sum[(i.max(j), i.min(j))]))
     }
 }
 
@@ -246,17 +255,6 @@ fn dot(row: &[f32], v: &[f64]) -> f64 {
     row.iter().zip(v).map(|(a, v)| f64::from(*a) * v).sum()
 }
 
-/// Dot product in 16 partial sums, which the compiler keeps in vector registers.
-fn dot_narrow(row: &[f32], v: &[f32]) -> f32 {
-    let mut parts = [0.0f32; 16];
-    let (rows, vs) = (row.chunks_exact(16), v.chunks_exact(16));
-    let rest: f32 = rows.remainder().iter().zip(vs.remainder()).map(|(a, v)| a * v).sum();
-    for (a, v) in rows.zip(vs) {
-        parts.iter_mut().zip(a.iter().zip(v)).for_each(|(part, (a, v))| *part += a * v);
-    }
-    parts.iter().sum::<f32>() + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,6 +308,26 @@ mod tests {
         let second: f64 = complex.truth.chunks(14).map(|u| dot(&complex.rows[14..28], u).powi(2)).sum();
         approx::assert_relative_eq!(complex.observations[0], second, max_relative = 1e-6);
         approx::assert_abs_diff_eq!(inner(&complex.truth[..14], &complex.truth[14..]), 0.0, epsilon = 1e-15);
+    }
+
+    #[test]
+    fn the_matrix_is_the_weighted_sum_of_outer_products() {
+        // More measurements than a block has.
+        let count = BLOCK + 9;
+        for field in [Field::Real { rank: 1 }, Field::Complex] {
+            let sample = Sample::new(field, 5, count, 3, 0);
+            let weights: Vec<f64> = (0..count).map(|i| (i as f64).sin() / count as f64).collect();
+            let matrix = sample.matrix(&weights);
+            let rows = sample.rows.chunks(sample.width).enumerate();
+            let mut expected = Mat::<f64>::zeros(sample.width, sample.width);
+            for (i, row) in rows {
+                let a = ColRef::from_slice(row);
+                let outer = |p: usize, q: usize| weights[i / sample.each] * f64::from(a[p]) * f64::from(a[q]);
+                expected += Mat::from_fn(sample.width, sample.width, outer);
+            }
+            assert!((&matrix - &expected).norm_max() < 1e-6, "{field:?}");
+            assert_eq!(matrix.as_ref(), matrix.transpose(), "{field:?}");
+        }
     }
 
     #[test]

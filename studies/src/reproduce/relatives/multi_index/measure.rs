@@ -31,11 +31,11 @@ impl Grid {
         self.transforms.iter().flat_map(|(_, deltas)| deltas).copied().fold(0.0, f64::max)
     }
 
-    /// Returns the bytes of the rows of one trial of the largest size.
+    /// Returns the bytes of the rows of one trial of the largest size, and of its matrix in f32 and f64.
     pub(super) fn bytes(&self) -> f64 {
         let n = self.sizes.iter().map(|size| size.0).max().unwrap_or(0) as f64;
         let squares = if self.field == Field::Complex { 4.0 } else { 1.0 };
-        squares * self.most() * n * n * size_of::<f32>() as f64
+        squares * n * n * (self.most() * size_of::<f32>() as f64 + 12.0)
     }
 
     /// Returns the work of one size, in rows times columns times trials.

@@ -71,7 +71,7 @@ impl Room for MultiIndex {
                  and Luo, Alghamdi & Lu (arXiv 1811.04420). T is bounded below by −{LOWEST}; this moves the transition \
                  by two percent at most. The dashed limits are from memory of Lu & Li (arXiv 1702.06435), computed by \
                  numerical integration, with an extension to rank two of our own. Eigenvectors come from Lanczos \
-                 iterations that never form the matrix. Each point is a mean over at least {trials} trials; smaller \
+                 iterations. Each point is a mean over at least {trials} trials; smaller \
                  sizes have more. One sample serves every δ and T of a trial.",
                 trials = s.iterations
             ),
@@ -81,7 +81,7 @@ impl Room for MultiIndex {
     fn tasks<'a>(&self, s: &'a Rerun, _: &'a Backend) -> Result<Vec<Task<'a>>> {
         require_double(s)?;
         let all = grids(s);
-        // Each thread holds the rows of one trial.
+        // Each thread holds the rows and the matrix of one trial.
         let bytes = all.iter().map(Grid::bytes).fold(0.0, f64::max) * rayon::current_num_threads() as f64;
         if memory::available().is_some_and(|available| bytes > available as f64) {
             let allowed = "a size whose measurements fit in memory";
