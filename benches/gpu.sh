@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything to know about one graphics card, in one command and under nine minutes: the laws on its driver, the speed of its
-# memory, an iteration over sizes, batches and storage types, and the same iteration in PyTorch on the same card, where that is
-# installed. A software adapter gets toy sizes: that shows that the script works, and the results say so.
+# memory, every kernel variant beside what docs/gpu-offline.md predicts, an iteration over sizes, batches and storage types, and
+# the same iteration in PyTorch on the same card, where that is installed. A software adapter gets toy sizes: that shows that the
+# script works, and the results say so.
 #
 #   bash benches/gpu.sh OUT_DIR [ADAPTER]        LOWRANK=path/to/lowrank uses a binary built elsewhere: no Rust is needed
 set -euo pipefail
@@ -19,12 +20,14 @@ said() { printf '\n== %s (%s s)\n' "$1" $((SECONDS - begin)); }
 said "devices"
 "$LOWRANK" list devices | tee "$out/devices.txt"
 if grep -qE '^gpu.*\((vulkan|metal|dx12|gl), [^)]*(discrete|integrated|virtual|other)' "$out/devices.txt"; then
-    sizes="200:10000:20" batches=64 read=1000 seconds=0.3 rounds=5 limit_s=150
+    sizes="200:10000:20" batches=64 read=1000 seconds=0.3 rounds=5 limit_s=120
     scan_n="100,200,300,500,700,1000" scan_batches="1,4,16,64,256" entries=500000000
+    variants_n=200 variants_m=10000 variants_batches="1,8,64" variants_s=75
 else
     echo "only software adapters here: toy sizes, and the laws are left to the tests"
     sizes="20:200:5" batches=4 read=16 seconds=0.02 rounds=2 limit_s=0
     scan_n="10,40" scan_batches="1,8" entries=100000
+    variants_n=20 variants_m=100 variants_batches=1 variants_s=10
 fi
 
 said "the laws on this driver"
@@ -41,8 +44,13 @@ said "memory"
 said "an iteration beside PyTorch"
 device=cpu
 python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null && device=cuda
-timeout 240 python3 benches/versus/versus.py --lowrank "$LOWRANK" --backend "$backend" --device "$device" --peers torch \
+timeout 200 python3 benches/versus/versus.py --lowrank "$LOWRANK" --backend "$backend" --device "$device" --peers torch \
     --sizes "$sizes" --batches "$batches" --read "$read" --rounds "$rounds" --seconds "$seconds" --out "$out" || echo "the comparison stopped early"
+
+said "kernel variants, measured and predicted"
+python3 benches/variants.py --lowrank "$LOWRANK" --backend "$backend" --n "$variants_n" --measurements "$variants_m" --batch "$variants_batches" \
+    --seconds "$seconds" --read "$read" --limit "$variants_s" --out "$out/variants.csv" | tee "$out/variants.txt" ||
+    echo "no variant was timed"
 
 said "sizes, batches and storage types"
 first=1

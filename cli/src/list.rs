@@ -9,7 +9,7 @@ use lowrank::methods::{METHODS, MethodCard};
 use lowrank::models::{MODELS, ModelCard};
 use lowrank::options::Parameter;
 
-use super::{Ending, said};
+use super::{Ending, remark, said};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -44,7 +44,11 @@ pub fn run(args: &Args) -> Result<Ending> {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
             said(writeln!(out, "cpu          {threads} threads, f32, f64 or mixed"))?;
             said(writeln!(out, "reference    one thread, f64: slow; the other backends are compared with it"))?;
-            for adapter in lowrank::gpu::list_adapters() {
+            let adapters = lowrank::gpu::list_adapters();
+            if adapters.is_empty() {
+                remark("no graphics adapter was found: the backend 'gpu' needs a Vulkan, Metal or DX12 driver");
+            }
+            for adapter in adapters {
                 said(writeln!(
                     out,
                     "{:<12} {} ({}, {}, {}){}{}",

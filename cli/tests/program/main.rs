@@ -77,8 +77,18 @@ impl Dir {
     }
 
     pub fn run(&self, args: &[&str]) -> Said {
+        self.run_with(&[], args)
+    }
+
+    /// With more environment variables.
+    pub fn run_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Said {
         let mut command = Command::new(PROGRAM);
-        let output = command.args(args).current_dir(self.root()).timeout(Duration::from_secs(120)).output();
+        let output = command
+            .envs(variables.iter().copied())
+            .args(args)
+            .current_dir(self.root())
+            .timeout(Duration::from_secs(120))
+            .output();
         let output = output.expect("the program starts");
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
         Said { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
