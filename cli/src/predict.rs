@@ -28,11 +28,17 @@ struct Common {
 }
 
 impl Common {
-    fn open(&self, inputs: &[&Path]) -> Result<(Predictor, OutputFile)> {
+    /// Refuses an output that is an input.
+    fn require_other(&self, inputs: &[&Path]) -> Result<()> {
         if let Some(input) = inputs.iter().find(|input| **input == self.out || same_file(input, &self.out)) {
             let found = format!("the input {}", input.display());
             return Err(Error::invalid("out", found, "a file of its own", "give the output another name"));
         }
+        Ok(())
+    }
+
+    fn open(&self, inputs: &[&Path]) -> Result<(Predictor, OutputFile)> {
+        self.require_other(inputs)?;
         let predictor = Predictor::open(&self.factors, self.trial)?;
         Ok((predictor, OutputFile::create(&self.out)?))
     }
@@ -76,11 +82,22 @@ fn bounds(text: &str) -> std::result::Result<(f64, f64), String> {
 pub fn run(args: &Args) -> Result<Ending> {
     let inputs = [Some(&args.common.factors), args.pairs.as_ref(), args.rows.as_ref(), args.exclude.as_ref()];
     let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
+    args.common.require_other(&inputs)?;
+    let table = |file| Table { rows: csv::Writer::from_writer(file), path: args.common.out.clone() };
+    if let Some(parts) = Predictor::open_complex(&args.common.factors, args.common.trial)? {
+        let pairs = args.pairs.as_ref().filter(|_| args.clip.is_none());
+        let refused = || {
+            let what = "an order of complex numbers, which --top and --clip need,";
+            Error::Unsupported { what: what.into(), fix: "pass --pairs without --clip".into() }
+        };
+        let pairs = pairs.ok_or_else(refused)?;
+        predict_complex(args, &parts, pairs, table(OutputFile::create(&args.common.out)?))?;
+        return Ok(Ending::Done);
+    }
     let (predictor, file) = args.common.open(&inputs)?;
-    let out = Table { rows: csv::Writer::from_writer(file), path: args.common.out.clone() };
     match (&args.pairs, args.top) {
-        (Some(pairs), _) => predict_pairs(args, &predictor, pairs, out)?,
-        (None, count) => predict_top(args, &predictor, count.unwrap_or(0), out)?,
+        (Some(pairs), _) => predict_pairs(args, &predictor, pairs, table(file))?,
+        (None, count) => predict_top(args, &predictor, count.unwrap_or(0), table(file))?,
     }
     Ok(Ending::Done)
 }
@@ -163,6 +180,21 @@ fn predict_pairs(args: &Args, predictor: &Predictor, pairs: &Path, mut out: Tabl
     })?;
     notices.iter().for_each(|notice| remark(notice));
     unknown.tell(predictor);
+    out.finish()
+}
+
+/// Predicts the real and the imaginary part of pair after pair.
+fn predict_complex(args: &Args, [real, imaginary]: &[Predictor; 2], pairs: &Path, mut out: Table) -> Result<()> {
+    let mut unknown = Unknown::default();
+    out.write(["row", "column", "real", "imaginary"])?;
+    let notices = real.for_each_pair(pairs, &args.common.options().pairs(), |pair| {
+        unknown.see(&pair);
+        let [real, imaginary] = [real, imaginary]
+            .map(|part| part.predict(pair.at.0, pair.at.1).value().map_or_else(String::new, |v| v.to_string()));
+        out.write([&pair.names.0, &pair.names.1, &real, &imaginary])
+    })?;
+    notices.iter().for_each(|notice| remark(notice));
+    unknown.tell(real);
     out.finish()
 }
 

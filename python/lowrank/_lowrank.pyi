@@ -41,6 +41,8 @@ class Predictor:
     @staticmethod
     def open(path: str, trial: int) -> Predictor: ...
     @staticmethod
+    def open_complex(path: str, trial: int) -> tuple[Predictor, Predictor] | None: ...
+    @staticmethod
     def of(
         left: NDArray[np.float64],
         right: NDArray[np.float64] | None,

@@ -29,14 +29,18 @@ class Factors:
     """
 
     def __init__(self, source: Any, trial: int | None = None, *, rows: Any = None, columns: Any = None):
+        # Of a complex matrix the inner predictor is that of the real part.
+        self._imaginary = None
         if isinstance(source, _lowrank.Predictor):
             self._inner = source
         elif isinstance(source, (str, os.PathLike)):
             if rows is not None or columns is not None:
                 raise InvalidInput("rows, columns: found names beside a file, which has its own; allowed: None. Leave them out")
-            self._inner = _lowrank.Predictor.open(os.fspath(source), 0 if trial is None else trial)
+            of_file = os.fspath(source), 0 if trial is None else trial
+            both = _lowrank.Predictor.open_complex(*of_file)
+            self._inner, self._imaginary = both or (_lowrank.Predictor.open(*of_file), None)
         else:
-            self._inner = _of_trial(source, trial, rows, columns)
+            self._inner, self._imaginary = _of_trial(source, trial, rows, columns)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -45,13 +49,20 @@ class Factors:
 
     @property
     def left(self) -> np.ndarray:
-        """L, (n1, k): the matrix is L R^T plus biases if there are any."""
-        return self._inner.factors()[0]
+        """L, (n1, k): the matrix is L R^T plus biases if there are any, L R^H for complex factors."""
+        return self._whole(0)
 
     @property
     def right(self) -> np.ndarray:
         """R, (n2, k)."""
-        return self._inner.factors()[1]
+        return self._whole(1)
+
+    def _whole(self, side: int) -> np.ndarray:
+        factor = self._inner.factors()[side]
+        if self._imaginary is None:
+            return factor
+        k = factor.shape[1] // 2
+        return factor[:, :k] + 1j * factor[:, k:]
 
     @property
     def biases(self) -> tuple[float, np.ndarray, np.ndarray] | None:
@@ -70,7 +81,15 @@ class Factors:
 
     def save(self, path: Any) -> None:
         """Write the factors as a .npz file for this class and for the command line's predict and fold-in."""
-        self._inner.save(os.fspath(path))
+        if self._imaginary is None:
+            self._inner.save(os.fspath(path))
+        else:
+            with open(os.fspath(path), "wb") as file:
+                np.savez(file, left=self.left[None], right=self.right[None])
+
+    def _require_real(self, what: str) -> None:
+        if self._imaginary is not None:
+            raise InvalidInput(f"factors: found complex factors for {what}; allowed: real ones. Predict pairs of complex matrices")
 
     def __repr__(self) -> str:
         (n1, n2), k = self.shape, self.left.shape[1]
@@ -107,7 +126,7 @@ def predict(
     """Predict entries, or the best columns of rows, from factors: what the command line's predict does.
 
     factors: ``Factors``, or what they are made of: the path of a factors.npz, a ``Solution`` or a ``Trial``.
-    rows, columns: ids of the pairs, whole numbers or texts, (m,). Returns the predictions, (m,): nan for an id that is not in the
+    rows, columns: ids of the pairs, whole numbers or texts, (m,). Returns the predictions, (m,), complex for complex factors: nan for an id that is not in the
         factors, or the biases of what is known if there are biases; a ``LowrankWarning`` names such ids. For a pandas Series of rows
         a Series with the same index.
     top: number of the best columns of each row, instead of `columns`; rows are then all rows where None. Returns a dictionary of arrays
@@ -123,12 +142,16 @@ def predict(
     bounds = _bounds(clip)
     if (columns is None) == (top is None):
         raise InvalidInput("columns, top: found both or neither; allowed: columns for pairs, or top for the best columns. Give one of them")
+    if top is not None or bounds is not None:
+        of._require_real("an order, which top and clip need")
     if top is not None:
         return _best(of, rows, top, exclude, bounds)
     if exclude is not None or rows is None:
         raise InvalidInput("rows, exclude: found no rows, or exclude beside columns; allowed: rows with columns. exclude belongs to top")
     names = _ids(rows, "rows"), _ids(columns, "columns")
     values, *known = of._inner.predict(*names, bounds)
+    if of._imaginary is not None:
+        values = values + 1j * of._imaginary.predict(*names, None)[0]
     for what, of_what, is_known in zip(("rows", "columns"), names, known):
         _tell(of, what, of_what, is_known)
     return type(rows)(values, index=rows.index, name="prediction") if _is_series(rows) else values
@@ -155,6 +178,7 @@ def fold_in(
     >>> more = lowrank.fold_in("factors.npz", new["user"], new["movie"], new["rating"]).factors
     """
     of = _factors(factors, trial)
+    of._require_real("new rows or columns")
     found = np.ascontiguousarray(np.asarray(values, dtype=np.float64).reshape(-1))
     names = [_ids(rows, "rows"), _ids(columns, "columns")]
     if not len(names[0]) == len(names[1]) == len(found):
@@ -176,7 +200,7 @@ def _factors(of: Any, trial: int | None) -> Factors:
     return of
 
 
-def _of_trial(source: Any, trial: int | None, rows: Any, columns: Any) -> _lowrank.Predictor:
+def _of_trial(source: Any, trial: int | None, rows: Any, columns: Any) -> tuple[_lowrank.Predictor, _lowrank.Predictor | None]:
     if isinstance(source, Solution):
         if trial is not None and not 0 <= trial < len(source.trials):
             raise InvalidInput(f"trial: found {trial}; allowed: 0 to {len(source.trials) - 1}. Pick a trial of the solution")
@@ -185,8 +209,10 @@ def _of_trial(source: Any, trial: int | None, rows: Any, columns: Any) -> _lowra
         kind = type(source).__name__
         raise InvalidInput(f"factors: found a {kind}; allowed: the path of a factors.npz, a Solution, a Trial or Factors. Pass one")
     single = source._right is None
-    right = None if single else np.ascontiguousarray(source.right, dtype=np.float64)
-    left = np.ascontiguousarray(source.left, dtype=np.float64)
+    is_complex = np.iscomplexobj(source.left)
+    kind = np.complex128 if is_complex else np.float64
+    right = None if single else np.ascontiguousarray(source.right, dtype=kind)
+    left = np.ascontiguousarray(source.left, dtype=kind)
     biases = source.biases and (source.biases[0], source.biases[1].tolist(), source.biases[2].tolist())
     sizes = len(left), len(left if right is None else right)
     labels = None
@@ -194,7 +220,15 @@ def _of_trial(source: Any, trial: int | None, rows: Any, columns: Any) -> _lowra
         named = [(rows, "rows", sizes[0]), (columns, "columns", sizes[1])]
         labels = tuple(np.arange(size) if of is None else _ids(of, what) for of, what, size in named)
     positive = source._positive if source._model == "signed" else left.shape[1]
-    return _lowrank.Predictor.of(left, right, positive, biases, labels)
+    if not is_complex:
+        return _lowrank.Predictor.of(left, right, positive, biases, labels), None
+    # Re M = [Re L, Im L] [Re R, Im R]^T and Im M = [Im L, -Re L] [Re R, Im R]^T.
+    if right is None:
+        right = left * np.where(np.arange(left.shape[1]) < positive, 1.0, -1.0)
+    beside = np.hstack([right.real, right.imag])
+    parts = [np.hstack([left.real, left.imag]), np.hstack([left.imag, -left.real])]
+    real, imaginary = (_lowrank.Predictor.of(part, beside, 2 * left.shape[1], biases, labels) for part in parts)
+    return real, imaginary
 
 
 def _bounds(clip: Any) -> tuple[float, float] | None:

@@ -101,6 +101,13 @@ impl Predictor {
         predict::Predictor::open(path, trial).map(Self).map_err(raised)
     }
 
+    /// Reads complex factors as predictors of the real and of the imaginary part; None for real ones.
+    #[staticmethod]
+    fn open_complex(path: PathBuf, trial: usize) -> PyResult<Option<(Self, Self)>> {
+        let both = predict::Predictor::open_complex(path, trial).map_err(raised)?;
+        Ok(both.map(|[real, imaginary]| (Self(real), Self(imaginary))))
+    }
+
     /// Takes factors from arrays; `right` is None for one factor, whose first `positive` columns have the sign 1.
     #[staticmethod]
     fn of(

@@ -200,3 +200,31 @@ def test_complex_tables_are_completed() -> None:
         lowrank.Entries([3], [0], [1j], (2, 2))
     with pytest.raises(InvalidInput, match="finite"):
         lowrank.Entries([0], [0], [complex(np.nan, 0)])
+
+
+@pytest.mark.parametrize("model", ["psd", "signed", "asymmetric"])
+def test_entries_of_complex_matrices_are_predicted(tmp_path, model: str) -> None:
+    symmetric = model != "asymmetric"
+    truth = state(12, 2, 7)
+    m = truth @ truth.conj().T if symmetric else truth @ state(9, 2, 8).conj().T
+    if model == "signed":
+        m = m - 0.3 * state(12, 1, 9) @ state(12, 1, 9).conj().T
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=(400, *m.shape)) + 1j * rng.normal(size=(400, *m.shape))
+    a = (a + a.conj().transpose(0, 2, 1)) / 2 if symmetric else a
+    y = np.einsum("mij,ij->m", a.conj(), m).real
+    fit = lowrank.solve(a, y, model=model, precision="f64")
+    found = fit.matrix()
+    assert np.linalg.norm(found - m) < 1e-6 * np.linalg.norm(m)
+    rows, columns = [0, 3, 8, 5], [1, 3, 0, 7]
+    factors = lowrank.Factors(fit)
+    factors.save(tmp_path / "f.npz")
+    for of in (fit, factors, tmp_path / "f.npz"):
+        values = lowrank.predict(of, rows, columns)
+        assert np.iscomplexobj(values)
+        np.testing.assert_allclose(values, found[rows, columns], atol=1e-12)
+    assert factors.left.dtype == np.complex128 and factors.right.shape[0] == m.shape[1]
+    with pytest.raises(InvalidInput, match="complex factors"):
+        lowrank.predict(fit, rows, top=2)
+    with pytest.raises(InvalidInput, match="complex factors"):
+        lowrank.fold_in(fit, [20], [1], [1.0])

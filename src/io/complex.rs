@@ -60,6 +60,20 @@ pub(crate) fn complex_table(path: &Path) -> Result<Option<ComplexArray>> {
     Ok(Some(ComplexArray { shape: array.own_shape().to_vec(), parts: array.to_vec()? }))
 }
 
+/// An array of an `.npz` archive; `None` for real numbers.
+///
+/// # Errors
+/// Those of [`super::read_npz`]; [`Error::File`] for NaN or infinity.
+pub(crate) fn complex_array(path: &Path, name: &str) -> Result<Option<ComplexArray>> {
+    let array = npz::read_any(path, name)?;
+    if !array.is_complex() {
+        return Ok(None);
+    }
+    let parts = array.to_vec()?;
+    array.require_finite(&parts)?;
+    Ok(Some(ComplexArray { shape: array.own_shape().to_vec(), parts }))
+}
+
 /// Whether a file is an array of complex numbers. A file that cannot be read is none: who reads it says why.
 pub(crate) fn is_complex(path: &Path) -> bool {
     open(path, &["observations", "y"]).is_ok_and(|array| array.is_complex())

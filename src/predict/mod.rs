@@ -3,6 +3,7 @@
 //! A prediction is ẑ_ab = (Σ_j L_aj R_bj + μ + b_a + c_b)·s_b with factors L (n1 × k) and R (n2 × k), the biases μ, b, c and the
 //! column scales s, where the factors' file has them.
 
+mod complex;
 mod fold_in;
 mod lines;
 mod parts;
@@ -286,16 +287,21 @@ impl Predictor {
 
 /// The right factor of a symmetric matrix: the left one, with the columns of negative sign turned.
 fn signed(path: &Path, left: &[f64], k: usize, has_signature: bool) -> Result<Vec<f64>> {
+    let signs = signs(path, k, has_signature)?;
+    Ok(left.iter().enumerate().map(|(at, value)| signs[at % k] * value).collect())
+}
+
+/// Signs of the columns of a symmetric matrix: 1 without a signature.
+fn signs(path: &Path, k: usize, has_signature: bool) -> Result<Vec<f64>> {
     if !has_signature {
-        return Ok(left.to_vec());
+        return Ok(vec![1.0; k]);
     }
     let signature = read_npz(path, "signature")?.to_vec()?;
     let positive = signature.first().copied().filter(|p| (0.0..=k as f64).contains(p));
     let Some(positive) = positive else {
         return Err(Error::file(path, "a signature beyond the columns", format!("two numbers of sum {k}"), SAVE));
     };
-    let sign = |(at, value): (usize, &f64)| if at % k < positive as usize { *value } else { -*value };
-    Ok(left.iter().enumerate().map(sign).collect())
+    Ok((0..k).map(|at| if at < positive as usize { 1.0 } else { -1.0 }).collect())
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

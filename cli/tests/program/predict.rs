@@ -133,3 +133,27 @@ fn slips_are_named() {
     }
     assert_eq!(dir.text("pairs.csv"), "u1,1000\n");
 }
+
+#[test]
+fn entries_of_complex_factors_have_two_parts() {
+    let dir = Dir::new();
+    let problem = "generate --operator pauli --n 8 --rank 1 --measurements 64 --seed 2 --out .";
+    dir.run(&problem.split(' ').collect::<Vec<_>>()).done();
+    let solve = "solve --pauli strings.txt --observations y.npy --backend cpu --precision f64 --out f.npz --quiet";
+    dir.run(&solve.split(' ').collect::<Vec<_>>()).done();
+    dir.write("pairs.csv", b"row,column\n1,2\n2,1\n3,3\n9,0\n");
+    let said = dir.run(&["predict", "--factors", "f.npz", "--pairs", "pairs.csv", "--out", "p.csv"]).done();
+    assert_says(&said.stderr, &["1 rows are not in the factors (9)", "left blank"]);
+    let text = dir.text("p.csv");
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0], ["row", "column", "real", "imaginary"]);
+    let part = |row: usize, column: usize| rows[row][column].parse::<f64>().unwrap();
+    // Entry (2, 1) is the conjugate of entry (1, 2), and a diagonal entry is real and positive.
+    crate::close(part(1, 2), part(2, 2), 1e-12);
+    crate::close(part(1, 3), -part(2, 3), 1e-12);
+    assert!(part(1, 3).abs() > 1e-6 && part(3, 2) > 0.0 && part(3, 3).abs() < 1e-12, "{text}");
+    assert_eq!(rows[4][2..], ["", ""]);
+    let refused = dir.run(&["predict", "--factors", "f.npz", "--top", "2", "--out", "t.csv"]);
+    assert_says(&refused.stderr, &["--top", "--pairs"]);
+    assert_eq!(refused.code, Some(2));
+}
