@@ -15,7 +15,7 @@ This page is the output of `lowrank list studies`; a test compares the two.
 
 Each study runs the setting of a paper again, draws figures and judges claims. A verdict comes from the run and not from the paper:
 a claim that fails is listed as failing. The verdicts below are those of the quick sizes with seed 1 on Cpu; without `--quick` the
-sizes are those of the paper, where these are known. Seconds are those of two cores at 2.1 GHz.
+sizes are those of the paper, where these are known. Seconds are those of one run on two cores.
 
 | study | paper | what it is about | verdicts | seconds | command |
 |---|---|---|---|---|---|
