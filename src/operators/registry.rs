@@ -306,7 +306,7 @@ pub const REGISTRY: &[Registration] = &[
         bytes_per_iteration: "16 m, and two factors for each mask",
         flops_per_iteration: "m k (10 log2 n + 30) per trial",
         memory: "the masks, 16 m bytes",
-        backends: "reference, cpu",
+        backends: "reference, cpu, gpu",
         domain: cdp::domain,
         generate: |domain, m, seed, storage| shared(cdp::on(domain, m, seed), storage),
         limit: |_| None,
