@@ -298,7 +298,7 @@ fn blueprints(
             thin(Form::Strings(strings.sizes, &strings.groups()))
         }
         GpuForm::Thin(GpuThin::Patterns(data)) => {
-            let patterns = Patterns::new(&Frame::new(operator, 1, batch, precision), data, usize::MAX)?;
+            let patterns = Patterns::new(&Frame::new(operator, 1, batch, precision), data, usize::MAX, usize::MAX)?;
             thin(Form::Patterns(patterns.sizes, &patterns.counts()))
         }
     }

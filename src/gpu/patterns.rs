@@ -23,6 +23,9 @@ use crate::tape::{Kind, Program};
 /// transforms the factors once, and twice otherwise.
 const WAVES_BYTES: u64 = 1 << 30;
 
+/// Bytes of a forced panel for each line of a call.
+const STAGE_BYTES: u64 = 512;
+
 /// Columns of all slots of a trial whose transforms live at a time.
 fn columns(program: &Program, rows: usize) -> usize {
     let lanes = passes(program).map(|(_, pass)| pass.lanes.len()).max().unwrap_or(1);
@@ -46,8 +49,8 @@ fn most(device: &Device, load: &Load<'_>, options: &Options, n: usize) -> Result
     }
     let waves = product(&[load.batch, columns(&load.program, 2 * n), n, number]);
     let quarter = options.memory_bytes.map_or(u64::MAX, |limit| limit / 4);
-    let masks = options.panel_bytes.unwrap_or(largest).min(largest) / mask;
-    Ok(masks.min(WAVES_BYTES.min(largest).min(quarter) / waves).clamp(1, u32::MAX.into()) as usize)
+    let panel = options.panel_bytes.unwrap_or(largest).min(largest);
+    Ok((panel / mask).min(WAVES_BYTES.min(panel).min(quarter) / waves).clamp(1, u32::MAX.into()) as usize)
 }
 
 /// How often a pass reads all masks, on average over passes: once per slot to transform, and once in the sum over patterns.
@@ -68,7 +71,9 @@ pub(super) fn load_patterns<'a>(
 ) -> Result<GpuEngine<'a>> {
     let frame = Frame::new(load.operator.as_ref(), 1, load.batch, options.precision);
     let (n, number) = (frame.n / 2, 8 * real_words(options.precision));
-    let patterns = Patterns::new(&frame, data, most(device, load, options, n)?)?;
+    // Small panels of the laws make calls short too, so that small signals take several.
+    let stages = options.panel_bytes.map_or(usize::MAX, |bytes| (bytes / STAGE_BYTES).max(1).ilog2() as usize);
+    let patterns = Patterns::new(&frame, data, most(device, load, options, n)?, stages)?;
     let counts = patterns.counts();
     let blueprint = Blueprint::new(texts, subject(load, options), Form::Patterns(patterns.sizes, &counts))?;
     let (masks, turns) =

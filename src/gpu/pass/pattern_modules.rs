@@ -52,6 +52,8 @@ pub(in crate::gpu) struct PatternSizes {
     skipped: usize,
     /// Bits of the count of numbers that a workgroup holds.
     most: usize,
+    /// Most stages of a call.
+    stages: usize,
 }
 
 /// A call of a transform: the first bit of the pixels' numbers that it is over, and how many there are.
@@ -64,8 +66,9 @@ pub(in crate::gpu) struct Stretch {
 }
 
 impl PatternSizes {
-    /// Sizes for a shape that [`require_axes`] lets pass, with so many unmeasured pixels at the beginning.
-    pub(in crate::gpu) fn new(shape: &[usize], skipped: usize, precision: Precision) -> Self {
+    /// Sizes for a shape that [`require_axes`] lets pass, with so many unmeasured pixels at the beginning, and with calls of at most
+    /// `stages` stages.
+    pub(in crate::gpu) fn new(shape: &[usize], skipped: usize, precision: Precision, stages: usize) -> Self {
         let (mut bits, mut starts, mut axes, mut longest) = (0, 0, 0, 1);
         for length in shape.iter().rev().filter(|length| **length > 1) {
             starts |= 1 << bits;
@@ -74,13 +77,14 @@ impl PatternSizes {
             longest = longest.max(length.ilog2() as usize);
         }
         let most = (WORKGROUP_BYTES / (8 * real_words(precision))).ilog2() as usize;
-        Self { bits, starts: starts | 1 << bits, axes, turn_bits: longest - 1, skipped, most }
+        let stages = stages.clamp(1, most);
+        Self { bits, starts: starts | 1 << bits, axes, turn_bits: longest - 1, skipped, most, stages }
     }
 
     /// Calls of a forward transform in order. They have about the same number of bits, so that workgroups of all but the last have
     /// room for neighbouring lines.
     pub(in crate::gpu) fn stretches(&self) -> Vec<Stretch> {
-        let count = self.bits.div_ceil(self.most).max(1);
+        let count = self.bits.div_ceil(self.stages).max(1);
         let mut high = self.bits;
         let of = |call| {
             let bits = high.div_ceil(count - call);
@@ -147,14 +151,14 @@ mod tests {
 
     #[test]
     fn stretches_cover_every_bit_once_from_the_highest() {
-        for (shape, precision, bits) in [
-            (&[1][..], Precision::F32, vec![0]),
-            (&[2048], Precision::F32, vec![11]),
-            (&[2048], Precision::F64, vec![6, 5]),
-            (&[4096, 4096], Precision::F32, vec![8, 8, 8]),
-            (&[2, 2, 2], Precision::F32, vec![3]),
+        for (shape, precision, stages, bits) in [
+            (&[1][..], Precision::F32, 99, vec![0]),
+            (&[2048], Precision::F32, 99, vec![11]),
+            (&[2048], Precision::F64, 99, vec![6, 5]),
+            (&[4096, 4096], Precision::F32, 99, vec![8, 8, 8]),
+            (&[2, 2, 2], Precision::F32, 0, vec![1, 1, 1]),
         ] {
-            let sizes = PatternSizes::new(shape, 0, precision);
+            let sizes = PatternSizes::new(shape, 0, precision, stages);
             let stretches = sizes.stretches();
             assert_eq!(stretches.iter().map(|of| of.bits).collect::<Vec<_>>(), bits);
             let mut high = sizes.bits;
@@ -169,7 +173,7 @@ mod tests {
 
     #[test]
     fn axes_begin_where_the_longer_strides_end() {
-        let sizes = PatternSizes::new(&[4, 1, 8], 3, Precision::F32);
+        let sizes = PatternSizes::new(&[4, 1, 8], 3, Precision::F32, 99);
         assert_eq!((sizes.bits, sizes.starts, sizes.axes, sizes.turn_bits), (5, 0b10_1001, 2, 2));
         assert_eq!(&sizes.turns()[..4], [1.0, 0.0, 0.5_f64.sqrt(), -(0.5_f64.sqrt())]);
         assert_eq!(&sizes.turns()[4..6], [0.0, -1.0]);

@@ -22,12 +22,12 @@ pub(in crate::gpu) struct Patterns {
 }
 
 impl Patterns {
-    /// Panels of at most `most` patterns, and of at least one.
+    /// Panels of at most `most` patterns, and of at least one; calls of at most `stages` stages of a transform.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for axes that have no kernels; [`Error::Invalid`] for a domain of another size and another number of
     /// measured pixels.
-    pub(in crate::gpu) fn new(frame: &Frame, data: &dyn GpuPatterns, most: usize) -> Result<Self> {
+    pub(in crate::gpu) fn new(frame: &Frame, data: &dyn GpuPatterns, most: usize, stages: usize) -> Result<Self> {
         require_axes(data.shape())?;
         let (n, measured) = (data.shape().iter().product::<usize>(), data.measured());
         if frame.n != 2 * n || measured.len() != frame.m {
@@ -38,7 +38,7 @@ impl Patterns {
         let all = measured.start / n..measured.end.div_ceil(n);
         let each = most.clamp(1, all.len().max(1));
         let panels = all.clone().step_by(each).map(|first| first..all.end.min(first + each)).collect();
-        Ok(Self { sizes: PatternSizes::new(data.shape(), measured.start % n, frame.precision), panels })
+        Ok(Self { sizes: PatternSizes::new(data.shape(), measured.start % n, frame.precision, stages), panels })
     }
 
     /// Number of patterns of each panel.
