@@ -305,7 +305,7 @@ pub const REGISTRY: &[Registration] = &[
         normalization: "1/(m v^2), v = mean of |d|^2",
         bytes_per_iteration: "16 m, and two factors for each mask",
         flops_per_iteration: "m k (10 log2 n + 30) per trial",
-        memory: "the masks, 16 m bytes",
+        memory: "the masks, 16 m bytes; on a gpu 8 m, and 8 m k per trial for transforms (f64: twice that)",
         backends: "reference, cpu, gpu",
         domain: cdp::domain,
         generate: |domain, m, seed, storage| shared(cdp::on(domain, m, seed), storage),

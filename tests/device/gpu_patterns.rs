@@ -111,10 +111,10 @@ fn refusals(device: &Device) -> Outcome {
         Ok::<_, lowrank::Error>(engine.info().memory.bytes(Location::Device))
     };
     let axes = load(&[4, 12], None).expect_err("an axis of twelve").to_string();
-    assert_says(&axes, &["cdp", "12 pixels", "powers of two", "'cpu'"]);
+    assert_says(&axes, &["diffraction", "12 pixels", "powers of two", "'cpu'"]);
     let needed = load(&[32, 32], None)?;
-    let memory = load(&[32, 32], Some(1000)).expect_err("too little memory").to_string();
-    assert_says(&memory, &["device_memory", "1000 bytes"]);
+    let memory = load(&[32, 32], Some(100)).expect_err("too little memory").to_string();
+    assert_says(&memory, &["device_memory", "100 bytes"]);
     // Fewer patterns at a time take less.
     let less = load(&[32, 32], Some(needed - 1))?;
     ensure(less < needed, || format!("{less} bytes"))

@@ -226,6 +226,6 @@ fn signals_come_from_coded_diffraction_patterns() {
     refused(
         &dir,
         "solve --masks d/masks.npy --observations d/y.npy --backend gpu",
-        &["cdp", "gpu", "24 pixels", "powers of two"],
+        &["diffraction", "'gpu'", "24 pixels", "powers of two", "'cpu'"],
     );
 }

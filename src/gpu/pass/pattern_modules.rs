@@ -24,15 +24,18 @@ const MOST_BITS: usize = 27;
 /// [`Error::Unsupported`] for an axis whose length is no power of two, and for more than 2²⁷ pixels.
 pub(in crate::gpu) fn require_axes(shape: &[usize]) -> Result<()> {
     let refused = |what: String, allowed: &str| {
-        let what = format!("operator 'cdp' with {what} on the backend 'gpu' ({allowed})");
+        let what = format!("diffraction patterns of {what} on the backend 'gpu' ({allowed})");
         Err(Error::unsupported(what, "use the backend 'cpu'"))
     };
     if let Some(odd) = shape.iter().find(|length| !length.is_power_of_two()) {
-        return refused(format!("an axis of {odd} pixels"), "axes of 1, 2, 4, 8 and so on pixels, powers of two");
+        return refused(
+            format!("signals with an axis of {odd} pixels"),
+            "axes have powers of two: 1, 2, 4, 8 and so on",
+        );
     }
     let bits: usize = shape.iter().map(|length| length.ilog2() as usize).sum();
     if bits > MOST_BITS {
-        return refused(format!("2^{bits} pixels"), "at most 2^27");
+        return refused(format!("signals of 2^{bits} pixels"), "at most 2^27");
     }
     Ok(())
 }
