@@ -178,8 +178,11 @@ mod tests {
     fn axes_begin_where_the_longer_strides_end() {
         let sizes = PatternSizes::new(&[4, 1, 8], 3, Precision::F32, 99);
         assert_eq!((sizes.bits, sizes.starts, sizes.axes, sizes.turn_bits), (5, 0b10_1001, 2, 2));
-        assert_eq!(&sizes.turns()[..4], [1.0, 0.0, 0.5_f64.sqrt(), -(0.5_f64.sqrt())]);
-        assert_eq!(&sizes.turns()[4..6], [0.0, -1.0]);
+        let (turns, half) = (sizes.turns(), 0.5_f64.sqrt());
+        assert_eq!((&turns[..2], &turns[4..6]), (&[1.0, 0.0][..], &[0.0, -1.0][..]));
+        for (at, expected) in [(2, half), (3, -half), (6, -half), (7, -half)] {
+            assert!((turns[at] - expected).abs() < 1e-15);
+        }
     }
 
     #[test]
