@@ -51,36 +51,44 @@ fn agrees(device: &Device, shape: &[usize], precision: Precision) -> Outcome {
     e.iter_mut().zip(&y).for_each(|(e, y)| *e -= y);
     let pulled: Vec<f64> = e.iter().zip(&w).map(|(e, w)| e * w).collect();
     operator.adjoint_apply(0, &pulled, &applied, &mut gradient);
-    let size = 2 * n * k;
-    let stacked = |a: &[f64], b: &[f64]| -> Vec<f64> {
-        a.chunks(size).zip(b.chunks(size)).flat_map(|(a, b)| [a, b].concat()).collect()
-    };
+    let mut whole: Option<[Vec<f64>; 2]> = None;
     for panel_bytes in [None, Some(4096)] {
         let load =
             Load { operator: operator.clone(), program: at.program.clone(), increments: None, batch, variant: None };
         let options = Options { precision, panel_bytes, paranoid: true, ..Options::default() };
         let mut engine = load_on(device, &load, &options)?;
-        engine.write(at.target, &y)?;
-        engine.write(at.weights, &w)?;
-        engine.write(at.point, &stacked(&l, &r))?;
-        engine.write(at.applied, &stacked(&v, &v))?;
-        let unit = precision.unit_roundoff();
-        for (name, found, expected) in [
-            ("residual", engine.read(at.residual)?, &e),
-            (
-                "gradient",
-                engine.read(at.gradient)?.chunks(2 * size).flat_map(|of| &of[..size]).copied().collect(),
-                &gradient,
-            ),
-        ] {
-            let norm = |of: &mut dyn Iterator<Item = f64>| of.map(|v| v * v).sum::<f64>().sqrt();
-            let apart = norm(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / norm(&mut expected.iter().copied());
-            ensure(apart < 30.0 * unit, || format!("{name} of {shape:?}, panels {panel_bytes:?}: {apart:e}"))?;
+        let inputs = [(at.target, y.clone()), (at.weights, w.clone())];
+        let factors = [(at.point, stacked(&l, &r, batch)), (at.applied, stacked(&v, &v, batch))];
+        inputs.iter().chain(&factors).try_for_each(|(to, numbers)| engine.write(*to, numbers))?;
+        let found = [engine.read(at.residual)?, left_of(&engine.read(at.gradient)?, batch)];
+        for (name, (found, expected)) in ["residual", "gradient"].iter().zip(found.iter().zip([&e, &gradient])) {
+            let apart = norm(found.iter().zip(expected).map(|(a, b)| a - b)) / norm(expected.iter().copied());
+            let bound = 30.0 * precision.unit_roundoff();
+            ensure(apart < bound, || format!("{name} of {shape:?}, panels {panel_bytes:?}: {apart:e}"))?;
         }
         let panels = engine.info().panels;
         ensure((panels > 1) == panel_bytes.is_some(), || format!("{panels} panels"))?;
+        let same = whole.is_none_or(|whole| whole == found);
+        ensure(same, || format!("{shape:?}: panels and short calls change bits"))?;
+        whole = Some(found);
     }
     Ok(())
+}
+
+fn norm(of: impl Iterator<Item = f64>) -> f64 {
+    of.map(|v| v * v).sum::<f64>().sqrt()
+}
+
+/// L above R of each trial.
+fn stacked(l: &[f64], r: &[f64], batch: usize) -> Vec<f64> {
+    let size = l.len() / batch;
+    l.chunks(size).zip(r.chunks(size)).flat_map(|(l, r)| [l, r].concat()).collect()
+}
+
+/// The first half of each trial.
+fn left_of(both: &[f64], batch: usize) -> Vec<f64> {
+    let size = both.len() / batch;
+    both.chunks(size).flat_map(|both| &both[..size / 2]).copied().collect()
 }
 
 /// Descent keeps the transforms of the point for its gradient: as on the processor, for one factor and for two.
