@@ -120,24 +120,17 @@ impl Maps<'_> {
         Ok(calls)
     }
 
-    /// The products of the adjoint: with transforms that are there, or with those of `spare`.
-    fn products(
-        &self,
-        o: &Operands,
-        pulled: usize,
-        waves: &[(usize, Option<usize>)],
-        spare: usize,
-    ) -> Result<Vec<Call>> {
+    /// The products of the adjoint. Those of the first factor are in `waves` already where they are `kept`.
+    fn products(&self, o: &Operands, pulled: usize, waves: usize, kept: bool) -> Result<Vec<Call>> {
         let (columns, mut calls) = (o.columns.1, Vec::new());
         let (transform, gather) = (self.transform(columns)?, Rc::new(self.modules.adjoint(columns)?));
-        for (&(direction, kept), &(applied, _)) in waves.iter().zip(&o.adjoints) {
+        for (at, (applied, direction)) in o.adjoints.iter().enumerate() {
             for panel in 0..self.panels.len() {
-                if kept.is_none() {
-                    calls.extend(self.forward(&transform, applied, spare, panel));
+                if at > 0 || !kept {
+                    calls.extend(self.forward(&transform, *applied, waves, panel));
                 }
-                let waves = kept.unwrap_or(spare);
                 calls.extend(self.back(&transform, pulled, waves, panel));
-                let operands = [(waves, Read), (direction, Write)];
+                let operands = [(waves, Read), (*direction, Write)];
                 calls.push(self.each(&gather, "adjoint_apply", &operands, columns << self.sizes.bits, panel));
             }
         }
@@ -177,18 +170,12 @@ impl Maker<'_> {
         if !o.adjoints.is_empty() {
             let (calls, pulled) = self.weighed(&mut o)?;
             pieces.extend(calls);
-            // Of one panel the transforms of the factors are still there, each for one product.
-            let mut kept = if panels.len() == 1 { vec![(o.left, left), (o.right, right)] } else { Vec::new() };
-            let mut waves = Vec::new();
-            for (applied, direction) in &o.adjoints {
-                let found = kept.iter().find(|(of, _)| of == applied && forward == back).map(|(_, waves)| *waves);
-                if found.is_none() {
-                    room(self.plan, "transforms of patterns", back);
-                }
-                kept.retain(|(_, other)| *other != found.unwrap_or(left));
-                waves.push((*direction, found));
+            // Of one panel the transforms of L are still there.
+            let kept = panels.len() == 1 && forward == back && o.adjoints[0].0 == o.left;
+            if !kept || o.adjoints.len() > 1 {
+                room(self.plan, "transforms of patterns", back);
             }
-            pieces.extend(maps.products(&o, pulled, &waves, left)?);
+            pieces.extend(maps.products(&o, pulled, left, kept)?);
         }
         Ok(o.around(Vec::new(), pieces, (Vec::new(), Vec::new()), &fills))
     }
