@@ -11,6 +11,7 @@ use crate::gpu::fuse::{Class, Task, Thing, Unit, schedule};
 use crate::gpu::generate::{Context, elementwise};
 use crate::gpu::ops;
 use crate::gpu::pass::nonzeros::Domain;
+use crate::gpu::pass::pattern_modules::PatternSizes;
 use crate::gpu::pass::thin_modules::{StringSizes, VectorSizes};
 use crate::gpu::pass::{Calls, Maker};
 use crate::gpu::registers::{Registers, passes};
@@ -28,6 +29,8 @@ pub(super) enum Form<'a> {
     Nonzeros(&'a Domain),
     /// Pauli strings, with the groups of each panel.
     Strings(StringSizes, &'a [usize]),
+    /// Diffraction patterns, with their number in each panel.
+    Patterns(PatternSizes, &'a [usize]),
 }
 
 /// Content of a stage.
@@ -182,6 +185,7 @@ fn stage(maker: &mut Maker<'_>, unit: &Unit<'_>, form: Form<'_>, shape: Option<&
                 (Form::Rows(plan, variant), _) => maker.rows(index, pass, plan, variant)?,
                 (Form::Vectors(sizes, panels), _) => maker.vectors(index, pass, sizes, panels)?,
                 (Form::Strings(sizes, panels), _) => maker.strings(index, pass, sizes, panels)?,
+                (Form::Patterns(sizes, panels), _) => maker.patterns(index, pass, sizes, panels)?,
                 (Form::Nonzeros(shape), other) => maker.nonzeros(index, pass, other.unwrap_or(shape))?,
             };
             let fills = std::mem::take(&mut calls.fills);

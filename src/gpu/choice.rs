@@ -13,6 +13,7 @@ use crate::gpu::buffers::{Panel, short_panel};
 use crate::gpu::device::{Abilities, Device};
 use crate::gpu::dispatch::Bound;
 use crate::gpu::frame::Frame;
+use crate::gpu::pass::pattern_modules::require_axes;
 use crate::gpu::pass::rows::variant_of;
 use crate::gpu::pass::strings::require_states;
 use crate::gpu::pipelines::Compiler;
@@ -64,6 +65,7 @@ pub(super) fn form_of(operator: &dyn Operator) -> Result<GpuForm<'_>> {
 pub(crate) fn require_operator(operator: &dyn Operator, precision: Precision) -> Result<()> {
     match form_of(operator)? {
         GpuForm::Thin(GpuThin::Strings(_)) => require_states(operator.domain().order(), precision),
+        GpuForm::Thin(GpuThin::Patterns(of)) => require_axes(of.shape()),
         _ => Ok(()),
     }
 }

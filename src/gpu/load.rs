@@ -18,9 +18,11 @@ use crate::gpu::frame::Frame;
 use crate::gpu::groups::require_groups;
 use crate::gpu::pass::lists::Lists;
 use crate::gpu::pass::nonzeros::Domain;
+use crate::gpu::pass::patterns::Patterns;
 use crate::gpu::pass::strings::Strings;
 use crate::gpu::pass::thin_modules::{VectorSizes, stored_in, widest};
 use crate::gpu::pass::vectors::VectorRows;
+use crate::gpu::patterns::load_patterns;
 use crate::gpu::pipelines::Compiler;
 use crate::gpu::place::{Placed, place};
 use crate::gpu::stream::Stream;
@@ -128,6 +130,7 @@ fn load_thin<'a>(
         GpuThin::Vectors(data) => load_vectors(device, load, data, options, texts),
         GpuThin::Nonzeros(data) => load_nonzeros(device, load, data, options, texts),
         GpuThin::Strings(data) => load_strings(device, load, data, options, texts),
+        GpuThin::Patterns(data) => load_patterns(device, load, data, options, texts),
     }
 }
 
@@ -293,6 +296,10 @@ fn blueprints(
         GpuForm::Thin(GpuThin::Strings(data)) => {
             let strings = Strings::new(&Frame::new(operator, 1, batch, precision), data, usize::MAX, usize::MAX)?;
             thin(Form::Strings(strings.sizes, &strings.groups()))
+        }
+        GpuForm::Thin(GpuThin::Patterns(data)) => {
+            let patterns = Patterns::new(&Frame::new(operator, 1, batch, precision), data, usize::MAX, usize::MAX)?;
+            thin(Form::Patterns(patterns.sizes, &patterns.counts()))
         }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod load;
 mod ops;
 mod paranoia;
 mod pass;
+mod patterns;
 mod pipelines;
 mod place;
 mod registers;

@@ -1,20 +1,26 @@
-//! Upload of lists of nonzeros and of Pauli strings.
+//! Upload of lists of nonzeros, of Pauli strings and of the masks of diffraction patterns.
 
 use crate::error::Result;
 use crate::gpu::buffers::UPLOAD_BYTES;
 use crate::gpu::device::Device;
 use crate::gpu::pass::lists::{Listed, Lists};
+use crate::gpu::pass::patterns::Patterns;
 use crate::gpu::pass::strings::{StringPanel, Strings};
 use crate::gpu::pipelines::Compiler;
 use crate::memory::product;
+use crate::operators::GpuPatterns;
 
-/// A buffer with these words, at least one.
-fn upload(device: &Device, label: &str, words: &[u32]) -> Result<wgpu::Buffer> {
+/// A buffer of so many words.
+fn empty(device: &Device, label: &str, words: usize) -> wgpu::Buffer {
     // A binding of an array of pairs or quads holds at least one element.
-    let size = product(&[words.len().max(4), 4]);
+    let size = product(&[words.max(4), 4]);
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-    let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-    let buffer = device.raw().create_buffer(&descriptor);
+    device.raw().create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
+}
+
+/// A buffer with these words.
+fn upload(device: &Device, label: &str, words: &[u32]) -> Result<wgpu::Buffer> {
+    let buffer = empty(device, label, words.len());
     let step = UPLOAD_BYTES / 4;
     for (at, words) in words.chunks(step).enumerate() {
         device.queue().write_buffer(&buffer, (at * step * 4) as u64, bytemuck::cast_slice(words));
@@ -67,12 +73,46 @@ impl Uploader<'_> {
         strings.panels.iter().enumerate().map(of).collect()
     }
 
-    fn listed(&self, listed: &Listed) -> Result<[wgpu::Buffer; 2]> {
-        let values: Vec<u32> = if self.double {
-            listed.values.iter().map(|v| v.to_bits()).flat_map(|bits| [bits as u32, (bits >> 32) as u32]).collect()
+    /// Group 2 of the panels in order: masks, roots of unity, and the struct `Panel`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] where memory runs out.
+    pub(super) fn patterns(&self, patterns: &Patterns, data: &dyn GpuPatterns) -> Result<Vec<wgpu::BindGroup>> {
+        let turns = upload(self.device, "roots of unity", &self.words(&patterns.sizes.turns()))?;
+        let (first, mut mask) =
+            (patterns.panels.first().map_or(0, |panel| panel.start), vec![0.0; 2 << patterns.sizes.bits]);
+        let mut groups = Vec::new();
+        for panel in &patterns.panels {
+            let bytes = mask.len() * if self.double { 8 } else { 4 };
+            let masks = empty(self.device, "masks", panel.len() * bytes / 4);
+            let mut waiting = 0;
+            for (at, l) in panel.clone().enumerate() {
+                data.write_mask(l, &mut mask);
+                self.device.queue().write_buffer(&masks, (at * bytes) as u64, bytemuck::cast_slice(&self.words(&mask)));
+                waiting += bytes;
+                if waiting >= UPLOAD_BYTES || l + 1 == panel.end {
+                    self.device.queue().submit([]);
+                    self.device.wait()?;
+                    waiting = 0;
+                }
+            }
+            let uniform = self.uniform([panel.start - first, panel.len(), usize::from(panel.start == first)]);
+            groups.push(self.compiler.bind_panel(&[&masks, &turns, &uniform]));
+        }
+        Ok(groups)
+    }
+
+    /// Numbers of the arithmetic as words.
+    fn words(&self, numbers: &[f64]) -> Vec<u32> {
+        if self.double {
+            numbers.iter().map(|v| v.to_bits()).flat_map(|bits| [bits as u32, (bits >> 32) as u32]).collect()
         } else {
-            listed.values.iter().map(|&v| (v as f32).to_bits()).collect()
-        };
+            numbers.iter().map(|&v| (v as f32).to_bits()).collect()
+        }
+    }
+
+    fn listed(&self, listed: &Listed) -> Result<[wgpu::Buffer; 2]> {
+        let values = self.words(&listed.values);
         let places = upload(self.device, "places of nonzeros", bytemuck::cast_slice(&listed.places))?;
         Ok([places, upload(self.device, "values of nonzeros", &values)?])
     }

@@ -23,6 +23,21 @@ pub enum GpuThin<'a> {
     Nonzeros(&'a dyn GpuNonzeros),
     /// Pauli strings, on a domain of complex matrices.
     Strings(&'a dyn GpuStrings),
+    /// Coded diffraction patterns, on a domain of complex matrices.
+    Patterns(&'a dyn GpuPatterns),
+}
+
+/// Coded diffraction patterns |F(d_l ∘ x)|² of a signal x of n pixels, with F its discrete Fourier transform over all axes, without a
+/// factor. Axes whose length is no power of two are refused.
+pub trait GpuPatterns: Sync {
+    /// Lengths of the axes of x, row-major; n is their product.
+    fn shape(&self) -> &[usize];
+
+    /// The measured ones of the pixels of all patterns, in order: pixel i of pattern l has the number n·l + i.
+    fn measured(&self) -> Range<usize>;
+
+    /// Writes the mask d_l, real and imaginary parts in turn, 2n numbers.
+    fn write_mask(&self, l: usize, out: &mut [f64]);
 }
 
 /// Pauli strings on q qubits by their masks: Aᵢ has the entry (−i)^c (−1)^(z·a) at (a, a⊕x), a < 2^q, with c = |x ∧ z|

@@ -36,7 +36,7 @@ pub use cdp::CodedDiffraction;
 pub use dense::{Dense, Layout};
 pub use entries::Entries;
 pub use gather::{GatherKernel, Lines, Side};
-pub use gpu::{GpuForm, GpuNonzeros, GpuPlan, GpuSource, GpuStrings, GpuThin, GpuVectors, Made, Reader};
+pub use gpu::{GpuForm, GpuNonzeros, GpuPatterns, GpuPlan, GpuSource, GpuStrings, GpuThin, GpuVectors, Made, Reader};
 pub(crate) use kernel::ReferenceKernel;
 pub use kernel::{HostKernel, Pair, PassSchedule, TrialPass};
 pub use loss::Loss;

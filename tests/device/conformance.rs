@@ -89,7 +89,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
             _ if name == "dense" => &unchecked[..],
             _ => &unforced[..],
         };
-        let checked = ["dense", "seeded", "rank_one", "entries", "pauli"].contains(&name);
+        let checked = ["dense", "seeded", "rank_one", "entries", "pauli", "cdp"].contains(&name);
         for &(n, m) in CASES {
             // Signs are made like the numbers of seeded.
             let some = VARIANT_CASES.contains(&(n, m)) && (name != "rademacher" || n == 17);

@@ -4,6 +4,7 @@ mod common;
 mod conformance;
 mod golden;
 mod gpu_engine;
+mod gpu_patterns;
 mod gpu_tape;
 mod gpu_thin;
 mod implicit;
@@ -26,6 +27,7 @@ const SUITES: &[(&str, Suite)] = &[
     ("conformance", conformance::trials),
     ("golden", golden::trials),
     ("gpu_engine", gpu_engine::trials),
+    ("gpu_patterns", gpu_patterns::trials),
     ("gpu_tape", gpu_tape::trials),
     ("gpu_thin", gpu_thin::trials),
     ("implicit", implicit::trials),

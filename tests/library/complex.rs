@@ -470,12 +470,13 @@ fn a_graphics_adapter_that_nobody_asked_for_gives_way_where_it_lacks_the_kernels
     let real = Dense::gaussian(Domain::symmetric(4), 9, 1).unwrap();
     let strings = |qubits| Pauli::random(qubits, 9, 1).unwrap();
     let patterns = CodedDiffraction::random(&[4, 9], 40, 3).unwrap();
-    let cases: [(&dyn Operator, Precision, Option<&str>); 6] = [
+    let cases: [(&dyn Operator, Precision, Option<&str>); 7] = [
         (&real, Precision::F32, None),
         (&strings(12), Precision::F32, None),
         (&strings(12), Precision::F64, Some("12 qubits")),
         (&strings(13), Precision::F32, Some("13 qubits")),
-        (&patterns, Precision::F32, Some("'cdp'")),
+        (&patterns, Precision::F32, Some("9 pixels")),
+        (&CodedDiffraction::random(&[4, 8], 40, 3).unwrap(), Precision::F64, None),
         (&Dense::gaussian(Domain::hermitian(4), 9, 1).unwrap(), Precision::F32, None),
     ];
     for (operator, precision, lacks) in cases {

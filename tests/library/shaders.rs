@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use lowrank::internals::gpu::{Module, Options, tape_kernels};
 use lowrank::internals::operators::REGISTRY;
 use lowrank::internals::tape::Program;
-use lowrank::operators::{Loss, Operator, Storage};
+use lowrank::operators::{CodedDiffraction, Loss, Operator, Storage};
 use lowrank::problem::Domain;
 use lowrank::tape::{
     BlockSize, Bound, Minibatches, Tape, finite, greatest, least, least_of_quartic, less, root, select,
@@ -87,6 +87,11 @@ fn modules_in(precision: Precision) -> Vec<Module> {
                 modules.extend(tape_modules_of(&operator, 5, 3, precision));
             }
         }
+    }
+    // A transform of several calls, and one with axes in one call.
+    for shape in [&[64, 128][..], &[4, 8]] {
+        let patterns = CodedDiffraction::random(shape, 3 * shape[0] * shape[1] - 1, 1).expect("a small picture");
+        modules.extend(tape_modules_of(&patterns, 3, 2, precision));
     }
     assert!(!modules.is_empty());
     modules

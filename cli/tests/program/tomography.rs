@@ -223,5 +223,9 @@ fn signals_come_from_coded_diffraction_patterns() {
     refused(&dir, "solve --masks m.npy --observations y.npy", &["y.npy", "negative intensity", "[0, 1]"]);
     dir.write("flat.npy", &crate::npy("<f8", "(4,)", &[0; 32]));
     refused(&dir, "solve --masks flat.npy --observations y.npy", &["flat.npy", "(l, n) or (l, h, w)"]);
-    refused(&dir, "solve --masks d/masks.npy --observations d/y.npy --backend gpu", &["cdp", "gpu"]);
+    refused(
+        &dir,
+        "solve --masks d/masks.npy --observations d/y.npy --backend gpu",
+        &["diffraction", "'gpu'", "24 pixels", "powers of two", "'cpu'"],
+    );
 }

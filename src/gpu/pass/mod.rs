@@ -7,6 +7,8 @@
 pub(super) mod copies;
 pub(super) mod lists;
 pub(super) mod nonzeros;
+pub(super) mod pattern_modules;
+pub(super) mod patterns;
 pub(super) mod row_modules;
 pub(super) mod rows;
 pub(super) mod strings;

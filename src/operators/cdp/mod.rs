@@ -14,6 +14,7 @@
 //! Residuals are centred, as for outer products: the mean of the A_i is a multiple of the identity.
 
 mod fourier;
+mod gpu;
 pub(crate) mod open;
 mod passes;
 
@@ -26,7 +27,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::memory::{Location, Memory, Part, product};
-use crate::operators::{Acceleration, Cost, Operator};
+use crate::operators::{Acceleration, Cost, GpuForm, GpuThin, Operator};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors, MatrixView};
 
@@ -302,6 +303,6 @@ impl Operator for CodedDiffraction {
     // Inlining into another crate would compile all kernels there again.
     #[inline(never)]
     fn accelerate(&self) -> Acceleration<'_> {
-        Acceleration::default().kernels(self, self)
+        Acceleration::default().kernels(self, self).gpu(GpuForm::Thin(GpuThin::Patterns(self)))
     }
 }

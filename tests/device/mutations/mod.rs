@@ -330,7 +330,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
             let portable = [Some("two-kernel"), Some("one-pass"), Some("row-resident"), Some("tiled")];
             let variants = portable.into_iter().chain(subgroups.then_some(Some("one-pass+subgroup")));
             let rows = variants.flat_map(|variant| violations(&sound, variant, &[], ""));
-            let files = [thin::VECTORS, thin::MEAN, thin::GATHER];
+            let files = [thin::VECTORS, thin::MEAN, thin::GATHER, thin::PATTERNS_ADJOINT];
             let found: Vec<String> =
                 rows.chain(files.iter().flat_map(|file| violations(&sound, None, &[], file))).collect();
             if found.is_empty() { Ok(()) } else { Err(Failed::from(found.join("\n"))) }

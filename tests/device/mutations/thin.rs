@@ -1,7 +1,7 @@
-//! Broken copies of the kernels over vectors, nonzeros and Pauli strings.
+//! Broken copies of the kernels over vectors, nonzeros, Pauli strings and diffraction patterns.
 
 use lowrank::internals::gpu::Mutation;
-use lowrank::operators::{Operator, Pauli, PauliString};
+use lowrank::operators::{CodedDiffraction, Operator, Pauli, PauliString};
 use lowrank::problem::Domain;
 
 use crate::mutations::broken;
@@ -20,16 +20,25 @@ const STRINGS: &str = "lib/strings.wgsl";
 const STRINGS_FORWARD: &str = "thin/strings_forward.wgsl";
 pub const STRINGS_ADJOINT: &str = "thin/strings_adjoint.wgsl";
 
+const PATTERNS: &str = "lib/patterns.wgsl";
+const TRANSFORM: &str = "thin/patterns_transform.wgsl";
+const PATTERNS_FORWARD: &str = "thin/patterns_forward.wgsl";
+pub const PATTERNS_ADJOINT: &str = "thin/patterns_adjoint.wgsl";
+
 pub fn is_thin(file: &str) -> bool {
-    file.starts_with("thin/") || [LISTS, STRINGS, MEAN, WEIGH].contains(&file)
+    file.starts_with("thin/") || [LISTS, STRINGS, PATTERNS, MEAN, WEIGH].contains(&file)
 }
 
 /// Two vectors a measurement and two partial sums; centred residuals; nonzeros of which small panels cut a row into pieces, with
-/// short rows too, and two measurements with more than a thread takes. Of five qubits most strings once, and some twice.
+/// short rows too, and two measurements with more than a thread takes. Of five qubits most strings once, and some twice. Patterns of a picture
+/// whose transform ends a call within an axis where panels are small, the last of them measured in part.
 pub fn instances(file: &str) -> Vec<Box<dyn Operator>> {
     if [STRINGS, STRINGS_FORWARD, STRINGS_ADJOINT].contains(&file) {
         let string = |i: u64| PauliString::of_index(5, i * 89 % 1021).expect("an index below 1024");
         return vec![Box::new(Pauli::new((0..1200).map(string).collect()).expect("strings of five qubits"))];
+    }
+    if [PATTERNS, TRANSFORM, PATTERNS_FORWARD, PATTERNS_ADJOINT].contains(&file) {
+        return vec![Box::new(CodedDiffraction::random(&[4, 8], 153, 5).expect("a small picture").centred(false))];
     }
     let make = |integers: bool| -> Box<dyn Operator> {
         Box::new(match file {
@@ -128,6 +137,68 @@ pub const MUTATIONS: &[(&str, Mutation)] = &[
     ("string adjoint ignores the flips", broken(STRINGS_ADJOINT, "(a ^ group.x)", "a")),
     ("string adjoint takes the conjugate", broken(STRINGS_ADJOINT, "fma(-phi", "fma(phi")),
     ("string adjoint mixes slots", broken(STRINGS_ADJOINT, "(split * slots[0] + slot)", "split")),
+    ("patterns have one axis", broken(PATTERNS, "STARTS & ((2u << bit) - 1u)", "STARTS & 1u")),
+    (
+        "positions of patterns are not reversed",
+        broken(
+            PATTERNS,
+            "reverseBits(position >> start << (32u - bits))",
+            "(position >> start << (32u - bits) >> (32u - bits))",
+        ),
+    ),
+    ("one axis of patterns alone is reversed", broken(PATTERNS, "axis < AXES", "axis < 1u")),
+    ("products of complex numbers forget a part", broken(PATTERNS, "fma(a.x, b.x, -a.y * b.y)", "a.x * b.x")),
+    ("patterns ignore where their panel begins", broken(PATTERNS, "(panel.first + l) * H1", "l * H1")),
+    ("transforms drop the last stage", broken(TRANSFORM, "stage < LINE_BITS", "stage + 1u < LINE_BITS")),
+    ("transforms back drop the last stage", broken(TRANSFORM, "bit < LINE_BITS; bit", "bit + 1u < LINE_BITS; bit")),
+    ("transforms back turn forward", broken(TRANSFORM, "vec2<real>(w.x, -w.y)", "w")),
+    ("transforms do not turn", broken(TRANSFORM, "times(turn(low, block, bit), a - b)", "a - b")),
+    (
+        "transforms forget the bits below a call",
+        broken(TRANSFORM, "place(e, block) & ((1u << top)", "(along(e) << LOW) & ((1u << top)"),
+    ),
+    (
+        "turns are those of the longest axis",
+        broken(TRANSFORM, "lower >> start << (TURN_BITS + start - top)", "lower >> start"),
+    ),
+    ("masks mix columns", broken(TRANSFORM, "at / H1 % K", "0u")),
+    ("masks are the panel's first", broken(TRANSFORM, "masks[at / H1 / K * H1 + j]", "masks[j]")),
+    ("masks see real rows alone", broken(TRANSFORM, "source[factor + (H1 + j) * K + column]", "0.0")),
+    ("masks take another trial's factor", broken(TRANSFORM, "factor = slots[1u + slot] * N * K", "factor = 0u")),
+    ("transforms of slots overlap", broken(TRANSFORM, "return slot * panel.rows * K * H1", "return 0u * slot")),
+    (
+        "transforms lose their last line",
+        broken(
+            TRANSFORM,
+            "            waves[slot_at(slot) + place(e, block)] = wave[e];",
+            "            waves[slot_at(slot) + min(place(e, block), lines() * LINE - 2u)] = wave[e];",
+        ),
+    ),
+    ("pulled patterns are another trial's", broken(TRANSFORM, "pulled = slots[1u + slot] * M", "pulled = 0u")),
+    ("pixels that are not measured are pulled", broken(TRANSFORM, "if (i < M)", "if (i <= M)")),
+    (
+        "pulled pixels are in another order",
+        broken(TRANSFORM, "measurement(at / H1 / K, at % H1)", "min((panel.first + at / H1 / K) * H1 + at % H1, M)"),
+    ),
+    ("patterns forget the target", broken(PATTERNS_FORWARD, " - observed[to]", "")),
+    ("patterns drop the last column", broken(PATTERNS_FORWARD, "c < K; c", "c + 1u < K; c")),
+    ("patterns take L for R", broken(PATTERNS_FORWARD, "right[first + c * H1]", "left[first + c * H1]")),
+    ("patterns forget imaginary parts", broken(PATTERNS_FORWARD, "fma(a.y, b.y, sum)", "sum")),
+    ("patterns mix slots", broken(PATTERNS_FORWARD, "(slot * panel.rows + l) * K", "l * K")),
+    ("patterns skip the last position", broken(PATTERNS_FORWARD, "at >= count", "at + 1u >= count")),
+    ("pattern adjoint takes the conjugate", broken(PATTERNS_ADJOINT, "vec2<real>(d.x, -d.y)", "d")),
+    (
+        "pattern adjoint drops a panel's last pattern",
+        broken(PATTERNS_ADJOINT, "l < panel.rows; l", "l + 1u < panel.rows; l"),
+    ),
+    ("pattern adjoint adds to a stale sum", broken(PATTERNS_ADJOINT, "panel.overwrite == 0u", "panel.overwrite < 2u")),
+    (
+        "pattern adjoint overwrites earlier panels",
+        broken(PATTERNS_ADJOINT, "panel.overwrite == 0u", "panel.overwrite == 2u"),
+    ),
+    ("pattern adjoint takes the panel's first mask", broken(PATTERNS_ADJOINT, "masks[l * H1 + j]", "masks[j]")),
+    ("pattern adjoint mixes slots", broken(PATTERNS_ADJOINT, "(slot * panel.rows + l) * K", "l * K")),
+    ("pattern adjoint skips the last entry", broken(PATTERNS_ADJOINT, "at >= K * H1", "at + 1u >= K * H1")),
     ("combine drops a row's last piece", broken(COMBINE, "p < span.z", "p + 1u < span.z")),
     ("combine takes another trial's pieces", broken(COMBINE, "(slot * PARTIALS + p)", "p")),
 ];
