@@ -8,10 +8,14 @@ use crate::gpu::pass::strings::{StringPanel, Strings};
 use crate::gpu::pipelines::Compiler;
 use crate::memory::product;
 
+/// Words of a buffer for a list of so many: a binding of an array of pairs or quads holds at least one element.
+pub(super) fn uploaded_words(words: usize) -> usize {
+    words.max(4)
+}
+
 /// A buffer with these words, at least one.
 fn upload(device: &Device, label: &str, words: &[u32]) -> Result<wgpu::Buffer> {
-    // A binding of an array of pairs or quads holds at least one element.
-    let size = product(&[words.len().max(4), 4]);
+    let size = product(&[uploaded_words(words.len()), 4]);
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
     let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
     let buffer = device.raw().create_buffer(&descriptor);
