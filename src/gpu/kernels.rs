@@ -21,9 +21,6 @@ use crate::gpu::variant::{Extent, TWO_KERNEL, Variant};
 use crate::operators::{GpuForm, GpuThin, Operator};
 use crate::tape::{Minibatches, Program};
 
-/// Workgroups of a dimension of a dispatch that core WebGPU guarantees.
-const DIMENSION: u64 = 65_535;
-
 /// What a dispatch binds in group 2.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,12 +65,15 @@ pub struct TapeKernel {
     /// What group 2 holds.
     pub third: ThirdGroup,
     grid: Grid,
+    /// Measurements of the operator, which are the most rows of a panel.
+    measurements: usize,
 }
 
 impl TapeKernel {
-    /// Extents of the dispatch for so many active trials and rows of the panel.
-    pub fn extents(&self, trials: usize, rows: usize) -> Option<[u32; 3]> {
-        fold_at(DIMENSION, self.grid.workgroups(trials, rows))
+    /// Extents of the dispatch for so many active trials, over all measurements, where a dimension has at most `most`
+    /// workgroups.
+    pub fn extents(&self, trials: usize, most: u64) -> Option<[u32; 3]> {
+        fold_at(most, self.grid.workgroups(trials, self.measurements))
     }
 }
 
@@ -110,6 +110,7 @@ impl Plans {
                 Third::Turn => ThirdGroup::Groups(ranges),
             },
             grid: call.grid,
+            measurements,
         }
     }
 }
