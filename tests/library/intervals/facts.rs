@@ -127,12 +127,26 @@ impl Facts {
         if now.is_empty() {
             return false;
         }
-        if now == before {
+        if now != before {
+            self.known.insert(id, now);
+            self.memo.borrow_mut().clear();
+        } else if terms.get(id).1 != Kind::Bool {
             return true;
         }
-        self.known.insert(id, now);
-        self.memo.borrow_mut().clear();
         deep == 0 || self.into_parts(terms, id, now, deep - 1)
+    }
+
+    /// Carries all conditions that are known to their parts again. False where that cannot be.
+    #[must_use]
+    pub fn settle(&mut self, terms: &Terms) -> bool {
+        self.conditions(terms).into_iter().all(|id| self.limit_to(terms, id, self.known[&id], DEEP))
+    }
+
+    /// The conditions that are known to hold or not.
+    pub fn conditions(&self, terms: &Terms) -> Vec<Id> {
+        let mut known: Vec<Id> = self.known.keys().copied().filter(|id| terms.get(*id).1 == Kind::Bool).collect();
+        known.sort_unstable();
+        known
     }
 
     /// What an interval of a term says of its parts.
@@ -162,7 +176,9 @@ impl Facts {
             (true, true) => return true,
             (false, false) => return false,
         };
-        self.limit_to(terms, condition, Interval::one(holds), deep) && self.limit_to(terms, of, now, deep)
+        // What is learnt of the second may bound numbers of the first.
+        let condition = |facts: &mut Self| facts.limit_to(terms, condition, Interval::one(holds), deep);
+        condition(self) && self.limit_to(terms, of, now, deep) && condition(self)
     }
 
     fn compared(&mut self, terms: &Terms, op: Op, (a, b): (Id, Id), holds: bool, deep: usize) -> bool {

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use naga::{AddressSpace, Block, Expression, Handle, Statement};
 
-use super::values::{Root, Shape, State};
+use super::domain::{Interval, Kind};
+use super::terms::{Id, Node, Op};
+use super::values::{Root, Shape, State, Value};
 use super::walk::{Exits, Frame, Walk};
 
 /// Rounds after which ends that still move go to the end of their type.
@@ -23,30 +25,68 @@ impl<'m> Walk<'m> {
         let first = shapes(self, &state);
         let (recording, returns) = (std::mem::replace(&mut self.recording, false), self.returns(frame));
         let mut head = first.clone();
-        let mut before = None;
+        let (mut before, mut steps) = (None, vec![None; roots.len()]);
         for round in 0.. {
-            let (back, _) = self.round(frame, body, &state, &roots, &head);
+            let inside = self.inside(&state, &roots, &head, &steps);
+            let (back, _) = self.round(frame, body, inside.clone());
             self.forget_returns(frame, returns);
-            let next: Vec<Shape> = match back {
-                Some(back) => first.iter().zip(shapes(self, &back)).map(|(a, b)| a.or(&b)).collect(),
+            let next: Vec<Shape> = match &back {
+                Some(back) => first.iter().zip(shapes(self, back)).map(|(a, b)| a.or(&b)).collect(),
                 None => first.clone(),
             };
             if head.iter().zip(&next).all(|(head, next)| head.holds(next)) {
+                steps = roots.iter().map(|root| self.step(*root, &state, &inside, back.as_ref())).collect();
                 before = Some(std::mem::replace(&mut head, next));
                 break;
             }
             head = head.iter().zip(&next).map(|(head, next)| head.widened(next, round >= LATE)).collect();
         }
         self.recording = recording;
-        let (back, mut breaks) = self.round(frame, body, &state, &roots, &head);
+        let inside = self.inside(&state, &roots, &head, &steps);
+        let (back, mut breaks) = self.round(frame, body, inside);
         // The intervals were narrowed by one round; they have to hold after another one as well.
         let held = back.is_none_or(|back| head.iter().zip(shapes(self, &back)).all(|(head, back)| head.holds(&back)));
         if let (false, Some(wider)) = (held, before) {
             self.forget_returns(frame, returns);
-            (_, breaks) = self.round(frame, body, &state, &roots, &wider);
+            let inside = self.inside(&state, &roots, &wider, &vec![None; roots.len()]);
+            (_, breaks) = self.round(frame, body, inside);
         }
         let path = state.path;
         self.any_of(breaks).map(|state| State { path, ..state })
+    }
+
+    /// A state before a round: variables are in their intervals, or the first number plus a multiple of their step.
+    fn inside(&self, state: &State, roots: &[Root], head: &[Shape], steps: &[Option<(Id, i64)>]) -> State {
+        let mut inside = state.clone();
+        for ((root, shape), step) in roots.iter().zip(head).zip(steps) {
+            let value = match (shape, step) {
+                (Shape::Number(all, kind), Some((first, step))) => {
+                    let most = (all.high - state.facts.range(&self.terms, *first).low) / step;
+                    let count = self.terms.any(Interval::new(0, most.max(0)), *kind);
+                    let moved = self.terms.of(Op::Mul, count, self.terms.known(*step, *kind));
+                    let value = self.terms.of(Op::Add, *first, moved);
+                    // The interval holds before every round, so this is no contradiction.
+                    let _ = inside.facts.limit(&self.terms, value, *all);
+                    Value::Term(value)
+                }
+                _ => shape.value(&self.terms),
+            };
+            inside.variables.insert(*root, value);
+        }
+        inside
+    }
+
+    /// The first number of a variable and what every round adds to it, where that is the same and nothing wraps.
+    fn step(&self, root: Root, first: &State, inside: &State, back: Option<&State>) -> Option<(Id, i64)> {
+        let number = |state: &State| match state.variables.get(&root) {
+            Some(Value::Term(id)) => Some(*id),
+            _ => None,
+        };
+        let (first, inside, back) = (number(first)?, number(inside)?, (number(back?)?, back?));
+        let (Node::Of(Op::Add, from, by), Kind::U32) = self.terms.get(back.0) else { return None };
+        let by = self.terms.value(by).filter(|_| from == inside)?;
+        let exact = back.1.facts.range(&self.terms, from).high + by <= Kind::U32.all().high;
+        (exact && by > 0).then_some((first, by))
     }
 
     /// One round from any state of the head: the state that comes back, and those that leave.
@@ -54,14 +94,8 @@ impl<'m> Walk<'m> {
         &mut self,
         frame: &mut Frame<'m>,
         (body, continuing, break_if): Body<'m>,
-        state: &State,
-        roots: &[Root],
-        head: &[Shape],
+        inside: State,
     ) -> (Option<State>, Vec<State>) {
-        let mut inside = state.clone();
-        for (root, shape) in roots.iter().zip(head) {
-            inside.variables.insert(*root, shape.value(&self.terms));
-        }
         frame.exits.push(Exits { is_loop: true, ..Exits::default() });
         let end = self.block(frame, body, inside);
         let Exits { mut breaks, continues, .. } = frame.exits.pop().expect("the exits of this loop");

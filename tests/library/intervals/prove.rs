@@ -41,7 +41,7 @@ impl Goal<'_> {
         for condition in conditions {
             let side = |goal: &mut Self, holds: bool| {
                 let mut inner = facts.clone();
-                !inner.assume(goal.terms, condition, holds) || goal.holds(&inner, deep - 1)
+                !(inner.assume(goal.terms, condition, holds) && inner.settle(goal.terms)) || goal.holds(&inner, deep - 1)
             };
             if side(self, true) && side(self, false) {
                 return true;
@@ -65,13 +65,15 @@ impl Goal<'_> {
         let middle = range.low + (range.high - range.low) / 2;
         [Interval::new(range.low, middle), Interval::new(middle + 1, range.high)].into_iter().all(|half| {
             let mut inner = facts.clone();
-            !inner.limit(self.terms, id, half) || self.halved(&inner, id, deep)
+            !(inner.limit(self.terms, id, half) && inner.settle(self.terms)) || self.halved(&inner, id, deep)
         })
     }
 
     /// Open conditions, and numbers that occur several times with few values, the fewest first.
     fn candidates(&self, facts: &Facts) -> (Vec<Id>, Vec<(i64, Id)>) {
+        // What a known condition compares is bound to what it is compared with.
         let (mut uses, mut order) = (HashMap::<Id, usize>::new(), vec![self.index]);
+        order.extend(facts.conditions(self.terms));
         let mut conditions = Vec::new();
         let mut next = 0;
         while next < order.len() {

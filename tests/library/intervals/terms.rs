@@ -142,6 +142,25 @@ impl Terms {
         self.simpler(op, a, b, kind).unwrap_or_else(|| self.make(Node::Of(op, a, b), kind))
     }
 
+    /// A sum with its known part behind the others, so that sums of the same numbers are the same term.
+    fn known_last(&self, a: Id, b: Id, kind: Kind) -> Option<Id> {
+        let split = |id: Id| match self.get(id).0 {
+            Node::Of(Op::Add, x, known) => self.value(known).map(|value| (x, value)),
+            _ => None,
+        };
+        let (rest, value) = match (split(a), split(b), self.value(b)) {
+            (Some((x, first)), _, Some(second)) => (x, first + second),
+            (Some((x, first)), Some((y, second)), _) => (self.of(Op::Add, x, y), first + second),
+            (Some((x, first)), None, None) => (self.of(Op::Add, x, b), first),
+            (None, Some((y, second)), _) => (self.of(Op::Add, a, y), second),
+            _ => return None,
+        };
+        if kind != Kind::U32 {
+            return None;
+        }
+        Some(self.of(Op::Add, rest, self.known(value & i64::from(u32::MAX), kind)))
+    }
+
     /// Laws that hold modulo 2³².
     fn simpler(&self, op: Op, a: Id, b: Id, kind: Kind) -> Option<Id> {
         let by = self.value(b);
@@ -161,7 +180,7 @@ impl Terms {
                     Node::Of(Op::Sub, x, y) if y == a => Some(x),
                     _ => None,
                 };
-                undone(a, b).or_else(|| undone(b, a))
+                undone(a, b).or_else(|| undone(b, a)).or_else(|| self.known_last(a, b, kind))
             }
             Op::And => {
                 // Multiples of 2^k do not reach the lowest k bits.
