@@ -13,7 +13,6 @@ const DEEP: usize = 3;
 const WIDE: i64 = 1024;
 /// Most cases of a proof.
 const CASES: usize = 300;
-pub static USED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 struct Goal<'a> {
     terms: &'a Terms,
@@ -36,7 +35,7 @@ impl Goal<'_> {
         if deep == 0 || self.left == 0 {
             return false;
         }
-        self.left -= 1;USED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.left -= 1;
         let (conditions, shared) = self.candidates(facts);
         for condition in conditions {
             let side = |goal: &mut Self, holds: bool| {
@@ -58,7 +57,7 @@ impl Goal<'_> {
         if self.left == 0 {
             return false;
         }
-        self.left -= 1;USED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.left -= 1;
         if range.low == range.high {
             return self.holds(facts, deep - 1);
         }
