@@ -207,7 +207,10 @@ impl<'m> Walk<'m> {
 
     fn load(&mut self, state: &State, place: &Place, inner: &TypeInner) -> Value {
         let Root::Global(global) = place.root else {
-            return state.variables.get(&place.root).map_or(Value::Opaque, |value| part(value, &place.path, &self.terms));
+            return state
+                .variables
+                .get(&place.root)
+                .map_or(Value::Opaque, |value| part(value, &place.path, &self.terms));
         };
         let variable = &self.module.global_variables[global];
         match variable.space {

@@ -1,10 +1,9 @@
 //! What is known of terms on a path, the intervals that follow from it, and what a condition adds.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use super::domain::{Interval, Kind};
-use super::terms::{Id, Node, Op, Terms};
+use super::terms::{Id, Map, Node, Op, Terms};
 
 /// Interval of an operation.
 pub fn apply(op: Op, a: Interval, b: Interval, kind: Kind) -> Interval {
@@ -41,8 +40,8 @@ const NESTED: usize = 3;
 /// Intervals of terms beyond those that follow from their nodes.
 #[derive(Clone, Default)]
 pub struct Facts {
-    known: HashMap<Id, Interval>,
-    memo: RefCell<HashMap<Id, Interval>>,
+    known: Map<Id, Interval>,
+    memo: RefCell<Map<Id, Interval>>,
     nested: usize,
 }
 
@@ -167,7 +166,8 @@ impl Facts {
         let can = |of: Id, holds: bool| {
             let mut inner = self.clone();
             inner.nested += 1;
-            let possible = inner.nested > NESTED || inner.limit_to(terms, condition, Interval::one(i64::from(holds)), deep);
+            let possible =
+                inner.nested > NESTED || inner.limit_to(terms, condition, Interval::one(i64::from(holds)), deep);
             possible && !inner.range(terms, of).and(now).is_empty()
         };
         let (of, holds) = match (can(yes, true), can(no, false)) {
@@ -224,7 +224,13 @@ impl Facts {
             Op::Sub if exact(x.minus(y)) => (now.plus(y), x.minus(now)),
             Op::Mul if exact(x.times(y)) && y.value().is_some_and(|by| by > 0) => {
                 let by = y.low;
-                (Interval::new(now.low.div_euclid(by) + i64::from(now.low.rem_euclid(by) > 0), now.high.div_euclid(by)), all)
+                (
+                    Interval::new(
+                        now.low.div_euclid(by) + i64::from(now.low.rem_euclid(by) > 0),
+                        now.high.div_euclid(by),
+                    ),
+                    all,
+                )
             }
             Op::Div if x.low >= 0 && y.value().is_some_and(|by| by > 0) => {
                 (Interval::new(now.low * y.low, now.high * y.low + y.low - 1), all)

@@ -1,18 +1,16 @@
 //! Proof that an index lies below a length. Where the interval does not show it, cases are told apart: a condition of a choice
 //! holds or not, or a number that occurs several times lies in the lower or upper half of its interval.
 
-use std::collections::HashMap;
-
 use super::domain::Interval;
 use super::facts::Facts;
-use super::terms::{Id, Node, Terms};
+use super::terms::{Id, Map, Node, Terms};
 
 /// Cases within cases.
 const DEEP: usize = 3;
 /// Most values of a number that is told apart.
 const WIDE: i64 = 1024;
 /// Most cases of a proof.
-const CASES: usize = 300;
+const CASES: usize = 2000;
 
 struct Goal<'a> {
     terms: &'a Terms,
@@ -40,7 +38,8 @@ impl Goal<'_> {
         for condition in conditions {
             let side = |goal: &mut Self, holds: bool| {
                 let mut inner = facts.clone();
-                !(inner.assume(goal.terms, condition, holds) && inner.settle(goal.terms)) || goal.holds(&inner, deep - 1)
+                !(inner.assume(goal.terms, condition, holds) && inner.settle(goal.terms))
+                    || goal.holds(&inner, deep - 1)
             };
             if side(self, true) && side(self, false) {
                 return true;
@@ -71,7 +70,7 @@ impl Goal<'_> {
     /// Open conditions, and numbers that occur several times with few values, the fewest first.
     fn candidates(&self, facts: &Facts) -> (Vec<Id>, Vec<(i64, Id)>) {
         // What a known condition compares is bound to what it is compared with.
-        let (mut uses, mut order) = (HashMap::<Id, usize>::new(), vec![self.index]);
+        let (mut uses, mut order) = (Map::<Id, usize>::default(), vec![self.index]);
         order.extend(facts.conditions(self.terms));
         let mut conditions = Vec::new();
         let mut next = 0;

@@ -3,11 +3,45 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::domain::{Interval, Kind};
 
 /// Number of a term.
 pub type Id = u32;
+
+/// Hash of a few small numbers: most of the time goes into maps of terms.
+#[derive(Default)]
+pub struct Quick(u64);
+
+impl Hasher for Quick {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    fn write_i64(&mut self, value: i64) {
+        self.write_u64(value as u64);
+    }
+
+    fn write_isize(&mut self, value: isize) {
+        self.write_u64(value as u64);
+    }
+}
+
+/// A map from terms.
+pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
@@ -47,7 +81,7 @@ pub struct Terms {
 #[derive(Default)]
 struct Inner {
     nodes: Vec<(Node, Kind)>,
-    found: HashMap<(Node, Kind), Id>,
+    found: Map<(Node, Kind), Id>,
     fresh: u32,
 }
 
@@ -138,7 +172,8 @@ impl Terms {
         }
         let commutes = matches!(op, Op::Add | Op::Mul | Op::Min | Op::Max | Op::And | Op::Or | Op::Xor | Op::Equal);
         // Known numbers stand on the right.
-        let (a, b) = if commutes && (self.value(a).is_some() || (self.value(b).is_none() && a > b)) { (b, a) } else { (a, b) };
+        let (a, b) =
+            if commutes && (self.value(a).is_some() || (self.value(b).is_none() && a > b)) { (b, a) } else { (a, b) };
         self.simpler(op, a, b, kind).unwrap_or_else(|| self.make(Node::Of(op, a, b), kind))
     }
 
@@ -186,9 +221,7 @@ impl Terms {
                 // Multiples of 2^k do not reach the lowest k bits.
                 let by = by.filter(|by| (by + 1) & by == 0)?;
                 let Node::Of(Op::Add, x, y) = self.get(a).0 else { return None };
-                let multiple = |id: Id| {
-                    matches!(self.get(id).0, Node::Of(Op::Mul, _, c) if self.value(c).is_some_and(|c| c % (by + 1) == 0))
-                };
+                let multiple = |id: Id| matches!(self.get(id).0, Node::Of(Op::Mul, _, c) if self.value(c).is_some_and(|c| c % (by + 1) == 0));
                 match (multiple(x), multiple(y)) {
                     (true, _) => Some(self.of(op, y, b)),
                     (_, true) => Some(self.of(op, x, b)),

@@ -117,7 +117,9 @@ impl<'m> Walk<'m> {
                 // Subgroups have four threads or more.
                 naga::BuiltIn::SubgroupId => below(threads / 4),
                 naga::BuiltIn::NumSubgroups => number(Interval::new(1, threads / 4)),
-                _ => made(self.module, inner_of(self.module, argument.ty), &mut |kind| self.terms.any(kind.all(), kind)),
+                _ => {
+                    made(self.module, inner_of(self.module, argument.ty), &mut |kind| self.terms.any(kind.all(), kind))
+                }
             }
         };
         entry.function.arguments.iter().map(of).collect()
@@ -152,9 +154,7 @@ impl<'m> Walk<'m> {
             known &= before.known;
             let condition = known.then_some(before.state.path);
             value = match (&before.value, &value) {
-                (Some(a), Some(b)) => {
-                    Some(picked(&self.terms, condition, (a, &before.state.facts), (b, &state.facts)))
-                }
+                (Some(a), Some(b)) => Some(picked(&self.terms, condition, (a, &before.state.facts), (b, &state.facts))),
                 _ => None,
             };
             state = State::merged(&self.terms, condition, &before.state, &state);
@@ -280,7 +280,9 @@ impl<'m> Walk<'m> {
         cases: &'m [naga::SwitchCase],
         state: State,
     ) -> Option<State> {
-        let Value::Term(selector) = self.get(frame, &state, selector) else { panic!("a selector that is not followed") };
+        let Value::Term(selector) = self.get(frame, &state, selector) else {
+            panic!("a selector that is not followed")
+        };
         let kind = self.terms.get(selector).1;
         let number = |value: SwitchValue| match value {
             SwitchValue::I32(value) => Some(i64::from(value)),

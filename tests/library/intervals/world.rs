@@ -107,9 +107,8 @@ const fn entry(
 
 /// The number at `index` of a list, or in a field of its element there.
 pub fn number_of(world: &World, terms: &Terms, facts: &Facts, binding: &str, index: Id, field: u32, kind: Kind) -> Id {
-    let found = CONTRACTS
-        .iter()
-        .find(|of| of.binding == binding && of.field == field && world.module.starts_with(of.module));
+    let found =
+        CONTRACTS.iter().find(|of| of.binding == binding && of.field == field && world.module.starts_with(of.module));
     let Some(contract) = found.filter(|_| kind == Kind::U32) else { return terms.any(kind.all(), kind) };
     let up_to = |bound: i64| terms.any(Interval::new(0, bound.max(0)), kind);
     match contract.content {
