@@ -90,7 +90,7 @@ struct Plans {
 impl Plans {
     fn kernel(&self, stage: &Stage, call: &Call, batch: usize, measurements: usize) -> TapeKernel {
         let of_groups = |groups: Minibatches| (0..groups.count).map(|at| groups.range(at, measurements)).collect();
-        let ranges = stage.group.map_or_else(|| vec![0..measurements], of_groups);
+        let ranges = stage.group.map_or_else(|| std::iter::once(0..measurements).collect(), of_groups);
         let words = |&(buffer, _): &(usize, _)| {
             let planned = &self.blueprint.plan.buffers[buffer];
             planned.numbers.max(1) * planned.number_words

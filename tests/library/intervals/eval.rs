@@ -76,6 +76,16 @@ impl<'m> Walk<'m> {
                 Value::At(place) => self.load(state, &place, self.inner(frame, handle)),
                 _ => Value::Opaque,
             },
+            _ => self.computed(frame, state, handle),
+        };
+        // What is not followed can be any value of its type.
+        if found == Value::Opaque { self.unknown(frame, handle) } else { found }
+    }
+
+    /// The value of an operation.
+    fn computed(&mut self, frame: &mut Frame<'m>, state: &State, handle: Handle<Expression>) -> Value {
+        let function = frame.function;
+        match &function.expressions[handle] {
             Expression::Unary { op, expr } => {
                 let of = self.get(frame, state, *expr);
                 self.unary(*op, &of)
@@ -107,9 +117,7 @@ impl<'m> Walk<'m> {
                 self.cast(state, &of, *kind, convert.is_some())
             }
             _ => Value::Opaque,
-        };
-        // What is not followed can be any value of its type.
-        if found == Value::Opaque { self.unknown(frame, handle) } else { found }
+        }
     }
 
     fn literal(&self, literal: Literal) -> Value {

@@ -132,7 +132,7 @@ impl Facts {
         } else if terms.get(id).1 != Kind::Bool {
             return true;
         }
-        deep == 0 || self.into_parts(terms, id, now, deep - 1)
+        deep == 0 || self.carried(terms, id, now, deep - 1)
     }
 
     /// Carries all conditions that are known to their parts again. False where that cannot be.
@@ -149,20 +149,26 @@ impl Facts {
     }
 
     /// What an interval of a term says of its parts.
-    fn into_parts(&mut self, terms: &Terms, id: Id, now: Interval, deep: usize) -> bool {
+    fn carried(&mut self, terms: &Terms, id: Id, now: Interval, deep: usize) -> bool {
         match terms.get(id) {
             (Node::Not(of), _) => self.limit_to(terms, of, Interval::new(1 - now.high, 1 - now.low), deep),
-            (Node::Choose(condition, yes, no), _) => self.into_choice(terms, (condition, yes, no), now, deep),
+            (Node::Choose(condition, yes, no), _) => self.carried_to_choice(terms, (condition, yes, no), now, deep),
             (Node::Of(op @ (Op::Less | Op::Equal), a, b), _) => match now.value() {
                 Some(holds) => self.compared(terms, op, (a, b), holds == 1, deep),
                 None => true,
             },
-            (Node::Of(op, a, b), kind) => self.into_operands(terms, op, (a, b), kind, now, deep),
+            (Node::Of(op, a, b), kind) => self.carried_to_operands(terms, op, (a, b), kind, now, deep),
             _ => true,
         }
     }
 
-    fn into_choice(&mut self, terms: &Terms, (condition, yes, no): (Id, Id, Id), now: Interval, deep: usize) -> bool {
+    fn carried_to_choice(
+        &mut self,
+        terms: &Terms,
+        (condition, yes, no): (Id, Id, Id),
+        now: Interval,
+        deep: usize,
+    ) -> bool {
         let can = |of: Id, holds: bool| {
             let mut inner = self.clone();
             inner.nested += 1;
@@ -206,7 +212,7 @@ impl Facts {
         }
     }
 
-    fn into_operands(
+    fn carried_to_operands(
         &mut self,
         terms: &Terms,
         op: Op,

@@ -188,8 +188,12 @@ fn found(kernels: &[TapeKernel]) -> (Vec<Found>, BTreeSet<(String, String)>) {
         (all, written)
     };
     let all: Vec<_> = by_text.into_par_iter().map(of_text).collect();
-    let (found, written): (Vec<Vec<Found>>, Vec<Vec<(String, String)>>) = all.into_iter().unzip();
-    (found.into_iter().flatten().collect(), written.into_iter().flatten().collect())
+    let (mut found, mut texts) = (Vec::new(), BTreeSet::new());
+    for (more, written) in all {
+        found.extend(more);
+        texts.extend(written);
+    }
+    (found, texts)
 }
 
 /// Texts of the accesses by an index in the functions that an entry calls.
@@ -203,11 +207,7 @@ fn accesses(module: &naga::Module, text: &str, entry: &str) -> BTreeSet<String> 
                     let span = function.expressions.get_span(handle);
                     all.extend(span.to_range().map(|range| text[range].to_owned()));
                 }
-                naga::Expression::CallResult(called) => {
-                    if seen.insert(*called) {
-                        todo.push(&module.functions[*called]);
-                    }
-                }
+                naga::Expression::CallResult(called) if seen.insert(*called) => todo.push(&module.functions[*called]),
                 _ => {}
             }
         }

@@ -50,8 +50,11 @@ fn altered_kernels_are_condemned() {
         let mut altered: Vec<TapeKernel> = all.iter().filter(of).take(120).cloned().collect();
         assert!(!altered.is_empty(), "no module {module} has: {find}");
         altered.iter_mut().for_each(|kernel| kernel.module.text = kernel.module.text.replace(find, replace));
-        let (found, _) = found(&altered);
-        let condemned = found.iter().any(|found| found.site.failed.is_some() && found.site.text.starts_with(access));
+        // The first ones mostly suffice.
+        let condemned = altered.chunks(8).any(|some| {
+            let (found, _) = found(some);
+            found.iter().any(|found| found.site.failed.is_some() && found.site.text.starts_with(access))
+        });
         unseen.extend((!condemned).then(|| format!("{module}: {replace} instead of {find}")));
     }
     assert!(unseen.is_empty(), "nothing is wrong with {unseen:#?}");
