@@ -31,8 +31,9 @@ pub mod engine {
 pub mod gpu {
     pub use crate::engine::options::{Checks, Mutation, Options};
     pub use crate::gpu::choice::variants;
+    pub use crate::gpu::kernels::{TapeKernel, ThirdGroup, tape_dispatches, tape_kernels};
     pub use crate::gpu::known_faults::{Adapter, KNOWN_FAULTS, KnownFault, Remedy, Standing};
-    pub use crate::gpu::load::{TapeKernel, load, tape_dispatches, tape_kernels};
+    pub use crate::gpu::load::load;
     pub use crate::gpu::text::Module;
 }
 

@@ -132,9 +132,9 @@ fn finish(row: u32, slot: u32, sum: vec4<real>) {
 // Slabs of a block.
 const PARTS: u32 = BLOCK / HEIGHT;
 
-// The row of the panel that is nearest to a measurement.
+// The row of the panel that is nearest to a measurement. A panel without rows has the place of one.
 fn in_panel(measurement: u32) -> u32 {
-    return clamp(measurement, panel.first, panel.first + panel.rows - 1u) - panel.first;
+    return clamp(measurement, panel.first, panel.first + max(panel.rows, 1u) - 1u) - panel.first;
 }
 
 @compute @workgroup_size(THREADS)

@@ -57,7 +57,9 @@ fn turn(e: u32, block: u32, bit: u32) -> vec2<real> {
     let top = LOW + bit;
     let start = axis_of(top);
     let lower = place(e, block) & ((1u << top) - 1u);
-    return turns[lower >> start << (TURN_BITS + start - top)];
+    let q = lower >> start << (TURN_BITS + start - top);
+    // No bit is lost: lower has `top` of them. So it is seen that q is in range.
+    return turns[q & ((1u << TURN_BITS) - 1u)];
 }
 
 fn stages(thread: u32, block: u32) {

@@ -92,13 +92,19 @@ impl Slots {
 
     /// Writes the list of active trials for the kernels.
     pub(super) fn write(&self, device: &Device, active: &[bool]) {
-        let lanes = self.lanes as u32;
-        let trials = (0_u32..).zip(active).filter(|&(_, &active)| active).map(|(trial, _)| trial);
-        let mut words = vec![0];
-        words.extend(trials.flat_map(|trial| trial * lanes..(trial + 1) * lanes));
-        words[0] = words.len() as u32 - 1;
+        let words = slot_words(self.lanes, active);
         device.queue().write_buffer(&self.storage.buffer, 0, bytemuck::cast_slice(&words));
     }
+}
+
+/// The number of active slots, and their numbers. Kernels take both for indices.
+fn slot_words(lanes: usize, active: &[bool]) -> Vec<u32> {
+    let lanes = lanes as u32;
+    let trials = (0_u32..).zip(active).filter(|&(_, &active)| active).map(|(trial, _)| trial);
+    let mut words = vec![0];
+    words.extend(trials.flat_map(|trial| trial * lanes..(trial + 1) * lanes));
+    words[0] = words.len() as u32 - 1;
+    words
 }
 
 /// Makes the buffers of a plan.
@@ -161,5 +167,23 @@ impl<'a> Binder<'a> {
 
     pub(super) fn bind_all(&mut self, calls: &[Call]) -> Vec<Dispatch> {
         calls.iter().map(|call| self.bind(call)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slot_words;
+
+    #[test]
+    fn slots_are_below_their_number() {
+        assert_eq!(slot_words(2, &[true, false, true]), [4, 0, 1, 4, 5]);
+        for lanes in 1..4 {
+            for mask in 0..32_u32 {
+                let active: Vec<bool> = (0..5).map(|trial| mask >> trial & 1 == 1).collect();
+                let (words, most) = (slot_words(lanes, &active), 5 * lanes);
+                assert!(words.len() <= 1 + most && words[0] as usize == words.len() - 1);
+                assert!(words[1..].iter().all(|slot| (*slot as usize) < most));
+            }
+        }
     }
 }

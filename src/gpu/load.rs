@@ -2,14 +2,12 @@
 
 use crate::engine::EngineInfo;
 use crate::engine::Options;
-use crate::engine::options::Checks;
 use crate::engine::{Engine, Load};
 use crate::error::Result;
 use crate::gpu::about::{base_info, has_adjoint, over_passes, require_count, require_memory, subject};
-use crate::gpu::blueprint::{Blueprint, Form, Stage, Subject, Work};
+use crate::gpu::blueprint::{Blueprint, Form, Work};
 use crate::gpu::bound::Machine;
 use crate::gpu::buffers::{Panel, UPLOAD_BYTES, largest_binding, largest_panel, panel_ranges, upload_panel};
-use crate::gpu::call::Call;
 use crate::gpu::canary::require_work;
 use crate::gpu::choice::{THIN, bound, form_of};
 use crate::gpu::device::Device;
@@ -18,8 +16,6 @@ use crate::gpu::frame::Frame;
 use crate::gpu::groups::require_groups;
 use crate::gpu::pass::lists::Lists;
 use crate::gpu::pass::nonzeros::Domain;
-use crate::gpu::pass::patterns::Patterns;
-use crate::gpu::pass::strings::Strings;
 use crate::gpu::pass::thin_modules::{VectorSizes, stored_in, widest};
 use crate::gpu::pass::vectors::VectorRows;
 use crate::gpu::patterns::load_patterns;
@@ -27,12 +23,10 @@ use crate::gpu::pipelines::Compiler;
 use crate::gpu::place::{Placed, place};
 use crate::gpu::stream::Stream;
 use crate::gpu::strings::load_strings;
-use crate::gpu::text::{Module, Texts};
+use crate::gpu::text::Texts;
 use crate::gpu::upload::Uploader;
-use crate::gpu::variant::{Extent, TWO_KERNEL, Variant};
 use crate::memory::{Location, Memory, Part, product};
 use crate::operators::{GpuForm, GpuNonzeros, GpuSource, GpuThin, GpuVectors, Operator, Storage};
-use crate::tape::Program;
 
 /// Loads a problem: uploads the operator's data, compiles the kernels of the tape and allocates all buffers of an
 /// iteration. Registers are zero until written; all trials are active.
@@ -247,100 +241,4 @@ fn load_nonzeros<'a>(
         ..base
     };
     GpuEngine::new(load, options, blueprint, machine, None, info)
-}
-
-/// A kernel of a tape, compiled without a device by tests and tools.
-#[doc(hidden)]
-#[derive(Clone, Debug)]
-pub struct TapeKernel {
-    /// Name of the kernel variant.
-    pub variant: String,
-    /// Module of the kernel.
-    pub module: Module,
-    /// Entry of the kernel in its module.
-    pub entry: &'static str,
-    /// Workgroups for all trials and all measurements.
-    pub workgroups: u64,
-}
-
-/// Blueprints of all variants that [`load`] could choose on an adapter with every feature, without a device.
-fn blueprints(
-    operator: &dyn Operator,
-    program: &Program,
-    batch: usize,
-    options: &Options,
-) -> Result<Vec<(String, Blueprint)>> {
-    let texts = Texts::new(&options.mutations, options.checks.unwrap_or(Checks::Off));
-    let (precision, readable) = (options.precision, options.readable);
-    let subject = Subject { program, operator, batch, precision, readable };
-    let thin = |form: Form<'_>| Ok(vec![(THIN.to_owned(), Blueprint::new(&texts, subject, form)?)]);
-    match form_of(operator)? {
-        GpuForm::Rows(source) => {
-            let plan = source.plan(widest(precision));
-            let extent = Extent::new(operator.domain().dimension(), operator.measurements(), batch, precision);
-            let abilities = crate::gpu::device::Abilities { threads: 1024, subgroup: true, software: false };
-            let of = |variant: Variant| {
-                Ok((variant.to_string(), Blueprint::new(&texts, subject, Form::Rows(&plan, variant))?))
-            };
-            Variant::allowed(&extent, &abilities).into_iter().map(of).collect()
-        }
-        GpuForm::Thin(GpuThin::Vectors(data)) => {
-            let frame = Frame::new(operator, 1, batch, precision);
-            let sizes = VectorSizes::new(frame, data.vectors(), stored_in(data, precision));
-            thin(Form::Vectors(sizes, &[operator.measurements()]))
-        }
-        GpuForm::Thin(GpuThin::Nonzeros(data)) => {
-            let lists = Lists::new(&Frame::new(operator, 1, batch, precision), data, usize::MAX, usize::MAX)?;
-            thin(Form::Nonzeros(&Domain::new(&lists, data.all_ones(), None)))
-        }
-        GpuForm::Thin(GpuThin::Strings(data)) => {
-            let strings = Strings::new(&Frame::new(operator, 1, batch, precision), data, usize::MAX, usize::MAX)?;
-            thin(Form::Strings(strings.sizes, &strings.groups()))
-        }
-        GpuForm::Thin(GpuThin::Patterns(data)) => {
-            let patterns = Patterns::new(&Frame::new(operator, 1, batch, precision), data, usize::MAX, usize::MAX)?;
-            thin(Form::Patterns(patterns.sizes, &patterns.counts()))
-        }
-    }
-}
-
-/// Kernels of all these blueprints, in the order of execution.
-///
-/// # Errors
-/// Those of [`load`].
-#[doc(hidden)]
-pub fn tape_kernels(
-    operator: &dyn Operator,
-    program: &Program,
-    batch: usize,
-    options: &Options,
-) -> Result<Vec<TapeKernel>> {
-    let rows = operator.measurements();
-    let of = |(variant, blueprint): (String, Blueprint)| {
-        let calls = blueprint.stages().flat_map(Stage::calls);
-        let kernel = |call: &Call| TapeKernel {
-            variant: variant.clone(),
-            module: (*call.module).clone(),
-            entry: call.entry,
-            workgroups: call.grid.workgroups(batch, rows),
-        };
-        calls.map(kernel).collect::<Vec<_>>()
-    };
-    Ok(blueprints(operator, program, batch, options)?.into_iter().flat_map(of).collect())
-}
-
-/// Number of dispatches of an iteration, with data in one panel and the variant that every operator has.
-///
-/// # Errors
-/// Those of [`load`].
-#[doc(hidden)]
-pub fn tape_dispatches(operator: &dyn Operator, program: &Program, batch: usize, iteration: usize) -> Result<usize> {
-    let subject = Subject { program, operator, batch, precision: Default::default(), readable: false };
-    if let GpuForm::Rows(source) = form_of(operator)? {
-        let plan = source.plan(Storage::F32);
-        let blueprint = Blueprint::new(&Texts::new(&[], Checks::Off), subject, Form::Rows(&plan, TWO_KERNEL))?;
-        return Ok(blueprint.dispatches(program, iteration, 1));
-    }
-    let all = blueprints(operator, program, batch, &Options::default())?;
-    Ok(all.first().map_or(0, |(_, blueprint)| blueprint.dispatches(program, iteration, 1)))
 }

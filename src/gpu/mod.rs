@@ -21,6 +21,7 @@ mod frame;
 mod fuse;
 mod generate;
 mod groups;
+pub(crate) mod kernels;
 pub(crate) mod known_faults;
 pub(crate) mod load;
 mod ops;

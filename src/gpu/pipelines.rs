@@ -179,7 +179,8 @@ pub(super) fn fold(device: &Device, count: u64) -> Result<[u32; 3]> {
     })
 }
 
-fn fold_at(most: u64, count: u64) -> Option<[u32; 3]> {
+/// [`fold`] for a dimension of at most `most`.
+pub(super) fn fold_at(most: u64, count: u64) -> Option<[u32; 3]> {
     let z = count.div_ceil(most.saturating_mul(most)).max(1);
     let y = count.div_ceil(z).div_ceil(most).max(1);
     let x = count.div_ceil(z * y);

@@ -10,10 +10,14 @@ use crate::gpu::pipelines::Compiler;
 use crate::memory::product;
 use crate::operators::GpuPatterns;
 
+/// Words of a buffer for a list of so many: a binding of an array of pairs or quads holds at least one element.
+pub(super) fn uploaded_words(words: usize) -> usize {
+    words.max(4)
+}
+
 /// A buffer of so many words.
 fn empty(device: &Device, label: &str, words: usize) -> wgpu::Buffer {
-    // A binding of an array of pairs or quads holds at least one element.
-    let size = product(&[words.max(4), 4]);
+    let size = product(&[uploaded_words(words), 4]);
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
     device.raw().create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
 }

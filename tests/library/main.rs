@@ -6,6 +6,7 @@ mod confidence;
 mod defaults;
 mod faults;
 mod implicit;
+mod intervals;
 mod io;
 mod laws;
 mod memory;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use lowrank::internals::gpu::{Module, Options, tape_kernels};
+use lowrank::internals::gpu::{Module, Options, TapeKernel, tape_kernels};
 use lowrank::internals::operators::REGISTRY;
 use lowrank::internals::tape::Program;
 use lowrank::operators::{CodedDiffraction, Loss, Operator, Storage};
@@ -50,30 +50,32 @@ fn everything(domain: Domain, k: usize, loss: Loss, signed: bool) -> Program {
     t.finish()
 }
 
-/// Modules of such a tape, as far as the operator can have it.
-fn tape_modules_of(operator: &dyn Operator, k: usize, batch: usize, precision: Precision) -> Vec<Module> {
+/// Kernels of such a tape, as far as the operator can have it.
+fn tape_kernels_of(operator: &dyn Operator, k: usize, batch: usize, precision: Precision) -> Vec<TapeKernel> {
     let losses = if operator.is_centred() { vec![Loss::Square] } else { vec![Loss::Huber { delta: 0.5 }, Loss::L1] };
     let options = Options { precision, ..Options::default() };
     let all = losses.into_iter().flat_map(|loss| {
         let program = everything(operator.domain(), k, loss, loss == Loss::L1);
-        let kernels = tape_kernels(operator, &program, batch, &options).expect("a registered shader");
-        kernels.into_iter().map(|kernel| kernel.module)
+        tape_kernels(operator, &program, batch, &options).expect("a registered shader")
     });
     all.collect()
 }
 
-/// Every module of every operator and variant at several sizes: all lane widths, k past a block, m past one grid
-/// dimension.
-fn modules_in(precision: Precision) -> Vec<Module> {
-    let mut modules = Vec::new();
+/// Sizes (n, m, k, batch): all lane widths, k past a block, m past one grid dimension.
+const SIZES: &[(usize, usize, usize, usize)] =
+    &[(1, 1, 1, 1), (2, 3, 5, 2), (17, 257, 16, 3), (61, 40, 33, 8), (3, 70_000, 1, 9)];
+
+/// Every kernel of every operator and variant at these sizes, and those of thin operators.
+pub fn kernels_at(precision: Precision, sizes: &[(usize, usize, usize, usize)]) -> Vec<TapeKernel> {
+    let mut kernels = Vec::new();
     for registration in REGISTRY.iter().filter(|registration| registration.backends.contains("gpu")) {
-        for (n, m, k, batch) in [(1, 1, 1, 1), (2, 3, 5, 2), (17, 257, 16, 3), (61, 40, 33, 8), (3, 70_000, 1, 9)] {
+        for &(n, m, k, batch) in sizes {
             let variants = registration.variants.iter().filter(|variant| variant.gpu).map(|variant| variant.random);
             for make in variants.chain([registration.random]) {
                 let domains = [Domain::symmetric(n), Domain::rectangular(n, n + 4)];
                 for domain in domains.into_iter().filter_map(registration.domain) {
                     let operator = make(domain, m, 1).expect("a small operator");
-                    modules.extend(tape_modules_of(operator.as_ref(), k, batch, precision));
+                    kernels.extend(tape_kernels_of(operator.as_ref(), k, batch, precision));
                 }
             }
         }
@@ -84,17 +86,17 @@ fn modules_in(precision: Precision) -> Vec<Module> {
             let nonzeros = ThinOperator::nonzeros(domain, 40, 3, 1, false);
             let centred = ThinOperator::vectors(domain, 40, 2, 1, false).centred();
             for operator in [vectors, nonzeros, centred] {
-                modules.extend(tape_modules_of(&operator, 5, 3, precision));
+                kernels.extend(tape_kernels_of(&operator, 5, 3, precision));
             }
         }
     }
     // A transform of several calls, and one with axes in one call.
     for shape in [&[64, 128][..], &[4, 8]] {
         let patterns = CodedDiffraction::random(shape, 3 * shape[0] * shape[1] - 1, 1).expect("a small picture");
-        modules.extend(tape_modules_of(&patterns, 3, 2, precision));
+        kernels.extend(tape_kernels_of(&patterns, 3, 2, precision));
     }
-    assert!(!modules.is_empty());
-    modules
+    assert!(!kernels.is_empty());
+    kernels
 }
 
 /// A module, and what naga makes of it.
@@ -106,6 +108,7 @@ pub struct Parsed {
 /// All modules, once each, parsed and validated.
 pub fn all_modules() -> &'static [Parsed] {
     static ALL: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
+        let modules_in = |precision| kernels_at(precision, SIZES).into_iter().map(|kernel| kernel.module);
         let modules: Vec<Module> = [Precision::F32, Precision::F64].into_par_iter().flat_map_iter(modules_in).collect();
         let mut texts = BTreeSet::new();
         let once: Vec<Module> = modules.into_iter().filter(|module| texts.insert(module.text.clone())).collect();

@@ -1,5 +1,5 @@
-//! What lets kernels run without runtime checks: every loop counts towards an end. Indices are held by the laws, which run
-//! with and without checks, and by guard words behind buffers.
+//! What lets kernels run without runtime checks: every loop counts towards an end. That indices lie within their arrays is
+//! shown by `intervals`.
 
 use std::collections::BTreeSet;
 

@@ -150,7 +150,8 @@ impl Listed {
     fn add(&mut self, operator: &dyn Operator, method: &Method, batch: usize, storage: &str) -> Result<()> {
         let Some(program) = program(method, operator) else { return Ok(()) };
         let options = Options { precision: Precision::F32, ..Options::default() };
-        for TapeKernel { variant, module, entry, workgroups } in tape_kernels(operator, &program, batch, &options)? {
+        for TapeKernel { variant, module, entry, workgroups, .. } in tape_kernels(operator, &program, batch, &options)?
+        {
             let own = module.name == "operator";
             let name = if own { format!("{variant} {entry}") } else { format!("{} {entry}", module.name) };
             if self.seen.insert((name.clone(), module.text.clone())) {

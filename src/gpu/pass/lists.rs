@@ -290,6 +290,34 @@ mod tests {
         }
     }
 
+    /// Kernels take these numbers for indices, without checks.
+    #[test]
+    fn numbers_of_lists_stay_within_what_they_point_at() {
+        let (list, frame) = (list(), frame(3, 50, 5000));
+        for most in [1, 40, 3000, usize::MAX] {
+            let lists = Lists::new(&frame, &list, most, usize::MAX).unwrap();
+            let below = |number: u32, bound: usize| (number as usize) < bound;
+            for panel in &lists.forward {
+                let places = &panel.listed.places;
+                let (offsets, long) = panel.offsets.split_at(panel.rows + 1);
+                assert!(offsets.iter().all(|offset| *offset as usize <= places.len()) && long.len() == panel.long);
+                assert!(long.iter().all(|row| below(*row, panel.rows)));
+                assert!(places.iter().flatten().all(|row| below(*row, frame.n)));
+            }
+            for panel in &lists.gather {
+                let places = &panel.listed.places;
+                assert!(places.iter().all(|[i, row]| below(*i, frame.m) && below(*row, frame.n)));
+                for [row, begin, end, own] in panel.short.iter().chain(&panel.long) {
+                    assert!(below(*row, frame.n) && begin <= end && *end as usize <= places.len());
+                    assert!(*own == WHOLE || below(*own, lists.partials));
+                }
+            }
+            for [row, first, end, _] in &lists.spans {
+                assert!(below(*row, frame.n) && first <= end && *end as usize <= lists.partials);
+            }
+        }
+    }
+
     #[test]
     fn lists_that_cannot_be_are_refused() {
         let refused = |list: Vec<_>, bound| {

@@ -152,3 +152,37 @@ impl Maker<'_> {
         Ok(o.around(Vec::new(), pieces, (Vec::new(), Vec::new()), &fills))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operators::Loss;
+
+    struct Masks(Vec<[u32; 2]>);
+
+    impl GpuStrings for Masks {
+        fn masks(&self, i: usize) -> [u32; 2] {
+            self.0[i]
+        }
+    }
+
+    /// Kernels take these numbers for indices, without checks.
+    #[test]
+    fn numbers_of_strings_stay_within_what_they_point_at() {
+        let masks: Vec<[u32; 2]> = (0..40).map(|i| [i * 5 % 8, i * 3 % 8]).collect();
+        let (m, n, loss) = (masks.len(), 16, Loss::Square);
+        let (symmetric, complex, grouped, centred) = (true, true, false, false);
+        let precision = Precision::F32;
+        let frame = Frame { precision, n, n1: n, n2: n, symmetric, complex, k: 2, m, slots: 1, loss, grouped, centred };
+        let below = |number: u32, bound: usize| (number as usize) < bound;
+        for most in [1, 7, usize::MAX] {
+            let strings = Strings::new(&frame, &Masks(masks.clone()), most, usize::MAX).unwrap();
+            for panel in &strings.panels {
+                for [x, begin, end, _] in &panel.groups {
+                    assert!(below(*x, 8) && begin <= end && *end as usize <= panel.strings.len());
+                }
+                assert!(panel.strings.iter().all(|[z, i]| below(z & ((1 << 30) - 1), 8) && below(*i, m)));
+            }
+        }
+    }
+}
