@@ -16,9 +16,12 @@ use crate::solver::trial::Trial;
 use crate::solver::{Observer, Solver};
 use crate::text::readable;
 
-/// Iterations below which a fit was not hard, unless it leaves more than this share of y.
+/// Iterations below which a fit was not hard, unless it leaves more than this share of y and has fewer measurements per degree of
+/// freedom than this: with more of them noise explains what is left, because a fit of another matrix would leave directions that
+/// stand out, and growth of the rank would go on.
 const HARD: usize = 100;
 const LITTLE: f64 = 0.3;
+const AMPLE: f64 = 4.0;
 /// Measurements per degree of freedom below which growth of the rank on few rows may go astray.
 const TIGHT: f64 = 2.2;
 /// Starts of the second fit, in one batch.
@@ -56,7 +59,9 @@ impl Task<'_> {
             && !plan.has_ridge()
             && trial.parameters.fold.is_none()
             && matches!(trial.status, Status::Finished | Status::Stalled);
-        let hard = trial.iterations >= HARD || trial.relative_residual > LITTLE || has_faint_column(trial);
+        let freedom = self.freedom()(trial.estimated_rank) as f64;
+        let much = trial.relative_residual > LITTLE && self.training(trial) < AMPLE * freedom;
+        let hard = trial.iterations >= HARD || much || has_faint_column(trial);
         let misses = trial.relative_residual > MISFIT && hard;
         // A fit of too high a rank is one of many, and another may be of a lower rank. Entries that a row lacks stay unknown.
         let is_open =
@@ -64,11 +69,15 @@ impl Task<'_> {
         Ok(free && (misses || is_open()?))
     }
 
+    /// Number of measurements that are not held out.
+    fn training(self, trial: &TrialSolution) -> f64 {
+        (trial.parameters.rows - trial.parameters.holdout_rows) as f64
+    }
+
     /// Whether another method is asked about a fit: it misses, and the measurements are few for its rank, or much is left.
     fn deserves_second_opinion(self, fit: &Solution) -> bool {
         let [trial] = fit.trials.as_slice() else { return false };
-        let m = (trial.parameters.rows - trial.parameters.holdout_rows) as f64;
-        let tight = m < TIGHT * self.freedom()(trial.estimated_rank) as f64;
+        let tight = self.training(trial) < TIGHT * self.freedom()(trial.estimated_rank) as f64;
         let limited =
             self.settings.stop.time.is_some() || self.settings.checkpoint.is_some() || fit.resumed_at.is_some();
         let ended = matches!(trial.status, Status::Finished | Status::Stalled);

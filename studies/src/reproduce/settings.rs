@@ -164,9 +164,9 @@ impl Ss21 {
         }
     }
 
-    /// Returns the same setting for runs of some seconds: the extra scale runs have n ≤ 50, and a width has five starts.
+    /// Returns the same setting for runs of some seconds: the extra scale runs have n ≤ 50.
     pub fn quick(n: usize, rank: usize) -> Self {
-        Self { slope_size: n.min(50), starts: 5, ..Self::new(n, rank) }
+        Self { slope_size: n.min(50), ..Self::new(n, rank) }
     }
 
     /// Checks the settings that the solver does not check.

@@ -160,8 +160,8 @@ impl Room for Tomography {
     }
 
     fn claims(&self, s: &Rerun, courses: &[RaceCourse], curves: &[MeasuredCurve]) -> Vec<Claim> {
-        let mut all =
-            vec![claims::within_a_second(curves), claims::slope(curves), claims::independent(curves, conditions(s))];
+        let mut all = claims::within_a_second(curves).to_vec();
+        all.extend([claims::slope(curves), claims::independent(curves, conditions(s))]);
         all.extend(claims::fidelities(curves));
         all.extend(claims::phases(courses));
         all
