@@ -4,8 +4,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use lowrank::operators::pauli::with_shots;
 use lowrank::operators::rank_one::RankOne;
-use lowrank::operators::{Dense, Entries, Layout, Loss, Operator, Seeded, Sparse};
+use lowrank::operators::{Dense, Entries, Layout, Loss, Operator, Pauli, Seeded, Sparse};
 use lowrank::problem::{Domain, Truth, synthetic};
 use lowrank::{Backend, Method, Model, Precision, Problem, Settings, Solution, Solver, Status, Stop, Trial};
 
@@ -287,4 +288,22 @@ fn a_fit_that_leaves_most_of_the_observations_gives_way_to_one_that_leaves_the_n
         replaced += usize::from(notes(&found, &["second fit, by pursuit"]));
     }
     assert!(replaced > 0, "none of these problems shows it");
+}
+
+/// With six measurements per degree of freedom noise explains what a good fit leaves, however much that is.
+#[test]
+fn noise_of_ample_measurements_asks_for_no_second_fit() {
+    let truth = synthetic::hermitian(64).rank(4).seed(7).build().unwrap();
+    let exact = Problem::measure(Pauli::random(6, 2400, 7).unwrap(), truth.clone()).unwrap();
+    let y = with_shots(exact.observations(0).unwrap(), 1024, 7).unwrap();
+    let problem = Problem::new(exact.operator().clone(), y).unwrap().with_truth(truth).unwrap();
+    let found = solve(&problem, Settings::default());
+    let (best, passes) = (found.best(), found.timing.passes);
+    assert!(
+        best.relative_residual > 0.3 && best.estimated_rank == 4,
+        "{} {}",
+        best.relative_residual,
+        best.estimated_rank
+    );
+    assert!(passes < 150.0, "{passes}");
 }
