@@ -58,12 +58,21 @@ def fidelity(x, u):
     return (np.linalg.svd(x.conj().T @ u, compute_uv=False).sum() / np.linalg.norm(x) / np.linalg.norm(u)) ** 2
 
 
+def leading(strings, y, rank, steps=8):
+    """Leading eigenvalues and vectors of the sum of y_i P_i, by subspace iteration: the matrix is not formed."""
+    v = np.random.default_rng(2).standard_normal((strings.n, min(rank + 4, strings.n))).astype(complex)
+    for _ in range(steps):
+        v, _ = np.linalg.qr(strings.adjoint(y, v))
+    values, small = np.linalg.eigh(v.conj().T @ strings.adjoint(y, v))
+    return values[-rank:], v @ small[:, -rank:]
+
+
 def mifgd(strings, y, rank, x, wanted, most=1000, mu=0.25):
     """Iterations and factor of the momentum method."""
     s = strings.n / len(y)
-    whole = s * strings.adjoint(y, np.eye(strings.n, dtype=complex))
-    values, vectors = np.linalg.eigh(whole)
-    u = vectors[:, -rank:] * np.sqrt(np.maximum(values[-rank:], 0))
+    values, vectors = leading(strings, y, rank)
+    values = s * values
+    u = vectors * np.sqrt(np.maximum(values, 0))
     z, eta, last = u.copy(), 1.0 / values[-1], np.inf
     for t in range(1, most + 1):
         e = strings.forward(z) - y
