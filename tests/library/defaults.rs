@@ -4,7 +4,6 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use lowrank::operators::pauli::with_shots;
 use lowrank::operators::rank_one::RankOne;
 use lowrank::operators::{Dense, Entries, Layout, Loss, Operator, Pauli, Seeded, Sparse};
 use lowrank::problem::{Domain, Truth, synthetic};
@@ -294,9 +293,9 @@ fn a_fit_that_leaves_most_of_the_observations_gives_way_to_one_that_leaves_the_n
 #[test]
 fn noise_of_ample_measurements_asks_for_no_second_fit() {
     let truth = synthetic::hermitian(64).rank(4).seed(7).build().unwrap();
-    let exact = Problem::measure(Pauli::random(6, 2400, 7).unwrap(), truth.clone()).unwrap();
-    let y = with_shots(exact.observations(0).unwrap(), 1024, 7).unwrap();
-    let problem = Problem::new(exact.operator().clone(), y).unwrap().with_truth(truth).unwrap();
+    let exact = Problem::measure(Pauli::random(6, 2400, 7).unwrap(), truth).unwrap();
+    let size = exact.observations(0).unwrap().iter().map(|y| y * y).sum::<f64>().sqrt() / 2400_f64.sqrt();
+    let problem = exact.with_noise(0.5 * size, 7).unwrap();
     let found = solve(&problem, Settings::default());
     let (best, passes) = (found.best(), found.timing.passes);
     assert!(

@@ -39,6 +39,10 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     ("strings forward", "a ^ group.x", "a + group.x", "right["),
     ("strings adjoint", "at < STATES / 2u", "at <= STATES / 2u", "wave["),
     ("strings adjoint", "strings[t].x & SIGNS", "strings[t].x", "wave["),
+    ("patterns transform", "line_of(e, block) < lines()", "line_of(e, block) <= lines()", "waves["),
+    ("patterns transform", "q < NUMBERS / 2u", "q <= NUMBERS / 2u", "wave["),
+    ("patterns transform", "if (i < M)", "if (i <= M)", "source["),
+    ("patterns forward", "at >= count", "at > count", "left["),
 ];
 
 #[test]
