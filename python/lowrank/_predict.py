@@ -85,7 +85,7 @@ class Factors:
             self._inner.save(os.fspath(path))
         else:
             with open(os.fspath(path), "wb") as file:
-                np.savez(file, left=self.left[None], right=self.right[None])
+                np.savez(file, left=self.left[None], right=self.right[None], rows=self.rows, columns=self.columns)
 
     def _require_real(self, what: str) -> None:
         if self._imaginary is not None:

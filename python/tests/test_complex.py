@@ -225,6 +225,12 @@ def test_entries_of_complex_matrices_are_predicted(tmp_path, model: str) -> None
         assert np.iscomplexobj(values)
         np.testing.assert_allclose(values, found[rows, columns], atol=1e-12)
     assert factors.left.dtype == np.complex128 and factors.right.shape[0] == m.shape[1]
+    names = [f"a{at}" for at in range(m.shape[0])], 100 + np.arange(m.shape[1])
+    named = lowrank.Factors(fit, rows=names[0], columns=names[1])
+    named.save(tmp_path / "named.npz")
+    for of in (named, tmp_path / "named.npz"):
+        values = lowrank.predict(of, ["a0", "a3", "a8"], [101, 103, 100])
+        np.testing.assert_allclose(values, found[rows[:3], columns[:3]], atol=1e-12)
     with pytest.raises(InvalidInput, match="complex factors"):
         lowrank.predict(fit, rows, top=2)
     with pytest.raises(InvalidInput, match="complex factors"):

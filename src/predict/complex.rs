@@ -4,10 +4,10 @@
 
 use std::path::Path;
 
-use super::{Predictor, SAVE, signs};
+use super::{Predictor, SAVE, labels_of, signs};
 use crate::error::{Error, Result};
 use crate::io::complex::{ComplexArray, complex_array};
-use crate::io::{Labels, npz_names};
+use crate::io::npz_names;
 
 /// A complex matrix: its shape, and real and imaginary parts in turn, row-major.
 struct Block {
@@ -74,15 +74,15 @@ impl Predictor {
                 Block { parts: left.parts.iter().enumerate().map(signed).collect(), ..left }
             }
         };
-        let count = |count: usize| Labels::Counted { first: 0, count };
+        let (rows, columns) = (labels_of(path, "rows", left.rows)?, labels_of(path, "columns", right.rows)?);
         let part = |turned: bool| Self {
             k: 2 * left.k,
             left: left.beside(turned),
             right: right.beside(false),
             biases: None,
             scales: None,
-            rows: count(left.rows),
-            columns: count(right.rows),
+            rows: rows.clone(),
+            columns: columns.clone(),
             symmetric: !has("right"),
         };
         Ok(Some([part(false), part(true)]))

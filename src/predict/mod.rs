@@ -156,16 +156,7 @@ impl Predictor {
             (Some(mean), Some(rows), Some(columns)) => Some(Biases { mean: mean[0], rows, columns }),
             _ => None,
         };
-        let labels = |name: &str, count: usize| -> Result<Labels> {
-            let labels = read_labels(path, name)?.unwrap_or(Labels::Counted { first: 0, count });
-            match labels.len() == count {
-                true => Ok(labels),
-                false => {
-                    Err(Error::file(path, format!("{} names in '{name}'", labels.len()), format!("{count}"), SAVE))
-                }
-            }
-        };
-        let (rows, columns) = (labels("rows", left.rows)?, labels("columns", n2)?);
+        let (rows, columns) = (labels_of(path, "rows", left.rows)?, labels_of(path, "columns", n2)?);
         Ok(Self { k, left: product, right, biases, scales: list("column_scale", n2)?, rows, columns, symmetric })
     }
 
@@ -282,6 +273,15 @@ impl Predictor {
         arrays.push(("rows", NpzArray::Labels(&self.rows)));
         arrays.push(("columns", NpzArray::Labels(&self.columns)));
         write_npz_arrays(writer, &arrays)
+    }
+}
+
+/// Names of `count` rows or columns: their indices where the file has none.
+fn labels_of(path: &Path, name: &str, count: usize) -> Result<Labels> {
+    let labels = read_labels(path, name)?.unwrap_or(Labels::Counted { first: 0, count });
+    match labels.len() == count {
+        true => Ok(labels),
+        false => Err(Error::file(path, format!("{} names in '{name}'", labels.len()), format!("{count}"), SAVE)),
     }
 }
 
