@@ -11,6 +11,7 @@ summary.md into DIR. Exits with 1 where gd recovers a noiseless problem that the
 import argparse
 import csv
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -47,15 +48,18 @@ class Ensemble:
     model: str = "psd"
     shape: tuple = (30, 30)
     made: tuple = ()
+    complex: bool = False
 
     def freedom(self):
         n1, n2 = self.shape
+        if self.complex:
+            return 2 * n1 * RANK - RANK * RANK
         return RANK * (n1 + n2 - RANK) if self.model == "asymmetric" else n1 * RANK - RANK * (RANK - 1) // 2
 
     def measurements(self, factor):
-        """How many they are, or None where there are not so many entries."""
+        """How many they are, or None where there are not so many entries or Pauli strings."""
         m = math.ceil(factor * self.freedom())
-        return None if self.operator == "entries" and m > math.prod(self.shape) else m
+        return None if self.operator in ("entries", "pauli") and m > math.prod(self.shape) else m
 
     def generate(self, condition):
         """Flags of `generate`, but for m, seed and noise. It wants the condition number of X for M = X S Xᵀ, the root of that of M."""
@@ -84,6 +88,10 @@ ENSEMBLES = {
     # times as many would be more than all, and would still leave nothing to complete where the matrix is just large enough.
     "entries": Ensemble("entries", "asymmetric", (100, 80)),
     "sparse": Ensemble("sparse"),
+    # Of 5 qubits there are 1024 strings, which is five and a half times the freedom of rank 3 (183).
+    "pauli": Ensemble("pauli", shape=(32, 32), complex=True),
+    "dense-complex": Ensemble("dense", shape=(20, 20), made=("--complex",), complex=True),
+    "rank_one-complex": Ensemble("rank_one", shape=(20, 20), made=("--complex",), complex=True),
 }
 
 # --------------------------------------------------------------------------------------------------- running the program
@@ -175,7 +183,7 @@ def truth(folder):
     """The matrix M of a problem."""
     if (folder / "X.npy").exists():
         left = np.load(folder / "X.npy")
-        return left @ left.T
+        return left @ left.conj().T
     with np.load(folder / "X.npz") as held:
         left, right = held["left"], held["right"] if "right" in held else held["left"]
         if "signature" in held:
@@ -192,9 +200,11 @@ def tangent_basis(m, model):
         return np.stack([np.outer(left[:, i], right[j]) for i, j in pairs])
     values, vectors = np.linalg.eigh(m)
     vectors = vectors[:, np.argsort(-np.abs(values))]
-    halves = [(np.outer(vectors[:, i], vectors[:, j]), 0.5 if i == j else 0.5 ** 0.5)
+    halves = [(np.outer(vectors[:, i], vectors[:, j].conj()), 0.5 if i == j else 0.5 ** 0.5)
               for i in range(RANK) for j in range(i, len(vectors))]
-    return np.stack([weight * (outer + outer.T) for outer, weight in halves])
+    if np.iscomplexobj(m):
+        halves += [(1j * outer, weight) for outer, weight in halves if weight != 0.5]
+    return np.stack([weight * (outer + outer.conj().T) for outer, weight in halves])
 
 
 def entries(folder):
@@ -217,16 +227,32 @@ def coordinates(file):
     return array
 
 
+def widened(array):
+    """Numbers in double precision."""
+    return array.astype(complex if np.iscomplexobj(array) else float)
+
+
+def pauli(word):
+    """A Pauli string as a matrix."""
+    letters = {"I": np.eye(2), "X": np.array([[0, 1], [1, 0]]), "Y": np.array([[0, -1j], [1j, 0]]), "Z": np.diag([1, -1])}
+    return functools.reduce(np.kron, (letters[letter] for letter in word))
+
+
 def measured(folder, stack):
     """What the operator of a problem says of every matrix of a stack: an (m, d) array."""
     if (folder / "entries.csv").exists():
         rows, columns, _ = entries(folder)
         return stack[:, rows, columns].T
     if (folder / "a.npy").exists():
-        a = np.load(folder / "a.npy").astype(float)
-        return np.stack([np.sum((a @ z) * a, axis=1) for z in stack], axis=1)
-    a = np.load(folder / "A.npy").astype(float) if (folder / "A.npy").exists() else coordinates(folder / "A.mtx")
+        a = widened(np.load(folder / "a.npy"))
+        return np.stack([np.sum((a.conj() @ z) * a, axis=1).real for z in stack], axis=1)
+    if (folder / "strings.txt").exists():
+        words = (folder / "strings.txt").read_text().split()
+        return np.stack([np.einsum("ij,dij->d", pauli(word).conj(), stack).real for word in words])
+    a = widened(np.load(folder / "A.npy")) if (folder / "A.npy").exists() else coordinates(folder / "A.mtx")
     a, n = a.reshape(len(a), -1), stack.shape[1]
+    if np.iscomplexobj(a):
+        return (a.conj() @ stack.reshape(len(stack), -1).T).real
     if a.shape[1] == stack[0].size:
         return a @ stack.reshape(len(stack), -1).T
     # Of packed matrices the upper triangle is there, and what is off the diagonal counts twice.
@@ -240,7 +266,7 @@ class Oracle:
     def __init__(self, folder, model):
         m = truth(folder)
         basis = tangent_basis(m, model)
-        self.found = np.tensordot(basis, m)
+        self.found = np.tensordot(basis.conj(), m).real
         self.features = measured(folder, basis)
         misfit = np.linalg.norm(self.features @ self.found - observations(folder)) / np.linalg.norm(observations(folder))
         if misfit > 1e-5:
