@@ -222,22 +222,29 @@ impl<T: Real, P: Passes<T>> Machine<T, P> {
     /// Runs a function on the host for each active trial.
     fn on_host(&mut self, op: &HostOp) -> Result<()> {
         let Self { program, passes, registers, active, .. } = self;
-        for trial in (0..active.len()).filter(|trial| active[*trial]) {
-            let given: Vec<Held<'_>> = op.inputs.iter().map(|at| registers.held(*at, trial)).collect();
-            let mut left = vec![Left::default(); op.outputs.len()];
-            match &op.work {
-                HostWork::Alone(_) => op.run(&given, &mut left)?,
-                HostWork::WithRows(function) => {
-                    function(&*passes.rows(registers, program, trial)?, &given, &mut left)?;
-                }
-            }
+        let trials: Vec<usize> = (0..active.len()).filter(|trial| active[*trial]).collect();
+        let leave = |registers: &mut Registers<T>, trial: usize, left: Vec<Left>| -> Result<()> {
             for (at, left) in op.outputs.iter().zip(left) {
                 let declaration = program.declaration(*at);
                 debug_assert!(declaration.kind != Kind::Measured, "host ops write factors and scalars");
                 registers.leave((&declaration.name, *at), trial, &left)?;
             }
+            Ok(())
+        };
+        match &op.work {
+            HostWork::Alone(_) => {
+                let all: Vec<Vec<Held<'_>>> =
+                    trials.iter().map(|trial| registers.all_held(&op.inputs, *trial)).collect();
+                let left = op.run_each(&all)?;
+                trials.iter().zip(left).try_for_each(|(trial, left)| leave(registers, *trial, left))
+            }
+            HostWork::WithRows(function) => trials.iter().try_for_each(|trial| {
+                let mut left = vec![Left::default(); op.outputs.len()];
+                let given = registers.all_held(&op.inputs, *trial);
+                function(&*passes.rows(registers, program, *trial)?, &given, &mut left)?;
+                leave(registers, *trial, left)
+            }),
         }
-        Ok(())
     }
 
     fn carry_out_all(&mut self, steps: &[Step]) -> Result<()> {

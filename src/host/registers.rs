@@ -187,6 +187,11 @@ impl<T: Real> Registers<T> {
         }
     }
 
+    /// What a function on the host reads of one trial: its inputs in order.
+    pub(crate) fn all_held(&self, inputs: &[Register], trial: usize) -> Vec<Held<'_>> {
+        inputs.iter().map(|at| self.held(*at, trial)).collect()
+    }
+
     /// Writes what a function on the host left for the factors or the scalar of one trial.
     ///
     /// # Errors

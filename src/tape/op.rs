@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::error::Result;
 use crate::tape::clip::MeasuredClip;
 use crate::tape::expression::Expression;
@@ -255,14 +257,20 @@ pub struct HostOp {
 }
 
 impl HostOp {
-    /// Runs a function that reads registers alone.
+    /// Runs a function that reads registers alone for several trials, side by side, and returns what it left for each.
     ///
     /// # Errors
-    /// Those of the function; [`Error::Unsupported`] for one that reads measurement data.
-    pub fn run(&self, inputs: &[Held<'_>], outputs: &mut [Left]) -> Result<()> {
-        match &self.work {
-            HostWork::Alone(function) => function(inputs, outputs),
-            HostWork::WithRows(_) => Err(out_of_reach("on this backend")),
+    /// That of the first trial whose function fails; [`Error::Unsupported`] for a function that reads measurement data.
+    pub fn run_each(&self, trials: &[Vec<Held<'_>>]) -> Result<Vec<Vec<Left>>> {
+        let HostWork::Alone(function) = &self.work else { return Err(out_of_reach("on this backend")) };
+        let run = |inputs: &Vec<Held<'_>>| -> Result<Vec<Left>> {
+            let mut left = vec![Left::default(); self.outputs.len()];
+            function(inputs, &mut left)?;
+            Ok(left)
+        };
+        match trials {
+            [one] => Ok(vec![run(one)?]),
+            several => several.par_iter().map(run).collect::<Vec<_>>().into_iter().collect(),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::bound::{Bounds, Item, PassWork};
 use crate::gpu::paranoia;
 use crate::gpu::registers::Place;
-use crate::tape::{Held, Left};
+use crate::tape::Held;
 
 use super::{GpuEngine, Step};
 
@@ -126,19 +126,23 @@ impl GpuEngine<'_> {
             .map(|register| self.place(*register).and_then(|place| Ok((place, self.fetch(place)?))))
             .collect::<Result<_>>()?;
         let places: Vec<Place> = outputs.iter().map(|register| self.place(*register)).collect::<Result<_>>()?;
-        for trial in (0..self.batch).filter(|trial| self.active[*trial]) {
-            let own =
-                |(place, values): &(Place, Vec<f64>)| trial * place.len..trial * place.len + values.len() / self.batch;
-            let arguments: Vec<Held<'_>> = given.iter().map(|input| Held::F64(&input.1[own(input)])).collect();
-            let mut left = vec![Left::default(); outputs.len()];
-            op.run(&arguments, &mut left)?;
+        let trials: Vec<usize> = (0..self.batch).filter(|trial| self.active[*trial]).collect();
+        let arguments = |trial: &usize| -> Vec<Held<'_>> {
+            let own = |(place, values): &(Place, Vec<f64>)| {
+                let from = trial * place.len;
+                from..from + values.len() / self.batch
+            };
+            given.iter().map(|input| Held::F64(&input.1[own(input)])).collect()
+        };
+        let all: Vec<Vec<Held<'_>>> = trials.iter().map(arguments).collect();
+        for (trial, left) in trials.iter().zip(op.run_each(&all)?) {
             for (place, left) in places.iter().zip(&left) {
                 let Some(numbers) = left.numbers() else { continue };
                 if numbers.len() != place.len {
                     let (found, allowed) = (format!("{} numbers", numbers.len()), format!("{} numbers", place.len));
                     return Err(Error::invalid("output of a function on the host", found, allowed, "keep its length"));
                 }
-                self.store_trial(*place, trial, &numbers)?;
+                self.store_trial(*place, *trial, &numbers)?;
             }
         }
         Ok(())

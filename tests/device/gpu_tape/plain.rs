@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lowrank::internals::tape::{Kind, MatrixProduct, Op, Precondition, Program, Role, Turns};
 use lowrank::operators::{Loss, Operator};
-use lowrank::tape::{Blocks, Bound, Expression, Held, Initial, Left, Matrix, Measured, Register, Scalar, Values};
+use lowrank::tape::{Blocks, Bound, Expression, Held, Initial, Matrix, Measured, Register, Scalar, Values};
 
 #[derive(Clone)]
 pub struct Plain<'a> {
@@ -227,9 +227,8 @@ impl<'a> Plain<'a> {
             }
             Op::Host(op) => {
                 let inputs: Vec<Vec<f64>> = op.inputs.iter().map(|r| self.of(r.index(), trial)).collect();
-                let mut outputs = vec![Left::default(); op.outputs.len()];
                 let inputs: Vec<Held<'_>> = inputs.iter().map(|numbers| Held::F64(numbers)).collect();
-                op.run(&inputs, &mut outputs).expect("a function that works");
+                let outputs = op.run_each(&[inputs]).expect("a function that works").remove(0);
                 for (register, left) in op.outputs.iter().zip(&outputs) {
                     if let Some(values) = left.numbers() {
                         self.put(register.index(), trial, &values);
