@@ -35,7 +35,7 @@ use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors};
 use crate::simd::{Arithmetic, InstructionSet, Stored, Task, Widen};
 
-use sums::{LANES, Pair, Permuted, Rows};
+use sums::{LANES, Pair, Permuted, Rows, columns_in_use};
 
 pub use counts::{Bases, Counts, Expectations};
 pub use settings::Setting;
@@ -356,26 +356,29 @@ impl Operator for Pauli {
     /// its strings share.
     fn forward(&self, _shard: usize, point: &Factors, out: &mut [f64]) {
         let (n, set) = (self.size(), InstructionSet::best());
-        for (trial, out) in out.chunks_mut(self.strings.len()).enumerate() {
-            let (l, r) = (Rows::new(n, point.left(trial), 0), Permuted::new(n, point.right(trial)));
+        out.par_chunks_mut(self.strings.len()).enumerate().for_each(|(trial, out)| {
+            let columns = columns_in_use(point.left(trial));
+            let (l, r) = (Rows::new(n, point.left(trial), &columns), Permuted::new(n, point.right(trial), &columns));
             let part = |groups| f64::run(set, Values { pauli: self, groups, factors: (&l, &r) });
             let values: Vec<Vec<f64>> = self.parts().map(part).collect();
             for (term, value) in self.terms.iter().zip(values.into_iter().flatten()) {
                 out[term.measurement as usize] = value;
             }
-        }
+        });
     }
 
     fn adjoint_apply(&self, _shard: usize, residual: &[f64], applied: &Factors, out: &mut [f64]) {
         let (n, m, set) = (self.size(), self.strings.len(), InstructionSet::best());
         let size = out.len() / applied.batch().max(1);
-        for (trial, (out, residual)) in out.chunks_mut(size.max(1)).zip(residual.chunks(m)).enumerate() {
+        out.par_chunks_mut(size.max(1)).zip(residual.par_chunks(m)).enumerate().for_each(|(trial, (out, residual))| {
             let v = applied.right(trial);
-            let (columns, v) = (v.columns(), Permuted::new(n, v));
-            let part = |groups| f64::run(set, Gradient { pauli: self, groups, residual, v: &v, columns });
+            let (width, columns) = (v.columns(), columns_in_use(v));
+            let v = Permuted::new(n, v, &columns);
+            let part =
+                |groups| f64::run(set, Gradient { pauli: self, groups, residual, v: &v, columns: columns.len() });
             let parts: Vec<Rows> = self.parts().map(part).collect();
-            parts.iter().for_each(|part| part.add_to(out));
-        }
+            parts.iter().for_each(|part| part.add_to(out, &columns, width));
+        });
     }
 
     fn cost(&self, batch: usize, search_rank: usize) -> Cost {

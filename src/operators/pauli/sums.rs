@@ -22,6 +22,15 @@ pub(super) struct Rows {
 /// The eight copies of a factor with permuted rows: copy j has row a⊕j in the place of row a.
 pub(super) struct Permuted(Vec<Rows>);
 
+/// The columns that are not zero.
+pub(super) fn columns_in_use(of: MatrixView<'_>) -> Vec<usize> {
+    let mut used = vec![false; of.columns()];
+    for row in 0..of.rows() {
+        used.iter_mut().zip(of.row(row)).for_each(|(used, v)| *used |= *v != 0.0);
+    }
+    (0..used.len()).filter(|column| used[*column]).collect()
+}
+
 impl Rows {
     /// Partial sums, 0 at first.
     pub(super) fn zeros(n: usize, columns: usize) -> Self {
@@ -29,18 +38,24 @@ impl Rows {
         Self { columns, numbers: vec![f64::ZEROS; 2 * blocks * columns] }
     }
 
-    /// The n complex rows of a real form with row a⊕flips in the place of row a; flips < min(n, 8).
-    pub(super) fn new(n: usize, of: MatrixView<'_>, flips: usize) -> Self {
-        let mut rows = Self::zeros(n, of.columns());
+    /// The n complex rows of a real form, of these columns only.
+    pub(super) fn new(n: usize, of: MatrixView<'_>, columns: &[usize]) -> Self {
+        let mut rows = Self::zeros(n, columns.len());
         for a in 0..n {
-            let from = a ^ flips;
-            for (part, row) in [of.row(from), of.row(n + from)].into_iter().enumerate() {
-                for (c, v) in row.iter().enumerate() {
-                    rows.numbers[2 * ((a / LANES) * rows.columns + c) + part][a % LANES] = *v;
+            let block = &mut rows.numbers[2 * (a / LANES) * columns.len()..];
+            for (part, row) in [of.row(a), of.row(n + a)].into_iter().enumerate() {
+                for (to, from) in columns.iter().enumerate() {
+                    block[2 * to + part][a % LANES] = row[*from];
                 }
             }
         }
         rows
+    }
+
+    /// The same rows with row a⊕flips in the place of row a; flips < min(n, 8).
+    fn permuted(&self, flips: usize) -> Self {
+        let permuted = |block: &Block| std::array::from_fn(|lane| block[lane ^ flips]);
+        Self { columns: self.columns, numbers: self.numbers.iter().map(permuted).collect() }
     }
 
     /// The 2k numbers of each row of a block, real and imaginary part of each column in turn.
@@ -48,23 +63,26 @@ impl Rows {
         &self.numbers[2 * block * self.columns..][..2 * self.columns]
     }
 
-    /// Adds the rows to a real form of n complex rows.
-    pub(super) fn add_to(&self, out: &mut [f64]) {
-        let n = out.len() / (2 * self.columns.max(1));
-        let (upper, lower) = out.split_at_mut(n * self.columns);
+    /// Adds the rows to these columns of a real form of n complex rows, which has `width` columns.
+    pub(super) fn add_to(&self, out: &mut [f64], columns: &[usize], width: usize) {
+        let n = out.len() / (2 * width.max(1));
+        let (upper, lower) = out.split_at_mut(n * width);
         for a in 0..n {
-            for c in 0..self.columns {
-                let [real, imaginary] = [0, 1].map(|part| self.block(a / LANES)[2 * c + part][a % LANES]);
-                upper[a * self.columns + c] += real;
-                lower[a * self.columns + c] += imaginary;
+            let block = self.block(a / LANES);
+            for (from, to) in columns.iter().enumerate() {
+                let [real, imaginary] = [0, 1].map(|part| block[2 * from + part][a % LANES]);
+                upper[a * width + to] += real;
+                lower[a * width + to] += imaginary;
             }
         }
     }
 }
 
 impl Permuted {
-    pub(super) fn new(n: usize, of: MatrixView<'_>) -> Self {
-        Self((0..LANES.min(n)).map(|flips| Rows::new(n, of, flips)).collect())
+    pub(super) fn new(n: usize, of: MatrixView<'_>, columns: &[usize]) -> Self {
+        let first = Rows::new(n, of, columns);
+        let others: Vec<Rows> = (1..LANES.min(n)).map(|flips| first.permuted(flips)).collect();
+        Self(std::iter::once(first).chain(others).collect())
     }
 
     /// The copy for flips x.
