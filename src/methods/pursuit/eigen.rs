@@ -219,16 +219,17 @@ pub(super) fn orthonormal<E: Field>(columns: &Mat<E>, image: Option<&Mat<E>>, mo
 fn combinations<E: Field>(gram: &Mat<E>, most: usize) -> Mat<E> {
     let count = gram.ncols();
     let (zero, one) = (E::of(0.0, 0.0), E::of(1.0, 0.0));
+    // Coefficients up to the own column: those of later ones are zero.
     let mut kept: Vec<Vec<E>> = Vec::new();
     for j in 0..count {
         if kept.len() == most {
             break;
         }
-        let mut v = vec![zero; count];
+        let mut v = vec![zero; j + 1];
         v[j] = one;
         let mut left = gram[(j, j)].real();
         for q in &kept {
-            let share = q.iter().enumerate().fold(zero, |sum, (i, q)| sum + q.conjugate() * gram[(i, j)]);
+            let share = q.iter().zip(gram.col(j).iter()).fold(zero, |sum, (q, g)| sum + q.conjugate() * *g);
             v.iter_mut().zip(q).for_each(|(v, q)| *v -= share * *q);
             left -= share.square();
         }
@@ -237,5 +238,5 @@ fn combinations<E: Field>(gram: &Mat<E>, most: usize) -> Mat<E> {
             kept.push(v.into_iter().map(|v| v / norm).collect());
         }
     }
-    Mat::from_fn(count, kept.len(), |i, j| kept[j][i])
+    Mat::from_fn(count, kept.len(), |i, j| kept[j].get(i).copied().unwrap_or(zero))
 }
