@@ -28,6 +28,9 @@ const TIGHT: f64 = 2.2;
 const STARTS: u64 = 4;
 /// Iterations of the second fit per iteration of the first.
 const PATIENCE: usize = 2;
+/// Share of the first fit's residual that the second, with all columns, is to leave: what is less is mostly noise, or comes about
+/// once its result is cut.
+const HALF: f64 = 0.5;
 /// Number of singular values in which cuts are sought, and number of cuts tried.
 const WIDEST: usize = 10;
 const CUTS: usize = 3;
@@ -190,9 +193,10 @@ impl Solver {
     fn with_all_columns(&self, fit: &TrialSolution, observer: &mut Observer<'_>) -> Result<Option<Solution>> {
         let (p, domain) = (&fit.parameters, self.problem.operator().domain());
         let iterations = PATIENCE * fit.iterations.max(HARD);
-        let wide = self
-            .settings_alike(p.search_rank, Method::lbfgs().into())
-            .stop(Stop { stall_window: None, ..Stop::default().max_iterations(iterations).residual(MISFIT * MISFIT) });
+        let wide = self.settings_alike(p.search_rank, Method::lbfgs().into()).stop(Stop {
+            stall_window: None,
+            ..Stop::default().max_iterations(iterations).residual((HALF * fit.relative_residual).max(MISFIT * MISFIT))
+        });
         let wide = wide.trials((0..STARTS).map(|seed| Trial::default().seed(seed)));
         let Some(wide) = self.beside(wide, observer)? else { return Ok(None) };
         let sizes = self.plan.model.sizes(&domain, p.search_rank);
