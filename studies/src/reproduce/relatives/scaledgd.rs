@@ -43,7 +43,7 @@ impl Room for ScaledGd {
             condition_numbers: vec![1.0, 5.0, 10.0, 20.0],
             step_size: 0.5,
             target: 1e-6,
-            iterations: 750,
+            iterations: 650,
             seed: 1,
             precision: Precision::F64,
         }

@@ -3,6 +3,7 @@
 use crate::reproduce::claims::{Claim, Draft, Value};
 use crate::reproduce::fit::fit_power;
 use crate::reproduce::relatives::tasks::{curve, group};
+use crate::reproduce::relatives::tomography::measure::SOFTWARE;
 use crate::reproduce::relatives::{MeasuredCurve, RaceCourse};
 
 const PAPER: &str = "arXiv 2104.07006";
@@ -53,6 +54,9 @@ fn second(curves: &[MeasuredCurve], pure: bool) -> Claim {
     let statement = format!("at six qubits every solve of {which} takes less than a second, set-up included");
     let draft = Draft::new(id, OURS, Value::text("≤ 1 s"), statement);
     match worst(curves, "seconds", &|of, qubits| qubits == 6.0 && is_pure(of) == pure) {
+        Some((seconds, _)) if !group(curves, SOFTWARE).is_empty() => {
+            draft.not_applicable(Value::number(seconds), "a software adapter ran, whose times say nothing of a graphics card")
+        }
         Some((seconds, of)) => {
             draft.judge(Value::number(seconds), seconds <= 1.0, Some(format!("longest: {}", of.name)))
         }
@@ -140,6 +144,8 @@ mod tests {
         assert_eq!(verdicts(6.0, "rank-1"), [Verdict::Fails, Verdict::Holds]);
         assert_eq!(verdicts(6.0, "rank-4"), [Verdict::Holds, Verdict::Fails]);
         assert_eq!(verdicts(8.0, "rank-1"), [Verdict::Holds; 2]);
+        let software = [one("seconds", "ghz", vec![(6.0, 2.0)]), one(SOFTWARE, "states", Vec::new())];
+        assert_eq!(within_a_second(&software)[0].verdict, Verdict::NotApplicable);
     }
 
     #[test]

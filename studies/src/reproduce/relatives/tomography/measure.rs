@@ -97,6 +97,9 @@ pub(super) fn exact(state: State, n: usize, m: usize, seed: u64, condition_numbe
     Problem::measure(pauli, state.truth(n, seed, condition_number)?)
 }
 
+/// Name of the curve without points that says that a software adapter ran.
+pub(super) const SOFTWARE: &str = "software adapter";
+
 /// Returns means of shots in their place.
 fn shot(problem: &Problem, shots: u64, seed: u64) -> Result<Problem> {
     let y = with_shots(problem.observations(0).unwrap_or_default(), shots, seed)?;
@@ -116,7 +119,7 @@ fn infidelity(solution: &Solution, truth: Option<&Truth>) -> Result<f64> {
 
 /// Measures infidelity and seconds of every state against the number of qubits.
 pub(super) fn states(s: &Rerun, backend: &Backend, tick: &mut Tick<'_>) -> Result<Vec<MeasuredCurve>> {
-    let mut curves = Vec::new();
+    let (mut curves, mut software) = (Vec::new(), false);
     for (at, state) in State::ALL.into_iter().enumerate() {
         let (mut infidelities, mut times) = (Vec::new(), Vec::new());
         for q in qubits(s) {
@@ -127,7 +130,9 @@ pub(super) fn states(s: &Rerun, backend: &Backend, tick: &mut Tick<'_>) -> Resul
             let problem = shot(&exact(state, n, m, s.seed, 1.0)?, SHOTS, s.seed)?;
             let settings = Settings::default().search_rank(s.search_rank).precision(s.precision);
             let started = Instant::now();
-            let solution = solved(problem.clone(), settings, backend)?;
+            let solver = Solver::new(problem.clone(), settings, backend.clone())?;
+            software |= solver.engine().software_adapter;
+            let solution = solver.solve()?;
             times.push((q as f64, started.elapsed().as_secs_f64()));
             infidelities.push((q as f64, infidelity(&solution, problem.truth(0))?));
         }
@@ -138,6 +143,7 @@ pub(super) fn states(s: &Rerun, backend: &Backend, tick: &mut Tick<'_>) -> Resul
             return Ok(Vec::new());
         }
     }
+    curves.extend(software.then(|| MeasuredCurve::new(SOFTWARE, "states", "", Vec::new())));
     Ok(curves)
 }
 
