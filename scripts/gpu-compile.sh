@@ -2,13 +2,13 @@
 # Compiles every kernel for graphics cards that are not here, with the compilers of Mesa's drivers (RADV for AMD, NVK for
 # NVIDIA) and its stand-ins for kernel drivers, so that nothing is executed. Collects registers, spills, scratch, workgroup
 # memory, occupancy and accesses to memory of each kernel by name, and holds them to benches/offline/exceptions.csv. The modules
-# are also checked by the validators of SPIR-V and GLSL.
+# are also checked by the validators of SPIR-V and GLSL, and compiled as HLSL by DXC, Microsoft's compiler for DirectX 12.
 #
 #   bash scripts/gpu-compile.sh [--full] [OUT_DIR]     --full: the whole grid (ten minutes on two cores); else a minute
 #
-# Debian's packages (70 MB) are fetched once into $LOWRANK_GPU_KIT, a folder outside of the sources, and unpacked there;
-# nothing is installed. $LOWRANK_OFFLINE is the program lowrank-offline where it is built already.
-# Exit status: 0 fine; 1 a kernel breaks the rules; 77 the packages cannot be had, so nothing was compiled.
+# Debian's packages (70 MB) and DXC (67 MB) are fetched once into $LOWRANK_GPU_KIT, a folder outside of the sources, and unpacked
+# there; nothing is installed. $LOWRANK_OFFLINE is the program lowrank-offline where it is built already.
+# Exit status: 0 fine; 1 a kernel breaks the rules; 77 something cannot be had and was not run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target="$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)"
@@ -50,6 +50,25 @@ fetch() {
     rm -rf "$kit/root" && mv "$kit/root.part" "$kit/root"
 }
 [ -e "$kit/root/usr/bin/glslangValidator" ] || fetch
+
+# DXC for Linux comes with the sources of a package of PyPI, of which only this library is used.
+dxc="$kit/libdxcompiler.so" dxc_missing=
+fetch_dxc() {
+    local from=compushady-0.17.5 folder="$kit/dxc"
+    echo "gpu-compile: fetching DXC into $kit"
+    mkdir -p "$folder"
+    echo "compushady==0.17.5 --hash=sha256:5052caf9e955d8e7a48e22f536e82b44b72e83af46e824a9e99157c7809de691" >"$folder/requirements.txt"
+    timeout 300 python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary compushady --dest "$folder" \
+        --require-hashes --requirement "$folder/requirements.txt" || return 1
+    tar -xzf "$folder/$from.tar.gz" -C "$folder" "$from/compushady/backends/libdxcompiler_x86_64.so.3.7" || return 1
+    mv "$folder/$from/compushady/backends/libdxcompiler_x86_64.so.3.7" "$dxc"
+    rm -rf "$folder"
+}
+if [ ! -e "$dxc" ] && ! fetch_dxc; then
+    dxc_missing="the package compushady of PyPI cannot be had"
+elif ! said="$(python3 -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$dxc" 2>&1)"; then
+    dxc_missing="the library cannot be loaded: ${said##*$'\n'}"
+fi
 libraries="$kit/root/usr/lib/x86_64-linux-gnu"
 for driver in radeon nouveau; do
     printf '{"file_format_version":"1.0.0","ICD":{"api_version":"1.4.305","library_path":"%s"}}\n' \
@@ -108,7 +127,12 @@ count() { find "$out/modules" -name "*.$1" | wc -l; }
 find "$out/modules" -name '*.spv' -print0 | xargs -0 -P 2 -n 1 bash -c 'tool spirv-val --target-env vulkan1.3 "$0"'
 find "$out/modules" -name '*.comp' -print0 | xargs -0 -P 2 -n 16 bash -c 'tool glslangValidator "$0" "$@" >"$1.log" || { cat "$1.log"; exit 255; }'
 echo "valid: $(count spv) modules of SPIR-V (spirv-val), $(count comp) of GLSL (glslangValidator)"
+if [ -z "$dxc_missing" ]; then
+    find "$out/modules" -name '*.hlsl' -print0 | xargs -0 -P 2 -n 100 python3 scripts/hlsl-compile.py --compiler "$dxc"
+    echo "compiled: $(count hlsl) kernels as HLSL (DXC)"
+fi
 rm -rf "$out/modules"
 python3 scripts/gpu-compile.py --out "$out" $full "$out"/*.[0-9]*.csv
 rm -f "$out"/*.[0-9]*.csv "$out"/*.log
 echo "gpu-compile: $((SECONDS - begin)) s"
+[ -z "$dxc_missing" ] || not_run "HLSL by DXC: $dxc_missing. Everything else passed"
