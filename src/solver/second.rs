@@ -135,14 +135,14 @@ fn has_faint_column(trial: &TrialSolution) -> bool {
     values.iter().any(|v| *v > 0.0 && share(v) < FAINT * trial.relative_residual)
 }
 
-/// Numbers of columns after which the singular values of the matrix fall most, and all columns.
-fn cuts(trial: &TrialSolution) -> Vec<usize> {
+/// Numbers of columns after which the singular values of the matrix fall most, and all columns, as far as they are `determined`.
+fn cuts(trial: &TrialSolution, determined: impl Fn(&usize) -> bool) -> Vec<usize> {
     let values: Vec<f64> = trial.singular_values.iter().take(WIDEST + 1).map(|v| v * v).collect();
     let fall = |j: &usize| values[j - 1] / values[*j];
-    let mut cuts: Vec<usize> = (1..values.len()).filter(|j| values[*j] > 0.0).collect();
+    let mut cuts: Vec<usize> = (1..values.len()).filter(|j| values[*j] > 0.0 && determined(j)).collect();
     cuts.sort_by(|a, b| fall(b).total_cmp(&fall(a)));
     cuts.truncate(CUTS);
-    cuts.push(values.len());
+    cuts.extend(Some(values.len()).filter(determined));
     cuts
 }
 
@@ -201,12 +201,17 @@ impl Solver {
         let Some(wide) = self.beside(wide, observer)? else { return Ok(None) };
         let sizes = self.plan.model.sizes(&domain, p.search_rank);
         let (mut starts, mut count) = (vec![Vec::new(); sizes.len()], 0);
+        // So many degrees of freedom as measurements explain everything, and are never better.
+        let m = self.task().training(fit);
         for trial in &wide.trials {
-            for cut in cuts(trial) {
+            for cut in cuts(trial, |rank| (self.task().freedom()(*rank) as f64) < m) {
                 let own = trial.product().leading(cut, p.search_rank)?;
                 starts.iter_mut().zip(own).for_each(|(all, own)| all.extend(own));
                 count += 1;
             }
+        }
+        if count == 0 {
+            return Ok(None);
         }
         let start = Factors::of_sizes(count, &sizes, starts)?;
         let stop = Stop::default().max_iterations(iterations);

@@ -7,6 +7,8 @@ use crate::reproduce::Relative;
 /// Verdicts of `--quick` runs on Cpu with seed 1, one study a line, written by `scripts/record-studies.py`; a test runs those that
 /// take seconds again.
 const RECORDED: &str = include_str!("recorded.csv");
+/// The same from `--backend gpu` on llvmpipe, a software adapter.
+const RECORDED_GPU: &str = include_str!("recorded_gpu.csv");
 
 const HEAD: &str = "\
 # Studies
@@ -15,10 +17,11 @@ This page is the output of `lowrank list studies`; a test compares the two.
 
 Each study runs the setting of a paper again, draws figures and judges claims. A verdict comes from the run and not from the paper:
 a claim that fails is listed as failing. The verdicts below are those of the quick sizes with seed 1 on Cpu; without `--quick` the
-sizes are those of the paper, where these are known. Seconds are those of one run on two cores.
+sizes are those of the paper, where these are known. Seconds are those of one run on two cores. Verdicts by kernels are those of
+the same command with `--backend gpu` on llvmpipe, a software adapter.
 
-| study | paper | what it is about | verdicts | seconds | command |
-|---|---|---|---|---|---|
+| study | paper | what it is about | verdicts | by kernels | seconds | command |
+|---|---|---|---|---|---|---|
 ";
 
 /// Record of one study.
@@ -41,6 +44,12 @@ impl<'a> Record<'a> {
         Some(Self { study, holds, fails, not_applicable: not_applicable.parse().ok()?, failing, seconds })
     }
 
+    /// Whether the verdicts are those of another record.
+    fn agrees(&self, other: &Self) -> bool {
+        let of = |record: &Self| (record.holds, record.fails, record.not_applicable, record.failing.to_owned());
+        of(self) == of(other)
+    }
+
     fn verdicts(&self) -> String {
         let mut text = format!("{} hold", self.holds);
         if self.fails > 0 {
@@ -52,6 +61,11 @@ impl<'a> Record<'a> {
         }
         text
     }
+}
+
+/// The record of a study in a table.
+fn recorded<'a>(table: &'a str, word: &str) -> Option<Record<'a>> {
+    table.lines().filter_map(Record::of).find(|record| record.study == word)
 }
 
 /// Returns word, paper and subject of every study.
@@ -69,11 +83,16 @@ fn studies() -> Vec<(&'static str, &'static str, &'static str)> {
 pub fn family_page() -> String {
     let mut page = HEAD.to_owned();
     for (word, paper, about) in studies() {
-        let record = RECORDED.lines().filter_map(Record::of).find(|record| record.study == word);
+        let (record, kernels) = (recorded(RECORDED, word), recorded(RECORDED_GPU, word));
         let verdicts = record.as_ref().map_or("not recorded".into(), Record::verdicts);
+        let kernels = match (&record, &kernels) {
+            (Some(record), Some(kernels)) if record.agrees(kernels) => "the same".into(),
+            (_, Some(kernels)) => kernels.verdicts(),
+            (_, None) => "not recorded".into(),
+        };
         let seconds = record.map_or("", |record| record.seconds);
         let command = format!("lowrank reproduce {word} --quick --backend cpu");
-        let _ = writeln!(page, "| `{word}` | {paper} | {about} | {verdicts} | {seconds} | `{command}` |");
+        let _ = writeln!(page, "| `{word}` | {paper} | {about} | {verdicts} | {kernels} | {seconds} | `{command}` |");
     }
     page
 }
@@ -94,7 +113,7 @@ mod tests {
         let words: Vec<&str> = studies().iter().map(|study| study.0).collect();
         assert_eq!(recorded, words);
         assert!(!page.contains("not recorded"));
-        for record in RECORDED.lines().filter_map(Record::of) {
+        for record in [RECORDED, RECORDED_GPU].into_iter().flat_map(str::lines).filter_map(Record::of) {
             assert_eq!(record.failing.split(' ').filter(|id| !id.is_empty()).count(), record.fails, "{record:?}");
         }
     }

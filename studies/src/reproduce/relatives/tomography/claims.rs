@@ -54,9 +54,10 @@ fn second(curves: &[MeasuredCurve], pure: bool) -> Claim {
     let statement = format!("at six qubits every solve of {which} takes less than a second, set-up included");
     let draft = Draft::new(id, OURS, Value::text("≤ 1 s"), statement);
     match worst(curves, "seconds", &|of, qubits| qubits == 6.0 && is_pure(of) == pure) {
-        Some((seconds, _)) if !group(curves, SOFTWARE).is_empty() => {
-            draft.not_applicable(Value::number(seconds), "a software adapter ran, whose times say nothing of a graphics card")
-        }
+        Some((seconds, _)) if !group(curves, SOFTWARE).is_empty() => draft.not_applicable(
+            Value::number(seconds),
+            "a software adapter ran, whose times say nothing of a graphics card",
+        ),
         Some((seconds, of)) => {
             draft.judge(Value::number(seconds), seconds <= 1.0, Some(format!("longest: {}", of.name)))
         }

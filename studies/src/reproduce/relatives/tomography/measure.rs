@@ -130,7 +130,7 @@ pub(super) fn states(s: &Rerun, backend: &Backend, tick: &mut Tick<'_>) -> Resul
             let problem = shot(&exact(state, n, m, s.seed, 1.0)?, SHOTS, s.seed)?;
             let settings = Settings::default().search_rank(s.search_rank).precision(s.precision);
             let started = Instant::now();
-            let solver = Solver::new(problem.clone(), settings, backend.clone())?;
+            let mut solver = Solver::new(problem.clone(), settings, backend.clone())?;
             software |= solver.engine().software_adapter;
             let solution = solver.solve()?;
             times.push((q as f64, started.elapsed().as_secs_f64()));
