@@ -35,7 +35,14 @@ What this says, and what it does not:
   of 80 KB takes longer than the drain. With shorter rows that does not hold: below n = 100 several workgroups run there.
 - NVK keeps the sums of row-resident in memory (`benches/offline/exceptions.csv`). Whether NVIDIA's compiler does is unknown; these variants
   are timed at load and used where they are fastest.
-- Short of bytes under way: two-kernel forward at batch 8, and the tiled kernels, on an H100 at one to three workgroups each.
+- Two cases are short of bytes under way, both on an H100 and both with NVK's registers: two-kernel forward at batch 8, and the tiled
+  kernels at batch 64.
+- Two-kernel forward takes 145 registers there, so one workgroup of 256 threads runs with 8 KB under way. With ACO's 64 registers
+  four would run with 33 KB, which is enough. Fewer rows a workgroup do not help by the prediction: two rows let two workgroups run with
+  half the bytes each.
+- Batches of 64 are bound by arithmetic on an H100: a 4-byte entry takes 2 · 64 flops, 32 flops a byte, where 67 TFLOPS over
+  3.35 TB/s is 20. More bytes under way would not help there.
+- No case is limited by the size of a workgroup against that of a subgroup.
 
 ## Runtime checks and drivers
 
