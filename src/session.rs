@@ -63,6 +63,14 @@ struct Loaded {
     search_rank: usize,
 }
 
+impl Loaded {
+    fn gradient(&mut self, sizes: &[(usize, usize)], s: f64) -> Result<Factors> {
+        let mut values = self.engine.read(self.gradient.into())?;
+        values.iter_mut().for_each(|v| *v *= s);
+        Factors::from_trials(sizes, &values)
+    }
+}
+
 impl Session {
     /// A session with observations 0 and the square loss, in double precision on the host backends and in single
     /// precision on a GPU.
@@ -157,7 +165,8 @@ impl Session {
     /// # Errors
     /// Those of [`Session::residual`].
     pub fn gradient(&mut self, factors: &Factors) -> Result<Factors> {
-        Ok(self.evaluate(factors)?.gradient)
+        let s = self.operator.normalization();
+        self.at(factors)?.gradient(&factors.sizes(), s)
     }
 
     /// Residual, loss and gradient, all from one pass over the measurements.
@@ -169,9 +178,7 @@ impl Session {
         let sizes = factors.sizes();
         let loaded = self.at(factors)?;
         let residual = loaded.engine.read(loaded.program.residual().into())?;
-        let mut values = loaded.engine.read(loaded.gradient.into())?;
-        values.iter_mut().for_each(|v| *v *= s);
-        let gradient = Factors::from_trials(&sizes, &values)?;
+        let gradient = loaded.gradient(&sizes, s)?;
         Ok(ValueAndGradient { loss: self.losses(&residual), residual, gradient })
     }
 

@@ -13,6 +13,7 @@
 //!
 //! Residuals are centred, as for outer products: the mean of the A_i is a multiple of the identity.
 
+mod columns;
 mod fourier;
 mod gpu;
 pub(crate) mod open;
@@ -21,7 +22,7 @@ mod passes;
 use std::ops::Range;
 use std::sync::Arc;
 
-use faer::c64;
+use faer::{c32, c64};
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -31,16 +32,21 @@ use crate::operators::{Acceleration, Cost, GpuForm, GpuThin, Operator};
 use crate::problem::random::{Purpose, stream};
 use crate::problem::{Domain, Factors, MatrixView};
 
+use columns::{Columns, add_columns, add_in_order};
 use fourier::Fourier;
-use passes::{Columns, Work};
+use passes::Work;
 
 /// Parts of a sum over all masks, which are added in order on any number of threads.
 const PARTS: usize = 16;
+/// Bytes of a number of a mask, in both precisions.
+const MASK: usize = size_of::<c64>() + size_of::<c32>();
 
 /// Intensities of the Fourier transforms of a signal behind masks.
 pub struct CodedDiffraction {
     /// Masks, (patterns, n).
     masks: Arc<Vec<c64>>,
+    /// The same in single precision.
+    single_masks: Arc<Vec<c32>>,
     fourier: Arc<Fourier<f64>>,
     single: Arc<Fourier<f32>>,
     /// Measurements, counted over all pixels of all patterns.
@@ -78,7 +84,9 @@ impl CodedDiffraction {
         let mean = masks.iter().map(|d| d.norm_sqr()).sum::<f64>() / m as f64;
         let normalization = if mean > 0.0 { 1.0 / (m as f64 * mean * mean) } else { 1.0 / m as f64 };
         let (fourier, single) = (Arc::new(Fourier::new(shape)), Arc::new(Fourier::new(shape)));
-        Ok(Self { masks: Arc::new(masks), fourier, single, measured: 0..m, normalization, centred: true })
+        let single_masks = Arc::new(masks.iter().map(|d| c32::new(d.re as f32, d.im as f32)).collect());
+        let masks = Arc::new(masks);
+        Ok(Self { masks, single_masks, fourier, single, measured: 0..m, normalization, centred: true })
     }
 
     /// The first m intensities behind random masks with the moments of Gaussian numbers, each from its own stream of `seed`.
@@ -117,7 +125,7 @@ impl CodedDiffraction {
             return Err(Error::invalid("measurements", found, "at least 1 of each", "pass positive sizes"));
         }
         let patterns = measurements.div_ceil(n);
-        let bytes = product(&[patterns, n, size_of::<c64>()]);
+        let bytes = product(&[patterns, n, MASK]);
         Memory::of_host([("the masks", bytes)]).require("measurements", "Lower their number or the size n")?;
         let mut masks = vec![c64::new(0.0, 0.0); patterns * n];
         masks.par_chunks_mut(n).enumerate().for_each(|(l, mask)| {
@@ -178,8 +186,8 @@ impl CodedDiffraction {
     }
 }
 
-fn columns(factor: MatrixView<'_>) -> Columns<'_, f64> {
-    Columns { numbers: factor.as_slice(), count: factor.columns() }
+fn columns(factor: MatrixView<'_>) -> Columns<f64> {
+    Columns::of(factor.as_slice(), factor.columns())
 }
 
 /// The domain of a case of that size: the Hermitian matrices of the largest power of two up to it.
@@ -235,7 +243,8 @@ impl Operator for CodedDiffraction {
     /// Patterns run in parallel inside: all pixels of one share their transforms.
     fn forward(&self, _shard: usize, point: &Factors, out: &mut [f64]) {
         for (trial, out) in out.chunks_mut(self.measured.len()).enumerate() {
-            let ends = (columns(point.left(trial)), columns(point.right(trial)));
+            let left = columns(point.left(trial));
+            let right = (!point.is_single()).then(|| columns(point.right(trial)));
             let (mut rest, mut parts) = (out, Vec::new());
             for part in self.parts() {
                 let (own, others) = rest.split_at_mut(part.1.len());
@@ -243,7 +252,7 @@ impl Operator for CodedDiffraction {
                 rest = others;
             }
             parts.into_par_iter().for_each_init(Work::default, |work, (part, own)| {
-                self.pattern(&part, ends, point.is_single(), work, own);
+                self.pattern(&part, (&left, right.as_ref()), work, own);
             });
         }
     }
@@ -256,17 +265,17 @@ impl Operator for CodedDiffraction {
         for (trial, (out, residual)) in trials.enumerate() {
             let v = columns(applied.right(trial));
             let part = |parts: &[(usize, Range<usize>)]| {
-                let (mut sum, mut work) = (vec![0.0; size], Work::default());
+                let (mut sum, mut work) = (vec![c64::default(); v.len()], Work::default());
                 for part in parts {
                     let first = part.0 * n + part.1.start - self.measured.start;
-                    self.add_pattern(part, &residual[first..first + part.1.len()], v, &mut work, &mut sum);
+                    self.add_pattern(part, &residual[first..first + part.1.len()], &v, &mut work, &mut sum);
                 }
                 sum
             };
-            let sums: Vec<Vec<f64>> = parts.par_chunks(parts.len().div_ceil(PARTS)).map(part).collect();
-            for sum in sums {
-                out.iter_mut().zip(sum).for_each(|(out, v)| *out += v);
-            }
+            let sums: Vec<Vec<c64>> = parts.par_chunks(parts.len().div_ceil(PARTS)).map(part).collect();
+            let mut total = vec![c64::default(); v.len()];
+            add_in_order(&mut total, &sums.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            add_columns(&total, n, out);
         }
     }
 
@@ -278,7 +287,7 @@ impl Operator for CodedDiffraction {
     }
 
     fn memory(&self) -> Vec<Part> {
-        let bytes = product(&[self.masks.len(), size_of::<c64>()]);
+        let bytes = product(&[self.masks.len(), MASK]);
         vec![Part::new("masks", Location::Host, bytes)]
     }
 
@@ -287,6 +296,7 @@ impl Operator for CodedDiffraction {
         (start < end && end <= self.measured.end).then(|| {
             Arc::new(Self {
                 masks: self.masks.clone(),
+                single_masks: self.single_masks.clone(),
                 fourier: self.fourier.clone(),
                 single: self.single.clone(),
                 measured: start..end,
