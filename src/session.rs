@@ -166,7 +166,10 @@ impl Session {
     /// Those of [`Session::residual`].
     pub fn gradient(&mut self, factors: &Factors) -> Result<Factors> {
         let s = self.operator.normalization();
-        self.at(factors)?.gradient(&factors.sizes(), s)
+        let loaded = self.at(factors)?;
+        // One iteration is the pass alone: the tape ends there. The residual stays where it is.
+        loaded.engine.run(1)?;
+        loaded.gradient(&factors.sizes(), s)
     }
 
     /// Residual, loss and gradient, all from one pass over the measurements.

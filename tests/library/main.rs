@@ -1,5 +1,6 @@
 //! The library on the host: files, operators, models, methods, runs and their endings.
 
+mod adapter;
 mod completion;
 mod complex;
 mod confidence;

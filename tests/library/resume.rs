@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lowrank::gpu::Device;
 use lowrank::operators::dense::Layout;
 use lowrank::operators::{Dense, Pauli};
 use lowrank::problem::{Truth, synthetic};
@@ -16,6 +15,7 @@ use lowrank::{
     TraceRow, Trial,
 };
 
+use crate::adapter::gpu;
 use crate::says::says;
 
 fn problem(n: usize, seed: u64) -> Problem {
@@ -92,16 +92,6 @@ fn check(name: &str, problem: &dyn Fn() -> Problem, settings: &Settings, backend
     let end = Checkpoint::read(&path).unwrap();
     let again = Solver::new(problem(), settings.clone(), backend.clone()).unwrap().resume(&end).unwrap();
     assert!(told(&whole) == told(&again), "{name}: another result at its end");
-}
-
-fn gpu() -> Option<Backend> {
-    let device = Device::open(None).ok();
-    let required = std::env::var("LOWRANK_REQUIRE_GPU").is_ok_and(|value| value == "1");
-    assert!(device.is_some() || !required, "LOWRANK_REQUIRE_GPU=1 and no adapter: install a Vulkan driver");
-    if device.is_none() {
-        let _ = writeln!(std::io::stderr(), "\n*** IGNORED: no GPU adapter, resuming on it was not run ***");
-    }
-    device.map(Backend::Gpu)
 }
 
 fn cases() -> Vec<(&'static str, bool, Settings)> {

@@ -6,6 +6,7 @@ use lowrank::operators::{Dense, Entries, Loss, Operator, RankOne};
 use lowrank::problem::{Domain, Factors};
 use lowrank::{Backend, Error, Model, Precision, Session};
 
+use crate::adapter::gpu;
 use crate::says::assert_says;
 
 const K: usize = 3;
@@ -94,6 +95,25 @@ fn a_batch_is_its_trials_and_backends_agree() {
         assert_eq!(alone.residual, whole.residual[30 * trial..30 * (trial + 1)]);
         assert_eq!(alone.gradient.blocks()[0].data(), whole.gradient.left(trial).as_slice());
         assert_eq!(alone.loss[0], whole.loss[trial]);
+    }
+}
+
+#[test]
+fn a_gradient_alone_is_that_of_an_evaluation() {
+    let domain = Domain::symmetric(8);
+    for backend in [Backend::Reference, Backend::Cpu].into_iter().chain(gpu()) {
+        let dense = Dense::gaussian(domain, 30, 2).unwrap();
+        let mut session = Session::open(dense, Model::psd(), backend).unwrap().observations(&numbers(30, 4)).unwrap();
+        // Each point is evaluated after the other, so that nothing left over can pass for its gradient.
+        let points = [5, 6].map(|seed| factors(&Model::psd(), &domain, 1, seed));
+        let whole = points.each_ref().map(|u| session.evaluate(u).unwrap().gradient);
+        let alone = points.each_ref().map(|u| session.gradient(u).unwrap());
+        let again = points.each_ref().map(|u| session.evaluate(u).unwrap().gradient);
+        for at in 0..2 {
+            assert_eq!(alone[at].blocks()[0].data(), whole[at].blocks()[0].data());
+            assert_eq!(again[at].blocks()[0].data(), whole[at].blocks()[0].data());
+        }
+        assert_ne!(whole[0].blocks()[0].data(), whole[1].blocks()[0].data());
     }
 }
 
