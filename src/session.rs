@@ -63,6 +63,15 @@ struct Loaded {
     search_rank: usize,
 }
 
+/// Σ value(e), in eight sums side by side.
+fn total(e: &[f64], value: impl Fn(f64) -> f64) -> f64 {
+    let mut sums = [0.0; 8];
+    for e in e.chunks(8) {
+        sums.iter_mut().zip(e).for_each(|(sum, e)| *sum += value(*e));
+    }
+    sums.iter().sum()
+}
+
 impl Loaded {
     fn gradient(&mut self, sizes: &[(usize, usize)], s: f64) -> Result<Factors> {
         let mut values = self.engine.read(self.gradient.into())?;
@@ -187,10 +196,10 @@ impl Session {
 
     fn losses(&self, residual: &[f64]) -> Vec<f64> {
         let scale = self.model.recorded().share() * self.operator.normalization();
-        let centre = |e: &[f64]| if self.operator.is_centred() { e.iter().sum::<f64>() / e.len() as f64 } else { 0.0 };
+        let centre = |e: &[f64]| if self.operator.is_centred() { total(e, |e| e) / e.len() as f64 } else { 0.0 };
         let of = |e: &[f64]| {
             let mean = centre(e);
-            scale * e.iter().map(|e| self.loss.value(e - mean)).sum::<f64>()
+            scale * total(e, |e| self.loss.value(e - mean))
         };
         residual.chunks(self.operator.measurements()).map(of).collect()
     }

@@ -116,7 +116,9 @@ def stacked(value: Any, name: str) -> np.ndarray:
 def unstacked(found: np.ndarray) -> np.ndarray:
     """Return complex numbers of real parts above imaginary parts."""
     n = found.shape[-2] // 2
-    return found[..., :n, :] + 1j * found[..., n:, :]
+    numbers = np.empty((*found.shape[:-2], n, found.shape[-1]), complex)
+    numbers.real, numbers.imag = found[..., :n, :], found[..., n:, :]
+    return numbers
 
 
 def real_form(value: Any, name: str, symmetric: bool = True) -> np.ndarray:

@@ -52,21 +52,26 @@ class Session:
 
     def loss(self, factors: Factors) -> Any:
         """Return f, a number, or (b,) for a batch."""
-        return self.value_and_gradient(factors)[0]
+        blocks, single = self._blocks(factors)
+        found = self._core.loss(blocks)
+        return float(found[0]) if single else found
 
     def gradient(self, factors: Factors) -> Any:
         """Return the gradient of f, in the shape of U, or as a pair like (L, R)."""
-        return self.value_and_gradient(factors)[1]
+        blocks, single = self._blocks(factors)
+        return self._like(factors, self._core.gradient(blocks), single)
 
     def value_and_gradient(self, factors: Factors) -> tuple[Any, Any]:
         """Return f and its gradient, from one pass over the measurements."""
         blocks, single = self._blocks(factors)
         _, losses, gradients = self._core.evaluate(blocks)
-        if self._complex:
-            gradients = [unstacked(gradient) for gradient in gradients]
-        if single:
-            losses, gradients = float(losses[0]), [gradient[0] for gradient in gradients]
-        return losses, tuple(gradients) if isinstance(factors, tuple) else gradients[0]
+        return float(losses[0]) if single else losses, self._like(factors, gradients, single)
+
+    def _like(self, factors: Factors, gradients: list[np.ndarray], single: bool) -> Any:
+        """Return gradients in the shapes of the factors."""
+        found = [unstacked(gradient) for gradient in gradients] if self._complex else gradients
+        found = [gradient[0] for gradient in found] if single else found
+        return tuple(found) if isinstance(factors, tuple) else found[0]
 
     def _blocks(self, factors: Factors) -> tuple[list[np.ndarray], bool]:
         """Return the factors as a list, and whether they belong to one trial."""

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use lowrank::operators::Loss;
-use lowrank::problem::{Domain, Factors};
+use lowrank::problem::{Block, Domain, Factors};
 use lowrank::{Backend, Error, Model, Precision};
 use numpy::PyUntypedArray;
 use pyo3::prelude::*;
@@ -39,6 +39,13 @@ impl Session {
         let sizes: Vec<_> = read.iter().zip(&sizes).map(|(array, (rows, _))| (*rows, array.columns)).collect();
         Factors::of_sizes(batch, &sizes, read.into_iter().map(|array| array.values).collect()).map_err(raised)
     }
+}
+
+/// The blocks of factors as arrays, (batch, n, k).
+fn arrays_of<'py>(py: Python<'py>, factors: &Factors) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let batch = factors.batch();
+    let of = |block: &Block| arrays::made(py, block.data().to_vec(), &[batch, block.rows(), block.columns()]);
+    factors.blocks().iter().map(of).collect()
 }
 
 #[pymethods]
@@ -77,16 +84,31 @@ impl Session {
         Ok(Self { inner: Mutex::new(inner), model, domain, measurements })
     }
 
+    /// Returns ∇f by factor, (batch, n, k).
+    fn gradient<'py>(
+        &self,
+        py: Python<'py>,
+        blocks: Vec<Bound<'py, PyUntypedArray>>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let factors = self.factors(&blocks)?;
+        let found = py.detach(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner).gradient(&factors));
+        arrays_of(py, &found.map_err(raised)?)
+    }
+
+    /// Returns losses, (batch,).
+    fn loss<'py>(&self, py: Python<'py>, blocks: Vec<Bound<'py, PyUntypedArray>>) -> PyResult<Bound<'py, PyAny>> {
+        let factors = self.factors(&blocks)?;
+        let found = py.detach(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner).loss(&factors));
+        arrays::made(py, found.map_err(raised)?, &[factors.batch()])
+    }
+
     /// Returns residuals (batch, m), losses (batch,), and ∇f by factor, (batch, n, k).
     fn evaluate<'py>(&self, py: Python<'py>, blocks: Vec<Bound<'py, PyUntypedArray>>) -> PyResult<Found<'py>> {
         let factors = self.factors(&blocks)?;
         let found = py.detach(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner).evaluate(&factors));
         let found = found.map_err(raised)?;
         let batch = factors.batch();
-        let of = |(block, (rows, columns)): (&lowrank::problem::Block, &(usize, usize))| {
-            arrays::made(py, block.data().to_vec(), &[batch, *rows, *columns])
-        };
-        let gradients = found.gradient.blocks().iter().zip(&factors.sizes()).map(of).collect::<PyResult<Vec<_>>>()?;
+        let gradients = arrays_of(py, &found.gradient)?;
         let residual = arrays::made(py, found.residual, &[batch, self.measurements])?;
         Ok((residual, arrays::made(py, found.loss, &[batch])?, gradients))
     }

@@ -186,11 +186,14 @@ impl Factors {
 
     /// The blocks of each trial one after the other, (batch, numbers of a trial), in the layout of registers.
     pub(crate) fn by_trial(&self) -> Vec<f64> {
-        let part = |block: &Block, trial: usize| {
-            let size = block.data().len() / self.batch;
-            block.data()[trial * size..(trial + 1) * size].to_vec()
-        };
-        (0..self.batch).flat_map(|trial| self.blocks.iter().flat_map(move |block| part(block, trial))).collect()
+        let mut all = Vec::with_capacity(self.blocks.iter().map(|block| block.data().len()).sum());
+        for trial in 0..self.batch {
+            for block in &self.blocks {
+                let size = block.data().len() / self.batch;
+                all.extend_from_slice(&block.data()[trial * size..(trial + 1) * size]);
+            }
+        }
+        all
     }
 
     /// Inverse of [`Factors::by_trial`].
@@ -200,7 +203,8 @@ impl Factors {
         let mut blocks = Vec::with_capacity(sizes.len());
         for &(rows, columns) in sizes {
             let range = start..start + rows * columns;
-            let data = values.chunks(size.max(1)).flat_map(|trial| &trial[range.clone()]).copied().collect();
+            let parts: Vec<&[f64]> = values.chunks(size.max(1)).map(|trial| &trial[range.clone()]).collect();
+            let data = parts.concat();
             blocks.push(Block::new(rows, columns, data));
             start = range.end;
         }
