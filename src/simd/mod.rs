@@ -127,6 +127,16 @@ pub(crate) trait Arithmetic<T: Unit>: Copy + Send + Sync {
     fn sum(self, v: Self::V) -> T {
         sum_of::<T>(self.store(v))
     }
+
+    /// The sums of R units. Their additions may have another order than those of `sum`.
+    #[inline(always)]
+    fn sums<const R: usize>(self, units: [Self::V; R]) -> [T; R] {
+        let mut sums = [T::ZERO; R];
+        for (sum, unit) in sums.iter_mut().zip(units) {
+            *sum = self.sum(unit);
+        }
+        sums
+    }
 }
 
 /// The sum of a unit, by halves.
@@ -325,6 +335,35 @@ mod tests {
             let (single, double) = (&single[from..from + 64], &double[from..from + 64]);
             assert_eq!(<f32 as Stored<f64>>::run(set, Everything(single)), double, "{}", set.word());
             assert_eq!(<f64 as Stored<f32>>::run(set, Everything(double)), single, "{}", set.word());
+        }
+    }
+
+    struct Sums<'a, T>(&'a [T]);
+
+    impl<T: Unit + Stored<T>> Task<T, T> for Sums<'_, T> {
+        type Output = (Vec<T>, Vec<T>);
+        #[inline(always)]
+        fn run<A: Widen<T, T>>(self, simd: A) -> Self::Output {
+            let (units, _) = <T as Unit>::chunks(self.0);
+            let four = simd.sums([0, 1, 2, 3].map(|i| simd.load(&units[i])));
+            let two = simd.sums([4, 5].map(|i| simd.load(&units[i])));
+            let each = units.iter().map(|unit| simd.sum(simd.load(unit))).collect();
+            (four.into_iter().chain(two).collect(), each)
+        }
+    }
+
+    #[test]
+    fn sums_of_several_units_are_those_of_each() {
+        // Powers of two that differ by lane and unit: each order of additions is exact.
+        let numbers =
+            |lanes: usize| (0..6 * lanes).map(move |i| (1_u64 << (i % lanes)) as f64 * (1 + i / lanes) as f64);
+        let double: Vec<f64> = numbers(8).collect();
+        let single: Vec<f32> = numbers(16).map(|v| v as f32).collect();
+        for set in InstructionSet::available() {
+            let (found, each) = <f64 as Stored<f64>>::run(set, Sums(&double));
+            assert!(found == each && found[2] == 3.0 * 255.0, "{} {found:?} {each:?}", set.word());
+            let (found, each) = <f32 as Stored<f32>>::run(set, Sums(&single));
+            assert!(found == each && found[5] == 6.0 * 65535.0, "{} {found:?} {each:?}", set.word());
         }
     }
 }

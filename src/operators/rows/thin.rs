@@ -96,24 +96,13 @@ impl<T: Unit + Stored<T>> Work<T> {
 
     /// Thin rows of some rows. The rows that are read next are prefetched, one for each of these.
     fn thin<S: Stored<T>>(&mut self, set: InstructionSet, rows: ShardRows<'_, S>, next: &[S], out: &mut [T]) {
-        let ((n1, n2), symmetric, strides) = (self.shape, self.symmetric, self.strides);
-        let weight = T::from_f64(self.packing.off_diagonal);
-        let length = if symmetric { n1 } else { n1 + n2 };
-        let q = self.bases[0].len() / strides[0];
+        let (n1, n2) = self.shape;
+        let length = if self.symmetric { n1 } else { n1 + n2 };
+        let q = self.bases[0].len() / self.strides[0];
         let mut next = next.chunks(rows.p);
         for (i, out) in out.chunks_mut((length * q).max(1)).enumerate() {
-            let scale = rows.scale::<T>(i);
-            self.fill(&rows.numbers[i * rows.p..(i + 1) * rows.p], scale, weight * scale);
-            <T as Stored<T>>::run(set, Multiply { work: self, next: next.next().unwrap_or_default() });
-            let [above, below] = [0, 1].map(|side| self.sums[side].chunks(strides[side]));
-            for (out, (above, below)) in out.chunks_mut(length).zip(above.zip(below)) {
-                let (out, rest) = out.split_at_mut(n1);
-                out.copy_from_slice(&above[..n1]);
-                match symmetric {
-                    true => out.iter_mut().zip(below).for_each(|(out, below)| *out += *below),
-                    false => rest.copy_from_slice(&below[..n2]),
-                }
-            }
+            let (row, scale) = (&rows.numbers[i * rows.p..(i + 1) * rows.p], rows.scale::<T>(i));
+            S::run(set, Multiply { work: self, row, scale, next: next.next().unwrap_or_default(), out });
         }
     }
 }
@@ -124,47 +113,96 @@ impl<T: Real> Work<T> {
     fn first(&self, r: usize) -> usize {
         if self.symmetric { r / self.unit * self.unit } else { 0 }
     }
+}
 
-    fn fill<S: Stored<T>>(&mut self, row: &[S], diagonal: T, off_diagonal: T)
-    where
-        T: Unit,
-    {
-        let (mut from, mut at) = (0, 0);
-        let weight = if self.symmetric { off_diagonal } else { diagonal };
-        for r in 0..self.shape.0 {
-            let (first, length) = (self.first(r), self.shape.1 - if self.symmetric { r } else { 0 });
-            let line = &mut self.entries[at..at + self.strides[1] - first];
-            let (before, entries) = line.split_at_mut(if self.symmetric { r - first } else { 0 });
-            let (entries, after) = entries.split_at_mut(length);
-            before.fill(T::ZERO);
-            entries.iter_mut().zip(&row[from..from + length]).for_each(|(to, from)| *to = weight * from.number());
-            if self.symmetric {
-                entries[0] = diagonal * row[from].number();
-            }
-            after.fill(T::ZERO);
-            from += length;
-            at += line.len();
+/// Writes weight·v for the numbers of a line. Its end is a unit that may overlap others.
+#[inline(always)]
+fn scaled<S: Stored<T>, T: Unit + Stored<T>, A: Widen<S, T>>(simd: A, line: &[S], weight: T, out: &mut [T]) {
+    let unit = size_of::<<T as Unit>::Chunk>() / size_of::<T>();
+    if let Some(last) = line.len().checked_sub(unit) {
+        scaled_units(simd, line, weight, out);
+        scaled_units(simd, &line[last..], weight, &mut out[last..]);
+    } else {
+        for (to, from) in out.iter_mut().zip(line) {
+            *to = weight * from.number();
         }
-        self.sums.iter_mut().for_each(|sums| sums.fill(T::ZERO));
     }
 }
 
-/// The products of a row, which prefetch another one.
+#[inline(always)]
+fn scaled_units<S: Stored<T>, T: Unit + Stored<T>, A: Widen<S, T>>(simd: A, line: &[S], weight: T, out: &mut [T]) {
+    let (factor, zero) = (simd.splat(weight), simd.splat(T::ZERO));
+    for (unit, given) in <T as Unit>::chunks_mut(out).0.iter_mut().zip(S::chunks(line).0) {
+        *unit = simd.store(simd.fma(factor, simd.widen(given), zero));
+    }
+}
+
+/// The thin row of a row and its scale, while another row is prefetched.
 struct Multiply<'a, S, T> {
     work: &'a mut Work<T>,
+    row: &'a [S],
+    scale: T,
     next: &'a [S],
+    out: &'a mut [T],
 }
 
 impl<S: Stored<T>, T: Unit + Stored<T>> Multiply<'_, S, T> {
-    /// R lines from r on, which begin at the same unit, for J columns of the bases from `column` on; `at` is the place of
+    /// Copies the row with lines of whole units.
+    #[inline(always)]
+    fn fill<A: Widen<S, T>>(&mut self, simd: A) {
+        let (diagonal, work) = (self.scale, &mut *self.work);
+        let weight = if work.symmetric { T::from_f64(work.packing.off_diagonal) * diagonal } else { diagonal };
+        let (mut from, mut at) = (0, 0);
+        for r in 0..work.shape.0 {
+            let before = if work.symmetric { r } else { 0 };
+            let (first, length) = (work.first(r), work.shape.1 - before);
+            let line = &mut work.entries[at..at + work.strides[1] - first];
+            let units = <T as Unit>::chunks_mut(line).0;
+            for end in [0, units.len() - 1] {
+                units[end] = T::ZEROS;
+            }
+            let numbers = &self.row[from..from + length];
+            let entries = &mut line[before - first..][..length];
+            scaled(simd, numbers, weight, entries);
+            if work.symmetric {
+                entries[0] = diagonal * numbers[0].number();
+            }
+            from += length;
+            at += work.strides[1] - first;
+        }
+        for sums in &mut work.sums {
+            sums.fill(T::ZERO);
+        }
+    }
+
+    /// AᵢR above AᵢᵀQ, or their sum.
+    #[inline(always)]
+    fn finish(self) {
+        let Work { shape: (n1, n2), symmetric, strides: [tall, wide], sums: [above, below], .. } = self.work;
+        let length = if *symmetric { *n1 } else { *n1 + *n2 };
+        for (j, out) in self.out.chunks_mut(length).enumerate() {
+            let (above, below) = (&above[j * *tall..][..*n1], &below[j * *wide..][..*n2]);
+            let (upper, lower) = out.split_at_mut(*n1);
+            if *symmetric {
+                for (out, (above, below)) in upper.iter_mut().zip(above.iter().zip(below)) {
+                    *out = *above + *below;
+                }
+            } else {
+                upper.copy_from_slice(above);
+                lower.copy_from_slice(below);
+            }
+        }
+    }
+
+    /// R lines from r on, which begin at the same unit, for J columns of the bases from `column` on, which is returned; `at` is the place of
     /// the first line in the entries.
     #[inline(always)]
-    fn tile<A: Widen<T, T>, const R: usize, const J: usize>(
+    fn tile<A: Widen<S, T>, const R: usize, const J: usize>(
         &mut self,
         simd: A,
         (r, at): (usize, usize),
         column: usize,
-    ) {
+    ) -> usize {
         let from = self.work.first(r);
         let Work { symmetric, strides: [tall, wide], entries, bases, sums, .. } = &mut *self.work;
         let (tall, wide) = (*tall, *wide);
@@ -213,33 +251,39 @@ impl<S: Stored<T>, T: Unit + Stored<T>> Multiply<'_, S, T> {
                 sums[j][at] = simd.store(sum);
             }
         }
-        for (i, (dots, diagonal)) in dots.into_iter().zip(diagonals).enumerate() {
-            for (j, dot) in dots.into_iter().enumerate() {
-                let place = (column + j) * tall + r + i;
+        for j in 0..J {
+            let mut of_column = [simd.splat(T::ZERO); R];
+            for i in 0..R {
+                of_column[i] = dots[i][j];
+            }
+            let place = (column + j) * tall + r;
+            let (above, basis) = (&mut above[place..place + R], &bases[0][place..place + R]);
+            for (i, sum) in simd.sums(of_column).into_iter().enumerate() {
                 // The diagonal entry of a symmetric matrix is in both sums.
-                above[place] = simd.sum(dot) - diagonal * bases[0][place];
+                above[i] = sum - diagonals[i] * basis[i];
             }
         }
+        J
     }
 
     /// R lines for all columns, J at a time.
     #[inline(always)]
-    fn lines<A: Widen<T, T>, const R: usize, const J: usize>(&mut self, simd: A, place: (usize, usize)) {
+    fn lines<A: Widen<S, T>, const R: usize, const J: usize>(&mut self, simd: A, place: (usize, usize)) {
         let q = self.work.bases[0].len() / self.work.strides[0];
         let mut column = 0;
-        while column + J <= q {
-            self.tile::<A, R, J>(simd, place, column);
-            column += J;
-        }
         while column < q {
-            self.tile::<A, R, 1>(simd, place, column);
-            column += 1;
+            // Three and one are slower than two and two.
+            column += match q - column {
+                2 | 4 if A::WHOLE => self.tile::<A, R, 2>(simd, place, column),
+                rest if rest >= J => self.tile::<A, R, J>(simd, place, column),
+                _ => self.tile::<A, R, 1>(simd, place, column),
+            };
         }
     }
 
     /// All lines, R at a time; R divides the unit.
     #[inline(always)]
-    fn all<A: Widen<T, T>, const R: usize, const J: usize>(&mut self, simd: A) {
+    fn all<A: Widen<S, T>, const R: usize, const J: usize>(&mut self, simd: A) {
         let (n1, n2) = self.work.shape;
         let (mut at, mut next) = (0, self.next);
         let mut r = 0;
@@ -258,17 +302,19 @@ impl<S: Stored<T>, T: Unit + Stored<T>> Multiply<'_, S, T> {
     }
 }
 
-impl<S: Stored<T>, T: Unit + Stored<T>> Task<T, T> for Multiply<'_, S, T> {
+impl<S: Stored<T>, T: Unit + Stored<T>> Task<S, T> for Multiply<'_, S, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<A: Widen<T, T>>(mut self, simd: A) {
+    fn run<A: Widen<S, T>>(mut self, simd: A) {
+        self.fill(simd);
         // 4·3 sums and factors in 32 registers, 2·1 of two halves in 16.
         if A::WHOLE {
             self.all::<A, 4, 3>(simd);
         } else {
             self.all::<A, 2, 1>(simd);
         }
+        self.finish();
     }
 }
 
