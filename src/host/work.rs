@@ -183,23 +183,25 @@ impl<T: Real> Reading<'_, '_, T> {
                 if !self.how.active[trial] {
                     continue;
                 }
+                let (point, applied) = (self.points.row(trial * count + lane), self.applied[lane][trial]);
+                let target = match self.minus[lane] {
+                    Some(minus) => &minus[index][trial * length..(trial + 1) * length],
+                    None => &self.zeros[..length],
+                };
+                if self.measures && point.iter().all(|number| *number == T::ZERO) {
+                    // A(0) = 0, as at the start of a method that has none.
+                    residual.iter_mut().zip(target).for_each(|(e, target)| *e = T::ZERO - *target);
+                    continue;
+                }
                 if !self.measures {
                     accumulator.fill(T::ZERO);
                 }
-                trials.push(TrialPass {
-                    point: self.points.row(trial * count + lane),
-                    applied: self.applied[lane][trial],
-                    target: match self.minus[lane] {
-                        Some(minus) => &minus[index][trial * length..(trial + 1) * length],
-                        None => &self.zeros[..length],
-                    },
-                    weights: &weights[trial],
-                    residual,
-                    accumulator,
-                });
+                let weights = &weights[trial];
+                trials.push(TrialPass { point, applied, target, weights, residual, accumulator });
             }
         }
         match self.measures {
+            true if trials.is_empty() => {}
             true => kernel.measure(schedule, index, &mut trials),
             false => kernel.pass(schedule, index, self.how.loss, &mut trials),
         }

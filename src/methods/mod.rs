@@ -445,4 +445,25 @@ mod tests {
         }
         assert!(seen >= 14, "only {seen} defaults are values: the test reads them wrongly");
     }
+
+    #[test]
+    fn observations_that_no_method_makes_take_no_gradient() {
+        let mut seen = 0;
+        for card in METHODS {
+            let mut tape = Tape::new(Model::psd().recorded(), Domain::symmetric(6), 3, Loss::Square, false, false);
+            if card.method().record(&mut tape, &Context::default()).is_err() {
+                continue;
+            }
+            let program = tape.finish();
+            if program.leads {
+                continue;
+            }
+            seen += 1;
+            for step in &program.head {
+                let crate::tape::Op::Pass(pass) = &step.op else { continue };
+                assert!(pass.lanes.iter().all(|lane| lane.adjoint.is_none()), "{}", card.word);
+            }
+        }
+        assert!(seen > 1, "{seen} methods");
+    }
 }

@@ -253,10 +253,8 @@ pub(super) fn init_scales(
         _ if of_trace.is_some() => Ok(of_trace),
         (_, Some(scale)) => Ok(Some(scale)),
         (Init::SmallRandom { scale, .. }, None) => Ok(Some(*scale)),
-        // The start is not used; its scale is reported.
-        (Init::Automatic { .. }, None) if method.starts_alone() => {
-            Ok(Some(model.automatic_scale(measured.size(t)).value))
-        }
+        // The method starts at 0.
+        (Init::Automatic { .. }, None) if method.starts_alone() => Ok(Some(0.0)),
         (Init::Automatic { .. }, None) => {
             let scale = model.automatic_scale(measured.norm(t, "init_scale")?);
             formula = scale.formula;

@@ -413,7 +413,11 @@ impl Tape {
             None => {
                 let tail = std::mem::take(&mut self.steps);
                 let (model, iterate) = (self.model.clone(), self.iterate);
-                let (e, _) = model.gradient(&mut self, iterate, None, None);
+                // Products of more factors are formed on the way to a gradient.
+                let e = match self.sizes(iterate).len() {
+                    0..=2 => self.residuals(&[iterate])[0],
+                    _ => model.gradient(&mut self, iterate, None, None).0,
+                };
                 (std::mem::replace(&mut self.steps, tail), e, false)
             }
         };

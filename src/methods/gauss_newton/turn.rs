@@ -154,8 +154,8 @@ impl<'a> Turn<'a> {
         let (ends, bases) = ((left.as_ref(), right.as_ref()), (bases.left.as_ref(), bases.right.as_ref()));
         let zero = self.rules.zero * self.ledger.size;
         let residual = |seen: &Seen, unit: f64| (seen.energy / seen.weight.max(1.0)).sqrt() * unit;
-        // Where the last step left nothing, no thin rows are expected to be needed.
-        let mut confirms = self.ledger.change.is_finite() && self.ledger.left <= zero;
+        // Where the last step left nothing, no thin rows are expected to be needed. No step precedes the first pass.
+        let mut confirms = self.ledger.rank > 0 && self.ledger.left <= zero;
         loop {
             let shards = 0..self.ledger.shards;
             let (seen, thin) = match confirms {

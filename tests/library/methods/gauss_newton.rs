@@ -38,6 +38,15 @@ fn found(solution: &Solution) -> (f64, usize, Status) {
 }
 
 #[test]
+fn it_starts_at_zero() {
+    let solution = solve(&psd(30, 2, 1.0, 400, 1), &settings().search_rank(4));
+    assert_eq!(solution.trials[0].parameters.init_scale, Some(0.0));
+    let first = solution.trace.first().unwrap();
+    assert_eq!((first.iteration, first.relative_residual), (0, 1.0));
+    assert!((first.relative_error.unwrap() - 1.0).abs() < 1e-12, "{:?}", first.relative_error);
+}
+
+#[test]
 fn the_rank_and_the_matrix_come_from_few_passes() {
     // The degrees of freedom of rank 3 are 147: m is 2, 4 and 10 times as many.
     for (kappa, m) in [(1.0, 300), (100.0, 600), (10.0, 1500)] {
