@@ -8,7 +8,7 @@ use crate::models::Model;
 use crate::problem::{Fold, share_of};
 use crate::solver::problem::Problem;
 use crate::solver::settings::Settings;
-use crate::solver::spectra::{Key, Spectra, size};
+use crate::solver::spectra::{Key, Spectra};
 use crate::solver::trial::Trial;
 
 /// The measurements of all trials.
@@ -119,14 +119,6 @@ impl<'a> Measured<'a> {
         let (used, m) = (&self.used[trial], self.problem.operator().measurements());
         let weights = &self.weights[trial * m..(trial + 1) * m];
         self.spectra.norm(used.key(), weights, used.normalization, name)
-    }
-
-    /// The norm ‖M‖_F of the unknown of a trial, as isotropic measurements have it, or 1 where it is 0.
-    pub(super) fn size(&self, trial: usize) -> f64 {
-        let (used, m) = (&self.used[trial], self.problem.operator().measurements());
-        let y = self.problem.observations(used.key().0).unwrap_or_default();
-        let size = size(y, &self.weights[trial * m..(trial + 1) * m], used.normalization);
-        if size > 0.0 && size.is_finite() { size } else { 1.0 }
     }
 
     /// Spectrum of P of each diagnosed trial.

@@ -231,7 +231,7 @@ impl<S: Stored<T>, T: Unit + Stored<T>> Multiply<'_, S, T> {
             *line = &line[..units];
         }
         let mut factors = [[simd.splat(T::ZERO); J]; R];
-        let mut dots = [[simd.splat(T::ZERO); J]; R];
+        let mut dots = [[simd.splat(T::ZERO); R]; J];
         for i in 0..R {
             for j in 0..J {
                 factors[i][j] = simd.splat(bases[0][(column + j) * tall + r + i]);
@@ -245,17 +245,13 @@ impl<S: Stored<T>, T: Unit + Stored<T>> Multiply<'_, S, T> {
             for j in 0..J {
                 let (b, mut sum) = (simd.load(&right[j][at]), simd.load(&sums[j][at]));
                 for i in 0..R {
-                    dots[i][j] = simd.fma(a[i], b, dots[i][j]);
+                    dots[j][i] = simd.fma(a[i], b, dots[j][i]);
                     sum = simd.fma(a[i], factors[i][j], sum);
                 }
                 sums[j][at] = simd.store(sum);
             }
         }
-        for j in 0..J {
-            let mut of_column = [simd.splat(T::ZERO); R];
-            for i in 0..R {
-                of_column[i] = dots[i][j];
-            }
+        for (j, of_column) in dots.into_iter().enumerate() {
             let place = (column + j) * tall + r;
             let (above, basis) = (&mut above[place..place + R], &bases[0][place..place + R]);
             for (i, sum) in simd.sums(of_column).into_iter().enumerate() {
