@@ -128,12 +128,23 @@ pub(crate) trait Arithmetic<T: Unit>: Copy + Send + Sync {
         sum_of::<T>(self.store(v))
     }
 
-    /// The sums of R units. Their additions may have another order than those of `sum`.
+    /// The sums of four units. Their additions may have another order than those of `sum`.
+    #[inline(always)]
+    fn sums_of_four(self, units: [Self::V; 4]) -> [T; 4] {
+        let [a, b, c, d] = units;
+        [self.sum(a), self.sum(b), self.sum(c), self.sum(d)]
+    }
+
+    /// The sums of R units, four of them by `sums_of_four`.
     #[inline(always)]
     fn sums<const R: usize>(self, units: [Self::V; R]) -> [T; R] {
         let mut sums = [T::ZERO; R];
-        for (sum, unit) in sums.iter_mut().zip(units) {
-            *sum = self.sum(unit);
+        if R == 4 {
+            sums.copy_from_slice(&self.sums_of_four([units[0], units[1], units[2], units[3]]));
+        } else {
+            for (sum, unit) in sums.iter_mut().zip(units) {
+                *sum = self.sum(unit);
+            }
         }
         sums
     }

@@ -155,44 +155,19 @@ impl Arithmetic<f32> for V4 {
     fn fma_part(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         self.avx512f._mm512_fmadd_ps(a, b, c)
     }
+    /// Quarter by quarter: each shuffle serves all four.
     #[inline(always)]
-    fn sums<const R: usize>(self, units: [__m512; R]) -> [f32; R] {
-        let mut sums = [0.0; R];
-        if R == 4 {
-            sums.copy_from_slice(&four_single(self, [units[0], units[1], units[2], units[3]]));
-        } else {
-            for (sum, unit) in sums.iter_mut().zip(units) {
-                *sum = self.sum(unit);
-            }
-        }
-        sums
+    fn sums_of_four(self, [a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+        let (sse, avx, avx512) = (self.sse, self.avx, self.avx512f);
+        // (a0 + a2, b0 + b2, a1 + a3, b1 + b3) in each quarter.
+        let pair = |a, b| avx512._mm512_add_ps(avx512._mm512_unpacklo_ps(a, b), avx512._mm512_unpackhi_ps(a, b));
+        let (ab, cd) = (pair(a, b), pair(c, d));
+        let low = avx512._mm512_shuffle_ps::<0b01_00_01_00>(ab, cd);
+        let high = avx512._mm512_shuffle_ps::<0b11_10_11_10>(ab, cd);
+        let [low, high]: [__m256; 2] = cast(avx512._mm512_add_ps(low, high));
+        let [low, high]: [__m128; 2] = cast(avx._mm256_add_ps(low, high));
+        cast(sse._mm_add_ps(low, high))
     }
-}
-/// Four sums of units, quarter by quarter: each shuffle serves all four.
-#[inline(always)]
-fn four_single(simd: V4, [a, b, c, d]: [__m512; 4]) -> [f32; 4] {
-    let (sse, avx, avx512) = (simd.sse, simd.avx, simd.avx512f);
-    // (a0 + a2, b0 + b2, a1 + a3, b1 + b3) in each quarter.
-    let pair = |a, b| avx512._mm512_add_ps(avx512._mm512_unpacklo_ps(a, b), avx512._mm512_unpackhi_ps(a, b));
-    let (ab, cd) = (pair(a, b), pair(c, d));
-    let low = avx512._mm512_shuffle_ps::<0b01_00_01_00>(ab, cd);
-    let high = avx512._mm512_shuffle_ps::<0b11_10_11_10>(ab, cd);
-    let [low, high]: [__m256; 2] = cast(avx512._mm512_add_ps(low, high));
-    let [low, high]: [__m128; 2] = cast(avx._mm256_add_ps(low, high));
-    cast(sse._mm_add_ps(low, high))
-}
-
-#[inline(always)]
-fn four_double(simd: V4, [a, b, c, d]: [__m512d; 4]) -> [f64; 4] {
-    let (sse2, avx, avx512) = (simd.sse2, simd.avx, simd.avx512f);
-    let pair = |a, b| {
-        // (a0 + a1, b0 + b1) in each quarter.
-        let sum = avx512._mm512_add_pd(avx512._mm512_unpacklo_pd(a, b), avx512._mm512_unpackhi_pd(a, b));
-        let [low, high]: [__m256d; 2] = cast(sum);
-        let [low, high]: [__m128d; 2] = cast(avx._mm256_add_pd(low, high));
-        sse2._mm_add_pd(low, high)
-    };
-    cast([pair(a, b), pair(c, d)])
 }
 
 impl Arithmetic<f64> for V4 {
@@ -228,16 +203,16 @@ impl Arithmetic<f64> for V4 {
         self.avx512f._mm512_fmadd_pd(a, b, c)
     }
     #[inline(always)]
-    fn sums<const R: usize>(self, units: [__m512d; R]) -> [f64; R] {
-        let mut sums = [0.0; R];
-        if R == 4 {
-            sums.copy_from_slice(&four_double(self, [units[0], units[1], units[2], units[3]]));
-        } else {
-            for (sum, unit) in sums.iter_mut().zip(units) {
-                *sum = self.sum(unit);
-            }
-        }
-        sums
+    fn sums_of_four(self, [a, b, c, d]: [__m512d; 4]) -> [f64; 4] {
+        let (sse2, avx, avx512) = (self.sse2, self.avx, self.avx512f);
+        let pair = |a, b| {
+            // (a0 + a1, b0 + b1) in each quarter.
+            let sum = avx512._mm512_add_pd(avx512._mm512_unpacklo_pd(a, b), avx512._mm512_unpackhi_pd(a, b));
+            let [low, high]: [__m256d; 2] = cast(sum);
+            let [low, high]: [__m128d; 2] = cast(avx._mm256_add_pd(low, high));
+            sse2._mm_add_pd(low, high)
+        };
+        cast([pair(a, b), pair(c, d)])
     }
 }
 impl Widen<f16, f32> for Avx2 {
