@@ -243,3 +243,44 @@ impl Session {
         Ok(Loaded { engine, program, gradient, batch, search_rank })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operators::Dense;
+    use crate::problem::Domain;
+
+    /// What no pass measures has to be what one would have measured.
+    #[test]
+    fn at_zero_a_residual_alone_is_minus_the_observations() {
+        let (n, k, m) = (5, 2, 12);
+        let operator: Arc<dyn Operator> = Arc::new(Dense::gaussian(Domain::symmetric(n), m, 2).unwrap());
+        let mut tape = Tape::new(Model::psd().recorded(), operator.domain(), k, Loss::Square, false, false);
+        let u = tape.iterate();
+        let e = tape.residuals(&[u])[0];
+        tape.observe(e);
+        let program = Arc::new(tape.finish());
+        let y: Vec<f64> = (0..2 * m).map(|i| i as f64 - 7.5).collect();
+        // One trial at 0, and one beside it.
+        let points: Vec<f64> = (0..2 * n * k).map(|i| if i < n * k { 0.0 } else { i as f64 / 10.0 }).collect();
+        let found = [Backend::Reference, Backend::Cpu].map(|backend| {
+            let load = Load {
+                operator: operator.clone(),
+                program: program.clone(),
+                increments: None,
+                batch: 2,
+                variant: None,
+            };
+            let mut engine = backend.load(&load, Precision::F64, &Options::default()).unwrap();
+            engine.write(program.target.into(), &y).unwrap();
+            engine.write(program.weights.into(), &vec![1.0; 2 * m]).unwrap();
+            engine.write(program.iterate().into(), &points).unwrap();
+            engine.read(program.residual().into()).unwrap()
+        });
+        for e in &found {
+            assert!(e[..m].iter().zip(&y).all(|(e, y)| *e == -*y), "{e:?}");
+        }
+        assert!(found[0][m..].iter().zip(&found[1][m..]).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
+        assert_ne!(found[0][m], -y[m]);
+    }
+}
