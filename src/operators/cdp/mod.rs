@@ -7,9 +7,9 @@
 //! tr(A_i L Rᴴ) = Re Σ_k conj(F(d∘L_k))_i F(d∘R_k)_i          G V = Σ_l conj(d_l) ∘ Fᴴ(r_l ∘ F(d_l ∘ V))
 //! ```
 //!
-//! so a gradient takes two transforms for each mask and column where those of the point are kept, and three otherwise. Masks whose moments are those of Gaussian numbers make the
-//! measurements as good as Gaussian ones (Candès, Li & Soltanolkotabi, arXiv 1310.3240): d = b₁b₂ with b₁ ∈ {1, −1, i, −i} and
-//! b₂ = √½ with probability 4/5, else √3.
+//! so a gradient takes two transforms for each mask and column where those of the point are kept, and three otherwise. Masks whose
+//! moments are those of Gaussian numbers make the measurements as good as Gaussian ones (Candès, Li & Soltanolkotabi, arXiv
+//! 1310.3240): d = b₁b₂ with b₁ ∈ {1, −1, i, −i} and b₂ = √½ with probability 4/5, else √3.
 //!
 //! Residuals are centred, as for outer products: the mean of the A_i is a multiple of the identity.
 
@@ -56,8 +56,8 @@ pub struct CodedDiffraction {
 }
 
 impl CodedDiffraction {
-    /// Patterns behind own masks of that shape, real and imaginary parts, one mask after the other, row-major: one axis for signals, two for pictures. All
-    /// pixels of all patterns are measured, pattern by pattern.
+    /// Patterns behind own masks of that shape, real and imaginary parts, one mask after the other, row-major: one axis for signals,
+    /// two for pictures. All pixels of all patterns are measured, pattern by pattern.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an empty shape or no mask, another count of numbers, and numbers that are not finite; [`Error::Memory`].

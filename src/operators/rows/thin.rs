@@ -194,8 +194,8 @@ impl<S: Stored<T>, T: Unit + Stored<T>> Multiply<'_, S, T> {
         }
     }
 
-    /// R lines from r on, which begin at the same unit, for J columns of the bases from `column` on, which is returned; `at` is the place of
-    /// the first line in the entries.
+    /// R lines from r on, which begin at the same unit, for J columns of the bases from `column` on; `at` is the place of
+    /// the first line in the entries. Returns J.
     #[inline(always)]
     fn tile<A: Widen<S, T>, const R: usize, const J: usize>(
         &mut self,
