@@ -18,6 +18,11 @@ pub fn readable(value: f64) -> String {
     format!("{digits}e{exponent}")
 }
 
+/// An estimate with two significant digits.
+pub fn readable_estimate(value: f64) -> String {
+    readable(format!("{value:.1e}").parse().unwrap_or(value))
+}
+
 /// A duration in the most readable unit.
 #[cfg(feature = "internals")]
 pub fn readable_seconds(seconds: f64) -> String {
@@ -32,6 +37,12 @@ pub fn readable_seconds(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn estimates_have_two_digits() {
+        let found: Vec<String> = [36.412, 3.05, 0.0249, 128.0].map(readable_estimate).into();
+        assert_eq!(found, ["36", "3", "0.025", "130"]);
+    }
 
     #[test]
     fn numbers_are_short_and_keep_four_digits() {

@@ -12,7 +12,7 @@ pub(crate) mod start;
 mod state;
 pub(crate) mod subspace;
 mod tangent;
-mod unseen;
+mod visibility;
 
 use faer::Mat;
 
@@ -33,7 +33,7 @@ pub(crate) use spectrum::{Spectrum, spectral_norm};
 pub(crate) use start::spectral_start;
 pub use state::{fidelity, purity};
 pub(crate) use tangent::{Tangent, ZERO_COLUMN};
-pub(crate) use unseen::{unseen, work_of_unseen};
+pub(crate) use visibility::{Visibility, visibility, work_of_visibility};
 
 /// Relative test error ‖Z − M‖_F / ‖M‖_F for Z = U Uᵀ, U S Uᵀ or L Rᵀ.
 ///

@@ -76,6 +76,37 @@ impl Tangent {
         }
     }
 
+    /// ‖T‖_F² of the change T = W Qᵀ + P Vᵀ of the matrix by a change (W, V) of factors P and Q with orthonormal columns: ‖W‖² + ‖V‖²
+    /// + 2 Re tr((WᴴP)(VᴴQ)).
+    pub(crate) fn energy_of(&self, change: &[f64]) -> f64 {
+        let [own, of] = self.factors(change);
+        let inner = |side: usize| self.inner(of[side], own[side]);
+        let ([re, im], [other_re, other_im], r) = (inner(0), inner(1), self.rank);
+        let trace = |a: &[f64], b: &[f64]| (0..r * r).map(|at| a[at] * b[at % r * r + at / r]).sum::<f64>();
+        let squares: f64 = of.iter().flat_map(|block| block.iter()).map(|v| v * v).sum();
+        squares + 2.0 * (trace(&re, &other_re) - trace(&im, &other_im))
+    }
+
+    /// Real and imaginary parts of WᴴP, r×r.
+    fn inner(&self, w: &[f64], p: &[f64]) -> [Vec<f64>; 2] {
+        let r = self.rank;
+        let product = |a: &[f64], b: &[f64], all: &mut [f64], sign: f64| {
+            for (a, b) in a.chunks(r).zip(b.chunks(r)) {
+                for (row, a) in all.chunks_mut(r).zip(a) {
+                    row.iter_mut().zip(b).for_each(|(sum, b)| *sum += sign * a * b);
+                }
+            }
+        };
+        let (mut re, mut im) = (vec![0.0; r * r], vec![0.0; r * r]);
+        product(w, p, &mut re, 1.0);
+        if self.complex {
+            let half = w.len() / 2;
+            product(&w[..half], &p[half..], &mut im, 1.0);
+            product(&w[half..], &p[..half], &mut im, -1.0);
+        }
+        [re, im]
+    }
+
     pub(crate) fn rank(&self) -> usize {
         self.rank
     }

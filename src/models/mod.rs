@@ -9,6 +9,7 @@ mod card;
 mod deep;
 mod psd;
 mod signed;
+pub(crate) mod significance;
 mod start;
 
 use std::fmt::{Debug, Display, Formatter};
@@ -369,33 +370,6 @@ fn symmetric_freedom(domain: &Domain, rank: usize) -> usize {
         return domain.rows() * r - r * r;
     }
     domain.rows() * r - r * r.saturating_sub(1) / 2
-}
-
-/// Fall of the loss, as a multiple of the share of the degrees of freedom, from which they explain more than noise.
-const SIGNIFICANT: f64 = 3.0;
-
-/// Whether the loss can tell `more` degrees of freedom from noise, where the measurements have `left` others: where fewer are left
-/// than the test asks for, noise alone could pass it.
-pub(crate) fn is_testable(more: f64, left: f64) -> bool {
-    SIGNIFICANT * more < left
-}
-
-/// Fall of the loss, as [`SIGNIFICANT`], that noise does not make even where few measurements are left: a fit without noise.
-const OVERWHELMING: f64 = 100.0;
-
-/// [`significant_loss`] where the loss can tell `more` degrees of freedom from noise, and a loss that next to no noise leaves where it
-/// cannot; 0 where no measurement is left.
-pub(crate) fn convincing_loss(loss: f64, more: f64, left: f64) -> f64 {
-    match is_testable(more, left) {
-        true => significant_loss(loss, more, left),
-        false => loss / (1.0 + OVERWHELMING * more / (left - more).max(f64::MIN_POSITIVE)),
-    }
-}
-
-/// Loss below which `more` degrees of freedom explain more than noise, where the measurements have `left` others. With
-/// E₁, the quotient of (E₀ − E₁)/d and E₁/(m − d₀ − d) is [`SIGNIFICANT`], as in an F test.
-pub(crate) fn significant_loss(loss: f64, more: f64, left: f64) -> f64 {
-    loss / (1.0 + SIGNIFICANT * more / (left - more))
 }
 
 #[cfg(test)]

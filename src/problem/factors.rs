@@ -83,6 +83,13 @@ impl Block {
         Self::new(rows, columns, (0..rows).flat_map(|i| &whole.row(i)[..columns]).copied().collect())
     }
 
+    /// The block of one trial with zero columns up to `columns`.
+    pub(crate) fn widened(&self, columns: usize) -> Self {
+        let zeros = columns - self.columns;
+        let row = |i| self.of(0).row(i).iter().copied().chain(std::iter::repeat_n(0.0, zeros)).collect::<Vec<_>>();
+        Self::new(self.rows, columns, (0..self.rows).flat_map(row).collect())
+    }
+
     /// Entries of all trials, (batch, rows, columns).
     pub fn data(&self) -> &[f64] {
         &self.data

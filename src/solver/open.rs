@@ -1,8 +1,8 @@
 //! Whether the measurements determine the matrix that was found, or leave some change of it open.
 
-use crate::diagnostics::{ZERO_COLUMN, unseen, work_of_unseen};
+use crate::diagnostics::{Visibility, ZERO_COLUMN, visibility, work_of_visibility};
 use crate::error::Result;
-use crate::models::is_testable;
+use crate::models::significance::is_testable;
 use crate::operators::{Entries, Loss, Operator};
 use crate::solver::plan::Task;
 use crate::solver::solution::{Status, TrialSolution};
@@ -18,45 +18,44 @@ impl<'a> Task<'a> {
     /// A row of a matrix of rank r has r unknowns beside those of the other rows, so that fewer entries leave them open. Other
     /// measurements determine a matrix near it where no direction of the tangent space is in their kernel.
     ///
-    /// # Errors
-    /// [`crate::Error::Invalid`] where the factors are not finite.
-    pub(super) fn what_is_open(self, trial: &TrialSolution) -> Result<Option<String>> {
+    /// `seen` is [`Task::visibility`].
+    pub(super) fn what_is_open(self, trial: &TrialSolution, seen: Option<Visibility>) -> Option<String> {
         if !self.is_left_to_measurements(trial) {
-            return Ok(None);
+            return None;
         }
         let (rank, weights) = (rank_of(trial), self.weights(trial));
         if let Some(sentence) = self.problem.operator().entries().and_then(|of| short_lines(of, weights, rank)) {
-            return Ok(Some(sentence));
+            return Some(sentence);
         }
-        let open = self.open_dimensions(trial)?;
+        let open = seen.map_or(0, |seen| seen.open);
         let (used, m) = (self.freedom()(rank), trial.parameters.rows - trial.parameters.holdout_rows);
-        Ok((open > 0).then(|| {
+        (open > 0).then(|| {
             format!(
                 "the {m} measurements see {} of the {used} degrees of freedom of the result: other matrices of rank {rank} \
                  fit as well. More measurements are needed, or a smaller --search-rank",
                 used.saturating_sub(open)
             )
-        }))
+        })
     }
 
-    /// Dimension of the changes of a matrix that no training measurement sees; 0 where it is not examined.
+    /// What the training measurements see of the changes of a matrix; `None` where it is not examined.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] where the factors are not finite.
-    pub(super) fn open_dimensions(self, trial: &TrialSolution) -> Result<usize> {
+    pub(super) fn visibility(self, trial: &TrialSolution) -> Result<Option<Visibility>> {
         let (operator, rank) = (&**self.problem.operator(), rank_of(trial));
         if !self.is_left_to_measurements(trial) || !operator.has_adjoint() {
-            return Ok(0);
+            return Ok(None);
         }
         let freedom = self.freedom();
         let m = trial.parameters.rows - trial.parameters.holdout_rows;
         let (used, fewer) = (freedom(rank), freedom(rank - 1));
         let abound = is_testable((used - fewer) as f64, m.saturating_sub(fewer) as f64);
         let most = if abound { LITTLE_WORK } else { MOST_WORK };
-        if self.plan.trials.len() as f64 * work_of_unseen(operator, rank) > most {
-            return Ok(0);
+        if self.plan.trials.len() as f64 * work_of_visibility(operator, rank) > most {
+            return Ok(None);
         }
-        unseen(operator, &trial.product(), self.weights(trial))
+        visibility(operator, &trial.product(), self.weights(trial)).map(Some)
     }
 
     /// Whether the measurements alone choose the matrix of a trial, and are more than its degrees of freedom.

@@ -309,6 +309,17 @@ impl Solution {
     }
 
     /// The solution `found` in place of this one, with a sentence about it; earlier sentences stay.
+    /// The solution of one trial with zero columns up to the requested number, for models of one or two factors.
+    pub(super) fn with_columns(mut self, search_rank: usize) -> Self {
+        let trial = &mut self.trials[0];
+        if trial.parameters.search_rank < search_rank {
+            trial.parameters.search_rank = search_rank;
+            trial.blocks = trial.blocks.iter().map(|block| block.widened(search_rank)).collect();
+            trial.singular_values.resize(search_rank, 0.0);
+        }
+        self
+    }
+
     pub(super) fn replaced_by(self, mut found: Self, notice: String) -> Self {
         found.trials[0].parameters.instance = self.trials[0].parameters.instance;
         found.timing.setup = self.timing.setup;

@@ -94,15 +94,15 @@ impl Solver {
             trial.preference = self.task().preference(&trial.parameters, &trial.product());
             trial.doubt = trial.doubt.take().or_else(|| trial.preference.and_then(|of| of.doubt()));
         }
-        for trial in solution.trials.iter_mut().filter(|trial| trial.remark.is_none()) {
-            match self.task().what_is_left(trial, count)? {
+        for trial in &mut solution.trials {
+            let seen = self.task().visibility(trial)?;
+            let left = if trial.remark.is_some() { None } else { self.task().what_is_left(trial, count, seen)? };
+            match left {
                 Some((sentence, true)) if trial.doubt.is_none() => trial.doubt = Some(sentence),
                 Some((sentence, _)) => trial.remark = Some(sentence),
                 None => {}
             }
-        }
-        for trial in solution.trials.iter_mut().filter(|trial| trial.doubt.is_none()) {
-            trial.doubt = self.task().what_is_open(trial)?;
+            trial.doubt = trial.doubt.take().or_else(|| self.task().what_is_open(trial, seen));
         }
         Ok(solution)
     }

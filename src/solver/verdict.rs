@@ -1,15 +1,15 @@
 //! The remainder of a run that has converged and still misses: noise, or an effect that another setting explains.
 
-use crate::diagnostics::{Spectrum, spectral_norm};
+use crate::diagnostics::{Spectrum, Visibility, spectral_norm};
 use crate::error::{Error, Result};
 use crate::host;
-use crate::models::is_testable;
+use crate::models::significance::is_testable;
 use crate::operators::Loss;
 use crate::problem::random::{Purpose, normals};
 use crate::solver::plan::Task;
 use crate::solver::solution::{MISFIT, Status, TrialSolution};
 use crate::solver::spectra::weighted;
-use crate::text::readable;
+use crate::text::{readable, readable_estimate};
 
 /// Ratio to random signs from which directions of the residual are not noise.
 const STANDS_OUT: f64 = 1.5;
@@ -39,7 +39,12 @@ impl Task<'_> {
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] where the factors are not finite.
-    pub(super) fn what_is_left(self, trial: &TrialSolution, count: usize) -> Result<Option<(String, bool)>> {
+    pub(super) fn what_is_left(
+        self,
+        trial: &TrialSolution,
+        count: usize,
+        seen: Option<Visibility>,
+    ) -> Result<Option<(String, bool)>> {
         let Self { problem, settings, plan } = self;
         let operator = &**problem.operator();
         let p = &trial.parameters;
@@ -84,8 +89,9 @@ impl Task<'_> {
             outlier: sizes[sizes.len() - 1] / sizes[sizes.len() / 2],
             stands_out: positive > STANDS_OUT * edge.0.max(edge.1),
             is_negative: one_sided && negative > positive && negative > STANDS_OUT * edge.0.max(edge.1),
-            error: self.error_of_noise(trial),
+            error: self.error_of_noise(trial, seen),
             untested: self.untested(trial).filter(|_| !settings.asks_for_rank()),
+            crowded: self.crowded(trial),
             rank: trial.singular_values.iter().filter(|v| **v > 1e-6 * trial.singular_values[0]).count(),
             search_rank: p.search_rank,
             asked: settings.asks_for_rank(),
@@ -104,14 +110,27 @@ impl Task<'_> {
             .then_some((used, m))
     }
 
-    /// Relative error that noise makes, where all of the residual is noise: of m measurements the fit takes d degrees of
-    /// freedom, so that a share ρ² of ‖y‖² is left of noise of the share v² = ρ²/(1 − d/m), and v²d/m is in the matrix,
-    /// beside 1 − v² of the signal.
-    fn error_of_noise(self, trial: &TrialSolution) -> f64 {
+    /// Relative error that noise makes, where all of the residual is noise: with `seen`, the one of least squares in the tangent space.
+    /// Else the one of isotropic measurements: of m of them the fit takes d degrees of freedom, so that a share ρ² of ‖y‖² is left of noise
+    /// of the share v² = ρ²/(1 − d/m), and v²d/(m − d) is in the matrix, beside 1 − v² of the signal. A fit that chooses its columns among
+    /// noise errs more.
+    fn error_of_noise(self, trial: &TrialSolution, seen: Option<Visibility>) -> f64 {
         let m = (trial.parameters.rows - trial.parameters.holdout_rows) as f64;
         let share = self.freedom()(trial.estimated_rank) as f64 / m;
-        let noise = trial.relative_residual.powi(2) / (1.0 - share).max(f64::MIN_POSITIVE);
-        (noise * share / (1.0 - noise).max(f64::MIN_POSITIVE)).sqrt()
+        let left = (1.0 - share).max(f64::MIN_POSITIVE);
+        let known = seen.filter(|seen| seen.amplification.is_finite());
+        let (noise, matrix) = match known {
+            Some(seen) => {
+                let all = trial.singular_values.iter().map(|v| v.powi(4)).sum::<f64>();
+                let noise = (seen.amplification * trial.train_rmse()).powi(2) / left;
+                (noise, all - noise)
+            }
+            None => {
+                let noise = trial.relative_residual.powi(2) / left;
+                (noise * share / left, 1.0 - noise)
+            }
+        };
+        (noise / matrix.max(f64::MIN_POSITIVE)).sqrt()
     }
 }
 
@@ -128,6 +147,8 @@ struct Left {
     error: f64,
     /// Degrees of freedom and measurements, where noise could be the last column.
     untested: Option<(usize, usize)>,
+    /// Degrees of freedom and measurements, where these would not show a column that the fit lacks.
+    crowded: Option<(usize, usize)>,
     rank: usize,
     search_rank: usize,
     /// Whether the search rank was requested.
@@ -167,9 +188,20 @@ impl Left {
             );
             return (format!("{residual}, {so}"), true);
         }
+        let lacks = self.rank < self.search_rank || !self.asked;
+        if let (false, Some((used, m)), true) = (self.stands_out, self.crowded, lacks) {
+            let so = format!(
+                "and no direction stands out of the residual, but {m} measurements for {used} degrees of freedom need not \
+                 show one: the residual may be noise, or columns that the fit lacks. More measurements are needed"
+            );
+            return (format!("{residual}, {so}"), true);
+        }
         if !self.stands_out {
-            let so = "and no direction stands out of the residual, which looks like noise; --holdout detects \
-                      overfitting";
+            let share = readable_estimate(100.0 * self.error);
+            let so = format!(
+                "and no direction stands out of the residual, which looks like noise. Noise of this size makes an error of \
+                 {share} % of the matrix or more; --holdout detects overfitting"
+            );
             return (format!("{residual}, {so}"), false);
         }
         if rank < self.search_rank {

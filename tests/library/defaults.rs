@@ -289,6 +289,37 @@ fn a_fit_that_leaves_most_of_the_observations_gives_way_to_one_that_leaves_the_n
     assert!(replaced > 0, "none of these problems shows it");
 }
 
+/// Half as many measurements again as degrees of freedom, and noise: growth of the rank ends at too few columns, or takes one for
+/// noise. Other starts and fewer columns are tried, and the loss decides as far as noise lets it.
+#[test]
+fn few_noisy_measurements_give_what_the_right_number_of_columns_gives() {
+    let (n, rank) = (30, 3);
+    let m = (3 * Model::psd().degrees_of_freedom(&Domain::symmetric(n), rank)).div_ceil(2);
+    for (share, seed) in [(0.05, 0), (0.05, 36), (0.05, 41), (0.2, 7), (0.2, 9), (0.2, 24), (0.2, 29), (0.2, 41)] {
+        let problem = psd(n, rank, m, seed);
+        let y = problem.observations(0).unwrap();
+        let noise = share * (y.iter().map(|y| y * y).sum::<f64>() / m as f64).sqrt();
+        let problem = problem.with_noise(noise, seed + 50).unwrap();
+        let told = solve(&problem, Settings::new(Method::prec_gd()).search_rank(rank));
+        let found = solve(&problem, Settings::default());
+        assert_eq!(found.best().estimated_rank, rank, "seed {seed}: {:?}", found.notices);
+        let (error, known) = (relative_error(&found), relative_error(&told));
+        assert!(error < 1.2 * known, "seed {seed}: {error} and {known}: {:?}", found.notices);
+    }
+}
+
+/// The method that was asked for ends at two of three columns. So few measurements need not show the third.
+#[test]
+fn what_few_measurements_need_not_show_is_doubted() {
+    let problem = psd(30, 3, 131, 7);
+    let y = problem.observations(0).unwrap();
+    let noise = 0.2 * (y.iter().map(|y| y * y).sum::<f64>() / 131.0).sqrt();
+    let found = solve(&problem.with_noise(noise, 57).unwrap(), Settings::new(Method::pursuit()).search_rank(10));
+    assert!(relative_error(&found) > 0.5, "{}", relative_error(&found));
+    let doubt = found.best().doubt.as_deref().unwrap_or_default();
+    assert_says(doubt, &["131 measurements", "59 degrees of freedom", "need not show"]);
+}
+
 /// With six measurements per degree of freedom noise explains what a good fit leaves, however much that is.
 #[test]
 fn noise_of_ample_measurements_asks_for_no_second_fit() {

@@ -93,7 +93,7 @@ fn contradictions_and_heavy_noise_end_in_a_stall_with_a_sentence() {
         // Noise that is larger than the matrix makes the result doubtful.
         let said = [remark(&solution), trial.doubt.as_deref().unwrap_or_default()][usize::from(name == "noisy")];
         assert!(says(said, "stands out"), "{name}: {said}");
-        assert_eq!(says(said, "of the matrix"), name == "noisy", "{said}");
+        assert_eq!(trial.doubt.is_some(), name == "noisy", "{said}");
         assert!(trial.relative_residual > 0.05 && trial.train_loss.is_finite());
     }
     assert!(!remark(&solve(problem(), gd())).contains("stands out"));

@@ -8,7 +8,7 @@ use super::eigen::{Ritz, Space, Tangent, orthonormal, ritz, room_for_probes};
 use super::ledger::{Ledger, WINDOW};
 use super::noise::untied;
 use crate::field::Field;
-use crate::models::{convincing_loss, is_testable};
+use crate::models::significance::{convincing_loss, is_testable};
 use crate::tape::Held;
 
 /// Gradient along the range of U, as a share of the largest eigenvalue, below which new columns are sought.

@@ -3,7 +3,7 @@
 use super::decide::{STRONG, Turn};
 use super::eigen::ritz;
 use crate::field::Field;
-use crate::models::{is_testable, significant_loss};
+use crate::models::significance::{is_testable, significant_loss};
 use crate::tape::Held;
 
 /// Factor above the edge of the noise from which eigenvalues of −G are signal, for matrices of at least `LARGE` rows. The largest

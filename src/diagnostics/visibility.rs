@@ -15,16 +15,26 @@ const FLAT: f64 = 1e-6;
 /// Changes whose second order is looked at.
 const TRIED: u64 = 3;
 
-/// Number of dimensions of the tangent space at a matrix that no measurement of positive weight sees: along them other matrices
-/// of its rank fit as well. Those of a complex matrix are counted as real ones.
+/// What measurements see of the tangent space at a matrix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visibility {
+    /// Number of dimensions that no measurement sees: along them other matrices of its rank fit as well. Those of a complex matrix
+    /// are counted as real ones.
+    pub open: usize,
+    /// Root mean square error ‖Z − M‖_F of least squares in the tangent space, in units of the noise's standard deviation:
+    /// √Σ ‖T_k‖²/λ_k over the changes T_k along the eigenvectors of JᵀJ. Infinite where a dimension is open.
+    pub amplification: f64,
+}
+
+/// What the measurements of positive weight see at a matrix.
 ///
 /// Near a matrix Q S Qᵀ of its rank the change T = Q Wᵀ + W Qᵀ goes on with W S⁻¹ Wᵀ, beside changes of the tangent space (of two factors
 /// likewise). Where measurements see that part, they determine the matrix although they miss T: so do ⟨P⟩ = ±1 for a pure state.
-/// The result is then 0.
+/// No dimension is open then.
 ///
 /// # Errors
 /// [`Error::Invalid`](crate::Error::Invalid) for the zero matrix and for non-finite entries.
-pub(crate) fn unseen(operator: &dyn Operator, product: &Product<'_>, weights: &[f64]) -> Result<usize> {
+pub(crate) fn visibility(operator: &dyn Operator, product: &Product<'_>, weights: &[f64]) -> Result<Visibility> {
     let plain = Tangent::at(product)?;
     let singular_values = plain.singular_values();
     let tangent = plain.with_orthonormal_factors();
@@ -33,21 +43,27 @@ pub(crate) fn unseen(operator: &dyn Operator, product: &Product<'_>, weights: &[
     let mean = values.iter().sum::<f64>() / tangent.degrees_of_freedom() as f64;
     let missed = values.iter().filter(|value| **value < UNSEEN * mean).count();
     let open = missed.saturating_sub(tangent.invariant());
-    let Some(singular_values) = singular_values.filter(|_| open > 0) else { return Ok(open) };
-    let seen = Seen { operator, tangent, singular_values, weights, values, vectors, missed, mean };
-    for seed in 0..TRIED {
-        if seen.is_flat(&normals(seed, Purpose::Laws, 1.0, missed))? {
-            return Ok(open);
+    let seen = Seen { operator, tangent, weights, values, vectors, missed, mean };
+    let hidden = Visibility { open, amplification: f64::INFINITY };
+    let seen_after_all = Visibility { open: 0, ..hidden };
+    match singular_values {
+        _ if open == 0 => Ok(Visibility { open, amplification: seen.amplification() }),
+        None => Ok(hidden),
+        Some(singular_values) => {
+            for seed in 0..TRIED {
+                if seen.is_flat(&singular_values, &normals(seed, Purpose::Laws, 1.0, missed))? {
+                    return Ok(hidden);
+                }
+            }
+            Ok(seen_after_all)
         }
     }
-    Ok(0)
 }
 
 /// What the measurements see at a matrix: eigenvalues, ascending, and eigenvectors of JᵀJ.
 struct Seen<'a> {
     operator: &'a dyn Operator,
     tangent: Tangent,
-    singular_values: Vec<f64>,
     weights: &'a [f64],
     values: Vec<f64>,
     vectors: Vec<f64>,
@@ -56,14 +72,24 @@ struct Seen<'a> {
 }
 
 impl Seen<'_> {
+    /// The error of the matrix, see [`Visibility`].
+    fn amplification(&self) -> f64 {
+        let d = self.tangent.parameters();
+        let square = |k: usize| {
+            let change: Vec<f64> = self.vectors.iter().skip(k).step_by(d).copied().collect();
+            self.tangent.energy_of(&change) / self.values[k]
+        };
+        (self.missed..d).map(square).sum::<f64>().sqrt()
+    }
+
     /// Whether measurements miss the second order of a change too, given by its coefficients along the eigenvectors that they miss:
     /// the part of A(W S⁻¹ Wᵀ) that no change of the tangent space has.
-    fn is_flat(&self, coefficients: &[f64]) -> Result<bool> {
+    fn is_flat(&self, singular_values: &[f64], coefficients: &[f64]) -> Result<bool> {
         let (d, r, domain) = (self.tangent.parameters(), self.tangent.rank(), self.operator.domain());
         let entry = |row: &[f64]| coefficients.iter().zip(row).map(|(c, v)| c * v).sum();
         let change: Vec<f64> = self.vectors.chunks(d).map(|row| entry(&row[..self.missed])).collect();
         let [own, [left, right]] = self.tangent.factors(&change);
-        let scaled: Vec<f64> = left.iter().enumerate().map(|(at, v)| v / self.singular_values[at % r]).collect();
+        let scaled: Vec<f64> = left.iter().enumerate().map(|(at, v)| v / singular_values[at % r]).collect();
         let size: f64 = [&scaled[..], right].map(|of| of.iter().map(|v| v * v).sum::<f64>()).iter().product();
         let point = Factors::pair(1, domain, r, scaled, right.to_vec())?;
         let weighted = self.weighted(&host::measure(self.operator, &point));
@@ -102,8 +128,8 @@ impl Seen<'_> {
     }
 }
 
-/// Operations of [`unseen`] at a matrix of rank `rank`: d measurements of a change, JᵀJ, and its eigenvalues.
-pub(crate) fn work_of_unseen(operator: &dyn Operator, rank: usize) -> f64 {
+/// Operations of [`visibility`] at a matrix of rank `rank`: d measurements of a change, JᵀJ, and its eigenvalues.
+pub(crate) fn work_of_visibility(operator: &dyn Operator, rank: usize) -> f64 {
     let (domain, m) = (operator.domain(), operator.measurements() as f64);
     let sides = if domain.is_symmetric() { domain.rows() } else { domain.rows() + domain.columns() };
     let d = (sides * rank) as f64;
@@ -117,8 +143,8 @@ pub(crate) fn work_of_unseen(operator: &dyn Operator, rank: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operators::{Dense, Layout};
-    use crate::problem::{Domain, MatrixView};
+    use crate::operators::{Dense, Entries, Layout, Pauli};
+    use crate::problem::{Domain, MatrixView, synthetic};
 
     /// Sensing matrices of the entries of two diagonal blocks, and of the first rows and columns.
     fn blocks(domain: Domain, first: usize) -> Dense {
@@ -144,9 +170,43 @@ mod tests {
                 for (first, open) in [(0, open), (2, 0)] {
                     let operator = blocks(domain, first);
                     let weights = vec![1.0; operator.measurements()];
-                    assert_eq!(unseen(&operator, &product, &weights).unwrap(), open, "{domain} {seed} {first}");
+                    assert_eq!(
+                        visibility(&operator, &product, &weights).unwrap().open,
+                        open,
+                        "{domain} {seed} {first}"
+                    );
                 }
             }
+        }
+    }
+
+    /// Measurements along all of an orthonormal basis, up to a factor c, keep the norm of every change, so that noise of each degree of
+    /// freedom counts 1/c².
+    #[test]
+    fn an_isometry_spreads_noise_over_the_degrees_of_freedom() {
+        let (rows, columns): (Vec<_>, Vec<_>) = (0..35).map(|at| (at / 5, at % 5)).unzip();
+        let entries = Entries::new(Domain::rectangular(7, 5), &rows, &columns).unwrap();
+        let basis = |at: usize| {
+            let (i, j) = (at / 6, at % 6);
+            let size = if i == j { 1.0 } else { 0.5_f64.sqrt() };
+            (0..36).map(move |q| if i <= j && (q == at || q == j * 6 + i) { size } else { 0.0 })
+        };
+        let rows: Vec<f64> = (0..36).filter(|at| at / 6 <= at % 6).flat_map(basis).collect();
+        let symmetric = Dense::from_rows(Domain::symmetric(6), Layout::Full, &rows).unwrap();
+        let strings = Pauli::random(2, 16, 1).unwrap();
+        let truths = [
+            synthetic::asymmetric(7, 5).rank(2).condition_number(3.0).seed(1).build().unwrap(),
+            synthetic::psd(6).rank(2).condition_number(3.0).seed(2).build().unwrap(),
+            synthetic::signed(6, (1, 1)).seed(3).build().unwrap(),
+            synthetic::hermitian(4).rank(2).condition_number(3.0).seed(4).build().unwrap(),
+        ];
+        let operators: [&dyn Operator; 4] = [&entries, &symmetric, &symmetric, &strings];
+        let freedom = [2 * (7 + 5 - 2), 11, 11, 2 * 4 * 2 - 4];
+        for (at, (truth, operator)) in truths.iter().zip(operators).enumerate() {
+            let c = if at == 3 { 2.0 } else { 1.0 };
+            let seen = visibility(operator, &truth.product().unwrap(), &vec![1.0; operator.measurements()]).unwrap();
+            let wanted = (freedom[at] as f64).sqrt() / c;
+            approx::assert_relative_eq!(seen.amplification, wanted, max_relative = 1e-5);
         }
     }
 }
