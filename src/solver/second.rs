@@ -223,7 +223,7 @@ impl Solver {
     /// The fit, or one of fewer columns, where the measurements cannot tell its last columns from noise.
     fn with_determined_rank(&self, fit: Solution, observer: &mut Observer<'_>) -> Result<Solution> {
         let Some(rank) = self.task().determined_rank(&fit) else { return Ok(fit) };
-        let found = match self.continued(&[(&fit.trials[0], rank)], rank, &Stop::default(), observer) {
+        let found = match self.continued(&[(&fit.trials[0], rank)], rank, Stop::default(), observer) {
             Err(Error::Memory { needed, .. }) => return Ok(without_room(fit, &needed)),
             found => found?,
         };
@@ -266,7 +266,7 @@ impl Solver {
         let stop = Stop::default().max_iterations(iterations);
         let mut best: Option<Solution> = None;
         for (starts, width) in [(determined, most), (others, p.search_rank)] {
-            let Some(next) = self.continued(&starts, width, &stop, observer)? else { continue };
+            let Some(next) = self.continued(&starts, width, stop, observer)? else { continue };
             best = match best {
                 Some(best) if task.simplest(&[&best.trials[0], &next.trials[0]]) == 0 => Some(best),
                 _ => Some(next),
@@ -280,7 +280,7 @@ impl Solver {
         &self,
         starts: &[(&TrialSolution, usize)],
         width: usize,
-        stop: &Stop,
+        stop: Stop,
         observer: &mut Observer<'_>,
     ) -> Result<Option<Solution>> {
         if starts.is_empty() {
@@ -294,7 +294,7 @@ impl Solver {
         }
         let start = Factors::of_sizes(starts.len(), &sizes, blocks)?;
         let settings = self.settings_alike(width, self.method_from_a_start()).init(Init::Given(start));
-        let settings = settings.stop(stop.clone()).trials(vec![Trial::default(); starts.len()]);
+        let settings = settings.stop(stop).trials(vec![Trial::default(); starts.len()]);
         Ok(self.beside(settings, observer)?.map(|found| {
             let best = self.task().simplest(&found.trials.iter().collect::<Vec<_>>());
             found.only(best)

@@ -14,7 +14,7 @@ use crate::text::{readable, readable_estimate};
 /// Ratio to random signs from which directions of the residual are not noise.
 const STANDS_OUT: f64 = 1.5;
 /// Relative error of the matrix, by the noise, from which a result is doubtful.
-const BURIED: f64 = 0.5;
+const BURIED: f64 = 0.3;
 /// Multiple of the median from which residuals are gross outliers.
 const GROSS: f64 = 30.0;
 /// Operations of a gradient beyond which the remainder is not examined: a few gradients are computed on the host.
@@ -172,11 +172,19 @@ impl Left {
             let so = "the matrix does not look positive semidefinite. Use --model asymmetric or signed";
             return (format!("{residual}, {seen}: {so}"), true);
         }
+        let lacks = self.rank < self.search_rank || !self.asked;
+        if let (false, Some((used, m)), true) = (self.stands_out, self.crowded, lacks) {
+            let so = format!(
+                "and no direction stands out of the residual, but {m} measurements for {used} degrees of freedom need not \
+                 show one: the residual may be noise, or columns that the fit lacks. More measurements are needed"
+            );
+            return (format!("{residual}, {so}"), true);
+        }
         if !self.stands_out && self.error > BURIED {
-            let share = readable(100.0 * self.error.min(1.0));
+            let share = readable_estimate(100.0 * self.error.min(1.0));
             let so = format!(
                 "and no direction stands out of the residual: noise of this size, spread over so many degrees of \
-                 freedom, makes an error of about {share} % of the matrix. More measurements are needed"
+                 freedom, makes an error of {share} % of the matrix or more. More measurements are needed"
             );
             return (format!("{residual}, {so}"), true);
         }
@@ -185,14 +193,6 @@ impl Left {
                 "and the {rank} columns have {used} degrees of freedom for {m} measurements: so few are left that the \
                  last columns may be noise. Try --search-rank auto, which compares ranks by held-out measurements, or a \
                  --search-rank that you know"
-            );
-            return (format!("{residual}, {so}"), true);
-        }
-        let lacks = self.rank < self.search_rank || !self.asked;
-        if let (false, Some((used, m)), true) = (self.stands_out, self.crowded, lacks) {
-            let so = format!(
-                "and no direction stands out of the residual, but {m} measurements for {used} degrees of freedom need not \
-                 show one: the residual may be noise, or columns that the fit lacks. More measurements are needed"
             );
             return (format!("{residual}, {so}"), true);
         }
