@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The table that the default method is defended by: default, gauss-newton, pursuit, gd, prec-gd and cg on a grid of problems, beside an oracle.
 
-    python3 benches/defaults/defaults.py --out DIR [--program target/release/lowrank] [--seed 1] [--operators dense,entries]
+    python3 benches/defaults/defaults.py --out DIR [--program target/release/lowrank] [--seed 1,2] [--operators dense,entries]
     python3 benches/defaults/defaults.py --quick
 
 Problems are made by `lowrank generate` and solved by `lowrank solve --backend cpu` with default flags. Writes problems.csv and
@@ -38,6 +38,8 @@ METHODS = {
 }
 # Relative error up to which a noiseless problem counts as recovered, and the same in units of the oracle's where there is noise.
 EXACT, NOISY = 1e-3, 1.5
+# Relative error above which a result that is not recovered is wrong, so that the exit status 0 would mislead.
+WRONG = 0.5
 
 
 @dataclasses.dataclass
@@ -358,6 +360,10 @@ def recovered(row, oracle):
     return row.error <= (EXACT if row.noise == 0 else NOISY * oracle.error)
 
 
+def misleads(row, oracle):
+    return row.exit in (0, "0") and row.error > WRONG and not recovered(row, oracle)
+
+
 def by_problem(rows):
     """{problem: {method: row}} of the problems that count."""
     problems = {}
@@ -383,8 +389,9 @@ def summary_line(operator, noise, problems):
     def passes(method):
         known = [rows[method].passes for rows in problems.values() if not math.isnan(rows[method].passes)]
         return f"{statistics.median(known):.0f}" if known else "-"
+    wrong = sum(misleads(rows["default"], rows["oracle"]) for rows in problems.values()) if "default" in METHODS else 0
     shares = map(share, (*METHODS, "oracle"))
-    return [operator, f"{noise:g}", str(len(problems)), *shares, *map(passes, METHODS), str(len(only_gd(problems)))]
+    return [operator, f"{noise:g}", str(len(problems)), *shares, *map(passes, METHODS), str(wrong), str(len(only_gd(problems)))]
 
 
 def aligned(table):
@@ -397,14 +404,15 @@ def aligned(table):
 def summary(table, grid, words, seconds):
     """The text of summary.md."""
     problems = by_problem(table.rows)
-    lines = [["operator", "noise", "problems", *METHODS, "oracle", *(f"passes {method}" for method in METHODS), "only gd"]]
+    lines = [["operator", "noise", "problems", *METHODS, "oracle", *(f"passes {method}" for method in METHODS), "misleading", "only gd"]]
     for operator, noise in itertools.product(grid.operators, grid.noises):
         of = {problem: rows for problem, rows in problems.items() if (problem[0], problem[4]) == (operator, noise)}
         if of:
             lines.append(summary_line(operator, noise, of))
     text = [f"# What each method recovers\n\nMade by `{words}` in {seconds:.0f} s.\n", *aligned(lines), "",
             f"Shares of problems recovered: relative error up to {EXACT:g} without noise, up to {NOISY:g} times the oracle's with it.",
-            "Passes: median over all problems of the row. Only gd: problems that gd recovers and the default does not.\n"]
+            f"Passes: median over all problems of the row. Misleading: results of the default with an error above {WRONG:g} that are",
+            "not recovered and end with exit status 0. Only gd: problems that gd recovers and the default does not.\n"]
     return "\n".join(text + misses(only_gd(problems), table.commands)) + "\n"
 
 
@@ -432,7 +440,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, help="folder for problems.csv and summary.md; --quick goes without")
     parser.add_argument("--operators", type=chosen_operators, help=f"some of {','.join(ENSEMBLES)}")
     parser.add_argument("--methods", help=f"some of {','.join(METHODS)}")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=lambda text: [int(seed) for seed in text.split(",")], default=[1], help="one or more")
     parser.add_argument("--quick", action="store_true", help="a miniature, for tests")
     args = parser.parse_args()
     if args.out is None and not args.quick:
@@ -450,7 +458,8 @@ def main():
         out = args.out or pathlib.Path(scratch)
         out.mkdir(parents=True, exist_ok=True)
         table = Table(Program(str(pathlib.Path(args.program).resolve()), pathlib.Path(scratch)), out)
-        table.fill(grid, args.seed)
+        for seed in args.seed:
+            table.fill(grid, seed)
         words = " ".join(["python3 benches/defaults/defaults.py", *sys.argv[1:]])
         text = summary(table, grid, words, time.monotonic() - start)
         (out / "summary.md").write_text(text)
