@@ -248,17 +248,30 @@ impl<'a> TrialWatch<'a> {
         Ok(row)
     }
 
+    /// Whether the factors reach the error at which the trial stops. This needs no pass over the measurements.
+    pub(crate) fn reaches(&self, factors: &Factors) -> Result<bool> {
+        let (Some(target), Some(truth)) = (self.stop.relative_error, self.truth) else { return Ok(false) };
+        let blocks = self.blocks(factors);
+        let ends = self.form.ends(&blocks)?;
+        let product = self.form.product(&blocks, ends.as_ref())?;
+        Ok(product.is_finite() && diagnostics::relative_error(&product, truth)? <= target)
+    }
+
+    /// This trial's share of the factors of all.
+    fn blocks(&self, factors: &Factors) -> Vec<Block> {
+        let sizes = self.form.model.sizes(&self.form.domain, self.parameters.search_rank);
+        factors.blocks().iter().zip(&sizes).map(|(block, size)| block.corner(self.parameters.trial, *size)).collect()
+    }
+
     /// This trial's share of the engine's data; zero residuals and factors where nothing is iterated.
     fn seen<'m>(&self, moment: &Moment<'m>) -> Result<Seen<'m>> {
         let (p, m) = (self.parameters, self.target.len());
         let mut e = Cow::Borrowed(&moment.residuals[p.trial * m..(p.trial + 1) * m]);
-        let sizes = self.form.model.sizes(&self.form.domain, p.search_rank);
-        let own = moment.factors.blocks().iter().zip(&sizes).map(|(block, size)| block.corner(p.trial, *size));
-        let mut blocks: Vec<Block> = own.collect();
+        let mut blocks = self.blocks(moment.factors);
         if self.is_zero {
             // The zero matrix fits, for every start.
             e = Cow::Owned(vec![0.0; m]);
-            blocks = zeros(&sizes);
+            blocks = zeros(&self.form.model.sizes(&self.form.domain, p.search_rank));
         }
         let ends = self.form.ends(&blocks)?;
         let (training, held) = squares(&self.form, &e, self.weights, self.held_out);

@@ -61,6 +61,26 @@ fn the_rank_and_the_matrix_come_from_few_passes() {
     }
 }
 
+/// Its iterations are as dear as observations, so it does not wait for the next of these.
+#[test]
+fn it_ends_between_observations() {
+    let problem = psd(50, 3, 10.0, 1500, 1);
+    let run = |stop: Stop, every: usize| {
+        let stop = stop.max_iterations(60);
+        solve(&problem, &settings().search_rank(5).stop(stop).observe(Schedule::Every(every)))
+    };
+    let end = |solution: &Solution| (solution.trials[0].iterations, solution.trials[0].status);
+    for (stop, status) in
+        [(Stop::default(), Status::Finished), (Stop::default().relative_error(1e-3), Status::Converged)]
+    {
+        let (fine, coarse) = (run(stop, 1), run(stop, 1000));
+        assert_eq!(end(&fine), end(&coarse));
+        assert_eq!((fine.trials[0].status, coarse.trace.len()), (status, 2));
+    }
+    let seconds = run(Stop::default(), 1000).timing.solve;
+    assert_eq!(end(&run(Stop::default().time(0.1 * seconds), 1000)).1, Status::TimeLimit);
+}
+
 /// Where there are many rows, most steps read some of them: Z is known to rounding before all were read a few times.
 #[test]
 fn few_rows_suffice_while_the_rank_grows() {
