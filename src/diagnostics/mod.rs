@@ -42,7 +42,7 @@ pub(crate) use visibility::{Visibility, visibility, work_of_visibility};
 /// U up to signs, one decomposition serves both. The difference is taken row by row where the factors are wider than
 /// the matrix and for truths that are not products. A zero truth gives ‖Z‖_F.
 ///
-/// Columns of zeros are harmless.
+/// Columns of zeros are left out.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] where the sizes differ.
@@ -50,7 +50,7 @@ pub fn relative_error(found: &Product<'_>, truth: &Truth) -> Result<f64> {
     if truth.domain().is_complex() {
         return relative_error(&found.real_form().product(), &truth.real_form());
     }
-    let (n1, n2, k) = (found.rows(), found.columns(), found.left().columns());
+    let (n1, n2) = (found.rows(), found.columns());
     if (n1, n2) != (truth.domain().rows(), truth.domain().columns()) {
         return Err(crate::Error::invalid(
             "truth",
@@ -62,13 +62,15 @@ pub fn relative_error(found: &Product<'_>, truth: &Truth) -> Result<f64> {
     if !found.is_finite() {
         return Ok(f64::INFINITY);
     }
+    let used = used_columns(found);
+    let k = used.len();
     let (difference, norm) = match truth.product() {
         Some(x) if k + x.left().columns() < n1.min(n2) => {
             let joint = |of: MatrixView<'_>, x: MatrixView<'_>| {
-                let both = |i: usize, j: usize| if j < k { of.row(i)[j] } else { x.row(i)[j - k] };
+                let both = |i: usize, j: usize| if j < k { of.row(i)[used[j]] } else { x.row(i)[j - k] };
                 linalg::triangular_factor(&Mat::from_fn(of.rows(), k + x.columns(), both))
             };
-            let sign = |j: usize| if j < k { found.sign(j) } else { -x.sign(j - k) };
+            let sign = |j: usize| if j < k { found.sign(used[j]) } else { -x.sign(j - k) };
             let a = joint(found.left(), x.left());
             let b = if found.is_single() && x.is_single() { a.clone() } else { joint(found.right(), x.right()) };
             let signed = Mat::from_fn(a.nrows(), a.ncols(), |i, j| sign(j) * a[(i, j)]);
@@ -77,6 +79,12 @@ pub fn relative_error(found: &Product<'_>, truth: &Truth) -> Result<f64> {
         _ => by_rows(found, truth),
     };
     Ok(if norm > 0.0 { difference / norm } else { difference })
+}
+
+/// Columns in which neither factor is zero.
+fn used_columns(found: &Product<'_>) -> Vec<usize> {
+    let has_numbers = |of: MatrixView<'_>, j: usize| (0..of.rows()).any(|i| of.row(i)[j] != 0.0);
+    (0..found.left().columns()).filter(|j| has_numbers(found.left(), *j) && has_numbers(found.right(), *j)).collect()
 }
 
 /// ‖Z − M‖_F and ‖M‖_F, row by row: neither matrix is formed.
