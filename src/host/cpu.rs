@@ -11,7 +11,7 @@ use crate::host::choice::Choice;
 use crate::host::gather::{self, Gathered};
 use crate::host::machine::{Attendance, Machine, Passes, Request};
 use crate::host::registers::Registers;
-use crate::host::rows::{HostRows, Kernel};
+use crate::host::rows::{HostRows, Kernel, Spare};
 use crate::host::work::{Few, How, LaneCall, Source, StandIns, Threads, Work};
 use crate::memory::{Location, Memory, Part, product};
 use crate::operators::{GatherKernel, HostKernel, InstructionSet, Loss, Operator, Pair, ReferenceKernel};
@@ -53,6 +53,7 @@ struct Parallel<'a, T> {
     gathered: Option<Gathered<T>>,
     stand_ins: StandIns<T>,
     set: InstructionSet,
+    spare: Spare<T>,
 }
 
 /// Runs `$body` with `$kernel: &dyn HostKernel<T>` for the operator.
@@ -233,7 +234,8 @@ fn of<'a, T: HostReal>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     };
     let centred = operator.is_centred();
     let stand_ins = StandIns::new(&work.shards, stand_ins);
-    let passes = Parallel { work, gathered: gathers.then(|| Gathered::new(batch, m)), stand_ins, set, operator };
+    let gathered = gathers.then(|| Gathered::new(batch, m));
+    let passes = Parallel { work, gathered, stand_ins, set, operator, spare: Spare::new() };
     Ok(Box::new(Machine::new(program, passes, info, (batch, m, centred))))
 }
 
@@ -368,7 +370,7 @@ impl<T: HostReal> Passes<T> for Parallel<'_, T> {
         let operator: &dyn Operator = &*self.operator;
         let vectors = [program.target, program.weights].map(|at| registers.measured(at));
         let how = (operator, Kernel::of(operator, T::kernel(operator)), self.set);
-        Ok(Box::new(HostRows::new(how, &self.work.shards, vectors, trial)))
+        Ok(Box::new(HostRows::new(how, &self.work.shards, vectors, trial, &self.spare)))
     }
 
     fn total(&mut self, by_shard: Vec<Vec<f64>>) -> Result<Vec<f64>> {

@@ -8,7 +8,7 @@ use crate::engine::{EngineInfo, Precision, unknown_variant};
 use crate::error::Result;
 use crate::host::machine::{Attendance, Machine, Passes, Request};
 use crate::host::registers::Registers;
-use crate::host::rows::{HostRows, Kernel};
+use crate::host::rows::{HostRows, Kernel, Spare};
 use crate::memory::Memory;
 use crate::operators::{InstructionSet, Loss, Operator};
 use crate::problem::Factors;
@@ -18,6 +18,7 @@ use crate::tape::{Lane, Matrix, Pass, Program, Register, Rows, Values};
 struct Sequential<'a> {
     operator: Arc<dyn Operator + 'a>,
     shards: Vec<Range<usize>>,
+    spare: Spare<f64>,
 }
 
 /// An engine that interprets the tape in f64 with one thread.
@@ -56,7 +57,7 @@ pub(crate) fn load<'a>(load: &Load<'a>) -> Result<Box<dyn Engine + 'a>> {
     };
     let shards = (0..operator.shards()).map(|shard| operator.shard_range(shard)).collect();
     let centred = operator.is_centred();
-    let passes = Sequential { operator, shards };
+    let passes = Sequential { operator, shards, spare: Spare::new() };
     Ok(Box::new(Machine::new(program, passes, info, (batch, m, centred))))
 }
 
@@ -175,7 +176,7 @@ impl Passes<f64> for Sequential<'_> {
         let operator: &dyn Operator = &*self.operator;
         let vectors = [program.target, program.weights].map(|at| registers.measured(at));
         let how = (operator, Kernel::of(operator, None), InstructionSet::Portable);
-        Ok(Box::new(HostRows::new(how, &self.shards, vectors, trial)))
+        Ok(Box::new(HostRows::new(how, &self.shards, vectors, trial, &self.spare)))
     }
 
     fn total(&mut self, by_shard: Vec<Vec<f64>>) -> Result<Vec<f64>> {

@@ -1,6 +1,7 @@
 //! The measurement data of one trial for functions on the host, through the kernels of the host engines.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use faer::{Mat, MatRef};
 use rayon::prelude::*;
@@ -31,6 +32,39 @@ impl<'a, T: Real> Kernel<'a, T> {
     }
 }
 
+/// Buffers of thin rows for the next pass: in fresh memory every page would be cleared first.
+pub(super) struct Spare<T>(Mutex<Vec<Vec<T>>>);
+
+impl<T: Real> Spare<T> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    fn bytes(&self) -> usize {
+        let buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.iter().map(|buffer| buffer.capacity() * size_of::<T>()).sum()
+    }
+
+    /// A buffer with any numbers in it.
+    fn take(&self, length: usize) -> Vec<T> {
+        let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let large = buffers.iter().position(|buffer| buffer.capacity() >= length);
+        // A buffer that is too small makes room for a larger one.
+        let found = large.map(|at| buffers.swap_remove(at)).or_else(|| buffers.pop().map(|_| Vec::new()));
+        drop(buffers);
+        let mut found = found.unwrap_or_default();
+        if found.capacity() < length {
+            return vec![T::ZERO; length];
+        }
+        found.resize(length, T::ZERO);
+        found
+    }
+
+    fn give(&self, given: impl Iterator<Item = Vec<T>>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(given);
+    }
+}
+
 /// The rows of one trial. Vectors over the measurements are by shard, (batch, length) each.
 pub(super) struct HostRows<'a, T> {
     operator: &'a dyn Operator,
@@ -40,6 +74,7 @@ pub(super) struct HostRows<'a, T> {
     target: Vec<&'a [T]>,
     weights: Vec<&'a [T]>,
     totals: Vec<f64>,
+    spare: &'a Spare<T>,
 }
 
 impl<'a, T: Real> HostRows<'a, T> {
@@ -48,6 +83,7 @@ impl<'a, T: Real> HostRows<'a, T> {
         shards: &'a [Range<usize>],
         [target, weights]: [&'a [Vec<T>]; 2],
         trial: usize,
+        spare: &'a Spare<T>,
     ) -> Self {
         let own = |vector: &'a [Vec<T>]| -> Vec<&'a [T]> {
             let of = |(range, values): (&Range<usize>, &'a Vec<T>)| &values[trial * range.len()..][..range.len()];
@@ -55,7 +91,7 @@ impl<'a, T: Real> HostRows<'a, T> {
         };
         let (target, weights) = (own(target), own(weights));
         let totals = weights.iter().map(|weights| weights.iter().map(|w| w.to_f64()).sum()).collect();
-        Self { operator, kernel, set, shards, target, weights, totals }
+        Self { operator, kernel, set, shards, target, weights, totals, spare }
     }
 }
 
@@ -67,6 +103,7 @@ struct ShardPass<'a, T> {
     applied: Pair<'a, T>,
     accumulator: usize,
     bases: Option<Bases<'a, T>>,
+    spare: &'a Spare<T>,
 }
 
 /// Bases Q and R, column by column, and the numbers of a thin row.
@@ -113,7 +150,7 @@ impl Moments {
 
 impl<T: Real> ShardPass<'_, T> {
     fn run(&self, shard: usize, target: &[T], weights: &[T]) -> OfShard<T> {
-        let mut thin = vec![T::ZERO; self.bases.map_or(0, |bases| target.len() * bases.length)];
+        let mut thin = self.bases.map_or_else(Vec::new, |bases| self.spare.take(target.len() * bases.length));
         let mut bank = Bank::new(1, self.accumulator);
         let mut residual = vec![T::ZERO; target.len()];
         if let Some(accumulator) = bank.rows_mut().next() {
@@ -185,7 +222,8 @@ impl<T: Unit + Stored<T>> HostRows<'_, T> {
         kernel.prepare(pair(question.ends), scratch, point);
         let schedule = PassSchedule { set: self.set, traversal: kernel.traversals(1).first().map_or(0, |(t, _)| *t) };
         let applied = pair(question.applied);
-        let pass = ShardPass { kernel, schedule, point, applied, accumulator, bases: question.bases };
+        let pass =
+            ShardPass { kernel, schedule, point, applied, accumulator, bases: question.bases, spare: self.spare };
         let of = |shard: usize| {
             let target = question.target.map_or(&zeros[..self.shards[shard].len()], |target| target[shard]);
             pass.run(shard, target, self.weights[shard])
@@ -253,7 +291,8 @@ impl<T: Unit + Stored<T>> Rows for HostRows<'_, T> {
         };
         let numbers = self.shards[shards.clone()].iter().map(Range::len).sum::<usize>();
         let n = left.nrows() + if symmetric { 0 } else { right.nrows() };
-        let parts = vec![Part::new("thin rows", Location::Host, product(&[numbers, n * q, size_of::<T>()]))];
+        let bytes = product(&[numbers, n * q, size_of::<T>()]).saturating_sub(self.spare.bytes() as u64);
+        let parts = vec![Part::new("thin rows", Location::Host, bytes)];
         if !kernel.has_thin_rows() || (Memory { parts }).require("method", "").is_err() {
             let columns = if symmetric { q } else { 2 * q };
             let applied = (row_major(left, columns), row_major(right, columns));
@@ -264,16 +303,23 @@ impl<T: Unit + Stored<T>> Rows for HostRows<'_, T> {
         let (left, right) = (by_columns(left), by_columns(right));
         let bases = Bases { columns: (&left, &right), length: n * q };
         let (seen, thin) = self.look(shards, ends, Some(bases))?;
-        Ok((seen, Box::new(Kept { set: self.set, thin, weights: &self.weights, shape: (n, q) })))
+        Ok((seen, Box::new(Kept { set: self.set, thin, weights: &self.weights, shape: (n, q), spare: self.spare })))
     }
 }
 
 /// Thin rows in memory, n·q numbers each, column by column.
-struct Kept<'a, T> {
+struct Kept<'a, T: Real> {
     set: InstructionSet,
     thin: ThinOfShards<T>,
     weights: &'a [&'a [T]],
     shape: (usize, usize),
+    spare: &'a Spare<T>,
+}
+
+impl<T: Real> Drop for Kept<'_, T> {
+    fn drop(&mut self) {
+        self.spare.give(self.thin.drain(..).map(|(_, rows)| rows));
+    }
 }
 
 impl<T: Unit + Stored<T>> ThinRows for Kept<'_, T> {
